@@ -1,0 +1,1 @@
+"""The frameworks: one file each, and the registry that finds them. Knows nothing of patterns or plans."""

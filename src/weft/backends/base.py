@@ -1,0 +1,82 @@
+"""What weft asks of a framework. A backend is one subclass, in one file, and one row of the registry.
+
+Most methods are the framework's own functions, assigned as they are: nothing then stands between a plan and the
+framework.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import eq
+from typing import Any, ClassVar
+
+Tensor = Any
+Size = Any
+"""An int, or the framework's symbol for one."""
+
+_KINDS = (("bool", "bool"), ("complex", "complex"), ("float", "floating"), ("int", "integer"))
+
+
+class Backend:
+    """A framework, as plans see it. ``Backend()`` is made once for a type of tensor."""
+
+    name: ClassVar[str]
+
+    # What a plan calls: a tensor and one constant.
+    reshape: Callable[[Tensor, Sequence[Size]], Tensor]
+    """The elements in row-major order in another shape; a view where there can be one."""
+    view: Callable[[Tensor, Sequence[Size]], Tensor]
+    """The same, but an error of the framework's where it would copy."""
+    permute: Callable[[Tensor, Sequence[int]], Tensor]
+    """Dimension ``i`` of the result is dimension ``order[i]`` of the tensor."""
+    expand: Callable[[Tensor, Sequence[Size]], Tensor]
+    """Broadcast to a shape, right-aligned."""
+    concat: Callable[[Sequence[Tensor], int], Tensor]
+    """Tensors one behind the other along a dimension that they have."""
+    stack: Callable[[Sequence[Tensor]], Tensor]
+    """Tensors along a new first dimension."""
+    einsum: Callable[..., Tensor]
+    """``einsum(equation, *tensors)`` in the classical form, with an arrow."""
+    to_numpy: Callable[[Tensor], Any]
+    """A NumPy array of the same elements, from any device."""
+
+    def __init__(self, kind: type) -> None:
+        """Serve tensors of this type."""
+
+    def reduction(self, name: str, dtype: Any) -> Callable[[Tensor, tuple[int, ...]], Tensor]:
+        """The reduction of that name as ``f(tensor, axes)``, for elements of that type (``None``: unknown)."""
+        raise NotImplementedError
+
+    def kind(self, dtype: Any) -> str:
+        """``bool``, ``integer``, ``floating``, ``complex``, or ``other`` where weft cannot judge."""
+        name = str(dtype)
+        return next((kind for word, kind in _KINDS if word in name), "other")
+
+    def strides(self, tensor: Tensor) -> tuple[int, ...] | None:
+        """How far apart neighbours are in memory, in any unit; ``None`` where the framework does not say."""
+        return None
+
+    def slice(self, tensor: Tensor, axis: int, start: Size, stop: Size) -> Tensor:
+        """The part from ``start`` up to ``stop`` of one dimension."""
+        return tensor[(slice(None),) * axis + (slice(start, stop),)]
+
+    # What makes tracers work: sizes that are no ints.
+
+    def rank(self, tensor: Tensor) -> int | None:
+        """The rank, or ``None`` where the framework does not reveal it."""
+        return len(tensor.shape)
+
+    def dtype(self, tensor: Tensor) -> Any:
+        """The type of the elements, or ``None`` where the framework does not reveal it."""
+        return tensor.dtype
+
+    def dimension(self, tensor: Tensor, place: int) -> Size:
+        """The length of one dimension."""
+        return tensor.shape[place]
+
+    def symbolic(self, size: Any) -> bool:
+        """Whether a size is a symbol of this framework's, to be computed with and never looked into."""
+        return False
+
+    agree: Callable[[Size, Size], bool] = staticmethod(eq)
+    """``False`` only where two sizes are known to differ."""

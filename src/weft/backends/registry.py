@@ -1,0 +1,57 @@
+"""From the type of a tensor to its backend, loaded only when such a tensor arrives."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import import_module
+
+from weft.backends.base import Backend
+from weft.errors import fail
+
+MODULES = {
+    "numpy": "weft.backends.numpy",
+    "torch": "weft.backends.torch",
+}
+"""The root package of a tensor's type, and the module that serves it. The module's ``BACKEND`` is the class."""
+
+ARRAY_API = "weft.backends.array_api"
+"""Serves whatever follows the Python array API standard and has no row of its own."""
+
+ENTRY_POINTS = "weft.backends"
+"""The entry-point group of third parties: the name is a root package, the value a subclass of `Backend`."""
+
+
+@lru_cache(maxsize=256)
+def backend_of(cls: type) -> Backend:
+    """The backend that serves tensors of a type, a subclass of a known one included.
+
+    Raises:
+        BackendError: W501, no backend serves the type; W502, the one that should does not load.
+    """
+    for base in cls.__mro__:
+        root = str(getattr(base, "__module__", "")).partition(".")[0]
+        if root in MODULES:
+            return _load(MODULES[root], "BACKEND", root, cls)
+        entry = _third_parties().get(root)
+        if entry is not None:
+            return _load(*entry, root, cls)
+    if hasattr(cls, "__array_namespace__"):
+        return _load(ARRAY_API, "BACKEND", "array_api", cls)
+    raise fail("W501", f"{cls.__module__}.{cls.__qualname__} is no tensor of a framework that weft knows")
+
+
+@lru_cache(maxsize=1)
+def _third_parties() -> dict[str, tuple[str, str]]:
+    from importlib.metadata import entry_points  # slow to import, and needed only by a stranger's tensor
+
+    return {entry.name: (entry.module, entry.attr) for entry in entry_points(group=ENTRY_POINTS)}
+
+
+def _load(module: str, attribute: str, root: str, cls: type) -> Backend:
+    try:
+        backend: Backend = getattr(import_module(module), attribute)(cls)
+    except Exception as error:  # whatever a broken framework raises, the others must not see it
+        reason = f"{type(error).__name__}: {error}"
+        name = f"{cls.__module__}.{cls.__qualname__}"
+        raise fail("W502", f"the backend of {root} does not serve {name}: {reason}") from error
+    return backend

@@ -1,0 +1,88 @@
+"""PyTorch: eager tensors, and every tracer that its users have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.fx import Proxy
+
+from weft.backends.base import Backend
+
+
+class TorchBackend(Backend):
+    """Plans call the functions of the torch namespace, which parse their arguments faster than the methods do."""
+
+    name = "torch"
+    reshape = staticmethod(torch.reshape)
+    view = staticmethod(torch.Tensor.view)
+    permute = staticmethod(torch.permute)
+    expand = staticmethod(torch.broadcast_to)
+    concat = staticmethod(torch.cat)
+    stack = staticmethod(torch.stack)
+    einsum = staticmethod(torch.einsum)
+
+    def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
+        if name in ("any", "all") and dtype is torch.uint8:  # torch keeps uint8 there, and truth is bool
+            truth = _REDUCTIONS[name]
+            return lambda tensor, axes: truth(tensor.bool(), axes)
+        return _REDUCTIONS[name]
+
+    def strides(self, tensor: Any) -> tuple[int, ...] | None:
+        return tensor.stride()
+
+    def slice(self, tensor: Any, axis: int, start: Any, stop: Any) -> Any:
+        return torch.narrow(tensor, axis, start, stop - start)
+
+    @staticmethod
+    def to_numpy(tensor: Any) -> Any:
+        tensor = tensor.detach().cpu().resolve_conj().resolve_neg()
+        return (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()
+
+    def rank(self, tensor: Any) -> int | None:
+        return None if isinstance(tensor, Proxy) else tensor.dim()
+
+    def dtype(self, tensor: Any) -> Any:
+        return None if isinstance(tensor, Proxy) else tensor.dtype
+
+    def symbolic(self, size: Any) -> bool:
+        if isinstance(size, (torch.SymInt, Proxy)):
+            return True
+        return isinstance(size, torch.Tensor) and torch.jit.is_tracing()
+
+    @staticmethod
+    def agree(left: Any, right: Any) -> bool:
+        if isinstance(left, (Proxy, torch.Tensor)) or isinstance(right, (Proxy, torch.Tensor)):
+            return True  # to ask would end the trace; the framework's own reshape is the check
+        return bool(left == right)
+
+
+def _prod(tensor: Any, axes: tuple[int, ...]) -> Any:
+    for axis in sorted(axes, reverse=True):
+        tensor = torch.prod(tensor, axis)
+    return tensor
+
+
+def _var(tensor: Any, axes: tuple[int, ...]) -> Any:
+    return torch.var(tensor, axes, correction=0)
+
+
+def _std(tensor: Any, axes: tuple[int, ...]) -> Any:
+    return torch.std(tensor, axes, correction=0)
+
+
+_REDUCTIONS: dict[str, Callable[[Any, tuple[int, ...]], Any]] = {
+    "min": torch.amin,
+    "max": torch.amax,
+    "sum": torch.sum,
+    "mean": torch.mean,
+    "prod": _prod,
+    "any": torch.any,
+    "all": torch.all,
+    "std": _std,
+    "var": _var,
+    "logsumexp": torch.logsumexp,
+}
+
+BACKEND = TorchBackend

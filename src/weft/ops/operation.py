@@ -1,0 +1,24 @@
+"""What an operation is: a name, a rule, and a lowering."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from weft.pattern import Tree
+from weft.plan import Plan
+from weft.solve import Template
+
+
+class Operation(NamedTuple):
+    """One row of the table.
+
+    Attributes:
+        name: the public function.
+        check: raises where the pattern breaks the rule of the operation.
+        lower: the plan for a solved pattern; the text is the reduction, where there is one.
+    """
+
+    name: str
+    check: Callable[[Tree], None]
+    lower: Callable[[Template, str], Plan]

@@ -1,0 +1,24 @@
+"""``rearrange``: the same axes on both sides."""
+
+from __future__ import annotations
+
+from weft.ops.operation import Operation
+from weft.ops.rules import one_each, only_left, only_right
+from weft.pattern import Tree
+from weft.plan import Plan, move
+from weft.solve import Template
+
+
+def check(tree: Tree, operation: str = "rearrange") -> None:
+    """Raise where an axis is dropped or added."""
+    before, after = one_each(tree, operation)
+    only_left(before, after, tree, operation, "reduce does")
+    only_right(before, after, tree, operation, "repeat does")
+
+
+def lower(solved: Template, _: str = "") -> Plan:
+    """Split, permute, merge."""
+    return move(solved)
+
+
+REARRANGE = Operation("rearrange", check, lower)

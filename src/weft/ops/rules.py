@@ -1,0 +1,161 @@
+"""What the rules of the operations have in common: a survey of each side, and the comparisons of two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from weft.errors import Span, fail
+from weft.pattern import Bracket, Ellipsis, Expr, Group, Item, Mark, Name, Number, Tree, expr_text
+
+
+class Side(NamedTuple):
+    """What stands in one tensor of a pattern."""
+
+    names: dict[str, Name]
+    numbers: list[Number]
+    dots: list[Ellipsis]
+
+
+def two_sides(tree: Tree, operation: str) -> tuple[tuple[Expr, ...], Expr]:
+    """The tensors of the left side, and the one of the right.
+
+    Raises:
+        PatternSyntaxError: W105, there is no arrow.
+        AxisError: W202, there is a comma on the right.
+    """
+    if tree.right is None:
+        message = f"{operation} needs an arrow: what goes in -> what comes out"
+        raise fail("W105", message, tree.text, [(len(tree.text), len(tree.text))])
+    if len(tree.right) != 1:
+        spans = [span_of(expr) for expr in tree.right]
+        raise fail("W202", f"{operation} gives one tensor, and the right side has {len(tree.right)}", tree.text, spans)
+    return tree.left, tree.right[0]
+
+
+def one_each(tree: Tree, operation: str) -> tuple[Side, Side]:
+    """Both sides of an operation that takes one tensor and gives one.
+
+    Raises:
+        PatternSyntaxError: W105, there is no arrow.
+        AxisError: W201, W202, W206 or W208.
+    """
+    left, right = two_sides(tree, operation)
+    if len(left) != 1:
+        spans = [span_of(expr) for expr in left]
+        raise fail("W202", f"{operation} takes one tensor, and the left side has {len(left)}", tree.text, spans)
+    before, after = survey(left[0], tree, operation), survey(right, tree, operation)
+    if after.dots and not before.dots:
+        raise fail("W208", "this ellipsis stands on the right only", tree.text, spans_of(after.dots))
+    no_grouped_dots(left[0], before, tree)
+    return before, after
+
+
+def survey(expr: Expr, tree: Tree, operation: str, *, repeats: bool = False) -> Side:
+    """What stands in one tensor.
+
+    Args:
+        expr: the tensor.
+        tree: the pattern that it belongs to.
+        operation: how errors name the operation.
+        repeats: whether an axis may stand twice.
+
+    Raises:
+        AxisError: W201, notation of another operation; W206, an axis stands twice.
+    """
+    side = Side({}, [], [])
+    waiting: list[Item] = list(reversed(expr.items))
+    while waiting:
+        item = waiting.pop()
+        kind = type(item)
+        if kind is Name:
+            if item.text in side.names and not repeats:  # type: ignore[union-attr]
+                first = side.names[item.text]  # type: ignore[union-attr]
+                raise fail("W206", f"{first.text} stands twice in '{expr_text(expr)}'", tree.text, spans_of([first, item]))
+            side.names.setdefault(item.text, item)  # type: ignore[union-attr, arg-type]
+        elif isinstance(item, Group) and len(item.parts) == 1:
+            waiting.extend(reversed(item.parts[0]))
+        elif isinstance(item, Number):
+            side.numbers.append(item)
+        elif isinstance(item, Ellipsis) and item.name is None:
+            side.dots.append(item)
+        else:
+            raise _foreign(item, tree, operation)
+    return side
+
+
+def no_grouped_dots(expr: Expr, side: Side, tree: Tree) -> None:
+    """Raise W208 where an ellipsis stands in a group of an input: nothing could tell its axes apart."""
+    if side.dots and side.dots[0] not in expr.items:
+        raise fail("W208", "an ellipsis inside a group may stand on the right only", tree.text, spans_of(side.dots))
+
+
+def only_left(before: Side, after: Side, tree: Tree, operation: str, hint: str) -> None:
+    """Raise W204 for names, W207 for numbers and W208 for an ellipsis that the right side lacks."""
+    lost = [name for text, name in before.names.items() if text not in after.names]
+    if lost:
+        raise fail("W204", f"{listed(lost)} on the left only, and {operation} drops no axis; {hint}", *places(tree, lost))
+    numbers = [number for number in before.numbers if number.value != 1]
+    if numbers:
+        message = f"{operation} cannot follow an axis without a name; give {_numbers(numbers)} a name, as in h={numbers[0].value}"
+        raise fail("W207", message, *places(tree, numbers))
+    if before.dots and not after.dots:
+        message = f"the ellipsis stands on the left only, and {operation} drops no axis; {hint}"
+        raise fail("W208", message, *places(tree, before.dots))
+
+
+def only_right(before: Side, after: Side, tree: Tree, operation: str, hint: str) -> None:
+    """Raise W205 for names and W207 for numbers that the left side lacks."""
+    new = [name for text, name in after.names.items() if text not in before.names]
+    if new:
+        raise fail("W205", f"{listed(new)} on the right only, and {operation} adds no axis; {hint}", *places(tree, new))
+    numbers = [number for number in after.numbers if number.value != 1]
+    if numbers:
+        message = f"{operation} adds no axis, and so takes no length but 1 on the right; {hint}"
+        raise fail("W207", message, *places(tree, numbers))
+
+
+def places(tree: Tree, items: Iterable[Item]) -> tuple[str, list[Span]]:
+    """The text of a pattern and where some of its items stand, as `fail` takes them."""
+    return tree.text, spans_of(items)
+
+
+def spans_of(items: Iterable[Item]) -> list[Span]:
+    """Where some items stand."""
+    return [(item.start, item.stop) for item in items]
+
+
+def span_of(expr: Expr) -> Span:
+    """Where a tensor stands, without the white space around it."""
+    if not expr.items:
+        return expr.start, expr.stop
+    return expr.items[0].start, expr.items[-1].stop
+
+
+def listed(items: list[Name]) -> str:
+    """``a stands``, ``a and b stand``, ``a, b and c stand``."""
+    texts = [item.text for item in items]
+    if len(texts) == 1:
+        return f"{texts[0]} stands"
+    return f"{', '.join(texts[:-1])} and {texts[-1]} stand"
+
+
+def _numbers(numbers: list[Number]) -> str:
+    return " and ".join(str(number.value) for number in numbers)
+
+
+def _foreign(item: Item, tree: Tree, operation: str) -> Exception:
+    at = [(item.start, item.stop)]
+    match item:
+        case Bracket():
+            what = "brackets"
+        case Group():
+            what = "'+' in a group"
+        case Ellipsis(name):
+            what = f"an ellipsis with a name, {name}..."
+        case Mark(text):
+            what = f"'{text}'"
+        case _:
+            what = "this"
+    where = {"'*'": "; it belongs to pack and unpack", "'_'": "; it belongs to parse_shape"}.get(what, "")
+    return fail("W201", f"{operation} does not take {what}{where}", tree.text, at)

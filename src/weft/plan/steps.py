@@ -1,0 +1,78 @@
+"""The steps that a plan is made of. Each says what shape it leaves, so that a plan is checked without a tensor.
+
+A shape is a tuple of registers here (see `weft.solve.template`): the plan is the same for every size.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+Shape: TypeAlias = tuple[int, ...]
+"""The registers that hold the sizes of the dimensions, from left to right."""
+
+
+class Reshape(NamedTuple):
+    """The same elements in row-major order, in other dimensions."""
+
+    shape: Shape
+
+    def output(self, shape: Shape) -> Shape:
+        """The shape that this step leaves."""
+        return self.shape
+
+
+class View(NamedTuple):
+    """A reshape that never copies."""
+
+    shape: Shape
+
+    def output(self, shape: Shape) -> Shape:
+        """The shape that this step leaves."""
+        return self.shape
+
+
+class Permute(NamedTuple):
+    """Dimension ``i`` of the result is dimension ``order[i]`` of the tensor."""
+
+    order: tuple[int, ...]
+
+    def output(self, shape: Shape) -> Shape:
+        """The shape that this step leaves."""
+        return tuple(shape[place] for place in self.order)
+
+
+class Reduce(NamedTuple):
+    """Combine the elements along some dimensions, which the result then lacks."""
+
+    axes: tuple[int, ...]
+    reduction: str
+
+    def output(self, shape: Shape) -> Shape:
+        """The shape that this step leaves."""
+        return tuple(size for place, size in enumerate(shape) if place not in self.axes)
+
+
+class Expand(NamedTuple):
+    """Broadcast to a shape, right-aligned, without a copy."""
+
+    shape: Shape
+
+    def output(self, shape: Shape) -> Shape:
+        """The shape that this step leaves."""
+        return self.shape
+
+
+class Concat(NamedTuple):
+    """Put tensors one behind the other along a dimension."""
+
+    axis: int
+
+
+class Einsum(NamedTuple):
+    """Multiply tensors and sum, by the framework's own einsum."""
+
+    equation: str
+
+
+Step: TypeAlias = "Reshape | View | Permute | Reduce | Expand"
+Combine: TypeAlias = "Concat | Einsum"

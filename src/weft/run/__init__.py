@@ -1,0 +1,1 @@
+"""The last room before the framework: the cache, and what happens behind a miss."""

@@ -1,0 +1,216 @@
+"""The cold half of a call: from text to a program, and from a program to the callable that the cache keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from types import FunctionType
+from typing import Any
+
+from weft.backends.base import Backend
+from weft.backends.registry import backend_of
+from weft.errors import WeftError, fail
+from weft.ops import TABLE
+from weft.ops.einsum import classical
+from weft.ops.reduce import CUSTOM, check_kind, check_reduction
+from weft.pattern import Ellipsis, Item, Tree, item_text, names, parse
+from weft.plan import Plan
+from weft.plan.views import Memory
+from weft.run.program import Program, checked
+from weft.solve import evaluate, exact, facts, normalise_sizes, shape_text, template, tensor_place
+
+PROGRAMS = 1024
+"""How many programs are kept: patterns, each with its rank, names of sizes, and framework."""
+
+CLASSICAL = "classical"
+"""The operation of an equation in the classical form."""
+
+
+class NotConcrete(TypeError):
+    """The call holds something that must not be cached: a symbol, a callable, a list. Never seen by a caller."""
+
+
+@lru_cache(maxsize=PROGRAMS)
+def program(
+    operation: str,
+    pattern: str,
+    classes: tuple[type, ...],
+    ranks: tuple[int, ...],
+    given: tuple[str, ...],
+    reduction: str | Callable[..., Any] = "",
+    dtype: Any = None,
+) -> Program:
+    """The program of a call.
+
+    Raises:
+        WeftError: W1xx, W2xx, W303, W304, or W5xx.
+    """
+    tree = read(operation, pattern, len(classes))
+    solved = template(tree, ranks, given)
+    backend = one_backend(classes)
+    name = CUSTOM if callable(reduction) else reduction
+    plan = TABLE["einsum" if operation == CLASSICAL else operation].lower(solved, name)
+    if callable(reduction):
+        return Program(plan, backend, checked(reduction))
+    if not reduction:
+        return Program(plan, backend)
+    check_kind(reduction, None if dtype is None else backend.kind(dtype), dtype)
+    return Program(plan, backend, backend.reduction(reduction, dtype))
+
+
+def read(operation: str, pattern: str, count: int) -> Tree:
+    """The tree of a pattern that keeps the rule of its operation."""
+    if operation == CLASSICAL:
+        tree = classical(pattern, count)
+        TABLE["einsum"].check(tree)
+        return tree
+    tree = parse(pattern)
+    TABLE[operation].check(tree)
+    if len(tree.left) != count:
+        message = f"the pattern has {len(tree.left)} tensors on the left, and {operation} was given {count}"
+        raise fail("W202", message, tree.text, [(expr.start, expr.stop) for expr in tree.left])
+    return tree
+
+
+def one_backend(classes: tuple[type, ...]) -> Backend:
+    """The backend of all these types.
+
+    Raises:
+        BackendError: W504, they have several.
+    """
+    backend = backend_of(classes[0])
+    for place, cls in enumerate(classes[1:], 1):
+        other = backend_of(cls)
+        if other.name != backend.name:
+            message = f"tensor 0 is of {backend.name}, and tensor {place} of {other.name}; convert one of them"
+            raise fail("W504", message)
+    return backend
+
+
+def build(operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, **sizes: Any) -> Callable[..., Any]:
+    """The callable of one call, for the cache to keep.
+
+    Args:
+        operation: a row of the table, or ``CLASSICAL``.
+        pattern: the pattern, or the equation.
+        cls: the type of the tensor; for ``einsum`` a tuple of types.
+        shape: the shape of the tensor; for ``einsum`` a tuple of shapes.
+        details: what else decides: of ``reduce`` the reduction and the element type, of ``view`` the strides.
+        sizes: the given sizes.
+
+    Raises:
+        NotConcrete: something in the call is not to be cached.
+        WeftError: something in the call is wrong.
+    """
+    classes, shapes = (cls, shape) if type(cls) is tuple else ((cls,), (shape,))
+    flat = shape if len(shapes) == 1 and shapes[0] is shape else [size for each in shapes for size in each]
+    for size in flat:
+        if type(size) is not int:
+            raise NotConcrete
+    for name, value in sizes.items():
+        if type(value) is not int or value < 0 or not name.isascii():
+            raise NotConcrete
+    try:
+        ranks = tuple([len(each) for each in shapes])
+        if operation == "reduce":
+            bound = reducing(pattern, classes, ranks, tuple(sizes), *details)
+        else:
+            bound = program(operation, pattern, classes, ranks, tuple(sizes))
+        if operation == "view":
+            check_view(bound.plan, shape, details[0], sizes)
+        return bound.bind(flat, sizes)
+    except WeftError as error:
+        situate(error, pattern, shapes, sizes)
+        raise
+
+
+def reducing(
+    pattern: str, classes: tuple[type, ...], ranks: tuple[int, ...], given: tuple[str, ...], reduction: Any, dtype: Any
+) -> Program:
+    """The program of a ``reduce``.
+
+    Raises:
+        NotConcrete: the reduction is a callable that holds on to something, and so must not be kept.
+        WeftError: W209, and those of `program`.
+    """
+    if not callable(reduction):
+        return program("reduce", pattern, classes, ranks, given, check_reduction(reduction), dtype)
+    if type(reduction) is FunctionType and reduction.__closure__ is None:
+        return program("reduce", pattern, classes, ranks, given, reduction)
+    raise NotConcrete
+
+
+def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, sizes: dict[str, int]) -> None:
+    """Raise where the memory of a tensor does not allow the view.
+
+    Raises:
+        CopyNeeded: W401, naming the group that forces the copy.
+        BackendError: W507, the framework does not say how the tensor lies in memory.
+    """
+    tree = plan.solved.tree
+    if strides is None:
+        raise fail("W507", "this framework does not promise views; rearrange gives one where it can", tree.text)
+    registers = [*shape, *sizes.values(), *plan.solved.constants]
+    evaluate(plan.solved, registers, plan.instructions)
+    memory = Memory(shape, strides)
+    left = tuple(range(len(shape)))
+    for step in plan.inputs[0]:
+        left = step.output(left)
+        copying = memory.apply(step, [registers[register] for register in left])
+        if copying is not None:
+            item = output_items(tree, len(left))[copying]
+            message = f"{item_text(item)} cannot be formed without a copy: its axes are not neighbours in memory"
+            seen = {**facts(plan.solved, registers), "strides": shape_text(strides)}
+            raise fail("W401", message + "; rearrange copies", tree.text, [(item.start, item.stop)], seen)
+
+
+def output_items(tree: Tree, rank: int) -> list[Item]:
+    """For each dimension of the result, what the pattern has there."""
+    right = (tree.right or ())[0]
+    items: list[Item] = []
+    for item in right.items:
+        items += [item] * (rank - len(right.items) + 1 if isinstance(item, Ellipsis) else 1)
+    return items
+
+
+def concrete_sizes(pattern: str, sizes: dict[str, Any], symbolic: Callable[[Any], bool]) -> dict[str, Any]:
+    """The given sizes as ints, but for symbols, under the names that Python gives them.
+
+    Raises:
+        SizeError: W301, W306 or W311.
+    """
+    normal = normalise_sizes(sizes)
+    for name, value in normal.items():
+        if type(value) is int and value >= 0 or symbolic(value):
+            continue
+        try:
+            normal[name] = exact(name, value)
+        except WeftError as error:
+            point_at(error, pattern, name)
+            raise
+    return normal
+
+
+def point_at(error: WeftError, pattern: str, name: str) -> None:
+    """Let an error show where in the pattern an axis stands."""
+    try:
+        tree = parse(pattern)
+    except WeftError:  # it will be raised in its turn
+        return
+    error.pattern = pattern
+    node = names(tree.left + (tree.right or ())).get(name)
+    if node is not None:
+        error.spans = ((node.start, node.stop),)
+
+
+def situate(error: WeftError, pattern: Any, shapes: Sequence[Any], sizes: dict[str, Any]) -> None:
+    """Add to an error what the call knows: the pattern, the shapes, and the sizes."""
+    if error.code[:2] == "W1":
+        return
+    if error.pattern is None and isinstance(pattern, str):
+        error.pattern = pattern
+    if not error.facts:
+        for place, shape in enumerate(shapes):
+            error.facts[tensor_place(place, len(shapes)).removeprefix("the ")] = shape_text(shape)
+        if sizes:
+            error.facts["given"] = ", ".join(f"{name}={value}" for name, value in sizes.items())

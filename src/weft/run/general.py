@@ -1,0 +1,142 @@
+"""Calls that the cache cannot serve: lists of tensors, symbols for sizes, callables, and mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from weft.backends.base import Backend
+from weft.errors import WeftError, fail, short
+from weft.pattern import Ellipsis, parse
+from weft.run.build import CLASSICAL, NotConcrete, build, concrete_sizes, one_backend, program, situate
+from weft.run.program import Program, checked
+from weft.solve import shape_text
+from weft.ops.reduce import check_reduction
+
+
+def general(operation: str, tensors: Sequence[Any], pattern: Any, sizes: dict[str, Any], reduction: Any = "") -> Any:
+    """Make one call.
+
+    Args:
+        operation: a row of the table, or ``CLASSICAL``.
+        tensors: the tensors; one that is a list or tuple is stacked first.
+        pattern: the pattern, or the equation.
+        sizes: the given sizes.
+        reduction: of ``reduce``, a name or a callable.
+
+    Raises:
+        WeftError: something in the call is wrong.
+    """
+    if not isinstance(pattern, str):
+        raise fail("W101", f"the pattern must be text, and this is {type(pattern).__name__}: {short(pattern)}")
+    tensors = [stacked(tensor) if isinstance(tensor, (list, tuple)) else tensor for tensor in tensors]
+    if operation == "reduce" and not callable(reduction):
+        check_reduction(reduction)
+    shapes = [shape_of(tensor) for tensor in tensors]
+    try:
+        backend = one_backend(tuple([type(tensor) for tensor in tensors]))
+        exact = concrete_sizes(pattern, sizes, backend.symbolic)
+        call = _concrete(operation, tensors, pattern, exact, reduction, backend)
+        if call is not None:
+            return call(*tensors)
+        return _program(operation, tensors, pattern, exact, reduction, backend).trace(tensors, exact)
+    except WeftError as error:
+        if all(type(shape) is not tuple or all(type(size) is int for size in shape) for shape in shapes):
+            situate(error, pattern, shapes, sizes)
+        raise
+
+
+def shape_of(tensor: Any) -> Any:
+    """The shape of what should be a tensor.
+
+    Raises:
+        BackendError: W501, it is none.
+    """
+    try:
+        return tensor.shape
+    except AttributeError:
+        message = f"a tensor is needed, and this is {type(tensor).__name__}: {short(tensor)}"
+        raise fail("W501", message) from None
+
+
+def stacked(tensors: Sequence[Any]) -> Any:
+    """A list of tensors as one, with a new first dimension.
+
+    Raises:
+        SizeError: W308, it is empty, or the shapes differ.
+        BackendError: W501, something in it is no tensor; W504, the frameworks differ.
+    """
+    if not tensors:
+        raise fail("W308", "a list of tensors must hold at least one")
+    shapes = [shape_of(tensor) for tensor in tensors]
+    backend = one_backend(tuple([type(tensor) for tensor in tensors]))
+    for place, shape in enumerate(shapes):
+        if isinstance(shape, tuple) and tuple(shape) != tuple(shapes[0]):
+            message = f"tensor {place} of the list has the shape {shape_text(shape)}, and tensor 0 {shape_text(shapes[0])}"
+            raise fail("W308", message)
+    return backend.stack(tensors)
+
+
+def _concrete(
+    operation: str, tensors: Sequence[Any], pattern: str, sizes: dict[str, Any], reduction: Any, backend: Backend
+) -> Any:
+    """The callable where all sizes are ints after all, as for a list of arrays, or sizes of NumPy's ints."""
+    details = _details(operation, tensors, reduction, backend)
+    several = operation in ("einsum", CLASSICAL)
+    classes = tuple([type(tensor) for tensor in tensors])
+    shapes = tuple([tensor.shape for tensor in tensors])
+    try:
+        return build(
+            operation, pattern, classes if several else classes[0], shapes if several else shapes[0], *details, **sizes
+        )
+    except NotConcrete:
+        return None
+
+
+def _details(operation: str, tensors: Sequence[Any], reduction: Any, backend: Backend) -> tuple[Any, ...]:
+    if operation == "reduce":
+        return reduction, backend.dtype(tensors[0])
+    if operation == "view":
+        return (backend.strides(tensors[0]),)
+    return ()
+
+
+def _program(
+    operation: str, tensors: Sequence[Any], pattern: str, sizes: dict[str, Any], reduction: Any, backend: Backend
+) -> Program:
+    classes = tuple([type(tensor) for tensor in tensors])
+    ranks = tuple([_rank(tensor, place, pattern, operation, backend) for place, tensor in enumerate(tensors)])
+    given = tuple(sizes)
+    if operation != "reduce":
+        return program(operation, pattern, classes, ranks, given)
+    if callable(reduction):
+        plan = program("reduce", pattern, classes, ranks, given, _placeholder).plan
+        return Program(plan, backend, checked(reduction))
+    return program("reduce", pattern, classes, ranks, given, reduction, backend.dtype(tensors[0]))
+
+
+def _placeholder(tensor: Any, axes: Any) -> Any:
+    raise AssertionError("a plan is made with this, and never run")
+
+
+def _rank(tensor: Any, place: int, pattern: str, operation: str, backend: Backend) -> int:
+    """The rank, from the pattern where the framework does not reveal it.
+
+    Raises:
+        BackendError: W505, the pattern does not tell either.
+    """
+    rank = backend.rank(tensor)
+    if rank is not None:
+        return rank
+    if operation == CLASSICAL:
+        from weft.ops.einsum import classical
+
+        tree = classical(pattern, place + 1)
+    else:
+        tree = parse(pattern)
+    expr = tree.left[min(place, len(tree.left) - 1)]
+    for item in expr.items:
+        if isinstance(item, Ellipsis):
+            message = f"{backend.name} does not reveal the rank of this {type(tensor).__name__}; name the axes"
+            raise fail("W505", message + " instead of the ellipsis", tree.text, [(item.start, item.stop)])
+    return len(expr.items)

@@ -1,0 +1,17 @@
+"""The second room: which size follows from which (``template``), then the sizes themselves (``sizes``)."""
+
+from weft.solve.sizes import Agree as Agree
+from weft.solve.sizes import evaluate as evaluate
+from weft.solve.sizes import exact as exact
+from weft.solve.sizes import facts as facts
+from weft.solve.sizes import normalise_sizes as normalise_sizes
+from weft.solve.sizes import shape_text as shape_text
+from weft.solve.template import COMPUTING as COMPUTING
+from weft.solve.template import NONEMPTY as NONEMPTY
+from weft.solve.template import PRODUCT as PRODUCT
+from weft.solve.template import Instruction as Instruction
+from weft.solve.template import Template as Template
+from weft.solve.template import dimension_place as dimension_place
+from weft.solve.template import rank_error as rank_error
+from weft.solve.template import template as template
+from weft.solve.template import tensor_place as tensor_place
