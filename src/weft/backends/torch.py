@@ -86,3 +86,5 @@ _REDUCTIONS: dict[str, Callable[[Any, tuple[int, ...]], Any]] = {
 }
 
 BACKEND = TorchBackend
+TORCH = TorchBackend(torch.Tensor)
+"""What Dynamo follows: one instance serves every type of tensor."""

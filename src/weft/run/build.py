@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import FunctionType
 from typing import Any
 
@@ -17,7 +17,7 @@ from weft.pattern import Ellipsis, Item, Tree, item_text, names, parse
 from weft.plan import Plan
 from weft.plan.views import Memory
 from weft.run.program import Program, checked
-from weft.solve import evaluate, exact, facts, normalise_sizes, shape_text, template, tensor_place
+from weft.solve import evaluate, exact, facts, normalise_sizes, report, shape_text, template, tensor_place
 
 PROGRAMS = 1024
 """How many programs are kept: patterns, each with its rank, names of sizes, and framework."""
@@ -31,6 +31,17 @@ class NotConcrete(TypeError):
 
 
 @lru_cache(maxsize=PROGRAMS)
+def planned(operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[str, ...], reduction: str = "") -> Plan:
+    """The plan of a call, the same for every framework and shape.
+
+    Raises:
+        WeftError: W1xx, W2xx, W303, W304 or W506.
+    """
+    tree = read(operation, pattern, len(ranks))
+    return TABLE["einsum" if operation == CLASSICAL else operation].lower(template(tree, ranks, given), reduction)
+
+
+@lru_cache(maxsize=PROGRAMS)
 def program(
     operation: str,
     pattern: str,
@@ -40,22 +51,18 @@ def program(
     reduction: str | Callable[..., Any] = "",
     dtype: Any = None,
 ) -> Program:
-    """The program of a call.
+    """The plan of a call, bound to the framework of these types.
 
     Raises:
-        WeftError: W1xx, W2xx, W303, W304, or W5xx.
+        WeftError: those of `planned`, and W5xx.
     """
-    tree = read(operation, pattern, len(classes))
-    solved = template(tree, ranks, given)
     backend = one_backend(classes)
-    name = CUSTOM if callable(reduction) else reduction
-    plan = TABLE["einsum" if operation == CLASSICAL else operation].lower(solved, name)
-    if callable(reduction):
-        return Program(plan, backend, checked(reduction))
     if not reduction:
-        return Program(plan, backend)
+        return Program(planned(operation, pattern, ranks, given), backend)
+    if not isinstance(reduction, str):
+        return Program(planned(operation, pattern, ranks, given, CUSTOM), backend, checked(reduction))
     check_kind(reduction, None if dtype is None else backend.kind(dtype), dtype)
-    return Program(plan, backend, backend.reduction(reduction, dtype))
+    return Program(planned(operation, pattern, ranks, given, reduction), backend, backend.reduction(reduction, dtype))
 
 
 def read(operation: str, pattern: str, count: int) -> Tree:
@@ -151,7 +158,7 @@ def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, 
     if strides is None:
         raise fail("W507", "this framework does not promise views; rearrange gives one where it can", tree.text)
     registers = [*shape, *sizes.values(), *plan.solved.constants]
-    evaluate(plan.solved, registers, plan.instructions)
+    evaluate(registers, plan.instructions, partial(report, plan.solved))
     memory = Memory(shape, strides)
     left = tuple(range(len(shape)))
     for step in plan.inputs[0]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from weft.backends.base import Backend
 from weft.errors import WeftError, fail, short
 from weft.pattern import Ellipsis, parse
-from weft.run.build import CLASSICAL, NotConcrete, build, concrete_sizes, one_backend, program, situate
-from weft.run.program import Program, checked
-from weft.solve import shape_text
-from weft.ops.reduce import check_reduction
+from weft.run.build import CLASSICAL, NotConcrete, build, concrete_sizes, one_backend, planned, program, situate
+from weft.run.program import Program, checked, recipe, trace
+from weft.solve import report, shape_text
+from weft.ops.reduce import CUSTOM, check_reduction
 
 
 def general(operation: str, tensors: Sequence[Any], pattern: Any, sizes: dict[str, Any], reduction: Any = "") -> Any:
@@ -39,7 +40,9 @@ def general(operation: str, tensors: Sequence[Any], pattern: Any, sizes: dict[st
         call = _concrete(operation, tensors, pattern, exact, reduction, backend)
         if call is not None:
             return call(*tensors)
-        return _program(operation, tensors, pattern, exact, reduction, backend).trace(tensors, exact)
+        bound = _program(operation, tensors, pattern, exact, reduction, backend)
+        fail_as = partial(report, bound.plan.solved)
+        return trace(recipe(bound.plan), tensors, exact, backend, bound.reduction, fail_as, backend.agree)
     except WeftError as error:
         if all(type(shape) is not tuple or all(type(size) is int for size in shape) for shape in shapes):
             situate(error, pattern, shapes, sizes)
@@ -110,13 +113,8 @@ def _program(
     if operation != "reduce":
         return program(operation, pattern, classes, ranks, given)
     if callable(reduction):
-        plan = program("reduce", pattern, classes, ranks, given, _placeholder).plan
-        return Program(plan, backend, checked(reduction))
+        return Program(planned("reduce", pattern, ranks, given, CUSTOM), backend, checked(reduction))
     return program("reduce", pattern, classes, ranks, given, reduction, backend.dtype(tensors[0]))
-
-
-def _placeholder(tensor: Any, axes: Any) -> Any:
-    raise AssertionError("a plan is made with this, and never run")
 
 
 def _rank(tensor: Any, place: int, pattern: str, operation: str, backend: Backend) -> int:

@@ -1,7 +1,7 @@
 """A plan bound to a backend: every step has become a function of the framework's.
 
 A program knows ranks and names of sizes, never a size. ``bind`` makes the callable for one shape, which the cache
-keeps; ``trace`` runs it once on sizes that may be symbols, and keeps nothing.
+keeps; ``trace`` runs a recipe once on sizes that may be symbols, and keeps nothing.
 """
 
 from __future__ import annotations
@@ -9,33 +9,67 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from weft.backends.base import Backend
 from weft.errors import fail
-from weft.plan import Concat, Einsum, Expand, Permute, Plan, Reduce, Reshape, Shape, Step, View
-from weft.run.compose import Call, compose
-from weft.solve import evaluate, shape_text
+from weft.plan import Concat, Einsum, Expand, Permute, Plan, Reduce, Reshape, Step, View
+from weft.run.compose import compose
+from weft.solve import Agree, Report, evaluate, report, shape_text
 
-Select = Callable[[Sequence[Any]], Any]
-"""Picks a shape out of the registers."""
+Reduction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
+
+Call: TypeAlias = tuple[str, "tuple[int, ...] | None", "tuple[int, ...] | None"]
+"""A method of the backend; the registers of its shape, or else its constant."""
+
+
+class Recipe(NamedTuple):
+    """A plan as plain tuples of ints and text, which every tracer takes for a constant."""
+
+    ranks: tuple[int, ...]
+    given: tuple[str, ...]
+    constants: tuple[int, ...]
+    instructions: tuple[tuple[str, int, tuple[int, ...]], ...]
+    needed: tuple[int, ...]
+    inputs: tuple[tuple[Call, ...], ...]
+    combine: tuple[str, Any] | None
+    steps: tuple[Call, ...]
+
+
+def recipe(plan: Plan) -> Recipe:
+    """What a plan comes to, without its pattern."""
+    inputs = tuple([tuple([_call(step) for step in steps]) for steps in plan.inputs])
+    steps = tuple([_call(step) for step in plan.steps])
+    combine = _combination(plan.combine)
+    return Recipe(
+        plan.solved.ranks,
+        plan.solved.given,
+        plan.solved.constants,
+        plan.instructions,
+        _needed(plan, (*inputs, steps)),
+        inputs,
+        combine,
+        steps,
+    )
 
 
 class Program:
-    """What remains of a pattern: instructions on registers, and calls of the framework's functions."""
+    """A recipe, with the functions of one backend."""
 
-    def __init__(self, plan: Plan, backend: Backend, reduction: Callable[[Any, Any], Any] | None = None) -> None:
-        solved = plan.solved
+    __slots__ = ("backend", "combine", "constants", "inputs", "instructions", "plan", "ready", "reduction", "report", "steps")
+
+    def __init__(self, plan: Plan, backend: Backend, reduction: Reduction | None = None) -> None:
         self.plan = plan
         self.backend = backend
-        self.given = solved.given
-        self.constants = solved.constants
+        self.reduction = reduction
+        self.constants = plan.solved.constants
         self.instructions = plan.instructions
-        self.inputs = tuple([tuple([_call(step, backend, reduction) for step in steps]) for steps in plan.inputs])
-        self.steps = tuple([_call(step, backend, reduction) for step in plan.steps])
-        self.combine = _combiner(plan.combine, backend)
-        self._selecting = [[_selecting(call) for call in calls] for calls in (*self.inputs, self.steps)]
-        self._ready = None if plan.instructions or self._selects() else self._chain(())
+        self.report = partial(report, plan.solved)
+        self.inputs = [self._prepare(steps) for steps in plan.inputs]
+        self.steps = self._prepare(plan.steps)
+        self.combine = _combiner(_combination(plan.combine), backend)
+        fixed = not any(select for calls in (*self.inputs, self.steps) for _, select, _ in calls)
+        self.ready = self._chain(()) if fixed else None
 
     def bind(self, shape: Sequence[int], sizes: dict[str, int]) -> Callable[..., Any]:
         """The callable for tensors of this shape (of several tensors: their dimensions in one sequence).
@@ -43,70 +77,62 @@ class Program:
         Raises:
             SizeError: W302 to W307.
         """
-        if self._ready is not None:
-            return self._ready
-        registers = [*shape, *sizes.values(), *self.constants]
-        evaluate(self.plan.solved, registers, self.instructions)
-        return self._chain(registers)
-
-    def trace(self, tensors: Sequence[Any], sizes: dict[str, Any]) -> Any:
-        """Run once, on sizes that may be symbols; only the dimensions that a step needs are asked for."""
-        registers: list[Any] = []
-        needed = self.needed
-        for tensor, rank in zip(tensors, self.plan.solved.ranks, strict=True):
-            for place in range(rank):
-                wanted = len(registers) in needed
-                registers.append(self.backend.dimension(tensor, place) if wanted else None)
-        registers += [sizes[name] for name in self.given]
-        registers += self.constants
         if self.instructions:
-            evaluate(self.plan.solved, registers, self.instructions, self.backend.agree)
-        results = [_apply(tensor, calls, registers) for tensor, calls in zip(tensors, self.inputs, strict=True)]
-        result = results[0] if self.combine is None else self.combine(*results)
-        return _apply(result, self.steps, registers)
+            registers = [*shape, *sizes.values(), *self.constants]
+            evaluate(registers, self.instructions, self.report)
+            return self.ready or self._chain(registers)
+        return self.ready or self._chain([*shape, *sizes.values(), *self.constants])
 
-    @property
-    def needed(self) -> frozenset[int]:
-        """The registers that something reads."""
-        read = {register for row in self.instructions for register in row.factors}
-        read |= {row.source for row in self.instructions if row.kind != "product"}
-        for calls in (*self.inputs, self.steps):
-            for _, shape, _ in calls:
-                read |= set(shape or ())
-        return frozenset(read)
+    def _prepare(self, steps: tuple[Step, ...]) -> list[tuple[Any, Any, Any]]:
+        """For each step the function, what picks its shape out of the registers, and its constant."""
+        prepared = []
+        for step in steps:
+            method, shape, constant = _call(step)
+            function = self.reduction if method == "reduce" else getattr(self.backend, method)
+            prepared.append((function, None if shape is None else _selection(shape), constant))
+        return prepared
 
-    def _selects(self) -> bool:
-        return any(shape is not None for calls in (*self.inputs, self.steps) for _, shape, _ in calls)
-
-    def _chain(self, registers: Sequence[Any]) -> Callable[..., Any]:
-        *inputs, after = [
-            compose([(function, constant if select is None else select(registers)) for function, select, constant in calls])
-            for calls in self._selecting
+    def _chain(self, registers: Sequence[int]) -> Callable[..., Any]:
+        chains = [
+            compose([(function, select(registers) if select else constant) for function, select, constant in calls])
+            for calls in self.inputs
         ]
         if self.combine is None:
-            return inputs[0]
-        return _joined(self.combine, inputs if any(self.inputs) else None, after if self.steps else None)
+            return chains[0]
+        after = compose([(f, select(registers) if select else constant) for f, select, constant in self.steps])
+        return _joined(self.combine, chains if any(self.inputs) else None, after if self.steps else None)
 
 
-Bound = tuple[Callable[[Any, Any], Any], "Shape | None", Any]
-"""A function, and the registers of its constant where that is a shape, or else the constant."""
+def trace(
+    recipe: Recipe,
+    tensors: Sequence[Any],
+    sizes: dict[str, Any],
+    backend: Backend,
+    reduction: Reduction | None,
+    report: Report,
+    agree: Agree,
+) -> Any:
+    """Run a recipe once, on sizes that may be symbols; only the dimensions that a step needs are asked for."""
+    ranks, given, constants, instructions, needed, inputs, combine, steps = recipe
+    registers: list[Any] = []
+    for tensor, rank in zip(tensors, ranks):  # noqa: B905  # Dynamo does not follow strict=True before torch 2.6
+        for place in range(rank):
+            registers.append(backend.dimension(tensor, place) if len(registers) in needed else None)
+    registers += [sizes[name] for name in given]
+    registers += constants
+    evaluate(registers, instructions, report, agree)
+    results = [
+        _apply(tensor, calls, registers, backend, reduction)
+        for tensor, calls in zip(tensors, inputs)  # noqa: B905  # as above
+    ]
+    if combine is None:
+        return results[0]
+    method, constant = combine
+    result = backend.einsum(constant, *results) if method == "einsum" else backend.concat(results, constant)
+    return _apply(result, steps, registers, backend, reduction)
 
 
-def _call(step: Step, backend: Backend, reduction: Any) -> Bound:
-    match step:
-        case Reshape(shape):
-            return backend.reshape, shape, None
-        case View(shape):
-            return backend.view, shape, None
-        case Expand(shape):
-            return backend.expand, shape, None
-        case Permute(order):
-            return backend.permute, None, order
-        case Reduce(axes):
-            return reduction, None, axes
-
-
-def checked(reduction: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+def checked(reduction: Reduction) -> Reduction:
     """A reduction of the caller's, and a look at what it returns."""
 
     def reduce(tensor: Any, axes: tuple[int, ...]) -> Any:
@@ -123,31 +149,57 @@ def checked(reduction: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     return reduce
 
 
-def _combiner(combine: Concat | Einsum | None, backend: Backend) -> Callable[..., Any] | None:
-    match combine:
-        case Einsum(equation):
-            return partial(backend.einsum, equation)
-        case Concat(axis):
-            return lambda *tensors: backend.concat(tensors, axis)
-    return None
-
-
-def _selecting(call: Bound) -> tuple[Callable[[Any, Any], Any], Select | None, Any]:
-    function, shape, constant = call
-    if shape is None:
-        return function, None, constant
-    if len(shape) > 1:
-        return function, itemgetter(*shape), None
-    if shape:
-        only = shape[0]
-        return function, lambda registers: (registers[only],), None
-    return function, lambda _: (), None
-
-
-def _apply(tensor: Any, calls: Sequence[Bound], registers: Sequence[Any]) -> Any:
-    for function, shape, constant in calls:
+def _apply(
+    tensor: Any, calls: Sequence[Call], registers: Sequence[Any], backend: Backend, reduction: Reduction | None
+) -> Any:
+    for method, shape, constant in calls:
+        function = reduction if method == "reduce" else getattr(backend, method)
         tensor = function(tensor, constant if shape is None else tuple([registers[place] for place in shape]))
     return tensor
+
+
+_SHAPED = {Reshape: "reshape", View: "view", Expand: "expand"}
+_FIXED = {Permute: "permute", Reduce: "reduce"}
+
+
+def _call(step: Step) -> Call:
+    kind = type(step)
+    if kind in _SHAPED:
+        return _SHAPED[kind], step[0], None
+    return _FIXED[kind], None, step[0]
+
+
+def _combination(combine: Concat | Einsum | None) -> tuple[str, Any] | None:
+    if combine is None:
+        return None
+    return ("einsum" if isinstance(combine, Einsum) else "concat"), combine[0]
+
+
+def _combiner(combination: tuple[str, Any] | None, backend: Backend) -> Callable[..., Any] | None:
+    if combination is None:
+        return None
+    method, constant = combination
+    if method == "einsum":
+        return partial(backend.einsum, constant)
+    return lambda *tensors: backend.concat(tensors, constant)
+
+
+def _needed(plan: Plan, chains: tuple[tuple[Call, ...], ...]) -> tuple[int, ...]:
+    """The registers that an instruction or a step reads."""
+    read = {register for row in plan.instructions for register in row.factors}
+    read |= {row.source for row in plan.instructions if row.kind != "product"}
+    read |= {register for calls in chains for _, shape, _ in calls for register in shape or ()}
+    return tuple(sorted(read))
+
+
+def _selection(shape: tuple[int, ...]) -> Callable[[Sequence[int]], tuple[int, ...]]:
+    """Picks a shape out of the registers."""
+    if len(shape) > 1:
+        return itemgetter(*shape)
+    if shape:
+        only = shape[0]
+        return lambda registers: (registers[only],)
+    return lambda _: ()
 
 
 def _joined(
@@ -157,8 +209,5 @@ def _joined(
 ) -> Callable[..., Any]:
     if inputs is None:
         return combine if after is None else lambda *tensors: after(combine(*tensors))
-    finish = after or (lambda tensor: tensor)
+    finish = after or compose(())
     return lambda *tensors: finish(combine(*[split(tensor) for split, tensor in zip(inputs, tensors, strict=True)]))
-
-
-__all__ = ["Call", "Program"]

@@ -44,33 +44,47 @@ def traced(operation: str, tensors: Sequence[Any], pattern: str, sizes: dict[str
     Raises:
         WeftError: something in the call is wrong.
     """
-    if any(isinstance(tensor, (list, tuple)) for tensor in tensors):
-        backend = backend_for(type(tensors[0][0]))
-        tensors = [backend.stack(tensor) if isinstance(tensor, (list, tuple)) else tensor for tensor in tensors]
+    from weft.backends.torch import TORCH
+    from weft.run.program import trace
+
+    tensors = [TORCH.stack(tensor) if isinstance(tensor, (list, tuple)) else tensor for tensor in tensors]
     for name, value in sizes.items():
         if isinstance(value, (bool, float)):
             refuse(pattern, name, value)
-    classes = tuple([type(tensor) for tensor in tensors])
     ranks = tuple([len(tensor.shape) for tensor in tensors])
+    named = reduction if isinstance(reduction, str) else "custom"
     dtype = tensors[0].dtype if operation == "reduce" else None
-    program = program_for(operation, pattern, classes, ranks, tuple(sizes), reduction, dtype)
-    return program.trace(tensors, sizes)
+    plan = recipe_for(operation, pattern, ranks, tuple(sizes), named, dtype)
+    function = reduction if named == "custom" else TORCH.reduction(named, dtype) if named else None
+
+    def report(registers: list[Any], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
+        return error_of(operation, pattern, ranks, tuple(sizes), tuple(registers), kind, source, factors)
+
+    return trace(plan, tensors, sizes, TORCH, function, report, TORCH.agree)
 
 
 @constant
-def program_for(operation: str, pattern: str, classes: Any, ranks: Any, given: Any, reduction: Any, dtype: Any) -> Any:
-    """The program, found while Dynamo traces."""
-    from weft.run.build import program
+def recipe_for(operation: str, pattern: Any, ranks: Any, given: Any, reduction: str, dtype: Any) -> Any:
+    """The recipe as plain tuples, found while Dynamo traces."""
+    from weft.backends.torch import TORCH
+    from weft.ops.reduce import CUSTOM, check_kind, check_reduction
+    from weft.run.build import planned
+    from weft.run.program import recipe
 
-    return program(operation, pattern, classes, ranks, given, reduction, dtype)
+    if reduction and reduction != CUSTOM:
+        check_kind(check_reduction(reduction), TORCH.kind(dtype), dtype)
+    return tuple(recipe(planned(operation, pattern, ranks, given, reduction)))
 
 
 @constant
-def backend_for(cls: type) -> Any:
-    """The backend, found while Dynamo traces."""
-    from weft.backends.registry import backend_of
+def error_of(
+    operation: str, pattern: str, ranks: Any, given: Any, registers: Any, kind: str, source: int, factors: Any
+) -> Any:
+    """Raise, while Dynamo traces, the error for sizes that do not fit."""
+    from weft.run.build import planned
+    from weft.solve import report
 
-    return backend_of(cls)
+    raise report(planned(operation, pattern, ranks, given, "").solved, list(registers), kind, source, factors)
 
 
 @constant

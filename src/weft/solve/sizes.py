@@ -8,53 +8,53 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from operator import eq, index
-from typing import Any
+from typing import Any, TypeAlias
 
 from weft.errors import fail, short
 from weft.pattern import normalise
-from weft.solve.template import (
-    BROADCAST,
-    CHECK,
-    PRODUCT,
-    QUOTIENT,
-    Instruction,
-    Template,
-    dimension_place,
-)
+from weft.solve.template import BROADCAST, NONEMPTY, PRODUCT, QUOTIENT, Template, dimension_place
 
-Agree = Callable[[Any, Any], bool]
+Agree: TypeAlias = Callable[[Any, Any], bool]
 """Says whether two sizes may be equal: ``False`` only where they are known to differ."""
 
+Report: TypeAlias = "Callable[[list[Any], str, int, tuple[int, ...]], Exception]"
+"""Makes the error for an instruction that does not hold, from the registers and the instruction."""
 
-def evaluate(solved: Template, registers: list[Any], instructions: Iterable[Instruction], agree: Agree = eq) -> None:
+
+def evaluate(
+    registers: list[Any],
+    instructions: Iterable[tuple[str, int, tuple[int, ...]]],
+    report: Report,
+    agree: Agree = eq,
+) -> None:
     """Run the instructions; each that computes a size appends it to the registers.
 
     Raises:
-        SizeError: W302, W305 or W306, naming the dimension and the axes.
+        SizeError: what ``report`` makes of an instruction that does not hold.
     """
     for kind, source, factors in instructions:
+        size = 1
         if factors:
             size = registers[factors[0]]
             for factor in factors[1:]:
                 size = size * registers[factor]
-        else:
-            size = 1
         if kind == PRODUCT:
             registers.append(size)
         elif kind == QUOTIENT:
             total = registers[source]
-            if type(size) is int and size == 0:
-                raise _zero(solved, registers, source, factors)
-            if not agree(total % size, 0):
-                raise _indivisible(solved, registers, source, factors)
+            if (type(size) is int and size == 0) or not agree(total % size, 0):
+                raise report(registers, kind, source, factors)
             registers.append(total // size)
-        elif kind == CHECK:
-            if not agree(registers[source], size):
-                raise _disagreement(solved, registers, source, factors)
         elif kind == BROADCAST:
-            registers.append(_broadcast(solved, registers, source, factors, agree))
-        elif type(registers[source]) is int and registers[source] == 0:
-            raise _nothing(solved, registers, source)
+            ours = registers[source]
+            if type(ours) is int and ours == 1:
+                registers.append(size)
+            elif (type(size) is int and size == 1) or agree(ours, size):
+                registers.append(ours)
+            else:
+                raise report(registers, kind, source, factors)
+        elif not agree(registers[source] == 0, False) if kind == NONEMPTY else not agree(registers[source], size):
+            raise report(registers, kind, source, factors)
 
 
 def exact(name: str, value: Any) -> int:
@@ -127,49 +127,32 @@ def _sizes_error(
     return fail(code, message, solved.tree.text, spans, facts(solved, registers))
 
 
-def _zero(solved: Template, registers: list[Any], source: int, factors: tuple[int, ...]) -> Exception:
-    where, _ = dimension_place(solved.tree, solved.ranks, source)
-    message = f"{_known(solved, registers, factors)} leaves the other size in {where} open; give it too"
-    return _sizes_error("W306", message, solved, registers, [source])
-
-
-def _indivisible(solved: Template, registers: list[Any], source: int, factors: tuple[int, ...]) -> Exception:
-    where, _ = dimension_place(solved.tree, solved.ranks, source)
-    known = _known(solved, registers, factors)
-    message = f"{known} does not divide {where}, whose length is {registers[source]}"
-    return _sizes_error("W302", message, solved, registers, [source])
-
-
-def _disagreement(solved: Template, registers: list[Any], source: int, factors: tuple[int, ...]) -> Exception:
+def report(solved: Template, registers: list[Any], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
+    """The error for an instruction that does not hold: W302, W305, W306 or W307, with the places in the pattern."""
+    dims = sum(solved.ranks)
+    if kind == NONEMPTY:
+        message = "the minimum or maximum of nothing is not defined, and an axis that is reduced has length 0"
+        return _sizes_error("W307", message, solved, registers, [source] if source < dims else [])
     where, _ = dimension_place(solved.tree, solved.ranks, source)
     length = registers[source]
     if not factors:
         message = f"{where} must have length 1, and its length is {length}"
         return _sizes_error("W305", message, solved, registers, [source])
     known = _known(solved, registers, factors)
+    if kind == QUOTIENT and known.endswith("=0"):
+        message = f"{known} leaves the other size in {where} open; give it too"
+        return _sizes_error("W306", message, solved, registers, [source])
+    if kind == QUOTIENT:
+        message = f"{known} does not divide {where}, whose length is {length}"
+        return _sizes_error("W302", message, solved, registers, [source])
+    if kind == BROADCAST:
+        message = f"{where} has length {length}, which does not broadcast with {registers[factors[0]]}"
+        return _sizes_error("W305", message, solved, registers, [source])
     sources = [source]
-    if len(factors) == 1 and factors[0] < sum(solved.ranks):
-        other, _ = dimension_place(solved.tree, solved.ranks, factors[0])
-        known = f"{known} by {other}"
+    if len(factors) == 1 and factors[0] < dims:
+        known = f"{known} by {dimension_place(solved.tree, solved.ranks, factors[0])[0]}"
         sources = sorted({factors[0], source})
-    message = f"{where} has length {length}, and {known}"
-    return _sizes_error("W305", message, solved, registers, sources)
-
-
-def _broadcast(solved: Template, registers: list[Any], source: int, factors: tuple[int, ...], agree: Agree) -> Any:
-    ours, other = registers[source], registers[factors[0]]
-    if type(ours) is int and ours == 1:
-        return other
-    if (type(other) is int and other == 1) or agree(ours, other):
-        return ours
-    where, _ = dimension_place(solved.tree, solved.ranks, source)
-    message = f"{where} has length {ours}, which does not broadcast with {other}"
-    return _sizes_error("W305", message, solved, registers, [source])
-
-
-def _nothing(solved: Template, registers: list[Any], source: int) -> Exception:
-    message = "the minimum or maximum of nothing is not defined, and an axis that is reduced has length 0"
-    return _sizes_error("W307", message, solved, registers, [source] if source < sum(solved.ranks) else [])
+    return _sizes_error("W305", f"{where} has length {length}, and {known}", solved, registers, sources)
 
 
 def _exact_hint(name: str, value: Any) -> str:
