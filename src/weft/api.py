@@ -6,15 +6,15 @@ a symbolic size, a mistake) raises a `TypeError` or an `AttributeError` there, a
 
 from __future__ import annotations
 
-from weft.run.cache import compiled, general
-from weft.run.traced import followed_as, traced
+from weft.run.cache import cold, compiled, general
+from weft.run.traced import followed_as, traced, traced_pack, traced_parse_shape, traced_unpack
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import weft`
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any, TypeVar
+    from typing import Any
 
-    Tensor = TypeVar("Tensor")
+    from weft.explanation import Explanation
 
 
 def _traced_rearrange(tensor: Any, pattern: str, **sizes: Any) -> Any:
@@ -206,3 +206,125 @@ def _read_einsum(operands: tuple[Any, ...]) -> tuple[str, Any, tuple[Any, ...]]:
     if isinstance(operands[0], str):
         return "classical", operands[0], operands[1:]
     return "einsum", operands[-1], operands[:-1]
+
+
+@followed_as(traced_pack)
+def pack(tensors: Sequence[Any], pattern: str) -> tuple[Any, list[tuple[int, ...]]]:
+    """Join tensors of different rank along one dimension.
+
+    Args:
+        tensors: tensors of one framework.
+        pattern: the dimensions that all tensors share, by name, and one ``*`` for the others: ``"b * c"``.
+
+    Returns:
+        The packed tensor, and for each tensor the shape that the ``*`` stood for, as `unpack` takes them.
+
+    Raises:
+        PatternSyntaxError: the pattern cannot be read.
+        AxisError: the pattern is no list of names with exactly one ``*``.
+        SizeError: a rank is too small, or the tensors differ in a shared dimension.
+
+    >>> import numpy as np, weft
+    >>> packed, shapes = weft.pack([np.zeros((2, 3)), np.zeros((2, 4, 5))], "b *")
+    >>> packed.shape, shapes
+    ((2, 23), [(3,), (4, 5)])
+    """
+    return cold.pack(tensors, pattern)
+
+
+@followed_as(traced_unpack)
+def unpack(tensor: Any, packed_shapes: Sequence[Sequence[int]], pattern: str) -> list[Any]:
+    """Take apart what `pack` has joined.
+
+    Args:
+        tensor: the packed tensor.
+        packed_shapes: for each result the shape that takes the place of the ``*``; one size may be ``-1``.
+        pattern: the dimensions of the tensor, by name, and one ``*`` for the packed one.
+
+    Returns:
+        The tensors: views where the framework can give them.
+
+    Raises:
+        PatternSyntaxError: the pattern cannot be read.
+        AxisError: the pattern is no list of names with exactly one ``*``.
+        SizeError: the rank does not fit, or the shapes do not add up to the packed dimension.
+
+    >>> import numpy as np, weft
+    >>> [part.shape for part in weft.unpack(np.zeros((2, 23)), [(3,), (4, -1)], "b *")]
+    [(2, 3), (2, 4, 5)]
+    """
+    return cold.unpack(tensor, packed_shapes, pattern)
+
+
+@followed_as(traced_parse_shape)
+def parse_shape(tensor: Any, pattern: str) -> dict[str, int]:
+    """The lengths of a tensor's dimensions, by name.
+
+    Args:
+        tensor: a tensor of any framework.
+        pattern: a name for each dimension; ``_`` skips one, ``...`` any number, a number is checked.
+
+    Returns:
+        Names and lengths, in the order of the pattern.
+
+    Raises:
+        PatternSyntaxError: the pattern cannot be read.
+        AxisError: the pattern is more than a list of names.
+        SizeError: the rank or a length does not fit.
+
+    >>> import numpy as np, weft
+    >>> weft.parse_shape(np.zeros((2, 3, 5, 7)), "b _ h w")
+    {'b': 2, 'h': 5, 'w': 7}
+    """
+    return cold.parse_shape(tensor, pattern)
+
+
+def asnumpy(tensor: Any) -> Any:
+    """The same elements as a NumPy array.
+
+    Args:
+        tensor: a tensor of any framework, on any device.
+
+    Returns:
+        A ``numpy.ndarray``: without a copy where the framework can share its memory. Half types that NumPy lacks
+        become ``float32``.
+
+    Raises:
+        BackendError: the object is no tensor of a framework that weft knows.
+
+    >>> import numpy as np, weft
+    >>> weft.asnumpy(np.arange(3))
+    array([0, 1, 2])
+    """
+    return cold.asnumpy(tensor)
+
+
+def explain(pattern: str, /, *shapes: Sequence[int], **sizes: Any) -> Explanation:
+    """What weft would do with a pattern, for tensors of these shapes.
+
+    The operation is read off the pattern: several tensors make an `einsum`, an axis that the right side lacks a
+    `reduce`, one that the left side lacks a `repeat`, and otherwise it is a `rearrange`.
+
+    Args:
+        pattern: a pattern with an arrow.
+        shapes: the shape of each tensor, in elements; the tensors are taken to lie in memory row by row.
+        sizes: the sizes of axes, in elements, that cannot be inferred from the shapes.
+
+    Returns:
+        An object that prints the steps, each with the shape and axes that it leaves and whether it copies.
+
+    Raises:
+        WeftError: what the call itself would raise.
+
+    >>> import weft
+    >>> weft.explain("b (h p) c -> b h (c p)", (2, 6, 4), p=2)
+    rearrange  b (h p) c -> b h (c p)   p=2
+      input     2 6 4     b (h p) c
+      reshape   2 3 2 4   b h p c     view
+      permute   2 3 4 2   b h c p     view
+      reshape   2 3 8     b h (c p)   copies 48 elements
+      output    2 3 8     b h (c p)
+    """
+    from weft.explanation import explain
+
+    return explain(pattern, *shapes, **sizes)

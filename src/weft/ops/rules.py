@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from weft.errors import Span, fail
-from weft.pattern import Bracket, Ellipsis, Expr, Group, Item, Mark, Name, Number, Tree, expr_text
+from weft.pattern import Bracket, Ellipsis, Expr, Group, Item, Leaf, Mark, Name, Number, Tree, expr_text, leaves
 
 
 class Side(NamedTuple):
@@ -64,24 +64,36 @@ def survey(expr: Expr, tree: Tree, operation: str, *, repeats: bool = False) -> 
         AxisError: W201, notation of another operation; W206, an axis stands twice.
     """
     side = Side({}, [], [])
-    waiting: list[Item] = list(reversed(expr.items))
-    while waiting:
-        item = waiting.pop()
-        kind = type(item)
-        if kind is Name:
-            if item.text in side.names and not repeats:  # type: ignore[union-attr]
-                first = side.names[item.text]  # type: ignore[union-attr]
-                raise fail("W206", f"{first.text} stands twice in '{expr_text(expr)}'", tree.text, spans_of([first, item]))
-            side.names.setdefault(item.text, item)  # type: ignore[union-attr, arg-type]
-        elif isinstance(item, Group) and len(item.parts) == 1:
-            waiting.extend(reversed(item.parts[0]))
-        elif isinstance(item, Number):
-            side.numbers.append(item)
-        elif isinstance(item, Ellipsis) and item.name is None:
-            side.dots.append(item)
-        else:
-            raise _foreign(item, tree, operation)
+    known = side.names
+    for item in expr.items:
+        for leaf in (item,) if type(item) is Name else leaves(item):
+            kind = type(leaf)
+            if kind is Name:
+                if leaf.text not in known:
+                    known[leaf.text] = leaf
+                elif not repeats:
+                    first = known[leaf.text]
+                    message = f"{first.text} stands twice in '{expr_text(expr)}'"
+                    raise fail("W206", message, tree.text, spans_of([first, leaf]))
+            elif kind is Number:
+                side.numbers.append(leaf)
+            elif kind is Ellipsis and leaf.name is None:
+                side.dots.append(leaf)
+            else:
+                raise _foreign(leaf, tree, operation)
+        if type(item) is not Name:
+            _plain(item, tree, operation)
     return side
+
+
+def _plain(item: Item, tree: Tree, operation: str) -> None:
+    """Raise W201 for brackets, and for a group of several parts."""
+    if type(item) is Bracket or (type(item) is Group and len(item.parts) != 1):
+        raise _foreign(item, tree, operation)
+    if type(item) is Group:
+        for inner in item.parts[0]:
+            if type(inner) is Group or type(inner) is Bracket:
+                _plain(inner, tree, operation)
 
 
 def no_grouped_dots(expr: Expr, side: Side, tree: Tree) -> None:
@@ -92,8 +104,8 @@ def no_grouped_dots(expr: Expr, side: Side, tree: Tree) -> None:
 
 def only_left(before: Side, after: Side, tree: Tree, operation: str, hint: str) -> None:
     """Raise W204 for names, W207 for numbers and W208 for an ellipsis that the right side lacks."""
-    lost = [name for text, name in before.names.items() if text not in after.names]
-    if lost:
+    if not before.names.keys() <= after.names.keys():
+        lost = [name for text, name in before.names.items() if text not in after.names]
         raise fail("W204", f"{listed(lost)} on the left only, and {operation} drops no axis; {hint}", *places(tree, lost))
     numbers = [number for number in before.numbers if number.value != 1]
     if numbers:
@@ -106,8 +118,8 @@ def only_left(before: Side, after: Side, tree: Tree, operation: str, hint: str) 
 
 def only_right(before: Side, after: Side, tree: Tree, operation: str, hint: str) -> None:
     """Raise W205 for names and W207 for numbers that the left side lacks."""
-    new = [name for text, name in after.names.items() if text not in before.names]
-    if new:
+    if not after.names.keys() <= before.names.keys():
+        new = [name for text, name in after.names.items() if text not in before.names]
         raise fail("W205", f"{listed(new)} on the right only, and {operation} adds no axis; {hint}", *places(tree, new))
     numbers = [number for number in after.numbers if number.value != 1]
     if numbers:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from weft.errors import fail, short
-from weft.pattern.tokens import ELLIPSIS, MARK, NAME, NUMBER, Token, tokens
-from weft.pattern.tree import Bracket, Ellipsis, Expr, Group, Item, Mark, Name, Number, Tree
+from weft.pattern.tokens import PLAIN, TOKEN, WORD, word
+from weft.pattern.tree import Bracket, Ellipsis, Expr, Group, Item, Mark, Name, Number, Tree, leaves
 
 DEEPEST = 32
 """How far groups may nest; arrays themselves end at 64 dimensions."""
@@ -12,84 +12,90 @@ DEEPEST = 32
 _CLOSES = {"(": ")", "[": "]"}
 
 
-class _Open:
-    """A parenthesis that waits for its partner, with what it interrupted."""
-
-    __slots__ = ("items", "parts", "sign", "start")
-
-    def __init__(self, sign: str, start: int, items: list[Item]) -> None:
-        self.sign = sign
-        self.start = start
-        self.items = items
-        self.parts: list[tuple[Item, ...]] = []
-
-
 class _Reader:
     """The state of the loop: what is complete, and what is being read."""
+
+    __slots__ = ("expr_start", "exprs", "items", "opened", "sides", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.sides: list[tuple[Expr, ...]] = []
         self.exprs: list[Expr] = []
         self.items: list[Item] = []
-        self.stack: list[_Open] = []
+        self.opened: list[tuple[str, int, list[Item], list[tuple[Item, ...]]]] = []
         self.expr_start = 0
-        self.dots: Ellipsis | None = None
 
     def read(self) -> Tree:
-        for token in tokens(self.text):
-            kind, word, start, stop = token
-            if kind is NAME:
-                self.items.append(Name(word, start, stop))
-            elif kind in "([":
-                self._open(token)
-            elif kind in ")]":
-                self._close(token)
-            elif kind is NUMBER:
-                self.items.append(Number(int(word), start, stop))
-            elif kind is ELLIPSIS:
-                self._ellipsis(start, stop)
-            elif kind is MARK:
-                self.items.append(Mark(word, start, stop))
-            elif kind == "+":
-                self._plus(token)
+        text, items, opened = self.text, self.items, self.opened
+        for match in TOKEN.finditer(text):
+            start, stop = match.span()
+            group = match.lastindex
+            token = match[0]
+            if group == PLAIN:
+                items.append(Name(token, start, stop))
+            elif group == WORD:
+                found = word(text, token, start)
+                items.append(Number(found, start, stop) if isinstance(found, int) else Name(found, start, stop))
+            elif token == "(" and len(opened) < DEEPEST:  # what follows an opening sign interrupts what was read
+                opened.append((token, start, items, []))
+                items = []
+            elif token == ")" and opened and opened[-1][0] == "(" and not opened[-1][3]:
+                _, first, outer, _ = opened.pop()
+                outer.append(Group((tuple(items),), first, stop))
+                items = outer
             else:
-                self._separate(token)
-        self._nothing_open(None)
-        self._end_expr(len(self.text))
-        self.sides.append(tuple(self.exprs))
-        return Tree(self.text, self.sides[0], self.sides[1] if len(self.sides) == 2 else None)
+                self.items = items
+                self._sign(token, start, stop)
+                items = self.items
+        self.items = items
+        self._end_side("", len(text))
+        return Tree(text, self.sides[0], self.sides[1] if len(self.sides) == 2 else None)
 
-    def _open(self, token: Token) -> None:
-        kind, _, start, _ = token
-        if len(self.stack) == DEEPEST:
+    def _sign(self, sign: str, start: int, stop: int) -> None:
+        """The signs that are rarer than a parenthesis, and the parentheses that are wrong."""
+        if sign in "([":
+            self._open(sign, start)
+        elif sign in ")]":
+            self._close(sign, start, stop)
+        elif sign == "->":
+            self._end_side(" before '->'", start)
+            self.expr_start = stop
+            if len(self.sides) == 2:
+                raise fail("W105", "a pattern has one arrow", self.text, [(start, stop)])
+        elif sign == ",":
+            self._end_expr(" before ','", start)
+            self.expr_start = stop
+        elif sign == "+":
+            self._plus(start, stop)
+        elif sign in ("...", "…"):
+            self._ellipsis(start, stop)
+        else:
+            self.items.append(Mark(sign, start, stop))
+
+    def _open(self, sign: str, start: int) -> None:
+        if len(self.opened) == DEEPEST:
             raise fail("W108", f"groups nest at most {DEEPEST} deep", self.text, [(start, start + 1)])
-        self.stack.append(_Open(kind, start, self.items))
+        self.opened.append((sign, start, self.items, []))
         self.items = []
 
-    def _close(self, token: Token) -> None:
-        kind, _, start, stop = token
-        if not self.stack:
-            raise fail("W104", f"'{kind}' closes nothing", self.text, [(start, stop)])
-        opened = self.stack.pop()
-        if _CLOSES[opened.sign] != kind:
-            spans = [(opened.start, opened.start + 1), (start, stop)]
-            raise fail("W104", f"'{opened.sign}' is closed by '{kind}'", self.text, spans)
-        inside, self.items = tuple(self.items), opened.items
-        if kind == "]":
-            self.items.append(Bracket(inside, opened.start, stop))
-            return
-        if opened.parts and not inside:
+    def _close(self, sign: str, start: int, stop: int) -> None:
+        if not self.opened:
+            raise fail("W104", f"'{sign}' closes nothing", self.text, [(start, stop)])
+        opening, first, outer, parts = self.opened.pop()
+        if _CLOSES[opening] != sign:
+            spans = [(first, first + 1), (start, stop)]
+            raise fail("W104", f"'{opening}' is closed by '{sign}'", self.text, spans)
+        if parts and not self.items:
             raise fail("W109", "nothing stands after this '+'", self.text, [(start, stop)])
-        self.items.append(Group((*opened.parts, inside), opened.start, stop))
+        inside, self.items = tuple(self.items), outer
+        outer.append(Bracket(inside, first, stop) if sign == "]" else Group((*parts, inside), first, stop))
 
-    def _plus(self, token: Token) -> None:
-        _, _, start, stop = token
-        if not self.stack or self.stack[-1].sign != "(":
+    def _plus(self, start: int, stop: int) -> None:
+        if not self.opened or self.opened[-1][0] != "(":
             raise fail("W109", "'+' concatenates inside a group, as in (a + b)", self.text, [(start, stop)])
         if not self.items:
             raise fail("W109", "nothing stands before this '+'", self.text, [(start, stop)])
-        self.stack[-1].parts.append(tuple(self.items))
+        self.opened[-1][3].append(tuple(self.items))
         self.items = []
 
     def _ellipsis(self, start: int, stop: int) -> None:
@@ -97,36 +103,27 @@ class _Reader:
         if self.items and isinstance(before := self.items[-1], Name) and before.stop == start:
             self.items.pop()
             name, start = before.text, before.start
-        node = Ellipsis(name, start, stop)
-        if self.dots is not None:
-            spans = [(self.dots.start, self.dots.stop), (start, stop)]
-            raise fail("W106", "an ellipsis may stand once in a tensor", self.text, spans)
-        self.dots = node
-        self.items.append(node)
+        self.items.append(Ellipsis(name, start, stop))
 
-    def _separate(self, token: Token) -> None:
-        kind, _, start, stop = token
-        self._nothing_open(token)
-        self._end_expr(start)
-        self.expr_start = stop
-        if kind == "->":
-            self.sides.append(tuple(self.exprs))
-            self.exprs = []
-            if len(self.sides) == 2:
-                raise fail("W105", "a pattern has one arrow", self.text, [(start, stop)])
+    def _end_side(self, where: str, stop: int) -> None:
+        self._end_expr(where, stop)
+        self.sides.append(tuple(self.exprs))
+        self.exprs = []
 
-    def _end_expr(self, stop: int) -> None:
+    def _end_expr(self, where: str, stop: int) -> None:
+        if self.opened:
+            sign, start, _, _ = self.opened[-1]
+            raise fail("W104", f"'{sign}' is never closed{where}", self.text, [(start, start + 1)])
+        if "." in self.text or "…" in self.text:
+            self._one_ellipsis()
         self.exprs.append(Expr(tuple(self.items), self.expr_start, stop))
         self.items = []
-        self.dots = None
 
-    def _nothing_open(self, token: Token | None) -> None:
-        if self.stack:
-            opened = self.stack[-1]
-            before = f" before '{token[0]}'" if token else ""
-            raise fail(
-                "W104", f"'{opened.sign}' is never closed{before}", self.text, [(opened.start, opened.start + 1)]
-            )
+    def _one_ellipsis(self) -> None:
+        dots = [leaf for item in self.items for leaf in leaves(item) if isinstance(leaf, Ellipsis)]
+        if len(dots) > 1:
+            spans = [(leaf.start, leaf.stop) for leaf in dots]
+            raise fail("W106", "an ellipsis may stand once in a tensor", self.text, spans)
 
 
 def parse(text: str) -> Tree:

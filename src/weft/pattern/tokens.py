@@ -1,50 +1,25 @@
-"""From characters to tokens. One pass, one regular expression, no backtracking."""
+"""From characters to tokens. One regular expression, whose groups say what a token is; it never backtracks far."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
 
 from weft.errors import PatternSyntaxError, fail
 
-NAME, NUMBER, ELLIPSIS, MARK = "name", "number", "...", "mark"
-"""The kinds of token that carry a text; every other token is its own kind."""
+PLAIN, SIGN, WORD = 1, 2, 3
+"""The groups of `TOKEN`: a name in ASCII that needs no further look, a sign, and anything else."""
 
-Token = tuple[str, str, int, int]
-"""Kind, text (normalised), start, stop."""
+_END = r"(?![^\s()\[\]+,*.…>\-])"
+TOKEN = re.compile(
+    rf"([A-Za-z](?:[A-Za-z0-9_]*[A-Za-z0-9])?{_END})"
+    r"|(->|\.\.\.|[()\[\]+,*…]|_(?![^\s()\[\]+,*.…>\-]))"
+    r"|([^\s()\[\]+,*.…>\-]+|\S)"
+)
+"""Matches one token after the other with ``finditer``; white space lies between."""
 
-_TOKEN = re.compile(r"[^\s()\[\]+,*.…>\-]+|->|\.\.\.|\S")
-_SIGNS = {
-    "(": "(",
-    ")": ")",
-    "[": "[",
-    "]": "]",
-    "+": "+",
-    ",": ",",
-    "->": "->",
-    "...": ELLIPSIS,
-    "…": ELLIPSIS,
-    "*": MARK,
-    "_": MARK,
-}
 _LONGEST_NUMBER = 18
 """Digits; what has more does not fit the 64-bit sizes of any framework."""
-
-
-def tokens(text: str) -> Iterator[Token]:
-    """The tokens of a pattern, in order.
-
-    Raises:
-        PatternSyntaxError: W102, W103 or W107, pointing at the first character that cannot stand.
-    """
-    for match in _TOKEN.finditer(text):
-        word = match.group()
-        start, stop = match.span()
-        kind = _SIGNS.get(word)
-        if kind is None:
-            kind, word = _word(text, word, start, stop)
-        yield kind, word, start, stop
 
 
 def normalise(name: str) -> str:
@@ -56,15 +31,22 @@ def normalise(name: str) -> str:
     return name if name.isascii() else unicodedata.normalize("NFKC", name)
 
 
-def _word(text: str, word: str, start: int, stop: int) -> tuple[str, str]:
-    name = normalise(word)
-    if name.isidentifier() and not (name[0] == "_" or name[-1] == "_"):
-        return NAME, name
-    if word.isascii() and word.isdigit():
-        if len(word.lstrip("0")) > _LONGEST_NUMBER:
+def word(text: str, found: str, start: int) -> str | int:
+    """What a token of the group ``WORD`` is: a name, normalised, or a number.
+
+    Raises:
+        PatternSyntaxError: W102, W103 or W107, pointing at what cannot stand.
+    """
+    stop = start + len(found)
+    if found.isascii() and found.isdigit():
+        digits = found.lstrip("0")
+        if len(digits) > _LONGEST_NUMBER:
             raise fail("W107", "this number is too large to be a length", text, [(start, stop)])
-        return NUMBER, word.lstrip("0") or "0"
-    raise _bad_word(text, word, name, start, stop)
+        return int(digits or "0")
+    name = normalise(found)
+    if name.isidentifier() and not (name[0] == "_" or name[-1] == "_"):
+        return name
+    raise _bad_word(text, found, name, start, stop)
 
 
 def _bad_word(text: str, word: str, name: str, start: int, stop: int) -> PatternSyntaxError | Exception:
@@ -75,7 +57,7 @@ def _bad_word(text: str, word: str, name: str, start: int, stop: int) -> Pattern
     if word in "->":
         return fail("W102", f"a single '{word}' means nothing; the arrow is written '->'", text, [(start, stop)])
     if word.isdigit() or word.isdecimal():
-        return fail("W102", f"numbers are written with the digits 0 to 9: {int_or(word)}", text, [(start, stop)])
+        return fail("W102", f"numbers are written with the digits 0 to 9: write {_ascii_digits(word)}", text, [(start, stop)])
     if word[0] in "0123456789":
         return fail("W103", "an axis name does not begin with a digit", text, [(start, stop)])
     for index, char in enumerate(word):
@@ -85,7 +67,6 @@ def _bad_word(text: str, word: str, name: str, start: int, stop: int) -> Pattern
     return fail("W103", "this is no axis name: a name is a Python identifier", text, [(start, stop)])
 
 
-def int_or(word: str) -> str:
+def _ascii_digits(word: str) -> str:
     """What the caller may have meant by digits of another script."""
-    digits = "".join(str(unicodedata.digit(char)) for char in word[:20])
-    return f"write {digits}"
+    return "".join(str(unicodedata.digit(char)) for char in word[:20])

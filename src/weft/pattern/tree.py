@@ -79,11 +79,16 @@ class Tree(NamedTuple):
 
 def leaves(item: Item) -> tuple[Leaf, ...]:
     """The axes of one dimension from left to right, with nested groups laid flat."""
-    if isinstance(item, Group):
-        return tuple(leaf for part in item.parts for inner in part for leaf in leaves(inner))
-    if isinstance(item, Bracket):
-        return tuple(leaf for inner in item.items for leaf in leaves(inner))
-    return (item,)
+    if type(item) is Group:
+        inside = item.parts[0] if len(item.parts) == 1 else tuple([inner for part in item.parts for inner in part])
+    elif type(item) is Bracket:
+        inside = item.items
+    else:
+        return (item,)  # type: ignore[return-value]  # mypy does not narrow by type()
+    for inner in inside:
+        if type(inner) is Group or type(inner) is Bracket:
+            return tuple([leaf for each in inside for leaf in leaves(each)])
+    return inside  # type: ignore[return-value]  # as above
 
 
 def dimensions(expr: Expr) -> tuple[tuple[Leaf, ...], ...]:

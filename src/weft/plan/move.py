@@ -7,15 +7,15 @@ they move: on a strided tensor that would be a copy.
 
 from __future__ import annotations
 
-from itertools import zip_longest
-
 from weft.plan.plan import Plan, Sizes
 from weft.plan.simplify import simplify
 from weft.plan.steps import Expand, Permute, Reduce, Reshape, Step
 from weft.solve import Template
 
 Atom = tuple[int, ...]
-Dimension = list[Atom]
+
+_GONE = -1
+"""The place in the output of an axis that the output lacks."""
 
 
 def move(solved: Template, reduction: str = "") -> Plan:
@@ -26,72 +26,68 @@ def move(solved: Template, reduction: str = "") -> Plan:
         reduction: what becomes of the axes that stand on the left only.
     """
     sizes = Sizes(solved)
-    before, after = _atoms(solved)
-    steps = _steps(sizes, before, after, reduction)
-    return Plan(solved, tuple(sizes.instructions), (simplify(steps),), None, ())
-
-
-def _steps(sizes: Sizes, before: list[Dimension], after: list[Dimension], reduction: str) -> list[Step]:
-    register = sizes.register
-    kept = {atom for dim in after for atom in dim}
-    flat = [atom for dim in before for atom in dim]
+    places = {axis: place for place, axis in enumerate([axis for axes in solved.output for axis in axes])}
+    atoms = _atoms(solved, places)
+    kept = [atom for atom in atoms if atom[0] in places]
+    order = sorted(range(len(kept)), key=lambda number: places[kept[number][0]])
+    target = [kept[number] for number in order]
     steps: list[Step] = []
-    if any(len(dim) != 1 for dim in before):
-        steps.append(Reshape(tuple([register(atom) for atom in flat])))
-    dropped = [place for place, atom in enumerate(flat) if atom not in kept]
-    if dropped:
-        steps.append(Reduce(tuple(dropped), reduction))
-        flat = [atom for atom in flat if atom in kept]
-    places = {atom: place for place, atom in enumerate(flat)}
-    target = [atom for dim in after for atom in dim]
-    steps.append(Permute(tuple([places[atom] for atom in target if atom in places])))
-    if len(target) != len(flat):
-        steps += _expand(sizes, target, places)
-    if any(len(dim) != 1 for dim in after):
-        steps.append(Reshape(tuple([register(tuple([axis for atom in dim for axis in atom])) for dim in after])))
-    return steps
+    if list(solved.inputs[0]) != atoms:
+        steps.append(Reshape(tuple([sizes.register(atom) for atom in atoms])))
+    if len(kept) != len(atoms):
+        steps.append(Reduce(tuple([place for place, atom in enumerate(atoms) if atom[0] not in places]), reduction))
+    steps.append(Permute(tuple(order)))
+    if sum(map(len, kept)) != len(places):
+        target, expanding = _expand(sizes, target, solved)
+        steps += expanding
+    if list(solved.output) != target:
+        steps.append(Reshape(tuple([sizes.register(axes) for axes in solved.output])))
+    return Plan(solved, sizes.instructions, (simplify(steps),), None, ())
 
 
-def _expand(sizes: Sizes, target: list[Atom], places: dict[Atom, int]) -> list[Step]:
-    """Unit dimensions where the new axes come, then their lengths; new leading axes need no unit dimension."""
-    steps: list[Step] = []
-    new = len(target) - len(places)
-    if any(atom in places for atom in target[:new]):
-        steps.append(Reshape(tuple([sizes.register(atom if atom in places else ()) for atom in target])))
-    steps.append(Expand(tuple([sizes.register(atom) for atom in target])))
-    return steps
+def _atoms(solved: Template, places: dict[int, int]) -> list[Atom]:
+    """The axes of the input, cut wherever two neighbours are not neighbours in a dimension of the output.
 
-
-def _atoms(solved: Template) -> tuple[list[Dimension], list[Dimension]]:
-    """The dimensions of the input and of the output, as the atoms that both are made of."""
-    after_of = _neighbours(solved.output)
-    before_of = _neighbours(solved.inputs[0])
-    before = [_runs(axes, after_of) for axes in solved.inputs[0]]
-    after = [_runs(axes, before_of) for axes in solved.output]
-    return before, after
-
-
-def _neighbours(dims: tuple[tuple[int, ...], ...]) -> dict[int, int | None]:
-    """For each axis the axis that follows it in the same dimension."""
-    return {axis: follower for axes in dims for axis, follower in zip_longest(axes, axes[1:])}
-
-
-def _runs(axes: tuple[int, ...], others: dict[int, int | None]) -> Dimension:
-    """Cut a dimension wherever two neighbours are not neighbours on the other side.
-
-    Two axes that the other side lacks altogether stay together: they are reduced, or repeated, as one.
+    Neighbours that the output lacks altogether stay together: they are reduced as one.
     """
-    runs: Dimension = []
-    for place, axis in enumerate(axes):
-        previous = axes[place - 1] if place else None
-        if previous is not None and _together(previous, axis, others):
-            runs[-1] = (*runs[-1], axis)
-        else:
-            runs.append((axis,))
-    return runs
+    ends = {axes[-1] for axes in solved.output if axes}
+    atoms: list[Atom] = []
+    for axes in solved.inputs[0]:
+        if len(axes) == 1:
+            atoms.append(axes)
+            continue
+        follower = None
+        for axis in axes:
+            place = places.get(axis, _GONE)
+            if place == follower:
+                atoms[-1] = (*atoms[-1], axis)
+            else:
+                atoms.append((axis,))
+            follower = place if place == _GONE else None if axis in ends else place + 1
+    return atoms
 
 
-def _together(previous: int, axis: int, others: dict[int, int | None]) -> bool:
-    if previous in others:
-        return others[previous] == axis
-    return axis not in others
+def _expand(sizes: Sizes, kept: list[Atom], solved: Template) -> tuple[list[Atom], list[Step]]:
+    """Unit dimensions where the new axes come, then their lengths; new leading axes need no unit dimension.
+
+    Returns:
+        All atoms in the order of the output, new axes that are neighbours as one; and the steps.
+    """
+    starts = {atom[0]: atom for atom in kept}
+    held = {axis for atom in kept for axis in atom}
+    target: list[Atom] = []
+    for axes in solved.output:
+        new = False
+        for axis in axes:
+            if axis in starts:
+                target.append(starts[axis])
+            elif new:
+                target[-1] = (*target[-1], axis)
+            elif axis not in held:
+                target.append((axis,))
+            new = axis not in held
+    steps: list[Step] = []
+    if any(atom[0] in held for atom in target[: len(target) - len(kept)]):
+        steps.append(Reshape(tuple([sizes.register(atom if atom[0] in held else ()) for atom in target])))
+    steps.append(Expand(tuple([sizes.register(atom) for atom in target])))
+    return target, steps

@@ -27,11 +27,13 @@ class Sizes:
 
     def __init__(self, solved: Template) -> None:
         self.solved = solved
-        self.instructions = list(solved.instructions)
-        self._next = solved.width + len([1 for instruction in solved.instructions if instruction.kind in COMPUTING])
+        self.added: list[Instruction] = []
         self._known: dict[tuple[int, ...], int] = {}
-        for source, axes in enumerate(axes for dims in solved.inputs for axes in dims):
-            self._known.setdefault(axes, source)
+
+    @property
+    def instructions(self) -> tuple[Instruction, ...]:
+        """The template's instructions and the new ones."""
+        return (*self.solved.instructions, *self.added)
 
     def register(self, axes: tuple[int, ...]) -> int:
         """The register that holds the product of these axes; 1 for none."""
@@ -39,8 +41,16 @@ class Sizes:
             return self.solved.registers[axes[0]]
         known = self._known.get(axes)
         if known is None:
-            registers = self.solved.registers
-            self.instructions.append(Instruction(PRODUCT, 0, tuple([registers[axis] for axis in axes])))
-            known = self._known[axes] = self._next
-            self._next += 1
+            known = self._known[axes] = self._find(axes)
         return known
+
+    def _find(self, axes: tuple[int, ...]) -> int:
+        solved = self.solved
+        first = 0
+        for dims in solved.inputs:
+            if axes in dims:  # a dimension of the input holds the product already
+                return first + dims.index(axes)
+            first += len(dims)
+        self.added.append(Instruction(PRODUCT, 0, tuple([solved.registers[axis] for axis in axes])))
+        computed = [row for row in solved.instructions if row.kind in COMPUTING]
+        return solved.width + len(computed) + len(self.added) - 1

@@ -9,28 +9,30 @@ from weft.plan.steps import Permute, Reshape, Step
 
 
 class Rewrite(NamedTuple):
-    """Looks at a step and the one after it (or ``None``); returns what stands in their place, or ``None``."""
+    """Looks at a step of the kind ``on`` and the one after it (or ``None``).
+
+    ``apply`` returns what stands in their place, or ``None`` to leave them.
+    """
 
     name: str
     reason: str
+    on: type
     apply: Callable[[Step, Step | None], tuple[Step, ...] | None]
 
 
 def _still(step: Step, follower: Step | None) -> tuple[Step, ...] | None:
-    if isinstance(step, Permute) and step.order == tuple(range(len(step.order))):
-        return () if follower is None else (follower,)
-    return None
+    if step[0] != tuple(range(len(step[0]))):
+        return None
+    return () if follower is None else (follower,)
 
 
-def _twice(step: Step, follower: Step | None) -> tuple[Step, ...] | None:
-    if isinstance(step, Reshape) and isinstance(follower, Reshape):
-        return (follower,)
-    return None
+def _twice(_: Step, follower: Step | None) -> tuple[Step, ...] | None:
+    return (follower,) if isinstance(follower, Reshape) else None
 
 
 REWRITES = (
-    Rewrite("permutation that moves nothing", "a call saved", _still),
-    Rewrite("reshape of a reshape", "never split what is merged again; only the last shape counts", _twice),
+    Rewrite("permutation that moves nothing", "a call saved", Permute, _still),
+    Rewrite("reshape of a reshape", "never split what is merged again; only the last shape counts", Reshape, _twice),
 )
 
 
@@ -40,14 +42,15 @@ def simplify(steps: list[Step]) -> tuple[Step, ...]:
     >>> simplify([Reshape((0, 1)), Permute((0, 1)), Reshape((2,))])
     (Reshape(shape=(2,)),)
     """
-    place = 0
-    while place < len(steps):
-        pair = (steps[place], steps[place + 1] if place + 1 < len(steps) else None)
+    place = len(steps) - 1
+    while place >= 0:
+        step = steps[place]
         for rewrite in REWRITES:
-            instead = rewrite.apply(*pair)
-            if instead is not None:
-                steps[place : place + 2] = instead
-                place = max(place - 1, 0) - 1
-                break
-        place += 1
+            if type(step) is rewrite.on:
+                follower = steps[place + 1] if place + 1 < len(steps) else None
+                instead = rewrite.apply(step, follower)
+                if instead is not None:
+                    steps[place : place + 2] = instead
+                    break
+        place -= 1
     return tuple(steps)

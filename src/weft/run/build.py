@@ -16,6 +16,7 @@ from weft.ops.reduce import CUSTOM, check_kind, check_reduction
 from weft.pattern import Ellipsis, Item, Tree, item_text, names, parse
 from weft.plan import Plan
 from weft.plan.views import Memory
+from weft.run.cache import FORGET
 from weft.run.program import Program, checked
 from weft.solve import evaluate, exact, facts, normalise_sizes, report, shape_text, template, tensor_place
 
@@ -30,7 +31,6 @@ class NotConcrete(TypeError):
     """The call holds something that must not be cached: a symbol, a callable, a list. Never seen by a caller."""
 
 
-@lru_cache(maxsize=PROGRAMS)
 def planned(operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[str, ...], reduction: str = "") -> Plan:
     """The plan of a call, the same for every framework and shape.
 
@@ -109,8 +109,11 @@ def build(operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, 
         NotConcrete: something in the call is not to be cached.
         WeftError: something in the call is wrong.
     """
-    classes, shapes = (cls, shape) if type(cls) is tuple else ((cls,), (shape,))
-    flat = shape if len(shapes) == 1 and shapes[0] is shape else [size for each in shapes for size in each]
+    if type(cls) is tuple:
+        classes, shapes, flat = cls, shape, [size for each in shape for size in each]
+        ranks = tuple([len(each) for each in shapes])
+    else:
+        classes, shapes, flat, ranks = (cls,), (shape,), shape, (len(shape),)
     for size in flat:
         if type(size) is not int:
             raise NotConcrete
@@ -118,7 +121,6 @@ def build(operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, 
         if type(value) is not int or value < 0 or not name.isascii():
             raise NotConcrete
     try:
-        ranks = tuple([len(each) for each in shapes])
         if operation == "reduce":
             bound = reducing(pattern, classes, ranks, tuple(sizes), *details)
         else:
@@ -221,3 +223,6 @@ def situate(error: WeftError, pattern: Any, shapes: Sequence[Any], sizes: dict[s
             error.facts[tensor_place(place, len(shapes)).removeprefix("the ")] = shape_text(shape)
         if sizes:
             error.facts["given"] = ", ".join(f"{name}={value}" for name, value in sizes.items())
+
+
+FORGET.append(program.cache_clear)

@@ -20,6 +20,36 @@ CALLS = 4096
 """How many callables are kept: patterns, each with its shape, type, and sizes."""
 
 
+_COLD = {
+    "build": "build",
+    "general": "general",
+    "pack": "shapes",
+    "unpack": "shapes",
+    "parse_shape": "shapes",
+    "asnumpy": "shapes",
+    "read_pattern": "patterns",
+    "inverse": "patterns",
+    "output_shape": "patterns",
+}
+"""The functions behind a miss, and the module of this room that each is in."""
+
+
+class _Cold:
+    """The rooms behind a miss: each function is imported when it is first asked for, and is an attribute then."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _COLD:
+            raise AttributeError(name)
+        from importlib import import_module
+
+        function = getattr(import_module(f"weft.run.{_COLD[name]}"), name)
+        setattr(self, name, function)
+        return function
+
+
+cold = _Cold()
+
+
 @lru_cache(maxsize=CALLS, typed=True)
 def compiled(operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, **sizes: Any) -> Callable[..., Any]:
     """The callable of one call; see `weft.run.build.build`.
@@ -28,13 +58,35 @@ def compiled(operation: str, pattern: str, cls: Any, shape: Any, /, *details: An
         TypeError: the call cannot be cached; `weft.run.general.general` makes it.
         WeftError: something in the call is wrong.
     """
-    from weft.run.build import build
-
-    return build(operation, pattern, cls, shape, *details, **sizes)
+    return cold.build(operation, pattern, cls, shape, *details, **sizes)
 
 
 def general(operation: str, tensors: Any, pattern: Any, sizes: dict[str, Any], reduction: Any = "") -> Any:
     """Make a call that the cache cannot serve; see `weft.run.general.general`."""
-    from weft.run.general import general
+    return cold.general(operation, tensors, pattern, sizes, reduction)
 
-    return general(operation, tensors, pattern, sizes, reduction)
+
+def cache_info() -> Any:
+    """How the cache of calls does.
+
+    Returns:
+        A named tuple ``(hits, misses, maxsize, currsize)``, counted in calls since the last `cache_clear`.
+
+    >>> import numpy as np, weft
+    >>> weft.cache_clear()
+    >>> _ = weft.rearrange(np.zeros((2, 3)), "a b -> b a")
+    >>> weft.cache_info()
+    CacheInfo(hits=0, misses=1, maxsize=4096, currsize=1)
+    """
+    return compiled.cache_info()
+
+
+def cache_clear() -> None:
+    """Forget every call, pattern and compiled pattern's call. Never needed for the result to be right."""
+    compiled.cache_clear()
+    for forget in FORGET:
+        forget()
+
+
+FORGET: list[Callable[[], None]] = []
+"""What else `cache_clear` empties; whoever keeps something for later calls adds to it."""

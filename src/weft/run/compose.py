@@ -14,20 +14,23 @@ def compose(calls: Sequence[Call]) -> Callable[[Any], Any]:
 
     Up to four calls, as most patterns need, share a single frame of Python.
     """
-    match calls:
-        case []:
-            return _identity
-        case [(f, a)]:
-            return lambda tensor: f(tensor, a)
-        case [(f, a), (g, b)]:
-            return lambda tensor: g(f(tensor, a), b)
-        case [(f, a), (g, b), (h, c)]:
-            return lambda tensor: h(g(f(tensor, a), b), c)
-        case [(f, a), (g, b), (h, c), (i, d)]:
-            return lambda tensor: i(h(g(f(tensor, a), b), c), d)
-        case _:
-            first, rest = compose(calls[:4]), compose(calls[4:])
-            return lambda tensor: rest(first(tensor))
+    count = len(calls)
+    if count == 1:
+        ((f, a),) = calls
+        return lambda tensor: f(tensor, a)
+    if count == 2:
+        (f, a), (g, b) = calls
+        return lambda tensor: g(f(tensor, a), b)
+    if count == 3:
+        (f, a), (g, b), (h, c) = calls
+        return lambda tensor: h(g(f(tensor, a), b), c)
+    if count == 4:
+        (f, a), (g, b), (h, c), (i, d) = calls
+        return lambda tensor: i(h(g(f(tensor, a), b), c), d)
+    if count == 0:
+        return _identity
+    first, rest = compose(calls[:4]), compose(calls[4:])
+    return lambda tensor: rest(first(tensor))
 
 
 def _identity(tensor: Any) -> Any:

@@ -93,3 +93,43 @@ def refuse(pattern: str, name: str, value: Any) -> None:
     from weft.run.build import concrete_sizes
 
     concrete_sizes(pattern, {name: value}, lambda _: False)
+
+
+def traced_pack(tensors: Any, pattern: str) -> Any:
+    """``pack`` under Dynamo."""
+    from weft.backends.torch import TORCH
+    from weft.run.shapes import packed
+
+    return packed(tensors, pattern, layout_for(pattern, "pack"), TORCH)
+
+
+def traced_unpack(tensor: Any, packed_shapes: Any, pattern: str) -> Any:
+    """``unpack`` under Dynamo."""
+    from weft.backends.torch import TORCH
+    from weft.run.shapes import unpacked
+
+    return unpacked(tensor, packed_shapes, pattern, layout_for(pattern, "unpack"), TORCH)
+
+
+def traced_parse_shape(tensor: Any, pattern: str) -> Any:
+    """``parse_shape`` under Dynamo."""
+    from weft.backends.torch import TORCH
+    from weft.ops.shape import read_shape
+
+    return read_shape(places_for(pattern, len(tensor.shape)), tensor.shape, pattern, TORCH.agree)
+
+
+@constant
+def layout_for(pattern: str, operation: str) -> Any:
+    """The layout as a plain tuple, found while Dynamo traces."""
+    from weft.run.shapes import layout_of
+
+    return tuple(layout_of(pattern, operation))
+
+
+@constant
+def places_for(pattern: str, rank: int) -> Any:
+    """The places as plain tuples, found while Dynamo traces."""
+    from weft.run.shapes import places_of
+
+    return places_of(pattern, rank)

@@ -93,37 +93,26 @@ class _Solver:
 
     def solve(self) -> Template:
         tree, ranks = self.tree, self.ranks
-        self._no_stray_sizes()
         self._count_dots()
         inputs = tuple([self._dimensions(expr) for expr in tree.left])
         for number, dims in enumerate(inputs):
             if len(dims) != ranks[number]:
                 raise rank_error(tree, number, ranks)
-        output = tuple([self._dimensions(expr) for expr in tree.right or ()])
+        output = self._dimensions(tree.right[0]) if tree.right else ()
+        for name in self.given:
+            if name not in self.axes:
+                raise self._stray(name)
         self.next = self.base + len(self.given) + len(self.constants)
         self._infer([axes for dims in inputs for axes in dims])
         if None in self.registers:
             raise self._unsized()
         registers: tuple[int, ...] = tuple(self.registers)  # type: ignore[arg-type]  # None was excluded above
-        return Template(
-            tree,
-            ranks,
-            self.given,
-            tuple(self.constants),
-            inputs,
-            output[0] if output else (),
-            tuple(self.labels),
-            registers,
-            tuple(self.instructions),
-        )
+        constants, labels, instructions = tuple(self.constants), tuple(self.labels), tuple(self.instructions)
+        return Template(tree, ranks, self.given, constants, inputs, output, labels, registers, instructions)
 
-    def _no_stray_sizes(self) -> None:
-        if self.given:
-            known = names(self.tree.left + (self.tree.right or ()))
-            for name in self.given:
-                if name not in known:
-                    hint = did_you_mean(name, known)
-                    raise fail("W203", f"size {name} names no axis of the pattern{hint}", self.tree.text)
+    def _stray(self, name: str) -> Exception:
+        known = names(self.tree.left + (self.tree.right or ()))
+        return fail("W203", f"size {name} names no axis of the pattern{did_you_mean(name, known)}", self.tree.text)
 
     def _count_dots(self) -> None:
         """How many axes the ellipsis stands for: as many as the tensor with the most of them has."""
@@ -139,7 +128,7 @@ class _Solver:
         dims: list[tuple[int, ...]] = []
         for item in expr.items:
             if type(item) is Name:
-                dims.append((self._axis(item.text, item.text),))
+                dims.append((self._axis(item.text),))
             elif type(item) is Ellipsis:
                 dims += [(axis,) for axis in self._ellipsis(expr)]
             else:
@@ -150,23 +139,26 @@ class _Solver:
         axes: list[int] = []
         for leaf in leaves(item):
             if type(leaf) is Name:
-                axes.append(self._axis(leaf.text, leaf.text))
+                axes.append(self._axis(leaf.text))
             elif type(leaf) is Ellipsis:
                 axes += self._ellipsis(expr)
             elif type(leaf) is Number and leaf.value != 1:
                 register = self.base + len(self.given) + len(self.constants)
                 self.constants.append(leaf.value)
-                axes.append(self._axis(leaf, str(leaf.value), register))
+                axes.append(self._new(leaf, str(leaf.value), register))
         return axes
 
-    def _axis(self, key: object, label: str, register: int | None = None) -> int:
-        axis = self.axes.get(key)
+    def _axis(self, name: str) -> int:
+        axis = self.axes.get(name)
         if axis is None:
-            axis = self.axes[key] = len(self.labels)
-            self.labels.append(label)
-            if key in self.given:
-                register = self.base + self.given.index(label)
-            self.registers.append(register)
+            given = self.given
+            axis = self._new(name, name, self.base + given.index(name) if name in given else None)
+        return axis
+
+    def _new(self, key: object, label: str, register: int | None) -> int:
+        axis = self.axes[key] = len(self.labels)
+        self.labels.append(label)
+        self.registers.append(register)
         return axis
 
     def _ellipsis(self, expr: Expr) -> list[int]:
@@ -175,22 +167,27 @@ class _Solver:
         for number, side in enumerate(self.tree.left):
             if side is expr:
                 count = self.ranks[number] - len(expr.items) + 1
-        return [self._axis((place,), "...") for place in reversed(range(count))]
+        known = self.axes
+        return [
+            known[place] if place in known else self._new(place, "...", None) for place in reversed(range(count))
+        ]
 
     def _infer(self, dims: list[tuple[int, ...]]) -> None:
         """Find a register for every axis, from the dimensions that have at most one unknown."""
+        registers = self.registers
         waiting = list(enumerate(dims))
         while waiting:
             still: list[tuple[int, tuple[int, ...]]] = []
             for source, axes in waiting:
-                unknown = [axis for axis in axes if self.registers[axis] is None]
+                if len(axes) == 1 and registers[axes[0]] is None:
+                    registers[axes[0]] = source
+                    continue
+                unknown = [axis for axis in axes if registers[axis] is None]
                 if len(unknown) > 1:
                     still.append((source, axes))
-                elif unknown and len(axes) == 1:
-                    self.registers[axes[0]] = source
                 elif unknown:
-                    known = tuple([self.registers[axis] for axis in axes if self.registers[axis] is not None])
-                    self.registers[unknown[0]] = self._emit(QUOTIENT, source, known)  # type: ignore[arg-type]
+                    known = tuple([registers[axis] for axis in axes if registers[axis] is not None])
+                    registers[unknown[0]] = self._emit(QUOTIENT, source, known)  # type: ignore[arg-type]  # as said
                 else:
                     self._agree(source, axes)
             if len(still) == len(waiting):

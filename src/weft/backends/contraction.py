@@ -1,0 +1,85 @@
+"""An einsum out of the array API standard, which has none: products of matrices over batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+
+def contract(space: Any, equation: str, tensors: Sequence[Any]) -> Any:
+    """Multiply and sum, two tensors at a time, from left to right.
+
+    Args:
+        space: the namespace of the arrays.
+        equation: the classical form, with an arrow.
+        tensors: the arrays, one for each term.
+    """
+    left, output = equation.split("->")
+    dots = max((tensor.ndim - len(term) + 3 for term, tensor in _dotted(left, tensors)), default=0)
+    names = "".join(chr(0x100 + place) for place in range(dots))  # letters that no equation has
+    terms = [
+        term.replace("...", names[len(names) - (tensor.ndim - len(term) + 3) :] if "..." in term else "")
+        for term, tensor in zip(left.split(","), tensors, strict=True)
+    ]
+    output = output.replace("...", names)
+    term, result = _diagonal(space, terms[0], tensors[0])
+    for number in range(1, len(terms)):
+        after = set(output).union(*terms[number + 1 :])
+        term, result = _pair(space, (term, result), _diagonal(space, terms[number], tensors[number]), after)
+    summed = tuple(place for place, name in enumerate(term) if name not in output)
+    if summed:
+        result = space.sum(result, axis=summed, dtype=result.dtype)
+        term = "".join(name for name in term if name in output)
+    return space.permute_dims(result, tuple(term.index(name) for name in output))
+
+
+def _dotted(left: str, tensors: Sequence[Any]) -> list[tuple[str, Any]]:
+    return [(term, tensor) for term, tensor in zip(left.split(","), tensors, strict=True) if "..." in term]
+
+
+def _diagonal(space: Any, term: str, tensor: Any) -> tuple[str, Any]:
+    """Keep of an axis that stands twice only the elements with equal indices."""
+    for name in dict.fromkeys(term):
+        while term.count(name) > 1:
+            places = [place for place, other in enumerate(term) if other == name][:2]
+            rest = [place for place in range(len(term)) if place not in places]
+            size = tensor.shape[places[0]]
+            kept = tuple(tensor.shape[place] for place in rest)
+            square = space.reshape(space.permute_dims(tensor, (*rest, *places)), (*kept, size * size))
+            tensor = square[(..., slice(None, None, size + 1))]
+            term = "".join(term[place] for place in rest) + name
+    return term, tensor
+
+
+def _pair(space: Any, one: tuple[str, Any], other: tuple[str, Any], after: set[str]) -> tuple[str, Any]:
+    """The product of two tensors, summed over what only they have and nobody needs."""
+    (left, a), (right, b) = _alone(space, one, set(other[0]) | after), _alone(space, other, set(one[0]) | after)
+    batch = [name for name in left if name in right and name in after]
+    inner = [name for name in left if name in right and name not in after]
+    rows = [name for name in left if name not in right]
+    columns = [name for name in right if name not in left]
+    sizes = dict(zip(right, b.shape, strict=True))
+    for name, size in zip(left, a.shape, strict=True):
+        sizes[name] = max(size, sizes.get(name, 1)) if size and sizes.get(name, 1) else 0  # `...` may be stretched
+    a = _matrix(space, a, left, (batch, rows, inner), sizes)
+    b = _matrix(space, b, right, (batch, inner, columns), sizes)
+    shape = tuple(sizes[name] for name in (*batch, *rows, *columns))
+    return "".join((*batch, *rows, *columns)), space.reshape(space.matmul(a, b), shape)
+
+
+def _alone(space: Any, pair: tuple[str, Any], needed: set[str]) -> tuple[str, Any]:
+    """Sum over the axes that nobody else needs."""
+    term, tensor = pair
+    places = tuple(place for place, name in enumerate(term) if name not in needed)
+    if not places:
+        return pair
+    return "".join(name for name in term if name in needed), space.sum(tensor, axis=places, dtype=tensor.dtype)
+
+
+def _matrix(space: Any, tensor: Any, term: str, parts: tuple[list[str], ...], sizes: dict[str, int]) -> Any:
+    """A tensor of rank 3: batch, rows, columns."""
+    names = [name for part in parts for name in part]
+    tensor = space.permute_dims(tensor, tuple(term.index(name) for name in names))
+    tensor = space.broadcast_to(tensor, tuple(sizes[name] for name in names))
+    return space.reshape(tensor, tuple(prod(sizes[name] for name in part) for part in parts))

@@ -1,0 +1,202 @@
+"""A pattern, read once: to the functions of weft what ``re.compile`` is to those of ``re``."""
+
+from __future__ import annotations
+
+from weft.api import view
+from weft.run.cache import cold, compiled, general
+from weft.run.traced import followed_as, traced
+
+TYPE_CHECKING = False  # importing typing would take longer than the rest of `import weft`
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from weft.explanation import Explanation
+
+CALLS = 256
+"""How many callables one pattern keeps: operations, each with a shape and a type."""
+
+
+def compile(pattern: str, /, **sizes: Any) -> Pattern:
+    """Read a pattern once, for many calls.
+
+    Args:
+        pattern: a pattern of any operation with an arrow.
+        sizes: the sizes of some of its axes, in elements.
+
+    Raises:
+        PatternSyntaxError: the pattern cannot be read.
+        AxisError: a size names no axis.
+        SizeError: a size is no exact integer.
+
+    >>> import numpy as np, weft
+    >>> heads = weft.compile("b t (h d) -> b h t d", h=8)
+    >>> heads.rearrange(np.zeros((2, 5, 64))).shape
+    (2, 8, 5, 8)
+    """
+    return Pattern(pattern, sizes)
+
+
+def _traced_rearrange(self: Pattern, tensor: Any) -> Any:
+    return traced("rearrange", (tensor,), self.text, self._sizes)
+
+
+def _traced_view(self: Pattern, tensor: Any) -> Any:
+    return traced("view", (tensor,), self.text, self._sizes)
+
+
+def _traced_reduce(self: Pattern, tensor: Any, reduction: Any) -> Any:
+    return traced("reduce", (tensor,), self.text, self._sizes, reduction)
+
+
+def _traced_repeat(self: Pattern, tensor: Any) -> Any:
+    return traced("repeat", (tensor,), self.text, self._sizes)
+
+
+def _traced_einsum(self: Pattern, *tensors: Any) -> Any:
+    return traced("einsum", tensors, self.text, self._sizes)
+
+
+class Pattern:
+    """A pattern with the sizes of some of its axes. Immutable, hashable, picklable; made by `compile`.
+
+    A call asks this pattern's own dictionary for the callable, which is faster than asking the cache of all calls.
+
+    Attributes:
+        text: the pattern, in canonical form.
+
+    >>> import numpy as np, weft
+    >>> patches = weft.compile("(h p) (w q) c -> (h w) (p q c)", p=16, q=16)
+    >>> patches.output_shape((64, 96, 3))
+    (24, 768)
+    """
+
+    __slots__ = ("__weakref__", "_calls", "_sizes", "text")
+
+    text: str
+    _sizes: dict[str, int]
+    _calls: dict[Any, Callable[..., Any]]
+
+    def __init__(self, pattern: str, sizes: dict[str, Any]) -> None:
+        text, checked = cold.read_pattern(pattern, sizes)
+        object.__setattr__(self, "text", text)
+        object.__setattr__(self, "_sizes", checked)
+        object.__setattr__(self, "_calls", {})
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The given sizes, by name, in elements; a copy."""
+        return dict(self._sizes)
+
+    @followed_as(_traced_rearrange)
+    def rearrange(self, tensor: Any) -> Any:
+        """`weft.rearrange` with this pattern."""
+        try:
+            call = self._calls["rearrange", tensor.shape, tensor.__class__]
+        except (KeyError, TypeError, AttributeError):
+            return self._first("rearrange", (tensor,))
+        return call(tensor)
+
+    @followed_as(_traced_view)
+    def view(self, tensor: Any) -> Any:
+        """`weft.view` with this pattern."""
+        return view(tensor, self.text, **self._sizes)
+
+    @followed_as(_traced_reduce)
+    def reduce(self, tensor: Any, reduction: Any) -> Any:
+        """`weft.reduce` with this pattern."""
+        try:
+            call = self._calls[reduction, tensor.shape, tensor.__class__, tensor.dtype]
+        except (KeyError, TypeError, AttributeError):
+            return self._first("reduce", (tensor,), reduction)
+        return call(tensor)
+
+    @followed_as(_traced_repeat)
+    def repeat(self, tensor: Any) -> Any:
+        """`weft.repeat` with this pattern."""
+        try:
+            call = self._calls["repeat", tensor.shape, tensor.__class__]
+        except (KeyError, TypeError, AttributeError):
+            return self._first("repeat", (tensor,))
+        return call(tensor)
+
+    @followed_as(_traced_einsum)
+    def einsum(self, *tensors: Any) -> Any:
+        """`weft.einsum` with this pattern, in the named form."""
+        try:
+            shapes = tuple([tensor.shape for tensor in tensors])
+            call = self._calls["einsum", shapes, tuple([tensor.__class__ for tensor in tensors])]
+        except (KeyError, TypeError, AttributeError):
+            return self._first("einsum", tensors)
+        return call(*tensors)
+
+    def inverse(self, **sizes: Any) -> Pattern:
+        """The pattern that leads back.
+
+        Args:
+            sizes: sizes, in elements, that the way back cannot infer: of a merged dimension all but one.
+
+        Raises:
+            AxisError: several tensors went in, or a size names no axis.
+
+        >>> import weft
+        >>> weft.compile("b c h w -> b (h w c)", c=3).inverse(h=4)
+        weft.compile('b (h w c) -> b c h w', c=3, h=4)
+        """
+        return Pattern(*cold.inverse(self.text, self._sizes, sizes))
+
+    def output_shape(self, *shapes: Sequence[int]) -> tuple[int, ...]:
+        """The shape of the result for tensors of these shapes, in elements.
+
+        Raises:
+            SizeError: a rank or a size does not fit, or cannot be inferred.
+        """
+        found: tuple[int, ...] = cold.output_shape(self.text, shapes, self._sizes)
+        return found
+
+    def explain(self, *shapes: Sequence[int]) -> Explanation:
+        """`weft.explain` with this pattern."""
+        from weft.explanation import explain
+
+        return explain(self.text, *shapes, **self._sizes)
+
+    def _first(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "") -> Any:
+        """A call that this pattern has not made, or cannot keep."""
+        try:
+            classes: Any = tuple([tensor.__class__ for tensor in tensors])
+            shapes: Any = tuple([tensor.shape for tensor in tensors])
+            key: tuple[Any, ...] = (operation, shapes, classes)
+            details: tuple[Any, ...] = ()
+            if operation != "einsum":
+                (classes,), (shapes,) = classes, shapes
+                key = (operation, shapes, classes)
+            if operation == "reduce":
+                details = (reduction, tensors[0].dtype)
+                key = (reduction, shapes, classes, tensors[0].dtype)
+            call = compiled(operation, self.text, classes, shapes, *details, **self._sizes)
+        except (TypeError, AttributeError):
+            return general(operation, tensors, self.text, self._sizes, reduction)
+        if len(self._calls) >= CALLS:
+            self._calls.clear()
+        self._calls[key] = call
+        return call(*tensors)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a Pattern is immutable; {name} cannot be set")
+
+    __delattr__ = __setattr__  # type: ignore[assignment]  # both refuse
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Pattern):
+            return NotImplemented
+        return self.text == other.text and self._sizes == other._sizes
+
+    def __hash__(self) -> int:
+        return hash((self.text, frozenset(self._sizes.items())))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Pattern, (self.text, self._sizes)
+
+    def __repr__(self) -> str:
+        sizes = "".join(f", {name}={size}" for name, size in self._sizes.items())
+        return f"weft.compile({self.text!r}{sizes})"

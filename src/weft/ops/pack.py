@@ -1,0 +1,135 @@
+"""``pack`` and ``unpack``: tensors of different rank along one dimension, and back.
+
+The pattern names the dimensions that all tensors share; its one ``*`` stands for any number of others, which are
+packed into one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from weft.errors import fail, short
+from weft.ops.rules import spans_of
+from weft.pattern import Mark, Name, Tree, expr_text, parse
+from weft.solve import Agree, shape_text
+
+
+class Layout(NamedTuple):
+    """How many dimensions stand before the ``*`` and after it."""
+
+    before: int
+    after: int
+
+
+def layout(pattern: str, operation: str) -> Layout:
+    """Read a packing pattern, such as ``"b * c"``.
+
+    Raises:
+        PatternSyntaxError: W1xx.
+        AxisError: W201, something but names stands beside the ``*``; W206; W210, it is missing or stands twice.
+    """
+    tree = parse(pattern)
+    if tree.right is not None or len(tree.left) != 1:
+        message = f"{operation} takes the dimensions of one tensor, as in 'b * c': no arrow, and no comma"
+        raise fail("W201", message, tree.text)
+    items = tree.left[0].items
+    stars = [item for item in items if isinstance(item, Mark) and item.text == "*"]
+    if len(stars) != 1:
+        message = f"the pattern of {operation} has exactly one '*', and this one has {len(stars)}"
+        raise fail("W210", message, tree.text, spans_of(stars))
+    _only_names(tree, operation)
+    place = items.index(stars[0])
+    return Layout(place, len(items) - place - 1)
+
+
+def _only_names(tree: Tree, operation: str) -> None:
+    seen: dict[str, Name] = {}
+    for item in tree.left[0].items:
+        if isinstance(item, Name):
+            if item.text in seen:
+                message = f"{item.text} stands twice in '{expr_text(tree.left[0])}'"
+                raise fail("W206", message, tree.text, spans_of([seen[item.text], item]))
+            seen[item.text] = item
+        elif not (isinstance(item, Mark) and item.text == "*"):
+            raise fail("W201", f"{operation} takes names and one '*'", tree.text, spans_of([item]))
+
+
+def split_shape(shape: Sequence[Any], where: Layout, pattern: str, place: int) -> tuple[Any, Any, Any]:
+    """A shape in three parts: before the ``*``, what it stands for, and after.
+
+    Raises:
+        SizeError: W304, the rank is too small.
+    """
+    least = where.before + where.after
+    if len(shape) < least:
+        message = f"tensor {place} has rank {len(shape)}, and the pattern needs at least {least}"
+        raise fail("W304", message, pattern, facts={f"tensor {place}": shape_text(shape)})
+    stop = len(shape) - where.after
+    return tuple(shape[: where.before]), tuple(shape[where.before : stop]), tuple(shape[stop:])
+
+
+def check_shared(parts: Sequence[tuple[Any, Any, Any]], pattern: str, agree: Agree) -> None:
+    """Raise W305 where the tensors differ in a dimension that they share."""
+    first_before, _, first_after = parts[0]
+    for number, (before, _, after) in enumerate(parts):
+        for place, (size, other) in enumerate(zip((*before, *after), (*first_before, *first_after), strict=True)):
+            if not agree(size, other):
+                items = [item for item in parse(pattern).left[0].items if isinstance(item, Name)]
+                message = f"{items[place].text} has length {size} in tensor {number}, and {other} in tensor 0"
+                raise fail("W305", message, pattern, spans_of([items[place]]))
+
+
+def product(sizes: Sequence[Any]) -> Any:
+    """The number of elements of a shape; sizes may be symbols."""
+    total = 1
+    for size in sizes:
+        total = size * total
+    return total
+
+
+def lengths(packed_shapes: Sequence[Sequence[Any]], total: Any, pattern: str, agree: Agree) -> list[tuple[Any, Any]]:
+    """For each packed shape its length in the packed dimension and the shape, with ``-1`` filled in.
+
+    Args:
+        packed_shapes: the shapes; at most one may hold one ``-1``, which is inferred.
+        total: the length of the packed dimension.
+        pattern: for errors.
+        agree: compares sizes.
+
+    Raises:
+        SizeError: W309, the shapes do not add up to the dimension; W301 or W306 for a size that is none.
+    """
+    shapes = [_packed_shape(shape, number, pattern) for number, shape in enumerate(packed_shapes)]
+    unknown = [(number, shape.index(-1)) for number, shape in enumerate(shapes) if -1 in shape]
+    if len(unknown) > 1 or any(shape.count(-1) > 1 for shape in shapes):
+        message = "at most one size of the packed shapes may be -1"
+        raise fail("W309", message, pattern, facts={"packed shapes": short(list(packed_shapes))})
+    known = [product([size for size in shape if not _is_open(size)]) for shape in shapes]
+    for number, place in unknown:
+        rest = total - sum(known[:number]) - sum(known[number + 1 :])
+        if type(rest) is int and type(known[number]) is int and (rest < 0 or known[number] == 0 or rest % known[number]):
+            message = f"no size in place of -1 makes the packed shapes add up to {total}"
+            raise fail("W309", message, pattern, facts={"packed shapes": short(list(packed_shapes))})
+        shapes[number][place] = rest // known[number]
+        known[number] = rest
+    if not unknown and not agree(sum(known), total):
+        message = f"the packed shapes hold {sum(known)} elements along the packed dimension, whose length is {total}"
+        raise fail("W309", message, pattern, facts={"packed shapes": short(list(packed_shapes))})
+    return [(length, tuple(shape)) for length, shape in zip(known, shapes, strict=True)]
+
+
+def _is_open(size: Any) -> bool:
+    return type(size) is int and size == -1
+
+
+def _packed_shape(shape: Any, number: int, pattern: str) -> list[Any]:
+    try:
+        sizes = list(shape)
+    except TypeError:
+        message = f"packed shape {number} is no shape: {short(shape)}; write a tuple of sizes"
+        raise fail("W309", message, pattern) from None
+    for size in sizes:
+        if isinstance(size, (bool, float, str)) or (type(size) is int and size < -1):
+            raise fail("W309", f"packed shape {number} holds {short(size)}, which is no size", pattern)
+    return sizes

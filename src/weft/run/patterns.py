@@ -1,0 +1,73 @@
+"""What a compiled pattern needs beyond the operations: to be read, turned round, and asked for a shape."""
+
+from __future__ import annotations
+
+from functools import partial
+from math import prod
+from typing import Any
+
+from weft.errors import WeftError, did_you_mean, fail
+from weft.ops.rules import span_of, survey, two_sides
+from weft.pattern import Tree, names, parse, side_text, tree_text
+from weft.run.build import concrete_sizes, situate
+from weft.solve import evaluate, exact, report, template
+
+
+def read_pattern(text: str, sizes: dict[str, Any]) -> tuple[str, dict[str, int]]:
+    """The pattern in canonical form, and the sizes as ints.
+
+    Raises:
+        PatternSyntaxError: W1xx.
+        AxisError: W203, a size names no axis.
+        SizeError: W301, W306 or W311.
+    """
+    tree = parse(text)
+    checked = concrete_sizes(text, sizes, lambda _: False)
+    known = names(tree.left + (tree.right or ()))
+    for name in checked:
+        if name not in known:
+            raise fail("W203", f"size {name} names no axis of the pattern{did_you_mean(name, known)}", text)
+    return tree_text(tree), checked
+
+
+def inverse(text: str, given: dict[str, int], more: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The pattern that leads back, and the sizes of both.
+
+    Raises:
+        AxisError: W211, several tensors went in, and one cannot give them back.
+    """
+    tree = parse(text)
+    left, right = two_sides(tree, "inverse")
+    if len(left) != 1:
+        spans = [span_of(expr) for expr in left]
+        raise fail("W211", f"{len(left)} tensors went in, and one cannot give them back", tree.text, spans)
+    return f"{side_text((right,))} -> {side_text(left)}", {**given, **more}
+
+
+def output_shape(text: str, shapes: tuple[Any, ...], given: dict[str, int]) -> tuple[int, ...]:
+    """The shape of the result for tensors of these shapes.
+
+    Raises:
+        AxisError: W201, W202.
+        SizeError: W301 to W306.
+    """
+    tree = parse(text)
+    _, right = two_sides(tree, "output_shape")
+    if len(shapes) != len(tree.left):
+        message = f"the pattern has {len(tree.left)} tensors on the left, and {len(shapes)} shapes were given"
+        raise fail("W202", message, tree.text, [span_of(expr) for expr in tree.left])
+    for expr in (*tree.left, right):
+        survey(expr, tree, "output_shape", repeats=expr is not right)
+    checked = [[exact(f"shape[{place}]", size) for place, size in enumerate(shape)] for shape in shapes]
+    try:
+        return _solve(tree, checked, given)
+    except WeftError as error:
+        situate(error, text, checked, given)
+        raise
+
+
+def _solve(tree: Tree, shapes: list[list[int]], given: dict[str, int]) -> tuple[int, ...]:
+    solved = template(tree, tuple([len(shape) for shape in shapes]), tuple(given))
+    registers = [size for shape in shapes for size in shape] + [*given.values(), *solved.constants]
+    evaluate(registers, solved.instructions, partial(report, solved))
+    return tuple(prod(registers[solved.registers[axis]] for axis in axes) for axes in solved.output)

@@ -1,0 +1,103 @@
+"""``pack``, ``unpack`` and ``parse_shape``: what they read from a pattern, carried out by a backend.
+
+The same functions serve eager calls and tracers: sizes are only added, multiplied, and compared by the backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from weft.backends.base import Backend
+from weft.errors import fail, short
+from weft.ops.pack import Layout, check_shared, layout, lengths, product, split_shape
+from weft.ops.shape import Places, places, read_shape
+from weft.run.build import one_backend
+from weft.run.cache import FORGET
+from weft.run.general import shape_of
+
+
+@lru_cache(maxsize=256)
+def layout_of(pattern: str, operation: str) -> Layout:
+    """`weft.ops.pack.layout`, remembered."""
+    return layout(_text(pattern), operation)
+
+
+@lru_cache(maxsize=256)
+def places_of(pattern: str, rank: int) -> Places:
+    """`weft.ops.shape.places`, remembered."""
+    return places(_text(pattern), rank)
+
+
+def pack(tensors: Any, pattern: str) -> tuple[Any, list[tuple[Any, ...]]]:
+    """See `weft.pack`."""
+    if hasattr(tensors, "shape") or not isinstance(tensors, Sequence):
+        raise fail("W501", f"pack takes a list of tensors, and this is {type(tensors).__name__}")
+    if not tensors:
+        raise fail("W308", "a list of tensors must hold at least one")
+    where = layout_of(_text(pattern), "pack")
+    for tensor in tensors:
+        shape_of(tensor)
+    return packed(tensors, pattern, where, one_backend(tuple([type(tensor) for tensor in tensors])))
+
+
+def packed(tensors: Sequence[Any], pattern: str, where: Layout, backend: Backend) -> tuple[Any, list[tuple[Any, ...]]]:
+    """Pack by a backend."""
+    before, after = where
+    parts = [split_shape(tensor.shape, Layout(before, after), pattern, place) for place, tensor in enumerate(tensors)]
+    check_shared(parts, pattern, backend.agree)
+    flat = [
+        tensor if len(middle) == 1 else backend.reshape(tensor, (*first, product(middle), *last))
+        for tensor, (first, middle, last) in zip(tensors, parts, strict=True)
+    ]
+    return backend.concat(flat, before), [middle for _, middle, _ in parts]
+
+
+def unpack(tensor: Any, packed_shapes: Sequence[Any], pattern: str) -> list[Any]:
+    """See `weft.unpack`."""
+    where = layout_of(_text(pattern), "unpack")
+    shape_of(tensor)
+    return unpacked(tensor, packed_shapes, pattern, where, one_backend((type(tensor),)))
+
+
+def unpacked(tensor: Any, packed_shapes: Sequence[Any], pattern: str, where: Layout, backend: Backend) -> list[Any]:
+    """Unpack by a backend."""
+    before, after = where
+    shape = tensor.shape
+    if len(shape) != before + 1 + after:
+        message = f"the tensor has rank {len(shape)}, and the pattern '{pattern}' has {before + 1 + after} dimensions"
+        raise fail("W304", message, pattern)
+    parts = []
+    start = 0
+    for length, middle in lengths(packed_shapes, shape[before], pattern, backend.agree):
+        part = backend.slice(tensor, before, start, start + length)
+        whole = (*shape[:before], *middle, *shape[before + 1 :])
+        parts.append(part if len(middle) == 1 else backend.reshape(part, whole))
+        start = start + length
+    return parts
+
+
+def parse_shape(tensor: Any, pattern: str) -> dict[str, Any]:
+    """See `weft.parse_shape`."""
+    shape = shape_of(tensor)
+    backend = one_backend((type(tensor),))
+    rank = backend.rank(tensor)
+    if rank is None:
+        raise fail("W505", f"{backend.name} does not reveal the rank of this {type(tensor).__name__}", _text(pattern))
+    return read_shape(places_of(_text(pattern), rank), shape, pattern, backend.agree)
+
+
+def asnumpy(tensor: Any) -> Any:
+    """See `weft.asnumpy`."""
+    shape_of(tensor)
+    return one_backend((type(tensor),)).to_numpy(tensor)
+
+
+def _text(pattern: Any) -> str:
+    if not isinstance(pattern, str):
+        raise fail("W101", f"the pattern must be text, and this is {type(pattern).__name__}: {short(pattern)}")
+    return pattern
+
+
+FORGET += [layout_of.cache_clear, places_of.cache_clear]
