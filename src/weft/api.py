@@ -203,7 +203,7 @@ def _read_einsum(operands: tuple[Any, ...]) -> tuple[str, Any, tuple[Any, ...]]:
     """The form of an einsum, its text, and its tensors."""
     if len(operands) < 2:
         raise TypeError("einsum() takes tensors and a pattern, or an equation and tensors")
-    if isinstance(operands[0], str):
+    if isinstance(operands[0], str) and not isinstance(operands[-1], str):
         return "classical", operands[0], operands[1:]
     return "einsum", operands[-1], operands[:-1]
 

@@ -7,7 +7,6 @@ framework.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import eq
 from typing import Any, ClassVar
 
 Tensor = Any
@@ -70,13 +69,15 @@ class Backend:
         """The type of the elements, or ``None`` where the framework does not reveal it."""
         return tensor.dtype
 
-    def dimension(self, tensor: Tensor, place: int) -> Size:
-        """The length of one dimension."""
-        return tensor.shape[place]
+    def shape(self, tensor: Tensor) -> Sequence[Size]:
+        """The shape: ints, or symbols where the framework is tracing. Taken apart only by index."""
+        shape: Sequence[Size] = tensor.shape
+        return shape
 
     def symbolic(self, size: Any) -> bool:
         """Whether a size is a symbol of this framework's, to be computed with and never looked into."""
         return False
 
-    agree: Callable[[Size, Size], bool] = staticmethod(eq)
-    """``False`` only where two sizes are known to differ."""
+    def comparable(self, tensors: Sequence[Tensor]) -> bool:
+        """Whether the sizes of these tensors may be compared; where they may not, reshaping is the only check."""
+        return True

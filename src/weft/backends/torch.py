@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -16,12 +16,15 @@ class TorchBackend(Backend):
 
     name = "torch"
     reshape = staticmethod(torch.reshape)
-    view = staticmethod(torch.Tensor.view)
     permute = staticmethod(torch.permute)
     expand = staticmethod(torch.broadcast_to)
     concat = staticmethod(torch.cat)
     stack = staticmethod(torch.stack)
     einsum = staticmethod(torch.einsum)
+
+    @staticmethod
+    def view(tensor: Any, shape: Sequence[Any]) -> Any:
+        return tensor.view(shape)
 
     def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
         if name in ("any", "all") and dtype is torch.uint8:  # torch keeps uint8 there, and truth is bool
@@ -51,11 +54,8 @@ class TorchBackend(Backend):
             return True
         return isinstance(size, torch.Tensor) and torch.jit.is_tracing()
 
-    @staticmethod
-    def agree(left: Any, right: Any) -> bool:
-        if isinstance(left, (Proxy, torch.Tensor)) or isinstance(right, (Proxy, torch.Tensor)):
-            return True  # to ask would end the trace; the framework's own reshape is the check
-        return bool(left == right)
+    def comparable(self, tensors: Sequence[Any]) -> bool:
+        return not torch.jit.is_tracing() and not any(isinstance(tensor, Proxy) for tensor in tensors)
 
 
 def _prod(tensor: Any, axes: tuple[int, ...]) -> Any:

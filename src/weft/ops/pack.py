@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from weft.errors import fail, short
 from weft.ops.rules import spans_of
 from weft.pattern import Mark, Name, Tree, expr_text, parse
-from weft.solve import Agree, shape_text
+from weft.solve import shape_text
 
 
 class Layout(NamedTuple):
@@ -69,12 +69,12 @@ def split_shape(shape: Sequence[Any], where: Layout, pattern: str, place: int) -
     return tuple(shape[: where.before]), tuple(shape[where.before : stop]), tuple(shape[stop:])
 
 
-def check_shared(parts: Sequence[tuple[Any, Any, Any]], pattern: str, agree: Agree) -> None:
+def check_shared(parts: Sequence[tuple[Any, Any, Any]], pattern: str) -> None:
     """Raise W305 where the tensors differ in a dimension that they share."""
     first_before, _, first_after = parts[0]
     for number, (before, _, after) in enumerate(parts):
         for place, (size, other) in enumerate(zip((*before, *after), (*first_before, *first_after), strict=True)):
-            if not agree(size, other):
+            if size != other:
                 items = [item for item in parse(pattern).left[0].items if isinstance(item, Name)]
                 message = f"{items[place].text} has length {size} in tensor {number}, and {other} in tensor 0"
                 raise fail("W305", message, pattern, spans_of([items[place]]))
@@ -88,14 +88,13 @@ def product(sizes: Sequence[Any]) -> Any:
     return total
 
 
-def lengths(packed_shapes: Sequence[Sequence[Any]], total: Any, pattern: str, agree: Agree) -> list[tuple[Any, Any]]:
+def lengths(packed_shapes: Sequence[Sequence[Any]], total: Any, pattern: str) -> list[tuple[Any, Any]]:
     """For each packed shape its length in the packed dimension and the shape, with ``-1`` filled in.
 
     Args:
         packed_shapes: the shapes; at most one may hold one ``-1``, which is inferred.
         total: the length of the packed dimension.
         pattern: for errors.
-        agree: compares sizes.
 
     Raises:
         SizeError: W309, the shapes do not add up to the dimension; W301 or W306 for a size that is none.
@@ -113,7 +112,7 @@ def lengths(packed_shapes: Sequence[Sequence[Any]], total: Any, pattern: str, ag
             raise fail("W309", message, pattern, facts={"packed shapes": short(list(packed_shapes))})
         shapes[number][place] = rest // known[number]
         known[number] = rest
-    if not unknown and not agree(sum(known), total):
+    if not unknown and sum(known) != total:
         message = f"the packed shapes hold {sum(known)} elements along the packed dimension, whose length is {total}"
         raise fail("W309", message, pattern, facts={"packed shapes": short(list(packed_shapes))})
     return [(length, tuple(shape)) for length, shape in zip(known, shapes, strict=True)]

@@ -8,7 +8,7 @@ from typing import Any
 from weft.errors import fail
 from weft.ops.rules import spans_of
 from weft.pattern import Ellipsis, Item, Mark, Name, Number, expr_text, leaves, parse
-from weft.solve import Agree, shape_text
+from weft.solve import shape_text
 
 Places = tuple[tuple[int, str | int], ...]
 """Dimensions, each with the name that it has, or the length that it must have."""
@@ -64,7 +64,7 @@ def _length(item: Item, text: str) -> int:
     raise fail("W201", message, text, spans_of([item]))
 
 
-def read_shape(found: Places, shape: Sequence[Any], pattern: str, agree: Agree) -> dict[str, Any]:
+def read_shape(found: Places, shape: Sequence[Any], pattern: str) -> dict[str, Any]:
     """The names with their lengths.
 
     Raises:
@@ -74,7 +74,7 @@ def read_shape(found: Places, shape: Sequence[Any], pattern: str, agree: Agree) 
     for place, label in found:
         if isinstance(label, str):
             sizes[label] = shape[place]
-        elif not agree(shape[place], label):
+        elif shape[place] != label:
             message = f"dimension {place} must have length {label}, and its length is {shape[place]}"
             raise fail("W305", message, pattern, facts={"input": shape_text(shape)})
     return sizes

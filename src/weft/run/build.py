@@ -110,10 +110,12 @@ def build(operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, 
         WeftError: something in the call is wrong.
     """
     if type(cls) is tuple:
-        classes, shapes, flat = cls, shape, [size for each in shape for size in each]
+        classes, shapes = cls, shape
+        flat = [size for each in shapes for size in dimensions_of(each)]
         ranks = tuple([len(each) for each in shapes])
     else:
-        classes, shapes, flat, ranks = (cls,), (shape,), shape, (len(shape),)
+        flat = dimensions_of(shape)
+        classes, shapes, ranks = (cls,), (shape,), (len(flat),)
     for size in flat:
         if type(size) is not int:
             raise NotConcrete
@@ -131,6 +133,13 @@ def build(operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, 
     except WeftError as error:
         situate(error, pattern, shapes, sizes)
         raise
+
+
+def dimensions_of(shape: Any) -> Sequence[Any]:
+    """The shape, if it is one, and not something that stands for it while a tracer watches."""
+    if isinstance(shape, tuple):
+        return shape
+    raise NotConcrete
 
 
 def reducing(

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from weft.run.traced import followed_as, traced
+
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import weft`
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +63,15 @@ def compiled(operation: str, pattern: str, cls: Any, shape: Any, /, *details: An
     return cold.build(operation, pattern, cls, shape, *details, **sizes)
 
 
+def _unwrapped(*_: Any, **__: Any) -> Any:
+    """What Dynamo follows where it meets the cache itself, as in ``torch.compile(weft.rearrange)``."""
+    raise TypeError
+
+
+compiled.__wrapped__ = _unwrapped
+
+
+@followed_as(traced)
 def general(operation: str, tensors: Any, pattern: Any, sizes: dict[str, Any], reduction: Any = "") -> Any:
     """Make a call that the cache cannot serve; see `weft.run.general.general`."""
     return cold.general(operation, tensors, pattern, sizes, reduction)

@@ -42,9 +42,9 @@ def general(operation: str, tensors: Sequence[Any], pattern: Any, sizes: dict[st
             return call(*tensors)
         bound = _program(operation, tensors, pattern, exact, reduction, backend)
         fail_as = partial(report, bound.plan.solved)
-        return trace(recipe(bound.plan), tensors, exact, backend, bound.reduction, fail_as, backend.agree)
+        return trace(recipe(bound.plan), tensors, exact, backend, bound.reduction, fail_as)
     except WeftError as error:
-        if all(type(shape) is not tuple or all(type(size) is int for size in shape) for shape in shapes):
+        if all(_is_concrete(shape) for shape in shapes):
             situate(error, pattern, shapes, sizes)
         raise
 
@@ -75,8 +75,8 @@ def stacked(tensors: Sequence[Any]) -> Any:
     backend = one_backend(tuple([type(tensor) for tensor in tensors]))
     for place, shape in enumerate(shapes):
         if isinstance(shape, tuple) and tuple(shape) != tuple(shapes[0]):
-            message = f"tensor {place} of the list has the shape {shape_text(shape)}, and tensor 0 {shape_text(shapes[0])}"
-            raise fail("W308", message)
+            theirs, ours = shape_text(shape), shape_text(shapes[0])
+            raise fail("W308", f"tensor {place} of the list has the shape {theirs}, and tensor 0 {ours}")
     return backend.stack(tensors)
 
 
@@ -84,16 +84,21 @@ def _concrete(
     operation: str, tensors: Sequence[Any], pattern: str, sizes: dict[str, Any], reduction: Any, backend: Backend
 ) -> Any:
     """The callable where all sizes are ints after all, as for a list of arrays, or sizes of NumPy's ints."""
-    details = _details(operation, tensors, reduction, backend)
-    several = operation in ("einsum", CLASSICAL)
-    classes = tuple([type(tensor) for tensor in tensors])
     shapes = tuple([tensor.shape for tensor in tensors])
+    if not all(_is_concrete(shape) for shape in shapes):
+        return None
+    details = _details(operation, tensors, reduction, backend)
+    classes = tuple([type(tensor) for tensor in tensors])
     try:
-        return build(
-            operation, pattern, classes if several else classes[0], shapes if several else shapes[0], *details, **sizes
-        )
+        if operation in ("einsum", CLASSICAL):
+            return build(operation, pattern, classes, shapes, **sizes)
+        return build(operation, pattern, classes[0], shapes[0], *details, **sizes)
     except NotConcrete:
         return None
+
+
+def _is_concrete(shape: Any) -> bool:
+    return isinstance(shape, tuple) and all(type(size) is int for size in shape)
 
 
 def _details(operation: str, tensors: Sequence[Any], reduction: Any, backend: Backend) -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ from weft.backends.base import Backend
 from weft.errors import fail
 from weft.plan import Concat, Einsum, Expand, Permute, Plan, Reduce, Reshape, Step, View
 from weft.run.compose import compose
-from weft.solve import Agree, Report, evaluate, report, shape_text
+from weft.solve import CHECK, COMPUTING, NONEMPTY, PRODUCT, Report, compute, evaluate, report, shape_text
 
 Reduction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
 
@@ -31,6 +31,7 @@ class Recipe(NamedTuple):
     constants: tuple[int, ...]
     instructions: tuple[tuple[str, int, tuple[int, ...]], ...]
     needed: tuple[int, ...]
+    computed: tuple[int, ...]
     inputs: tuple[tuple[Call, ...], ...]
     combine: tuple[str, Any] | None
     steps: tuple[Call, ...]
@@ -47,6 +48,7 @@ def recipe(plan: Plan) -> Recipe:
         plan.solved.constants,
         plan.instructions,
         _needed(plan, (*inputs, steps)),
+        _needed(plan, (*inputs, steps), COMPUTING),
         inputs,
         combine,
         steps,
@@ -56,7 +58,6 @@ def recipe(plan: Plan) -> Recipe:
 class Program:
     """A recipe, with the functions of one backend."""
 
-    __slots__ = ("backend", "combine", "constants", "inputs", "instructions", "plan", "ready", "reduction", "report", "steps")
 
     def __init__(self, plan: Plan, backend: Backend, reduction: Reduction | None = None) -> None:
         self.plan = plan
@@ -110,17 +111,23 @@ def trace(
     backend: Backend,
     reduction: Reduction | None,
     report: Report,
-    agree: Agree,
 ) -> Any:
-    """Run a recipe once, on sizes that may be symbols; only the dimensions that a step needs are asked for."""
-    ranks, given, constants, instructions, needed, inputs, combine, steps = recipe
+    """Run a recipe once, on sizes that may be symbols; only the dimensions that something needs are asked for."""
+    ranks, given, constants, instructions, needed, computed, inputs, combine, steps = recipe
+    comparable = backend.comparable(tensors)
+    if not comparable:
+        needed = computed
     registers: list[Any] = []
     for tensor, rank in zip(tensors, ranks):  # noqa: B905  # Dynamo does not follow strict=True before torch 2.6
+        shape = backend.shape(tensor)
         for place in range(rank):
-            registers.append(backend.dimension(tensor, place) if len(registers) in needed else None)
+            registers.append(shape[place] if len(registers) in needed else None)  # noqa: PERF401  # uses its own length
     registers += [sizes[name] for name in given]
     registers += constants
-    evaluate(registers, instructions, report, agree)
+    if comparable:
+        evaluate(registers, instructions, report)
+    else:
+        compute(registers, instructions)
     results = [
         _apply(tensor, calls, registers, backend, reduction)
         for tensor, calls in zip(tensors, inputs)  # noqa: B905  # as above
@@ -184,10 +191,13 @@ def _combiner(combination: tuple[str, Any] | None, backend: Backend) -> Callable
     return lambda *tensors: backend.concat(tensors, constant)
 
 
-def _needed(plan: Plan, chains: tuple[tuple[Call, ...], ...]) -> tuple[int, ...]:
-    """The registers that an instruction or a step reads."""
-    read = {register for row in plan.instructions for register in row.factors}
-    read |= {row.source for row in plan.instructions if row.kind != "product"}
+def _needed(
+    plan: Plan, chains: tuple[tuple[Call, ...], ...], kinds: tuple[str, ...] = (*COMPUTING, CHECK, NONEMPTY)
+) -> tuple[int, ...]:
+    """The registers that a step, or an instruction of these kinds, reads."""
+    rows = [row for row in plan.instructions if row.kind in kinds]
+    read = {register for row in rows for register in row.factors}
+    read |= {row.source for row in rows if row.kind != PRODUCT}
     read |= {register for calls in chains for _, shape, _ in calls for register in shape or ()}
     return tuple(sorted(read))
 

@@ -46,7 +46,8 @@ def packed(tensors: Sequence[Any], pattern: str, where: Layout, backend: Backend
     """Pack by a backend."""
     before, after = where
     parts = [split_shape(tensor.shape, Layout(before, after), pattern, place) for place, tensor in enumerate(tensors)]
-    check_shared(parts, pattern, backend.agree)
+    if backend.comparable(tensors):
+        check_shared(parts, pattern)
     flat = [
         tensor if len(middle) == 1 else backend.reshape(tensor, (*first, product(middle), *last))
         for tensor, (first, middle, last) in zip(tensors, parts, strict=True)
@@ -70,7 +71,7 @@ def unpacked(tensor: Any, packed_shapes: Sequence[Any], pattern: str, where: Lay
         raise fail("W304", message, pattern)
     parts = []
     start = 0
-    for length, middle in lengths(packed_shapes, shape[before], pattern, backend.agree):
+    for length, middle in lengths(packed_shapes, shape[before], pattern):
         part = backend.slice(tensor, before, start, start + length)
         whole = (*shape[:before], *middle, *shape[before + 1 :])
         parts.append(part if len(middle) == 1 else backend.reshape(part, whole))
@@ -85,7 +86,7 @@ def parse_shape(tensor: Any, pattern: str) -> dict[str, Any]:
     rank = backend.rank(tensor)
     if rank is None:
         raise fail("W505", f"{backend.name} does not reveal the rank of this {type(tensor).__name__}", _text(pattern))
-    return read_shape(places_of(_text(pattern), rank), shape, pattern, backend.agree)
+    return read_shape(places_of(_text(pattern), rank), shape, pattern)
 
 
 def asnumpy(tensor: Any) -> Any:

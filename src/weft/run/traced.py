@@ -60,7 +60,7 @@ def traced(operation: str, tensors: Sequence[Any], pattern: str, sizes: dict[str
     def report(registers: list[Any], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
         return error_of(operation, pattern, ranks, tuple(sizes), tuple(registers), kind, source, factors)
 
-    return trace(plan, tensors, sizes, TORCH, function, report, TORCH.agree)
+    return trace(plan, tensors, sizes, TORCH, function, report)
 
 
 @constant
@@ -113,10 +113,9 @@ def traced_unpack(tensor: Any, packed_shapes: Any, pattern: str) -> Any:
 
 def traced_parse_shape(tensor: Any, pattern: str) -> Any:
     """``parse_shape`` under Dynamo."""
-    from weft.backends.torch import TORCH
     from weft.ops.shape import read_shape
 
-    return read_shape(places_for(pattern, len(tensor.shape)), tensor.shape, pattern, TORCH.agree)
+    return read_shape(places_for(pattern, len(tensor.shape)), tensor.shape, pattern)
 
 
 @constant

@@ -1,13 +1,14 @@
 """The second room: which size follows from which (``template``), then the sizes themselves (``sizes``)."""
 
-from weft.solve.sizes import Agree as Agree
 from weft.solve.sizes import Report as Report
+from weft.solve.sizes import compute as compute
 from weft.solve.sizes import evaluate as evaluate
 from weft.solve.sizes import exact as exact
 from weft.solve.sizes import facts as facts
 from weft.solve.sizes import normalise_sizes as normalise_sizes
 from weft.solve.sizes import report as report
 from weft.solve.sizes import shape_text as shape_text
+from weft.solve.template import CHECK as CHECK
 from weft.solve.template import COMPUTING as COMPUTING
 from weft.solve.template import NONEMPTY as NONEMPTY
 from weft.solve.template import PRODUCT as PRODUCT

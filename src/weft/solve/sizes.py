@@ -7,26 +7,21 @@ divided, and compared only by the ``agree`` that their framework supplies.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from operator import eq, index
+from operator import index
 from typing import Any, TypeAlias
 
 from weft.errors import fail, short
 from weft.pattern import normalise
-from weft.solve.template import BROADCAST, NONEMPTY, PRODUCT, QUOTIENT, Template, dimension_place
-
-Agree: TypeAlias = Callable[[Any, Any], bool]
-"""Says whether two sizes may be equal: ``False`` only where they are known to differ."""
+from weft.solve.template import BROADCAST, COMPUTING, NONEMPTY, PRODUCT, QUOTIENT, Template, dimension_place
 
 Report: TypeAlias = "Callable[[list[Any], str, int, tuple[int, ...]], Exception]"
 """Makes the error for an instruction that does not hold, from the registers and the instruction."""
 
+Instructions: TypeAlias = "Iterable[tuple[str, int, tuple[int, ...]]]"
+"""`Instruction`s, or plain tuples of the same."""
 
-def evaluate(
-    registers: list[Any],
-    instructions: Iterable[tuple[str, int, tuple[int, ...]]],
-    report: Report,
-    agree: Agree = eq,
-) -> None:
+
+def evaluate(registers: list[Any], instructions: Instructions, report: Report) -> None:
     """Run the instructions; each that computes a size appends it to the registers.
 
     Raises:
@@ -42,19 +37,26 @@ def evaluate(
             registers.append(size)
         elif kind == QUOTIENT:
             total = registers[source]
-            if (type(size) is int and size == 0) or not agree(total % size, 0):
+            if (type(size) is int and size == 0) or total % size != 0:
                 raise report(registers, kind, source, factors)
             registers.append(total // size)
         elif kind == BROADCAST:
             ours = registers[source]
-            if type(ours) is int and ours == 1:
-                registers.append(size)
-            elif (type(size) is int and size == 1) or agree(ours, size):
-                registers.append(ours)
-            else:
+            if ours != size and 1 not in (ours, size):
                 raise report(registers, kind, source, factors)
-        elif not agree(registers[source] == 0, False) if kind == NONEMPTY else not agree(registers[source], size):
+            registers.append(size if ours == 1 else ours)
+        elif registers[source] == 0 if kind == NONEMPTY else registers[source] != size:
             raise report(registers, kind, source, factors)
+
+
+def compute(registers: list[Any], instructions: Instructions) -> None:
+    """`evaluate` for sizes that must not be compared: nothing is checked, and only what is computed is looked at."""
+    for kind, source, factors in instructions:
+        if kind in COMPUTING:
+            size = registers[factors[0]] if factors else 1
+            for factor in factors[1:]:
+                size = size * registers[factor]
+            registers.append(registers[source] // size if kind == QUOTIENT else size)
 
 
 def exact(name: str, value: Any) -> int:
