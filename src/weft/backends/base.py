@@ -57,7 +57,7 @@ class Backend:
 
     def slice(self, tensor: Tensor, axis: int, start: Size, stop: Size) -> Tensor:
         """The part from ``start`` up to ``stop`` of one dimension."""
-        return tensor[(slice(None),) * axis + (slice(start, stop),)]
+        return tensor[(*((slice(None),) * axis), slice(start, stop), ...)]
 
     # What makes tracers work: sizes that are no ints.
 

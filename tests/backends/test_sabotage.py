@@ -1,0 +1,95 @@
+"""The conformance suite must notice: backends broken on purpose, each in one way, must fail it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from backends import test_conformance as suite
+from backends.cases import EINSUM, REARRANGE, REDUCE, REPEAT
+from backends.frameworks import FRAMEWORKS
+
+import weft
+from weft.backends.numpy import NumpyBackend
+
+
+class _Reversed(NumpyBackend):
+    def __init__(self, kind):
+        super().__init__(kind)
+        self.permute = lambda tensor, order: np.transpose(tensor, tuple(reversed(order)))
+
+
+class _ColumnMajor(NumpyBackend):
+    def __init__(self, kind):
+        super().__init__(kind)
+        self.reshape = lambda tensor, shape: np.reshape(tensor, shape, order="F")
+
+
+class _Unreduced(NumpyBackend):
+    def reduction(self, name, dtype):
+        reduce = super().reduction(name, dtype)
+        return lambda tensor, axes: reduce(tensor, axes[:1]) if len(axes) == 1 else reduce(tensor, axes[::-1]) + 1
+
+
+class _SampleVariance(NumpyBackend):
+    def reduction(self, name, dtype):
+        if name == "var":
+            return lambda tensor, axes: tensor.var(axes, ddof=1)
+        return super().reduction(name, dtype)
+
+
+class _NoNan(NumpyBackend):
+    def reduction(self, name, dtype):
+        return np.fmax.reduce if name == "max" else super().reduction(name, dtype)
+
+
+class _Overflowing(NumpyBackend):
+    def reduction(self, name, dtype):
+        if name == "logsumexp":
+            return lambda tensor, axes: np.log(np.exp(tensor).sum(axes))
+        return super().reduction(name, dtype)
+
+
+class _Copying(NumpyBackend):
+    def __init__(self, kind):
+        super().__init__(kind)
+        self.permute = lambda tensor, order: np.transpose(tensor, order).copy()
+
+
+class _Doubling(NumpyBackend):
+    expand = staticmethod(lambda tensor, shape: np.broadcast_to(tensor, shape) * 2)
+
+
+class _Conjugating(NumpyBackend):
+    einsum = staticmethod(lambda equation, *tensors: np.einsum(equation, *tensors) + 1e-9)
+
+
+NUMPY = FRAMEWORKS[0]
+
+SABOTAGE = [
+    (_Reversed, lambda: [suite.test_rearrange(NUMPY, case) for case in REARRANGE]),
+    (_ColumnMajor, lambda: [suite.test_rearrange(NUMPY, case) for case in REARRANGE]),
+    (_Unreduced, lambda: [suite.test_reduce(NUMPY, case, "sum") for case in REDUCE]),
+    (_SampleVariance, lambda: [suite.test_reduce(NUMPY, case, "var") for case in REDUCE]),
+    (_NoNan, lambda: suite.test_nan_and_infinity(NUMPY, "max")),
+    (_Overflowing, lambda: suite.test_nan_and_infinity(NUMPY, "logsumexp")),
+    (_Copying, lambda: [suite.test_view_or_copy(NUMPY, case) for case in REARRANGE if case.view]),
+    (_Doubling, lambda: [suite.test_repeat(NUMPY, case) for case in REPEAT]),
+    (_Conjugating, lambda: [suite.test_einsum(NUMPY, case) for case in EINSUM]),
+]
+
+
+@pytest.mark.parametrize(("broken", "check"), SABOTAGE, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_broken_backend_fails(monkeypatch, broken, check):
+    from weft.backends.registry import backend_of
+
+    check()
+    weft.cache_clear()
+    backend_of.cache_clear()
+    monkeypatch.setattr("weft.backends.numpy.BACKEND", broken)
+    try:
+        with np.errstate(all="ignore"), pytest.raises((AssertionError, ValueError, weft.WeftError)):
+            check()
+    finally:
+        monkeypatch.undo()
+        backend_of.cache_clear()
+        weft.cache_clear()
