@@ -74,7 +74,7 @@ def stacked(tensors: Sequence[Any]) -> Any:
     shapes = [shape_of(tensor) for tensor in tensors]
     backend = one_backend(tuple([type(tensor) for tensor in tensors]))
     for place, shape in enumerate(shapes):
-        if isinstance(shape, tuple) and tuple(shape) != tuple(shapes[0]):
+        if _is_concrete(shape) and _is_concrete(shapes[0]) and tuple(shape) != tuple(shapes[0]):
             theirs, ours = shape_text(shape), shape_text(shapes[0])
             raise fail("W308", f"tensor {place} of the list has the shape {theirs}, and tensor 0 {ours}")
     return backend.stack(tensors)

@@ -39,7 +39,10 @@ def pack(tensors: Any, pattern: str) -> tuple[Any, list[tuple[Any, ...]]]:
     where = layout_of(_text(pattern), "pack")
     for tensor in tensors:
         shape_of(tensor)
-    return packed(tensors, pattern, where, one_backend(tuple([type(tensor) for tensor in tensors])))
+    backend = one_backend(tuple([type(tensor) for tensor in tensors]))
+    for tensor in tensors:
+        rank_of(tensor, backend, pattern)
+    return packed(tensors, pattern, where, backend)
 
 
 def packed(tensors: Sequence[Any], pattern: str, where: Layout, backend: Backend) -> tuple[Any, list[tuple[Any, ...]]]:
@@ -59,7 +62,9 @@ def unpack(tensor: Any, packed_shapes: Sequence[Any], pattern: str) -> list[Any]
     """See `weft.unpack`."""
     where = layout_of(_text(pattern), "unpack")
     shape_of(tensor)
-    return unpacked(tensor, packed_shapes, pattern, where, one_backend((type(tensor),)))
+    backend = one_backend((type(tensor),))
+    rank_of(tensor, backend, pattern)
+    return unpacked(tensor, packed_shapes, pattern, where, backend)
 
 
 def unpacked(tensor: Any, packed_shapes: Sequence[Any], pattern: str, where: Layout, backend: Backend) -> list[Any]:
@@ -83,16 +88,25 @@ def parse_shape(tensor: Any, pattern: str) -> dict[str, Any]:
     """See `weft.parse_shape`."""
     shape = shape_of(tensor)
     backend = one_backend((type(tensor),))
-    rank = backend.rank(tensor)
-    if rank is None:
-        raise fail("W505", f"{backend.name} does not reveal the rank of this {type(tensor).__name__}", _text(pattern))
-    return read_shape(places_of(_text(pattern), rank), shape, pattern)
+    return read_shape(places_of(_text(pattern), rank_of(tensor, backend, pattern)), shape, pattern)
 
 
 def asnumpy(tensor: Any) -> Any:
     """See `weft.asnumpy`."""
     shape_of(tensor)
     return one_backend((type(tensor),)).to_numpy(tensor)
+
+
+def rank_of(tensor: Any, backend: Backend, pattern: str) -> int:
+    """The rank of a tensor.
+
+    Raises:
+        BackendError: W505, the framework does not reveal it.
+    """
+    rank = backend.rank(tensor)
+    if rank is None:
+        raise fail("W505", f"{backend.name} does not reveal the rank of this {type(tensor).__name__}", _text(pattern))
+    return rank
 
 
 def _text(pattern: Any) -> str:

@@ -37,7 +37,7 @@ def evaluate(registers: list[Any], instructions: Instructions, report: Report) -
             registers.append(size)
         elif kind == QUOTIENT:
             total = registers[source]
-            if (type(size) is int and size == 0) or total % size != 0:
+            if size == 0 or total % size != 0:
                 raise report(registers, kind, source, factors)
             registers.append(total // size)
         elif kind == BROADCAST:

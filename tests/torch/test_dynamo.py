@@ -1,0 +1,355 @@
+"""torch.compile: the calls of the hand-written code, and no more graphs or recompilations than it has."""
+
+from __future__ import annotations
+
+import operator
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+
+import pytest
+
+import weft
+
+torch = pytest.importorskip("torch")
+
+SHAPES = [(2, 3, 4, 6), (2, 3, 8, 6), (4, 5, 8, 10), (6, 7, 10, 12)]
+
+
+def space_to_depth(x):
+    return weft.rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=2, q=2)
+
+
+def space_to_depth_by_hand(x):
+    b, c, h, w = x.shape
+    return x.reshape(b, c, h // 2, 2, w // 2, 2).permute(0, 1, 3, 5, 2, 4).reshape(b, c * 2 * 2, h // 2, w // 2)
+
+
+def merge(x):
+    return weft.rearrange(x, "b c h w -> b (c h w)")
+
+
+def merge_by_hand(x):
+    b, c, h, w = x.shape
+    return x.reshape(b, c * h * w)
+
+
+def permute(x):
+    return weft.rearrange(x, "b c h w -> b h w c")
+
+
+def permute_by_hand(x):
+    return x.permute(0, 2, 3, 1)
+
+
+def dots(x):
+    return weft.rearrange(x, "b ... w -> b w ...")
+
+
+def dots_by_hand(x):
+    return x.permute(0, 3, 1, 2)
+
+
+def identity(x):
+    return weft.rearrange(x, "... -> ...") + 1
+
+
+def identity_by_hand(x):
+    return x + 1
+
+
+def mean(x):
+    return weft.reduce(x, "b c h w -> b c", "mean")
+
+
+def mean_by_hand(x):
+    return x.mean((2, 3))
+
+
+def max_pool(x):
+    return weft.reduce(x, "b c (h 2) (w 2) -> b c h w", "max")
+
+
+def max_pool_by_hand(x):
+    b, c, h, w = x.shape
+    return x.reshape(b, c, h // 2, 2, w // 2, 2).amax((3, 5))
+
+
+def by_callable(x):
+    return weft.reduce(x, "b c h w -> c", torch.amin)
+
+
+def by_callable_by_hand(x):
+    return torch.amin(x, (0, 2, 3))
+
+
+def repeat(x):
+    return weft.repeat(x, "b c h w -> b c h (w r)", r=2)
+
+
+def repeat_by_hand(x):
+    b, c, h, w = x.shape
+    return x.reshape(b, c, h, w, 1).expand(b, c, h, w, 2).reshape(b, c, h, w * 2)
+
+
+def named_einsum(x):
+    return weft.einsum(x, x, "b c h w, b c h v -> b w v")
+
+
+def named_einsum_by_hand(x):
+    return torch.einsum("abcd,abce->ade", x, x)
+
+
+def grouped_einsum(x):
+    return weft.einsum(x, x, "b c h (k d), b c j (k d) -> b c k h j", k=2)
+
+
+def grouped_einsum_by_hand(x):
+    b, c, h, w = x.shape
+    one = x.reshape(b, c, h, 2, w // 2)
+    other = x.reshape(b, c, h, 2, w // 2)
+    return torch.einsum("abcde,abfde->abdcf", one, other)
+
+
+def classical_einsum(x):
+    return weft.einsum("bchw,bchv->bwv", x, x)
+
+
+def classical_einsum_by_hand(x):
+    return torch.einsum("abcd,abce->ade", x, x)
+
+
+def listed(x):
+    return weft.rearrange([x, x], "k b c h w -> b (k c) h w")
+
+
+def listed_by_hand(x):
+    b, c, h, w = x.shape
+    return torch.stack([x, x]).permute(1, 0, 2, 3, 4).reshape(b, 2 * c, h, w)
+
+
+def size_from_shape(x):
+    return weft.rearrange(x, "b c (h p) w -> b c p h w", p=x.shape[2] // 2)
+
+
+def size_from_shape_by_hand(x):
+    b, c, h, w = x.shape
+    p = h // 2
+    return x.reshape(b, c, h // p, p, w).permute(0, 1, 3, 2, 4)
+
+
+PATCHES = weft.compile("b c (h p) w -> b h (p c w)", p=2)
+
+
+def compiled_pattern(x):
+    return PATCHES.rearrange(x)
+
+
+def compiled_pattern_by_hand(x):
+    b, c, h, w = x.shape
+    return x.reshape(b, c, h // 2, 2, w).permute(0, 2, 3, 1, 4).reshape(b, h // 2, 2 * c * w)
+
+
+def a_view(x):
+    return weft.view(x, "b c h w -> b c (h w)")
+
+
+def a_view_by_hand(x):
+    b, c, h, w = x.shape
+    return x.view(b, c, h * w)
+
+
+def packed(x):
+    return weft.pack([x, x[:, :, 0, 0]], "b c *")[0]
+
+
+def packed_by_hand(x):
+    b, c, h, w = x.shape
+    corner = x[:, :, 0, 0]
+    return torch.cat([x.reshape(b, c, h * w), corner.reshape(b, c, 1)], 2)
+
+
+def unpacked(x):
+    one, two = weft.unpack(x, [(1,), (-1,)], "b c h *")
+    return one + two
+
+
+def unpacked_by_hand(x):
+    return torch.narrow(x, 3, 0, 1) + torch.narrow(x, 3, 1, x.shape[3] - 1)
+
+
+def parsed(x):
+    return x * weft.parse_shape(x, "b _ h w")["h"]
+
+
+def parsed_by_hand(x):
+    return x * x.shape[2]
+
+
+PAIRS = [
+    (space_to_depth, space_to_depth_by_hand),
+    (merge, merge_by_hand),
+    (permute, permute_by_hand),
+    (dots, dots_by_hand),
+    (identity, identity_by_hand),
+    (mean, mean_by_hand),
+    (max_pool, max_pool_by_hand),
+    (by_callable, by_callable_by_hand),
+    (repeat, repeat_by_hand),
+    (named_einsum, named_einsum_by_hand),
+    (grouped_einsum, grouped_einsum_by_hand),
+    (classical_einsum, classical_einsum_by_hand),
+    (listed, listed_by_hand),
+    (size_from_shape, size_from_shape_by_hand),
+    (compiled_pattern, compiled_pattern_by_hand),
+    (a_view, a_view_by_hand),
+    (packed, packed_by_hand),
+    (unpacked, unpacked_by_hand),
+    (parsed, parsed_by_hand),
+]
+
+ARITHMETIC = {operator.mul, operator.floordiv, operator.add, operator.sub, operator.mod, operator.eq, operator.ne}
+SAME = {"broadcast_to": "expand"}
+
+
+def calls(graph):
+    """The calls on tensors in order, and how many of each on sizes; a method and its function count as one."""
+    tensors, sizes = [], Counter()
+    for node in graph.graph.nodes:
+        if node.op not in ("call_function", "call_method"):
+            continue
+        if node.target in ARITHMETIC and not isinstance(node.meta.get("example_value"), torch.Tensor):
+            sizes[node.target.__name__] += 1
+        else:
+            name = node.target if isinstance(node.target, str) else node.target.__name__
+            tensors.append(SAME.get(name, name))
+    return tensors, sizes
+
+
+def compiled(function, dynamic):
+    torch._dynamo.reset()
+    graphs = []
+
+    def backend(graph, _):
+        graphs.append(graph)
+        return graph
+
+    return torch.compile(function, fullgraph=True, dynamic=dynamic, backend=backend), graphs
+
+
+@pytest.mark.parametrize("dynamic", [False, True, None], ids=["static", "dynamic", "automatic"])
+@pytest.mark.parametrize(("function", "by_hand"), PAIRS, ids=lambda function: function.__name__)
+def test_the_graph_is_that_of_the_hand_written_code(function, by_hand, dynamic):
+    ours, our_graphs = compiled(function, dynamic)
+    for shape in SHAPES:
+        x = torch.randn(shape)
+        torch.testing.assert_close(ours(x), by_hand(x), rtol=0, atol=0)
+    theirs, their_graphs = compiled(by_hand, dynamic)
+    for shape in SHAPES:
+        theirs(torch.randn(shape))
+    assert len(our_graphs) <= len(their_graphs)
+    our_calls, our_sizes = calls(our_graphs[-1])
+    their_calls, their_sizes = calls(their_graphs[-1])
+    assert our_calls == their_calls
+    assert not our_sizes - their_sizes
+
+
+def test_a_second_call_of_the_same_shape_compiles_nothing():
+    function, graphs = compiled(space_to_depth, False)
+    weft.rearrange(torch.zeros(1, 1, 2, 2), "b c h w -> b c (h w)")  # fills weft's cache between the calls
+    function(torch.zeros(SHAPES[0]))
+    weft.rearrange(torch.zeros(3, 1, 2, 2), "b c h w -> b c (h w)")
+    weft.cache_clear()
+    function(torch.zeros(SHAPES[0]))
+    assert len(graphs) == 1
+
+
+def test_gradients_flow_through_the_compiled_function():
+    x = torch.randn(SHAPES[0], requires_grad=True)
+    function, _ = compiled(max_pool, None)
+    function(x).sum().backward()
+    (expected,) = torch.autograd.grad(max_pool_by_hand(x).sum(), x)
+    torch.testing.assert_close(x.grad, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inductor's own
+def test_the_default_backend_compiles_it():
+    torch._dynamo.reset()
+    x = torch.randn(SHAPES[0])
+    torch.testing.assert_close(torch.compile(space_to_depth, fullgraph=True)(x), space_to_depth_by_hand(x))
+
+
+def test_a_module_with_parameters():
+    class Heads(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.randn(4, 6))
+
+        def forward(self, x):
+            return weft.einsum(x, weft.rearrange(self.weight, "i o -> o i"), "b i, o i -> b o")
+
+    model = Heads()
+    function, graphs = compiled(model, None)
+    x = torch.randn(3, 4)
+    torch.testing.assert_close(function(x), x @ model.weight)
+    assert len(graphs) == 1
+
+
+def test_the_functions_themselves_may_be_compiled():
+    x = torch.randn(SHAPES[0])
+    torch._dynamo.reset()
+    with pytest.warns(UserWarning, match="lru_cache") as caught:
+        function = torch.compile(weft.rearrange, fullgraph=True, backend="eager")
+        result = function(x, "b c h w -> b (c h w)")
+    assert len(caught) == 1
+    torch.testing.assert_close(result, merge_by_hand(x))
+
+
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [
+        (lambda x: weft.rearrange(x, "b c (h p) w -> b c h w p", p=5), "W302"),
+        (lambda x: weft.rearrange(x, "b c h -> b c h"), "W304"),
+        (lambda x: weft.rearrange(x, "b c (h p) w -> b c h w p", p=2.0), "W301"),
+        (lambda x: weft.rearrange(x, "b c (h p) w -> b c h w p", p=True), "W301"),
+        (lambda x: weft.rearrange(x, "b c (h ph) w -> b c h w ph", p=2), "W203"),
+        (lambda x: weft.rearrange(x, "b c (h w", p=2), "W104"),
+        (lambda x: weft.reduce(x.long(), "a b c d -> a", "mean"), "W503"),
+        (lambda x: weft.reduce(x, "a b c d -> a", "maen"), "W209"),
+        (lambda x: weft.rearrange(x, "a a c d -> a c d"), "W206"),
+    ],
+)
+def test_mistakes_show_their_error_through_dynamo(call, code):
+    torch._dynamo.reset()
+    with pytest.raises(Exception, match=code):
+        torch.compile(call, fullgraph=True, backend="eager")(torch.zeros(SHAPES[0]))
+
+
+FIRST_CALL = """
+import sys, torch, weft
+loaded = [name for name in sys.modules if name.startswith("weft.") and ("backends" in name or "build" in name)]
+assert not loaded, loaded
+graphs = []
+def backend(graph, _):
+    graphs.append(graph)
+    return graph
+@torch.compile(fullgraph=True, backend=backend, dynamic={dynamic})
+def function(x):
+    x = weft.rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=2, q=2)
+    x = weft.reduce(x, "b c h w -> b c", "max")
+    return weft.einsum(weft.repeat(x, "b c -> b c 3"), "b c d -> c b")
+for size in (2, 3, 5):
+    assert function(torch.zeros(size, 3, 4, 6)).shape == (12, size)
+print(len(graphs))
+"""
+
+
+@pytest.mark.parametrize(("dynamic", "graphs"), [(None, 2), (True, 1), (False, 3)])
+def test_the_first_call_of_the_process_may_be_compiled(dynamic, graphs):
+    code = textwrap.dedent(FIRST_CALL.format(dynamic=dynamic))
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.split() == [str(graphs)]
+    assert "weft" not in run.stderr

@@ -1,0 +1,188 @@
+"""PyTorch's other tracers and transformations: export, jit.trace, fx, vmap and grad, meta and fake tensors."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+
+import weft
+
+torch = pytest.importorskip("torch")
+
+from torch import fx  # noqa: E402
+from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
+from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
+
+SHAPE = (2, 3, 4, 6)
+OTHER = (5, 3, 8, 6)
+
+CALLS = {
+    "permute": lambda x: weft.rearrange(x, "b c h w -> b h w c"),
+    "merge": lambda x: weft.rearrange(x, "b c h w -> b (c h w)"),
+    "space to depth": lambda x: weft.rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=2, q=2),
+    "max": lambda x: weft.reduce(x, "b c (h 2) w -> b c h w", "max"),
+    "std": lambda x: weft.reduce(x, "b c h w -> b", "std"),
+    "logsumexp": lambda x: weft.reduce(x, "b c h w -> b (c h)", "logsumexp"),
+    "repeat": lambda x: weft.repeat(x, "b c h w -> b c (h r) w", r=2),
+    "einsum": lambda x: weft.einsum(x, x, "b c h w, b d h w -> b c d"),
+    "grouped einsum": lambda x: weft.einsum(x, x, "b c h (k d), b c j (k d) -> b c k h j", k=2),
+    "list": lambda x: weft.rearrange([x, x + 1], "k b c h w -> b (k c) h w"),
+    "view": lambda x: weft.view(x, "b c h w -> (b c) (h w)"),
+    "pack": lambda x: weft.pack([x, x[:, :, 0]], "b c * w")[0],
+    "size": lambda x: weft.rearrange(x, "b c (h p) w -> b c h p w", p=x.shape[2] // 2),
+}
+
+each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+
+
+class Module(torch.nn.Module):
+    def __init__(self, call):
+        super().__init__()
+        self.call = call
+
+    def forward(self, x):
+        return self.call(x)
+
+
+@each_call
+@pytest.mark.parametrize("strict", [False, True], ids=["non-strict", "strict"])
+def test_export_with_a_dynamic_dimension(call, strict):
+    batch = torch.export.Dim("batch", min=1, max=64)
+    exported = torch.export.export(Module(call), (torch.randn(SHAPE),), dynamic_shapes=({0: batch},), strict=strict)
+    x = torch.randn(7, *SHAPE[1:])
+    torch.testing.assert_close(exported.module()(x), call(x))
+
+
+def test_export_adds_no_call_of_its_own():
+    batch = torch.export.Dim("batch", min=1, max=64)
+    exported = torch.export.export(
+        Module(CALLS["space to depth"]), (torch.randn(SHAPE),), dynamic_shapes=({0: batch},), strict=False
+    )
+    names = [str(node.target) for node in exported.graph.nodes if node.op == "call_function"]
+    calls = [name for name in names if "sym_size" not in name]
+    assert calls == ["aten.reshape.default", "aten.permute.default", "aten.reshape.default"]
+
+
+@each_call
+def test_jit_trace_follows_other_shapes(call):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", message=".*torch.jit.trace.* is deprecated")
+        traced = torch.jit.trace(call, torch.randn(SHAPE))
+    x = torch.randn(OTHER)
+    torch.testing.assert_close(traced(x), call(x))
+
+
+@each_call
+def test_symbolic_trace_follows_other_shapes(call):
+    if call in (CALLS["pack"],):
+        with pytest.raises(weft.BackendError, match="W505"):
+            fx.symbolic_trace(call)  # a rank is needed to know what the star stands for
+        return
+    traced = fx.symbolic_trace(call)
+    x = torch.randn(OTHER)
+    torch.testing.assert_close(traced(x), call(x))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("permute", ["permute"]),
+        ("merge", ["getattr", "getitem", "getitem", "getitem", "getitem", "mul", "mul", "reshape"]),
+        ("std", ["std"]),
+        ("einsum", ["einsum"]),
+    ],
+)
+def test_symbolic_trace_has_the_calls_of_the_hand_written_code(name, expected):
+    graph = fx.symbolic_trace(CALLS[name]).graph
+    assert [node.target.__name__ for node in graph.nodes if node.op == "call_function"] == expected
+
+
+def test_symbolic_trace_needs_names_where_the_rank_is_hidden():
+    with pytest.raises(weft.BackendError, match="W505") as caught:
+        fx.symbolic_trace(lambda x: weft.rearrange(x, "b ... -> ... b"))
+    assert caught.value.spans == ((2, 5),)
+
+
+@each_call
+def test_make_fx_with_symbols(call):
+    traced = make_fx(call, tracing_mode="symbolic")(torch.randn(SHAPE))
+    x = torch.randn(OTHER)
+    torch.testing.assert_close(traced(x), call(x))
+
+
+def test_vmap_and_grad():
+    def pool(x):
+        return weft.reduce(x, "c (h 2) w -> c w h", "max")
+
+    x = torch.randn(SHAPE)
+    torch.testing.assert_close(torch.func.vmap(pool)(x), torch.stack([pool(each) for each in x]))
+    gradient = torch.func.vmap(torch.func.grad(lambda each: pool(each).sum()))(x)
+    leaf = x.clone().requires_grad_()
+    weft.reduce(leaf, "b c (h 2) w -> b c w h", "max").sum().backward()
+    torch.testing.assert_close(gradient, leaf.grad)
+
+
+def test_vmap_over_repeat_einsum_and_rearrange():
+    x = torch.randn(SHAPE)
+    for name in ("permute", "merge", "space to depth", "repeat", "einsum", "logsumexp"):
+        call = CALLS[name]
+        nested = torch.func.vmap(lambda each, call=call: call(each[None])[0])(x)
+        torch.testing.assert_close(nested, call(x))
+
+
+@each_call
+def test_meta_and_fake_tensors(call):
+    expected = call(torch.randn(SHAPE)).shape
+    assert call(torch.empty(SHAPE, device="meta")).shape == expected
+    with FakeTensorMode():
+        assert call(torch.empty(SHAPE)).shape == expected
+
+
+def test_parameters_and_subclasses():
+    class Mine(torch.Tensor):
+        pass
+
+    x = torch.randn(SHAPE)
+    parameter = torch.nn.Parameter(x)
+    result = weft.rearrange(parameter, "b c h w -> b (c h w)")
+    assert result.requires_grad
+    result.sum().backward()
+    assert parameter.grad.shape == SHAPE
+    assert type(weft.rearrange(x.as_subclass(Mine), "b c h w -> b (c h w)")) is Mine
+
+
+def test_double_backward():
+    x = torch.randn(2, 6, dtype=torch.float64, requires_grad=True)
+
+    def function(x):
+        return weft.reduce(x, "b (h p) -> p b", "logsumexp", p=3)
+
+    assert torch.autograd.gradcheck(function, (x,))
+    assert torch.autograd.gradgradcheck(function, (x,))
+
+
+def test_no_grad_and_inference_mode():
+    x = torch.randn(SHAPE, requires_grad=True)
+    with torch.no_grad():
+        assert weft.rearrange(x, "b c h w -> b w h c").grad_fn is None
+        assert not weft.reduce(x, "b c h w -> b", "mean").requires_grad
+    with torch.inference_mode():
+        assert weft.reduce(x, "b c h w -> b", "sum").shape == (2,)
+
+
+def test_memory_formats_and_negative_views():
+    x = torch.randn(SHAPE).to(memory_format=torch.channels_last)
+    assert weft.view(x, "b c h w -> b (h w) c").data_ptr() == x.data_ptr()
+    with pytest.raises(weft.CopyNeeded):
+        weft.view(x, "b c h w -> b (c h w)")
+    z = torch.randn(3, 4, dtype=torch.complex64)
+    assert (weft.asnumpy(z.conj()) == z.conj().resolve_conj().numpy()).all()
+    assert (weft.asnumpy(z.conj().imag) == -z.imag.numpy()).all()
+
+
+def test_uint8_truth_is_bool():
+    x = torch.tensor([[0, 2], [0, 0]], dtype=torch.uint8)
+    assert weft.reduce(x, "a b -> a", "any").tolist() == [True, False]
+    assert weft.reduce(x, "a b -> a", "all").dtype is torch.bool
