@@ -184,7 +184,8 @@ class Pattern:
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a Pattern is immutable; {name} cannot be set")
 
-    __delattr__ = __setattr__  # type: ignore[assignment]  # both refuse
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a Pattern is immutable; {name} cannot be deleted")
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Pattern):

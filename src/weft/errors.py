@@ -168,7 +168,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def short(value: object) -> str:
     """The representation of a stranger's value, at most a line of it."""
     try:
-        shown = repr(value)
+        shown = " ".join(repr(value).split())
     except Exception:  # a stranger's repr may do anything
         shown = f"<{type(value).__name__}>"
     return shown if len(shown) <= 60 else shown[:60] + "…"

@@ -54,6 +54,8 @@ REARRANGE = [
 
 REDUCE = [
     Case("a ->", (4,)),
+    Case("a -> 1", (4,)),
+    Case("a b -> () 1", (2, 3)),
     Case("a b -> b", (2, 3)),
     Case("a b -> a", (2, 3)),
     Case("a b c d -> c a", (2, 3, 4, 2)),

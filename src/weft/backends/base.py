@@ -46,6 +46,10 @@ class Backend:
         """The reduction of that name as ``f(tensor, axes)``, for elements of that type (``None``: unknown)."""
         raise NotImplementedError
 
+    def after_reduction(self) -> Backend:
+        """The backend of what a reduction returns, where that may be of another type."""
+        return self
+
     def kind(self, dtype: Any) -> str:
         """``bool``, ``integer``, ``floating``, ``complex``, or ``other`` where weft cannot judge."""
         name = str(dtype)

@@ -45,6 +45,9 @@ class NumpyBackend(Backend):
             return lambda tensor, axes: reduce(tensor.astype(np.float32), axes).astype(tensor.dtype)
         return reduce
 
+    def after_reduction(self) -> Backend:
+        return _ArraysAndScalars(self.cls)
+
     def kind(self, dtype: Any) -> str:
         return _KINDS.get(dtype.kind) or (super().kind(dtype) if dtype.kind == "V" and not dtype.names else "other")
 
@@ -54,6 +57,15 @@ class NumpyBackend(Backend):
     @staticmethod
     def to_numpy(tensor: Any) -> Any:
         return tensor if isinstance(tensor, np.ndarray) else np.asarray(tensor)
+
+
+class _ArraysAndScalars(NumpyBackend):
+    """A reduction of all axes returns a scalar, which has methods of its own."""
+
+    def __init__(self, kind: type) -> None:
+        super().__init__(kind)
+        self.reshape = self.view = lambda tensor, shape: tensor.reshape(shape)
+        self.permute = lambda tensor, order: tensor.transpose(order)
 
 
 def _expand_subclass(tensor: Any, shape: Sequence[int]) -> Any:

@@ -30,11 +30,12 @@ def general(operation: str, tensors: Sequence[Any], pattern: Any, sizes: dict[st
     """
     if not isinstance(pattern, str):
         raise fail("W101", f"the pattern must be text, and this is {type(pattern).__name__}: {short(pattern)}")
-    tensors = [stacked(tensor) if isinstance(tensor, (list, tuple)) else tensor for tensor in tensors]
-    if operation == "reduce" and not callable(reduction):
-        check_reduction(reduction)
-    shapes = [shape_of(tensor) for tensor in tensors]
+    shapes: list[Any] = []
     try:
+        tensors = [stacked(tensor) if isinstance(tensor, (list, tuple)) else tensor for tensor in tensors]
+        shapes += [shape_of(tensor) for tensor in tensors]
+        if operation == "reduce" and not callable(reduction):
+            check_reduction(reduction)
         backend = one_backend(tuple([type(tensor) for tensor in tensors]))
         exact = concrete_sizes(pattern, sizes, backend.symbolic)
         call = _concrete(operation, tensors, pattern, exact, reduction, backend)

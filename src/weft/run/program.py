@@ -87,9 +87,13 @@ class Program:
     def _prepare(self, steps: tuple[Step, ...]) -> list[tuple[Any, Any, Any]]:
         """For each step the function, what picks its shape out of the registers, and its constant."""
         prepared = []
+        backend = self.backend
         for step in steps:
             method, shape, constant = _call(step)
-            function = self.reduction if method == "reduce" else getattr(self.backend, method)
+            if method == "reduce":
+                function, backend = self.reduction, backend.after_reduction()
+            else:
+                function = getattr(backend, method)
             prepared.append((function, None if shape is None else _selection(shape), constant))
         return prepared
 

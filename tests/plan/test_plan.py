@@ -1,0 +1,130 @@
+"""Plans: the steps that patterns come to, without a framework."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+
+from strategies import transforms
+from weft.ops import TABLE
+from weft.pattern import parse
+from weft.plan import REWRITES, Expand, Permute, Reduce, Reshape, View, move, simplify
+from weft.plan.views import Memory, contiguous, reshaped
+from weft.solve import template
+
+
+def steps(pattern, rank, *given, reduction="sum", operation=None):
+    solved = template(parse(pattern), (rank,), given)
+    plan = TABLE[operation].lower(solved, reduction) if operation else move(solved, reduction)
+    return [type(step).__name__.lower() for step in plan.inputs[0]]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "rank", "given", "expected"),
+    [
+        ("a b -> a b", 2, [], []),
+        ("... -> ...", 3, [], []),
+        ("a (b c) -> a (b c)", 2, ["c"], []),
+        ("a b -> b a", 2, [], ["permute"]),
+        ("a b c -> a (b c)", 3, [], ["reshape"]),
+        ("a (b c) -> a b c", 2, ["c"], ["reshape"]),
+        ("a (b c) -> (a b) c", 2, ["c"], ["reshape"]),
+        ("a 1 b -> a b", 3, [], ["reshape"]),
+        ("a b -> 1 a 1 b", 2, [], ["reshape"]),
+        ("a (b c) d -> (b c) a d", 3, ["c"], ["permute"]),
+        ("a (b c) -> a c b", 2, ["c"], ["reshape", "permute"]),
+        ("a b c -> a (c b)", 3, [], ["permute", "reshape"]),
+        ("b c (h p) (w q) -> b (c p q) h w", 4, ["p", "q"], ["reshape", "permute", "reshape"]),
+        ("a b -> a", 2, [], ["reduce"]),
+        ("a (b c) -> a", 2, ["c"], ["reduce"]),
+        ("a (b c) -> a b", 2, ["c"], ["reshape", "reduce"]),
+        ("a b c -> c a", 3, [], ["reduce", "permute"]),
+        ("a b -> a 1", 2, [], ["reduce", "reshape"]),
+        ("a -> r a", 1, ["r"], ["expand"]),
+        ("a -> a r", 1, ["r"], ["reshape", "expand"]),
+        ("a -> (a r)", 1, ["r"], ["reshape", "expand", "reshape"]),
+        ("a -> (r a)", 1, ["r"], ["expand", "reshape"]),
+        ("(a b) -> a r s b", 1, ["a", "r", "s"], ["reshape", "expand"]),
+    ],
+)
+def test_the_steps_are_those_of_an_expert(pattern, rank, given, expected):
+    assert steps(pattern, rank, *given) == expected
+
+
+def test_a_reduction_of_neighbours_takes_them_as_one():
+    plan = move(template(parse("(a b c) d -> d"), (2,), ("a", "b")), "sum")
+    assert plan.inputs[0] == (Reduce((0,), "sum"),)
+
+
+def test_view_reshapes_strictly():
+    assert steps("a b c -> a (b c)", 3, operation="view") == ["view"]
+
+
+@given(transforms("rearrange"))
+def test_no_step_can_be_left_out(drawn):
+    solved = template(parse(drawn.pattern), (len(drawn.shape),), tuple(drawn.sizes))
+    plan = move(solved)
+    assert simplify(list(plan.inputs[0])) == plan.inputs[0]
+    assert len(plan.inputs[0]) <= 3
+    held = tuple(range(len(drawn.shape)))
+    for step in plan.inputs[0]:
+        held = step.output(held)
+    assert len(held) == len(solved.output)
+
+
+def test_every_step_knows_its_shape():
+    assert Permute((2, 0, 1)).output((5, 6, 7)) == (7, 5, 6)
+    assert Reduce((0, 2), "sum").output((5, 6, 7)) == (6,)
+    for kind in (Reshape, View, Expand):
+        assert kind((1, 2)).output((5, 6, 7)) == (1, 2)
+
+
+def test_every_rewrite_has_a_name_and_a_reason():
+    assert all(rewrite.name and rewrite.reason for rewrite in REWRITES)
+    assert len({rewrite.name for rewrite in REWRITES}) == len(REWRITES)
+
+
+@pytest.mark.parametrize("rewrite", REWRITES, ids=lambda rewrite: rewrite.name)
+def test_every_rewrite_applies_to_something(rewrite):
+    examples = [[Permute((0, 1)), Reshape((2,))], [Reshape((0, 1)), Reshape((2,))]]
+    assert any(type(one) is rewrite.on and rewrite.apply(one, other) is not None for one, other in examples)
+
+
+np = pytest.importorskip("numpy")
+
+
+@given(transforms("rearrange"))
+@settings(max_examples=200)
+def test_memory_agrees_with_numpy(drawn):
+    """Whether a step is a view, against what NumPy itself does with the same strides."""
+    solved = template(parse(drawn.pattern), (len(drawn.shape),), tuple(drawn.sizes))
+    plan = move(solved)
+    registers = [*drawn.shape, *drawn.sizes.values(), *solved.constants]
+    from weft.solve import evaluate
+
+    evaluate(registers, plan.instructions, lambda registers, *row: AssertionError(row))
+    array = np.zeros(drawn.shape, np.int8)
+    memory = Memory(array.shape, array.strides)
+    held = tuple(range(len(drawn.shape)))
+    for step in plan.inputs[0]:
+        held = step.output(held)
+        sizes = tuple(registers[register] for register in held)
+        before = array
+        array = array.transpose(step.order) if isinstance(step, Permute) else array.reshape(sizes)
+        copying = memory.apply(step, sizes)
+        assert memory.shape == array.shape
+        if array.size:
+            assert (copying is None) == np.shares_memory(before, array)
+            assert [s for s, n in zip(memory.strides, sizes, strict=True) if n > 1] == [
+                s for s, n in zip(array.strides, sizes, strict=True) if n > 1
+            ]
+
+
+def test_strides_of_a_reshape():
+    assert contiguous((2, 0, 3)) == (3, 3, 1)
+    assert reshaped((4, 6), (6, 1), (24,)) == (1,)
+    assert reshaped((4, 6), (1, 4), (24,)) == 0
+    assert reshaped((2, 4, 6), (48, 1, 4), (2, 24)) == 1
+    assert reshaped((4, 1, 6), (6, 99, 1), (24, 1)) == (1, 1)
+    assert reshaped((), (), (1, 1)) == (1, 1)
+    assert reshaped((3, 4), (0, 1), (12,)) == 0
