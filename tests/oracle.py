@@ -78,9 +78,7 @@ class Meaning:
         left, _, right = pattern.partition("->")
         lefts = [read(text, f"<{number}.") for number, text in enumerate(left.split(","))]
         counts = [len(shape) - len(dims) + 1 for dims, shape in zip(lefts, shapes, strict=True) if ["..."] in dims]
-        lefts = [
-            spread(dims, len(shape) - len(dims) + 1) for dims, shape in zip(lefts, shapes, strict=True)
-        ]
+        lefts = [spread(dims, len(shape) - len(dims) + 1) for dims, shape in zip(lefts, shapes, strict=True)]
         output = spread(read(right, ">"), max(counts, default=0))
         sizes = solve(lefts, shapes, given)
         sizes.update({axis: int(axis.partition(":")[2]) for dim in output for axis in dim if ":" in axis})

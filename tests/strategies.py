@@ -92,6 +92,6 @@ ALPHABET = "ab_cdℎ٣0129 ()[]+*,.->…\t\n·"
 
 def nearly_patterns():
     """Text made of the notation's own signs, most of it wrong."""
-    words = st.sampled_from(["a", "b", "(", ")", "->", "...", "1", "2", "()", ",", "+", "*", "_", "[", "]", "h_", "٣", "…"])
+    words = st.sampled_from("a b ( ) -> ... 1 2 () , + * _ [ ] h_ ٣ …".split())
     joined = st.lists(words, max_size=14).map(" ".join)
     return st.one_of(joined, st.text(ALPHABET, max_size=30), st.text(max_size=30))

@@ -12,17 +12,30 @@ from weft.run.traced import followed_as, traced, traced_pack, traced_parse_shape
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import weft`
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
+    from typing import Any, SupportsIndex, TypeAlias, TypeVar, overload
 
     from weft.explanation import Explanation
+
+    Tensor = TypeVar("Tensor")
+    Several: TypeAlias = list[Tensor] | tuple[Tensor, ...]
+    Reduction: TypeAlias = str | Callable[[Any, tuple[int, ...]], Any]
+else:
+
+    def overload(function):
+        """What ``typing.overload`` is to a type checker."""
+        return function
 
 
 def _traced_rearrange(tensor: Any, pattern: str, **sizes: Any) -> Any:
     return traced("rearrange", (tensor,), pattern, sizes)
 
 
+@overload
+def rearrange(tensor: Several[Tensor], pattern: str, **sizes: SupportsIndex) -> Tensor: ...
+@overload
+def rearrange(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor: ...
 @followed_as(_traced_rearrange)
-def rearrange(tensor: Any, pattern: str, **sizes: Any) -> Any:
+def rearrange(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     """Permute, split, merge, add and drop unit axes: the same axes on both sides of the arrow.
 
     Args:
@@ -55,8 +68,12 @@ def _traced_view(tensor: Any, pattern: str, **sizes: Any) -> Any:
     return traced("view", (tensor,), pattern, sizes)
 
 
+@overload
+def view(tensor: Several[Tensor], pattern: str, **sizes: SupportsIndex) -> Tensor: ...
+@overload
+def view(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor: ...
 @followed_as(_traced_view)
-def view(tensor: Any, pattern: str, **sizes: Any) -> Any:
+def view(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     """`rearrange`, with the promise that the result shares the tensor's memory.
 
     Args:
@@ -88,8 +105,12 @@ def _traced_reduce(tensor: Any, pattern: str, reduction: Any, **sizes: Any) -> A
     return traced("reduce", (tensor,), pattern, sizes, reduction)
 
 
+@overload
+def reduce(tensor: Several[Tensor], pattern: str, reduction: Reduction, **sizes: SupportsIndex) -> Tensor: ...
+@overload
+def reduce(tensor: Tensor, pattern: str, reduction: Reduction, **sizes: SupportsIndex) -> Tensor: ...
 @followed_as(_traced_reduce)
-def reduce(tensor: Any, pattern: str, reduction: Any, **sizes: Any) -> Any:
+def reduce(tensor: Any, pattern: str, reduction: Reduction, **sizes: SupportsIndex) -> Any:
     """Combine the elements along the axes that the right side lacks.
 
     Args:
@@ -126,8 +147,12 @@ def _traced_repeat(tensor: Any, pattern: str, **sizes: Any) -> Any:
     return traced("repeat", (tensor,), pattern, sizes)
 
 
+@overload
+def repeat(tensor: Several[Tensor], pattern: str, **sizes: SupportsIndex) -> Tensor: ...
+@overload
+def repeat(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor: ...
 @followed_as(_traced_repeat)
-def repeat(tensor: Any, pattern: str, **sizes: Any) -> Any:
+def repeat(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     """Copy along the axes that the left side lacks.
 
     Args:
@@ -163,7 +188,7 @@ def _traced_einsum(*operands: Any, **sizes: Any) -> Any:
 
 
 @followed_as(_traced_einsum)
-def einsum(*operands: Any, **sizes: Any) -> Any:
+def einsum(*operands: Any, **sizes: SupportsIndex) -> Any:
     """Multiply tensors, and sum over the axes that the right side leaves out.
 
     In the named form the pattern comes last, and has named axes, groups, numbers and ``1``. In the classical form
@@ -209,7 +234,7 @@ def _read_einsum(operands: tuple[Any, ...]) -> tuple[str, Any, tuple[Any, ...]]:
 
 
 @followed_as(traced_pack)
-def pack(tensors: Sequence[Any], pattern: str) -> tuple[Any, list[tuple[int, ...]]]:
+def pack(tensors: Sequence[Tensor], pattern: str) -> tuple[Tensor, list[tuple[int, ...]]]:
     """Join tensors of different rank along one dimension.
 
     Args:
@@ -233,7 +258,7 @@ def pack(tensors: Sequence[Any], pattern: str) -> tuple[Any, list[tuple[int, ...
 
 
 @followed_as(traced_unpack)
-def unpack(tensor: Any, packed_shapes: Sequence[Sequence[int]], pattern: str) -> list[Any]:
+def unpack(tensor: Tensor, packed_shapes: Sequence[Sequence[int]], pattern: str) -> list[Tensor]:
     """Take apart what `pack` has joined.
 
     Args:
@@ -299,7 +324,7 @@ def asnumpy(tensor: Any) -> Any:
     return cold.asnumpy(tensor)
 
 
-def explain(pattern: str, /, *shapes: Sequence[int], **sizes: Any) -> Explanation:
+def explain(pattern: str, /, *shapes: Sequence[int], **sizes: SupportsIndex) -> Explanation:
     """What weft would do with a pattern, for tensors of these shapes.
 
     The operation is read off the pattern: several tensors make an `einsum`, an axis that the right side lacks a

@@ -78,7 +78,7 @@ class SizeError(WeftError):
     """The rank or the sizes of a tensor do not fit the pattern (W3xx)."""
 
 
-class CopyNeeded(WeftError):
+class CopyNeeded(WeftError):  # noqa: N818  # the public name says what is needed
     """``view`` was asked for a tensor that the same memory cannot show (W4xx)."""
 
 
@@ -141,10 +141,10 @@ def fail(
     spans: Iterable[Span] = (),
     facts: Mapping[str, str] | None = None,
 ) -> WeftError:
-    """The error of that code, ready to be raised.
+    r"""The error of that code, ready to be raised.
 
     >>> str(fail("W303", "h and p cannot both be inferred", "b (h p) -> b h p", [(2, 7)]))
-    '[W303] h and p cannot both be inferred\\n  b (h p) -> b h p\\n    ^^^^^'
+    '[W303] h and p cannot both be inferred\n  b (h p) -> b h p\n    ^^^^^'
     """
     return CODES[code][0](message, code=code, pattern=pattern, spans=spans, facts=facts)
 

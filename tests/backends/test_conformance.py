@@ -8,11 +8,11 @@ import warnings
 import ml_dtypes
 import numpy as np
 import pytest
-from backends.cases import EINSUM, EMPTY, REARRANGE, REDUCE, REPEAT
-from backends.frameworks import WITH_GRADIENTS, each
 
 import oracle
 import weft
+from backends.cases import EINSUM, EMPTY, REARRANGE, REDUCE, REPEAT
+from backends.frameworks import WITH_GRADIENTS, each
 
 DTYPES = "bool uint8 int32 int64 float16 bfloat16 float32 float64 complex64 complex128".split()
 DIGITS = {"float16": 1e-3, "bfloat16": 8e-3, "float32": 1e-6, "complex64": 1e-6, "float64": 1e-14, "complex128": 1e-14}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
+import weft
 from backends import test_conformance as suite
 from backends.cases import EINSUM, REARRANGE, REDUCE, REPEAT
 from backends.frameworks import FRAMEWORKS
-
-import weft
 from weft.backends.numpy import NumpyBackend
 
 

@@ -140,7 +140,9 @@ CALLS = {
     # W5: frameworks
     "W501 a number": lambda: weft.rearrange(5, "a -> a"),
     "W501 a list of numbers": lambda: weft.rearrange([1, 2], "a -> a"),
-    "W501 a stranger": lambda: weft.rearrange(type("Stranger", (), {"shape": (2,), "__module__": "elsewhere"})(), "a -> a"),
+    "W501 a stranger": lambda: weft.rearrange(
+        type("Stranger", (), {"shape": (2,), "__module__": "elsewhere"})(), "a -> a"
+    ),
     "W501 pack of one tensor": lambda: weft.pack(X, "a *"),
     "W502 broken": lambda: weft.rearrange(np.dtype("f4"), "a -> a"),
     "W503 mean of integers": lambda: weft.reduce(np.zeros((2, 3), np.int64), "a b -> a", "mean"),
@@ -245,7 +247,8 @@ def test_a_size_that_is_not_used_is_an_error_in_every_operation():
 
 @pytest.mark.parametrize("name", ["W305 einsum", "W204 dropped", "W303 three unknown", "W205 added"])
 def test_the_text_does_not_change_with_the_hash_seed(name):
-    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_errors as t; print(t.text_of(t.CALLS[{name!r}]))"
+    here = str(Path(__file__).parent)
+    code = f"import sys; sys.path.insert(0, {here!r}); import test_errors as t; print(t.text_of(t.CALLS[{name!r}]))"
     texts = set()
     for seed in ("0", "1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": seed}

@@ -126,7 +126,7 @@ def test_eight_threads_for_seconds():
                 weft.rearrange(x, f"b c{number} h w -> b (c{number} h w)")  # a first call, each time
                 if number % 97 == 0:
                     weft.cache_clear()
-            except BaseException as error:  # noqa: BLE001  # a thread must not die unseen
+            except BaseException as error:  # a thread must not die unseen
                 wrong.append(error)
                 return
             number += 1

@@ -300,8 +300,8 @@ def test_a_module_with_parameters():
 def test_the_functions_themselves_may_be_compiled():
     x = torch.randn(SHAPES[0])
     torch._dynamo.reset()
+    function = torch.compile(weft.rearrange, fullgraph=True, backend="eager")
     with pytest.warns(UserWarning, match="lru_cache") as caught:
-        function = torch.compile(weft.rearrange, fullgraph=True, backend="eager")
         result = function(x, "b c h w -> b (c h w)")
     assert len(caught) == 1
     torch.testing.assert_close(result, merge_by_hand(x))

@@ -61,7 +61,8 @@ class Backend:
 
     def slice(self, tensor: Tensor, axis: int, start: Size, stop: Size) -> Tensor:
         """The part from ``start`` up to ``stop`` of one dimension."""
-        return tensor[(*((slice(None),) * axis), slice(start, stop), ...)]
+        part = (*((slice(None),) * axis), slice(start, stop), ...)
+        return tensor[part]
 
     # What makes tracers work: sizes that are no ints.
 

@@ -18,14 +18,15 @@ class NumpyBackend(Backend):
     name = "numpy"
     concat = staticmethod(np.concatenate)
     stack = staticmethod(np.stack)
-    expand = staticmethod(np.broadcast_to)
+    expand: Callable[[Any, Sequence[int]], Any] = staticmethod(np.broadcast_to)
 
     def __init__(self, kind: type) -> None:
         if not issubclass(kind, (np.ndarray, np.generic)):
             raise TypeError(f"{kind.__qualname__} is no array")
-        self.cls: Any = kind
-        self.reshape = self.view = self.cls.reshape
-        self.permute = self.cls.transpose
+        cls: Any = kind
+        self.cls = cls
+        self.reshape = self.view = cls.reshape
+        self.permute = cls.transpose
         if issubclass(kind, np.ndarray) and kind is not np.ndarray:
             self.expand = _expand_subclass
 

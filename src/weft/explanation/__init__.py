@@ -1,4 +1,7 @@
-"""What weft would do with a pattern, without doing it. (Not named after `weft.explain`, which it would hide.)"""
+"""What weft would do with a pattern, without doing it.
+
+The room is not called ``explain``: it would hide the function `weft.explain`.
+"""
 
 from weft.explanation.explain import Explanation as Explanation
 from weft.explanation.explain import explain as explain

@@ -46,12 +46,12 @@ def _check_dots(before: list[Side], after: Side, tree: Tree) -> None:
 
 def lower(solved: Template, _: str = "") -> Plan:
     """Split each tensor into its axes, contract by the framework's einsum, merge."""
-    assert solved.tree.right is not None  # the rule saw the arrow
+    (right,) = solved.tree.right or ()  # the rule saw that there is one
     sizes = Sizes(solved)
     letters = _Letters(solved.tree)
     inputs = tuple([_split(sizes, dims) for dims in solved.inputs])
     equation = ",".join([letters.term(expr) for expr in solved.tree.left])
-    equation += "->" + letters.term(solved.tree.right[0])
+    equation += "->" + letters.term(right)
     steps: list[Step] = []
     if any(len(axes) != 1 for axes in solved.output):
         steps.append(Reshape(tuple([sizes.register(axes) for axes in solved.output])))

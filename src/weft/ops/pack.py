@@ -107,7 +107,8 @@ def lengths(packed_shapes: Sequence[Sequence[Any]], total: Any, pattern: str) ->
     known = [product([size for size in shape if not _is_open(size)]) for shape in shapes]
     for number, place in unknown:
         rest = total - sum(known[:number]) - sum(known[number + 1 :])
-        if type(rest) is int and type(known[number]) is int and (rest < 0 or known[number] == 0 or rest % known[number]):
+        ints = type(rest) is int and type(known[number]) is int
+        if ints and (rest < 0 or known[number] == 0 or rest % known[number]):
             message = f"no size in place of -1 makes the packed shapes add up to {total}"
             raise fail("W309", message, pattern, facts={"packed shapes": short(list(packed_shapes))})
         shapes[number][place] = rest // known[number]

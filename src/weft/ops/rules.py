@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from weft.errors import Span, fail
-from weft.pattern import Bracket, Ellipsis, Expr, Group, Item, Leaf, Mark, Name, Number, Tree, expr_text, leaves
+from weft.pattern import Bracket, Ellipsis, Expr, Group, Item, Mark, Name, Number, Tree, expr_text, leaves
 
 
 class Side(NamedTuple):
@@ -67,17 +67,16 @@ def survey(expr: Expr, tree: Tree, operation: str, *, repeats: bool = False) -> 
     known = side.names
     for item in expr.items:
         for leaf in (item,) if type(item) is Name else leaves(item):
-            kind = type(leaf)
-            if kind is Name:
+            if type(leaf) is Name:
                 if leaf.text not in known:
                     known[leaf.text] = leaf
                 elif not repeats:
                     first = known[leaf.text]
                     message = f"{first.text} stands twice in '{expr_text(expr)}'"
                     raise fail("W206", message, tree.text, spans_of([first, leaf]))
-            elif kind is Number:
+            elif type(leaf) is Number:
                 side.numbers.append(leaf)
-            elif kind is Ellipsis and leaf.name is None:
+            elif type(leaf) is Ellipsis and leaf.name is None:
                 side.dots.append(leaf)
             else:
                 raise _foreign(leaf, tree, operation)
@@ -106,11 +105,12 @@ def only_left(before: Side, after: Side, tree: Tree, operation: str, hint: str) 
     """Raise W204 for names, W207 for numbers and W208 for an ellipsis that the right side lacks."""
     if not before.names.keys() <= after.names.keys():
         lost = [name for text, name in before.names.items() if text not in after.names]
-        raise fail("W204", f"{listed(lost)} on the left only, and {operation} drops no axis; {hint}", *places(tree, lost))
+        message = f"{listed(lost)} on the left only, and {operation} drops no axis; {hint}"
+        raise fail("W204", message, *places(tree, lost))
     numbers = [number for number in before.numbers if number.value != 1]
     if numbers:
-        message = f"{operation} cannot follow an axis without a name; give {_numbers(numbers)} a name, as in h={numbers[0].value}"
-        raise fail("W207", message, *places(tree, numbers))
+        hint = f"give {_numbers(numbers)} a name, as in h={numbers[0].value}"
+        raise fail("W207", f"{operation} cannot follow an axis without a name; {hint}", *places(tree, numbers))
     if before.dots and not after.dots:
         message = f"the ellipsis stands on the left only, and {operation} drops no axis; {hint}"
         raise fail("W208", message, *places(tree, before.dots))

@@ -30,22 +30,22 @@ class _Reader:
         for match in TOKEN.finditer(text):
             start, stop = match.span()
             group = match.lastindex
-            token = match[0]
+            sign = match[0]
             if group == PLAIN:
-                items.append(Name(token, start, stop))
+                items.append(Name(sign, start, stop))
             elif group == WORD:
-                found = word(text, token, start)
+                found = word(text, sign, start)
                 items.append(Number(found, start, stop) if isinstance(found, int) else Name(found, start, stop))
-            elif token == "(" and len(opened) < DEEPEST:  # what follows an opening sign interrupts what was read
-                opened.append((token, start, items, []))
+            elif sign == "(" and len(opened) < DEEPEST:  # what follows an opening sign interrupts what was read
+                opened.append((sign, start, items, []))
                 items = []
-            elif token == ")" and opened and opened[-1][0] == "(" and not opened[-1][3]:
+            elif sign == ")" and opened and opened[-1][0] == "(" and not opened[-1][3]:
                 _, first, outer, _ = opened.pop()
                 outer.append(Group((tuple(items),), first, stop))
                 items = outer
             else:
                 self.items = items
-                self._sign(token, start, stop)
+                self._sign(sign, start, stop)
                 items = self.items
         self.items = items
         self._end_side("", len(text))

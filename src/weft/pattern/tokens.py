@@ -57,7 +57,8 @@ def _bad_word(text: str, word: str, name: str, start: int, stop: int) -> Pattern
     if word in "->":
         return fail("W102", f"a single '{word}' means nothing; the arrow is written '->'", text, [(start, stop)])
     if word.isdigit() or word.isdecimal():
-        return fail("W102", f"numbers are written with the digits 0 to 9: write {_ascii_digits(word)}", text, [(start, stop)])
+        message = f"numbers are written with the digits 0 to 9: write {_ascii_digits(word)}"
+        return fail("W102", message, text, [(start, stop)])
     if word[0] in "0123456789":
         return fail("W103", "an axis name does not begin with a digit", text, [(start, stop)])
     for index, char in enumerate(word):

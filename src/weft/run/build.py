@@ -27,7 +27,7 @@ CLASSICAL = "classical"
 """The operation of an equation in the classical form."""
 
 
-class NotConcrete(TypeError):
+class NotConcrete(TypeError):  # noqa: N818  # no error: the call goes another way
     """The call holds something that must not be cached: a symbol, a callable, a list. Never seen by a caller."""
 
 
@@ -111,7 +111,7 @@ def build(operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, 
     """
     if type(cls) is tuple:
         classes, shapes = cls, shape
-        flat = [size for each in shapes for size in dimensions_of(each)]
+        flat: Sequence[Any] = [size for each in shapes for size in dimensions_of(each)]
         ranks = tuple([len(each) for each in shapes])
     else:
         flat = dimensions_of(shape)
@@ -199,7 +199,7 @@ def concrete_sizes(pattern: str, sizes: dict[str, Any], symbolic: Callable[[Any]
     """
     normal = normalise_sizes(sizes)
     for name, value in normal.items():
-        if type(value) is int and value >= 0 or symbolic(value):
+        if (type(value) is int and value >= 0) or symbolic(value):
             continue
         try:
             normal[name] = exact(name, value)

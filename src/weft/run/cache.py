@@ -49,18 +49,18 @@ class _Cold:
         return function
 
 
-cold = _Cold()
+cold: Any = _Cold()
 
 
-@lru_cache(maxsize=CALLS, typed=True)
-def compiled(operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, **sizes: Any) -> Callable[..., Any]:
-    """The callable of one call; see `weft.run.build.build`.
-
-    Raises:
-        TypeError: the call cannot be cached; `weft.run.general.general` makes it.
-        WeftError: something in the call is wrong.
-    """
+def _compiled(operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, **sizes: Any) -> Callable[..., Any]:
     return cold.build(operation, pattern, cls, shape, *details, **sizes)
+
+
+compiled: Any = lru_cache(maxsize=CALLS, typed=True)(_compiled)
+"""The callable of one call; its arguments are those of `weft.run.build.build`.
+
+Raises `TypeError` where the call cannot be cached; `general` makes it then.
+"""
 
 
 def _unwrapped(*_: Any, **__: Any) -> Any:

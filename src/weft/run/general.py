@@ -8,11 +8,11 @@ from typing import Any
 
 from weft.backends.base import Backend
 from weft.errors import WeftError, fail, short
+from weft.ops.reduce import CUSTOM, check_reduction
 from weft.pattern import Ellipsis, parse
 from weft.run.build import CLASSICAL, NotConcrete, build, concrete_sizes, one_backend, planned, program, situate
 from weft.run.program import Program, checked, recipe, trace
 from weft.solve import report, shape_text
-from weft.ops.reduce import CUSTOM, check_reduction
 
 
 def general(operation: str, tensors: Sequence[Any], pattern: Any, sizes: dict[str, Any], reduction: Any = "") -> Any:

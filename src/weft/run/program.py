@@ -58,7 +58,6 @@ def recipe(plan: Plan) -> Recipe:
 class Program:
     """A recipe, with the functions of one backend."""
 
-
     def __init__(self, plan: Plan, backend: Backend, reduction: Reduction | None = None) -> None:
         self.plan = plan
         self.backend = backend
@@ -125,7 +124,7 @@ def trace(
     for tensor, rank in zip(tensors, ranks):  # noqa: B905  # Dynamo does not follow strict=True before torch 2.6
         shape = backend.shape(tensor)
         for place in range(rank):
-            registers.append(shape[place] if len(registers) in needed else None)  # noqa: PERF401  # uses its own length
+            registers.append(shape[place] if len(registers) in needed else None)  # uses its own length
     registers += [sizes[name] for name in given]
     registers += constants
     if comparable:
@@ -164,7 +163,7 @@ def _apply(
     tensor: Any, calls: Sequence[Call], registers: Sequence[Any], backend: Backend, reduction: Reduction | None
 ) -> Any:
     for method, shape, constant in calls:
-        function = reduction if method == "reduce" else getattr(backend, method)
+        function: Any = reduction if method == "reduce" else getattr(backend, method)
         tensor = function(tensor, constant if shape is None else tuple([registers[place] for place in shape]))
     return tensor
 

@@ -70,7 +70,8 @@ def exact(name: str, value: Any) -> int:
     try:
         size = index(value)
     except Exception:  # whatever a stranger's __index__ raises, it is no integer
-        raise fail("W301", f"the size {name}={short(value)} is not an exact integer{_exact_hint(name, value)}") from None
+        message = f"the size {name}={short(value)} is not an exact integer{_exact_hint(name, value)}"
+        raise fail("W301", message) from None
     if size < 0:
         raise fail("W306", f"the size {name}={size} is negative")
     return size
@@ -122,9 +123,7 @@ def _known(solved: Template, registers: Sequence[Any], factors: tuple[int, ...])
     return f"{'*'.join(shown)}={total}"
 
 
-def _sizes_error(
-    code: str, message: str, solved: Template, registers: list[Any], sources: Iterable[int]
-) -> Exception:
+def _sizes_error(code: str, message: str, solved: Template, registers: list[Any], sources: Iterable[int]) -> Exception:
     spans = [dimension_place(solved.tree, solved.ranks, source)[1] for source in sources]
     return fail(code, message, solved.tree.text, spans, facts(solved, registers))
 

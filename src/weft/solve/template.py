@@ -168,9 +168,7 @@ class _Solver:
             if side is expr:
                 count = self.ranks[number] - len(expr.items) + 1
         known = self.axes
-        return [
-            known[place] if place in known else self._new(place, "...", None) for place in reversed(range(count))
-        ]
+        return [known[place] if place in known else self._new(place, "...", None) for place in reversed(range(count))]
 
     def _infer(self, dims: list[tuple[int, ...]]) -> None:
         """Find a register for every axis, from the dimensions that have at most one unknown."""
