@@ -13,7 +13,7 @@ from weft.errors import WeftError, fail
 from weft.ops import TABLE
 from weft.ops.einsum import classical
 from weft.ops.reduce import CUSTOM, check_kind, check_reduction
-from weft.pattern import Ellipsis, Item, Tree, item_text, names, parse
+from weft.pattern import Ellipsis, Item, Tree, item_text, names, normalise, parse
 from weft.plan import Plan
 from weft.plan.views import Memory
 from weft.run.cache import FORGET
@@ -120,7 +120,7 @@ def build(operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, 
         if type(size) is not int:
             raise NotConcrete
     for name, value in sizes.items():
-        if type(value) is not int or value < 0 or not name.isascii():
+        if type(value) is not int or value < 0 or normalise(name) != name:
             raise NotConcrete
     try:
         if operation == "reduce":

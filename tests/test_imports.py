@@ -1,0 +1,85 @@
+"""What ``import weft`` does, each time in an interpreter of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import weft
+
+
+def run(code: str) -> str:
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+def test_no_framework_is_imported():
+    code = "import sys, weft; print(sorted({name.partition('.')[0] for name in sys.modules} & set(sys.argv[1:])))"
+    frameworks = ["numpy", "torch", "jax", "tensorflow", "sklearn", "rich", "typing", "dataclasses", "re"]
+    result = subprocess.run(
+        [sys.executable, "-S", "-c", f"import sys; sys.path[:] = {sys.path!r}\n{code}", *frameworks],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout.strip() == "[]"
+
+
+def test_the_public_names():
+    assert sorted(name for name in dir(weft) if not name.startswith("_")) == sorted(
+        [
+            *("AxisError", "BackendError", "CopyNeeded", "Pattern", "PatternSyntaxError", "SizeError", "WeftError"),
+            *("asnumpy", "cache_clear", "cache_info", "compile", "einsum", "explain", "pack", "parse_shape"),
+            *("rearrange", "reduce", "repeat", "unpack", "view"),
+            *("api", "compiled", "errors", "run"),  # the rooms that these are in
+        ]
+        + [
+            name
+            for name in ("backends", "compat", "explanation", "ops", "pattern", "plan", "solve")
+            if name in dir(weft)
+        ]
+        + [name for name in ("cli", "tour") if name in dir(weft)]
+    )
+
+
+def test_the_cold_rooms_are_not_imported():
+    rooms = run("import sys, weft; print([name for name in sys.modules if name.startswith('weft.')])")
+    assert "weft.pattern" not in rooms
+    assert "weft.backends" not in rooms
+
+
+@pytest.mark.parametrize("package", ["numpy", "torch"])
+def test_a_tensor_loads_its_own_backend_and_no_other(package):
+    pytest.importorskip(package)
+    make = {"numpy": "numpy.zeros((2, 3))", "torch": "torch.zeros(2, 3)"}[package]
+    code = f"import sys, {package}, weft; weft.rearrange({make}, 'a b -> b a'); print([n for n in sys.modules if n.startswith('weft.backends.')])"
+    assert run(code) == str(["weft.backends.base", "weft.backends.registry", f"weft.backends.{package}"]) or set(
+        eval(run(code))
+    ) == {"weft.backends.base", "weft.backends.registry", f"weft.backends.{package}"}
+
+
+def test_a_broken_framework_does_not_disturb_another():
+    pytest.importorskip("numpy")
+    code = """
+import sys, types
+sys.modules["torch"] = types.ModuleType("torch")  # a stub, as some test suites leave behind
+import numpy, weft
+class Tensor:
+    shape = (2, 3)
+Tensor.__module__ = "torch"
+try:
+    weft.rearrange(Tensor(), "a b -> b a")
+except weft.BackendError as error:
+    print(error.code)
+print(weft.rearrange(numpy.zeros((2, 3)), "a b -> b a").shape)
+"""
+    assert run(code).split("\n") == ["W502", "(3, 2)"]
+
+
+def test_the_version_is_in_one_place():
+    import importlib.metadata
+
+    assert importlib.metadata.version("weft") == weft.__version__
