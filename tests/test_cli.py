@@ -1,0 +1,138 @@
+"""The command line: what it prints, where, and with which exit code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import weft
+from weft.cli import main, read_operands
+
+PLAN = """\
+rearrange  b (h p) c -> b h (c p)   p=2
+  input     2 6 4     b (h p) c
+  reshape   2 3 2 4   b h p c     view
+  permute   2 3 4 2   b h c p     view
+  reshape   2 3 8     b h (c p)   copies 48 elements
+  output    2 3 8     b h (c p)
+"""
+
+REFUSED = """\
+weft.SizeError [W302]: p=4 does not divide dimension 1 of the input, whose length is 6
+  b (h p) c -> b h (c p)
+    ^^^^^
+  input: 2 6 4   given: p=4
+"""
+
+
+@pytest.mark.parametrize("shape", ["2,6,4", "2x6x4"])
+def test_explain_prints_the_plan(shape, capsys):
+    assert main(["explain", "b (h p) c -> b h (c p)", shape, "p=2"]) == 0
+    assert capsys.readouterr() == (PLAN, "")
+
+
+def test_explain_takes_several_shapes(capsys):
+    assert main(["explain", "b i d, b j d -> b i j", "8,128,64", "8,256,64"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "einsum  b i d, b j d -> b i j"
+
+
+@pytest.mark.parametrize("pattern", [" -> a", "-> a", "->a"])
+def test_explain_of_a_scalar(pattern, capsys):
+    assert main(["explain", pattern, "()", "a=3"]) == 0
+    assert capsys.readouterr().out.startswith("repeat")
+
+
+def test_an_error_of_weft_goes_to_stderr_with_its_carets(capsys):
+    assert main(["explain", "b (h p) c -> b h (c p)", "2,6,4", "p=4"]) == 2
+    assert capsys.readouterr() == ("", REFUSED)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "shapes", "start"),
+    [
+        ("h w", ["2,3"], "weft.PatternSyntaxError [W105]: "),
+        ("h w -> w h", ["2"], "weft.SizeError [W304]: "),
+        ("h w -> w h", [], "weft.AxisError [W202]: "),
+        ("h w -> w h", ["2,3", "q=2"], "weft.AxisError [W203]: "),
+    ],
+)
+def test_every_class_of_error_names_itself(pattern, shapes, start, capsys):
+    assert main(["explain", pattern, *shapes]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(start)
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("word", "what"),
+    [
+        ("2,,3", "'2,,3' is no shape; write the lengths as 2,3,4 or 2x3x4, and () for a scalar"),
+        ("2 3", "'2 3' is no shape; write the lengths as 2,3,4 or 2x3x4, and () for a scalar"),
+        ("2.5", "'2.5' is no shape; write the lengths as 2,3,4 or 2x3x4, and () for a scalar"),
+        ("", "'' is no shape; write the lengths as 2,3,4 or 2x3x4, and () for a scalar"),
+        ("٣", "'٣' is no shape; write the lengths as 2,3,4 or 2x3x4, and () for a scalar"),
+        ("p=2.5", "'p=2.5' is no size; write NAME=N with a whole number, as in p=16"),
+        ("p=", "'p=' is no size; write NAME=N with a whole number, as in p=16"),
+        ("=3", "'=3' is no size; write NAME=N with a whole number, as in p=16"),
+        ("9" * 5000, f"{'9' * 40!r} holds a length that no tensor has"),
+        ("p=" + "9" * 5000, f"{'p=' + '9' * 38!r} holds a length that no tensor has"),
+    ],
+)
+def test_what_is_neither_shape_nor_size_is_one_line(word, what, capsys):
+    assert main(["explain", "h w -> w h", word]) == 2
+    assert capsys.readouterr() == ("", f"weft explain: {what}\n")
+
+
+def test_a_size_given_twice(capsys):
+    assert main(["explain", "(h p) -> h p", "6", "p=2", "p=3"]) == 2
+    assert capsys.readouterr().err == "weft explain: the size p is given twice\n"
+
+
+def test_shapes_and_sizes_come_in_any_order():
+    assert read_operands(["p=2", "6,", "2x3", "größe=-1", "()"]) == ([(6,), (2, 3), ()], {"p": 2, "größe": -1})
+
+
+@pytest.mark.parametrize("arguments", [[], ["unknown"], ["explain"], ["tour", "--unknown"], ["tour", "more"]])
+def test_bad_usage_exits_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: weft" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["explain", "--help"]])
+def test_help_has_examples(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 0
+    assert '\n  weft explain "b (h p) c -> b h (c p)" 2x6x4 p=2\n' in capsys.readouterr().out
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"weft {weft.__version__}\n"
+
+
+def test_a_missing_extra_is_one_line(monkeypatch, capsys):
+    monkeypatch.setattr("weft.tour.find_spec", lambda name: None if name in {"sklearn", "PIL"} else object())
+    assert main(["tour"]) == 1
+    assert capsys.readouterr() == ("", 'weft tour needs scikit-learn, pillow: pip install "weft[tour]"\n')
+
+
+def test_python_m_weft():
+    command = [sys.executable, "-m", "weft", "explain", "b (h p) c -> b h (c p)", "2,6,4", "p=2"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (ran.stdout, ran.stderr) == (PLAN, "")
+
+
+def test_explain_imports_no_framework():
+    code = (
+        "import sys; from weft.cli import main; main(['explain', 'h w -> w h', '2,3'])\n"
+        "assert not {'numpy', 'torch', 'rich', 'jinja2'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)

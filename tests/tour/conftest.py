@@ -1,0 +1,30 @@
+"""The tour, run once on small pieces of the photographs, for all the tests of this folder."""
+
+from __future__ import annotations
+
+import pytest
+
+from weft.tour import missing
+
+if missing():  # the tests of the core run without the extra
+    collect_ignore_glob = ["test_*.py"]
+
+
+@pytest.fixture(scope="session")
+def small():
+    from weft.tour.photographs import photographs
+
+    return {name: image[96:192, 96:224].copy() for name, image in photographs().items()}
+
+
+@pytest.fixture(scope="session")
+def done(small):
+    from weft.tour.run import run
+    from weft.tour.steps import STEPS
+
+    return list(run(STEPS, small))
+
+
+@pytest.fixture(scope="session")
+def made(done):
+    return {name: value for each in done for name, value in each.made.items()}

@@ -1,0 +1,102 @@
+"""``weft tour``: what it prints and writes, and what it leaves alone."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from PIL import Image
+
+from weft.cli import main
+from weft.tour import command
+from weft.tour.steps import STEPS
+
+
+@pytest.fixture
+def quick(monkeypatch, small):
+    monkeypatch.setattr(command, "photographs", lambda: small)
+
+
+@pytest.fixture
+def never(monkeypatch):
+    def fail():
+        raise AssertionError("nothing may run")
+
+    monkeypatch.setattr(command, "photographs", fail)
+
+
+def test_the_tour_prints_and_writes(quick, tmp_path, capsys):
+    folder = tmp_path / "deep" / "tour"
+    assert main(["tour", "--output", str(folder)]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""  # no progress where there is no terminal
+    assert "\x1b" not in out
+    for step in STEPS:
+        assert step.title in out
+        for call in step.calls:
+            assert f"    {call.code}\n" in out
+    assert "(96, 128, 3) -> (4, 4, 24, 32, 3)" in out
+    assert "    exact: yes\n" in out
+    assert f"Wrote {folder / 'index.html'} and " in out
+    assert (folder / "index.html").as_uri() in out
+    assert "weft explain " in out
+
+    assert sorted(path.name for path in folder.iterdir()) == ["index.html", "pictures"]
+    written = {path.stem: path for path in (folder / "pictures").iterdir()}
+    assert set(written) == {picture.name for step in STEPS for picture in step.after}
+    for path in written.values():
+        with Image.open(path) as image:
+            assert image.format == "PNG"
+
+    assert main(["tour", "--output", str(folder)]) == 0, "its own files it writes again"
+
+
+def test_the_default_folder(quick, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["tour"]) == 0
+    assert (tmp_path / "weft-tour" / "index.html").is_file()
+
+
+@pytest.mark.parametrize("name", ["index.html", "pictures/china.png"])
+def test_a_strangers_file_is_left_alone(name, never, tmp_path, capsys):
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / name).write_text("mine")
+    assert main(["tour", "-o", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == (
+        f"weft tour: {tmp_path / name} is not a file of the tour, and stays; choose another folder with --output\n"
+    )
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_file_in_place_of_the_folder(never, tmp_path, capsys):
+    (tmp_path / "taken").write_text("mine")
+    assert main(["tour", "-o", str(tmp_path / "taken")]) == 1
+    assert capsys.readouterr().err.startswith(f"weft tour: cannot write to {tmp_path / 'taken'}: ")
+
+
+def test_a_folder_that_cannot_be_written(never, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert main(["tour", "-o", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"weft tour: cannot write to {tmp_path}: Permission denied\n"
+
+
+def test_a_disk_that_fills_up(quick, tmp_path, monkeypatch, capsys):
+    def full(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(command.Path, "write_bytes", full)
+    assert main(["tour", "-o", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"weft tour: cannot write to {tmp_path}: No space left on device\n"
+
+
+def test_colour_where_it_is_asked_for_and_not_against_no_color(quick, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("CI", "1")
+    assert main(["tour", "-o", str(tmp_path)]) == 0
+    out, err = capsys.readouterr()
+    assert "\x1b[36m" in out
+    assert err == ""  # no progress in CI
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert main(["tour", "-o", str(tmp_path)]) == 0
+    assert "\x1b[36m" not in capsys.readouterr().out
