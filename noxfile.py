@@ -9,7 +9,7 @@ import sys
 import nox
 
 nox.options.default_venv_backend = "virtualenv"
-nox.options.sessions = ["tests", "core"]
+nox.options.sessions = ["tests"]  # and the core, on each Python
 nox.options.error_on_missing_interpreters = False
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
@@ -20,9 +20,9 @@ CORE = (
 """The tests that need no framework; those of them that would use one are skipped by its name."""
 
 
-def interpreters() -> list[str]:
+def interpreters() -> dict[str, str]:
     """Each supported Python that this machine has: by its name, or as pyenv keeps it."""
-    found = []
+    found = {}
     for version in PYTHONS:
         candidates = [f"python{version}"]
         if shutil.which("pyenv"):
@@ -31,7 +31,9 @@ def interpreters() -> list[str]:
             candidates += [f"{prefix}/bin/python"] if prefix else []
         if sys.version_info[:2] == tuple(map(int, version.split("."))):
             candidates.insert(0, sys.executable)
-        found += [path for path in candidates if _output(path, "-c", "print(1)") == "1"][:1]
+        working = [path for path in candidates if _output(path, "-c", "print(1)") == "1"]
+        if working:
+            found[version] = working[0]
     return found
 
 
@@ -50,11 +52,15 @@ def tests(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "-n", "2", *session.posargs, env={"WEFT_ALL_FRAMEWORKS": "1"})
 
 
-@nox.session(python=interpreters())
 def core(session: nox.Session) -> None:
     """The pure core, without any framework, on each Python that the machine has."""
     session.install(".[core-test]")
     session.run("python", "-m", "pytest", "-q", *CORE, *session.posargs)
+
+
+for version, interpreter in interpreters().items():
+    nox.session(core, python=interpreter, name=f"core-{version}")
+    nox.options.sessions.append(f"core-{version}")
 
 
 @nox.session

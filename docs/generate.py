@@ -13,8 +13,8 @@ SNAPSHOT = ROOT / "tests" / "errors" / "snapshot.txt"
 HEAD = """# Errors
 
 Every mistake that weft finds is a `weft.WeftError`, which is a `ValueError`. The code is stable: it can be searched
-for, and it decides the class. `error.code`, `error.message`, `error.pattern`, `error.spans` and `error.facts` hold the parts
-of the text.
+for, and it decides the class. `error.code`, `error.message`, `error.pattern`, `error.spans` and `error.facts` hold
+the parts of the text.
 
 | class | codes | about |
 |---|---|---|
