@@ -59,7 +59,7 @@ def core(session: nox.Session) -> None:
 
 
 for version, interpreter in interpreters().items():
-    nox.session(core, python=interpreter, name=f"core-{version}")
+    nox.session(python=interpreter, name=f"core-{version}")(core)
     nox.options.sessions.append(f"core-{version}")
 
 

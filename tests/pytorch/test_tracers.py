@@ -10,10 +10,9 @@ import weft
 
 torch = pytest.importorskip("torch")
 
+from torch import fx  # noqa: E402
 from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
-
-from torch import fx  # noqa: E402
 
 SHAPE = (2, 3, 4, 6)
 OTHER = (5, 3, 8, 6)

@@ -1,0 +1,214 @@
+"""What a call of weft adds to the framework's own call, beside einops and einx, and what weft promises.
+
+From the root of the repository::
+
+    python -m benchmarks.overhead [--quick] [--check] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from math import exp, log
+from pathlib import Path
+
+import torch
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.cases import CASES, OPERATIONS
+from benchmarks.measure import (
+    FULL,
+    QUICK,
+    Effort,
+    call_times,
+    import_time,
+    imported,
+    new_pattern_times,
+    new_shape_times,
+)
+
+FLOOR = 0.02
+"""The least ratio that counts in a geometric mean, for rows in which weft is faster than the native call."""
+
+NOISE = 1.15
+"""How far above its limit a figure may lie before ``--check`` fails."""
+
+FRAMEWORKS = ("numpy", "torch")
+LIBRARIES = ("weft", "numpy", "torch", "einops", "einx")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One case: microseconds of the native call, and what each variant adds to it."""
+
+    case: str
+    native: float
+    einops: float
+    einx: float
+    weft: float
+    method: float
+
+    def ratio(self, variant: str) -> float:
+        """What a variant adds, in units of what einops adds."""
+        return getattr(self, variant) / self.einops
+
+
+@dataclass(frozen=True)
+class First:
+    """Microseconds of a first call: with a new shape, or a new pattern."""
+
+    operation: str
+    einops: float
+    weft: float
+
+    @property
+    def ratio(self) -> float:
+        return self.weft / self.einops
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A limit, and the figure that should not exceed it."""
+
+    text: str
+    figure: float
+    limit: float
+
+    @property
+    def verdict(self) -> str:
+        if self.figure <= self.limit:
+            return "holds"
+        return "within noise" if self.figure <= self.limit * NOISE else "BROKEN"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """All that is measured. ``import_ms`` is in milliseconds; ``loaded`` are frameworks that ``import weft`` loads."""
+
+    calls: list[Row]
+    shapes: list[First]
+    patterns: list[First]
+    import_ms: float
+    loaded: list[str]
+
+    def promises(self) -> list[Promise]:
+        """What weft promises, with what was measured."""
+        worst = max(row.ratio("weft") for row in self.calls)
+        return [
+            Promise("a call adds, of what einops adds, in the geometric mean", self.mean("weft"), 0.35),
+            Promise("a call adds, of what einops adds, in the worst row", worst, 0.5),
+            Promise("a compiled pattern's method adds, in the geometric mean", self.mean("method"), 0.2),
+            Promise("a new shape takes, in calls of einops, at worst", max(row.ratio for row in self.shapes), 1.0),
+            Promise("a new pattern takes, in calls of einops, at worst", max(row.ratio for row in self.patterns), 2.0),
+            Promise("import weft, in milliseconds", self.import_ms, 15.0),
+            Promise("frameworks that import weft loads", len(self.loaded), 0),
+        ]
+
+    def mean(self, variant: str) -> float:
+        """The geometric mean of the ratios to einops, none of them below `FLOOR`."""
+        ratios = [max(row.ratio(variant), FLOOR) for row in self.calls]
+        return exp(sum(map(log, ratios)) / len(ratios))
+
+
+def measure(effort: Effort) -> Figures:
+    """Measure everything, on one thread."""
+    torch.set_num_threads(1)
+    calls = []
+    for case in CASES:
+        times = call_times(case, effort)
+        native = times.pop("native")
+        calls.append(Row(case.name, native, **{variant: time - native for variant, time in times.items()}))
+    return Figures(
+        calls,
+        [First(operation.name, **new_shape_times(operation, effort)) for operation in OPERATIONS],
+        [First(operation.name, **new_pattern_times(operation, effort)) for operation in OPERATIONS],
+        import_time(effort),
+        imported(FRAMEWORKS),
+    )
+
+
+def report(figures: Figures, console: Console) -> None:
+    """Print the figures as tables: Markdown, where the output is no terminal."""
+    rows = [_row(row) for row in figures.calls]
+    means = [f"{figures.mean(variant):.2f}" for variant in ("weft", "method")]
+    _table(
+        console,
+        "A call that has been made before, in µs: the native call, and what each adds to it",
+        ["", "native", "einops adds", "einx adds", "weft adds", "method adds", "weft / einops", "method / einops"],
+        [*rows, ["geometric mean", *[""] * 5, *means]],
+    )
+    console.print(f"A ratio below {FLOOR} counts as {FLOOR} in the mean: weft then costs no more than the native call.")
+    _table(
+        console,
+        "A first call, in µs, the work included (NumPy)",
+        ["", "einops", "weft", "weft / einops"],
+        [
+            [f"new {what}: {row.operation}", f"{row.einops:.1f}", f"{row.weft:.1f}", f"{row.ratio:.2f}"]
+            for what, first in (("shape", figures.shapes), ("pattern", figures.patterns))
+            for row in first
+        ],
+    )
+    _table(
+        console,
+        "import weft",
+        ["beyond a bare interpreter", "frameworks loaded"],
+        [[f"{figures.import_ms:.1f} ms", ", ".join(figures.loaded) or "none"]],
+    )
+    _table(
+        console,
+        "What weft promises",
+        ["", "measured", "limit", ""],
+        [[p.text, f"{p.figure:.2f}", f"{p.limit:g}", p.verdict] for p in figures.promises()],
+    )
+
+
+def _row(row: Row) -> list[str]:
+    times = [f"{time:.2f}" for time in (row.native, row.einops, row.einx, row.weft, row.method)]
+    return [row.case, *times, f"{row.ratio('weft'):.2f}", f"{row.ratio('method'):.2f}"]
+
+
+def _table(console: Console, title: str, head: list[str], rows: list[list[str]]) -> None:
+    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else box.MARKDOWN)
+    for place, column in enumerate(head):
+        table.add_column(column, justify="right" if place else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console.print(f"\n{title}\n", style="bold")
+    console.print(table)
+
+
+def versions() -> dict[str, str]:
+    """What was measured with."""
+    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+
+
+def main() -> int:
+    """Measure, print, and say by the exit status whether the promises hold."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.overhead", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
+    parser.add_argument("--check", action="store_true", help="exit with 1 where a promise is broken")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file")
+    options = parser.parse_args()
+    figures = measure(QUICK if options.quick else FULL)
+    console = Console() if sys.stdout.isatty() else Console(width=140)
+    console.print(", ".join(f"{name} {number}" for name, number in versions().items()), highlight=False)
+    report(figures, console)
+    promises = figures.promises()
+    if options.json:
+        kept = {
+            "versions": versions(),
+            **asdict(figures),
+            "promises": [{**asdict(promise), "verdict": promise.verdict} for promise in promises],
+        }
+        options.json.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    return int(options.check and any(promise.verdict == "BROKEN" for promise in promises))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""Which steps are views, against what NumPy itself does with the same strides."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+
+from strategies import transforms
+from weft.pattern import parse
+from weft.plan import Permute, move
+from weft.plan.views import Memory
+from weft.solve import evaluate, template
+
+np = pytest.importorskip("numpy")
+
+
+@given(transforms("rearrange"))
+@settings(max_examples=200)
+def test_memory_agrees_with_numpy(drawn):
+    """Whether a step is a view, against what NumPy itself does with the same strides."""
+    solved = template(parse(drawn.pattern), (len(drawn.shape),), tuple(drawn.sizes))
+    plan = move(solved)
+    registers = [*drawn.shape, *drawn.sizes.values(), *solved.constants]
+    evaluate(registers, plan.instructions, lambda registers, *row: AssertionError(row))
+    array = np.zeros(drawn.shape, np.int8)
+    memory = Memory(array.shape, array.strides)
+    held = tuple(range(len(drawn.shape)))
+    for step in plan.inputs[0]:
+        held = step.output(held)
+        sizes = tuple(registers[register] for register in held)
+        before = array
+        array = array.transpose(step.order) if isinstance(step, Permute) else array.reshape(sizes)
+        copying = memory.apply(step, sizes)
+        assert memory.shape == array.shape
+        if array.size:
+            assert (copying is None) == np.shares_memory(before, array)
+            assert [s for s, n in zip(memory.strides, sizes, strict=True) if n > 1] == [
+                s for s, n in zip(array.strides, sizes, strict=True) if n > 1
+            ]
