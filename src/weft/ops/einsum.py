@@ -54,14 +54,14 @@ def lower(solved: Template, _: str = "") -> Plan:
     equation += "->" + letters.term(right)
     steps: list[Step] = []
     if any(len(axes) != 1 for axes in solved.output):
-        steps.append(Reshape(tuple([sizes.register(axes) for axes in solved.output])))
+        steps.append(Reshape(sizes.shape(solved.output)))
     return Plan(solved, tuple(sizes.instructions), inputs, Einsum(equation), simplify(steps))
 
 
 def _split(sizes: Sizes, dims: tuple[tuple[int, ...], ...]) -> tuple[Step, ...]:
     if all(len(axes) == 1 for axes in dims):
         return ()
-    return (Reshape(tuple([sizes.register((axis,)) for axes in dims for axis in axes])),)
+    return (Reshape(sizes.shape([(axis,) for axes in dims for axis in axes])),)
 
 
 class _Letters:

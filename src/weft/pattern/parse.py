@@ -11,6 +11,9 @@ DEEPEST = 32
 
 _CLOSES = {"(": ")", "[": "]"}
 
+_node = tuple.__new__
+"""Makes a node as its class does, but without a frame of Python: most of a pattern is names."""
+
 
 class _Reader:
     """The state of the loop: what is complete, and what is being read."""
@@ -32,7 +35,7 @@ class _Reader:
             group = match.lastindex
             sign = match[0]
             if group == PLAIN:
-                items.append(Name(sign, start, stop))
+                items.append(_node(Name, (sign, start, stop)))
             elif group == WORD:
                 found = word(text, sign, start)
                 items.append(Number(found, start, stop) if isinstance(found, int) else Name(found, start, stop))
@@ -41,7 +44,7 @@ class _Reader:
                 items = []
             elif sign == ")" and opened and opened[-1][0] == "(" and not opened[-1][3]:
                 _, first, outer, _ = opened.pop()
-                outer.append(Group((tuple(items),), first, stop))
+                outer.append(_node(Group, ((tuple(items),), first, stop)))
                 items = outer
             else:
                 self.items = items

@@ -26,14 +26,15 @@ def move(solved: Template, reduction: str = "") -> Plan:
         reduction: what becomes of the axes that stand on the left only.
     """
     sizes = Sizes(solved)
-    places = {axis: place for place, axis in enumerate([axis for axes in solved.output for axis in axes])}
+    places = {axis: place for place, axis in enumerate(sum(solved.output, ()))}
     atoms = _atoms(solved, places)
     kept = [atom for atom in atoms if atom[0] in places]
-    order = sorted(range(len(kept)), key=lambda number: places[kept[number][0]])
+    starts = {atom[0]: number for number, atom in enumerate(kept)}
+    order = [starts[axis] for axis in places if axis in starts]
     target = [kept[number] for number in order]
     steps: list[Step] = []
     if list(solved.inputs[0]) != atoms:
-        steps.append(Reshape(tuple([sizes.register(atom) for atom in atoms])))
+        steps.append(Reshape(sizes.shape(atoms)))
     if len(kept) != len(atoms):
         steps.append(Reduce(tuple([place for place, atom in enumerate(atoms) if atom[0] not in places]), reduction))
     steps.append(Permute(tuple(order)))
@@ -41,7 +42,7 @@ def move(solved: Template, reduction: str = "") -> Plan:
         target, expanding = _expand(sizes, target, solved)
         steps += expanding
     if list(solved.output) != target:
-        steps.append(Reshape(tuple([sizes.register(axes) for axes in solved.output])))
+        steps.append(Reshape(sizes.shape(solved.output)))
     return Plan(solved, sizes.instructions, (simplify(steps),), None, ())
 
 
@@ -88,6 +89,6 @@ def _expand(sizes: Sizes, kept: list[Atom], solved: Template) -> tuple[list[Atom
             new = axis not in held
     steps: list[Step] = []
     if any(atom[0] in held for atom in target[: len(target) - len(kept)]):
-        steps.append(Reshape(tuple([sizes.register(atom if atom[0] in held else ()) for atom in target])))
-    steps.append(Expand(tuple([sizes.register(atom) for atom in target])))
+        steps.append(Reshape(sizes.shape([atom if atom[0] in held else () for atom in target])))
+    steps.append(Expand(sizes.shape(target)))
     return target, steps

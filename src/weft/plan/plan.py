@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from weft.plan.steps import Combine, Step
-from weft.solve import COMPUTING, PRODUCT, Instruction, Template
+from weft.solve import PRODUCT, Instruction, Template
 
 
 class Plan(NamedTuple):
@@ -35,10 +36,12 @@ class Sizes:
         """The template's instructions and the new ones."""
         return (*self.solved.instructions, *self.added)
 
-    def register(self, axes: tuple[int, ...]) -> int:
-        """The register that holds the product of these axes; 1 for none."""
-        if len(axes) == 1:
-            return self.solved.registers[axes[0]]
+    def shape(self, dims: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
+        """For each dimension the register that holds the product of its axes; 1 for none."""
+        registers, product = self.solved.registers, self._product
+        return tuple([registers[axes[0]] if len(axes) == 1 else product(axes) for axes in dims])
+
+    def _product(self, axes: tuple[int, ...]) -> int:
         known = self._known.get(axes)
         if known is None:
             known = self._known[axes] = self._find(axes)
@@ -52,5 +55,4 @@ class Sizes:
                 return first + dims.index(axes)
             first += len(dims)
         self.added.append(Instruction(PRODUCT, 0, tuple([solved.registers[axis] for axis in axes])))
-        computed = [row for row in solved.instructions if row.kind in COMPUTING]
-        return solved.width + len(computed) + len(self.added) - 1
+        return solved.filled + len(self.added) - 1

@@ -64,7 +64,6 @@ class Program:
         self.reduction = reduction
         self.constants = plan.solved.constants
         self.instructions = plan.instructions
-        self.report = partial(report, plan.solved)
         self.inputs = [self._prepare(steps) for steps in plan.inputs]
         self.steps = self._prepare(plan.steps)
         self.combine = _combiner(_combination(plan.combine), backend)
@@ -79,9 +78,12 @@ class Program:
         """
         if self.instructions:
             registers = [*shape, *sizes.values(), *self.constants]
-            evaluate(registers, self.instructions, self.report)
+            evaluate(registers, self.instructions, self._report)
             return self.ready or self._chain(registers)
         return self.ready or self._chain([*shape, *sizes.values(), *self.constants])
+
+    def _report(self, registers: list[int], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
+        return report(self.plan.solved, registers, kind, source, factors)
 
     def _prepare(self, steps: tuple[Step, ...]) -> list[tuple[Any, Any, Any]]:
         """For each step the function, what picks its shape out of the registers, and its constant."""

@@ -52,6 +52,8 @@ class Template(NamedTuple):
     labels: tuple[str, ...]
     registers: tuple[int, ...]
     instructions: tuple[Instruction, ...]
+    filled: int
+    """The number of registers that are filled after the last instruction."""
 
     @property
     def width(self) -> int:
@@ -85,7 +87,7 @@ class _Solver:
         self.given = given
         self.base = sum(ranks)
         self.constants: list[int] = []
-        self.axes: dict[object, int] = {}
+        self.axes: dict[object, tuple[int]] = {}
         self.labels: list[str] = []
         self.registers: list[int | None] = []
         self.instructions: list[Instruction] = []
@@ -103,12 +105,12 @@ class _Solver:
             if name not in self.axes:
                 raise self._stray(name)
         self.next = self.base + len(self.given) + len(self.constants)
-        self._infer([axes for dims in inputs for axes in dims])
+        self._infer(sum(inputs, ()))
         if None in self.registers:
             raise self._unsized()
         registers: tuple[int, ...] = tuple(self.registers)  # type: ignore[arg-type]  # None was excluded above
         constants, labels, instructions = tuple(self.constants), tuple(self.labels), tuple(self.instructions)
-        return Template(tree, ranks, self.given, constants, inputs, output, labels, registers, instructions)
+        return Template(tree, ranks, self.given, constants, inputs, output, labels, registers, instructions, self.next)
 
     def _stray(self, name: str) -> Exception:
         known = names(self.tree.left + (self.tree.right or ()))
@@ -125,43 +127,43 @@ class _Solver:
                     self.dots = max(self.dots, count)
 
     def _dimensions(self, expr: Expr) -> tuple[tuple[int, ...], ...]:
+        known = self.axes
         dims: list[tuple[int, ...]] = []
         for item in expr.items:
             if type(item) is Name:
-                dims.append((self._axis(item.text),))
+                dims.append(known.get(item.text) or self._name(item.text))
             elif type(item) is Ellipsis:
-                dims += [(axis,) for axis in self._ellipsis(expr)]
+                dims += self._ellipsis(expr)
             else:
                 dims.append(tuple(self._group(item, expr)))
         return tuple(dims)
 
     def _group(self, item: Item, expr: Expr) -> list[int]:
+        known = self.axes
         axes: list[int] = []
         for leaf in leaves(item):
             if type(leaf) is Name:
-                axes.append(self._axis(leaf.text))
+                axes += known.get(leaf.text) or self._name(leaf.text)
             elif type(leaf) is Ellipsis:
-                axes += self._ellipsis(expr)
+                axes += [axis for (axis,) in self._ellipsis(expr)]
             elif type(leaf) is Number and leaf.value != 1:
                 register = self.base + len(self.given) + len(self.constants)
                 self.constants.append(leaf.value)
-                axes.append(self._new(leaf, str(leaf.value), register))
+                axes += self._new(leaf, str(leaf.value), register)
         return axes
 
-    def _axis(self, name: str) -> int:
-        axis = self.axes.get(name)
-        if axis is None:
-            given = self.given
-            axis = self._new(name, name, self.base + given.index(name) if name in given else None)
-        return axis
+    def _name(self, name: str) -> tuple[int]:
+        given = self.given
+        return self._new(name, name, self.base + given.index(name) if name in given else None)
 
-    def _new(self, key: object, label: str, register: int | None) -> int:
-        axis = self.axes[key] = len(self.labels)
+    def _new(self, key: object, label: str, register: int | None) -> tuple[int]:
+        """A new axis, as a dimension of its own."""
+        axis = self.axes[key] = (len(self.labels),)
         self.labels.append(label)
         self.registers.append(register)
         return axis
 
-    def _ellipsis(self, expr: Expr) -> list[int]:
+    def _ellipsis(self, expr: Expr) -> list[tuple[int]]:
         """The axes of an ellipsis, counted from the right, as broadcasting does."""
         count = self.dots
         for number, side in enumerate(self.tree.left):
@@ -170,7 +172,7 @@ class _Solver:
         known = self.axes
         return [known[place] if place in known else self._new(place, "...", None) for place in reversed(range(count))]
 
-    def _infer(self, dims: list[tuple[int, ...]]) -> None:
+    def _infer(self, dims: tuple[tuple[int, ...], ...]) -> None:
         """Find a register for every axis, from the dimensions that have at most one unknown."""
         registers = self.registers
         waiting = list(enumerate(dims))
@@ -180,14 +182,16 @@ class _Solver:
                 if len(axes) == 1 and registers[axes[0]] is None:
                     registers[axes[0]] = source
                     continue
-                unknown = [axis for axis in axes if registers[axis] is None]
-                if len(unknown) > 1:
-                    still.append((source, axes))
-                elif unknown:
-                    known = tuple([registers[axis] for axis in axes if registers[axis] is not None])
-                    registers[unknown[0]] = self._emit(QUOTIENT, source, known)  # type: ignore[arg-type]  # as said
-                else:
+                known = [registers[axis] for axis in axes]
+                unknown = known.count(None)
+                if not unknown:
                     self._agree(source, axes)
+                elif unknown > 1:
+                    still.append((source, axes))
+                else:
+                    axis = axes[known.index(None)]
+                    known.remove(None)
+                    registers[axis] = self._emit(QUOTIENT, source, tuple(known))  # type: ignore[arg-type]  # as said
             if len(still) == len(waiting):
                 raise self._ambiguous(*still[0])
             waiting = still
