@@ -72,7 +72,7 @@ def test_every_public_name_says_what_it_takes_and_gives():
         "explain",
     ):
         text = getattr(weft, name).__doc__
-        for part in ("Args:", "Returns:", "Raises:", ">>> "):
+        for part in ("Args:", "Returns:", "Raises:", "Examples:\n        >>> "):
             assert part in text, f"{name} has no {part}"
 
 

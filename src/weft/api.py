@@ -52,10 +52,11 @@ def rearrange(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
         SizeError: the rank or the sizes do not fit.
         BackendError: the object is no tensor of a framework that weft knows.
 
-    >>> import numpy as np, weft
-    >>> image = np.zeros((64, 96, 3))
-    >>> weft.rearrange(image, "(h p) (w q) c -> (h w) (p q c)", p=16, q=16).shape
-    (24, 768)
+    Examples:
+        >>> import numpy as np, weft
+        >>> image = np.zeros((64, 96, 3))
+        >>> weft.rearrange(image, "(h p) (w q) c -> (h w) (p q c)", p=16, q=16).shape
+        (24, 768)
     """
     try:
         call = compiled("rearrange", pattern, type(tensor), tensor.shape, **sizes)
@@ -68,12 +69,8 @@ def _traced_view(tensor: Any, pattern: str, **sizes: Any) -> Any:
     return traced("view", (tensor,), pattern, sizes)
 
 
-@overload
-def view(tensor: Several[Tensor], pattern: str, **sizes: SupportsIndex) -> Tensor: ...
-@overload
-def view(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor: ...
 @followed_as(_traced_view)
-def view(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
+def view(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor:
     """`rearrange`, with the promise that the result shares the tensor's memory.
 
     Args:
@@ -88,14 +85,16 @@ def view(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
         CopyNeeded: the memory cannot be seen that way; the error names the group that forces a copy.
         WeftError: as for `rearrange`.
 
-    >>> import numpy as np, weft
-    >>> x = np.zeros((4, 6))
-    >>> weft.view(x, "a (b c) -> b c a", b=2).base is x
-    True
+    Examples:
+        >>> import numpy as np, weft
+        >>> x = np.zeros((4, 6))
+        >>> weft.view(x, "a (b c) -> b c a", b=2).base is x
+        True
     """
     try:
-        strides = tensor.strides if hasattr(tensor, "strides") else tensor.stride()
-        call = compiled("view", pattern, type(tensor), tensor.shape, strides, **sizes)
+        array: Any = tensor
+        strides = array.strides if hasattr(array, "strides") else array.stride()
+        call = compiled("view", pattern, type(array), array.shape, strides, **sizes)
     except (TypeError, AttributeError):
         return general("view", (tensor,), pattern, sizes)
     return call(tensor)
@@ -130,11 +129,12 @@ def reduce(tensor: Any, pattern: str, reduction: Reduction, **sizes: SupportsInd
         SizeError: the rank or the sizes do not fit, or it is a minimum or maximum of nothing.
         BackendError: the reduction is not defined on such elements, as the mean of integers is not.
 
-    >>> import numpy as np, weft
-    >>> x = np.arange(16.0).reshape(4, 4)
-    >>> weft.reduce(x, "(h 2) (w 2) -> h w", "max")
-    array([[ 5.,  7.],
-           [13., 15.]])
+    Examples:
+        >>> import numpy as np, weft
+        >>> x = np.arange(16.0).reshape(4, 4)
+        >>> weft.reduce(x, "(h 2) (w 2) -> h w", "max")
+        array([[ 5.,  7.],
+               [13., 15.]])
     """
     try:
         call = compiled("reduce", pattern, type(tensor), tensor.shape, reduction, tensor.dtype, **sizes)
@@ -170,10 +170,11 @@ def repeat(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
         SizeError: the rank or the sizes do not fit, or the size of a new axis is not given.
         BackendError: the object is no tensor of a framework that weft knows.
 
-    >>> import numpy as np, weft
-    >>> weft.repeat(np.array([1, 2]), "w -> h (w r)", h=2, r=2)
-    array([[1, 1, 2, 2],
-           [1, 1, 2, 2]])
+    Examples:
+        >>> import numpy as np, weft
+        >>> weft.repeat(np.array([1, 2]), "w -> h (w r)", h=2, r=2)
+        array([[1, 1, 2, 2],
+               [1, 1, 2, 2]])
     """
     try:
         call = compiled("repeat", pattern, type(tensor), tensor.shape, **sizes)
@@ -208,12 +209,13 @@ def einsum(*operands: Any, **sizes: SupportsIndex) -> Any:
         SizeError: the ranks or the sizes do not fit.
         BackendError: the tensors belong to different frameworks.
 
-    >>> import numpy as np, weft
-    >>> q, k = np.ones((2, 5, 12)), np.ones((2, 7, 12))
-    >>> weft.einsum(q, k, "b i (h d), b j (h d) -> b h i j", h=3).shape
-    (2, 3, 5, 7)
-    >>> weft.einsum("bid,bjd", q, k).shape
-    (5, 7)
+    Examples:
+        >>> import numpy as np, weft
+        >>> q, k = np.ones((2, 5, 12)), np.ones((2, 7, 12))
+        >>> weft.einsum(q, k, "b i (h d), b j (h d) -> b h i j", h=3).shape
+        (2, 3, 5, 7)
+        >>> weft.einsum("bid,bjd", q, k).shape
+        (5, 7)
     """
     operation, pattern, tensors = _read_einsum(operands)
     try:
@@ -249,10 +251,11 @@ def pack(tensors: Sequence[Tensor], pattern: str) -> tuple[Tensor, list[tuple[in
         AxisError: the pattern is no list of names with exactly one ``*``.
         SizeError: a rank is too small, or the tensors differ in a shared dimension.
 
-    >>> import numpy as np, weft
-    >>> packed, shapes = weft.pack([np.zeros((2, 3)), np.zeros((2, 4, 5))], "b *")
-    >>> packed.shape, shapes
-    ((2, 23), [(3,), (4, 5)])
+    Examples:
+        >>> import numpy as np, weft
+        >>> packed, shapes = weft.pack([np.zeros((2, 3)), np.zeros((2, 4, 5))], "b *")
+        >>> packed.shape, shapes
+        ((2, 23), [(3,), (4, 5)])
     """
     return cold.pack(tensors, pattern)
 
@@ -274,9 +277,10 @@ def unpack(tensor: Tensor, packed_shapes: Sequence[Sequence[int]], pattern: str)
         AxisError: the pattern is no list of names with exactly one ``*``.
         SizeError: the rank does not fit, or the shapes do not add up to the packed dimension.
 
-    >>> import numpy as np, weft
-    >>> [part.shape for part in weft.unpack(np.zeros((2, 23)), [(3,), (4, -1)], "b *")]
-    [(2, 3), (2, 4, 5)]
+    Examples:
+        >>> import numpy as np, weft
+        >>> [part.shape for part in weft.unpack(np.zeros((2, 23)), [(3,), (4, -1)], "b *")]
+        [(2, 3), (2, 4, 5)]
     """
     return cold.unpack(tensor, packed_shapes, pattern)
 
@@ -297,9 +301,10 @@ def parse_shape(tensor: Any, pattern: str) -> dict[str, int]:
         AxisError: the pattern is more than a list of names.
         SizeError: the rank or a length does not fit.
 
-    >>> import numpy as np, weft
-    >>> weft.parse_shape(np.zeros((2, 3, 5, 7)), "b _ h w")
-    {'b': 2, 'h': 5, 'w': 7}
+    Examples:
+        >>> import numpy as np, weft
+        >>> weft.parse_shape(np.zeros((2, 3, 5, 7)), "b _ h w")
+        {'b': 2, 'h': 5, 'w': 7}
     """
     return cold.parse_shape(tensor, pattern)
 
@@ -317,9 +322,10 @@ def asnumpy(tensor: Any) -> Any:
     Raises:
         BackendError: the object is no tensor of a framework that weft knows.
 
-    >>> import numpy as np, weft
-    >>> weft.asnumpy(np.arange(3))
-    array([0, 1, 2])
+    Examples:
+        >>> import numpy as np, weft
+        >>> weft.asnumpy(np.arange(3))
+        array([0, 1, 2])
     """
     return cold.asnumpy(tensor)
 
@@ -341,14 +347,15 @@ def explain(pattern: str, /, *shapes: Sequence[int], **sizes: SupportsIndex) -> 
     Raises:
         WeftError: what the call itself would raise.
 
-    >>> import weft
-    >>> weft.explain("b (h p) c -> b h (c p)", (2, 6, 4), p=2)
-    rearrange  b (h p) c -> b h (c p)   p=2
-      input     2 6 4     b (h p) c
-      reshape   2 3 2 4   b h p c     view
-      permute   2 3 4 2   b h c p     view
-      reshape   2 3 8     b h (c p)   copies 48 elements
-      output    2 3 8     b h (c p)
+    Examples:
+        >>> import weft
+        >>> weft.explain("b (h p) c -> b h (c p)", (2, 6, 4), p=2)
+        rearrange  b (h p) c -> b h (c p)   p=2
+          input     2 6 4     b (h p) c
+          reshape   2 3 2 4   b h p c     view
+          permute   2 3 4 2   b h c p     view
+          reshape   2 3 8     b h (c p)   copies 48 elements
+          output    2 3 8     b h (c p)
     """
     from weft.explanation import explain
 

@@ -29,10 +29,11 @@ def compile(pattern: str, /, **sizes: Any) -> Pattern:
         AxisError: a size names no axis.
         SizeError: a size is no exact integer.
 
-    >>> import numpy as np, weft
-    >>> heads = weft.compile("b t (h d) -> b h t d", h=8)
-    >>> heads.rearrange(np.zeros((2, 5, 64))).shape
-    (2, 8, 5, 8)
+    Examples:
+        >>> import numpy as np, weft
+        >>> heads = weft.compile("b t (h d) -> b h t d", h=8)
+        >>> heads.rearrange(np.zeros((2, 5, 64))).shape
+        (2, 8, 5, 8)
     """
     return Pattern(pattern, sizes)
 
@@ -65,10 +66,11 @@ class Pattern:
     Attributes:
         text: the pattern, in canonical form.
 
-    >>> import numpy as np, weft
-    >>> patches = weft.compile("(h p) (w q) c -> (h w) (p q c)", p=16, q=16)
-    >>> patches.output_shape((64, 96, 3))
-    (24, 768)
+    Examples:
+        >>> import numpy as np, weft
+        >>> patches = weft.compile("(h p) (w q) c -> (h w) (p q c)", p=16, q=16)
+        >>> patches.output_shape((64, 96, 3))
+        (24, 768)
     """
 
     __slots__ = ("__weakref__", "_calls", "_sizes", "text")
@@ -139,9 +141,10 @@ class Pattern:
         Raises:
             AxisError: several tensors went in, or a size names no axis.
 
-        >>> import weft
-        >>> weft.compile("b c h w -> b (h w c)", c=3).inverse(h=4)
-        weft.compile('b (h w c) -> b c h w', c=3, h=4)
+        Examples:
+            >>> import weft
+            >>> weft.compile("b c h w -> b (h w c)", c=3).inverse(h=4)
+            weft.compile('b (h w c) -> b c h w', c=3, h=4)
         """
         return Pattern(*cold.inverse(self.text, self._sizes, sizes))
 

@@ -136,6 +136,7 @@ CALLS = {
     "W311 twice": lambda: weft.rearrange(X, "b c (h p) w -> b c h p w", **{"h": 2, "ℎ": 2}),
     # W4: views
     "W401 merge": lambda: weft.view(X, "b c h w -> b (h w c)"),
+    "W401 list": lambda: weft.view([X, X], "n b c h w -> n b c h w"),
     "W401 strided": lambda: weft.view(X[:, ::2], "b c h w -> (b c) h w"),
     # W5: frameworks
     "W501 a number": lambda: weft.rearrange(5, "a -> a"),

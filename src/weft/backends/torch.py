@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch.fx import Proxy
 
-import torch
 from weft.backends.base import Backend
 
 

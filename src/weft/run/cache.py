@@ -83,11 +83,12 @@ def cache_info() -> Any:
     Returns:
         A named tuple ``(hits, misses, maxsize, currsize)``, counted in calls since the last `cache_clear`.
 
-    >>> import numpy as np, weft
-    >>> weft.cache_clear()
-    >>> _ = weft.rearrange(np.zeros((2, 3)), "a b -> b a")
-    >>> weft.cache_info()
-    CacheInfo(hits=0, misses=1, maxsize=4096, currsize=1)
+    Examples:
+        >>> import numpy as np, weft
+        >>> weft.cache_clear()
+        >>> _ = weft.rearrange(np.zeros((2, 3)), "a b -> b a")
+        >>> weft.cache_info()
+        CacheInfo(hits=0, misses=1, maxsize=4096, currsize=1)
     """
     return compiled.cache_info()
 

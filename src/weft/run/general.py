@@ -32,6 +32,8 @@ def general(operation: str, tensors: Sequence[Any], pattern: Any, sizes: dict[st
         raise fail("W101", f"the pattern must be text, and this is {type(pattern).__name__}: {short(pattern)}")
     shapes: list[Any] = []
     try:
+        if operation == "view" and any(isinstance(tensor, (list, tuple)) for tensor in tensors):
+            raise fail("W401", "a list of tensors is stacked, which copies; rearrange does that", pattern)
         tensors = [stacked(tensor) if isinstance(tensor, (list, tuple)) else tensor for tensor in tensors]
         shapes += [shape_of(tensor) for tensor in tensors]
         if operation == "reduce" and not callable(reduction):
