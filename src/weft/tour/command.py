@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
-from weft.tour.page import DOCUMENTATION, milliseconds, page
+from weft.tour.page import milliseconds, page
 from weft.tour.photographs import photographs
 from weft.tour.pictures import MARK
 from weft.tour.record import Part, Step
@@ -99,7 +99,7 @@ def _goodbye(out: Console, folder: Path, pictures: int, size: int) -> None:
     for label, text in (
         ("Look at it", index.resolve().as_uri()),
         ("See a plan", 'weft explain "b (h p) c -> b h (c p)" 2,6,4 p=2'),
-        ("Read more", f"{DOCUMENTATION}, or README.md in the repository"),
+        ("Read more", "README.md, then docs/notation.md"),
     ):
         out.print(Text(f"  {label:<11} {text}"), soft_wrap=True)
 

@@ -16,8 +16,6 @@ from weft.tour.photographs import CREDITS
 from weft.tour.pictures import MARK
 from weft.tour.run import Done
 
-DOCUMENTATION = "https://weft.readthedocs.io"
-
 _PIXELATED = 200
 """Pictures narrower than this many pixels are shown enlarged, with hard edges."""
 
@@ -61,7 +59,6 @@ def page(done: Sequence[Done]) -> str:
         wide=_WIDE,
         credits=CREDITS,
         versions=f"weft {weft.__version__}, NumPy {np.__version__}, Python {platform.python_version()}",
-        documentation=DOCUMENTATION,
         calls=sum(len(each.ran) for each in done),
     )
 
