@@ -61,8 +61,8 @@ def rearrange(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     try:
         call = compiled("rearrange", pattern, type(tensor), tensor.shape, **sizes)
     except (TypeError, AttributeError):
-        return general("rearrange", (tensor,), pattern, sizes)
-    return call(tensor)
+        call = None
+    return general("rearrange", (tensor,), pattern, sizes) if call is None else call(tensor)
 
 
 def _traced_view(tensor: Any, pattern: str, **sizes: Any) -> Any:
@@ -96,8 +96,8 @@ def view(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor:
         strides = array.strides if hasattr(array, "strides") else array.stride()
         call = compiled("view", pattern, type(array), array.shape, strides, **sizes)
     except (TypeError, AttributeError):
-        return general("view", (tensor,), pattern, sizes)
-    return call(tensor)
+        call = None
+    return general("view", (tensor,), pattern, sizes) if call is None else call(tensor)
 
 
 def _traced_reduce(tensor: Any, pattern: str, reduction: Any, **sizes: Any) -> Any:
@@ -139,8 +139,8 @@ def reduce(tensor: Any, pattern: str, reduction: Reduction, **sizes: SupportsInd
     try:
         call = compiled("reduce", pattern, type(tensor), tensor.shape, reduction, tensor.dtype, **sizes)
     except (TypeError, AttributeError):
-        return general("reduce", (tensor,), pattern, sizes, reduction)
-    return call(tensor)
+        call = None
+    return general("reduce", (tensor,), pattern, sizes, reduction) if call is None else call(tensor)
 
 
 def _traced_repeat(tensor: Any, pattern: str, **sizes: Any) -> Any:
@@ -179,8 +179,8 @@ def repeat(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     try:
         call = compiled("repeat", pattern, type(tensor), tensor.shape, **sizes)
     except (TypeError, AttributeError):
-        return general("repeat", (tensor,), pattern, sizes)
-    return call(tensor)
+        call = None
+    return general("repeat", (tensor,), pattern, sizes) if call is None else call(tensor)
 
 
 def _traced_einsum(*operands: Any, **sizes: Any) -> Any:
@@ -222,8 +222,8 @@ def einsum(*operands: Any, **sizes: SupportsIndex) -> Any:
         shapes = tuple([tensor.shape for tensor in tensors])
         call = compiled(operation, pattern, tuple([type(tensor) for tensor in tensors]), shapes, **sizes)
     except (TypeError, AttributeError):
-        return general(operation, tensors, pattern, sizes)
-    return call(*tensors)
+        call = None
+    return general(operation, tensors, pattern, sizes) if call is None else call(*tensors)
 
 
 def _read_einsum(operands: tuple[Any, ...]) -> tuple[str, Any, tuple[Any, ...]]:

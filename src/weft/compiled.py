@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from weft.api import view
 from weft.run.cache import cold, compiled, general
 from weft.run.traced import followed_as, traced
 
@@ -24,8 +23,11 @@ def compile(pattern: str, /, **sizes: Any) -> Pattern:
         pattern: a pattern of any operation with an arrow.
         sizes: the sizes of some of its axes, in elements.
 
+    Returns:
+        A pattern, with the operations as methods.
+
     Raises:
-        PatternSyntaxError: the pattern cannot be read.
+        PatternSyntaxError: the pattern cannot be read, or has no arrow.
         AxisError: a size names no axis.
         SizeError: a size is no exact integer.
 
@@ -102,7 +104,7 @@ class Pattern:
     @followed_as(_traced_view)
     def view(self, tensor: Any) -> Any:
         """`weft.view` with this pattern."""
-        return view(tensor, self.text, **self._sizes)
+        return general("view", (tensor,), self.text, self._sizes)
 
     @followed_as(_traced_reduce)
     def reduce(self, tensor: Any, reduction: Any) -> Any:
@@ -132,7 +134,7 @@ class Pattern:
             return self._first("einsum", tensors)
         return call(*tensors)
 
-    def inverse(self, **sizes: Any) -> Pattern:
+    def inverse(self, /, **sizes: Any) -> Pattern:
         """The pattern that leads back.
 
         Args:

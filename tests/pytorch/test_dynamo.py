@@ -6,6 +6,7 @@ import operator
 import subprocess
 import sys
 import textwrap
+import warnings
 from collections import Counter
 
 import pytest
@@ -297,13 +298,44 @@ def test_a_module_with_parameters():
     assert len(graphs) == 1
 
 
+def in_a_loop(x, count):
+    for number in range(count):
+        torch._dynamo.graph_break()  # in a loop: Dynamo leaves the whole frame to Python
+        x = weft.rearrange(x, "b c h w -> b c w h")
+        PATCHES.rearrange(x)
+        weft.rearrange(x, f"b c{number} h w -> b c{number} (w h)")
+        weft.reduce(x, "b c h w -> b", "mean")
+        weft.pack([x, x], "b c h *")
+    return x
+
+
+def in_a_loop_by_hand(x, count):
+    for _ in range(count):
+        torch._dynamo.graph_break()
+        x = x.permute(0, 1, 3, 2)
+        x.flatten(2)
+        x.mean((1, 2, 3))
+    return x
+
+
+def test_a_frame_that_dynamo_leaves_to_python_makes_no_graphs():
+    torch._dynamo.reset()
+    graphs = {in_a_loop: [], in_a_loop_by_hand: []}
+    for function, made in graphs.items():
+        compiled_loop = torch.compile(function, backend=lambda graph, _, made=made: made.append(graph) or graph)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for size in range(2, 24, 2):
+                compiled_loop(torch.randn(size, 3, 4, 6), 12)
+    assert len(graphs[in_a_loop]) <= len(graphs[in_a_loop_by_hand])
+
+
 def test_the_functions_themselves_may_be_compiled():
     x = torch.randn(SHAPES[0])
     torch._dynamo.reset()
-    function = torch.compile(weft.rearrange, fullgraph=True, backend="eager")
-    with pytest.warns(UserWarning, match="lru_cache") as caught:
-        result = function(x, "b c h w -> b (c h w)")
-    assert len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = torch.compile(weft.rearrange, backend="eager")(x, "b c h w -> b (c h w)")
     torch.testing.assert_close(result, merge_by_hand(x))
 
 
@@ -319,12 +351,35 @@ def test_the_functions_themselves_may_be_compiled():
         (lambda x: weft.reduce(x.long(), "a b c d -> a", "mean"), "W503"),
         (lambda x: weft.reduce(x, "a b c d -> a", "maen"), "W209"),
         (lambda x: weft.rearrange(x, "a a c d -> a c d"), "W206"),
+        (lambda x: weft.repeat(x, "a b c d -> a b c d r", r=-1), "W306"),
+        (lambda x: weft.pack([x], "a b"), "W210"),
+        (lambda x: weft.unpack(x, [(1,)], "a b"), "W210"),
+        (lambda x: weft.parse_shape(x, "a b"), "W304"),
     ],
 )
-def test_mistakes_show_their_error_through_dynamo(call, code):
+def test_mistakes_can_be_caught_and_show_their_text(call, code):
+    x = torch.zeros(SHAPES[0])
     torch._dynamo.reset()
-    with pytest.raises(Exception, match=code):
-        torch.compile(call, fullgraph=True, backend="eager")(torch.zeros(SHAPES[0]))
+    with pytest.raises(weft.WeftError, match=code) as caught:
+        torch.compile(call, backend="eager")(x)
+    with pytest.raises(weft.WeftError) as eager:
+        call(x)
+    assert str(caught.value) == str(eager.value)
+    torch._dynamo.reset()
+    with pytest.raises(torch._dynamo.exc.Unsupported, match=code):
+        torch.compile(call, fullgraph=True, backend="eager")(x)
+
+
+def test_a_caught_mistake_goes_on():
+    def function(x):
+        try:
+            return weft.rearrange(x, "b c (h p) w -> b c h w p", p=5)
+        except ValueError:
+            return x + 1
+
+    x = torch.zeros(SHAPES[0])
+    torch._dynamo.reset()
+    assert torch.equal(torch.compile(function, backend="eager")(x), x + 1)
 
 
 FIRST_CALL = """

@@ -99,6 +99,29 @@ def test_symbolic_trace_has_the_calls_of_the_hand_written_code(name, expected):
     assert [node.target.__name__ for node in graph.nodes if node.op == "call_function"] == expected
 
 
+def test_symbolic_trace_of_callables_and_equations():
+    x = torch.randn(3, 4)
+    for call in (
+        lambda x: weft.reduce(x, "a b -> a", torch.amax),
+        lambda x: weft.reduce(x, "a b -> a", lambda tensor, axes: tensor.sum(axes)),
+        lambda x: weft.einsum("ab,cb->ac", x, x),
+    ):
+        torch.testing.assert_close(fx.symbolic_trace(call)(x), call(x))
+
+
+def test_jit_trace_warns_of_nothing():
+    x = torch.randn(3, 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", message=".*torch.jit.trace.* is deprecated")
+        for call in (
+            lambda x: weft.reduce(x, "a b -> a", lambda tensor, axes: tensor.sum(axes)),
+            lambda x: weft.unpack(x, [(x.shape[1] // 2,), (x.shape[1] // 2,)], "a *")[1],
+            lambda x: x * weft.parse_shape(x, "3 b")["b"],
+        ):
+            torch.testing.assert_close(torch.jit.trace(call, x)(x), call(x))
+
+
 def test_symbolic_trace_needs_names_where_the_rank_is_hidden():
     with pytest.raises(weft.BackendError, match="W505") as caught:
         fx.symbolic_trace(lambda x: weft.rearrange(x, "b ... -> ... b"))

@@ -42,12 +42,15 @@ class Backend:
     def __init__(self, kind: type) -> None:
         """Serve tensors of this type."""
 
+    def prepare(self, functions: Sequence[Callable[..., Any]]) -> None:
+        """Called with weft's public functions before the framework's first call; does nothing a second time."""
+
     def reduction(self, name: str, dtype: Any) -> Callable[[Tensor, tuple[int, ...]], Tensor]:
         """The reduction of that name as ``f(tensor, axes)``, for elements of that type (``None``: unknown)."""
         raise NotImplementedError
 
-    def after_reduction(self) -> Backend:
-        """The backend of what a reduction returns, where that may be of another type."""
+    def any_type(self) -> Backend:
+        """This backend for tensors of any type of its framework, such as what a reduction or an einsum returns."""
         return self
 
     def kind(self, dtype: Any) -> str:

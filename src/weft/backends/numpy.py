@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from weft.backends.base import Backend
+from weft.errors import fail
 
 _KINDS = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c": "complex"}
 
@@ -16,8 +17,8 @@ class NumpyBackend(Backend):
     """Plans call the methods of the tensor's own class, so that a subclass keeps what it overrides."""
 
     name = "numpy"
-    concat = staticmethod(np.concatenate)
-    stack = staticmethod(np.stack)
+    concat: Callable[[Sequence[Any], int], Any] = staticmethod(np.concatenate)
+    stack: Callable[[Sequence[Any]], Any] = staticmethod(np.stack)
     expand: Callable[[Any, Sequence[int]], Any] = staticmethod(np.broadcast_to)
 
     def __init__(self, kind: type) -> None:
@@ -29,14 +30,21 @@ class NumpyBackend(Backend):
         self.permute = cls.transpose
         if issubclass(kind, np.ndarray) and kind is not np.ndarray:
             self.expand = _expand_subclass
+        if issubclass(kind, np.ma.MaskedArray):
+            masked: Any = np.ma
+            self.concat, self.stack = masked.concatenate, masked.stack
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
+        for tensor in tensors:
+            if type(tensor) is not np.ndarray:
+                _refuse_masks(type(tensor), "einsum")
         return np.einsum(equation, *tensors, optimize=len(tensors) > 2)
 
     def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
-        plain = self.cls is np.ndarray
+        plain = self.cls is np.ndarray and dtype is not None and dtype.kind in _KINDS
         if name == "logsumexp":
+            _refuse_masks(self.cls, name)
             reduce: Callable[[Any, tuple[int, ...]], Any] = _logsumexp
         elif plain and name in _ON_ARRAYS:
             reduce = _ON_ARRAYS[name]
@@ -46,7 +54,7 @@ class NumpyBackend(Backend):
             return lambda tensor, axes: reduce(tensor.astype(np.float32), axes).astype(tensor.dtype)
         return reduce
 
-    def after_reduction(self) -> Backend:
+    def any_type(self) -> Backend:
         return _ArraysAndScalars(self.cls)
 
     def kind(self, dtype: Any) -> str:
@@ -70,7 +78,17 @@ class _ArraysAndScalars(NumpyBackend):
 
 
 def _expand_subclass(tensor: Any, shape: Sequence[int]) -> Any:
-    return np.broadcast_to(tensor, shape, subok=True)
+    """By copies: broadcasting would drop what a subclass holds beside its elements, such as a mask."""
+    tensor = tensor.reshape((1,) * (len(shape) - tensor.ndim) + tensor.shape)
+    for axis, size in enumerate(shape):
+        if tensor.shape[axis] != size:
+            tensor = tensor.repeat(size, axis)
+    return tensor
+
+
+def _refuse_masks(kind: type, name: str) -> None:
+    if issubclass(kind, np.ma.MaskedArray):
+        raise fail("W503", f"{name} is not defined on masked arrays; fill them first, as x.filled(0) does")
 
 
 def _mean(tensor: Any, axes: tuple[int, ...]) -> Any:

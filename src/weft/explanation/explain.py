@@ -9,6 +9,7 @@ from weft.errors import WeftError, fail, short
 from weft.pattern import Expr, Number, Tree, leaves, names, parse
 from weft.plan.show import Line, draw, show
 from weft.run.build import concrete_sizes, planned, situate
+from weft.solve import exact
 
 
 class Explanation:
@@ -31,7 +32,7 @@ class Explanation:
         return self.text
 
 
-def explain(pattern: str, *shapes: Sequence[int], **sizes: Any) -> Explanation:
+def explain(pattern: str, /, *shapes: Sequence[int], **sizes: Any) -> Explanation:
     """See `weft.explain`."""
     tree = parse(pattern)
     operation = operation_of(tree)
@@ -66,6 +67,6 @@ def _has_lengths(side: tuple[Expr, ...]) -> bool:
 
 def _shape(shape: Any, number: int) -> tuple[int, ...]:
     sizes = shape if isinstance(shape, (tuple, list)) else getattr(shape, "shape", None)
-    if sizes is None or not all(type(size) is int and size >= 0 for size in sizes):
+    if sizes is None:
         raise fail("W301", f"shape {number} is a tuple of exact integers, and this is {short(shape)}")
-    return tuple(sizes)
+    return tuple([exact(f"shape[{place}]", size) for place, size in enumerate(sizes)])

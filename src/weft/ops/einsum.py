@@ -49,7 +49,8 @@ def lower(solved: Template, _: str = "") -> Plan:
     (right,) = solved.tree.right or ()  # the rule saw that there is one
     sizes = Sizes(solved)
     letters = _Letters(solved.tree)
-    inputs = tuple([_split(sizes, dims) for dims in solved.inputs])
+    firsts = [sum(solved.ranks[:number]) for number in range(len(solved.ranks))]
+    inputs = tuple([_split(sizes, dims, first) for dims, first in zip(solved.inputs, firsts, strict=True)])
     equation = ",".join([letters.term(expr) for expr in solved.tree.left])
     equation += "->" + letters.term(right)
     steps: list[Step] = []
@@ -58,10 +59,17 @@ def lower(solved: Template, _: str = "") -> Plan:
     return Plan(solved, tuple(sizes.instructions), inputs, Einsum(equation), simplify(steps))
 
 
-def _split(sizes: Sizes, dims: tuple[tuple[int, ...], ...]) -> tuple[Step, ...]:
+def _split(sizes: Sizes, dims: tuple[tuple[int, ...], ...], first: int) -> tuple[Step, ...]:
+    """Every axis as a dimension of its own.
+
+    A dimension that is one axis already keeps its own length, which in an ellipsis may be the 1 that is stretched.
+    """
     if all(len(axes) == 1 for axes in dims):
         return ()
-    return (Reshape(sizes.shape([(axis,) for axes in dims for axis in axes])),)
+    shape: list[int] = []
+    for place, axes in enumerate(dims, first):
+        shape += [place] if len(axes) == 1 else sizes.shape([(axis,) for axis in axes])
+    return (Reshape(tuple(shape)),)
 
 
 class _Letters:
@@ -127,14 +135,14 @@ def _classical_sides(equation: str) -> list[tuple[Expr, ...]]:
     while place <= len(equation):
         char = equation[place : place + 1]
         if char == "," or not char or equation.startswith("->", place):
+            if char == "-" and sides:
+                raise fail("W105", "an equation has one arrow", equation, [(place, place + 2)])
             exprs.append(Expr(tuple(items), start, place))
             items = []
             start = place + (2 if char == "-" else 1)
             if char != ",":
                 sides.append(tuple(exprs))
                 exprs = []
-                if len(sides) > 2:
-                    raise fail("W105", "an equation has one arrow", equation, [(start - 2, start)])
             place = start
             continue
         if equation.startswith("...", place):

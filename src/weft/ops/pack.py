@@ -6,13 +6,14 @@ packed into one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import index
 from typing import Any, NamedTuple
 
-from weft.errors import fail, short
+from weft.errors import WeftError, fail, short
 from weft.ops.rules import spans_of
 from weft.pattern import Mark, Name, Tree, expr_text, parse
-from weft.solve import shape_text
+from weft.solve import exact, shape_text
 
 
 class Layout(NamedTuple):
@@ -88,34 +89,46 @@ def product(sizes: Sequence[Any]) -> Any:
     return total
 
 
-def lengths(packed_shapes: Sequence[Sequence[Any]], total: Any, pattern: str) -> list[tuple[Any, Any]]:
+def lengths(
+    packed_shapes: Sequence[Sequence[Any]],
+    total: Any,
+    pattern: str,
+    symbolic: Callable[[Any], bool] = lambda _: False,
+    *,
+    comparable: bool = True,
+) -> list[tuple[Any, Any]]:
     """For each packed shape its length in the packed dimension and the shape, with ``-1`` filled in.
 
     Args:
         packed_shapes: the shapes; at most one may hold one ``-1``, which is inferred.
         total: the length of the packed dimension.
         pattern: for errors.
+        symbolic: says whether a size is a framework's symbol.
+        comparable: whether sizes may be compared.
 
     Raises:
-        SizeError: W309, the shapes do not add up to the dimension; W301 or W306 for a size that is none.
+        SizeError: W309, the shapes do not add up to the dimension, or one of them is no shape.
     """
-    shapes = [_packed_shape(shape, number, pattern) for number, shape in enumerate(packed_shapes)]
-    unknown = [(number, shape.index(-1)) for number, shape in enumerate(shapes) if -1 in shape]
-    if len(unknown) > 1 or any(shape.count(-1) > 1 for shape in shapes):
-        message = "at most one size of the packed shapes may be -1"
-        raise fail("W309", message, pattern, facts={"packed shapes": short(list(packed_shapes))})
+    listed = _shapes(packed_shapes, pattern)
+    shapes = [_packed_shape(shape, number, pattern, symbolic) for number, shape in enumerate(listed)]
+    seen = {"packed shapes": short(listed)}
+    unknown = [
+        (number, place) for number, sizes in enumerate(shapes) for place, size in enumerate(sizes) if _is_open(size)
+    ]
+    if len(unknown) > 1:
+        raise fail("W309", "at most one size of the packed shapes may be -1", pattern, facts=seen)
     known = [product([size for size in shape if not _is_open(size)]) for shape in shapes]
     for number, place in unknown:
         rest = total - sum(known[:number]) - sum(known[number + 1 :])
         ints = type(rest) is int and type(known[number]) is int
         if ints and (rest < 0 or known[number] == 0 or rest % known[number]):
             message = f"no size in place of -1 makes the packed shapes add up to {total}"
-            raise fail("W309", message, pattern, facts={"packed shapes": short(list(packed_shapes))})
+            raise fail("W309", message, pattern, facts=seen)
         shapes[number][place] = rest // known[number]
         known[number] = rest
-    if not unknown and sum(known) != total:
+    if not unknown and comparable and sum(known) != total:
         message = f"the packed shapes hold {sum(known)} elements along the packed dimension, whose length is {total}"
-        raise fail("W309", message, pattern, facts={"packed shapes": short(list(packed_shapes))})
+        raise fail("W309", message, pattern, facts=seen)
     return [(length, tuple(shape)) for length, shape in zip(known, shapes, strict=True)]
 
 
@@ -123,13 +136,28 @@ def _is_open(size: Any) -> bool:
     return type(size) is int and size == -1
 
 
-def _packed_shape(shape: Any, number: int, pattern: str) -> list[Any]:
+def _shapes(packed_shapes: Any, pattern: str) -> list[Any]:
+    try:
+        return list(packed_shapes)
+    except TypeError:
+        message = f"packed shapes are a list of shapes, and this is {short(packed_shapes)}"
+        raise fail("W309", message, pattern) from None
+
+
+def _packed_shape(shape: Any, number: int, pattern: str, symbolic: Callable[[Any], bool]) -> list[Any]:
     try:
         sizes = list(shape)
     except TypeError:
         message = f"packed shape {number} is no shape: {short(shape)}; write a tuple of sizes"
         raise fail("W309", message, pattern) from None
-    for size in sizes:
-        if isinstance(size, (bool, float, str)) or (type(size) is int and size < -1):
-            raise fail("W309", f"packed shape {number} holds {short(size)}, which is no size", pattern)
+    for place, size in enumerate(sizes):
+        if not (type(size) is int and size >= -1) and not symbolic(size):
+            sizes[place] = _packed_size(size, number, pattern)
     return sizes
+
+
+def _packed_size(size: Any, number: int, pattern: str) -> int:
+    try:
+        return -1 if not isinstance(size, bool) and index(size) == -1 else exact("", size)
+    except (TypeError, WeftError):
+        raise fail("W309", f"packed shape {number} holds {short(size)}, which is no size", pattern) from None

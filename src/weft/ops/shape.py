@@ -8,7 +8,7 @@ from typing import Any
 from weft.errors import fail
 from weft.ops.rules import spans_of
 from weft.pattern import Ellipsis, Item, Mark, Name, Number, expr_text, leaves, parse
-from weft.solve import shape_text
+from weft.solve import rank_error, shape_text
 
 Places = tuple[tuple[int, str | int], ...]
 """Dimensions, each with the name that it has, or the length that it must have."""
@@ -32,10 +32,8 @@ def places(pattern: str, rank: int) -> Places:
     expr = tree.left[0]
     dots = [item for item in expr.items if isinstance(item, Ellipsis)]
     missing = rank - len(expr.items)
-    if missing + 1 < 0 or (missing and not dots) or (dots and missing + 1 < 0):
-        least = "at least " if dots else ""
-        message = f"the tensor has rank {rank}, and the pattern has {least}{len(expr.items) - len(dots)} dimensions"
-        raise fail("W304", message, tree.text)
+    if missing + len(dots) < 0 or (missing and not dots):
+        raise rank_error(tree, 0, (rank,))
     found: list[tuple[int, str | int]] = []
     seen: dict[str, Name] = {}
     place = 0
@@ -64,7 +62,7 @@ def _length(item: Item, text: str) -> int:
     raise fail("W201", message, text, spans_of([item]))
 
 
-def read_shape(found: Places, shape: Sequence[Any], pattern: str) -> dict[str, Any]:
+def read_shape(found: Places, shape: Sequence[Any], pattern: str, *, comparable: bool = True) -> dict[str, Any]:
     """The names with their lengths.
 
     Raises:
@@ -74,7 +72,7 @@ def read_shape(found: Places, shape: Sequence[Any], pattern: str) -> dict[str, A
     for place, label in found:
         if isinstance(label, str):
             sizes[label] = shape[place]
-        elif shape[place] != label:
+        elif comparable and shape[place] != label:
             message = f"dimension {place} must have length {label}, and its length is {shape[place]}"
             raise fail("W305", message, pattern, facts={"input": shape_text(shape)})
     return sizes

@@ -5,8 +5,6 @@ from weft.plan.plan import Plan as Plan
 from weft.plan.plan import Sizes as Sizes
 from weft.plan.simplify import REWRITES as REWRITES
 from weft.plan.simplify import simplify as simplify
-from weft.plan.steps import Combine as Combine
-from weft.plan.steps import Concat as Concat
 from weft.plan.steps import Einsum as Einsum
 from weft.plan.steps import Expand as Expand
 from weft.plan.steps import Permute as Permute

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from weft.plan.steps import Combine, Step
+from weft.plan.steps import Einsum, Step
 from weft.solve import PRODUCT, Instruction, Template
 
 
@@ -19,7 +19,7 @@ class Plan(NamedTuple):
     solved: Template
     instructions: tuple[Instruction, ...]
     inputs: tuple[tuple[Step, ...], ...]
-    combine: Combine | None
+    combine: Einsum | None
     steps: tuple[Step, ...]
 
 

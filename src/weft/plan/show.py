@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from weft.pattern import item_text, tree_text
 from weft.plan.plan import Plan
-from weft.plan.steps import Concat, Einsum, Expand, Permute, Reduce, Reshape, Step, View
+from weft.plan.steps import Expand, Permute, Reduce, Reshape, Step, View
 from weft.plan.views import Memory, contiguous
 from weft.solve import COMPUTING, PRODUCT, evaluate, report, shape_text, tensor_place
 
@@ -79,9 +79,7 @@ def _meeting(plan: Plan, registers: list[int], labels: dict[int, str]) -> list[L
         return []
     held = [register for axes in plan.solved.output for register in [plan.solved.registers[axis] for axis in axes]]
     sizes = tuple(registers[register] for register in held)
-    argument = plan.combine.equation if isinstance(plan.combine, Einsum) else f"axis {plan.combine.axis}"
-    name = "concat" if isinstance(plan.combine, Concat) else "einsum"
-    line = Line(f"{name} {argument}", sizes, _join(held, labels), f"makes {prod(sizes):,} elements")
+    line = Line(f"einsum {plan.combine.equation}", sizes, _join(held, labels), f"makes {prod(sizes):,} elements")
     return [line, *_chain(plan.steps, tuple(held), registers, labels)]
 
 

@@ -62,12 +62,6 @@ class Expand(NamedTuple):
         return self.shape
 
 
-class Concat(NamedTuple):
-    """Put tensors one behind the other along a dimension."""
-
-    axis: int
-
-
 class Einsum(NamedTuple):
     """Multiply tensors and sum, by the framework's own einsum."""
 
@@ -75,4 +69,3 @@ class Einsum(NamedTuple):
 
 
 Step: TypeAlias = "Reshape | View | Permute | Reduce | Expand"
-Combine: TypeAlias = "Concat | Einsum"

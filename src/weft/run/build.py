@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from types import FunctionType
 from typing import Any
 
 from weft.backends.base import Backend
@@ -18,6 +18,7 @@ from weft.plan import Plan
 from weft.plan.views import Memory
 from weft.run.cache import FORGET
 from weft.run.program import Program, checked
+from weft.run.traced import FOLLOWED
 from weft.solve import evaluate, exact, facts, normalise_sizes, report, shape_text, template, tensor_place
 
 PROGRAMS = 1024
@@ -48,7 +49,7 @@ def program(
     classes: tuple[type, ...],
     ranks: tuple[int, ...],
     given: tuple[str, ...],
-    reduction: str | Callable[..., Any] = "",
+    reduction: str = "",
     dtype: Any = None,
 ) -> Program:
     """The plan of a call, bound to the framework of these types.
@@ -57,12 +58,12 @@ def program(
         WeftError: those of `planned`, and W5xx.
     """
     backend = one_backend(classes)
-    if not reduction:
-        return Program(planned(operation, pattern, ranks, given), backend)
-    if not isinstance(reduction, str):
-        return Program(planned(operation, pattern, ranks, given, CUSTOM), backend, checked(reduction))
+    backend.prepare(FOLLOWED)
+    plan = planned(operation, pattern, ranks, given, reduction)
+    if not reduction or reduction == CUSTOM:
+        return Program(plan, backend)
     check_kind(reduction, None if dtype is None else backend.kind(dtype), dtype)
-    return Program(planned(operation, pattern, ranks, given, reduction), backend, backend.reduction(reduction, dtype))
+    return Program(plan, backend, backend.reduction(reduction, dtype))
 
 
 def read(operation: str, pattern: str, count: int) -> Tree:
@@ -74,7 +75,8 @@ def read(operation: str, pattern: str, count: int) -> Tree:
     tree = parse(pattern)
     TABLE[operation].check(tree)
     if len(tree.left) != count:
-        message = f"the pattern has {len(tree.left)} tensors on the left, and {operation} was given {count}"
+        several = "s" * (len(tree.left) != 1)
+        message = f"the pattern has {len(tree.left)} tensor{several} on the left, and {operation} was given {count}"
         raise fail("W202", message, tree.text, [(expr.start, expr.stop) for expr in tree.left])
     return tree
 
@@ -91,11 +93,30 @@ def one_backend(classes: tuple[type, ...]) -> Backend:
         if other.name != backend.name:
             message = f"tensor 0 is of {backend.name}, and tensor {place} of {other.name}; convert one of them"
             raise fail("W504", message)
+        if cls is not classes[0]:
+            backend = other.any_type()
     return backend
 
 
+def keep(operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, **sizes: Any) -> Callable[..., Any]:
+    """`build`, for the cache to keep.
+
+    Raises:
+        NotConcrete: a callable that nothing else keeps must not be kept here, with all that it holds on to.
+    """
+    if operation == "reduce" and callable(details[0]) and not _is_named(details[0]):
+        raise NotConcrete
+    return build(operation, pattern, cls, shape, *details, **sizes)
+
+
+def _is_named(function: Callable[..., Any]) -> bool:
+    """Whether a module names this function, and so keeps it alive in any case."""
+    module = sys.modules.get(getattr(function, "__module__", None) or "")
+    return getattr(module, getattr(function, "__name__", ""), None) is function
+
+
 def build(operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, **sizes: Any) -> Callable[..., Any]:
-    """The callable of one call, for the cache to keep.
+    """The callable of one call.
 
     Args:
         operation: a row of the table, or ``CLASSICAL``.
@@ -148,14 +169,11 @@ def reducing(
     """The program of a ``reduce``.
 
     Raises:
-        NotConcrete: the reduction is a callable that holds on to something, and so must not be kept.
         WeftError: W209, and those of `program`.
     """
-    if not callable(reduction):
-        return program("reduce", pattern, classes, ranks, given, check_reduction(reduction), dtype)
-    if type(reduction) is FunctionType and reduction.__closure__ is None:
-        return program("reduce", pattern, classes, ranks, given, reduction)
-    raise NotConcrete
+    if callable(reduction):
+        return program("reduce", pattern, classes, ranks, given, CUSTOM).reduced_by(checked(reduction))
+    return program("reduce", pattern, classes, ranks, given, check_reduction(reduction), dtype)
 
 
 def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, sizes: dict[str, int]) -> None:

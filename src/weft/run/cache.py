@@ -23,7 +23,7 @@ CALLS = 4096
 
 
 _COLD = {
-    "build": "build",
+    "keep": "build",
     "general": "general",
     "pack": "shapes",
     "unpack": "shapes",
@@ -53,7 +53,7 @@ cold: Any = _Cold()
 
 
 def _compiled(operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, **sizes: Any) -> Callable[..., Any]:
-    return cold.build(operation, pattern, cls, shape, *details, **sizes)
+    return cold.keep(operation, pattern, cls, shape, *details, **sizes)
 
 
 compiled: Any = lru_cache(maxsize=CALLS, typed=True)(_compiled)
@@ -94,7 +94,7 @@ def cache_info() -> Any:
 
 
 def cache_clear() -> None:
-    """Forget every call, pattern and compiled pattern's call. Never needed for the result to be right."""
+    """Forget every call and pattern; no result depends on it. A compiled `Pattern` keeps its own calls."""
     compiled.cache_clear()
     for forget in FORGET:
         forget()

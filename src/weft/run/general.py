@@ -8,10 +8,11 @@ from typing import Any
 
 from weft.backends.base import Backend
 from weft.errors import WeftError, fail, short
+from weft.ops.einsum import classical
 from weft.ops.reduce import CUSTOM, check_reduction
 from weft.pattern import Ellipsis, parse
-from weft.run.build import CLASSICAL, NotConcrete, build, concrete_sizes, one_backend, planned, program, situate
-from weft.run.program import Program, checked, recipe, trace
+from weft.run.build import CLASSICAL, NotConcrete, build, concrete_sizes, one_backend, program, situate
+from weft.run.program import Program, recipe, trace
 from weft.solve import report, shape_text
 
 
@@ -116,30 +117,26 @@ def _program(
     operation: str, tensors: Sequence[Any], pattern: str, sizes: dict[str, Any], reduction: Any, backend: Backend
 ) -> Program:
     classes = tuple([type(tensor) for tensor in tensors])
-    ranks = tuple([_rank(tensor, place, pattern, operation, backend) for place, tensor in enumerate(tensors)])
+    ranks = tuple([_rank(place, tensors, pattern, operation, backend) for place in range(len(tensors))])
     given = tuple(sizes)
     if operation != "reduce":
         return program(operation, pattern, classes, ranks, given)
-    if callable(reduction):
-        return Program(planned("reduce", pattern, ranks, given, CUSTOM), backend, checked(reduction))
-    return program("reduce", pattern, classes, ranks, given, reduction, backend.dtype(tensors[0]))
+    if callable(reduction):  # what it returns while a tracer watches is not looked into
+        return program(operation, pattern, classes, ranks, given, CUSTOM).reduced_by(reduction)
+    return program(operation, pattern, classes, ranks, given, reduction, backend.dtype(tensors[0]))
 
 
-def _rank(tensor: Any, place: int, pattern: str, operation: str, backend: Backend) -> int:
+def _rank(place: int, tensors: Sequence[Any], pattern: str, operation: str, backend: Backend) -> int:
     """The rank, from the pattern where the framework does not reveal it.
 
     Raises:
         BackendError: W505, the pattern does not tell either.
     """
+    tensor = tensors[place]
     rank = backend.rank(tensor)
     if rank is not None:
         return rank
-    if operation == CLASSICAL:
-        from weft.ops.einsum import classical
-
-        tree = classical(pattern, place + 1)
-    else:
-        tree = parse(pattern)
+    tree = classical(pattern, len(tensors)) if operation == CLASSICAL else parse(pattern)
     expr = tree.left[min(place, len(tree.left) - 1)]
     for item in expr.items:
         if isinstance(item, Ellipsis):

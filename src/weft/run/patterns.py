@@ -6,7 +6,7 @@ from functools import partial
 from math import prod
 from typing import Any
 
-from weft.errors import WeftError, did_you_mean, fail
+from weft.errors import WeftError, did_you_mean, fail, short
 from weft.ops.rules import span_of, survey, two_sides
 from weft.pattern import Tree, names, parse, side_text, tree_text
 from weft.run.build import concrete_sizes, situate
@@ -22,6 +22,7 @@ def read_pattern(text: str, sizes: dict[str, Any]) -> tuple[str, dict[str, int]]
         SizeError: W301, W306 or W311.
     """
     tree = parse(text)
+    two_sides(tree, "compile")
     checked = concrete_sizes(text, sizes, lambda _: False)
     known = names(tree.left + (tree.right or ()))
     for name in checked:
@@ -58,6 +59,9 @@ def output_shape(text: str, shapes: tuple[Any, ...], given: dict[str, int]) -> t
         raise fail("W202", message, tree.text, [span_of(expr) for expr in tree.left])
     for expr in (*tree.left, right):
         survey(expr, tree, "output_shape", repeats=expr is not right)
+    for number, shape in enumerate(shapes):
+        if not isinstance(shape, (tuple, list)):
+            raise fail("W301", f"shape {number} is a tuple of exact integers, and this is {short(shape)}", text)
     checked = [[exact(f"shape[{place}]", size) for place, size in enumerate(shape)] for shape in shapes]
     try:
         return _solve(tree, checked, given)

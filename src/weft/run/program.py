@@ -7,17 +7,21 @@ keeps; ``trace`` runs a recipe once on sizes that may be symbols, and keeps noth
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from weft.backends.base import Backend
 from weft.errors import fail
-from weft.plan import Concat, Einsum, Expand, Permute, Plan, Reduce, Reshape, Step, View
+from weft.plan import Expand, Permute, Plan, Reduce, Reshape, Step, View
 from weft.run.compose import compose
 from weft.solve import CHECK, COMPUTING, NONEMPTY, PRODUCT, Report, compute, evaluate, report, shape_text
 
 Reduction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
+
+Select: TypeAlias = Callable[[Sequence[int]], "tuple[int, ...]"]
+"""Picks a shape out of the registers."""
 
 Call: TypeAlias = tuple[str, "tuple[int, ...] | None", "tuple[int, ...] | None"]
 """A method of the backend; the registers of its shape, or else its constant."""
@@ -33,7 +37,7 @@ class Recipe(NamedTuple):
     needed: tuple[int, ...]
     computed: tuple[int, ...]
     inputs: tuple[tuple[Call, ...], ...]
-    combine: tuple[str, Any] | None
+    equation: str | None
     steps: tuple[Call, ...]
 
 
@@ -41,7 +45,7 @@ def recipe(plan: Plan) -> Recipe:
     """What a plan comes to, without its pattern."""
     inputs = tuple([tuple([_call(step) for step in steps]) for steps in plan.inputs])
     steps = tuple([_call(step) for step in plan.steps])
-    combine = _combination(plan.combine)
+    equation = plan.combine.equation if plan.combine else None
     return Recipe(
         plan.solved.ranks,
         plan.solved.given,
@@ -50,7 +54,7 @@ def recipe(plan: Plan) -> Recipe:
         _needed(plan, (*inputs, steps)),
         _needed(plan, (*inputs, steps), COMPUTING),
         inputs,
-        combine,
+        equation,
         steps,
     )
 
@@ -61,14 +65,24 @@ class Program:
     def __init__(self, plan: Plan, backend: Backend, reduction: Reduction | None = None) -> None:
         self.plan = plan
         self.backend = backend
-        self.reduction = reduction
         self.constants = plan.solved.constants
         self.instructions = plan.instructions
-        self.inputs = [self._prepare(steps) for steps in plan.inputs]
-        self.steps = self._prepare(plan.steps)
-        self.combine = _combiner(_combination(plan.combine), backend)
+        self.combine = partial(backend.einsum, plan.combine.equation) if plan.combine else None
+        self.steps = self._prepare(plan.steps, backend.any_type(), None)
+        self.reduce_by(reduction)
+
+    def reduce_by(self, reduction: Reduction | None) -> None:
+        """Take this function for the reduction of the plan."""
+        self.reduction = reduction
+        self.inputs = [self._prepare(steps, self.backend, reduction) for steps in self.plan.inputs]
         fixed = not any(select for calls in (*self.inputs, self.steps) for _, select, _ in calls)
         self.ready = self._chain(()) if fixed else None
+
+    def reduced_by(self, reduction: Reduction) -> Program:
+        """The same program with another reduction."""
+        other = copy(self)
+        other.reduce_by(reduction)
+        return other
 
     def bind(self, shape: Sequence[int], sizes: dict[str, int]) -> Callable[..., Any]:
         """The callable for tensors of this shape (of several tensors: their dimensions in one sequence).
@@ -85,14 +99,16 @@ class Program:
     def _report(self, registers: list[int], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
         return report(self.plan.solved, registers, kind, source, factors)
 
-    def _prepare(self, steps: tuple[Step, ...]) -> list[tuple[Any, Any, Any]]:
+    @staticmethod
+    def _prepare(
+        steps: tuple[Step, ...], backend: Backend, reduction: Reduction | None
+    ) -> list[tuple[Any, Select | None, Any]]:
         """For each step the function, what picks its shape out of the registers, and its constant."""
-        prepared = []
-        backend = self.backend
+        prepared: list[tuple[Any, Select | None, Any]] = []
         for step in steps:
             method, shape, constant = _call(step)
             if method == "reduce":
-                function, backend = self.reduction, backend.after_reduction()
+                function, backend = reduction, backend.any_type()
             else:
                 function = getattr(backend, method)
             prepared.append((function, None if shape is None else _selection(shape), constant))
@@ -118,7 +134,7 @@ def trace(
     report: Report,
 ) -> Any:
     """Run a recipe once, on sizes that may be symbols; only the dimensions that something needs are asked for."""
-    ranks, given, constants, instructions, needed, computed, inputs, combine, steps = recipe
+    ranks, given, constants, instructions, needed, computed, inputs, equation, steps = recipe
     comparable = backend.comparable(tensors)
     if not comparable:
         needed = computed
@@ -137,11 +153,9 @@ def trace(
         _apply(tensor, calls, registers, backend, reduction)
         for tensor, calls in zip(tensors, inputs)  # noqa: B905  # as above
     ]
-    if combine is None:
+    if equation is None:
         return results[0]
-    method, constant = combine
-    result = backend.einsum(constant, *results) if method == "einsum" else backend.concat(results, constant)
-    return _apply(result, steps, registers, backend, reduction)
+    return _apply(backend.einsum(equation, *results), steps, registers, backend, reduction)
 
 
 def checked(reduction: Reduction) -> Reduction:
@@ -181,21 +195,6 @@ def _call(step: Step) -> Call:
     return _FIXED[kind], None, step[0]
 
 
-def _combination(combine: Concat | Einsum | None) -> tuple[str, Any] | None:
-    if combine is None:
-        return None
-    return ("einsum" if isinstance(combine, Einsum) else "concat"), combine[0]
-
-
-def _combiner(combination: tuple[str, Any] | None, backend: Backend) -> Callable[..., Any] | None:
-    if combination is None:
-        return None
-    method, constant = combination
-    if method == "einsum":
-        return partial(backend.einsum, constant)
-    return lambda *tensors: backend.concat(tensors, constant)
-
-
 def _needed(
     plan: Plan, chains: tuple[tuple[Call, ...], ...], kinds: tuple[str, ...] = (*COMPUTING, CHECK, NONEMPTY)
 ) -> tuple[int, ...]:
@@ -207,7 +206,7 @@ def _needed(
     return tuple(sorted(read))
 
 
-def _selection(shape: tuple[int, ...]) -> Callable[[Sequence[int]], tuple[int, ...]]:
+def _selection(shape: tuple[int, ...]) -> Select:
     """Picks a shape out of the registers."""
     if len(shape) > 1:
         return itemgetter(*shape)

@@ -76,7 +76,8 @@ def unpacked(tensor: Any, packed_shapes: Sequence[Any], pattern: str, where: Lay
         raise fail("W304", message, pattern)
     parts = []
     start = 0
-    for length, middle in lengths(packed_shapes, shape[before], pattern):
+    comparable = backend.comparable([tensor])
+    for length, middle in lengths(packed_shapes, shape[before], pattern, backend.symbolic, comparable=comparable):
         part = backend.slice(tensor, before, start, start + length)
         whole = (*shape[:before], *middle, *shape[before + 1 :])
         parts.append(part if len(middle) == 1 else backend.reshape(part, whole))
@@ -88,7 +89,8 @@ def parse_shape(tensor: Any, pattern: str) -> dict[str, Any]:
     """See `weft.parse_shape`."""
     shape = shape_of(tensor)
     backend = one_backend((type(tensor),))
-    return read_shape(places_of(_text(pattern), rank_of(tensor, backend, pattern)), shape, pattern)
+    found = places_of(_text(pattern), rank_of(tensor, backend, pattern))
+    return read_shape(found, shape, pattern, comparable=backend.comparable([tensor]))
 
 
 def asnumpy(tensor: Any) -> Any:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 INLINE = "_torchdynamo_inline"
 """Dynamo follows the function under this attribute of a function in its place."""
 
+FOLLOWED: list[Callable[..., Any]] = []
+"""The functions that have a stand-in."""
+
 CONSTANT = "_dynamo_marked_constant"
 """Dynamo runs a function with this attribute while it traces, and takes the result for a constant."""
 
@@ -27,6 +30,7 @@ def followed_as(stand_in: Callable[..., Any]) -> Callable[[F], F]:
 
     def decorate(function: F) -> F:
         setattr(function, INLINE, stand_in)
+        FOLLOWED.append(function)
         return function
 
     return decorate
@@ -49,50 +53,73 @@ def traced(operation: str, tensors: Sequence[Any], pattern: str, sizes: dict[str
 
     tensors = [TORCH.stack(tensor) if isinstance(tensor, (list, tuple)) else tensor for tensor in tensors]
     for name, value in sizes.items():
-        if isinstance(value, (bool, float)):
-            refuse(pattern, name, value)
+        if isinstance(value, (bool, float)) or value < 0:
+            give_up(size_error(pattern, name, value))
+    given = tuple(sizes)
     ranks = tuple([len(tensor.shape) for tensor in tensors])
     named = reduction if isinstance(reduction, str) else "custom"
     dtype = tensors[0].dtype if operation == "reduce" else None
-    plan = recipe_for(operation, pattern, ranks, tuple(sizes), named, dtype)
+    found, mistake = recipe_for(operation, pattern, ranks, given, named, dtype)
+    if found is None:
+        give_up(mistake)
     function = reduction if named == "custom" else TORCH.reduction(named, dtype) if named else None
 
     def report(registers: list[Any], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
-        return error_of(operation, pattern, ranks, tuple(sizes), tuple(registers), kind, source, factors)
+        return give_up(sizes_error(operation, pattern, ranks, given, tuple(registers), kind, source, factors))
 
-    return trace(plan, tensors, sizes, TORCH, function, report)
+    return trace(found, tensors, sizes, TORCH, function, report)
+
+
+def give_up(text: str) -> Any:
+    """Leave a call with a mistake in it to Python, which raises the error where the caller can catch it.
+
+    With ``fullgraph=True`` there is no way back to Python, and Dynamo's own error shows the text of weft's.
+    """
+    import torch._dynamo
+
+    torch._dynamo.graph_break(msg=text)
 
 
 @constant
 def recipe_for(operation: str, pattern: Any, ranks: Any, given: Any, reduction: str, dtype: Any) -> Any:
-    """The recipe as plain tuples, found while Dynamo traces."""
+    """The recipe as plain tuples, found while Dynamo traces; or ``None``, and what is wrong."""
     from weft.backends.torch import TORCH
+    from weft.errors import WeftError
     from weft.ops.reduce import CUSTOM, check_kind, check_reduction
     from weft.run.build import planned
     from weft.run.program import recipe
 
-    if reduction and reduction != CUSTOM:
-        check_kind(check_reduction(reduction), TORCH.kind(dtype), dtype)
-    return tuple(recipe(planned(operation, pattern, ranks, given, reduction)))
+    TORCH.prepare(FOLLOWED)
+    try:
+        if reduction and reduction != CUSTOM:
+            check_kind(check_reduction(reduction), TORCH.kind(dtype), dtype)
+        return tuple(recipe(planned(operation, pattern, ranks, given, reduction))), None
+    except WeftError as error:
+        return None, str(error)
 
 
 @constant
-def error_of(
+def sizes_error(
     operation: str, pattern: str, ranks: Any, given: Any, registers: Any, kind: str, source: int, factors: Any
 ) -> Any:
-    """Raise, while Dynamo traces, the error for sizes that do not fit."""
+    """The text of the error for sizes that do not fit."""
     from weft.run.build import planned
     from weft.solve import report
 
-    raise report(planned(operation, pattern, ranks, given, "").solved, list(registers), kind, source, factors)
+    solved = planned(operation, pattern, ranks, given, "").solved
+    return str(report(solved, list(registers), kind, source, factors))
 
 
 @constant
-def refuse(pattern: str, name: str, value: Any) -> None:
-    """Raise for a size that is no exact integer."""
+def size_error(pattern: str, name: str, value: Any) -> Any:
+    """The text of the error for a size that is no exact integer."""
+    from weft.errors import WeftError
     from weft.run.build import concrete_sizes
 
-    concrete_sizes(pattern, {name: value}, lambda _: False)
+    try:
+        concrete_sizes(pattern, {name: value}, lambda _: False)
+    except WeftError as error:
+        return str(error)
 
 
 def traced_pack(tensors: Any, pattern: str) -> Any:
@@ -100,7 +127,10 @@ def traced_pack(tensors: Any, pattern: str) -> Any:
     from weft.backends.torch import TORCH
     from weft.run.shapes import packed
 
-    return packed(tensors, pattern, layout_for(pattern, "pack"), TORCH)
+    where, mistake = layout_for(pattern, "pack")
+    if where is None:
+        give_up(mistake)
+    return packed(tensors, pattern, where, TORCH)
 
 
 def traced_unpack(tensor: Any, packed_shapes: Any, pattern: str) -> Any:
@@ -108,27 +138,41 @@ def traced_unpack(tensor: Any, packed_shapes: Any, pattern: str) -> Any:
     from weft.backends.torch import TORCH
     from weft.run.shapes import unpacked
 
-    return unpacked(tensor, packed_shapes, pattern, layout_for(pattern, "unpack"), TORCH)
+    where, mistake = layout_for(pattern, "unpack")
+    if where is None:
+        give_up(mistake)
+    return unpacked(tensor, packed_shapes, pattern, where, TORCH)
 
 
 def traced_parse_shape(tensor: Any, pattern: str) -> Any:
     """``parse_shape`` under Dynamo."""
     from weft.ops.shape import read_shape
 
-    return read_shape(places_for(pattern, len(tensor.shape)), tensor.shape, pattern)
+    found, mistake = places_for(pattern, len(tensor.shape))
+    if found is None:
+        give_up(mistake)
+    return read_shape(found, tensor.shape, pattern)
 
 
 @constant
 def layout_for(pattern: str, operation: str) -> Any:
-    """The layout as a plain tuple, found while Dynamo traces."""
+    """The layout as a plain tuple, found while Dynamo traces; or ``None``, and what is wrong."""
+    from weft.errors import WeftError
     from weft.run.shapes import layout_of
 
-    return tuple(layout_of(pattern, operation))
+    try:
+        return tuple(layout_of(pattern, operation)), None
+    except WeftError as error:
+        return None, str(error)
 
 
 @constant
 def places_for(pattern: str, rank: int) -> Any:
-    """The places as plain tuples, found while Dynamo traces."""
+    """The places as plain tuples, found while Dynamo traces; or ``None``, and what is wrong."""
+    from weft.errors import WeftError
     from weft.run.shapes import places_of
 
-    return places_of(pattern, rank)
+    try:
+        return places_of(pattern, rank), None
+    except WeftError as error:
+        return None, str(error)

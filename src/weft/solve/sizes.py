@@ -107,7 +107,7 @@ def facts(solved: Template, registers: Sequence[Any]) -> dict[str, str]:
 
 def shape_text(shape: Sequence[Any]) -> str:
     """A shape as errors and plans print it."""
-    return " ".join(str(size) for size in shape) if len(shape) else "(rank 0)"
+    return " ".join("_" if size is None else str(size) for size in shape) if len(shape) else "(rank 0)"
 
 
 def _known(solved: Template, registers: Sequence[Any], factors: tuple[int, ...]) -> str:
@@ -148,6 +148,9 @@ def report(solved: Template, registers: list[Any], kind: str, source: int, facto
         return _sizes_error("W302", message, solved, registers, [source])
     if kind == BROADCAST:
         message = f"{where} has length {length}, which does not broadcast with {registers[factors[0]]}"
+        return _sizes_error("W305", message, solved, registers, [source])
+    if known == str(registers[factors[0]]):
+        message = f"{where} must have length {known}, and its length is {length}"
         return _sizes_error("W305", message, solved, registers, [source])
     sources = [source]
     if len(factors) == 1 and factors[0] < dims:
