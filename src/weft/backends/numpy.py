@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from weft.backends.base import Backend
+from weft.backends.numpy_reductions import ON_ARRAYS, ROUNDING, is_half, logsumexp
 from weft.errors import fail
 
+_MASKED: Any = np.ma
 _KINDS = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c": "complex"}
 
 
@@ -26,13 +28,11 @@ class NumpyBackend(Backend):
             raise TypeError(f"{kind.__qualname__} is no array")
         cls: Any = kind
         self.cls = cls
-        self.reshape = self.view = cls.reshape
-        self.permute = cls.transpose
+        self.reshape, self.view, self.permute = cls.reshape, cls.reshape, cls.transpose
         if issubclass(kind, np.ndarray) and kind is not np.ndarray:
             self.expand = _expand_subclass
         if issubclass(kind, np.ma.MaskedArray):
-            masked: Any = np.ma
-            self.concat, self.stack = masked.concatenate, masked.stack
+            self.concat, self.stack = _MASKED.concatenate, _MASKED.stack
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
@@ -45,12 +45,12 @@ class NumpyBackend(Backend):
         plain = self.cls is np.ndarray and dtype is not None and dtype.kind in _KINDS
         if name == "logsumexp":
             _refuse_masks(self.cls, name)
-            reduce: Callable[[Any, tuple[int, ...]], Any] = _logsumexp
-        elif plain and name in _ON_ARRAYS:
-            reduce = _ON_ARRAYS[name]
+            reduce: Any = logsumexp
+        elif plain and name in ON_ARRAYS:
+            reduce = ON_ARRAYS[name]
         else:
             reduce = getattr(self.cls, name)
-        if name in _ROUNDING and _is_half(dtype):
+        if name in ROUNDING and is_half(dtype):
             return lambda tensor, axes: reduce(tensor.astype(np.float32), axes).astype(tensor.dtype)
         return reduce
 
@@ -69,12 +69,13 @@ class NumpyBackend(Backend):
 
 
 class _ArraysAndScalars(NumpyBackend):
-    """A reduction of all axes returns a scalar, which has methods of its own."""
+    """Scalars, as a reduction of all axes returns them, and subclasses have methods of their own."""
 
     def __init__(self, kind: type) -> None:
         super().__init__(kind)
         self.reshape = self.view = lambda tensor, shape: tensor.reshape(shape)
         self.permute = lambda tensor, order: tensor.transpose(order)
+        self.concat = lambda tensors, axis: _space(tensors).concatenate(tensors, axis)
 
 
 def _expand_subclass(tensor: Any, shape: Sequence[int]) -> Any:
@@ -86,52 +87,14 @@ def _expand_subclass(tensor: Any, shape: Sequence[int]) -> Any:
     return tensor
 
 
+def _space(tensors: Sequence[Any]) -> Any:
+    """Where the functions are that see the masks, if there are any."""
+    return _MASKED if any(isinstance(tensor, np.ma.MaskedArray) for tensor in tensors) else np
+
+
 def _refuse_masks(kind: type, name: str) -> None:
     if issubclass(kind, np.ma.MaskedArray):
         raise fail("W503", f"{name} is not defined on masked arrays; fill them first, as x.filled(0) does")
 
-
-def _mean(tensor: Any, axes: tuple[int, ...]) -> Any:
-    total = np.add.reduce(tensor, axes)
-    if not tensor.size:
-        return np.full_like(total, np.nan)[()]
-    return np.true_divide(total, tensor.size // total.size, dtype=total.dtype)
-
-
-def _var(tensor: Any, axes: tuple[int, ...]) -> Any:
-    return tensor.var(axes) if tensor.size else _mean(tensor.real, axes)
-
-
-def _std(tensor: Any, axes: tuple[int, ...]) -> Any:
-    return np.sqrt(_var(tensor, axes))
-
-
-def _logsumexp(tensor: Any, axes: tuple[int, ...]) -> Any:
-    peak = np.maximum.reduce(tensor, axes, keepdims=True, initial=-np.inf)
-    peak = np.where(np.isfinite(peak), peak, 0).astype(tensor.dtype)
-    with np.errstate(divide="ignore", over="ignore"):  # log 0 is -inf, and exp(inf) is inf
-        return np.log(np.add.reduce(np.exp(tensor - peak), axes)) + np.squeeze(peak, axes)
-
-
-def _is_half(dtype: Any) -> bool:
-    """Whether sums would lose most of their digits: 16 bits and fewer, ``ml_dtypes`` among them."""
-    return dtype is not None and dtype.itemsize <= 2 and (dtype.kind == "f" or "float" in dtype.name)
-
-
-_ROUNDING = ("sum", "prod", "mean", "var", "std", "logsumexp")
-"""The reductions that round, and so need more digits than half types have."""
-
-_ON_ARRAYS: dict[str, Callable[[Any, tuple[int, ...]], Any]] = {
-    "min": np.minimum.reduce,
-    "max": np.maximum.reduce,
-    "sum": np.add.reduce,
-    "prod": np.multiply.reduce,
-    "any": np.logical_or.reduce,
-    "all": np.logical_and.reduce,
-    "mean": _mean,
-    "var": _var,
-    "std": _std,
-}
-"""For arrays proper, what the methods end in."""
 
 BACKEND = NumpyBackend

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch.fx import Proxy
 
 from weft.backends.base import Backend
+from weft.backends.dynamo import leave_to_python
 
 
 class TorchBackend(Backend):
     """Plans call the functions of the torch namespace, which parse their arguments faster than the methods do."""
 
     name = "torch"
-    _prepared: ClassVar[bool] = False
     reshape = staticmethod(torch.reshape)
     permute = staticmethod(torch.permute)
     expand = staticmethod(torch.broadcast_to)
@@ -28,22 +28,7 @@ class TorchBackend(Backend):
         return tensor.view(shape)
 
     def prepare(self, functions: Sequence[Any]) -> None:
-        """Keep Dynamo from compiling weft's own frames.
-
-        It inlines them where it compiles the caller. Where it does not, as in a loop with a graph break, weft's frames
-        are as much Python as those of torch, and a graph for each of them would only reach the recompile limit.
-        """
-        if TorchBackend._prepared:
-            return
-        TorchBackend._prepared = True
-        try:
-            from torch._C._dynamo import eval_frame
-
-            skip = eval_frame._FrameExecStrategy(eval_frame._FrameAction.SKIP, eval_frame._FrameAction.SKIP)
-            for function in functions:
-                eval_frame.set_code_exec_strategy(function.__code__, skip)
-        except (ImportError, AttributeError):  # another torch may have no such switch, and needs none to be right
-            return
+        leave_to_python(functions)
 
     def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
         if name in ("any", "all") and dtype is torch.uint8:  # torch keeps uint8 there, and truth is bool

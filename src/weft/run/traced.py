@@ -48,6 +48,7 @@ def traced(operation: str, tensors: Sequence[Any], pattern: str, sizes: dict[str
     Raises:
         WeftError: something in the call is wrong.
     """
+    from weft.backends.dynamo import give_up
     from weft.backends.torch import TORCH
     from weft.run.program import trace
 
@@ -65,19 +66,10 @@ def traced(operation: str, tensors: Sequence[Any], pattern: str, sizes: dict[str
     function = reduction if named == "custom" else TORCH.reduction(named, dtype) if named else None
 
     def report(registers: list[Any], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
-        return give_up(sizes_error(operation, pattern, ranks, given, tuple(registers), kind, source, factors))
+        give_up(sizes_error(operation, pattern, ranks, given, tuple(registers), kind, source, factors))
+        return ValueError(kind)
 
     return trace(found, tensors, sizes, TORCH, function, report)
-
-
-def give_up(text: str) -> Any:
-    """Leave a call with a mistake in it to Python, which raises the error where the caller can catch it.
-
-    With ``fullgraph=True`` there is no way back to Python, and Dynamo's own error shows the text of weft's.
-    """
-    import torch._dynamo
-
-    torch._dynamo.graph_break(msg=text)
 
 
 @constant
@@ -124,6 +116,7 @@ def size_error(pattern: str, name: str, value: Any) -> Any:
 
 def traced_pack(tensors: Any, pattern: str) -> Any:
     """``pack`` under Dynamo."""
+    from weft.backends.dynamo import give_up
     from weft.backends.torch import TORCH
     from weft.run.shapes import packed
 
@@ -135,6 +128,7 @@ def traced_pack(tensors: Any, pattern: str) -> Any:
 
 def traced_unpack(tensor: Any, packed_shapes: Any, pattern: str) -> Any:
     """``unpack`` under Dynamo."""
+    from weft.backends.dynamo import give_up
     from weft.backends.torch import TORCH
     from weft.run.shapes import unpacked
 
@@ -146,6 +140,7 @@ def traced_unpack(tensor: Any, packed_shapes: Any, pattern: str) -> Any:
 
 def traced_parse_shape(tensor: Any, pattern: str) -> Any:
     """``parse_shape`` under Dynamo."""
+    from weft.backends.dynamo import give_up
     from weft.ops.shape import read_shape
 
     found, mistake = places_for(pattern, len(tensor.shape))
