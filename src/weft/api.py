@@ -7,7 +7,8 @@ a symbolic size, a mistake) raises a `TypeError` or an `AttributeError` there, a
 from __future__ import annotations
 
 from weft.run.cache import cold, compiled, general
-from weft.run.traced import followed_as, traced, traced_pack, traced_parse_shape, traced_unpack
+from weft.run.follow import followed_as
+from weft.run.traced import traced, traced_pack, traced_parse_shape, traced_unpack
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import weft`
 if TYPE_CHECKING:

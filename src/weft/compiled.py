@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from weft.run.cache import cold, compiled, general
-from weft.run.traced import followed_as, traced
+from weft.run.follow import followed_as
+from weft.run.traced import traced
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import weft`
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 
@@ -155,12 +156,14 @@ def test_no_text_is_slow_deep_or_fatal(name):
         return time.perf_counter() - start
 
     sys.setrecursionlimit(200)
+    gc.disable()  # its passes would be measured, and not the parser
     try:
         whole = min(seconds(text) for _ in range(3))
         hundredth = min(seconds(text[: HUGE // 100]) for _ in range(5))
     finally:
+        gc.enable()
         sys.setrecursionlimit(limit)
-    assert whole < 1000 * hundredth + 0.05  # linear makes 100, quadratic 10,000; the rest is the machine's noise
+    assert whole < 2000 * hundredth + 0.1  # linear makes 100, quadratic 10,000; the rest is the machine's noise
 
 
 @pytest.mark.parametrize("name", MONSTERS)

@@ -1,4 +1,4 @@
-"""What TorchDynamo is told beyond the attributes of `weft.run.traced`."""
+"""What TorchDynamo is told beyond the attributes of `weft.run.follow`."""
 
 from __future__ import annotations
 

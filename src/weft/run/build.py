@@ -16,9 +16,9 @@ from weft.ops.reduce import CUSTOM, check_kind, check_reduction
 from weft.pattern import Ellipsis, Item, Tree, item_text, names, normalise, parse
 from weft.plan import Plan
 from weft.plan.views import Memory
-from weft.run.cache import FORGET
+from weft.run.follow import FOLLOWED
+from weft.run.forget import FORGET
 from weft.run.program import Program, checked
-from weft.run.traced import FOLLOWED
 from weft.solve import evaluate, exact, facts, normalise_sizes, report, shape_text, template, tensor_place
 
 PROGRAMS = 1024

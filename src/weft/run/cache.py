@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from weft.run.traced import followed_as, traced
+from weft.run.follow import followed_as
+from weft.run.forget import FORGET
+from weft.run.traced import traced
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import weft`
 if TYPE_CHECKING:
@@ -69,6 +71,7 @@ def _unwrapped(*_: Any, **__: Any) -> Any:
 
 
 compiled.__wrapped__ = _unwrapped
+FORGET.append(compiled.cache_clear)
 
 
 @followed_as(traced)
@@ -95,10 +98,5 @@ def cache_info() -> Any:
 
 def cache_clear() -> None:
     """Forget every call and pattern; no result depends on it. A compiled `Pattern` keeps its own calls."""
-    compiled.cache_clear()
     for forget in FORGET:
         forget()
-
-
-FORGET: list[Callable[[], None]] = []
-"""What else `cache_clear` empties; whoever keeps something for later calls adds to it."""

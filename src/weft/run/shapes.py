@@ -14,7 +14,7 @@ from weft.errors import fail, short
 from weft.ops.pack import Layout, check_shared, layout, lengths, product, split_shape
 from weft.ops.shape import Places, places, read_shape
 from weft.run.build import one_backend
-from weft.run.cache import FORGET
+from weft.run.forget import FORGET
 from weft.run.general import shape_of
 
 

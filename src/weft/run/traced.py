@@ -3,43 +3,17 @@
 Dynamo reads Python instead of running it, and would guard on every entry of a cache. So each public function tells
 it, by an attribute, to follow another one: that one asks for the program as a constant (text, ranks and names are
 constants of the trace), and then makes the framework's calls. Nothing is registered with torch, and torch is not
-imported; both attributes are inert everywhere else.
+imported.
 """
 
 from __future__ import annotations
 
+from weft.run.follow import FOLLOWED, constant
+
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import weft`
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import Any, TypeVar
-
-    F = TypeVar("F", bound=Callable[..., Any])
-
-INLINE = "_torchdynamo_inline"
-"""Dynamo follows the function under this attribute of a function in its place."""
-
-FOLLOWED: list[Callable[..., Any]] = []
-"""The functions that have a stand-in."""
-
-CONSTANT = "_dynamo_marked_constant"
-"""Dynamo runs a function with this attribute while it traces, and takes the result for a constant."""
-
-
-def followed_as(stand_in: Callable[..., Any]) -> Callable[[F], F]:
-    """Decorate a function with the one that Dynamo follows in its place."""
-
-    def decorate(function: F) -> F:
-        setattr(function, INLINE, stand_in)
-        FOLLOWED.append(function)
-        return function
-
-    return decorate
-
-
-def constant(function: F) -> F:
-    """Decorate a function whose result is a constant of every trace."""
-    setattr(function, CONSTANT, True)
-    return function
+    from collections.abc import Sequence
+    from typing import Any
 
 
 def traced(operation: str, tensors: Sequence[Any], pattern: str, sizes: dict[str, Any], reduction: Any = "") -> Any:
@@ -67,7 +41,7 @@ def traced(operation: str, tensors: Sequence[Any], pattern: str, sizes: dict[str
 
     def report(registers: list[Any], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
         give_up(sizes_error(operation, pattern, ranks, given, tuple(registers), kind, source, factors))
-        return ValueError(kind)
+        return AssertionError("Python has taken over before this")
 
     return trace(found, tensors, sizes, TORCH, function, report)
 

@@ -1,7 +1,7 @@
 """The second half of solving: the sizes themselves, by plain arithmetic on what a shape holds.
 
 The same code serves ints and a framework's symbols. Symbols are never hashed, nor kept; they are multiplied and
-divided, and compared only by the ``agree`` that their framework supplies.
+divided by `compute`, and compared by `evaluate` only where their framework allows it.
 """
 
 from __future__ import annotations
