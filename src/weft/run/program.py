@@ -68,15 +68,14 @@ class Program:
         self.constants = plan.solved.constants
         self.instructions = plan.instructions
         self.combine = partial(backend.einsum, plan.combine.equation) if plan.combine else None
-        self.steps = self._prepare(plan.steps, backend.any_type(), None)
+        self.steps = self._prepare(plan.steps, backend.any_type(), None) if plan.steps else []
         self.reduce_by(reduction)
 
     def reduce_by(self, reduction: Reduction | None) -> None:
         """Take this function for the reduction of the plan."""
         self.reduction = reduction
         self.inputs = [self._prepare(steps, self.backend, reduction) for steps in self.plan.inputs]
-        fixed = not any(select for calls in (*self.inputs, self.steps) for _, select, _ in calls)
-        self.ready = self._chain(()) if fixed else None
+        self.ready = None if self._selects() else self._chain(())
 
     def reduced_by(self, reduction: Reduction) -> Program:
         """The same program with another reduction."""
@@ -98,6 +97,14 @@ class Program:
 
     def _report(self, registers: list[int], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
         return report(self.plan.solved, registers, kind, source, factors)
+
+    def _selects(self) -> bool:
+        """Whether a constant is a shape, which only a call can tell."""
+        for calls in (*self.inputs, self.steps):
+            for _, select, _ in calls:
+                if select is not None:
+                    return True
+        return False
 
     @staticmethod
     def _prepare(
