@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import weft
+from strategies import nearly_patterns, transforms
 from weft.explanation.explain import operation_of
 from weft.ops import TABLE
 from weft.ops.einsum import classical
@@ -12,6 +15,7 @@ from weft.ops.pack import layout, lengths, split_shape
 from weft.ops.reduce import REDUCTIONS, check_kind, check_reduction
 from weft.ops.shape import places, read_shape
 from weft.pattern import parse, tree_text
+from weft.solve import template
 
 
 @pytest.mark.parametrize(
@@ -59,6 +63,18 @@ def test_rules(operation, pattern, code):
         check(parse(pattern))
     assert caught.value.code == code
     assert caught.value.spans
+
+
+@given(st.one_of(nearly_patterns(), transforms("rearrange").map(lambda drawn: drawn.pattern)), st.integers(0, 4))
+@settings(max_examples=500)
+def test_what_is_obvious_keeps_the_rule(pattern, rank):
+    try:
+        tree = parse(pattern)
+        solved = template(tree, (rank,) * len(tree.left), ())
+    except weft.WeftError:
+        return
+    if tree.plain and TABLE["rearrange"].obvious(solved):
+        TABLE["rearrange"].check(tree)
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,10 @@ class Operation(NamedTuple):
         name: the public function.
         check: raises where the pattern breaks the rule of the operation.
         lower: the plan for a solved pattern; the text is the reduction, where there is one.
+        obvious: whether a plain pattern, once solved, is seen to keep the rule, which saves the check most of the time.
     """
 
     name: str
     check: Callable[[Tree], None]
     lower: Callable[[Template, str], Plan]
+    obvious: Callable[[Template], bool] | None = None

@@ -21,4 +21,10 @@ def lower(solved: Template, _: str = "") -> Plan:
     return move(solved)
 
 
-REARRANGE = Operation("rearrange", check, lower)
+def obvious(solved: Template) -> bool:
+    """Whether every axis stands once on each side, and has a name."""
+    axes = len(solved.labels)
+    return len(sum(solved.inputs[0], ())) == axes == len(sum(solved.output, ())) and not solved.constants
+
+
+REARRANGE = Operation("rearrange", check, lower, obvious)

@@ -24,4 +24,4 @@ def _strict(step: Step) -> Step:
     return View(step.shape) if isinstance(step, Reshape) else step
 
 
-VIEW = Operation("view", check, lower)
+VIEW = Operation("view", check, lower, rearrange.obvious)

@@ -18,7 +18,7 @@ _node = tuple.__new__
 class _Reader:
     """The state of the loop: what is complete, and what is being read."""
 
-    __slots__ = ("expr_start", "exprs", "items", "opened", "sides", "text")
+    __slots__ = ("expr_start", "exprs", "items", "opened", "plain", "sides", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -27,6 +27,7 @@ class _Reader:
         self.items: list[Item] = []
         self.opened: list[tuple[str, int, list[Item], list[tuple[Item, ...]]]] = []
         self.expr_start = 0
+        self.plain = True
 
     def read(self) -> Tree:
         text, items, opened = self.text, self.items, self.opened
@@ -52,10 +53,13 @@ class _Reader:
                 items = self.items
         self.items = items
         self._end_side("", len(text))
-        return Tree(text, self.sides[0], self.sides[1] if len(self.sides) == 2 else None)
+        if len(self.sides) == 1:
+            return Tree(text, self.sides[0], None)
+        return Tree(text, self.sides[0], self.sides[1], self.plain)
 
     def _sign(self, sign: str, start: int, stop: int) -> None:
         """The signs that are rarer than a parenthesis, and the parentheses that are wrong."""
+        self.plain &= sign == "->"
         if sign in "([":
             self._open(sign, start)
         elif sign in ")]":

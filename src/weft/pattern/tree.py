@@ -70,11 +70,15 @@ class Expr(NamedTuple):
 
 
 class Tree(NamedTuple):
-    """A whole pattern. ``right`` is ``None`` where the text has no arrow."""
+    """A whole pattern. ``right`` is ``None`` where the text has no arrow.
+
+    A pattern is *plain* where each side is one tensor of names, numbers and groups, and nothing else.
+    """
 
     text: str
     left: tuple[Expr, ...]
     right: tuple[Expr, ...] | None
+    plain: bool = False
 
 
 def leaves(item: Item) -> tuple[Leaf, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 from weft.backends.base import Backend
 from weft.backends.registry import backend_of
 from weft.errors import WeftError, fail
-from weft.ops import TABLE
+from weft.ops import TABLE, Operation
 from weft.ops.einsum import classical
 from weft.ops.reduce import CUSTOM, check_kind, check_reduction
 from weft.pattern import Ellipsis, Item, Tree, item_text, names, normalise, parse
@@ -38,8 +38,18 @@ def planned(operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[s
     Raises:
         WeftError: W1xx, W2xx, W303, W304 or W506.
     """
-    tree = read(operation, pattern, len(ranks))
-    return TABLE["einsum" if operation == CLASSICAL else operation].lower(template(tree, ranks, given), reduction)
+    row = TABLE["einsum" if operation == CLASSICAL else operation]
+    tree = classical(pattern, len(ranks)) if operation == CLASSICAL else parse(pattern)
+    if row.obvious and tree.plain:
+        try:
+            solved = template(tree, ranks, given)
+        except WeftError:
+            row.check(tree)  # what breaks the rule is said first
+            raise
+        if row.obvious(solved):
+            return row.lower(solved, reduction)
+    check(row, tree, len(ranks))
+    return row.lower(template(tree, ranks, given), reduction)
 
 
 @lru_cache(maxsize=PROGRAMS)
@@ -66,19 +76,13 @@ def program(
     return Program(plan, backend, backend.reduction(reduction, dtype))
 
 
-def read(operation: str, pattern: str, count: int) -> Tree:
-    """The tree of a pattern that keeps the rule of its operation."""
-    if operation == CLASSICAL:
-        tree = classical(pattern, count)
-        TABLE["einsum"].check(tree)
-        return tree
-    tree = parse(pattern)
-    TABLE[operation].check(tree)
+def check(row: Operation, tree: Tree, count: int) -> None:
+    """Raise where a pattern breaks the rule of its operation, or has another number of tensors."""
+    row.check(tree)
     if len(tree.left) != count:
         several = "s" * (len(tree.left) != 1)
-        message = f"the pattern has {len(tree.left)} tensor{several} on the left, and {operation} was given {count}"
+        message = f"the pattern has {len(tree.left)} tensor{several} on the left, and {row.name} was given {count}"
         raise fail("W202", message, tree.text, [(expr.start, expr.stop) for expr in tree.left])
-    return tree
 
 
 def one_backend(classes: tuple[type, ...]) -> Backend:
