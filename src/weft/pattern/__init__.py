@@ -1,5 +1,6 @@
 """The first room: text in, a frozen tree out, and canonical text back. Knows nothing of shapes or operations."""
 
+from weft.pattern.classical import classical as classical
 from weft.pattern.parse import parse as parse
 from weft.pattern.text import expr_text as expr_text
 from weft.pattern.text import item_text as item_text

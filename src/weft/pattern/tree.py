@@ -72,13 +72,15 @@ class Expr(NamedTuple):
 class Tree(NamedTuple):
     """A whole pattern. ``right`` is ``None`` where the text has no arrow.
 
-    A pattern is *plain* where each side is one tensor of names, numbers and groups, and nothing else.
+    A pattern is *plain* where each side is one tensor of names, numbers and groups, and nothing else; it is *classical*
+    where it was read from an equation of single letters.
     """
 
     text: str
     left: tuple[Expr, ...]
     right: tuple[Expr, ...] | None
     plain: bool = False
+    classical: bool = False
 
 
 def leaves(item: Item) -> tuple[Leaf, ...]:

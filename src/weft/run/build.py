@@ -11,9 +11,8 @@ from weft.backends.base import Backend
 from weft.backends.registry import backend_of
 from weft.errors import WeftError, fail
 from weft.ops import TABLE, Operation
-from weft.ops.einsum import classical
 from weft.ops.reduce import CUSTOM, check_kind, check_reduction
-from weft.pattern import Ellipsis, Item, Tree, item_text, names, normalise, parse
+from weft.pattern import Ellipsis, Item, Tree, classical, item_text, names, normalise, parse
 from weft.plan import Plan
 from weft.plan.views import Memory
 from weft.run.follow import FOLLOWED
@@ -40,7 +39,7 @@ def planned(operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[s
     """
     row = TABLE["einsum" if operation == CLASSICAL else operation]
     tree = classical(pattern, len(ranks)) if operation == CLASSICAL else parse(pattern)
-    if row.obvious and tree.plain:
+    if row.obvious and tree.plain and len(ranks) == 1:
         try:
             solved = template(tree, ranks, given)
         except WeftError:

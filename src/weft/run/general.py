@@ -8,9 +8,8 @@ from typing import Any
 
 from weft.backends.base import Backend
 from weft.errors import WeftError, fail, short
-from weft.ops.einsum import classical
 from weft.ops.reduce import CUSTOM, check_reduction
-from weft.pattern import Ellipsis, parse
+from weft.pattern import Ellipsis, classical, parse
 from weft.run.build import CLASSICAL, NotConcrete, build, concrete_sizes, one_backend, program, situate
 from weft.run.program import Program, recipe, trace
 from weft.solve import report, shape_text

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from weft.errors import Span, did_you_mean, fail
-from weft.pattern import Ellipsis, Expr, Item, Name, Number, Tree, expr_text, leaves, names
+from weft.pattern import Ellipsis, Expr, Item, Name, Number, Tree, classical, expr_text, leaves, names, parse
 
 PRODUCT = "product"
 QUOTIENT = "quotient"
@@ -43,7 +43,8 @@ class Template(NamedTuple):
     their sizes are found. Unit axes are left out: a dimension of no axes has the length 1.
     """
 
-    tree: Tree
+    text: str
+    classical: bool
     ranks: tuple[int, ...]
     given: tuple[str, ...]
     constants: tuple[int, ...]
@@ -54,6 +55,11 @@ class Template(NamedTuple):
     instructions: tuple[Instruction, ...]
     filled: int
     """The number of registers that are filled after the last instruction."""
+
+    @property
+    def tree(self) -> Tree:
+        """The pattern, read once more: only an error or an explanation needs it."""
+        return classical(self.text, len(self.ranks)) if self.classical else parse(self.text)
 
     @property
     def width(self) -> int:
@@ -110,7 +116,8 @@ class _Solver:
             raise self._unsized()
         registers: tuple[int, ...] = tuple(self.registers)  # type: ignore[arg-type]  # None was excluded above
         constants, labels, instructions = tuple(self.constants), tuple(self.labels), tuple(self.instructions)
-        return Template(tree, ranks, self.given, constants, inputs, output, labels, registers, instructions, self.next)
+        text = (tree.text, tree.classical)
+        return Template(*text, ranks, self.given, constants, inputs, output, labels, registers, instructions, self.next)
 
     def _stray(self, name: str) -> Exception:
         known = names(self.tree.left + (self.tree.right or ()))
