@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import importlib.util
+import inspect
 import pkgutil
 import re
 from pathlib import Path
@@ -71,8 +72,8 @@ def test_every_public_name_says_what_it_takes_and_gives():
         "asnumpy",
         "explain",
     ):
-        text = getattr(weft, name).__doc__
-        for part in ("Args:", "Returns:", "Raises:", "Examples:\n        >>> "):
+        text = inspect.cleandoc(getattr(weft, name).__doc__)
+        for part in ("Args:", "Returns:", "Raises:", "Examples:\n    >>> "):
             assert part in text, f"{name} has no {part}"
 
 
