@@ -99,8 +99,8 @@ class Pattern:
         try:
             call = self._calls["rearrange", tensor.shape, tensor.__class__]
         except (KeyError, TypeError, AttributeError):
-            return self._first("rearrange", (tensor,))
-        return call(tensor)
+            call = None
+        return self._first("rearrange", (tensor,)) if call is None else call(tensor)
 
     @followed_as(_traced_view)
     def view(self, tensor: Any) -> Any:
@@ -113,8 +113,8 @@ class Pattern:
         try:
             call = self._calls[reduction, tensor.shape, tensor.__class__, tensor.dtype]
         except (KeyError, TypeError, AttributeError):
-            return self._first("reduce", (tensor,), reduction)
-        return call(tensor)
+            call = None
+        return self._first("reduce", (tensor,), reduction) if call is None else call(tensor)
 
     @followed_as(_traced_repeat)
     def repeat(self, tensor: Any) -> Any:
@@ -122,8 +122,8 @@ class Pattern:
         try:
             call = self._calls["repeat", tensor.shape, tensor.__class__]
         except (KeyError, TypeError, AttributeError):
-            return self._first("repeat", (tensor,))
-        return call(tensor)
+            call = None
+        return self._first("repeat", (tensor,)) if call is None else call(tensor)
 
     @followed_as(_traced_einsum)
     def einsum(self, *tensors: Any) -> Any:
@@ -132,8 +132,8 @@ class Pattern:
             shapes = tuple([tensor.shape for tensor in tensors])
             call = self._calls["einsum", shapes, tuple([tensor.__class__ for tensor in tensors])]
         except (KeyError, TypeError, AttributeError):
-            return self._first("einsum", tensors)
-        return call(*tensors)
+            call = None
+        return self._first("einsum", tensors) if call is None else call(*tensors)
 
     def inverse(self, /, **sizes: Any) -> Pattern:
         """The pattern that leads back.
@@ -168,19 +168,22 @@ class Pattern:
 
     def _first(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "") -> Any:
         """A call that this pattern has not made, or cannot keep."""
+        call: Any = None
+        key: Any = None
         try:
             classes: Any = tuple([tensor.__class__ for tensor in tensors])
             shapes: Any = tuple([tensor.shape for tensor in tensors])
-            key: tuple[Any, ...] = (operation, shapes, classes)
             details: tuple[Any, ...] = ()
             if operation != "einsum":
                 (classes,), (shapes,) = classes, shapes
-                key = (operation, shapes, classes)
+            key = (operation, shapes, classes)
             if operation == "reduce":
                 details = (reduction, tensors[0].dtype)
                 key = (reduction, shapes, classes, tensors[0].dtype)
             call = compiled(operation, self.text, classes, shapes, *details, **self._sizes)
         except (TypeError, AttributeError):
+            pass
+        if call is None:
             return general(operation, tensors, self.text, self._sizes, reduction)
         if len(self._calls) >= CALLS:
             self._calls.clear()

@@ -204,7 +204,7 @@ def test_carets_stand_below_what_they_mean(name):
 
 def test_what_a_bad_size_leaves_behind_is_nothing():
     pattern = "b c (h p) w -> b c h p w"
-    for bad in (2.0, True, np.float64(2), "2", None, 2 + 0j):
+    for bad in (2.0, True, np.True_, torch.tensor(True), np.float64(2), "2", None, 2 + 0j):
         with pytest.raises(weft.SizeError, match="W301"):
             weft.rearrange(X, pattern, h=bad)
         assert weft.rearrange(X, pattern, h=2).shape == (2, 3, 2, 2, 6)
@@ -284,6 +284,20 @@ def test_a_long_pattern_is_shown_in_part():
     lines = str(caught.value).splitlines()
     assert all(len(line) < 120 for line in lines)
     assert lines[1].index("(") == lines[2].index("^")
+
+
+def test_an_error_comes_alone():
+    """The ways that a call takes inside weft are not shown above it."""
+    for call in (
+        lambda: weft.rearrange([X, X[:1]], "n ... -> ... n"),
+        lambda: weft.rearrange(5, "a -> a"),
+        lambda: weft.reduce(X, "b c h w -> b", lambda tensor, axes: None),
+        lambda: weft.compile("b c h -> b h c").rearrange(X),
+        lambda: weft.compile("b -> b").rearrange(5),
+    ):
+        with pytest.raises(WeftError) as caught:
+            call()
+        assert caught.value.__context__ is None or caught.value.__suppress_context__
 
 
 def test_an_error_in_a_callable_is_the_callers_own():

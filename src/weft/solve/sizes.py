@@ -65,7 +65,7 @@ def exact(name: str, value: Any) -> int:
     Raises:
         SizeError: W301, it is not an exact integer; W306, it is negative.
     """
-    if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
+    if isinstance(value, bool) or str(getattr(value, "dtype", "")).endswith("bool"):
         raise fail("W301", f"the size {name}={value} is a truth value, and a size is an exact integer")
     try:
         size = index(value)

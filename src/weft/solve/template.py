@@ -198,13 +198,13 @@ class _Solver:
                 else:
                     axis = axes[known.index(None)]
                     known.remove(None)
-                    registers[axis] = self._emit(QUOTIENT, source, tuple(known))  # type: ignore[arg-type]  # as said
+                    registers[axis] = self._emit(QUOTIENT, source, tuple(known))  # type: ignore[arg-type]  # the one None is gone
             if len(still) == len(waiting):
                 raise self._ambiguous(*still[0])
             waiting = still
 
     def _agree(self, source: int, axes: tuple[int, ...]) -> None:
-        known: tuple[int, ...] = tuple([self.registers[axis] for axis in axes])  # type: ignore[misc]
+        known: tuple[int, ...] = tuple([self.registers[axis] for axis in axes])  # type: ignore[misc]  # none is None here
         if len(axes) == 1 and self.labels[axes[0]] == "...":
             self.registers[axes[0]] = self._emit(BROADCAST, source, known)
         else:
