@@ -127,6 +127,7 @@ CODES: dict[str, tuple[type[WeftError], str]] = {
     "W505": (BackendError, "a rank that the framework does not reveal"),
     "W506": (BackendError, "more axes than the framework's einsum can name"),
     "W507": (BackendError, "a framework that cannot promise a view"),
+    "W508": (BackendError, "a tensor without elements to be read, or out of NumPy's reach"),
 }
 """Every code, the class that it belongs to, and what it stands for."""
 

@@ -156,6 +156,7 @@ CALLS = {
         np.zeros((1,) * 30), np.zeros((1,) * 30), f"{axes('a', 30)}, {axes('b', 30)} -> a0"
     ),
     "W507 no promise": lambda: weft.view(strict_array(), "a b -> b a"),
+    "W508 no elements": lambda: weft.asnumpy(torch.zeros(2, 3, device="meta")),
 }
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 import weft
 from weft.pattern import parse
-from weft.solve import Instruction, compute, evaluate, exact, normalise_sizes, template
+from weft.solve import Instruction, compute, evaluate, exact, normalise_sizes, report, template
 
 
 def solved(pattern, *ranks, given=()):
@@ -102,8 +104,19 @@ class Symbol:
 def test_symbols_are_computed_with_and_never_asked():
     found = solved("(h p) w, w -> h p w", 2, 1, given=["p"])
     registers = [Symbol("n"), Symbol("m"), Symbol("k"), 4]
-    compute(registers, found.instructions)
+    compute(registers, found.instructions, partial(report, found))
     assert [getattr(register, "text", register) for register in registers] == ["n", "m", "k", 4, "(n//4)"]
+
+
+def test_what_is_known_beside_symbols_is_checked():
+    found = solved("n (h p), h n -> h p", 2, 2, given=["p"])
+    registers = [Symbol("n"), 8, 2, Symbol("m"), 4]
+    compute(registers, found.instructions, partial(report, found))
+    assert registers[5:] == [2]
+    with pytest.raises(weft.SizeError, match="W305"):
+        compute([Symbol("n"), 8, 3, None, 4], found.instructions, partial(report, found))
+    with pytest.raises(weft.SizeError, match="W302"):
+        compute([None, 8, None, None, 3], found.instructions, partial(report, found))
 
 
 @pytest.mark.parametrize("value", [2.0, True, "2", None, 2 + 0j, float("nan"), [2], b"2"])

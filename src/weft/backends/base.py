@@ -20,6 +20,8 @@ class Backend:
     """A framework, as plans see it. ``Backend()`` is made once for a type of tensor."""
 
     name: ClassVar[str]
+    takes: ClassVar[frozenset[str]] = frozenset()
+    """Other frameworks whose tensors this one's functions accept beside their own, as JAX accepts NumPy's."""
 
     # What a plan calls: a tensor and one constant.
     reshape: Callable[[Tensor, Sequence[Size]], Tensor]
@@ -78,14 +80,22 @@ class Backend:
         return tensor.dtype
 
     def shape(self, tensor: Tensor) -> Sequence[Size]:
-        """The shape: ints, or symbols where the framework is tracing. Taken apart only by index."""
+        """The shape: a tuple of ints; or of symbols, where the framework is tracing, taken apart only by index."""
         shape: Sequence[Size] = tensor.shape
         return shape
+
+    def dimensions(self, shape: Any) -> tuple[int, ...] | None:
+        """What a tensor has for its shape as a tuple, where it is none but can be a key; ``None``: it is not known."""
+        return None
+
+    def known(self, tensor: Tensor, rank: int) -> Sequence[int | None]:
+        """Where sizes may not be compared, those that may be nevertheless, since they are ints before anything runs."""
+        return (None,) * rank
 
     def symbolic(self, size: Any) -> bool:
         """Whether a size is a symbol of this framework's, to be computed with and never looked into."""
         return False
 
     def comparable(self, tensors: Sequence[Tensor]) -> bool:
-        """Whether the sizes of these tensors may be compared; where they may not, reshaping is the only check."""
+        """Whether the sizes of these tensors may be compared; where not, only those that are `known` are checked."""
         return True

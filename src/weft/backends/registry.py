@@ -11,6 +11,18 @@ from weft.errors import fail
 MODULES = {
     "numpy": "weft.backends.numpy",
     "torch": "weft.backends.torch",
+    "jax": "weft.backends.jax",
+    "jaxlib": "weft.backends.jax",
+    "tensorflow": "weft.backends.tensorflow",
+    "keras": "weft.backends.keras",
+    "mlx": "weft.backends.mlx",
+    "tinygrad": "weft.backends.tinygrad",
+    "paddle": "weft.backends.paddle",
+    "pytensor": "weft.backends.pytensor",
+    "chainer": "weft.backends.chainer",
+    "mxnet": "weft.backends.mxnet",
+    "cupy": "weft.backends.cupy",
+    "dask": "weft.backends.dask",
 }
 """The root package of a tensor's type, and the module that serves it. The module's ``BACKEND`` is the class."""
 

@@ -70,12 +70,12 @@ def split_shape(shape: Sequence[Any], where: Layout, pattern: str, place: int) -
     return tuple(shape[: where.before]), tuple(shape[where.before : stop]), tuple(shape[stop:])
 
 
-def check_shared(parts: Sequence[tuple[Any, Any, Any]], pattern: str) -> None:
-    """Raise W305 where the tensors differ in a dimension that they share."""
+def check_shared(parts: Sequence[tuple[Any, Any, Any]], pattern: str, *, comparable: bool = True) -> None:
+    """Raise W305 where tensors differ in a dimension that they share; where not comparable, ints alone count."""
     first_before, _, first_after = parts[0]
     for number, (before, _, after) in enumerate(parts):
         for place, (size, other) in enumerate(zip((*before, *after), (*first_before, *first_after), strict=True)):
-            if size != other:
+            if (comparable or type(size) is type(other) is int) and size != other:
                 items = [item for item in parse(pattern).left[0].items if isinstance(item, Name)]
                 message = f"{items[place].text} has length {size} in tensor {number}, and {other} in tensor 0"
                 raise fail("W305", message, pattern, spans_of([items[place]]))
@@ -126,6 +126,7 @@ def lengths(
             raise fail("W309", message, pattern, facts=seen)
         shapes[number][place] = rest // known[number]
         known[number] = rest
+    comparable = comparable or all(type(size) is int for size in (total, *known))
     if not unknown and comparable and sum(known) != total:
         message = f"the packed shapes hold {sum(known)} elements along the packed dimension, whose length is {total}"
         raise fail("W309", message, pattern, facts=seen)

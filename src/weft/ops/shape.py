@@ -72,7 +72,7 @@ def read_shape(found: Places, shape: Sequence[Any], pattern: str, *, comparable:
     for place, label in found:
         if isinstance(label, str):
             sizes[label] = shape[place]
-        elif comparable and shape[place] != label:
+        elif (comparable or type(shape[place]) is int) and shape[place] != label:
             message = f"dimension {place} must have length {label}, and its length is {shape[place]}"
             raise fail("W305", message, pattern, facts={"input": shape_text(shape)})
     return sizes

@@ -88,16 +88,18 @@ def one_backend(classes: tuple[type, ...]) -> Backend:
     """The backend of all these types.
 
     Raises:
-        BackendError: W504, they have several.
+        BackendError: W504, they have several, and none of those takes the tensors of the others.
     """
     backend = backend_of(classes[0])
     for place, cls in enumerate(classes[1:], 1):
         other = backend_of(cls)
-        if other.name != backend.name:
-            message = f"tensor 0 is of {backend.name}, and tensor {place} of {other.name}; convert one of them"
-            raise fail("W504", message)
-        if cls is not classes[0]:
+        if backend.name in other.takes:
             backend = other.any_type()
+        elif other.name != backend.name and other.name not in backend.takes:
+            message = f"tensor {place} is of {other.name}, and those before it of {backend.name}; convert one of them"
+            raise fail("W504", message)
+        elif cls is not classes[0]:
+            backend = backend.any_type()
     return backend
 
 
@@ -135,10 +137,11 @@ def build(operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, 
     """
     if type(cls) is tuple:
         classes, shapes = cls, shape
-        flat: Sequence[Any] = [size for each in shapes for size in dimensions_of(each)]
-        ranks = tuple([len(each) for each in shapes])
+        known = [dimensions_of(each, cls) for each, cls in zip(shapes, classes, strict=True)]
+        flat: Sequence[Any] = [size for each in known for size in each]
+        ranks = tuple([len(each) for each in known])
     else:
-        flat = dimensions_of(shape)
+        flat = dimensions_of(shape, cls)
         classes, shapes, ranks = (cls,), (shape,), (len(flat),)
     for size in flat:
         if type(size) is not int:
@@ -159,11 +162,18 @@ def build(operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, 
         raise
 
 
-def dimensions_of(shape: Any) -> Sequence[Any]:
-    """The shape, if it is one, and not something that stands for it while a tracer watches."""
+def dimensions_of(shape: Any, cls: type) -> tuple[Any, ...]:
+    """The shape as a tuple.
+
+    Raises:
+        NotConcrete: it is something that stands for one while a tracer watches.
+    """
     if isinstance(shape, tuple):
         return shape
-    raise NotConcrete
+    dimensions = backend_of(cls).dimensions(shape)
+    if dimensions is None:
+        raise NotConcrete
+    return dimensions
 
 
 def reducing(

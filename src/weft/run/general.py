@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from weft.backends.base import Backend
+from weft.backends.registry import backend_of
 from weft.errors import WeftError, fail, short
 from weft.ops.reduce import CUSTOM, check_reduction
 from weft.pattern import Ellipsis, classical, parse
 from weft.run.build import CLASSICAL, NotConcrete, build, concrete_sizes, one_backend, program, situate
+from weft.run.cache import compiled
 from weft.run.program import Program, recipe, trace
 from weft.solve import report, shape_text
 
@@ -62,6 +65,10 @@ def shape_of(tensor: Any) -> Any:
         return tensor.shape
     except AttributeError:
         message = f"a tensor is needed, and this is {type(tensor).__name__}: {short(tensor)}"
+    kind: Any = type(tensor)
+    try:
+        return backend_of(kind).shape(tensor)  # a framework may have another name for it
+    except (WeftError, AttributeError):
         raise fail("W501", message) from None
 
 
@@ -87,17 +94,18 @@ def _concrete(
     operation: str, tensors: Sequence[Any], pattern: str, sizes: dict[str, Any], reduction: Any, backend: Backend
 ) -> Any:
     """The callable where all sizes are ints after all, as for a list of arrays, or sizes of NumPy's ints."""
-    shapes = tuple([tensor.shape for tensor in tensors])
+    shapes = tuple([backend.shape(tensor) for tensor in tensors])
     if not all(_is_concrete(shape) for shape in shapes):
         return None
     details = _details(operation, tensors, reduction, backend)
     classes = tuple([type(tensor) for tensor in tensors])
-    try:
-        if operation in ("einsum", CLASSICAL):
-            return build(operation, pattern, classes, shapes, **sizes)
-        return build(operation, pattern, classes[0], shapes[0], *details, **sizes)
-    except NotConcrete:
-        return None
+    several = operation in ("einsum", CLASSICAL)
+    call: Any = (classes, shapes) if several else (classes[0], shapes[0], *details)
+    with suppress(TypeError):
+        return compiled(operation, pattern, *call, **sizes)
+    with suppress(NotConcrete):  # what the cache must not keep, such as a callable that nothing names
+        return build(operation, pattern, *call, **sizes)
+    return None
 
 
 def _is_concrete(shape: Any) -> bool:

@@ -148,14 +148,15 @@ def trace(
     registers: list[Any] = []
     for tensor, rank in zip(tensors, ranks):  # noqa: B905  # Dynamo does not follow strict=True before torch 2.6
         shape = backend.shape(tensor)
+        known = (None,) * rank if comparable else backend.known(tensor, rank)
         for place in range(rank):
-            registers.append(shape[place] if len(registers) in needed else None)  # uses its own length
+            registers.append(shape[place] if len(registers) in needed else known[place])  # uses its own length
     registers += [sizes[name] for name in given]
     registers += constants
     if comparable:
         evaluate(registers, instructions, report)
     else:
-        compute(registers, instructions)
+        compute(registers, instructions, report)
     results = [
         _apply(tensor, calls, registers, backend, reduction)
         for tensor, calls in zip(tensors, inputs)  # noqa: B905  # as above

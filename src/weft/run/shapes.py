@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from weft.backends.base import Backend
-from weft.errors import fail, short
+from weft.errors import WeftError, fail, short
 from weft.ops.pack import Layout, check_shared, layout, lengths, product, split_shape
 from weft.ops.shape import Places, places, read_shape
 from weft.run.build import one_backend
@@ -48,9 +48,9 @@ def pack(tensors: Any, pattern: str) -> tuple[Any, list[tuple[Any, ...]]]:
 def packed(tensors: Sequence[Any], pattern: str, where: Layout, backend: Backend) -> tuple[Any, list[tuple[Any, ...]]]:
     """Pack by a backend."""
     before, after = where
-    parts = [split_shape(tensor.shape, Layout(before, after), pattern, place) for place, tensor in enumerate(tensors)]
-    if backend.comparable(tensors):
-        check_shared(parts, pattern)
+    shapes = [sizes_of(tensor, backend) for tensor in tensors]
+    parts = [split_shape(shape, Layout(before, after), pattern, place) for place, shape in enumerate(shapes)]
+    check_shared(parts, pattern, comparable=backend.comparable(tensors))
     flat = [
         tensor if len(middle) == 1 else backend.reshape(tensor, (*first, product(middle), *last))
         for tensor, (first, middle, last) in zip(tensors, parts, strict=True)
@@ -70,7 +70,7 @@ def unpack(tensor: Any, packed_shapes: Sequence[Any], pattern: str) -> list[Any]
 def unpacked(tensor: Any, packed_shapes: Sequence[Any], pattern: str, where: Layout, backend: Backend) -> list[Any]:
     """Unpack by a backend."""
     before, after = where
-    shape = tensor.shape
+    shape = sizes_of(tensor, backend)
     if len(shape) != before + 1 + after:
         message = f"the tensor has rank {len(shape)}, and the pattern '{pattern}' has {before + 1 + after} dimensions"
         raise fail("W304", message, pattern)
@@ -87,16 +87,30 @@ def unpacked(tensor: Any, packed_shapes: Sequence[Any], pattern: str, where: Lay
 
 def parse_shape(tensor: Any, pattern: str) -> dict[str, Any]:
     """See `weft.parse_shape`."""
-    shape = shape_of(tensor)
+    shape_of(tensor)
     backend = one_backend((type(tensor),))
     found = places_of(_text(pattern), rank_of(tensor, backend, pattern))
-    return read_shape(found, shape, pattern, comparable=backend.comparable([tensor]))
+    return read_shape(found, backend.shape(tensor), pattern, comparable=backend.comparable([tensor]))
 
 
 def asnumpy(tensor: Any) -> Any:
     """See `weft.asnumpy`."""
     shape_of(tensor)
-    return one_backend((type(tensor),)).to_numpy(tensor)
+    backend = one_backend((type(tensor),))
+    try:
+        return backend.to_numpy(tensor)
+    except WeftError:
+        raise
+    except Exception as error:  # each framework has its own for a tensor that stands for values to come
+        reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        message = f"this {type(tensor).__name__} of {backend.name} has no elements that NumPy can be given"
+        raise fail("W508", message, facts={"reason": reason}) from error
+
+
+def sizes_of(tensor: Any, backend: Backend) -> tuple[Any, ...]:
+    """The shape as a tuple of ints and symbols."""
+    shape = backend.shape(tensor)
+    return tuple([shape[place] for place in range(len(shape))])
 
 
 def rank_of(tensor: Any, backend: Backend, pattern: str) -> int:

@@ -49,14 +49,25 @@ def evaluate(registers: list[Any], instructions: Instructions, report: Report) -
             raise report(registers, kind, source, factors)
 
 
-def compute(registers: list[Any], instructions: Instructions) -> None:
-    """`evaluate` for sizes that must not be compared: nothing is checked, and only what is computed is looked at."""
+def compute(registers: list[Any], instructions: Instructions, report: Report) -> None:
+    """`evaluate` for sizes that must not be compared unless they are ints; what is not known is not checked.
+
+    Raises:
+        SizeError: as `evaluate`.
+    """
     for kind, source, factors in instructions:
-        if kind in COMPUTING:
+        read = factors if kind == PRODUCT else (source, *factors)
+        if all(type(registers[register]) is int for register in read):
+            evaluate(registers, ((kind, source, factors),), report)
+        elif kind in COMPUTING:
             size = registers[factors[0]] if factors else 1
             for factor in factors[1:]:
                 size = size * registers[factor]
-            registers.append(registers[source] // size if kind == QUOTIENT else size)
+            if kind == QUOTIENT:
+                size = registers[source] // size
+            elif kind == BROADCAST and type(size) is int and size == 1:
+                size = registers[source]
+            registers.append(size)
 
 
 def exact(name: str, value: Any) -> int:

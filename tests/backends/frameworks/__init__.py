@@ -1,0 +1,50 @@
+"""The frameworks of the conformance suite, a file each, and the one place that decides which of them a run is for.
+
+``WEFT_FRAMEWORKS``, a list of names with commas, says which frameworks an environment promises: the suite is run on
+these, and one that is missing is an error. Without it the suite is run on all, and one that is missing is a skip with
+its name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+
+import pytest
+
+from backends.frameworks.base import Framework
+
+NAMES = (
+    "numpy",
+    "torch",
+    "array_api_strict",
+)
+PROMISED = tuple(filter(None, os.environ.get("WEFT_FRAMEWORKS", "").split(",")))
+FRAMEWORKS = tuple(importlib.import_module(f"backends.frameworks.{name}_").FRAMEWORK for name in PROMISED or NAMES)
+
+
+def installed(framework: Framework) -> bool:
+    return importlib.util.find_spec(framework.package.partition(".")[0]) is not None
+
+
+WITH_GRADIENTS = tuple(framework for framework in FRAMEWORKS if framework.differentiates)
+WITH_VIEWS = tuple(framework for framework in FRAMEWORKS if framework.views == "promised")
+WITHOUT_VIEWS = tuple(framework for framework in FRAMEWORKS if framework.views == "hidden")
+
+
+def each(frameworks=FRAMEWORKS):
+    """Parametrize a test by the frameworks."""
+    return pytest.mark.parametrize(
+        "framework",
+        [
+            pytest.param(
+                framework,
+                id=framework.name,
+                marks=pytest.mark.skipif(
+                    not PROMISED and not installed(framework), reason=f"{framework.name} is not installed"
+                ),
+            )
+            for framework in frameworks
+        ],
+    )

@@ -1,0 +1,50 @@
+"""What the conformance suite asks of a framework under test."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Framework:
+    """One framework: how it makes a tensor, and what it is known not to have.
+
+    ``lacks`` maps an element type that the framework does not have to the reason, in its own words or ours.
+    """
+
+    name: str
+    package: str
+    lacks: dict[str, str] = field(default_factory=dict)
+
+    views: ClassVar[str] = "promised"
+    """``promised``: `weft.view` works, and movement shares memory where the cases say so. ``hidden``: the framework
+    does not say how a tensor lies in memory; `weft.view` raises W507, and nothing is asked of memory."""
+
+    def __str__(self) -> str:
+        return self.name
+
+    def module(self):
+        return importlib.import_module(self.package)
+
+    def version(self) -> str:
+        return importlib.metadata.version(self.package)
+
+    def make(self, array: np.ndarray):
+        """A tensor of the same elements."""
+        raise NotImplementedError
+
+    def shares_memory(self, one, other) -> bool:
+        """Whether two tensors lie in the same memory; asked only where views are promised."""
+        raise NotImplementedError
+
+    def gradient(self, function, array: np.ndarray) -> np.ndarray:
+        """The gradient of the sum of a function's result."""
+        raise NotImplementedError
+
+    @property
+    def differentiates(self) -> bool:
+        return type(self).gradient is not Framework.gradient

@@ -1,0 +1,24 @@
+"""PyTorch."""
+
+import numpy as np
+
+from backends.frameworks.base import Framework
+
+
+class Torch(Framework):
+    def make(self, array):
+        torch = self.module()
+        if array.dtype.name == "bfloat16":
+            return torch.tensor(array.astype(np.float32)).to(torch.bfloat16)
+        return torch.tensor(array)
+
+    def shares_memory(self, one, other):
+        return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
+
+    def gradient(self, function, array):
+        tensor = self.make(array).requires_grad_()
+        function(tensor).sum().backward()
+        return tensor.grad.numpy()
+
+
+FRAMEWORK = Torch("torch", "torch")
