@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from weft.backends.array_api_reductions import Reduction, reduction, space_of
+from weft.backends.array_api_reductions import ROUNDING, Reduction, reduction, space_of, widened
 from weft.backends.base import Backend
 from weft.backends.contraction import contract
+
+_TO_NUMPY = ("todense", "unwrap_numpy")
+"""What libraries call it that do not hand out their elements by themselves: PyData Sparse and ndonnx."""
 
 
 class ArrayAPIBackend(Backend):
@@ -51,13 +54,20 @@ class ArrayAPIBackend(Backend):
     def to_numpy(tensor: Any) -> Any:
         import numpy as np
 
+        for method in _TO_NUMPY:
+            if hasattr(tensor, method):
+                return getattr(tensor, method)()
         try:
             return np.from_dlpack(tensor)
         except Exception:  # a library may have no DLPack, or a device that NumPy cannot read
-            return np.asarray(tensor)
+            array = np.asarray(tensor)
+        if array.dtype == object:  # NumPy has made the tensor itself the only element
+            raise TypeError("NumPy sees no elements in it")
+        return array
 
     def reduction(self, name: str, dtype: Any) -> Reduction:
-        return reduction(name, None if dtype is None else self.kind(dtype))
+        reduce = reduction(name, None if dtype is None else self.kind(dtype))
+        return widened(reduce) if name in ROUNDING and str(dtype).endswith("float16") else reduce
 
 
 BACKEND = ArrayAPIBackend

@@ -24,6 +24,20 @@ def reduction(name: str, kind: str | None) -> Reduction:
     return lambda tensor, axes: getattr(space_of(tensor), name)(tensor, axis=axes)
 
 
+ROUNDING = ("sum", "prod", "mean", "var", "std", "logsumexp")
+"""The reductions that round, and so need more digits than half types have."""
+
+
+def widened(reduce: Reduction) -> Reduction:
+    """A reduction of half types, which are not of the standard, carried out in ``float32``."""
+
+    def wide(tensor: Any, axes: tuple[int, ...]) -> Any:
+        space = space_of(tensor)
+        return space.astype(reduce(space.astype(tensor, space.float32), axes), tensor.dtype)
+
+    return wide
+
+
 def _count(name: str) -> Reduction:
     """Sum and product of truth values, which the standard leaves to integers."""
     return lambda tensor, axes: getattr(space_of(tensor), name)(

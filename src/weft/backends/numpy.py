@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from weft.backends.base import Backend
-from weft.backends.numpy_reductions import ON_ARRAYS, ROUNDING, is_half, logsumexp
+from weft.backends.numpy_masked import MASKED, expand_masked, refuse_masks, space_of
+from weft.backends.numpy_reductions import ON_ARRAYS, ON_OBJECTS, ROUNDING, is_half, logsumexp
 from weft.errors import fail
 
-_MASKED: Any = np.ma
 _KINDS = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c": "complex"}
 
 
@@ -24,32 +25,35 @@ class NumpyBackend(Backend):
     expand: Callable[[Any, Sequence[int]], Any] = staticmethod(np.broadcast_to)
 
     def __init__(self, kind: type) -> None:
-        if not issubclass(kind, (np.ndarray, np.generic)):
-            raise TypeError(f"{kind.__qualname__} is no array")
+        if not issubclass(kind, (np.ndarray, np.generic)) or issubclass(kind, np.matrix):
+            raise TypeError(f"{kind.__qualname__} is no array of any rank")
         cls: Any = kind
         self.cls = cls
         self.reshape, self.view, self.permute = cls.reshape, cls.reshape, cls.transpose
         if issubclass(kind, np.ndarray) and kind is not np.ndarray:
-            self.expand = _expand_subclass
+            self.expand = partial(np.broadcast_to, subok=True)
         if issubclass(kind, np.ma.MaskedArray):
-            self.concat, self.stack = _MASKED.concatenate, _MASKED.stack
+            self.expand, self.concat, self.stack = expand_masked, MASKED.concatenate, MASKED.stack
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
         for tensor in tensors:
             if type(tensor) is not np.ndarray:
-                _refuse_masks(type(tensor), "einsum")
-        return np.einsum(equation, *tensors, optimize=len(tensors) > 2)
+                refuse_masks(type(tensor), "einsum")
+        try:
+            return np.einsum(equation, *tensors, optimize=len(tensors) > 2)
+        except TypeError as error:
+            raise fail("W503", f"einsum is not defined on {tensors[0].dtype}") from error
 
     def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
-        plain = self.cls is np.ndarray and dtype is not None and dtype.kind in _KINDS
+        kind = "?" if dtype is None else dtype.kind
         if name == "logsumexp":
-            _refuse_masks(self.cls, name)
+            refuse_masks(self.cls, name)
             reduce: Any = logsumexp
-        elif plain and name in ON_ARRAYS:
-            reduce = ON_ARRAYS[name]
+        elif kind == "O" and name in ON_OBJECTS:
+            reduce = ON_OBJECTS[name]
         else:
-            reduce = getattr(self.cls, name)
+            reduce = ON_ARRAYS[name] if self.cls is np.ndarray and kind in _KINDS else getattr(self.cls, name)
         if name in ROUNDING and is_half(dtype):
             return lambda tensor, axes: reduce(tensor.astype(np.float32), axes).astype(tensor.dtype)
         return reduce
@@ -75,26 +79,7 @@ class _ArraysAndScalars(NumpyBackend):
         super().__init__(kind)
         self.reshape = self.view = lambda tensor, shape: tensor.reshape(shape)
         self.permute = lambda tensor, order: tensor.transpose(order)
-        self.concat = lambda tensors, axis: _space(tensors).concatenate(tensors, axis)
-
-
-def _expand_subclass(tensor: Any, shape: Sequence[int]) -> Any:
-    """By copies: broadcasting would drop what a subclass holds beside its elements, such as a mask."""
-    tensor = tensor.reshape((1,) * (len(shape) - tensor.ndim) + tensor.shape)
-    for axis, size in enumerate(shape):
-        if tensor.shape[axis] != size:
-            tensor = tensor.repeat(size, axis)
-    return tensor
-
-
-def _space(tensors: Sequence[Any]) -> Any:
-    """Where the functions are that see the masks, if there are any."""
-    return _MASKED if any(isinstance(tensor, np.ma.MaskedArray) for tensor in tensors) else np
-
-
-def _refuse_masks(kind: type, name: str) -> None:
-    if issubclass(kind, np.ma.MaskedArray):
-        raise fail("W503", f"{name} is not defined on masked arrays; fill them first, as x.filled(0) does")
+        self.concat = lambda tensors, axis: space_of(tensors).concatenate(tensors, axis)
 
 
 BACKEND = NumpyBackend

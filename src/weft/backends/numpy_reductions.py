@@ -55,3 +55,6 @@ ON_ARRAYS: dict[str, Callable[[Any, tuple[int, ...]], Any]] = {
     "std": _std,
 }
 """For arrays proper, what the methods end in."""
+
+ON_OBJECTS: dict[str, Callable[[Any, tuple[int, ...]], Any]] = {"std": lambda tensor, axes: tensor.var(axes) ** 0.5}
+"""For objects, which have powers where ``numpy.sqrt`` looks for a method."""

@@ -47,8 +47,8 @@ def backend_of(cls: type) -> Backend:
         entry = _third_parties().get(root)
         if entry is not None:
             return _load(*entry, root, cls)
-    if hasattr(cls, "__array_namespace__"):
-        return _load(ARRAY_API, "BACKEND", "array_api", cls)
+        if "__array_namespace__" in vars(base):  # before the bases, which may be mere mixins of another framework
+            return _load(ARRAY_API, "BACKEND", root, cls)
     raise fail("W501", f"{cls.__module__}.{cls.__qualname__} is no tensor of a framework that weft knows")
 
 

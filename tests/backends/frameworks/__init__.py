@@ -8,24 +8,20 @@ its name.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 
 import pytest
-
-from backends.frameworks.base import Framework
 
 NAMES = (
     "numpy",
     "torch",
     "array_api_strict",
+    "sparse",
+    "ndonnx",
+    "cupy",
 )
 PROMISED = tuple(filter(None, os.environ.get("WEFT_FRAMEWORKS", "").split(",")))
 FRAMEWORKS = tuple(importlib.import_module(f"backends.frameworks.{name}_").FRAMEWORK for name in PROMISED or NAMES)
-
-
-def installed(framework: Framework) -> bool:
-    return importlib.util.find_spec(framework.package.partition(".")[0]) is not None
 
 
 WITH_GRADIENTS = tuple(framework for framework in FRAMEWORKS if framework.differentiates)
@@ -42,7 +38,7 @@ def each(frameworks=FRAMEWORKS):
                 framework,
                 id=framework.name,
                 marks=pytest.mark.skipif(
-                    not PROMISED and not installed(framework), reason=f"{framework.name} is not installed"
+                    not PROMISED and not framework.installed(), reason=f"{framework.name} is not installed"
                 ),
             )
             for framework in frameworks

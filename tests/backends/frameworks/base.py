@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
+import importlib.util
+import warnings
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -13,12 +16,15 @@ import numpy as np
 class Framework:
     """One framework: how it makes a tensor, and what it is known not to have.
 
-    ``lacks`` maps an element type that the framework does not have to the reason, in its own words or ours.
+    ``lacks`` maps an element type that the framework does not have to the reason, in its own words or ours. ``warns``
+    maps the beginning of a warning that the framework gives of itself, where nothing is wrong with the call, to what
+    it is about.
     """
 
     name: str
     package: str
     lacks: dict[str, str] = field(default_factory=dict)
+    warns: dict[str, str] = field(default_factory=dict)
 
     views: ClassVar[str] = "promised"
     """``promised``: `weft.view` works, and movement shares memory where the cases say so. ``hidden``: the framework
@@ -27,8 +33,13 @@ class Framework:
     def __str__(self) -> str:
         return self.name
 
+    def installed(self) -> bool:
+        return importlib.util.find_spec(self.package.partition(".")[0]) is not None
+
     def module(self):
-        return importlib.import_module(self.package)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what an old framework says while it is imported is not weft's doing
+            return importlib.import_module(self.package)
 
     def version(self) -> str:
         return importlib.metadata.version(self.package)

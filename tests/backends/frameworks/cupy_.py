@@ -1,0 +1,110 @@
+"""CuPy. Without a GPU the suite runs over a stand-in: a module of that name, whose arrays are NumPy's.
+
+That shows the backend's own logic, and not that CuPy does what its manual says; `tests/backends/test_cupy.py` looks in
+CuPy itself for every name that the backend calls.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import types
+
+import numpy as np
+import pytest
+
+from backends.frameworks.base import Framework
+
+
+class StandIn(np.ndarray):
+    """A NumPy array that says it is CuPy's, and like those never becomes a scalar or, by itself, a NumPy array."""
+
+    def get(self):
+        return self.view(np.ndarray)
+
+    def __array_wrap__(self, array, context=None, return_scalar=False):
+        return array.view(StandIn)
+
+    def _reduced(name):  # makes the methods below, and is none
+        def reduce(self, axis=None, keepdims=False):
+            with np.errstate(all="ignore"):  # a GPU divides by zero without a word
+                return np.asarray(getattr(np.ndarray, name)(self.get(), axis, keepdims=keepdims)).view(StandIn)
+
+        return reduce
+
+    max, min, sum, prod, mean, var, std, any, all = map(_reduced, "max min sum prod mean var std any all".split())
+
+
+StandIn.__module__ = "cupy"
+NAMES = "concatenate stack broadcast_to einsum where isfinite zeros_like log exp squeeze".split()
+"""The functions that the backend calls."""
+
+
+def _function(name):
+    def function(*args, **kwargs):
+        with np.errstate(all="ignore"):
+            return np.asarray(getattr(np, name)(*_bare(args), **kwargs)).view(StandIn)
+
+    return function
+
+
+def _bare(value):
+    """Arguments as NumPy knows them."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_bare, value))
+    return value.get() if isinstance(value, StandIn) else value
+
+
+def has_device() -> bool:
+    if importlib.util.find_spec("cupy") is None:
+        return False
+    import cupy
+
+    return cupy.is_available()
+
+
+class CuPy(Framework):
+    def installed(self):
+        return True  # the stand-in is
+
+    def module(self):
+        if has_device():
+            return super().module()
+        if "weft.backends.cupy" not in sys.modules:  # only for as long as the import takes, lest others meet it
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setitem(sys.modules, "cupy", STAND_IN)
+                importlib.import_module("weft.backends.cupy")
+        return STAND_IN
+
+    def version(self):
+        return super().version() if has_device() else "stand-in"
+
+    def make(self, array):
+        return self.module().asarray(array)
+
+    def shares_memory(self, one, other):
+        return self.module().shares_memory(one, other)
+
+
+class Module(types.ModuleType):
+    """NumPy in CuPy's place."""
+
+    ndarray = StandIn
+    float32 = np.float32
+    nan = np.nan
+
+    @staticmethod
+    def asarray(array):
+        return np.array(array, copy=True).view(StandIn)
+
+    @staticmethod
+    def shares_memory(one, other):
+        return np.shares_memory(one, other)
+
+
+for name in NAMES:
+    setattr(Module, name, staticmethod(_function(name)))
+
+STAND_IN = Module("cupy")
+FRAMEWORK = CuPy("cupy", "cupy")

@@ -1,0 +1,23 @@
+"""JAX, in 64 bits, since the suite counts in float64."""
+
+import numpy as np
+
+from backends.frameworks.base import Framework
+
+
+class Jax(Framework):
+    views = "hidden"
+
+    def module(self):
+        jax = super().module()
+        jax.config.update("jax_enable_x64", True)  # JAX's own form
+        return jax
+
+    def make(self, array):
+        return self.module().numpy.asarray(array)
+
+    def gradient(self, function, array):
+        return np.asarray(self.module().grad(lambda tensor: function(tensor).sum())(self.make(array)))
+
+
+FRAMEWORK = Jax("jax", "jax")

@@ -1,0 +1,28 @@
+"""PaddlePaddle, on the CPU."""
+
+import numpy as np
+
+from backends.frameworks.base import Framework
+
+
+class Paddle(Framework):
+    def version(self):
+        return self.module().__version__
+
+    def make(self, array):
+        paddle = self.module()
+        if array.dtype.name == "bfloat16":
+            return paddle.to_tensor(array.astype(np.float32)).astype("bfloat16")
+        return paddle.to_tensor(array)
+
+    def shares_memory(self, one, other):
+        return one.data_ptr() == other.data_ptr()
+
+    def gradient(self, function, array):
+        tensor = self.make(array)
+        tensor.stop_gradient = False
+        function(tensor).sum().backward()
+        return tensor.grad.numpy()
+
+
+FRAMEWORK = Paddle("paddle", "paddle")
