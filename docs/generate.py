@@ -1,14 +1,24 @@
-"""Writes ``docs/errors.md`` from the table of codes and the snapshot of the tests: ``python docs/generate.py``."""
+"""Writes what the documentation takes from elsewhere: ``python docs/generate.py``.
+
+``docs/errors.md`` is made of the table of codes and the snapshot of the tests; in ``docs/frameworks.md`` the parts
+between two marks are made of ``docs/conformance``, which a run of the conformance suite wrote (see tests/record.py),
+and of the files that the marks name.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
+from typing import Any
 
 from weft.errors import CODES
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "errors.md"
 SNAPSHOT = ROOT / "tests" / "errors" / "snapshot.txt"
+FRAMEWORKS = ROOT / "docs" / "frameworks.md"
+CONFORMANCE = ROOT / "docs" / "conformance"
 
 HEAD = """# Errors
 
@@ -27,9 +37,27 @@ the parts of the text.
 (This page is made by `python docs/generate.py` from the table of codes and the snapshot of the tests.)
 """
 
+COLUMNS = {
+    "rearrange": ("rearrange",),
+    "reduce": ("reduce", "reduce_by_a_callable"),
+    "repeat": ("repeat",),
+    "einsum": ("einsum", "classical_einsum"),
+    "pack, lists, parse_shape": ("pack_and_unpack", "parse_shape", "a_list_of_tensors_is_stacked"),
+    "asnumpy": ("asnumpy",),
+    "element types": (
+        *("movement_keeps_the_element_type", "reduce_of_every_element_type"),
+        "half_types_do_not_lose_what_they_sum",
+    ),
+    "empty, NaN": ("reduce_of_nothing", "nan_and_infinity"),
+    "view or copy": ("view_or_copy", "view_is_a_view_or_an_error"),
+    "gradients": ("gradient_of_movement", "gradient_of_reductions"),
+    "errors": ("errors_are_the_same_on_every_framework",),
+}
+"""The columns of the table, and the tests of the conformance suite that each counts."""
+
 
 def page() -> str:
-    """The text of the page."""
+    """The text of the page of errors."""
     parts = SNAPSHOT.read_text(encoding="utf-8").split("\n\n## ")[1:]
     example: dict[str, str] = {}
     for part in parts:
@@ -39,5 +67,62 @@ def page() -> str:
     return HEAD + "".join(sections)
 
 
+def records() -> dict[str, dict[str, Any]]:
+    """What the conformance suite found, by framework."""
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(CONFORMANCE.glob("*.json"))}
+
+
+def conformance() -> str:
+    """The table: frameworks down, and across how many tests of each kind passed."""
+    lines = [f"| framework | {' | '.join(COLUMNS)} |", "|---|" + "---|" * len(COLUMNS)]
+    for name, record in records().items():
+        if "areas" not in record:
+            continue
+        cells = []
+        for areas in COLUMNS.values():
+            passed = sum(record["areas"].get(area, {}).get("passed", 0) for area in areas)
+            cells.append(str(passed) if passed else "none")
+        lines.append(f"| {name} {record['version']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def lacking() -> str:
+    """What frameworks do not have, in a list."""
+    lines = []
+    for name, record in records().items():
+        reasons: dict[str, list[str]] = {}
+        for lack, reason in record.get("lacks", {}).items():
+            reasons.setdefault(reason, []).append(lack)
+        lines += [f"* {name}: no {', '.join(lacks)} ({reason})." for reason, lacks in reasons.items()]
+    return "\n".join(lines)
+
+
+def tracers() -> str:
+    """What passed beyond the suite, by framework, in the words of the tests' names."""
+    return "\n".join(
+        f"* **{name}**: {'; '.join(test.replace('_', ' ') for test in record['tracers'])}."
+        for name, record in records().items()
+        if record["tracers"]
+    )
+
+
+def file(path: str) -> str:
+    """A file of the repository, as a block of code."""
+    return f"```py\n{(ROOT / path).read_text(encoding='utf-8')}```"
+
+
+def frameworks() -> str:
+    """The text of the page of frameworks, with what stands between its marks made anew."""
+    parts = {"conformance": conformance, "lacking": lacking, "tracers": tracers}
+
+    def fill(match: re.Match[str]) -> str:
+        name = match["name"]
+        return f"<!-- {name} -->\n{parts[name]() if name in parts else file(name)}\n<!-- end -->"
+
+    text = FRAMEWORKS.read_text(encoding="utf-8")
+    return re.sub(r"<!-- (?P<name>\S+) -->\n.*?<!-- end -->", fill, text, flags=re.DOTALL)
+
+
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    FRAMEWORKS.write_text(frameworks(), encoding="utf-8")

@@ -16,14 +16,20 @@ settings.register_profile("weft", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("weft")
 
 
-EVERYTHING = ("numpy", "torch", "array_api_strict", "ml_dtypes", "einops", "sklearn", "PIL", "rich", "jinja2", "mypy")
+def pytest_addoption(parser) -> None:
+    parser.addoption("--record", choices=["write", "check"], help="write or check docs/conformance; see tests/record.py")
 
 
-def pytest_configure() -> None:
-    """Where all frameworks are promised, none may be missing: a skip would hide it."""
-    missing = [name for name in EVERYTHING if importlib.util.find_spec(name) is None]
-    if os.environ.get("WEFT_ALL_FRAMEWORKS") and missing:
+def pytest_configure(config) -> None:
+    """What an environment promises, in ``WEFT_PROMISED``, may not be missing: a skip would hide it."""
+    promised = filter(None, os.environ.get("WEFT_PROMISED", "").split(","))
+    missing = [name for name in promised if importlib.util.find_spec(name) is None]
+    if missing:
         raise pytest.UsageError(f"not installed: {', '.join(missing)}")
+    if config.getoption("record"):
+        from record import Record
+
+        config.pluginmanager.register(Record(config.getoption("record")))
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,10 @@ NAMES = (
     "array_api_strict",
     "sparse",
     "ndonnx",
+    "mlx",
+    "tinygrad",
+    "pytensor",
+    "tensorflow",
     "cupy",
 )
 PROMISED = tuple(filter(None, os.environ.get("WEFT_FRAMEWORKS", "").split(",")))

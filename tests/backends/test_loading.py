@@ -1,0 +1,138 @@
+"""A backend is loaded when its first tensor arrives, and one framework never disturbs another."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import weft.backends
+from weft.backends.registry import ARRAY_API, MODULES
+
+FOLDER = Path(weft.backends.__file__).parent
+
+MAKE = {
+    "numpy": "import numpy; x = numpy.zeros((2, 3))",
+    "torch": "import torch; x = torch.zeros(2, 3)",
+    "jax": "import jax; x = jax.numpy.zeros((2, 3))",
+    "tensorflow": "import tensorflow; x = tensorflow.zeros((2, 3))",
+    "keras": "import keras; x = keras.Input((3,))",
+    "mlx": "import mlx.core; x = mlx.core.zeros((2, 3))",
+    "tinygrad": "import tinygrad; x = tinygrad.Tensor([[1, 2, 3], [4, 5, 6]])",
+    "pytensor": "import pytensor.tensor; x = pytensor.tensor.matrix()",
+    "dask": "import dask.array; x = dask.array.zeros((2, 3))",
+    "paddle": "import paddle; x = paddle.zeros([2, 3])",
+    "chainer": "import chainer, numpy; x = chainer.Variable(numpy.zeros((2, 3)))",
+    "mxnet": "import mxnet; x = mxnet.np.zeros((2, 3))",
+    "sparse": "import sparse; x = sparse.zeros((2, 3))",
+}
+"""A tensor of rank 2 of each framework."""
+
+BESIDE = {"keras": {"tensorflow", "jax", "torch", "numpy"}}
+"""Backends that another one is made of."""
+
+
+def python(code: str, *options: str) -> str:
+    command = [sys.executable, "-W", "ignore", *options, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip().rpartition("\n")[2]
+
+
+def test_every_row_names_a_file():
+    for module in (*MODULES.values(), ARRAY_API):
+        assert (FOLDER / f"{module.rpartition('.')[2]}.py").is_file(), module
+
+
+def test_no_file_is_without_a_row():
+    """Each file is a row's, or belongs to one: it is named after it, or imported by several."""
+    rows = {module.rpartition(".")[2] for module in (*MODULES.values(), ARRAY_API)}
+    shared = {"base", "registry", "contraction", "dynamo", "tracing", "unknown", "__init__"}
+    for path in FOLDER.glob("*.py"):
+        assert path.stem in shared or any(path.stem in (row, f"{row}_{path.stem[len(row) + 1 :]}") for row in rows), path
+
+
+@pytest.mark.parametrize("framework", MAKE)
+def test_a_tensor_loads_its_own_backend_and_no_other(framework):
+    if importlib.util.find_spec(framework) is None:
+        pytest.skip(f"{framework} is not installed")
+    code = f"""
+{MAKE[framework]}
+import sys, weft
+assert not any(name.startswith("weft.backends.") for name in sys.modules)
+weft.rearrange(x, "a b -> b a")
+print([name.removeprefix("weft.backends.") for name in sys.modules if name.startswith("weft.backends.")])
+"""
+    loaded = set(ast.literal_eval(python(code)))
+    rows = {module.rpartition(".")[2] for module in MODULES.values()}
+    own = {"sparse": "array_api"}.get(framework, framework)
+    assert own in loaded
+    assert loaded & rows <= {own} | BESIDE.get(framework, set())
+
+
+BROKEN = {
+    "a stub": "sys.modules[root] = types.ModuleType(root)",
+    "half imported": "sys.modules[root] = types.ModuleType(root); sys.modules[root].__spec__ = None",
+    "nothing": "sys.modules[root] = None",
+    "raises at every look": """
+class Broken(types.ModuleType):
+    def __getattr__(self, name):
+        raise RuntimeError("no driver")
+sys.modules[root] = Broken(root)""",
+}
+
+
+@pytest.mark.parametrize("how", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize("root", sorted(set(MODULES) - {"numpy"}))
+def test_a_broken_framework_disturbs_no_other(root, how):
+    pytest.importorskip("numpy", reason="numpy is not installed")
+    code = f"""
+import sys, types
+root = {root!r}
+{how}
+import numpy, weft
+class Tensor:
+    shape = (2, 3)
+    dtype = "float64"
+Tensor.__module__ = root + ".core"
+for call in (
+    lambda: weft.rearrange(Tensor(), "a b -> b a"),
+    lambda: weft.einsum(numpy.zeros((2, 3)), Tensor(), "a b, a b ->"),
+    lambda: weft.asnumpy(Tensor()),
+):
+    try:
+        call()
+    except weft.BackendError as error:
+        assert error.code == "W502", error
+        assert root in error.message, error
+    else:
+        raise AssertionError("it should not load")
+x = numpy.arange(6.0).reshape(2, 3)
+assert weft.rearrange(x, "a b -> (b a)").tolist() == [0, 3, 1, 4, 2, 5]
+assert weft.reduce(x, "a b -> a", "sum").tolist() == [3, 12]
+assert weft.einsum(x, x, "a b, a b ->") == 55
+print("fine")
+"""
+    assert python(code) == "fine"
+
+
+def test_what_did_not_load_may_load_later():
+    pytest.importorskip("torch", reason="torch is not installed")
+    code = """
+import sys, types, weft
+import torch
+real = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "torch"}
+sys.modules["torch"] = types.ModuleType("torch")
+try:
+    weft.rearrange(torch.zeros(2, 3), "a b -> b a")
+except weft.BackendError as error:
+    assert error.code == "W502"
+sys.modules["torch"] = real["torch"]
+print(tuple(weft.rearrange(torch.zeros(2, 3), "a b -> b a").shape))
+"""
+    assert python(code) == "(3, 2)"

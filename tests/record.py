@@ -1,0 +1,77 @@
+"""The record of the conformance suite: which framework passed what, a file each in ``docs/conformance``.
+
+``--record=write`` writes the files of the frameworks that the run was for, ``--record=check`` fails where a file says
+something else than the run. The tables of ``docs/frameworks.md`` are made of the files.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from pathlib import Path
+
+FOLDER = Path(__file__).parent.parent / "docs" / "conformance"
+TRACERS = ("tests/tracers/test_", "tests/machines/test_")
+
+
+class Record:
+    """Listens to the reports of a run."""
+
+    def __init__(self, mode: str) -> None:
+        self.mode = mode
+        self.areas: dict[str, dict[str, Counter]] = defaultdict(lambda: defaultdict(Counter))
+        self.lacks: dict[str, dict[str, str]] = defaultdict(dict)
+        self.tracers: dict[str, list[str]] = defaultdict(list)
+        self.failed = False
+
+    def pytest_runtest_logreport(self, report):
+        if report.failed:
+            self.failed = True
+        if report.when == "setup" and not report.skipped:
+            return
+        if report.when == "teardown":
+            return
+        file, _, rest = report.nodeid.partition("::")
+        name = rest.partition("[")[0].removeprefix("test_")
+        if file.startswith(TRACERS):
+            framework = file.rpartition("/test_")[2].removesuffix(".py")
+            if report.passed and name not in self.tracers[framework]:
+                self.tracers[framework].append(name)
+        elif file.endswith("test_conformance.py"):
+            framework = dict(report.user_properties).get("framework")
+            if framework and report.passed:
+                self.areas[framework][name]["passed"] += 1
+            elif framework and report.skipped:
+                self.areas[framework][name]["skipped"] += 1
+
+    def found(self) -> dict[str, dict]:
+        """What the files should hold."""
+        from backends.frameworks import FRAMEWORKS
+
+        known = {framework.name: framework for framework in FRAMEWORKS}
+        found: dict[str, dict] = {}
+        for name in sorted({*self.areas, *self.tracers}):
+            found[name] = {"tracers": sorted(self.tracers.get(name, []))}
+            if name in self.areas:
+                areas = {area: dict(sorted(counts.items())) for area, counts in sorted(self.areas[name].items())}
+                found[name] |= {"version": known[name].version(), "lacks": known[name].lacks, "areas": areas}
+        return found
+
+    def pytest_sessionfinish(self, session):
+        if hasattr(session.config, "workerinput") or self.failed:
+            return
+        FOLDER.mkdir(exist_ok=True)
+        wrong = []
+        for name, found in self.found().items():
+            path = FOLDER / f"{name}.json"
+            known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+            if self.mode == "write":
+                text = json.dumps({**known, **found}, indent=1, ensure_ascii=False, sort_keys=True)
+                path.write_text(text + "\n", encoding="utf-8")
+            elif any(known.get(key) != value for key, value in found.items() if key != "version"):
+                wrong.append(path.name)
+        if wrong:
+            session.exitstatus = 1
+            reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+            text = f"docs/conformance is not what the run found ({', '.join(wrong)}); run it with --record=write"
+            reporter.write_line(text, red=True)
