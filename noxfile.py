@@ -1,15 +1,19 @@
-"""The checks of weft, each in an environment of its own: ``nox`` runs the tests, ``nox -l`` lists the rest."""
+"""The checks of weft, each in an environment of its own: ``nox`` runs all tests, ``nox -l`` lists the sessions.
+
+While working: ``nox -R -s tests -- -m "not slow"``, or another session with what it should run.
+"""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import nox
 
 nox.options.default_venv_backend = "virtualenv"
-nox.options.sessions = ["tests"]  # and the core, on each Python
+nox.options.sessions = ["tests", "frameworks", "paddle", "legacy", "machines"]  # and the core, on each Python
 nox.options.error_on_missing_interpreters = False
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
@@ -18,6 +22,15 @@ CORE = (
     *("tests/test_imports.py", "tests/test_cli.py"),
 )
 """The tests that need no framework; those of them that would use one are skipped by its name."""
+
+SUITE = "tests/backends/test_conformance.py"
+LOADING = "tests/backends/test_loading.py::test_a_tensor_loads_its_own_backend_and_no_other"
+BASE = ("numpy", "torch", "array_api_strict")
+"""The frameworks of the session `tests`."""
+TOGETHER = ("jax", "tensorflow", "keras", "mlx", "tinygrad", "pytensor", "sparse", "ndonnx", "cupy")
+"""The frameworks that live in one process."""
+LEGACY = ("numpy==1.23.5", "setuptools<60", "wheel")
+"""What Chainer 7.8.1 and MXNet 1.9.1 need to be there before they are installed."""
 
 
 def interpreters() -> dict[str, str]:
@@ -49,7 +62,53 @@ def _output(*command: str) -> str:
 def tests(session: nox.Session) -> None:
     """All tests, with every framework that this session is for; `nox -s tests -- -m "not slow"` for the fast ones."""
     session.install(".[test]")
-    session.run("python", "-m", "pytest", "-n", "2", *session.posargs, env={"WEFT_ALL_FRAMEWORKS": "1"})
+    promised = ("ml_dtypes", "einops", "sklearn", "PIL", "rich", "jinja2", "mypy")
+    run(session, BASE, "tests", "--ignore=tests/tracers", "--ignore=tests/machines", promised=promised)
+
+
+@nox.session
+def frameworks(session: nox.Session) -> None:
+    """The frameworks that live in one process: the conformance suite, and what their own users do with them."""
+    session.install(".[test-frameworks]")
+    run(session, TOGETHER, SUITE, LOADING, "tests/backends/test_cupy.py", *tracers(*TOGETHER))
+
+
+@nox.session
+def paddle(session: nox.Session) -> None:
+    """PaddlePaddle, which crashes in a process that has TensorFlow."""
+    session.install(".[test-paddle]")
+    run(session, ("paddle",), SUITE, LOADING, *tracers("paddle"))
+
+
+def legacy(session: nox.Session) -> None:
+    """Chainer and MXNet, on the last NumPy that they run on."""
+    session.install(*LEGACY)
+    session.install("--no-build-isolation", "chainer==7.8.1")
+    session.install("--no-deps", "mxnet==1.9.1")
+    session.install(".[test-legacy]", *LEGACY)
+    names = ("numpy", "chainer", "mxnet")
+    run(session, names, SUITE, LOADING, *tracers(*names[1:]))
+
+
+@nox.session
+def machines(session: nox.Session) -> None:
+    """Arrays that live on many machines: Dask, PyTorch's DTensor, JAX's shardings; several processes on this one."""
+    session.install(".[test-machines]")
+    promised = ("torch", "jax", "distributed")
+    run(session, ("dask",), SUITE, LOADING, "tests/machines", promised=promised)
+
+
+def tracers(*names: str) -> list[str]:
+    """The files of tests that belong to these frameworks alone."""
+    return [path for name in names if Path(path := f"tests/tracers/test_{name}.py").exists()]
+
+
+def run(session: nox.Session, names: tuple[str, ...], *args: str, promised: tuple[str, ...] = ()) -> None:
+    """Run tests over these frameworks; one that is missing, or another record than is kept, fails the session."""
+    given = ",".join(names)
+    env = {"WEFT_FRAMEWORKS": given, "WEFT_PROMISED": ",".join((*names, *promised))}
+    record = [] if session.posargs else ["--record=check"]
+    session.run("python", "-m", "pytest", "-n", "2", *args, *record, *session.posargs, env=env)
 
 
 def core(session: nox.Session) -> None:
@@ -58,7 +117,9 @@ def core(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "-q", *CORE, *session.posargs)
 
 
-for version, interpreter in interpreters().items():
+found = interpreters()
+nox.session(python=found.get("3.11", "3.11"), name="legacy")(legacy)
+for version, interpreter in found.items():
     nox.session(python=interpreter, name=f"core-{version}")(core)
     nox.options.sessions.append(f"core-{version}")
 
