@@ -6,8 +6,8 @@ a symbolic size, a mistake) raises a `TypeError` or an `AttributeError` there, a
 
 from __future__ import annotations
 
-from weft.run.cache import cold, compiled, general
-from weft.run.follow import followed_as
+from weft.run.cache import cold, compiled, general, listed
+from weft.run.follow import as_it_is, followed_as
 from weft.run.traced import traced, traced_pack, traced_parse_shape, traced_unpack
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import weft`
@@ -62,7 +62,7 @@ def rearrange(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     try:
         call = compiled("rearrange", pattern, type(tensor), tensor.shape, **sizes)
     except (TypeError, AttributeError):
-        call = None
+        call = listed("rearrange", (tensor,), pattern, sizes)
     return general("rearrange", (tensor,), pattern, sizes) if call is None else call(tensor)
 
 
@@ -140,7 +140,7 @@ def reduce(tensor: Any, pattern: str, reduction: Reduction, **sizes: SupportsInd
     try:
         call = compiled("reduce", pattern, type(tensor), tensor.shape, reduction, tensor.dtype, **sizes)
     except (TypeError, AttributeError):
-        call = None
+        call = listed("reduce", (tensor,), pattern, sizes, reduction)
     return general("reduce", (tensor,), pattern, sizes, reduction) if call is None else call(tensor)
 
 
@@ -180,17 +180,17 @@ def repeat(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     try:
         call = compiled("repeat", pattern, type(tensor), tensor.shape, **sizes)
     except (TypeError, AttributeError):
-        call = None
+        call = listed("repeat", (tensor,), pattern, sizes)
     return general("repeat", (tensor,), pattern, sizes) if call is None else call(tensor)
 
 
-def _traced_einsum(*operands: Any, **sizes: Any) -> Any:
+def _traced_einsum(*operands: Any, out_sharding: Any = None, **sizes: Any) -> Any:
     operation, pattern, tensors = _read_einsum(operands)
-    return traced(operation, tensors, pattern, sizes)
+    return traced(operation, tensors, pattern, sizes, "", out_sharding)
 
 
 @followed_as(_traced_einsum)
-def einsum(*operands: Any, **sizes: SupportsIndex) -> Any:
+def einsum(*operands: Any, out_sharding: Any = None, **sizes: SupportsIndex) -> Any:
     """Multiply tensors, and sum over the axes that the right side leaves out.
 
     In the named form the pattern comes last, and has named axes, groups, numbers and ``1``. In the classical form
@@ -199,6 +199,8 @@ def einsum(*operands: Any, **sizes: SupportsIndex) -> Any:
 
     Args:
         operands: ``*tensors, pattern`` or ``equation, *tensors``, of one framework.
+        out_sharding: for JAX alone, how the result is to lie on the devices: a ``PartitionSpec`` or ``NamedSharding``
+            with an entry for each dimension of the result, a group being one. No axis can have this name and a size.
         sizes: in the named form, the sizes of axes, in elements, that cannot be inferred from the shapes.
 
     Returns:
@@ -208,7 +210,7 @@ def einsum(*operands: Any, **sizes: SupportsIndex) -> Any:
         PatternSyntaxError: the pattern or equation cannot be read.
         AxisError: an axis stands on the right only, or the number of tensors differs.
         SizeError: the ranks or the sizes do not fit.
-        BackendError: the tensors belong to different frameworks.
+        BackendError: the tensors belong to different frameworks, or the result cannot be sharded like that.
 
     Examples:
         >>> import numpy as np, weft
@@ -219,11 +221,13 @@ def einsum(*operands: Any, **sizes: SupportsIndex) -> Any:
         (5, 7)
     """
     operation, pattern, tensors = _read_einsum(operands)
+    if out_sharding is not None:
+        return general(operation, tensors, pattern, sizes, "", out_sharding)
     try:
         shapes = tuple([tensor.shape for tensor in tensors])
         call = compiled(operation, pattern, tuple([type(tensor) for tensor in tensors]), shapes, **sizes)
     except (TypeError, AttributeError):
-        call = None
+        call = listed(operation, tensors, pattern, sizes)
     return general(operation, tensors, pattern, sizes) if call is None else call(*tensors)
 
 
@@ -310,6 +314,7 @@ def parse_shape(tensor: Any, pattern: str) -> dict[str, int]:
     return cold.parse_shape(tensor, pattern)
 
 
+@as_it_is
 def asnumpy(tensor: Any) -> Any:
     """The same elements as a NumPy array.
 
@@ -331,6 +336,7 @@ def asnumpy(tensor: Any) -> Any:
     return cold.asnumpy(tensor)
 
 
+@as_it_is
 def explain(pattern: str, /, *shapes: Sequence[int], **sizes: SupportsIndex) -> Explanation:
     """What weft would do with a pattern, for tensors of these shapes.
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from weft.run.cache import cold, compiled, general
-from weft.run.follow import followed_as
+from weft.run.cache import cold, compiled, general, listed
+from weft.run.follow import as_it_is, followed_as
 from weft.run.traced import traced
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import weft`
@@ -17,6 +17,7 @@ CALLS = 256
 """How many callables one pattern keeps: operations, each with a shape and a type."""
 
 
+@as_it_is
 def compile(pattern: str, /, **sizes: Any) -> Pattern:
     """Read a pattern once, for many calls.
 
@@ -57,8 +58,8 @@ def _traced_repeat(self: Pattern, tensor: Any) -> Any:
     return traced("repeat", (tensor,), self.text, self._sizes)
 
 
-def _traced_einsum(self: Pattern, *tensors: Any) -> Any:
-    return traced("einsum", tensors, self.text, self._sizes)
+def _traced_einsum(self: Pattern, *tensors: Any, out_sharding: Any = None) -> Any:
+    return traced("einsum", tensors, self.text, self._sizes, "", out_sharding)
 
 
 class Pattern:
@@ -126,8 +127,10 @@ class Pattern:
         return self._first("repeat", (tensor,)) if call is None else call(tensor)
 
     @followed_as(_traced_einsum)
-    def einsum(self, *tensors: Any) -> Any:
+    def einsum(self, *tensors: Any, out_sharding: Any = None) -> Any:
         """`weft.einsum` with this pattern, in the named form."""
+        if out_sharding is not None:
+            return general("einsum", tensors, self.text, self._sizes, "", out_sharding)
         try:
             shapes = tuple([tensor.shape for tensor in tensors])
             call = self._calls["einsum", shapes, tuple([tensor.__class__ for tensor in tensors])]
@@ -135,6 +138,7 @@ class Pattern:
             call = None
         return self._first("einsum", tensors) if call is None else call(*tensors)
 
+    @as_it_is
     def inverse(self, /, **sizes: Any) -> Pattern:
         """The pattern that leads back.
 
@@ -151,6 +155,7 @@ class Pattern:
         """
         return Pattern(*cold.inverse(self.text, self._sizes, sizes))
 
+    @as_it_is
     def output_shape(self, *shapes: Sequence[int]) -> tuple[int, ...]:
         """The shape of the result for tensors of these shapes, in elements.
 
@@ -160,6 +165,7 @@ class Pattern:
         found: tuple[int, ...] = cold.output_shape(self.text, shapes, self._sizes)
         return found
 
+    @as_it_is
     def explain(self, *shapes: Sequence[int]) -> Explanation:
         """`weft.explain` with this pattern."""
         from weft.explanation import explain
@@ -168,7 +174,9 @@ class Pattern:
 
     def _first(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "") -> Any:
         """A call that this pattern has not made, or cannot keep."""
-        call: Any = None
+        call: Any = listed(operation, tensors, self.text, self._sizes, reduction)
+        if call is not None:
+            return call(*tensors)
         key: Any = None
         try:
             classes: Any = tuple([tensor.__class__ for tensor in tensors])

@@ -38,6 +38,8 @@ class WeftError(ValueError):
         facts: what was seen, as label and text, such as ``{"input": "2 8 6 3"}``.
     """
 
+    ag_pass_through = True  # TensorFlow's AutoGraph would raise an error of its own with the text of this one
+
     def __init__(
         self,
         message: str = "",
@@ -128,6 +130,7 @@ CODES: dict[str, tuple[type[WeftError], str]] = {
     "W506": (BackendError, "more axes than the framework's einsum can name"),
     "W507": (BackendError, "a framework that cannot promise a view"),
     "W508": (BackendError, "a tensor without elements to be read, or out of NumPy's reach"),
+    "W509": (BackendError, "a sharding that a tensor cannot have, or that is for the caller to choose"),
 }
 """Every code, the class that it belongs to, and what it stands for."""
 

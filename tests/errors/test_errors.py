@@ -157,6 +157,7 @@ CALLS = {
     ),
     "W507 no promise": lambda: weft.view(strict_array(), "a b -> b a"),
     "W508 no elements": lambda: weft.asnumpy(torch.zeros(2, 3, device="meta")),
+    "W509 no sharding": lambda: weft.einsum(X, "a b c d -> a b", out_sharding=("x", None)),
 }
 
 

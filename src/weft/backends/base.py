@@ -9,14 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-Tensor = Any
-Size = Any
-"""An int, or the framework's symbol for one."""
+from weft.backends.tracing import Size, Tensor, Tracing
+from weft.errors import fail
 
+def no_view(tensor: Tensor, shape: Sequence[Size]) -> Tensor:
+    """What a framework that hides its memory has for `Backend.view`."""
+    raise fail("W507", NO_VIEWS)
+
+
+def as_it_is(call: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """What a framework that does not compile a plan has for `Backend.whole`."""
+    return call
+
+
+NO_VIEWS = "this framework does not promise views; rearrange gives one where it can"
 _KINDS = (("bool", "bool"), ("complex", "complex"), ("float", "floating"), ("int", "integer"))
 
 
-class Backend:
+class Backend(Tracing):
     """A framework, as plans see it. ``Backend()`` is made once for a type of tensor."""
 
     name: ClassVar[str]
@@ -26,8 +36,8 @@ class Backend:
     # What a plan calls: a tensor and one constant.
     reshape: Callable[[Tensor, Sequence[Size]], Tensor]
     """The elements in row-major order in another shape; a view where there can be one."""
-    view: Callable[[Tensor, Sequence[Size]], Tensor]
-    """The same, but an error of the framework's where it would copy."""
+    view: Callable[[Tensor, Sequence[Size]], Tensor] = staticmethod(no_view)
+    """The same, but an error of the framework's where it would copy; left out where memory is hidden."""
     permute: Callable[[Tensor, Sequence[int]], Tensor]
     """Dimension ``i`` of the result is dimension ``order[i]`` of the tensor."""
     expand: Callable[[Tensor, Sequence[Size]], Tensor]
@@ -40,6 +50,8 @@ class Backend:
     """``einsum(equation, *tensors)`` in the classical form, with an arrow."""
     to_numpy: Callable[[Tensor], Any]
     """A NumPy array of the same elements, from any device."""
+    whole: Callable[[Callable[..., Tensor]], Callable[..., Tensor]] = staticmethod(as_it_is)
+    """What the cache keeps of all that a plan does, each call the framework's own: one that compiles can do so here."""
 
     def __init__(self, kind: type) -> None:
         """Serve tensors of this type."""
@@ -64,38 +76,15 @@ class Backend:
         """How far apart neighbours are in memory, in any unit; ``None`` where the framework does not say."""
         return None
 
+    def placed(self, equation: str, shape: Sequence[Size] | None, sharding: Any) -> Callable[..., Tensor]:
+        """``einsum(equation, ...)``, and `reshape` where there is a shape, with the result sharded as the caller says.
+
+        Raises:
+            BackendError: W509, this framework's results have no sharding that a caller could choose.
+        """
+        raise fail("W509", f"a result of {self.name} has no sharding to choose; out_sharding belongs to JAX")
+
     def slice(self, tensor: Tensor, axis: int, start: Size, stop: Size) -> Tensor:
         """The part from ``start`` up to ``stop`` of one dimension."""
         part = (*((slice(None),) * axis), slice(start, stop), ...)
         return tensor[part]
-
-    # What makes tracers work: sizes that are no ints.
-
-    def rank(self, tensor: Tensor) -> int | None:
-        """The rank, or ``None`` where the framework does not reveal it."""
-        return len(tensor.shape)
-
-    def dtype(self, tensor: Tensor) -> Any:
-        """The type of the elements, or ``None`` where the framework does not reveal it."""
-        return tensor.dtype
-
-    def shape(self, tensor: Tensor) -> Sequence[Size]:
-        """The shape: a tuple of ints; or of symbols, where the framework is tracing, taken apart only by index."""
-        shape: Sequence[Size] = tensor.shape
-        return shape
-
-    def dimensions(self, shape: Any) -> tuple[int, ...] | None:
-        """What a tensor has for its shape as a tuple, where it is none but can be a key; ``None``: it is not known."""
-        return None
-
-    def known(self, tensor: Tensor, rank: int) -> Sequence[int | None]:
-        """Where sizes may not be compared, those that may be nevertheless, since they are ints before anything runs."""
-        return (None,) * rank
-
-    def symbolic(self, size: Any) -> bool:
-        """Whether a size is a symbol of this framework's, to be computed with and never looked into."""
-        return False
-
-    def comparable(self, tensors: Sequence[Tensor]) -> bool:
-        """Whether the sizes of these tensors may be compared; where not, only those that are `known` are checked."""
-        return True

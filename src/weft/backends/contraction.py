@@ -23,10 +23,10 @@ def contract(space: Any, equation: str, tensors: Sequence[Any]) -> Any:
         for term, tensor in zip(left.split(","), tensors, strict=True)
     ]
     output = output.replace("...", names)
-    term, result = _diagonal(space, terms[0], tensors[0])
+    term, result = diagonal(space, terms[0], tensors[0])
     for number in range(1, len(terms)):
         after = set(output).union(*terms[number + 1 :])
-        term, result = _pair(space, (term, result), _diagonal(space, terms[number], tensors[number]), after)
+        term, result = _pair(space, (term, result), diagonal(space, terms[number], tensors[number]), after)
     summed = tuple(place for place, name in enumerate(term) if name not in output)
     if summed:
         result = space.sum(result, axis=summed, dtype=result.dtype)
@@ -38,7 +38,7 @@ def _dotted(left: str, tensors: Sequence[Any]) -> list[tuple[str, Any]]:
     return [(term, tensor) for term, tensor in zip(left.split(","), tensors, strict=True) if "..." in term]
 
 
-def _diagonal(space: Any, term: str, tensor: Any) -> tuple[str, Any]:
+def diagonal(space: Any, term: str, tensor: Any) -> tuple[str, Any]:
     """Keep of an axis that stands twice only the elements with equal indices."""
     for name in dict.fromkeys(term):
         while term.count(name) > 1:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
-from weft.backends.base import Backend
+from weft.backends.base import NO_VIEWS, Backend
 from weft.backends.registry import backend_of
 from weft.errors import WeftError, fail
 from weft.ops import TABLE, Operation
@@ -17,7 +17,7 @@ from weft.plan import Plan
 from weft.plan.views import Memory
 from weft.run.follow import FOLLOWED
 from weft.run.forget import FORGET
-from weft.run.program import Program, checked
+from weft.run.program import Program, checked, tried
 from weft.solve import evaluate, exact, facts, normalise_sizes, report, shape_text, template, tensor_place
 
 PROGRAMS = 1024
@@ -71,8 +71,10 @@ def program(
     plan = planned(operation, pattern, ranks, given, reduction)
     if not reduction or reduction == CUSTOM:
         return Program(plan, backend)
-    check_kind(reduction, None if dtype is None else backend.kind(dtype), dtype)
-    return Program(plan, backend, backend.reduction(reduction, dtype))
+    kind = None if dtype is None else backend.kind(dtype)
+    check_kind(reduction, kind, dtype)
+    function = backend.reduction(reduction, dtype)
+    return Program(plan, backend, tried(function, reduction, dtype) if kind == "other" else function)
 
 
 def check(row: Operation, tree: Tree, count: int) -> None:
@@ -128,7 +130,8 @@ def build(operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, 
         pattern: the pattern, or the equation.
         cls: the type of the tensor; for ``einsum`` a tuple of types.
         shape: the shape of the tensor; for ``einsum`` a tuple of shapes.
-        details: what else decides: of ``reduce`` the reduction and the element type, of ``view`` the strides.
+        details: what else decides: of ``reduce`` the reduction and the element type, of ``view`` the strides, of
+            ``einsum`` the sharding of the result, where the caller says one.
         sizes: the given sizes.
 
     Raises:
@@ -144,7 +147,7 @@ def build(operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, 
         flat = dimensions_of(shape, cls)
         classes, shapes, ranks = (cls,), (shape,), (len(flat),)
     for size in flat:
-        if type(size) is not int:
+        if type(size) is not int or size < 0:  # a negative one stands for a size that is not known yet
             raise NotConcrete
     for name, value in sizes.items():
         if type(value) is not int or value < 0 or normalise(name) != name:
@@ -156,7 +159,7 @@ def build(operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, 
             bound = program(operation, pattern, classes, ranks, tuple(sizes))
         if operation == "view":
             check_view(bound.plan, shape, details[0], sizes)
-        return bound.bind(flat, sizes)
+        return bound.bind(flat, sizes, *details) if type(cls) is tuple else bound.bind(flat, sizes)
     except WeftError as error:
         situate(error, pattern, shapes, sizes)
         raise
@@ -198,7 +201,7 @@ def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, 
     """
     tree = plan.solved.tree
     if strides is None:
-        raise fail("W507", "this framework does not promise views; rearrange gives one where it can", tree.text)
+        raise refused_view(tree.text)
     registers = [*shape, *sizes.values(), *plan.solved.constants]
     evaluate(registers, plan.instructions, partial(report, plan.solved))
     memory = Memory(shape, strides)
@@ -211,6 +214,11 @@ def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, 
             message = f"{item_text(item)} cannot be formed without a copy: its axes are not neighbours in memory"
             seen = {**facts(plan.solved, registers), "strides": shape_text(strides)}
             raise fail("W401", message + "; rearrange copies", tree.text, [(item.start, item.stop)], seen)
+
+
+def refused_view(pattern: str) -> Exception:
+    """The error of ``view`` for a framework that does not say how its tensors lie in memory."""
+    return fail("W507", NO_VIEWS, pattern)
 
 
 def output_items(tree: Tree, rank: int) -> list[Item]:

@@ -74,10 +74,39 @@ compiled.__wrapped__ = _unwrapped
 FORGET.append(compiled.cache_clear)
 
 
+LISTED: set[type] = set()
+"""The types of tensors whose shape is a list of ints: no key, but its tuple is one."""
+
+def _not_listed(*_: Any) -> Any:
+    """What Dynamo follows in the place of `listed`: shapes of torch are no lists."""
+    return None
+
+
+@followed_as(_not_listed)
+def listed(operation: str, tensors: Any, pattern: Any, sizes: dict[str, Any], reduction: Any = "") -> Any:
+    """The callable where nothing but lists for shapes has kept the cache from serving a call; else ``None``."""
+    cls: Any = type(tensors[0])
+    if cls not in LISTED:
+        return None
+    try:
+        if operation == "rearrange" or operation == "repeat":  # noqa: PLR1714  # faster than a tuple
+            return compiled(operation, pattern, cls, tuple(tensors[0].shape), **sizes)
+        if operation == "reduce":
+            return compiled(operation, pattern, cls, tuple(tensors[0].shape), reduction, tensors[0].dtype, **sizes)
+        classes = tuple([type(tensor) for tensor in tensors])
+        if not LISTED.issuperset(classes):
+            return None
+        return compiled(operation, pattern, classes, tuple([tuple(tensor.shape) for tensor in tensors]), **sizes)
+    except TypeError:
+        return None
+
+
 @followed_as(traced)
-def general(operation: str, tensors: Any, pattern: Any, sizes: dict[str, Any], reduction: Any = "") -> Any:
+def general(
+    operation: str, tensors: Any, pattern: Any, sizes: dict[str, Any], reduction: Any = "", sharding: Any = None
+) -> Any:
     """Make a call that the cache cannot serve; see `weft.run.general.general`."""
-    return cold.general(operation, tensors, pattern, sizes, reduction)
+    return cold.general(operation, tensors, pattern, sizes, reduction, sharding)
 
 
 def cache_info() -> Any:

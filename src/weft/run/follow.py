@@ -1,4 +1,7 @@
-"""How TorchDynamo is told which way to take: two attributes of functions, inert everywhere else."""
+"""How tracers that read Python are told which way to take: attributes of functions, inert everywhere else.
+
+TorchDynamo has two, TensorFlow's AutoGraph one, and Paddle one for its two tracers.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,12 @@ INLINE = "_torchdynamo_inline"
 FOLLOWED: list[Callable[..., Any]] = []
 """The functions that have a stand-in."""
 
+AS_IT_IS = "autograph_info__"
+"""AutoGraph calls a function with this attribute as it is, where it would rewrite it and all that it calls."""
+
+UNIFIED = "___jit_transform_options___"
+"""The same for Paddle, whose own `paddle.jit.marker.unified` would set it: the value answers what is asked of it."""
+
 CONSTANT = "_dynamo_marked_constant"
 """Dynamo runs a function with this attribute while it traces, and takes the result for a constant."""
 
@@ -25,9 +34,28 @@ def followed_as(stand_in: Callable[..., Any]) -> Callable[[F], F]:
     def decorate(function: F) -> F:
         setattr(function, INLINE, stand_in)
         FOLLOWED.append(function)
-        return function
+        return as_it_is(function)
 
     return decorate
+
+
+def as_it_is(function: F) -> F:
+    """Decorate a function that no tracer needs to look into."""
+    setattr(function, AS_IT_IS, {})
+    setattr(function, UNIFIED, _Unified)
+    return function
+
+
+class _Unified:
+    """It makes the same calls for tensors and for the values of a static program."""
+
+    @staticmethod
+    def need_transform(_: object) -> bool:
+        return False
+
+    @staticmethod
+    def need_capture_control_flow() -> bool:
+        return False
 
 
 def constant(function: F) -> F:

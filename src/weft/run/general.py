@@ -7,18 +7,25 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from weft.backends.base import Backend
+from weft.backends.base import Backend, no_view
 from weft.backends.registry import backend_of
 from weft.errors import WeftError, fail, short
 from weft.ops.reduce import CUSTOM, check_reduction
 from weft.pattern import Ellipsis, classical, parse
-from weft.run.build import CLASSICAL, NotConcrete, build, concrete_sizes, one_backend, program, situate
-from weft.run.cache import compiled
+from weft.run.build import CLASSICAL, NotConcrete, build, concrete_sizes, one_backend, program, refused_view, situate
+from weft.run.cache import LISTED, compiled
 from weft.run.program import Program, recipe, trace
 from weft.solve import report, shape_text
 
 
-def general(operation: str, tensors: Sequence[Any], pattern: Any, sizes: dict[str, Any], reduction: Any = "") -> Any:
+def general(
+    operation: str,
+    tensors: Sequence[Any],
+    pattern: Any,
+    sizes: dict[str, Any],
+    reduction: Any = "",
+    sharding: Any = None,
+) -> Any:
     """Make one call.
 
     Args:
@@ -27,6 +34,7 @@ def general(operation: str, tensors: Sequence[Any], pattern: Any, sizes: dict[st
         pattern: the pattern, or the equation.
         sizes: the given sizes.
         reduction: of ``reduce``, a name or a callable.
+        sharding: of ``einsum``, the sharding of the result, where the caller says one.
 
     Raises:
         WeftError: something in the call is wrong.
@@ -39,16 +47,20 @@ def general(operation: str, tensors: Sequence[Any], pattern: Any, sizes: dict[st
             raise fail("W401", "a list of tensors is stacked, which copies; rearrange does that", pattern)
         tensors = [stacked(tensor) if isinstance(tensor, (list, tuple)) else tensor for tensor in tensors]
         shapes += [shape_of(tensor) for tensor in tensors]
+        backend = one_backend(tuple([type(tensor) for tensor in tensors]))
+        shapes[:] = [backend.shape(tensor) for tensor in tensors]
         if operation == "reduce" and not callable(reduction):
             check_reduction(reduction)
-        backend = one_backend(tuple([type(tensor) for tensor in tensors]))
         exact = concrete_sizes(pattern, sizes, backend.symbolic)
-        call = _concrete(operation, tensors, pattern, exact, reduction, backend)
+        exact = {name: size if type(size) is int else backend.inward(size) for name, size in exact.items()}
+        call = _concrete(operation, tensors, pattern, exact, reduction, backend, sharding)
         if call is not None:
             return call(*tensors)
+        if operation == "view" and backend.view is no_view:
+            raise refused_view(pattern)
         bound = _program(operation, tensors, pattern, exact, reduction, backend)
         fail_as = partial(report, bound.plan.solved)
-        return trace(recipe(bound.plan), tensors, exact, backend, bound.reduction, fail_as)
+        return trace(recipe(bound.plan), tensors, exact, backend, bound.reduction, fail_as, sharding)
     except WeftError as error:
         if all(_is_concrete(shape) for shape in shapes):
             situate(error, pattern, shapes, sizes)
@@ -81,26 +93,50 @@ def stacked(tensors: Sequence[Any]) -> Any:
     """
     if not tensors:
         raise fail("W308", "a list of tensors must hold at least one")
-    shapes = [shape_of(tensor) for tensor in tensors]
+    for tensor in tensors:
+        shape_of(tensor)
     backend = one_backend(tuple([type(tensor) for tensor in tensors]))
+    shapes = [_known(tensor, backend) for tensor in tensors]
     for place, shape in enumerate(shapes):
-        if _is_concrete(shape) and _is_concrete(shapes[0]) and tuple(shape) != tuple(shapes[0]):
+        if not _may_be_equal(shape, shapes[0]):
             theirs, ours = shape_text(shape), shape_text(shapes[0])
             raise fail("W308", f"tensor {place} of the list has the shape {theirs}, and tensor 0 {ours}")
     return backend.stack(tensors)
 
 
+def _known(tensor: Any, backend: Backend) -> Any:
+    """The shape, with ``None`` for each size that must not be compared; ``None`` where not even the rank is known."""
+    shape, rank = backend.shape(tensor), backend.rank(tensor)
+    return shape if _is_concrete(shape) or rank is None else backend.known(tensor, rank)
+
+
+def _may_be_equal(shape: Any, other: Any) -> bool:
+    if not (isinstance(shape, (tuple, list)) and isinstance(other, (tuple, list))):
+        return True
+    pairs = zip(shape, other, strict=False)
+    return len(shape) == len(other) and all(one == two or None in (one, two) for one, two in pairs)
+
+
 def _concrete(
-    operation: str, tensors: Sequence[Any], pattern: str, sizes: dict[str, Any], reduction: Any, backend: Backend
+    operation: str,
+    tensors: Sequence[Any],
+    pattern: str,
+    sizes: dict[str, Any],
+    reduction: Any,
+    backend: Backend,
+    sharding: Any,
 ) -> Any:
     """The callable where all sizes are ints after all, as for a list of arrays, or sizes of NumPy's ints."""
     shapes = tuple([backend.shape(tensor) for tensor in tensors])
     if not all(_is_concrete(shape) for shape in shapes):
         return None
+    LISTED.update([type(tensor) for tensor in tensors if backend_of(type(tensor)).lists])
     details = _details(operation, tensors, reduction, backend)
     classes = tuple([type(tensor) for tensor in tensors])
     several = operation in ("einsum", CLASSICAL)
-    call: Any = (classes, shapes) if several else (classes[0], shapes[0], *details)
+    if sharding is not None:
+        details = (sharding,)
+    call: Any = (classes, shapes, *details) if several else (classes[0], shapes[0], *details)
     with suppress(TypeError):
         return compiled(operation, pattern, *call, **sizes)
     with suppress(NotConcrete):  # what the cache must not keep, such as a callable that nothing names
@@ -109,7 +145,7 @@ def _concrete(
 
 
 def _is_concrete(shape: Any) -> bool:
-    return isinstance(shape, tuple) and all(type(size) is int for size in shape)
+    return isinstance(shape, (tuple, list)) and all(type(size) is int and size >= 0 for size in shape)
 
 
 def _details(operation: str, tensors: Sequence[Any], reduction: Any, backend: Backend) -> tuple[Any, ...]:

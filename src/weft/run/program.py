@@ -12,8 +12,9 @@ from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
-from weft.backends.base import Backend
+from weft.backends.base import Backend, as_it_is
 from weft.errors import fail
+from weft.ops.reduce import CUSTOM
 from weft.plan import Expand, Permute, Plan, Reduce, Reshape, Step, View
 from weft.run.compose import compose
 from weft.solve import CHECK, COMPUTING, NONEMPTY, PRODUCT, Report, compute, evaluate, report, shape_text
@@ -69,6 +70,7 @@ class Program:
         self.instructions = plan.instructions
         self.combine = partial(backend.einsum, plan.combine.equation) if plan.combine else None
         self.steps = self._prepare(plan.steps, backend.any_type(), None) if plan.steps else []
+        self.whole = backend.whole if _is_all_of_the_frameworks(plan) else as_it_is
         self.reduce_by(reduction)
 
     def reduce_by(self, reduction: Reduction | None) -> None:
@@ -83,17 +85,19 @@ class Program:
         other.reduce_by(reduction)
         return other
 
-    def bind(self, shape: Sequence[int], sizes: dict[str, int]) -> Callable[..., Any]:
+    def bind(self, shape: Sequence[int], sizes: dict[str, int], sharding: Any = None) -> Callable[..., Any]:
         """The callable for tensors of this shape (of several tensors: their dimensions in one sequence).
 
         Raises:
             SizeError: W302 to W307.
+            BackendError: W509, where there is a sharding for the result.
         """
-        if self.instructions:
-            registers = [*shape, *sizes.values(), *self.constants]
-            evaluate(registers, self.instructions, self._report)
-            return self.ready or self._chain(registers)
-        return self.ready or self._chain([*shape, *sizes.values(), *self.constants])
+        ready = self.ready if sharding is None else None
+        if ready and not self.instructions:
+            return ready
+        registers = [*shape, *sizes.values(), *self.constants]
+        evaluate(registers, self.instructions, self._report)
+        return ready or self._chain(registers, sharding)
 
     def _report(self, registers: list[int], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
         return report(self.plan.solved, registers, kind, source, factors)
@@ -121,15 +125,18 @@ class Program:
             prepared.append((function, None if shape is None else _selection(shape), constant))
         return prepared
 
-    def _chain(self, registers: Sequence[int]) -> Callable[..., Any]:
+    def _chain(self, registers: Sequence[int], sharding: Any = None) -> Callable[..., Any]:
         chains = [
             compose([(function, select(registers) if select else constant) for function, select, constant in calls])
             for calls in self.inputs
         ]
         if self.combine is None:
-            return chains[0]
+            return self.whole(chains[0])
+        inputs = chains if any(self.inputs) else None
+        if sharding is not None:
+            return self.whole(_joined(placed(recipe(self.plan), registers, self.backend, sharding), inputs, None))
         after = compose([(f, select(registers) if select else constant) for f, select, constant in self.steps])
-        return _joined(self.combine, chains if any(self.inputs) else None, after if self.steps else None)
+        return self.whole(_joined(self.combine, inputs, after if self.steps else None))
 
 
 def trace(
@@ -139,6 +146,7 @@ def trace(
     backend: Backend,
     reduction: Reduction | None,
     report: Report,
+    sharding: Any = None,
 ) -> Any:
     """Run a recipe once, on sizes that may be symbols; only the dimensions that something needs are asked for."""
     ranks, given, constants, instructions, needed, computed, inputs, equation, steps = recipe
@@ -163,7 +171,21 @@ def trace(
     ]
     if equation is None:
         return results[0]
+    if sharding is not None:
+        return placed(recipe, registers, backend, sharding)(*results)
     return _apply(backend.einsum(equation, *results), steps, registers, backend, reduction)
+
+
+def placed(recipe: Recipe, registers: Sequence[Any], backend: Backend, sharding: Any) -> Callable[..., Any]:
+    """How tensors are combined where the caller says the sharding of the result.
+
+    Raises:
+        BackendError: W509, the framework has none.
+    """
+    shape: Any = None
+    for _, places, _ in recipe.steps:
+        shape = tuple([registers[place] for place in places or ()])
+    return backend.placed(recipe.equation or "", shape, sharding)
 
 
 def checked(reduction: Reduction) -> Reduction:
@@ -183,6 +205,18 @@ def checked(reduction: Reduction) -> Reduction:
     return reduce
 
 
+def tried(reduction: Reduction, name: str, dtype: Any) -> Reduction:
+    """A reduction of elements that weft cannot judge, such as objects: they say themselves whether they have it."""
+
+    def reduce(tensor: Any, axes: tuple[int, ...]) -> Any:
+        try:
+            return reduction(tensor, axes)
+        except TypeError as error:
+            raise fail("W503", f"{name} is not defined on {dtype}: {error}") from error
+
+    return reduce
+
+
 def _apply(
     tensor: Any, calls: Sequence[Call], registers: Sequence[Any], backend: Backend, reduction: Reduction | None
 ) -> Any:
@@ -190,6 +224,14 @@ def _apply(
         function: Any = reduction if method == "reduce" else getattr(backend, method)
         tensor = function(tensor, constant if shape is None else tuple([registers[place] for place in shape]))
     return tensor
+
+
+def _is_all_of_the_frameworks(plan: Plan) -> bool:
+    """Whether there is something to do, and no function of the caller's does it."""
+    steps = [step for steps in plan.inputs for step in steps]
+    if any(type(step) is Reduce and step.reduction == CUSTOM for step in steps):
+        return False
+    return bool(steps) or plan.combine is not None
 
 
 _SHAPED = {Reshape: "reshape", View: "view", Expand: "expand"}

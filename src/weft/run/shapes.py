@@ -55,7 +55,7 @@ def packed(tensors: Sequence[Any], pattern: str, where: Layout, backend: Backend
         tensor if len(middle) == 1 else backend.reshape(tensor, (*first, product(middle), *last))
         for tensor, (first, middle, last) in zip(tensors, parts, strict=True)
     ]
-    return backend.concat(flat, before), [middle for _, middle, _ in parts]
+    return backend.concat(flat, before), [tuple([backend.outward(size) for size in middle]) for _, middle, _ in parts]
 
 
 def unpack(tensor: Any, packed_shapes: Sequence[Any], pattern: str) -> list[Any]:
@@ -90,7 +90,8 @@ def parse_shape(tensor: Any, pattern: str) -> dict[str, Any]:
     shape_of(tensor)
     backend = one_backend((type(tensor),))
     found = places_of(_text(pattern), rank_of(tensor, backend, pattern))
-    return read_shape(found, backend.shape(tensor), pattern, comparable=backend.comparable([tensor]))
+    sizes = read_shape(found, backend.shape(tensor), pattern, comparable=backend.comparable([tensor]))
+    return {name: backend.outward(size) for name, size in sizes.items()}
 
 
 def asnumpy(tensor: Any) -> Any:

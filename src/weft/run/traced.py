@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def traced(operation: str, tensors: Sequence[Any], pattern: str, sizes: dict[str, Any], reduction: Any = "") -> Any:
+def traced(
+    operation: str,
+    tensors: Sequence[Any],
+    pattern: str,
+    sizes: dict[str, Any],
+    reduction: Any = "",
+    sharding: Any = None,
+) -> Any:
     """Make one call under Dynamo.
 
     Raises:
@@ -27,6 +34,8 @@ def traced(operation: str, tensors: Sequence[Any], pattern: str, sizes: dict[str
     from weft.run.program import trace
 
     tensors = [TORCH.stack(tensor) if isinstance(tensor, (list, tuple)) else tensor for tensor in tensors]
+    if sharding is not None:
+        give_up("out_sharding belongs to JAX")
     for name, value in sizes.items():
         if isinstance(value, (bool, float)) or value < 0:
             give_up(size_error(pattern, name, value))

@@ -65,8 +65,9 @@ def compute(registers: list[Any], instructions: Instructions, report: Report) ->
                 size = size * registers[factor]
             if kind == QUOTIENT:
                 size = registers[source] // size
-            elif kind == BROADCAST and type(size) is int and size == 1:
-                size = registers[source]
+            elif kind == BROADCAST:
+                ours = registers[source]
+                size = ours if (type(size) is int and size == 1) or (type(ours) is int and ours != 1) else size
             registers.append(size)
 
 

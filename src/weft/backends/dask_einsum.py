@@ -1,0 +1,82 @@
+"""Products of arrays of chunks, two arrays at a time, so that no task needs a chunk of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+from string import ascii_letters
+from typing import Any
+
+import dask
+import dask.array as da
+import numpy as np
+
+from weft.backends.dask_unknown import is_unknown
+from weft.errors import fail
+
+
+def contract(equation: str, *tensors: Any) -> Any:
+    """``einsum`` in the classical form, with an arrow."""
+    arrays = [da.asanyarray(tensor) for tensor in tensors]
+    if any(isinstance(array._meta, np.ma.MaskedArray) for array in arrays):
+        raise fail("W503", "einsum is not defined on masked arrays; fill them first, as da.ma.filled(x, 0) does")
+    dtype = np.result_type(*[array.dtype for array in arrays])  # Dask's own sums over chunks would widen integers
+    terms, output = _letters(equation, arrays)
+    arrays = [_square(term, array) for term, array in zip(terms, arrays, strict=True)]
+    for places in _path(terms, output, arrays):
+        chosen = [(terms.pop(place), arrays.pop(place)) for place in sorted(places, reverse=True)]
+        needed = set(output).union(*terms)
+        others = [
+            needed.union(*[term for term, _ in chosen[:place] + chosen[place + 1 :]]) for place in range(len(chosen))
+        ]
+        parts = [_alone(pair, keep) for pair, keep in zip(chosen, others, strict=True)] if len(chosen) > 1 else chosen
+        names = dict.fromkeys(name for term, _ in reversed(parts) for name in term if name in needed)
+        terms.append("".join(names) if terms else output)
+        arrays.append(_product(parts, terms[-1]).astype(dtype))
+    return arrays[0]
+
+
+def _product(parts: list[tuple[str, Any]], output: str) -> Any:
+    equation = f"{','.join(term for term, _ in parts)}->{output}"
+    arrays = [array for _, array in parts]
+    if not any(map(is_unknown, arrays)):
+        return da.einsum(equation, *arrays, optimize=len(arrays) > 1)
+    with dask.config.set({"array.chunk-size-tolerance": inf}):  # else Dask would divide by what it does not know
+        return da.einsum(equation, *arrays)
+
+
+def _letters(equation: str, arrays: Sequence[Any]) -> tuple[list[str], str]:
+    """The terms and the output, with letters in place of the dots."""
+    left, output = equation.split("->")
+    ranks = [array.ndim - len(term) + 3 for term, array in zip(left.split(","), arrays, strict=True)]
+    dots = max([rank for rank, term in zip(ranks, left.split(","), strict=True) if "..." in term], default=0)
+    free = [letter for letter in ascii_letters if letter not in equation]
+    if dots > len(free):
+        raise fail("W506", f"einsum can name {len(ascii_letters)} axes, and the tensors have more")
+    names = "".join(free[:dots])
+    terms = [term.replace("...", names[dots - rank :]) for rank, term in zip(ranks, left.split(","), strict=True)]
+    return terms, output.replace("...", names)
+
+
+def _square(term: str, array: Any) -> Any:
+    """Cut an axis that stands twice alike in both places: a chunk on the diagonal is then a square."""
+    chunks = {place: array.chunks[term.index(name)] for place, name in enumerate(term)}
+    return array if tuple(chunks.values()) == array.chunks else array.rechunk(chunks)
+
+
+def _path(terms: list[str], output: str, arrays: list[Any]) -> list[tuple[int, ...]]:
+    """Which arrays are multiplied next, until one is left."""
+    count = len(arrays)
+    if count > 2 and not any(map(is_unknown, arrays)):
+        shapes = [np.broadcast_to(np.float32(0), array.shape) for array in arrays]  # no memory behind them
+        _, *path = np.einsum_path(f"{','.join(terms)}->{output}", *shapes, optimize="greedy")[0]
+        if all(len(places) == 2 for places in path):
+            return path
+    return [(0, 1)] * (count - 1) or [(0,)]
+
+
+def _alone(pair: tuple[str, Any], needed: set[str]) -> tuple[str, Any]:
+    """Sum over the axes that nobody else needs, before they meet the chunks of others."""
+    term, array = pair
+    kept = "".join(dict.fromkeys(name for name in term if name in needed))
+    return pair if set(kept) == set(term) else (kept, da.einsum(f"{term}->{kept}", array).astype(array.dtype))

@@ -1,0 +1,90 @@
+"""JAX: arrays, the tracers that stand for them, and ``jax.ShapeDtypeStruct``, which has a shape alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import export, lax
+
+from weft.backends.base import Backend
+from weft.backends.jax_placed import placed
+from weft.backends.jax_sharding import explained, part, reshape
+
+
+class JaxBackend(Backend):
+    """Plans call functions that leave one equation each, so that a jaxpr is that of hand-written code."""
+
+    name = "jax"
+    takes: ClassVar[frozenset[str]] = frozenset({"numpy"})
+    reshape = staticmethod(reshape)
+    permute = staticmethod(lax.transpose)
+    expand = staticmethod(jnp.broadcast_to)
+    concat = staticmethod(explained(jnp.concatenate, "the sharding differs from one tensor to another; reshard them"))
+    stack = staticmethod(explained(jnp.stack, "the sharding differs from one tensor to another; reshard them"))
+    einsum = staticmethod(explained(jnp.einsum, "the result could be sharded in several ways; out_sharding says which"))
+    placed = staticmethod(placed)
+    slice = staticmethod(part)
+    to_numpy = staticmethod(np.asarray)
+
+    def __init__(self, kind: type) -> None:
+        if issubclass(kind, jax.Array):
+            self.whole = _compiled
+        elif issubclass(kind, jax.ShapeDtypeStruct):
+            self.whole = lambda call: partial(jax.eval_shape, call)
+            self.to_numpy = np.ndarray.__array__  # an error; np.asarray takes it for an object
+            for name in ("reshape", "concat", "stack", "slice"):  # what pack and lists call beside a plan
+                setattr(self, name, _of_shapes(getattr(self, name)))
+        elif not hasattr(kind, "__array__"):
+            raise TypeError("it is no array; a Ref is read by ref[...]")
+
+    def any_type(self) -> Backend:
+        return _TRACED
+
+    def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
+        return _REDUCTIONS[name]
+
+    def symbolic(self, size: Any) -> bool:
+        return export.is_symbolic_dim(size)
+
+    def known(self, tensor: Any, rank: int) -> Sequence[Any]:
+        return tensor.shape  # symbols are equal where JAX can prove it
+
+
+def _compiled(call: Callable[..., Any]) -> Callable[..., Any]:
+    """The calls of a plan as one: dispatched once, and without an array after each."""
+
+    def weft(*tensors: Any) -> Any:  # the name that a profile shows
+        return call(*tensors)
+
+    return jax.jit(weft, inline=True)  # where a trace meets an array, it shall see the equations
+
+
+def _of_shapes(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(tensors: Any, *constants: Any) -> Any:
+        if isinstance(jax.tree.leaves(tensors)[0], jax.core.Tracer):
+            return function(tensors, *constants)
+        return jax.eval_shape(lambda traced: function(traced, *constants), tensors)
+
+    return call
+
+
+_REDUCTIONS: dict[str, Callable[[Any, tuple[int, ...]], Any]] = {
+    "min": jnp.min,
+    "max": jnp.max,
+    "sum": jnp.sum,
+    "mean": jnp.mean,
+    "prod": jnp.prod,
+    "any": jnp.any,
+    "all": jnp.all,
+    "std": jnp.std,
+    "var": jnp.var,
+    "logsumexp": jax.nn.logsumexp,
+}
+
+BACKEND = JaxBackend
+_TRACED = JaxBackend(jax.core.Tracer)

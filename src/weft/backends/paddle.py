@@ -1,0 +1,95 @@
+"""PaddlePaddle: eager tensors, and the values of its static programs, whose sizes may be unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from types import SimpleNamespace
+from typing import Any
+
+import paddle
+
+from weft.backends import paddle_sizes
+from weft.backends.base import Backend
+from weft.backends.contraction import contract
+from weft.backends.paddle_reductions import reduction
+from weft.backends.paddle_sizes import static, value
+from weft.backends.unknown import Unknown, dimensions
+
+_SPACE = SimpleNamespace(
+    reshape=paddle.reshape,
+    permute_dims=paddle.transpose,
+    broadcast_to=paddle.broadcast_to,
+    sum=paddle.sum,
+    matmul=paddle.matmul,
+)
+
+
+class PaddleBackend(Backend):
+    """Plans call the functions of the paddle namespace, which serve both of its modes."""
+
+    name = "paddle"
+    reshape = staticmethod(paddle.reshape)
+    permute = staticmethod(paddle.transpose)
+    expand = staticmethod(paddle.broadcast_to)
+    concat = staticmethod(paddle.concat)
+    stack = staticmethod(paddle.stack)
+    inward, outward = staticmethod(paddle_sizes.given), staticmethod(value)
+
+    def __init__(self, kind: type) -> None:
+        self.lists = issubclass(kind, paddle.Tensor)
+        if not self.lists:
+            self.reshape, self.expand = paddle_sizes.reshape, paddle_sizes.expand
+
+    @staticmethod
+    def view(tensor: Any, shape: Sequence[Any]) -> Any:
+        if tensor.ndim:
+            return paddle.view(tensor, shape)
+        return paddle.unsqueeze(tensor, list(range(len(shape))))  # Paddle's view refuses a tensor of rank 0
+
+    @staticmethod
+    def einsum(equation: str, *tensors: Any) -> Any:
+        if _is_paddles(equation, tensors[0].dtype):
+            return paddle.einsum(equation, *tensors)
+        return contract(_SPACE, equation, tensors)
+
+    def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
+        return reduction(name, dtype, None if dtype is None else self.kind(dtype))
+
+    def any_type(self) -> Backend:
+        return _ANY
+
+    def strides(self, tensor: Any) -> tuple[int, ...] | None:
+        return tuple(tensor.strides) if isinstance(tensor, paddle.Tensor) else None
+
+    def slice(self, tensor: Any, axis: int, start: Any, stop: Any) -> Any:
+        return super().slice(tensor, axis, value(start), value(stop))
+
+    @staticmethod
+    def to_numpy(tensor: Any) -> Any:
+        return (tensor.astype("float32") if tensor.dtype is paddle.bfloat16 else tensor).numpy()
+
+    def shape(self, tensor: Any) -> Sequence[Any]:
+        sizes = static(tensor)
+        return dimensions(tensor, sizes) if None in sizes else tuple(tensor.shape)
+
+    def known(self, tensor: Any, rank: int) -> Sequence[int | None]:
+        return static(tensor)
+
+    def symbolic(self, size: Any) -> bool:
+        return isinstance(size, (paddle.pir.Value, Unknown))
+
+    def comparable(self, tensors: Sequence[Any]) -> bool:
+        return not any(None in static(tensor) for tensor in tensors)
+
+
+@lru_cache(maxsize=256)
+def _is_paddles(equation: str, dtype: Any) -> bool:
+    """Whether Paddle's einsum takes it: it knows no integers, and no diagonals where there is another tensor."""
+    terms = equation.split("->")[0].replace("...", "").split(",")
+    diagonal = any(len(set(term)) < len(term) for term in terms)
+    return "int" not in str(dtype) and not (diagonal and len(terms) > 1)
+
+
+BACKEND = PaddleBackend
+_ANY = PaddleBackend(object)

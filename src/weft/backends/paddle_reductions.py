@@ -1,0 +1,73 @@
+"""PaddlePaddle's reductions, each on element types that it has a kernel for.
+
+On a CPU most of them know neither half types nor small integers; these are reduced in a wider type. What is exact in
+the narrow one, and what is to come back in it, is a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import paddle
+
+Reduction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
+
+
+def reduction(name: str, dtype: Any, kind: str | None) -> Reduction:
+    """The reduction of that name, for elements of that type (``None``: unknown)."""
+    reduce = _COMPLEX.get(name) if kind == "complex" else None
+    reduce = reduce or (_TRUTHS.get(name) if kind == "bool" else None) or _REDUCTIONS[name]
+    if name in ("any", "all") or reduce is _TRUTHS.get(name):
+        return reduce if dtype is paddle.bool else lambda tensor, axes: reduce(paddle.cast(tensor, "bool"), axes)
+    if kind in ("bool", "integer") and name in ("sum", "prod"):
+        return lambda tensor, axes: reduce(paddle.cast(tensor, "int64"), axes)
+    wide = _WIDE.get(dtype)
+    return (lambda tensor, axes: paddle.cast(reduce(paddle.cast(tensor, wide), axes), dtype)) if wide else reduce
+
+
+def _var(tensor: Any, axes: tuple[int, ...]) -> Any:
+    """Paddle's own takes fifteen times as long."""
+    apart = tensor - paddle.mean(tensor, axes, True)
+    return paddle.mean(apart * apart, axes)
+
+
+def _complex_var(tensor: Any, axes: tuple[int, ...]) -> Any:
+    apart = tensor - paddle.mean(tensor, axes, True)
+    return paddle.mean(paddle.real(apart) ** 2 + paddle.imag(apart) ** 2, axes)
+
+
+def _logsumexp(tensor: Any, axes: tuple[int, ...]) -> Any:
+    """Paddle's own takes no rank above 4, and is NaN where the largest is infinite."""
+    peak = paddle.amax(tensor, axes, True).detach()  # of nothing it is anything, which log 0 outweighs
+    peak = paddle.where(paddle.isfinite(peak), peak, paddle.zeros_like(peak))
+    return paddle.log(paddle.sum(paddle.exp(tensor - peak), axes)) + paddle.squeeze(peak, axes)
+
+
+_WIDE = {
+    paddle.float16: "float32",
+    paddle.bfloat16: "float32",
+    paddle.uint8: "int32",
+    paddle.int8: "int32",
+    paddle.int16: "int32",
+}
+
+_REDUCTIONS: dict[str, Reduction] = {
+    "min": paddle.amin,
+    "max": paddle.amax,
+    "sum": paddle.sum,
+    "mean": paddle.mean,
+    "prod": paddle.prod,
+    "any": paddle.any,
+    "all": paddle.all,
+    "var": _var,
+    "std": lambda tensor, axes: paddle.sqrt(_var(tensor, axes)),
+    "logsumexp": _logsumexp,
+}
+
+_TRUTHS: dict[str, Reduction] = {"min": paddle.all, "max": paddle.any}
+
+_COMPLEX: dict[str, Reduction] = {
+    "var": _complex_var,
+    "std": lambda tensor, axes: paddle.sqrt(_complex_var(tensor, axes)),
+}

@@ -1,0 +1,52 @@
+"""tinygrad, on its CPU device."""
+
+import importlib
+import os
+import platform
+import shutil
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+
+from backends.frameworks.base import Framework
+
+SETTINGS = {"PARALLEL": "0", "NOOPT": "1"}
+"""No optimisation of kernels, and no processes for it: there are hundreds of kernels, each run once."""
+
+if shutil.which("clang"):
+    SETTINGS["DEV"] = "CPU"
+else:  # tinygrad writes the machine code itself, but for four little programs of the device
+    SETTINGS["DEV"] = "CPU:X86"
+    SETTINGS["CC"] = str(Path(__file__).parent / "gcc-as-clang")
+
+
+class Tinygrad(Framework):
+    views = "hidden"
+
+    def installed(self):
+        compiles = shutil.which("clang") or (shutil.which("gcc") and platform.machine() == "x86_64")
+        return super().installed() and bool(compiles)
+
+    def module(self):
+        with mock.patch.dict(os.environ, SETTINGS):  # read by the import, and kept
+            tinygrad = importlib.import_module("tinygrad")
+            importlib.import_module("tinygrad.helpers").getenv("CC", "clang")
+        return tinygrad
+
+    def make(self, array):
+        tinygrad = self.module()
+        if array.dtype.name == "bfloat16":
+            return tinygrad.Tensor(array.astype(np.float32)).cast("bfloat16").realize()
+        return tinygrad.Tensor(array)
+
+    def gradient(self, function, array):
+        tensor = self.make(array)
+        return function(tensor).sum().gradient(tensor)[0].numpy()
+
+
+FRAMEWORK = Tinygrad(
+    "tinygrad",
+    "tinygrad",
+    lacks={"complex64": "tinygrad has no complex numbers", "complex128": "tinygrad has no complex numbers"},
+)

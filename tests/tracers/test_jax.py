@@ -1,0 +1,532 @@
+"""JAX: its transformations, its jaxprs, its symbolic dimensions, and what is no array."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pytest
+
+import weft
+
+jax = pytest.importorskip("jax")
+
+import jax.numpy as jnp  # noqa: E402
+from jax import export, lax  # noqa: E402
+
+SHAPE = (2, 3, 4, 6)
+OTHER = (4, 3, 8, 2)
+
+
+@pytest.fixture(autouse=True, params=[False, True], ids=["32 bits", "64 bits"])
+def _bits(request):
+    """JAX in both of its modes; neither leaves this file."""
+    with jax.enable_x64(request.param):
+        yield
+
+
+def ones(*shape):
+    return jnp.ones(shape, jnp.float32)
+
+
+def some(shape):
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+CALLS = {
+    "permute": lambda x: weft.rearrange(x, "b c h w -> b h w c"),
+    "merge": lambda x: weft.rearrange(x, "b c h w -> b (c h w)"),
+    "space to depth": lambda x: weft.rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=2, q=2),
+    "unit": lambda x: weft.rearrange(x, "b c h w -> b 1 c h (w 1)"),
+    "max": lambda x: weft.reduce(x, "b c (h 2) w -> b c h w", "max"),
+    "std": lambda x: weft.reduce(x, "b c h w -> b", "std"),
+    "logsumexp": lambda x: weft.reduce(x, "b c h w -> b (c h)", "logsumexp"),
+    "callable": lambda x: weft.reduce(x, "b c h w -> b (c h)", lambda tensor, axes: jnp.sum(tensor, axes)),
+    "repeat": lambda x: weft.repeat(x, "b c h w -> b c (h r) w", r=2),
+    "einsum": lambda x: weft.einsum(x, x, "b c h w, b d h w -> b c d"),
+    "grouped einsum": lambda x: weft.einsum(x, x, "b c h (k d), b c j (k d) -> b c (k h) j", k=2),
+    "classical einsum": lambda x: weft.einsum("b...w,bchw", x[:, :1], x),
+    "list": lambda x: weft.rearrange([x, x + 1], "k b c h w -> b (k c) h w"),
+    "pack": lambda x: weft.pack([x, x[:, :, 0]], "b c * w")[0],
+    "unpack": lambda x: weft.unpack(x, [(2,), (1,)], "b * h w")[0],
+    "size": lambda x: weft.rearrange(x, "b c (h p) w -> b c h p w", p=x.shape[2] // 2),
+    "parse_shape": lambda x: x * weft.parse_shape(x, "b _ h w")["h"],
+    "compiled": weft.compile("b c (h p) w -> w (b p) c h", p=2).rearrange,
+}
+each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+
+
+def by_hand(name, x):
+    """The same with NumPy, through weft's NumPy backend, which the oracle has judged."""
+    if name == "callable":
+        return x.sum(3).reshape(len(x), -1)
+    return CALLS[name](x)
+
+
+def assert_near(actual, expected, digits=2e-5):
+    assert isinstance(actual, jax.Array)
+    np.testing.assert_allclose(np.asarray(actual), np.asarray(expected), rtol=digits, atol=digits)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_jit_vmap_and_the_eager_call_agree_with_numpy(name):
+    array = some(SHAPE)
+    expected = by_hand(name, array)
+    assert_near(CALLS[name](jnp.asarray(array)), expected)
+    assert_near(jax.jit(CALLS[name])(array), expected)
+    many = np.stack([array, array + 1])
+    assert_near(jax.vmap(CALLS[name])(many), np.stack([expected, by_hand(name, array + 1)]), 1e-4)
+
+
+@each_call
+def test_reverse_and_forward_gradients(call):
+    x = some(SHAPE)
+    tangent = some(SHAPE) + 1
+    value, forward = jax.jvp(call, (x,), (tangent,))
+    again, pullback = jax.vjp(call, jnp.asarray(x))
+    cotangent = jnp.ones_like(value) * 0.5
+    (backward,) = pullback(cotangent)
+    assert_near(value, again)
+    np.testing.assert_allclose(jnp.vdot(forward, cotangent), jnp.vdot(tangent, backward), rtol=1e-3)
+    assert_near(jax.jit(jax.grad(lambda x: call(x).sum()))(x), jax.grad(lambda x: call(x).sum())(jnp.asarray(x)))
+
+
+@each_call
+def test_shapes_without_elements(call):
+    spec = jax.ShapeDtypeStruct(SHAPE, jnp.float32)
+    found = jax.eval_shape(call, spec)
+    expected = call(ones(*SHAPE))
+    assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+
+
+def test_a_shape_without_elements_is_taken_as_it_is():
+    spec = jax.ShapeDtypeStruct((2, 6), jnp.float32)
+    assert weft.rearrange(spec, "a (b c) -> c a b", b=2) == jax.ShapeDtypeStruct((3, 2, 2), jnp.float32)
+    assert weft.reduce(spec, "a b -> b", "any") == jax.ShapeDtypeStruct((6,), jnp.bool_)
+    assert weft.einsum(spec, spec, "a b, c b -> (a c)") == jax.ShapeDtypeStruct((4,), jnp.float32)
+    assert weft.rearrange([spec, spec], "k a b -> (k a) b") == jax.ShapeDtypeStruct((4, 6), jnp.float32)
+    packed, shapes = weft.pack([spec, jax.ShapeDtypeStruct((2, 3, 5), jnp.float32)], "a *")
+    assert packed == jax.ShapeDtypeStruct((2, 21), jnp.float32)
+    assert [part.shape for part in weft.unpack(packed, shapes, "a *")] == [(2, 6), (2, 3, 5)]
+    assert weft.parse_shape(spec, "a b") == {"a": 2, "b": 6}
+    with pytest.raises(weft.SizeError, match="W302"):
+        weft.rearrange(spec, "a (b c) -> c a b", b=4)
+    with pytest.raises(weft.BackendError, match="W508"):
+        weft.asnumpy(spec)
+
+
+WRITTEN = {
+    "permute": (CALLS["permute"], lambda x: jnp.transpose(x, (0, 2, 3, 1))),
+    "merge": (CALLS["merge"], lambda x: jnp.reshape(x, (2, 72))),
+    "space to depth": (
+        CALLS["space to depth"],
+        lambda x: x.reshape(2, 3, 2, 2, 3, 2).transpose(0, 1, 3, 5, 2, 4).reshape(2, 12, 2, 3),
+    ),
+    "unit": (CALLS["unit"], lambda x: x.reshape(2, 1, 3, 4, 6)),
+    "flatten and permute": (
+        lambda x: weft.rearrange(x, "b c h w -> (h w) (b c)"),
+        lambda x: x.transpose(2, 3, 0, 1).reshape(24, 6),
+    ),
+    "max": (CALLS["max"], lambda x: x.reshape(2, 3, 2, 2, 6).max(3)),
+    "pool": (
+        lambda x: weft.reduce(x, "b c (h 2) (w 2) -> b h w c", "mean"),
+        lambda x: x.reshape(2, 3, 2, 2, 3, 2).mean((3, 5)).transpose(0, 2, 3, 1),
+    ),
+    **{
+        name: (
+            lambda x, name=name: weft.reduce(x, "b c h w -> b h", name),
+            lambda x, name=name: getattr(jnp, name)(x, (1, 3)),
+        )
+        for name in ("min", "sum", "mean", "prod", "any", "all", "std", "var")
+    },
+    "logsumexp": (CALLS["logsumexp"], lambda x: jax.nn.logsumexp(x, 3).reshape(2, 12)),
+    "callable": (CALLS["callable"], lambda x: x.sum(3).reshape(2, 12)),
+    "repeat": (
+        lambda x: weft.repeat(x, "b c h w -> b c r h w", r=5),
+        lambda x: jnp.broadcast_to(x.reshape(2, 3, 1, 4, 6), (2, 3, 5, 4, 6)),
+    ),
+    "repeat in front": (
+        lambda x: weft.repeat(x, "... -> r ...", r=5),
+        lambda x: jnp.broadcast_to(x, (5, 2, 3, 4, 6)),
+    ),
+    "einsum": (CALLS["einsum"], lambda x: jnp.einsum("bchw,bdhw->bcd", x, x)),
+    "heads": (
+        lambda x: weft.einsum(x, x, "b c h (k d), b c j (k d) -> b c k h j", k=2),
+        lambda x: jnp.einsum("bchkd,bcjkd->bckhj", x.reshape(2, 3, 4, 2, 3), x.reshape(2, 3, 4, 2, 3)),
+    ),
+    "heads merged": (
+        lambda x: weft.einsum(x, x, "b c h w, b d h w -> b (c d)"),
+        lambda x: jnp.einsum("bchw,bdhw->bcd", x, x).reshape(2, 9),
+    ),
+    "three": (
+        lambda x: weft.einsum(x, x, x, "b c h w, b d h w, b e h w -> c d e"),
+        lambda x: jnp.einsum("bchw,bdhw,behw->cde", x, x, x),
+    ),
+    "classical": (
+        lambda x: weft.einsum("b...w,bchw", x[:, :1], x),
+        lambda x: jnp.einsum("b...w,bchw->...ch", x[:, :1], x),
+    ),
+    "list": (
+        lambda x: weft.rearrange([x, x], "k b c h w -> b (k c) h w"),
+        lambda x: jnp.stack([x, x]).transpose(1, 0, 2, 3, 4).reshape(2, 6, 4, 6),
+    ),
+    "pack": (
+        lambda x: weft.pack([x, x[:, :, 0]], "b c * w")[0],
+        lambda x: jnp.concatenate([x, x[:, :, 0].reshape(2, 3, 1, 6)], 2),
+    ),
+    "unpack": (
+        lambda x: weft.unpack(x, [(2,), (1,)], "b * h w"),
+        lambda x: [lax.slice_in_dim(x, 0, 2, axis=1), lax.slice_in_dim(x, 2, 3, axis=1)],
+    ),
+}
+"""What weft is called with, and what an expert writes instead."""
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_the_jaxpr_is_that_of_hand_written_code(name):
+    ours, theirs = WRITTEN[name]
+    x = ones(*SHAPE)
+    assert str(jax.make_jaxpr(ours)(x)) == str(jax.make_jaxpr(theirs)(x))
+    gradients = [jax.grad(lambda x, f=f: sum(leaf.sum() for leaf in jax.tree.leaves(f(x)))) for f in (ours, theirs)]
+    if name not in ("any", "all"):
+        assert str(jax.make_jaxpr(gradients[0])(x)) == str(jax.make_jaxpr(gradients[1])(x))
+    if name != "callable":
+        assert str(jax.make_jaxpr(jax.vmap(ours))(x[None])) == str(jax.make_jaxpr(jax.vmap(theirs))(x[None]))
+
+
+@pytest.mark.parametrize("pattern", ["... -> ...", "a b c d -> a b c d", "a ... d -> a ... d", "(a) b c d -> a b c d"])
+def test_a_pattern_that_moves_nothing_adds_nothing(pattern):
+    x = ones(*SHAPE)
+    for call in (
+        lambda x: weft.rearrange(x, pattern),
+        lambda x: weft.reduce(x, pattern, "sum"),
+        lambda x: weft.repeat(x, pattern),
+    ):
+        assert jax.make_jaxpr(call)(x).eqns == []
+        assert call(x) is x
+
+
+def test_an_array_in_a_trace_adds_no_call_of_its_own():
+    """The calls on an array are compiled as one; where it is a constant of a trace, they are equations as ever."""
+    constant = ones(*SHAPE)
+    traced = jax.make_jaxpr(lambda y: CALLS["space to depth"](constant) * y)(1.0)
+    names = [equation.primitive.name for equation in traced.eqns]
+    assert names[:3] == ["reshape", "transpose", "reshape"]
+    assert len(names) <= 5  # the product
+
+
+def test_an_eager_call_leaves_no_array_between_its_steps():
+    """An operation on arrays, made eagerly, keeps its result alive until the next has read it; a plan is one operation."""
+    x = ones(*SHAPE)
+    CALLS["space to depth"](x)
+    gc.collect()
+    seen = []
+    with jax.log_compiles(False):
+        before = len(jax.live_arrays())
+        result = CALLS["space to depth"](x)
+        seen.append(len(jax.live_arrays()) - before)
+    assert result.shape == (2, 12, 2, 3)
+    assert seen == [1]
+
+
+def test_a_callable_sees_arrays_where_the_caller_has_arrays():
+    seen = []
+
+    def total(tensor, axes):
+        seen.append(isinstance(tensor, jax.core.Tracer))
+        return jnp.sum(tensor, axes)
+
+    x = ones(*SHAPE)
+    weft.reduce(x, "b c (h p) w -> c p", total, p=2)
+    weft.reduce(x, "b c (h p) w -> c p", total, p=2)
+    jax.jit(lambda x: weft.reduce(x, "b c (h p) w -> c p", total, p=2))(x)
+    assert seen == [False, False, True]
+    with pytest.raises(weft.SizeError, match="W310"):
+        jax.jit(lambda x: weft.reduce(x, "b c h w -> b c", lambda tensor, axes: tensor))(x)
+
+
+def specs(*shapes, constraints=()):
+    """Arguments for `jax.export`, out of shapes in its notation."""
+    likes = [
+        jax.ShapeDtypeStruct([int(size) if size.strip().isdigit() else 1 for size in shape.split(",")], jnp.float32)
+        for shape in shapes
+    ]
+    return export.symbolic_args_specs(likes, list(shapes), constraints=constraints)
+
+
+EXPORTED = {
+    "permute": ("b, 3, h, w", ()),
+    "merge": ("b, c, h, w", ()),
+    "space to depth": ("b, c, 2*h, 2*w", ()),
+    "unit": ("b, c, h, w", ()),
+    "max": ("b, c, h, w", ("mod(h, 2) == 0",)),
+    "std": ("b, c, h, w", ()),
+    "logsumexp": ("b, c, h, w", ()),
+    "callable": ("b, c, h, w", ()),
+    "repeat": ("b, c, h, w", ()),
+    "einsum": ("b, c, h, w", ()),
+    "grouped einsum": ("b, c, h, 2*w", ()),
+    "classical einsum": ("b, c, h, w", ()),
+    "list": ("b, c, h, w", ()),
+    "pack": ("b, c, h, w", ()),
+    "unpack": ("b, 3, h, w", ()),
+    "size": ("b, c, 2*h, w", ()),
+    "parse_shape": ("b, c, h, w", ()),
+    "compiled": ("b, c, 2*h, w", ()),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_export_with_symbolic_dimensions(name):
+    shape, constraints = EXPORTED[name]
+    exported = export.export(jax.jit(CALLS[name]))(*specs(shape, constraints=constraints))
+    for sizes in (SHAPE, OTHER):
+        array = some(sizes)
+        assert_near(exported.call(array), by_hand(name, array))
+    reread = export.deserialize(exported.serialize())
+    assert_near(reread.call(some(SHAPE)), by_hand(name, some(SHAPE)))
+
+
+def exported(call, *shapes, constraints=()):
+    return export.export(jax.jit(call))(*specs(*shapes, constraints=constraints))
+
+
+def test_export_of_sizes_that_are_symbols():
+    def call(x, y):
+        packed, shapes = weft.pack([x, y], "b *")
+        left, right = weft.unpack(packed, shapes, "b *")
+        return (
+            weft.repeat(left, "b n -> (b r) n", r=right.shape[1]),
+            weft.rearrange(x, "b (n p) -> (p b) n", n=x.shape[1] // 2),
+        )
+
+    one, two = exported(call, "b, 2*n", "b, m, 3").call(some((2, 6)), some((2, 4, 3)))
+    assert_near(one, np.repeat(some((2, 6)), 4, 0))
+    assert two.shape == (4, 3)
+    many = exported(lambda x, y: weft.einsum(x, y, "b i (h d), b j (h d) -> b h i j", h=2), "b, n, 6", "b, m, 6")
+    x, y = some((2, 5, 6)), some((2, 7, 6))
+    assert_near(
+        many.call(x, y), np.einsum("bihd,bjhd->bhij", x.reshape(2, 5, 2, 3), y.reshape(2, 7, 2, 3)), digits=1e-4
+    )
+    open_shape = exported(lambda x: weft.unpack(x, [(2, 2), (-1,)], "b *"), "b, n", constraints=["n >= 4"])
+    assert [part.shape for part in open_shape.call(some((2, 9)))] == [(2, 2, 2), (2, 5)]
+
+
+@pytest.mark.parametrize(
+    ("code", "call", "shapes"),
+    [
+        ("W302", lambda x: weft.rearrange(x, "b (h p) -> b h p", p=2), ["b, n"]),
+        ("W302", lambda x: weft.reduce(x, "b (h 2) -> b h", "max"), ["b, 2*n + 1"]),
+        ("W303", lambda x: weft.rearrange(x, "b (h p) -> b h p"), ["b, n"]),
+        ("W304", lambda x: weft.rearrange(x, "b n c -> c b n"), ["b, n"]),
+        ("W305", lambda x: weft.rearrange(x, "b n -> n b", b=3), ["b, n"]),
+        ("W305", lambda x: weft.rearrange(x, "b 1 -> b"), ["b, n"]),
+        ("W305", lambda x, y: weft.einsum(x, y, "b i, b j -> i j"), ["b, n", "c, m"]),
+        ("W305", lambda x, y: weft.einsum("...i,...i", x, y), ["b, n", "c, n"]),
+        ("W305", lambda x, y: weft.pack([x, y], "b *"), ["b, n", "c, m"]),
+        ("W308", lambda x, y: weft.rearrange([x, y], "k b n -> k n b"), ["b, n", "b, m"]),
+        ("W309", lambda x: weft.unpack(x, [(3,), (4,)], "b *"), ["b, n"]),
+        ("W309", lambda x: weft.unpack(x, [(3,), (-1,)], "b *"), ["b, n"]),
+        ("W508", weft.asnumpy, ["b, n"]),
+        ("W507", lambda x: weft.view(x, "b n -> n b"), ["b, n"]),
+    ],
+)
+def test_mistakes_with_symbols_are_wefts_errors(code, call, shapes):
+    with pytest.raises(weft.WeftError, match=code):
+        exported(call, *shapes)
+
+
+MISTAKES = {
+    "divide": lambda x: weft.rearrange(x, "b c (h p) w -> b c h w p", p=3),
+    "rank": lambda x: weft.rearrange(x, "b c h -> b c h"),
+    "dropped": lambda x: weft.rearrange(x, "b c h w -> b c h"),
+    "reduction": lambda x: weft.reduce(x, "b c h w -> b", "median"),
+    "missing": lambda x: weft.repeat(x, "b c h w -> b c h w r"),
+    "einsum": lambda x: weft.einsum(x, x, "a b c d, b c d a -> a"),
+    "empty": lambda x: weft.reduce(x[:, :0], "b c h w -> b", "max"),
+    "unequal": lambda x: weft.rearrange([x, x[:1]], "k b c h w -> k b c h w"),
+    "kind": lambda x: weft.reduce(x.astype("int32"), "b c h w -> b", "mean"),
+    "view": lambda x: weft.view(x, "b c h w -> b (c w h)"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_read_the_same_in_every_transformation(name):
+    texts = set()
+    if name != "view":
+        with pytest.raises(weft.WeftError) as caught:
+            MISTAKES[name](np.ones(SHAPE, np.float32))
+        texts.add(str(caught.value))
+    for transform in (lambda call: call, jax.jit, jax.grad):
+        with pytest.raises(weft.WeftError) as caught:
+            transform(MISTAKES[name])(ones(*SHAPE))
+        texts.add(str(caught.value))
+    with pytest.raises(weft.WeftError) as caught:
+        jax.vmap(MISTAKES[name])(ones(5, *SHAPE))
+    assert texts == {str(caught.value)}
+
+
+def test_sizes_are_ints_or_arrays_of_one_but_no_tracers():
+    x = ones(*SHAPE)
+    for size in (2, np.int32(2), jnp.int32(2), jnp.asarray(2)):
+        assert weft.rearrange(x, "b c (h p) w -> b c h p w", p=size).shape == (2, 3, 2, 2, 6)
+    for size in (jnp.float32(2), jnp.asarray([2, 2]), jnp.asarray(True)):
+        with pytest.raises(weft.SizeError, match="W301"):
+            weft.rearrange(x, "b c (h p) w -> b c h p w", p=size)
+    with pytest.raises(weft.SizeError, match="W301"):
+        jax.jit(lambda x, p: weft.rearrange(x, "b c (h p) w -> b c h p w", p=p))(x, 2)
+    jitted = jax.jit(lambda x, p: weft.rearrange(x, "b c (h p) w -> b c h p w", p=p), static_argnums=1)
+    assert jitted(x, 2).shape == (2, 3, 2, 2, 6)
+
+
+def test_a_compiled_pattern_is_a_static_argument():
+    traces = []
+
+    @partial(jax.jit, static_argnums=1)
+    def apply(x, pattern):
+        traces.append(pattern)
+        return pattern.rearrange(x)
+
+    x = ones(*SHAPE)
+    for _ in range(2):
+        assert apply(x, weft.compile("b c h w -> b (c h) w")).shape == (2, 12, 6)
+        assert apply(x, weft.compile("b c h (w q) -> q b c h w", q=3)).shape == (3, 2, 3, 4, 2)
+    assert len(traces) == 2
+    pattern = weft.compile("b c h w, b d h w -> c d")
+    assert_near(jax.jit(pattern.einsum)(x, x), pattern.einsum(x, x))
+    assert_near(jax.jit(lambda x: weft.compile("b ... -> b").reduce(x, "sum"))(x), np.full(2, 72.0))
+
+
+@jax.tree_util.register_dataclass
+@dataclass
+class Batch:
+    images: object
+    masks: object
+
+
+def test_trees_are_mapped_over_and_no_tensors():
+    batch = Batch(ones(2, 4, 6), {"a": ones(2, 4, 6, 3), "b": [ones(2, 8, 2)]})
+
+    @jax.jit
+    def patches(batch):
+        return jax.tree.map(lambda x: weft.rearrange(x, "b (h p) ... -> b h (p ...)", p=2), batch)
+
+    shapes = jax.tree.map(lambda x: x.shape, patches(batch))
+    assert shapes == Batch((2, 2, 12), {"a": (2, 2, 36), "b": [(2, 4, 4)]})
+    for tree in (batch, batch.masks, None):
+        with pytest.raises(weft.BackendError, match="W501"):
+            weft.rearrange(tree, "b ... -> ... b")
+    with pytest.raises(weft.BackendError, match="W501"):
+        weft.rearrange([batch.images, batch.masks], "k b ... -> b k ...")
+    with pytest.raises(weft.BackendError, match="W501"):
+        jax.jit(lambda tree: weft.rearrange(tree, "b ... -> ... b"))(batch.masks)
+
+
+def test_control_flow_checkpoints_and_rules_of_ones_own():
+    x = some((5, 4, 6))
+
+    def step(carry, image):
+        patches = weft.rearrange(image, "(h p) w -> h (p w)", p=2)
+        return carry + weft.reduce(patches, "h d -> d", "sum"), patches
+
+    total, patches = jax.jit(lambda x: lax.scan(step, jnp.zeros(12), x))(x)
+    assert_near(total, x.reshape(5, 2, 12).sum((0, 1)), 1e-4)
+    assert_near(patches, x.reshape(5, 2, 12))
+
+    def branch(flag, x):
+        return lax.cond(
+            flag, lambda x: weft.rearrange(x, "a b c -> c b a"), lambda x: weft.rearrange(x, "a b c -> c b a") * 2, x
+        )
+
+    assert_near(jax.jit(branch)(True, x), x.transpose(2, 1, 0))
+    assert_near(jax.jit(branch)(False, x), 2 * x.transpose(2, 1, 0))
+    assert_near(lax.map(lambda x: weft.rearrange(x, "b c -> c b"), x), x.transpose(0, 2, 1))
+
+    def loss(x):
+        return weft.einsum(x, x, "a b c, a d c -> b d").sum()
+
+    assert_near(jax.grad(jax.checkpoint(loss))(x), jax.grad(loss)(x), 1e-4)
+
+    @jax.custom_vjp
+    def turned(x):
+        return weft.rearrange(x, "a b c -> b a c")
+
+    turned.defvjp(lambda x: (turned(x), None), lambda _, g: (weft.rearrange(g, "b a c -> a b c") * 3,))
+    assert_near(jax.grad(lambda x: turned(x).sum())(x), np.full((5, 4, 6), 3.0))
+    assert_near(jax.hessian(lambda x: weft.reduce(x * x, "a -> ", "sum"))(x[0, 0]), 2 * np.eye(6))
+
+
+def test_numpy_beside_jax_gives_jax():
+    x, y = some((2, 3)), jnp.asarray(some((3, 4)))
+    for product in (weft.einsum(x, y, "a b, b c -> a c"), weft.einsum("ab,bc", x, y)):
+        assert_near(product, x @ np.asarray(y))
+    assert_near(weft.einsum(y, x, "b c, a b -> (c a)"), (x @ np.asarray(y)).T.reshape(-1))
+    assert_near(weft.rearrange([np.asarray(y), y], "k b c -> (k b) c"), np.concatenate([y, y]))
+    assert_near(weft.pack([x, jnp.asarray(x)], "a *")[0], np.concatenate([x, x], 1))
+    assert_near(jax.jit(lambda y: weft.einsum(x, y, "a b, b c -> a c"))(y), x @ np.asarray(y))
+    assert_near(jax.vmap(lambda y: weft.einsum(x, y, "a b, b -> a"), 1, 1)(y), x @ np.asarray(y))
+    assert_near(jax.grad(lambda y: weft.einsum(x, y, "a b, b c -> ").sum())(y), np.repeat(x.sum(0)[:, None], 4, 1))
+
+
+def test_element_types_of_both_modes():
+    wide = jax.config.jax_enable_x64
+    x = jnp.ones((300, 2), jnp.int8)
+    total = weft.reduce(x, "a b -> b", "sum")
+    assert total.tolist() == [300, 300]
+    assert total.dtype == (jnp.int64 if wide else jnp.int32)
+    assert weft.reduce(x > 0, "a b -> b", "sum").dtype == total.dtype
+    assert weft.reduce(jnp.ones((2, 3), jnp.complex64), "a b -> b", "var").dtype == jnp.float32
+    for dtype in (jnp.bfloat16, jnp.float16, jnp.float8_e4m3fn, jnp.int4, jnp.uint8, jnp.bool_):
+        assert weft.rearrange(jnp.ones((2, 6), dtype), "a (b c) -> c a b", b=2).dtype == dtype
+    half = jnp.ones((4096, 2), jnp.bfloat16)
+    assert jax.jit(lambda x: weft.reduce(x, "a b -> b", "sum"))(half).tolist() == [4096, 4096]
+    assert weft.einsum(half, half, "a b, a b -> b").tolist() == [4096, 4096]
+    assert weft.asnumpy(half).dtype == jnp.bfloat16
+    assert weft.rearrange(jnp.float32(3), "-> 1 1").shape == (1, 1)
+
+
+def test_keys_are_arrays_too():
+    keys = jax.random.split(jax.random.key(0), (4, 2))
+    flat = weft.rearrange(keys, "a b -> (b a)")
+    assert (jax.random.key_data(flat) == jax.random.key_data(keys.T.reshape(8))).all()
+    draws = jax.jit(lambda keys: jax.vmap(jax.random.normal)(weft.rearrange(keys, "a b -> (b a)")))(keys)
+    assert draws.shape == (8,)
+    with pytest.raises(weft.BackendError, match="W508"):
+        weft.asnumpy(keys)
+
+
+def test_a_ref_is_read_first():
+    ref = jax.new_ref(ones(2, 3))
+    with pytest.raises(weft.BackendError, match=r"W502.*ref\[\.\.\.\]"):
+        weft.rearrange(ref, "a b -> b a")
+
+    @jax.jit
+    def turn(ref):
+        ref[...] = weft.repeat(weft.reduce(ref[...], "a b -> b", "sum"), "b -> a b", a=2)
+        return weft.rearrange(ref[...], "a b -> b a")
+
+    assert_near(turn(ref), np.full((3, 2), 2.0))
+
+
+def test_no_elements_where_there_are_none_yet():
+    for transform in (jax.jit, jax.vmap):
+        with pytest.raises(weft.BackendError, match="W508"):
+            transform(weft.asnumpy)(ones(2, 3))
+    with pytest.raises(weft.BackendError, match="W508"):
+        jax.grad(lambda x: weft.asnumpy(x).sum())(ones(2, 3))
+
+
+def test_nothing_of_a_trace_is_kept():
+    leaked = []
+
+    def call(x):
+        leaked.append(x)
+        return CALLS["space to depth"](x)
+
+    jax.jit(call)(ones(*SHAPE))
+    leaked.clear()
+    with jax.checking_leaks():
+        jax.jit(lambda x: CALLS["grouped einsum"](CALLS["space to depth"](x)))(ones(2, 3, 4, 8))
+        jax.vmap(jax.grad(lambda x: CALLS["logsumexp"](x[None]).sum()))(ones(*SHAPE))

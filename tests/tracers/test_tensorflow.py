@@ -1,0 +1,612 @@
+"""TensorFlow: graphs with unknown sizes and ranks, the operations that calls leave, XLA, SavedModel; and eager code."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+import weft
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+tf = pytest.importorskip("tensorflow")
+
+X = np.random.default_rng(0).normal(size=(2, 6, 4, 8)).astype(np.float32)
+
+CALLS = {
+    "permute": lambda x: weft.rearrange(x, "b c h w -> b h w c"),
+    "merge": lambda x: weft.rearrange(x, "b c h w -> b (c h) w"),
+    "merge with a permutation": lambda x: weft.rearrange(x, "b c h w -> b (h w c)"),
+    "merge with the batch": lambda x: weft.rearrange(x, "b c h w -> (b h) c w"),
+    "split": lambda x: weft.rearrange(x, "b (c d) h w -> b c d h w", d=3),
+    "space to depth": lambda x: weft.rearrange(x, "b c (h p) (w q) -> b h w (c p q)", p=2, q=4),
+    "unit axes": lambda x: weft.rearrange(x, "b c h w -> b 1 c (h w) 1"),
+    "ellipsis": lambda x: weft.rearrange(x, "b ... w -> w b ..."),
+    "grouped ellipsis": lambda x: weft.rearrange(x, "b ... -> b (...)"),
+    "max": lambda x: weft.reduce(x, "b c (h 2) (w 2) -> b c h w", "max"),
+    "mean": lambda x: weft.reduce(x, "b c h w -> b", "mean"),
+    "std": lambda x: weft.reduce(x, "b c h w -> w b", "std"),
+    "var": lambda x: weft.reduce(x, "b (c d) h w -> b c", "var", d=2),
+    "prod": lambda x: weft.reduce(x, "b c h (w 2) -> w", "prod"),
+    "logsumexp": lambda x: weft.reduce(x, "b c h w -> b (c h)", "logsumexp"),
+    "any": lambda x: weft.reduce(x > 1, "b c h w -> b c", "any"),
+    "all": lambda x: weft.reduce(x > -1, "b c h w -> h w", "all"),
+    "repeat": lambda x: weft.repeat(x, "b c h w -> b c (h r) w", r=2),
+    "repeat in front": lambda x: weft.repeat(x, "b c h w -> r b c h w", r=3),
+    "einsum": lambda x: weft.einsum(x, x, "b c h w, b d h w -> b c d"),
+    "grouped einsum": lambda x: weft.einsum(x, x, "b c h (k d), b e j (k d) -> b c k h (j e)", k=2),
+    "classical einsum": lambda x: weft.einsum("b...w,b...w", x, x),
+    "list": lambda x: weft.rearrange([x, x + 1], "k b c h w -> b (k c) h w"),
+    "pack": lambda x: weft.pack([x, x[:, :, 0]], "b * w")[0],
+    "unpack": lambda x: weft.unpack(x, [(1, 2), (), (-1, 3)], "b * h w")[2],
+    "there and back": lambda x: weft.rearrange(
+        weft.rearrange(x, "b c h w -> b (h w) c"), "b (h w) c -> b w h c", h=weft.parse_shape(x, "_ _ h _")["h"]
+    ),
+    "pack and unpack": lambda x: weft.unpack(*weft.pack([x[:, 0], x], "b * w"), "b * w")[1],
+}
+"""Each gives the same on an array, on an eager tensor, and in a graph."""
+
+each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+
+SIGNATURES = {
+    "known": [2, 6, 4, 8],
+    "batch": [None, 6, 4, 8],
+    "image": [None, 6, None, None],
+    "all": [None, None, None, None],
+}
+
+
+def spec(*shape, dtype="float32"):
+    return tf.TensorSpec(shape, dtype)
+
+
+def graph(call, *specs):
+    """A concrete function; AutoGraph, which finds no source of a lambda among others, has tests of its own."""
+    return tf.function(call, autograph=False).get_concrete_function(*specs)
+
+
+def operations(call, *specs):
+    """The operations of the graph that a call leaves, without constants."""
+    passed = ("Const", "Placeholder", "Identity", "NoOp")
+    return [op.type for op in graph(call, *specs).graph.get_operations() if op.type not in passed]
+
+
+def assert_close(actual, expected):
+    np.testing.assert_allclose(np.asarray(actual), expected, rtol=2e-5, atol=1e-5)
+
+
+@each_call
+def test_eager(call):
+    assert_close(call(tf.constant(X)), call(X))
+    assert_close(call(tf.Variable(X)), call(X))
+
+
+@each_call
+@pytest.mark.parametrize("shape", SIGNATURES.values(), ids=SIGNATURES.keys())
+def test_graphs_with_unknown_sizes(call, shape):
+    function = graph(call, spec(*shape))
+    for array in (X, np.concatenate([X, -X])) if shape[0] is None else (X,):
+        result = function(tf.constant(array))
+        assert_close(result, call(array))
+        static = function.structured_outputs.shape
+        assert static.is_compatible_with(result.shape)
+    if shape == SIGNATURES["known"]:
+        assert static == call(X).shape
+
+
+@each_call
+def test_xla(call):
+    compiled = tf.function(call, jit_compile=True, autograph=False)
+    assert_close(compiled(tf.constant(X)), call(X))
+    unknown = tf.function(call, jit_compile=True, autograph=False, input_signature=[spec(*SIGNATURES["image"])])
+    assert_close(unknown(tf.constant(X)), call(X))
+
+
+@each_call
+def test_gradients_are_those_of_the_eager_call(call):
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            result = call(x)
+            total = tf.reduce_sum(result**2) if result.dtype != tf.bool else tf.constant(0.0)
+        return tape.gradient(total, x, unconnected_gradients="zero")
+
+    x = tf.constant(X)
+    assert_close(tf.function(gradient, input_signature=[spec(*SIGNATURES["all"])])(x), gradient(x))
+
+
+@pytest.mark.parametrize("reduction", ["min", "max", "sum", "mean", "prod", "std", "var", "logsumexp"])
+def test_gradients_of_reductions_are_those_of_the_native_ones(reduction):
+    native = {
+        "std": tf.math.reduce_std,
+        "var": tf.math.reduce_variance,
+    }.get(reduction) or getattr(tf, f"reduce_{reduction}")
+    variable = tf.Variable(X)
+    with tf.GradientTape(persistent=True) as tape:
+        ours = tf.reduce_sum(weft.reduce(variable, "b c h w -> b w", reduction) ** 2)
+        theirs = tf.reduce_sum(native(variable, (1, 2)) ** 2)
+    assert_close(tape.gradient(ours, variable), tape.gradient(theirs, variable))
+
+
+def test_second_derivatives():
+    x = tf.constant(X[0, 0])
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            y = weft.reduce(x, "h (w p) -> p", "logsumexp", p=2)
+        first = inner.gradient(y, x)
+    with tf.GradientTape() as outer_native:
+        outer_native.watch(x)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            y = tf.reduce_logsumexp(tf.reshape(x, (4, 4, 2)), (0, 1))
+        first_native = inner.gradient(y, x)
+    assert_close(outer.gradient(first, x), outer_native.gradient(first_native, x))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "sizes", "shape", "expected"),
+    [
+        ("b (h p) -> b h p", {"p": 2}, [None, 8], [None, 4, 2]),
+        ("b (h p) -> (b h) p", {"p": 2}, [None, 8], [None, 2]),
+        ("b (h p) -> b h p", {"p": 2}, [3, None], [3, None, 2]),
+        ("b h w c -> b (h w) c", {}, [None, None, 5, 3], [None, None, 3]),
+        ("b h w c -> b (h w) c", {}, [None, 4, 5, 3], [None, 20, 3]),
+        ("b (h 2) (w 2) c -> b h w (2 2 c)", {}, [None, None, 8, 3], None),
+        ("b (h p) (w q) c -> b h w (p q c)", {"p": 2, "q": 2}, [None, None, 8, 3], [None, None, 4, 12]),
+        ("b ... -> ... b", {}, [None, None, 8], [None, 8, None]),
+        ("h p -> (h p)", {}, [None, None], [None]),
+        ("h -> h 1", {}, [None], [None, 1]),
+    ],
+)
+def test_static_sizes_are_kept(pattern, sizes, shape, expected):
+    if expected is None:
+        with pytest.raises(weft.AxisError):
+            graph(lambda x: weft.rearrange(x, pattern, **sizes), spec(*shape))
+        return
+    function = graph(lambda x: weft.rearrange(x, pattern, **sizes), spec(*shape))
+    assert function.structured_outputs.shape.as_list() == expected
+
+
+def test_static_sizes_are_kept_by_the_other_operations():
+    x = spec(None, None, 8)
+    calls = {
+        lambda x: weft.reduce(x, "a b (c d) -> d a", "max", d=2): [2, None],
+        lambda x: weft.repeat(x, "a b c -> a b c 3"): [None, None, 8, 3],
+        lambda x: weft.repeat(x, "a b c -> a b (c 3)"): [None, None, 24],
+        lambda x: weft.repeat(x, "a b c -> a (b 3) c"): [None, None, 8],
+        lambda x: weft.einsum(x, x, "a b (c d), e b (c d) -> c a e", d=2): [4, None, None],
+        lambda x: weft.pack([x, x[:, :2, 0]], "a *")[0]: [None, None],
+        lambda x: weft.unpack(x, [(2,), (2, 3)], "a b *")[1]: [None, None, 2, 3],
+    }
+    for call, expected in calls.items():
+        assert graph(call, x).structured_outputs.shape.as_list() == expected
+
+
+def _split(x):
+    shape = tf.shape(x)
+    return tf.reshape(x, [shape[0], shape[1], shape[2] // 2, 2])
+
+
+def _merge(x):
+    shape = tf.shape(x)
+    return tf.reshape(x, [shape[0], shape[1] * shape[2], 3])
+
+
+def _spread(x):
+    return tf.broadcast_to(tf.reshape(x, [-1, 4, 1]), [tf.shape(x)[0], 4, 3])
+
+
+def _by_tensor(x):
+    p = tf.shape(x)[1] // 2
+    return tf.reshape(x, [3, 8 // p, p])
+
+
+NATIVE = [
+    ("identity", lambda x: weft.rearrange(x, "... -> ..."), lambda x: x, [None, 8]),
+    (
+        "one size is unknown",
+        lambda x: weft.rearrange(x, "b (h p) -> b h p", p=2),
+        lambda x: tf.reshape(x, [-1, 4, 2]),
+        [None, 8],
+    ),
+    (
+        "a permutation needs no size",
+        lambda x: weft.rearrange(x, "b c h w -> b h w c"),
+        lambda x: tf.transpose(x, [0, 2, 3, 1]),
+        [None, None, None, None],
+    ),
+    (
+        "patches",
+        lambda x: weft.rearrange(x, "b (h p) (w q) c -> b h w (p q c)", p=2, q=2),
+        lambda x: tf.reshape(tf.transpose(tf.reshape(x, [-1, 4, 2, 4, 2, 3]), [0, 1, 3, 2, 4, 5]), [-1, 4, 4, 12]),
+        [None, 8, 8, 3],
+    ),
+    (
+        "a reduction needs no size",
+        lambda x: weft.reduce(x, "b h w c -> b c", "max"),
+        lambda x: tf.reduce_max(x, [1, 2]),
+        [None, None, None, 3],
+    ),
+    (
+        "an einsum needs no size",
+        lambda x: weft.einsum(x, x, "b i d, b j d -> b i j"),
+        lambda x: tf.einsum("bid,bjd->bij", x, x),
+        [None, None, None],
+    ),
+    (
+        "a split beside unknown sizes",
+        lambda x: weft.rearrange(x, "b h (w p) -> b h w p", p=2),
+        _split,
+        [None, None, None],
+    ),
+    (
+        "a merge beside unknown sizes",
+        lambda x: weft.rearrange(x, "b h w c -> b (h w) c"),
+        _merge,
+        [None, None, None, 3],
+    ),
+    ("a repetition", lambda x: weft.repeat(x, "b c -> b c r", r=3), _spread, [None, 4]),
+    (
+        "a size that is a tensor",
+        lambda x: weft.rearrange(x, "b (h p) -> b h p", p=tf.shape(x)[1] // 2),
+        _by_tensor,
+        [3, 8],
+    ),
+]
+
+
+@pytest.mark.parametrize(("ours", "native", "shape"), [row[1:] for row in NATIVE], ids=[row[0] for row in NATIVE])
+def test_graphs_have_the_operations_of_the_hand_written_code(ours, native, shape):
+    assert sorted(operations(ours, spec(*shape))) == sorted(operations(native, spec(*shape)))
+    array = np.random.default_rng(1).normal(size=[size or 2 for size in shape])
+    assert_close(graph(ours, spec(*shape))(tf.constant(array, tf.float32)), np.asarray(native(tf.constant(array))))
+
+
+@pytest.mark.parametrize(
+    ("shape", "call", "code"),
+    [
+        ([None, 8], lambda x: weft.rearrange(x, "b (h p) -> b h p", p=3), "W302"),
+        ([None, 8], lambda x: weft.rearrange(x, "b (h p) -> b h p", h=3, p=2), "W305"),
+        ([None, 8], lambda x: weft.reduce(x, "b 7 -> b", "sum"), "W305"),
+        ([None, 8], lambda x: weft.rearrange(x, "b c d -> b (c d)"), "W304"),
+        ([None, 8], lambda x: weft.rearrange(x, "b (h p) -> b h p"), "W303"),
+        ([None, 8], lambda x: weft.rearrange(x, "b c -> c"), "W204"),
+        ([None, 8], lambda x: weft.rearrange(x, "b c -> (b c"), "W104"),
+        ([None, 8], lambda x: weft.rearrange(x, "b (h p) -> b h p", p=2.0), "W301"),
+        ([None, None], lambda x: weft.rearrange(x, "b (h p) -> b h p", p=tf.shape(x)), "W301"),
+        ([None, None], lambda x: weft.rearrange(x, "b (h p) -> b h p", p=tf.reduce_sum(x)), "W301"),
+        ([None, None], lambda x: weft.rearrange(x, "b (h p) -> b h p", p=tf.shape(x)[0] > 1), "W301"),
+        ([None, 0], lambda x: weft.reduce(x, "b c -> b", "max"), "W307"),
+        ([None, 8], lambda x: weft.reduce(x, "b c -> b", "median"), "W209"),
+        ([None, 8], lambda x: weft.reduce(tf.cast(x, tf.int32), "b c -> b", "mean"), "W503"),
+        ([None, 8], lambda x: weft.einsum(x, x[:, :4], "a b, c b -> a c"), "W305"),
+        ([None, 8], lambda x: weft.einsum(x, np.ones(4), "a b -> a"), "W202"),
+        ([None, 8], lambda x: weft.rearrange([x, x[:, :4]], "k b c -> b (k c)"), "W308"),
+        ([None, 8], lambda x: weft.rearrange([x, x[:, 0]], "k b c -> b (k c)"), "W308"),
+        ([None, 8], lambda x: weft.pack([x[:, None], x[:, None, :4]], "b * c"), "W305"),
+        ([None, 8], lambda x: weft.unpack(x, [(2,), (3,)], "b *"), "W309"),
+        ([None, 8], lambda x: weft.parse_shape(x, "b 7"), "W305"),
+        ([None, 8], lambda x: weft.view(x, "b c -> c b"), "W507"),
+        ([None, 8], weft.asnumpy, "W508"),
+        (None, lambda x: weft.rearrange(x, "b ... -> ... b"), "W505"),
+        (None, lambda x: weft.pack([x], "b *"), "W505"),
+        (None, lambda x: weft.parse_shape(x, "b ..."), "W505"),
+    ],
+)
+def test_mistakes_are_found_while_the_graph_is_made(shape, call, code):
+    with pytest.raises(weft.WeftError) as caught:
+        graph(call, tf.TensorSpec(shape, tf.float32))
+    assert caught.value.code == code
+
+
+def test_an_error_shows_what_is_known():
+    with pytest.raises(weft.SizeError) as caught:
+        graph(lambda x: weft.rearrange(x, "b (h p) c -> b h p c", p=3), spec(None, 8, None))
+    assert str(caught.value).splitlines() == [
+        "[W302] p=3 does not divide dimension 1 of the input, whose length is 8",
+        "  b (h p) c -> b h p c",
+        "    ^^^^^",
+        "  input: _ 8 _   given: p=3",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("call", "good", "bad"),
+    [
+        (lambda x: weft.rearrange(x, "b (h p) -> b h p", p=2), (3, 4), (3, 5)),
+        (lambda x: weft.rearrange(x, "b (h p) -> b h p", h=2, p=2), (3, 4), (3, 8)),
+        (lambda x: weft.rearrange(x, "(b 2) c -> b (2 c)".replace("2", "d"), d=2), (4, 3), (3, 4)),
+        (lambda x: weft.rearrange(x, "b (h 2) -> (b h) 2".replace("2", "p"), p=2), (3, 4), (2, 5)),
+        (lambda x: weft.einsum(x, x, "a b, b c -> a c"), (3, 3), (3, 4)),
+        (lambda x: weft.einsum(x, x, "a b, b (c d) -> a c d", d=2), (4, 4), (3, 4)),
+    ],
+)
+def test_sizes_that_only_the_run_knows_are_checked_by_the_run(call, good, bad):
+    """What cannot be right must not pass: in particular no other size may make up for a wrong one."""
+    function = graph(call, spec(None, None))
+    array = np.arange(np.prod(good), dtype=np.float32).reshape(good)
+    assert_close(function(tf.constant(array)), call(array))
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        function(tf.zeros(bad))
+
+
+def test_a_size_of_the_caller_is_never_replaced_by_what_would_fit():
+    function = tf.function(lambda x, p: weft.rearrange(x, "b (h p) -> b h p", h=4, p=p))
+    assert function(tf.zeros((3, 8)), tf.constant(2)).shape == (3, 4, 2)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        function(tf.zeros((3, 8)), tf.constant(3))
+
+
+def test_an_unknown_batch_of_nothing():
+    for call in (CALLS["space to depth"], CALLS["merge"], CALLS["repeat"], CALLS["einsum"], CALLS["pack"]):
+        array = X[:0]
+        assert graph(call, spec(*SIGNATURES["batch"]))(tf.constant(array)).shape == call(array).shape
+    empty = graph(lambda x: weft.rearrange(x, "b (h p) -> p (b h)", p=2), spec(None, 0))
+    assert empty(tf.zeros((5, 0))).shape == (2, 0)
+
+
+def test_unknown_ranks():
+    unknown = tf.TensorSpec(None, tf.float32)
+    for call in (
+        lambda x: weft.rearrange(x, "b c h w -> (w b) (c h)"),
+        lambda x: weft.reduce(x, "b c h (w 2) -> w b", "mean"),
+        lambda x: weft.repeat(x, "b c h w -> b c (h 2) w"),
+        lambda x: weft.einsum(x, x, "b c h w, b c h v -> w (v b)"),
+    ):
+        assert_close(graph(call, unknown)(tf.constant(X)), call(X))
+    assert operations(lambda x: weft.rearrange(x, "a b -> b a"), unknown) == ["Transpose"]
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint8"])
+def test_sizes_that_are_scalar_tensors(dtype):
+    x = tf.constant(X)
+    expected = weft.rearrange(X, "b (c d) h w -> b c (d h w)", d=3)
+
+    def call(x, d):
+        return weft.rearrange(x, "b (c d) h w -> b c (d h w)", d=d)
+
+    assert_close(call(x, tf.constant(3, dtype)), expected)
+    for shape in SIGNATURES.values():
+        function = tf.function(call, input_signature=[spec(*shape), spec(dtype=dtype)])
+        assert_close(function(x, tf.constant(3, dtype)), expected)
+    constant = tf.constant(3, dtype)
+    assert graph(lambda x: call(x, constant), spec(*SIGNATURES["known"])).structured_outputs.shape == expected.shape
+
+
+def test_sizes_taken_from_another_tensor():
+    def call(x, y):
+        sizes = weft.parse_shape(x, "b h w c")
+        return weft.rearrange(y, "b (h w) c -> b h w c", h=sizes["h"], w=sizes["w"]) + tf.cast(sizes["h"], y.dtype)
+
+    x, y = np.zeros((2, 3, 5, 1), np.float32), np.random.default_rng(0).normal(size=(2, 15, 4)).astype(np.float32)
+    function = graph(call, spec(None, None, None, 1), spec(None, None, 4))
+    assert_close(function(tf.constant(x), tf.constant(y)), y.reshape(2, 3, 5, 4) + 3)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        function(tf.constant(x), tf.zeros((2, 16, 4)))
+
+
+def test_packed_shapes_are_tensors_of_the_graph():
+    def call(x):
+        return weft.pack([x, x[:, :, 0]], "b * w")[1][0]
+
+    assert [int(size) for size in tf.function(call, input_signature=[spec(*SIGNATURES["all"])])(tf.constant(X))] == [
+        6,
+        4,
+    ]
+
+
+def test_control_flow_and_inner_graphs():
+    """A size belongs to the graph in which it is asked for, and one made in a branch is of no use outside."""
+
+    @tf.function(input_signature=[spec(None, None, 4)])
+    def function(x):
+        sizes = weft.parse_shape(x, "b h c")
+        if tf.reduce_sum(x) > 0:
+            y = weft.rearrange(x, "b h (c 2) -> b (h c) 2".replace("2", "d"), d=2)
+        else:
+            y = weft.rearrange(x, "b h (c d) -> b (c h) d", d=2)
+        total = tf.zeros(())
+        for _ in tf.range(3):
+            total += tf.reduce_sum(weft.rearrange(y, "b (h c) d -> b h c d", h=sizes["h"]))
+        mapped = tf.map_fn(lambda each: weft.rearrange(each, "h (c d) -> (h d) c", d=2), x)
+        return y, total, mapped, weft.rearrange(y, "b (h c) d -> d b h c", h=sizes["h"])
+
+    for sign in (1, -1):
+        x = sign * np.abs(X[:, :, 0, :4])
+        y, total, mapped, last = function(tf.constant(x))
+        merged = x.reshape(2, 12, 2) if sign > 0 else x.reshape(2, 6, 2, 2).transpose(0, 2, 1, 3).reshape(2, 12, 2)
+        assert_close(y, merged)
+        assert_close(total, 3 * x.sum())
+        assert_close(mapped, weft.rearrange(x, "b h (c d) -> b (h d) c", d=2))
+        assert_close(last, weft.rearrange(merged, "b (h c) d -> d b h c", h=6))
+
+
+def test_vectorized_map_and_jacobians():
+    call = CALLS["max"]
+    x = tf.constant(X)
+    assert_close(tf.vectorized_map(lambda each: call(each[None])[0], x), call(X))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = weft.reduce(x, "b c h w -> b", "sum")
+    assert_close(tape.jacobian(y, x)[0, 0], np.ones_like(X[0]))
+
+
+def test_datasets():
+    data = (
+        tf.data.Dataset.from_tensor_slices(X).map(lambda x: weft.rearrange(x, "c (h p) w -> h (p w) c", p=2)).batch(2)
+    )
+    assert_close(next(iter(data)), weft.rearrange(X, "b c (h p) w -> b h (p w) c", p=2))
+
+
+def test_autograph_leaves_weft_as_it_is(caplog):
+    """It would rewrite every function of weft in seconds, warn of those it cannot, and replace weft's errors."""
+    seen = []
+
+    def reduction(tensor, axes):
+        seen.append(type(tensor).__name__)
+        return tf.reduce_max(tensor, axes)
+
+    pattern = weft.compile("b c (h p) w -> b c h p w", p=2)
+
+    @tf.function(input_signature=[spec(*SIGNATURES["image"])])
+    def function(x):
+        y = weft.reduce(x, "b c h w -> b c", reduction)
+        z = weft.compile("b c h w -> (b c) (h w)").rearrange(x)
+        try:
+            weft.rearrange(x, "b c h -> b c h")
+        except weft.SizeError as error:
+            assert error.code == "W304"
+        return y, z, pattern.rearrange(x), pattern.inverse().rearrange(pattern.rearrange(x))
+
+    y, z, split, same = function(tf.constant(X))
+    assert_close(y, X.max((2, 3)))
+    assert_close(z, X.reshape(12, 32))
+    assert_close(split, X.reshape(2, 6, 2, 2, 8))
+    assert_close(same, X)
+    assert seen == ["SymbolicTensor"]
+    assert not caplog.records
+
+
+def test_autograph_lets_the_errors_pass():
+    def rearrange(x):
+        return weft.rearrange(x, "b (h p) -> b h p", p=3)
+
+    def reduce(x):
+        return weft.reduce(x, "b c -> b", "median")
+
+    def pack(x):
+        return weft.pack([x, x[0]], "b * c")
+
+    def compiled(x):
+        return weft.compile("b (h p) -> b h p", q=3).rearrange(x)
+
+    def asnumpy(x):
+        return weft.asnumpy(x)
+
+    codes = {rearrange: "W302", reduce: "W209", pack: "W304", compiled: "W203", asnumpy: "W508"}
+    for user, code in codes.items():
+        with pytest.raises(weft.WeftError) as caught:
+            tf.function(user).get_concrete_function(spec(None, 8))
+        assert caught.value.code == code
+
+
+def test_a_saved_model_takes_other_sizes(tmp_path):
+    class Model(tf.Module):
+        def __init__(self):
+            self.weight = tf.Variable(np.eye(12, 5, dtype=np.float32))
+
+        @tf.function(input_signature=[spec(None, None, None, 3)])
+        def __call__(self, x):
+            patches = weft.rearrange(x, "b (h p) (w q) c -> b (h w) (p q c)", p=2, q=2)
+            return weft.einsum(patches, self.weight, "b n i, i o -> b o n")
+
+    model = Model()
+    tf.saved_model.save(model, str(tmp_path))
+    loaded = tf.saved_model.load(str(tmp_path))
+    for shape in ((2, 4, 6, 3), (1, 8, 2, 3)):
+        x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+        patches = weft.rearrange(x, "b (h p) (w q) c -> b (h w) (p q c)", p=2, q=2)
+        assert_close(loaded(tf.constant(x)), np.einsum("bni,io->bon", patches, np.eye(12, 5)))
+
+
+def test_variables():
+    variable = tf.Variable(X)
+    open_shape = tf.Variable(X, shape=tf.TensorShape([None, 6, 4, 8]))
+    for tensor in (variable, open_shape):
+        assert_close(weft.rearrange(tensor, "b c h w -> (b w) (c h)"), weft.rearrange(X, "b c h w -> (b w) (c h)"))
+        assert weft.parse_shape(tensor, "b _ _ w") == {"b": 2, "w": 8}
+        assert_close(weft.asnumpy(tensor), X)
+        with pytest.raises(weft.SizeError, match="W305"):
+            weft.reduce(tensor, "3 c h w -> c h w", "max")
+    open_shape.assign(X[:1])
+    assert weft.rearrange(open_shape, "b c h w -> b (c h w)").shape == (1, 192)
+    function = tf.function(lambda: weft.rearrange(open_shape, "b c h w -> b (c h w)"))
+    assert function().shape == (1, 192)
+    open_shape.assign(X)
+    assert_close(function(), X.reshape(2, -1))
+
+
+def test_one_einsum_of_tensors_variables_and_arrays():
+    weight = np.random.default_rng(0).normal(size=(8, 5)).astype(np.float32)
+    expected = X @ weight
+    variable = tf.Variable(weight)
+    pattern = "b c h i, i o -> b c h o"
+    for first in (tf.constant(X), tf.Variable(X), X):
+        for second in (tf.constant(weight), variable, weight):
+            assert_close(weft.einsum(first, second, pattern), expected)
+    function = tf.function(lambda x: weft.einsum(x, variable, pattern), input_signature=[spec(None, 6, 4, 8)])
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(function(tf.constant(X)))
+    assert_close(total, expected.sum())
+    assert_close(tape.gradient(total, variable), np.repeat(X.sum((0, 1, 2))[:, None], 5, 1))
+
+
+@pytest.mark.parametrize(
+    "dtype", ["bool", "uint8", "int8", "uint16", "int32", "int64", "float16", "bfloat16", "complex64"]
+)
+def test_einsum_of_every_element_type(dtype):
+    a = tf.cast(tf.constant([[1, 0, 3], [2, 1, 0]]), dtype)
+    result = weft.einsum(a, a, "i k, j k -> i j")
+    assert result.dtype == dtype
+    assert np.asarray(tf.cast(result, tf.int64)).tolist() == (
+        [[1, 1], [1, 1]] if dtype == "bool" else [[10, 2], [2, 5]]
+    )
+
+
+def test_einsum_of_diagonals_and_stretched_dimensions_in_graphs():
+    square = np.random.default_rng(0).normal(size=(3, 3, 4)).astype(np.float32)
+    assert_close(graph(lambda x: weft.einsum("iij->ji", x), spec(None, None, 4))(square), np.einsum("iij->ji", square))
+    one, many = square[:1], square[:, 0]
+    function = graph(lambda x, y: weft.einsum("...a,...a->...", x, y), spec(None, None, 4), spec(None, 4))
+    assert_close(function(one, many), np.einsum("...a,...a->...", one, many))
+
+
+def test_what_is_not_dense_is_refused():
+    ragged = tf.ragged.constant([[1.0], [2.0, 3.0]])
+    sparse = tf.sparse.from_dense([[1.0, 0.0]])
+    for tensor, hint in ((ragged, "to_tensor()"), (sparse, "tf.sparse.to_dense")):
+        with pytest.raises(weft.BackendError, match="W502") as caught:
+            weft.rearrange(tensor, "a b -> b a")
+        assert hint in caught.value.message
+    with pytest.raises(weft.BackendError, match="W504"):
+        weft.einsum(tf.zeros((2, 3)), pytest.importorskip("torch").zeros(3, 2), "a b, b c -> a c")
+
+
+def test_eager_calls_are_kept_by_their_shape():
+    weft.cache_clear()
+    for _ in range(3):
+        weft.rearrange(tf.constant(X), "b c h w -> b (c h w)")
+        weft.reduce(tf.constant(X), "b c h w -> b", "mean")
+        weft.einsum(tf.constant(X), tf.Variable(X), "b c h w, b c h v -> w v")
+    info = weft.cache_info()
+    assert (info.hits, info.misses) == (6, 3)
+    graph(lambda x: weft.rearrange(x, "b c h w -> b (c h w)"), spec(*SIGNATURES["image"]))
+    assert weft.cache_info().currsize == 3
+
+
+def test_a_graph_does_not_leave_its_tensors_to_eager_calls():
+    """Constants are made once: what is made while a graph is traced must not be kept for others."""
+    x = tf.constant(X)
+    pattern = "b c (h p) w -> p b h (w c)"
+    traced = tf.function(lambda: weft.rearrange(x, pattern, p=4))()
+    with tf.Graph().as_default():
+        placeholder = tf.compat.v1.placeholder(tf.float32, X.shape)
+        result = weft.rearrange(placeholder, pattern, p=4)
+        with tf.compat.v1.Session() as session:
+            built = session.run(result, {placeholder: X})
+    for actual in (traced, built, weft.rearrange(x, pattern, p=4)):
+        assert_close(actual, weft.rearrange(X, pattern, p=4))
+
+
+def test_uint8_counts_in_int64_and_sizes_of_eager_tensors_are_ints():
+    x = tf.constant([[200, 100], [3, 4]], tf.uint8)
+    total = weft.reduce(x, "a b -> a", "sum")
+    assert total.dtype == tf.int64
+    assert total.numpy().tolist() == [300, 7]
+    assert weft.reduce(x, "a b -> a", "any").dtype == tf.bool
+    for size in (2.0, True, [2]):
+        with pytest.raises(weft.SizeError, match="W301"):
+            weft.rearrange(x, "a (b c) -> a b c", c=tf.constant(size))
