@@ -67,7 +67,7 @@ def test_rearrange(framework, case):
     array = distinct(case.shape)
     tensor = framework.make(array)
     result = weft.rearrange(tensor, case.pattern, **case.sizes)
-    assert type(result) is type(tensor)
+    assert type(result) in framework.result_types(tensor)
     assert_same(result, oracle.move(case.pattern, array, case.sizes))
 
 
@@ -77,7 +77,7 @@ def test_repeat(framework, case):
     array = distinct(case.shape)
     tensor = framework.make(array)
     result = weft.repeat(tensor, case.pattern, **case.sizes)
-    assert type(result) is type(tensor)
+    assert type(result) in framework.result_types(tensor)
     assert_same(result, oracle.move(case.pattern, array, case.sizes))
 
 
@@ -246,7 +246,8 @@ def test_view_or_copy(framework, case):
     tensor = framework.make(distinct(case.shape))
     operation = weft.repeat if case in REPEAT else weft.rearrange
     result = operation(tensor, case.pattern, **case.sizes)
-    assert framework.shares_memory(tensor, result) == case.view
+    copies = {operation.__name__, case.pattern} & framework.copies.keys()
+    assert framework.shares_memory(tensor, result) == (case.view and not copies)
 
 
 @each(WITHOUT_VIEWS)
@@ -308,7 +309,7 @@ def test_a_list_of_tensors_is_stacked(framework, form):
     reduced = weft.reduce(form(framework.make(array) for array in arrays), "n h w -> h w", "max")
     assert (weft.asnumpy(reduced) == np.stack(arrays).max(0)).all()
     repeated = weft.repeat(form(framework.make(array) for array in arrays), "n h w -> n h w 2")
-    assert repeated.shape == (4, 2, 3, 2)
+    assert framework.shape(repeated) == (4, 2, 3, 2)
 
 
 @each()
@@ -322,7 +323,7 @@ def test_pack_and_unpack(framework):
     for part, array in zip(weft.unpack(packed, packed_shapes, "b * c"), arrays, strict=True):
         assert (weft.asnumpy(part) == array).all()
     parts = weft.unpack(packed, [(3,), (), (-1, 2), (0,)], "b * c")
-    assert [tuple(part.shape) for part in parts] == shapes
+    assert [framework.shape(part) for part in parts] == shapes
 
 
 @each()

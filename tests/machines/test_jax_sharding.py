@@ -1,4 +1,4 @@
-"""JAX on eight devices, in a process of their own: their number is fixed when JAX starts."""
+"""JAX on eight devices, and docs/jax-sharding.md, in a process that has them: JAX counts once, when it starts."""
 
 from __future__ import annotations
 

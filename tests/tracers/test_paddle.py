@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -12,10 +13,11 @@ import weft
 if importlib.util.find_spec("paddle") is None:
     pytest.skip("paddle is not installed", allow_module_level=True)
 
-from backends.frameworks.paddle_ import FRAMEWORK  # noqa: E402
+from backends.frameworks.paddle_ import FRAMEWORK
 
 paddle = FRAMEWORK.module()
 
+from paddle.jit.sot.psdb import check_no_breakgraph  # noqa: E402
 from paddle.static import InputSpec  # noqa: E402
 
 SHAPE = (2, 3, 4, 6)
@@ -122,10 +124,14 @@ def callable_by_name(x):
     return weft.reduce(x, "b c h w -> b c", named)
 
 
+def callable_without_a_name(x):
+    return weft.reduce(x, "b c h w -> b c", lambda tensor, axes: paddle.sum(tensor, axes) * 2)
+
+
 CALLS = [
     *(permute, merge, space_to_depth, new_units, ellipsis, maximum, to_scalar, std, logsumexp, repeat, einsum),
     *(grouped_einsum, classical, stacked, pack, unpack, unpack_what_was_packed, size_of_the_shape, unknown_size),
-    *(shape, compiled, compiled_before, callable_by_name),
+    *(shape, compiled, compiled_before, callable_by_name, callable_without_a_name),
 ]
 
 each_call = pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
@@ -154,3 +160,244 @@ def test_to_static_by_reading_bytecode(call):
     static = paddle.jit.to_static(call, full_graph=False)
     for x in (filled(SHAPE), filled(OTHER), filled((7, *SHAPE[1:]))):
         assert_same(static(x), call(x))
+
+
+@check_no_breakgraph
+def whole(x):
+    packed, shapes = weft.pack([space_to_depth(x), einsum(x)], "b *")
+    first, second = weft.unpack(packed, shapes, "b *")
+    return (
+        first.sum() * logsumexp(x)
+        + second.mean()
+        + PATTERN.reduce(x, "max").sum() * weft.parse_shape(x, "_ c _ _")["c"]
+    )
+
+
+def test_reading_bytecode_makes_one_graph():
+    static = paddle.jit.to_static(whole, full_graph=False)
+    for x in (filled(SHAPE), filled(OTHER)):
+        assert_same(static(x), whole(x))
+
+
+MISTAKES = {
+    "W302": lambda x: weft.rearrange(x, "b c (h p) w -> b c h p w", p=3),
+    "W304": lambda x: weft.rearrange(x, "b c h -> b (c h)"),
+    "W203": lambda x: weft.rearrange(x, "b c h w -> b c (h w)", p=3),
+    "W209": lambda x: weft.reduce(x, "b c h w -> b", "median"),
+    "W305": lambda x: weft.einsum(x, x, "b c h w, b h c w -> b"),
+}
+
+
+@pytest.mark.parametrize("code", MISTAKES)
+@pytest.mark.parametrize("graph", ["source", "bytecode"])
+def test_mistakes_are_found_while_a_program_is_built(code, graph):
+    make = MISTAKES[code]
+
+    def call(x):
+        return make(x)
+
+    full = graph == "source"
+    spec = [InputSpec([None, *SHAPE[1:]], "float32")] if full else None
+    static = paddle.jit.to_static(call, input_spec=spec, full_graph=full)
+    with pytest.raises(weft.WeftError, match=code):
+        static(filled(SHAPE))
+
+
+def see(x):
+    return weft.view(x, "b c h w -> (b c) h w")
+
+
+def to_numpy(x):
+    return weft.asnumpy(x)
+
+
+@pytest.mark.parametrize(("code", "call"), [("W507", see), ("W508", to_numpy)])
+def test_what_a_program_does_not_have(code, call):
+    static = paddle.jit.to_static(call, input_spec=[InputSpec([None, *SHAPE[1:]], "float32")], full_graph=True)
+    with pytest.raises(weft.BackendError, match=code):
+        static(filled(SHAPE))
+    by_bytecode = paddle.jit.to_static(call, full_graph=False)  # it leaves to Python what has no place in a program
+    assert_same(by_bytecode(filled(SHAPE)), call(filled(SHAPE)))
+
+
+@contextmanager
+def static_program():
+    paddle.enable_static()
+    try:
+        with paddle.static.program_guard(paddle.static.Program()):
+            yield paddle.static.default_main_program()
+    finally:
+        paddle.disable_static()
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (permute, ["transpose"]),
+        (merge, ["full_int_array", "reshape"]),
+        (space_to_depth, ["full_int_array", "reshape", "transpose", "full_int_array", "reshape"]),
+        (maximum, ["full_int_array", "reshape", "amax"]),
+        (lambda x: weft.rearrange(x, "... -> ..."), []),
+    ],
+)
+def test_a_program_has_the_operations_of_the_hand_written_code(call, expected):
+    with static_program() as program:
+        x = paddle.static.data("x", [None, *SHAPE[1:]], "float32")
+        result = call(x)
+        names = [op.name() for op in program.global_block().ops]
+        assert [name.removeprefix("pd_op.") for name in names] == ["data", *expected]
+        assert result.shape[0] == -1
+
+
+@pytest.mark.parametrize(
+    ("call", "shape"),
+    [
+        (permute, [-1, 4, 6, 3]),
+        (merge, [-1, 72]),
+        (space_to_depth, [-1, 12, 2, 3]),
+        (new_units, [1, -1, 3, 4, 6, 1]),
+        (ellipsis, [6, 3, 4, -1]),
+        (repeat, [2, -1, 3, 12, 6, 2]),
+        (logsumexp, [-1, 12]),
+        (grouped_einsum, [-1, 2, 12, 4]),
+        (stacked, [-1, 6, 4, 6]),
+        (to_scalar, []),
+    ],
+)
+def test_a_program_keeps_the_dimensions_that_it_knows(call, shape):
+    with static_program():
+        assert list(call(paddle.static.data("x", [None, *SHAPE[1:]], "float32")).shape) == shape
+
+
+def test_a_static_program_runs():
+    feeds = [np.random.default_rng(0).normal(size=size).astype("float32") for size in (SHAPE, OTHER)]
+    with static_program() as program:
+        x = paddle.static.data("x", [None, None, 4, 6], "float32")
+        results = [call(x) for call in CALLS if call is not unknown_size]  # here the caller has no symbol for a size
+        executor = paddle.static.Executor(paddle.CPUPlace())
+        found = [executor.run(program, feed={"x": feed}, fetch_list=results) for feed in feeds]
+    for feed, values in zip(feeds, found, strict=True):
+        for call, value in zip([call for call in CALLS if call is not unknown_size], values, strict=True):
+            assert_same(value, call(paddle.to_tensor(feed)))
+
+
+class Patches(paddle.nn.Layer):
+    def __init__(self):
+        super().__init__()
+        self.linear = paddle.nn.Linear(12, 5)
+        self.scale = self.create_parameter([2, 5])
+
+    def forward(self, x):
+        patches = weft.rearrange(x, "b c (h p) (w q) -> b (h w) (c p q)", p=2, q=2)
+        scale = weft.repeat(self.scale, "g d -> (g r) d", r=3)
+        return weft.einsum(self.linear(patches), scale, "b n d, n d -> b d")
+
+
+@pytest.mark.filterwarnings("ignore:Tensor do not have 'place'")  # Paddle's own words about its own full_like
+@pytest.mark.parametrize("graph", ["source", "bytecode"])
+def test_a_layer_learns_the_same_in_a_program(graph):
+    layer, x = Patches(), filled((4, 3, 4, 6))
+
+    def learned(forward):
+        layer.clear_gradients()
+        forward(x).sum().backward()
+        return [parameter.grad.numpy() for parameter in layer.parameters()]
+
+    expected = learned(layer)
+    spec = [InputSpec([None, 3, 4, 6], "float32")] if graph == "source" else None
+    static = paddle.jit.to_static(layer, input_spec=spec, full_graph=graph == "source")
+    for ours, theirs in zip(learned(static), expected, strict=True):
+        assert abs(theirs).max() > 0
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_a_saved_program_takes_other_batches(tmp_path):
+    layer = Patches()
+    layer.eval()
+    paddle.jit.save(layer, str(tmp_path / "patches"), input_spec=[InputSpec([None, 3, 4, 6], "float32")])
+    loaded = paddle.jit.load(str(tmp_path / "patches"))
+    for batch in (1, 7):
+        x = filled((batch, 3, 4, 6))
+        assert_same(loaded(x), layer(x))
+
+
+@each_call
+def test_gradients_in_double_precision(call):
+    x = paddle.to_tensor(np.random.default_rng(1).normal(size=SHAPE))
+    x.stop_gradient = False
+    call(x).sum().backward()
+    for place in [(0, 0, 0, 0), (1, 2, 3, 5), (0, 1, 2, 1)]:
+        step = np.zeros(SHAPE)
+        step[place] = 1e-6
+        with paddle.no_grad():
+            slope = (call(x + paddle.to_tensor(step)).sum() - call(x - paddle.to_tensor(step)).sum()) / 2e-6
+        np.testing.assert_allclose(float(x.grad[place]), float(slope), rtol=1e-5, atol=1e-6)
+
+
+def test_integers_and_diagonals_that_paddles_einsum_does_not_know():
+    rng = np.random.default_rng(0)
+    for dtype in ("int32", "int64"):
+        a, b = rng.integers(0, 9, (2, 3)).astype(dtype), rng.integers(0, 9, (3, 4)).astype(dtype)
+        result = weft.einsum(paddle.to_tensor(a), paddle.to_tensor(b), "i j, j k -> k i")
+        assert (result.numpy() == (a @ b).T).all()
+        assert str(result.dtype) == f"paddle.{dtype}"
+    a, b = rng.normal(size=(2, 2, 3)), rng.normal(size=3)
+    found = weft.einsum(paddle.to_tensor(a), paddle.to_tensor(b), "a a b, b -> a")
+    np.testing.assert_allclose(found.numpy(), np.einsum("aab,b->a", a, b))
+
+
+def test_logsumexp_of_what_paddles_own_gets_wrong():
+    rank5 = np.random.default_rng(0).normal(size=(2, 2, 2, 2, 2))
+    found = weft.reduce(paddle.to_tensor(rank5), "a b c d e -> a d", "logsumexp")
+    np.testing.assert_allclose(found.numpy(), np.log(np.exp(rank5).sum((1, 2, 4))))
+    for poison in (np.nan, np.inf):  # an empty peak is whatever lies in memory
+        paddle.full([4096], poison)
+        assert (weft.reduce(paddle.zeros([64, 0]), "a b -> a", "logsumexp").numpy() == -np.inf).all()
+
+
+def test_small_integers_do_not_overflow():
+    for dtype in ("uint8", "int8", "int16"):
+        x = paddle.full([100, 2], 100, dtype)
+        assert weft.reduce(x, "n c -> c", "sum").numpy().tolist() == [10000, 10000]
+        assert weft.reduce(x, "n c -> c", "max").dtype == x.dtype
+
+
+def test_views_of_strided_tensors():
+    x = filled(SHAPE)
+    turned = paddle.transpose(x, [0, 2, 3, 1])
+    assert weft.view(turned, "b h w c -> b (h w) c").data_ptr() == x.data_ptr()
+    with pytest.raises(weft.CopyNeeded):
+        weft.view(turned, "b h w c -> b h (w c)")
+    assert_same(weft.rearrange(turned, "b h w c -> b h (w c)"), paddle.reshape(turned, [2, 4, 18]))
+    scalar = paddle.to_tensor(3.0)
+    assert weft.view(scalar, "-> 1 1").data_ptr() == scalar.data_ptr()
+
+
+def test_sizes_that_are_tensors():
+    x = filled(SHAPE)
+    assert weft.rearrange(x, "b c (h p) w -> b c h p w", p=paddle.to_tensor(2)).shape == [2, 3, 2, 2, 6]
+    with pytest.raises(weft.SizeError, match="W301"):
+        weft.rearrange(x, "b c (h p) w -> b c h p w", p=paddle.to_tensor(True))
+    with pytest.raises(weft.SizeError, match="W301"):
+        weft.rearrange(x, "b c (h p) w -> b c h p w", p=paddle.to_tensor(2.0))
+
+
+def test_asnumpy():
+    x = filled(SHAPE)
+    x.stop_gradient = False
+    assert (weft.asnumpy(x) == x.numpy()).all()
+    assert weft.asnumpy(x.astype("bfloat16")).dtype == np.float32
+
+
+def test_the_second_call_asks_the_cache():
+    x = filled(SHAPE)
+    before = weft.cache_info()
+    for _ in range(4):
+        weft.rearrange(x, "b c h w -> b h w c")
+        weft.reduce(x, "b c h w -> b", "max")
+        weft.einsum(x, x, "b c h w, b c h w -> b")
+        weft.einsum("bchw,bchw->b", x, x)
+        PATTERN.reduce(x, "sum")
+    after = weft.cache_info()
+    assert after.misses - before.misses == 5
+    assert after.hits - before.hits >= 15

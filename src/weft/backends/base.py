@@ -88,3 +88,12 @@ class Backend(Tracing):
         """The part from ``start`` up to ``stop`` of one dimension."""
         part = (*((slice(None),) * axis), slice(start, stop), ...)
         return tensor[part]
+
+    def split(self, tensor: Tensor, axis: int, lengths: Sequence[Size]) -> Sequence[Tensor]:
+        """The parts of these lengths, which one dimension is made of."""
+        parts: list[Tensor] = []
+        start = 0
+        for length in lengths:
+            parts.append(self.slice(tensor, axis, start, start + length))
+            start = start + length
+        return parts

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import inf
-from string import ascii_letters
 from typing import Any
 
 import dask
@@ -12,6 +10,7 @@ import dask.array as da
 import numpy as np
 
 from weft.backends.dask_unknown import is_unknown
+from weft.backends.equation import letters
 from weft.errors import fail
 
 
@@ -21,7 +20,7 @@ def contract(equation: str, *tensors: Any) -> Any:
     if any(isinstance(array._meta, np.ma.MaskedArray) for array in arrays):
         raise fail("W503", "einsum is not defined on masked arrays; fill them first, as da.ma.filled(x, 0) does")
     dtype = np.result_type(*[array.dtype for array in arrays])  # Dask's own sums over chunks would widen integers
-    terms, output = _letters(equation, arrays)
+    terms, output = letters(equation, [array.ndim for array in arrays])
     arrays = [_square(term, array) for term, array in zip(terms, arrays, strict=True)]
     for places in _path(terms, output, arrays):
         chosen = [(terms.pop(place), arrays.pop(place)) for place in sorted(places, reverse=True)]
@@ -43,19 +42,6 @@ def _product(parts: list[tuple[str, Any]], output: str) -> Any:
         return da.einsum(equation, *arrays, optimize=len(arrays) > 1)
     with dask.config.set({"array.chunk-size-tolerance": inf}):  # else Dask would divide by what it does not know
         return da.einsum(equation, *arrays)
-
-
-def _letters(equation: str, arrays: Sequence[Any]) -> tuple[list[str], str]:
-    """The terms and the output, with letters in place of the dots."""
-    left, output = equation.split("->")
-    ranks = [array.ndim - len(term) + 3 for term, array in zip(left.split(","), arrays, strict=True)]
-    dots = max([rank for rank, term in zip(ranks, left.split(","), strict=True) if "..." in term], default=0)
-    free = [letter for letter in ascii_letters if letter not in equation]
-    if dots > len(free):
-        raise fail("W506", f"einsum can name {len(ascii_letters)} axes, and the tensors have more")
-    names = "".join(free[:dots])
-    terms = [term.replace("...", names[dots - rank :]) for rank, term in zip(ranks, left.split(","), strict=True)]
-    return terms, output.replace("...", names)
 
 
 def _square(term: str, array: Any) -> Any:

@@ -6,10 +6,9 @@ those in front of it are cut into single rows, and those behind it are whole. Ho
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import accumulate, pairwise, product
+from collections.abc import Sequence
+from itertools import product
 from math import prod
-from operator import mul
 from typing import Any
 
 import dask.array as da
@@ -19,6 +18,7 @@ from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
 from weft.backends.dask_unknown import Unknown, dimensions, kinds, measure, refuse
+from weft.backends.runs import common, runs
 
 
 def reshape(tensor: Any, shape: Sequence[Any]) -> Any:
@@ -32,31 +32,18 @@ def reshape(tensor: Any, shape: Sequence[Any]) -> Any:
     if 0 in before:
         return da.empty_like(tensor, shape=after, chunks=after)
     chunks, grid = list[Any](), list[Any]()
-    for start, stop, run in _runs(before, after):
+    for start, stop, run in runs(before, after, measure):
         old, cut = before[start:stop], tensor.chunks[start:stop]
         lengths = _intervals(old, cut)
         new = None if lengths is None else _cut(lengths, run)
         if new is None and kinds(old):
             raise refuse(tensor)
         if new is None and min(len(old), len(run)) > 1:  # which Dask does not do at once
-            return reshape(reshape(tensor, (*before[:start], *_common(old, run), *before[stop:])), after)
+            return reshape(reshape(tensor, (*before[:start], *common(old, run), *before[stop:])), after)
         cut, new = (cut, new) if new is not None else reshape_rechunk(old, run, cut)[:2]
         chunks += cut
         grid += new
     return _regrouped(tensor.rechunk(tuple(chunks)), grid)
-
-
-def _runs(before: tuple[Any, ...], after: tuple[Any, ...]) -> Iterator[tuple[int, int, tuple[Any, ...]]]:
-    """The shortest runs that hold the same elements: from which dimension to which, and the lengths they become."""
-    stop = end = 0
-    while stop < len(before) or end < len(after):
-        start, first, left, right = stop, end, 1, 1
-        while (start, first) == (stop, end) or measure(left) != measure(right):
-            if end == len(after) or (stop < len(before) and after[end] != 1 and measure(left) <= measure(right)):
-                left, stop = left * before[stop], stop + 1
-            else:
-                right, end = right * after[end], end + 1
-        yield start, stop, after[first:end]
 
 
 def _intervals(shape: tuple[Any, ...], chunks: tuple[Any, ...]) -> list[Any] | None:
@@ -92,9 +79,3 @@ def _regrouped(tensor: Any, chunks: list[Any]) -> Any:
     graph = HighLevelGraph.from_collections(name, tasks, dependencies=[tensor])
     known = tuple([tuple([np.nan if type(size) is Unknown else size for size in sizes]) for sizes in chunks])
     return da.Array(graph, name, known, meta=da.utils.meta_from_array(tensor, len(chunks)))
-
-
-def _common(one: tuple[int, ...], other: tuple[int, ...]) -> list[int]:
-    """Dimensions of which both runs are products."""
-    cuts = sorted({*accumulate(one, mul), *accumulate(other, mul)} - {1})
-    return [large // small for small, large in pairwise([1, *cuts])]

@@ -12,7 +12,6 @@ import numpy as np
 from jax import export, lax
 
 from weft.backends.base import Backend
-from weft.backends.jax_placed import placed
 from weft.backends.jax_sharding import explained, part, reshape
 
 
@@ -27,9 +26,8 @@ class JaxBackend(Backend):
     concat = staticmethod(explained(jnp.concatenate, "the sharding differs from one tensor to another; reshard them"))
     stack = staticmethod(explained(jnp.stack, "the sharding differs from one tensor to another; reshard them"))
     einsum = staticmethod(explained(jnp.einsum, "the result could be sharded in several ways; out_sharding says which"))
-    placed = staticmethod(placed)
     slice = staticmethod(part)
-    to_numpy = staticmethod(np.asarray)
+    to_numpy: Callable[[Any], Any] = staticmethod(np.asarray)
 
     def __init__(self, kind: type) -> None:
         if issubclass(kind, jax.Array):
@@ -47,6 +45,11 @@ class JaxBackend(Backend):
 
     def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
         return _REDUCTIONS[name]
+
+    def placed(self, equation: str, shape: Sequence[Any] | None, sharding: Any) -> Callable[..., Any]:
+        from weft.backends.jax_placed import placed  # needs a newer JAX than the rest
+
+        return placed(equation, shape, sharding)
 
     def symbolic(self, size: Any) -> bool:
         return export.is_symbolic_dim(size)

@@ -50,9 +50,8 @@ def part(tensor: Any, axis: int, start: Any, stop: Any) -> Any:
     try:
         return _slice(tensor, start, stop, 1, axis)
     except jax.errors.InconclusiveDimensionOperation as error:
-        length = tensor.shape[axis]
-        message = f"whether {start}:{stop} is a part of {length} is not known; a constraint of jax.export can say so"
-        raise fail("W309", message) from error
+        part = f"{start}:{stop} is a part of {tensor.shape[axis]}"
+        raise fail("W309", f"whether {part} is not known; a constraint of jax.export can say so") from error
 
 
 _slice = explained(lax.slice_in_dim, "an axis is sharded, and a part of it would be on some devices only; reshard it")
@@ -73,11 +72,14 @@ def carried(tensor: Any, shape: Sequence[Any]) -> NamedSharding | None:
         for name in (axes,) if isinstance(axes, str) else axes or ():
             factors.append((name, mesh.shape[name]))
             held //= mesh.shape[name]
+        if factors and not factors[-1][0]:
+            held *= factors.pop()[1]  # with that of the dimension before, one run of elements
         factors.append(("", held))
     factors.reverse()
     partitions: list[tuple[str, ...]] = []
     for size in shape:
-        names, left, begun = (), size, False
+        names: tuple[str, ...] = ()
+        left, begun = size, False
         while left > 1:
             name, count = factors.pop()
             common = gcd(left, count)
@@ -94,5 +96,5 @@ def carried(tensor: Any, shape: Sequence[Any]) -> NamedSharding | None:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, without what follows to explain it."""
+    """What an error says, without its explanations."""
     return str(error).strip().partition("\n")[0]

@@ -10,8 +10,9 @@ from typing import Any
 import paddle
 
 from weft.backends import paddle_sizes
-from weft.backends.base import Backend
+from weft.backends.base import Backend, no_view
 from weft.backends.contraction import contract
+from weft.backends.paddle_frames import leave_to_python
 from weft.backends.paddle_reductions import reduction
 from weft.backends.paddle_sizes import static, value
 from weft.backends.unknown import Unknown, dimensions
@@ -39,7 +40,7 @@ class PaddleBackend(Backend):
     def __init__(self, kind: type) -> None:
         self.lists = issubclass(kind, paddle.Tensor)
         if not self.lists:
-            self.reshape, self.expand = paddle_sizes.reshape, paddle_sizes.expand
+            self.reshape, self.expand, self.view = paddle_sizes.reshape, paddle_sizes.expand, no_view  # type: ignore[method-assign]  # what a program has instead
 
     @staticmethod
     def view(tensor: Any, shape: Sequence[Any]) -> Any:
@@ -86,10 +87,11 @@ class PaddleBackend(Backend):
 @lru_cache(maxsize=256)
 def _is_paddles(equation: str, dtype: Any) -> bool:
     """Whether Paddle's einsum takes it: it knows no integers, and no diagonals where there is another tensor."""
-    terms = equation.split("->")[0].replace("...", "").split(",")
+    terms = equation.partition("->")[0].replace("...", "").split(",")
     diagonal = any(len(set(term)) < len(term) for term in terms)
     return "int" not in str(dtype) and not (diagonal and len(terms) > 1)
 
 
+leave_to_python()
 BACKEND = PaddleBackend
 _ANY = PaddleBackend(object)

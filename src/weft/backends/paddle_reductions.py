@@ -40,8 +40,11 @@ def _complex_var(tensor: Any, axes: tuple[int, ...]) -> Any:
 def _logsumexp(tensor: Any, axes: tuple[int, ...]) -> Any:
     """Paddle's own takes no rank above 4, and is NaN where the largest is infinite."""
     peak = paddle.amax(tensor, axes, True).detach()  # of nothing it is anything, which log 0 outweighs
-    peak = paddle.where(paddle.isfinite(peak), peak, paddle.zeros_like(peak))
-    return paddle.log(paddle.sum(paddle.exp(tensor - peak), axes)) + paddle.squeeze(peak, axes)
+    zero = paddle.cast(peak < peak, peak.dtype)  # noqa: PLR0124  # zeros_like warns in a static program
+    peak = paddle.where(paddle.isfinite(peak), peak, zero)
+    total = paddle.sum(paddle.exp(tensor - peak), axes)
+    total = total * paddle.cast(total > 0.5, total.dtype)  # Paddle's exp(-inf) is not 0 but 2e-308
+    return paddle.log(total) + paddle.squeeze(peak, axes)
 
 
 _WIDE = {

@@ -46,6 +46,6 @@ def given(size: Any) -> Any:
 
 def _made(size: Shape | Unknown) -> Any:
     if isinstance(size, Shape):
-        return paddle.shape(size.tensor)
+        return paddle.shape(size.source)
     name, *parts = size.parts
     return OPERATORS[name](*map(value, parts))

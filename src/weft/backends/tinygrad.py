@@ -27,6 +27,10 @@ class TinygradBackend(Backend):
     einsum = staticmethod(einsum)
     to_numpy = staticmethod(Tensor.numpy)
 
+    def __init__(self, kind: type) -> None:
+        if not issubclass(kind, Tensor):
+            raise TypeError(f"{kind.__qualname__} is no tensor")
+
     @staticmethod
     def concat(tensors: Sequence[Any], axis: int) -> Any:
         return Tensor.cat(*tensors, dim=axis)
@@ -61,12 +65,12 @@ class TinygradBackend(Backend):
 
 
 def _spreading(reduce: Reduction) -> Reduction:
-    """With NaN where there is one; tinygrad's own loses it."""
+    """With NaN where there is one; the method loses it."""
     return lambda tensor, axes: tensor.isnan().any(axes).where(math.nan, reduce(tensor, axes))
 
 
 def _logsumexp(tensor: Any, axes: tuple[int, ...]) -> Any:
-    """tinygrad's own takes one axis, and makes NaN of infinities."""
+    """The method takes one axis, and makes NaN of infinities."""
     peak = tensor.max(axes, keepdim=True).detach()
     peak = peak.isinf().where(0, peak)
     total = (tensor - peak).exp().sum(axes).log()

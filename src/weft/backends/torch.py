@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -68,14 +69,6 @@ def _prod(tensor: Any, axes: tuple[int, ...]) -> Any:
     return tensor
 
 
-def _var(tensor: Any, axes: tuple[int, ...]) -> Any:
-    return torch.var(tensor, axes, correction=0)
-
-
-def _std(tensor: Any, axes: tuple[int, ...]) -> Any:
-    return torch.std(tensor, axes, correction=0)
-
-
 _REDUCTIONS: dict[str, Callable[[Any, tuple[int, ...]], Any]] = {
     "min": torch.amin,
     "max": torch.amax,
@@ -84,11 +77,20 @@ _REDUCTIONS: dict[str, Callable[[Any, tuple[int, ...]], Any]] = {
     "prod": _prod,
     "any": torch.any,
     "all": torch.all,
-    "std": _std,
-    "var": _var,
+    "std": partial(torch.std, correction=0),
+    "var": partial(torch.var, correction=0),
     "logsumexp": torch.logsumexp,
 }
 
-BACKEND = TorchBackend
+
+def BACKEND(kind: type) -> Backend:  # noqa: N802  # the name of the class elsewhere
+    """The backend for tensors of a type; that of a DTensor is loaded when there is one."""
+    if not hasattr(kind, "full_tensor"):
+        return TorchBackend(kind)
+    from weft.backends.torch_dtensor import DTensorBackend
+
+    return DTensorBackend(kind)
+
+
 TORCH = TorchBackend(torch.Tensor)
 """What Dynamo follows: one instance serves every type of tensor."""

@@ -25,6 +25,11 @@ class Shape:
         return Unknown("[]", self, place)
 
 
+def _binary(name: str) -> Any:
+    """The method of an operator, and that of the same with its sides exchanged."""
+    return lambda self, other: _combined(name, self, other), lambda self, other: _combined(name, other, self)
+
+
 class Unknown:
     """A dimension of a tensor, or what arithmetic makes of such; the framework is asked when something needs it.
 
@@ -45,29 +50,10 @@ class Unknown:
         """A tensor that it is a size of."""
         return next(part.source for part in self.parts if isinstance(part, (Shape, Unknown)))
 
-    def __mul__(self, other: Any) -> Any:
-        return _combined("*", self, other)
-
-    def __rmul__(self, other: Any) -> Any:
-        return _combined("*", other, self)
-
-    def __floordiv__(self, other: Any) -> Any:
-        return _combined("//", self, other)
-
-    def __rfloordiv__(self, other: Any) -> Any:
-        return _combined("//", other, self)
-
-    def __add__(self, other: Any) -> Any:
-        return _combined("+", self, other)
-
-    def __radd__(self, other: Any) -> Any:
-        return _combined("+", other, self)
-
-    def __sub__(self, other: Any) -> Any:
-        return _combined("-", self, other)
-
-    def __rsub__(self, other: Any) -> Any:
-        return _combined("-", other, self)
+    __mul__, __rmul__ = _binary("*")
+    __floordiv__, __rfloordiv__ = _binary("//")
+    __add__, __radd__ = _binary("+")
+    __sub__, __rsub__ = _binary("-")
 
 
 def _combined(name: str, left: Any, right: Any) -> Any:

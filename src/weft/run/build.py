@@ -188,7 +188,8 @@ def reducing(
         WeftError: W209, and those of `program`.
     """
     if callable(reduction):
-        return program("reduce", pattern, classes, ranks, given, CUSTOM).reduced_by(checked(reduction))
+        bound = program("reduce", pattern, classes, ranks, given, CUSTOM)
+        return bound.reduced_by(checked(reduction, bound.backend))
     return program("reduce", pattern, classes, ranks, given, check_reduction(reduction), dtype)
 
 

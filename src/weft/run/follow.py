@@ -1,9 +1,11 @@
 """How tracers that read Python are told which way to take: attributes of functions, inert everywhere else.
 
-TorchDynamo has two, TensorFlow's AutoGraph one, and Paddle one for its two tracers.
+TorchDynamo has two, TensorFlow's AutoGraph one, and Paddle one for its two tracers, and one of errors.
 """
 
 from __future__ import annotations
+
+from weft.errors import WeftError
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import weft`
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ AS_IT_IS = "autograph_info__"
 
 UNIFIED = "___jit_transform_options___"
 """The same for Paddle, whose own `paddle.jit.marker.unified` would set it: the value answers what is asked of it."""
+
+CATCHABLE = "__SOT_EXTRA_INFO__"
+"""Paddle leaves a call to Python that raises an error with this attribute, so that the caller can catch it."""
 
 CONSTANT = "_dynamo_marked_constant"
 """Dynamo runs a function with this attribute while it traces, and takes the result for a constant."""
@@ -56,6 +61,18 @@ class _Unified:
     @staticmethod
     def need_capture_control_flow() -> bool:
         return False
+
+
+class _Catchable:
+    need_breakgraph = True
+
+
+def catchable(error: BaseException | type[BaseException]) -> None:
+    """Let a tracer leave the call that raises this error to Python."""
+    setattr(error, CATCHABLE, _Catchable)
+
+
+catchable(WeftError)
 
 
 def constant(function: F) -> F:

@@ -14,6 +14,7 @@ from weft.ops.reduce import CUSTOM, check_reduction
 from weft.pattern import Ellipsis, classical, parse
 from weft.run.build import CLASSICAL, NotConcrete, build, concrete_sizes, one_backend, program, refused_view, situate
 from weft.run.cache import LISTED, compiled
+from weft.run.follow import catchable
 from weft.run.program import Program, recipe, trace
 from weft.solve import report, shape_text
 
@@ -64,6 +65,9 @@ def general(
     except WeftError as error:
         if all(_is_concrete(shape) for shape in shapes):
             situate(error, pattern, shapes, sizes)
+        raise
+    except Exception as error:  # such as a callable's, which a tracer may not be able to run
+        catchable(error)
         raise
 
 
@@ -130,9 +134,10 @@ def _concrete(
     shapes = tuple([backend.shape(tensor) for tensor in tensors])
     if not all(_is_concrete(shape) for shape in shapes):
         return None
-    LISTED.update([type(tensor) for tensor in tensors if backend_of(type(tensor)).lists])
+    classes: Any = [type(tensor) for tensor in tensors]
+    LISTED.update([cls for cls in classes if backend_of(cls).lists])
     details = _details(operation, tensors, reduction, backend)
-    classes = tuple([type(tensor) for tensor in tensors])
+    classes = tuple(classes)
     several = operation in ("einsum", CLASSICAL)
     if sharding is not None:
         details = (sharding,)

@@ -188,21 +188,28 @@ def placed(recipe: Recipe, registers: Sequence[Any], backend: Backend, sharding:
     return backend.placed(recipe.equation or "", shape, sharding)
 
 
-def checked(reduction: Reduction) -> Reduction:
+def checked(reduction: Reduction, backend: Backend) -> Reduction:
     """A reduction of the caller's, and a look at what it returns."""
 
     def reduce(tensor: Any, axes: tuple[int, ...]) -> Any:
         result = reduction(tensor, axes)
-        expected = tuple(size for place, size in enumerate(tensor.shape) if place not in axes)
-        shape = getattr(result, "shape", None)
-        if shape is None or tuple(shape) != expected:
+        expected = tuple(size for place, size in enumerate(backend.shape(tensor)) if place not in axes)
+        shape = tuple(backend.shape(result)) if hasattr(result, "shape") else None
+        if shape is None or _differ(shape, expected):
             got = type(result).__name__ if shape is None else f"the shape {shape_text(shape)}"
             name = getattr(reduction, "__name__", type(reduction).__name__)
             message = f"{name}(tensor, {axes}) returned {got}, and not the shape {shape_text(expected)}"
-            raise fail("W310", message, facts={"tensor": shape_text(tensor.shape)})
+            raise fail("W310", message, facts={"tensor": shape_text(backend.shape(tensor))})
         return result
 
     return reduce
+
+
+def _differ(shape: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    """Whether two shapes differ, as far as it is known."""
+    if len(shape) != len(other):
+        return True
+    return any(one != two for one, two in zip(shape, other, strict=True) if type(one) is type(two) is int)
 
 
 def tried(reduction: Reduction, name: str, dtype: Any) -> Reduction:

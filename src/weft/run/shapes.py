@@ -74,15 +74,13 @@ def unpacked(tensor: Any, packed_shapes: Sequence[Any], pattern: str, where: Lay
     if len(shape) != before + 1 + after:
         message = f"the tensor has rank {len(shape)}, and the pattern '{pattern}' has {before + 1 + after} dimensions"
         raise fail("W304", message, pattern)
-    parts = []
-    start = 0
     comparable = backend.comparable([tensor])
-    for length, middle in lengths(packed_shapes, shape[before], pattern, backend.symbolic, comparable=comparable):
-        part = backend.slice(tensor, before, start, start + length)
-        whole = (*shape[:before], *middle, *shape[before + 1 :])
-        parts.append(part if len(middle) == 1 else backend.reshape(part, whole))
-        start = start + length
-    return parts
+    found = lengths(packed_shapes, shape[before], pattern, backend.symbolic, comparable=comparable)
+    parts = backend.split(tensor, before, [length for length, _ in found])
+    return [
+        part if len(middle) == 1 else backend.reshape(part, (*shape[:before], *middle, *shape[before + 1 :]))
+        for part, (_, middle) in zip(parts, found, strict=True)
+    ]
 
 
 def parse_shape(tensor: Any, pattern: str) -> dict[str, Any]:

@@ -77,16 +77,22 @@ def exact(name: str, value: Any) -> int:
     Raises:
         SizeError: W301, it is not an exact integer; W306, it is negative.
     """
-    if isinstance(value, bool) or str(getattr(value, "dtype", "")).endswith("bool"):
+    dtype = str(getattr(value, "dtype", ""))
+    if isinstance(value, bool) or dtype.endswith("bool"):
         raise fail("W301", f"the size {name}={value} is a truth value, and a size is an exact integer")
     try:
-        size = index(value)
+        size = _whole(value) if "float" in dtype else index(value)
     except Exception:  # whatever a stranger's __index__ raises, it is no integer
         message = f"the size {name}={short(value)} is not an exact integer{_exact_hint(name, value)}"
         raise fail("W301", message) from None
     if size < 0:
         raise fail("W306", f"the size {name}={size} is negative")
     return size
+
+
+def _whole(value: Any) -> int:
+    """What no ``index`` may see: of a floating tensor Paddle would drop what is behind the point."""
+    raise TypeError(value)
 
 
 def normalise_sizes(sizes: dict[str, Any]) -> dict[str, Any]:
@@ -118,8 +124,9 @@ def facts(solved: Template, registers: Sequence[Any]) -> dict[str, str]:
 
 
 def shape_text(shape: Sequence[Any]) -> str:
-    """A shape as errors and plans print it."""
-    return " ".join("_" if size is None else str(size) for size in shape) if len(shape) else "(rank 0)"
+    """A shape as errors and plans print it: ``_`` for a size that is not known, or that fills lines."""
+    texts = ["_" if size is None else str(size) for size in shape]
+    return " ".join("_" if "\n" in text else text for text in texts) or "(rank 0)"
 
 
 def _known(solved: Template, registers: Sequence[Any], factors: tuple[int, ...]) -> str:

@@ -16,12 +16,14 @@ NAMES = (
     "numpy",
     "torch",
     "array_api_strict",
+    "jax",
     "sparse",
     "ndonnx",
     "mlx",
     "tinygrad",
     "pytensor",
     "tensorflow",
+    "keras",
     "cupy",
 )
 PROMISED = tuple(filter(None, os.environ.get("WEFT_FRAMEWORKS", "").split(",")))

@@ -18,13 +18,15 @@ class Framework:
 
     ``lacks`` maps an element type that the framework does not have to the reason, in its own words or ours. ``warns``
     maps the beginning of a warning that the framework gives of itself, where nothing is wrong with the call, to what
-    it is about.
+    it is about. ``copies`` maps an operation, or one pattern, that copies where other frameworks with views give
+    one to the reason.
     """
 
     name: str
     package: str
     lacks: dict[str, str] = field(default_factory=dict)
     warns: dict[str, str] = field(default_factory=dict)
+    copies: dict[str, str] = field(default_factory=dict)
 
     views: ClassVar[str] = "promised"
     """``promised``: `weft.view` works, and movement shares memory where the cases say so. ``hidden``: the framework
@@ -47,6 +49,14 @@ class Framework:
     def make(self, array: np.ndarray):
         """A tensor of the same elements."""
         raise NotImplementedError
+
+    def shape(self, tensor) -> tuple[int, ...]:
+        """The shape of a tensor, where its framework has another way to say it."""
+        return tuple(tensor.shape)
+
+    def result_types(self, tensor) -> tuple[type, ...]:
+        """The types that a result may have: the tensor's own, and where that only holds a tensor, the type of this."""
+        return (type(tensor),)
 
     def shares_memory(self, one, other) -> bool:
         """Whether two tensors lie in the same memory; asked only where views are promised."""

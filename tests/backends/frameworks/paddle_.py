@@ -25,4 +25,11 @@ class Paddle(Framework):
         return tensor.grad.numpy()
 
 
-FRAMEWORK = Paddle("paddle", "paddle")
+FRAMEWORK = Paddle(
+    "paddle",
+    "paddle",
+    copies={
+        "repeat": "Paddle's broadcast_to copies; its as_strided would not, but has another gradient",
+        "-> 1": "Paddle's reshape copies the one element of a tensor of rank 0",
+    },
+)

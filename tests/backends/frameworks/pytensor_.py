@@ -1,13 +1,32 @@
-"""PyTensor: symbolic variables, here constants, which need no inputs."""
+"""PyTensor: graphs without inputs and with dimensions that are known; tests/tracers/test_pytensor.py has the others."""
+
+import importlib
+import os
+from unittest import mock
 
 from backends.frameworks.base import Framework
+
+SETTINGS = {"PYTENSOR_FLAGS": "linker=py,optimizer=fast_compile,cxx="}
+"""Every graph is run once, so that compiling it would take longer than anything else."""
 
 
 class PyTensor(Framework):
     views = "hidden"
 
+    def module(self):
+        with mock.patch.dict(os.environ, SETTINGS):  # read by the import, and kept
+            return importlib.import_module("pytensor")
+
     def make(self, array):
-        return self.module().tensor.constant(array)
+        return self.module().tensor.constant(array).copy()
+
+    def shape(self, tensor):
+        return tensor.type.shape
+
+    def gradient(self, function, array):
+        pytensor = self.module()
+        tensor = pytensor.tensor.tensor(shape=array.shape, dtype=array.dtype.name)
+        return pytensor.grad(function(tensor).sum(), tensor).eval({tensor: array})
 
 
-FRAMEWORK = PyTensor("pytensor", "pytensor")
+FRAMEWORK = PyTensor("pytensor", "pytensor", lacks={"bfloat16": "PyTensor has no such type"})

@@ -1,0 +1,71 @@
+"""PyTorch's DTensor, whose shards lie on many processes: torch shards and communicates, weft makes the calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch.distributed.tensor import DTensor
+
+from weft.backends.torch import TorchBackend
+from weft.backends.torch_dtensor_einsum import by_shards
+from weft.backends.torch_dtensor_reshape import added_up, is_uneven, reshape, steps
+from weft.errors import fail
+
+
+def _together(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of several tensors, whose complaint about plain ones among them is weft's."""
+
+    def call(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except RuntimeError as error:
+            if "mixed torch.Tensor and DTensor" not in str(error):
+                raise
+            raise fail(
+                "W504", "some of these tensors are DTensors, and others are not; distribute those too"
+            ) from error
+
+    return call
+
+
+def _einsum(equation: str, *tensors: Any) -> Any:
+    try:
+        return torch.einsum(equation, *tensors)
+    except RuntimeError as error:  # it reshapes
+        if not is_uneven(error):
+            raise
+    return by_shards(equation, tensors)
+
+
+class DTensorBackend(TorchBackend):
+    """The functions of torch, and where they refuse or forget a sharding, others."""
+
+    name = "DTensor"
+    takes = frozenset({"torch"})
+    reshape = staticmethod(reshape)
+    concat = staticmethod(_together(torch.cat))
+    stack = staticmethod(_together(torch.stack))
+    einsum = staticmethod(_together(_einsum))
+
+    @staticmethod
+    def view(tensor: Any, shape: Sequence[Any]) -> Any:
+        try:
+            for step in steps(tuple(tensor.shape), tuple(shape)):
+                tensor = tensor.view(step)
+        except RuntimeError as error:
+            message = f"a tensor that lies as {tuple(tensor.placements)} has no such view; rearrange redistributes it"
+            raise fail("W509", message) from error
+        return tensor
+
+    def split(self, tensor: Any, axis: int, lengths: Sequence[int]) -> Sequence[Any]:
+        return torch.split(tensor, lengths, axis)  # communicates once, and not for each part
+
+    def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
+        reduce = super().reduction(name, dtype)
+        return (lambda tensor, axes: reduce(added_up(tensor), axes)) if name == "any" else reduce
+
+    @staticmethod
+    def to_numpy(tensor: Any) -> Any:
+        return TorchBackend.to_numpy(tensor.detach().full_tensor() if isinstance(tensor, DTensor) else tensor)

@@ -1,0 +1,78 @@
+"""Reshaping a DTensor, with as little communication as there can be.
+
+torch forgets the sharding of an axis where one reshape both merges and splits, and refuses a reshape that would cut the
+rows of an uneven shard apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.distributed.tensor import Replicate, Shard
+
+from weft.backends.runs import common, runs
+
+Shape = tuple[int, ...]
+
+
+def is_uneven(error: RuntimeError) -> bool:
+    """Whether torch has refused a reshape that it could make of a tensor that is sharded otherwise."""
+    return "redistribut" in str(error)
+
+
+def added_up(tensor: Any) -> Any:
+    """The same without summands on several processes, of which torch's ``any`` takes each for the whole."""
+    placements = [Replicate() if placement.is_partial() else placement for placement in tensor.placements]
+    return tensor if list(tensor.placements) == placements else tensor.redistribute(placements=placements)
+
+
+def reshape(tensor: Any, shape: Sequence[int]) -> Any:
+    """The elements in row-major order in another shape."""
+    for step in steps(tuple(tensor.shape), tuple(shape)):
+        tensor = _reshaped(tensor, step)
+    return tensor
+
+
+def steps(before: Shape, after: Shape) -> list[Shape]:
+    """The splits, and then the merges, where a run of dimensions needs both: either alone keeps a sharding."""
+    if 0 in before:
+        return [after]
+    between: list[int] = []
+    for start, stop, run in runs(before, after):
+        between += common(before[start:stop], run) if min(stop - start, len(run)) > 1 else run
+    return [after] if tuple(between) == after else [tuple(between), after]
+
+
+def _reshaped(tensor: Any, shape: Shape, tried: int = 0) -> Any:
+    """As the tensor lies; then without the uneven shards that stand in the way; then without any that do."""
+    try:
+        return torch.reshape(tensor, shape)
+    except RuntimeError as error:
+        if not is_uneven(error) or tried == 2:
+            raise
+    placements = _placements(tensor, shape, all_of_them=tried == 1)
+    return _reshaped(tensor.redistribute(placements=placements), shape, tried + 1)
+
+
+def _placements(tensor: Any, shape: Shape, *, all_of_them: bool) -> list[Any]:
+    """Where the shards go that a reshape would cut apart: to a dimension that stays as it is, if there is one."""
+    whole = {}  # of each dimension that changes, how many rows there are, each of which must stay in one process
+    for start, stop, run in runs(tuple(tensor.shape), shape):
+        old = tuple(tensor.shape[start:stop])
+        rows = (run[0],) if len(run) > 1 else (*old[:-1], 0)  # the last of those that are merged may be cut anyhow
+        whole.update({start + place: count for place, count in enumerate(rows) if old != run})
+    placements = list(tensor.placements)
+    sharded = {getattr(placement, "dim", None) for placement in placements}
+    free = [place for place in range(tensor.ndim) if place not in whole and place not in sharded]
+    for number, placement in enumerate(placements):
+        place, count = getattr(placement, "dim", None), tensor.device_mesh.size(number)
+        if place not in whole:
+            continue
+        if not all_of_them and whole[place] % count == 0:
+            whole[place] //= count  # what the next dimension of the mesh cuts
+            continue
+        free.sort(key=lambda other: (tensor.shape[other] % count == 0, tensor.shape[other]))
+        placements[number] = Shard(free.pop()) if free and tensor.shape[free[-1]] >= count else Replicate()
+    return placements

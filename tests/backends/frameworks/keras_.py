@@ -1,0 +1,30 @@
+"""Keras: variables, on the TensorFlow that Keras takes by itself; `tests/tracers/keras_checks.py` has its symbols."""
+
+import os
+
+from backends.frameworks.base import Framework
+
+
+class Keras(Framework):
+    views = "hidden"
+
+    def module(self):
+        os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+        return super().module()
+
+    def make(self, array):
+        return self.module().Variable(array, dtype=array.dtype.name, trainable=array.dtype.kind == "f")
+
+    def result_types(self, tensor):
+        return type(tensor), type(self.module().ops.zeros(()))
+
+    def gradient(self, function, array):
+        import tensorflow as tf
+
+        variable = self.make(array)
+        with tf.GradientTape() as tape:
+            total = tf.reduce_sum(function(variable))
+        return tape.gradient(total, variable.value).numpy()
+
+
+FRAMEWORK = Keras("keras", "keras")
