@@ -88,6 +88,11 @@ GRAPHS = {
         pt.reshape(X, (B, 3, H // 2, 2, 6)),
         (None, 3, None, 2, 6),
     ),
+    "one unknown dimension": (
+        weft.rearrange(X[:, :, 0], "b c (w p) -> w (b c p)", p=2),
+        pt.reshape(pt.transpose(pt.reshape(X[:, :, 0], (-1, 3, 3, 2)), (2, 0, 1, 3)), (3, -1)),
+        (3, None),
+    ),
     "merge": (
         weft.rearrange(X, "b c h w -> b h (c w)"),
         pt.reshape(pt.transpose(X, (0, 2, 1, 3)), (B, H, 18)),
@@ -191,7 +196,7 @@ def test_what_is_known_is_checked_when_the_graph_is_built():
     x = pt.tensor("x", shape=(None, 3, 4), dtype="float64")
     y = pt.tensor(shape=(5, None), dtype="float64")
     for call, code, text in (
-        (lambda: weft.rearrange(x, "n a (p b) -> n p a b", p=3), "W302", "input: x.shape[0] 3 4   given: p=3"),
+        (lambda: weft.rearrange(x, "n a (p b) -> n p a b", p=3), "W302", "input: _ 3 4   given: p=3"),
         (lambda: weft.rearrange(x, "n a -> a n"), "W304", "the input has rank 3"),
         (lambda: weft.reduce(x, "n 2 b -> n b", "sum"), "W305", "must have length 2"),
         (lambda: weft.rearrange(x, "n 1 b -> n b"), "W305", "must have length 1"),

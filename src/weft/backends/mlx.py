@@ -66,8 +66,8 @@ def _logsumexp(tensor: Any, axes: tuple[int, ...]) -> Any:
     return mx.log(mx.sum(mx.expm1(tensor - peak) + 1, axes)) + mx.squeeze(peak, axes)
 
 
-_DOUBLE = (mx.float64,)
-_HALF = (mx.float16, mx.bfloat16)
+_DOUBLE = frozenset({mx.float64})
+_HALF = frozenset({mx.float16, mx.bfloat16})
 """Their sums are kept in more digits, but a mean's sum and a variance's squares overflow before they are divided."""
 _COUNTING = dict.fromkeys((mx.bool_, mx.int8, mx.int16, mx.int32), mx.int64) | dict.fromkeys(
     (mx.uint8, mx.uint16, mx.uint32), mx.uint64

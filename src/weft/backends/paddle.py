@@ -31,6 +31,7 @@ class PaddleBackend(Backend):
 
     name = "paddle"
     reshape = staticmethod(paddle.reshape)
+    view = staticmethod(paddle_sizes.view)
     permute = staticmethod(paddle.transpose)
     expand = staticmethod(paddle.broadcast_to)
     concat = staticmethod(paddle.concat)
@@ -40,13 +41,7 @@ class PaddleBackend(Backend):
     def __init__(self, kind: type) -> None:
         self.lists = issubclass(kind, paddle.Tensor)
         if not self.lists:
-            self.reshape, self.expand, self.view = paddle_sizes.reshape, paddle_sizes.expand, no_view  # type: ignore[method-assign]  # what a program has instead
-
-    @staticmethod
-    def view(tensor: Any, shape: Sequence[Any]) -> Any:
-        if tensor.ndim:
-            return paddle.view(tensor, shape)
-        return paddle.unsqueeze(tensor, list(range(len(shape))))  # Paddle's view refuses a tensor of rank 0
+            self.reshape, self.expand, self.view = paddle_sizes.reshape, paddle_sizes.expand, no_view
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:

@@ -18,6 +18,13 @@ def static(tensor: Any) -> list[int | None]:
     return [None if size == _OPEN else size for size in tensor.shape]
 
 
+def view(tensor: Any, shape: Sequence[Any]) -> Any:
+    """The same memory in another shape."""
+    if tensor.ndim:
+        return paddle.view(tensor, shape)
+    return paddle.unsqueeze(tensor, list(range(len(shape))))  # Paddle's view refuses a tensor of rank 0
+
+
 def reshape(tensor: Any, shape: Sequence[Any]) -> Any:
     """The elements in another shape; a size that can be inferred is not asked for."""
     return paddle.reshape(tensor, [*map(value, inferred(shape, static(tensor)))])

@@ -14,7 +14,9 @@ from pytensor.graph import Constant
 
 from weft.backends.base import Backend
 from weft.backends.ellipsis import spelled
-from weft.backends.pytensor_reductions import SPECIAL, Reduction, static
+from weft.backends.pytensor_reductions import SPECIAL, Reduction
+from weft.backends.pytensor_sizes import expanded, reshaped, static, value
+from weft.backends.unknown import Unknown, dimensions
 
 
 class PyTensorBackend(Backend):
@@ -22,11 +24,12 @@ class PyTensorBackend(Backend):
 
     name = "pytensor"
     takes = frozenset({"numpy"})
-    reshape = staticmethod(pt.reshape)
+    reshape = staticmethod(reshaped)
     permute = staticmethod(pt.transpose)
-    expand = staticmethod(pt.broadcast_to)
+    expand = staticmethod(expanded)
     concat = staticmethod(pt.concatenate)
     stack = staticmethod(pt.stack)
+    outward = staticmethod(value)
 
     def __init__(self, kind: type) -> None:
         if not issubclass(kind, pt.TensorVariable):
@@ -58,31 +61,28 @@ class PyTensorBackend(Backend):
     def rank(self, tensor: Any) -> int | None:
         return tensor.ndim
 
+    def slice(self, tensor: Any, axis: int, start: Any, stop: Any) -> Any:
+        return super().slice(tensor, axis, value(start), value(stop))
+
     def shape(self, tensor: Any) -> Sequence[Any]:
         known = static(tensor)
-        if None not in known:
-            return known
-        return [_size(tensor, place) if size is None else size for place, size in enumerate(known)]
+        return dimensions(tensor, known) if None in known else known
 
     def known(self, tensor: Any, rank: int) -> Sequence[int | None]:
         return static(tensor)
 
     def symbolic(self, size: Any) -> bool:
-        return isinstance(size, pt.TensorVariable) and not size.ndim and "int" in size.dtype
+        if isinstance(size, pt.TensorVariable):
+            return not size.ndim and "int" in size.dtype
+        return isinstance(size, Unknown)
 
     def comparable(self, tensors: Sequence[Any]) -> bool:
-        return False  # where sizes are not known, they are tensors
+        return False  # where they are not known
 
 
 def _named(term: str, tensor: Any) -> list[tuple[str, int]]:
     """The letters of a term whose sizes are known."""
     return [(letter, size) for letter, size in zip(term, static(tensor), strict=True) if size is not None]
-
-
-def _size(tensor: Any, place: int) -> Any:
-    size = tensor.shape[place]
-    size.name = f"{tensor.name or 'tensor'}.shape[{place}]"  # as errors and printed graphs show it
-    return size
 
 
 BACKEND = PyTensorBackend

@@ -8,12 +8,9 @@ from typing import Any, TypeAlias
 import pytensor.tensor as pt
 from pytensor.gradient import disconnected_grad
 
+from weft.backends.pytensor_sizes import static
+
 Reduction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
-
-
-def static(tensor: Any) -> tuple[int | None, ...]:
-    """The shape, ``None`` where it is not known before the graph runs."""
-    return tensor.type.shape if isinstance(tensor, pt.TensorVariable) else tensor.shape
 
 
 def _spreading(reduce: Callable[..., Any]) -> Reduction:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch.distributed.tensor import Replicate, Shard
+from torch.distributed.tensor import DTensor, Replicate, Shard
 
 from weft.backends.runs import common, runs
 
@@ -53,7 +53,15 @@ def _reshaped(tensor: Any, shape: Shape, tried: int = 0) -> Any:
         if not is_uneven(error) or tried == 2:
             raise
     placements = _placements(tensor, shape, all_of_them=tried == 1)
-    return _reshaped(tensor.redistribute(placements=placements), shape, tried + 1)
+    return _reshaped(_moved(tensor, placements), shape, tried + 1)
+
+
+def _moved(tensor: Any, placements: list[Any]) -> Any:
+    """Redistributed, and contiguous in every process as in the whole: by strides of the whole, torch makes views."""
+    tensor = tensor.redistribute(placements=placements)
+    stride = torch.empty(tensor.shape, device="meta").stride()
+    local = tensor.to_local().contiguous()  # an uneven shard may be a part of what was received
+    return DTensor.from_local(local, tensor.device_mesh, placements, run_check=False, shape=tensor.shape, stride=stride)
 
 
 def _placements(tensor: Any, shape: Shape, *, all_of_them: bool) -> list[Any]:

@@ -1,0 +1,57 @@
+"""Chainer: variables and parameters, over the arrays of NumPy or CuPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import chainer
+import chainer.functions as F  # noqa: N812  # its users know it by this name
+
+from weft.backends.base import Backend
+from weft.backends.chainer_reductions import is_differentiable, reduction
+from weft.backends.contraction import contract
+from weft.backends.registry import backend_of
+
+_SPACE = SimpleNamespace(
+    reshape=F.reshape,
+    permute_dims=F.transpose,
+    broadcast_to=F.broadcast_to,
+    sum=lambda tensor, axis, dtype: F.sum(tensor, axis),
+    matmul=F.matmul,
+)
+
+
+class ChainerBackend(Backend):
+    """Plans call `chainer.functions`, which record the way back to the gradient."""
+
+    name = "chainer"
+    takes: ClassVar[frozenset[str]] = frozenset({"numpy", "cupy"})
+    reshape = view = staticmethod(F.reshape)
+    permute = staticmethod(F.transpose)
+    expand = staticmethod(F.broadcast_to)
+    concat = staticmethod(F.concat)
+    stack = staticmethod(F.stack)
+
+    @staticmethod
+    def einsum(equation: str, *tensors: Any) -> Any:
+        if not all(is_differentiable(tensor.dtype) for tensor in tensors):  # Chainer's einsum takes floats alone
+            arrays = [chainer.as_array(tensor) for tensor in tensors]
+            return chainer.Variable(backend_of(type(arrays[0])).einsum(equation, *arrays))
+        if len(tensors) > 1 and "..." in equation:  # and does not broadcast
+            return contract(_SPACE, equation, [chainer.as_variable(tensor) for tensor in tensors])
+        return F.einsum(equation, *tensors)
+
+    def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
+        return reduction(name, dtype)
+
+    def strides(self, tensor: Any) -> tuple[int, ...] | None:
+        return chainer.as_array(tensor).strides
+
+    @staticmethod
+    def to_numpy(tensor: Any) -> Any:
+        return chainer.backends.cuda.to_cpu(chainer.as_array(tensor))
+
+
+BACKEND = ChainerBackend

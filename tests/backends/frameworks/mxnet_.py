@@ -1,0 +1,37 @@
+"""MXNet's NumPy arrays, on the CPU, with NumPy's shapes in effect; the classic arrays are in tests/tracers."""
+
+import warnings
+
+import numpy as np
+
+from backends.frameworks.base import Framework
+
+NO_SUCH_TYPE = "MXNet has no such type"
+
+
+class MXNet(Framework):
+    views = "hidden"
+
+    def module(self):
+        mx = super().module()
+        mx.npx.set_np()
+        return mx
+
+    def make(self, array):
+        return self.module().np.array(array, dtype=array.dtype)
+
+    def gradient(self, function, array):
+        mx = self.module()
+        tensor = self.make(array)
+        tensor.attach_grad()
+        with mx.autograd.record():
+            total = function(tensor).sum()
+        total.backward()
+        return tensor.grad.asnumpy()
+
+
+FRAMEWORK = MXNet(
+    "mxnet",
+    "mxnet",
+    lacks={"bfloat16": NO_SUCH_TYPE, "complex64": NO_SUCH_TYPE, "complex128": NO_SUCH_TYPE},
+)
