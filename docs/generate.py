@@ -94,6 +94,7 @@ def lacking() -> str:
         for lack, reason in record.get("lacks", {}).items():
             reasons.setdefault(reason, []).append(lack)
         lines += [f"* {name}: no {', '.join(lacks)} ({reason})." for reason, lacks in reasons.items()]
+        lines += [f"* {name}: `{what}` copies ({reason})." for what, reason in record.get("copies", {}).items()]
     return "\n".join(lines)
 
 

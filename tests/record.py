@@ -55,6 +55,8 @@ class Record:
             if name in self.areas:
                 areas = {area: dict(sorted(counts.items())) for area, counts in sorted(self.areas[name].items())}
                 found[name] |= {"version": known[name].version(), "lacks": known[name].lacks, "areas": areas}
+                if known[name].copies:
+                    found[name]["copies"] = known[name].copies
         return found
 
     def pytest_sessionfinish(self, session):

@@ -16,4 +16,4 @@ def pytest_collection_modifyitems(config, items):
 def _named(request):
     """Tell the record which framework a test is about."""
     if "framework" in request.fixturenames:
-        request.node.user_properties.append(("framework", request.getfixturevalue("framework").name))
+        request.node.user_properties.append(("framework", str(request.getfixturevalue("framework"))))

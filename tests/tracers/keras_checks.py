@@ -220,6 +220,11 @@ def test_a_wrong_size_is_not_hidden_by_an_inferred_one():
     assert weft.asnumpy(model(ops.ones((2, 6)))).shape == (2, 3, 2)
     with pytest.raises(Exception, match=r"(?i)shape|size"):
         model(ops.ones((2, 12)))
+    wide = keras.Input(batch_shape=(2, None))
+    both = keras.Function([x, wide], weft.rearrange(wide, "b (h p) -> b h p", h=3, p=weft.parse_shape(x, "_ p")["p"]))
+    assert weft.asnumpy(both([ops.ones((2, 4)), ops.ones((2, 12))])).shape == (2, 3, 4)
+    with pytest.raises(Exception, match=r"(?i)shape|size"):
+        both([ops.ones((2, 2)), ops.ones((2, 12))])
     known = keras.Input((6,))
     given = keras.Function([x, known], weft.rearrange(known, "b (h p) -> b h p", p=weft.parse_shape(x, "_ p")["p"]))
     assert weft.asnumpy(given([ops.ones((2, 3)), ops.ones((2, 6))])).shape == (2, 2, 3)

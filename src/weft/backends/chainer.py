@@ -10,15 +10,19 @@ import chainer
 import chainer.functions as F  # noqa: N812  # its users know it by this name
 
 from weft.backends.base import Backend
-from weft.backends.chainer_reductions import is_differentiable, reduction
+from weft.backends.chainer_reductions import is_differentiable, of_arrays, reduction
 from weft.backends.contraction import contract
-from weft.backends.registry import backend_of
+
+
+def _sum(tensor: Any, axis: tuple[int, ...], dtype: Any) -> Any:  # noqa: ARG001  # Chainer keeps the type
+    return F.sum(tensor, axis)
+
 
 _SPACE = SimpleNamespace(
     reshape=F.reshape,
     permute_dims=F.transpose,
     broadcast_to=F.broadcast_to,
-    sum=lambda tensor, axis, dtype: F.sum(tensor, axis),
+    sum=_sum,
     matmul=F.matmul,
 )
 
@@ -38,7 +42,7 @@ class ChainerBackend(Backend):
     def einsum(equation: str, *tensors: Any) -> Any:
         if not all(is_differentiable(tensor.dtype) for tensor in tensors):  # Chainer's einsum takes floats alone
             arrays = [chainer.as_array(tensor) for tensor in tensors]
-            return chainer.Variable(backend_of(type(arrays[0])).einsum(equation, *arrays))
+            return chainer.Variable(of_arrays(arrays[0]).einsum(equation, *arrays))
         if len(tensors) > 1 and "..." in equation:  # and does not broadcast
             return contract(_SPACE, equation, [chainer.as_variable(tensor) for tensor in tensors])
         return F.einsum(equation, *tensors)

@@ -12,6 +12,7 @@ import chainer
 import chainer.functions as F  # noqa: N812  # its users know it by this name
 import numpy as np
 
+from weft.backends.base import Backend
 from weft.backends.registry import backend_of
 
 Reduction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
@@ -20,6 +21,12 @@ Reduction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
 def is_differentiable(dtype: Any) -> bool:
     """Whether `chainer.functions` takes elements of that type."""
     return dtype.kind == "f"
+
+
+def of_arrays(array: Any) -> Backend:
+    """The backend of the arrays that variables hold."""
+    kind: Any = type(array)
+    return backend_of(kind)
 
 
 def reduction(name: str, dtype: Any) -> Reduction:
@@ -34,7 +41,7 @@ def reduction(name: str, dtype: Any) -> Reduction:
 
 def _of_arrays(name: str, dtype: Any) -> Reduction:
     def reduce(tensor: Any, axes: tuple[int, ...]) -> Any:
-        result = backend_of(type(tensor.array)).reduction(name, dtype)(tensor.array, axes)
+        result = of_arrays(tensor.array).reduction(name, dtype)(tensor.array, axes)
         return chainer.Variable(tensor.xp.asarray(result))
 
     return reduce

@@ -40,6 +40,8 @@ def _made(size: Shape | Unknown) -> Any:
     return OPERATORS[name](*map(value, parts))
 
 
-@pt._as_tensor_variable.register(Unknown)
-def _converted(size: Unknown, *_: Any, **__: Any) -> Any:  # for arithmetic with sizes that are variables
+def _converted(size: Unknown, *_: Any, **__: Any) -> Any:
     return value(size)
+
+
+pt._as_tensor_variable.register(Unknown, _converted)  # for arithmetic with sizes that are variables

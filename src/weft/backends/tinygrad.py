@@ -72,7 +72,7 @@ def _spreading(reduce: Reduction) -> Reduction:
 def _logsumexp(tensor: Any, axes: tuple[int, ...]) -> Any:
     """The method takes one axis, and makes NaN of infinities."""
     peak = tensor.max(axes, keepdim=True).detach()
-    peak = peak
+    peak = peak.isinf().where(0, peak)
     total = (tensor - peak).exp().sum(axes).log()
     return total + peak.reshape(total.shape)
 

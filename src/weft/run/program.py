@@ -9,23 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import copy
 from functools import partial
+from itertools import accumulate
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from weft.backends.base import Backend, as_it_is
 from weft.errors import fail
 from weft.ops.reduce import CUSTOM
-from weft.plan import Expand, Permute, Plan, Reduce, Reshape, Step, View
+from weft.plan import Plan, Reduce, Step
+from weft.run.calls import Call, axes_of, call_of, calls_of, needed
 from weft.run.compose import compose
-from weft.solve import CHECK, COMPUTING, NONEMPTY, PRODUCT, Report, compute, evaluate, report, shape_text
+from weft.solve import COMPUTING, Report, compute, evaluate, report, shape_text
 
 Reduction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
 
 Select: TypeAlias = Callable[[Sequence[int]], "tuple[int, ...]"]
 """Picks a shape out of the registers."""
-
-Call: TypeAlias = tuple[str, "tuple[int, ...] | None", "tuple[int, ...] | None"]
-"""A method of the backend; the registers of its shape, or else its constant."""
 
 
 class Recipe(NamedTuple):
@@ -44,16 +43,20 @@ class Recipe(NamedTuple):
 
 def recipe(plan: Plan) -> Recipe:
     """What a plan comes to, without its pattern."""
-    inputs = tuple([tuple([_call(step) for step in steps]) for steps in plan.inputs])
-    steps = tuple([_call(step) for step in plan.steps])
+    solved, axes = plan.solved, axes_of(plan)
+    firsts = accumulate(solved.ranks, initial=0)
+    shapes = [tuple(range(first, first + rank)) for first, rank in zip(firsts, solved.ranks)]  # noqa: B905  # one more
+    inputs = tuple([calls_of(steps, shape, axes) for steps, shape in zip(plan.inputs, shapes, strict=True)])
+    combined = tuple([solved.registers[axis] for axis in sum(solved.output, ())])
+    steps = calls_of(plan.steps, combined, axes)
     equation = plan.combine.equation if plan.combine else None
     return Recipe(
-        plan.solved.ranks,
-        plan.solved.given,
-        plan.solved.constants,
+        solved.ranks,
+        solved.given,
+        solved.constants,
         plan.instructions,
-        _needed(plan, (*inputs, steps)),
-        _needed(plan, (*inputs, steps), COMPUTING),
+        needed(plan, (*inputs, steps)),
+        needed(plan, (*inputs, steps), COMPUTING),
         inputs,
         equation,
         steps,
@@ -117,7 +120,7 @@ class Program:
         """For each step the function, what picks its shape out of the registers, and its constant."""
         prepared: list[tuple[Any, Select | None, Any]] = []
         for step in steps:
-            method, shape, constant = _call(step)
+            method, shape, constant = call_of(step)
             if method == "reduce":
                 function, backend = reduction, backend.any_type()
             else:
@@ -228,8 +231,12 @@ def _apply(
     tensor: Any, calls: Sequence[Call], registers: Sequence[Any], backend: Backend, reduction: Reduction | None
 ) -> Any:
     for method, shape, constant in calls:
-        function: Any = reduction if method == "reduce" else getattr(backend, method)
-        tensor = function(tensor, constant if shape is None else tuple([registers[place] for place in shape]))
+        sizes = None if shape is None else tuple([registers[place] for place in shape])
+        if method == "reshape":
+            tensor = backend.regroup(tensor, sizes, registers, constant)
+        else:
+            function: Any = reduction if method == "reduce" else getattr(backend, method)
+            tensor = function(tensor, constant if sizes is None else sizes)
     return tensor
 
 
@@ -239,28 +246,6 @@ def _is_all_of_the_frameworks(plan: Plan) -> bool:
     if any(type(step) is Reduce and step.reduction == CUSTOM for step in steps):
         return False
     return bool(steps) or plan.combine is not None
-
-
-_SHAPED = {Reshape: "reshape", View: "view", Expand: "expand"}
-_FIXED = {Permute: "permute", Reduce: "reduce"}
-
-
-def _call(step: Step) -> Call:
-    kind = type(step)
-    if kind in _SHAPED:
-        return _SHAPED[kind], step[0], None
-    return _FIXED[kind], None, step[0]
-
-
-def _needed(
-    plan: Plan, chains: tuple[tuple[Call, ...], ...], kinds: tuple[str, ...] = (*COMPUTING, CHECK, NONEMPTY)
-) -> tuple[int, ...]:
-    """The registers that a step, or an instruction of these kinds, reads."""
-    rows = [row for row in plan.instructions if row.kind in kinds]
-    read = {register for row in rows for register in row.factors}
-    read |= {row.source for row in rows if row.kind != PRODUCT}
-    read |= {register for calls in chains for _, shape, _ in calls for register in shape or ()}
-    return tuple(sorted(read))
 
 
 def _selection(shape: tuple[int, ...]) -> Select:
