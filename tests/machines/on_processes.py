@@ -209,10 +209,10 @@ HAND = {
 }
 
 
-def products(mesh, partial, prefix):
+def products(mesh, partial, prefix, every=1):
     for pattern, shapes in PRODUCTS.items():
         choices = [itertools.product(everywhere(len(shape), partial), repeat=mesh.ndim) for shape in shapes]
-        for placements in itertools.product(*choices):
+        for placements in itertools.islice(itertools.product(*choices), None, None, every):
 
             @check(f"einsum, {pattern}: {prefix} {placements}")
             def _(pattern=pattern, shapes=shapes, placements=placements):
@@ -244,7 +244,8 @@ def keeps(mesh):
             def _(pattern=pattern, sizes=sizes, old=old, new=new):
                 full = random((4, 8, 12))
                 operation = weft.repeat if "r" in sizes else weft.rearrange
-                result, count = counted(lambda: operation(spread(full, mesh, [Shard(old)]), pattern, **sizes))
+                tensor = spread(full, mesh, [Shard(old)])
+                result, count = counted(lambda: operation(tensor, pattern, **sizes))
                 assert list(result.placements) == [Shard(new)]
                 assert count == 0
 
@@ -252,7 +253,8 @@ def keeps(mesh):
     def _():
         full = random((5, 3, 8))
         for pattern, placement in [("a b c -> (a b) c", Shard(1)), ("a b c -> c (a b)", Shard(0))]:
-            result, count = counted(lambda: weft.rearrange(spread(full, mesh, [Shard(0)]), pattern))
+            tensor = spread(full, mesh, [Shard(0)])
+            result, count = counted(lambda: weft.rearrange(tensor, pattern))
             assert list(result.placements) == [placement]
             assert count == 1
 
@@ -295,6 +297,13 @@ def gradients(mesh):
                 assert_same(tensor.grad, full.grad)
 
 
+COMPILED = [
+    (lambda x: weft.rearrange(x * 2, "a b c -> c (a b)") + 1, lambda x: (x * 2).permute(2, 0, 1).flatten(1) + 1),
+    (lambda x: weft.reduce(x, "a b c -> b", "mean"), lambda x: x.mean((0, 2))),
+    (lambda x: weft.einsum(x, x, "a b c, d b c -> a d"), lambda x: torch.einsum("abc,dbc->ad", x, x)),
+]
+
+
 def others(mesh):
     full = random((4, 6, 8))
 
@@ -317,20 +326,19 @@ def others(mesh):
 
     @check("torch.compile")
     def _():
-        for placement in everywhere(3, partial=False):
+        made = 0
+        for placement, (ours, hand) in itertools.product(everywhere(3, partial=False), COMPILED):
             tensor = spread(full, mesh, [placement])
-            for ours, hand in [
-                (
-                    lambda x: weft.rearrange(x * 2, "a b c -> c (a b)") + 1,
-                    lambda x: (x * 2).permute(2, 0, 1).flatten(1) + 1,
-                ),
-                (lambda x: weft.reduce(x, "a b c -> b", "mean"), lambda x: x.mean((0, 2))),
-                (lambda x: weft.einsum(x, x, "a b c, d b c -> a d"), lambda x: torch.einsum("abc,dbc->ad", x, x)),
-            ]:
-                torch._dynamo.reset()
-                result = torch.compile(ours, backend="aot_eager", fullgraph=True)(tensor)
-                assert_same(result, hand(full))
-                assert result.placements == torch.compile(hand, backend="aot_eager", fullgraph=True)(tensor).placements
+            torch._dynamo.reset()
+            try:
+                expected = torch.compile(hand, backend="aot_eager", fullgraph=True)(tensor)
+            except torch._dynamo.exc.BackendCompilerFailed:  # torch 2.13 compiles no merge of a second axis
+                continue
+            result = torch.compile(ours, backend="aot_eager", fullgraph=True)(tensor)
+            assert_same(result, hand(full))
+            assert result.placements == expected.placements
+            made += 1
+        assert made >= 11
 
     @check("a mistake")
     def _():
@@ -438,14 +446,9 @@ def gather_checks(count: int) -> None:
         gradients(line)
     else:
         square = init_device_mesh("cpu", (2, 2))
-        pairs = [list(pair) for pair in itertools.product(everywhere(3), repeat=2)]
-        moves(square, pairs, "in a square")
+        moves(square, [list(pair) for pair in itertools.product(everywhere(3, partial=False), repeat=2)], "in a square")
         reductions(square, [[Shard(0), Shard(1)], [Shard(2), Shard(2)], [Partial(), Shard(1)]], "in a square")
-        for pattern in [
-            pattern for pattern in PRODUCTS if pattern not in ("i k, k j -> i j", "b i (e d), b j (e d) -> b e i j")
-        ]:
-            del PRODUCTS[pattern]
-        products(square, partial=False, prefix="in a square")
+        products(square, partial=False, prefix="in a square", every=7)
 
 
 def run(rank: int, count: int, folder: str) -> None:

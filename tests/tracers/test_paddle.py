@@ -334,16 +334,30 @@ def test_gradients_in_double_precision(call):
         np.testing.assert_allclose(float(x.grad[place]), float(slope), rtol=1e-5, atol=1e-6)
 
 
+def product(x, y):
+    return weft.einsum(x, y, "i j, j k -> k i")
+
+
 def test_integers_and_diagonals_that_paddles_einsum_does_not_know():
     rng = np.random.default_rng(0)
-    for dtype in ("int32", "int64"):
-        a, b = rng.integers(0, 9, (2, 3)).astype(dtype), rng.integers(0, 9, (3, 4)).astype(dtype)
-        result = weft.einsum(paddle.to_tensor(a), paddle.to_tensor(b), "i j, j k -> k i")
+    for dtype in ("bool", "uint8", "int16", "int32", "int64"):
+        a, b = rng.integers(0, 2, (2, 3)).astype(dtype), rng.integers(0, 2, (3, 4)).astype(dtype)
+        x, y = paddle.to_tensor(a), paddle.to_tensor(b)
+        result = weft.einsum(x, y, "i j, j k -> k i")
+        assert (paddle.jit.to_static(product, full_graph=True)(x, y).numpy() == (a @ b).T).all()
         assert (result.numpy() == (a @ b).T).all()
         assert str(result.dtype) == f"paddle.{dtype}"
     a, b = rng.normal(size=(2, 2, 3)), rng.normal(size=3)
     found = weft.einsum(paddle.to_tensor(a), paddle.to_tensor(b), "a a b, b -> a")
     np.testing.assert_allclose(found.numpy(), np.einsum("aab,b->a", a, b))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_einsum_of_half_types_has_the_digits_of_single_precision(dtype):
+    x = paddle.ones([4096, 2]).astype(dtype)
+    result = weft.einsum(x, x, "n i, n j -> i j")
+    assert result.dtype == x.dtype
+    assert (weft.asnumpy(result) == 4096).all()
 
 
 def test_logsumexp_of_what_paddles_own_gets_wrong():

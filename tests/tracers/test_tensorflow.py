@@ -376,9 +376,22 @@ def test_sizes_that_are_scalar_tensors(dtype):
     assert graph(lambda x: call(x, constant), spec(*SIGNATURES["known"])).structured_outputs.shape == expected.shape
 
 
+def test_sizes_that_are_tensors_of_several_types():
+    def call(x, d, e):
+        return weft.rearrange(x, "b (c d e) -> c (b e d)", d=d, e=e)
+
+    array = np.arange(2 * 600, dtype=np.float32).reshape(2, 600)
+    for shape in ((None, None), (None, 600), (2, 600)):
+        function = graph(call, spec(*shape), spec(dtype="uint8"), spec(dtype="int64"))
+        result = function(tf.constant(array), tf.constant(3, tf.uint8), tf.constant(100, tf.int64))
+        assert_close(result, call(array, 3, 100))
+
+
 def test_sizes_taken_from_another_tensor():
     def call(x, y):
         sizes = weft.parse_shape(x, "b h w c")
+        assert tf.is_symbolic_tensor(sizes["h"])
+        assert sizes["c"] == 1
         return weft.rearrange(y, "b (h w) c -> b h w c", h=sizes["h"], w=sizes["w"]) + tf.cast(sizes["h"], y.dtype)
 
     x, y = np.zeros((2, 3, 5, 1), np.float32), np.random.default_rng(0).normal(size=(2, 15, 4)).astype(np.float32)
@@ -562,6 +575,15 @@ def test_einsum_of_diagonals_and_stretched_dimensions_in_graphs():
     one, many = square[:1], square[:, 0]
     function = graph(lambda x, y: weft.einsum("...a,...a->...", x, y), spec(None, None, 4), spec(None, 4))
     assert_close(function(one, many), np.einsum("...a,...a->...", one, many))
+
+
+def test_an_unknown_dimension_that_is_stretched():
+    one, many = np.ones((1, 5, 4), np.float32), np.arange(60, dtype=np.float32).reshape(3, 5, 4)
+    for first, second in ((one, many), (many, one)):
+        shapes = [(None, 5, 4) if array is one else (3, 5, 4) for array in (first, second)]
+        function = graph(lambda x, y: weft.einsum(x, y, "... i, ... i -> i (...)"), *[spec(*shape) for shape in shapes])
+        assert function.structured_outputs.shape == (4, 15)
+        assert_close(function(tf.constant(first), tf.constant(second)), many.reshape(15, 4).T)
 
 
 def test_what_is_not_dense_is_refused():

@@ -84,17 +84,6 @@ class Backend(Tracing):
         """
         raise fail("W509", f"a result of {self.name} has no sharding to choose; out_sharding belongs to JAX")
 
-    def regroup(self, tensor: Tensor, shape: Sequence[Size], sizes: Sequence[Size], axes: Any) -> Tensor:
-        """`reshape` while a tracer watches, for frameworks that must be told which dimensions become which.
-
-        Args:
-            tensor: the tensor.
-            shape: the shape that it is to have.
-            sizes: the sizes of all axes, by number.
-            axes: before and after, for each dimension the numbers of the axes in it.
-        """
-        return self.reshape(tensor, shape)
-
     def slice(self, tensor: Tensor, axis: int, start: Size, stop: Size) -> Tensor:
         """The part from ``start`` up to ``stop`` of one dimension."""
         part = (*((slice(None),) * axis), slice(start, stop), ...)

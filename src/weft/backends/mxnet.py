@@ -1,4 +1,8 @@
-"""MXNet: in the making by a helper of its own; whoever does Paddle and Chainer leaves this file, tests/tracers/test_mxnet.py and the framework record alone."""
+"""MXNet: its NumPy arrays, its classic ones, and the symbols of both that stand in hybrid blocks.
+
+Plans call ``mx.np`` and ``mx.sym.np``. Classic arrays go through them too, as other handles of the same memory: only
+these functions know rank 0, lengths of 0, and an einsum.
+"""
 
 from __future__ import annotations
 
@@ -7,51 +11,84 @@ from typing import Any
 
 import mxnet as mx
 
+from weft.backends import mxnet_symbols
 from weft.backends.base import Backend
-from weft.backends.mxnet_reductions import is_symbol, reduction, space_of
-from weft.backends.mxnet_symbols import regroup, stays
+from weft.backends.mxnet_moves import expand, permute
+from weft.backends.mxnet_reductions import is_symbol, reduction, space_of, type_of
 from weft.backends.unknown import Shape
-from weft.errors import fail
-
-_LONGEST = 6
-"""How many dimensions MXNet's ``transpose`` takes."""
 
 
-def _permute(tensor: Any, order: Sequence[int]) -> Any:
-    if not is_symbol(tensor) and tensor.dtype == bool:  # which MXNet does not transpose
-        return _permute(tensor.astype("uint8"), order).astype(bool)
-    if len(order) <= _LONGEST:
-        return space_of(tensor).transpose(tensor, order)
-    places = list(range(len(order)))
-    for place, source in enumerate(order):
-        other = places.index(source)
-        if other != place:
-            tensor = space_of(tensor).swapaxes(tensor, place, other)
-            places[place], places[other] = places[other], places[place]
-    return tensor
-
-
-def _expand(tensor: Any, shape: Sequence[int]) -> Any:
-    if 0 not in shape or not tensor.size:
-        return mx.np.broadcast_to(tensor, shape)
-    some = mx.np.broadcast_to(tensor, [size or 1 for size in shape])  # to nothing, its gradient is left unwritten
-    return some[tuple([slice(size) for size in shape])]
+def _of_either(name: str) -> Any:
+    """A function of a list of tensors, for arrays or for symbols."""
+    return staticmethod(lambda tensors, *axis: getattr(space_of(tensors[0]), name)(tensors, *axis))
 
 
 class MXNetBackend(Backend):
-    """Arrays of ``mx.np``."""
+    """Arrays of ``mx.np``, and their symbols."""
 
     name = "mxnet.np"
     reshape = staticmethod(mx.np.reshape)
-    permute = staticmethod(_permute)
-    expand = staticmethod(_expand)
-    concat = staticmethod(mx.np.concatenate)
-    stack = staticmethod(mx.np.stack)
-    einsum = staticmethod(mx.np.einsum)
-    to_numpy = staticmethod(mx.nd.NDArray.asnumpy)
+    permute = staticmethod(permute)
+    expand = staticmethod(expand)
+    concat = _of_either("concatenate")
+    stack = _of_either("stack")
+
+    @staticmethod
+    def einsum(equation: str, *tensors: Any) -> Any:
+        return space_of(tensors[0]).einsum(equation, *tensors)
+
+    @staticmethod
+    def to_numpy(tensor: Any) -> Any:
+        return tensor.asnumpy()
 
     def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
         return reduction(name, None if dtype is None else self.kind(dtype), dtype)
 
+    def regroup(self, tensor: Any, shape: Sequence[Any], sizes: Sequence[Any], axes: Any) -> Any:
+        return mxnet_symbols.regroup(tensor, sizes, *axes) if is_symbol(tensor) else self.reshape(tensor, shape)
 
-BACKEND = MXNetBackend
+    def shape(self, tensor: Any) -> Any:
+        return Shape(tensor) if is_symbol(tensor) else tensor.shape
+
+    def rank(self, tensor: Any) -> int | None:
+        return None if is_symbol(tensor) else tensor.ndim
+
+    def dtype(self, tensor: Any) -> Any:
+        return type_of(tensor)
+
+    def comparable(self, tensors: Sequence[Any]) -> bool:
+        return not any(map(is_symbol, tensors))
+
+
+def _modern(value: Any) -> Any:
+    """Classic tensors, or a list of them, as ``mx.np`` takes them; what else a function is given as it is."""
+    if isinstance(value, (mx.nd.NDArray, mx.sym.Symbol)):
+        return value.as_np_ndarray()
+    return [*map(_modern, value)] if isinstance(value, list) else value
+
+
+def _classic(function: Callable[..., Any]) -> Any:
+    def call(*arguments: Any) -> Any:
+        with mx.util.np_shape(True):  # else no tensor between two functions can have rank 0
+            return function(*map(_modern, arguments)).as_nd_ndarray()
+
+    return call
+
+
+class ClassicBackend(MXNetBackend):
+    """Arrays of ``mx.nd``, and symbols of ``mx.sym``."""
+
+    name = "mxnet.nd"
+
+    def __init__(self, kind: type) -> None:
+        for name in ("reshape", "permute", "expand", "concat", "stack", "einsum", "regroup"):
+            setattr(self, name, _classic(getattr(self, name)))
+
+    def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
+        return _classic(super().reduction(name, dtype))
+
+
+def BACKEND(kind: type) -> Backend:  # noqa: N802  # the name of the class elsewhere
+    """The backend for tensors of a type."""
+    modern = issubclass(kind, (mx.np.ndarray, mx.sym.np._Symbol))
+    return MXNetBackend(kind) if modern else ClassicBackend(kind)

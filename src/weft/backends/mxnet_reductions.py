@@ -23,6 +23,11 @@ def space_of(tensor: Any) -> Any:
     return mx.sym.np if is_symbol(tensor) else mx.np
 
 
+def type_of(tensor: Any) -> Any:
+    """The type of the elements; of a symbol where its graph tells, or else ``None``."""
+    return tensor.infer_type_partial()[1][0] if is_symbol(tensor) else tensor.dtype
+
+
 def reduction(name: str, kind: str | None, dtype: Any) -> Reduction:
     """The reduction of that name, for elements of that type (``None``: unknown)."""
     if kind in ("bool", "integer") and name in ("sum", "prod"):

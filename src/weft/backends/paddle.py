@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from types import SimpleNamespace
 from typing import Any
 
 import paddle
 
 from weft.backends import paddle_sizes
 from weft.backends.base import Backend, no_view
-from weft.backends.contraction import contract
+from weft.backends.paddle_einsum import einsum
 from weft.backends.paddle_frames import leave_to_python
 from weft.backends.paddle_reductions import reduction
 from weft.backends.paddle_sizes import static, value
 from weft.backends.unknown import Unknown, dimensions
-
-_SPACE = SimpleNamespace(
-    reshape=paddle.reshape,
-    permute_dims=paddle.transpose,
-    broadcast_to=paddle.broadcast_to,
-    sum=paddle.sum,
-    matmul=paddle.matmul,
-)
 
 
 class PaddleBackend(Backend):
@@ -36,18 +26,13 @@ class PaddleBackend(Backend):
     expand = staticmethod(paddle.broadcast_to)
     concat = staticmethod(paddle.concat)
     stack = staticmethod(paddle.stack)
+    einsum = staticmethod(einsum)
     inward, outward = staticmethod(paddle_sizes.given), staticmethod(value)
 
     def __init__(self, kind: type) -> None:
         self.lists = issubclass(kind, paddle.Tensor)
         if not self.lists:
             self.reshape, self.expand, self.view = paddle_sizes.reshape, paddle_sizes.expand, no_view
-
-    @staticmethod
-    def einsum(equation: str, *tensors: Any) -> Any:
-        if _is_paddles(equation, tensors[0].dtype):
-            return paddle.einsum(equation, *tensors)
-        return contract(_SPACE, equation, tensors)
 
     def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
         return reduction(name, dtype, None if dtype is None else self.kind(dtype))
@@ -63,7 +48,7 @@ class PaddleBackend(Backend):
 
     @staticmethod
     def to_numpy(tensor: Any) -> Any:
-        return (tensor.astype("float32") if tensor.dtype is paddle.bfloat16 else tensor).numpy()
+        return (tensor.astype("float32") if tensor.dtype == paddle.bfloat16 else tensor).numpy()
 
     def shape(self, tensor: Any) -> Sequence[Any]:
         sizes = static(tensor)
@@ -77,14 +62,6 @@ class PaddleBackend(Backend):
 
     def comparable(self, tensors: Sequence[Any]) -> bool:
         return not any(None in static(tensor) for tensor in tensors)
-
-
-@lru_cache(maxsize=256)
-def _is_paddles(equation: str, dtype: Any) -> bool:
-    """Whether Paddle's einsum takes it: it knows no integers, and no diagonals where there is another tensor."""
-    terms = equation.partition("->")[0].replace("...", "").split(",")
-    diagonal = any(len(set(term)) < len(term) for term in terms)
-    return "int" not in str(dtype) and not (diagonal and len(terms) > 1)
 
 
 leave_to_python()

@@ -19,7 +19,7 @@ def reduction(name: str, dtype: Any, kind: str | None) -> Reduction:
     reduce = _COMPLEX.get(name) if kind == "complex" else None
     reduce = reduce or (_TRUTHS.get(name) if kind == "bool" else None) or _REDUCTIONS[name]
     if name in ("any", "all") or reduce is _TRUTHS.get(name):
-        return reduce if dtype is paddle.bool else lambda tensor, axes: reduce(paddle.cast(tensor, "bool"), axes)
+        return reduce if dtype == paddle.bool else lambda tensor, axes: reduce(paddle.cast(tensor, "bool"), axes)
     if kind in ("bool", "integer") and name in ("sum", "prod"):
         return lambda tensor, axes: reduce(paddle.cast(tensor, "int64"), axes)
     wide = _WIDE.get(dtype)

@@ -32,7 +32,8 @@ def _together(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _einsum(equation: str, *tensors: Any) -> Any:
     try:
-        return torch.einsum(equation, *tensors)
+        if not any(0 in tensor.shape for tensor in tensors):  # of which torch's reshape may never return
+            return torch.einsum(equation, *tensors)
     except RuntimeError as error:  # it reshapes
         if not is_uneven(error):
             raise
@@ -51,6 +52,8 @@ class DTensorBackend(TorchBackend):
 
     @staticmethod
     def view(tensor: Any, shape: Sequence[Any]) -> Any:
+        if 0 in tensor.shape:
+            return reshape(tensor, shape)
         try:
             for step in steps(tuple(tensor.shape), tuple(shape)):
                 tensor = tensor.view(step)

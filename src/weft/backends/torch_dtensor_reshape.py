@@ -30,6 +30,9 @@ def added_up(tensor: Any) -> Any:
 
 def reshape(tensor: Any, shape: Sequence[int]) -> Any:
     """The elements in row-major order in another shape."""
+    if 0 in tensor.shape:  # torch 2.13 would look for groups of dimensions forever
+        whole = [Replicate()] * tensor.device_mesh.ndim
+        return DTensor.from_local(tensor.to_local().reshape(shape), tensor.device_mesh, whole, run_check=False)
     for step in steps(tuple(tensor.shape), tuple(shape)):
         tensor = _reshaped(tensor, step)
     return tensor
@@ -37,8 +40,6 @@ def reshape(tensor: Any, shape: Sequence[int]) -> Any:
 
 def steps(before: Shape, after: Shape) -> list[Shape]:
     """The splits, and then the merges, where a run of dimensions needs both: either alone keeps a sharding."""
-    if 0 in before:
-        return [after]
     between: list[int] = []
     for start, stop, run in runs(before, after):
         between += common(before[start:stop], run) if min(stop - start, len(run)) > 1 else run
@@ -81,6 +82,7 @@ def _placements(tensor: Any, shape: Shape, *, all_of_them: bool) -> list[Any]:
         if not all_of_them and whole[place] % count == 0:
             whole[place] //= count  # what the next dimension of the mesh cuts
             continue
-        free.sort(key=lambda other: (tensor.shape[other] % count == 0, tensor.shape[other]))
-        placements[number] = Shard(free.pop()) if free and tensor.shape[free[-1]] >= count else Replicate()
+        other = next((other for other in free if tensor.shape[other] >= count), None)
+        placements[number] = Replicate() if other is None else Shard(other)
+        free = [place for place in free if place != other]
     return placements

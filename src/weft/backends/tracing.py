@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 Tensor = Any
@@ -15,6 +15,7 @@ class Tracing:
 
     lists: bool = False
     """Whether every tensor of the type has a list of ints for its shape."""
+    reshape: Callable[[Tensor, Sequence[Size]], Tensor]
 
     def rank(self, tensor: Tensor) -> int | None:
         """The rank, or ``None`` where the framework does not reveal it."""
@@ -52,3 +53,14 @@ class Tracing:
     def comparable(self, tensors: Sequence[Tensor]) -> bool:
         """Whether the sizes of these tensors may be compared; where not, only those that are `known` are checked."""
         return True
+
+    def regroup(self, tensor: Tensor, shape: Sequence[Size], sizes: Sequence[Size], axes: Any) -> Tensor:
+        """`reshape` while a tracer watches, for frameworks that must be told which dimensions become which.
+
+        Args:
+            tensor: the tensor.
+            shape: the shape that it is to have.
+            sizes: the sizes of all axes, by number.
+            axes: before and after, for each dimension the numbers of the axes in it.
+        """
+        return self.reshape(tensor, shape)

@@ -20,6 +20,7 @@ _FIXED = {Permute: "permute", Reduce: "reduce"}
 
 
 def call_of(step: Step) -> Call:
+    """The call for a step alone."""
     kind = type(step)
     if kind in _SHAPED:
         return _SHAPED[kind], step[0], None
@@ -48,7 +49,7 @@ def axes_of(plan: Plan) -> dict[int, tuple[int, ...]]:
     return {**axes, **{solved.filled + number: row.factors for number, row in enumerate(products)}}
 
 
-def needed(
+def read_by(
     plan: Plan, chains: tuple[tuple[Call, ...], ...], kinds: tuple[str, ...] = (*COMPUTING, CHECK, NONEMPTY)
 ) -> tuple[int, ...]:
     """The registers that a step, or an instruction of these kinds, reads."""

@@ -17,7 +17,7 @@ from weft.backends.base import Backend, as_it_is
 from weft.errors import fail
 from weft.ops.reduce import CUSTOM
 from weft.plan import Plan, Reduce, Step
-from weft.run.calls import Call, axes_of, call_of, calls_of, needed
+from weft.run.calls import Call, axes_of, call_of, calls_of, read_by
 from weft.run.compose import compose
 from weft.solve import COMPUTING, Report, compute, evaluate, report, shape_text
 
@@ -55,8 +55,8 @@ def recipe(plan: Plan) -> Recipe:
         solved.given,
         solved.constants,
         plan.instructions,
-        needed(plan, (*inputs, steps)),
-        needed(plan, (*inputs, steps), COMPUTING),
+        read_by(plan, (*inputs, steps)),
+        read_by(plan, (*inputs, steps), COMPUTING),
         inputs,
         equation,
         steps,
@@ -231,12 +231,12 @@ def _apply(
     tensor: Any, calls: Sequence[Call], registers: Sequence[Any], backend: Backend, reduction: Reduction | None
 ) -> Any:
     for method, shape, constant in calls:
-        sizes = None if shape is None else tuple([registers[place] for place in shape])
+        argument: Any = constant if shape is None else tuple([registers[place] for place in shape])
         if method == "reshape":
-            tensor = backend.regroup(tensor, sizes, registers, constant)
+            tensor = backend.regroup(tensor, argument, registers, constant)
         else:
             function: Any = reduction if method == "reduce" else getattr(backend, method)
-            tensor = function(tensor, constant if sizes is None else sizes)
+            tensor = function(tensor, argument)
     return tensor
 
 
