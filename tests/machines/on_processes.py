@@ -437,18 +437,19 @@ def others(mesh):
 
 def gather_checks(count: int) -> None:
     line = init_device_mesh("cpu", (count,))
-    moves(line, [[each] for each in everywhere(3)], "in a line")
     keeps(line)
     others(line)
+    moves(line, [[each] for each in everywhere(3)], "in a line")
     if count == 2:
         reductions(line, [[each] for each in everywhere(3)], "in a line")
         products(line, partial=True, prefix="in a line")
         gradients(line)
     else:
         square = init_device_mesh("cpu", (2, 2))
-        moves(square, [list(pair) for pair in itertools.product(everywhere(3, partial=False), repeat=2)], "in a square")
+        shards = [list(pair) for pair in itertools.product(map(Shard, range(3)), repeat=2)]
+        moves(square, [*shards, [Replicate(), Shard(1)]], "in a square")
         reductions(square, [[Shard(0), Shard(1)], [Shard(2), Shard(2)], [Partial(), Shard(1)]], "in a square")
-        products(square, partial=False, prefix="in a square", every=7)
+        products(square, partial=False, prefix="in a square", every=17)
 
 
 def run(rank: int, count: int, folder: str) -> None:

@@ -1,7 +1,7 @@
 """MXNet: its NumPy arrays, its classic ones, and the symbols of both that stand in hybrid blocks.
 
 Plans call ``mx.np`` and ``mx.sym.np``. Classic arrays go through them too, as other handles of the same memory: only
-these functions know rank 0, lengths of 0, and an einsum.
+these functions have an einsum, and rank 0 and lengths of 0 where ``mx.util.set_np_shape`` allows them.
 """
 
 from __future__ import annotations
@@ -68,11 +68,7 @@ def _modern(value: Any) -> Any:
 
 
 def _classic(function: Callable[..., Any]) -> Any:
-    def call(*arguments: Any) -> Any:
-        with mx.util.np_shape(True):  # else no tensor between two functions can have rank 0
-            return function(*map(_modern, arguments)).as_nd_ndarray()
-
-    return call
+    return lambda *arguments: function(*map(_modern, arguments)).as_nd_ndarray()
 
 
 class ClassicBackend(MXNetBackend):

@@ -16,7 +16,7 @@ _LONGEST = 6
 
 def permute(tensor: Any, order: Sequence[int]) -> Any:
     """Transpose elements of any type, along any number of dimensions."""
-    if type_of(tensor) == bool:  # MXNet does not transpose truth values
+    if type_of(tensor) == mx.np.bool_:  # MXNet does not transpose truth values
         return permute(tensor.astype("uint8"), order).astype(bool)
     if len(order) <= _LONGEST:
         return space_of(tensor).transpose(tensor, order)

@@ -34,7 +34,7 @@ def reshape(tensor: Any, shape: Sequence[int]) -> Any:
         whole = [Replicate()] * tensor.device_mesh.ndim
         return DTensor.from_local(tensor.to_local().reshape(shape), tensor.device_mesh, whole, run_check=False)
     for step in steps(tuple(tensor.shape), tuple(shape)):
-        tensor = _reshaped(tensor, step)
+        tensor = _reshaped(tensor, step, tuple(shape))
     return tensor
 
 
@@ -46,15 +46,15 @@ def steps(before: Shape, after: Shape) -> list[Shape]:
     return [after] if tuple(between) == after else [tuple(between), after]
 
 
-def _reshaped(tensor: Any, shape: Shape, tried: int = 0) -> Any:
+def _reshaped(tensor: Any, shape: Shape, last: Shape, tried: int = 0) -> Any:
     """As the tensor lies; then without the uneven shards that stand in the way; then without any that do."""
     try:
         return torch.reshape(tensor, shape)
     except RuntimeError as error:
         if not is_uneven(error) or tried == 2:
             raise
-    placements = _placements(tensor, shape, all_of_them=tried == 1)
-    return _reshaped(_moved(tensor, placements), shape, tried + 1)
+    placements = _placements(tensor, shape, last, all_of_them=tried == 1)
+    return _reshaped(_moved(tensor, placements), shape, last, tried + 1)
 
 
 def _moved(tensor: Any, placements: list[Any]) -> Any:
@@ -65,24 +65,28 @@ def _moved(tensor: Any, placements: list[Any]) -> Any:
     return DTensor.from_local(local, tensor.device_mesh, placements, run_check=False, shape=tensor.shape, stride=stride)
 
 
-def _placements(tensor: Any, shape: Shape, *, all_of_them: bool) -> list[Any]:
-    """Where the shards go that a reshape would cut apart: to a dimension that stays as it is, if there is one."""
-    whole = {}  # of each dimension that changes, how many rows there are, each of which must stay in one process
+def _placements(tensor: Any, shape: Shape, last: Shape, *, all_of_them: bool) -> list[Any]:
+    """Where the shards go that a reshape would cut apart: evenly to a dimension that stays as it is, if there is one.
+
+    That is an exchange of shards, of which each process receives no more than it gives; else each receives the whole.
+    """
+    rows = {}  # of each dimension that changes, how many rows there are, each of which must stay in one process
     for start, stop, run in runs(tuple(tensor.shape), shape):
         old = tuple(tensor.shape[start:stop])
-        rows = (run[0],) if len(run) > 1 else (*old[:-1], 0)  # the last of those that are merged may be cut anyhow
-        whole.update({start + place: count for place, count in enumerate(rows) if old != run})
+        counts = (run[0],) if len(run) > 1 else (*old[:-1], 0)  # the last of those that are merged may be cut anyhow
+        rows.update({start + place: count for place, count in enumerate(counts) if old != run})
     placements = list(tensor.placements)
     sharded = {getattr(placement, "dim", None) for placement in placements}
-    free = [place for place in range(tensor.ndim) if place not in whole and place not in sharded]
+    kept = [(start, run) for start, stop, run in runs(tuple(tensor.shape), last) if stop - start == len(run) == 1]
+    free = {start: run[0] for start, run in kept if start not in sharded}
     for number, placement in enumerate(placements):
         place, count = getattr(placement, "dim", None), tensor.device_mesh.size(number)
-        if place not in whole:
+        if place not in rows:
             continue
-        if not all_of_them and whole[place] % count == 0:
-            whole[place] //= count  # what the next dimension of the mesh cuts
+        if not all_of_them and rows[place] % count == 0:
+            rows[place] //= count  # what the next dimension of the mesh cuts
             continue
-        other = next((other for other in free if tensor.shape[other] >= count), None)
+        other = next((other for other, size in free.items() if size % count == 0), None)
         placements[number] = Replicate() if other is None else Shard(other)
-        free = [place for place in free if place != other]
+        free.pop(other, None)
     return placements

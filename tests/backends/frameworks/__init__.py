@@ -25,6 +25,8 @@ NAMES = (
     "tensorflow",
     "keras",
     "cupy",
+    "chainer",
+    "paddle",
 )
 PROMISED = tuple(filter(None, os.environ.get("WEFT_FRAMEWORKS", "").split(",")))
 FRAMEWORKS = tuple(importlib.import_module(f"backends.frameworks.{name}_").FRAMEWORK for name in PROMISED or NAMES)

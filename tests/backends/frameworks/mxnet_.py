@@ -1,9 +1,5 @@
 """MXNet's NumPy arrays, on the CPU, with NumPy's shapes in effect; the classic arrays are in tests/tracers."""
 
-import warnings
-
-import numpy as np
-
 from backends.frameworks.base import Framework
 
 NO_SUCH_TYPE = "MXNet has no such type"

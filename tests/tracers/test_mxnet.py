@@ -1,0 +1,299 @@
+"""MXNet: classic arrays, NumPy's, and the symbols of both in hybrid blocks; gradients through all of them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+
+import oracle
+import weft
+from backends.cases import EINSUM, EMPTY, REARRANGE, REDUCE, REPEAT
+from backends.test_conformance import assert_near, assert_same, distinct, filled
+
+if importlib.util.find_spec("mxnet") is None:
+    pytest.skip("mxnet is not installed", allow_module_level=True)
+
+from backends.frameworks.mxnet_ import FRAMEWORK
+
+mx = FRAMEWORK.module()
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was():
+    yield
+    mx.npx.reset_np()
+
+
+@pytest.fixture(params=["classic", "numpy"])
+def make(request):
+    """How an array of either kind is made, with MXNet's switches as its users have them."""
+    if request.param == "classic":
+        mx.npx.reset_np()
+        return lambda array: mx.nd.array(array, dtype=array.dtype)
+    mx.npx.set_np()
+    return lambda array: mx.np.array(array, dtype=array.dtype)
+
+
+@pytest.fixture(params=[False, True], ids=["", "np_shape"])
+def classic(request):
+    """Classic arrays, without and with the shapes of NumPy."""
+    mx.npx.reset_np()
+    with mx.util.np_shape(request.param):
+        yield lambda array: mx.nd.array(array, dtype=array.dtype)
+
+
+def has_no_shape(*shapes):
+    """Whether classic MXNet takes one of these shapes for one that it does not know yet."""
+    return not mx.util.is_np_shape() and any(not shape or 0 in shape for shape in shapes)
+
+
+@pytest.mark.parametrize("case", [*REARRANGE, *REPEAT], ids=str)
+def test_classic_movement(classic, case):
+    array = distinct(case.shape)
+    found = oracle.move(case.pattern, array, case.sizes)
+    if has_no_shape(case.shape, found[0]):
+        return
+    operation = weft.repeat if case in REPEAT else weft.rearrange
+    result = operation(classic(array), case.pattern, **case.sizes)
+    assert type(result) is mx.nd.NDArray
+    assert_same(result, found)
+
+
+@pytest.mark.parametrize("reduction", sorted(oracle.REDUCTIONS))
+@pytest.mark.parametrize(
+    "case", [case for case in (*REDUCE, *EMPTY) if case.pattern not in ("->", "a b -> a b")], ids=str
+)
+def test_classic_reduce(classic, case, reduction):
+    if case in EMPTY and reduction in ("min", "max"):
+        return  # an error, before any framework is asked
+    array = filled(case.shape)
+    found = oracle.reduce(case.pattern, array, reduction, case.sizes)
+    if has_no_shape(case.shape, found[0]):
+        return
+    if not mx.util.is_np_shape() and case.pattern in ("a -> 1", "a b -> () 1"):
+        with pytest.raises(mx.base.MXNetError, match="inferring shapes failed"):  # rank 0 is on the way
+            weft.reduce(classic(array), case.pattern, reduction, **case.sizes)
+        return
+    result = weft.reduce(classic(array), case.pattern, reduction, **case.sizes)
+    assert type(result) is mx.nd.NDArray
+    assert_near(result, found, "float64")
+
+
+@pytest.mark.parametrize("case", EINSUM, ids=str)
+def test_classic_einsum(classic, case):
+    arrays = [filled(shape, seed=number) for number, shape in enumerate(case.shapes)]
+    found = oracle.einsum(case.pattern, arrays, case.sizes)
+    if has_no_shape(*case.shapes, found[0]):
+        return
+    result = weft.einsum(*map(classic, arrays), case.pattern, **case.sizes)
+    assert type(result) is mx.nd.NDArray
+    assert_near(result, found, "float64")
+
+
+SHAPE = (2, 3, 4, 6)
+OTHER = (4, 6, 8, 12)
+CALLS = {
+    "permute": lambda x: weft.rearrange(x, "b c h w -> b h w c"),
+    "merge": lambda x: weft.rearrange(x, "b c h w -> b (c h w)"),
+    "space to depth": lambda x: weft.rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=2, q=3),
+    "last unknown": lambda x: weft.rearrange(x, "b c h (u v w) -> v b (c u) h w", u=3, v=2),
+    "middle unknown": lambda x: weft.rearrange(x, "b c h (u w v) -> v b (c u) h w", u=3, v=2),
+    "first unknown": lambda x: weft.rearrange(x, "b c h (w u v) -> v b (c u) h w", u=3, v=2),
+    "both merge and split": lambda x: weft.rearrange(x, "(b e) c (h p) w -> b (e c h) (p w)", p=2, e=2),
+    "across": lambda x: weft.rearrange(x, "b (c d) h w -> (b c) (d h) w", c=3),
+    "new units": lambda x: weft.rearrange(x, "b c h w -> 1 b (c 1) h w ()"),
+    "units dropped": lambda x: weft.rearrange(
+        weft.rearrange(x, "b c h w -> 1 b 1 (c 1) h w ()"), "1 b () c h w 1 -> (b c) h w"
+    ),
+    "eight dimensions": lambda x: weft.rearrange(x, "(b i) c (h p) (w q) -> q w p h c i b", p=2, q=2, i=2),
+    "repeat": lambda x: weft.repeat(x, "b c h w -> r b c (h s) w t", r=2, s=3, t=2),
+    "einsum": lambda x: weft.einsum(x, x, "b c h w, b d h w -> b c d"),
+    "grouped einsum": lambda x: weft.einsum(x, x, "b c h (k d), b c j (k d) -> b k (c h) j", k=2),
+    "classical": lambda x: weft.einsum("bchw,bdhw->cd", x, x),
+    "to scalar": lambda x: weft.reduce(x, "b c h w ->", "mean"),
+    "list": lambda x: weft.rearrange([x, x + 1], "k b c h w -> b (k c) h w"),
+    "callable": lambda x: weft.reduce(x, "b c h w -> b c", lambda tensor, axes: tensor.max(axis=axes)),
+    "compiled": lambda x: weft.compile("b c (h p) w -> b (c h)", p=2).reduce(x, "sum"),
+    **{name: lambda x, name=name: weft.reduce(x, "b c (h 2) w -> w (b h)", name) for name in sorted(oracle.REDUCTIONS)},
+}
+each_call = pytest.mark.parametrize("name", CALLS)
+
+
+class Block(mx.gluon.HybridBlock):
+    """What it is given, in a block; hybridized it is traced with symbols, and then run on arrays."""
+
+    def __init__(self, call):
+        super().__init__()
+        self.call = call
+
+    def hybrid_forward(self, F, x):
+        assert isinstance(x, mx.sym.Symbol) == self._active
+        return self.call(x)
+
+
+def on_numpy(name, array):
+    if name == "callable":
+        return array.max((2, 3))
+    return np.asarray(CALLS[name](array))
+
+
+@each_call
+def test_a_hybrid_block_gives_what_numpy_gives(make, name):
+    block = Block(CALLS[name])
+    block.hybridize()
+    for shape in (SHAPE, OTHER, SHAPE):
+        array = np.random.default_rng(0).normal(size=shape).astype("float32")
+        expected = on_numpy(name, array)
+        for run in (CALLS[name], block):
+            result = run(make(array))
+            assert type(result) is type(make(array))
+            assert result.shape == expected.shape
+            np.testing.assert_allclose(weft.asnumpy(result), expected, rtol=1e-3, atol=1e-5)
+
+
+@each_call
+@pytest.mark.parametrize("hybrid", [False, True])
+def test_gradients(make, name, hybrid):
+    if name in ("any", "all"):
+        return
+    block = Block(CALLS[name])
+    if hybrid:
+        block.hybridize()
+    array = np.random.default_rng(1).normal(size=SHAPE)
+    x = make(array)
+    x.attach_grad()
+    with mx.autograd.record():
+        result = block(x)
+    weights = np.random.default_rng(2).normal(size=result.shape)
+    result.backward(make(weights) if result.shape else None)
+    gradient = x.grad.asnumpy()
+    for place in [(0, 0, 0, 0), (1, 2, 3, 5), (0, 1, 2, 1)]:
+        step = np.zeros(SHAPE)
+        step[place] = 1e-6
+        slope = (
+            (on_numpy(name, array + step) - on_numpy(name, array - step)) / 2e-6 * (weights if result.shape else 1)
+        ).sum()
+        np.testing.assert_allclose(gradient[place], slope, rtol=1e-5, atol=1e-6)
+
+
+def operations(call):
+    """The operations of a graph, in order, with the codes of each reshape."""
+    symbol = call(mx.sym.var("x").as_np_ndarray())
+    nodes = json.loads(symbol.tojson())["nodes"]
+    return [node.get("attrs", {}).get("newshape") or node["op"] for node in nodes if node["op"] != "null"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("permute", ["_np_transpose"]),
+        ("merge", ["[-2, -5, -2]", "[-2, -5]"]),
+        (
+            "first unknown",
+            ["[-2, -2, -2, -6, -1, 6]", "[-2, -2, -2, -2, -6, 3, 2]", "_np_transpose", "[-2, -2, -5, -2, -2]"],
+        ),
+        ("max", ["[-2, -2, -6, -1, 2, -2]", "_np_max", "_np_transpose", "[-2, -5]"]),
+        ("einsum", ["_npi_einsum"]),
+    ],
+)
+def test_a_graph_has_the_operations_of_the_hand_written_code(name, expected):
+    mx.npx.set_np()
+    assert operations(CALLS[name]) == expected
+    assert operations(lambda x: weft.rearrange(x, "a b -> a b")) == []
+
+
+def test_an_exported_block_takes_other_batches(make, tmp_path):
+    block = Block(CALLS["space to depth"])
+    block.hybridize()
+    block(make(np.ones(SHAPE, "float32")))
+    block.export(str(tmp_path / "block"))
+    loaded = mx.gluon.SymbolBlock.imports(str(tmp_path / "block-symbol.json"), ["data"])
+    array = np.random.default_rng(0).normal(size=OTHER).astype("float32")
+    np.testing.assert_array_equal(weft.asnumpy(loaded(make(array))), on_numpy("space to depth", array))
+
+
+MISTAKES = {
+    "W505": lambda x: weft.rearrange(x, "b ... -> ... b"),
+    "W507": lambda x: weft.view(x, "b c h w -> (b c) h w"),
+    "W508": weft.asnumpy,
+    "W203": lambda x: weft.rearrange(x, "b c h w -> b c (h w)", p=3),
+    "W209": lambda x: weft.reduce(x, "b c h w -> b", "median"),
+    "W303": lambda x: weft.einsum(x, x, x, "b c h w, x y z v, b c h (w v) -> x"),
+    "W504": lambda x: weft.einsum(
+        x, x.as_nd_ndarray() if "numpy" in type(x).__module__ else x.as_np_ndarray(), "a, a ->"
+    ),
+}
+
+
+@pytest.mark.parametrize("code", MISTAKES)
+def test_mistakes_are_found_while_a_block_is_traced(make, code):
+    block = Block(MISTAKES[code])
+    block.hybridize()
+    with pytest.raises(weft.WeftError, match=code):
+        block(make(np.ones(SHAPE, "float32")))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "sizes", "words"),
+    [
+        ("b c (h p) w -> b c h p w", {"p": 5}, "do not divide"),
+        ("b c (h p) w -> b c h p w", {"p": 3, "h": 2}, "do not divide"),
+        ("b 1 h w -> b h w", {}, "dimension size 1"),
+        ("b c h -> b (c h)", {}, "Cannot reshape"),
+    ],
+)
+def test_a_block_that_runs_does_not_take_what_does_not_fit(make, pattern, sizes, words):
+    block = Block(lambda x: weft.rearrange(x, pattern, **sizes))
+    block.hybridize()
+    with pytest.raises(mx.base.MXNetError, match=words):
+        block(make(np.ones(SHAPE, "float32"))).asnumpy()
+
+
+def test_classic_and_numpy_arrays_do_not_meet():
+    x = mx.nd.ones((2, 3))
+    with pytest.raises(weft.BackendError, match="W504") as caught:
+        weft.einsum(x, x.as_np_ndarray(), "a b, a b -> a")
+    assert "tensor 1 is of mxnet.np, and those before it of mxnet.nd" in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int32", "int64", "float16", "float32", "float64"])
+def test_more_dimensions_than_mxnet_transposes(make, dtype):
+    array = filled((2, 1, 3, 2, 2, 1, 2, 2), dtype)
+    result = weft.rearrange(make(array), "a b c d e f g h -> c a h b g d f e")
+    assert (weft.asnumpy(result) == array.transpose(2, 0, 7, 1, 6, 3, 5, 4)).all()
+
+
+def test_truth_values_and_small_integers(make):
+    array = np.full((100, 2), 100, "uint8")
+    assert weft.asnumpy(weft.reduce(make(array), "n c -> c", "sum")).tolist() == [10000, 10000]
+    truth = np.array([[True, False, True]])
+    assert (weft.asnumpy(weft.rearrange(make(truth), "a b -> b a")) == truth.T).all()
+    assert weft.asnumpy(weft.reduce(make(truth), "a b -> a", "sum")).tolist() == [2]
+
+
+def test_infinities_are_summed(make):
+    array = np.array([[np.inf, 1.0, 2.0], [1.0, -np.inf, 2.0]])
+    for name in ("sum", "mean"):
+        assert weft.asnumpy(weft.reduce(make(array), "a b -> a", name)).tolist() == [np.inf, -np.inf]
+
+
+def test_pack_and_unpack_and_parse_shape(make):
+    arrays = [filled((2, 3, 5)), filled((2, 5), seed=1)]
+    packed, shapes = weft.pack([make(array) for array in arrays], "b * c")
+    assert shapes == [(3,), ()]
+    for part, array in zip(weft.unpack(packed, shapes, "b * c"), arrays, strict=True):
+        assert (weft.asnumpy(part) == array).all()
+    assert weft.parse_shape(packed, "b n _") == {"b": 2, "n": 4}
+
+
+def test_the_second_call_asks_the_cache(make):
+    x = make(filled(SHAPE, "float32"))
+    before = weft.cache_info()
+    for _ in range(3):
+        for name in ("permute", "max", "einsum", "classical"):
+            CALLS[name](x)
+    after = weft.cache_info()
+    assert (after.misses - before.misses, after.hits - before.hits) == (4, 8)
