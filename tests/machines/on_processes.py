@@ -120,8 +120,9 @@ REPEATS = {
 SHAPES = {"even": (4, 8, 12), "uneven": (5, 6, 7)}
 
 
-def moves(mesh, placements_of_all, prefix):
-    for (kind, shape), placements in itertools.product(SHAPES.items(), placements_of_all):
+def moves(mesh, placements_of_all, prefix, kind):
+    for placements in placements_of_all:
+        shape = SHAPES[kind]
         where = f"{prefix} {kind} {placements}"
         for name, (pattern, sizes, hand) in MOVES.items():
 
@@ -169,8 +170,9 @@ def _is_summand(x):
 REDUCED = {"a b c -> b": (0, 2), "a b c -> c a": (1,), "a b c ->": (0, 1, 2)}
 
 
-def reductions(mesh, placements_of_all, prefix):
-    for (kind, shape), placements in itertools.product(SHAPES.items(), placements_of_all):
+def reductions(mesh, placements_of_all, prefix, kind):
+    for placements in placements_of_all:
+        shape = SHAPES[kind]
         for (name, function), (pattern, axes) in itertools.product(REDUCTIONS.items(), REDUCED.items()):
 
             @check(f"reduce, {name} {pattern}: {prefix} {kind} {placements}")
@@ -305,7 +307,7 @@ COMPILED = [
 
 
 def others(mesh):
-    full = random((4, 6, 8))
+    full = random((4, 24, 8))
 
     @check("a compiled pattern, and sizes of other types")
     def _():
@@ -346,7 +348,7 @@ def others(mesh):
         texts = []
         for x in (tensor, full):
             for call in (
-                lambda: weft.rearrange(x, "a (b d) c -> a b c d", d=4),
+                lambda: weft.rearrange(x, "a (b d) c -> a b c d", d=5),
                 lambda: weft.reduce(x, "a b c -> b", "median"),
                 lambda: weft.einsum(x, x, "a b c, b c a -> a"),
                 lambda: weft.unpack(x, [(2,), (5,)], "a * c"),
@@ -385,19 +387,19 @@ def others(mesh):
 
         @check(f"pack and unpack: {placement}")
         def _(placement=placement):
-            parts = [full, full[:, 0], full.reshape(4, 2, 3, 8)]
+            parts = [full, full[:, 0], full.reshape(4, 2, 12, 8)]
             places = [placement, placement, placement]
             if isinstance(placement, Shard) and placement.dim:
                 places[1:] = [Shard(placement.dim - 1), Shard(placement.dim + 1)]
             spreads = [spread(part, mesh, [each]) for part, each in zip(parts, places, strict=True)]
             (packed, shapes), count = counted(lambda: weft.pack(spreads, "a * c"))
             _, limit = counted(lambda: torch.cat([spreads[0], spreads[1][:, None], spreads[2].flatten(1, 2)], 1))
-            assert shapes == [(6,), (), (2, 3)]
+            assert shapes == [(24,), (), (2, 12)]
             assert count <= limit
             assert_same(packed, torch.cat([full, full[:, :1], full], 1))
             whole = spread(torch.cat([full, full[:, :1], full], 1), mesh, [placement])
             found, count = counted(lambda: weft.unpack(whole, shapes, "a * c"))
-            _, limit = counted(lambda: torch.split(whole, [6, 1, 6], 1))
+            _, limit = counted(lambda: torch.split(whole, [24, 1, 24], 1))
             assert count <= limit
             for part, expected in zip(found, parts, strict=True):
                 assert_same(part, expected)
@@ -439,17 +441,22 @@ def gather_checks(count: int) -> None:
     line = init_device_mesh("cpu", (count,))
     keeps(line)
     others(line)
-    moves(line, [[each] for each in everywhere(3)], "in a line")
+    each = [[placement] for placement in everywhere(3)]
+    moves(line, each, "in a line", "uneven")
     if count == 2:
-        reductions(line, [[each] for each in everywhere(3)], "in a line")
+        moves(line, each, "in a line", "even")
+        reductions(line, each, "in a line", "uneven")
+        reductions(line, each[2:], "in a line", "even")
         products(line, partial=True, prefix="in a line")
         gradients(line)
     else:
         square = init_device_mesh("cpu", (2, 2))
-        shards = [list(pair) for pair in itertools.product(map(Shard, range(3)), repeat=2)]
-        moves(square, [*shards, [Replicate(), Shard(1)]], "in a square")
-        reductions(square, [[Shard(0), Shard(1)], [Shard(2), Shard(2)], [Partial(), Shard(1)]], "in a square")
-        products(square, partial=False, prefix="in a square", every=17)
+        moves(
+            square, [list(pair) for pair in itertools.product(map(Shard, range(3)), repeat=2)], "in a square", "uneven"
+        )
+        moves(square, [[Replicate(), Shard(1)], [Shard(1), Shard(1)]], "in a square", "even")
+        reductions(square, [[Shard(0), Shard(1)], [Partial(), Shard(2)]], "in a square", "uneven")
+        products(square, partial=False, prefix="in a square", every=29)
 
 
 def run(rank: int, count: int, folder: str) -> None:

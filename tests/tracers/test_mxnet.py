@@ -115,6 +115,7 @@ CALLS = {
     "classical": lambda x: weft.einsum("bchw,bdhw->cd", x, x),
     "to scalar": lambda x: weft.reduce(x, "b c h w ->", "mean"),
     "list": lambda x: weft.rearrange([x, x + 1], "k b c h w -> b (k c) h w"),
+    "tuple": lambda x: weft.rearrange((x, x + 1), "k b c h w -> b (k c) h w"),
     "callable": lambda x: weft.reduce(x, "b c h w -> b c", lambda tensor, axes: tensor.max(axis=axes)),
     "compiled": lambda x: weft.compile("b c (h p) w -> b (c h)", p=2).reduce(x, "sum"),
     **{name: lambda x, name=name: weft.reduce(x, "b c (h 2) w -> w (b h)", name) for name in sorted(oracle.REDUCTIONS)},

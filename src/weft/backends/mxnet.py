@@ -61,10 +61,10 @@ class MXNetBackend(Backend):
 
 
 def _modern(value: Any) -> Any:
-    """Classic tensors, or a list of them, as ``mx.np`` takes them; what else a function is given as it is."""
+    """Classic tensors, or a sequence of them, as ``mx.np`` takes them; what else a function is given as it is."""
     if isinstance(value, (mx.nd.NDArray, mx.sym.Symbol)):
         return value.as_np_ndarray()
-    return [*map(_modern, value)] if isinstance(value, list) else value
+    return type(value)(map(_modern, value)) if type(value) in (list, tuple) else value
 
 
 def _classic(function: Callable[..., Any]) -> Any:

@@ -54,8 +54,9 @@ def _classic(name: str, of_nothing: float) -> Callable[..., Any]:
         if _is_empty(tensor):
             return mx.np.sum(tensor, axis=axes, keepdims=keepdims) + of_nothing
         function = getattr(mx.sym if is_symbol(tensor) else mx.nd, name)
-        result = function(tensor.as_nd_ndarray(), axis=axes, keepdims=True).as_np_ndarray()
-        return result if keepdims else space_of(tensor).squeeze(result, axis=axes)
+        keeps = keepdims or is_symbol(tensor) or len(axes) == tensor.ndim
+        result = function(tensor.as_nd_ndarray(), axis=axes, keepdims=keeps).as_np_ndarray()
+        return space_of(tensor).squeeze(result, axis=axes) if keeps and not keepdims else result
 
     return reduce
 

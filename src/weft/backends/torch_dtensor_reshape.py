@@ -48,6 +48,8 @@ def steps(before: Shape, after: Shape) -> list[Shape]:
 
 def _reshaped(tensor: Any, shape: Shape, last: Shape, tried: int = 0) -> Any:
     """As the tensor lies; then without the uneven shards that stand in the way; then without any that do."""
+    if not tried and _is_cut_twice(tensor):
+        tensor = _moved(tensor, _placements(tensor, shape, last, all_of_them=False))
     try:
         return torch.reshape(tensor, shape)
     except RuntimeError as error:
@@ -57,8 +59,16 @@ def _reshaped(tensor: Any, shape: Shape, last: Shape, tried: int = 0) -> Any:
     return _reshaped(_moved(tensor, placements), shape, last, tried + 1)
 
 
+def _is_cut_twice(tensor: Any) -> bool:
+    """Whether two dimensions of the mesh cut one of the tensor: torch 2.13 asks of each alone whether it does evenly."""
+    cut = [placement.dim for placement in tensor.placements if hasattr(placement, "dim")]
+    return len(set(cut)) < len(cut)
+
+
 def _moved(tensor: Any, placements: list[Any]) -> Any:
     """Redistributed, and contiguous in every process as in the whole: by strides of the whole, torch makes views."""
+    if list(tensor.placements) == placements:
+        return tensor
     tensor = tensor.redistribute(placements=placements)
     stride = torch.empty(tensor.shape, device="meta").stride()
     local = tensor.to_local().contiguous()  # an uneven shard may be a part of what was received
@@ -86,7 +96,7 @@ def _placements(tensor: Any, shape: Shape, last: Shape, *, all_of_them: bool) ->
         if not all_of_them and rows[place] % count == 0:
             rows[place] //= count  # what the next dimension of the mesh cuts
             continue
-        other = next((other for other, size in free.items() if size % count == 0), None)
-        placements[number] = Replicate() if other is None else Shard(other)
+        other = next((other for other, size in free.items() if size % count == 0), -1)
+        placements[number] = Replicate() if other < 0 else Shard(other)
         free.pop(other, None)
     return placements

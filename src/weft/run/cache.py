@@ -77,6 +77,7 @@ FORGET.append(compiled.cache_clear)
 LISTED: set[type] = set()
 """The types of tensors whose shape is a list of ints: no key, but its tuple is one."""
 
+
 def _not_listed(*_: Any) -> Any:
     """What Dynamo follows in the place of `listed`: shapes of torch are no lists."""
     return None
