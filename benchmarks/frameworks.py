@@ -141,9 +141,7 @@ def table(framework: Framework) -> list[str]:
         for library in libraries:
             ours, theirs = eval(call.format(library=library), namespace), eval(native, namespace)
             np.testing.assert_allclose(weft.asnumpy(ours), weft.asnumpy(theirs), rtol=1e-6)
-        found = times(
-            {"native": native, **{library: call.format(library=library) for library in libraries}}, namespace
-        )
+        found = times({"native": native, **{library: call.format(library=library) for library in libraries}}, namespace)
         cells = [f"{found['native']:.1f}"]
         cells += [f"{found[key] - found['native']:+.1f}" if key in found else "" for key in ("einops", "weft")]
         rows.append(f"| {framework.name} {name} | {' | '.join(cells)} |")

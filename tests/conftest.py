@@ -17,7 +17,7 @@ settings.load_profile("weft")
 
 
 def pytest_addoption(parser) -> None:
-    parser.addoption("--record", choices=["write", "check"], help="write or check docs/conformance; see tests/record.py")
+    parser.addoption("--record", choices=["write", "check"], help="write or check docs/conformance")
 
 
 def pytest_configure(config) -> None:

@@ -1,4 +1,4 @@
-"""CuPy as far as a machine without a GPU goes: each name that the backend calls is there, and takes what it is given."""
+"""CuPy, as far as a machine without a GPU goes: each name that the backend calls is there, and takes its arguments."""
 
 from __future__ import annotations
 

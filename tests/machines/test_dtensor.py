@@ -25,11 +25,26 @@ def launch(*arguments):
     return ran.stdout
 
 
-@pytest.mark.parametrize("count", [2, 4])
-def test_on_several_processes(count, tmp_path):
+def reports(folder, count):
+    """What each process reports: all of them the same checks."""
+    found = [json.loads((folder / f"{rank}.json").read_text()) for rank in range(count)]
+    assert all(list(report) == list(found[0]) for report in found)
+    failed = {name: text for report in found for name, text in report.items() if text}
+    assert not failed, "\n".join([f"{len(failed)} of {len(found[0])}", *failed, *list(failed.values())[:3]])
+    return found[0]
+
+
+@pytest.mark.parametrize(("count", "checks"), [(2, 600), (4, 300)])
+def test_on_several_processes(count, checks, tmp_path):
     launch(HERE / "on_processes.py", count, tmp_path)
-    reports = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(count)]
-    assert all(list(report) == list(reports[0]) for report in reports)
-    assert len(reports[0]) > 500
-    failed = {name: text for report in reports for name, text in report.items() if text}
-    assert not failed, "\n".join([f"{len(failed)} of {len(reports[0])}", *failed, *list(failed.values())[:3]])
+    assert len(reports(tmp_path, count)) > checks
+
+
+def test_the_page(tmp_path):
+    launch(HERE / "on_processes.py", 2, tmp_path, PAGE)
+    assert list(reports(tmp_path, 2)) == ["dtensor.md"]
+
+
+def test_a_plain_tensor_never_loads_what_dtensors_need():
+    code = "import sys, torch, weft; weft.rearrange(torch.ones(2, 3), 'a b -> b a'); print('weft.backends.torch_dtensor' in sys.modules)"
+    assert launch("-c", code).strip() == "False"

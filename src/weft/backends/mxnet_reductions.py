@@ -71,7 +71,7 @@ def _prod(tensor: Any, axes: tuple[int, ...], dtype: str | None = None) -> Any:
 
 
 def _var(tensor: Any, axes: tuple[int, ...]) -> Any:
-    """MXNet's own has no gradient, and reads beyond the memory of a tensor of more than 6 dimensions."""
+    """MXNet's own reads beyond the memory of a tensor of more than 6 dimensions."""
     apart = tensor - _mean(tensor, axes, keepdims=True)
     return _mean(apart * apart, axes)
 

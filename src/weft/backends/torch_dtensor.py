@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch.distributed.tensor import DTensor
+from torch.distributed.tensor import DTensor, Replicate
 
 from weft.backends.torch import TorchBackend
 from weft.backends.torch_dtensor_einsum import by_shards
-from weft.backends.torch_dtensor_reshape import added_up, is_uneven, reshape, steps
+from weft.backends.torch_dtensor_reshape import is_uneven, reshape, steps
 from weft.errors import fail
 
 
@@ -40,6 +40,12 @@ def _einsum(equation: str, *tensors: Any) -> Any:
     return by_shards(equation, tensors)
 
 
+def _added_up(tensor: Any) -> Any:
+    """The same without summands on several processes, of which torch's ``any`` takes each for the whole."""
+    placements = [Replicate() if placement.is_partial() else placement for placement in tensor.placements]
+    return tensor if list(tensor.placements) == placements else tensor.redistribute(placements=placements)
+
+
 class DTensorBackend(TorchBackend):
     """The functions of torch, and where they refuse or forget a sharding, others."""
 
@@ -67,7 +73,7 @@ class DTensorBackend(TorchBackend):
 
     def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
         reduce = super().reduction(name, dtype)
-        return (lambda tensor, axes: reduce(added_up(tensor), axes)) if name == "any" else reduce
+        return (lambda tensor, axes: reduce(_added_up(tensor), axes)) if name == "any" else reduce
 
     @staticmethod
     def to_numpy(tensor: Any) -> Any:

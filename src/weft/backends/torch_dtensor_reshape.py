@@ -22,12 +22,6 @@ def is_uneven(error: RuntimeError) -> bool:
     return "redistribut" in str(error)
 
 
-def added_up(tensor: Any) -> Any:
-    """The same without summands on several processes, of which torch's ``any`` takes each for the whole."""
-    placements = [Replicate() if placement.is_partial() else placement for placement in tensor.placements]
-    return tensor if list(tensor.placements) == placements else tensor.redistribute(placements=placements)
-
-
 def reshape(tensor: Any, shape: Sequence[int]) -> Any:
     """The elements in row-major order in another shape."""
     if 0 in tensor.shape:  # torch 2.13 would look for groups of dimensions forever
@@ -60,7 +54,7 @@ def _reshaped(tensor: Any, shape: Shape, last: Shape, tried: int = 0) -> Any:
 
 
 def _is_cut_twice(tensor: Any) -> bool:
-    """Whether two dimensions of the mesh cut one of the tensor: torch 2.13 asks of each alone whether it does evenly."""
+    """Whether two dimensions of the mesh cut one of the tensor: torch 2.13 asks only whether each does evenly."""
     cut = [placement.dim for placement in tensor.placements if hasattr(placement, "dim")]
     return len(set(cut)) < len(cut)
 
@@ -69,9 +63,8 @@ def _moved(tensor: Any, placements: list[Any]) -> Any:
     """Redistributed, and contiguous in every process as in the whole: by strides of the whole, torch makes views."""
     if list(tensor.placements) == placements:
         return tensor
-    tensor = tensor.redistribute(placements=placements)
     stride = torch.empty(tensor.shape, device="meta").stride()
-    local = tensor.to_local().contiguous()  # an uneven shard may be a part of what was received
+    local = tensor.redistribute(placements=placements).to_local().contiguous()  # it may be a part of what was received
     return DTensor.from_local(local, tensor.device_mesh, placements, run_check=False, shape=tensor.shape, stride=stride)
 
 

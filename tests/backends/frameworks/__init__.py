@@ -26,6 +26,7 @@ NAMES = (
     "keras",
     "cupy",
     "chainer",
+    "mxnet",
     "paddle",
 )
 PROMISED = tuple(filter(None, os.environ.get("WEFT_FRAMEWORKS", "").split(",")))

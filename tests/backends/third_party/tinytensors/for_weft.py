@@ -6,7 +6,6 @@ import math
 from functools import partial
 
 import tinytensors
-
 from weft.backends.base import Backend
 
 
