@@ -59,6 +59,11 @@ def plane():
     return da.random.default_rng(2).random((17_920, 17_920), chunks=(512, 4480), dtype=np.float32)
 
 
+def volumes():
+    """1.2 GiB: 64 volumes of 500 rows, a chunk of 5 MiB for 128 rows of one volume, the last of each shorter."""
+    return da.random.default_rng(3).random((64, 500, 10_000), chunks=(1, 128, 10_000), dtype=np.float32)
+
+
 def patches_weft(x):
     return weft.reduce(weft.rearrange(x, "b c (h p) (w q) -> b (h w) (p q c)", p=16, q=16), "b n d -> n d", "mean")
 
@@ -93,10 +98,19 @@ def merge_hand(x):
     return x.reshape(x.size).reshape(x.size // 4096, 4096).max(axis=1)
 
 
+def stays_weft(x):
+    return weft.reduce(weft.rearrange(x, "v r c -> (v r c)"), "(n k) -> n", "max", k=10_000)
+
+
+def stays_hand(x):
+    return x.reshape(x.size).reshape(x.size // 10_000, 10_000).max(axis=1)
+
+
 WORKLOADS = {
     "patches, mean over images": (images, {"weft": patches_weft, "by hand": patches_hand}),
     "heads, std over rows": (rows, {"weft": heads_weft, "by hand": heads_hand}),
     "products of columns": (rows, {"weft": products_weft, "by hand": products_hand}),
+    "merge along borders, max": (volumes, {"weft": stays_weft, "by hand": stays_hand}),
     "merge of two cut axes, max": (plane, {"weft": merge_weft, "by hand": merge_hand}),
 }
 

@@ -34,7 +34,7 @@ def reports(folder, count):
     return found[0]
 
 
-@pytest.mark.parametrize(("count", "checks"), [(2, 600), (4, 300)])
+@pytest.mark.parametrize(("count", "checks"), [(2, 550), (4, 300)])
 def test_on_several_processes(count, checks, tmp_path):
     launch(HERE / "on_processes.py", count, tmp_path)
     assert len(reports(tmp_path, count)) > checks
@@ -46,5 +46,6 @@ def test_the_page(tmp_path):
 
 
 def test_a_plain_tensor_never_loads_what_dtensors_need():
-    code = "import sys, torch, weft; weft.rearrange(torch.ones(2, 3), 'a b -> b a'); print('weft.backends.torch_dtensor' in sys.modules)"
-    assert launch("-c", code).strip() == "False"
+    call = "weft.rearrange(torch.ones(2, 3), 'a b -> b a')"
+    code = f"import sys, torch, weft; {call}; print([name for name in sys.modules if 'weft.backends.torch_d' in name])"
+    assert launch("-c", code).strip() == "[]"

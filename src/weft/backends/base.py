@@ -13,7 +13,7 @@ from weft.backends.tracing import Size, Tensor, Tracing
 from weft.errors import fail
 
 
-def no_view(*_: Any) -> Tensor:
+def no_view(tensor: Tensor, shape: Sequence[Size]) -> Tensor:  # noqa: ARG001  # a `Backend.view`
     """What a framework that hides its memory has for `Backend.view`."""
     raise fail("W507", NO_VIEWS)
 

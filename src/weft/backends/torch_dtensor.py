@@ -13,6 +13,8 @@ from weft.backends.torch_dtensor_einsum import by_shards
 from weft.backends.torch_dtensor_reshape import is_uneven, reshape, steps
 from weft.errors import fail
 
+_MIXED = "some of these tensors are DTensors, and others are not; distribute those too"
+
 
 def _together(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function of several tensors, whose complaint about plain ones among them is weft's."""
@@ -37,6 +39,8 @@ def _einsum(equation: str, *tensors: Any) -> Any:
     except RuntimeError as error:  # it reshapes
         if not is_uneven(error):
             raise
+    if not all(isinstance(tensor, DTensor) for tensor in tensors):
+        raise fail("W504", _MIXED)
     return by_shards(equation, tensors)
 
 
