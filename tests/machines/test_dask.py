@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import doctest
 import importlib.util
+import io
 import json
 import math
+import re
 import subprocess
 import sys
 from itertools import product
@@ -475,7 +478,18 @@ def test_what_is_of_dask_and_no_array():
         weft.rearrange(dask.delayed(np.ones)(3), "a -> a")
 
 
-# More than one machine.
+# More than one machine, and the page about all of this.
+
+
+@pytest.mark.filterwarnings("ignore:Increasing number of chunks")  # by Dask alone, for comparison
+def test_the_page():
+    text = (ROOT / "docs" / "dask.md").read_text(encoding="utf-8")
+    examples = "\n".join(re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    report = io.StringIO()
+    test = doctest.DocTestParser().get_doctest(examples, {}, "dask.md", None, 0)
+    results = doctest.DocTestRunner().run(test, out=report.write)
+    assert results.attempted > 20
+    assert results.failed == 0, report.getvalue()
 
 
 def cluster_module():

@@ -19,6 +19,7 @@ NAMES = (
     "jax",
     "sparse",
     "ndonnx",
+    "dask",
     "mlx",
     "tinygrad",
     "pytensor",
