@@ -44,7 +44,7 @@ class Framework:
             return importlib.import_module(self.package)
 
     def version(self) -> str:
-        return importlib.metadata.version(self.package)
+        return importlib.metadata.version(self.package.partition(".")[0])
 
     def make(self, array: np.ndarray):
         """A tensor of the same elements."""
