@@ -265,6 +265,15 @@ def test_many_factors_never_meet_in_one_task():
     np.testing.assert_allclose(result.compute(), np.linalg.multi_dot(arrays))
 
 
+def test_the_order_of_products_is_the_cheap_one():
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=shape) for shape in ((60, 3), (3, 60), (60, 3))]
+    x, y, z = (da.from_array(array, chunks=(3, 3)) for array in arrays)
+    result = weft.einsum(x, y, z, "a b, b c, c d -> a d")
+    assert count(result) <= count(da.einsum("ab,bd->ad", x, da.einsum("bc,cd->bd", y, z)))
+    np.testing.assert_allclose(result.compute(), np.linalg.multi_dot(arrays))
+
+
 @pytest.mark.filterwarnings("ignore:Increasing number of chunks")  # as above
 def test_an_axis_of_one_factor_is_summed_before_it_meets_the_others():
     rng = np.random.default_rng(0)
