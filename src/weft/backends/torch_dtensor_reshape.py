@@ -7,6 +7,7 @@ rows of an uneven shard apart.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -27,17 +28,19 @@ def reshape(tensor: Any, shape: Sequence[int]) -> Any:
     if 0 in tensor.shape:  # torch 2.13 would look for groups of dimensions forever
         whole = [Replicate()] * tensor.device_mesh.ndim
         return DTensor.from_local(tensor.to_local().reshape(shape), tensor.device_mesh, whole, run_check=False)
-    for step in steps(tuple(tensor.shape), tuple(shape)):
-        tensor = _reshaped(tensor, step, tuple(shape))
+    last = tuple(shape)
+    for step in steps(tuple(tensor.shape), last):
+        tensor = _reshaped(tensor, step, last)
     return tensor
 
 
-def steps(before: Shape, after: Shape) -> list[Shape]:
+@lru_cache(maxsize=1024)
+def steps(before: Shape, after: Shape) -> tuple[Shape, ...]:
     """The splits, and then the merges, where a run of dimensions needs both: either alone keeps a sharding."""
     between: list[int] = []
     for start, stop, run in runs(before, after):
         between += common(before[start:stop], run) if min(stop - start, len(run)) > 1 else run
-    return [after] if tuple(between) == after else [tuple(between), after]
+    return (after,) if tuple(between) == after else (tuple(between), after)
 
 
 def _reshaped(tensor: Any, shape: Shape, last: Shape, tried: int = 0) -> Any:
