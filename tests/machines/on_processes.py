@@ -310,6 +310,29 @@ COMPILED = [
 ]
 
 
+def grouped(x, w):
+    """torch's einsum would merge a and b, whose shards are uneven."""
+    return weft.einsum(x, w, "a b i, i j -> a b j")
+
+
+def mixed_gradients(mesh):
+    for one, other in itertools.product(everywhere(3, partial=False), everywhere(2, partial=False)):
+
+        @check(f"gradient of a product of two: {one} {other}")
+        def _(one=one, other=other):
+            fulls = [random(shape, seed).requires_grad_() for seed, shape in enumerate([(5, 6, 8), (8, 4)])]
+            weights = random((5, 6, 4), 2)
+            (grouped(*fulls) * weights).sum().backward()
+            tensors = [
+                spread(full.detach(), mesh, [place]).requires_grad_()
+                for full, place in zip(fulls, (one, other), strict=True)
+            ]
+            result = grouped(*tensors)
+            (result * distribute_tensor(weights, mesh, [Replicate()])).sum().backward()
+            for tensor, full in zip(tensors, fulls, strict=True):
+                assert_same(tensor.grad, full.grad)
+
+
 def others(mesh):
     full = random((4, 24, 8))
 
@@ -347,6 +370,14 @@ def others(mesh):
             assert result.placements == expected.placements
             made += 1
         assert made >= 11
+
+    @check("any of what adds up to nothing")
+    def _():
+        summands = torch.tensor([[1.0, 2.0], [1.0, -1.0]]) * (1 if mesh.get_rank() == 0 else -1)
+        local = summands if mesh.get_rank() < 2 else torch.zeros(2, 2)
+        local = local + torch.tensor([[0.0, 0.0], [0.0, 1.0]])
+        tensor = DTensor.from_local(local, mesh, [Partial()], run_check=False)
+        assert weft.reduce(tensor, "a b -> a", "any").full_tensor().tolist() == [False, True]
 
     @check("a mistake")
     def _():
@@ -456,6 +487,7 @@ def gather_checks(count: int) -> None:
         reductions(line, each, "in a line", "uneven")
         products(line, partial=True, prefix="in a line")
         gradients(line)
+        mixed_gradients(line)
     else:
         square = init_device_mesh("cpu", (2, 2))
         moves(
