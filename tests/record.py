@@ -6,6 +6,7 @@ something else than the run. The tables of ``docs/frameworks.md`` are made of th
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -68,12 +69,18 @@ class Record:
             path = FOLDER / f"{name}.json"
             known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
             if self.mode == "write":
-                text = json.dumps({**known, **found}, indent=1, ensure_ascii=False, sort_keys=True)
-                path.write_text(text + "\n", encoding="utf-8")
-            elif any(known.get(key) != value for key, value in found.items() if key != "version"):
-                wrong.append(path.name)
+                path.write_text(_text({**known, **found}), encoding="utf-8")
+                continue
+            versions = {"version": known["version"]} if "version" in known else {}
+            before, after = (_text(record).splitlines() for record in (known, {**known, **found, **versions}))
+            wrong += difflib.unified_diff(before, after, f"{path.name}: kept", f"{path.name}: found", n=1, lineterm="")
         if wrong:
             session.exitstatus = 1
             reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-            text = f"docs/conformance is not what the run found ({', '.join(wrong)}); run it with --record=write"
-            reporter.write_line(text, red=True)
+            reporter.write_line("docs/conformance is not what the run found; run it with --record=write", red=True)
+            for line in wrong:
+                reporter.write_line(line)
+
+
+def _text(record: dict) -> str:
+    return json.dumps(record, indent=1, ensure_ascii=False, sort_keys=True) + "\n"

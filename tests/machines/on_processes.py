@@ -264,6 +264,17 @@ def keeps(mesh):
             assert list(result.placements) == [placement]
             assert count == 1
 
+    @check("an uneven shard in the middle of a group")
+    def _():
+        full = random((4, 5, 3, 8))
+        for pattern, hand in [
+            ("a b c d -> (a b c) d", lambda x: x.flatten(0, 2)),
+            ("a b c d -> d (a b c)", lambda x: x.permute(3, 0, 1, 2).flatten(1, 3)),
+            ("a b c d -> a (b c) d", lambda x: x.flatten(1, 2)),
+        ]:
+            ours = lambda x, pattern=pattern: weft.rearrange(x, pattern)
+            compare(ours, hand, [full], [spread(full, mesh, [Shard(1)])])
+
     @check("only the shards that stand in the way move")
     def _():
         if mesh.size() != 4:
