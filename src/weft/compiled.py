@@ -156,13 +156,18 @@ class Pattern:
         return Pattern(*cold.inverse(self.text, self._sizes, sizes))
 
     @as_it_is
-    def output_shape(self, *shapes: Sequence[int]) -> tuple[int, ...]:
-        """The shape of the result for tensors of these shapes, in elements.
+    def output_shape(self, *shapes: Sequence[int | None]) -> tuple[int | None, ...]:
+        """The shape of the result for tensors of these shapes, in elements; ``None`` is a size that is not known.
 
         Raises:
             SizeError: a rank or a size does not fit, or cannot be inferred.
+
+        Examples:
+            >>> import weft
+            >>> weft.compile("b (h p) c -> b h (p c)", p=2).output_shape((None, 6, 3))
+            (None, 3, 6)
         """
-        found: tuple[int, ...] = cold.output_shape(self.text, shapes, self._sizes)
+        found: tuple[int | None, ...] = cold.output_shape(self.text, shapes, self._sizes)
         return found
 
     @as_it_is

@@ -110,6 +110,7 @@ CODES: dict[str, tuple[type[WeftError], str]] = {
     "W209": (AxisError, "a reduction that weft does not know"),
     "W210": (AxisError, "a packing pattern without exactly one `*`"),
     "W211": (AxisError, "a pattern that has no inverse"),
+    "W212": (AxisError, "an axis of a layer's weight or bias that its pattern lacks"),
     "W301": (SizeError, "a size that is not an exact integer"),
     "W302": (SizeError, "a size that does not divide the dimension"),
     "W303": (SizeError, "a size that cannot be inferred"),

@@ -40,15 +40,26 @@ def one_each(tree: Tree, operation: str) -> tuple[Side, Side]:
         PatternSyntaxError: W105, there is no arrow.
         AxisError: W201, W202, W206 or W208.
     """
+    left, right = one_tensor(tree, operation)
+    before, after = survey(left, tree, operation), survey(right, tree, operation)
+    if after.dots and not before.dots:
+        raise fail("W208", "this ellipsis stands on the right only", tree.text, spans_of(after.dots))
+    no_grouped_dots(left, before, tree)
+    return before, after
+
+
+def one_tensor(tree: Tree, operation: str) -> tuple[Expr, Expr]:
+    """The one tensor of the left side, and that of the right.
+
+    Raises:
+        PatternSyntaxError: W105, there is no arrow.
+        AxisError: W202, there is a comma.
+    """
     left, right = two_sides(tree, operation)
     if len(left) != 1:
         spans = [span_of(expr) for expr in left]
         raise fail("W202", f"{operation} takes one tensor, and the left side has {len(left)}", tree.text, spans)
-    before, after = survey(left[0], tree, operation), survey(right, tree, operation)
-    if after.dots and not before.dots:
-        raise fail("W208", "this ellipsis stands on the right only", tree.text, spans_of(after.dots))
-    no_grouped_dots(left[0], before, tree)
-    return before, after
+    return left[0], right
 
 
 def survey(expr: Expr, tree: Tree, operation: str, *, repeats: bool = False) -> Side:

@@ -10,7 +10,7 @@ from weft.errors import WeftError, did_you_mean, fail, short
 from weft.ops.rules import span_of, survey, two_sides
 from weft.pattern import Tree, names, parse, side_text, tree_text
 from weft.run.build import concrete_sizes, situate
-from weft.solve import evaluate, exact, report, template
+from weft.solve import compute, exact, report, template
 
 
 def read_pattern(text: str, sizes: dict[str, Any]) -> tuple[str, dict[str, int]]:
@@ -45,8 +45,8 @@ def inverse(text: str, given: dict[str, int], more: dict[str, Any]) -> tuple[str
     return f"{side_text((right,))} -> {side_text(left)}", {**given, **more}
 
 
-def output_shape(text: str, shapes: tuple[Any, ...], given: dict[str, int]) -> tuple[int, ...]:
-    """The shape of the result for tensors of these shapes.
+def output_shape(text: str, shapes: tuple[Any, ...], given: dict[str, int]) -> tuple[int | None, ...]:
+    """The shape of the result for tensors of these shapes; ``None`` is a size that is not known.
 
     Raises:
         AxisError: W201, W202.
@@ -62,7 +62,10 @@ def output_shape(text: str, shapes: tuple[Any, ...], given: dict[str, int]) -> t
     for number, shape in enumerate(shapes):
         if not isinstance(shape, (tuple, list)):
             raise fail("W301", f"shape {number} is a tuple of exact integers, and this is {short(shape)}", text)
-    checked = [[exact(f"shape[{place}]", size) for place, size in enumerate(shape)] for shape in shapes]
+    checked = [
+        [None if size is None else exact(f"shape[{place}]", size) for place, size in enumerate(shape)]
+        for shape in shapes
+    ]
     try:
         return _solve(tree, checked, given)
     except WeftError as error:
@@ -70,8 +73,25 @@ def output_shape(text: str, shapes: tuple[Any, ...], given: dict[str, int]) -> t
         raise
 
 
-def _solve(tree: Tree, shapes: list[list[int]], given: dict[str, int]) -> tuple[int, ...]:
+class _Unknown:
+    """A size that is not known; nor is what arithmetic makes of it."""
+
+    def _same(self, _: object) -> _Unknown:
+        return self
+
+    __mul__ = __rmul__ = __floordiv__ = __rfloordiv__ = _same
+
+    def __repr__(self) -> str:
+        return "_"
+
+
+_UNKNOWN = _Unknown()
+
+
+def _solve(tree: Tree, shapes: list[list[int | None]], given: dict[str, int]) -> tuple[int | None, ...]:
     solved = template(tree, tuple([len(shape) for shape in shapes]), tuple(given))
-    registers = [size for shape in shapes for size in shape] + [*given.values(), *solved.constants]
-    evaluate(registers, solved.instructions, partial(report, solved))
-    return tuple(prod(registers[solved.registers[axis]] for axis in axes) for axes in solved.output)
+    registers: list[Any] = [_UNKNOWN if size is None else size for shape in shapes for size in shape]
+    registers += [*given.values(), *solved.constants]
+    compute(registers, solved.instructions, partial(report, solved))
+    sizes = [prod(registers[solved.registers[axis]] for axis in axes) for axes in solved.output]
+    return tuple([None if size is _UNKNOWN else size for size in sizes])

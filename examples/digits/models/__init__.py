@@ -1,0 +1,1 @@
+"""The network of the specification in each framework: the same four lines, by its own layers and weft's."""

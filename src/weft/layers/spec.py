@@ -1,0 +1,102 @@
+"""What a layer of one operation is before it belongs to a framework: a pattern read once, and what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from weft.compiled import Pattern
+from weft.errors import fail
+from weft.ops.reduce import CUSTOM, check_reduction
+from weft.pattern import Ellipsis, parse
+from weft.run.build import planned
+
+Reduction: TypeAlias = "str | Callable[[Any, tuple[int, ...]], Any]"
+
+
+@dataclass(frozen=True)
+class OperationSpec:
+    """One operation with its pattern. Immutable; hashable and picklable as far as the reduction is.
+
+    Attributes:
+        operation: ``"rearrange"``, ``"reduce"`` or ``"repeat"``.
+        pattern: the pattern with its sizes.
+        reduction: a name or a callable, of ``"reduce"`` only.
+    """
+
+    operation: str
+    pattern: Pattern
+    reduction: Reduction | None = None
+
+    def __call__(self, tensor: Any) -> Any:
+        """The operation on a tensor, or on a list of equally shaped ones."""
+        if self.operation == "reduce":
+            return self.pattern.reduce(tensor, self.reduction)
+        if self.operation == "repeat":
+            return self.pattern.repeat(tensor)
+        return self.pattern.rearrange(tensor)
+
+    def output_shape(self, shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        """The shape of the result for a tensor of this shape, in elements; ``None`` is a size that is not known."""
+        return self.pattern.output_shape(shape)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The arguments of the constructor, for a configuration that is saved; the sizes as one dict."""
+        reduction = {} if self.reduction is None else {"reduction": self.reduction}
+        return {"pattern": self.pattern.text, **reduction, "sizes": self.pattern.sizes}
+
+    @property
+    def arguments(self) -> str:
+        """The arguments of the constructor as it takes them, for a ``repr``."""
+        return written(*[value for name, value in self.config.items() if name != "sizes"], sizes=self.pattern.sizes)
+
+
+def rearrange(pattern: str, sizes: dict[str, Any]) -> OperationSpec:
+    """What the layer ``Rearrange`` does; the errors of `weft.rearrange` that need no tensor are raised here."""
+    return OperationSpec("rearrange", checked("rearrange", pattern, sizes))
+
+
+def reduce(pattern: str, reduction: Reduction, sizes: dict[str, Any]) -> OperationSpec:
+    """What the layer ``Reduce`` does; the errors of `weft.reduce` that need no tensor are raised here."""
+    named = CUSTOM if callable(reduction) else check_reduction(reduction)
+    return OperationSpec("reduce", checked("reduce", pattern, sizes, named), reduction)
+
+
+def repeat(pattern: str, sizes: dict[str, Any]) -> OperationSpec:
+    """What the layer ``Repeat`` does; the errors of `weft.repeat` that need no tensor are raised here."""
+    return OperationSpec("repeat", checked("repeat", pattern, sizes))
+
+
+def checked(operation: str, text: str, sizes: dict[str, Any], reduction: str = "") -> Pattern:
+    """A pattern that keeps the rule of its operation, and can be solved.
+
+    Raises:
+        PatternSyntaxError: the pattern cannot be read.
+        AxisError: it breaks the rule of the operation, or a size names no axis.
+        SizeError: a size is no exact integer, or one cannot be inferred.
+    """
+    pattern = Pattern(text, sizes)
+    left = parse(pattern.text).left
+    ranks = tuple([sum(not isinstance(item, Ellipsis) for item in expr.items) for expr in left])
+    planned(operation, pattern.text, ranks if operation == "einsum" else ranks[:1], tuple(pattern.sizes), reduction)
+    return pattern
+
+
+def written(*values: Any, sizes: dict[str, int]) -> str:
+    """Arguments as a call has them: ``'b (h p) -> b h p', p=2``."""
+    shown = [getattr(value, "__name__", None) or repr(value) for value in values if value is not None]
+    return ", ".join([*shown, *(f"{name}={size}" for name, size in sizes.items())])
+
+
+def gathered(sizes: dict[str, Any] | None, more: dict[str, Any]) -> dict[str, Any]:
+    """The sizes that came as one dict, and those that came as keywords.
+
+    Raises:
+        SizeError: W311, one was given both ways.
+    """
+    both = [name for name in more if name in (sizes or {})]
+    if both:
+        raise fail("W311", f"the size {both[0]} is given twice, in the dict and as a keyword")
+    return {**(sizes or {}), **more}

@@ -1,0 +1,134 @@
+"""Layers of PyTorch: modules with weft's operations, for ``nn.Sequential`` and everywhere else.
+
+>>> from torch import nn
+>>> from weft.layers.torch import EinMix, Reduce
+>>> nn.Sequential(
+...     nn.Conv2d(1, 16, 3, padding=1),
+...     Reduce("b c (h 2) (w 2) -> b (c h w)", "max"),
+...     EinMix("b f -> b k", weight_shape="f k", bias_shape="k", f=256, k=10),
+... )
+Sequential(
+  (0): Conv2d(1, 16, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1))
+  (1): Reduce('b c (h 2) (w 2) -> b (c h w)', 'max')
+  (2): EinMix('b f -> b k', 'f k', 'k', f=256, k=10)
+)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from weft.layers import mix, spec
+
+
+class _Operation(nn.Module):
+    """A module without parameters."""
+
+    def __init__(self, operation: spec.OperationSpec) -> None:
+        super().__init__()
+        self.spec = operation
+
+    def forward(self, tensor: Any) -> torch.Tensor:
+        return self.spec(tensor)
+
+    def extra_repr(self) -> str:
+        return self.spec.arguments
+
+
+class Rearrange(_Operation):
+    """`weft.rearrange` as a module.
+
+    Args:
+        pattern: what goes in and what comes out.
+        sizes: the sizes of axes, in elements, that cannot be inferred.
+
+    Raises:
+        WeftError: the pattern or a size is wrong.
+    """
+
+    def __init__(self, pattern: str, **sizes: int) -> None:
+        super().__init__(spec.rearrange(pattern, sizes))
+
+
+class Reduce(_Operation):
+    """`weft.reduce` as a module.
+
+    Args:
+        pattern: what goes in and what comes out.
+        reduction: a name that `weft.reduce` takes, or a callable ``f(tensor, axes)``.
+        sizes: the sizes of axes, in elements, that cannot be inferred.
+
+    Raises:
+        WeftError: the pattern, the reduction or a size is wrong.
+    """
+
+    def __init__(self, pattern: str, reduction: spec.Reduction, **sizes: int) -> None:
+        super().__init__(spec.reduce(pattern, reduction, sizes))
+
+
+class Repeat(_Operation):
+    """`weft.repeat` as a module.
+
+    Args:
+        pattern: what goes in and what comes out.
+        sizes: the sizes of axes, in elements: of all that stand on the right only.
+
+    Raises:
+        WeftError: the pattern or a size is wrong.
+    """
+
+    def __init__(self, pattern: str, **sizes: int) -> None:
+        super().__init__(spec.repeat(pattern, sizes))
+
+
+class EinMix(nn.Module):
+    """A general linear layer: einsum of the input and a weight, and a bias.
+
+    Args:
+        pattern: what goes in and what comes out; groups and an ellipsis are allowed on both sides.
+        weight_shape: the axes of the weight, with blanks between them.
+        bias_shape: the axes that the bias depends on, or ``None`` for no bias.
+        device: where the parameters are made.
+        dtype: the element type of the parameters.
+        sizes: the sizes of axes, in elements: of all in the weight and the bias.
+
+    Attributes:
+        weight: uniform in ±√3 / √fan_in, where fan_in is the number of elements of the weight in one of the result.
+        bias: uniform in ±1 / √fan_in, or ``None``; one dimension for each axis of the right side.
+
+    Raises:
+        WeftError: the pattern, a shape or a size is wrong.
+    """
+
+    def __init__(
+        self,
+        pattern: str,
+        weight_shape: str,
+        bias_shape: str | None = None,
+        *,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+        **sizes: int,
+    ) -> None:
+        super().__init__()
+        self.spec = mix.mix(pattern, weight_shape, bias_shape, sizes)
+        for name in ("weight", "bias"):
+            made = getattr(self.spec, name)
+            empty = None if made is None else nn.Parameter(torch.empty(made.shape, device=device, dtype=dtype))
+            self.register_parameter(name, empty)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters anew."""
+        for parameter, made in ((self.weight, self.spec.weight), (self.bias, self.spec.bias)):
+            if made is not None:
+                nn.init.uniform_(parameter, -made.bound, made.bound)
+
+    def forward(self, tensor: torch.Tensor) -> torch.Tensor:
+        return self.spec(tensor, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return self.spec.arguments

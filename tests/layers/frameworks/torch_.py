@@ -1,0 +1,30 @@
+"""PyTorch."""
+
+from layers.frameworks.base import Framework
+
+
+class Torch(Framework):
+    def make(self, array):
+        import torch
+
+        return torch.tensor(array)
+
+    def array(self, tensor):
+        return tensor.detach().numpy()
+
+    def build(self, kind, *arguments, example, seed=0, **sizes):
+        import torch
+
+        torch.manual_seed(seed)
+        return self.construct(kind, *arguments, **sizes)
+
+    def parameters(self, built):
+        return {name: self.array(parameter) for name, parameter in built.named_parameters()}
+
+    def gradients(self, built, tensor):
+        built.zero_grad()
+        built(tensor).sum().backward()
+        return {name: parameter.grad.numpy() for name, parameter in built.named_parameters()}
+
+
+FRAMEWORK = Torch("torch", ("torch",))

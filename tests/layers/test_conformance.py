@@ -1,0 +1,214 @@
+"""One list of cases × every framework's layers, against the functions and the oracle."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import oracle
+import weft
+from layers.cases import MISTAKES, MIXES, OPERATIONS
+from layers.frameworks import each
+from weft.layers import mix, spec
+
+FUNCTIONS = {"Rearrange": weft.rearrange, "Reduce": weft.reduce, "Repeat": weft.repeat}
+SPECS = {
+    "Rearrange": lambda pattern, **sizes: spec.rearrange(pattern, sizes),
+    "Reduce": lambda pattern, reduction, **sizes: spec.reduce(pattern, reduction, sizes),
+    "Repeat": lambda pattern, **sizes: spec.repeat(pattern, sizes),
+    "EinMix": lambda pattern, weight, bias=None, **sizes: mix.mix(pattern, weight, bias, sizes),
+}
+
+
+def filled(shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def near(actual, expected):
+    """Equal, but for the rounding of a few dozen sums in float32."""
+    assert actual.dtype == np.float32
+    assert actual.shape == expected.shape
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=2e-6)
+
+
+def arguments(case):
+    return [case.pattern, case.weight_shape, *([] if case.bias_shape is None else [case.bias_shape])]
+
+
+def by_definition(case, x, weight, bias):
+    """The result of an EinMix: every element of the result by loops, then the bias by its axes, then the groups."""
+    left, right = case.pattern.split("->")
+    flat = " ".join(right.replace("(", " ").replace(")", " ").split())
+    product = f"{left}, {case.weight_shape} -> {flat}"
+    shape, elements = oracle.einsum(product, [x.astype("float64"), weight.astype("float64")], case.sizes)
+    result = np.zeros(shape)
+    for place, value in elements.items():
+        result[place] = value
+    if bias is not None:
+        names = flat.split()
+        dots = len(shape) - len(names) + 1
+        at = {name: number for number, name in enumerate(n for n in names if n not in ("...", "1"))}
+        for place in np.ndindex(*shape):
+            position = [0] * len(at)
+            walked = iter(place)
+            for name in names:
+                steps = [next(walked) for _ in range(dots if name == "..." else 1)]
+                if name in case.bias_shape.split():
+                    position[at[name]] = steps[0]
+            result[place] += bias[tuple(position)]
+    shape, elements = oracle.move(
+        f"{flat} -> {right}", result, {name: size for name, size in case.sizes.items() if name in flat.split()}
+    )
+    grouped = np.zeros(shape)
+    for place, value in elements.items():
+        grouped[place] = value
+    return grouped
+
+
+@each()
+@pytest.mark.parametrize("case", OPERATIONS, ids=str)
+def test_an_operation(framework, case):
+    x = filled(case.shape)
+    built = framework.build(case.kind, *case.arguments, example=x, **case.sizes)
+    result = framework.array(framework.call(built, framework.make(x)))
+    near(result, FUNCTIONS[case.kind](x, *case.arguments, **case.sizes))
+    assert framework.parameters(built) == {}
+
+
+@each()
+@pytest.mark.parametrize("reduction", ["any", "all"])
+def test_a_reduction_of_truth_values(framework, reduction):
+    x = filled((2, 3, 4)) > 0
+    built = framework.build("Reduce", "a b c -> a c", reduction, example=x)
+    result = framework.array(framework.call(built, framework.make(x)))
+    assert result.dtype == bool
+    assert (result == weft.reduce(x, "a b c -> a c", reduction)).all()
+
+
+def longest(tensor, axes):
+    """A reduction that works on every framework."""
+    assert axes == (0, 2)
+    return weft.reduce(tensor, "a b c -> b", "max")
+
+
+@each()
+def test_a_reduction_by_a_callable(framework):
+    x = filled((2, 3, 4))
+    built = framework.build("Reduce", "a b c -> b", longest, example=x)
+    near(framework.array(framework.call(built, framework.make(x))), x.max((0, 2)))
+    assert "longest" in framework.description(built)
+
+
+@each()
+@pytest.mark.parametrize(
+    "case",
+    [("Rearrange", ("b h w -> h (b w)",)), ("Reduce", ("b h w -> h w", "max")), ("Repeat", ("b h w -> b h w 2",))],
+    ids=lambda case: case[0],
+)
+def test_a_list_of_tensors(framework, case):
+    kind, given = case
+    several = [filled((3, 4), seed) for seed in range(2)]
+    built = framework.build(kind, *given, example=several)
+    result = framework.array(framework.call(built, [framework.make(x) for x in several]))
+    near(result, FUNCTIONS[kind](np.stack(several), *given))
+
+
+@each()
+@pytest.mark.parametrize("case", MIXES, ids=str)
+def test_einmix(framework, case):
+    x = filled(case.shape)
+    built = framework.build("EinMix", *arguments(case), example=x, **case.sizes)
+    parameters = framework.parameters(built)
+    shapes = {"weight": case.weight} if case.bias is None else {"weight": case.weight, "bias": case.bias}
+    assert {name: array.shape for name, array in parameters.items()} == shapes
+    result = framework.array(framework.call(built, framework.make(x)))
+    near(result, by_definition(case, x, parameters["weight"], parameters.get("bias")))
+
+
+@each()
+@pytest.mark.parametrize("case", MIXES, ids=str)
+def test_the_gradients_of_einmix(framework, case):
+    """The result is linear in each parameter: the gradient along it is what adding to one element of it adds."""
+    x = filled(case.shape)
+    built = framework.build("EinMix", *arguments(case), example=x, **case.sizes)
+    found = framework.gradients(built, framework.make(x))
+    parameters = {name: np.zeros(array.shape) for name, array in framework.parameters(built).items()}
+    assert found.keys() == parameters.keys()
+    for name, zeros in parameters.items():
+        assert found[name].shape == zeros.shape
+        for place in list(np.ndindex(*zeros.shape))[:: max(1, zeros.size // 3)]:
+            one = {**{key: np.zeros_like(value) for key, value in parameters.items()}, name: zeros.copy()}
+            one[name][place] = 1
+            expected = by_definition(case, x, one["weight"], one.get("bias")).sum()
+            np.testing.assert_allclose(found[name][place], expected, rtol=1e-5, atol=1e-5)
+
+
+@each()
+def test_parameters_are_drawn_between_the_bounds(framework):
+    """4,096 draws fill the interval from end to end: the chance that the outer 1 % stay empty is e⁻²⁰ on each side."""
+    case = ("b (h c) -> b (h d)", "h c d", "h d")
+    sizes = {"h": 4, "c": 32, "d": 32}
+    x = filled((2, 128))
+    fan_in = 32
+    parameters = framework.parameters(framework.build("EinMix", *case, example=x, **sizes))
+    bound = (3 / fan_in) ** 0.5
+    weight = parameters["weight"]
+    assert bound * 0.99 < weight.max() <= bound * (1 + 1e-6)
+    assert -bound * (1 + 1e-6) <= weight.min() < -bound * 0.99
+    assert abs(weight.mean()) < bound * 0.05
+    bias = parameters["bias"]
+    bound = (1 / fan_in) ** 0.5
+    assert bound * 0.8 < bias.max() <= bound * (1 + 1e-6)
+    assert -bound * (1 + 1e-6) <= bias.min() < -bound * 0.8
+
+
+@each()
+def test_the_seed_decides_the_parameters(framework):
+    def drawn(seed):
+        built = framework.build("EinMix", "b c -> b d", "c d", "d", example=filled((2, 3)), c=3, d=4, seed=seed)
+        return framework.parameters(built)
+
+    one, same, other = drawn(1), drawn(1), drawn(2)
+    for name in ("weight", "bias"):
+        assert (one[name] == same[name]).all()
+        assert (one[name] != other[name]).any()
+
+
+@each()
+@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
+def test_a_mistake_is_an_error_of_the_constructor(framework, mistake):
+    kind, given, sizes = mistake
+    with pytest.raises(weft.WeftError) as expected:
+        SPECS[kind](*given, **sizes)
+    with pytest.raises(weft.WeftError) as found:
+        framework.construct(kind, *given, **sizes)
+    assert str(found.value) == str(expected.value)
+    assert found.value.code == expected.value.code
+
+
+@each()
+def test_a_tensor_that_does_not_fit_is_an_error_of_the_call(framework):
+    good, bad = filled((2, 3)), filled((2, 4))
+    mixing = framework.build("EinMix", "b c -> b d", "c d", "d", example=good, c=3, d=4)
+    with pytest.raises(weft.SizeError, match="W305"):
+        framework.call(mixing, framework.make(bad))
+    halves = framework.build("Rearrange", "b (c p) -> b c p", example=bad, p=2)
+    with pytest.raises(weft.SizeError, match="W302"):
+        framework.call(halves, framework.make(good))
+
+
+@each()
+def test_a_layer_describes_itself(framework):
+    x = filled((2, 6))
+    text = framework.description(framework.build("Rearrange", "b (c p) -> b c p", example=x, p=2))
+    assert "Rearrange" in text
+    assert "b (c p) -> b c p" in text
+    assert "p" in text.partition("->")[2]
+    text = framework.description(framework.build("Reduce", "b (c 2) -> b c", "max", example=x))
+    assert "Reduce" in text
+    assert "max" in text
+    text = framework.description(framework.build("Repeat", "b c -> b c r", example=x, r=2))
+    assert "Repeat" in text
+    text = framework.description(framework.build("EinMix", "b c -> b d", "c d", "d", example=x, c=6, d=4))
+    assert "EinMix" in text
+    assert "c d" in text
