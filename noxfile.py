@@ -29,6 +29,8 @@ BASE = ("numpy", "torch", "array_api_strict")
 """The frameworks of the session `tests`."""
 TOGETHER = ("jax", "tensorflow", "keras", "mlx", "tinygrad", "pytensor", "sparse", "ndonnx", "cupy")
 """The frameworks that live in one process."""
+LAYERS = ("flax", "nnx", "equinox", "haiku", "keras", "tensorflow", "mlx")
+"""Those of them that have layers."""
 LEGACY = ("numpy==1.23.5", "setuptools<60", "wheel")
 """What Chainer 7.8.1 and MXNet 1.9.1 need to be there before they are installed."""
 
@@ -63,21 +65,24 @@ def tests(session: nox.Session) -> None:
     """All tests, with every framework that this session is for; `nox -s tests -- -m "not slow"` for the fast ones."""
     session.install(".[test]")
     promised = ("ml_dtypes", "einops", "sklearn", "PIL", "rich", "jinja2", "mypy")
-    run(session, BASE, "tests", "--ignore=tests/tracers", "--ignore=tests/machines", promised=promised)
+    others = {*Path("tests/citizens").glob("test_*.py")} - {*map(Path, citizens("torch"))}
+    ignored = ["tests/tracers", "tests/machines", *map(str, sorted(others))]
+    run(session, BASE, "tests", *[f"--ignore={path}" for path in ignored], promised=promised, layers=("torch",))
 
 
 @nox.session
 def frameworks(session: nox.Session) -> None:
     """The frameworks that live in one process: the conformance suite, and what their own users do with them."""
     session.install(".[test-frameworks]")
-    run(session, TOGETHER, SUITE, LOADING, "tests/backends/test_cupy.py", *tracers(*TOGETHER))
+    own = ("tests/backends/test_cupy.py", *tracers(*TOGETHER), *citizens(*LAYERS))
+    run(session, TOGETHER, SUITE, LOADING, *own, layers=LAYERS)
 
 
 @nox.session
 def paddle(session: nox.Session) -> None:
     """PaddlePaddle, which crashes in a process that has TensorFlow."""
     session.install(".[test-paddle]")
-    run(session, ("paddle",), SUITE, LOADING, *tracers("paddle"))
+    run(session, ("paddle",), SUITE, LOADING, *tracers("paddle"), *citizens("paddle"), layers=("paddle",))
 
 
 def legacy(session: nox.Session) -> None:
@@ -87,7 +92,8 @@ def legacy(session: nox.Session) -> None:
     session.install("--no-deps", "mxnet==1.9.1")
     session.install(".[test-legacy]", *LEGACY)
     names = ("numpy", "chainer", "mxnet")
-    run(session, names, SUITE, LOADING, *tracers(*names[1:]))
+    layers = ("chainer", "gluon")
+    run(session, names, SUITE, LOADING, *tracers(*names[1:]), *citizens(*layers), layers=layers)
 
 
 @nox.session
@@ -103,10 +109,24 @@ def tracers(*names: str) -> list[str]:
     return [path for name in names if Path(path := f"tests/tracers/test_{name}.py").exists()]
 
 
-def run(session: nox.Session, names: tuple[str, ...], *args: str, promised: tuple[str, ...] = ()) -> None:
+def citizens(*names: str) -> list[str]:
+    """The tests of the layers of these frameworks: those that all share, and each one's own."""
+    return ["tests/layers", "tests/test_digits.py", *(f"tests/citizens/test_{name}.py" for name in names)]
+
+
+def run(
+    session: nox.Session,
+    names: tuple[str, ...],
+    *args: str,
+    promised: tuple[str, ...] = (),
+    layers: tuple[str, ...] = (),
+) -> None:
     """Run tests over these frameworks; one that is missing, or another record than is kept, fails the session."""
-    given = ",".join(names)
-    env = {"WEFT_FRAMEWORKS": given, "WEFT_PROMISED": ",".join((*names, *promised))}
+    env = {
+        "WEFT_FRAMEWORKS": ",".join(names),
+        "WEFT_LAYERS": ",".join(layers),
+        "WEFT_PROMISED": ",".join((*names, *promised)),
+    }
     record = [] if session.posargs else ["--record=check"]
     session.run("python", "-m", "pytest", "-n", "2", *args, *record, *session.posargs, env=env)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import weft
+from layers.frameworks import NAMES
 
 pytest.importorskip("numpy")
 
@@ -25,8 +26,12 @@ ELSEWHERE = {
 """Pages that need several processes or devices, and the tests that execute them."""
 ALL_PAGES = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [path for path in ALL_PAGES if path.name not in ELSEWHERE]
+LAYERS = {f"weft.layers.{name}" for name in NAMES}
+"""Their examples are executed by tests/layers, each with its framework."""
 MODULES = sorted(
-    module.name for module in pkgutil.walk_packages(weft.__path__, "weft.") if "__main__" not in module.name
+    module.name
+    for module in pkgutil.walk_packages(weft.__path__, "weft.")
+    if "__main__" not in module.name and module.name not in LAYERS
 )
 
 

@@ -9,11 +9,14 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "src" / "weft"
 
-ORDER = ["errors", "pattern", "solve", "plan", "ops", "run", "explanation", "api", "compiled", "compat", "tour", "cli"]
+ORDER = "errors pattern solve plan ops run explanation api compiled layers compat tour cli".split()
 """Each room may import from those before it, and from itself."""
 
 BACKENDS = {"errors", "backends"}
 """A backend knows its framework, and nothing of patterns or plans."""
+
+NEUTRAL = {"spec.py", "mix.py"}
+"""What the layers of all frameworks share belongs to none."""
 
 FRAMEWORKS = {"numpy", "torch", "jax", "tensorflow", "array_api_strict", "sklearn", "PIL", "rich", "jinja2"}
 TOP = {"__init__", "__main__"}
@@ -45,7 +48,7 @@ def test_no_import_runs_uphill(path):
     for name in imports(path):
         parts = name.split(".")
         if parts[0] != "weft":
-            if here in ORDER[: ORDER.index("compat")]:
+            if here in ORDER[: ORDER.index("layers")] or path.name in NEUTRAL:
                 assert parts[0] not in FRAMEWORKS, f"{path} imports {name}"
             continue
         if len(parts) == 1:
@@ -58,6 +61,14 @@ def test_no_import_runs_uphill(path):
             assert here == "run", f"{path} imports {name}"
         elif there in ORDER:
             assert ORDER.index(there) <= ORDER.index(here), f"{path} imports {name}"
+
+
+def test_a_layer_file_is_glue():
+    """It imports its framework and what all layers share; no layer is made of another framework's."""
+    for path in (ROOT / "layers").glob("*.py"):
+        ours = {name for name in imports(path) if name.startswith("weft.")}
+        if path.name not in NEUTRAL:
+            assert {name.split(".")[1] for name in ours} <= {"layers", "errors"}, path
 
 
 def test_every_room_has_its_place():

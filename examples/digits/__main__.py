@@ -15,11 +15,12 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from examples.digits.report import print_table, write_table
 from examples.digits.specification import Specification, load
@@ -27,7 +28,45 @@ from examples.digits.training import MODELS, Outcome, train
 
 ROOT = Path(__file__).parents[2]
 ALONE = "WEFT_DIGITS_ALONE"
-"""The variable that tells a process to train the one model that is named, and to print its steps for the parent."""
+"""The variable that tells a process to train one model itself, and to report as lines of JSON."""
+QUIET = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+    "KERAS_BACKEND": "tensorflow",
+    "GLOG_minloglevel": "3",
+}
+"""What keeps frameworks from talking while they load."""
+COLUMNS = (
+    TextColumn("{task.description:<12}"),
+    BarColumn(),
+    MofNCompleteColumn(),
+    TextColumn("{task.fields[loss]:<10}"),
+    TimeElapsedColumn(),
+)
+
+
+def main() -> int:
+    """Run the command; the status is 1 where a model could not be trained."""
+    parser = argparse.ArgumentParser(prog="python -m examples.digits", description=__doc__.partition("\n")[0])
+    parser.add_argument("models", nargs="*", metavar="model", help=f"which to train, of: {', '.join(MODELS)}")
+    parser.add_argument("--write", action="store_true", help="put the results into the table of README.md")
+    given = parser.parse_args()
+    if unknown := [name for name in given.models if name not in MODELS]:
+        parser.error(f"no such model: {', '.join(unknown)}; there are {', '.join(MODELS)}")
+    if os.environ.get(ALONE):
+        alone(given.models[0])
+        return 0
+    console = Console(stderr=False)
+    names = given.models or list(MODELS)
+    ready = [name for name in names if installed(name)]
+    if missing := [MODELS[name][0] for name in names if name not in ready]:
+        console.print(f"Not installed here: {', '.join(missing)}.")
+    outcomes = [outcome for name in ready if (outcome := watched(name, console))]
+    if outcomes:
+        print_table(outcomes, console)
+    if given.write:
+        write_table(outcomes)
+    return 0 if outcomes and len(outcomes) == len(given.models or ready) else 1
 
 
 def installed(name: str) -> bool:
@@ -46,15 +85,33 @@ def alone(name: str) -> None:
 
 
 def watched(name: str, console: Console) -> Outcome | None:
-    """Train one model in a process of its own, with a progress bar; what it says when it fails is shown."""
-    columns = (TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"))
-    environment = {**os.environ, ALONE: "1"}
+    """Train one model in a process of its own, beside a progress bar; ``None`` where it fails, and its words shown."""
+    found = None
     command = [sys.executable, "-m", "examples.digits", name]
-    outcome = None
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
-        bar = progress.add_task(MODELS[name][0], total=None, loss="starting")
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        ...
-    return outcome
+    with (
+        tempfile.TemporaryFile("w+") as said,
+        Progress(*COLUMNS, console=console, transient=True) as progress,
+        subprocess.Popen(
+            command, cwd=ROOT, env={**QUIET, **os.environ, ALONE: "1"}, stdout=subprocess.PIPE, stderr=said, text=True
+        ) as process,
+    ):
+        bar = progress.add_task(MODELS[name][0], total=None, loss="loading")
+        for line in process.stdout or ():
+            try:
+                told = json.loads(line)
+            except ValueError:  # a framework's own words
+                said.write(line)
+                continue
+            if "step" in told:
+                progress.update(bar, completed=told["step"], total=told["steps"], loss=f"loss {told['loss']:.3f}")
+            else:
+                found = Outcome(**told)
+        process.wait()
+        said.seek(0)
+        if found is None:
+            console.print(f"{MODELS[name][0]} failed:\n{said.read()}", markup=False)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -6,7 +6,7 @@ import importlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, SupportsFloat
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class Model(Protocol):
 
     def __init__(self, specification: Specification) -> None: ...
 
-    def step(self, images: np.ndarray, digits: np.ndarray) -> float:
+    def step(self, images: np.ndarray, digits: np.ndarray) -> SupportsFloat:
         """Learn from one batch of pixels (``batch × 64``) and digits (``batch``); the mean cross-entropy before."""
 
     def predict(self, images: np.ndarray) -> np.ndarray:
@@ -57,7 +57,7 @@ def train(
     name: str,
     specification: Specification,
     data: Data,
-    watch: Callable[[int, int, float], None] = lambda step, steps, loss: None,
+    watch: Callable[[int, int, float], None] | None = None,
 ) -> Outcome:
     """Train a framework's model from the start.
 
@@ -66,9 +66,13 @@ def train(
         specification: the network and its training.
         data: the digits.
         watch: is told of every step: its number, the number of all steps, and the loss.
+
+    Returns:
+        How well the model reads the digits that were held out.
     """
+    make = importlib.import_module(f"examples.digits.models.{name}_").Model
     started = time.perf_counter()
-    model: Model = importlib.import_module(f"examples.digits.models.{name}_").Model(specification)
+    model: Model = make(specification)
     order = np.random.default_rng(specification.seed)
     batches = len(data.digits) // specification.batch
     steps = batches * specification.epochs
@@ -77,6 +81,8 @@ def train(
             shuffled = order.permutation(len(data.digits))
         start = step % batches * specification.batch
         chosen = shuffled[start : start + specification.batch]
-        watch(step + 1, steps, float(model.step(data.images[chosen], data.digits[chosen])))
+        loss = model.step(data.images[chosen], data.digits[chosen])
+        if watch:
+            watch(step + 1, steps, float(loss))
     accuracy = float((model.predict(data.held_out_images) == data.held_out_digits).mean())
     return Outcome(name, accuracy, model.count(), time.perf_counter() - started)

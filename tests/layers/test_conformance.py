@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+
 import numpy as np
 import pytest
 
@@ -212,3 +214,10 @@ def test_a_layer_describes_itself(framework):
     text = framework.description(framework.build("EinMix", "b c -> b d", "c d", "d", example=x, c=6, d=4))
     assert "EinMix" in text
     assert "c d" in text
+
+
+@each()
+def test_the_examples_of_the_documentation_run(framework):
+    found = doctest.testmod(framework.layers(), optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
+    assert found.failed == 0
+    assert found.attempted > 0

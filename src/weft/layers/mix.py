@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from weft.compiled import Pattern
 from weft.errors import WeftError, did_you_mean, fail
-from weft.layers.spec import checked, written
+from weft.layers.spec import Spec, checked
 from weft.ops.rules import Side, listed, no_grouped_dots, one_tensor, places, survey
 from weft.pattern import Ellipsis, Expr, Name, Number, Tree, expr_text, item_text, leaves, names, parse, tree_text
 from weft.run.build import concrete_sizes
@@ -29,7 +29,7 @@ class Parameter(NamedTuple):
 
 
 @dataclass(frozen=True)
-class MixSpec:
+class MixSpec(Spec):
     """A general linear layer. Immutable, hashable, picklable.
 
     Attributes:
@@ -65,11 +65,6 @@ class MixSpec:
         """The arguments of the constructor, for a configuration that is saved; the sizes as one dict."""
         shapes = {"weight_shape": self.weight_shape, "bias_shape": self.bias_shape}
         return {"pattern": self.pattern.text, **shapes, "sizes": self.pattern.sizes}
-
-    @property
-    def arguments(self) -> str:
-        """The arguments of the constructor as it takes them, for a ``repr``."""
-        return written(self.pattern.text, self.weight_shape, self.bias_shape, sizes=self.pattern.sizes)
 
 
 def mix(pattern: str, weight_shape: str, bias_shape: str | None, sizes: dict[str, Any]) -> MixSpec:

@@ -15,8 +15,24 @@ from weft.run.build import planned
 Reduction: TypeAlias = "str | Callable[[Any, tuple[int, ...]], Any]"
 
 
+class Spec:
+    """What the specifications of all layers have.
+
+    It is no dataclass, so that Paddle's tracer of bytecode takes those that inherit from it for objects like any
+    other: a dataclass, and nothing else, it takes apart and makes anew field by field, which frozen ones refuse.
+    """
+
+    pattern: Pattern
+    config: dict[str, Any]
+
+    @property
+    def arguments(self) -> str:
+        """The arguments of the constructor as it takes them, for a ``repr``."""
+        return written(*[value for name, value in self.config.items() if name != "sizes"], sizes=self.pattern.sizes)
+
+
 @dataclass(frozen=True)
-class OperationSpec:
+class OperationSpec(Spec):
     """One operation with its pattern. Immutable; hashable and picklable as far as the reduction is.
 
     Attributes:
@@ -46,11 +62,6 @@ class OperationSpec:
         """The arguments of the constructor, for a configuration that is saved; the sizes as one dict."""
         reduction = {} if self.reduction is None else {"reduction": self.reduction}
         return {"pattern": self.pattern.text, **reduction, "sizes": self.pattern.sizes}
-
-    @property
-    def arguments(self) -> str:
-        """The arguments of the constructor as it takes them, for a ``repr``."""
-        return written(*[value for name, value in self.config.items() if name != "sizes"], sizes=self.pattern.sizes)
 
 
 def rearrange(pattern: str, sizes: dict[str, Any]) -> OperationSpec:
