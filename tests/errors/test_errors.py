@@ -16,6 +16,8 @@ import pytest
 
 import weft
 from weft.errors import CODES, WeftError, fail
+from weft.layers.mix import mix
+from weft.layers.spec import gathered
 
 torch = pytest.importorskip("torch")
 
@@ -91,6 +93,14 @@ CALLS = {
     "W209 no reduction": lambda: weft.reduce(X, "b c h w -> b", 3),
     "W210 no star": lambda: weft.pack([X], "b c"),
     "W210 two stars": lambda: weft.unpack(X, [(1,)], "* b *"),
+    "W201 a comma in a weight": lambda: mix("b c -> b d", "c, d", None, {"c": 3, "d": 4}),
+    "W201 a group in a weight": lambda: mix("b c -> b d", "(c d)", None, {"c": 3, "d": 4}),
+    "W205 in no weight": lambda: mix("b c -> b d", "c", None, {"c": 3, "d": 4}),
+    "W207 in a mix": lambda: mix("b 2 c -> b d", "c d", None, {"c": 3, "d": 4}),
+    "W207 in a weight": lambda: mix("b c -> b d", "c 4", None, {"c": 3}),
+    "W208 in a mix": lambda: mix("b c ... -> b d", "c d", None, {"c": 3, "d": 4}),
+    "W212 of a weight": lambda: mix("batch chan -> batch out", "chans out", None, {"chans": 3, "out": 4}),
+    "W212 of a bias": lambda: mix("b c -> b d", "c d", "c d", {"c": 3, "d": 4}),
     "W211 no inverse": lambda: weft.compile("a b, b c -> a c").inverse(),
     # W3: ranks and sizes
     "W301 float": lambda: weft.rearrange(X, "b c (h p) w -> b c h p w", h=2.0),
@@ -102,6 +112,11 @@ CALLS = {
     "W302 by two": lambda: weft.rearrange(X, "b c h (w p q) -> b c h w p q", p=2, q=2),
     "W303 two unknown": lambda: weft.rearrange(X, "b c (h p) w -> b c h p w"),
     "W303 three unknown": lambda: weft.rearrange(X, "b c h (x y z) -> b c h x y z"),
+    "W303 a size of a weight": lambda: mix("b c -> b d", "c d", "d", {"c": 3}),
+    "W303 a size of a bias": lambda: mix("b c -> b d", "c d", "b d", {"c": 3, "d": 4}),
+    "W303 in a mix": lambda: mix("b (t s) c -> b t s d", "c d", None, {"c": 3, "d": 4}),
+    "W305 in a mix": lambda: mix("b c -> b d", "c d", None, {"c": 3, "d": 4})(np.zeros((2, 5)), np.zeros((3, 4))),
+    "W311 as a dict and as a keyword": lambda: gathered({"h": 2}, {"h": 2}),
     "W303 repeat": lambda: weft.repeat(X, "b c h w -> b c h w r"),
     "W304 too few": lambda: weft.rearrange(X, "b c h w d -> b c h w d"),
     "W304 too many": lambda: weft.rearrange(X, "b c h -> b c h"),

@@ -51,7 +51,8 @@ class MixSpec(Spec):
     def __call__(self, tensor: Any, weight: Any, bias: Any = None) -> Any:
         """Multiply a tensor with the weight, sum what the right side leaves out, add the bias, form the groups."""
         result = self._product.einsum(tensor, weight)
-        if bias is not None:
+        with_bias = bias is not None  # apart: where a tensor decides on a jump, Paddle's tracer of bytecode gives up
+        if with_bias:
             result = result + bias
         return result if self._grouping is None else self._grouping.rearrange(result)
 

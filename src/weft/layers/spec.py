@@ -23,7 +23,11 @@ class Spec:
     """
 
     pattern: Pattern
-    config: dict[str, Any]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The arguments of the constructor, for a configuration that is saved; the sizes as one dict."""
+        raise NotImplementedError
 
     @property
     def arguments(self) -> str:
