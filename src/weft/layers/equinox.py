@@ -1,15 +1,14 @@
 """Layers of Equinox: modules with weft's operations, for ``eqx.nn.Sequential`` and everywhere else.
 
-As Equinox's own they are written for one example, and `jax.vmap` makes them work on a batch; or the pattern has an axis
-for it.
+As Equinox's own they may be written for one example, and `jax.vmap` makes them work on a batch.
 
 >>> import equinox as eqx, jax
 >>> from weft.layers.equinox import EinMix, Reduce
->>> conv, mix = jax.random.split(jax.random.key(0))
+>>> first, second = jax.random.split(jax.random.key(0))
 >>> model = eqx.nn.Sequential([
-...     eqx.nn.Conv2d(1, 16, 3, padding=1, key=conv),
+...     eqx.nn.Conv2d(1, 16, 3, padding=1, key=first),
 ...     Reduce("c (h 2) (w 2) -> (c h w)", "max"),
-...     EinMix("f -> k", weight_shape="f k", bias_shape="k", f=256, k=10, key=mix),
+...     EinMix("f -> k", weight_shape="f k", bias_shape="k", f=256, k=10, key=second),
 ... ])
 >>> jax.vmap(model)(jax.numpy.ones((32, 1, 8, 8))).shape
 (32, 10)
@@ -40,16 +39,70 @@ class _Operation(eqx.Module):
 
 
 class Rearrange(_Operation):
+    """`weft.rearrange` as a module.
+
+    Args:
+        pattern: what goes in and what comes out.
+        sizes: the sizes of axes, in elements, that cannot be inferred.
+
+    Raises:
+        WeftError: the pattern or a size is wrong.
+    """
+
     def __init__(self, pattern: str, **sizes: int) -> None:
         self.spec = spec.rearrange(pattern, sizes)
 
 
 class Reduce(_Operation):
+    """`weft.reduce` as a module.
+
+    Args:
+        pattern: what goes in and what comes out.
+        reduction: a name that `weft.reduce` takes, or a callable ``f(tensor, axes)``.
+        sizes: the sizes of axes, in elements, that cannot be inferred.
+
+    Raises:
+        WeftError: the pattern, the reduction or a size is wrong.
+    """
+
     def __init__(self, pattern: str, reduction: Reduction, **sizes: int) -> None:
         self.spec = spec.reduce(pattern, reduction, sizes)
 
 
+class Repeat(_Operation):
+    """`weft.repeat` as a module.
+
+    Args:
+        pattern: what goes in and what comes out.
+        sizes: the sizes of axes, in elements: of all that stand on the right only.
+
+    Raises:
+        WeftError: the pattern or a size is wrong.
+    """
+
+    def __init__(self, pattern: str, **sizes: int) -> None:
+        self.spec = spec.repeat(pattern, sizes)
+
+
 class EinMix(eqx.Module):
+    """A general linear layer: einsum of the input and a weight, and a bias.
+
+    Args:
+        pattern: what goes in and what comes out; groups and an ellipsis are allowed on both sides.
+        weight_shape: the axes of the weight, with blanks between them.
+        bias_shape: the axes that the bias depends on, or ``None`` for no bias.
+        key: what the parameters are drawn from.
+        dtype: the element type of the parameters; ``None`` is JAX's own, which is float64 where JAX counts in 64 bits.
+        sizes: the sizes of axes, in elements: of all in the weight and the bias.
+
+    Attributes:
+        weight: uniform in ±√3 / √fan_in, where fan_in is the number of elements of the weight in one of the result.
+        bias: uniform in ±1 / √fan_in, or ``None``; one dimension for each axis of the right side.
+
+    Raises:
+        WeftError: the pattern, a shape or a size is wrong.
+    """
+
     weight: jax.Array
     bias: jax.Array | None
     spec: MixSpec = eqx.field(static=True)
@@ -60,15 +113,16 @@ class EinMix(eqx.Module):
         weight_shape: str,
         bias_shape: str | None = None,
         *,
-        key: Any,
+        key: jax.Array,
         dtype: Any = None,
         **sizes: int,
     ) -> None:
         self.spec = mix.mix(pattern, weight_shape, bias_shape, sizes)
         dtype = jnp.result_type(float) if dtype is None else dtype
-        for name, half in zip(("weight", "bias"), jax.random.split(key), strict=True):
-            made = getattr(self.spec, name)
-            setattr(self, name, made and uniform(made.bound)(half, made.shape, dtype))
+        first, second = jax.random.split(key)
+        made = self.spec.bias
+        self.weight = uniform(self.spec.weight.bound)(first, self.spec.weight.shape, dtype)
+        self.bias = None if made is None else uniform(made.bound)(second, made.shape, dtype)
 
     def __call__(self, tensor: Any, *, key: Any = None) -> jax.Array:
         """The product with the weight, and the bias; the key is not used."""
