@@ -43,23 +43,23 @@ def compile(pattern: str, /, **sizes: Any) -> Pattern:
 
 
 def _traced_rearrange(self: Pattern, tensor: Any) -> Any:
-    return traced("rearrange", (tensor,), self.text, self._sizes)
+    return traced("rearrange", (tensor,), self.text, self._sizes, method=True)
 
 
 def _traced_view(self: Pattern, tensor: Any) -> Any:
-    return traced("view", (tensor,), self.text, self._sizes)
+    return traced("view", (tensor,), self.text, self._sizes, method=True)
 
 
 def _traced_reduce(self: Pattern, tensor: Any, reduction: Any) -> Any:
-    return traced("reduce", (tensor,), self.text, self._sizes, reduction)
+    return traced("reduce", (tensor,), self.text, self._sizes, reduction, method=True)
 
 
 def _traced_repeat(self: Pattern, tensor: Any) -> Any:
-    return traced("repeat", (tensor,), self.text, self._sizes)
+    return traced("repeat", (tensor,), self.text, self._sizes, method=True)
 
 
 def _traced_einsum(self: Pattern, *tensors: Any, out_sharding: Any = None) -> Any:
-    return traced("einsum", tensors, self.text, self._sizes, "", out_sharding)
+    return traced("einsum", tensors, self.text, self._sizes, "", out_sharding, method=True)
 
 
 class Pattern:

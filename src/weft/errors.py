@@ -39,6 +39,7 @@ class WeftError(ValueError):
     """
 
     ag_pass_through = True  # TensorFlow's AutoGraph would raise an error of its own with the text of this one
+    _keras_call_info_injected = True  # Keras would raise one of this class without the code, the places and the facts
 
     def __init__(
         self,
@@ -132,6 +133,7 @@ CODES: dict[str, tuple[type[WeftError], str]] = {
     "W507": (BackendError, "a framework that cannot promise a view"),
     "W508": (BackendError, "a tensor without elements to be read, or out of NumPy's reach"),
     "W509": (BackendError, "a sharding that a tensor cannot have, or that is for the caller to choose"),
+    "W510": (BackendError, "a callable that the framework cannot compile"),
 }
 """Every code, the class that it belongs to, and what it stands for."""
 

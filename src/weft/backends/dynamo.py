@@ -35,3 +35,15 @@ def give_up(text: str) -> None:
     import torch._dynamo
 
     torch._dynamo.graph_break(msg=text)
+
+
+class LeftToPython(BaseException):
+    """Raised while Dynamo reads a frame that Python is to run; no handler of the caller's is meant to see it."""
+
+
+def give_up_the_frame(text: str) -> None:
+    """Leave the caller's whole frame to Python, as `give_up` leaves a call.
+
+    A method has no other way: where Dynamo leaves a call of one to Python, it calls the stand-in without ``self``.
+    """
+    raise LeftToPython(text)

@@ -58,15 +58,20 @@ class Reduce(_Operation):
 
     Args:
         pattern: what goes in and what comes out.
-        reduction: a name that `weft.reduce` takes, or a callable ``f(tensor, axes)``.
+        reduction: a name that `weft.reduce` takes, or a callable ``f(tensor, axes)``, be it a module.
         sizes: the sizes of axes, in elements, that cannot be inferred.
 
     Raises:
         WeftError: the pattern, the reduction or a size is wrong.
     """
 
+    module: eqx.Module | None = None
+
     def __init__(self, pattern: str, reduction: Reduction, **sizes: int) -> None:
-        self.spec = spec.reduce(pattern, reduction, sizes)
+        self.spec, self.module = spec.apart(spec.reduce(pattern, reduction, sizes), eqx.Module)
+
+    def __call__(self, tensor: Any, *, key: Any = None) -> jax.Array:
+        return self.spec.pattern.reduce(tensor, self.module or self.spec.reduction)
 
 
 class Repeat(_Operation):

@@ -9,7 +9,7 @@ own, and only then are the groups of the right side formed. The idea is that of 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod, sqrt
 from typing import Any, NamedTuple
 
@@ -38,28 +38,33 @@ class MixSpec(Spec):
         bias_shape: the axes that the bias depends on, or ``None`` for no bias.
         weight: the shape of the weight, and the bound of its elements: √3 / √fan_in.
         bias: the same of the bias, 1 / √fan_in; ``None`` for no bias.
+        product: the einsum of a tensor and the weight.
+        grouping: from its result, and the bias, to the right side of the pattern; ``None`` where they are the same.
     """
 
     pattern: Pattern
     weight_shape: str
     bias_shape: str | None
-    weight: Parameter
-    bias: Parameter | None
-    _product: Pattern
-    _grouping: Pattern | None
+    weight: Parameter = field(repr=False)
+    bias: Parameter | None = field(repr=False)
+    product: Pattern = field(repr=False)
+    grouping: Pattern | None = field(repr=False)
 
     def __call__(self, tensor: Any, weight: Any, bias: Any = None) -> Any:
         """Multiply a tensor with the weight, sum what the right side leaves out, add the bias, form the groups."""
-        result = self._product.einsum(tensor, weight)
+        return self.finished(self.product.einsum(tensor, weight), bias)
+
+    def finished(self, product: Any, bias: Any) -> Any:
+        """The result, of the product of tensor and weight."""
         with_bias = bias is not None  # apart: where a tensor decides on a jump, Paddle's tracer of bytecode gives up
         if with_bias:
-            result = result + bias
-        return result if self._grouping is None else self._grouping.rearrange(result)
+            product = product + bias
+        return product if self.grouping is None else self.grouping.rearrange(product)
 
     def output_shape(self, shape: Sequence[int | None]) -> tuple[int | None, ...]:
         """The shape of the result for a tensor of this shape, in elements; ``None`` is a size that is not known."""
-        flat = self._product.output_shape(shape, self.weight.shape)
-        return flat if self._grouping is None else self._grouping.output_shape(flat)
+        flat = self.product.output_shape(shape, self.weight.shape)
+        return flat if self.grouping is None else self.grouping.output_shape(flat)
 
     @property
     def config(self) -> dict[str, Any]:

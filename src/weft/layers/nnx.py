@@ -56,7 +56,7 @@ class Reduce(_Operation):
 
     Args:
         pattern: what goes in and what comes out.
-        reduction: a name that `weft.reduce` takes, or a callable ``f(tensor, axes)``.
+        reduction: a name that `weft.reduce` takes, or a callable ``f(tensor, axes)``, be it a module.
         sizes: the sizes of axes, in elements, that cannot be inferred.
 
     Raises:
@@ -64,7 +64,11 @@ class Reduce(_Operation):
     """
 
     def __init__(self, pattern: str, reduction: spec.Reduction, **sizes: int) -> None:
-        super().__init__(spec.reduce(pattern, reduction, sizes))
+        operation, self.module = spec.apart(spec.reduce(pattern, reduction, sizes), nnx.Module)
+        super().__init__(operation)
+
+    def __call__(self, tensor: Any) -> jax.Array:
+        return self.spec.pattern.reduce(tensor, self.module or self.spec.reduction)
 
 
 class Repeat(_Operation):

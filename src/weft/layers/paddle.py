@@ -116,7 +116,7 @@ class EinMix(nn.Layer):
         **sizes: int,
     ) -> None:
         super().__init__(dtype=paddle.get_default_dtype())
-        self.spec = mix.mix(pattern, weight_shape, bias_shape, sizes)
+        self.spec = mix.mix(pattern, weight_shape, None if bias_attr is False else bias_shape, sizes)
         self.weight = self._uniform(self.spec.weight, weight_attr)
         self.bias = None if self.spec.bias is None else self._uniform(self.spec.bias, bias_attr, is_bias=True)
 

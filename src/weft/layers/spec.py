@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from weft.compiled import Pattern
-from weft.errors import fail
+from weft.errors import fail, short
 from weft.ops.reduce import CUSTOM, check_reduction
 from weft.pattern import Ellipsis, parse
 from weft.run.build import planned
@@ -33,6 +33,13 @@ class Spec:
     def arguments(self) -> str:
         """The arguments of the constructor as it takes them, for a ``repr``."""
         return written(*[value for name, value in self.config.items() if name != "sizes"], sizes=self.pattern.sizes)
+
+    @property
+    def keywords(self) -> dict[str, str]:
+        """The same by name, for frameworks that print the name of every argument."""
+        config = self.config
+        sizes = config.pop("sizes")
+        return {name: shown(value) for name, value in {**config, **sizes}.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,16 @@ class OperationSpec(Spec):
         return {"pattern": self.pattern.text, **reduction, "sizes": self.pattern.sizes}
 
 
+def apart(operation: OperationSpec, kind: type) -> tuple[OperationSpec, Any]:
+    """The operation without its reduction, and the reduction, where that is a module of the framework's own.
+
+    As an attribute of the layer it is found there by whatever looks for parameters; in a specification it is not.
+    """
+    if isinstance(operation.reduction, kind):
+        return replace(operation, reduction=None), operation.reduction
+    return operation, None
+
+
 def rearrange(pattern: str, sizes: dict[str, Any]) -> OperationSpec:
     """What the layer ``Rearrange`` does; the errors of `weft.rearrange` that need no tensor are raised here."""
     return OperationSpec("rearrange", checked("rearrange", pattern, sizes))
@@ -101,16 +118,23 @@ def checked(operation: str, text: str, sizes: dict[str, Any], reduction: str = "
 
 def written(*values: Any, sizes: dict[str, int]) -> str:
     """Arguments as a call has them: ``'b (h p) -> b h p', p=2``."""
-    shown = [getattr(value, "__name__", None) or repr(value) for value in values if value is not None]
-    return ", ".join([*shown, *(f"{name}={size}" for name, size in sizes.items())])
+    given = [shown(value) for value in values if value is not None]
+    return ", ".join([*given, *(f"{name}={size}" for name, size in sizes.items())])
 
 
-def gathered(sizes: dict[str, Any] | None, more: dict[str, Any]) -> dict[str, Any]:
+def shown(value: Any) -> str:
+    """One argument as text; a callable by its name."""
+    return getattr(value, "__name__", None) or repr(value)
+
+
+def gathered(sizes: Mapping[str, Any] | None, more: Mapping[str, Any]) -> dict[str, Any]:
     """The sizes that came as one dict, and those that came as keywords.
 
     Raises:
-        SizeError: W311, one was given both ways.
+        SizeError: W301, what came as a dict is none; W311, one was given both ways.
     """
+    if not isinstance(sizes or {}, Mapping):
+        raise fail("W301", f"sizes is a dict of axes and their sizes, and this is {short(sizes)}")
     both = [name for name in more if name in (sizes or {})]
     if both:
         raise fail("W311", f"the size {both[0]} is given twice, in the dict and as a keyword")

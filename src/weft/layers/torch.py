@@ -20,8 +20,9 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.jit import is_scripting
 
-from weft.layers import mix, spec
+from weft.layers import mix, spec, torch_script
 
 
 class _Operation(nn.Module):
@@ -31,8 +32,14 @@ class _Operation(nn.Module):
         super().__init__()
         self.spec = operation
 
-    def forward(self, tensor: Any) -> torch.Tensor:
+    def forward(self, tensor: torch.Tensor | list[torch.Tensor]) -> torch.Tensor:
+        if is_scripting():
+            return torch_script.run_operation(tensor, self.script)
         return self.spec(tensor)
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        self.script = torch_script.operation(self.spec)
+        return self
 
     def extra_repr(self) -> str:
         return self.spec.arguments
@@ -67,6 +74,8 @@ class Reduce(_Operation):
 
     def __init__(self, pattern: str, reduction: spec.Reduction, **sizes: int) -> None:
         super().__init__(spec.reduce(pattern, reduction, sizes))
+        if isinstance(reduction, nn.Module):
+            self.reduction = reduction  # as a child: its parameters are the layer's
 
 
 class Repeat(_Operation):
@@ -128,7 +137,17 @@ class EinMix(nn.Module):
                 nn.init.uniform_(parameter, -made.bound, made.bound)
 
     def forward(self, tensor: torch.Tensor) -> torch.Tensor:
-        return self.spec(tensor, self.weight, self.bias)
+        if is_scripting():
+            return torch_script.run_mix(tensor, self.weight, self.bias, self.script)
+        product = self.spec.product.einsum(tensor, self.weight)
+        bias = self.bias
+        if bias is not None and bias.dtype is not product.dtype:  # under autocast
+            bias = bias.to(product.dtype)
+        return self.spec.finished(product, bias)
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        self.script = torch_script.mix(self.spec)
+        return self
 
     def extra_repr(self) -> str:
         return self.spec.arguments

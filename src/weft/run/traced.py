@@ -8,6 +8,8 @@ imported.
 
 from __future__ import annotations
 
+from operator import index
+
 from weft.run.follow import FOLLOWED, constant
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import weft`
@@ -23,22 +25,26 @@ def traced(
     sizes: dict[str, Any],
     reduction: Any = "",
     sharding: Any = None,
+    *,
+    method: bool = False,
 ) -> Any:
-    """Make one call under Dynamo.
+    """Make one call under Dynamo, of a function or of a `Pattern`'s method.
 
     Raises:
         WeftError: something in the call is wrong.
     """
-    from weft.backends.dynamo import give_up
+    from weft.backends.dynamo import give_up, give_up_the_frame
     from weft.backends.torch import TORCH
     from weft.run.program import trace
 
+    if method:
+        give_up = give_up_the_frame
     tensors = [TORCH.stack(tensor) if isinstance(tensor, (list, tuple)) else tensor for tensor in tensors]
     if sharding is not None:
         give_up("out_sharding belongs to JAX")
     for name, value in sizes.items():
         if isinstance(value, (bool, float)) or value < 0:
-            give_up(size_error(pattern, name, value))
+            give_up(size_error(pattern, name, value if isinstance(value, (bool, float)) else index(value)))
     given = tuple(sizes)
     ranks = tuple([len(tensor.shape) for tensor in tensors])
     named = reduction if isinstance(reduction, str) else "custom"
@@ -49,7 +55,8 @@ def traced(
     function = reduction if named == "custom" else TORCH.reduction(named, dtype) if named else None
 
     def report(registers: list[Any], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
-        give_up(sizes_error(operation, pattern, ranks, given, tuple(registers), kind, source, factors))
+        known = tuple([index(size) for size in registers])  # of a symbol the number that it has in this call
+        give_up(sizes_error(operation, pattern, ranks, given, known, kind, source, factors))
         return AssertionError("Python has taken over before this")
 
     return trace(found, tensors, sizes, TORCH, function, report)

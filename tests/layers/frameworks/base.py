@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+
+def quietly(module: str) -> Any:
+    """A module; what an old framework says while it is imported is not weft's doing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return importlib.import_module(module)
 
 
 @dataclass(frozen=True)
@@ -27,9 +35,13 @@ class Framework:
     def installed(self) -> bool:
         return all(importlib.util.find_spec(package) for package in self.needs)
 
+    def module(self) -> Any:
+        """The framework."""
+        return quietly(self.needs[0])
+
     def layers(self) -> Any:
         """The module with the four layers."""
-        return importlib.import_module(f"weft.layers.{self.name}")
+        return quietly(f"weft.layers.{self.name}")
 
     def make(self, array: np.ndarray) -> Any:
         """A tensor of the same elements."""

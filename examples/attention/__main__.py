@@ -1,0 +1,62 @@
+"""Compare four ways to write multi-head attention with PyTorch's ``scaled_dot_product_attention``.
+
+python -m examples.attention
+python -m examples.attention --write   and put the table into README.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from examples.attention.comparison import WAYS, Outcome, compare
+
+README = Path(__file__).with_name("README.md")
+START, STOP = "<!-- table -->", "<!-- end of table -->"
+COLUMNS = ("way", "lines of code", "largest difference", "time")
+
+
+def main() -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m examples.attention", description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=20, metavar="N", help="how often each way is timed (%(default)s)")
+    parser.add_argument("--write", action="store_true", help="put the table into README.md")
+    given = parser.parse_args()
+    console = Console()
+    outcomes = [
+        compare(name, given.rounds) for name in track(WAYS, description="comparing", console=console, transient=True)
+    ]
+    table = Table()
+    for column in COLUMNS:
+        table.add_column(column, justify="left" if column == COLUMNS[0] else "right")
+    for outcome in outcomes:
+        table.add_row(*cells(outcome))
+    console.print(table)
+    if given.write:
+        write(outcomes)
+    return 0
+
+
+def cells(outcome: Outcome) -> list[str]:
+    """A row: the way, its lines of code, the largest difference of an element, and the ratio of the times."""
+    return [outcome.name, str(outcome.lines), f"{outcome.difference:.0e}", f"{outcome.time:.2f} ×"]
+
+
+def write(outcomes: list[Outcome]) -> None:
+    """Put the outcomes into the table of README.md."""
+    before, _, rest = README.read_text(encoding="utf-8").partition(START)
+    after = rest.partition(STOP)[2]
+    rows = [[f"[`{name}`]({name}.py)", *more] for name, *more in map(cells, outcomes)]
+    body = "\n".join(f"| {' | '.join(row)} |" for row in ([*COLUMNS], *rows)).replace(
+        "\n", "\n|---|---:|---:|---:|\n", 1
+    )
+    README.write_text(f"{before}{START}\n\n{body}\n\n{STOP}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,176 @@
+"""What TorchScript runs in the place of weft, whose Python it cannot compile: the plan of a layer, as data.
+
+A plan is the same for every shape of one rank, and comes to lists of numbers and words. The functions below are
+TorchScript: they fill the registers from the shapes, do the arithmetic of the plan, and make its calls of torch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from weft.compiled import Pattern
+from weft.errors import fail
+from weft.layers.mix import MixSpec
+from weft.layers.spec import OperationSpec, shown
+from weft.pattern import Ellipsis, parse
+from weft.run.build import planned
+from weft.run.program import recipe
+
+RANKS = 8
+"""Of a pattern with an ellipsis, the highest rank of the tensor that a scripted layer takes."""
+
+Row = tuple[str, int, list[int]]
+"""A step: its kind; the register that it reads, or the tensor that it is done to; registers, or dimensions."""
+
+Plan = tuple[list[int], list[Row], str]
+"""The registers behind those of the shapes, the steps, and the equation of an einsum."""
+
+Plans = dict[int, Plan]
+"""The plan for each rank of the tensor."""
+
+Operation = tuple[str, str, Plans]
+"""The pattern, for errors; the name of the reduction, or nothing; and the plans."""
+
+Mix = tuple[str, Plans, Plans]
+"""The pattern, for errors; the plans of the product, and those of the grouping, or none."""
+
+
+def operation(spec: OperationSpec) -> Any:
+    """A layer of one operation as an `Operation`, in an attribute for TorchScript.
+
+    Raises:
+        BackendError: W510, the reduction is a callable.
+    """
+    if callable(spec.reduction):
+        message = f"torch.jit.script cannot compile the reduction {shown(spec.reduction)}"
+        raise fail("W510", f"{message}; use torch.jit.trace, or a reduction of weft's", spec.pattern.text)
+    reduction = spec.reduction or ""
+    made = (spec.pattern.text, reduction, _plans(spec.operation, spec.pattern, reduction))
+    return torch.jit.Attribute(made, Operation)
+
+
+def mix(spec: MixSpec) -> Any:
+    """An ``EinMix`` as a `Mix`, in an attribute for TorchScript."""
+    product = _plans("einsum", spec.product, "", len(spec.weight.shape))
+    grouping = {} if spec.grouping is None else _plans("rearrange", spec.grouping)
+    return torch.jit.Attribute((spec.pattern.text, product, grouping), Mix)
+
+
+def _plans(operation: str, pattern: Pattern, reduction: str = "", *others: int) -> Plans:
+    """The plans for all ranks of the first tensor; those of the others are given."""
+    items = parse(pattern.text).left[0].items
+    named = sum(not isinstance(item, Ellipsis) for item in items)
+    ranks = range(named, max(named, RANKS) + 1) if named < len(items) else (named,)
+    return {rank: _plan(operation, pattern, reduction, (rank, *others)) for rank in ranks}
+
+
+def _plan(operation: str, pattern: Pattern, reduction: str, ranks: tuple[int, ...]) -> Plan:
+    found = recipe(planned(operation, pattern.text, ranks, tuple(pattern.sizes), reduction))
+    rows = [(kind, source, list(factors)) for kind, source, factors in found.instructions]
+    for number, calls in enumerate(found.inputs):
+        rows += _rows(calls, number)
+    if found.equation is not None:
+        rows += [("einsum", 0, []), *_rows(found.steps, 0)]
+    return [*pattern.sizes.values(), *found.constants], rows, found.equation or ""
+
+
+def _rows(calls: Any, number: int) -> list[Row]:
+    return [(method, number, list(constant if shape is None else shape)) for method, shape, constant in calls]
+
+
+def run_operation(tensor: torch.Tensor | list[torch.Tensor], script: Operation) -> torch.Tensor:
+    """A layer of one operation, called."""
+    text, reduction, plans = script
+    if not isinstance(tensor, torch.Tensor):
+        tensor = torch.stack(tensor)
+    return run([tensor], plans, text, reduction)
+
+
+def run_mix(tensor: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, script: Mix) -> torch.Tensor:
+    """An ``EinMix``, called."""
+    text, product, grouping = script
+    result = run([tensor, weight], product, text, "")
+    if bias is not None:
+        result = result + bias.to(result.dtype)
+    return result if len(grouping) == 0 else run([result], grouping, text, "")
+
+
+def run(tensors: list[torch.Tensor], plans: Plans, text: str, reduction: str) -> torch.Tensor:
+    """The plan for tensors of these ranks, on them."""
+    rank = tensors[0].dim()
+    if rank not in plans:
+        raise ValueError(f"[W304] a tensor of rank {rank} does not fit the pattern\n  {text}")
+    registers: list[int] = []
+    for tensor in tensors:
+        registers += tensor.shape
+    sizes, rows, equation = plans[rank]
+    registers += sizes
+    for kind, place, values in rows:
+        if kind in ("product", "quotient", "check", "broadcast", "nonempty"):
+            mistake = compute(registers, kind, place, values)
+            if len(mistake) > 0:
+                raise ValueError(f"{mistake}\n  {text}\n  input: {list(tensors[0].shape)}")
+        elif kind == "einsum":
+            tensors = [torch.einsum(equation, tensors)]
+        elif kind == "permute":
+            tensors[place] = tensors[place].permute(values)
+        elif kind == "reduce":
+            tensors[place] = reduce(tensors[place], reduction, values)
+        else:
+            shape = [registers[value] for value in values]
+            expand = kind == "expand"
+            tensors[place] = tensors[place].expand(shape) if expand else tensors[place].reshape(shape)
+    return tensors[0]
+
+
+def compute(registers: list[int], kind: str, source: int, factors: list[int]) -> str:
+    """One instruction of `weft.solve.sizes.evaluate`; what is wrong, or nothing."""
+    size = 1
+    for factor in factors:
+        size *= registers[factor]
+    if kind == "product":
+        registers.append(size)
+        return ""
+    length = registers[source]
+    if kind == "quotient":
+        if size == 0 or length % size != 0:
+            return f"[W302] {size} does not divide a length of {length}"
+        registers.append(length // size)
+    elif kind == "broadcast":
+        if length not in (size, 1) and size != 1:
+            return f"[W305] the lengths {length} and {size} do not broadcast"
+        registers.append(size if length == 1 else length)
+    elif kind == "nonempty":
+        if length == 0:
+            return "[W307] the minimum or maximum of nothing is not defined"
+    elif length != size:
+        return f"[W305] a length is {length}, and the pattern has {size} there"
+    return ""
+
+
+def reduce(tensor: torch.Tensor, reduction: str, axes: list[int]) -> torch.Tensor:
+    """A reduction, by its name."""
+    if reduction == "sum":
+        return tensor.sum(axes)
+    if reduction == "mean":
+        return tensor.mean(axes)
+    if reduction == "max":
+        return tensor.amax(axes)
+    if reduction == "min":
+        return tensor.amin(axes)
+    if reduction == "std":
+        return tensor.std(axes, unbiased=False)
+    if reduction == "var":
+        return tensor.var(axes, unbiased=False)
+    if reduction == "logsumexp":
+        return tensor.logsumexp(axes)
+    for axis in sorted(axes)[::-1]:
+        if reduction == "prod":
+            tensor = tensor.prod(axis)
+        elif reduction == "any":
+            tensor = tensor.to(torch.bool).any(axis)
+        else:
+            tensor = tensor.to(torch.bool).all(axis)
+    return tensor

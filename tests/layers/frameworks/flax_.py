@@ -1,0 +1,32 @@
+"""Flax Linen: what is built is a module with its variables."""
+
+from layers.frameworks.on_jax import Jax
+
+
+class Flax(Jax):
+    def build(self, kind, *arguments, example, seed=0, **sizes):
+        import jax
+
+        module = self.construct(kind, *arguments, **sizes)
+        return module, module.init(jax.random.key(seed), self.example(example))
+
+    def call(self, built, tensor):
+        module, variables = built
+        return module.apply(variables, tensor)
+
+    def parameters(self, built):
+        assert built[1].keys() <= {"params"}
+        return {name: self.array(value) for name, value in built[1].get("params", {}).items()}
+
+    def gradients(self, built, tensor):
+        import jax
+
+        module, variables = built
+        found = jax.grad(lambda params: module.apply({"params": params}, tensor).sum())(variables["params"])
+        return {name: self.array(value) for name, value in found.items()}
+
+    def description(self, built):
+        return repr(built[0])
+
+
+FRAMEWORK = Flax("flax", ("flax",))

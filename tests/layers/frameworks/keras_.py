@@ -1,0 +1,60 @@
+"""Keras, on the backend that this process has for good: `tests/citizens/test_keras.py` starts one for each."""
+
+import numpy as np
+
+from layers.frameworks.base import Framework
+
+
+class Keras(Framework):
+    def make(self, array):
+        from keras import ops
+
+        return ops.convert_to_tensor(array)
+
+    def array(self, tensor):
+        tensor = getattr(tensor, "value", tensor)
+        return np.array(tensor.detach() if hasattr(tensor, "detach") else tensor[...])
+
+    def build(self, kind, *arguments, example, seed=0, **sizes):
+        import keras
+
+        keras.utils.set_random_seed(seed)
+        layer = self.construct(kind, *arguments, **sizes)
+        layer.build([array.shape for array in example] if isinstance(example, list) else example.shape)
+        return layer
+
+    def parameters(self, built):
+        return {variable.name: self.array(variable) for variable in built.trainable_variables}
+
+    def gradients(self, built, tensor):
+        import keras
+
+        found = GRADIENTS[keras.backend.backend()](built, tensor, built.trainable_variables)
+        names = [variable.name for variable in built.trainable_variables]
+        return {name: self.array(gradient) for name, gradient in zip(names, found, strict=True)}
+
+
+def by_tensorflow(layer, tensor, variables):
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(layer(tensor))
+    return tape.gradient(total, [variable.value for variable in variables])
+
+
+def by_jax(layer, tensor, variables):
+    import jax
+
+    values = [variable.value for variable in variables]
+    return jax.grad(lambda values: layer.stateless_call(values, [], tensor)[0].sum())(values)
+
+
+def by_torch(layer, tensor, variables):
+    import torch
+
+    return torch.autograd.grad(layer(tensor).sum(), [variable.value for variable in variables])
+
+
+GRADIENTS = {"tensorflow": by_tensorflow, "jax": by_jax, "torch": by_torch}
+
+FRAMEWORK = Keras("keras", ("keras", "tensorflow"))

@@ -1,0 +1,28 @@
+"""Flax NNX."""
+
+from layers.frameworks.on_jax import Jax
+
+
+class Nnx(Jax):
+    def construct(self, kind, *arguments, seed=0, **sizes):
+        from flax import nnx
+
+        rngs = {"rngs": nnx.Rngs(seed)} if kind == "EinMix" else {}
+        return super().construct(kind, *arguments, **rngs, **sizes)
+
+    def build(self, kind, *arguments, example, seed=0, **sizes):
+        return self.construct(kind, *arguments, seed=seed, **sizes)
+
+    def parameters(self, built):
+        from flax import nnx
+
+        return {name: self.array(value) for name, value in nnx.to_pure_dict(nnx.state(built, nnx.Param)).items()}
+
+    def gradients(self, built, tensor):
+        from flax import nnx
+
+        found = nnx.grad(lambda module: module(tensor).sum())(built)
+        return {name: self.array(value) for name, value in nnx.to_pure_dict(found).items()}
+
+
+FRAMEWORK = Nnx("nnx", ("flax",))
