@@ -185,6 +185,32 @@ def test_lines_without_documentation(tmp_path, monkeypatch):
     assert comparison.lines("way") == 3
 
 
+def test_the_ratio_is_of_the_least_times_after_a_first_round(monkeypatch):
+    now = 0.0
+
+    def taking(times):
+        def call():
+            nonlocal now
+            now += next(times)
+
+        return call
+
+    monkeypatch.setattr(comparison, "perf_counter", lambda: now)
+    ours, theirs = taking(iter([0.5, 6, 4, 8])), taking(iter([1, 7, 5, 2]))
+    assert comparison.ratio(ours, theirs, rounds=3) == 2
+
+
+def test_a_comparison_says_how_far_a_way_is_off(monkeypatch):
+    def off(problem):
+        ours, theirs = WAYS["torch_grouped"](problem)
+        return (lambda: ours() - torch.eye(problem.queries, problem.channels, dtype=problem.dtype) / 4), theirs
+
+    monkeypatch.setitem(comparison.WAYS, "torch_rearrange", off)
+    outcome = comparison.compare("torch_rearrange", rounds=1)
+    assert outcome.difference == pytest.approx(0.25)
+    assert outcome.time > 0
+
+
 def test_every_way_has_its_row_in_the_readme():
     lines = command.README.read_text(encoding="utf-8").splitlines()
     rows = {cells[1].partition("`")[2].partition("`")[0]: cells for line in lines if len(cells := line.split("|")) == 6}

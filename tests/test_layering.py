@@ -15,7 +15,7 @@ ORDER = "errors pattern solve plan ops run explanation api compiled layers compa
 BACKENDS = {"errors", "backends"}
 """A backend knows its framework, and nothing of patterns or plans."""
 
-NEUTRAL = {"spec.py", "mix.py"}
+NEUTRAL = {"spec.py", "mix.py", "recipes.py"}
 """What the layers of all frameworks share belongs to none."""
 
 FRAMEWORKS = {"numpy", "torch", "jax", "tensorflow", "array_api_strict", "sklearn", "PIL", "rich", "jinja2"}

@@ -21,11 +21,11 @@ from weft import asnumpy
 class Problem:
     """The sizes of the tensors, in elements, and their type."""
 
-    batch: int = 4
-    queries: int = 256
-    keys: int = 256
+    batch: int = 2
+    queries: int = 128
+    keys: int = 128
     heads: int = 8
-    channels: int = 512
+    channels: int = 256
     dtype: torch.dtype = torch.float32
 
     def draw(self, length: int) -> torch.Tensor:
@@ -33,7 +33,7 @@ class Problem:
         return torch.randn(self.batch, length, self.channels, dtype=self.dtype)
 
 
-Calls: TypeAlias = "tuple[Callable[..., Any], Callable[..., torch.Tensor]]"
+Calls: TypeAlias = tuple[Callable[..., Any], Callable[..., torch.Tensor]]
 """A way on one problem, and plain PyTorch on the same: two functions of nothing, or of a mask."""
 
 

@@ -12,10 +12,9 @@ from weft import asnumpy, rearrange
 def for_numpy(layers: plain.Attention) -> tuple[np.ndarray, ...]:
     """The four weights that `numpy_einsum.attention` takes."""
     projections = [layers.queries.weight, layers.keys.weight, layers.values.weight]
-    split = [rearrange(weight, "(h d) c -> c h d", h=layers.heads) for weight in projections]
-    return tuple(
-        asnumpy(weight) for weight in (*split, rearrange(layers.back.weight, "c (h d) -> h d c", h=layers.heads))
-    )
+    weights = [rearrange(weight, "(h d) c -> c h d", h=layers.heads) for weight in projections]
+    weights.append(rearrange(layers.back.weight, "c (h d) -> h d c", h=layers.heads))
+    return tuple(map(asnumpy, weights))
 
 
 def for_einmix(layers: plain.Attention) -> dict[str, torch.Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import inspect
+import dataclasses
 import pickle
 
 import numpy as np
@@ -16,8 +16,8 @@ optax = pytest.importorskip("optax")
 
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
+from flax import errors, serialization  # noqa: E402
 from flax import linen as nn  # noqa: E402
-from flax import serialization  # noqa: E402
 from flax.training.train_state import TrainState  # noqa: E402
 
 from citizens.on_jax import OnJax, equal_trees, near  # noqa: E402
@@ -158,9 +158,9 @@ def test_a_size_given_twice_and_sizes_that_are_none():
         lambda **more: Repeat("b -> b p", {"p": 2}, **more),
         lambda **more: EinMix("b c -> b p", "c p", sizes={"c": 2, "p": 2}, **more),
     ):
-        with pytest.raises(weft.SizeError, match="W311.*p is given twice"):
+        with pytest.raises(weft.SizeError, match=r"W311.*p is given twice"):
             make(p=2)
-    with pytest.raises(weft.SizeError, match="W301.*sizes is a dict"):
+    with pytest.raises(weft.SizeError, match=r"W301.*sizes is a dict"):
         Rearrange("b (c p) -> b c p", 2)
     with pytest.raises(weft.SizeError, match="W301"):
         Rearrange("b (c p) -> b c p", {"p": 2.0})
@@ -191,15 +191,14 @@ def test_an_axis_called_as_an_argument_stands_in_the_dict(axis):
 def test_clones_copies_and_pickles(module):
     x = jnp.asarray(filled((2, 6)))
     expected = module.init_with_output(KEY, x)
+    given = {field.name: getattr(module, field.name) for field in dataclasses.fields(module) if field.name != "parent"}
     for other in (
         module.clone(),
         module.copy(name=module.name),
         copy.copy(module),
         copy.deepcopy(module),
         pickle.loads(pickle.dumps(module)),
-        eval(
-            f"type(module)({', '.join(f'{name}=module.{name}' for name in inspect.signature(type(module)).parameters if name not in ('more', 'parent'))})"
-        ),
+        type(module)(**given),
     ):
         assert type(other) is type(module)
         assert other == module
@@ -253,13 +252,15 @@ def test_names():
     assert variables["params"].keys() == {"EinMix_0", "back", "EinMix_1"}
     assert names == ["Rearrange_0", "turned"]
     assert variables["params"]["back"].keys() == {"weight"}
-    with pytest.raises(Exception, match="back"):
 
-        class Twice(nn.Module):
-            @nn.compact
-            def __call__(self, x):
-                return dense(name="back")(x), dense(name="back")(x)
 
+def test_a_name_is_given_once():
+    class Twice(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            return dense(name="back")(x), dense(name="back")(x)
+
+    with pytest.raises(errors.NameInUseError, match="back"):
         Twice().init(KEY, jnp.ones((2, 3)))
 
 
@@ -332,7 +333,7 @@ def test_lifted_transformations_take_the_class_and_its_keywords():
     for lift in (nn.remat, nn.jit):
         lifted = lift(EinMix)("b c -> b d", "c d", "d", c=3, d=4)
         near(lifted.apply(variables, x), expected)
-        equal_trees(lifted.init(KEY, x), variables)
+        assert jax.tree.map(jnp.shape, lifted.init(KEY, x)) == jax.tree.map(jnp.shape, variables)
         assert lift(Rearrange)("b (c p) -> b c p", p=3).apply({}, x).shape == (2, 1, 3)
         with pytest.raises(weft.WeftError, match="W303"):
             lift(EinMix)("b c -> b d", "c d", "d", c=3)
@@ -413,6 +414,13 @@ def test_the_computation_is_in_its_dtype():
     assert {variable.aval.dtype.name for variable in product.invars} == {"bfloat16"}
     (added,) = [equation for equation in jaxpr.eqns if equation.primitive.name == "add"]
     assert {variable.aval.dtype.name for variable in added.invars} == {"bfloat16"}
+
+
+def test_what_is_no_tensor_is_refused_by_a_layer_with_a_dtype():
+    module = dense(dtype=jnp.bfloat16)
+    for nonsense in (None, "text", [1.0, 2.0]):
+        with pytest.raises(weft.BackendError, match="W501"):
+            module.init(KEY, nonsense)
 
 
 def test_complex_parameters_are_drawn_in_both_parts():
@@ -532,24 +540,30 @@ def test_a_readable_description():
 
 
 def drawn_alike(case, x, ours, theirs):
-    shapes = lambda variables: {name: value.shape for name, value in variables["params"].items()}
-    variables = theirs.init(KEY, x)
-    assert shapes(ours.init(KEY, x)) == shapes(variables)
-    near(ours.apply(variables, x), theirs.apply(variables, x), 1e-4)
+    shapes, expected = (jax.eval_shape(module.init, KEY, x) for module in (ours, theirs))
+    assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), shapes) == jax.tree.map(
+        lambda leaf: (leaf.shape, leaf.dtype), expected
+    )
+    variables = jax.tree.map(lambda leaf: jnp.asarray(filled(leaf.shape, leaf.size)), expected)
+    near(jax.jit(ours.apply)(variables, x), jax.jit(theirs.apply)(variables, x), 1e-4)
 
 
-@pytest.mark.parametrize("case", [case for case in MIXES if case.weight_shape], ids=str)
+THEIRS = [case for case in MIXES if case.weight_shape and not {"1", "class"} & {*case.weight_shape.split()}]
+"""The cases that einops has a result or an error for, and no warning."""
+
+
+@pytest.mark.parametrize("case", THEIRS, ids=str)
 def test_parameters_of_einops_load(case):
-    """einops has no result for some; for the others its parameters are weft's, by name and shape."""
+    """Where einops takes a bias before an ellipsis for an error, weft does not."""
     einops = pytest.importorskip("einops")
     from einops.layers import flax as theirs
 
     x = jnp.asarray(filled(case.shape))
     try:
         other = theirs.EinMix(*arguments(case), sizes=case.sizes)
-        other.init(KEY, x)
+        jax.eval_shape(other.init, KEY, x)
     except einops.EinopsError as error:
-        assert "ellipsis" in str(error)  # noqa: PT017
+        assert "ellipsis" in str(error)
         assert "..." in case.pattern
         return
     drawn_alike(case, x, EinMix(*arguments(case), sizes=case.sizes), other)

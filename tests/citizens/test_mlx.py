@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import doctest
-import importlib
 import pickle
 from functools import partial
 
@@ -106,12 +104,6 @@ def learner(model, optimizer, compiled=False):
         return loss
 
     return mx.compile(step, inputs=state, outputs=state) if compiled else step
-
-
-def test_the_docstring():
-    result = doctest.testmod(importlib.import_module("weft.layers.mlx"))
-    assert result.attempted
-    assert not result.failed
 
 
 def test_a_network_is_that_of_native_modules():
@@ -463,6 +455,53 @@ def test_a_copy_is_another_model(copied):
     other.apply(mx.zeros_like)
     assert mx.array_equal(model(x), expected)
     assert not other(x).any()
+
+
+class Softpool(nn.Module):
+    """A reduction with a parameter: how much the larger elements count."""
+
+    def __init__(self):
+        super().__init__()
+        self.sharpness = mx.array(0.5)
+
+    def __call__(self, tensor, axes):
+        return (mx.softmax(self.sharpness * tensor, axes) * tensor).sum(axes)
+
+
+def test_a_reduction_that_is_a_module_is_learnt(tmp_path):
+    model = nn.Sequential(EinMix("b i -> b o", "i o", i=36, o=8), Reduce("b (o 2) -> b o", Softpool()))
+    names = [name for name, _ in utils.tree_flatten(model.parameters())]
+    assert names == ["layers.0.weight", "layers.1.module.sharpness"]
+    assert repr(model.layers[1]) == "Reduce('b (o 2) -> b o'\n  (module): Softpool()\n)"
+    x = mx.random.normal((8, 36))
+    weight = model.layers[0].weight
+
+    def native(sharpness, x):
+        pairs = (x @ weight).reshape(8, 4, 2)
+        return (mx.softmax(sharpness * pairs, -1) * pairs).sum(-1)
+
+    assert_close(model(x), native(mx.array(0.5), x))
+    _, gradients = nn.value_and_grad(model, lambda x: (model(x) ** 2).sum())(x)
+    expected = mx.grad(lambda sharpness: (native(sharpness, x) ** 2).sum())(mx.array(0.5))
+    assert_close(gradients["layers"][1]["module"]["sharpness"], expected)
+    model.layers[1].module.sharpness = mx.array(2.0)
+    assert_close(model(x), native(mx.array(2.0), x))
+    model.save_weights(str(tmp_path / "weights.npz"))
+    other = nn.Sequential(EinMix("b i -> b o", "i o", i=36, o=8), Reduce("b (o 2) -> b o", Softpool()))
+    assert_close(other.load_weights(str(tmp_path / "weights.npz"))(x), model(x))
+    assert_close(mx.compile(other)(x), model(x))
+
+
+def test_a_reduction_that_is_a_module_without_parameters():
+    class Highest(nn.Module):
+        def __call__(self, tensor, axes):
+            return tensor.max(axes)
+
+    layer = Reduce("b c -> b", Highest())
+    x = mx.random.normal((3, 4))
+    assert_close(layer(x), x.max(1))
+    assert utils.tree_flatten(layer.parameters()) == []
+    assert [type(module) for module in layer.modules()] == [Reduce, Highest]
 
 
 def test_vmap():

@@ -220,6 +220,40 @@ def test_what_a_program_does_not_have(code, call):
     assert_same(by_bytecode(filled(SHAPE)), call(filled(SHAPE)))
 
 
+@pytest.mark.filterwarnings("ignore:Tensor do not have 'place'")  # Paddle's own words about its own full_like
+@pytest.mark.parametrize("reduction", ["max", "min"])
+@pytest.mark.parametrize(
+    ("shape", "pattern"),
+    [
+        ((2, 4, 6), "b (h 2) (w 2) -> b h w"),
+        ((2, 3, 4, 6), "b c (h 2) (w 2) -> b (c h w)"),
+        ((2, 3, 4, 5, 2), "a b c d e -> a d"),
+        ((2, 3, 4, 5, 2), "a b c d e ->"),
+        ((2, 3, 2, 2, 3, 2), "a b c d e f -> b e"),
+        ((2, 2, 4, 4, 4), "b c (d 2) (h 2) (w 2) -> b c d h w"),
+    ],
+)
+@pytest.mark.parametrize("graph", [None, "source", "bytecode"])
+def test_the_gradient_of_an_extreme_along_several_axes(shape, pattern, reduction, graph):
+    """Paddle's own is wrong where a tensor has five dimensions or six."""
+    array = np.random.default_rng(0).permutation(np.prod(shape)).reshape(shape).astype("float32")
+    weights = np.random.default_rng(1).normal(size=weft.reduce(array, pattern, reduction).shape).astype("float32")
+
+    def extreme(x):
+        return weft.reduce(x, pattern, reduction)
+
+    call = extreme if graph is None else paddle.jit.to_static(extreme, full_graph=graph == "source")
+    x = paddle.to_tensor(array, stop_gradient=False)
+    result = call(x)
+    (result * paddle.to_tensor(weights)).sum().backward()
+    found = result.numpy()
+    assert (found == weft.reduce(array, pattern, reduction)).all()
+    expected = np.zeros_like(array)
+    for value, weight in zip(found.ravel(), weights.ravel(), strict=True):
+        expected[array == value] = weight
+    np.testing.assert_array_equal(x.grad.numpy(), expected)
+
+
 @contextmanager
 def static_program():
     paddle.enable_static()

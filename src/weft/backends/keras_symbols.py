@@ -47,7 +47,7 @@ _ROUNDING = ("sum", "prod", "mean", "var", "std", "logsumexp")
 """The reductions that round, and so need more digits than half types have."""
 
 _COUNTING: dict[str, Reduction] = {
-    "sum": lambda tensor, axes: ops.sum(ops.cast(tensor, "int64"), axes),
+    "sum": lambda tensor, axes: ops.cast(ops.sum(ops.cast(tensor, "int64"), axes), "int64"),
     "prod": lambda tensor, axes: ops.prod(ops.cast(tensor, "int64"), axes, dtype="int64"),
 }
-"""Those of integers and truth values, which count in ``int64``."""
+"""Those of integers and truth values, which count in ``int64``; Keras on PyTorch says that a sum of them does not."""

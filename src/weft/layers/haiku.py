@@ -125,8 +125,9 @@ class EinMix(hk.Module):
         self.b_init = b_init
 
     def __call__(self, tensor: Any) -> jax.Array:
-        kind = jnp.result_type(getattr(tensor, "dtype", jnp.float32))
-        dtype = kind if jnp.issubdtype(kind, jnp.inexact) else jnp.float32
+        given = getattr(tensor, "dtype", None)
+        inexact = isinstance(given, jnp.dtype) and jnp.issubdtype(given, jnp.inexact)
+        dtype = jax.dtypes.canonicalize_dtype(given if inexact else jnp.float32)
 
         def drawn(name: str, made: mix.Parameter, init: hk.initializers.Initializer | None) -> jax.Array:
             default = lambda shape, dtype: uniform(made.bound)(hk.next_rng_key(), shape, dtype)

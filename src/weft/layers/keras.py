@@ -27,8 +27,10 @@ import keras
 from keras import KerasTensor, constraints, initializers, ops, regularizers
 from keras.saving import deserialize_keras_object, register_keras_serializable, serialize_keras_object
 
-from weft.api import rearrange, reduce
+from weft.api import reduce
+from weft.errors import WeftError
 from weft.layers import mix, spec
+from weft.run.general import stacked
 
 _KEYWORDS = frozenset({"activity_regularizer", "autocast", "dtype", "input_shape", "name", "trainable"})
 """What goes to Keras. No integer does, which is the size of an axis of that name."""
@@ -50,14 +52,22 @@ class _Layer(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         """The shape of the result; of a list of tensors the shapes are a list."""
         several = input_shape and isinstance(input_shape[0], (tuple, list))
-        return self.spec.output_shape(_stacked(map(KerasTensor, input_shape)).shape if several else input_shape)
+        like = self._stacked([*map(KerasTensor, input_shape)]) if several else KerasTensor(input_shape)
+        return self.spec.output_shape(like.shape)
 
     def compute_output_spec(self, inputs: Any) -> KerasTensor:
         """The shape and the element type of the result."""
         like = keras.tree.map_structure(lambda tensor: KerasTensor(tensor.shape, tensor.dtype), inputs)
-        like = _stacked(like) if isinstance(like, (tuple, list)) else like
+        like = self._stacked(like) if isinstance(like, (tuple, list)) else like
         like = self.dtype_policy.convert_input(like, self.autocast, self.input_dtype)
         return KerasTensor(self.spec.output_shape(like.shape), self._output_dtype(like))
+
+    def _stacked(self, tensors: Any) -> KerasTensor:
+        try:
+            return stacked(tensors)
+        except WeftError as error:
+            error.pattern = self.spec.pattern.text
+            raise
 
     def _output_dtype(self, tensor: KerasTensor) -> str:
         dtype: str = tensor.dtype
@@ -76,11 +86,6 @@ class _Operation(_Layer):
 
     def call(self, inputs: Any) -> Any:
         return self.spec(inputs)
-
-
-def _stacked(tensors: Any) -> KerasTensor:
-    """A list of symbolic tensors as one, or an error where the shapes differ."""
-    return rearrange([*tensors], "... -> ...")
 
 
 @register_keras_serializable(package="weft")
@@ -125,7 +130,7 @@ class Reduce(_Operation):
         if isinstance(reduction, str):
             result = reduce(KerasTensor((None,), tensor.dtype), "a ->", reduction)
         else:
-            result = replace(self.spec, reduction=_Applied(reduction))(tensor)
+            result = replace(self.spec, reduction=lambda tensor, axes: _Applied(reduction, axes)(tensor))(tensor)
         dtype: str = result.dtype
         return dtype
 
@@ -144,12 +149,12 @@ class Reduce(_Operation):
 class _Applied(keras.Operation):
     """A callable reduction of symbolic tensors: Keras traces it, so that it may call the functions of any framework."""
 
-    def __init__(self, reduction: Callable[[Any, tuple[int, ...]], Any]) -> None:
+    def __init__(self, reduction: Callable[[Any, tuple[int, ...]], Any], axes: tuple[int, ...]) -> None:
         super().__init__()
-        self.reduction = reduction
+        self.reduction, self.axes = reduction, axes
 
-    def call(self, tensor: Any, axes: tuple[int, ...]) -> Any:
-        return self.reduction(tensor, axes)
+    def call(self, tensor: Any) -> Any:
+        return self.reduction(tensor, self.axes)
 
 
 @register_keras_serializable(package="weft")
@@ -229,9 +234,12 @@ class EinMix(_Layer):
 
     def call(self, inputs: Any) -> Any:
         """The product, in the type that Keras gives one of the input and a weight: that of the layer, mostly."""
-        dtype = keras.backend.result_type(inputs.dtype, self.compute_dtype)
+        dtypes = [tensor.dtype for tensor in keras.tree.flatten(inputs)]
+        dtype = keras.backend.result_type(*dtypes, self.compute_dtype)
         tensors = (inputs, self.weight, self.bias)
-        return self.spec(*[None if tensor is None else ops.cast(tensor, dtype) for tensor in tensors])
+        return self.spec(
+            *keras.tree.map_structure(lambda tensor: tensor if tensor is None else ops.cast(tensor, dtype), tensors)
+        )
 
     def _output_dtype(self, tensor: KerasTensor) -> str:
         dtype: str = keras.backend.result_type(tensor.dtype, self.compute_dtype)

@@ -58,7 +58,7 @@ class Reduce(_Operation):
 
     Args:
         pattern: what goes in and what comes out.
-        reduction: a name that `weft.reduce` takes, or a callable ``f(tensor, axes)``.
+        reduction: a name that `weft.reduce` takes, or a callable ``f(tensor, axes)``, be it a module.
         sizes: the sizes of axes, in elements, that cannot be inferred.
 
     Raises:
@@ -66,7 +66,12 @@ class Reduce(_Operation):
     """
 
     def __init__(self, pattern: str, reduction: spec.Reduction, **sizes: int) -> None:
-        super().__init__(spec.reduce(pattern, reduction, sizes))
+        operation, module = spec.apart(spec.reduce(pattern, reduction, sizes), nn.Module)
+        super().__init__(operation)
+        self.module = module
+
+    def __call__(self, tensor: Any) -> mx.array:
+        return self.spec.pattern.reduce(tensor, self.spec.reduction if self.module is None else self.module)
 
 
 class Repeat(_Operation):

@@ -31,15 +31,13 @@ import tensorflow as tf
 
 from weft.errors import fail
 from weft.layers import keras as layers
-from weft.layers.keras import Rearrange as Rearrange
-from weft.layers.keras import Reduce as Reduce
-from weft.layers.keras import Repeat as Repeat
+from weft.layers.keras import Rearrange, Reduce, Repeat
+
+__all__ = ["EinMix", "Rearrange", "Reduce", "Repeat"]
 
 if keras.backend.backend() != "tensorflow":
-    _HINT = "set KERAS_BACKEND=tensorflow, or take weft.layers.keras"
-    raise fail(
-        "W502", f"weft.layers.tensorflow needs Keras on TensorFlow, and it is on {keras.backend.backend()}; {_HINT}"
-    )
+    _WRONG = f"weft.layers.tensorflow needs Keras on TensorFlow, and it is on {keras.backend.backend()}"
+    raise fail("W502", f"{_WRONG}; set KERAS_BACKEND=tensorflow, or take weft.layers.keras")
 
 
 @keras.saving.register_keras_serializable(package="weft")

@@ -10,16 +10,10 @@ from typing import Any
 
 import torch
 
-from weft.compiled import Pattern
 from weft.errors import fail
 from weft.layers.mix import MixSpec
+from weft.layers.recipes import recipes
 from weft.layers.spec import OperationSpec, shown
-from weft.pattern import Ellipsis, parse
-from weft.run.build import planned
-from weft.run.program import recipe
-
-RANKS = 8
-"""Of a pattern with an ellipsis, the highest rank of the tensor that a scripted layer takes."""
 
 Row = tuple[str, int, list[int]]
 """A step: its kind; the register that it reads, or the tensor that it is done to; registers, or dimensions."""
@@ -47,33 +41,27 @@ def operation(spec: OperationSpec) -> Any:
         message = f"torch.jit.script cannot compile the reduction {shown(spec.reduction)}"
         raise fail("W510", f"{message}; use torch.jit.trace, or a reduction of weft's", spec.pattern.text)
     reduction = spec.reduction or ""
-    made = (spec.pattern.text, reduction, _plans(spec.operation, spec.pattern, reduction))
-    return torch.jit.Attribute(made, Operation)
+    found = recipes(spec.operation, spec.pattern, reduction)
+    return torch.jit.Attribute((spec.pattern.text, reduction, _plans(found, spec.pattern)), Operation)
 
 
 def mix(spec: MixSpec) -> Any:
     """An ``EinMix`` as a `Mix`, in an attribute for TorchScript."""
-    product = _plans("einsum", spec.product, "", len(spec.weight.shape))
-    grouping = {} if spec.grouping is None else _plans("rearrange", spec.grouping)
+    product = _plans(recipes("einsum", spec.product, "", len(spec.weight.shape)), spec.product)
+    grouping = {} if spec.grouping is None else _plans(recipes("rearrange", spec.grouping), spec.grouping)
     return torch.jit.Attribute((spec.pattern.text, product, grouping), Mix)
 
 
-def _plans(operation: str, pattern: Pattern, reduction: str = "", *others: int) -> Plans:
-    """The plans for all ranks of the first tensor; those of the others are given."""
-    items = parse(pattern.text).left[0].items
-    named = sum(not isinstance(item, Ellipsis) for item in items)
-    ranks = range(named, max(named, RANKS) + 1) if named < len(items) else (named,)
-    return {rank: _plan(operation, pattern, reduction, (rank, *others)) for rank in ranks}
-
-
-def _plan(operation: str, pattern: Pattern, reduction: str, ranks: tuple[int, ...]) -> Plan:
-    found = recipe(planned(operation, pattern.text, ranks, tuple(pattern.sizes), reduction))
-    rows = [(kind, source, list(factors)) for kind, source, factors in found.instructions]
-    for number, calls in enumerate(found.inputs):
-        rows += _rows(calls, number)
-    if found.equation is not None:
-        rows += [("einsum", 0, []), *_rows(found.steps, 0)]
-    return [*pattern.sizes.values(), *found.constants], rows, found.equation or ""
+def _plans(found: dict[int, Any], pattern: Any) -> Plans:
+    made: Plans = {}
+    for rank, recipe in found.items():
+        rows = [(kind, source, list(factors)) for kind, source, factors in recipe.instructions]
+        for number, calls in enumerate(recipe.inputs):
+            rows += _rows(calls, number)
+        if recipe.equation is not None:
+            rows += [("einsum", 0, []), *_rows(recipe.steps, 0)]
+        made[rank] = [*pattern.sizes.values(), *recipe.constants], rows, recipe.equation or ""
+    return made
 
 
 def _rows(calls: Any, number: int) -> list[Row]:
@@ -101,7 +89,8 @@ def run(tensors: list[torch.Tensor], plans: Plans, text: str, reduction: str) ->
     """The plan for tensors of these ranks, on them."""
     rank = tensors[0].dim()
     if rank not in plans:
-        raise ValueError(f"[W304] a tensor of rank {rank} does not fit the pattern\n  {text}")
+        taken = list(plans.keys())
+        raise ValueError(f"[W304] this layer was scripted for the ranks {taken}, and the tensor has {rank}\n  {text}")
     registers: list[int] = []
     for tensor in tensors:
         registers += tensor.shape

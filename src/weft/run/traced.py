@@ -55,7 +55,8 @@ def traced(
     function = reduction if named == "custom" else TORCH.reduction(named, dtype) if named else None
 
     def report(registers: list[Any], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
-        known = tuple([index(size) for size in registers])  # of a symbol the number that it has in this call
+        # Of a symbol the number that it has in this call; what nothing needs was not asked for.
+        known = tuple([None if size is None else index(size) for size in registers])
         give_up(sizes_error(operation, pattern, ranks, given, known, kind, source, factors))
         return AssertionError("Python has taken over before this")
 

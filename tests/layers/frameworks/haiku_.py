@@ -17,7 +17,12 @@ class Haiku(Jax):
         import jax
 
         made = super().construct
-        function = hk.without_apply_rng(hk.transform(lambda tensor: made(kind, *arguments, **sizes)(tensor)))
+
+        @hk.without_apply_rng
+        @hk.transform
+        def function(tensor):
+            return made(kind, *arguments, **sizes)(tensor)
+
         parameters = function.init(jax.random.key(seed), self.example(example))
         return function, parameters, self.construct(kind, *arguments, **sizes)
 

@@ -13,7 +13,8 @@ class Keras(Framework):
 
     def array(self, tensor):
         tensor = getattr(tensor, "value", tensor)
-        return np.array(tensor.detach() if hasattr(tensor, "detach") else tensor[...])
+        tensor = tensor.detach() if hasattr(tensor, "detach") else tensor
+        return tensor.numpy() if hasattr(tensor, "numpy") else np.array(tensor)
 
     def build(self, kind, *arguments, example, seed=0, **sizes):
         import keras
