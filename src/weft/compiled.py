@@ -132,8 +132,13 @@ class Pattern:
         if out_sharding is not None:
             return general("einsum", tensors, self.text, self._sizes, "", out_sharding)
         try:
-            shapes = tuple([tensor.shape for tensor in tensors])
-            call = self._calls["einsum", shapes, tuple([tensor.__class__ for tensor in tensors])]
+            if len(tensors) == 2:  # as nearly always: no loop then
+                one, other = tensors
+                shapes: Any = (one.shape, other.shape)
+                call = self._calls["einsum", shapes, (one.__class__, other.__class__)]
+            else:
+                shapes = tuple([tensor.shape for tensor in tensors])
+                call = self._calls["einsum", shapes, tuple([tensor.__class__ for tensor in tensors])]
         except (KeyError, TypeError, AttributeError):
             call = None
         return self._first("einsum", tensors) if call is None else call(*tensors)

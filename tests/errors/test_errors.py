@@ -21,6 +21,8 @@ from weft.layers.spec import gathered
 
 torch = pytest.importorskip("torch")
 
+from weft.layers.torch import Reduce  # noqa: E402
+
 SNAPSHOT = Path(__file__).with_name("snapshot.txt")
 X = np.zeros((2, 3, 4, 6))
 NOTHING = np.zeros((0, 3))
@@ -173,6 +175,7 @@ CALLS = {
     "W507 no promise": lambda: weft.view(strict_array(), "a b -> b a"),
     "W508 no elements": lambda: weft.asnumpy(torch.zeros(2, 3, device="meta")),
     "W509 no sharding": lambda: weft.einsum(X, "a b c d -> a b", out_sharding=("x", None)),
+    "W510 a callable in TorchScript": lambda: Reduce("a b -> a", torch.amax).__prepare_scriptable__(),
 }
 
 

@@ -141,6 +141,10 @@ def size_from_shape_by_hand(x):
 
 
 PATCHES = weft.compile("b c (h p) w -> b h (p c w)", p=2)
+FIFTHS = weft.compile("b c (h p) w -> b c h w p", p=5)
+COPIES = weft.compile("b c (h p) w -> b c h p w r", p=5, r=2)
+POOLED = weft.compile("b c h w -> b c")
+PRODUCT = weft.compile("b c h w, w k -> b c h k")
 
 
 def compiled_pattern(x):
@@ -368,6 +372,48 @@ def test_mistakes_can_be_caught_and_show_their_text(call, code):
     torch._dynamo.reset()
     with pytest.raises(torch._dynamo.exc.Unsupported, match=code):
         torch.compile(call, fullgraph=True, backend="eager")(x)
+
+
+@pytest.mark.parametrize("dynamic", [None, False, True], ids=["automatic", "static", "dynamic"])
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [
+        (lambda x: weft.rearrange(x, "b c (h p) w -> b c h w p", p=5), "W302"),
+        (lambda x: weft.rearrange(x, "b c (h p) w -> b c h w p", p=x.shape[2] - 1), "W302"),
+        (lambda x: weft.repeat(x, "b c h w -> b c h w r", r=x.shape[2] - 9), "W306"),
+        (lambda x: FIFTHS.rearrange(x + 1), "W302"),
+        (lambda x: FIFTHS.view(x + 1), "W302"),
+        (lambda x: FIFTHS.reduce(x, "max"), "W302"),
+        (lambda x: COPIES.repeat(x + 1), "W302"),
+        (lambda x: PRODUCT.einsum(x, x[0, 0]), "W305"),
+        (lambda x: PRODUCT.einsum(x + 1), "W202"),
+        (lambda x: POOLED.reduce(x, "maen"), "W209"),
+    ],
+)
+def test_mistakes_of_symbolic_sizes_and_of_methods(call, code, dynamic):
+    x = torch.zeros(SHAPES[0])
+    with pytest.raises(weft.WeftError, match=code) as eager:
+        call(x)
+    torch._dynamo.reset()
+    with pytest.raises(weft.WeftError) as caught:
+        torch.compile(call, backend="eager", dynamic=dynamic)(x)
+    assert str(caught.value) == str(eager.value)
+    torch._dynamo.reset()
+    with pytest.raises(torch._dynamo.exc.Unsupported, match=code):
+        torch.compile(call, fullgraph=True, backend="eager", dynamic=dynamic)(x)
+
+
+def test_a_caught_mistake_of_a_method_goes_on():
+    def function(x):
+        try:
+            return FIFTHS.rearrange(x + 1)
+        except weft.SizeError as error:
+            return error.code
+
+    torch._dynamo.reset()
+    function = torch.compile(function, backend="eager")
+    assert function(torch.zeros(SHAPES[0])) == "W302"
+    assert function(torch.zeros(1, 1, 5, 1)).shape == (1, 1, 1, 1, 5)
 
 
 def test_a_caught_mistake_goes_on():

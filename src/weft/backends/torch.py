@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import _VF
 from torch.fx import Proxy
 
 from weft.backends.base import Backend
@@ -55,9 +56,12 @@ class TorchBackend(Backend):
         return None if isinstance(tensor, Proxy) else tensor.dtype
 
     def symbolic(self, size: Any) -> bool:
-        if isinstance(size, (torch.SymInt, Proxy)):
-            return True
-        return isinstance(size, torch.Tensor) and torch.jit.is_tracing()
+        return isinstance(size, (torch.SymInt, Proxy)) or (isinstance(size, torch.Tensor) and torch.jit.is_tracing())
+
+    def contraction(self, equation: str) -> Callable[..., Any]:
+        if self.einsum is not torch.einsum or equation.count(",") != 1:
+            return super().contraction(equation)
+        return lambda one, other: _VF.einsum(equation, (one, other))  # to which torch.einsum would come
 
     def comparable(self, tensors: Sequence[Any]) -> bool:
         return not torch.jit.is_tracing() and not any(isinstance(tensor, Proxy) for tensor in tensors)

@@ -23,6 +23,7 @@ import chainer
 from chainer.initializers import Uniform
 
 from weft.layers import mix, spec
+from weft.layers.spec import OperationSpec, Spec
 
 
 def _variable(tensor: Any) -> Any:
@@ -33,7 +34,7 @@ def _variable(tensor: Any) -> Any:
 class _Link(chainer.Link):
     """A link that writes itself as the call that makes it."""
 
-    spec: spec.Spec
+    spec: Spec
 
     @property
     def printable_specs(self) -> Iterator[tuple[str, str]]:
@@ -46,9 +47,9 @@ class _Link(chainer.Link):
 class _Operation(_Link):
     """A link without parameters."""
 
-    spec: spec.OperationSpec
+    spec: OperationSpec
 
-    def __init__(self, operation: spec.OperationSpec) -> None:
+    def __init__(self, operation: OperationSpec) -> None:
         super().__init__()
         self.spec = operation
 

@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-NAMES = ("torch", "flax", "nnx", "equinox", "haiku", "mlx", "paddle", "chainer", "gluon")
+NAMES = ("torch", "flax", "nnx", "equinox", "haiku", "mlx", "paddle", "chainer", "gluon", "keras", "tensorflow")
 PROMISED = tuple(filter(None, os.environ.get("WEFT_LAYERS", "").split(",")))
 FRAMEWORKS = tuple(importlib.import_module(f"layers.frameworks.{name}_").FRAMEWORK for name in PROMISED or NAMES)
 
