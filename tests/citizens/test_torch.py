@@ -23,7 +23,11 @@ from weft.layers.torch import EinMix, Rearrange, Reduce, Repeat  # noqa: E402
 
 TORCH_SCRIPT = pytest.mark.filterwarnings("ignore:`torch.jit.* is deprecated:DeprecationWarning")  # all of it is
 CASES = [*OPERATIONS, *MIXES]
+FEW = [*OPERATIONS[1:3], OPERATIONS[5], OPERATIONS[6], OPERATIONS[-1], MIXES[0], *MIXES[4:7], MIXES[9], MIXES[12]]
+"""For tracers that take long, and that the functions are tested under: each has its own kind of step."""
+
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
+each_of_a_few = pytest.mark.parametrize("case", FEW, ids=str)
 
 
 @pytest.fixture(autouse=True)
@@ -814,7 +818,7 @@ def compiled(module, **options):
     return torch.compile(module, backend="eager", **options)
 
 
-@each_case
+@each_of_a_few
 def test_compiled_without_a_break(case):
     layer = build(case)
     function = compiled(layer, fullgraph=True)
@@ -838,10 +842,12 @@ def test_compiled_with_dynamic_shapes_once():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inductor's own
-def test_the_default_backend_compiles_a_network():
+def test_the_default_backend_compiles_layers():
     torch._dynamo.reset()
-    network, x = Network(), images()
-    near(torch.compile(network, fullgraph=True)(x), network(x), rtol=1e-4, atol=1e-5)
+    layers = nn.Sequential(Reduce("b (t 2) c -> b t c", "max"), EinMix("b t c -> b (t d)", "c d", "d", c=4, d=3))
+    x = torch.randn(2, 6, 4)
+    with torch.no_grad():
+        near(torch.compile(layers, fullgraph=True)(x), layers(x))
 
 
 MISTAKEN = [
@@ -852,14 +858,14 @@ MISTAKEN = [
 ]
 
 
-@pytest.mark.parametrize("dynamic", [None, True, False], ids=["automatic", "dynamic", "static"])
+@pytest.mark.parametrize("dynamic", [None, True], ids=["automatic", "dynamic"])
 @pytest.mark.parametrize(("layer", "code"), MISTAKEN, ids=[repr(layer) for layer, _ in MISTAKEN])
 def test_a_mistake_in_a_compiled_call(layer, code, dynamic):
     x = torch.zeros(2, 7)
     with pytest.raises(weft.SizeError) as eager:
         layer(x)
     inside = nn.Sequential(nn.Identity(), layer)
-    for module in (layer, inside, lambda x: layer(x + 1)):
+    for module in (layer, inside):
         with pytest.raises(weft.SizeError, match=code) as caught:
             compiled(module, dynamic=dynamic)(x)
         assert str(caught.value) == str(eager.value)
@@ -886,10 +892,8 @@ def test_a_mistake_in_a_compiled_call_can_be_caught():
 # torch.export and ONNX
 
 
-@each_case
+@each_of_a_few
 def test_exported_with_a_dynamic_batch(case):
-    if len(case.shape) == 1:
-        pytest.skip("it has no batch")
     layer = build(case).eval()
     dim = 3 * torch.export.Dim("third") if "heads" in case.sizes else torch.export.Dim("batch")
     program = torch.export.export(layer, (example(case, batch=3),), dynamic_shapes=({0: dim},))

@@ -27,10 +27,7 @@ import keras
 from keras import KerasTensor, constraints, initializers, ops, regularizers
 from keras.saving import deserialize_keras_object, register_keras_serializable, serialize_keras_object
 
-from weft.api import reduce
-from weft.errors import WeftError
 from weft.layers import mix, spec
-from weft.run.general import stacked
 
 _KEYWORDS = frozenset({"activity_regularizer", "autocast", "dtype", "input_shape", "name", "trainable"})
 """What goes to Keras. No integer does, which is the size of an axis of that name."""
@@ -52,22 +49,15 @@ class _Layer(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         """The shape of the result; of a list of tensors the shapes are a list."""
         several = input_shape and isinstance(input_shape[0], (tuple, list))
-        like = self._stacked([*map(KerasTensor, input_shape)]) if several else KerasTensor(input_shape)
+        like = self.spec.stacked([*map(KerasTensor, input_shape)]) if several else KerasTensor(input_shape)
         return self.spec.output_shape(like.shape)
 
     def compute_output_spec(self, inputs: Any) -> KerasTensor:
         """The shape and the element type of the result."""
         like = keras.tree.map_structure(lambda tensor: KerasTensor(tensor.shape, tensor.dtype), inputs)
-        like = self._stacked(like) if isinstance(like, (tuple, list)) else like
+        like = self.spec.stacked(like) if isinstance(like, (tuple, list)) else like
         like = self.dtype_policy.convert_input(like, self.autocast, self.input_dtype)
         return KerasTensor(self.spec.output_shape(like.shape), self._output_dtype(like))
-
-    def _stacked(self, tensors: Any) -> KerasTensor:
-        try:
-            return stacked(tensors)
-        except WeftError as error:
-            error.pattern = self.spec.pattern.text
-            raise
 
     def _output_dtype(self, tensor: KerasTensor) -> str:
         dtype: str = tensor.dtype
@@ -128,7 +118,7 @@ class Reduce(_Operation):
     def _output_dtype(self, tensor: KerasTensor) -> str:
         reduction = self.spec.reduction
         if isinstance(reduction, str):
-            result = reduce(KerasTensor((None,), tensor.dtype), "a ->", reduction)
+            result = spec.reduce("a ->", reduction, {})(KerasTensor((None,), tensor.dtype))
         else:
             result = replace(self.spec, reduction=lambda tensor, axes: _Applied(reduction, axes)(tensor))(tensor)
         dtype: str = result.dtype

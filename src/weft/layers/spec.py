@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from weft.compiled import Pattern
-from weft.errors import fail, short
+from weft.errors import WeftError, fail, short
 from weft.ops.reduce import CUSTOM, check_reduction
 from weft.pattern import Ellipsis, parse
 from weft.run.build import planned
+from weft.run.general import stacked
 
 Reduction: TypeAlias = "str | Callable[[Any, tuple[int, ...]], Any]"
 
@@ -40,6 +41,18 @@ class Spec:
         config = self.config
         sizes = config.pop("sizes")
         return {name: shown(value) for name, value in {**config, **sizes}.items() if value is not None}
+
+    def stacked(self, tensors: Sequence[Any]) -> Any:
+        """A list of tensors as the one that a call makes of it, for frameworks that ask for shapes before the call.
+
+        Raises:
+            SizeError: W308, it is empty, or the shapes differ.
+        """
+        try:
+            return stacked(tensors)
+        except WeftError as error:
+            error.pattern = self.pattern.text
+            raise
 
 
 @dataclass(frozen=True)
