@@ -38,7 +38,7 @@ class Record:
             framework = file.rpartition("/test_")[2].removesuffix(".py")
             if report.passed and name not in self.tracers[framework]:
                 self.tracers[framework].append(name)
-        elif file.endswith("test_conformance.py"):
+        elif file.endswith("backends/test_conformance.py"):
             framework = dict(report.user_properties).get("framework")
             if framework and report.passed:
                 self.areas[framework][name]["passed"] += 1

@@ -361,10 +361,12 @@ def test_it_describes_itself():
         "  (3): Reduce(pattern='b c (h 2) (w 2) -> b (c h w)', reduction='max'),",
         "  (4): EinMix(pattern='b f -> b k', weight_shape='f k', bias_shape='k', f=36, k=5),",
     ]
+    without = EinMix("b c -> b d", "c d", c=3, d=4)
+    assert repr(without) == "EinMix(pattern='b c -> b d', weight_shape='c d', c=3, d=4)"
     for link in (
         Repeat("b c -> b c r", r=2),
         Reduce("b c -> b", doubled),
-        EinMix("b c -> b d", "c d", c=3, d=4),
+        without,
         EinMix("b c -> b d", "c d", "d", c=3, d=4),
     ):
         assert repr(link) == str(link)

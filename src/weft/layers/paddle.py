@@ -115,7 +115,7 @@ class EinMix(nn.Layer):
         bias_attr: Any = None,
         **sizes: int,
     ) -> None:
-        super().__init__(dtype=paddle.get_default_dtype())
+        super().__init__()
         self.spec = mix.mix(pattern, weight_shape, None if bias_attr is False else bias_shape, sizes)
         self.weight = self._uniform(self.spec.weight, weight_attr)
         self.bias = None if self.spec.bias is None else self._uniform(self.spec.bias, bias_attr, is_bias=True)
