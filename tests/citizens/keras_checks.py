@@ -287,11 +287,11 @@ def test_the_layers_by_name():
 def test_configurations_of_einmix_keep_what_was_chosen():
     chosen = dict(
         weight_initializer=keras.initializers.RandomNormal(stddev=0.5, seed=3),
-        bias_initializer="zeros",
+        bias_initializer="ones",
         weight_regularizer=keras.regularizers.L2(0.5),
-        bias_regularizer="l1",
+        bias_regularizer=keras.regularizers.L1(0.25),
         weight_constraint=keras.constraints.NonNeg(),
-        bias_constraint="max_norm",
+        bias_constraint=keras.constraints.MaxNorm(0.1),
         activity_regularizer=keras.regularizers.L1(0.1),
     )
     layer = EinMix("b c -> b d", "c d", "d", c=3, d=4, **chosen)
@@ -300,17 +300,18 @@ def test_configurations_of_einmix_keep_what_was_chosen():
     again.build((None, 3))
     assert again.get_config() == layer.get_config()
     np.testing.assert_array_equal(array(again.weight), array(layer.weight))
-    np.testing.assert_array_equal(array(layer.bias), np.zeros((1, 4)))
+    np.testing.assert_array_equal(array(layer.bias), np.ones((1, 4)))
     tensor = values(2, 3)
     again(tensor)
     weight = array(again.weight)
     activity = 0.1 * np.abs(array(again(tensor))).sum() / 2
-    near(sum(array(loss) for loss in again.losses), 0.5 * (weight**2).sum() + activity)
+    near(sum(array(loss) for loss in again.losses), 0.5 * (weight**2).sum() + 0.25 * 4 + activity)
     model = keras.Sequential([keras.Input((3,)), layer])
     model.compile(optimizer=keras.optimizers.SGD(0.1), loss="mse")
     assert (weight < 0).any()
     model.fit(tensor, values(2, 4), verbose=0)
     assert (array(layer.weight) >= 0).all()
+    assert (np.abs(array(layer.bias)) <= 0.1 + 1e-6).all()
 
 
 def test_parameters_are_made_when_the_layer_is_built():
@@ -423,6 +424,13 @@ def test_names_of_other_layers_are_left_alone():
     EinMix("b t c -> b (t d)", "c d", "d", c=4, d=3)(x)
     after = keras.layers.Reshape((24,)).name
     assert int(after.rpartition("_")[2]) - int("0" + before.partition("_")[2]) == 1
+    assert len(x._keras_history.operation._outbound_nodes) == 4
+    x = keras.Input((6, 4))
+    hidden = Rearrange("k b t c -> b t (k c)")([x, keras.Input((6, 4))])
+    y = Reduce("b t c -> b c", spread)(hidden)
+    for tensor in (x, hidden):  # of the model's operations one takes it, and none that Keras was asked about beside it
+        assert len(tensor._keras_history.operation._outbound_nodes) == 1
+    x = keras.Input((6, 4))
     y = Reduce("b t c -> b c", spread)(Rearrange("k b t c -> b t (k c)")([x, x]))
     assert [type(operation).__name__ for operation in keras.Model(x, y).operations] == [
         "InputLayer",

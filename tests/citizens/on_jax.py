@@ -17,6 +17,13 @@ import jax.numpy as jnp  # noqa: E402
 from jax import export  # noqa: E402
 
 
+class Odd:
+    """As a tensor of another framework, it has a dtype that JAX does not know."""
+
+    shape = (2, 3)
+    dtype = "odd.float"
+
+
 def squares(tensor, axes):
     """A reduction of the caller's own."""
     return (tensor**2).sum(axes)
@@ -189,7 +196,7 @@ class OnJax:
         with pytest.raises(weft.BackendError, match="W503"):
             jax.jit(function)(params, jnp.ones((2, 3), int))
 
-    @pytest.mark.parametrize("nonsense", ["text", None, 3.0])
+    @pytest.mark.parametrize("nonsense", ["text", None, 3.0, Odd()], ids=lambda nonsense: type(nonsense).__name__)
     def test_what_is_no_tensor_is_refused(self, nonsense):
         for built in (
             self.framework.build("Rearrange", "b c -> c b", example=np.ones((2, 3), "float32")),

@@ -97,7 +97,7 @@ def run(tensors: list[torch.Tensor], plans: Plans, text: str, reduction: str) ->
     sizes, rows, equation = plans[rank]
     registers += sizes
     for kind, place, values in rows:
-        if kind in ("product", "quotient", "check", "broadcast", "nonempty"):
+        if kind in ("product", "quotient", "check", "nonempty"):  # what else there is only several ellipses need
             mistake = compute(registers, kind, place, values)
             if len(mistake) > 0:
                 raise ValueError(f"{mistake}\n  {text}\n  input: {list(tensors[0].shape)}")
@@ -127,10 +127,6 @@ def compute(registers: list[int], kind: str, source: int, factors: list[int]) ->
         if size == 0 or length % size != 0:
             return f"[W302] {size} does not divide a length of {length}"
         registers.append(length // size)
-    elif kind == "broadcast":
-        if length not in (size, 1) and size != 1:
-            return f"[W305] the lengths {length} and {size} do not broadcast"
-        registers.append(size if length == 1 else length)
     elif kind == "nonempty":
         if length == 0:
             return "[W307] the minimum or maximum of nothing is not defined"
