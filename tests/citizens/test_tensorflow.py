@@ -88,6 +88,10 @@ def test_a_module_finds_what_its_layers_learn():
     with first.name_scope as scope:
         assert scope == "ein_mix/"
     assert first.built
+    weight = first.weight
+    first.build((None, 64))  # as Keras does where it has not seen that it is built
+    assert first.weight is weight
+    assert len(first.weights) == 2
     assert repr(last) == "<EinMix 'b c -> b d', 'c d', c=8, d=3, name=no-identifier, built=True>"
 
 

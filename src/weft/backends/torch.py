@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import _VF
 from torch.fx import Proxy
 
 from weft.backends.base import Backend
@@ -57,11 +56,6 @@ class TorchBackend(Backend):
 
     def symbolic(self, size: Any) -> bool:
         return isinstance(size, (torch.SymInt, Proxy)) or (isinstance(size, torch.Tensor) and torch.jit.is_tracing())
-
-    def contraction(self, equation: str) -> Callable[..., Any]:
-        if self.einsum is not torch.einsum or equation.count(",") != 1:
-            return super().contraction(equation)
-        return lambda one, other: _VF.einsum(equation, (one, other))  # to which torch.einsum would come
 
     def comparable(self, tensors: Sequence[Any]) -> bool:
         return not torch.jit.is_tracing() and not any(isinstance(tensor, Proxy) for tensor in tensors)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 Tensor = Any
@@ -55,10 +54,6 @@ class Tracing:
     def comparable(self, tensors: Sequence[Tensor]) -> bool:
         """Whether the sizes of these tensors may be compared; where not, only those that are `known` are checked."""
         return True
-
-    def contraction(self, equation: str) -> Callable[..., Tensor]:
-        """`einsum` of that equation where every size is known, which may then be a shorter way to the same kernel."""
-        return partial(self.einsum, equation)
 
     def regroup(self, tensor: Tensor, shape: Sequence[Size], sizes: Sequence[Size], axes: Any) -> Tensor:
         """`reshape` while a tracer watches, for frameworks that must be told which dimensions become which.

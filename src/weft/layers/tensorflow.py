@@ -71,5 +71,4 @@ class EinMix(layers.EinMix, tf.Module):
         """Make the weight and the bias, unless they are there."""
         if self.weight is None:
             super().build(input_shape)
-            found = [variable.value for variable in self.weights]
-            object.__setattr__(self, "_found", found)  # by tf.Module; Keras has these variables, and saves them once
+            self._variables = [variable.value for variable in self.weights]  # what tf.Module looks for

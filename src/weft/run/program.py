@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
+from functools import partial
 from itertools import accumulate
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
@@ -70,7 +71,7 @@ class Program:
         self.backend = backend
         self.constants = plan.solved.constants
         self.instructions = plan.instructions
-        self.combine = backend.contraction(plan.combine.equation) if plan.combine else None
+        self.combine = partial(backend.einsum, plan.combine.equation) if plan.combine else None
         self.steps = self._prepare(plan.steps, backend.any_type(), None) if plan.steps else []
         self.whole = backend.whole if _is_all_of_the_frameworks(plan) else as_it_is
         self.reduce_by(reduction)
