@@ -27,19 +27,14 @@ def test_no_framework_is_imported():
 
 
 def test_the_public_names():
-    assert sorted(name for name in dir(weft) if not name.startswith("_")) == sorted(
+    names = run("import weft; print(*[name for name in dir(weft) if not name.startswith('_')])")
+    assert names.split() == sorted(
         [
             *("AxisError", "BackendError", "CopyNeeded", "Pattern", "PatternSyntaxError", "SizeError", "WeftError"),
             *("asnumpy", "cache_clear", "cache_info", "compile", "einsum", "explain", "pack", "parse_shape"),
             *("rearrange", "reduce", "repeat", "unpack", "view"),
             *("api", "compiled", "errors", "run"),  # the rooms that these are in
         ]
-        + [
-            name
-            for name in ("backends", "compat", "explanation", "ops", "pattern", "plan", "solve")
-            if name in dir(weft)
-        ]
-        + [name for name in ("cli", "tour") if name in dir(weft)]
     )
 
 
