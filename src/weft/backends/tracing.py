@@ -16,7 +16,6 @@ class Tracing:
     lists: bool = False
     """Whether every tensor of the type has a list of ints for its shape."""
     reshape: Callable[[Tensor, Sequence[Size]], Tensor]
-    einsum: Callable[..., Tensor]
 
     def rank(self, tensor: Tensor) -> int | None:
         """The rank, or ``None`` where the framework does not reveal it."""
