@@ -46,7 +46,7 @@ def test_docstrings(name):
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if not name.startswith("weft.backends.") or str(error.name).startswith("weft"):
+        if not name.startswith(("weft.backends.", "weft.layers.")) or str(error.name).startswith("weft"):
             raise
         pytest.skip(f"{error.name} is not installed")
     result = doctest.testmod(module)

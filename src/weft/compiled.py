@@ -9,9 +9,11 @@ from weft.run.traced import traced
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import weft`
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
+    from typing import Any, TypeVar
 
     from weft.explanation import Explanation
+
+    Size = TypeVar("Size", int, int | None)
 
 CALLS = 256
 """How many callables one pattern keeps: operations, each with a shape and a type."""
@@ -161,7 +163,7 @@ class Pattern:
         return Pattern(*cold.inverse(self.text, self._sizes, sizes))
 
     @as_it_is
-    def output_shape(self, *shapes: Sequence[int | None]) -> tuple[int | None, ...]:
+    def output_shape(self, *shapes: Sequence[Size]) -> tuple[Size, ...]:
         """The shape of the result for tensors of these shapes, in elements; ``None`` is a size that is not known.
 
         Raises:
@@ -172,7 +174,7 @@ class Pattern:
             >>> weft.compile("b (h p) c -> b h (p c)", p=2).output_shape((None, 6, 3))
             (None, 3, 6)
         """
-        found: tuple[int | None, ...] = cold.output_shape(self.text, shapes, self._sizes)
+        found: tuple[Size, ...] = cold.output_shape(self.text, shapes, self._sizes)
         return found
 
     @as_it_is

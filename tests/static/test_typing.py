@@ -28,9 +28,10 @@ reveal_type(weft.unpack(x, [(1,), (2,)], "a *")[0])
 reveal_type(weft.parse_shape(x, "a b"))
 reveal_type(weft.compile("a b -> b a"))
 reveal_type(weft.compile("a b -> b a").output_shape((2, 3)))
+reveal_type(weft.compile("a b -> b a").output_shape((2, None)))
 """
 ARRAY = "an array of float32"
-EXPECTED = [*[ARRAY] * 9, "dict[str, int]", "Pattern", "tuple[int, ...]"]
+EXPECTED = [*[ARRAY] * 9, "dict[str, int]", "Pattern", "tuple[int, ...]", "tuple[int | None, ...]"]
 
 MISTAKES = """
 import numpy as np
