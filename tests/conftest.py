@@ -37,3 +37,16 @@ def _a_fresh_cache():
     import weft
 
     weft.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _layers_in_single_precision(request):
+    """Layers and models are made as users make them; the suite of the backends has JAX count in 64 bits."""
+    jax = sys.modules.get("jax")
+    if jax is None or not {"layers", "citizens", "test_digits.py"} & {*request.path.parts}:
+        yield
+        return
+    before = jax.config.jax_enable_x64
+    jax.config.update("jax_enable_x64", False)
+    yield
+    jax.config.update("jax_enable_x64", before)

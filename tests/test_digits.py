@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,7 +15,8 @@ from layers.frameworks import FRAMEWORKS, each
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT))
 
-from examples.digits import report  # noqa: E402  # the root of the repository is no package
+import examples.digits.__main__ as command_line  # noqa: E402  # the root of the repository is no package
+from examples.digits import report  # noqa: E402
 from examples.digits.specification import Specification, load  # noqa: E402
 from examples.digits.training import MODELS, Outcome, train  # noqa: E402
 
@@ -76,6 +78,38 @@ def test_a_model_that_does_not_exist_is_said_with_those_that_do():
     assert "tensor-flow" in run.stderr
     assert all(name in run.stderr for name in MODELS)
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("models", [[], ["torch", "flax"]], ids=len)
+def test_a_process_that_trains_alone_is_told_one_model(models):
+    command = [sys.executable, "-m", "examples.digits", *models]
+    environment = {**os.environ, command_line.ALONE: "1"}
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert command_line.ALONE in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_what_is_missing_is_said_with_its_packages(monkeypatch, capsys):
+    monkeypatch.setattr(command_line.importlib.util, "find_spec", lambda name: None if name == "optax" else name)
+    monkeypatch.setattr(command_line, "watched", lambda name, console: Outcome(name, 0.975, 2730, 3.2))
+    monkeypatch.setattr(sys, "argv", ["digits", "flax", "mlx"])
+    assert command_line.main() == 1
+    said = capsys.readouterr().out
+    assert "Not installed here: Flax Linen (optax)." in said
+    assert "MLX" in said
+
+
+def test_what_the_user_set_wins_where_the_model_can_do_with_it(monkeypatch):
+    for name in ("KERAS_BACKEND", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    unset = command_line.environment("keras")
+    assert (unset["KERAS_BACKEND"], unset["OMP_NUM_THREADS"]) == ("tensorflow", "1")
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    found = command_line.environment("keras")
+    assert (found["KERAS_BACKEND"], found["OMP_NUM_THREADS"]) == ("torch", "2")
+    assert command_line.environment("tensorflow")["KERAS_BACKEND"] == "tensorflow"
 
 
 @pytest.mark.slow

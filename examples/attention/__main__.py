@@ -14,12 +14,11 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
+from examples import table
 from examples.attention.comparison import WAYS, Outcome, compare
 
 README = Path(__file__).with_name("README.md")
-START, STOP = "<!-- table -->", "<!-- end of table -->"
 COLUMNS = ("way", "lines of code", "largest difference", "time")
 
 
@@ -33,12 +32,7 @@ def main() -> int:
     outcomes = [
         compare(name, given.rounds) for name in track(WAYS, description="comparing", console=console, transient=True)
     ]
-    table = Table()
-    for column in COLUMNS:
-        table.add_column(column, justify="left" if column == COLUMNS[0] else "right")
-    for outcome in outcomes:
-        table.add_row(*cells(outcome))
-    console.print(table)
+    table.print_table(COLUMNS, [cells(outcome) for outcome in outcomes], console)
     if given.write:
         write(outcomes)
     return 0
@@ -51,12 +45,7 @@ def cells(outcome: Outcome) -> list[str]:
 
 def write(outcomes: list[Outcome]) -> None:
     """Put the outcomes into the table of README.md."""
-    before, _, rest = README.read_text(encoding="utf-8").partition(START)
-    after = rest.partition(STOP)[2]
-    rows = [[f"[`{name}`]({name}.py)", *more] for name, *more in map(cells, outcomes)]
-    body = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    head = f"| {' | '.join(COLUMNS)} |\n|---|---:|---:|---:|"
-    README.write_text(f"{before}{START}\n\n{head}\n{body}\n\n{STOP}{after}", encoding="utf-8")
+    table.write_table(README, COLUMNS, [[f"[`{name}`]({name}.py)", *more] for name, *more in map(cells, outcomes)])
 
 
 if __name__ == "__main__":

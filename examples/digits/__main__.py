@@ -29,13 +29,12 @@ from examples.digits.training import MODELS, Outcome, train
 ROOT = Path(__file__).parents[2]
 ALONE = "WEFT_DIGITS_ALONE"
 """The variable that tells a process to train one model itself, and to report as lines of JSON."""
-QUIET = {
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "TF_ENABLE_ONEDNN_OPTS": "0",
-    "KERAS_BACKEND": "tensorflow",
-    "GLOG_minloglevel": "3",
-}
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0", "GLOG_minloglevel": "3"}
 """What keeps frameworks from talking while they load."""
+DEFAULTS = {"KERAS_BACKEND": "tensorflow", "OMP_NUM_THREADS": "1"}
+"""What a user may set to something else; one thread trains a network this small faster than several."""
+NEEDED = {"tensorflow": {"KERAS_BACKEND": "tensorflow"}}
+"""What a model cannot do without, whatever the user has set: the optimizer of TensorFlow is one of Keras."""
 COLUMNS = (
     TextColumn("{task.description:<12}"),
     BarColumn(),
@@ -54,13 +53,15 @@ def main() -> int:
     if unknown := [name for name in given.models if name not in MODELS]:
         parser.error(f"no such model: {', '.join(unknown)}; there are {', '.join(MODELS)}")
     if os.environ.get(ALONE):
+        if len(given.models) != 1:
+            parser.error(f"{ALONE} is set: name the one model that this process trains")
         alone(given.models[0])
         return 0
-    console = Console(stderr=False)
+    console = Console()
     names = given.models or list(MODELS)
-    ready = [name for name in names if installed(name)]
-    if missing := [MODELS[name][0] for name in names if name not in ready]:
-        console.print(f"Not installed here: {', '.join(missing)}.")
+    ready = [name for name in names if not missing(name)]
+    if absent := [f"{MODELS[name][0]} ({', '.join(missing(name))})" for name in names if name not in ready]:
+        console.print(f"Not installed here: {', '.join(absent)}.")
     outcomes = [outcome for name in ready if (outcome := watched(name, console))]
     if outcomes:
         print_table(outcomes, console)
@@ -69,9 +70,14 @@ def main() -> int:
     return 0 if outcomes and len(outcomes) == len(given.models or ready) else 1
 
 
-def installed(name: str) -> bool:
-    """Whether all that a model needs is there."""
-    return all(importlib.util.find_spec(package) for package in MODELS[name][1])
+def missing(name: str) -> list[str]:
+    """The packages that a model needs and that are not there."""
+    return [package for package in MODELS[name][1] if importlib.util.find_spec(package) is None]
+
+
+def environment(name: str) -> dict[str, str]:
+    """The variables of the process that trains a model."""
+    return {**QUIET, **DEFAULTS, **os.environ, **NEEDED.get(name, {}), ALONE: "1"}
 
 
 def alone(name: str) -> None:
@@ -92,7 +98,7 @@ def watched(name: str, console: Console) -> Outcome | None:
         tempfile.TemporaryFile("w+") as said,
         Progress(*COLUMNS, console=console, transient=True) as progress,
         subprocess.Popen(
-            command, cwd=ROOT, env={**QUIET, **os.environ, ALONE: "1"}, stdout=subprocess.PIPE, stderr=said, text=True
+            command, cwd=ROOT, env=environment(name), stdout=subprocess.PIPE, stderr=said, text=True
         ) as process,
     ):
         bar = progress.add_task(MODELS[name][0], total=None, loss="loading")

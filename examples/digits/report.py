@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
+from examples import table
 from examples.digits.training import MODELS, Outcome
 
 README = Path(__file__).parent / "README.md"
-START, STOP = "<!-- table -->", "<!-- end of table -->"
 COLUMNS = ("framework", "held-out digits read", "parameters", "seconds")
 
 
@@ -22,23 +21,10 @@ def cells(outcome: Outcome) -> list[str]:
 
 def print_table(outcomes: list[Outcome], console: Console) -> None:
     """Print the outcomes."""
-    table = Table()
-    for column in COLUMNS:
-        table.add_column(column, justify="left" if column == COLUMNS[0] else "right")
-    for outcome in outcomes:
-        table.add_row(*cells(outcome))
-    console.print(table)
+    table.print_table(COLUMNS, [cells(outcome) for outcome in outcomes], console)
 
 
 def write_table(outcomes: list[Outcome]) -> None:
     """Put the rows of these outcomes into the table of README.md."""
-    before, _, rest = README.read_text(encoding="utf-8").partition(START)
-    kept, _, after = rest.partition(STOP)
-    rows = {line.split("|")[1].strip(): line for line in kept.splitlines() if line.startswith("|")}
-    for outcome in outcomes:
-        new = cells(outcome)
-        rows[new[0]] = f"| {' | '.join(new)} |"
-    head = [f"| {' | '.join(COLUMNS)} |", "|---|---:|---:|---:|"]
-    body = [rows[title] for title, _ in MODELS.values() if title in rows]
-    table = "\n".join([START, "", *head, *body, "", STOP])
-    README.write_text(before + table + after, encoding="utf-8")
+    rows = {row[0]: row for row in (*table.read_table(README), *map(cells, outcomes))}
+    table.write_table(README, COLUMNS, [rows[title] for title, _ in MODELS.values() if title in rows])

@@ -112,6 +112,7 @@ CODES: dict[str, tuple[type[WeftError], str]] = {
     "W210": (AxisError, "a packing pattern without exactly one `*`"),
     "W211": (AxisError, "a pattern that has no inverse"),
     "W212": (AxisError, "an axis of a layer's weight or bias that its pattern lacks"),
+    "W213": (AxisError, "an axis with a size that is called as an argument of the layer"),
     "W301": (SizeError, "a size that is not an exact integer"),
     "W302": (SizeError, "a size that does not divide the dimension"),
     "W303": (SizeError, "a size that cannot be inferred"),

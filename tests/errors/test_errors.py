@@ -17,7 +17,7 @@ import pytest
 import weft
 from weft.errors import CODES, WeftError, fail
 from weft.layers.mix import mix
-from weft.layers.spec import gathered
+from weft.layers.spec import gathered, reduce, unambiguous, without_parameters
 
 torch = pytest.importorskip("torch")
 
@@ -30,6 +30,16 @@ NOTHING = np.zeros((0, 3))
 
 def fresh_lambda(tensor, axes):
     return tensor
+
+
+class Modular:
+    """What a framework has for a module."""
+
+    def __call__(self, tensor, axes):
+        return tensor
+
+    def __repr__(self):
+        return "Modular()"
 
 
 CALLS = {
@@ -103,6 +113,11 @@ CALLS = {
     "W208 in a mix": lambda: mix("b c ... -> b d", "c d", None, {"c": 3, "d": 4}),
     "W212 of a weight": lambda: mix("batch chan -> batch out", "chans out", None, {"chans": 3, "out": 4}),
     "W212 of a bias": lambda: mix("b c -> b d", "c d", "c d", {"c": 3, "d": 4}),
+    "W213 an argument of a layer": lambda: unambiguous("b dtype -> b c", dtype=2),
+    "W209 a module with parameters": lambda: without_parameters(reduce("b c -> b", Modular(), {}), Modular),
+    "W101 a weight that is no text": lambda: mix("b c -> b d", ["c", "d"], None, {"c": 3, "d": 4}),
+    "W105 a layer": lambda: reduce("b c", "max", {}),
+    "W203 a misspelt argument of a layer": lambda: mix("b c -> b d", "c d", None, {"c": 3, "d": 4, "dtpye": "float"}),
     "W211 no inverse": lambda: weft.compile("a b, b c -> a c").inverse(),
     # W3: ranks and sizes
     "W301 float": lambda: weft.rearrange(X, "b c (h p) w -> b c h p w", h=2.0),

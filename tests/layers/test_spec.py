@@ -85,7 +85,11 @@ def test_drawn_mixes(case):
     expected = by_definition(case, x, weight, bias)
     assert result.shape == expected.shape == found.output_shape(x.shape)
     np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5)
-    assert mix(**{**found.config, "sizes": found.config["sizes"]}) == found
+    assert mix(**found.config) == found
+    right = case.pattern.partition("->")[2].replace("(", " ").replace(")", " ").split()
+    fan_in = np.prod([case.sizes[name] for name in case.weight_shape.split() if name not in right])
+    assert found.weight.bound == pytest.approx((3 / fan_in) ** 0.5)
+    assert found.bias is None or found.bias.bound == pytest.approx(fan_in**-0.5)
 
 
 @pytest.mark.parametrize("case", [*OPERATIONS, *MIXES], ids=str)
@@ -139,9 +143,39 @@ def test_a_mistake_points_into_what_was_written(mistake):
     kind, arguments, sizes = mistake
     with pytest.raises(weft.WeftError) as found:
         SPECS[kind](*arguments, **sizes)
-    texts = [weft.WeftError if not isinstance(text, str) else text for text in arguments]
-    assert found.value.pattern is None or found.value.pattern in texts
-    assert kind != "EinMix" or found.value.code == "W203" or found.value.spans
+    if found.value.code == "W209":  # the name of a reduction
+        assert found.value.pattern is None
+        return
+    assert found.value.pattern in arguments
+    assert found.value.code == "W203" or found.value.spans  # a size that names no axis stands nowhere
+
+
+@pytest.mark.parametrize(
+    ("code", "make"),
+    [
+        ("W101", lambda: mix("b c -> b d", ["c", "d"], None, {"c": 2, "d": 3})),
+        ("W101", lambda: mix("b c -> b d", "c d", False, {"c": 2, "d": 3})),
+        ("W105", lambda: spec.rearrange("a b", {})),
+        ("W203", lambda: spec.rearrange("a b -> b a", {"dtpye": "float16"})),
+        ("W203", lambda: mix("b c -> b d", "c d", None, {"c": 2, "d": 3, "bias": True})),
+        ("W301", lambda: spec.gathered({1: 2}, {})),
+        ("W301", lambda: spec.gathered(0, {})),
+        ("W301", lambda: spec.gathered([], {"h": 2})),
+    ],
+)
+def test_what_is_no_argument(code, make):
+    with pytest.raises(weft.WeftError) as found:
+        make()
+    assert found.value.code == code
+    assert "compile" not in str(found.value)
+
+
+def test_an_argument_is_not_the_size_of_an_axis():
+    spec.unambiguous("b c -> c b", device=0, name="b")
+    spec.unambiguous("b device -> device b", device="cpu", dtype=None)
+    with pytest.raises(weft.AxisError, match="W213") as found:
+        spec.unambiguous("b device -> device b", device=0)
+    assert found.value.spans == ((2, 8),)
 
 
 def test_sizes_come_as_a_dict_or_as_keywords():

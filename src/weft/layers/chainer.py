@@ -68,7 +68,7 @@ class Rearrange(_Operation):
         WeftError: the pattern or a size is wrong.
     """
 
-    def __init__(self, pattern: str, **sizes: int) -> None:
+    def __init__(self, /, pattern: str, **sizes: int) -> None:
         super().__init__(spec.rearrange(pattern, sizes))
 
 
@@ -84,8 +84,8 @@ class Reduce(_Operation):
         WeftError: the pattern, the reduction or a size is wrong.
     """
 
-    def __init__(self, pattern: str, reduction: spec.Reduction, **sizes: int) -> None:
-        super().__init__(spec.reduce(pattern, reduction, sizes))
+    def __init__(self, /, pattern: str, reduction: spec.Reduction, **sizes: int) -> None:
+        super().__init__(spec.without_parameters(spec.reduce(pattern, reduction, sizes), chainer.Link))
 
 
 class Repeat(_Operation):
@@ -99,7 +99,7 @@ class Repeat(_Operation):
         WeftError: the pattern or a size is wrong.
     """
 
-    def __init__(self, pattern: str, **sizes: int) -> None:
+    def __init__(self, /, pattern: str, **sizes: int) -> None:
         super().__init__(spec.repeat(pattern, sizes))
 
 
@@ -116,7 +116,7 @@ class EinMix(_Link):
         sizes: the sizes of axes, in elements: of all in the weight and the bias.
 
     Attributes:
-        weight: uniform in ±√3 / √fan_in, where fan_in is the number of elements of the weight in one of the result.
+        weight: uniform in ±√3 / √fan_in, where fan_in elements of the weight meet in one of the result.
         bias: uniform in ±1 / √fan_in, or ``None``; one dimension for each axis of the right side.
 
     Raises:
@@ -127,6 +127,7 @@ class EinMix(_Link):
 
     def __init__(
         self,
+        /,
         pattern: str,
         weight_shape: str,
         bias_shape: str | None = None,
@@ -136,6 +137,7 @@ class EinMix(_Link):
         **sizes: int,
     ) -> None:
         super().__init__()
+        spec.unambiguous(pattern, initialW=initialW, initial_bias=initial_bias)
         self.spec = mix.mix(pattern, weight_shape, bias_shape, sizes)
         with self.init_scope():
             self.weight = _parameter(self.spec.weight, initialW)

@@ -49,7 +49,7 @@ class Rearrange(_Operation):
         WeftError: the pattern or a size is wrong.
     """
 
-    def __init__(self, pattern: str, **sizes: int) -> None:
+    def __init__(self, /, pattern: str, **sizes: int) -> None:
         self.spec = spec.rearrange(pattern, sizes)
 
 
@@ -67,11 +67,11 @@ class Reduce(_Operation):
 
     module: eqx.Module | None = None
 
-    def __init__(self, pattern: str, reduction: Reduction, **sizes: int) -> None:
+    def __init__(self, /, pattern: str, reduction: Reduction, **sizes: int) -> None:
         self.spec, self.module = spec.apart(spec.reduce(pattern, reduction, sizes), eqx.Module)
 
     def __call__(self, tensor: Any, *, key: Any = None) -> jax.Array:
-        return self.spec.pattern.reduce(tensor, self.module or self.spec.reduction)
+        return self.spec(tensor, self.module)
 
 
 class Repeat(_Operation):
@@ -85,7 +85,7 @@ class Repeat(_Operation):
         WeftError: the pattern or a size is wrong.
     """
 
-    def __init__(self, pattern: str, **sizes: int) -> None:
+    def __init__(self, /, pattern: str, **sizes: int) -> None:
         self.spec = spec.repeat(pattern, sizes)
 
 
@@ -101,7 +101,7 @@ class EinMix(eqx.Module):
         sizes: the sizes of axes, in elements: of all in the weight and the bias.
 
     Attributes:
-        weight: uniform in ±√3 / √fan_in, where fan_in is the number of elements of the weight in one of the result.
+        weight: uniform in ±√3 / √fan_in, where fan_in elements of the weight meet in one of the result.
         bias: uniform in ±1 / √fan_in, or ``None``; one dimension for each axis of the right side.
 
     Raises:
@@ -114,6 +114,7 @@ class EinMix(eqx.Module):
 
     def __init__(
         self,
+        /,
         pattern: str,
         weight_shape: str,
         bias_shape: str | None = None,
@@ -122,6 +123,7 @@ class EinMix(eqx.Module):
         dtype: Any = None,
         **sizes: int,
     ) -> None:
+        spec.unambiguous(pattern, key=key, dtype=dtype)
         self.spec = mix.mix(pattern, weight_shape, bias_shape, sizes)
         dtype = jnp.result_type(float) if dtype is None else dtype
         first, second = jax.random.split(key)

@@ -51,6 +51,8 @@ class _Layer(nn.Module):
 
 def _fill(layer: _Layer, sizes: Sizes | None, more: Sizes, **fields: Any) -> None:
     """What the constructor of a dataclass does."""
+    own = ("name", "parent", "dtype", "param_dtype")
+    spec.unambiguous(fields["pattern"], **{name: fields[name] for name in own if name in fields})
     for name, value in {**fields, "sizes": FrozenDict(spec.gathered(sizes, more))}.items():
         setattr(layer, name, value)
     layer.__post_init__()
@@ -74,7 +76,14 @@ class Rearrange(_Layer):
     sizes: Sizes = FrozenDict()
 
     def __init__(
-        self, pattern: str, sizes: Sizes | None = None, *, parent: Any = _AROUND, name: str | None = None, **more: int
+        self,
+        /,
+        pattern: str,
+        sizes: Sizes | None = None,
+        *,
+        parent: Any = _AROUND,
+        name: str | None = None,
+        **more: int,
     ) -> None:
         _fill(self, sizes, more, pattern=pattern, parent=parent, name=name)
 
@@ -107,6 +116,7 @@ class Reduce(_Layer):
 
     def __init__(
         self,
+        /,
         pattern: str,
         reduction: spec.Reduction,
         sizes: Sizes | None = None,
@@ -143,7 +153,14 @@ class Repeat(_Layer):
     sizes: Sizes = FrozenDict()
 
     def __init__(
-        self, pattern: str, sizes: Sizes | None = None, *, parent: Any = _AROUND, name: str | None = None, **more: int
+        self,
+        /,
+        pattern: str,
+        sizes: Sizes | None = None,
+        *,
+        parent: Any = _AROUND,
+        name: str | None = None,
+        **more: int,
     ) -> None:
         _fill(self, sizes, more, pattern=pattern, parent=parent, name=name)
 
@@ -172,7 +189,7 @@ class EinMix(_Layer):
         more: sizes by keywords.
 
     Attributes:
-        weight: uniform in ±√3 / √fan_in, where fan_in is the number of elements of the weight in one of the result.
+        weight: uniform in ±√3 / √fan_in, where fan_in elements of the weight meet in one of the result.
         bias: uniform in ±1 / √fan_in, or ``None``; one dimension for each axis of the right side.
 
     Raises:
@@ -190,6 +207,7 @@ class EinMix(_Layer):
 
     def __init__(
         self,
+        /,
         pattern: str,
         weight_shape: str,
         bias_shape: str | None = None,

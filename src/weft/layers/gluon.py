@@ -21,7 +21,7 @@ from __future__ import annotations
 from typing import Any
 
 import mxnet as mx
-from mxnet.gluon import HybridBlock
+from mxnet.gluon import Block, HybridBlock
 
 from weft.layers import mix, spec
 
@@ -53,7 +53,8 @@ class Rearrange(_Operation):
         WeftError: the pattern or a size is wrong.
     """
 
-    def __init__(self, pattern: str, *, prefix: str | None = None, params: Any = None, **sizes: int) -> None:
+    def __init__(self, /, pattern: str, *, prefix: str | None = None, params: Any = None, **sizes: int) -> None:
+        spec.unambiguous(pattern, prefix=prefix, params=params)
         super().__init__(spec.rearrange(pattern, sizes), prefix=prefix, params=params)
 
 
@@ -73,6 +74,7 @@ class Reduce(_Operation):
 
     def __init__(
         self,
+        /,
         pattern: str,
         reduction: spec.Reduction,
         *,
@@ -80,7 +82,9 @@ class Reduce(_Operation):
         params: Any = None,
         **sizes: int,
     ) -> None:
-        super().__init__(spec.reduce(pattern, reduction, sizes), prefix=prefix, params=params)
+        spec.unambiguous(pattern, prefix=prefix, params=params)
+        operation = spec.without_parameters(spec.reduce(pattern, reduction, sizes), Block)
+        super().__init__(operation, prefix=prefix, params=params)
 
 
 class Repeat(_Operation):
@@ -96,7 +100,8 @@ class Repeat(_Operation):
         WeftError: the pattern or a size is wrong.
     """
 
-    def __init__(self, pattern: str, *, prefix: str | None = None, params: Any = None, **sizes: int) -> None:
+    def __init__(self, /, pattern: str, *, prefix: str | None = None, params: Any = None, **sizes: int) -> None:
+        spec.unambiguous(pattern, prefix=prefix, params=params)
         super().__init__(spec.repeat(pattern, sizes), prefix=prefix, params=params)
 
 
@@ -117,7 +122,7 @@ class EinMix(HybridBlock):
         sizes: the sizes of axes, in elements: of all in the weight and the bias.
 
     Attributes:
-        weight: uniform in ±√3 / √fan_in, where fan_in is the number of elements of the weight in one of the result.
+        weight: uniform in ±√3 / √fan_in, where fan_in elements of the weight meet in one of the result.
         bias: uniform in ±1 / √fan_in, or ``None``; one dimension for each axis of the right side.
 
     Raises:
@@ -126,6 +131,7 @@ class EinMix(HybridBlock):
 
     def __init__(
         self,
+        /,
         pattern: str,
         weight_shape: str,
         bias_shape: str | None = None,
@@ -137,6 +143,7 @@ class EinMix(HybridBlock):
         params: Any = None,
         **sizes: int,
     ) -> None:
+        spec.unambiguous(pattern, dtype=dtype, prefix=prefix, params=params)
         super().__init__(prefix=prefix, params=params)
         self.spec = mix.mix(pattern, weight_shape, bias_shape, sizes)
         made = {"weight": (self.spec.weight, weight_initializer), "bias": (self.spec.bias, bias_initializer)}

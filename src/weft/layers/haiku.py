@@ -51,7 +51,8 @@ class Rearrange(_Operation):
         WeftError: the pattern or a size is wrong.
     """
 
-    def __init__(self, pattern: str, *, name: str | None = None, **sizes: int) -> None:
+    def __init__(self, /, pattern: str, *, name: str | None = None, **sizes: int) -> None:
+        spec.unambiguous(pattern, name=name)
         super().__init__(spec.rearrange(pattern, sizes), name)
 
 
@@ -68,7 +69,8 @@ class Reduce(_Operation):
         WeftError: the pattern, the reduction or a size is wrong.
     """
 
-    def __init__(self, pattern: str, reduction: spec.Reduction, *, name: str | None = None, **sizes: int) -> None:
+    def __init__(self, /, pattern: str, reduction: spec.Reduction, *, name: str | None = None, **sizes: int) -> None:
+        spec.unambiguous(pattern, name=name)
         super().__init__(spec.reduce(pattern, reduction, sizes), name)
 
 
@@ -84,7 +86,8 @@ class Repeat(_Operation):
         WeftError: the pattern or a size is wrong.
     """
 
-    def __init__(self, pattern: str, *, name: str | None = None, **sizes: int) -> None:
+    def __init__(self, /, pattern: str, *, name: str | None = None, **sizes: int) -> None:
+        spec.unambiguous(pattern, name=name)
         super().__init__(spec.repeat(pattern, sizes), name)
 
 
@@ -92,7 +95,7 @@ class EinMix(hk.Module):
     """A general linear layer: einsum of the input and a weight, and a bias.
 
     The parameters ``weight`` and ``bias`` are of the input's element type, or float32 where that is no inexact one.
-    The weight is uniform in ±√3 / √fan_in, where fan_in is the number of elements of the weight in one of the result;
+    The weight is uniform in ±√3 / √fan_in, where fan_in elements of the weight meet in one of the result;
     the bias is uniform in ±1 / √fan_in, with one dimension for each axis of the right side.
 
     Args:
@@ -110,6 +113,7 @@ class EinMix(hk.Module):
 
     def __init__(
         self,
+        /,
         pattern: str,
         weight_shape: str,
         bias_shape: str | None = None,
@@ -119,6 +123,7 @@ class EinMix(hk.Module):
         name: str | None = None,
         **sizes: int,
     ) -> None:
+        spec.unambiguous(pattern, name=name)
         super().__init__(name=name)
         self.spec = mix.mix(pattern, weight_shape, bias_shape, sizes)
         self.w_init = w_init

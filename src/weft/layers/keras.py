@@ -91,7 +91,7 @@ class Rearrange(_Operation):
         WeftError: the pattern or a size is wrong.
     """
 
-    def __init__(self, pattern: str, *, sizes: dict[str, int] | None = None, **keywords: Any) -> None:
+    def __init__(self, /, pattern: str, *, sizes: dict[str, int] | None = None, **keywords: Any) -> None:
         super().__init__(lambda given: spec.rearrange(pattern, given), sizes, keywords)
 
 
@@ -111,9 +111,12 @@ class Reduce(_Operation):
     """
 
     def __init__(
-        self, pattern: str, reduction: spec.Reduction, *, sizes: dict[str, int] | None = None, **keywords: Any
+        self, /, pattern: str, reduction: spec.Reduction, *, sizes: dict[str, int] | None = None, **keywords: Any
     ) -> None:
-        super().__init__(lambda given: spec.reduce(pattern, reduction, given), sizes, keywords)
+        function = keras.layers.Layer
+        super().__init__(
+            lambda given: spec.without_parameters(spec.reduce(pattern, reduction, given), function), sizes, keywords
+        )
 
     def _output_dtype(self, tensor: KerasTensor) -> str:
         reduction = self.spec.reduction
@@ -160,7 +163,7 @@ class Repeat(_Operation):
         WeftError: the pattern or a size is wrong.
     """
 
-    def __init__(self, pattern: str, *, sizes: dict[str, int] | None = None, **keywords: Any) -> None:
+    def __init__(self, /, pattern: str, *, sizes: dict[str, int] | None = None, **keywords: Any) -> None:
         super().__init__(lambda given: spec.repeat(pattern, given), sizes, keywords)
 
 
@@ -173,8 +176,8 @@ class EinMix(_Layer):
         weight_shape: the axes of the weight, with blanks between them.
         bias_shape: the axes that the bias depends on, or ``None`` for no bias.
         sizes: the sizes of axes, in elements: of all in the weight and the bias.
-        weight_initializer: what the weight is drawn from; ``None`` is uniform in ±√3 / √fan_in, where fan_in is the
-            number of elements of the weight in one of the result.
+        weight_initializer: what the weight is drawn from; ``None`` is uniform in ±√3 / √fan_in, where fan_in
+            elements of the weight meet in one of the result.
         bias_initializer: what the bias is drawn from; ``None`` is uniform in ±1 / √fan_in.
         weight_regularizer: what the weight adds to the loss.
         bias_regularizer: what the bias adds to the loss.
@@ -192,6 +195,7 @@ class EinMix(_Layer):
 
     def __init__(
         self,
+        /,
         pattern: str,
         weight_shape: str,
         bias_shape: str | None = None,

@@ -14,11 +14,12 @@ from math import prod, sqrt
 from typing import Any, NamedTuple
 
 from weft.compiled import Pattern
-from weft.errors import WeftError, did_you_mean, fail
+from weft.errors import WeftError, did_you_mean, fail, short
 from weft.layers.spec import Spec, checked
 from weft.ops.rules import Side, listed, no_grouped_dots, one_tensor, places, survey
 from weft.pattern import Ellipsis, Expr, Name, Number, Tree, expr_text, item_text, leaves, names, parse, tree_text
 from weft.run.build import concrete_sizes
+from weft.run.patterns import check_names, is_symbol
 
 
 class Parameter(NamedTuple):
@@ -68,7 +69,6 @@ class MixSpec(Spec):
 
     @property
     def config(self) -> dict[str, Any]:
-        """The arguments of the constructor, for a configuration that is saved; the sizes as one dict."""
         shapes = {"weight_shape": self.weight_shape, "bias_shape": self.bias_shape}
         return {"pattern": self.pattern.text, **shapes, "sizes": self.pattern.sizes}
 
@@ -94,12 +94,12 @@ def mix(pattern: str, weight_shape: str, bias_shape: str | None, sizes: dict[str
     _check_sides(left, before, after, tree)
     weight = _axes(weight_shape, "weight_shape")
     bias = None if bias_shape is None else _axes(bias_shape, "bias_shape")
-    known = concrete_sizes(tree.text, sizes, lambda _: False)
     _check_new(before, after, weight, tree)
+    check_names(sizes, names((*tree.left, *weight.left)), tree.text)
+    known = concrete_sizes(tree.text, sizes, is_symbol)
     _check_parameter(weight, {**before.names, **after.names}, "the pattern", "weight", known, tree)
     if bias:
         _check_parameter(bias, after.names, "the right side", "bias", known, tree)
-    _check_sizes(known, names((*tree.left, *weight.left)), tree)
     fan_in = prod(known[name] for name in names(weight.left) if name not in after.names) or 1
     product, flat = _product(left, right, weight, bias)
     return MixSpec(
@@ -108,7 +108,7 @@ def mix(pattern: str, weight_shape: str, bias_shape: str | None, sizes: dict[str
         None if bias is None else expr_text(bias.left[0]),
         Parameter(_weight_shape(weight.left[0], known), sqrt(3 / fan_in)),
         None if bias is None else Parameter(_bias_shape(right, bias, known), sqrt(1 / fan_in)),
-        _solved(product, known, tree),
+        _solved(product, known, left, tree),
         None if flat is None else checked("rearrange", f"{flat} -> {expr_text(right)}", {}),
     )
 
@@ -128,6 +128,8 @@ def _check_sides(left: Expr, before: Side, after: Side, tree: Tree) -> None:
 
 def _axes(text: str, label: str) -> Tree:
     """The tree of ``weight_shape`` or ``bias_shape``: names and units, with blanks between them."""
+    if not isinstance(text, str):
+        raise fail("W101", f"{label} must be text, and this is {type(text).__name__}: {short(text)}")
     tree = parse(text)
     if tree.right is not None or len(tree.left) != 1:
         spans = [(tree.left[0].stop, len(text))]
@@ -169,12 +171,6 @@ def _check_parameter(
         raise fail("W303", message, *places(parameter, missing), facts)
 
 
-def _check_sizes(sizes: dict[str, int], known: dict[str, Name], tree: Tree) -> None:
-    for name in sizes:
-        if name not in known:
-            raise fail("W203", f"size {name} names no axis of the pattern{did_you_mean(name, known)}", tree.text)
-
-
 def _weight_shape(expr: Expr, sizes: dict[str, int]) -> tuple[int, ...]:
     return tuple([sizes[item.text] if isinstance(item, Name) else 1 for item in expr.items])
 
@@ -202,10 +198,14 @@ def _product(left: Expr, right: Expr, weight: Tree, bias: Tree | None) -> tuple[
     return f"{inputs} -> {flat}", None if flat == expr_text(right) else flat
 
 
-def _solved(product: str, sizes: dict[str, int], tree: Tree) -> Pattern:
-    """The pattern of the einsum; what can still be wrong stands on the left, with which the caller's begins too."""
+def _solved(product: str, sizes: dict[str, int], left: Expr, tree: Tree) -> Pattern:
+    """The pattern of the einsum; what can still be wrong is the input, with which the caller's pattern begins too."""
+    flat = " ".join([item_text(leaf) for item in left.items for leaf in leaves(item)])
     try:
-        return checked("einsum", product, sizes)
+        axes = names((left,))
+        given = {name: size for name, size in sizes.items() if name in axes}
+        checked("rearrange", f"{expr_text(left)} -> {flat}", given)
     except WeftError as error:
         error.pattern = tree.text
         raise
+    return checked("einsum", product, sizes)

@@ -49,7 +49,7 @@ class Rearrange(_Operation):
         WeftError: the pattern or a size is wrong.
     """
 
-    def __init__(self, pattern: str, **sizes: int) -> None:
+    def __init__(self, /, pattern: str, **sizes: int) -> None:
         super().__init__(spec.rearrange(pattern, sizes))
 
 
@@ -65,13 +65,13 @@ class Reduce(_Operation):
         WeftError: the pattern, the reduction or a size is wrong.
     """
 
-    def __init__(self, pattern: str, reduction: spec.Reduction, **sizes: int) -> None:
+    def __init__(self, /, pattern: str, reduction: spec.Reduction, **sizes: int) -> None:
         operation, module = spec.apart(spec.reduce(pattern, reduction, sizes), nn.Module)
         super().__init__(operation)
         self.module = module
 
     def __call__(self, tensor: Any) -> mx.array:
-        return self.spec.pattern.reduce(tensor, self.spec.reduction if self.module is None else self.module)
+        return self.spec(tensor, self.module)
 
 
 class Repeat(_Operation):
@@ -85,7 +85,7 @@ class Repeat(_Operation):
         WeftError: the pattern or a size is wrong.
     """
 
-    def __init__(self, pattern: str, **sizes: int) -> None:
+    def __init__(self, /, pattern: str, **sizes: int) -> None:
         super().__init__(spec.repeat(pattern, sizes))
 
 
@@ -101,7 +101,7 @@ class EinMix(nn.Module):
         sizes: the sizes of axes, in elements: of all in the weight and the bias.
 
     Attributes:
-        weight: uniform in ±√3 / √fan_in, where fan_in is the number of elements of the weight in one of the result.
+        weight: uniform in ±√3 / √fan_in, where fan_in elements of the weight meet in one of the result.
         bias: uniform in ±1 / √fan_in, one dimension for each axis of the right side; without one the module has no
             such key.
 
@@ -109,7 +109,7 @@ class EinMix(nn.Module):
         WeftError: the pattern, a shape or a size is wrong.
     """
 
-    def __init__(self, pattern: str, weight_shape: str, bias_shape: str | None = None, **sizes: int) -> None:
+    def __init__(self, /, pattern: str, weight_shape: str, bias_shape: str | None = None, **sizes: int) -> None:
         super().__init__()
         self.spec = mix.mix(pattern, weight_shape, bias_shape, sizes)
         self.weight = _uniform(self.spec.weight)

@@ -47,7 +47,7 @@ class Rearrange(_Operation):
         WeftError: the pattern or a size is wrong.
     """
 
-    def __init__(self, pattern: str, **sizes: int) -> None:
+    def __init__(self, /, pattern: str, **sizes: int) -> None:
         super().__init__(spec.rearrange(pattern, sizes))
 
 
@@ -63,12 +63,12 @@ class Reduce(_Operation):
         WeftError: the pattern, the reduction or a size is wrong.
     """
 
-    def __init__(self, pattern: str, reduction: spec.Reduction, **sizes: int) -> None:
+    def __init__(self, /, pattern: str, reduction: spec.Reduction, **sizes: int) -> None:
         operation, self.module = spec.apart(spec.reduce(pattern, reduction, sizes), nnx.Module)
         super().__init__(operation)
 
     def __call__(self, tensor: Any) -> jax.Array:
-        return self.spec.pattern.reduce(tensor, self.module or self.spec.reduction)
+        return self.spec(tensor, self.module)
 
 
 class Repeat(_Operation):
@@ -82,7 +82,7 @@ class Repeat(_Operation):
         WeftError: the pattern or a size is wrong.
     """
 
-    def __init__(self, pattern: str, **sizes: int) -> None:
+    def __init__(self, /, pattern: str, **sizes: int) -> None:
         super().__init__(spec.repeat(pattern, sizes))
 
 
@@ -103,7 +103,7 @@ class EinMix(nnx.Module):
         sizes: the sizes of axes, in elements: of all in the weight and the bias.
 
     Attributes:
-        weight: uniform in ±√3 / √fan_in, where fan_in is the number of elements of the weight in one of the result.
+        weight: uniform in ±√3 / √fan_in, where fan_in elements of the weight meet in one of the result.
         bias: uniform in ±1 / √fan_in, or ``None``; one dimension for each axis of the right side.
 
     Raises:
@@ -112,6 +112,7 @@ class EinMix(nnx.Module):
 
     def __init__(
         self,
+        /,
         pattern: str,
         weight_shape: str,
         bias_shape: str | None = None,
@@ -125,6 +126,7 @@ class EinMix(nnx.Module):
         rngs: nnx.Rngs,
         **sizes: int,
     ) -> None:
+        spec.unambiguous(pattern, dtype=dtype, param_dtype=param_dtype, rngs=rngs)
         self.spec = mix.mix(pattern, weight_shape, bias_shape, sizes)
         self.dtype = dtype
         self.param_dtype = param_dtype

@@ -25,14 +25,15 @@ from weft.layers import mix, spec
 
 
 class _Operation(nn.Layer):
-    """A layer without parameters."""
+    """A layer without parameters, but for those of a reduction that is a layer itself."""
 
     def __init__(self, operation: spec.OperationSpec) -> None:
         super().__init__()
         self.spec = operation
+        self.module = None
 
     def forward(self, tensor: Any) -> paddle.Tensor:
-        return self.spec(tensor)
+        return self.spec(tensor, self.module)
 
     def extra_repr(self) -> str:
         return self.spec.arguments
@@ -49,7 +50,7 @@ class Rearrange(_Operation):
         WeftError: the pattern or a size is wrong.
     """
 
-    def __init__(self, pattern: str, **sizes: int) -> None:
+    def __init__(self, /, pattern: str, **sizes: int) -> None:
         super().__init__(spec.rearrange(pattern, sizes))
 
 
@@ -58,15 +59,18 @@ class Reduce(_Operation):
 
     Args:
         pattern: what goes in and what comes out.
-        reduction: a name that `weft.reduce` takes, or a callable ``f(tensor, axes)``.
+        reduction: a name that `weft.reduce` takes, or a callable ``f(tensor, axes)``; one that is a layer becomes the
+            sublayer ``module``.
         sizes: the sizes of axes, in elements, that cannot be inferred.
 
     Raises:
         WeftError: the pattern, the reduction or a size is wrong.
     """
 
-    def __init__(self, pattern: str, reduction: spec.Reduction, **sizes: int) -> None:
-        super().__init__(spec.reduce(pattern, reduction, sizes))
+    def __init__(self, /, pattern: str, reduction: spec.Reduction, **sizes: int) -> None:
+        operation, module = spec.apart(spec.reduce(pattern, reduction, sizes), nn.Layer)
+        super().__init__(operation)
+        self.module = module
 
 
 class Repeat(_Operation):
@@ -80,7 +84,7 @@ class Repeat(_Operation):
         WeftError: the pattern or a size is wrong.
     """
 
-    def __init__(self, pattern: str, **sizes: int) -> None:
+    def __init__(self, /, pattern: str, **sizes: int) -> None:
         super().__init__(spec.repeat(pattern, sizes))
 
 
@@ -98,7 +102,7 @@ class EinMix(nn.Layer):
         sizes: the sizes of axes, in elements: of all in the weight and the bias.
 
     Attributes:
-        weight: uniform in ±√3 / √fan_in, where fan_in is the number of elements of the weight in one of the result.
+        weight: uniform in ±√3 / √fan_in, where fan_in elements of the weight meet in one of the result.
         bias: uniform in ±1 / √fan_in, or ``None``; one dimension for each axis of the right side.
 
     Raises:
@@ -107,6 +111,7 @@ class EinMix(nn.Layer):
 
     def __init__(
         self,
+        /,
         pattern: str,
         weight_shape: str,
         bias_shape: str | None = None,
@@ -116,6 +121,7 @@ class EinMix(nn.Layer):
         **sizes: int,
     ) -> None:
         super().__init__()
+        spec.unambiguous(pattern, weight_attr=weight_attr, bias_attr=bias_attr)
         self.spec = mix.mix(pattern, weight_shape, None if bias_attr is False else bias_shape, sizes)
         self.weight = self._uniform(self.spec.weight, weight_attr)
         self.bias = None if self.spec.bias is None else self._uniform(self.spec.bias, bias_attr, is_bias=True)

@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 from weft.compiled import Pattern
 from weft.errors import WeftError, fail, short
 from weft.ops.reduce import CUSTOM, check_reduction
-from weft.pattern import Ellipsis, parse
+from weft.ops.rules import two_sides
+from weft.pattern import Ellipsis, names, parse
 from weft.run.build import planned
 from weft.run.general import stacked
 
@@ -69,10 +70,10 @@ class OperationSpec(Spec):
     pattern: Pattern
     reduction: Reduction | None = None
 
-    def __call__(self, tensor: Any) -> Any:
-        """The operation on a tensor, or on a list of equally shaped ones."""
+    def __call__(self, tensor: Any, module: Any = None) -> Any:
+        """The operation on a tensor, or on a list of equally shaped ones; with a module that was taken `apart`."""
         if self.operation == "reduce":
-            return self.pattern.reduce(tensor, self.reduction)
+            return self.pattern.reduce(tensor, self.reduction if module is None else module)
         if self.operation == "repeat":
             return self.pattern.repeat(tensor)
         return self.pattern.rearrange(tensor)
@@ -96,6 +97,38 @@ def apart(operation: OperationSpec, kind: type) -> tuple[OperationSpec, Any]:
     if isinstance(operation.reduction, kind):
         return replace(operation, reduction=None), operation.reduction
     return operation, None
+
+
+def without_parameters(operation: OperationSpec, kind: type) -> OperationSpec:
+    """The operation, for frameworks where a layer cannot have a module inside that is called with more than tensors.
+
+    Raises:
+        AxisError: W209, its reduction is such a module, whose parameters nothing would find.
+    """
+    if isinstance(operation.reduction, kind):
+        message = f"the parameters of {short(operation.reduction)} would not be found; a reduction here is a function"
+        raise fail("W209", message, operation.pattern.text)
+    return operation
+
+
+def unambiguous(text: str, **arguments: Any) -> None:
+    """Make sure that no argument of a constructor was meant to be the size of an axis of that name.
+
+    Args:
+        text: the pattern.
+        arguments: the layer's own arguments, which no axis can have for a name, where it needs a size.
+
+    Raises:
+        AxisError: W213, one is a whole number, and the pattern has an axis that is called so.
+    """
+    if not any(isinstance(value, int) and not isinstance(value, bool) for value in arguments.values()):
+        return
+    tree = parse(text)
+    axes = names((*tree.left, *(tree.right or ())))
+    for name, value in arguments.items():
+        if name in axes and isinstance(value, int) and not isinstance(value, bool):
+            message = f"{name} is an argument of the layer, and not the size of an axis; call the axis something else"
+            raise fail("W213", message, tree.text, [(axes[name].start, axes[name].stop)])
 
 
 def rearrange(pattern: str, sizes: dict[str, Any]) -> OperationSpec:
@@ -122,6 +155,7 @@ def checked(operation: str, text: str, sizes: dict[str, Any], reduction: str = "
         AxisError: it breaks the rule of the operation, or a size names no axis.
         SizeError: a size is no exact integer, or one cannot be inferred.
     """
+    two_sides(parse(text), operation)
     pattern = Pattern(text, sizes)
     left = parse(pattern.text).left
     ranks = tuple([sum(not isinstance(item, Ellipsis) for item in expr.items) for expr in left])
@@ -140,15 +174,17 @@ def shown(value: Any) -> str:
     return getattr(value, "__name__", None) or repr(value)
 
 
-def gathered(sizes: Mapping[str, Any] | None, more: Mapping[str, Any]) -> dict[str, Any]:
+def gathered(sizes: Any, more: Mapping[str, Any]) -> dict[str, Any]:
     """The sizes that came as one dict, and those that came as keywords.
 
     Raises:
         SizeError: W301, what came as a dict is none; W311, one was given both ways.
     """
-    if not isinstance(sizes or {}, Mapping):
+    if sizes is None:
+        return dict(more)
+    if not isinstance(sizes, Mapping) or not all(isinstance(name, str) for name in sizes):
         raise fail("W301", f"sizes is a dict of axes and their sizes, and this is {short(sizes)}")
-    both = [name for name in more if name in (sizes or {})]
+    both = [name for name in more if name in sizes]
     if both:
         raise fail("W311", f"the size {both[0]} is given twice, in the dict and as a keyword")
-    return {**(sizes or {}), **more}
+    return {**sizes, **more}

@@ -52,8 +52,8 @@ class EinMix(layers.EinMix, tf.Module):
             `weft.layers.keras.EinMix`.
 
     Attributes:
-        weight: made at once, as modules do; uniform in ±√3 / √fan_in, where fan_in is the number of elements of the
-            weight in one of the result. To a ``tf.Module`` it stays trainable where the layer's ``trainable`` is false.
+        weight: made at once, as modules do; uniform in ±√3 / √fan_in, where fan_in elements of the weight
+            meet in one of the result. To a ``tf.Module`` it stays trainable where the layer's ``trainable`` is false.
         bias: as well, uniform in ±1 / √fan_in, or ``None``; one dimension for each axis of the right side.
 
     Raises:
@@ -62,7 +62,7 @@ class EinMix(layers.EinMix, tf.Module):
 
     name = None  # Keras sets it, and that of `tf.Module` cannot be set
 
-    def __init__(self, pattern: str, weight_shape: str, bias_shape: str | None = None, **keywords: Any) -> None:
+    def __init__(self, /, pattern: str, weight_shape: str, bias_shape: str | None = None, **keywords: Any) -> None:
         super().__init__(pattern, weight_shape, bias_shape, **keywords)
         tf.Module.__init__(self)
         self.build()

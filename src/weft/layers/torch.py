@@ -26,7 +26,9 @@ from weft.layers import mix, spec, torch_script
 
 
 class _Operation(nn.Module):
-    """A module without parameters."""
+    """A module without parameters, but for those of a reduction that is a module itself."""
+
+    module: nn.Module | None = None
 
     def __init__(self, operation: spec.OperationSpec) -> None:
         super().__init__()
@@ -35,10 +37,10 @@ class _Operation(nn.Module):
     def forward(self, tensor: torch.Tensor | list[torch.Tensor]) -> torch.Tensor:
         if is_scripting():
             return torch_script.run_operation(tensor, self.script)
-        return self.spec(tensor)
+        return self.spec(tensor, self.module)
 
     def __prepare_scriptable__(self) -> nn.Module:
-        self.script = torch_script.operation(self.spec)
+        self.script = torch_script.operation(self.spec, self.module)
         return self
 
     def extra_repr(self) -> str:
@@ -56,7 +58,7 @@ class Rearrange(_Operation):
         WeftError: the pattern or a size is wrong.
     """
 
-    def __init__(self, pattern: str, **sizes: int) -> None:
+    def __init__(self, /, pattern: str, **sizes: int) -> None:
         super().__init__(spec.rearrange(pattern, sizes))
 
 
@@ -65,17 +67,18 @@ class Reduce(_Operation):
 
     Args:
         pattern: what goes in and what comes out.
-        reduction: a name that `weft.reduce` takes, or a callable ``f(tensor, axes)``.
+        reduction: a name that `weft.reduce` takes, or a callable ``f(tensor, axes)``; one that is a module becomes
+            the child ``module``.
         sizes: the sizes of axes, in elements, that cannot be inferred.
 
     Raises:
         WeftError: the pattern, the reduction or a size is wrong.
     """
 
-    def __init__(self, pattern: str, reduction: spec.Reduction, **sizes: int) -> None:
-        super().__init__(spec.reduce(pattern, reduction, sizes))
-        if isinstance(reduction, nn.Module):
-            self.reduction = reduction  # as a child: its parameters are the layer's
+    def __init__(self, /, pattern: str, reduction: spec.Reduction, **sizes: int) -> None:
+        operation, module = spec.apart(spec.reduce(pattern, reduction, sizes), nn.Module)
+        super().__init__(operation)
+        self.module = module
 
 
 class Repeat(_Operation):
@@ -89,7 +92,7 @@ class Repeat(_Operation):
         WeftError: the pattern or a size is wrong.
     """
 
-    def __init__(self, pattern: str, **sizes: int) -> None:
+    def __init__(self, /, pattern: str, **sizes: int) -> None:
         super().__init__(spec.repeat(pattern, sizes))
 
 
@@ -105,7 +108,7 @@ class EinMix(nn.Module):
         sizes: the sizes of axes, in elements: of all in the weight and the bias.
 
     Attributes:
-        weight: uniform in ±√3 / √fan_in, where fan_in is the number of elements of the weight in one of the result.
+        weight: uniform in ±√3 / √fan_in, where fan_in elements of the weight meet in one of the result.
         bias: uniform in ±1 / √fan_in, or ``None``; one dimension for each axis of the right side.
 
     Raises:
@@ -114,6 +117,7 @@ class EinMix(nn.Module):
 
     def __init__(
         self,
+        /,
         pattern: str,
         weight_shape: str,
         bias_shape: str | None = None,
@@ -123,6 +127,7 @@ class EinMix(nn.Module):
         **sizes: int,
     ) -> None:
         super().__init__()
+        spec.unambiguous(pattern, device=device, dtype=dtype)
         self.spec = mix.mix(pattern, weight_shape, bias_shape, sizes)
         for name in ("weight", "bias"):
             made = getattr(self.spec, name)
@@ -141,7 +146,7 @@ class EinMix(nn.Module):
             return torch_script.run_mix(tensor, self.weight, self.bias, self.script)
         product = self.spec.product.einsum(tensor, self.weight)
         bias = self.bias
-        if bias is not None and bias.dtype is not product.dtype:  # under autocast
+        if bias is not None and bias.dtype is not product.dtype and torch.is_autocast_enabled(product.device.type):
             bias = bias.to(product.dtype)
         return self.spec.finished(product, bias)
 

@@ -31,16 +31,17 @@ Mix = tuple[str, Plans, Plans]
 """The pattern, for errors; the plans of the product, and those of the grouping, or none."""
 
 
-def operation(spec: OperationSpec) -> Any:
+def operation(spec: OperationSpec, module: Any) -> Any:
     """A layer of one operation as an `Operation`, in an attribute for TorchScript.
 
     Raises:
         BackendError: W510, the reduction is a callable.
     """
-    if callable(spec.reduction):
-        message = f"torch.jit.script cannot compile the reduction {shown(spec.reduction)}"
+    function = spec.reduction if module is None else module
+    if callable(function):
+        message = f"torch.jit.script cannot compile the reduction {shown(function)}"
         raise fail("W510", f"{message}; use torch.jit.trace, or a reduction of weft's", spec.pattern.text)
-    reduction = spec.reduction or ""
+    reduction = "" if spec.reduction is None else str(spec.reduction)
     found = recipes(spec.operation, spec.pattern, reduction)
     return torch.jit.Attribute((spec.pattern.text, reduction, _plans(found, spec.pattern)), Operation)
 
@@ -150,6 +151,8 @@ def reduce(tensor: torch.Tensor, reduction: str, axes: list[int]) -> torch.Tenso
     if reduction == "var":
         return tensor.var(axes, unbiased=False)
     if reduction == "logsumexp":
+        if not tensor.is_floating_point():
+            raise ValueError("[W503] logsumexp is defined on floating-point elements only")
         return tensor.logsumexp(axes)
     for axis in sorted(axes)[::-1]:
         if reduction == "prod":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from math import prod
 from typing import Any
@@ -10,7 +11,7 @@ from weft.errors import WeftError, did_you_mean, fail, short
 from weft.ops.rules import span_of, survey, two_sides
 from weft.pattern import Tree, names, parse, side_text, tree_text
 from weft.run.build import concrete_sizes, situate
-from weft.solve import compute, exact, report, template
+from weft.solve import compute, exact, normalise_sizes, report, template
 
 
 def read_pattern(text: str, sizes: dict[str, Any]) -> tuple[str, dict[str, int]]:
@@ -23,12 +24,24 @@ def read_pattern(text: str, sizes: dict[str, Any]) -> tuple[str, dict[str, int]]
     """
     tree = parse(text)
     two_sides(tree, "compile")
-    checked = concrete_sizes(text, sizes, lambda _: False)
-    known = names(tree.left + (tree.right or ()))
-    for name in checked:
+    check_names(sizes, names(tree.left + (tree.right or ())), text)
+    return tree_text(tree), concrete_sizes(text, sizes, is_symbol)
+
+
+def is_symbol(_: Any) -> bool:
+    """Whether a size is a symbol of a tracer: never, where it is kept."""
+    return False
+
+
+def check_names(sizes: dict[str, Any], known: Collection[str], text: str) -> None:
+    """Raise where a size names no axis; before its value is looked at, since a misspelt keyword is none.
+
+    Raises:
+        AxisError: W203.
+    """
+    for name in normalise_sizes(sizes):
         if name not in known:
             raise fail("W203", f"size {name} names no axis of the pattern{did_you_mean(name, known)}", text)
-    return tree_text(tree), checked
 
 
 def inverse(text: str, given: dict[str, int], more: dict[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -28,6 +28,9 @@ class Framework:
     name: str
     needs: tuple[str, ...]
     """The packages that must be installed; the first is the framework."""
+
+    any_name: ClassVar[bool] = True
+    """Whether an axis may be called ``self``: Haiku's own way to make a module does not allow it."""
 
     def __str__(self) -> str:
         return self.name
@@ -51,11 +54,11 @@ class Framework:
         """The elements of a tensor, or of a parameter."""
         return np.asarray(tensor)
 
-    def construct(self, kind: str, *arguments: Any, **sizes: Any) -> Any:
+    def construct(self, /, kind: str, *arguments: Any, **sizes: Any) -> Any:
         """A layer, as the framework's users make it."""
         return getattr(self.layers(), kind)(*arguments, **sizes)
 
-    def build(self, kind: str, *arguments: Any, example: np.ndarray, seed: int = 0, **sizes: Any) -> Any:
+    def build(self, /, kind: str, *arguments: Any, example: np.ndarray, seed: int = 0, **sizes: Any) -> Any:
         """A layer that is ready to be called on tensors like the example, its parameters drawn from this seed."""
         raise NotImplementedError
 

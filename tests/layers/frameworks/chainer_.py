@@ -12,7 +12,7 @@ class Chainer(Framework):
     def array(self, tensor):
         return tensor.array
 
-    def build(self, kind, *arguments, example, seed=0, **sizes):
+    def build(self, /, kind, *arguments, example, seed=0, **sizes):
         np.random.seed(seed)  # noqa: NPY002  # Chainer draws from this generator
         return self.construct(kind, *arguments, **sizes)
 

@@ -4,13 +4,13 @@ from layers.frameworks.on_jax import Jax
 
 
 class Equinox(Jax):
-    def construct(self, kind, *arguments, seed=0, **sizes):
+    def construct(self, /, kind, *arguments, seed=0, **sizes):
         import jax
 
         key = {"key": jax.random.key(seed)} if kind == "EinMix" else {}
         return super().construct(kind, *arguments, **key, **sizes)
 
-    def build(self, kind, *arguments, example, seed=0, **sizes):
+    def build(self, /, kind, *arguments, example, seed=0, **sizes):
         return self.construct(kind, *arguments, seed=seed, **sizes)
 
     def parameters(self, built):

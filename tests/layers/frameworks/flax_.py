@@ -4,7 +4,7 @@ from layers.frameworks.on_jax import Jax
 
 
 class Flax(Jax):
-    def build(self, kind, *arguments, example, seed=0, **sizes):
+    def build(self, /, kind, *arguments, example, seed=0, **sizes):
         import jax
 
         module = self.construct(kind, *arguments, **sizes)

@@ -12,7 +12,7 @@ class Gluon(Framework):
     def array(self, tensor):
         return tensor.asnumpy()
 
-    def build(self, kind, *arguments, example, seed=0, **sizes):
+    def build(self, /, kind, *arguments, example, seed=0, **sizes):
         mx = self.module()
         mx.npx.set_np()
         mx.random.seed(seed)

@@ -4,7 +4,9 @@ from layers.frameworks.on_jax import Jax
 
 
 class Haiku(Jax):
-    def construct(self, kind, *arguments, **sizes):
+    any_name = False
+
+    def construct(self, /, kind, *arguments, **sizes):
         """Haiku makes a module inside a transformed function only; its constructor is all that is run."""
         import haiku as hk
         import jax
@@ -12,7 +14,7 @@ class Haiku(Jax):
         made = super().construct
         return hk.transform(lambda: repr(made(kind, *arguments, **sizes))).apply({}, jax.random.key(0))
 
-    def build(self, kind, *arguments, example, seed=0, **sizes):
+    def build(self, /, kind, *arguments, example, seed=0, **sizes):
         import haiku as hk
         import jax
 

@@ -16,7 +16,7 @@ class Keras(Framework):
         tensor = tensor.detach() if hasattr(tensor, "detach") else tensor
         return tensor.numpy() if hasattr(tensor, "numpy") else np.array(tensor)
 
-    def build(self, kind, *arguments, example, seed=0, **sizes):
+    def build(self, /, kind, *arguments, example, seed=0, **sizes):
         import keras
 
         keras.utils.set_random_seed(seed)

@@ -9,7 +9,7 @@ class MLX(Framework):
 
         return mx.array(array)
 
-    def build(self, kind, *arguments, example, seed=0, **sizes):
+    def build(self, /, kind, *arguments, example, seed=0, **sizes):
         import mlx.core as mx
 
         mx.random.seed(seed)

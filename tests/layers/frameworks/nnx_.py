@@ -4,13 +4,13 @@ from layers.frameworks.on_jax import Jax
 
 
 class Nnx(Jax):
-    def construct(self, kind, *arguments, seed=0, **sizes):
+    def construct(self, /, kind, *arguments, seed=0, **sizes):
         from flax import nnx
 
         rngs = {"rngs": nnx.Rngs(seed)} if kind == "EinMix" else {}
         return super().construct(kind, *arguments, **rngs, **sizes)
 
-    def build(self, kind, *arguments, example, seed=0, **sizes):
+    def build(self, /, kind, *arguments, example, seed=0, **sizes):
         return self.construct(kind, *arguments, seed=seed, **sizes)
 
     def parameters(self, built):

@@ -7,7 +7,7 @@ class Paddle(Framework):
     def make(self, array):
         return self.module().to_tensor(array)
 
-    def build(self, kind, *arguments, example, seed=0, **sizes):
+    def build(self, /, kind, *arguments, example, seed=0, **sizes):
         self.module().seed(seed)
         return self.construct(kind, *arguments, **sizes)
 

@@ -14,7 +14,7 @@ class TensorFlow(Framework):
     def array(self, tensor):
         return tensor.numpy()
 
-    def build(self, kind, *arguments, example, seed=0, **sizes):
+    def build(self, /, kind, *arguments, example, seed=0, **sizes):
         import tensorflow as tf
 
         tf.keras.utils.set_random_seed(seed)

@@ -12,7 +12,7 @@ class Torch(Framework):
     def array(self, tensor):
         return tensor.detach().numpy()
 
-    def build(self, kind, *arguments, example, seed=0, **sizes):
+    def build(self, /, kind, *arguments, example, seed=0, **sizes):
         import torch
 
         torch.manual_seed(seed)
