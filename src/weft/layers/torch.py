@@ -28,11 +28,10 @@ from weft.layers import mix, spec, torch_script
 class _Operation(nn.Module):
     """A module without parameters, but for those of a reduction that is a module itself."""
 
-    module: nn.Module | None = None
-
     def __init__(self, operation: spec.OperationSpec) -> None:
         super().__init__()
         self.spec = operation
+        self.module = None
 
     def forward(self, tensor: torch.Tensor | list[torch.Tensor]) -> torch.Tensor:
         if is_scripting():
@@ -146,7 +145,7 @@ class EinMix(nn.Module):
             return torch_script.run_mix(tensor, self.weight, self.bias, self.script)
         product = self.spec.product.einsum(tensor, self.weight)
         bias = self.bias
-        if bias is not None and bias.dtype is not product.dtype and torch.is_autocast_enabled(product.device.type):
+        if bias is not None and bias.dtype is not product.dtype and bias.dtype is self.weight.dtype:  # under autocast
             bias = bias.to(product.dtype)
         return self.spec.finished(product, bias)
 
