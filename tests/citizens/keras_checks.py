@@ -548,3 +548,9 @@ def test_gradients_without_side_effects():
     variables = [ops.ones(variable.shape) for variable in layer.trainable_variables]
     result, _ = layer.stateless_call(variables, [], x)
     near(result, values(2, 3).sum(1, keepdims=True) + np.ones((1, 4)))
+
+
+def test_a_reduction_with_weights_is_refused():
+    """Keras would not find them."""
+    with pytest.raises(weft.AxisError, match="W209"):
+        Reduce("b c -> b", keras.layers.Dense(3))

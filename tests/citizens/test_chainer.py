@@ -399,3 +399,16 @@ def test_whole_numbers_pass():
     result = Rearrange("b (c p) -> b c p", p=3)(np.arange(6).reshape(1, 6))
     assert result.dtype == np.int64
     assert result.array.tolist() == [[[0, 1, 2], [3, 4, 5]]]
+
+
+def test_a_reduction_with_parameters_is_refused():
+    """A link without children would not find them."""
+    with pytest.raises(weft.AxisError, match="W209"):
+        FRAMEWORK.layers().Reduce("b c -> b", chainer.links.Linear(3))
+
+
+def test_an_argument_is_not_the_size_of_an_axis():
+    with pytest.raises(weft.AxisError, match="W213"):
+        FRAMEWORK.layers().EinMix("b initialW -> b c", "initialW c", c=3, initialW=2)
+    layer = FRAMEWORK.layers().EinMix("b c -> b d", "c d", c=3, d=2, initialW=2)
+    assert (layer.weight.array == 2).all()

@@ -342,3 +342,8 @@ def test_axes_of_any_name():
         assert Rearrange(f"b (c {axis}) -> b c {axis}", **{axis: 3})(x).shape == (2, 2, 3)
     with pytest.raises(weft.AxisError, match="W203"):
         Rearrange("b c -> c b", key=3)
+
+
+def test_an_argument_is_not_the_size_of_an_axis():
+    with pytest.raises(weft.AxisError, match="W213"):
+        EinMix("b key -> b c", "key c", c=3, key=2)

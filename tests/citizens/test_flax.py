@@ -595,3 +595,14 @@ def test_code_for_einops_runs_with_the_import_replaced():
     shapes = jax.tree.map(jnp.shape, variables)
     assert jax.tree.map(jnp.shape, written(ours).init(KEY, x)) == shapes
     near(written(ours).apply(variables, x), written(theirs).apply(variables, x))
+
+
+def test_an_argument_is_not_the_size_of_an_axis():
+    with pytest.raises(weft.AxisError, match="W213"):
+        Rearrange("name b -> b name", name=7)
+    with pytest.raises(weft.AxisError, match="W213"):
+        EinMix("b dtype -> b c", "dtype c", c=3, dtype=2)
+    x = jnp.zeros((4, 2))
+    assert Rearrange("name b -> b name", {"name": 4}).apply({}, x).shape == (2, 4)
+    with pytest.raises(weft.SizeError, match="W305"):
+        Rearrange("name b -> b name", {"name": 7}).apply({}, x)

@@ -432,3 +432,14 @@ def test_a_weight_without_axes_needs_the_shapes_of_numpy(make):
         with mx.util.np_shape():
             block.initialize()
             near(block(make(filled(2, 3))), filled(2, 3) * block.weight.data().asnumpy())
+
+
+def test_a_reduction_with_parameters_is_refused():
+    """Gluon would not find them."""
+    with pytest.raises(weft.AxisError, match="W209"):
+        FRAMEWORK.layers().Reduce("b c -> b", mx.gluon.nn.Dense(3))
+
+
+def test_an_argument_is_not_the_size_of_an_axis():
+    with pytest.raises(weft.AxisError, match="W213"):
+        FRAMEWORK.layers().Rearrange("(prefix b) -> prefix b", prefix=2)

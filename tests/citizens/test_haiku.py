@@ -358,3 +358,8 @@ def test_a_readable_description():
         == "EinMix( pattern='b c -> b d', weight_shape='c d', bias_shape='d', c=3, d=4, name='mixing', )"
     )
     assert pool == "Reduce(pattern='b (c p) -> b c', reduction='max', p=2)"
+
+
+def test_an_argument_is_not_the_size_of_an_axis():
+    with pytest.raises(weft.AxisError, match="W213"):
+        hk.transform(lambda x: Rearrange("name b -> b name", name=2)(x)).init(jax.random.key(0), jnp.zeros((2, 3)))

@@ -374,3 +374,8 @@ def test_axes_of_any_name():
         assert Rearrange(f"b (c {axis}) -> b c {axis}", **{axis: 3})(x).shape == (2, 2, 3)
     with pytest.raises(weft.AxisError, match="W203"):
         Rearrange("b c -> c b", rngs=3)
+
+
+def test_an_argument_is_not_the_size_of_an_axis():
+    with pytest.raises(weft.AxisError, match="W213"):
+        EinMix("b rngs -> b c", "rngs c", c=3, rngs=2)

@@ -484,3 +484,26 @@ def test_code_for_einops_runs_with_the_import_replaced():
     assert missing == unexpected == []
     assert_close(ours(filled(3, 36)), theirs(filled(3, 36)))
     assert repr(ours[0]) == "Rearrange('b (h w) -> b 1 h w', h=6)"
+
+
+class Scaled(nn.Layer):
+    """A reduction that learns."""
+
+    def __init__(self, value):
+        super().__init__()
+        self.scale = self.create_parameter([1], default_initializer=nn.initializer.Constant(value))
+
+    def forward(self, tensor, axes):
+        return tensor.sum(axes) * self.scale
+
+
+def test_a_reduction_that_is_a_layer_is_a_sublayer():
+    layer = FRAMEWORK.layers().Reduce("b c -> b", Scaled(2.0))
+    x = paddle.ones([2, 3])
+    assert [name for name, _ in layer.named_parameters()] == ["module.scale"]
+    assert layer(x).tolist() == [6, 6]
+    layer(x).sum().backward()
+    assert layer.module.scale.grad.tolist() == [6]
+    layer.module = Scaled(5.0)
+    assert layer(x).tolist() == [15, 15]
+    assert layer.state_dict()["module.scale"].tolist() == [5]

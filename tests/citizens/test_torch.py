@@ -1082,3 +1082,8 @@ def test_a_state_of_a_whole_network_of_einops():
     x = images()
     near(ours(x), theirs(x))
     theirs.load_state_dict(network(importlib.import_module("weft.layers.torch")).state_dict(), strict=True)
+
+
+def test_an_argument_is_not_the_size_of_an_axis():
+    with pytest.raises(weft.AxisError, match="W213"):
+        EinMix("b device -> b c", "device c", c=3, device=2)
