@@ -30,7 +30,7 @@ class Framework:
     """The packages that must be installed; the first is the framework."""
 
     any_name: ClassVar[bool] = True
-    """Whether an axis may be called ``self``: Haiku's own way to make a module does not allow it."""
+    """Whether an axis may be called ``self``: how Haiku and NNX make a module does not allow it."""
 
     def __str__(self) -> str:
         return self.name

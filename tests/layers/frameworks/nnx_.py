@@ -4,6 +4,8 @@ from layers.frameworks.on_jax import Jax
 
 
 class Nnx(Jax):
+    any_name = False
+
     def construct(self, /, kind, *arguments, seed=0, **sizes):
         from flax import nnx
 
