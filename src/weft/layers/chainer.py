@@ -51,56 +51,22 @@ class _Operation(_Link):
 
     def __init__(self, operation: OperationSpec) -> None:
         super().__init__()
-        self.spec = operation
+        self.spec = spec.without_parameters(operation, chainer.Link)
 
     def forward(self, tensor: Any) -> chainer.Variable:
         return self.spec(_variable(tensor))
 
 
-class Rearrange(_Operation):
-    """`weft.rearrange` as a link.
-
-    Args:
-        pattern: what goes in and what comes out.
-        sizes: the sizes of axes, in elements, that cannot be inferred.
-
-    Raises:
-        WeftError: the pattern or a size is wrong.
-    """
-
-    def __init__(self, /, pattern: str, **sizes: int) -> None:
-        super().__init__(spec.rearrange(pattern, sizes))
+class Rearrange(spec.Rearranging, _Operation):
+    """`weft.rearrange` as a link."""
 
 
-class Reduce(_Operation):
-    """`weft.reduce` as a link.
-
-    Args:
-        pattern: what goes in and what comes out.
-        reduction: a name that `weft.reduce` takes, or a callable ``f(tensor, axes)``.
-        sizes: the sizes of axes, in elements, that cannot be inferred.
-
-    Raises:
-        WeftError: the pattern, the reduction or a size is wrong.
-    """
-
-    def __init__(self, /, pattern: str, reduction: spec.Reduction, **sizes: int) -> None:
-        super().__init__(spec.without_parameters(spec.reduce(pattern, reduction, sizes), chainer.Link))
+class Reduce(spec.Reducing, _Operation):
+    """`weft.reduce` as a link; a reduction that is a link is refused, since nothing would find its parameters."""
 
 
-class Repeat(_Operation):
-    """`weft.repeat` as a link.
-
-    Args:
-        pattern: what goes in and what comes out.
-        sizes: the sizes of axes, in elements: of all that stand on the right only.
-
-    Raises:
-        WeftError: the pattern or a size is wrong.
-    """
-
-    def __init__(self, /, pattern: str, **sizes: int) -> None:
-        super().__init__(spec.repeat(pattern, sizes))
+class Repeat(spec.Repeating, _Operation):
+    """`weft.repeat` as a link."""
 
 
 class EinMix(_Link):

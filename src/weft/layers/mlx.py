@@ -29,64 +29,25 @@ class _Operation(nn.Module):
 
     def __init__(self, operation: spec.OperationSpec) -> None:
         super().__init__()
-        self.spec = operation
+        self.spec, self.module = spec.apart(operation, nn.Module)
 
     def __call__(self, tensor: Any) -> mx.array:
-        return self.spec(tensor)
+        return self.spec(tensor, self.module)
 
     def _extra_repr(self) -> str:
         return self.spec.arguments
 
 
-class Rearrange(_Operation):
-    """`weft.rearrange` as a module.
-
-    Args:
-        pattern: what goes in and what comes out.
-        sizes: the sizes of axes, in elements, that cannot be inferred.
-
-    Raises:
-        WeftError: the pattern or a size is wrong.
-    """
-
-    def __init__(self, /, pattern: str, **sizes: int) -> None:
-        super().__init__(spec.rearrange(pattern, sizes))
+class Rearrange(spec.Rearranging, _Operation):
+    """`weft.rearrange` as a module."""
 
 
-class Reduce(_Operation):
-    """`weft.reduce` as a module.
-
-    Args:
-        pattern: what goes in and what comes out.
-        reduction: a name that `weft.reduce` takes, or a callable ``f(tensor, axes)``, be it a module.
-        sizes: the sizes of axes, in elements, that cannot be inferred.
-
-    Raises:
-        WeftError: the pattern, the reduction or a size is wrong.
-    """
-
-    def __init__(self, /, pattern: str, reduction: spec.Reduction, **sizes: int) -> None:
-        operation, module = spec.apart(spec.reduce(pattern, reduction, sizes), nn.Module)
-        super().__init__(operation)
-        self.module = module
-
-    def __call__(self, tensor: Any) -> mx.array:
-        return self.spec(tensor, self.module)
+class Reduce(spec.Reducing, _Operation):
+    """`weft.reduce` as a module; a reduction that is a module is its child ``module``."""
 
 
-class Repeat(_Operation):
-    """`weft.repeat` as a module.
-
-    Args:
-        pattern: what goes in and what comes out.
-        sizes: the sizes of axes, in elements: of all that stand on the right only.
-
-    Raises:
-        WeftError: the pattern or a size is wrong.
-    """
-
-    def __init__(self, /, pattern: str, **sizes: int) -> None:
-        super().__init__(spec.repeat(pattern, sizes))
+class Repeat(spec.Repeating, _Operation):
+    """`weft.repeat` as a module."""
 
 
 class EinMix(nn.Module):

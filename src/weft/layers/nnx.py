@@ -30,60 +30,22 @@ class _Operation(nnx.Module):
     """A module without state."""
 
     def __init__(self, operation: spec.OperationSpec) -> None:
-        self.spec = operation
-
-    def __call__(self, tensor: Any) -> jax.Array:
-        return self.spec(tensor)
-
-
-class Rearrange(_Operation):
-    """`weft.rearrange` as a module.
-
-    Args:
-        pattern: what goes in and what comes out.
-        sizes: the sizes of axes, in elements, that cannot be inferred.
-
-    Raises:
-        WeftError: the pattern or a size is wrong.
-    """
-
-    def __init__(self, /, pattern: str, **sizes: int) -> None:
-        super().__init__(spec.rearrange(pattern, sizes))
-
-
-class Reduce(_Operation):
-    """`weft.reduce` as a module.
-
-    Args:
-        pattern: what goes in and what comes out.
-        reduction: a name that `weft.reduce` takes, or a callable ``f(tensor, axes)``, be it a module.
-        sizes: the sizes of axes, in elements, that cannot be inferred.
-
-    Raises:
-        WeftError: the pattern, the reduction or a size is wrong.
-    """
-
-    def __init__(self, /, pattern: str, reduction: spec.Reduction, **sizes: int) -> None:
-        operation, self.module = spec.apart(spec.reduce(pattern, reduction, sizes), nnx.Module)
-        super().__init__(operation)
+        self.spec, self.module = spec.apart(operation, nnx.Module)
 
     def __call__(self, tensor: Any) -> jax.Array:
         return self.spec(tensor, self.module)
 
 
-class Repeat(_Operation):
-    """`weft.repeat` as a module.
+class Rearrange(spec.Rearranging, _Operation):
+    """`weft.rearrange` as a module."""
 
-    Args:
-        pattern: what goes in and what comes out.
-        sizes: the sizes of axes, in elements: of all that stand on the right only.
 
-    Raises:
-        WeftError: the pattern or a size is wrong.
-    """
+class Reduce(spec.Reducing, _Operation):
+    """`weft.reduce` as a module; a reduction that is a module is its child ``module``."""
 
-    def __init__(self, /, pattern: str, **sizes: int) -> None:
-        super().__init__(spec.repeat(pattern, sizes))
+
+class Repeat(spec.Repeating, _Operation):
+    """`weft.repeat` as a module."""
 
 
 class EinMix(nnx.Module):

@@ -29,8 +29,7 @@ class _Operation(nn.Layer):
 
     def __init__(self, operation: spec.OperationSpec) -> None:
         super().__init__()
-        self.spec = operation
-        self.module = None
+        self.spec, self.module = spec.apart(operation, nn.Layer)
 
     def forward(self, tensor: Any) -> paddle.Tensor:
         return self.spec(tensor, self.module)
@@ -39,53 +38,16 @@ class _Operation(nn.Layer):
         return self.spec.arguments
 
 
-class Rearrange(_Operation):
-    """`weft.rearrange` as a layer.
-
-    Args:
-        pattern: what goes in and what comes out.
-        sizes: the sizes of axes, in elements, that cannot be inferred.
-
-    Raises:
-        WeftError: the pattern or a size is wrong.
-    """
-
-    def __init__(self, /, pattern: str, **sizes: int) -> None:
-        super().__init__(spec.rearrange(pattern, sizes))
+class Rearrange(spec.Rearranging, _Operation):
+    """`weft.rearrange` as a layer."""
 
 
-class Reduce(_Operation):
-    """`weft.reduce` as a layer.
-
-    Args:
-        pattern: what goes in and what comes out.
-        reduction: a name that `weft.reduce` takes, or a callable ``f(tensor, axes)``; one that is a layer becomes the
-            sublayer ``module``.
-        sizes: the sizes of axes, in elements, that cannot be inferred.
-
-    Raises:
-        WeftError: the pattern, the reduction or a size is wrong.
-    """
-
-    def __init__(self, /, pattern: str, reduction: spec.Reduction, **sizes: int) -> None:
-        operation, module = spec.apart(spec.reduce(pattern, reduction, sizes), nn.Layer)
-        super().__init__(operation)
-        self.module = module
+class Reduce(spec.Reducing, _Operation):
+    """`weft.reduce` as a layer; a reduction that is a layer is its sublayer ``module``."""
 
 
-class Repeat(_Operation):
-    """`weft.repeat` as a layer.
-
-    Args:
-        pattern: what goes in and what comes out.
-        sizes: the sizes of axes, in elements: of all that stand on the right only.
-
-    Raises:
-        WeftError: the pattern or a size is wrong.
-    """
-
-    def __init__(self, /, pattern: str, **sizes: int) -> None:
-        super().__init__(spec.repeat(pattern, sizes))
+class Repeat(spec.Repeating, _Operation):
+    """`weft.repeat` as a layer."""
 
 
 class EinMix(nn.Layer):

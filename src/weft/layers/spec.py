@@ -89,6 +89,55 @@ class OperationSpec(Spec):
         return {"pattern": self.pattern.text, **reduction, "sizes": self.pattern.sizes}
 
 
+class Rearranging:
+    """The constructor of a layer ``Rearrange``, whose next base takes the specification."""
+
+    def __init__(self, /, pattern: str, **sizes: int) -> None:
+        """Read the arguments.
+
+        Args:
+            pattern: what goes in and what comes out.
+            sizes: the sizes of axes, in elements, that cannot be inferred.
+
+        Raises:
+            WeftError: the pattern or a size is wrong.
+        """
+        super().__init__(rearrange(pattern, sizes))  # type: ignore[call-arg]  # of the framework's layer
+
+
+class Reducing:
+    """The constructor of a layer ``Reduce``, whose next base takes the specification."""
+
+    def __init__(self, /, pattern: str, reduction: Reduction, **sizes: int) -> None:
+        """Read the arguments.
+
+        Args:
+            pattern: what goes in and what comes out.
+            reduction: a name that `weft.reduce` takes, or a callable ``f(tensor, axes)``.
+            sizes: the sizes of axes, in elements, that cannot be inferred.
+
+        Raises:
+            WeftError: the pattern, the reduction or a size is wrong.
+        """
+        super().__init__(reduce(pattern, reduction, sizes))  # type: ignore[call-arg]  # of the framework's layer
+
+
+class Repeating:
+    """The constructor of a layer ``Repeat``, whose next base takes the specification."""
+
+    def __init__(self, /, pattern: str, **sizes: int) -> None:
+        """Read the arguments.
+
+        Args:
+            pattern: what goes in and what comes out.
+            sizes: the sizes of axes, in elements: of all that stand on the right only.
+
+        Raises:
+            WeftError: the pattern or a size is wrong.
+        """
+        super().__init__(repeat(pattern, sizes))  # type: ignore[call-arg]  # of the framework's layer
+
+
 def apart(operation: OperationSpec, kind: type) -> tuple[OperationSpec, Any]:
     """The operation without its reduction, and the reduction, where that is a module of the framework's own.
 

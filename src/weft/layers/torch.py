@@ -30,8 +30,7 @@ class _Operation(nn.Module):
 
     def __init__(self, operation: spec.OperationSpec) -> None:
         super().__init__()
-        self.spec = operation
-        self.module = None
+        self.spec, self.module = spec.apart(operation, nn.Module)
 
     def forward(self, tensor: torch.Tensor | list[torch.Tensor]) -> torch.Tensor:
         if is_scripting():
@@ -46,53 +45,16 @@ class _Operation(nn.Module):
         return self.spec.arguments
 
 
-class Rearrange(_Operation):
-    """`weft.rearrange` as a module.
-
-    Args:
-        pattern: what goes in and what comes out.
-        sizes: the sizes of axes, in elements, that cannot be inferred.
-
-    Raises:
-        WeftError: the pattern or a size is wrong.
-    """
-
-    def __init__(self, /, pattern: str, **sizes: int) -> None:
-        super().__init__(spec.rearrange(pattern, sizes))
+class Rearrange(spec.Rearranging, _Operation):
+    """`weft.rearrange` as a module."""
 
 
-class Reduce(_Operation):
-    """`weft.reduce` as a module.
-
-    Args:
-        pattern: what goes in and what comes out.
-        reduction: a name that `weft.reduce` takes, or a callable ``f(tensor, axes)``; one that is a module becomes
-            the child ``module``.
-        sizes: the sizes of axes, in elements, that cannot be inferred.
-
-    Raises:
-        WeftError: the pattern, the reduction or a size is wrong.
-    """
-
-    def __init__(self, /, pattern: str, reduction: spec.Reduction, **sizes: int) -> None:
-        operation, module = spec.apart(spec.reduce(pattern, reduction, sizes), nn.Module)
-        super().__init__(operation)
-        self.module = module
+class Reduce(spec.Reducing, _Operation):
+    """`weft.reduce` as a module; a reduction that is a module is its child ``module``."""
 
 
-class Repeat(_Operation):
-    """`weft.repeat` as a module.
-
-    Args:
-        pattern: what goes in and what comes out.
-        sizes: the sizes of axes, in elements: of all that stand on the right only.
-
-    Raises:
-        WeftError: the pattern or a size is wrong.
-    """
-
-    def __init__(self, /, pattern: str, **sizes: int) -> None:
-        super().__init__(spec.repeat(pattern, sizes))
+class Repeat(spec.Repeating, _Operation):
+    """`weft.repeat` as a module."""
 
 
 class EinMix(nn.Module):
