@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import importlib
 
 import numpy as np
@@ -221,11 +220,6 @@ class OnJax:
         built = self.framework.build("EinMix", "b c -> b d", "c d", example=x, c=3, d=4)
         result = self.framework.call(built, jnp.asarray(x))
         near(result, (x @ self.framework.parameters(built)["weight"]).astype("float32"))
-
-    def test_the_example_of_the_module(self):
-        found = doctest.testmod(self.framework.layers())
-        assert found.attempted > 3
-        assert found.failed == 0
 
     def test_the_layers_are_those_of_the_list(self):
         layers = importlib.import_module(f"weft.layers.{self.framework.name}")

@@ -347,3 +347,14 @@ def test_axes_of_any_name():
 def test_an_argument_is_not_the_size_of_an_axis():
     with pytest.raises(weft.AxisError, match="W213"):
         EinMix("b key -> b c", "key c", c=3, key=2)
+
+
+def test_a_module_that_is_false_reduces():
+    class Several(eqx.Module):
+        def __len__(self):
+            return 0
+
+        def __call__(self, tensor, axes):
+            return tensor.sum(axes)
+
+    near(Reduce("b c -> b", Several())(jnp.asarray(filled((2, 3)))), filled((2, 3)).sum(1))

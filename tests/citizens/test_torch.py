@@ -1087,3 +1087,21 @@ def test_a_state_of_a_whole_network_of_einops():
 def test_an_argument_is_not_the_size_of_an_axis():
     with pytest.raises(weft.AxisError, match="W213"):
         EinMix("b device -> b c", "device c", c=3, device=2)
+
+
+@TORCH_SCRIPT
+def test_a_scripted_logsumexp_of_integers_is_refused_as_it_is_unscripted():
+    layer = Reduce("b c -> b", "logsumexp")
+    x = torch.ones(2, 3, dtype=torch.int64)
+    with pytest.raises(weft.BackendError, match="W503"):
+        layer(x)
+    with pytest.raises(Exception, match="W503"):
+        torch.jit.script(layer)(x)
+
+
+def test_a_bias_of_another_type_is_promoted_and_not_rounded():
+    layer = EinMix("b c -> b d", "c d", "d", c=3, d=2)
+    layer.bias = nn.Parameter(torch.full((1, 2), 1 / 3, dtype=torch.float64))
+    result = layer(torch.zeros(1, 3))
+    assert result.dtype is torch.float64
+    assert (result == 1 / 3).all()

@@ -55,7 +55,9 @@ class TorchBackend(Backend):
         return None if isinstance(tensor, Proxy) else tensor.dtype
 
     def symbolic(self, size: Any) -> bool:
-        return isinstance(size, (torch.SymInt, Proxy)) or (isinstance(size, torch.Tensor) and torch.jit.is_tracing())
+        if isinstance(size, (torch.SymInt, Proxy)):
+            return True
+        return isinstance(size, torch.Tensor) and torch.jit.is_tracing()
 
     def comparable(self, tensors: Sequence[Any]) -> bool:
         return not torch.jit.is_tracing() and not any(isinstance(tensor, Proxy) for tensor in tensors)
