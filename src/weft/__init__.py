@@ -13,6 +13,7 @@ from weft.api import view as view
 from weft.compiled import Pattern as Pattern
 from weft.compiled import compile as compile
 from weft.errors import AxisError as AxisError
+from weft.errors import AxisWarning as AxisWarning
 from weft.errors import BackendError as BackendError
 from weft.errors import CopyNeeded as CopyNeeded
 from weft.errors import PatternSyntaxError as PatternSyntaxError
@@ -20,5 +21,6 @@ from weft.errors import SizeError as SizeError
 from weft.errors import WeftError as WeftError
 from weft.run.cache import cache_clear as cache_clear
 from weft.run.cache import cache_info as cache_info
+from weft.run.options import options as options
 
 __version__ = "0.1.0"

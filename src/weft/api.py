@@ -6,8 +6,9 @@ a symbolic size, a mistake) raises a `TypeError` or an `AttributeError` there, a
 
 from __future__ import annotations
 
-from weft.run.cache import cold, compiled, general, listed
+from weft.run.cache import cold, compiled, general, keys, listed
 from weft.run.follow import as_it_is, followed_as
+from weft.run.options import CURRENT, asking
 from weft.run.traced import traced, traced_pack, traced_parse_shape, traced_unpack
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import weft`
@@ -184,23 +185,35 @@ def repeat(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     return general("repeat", (tensor,), pattern, sizes) if call is None else call(tensor)
 
 
-def _traced_einsum(*operands: Any, out_sharding: Any = None, **sizes: Any) -> Any:
+def _traced_einsum(*operands: Any, **keywords: Any) -> Any:
     operation, pattern, tensors = _read_einsum(operands)
-    return traced(operation, tensors, pattern, sizes, "", out_sharding)
+    wishes = {name: keywords.pop(name, None) for name in ("out_sharding", "precision", "preferred_element_type")}
+    return traced(operation, tensors, pattern, keywords, "", asking(None, **wishes))
 
 
 @followed_as(_traced_einsum)
-def einsum(*operands: Any, out_sharding: Any = None, **sizes: SupportsIndex) -> Any:
+def einsum(
+    *operands: Any,
+    out_sharding: Any = None,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+    **sizes: SupportsIndex,
+) -> Any:
     """Multiply tensors, and sum over the axes that the right side leaves out.
 
     In the named form the pattern comes last, and has named axes, groups, numbers and ``1``. In the classical form
     the equation comes first, as in ``numpy.einsum``: every letter an axis, ``...``, and the output may be left out.
     In both an axis has one length: length 1 is not stretched, but in the dimensions of ``...``.
 
+    How the tensors meet is chosen for their sizes: products of matrices over views, in the order that costs least.
+    `explain` shows it, and `options` has a say in it. Half types on the CPU are summed in ``float32``.
+
     Args:
         operands: ``*tensors, pattern`` or ``equation, *tensors``, of one framework.
         out_sharding: for JAX alone, how the result is to lie on the devices: a ``PartitionSpec`` or ``NamedSharding``
             with an entry for each dimension of the result, a group being one. No axis can have this name and a size.
+        precision: for JAX alone, the ``precision`` of its products. Likewise no axis with a size.
+        preferred_element_type: for JAX alone, the type in which its products are summed. Likewise.
         sizes: in the named form, the sizes of axes, in elements, that cannot be inferred from the shapes.
 
     Returns:
@@ -212,6 +225,9 @@ def einsum(*operands: Any, out_sharding: Any = None, **sizes: SupportsIndex) -> 
         SizeError: the ranks or the sizes do not fit.
         BackendError: the tensors belong to different frameworks, or the result cannot be sharded like that.
 
+    Warns:
+        AxisWarning: an axis stands once and is summed, and its name is nearly that of another.
+
     Examples:
         >>> import numpy as np, weft
         >>> q, k = np.ones((2, 5, 12)), np.ones((2, 7, 12))
@@ -220,15 +236,22 @@ def einsum(*operands: Any, out_sharding: Any = None, **sizes: SupportsIndex) -> 
         >>> weft.einsum("bid,bjd", q, k).shape
         (5, 7)
     """
+    asked = CURRENT.get()
+    if not (out_sharding is precision is preferred_element_type is None):
+        asked = asking(
+            asked, out_sharding=out_sharding, precision=precision, preferred_element_type=preferred_element_type
+        )
     operation, pattern, tensors = _read_einsum(operands)
-    if out_sharding is not None:
-        return general(operation, tensors, pattern, sizes, "", out_sharding)
     try:
-        shapes = tuple([tensor.shape for tensor in tensors])
-        call = compiled(operation, pattern, tuple([type(tensor) for tensor in tensors]), shapes, **sizes)
+        if len(tensors) == 2:  # as nearly always: no loop then
+            one, other = tensors
+            known: Any = (type(one), type(other)), (one.shape, other.shape), (one.dtype, other.dtype)
+        else:
+            known = keys(tensors)
+        call = compiled(operation, pattern, *known, asked, **sizes)
     except (TypeError, AttributeError):
-        call = listed(operation, tensors, pattern, sizes)
-    return general(operation, tensors, pattern, sizes) if call is None else call(*tensors)
+        call = listed(operation, tensors, pattern, sizes, "", asked)
+    return general(operation, tensors, pattern, sizes, "", asked) if call is None else call(*tensors)
 
 
 def _read_einsum(operands: tuple[Any, ...]) -> tuple[str, Any, tuple[Any, ...]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from weft.run.cache import cold, compiled, general, listed
+from weft.run.cache import cold, compiled, general, keys, listed
 from weft.run.follow import as_it_is, followed_as
+from weft.run.options import CURRENT, Asked, asking
 from weft.run.traced import traced
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import weft`
@@ -60,8 +61,8 @@ def _traced_repeat(self: Pattern, tensor: Any) -> Any:
     return traced("repeat", (tensor,), self.text, self._sizes, method=True)
 
 
-def _traced_einsum(self: Pattern, *tensors: Any, out_sharding: Any = None) -> Any:
-    return traced("einsum", tensors, self.text, self._sizes, "", out_sharding, method=True)
+def _traced_einsum(self: Pattern, *tensors: Any, **wishes: Any) -> Any:
+    return traced("einsum", tensors, self.text, self._sizes, "", asking(None, **wishes), method=True)
 
 
 class Pattern:
@@ -129,21 +130,25 @@ class Pattern:
         return self._first("repeat", (tensor,)) if call is None else call(tensor)
 
     @followed_as(_traced_einsum)
-    def einsum(self, *tensors: Any, out_sharding: Any = None) -> Any:
+    def einsum(
+        self, *tensors: Any, out_sharding: Any = None, precision: Any = None, preferred_element_type: Any = None
+    ) -> Any:
         """`weft.einsum` with this pattern, in the named form."""
-        if out_sharding is not None:
-            return general("einsum", tensors, self.text, self._sizes, "", out_sharding)
+        asked = CURRENT.get()
+        if not (out_sharding is precision is preferred_element_type is None):
+            asked = asking(
+                asked, out_sharding=out_sharding, precision=precision, preferred_element_type=preferred_element_type
+            )
         try:
             if len(tensors) == 2:  # as nearly always: no loop then
                 one, other = tensors
-                shapes: Any = (one.shape, other.shape)
-                call = self._calls["einsum", shapes, (one.__class__, other.__class__)]
+                known: Any = (type(one), type(other)), (one.shape, other.shape), (one.dtype, other.dtype)
             else:
-                shapes = tuple([tensor.shape for tensor in tensors])
-                call = self._calls["einsum", shapes, tuple([tensor.__class__ for tensor in tensors])]
+                known = keys(tensors)
+            call = self._calls[known, asked]
         except (KeyError, TypeError, AttributeError):
             call = None
-        return self._first("einsum", tensors) if call is None else call(*tensors)
+        return self._first("einsum", tensors, asked=asked) if call is None else call(*tensors)
 
     @as_it_is
     def inverse(self, /, **sizes: Any) -> Pattern:
@@ -184,27 +189,28 @@ class Pattern:
 
         return explain(self.text, *shapes, **self._sizes)
 
-    def _first(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "") -> Any:
+    def _first(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", asked: Asked | None = None) -> Any:
         """A call that this pattern has not made, or cannot keep."""
-        call: Any = listed(operation, tensors, self.text, self._sizes, reduction)
+        call: Any = listed(operation, tensors, self.text, self._sizes, reduction, asked)
         if call is not None:
             return call(*tensors)
         key: Any = None
         try:
-            classes: Any = tuple([tensor.__class__ for tensor in tensors])
-            shapes: Any = tuple([tensor.shape for tensor in tensors])
-            details: tuple[Any, ...] = ()
-            if operation != "einsum":
-                (classes,), (shapes,) = classes, shapes
-            key = (operation, shapes, classes)
-            if operation == "reduce":
-                details = (reduction, tensors[0].dtype)
-                key = (reduction, shapes, classes, tensors[0].dtype)
-            call = compiled(operation, self.text, classes, shapes, *details, **self._sizes)
+            if operation == "einsum":
+                known = keys(tensors)
+                key = (known, asked)
+                known = (*known, asked)
+            elif operation == "reduce":
+                known = (type(tensors[0]), tensors[0].shape, reduction, tensors[0].dtype)
+                key = (reduction, tensors[0].shape, tensors[0].__class__, tensors[0].dtype)
+            else:
+                known = (type(tensors[0]), tensors[0].shape)
+                key = (operation, tensors[0].shape, tensors[0].__class__)
+            call = compiled(operation, self.text, *known, **self._sizes)
         except (TypeError, AttributeError):
             pass
         if call is None:
-            return general(operation, tensors, self.text, self._sizes, reduction)
+            return general(operation, tensors, self.text, self._sizes, reduction, asked)
         if len(self._calls) >= CALLS:
             self._calls.clear()
         self._calls[key] = call

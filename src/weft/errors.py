@@ -7,6 +7,8 @@
     ├── CopyNeeded           W4xx   a view was asked for and none exists
     └── BackendError         W5xx   the framework behind the tensor
 
+    AxisWarning (UserWarning)       an axis that looks misspelt
+
 Every error carries a stable code, a message, and, where a pattern is to blame, the places in it.
 Raise one with ``raise fail("W302", "...", text, spans, facts)``: the code decides the class.
 """
@@ -89,6 +91,10 @@ class BackendError(WeftError):
     """The framework behind the tensor is unknown, broken, or cannot do this (W5xx)."""
 
 
+class AxisWarning(UserWarning):
+    """An axis that einsum sums, as the notation says, but whose name is nearly that of another."""
+
+
 CODES: dict[str, tuple[type[WeftError], str]] = {
     "W101": (PatternSyntaxError, "the pattern is not text"),
     "W102": (PatternSyntaxError, "a character that is not part of the notation"),
@@ -113,6 +119,7 @@ CODES: dict[str, tuple[type[WeftError], str]] = {
     "W211": (AxisError, "a pattern that has no inverse"),
     "W212": (AxisError, "an axis of a layer's weight or bias that its pattern lacks"),
     "W213": (AxisError, "an axis with a size that is called as an argument of the layer"),
+    "W214": (AxisError, "a path of a contraction that does not fit, or a way to find one that nobody knows"),
     "W301": (SizeError, "a size that is not an exact integer"),
     "W302": (SizeError, "a size that does not divide the dimension"),
     "W303": (SizeError, "a size that cannot be inferred"),
@@ -135,10 +142,12 @@ CODES: dict[str, tuple[type[WeftError], str]] = {
     "W508": (BackendError, "a tensor without elements to be read, or out of NumPy's reach"),
     "W509": (BackendError, "a sharding that a tensor cannot have, or that is for the caller to choose"),
     "W510": (BackendError, "a callable that the framework cannot compile"),
+    "W511": (BackendError, "a package that finds paths, and is not installed"),
+    "W512": (BackendError, "a wish about a product that the framework cannot fulfil"),
 }
 """Every code, the class that it belongs to, and what it stands for."""
 
-for _class in (WeftError, PatternSyntaxError, AxisError, SizeError, CopyNeeded, BackendError):
+for _class in (AxisWarning, WeftError, PatternSyntaxError, AxisError, SizeError, CopyNeeded, BackendError):
     _class.__module__ = "weft"  # tracebacks then read "weft.SizeError: [W302] ..."
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+from weft.backends.products import Products
 from weft.backends.tracing import Size, Tensor, Tracing
 from weft.errors import fail
 
@@ -21,6 +22,11 @@ def no_view(tensor: Tensor, shape: Sequence[Size]) -> Tensor:  # noqa: ARG001  #
 def as_it_is(call: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """What a framework that does not compile a plan has for `Backend.whole`."""
     return call
+
+
+def no_products(dtypes: Sequence[Any]) -> Products | None:  # noqa: ARG001  # a `Backend.products`
+    """What a framework whose einsum is the best way to contract has for `Backend.products`."""
+    return None
 
 
 NO_VIEWS = "this framework does not promise views; rearrange gives one where it can"
@@ -51,6 +57,10 @@ class Backend(Tracing):
     """``einsum(equation, *tensors)`` in the classical form, with an arrow."""
     to_numpy: Callable[[Tensor], Any]
     """A NumPy array of the same elements, from any device."""
+    orders: ClassVar[bool] = False
+    """Whether ``einsum`` of three tensors and more finds a good order by itself, and is best left to it."""
+    products: Callable[[Sequence[Any]], Products | None] = staticmethod(no_products)
+    """What contractions of tensors of these element types are taken apart into; ``None``: ``einsum`` is better."""
     whole: Callable[[Callable[..., Tensor]], Callable[..., Tensor]] = staticmethod(as_it_is)
     """What the cache keeps of all that a plan does, each call the framework's own: one that compiles can do so here."""
 
@@ -77,13 +87,21 @@ class Backend(Tracing):
         """How far apart neighbours are in memory, in any unit; ``None`` where the framework does not say."""
         return None
 
-    def placed(self, equation: str, shape: Sequence[Size] | None, sharding: Any) -> Callable[..., Tensor]:
-        """``einsum(equation, ...)``, and `reshape` where there is a shape, with the result sharded as the caller says.
+    def placed(self, equation: str, shape: Sequence[Size] | None, wishes: dict[str, Any]) -> Callable[..., Tensor]:
+        """``einsum(equation, ...)``, and `reshape` where there is a shape, with what the caller asks of the product.
+
+        Args:
+            equation: the classical form, with an arrow.
+            shape: the shape of the result, where it is another than that of the product.
+            wishes: ``out_sharding``, ``precision`` and ``preferred_element_type``, as far as the caller gave them.
 
         Raises:
-            BackendError: W509, this framework's results have no sharding that a caller could choose.
+            BackendError: W509, this framework's results have no sharding that a caller could choose; W512, its products
+                have no such argument.
         """
-        raise fail("W509", f"a result of {self.name} has no sharding to choose; out_sharding belongs to JAX")
+        if "out_sharding" in wishes:
+            raise fail("W509", f"a result of {self.name} has no sharding to choose; out_sharding belongs to JAX")
+        raise fail("W512", f"a product of {self.name} takes no {' and no '.join(wishes)}; that belongs to JAX")
 
     def slice(self, tensor: Tensor, axis: int, start: Size, stop: Size) -> Tensor:
         """The part from ``start`` up to ``stop`` of one dimension."""

@@ -23,6 +23,7 @@ class DaskBackend(Backend):
     """Plans call the functions of ``dask.array``, and each chunk goes the way of its axes."""
 
     name = "dask"
+    orders = True
     takes = frozenset({"numpy"})
     reshape: Callable[[Any, Sequence[Any]], Any] = staticmethod(reshape)
     einsum: Callable[..., Any] = staticmethod(contract)

@@ -19,6 +19,7 @@ class JaxBackend(Backend):
     """Plans call functions that leave one equation each, so that a jaxpr is that of hand-written code."""
 
     name = "jax"
+    orders = True
     takes: ClassVar[frozenset[str]] = frozenset({"numpy"})
     reshape = staticmethod(reshape)
     permute = staticmethod(lax.transpose)
@@ -46,16 +47,22 @@ class JaxBackend(Backend):
     def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
         return _REDUCTIONS[name]
 
-    def placed(self, equation: str, shape: Sequence[Any] | None, sharding: Any) -> Callable[..., Any]:
+    def placed(self, equation: str, shape: Sequence[Any] | None, wishes: dict[str, Any]) -> Callable[..., Any]:
+        if "out_sharding" not in wishes:
+            return lambda *tensors: _shaped(self.einsum(equation, *tensors, **wishes), shape)
         from weft.backends.jax_placed import placed  # needs a newer JAX than the rest
 
-        return placed(equation, shape, sharding)
+        return placed(equation, shape, **wishes)
 
     def symbolic(self, size: Any) -> bool:
         return export.is_symbolic_dim(size)
 
     def known(self, tensor: Any, rank: int) -> Sequence[Any]:
         return tensor.shape  # symbols are equal where JAX can prove it
+
+
+def _shaped(tensor: Any, shape: Sequence[Any] | None) -> Any:
+    return tensor if shape is None else reshape(tensor, shape)
 
 
 def _compiled(call: Callable[..., Any]) -> Callable[..., Any]:

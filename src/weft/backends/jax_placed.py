@@ -13,8 +13,11 @@ from weft.backends.jax_sharding import first_line
 from weft.errors import fail, short
 
 
-def placed(equation: str, shape: Sequence[Any] | None, sharding: Any) -> Callable[..., Any]:
+def placed(
+    equation: str, shape: Sequence[Any] | None, out_sharding: Any, **wishes: Any
+) -> Callable[..., Any]:
     """An einsum, and a reshape where there is a shape, with that sharding of the result."""
+    sharding = out_sharding
     if not isinstance(sharding, (NamedSharding, PartitionSpec)):
         kind = type(sharding).__name__
         raise fail("W509", f"out_sharding is a PartitionSpec or a NamedSharding, and this is {kind}: {short(sharding)}")
@@ -22,7 +25,7 @@ def placed(equation: str, shape: Sequence[Any] | None, sharding: Any) -> Callabl
     direct = shape is None and len(terms) == 2 and all(len(set(term)) == len(term) for term in terms)
 
     def product(*tensors: Any) -> Any:
-        result = jnp.einsum(equation, *tensors)
+        result = jnp.einsum(equation, *tensors, **wishes)
         return result if shape is None else lax.reshape(result, shape)
 
     def call(*tensors: Any) -> Any:
@@ -33,7 +36,7 @@ def placed(equation: str, shape: Sequence[Any] | None, sharding: Any) -> Callabl
                 NamedSharding(mesh, getattr(sharding, "spec", sharding)).shard_shape(result.shape)  # or an error
                 return lax.with_sharding_constraint(result, sharding)
             if direct:  # for all else JAX's einsum applies the sharding to what is not yet the result
-                return jnp.einsum(equation, *tensors, out_sharding=sharding)
+                return jnp.einsum(equation, *tensors, out_sharding=sharding, **wishes)
             return auto_axes(product, out_sharding=sharding)(*tensors)
         except Exception as error:
             message = f"the result cannot have the sharding {sharding}"

@@ -20,9 +20,9 @@ from weft.errors import fail
 def explained(function: Callable[..., Any], advice: str) -> Callable[..., Any]:
     """A function of JAX's, whose complaints about explicit shardings come as weft's errors."""
 
-    def call(*arguments: Any) -> Any:
+    def call(*arguments: Any, **wishes: Any) -> Any:
         try:
-            return function(*arguments)
+            return function(*arguments, **wishes)
         except Exception as error:
             if type(error).__name__ != "ShardingTypeError":  # the class has no public name
                 raise

@@ -21,6 +21,7 @@ class KerasBackend(Backend):
     """What a model does not know of its sizes is `Unknown`, and read from its inputs when the model is called."""
 
     name = "keras"
+    orders = True
     takes: ClassVar[frozenset[str]] = frozenset({"tensorflow", "jax", "torch", "numpy"})
     reshape = either("reshape", keras_symbols.reshape)
     permute = either("permute", ops.transpose)

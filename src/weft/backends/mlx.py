@@ -20,6 +20,7 @@ class MLXBackend(Backend):
     """Plans call the functions of ``mlx.core``, which use the default device and stream."""
 
     name = "mlx"
+    orders = True
     reshape = staticmethod(mx.reshape)
     permute = staticmethod(mx.transpose)
     expand = staticmethod(mx.broadcast_to)

@@ -10,6 +10,7 @@ import numpy as np
 
 from weft.backends.base import Backend
 from weft.backends.numpy_masked import MASKED, expand_masked, refuse_masks, space_of
+from weft.backends.numpy_products import products
 from weft.backends.numpy_reductions import ON_ARRAYS, ON_OBJECTS, ROUNDING, is_half, logsumexp
 from weft.errors import fail
 
@@ -29,6 +30,8 @@ class NumpyBackend(Backend):
             raise TypeError(f"{kind.__qualname__} is no array of any rank")
         cls: Any = kind
         self.cls = cls
+        if kind is np.ndarray:
+            self.products = products
         self.reshape, self.view, self.permute = cls.reshape, cls.reshape, cls.transpose
         if issubclass(kind, np.ndarray) and kind is not np.ndarray:
             self.expand = partial(np.broadcast_to, subok=True)
@@ -41,7 +44,7 @@ class NumpyBackend(Backend):
             if type(tensor) is not np.ndarray:
                 refuse_masks(type(tensor), "einsum")
         try:
-            return np.einsum(equation, *tensors, optimize=len(tensors) > 2)
+            return np.einsum(equation, *tensors)
         except TypeError as error:
             raise fail("W503", f"einsum is not defined on {tensors[0].dtype}") from error
 

@@ -21,6 +21,7 @@ class TensorflowBackend(Backend):
     """
 
     name = "tensorflow"
+    orders = True
     takes: ClassVar[frozenset[str]] = frozenset({"numpy"})
     concat = staticmethod(tf.concat)
     stack = staticmethod(tf.stack)

@@ -11,6 +11,7 @@ from torch.fx import Proxy
 
 from weft.backends.base import Backend
 from weft.backends.dynamo import leave_to_python
+from weft.backends.torch_products import products
 
 
 class TorchBackend(Backend):
@@ -24,9 +25,11 @@ class TorchBackend(Backend):
     stack = staticmethod(torch.stack)
     einsum = staticmethod(torch.einsum)
 
-    @staticmethod
-    def view(tensor: Any, shape: Sequence[Any]) -> Any:
-        return tensor.view(shape)
+    def __init__(self, kind: type) -> None:
+        if kind in (torch.Tensor, torch.nn.Parameter):
+            self.products = products
+
+    view = staticmethod(lambda tensor, shape: tensor.view(shape))
 
     def prepare(self, functions: Sequence[Any]) -> None:
         leave_to_python(functions)

@@ -54,6 +54,7 @@ class DTensorBackend(TorchBackend):
     """The functions of torch, and where they refuse or forget a sharding, others."""
 
     name = "DTensor"
+    orders = True
     takes = frozenset({"torch"})
     reshape = staticmethod(reshape)
     concat = staticmethod(_together(torch.cat))

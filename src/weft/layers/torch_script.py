@@ -59,9 +59,10 @@ def _plans(found: dict[int, Any], pattern: Any) -> Plans:
         rows = [(kind, source, list(factors)) for kind, source, factors in recipe.instructions]
         for number, calls in enumerate(recipe.inputs):
             rows += _rows(calls, number)
-        if recipe.equation is not None:
+        equation = "".join([equation for _, equation in recipe.products])  # two tensors, and so one product
+        if equation:
             rows += [("einsum", 0, []), *_rows(recipe.steps, 0)]
-        made[rank] = [*pattern.sizes.values(), *recipe.constants], rows, recipe.equation or ""
+        made[rank] = [*pattern.sizes.values(), *recipe.constants], rows, equation
     return made
 
 

@@ -5,13 +5,18 @@ The named form and the classical one are read into the same tree, and are one op
 
 from __future__ import annotations
 
-import string
+import re
+from collections import Counter
+from itertools import accumulate, chain
+from string import ascii_letters
 
 from weft.errors import fail
 from weft.ops.operation import Operation
 from weft.ops.rules import Side, no_grouped_dots, places, spans_of, survey, two_sides
 from weft.pattern import Tree
 from weft.plan import Einsum, Plan, Reshape, Sizes, Step, simplify
+from weft.plan.contraction import Path, neighbours
+from weft.plan.contraction.network import Axes, Dims
 from weft.solve import Template
 
 
@@ -43,50 +48,88 @@ def _check_dots(before: list[Side], after: Side, tree: Tree) -> None:
         raise fail("W208", message, tree.text, spans_of(dots))
 
 
-def lower(solved: Template, _: str = "") -> Plan:
-    """Split each tensor into its axes, contract by the framework's einsum, merge."""
-    sizes = Sizes(solved)
-    letters = _letters(solved)
-    firsts = [sum(solved.ranks[:number]) for number in range(len(solved.ranks))]
-    inputs = tuple([_split(sizes, dims, first) for dims, first in zip(solved.inputs, firsts, strict=True)])
-    terms = [_term(dims, letters) for dims in solved.inputs]
-    equation = f"{','.join(terms)}->{_term(solved.output, letters)}"
-    steps: list[Step] = []
-    if any(len(axes) != 1 for axes in solved.output):
-        steps.append(Reshape(sizes.shape(solved.output)))
-    return Plan(solved, tuple(sizes.instructions), inputs, Einsum(equation), simplify(steps))
+def lower(solved: Template, _: str = "", path: Path = ()) -> Plan:
+    """Split each tensor into what the product needs apart, contract by the framework's einsum, merge.
 
+    This is the plan for sizes that are not known, and for frameworks whose own einsum is best. `weft.plan.contraction`
+    chooses among others where the sizes are known.
 
-def _split(sizes: Sizes, dims: tuple[tuple[int, ...], ...], first: int) -> tuple[Step, ...]:
-    """Every axis as a dimension of its own.
+    Args:
+        solved: the template.
+        path: the order in which the tensors meet; without one, all at once.
 
-    A dimension that is one axis already keeps its own length, which in an ellipsis may be the 1 that is stretched.
     """
-    if all(len(axes) == 1 for axes in dims):
+    sizes = Sizes(solved)
+    runs = neighbours((*solved.inputs, solved.output), across=False)
+    run_of = {run[0]: run for run in runs}
+    terms = [[run_of[axis] for axis in chain(*dims) if axis in run_of] for dims in solved.inputs]
+    output = [run_of[axis] for axis in chain(*solved.output) if axis in run_of]
+    firsts = accumulate(solved.ranks, initial=0)
+    inputs = tuple([_split(sizes, *each) for each in zip(solved.inputs, terms, firsts)])  # noqa: B905  # one more
+    products = _products(solved, [*terms, output], path)
+    combined = sizes.shape(output)
+    steps: list[Step] = []
+    if list(solved.output) != output:
+        steps.append(Reshape(sizes.shape(solved.output)))
+    return Plan(solved, tuple(sizes.instructions), inputs, products, simplify(steps), combined)
+
+
+def _split(sizes: Sizes, dims: Dims, runs: list[Axes], first: int) -> tuple[Step, ...]:
+    """Every run of axes as a dimension of its own.
+
+    A dimension that is one already keeps its own length, which in an ellipsis may be the 1 that is stretched.
+    """
+    if list(dims) == runs:
         return ()
-    shape: list[int] = []
-    for place, axes in enumerate(dims, first):
-        shape += [place] if len(axes) == 1 else sizes.shape([(axis,) for axis in axes])
-    return (Reshape(tuple(shape)),)
+    places = {axes: place for place, axes in enumerate(dims, first)}
+    return (Reshape(tuple([places[run] if run in places else sizes.shape([run])[0] for run in runs])),)
 
 
-def _letters(solved: Template) -> list[str]:
-    """A letter for every axis; those of an ellipsis have dots, since the framework broadcasts them itself."""
-    free = iter(string.ascii_letters)
-    letters = ["..." if label == "..." else next(free, "") for label in solved.labels]
-    if "" in letters:
-        message = f"einsum can name {len(string.ascii_letters)} axes, and the pattern has more"
-        raise fail("W506", message, solved.text)
-    return letters
+def _products(solved: Template, terms: list[list[Axes]], path: Path) -> tuple[Einsum, ...]:
+    """The einsums along a path; without one a single einsum, or from left to right where letters are too few."""
+    hand, output = terms[:-1], terms[-1]
+    count = len(hand)
+    if not path:
+        everything = {run for term in terms for run in term if not _is_dots(solved, run)}
+        at_once = len(everything) <= len(ascii_letters) or count < 3
+        path = (tuple(range(count)),) if at_once else ((0, 1), *[(0, count - 2 - done) for done in range(count - 2)])
+    products = []
+    for number, places in enumerate(path):
+        met = [hand[place] for place in places]
+        hand = [term for place, term in enumerate(hand) if place not in places]
+        needed = {run for term in (*hand, output) for run in term}
+        made = [run for run in dict.fromkeys(chain(*met)) if run in needed] if number < len(path) - 1 else output
+        made.sort(key=lambda run: not _is_dots(solved, run)) if made is not output else None
+        products.append(Einsum(places, _equation(solved, [*met, made])))
+        hand.append(made)
+    return tuple(products)
 
 
-def _term(dims: tuple[tuple[int, ...], ...], letters: list[str]) -> str:
-    """One tensor of the equation. Units have no letter, since no dimension is left of them."""
-    term = ""
-    for axis in sum(dims, ()):
-        if not (letters[axis] == "..." and term.endswith("...")):
-            term += letters[axis]
-    return term
+def _is_dots(solved: Template, run: Axes) -> bool:
+    return solved.labels[run[0]] == "..."
+
+
+def _equation(solved: Template, terms: list[list[Axes]]) -> str:
+    """A letter for every run; those of an ellipsis are dots, since the framework broadcasts them itself.
+
+    Units have no letter, since no dimension is left of them. Where letters are too few there is no equation.
+    """
+    runs = dict.fromkeys([run for term in terms for run in term if not _is_dots(solved, run)])
+    if len(runs) > len(ascii_letters):
+        return ""
+    letter = dict(zip(runs, ascii_letters, strict=False))
+    texts = []
+    for term in terms:
+        text = "".join([letter.get(run, ".") for run in term])
+        texts.append(re.sub(r"\.+", "...", text))
+    return f"{','.join(texts[:-1])}->{texts[-1]}"
+
+
+def lonely(solved: Template) -> list[int]:
+    """The axes that stand once on the left, and not on the right: einsum sums over each of them alone."""
+    stands = Counter([axis for dims in solved.inputs for axes in dims for axis in axes])
+    kept = {axis for axes in solved.output for axis in axes}
+    return [axis for axis, count in stands.items() if count == 1 and axis not in kept]
 
 
 EINSUM = Operation("einsum", check, lower)

@@ -5,6 +5,8 @@ from weft.plan.plan import Plan as Plan
 from weft.plan.plan import Sizes as Sizes
 from weft.plan.simplify import REWRITES as REWRITES
 from weft.plan.simplify import simplify as simplify
+from weft.plan.steps import Add as Add
+from weft.plan.steps import Diagonal as Diagonal
 from weft.plan.steps import Einsum as Einsum
 from weft.plan.steps import Expand as Expand
 from weft.plan.steps import Permute as Permute

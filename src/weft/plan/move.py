@@ -43,7 +43,7 @@ def move(solved: Template, reduction: str = "") -> Plan:
         steps += expanding
     if list(solved.output) != target:
         steps.append(Reshape(sizes.shape(solved.output)))
-    return Plan(solved, sizes.instructions, (simplify(steps),), None, ())
+    return Plan(solved, sizes.instructions, (simplify(steps),), (), ())
 
 
 def _atoms(solved: Template, places: dict[int, int]) -> list[Atom]:

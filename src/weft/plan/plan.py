@@ -12,15 +12,17 @@ from weft.solve import PRODUCT, Instruction, Template
 class Plan(NamedTuple):
     """A solved operation, ready for any backend.
 
-    ``inputs`` are the steps of each tensor; ``combine`` joins the tensors, and is ``None`` where there is one;
-    ``steps`` follow. ``instructions`` are the template's, with those that compute the sizes the steps name.
+    ``inputs`` are the steps of each tensor; ``products`` join the tensors one after the other, and are none where there
+    is no einsum; they leave the shape ``combined``, and ``steps`` follow. ``instructions`` are the template's, with those
+    that compute the sizes the steps name.
     """
 
     solved: Template
     instructions: tuple[Instruction, ...]
     inputs: tuple[tuple[Step, ...], ...]
-    combine: Einsum | None
+    products: tuple[Einsum, ...]
     steps: tuple[Step, ...]
+    combined: tuple[int, ...] = ()
 
 
 class Sizes:

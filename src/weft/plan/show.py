@@ -75,12 +75,12 @@ def _chain(steps: Sequence[Step], held: tuple[int, ...], registers: list[int], l
 
 def _meeting(plan: Plan, registers: list[int], labels: dict[int, str]) -> list[Line]:
     """The step in which several tensors become one, and those after it."""
-    if plan.combine is None:
+    if not plan.products:
         return []
-    held = [register for axes in plan.solved.output for register in [plan.solved.registers[axis] for axis in axes]]
+    held = plan.combined
     sizes = tuple(registers[register] for register in held)
-    line = Line(f"einsum {plan.combine.equation}", sizes, _join(held, labels), f"makes {prod(sizes):,} elements")
-    return [line, *_chain(plan.steps, tuple(held), registers, labels)]
+    line = Line(f"einsum {plan.products[0].equation}", sizes, _join(held, labels), f"makes {prod(sizes):,} elements")
+    return [line, *_chain(plan.steps, held, registers, labels)]
 
 
 def _labels(plan: Plan) -> dict[int, str]:

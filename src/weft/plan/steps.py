@@ -1,6 +1,7 @@
 """The steps that a plan is made of. Each says what shape it leaves, so that a plan is checked without a tensor.
 
-A shape is a tuple of registers here (see `weft.solve.template`): the plan is the same for every size.
+A shape is a tuple of registers here (see `weft.solve.template`): the plan is the same for every size. In a
+`Contraction`, which is chosen for one size, it is a tuple of lengths.
 """
 
 from __future__ import annotations
@@ -62,10 +63,35 @@ class Expand(NamedTuple):
         return self.shape
 
 
-class Einsum(NamedTuple):
-    """Multiply tensors and sum, by the framework's own einsum."""
+class Diagonal(NamedTuple):
+    """Keep of two dimensions of one length the elements with equal indices, as a new last dimension; a view."""
 
+    axes: tuple[int, int]
+
+    def output(self, shape: Shape) -> Shape:
+        """The shape that this step leaves."""
+        rest = [size for place, size in enumerate(shape) if place not in self.axes]
+        return (*rest, shape[self.axes[0]])
+
+
+class Add(NamedTuple):
+    """Add up the elements along some dimensions, in their own type."""
+
+    axes: tuple[int, ...]
+
+    def output(self, shape: Shape) -> Shape:
+        """The shape that this step leaves."""
+        return tuple(size for place, size in enumerate(shape) if place not in self.axes)
+
+
+class Einsum(NamedTuple):
+    """Multiply tensors and sum, by the framework's own einsum.
+
+    ``places`` are those of the tensors among the ones at hand. They are taken out, and the result becomes the last.
+    """
+
+    places: tuple[int, ...]
     equation: str
 
 
-Step: TypeAlias = "Reshape | View | Permute | Reduce | Expand"
+Step: TypeAlias = "Reshape | View | Permute | Reduce | Expand | Diagonal | Add"

@@ -11,12 +11,17 @@ from weft.backends.base import NO_VIEWS, Backend
 from weft.backends.registry import backend_of
 from weft.errors import WeftError, fail
 from weft.ops import TABLE, Operation
+from weft.ops.einsum import lower
 from weft.ops.reduce import CUSTOM, check_kind, check_reduction
 from weft.pattern import Ellipsis, Item, Tree, classical, item_text, names, normalise, parse
 from weft.plan import Plan
+from weft.plan.contraction import network
 from weft.plan.views import Memory
+from weft.run.asking import look_at_lonely
+from weft.run.contraction import asked_path, contracted
 from weft.run.follow import FOLLOWED
 from weft.run.forget import FORGET
+from weft.run.options import Asked
 from weft.run.program import Program, checked, tried
 from weft.solve import evaluate, exact, facts, normalise_sizes, report, shape_text, template, tensor_place
 
@@ -131,7 +136,7 @@ def build(operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, 
         cls: the type of the tensor; for ``einsum`` a tuple of types.
         shape: the shape of the tensor; for ``einsum`` a tuple of shapes.
         details: what else decides: of ``reduce`` the reduction and the element type, of ``view`` the strides, of
-            ``einsum`` the sharding of the result, where the caller says one.
+            ``einsum`` the element types, and what the caller asks.
         sizes: the given sizes.
 
     Raises:
@@ -153,16 +158,50 @@ def build(operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, 
         if type(value) is not int or value < 0 or normalise(name) != name:
             raise NotConcrete
     try:
+        if type(cls) is tuple:
+            return contracting(operation, pattern, classes, ranks, flat, sizes, *details)
         if operation == "reduce":
             bound = reducing(pattern, classes, ranks, tuple(sizes), *details)
         else:
             bound = program(operation, pattern, classes, ranks, tuple(sizes))
         if operation == "view":
             check_view(bound.plan, shape, details[0], sizes)
-        return bound.bind(flat, sizes, *details) if type(cls) is tuple else bound.bind(flat, sizes)
+        return bound.bind(flat, sizes)
     except WeftError as error:
         situate(error, pattern, shapes, sizes)
         raise
+
+
+def contracting(
+    operation: str,
+    pattern: str,
+    classes: tuple[type, ...],
+    ranks: tuple[int, ...],
+    flat: Sequence[int],
+    sizes: dict[str, int],
+    dtypes: tuple[Any, ...],
+    asked: Asked | None,
+) -> Callable[..., Any]:
+    """The callable of an ``einsum``.
+
+    Raises:
+        WeftError: those of `program`, W204, W214, W511 and W512.
+    """
+    bound = program(operation, pattern, classes, ranks, tuple(sizes))
+    look_at_lonely(bound.plan.solved, asked)
+    registers = bound.registers(flat, sizes)
+    if asked is not None and asked.wishes:
+        return wished(bound, registers, asked)
+    call = contracted(bound, registers, classes, dtypes, asked)
+    return bound.bind(flat, sizes) if call is None else call
+
+
+def wished(bound: Program, registers: Sequence[int], asked: Asked) -> Callable[..., Any]:
+    """The callable of an ``einsum`` of whose product the caller wishes something: by the framework's own einsum."""
+    path = asked_path(network(bound.plan.solved, registers, across=False), asked)
+    if path is not None:
+        bound = Program(lower(bound.plan.solved, path=path), bound.backend)
+    return bound.chain(registers, dict(asked.wishes))
 
 
 def dimensions_of(shape: Any, cls: type) -> tuple[Any, ...]:

@@ -65,6 +65,15 @@ Raises `TypeError` where the call cannot be cached; `general` makes it then.
 """
 
 
+def keys(tensors: Any) -> tuple[Any, Any, Any]:
+    """Types, shapes and element types: what the callable of an einsum depends on beside the pattern."""
+    return (
+        tuple([type(tensor) for tensor in tensors]),
+        tuple([tensor.shape for tensor in tensors]),
+        tuple([tensor.dtype for tensor in tensors]),
+    )
+
+
 def _unwrapped(*_: Any, **__: Any) -> Any:
     """What Dynamo follows where it meets the cache itself, as in ``torch.compile(weft.rearrange)``."""
     raise TypeError
@@ -84,7 +93,9 @@ def _not_listed(*_: Any) -> Any:
 
 
 @followed_as(_not_listed)
-def listed(operation: str, tensors: Any, pattern: Any, sizes: dict[str, Any], reduction: Any = "") -> Any:
+def listed(
+    operation: str, tensors: Any, pattern: Any, sizes: dict[str, Any], reduction: Any = "", asked: Any = None
+) -> Any:
     """The callable where nothing but lists for shapes has kept the cache from serving a call; else ``None``."""
     cls: Any = type(tensors[0])
     if cls not in LISTED:
@@ -97,17 +108,18 @@ def listed(operation: str, tensors: Any, pattern: Any, sizes: dict[str, Any], re
         classes = tuple([type(tensor) for tensor in tensors])
         if not LISTED.issuperset(classes):
             return None
-        return compiled(operation, pattern, classes, tuple([tuple(tensor.shape) for tensor in tensors]), **sizes)
+        shapes, dtypes = [tuple(tensor.shape) for tensor in tensors], [tensor.dtype for tensor in tensors]
+        return compiled(operation, pattern, classes, tuple(shapes), tuple(dtypes), asked, **sizes)
     except TypeError:
         return None
 
 
 @followed_as(traced)
 def general(
-    operation: str, tensors: Any, pattern: Any, sizes: dict[str, Any], reduction: Any = "", sharding: Any = None
+    operation: str, tensors: Any, pattern: Any, sizes: dict[str, Any], reduction: Any = "", asked: Any = None
 ) -> Any:
     """Make a call that the cache cannot serve; see `weft.run.general.general`."""
-    return cold.general(operation, tensors, pattern, sizes, reduction, sharding)
+    return cold.general(operation, tensors, pattern, sizes, reduction, asked)
 
 
 def cache_info() -> Any:

@@ -33,5 +33,28 @@ def compose(calls: Sequence[Call]) -> Callable[[Any], Any]:
     return lambda tensor: rest(first(tensor))
 
 
+def meet(hand: Sequence[Any], places: Sequence[int], call: Callable[..., Any], *first: Any) -> list[Any]:
+    """The tensors at hand after a call that takes those at these places, and gives one, which becomes the last."""
+    result = call(*first, *[hand[place] for place in places])
+    return [*[hand[place] for place in range(len(hand)) if place not in places], result]
+
+
+def along(calls: Sequence[tuple[Sequence[int], Callable[..., Any]]]) -> Callable[..., Any]:
+    """One function of several tensors that makes them one, call by call; each call has the places of its tensors."""
+    ((places, call), *later) = calls
+    if not later and tuple(places) == tuple(range(len(places))):
+        return call
+    if not later and len(places) == 2:
+        return lambda one, other: call(other, one)
+
+    def run(*tensors: Any) -> Any:
+        hand: Sequence[Any] = tensors
+        for places, call in calls:
+            hand = meet(hand, places, call)
+        return hand[0]
+
+    return run
+
+
 def _identity(tensor: Any) -> Any:
     return tensor

@@ -12,6 +12,7 @@ from weft.backends.registry import backend_of
 from weft.errors import WeftError, fail, short
 from weft.ops.reduce import CUSTOM, check_reduction
 from weft.pattern import Ellipsis, classical, parse
+from weft.run.asking import as_asked
 from weft.run.build import CLASSICAL, NotConcrete, build, concrete_sizes, one_backend, program, refused_view, situate
 from weft.run.cache import LISTED, compiled
 from weft.run.follow import catchable
@@ -25,7 +26,7 @@ def general(
     pattern: Any,
     sizes: dict[str, Any],
     reduction: Any = "",
-    sharding: Any = None,
+    asked: Any = None,
 ) -> Any:
     """Make one call.
 
@@ -35,7 +36,7 @@ def general(
         pattern: the pattern, or the equation.
         sizes: the given sizes.
         reduction: of ``reduce``, a name or a callable.
-        sharding: of ``einsum``, the sharding of the result, where the caller says one.
+        asked: of ``einsum``, what the caller asks beyond the pattern.
 
     Raises:
         WeftError: something in the call is wrong.
@@ -54,14 +55,17 @@ def general(
             check_reduction(reduction)
         exact = concrete_sizes(pattern, sizes, backend.symbolic)
         exact = {name: size if type(size) is int else backend.inward(size) for name, size in exact.items()}
-        call = _concrete(operation, tensors, pattern, exact, reduction, backend, sharding)
+        call = _concrete(operation, tensors, pattern, exact, reduction, backend, asked)
         if call is not None:
             return call(*tensors)
         if operation == "view" and backend.view is no_view:
             raise refused_view(pattern)
         bound = _program(operation, tensors, pattern, exact, reduction, backend)
         fail_as = partial(report, bound.plan.solved)
-        return trace(recipe(bound.plan), tensors, exact, backend, bound.reduction, fail_as, sharding)
+        plan, wishes = bound.plan, None
+        if operation in ("einsum", CLASSICAL):
+            plan, wishes = as_asked(plan, asked), dict(asked.wishes) if asked else None
+        return trace(recipe(plan), tensors, exact, backend, bound.reduction, fail_as, wishes)
     except WeftError as error:
         if all(_is_concrete(shape) for shape in shapes):
             situate(error, pattern, shapes, sizes)
@@ -128,7 +132,7 @@ def _concrete(
     sizes: dict[str, Any],
     reduction: Any,
     backend: Backend,
-    sharding: Any,
+    asked: Any,
 ) -> Any:
     """The callable where all sizes are ints after all, as for a list of arrays, or sizes of NumPy's ints."""
     shapes = tuple([backend.shape(tensor) for tensor in tensors])
@@ -136,11 +140,9 @@ def _concrete(
         return None
     classes: Any = [type(tensor) for tensor in tensors]
     LISTED.update([cls for cls in classes if backend_of(cls).lists])
-    details = _details(operation, tensors, reduction, backend)
+    details = _details(operation, tensors, reduction, backend, asked)
     classes = tuple(classes)
     several = operation in ("einsum", CLASSICAL)
-    if sharding is not None:
-        details = (sharding,)
     call: Any = (classes, shapes, *details) if several else (classes[0], shapes[0], *details)
     with suppress(TypeError):
         return compiled(operation, pattern, *call, **sizes)
@@ -153,7 +155,11 @@ def _is_concrete(shape: Any) -> bool:
     return isinstance(shape, (tuple, list)) and all(type(size) is int and size >= 0 for size in shape)
 
 
-def _details(operation: str, tensors: Sequence[Any], reduction: Any, backend: Backend) -> tuple[Any, ...]:
+def _details(
+    operation: str, tensors: Sequence[Any], reduction: Any, backend: Backend, asked: Any
+) -> tuple[Any, ...]:
+    if operation in ("einsum", CLASSICAL):
+        return tuple([backend.dtype(tensor) for tensor in tensors]), asked
     if operation == "reduce":
         return reduction, backend.dtype(tensors[0])
     if operation == "view":

@@ -11,6 +11,7 @@ from copy import copy
 from functools import partial
 from itertools import accumulate
 from operator import itemgetter
+from string import ascii_letters
 from typing import Any, NamedTuple, TypeAlias
 
 from weft.backends.base import Backend, as_it_is
@@ -18,10 +19,13 @@ from weft.errors import fail
 from weft.ops.reduce import CUSTOM
 from weft.plan import Plan, Reduce, Step
 from weft.run.calls import Call, axes_of, call_of, calls_of, read_by
-from weft.run.compose import compose
+from weft.run.compose import along, compose, meet
 from weft.solve import COMPUTING, Report, compute, evaluate, report, shape_text
 
 Reduction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
+
+Products: TypeAlias = "Sequence[tuple[tuple[int, ...], str]]"
+"""Of each product the places of its tensors among those at hand, and its equation."""
 
 Select: TypeAlias = Callable[[Sequence[int]], "tuple[int, ...]"]
 """Picks a shape out of the registers."""
@@ -37,19 +41,18 @@ class Recipe(NamedTuple):
     needed: tuple[int, ...]
     computed: tuple[int, ...]
     inputs: tuple[tuple[Call, ...], ...]
-    equation: str | None
+    products: tuple[tuple[tuple[int, ...], str], ...]
     steps: tuple[Call, ...]
 
 
 def recipe(plan: Plan) -> Recipe:
     """What a plan comes to, without its pattern."""
+    check_letters(plan)
     solved, axes = plan.solved, axes_of(plan)
     firsts = accumulate(solved.ranks, initial=0)
     shapes = [tuple(range(first, first + rank)) for first, rank in zip(firsts, solved.ranks)]  # noqa: B905  # one more
     inputs = tuple([calls_of(steps, shape, axes) for steps, shape in zip(plan.inputs, shapes, strict=True)])
-    combined = tuple([solved.registers[axis] for axis in sum(solved.output, ())])
-    steps = calls_of(plan.steps, combined, axes)
-    equation = plan.combine.equation if plan.combine else None
+    steps = calls_of(plan.steps, plan.combined, axes)
     return Recipe(
         solved.ranks,
         solved.given,
@@ -58,9 +61,20 @@ def recipe(plan: Plan) -> Recipe:
         read_by(plan, (*inputs, steps)),
         read_by(plan, (*inputs, steps), COMPUTING),
         inputs,
-        equation,
+        tuple([tuple(product) for product in plan.products]),
         steps,
     )
+
+
+def check_letters(plan: Plan) -> None:
+    """Raise where tensors meet in an einsum that have more axes than there are letters.
+
+    Raises:
+        BackendError: W506.
+    """
+    if not all(equation for _, equation in plan.products):
+        message = f"einsum can name {len(ascii_letters)} axes, and the tensors that meet have more"
+        raise fail("W506", message, plan.solved.text)
 
 
 class Program:
@@ -71,7 +85,7 @@ class Program:
         self.backend = backend
         self.constants = plan.solved.constants
         self.instructions = plan.instructions
-        self.combine = partial(backend.einsum, plan.combine.equation) if plan.combine else None
+        self.combine = combined(plan.products, backend)
         self.steps = self._prepare(plan.steps, backend.any_type(), None) if plan.steps else []
         self.whole = backend.whole if _is_all_of_the_frameworks(plan) else as_it_is
         self.reduce_by(reduction)
@@ -80,7 +94,7 @@ class Program:
         """Take this function for the reduction of the plan."""
         self.reduction = reduction
         self.inputs = [self._prepare(steps, self.backend, reduction) for steps in self.plan.inputs]
-        self.ready = None if self._selects() else self._chain(())
+        self.ready = None if self._selects() else self.chain(())
 
     def reduced_by(self, reduction: Reduction) -> Program:
         """The same program with another reduction."""
@@ -88,19 +102,27 @@ class Program:
         other.reduce_by(reduction)
         return other
 
-    def bind(self, shape: Sequence[int], sizes: dict[str, int], sharding: Any = None) -> Callable[..., Any]:
+    def bind(self, shape: Sequence[int], sizes: dict[str, int]) -> Callable[..., Any]:
         """The callable for tensors of this shape (of several tensors: their dimensions in one sequence).
 
         Raises:
             SizeError: W302 to W307.
-            BackendError: W509, where there is a sharding for the result.
         """
-        ready = self.ready if sharding is None else None
+        ready = self.ready
         if ready and not self.instructions:
             return ready
+        registers = self.registers(shape, sizes)
+        return ready or self.chain(registers)
+
+    def registers(self, shape: Sequence[int], sizes: dict[str, int]) -> list[int]:
+        """All registers, filled.
+
+        Raises:
+            SizeError: W302 to W307.
+        """
         registers = [*shape, *sizes.values(), *self.constants]
         evaluate(registers, self.instructions, self._report)
-        return ready or self._chain(registers, sharding)
+        return registers
 
     def _report(self, registers: list[int], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
         return report(self.plan.solved, registers, kind, source, factors)
@@ -128,16 +150,22 @@ class Program:
             prepared.append((function, None if shape is None else _selection(shape), constant))
         return prepared
 
-    def _chain(self, registers: Sequence[int], sharding: Any = None) -> Callable[..., Any]:
+    def chain(self, registers: Sequence[int], wishes: dict[str, Any] | None = None) -> Callable[..., Any]:
+        """The callable for these sizes, with what the caller wishes of the product.
+
+        Raises:
+            BackendError: W509 or W512, the framework does not know such wishes.
+        """
         chains = [
             compose([(function, select(registers) if select else constant) for function, select, constant in calls])
             for calls in self.inputs
         ]
         if self.combine is None:
             return self.whole(chains[0])
+        check_letters(self.plan)
         inputs = chains if any(self.inputs) else None
-        if sharding is not None:
-            return self.whole(_joined(placed(recipe(self.plan), registers, self.backend, sharding), inputs, None))
+        if wishes:
+            return self.whole(_joined(placed(recipe(self.plan), registers, self.backend, wishes), inputs, None))
         after = compose([(f, select(registers) if select else constant) for f, select, constant in self.steps])
         return self.whole(_joined(self.combine, inputs, after if self.steps else None))
 
@@ -149,10 +177,10 @@ def trace(
     backend: Backend,
     reduction: Reduction | None,
     report: Report,
-    sharding: Any = None,
+    wishes: dict[str, Any] | None = None,
 ) -> Any:
     """Run a recipe once, on sizes that may be symbols; only the dimensions that something needs are asked for."""
-    ranks, given, constants, instructions, needed, computed, inputs, equation, steps = recipe
+    ranks, given, constants, instructions, needed, computed, inputs, products, steps = recipe
     comparable = backend.comparable(tensors)
     if not comparable:
         needed = computed
@@ -172,23 +200,35 @@ def trace(
         _apply(tensor, calls, registers, backend, reduction)
         for tensor, calls in zip(tensors, inputs)  # noqa: B905  # as above
     ]
-    if equation is None:
+    if not products:
         return results[0]
-    if sharding is not None:
-        return placed(recipe, registers, backend, sharding)(*results)
-    return _apply(backend.einsum(equation, *results), steps, registers, backend, reduction)
+    if wishes:
+        return placed(recipe, registers, backend, wishes)(*results)
+    for places, equation in products:
+        results = meet(results, places, backend.einsum, equation)
+    return _apply(results[0], steps, registers, backend, reduction)
 
 
-def placed(recipe: Recipe, registers: Sequence[Any], backend: Backend, sharding: Any) -> Callable[..., Any]:
-    """How tensors are combined where the caller says the sharding of the result.
+def combined(products: Products, backend: Backend) -> Callable[..., Any] | None:
+    """How tensors become one, by the framework's einsum; ``None`` where there is nothing to be combined."""
+    return along([(places, partial(backend.einsum, equation)) for places, equation in products]) if products else None
+
+
+def placed(recipe: Recipe, registers: Sequence[Any], backend: Backend, wishes: dict[str, Any]) -> Callable[..., Any]:
+    """How tensors are combined where the caller asks something of the product.
+
+    What is asked of the elements is asked of every product on the path, a sharding of the last alone.
 
     Raises:
-        BackendError: W509, the framework has none.
+        BackendError: W509 or W512, the framework has no such thing.
     """
     shape: Any = None
     for _, places, _ in recipe.steps:
         shape = tuple([registers[place] for place in places or ()])
-    return backend.placed(recipe.equation or "", shape, sharding)
+    *early, (last, equation) = recipe.products
+    inner = {name: wish for name, wish in wishes.items() if name != "out_sharding"}
+    calls = [(places, backend.placed(each, None, inner) if inner else partial(backend.einsum, each)) for places, each in early]
+    return along([*calls, (last, backend.placed(equation, shape, wishes))])
 
 
 def checked(reduction: Reduction, backend: Backend) -> Reduction:
@@ -245,7 +285,7 @@ def _is_all_of_the_frameworks(plan: Plan) -> bool:
     steps = [step for steps in plan.inputs for step in steps]
     if any(type(step) is Reduce and step.reduction == CUSTOM for step in steps):
         return False
-    return bool(steps) or plan.combine is not None
+    return bool(steps or plan.products)
 
 
 def _selection(shape: tuple[int, ...]) -> Select:

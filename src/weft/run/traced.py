@@ -11,6 +11,7 @@ from __future__ import annotations
 from operator import index
 
 from weft.run.follow import FOLLOWED, constant
+from weft.run.options import CURRENT
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import weft`
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def traced(
     pattern: str,
     sizes: dict[str, Any],
     reduction: Any = "",
-    sharding: Any = None,
+    asked: Any = None,
     *,
     method: bool = False,
 ) -> Any:
@@ -40,8 +41,8 @@ def traced(
     if method:
         give_up = give_up_the_frame
     tensors = [TORCH.stack(tensor) if isinstance(tensor, (list, tuple)) else tensor for tensor in tensors]
-    if sharding is not None:
-        give_up("out_sharding belongs to JAX")
+    if asked is not None and asked.wishes:
+        give_up(f"{asked.wishes[0][0]} belongs to JAX")
     for name, value in sizes.items():
         if isinstance(value, (bool, float)) or value < 0:
             give_up(size_error(pattern, name, value if isinstance(value, (bool, float)) else index(value)))
@@ -69,6 +70,7 @@ def recipe_for(operation: str, pattern: Any, ranks: Any, given: Any, reduction: 
     from weft.backends.torch import TORCH
     from weft.errors import WeftError
     from weft.ops.reduce import CUSTOM, check_kind, check_reduction
+    from weft.run.asking import as_asked
     from weft.run.build import planned
     from weft.run.program import recipe
 
@@ -76,7 +78,8 @@ def recipe_for(operation: str, pattern: Any, ranks: Any, given: Any, reduction: 
     try:
         if reduction and reduction != CUSTOM:
             check_kind(check_reduction(reduction), TORCH.kind(dtype), dtype)
-        return tuple(recipe(planned(operation, pattern, ranks, given, reduction))), None
+        plan = planned(operation, pattern, ranks, given, reduction)
+        return tuple(recipe(as_asked(plan, CURRENT.get()) if plan.products else plan)), None
     except WeftError as error:
         return None, str(error)
 

@@ -1,0 +1,37 @@
+"""What a framework offers beside its einsum, where plans take contractions apart into products of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+Product: TypeAlias = Callable[[Any, Any], Any]
+
+
+def as_it_is(call: Callable[..., Any]) -> Callable[..., Any]:
+    """What `Products.around` is for elements that need no other type on the way."""
+    return call
+
+
+class Products(NamedTuple):
+    """The calls for elements of some types, and what they cost.
+
+    Attributes:
+        dot: a product of two tensors of rank 1 or 2.
+        matmul: a product of matrices, of which at least one tensor has several.
+        multiply: a product of elements, stretched as broadcasting does.
+        add: the sum along some dimensions, in the tensor's own type.
+        diagonal: the elements with equal indices in two dimensions, as a new last one.
+        fill: makes a product of matrices that fills memory of a shape, whose dimensions it has in that order.
+        prices: the prices of weft's planner that differ from its own.
+        around: what becomes of the whole call: one in a wider type, for instance.
+    """
+
+    dot: Product
+    matmul: Product
+    multiply: Product
+    add: Callable[[Any, tuple[int, ...]], Any]
+    diagonal: Callable[[Any, tuple[int, int]], Any]
+    fill: Callable[[Sequence[int], Sequence[int]], Product] | None
+    prices: dict[str, float]
+    around: Callable[[Callable[..., Any]], Callable[..., Any]] = as_it_is

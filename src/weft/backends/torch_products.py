@@ -1,0 +1,42 @@
+"""PyTorch's products, which ``torch.einsum`` ends in, without what it does before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from weft.backends.products import Products
+
+_PRICES: dict[str, float] = {
+    "view": 2.0,
+    "matmul": 2.5,
+    "multiply": 3.0,
+    "add": 4.0,
+    "einsum": 16.0,
+    "loops": False,
+    "fills": False,
+    "folds": True,
+}
+"""Calls that autograd records take longer than NumPy's."""
+
+
+def _diagonal(tensor: Any, axes: tuple[int, int]) -> Any:
+    return torch.diagonal(tensor, 0, *axes)
+
+
+def products(dtypes: Sequence[Any]) -> Products | None:
+    """What there is for tensors of these types; of several types ``torch.einsum`` says itself what it thinks."""
+    dtype = dtypes[0]
+    if any(other is not dtype for other in dtypes):
+        return None
+    return Products(
+        dot=torch.matmul,  # which autocast knows, as it does not torch.dot
+        matmul=torch.bmm,
+        multiply=torch.mul,
+        add=lambda tensor, axes: torch.sum(tensor, axes, dtype=dtype),
+        diagonal=_diagonal,
+        fill=None,
+        prices=_PRICES,
+    )

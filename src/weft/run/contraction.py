@@ -1,0 +1,156 @@
+"""A contraction bound to a framework's products: one callable for tensors of one shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from weft.backends.base import Backend
+from weft.backends.products import Products
+from weft.backends.registry import backend_of
+from weft.plan import Add, Diagonal, Permute, Reshape, Step
+from weft.plan.contraction import (
+    EINSUM,
+    MATMUL,
+    NOTHING,
+    ONLY_EINSUM,
+    Contraction,
+    Meeting,
+    Network,
+    Path,
+    Prices,
+    contract,
+    network,
+    path_of,
+)
+from weft.run.compose import along, compose
+from weft.run.options import Asked
+from weft.run.program import Program
+
+
+def contracted(
+    program: Program,
+    registers: Sequence[int],
+    classes: Sequence[type],
+    dtypes: Sequence[Any],
+    asked: Asked | None,
+) -> Callable[..., Any] | None:
+    """The callable of an einsum, or ``None`` where the framework's own einsum, called once, is the best way.
+
+    Raises:
+        WeftError: W214 or W511, of what is asked.
+    """
+    products = products_of(classes, dtypes)
+    solved = program.plan.solved
+    if products is None:
+        found = network(solved, registers, across=False)
+        if asked_path(found, asked) is None and (len(classes) < 3 or program.backend.orders):
+            return None
+    else:
+        found = network(solved, registers)
+    prices = Prices(**products.prices) if products else ONLY_EINSUM
+    how, limit = (asked.contract, asked.memory_limit) if asked else ("auto", None)
+    contraction = contract(found, prices, how, limit)
+    if contraction is None:
+        return None
+    backend = backend_of(classes[0]) if products else program.backend
+    return program.whole(bound(contraction, backend, products))
+
+
+def products_of(classes: Sequence[type], dtypes: Sequence[Any]) -> Products | None:
+    """What a contraction of tensors of these types is taken apart into, if they are all of one kind."""
+    found = None
+    for cls in dict.fromkeys(classes):
+        found = backend_of(cls).products(dtypes)
+        if found is None:
+            return None
+    return found
+
+
+def asked_path(network: Network, asked: Asked | None) -> Path | None:
+    """The path that the caller asks for, or ``None``.
+
+    Raises:
+        WeftError: W214 or W511.
+    """
+    if asked is None or (asked.contract == "auto" and asked.memory_limit is None):
+        return None
+    return path_of(network, asked.contract, asked.memory_limit)
+
+
+def bound(contraction: Contraction, backend: Backend, products: Products | None) -> Callable[..., Any]:
+    """The callable.
+
+    Args:
+        contraction: what is to be done.
+        backend: the framework, for tensors as they come.
+        products: its products; without them every meeting is by its einsum.
+    """
+    calls = []
+    hand = [backend] * len(contraction.network.terms)
+    for meeting in contraction.meetings:
+        calls.append((meeting.places, _met(meeting, [hand[place] for place in meeting.places], products)))
+        hand = [each for place, each in enumerate(hand) if place not in meeting.places] + [backend.any_type()]
+    call = along(calls)
+    return call if products is None else products.around(call)
+
+
+def _met(meeting: Meeting, backends: Sequence[Backend], products: Products | None) -> Callable[..., Any]:
+    """One meeting as a function of its tensors, in the order of their places."""
+    sides = [_chain(steps, backend, products) for steps, backend in zip(meeting.sides, backends, strict=True)]
+    if meeting.how == NOTHING:
+        return sides[0] or compose(())
+    product = _product(meeting, backends[0], products)
+    after = _chain(meeting.after, backends[0].any_type(), products)
+    if len(sides) != 2:
+        return _of_many(product, sides, after)
+    one, other = sides
+    if after is None:
+        if one is None and other is None:
+            return product
+        if one is None:
+            return lambda a, b: product(a, other(b))
+        if other is None:
+            return lambda a, b: product(one(a), b)
+        return lambda a, b: product(one(a), other(b))
+    if one is None and other is None:
+        return lambda a, b: after(product(a, b))
+    left, right = one or compose(()), other or compose(())
+    return lambda a, b: after(product(left(a), right(b)))
+
+
+def _of_many(
+    product: Callable[..., Any], sides: Sequence[Callable[[Any], Any] | None], after: Callable[[Any], Any] | None
+) -> Callable[..., Any]:
+    finish = after or compose(())
+    if not any(sides):
+        return product if after is None else lambda *tensors: finish(product(*tensors))
+    whole = [side or compose(()) for side in sides]
+    return lambda *tensors: finish(product(*[side(tensor) for side, tensor in zip(whole, tensors, strict=True)]))
+
+
+def _product(meeting: Meeting, backend: Backend, products: Products | None) -> Callable[..., Any]:
+    if meeting.how == EINSUM or products is None:
+        return partial(backend.einsum, meeting.equation)
+    if meeting.how != MATMUL:
+        return products.multiply
+    if meeting.buffer is not None and products.fill is not None:
+        return products.fill(*meeting.buffer)
+    return products.matmul if meeting.batched else products.dot
+
+
+def _chain(steps: Sequence[Step], backend: Backend, products: Products | None) -> Callable[[Any], Any] | None:
+    """The steps of one tensor as a function, or ``None`` where there are none."""
+    calls: list[tuple[Callable[[Any, Any], Any], Any]] = []
+    for step in steps:
+        if isinstance(step, Reshape):
+            calls.append((backend.reshape, step.shape))
+        elif isinstance(step, Permute):
+            calls.append((backend.permute, step.order))
+        elif isinstance(step, (Add, Diagonal)) and products is not None:
+            calls.append((products.add if isinstance(step, Add) else products.diagonal, step.axes))
+            backend = backend.any_type()
+        else:
+            raise TypeError(step)
+    return compose(calls) if calls else None
