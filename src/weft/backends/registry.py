@@ -52,6 +52,25 @@ def backend_of(cls: type) -> Backend:
     raise fail("W501", f"{cls.__module__}.{cls.__qualname__} is no tensor of a framework that weft knows")
 
 
+def one_backend(classes: tuple[type, ...]) -> Backend:
+    """The backend of all these types.
+
+    Raises:
+        BackendError: W504, they have several, and none of those takes the tensors of the others.
+    """
+    backend = backend_of(classes[0])
+    for place, cls in enumerate(classes[1:], 1):
+        other = backend_of(cls)
+        if backend.name in other.takes:
+            backend = other.any_type()
+        elif other.name != backend.name and other.name not in backend.takes:
+            message = f"tensor {place} is of {other.name}, and those before it of {backend.name}; convert one of them"
+            raise fail("W504", message)
+        elif cls is not classes[0]:
+            backend = backend.any_type()
+    return backend
+
+
 @lru_cache(maxsize=1)
 def _third_parties() -> dict[str, tuple[str, str]]:
     from importlib.metadata import entry_points  # slow to import, and needed only by a stranger's tensor

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from weft.errors import WeftError, fail, short
-from weft.pattern import Expr, Number, Tree, leaves, names, parse
-from weft.plan.show import Line, draw, show
+from weft.pattern import Expr, Name, Number, Tree, leaves, names, parse
+from weft.plan.contraction import Costs
+from weft.plan.show import Line, draw, draw_costs, show, show_contraction
+from weft.run.asking import look_at_lonely
 from weft.run.build import concrete_sizes, planned, situate
-from weft.solve import exact
+from weft.run.contraction import chosen
+from weft.run.options import CURRENT
+from weft.solve import evaluate, exact, report
 
 
 class Explanation:
@@ -19,44 +24,72 @@ class Explanation:
         operation: the function that the pattern was read for.
         text: what is printed.
         lines: for each step its name, the shape that it leaves, the axes of that shape, and what it costs.
+        costs: of an einsum that weft takes apart, its path, FLOPs, largest intermediate result, and the elements read
+            and written; else ``None``.
     """
 
-    __slots__ = ("lines", "operation", "text")
+    __slots__ = ("costs", "lines", "operation", "text")
 
-    def __init__(self, operation: str, text: str, lines: list[Line]) -> None:
+    def __init__(self, operation: str, text: str, lines: list[Line], costs: Costs | None = None) -> None:
         self.operation = operation
         self.text = text
         self.lines = lines
+        self.costs = costs
 
     def __repr__(self) -> str:
         return self.text
 
 
-def explain(pattern: str, /, *shapes: Sequence[int], **sizes: Any) -> Explanation:
+def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
     """See `weft.explain`."""
     tree = parse(pattern)
     operation = operation_of(tree)
     given = concrete_sizes(pattern, sizes, lambda _: False)
     checked = [_shape(shape, number) for number, shape in enumerate(shapes)]
-    reduction = "sum" if operation == "reduce" else ""  # stands for all: the plan is the same
     try:
+        if operation == "einsum":
+            return _contraction(pattern, checked, given, shapes)
+        reduction = "sum" if operation == "reduce" else ""  # stands for all: the plan is the same
         plan = planned(operation, pattern, tuple([len(shape) for shape in checked]), tuple(given), reduction)
         lines = show(plan, checked, list(given.values()))
-        return Explanation(operation, draw(operation, plan, checked, list(given.values())), lines)
+        return Explanation(operation, draw(operation, plan, lines, list(given.values())), lines)
     except WeftError as error:
         situate(error, pattern, checked, given)
         raise
+
+
+def _contraction(pattern: str, shapes: list[tuple[int, ...]], given: dict[str, int], tensors: Sequence[Any]) -> Explanation:
+    """How an einsum is done: for shapes alone as NumPy would have it, for tensors as their framework does."""
+    plan = planned("einsum", pattern, tuple([len(shape) for shape in shapes]), tuple(given))
+    asked = CURRENT.get()
+    look_at_lonely(plan.solved, asked)
+    lines = show(plan, shapes, list(given.values()))
+    registers = [size for shape in shapes for size in shape] + [*given.values(), *plan.solved.constants]
+    evaluate(registers, plan.instructions, partial(report, plan.solved))
+    found, reason, element = chosen(plan.solved, registers, tensors, asked)
+    costs = None
+    if found is not None:
+        lines, costs = show_contraction(found, plan)
+        reason = draw_costs(costs, *element)
+    text = draw("einsum", plan, lines, list(given.values()))
+    return Explanation("einsum", f"{text}\n{reason}", lines, costs)
 
 
 def operation_of(tree: Tree) -> str:
     """The function that a pattern is for: several tensors make an einsum, a lost axis a reduction, a new one a copy."""
     if len(tree.left) > 1:
         return "einsum"
+    if any(len(set(found)) < len(found) for found in [_names_of(expr) for expr in tree.left]):
+        return "einsum"  # a diagonal
     right = tree.right or ()
     before, after = names(tree.left), names(right)
     if before.keys() - after.keys() or _has_lengths(tree.left):
         return "reduce"
     return "repeat" if after.keys() - before.keys() or _has_lengths(right) else "rearrange"
+
+
+def _names_of(expr: Expr) -> list[str]:
+    return [leaf.text for item in expr.items for leaf in leaves(item) if isinstance(leaf, Name)]
 
 
 def _has_lengths(side: tuple[Expr, ...]) -> bool:

@@ -5,22 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from math import prod
-from typing import NamedTuple
-
-from weft.pattern import item_text, tree_text
+from weft.pattern import expr_text, tree_text
+from weft.plan.contraction import Contraction, Costs, lines_of
+from weft.plan.contraction import Shown as Line
 from weft.plan.plan import Plan
 from weft.plan.steps import Expand, Permute, Reduce, Reshape, Step, View
 from weft.plan.views import Memory, contiguous
 from weft.solve import COMPUTING, PRODUCT, evaluate, report, shape_text, tensor_place
-
-
-class Line(NamedTuple):
-    """One step: its name and argument, the shape that it leaves, the axes of that shape, and what it costs."""
-
-    step: str
-    shape: tuple[int, ...]
-    axes: str
-    cost: str
 
 
 _NAMES = {Reshape: "reshape", View: "view", Permute: "permute", Expand: "expand", Reduce: "reduce"}
@@ -50,9 +41,18 @@ def show(plan: Plan, shapes: Sequence[Sequence[int]], sizes: Sequence[int]) -> l
         lines += _chain(steps, held, registers, labels)
     lines += _meeting(plan, registers, labels)
     output = tuple(prod(registers[plan.solved.registers[axis]] for axis in axes) for axes in plan.solved.output)
+    return [*lines, Line("output", output, _output_text(plan), "")]
+
+
+def show_contraction(contraction: Contraction, plan: Plan) -> tuple[list[Line], Costs]:
+    """The lines of a contraction, and what it costs."""
+    lines, costs = lines_of(contraction, [expr_text(expr) for expr in plan.solved.tree.left])
+    return [*lines, Line("output", contraction.network.result, _output_text(plan), "")], costs
+
+
+def _output_text(plan: Plan) -> str:
     right = plan.solved.tree.right
-    axes = " ".join(item_text(item) for item in right[0].items) if right else ""
-    return [*lines, Line("output", output, axes, "")]
+    return expr_text(right[0]) if right else ""
 
 
 def _chain(steps: Sequence[Step], held: tuple[int, ...], registers: list[int], labels: dict[int, str]) -> list[Line]:
@@ -113,9 +113,8 @@ def _join(held: Sequence[int], labels: dict[int, str]) -> str:
     return " ".join(labels[register] for register in held)
 
 
-def draw(title: str, plan: Plan, shapes: Sequence[Sequence[int]], sizes: Sequence[int]) -> str:
+def draw(title: str, plan: Plan, lines: Sequence[Line], sizes: Sequence[int]) -> str:
     """The whole plan as text, in columns."""
-    lines = show(plan, shapes, sizes)
     given = ", ".join(f"{name}={size}" for name, size in zip(plan.solved.given, sizes, strict=True))
     rows = [(line.step, shape_text(line.shape), line.axes, line.cost) for line in lines]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
@@ -124,3 +123,13 @@ def draw(title: str, plan: Plan, shapes: Sequence[Sequence[int]], sizes: Sequenc
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
         drawn.append(("  " + "   ".join([*cells, row[3]])).rstrip())
     return "\n".join(drawn)
+
+
+def draw_costs(costs: Costs, itemsize: int, dtype: str) -> str:
+    """What a contraction costs, as text below its plan."""
+    path = ", ".join([f"({', '.join(map(str, places))})" for places in costs.path])
+    parts = [f"path {path}", f"{costs.flops:,} FLOPs"]
+    if costs.largest:
+        parts.append(f"largest intermediate {costs.largest:,} elements")
+    moved = f"reads {costs.read * itemsize:,} bytes, writes {costs.written * itemsize:,} ({dtype})"
+    return "  " + "   ".join([*parts, moved])

@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from weft.backends.base import NO_VIEWS, Backend
-from weft.backends.registry import backend_of
+from weft.backends.registry import backend_of, one_backend
 from weft.errors import WeftError, fail
 from weft.ops import TABLE, Operation
 from weft.ops.einsum import lower
@@ -89,25 +89,6 @@ def check(row: Operation, tree: Tree, count: int) -> None:
         several = "s" * (len(tree.left) != 1)
         message = f"the pattern has {len(tree.left)} tensor{several} on the left, and {row.name} was given {count}"
         raise fail("W202", message, tree.text, [(expr.start, expr.stop) for expr in tree.left])
-
-
-def one_backend(classes: tuple[type, ...]) -> Backend:
-    """The backend of all these types.
-
-    Raises:
-        BackendError: W504, they have several, and none of those takes the tensors of the others.
-    """
-    backend = backend_of(classes[0])
-    for place, cls in enumerate(classes[1:], 1):
-        other = backend_of(cls)
-        if backend.name in other.takes:
-            backend = other.any_type()
-        elif other.name != backend.name and other.name not in backend.takes:
-            message = f"tensor {place} is of {other.name}, and those before it of {backend.name}; convert one of them"
-            raise fail("W504", message)
-        elif cls is not classes[0]:
-            backend = backend.any_type()
-    return backend
 
 
 def keep(operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, **sizes: Any) -> Callable[..., Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from weft.backends.base import Backend
 from weft.backends.products import Products
-from weft.backends.registry import backend_of
+from weft.backends.registry import backend_of, one_backend
 from weft.plan import Add, Diagonal, Permute, Reshape, Step
 from weft.plan.contraction import (
     EINSUM,
@@ -27,6 +27,7 @@ from weft.plan.contraction import (
 from weft.run.compose import along, compose
 from weft.run.options import Asked
 from weft.run.program import Program
+from weft.solve import Template
 
 
 def contracted(
@@ -42,20 +43,47 @@ def contracted(
         WeftError: W214 or W511, of what is asked.
     """
     products = products_of(classes, dtypes)
-    solved = program.plan.solved
-    if products is None:
-        found = network(solved, registers, across=False)
-        if asked_path(found, asked) is None and (len(classes) < 3 or program.backend.orders):
-            return None
-    else:
-        found = network(solved, registers)
-    prices = Prices(**products.prices) if products else ONLY_EINSUM
-    how, limit = (asked.contract, asked.memory_limit) if asked else ("auto", None)
-    contraction = contract(found, prices, how, limit)
+    contraction = planned(program.plan.solved, registers, products, program.backend, asked)
     if contraction is None:
         return None
     backend = backend_of(classes[0]) if products else program.backend
     return program.whole(bound(contraction, backend, products))
+
+
+def planned(
+    solved: Template, registers: Sequence[int], products: Products | None, backend: Backend, asked: Asked | None
+) -> Contraction | None:
+    """The contraction that a framework is to carry out, or ``None`` for its own einsum, called once."""
+    found = network(solved, registers, across=products is not None)
+    if products is None and asked_path(found, asked) is None and (len(solved.ranks) < 3 or backend.orders):
+        return None
+    prices = Prices(**products.prices) if products else ONLY_EINSUM
+    how, limit = (asked.contract, asked.memory_limit) if asked else ("auto", None)
+    return contract(found, prices, how, limit)
+
+
+def chosen(
+    solved: Template, registers: Sequence[int], tensors: Sequence[Any], asked: Asked | None
+) -> tuple[Contraction | None, str, tuple[int, str]]:
+    """What `weft.explain` shows: the contraction, or why there is none; and the size and name of the element type.
+
+    Args:
+        solved: the template.
+        registers: its registers, filled.
+        tensors: what the caller gave: tensors, whose framework decides, or shapes.
+        asked: what is asked.
+    """
+    if not tensors or not all(hasattr(tensor, "dtype") for tensor in tensors):
+        how, limit = (asked.contract, asked.memory_limit) if asked else ("auto", None)
+        return contract(network(solved, registers), Prices(), how, limit), "  of nothing: a length is 0", (4, "float32")
+    classes = tuple([type(tensor) for tensor in tensors])
+    backend = one_backend(classes)
+    dtypes = [backend.dtype(tensor) for tensor in tensors]
+    contraction = planned(solved, registers, products_of(classes, dtypes), backend, asked)
+    order = "which finds the order itself" if backend.orders else "which nothing else is better than"
+    reason = f"  left to the einsum of {backend.name}, called once, {order}"
+    itemsize = getattr(dtypes[0], "itemsize", 4)
+    return contraction, reason, (itemsize, str(dtypes[0]).removeprefix("torch."))
 
 
 def products_of(classes: Sequence[type], dtypes: Sequence[Any]) -> Products | None:

@@ -8,12 +8,12 @@ from functools import partial
 from typing import Any
 
 from weft.backends.base import Backend, no_view
-from weft.backends.registry import backend_of
+from weft.backends.registry import backend_of, one_backend
 from weft.errors import WeftError, fail, short
 from weft.ops.reduce import CUSTOM, check_reduction
 from weft.pattern import Ellipsis, classical, parse
 from weft.run.asking import as_asked
-from weft.run.build import CLASSICAL, NotConcrete, build, concrete_sizes, one_backend, program, refused_view, situate
+from weft.run.build import CLASSICAL, NotConcrete, build, concrete_sizes, program, refused_view, situate
 from weft.run.cache import LISTED, compiled
 from weft.run.follow import catchable
 from weft.run.program import Program, recipe, trace

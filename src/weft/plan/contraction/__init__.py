@@ -19,3 +19,6 @@ from weft.plan.contraction.path import flops as flops
 from weft.plan.contraction.path import path_of as path_of
 from weft.plan.contraction.prices import ONLY_EINSUM as ONLY_EINSUM
 from weft.plan.contraction.prices import Prices as Prices
+from weft.plan.contraction.show import Costs as Costs
+from weft.plan.contraction.show import Shown as Shown
+from weft.plan.contraction.show import lines_of as lines_of
