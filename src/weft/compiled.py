@@ -195,6 +195,7 @@ class Pattern:
         if call is not None:
             return call(*tensors)
         key: Any = None
+        known: tuple[Any, ...]
         try:
             if operation == "einsum":
                 known = keys(tensors)

@@ -13,9 +13,7 @@ from weft.backends.jax_sharding import first_line
 from weft.errors import fail, short
 
 
-def placed(
-    equation: str, shape: Sequence[Any] | None, out_sharding: Any, **wishes: Any
-) -> Callable[..., Any]:
+def placed(equation: str, shape: Sequence[Any] | None, out_sharding: Any, **wishes: Any) -> Callable[..., Any]:
     """An einsum, and a reshape where there is a shape, with that sharding of the result."""
     sharding = out_sharding
     if not isinstance(sharding, (NamedSharding, PartitionSpec)):

@@ -33,5 +33,5 @@ class Products(NamedTuple):
     add: Callable[[Any, tuple[int, ...]], Any]
     diagonal: Callable[[Any, tuple[int, int]], Any]
     fill: Callable[[Sequence[int], Sequence[int]], Product] | None
-    prices: dict[str, float]
+    prices: dict[str, Any]
     around: Callable[[Callable[..., Any]], Callable[..., Any]] = as_it_is

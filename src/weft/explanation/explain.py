@@ -9,7 +9,8 @@ from typing import Any
 from weft.errors import WeftError, fail, short
 from weft.pattern import Expr, Name, Number, Tree, leaves, names, parse
 from weft.plan.contraction import Costs
-from weft.plan.show import Line, draw, draw_costs, show, show_contraction
+from weft.plan.contraction import Shown as Line
+from weft.plan.show import draw, draw_costs, show, show_contraction
 from weft.run.asking import look_at_lonely
 from weft.run.build import concrete_sizes, planned, situate
 from weft.run.contraction import chosen
@@ -58,7 +59,9 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
         raise
 
 
-def _contraction(pattern: str, shapes: list[tuple[int, ...]], given: dict[str, int], tensors: Sequence[Any]) -> Explanation:
+def _contraction(
+    pattern: str, shapes: list[tuple[int, ...]], given: dict[str, int], tensors: Sequence[Any]
+) -> Explanation:
     """How an einsum is done: for shapes alone as NumPy would have it, for tensors as their framework does."""
     plan = planned("einsum", pattern, tuple([len(shape) for shape in shapes]), tuple(given))
     asked = CURRENT.get()

@@ -12,7 +12,7 @@ from string import ascii_letters
 
 from weft.errors import fail
 from weft.ops.operation import Operation
-from weft.ops.rules import Side, no_grouped_dots, places, spans_of, survey, two_sides
+from weft.ops.rules import Side, no_grouped_dots, spans_of, survey, two_sides
 from weft.pattern import Tree
 from weft.plan import Einsum, Plan, Reshape, Sizes, Step, simplify
 from weft.plan.contraction import Path, neighbours
@@ -31,11 +31,11 @@ def check(tree: Tree) -> None:
     new = [name for text, name in after.names.items() if text not in known]
     if new:
         message = f"{new[0].text} stands on the right only, and einsum adds no axis; repeat does"
-        raise fail("W205", message, *places(tree, new))
+        raise fail("W205", message, tree.text, spans_of(new))
     numbers = [number for number in after.numbers if number.value != 1]
     if numbers:
         message = "einsum adds no axis, and so takes no length but 1 on the right; repeat does"
-        raise fail("W207", message, *places(tree, numbers))
+        raise fail("W207", message, tree.text, spans_of(numbers))
     _check_dots(before, after, tree)
 
 

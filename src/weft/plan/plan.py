@@ -12,9 +12,9 @@ from weft.solve import PRODUCT, Instruction, Template
 class Plan(NamedTuple):
     """A solved operation, ready for any backend.
 
-    ``inputs`` are the steps of each tensor; ``products`` join the tensors one after the other, and are none where there
-    is no einsum; they leave the shape ``combined``, and ``steps`` follow. ``instructions`` are the template's, with those
-    that compute the sizes the steps name.
+    ``inputs`` are the steps of each tensor; ``products`` join the tensors one after the other, and are none where
+    there is no einsum; they leave the shape ``combined``, and ``steps`` follow. ``instructions`` are the template's,
+    with those that compute the sizes the steps name.
     """
 
     solved: Template

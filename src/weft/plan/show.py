@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from math import prod
+
 from weft.pattern import expr_text, tree_text
 from weft.plan.contraction import Contraction, Costs, lines_of
 from weft.plan.contraction import Shown as Line
@@ -12,7 +13,6 @@ from weft.plan.plan import Plan
 from weft.plan.steps import Expand, Permute, Reduce, Reshape, Step, View
 from weft.plan.views import Memory, contiguous
 from weft.solve import COMPUTING, PRODUCT, evaluate, report, shape_text, tensor_place
-
 
 _NAMES = {Reshape: "reshape", View: "view", Permute: "permute", Expand: "expand", Reduce: "reduce"}
 

@@ -91,7 +91,11 @@ def _spans(solved: Template, labels: Sequence[str]) -> list[Span]:
     """Where these axes stand on the left."""
     found = [leaf for expr in solved.tree.left for item in expr.items for leaf in leaves(item)]
     wanted = {*labels}
-    text = {leaf: leaf.text if isinstance(leaf, Name) else str(leaf.value) for leaf in found if isinstance(leaf, (Name, Number))}
+    text = {
+        leaf: leaf.text if isinstance(leaf, Name) else str(leaf.value)
+        for leaf in found
+        if isinstance(leaf, (Name, Number))
+    }
     return [(leaf.start, leaf.stop) for leaf in text if text[leaf] in wanted]
 
 
@@ -121,7 +125,7 @@ def _warn(text: str, label: str, near: str) -> None:
     """Warn once, where the caller's own code called."""
     message = f"{label} stands once, on the left only of '{text}', and is summed; did you mean {near}?"
     level, frame = 1, sys._getframe()
-    while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "weft":
+    while str(frame.f_globals.get("__name__", "")).partition(".")[0] == "weft" and frame.f_back:
         level, frame = level + 1, frame.f_back
     warnings.warn(message, AxisWarning, stacklevel=level)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
-from weft.backends.base import NO_VIEWS, Backend
+from weft.backends.base import NO_VIEWS
 from weft.backends.registry import backend_of, one_backend
 from weft.errors import WeftError, fail
 from weft.ops import TABLE, Operation

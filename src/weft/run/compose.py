@@ -40,18 +40,29 @@ def meet(hand: Sequence[Any], places: Sequence[int], call: Callable[..., Any], *
 
 
 def along(calls: Sequence[tuple[Sequence[int], Callable[..., Any]]]) -> Callable[..., Any]:
-    """One function of several tensors that makes them one, call by call; each call has the places of its tensors."""
+    """One function of several tensors that makes them one, call by call; each call has the places of its tensors.
+
+    An intermediate result is let go as soon as it is used.
+    """
     ((places, call), *later) = calls
     if not later and tuple(places) == tuple(range(len(places))):
         return call
     if not later and len(places) == 2:
         return lambda one, other: call(other, one)
+    count = 1 + sum([len(places) - 1 for places, _ in calls])
+    steps, hand = [], list(range(count))
+    for number, (places, call) in enumerate(calls):
+        met = [hand[place] for place in places]
+        hand = [*[slot for place, slot in enumerate(hand) if place not in places], count + number]
+        steps.append((call, met, [slot for slot in met if slot >= count]))
 
     def run(*tensors: Any) -> Any:
-        hand: Sequence[Any] = tensors
-        for places, call in calls:
-            hand = meet(hand, places, call)
-        return hand[0]
+        slots = list(tensors)
+        for call, met, used in steps:
+            slots.append(call(*[slots[slot] for slot in met]))
+            for slot in used:
+                slots[slot] = None
+        return slots[-1]
 
     return run
 

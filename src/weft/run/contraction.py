@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
+from itertools import chain
+from math import prod
 from typing import Any
 
 from weft.backends.base import Backend
@@ -16,15 +18,19 @@ from weft.plan.contraction import (
     NOTHING,
     ONLY_EINSUM,
     Contraction,
+    Decision,
     Meeting,
     Network,
     Path,
     Prices,
+    carry_out,
     contract,
+    decide,
     network,
     path_of,
 )
 from weft.run.compose import along, compose
+from weft.run.forget import FORGET
 from weft.run.options import Asked
 from weft.run.program import Program
 from weft.solve import Template
@@ -54,12 +60,37 @@ def planned(
     solved: Template, registers: Sequence[int], products: Products | None, backend: Backend, asked: Asked | None
 ) -> Contraction | None:
     """The contraction that a framework is to carry out, or ``None`` for its own einsum, called once."""
-    found = network(solved, registers, across=products is not None)
+    across = products is not None
+    found = network(solved, registers, across=across)
     if products is None and asked_path(found, asked) is None and (len(solved.ranks) < 3 or backend.orders):
         return None
     prices = Prices(**products.prices) if products else ONLY_EINSUM
-    how, limit = (asked.contract, asked.memory_limit) if asked else ("auto", None)
-    return contract(found, prices, how, limit)
+    if asked is not None:
+        return contract(found, prices, asked.contract, asked.memory_limit)
+    decision = decided(solved, rough(solved, registers), prices, across)
+    return None if decision is None else carry_out(found, prices, decision)
+
+
+def rough(solved: Template, registers: Sequence[int]) -> tuple[int, ...]:
+    """The registers with every length but 0 and 1 rounded up to a power of two.
+
+    What is best is the same for lengths that are about the same. So a new shape is arithmetic, and nothing is decided.
+    """
+    found = list(registers)
+    lengths = [
+        1 << (registers[register] - 1).bit_length() if registers[register] else 0 for register in solved.registers
+    ]
+    for register, length in zip(solved.registers, lengths, strict=True):
+        found[register] = length
+    for place, axes in enumerate(chain(*solved.inputs)):
+        found[place] = 1 if registers[place] == 1 else prod([lengths[axis] for axis in axes])
+    return tuple(found)
+
+
+@lru_cache(maxsize=1024)
+def decided(solved: Template, registers: tuple[int, ...], prices: Prices, across: bool) -> Decision | None:
+    """`decide`, remembered."""
+    return decide(network(solved, registers, across=across), prices)
 
 
 def chosen(
@@ -115,36 +146,29 @@ def bound(contraction: Contraction, backend: Backend, products: Products | None)
         backend: the framework, for tensors as they come.
         products: its products; without them every meeting is by its einsum.
     """
-    calls = []
-    hand = [backend] * len(contraction.network.terms)
-    for meeting in contraction.meetings:
-        calls.append((meeting.places, _met(meeting, [hand[place] for place in meeting.places], products)))
-        hand = [each for place, each in enumerate(hand) if place not in meeting.places] + [backend.any_type()]
-    call = along(calls)
+    call = along([(meeting.places, _met(meeting, backend, products)) for meeting in contraction.meetings])
     return call if products is None else products.around(call)
 
 
-def _met(meeting: Meeting, backends: Sequence[Backend], products: Products | None) -> Callable[..., Any]:
+def _met(meeting: Meeting, backend: Backend, products: Products | None) -> Callable[..., Any]:
     """One meeting as a function of its tensors, in the order of their places."""
-    sides = [_chain(steps, backend, products) for steps, backend in zip(meeting.sides, backends, strict=True)]
+    sides = [_chain(steps, backend, products) for steps in meeting.sides]
     if meeting.how == NOTHING:
         return sides[0] or compose(())
-    product = _product(meeting, backends[0], products)
-    after = _chain(meeting.after, backends[0].any_type(), products)
+    product = _product(meeting, backend, products)
+    after = _chain(meeting.after, backend if meeting.rank else backend.any_type(), products)
     if len(sides) != 2:
         return _of_many(product, sides, after)
     one, other = sides
-    if after is None:
-        if one is None and other is None:
-            return product
-        if one is None:
-            return lambda a, b: product(a, other(b))
-        if other is None:
-            return lambda a, b: product(one(a), b)
-        return lambda a, b: product(one(a), other(b))
     if one is None and other is None:
-        return lambda a, b: after(product(a, b))
+        return product if after is None else lambda a, b: after(product(a, b))
+    if after is None and one is None:
+        return lambda a, b: product(a, other(b))
+    if after is None and other is None:
+        return lambda a, b: product(one(a), b)
     left, right = one or compose(()), other or compose(())
+    if after is None:
+        return lambda a, b: product(left(a), right(b))
     return lambda a, b: after(product(left(a), right(b)))
 
 
@@ -182,3 +206,6 @@ def _chain(steps: Sequence[Step], backend: Backend, products: Products | None) -
         else:
             raise TypeError(step)
     return compose(calls) if calls else None
+
+
+FORGET.append(decided.cache_clear)

@@ -155,9 +155,7 @@ def _is_concrete(shape: Any) -> bool:
     return isinstance(shape, (tuple, list)) and all(type(size) is int and size >= 0 for size in shape)
 
 
-def _details(
-    operation: str, tensors: Sequence[Any], reduction: Any, backend: Backend, asked: Any
-) -> tuple[Any, ...]:
+def _details(operation: str, tensors: Sequence[Any], reduction: Any, backend: Backend, asked: Any) -> tuple[Any, ...]:
     if operation in ("einsum", CLASSICAL):
         return tuple([backend.dtype(tensor) for tensor in tensors]), asked
     if operation == "reduce":

@@ -40,15 +40,15 @@ UNCHANGED: Any = _Unchanged()
 class options:  # noqa: N801  # it reads as a function, as in `with weft.options(strict=True)`
     """Ask something of every `einsum` inside a ``with`` block; what is not given stays as it is outside.
 
-    The options hold for the thread and the asynchronous task that entered the block, and for those it starts from a copy
-    of its context, as ``asyncio`` does. A compiler such as ``torch.compile`` sees those that hold while it traces.
+    The options hold for the thread and the asynchronous task that entered the block, and for those it starts from a
+    copy of its context, as ``asyncio`` does. A compiler such as ``torch.compile`` sees those that hold while it traces.
 
     Args:
-        contract: in which order three tensors and more are multiplied: ``"auto"``; ``"greedy"``; ``"optimal"``, the fewest
-            operations; another name that opt_einsum knows, such as ``"dp"``; ``"cotengra"``; a path, as
+        contract: in which order three tensors and more are multiplied: ``"auto"``; ``"greedy"``; ``"optimal"``, the
+            fewest operations; another name that opt_einsum knows, such as ``"dp"``; ``"cotengra"``; a path, as
             ``numpy.einsum_path`` and opt_einsum give it; or a function that finds one, as opt_einsum's optimizers do.
-        memory_limit: the most elements that an intermediate result may have; ``None`` for no limit. What no order of pairs
-            keeps below it is contracted at once.
+        memory_limit: the most elements that an intermediate result may have; ``None`` for no limit. What no order of
+            pairs keeps below it is contracted at once.
         strict: whether an axis that only one tensor has, and the result has not, is an error: without it, it is summed.
 
     Raises:
@@ -82,7 +82,7 @@ class options:  # noqa: N801  # it reads as a function, as in `with weft.options
         self._given = checked_options({name: value for name, value in given.items() if value is not UNCHANGED})
         self._tokens: list[Token[Asked | None]] = []
 
-    def __enter__(self) -> options:
+    def __enter__(self) -> options:  # noqa: PYI034  # typing's Self is newer than Python 3.10
         asked = (CURRENT.get() or NOTHING)._replace(**self._given)
         self._tokens.append(CURRENT.set(None if asked == NOTHING else asked))
         return self

@@ -61,7 +61,7 @@ def recipe(plan: Plan) -> Recipe:
         read_by(plan, (*inputs, steps)),
         read_by(plan, (*inputs, steps), COMPUTING),
         inputs,
-        tuple([tuple(product) for product in plan.products]),
+        tuple([(product.places, product.equation) for product in plan.products]),
         steps,
     )
 
@@ -227,7 +227,10 @@ def placed(recipe: Recipe, registers: Sequence[Any], backend: Backend, wishes: d
         shape = tuple([registers[place] for place in places or ()])
     *early, (last, equation) = recipe.products
     inner = {name: wish for name, wish in wishes.items() if name != "out_sharding"}
-    calls = [(places, backend.placed(each, None, inner) if inner else partial(backend.einsum, each)) for places, each in early]
+    calls = [
+        (places, backend.placed(each, None, inner) if inner else partial(backend.einsum, each))
+        for places, each in early
+    ]
     return along([*calls, (last, backend.placed(equation, shape, wishes))])
 
 

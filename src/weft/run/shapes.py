@@ -10,10 +10,10 @@ from functools import lru_cache
 from typing import Any
 
 from weft.backends.base import Backend
+from weft.backends.registry import one_backend
 from weft.errors import WeftError, fail, short
 from weft.ops.pack import Layout, check_shared, layout, lengths, product, split_shape
 from weft.ops.shape import Places, places, read_shape
-from weft.backends.registry import one_backend
 from weft.run.forget import FORGET
 from weft.run.general import shape_of
 

@@ -1,7 +1,10 @@
 """Contractions for one size: in which order tensors meet, and by which calls two of them are multiplied and summed."""
 
 from weft.plan.contraction.contract import Contraction as Contraction
+from weft.plan.contraction.contract import Decision as Decision
+from weft.plan.contraction.contract import carry_out as carry_out
 from weft.plan.contraction.contract import contract as contract
+from weft.plan.contraction.contract import decide as decide
 from weft.plan.contraction.meeting import EINSUM as EINSUM
 from weft.plan.contraction.meeting import MATMUL as MATMUL
 from weft.plan.contraction.meeting import MULTIPLY as MULTIPLY

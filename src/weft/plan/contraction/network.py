@@ -24,8 +24,8 @@ _NOBODY = -1
 class Network(NamedTuple):
     """What is contracted.
 
-    ``terms`` are the axes of each tensor in row-major order, ``output`` those of the result, ``sizes`` their lengths and
-    ``labels`` their names. ``shapes`` are the shapes of the tensors as they come, ``result`` is that of the result.
+    ``terms`` are the axes of each tensor in row-major order, ``output`` those of the result, ``sizes`` their lengths
+    and ``labels`` their names. ``shapes`` are the shapes of the tensors as they come, ``result`` is that of the result.
     """
 
     terms: tuple[Axes, ...]

@@ -187,5 +187,3 @@ def lines_of(contraction: Contraction, texts: Sequence[str]) -> tuple[list[Shown
     """
     story = Story(contraction, texts)
     return story.lines, story.costs
-
-

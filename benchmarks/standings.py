@@ -1,0 +1,139 @@
+"""What `benchmarks.einsum` found of each case, who was best, and what weft promises about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from math import exp, log
+
+from benchmarks.contractions import LIGHT
+from benchmarks.peers import BY_HAND
+
+BESIDE = "torch"
+"""The variant on NumPy that is shown, and that nobody is compared with: another library's loops."""
+
+PLAIN = "plain"
+"""``np.einsum`` as it is called: one loop over all axes."""
+
+OBJECTS = 4096
+"""By how many bytes two peaks may differ before they count as different: Python's objects."""
+
+NOISE = 1.15
+"""How far above its limit a figure may lie before ``--check`` fails: so much do two runs on a shared machine differ."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured of one case on one framework.
+
+    Attributes:
+        framework: where.
+        group: of the contraction, as its name and equation.
+        case: its name.
+        equation: in the classical form.
+        expressions: what ran, by variant.
+        seconds: of one call, by variant.
+        peaks: bytes of one call, by variant; empty where the framework does not tell.
+        nbytes: of the result.
+    """
+
+    framework: str
+    group: str
+    case: str
+    equation: str
+    expressions: dict[str, str]
+    seconds: dict[str, float]
+    peaks: dict[str, int]
+    nbytes: int
+
+    @property
+    def by_hand(self) -> str | None:
+        """The fastest variant that is written by hand."""
+        return self._fastest(variant for variant in self.seconds if variant.startswith(BY_HAND))
+
+    @property
+    def peer(self) -> str:
+        """The fastest of those whom weft is compared with.
+
+        Where the call costs more than the work, no library that reads an equation can be as fast as an expression
+        that was written for it; there these libraries are compared with one another.
+        """
+        skipped = ("weft", BESIDE, *([] if self.group in LIGHT else [PLAIN]))
+        names = [variant for variant in self.seconds if self.framework != "numpy" or variant not in skipped]
+        if self.group in LIGHT:
+            names = [variant for variant in names if not variant.startswith(BY_HAND)]
+        return self._fastest(variant for variant in names if variant != "weft") or ""
+
+    @property
+    def ratio(self) -> float:
+        """What weft takes, in times of the best peer."""
+        return self.times(self.peer)
+
+    @property
+    def strict(self) -> float:
+        """The same, with plain ``np.einsum`` among the peers of every case."""
+        return max(self.ratio, self.times(PLAIN)) if PLAIN in self.seconds else self.ratio
+
+    @property
+    def extra(self) -> float | None:
+        """By how much weft's peak exceeds that of the best peer, in results."""
+        if not self.peaks:
+            return None
+        more = self.peaks["weft"] - self.peaks[self.peer]
+        return (max(more - OBJECTS, 0) + min(more + OBJECTS, 0)) / self.nbytes
+
+    def times(self, variant: str) -> float:
+        """What weft takes, in times of a variant."""
+        return self.seconds["weft"] / self.seconds[variant]
+
+    def _fastest(self, variants: Iterable[str]) -> str | None:
+        return min(variants, key=self.seconds.__getitem__, default=None)
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A limit, the figure that should not exceed it, and where it is highest."""
+
+    text: str
+    figure: float
+    limit: float
+    where: str = ""
+
+    @property
+    def verdict(self) -> str:
+        if self.figure <= self.limit:
+            return "holds"
+        return "within noise" if self.figure <= self.limit * NOISE else "BROKEN"
+
+
+def mean(ratios: Iterable[float]) -> float:
+    """The geometric mean."""
+    logs = [log(ratio) for ratio in ratios]
+    return exp(sum(logs) / len(logs))
+
+
+def limit(framework: str) -> float:
+    """What a case may take, in times of the best peer."""
+    return 1.15 if framework == "numpy" else 1.05
+
+
+def promises(framework: str, rows: list[Row]) -> list[Promise]:
+    """What weft promises on a framework, with what was measured."""
+    kept = [_worst("a case, in times of the best peer, at worst", rows, lambda row: row.ratio, limit(framework))]
+    if framework != "numpy":
+        return kept
+    text = "the geometric mean, with plain np.einsum among the peers"
+    kept.append(Promise(text, mean(row.strict for row in rows), 1.0))
+    light = [row for row in rows if row.group in LIGHT]
+    if light:
+        text = "a tiny case or a view, in times of plain np.einsum, at worst"
+        kept.append(_worst(text, light, lambda row: row.times(PLAIN), 1.0))
+    text = "memory at its peak beyond the best peer's, in results, at worst"
+    return [*kept, _worst(text, rows, lambda row: row.extra or 0.0, 1.0)]
+
+
+def _worst(text: str, rows: list[Row], figure: Callable[[Row], float], most: float) -> Promise:
+    """The promise that each of these rows keeps a limit."""
+    row = max(rows, key=figure)
+    above = sum(figure(other) > most for other in rows)
+    return Promise(text, figure(row), most, f"{row.case}, and {above - 1} more" if above > 1 else row.case)
