@@ -241,15 +241,19 @@ def einsum(
         asked = asking(
             asked, out_sharding=out_sharding, precision=precision, preferred_element_type=preferred_element_type
         )
-    operation, pattern, tensors = _read_einsum(operands)
     try:
+        if type(operands[0]) is str:
+            operation, pattern, tensors = "classical", operands[0], operands[1:]
+        else:
+            operation, pattern, tensors = "einsum", operands[-1], operands[:-1]
         if len(tensors) == 2:  # as nearly always: no loop then
             one, other = tensors
             known: Any = (type(one), type(other)), (one.shape, other.shape), (one.dtype, other.dtype)
         else:
             known = keys(tensors)
         call = compiled(operation, pattern, *known, asked, **sizes)
-    except (TypeError, AttributeError):
+    except (TypeError, AttributeError, IndexError):
+        operation, pattern, tensors = _read_einsum(operands)
         call = listed(operation, tensors, pattern, sizes, "", asked)
     return general(operation, tensors, pattern, sizes, "", asked) if call is None else call(*tensors)
 

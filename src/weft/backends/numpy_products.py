@@ -32,21 +32,25 @@ def products(dtypes: Sequence[Any]) -> Products | None:
         dtype = np.result_type(*dtypes)
     except TypeError:
         return None
-    return _products(dtype) if dtype.kind in "biufc" and dtype.isbuiltin == 1 else None
+    if dtype.kind not in "biufc" or dtype.isbuiltin != 1:
+        return None
+    return _products(dtype, all(other == dtype for other in dtypes))
 
 
 @lru_cache(maxsize=32)
-def _products(dtype: Any) -> Products:
-    """What there is for results of a type."""
+def _products(dtype: Any, alike: bool) -> Products:
+    """What there is for results of a type, which may be that of all tensors alike."""
     blas = dtype.char in _BLAS
     return Products(
+        einsum=np.einsum,
         dot=np.ndarray.dot,
         matmul=np.matmul,
         multiply=np.multiply,
+        update=_update,
         add=_add if blas else partial(np.add.reduce, dtype=dtype),
         diagonal=_diagonal,
         fill=partial(_fill, dtype),
-        prices=_BLAS.get(dtype.char, {"flop": inf}),
+        prices={**_BLAS.get(dtype.char, {"flop": inf}), "reuses": alike},
     )
 
 
@@ -57,6 +61,10 @@ def _widened(call: Callable[..., Any], wide: Sequence[Any], half: Any) -> Callab
         return call(*[tensor.astype(dtype) for tensor, dtype in zip(tensors, wide, strict=True)]).astype(half)
 
     return widened
+
+
+def _update(one: Any, other: Any) -> Any:
+    return np.multiply(one, other, one)
 
 
 def _diagonal(tensor: Any, axes: tuple[int, int]) -> Any:

@@ -17,9 +17,11 @@ class Products(NamedTuple):
     """The calls for elements of some types, and what they cost.
 
     Attributes:
+        einsum: the framework's own einsum, for tensors of this kind alone.
         dot: a product of two tensors of rank 1 or 2.
         matmul: a product of matrices, of which at least one tensor has several.
         multiply: a product of elements, stretched as broadcasting does.
+        update: the same, into the memory of the first.
         add: the sum along some dimensions, in the tensor's own type.
         diagonal: the elements with equal indices in two dimensions, as a new last one.
         fill: makes a product of matrices that fills memory of a shape, whose dimensions it has in that order.
@@ -27,9 +29,11 @@ class Products(NamedTuple):
         around: what becomes of the whole call: one in a wider type, for instance.
     """
 
+    einsum: Callable[..., Any]
     dot: Product
     matmul: Product
     multiply: Product
+    update: Product | None
     add: Callable[[Any, tuple[int, ...]], Any]
     diagonal: Callable[[Any, tuple[int, int]], Any]
     fill: Callable[[Sequence[int], Sequence[int]], Product] | None

@@ -32,9 +32,11 @@ def products(dtypes: Sequence[Any]) -> Products | None:
     if any(other is not dtype for other in dtypes):
         return None
     return Products(
+        einsum=torch.einsum,
         dot=torch.matmul,  # which autocast knows, as it does not torch.dot
         matmul=torch.bmm,
         multiply=torch.mul,
+        update=None,
         add=lambda tensor, axes: torch.sum(tensor, axes, dtype=dtype),
         diagonal=_diagonal,
         fill=None,

@@ -184,9 +184,12 @@ def _of_many(
 
 def _product(meeting: Meeting, backend: Backend, products: Products | None) -> Callable[..., Any]:
     if meeting.how == EINSUM or products is None:
-        return partial(backend.einsum, meeting.equation)
+        return partial(products.einsum if products else backend.einsum, meeting.equation)
     if meeting.how != MATMUL:
-        return products.multiply
+        if meeting.reuse is None or products.update is None:
+            return products.multiply
+        update = products.update
+        return update if meeting.reuse == 0 else lambda one, other: update(other, one)
     if meeting.buffer is not None and products.fill is not None:
         return products.fill(*meeting.buffer)
     return products.matmul if meeting.batched else products.dot

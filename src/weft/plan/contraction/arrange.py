@@ -8,25 +8,34 @@ from math import prod
 from typing import NamedTuple
 
 from weft.plan.contraction.network import Axes, Dims
+from weft.plan.contraction.prices import Prices
 from weft.plan.steps import Permute, Reshape, Step
 
 
 class Operand(NamedTuple):
     """A tensor that lies in memory row by row: its axes in that order, its shape, and what is still to be done to it.
 
-    ``steps`` come first; they leave ``shape``, whose dimensions hold the axes, in order.
+    ``steps`` come first; they leave ``shape``, whose dimensions hold the axes, in order. ``ours`` is memory that nobody
+    else sees: an intermediate result.
     """
 
     axes: Axes
     shape: tuple[int, ...]
     steps: tuple[Step, ...] = ()
+    ours: bool = False
 
 
 class Arranged(NamedTuple):
-    """The steps to other dimensions, and how many elements they copy."""
+    """The steps to other dimensions, and what they copy: so many elements, in rows whose elements lay so far apart."""
 
     steps: tuple[Step, ...]
-    copied: int
+    copied: int = 0
+    row: int = 1
+    stride: int = 1
+
+    def price(self, prices: Prices) -> float:
+        """What that costs."""
+        return len(self.steps) * prices.view + prices.copies(self.copied, self.row, self.stride)
 
 
 def arrange(operand: Operand, target: Dims, sizes: Sequence[int]) -> Arranged:
@@ -38,16 +47,17 @@ def arrange(operand: Operand, target: Dims, sizes: Sequence[int]) -> Arranged:
     wanted: Axes = tuple(chain(*target))
     final = tuple([prod([sizes[axis] for axis in group]) for group in target])
     if wanted == axes:
-        return Arranged(_reshaped(steps, shape, final), 0)
+        return Arranged(_reshaped(steps, shape, final))
     place = {axis: number for number, axis in enumerate(axes)}
     if all(place[group[-1]] - place[group[0]] == len(group) - 1 and _rises(group, place) for group in target if group):
-        return Arranged((*steps, *_moved(shape, target, final, place)), 0)
+        return Arranged((*steps, *_moved(shape, target, final, place)))
     atoms = _atoms(wanted, place)
     split = sorted(atoms, key=lambda atom: place[atom[0]])
     lengths = tuple([prod([sizes[axis] for axis in atom]) for atom in split])
     order = tuple([split.index(atom) for atom in atoms])
     moved = (*_reshaped(steps, shape, lengths), Permute(order))
-    return Arranged((*moved, Reshape(final)), prod(lengths))
+    stride = prod([sizes[axis] for axis in axes[place[wanted[-1]] + 1 :]])
+    return Arranged((*moved, Reshape(final)), prod(lengths), lengths[order[-1]], stride)
 
 
 def _rises(group: Axes, place: dict[int, int]) -> bool:

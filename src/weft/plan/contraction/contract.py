@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from math import inf
 from operator import itemgetter
@@ -37,8 +37,19 @@ class Decision(NamedTuple):
     prepared: bool
 
 
-Chooser: TypeAlias = "Callable[[int, tuple[int, ...], Sequence[Operand], Goal, Market], tuple[Way, Choice] | None]"
-"""From the number of a meeting, its places, tensors and goal to what is done."""
+Chooser: TypeAlias = "Callable[[int, tuple[int, ...], Sequence[Operand], Goal, Market], Iterable[Choice]]"
+"""From the number of a meeting, its places, tensors and goal to the choices that are looked at."""
+
+LAYOUTS = 3
+"""How many layouts of an intermediate result are kept in sight: the cheapest way to it may make the next one dear."""
+
+
+class _State(NamedTuple):
+    """What there is after some meetings: the price until then, the ways taken, and the tensors at hand."""
+
+    price: float
+    ways: tuple[tuple[Way, Choice], ...]
+    hand: tuple[Operand, ...]
 
 
 def decide(network: Network, prices: Prices, how: How = "auto", limit: int | None = None) -> Decision | None:
@@ -61,28 +72,21 @@ def decide(network: Network, prices: Prices, how: How = "auto", limit: int | Non
     if 0 in network.sizes:
         return None
     found = []
-    apart = _along(network, path, prices, _cheapest)
+    apart = _along(network, path, prices, lambda _, __, tensors, goal, market: choices(tensors, goal, market))
     if apart is not None:
-        found.append((apart[0], Decision(path, tuple([choice for _, choice in apart[1]]), prepared=True)))
-    at_once: Path = (tuple(range(len(network.terms))),)
+        found.append((apart.price, Decision(path, tuple([choice for _, choice in apart.ways]), prepared=True)))
     if how == "auto" and limit is None and (len(path) > 1 or _is_unprepared(network)):
+        at_once: Path = (tuple(range(len(network.terms))),)
         direct = _along(network, at_once, prices, _by_einsum, prepared=False)
         if direct is not None:
-            found.append((direct[0], Decision(at_once, (Choice(EINSUM),), prepared=False)))
+            found.append((direct.price, Decision(at_once, (Choice(EINSUM),), prepared=False)))
     return min(found, key=itemgetter(0), default=(0, None))[1]
 
 
 def carry_out(network: Network, prices: Prices, decision: Decision) -> Contraction:
     """A decision carried out for these lengths; it may have been made for others, as long as no length is 0 or 1."""
-
-    def again(
-        number: int, places: tuple[int, ...], tensors: Sequence[Operand], goal: Goal, market: Market
-    ) -> tuple[Way, Choice]:
-        choice = decision.choices[number]
-        return way(choice, places, tensors, goal, market), choice
-
-    _, ways = _along(network, decision.path, prices, again, prepared=decision.prepared) or (0, [])
-    return Contraction(network, decision.path, tuple([each.meeting for each, _ in ways]))
+    state = _along(network, decision.path, prices, lambda number, *_: [decision.choices[number]], decision.prepared)
+    return Contraction(network, decision.path, tuple([way.meeting for way, _ in state.ways]) if state else ())
 
 
 def contract(network: Network, prices: Prices, how: How = "auto", limit: int | None = None) -> Contraction | None:
@@ -91,44 +95,49 @@ def contract(network: Network, prices: Prices, how: How = "auto", limit: int | N
     return None if decision is None else carry_out(network, prices, decision)
 
 
-def _cheapest(
-    _: int, places: tuple[int, ...], tensors: Sequence[Operand], goal: Goal, market: Market
-) -> tuple[Way, Choice] | None:
-    found = [(way(choice, places, tensors, goal, market), choice) for choice in choices(tensors, goal, market)]
-    return min(found, key=lambda each: each[0].price, default=None)
+def _by_einsum(_: int, __: tuple[int, ...], tensors: Sequence[Operand], goal: Goal, market: Market) -> Iterable[Choice]:
+    return [choice for choice in choices(tensors, goal, market) if choice.how == EINSUM]
 
 
-def _by_einsum(
-    _: int, places: tuple[int, ...], tensors: Sequence[Operand], goal: Goal, market: Market
-) -> tuple[Way, Choice] | None:
-    choice = Choice(EINSUM)
-    return (way(choice, places, tensors, goal, market), choice) if choice in choices(tensors, goal, market) else None
-
-
-def _along(
-    network: Network, path: Path, prices: Prices, choose: Chooser, *, prepared: bool = True
-) -> tuple[float, list[tuple[Way, Choice]]] | None:
-    """The price and the ways along a path, or ``None`` where one of the meetings has none."""
+def _along(network: Network, path: Path, prices: Prices, choose: Chooser, prepared: bool = True) -> _State | None:
+    """The cheapest ways along a path, or ``None`` where one of the meetings has none."""
     market = Market(network.sizes, prices)
-    hand = [Operand(term, shape) for term, shape in zip(network.terms, network.shapes, strict=True)]
-    price, ways = 0.0, []
+    tensors = [Operand(term, shape) for term, shape in zip(network.terms, network.shapes, strict=True)]
+    price = 0.0
     if prepared:
         lonely = _lonely(network)
-        ready = [_prepared(tensor, lonely, market) for tensor in hand]
-        price, hand = sum([each for each, _ in ready]), [tensor for _, tensor in ready]
+        ready = [_prepared(tensor, lonely, market) for tensor in tensors]
+        price, tensors = sum([each for each, _ in ready]), [tensor for _, tensor in ready]
+    states = [_State(price, (), tuple(tensors))]
     for number, places in enumerate(path):
-        met = [hand[place] for place in places]
-        kept = needed([tensor.axes for tensor in hand], network.output, places)
-        goal = Goal(frozenset(kept.intersection(chain(*[tensor.axes for tensor in met]))))
+        terms = [tensor.axes for tensor in states[0].hand]
+        kept = needed(terms, network.output, places)
+        goal = Goal(frozenset(kept.intersection(chain(*[terms[place] for place in places]))))
         if number == len(path) - 1:
             goal = goal_of(network.output, network.result, market)
-        chosen = choose(number, places, met, goal, market)
-        if chosen is None or chosen[0].price == inf:
+        states = _met(states, number, places, goal, market, choose)
+        if not states:
             return None
-        price += chosen[0].price
-        ways.append(chosen)
-        hand = [*[tensor for place, tensor in enumerate(hand) if place not in places], chosen[0].left]
-    return price, ways
+    return states[0]
+
+
+def _met(
+    states: Sequence[_State], number: int, places: tuple[int, ...], goal: Goal, market: Market, choose: Chooser
+) -> list[_State]:
+    """What there may be after one more meeting, the cheapest first, each with another layout of the result."""
+    best: dict[tuple[int, ...], _State] = {}
+    for state in states:
+        met = [state.hand[place] for place in places]
+        rest = [tensor for place, tensor in enumerate(state.hand) if place not in places]
+        more = state.price + (market.prices.meeting if rest or number else 0)
+        for choice in choose(number, places, met, goal, market):
+            found = way(choice, places, met, goal, market)
+            known = best.get(found.left.axes)
+            if more + found.price < (inf if known is None else known.price):
+                ways = (*state.ways, (found, choice))
+                left = found.left._replace(ours=len(met) > 1)
+                best[left.axes] = _State(more + found.price, ways, (*rest, left))
+    return sorted(best.values(), key=itemgetter(0))[:LAYOUTS]
 
 
 def _lonely(network: Network) -> set[int]:
@@ -154,9 +163,10 @@ def _prepared(tensor: Operand, lonely: set[int], market: Market) -> tuple[float,
         one, other = [place for place, axis in enumerate(axes) if axis == twice][:2]
         steps.append(Diagonal((one, other)))
         axes = (*[axis for place, axis in enumerate(axes) if place not in (one, other)], twice)
-    price = 0.0
+    price = prices.diagonal * (len(tensor.axes) - len(axes))
     if summed:
         steps.append(Add(tuple([place for place, axis in enumerate(axes) if axis in summed])))
-        price = prices.add + market.length(axes) * prices.added
+        rate = prices.added if len(tensor.axes) == len(axes) else prices.stray
+        price += prices.add + market.length(axes) * rate
         axes = tuple([axis for axis in axes if axis not in summed])
     return price, Operand(axes, market.lengths(axes), tuple(steps))

@@ -10,20 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import dropwhile
+from math import prod
 from typing import NamedTuple
 
 from weft.plan.contraction.arrange import Arranged, Operand, arrange
 from weft.plan.contraction.meeting import MATMUL, Buffer, Goal, Market, Meeting, Way, finish
 from weft.plan.contraction.network import Axes, Dims
-from weft.plan.steps import Reshape, Step
+from weft.plan.steps import Add, Reshape, Step
 
 
 class Groups(NamedTuple):
-    """The axes that are merged to the rows, the columns, and the inner dimension; the others are looped over."""
+    """The axes that are merged to the rows, the columns, and the inner dimension; the others are looped over.
+
+    Inner axes that are ``later`` are looped over too, and summed after the product.
+    """
 
     rows: Axes
     columns: Axes
     inner: Axes
+    later: Axes = ()
 
 
 def groups_of(one: Operand, other: Operand, goal: Goal, market: Market) -> Iterator[Groups]:
@@ -36,6 +41,9 @@ def groups_of(one: Operand, other: Operand, goal: Goal, market: Market) -> Itera
         for merged_columns in _merges(columns, other, market):
             for inner in inners:
                 yield Groups(merged_rows, merged_columns, inner)
+    if len(inners) > 1 and not rows and not columns and market.prices.loops:
+        inner = next(iter(inners))
+        yield Groups(rows, columns, inner[-1:], inner[:-1])
 
 
 def _merges(own: Axes, tensor: Operand, market: Market) -> list[Axes]:
@@ -54,7 +62,7 @@ def _merges(own: Axes, tensor: Operand, market: Market) -> list[Axes]:
 
 def matmul(places: tuple[int, ...], one: Operand, other: Operand, groups: Groups, goal: Goal, market: Market) -> Way:
     """The product of matrices with these groups."""
-    rows, columns, inner = groups
+    rows, columns, inner, later = groups
     prices = market.prices
     loops = _loops(one, other, groups, goal)
     left_loops, right_loops = _loop_dims(loops, one, market), _loop_dims(loops, other, market)
@@ -64,28 +72,43 @@ def matmul(places: tuple[int, ...], one: Operand, other: Operand, groups: Groups
     right = arrange(other, (*right_loops, inner, *column_dims), market.sizes)
     dims: Dims = (*_loop_dims(loops, None, market), *row_dims, *column_dims)
     product = Operand((*loops, *rows, *columns), tuple([market.length(dim) for dim in dims]))
-    price = prices.matrices(market.length(loops), *[market.length(group) for group in groups])
-    price += _brought(one, left, (*rows, *inner), market) + _brought(other, right, (*columns, *inner), market)
+    batched = bool(left_loops or right_loops)
+    price = _work(one, other, groups, loops, market) + (prices.matmul if batched else prices.dot)
+    if rows or columns:
+        price += _brought(one, left, (*rows, *inner), market) + _brought(other, right, (*columns, *inner), market)
+    else:  # vectors may be strided
+        price += left.price(prices) + right.price(prices)
+    if later:
+        places_of_sum = tuple(range(len(later)))
+        kept = product.shape[len(later) :]
+        product = Operand(product.axes[len(later) :], kept, (Add(places_of_sum),))
+        price += prices.add + market.length(loops) * prices.added
     more, after, result = finish(product, goal, market)
-    plain = Meeting(places, (left.steps, right.steps), MATMUL, "", None, after, bool(left_loops or right_loops), len(dims))
-    if prices.folds and not loops and _is_folded(one, plain, goal, market.length(columns) if columns else None):
-        return Way(price, plain._replace(sides=((), right.steps), after=()), result)
-    buffer = _buffer(dims, product, goal, market)
-    if buffer is not None:
-        filled = prices.buffer + (0 if buffer.shape == goal.shape else prices.view)
-        if goal.order and goal.order[-1] not in (*rows, *columns):
-            filled += market.length(product.axes) * prices.copy
-        if filled < more:
-            after = () if buffer.shape == goal.shape else (Reshape(goal.shape),)
-            return Way(price + filled, plain._replace(buffer=buffer, after=after), result)
-    return Way(price + more, plain, result)
+    sides = (left.steps, right.steps)
+    plain = Way(price + more, Meeting(places, sides, MATMUL, "", None, after, batched, len(dims)), result)
+    if later:
+        return plain
+    found = [
+        plain,
+        *_folded(plain, one, goal, columns, price, market),
+        *_filled(plain, dims, product, goal, price, market),
+    ]
+    return min(found, key=lambda way: way.price)
+
+
+def _work(one: Operand, other: Operand, groups: Groups, loops: Axes, market: Market) -> float:
+    rows, columns, inner, _ = groups
+    prices, count = market.prices, market.length(loops)
+    if not rows and not columns and inner and not one.axes[-1] == other.axes[-1] == inner[-1]:
+        return count * (prices.vectors + market.length(inner) * prices.jump)
+    return prices.matrices(count, *[market.length(group) for group in (rows, columns, inner)])
 
 
 def _loops(one: Operand, other: Operand, groups: Groups, goal: Goal) -> Axes:
-    """The axes that are looped over, in the order of the goal, or of the tensors."""
+    """The axes that are looped over: those that are summed later, then the others in the order of the goal."""
     order = dict.fromkeys((*one.axes, *other.axes)) if goal.order is None else goal.order
-    inside = {*groups.rows, *groups.columns, *groups.inner}
-    return tuple([axis for axis in order if axis not in inside])
+    inside = {*groups.rows, *groups.columns, *groups.inner, *groups.later}
+    return (*groups.later, *[axis for axis in order if axis not in inside])
 
 
 def _loop_dims(loops: Axes, tensor: Operand | None, market: Market) -> Dims:
@@ -104,31 +127,46 @@ def is_unit(axes: Axes) -> bool:
 
 def _brought(tensor: Operand, arranged: Arranged, matrix: Axes, market: Market) -> float:
     """The price of an operand: its calls, and a copy, which the product makes itself where no matrix lies in order."""
-    price = len(arranged.steps) * market.prices.view + arranged.copied * market.prices.copy
+    price = arranged.price(market.prices)
     if not arranged.copied and tensor.axes and tensor.axes[-1] not in matrix:
-        price += market.length(tensor.axes) * market.prices.copy
+        price += market.length(tensor.axes) * (market.prices.copy + market.prices.scatter)
     return price
 
 
-def _is_folded(one: Operand, meeting: Meeting, goal: Goal, columns: int | None) -> bool:
-    """Whether all that is done before and after is to make one dimension of the rows, and several again."""
+def _folded(plain: Way, one: Operand, goal: Goal, columns: Axes, price: float, market: Market) -> Iterator[Way]:
+    """The product without the reshapes around it, where they only make one dimension of the rows, and several again."""
+    meeting, prices = plain.meeting, market.prices
     steps: tuple[Step, ...] = (*meeting.sides[0], *meeting.after)
-    if len(steps) != 2 or len(meeting.after) != 1 or not all(isinstance(step, Reshape) for step in steps):
-        return False
-    return one.shape[-1:] == steps[0][0][-1:] and goal.shape == (
-        *one.shape[:-1],
-        *(() if columns is None else (columns,)),
-    )
+    if (
+        meeting.batched
+        or len(steps) != 2
+        or len(meeting.after) != 1
+        or not all(type(step) is Reshape for step in steps)
+    ):
+        return
+    lengths = (market.length(columns),) if columns else ()
+    if one.shape[-1:] != steps[0][0][-1:] or goal.shape != (*one.shape[:-1], *lengths):
+        return
+    price -= prices.view
+    if not prices.folds:
+        price += prices.matmul - prices.dot + prod(one.shape[:-2]) * prices.loop
+    after = meeting._replace(sides=((), meeting.sides[1]), after=(), batched=not prices.folds)
+    yield Way(price, after, plain.left)
 
 
-def _buffer(dims: Dims, product: Operand, goal: Goal, market: Market) -> Buffer | None:
-    """Memory in the order of the goal that the product can fill, where it would come in another order."""
-    order = goal.order
-    if not market.prices.fills or order is None or product.axes == order:
-        return None
+def _filled(plain: Way, dims: Dims, product: Operand, goal: Goal, price: float, market: Market) -> Iterator[Way]:
+    """The product into memory in the order of the goal, where it would come in another order."""
+    order, prices = goal.order, market.prices
+    if not prices.fills or order is None or product.axes == order:
+        return
     place = {axis: number for number, axis in enumerate(order)}
     if any(place[axis] != place[group[0]] + number for group in dims for number, axis in enumerate(group)):
-        return None
+        return
     memory = sorted(range(len(dims)), key=lambda number: place[dims[number][0]] if dims[number] else -1)
     shape = tuple([market.length(dims[number]) for number in memory])
-    return Buffer(shape, tuple([memory.index(number) for number in range(len(dims))]))
+    buffer = Buffer(shape, tuple([memory.index(number) for number in range(len(dims))]))
+    after = () if shape == goal.shape else (Reshape(goal.shape),)
+    price += prices.buffer + len(after) * prices.view
+    if not any(group and group[-1] == order[-1] for group in dims[-2:]):
+        price += market.length(order) * (prices.copy + prices.scatter)
+    yield Way(price, plain.meeting._replace(buffer=buffer, after=after), plain.left)

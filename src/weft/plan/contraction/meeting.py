@@ -8,7 +8,7 @@ from math import prod
 from operator import mul
 from typing import NamedTuple
 
-from weft.plan.contraction.arrange import Operand, arrange
+from weft.plan.contraction.arrange import Arranged, Operand, arrange
 from weft.plan.contraction.network import Axes
 from weft.plan.contraction.prices import Prices
 from weft.plan.steps import Reshape, Step
@@ -33,7 +33,7 @@ class Meeting(NamedTuple):
     ``places`` are those of the tensors among the ones at hand: they are taken out, and the result becomes the last.
     ``sides`` are the steps of each tensor before, ``after`` those of the result. ``equation`` is for ``einsum``. A
     product of matrices may fill a ``buffer`` made before, and is ``batched`` where a side has more than two dimensions.
-    ``rank`` is that of what the call itself leaves.
+    ``rank`` is that of what the call itself leaves. A product of elements may ``reuse`` the memory of a side.
     """
 
     places: tuple[int, ...]
@@ -44,6 +44,7 @@ class Meeting(NamedTuple):
     after: tuple[Step, ...] = ()
     batched: bool = False
     rank: int = 1
+    reuse: int | None = None
 
 
 class Goal(NamedTuple):
@@ -96,8 +97,10 @@ def finish(product: Operand, goal: Goal, market: Market) -> tuple[float, tuple[S
     if product.axes == order:
         steps = product.steps if product.shape == goal.shape else (*product.steps, Reshape(goal.shape))
         return len(steps) * prices.view, steps, left
-    steps, copied = arrange(product, tuple([(axis,) for axis in order]), market.sizes)
+    arranged = arrange(product, tuple([(axis,) for axis in order]), market.sizes)
     if goal.shape != market.lengths(order):
-        steps = (*steps, Reshape(goal.shape))
-        copied += market.length(order) if goal.merges else 0
-    return len(steps) * prices.view + copied * prices.copy, steps, left
+        arranged = arranged._replace(steps=(*arranged.steps, Reshape(goal.shape)))
+        if goal.merges:
+            stride = market.length(product.axes[product.axes.index(order[-1]) + 1 :])
+            arranged = Arranged(arranged.steps, market.length(order), market.sizes[order[-1]], stride)
+    return arranged.price(prices), arranged.steps, left

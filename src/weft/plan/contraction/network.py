@@ -42,7 +42,8 @@ def network(solved: Template, registers: Sequence[int], *, across: bool = True) 
     Args:
         solved: the template.
         registers: its registers, filled.
-        across: whether axes of different dimensions may become one, which takes a reshape.
+        across: whether axes of different dimensions may become one, which takes a reshape. Where nothing is summed none
+            do: elements meet as they are.
     """
     lengths = [registers[register] for register in solved.registers]
     firsts = accumulate(solved.ranks, initial=0)
@@ -52,7 +53,8 @@ def network(solved: Template, registers: Sequence[int], *, across: bool = True) 
         for dims, shape in zip(solved.inputs, shapes, strict=True)
     ]
     long = [_without_units(dims, lengths) for dims in (*inputs, solved.output)]
-    runs = neighbours(long, across=across)
+    is_sum = {axis for dims in long for axis in chain(*dims)} > {*chain(*long[-1])}
+    runs = neighbours(long, across=across and is_sum)
     number = {run[0]: place for place, run in enumerate(runs)}
     terms = [tuple([number[axis] for axis in chain(*dims) if axis in number]) for dims in long]
     return Network(

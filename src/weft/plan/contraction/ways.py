@@ -11,18 +11,20 @@ from weft.plan.contraction.arrange import Operand, arrange
 from weft.plan.contraction.matrices import Groups, groups_of, is_unit, matmul
 from weft.plan.contraction.meeting import EINSUM, MATMUL, MULTIPLY, NOTHING, Goal, Market, Meeting, Way, finish
 from weft.plan.contraction.network import Axes
+from weft.plan.steps import Add
 
 Places = tuple[int, ...]
 
 
 class Choice(NamedTuple):
     """How tensors meet, whatever their lengths: by which call; for a product of matrices by which groups, and whether
-    the second tensor comes first.
+    the second tensor comes first; for a product of elements in which order of its axes.
     """
 
     how: str
     groups: Groups | None = None
     turned: bool = False
+    order: Axes = ()
 
 
 def choices(tensors: Sequence[Operand], goal: Goal, market: Market) -> Iterator[Choice]:
@@ -37,11 +39,13 @@ def choices(tensors: Sequence[Operand], goal: Goal, market: Market) -> Iterator[
         yield Choice(EINSUM)
     if len(tensors) == 1 and goal.kept == {*tensors[0].axes}:
         yield Choice(NOTHING)
-    if len(tensors) == 2:
-        one, other = tensors
-        if {*one.axes} & {*other.axes} <= goal.kept:
-            yield Choice(MULTIPLY)
-            return
+    if len(tensors) != 2:
+        return
+    one, other = tensors
+    both = {*one.axes} & {*other.axes}
+    if both <= goal.kept or both == {*one.axes, *other.axes}:
+        yield from [Choice(MULTIPLY, order=order) for order in _orders(one, other, goal)]
+    if not both <= goal.kept:
         for groups in groups_of(one, other, goal, market):
             yield Choice(MATMUL, groups)
         for groups in groups_of(other, one, goal, market):
@@ -56,46 +60,80 @@ def way(choice: Choice, places: Places, tensors: Sequence[Operand], goal: Goal, 
     if choice.how == EINSUM:
         return einsum(places, tensors, goal, market)
     if choice.how == MULTIPLY:
-        return _multiplied(places, tensors, goal, market)
+        return _multiplied(places, tensors, choice.order, goal, market)
     price, steps, left = finish(tensors[0], goal, market)
     return Way(price, Meeting(places, (steps,), NOTHING), left)
 
 
 def einsum(places: Places, tensors: Sequence[Operand], goal: Goal, market: Market) -> Way:
     """The framework's own einsum."""
-    prices = market.prices
     axes = tuple(dict.fromkeys([axis for tensor in tensors for axis in tensor.axes]))
     order = tuple([axis for axis in axes if axis in goal.kept]) if goal.order is None else goal.order
     letter = dict(zip(axes, ascii_letters, strict=False))
     texts = ["".join([letter[axis] for axis in term]) for term in (*[tensor.axes for tensor in tensors], order)]
-    sides = [arrange(tensor, tuple([(axis,) for axis in tensor.axes]), market.sizes).steps for tensor in tensors]
-    total = market.length(axes)
-    innermost = {tensor.axes[-1] for tensor in tensors if tensor.axes}
-    row = max([market.sizes[axis] for axis in innermost if _is_innermost(axis, tensors, order)], default=1)
-    work = total * (prices.scan if row > 1 else prices.stray) * max(1, len(tensors) - 1) + total // row * prices.row
+    sides = [arrange(tensor, tuple([(axis,) for axis in tensor.axes]), market.sizes) for tensor in tensors]
     more, after, left = finish(Operand(order, market.lengths(order)), goal, market)
+    price = _scanned(axes, tensors, order, market) + more + sum([side.price(market.prices) for side in sides])
     equation = f"{','.join(texts[:-1])}->{texts[-1]}"
-    price = prices.einsum + work + more + prices.view * sum(map(len, sides))
-    return Way(price, Meeting(places, tuple(sides), EINSUM, equation, after=after, rank=len(order)), left)
+    meeting = Meeting(places, tuple([side.steps for side in sides]), EINSUM, equation, after=after, rank=len(order))
+    return Way(price, meeting, left)
 
 
-def _is_innermost(axis: int, tensors: Sequence[Operand], order: Axes) -> bool:
-    return all(axis not in term or axis == term[-1] for term in (*[tensor.axes for tensor in tensors], order))
+def _scanned(axes: Axes, tensors: Sequence[Operand], order: Axes, market: Market) -> float:
+    """The price of the framework's einsum: a loop over all axes, the best of them innermost."""
+    prices, terms = market.prices, [tensor.axes for tensor in tensors]
+    if len(terms) == 1 and len(axes) == len(order):
+        return prices.glance
+    total = market.length(axes)
+    longest = max([market.sizes[axis] for axis in axes], default=1)
+    innermost = {term[-1] for term in terms if term}
+    rows = [market.sizes[axis] for axis in innermost if all(_is_last(axis, term) for term in (*terms, order))]
+    rate = prices.scan if rows else prices.stray
+    return prices.einsum + total * rate * max(1, len(terms) - 1) + total // max(rows, default=longest) * prices.row
 
 
-def _multiplied(places: Places, tensors: Sequence[Operand], goal: Goal, market: Market) -> Way:
-    """Nothing is summed: a product of elements, each tensor stretched along the axes that only the other has."""
+def _is_last(axis: int, term: Axes) -> bool:
+    return axis not in term or term.index(axis) == len(term) - 1
+
+
+def _orders(one: Operand, other: Operand, goal: Goal) -> list[Axes]:
+    """The orders in which a product of elements may have its axes; what is summed after it comes last."""
+    if goal.order is not None:
+        return [(*goal.order, *[axis for axis in one.axes if axis not in goal.kept])]
+    own = tuple([axis for axis in one.axes if axis not in other.axes])
+    others = tuple([axis for axis in other.axes if axis not in one.axes])
+    found = [(*one.axes, *others), (*own, *other.axes), (*other.axes, *own), (*others, *one.axes)]
+    return list(dict.fromkeys([tuple(sorted(order, key=lambda axis: axis not in goal.kept)) for order in found]))
+
+
+def _multiplied(places: Places, tensors: Sequence[Operand], order: Axes, goal: Goal, market: Market) -> Way:
+    """A product of elements, each tensor stretched along the axes that only the other has; sums come after it."""
     prices = market.prices
-    one, other = tensors
-    own = tuple([axis for axis in other.axes if axis not in one.axes])
-    order = (*one.axes, *own) if goal.order is None else goal.order
+    summed = [axis for axis in order if axis not in goal.kept]
     sides, price = [], prices.multiply
     for tensor in tensors:
         dims = tuple(dropwhile(is_unit, [(axis,) if axis in tensor.axes else () for axis in order]))
-        steps, copied = arrange(tensor, dims, market.sizes)
-        sides.append(steps)
-        price += len(steps) * prices.view + copied * prices.copy
-    in_order = all(tensor.axes[-1:] == order[-1:] or not {*order[-1:]} & {*tensor.axes} for tensor in tensors)
-    price += market.length(order) * (prices.elementwise if in_order else prices.stray)
-    more, after, left = finish(Operand(order, market.lengths(order)), goal, market)
-    return Way(price + more, Meeting(places, tuple(sides), MULTIPLY, after=after, rank=len(order)), left)
+        side = arrange(tensor, dims, market.sizes)
+        sides.append(side.steps)
+        price += side.price(prices)
+    same = [number for number, tensor in enumerate(tensors) if tensor.ours and tensor.axes == order]
+    reuse = same[0] if same and prices.reuses and not any(sides) else None
+    price += market.length(order) * (_rate(order, tensors, market) if reuse is None else prices.reused)
+    product = Operand(order, market.lengths(order))
+    if summed:
+        kept = order[: -len(summed)]
+        product = Operand(kept, market.lengths(kept), (Add(tuple(range(len(kept), len(order)))),))
+        price += prices.add + market.length(order) * prices.added
+    more, after, left = finish(product, goal, market)
+    meeting = Meeting(places, tuple(sides), MULTIPLY, after=after, rank=len(order), reuse=reuse)
+    return Way(price + more, meeting, left)
+
+
+def _rate(order: Axes, tensors: Sequence[Operand], market: Market) -> float:
+    """What an element costs: most where one of the tensors is read across memory."""
+    last = order[-1:]
+    if any({*last} & {*tensor.axes} and tensor.axes[-1:] != last for tensor in tensors):
+        return market.prices.stray
+    return (
+        market.prices.elementwise if all({*last} <= {*tensor.axes} for tensor in tensors) else market.prices.stretched
+    )
