@@ -6,7 +6,7 @@ a symbolic size, a mistake) raises a `TypeError` or an `AttributeError` there, a
 
 from __future__ import annotations
 
-from weft.run.cache import cold, compiled, general, keys, listed
+from weft.run.cache import cold, compiled, contracted, general, keys, listed
 from weft.run.follow import as_it_is, followed_as
 from weft.run.options import CURRENT, asking
 from weft.run.traced import traced, traced_pack, traced_parse_shape, traced_unpack
@@ -248,10 +248,13 @@ def einsum(
             operation, pattern, tensors = "einsum", operands[-1], operands[:-1]
         if len(tensors) == 2:  # as nearly always: no loop then
             one, other = tensors
-            known: Any = (type(one), type(other)), (one.shape, other.shape), (one.dtype, other.dtype)
+            classes, shapes, dtypes = (type(one), type(other)), (one.shape, other.shape), (one.dtype, other.dtype)
         else:
-            known = keys(tensors)
-        call = compiled(operation, pattern, *known, asked, **sizes)
+            classes, shapes, dtypes = keys(tensors)
+        if sizes:
+            call = compiled(operation, pattern, classes, shapes, dtypes, asked, **sizes)
+        else:
+            call = contracted(operation, pattern, classes, shapes, dtypes, asked)
     except (TypeError, AttributeError, IndexError):
         operation, pattern, tensors = _read_einsum(operands)
         call = listed(operation, tensors, pattern, sizes, "", asked)

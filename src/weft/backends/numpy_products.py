@@ -15,11 +15,19 @@ import numpy as np
 from weft.backends.numpy_reductions import is_half
 from weft.backends.products import Product, Products
 
+try:  # numpy.einsum without the Python around it
+    from numpy._core.multiarray import c_einsum
+except ImportError:
+    c_einsum = np.einsum
+
 _BLAS: dict[str, dict[str, Any]] = {"f": {}, "d": {"flop": 3.4e-5}, "F": {"flop": 6.8e-5}, "D": {"flop": 1.36e-4}}
 """The types that BLAS multiplies, and what an operation costs."""
 
-_BLOCK = 1024
-"""How many elements are added up at a time: few enough that little is lost in rounding."""
+_BLOCK = 2048
+"""The most elements that one product with ones adds up."""
+
+_SMALL = 1024
+"""Below so many elements NumPy's own sum is as fast."""
 
 
 def products(dtypes: Sequence[Any]) -> Products | None:
@@ -41,16 +49,18 @@ def products(dtypes: Sequence[Any]) -> Products | None:
 def _products(dtype: Any, alike: bool) -> Products:
     """What there is for results of a type, which may be that of all tensors alike."""
     blas = dtype.char in _BLAS
+    vecdot = getattr(np, "vecdot", None) if dtype.kind == "f" else None  # it conjugates complex numbers
     return Products(
-        einsum=np.einsum,
+        einsum=c_einsum,
         dot=np.ndarray.dot,
         matmul=np.matmul,
+        vecdot=vecdot,
         multiply=np.multiply,
         update=_update,
         add=_add if blas else partial(np.add.reduce, dtype=dtype),
         diagonal=_diagonal,
         fill=partial(_fill, dtype),
-        prices={**_BLAS.get(dtype.char, {"flop": inf}), "reuses": alike},
+        prices={**_BLAS.get(dtype.char, {"flop": inf}), "reuses": alike, "rows": vecdot is not None},
     )
 
 
@@ -85,21 +95,27 @@ def _fill(dtype: Any, shape: Sequence[int], order: Sequence[int]) -> Product:
 
 def _add(tensor: Any, axes: tuple[int, ...]) -> Any:
     """A sum as a product with ones: BLAS reads memory faster than NumPy adds it up."""
-    kept = tensor.ndim - len(axes)
-    size = prod([tensor.shape[axis] for axis in axes])
-    if not tensor.flags.c_contiguous or tensor.size < _BLOCK:
+    shape, count = tensor.shape, tensor.ndim - len(axes)
+    size = prod([shape[axis] for axis in axes])
+    block = _block(size)
+    if tensor.size < _SMALL or not block or not tensor.flags.c_contiguous:
         return np.add.reduce(tensor, axes)
-    if axes == tuple(range(kept, tensor.ndim)):
-        rows = tensor.reshape(-1, size)
-        if size > _BLOCK:
-            whole = size - size % _BLOCK
-            parts = rows[:, :whole].reshape(-1, _BLOCK) @ _ones(_BLOCK, tensor.dtype)
-            rest = np.add.reduce(rows[:, whole:], 1)
-            return (np.add.reduce(parts.reshape(-1, whole // _BLOCK), 1) + rest).reshape(tensor.shape[:kept])[()]
-        return (rows @ _ones(size, tensor.dtype)).reshape(tensor.shape[:kept])
-    if axes == tuple(range(len(axes))) and size <= _BLOCK:
-        return (_ones(size, tensor.dtype) @ tensor.reshape(size, -1)).reshape(tensor.shape[len(axes) :])
+    if axes[0] == count:  # the last ones
+        sums = tensor.reshape(-1, block) @ _ones(block, tensor.dtype)
+        if block == size:
+            return sums.reshape(shape[:count])
+        return np.add.reduce(sums.reshape(*shape[:count], size // block), -1)
+    if axes[-1] == len(axes) - 1 and block == size:  # the first ones
+        return (_ones(size, tensor.dtype) @ tensor.reshape(size, -1)).reshape(shape[len(axes) :])
     return np.add.reduce(tensor, axes)
+
+
+@lru_cache(maxsize=256)
+def _block(size: int) -> int:
+    """How many of so many elements are added up at a time, few enough that little is lost in rounding; 0 for none."""
+    if size <= _BLOCK:
+        return size
+    return next((block for block in range(_BLOCK, _BLOCK // 8, -1) if size % block == 0), 0)
 
 
 @lru_cache(maxsize=64)

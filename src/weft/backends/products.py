@@ -20,6 +20,7 @@ class Products(NamedTuple):
         einsum: the framework's own einsum, for tensors of this kind alone.
         dot: a product of two tensors of rank 1 or 2.
         matmul: a product of matrices, of which at least one tensor has several.
+        vecdot: products of vectors along the last dimension, where there is such a function.
         multiply: a product of elements, stretched as broadcasting does.
         update: the same, into the memory of the first.
         add: the sum along some dimensions, in the tensor's own type.
@@ -32,6 +33,7 @@ class Products(NamedTuple):
     einsum: Callable[..., Any]
     dot: Product
     matmul: Product
+    vecdot: Product | None
     multiply: Product
     update: Product | None
     add: Callable[[Any, tuple[int, ...]], Any]

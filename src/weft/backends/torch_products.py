@@ -15,7 +15,9 @@ _PRICES: dict[str, Any] = {
     "multiply": 3.0,
     "add": 4.0,
     "einsum": 16.0,
+    "glance": 16.0,
     "loops": False,
+    "rows": False,
     "fills": False,
     "folds": True,
 }
@@ -35,6 +37,7 @@ def products(dtypes: Sequence[Any]) -> Products | None:
         einsum=torch.einsum,
         dot=torch.matmul,  # which autocast knows, as it does not torch.dot
         matmul=torch.bmm,
+        vecdot=None,
         multiply=torch.mul,
         update=None,
         add=lambda tensor, axes: torch.sum(tensor, axes, dtype=dtype),

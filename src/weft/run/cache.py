@@ -65,6 +65,10 @@ Raises `TypeError` where the call cannot be cached; `general` makes it then.
 """
 
 
+contracted: Any = lru_cache(maxsize=CALLS)(_compiled)
+"""The same for an einsum without sizes, whose key holds nothing that equals what has another type: a step less."""
+
+
 def keys(tensors: Any) -> tuple[Any, Any, Any]:
     """Types, shapes and element types: what the callable of an einsum depends on beside the pattern."""
     return (
@@ -80,7 +84,8 @@ def _unwrapped(*_: Any, **__: Any) -> Any:
 
 
 compiled.__wrapped__ = _unwrapped
-FORGET.append(compiled.cache_clear)
+contracted.__wrapped__ = _unwrapped
+FORGET += [compiled.cache_clear, contracted.cache_clear]
 
 
 LISTED: set[type] = set()
@@ -133,9 +138,10 @@ def cache_info() -> Any:
         >>> weft.cache_clear()
         >>> _ = weft.rearrange(np.zeros((2, 3)), "a b -> b a")
         >>> weft.cache_info()
-        CacheInfo(hits=0, misses=1, maxsize=4096, currsize=1)
+        CacheInfo(hits=0, misses=1, maxsize=8192, currsize=1)
     """
-    return compiled.cache_info()
+    info, more = compiled.cache_info(), contracted.cache_info()
+    return type(info)(*[one + other for one, other in zip(info, more, strict=True)])
 
 
 def cache_clear() -> None:

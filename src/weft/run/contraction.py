@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from itertools import chain
 from math import prod
-from typing import Any
+from typing import Any, TypeAlias
 
 from weft.backends.base import Backend
 from weft.backends.products import Products
@@ -14,9 +14,10 @@ from weft.backends.registry import backend_of, one_backend
 from weft.plan import Add, Diagonal, Permute, Reshape, Step
 from weft.plan.contraction import (
     EINSUM,
-    MATMUL,
+    MULTIPLY,
     NOTHING,
     ONLY_EINSUM,
+    VECDOT,
     Contraction,
     Decision,
     Meeting,
@@ -34,6 +35,8 @@ from weft.run.forget import FORGET
 from weft.run.options import Asked
 from weft.run.program import Program
 from weft.solve import Template
+
+Unary: TypeAlias = Callable[[Any], Any]
 
 
 def contracted(
@@ -155,37 +158,36 @@ def _met(meeting: Meeting, backend: Backend, products: Products | None) -> Calla
     sides = [_chain(steps, backend, products) for steps in meeting.sides]
     if meeting.how == NOTHING:
         return sides[0] or compose(())
-    product = _product(meeting, backend, products)
+    call = _brought(_product(meeting, backend, products), sides)
     after = _chain(meeting.after, backend if meeting.rank else backend.any_type(), products)
-    if len(sides) != 2:
-        return _of_many(product, sides, after)
-    one, other = sides
-    if one is None and other is None:
-        return product if after is None else lambda a, b: after(product(a, b))
-    if after is None and one is None:
-        return lambda a, b: product(a, other(b))
-    if after is None and other is None:
-        return lambda a, b: product(one(a), b)
-    left, right = one or compose(()), other or compose(())
-    if after is None:
-        return lambda a, b: product(left(a), right(b))
-    return lambda a, b: after(product(left(a), right(b)))
+    return call if after is None else _then(call, after)
 
 
-def _of_many(
-    product: Callable[..., Any], sides: Sequence[Callable[[Any], Any] | None], after: Callable[[Any], Any] | None
-) -> Callable[..., Any]:
-    finish = after or compose(())
+def _brought(product: Callable[..., Any], sides: Sequence[Unary | None]) -> Callable[..., Any]:
+    """A product of what the sides make of the tensors, with no call more than there is something to do."""
     if not any(sides):
-        return product if after is None else lambda *tensors: finish(product(*tensors))
+        return product
     whole = [side or compose(()) for side in sides]
-    return lambda *tensors: finish(product(*[side(tensor) for side, tensor in zip(whole, tensors, strict=True)]))
+    if len(whole) != 2:
+        return lambda *tensors: product(*[side(tensor) for side, tensor in zip(whole, tensors, strict=True)])
+    one, other = whole
+    if sides[0] is None:
+        return lambda a, b: product(a, other(b))
+    if sides[1] is None:
+        return lambda a, b: product(one(a), b)
+    return lambda a, b: product(one(a), other(b))
+
+
+def _then(call: Callable[..., Any], after: Unary) -> Callable[..., Any]:
+    return lambda *tensors: after(call(*tensors))
 
 
 def _product(meeting: Meeting, backend: Backend, products: Products | None) -> Callable[..., Any]:
     if meeting.how == EINSUM or products is None:
         return partial(products.einsum if products else backend.einsum, meeting.equation)
-    if meeting.how != MATMUL:
+    if meeting.how == VECDOT and products.vecdot is not None:
+        return products.vecdot
+    if meeting.how == MULTIPLY:
         if meeting.reuse is None or products.update is None:
             return products.multiply
         update = products.update
@@ -195,7 +197,7 @@ def _product(meeting: Meeting, backend: Backend, products: Products | None) -> C
     return products.matmul if meeting.batched else products.dot
 
 
-def _chain(steps: Sequence[Step], backend: Backend, products: Products | None) -> Callable[[Any], Any] | None:
+def _chain(steps: Sequence[Step], backend: Backend, products: Products | None) -> Unary | None:
     """The steps of one tensor as a function, or ``None`` where there are none."""
     calls: list[tuple[Callable[[Any, Any], Any], Any]] = []
     for step in steps:

@@ -9,6 +9,7 @@ from weft.plan.contraction.meeting import EINSUM as EINSUM
 from weft.plan.contraction.meeting import MATMUL as MATMUL
 from weft.plan.contraction.meeting import MULTIPLY as MULTIPLY
 from weft.plan.contraction.meeting import NOTHING as NOTHING
+from weft.plan.contraction.meeting import VECDOT as VECDOT
 from weft.plan.contraction.meeting import Buffer as Buffer
 from weft.plan.contraction.meeting import Meeting as Meeting
 from weft.plan.contraction.network import Network as Network

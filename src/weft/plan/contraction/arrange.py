@@ -43,7 +43,7 @@ def arrange(operand: Operand, target: Dims, sizes: Sequence[int]) -> Arranged:
 
     Axes that a dimension merges must be neighbours in memory, in this order; where they are not, the tensor is copied.
     """
-    axes, shape, steps = operand
+    axes, shape, steps, _ = operand
     wanted: Axes = tuple(chain(*target))
     final = tuple([prod([sizes[axis] for axis in group]) for group in target])
     if wanted == axes:

@@ -14,7 +14,7 @@ from math import prod
 from typing import NamedTuple
 
 from weft.plan.contraction.arrange import Arranged, Operand, arrange
-from weft.plan.contraction.meeting import MATMUL, Buffer, Goal, Market, Meeting, Way, finish
+from weft.plan.contraction.meeting import MATMUL, VECDOT, Buffer, Goal, Market, Meeting, Way, finish
 from weft.plan.contraction.network import Axes, Dims
 from weft.plan.steps import Add, Reshape, Step
 
@@ -66,14 +66,15 @@ def matmul(places: tuple[int, ...], one: Operand, other: Operand, groups: Groups
     prices = market.prices
     loops = _loops(one, other, groups, goal)
     left_loops, right_loops = _loop_dims(loops, one, market), _loop_dims(loops, other, market)
-    row_dims: Dims = (rows,) if rows or left_loops else ()  # a vector has neither rows nor columns
-    column_dims: Dims = (columns,) if columns or right_loops else ()
+    vectors = prices.rows and bool(loops) and not rows and not columns
+    row_dims: Dims = (rows,) if rows or (left_loops and not vectors) else ()  # a vector has neither rows nor columns
+    column_dims: Dims = (columns,) if columns or (right_loops and not vectors) else ()
     left = arrange(one, (*left_loops, *row_dims, inner), market.sizes)
     right = arrange(other, (*right_loops, inner, *column_dims), market.sizes)
     dims: Dims = (*_loop_dims(loops, None, market), *row_dims, *column_dims)
     product = Operand((*loops, *rows, *columns), tuple([market.length(dim) for dim in dims]))
     batched = bool(left_loops or right_loops)
-    price = _work(one, other, groups, loops, market) + (prices.matmul if batched else prices.dot)
+    price = _work(one, other, groups, loops, market) + (prices.matmul if batched and not vectors else prices.dot)
     if rows or columns:
         price += _brought(one, left, (*rows, *inner), market) + _brought(other, right, (*columns, *inner), market)
     else:  # vectors may be strided
@@ -85,8 +86,10 @@ def matmul(places: tuple[int, ...], one: Operand, other: Operand, groups: Groups
         price += prices.add + market.length(loops) * prices.added
     more, after, result = finish(product, goal, market)
     sides = (left.steps, right.steps)
-    plain = Way(price + more, Meeting(places, sides, MATMUL, "", None, after, batched, len(dims)), result)
-    if later:
+    plain = Way(
+        price + more, Meeting(places, sides, VECDOT if vectors else MATMUL, "", None, after, batched, len(dims)), result
+    )
+    if later or vectors:
         return plain
     found = [
         plain,

@@ -14,6 +14,7 @@ from weft.plan.contraction.prices import Prices
 from weft.plan.steps import Reshape, Step
 
 MATMUL = "matmul"
+VECDOT = "vecdot"
 MULTIPLY = "multiply"
 EINSUM = "einsum"
 NOTHING = "nothing"

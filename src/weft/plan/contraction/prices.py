@@ -46,6 +46,7 @@ class Prices(NamedTuple):
         added: to add up an element of a sum along dimensions.
         loops: whether a product of matrices loops over any dimensions before the last two, and stretches them; else
             over one, which both have.
+        rows: whether there is a product of vectors along the last dimension.
         fills: whether results can be filled in another order of their dimensions.
         reuses: whether a product of elements can take the memory of an intermediate result.
         folds: whether a matrix with several dimensions for its rows is one to the framework.
@@ -58,8 +59,8 @@ class Prices(NamedTuple):
     matmul: float = 1.6
     multiply: float = 0.5
     add: float = 2.2
-    einsum: float = 2.0
-    glance: float = 1.0
+    einsum: float = 1.3
+    glance: float = 0.7
     buffer: float = 1.0
     loop: float = 0.2
     vectors: float = 0.012
@@ -69,7 +70,7 @@ class Prices(NamedTuple):
     jump: float = 1.1e-3
     scan: float = 2.4e-4
     stray: float = 1.3e-3
-    row: float = 0.005
+    row: float = 0.02
     copy: float = 4e-4
     copied_row: float = 5e-3
     scatter: float = 9e-4
@@ -78,6 +79,7 @@ class Prices(NamedTuple):
     stretched: float = 3.6e-4
     added: float = 1e-4
     loops: bool = True
+    rows: bool = True
     fills: bool = True
     reuses: bool = False
     folds: bool = False

@@ -7,7 +7,7 @@ from math import prod
 from typing import NamedTuple
 
 from weft.plan.contraction.contract import Contraction
-from weft.plan.contraction.meeting import EINSUM, NOTHING, Meeting
+from weft.plan.contraction.meeting import EINSUM, MULTIPLY, NOTHING, VECDOT, Meeting
 from weft.plan.contraction.network import Axes, Dims, Network
 from weft.plan.contraction.path import Path, flops
 from weft.plan.steps import Add, Diagonal, Permute, Reshape, Step
@@ -117,7 +117,11 @@ class Story:
             for term, side in zip(left.split(","), sides, strict=True):
                 letters.update(zip(term, [dim for dim in side.dims if dim], strict=False))
             dims = tuple([letters[letter] for letter in output])
-        elif meeting.how == "multiply":
+        elif meeting.how == VECDOT:
+            count = max(len(side.dims) for side in sides) - 1
+            padded = [(*((),) * (count + 1 - len(side.dims)), *side.dims[:-1]) for side in sides]
+            dims = tuple([one or other for one, other in zip(*padded, strict=True)])
+        elif meeting.how == MULTIPLY:
             count = max(len(side.dims) for side in sides)
             padded = [(*((),) * (count - len(side.dims)), *side.dims) for side in sides]
             dims = tuple([one or other for one, other in zip(*padded, strict=True)])
