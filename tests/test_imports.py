@@ -30,9 +30,18 @@ def test_the_public_names():
     names = run("import weft; print(*[name for name in dir(weft) if not name.startswith('_')])")
     assert names.split() == sorted(
         [
-            *("AxisError", "BackendError", "CopyNeeded", "Pattern", "PatternSyntaxError", "SizeError", "WeftError"),
-            *("asnumpy", "cache_clear", "cache_info", "compile", "einsum", "explain", "pack", "parse_shape"),
-            *("rearrange", "reduce", "repeat", "unpack", "view"),
+            *(
+                "AxisError",
+                "AxisWarning",
+                "BackendError",
+                "CopyNeeded",
+                "Pattern",
+                "PatternSyntaxError",
+                "SizeError",
+                "WeftError",
+            ),
+            *("asnumpy", "cache_clear", "cache_info", "compile", "einsum", "explain", "options", "pack"),
+            *("parse_shape", "rearrange", "reduce", "repeat", "unpack", "view"),
             *("api", "compiled", "errors", "run"),  # the rooms that these are in
         ]
     )

@@ -87,6 +87,7 @@ CALLS = {
     "W203 misspelt": lambda: weft.rearrange(np.zeros((8, 8)), "(h ph) w -> h ph w", p=2),
     "W203 unknown": lambda: weft.rearrange(X, "b c h w -> b c h w", zebra=2),
     "W204 dropped": lambda: weft.rearrange(X, "b c h w -> b h"),
+    "W204 strict": lambda: asked(strict=True),
     "W204 repeat drops": lambda: weft.repeat(X, "b c h w -> b c h w2", w2=3),
     "W205 added": lambda: weft.rearrange(X, "b c h w -> b c h w d"),
     "W205 reduce adds": lambda: weft.reduce(X, "b c h w -> b d", "max", d=2),
@@ -105,6 +106,11 @@ CALLS = {
     "W209 no reduction": lambda: weft.reduce(X, "b c h w -> b", 3),
     "W210 no star": lambda: weft.pack([X], "b c"),
     "W210 two stars": lambda: weft.unpack(X, [(1,)], "* b *"),
+    "W214 a path that does not fit": lambda: asked(contract=[(0, 3), (0, 1)]),
+    "W214 a misspelt way": lambda: asked(contract="optimum"),
+    "W214 no path": lambda: asked(contract=3.5),
+    "W301 a limit": lambda: asked(memory_limit=2.5),
+    "W204 strict": lambda: asked(strict=True),
     "W201 a comma in a weight": lambda: mix("b c -> b d", "c, d", None, {"c": 3, "d": 4}),
     "W201 a group in a weight": lambda: mix("b c -> b d", "(c d)", None, {"c": 3, "d": 4}),
     "W205 in no weight": lambda: mix("b c -> b d", "c", None, {"c": 3, "d": 4}),
@@ -185,12 +191,15 @@ CALLS = {
     "W504 mixed list": lambda: weft.rearrange([X, torch.zeros(2, 3, 4, 6)], "n ... -> ... n"),
     "W505 hidden rank": lambda: torch.fx.symbolic_trace(lambda x: weft.rearrange(x, "a ... -> ... a")),
     "W506 too many axes": lambda: weft.einsum(
-        np.zeros((1,) * 30), np.zeros((1,) * 30), f"{axes('a', 30)}, {axes('b', 30)} -> a0"
+        strict_array((1,) * 30), strict_array((1,) * 30), f"{axes('a', 30)}, {axes('b', 30)} -> {axes('a', 30)} b0"
     ),
     "W507 no promise": lambda: weft.view(strict_array(), "a b -> b a"),
     "W508 no elements": lambda: weft.asnumpy(torch.zeros(2, 3, device="meta")),
     "W509 no sharding": lambda: weft.einsum(X, "a b c d -> a b", out_sharding=("x", None)),
     "W510 a callable in TorchScript": lambda: Reduce("a b -> a", torch.amax).__prepare_scriptable__(),
+    "W511 no opt_einsum": lambda: without("opt_einsum", lambda: asked(contract="dp")),
+    "W511 no cotengra": lambda: without("cotengra", lambda: asked(contract="cotengra")),
+    "W512 a wish": lambda: weft.einsum(X, X, "a b c d, a b c e -> d e", precision="highest"),
 }
 
 
@@ -198,8 +207,26 @@ def axes(letter, count):
     return " ".join(f"{letter}{number}" for number in range(count))
 
 
-def strict_array():
-    return pytest.importorskip("array_api_strict").zeros((2, 3))
+def strict_array(shape=(2, 3)):
+    return pytest.importorskip("array_api_strict").zeros(shape)
+
+
+def asked(**options):
+    """A contraction of three tensors, as the options want it."""
+    with weft.options(**options):
+        return weft.einsum(X, X, X, "a b c d, a b c e, a b c f -> d e")
+
+
+def without(package, call):
+    """A call where a package is not installed."""
+    kept = sys.modules.get(package)
+    sys.modules[package] = None
+    try:
+        return call()
+    finally:
+        del sys.modules[package]
+        if kept is not None:
+            sys.modules[package] = kept
 
 
 def text_of(call) -> str:

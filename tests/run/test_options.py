@@ -59,7 +59,6 @@ def test_what_a_path_leaves_over_is_contracted_at_the_end(paths):
 
 
 def test_a_function_finds_the_path(paths):
-    pytest.importorskip("opt_einsum")
     seen = []
 
     def last_first(inputs, output, sizes, limit):
@@ -174,7 +173,11 @@ def test_options_hold_for_one_task():
 
 def test_no_call_is_served_what_another_asked_for():
     product = weft.compile("i j, j k -> i")
-    for call in (lambda: weft.einsum(A, B, "i j, j k -> i"), lambda: product.einsum(A, B), lambda: weft.einsum("ij,jk->i", A, B)):
+    for call in (
+        lambda: weft.einsum(A, B, "i j, j k -> i"),
+        lambda: product.einsum(A, B),
+        lambda: weft.einsum("ij,jk->i", A, B),
+    ):
         for _ in range(2):
             assert call().shape == (2,)
             with weft.options(strict=True), pytest.raises(weft.AxisError, match="W204"):

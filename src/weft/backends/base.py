@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from weft.backends.products import Products
+from weft.backends.products import Products, as_it_is, no_products
 from weft.backends.tracing import Size, Tensor, Tracing
 from weft.errors import fail
 
@@ -17,16 +17,6 @@ from weft.errors import fail
 def no_view(tensor: Tensor, shape: Sequence[Size]) -> Tensor:  # noqa: ARG001  # a `Backend.view`
     """What a framework that hides its memory has for `Backend.view`."""
     raise fail("W507", NO_VIEWS)
-
-
-def as_it_is(call: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """What a framework that does not compile a plan has for `Backend.whole`."""
-    return call
-
-
-def no_products(dtypes: Sequence[Any]) -> Products | None:  # noqa: ARG001  # a `Backend.products`
-    """What a framework whose einsum is the best way to contract has for `Backend.products`."""
-    return None
 
 
 NO_VIEWS = "this framework does not promise views; rearrange gives one where it can"
@@ -88,16 +78,9 @@ class Backend(Tracing):
         return None
 
     def placed(self, equation: str, shape: Sequence[Size] | None, wishes: dict[str, Any]) -> Callable[..., Tensor]:
-        """``einsum(equation, ...)``, and `reshape` where there is a shape, with what the caller asks of the product.
+        """``einsum(equation, ...)``, and `reshape` where there is a shape, with what the caller wishes of the product.
 
-        Args:
-            equation: the classical form, with an arrow.
-            shape: the shape of the result, where it is another than that of the product.
-            wishes: ``out_sharding``, ``precision`` and ``preferred_element_type``, as far as the caller gave them.
-
-        Raises:
-            BackendError: W509, this framework's results have no sharding that a caller could choose; W512, its products
-                have no such argument.
+        Raises W509 or W512 where ``out_sharding`` or the other wishes are nothing that the framework knows.
         """
         if "out_sharding" in wishes:
             raise fail("W509", f"a result of {self.name} has no sharding to choose; out_sharding belongs to JAX")

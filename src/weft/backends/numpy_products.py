@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from math import inf, prod
+from math import inf
 from typing import Any
 
 import numpy as np
 
 from weft.backends.numpy_reductions import is_half
+from weft.backends.numpy_sums import add
 from weft.backends.products import Product, Products
 
 try:  # numpy.einsum without the Python around it
@@ -22,12 +23,6 @@ except ImportError:
 
 _BLAS: dict[str, dict[str, Any]] = {"f": {}, "d": {"flop": 3.4e-5}, "F": {"flop": 6.8e-5}, "D": {"flop": 1.36e-4}}
 """The types that BLAS multiplies, and what an operation costs."""
-
-_BLOCK = 2048
-"""The most elements that one product with ones adds up."""
-
-_SMALL = 1024
-"""Below so many elements NumPy's own sum is as fast."""
 
 
 def products(dtypes: Sequence[Any]) -> Products | None:
@@ -57,7 +52,7 @@ def _products(dtype: Any, alike: bool) -> Products:
         vecdot=vecdot,
         multiply=np.multiply,
         update=_update,
-        add=_add if blas else partial(np.add.reduce, dtype=dtype),
+        add=add if blas else partial(np.add.reduce, dtype=dtype),
         diagonal=_diagonal,
         fill=partial(_fill, dtype),
         prices={**_BLAS.get(dtype.char, {"flop": inf}), "reuses": alike, "rows": vecdot is not None},
@@ -91,33 +86,3 @@ def _fill(dtype: Any, shape: Sequence[int], order: Sequence[int]) -> Product:
         return result
 
     return product
-
-
-def _add(tensor: Any, axes: tuple[int, ...]) -> Any:
-    """A sum as a product with ones: BLAS reads memory faster than NumPy adds it up."""
-    shape, count = tensor.shape, tensor.ndim - len(axes)
-    size = prod([shape[axis] for axis in axes])
-    block = _block(size)
-    if tensor.size < _SMALL or not block or not tensor.flags.c_contiguous:
-        return np.add.reduce(tensor, axes)
-    if axes[0] == count:  # the last ones
-        sums = tensor.reshape(-1, block) @ _ones(block, tensor.dtype)
-        if block == size:
-            return sums.reshape(shape[:count])
-        return np.add.reduce(sums.reshape(*shape[:count], size // block), -1)
-    if axes[-1] == len(axes) - 1 and block == size:  # the first ones
-        return (_ones(size, tensor.dtype) @ tensor.reshape(size, -1)).reshape(shape[len(axes) :])
-    return np.add.reduce(tensor, axes)
-
-
-@lru_cache(maxsize=256)
-def _block(size: int) -> int:
-    """How many of so many elements are added up at a time, few enough that little is lost in rounding; 0 for none."""
-    if size <= _BLOCK:
-        return size
-    return next((block for block in range(_BLOCK, _BLOCK // 8, -1) if size % block == 0), 0)
-
-
-@lru_cache(maxsize=64)
-def _ones(count: int, dtype: Any) -> Any:
-    return np.ones(count, dtype)

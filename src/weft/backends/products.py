@@ -9,8 +9,13 @@ Product: TypeAlias = Callable[[Any, Any], Any]
 
 
 def as_it_is(call: Callable[..., Any]) -> Callable[..., Any]:
-    """What `Products.around` is for elements that need no other type on the way."""
+    """What nothing is done to: `Products.around` of most types, `Backend.whole` of most frameworks."""
     return call
+
+
+def no_products(dtypes: Sequence[Any]) -> Products | None:  # noqa: ARG001  # a `Backend.products`
+    """What a framework whose einsum is the best way to contract has for `Backend.products`."""
+    return None
 
 
 class Products(NamedTuple):

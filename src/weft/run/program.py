@@ -14,7 +14,8 @@ from operator import itemgetter
 from string import ascii_letters
 from typing import Any, NamedTuple, TypeAlias
 
-from weft.backends.base import Backend, as_it_is
+from weft.backends.base import Backend
+from weft.backends.products import as_it_is
 from weft.errors import fail
 from weft.ops.reduce import CUSTOM
 from weft.plan import Plan, Reduce, Step

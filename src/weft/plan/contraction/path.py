@@ -48,10 +48,12 @@ def path_of(network: Network, how: How, limit: int | None) -> Path:
     count = len(network.terms)
     if isinstance(how, tuple):
         return checked_path(how, count)
-    if callable(how):
-        return _asked(network, how, limit)
     if count <= 2:
         return (tuple(range(count)),)
+    if callable(how):
+        *inputs, output = [{_symbol(axis) for axis in term} for term in (*network.terms, network.output)]
+        sizes = {_symbol(axis): size for axis, size in enumerate(network.sizes)}
+        return checked_path(tuple([tuple(places) for places in how(inputs, output, sizes, limit)]), count)
     if how == "greedy":
         return greedy(network, limit)
     if how == "cotengra":
@@ -105,16 +107,19 @@ def _registered() -> Iterable[str]:
     return getattr(paths, "_PATH_OPTIONS", ())
 
 
+def _symbol(axis: int) -> str:
+    """A character for an axis, whatever its number."""
+    return chr(ord("a") + axis) if axis < 26 else chr(0x100 + axis)
+
+
 def _asked(network: Network, how: Any, limit: int | None) -> Path:
     """What opt_einsum finds."""
     try:
         import opt_einsum
     except ImportError as error:
-        name = how if isinstance(how, str) else "a function that finds a path"
-        message = f"contract={name!r} for {len(network.terms)} tensors needs opt_einsum: pip install 'weft[einsum]'"
+        message = f"contract={how!r} for {len(network.terms)} tensors needs opt_einsum: pip install 'weft[einsum]'"
         raise fail("W511", message) from error
-    symbols = [opt_einsum.get_symbol(axis) for axis in range(len(network.sizes))]
-    texts = ["".join([symbols[axis] for axis in term]) for term in (*network.terms, network.output)]
+    texts = ["".join(map(_symbol, term)) for term in (*network.terms, network.output)]
     shapes = [tuple([network.sizes[axis] for axis in term]) for term in network.terms]
     equation = f"{','.join(texts[:-1])}->{texts[-1]}"
     found, _ = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize=how, memory_limit=limit)
