@@ -23,7 +23,7 @@ CORE = (
 )
 """The tests that need no framework; those of them that would use one are skipped by its name."""
 
-SUITE = "tests/backends/test_conformance.py"
+SUITE = ("tests/backends/test_conformance.py", "tests/backends/test_einsum.py")
 LOADING = "tests/backends/test_loading.py::test_a_tensor_loads_its_own_backend_and_no_other"
 BASE = ("numpy", "torch", "array_api_strict")
 """The frameworks of the session `tests`."""
@@ -64,7 +64,7 @@ def _output(*command: str) -> str:
 def tests(session: nox.Session) -> None:
     """All tests, with every framework that this session is for; `nox -s tests -- -m "not slow"` for the fast ones."""
     session.install(".[test]")
-    promised = ("ml_dtypes", "einops", "sklearn", "PIL", "rich", "jinja2", "mypy")
+    promised = ("ml_dtypes", "cotengra", "einops", "opt_einsum", "sklearn", "PIL", "rich", "jinja2", "mypy")
     others = {*Path("tests/citizens").glob("test_*.py")} - {*map(Path, citizens("torch"))}
     ignored = ["tests/tracers", "tests/machines", *map(str, sorted(others))]
     run(session, BASE, "tests", *[f"--ignore={path}" for path in ignored], promised=promised, layers=("torch",))
@@ -75,14 +75,14 @@ def frameworks(session: nox.Session) -> None:
     """The frameworks that live in one process: the conformance suite, and what their own users do with them."""
     session.install(".[test-frameworks]")
     own = ("tests/backends/test_cupy.py", *tracers(*TOGETHER), *citizens(*LAYERS))
-    run(session, TOGETHER, SUITE, LOADING, *own, layers=LAYERS)
+    run(session, TOGETHER, *SUITE, LOADING, *own, layers=LAYERS)
 
 
 @nox.session
 def paddle(session: nox.Session) -> None:
     """PaddlePaddle, which crashes in a process that has TensorFlow."""
     session.install(".[test-paddle]")
-    run(session, ("paddle",), SUITE, LOADING, *tracers("paddle"), *citizens("paddle"), layers=("paddle",))
+    run(session, ("paddle",), *SUITE, LOADING, *tracers("paddle"), *citizens("paddle"), layers=("paddle",))
 
 
 def legacy(session: nox.Session) -> None:
@@ -93,7 +93,7 @@ def legacy(session: nox.Session) -> None:
     session.install(".[test-legacy]", *LEGACY)
     names = ("numpy", "chainer", "mxnet")
     layers = ("chainer", "gluon")
-    run(session, names, SUITE, LOADING, *tracers(*names[1:]), *citizens(*layers), layers=layers)
+    run(session, names, *SUITE, LOADING, *tracers(*names[1:]), *citizens(*layers), layers=layers)
 
 
 @nox.session
@@ -101,7 +101,7 @@ def machines(session: nox.Session) -> None:
     """Arrays that live on many machines: Dask, PyTorch's DTensor, JAX's shardings; several processes on this one."""
     session.install(".[test-machines]")
     promised = ("torch", "jax", "distributed")
-    run(session, ("dask",), SUITE, LOADING, "tests/machines", promised=promised)
+    run(session, ("dask",), *SUITE, LOADING, "tests/machines", promised=promised)
 
 
 def tracers(*names: str) -> list[str]:

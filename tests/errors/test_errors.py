@@ -110,7 +110,6 @@ CALLS = {
     "W214 a misspelt way": lambda: asked(contract="optimum"),
     "W214 no path": lambda: asked(contract=3.5),
     "W301 a limit": lambda: asked(memory_limit=2.5),
-    "W204 strict": lambda: asked(strict=True),
     "W201 a comma in a weight": lambda: mix("b c -> b d", "c, d", None, {"c": 3, "d": 4}),
     "W201 a group in a weight": lambda: mix("b c -> b d", "(c d)", None, {"c": 3, "d": 4}),
     "W205 in no weight": lambda: mix("b c -> b d", "c", None, {"c": 3, "d": 4}),

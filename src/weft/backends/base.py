@@ -78,9 +78,8 @@ class Backend(Tracing):
         return None
 
     def placed(self, equation: str, shape: Sequence[Size] | None, wishes: dict[str, Any]) -> Callable[..., Tensor]:
-        """``einsum(equation, ...)``, and `reshape` where there is a shape, with what the caller wishes of the product.
-
-        Raises W509 or W512 where ``out_sharding`` or the other wishes are nothing that the framework knows.
+        """``einsum(equation, ...)``, and `reshape` where there is a shape, with what the caller wishes of the product;
+        or W509 for an ``out_sharding`` and W512 for the other wishes, where the framework has no such thing.
         """
         if "out_sharding" in wishes:
             raise fail("W509", f"a result of {self.name} has no sharding to choose; out_sharding belongs to JAX")

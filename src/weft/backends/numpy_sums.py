@@ -1,4 +1,4 @@
-"""Sums of NumPy's arrays within a contraction, as products with ones: BLAS reads memory faster than NumPy adds it up."""
+"""Sums within a contraction, as products with ones: BLAS reads memory faster than NumPy adds it up."""
 
 from __future__ import annotations
 
