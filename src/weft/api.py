@@ -246,11 +246,7 @@ def einsum(
             operation, pattern, tensors = "classical", operands[0], operands[1:]
         else:
             operation, pattern, tensors = "einsum", operands[-1], operands[:-1]
-        if len(tensors) == 2:  # as nearly always: no loop then
-            one, other = tensors
-            classes, shapes, dtypes = (type(one), type(other)), (one.shape, other.shape), (one.dtype, other.dtype)
-        else:
-            classes, shapes, dtypes = keys(tensors)
+        classes, shapes, dtypes = keys(tensors)
         if sizes:
             call = compiled(operation, pattern, classes, shapes, dtypes, asked, **sizes)
         else:

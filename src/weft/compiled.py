@@ -140,12 +140,7 @@ class Pattern:
                 asked, out_sharding=out_sharding, precision=precision, preferred_element_type=preferred_element_type
             )
         try:
-            if len(tensors) == 2:  # as nearly always: no loop then
-                one, other = tensors
-                known: Any = (type(one), type(other)), (one.shape, other.shape), (one.dtype, other.dtype)
-            else:
-                known = keys(tensors)
-            call = self._calls[known, asked]
+            call = self._calls[keys(tensors), asked]
         except (KeyError, TypeError, AttributeError):
             call = None
         return self._first("einsum", tensors, asked=asked) if call is None else call(*tensors)

@@ -71,6 +71,15 @@ contracted: Any = lru_cache(maxsize=CALLS)(_compiled)
 
 def keys(tensors: Any) -> tuple[Any, Any, Any]:
     """Types, shapes and element types: what the callable of an einsum depends on beside the pattern."""
+    if len(tensors) == 2:  # as nearly always; a loop would take as long as all the rest
+        a, b = tensors
+        return (type(a), type(b)), (a.shape, b.shape), (a.dtype, b.dtype)
+    if len(tensors) == 1:
+        (a,) = tensors
+        return (type(a),), (a.shape,), (a.dtype,)
+    if len(tensors) == 3:
+        a, b, c = tensors
+        return (type(a), type(b), type(c)), (a.shape, b.shape, c.shape), (a.dtype, b.dtype, c.dtype)
     return (
         tuple([type(tensor) for tensor in tensors]),
         tuple([tensor.shape for tensor in tensors]),

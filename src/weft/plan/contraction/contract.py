@@ -166,7 +166,7 @@ def _prepared(tensor: Operand, lonely: set[int], market: Market) -> tuple[float,
     price = prices.diagonal * (len(tensor.axes) - len(axes))
     if summed:
         steps.append(Add(tuple([place for place, axis in enumerate(axes) if axis in summed])))
-        rate = prices.added if len(tensor.axes) == len(axes) else prices.stray
+        rate = prices.added if len(tensor.axes) == len(axes) else prices.jump
         price += prices.add + market.length(axes) * rate
         axes = tuple([axis for axis in axes if axis not in summed])
     return price, Operand(axes, market.lengths(axes), tuple(steps))

@@ -69,7 +69,7 @@ class Prices(NamedTuple):
     stream: float = 9e-5
     jump: float = 1.1e-3
     scan: float = 2.4e-4
-    stray: float = 1.3e-3
+    stray: float = 1.4e-3
     row: float = 0.02
     copy: float = 4e-4
     copied_row: float = 5e-3

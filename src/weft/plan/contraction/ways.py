@@ -89,7 +89,8 @@ def _scanned(axes: Axes, tensors: Sequence[Operand], order: Axes, market: Market
     innermost = {term[-1] for term in terms if term}
     rows = [market.sizes[axis] for axis in innermost if all(_is_last(axis, term) for term in (*terms, order))]
     rate = prices.scan if rows else prices.stray
-    return prices.einsum + total * rate * max(1, len(terms) - 1) + total // max(rows, default=longest) * prices.row
+    row = prices.row if len(axes) > len(order) else prices.row / 4
+    return prices.einsum + total * rate * max(1, len(terms) - 1) + total // max(rows, default=longest) * row
 
 
 def _is_last(axis: int, term: Axes) -> bool:
