@@ -107,9 +107,9 @@ def test_a_decision_holds_for_other_lengths():
 
 
 @pytest.mark.parametrize("equation", ["ij,jk->ik", "ii->", "i,j->ij", "ij,jk,kl->il"])
-def test_there_is_nothing_to_decide_where_there_are_no_elements(equation):
+def test_no_elements_are_contracted_like_any_others(equation):
     shapes = [(0,) * len(term) for term in equation.split("->")[0].split(",")]
-    assert contract(network_of(equation, *shapes), Prices()) is None
+    assert contract(network_of(equation, *shapes), Prices()).meetings
 
 
 # the path

@@ -110,10 +110,11 @@ def is_near_miss(one: str, other: str) -> bool:
     if one == other or not (one.isidentifier() and other.isidentifier()):
         return False
     short_one, long_one = sorted((one, other), key=len)
-    added = long_one[len(short_one) :]
+    if any(char.isdigit() for char in one + other):
+        return False
     if long_one.startswith(short_one):
-        return added in ("s", "es", short_one[-1])
-    if any(char.isdigit() for char in one + other) or len(short_one) < 3:
+        return long_one[len(short_one) :] in ("s", "es", short_one[-1])
+    if len(short_one) < 3:
         return False
     if one.casefold() == other.casefold():
         return True

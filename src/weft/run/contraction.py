@@ -109,7 +109,7 @@ def chosen(
     """
     if not tensors or not all(hasattr(tensor, "dtype") for tensor in tensors):
         how, limit = (asked.contract, asked.memory_limit) if asked else ("auto", None)
-        return contract(network(solved, registers), Prices(), how, limit), "  of nothing: a length is 0", (4, "float32")
+        return contract(network(solved, registers), Prices(), how, limit), "", (4, "float32")
     classes = tuple([type(tensor) for tensor in tensors])
     backend = one_backend(classes)
     dtypes = [backend.dtype(tensor) for tensor in tensors]
@@ -122,12 +122,8 @@ def chosen(
 
 def products_of(classes: Sequence[type], dtypes: Sequence[Any]) -> Products | None:
     """What a contraction of tensors of these types is taken apart into, if they are all of one kind."""
-    found = None
-    for cls in dict.fromkeys(classes):
-        found = backend_of(cls).products(dtypes)
-        if found is None:
-            return None
-    return found
+    makers = dict.fromkeys([backend_of(cls).products for cls in dict.fromkeys(classes)])
+    return None if len(makers) > 1 else next(iter(makers))(dtypes)
 
 
 def asked_path(network: Network, asked: Asked | None) -> Path | None:

@@ -62,20 +62,20 @@ def decide(network: Network, prices: Prices, how: How = "auto", limit: int | Non
         limit: the most elements that an intermediate result may have.
 
     Returns:
-        The decision, or ``None`` where there is nothing to choose: a length is 0, or there are too many letters for
-        an einsum where only that is left.
+        The decision, or ``None`` where there is nothing to choose: there are too many letters for an einsum, and
+        nothing else.
 
     Raises:
         WeftError: W214 or W511, as `path_of`.
     """
     path = path_of(network, how, limit)
-    if 0 in network.sizes:
-        return None
     found = []
-    apart = _along(network, path, prices, lambda _, __, tensors, goal, market: choices(tensors, goal, market))
+    prepared = not prices.only_einsum
+    apart = _along(network, path, prices, _any if prepared else _by_einsum, prepared)
     if apart is not None:
-        found.append((apart.price, Decision(path, tuple([choice for _, choice in apart.ways]), prepared=True)))
-    if how == "auto" and limit is None and (len(path) > 1 or _is_unprepared(network)):
+        found.append((apart.price, Decision(path, tuple([choice for _, choice in apart.ways]), prepared)))
+    is_loop = len(network.terms) == 1 or (prices.together and (len(path) > 1 or _is_unprepared(network)))
+    if how == "auto" and limit is None and is_loop:
         at_once: Path = (tuple(range(len(network.terms))),)
         direct = _along(network, at_once, prices, _by_einsum, prepared=False)
         if direct is not None:
@@ -84,7 +84,7 @@ def decide(network: Network, prices: Prices, how: How = "auto", limit: int | Non
 
 
 def carry_out(network: Network, prices: Prices, decision: Decision) -> Contraction:
-    """A decision carried out for these lengths; it may have been made for others, as long as no length is 0 or 1."""
+    """A decision carried out for these lengths; it may have been made for others, as long as the same are 0 and 1."""
     state = _along(network, decision.path, prices, lambda number, *_: [decision.choices[number]], decision.prepared)
     return Contraction(network, decision.path, tuple([way.meeting for way, _ in state.ways]) if state else ())
 
@@ -93,6 +93,10 @@ def contract(network: Network, prices: Prices, how: How = "auto", limit: int | N
     """`decide`, and `carry_out`."""
     decision = decide(network, prices, how, limit)
     return None if decision is None else carry_out(network, prices, decision)
+
+
+def _any(_: int, __: tuple[int, ...], tensors: Sequence[Operand], goal: Goal, market: Market) -> Iterable[Choice]:
+    return choices(tensors, goal, market)
 
 
 def _by_einsum(_: int, __: tuple[int, ...], tensors: Sequence[Operand], goal: Goal, market: Market) -> Iterable[Choice]:

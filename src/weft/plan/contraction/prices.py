@@ -33,6 +33,7 @@ class Prices(NamedTuple):
         flop: a multiplication or an addition in a product of matrices.
         element: to read or write an element there.
         stream: to read an element of a matrix that meets a vector, or of a vector.
+        streams: the same where there are many of them.
         jump: to read an element of a vector whose elements lie apart.
         scan: a multiplication and an addition in the framework's einsum, where memory is read in order.
         stray: the same where it is not.
@@ -48,6 +49,7 @@ class Prices(NamedTuple):
             over one, which both have.
         rows: whether there is a product of vectors along the last dimension.
         fills: whether results can be filled in another order of their dimensions.
+        together: whether einsum of several tensors is one loop over all of them.
         reuses: whether a product of elements can take the memory of an intermediate result.
         folds: whether a matrix with several dimensions for its rows is one to the framework.
     """
@@ -67,6 +69,7 @@ class Prices(NamedTuple):
     flop: float = 1.2e-5
     element: float = 3.5e-4
     stream: float = 9e-5
+    streams: float = 9e-5
     jump: float = 1.1e-3
     scan: float = 2.4e-4
     stray: float = 1.4e-3
@@ -81,24 +84,31 @@ class Prices(NamedTuple):
     loops: bool = True
     rows: bool = True
     fills: bool = True
+    together: bool = True
     reuses: bool = False
     folds: bool = False
 
+    @property
+    def only_einsum(self) -> bool:
+        """Whether a framework has nothing but its einsum."""
+        return self.add == inf
+
     def copies(self, count: int, row: int, stride: int) -> float:
         """The work of a copy of so many elements, in rows of ``row`` that lay ``stride`` apart."""
-        return count * (self.copy + self.copied_row / row + self.scatter * min(1, (stride - 1) / _CACHE_LINE))
+        return count * (self.copy + self.copied_row / max(row, 1) + self.scatter * min(1, (stride - 1) / _CACHE_LINE))
 
     def matrices(self, count: int, rows: int, columns: int, inner: int) -> float:
         """The work of so many products of a matrix of ``rows`` × ``inner`` with one of ``inner`` × ``columns``."""
         if self.flop == inf:
             return inf
+        stream = self.stream if count == 1 else self.streams
         if rows == columns == 1:
-            return count * (self.vectors + inner * self.stream)
+            return count * (self.vectors + inner * stream)
         if rows == 1 or columns == 1:
-            return count * (self.loop / 2 + rows * columns * inner * self.stream)
+            return count * (self.loop / 2 + rows * columns * inner * stream)
         moved = rows * inner + inner * columns + rows * columns
         return count * (self.loop + 2 * rows * columns * inner * self.flop + moved * self.element)
 
 
-ONLY_EINSUM = Prices(flop=inf, multiply=inf, add=inf)
+ONLY_EINSUM = Prices(flop=inf, multiply=inf, add=inf, together=False)
 """Of a framework of which nothing is known but that it has an einsum."""

@@ -100,7 +100,8 @@ class Story:
         if meeting.how == NOTHING:
             return sides[0]._replace(name=name)
         axes = dict.fromkeys([axis for side in sides for dim in side.dims for axis in dim])
-        work = flops(axes, needed, len(sides), self.network.sizes)
+        kept = axes if meeting.how == MULTIPLY else needed  # what it sums, it sums after it
+        work = flops(axes, kept, len(sides), self.network.sizes)
         self.flops += work
         self.read += sum(self._size(side.dims) for side in sides)
         product = self._product(meeting, sides, needed, name)

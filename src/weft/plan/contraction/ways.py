@@ -85,12 +85,12 @@ def _scanned(axes: Axes, tensors: Sequence[Operand], order: Axes, market: Market
     if len(terms) == 1 and len(axes) == len(order):
         return prices.glance
     total = market.length(axes)
-    longest = max([market.sizes[axis] for axis in axes], default=1)
     innermost = {term[-1] for term in terms if term}
     rows = [market.sizes[axis] for axis in innermost if all(_is_last(axis, term) for term in (*terms, order))]
     rate = prices.scan if rows else prices.stray
-    row = prices.row if len(axes) > len(order) else prices.row / 4
-    return prices.einsum + total * rate * max(1, len(terms) - 1) + total // max(rows, default=longest) * row
+    row = max([1, *(rows or market.lengths(axes))])
+    beside = prices.row if len(axes) > len(order) else prices.row / 4
+    return prices.einsum + total * rate * max(1, len(terms) - 1) + total // row * beside
 
 
 def _is_last(axis: int, term: Axes) -> bool:
@@ -118,7 +118,7 @@ def _multiplied(places: Places, tensors: Sequence[Operand], order: Axes, goal: G
         sides.append(side.steps)
         price += side.price(prices)
     same = [number for number, tensor in enumerate(tensors) if tensor.ours and tensor.axes == order]
-    reuse = same[0] if same and prices.reuses and not any(sides) else None
+    reuse = same[0] if same and order and prices.reuses and not any(sides) else None
     price += market.length(order) * (_rate(order, tensors, market) if reuse is None else prices.reused)
     product = Operand(order, market.lengths(order))
     if summed:

@@ -1,0 +1,357 @@
+"""``einsum`` on every framework, against NumPy's, the framework's own, and the definition.
+
+The elements are whole numbers, so small that every order of adding them up is exact: results are compared exactly.
+"""
+
+from __future__ import annotations
+
+import functools
+from itertools import pairwise, product
+
+import ml_dtypes
+import numpy as np
+import pytest
+from equations import equations, meant, patterns, slopes, whole
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import weft
+from backends.cases import EINSUM, Product
+from backends.frameworks import FRAMEWORKS, WITH_GRADIENTS, each
+
+EXAMPLES = {"ndonnx": 10, "pytensor": 10, "jax": 20, "tinygrad": 40, "keras": 50, "sparse": 50}
+"""How many equations are drawn where a framework compiles each or is slow to run it; elsewhere 100."""
+
+OWN = {
+    "numpy": lambda numpy: (numpy.einsum, ()),
+    "torch": lambda torch: (torch.einsum, RuntimeError),
+    "tensorflow": lambda tf: (tf.einsum, tf.errors.OpError),
+    "jax": lambda jax: (jax.numpy.einsum, ()),
+}
+"""The frameworks' own einsums that take what NumPy's takes, and what they raise where they do not."""
+
+WITH_OWN = tuple(framework for framework in FRAMEWORKS if framework.name in OWN)
+WITH_STRIDES = tuple(framework for framework in FRAMEWORKS if framework.name in ("numpy", "torch"))
+WITH_MIXTURES = tuple(framework for framework in FRAMEWORKS if framework.name != "sparse")
+"""PyData Sparse compiles for seconds for each pair of element types; its backend is that of array_api_strict."""
+
+
+def owned(framework):
+    return OWN[framework.name](framework.module())
+
+
+def drawn(framework, *strategies):
+    """Run a check on what is drawn."""
+    # Hypothesis minds that tinygrad and PyTensor raise Python's recursion limit when they are first used.
+    weft.asnumpy(weft.einsum(framework.make(np.ones((2, 2))), "a b -> b"))
+
+    def run(check):
+        settings(max_examples=EXAMPLES.get(framework.name, 100))(given(*strategies)(check))()
+
+    return run
+
+
+def wholes(shapes, dtype="float64"):
+    return [whole(shape, seed, dtype) for seed, shape in enumerate(shapes)]
+
+
+def assert_equal(result, expected):
+    actual = weft.asnumpy(result)
+    assert actual.shape == np.shape(expected)
+    np.testing.assert_array_equal(actual, expected)
+
+
+@each()
+def test_an_equation_is_what_numpy_makes_of_it(framework):
+    @drawn(framework, equations())
+    def _(case):
+        arrays = wholes(case.shapes)
+        result = weft.einsum(case.text, *map(framework.make, arrays))
+        assert framework.shape(result) == np.einsum(case.text, *arrays).shape
+        assert_equal(result, np.einsum(case.text, *arrays))
+
+
+@each()
+@pytest.mark.parametrize(
+    ("equation", "shapes"),
+    [
+        (",kk->", [(), (2, 2)]),
+        ("...,kk", [(2,), (2, 2)]),
+        ("k,kkk,k", [(0,), (0, 0, 0), (0,)]),
+        ("iiB->", [(1, 1, 2)]),
+        ("aa...", [(1, 1, 1)]),
+        ("bba...a", [(1, 1, 1, 1, 1)]),
+        ("...,...,,", [(1, 1), (1,), (), ()]),
+        ("...i,...,...j->ij...", [(2, 1, 3), (2, 1), (3, 2)]),
+        ("ab,c,bcd,aae->abde", [(3, 0), (3,), (0, 3, 2), (3, 3, 2)]),
+    ],
+)
+def test_an_equation_that_some_framework_gets_wrong_by_itself(framework, equation, shapes):
+    arrays = wholes(shapes)
+    assert_equal(weft.einsum(equation, *map(framework.make, arrays)), np.einsum(equation, *arrays))
+
+
+@each(WITH_OWN)
+def test_an_equation_is_what_the_framework_makes_of_it(framework):
+    own, refusal = owned(framework)
+
+    @drawn(framework, equations(), st.sampled_from(["float32", "float64", "int32", "int64", "complex64"]))
+    def _(case, dtype):
+        tensors = list(map(framework.make, wholes(case.shapes, dtype)))
+        result = weft.einsum(case.text, *tensors)
+        assert_equal(result, np.einsum(case.text, *wholes(case.shapes, dtype)))
+        try:
+            expected = own(case.text, *tensors)
+        except refusal:
+            assert GAPS[framework.name](case, dtype)
+            return
+        assert result.shape == expected.shape
+        assert_same_type(result, expected, np.einsum(case.text, *wholes(case.shapes, dtype)))
+
+
+def assert_same_type(result, expected, numpys):
+    """The element type and the values are the framework's own; but a sum of whole numbers stays as wide as they are."""
+    if str(expected.dtype) == "torch.int64" and numpys.dtype != np.int64:  # PyTorch widens it, if it does nothing else
+        assert str(result.dtype) == f"torch.{numpys.dtype}"
+        assert_equal(result, numpys)
+    else:
+        assert result.dtype == expected.dtype
+        assert_equal(result, weft.asnumpy(expected))
+
+
+def is_summed_by_itself(case, dtype):
+    """PyTorch sums an axis that one tensor has alone before it multiplies, and the sum of int32 is int64."""
+    left, arrow, output = case.text.partition("->")
+    terms = [{*term} - {*" ."} for term in left.split(",")]
+    kept = output if arrow else [letter for letter in left if left.count(letter) == 1]
+    alone = [letter for letter in set().union(*terms).difference(kept) if sum(letter in term for term in terms) == 1]
+    return dtype == "int32" and len(terms) > 1 and alone
+
+
+def has_dots_and_no_arrow(case, dtype):
+    """TensorFlow leaves ``...`` out of the output, where several tensors have it, and then misses it there."""
+    terms = case.text.replace(" ", "").split(",")
+    dotted = [(term, shape) for term, shape in zip(terms, case.shapes, strict=True) if "..." in term]
+    return "->" not in case.text and len(dotted) > 1 and any(len(shape) > len(term) - 3 for term, shape in dotted)
+
+
+GAPS = {"torch": is_summed_by_itself, "tensorflow": has_dots_and_no_arrow}
+"""The equations that a framework's own einsum refuses, and weft does not."""
+
+
+@each()
+def test_a_pattern_is_what_the_definition_says(framework):
+    @drawn(framework, patterns())
+    def _(case):
+        arrays = wholes(case.shapes)
+        result = weft.einsum(*map(framework.make, arrays), case.text, **case.sizes)
+        expected = meant(case.text, arrays, case.sizes)
+        assert framework.shape(result) == expected.shape
+        assert_equal(result, expected)
+
+
+def fortran(framework, array):
+    axes = tuple(range(array.ndim))
+    return framework.module().moveaxis(framework.make(array.T.copy()), axes, axes[::-1])
+
+
+def rotated(framework, array):
+    return framework.module().moveaxis(framework.make(np.moveaxis(array, 0, -1).copy()), -1, 0)
+
+
+def stepped(framework, array):
+    wide = framework.make(array.repeat(2, 0).repeat(3, -1))
+    return wide[::2, ..., 1::3] if array.ndim > 1 else wide[3::6]
+
+
+def broadcast(framework, array):
+    return framework.module().broadcast_to(framework.make(array[:1]), array.shape)
+
+
+def backwards(framework, array):
+    if framework.name == "torch":
+        pytest.skip("PyTorch has no negative strides")
+    return array[::-1, ..., ::-1] if array.ndim > 1 else array[::-1]
+
+
+@each(WITH_STRIDES)
+@pytest.mark.parametrize("layout", [fortran, rotated, stepped, broadcast, backwards])
+def test_strides_make_no_difference(framework, layout):
+    layout(framework, np.zeros(2))
+
+    @drawn(framework, equations(), st.lists(st.booleans(), min_size=4, max_size=4))
+    def _(case, strided):
+        tensors = [
+            layout(framework, array) if array.ndim and yes else framework.make(array)
+            for array, yes in zip(wholes(case.shapes), strided, strict=False)
+        ]
+        arrays = [weft.asnumpy(tensor).copy(order="C") for tensor in tensors]
+        assert [array.shape for array in arrays] == list(case.shapes)
+        assert_equal(weft.einsum(case.text, *tensors), np.einsum(case.text, *arrays))
+
+
+@each()
+def test_a_chain_of_sixty_matrices(framework):
+    names = [f"a{number}" for number in range(61)]
+    steps = np.array([[[1, 1], [0, 1]], [[1, 0], [1, 1]], [[0, 1], [1, 0]]], float)  # products stay below 2^53
+    arrays = list(steps[np.random.default_rng(0).integers(0, 3, 60)])
+    pattern = ", ".join(map(" ".join, pairwise(names))) + " -> a0 a60"
+    assert_equal(weft.einsum(*map(framework.make, arrays), pattern), functools.reduce(np.matmul, arrays))
+
+
+@each()
+def test_thirty_vectors_are_summed_before_they_are_multiplied(framework):
+    vectors = [np.array([number, 1.0 - number - 2 * (number % 2)]) for number in range(30)]  # each sums to 1 or -1
+    pattern = ", ".join(f"a{number}" for number in range(30)) + " ->"
+    assert_equal(weft.einsum(*map(framework.make, vectors), pattern), -1.0)  # the product of all is 8 gigabytes
+
+
+@each()
+def test_more_names_than_there_are_letters(framework):
+    own = [" ".join(f"own{number}{letter}" for letter in "abcde") for number in range(10)]
+    terms = [f"link{number} {names} ... link{number + 1}" for number, names in enumerate(own)]
+    arrays = [np.random.default_rng(number).integers(-1, 2, (2,) * 6 + (1 + number % 2, 2)) for number in range(10)]
+    arrays = [array.astype(float) for array in arrays]
+    result = weft.einsum(*map(framework.make, arrays), f"{','.join(terms)} -> ... link10 link0")
+    chain = functools.reduce(np.matmul, [np.moveaxis(array.sum((1, 2, 3, 4, 5)), 1, 0) for array in arrays])
+    assert_equal(result, np.swapaxes(chain, 1, 2))
+
+
+SLOPES = [
+    *EINSUM,
+    Product("b i (h d), b j (h d), b j (h e) -> b i (h e)", ((2, 3, 4), (2, 2, 4), (2, 2, 6)), {"h": 2}),
+    Product("i j, j k, k l -> l i", ((2, 3), (3, 2), (2, 3))),
+    Product("(a b) c, a (c d), d b -> (d a)", ((4, 3), (2, 6), (2, 2)), {"a": 2}),
+    Product("a a b, b -> a", ((3, 3, 2), (2,))),
+    Product("a b a, b b -> b", ((2, 3, 2), (3, 3))),
+    Product("a b, c -> a", ((2, 3), (4,))),
+    Product("2 i, i (3 j) -> j", ((2, 3), (3, 6))),
+    Product("... i, ... i -> ...", ((2, 1, 3), (4, 3))),
+    Product("... i, i ... -> i (...)", ((1, 3), (3, 2, 2))),
+    Product("i j k, k j -> k 1 (j i)", ((2, 3, 2), (2, 3))),
+    Product("i, i, i, i ->", ((3,), (3,), (3,), (3,))),
+]
+
+
+@each(WITH_GRADIENTS)
+@pytest.mark.parametrize("case", SLOPES, ids=str)
+def test_gradient_with_respect_to_each_tensor(framework, case):
+    arrays = wholes(case.shapes)
+    weights = whole(meant(case.pattern, arrays, case.sizes).shape, 9)
+    expected = slopes(case.pattern, arrays, case.sizes, weights)
+    for number, array in enumerate(arrays):
+
+        def weighted(tensor, number=number):
+            tensors = [tensor if place == number else framework.make(each) for place, each in enumerate(arrays)]
+            return weft.einsum(*tensors, case.pattern, **case.sizes) * framework.make(weights)
+
+        gradient = framework.gradient(weighted, array)
+        assert gradient.shape == array.shape
+        np.testing.assert_array_equal(gradient, expected[number])
+
+
+@each()
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize(
+    ("equation", "shapes"),
+    [
+        ("ij,jk->ik", [(2, 4096), (4096, 3)]),
+        ("bij,bjk->bik", [(2, 2, 4096), (2, 4096, 3)]),
+        ("ij,ij->i", [(2, 4096), (2, 4096)]),
+        ("i,i->", [(4096,), (4096,)]),
+        ("ij->i", [(2, 4096)]),
+        ("ij,jk,k->i", [(2, 4096), (4096, 4), (4,)]),
+    ],
+)
+def test_half_types_do_not_lose_what_they_sum(framework, dtype, equation, shapes):
+    if dtype in framework.lacks:
+        pytest.skip(f"{framework.name} has no {dtype}: {framework.lacks[dtype]}")
+    kind = ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype
+    tensors = [framework.make(np.ones(shape, kind)) for shape in shapes]
+    result = weft.einsum(equation, *tensors)
+    assert result.dtype == tensors[0].dtype
+    expected = np.einsum(equation, *map(np.ones, shapes), optimize=True)  # 4096 or 16384, which half types have
+    assert_equal(weft.asnumpy(result).astype(float), expected)
+
+
+@each(WITH_OWN)
+@pytest.mark.parametrize("equation", ["ij->i", "ij,ij->ji", "ij,jk->ik", "ij,jk->i", "ij,jk,kl->li"])
+@pytest.mark.parametrize(
+    "dtypes",
+    [
+        *("bool", "uint8", "int32", "int64", "float32", "float64", "complex64", "float32 float64", "float64 float32"),
+        *("int32 int64", "bool int32", "int64 float32", "float64 complex64"),
+    ],
+)
+def test_the_element_type_is_what_the_framework_makes_it(framework, equation, dtypes):
+    terms = equation.partition("->")[0].split(",")
+    arrays = [whole((2, 2), seed, dtypes.split()[seed % len(dtypes.split())]) for seed, _ in enumerate(terms)]
+    tensors = list(map(framework.make, arrays))
+    own, refusal = owned(framework)
+    try:
+        expected = own(equation, *tensors)
+    except refusal:
+        assert_right_or_refused(equation, tensors, arrays)
+        return
+    assert_same_type(weft.einsum(equation, *tensors), expected, np.einsum(equation, *arrays))
+
+
+@each(WITH_OWN)
+@pytest.mark.parametrize(
+    ("equation", "shapes"),
+    [("aa,aajj", [(2, 2), (2, 2, 3, 3)]), ("a,aa,aiij,j", [(1,), (1, 1), (1, 2, 2, 2), (2,)])],
+)
+def test_whole_numbers_where_one_tensor_is_summed_by_itself(framework, equation, shapes):
+    arrays = wholes(shapes, "int32")
+    assert_equal(weft.einsum(equation, *map(framework.make, arrays)), np.einsum(equation, *arrays))
+
+
+def assert_right_or_refused(equation, tensors, arrays):
+    try:
+        result = weft.asnumpy(weft.einsum(equation, *tensors))
+    except Exception:  # in whatever words
+        return
+    assert_equal(result, np.einsum(equation, *arrays))
+
+
+VALUES = {"bool": 1, "uint8": 7, "int32": 300, "int64": 2**31, "float32": 0.5, "float64": 1 + 2.0**-40}
+"""For each element type a value that those before it do not have."""
+
+
+@each(WITH_MIXTURES)
+@pytest.mark.parametrize(("one", "other"), list(product(VALUES, VALUES)))
+def test_element_types_are_multiplied_or_refused_but_never_cut_short(framework, one, other):
+    arrays = [np.full((2, 1), VALUES[one], one), np.full((1, 2), VALUES[other], other)]
+    assert_right_or_refused("ij,jk->ik", list(map(framework.make, arrays)), arrays)
+
+
+UNEQUAL = [
+    ("ij,jk->ik", [(2, 3), (4, 5)], "dimension 0 of tensor 1", "dimension 1 of tensor 0"),
+    ("ij,jk", [(2, 3), (4, 5)], "dimension 0 of tensor 1", "dimension 1 of tensor 0"),
+    ("i j, j k -> i k", [(2, 3), (4, 5)], "dimension 0 of tensor 1", "dimension 1 of tensor 0"),
+    ("i j, j k, k l -> i l", [(2, 3), (3, 4), (5, 2)], "dimension 0 of tensor 2", "dimension 1 of tensor 1"),
+    ("ij,jk->ik", [(2, 3), (1, 5)], "dimension 0 of tensor 1", "dimension 1 of tensor 0"),
+    ("ij,jk->ik", [(2, 1), (3, 5)], "dimension 0 of tensor 1", "dimension 1 of tensor 0"),
+    ("i j, i j -> i j", [(2, 3), (2, 1)], "dimension 1 of tensor 1", "dimension 1 of tensor 0"),
+    ("... i, ... i -> ... i", [(2, 3), (2, 1)], "dimension 1 of tensor 1", "dimension 1 of tensor 0"),
+    ("...i,...i->...", [(2, 1), (2, 3)], "dimension 1 of tensor 1", "dimension 1 of tensor 0"),
+    ("ii->i", [(2, 3)], "dimension 1 of the input", "dimension 0 of the input"),
+    ("a a -> a", [(1, 3)], "dimension 1 of the input", "dimension 0 of the input"),
+    ("i j, (i k) -> j k", [(2, 3), (5,)], "dimension 0 of tensor 1", "i=2"),
+    ("...,...->...", [(2, 3), (4, 3)], "dimension 0 of tensor 1", "does not broadcast with 2"),
+    ("... i, ... i -> ...", [(2, 3, 5), (4, 5)], "dimension 0 of tensor 1", "does not broadcast with 3"),
+]
+
+
+@each()
+@pytest.mark.parametrize(("text", "shapes", "where", "beside"), UNEQUAL)
+def test_a_length_that_differs_from_one_tensor_to_another(framework, text, shapes, where, beside):
+    found = []
+    for tensors in (wholes(shapes), list(map(framework.make, wholes(shapes)))):
+        with pytest.raises(weft.SizeError) as caught:
+            weft.einsum(*tensors, text) if " " in text else weft.einsum(text, *tensors)
+        assert caught.value.code == ("W302" if "(" in text else "W305")
+        assert where in caught.value.message
+        assert beside in caught.value.message
+        found.append(str(caught.value))
+    assert found[0] == found[1]
