@@ -546,3 +546,30 @@ def test_nothing_of_a_trace_is_kept():
         jax.make_jaxpr(lambda x: CALLS["grouped einsum"](CALLS["space to depth"](x)))(ones(2, 3, 4, 8))
         jax.make_jaxpr(jax.vmap(jax.grad(lambda x: CALLS["logsumexp"](x[None]).sum())))(ones(*SHAPE))
         exported(CALLS["pack"], "b, c, h, w")
+
+
+@pytest.mark.parametrize("path", [None, [(1, 2), (0, 1)]])
+def test_precision_and_element_type_reach_every_product(path):
+    x, y, z = (jnp.ones(shape, jnp.bfloat16) for shape in ((2, 3), (3, 4), (4, 5)))
+
+    def call(x, y, z):
+        wishes = {"precision": "highest", "preferred_element_type": jnp.float32}
+        with weft.options(contract=path or "auto"):
+            return weft.einsum(x, y, z, "a b, b c, c d -> (a d)", **wishes)
+
+    text = str(jax.make_jaxpr(call)(x, y, z))
+    assert text.count("dot_general[") == text.count("preferred_element_type=float32") == 2
+    assert text.count("precision=(Precision.HIGHEST, Precision.HIGHEST)") == 2
+    for result in (call(x, y, z), jax.jit(call)(x, y, z), weft.compile("a b, b c -> a c").einsum(x, y, precision="highest")):
+        assert result.dtype in (jnp.float32, jnp.bfloat16)
+    assert call(x, y, z).dtype == jnp.float32
+
+
+def test_a_path_is_that_of_the_products():
+    x, y, z = jnp.ones((2, 30)), jnp.ones((30, 4)), jnp.ones((4, 5))
+    with weft.options(contract=[(1, 2), (0, 1)]):
+        shapes = str(jax.make_jaxpr(lambda *tensors: weft.einsum(*tensors, "a b, b c, c d -> a d"))(x, y, z))
+    assert "[30,5]" in shapes
+    with weft.options(contract=[(0, 1), (0, 1)]):
+        shapes = str(jax.make_jaxpr(lambda *tensors: weft.einsum(*tensors, "a b, b c, c d -> a d"))(x, y, z))
+    assert "[2,4]" in shapes
