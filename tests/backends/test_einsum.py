@@ -32,8 +32,10 @@ OWN = {
 
 WITH_OWN = tuple(framework for framework in FRAMEWORKS if framework.name in OWN)
 WITH_STRIDES = tuple(framework for framework in FRAMEWORKS if framework.name in ("numpy", "torch"))
-WITH_MIXTURES = tuple(framework for framework in FRAMEWORKS if framework.name != "sparse")
-"""PyData Sparse compiles for seconds for each pair of element types; its backend is that of array_api_strict."""
+
+
+def without(name):
+    return tuple(framework for framework in FRAMEWORKS if framework.name != name)
 
 
 def owned(framework):
@@ -78,6 +80,8 @@ def test_an_equation_is_what_numpy_makes_of_it(framework):
         (",kk->", [(), (2, 2)]),
         ("...,kk", [(2,), (2, 2)]),
         ("k,kkk,k", [(0,), (0, 0, 0), (0,)]),
+        ("i...k->...", [(2, 1, 0)]),
+        ("...b,,->...", [(2, 0), (), ()]),
         ("iiB->", [(1, 1, 2)]),
         ("aa...", [(1, 1, 1)]),
         ("bba...a", [(1, 1, 1, 1, 1)]),
@@ -190,7 +194,7 @@ def test_strides_make_no_difference(framework, layout):
         assert_equal(weft.einsum(case.text, *tensors), np.einsum(case.text, *arrays))
 
 
-@each()
+@each(without("ndonnx"))  # a product of matrices takes it a third of a second; its backend is that of array_api_strict
 def test_a_chain_of_sixty_matrices(framework):
     names = [f"a{number}" for number in range(61)]
     steps = np.array([[[1, 1], [0, 1]], [[1, 0], [1, 1]], [[0, 1], [1, 0]]], float)  # products stay below 2^53
@@ -208,12 +212,11 @@ def test_thirty_vectors_are_summed_before_they_are_multiplied(framework):
 
 @each()
 def test_more_names_than_there_are_letters(framework):
-    own = [" ".join(f"own{number}{letter}" for letter in "abcde") for number in range(10)]
+    own = [" ".join(f"own{number}{letter}" for letter in "abc") for number in range(14)]
     terms = [f"link{number} {names} ... link{number + 1}" for number, names in enumerate(own)]
-    arrays = [np.random.default_rng(number).integers(-1, 2, (2,) * 6 + (1 + number % 2, 2)) for number in range(10)]
-    arrays = [array.astype(float) for array in arrays]
-    result = weft.einsum(*map(framework.make, arrays), f"{','.join(terms)} -> ... link10 link0")
-    chain = functools.reduce(np.matmul, [np.moveaxis(array.sum((1, 2, 3, 4, 5)), 1, 0) for array in arrays])
+    arrays = [whole((2, 2, 2, 2, 1 + number % 2, 2), number) % 3 - 1 for number in range(14)]
+    result = weft.einsum(*map(framework.make, arrays), f"{','.join(terms)} -> ... link14 link0")
+    chain = functools.reduce(np.matmul, [np.moveaxis(array.sum((1, 2, 3)), 1, 0) for array in arrays])
     assert_equal(result, np.swapaxes(chain, 1, 2))
 
 
@@ -318,7 +321,7 @@ VALUES = {"bool": 1, "uint8": 7, "int32": 300, "int64": 2**31, "float32": 0.5, "
 """For each element type a value that those before it do not have."""
 
 
-@each(WITH_MIXTURES)
+@each(without("sparse"))  # it compiles for seconds for each pair; its backend is that of array_api_strict
 @pytest.mark.parametrize(("one", "other"), list(product(VALUES, VALUES)))
 def test_element_types_are_multiplied_or_refused_but_never_cut_short(framework, one, other):
     arrays = [np.full((2, 1), VALUES[one], one), np.full((1, 2), VALUES[other], other)]

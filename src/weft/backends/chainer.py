@@ -8,10 +8,12 @@ from typing import Any, ClassVar
 
 import chainer
 import chainer.functions as F  # noqa: N812  # its users know it by this name
+import numpy as np
 
 from weft.backends.base import Backend
 from weft.backends.chainer_reductions import is_differentiable, of_arrays, reduction
 from weft.backends.contraction import contract
+from weft.backends.numpy_reductions import is_half
 
 
 def _sum(tensor: Any, axis: tuple[int, ...], dtype: Any) -> Any:  # noqa: ARG001  # Chainer keeps the type
@@ -27,6 +29,13 @@ _SPACE = SimpleNamespace(
 )
 
 
+def _cast(tensor: Any, dtype: Any) -> Any:
+    """The same elements in another type; the gradient finds its way between floats that Chainer knows."""
+    if all(is_differentiable(np.dtype(kind)) for kind in (tensor.dtype, dtype)):
+        return F.cast(tensor, dtype)
+    return chainer.Variable(chainer.as_array(tensor).astype(dtype))
+
+
 class ChainerBackend(Backend):
     """Plans call `chainer.functions`, which record the way back to the gradient."""
 
@@ -40,6 +49,9 @@ class ChainerBackend(Backend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
+        half = tensors[0].dtype
+        if any(is_half(tensor.dtype) for tensor in tensors):  # sums would lose most of their digits in 16 bits
+            return _cast(ChainerBackend.einsum(equation, *[_cast(tensor, np.float32) for tensor in tensors]), half)
         if not all(is_differentiable(tensor.dtype) for tensor in tensors):  # Chainer's einsum takes floats alone
             arrays = [chainer.as_array(tensor) for tensor in tensors]
             return chainer.Variable(of_arrays(arrays[0]).einsum(equation, *arrays))

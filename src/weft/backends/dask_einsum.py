@@ -11,6 +11,7 @@ import numpy as np
 
 from weft.backends.dask_unknown import is_unknown
 from weft.backends.equation import letters
+from weft.backends.numpy_reductions import is_half
 from weft.errors import fail
 
 
@@ -19,7 +20,9 @@ def contract(equation: str, *tensors: Any) -> Any:
     arrays = [da.asanyarray(tensor) for tensor in tensors]
     if any(isinstance(array._meta, np.ma.MaskedArray) for array in arrays):
         raise fail("W503", "einsum is not defined on masked arrays; fill them first, as da.ma.filled(x, 0) does")
-    dtype = np.result_type(*[array.dtype for array in arrays])  # Dask's own sums over chunks would widen integers
+    result = np.result_type(*[array.dtype for array in arrays])  # Dask's own sums over chunks would widen integers
+    dtype = np.dtype(np.float32) if is_half(result) else result
+    arrays = [array.astype(dtype) if is_half(array.dtype) else array for array in arrays]
     terms, output = letters(equation, [array.ndim for array in arrays])
     arrays = [_square(term, array) for term, array in zip(terms, arrays, strict=True)]
     for places in _path(terms, output, arrays):
@@ -32,7 +35,7 @@ def contract(equation: str, *tensors: Any) -> Any:
         names = dict.fromkeys(name for term, _ in reversed(parts) for name in term if name in needed)
         terms.append("".join(names) if terms else output)
         arrays.append(_product(parts, terms[-1]).astype(dtype))
-    return arrays[0]
+    return arrays[0].astype(result)
 
 
 def _product(parts: list[tuple[str, Any]], output: str) -> Any:

@@ -13,6 +13,7 @@ import mxnet as mx
 
 from weft.backends import mxnet_symbols
 from weft.backends.base import Backend
+from weft.backends.ellipsis import spelled
 from weft.backends.mxnet_moves import expand, permute
 from weft.backends.mxnet_reductions import is_symbol, reduction, space_of, type_of
 from weft.backends.unknown import Shape
@@ -35,6 +36,12 @@ class MXNetBackend(Backend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
+        if not any(map(is_symbol, tensors)) and "..." in equation:  # of which MXNet's gradient knows little
+            shapes = [tensor.shape for tensor in tensors]
+            terms, output, tensors = spelled(
+                equation, tensors, shapes, lambda tensor, axes: mx.np.squeeze(tensor, axes)
+            )
+            equation = f"{','.join(terms)}->{output}"
         return space_of(tensors[0]).einsum(equation, *tensors)
 
     @staticmethod

@@ -9,6 +9,7 @@ from typing import Any
 import paddle
 
 from weft.backends.contraction import contract
+from weft.errors import fail
 
 _SPACE = SimpleNamespace(
     reshape=paddle.reshape,
@@ -24,8 +25,11 @@ _WIDE = {paddle.float16: "float32", paddle.bfloat16: "float32", **dict.fromkeys(
 
 
 def einsum(equation: str, *tensors: Any) -> Any:
-    """``paddle.einsum``, and a way round what it refuses."""
-    if _has_diagonal_beside(equation) and not _has_unknown_sizes(tensors):
+    """``paddle.einsum``, and a way round what it refuses, or gets wrong."""
+    if any(tensor.dtype != tensors[0].dtype for tensor in tensors):  # of which it takes the bytes for one type
+        kinds = " and ".join(dict.fromkeys([str(tensor.dtype).removeprefix("paddle.") for tensor in tensors]))
+        raise fail("W503", f"einsum is not defined on a mixture of {kinds}; convert one of them")
+    if _has_diagonal(equation) and not _has_unknown_sizes(tensors):
         return contract(_SPACE, equation, tensors)
     try:
         return paddle.einsum(equation, *tensors)
@@ -45,7 +49,7 @@ def _has_unknown_sizes(tensors: tuple[Any, ...]) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _has_diagonal_beside(equation: str) -> bool:
-    """Whether a tensor has an axis twice, and there is another tensor: there Paddle's own fails, as of 3.3."""
+def _has_diagonal(equation: str) -> bool:
+    """Whether a tensor has an axis twice: beside another tensor, or a sum, Paddle's own fails, as of 3.3."""
     terms = equation.partition("->")[0].replace("...", "").split(",")
-    return len(terms) > 1 and any(len(set(term)) < len(term) for term in terms)
+    return any(len(set(term)) < len(term) for term in terms)
