@@ -12,14 +12,14 @@ import ml_dtypes
 import numpy as np
 import pytest
 from equations import equations, meant, patterns, slopes, whole
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import weft
 from backends.cases import EINSUM, Product
 from backends.frameworks import FRAMEWORKS, WITH_GRADIENTS, each
 
-EXAMPLES = {"ndonnx": 10, "pytensor": 10, "jax": 20, "tinygrad": 40, "keras": 50, "sparse": 50}
+EXAMPLES = {"ndonnx": 10, "pytensor": 4, "jax": 20, "tinygrad": 40, "keras": 50, "sparse": 50}
 """How many equations are drawn where a framework compiles each or is slow to run it; elsewhere 100."""
 
 OWN = {
@@ -47,8 +47,12 @@ def drawn(framework, *strategies):
     # Hypothesis minds that tinygrad and PyTensor raise Python's recursion limit when they are first used.
     weft.asnumpy(weft.einsum(framework.make(np.ones((2, 2))), "a b -> b"))
 
+    phases = [Phase.explicit, Phase.reuse, Phase.generate]
+    if framework.name not in EXAMPLES:  # elsewhere it would take minutes
+        phases.append(Phase.shrink)
+
     def run(check):
-        settings(max_examples=EXAMPLES.get(framework.name, 100))(given(*strategies)(check))()
+        settings(max_examples=EXAMPLES.get(framework.name, 100), phases=phases)(given(*strategies)(check))()
 
     return run
 
@@ -212,11 +216,11 @@ def test_thirty_vectors_are_summed_before_they_are_multiplied(framework):
 
 @each()
 def test_more_names_than_there_are_letters(framework):
-    own = [" ".join(f"own{number}{letter}" for letter in "abc") for number in range(14)]
+    own = [" ".join(f"own{number}{letter}" for letter in "ab") for number in range(18)]
     terms = [f"link{number} {names} ... link{number + 1}" for number, names in enumerate(own)]
-    arrays = [whole((2, 2, 2, 2, 1 + number % 2, 2), number) % 3 - 1 for number in range(14)]
-    result = weft.einsum(*map(framework.make, arrays), f"{','.join(terms)} -> ... link14 link0")
-    chain = functools.reduce(np.matmul, [np.moveaxis(array.sum((1, 2, 3)), 1, 0) for array in arrays])
+    arrays = [whole((2, 2, 2, 1 + number % 2, 2), number) % 3 - 1 for number in range(18)]
+    result = weft.einsum(*map(framework.make, arrays), f"{','.join(terms)} -> ... link18 link0")
+    chain = functools.reduce(np.matmul, [np.moveaxis(array.sum((1, 2)), 1, 0) for array in arrays])
     assert_equal(result, np.swapaxes(chain, 1, 2))
 
 
@@ -269,6 +273,8 @@ def test_gradient_with_respect_to_each_tensor(framework, case):
 def test_half_types_do_not_lose_what_they_sum(framework, dtype, equation, shapes):
     if dtype in framework.lacks:
         pytest.skip(f"{framework.name} has no {dtype}: {framework.lacks[dtype]}")
+    if framework.name == "cupy":
+        pytest.skip("CuPy sums on a GPU, in float32; what stands in for it here is NumPy")
     kind = ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype
     tensors = [framework.make(np.ones(shape, kind)) for shape in shapes]
     result = weft.einsum(equation, *tensors)

@@ -560,7 +560,11 @@ def test_precision_and_element_type_reach_every_product(path):
     text = str(jax.make_jaxpr(call)(x, y, z))
     assert text.count("dot_general[") == text.count("preferred_element_type=float32") == 2
     assert text.count("precision=(Precision.HIGHEST, Precision.HIGHEST)") == 2
-    for result in (call(x, y, z), jax.jit(call)(x, y, z), weft.compile("a b, b c -> a c").einsum(x, y, precision="highest")):
+    for result in (
+        call(x, y, z),
+        jax.jit(call)(x, y, z),
+        weft.compile("a b, b c -> a c").einsum(x, y, precision="highest"),
+    ):
         assert result.dtype in (jnp.float32, jnp.bfloat16)
     assert call(x, y, z).dtype == jnp.float32
 

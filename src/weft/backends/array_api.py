@@ -48,7 +48,11 @@ class ArrayAPIBackend(Backend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        return contract(space_of(tensors[0]), equation, tensors)
+        space, dtype = space_of(tensors[0]), tensors[0].dtype
+        if not str(dtype).endswith("float16"):
+            return contract(space, equation, tensors)
+        wide = [space.astype(tensor, space.float32) for tensor in tensors]
+        return space.astype(contract(space, equation, wide), dtype)
 
     @staticmethod
     def to_numpy(tensor: Any) -> Any:

@@ -62,10 +62,21 @@ def _pair(space: Any, one: tuple[str, Any], other: tuple[str, Any], after: set[s
     sizes = dict(zip(right, b.shape, strict=True))
     for name, size in zip(left, a.shape, strict=True):
         sizes[name] = max(size, sizes.get(name, 1)) if size and sizes.get(name, 1) else 0  # `...` may be stretched
+    names = (*batch, *rows, *columns)
+    if not inner:  # nothing is summed, and PyData Sparse has no matrices of one number
+        result = _spread(space, a, left, names) * _spread(space, b, right, names)
+        return "".join(names), space.reshape(result, tuple(sizes[name] for name in names))
     a = _matrix(space, a, left, (batch, rows, inner), sizes)
     b = _matrix(space, b, right, (batch, inner, columns), sizes)
-    shape = tuple(sizes[name] for name in (*batch, *rows, *columns))
-    return "".join((*batch, *rows, *columns)), space.reshape(space.matmul(a, b), shape)
+    return "".join(names), space.reshape(space.matmul(a, b), tuple(sizes[name] for name in names))
+
+
+def _spread(space: Any, tensor: Any, term: str, names: Sequence[str]) -> Any:
+    """A tensor with a dimension for each of these names, of length 1 where it has none of it; and with one at least."""
+    own = [name for name in names if name in term]
+    tensor = space.permute_dims(tensor, tuple(term.index(name) for name in own)) if own else tensor
+    sizes = dict(zip(own, tensor.shape, strict=True))
+    return space.reshape(tensor, tuple(sizes.get(name, 1) for name in names) or (1,))
 
 
 def _alone(space: Any, pair: tuple[str, Any], needed: set[str]) -> tuple[str, Any]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import tensorflow as tf
 
 from weft.backends.tensorflow_sizes import constant
+from weft.errors import fail
 
 Reduction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
 
@@ -23,9 +25,20 @@ _ROUNDING = ("sum", "prod", "mean", "var", "std", "logsumexp")
 def einsum(equation: str, *tensors: Any) -> Any:
     """One operation for one or two tensors; for more, ``tf.einsum`` finds an order."""
     dtype = tf.as_dtype(tensors[0].dtype)
+    if any(tf.as_dtype(tensor.dtype) != dtype for tensor in tensors):
+        kinds = " and ".join(dict.fromkeys([tf.as_dtype(tensor.dtype).name for tensor in tensors]))
+        raise fail("W503", f"einsum is not defined on a mixture of {kinds}; cast one of them")
+    if dtype in (tf.float16, tf.bfloat16) and _is_all_cpu():
+        return tf.cast(einsum(equation, *[tf.cast(tensor, tf.float32) for tensor in tensors]), dtype)
     if dtype not in _CONTRACTED:
         return tf.cast(einsum(equation, *[tf.cast(tensor, tf.int64) for tensor in tensors]), dtype)
     return tf.raw_ops.Einsum(inputs=tensors, equation=equation) if len(tensors) < 3 else tf.einsum(equation, *tensors)
+
+
+@lru_cache(maxsize=1)
+def _is_all_cpu() -> bool:
+    """Whether there is nothing else to compute on, where half types would lose most of their digits in a sum."""
+    return {device.device_type for device in tf.config.list_logical_devices()} == {"CPU"}
 
 
 def reduction(name: str, dtype: Any) -> Reduction:

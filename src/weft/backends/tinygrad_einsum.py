@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from tinygrad import Tensor
+from tinygrad.dtype import least_upper_dtype
 
 from weft.backends.contraction import diagonal
 from weft.backends.ellipsis import spelled
@@ -23,6 +24,8 @@ def einsum(equation: str, *tensors: Any) -> Any:
         equation: the classical form, with an arrow.
         tensors: one for each term.
     """
+    dtype = least_upper_dtype(*[tensor.dtype for tensor in tensors])
+    tensors = tuple([tensor.cast(dtype) for tensor in tensors])  # which it forgets, where one holds truth values
     terms, output, operands = spelled(equation, tensors, [tensor.shape for tensor in tensors], _squeeze)
     for place, term in enumerate(terms):
         if len(set(term)) < len(term):
