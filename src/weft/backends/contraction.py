@@ -23,12 +23,16 @@ def contract(space: Any, equation: str, tensors: Sequence[Any]) -> Any:
         for term, tensor in zip(left.split(","), tensors, strict=True)
     ]
     output = output.replace("...", names)
+    if any(0 in tensor.shape for tensor in tensors) and hasattr(space, "zeros"):  # of which PyData Sparse fails
+        sizes: dict[str, int] = {}
+        for term, tensor in zip(terms, tensors, strict=True):
+            sizes |= {name: size for name, size in zip(term, tensor.shape, strict=True) if sizes.get(name, 1) == 1}
+        return space.zeros(tuple(sizes[name] for name in output), dtype=space.result_type(*tensors))
     term, result = diagonal(space, terms[0], tensors[0])
     for number in range(1, len(terms)):
         after = set(output).union(*terms[number + 1 :])
         term, result = _pair(space, (term, result), diagonal(space, terms[number], tensors[number]), after)
-    summed = tuple(place for place, name in enumerate(term) if name not in output)
-    if summed:
+    if summed := tuple(place for place, name in enumerate(term) if name not in output):
         result = space.sum(result, axis=summed, dtype=result.dtype)
         term = "".join(name for name in term if name in output)
     return space.permute_dims(result, tuple(term.index(name) for name in output))

@@ -37,11 +37,8 @@ class MXNetBackend(Backend):
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
         if not any(map(is_symbol, tensors)) and "..." in equation:  # of which MXNet's gradient knows little
-            shapes = [tensor.shape for tensor in tensors]
-            terms, output, tensors = spelled(
-                equation, tensors, shapes, lambda tensor, axes: mx.np.squeeze(tensor, axes)
-            )
-            equation = f"{','.join(terms)}->{output}"
+            terms, output, found = spelled(equation, tensors, [tensor.shape for tensor in tensors], mx.np.squeeze)
+            return mx.np.einsum(f"{','.join(terms)}->{output}", *found)
         return space_of(tensors[0]).einsum(equation, *tensors)
 
     @staticmethod
