@@ -23,7 +23,6 @@ class PyTensorBackend(Backend):
     """Plans call the functions of ``pytensor.tensor``, which take NumPy's arrays for constants."""
 
     name = "pytensor"
-    orders = True
     takes = frozenset({"numpy"})
     reshape = staticmethod(reshaped)
     permute = staticmethod(pt.transpose)
