@@ -15,8 +15,8 @@ BESIDE = "torch"
 PLAIN = "plain"
 """``np.einsum`` as it is called: one loop over all axes."""
 
-OBJECTS = 4096
-"""By how many bytes two peaks may differ before they count as different: Python's objects."""
+OBJECTS = 65_536
+"""By how many bytes two peaks may differ before they count as different: objects of Python, and buffers of NumPy."""
 
 NOISE = 1.15
 """How far above its limit a figure may lie before ``--check`` fails: so much do two runs on a shared machine differ."""

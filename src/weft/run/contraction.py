@@ -63,11 +63,19 @@ def planned(
     solved: Template, registers: Sequence[int], products: Products | None, backend: Backend, asked: Asked | None
 ) -> Contraction | None:
     """The contraction that a framework is to carry out, or ``None`` for its own einsum, called once."""
-    across = products is not None
+    if products is not None:
+        return best(solved, registers, Prices(**products.prices), asked)
+    if len(solved.ranks) < 3 or backend.orders:
+        found = network(solved, registers, across=False)
+        if asked_path(found, asked) is None:
+            return None
+    return best(solved, registers, ONLY_EINSUM, asked)
+
+
+def best(solved: Template, registers: Sequence[int], prices: Prices, asked: Asked | None) -> Contraction | None:
+    """The cheapest contraction at these prices, or what is asked for."""
+    across = not prices.only_einsum
     found = network(solved, registers, across=across)
-    if products is None and asked_path(found, asked) is None and (len(solved.ranks) < 3 or backend.orders):
-        return None
-    prices = Prices(**products.prices) if products else ONLY_EINSUM
     if asked is not None:
         return contract(found, prices, asked.contract, asked.memory_limit)
     decision = decided(solved, rough(solved, registers), prices, across)
@@ -108,8 +116,7 @@ def chosen(
         asked: what is asked.
     """
     if not tensors or not all(hasattr(tensor, "dtype") for tensor in tensors):
-        how, limit = (asked.contract, asked.memory_limit) if asked else ("auto", None)
-        return contract(network(solved, registers), Prices(), how, limit), "", (4, "float32")
+        return best(solved, registers, Prices(), asked), "", (4, "float32")
     classes = tuple([type(tensor) for tensor in tensors])
     backend = one_backend(classes)
     dtypes = [backend.dtype(tensor) for tensor in tensors]
