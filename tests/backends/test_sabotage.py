@@ -11,6 +11,7 @@ import weft
 from backends import test_conformance as suite
 from backends.cases import EINSUM, REARRANGE, REDUCE, REPEAT
 from weft.backends.numpy import NumpyBackend
+from weft.backends.numpy_products import products
 
 
 class _Reversed(NumpyBackend):
@@ -60,8 +61,33 @@ class _Doubling(NumpyBackend):
     expand = staticmethod(lambda tensor, shape: np.broadcast_to(tensor, shape) * 2)
 
 
-class _Conjugating(NumpyBackend):
-    einsum = staticmethod(lambda equation, *tensors: np.einsum(equation, *tensors) + 1e-9)
+def _wrong(*names):
+    """A backend some of whose products are a little too large."""
+
+    class Wrong(NumpyBackend):
+        def __init__(self, kind):
+            super().__init__(kind)
+            self.products = lambda dtypes: products(dtypes)._replace(
+                **{name: _too_large(getattr(products(dtypes), name)) for name in names}
+            )
+
+    return Wrong
+
+
+def _too_large(product):
+    return lambda *arguments: product(*arguments) + 1e-9
+
+
+def _large_products():
+    """Products that are large enough for every way to be taken."""
+    rng = np.random.default_rng(0)
+    for equation, shapes in (
+        ("bij,bjk->bik", [(4, 32, 64), (4, 64, 32)]),
+        ("ij,ij->i", [(64, 512), (64, 512)]),
+        ("ij,jk->k", [(64, 512), (512, 8)]),
+    ):
+        arrays = [rng.normal(size=shape) for shape in shapes]
+        np.testing.assert_allclose(weft.einsum(equation, *arrays), np.einsum(equation, *arrays), rtol=0, atol=1e-10)
 
 
 NUMPY = importlib.import_module("backends.frameworks.numpy_").FRAMEWORK
@@ -75,7 +101,11 @@ SABOTAGE = [
     (_Overflowing, lambda: suite.test_nan_and_infinity(NUMPY, "logsumexp")),
     (_Copying, lambda: [suite.test_view_or_copy(NUMPY, case) for case in REARRANGE if case.view]),
     (_Doubling, lambda: [suite.test_repeat(NUMPY, case) for case in REPEAT]),
-    (_Conjugating, lambda: [suite.test_einsum(NUMPY, case) for case in EINSUM]),
+    *[
+        (_wrong(name), lambda: [suite.test_einsum(NUMPY, case) for case in EINSUM])
+        for name in ("einsum", "dot", "multiply")
+    ],
+    *[(_wrong(name), _large_products) for name in ("matmul", "vecdot", "add")],
 ]
 
 
