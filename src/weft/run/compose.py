@@ -64,7 +64,15 @@ def along(calls: Sequence[tuple[Sequence[int], Callable[..., Any]]]) -> Callable
                 slots[slot] = None
         return slots[-1]
 
-    return run
+    def run_pairs(*tensors: Any) -> Any:
+        slots = list(tensors)
+        for call, (one, other), used in steps:
+            slots.append(call(slots[one], slots[other]))
+            for slot in used:
+                slots[slot] = None
+        return slots[-1]
+
+    return run_pairs if all(len(met) == 2 for _, met, _ in steps) else run
 
 
 def _identity(tensor: Any) -> Any:
