@@ -52,6 +52,7 @@ def _products(dtype: Any, alike: bool) -> Products:
         vecdot=vecdot,
         multiply=np.multiply,
         update=_update,
+        copy=_copy,
         add=add if blas else partial(np.add.reduce, dtype=dtype),
         diagonal=_diagonal,
         fill=partial(_fill, dtype),
@@ -66,6 +67,10 @@ def _widened(call: Callable[..., Any], wide: Sequence[Any], half: Any) -> Callab
         return call(*[tensor.astype(dtype) for tensor, dtype in zip(tensors, wide, strict=True)]).astype(half)
 
     return widened
+
+
+def _copy(tensor: Any, _: None) -> Any:
+    return tensor.copy()
 
 
 def _update(one: Any, other: Any) -> Any:

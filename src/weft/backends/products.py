@@ -28,6 +28,7 @@ class Products(NamedTuple):
         vecdot: products of vectors along the last dimension, where there is such a function.
         multiply: a product of elements, stretched as broadcasting does.
         update: the same, into the memory of the first.
+        copy: the same elements in memory of their own; the second argument is nothing.
         add: the sum along some dimensions, in the tensor's own type.
         diagonal: the elements with equal indices in two dimensions, as a new last one.
         fill: makes a product of matrices that fills memory of a shape, whose dimensions it has in that order.
@@ -41,6 +42,7 @@ class Products(NamedTuple):
     vecdot: Product | None
     multiply: Product
     update: Product | None
+    copy: Callable[[Any, None], Any]
     add: Callable[[Any, tuple[int, ...]], Any]
     diagonal: Callable[[Any, tuple[int, int]], Any]
     fill: Callable[[Sequence[int], Sequence[int]], Product] | None

@@ -47,6 +47,7 @@ def products(dtypes: Sequence[Any]) -> Products | None:
         vecdot=None,
         multiply=torch.mul,
         update=None,
+        copy=lambda tensor, _: tensor.contiguous(),
         add=lambda tensor, axes: torch.sum(tensor, axes, dtype=dtype),
         diagonal=_diagonal,
         fill=None,

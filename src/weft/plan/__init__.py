@@ -6,6 +6,7 @@ from weft.plan.plan import Sizes as Sizes
 from weft.plan.simplify import REWRITES as REWRITES
 from weft.plan.simplify import simplify as simplify
 from weft.plan.steps import Add as Add
+from weft.plan.steps import Copy as Copy
 from weft.plan.steps import Diagonal as Diagonal
 from weft.plan.steps import Einsum as Einsum
 from weft.plan.steps import Expand as Expand

@@ -84,6 +84,16 @@ class Add(NamedTuple):
         return tuple(size for place, size in enumerate(shape) if place not in self.axes)
 
 
+class Copy(NamedTuple):
+    """The same elements in memory of their own, row by row; ``shape`` is that of the tensor as it came."""
+
+    shape: Shape
+
+    def output(self, shape: Shape) -> Shape:
+        """The shape that this step leaves."""
+        return shape
+
+
 class Einsum(NamedTuple):
     """Multiply tensors and sum, by the framework's own einsum.
 
@@ -94,4 +104,4 @@ class Einsum(NamedTuple):
     equation: str
 
 
-Step: TypeAlias = "Reshape | View | Permute | Reduce | Expand | Diagonal | Add"
+Step: TypeAlias = "Reshape | View | Permute | Reduce | Expand | Diagonal | Add | Copy"

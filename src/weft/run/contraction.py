@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from weft.backends.base import Backend
 from weft.backends.products import Products
 from weft.backends.registry import backend_of, one_backend
-from weft.plan import Add, Diagonal, Permute, Reshape, Step
+from weft.plan import Add, Copy, Diagonal, Permute, Reshape, Step
 from weft.plan.contraction import (
     EINSUM,
     MULTIPLY,
@@ -208,6 +208,8 @@ def _chain(steps: Sequence[Step], backend: Backend, products: Products | None) -
             calls.append((backend.reshape, step.shape))
         elif isinstance(step, Permute):
             calls.append((backend.permute, step.order))
+        elif isinstance(step, Copy) and products is not None:
+            calls.append((products.copy, None))
         elif isinstance(step, (Add, Diagonal)) and products is not None:
             calls.append((products.add if isinstance(step, Add) else products.diagonal, step.axes))
             backend = backend.any_type()

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from weft.plan.contraction.arrange import Arranged, Operand, arrange
 from weft.plan.contraction.meeting import MATMUL, VECDOT, Buffer, Goal, Market, Meeting, Way, finish
 from weft.plan.contraction.network import Axes, Dims
-from weft.plan.steps import Add, Reshape, Step
+from weft.plan.steps import Add, Copy, Reshape, Step
 
 
 class Groups(NamedTuple):
@@ -75,10 +75,10 @@ def matmul(places: tuple[int, ...], one: Operand, other: Operand, groups: Groups
     product = Operand((*loops, *rows, *columns), tuple([market.length(dim) for dim in dims]))
     batched = bool(left_loops or right_loops)
     price = _work(one, other, groups, loops, market) + (prices.matmul if batched and not vectors else prices.dot)
-    if rows or columns:
-        price += _brought(one, left, (*rows, *inner), market) + _brought(other, right, (*columns, *inner), market)
-    else:  # vectors may be strided
-        price += left.price(prices) + right.price(prices)
+    if rows or columns:  # vectors may be strided
+        left = _in_order(one, left, (*rows, *inner), market)
+        right = _in_order(other, right, (*inner, *columns), market)
+    price += left.price(prices) + right.price(prices)
     if later:
         places_of_sum = tuple(range(len(later)))
         kept = product.shape[len(later) :]
@@ -128,12 +128,13 @@ def is_unit(axes: Axes) -> bool:
     return not axes
 
 
-def _brought(tensor: Operand, arranged: Arranged, matrix: Axes, market: Market) -> float:
-    """The price of an operand: its calls, and a copy, which the product makes itself where no matrix lies in order."""
-    price = arranged.price(market.prices)
-    if not arranged.copied and tensor.axes and tensor.axes[-1] not in matrix:
-        price += market.length(tensor.axes) * (market.prices.copy + market.prices.scatter)
-    return price
+def _in_order(tensor: Operand, arranged: Arranged, matrix: Axes, market: Market) -> Arranged:
+    """An operand whose matrices lie in order: a copy, where neither rows nor columns are neighbours in memory."""
+    if not market.prices.loops or arranged.copied or not tensor.axes or tensor.axes[-1] in matrix:
+        return arranged
+    stride = market.length(tensor.axes[tensor.axes.index(matrix[-1]) + 1 :]) if matrix else 1
+    row = market.sizes[matrix[-1]] if matrix else 1
+    return Arranged((*arranged.steps, Copy(tensor.shape)), market.length(tensor.axes), row, stride)
 
 
 def _folded(plain: Way, one: Operand, goal: Goal, columns: Axes, price: float, market: Market) -> Iterator[Way]:

@@ -10,7 +10,7 @@ from weft.plan.contraction.contract import Contraction
 from weft.plan.contraction.meeting import EINSUM, MULTIPLY, NOTHING, VECDOT, Meeting
 from weft.plan.contraction.network import Axes, Dims, Network
 from weft.plan.contraction.path import Path, flops
-from weft.plan.steps import Add, Diagonal, Permute, Reshape, Step
+from weft.plan.steps import Add, Copy, Diagonal, Permute, Reshape, Step
 from weft.plan.views import Memory, contiguous
 
 
@@ -155,6 +155,8 @@ class Story:
             dims = self._dims(tuple([axis for dim in dims for axis in dim]), step.shape)
         copying = memory.apply(step, shape) if isinstance(step, (Permute, Reshape)) else None
         cost = "view"
+        if isinstance(step, Copy):
+            memory, copying = Memory(shape, contiguous(shape)), 0
         if isinstance(step, Add):
             cost = f"{before:,} FLOPs"
             self.flops, self.read, self.written = self.flops + before, self.read + before, self.written + prod(shape)
@@ -170,7 +172,7 @@ class Story:
         return all(prod([self.network.sizes[a] for a in dim]) == size for dim, size in zip(dims, shape, strict=True))
 
 
-_NAMES: dict[type, str] = {Reshape: "reshape", Permute: "permute", Diagonal: "diagonal", Add: "add"}
+_NAMES: dict[type, str] = {Reshape: "reshape", Permute: "permute", Diagonal: "diagonal", Add: "add", Copy: "copy"}
 
 
 def _matmul_dims(one: Dims, other: Dims) -> Dims:
