@@ -203,17 +203,15 @@ def einsum(
 
     In the named form the pattern comes last, and has named axes, groups, numbers and ``1``. In the classical form
     the equation comes first, as in ``numpy.einsum``: every letter an axis, ``...``, and the output may be left out.
-    In both an axis has one length: length 1 is not stretched, but in the dimensions of ``...``.
-
-    How the tensors meet is chosen for their sizes: products of matrices over views, in the order that costs least.
-    `explain` shows it, and `options` has a say in it. Half types on the CPU are summed in ``float32``.
+    In both an axis has one length: length 1 is not stretched, but in the dimensions of ``...``. How the tensors meet is
+    chosen for their sizes: see `explain` and `options`. Half types on the CPU are summed in ``float32``.
 
     Args:
         operands: ``*tensors, pattern`` or ``equation, *tensors``, of one framework.
         out_sharding: for JAX alone, how the result is to lie on the devices: a ``PartitionSpec`` or ``NamedSharding``
             with an entry for each dimension of the result, a group being one. No axis can have this name and a size.
-        precision: for JAX alone, the ``precision`` of its products. Likewise no axis with a size.
-        preferred_element_type: for JAX alone, the type in which its products are summed. Likewise.
+        precision: for JAX alone, that of its products; like the next, no axis with a size.
+        preferred_element_type: for JAX alone, the type in which its products are summed.
         sizes: in the named form, the sizes of axes, in elements, that cannot be inferred from the shapes.
 
     Returns:
@@ -246,7 +244,14 @@ def einsum(
             operation, pattern, tensors = "classical", operands[0], operands[1:]
         else:
             operation, pattern, tensors = "einsum", operands[-1], operands[:-1]
-        classes, shapes, dtypes = keys(tensors)
+        if len(tensors) == 2:  # written out: a call of `keys` is a tenth of all that is added
+            a, b = tensors
+            classes, shapes, dtypes = (type(a), type(b)), (a.shape, b.shape), (a.dtype, b.dtype)
+        elif len(tensors) == 1:
+            (a,) = tensors
+            classes, shapes, dtypes = (type(a),), (a.shape,), (a.dtype,)
+        else:
+            classes, shapes, dtypes = keys(tensors)
         if sizes:
             call = compiled(operation, pattern, classes, shapes, dtypes, asked, **sizes)
         else:

@@ -74,7 +74,7 @@ def test_the_operand_is_chosen_that_lets_the_product_land_in_order():
 
 
 def test_without_a_sum_elements_are_multiplied():
-    (meeting,) = meetings("i, j -> i j", (3,), (4,))
+    (meeting,) = meetings("i j, i j -> i j", (3, 4), (3, 4))
     assert meeting.how == "multiply"
 
 

@@ -59,7 +59,7 @@ class Prices(NamedTuple):
     meeting: float = 0.8
     dot: float = 0.6
     matmul: float = 1.6
-    multiply: float = 0.5
+    multiply: float = 1.1
     add: float = 2.2
     einsum: float = 1.3
     glance: float = 0.7
@@ -73,13 +73,13 @@ class Prices(NamedTuple):
     jump: float = 1.1e-3
     scan: float = 2.4e-4
     stray: float = 1.4e-3
-    row: float = 0.02
+    row: float = 0.035
     copy: float = 4e-4
     copied_row: float = 5e-3
     scatter: float = 9e-4
     elementwise: float = 2.2e-4
     reused: float = 1.2e-4
-    stretched: float = 3.6e-4
+    stretched: float = 4.5e-4
     added: float = 1e-4
     loops: bool = True
     rows: bool = True
