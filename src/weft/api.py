@@ -247,9 +247,6 @@ def einsum(
         if len(tensors) == 2:  # written out: a call of `keys` is a tenth of all that is added
             a, b = tensors
             classes, shapes, dtypes = (type(a), type(b)), (a.shape, b.shape), (a.dtype, b.dtype)
-        elif len(tensors) == 1:
-            (a,) = tensors
-            classes, shapes, dtypes = (type(a),), (a.shape,), (a.dtype,)
         else:
             classes, shapes, dtypes = keys(tensors)
         if sizes:

@@ -71,7 +71,7 @@ contracted: Any = lru_cache(maxsize=CALLS)(_compiled)
 
 def keys(tensors: Any) -> tuple[Any, Any, Any]:
     """Types, shapes and element types: what the callable of an einsum depends on beside the pattern."""
-    if len(tensors) == 2:  # as nearly always; a loop would take as long as all the rest
+    if len(tensors) == 2:  # few tensors are written out: a loop would take as long as all the rest
         a, b = tensors
         return (type(a), type(b)), (a.shape, b.shape), (a.dtype, b.dtype)
     if len(tensors) == 1:
@@ -80,6 +80,10 @@ def keys(tensors: Any) -> tuple[Any, Any, Any]:
     if len(tensors) == 3:
         a, b, c = tensors
         return (type(a), type(b), type(c)), (a.shape, b.shape, c.shape), (a.dtype, b.dtype, c.dtype)
+    if len(tensors) == 4:
+        a, b, c, d = tensors
+        kinds = (type(a), type(b), type(c), type(d))
+        return kinds, (a.shape, b.shape, c.shape, d.shape), (a.dtype, b.dtype, c.dtype, d.dtype)
     return (
         tuple([type(tensor) for tensor in tensors]),
         tuple([tensor.shape for tensor in tensors]),
