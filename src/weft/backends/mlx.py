@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import mlx.core as mx
 
 from weft.backends.base import Backend
+from weft.backends.equation import letters
 
 Reduction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
 
@@ -26,7 +27,17 @@ class MLXBackend(Backend):
     expand = staticmethod(mx.broadcast_to)
     concat = staticmethod(mx.concatenate)
     stack = staticmethod(mx.stack)
-    einsum = staticmethod(mx.einsum)
+
+    @staticmethod
+    def einsum(equation: str, *tensors: Any) -> Any:
+        if all(tensor.size for tensor in tensors):
+            return mx.einsum(equation, *tensors)
+        terms, output = letters(equation, [tensor.ndim for tensor in tensors])  # of nothing MLX loops, as in reductions
+        sizes: dict[str, int] = {}
+        for term, tensor in zip(terms, tensors, strict=True):
+            sizes |= {name: size for name, size in zip(term, tensor.shape, strict=True) if sizes.get(name, 1) == 1}
+        kind = mx.einsum(",".join([""] * len(tensors)) + "->", *[mx.zeros((), tensor.dtype) for tensor in tensors])
+        return mx.zeros([sizes[name] for name in output], kind.dtype)
 
     def reduction(self, name: str, dtype: Any) -> Reduction:
         exact = name == "logsumexp" and dtype in _DOUBLE

@@ -43,6 +43,8 @@ class PyTensorBackend(Backend):
             letter: size for term, each in zip(terms, operands, strict=True) for letter, size in _named(term, each)
         }
         shape = tuple([known.get(letter) for letter in output])
+        if 0 in known.values() and None not in shape:  # which it does not vectorize
+            return pt.zeros(shape, dtype=result.dtype)
         return result if shape == static(result) else pt.specify_shape(result, shape)  # it forgets some sizes
 
     def reduction(self, name: str, dtype: Any) -> Reduction:
