@@ -364,3 +364,41 @@ def test_a_length_that_differs_from_one_tensor_to_another(framework, text, shape
         assert beside in caught.value.message
         found.append(str(caught.value))
     assert found[0] == found[1]
+
+
+MIXED = [
+    ("i,i,i->i", [(0, 1), (0, 1)], ["int8", "int8", "int64"]),
+    ("ij,ij,jk->ik", None, ["int8", "int8", "int64"]),
+    ("ij,jk->k", None, ["int8", "int64"]),
+    ("i,i,i->", [(0, 1), (0, 1)], ["float16", "float16", "float32"]),
+]
+
+
+@pytest.mark.parametrize(("equation", "path", "dtypes"), MIXED)
+def test_no_intermediate_result_of_numpy_is_narrower_than_the_result(equation, path, dtypes):
+    terms = equation.split("->")[0].split(",")
+    arrays = [
+        np.full((300,) * len(term), 100 if dtype != "int64" else 1, dtype)
+        for term, dtype in zip(terms, dtypes, strict=True)
+    ]
+    with weft.options(contract=path or "auto"):
+        result = weft.einsum(equation, *arrays)
+    assert result.dtype == np.result_type(*arrays)
+    np.testing.assert_array_equal(result, np.einsum(equation, *[array.astype(result.dtype) for array in arrays]))
+
+
+@pytest.mark.parametrize("case", EINSUM, ids=str)
+def test_the_tensors_are_left_as_they_were(case):
+    """Memory is filled anew, or that of an intermediate result: never that of the caller."""
+    arrays = wholes(case.shapes)
+    kept = [array.copy() for array in arrays]
+    weft.einsum(*arrays, case.pattern, **case.sizes)
+    for array, before in zip(arrays, kept, strict=True):
+        np.testing.assert_array_equal(array, before)
+
+
+def test_an_intermediate_result_is_overwritten_and_no_tensor_of_the_callers():
+    arrays = [np.full((300, 300), value) for value in (2.0, 3.0, 5.0)]
+    with weft.options(contract=[(0, 1), (0, 1)]):
+        np.testing.assert_array_equal(weft.einsum("ij,ij,ij->ij", *arrays), np.full((300, 300), 30.0))
+    assert [array[0, 0] for array in arrays] == [2, 3, 5]

@@ -26,23 +26,26 @@ _BLAS: dict[str, dict[str, Any]] = {"f": {}, "d": {"flop": 3.4e-5}, "F": {"flop"
 
 
 def products(dtypes: Sequence[Any]) -> Products | None:
-    """What there is for arrays of these types; ``None`` where only ``numpy.einsum`` can tell."""
-    if any(is_half(dtype) for dtype in dtypes):
-        wide = [np.dtype(np.float32) if is_half(dtype) else dtype for dtype in dtypes]
-        found, half = products(wide), np.result_type(*dtypes)
-        return found and found._replace(around=lambda call: _widened(call, wide, half))
+    """What there is for arrays of these types; ``None`` where only ``numpy.einsum`` can tell.
+
+    All arrays are brought into one type before they meet, so that no intermediate result is narrower than the result.
+    """
     try:
-        dtype = np.result_type(*dtypes)
+        result = np.result_type(*dtypes)
+        inside = np.result_type(*[np.float32 if is_half(dtype) else dtype for dtype in dtypes])
     except TypeError:
         return None
-    if dtype.kind not in "biufc" or dtype.isbuiltin != 1:
+    if inside.kind not in "biufc" or inside.isbuiltin != 1:
         return None
-    return _products(dtype, all(other == dtype for other in dtypes))
+    found = _products(inside)
+    if all(dtype == inside for dtype in dtypes):
+        return found
+    return found._replace(around=lambda call: _within(call, inside, result))
 
 
 @lru_cache(maxsize=32)
-def _products(dtype: Any, alike: bool) -> Products:
-    """What there is for results of a type, which may be that of all tensors alike."""
+def _products(dtype: Any) -> Products:
+    """What there is for arrays of one type."""
     blas = dtype.char in _BLAS
     vecdot = getattr(np, "vecdot", None) if dtype.kind == "f" else None  # it conjugates complex numbers
     return Products(
@@ -56,17 +59,17 @@ def _products(dtype: Any, alike: bool) -> Products:
         add=add if blas else partial(np.add.reduce, dtype=dtype),
         diagonal=_diagonal,
         fill=partial(_fill, dtype),
-        prices={**_BLAS.get(dtype.char, {"flop": inf}), "reuses": alike, "rows": vecdot is not None},
+        prices={**_BLAS.get(dtype.char, {"flop": inf}), "reuses": True, "rows": vecdot is not None},
     )
 
 
-def _widened(call: Callable[..., Any], wide: Sequence[Any], half: Any) -> Callable[..., Any]:
-    """Sums would lose most of their digits in 16 bits."""
+def _within(call: Callable[..., Any], inside: Any, result: Any) -> Callable[..., Any]:
+    """A call with arrays of one type, and the result in another: sums in 16 bits would lose most of their digits."""
 
-    def widened(*tensors: Any) -> Any:
-        return call(*[tensor.astype(dtype) for tensor, dtype in zip(tensors, wide, strict=True)]).astype(half)
+    def within(*tensors: Any) -> Any:
+        return call(*[tensor.astype(inside, copy=False) for tensor in tensors]).astype(result, copy=False)
 
-    return widened
+    return within
 
 
 def _copy(tensor: Any, _: None) -> Any:
