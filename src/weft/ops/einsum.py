@@ -12,7 +12,7 @@ from string import ascii_letters
 
 from weft.errors import fail
 from weft.ops.operation import Operation
-from weft.ops.rules import Side, no_grouped_dots, spans_of, survey, two_sides
+from weft.ops.rules import Side, no_grouped_dots, places, spans_of, survey, two_sides
 from weft.pattern import Tree
 from weft.plan import Einsum, Plan, Reshape, Sizes, Step, simplify
 from weft.plan.contraction import Path, neighbours
@@ -31,11 +31,11 @@ def check(tree: Tree) -> None:
     new = [name for text, name in after.names.items() if text not in known]
     if new:
         message = f"{new[0].text} stands on the right only, and einsum adds no axis; repeat does"
-        raise fail("W205", message, tree.text, spans_of(new))
+        raise fail("W205", message, *places(tree, new))
     numbers = [number for number in after.numbers if number.value != 1]
     if numbers:
         message = "einsum adds no axis, and so takes no length but 1 on the right; repeat does"
-        raise fail("W207", message, tree.text, spans_of(numbers))
+        raise fail("W207", message, *places(tree, numbers))
     _check_dots(before, after, tree)
 
 
@@ -94,13 +94,13 @@ def _products(solved: Template, terms: list[list[Axes]], path: Path) -> tuple[Ei
         at_once = len(everything) <= len(ascii_letters) or count < 3
         path = (tuple(range(count)),) if at_once else ((0, 1), *[(0, count - 2 - done) for done in range(count - 2)])
     products = []
-    for number, places in enumerate(path):
-        met = [hand[place] for place in places]
-        hand = [term for place, term in enumerate(hand) if place not in places]
+    for meeting in path:
+        met = [hand[place] for place in meeting]
+        hand = [term for place, term in enumerate(hand) if place not in meeting]
         needed = {run for term in (*hand, output) for run in term}
-        made = [run for run in dict.fromkeys(chain(*met)) if run in needed] if number < len(path) - 1 else output
-        made.sort(key=lambda run: not _is_dots(solved, run)) if made is not output else None
-        products.append(Einsum(places, _equation(solved, [*met, made])))
+        kept = [run for run in dict.fromkeys(chain(*met)) if run in needed]
+        made = sorted(kept, key=lambda run: not _is_dots(solved, run)) if hand else output  # the dots of a term are one
+        products.append(Einsum(meeting, _equation(solved, [*met, made])))
         hand.append(made)
     return tuple(products)
 

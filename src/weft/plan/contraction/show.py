@@ -7,7 +7,7 @@ from math import prod
 from typing import NamedTuple
 
 from weft.plan.contraction.contract import Contraction
-from weft.plan.contraction.meeting import EINSUM, MULTIPLY, NOTHING, VECDOT, Meeting
+from weft.plan.contraction.meeting import EINSUM, MATMUL, MULTIPLY, NOTHING, VECDOT, Meeting
 from weft.plan.contraction.network import Axes, Dims, Network
 from weft.plan.contraction.path import Path, flops
 from weft.plan.steps import Add, Copy, Diagonal, Permute, Reshape, Step
@@ -104,13 +104,13 @@ class Story:
         work = flops(axes, kept, len(sides), self.network.sizes)
         self.flops += work
         self.read += sum(self._size(side.dims) for side in sides)
-        product = self._product(meeting, sides, needed, name)
+        product = self._product(meeting, sides, name)
         self.written += self._size(product.dims)
         how = f"einsum {meeting.equation}" if meeting.how == EINSUM else meeting.how
         self.lines.append(Shown(how, product.memory.shape, product.text, f"{work:,} FLOPs"))
         return self._walk(product, meeting.after)
 
-    def _product(self, meeting: Meeting, sides: Sequence[_Held], needed: set[int], name: str) -> _Held:
+    def _product(self, meeting: Meeting, sides: Sequence[_Held], name: str) -> _Held:
         dims: Dims
         if meeting.how == EINSUM:
             letters: dict[str, Axes] = {}
@@ -118,16 +118,9 @@ class Story:
             for term, side in zip(left.split(","), sides, strict=True):
                 letters.update(zip(term, [dim for dim in side.dims if dim], strict=False))
             dims = tuple([letters[letter] for letter in output])
-        elif meeting.how == VECDOT:
-            count = max(len(side.dims) for side in sides) - 1
-            padded = [(*((),) * (count + 1 - len(side.dims)), *side.dims[:-1]) for side in sides]
-            dims = tuple([one or other for one, other in zip(*padded, strict=True)])
-        elif meeting.how == MULTIPLY:
-            count = max(len(side.dims) for side in sides)
-            padded = [(*((),) * (count - len(side.dims)), *side.dims) for side in sides]
-            dims = tuple([one or other for one, other in zip(*padded, strict=True)])
         else:
-            dims = _matmul_dims(sides[0].dims, sides[1].dims)
+            one, other = (side.dims for side in sides)
+            dims = _PRODUCTS[meeting.how](one, other)
         if meeting.buffer is not None:  # it fills memory that lies in another order
             dims = tuple([dims[meeting.buffer.order.index(place)] for place in range(len(dims))])
         shape = tuple([prod([self.network.sizes[axis] for axis in dim]) for dim in dims])
@@ -175,14 +168,23 @@ class Story:
 _NAMES: dict[type, str] = {Reshape: "reshape", Permute: "permute", Diagonal: "diagonal", Add: "add", Copy: "copy"}
 
 
-def _matmul_dims(one: Dims, other: Dims) -> Dims:
-    """The dimensions of a product of matrices, by the rules of ``matmul``."""
-    rows = one[-2:-1] if len(one) > 1 else ()
-    columns = other[-1:] if len(other) > 1 else ()
-    left, right = list(one[:-2]), list(other[:-2])
-    count = max(len(left), len(right))
-    left, right = [()] * (count - len(left)) + left, [()] * (count - len(right)) + right
-    return (*[a or b for a, b in zip(left, right, strict=True)], *rows, *columns)
+def _broadcast(one: Dims, other: Dims) -> Dims:
+    """The dimensions of two tensors that are stretched, aligned at the right."""
+    count = max(len(one), len(other))
+    padded = [(*((),) * (count - len(dims)), *dims) for dims in (one, other)]
+    return tuple([axes or others for axes, others in zip(*padded, strict=True)])
+
+
+def _matmul(one: Dims, other: Dims) -> Dims:
+    return (*_broadcast(one[:-2], other[:-2]), *one[-2:-1], *(other[-1:] if len(other) > 1 else ()))
+
+
+def _vecdot(one: Dims, other: Dims) -> Dims:
+    return _broadcast(one[:-1], other[:-1])
+
+
+_PRODUCTS = {MATMUL: _matmul, VECDOT: _vecdot, MULTIPLY: _broadcast}
+"""The dimensions of a product, by the rules of these functions."""
 
 
 def lines_of(contraction: Contraction, texts: Sequence[str]) -> tuple[list[Shown], Costs]:
