@@ -21,10 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich import box
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 from rich.text import Text
 from threadpoolctl import threadpool_limits
 
@@ -32,6 +30,7 @@ from benchmarks.contractions import CONTRACTIONS
 from benchmarks.peers import CALLS, Case, limit_jax
 from benchmarks.race import FULL, QUICK, Effort, peaks, times
 from benchmarks.standings import BESIDE, PLAIN, Promise, Row, limit, mean, promises
+from benchmarks.tables import print_table
 
 LIBRARIES = ("weft", "numpy", "opt_einsum", "torch")
 
@@ -76,10 +75,10 @@ def report(framework: str, rows: list[Row], kept: list[Promise], console: Consol
     body.append(["geometric mean", *gap, f"{mean(row.ratio for row in rows):.2f}"])
     if PLAIN in variants:
         body.append(["with plain among the peers", *gap, f"{mean(row.strict for row in rows):.2f}"])
-    _table(console, f"{framework}: one call", head, body)
+    print_table(console, f"{framework}: one call", head, body)
     _picture(console, rows)
     judged = [[p.text, f"{p.figure:.2f}", f"{p.limit:g}", p.where, p.verdict] for p in kept]
-    _table(console, f"What weft promises on {framework}", ["", "measured", "limit", "where", ""], judged)
+    print_table(console, f"What weft promises on {framework}", ["", "measured", "limit", "where", ""], judged)
 
 
 def _cells(row: Row, variants: list[str]) -> list[str]:
@@ -95,16 +94,6 @@ def _time(seconds: float) -> str:
     unit, scale = next((pair for pair in (("s", 1), ("ms", 1e3)) if seconds * pair[1] >= 1), ("µs", 1e6))
     value = seconds * scale
     return f"{value:.{max(0, 2 - floor(log10(max(value, 1))))}f} {unit}"
-
-
-def _table(console: Console, title: str, head: list[str], rows: list[list[str]]) -> None:
-    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else box.MARKDOWN)
-    for place, column in enumerate(head):
-        table.add_column(column, justify="right" if place else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
-    console.print(f"\n{title}\n", style="bold")
-    console.print(table)
 
 
 def _picture(console: Console, rows: list[Row]) -> None:

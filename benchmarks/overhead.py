@@ -17,9 +17,7 @@ from math import exp, log
 from pathlib import Path
 
 import torch
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.cases import CASES, OPERATIONS
 from benchmarks.measure import (
@@ -32,12 +30,11 @@ from benchmarks.measure import (
     new_pattern_times,
     new_shape_times,
 )
+from benchmarks.promise import Promise
+from benchmarks.tables import print_table
 
 FLOOR = 0.02
 """The least ratio that counts in a geometric mean, for rows in which weft is faster than the native call."""
-
-NOISE = 1.15
-"""How far above its limit a figure may lie before ``--check`` fails."""
 
 FRAMEWORKS = ("numpy", "torch")
 LIBRARIES = ("weft", "numpy", "torch", "einops", "einx")
@@ -70,21 +67,6 @@ class First:
     @property
     def ratio(self) -> float:
         return self.weft / self.einops
-
-
-@dataclass(frozen=True)
-class Promise:
-    """A limit, and the figure that should not exceed it."""
-
-    text: str
-    figure: float
-    limit: float
-
-    @property
-    def verdict(self) -> str:
-        if self.figure <= self.limit:
-            return "holds"
-        return "within noise" if self.figure <= self.limit * NOISE else "BROKEN"
 
 
 @dataclass(frozen=True)
@@ -137,14 +119,14 @@ def report(figures: Figures, console: Console) -> None:
     """Print the figures as tables: Markdown, where the output is no terminal."""
     rows = [_row(row) for row in figures.calls]
     means = [f"{figures.mean(variant):.2f}" for variant in ("weft", "method")]
-    _table(
+    print_table(
         console,
         "A call that has been made before, in µs: the native call, and what each adds to it",
         ["", "native", "einops adds", "einx adds", "weft adds", "method adds", "weft / einops", "method / einops"],
         [*rows, ["geometric mean", *[""] * 5, *means]],
     )
     console.print(f"A ratio below {FLOOR} counts as {FLOOR} in the mean: weft then costs no more than the native call.")
-    _table(
+    print_table(
         console,
         "A first call, in µs, the work included (NumPy)",
         ["", "einops", "weft", "weft / einops"],
@@ -154,13 +136,13 @@ def report(figures: Figures, console: Console) -> None:
             for row in first
         ],
     )
-    _table(
+    print_table(
         console,
         "import weft",
         ["beyond a bare interpreter", "frameworks loaded"],
         [[f"{figures.import_ms:.1f} ms", ", ".join(figures.loaded) or "none"]],
     )
-    _table(
+    print_table(
         console,
         "What weft promises",
         ["", "measured", "limit", ""],
@@ -171,16 +153,6 @@ def report(figures: Figures, console: Console) -> None:
 def _row(row: Row) -> list[str]:
     times = [f"{time:.2f}" for time in (row.native, row.einops, row.einx, row.weft, row.method)]
     return [row.case, *times, f"{row.ratio('weft'):.2f}", f"{row.ratio('method'):.2f}"]
-
-
-def _table(console: Console, title: str, head: list[str], rows: list[list[str]]) -> None:
-    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else box.MARKDOWN)
-    for place, column in enumerate(head):
-        table.add_column(column, justify="right" if place else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
-    console.print(f"\n{title}\n", style="bold")
-    console.print(table)
 
 
 def versions() -> dict[str, str]:

@@ -8,6 +8,7 @@ from math import exp, log
 
 from benchmarks.contractions import LIGHT
 from benchmarks.peers import BY_HAND
+from benchmarks.promise import Promise
 
 BESIDE = "torch"
 """The variant on NumPy that is shown, and that nobody is compared with: another library's loops."""
@@ -17,9 +18,6 @@ PLAIN = "plain"
 
 OBJECTS = 65_536
 """By how many bytes two peaks may differ before they count as different: objects of Python, and buffers of NumPy."""
-
-NOISE = 1.15
-"""How far above its limit a figure may lie before ``--check`` fails: so much do two runs on a shared machine differ."""
 
 
 @dataclass(frozen=True)
@@ -88,22 +86,6 @@ class Row:
 
     def _fastest(self, variants: Iterable[str]) -> str | None:
         return min(variants, key=self.seconds.__getitem__, default=None)
-
-
-@dataclass(frozen=True)
-class Promise:
-    """A limit, the figure that should not exceed it, and where it is highest."""
-
-    text: str
-    figure: float
-    limit: float
-    where: str = ""
-
-    @property
-    def verdict(self) -> str:
-        if self.figure <= self.limit:
-            return "holds"
-        return "within noise" if self.figure <= self.limit * NOISE else "BROKEN"
 
 
 def mean(ratios: Iterable[float]) -> float:
