@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from weft.run.cache import cold, compiled, general, keys, listed
 from weft.run.follow import as_it_is, followed_as
-from weft.run.options import CURRENT, Asked, asking
+from weft.run.options import CURRENT, asking
 from weft.run.traced import traced
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import weft`
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from weft.explanation import Explanation
+    from weft.run.asking import Asked
 
     Size = TypeVar("Size", int, int | None)
 

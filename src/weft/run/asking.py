@@ -8,16 +8,27 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 from functools import lru_cache
 from operator import index
-from typing import Any
+from typing import Any, NamedTuple
 
 from weft.errors import AxisWarning, Span, fail, short
 from weft.ops.einsum import lonely, lower
 from weft.pattern import Name, Number, leaves
 from weft.plan import Plan
-from weft.plan.contraction import check_name, checked_path
+from weft.plan.contraction import How, check_name, checked_path
 from weft.run.forget import FORGET
-from weft.run.options import Asked
 from weft.solve import Template, exact
+
+
+class Asked(NamedTuple):
+    """What is asked of a contraction; ``wishes`` are pairs of a name and what is wished of the product itself."""
+
+    contract: How = "auto"
+    memory_limit: int | None = None
+    strict: bool = False
+    wishes: tuple[tuple[str, Any], ...] = ()
+
+
+NOTHING = Asked()
 
 
 def checked_options(given: dict[str, Any]) -> dict[str, Any]:

@@ -17,11 +17,10 @@ from weft.pattern import Ellipsis, Item, Tree, classical, item_text, names, norm
 from weft.plan import Plan
 from weft.plan.contraction import network
 from weft.plan.views import Memory
-from weft.run.asking import look_at_lonely
+from weft.run.asking import Asked, look_at_lonely
 from weft.run.contraction import asked_path, contracted
 from weft.run.follow import FOLLOWED
 from weft.run.forget import FORGET
-from weft.run.options import Asked
 from weft.run.program import Program, checked, tried
 from weft.solve import evaluate, exact, facts, normalise_sizes, report, shape_text, template, tensor_place
 

@@ -30,9 +30,9 @@ from weft.plan.contraction import (
     network,
     path_of,
 )
+from weft.run.asking import Asked
 from weft.run.compose import along, compose
 from weft.run.forget import FORGET
-from weft.run.options import Asked
 from weft.run.program import Program
 from weft.solve import Template
 

@@ -6,25 +6,21 @@ the key of a call: no call is served what another one asked for. Nothing asked i
 
 from __future__ import annotations
 
-from collections import namedtuple  # typing would take longer than the rest of `import weft`
 from contextvars import ContextVar
 
-TYPE_CHECKING = False  # as above
+TYPE_CHECKING = False  # importing typing would take longer than the rest of `import weft`
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextvars import Token
     from types import TracebackType
     from typing import Any
 
+    from weft.run.asking import Asked
+
     Contract = str | Sequence[Sequence[int]] | Callable[..., Any]
 
-Asked = namedtuple("Asked", ("contract", "memory_limit", "strict", "wishes"))  # noqa: PYI024  # as above
-"""What is asked of a contraction; ``wishes`` are pairs of a name and what is wished of the product itself."""
-
-NOTHING = Asked("auto", None, False, ())
-
 CURRENT: ContextVar[Asked | None] = ContextVar("weft.options", default=None)
-"""What is asked now, or ``None`` for `NOTHING`."""
+"""What is asked now, or ``None`` for nothing."""
 
 
 class _Unchanged:
@@ -83,6 +79,8 @@ class options:  # noqa: N801  # it reads as a function, as in `with weft.options
         self._tokens: list[Token[Asked | None]] = []
 
     def __enter__(self) -> options:  # noqa: PYI034  # typing's Self is newer than Python 3.10
+        from weft.run.asking import NOTHING
+
         asked = (CURRENT.get() or NOTHING)._replace(**self._given)
         self._tokens.append(CURRENT.set(None if asked == NOTHING else asked))
         return self
@@ -99,7 +97,11 @@ class options:  # noqa: N801  # it reads as a function, as in `with weft.options
 def asking(asked: Asked | None, **wishes: Any) -> Asked | None:
     """What is asked of one call: the options that hold, and what it wishes of the product itself."""
     given = tuple([(name, wish) for name, wish in wishes.items() if wish is not None])
-    return (asked or NOTHING)._replace(wishes=given) if given else asked
+    if not given:
+        return asked
+    from weft.run.asking import NOTHING
+
+    return (asked or NOTHING)._replace(wishes=given)
 
 
 options.__module__ = "weft"
