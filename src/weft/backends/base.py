@@ -49,7 +49,7 @@ class Backend(Tracing):
     """A NumPy array of the same elements, from any device."""
     orders: ClassVar[bool] = False
     """Whether ``einsum`` of three tensors and more finds a good order by itself, and is best left to it."""
-    products: Callable[[Sequence[Any]], Products | None] = staticmethod(no_products)
+    products: Callable[[tuple[Any, ...]], Products | None] = staticmethod(no_products)
     """What contractions of tensors of these element types are taken apart into; ``None``: ``einsum`` is better."""
     whole: Callable[[Callable[..., Tensor]], Callable[..., Tensor]] = staticmethod(as_it_is)
     """What the cache keeps of all that a plan does, each call the framework's own: one that compiles can do so here."""

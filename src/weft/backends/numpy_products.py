@@ -25,7 +25,8 @@ _BLAS: dict[str, dict[str, Any]] = {"f": {}, "d": {"flop": 3.4e-5}, "F": {"flop"
 """The types that BLAS multiplies, and what an operation costs."""
 
 
-def products(dtypes: Sequence[Any]) -> Products | None:
+@lru_cache(maxsize=256)
+def products(dtypes: tuple[Any, ...]) -> Products | None:
     """What there is for arrays of these types; ``None`` where only ``numpy.einsum`` can tell.
 
     All arrays are brought into one type before they meet, so that no intermediate result is narrower than the result.

@@ -13,7 +13,7 @@ def as_it_is(call: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def no_products(dtypes: Sequence[Any]) -> Products | None:  # noqa: ARG001  # a `Backend.products`
+def no_products(dtypes: tuple[Any, ...]) -> Products | None:  # noqa: ARG001  # a `Backend.products`
     """What a framework whose einsum is the best way to contract has for `Backend.products`."""
     return None
 

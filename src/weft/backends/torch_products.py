@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -35,7 +34,7 @@ def _diagonal(tensor: Any, axes: tuple[int, int]) -> Any:
     return torch.diagonal(tensor, 0, *axes)
 
 
-def products(dtypes: Sequence[Any]) -> Products | None:
+def products(dtypes: tuple[Any, ...]) -> Products | None:
     """What there is for tensors of these types; of several types ``torch.einsum`` says itself what it thinks."""
     dtype = dtypes[0]
     if any(other is not dtype for other in dtypes):

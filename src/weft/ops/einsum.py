@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import lru_cache
 from itertools import accumulate, chain
 from string import ascii_letters
 
@@ -125,11 +126,12 @@ def _equation(solved: Template, terms: list[list[Axes]]) -> str:
     return f"{','.join(texts[:-1])}->{texts[-1]}"
 
 
-def lonely(solved: Template) -> list[int]:
+@lru_cache(maxsize=512)
+def lonely(solved: Template) -> tuple[int, ...]:
     """The axes that stand once on the left, and not on the right: einsum sums over each of them alone."""
     stands = Counter([axis for dims in solved.inputs for axes in dims for axis in axes])
     kept = {axis for axes in solved.output for axis in axes}
-    return [axis for axis, count in stands.items() if count == 1 and axis not in kept]
+    return tuple([axis for axis, count in stands.items() if count == 1 and axis not in kept])
 
 
 EINSUM = Operation("einsum", check, lower)

@@ -142,4 +142,4 @@ def _warn(text: str, label: str, near: str) -> None:
     warnings.warn(message, AxisWarning, stacklevel=level)
 
 
-FORGET.append(_warn.cache_clear)
+FORGET += [_warn.cache_clear, lonely.cache_clear]

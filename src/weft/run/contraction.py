@@ -27,6 +27,7 @@ from weft.plan.contraction import (
     carry_out,
     contract,
     decide,
+    neighbours,
     network,
     path_of,
 )
@@ -43,7 +44,7 @@ def contracted(
     program: Program,
     registers: Sequence[int],
     classes: Sequence[type],
-    dtypes: Sequence[Any],
+    dtypes: tuple[Any, ...],
     asked: Asked | None,
 ) -> Callable[..., Any] | None:
     """The callable of an einsum, or ``None`` where the framework's own einsum, called once, is the best way.
@@ -119,7 +120,7 @@ def chosen(
         return best(solved, registers, Prices(), asked), "", (4, "float32")
     classes = tuple([type(tensor) for tensor in tensors])
     backend = one_backend(classes)
-    dtypes = [backend.dtype(tensor) for tensor in tensors]
+    dtypes = tuple([backend.dtype(tensor) for tensor in tensors])
     contraction = planned(solved, registers, products_of(classes, dtypes), backend, asked)
     order = "which finds the order itself" if backend.orders else "which nothing else is better than"
     reason = f"  left to the einsum of {backend.name}, called once, {order}"
@@ -127,7 +128,7 @@ def chosen(
     return contraction, reason, (itemsize, str(dtypes[0]).removeprefix("torch."))
 
 
-def products_of(classes: Sequence[type], dtypes: Sequence[Any]) -> Products | None:
+def products_of(classes: Sequence[type], dtypes: tuple[Any, ...]) -> Products | None:
     """What a contraction of tensors of these types is taken apart into, if they are all of one kind."""
     makers = dict.fromkeys([backend_of(cls).products for cls in dict.fromkeys(classes)])
     return None if len(makers) > 1 else next(iter(makers))(dtypes)
@@ -218,4 +219,4 @@ def _chain(steps: Sequence[Step], backend: Backend, products: Products | None) -
     return compose(calls) if calls else None
 
 
-FORGET.append(decided.cache_clear)
+FORGET += [decided.cache_clear, neighbours.cache_clear]

@@ -6,7 +6,8 @@ stand are one: nothing is taken apart that nobody needs apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from itertools import accumulate, chain, pairwise
 from math import prod
 from typing import NamedTuple, TypeAlias
@@ -52,7 +53,7 @@ def network(solved: Template, registers: Sequence[int], *, across: bool = True) 
         tuple([() if _is_unit(axes, length, lengths) else axes for axes, length in zip(dims, shape, strict=True)])
         for dims, shape in zip(solved.inputs, shapes, strict=True)
     ]
-    long = [_without_units(dims, lengths) for dims in (*inputs, solved.output)]
+    long = tuple([_without_units(dims, lengths) for dims in (*inputs, solved.output)])
     is_sum = {axis for dims in long for axis in chain(*dims)} > {*chain(*long[-1])}
     runs = neighbours(long, across=across and is_sum)
     number = {run[0]: place for place, run in enumerate(runs)}
@@ -76,15 +77,16 @@ def _without_units(dims: Dims, lengths: Sequence[int]) -> Dims:
     return tuple([tuple([axis for axis in axes if lengths[axis] != 1]) for axes in dims])
 
 
-def neighbours(tensors: Iterable[Dims], *, across: bool) -> list[Axes]:
+@lru_cache(maxsize=512)
+def neighbours(tensors: tuple[Dims, ...], *, across: bool) -> tuple[Axes, ...]:
     """The longest runs of axes that stand side by side, in this order, in every tensor that has one of them.
 
     Args:
         tensors: each as its dimensions.
         across: whether side by side may mean in two dimensions.
 
-    >>> neighbours([((0, 1), (2,)), ((2,), (3,)), ((0, 1), (3,))], across=True)
-    [(0, 1), (2,), (3,)]
+    >>> neighbours((((0, 1), (2,)), ((2,), (3,)), ((0, 1), (3,))), across=True)
+    ((0, 1), (2,), (3,))
     """
     after: dict[int, int] = {}
     before: dict[int, int] = {}
@@ -94,7 +96,8 @@ def neighbours(tensors: Iterable[Dims], *, across: bool) -> list[Axes]:
             apart = not across and here != there
             _note(after, one, _NOBODY if apart else other)
             _note(before, other, _NOBODY if apart else one)
-    return [_run(axis, after, before) for axis in after if axis != _NOBODY and not _follows(axis, after, before)]
+    heads = [axis for axis in after if axis != _NOBODY and not _follows(axis, after, before)]
+    return tuple([_run(axis, after, before) for axis in heads])
 
 
 def _note(known: dict[int, int], axis: int, neighbour: int) -> None:
