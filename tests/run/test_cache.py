@@ -34,6 +34,19 @@ def test_element_types_are_told_apart_by_reduce():
         weft.reduce(np.zeros((2, 3), int), "a b -> a", "mean")
 
 
+@pytest.mark.parametrize("equation", ["ij,jk->ik", "ij,ij->i", "ij->i", "ij,ij->ij"])
+def test_element_types_are_told_apart_by_einsum(equation):
+    count = equation.partition("->")[0].count(",") + 1
+    product = weft.compile(" , ".join(["i j"] * count) + " -> i") if equation.endswith("->i") else None
+    for _ in range(2):
+        for dtype in ("float32", "float16", "int8", "complex64", "float64", "bool"):
+            arrays = [np.full((3, 3), 1, dtype)] * count
+            results = [weft.einsum(equation, *arrays)] + ([product.einsum(*arrays)] if product else [])
+            for result in results:
+                assert result.dtype == dtype
+                np.testing.assert_array_equal(result, np.einsum(equation, *arrays))
+
+
 def test_an_error_is_not_remembered():
     x = np.zeros((2, 3))
     weft.cache_clear()
