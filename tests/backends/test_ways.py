@@ -1,0 +1,106 @@
+"""Every way in which two tensors can meet, not the cheapest alone: each is carried out, and gives what NumPy's gives.
+
+Which way is taken depends on prices and on lengths, so that tests of small tensors would hardly see some of them.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from math import prod
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backends.frameworks import FRAMEWORKS, each
+from weft.backends.registry import backend_of
+from weft.pattern import classical
+from weft.plan import Copy
+from weft.plan.contraction import MATMUL, MULTIPLY, VECDOT, Contraction, Prices, lines_of, network
+from weft.plan.contraction.contract import _along, choices
+from weft.run.contraction import bound
+from weft.solve import template
+
+LENGTHS = dict(zip("abcdef", (2, 3, 4, 5, 6, 7), strict=True))
+TAKEN_APART = tuple(framework for framework in FRAMEWORKS if framework.name in ("numpy", "torch"))
+
+
+@st.composite
+def products(draw):
+    """An equation of one or two tensors in which no letter stands twice in one."""
+    terms = [
+        "".join(draw(st.permutations("abcdef"))[: draw(st.integers(1, 4))]) for _ in range(draw(st.integers(1, 2)))
+    ]
+    present = sorted({letter for term in terms for letter in term})
+    output = "".join(draw(st.permutations(present))[: draw(st.integers(0, len(present)))])
+    return f"{','.join(terms)}->{output}"
+
+
+def network_of(equation):
+    terms = equation.split("->")[0].split(",")
+    solved = template(classical(equation, len(terms)), tuple(map(len, terms)))
+    return network(solved, [LENGTHS[letter] for term in terms for letter in term])
+
+
+def every_way(found, prices):
+    """The contractions that make the first choice, the second, and so on."""
+    path = (tuple(range(len(found.terms))),)
+    for number in count():
+        seen = []
+
+        def choose(_, __, tensors, goal, market, number=number, seen=seen):
+            seen += choices(tensors, goal, market)
+            return seen[number : number + 1]
+
+        state = _along(found, path, prices, choose)
+        if state is not None:
+            yield Contraction(found, path, tuple(way.meeting for way, _ in state.ways))
+        elif number >= len(seen):
+            return
+
+
+def check(framework, equation, changes, taken):
+    terms = equation.split("->")[0].split(",")
+    arrays = [
+        np.arange(prod(shape), dtype=np.float64).reshape(shape) % 7 - 3
+        for shape in ([LENGTHS[letter] for letter in term] for term in terms)
+    ]
+    tensors = [framework.make(array) for array in arrays]
+    backend = backend_of(type(tensors[0]))
+    own = backend.products(tuple(tensor.dtype for tensor in tensors))
+    wanted = np.einsum(equation, *arrays)
+    for contraction in every_way(network_of(equation), Prices(**{**own.prices, **changes})):
+        result = np.asarray(bound(contraction, backend, own)(*tensors))
+        np.testing.assert_array_equal(result, wanted, err_msg=str(contraction.meetings))
+        lines_of(contraction, [""] * len(terms))
+        (meeting,) = contraction.meetings
+        taken |= {meeting.how, *(["buffer"] if meeting.buffer else []), *(["batched"] if meeting.batched else [])}
+        taken |= {type(step) for side in (*meeting.sides, meeting.after) for step in side}
+
+
+CHANGES = {
+    "as they are": {},
+    "results filled in order": {"buffer": -1e9},
+    "no products of vectors": {"rows": False},
+    "rows that the framework folds": {"view": 1e9},
+}
+"""Prices that let each of the ways be taken that are chosen between within a product."""
+
+
+@each(TAKEN_APART)
+@pytest.mark.parametrize("changes", CHANGES)
+def test_every_way_gives_the_same(framework, changes):
+    taken = set()
+
+    @settings(max_examples=150, derandomize=True)
+    @given(products())
+    def _(equation):
+        check(framework, equation, CHANGES[changes], taken)
+
+    _()
+    assert taken >= {MATMUL, MULTIPLY, "einsum", "nothing", "batched"}
+    if framework.name == "numpy":
+        assert (VECDOT in taken) == (changes != "no products of vectors")
+        assert Copy in taken
+        assert ("buffer" in taken) or changes != "results filled in order"
