@@ -44,7 +44,8 @@ class PyTensorBackend(Backend):
         }
         shape = tuple([known.get(letter) for letter in output])
         if 0 in known.values() and None not in shape:  # which it does not vectorize
-            return pt.zeros(shape, dtype=result.dtype)
+            nothing = [pt.sum(operand.flatten()[:0]) for operand in operands]  # 0, by which gradients reach them
+            return pt.zeros(shape, dtype=result.dtype) + sum(nothing).astype(result.dtype)
         return result if shape == static(result) else pt.specify_shape(result, shape)  # it forgets some sizes
 
     def reduction(self, name: str, dtype: Any) -> Reduction:
