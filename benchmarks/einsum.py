@@ -16,21 +16,21 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
-from math import ceil, floor, log2, log10
+from math import ceil, floor, log2
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
-from rich.progress import Progress
 from rich.text import Text
 from threadpoolctl import threadpool_limits
 
 from benchmarks.contractions import CONTRACTIONS
 from benchmarks.peers import CALLS, Case, limit_jax
+from benchmarks.promise import Promise, mean
 from benchmarks.race import FULL, QUICK, Effort, peaks, times
-from benchmarks.standings import BESIDE, PLAIN, Promise, Row, limit, mean, promises
-from benchmarks.tables import print_table
+from benchmarks.standings import BESIDE, PLAIN, Row, limit, promises
+from benchmarks.tables import duration, print_table, watched
 
 LIBRARIES = ("weft", "numpy", "opt_einsum", "torch")
 
@@ -54,14 +54,8 @@ def measure(case: Case, effort: Effort) -> Row:
 
 def measured(cases: Sequence[Case], effort: Effort) -> list[Row]:
     """Measure one case after the other, and show on a terminal how far it is."""
-    rows = []
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("", total=len(cases))
-        for case in cases:
-            progress.update(task, description=f"{case.framework}: {case.contraction.name}")
-            rows.append(measure(case, effort))
-            progress.advance(task)
-    return rows
+    name = lambda case: f"{case.framework}: {case.contraction.name}"
+    return [measure(case, effort) for case in watched(cases, name)]
 
 
 def report(framework: str, rows: list[Row], kept: list[Promise], console: Console) -> None:
@@ -83,17 +77,10 @@ def report(framework: str, rows: list[Row], kept: list[Promise], console: Consol
 
 def _cells(row: Row, variants: list[str]) -> list[str]:
     """A row of the table."""
-    hand = [] if row.by_hand is None else [_time(row.seconds[row.by_hand])]
-    others = [_time(row.seconds[variant]) if variant in row.seconds else "-" for variant in variants]
+    hand = [] if row.by_hand is None else [duration(row.seconds[row.by_hand])]
+    others = [duration(row.seconds[variant]) if variant in row.seconds else "-" for variant in variants]
     memory = [] if row.extra is None else [f"{row.extra:+.3g}" if row.extra else "0"]
-    return [row.case, _time(row.seconds["weft"]), *hand, *others, row.peer, f"{row.ratio:.2f}", *memory]
-
-
-def _time(seconds: float) -> str:
-    """Three digits and a unit."""
-    unit, scale = next((pair for pair in (("s", 1), ("ms", 1e3)) if seconds * pair[1] >= 1), ("µs", 1e6))
-    value = seconds * scale
-    return f"{value:.{max(0, 2 - floor(log10(max(value, 1))))}f} {unit}"
+    return [row.case, duration(row.seconds["weft"]), *hand, *others, row.peer, f"{row.ratio:.2f}", *memory]
 
 
 def _picture(console: Console, rows: list[Row]) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import exp, log
+from typing import Protocol, TypeVar
 
 NOISE = 1.15
 """How far above its limit a figure may lie before ``--check`` fails: so much do two runs on a shared machine differ."""
@@ -22,3 +25,26 @@ class Promise:
         if self.figure <= self.limit:
             return "holds"
         return "within noise" if self.figure <= self.limit * NOISE else "BROKEN"
+
+
+class Named(Protocol):
+    """What was measured of one case."""
+
+    @property
+    def case(self) -> str: ...
+
+
+Row = TypeVar("Row", bound=Named)
+
+
+def worst(text: str, rows: Sequence[Row], figure: Callable[[Row], float], limit: float) -> Promise:
+    """The promise that each of these rows keeps a limit."""
+    row = max(rows, key=figure)
+    above = sum(figure(other) > limit for other in rows)
+    return Promise(text, figure(row), limit, f"{row.case}, and {above - 1} more" if above > 1 else row.case)
+
+
+def mean(ratios: Iterable[float]) -> float:
+    """The geometric mean."""
+    logs = [log(ratio) for ratio in ratios]
+    return exp(sum(logs) / len(logs))

@@ -1,4 +1,4 @@
-"""The clock of `benchmarks.einsum`, and its scales: seconds and bytes of expressions that are compared.
+"""The clock of `benchmarks.einsum` and `benchmarks.movements`: seconds, and bytes, of expressions that are compared.
 
 They take turns, round by round, so that a machine that slows down slows all of them; of each the fastest turn counts.
 """
@@ -15,6 +15,9 @@ NEAR = 1.5
 
 STEADY = 0.98
 """To what part of itself a time must fall in a heat for another heat to be worth it."""
+
+OBJECTS = 65_536
+"""By how many bytes two peaks may differ before they count as different: objects of Python, and buffers of NumPy."""
 
 
 @dataclass(frozen=True)

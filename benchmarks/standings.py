@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from math import exp, log
 
 from benchmarks.contractions import LIGHT
 from benchmarks.peers import BY_HAND
-from benchmarks.promise import Promise
+from benchmarks.promise import Promise, mean, worst
+from benchmarks.race import OBJECTS
 
 BESIDE = "torch"
 """The variant on NumPy that is shown, and that nobody is compared with: another library's loops."""
 
 PLAIN = "plain"
 """``np.einsum`` as it is called: one loop over all axes."""
-
-OBJECTS = 65_536
-"""By how many bytes two peaks may differ before they count as different: objects of Python, and buffers of NumPy."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +85,6 @@ class Row:
         return min(variants, key=self.seconds.__getitem__, default=None)
 
 
-def mean(ratios: Iterable[float]) -> float:
-    """The geometric mean."""
-    logs = [log(ratio) for ratio in ratios]
-    return exp(sum(logs) / len(logs))
-
-
 def limit(framework: str) -> float:
     """What a case may take, in times of the best peer."""
     return 1.15 if framework == "numpy" else 1.05
@@ -101,7 +92,7 @@ def limit(framework: str) -> float:
 
 def promises(framework: str, rows: list[Row]) -> list[Promise]:
     """What weft promises on a framework, with what was measured."""
-    kept = [_worst("a case, in times of the best peer, at worst", rows, lambda row: row.ratio, limit(framework))]
+    kept = [worst("a case, in times of the best peer, at worst", rows, lambda row: row.ratio, limit(framework))]
     if framework != "numpy":
         return kept
     text = "the geometric mean, with plain np.einsum among the peers"
@@ -109,13 +100,6 @@ def promises(framework: str, rows: list[Row]) -> list[Promise]:
     light = [row for row in rows if row.group in LIGHT]
     if light:
         text = "a tiny case or a view, in times of plain np.einsum, at worst"
-        kept.append(_worst(text, light, lambda row: row.times(PLAIN), 1.0))
+        kept.append(worst(text, light, lambda row: row.times(PLAIN), 1.0))
     text = "memory at its peak beyond the best peer's, in results, at worst"
-    return [*kept, _worst(text, rows, lambda row: row.extra or 0.0, 1.0)]
-
-
-def _worst(text: str, rows: list[Row], figure: Callable[[Row], float], most: float) -> Promise:
-    """The promise that each of these rows keeps a limit."""
-    row = max(rows, key=figure)
-    above = sum(figure(other) > most for other in rows)
-    return Promise(text, figure(row), most, f"{row.case}, and {above - 1} more" if above > 1 else row.case)
+    return [*kept, worst(text, rows, lambda row: row.extra or 0.0, 1.0)]

@@ -10,8 +10,9 @@ import pytest
 from benchmarks import einsum
 from benchmarks.contractions import CONTRACTIONS, GROUPS, case
 from benchmarks.peers import CALLS, Case
-from benchmarks.race import Effort, peaks, times
-from benchmarks.standings import OBJECTS, Promise, Row, promises
+from benchmarks.promise import Promise
+from benchmarks.race import OBJECTS, Effort, peaks, times
+from benchmarks.standings import Row, promises
 
 MIB = 2**20
 
