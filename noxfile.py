@@ -155,9 +155,11 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The table of overheads, beside native code, einops and einx."""
+    """The table of overheads, beside native code, einops and einx, and the ratios of large arrays that are kept."""
     session.install(".[bench]")
     session.run("python", "-m", "benchmarks.overhead", *session.posargs)
+    frameworks = ["--framework=numpy", "--framework=torch"]
+    session.run("python", "-m", "benchmarks.movements", "--quick", "--check", *frameworks)
 
 
 @nox.session

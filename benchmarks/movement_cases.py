@@ -9,6 +9,7 @@ machine of the day is the one to be compared with. A copy's pattern merges axes,
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from benchmarks.movement import ByHand, Movement
 
@@ -31,20 +32,19 @@ def ways(numpy: tuple[str, ...], torch: tuple[str, ...]) -> ByHand:
 
 def pool(combine: str, torch: tuple[str, ...], scale: str = "") -> ByHand:
     """Pairs of rows, then pairs of columns: whole, and in blocks."""
-    then = f" * {scale}" if scale else ""
+    then, more = (f" * {scale}", f", {scale}") if scale else ("", "")
+    does = f"np.{combine}"
     whole = (
-        f"(lambda t: {combine}(t[..., 0::2], t[..., 1::2]))({combine}(x[:, :, 0::2], x[:, :, 1::2])){then}",
-        f"(lambda t: {combine}(t[:, :, 0::2], t[:, :, 1::2]))({combine}(x[..., 0::2], x[..., 1::2])){then}",
+        f"(lambda t: {does}(t[..., 0::2], t[..., 1::2]))({does}(x[:, :, 0::2], x[:, :, 1::2])){then}",
+        f"(lambda t: {does}(t[:, :, 0::2], t[:, :, 1::2]))({does}(x[..., 0::2], x[..., 1::2])){then}",
     )
-    more = f", {scale}" if scale else ""
-    blocks = tuple(f"hand.{way}(x, np.{combine}{more})" for way in ("rows_first", "columns_first"))
-    plain = tuple(text.replace(combine, f"np.{combine}") for text in whole)
-    return ways((*plain, *blocks), torch)
+    blocks = (f"hand.rows_first(x, {does}{more})", f"hand.columns_first(x, {does}{more})")
+    return ways((*whole, *blocks), torch)
 
 
 # fmt: off
-IMAGES = dict(b=16, c=32, h=224, w=224)
-HALVES = dict(b=16, c=32, h=112, w=112)
+IMAGES: dict[str, Any] = dict(b=16, c=32, h=224, w=224)
+HALVES: dict[str, Any] = dict(b=16, c=32, h=112, w=112)
 POOL = "b c (h 2) (w 2) -> b c h w"
 TORCH_HALVES = (
     "(lambda t: torch.{0}(t[..., 0::2], t[..., 1::2]){1})(torch.{0}(x[:, :, 0::2], x[:, :, 1::2]))",

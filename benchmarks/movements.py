@@ -75,9 +75,10 @@ def grown(cases: Sequence[Case], sizes: Sequence[int], effort: Effort) -> list[G
     for case in watched(cases, lambda case: case.name):
         seconds = {}
         for size in sizes:
-            scaled = Case(case.framework, case.movement.scaled(size))
-            named = {name: text for name, text in scaled.expressions().items() if name in ("memcpy", "einops", "weft")}
-            seconds[scaled.movement.elements] = times(named, scaled.namespace(), effort)
+            scaled = Case(case.framework, replace(case.movement.scaled(size), by_hand={}))
+            namespace = scaled.namespace()
+            scaled.check(namespace)
+            seconds[scaled.movement.elements] = times(scaled.expressions(), namespace, effort)
         found.append(Growth(case.framework, case.movement.name, seconds))
     return found
 
@@ -92,8 +93,11 @@ def with_kernels(rows: Sequence[Row], options: argparse.Namespace) -> list[Row]:
         command += [f"--elements={options.elements}"] if options.elements else []
         subprocess.run(command + ["--quick"] * options.quick, check=True, stdout=subprocess.DEVNULL)
         found = json.loads(file.read_text(encoding="utf-8"))["rows"]
-    beside = {row["framework"] + " " + row["case"]: row["seconds"] for row in found}
-    return [replace(row, beside=beside[row.key]["weft"] / beside[row.key]["memcpy"]) for row in rows]
+    beside = {f"{row['framework']} {row['case']}": row["seconds"] for row in found if row["fast"]}
+    return [
+        replace(row, beside=beside[row.key]["weft"] / beside[row.key]["memcpy"]) if row.key in beside else row
+        for row in rows
+    ]
 
 
 def worse(rows: list[Row], cases: Sequence[Case], before: kept.Kept, effort: Effort, fast: bool) -> list[Row]:

@@ -26,14 +26,18 @@ COLOURS = {"einops": "#b0883a", "by hand": "#7c8794", "weft": "#2f7fd0", "weft, 
 """By what the bar shows; each is seen on white and on black."""
 
 STYLE = """
+    .card { fill: #ffffff }
     text { font: 12px system-ui, "Segoe UI", Helvetica, Arial, sans-serif; fill: #24292f }
     .title { font-size: 18px; font-weight: 600 }
     .framework { font-size: 14px; font-weight: 600 }
     .small { font-size: 10px; fill: #57606a }
     .grid { stroke: #8c959f; stroke-opacity: 0.35 }
-    .unit { stroke: #57606a; stroke-width: 1.5 }
-    @media (prefers-color-scheme: dark) { text { fill: #e6edf3 } .small { fill: #9da7b3 } .unit { stroke: #9da7b3 } }
+    .unit { stroke: #8c959f; stroke-width: 1.5 }
+    @media (prefers-color-scheme: dark) {
+        .card { fill: #0d1117 } text { fill: #e6edf3 } .small { fill: #9da7b3 }
+    }
 """
+"""Paper and ink change together, so that a picture can be read on a page of either kind."""
 
 
 class Scale:
@@ -73,8 +77,7 @@ def drawn(rows: Sequence[Row]) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top + BOTTOM}" role="img">\n'
         f"<title>{TITLE}</title>\n<desc>{escape(about)}</desc>\n<style>{STYLE}</style>\n"
-        + "\n".join(lines)
-        + "\n</svg>\n"
+        f'<rect class="card" width="{WIDTH}" height="{top + BOTTOM}" rx="6"/>\n' + "\n".join(lines) + "\n</svg>\n"
     )
 
 
