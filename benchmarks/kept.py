@@ -15,6 +15,9 @@ BASELINE = Path(__file__).with_name("movements.json")
 NOISE = 0.3
 """The least noise of a ratio, as a part of it: two machines differ by more than two runs on one."""
 
+MOST = 1.0
+"""The most: one turn that something else disturbed must not let everything pass."""
+
 
 @dataclass(frozen=True)
 class Ratio:
@@ -51,7 +54,7 @@ def recorded(elements: int, versions: dict[str, str], runs: Sequence[Sequence[Ro
     for rows in zip(*runs, strict=True):
         found = sorted(row.ratio for row in rows)
         middle = found[len(found) // 2]
-        ratios[rows[0].key] = Ratio(round(middle, 4), round(max(NOISE, 2 * (found[-1] / middle - 1)), 3))
+        ratios[rows[0].key] = Ratio(round(middle, 4), round(min(max(NOISE, 2 * (found[-1] / middle - 1)), MOST), 3))
     return Kept(elements, versions, ratios)
 
 
