@@ -1,7 +1,6 @@
-"""What weft asks of a framework. A backend is one subclass, in one file, and one row of the registry.
+"""What weft asks of a framework: one subclass, in one file, and one row of the registry.
 
-Most methods are the framework's own functions, assigned as they are: nothing then stands between a plan and the
-framework.
+Most methods are the framework's own functions, so that nothing stands between a plan and the framework.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+from weft.backends.passes import Passes
 from weft.backends.products import Products, as_it_is, no_products
 from weft.backends.tracing import Size, Tensor, Tracing
 from weft.errors import fail
@@ -51,6 +51,8 @@ class Backend(Tracing):
     """Whether ``einsum`` of three tensors and more finds a good order by itself, and is best left to it."""
     products: Callable[[tuple[Any, ...]], Products | None] = staticmethod(no_products)
     """What contractions of tensors of these element types are taken apart into; ``None``: ``einsum`` is better."""
+    passes: Passes | None = None
+    """How plans pass over the memory of large tensors; ``None``: one call is the best way, or memory is hidden."""
     whole: Callable[[Callable[..., Tensor]], Callable[..., Tensor]] = staticmethod(as_it_is)
     """What the cache keeps of all that a plan does, each call the framework's own: one that compiles can do so here."""
 
@@ -78,9 +80,7 @@ class Backend(Tracing):
         return None
 
     def placed(self, equation: str, shape: Sequence[Size] | None, wishes: dict[str, Any]) -> Callable[..., Tensor]:
-        """``einsum(equation, ...)``, and `reshape` where there is a shape, with what the caller wishes of the product;
-        or W509 for an ``out_sharding`` and W512 for the other wishes, where the framework has no such thing.
-        """
+        """``einsum(equation, ...)``, and `reshape` where there is a shape, with these wishes; or W509 and W512."""
         if "out_sharding" in wishes:
             raise fail("W509", f"a result of {self.name} has no sharding to choose; out_sharding belongs to JAX")
         raise fail("W512", f"a product of {self.name} takes no {' and no '.join(wishes)}; that belongs to JAX")

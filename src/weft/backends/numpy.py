@@ -10,6 +10,7 @@ import numpy as np
 
 from weft.backends.base import Backend
 from weft.backends.numpy_masked import MASKED, expand_masked, refuse_masks, space_of
+from weft.backends.numpy_passes import PASSES
 from weft.backends.numpy_products import products
 from weft.backends.numpy_reductions import ON_ARRAYS, ON_OBJECTS, ROUNDING, is_half, logsumexp
 from weft.errors import fail
@@ -31,7 +32,7 @@ class NumpyBackend(Backend):
         cls: Any = kind
         self.cls = cls
         if kind is np.ndarray:
-            self.products = products
+            self.products, self.passes = products, PASSES
         self.reshape, self.view, self.permute = cls.reshape, cls.reshape, cls.transpose
         if issubclass(kind, np.ndarray) and kind is not np.ndarray:
             self.expand = partial(np.broadcast_to, subok=True)

@@ -11,6 +11,7 @@ from torch.fx import Proxy
 
 from weft.backends.base import Backend
 from weft.backends.dynamo import leave_to_python
+from weft.backends.torch_passes import PASSES
 from weft.backends.torch_products import products
 
 
@@ -27,7 +28,7 @@ class TorchBackend(Backend):
 
     def __init__(self, kind: type) -> None:
         if kind in (torch.Tensor, torch.nn.Parameter):
-            self.products = products
+            self.products, self.passes = products, PASSES
 
     view = staticmethod(lambda tensor, shape: tensor.view(shape))
 

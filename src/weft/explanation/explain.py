@@ -7,7 +7,9 @@ from functools import partial
 from typing import Any
 
 from weft.errors import WeftError, fail, short
+from weft.ops.reduce import check_reduction
 from weft.pattern import Expr, Name, Number, Tree, leaves, names, parse
+from weft.plan import Plan
 from weft.plan.contraction import Costs
 from weft.plan.contraction import Shown as Line
 from weft.plan.show import draw, draw_costs, show, show_contraction
@@ -15,6 +17,7 @@ from weft.run.asking import look_at_lonely
 from weft.run.build import concrete_sizes, planned, situate
 from weft.run.contraction import chosen
 from weft.run.options import CURRENT
+from weft.run.passes import explained
 from weft.solve import evaluate, exact, report
 
 
@@ -27,15 +30,25 @@ class Explanation:
         lines: for each step its name, the shape that it leaves, the axes of that shape, and what it costs.
         costs: of an einsum that weft takes apart, its path, FLOPs, largest intermediate result, and the elements read
             and written; else ``None``.
+        rewrites: of a large tensor that is reduced or copied in several calls, the names of what makes them faster than
+            one; each has its reason in ``weft.plan.passes.REASONS``.
     """
 
-    __slots__ = ("costs", "lines", "operation", "text")
+    __slots__ = ("costs", "lines", "operation", "rewrites", "text")
 
-    def __init__(self, operation: str, text: str, lines: list[Line], costs: Costs | None = None) -> None:
+    def __init__(
+        self,
+        operation: str,
+        text: str,
+        lines: list[Line],
+        costs: Costs | None = None,
+        rewrites: tuple[str, ...] = (),
+    ) -> None:
         self.operation = operation
         self.text = text
         self.lines = lines
         self.costs = costs
+        self.rewrites = rewrites
 
     def __repr__(self) -> str:
         return self.text
@@ -43,6 +56,7 @@ class Explanation:
 
 def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
     """See `weft.explain`."""
+    reduction = sizes.pop("reduction") if isinstance(sizes.get("reduction"), str) else "sum"
     tree = parse(pattern)
     operation = operation_of(tree)
     given = concrete_sizes(pattern, sizes, lambda _: False)
@@ -50,13 +64,26 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
     try:
         if operation == "einsum":
             return _contraction(pattern, checked, given, shapes)
-        reduction = "sum" if operation == "reduce" else ""  # stands for all: the plan is the same
-        plan = planned(operation, pattern, tuple([len(shape) for shape in checked]), tuple(given), reduction)
-        lines = show(plan, checked, list(given.values()))
-        return Explanation(operation, draw(operation, plan, lines, list(given.values())), lines)
+        named = check_reduction(reduction) if operation == "reduce" else ""
+        plan = planned(operation, pattern, tuple([len(shape) for shape in checked]), tuple(given), named)
+        return _moved(operation, plan, checked, list(given.values()), shapes)
     except WeftError as error:
         situate(error, pattern, checked, given)
         raise
+
+
+def _moved(
+    operation: str, plan: Plan, shapes: list[tuple[int, ...]], sizes: list[int], tensors: Sequence[Any]
+) -> Explanation:
+    """How one tensor is moved or reduced, step by step, and which of the steps take several calls."""
+    lines = show(plan, shapes, sizes)
+    registers = [*shapes[0], *sizes, *plan.solved.constants]
+    evaluate(registers, plan.instructions, partial(report, plan.solved))
+    rewrites, reason = explained(plan, registers, tensors[0])
+    text = draw(operation, plan, lines, sizes)
+    if rewrites:
+        reason = f"in several calls: {', '.join(rewrites)}"
+    return Explanation(operation, f"{text}\n  {reason}" if reason else text, lines, None, rewrites)
 
 
 def _contraction(

@@ -21,6 +21,7 @@ from weft.run.asking import Asked, look_at_lonely
 from weft.run.contraction import asked_path, contracted
 from weft.run.follow import FOLLOWED
 from weft.run.forget import FORGET
+from weft.run.passes import passed
 from weft.run.program import Program, checked, tried
 from weft.solve import evaluate, exact, facts, normalise_sizes, report, shape_text, template, tensor_place
 
@@ -146,7 +147,8 @@ def build(operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, 
             bound = program(operation, pattern, classes, ranks, tuple(sizes))
         if operation == "view":
             check_view(bound.plan, shape, details[0], sizes)
-        return bound.bind(flat, sizes)
+            return bound.bind(flat, sizes)
+        return passed(bound, flat, sizes, bound.bind(flat, sizes))
     except WeftError as error:
         situate(error, pattern, shapes, sizes)
         raise

@@ -1,0 +1,53 @@
+"""What a framework offers where plans reduce and copy large tensors in several calls of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class Calls(NamedTuple):
+    """The calls of one reduction over elements of one type; ``out`` is memory for the result, or ``None``.
+
+    Attributes:
+        empty: new memory for the result, of a shape, where the tensor is.
+        room: the same for what is between.
+        combine: ``f(one, other, out)``: two tensors made one, element by element.
+        along: ``f(tensor, axis, out)``: the tensor reduced along one axis.
+        widen: the elements in the type in which they are combined, or ``None`` where that is their own.
+        finish: what is left to do to a result, in its memory; the second argument is how many elements each is made of.
+        narrow: whether what the calls give is of another type than the result.
+        prices: the prices of weft's planner that differ from its own.
+    """
+
+    empty: Callable[[Any, tuple[int, ...]], Any]
+    room: Callable[[Any, tuple[int, ...]], Any]
+    combine: Callable[[Any, Any, Any], Any]
+    along: Callable[[Any, int, Any], Any]
+    widen: Callable[[Any], Any] | None
+    finish: Callable[[Any, int], Any] | None
+    narrow: bool
+    prices: tuple[tuple[str, Any], ...]
+
+
+class Passes(NamedTuple):
+    """How a framework lets plans pass over memory.
+
+    Attributes:
+        least: how many elements there are at least where it is worth a thought.
+        reason: why one call of the framework's is best for a tensor all the same, as where a gradient is recorded; or
+            ``None``.
+        layout: of a tensor, all that decides how it is done beside its shape, such as strides and element type;
+            ``None`` where there is a reason.
+        memory: of a tensor, its strides and the size of an element, in bytes.
+        calls: of the name of a reduction, and an element type; ``None`` where there are none.
+        copy: ``f(tensor, shape, parts)``: the tensor in new memory and another shape, copied part by part, which are
+            given by their indices; or ``None`` where one call copies as well.
+    """
+
+    least: int
+    reason: Callable[[Any], str | None]
+    layout: Callable[[Any], Any]
+    memory: Callable[[Any], tuple[tuple[int, ...], int]]
+    calls: Callable[[str, Any], Calls | None]
+    copy: Callable[[Any, tuple[int, ...], list[Any]], Any] | None = None

@@ -1,0 +1,57 @@
+"""What calls over much memory cost on a framework, so that a plan can choose between them: in nanoseconds.
+
+The figures are measured once, on one thread of an ordinary machine. They need not be right on another: only the ratio
+of one to another decides, and only where two ways are nearly as good.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class PassPrices(NamedTuple):
+    """What a framework charges.
+
+    Attributes:
+        call: one call, with the views that it takes.
+        reduced_row: to begin a row in a reduction along an axis.
+        reduced: to reduce an element of such a row.
+        several: to reduce an element along several axes in one call, at least.
+        across: to reduce an element along one axis that is not the innermost in one call, at least.
+        row: to begin a row in a call that combines elements.
+        combined: to combine two elements of such rows.
+        strided: the same where a row's elements lie apart.
+        copied_row: to begin a row in a copy.
+        copied: to copy an element.
+        scattered: the same where a row's elements lie apart on one side.
+        byte: to read a byte from main memory, or to write one.
+        fault: to write a byte of new memory, of which the system has to give a page first.
+        near: to fetch a cache line again that is still in a cache, though not in the nearest.
+        line: the same from where it is larger than any.
+        page: the same where it is so far apart that the processor has to look up where it is.
+        cache: how many bytes are at hand without main memory.
+        shared: the same of the last cache, which others use, too.
+        block: how many bytes of a tensor go through all calls at a time.
+        longest: how many elements at most have calls of their own.
+    """
+
+    call: float = 1500.0
+    reduced_row: float = 25.0
+    reduced: float = 0.2
+    several: float = 0.0
+    across: float = 0.0
+    row: float = 12.0
+    combined: float = 0.3
+    strided: float = 0.8
+    copied_row: float = 9.0
+    copied: float = 0.2
+    scattered: float = 0.45
+    byte: float = 0.06
+    fault: float = 0.05
+    near: float = 1.2
+    line: float = 3.0
+    page: float = 7.0
+    cache: int = 1 << 18
+    shared: int = 1 << 23
+    block: int = 1 << 19
+    longest: int = 8

@@ -1,0 +1,199 @@
+"""The ways to reduce: which axis first, how, and in which blocks.
+
+A reduction over several axes may take them one after the other, in any order: minimum, maximum, sum, product, any and
+all combine associatively. Sums stay as accurate: a term goes through as many additions as the framework's own
+reduction makes of it at most, and through fewer where halves are combined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import prod
+from typing import TypeAlias
+
+from weft.plan.passes.loops import Loop, merged, nest
+from weft.plan.passes.prices import PassPrices
+from weft.plan.passes.rewrites import APART, BLOCKS, FOLDED, HALVES, MERGED, ONE_BY_ONE
+from weft.plan.passes.schedule import Along, Call, Halves, Reduction
+
+WORTH = 0.9
+"""What part of the plain call's time several calls may take, as estimated, to be worth it."""
+
+LONGEST_HALVED = 64
+"""No axis longer than this is halved: the framework's own loop is as fast."""
+
+Calls: TypeAlias = tuple[Call, ...]
+
+ROW = 4096
+"""How many elements short rows are joined to."""
+
+
+def reduced(
+    shape: Sequence[int], strides: Sequence[int], axes: Sequence[int], itemsize: int, prices: PassPrices
+) -> Reduction | None:
+    """The cheapest way to reduce a tensor, or ``None`` where that is one call of the framework's.
+
+    Args:
+        shape: of the tensor.
+        strides: in bytes.
+        axes: the dimensions to be reduced.
+        itemsize: bytes of an element.
+        prices: of the framework.
+    """
+    loops, order = nest(shape, strides, axes)
+    if not 0 < sum([loop.kept for loop in loops]) < len(loops) or any(loop.stride == 0 for loop in loops):
+        return None
+    units = any(shape[axis] == 1 for axis in axes)
+    row = next(shape[place] for place in reversed(order)) if units else loops[-1].length
+    plain = _plain(loops, row, itemsize, prices)
+    starts = (loops, *_folded(loops, itemsize))
+    found = [_priced(start, _cheapest(start, itemsize, prices, {})[1], itemsize, prices) for start in starts]
+    best = min(found, key=lambda way: way.cost)
+    return best._replace(order=order, plain=plain) if best.cost < WORTH * plain else None
+
+
+def _plain(loops: Sequence[Loop], row: int, itemsize: int, prices: PassPrices) -> float:
+    """One call over all axes, row by row; of several axes, or across rows that are kept, it may be slow."""
+    count = prod([loop.length for loop in loops])
+    time = count / row * prices.reduced_row + count * prices.reduced
+    if sum([not loop.kept for loop in loops]) > 1:
+        time = max(time, count * prices.several)
+    elif loops[-1].kept:
+        time = max(time, count * prices.across)
+    return (prices.call + time) / 1e3 + _reading(loops, itemsize, prices)
+
+
+def _reading(loops: Sequence[Loop], itemsize: int, prices: PassPrices) -> float:
+    """Microseconds to get the tensor from memory, where it is too large to be at hand."""
+    spread = min(max(abs(loops[-1].stride) // itemsize, 1), 64 // itemsize or 1)
+    size = prod([loop.length for loop in loops]) * itemsize * spread
+    return size * prices.byte / 1e3 if size > prices.cache else 0.0
+
+
+def _folded(loops: Sequence[Loop], itemsize: int) -> Iterator[tuple[Loop, ...]]:
+    """The loops with a reduced one, whose rows are short, made two, so that the rows are longer."""
+    row = 1
+    for place in range(len(loops) - 1, -1, -1):
+        loop = loops[place]
+        contiguous = loop.stride == row * itemsize
+        if not loop.kept and contiguous and 1 < row < ROW // 2:
+            most = min(ROW // row, loop.length // 2)
+            width = next((part for part in range(most, 1, -1) if loop.length % part == 0), 1)
+            if width > 1:
+                outer = Loop(loop.length // width, loop.stride * width, False)
+                inner = Loop(width, loop.stride, False)
+                yield (*loops[:place], outer, inner, *loops[place + 1 :])
+        if not contiguous:
+            return
+        row *= loop.length
+
+
+def _cheapest(
+    loops: tuple[Loop, ...], itemsize: int, prices: PassPrices, known: dict[tuple[Loop, ...], tuple[float, Calls]]
+) -> tuple[float, Calls]:
+    """The nanoseconds and the calls that reduce the axes one by one, from the outside in or from the inside out."""
+    places = [place for place, loop in enumerate(loops) if not loop.kept]
+    if not places:
+        return 0.0, ()
+    if loops not in known:
+        ways: list[tuple[float, Calls]] = []
+        for place in dict.fromkeys((places[0], places[-1])):
+            rest, later = _cheapest(_without(loops, place, itemsize), itemsize, prices, known)
+            for call in _calls(loops, place):
+                work, made = _call(loops, call, itemsize, prices)
+                ways.append((work + made * prices.call + rest, (call, *later)))
+        known[loops] = min(ways, key=lambda way: way[0])
+    return known[loops]
+
+
+def _calls(loops: Sequence[Loop], place: int) -> Iterator[Call]:
+    yield Along(place)
+    if loops[place].length <= LONGEST_HALVED:
+        yield Halves(place)
+        if place < len(loops) - 1:
+            yield Halves(place, apart=True)
+
+
+def _priced(start: Sequence[Loop], calls: Sequence[Call], itemsize: int, prices: PassPrices) -> Reduction:
+    """What these calls cost, over everything or in blocks, whichever is cheaper."""
+    names = (
+        [MERGED] * (len(calls) == 1)
+        + [ONE_BY_ONE] * (len(calls) > 1)
+        + [HALVES] * any(isinstance(call, Halves) for call in calls)
+    )
+    names += [APART] * any(isinstance(call, Halves) and call.apart for call in calls)
+    names += [FOLDED] * (len(start) > len(merged(start)))
+    loops, work, count = tuple(start), 0.0, 0
+    left: list[int] = []
+    for call in calls:
+        time, made = _call(loops, call, itemsize, prices)
+        work, count = work + time, count + made
+        loops = _without(loops, call.axis, itemsize)
+        left.append(prod([loop.length for loop in loops]) * itemsize)
+    reading = _reading(start, itemsize, prices)
+    passing = sum([size * (2 * prices.byte + prices.fault) for size in left[:-1] if size > prices.cache]) / 1e3
+    writing = left[-1] * (prices.byte + prices.fault) / 1e3 if left[-1] > prices.cache else 0.0
+    shape = tuple([loop.length for loop in start])
+    whole = Reduction((), shape, tuple(calls), None, tuple(names), 0.0, 0.0)
+    once = (work + count * prices.call) / 1e3 + reading + passing + writing
+    block = _block(start, itemsize, prices)
+    if block is None or len(calls) == count == 1:
+        return whole._replace(cost=once)
+    parts = -(-shape[block[0]] // block[1])
+    cut = (work + parts * count * prices.call) / 1e3 + reading + writing
+    if cut >= once:
+        return whole._replace(cost=once)
+    return whole._replace(block=block, rewrites=(*names, BLOCKS), cost=cut)
+
+
+def _call(loops: Sequence[Loop], call: Call, itemsize: int, prices: PassPrices) -> tuple[float, int]:
+    """Nanoseconds of one call's work, and how many calls of the framework it is."""
+    axis, length = call.axis, loops[call.axis].length
+    count = prod([loop.length for loop in loops])
+    row = _row(loops[axis + 1 :], itemsize)
+    if isinstance(call, Along):
+        inner = row if axis < len(loops) - 1 else length
+        strided = prices.strided - prices.combined if abs(loops[-1].stride) != itemsize else 0.0
+        return count / inner * prices.reduced_row + count * (prices.reduced + strided), 1
+    depth = (length - 1).bit_length() + length.bit_count() - 1
+    made = count - count // length
+    if call.apart:
+        few = loops[-1].length
+        if few > prices.longest:
+            return float("inf"), 1
+        row = loops[-2].length if axis < len(loops) - 2 else max(made // few, 1)
+        return made * prices.strided + made / row * prices.row, depth * few
+    if axis == len(loops) - 1:
+        return made * prices.strided + prices.row, depth
+    return made * prices.combined + made / row * prices.row, depth
+
+
+def _row(loops: Sequence[Loop], itemsize: int) -> int:
+    """How many elements the loops inside run through without a jump."""
+    row = 1
+    for loop in reversed(loops):
+        if loop.stride != row * itemsize:
+            break
+        row *= loop.length
+    return row
+
+
+def _without(loops: Sequence[Loop], axis: int, itemsize: int) -> tuple[Loop, ...]:
+    """What a call leaves: the other loops, over new memory that is filled in their order."""
+    rest = [loop for place, loop in enumerate(loops) if place != axis]
+    stride = itemsize
+    found: list[Loop] = []
+    for loop in reversed(rest):
+        found.append(Loop(loop.length, stride, loop.kept))
+        stride *= loop.length
+    return tuple(reversed(found))
+
+
+def _block(loops: Sequence[Loop], itemsize: int, prices: PassPrices) -> tuple[int, int] | None:
+    """The outermost kept axis, and the length of its parts; ``None`` where there is nothing to be cut."""
+    size = prod([loop.length for loop in loops]) * itemsize
+    for place, loop in enumerate(loops):
+        if loop.kept and loop.length > 1:
+            length = max(loop.length * prices.block // size, 1) if size else loop.length
+            return (place, length) if length < loop.length else None
+    return None

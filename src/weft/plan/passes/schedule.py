@@ -1,0 +1,64 @@
+"""What is decided of a reduction or a copy: calls over a tensor that lies in memory in one way."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+
+class Along(NamedTuple):
+    """The framework's own reduction along one axis, which the result lacks."""
+
+    axis: int
+
+
+class Halves(NamedTuple):
+    """One axis, which the result lacks, reduced by combining its even elements with its odd ones until one is left.
+
+    Where ``apart`` is given, each index of that last axis has calls of its own.
+    """
+
+    axis: int
+    apart: bool = False
+
+
+Call: TypeAlias = "Along | Halves"
+
+
+class Reduction(NamedTuple):
+    """A reduction in several calls.
+
+    Attributes:
+        order: the dimensions of the tensor that have more than one element, as memory has them: a view.
+        shape: neighbours of these made one, or one made two: a view.
+        calls: what is done, one after the other; axes are counted in what the call before left.
+        block: the axis of ``shape`` that is cut into parts, each of which goes through all calls, and their length.
+        rewrites: the names of what was done.
+        cost: microseconds, as estimated.
+        plain: the same for one call of the framework's.
+    """
+
+    order: tuple[int, ...]
+    shape: tuple[int, ...]
+    calls: tuple[Call, ...]
+    block: tuple[int, int] | None
+    rewrites: tuple[str, ...]
+    cost: float
+    plain: float
+
+
+class Copying(NamedTuple):
+    """A copy in several calls.
+
+    Attributes:
+        shape: the dimensions of the result as the loops of the copy: a view of both.
+        tiles: for each dimension how much of it one call copies; its length for all.
+        rewrites: the names of what was done.
+        cost: microseconds, as estimated.
+        plain: the same for one call of the framework's.
+    """
+
+    shape: tuple[int, ...]
+    tiles: tuple[int, ...]
+    rewrites: tuple[str, ...]
+    cost: float
+    plain: float

@@ -1,0 +1,144 @@
+"""Reductions and copies of large tensors carried out: from what is decided to one function of a tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import product
+from math import prod
+from typing import Any, TypeAlias
+
+from weft.backends.base import Backend
+from weft.backends.passes import Calls
+from weft.plan.passes import Along, Call, Copying, Reduction
+
+Index: TypeAlias = "tuple[int | slice, ...]"
+"""What a part of a tensor is taken out by."""
+
+Made: TypeAlias = Callable[[Any, Any], Any]
+"""A function of a tensor, and of memory for its result or ``None``."""
+
+
+def reducing(way: Reduction, shape: Sequence[int], axes: Sequence[int], backend: Backend, calls: Calls) -> Made:
+    """The reduction of tensors of a shape along some axes; its second argument is nothing.
+
+    Args:
+        way: what is decided.
+        shape: of the tensors.
+        axes: the dimensions that are reduced.
+        backend: of the framework.
+        calls: of the reduction.
+    """
+    left = [*range(len(way.shape))]
+    sizes = [*way.shape]
+    made = []
+    for call in way.calls:
+        made.append(_along(call, calls) if isinstance(call, Along) else _halves(call, sizes, calls))
+        del sizes[call.axis], left[call.axis]
+    part_by_part = _part_by_part(_finished(made, prod([shape[place] for place in axes]), calls), way, left)
+    kept = [place for place in way.order if place not in axes]
+    order = (*way.order, *[place for place in range(len(shape)) if place not in way.order])
+    lengths = tuple([shape[place] for place in kept])
+    back = tuple([kept.index(place) for place in sorted(kept)])
+    target = tuple([size for place, size in enumerate(shape) if place not in axes])
+    result = tuple(sizes)
+    permute, reshape, empty = backend.permute, backend.reshape, calls.empty
+
+    def reduce(tensor: Any, _: None) -> Any:
+        out = empty(tensor, result)
+        part_by_part(reshape(permute(tensor, order), way.shape), out)
+        return reshape(permute(reshape(out, lengths), back), target)
+
+    return reduce
+
+
+def _along(call: Along, calls: Calls) -> Made:
+    axis, along = call.axis, calls.along
+    return lambda tensor, out: along(tensor, axis, out)
+
+
+def _halves(call: Call, sizes: Sequence[int], calls: Calls) -> Made:
+    """One axis reduced by halves, in the memory that is given or new one."""
+    levels = [*_levels(call.axis, sizes[call.axis])]
+    combine, room = calls.combine, calls.room
+
+    def halve(tensor: Any, out: Any) -> Any:
+        for even, odd, first, last in levels[:-1]:
+            found = combine(tensor[even], tensor[odd], None)
+            if last is not None:
+                combine(found[first], tensor[last], found[first])
+            tensor = found
+        even, odd, _, last = levels[-1]
+        if last is None:
+            return combine(tensor[even], tensor[odd], out)
+        return combine(combine(tensor[even], tensor[odd], None), tensor[last], out)
+
+    def halve_apart(tensor: Any, out: Any) -> Any:
+        if out is None:
+            shape = tensor.shape
+            out = room(tensor, (*shape[: call.axis], *shape[call.axis + 1 :]))
+        for index in range(tensor.shape[-1]):
+            halve(tensor[..., index], out[..., index])
+        return out
+
+    return halve_apart if getattr(call, "apart", False) else halve
+
+
+def _levels(axis: int, length: int) -> list[tuple[Index, Index, Index, Index | None]]:
+    """Until one element is left: the even and the odd ones, the first of what they make, and one that is left over.
+
+    >>> [(even[-1], odd[-1]) for even, odd, _, _ in _levels(0, 4)]
+    [(slice(0, 4, 2), slice(1, 4, 2)), (0, 1)]
+    """
+    before = (slice(None),) * axis
+    first = (*before, slice(0, 1))
+    levels: list[tuple[Index, Index, Index, Index | None]] = []
+    while length > 3:
+        whole = length // 2 * 2
+        left_over = (*before, slice(whole, length)) if length % 2 else None
+        levels.append(((*before, slice(0, whole, 2)), (*before, slice(1, whole, 2)), first, left_over))
+        length //= 2
+    levels.append(((*before, 0), (*before, 1), first, (*before, 2) if length == 3 else None))
+    return levels
+
+
+def _finished(made: Sequence[Made], count: int, calls: Calls) -> Callable[[Any, Any], None]:
+    """The calls one after the other, from a part of the tensor to the memory of its result."""
+    *early, last = made
+    widen, finish, narrow = calls.widen, calls.finish, calls.narrow
+
+    def whole(tensor: Any, out: Any) -> None:
+        if widen is not None:
+            tensor = widen(tensor)
+        for make in early:
+            tensor = make(tensor, None)
+        found = last(tensor, None if narrow else out)
+        if finish is not None:
+            finish(found, count)
+        if narrow:
+            out[...] = found
+
+    return whole
+
+
+def _part_by_part(whole: Callable[[Any, Any], None], way: Reduction, left: Sequence[int]) -> Callable[[Any, Any], None]:
+    """The same, a block at a time."""
+    if way.block is None:
+        return whole
+    axis, length = way.block
+    before, after = (slice(None),) * axis, (slice(None),) * left.index(axis)
+    blocks = [slice(start, start + length) for start in range(0, way.shape[axis], length)]
+    parts = [((*before, block), (*after, block)) for block in blocks]
+
+    def run(tensor: Any, out: Any) -> None:
+        for part, place in parts:
+            whole(tensor[part], out[place])
+
+    return run
+
+
+def copying(way: Copying, target: tuple[int, ...], copy: Callable[[Any, tuple[int, ...], list[Any]], Any]) -> Made:
+    """The copy of a tensor into new memory of a shape; its second argument is nothing."""
+    lengths = zip(way.shape, way.tiles, strict=True)
+    tiles = [[slice(start, start + tile) for start in range(0, length, tile)] for length, tile in lengths]
+    parts = [*product(*tiles)]
+    return lambda tensor, _: copy(tensor, way.shape, parts).reshape(target)

@@ -1,0 +1,236 @@
+"""Large tensors: every way to reduce and to copy gives what one call of the framework's gives.
+
+Which way is taken depends on prices. So prices are drawn, and tensors of any size are taken for large ones.
+"""
+
+from __future__ import annotations
+
+import importlib
+from contextlib import contextmanager
+from unittest import mock
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import weft
+from weft.backends.registry import backend_of
+from weft.plan.passes import REASONS, copies, reductions
+from weft.run.carry import _levels, _part_by_part
+
+np = pytest.importorskip("numpy")
+
+NAMES = ("min", "max", "sum", "mean", "prod", "any", "all")
+DTYPES = ("float32", "float64", "float16", "int8", "uint8", "int64", "uint64", "bool", "complex64")
+SPECIAL = (float("nan"), float("inf"), -float("inf"), -0.0, 0.0)
+DRAWN = ("call", "reduced_row", "reduced", "row", "combined", "strided", "copied", "scattered", "byte", "fault", "line")
+
+
+@st.composite
+def markets(draw):
+    """Prices at which anything may be the cheapest, and caches that nothing fits into."""
+    found = {name: draw(st.sampled_from((0.001, 1.0, 30.0, 1000.0))) for name in DRAWN}
+    sizes = {name: draw(st.sampled_from((1, 64, 4096, 1 << 20))) for name in ("cache", "block")}
+    return tuple({**found, **sizes, "longest": draw(st.sampled_from((1, 8)))}.items())
+
+
+@contextmanager
+def everything_large(prices):
+    """Plans take any way that is the cheapest at these prices, be the tensor as small as it may."""
+    passes = {backend: backend.passes for backend in _backends()}
+
+    def priced(found):
+        return lambda name, dtype: (calls := found(name, dtype)) and calls._replace(prices=prices)
+
+    def taken(**given):
+        return copies.PassPrices(**(given or dict(prices)))
+
+    weft.cache_clear()
+    for backend, kept in passes.items():
+        backend.passes = kept._replace(least=1, calls=priced(kept.calls))
+    try:
+        with (
+            mock.patch.object(reductions, "WORTH", float("inf")),
+            mock.patch.object(copies, "WORTH", float("inf")),
+            mock.patch("weft.run.passes.PassPrices", taken),
+        ):
+            yield
+    finally:
+        for backend, kept in passes.items():
+            backend.passes = kept
+        weft.cache_clear()
+
+
+def _backends():
+    found = [backend_of(np.ndarray)]
+    try:
+        torch = importlib.import_module("torch")
+    except ImportError:
+        return found
+    return [*found, backend_of(torch.Tensor)]
+
+
+@st.composite
+def strided(draw, array):
+    """The same values in memory in another order, with gaps, or from the end."""
+    order = draw(st.permutations(range(array.ndim)))
+    held = np.ascontiguousarray(array.transpose(order)).transpose(np.argsort(order))
+    steps = tuple([draw(st.sampled_from((1, 1, 1, 2, -1))) for _ in range(array.ndim)])
+    memory = np.zeros([size * abs(step) for size, step in zip(held.shape, steps, strict=True)], array.dtype)
+    memory = np.ascontiguousarray(memory.transpose(order)).transpose(np.argsort(order))
+    view = memory[tuple([slice(None, None, step) for step in steps])]
+    view[...] = array
+    return view
+
+
+@st.composite
+def arrays(draw, dtypes=DTYPES):
+    """Arrays whose sums and products are exact, with what is special about their type."""
+    shape = tuple(draw(st.lists(st.sampled_from((1, 2, 2, 3, 4, 5, 7)), min_size=1, max_size=5)))
+    dtype = np.dtype(draw(st.sampled_from(dtypes)))
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    array = rng.integers(0, 3, shape).astype(dtype)
+    if dtype.kind in "fc":
+        array[rng.random(shape) < draw(st.sampled_from((0.0, 0.0, 0.3)))] = draw(st.sampled_from(SPECIAL))
+    return draw(strided(array))
+
+
+@st.composite
+def reducing(draw):
+    """An array, a pattern that keeps some of its axes, in any order and group, and the axes that are reduced."""
+    array = draw(arrays())
+    names = [f"a{place}" for place in range(array.ndim)]
+    kept = draw(st.permutations(range(array.ndim)))[: draw(st.integers(0, array.ndim - 1))]
+    right = [names[place] for place in kept]
+    if len(right) > 1 and draw(st.booleans()):
+        right = [f"({right[0]} {right[1]})", *right[2:]]
+    return array, f"{' '.join(names)} -> {' '.join(right)}", kept
+
+
+def meant(array, kept, name):
+    """NumPy's own reduction of the array in plain memory."""
+    rest = tuple([place for place in range(array.ndim) if place not in kept])
+    plain = np.ascontiguousarray(array)
+    with np.errstate(all="ignore"):
+        found = getattr(plain, name)(rest) if rest else getattr(plain, name)(())
+    return np.transpose(found, [sorted(kept).index(place) for place in kept])
+
+
+@settings(max_examples=400)
+@given(reducing(), st.sampled_from(NAMES), markets())
+def test_every_way_to_reduce_gives_the_same(case, name, prices):
+    array, pattern, kept = case
+    if (name == "mean" and array.dtype.kind in "biu") or (name in ("min", "max") and array.dtype.kind == "c"):
+        return
+    expected = meant(array, kept, name)
+    with everything_large(prices), np.errstate(all="ignore"):
+        found = weft.reduce(array, pattern, name)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found.ravel(), expected.ravel())
+    if name in ("sum", "mean") and array.dtype.kind == "f":
+        np.testing.assert_array_equal(np.signbit(found.ravel()), np.signbit(expected.ravel()))
+
+
+@st.composite
+def copying(draw):
+    """An array and a pattern that permutes its axes, stretches it and merges all."""
+    array = draw(arrays((*DTYPES, "U3", "M8[s]", "O", "i4,f8")))
+    names = [f"a{place}" for place in range(array.ndim)]
+    order = draw(st.permutations(names))
+    new = draw(st.sampled_from((0, 0, 1, 2, 3)))
+    right = list(order)
+    if new:
+        right.insert(draw(st.integers(0, len(right))), "new")
+    cut = draw(st.integers(0, len(right)))
+    groups = [f"({' '.join(part)})" for part in (right[:cut], right[cut:]) if part]
+    return array, f"{' '.join(names)} -> {' '.join(groups)}", ({"new": new} if new else {}), right, names, cut
+
+
+@settings(max_examples=300)
+@given(copying(), markets())
+def test_every_way_to_copy_gives_the_same(case, prices):
+    array, pattern, sizes, right, names, _ = case
+    stretched = np.broadcast_to(array[..., None], (*array.shape, sizes.get("new", 1)))
+    order = [names.index(name) if name in names else array.ndim for name in right]
+    expected = stretched.transpose([*order, *({array.ndim} - {*order})])
+    with everything_large(prices):
+        found = weft.repeat(array, pattern, **sizes)
+    assert found.dtype == array.dtype
+    np.testing.assert_array_equal(found.ravel(), expected.ravel())
+
+
+def test_each_rewrite_is_taken_somewhere():
+    """Otherwise the tests above would say nothing about it."""
+    taken = set()
+
+    def keep(found):
+        def watched(*args):
+            way = found(*args)
+            taken.update(way.rewrites if way is not None else ())
+            return way
+
+        return watched
+
+    x = np.ones((64, 64, 64, 3), np.float32)
+    with (
+        mock.patch("weft.run.passes.reduced", keep(reductions.reduced)),
+        mock.patch("weft.run.passes.copied", keep(copies.copied)),
+    ):
+        weft.cache_clear()
+        weft.reduce(x, "b (h 2) (w 2) c -> b h w c", "max")
+        weft.reduce(np.ones((4, 4096, 48), np.float32), "a b c -> a c", "max")
+        weft.reduce(np.ones((1, 32, 96, 96), np.float32), "b c h w -> c", "sum")
+        weft.repeat(np.ones((512, 512), np.float32), "h w -> (h 2) (w 2)")
+    weft.cache_clear()
+    assert taken == {*REASONS}
+
+
+def _elsewhere(whole, way, left):
+    carried = _part_by_part(whole, way, left)
+    return lambda tensor, out: carried(tensor, out[::-1])
+
+
+SABOTAGE = {
+    "what is left over is lost": ("_levels", lambda *given: [(*row[:3], None) for row in _levels(*given)]),
+    "a part is put elsewhere": ("_part_by_part", _elsewhere),
+    "the mean is not divided": ("prod", lambda _: 1),
+}
+
+
+@pytest.mark.parametrize("sabotage", SABOTAGE)
+def test_what_is_carried_out_wrongly_is_noticed(sabotage):
+    name, instead = SABOTAGE[sabotage]
+    x = np.arange(64 * 9 * 9.0).reshape(64, 9, 9)
+    expected = x.reshape(64, 3, 3, 3, 3).mean((2, 4))
+    weft.cache_clear()
+    np.testing.assert_array_equal(weft.reduce(x, "b (h 3) (w 3) -> b h w", "mean"), expected)
+    weft.cache_clear()
+    with mock.patch(f"weft.run.carry.{name}", instead), pytest.raises((AssertionError, IndexError)):
+        np.testing.assert_array_equal(weft.reduce(x, "b (h 3) (w 3) -> b h w", "mean"), expected)
+    weft.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["min", "max", "sum", "mean", "prod"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16", "int8", "uint8", "int64"])
+def test_every_way_to_reduce_a_tensor_of_torch(name, dtype):
+    torch = pytest.importorskip("torch")
+    if name == "mean" and "float" not in dtype:
+        pytest.skip(f"{name} is not defined on {dtype}")
+
+    most = 1 if name == "prod" else 2  # so that nothing is rounded
+
+    @settings(max_examples=25)
+    @given(reducing(), markets())
+    def check(case, prices):
+        array, pattern, _ = case
+        tensor = torch.from_numpy(np.abs(array).astype("float32")).nan_to_num(2, 1, 0).clamp(0, most)
+        order = np.argsort([-abs(stride) for stride in array.strides])
+        tensor = tensor.permute(*order).contiguous().permute(*np.argsort(order)).to(getattr(torch, dtype))
+        with everything_large(prices):
+            found = weft.reduce(tensor, pattern, name)
+            if tensor.is_floating_point():
+                watched = weft.reduce(tensor.requires_grad_(), pattern, name)  # one call
+                torch.testing.assert_close(found, watched.detach(), rtol=0, atol=0)
+        torch.testing.assert_close(found, weft.reduce(tensor.detach(), pattern, name), rtol=0, atol=0)
+
+    check()
