@@ -50,13 +50,13 @@ def calls(name: str, dtype: Any) -> Calls | None:
 def _prices(name: str, wide: Any, dtype: Any) -> tuple[tuple[str, Any], ...]:
     """Wider elements take longer, and so do those that are converted first; a row of minima is begun slowly."""
     scale = max(wide.itemsize / 4, 0.5) * (6 if is_half(dtype) else 1)
-    found = {"reduced": 0.2 * scale, "combined": 0.3 * scale, "strided": 0.8 * max(scale, 1)}
+    found = {"reduced": 0.2 * scale, "combined": 0.4 * scale, "strided": 0.8 * max(scale, 1)}
     if dtype.kind == "b" and name != "sum":
         found |= {"several": 1.2, "across": 1.2}
     elif name in ("sum", "mean"):
         found["strided"] = 0.45 * scale
     if name in ("min", "max"):
-        found |= {"reduced_row": 45.0, "strided": 1.0 * max(scale, 1)}
+        found |= {"reduced_row": 40.0, "strided": 1.0 * max(scale, 1)}
     return tuple(found.items())
 
 

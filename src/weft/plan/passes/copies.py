@@ -8,7 +8,7 @@ of three colours are, it begins a row for every few elements, unless each elemen
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import gcd, prod
+from math import prod
 
 from weft.plan.passes.loops import Loop, merged
 from weft.plan.passes.prices import PassPrices
@@ -22,7 +22,7 @@ LINE = 64
 """Bytes that memory gives at a time."""
 
 WAYS, PAGE = 8, 4096
-"""So many lines the nearest cache keeps of those that lie this many bytes apart, or a multiple of it."""
+"""So many lines the nearest cache keeps of those that lie this many bytes apart, or multiples of it: they crowd."""
 
 PAGES = 1024
 """Of so many pages the processor knows at a time where they are."""
@@ -30,7 +30,7 @@ PAGES = 1024
 HELD = (WAYS, 64, 512, 4096)
 """How many lines a tile may come back to."""
 
-APART_UP_TO = 32
+APART_UP_TO = 8
 """How many elements a row may have so that each has a call of its own."""
 
 
@@ -69,18 +69,31 @@ def _tilings(loops: Sequence[Loop], itemsize: int, prices: PassPrices) -> Iterat
         for place in range(len(loops) - 1, unit, -1):
             tiles[place] = min(lengths[place], max(left, 1))
             left //= tiles[place]
-        if tiles != lengths:
-            yield _near(lengths, tiles, unit, prices.shared // itemsize)
+        if _run(lengths, tiles) * itemsize >= LINE:
+            yield tuple(tiles)
+        else:
+            for size in (prices.cache, prices.shared):
+                yield _near(lengths, tiles, unit, size // itemsize)
     if lengths[-1] <= APART_UP_TO:
         for size in (prices.cache, prices.shared):
-            yield _near(lengths, [*lengths[:-1], 1], len(loops) - 1, size // itemsize)
+            yield _near(lengths, [*lengths[:-1], 1], len(loops) - 2, size // itemsize)
 
 
-def _near(lengths: Sequence[int], tiles: Sequence[int], unit: int, most: int) -> tuple[int, ...]:
-    """These tiles, with as much of the loops outside as so many elements of the result allow."""
+def _run(lengths: Sequence[int], tiles: Sequence[int]) -> int:
+    """How many elements of the result that lie side by side a tile has."""
+    run = 1
+    for length, tile in zip(reversed(lengths), reversed(tiles), strict=True):
+        run *= tile
+        if tile < length:
+            break
+    return run
+
+
+def _near(lengths: Sequence[int], tiles: Sequence[int], last: int, most: int) -> tuple[int, ...]:
+    """These tiles, with as much of the loops up to ``last`` as so many elements of the result allow."""
     found = list(tiles)
-    room = most // prod(lengths[unit:])
-    for place in range(unit - 1, -1, -1):
+    room = most // prod(lengths[last + 1 :])
+    for place in range(last, -1, -1):
         found[place] = max(min(lengths[place], room), 1)
         room //= found[place]
     return tuple(found)
@@ -106,12 +119,13 @@ def _cost(loops: Sequence[Loop], tiles: Sequence[int], itemsize: int, prices: Pa
 
 def _refilled(loops: Sequence[Loop], tiles: Sequence[int], itemsize: int, prices: PassPrices) -> float:
     """How many times more lines of the result are written than there are, since a call fills a part of each alone."""
-    partial = next((place for place in range(len(tiles) - 1, -1, -1) if tiles[place] < loops[place].length), 0)
-    run = prod(tiles[partial:]) * itemsize
+    lengths = [loop.length for loop in loops]
+    run = _run(lengths, tiles) * itemsize
     if run >= LINE:
         return 0.0
-    region = prod([*tiles[:partial], *[loop.length for loop in loops[partial:]]]) * itemsize
-    return LINE / run - 1 if region > prices.shared else 0.0 if region <= prices.cache else 0.5
+    partial = max(place for place, tile in enumerate(tiles) if tile < lengths[place])
+    region = prod([*tiles[:partial], *lengths[partial:]]) * itemsize
+    return (LINE / run - 1) * (0.0 if region <= prices.cache else 0.25 if region <= prices.shared else 1.0)
 
 
 def _fetching(loops: Sequence[Loop], tiles: Sequence[int], within: Sequence[int], prices: PassPrices) -> float:
@@ -122,9 +136,9 @@ def _fetching(loops: Sequence[Loop], tiles: Sequence[int], within: Sequence[int]
     unit = min(moving, key=lambda place: abs(loops[place].stride))
     inside = moving[moving.index(unit) + 1 :] or moving
     lines = prod([tiles[place] for place in inside])
-    apart = gcd(*[loops[place].stride for place in inside])
-    if lines > PAGES and apart >= PAGE // 8:
+    crowding = all(loops[place].stride % PAGE == 0 for place in inside)
+    if lines > PAGES and any(abs(loops[place].stride) >= PAGE for place in inside):
         return prices.page
-    if lines * LINE > prices.cache or lines > WAYS * WAYS * 2 * PAGE // gcd(PAGE, apart):
+    if lines * LINE > prices.cache or (crowding and lines > WAYS * WAYS):
         return prices.line
-    return prices.near if lines > WAYS * PAGE // gcd(PAGE, apart) or lines > WAYS * LINE else 0.0
+    return prices.near if crowding and lines > WAYS else 0.0

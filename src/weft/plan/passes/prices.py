@@ -48,7 +48,7 @@ class PassPrices(NamedTuple):
     scattered: float = 0.45
     byte: float = 0.06
     fault: float = 0.05
-    near: float = 1.2
+    near: float = 2.2
     line: float = 3.0
     page: float = 7.0
     cache: int = 1 << 18

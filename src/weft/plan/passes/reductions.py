@@ -8,8 +8,8 @@ reduction makes of it at most, and through fewer where halves are combined.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import prod
-from typing import TypeAlias
+from math import inf, prod
+from typing import NamedTuple, TypeAlias
 
 from weft.plan.passes.loops import Loop, merged, nest
 from weft.plan.passes.prices import PassPrices
@@ -100,8 +100,11 @@ def _cheapest(
         for place in dict.fromkeys((places[0], places[-1])):
             rest, later = _cheapest(_without(loops, place, itemsize), itemsize, prices, known)
             for call in _calls(loops, place):
-                work, made = _call(loops, call, itemsize, prices)
-                ways.append((work + made * prices.call + rest, (call, *later)))
+                done = _done(loops, call, prices, itemsize)
+                work = done.work + done.calls * prices.call + rest
+                if _block(loops, itemsize, prices) is None:
+                    work += _passing(done.written, itemsize, prices)
+                ways.append((work, (call, *later)))
         known[loops] = min(ways, key=lambda way: way[0])
     return known[loops]
 
@@ -114,58 +117,75 @@ def _calls(loops: Sequence[Loop], place: int) -> Iterator[Call]:
             yield Halves(place, apart=True)
 
 
-def _priced(start: Sequence[Loop], calls: Sequence[Call], itemsize: int, prices: PassPrices) -> Reduction:
+def _priced(start: Sequence[Loop], calls: Calls, itemsize: int, prices: PassPrices) -> Reduction:
     """What these calls cost, over everything or in blocks, whichever is cheaper."""
-    names = (
-        [MERGED] * (len(calls) == 1)
-        + [ONE_BY_ONE] * (len(calls) > 1)
-        + [HALVES] * any(isinstance(call, Halves) for call in calls)
-    )
-    names += [APART] * any(isinstance(call, Halves) and call.apart for call in calls)
-    names += [FOLDED] * (len(start) > len(merged(start)))
-    loops, work, count = tuple(start), 0.0, 0
-    left: list[int] = []
+    loops, work, count, between = tuple(start), 0.0, 0, 0.0
     for call in calls:
-        time, made = _call(loops, call, itemsize, prices)
-        work, count = work + time, count + made
+        done = _done(loops, call, prices, itemsize)
         loops = _without(loops, call.axis, itemsize)
-        left.append(prod([loop.length for loop in loops]) * itemsize)
-    reading = _reading(start, itemsize, prices)
-    passing = sum([size * (2 * prices.byte + prices.fault) for size in left[:-1] if size > prices.cache]) / 1e3
-    writing = left[-1] * (prices.byte + prices.fault) / 1e3 if left[-1] > prices.cache else 0.0
+        work, count, between = work + done.work, count + done.calls, between + done.written
+    size = prod([loop.length for loop in loops]) * itemsize
+    outside = _reading(start, itemsize, prices) + (size > prices.cache) * size * (prices.byte + prices.fault) / 1e3
     shape = tuple([loop.length for loop in start])
-    whole = Reduction((), shape, tuple(calls), None, tuple(names), 0.0, 0.0)
-    once = (work + count * prices.call) / 1e3 + reading + passing + writing
+    whole = Reduction((), shape, calls, None, _names(start, calls), 0.0, 0.0)
+    passing = _passing(between - size / itemsize, itemsize, prices)
+    once = (work + count * prices.call + passing) / 1e3 + outside
     block = _block(start, itemsize, prices)
-    if block is None or len(calls) == count == 1:
+    if block is None or count == 1:
         return whole._replace(cost=once)
     parts = -(-shape[block[0]] // block[1])
-    cut = (work + parts * count * prices.call) / 1e3 + reading + writing
+    cut = (work + parts * count * prices.call) / 1e3 + outside
     if cut >= once:
         return whole._replace(cost=once)
-    return whole._replace(block=block, rewrites=(*names, BLOCKS), cost=cut)
+    return whole._replace(block=block, rewrites=(*whole.rewrites, BLOCKS), cost=cut)
 
 
-def _call(loops: Sequence[Loop], call: Call, itemsize: int, prices: PassPrices) -> tuple[float, int]:
-    """Nanoseconds of one call's work, and how many calls of the framework it is."""
+def _names(start: Sequence[Loop], calls: Calls) -> tuple[str, ...]:
+    """The rewrites that these calls come to."""
+    halves = [call for call in calls if isinstance(call, Halves)]
+    found = {
+        MERGED: len(calls) == 1 and not halves,
+        ONE_BY_ONE: len(calls) > 1,
+        HALVES: bool(halves),
+        APART: any(call.apart for call in halves),
+        FOLDED: len(start) > len(merged(start)),
+    }
+    return tuple([name for name, holds in found.items() if holds])
+
+
+class _Done(NamedTuple):
+    """What a call comes to: nanoseconds, how many calls of the framework, and how many elements they write."""
+
+    work: float
+    calls: int
+    written: float
+
+
+def _done(loops: Sequence[Loop], call: Call, prices: PassPrices, itemsize: int) -> _Done:
     axis, length = call.axis, loops[call.axis].length
     count = prod([loop.length for loop in loops])
     row = _row(loops[axis + 1 :], itemsize)
     if isinstance(call, Along):
         inner = row if axis < len(loops) - 1 else length
         strided = prices.strided - prices.combined if abs(loops[-1].stride) != itemsize else 0.0
-        return count / inner * prices.reduced_row + count * (prices.reduced + strided), 1
-    depth = (length - 1).bit_length() + length.bit_count() - 1
+        work = count / inner * prices.reduced_row + count * (prices.reduced + max(strided, 0.0))
+        return _Done(work, 1, count / length)
     made = count - count // length
+    calls = length.bit_length() + length.bit_count() - 2
+    element = prices.combined
     if call.apart:
         few = loops[-1].length
-        if few > prices.longest:
-            return float("inf"), 1
-        row = loops[-2].length if axis < len(loops) - 2 else max(made // few, 1)
-        return made * prices.strided + made / row * prices.row, depth * few
-    if axis == len(loops) - 1:
-        return made * prices.strided + prices.row, depth
-    return made * prices.combined + made / row * prices.row, depth
+        calls, element = calls * few, prices.strided if few <= prices.longest else inf
+        row = loops[-2].length if axis < len(loops) - 2 else made // few
+    elif axis == len(loops) - 1:
+        row, element = made, prices.strided
+    return _Done(made * element + made / max(row, 1) * prices.row, calls, made)
+
+
+def _passing(count: float, itemsize: int, prices: PassPrices) -> float:
+    """Nanoseconds to write so many elements, and to read them again, where they do not stay at hand."""
+    size = count * itemsize
+    return size * (2 * prices.byte + prices.fault) if size > prices.cache else 0.0
 
 
 def _row(loops: Sequence[Loop], itemsize: int) -> int:
