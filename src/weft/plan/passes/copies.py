@@ -121,9 +121,9 @@ def _refilled(loops: Sequence[Loop], tiles: Sequence[int], itemsize: int, prices
     """How many times more lines of the result are written than there are, since a call fills a part of each alone."""
     lengths = [loop.length for loop in loops]
     run = _run(lengths, tiles) * itemsize
-    if run >= LINE:
+    partial = max([place for place, tile in enumerate(tiles) if tile < lengths[place]], default=None)
+    if run >= LINE or partial is None:
         return 0.0
-    partial = max(place for place, tile in enumerate(tiles) if tile < lengths[place])
     region = prod([*tiles[:partial], *lengths[partial:]]) * itemsize
     return (LINE / run - 1) * (0.0 if region <= prices.cache else 0.25 if region <= prices.shared else 1.0)
 

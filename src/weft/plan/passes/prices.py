@@ -18,6 +18,7 @@ class PassPrices(NamedTuple):
         reduced: to reduce an element of such a row.
         several: to reduce an element along several axes in one call, at least.
         across: to reduce an element along one axis that is not the innermost in one call, at least.
+        outer: what it takes more to reduce an element along an axis that is not the innermost.
         row: to begin a row in a call that combines elements.
         combined: to combine two elements of such rows.
         strided: the same where a row's elements lie apart.
@@ -40,6 +41,7 @@ class PassPrices(NamedTuple):
     reduced: float = 0.2
     several: float = 0.0
     across: float = 0.0
+    outer: float = 0.0
     row: float = 12.0
     combined: float = 0.3
     strided: float = 0.8

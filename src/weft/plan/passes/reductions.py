@@ -168,7 +168,8 @@ def _done(loops: Sequence[Loop], call: Call, prices: PassPrices, itemsize: int) 
     if isinstance(call, Along):
         inner = row if axis < len(loops) - 1 else length
         strided = prices.strided - prices.combined if abs(loops[-1].stride) != itemsize else 0.0
-        work = count / inner * prices.reduced_row + count * (prices.reduced + max(strided, 0.0))
+        element = prices.reduced + max(strided, 0.0) + prices.outer * (axis < len(loops) - 1)
+        work = count / inner * prices.reduced_row + count * element
         return _Done(work, 1, count / length)
     made = count - count // length
     calls = length.bit_length() + length.bit_count() - 2
