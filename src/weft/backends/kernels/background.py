@@ -1,8 +1,9 @@
 """Kernels become ready aside: no call waits for a compiler.
 
 Numba compiles for seconds, and a process that ends while a compiler runs in one of its threads may crash. So another
-process compiles, and leaves the kernel on the disk; a thread of this one only loads it, and the end of the process
-waits for a load that has begun, which is a matter of milliseconds.
+process compiles, and leaves the kernel on the disk; a thread of this one only imports Numba and loads it. The end of
+the process does not wait for the import, which is Python's and may stop anywhere, but for a load that has begun, a
+matter of milliseconds. A fork waits for both, since the child would find modules that nobody goes on importing.
 """
 
 from __future__ import annotations
@@ -22,17 +23,27 @@ class _Desk:
     """The kernels that were asked for, and the thread that sees to them."""
 
     def __init__(self) -> None:
+        self.queue: list[Kernel] = []
+        self.doing: list[Kernel] = []
+        self.closed = self.paused = False
         self.forget()
-        self.closed = False
 
     def forget(self) -> None:
-        """After a fork the child has no thread, and nobody who waits."""
-        self.lock, self.loading = Lock(), Lock()
-        self.queue: list[Kernel] = []
-        self.working = False
+        """After a fork the child has no thread: what was under way has to be asked for again."""
+        for kernel in self.queue + self.doing:
+            kernel.asked = False
+        self.lock, self.importing, self.loading = Lock(), Lock(), Lock()
+        self.queue, self.doing, self.working = [], [], False
+
+    def pause(self) -> None:
+        self.paused = self.importing.acquire(timeout=10)
+
+    def resume(self) -> None:
+        if self.paused:
+            self.importing.release()
 
     def close(self) -> None:
-        """The process ends: nothing is begun any more, and what is being loaded may finish."""
+        """The process ends: nothing is begun any more."""
         self.closed = True
         self.loading.acquire(timeout=10)
 
@@ -40,7 +51,11 @@ class _Desk:
 _DESK = _Desk()
 atexit.register(_DESK.close)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_DESK.forget)
+    os.register_at_fork(
+        before=_DESK.pause,
+        after_in_parent=_DESK.resume,
+        after_in_child=_DESK.forget,
+    )
 
 
 def ask(kernel: Kernel) -> None:
@@ -64,6 +79,7 @@ def _work() -> None:
     while True:
         with _DESK.lock:
             kernels, _DESK.queue = _DESK.queue, []
+            _DESK.doing = kernels
             _DESK.working = bool(kernels)
         if not kernels:
             return
@@ -77,13 +93,15 @@ def _work() -> None:
 
 def _load(kernel: Kernel) -> bool:
     """Take a kernel from the disk; whether there is nothing more to do."""
-    with _DESK.loading:
-        if _DESK.closed:
-            return True
+    with _DESK.importing:
         try:
-            from weft.backends.kernels.compiling import found
+            from weft.backends.kernels.compiling import found, prepared
 
-            function = found(kernel.key)
+            made = prepared(kernel.key)
+            with _DESK.loading:
+                if _DESK.closed:
+                    return True
+                function = found(*made)
         except Exception as error:  # a stranger's package may be broken in any way
             kernel.failed(f"numba failed: {type(error).__name__}: {error}".splitlines()[0][:200])
             return True
@@ -102,7 +120,7 @@ def _compile_aside(keys: list[str]) -> bool:
         if sys.platform == "win32"
         else {"start_new_session": True}
     )
-    quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    quiet: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     command = [sys.executable, "-m", "weft.backends.kernels.warming", *keys]
     try:
         return subprocess.Popen(command, env=environment, **quiet, **detached).wait() == 0  # noqa: S603

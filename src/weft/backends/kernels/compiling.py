@@ -15,21 +15,21 @@ def compiled(key: str) -> Any:
     Raises:
         Exception: whatever Numba raises, such as where no folder can be written.
     """
-    dispatcher, signature = _dispatcher(key)
+    dispatcher, signature = prepared(key)
     dispatcher.compile(signature)
     return dispatcher
 
 
-def found(key: str) -> Any:
-    """The kernel of that key, if an earlier process left it on the disk, or ``None``."""
-    dispatcher, signature = _dispatcher(key)
+def found(dispatcher: Any, signature: Any) -> Any:
+    """The kernel that was prepared, if an earlier process left it on the disk, or ``None``."""
     if dispatcher._cache.load_overload(signature, dispatcher.targetctx) is None:
         return None
     dispatcher.compile(signature)  # which loads it
     return dispatcher
 
 
-def _dispatcher(key: str) -> tuple[Any, Any]:
+def prepared(key: str) -> tuple[Any, Any]:
+    """What will be the kernel of that key, and its signature. Takes a while, and nothing of it is the compiler's."""
     from numba import njit
 
     name, word = key.split()
@@ -41,10 +41,14 @@ def _dispatcher(key: str) -> tuple[Any, Any]:
         from weft.backends.kernels.reduce_kernel import SIGNATURE, reduce_kernel
 
         recipe = recipe_of(key)
-        assert recipe, key
+        if recipe is None:
+            raise KeyError(key)
         function, signature = reduce_kernel(recipe), SIGNATURE
     function.__qualname__ = f"{name}_{word}_{_stamp()}"
-    return njit(nogil=True, cache=True, error_model="numpy")(function), signature
+    dispatcher = njit(nogil=True, cache=True, error_model="numpy")(function)
+    dispatcher.typingctx.refresh()
+    dispatcher.targetctx.refresh()
+    return dispatcher, signature
 
 
 def _stamp() -> str:

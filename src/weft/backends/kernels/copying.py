@@ -1,7 +1,7 @@
 """How an array is copied into another order: in which tiles, and in which order the tiles.
 
-Two axes matter: ``b``, along which the result is contiguous, and ``a``, along which the source is. A tile spans both, so
-that every cache line is read once and written once, whole.
+Two axes matter: ``b``, along which the result is contiguous, and ``a``, along which the source is. A tile spans both,
+so that every cache line is read once and written once, whole.
 """
 
 from __future__ import annotations

@@ -74,8 +74,7 @@ def filling(
     if name is None:
         copy = copy_plan(shape, strides, out_strides, dtype.itemsize)
         return Filler(kernel(f"copy {word_of(dtype.itemsize)}"), copy, (_row(copy.head), _table(copy.loops, 5)))
-    recipe = recipe_of(key_of(name, dtype) or "")
-    assert recipe
+    recipe: Any = recipe_of(key_of(name, dtype) or "")
     if recipe.parts == 2:
         half = dtype.itemsize // 2
         if name in ("sum", "mean"):  # the parts are kept, each by itself

@@ -31,7 +31,7 @@ def _fold(key: Any, lanes: Any, rest: Any, sizes: Any, zero: Any) -> Any:
     op = _recipe(key).op
     join, exact = joining(op), op == EXACT
 
-    @register_jitable  # type: ignore[untyped-decorator, unused-ignore]
+    @register_jitable
     def pair(lanes: Any, rest: Any, one: Any, other: Any, zero: Any) -> None:
         if exact:
             rest[one] += rest[other] + lost(lanes[one], lanes[other])
@@ -49,7 +49,7 @@ def _fold(key: Any, lanes: Any, rest: Any, sizes: Any, zero: Any) -> Any:
                     for lane in range(half * inner):
                         pair(lanes, rest, np.uint64(near + lane), np.uint64(far + lane), zero)
                     left -= half
-        elif span == 2:  # a loop of vectors, since the steps are constants
+        elif folded == span == 2:  # a loop of vectors, since the steps are constants
             for a in range(outer):
                 pair(lanes, rest, np.uint64(a + a), np.uint64(a + a + 1), zero)
         else:
@@ -71,7 +71,7 @@ def _finish(key: Any, lanes: Any, rest: Any, sizes: Any, out: Any, steps: Any, c
     write, result = register_jitable(_WRITE.get(recipe.how, lambda total: total)), np.dtype(recipe.result).type
     exact, rounding = recipe.op == EXACT, recipe.op in (SUM, EXACT) and recipe.total == "float64"
 
-    @register_jitable  # type: ignore[untyped-decorator, unused-ignore]
+    @register_jitable
     def put(lanes: Any, rest: Any, lane: Any, out: Any, place: Any, count: Any) -> None:
         value = lanes[lane]
         if exact:

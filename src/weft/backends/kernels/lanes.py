@@ -45,7 +45,7 @@ def joining(op: int) -> Any:
     return register_jitable(_JOIN[op])
 
 
-@register_jitable  # type: ignore[untyped-decorator, unused-ignore]
+@register_jitable
 def lost(first: Any, second: Any) -> Any:
     """What rounding takes from the sum of two numbers, exactly (Knuth's two-sum)."""
     total = first + second
@@ -100,7 +100,6 @@ def _more(key: Any, lanes: Any, rest: Any, base: Any, count: Any, step: Any, zer
 
 
 def _known(key: Any) -> tuple[int, Any, Any, Any, int]:
-    recipe = recipe_of(key.literal_value)
-    assert recipe
+    recipe: Any = recipe_of(key.literal_value)
     unit = np.dtype(recipe.unit)
     return recipe.op, register_jitable(_READ[recipe.how]), unit.type, np.dtype(recipe.total).type, unit.itemsize

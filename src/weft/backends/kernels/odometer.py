@@ -7,9 +7,9 @@ from typing import Any
 from numba.extending import register_jitable
 
 
-@register_jitable  # type: ignore[untyped-decorator, unused-ignore]
+@register_jitable
 def locate(loops: Any, number: Any, turns: Any, place: Any) -> None:
-    """Where the loops stand at the iteration of that number: the turn of each, and the place that their steps add up to.
+    """Where the loops stand at the iteration of that number: the turn of each, and the place that the steps add up to.
 
     A row of ``loops`` holds the count and the steps.
     """
@@ -21,7 +21,7 @@ def locate(loops: Any, number: Any, turns: Any, place: Any) -> None:
             place[axis] += turns[loop] * loops[loop, 1 + axis]
 
 
-@register_jitable  # type: ignore[untyped-decorator, unused-ignore]
+@register_jitable
 def advance(loops: Any, turns: Any, place: Any) -> None:
     """The next iteration; after the last comes the first."""
     loop = loops.shape[0] - 1

@@ -50,7 +50,7 @@ def recipe_of(key: str) -> Recipe | None:
 def key_of(name: str, dtype: Any) -> str | None:
     """The text for a reduction of that type; ``None`` for types that are not NumPy's own, or not this machine's."""
     known = dtype.isbuiltin == 1 and dtype.isnative and dtype.kind in "biufcmM" and dtype.char not in "gG"
-    known = known or dtype.kind in "mM" and dtype.isnative  # those with a unit are not built in
+    known = known or (dtype.kind in "mM" and dtype.isnative)  # those with a unit are not built in
     return f"{name} {'datetime64' if dtype.kind in 'mM' else dtype.name}" if known and name in _OPS else None
 
 
@@ -58,7 +58,9 @@ def _extreme(name: str, dtype: Any, size: int, key: str) -> Recipe | None:
     if dtype.kind == "c":
         return None
     if dtype.kind == "f":
-        return Recipe(key, _OPS[name], *((HALF, "uint16", "float32", "uint16") if size == 2 else (PLAIN, *[dtype.name] * 3)))
+        return Recipe(
+            key, _OPS[name], *((HALF, "uint16", "float32", "uint16") if size == 2 else (PLAIN, *[dtype.name] * 3))
+        )
     unit = {"b": "uint8", "M": "int64"}.get(dtype.kind, dtype.name)
     return Recipe(key, _OPS[name], LATEST if dtype.kind == "M" and name == "max" else PLAIN, unit, unit, unit)
 

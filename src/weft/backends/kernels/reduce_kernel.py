@@ -25,9 +25,7 @@ def reduce_kernel(recipe: Recipe) -> Any:
     key, total = recipe.key, np.dtype(recipe.total).type
     spare = LANES if recipe.op == EXACT else 1
 
-    def reduce(
-        source: Any, out: Any, head: Any, outer: Any, inner: Any, count: Any, start: Any, stop: Any
-    ) -> None:
+    def reduce(source: Any, out: Any, head: Any, outer: Any, inner: Any, count: Any, start: Any, stop: Any) -> None:
         step, steps, axis, zero = head[3], (head[4], head[5]), head[9], head[10]
         whole, block, each = head[6], head[7], head[8]
         lanes, rest = np.empty(LANES, total), np.empty(spare, total)

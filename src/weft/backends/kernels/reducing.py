@@ -78,9 +78,7 @@ class _Lanes:
         return OUTER if folded else INNER
 
 
-def reduce_plan(
-    shape: Sequence[int], strides: Sequence[int], out_strides: Sequence[int], itemsize: int
-) -> Reduction:
+def reduce_plan(shape: Sequence[int], strides: Sequence[int], out_strides: Sequence[int], itemsize: int) -> Reduction:
     """The plan for a reduction of the dimensions that have no out stride.
 
     >>> reduce_plan((3, 4, 2, 2), (64, 8, 32, 4), (16, 4), 4).head[:3]  # windows of 2 by 2

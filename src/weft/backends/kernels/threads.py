@@ -70,7 +70,7 @@ def shared(kernel: Callable[..., Any], arguments: tuple[Any, ...], tasks: int, s
     begun = 1
     try:
         for begun in range(1, parts):
-            waiting.append(_POOL.submit(kernel, *arguments, bounds[begun], bounds[begun + 1]))
+            waiting += [_POOL.submit(kernel, *arguments, bounds[begun], bounds[begun + 1])]
         begun = parts
     except RuntimeError:  # no thread can be started: the interpreter is shutting down, or the machine has too many
         kernel(*arguments, bounds[begun], tasks)

@@ -60,6 +60,8 @@ def _turned(there: Any, to: Any, here: Any, source: Any, a: Any, b: Any, word: A
                 turn(after(there, i * to + j * word), to, after(here, j * source + i * word), source, word)
         steps, back = (word, to), (source, word)
         elements(after(there, whole_b * word), steps, after(here, whole_b * source), back, (b - whole_b, whole_a), word)
-        elements(after(there, whole_a * to), (to, word), after(here, whole_a * word), (word, source), (a - whole_a, b), word)
+        elements(
+            after(there, whole_a * to), (to, word), after(here, whole_a * word), (word, source), (a - whole_a, b), word
+        )
 
     return copy
