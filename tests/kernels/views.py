@@ -6,7 +6,6 @@ import numpy as np
 from hypothesis import strategies as st
 
 from weft.backends.kernels import filling
-from weft.backends.kernels.compiling import compiled
 
 NUMBERS = (
     *("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"),
@@ -58,12 +57,11 @@ def random_values(dtype, seed, count=4000):
     return raw.view("i8").view(dtype) if dtype.kind in "mM" else raw
 
 
-_READY: dict = {}
-
-
 def ready(filler):
     """The filler, with a kernel; the first time it is compiled, here."""
     if filler.ready is None:
+        from weft.backends.kernels.compiling import compiled  # the plans are looked at without Numba, too
+
         filler._kernel.arrived(compiled(filler.key))
     return filler
 

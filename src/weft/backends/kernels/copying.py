@@ -76,6 +76,8 @@ def copy_plan(shape: Sequence[int], strides: Sequence[int], out_strides: Sequenc
     loops.append((-(-a.size // many_a), many_a * a.source, many_a * (a.out or 0), many_a, 0))
     loops.append((-(-b.size // many_b), many_b * b.source, many_b * (b.out or 0), 0, many_b))
     loops.sort(key=lambda loop: loop[2], reverse=True)
+    if a.size * word < _RUN:  # too short a run to be foreseen: what goes on where it ends comes next
+        loops.sort(key=lambda loop: loop[1] == a.size * a.source)
     head = (row, a.size, a.source, a.out or 0, many_a, b.size, b.source, b.out or 0, many_b, how)
     tasks = prod([loop[0] for loop in loops])
     return Copy(found.source, found.out, head, tuple(loops), tasks, prod(shape) * itemsize)

@@ -13,14 +13,23 @@ from weft.backends.kernels.copying import word_of
 from weft.backends.kernels.recipes import key_of, recipe_of
 from weft.backends.kernels.state import kernel
 
+NAMES = ("copy", "min", "max", "sum", "mean", "prod", "any", "all")
+
 
 def keys(names: Iterable[str], dtypes: Iterable[str]) -> list[str]:
     """The kernels for those reductions, or ``copy``, of those types; of types without one there is none.
+
+    Raises:
+        ValueError: a name is neither.
 
     >>> keys(["max", "mean"], ["float32", "int8"])
     ['max float32', 'sum float32', 'max int8']
     """
     found = []
+    names = list(names)
+    unknown = [name for name in names if name not in NAMES]
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} has no kernel; those that have are {', '.join(NAMES)}")
     for name, dtype in ((name, np.dtype(dtype)) for dtype in dtypes for name in names):
         if name == "copy":
             found.append(f"copy {word_of(dtype.itemsize)}")
