@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     warmup = commands.add_parser(
         "warmup",
         help="compile the kernels for NumPy's arrays ahead of time",
-        description="Compiles kernels now, which weft would compile aside when they are first wanted. They stay on disk.",
+        description="Compiles now, and for good, what weft would compile aside when it is first wanted.",
     )
     warmup.add_argument(
         "--dtype", action="append", metavar="TYPE", help="a type of elements, again for more (default: float32, uint8)"

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from weft.backends.kernels.recipes import recipe_of
+from weft.backends.kernels.kinds import recipe_of
 
 
 def compiled(key: str) -> Any:

@@ -42,5 +42,6 @@ def copy_kernel(word: int) -> Any:
             else:
                 elements(there, (to_a, to_b), here, (from_a, from_b), (a, b), word)
             advance(loops, turns, place)
+        buffer[0] = 0  # a use of the array, which Numba would free after the last one: the tile is only its address
 
     return copy

@@ -9,7 +9,7 @@ import numpy as np
 
 from weft.backends.kernels.background import ask
 from weft.backends.kernels.copying import Copy, copy_plan, word_of
-from weft.backends.kernels.recipes import key_of, recipe_of
+from weft.backends.kernels.kinds import key_of, recipe_of
 from weft.backends.kernels.reducing import Reduction, reduce_plan
 from weft.backends.kernels.state import Kernel, kernel, unavailable
 from weft.backends.kernels.threads import shared

@@ -8,9 +8,9 @@ import numpy as np
 from numba.extending import overload, register_jitable
 
 from weft.backends.kernels.arithmetic import halved
+from weft.backends.kernels.kinds import EXACT, HALF, LATEST, SUM, recipe_of
 from weft.backends.kernels.lanes import joining, lost
 from weft.backends.kernels.memory import poke
-from weft.backends.kernels.recipes import EXACT, HALF, LATEST, SUM, recipe_of
 
 _LONG = 16
 """From so many lanes on a loop of vectors pays."""

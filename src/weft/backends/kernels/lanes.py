@@ -8,8 +8,7 @@ import numpy as np
 from numba.extending import overload, register_jitable
 
 from weft.backends.kernels.arithmetic import larger, smaller, widened
-from weft.backends.kernels.memory import peek
-from weft.backends.kernels.recipes import (
+from weft.backends.kernels.kinds import (
     EXACT,
     HALF,
     LATEST,
@@ -22,6 +21,7 @@ from weft.backends.kernels.recipes import (
     TRUTH_OF_HALF,
     recipe_of,
 )
+from weft.backends.kernels.memory import peek
 
 _JOIN: dict[int, Any] = {
     SUM: lambda held, value, zero: held + value,

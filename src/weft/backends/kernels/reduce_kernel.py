@@ -8,10 +8,10 @@ import numpy as np
 from numba import types
 
 from weft.backends.kernels.folding import finish, fold
+from weft.backends.kernels.kinds import EXACT, Recipe
 from weft.backends.kernels.lanes import begin, more
 from weft.backends.kernels.memory import after, pointer
 from weft.backends.kernels.odometer import advance, locate
-from weft.backends.kernels.recipes import EXACT, Recipe
 from weft.backends.kernels.reducing import FOLDED, INNER, LANES, OUTER
 
 _TABLE = types.int64[:, ::1]

@@ -10,7 +10,7 @@ import numpy as np
 
 from weft.backends.kernels.compiling import compiled
 from weft.backends.kernels.copying import word_of
-from weft.backends.kernels.recipes import key_of, recipe_of
+from weft.backends.kernels.kinds import key_of, recipe_of
 from weft.backends.kernels.state import kernel
 
 NAMES = ("copy", "min", "max", "sum", "mean", "prod", "any", "all")
