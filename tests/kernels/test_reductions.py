@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernels.views import NUMBERS, fill, layouts, random_values, view
 
+from weft.backends.kernels import filling, why_not
+
 UFUNCS = {
     "min": np.minimum,
     "max": np.maximum,
@@ -68,3 +70,24 @@ def check(name, dtype, layout, reduced, seed):
 @settings(max_examples=150)
 def test_any_layout(name, dtype, layout, reduced, seed):
     check(name, dtype, layout, reduced, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "dtype"), [case for case in ALL if why_not(case[0], np.dtype(case[1])) is None])
+@given(layout=layouts(), reduced=st.integers(1, 6), seed=st.integers(0, 99))
+@settings(max_examples=60)
+def test_every_reduction_of_every_type(name, dtype, layout, reduced, seed):
+    check(name, dtype, layout, reduced, seed)
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        *(("max", "c8"), ("all", "c8"), ("mean", "i4"), ("sum", "m8[s]"), ("sum", "O"), ("max", ">f4"), ("max", "g")),
+        *(("std", "f4"), ("max", "S3"), ("max", "i4,i4")),
+    ],
+)
+def test_what_has_no_kernel(name, dtype):
+    dtype = np.dtype(dtype)
+    assert why_not(name, dtype) == f"no kernel computes {name} of {dtype}" or dtype.hasobject
+    assert filling(name, (3, 4), (4 * dtype.itemsize, dtype.itemsize), 1, (8,), dtype) is None
