@@ -124,6 +124,31 @@ def test_a_missing_extra_is_one_line(monkeypatch, capsys):
     assert capsys.readouterr() == ("", 'weft tour needs scikit-learn, pillow: pip install "weft[tour]"\n')
 
 
+def test_warmup_compiles_what_is_named(monkeypatch, capsys):
+    pytest.importorskip("numba")
+    monkeypatch.setattr("weft.backends.kernels.warming.compiled", lambda key: key)
+    monkeypatch.setattr("weft.backends.kernels.state.Kernel.arrived", lambda kernel, function: None)
+    assert main(["warmup", "--dtype", "float32", "--dtype", "int8", "copy", "max"]) == 0
+    assert capsys.readouterr() == ("copy 4\nmax float32\ncopy 1\nmax int8\n", "")
+
+
+@pytest.mark.parametrize(("arguments", "what"), [(["std"], "'std' has no kernel"), (["--dtype", "float31"], "float31")])
+def test_warmup_knows_what_has_kernels(arguments, what, capsys):
+    pytest.importorskip("numba")
+    assert main(["warmup", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("weft warmup: ")
+    assert what in err
+
+
+def test_warmup_needs_numba(monkeypatch, capsys):
+    pytest.importorskip("numpy")
+    monkeypatch.setattr("weft.backends.kernels.state._installed", lambda: False)
+    assert main(["warmup"]) == 1
+    assert capsys.readouterr().err == 'weft warmup: numba is not installed; kernels need: pip install "weft[fast]"\n'
+
+
 def test_python_m_weft():
     command = [sys.executable, "-m", "weft", "explain", "b (h p) c -> b h (c p)", "2,6,4", "p=2"]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""The command: ``weft tour`` and ``weft explain``.
+"""The command: ``weft tour``, ``weft explain`` and ``weft warmup``.
 
 Exit codes: 0, all went well; 1, the surroundings are at fault (a package is missing, a folder cannot be written);
 2, what was asked is (an option, a shape, a pattern).
@@ -91,6 +91,19 @@ def _parser() -> argparse.ArgumentParser:
         help="the shape of each tensor, as 2,3,4 or 2x3x4, and () for a scalar; the sizes of axes, as p=16",
     )
     explain.set_defaults(run=_explain)
+
+    warmup = commands.add_parser(
+        "warmup",
+        help="compile the kernels for NumPy's arrays ahead of time",
+        description="Compiles now, and for good, what weft would compile aside when it is first wanted.",
+    )
+    warmup.add_argument(
+        "--dtype", action="append", metavar="TYPE", help="a type of elements, again for more (default: float32, uint8)"
+    )
+    warmup.add_argument(
+        "reductions", nargs="*", metavar="REDUCTION", help="copy, max, sum, ... (default: copy max mean min sum)"
+    )
+    warmup.set_defaults(run=_warmup)
     return parser
 
 
@@ -107,6 +120,27 @@ def _tour(asked: argparse.Namespace) -> int:
         tour(asked.output)
     except OutputError as error:
         print(f"weft tour: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _warmup(asked: argparse.Namespace) -> int:
+    from weft.run.warmup import unavailable, warm
+
+    why = unavailable()
+    if why:
+        print(f'weft warmup: {why}; kernels need: pip install "weft[fast]"', file=sys.stderr)
+        return 1
+    try:
+        for name in warm(
+            asked.reductions or ["copy", "max", "mean", "min", "sum"], asked.dtype or ["float32", "uint8"]
+        ):
+            print(name, flush=True)
+    except (TypeError, ValueError) as error:
+        print(f"weft warmup: {error}", file=sys.stderr)
+        return 2
+    except Exception as error:  # Numba is broken, or no folder can be written
+        print(f"weft warmup: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
     return 0
 

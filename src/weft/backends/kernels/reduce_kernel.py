@@ -1,0 +1,55 @@
+"""The reduction that `reducing` plans, for one recipe."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import types
+
+from weft.backends.kernels.folding import finish, fold
+from weft.backends.kernels.kinds import EXACT, Recipe
+from weft.backends.kernels.lanes import begin, more
+from weft.backends.kernels.memory import after, pointer
+from weft.backends.kernels.odometer import advance, locate
+from weft.backends.kernels.reducing import FOLDED, INNER, LANES, OUTER
+
+_TABLE = types.int64[:, ::1]
+SIGNATURE = types.void(
+    types.int64, types.int64, types.int64[::1], _TABLE, _TABLE, types.int64, types.int64, types.int64
+)
+
+
+def reduce_kernel(recipe: Recipe) -> Any:
+    """The function, to be compiled."""
+    key, total = recipe.key, np.dtype(recipe.total).type
+    spare = LANES if recipe.op == EXACT else 1
+
+    def reduce(source: Any, out: Any, head: Any, outer: Any, inner: Any, count: Any, start: Any, stop: Any) -> None:
+        step, steps, axis, zero = head[3], (head[4], head[5]), head[9], head[10]
+        whole, block, each = head[6], head[7], head[8]
+        lanes, rest = np.empty(LANES, total), np.empty(spare, total)
+        rows = 1
+        for loop in range(inner.shape[0]):
+            rows *= inner[loop, 0]
+        turns, place = np.zeros(outer.shape[0], np.int64), np.zeros(3, np.int64)
+        inner_turns, inner_place = np.zeros(inner.shape[0], np.int64), np.zeros(2, np.int64)
+        locate(outer, start, turns, place)
+        for _ in range(start, stop):
+            here = after(pointer(source), place[0])
+            have = min(block, whole - place[2])
+            locate(inner, 0, inner_turns, inner_place)
+            for number in range(rows):
+                filled = each * (min(block, whole - inner_place[1]) if axis == FOLDED else have)
+                base = after(here, inner_place[0])
+                if number:
+                    more(key, lanes, rest, base, filled, step, zero)
+                else:
+                    begin(key, lanes, rest, base, filled, step)
+                advance(inner, inner_turns, inner_place)
+            sizes = (have if axis == OUTER else head[0], head[1], have if axis == INNER else head[2])
+            fold(key, lanes, rest, sizes, zero)
+            finish(key, lanes, rest, sizes, after(pointer(out), place[1]), steps, count)
+            advance(outer, turns, place)
+
+    return reduce

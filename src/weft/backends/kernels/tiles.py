@@ -1,0 +1,67 @@
+"""The ways in which a tile is copied. Their ``word`` is known when they are compiled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba.extending import overload
+
+from weft.backends.kernels.memory import after, move, turn
+
+
+def rows(there: Any, to: Any, here: Any, source: Any, counts: Any, row: Any, word: Any) -> None:
+    """Rows of words that both sides have; ``to`` and ``source`` are the steps from row to row along two axes."""
+
+
+@overload(rows, prefer_literal=True)
+def _rows(there: Any, to: Any, here: Any, source: Any, counts: Any, row: Any, word: Any) -> Any:
+    def copy(there: Any, to: Any, here: Any, source: Any, counts: Any, row: Any, word: Any) -> None:
+        if row < 8:  # too short to be a loop within a loop
+            for place in range(row):
+                first, last = after(here, place * word), after(there, place * word)
+                elements(last, to, first, source, counts, word)
+            return
+        for j in range(counts[0]):
+            for i in range(counts[1]):
+                first, last = after(here, j * source[0] + i * source[1]), after(there, j * to[0] + i * to[1])
+                for place in range(row):
+                    move(last, place * word, first, place * word, word)
+
+    return copy
+
+
+def elements(there: Any, to: Any, here: Any, source: Any, counts: Any, word: Any) -> None:
+    """Single words; the second of the two axes is the inner loop."""
+
+
+@overload(elements, prefer_literal=True)
+def _elements(there: Any, to: Any, here: Any, source: Any, counts: Any, word: Any) -> Any:
+    def copy(there: Any, to: Any, here: Any, source: Any, counts: Any, word: Any) -> None:
+        for j in range(counts[0]):
+            first, last = after(here, j * source[0]), after(there, j * to[0])
+            for i in range(counts[1]):
+                move(last, i * to[1], first, i * source[1], word)
+
+    return copy
+
+
+def turned(there: Any, to: Any, here: Any, source: Any, a: Any, b: Any, word: Any) -> None:
+    """A transpose: the words of a row of the source become a column, whose places are ``to`` bytes apart."""
+
+
+@overload(turned, prefer_literal=True)
+def _turned(there: Any, to: Any, here: Any, source: Any, a: Any, b: Any, word: Any) -> Any:
+    side = 16 // word.literal_value
+
+    def copy(there: Any, to: Any, here: Any, source: Any, a: Any, b: Any, word: Any) -> None:
+        whole_a, whole_b = a - a % side, b - b % side
+        for i in range(0, whole_a, side):
+            for j in range(0, whole_b, side):
+                turn(after(there, i * to + j * word), to, after(here, j * source + i * word), source, word)
+        steps, back = (word, to), (source, word)
+        elements(after(there, whole_b * word), steps, after(here, whole_b * source), back, (b - whole_b, whole_a), word)
+        elements(
+            after(there, whole_a * to), (to, word), after(here, whole_a * word), (word, source), (a - whole_a, b), word
+        )
+
+    return copy

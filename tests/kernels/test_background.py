@@ -1,0 +1,95 @@
+"""That nobody waits for a compiler, and nothing breaks without one. Each process is one of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+
+import pytest
+
+pytest.importorskip("numpy")
+
+ASK = """
+import sys, time
+import numpy as np
+from weft.backends.kernels import filling, why_not
+x = np.ones((4, 5, 6), np.int16)
+f = filling("max", x.shape, x.strides, 1, (10, 2), x.dtype)
+"""
+WAIT = """
+end = time.time() + 120
+while not f.ready and f.why == "the kernel is being compiled" and time.time() < end: time.sleep(0.02)
+"""
+
+
+def run(code, folder, **environment):
+    known = {**os.environ, "NUMBA_CACHE_DIR": str(folder), **environment}
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, env=known, check=False, timeout=180
+    )
+
+
+needs_numba = pytest.mark.skipif(find_spec("numba") is None, reason="needs Numba")
+
+
+@needs_numba
+def test_asking_imports_nothing(tmp_path):
+    ran = run(ASK + "assert 'numba' not in sys.modules; print(f.why)", tmp_path)
+    assert (ran.stdout, ran.stderr) == ("the kernel is not compiled yet\n", "")
+
+
+def test_it_can_be_turned_off(tmp_path):
+    ran = run(ASK + "print(f, why_not('max', x.dtype))", tmp_path, WEFT_KERNELS="off")
+    assert (ran.stdout, ran.stderr) == ("None WEFT_KERNELS is off\n", "")
+
+
+def test_numba_may_be_missing(tmp_path):
+    ran = run("import sys; sys.modules['numba'] = None" + ASK + "print(f, why_not('max', x.dtype))", tmp_path)
+    assert (ran.stdout, ran.stderr) == ("None numba is not installed\n", "")
+
+
+@needs_numba
+def test_numba_may_be_broken(tmp_path):
+    (tmp_path / "numba.py").write_text("raise OSError('no such library')")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r})" + ASK + "f.start()" + WAIT + "print(f.why, f.ready)"
+    ran = run(code, tmp_path)
+    assert (ran.stdout, ran.stderr) == ("numba failed: OSError: no such library None\n", "")
+
+
+@needs_numba
+@pytest.mark.slow
+def test_another_process_compiles_and_this_one_loads(tmp_path):
+    code = ASK + "f.start(); f.start()" + WAIT + "out = np.empty((4, 5), x.dtype); f(x, out); print(f.why, out.sum())"
+    for _ in range(2):
+        ran = run(code, tmp_path)
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "kernel 20\n", "")
+
+
+@needs_numba
+@pytest.mark.slow
+@pytest.mark.parametrize("delay", [0.0, 0.1, 0.3, 0.6, 1.0, 1.5])
+def test_a_process_may_end_at_any_moment(delay, tmp_path):
+    start = time.monotonic()
+    ran = run(ASK + f"f.start(); time.sleep({delay})", tmp_path)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    assert time.monotonic() - start < 60
+
+
+@needs_numba
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_asks_again(tmp_path):
+    code = (
+        "import os" + ASK + "f.start(); time.sleep(0.05)\nif os.fork():\n    sys.exit(os.WEXITSTATUS(os.wait()[1]))\n"
+    )
+    code = (
+        "import warnings; warnings.simplefilter('ignore')\n"
+        + code
+        + "f.start()"
+        + WAIT
+        + "sys.exit(0 if f.ready else 3)"
+    )
+    assert run(code, tmp_path).returncode == 0

@@ -1,0 +1,88 @@
+"""Plans, carried out by loops of Python: no compiler is needed to see that every element is visited once."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+pytest.importorskip("numpy")
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kernels.views import layouts, view
+
+from weft.backends.kernels.copying import ALONG_A, BLOCKS, ROWS, copy_plan
+from weft.backends.kernels.reducing import FOLDED, INNER, LANES, OUTER, reduce_plan
+
+
+def places(loops, columns):
+    """Where each iteration stands."""
+    for turns in product(*(range(loop[0]) for loop in loops)):
+        yield [sum(turn * loop[1 + axis] for turn, loop in zip(turns, loops, strict=True)) for axis in range(columns)]
+
+
+def address(array):
+    return array.__array_interface__["data"][0]
+
+
+@given(layout=layouts(5), order=st.randoms())
+@settings(max_examples=30)
+def test_a_copy_visits_every_element_once(layout, order):
+    source = view(np.arange(4000, dtype="i4"), layout)
+    axes = [*range(source.ndim)]
+    order.shuffle(axes)
+    out = np.zeros([source.shape[axis] for axis in axes], "i4").transpose(np.argsort(axes))
+    plan = copy_plan(source.shape, source.strides, out.strides, 4)
+    row, all_a, from_a, to_a, many_a, all_b, from_b, to_b, many_b, _ = plan.head
+    seen = []
+    for here, there, a, b in places(plan.loops, 4):
+        for i, j, r in product(range(min(many_a, all_a - a)), range(min(many_b, all_b - b)), range(row)):
+            seen.append(
+                (there + i * to_a + j * to_b + 4 * r + plan.out, here + i * from_a + j * from_b + 4 * r + plan.source)
+            )
+    wanted = [
+        tuple(int(np.dot(index, strides)) for strides in (out.strides, source.strides))
+        for index in np.ndindex(*source.shape)
+    ]
+    assert sorted(seen) == sorted(wanted)
+    assert len(list(places(plan.loops, 4))) == plan.tasks
+
+
+@given(layout=layouts(5), reduced=st.integers(1, 6))
+@settings(max_examples=30)
+def test_a_reduction_visits_every_element_once(layout, reduced):
+    source = view(np.arange(4000, dtype="i4"), layout)
+    kept = max(source.ndim - reduced, 0)
+    out = np.zeros(source.shape[:kept], "i4")
+    plan = reduce_plan(source.shape, source.strides, out.strides, 4)
+    sizes, step, steps = plan.head[:3], plan.head[3], {OUTER: plan.head[4], FOLDED: 0, INNER: plan.head[5]}
+    whole, block, each, place = plan.head[6:10]
+    assert np.prod(sizes) <= LANES
+    seen = []
+    for here, there, at in places(plan.outer, 3):
+        for further, also in places(plan.inner, 2):
+            have = list(sizes)
+            have[place] = min(block, whole - at - also)
+            assert np.prod(have) == each * have[place]
+            for lane, turns in enumerate(product(*map(range, have))):
+                to = there + sum(turn * steps[axis] for axis, turn in enumerate(turns))
+                seen.append((to + plan.out, here + further + lane * step + plan.source))
+    wanted = [
+        (int(np.dot(index[:kept], out.strides)), int(np.dot(index, source.strides)))
+        for index in np.ndindex(*source.shape)
+    ]
+    assert sorted(seen) == sorted(wanted)
+
+
+def test_how_a_tile_is_copied():
+    def how(source, axes):
+        turned = source.transpose(axes)
+        return copy_plan(
+            turned.shape, turned.strides, np.empty(turned.shape, source.dtype).strides, source.itemsize
+        ).head[-1]
+
+    assert how(np.empty((60, 70), "f4"), (1, 0)) == BLOCKS
+    assert how(np.empty((3, 70, 70), "f4"), (1, 2, 0)) == ALONG_A
+    assert how(np.empty((5, 6, 70), "f4"), (1, 0, 2)) == ROWS

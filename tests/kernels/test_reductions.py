@@ -1,0 +1,93 @@
+"""Reductions, against NumPy's own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kernels.views import NUMBERS, fill, layouts, random_values, view
+
+from weft.backends.kernels import filling, why_not
+
+UFUNCS = {
+    "min": np.minimum,
+    "max": np.maximum,
+    "sum": np.add,
+    "prod": np.multiply,
+    "any": np.logical_or,
+    "all": np.logical_and,
+}
+FAST = [("max", "float32"), ("sum", "float32"), ("sum", "float64"), ("sum", "int8"), ("max", "float16")]
+FLOATING = ("float16", "float32", "float64", "complex64", "complex128")
+ALL = [
+    *((name, dtype) for name in UFUNCS for dtype in NUMBERS),
+    *(("mean", dtype) for dtype in FLOATING),
+    *((name, dtype) for name in ("min", "max") for dtype in ("M8[s]", "m8[ns]")),
+]
+
+
+def expected(name, source, reduced):
+    axes = tuple(range(source.ndim - reduced, source.ndim))
+    with np.errstate(all="ignore"):
+        if name in UFUNCS and not (name in ("sum", "prod") and source.dtype.kind in "fc"):
+            return UFUNCS[name].reduce(source, axes)
+        wide = source.astype("clongdouble" if source.dtype.kind == "c" else "longdouble")
+        if name == "mean":
+            count = int(np.prod([source.shape[axis] for axis in axes]))
+            return np.asarray(np.add.reduce(wide, axes) / count).astype(source.dtype)
+        return np.asarray(UFUNCS[name].reduce(wide, axes)).astype(source.dtype)
+
+
+def same(name, mine, theirs, source):
+    if name not in ("sum", "prod", "mean") or source.dtype.kind in "biu":
+        np.testing.assert_array_equal(mine, theirs)
+        return
+    digits = np.finfo(source.dtype)
+    scale = np.nanmax(np.abs(source[np.isfinite(source)]), initial=0) * source.size if name != "prod" else 0
+    slack = 4 if name != "prod" else 4 + 3 * source.size
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(
+            mine,
+            theirs,
+            rtol=slack * digits.eps,
+            atol=float(scale) * digits.eps * 0.01 + float(digits.smallest_subnormal),
+        )
+
+
+def check(name, dtype, layout, reduced, seed):
+    source = view(random_values(dtype, seed), layout)
+    reduced = min(reduced, source.ndim)
+    if reduced:
+        same(name, fill(name, source, reduced), expected(name, source, reduced), source)
+
+
+@pytest.mark.parametrize(("name", "dtype"), FAST)
+@given(layout=layouts(), reduced=st.integers(1, 6), seed=st.integers(0, 99))
+@settings(max_examples=150)
+def test_any_layout(name, dtype, layout, reduced, seed):
+    check(name, dtype, layout, reduced, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "dtype"), [case for case in ALL if why_not(case[0], np.dtype(case[1])) is None])
+@given(layout=layouts(), reduced=st.integers(1, 6), seed=st.integers(0, 99))
+@settings(max_examples=60)
+def test_every_reduction_of_every_type(name, dtype, layout, reduced, seed):
+    check(name, dtype, layout, reduced, seed)
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        *(("max", "c8"), ("all", "c8"), ("mean", "i4"), ("sum", "m8[s]"), ("sum", "O"), ("max", ">f4"), ("max", "g")),
+        *(("std", "f4"), ("max", "S3"), ("max", "i4,i4")),
+    ],
+)
+def test_what_has_no_kernel(name, dtype):
+    dtype = np.dtype(dtype)
+    assert why_not(name, dtype) == f"no kernel computes {name} of {dtype}" or dtype.hasobject
+    assert filling(name, (3, 4), (4 * dtype.itemsize, dtype.itemsize), 1, (8,), dtype) is None

@@ -1,0 +1,27 @@
+"""Kernels broken on purpose: the tests must notice."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from kernels import test_copies, test_reductions, views
+
+
+@pytest.mark.parametrize("fault", [lambda out: out.fill(0), lambda out: out.flat.__setitem__(-1, 7)])
+def test_a_wrong_result_is_noticed(fault, monkeypatch):
+    whole = views.fill
+
+    def broken(*arguments):
+        out = whole(*arguments)
+        fault(out)
+        return out
+
+    for module in (test_copies, test_reductions):
+        monkeypatch.setattr(module, "fill", broken)
+    with pytest.raises(AssertionError):
+        test_copies.check(np.arange(1, 13, dtype="f4").reshape(3, 4).T, np.zeros((4, 3), "f4"))
+    with pytest.raises(AssertionError):
+        test_reductions.check("max", "float32", ([4, 5], [1, 0], [1, 1], [0, 0]), 1, 0)

@@ -1,0 +1,71 @@
+"""How exact sums are, against `math.fsum`; and that threads change nothing."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from kernels.views import fill
+
+from weft.backends.kernels import set_threads, threads
+from weft.backends.kernels.lanes import lost
+
+HARD = {
+    "one and many tiny": lambda n: np.where(np.arange(n) == 0, 1.0, 2.0**-30),
+    "large ones that cancel": lambda n: np.where(np.arange(n) % 2, -1e7, 1e7) + np.sin(np.arange(n)),
+    "all alike": lambda n: np.full(n, 0.1),
+    "random": lambda n: (
+        np.random.default_rng(0).standard_normal(n) * 10.0 ** np.random.default_rng(1).integers(-9, 9, n)
+    ),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("values", HARD)
+@pytest.mark.parametrize("columns", [1, 3, 64])
+def test_a_sum_is_as_exact_as_numpys(values, dtype, columns):
+    source = np.stack([HARD[values](100_001)] * columns, 1).astype(dtype).T
+    exact = math.fsum(source[0].tolist())
+    error = abs(float(fill("sum", source, 1)[0]) - exact)
+    theirs = abs(float(np.add.reduce(np.ascontiguousarray(source), 1)[0]) - exact)
+    last = float(np.spacing(np.asarray(abs(exact), dtype)))
+    assert error <= max(theirs, last)
+
+
+def test_zeros_and_infinities():
+    minus = np.full((3, 40), -0.0)
+    assert np.signbit(fill("sum", minus, 1)).all()
+    source = np.array([[np.inf, 1.0], [-np.inf, np.inf], [np.nan, 1.0], [1e308, 1e308]])
+    assert repr(fill("sum", source, 1).tolist()) == "[inf, nan, nan, inf]"
+
+
+def test_a_mean_is_divided_once():
+    source = np.full((2, 3), 0.1, "f4")
+    assert fill("mean", source, 1).tolist() == [float(np.float32(0.1))] * 2
+
+
+@pytest.fixture
+def _threads_restored():
+    yield
+    set_threads(None)
+
+
+@pytest.mark.usefixtures("_threads_restored")
+@pytest.mark.parametrize("name", [None, "sum", "max"])
+def test_threads_change_nothing(name):
+    source = np.random.default_rng(0).standard_normal((8, 500, 700), np.float32)
+    results = []
+    for count in (1, 2, 3):
+        set_threads(count)
+        assert threads() == count
+        results.append(fill(name, source.transpose(0, 2, 1), 0 if name is None else 1).tobytes())
+    assert len({*results}) == 1
+
+
+def test_what_rounding_takes():
+    assert lost(1.0, 2.0**-60) == 2.0**-60
+    assert lost(1e16, 1.0) + (1e16 + 1.0 - 1e16) == 1.0

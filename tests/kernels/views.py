@@ -1,0 +1,85 @@
+"""Arrays as programs have them: cut, flipped, repeated and transposed; and kernels made ready here and now."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import strategies as st
+
+from weft.backends.kernels import filling
+
+NUMBERS = (
+    *("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"),
+    *("float16", "float32", "float64", "complex64", "complex128"),
+)
+COPIED = (*NUMBERS, "longdouble", "S3", "U3", "V12", ">f4", "M8[s]", "i4,f8,S3")
+
+
+@st.composite
+def layouts(draw, longest=7):
+    """The shape of a base, and what is done to it: order, steps, starts, signs, repeats."""
+    rank = draw(st.integers(0, 6))
+    shape = draw(st.lists(st.integers(1, longest), min_size=rank, max_size=rank))
+    if rank and draw(st.booleans()):  # one dimension long enough for vectors, blocks of lanes and tiles
+        shape[draw(st.integers(0, rank - 1))] = draw(st.sampled_from([15, 16, 17, 33, 64, 100]))
+    order = draw(st.permutations(range(rank)))
+    steps = draw(st.lists(st.sampled_from([1, 1, 1, 1, 2, -1, -2]), min_size=rank, max_size=rank))
+    repeats = draw(st.lists(st.sampled_from([0, 0, 0, 0, 2, 5]), min_size=rank, max_size=rank))
+    return shape, order, steps, repeats
+
+
+def view(values, layout):
+    """An array of that layout, whose elements are those of the given array, again and again."""
+    shape, order, steps, repeats = layout
+    count = int(np.prod([size * abs(step) for size, step in zip(shape, steps, strict=True)])) if shape else 1
+    base = np.resize(values, count + 1)[1:]  # not where an allocator would put it
+    base = base.reshape([size * abs(step) for size, step in zip(shape, steps, strict=True)])
+    base = base[tuple(slice(None, None, step) for step in steps)].transpose(order)
+    for axis, repeat in enumerate(repeats):
+        if repeat:
+            base = np.broadcast_to(base.take([0], axis), (*base.shape[:axis], repeat, *base.shape[axis + 1 :]))
+    return base
+
+
+def random_values(dtype, seed, count=4000):
+    """Numbers of every size, and among them what is no number, or two zeros."""
+    random = np.random.default_rng(seed)
+    dtype = np.dtype(dtype)
+    if dtype.kind == "f":
+        values = random.standard_normal(count).astype(dtype)
+        special = random.choice([np.nan, np.inf, -np.inf, 0.0, -0.0], count)
+        rare = random.random(count) < random.choice([0, 0.01, 0.5])
+        return np.where(rare, special, values).astype(dtype)
+    if dtype.kind == "c":
+        return np.exp(6j * random.random(count)).astype(dtype)  # products stay in range
+    if dtype.kind == "b":
+        return random.random(count) < random.random()
+    raw = np.frombuffer(random.bytes(count * dtype.itemsize), dtype)
+    return raw.view("i8").view(dtype) if dtype.kind in "mM" else raw
+
+
+def ready(filler):
+    """The filler, with a kernel; the first time it is compiled, here."""
+    if filler.ready is None:
+        from weft.backends.kernels.compiling import compiled  # the plans are looked at without Numba, too
+
+        filler._kernel.arrived(compiled(filler.key))
+    return filler
+
+
+def fill(name, source, reduced=0, out=None):
+    """What the kernel makes of an array."""
+    kept = source.shape[: source.ndim - reduced]
+    if out is None:
+        out = np.zeros(kept, result_type(name, source.dtype))
+    filler = filling(name, source.shape, source.strides, reduced, out.strides, source.dtype)
+    assert filler is not None
+    ready(filler)(source, out)
+    return out
+
+
+def result_type(name, dtype):
+    if name in ("any", "all"):
+        return np.dtype(bool)
+    if name in ("sum", "prod"):
+        return np.add.reduce(np.ones(1, dtype)).dtype
+    return dtype
