@@ -17,6 +17,7 @@ class Calls(NamedTuple):
         widen: the elements in the type in which they are combined, or ``None`` where that is their own.
         finish: what is left to do to a result, in its memory; the second argument is how many elements each is made of.
         narrow: whether what the calls give is of another type than the result.
+        itemsize: bytes of an element of the result.
         prices: the prices of weft's planner that differ from its own.
     """
 
@@ -27,6 +28,7 @@ class Calls(NamedTuple):
     widen: Callable[[Any], Any] | None
     finish: Callable[[Any, int], Any] | None
     narrow: bool
+    itemsize: int
     prices: tuple[tuple[str, Any], ...]
 
 
@@ -41,8 +43,12 @@ class Passes(NamedTuple):
             ``None`` where there is a reason.
         memory: of a tensor, its strides and the size of an element, in bytes.
         calls: of the name of a reduction, and an element type; ``None`` where there are none.
+        empty: new memory of a shape, for elements of the tensor's type.
         copy: ``f(tensor, shape, parts)``: the tensor in new memory and another shape, copied part by part, which are
             given by their indices; or ``None`` where one call copies as well.
+        kernel: ``f(name, shape, strides, reduced, out_strides, dtype)``: what fills memory with a copy, or a reduction
+            along the last dimensions, in one pass; it says itself when it is ready. ``None`` where there is none.
+        worth: how many elements there are at least where a kernel gains something.
     """
 
     least: int
@@ -50,4 +56,7 @@ class Passes(NamedTuple):
     layout: Callable[[Any], Any]
     memory: Callable[[Any], tuple[tuple[int, ...], int]]
     calls: Callable[[str, Any], Calls | None]
+    empty: Callable[[Any, tuple[int, ...]], Any] | None = None
     copy: Callable[[Any, tuple[int, ...], list[Any]], Any] | None = None
+    kernel: Callable[..., Any] | None = None
+    worth: int = 1 << 16

@@ -66,6 +66,7 @@ def _calls(name: str, dtype: torch.dtype) -> Calls | None:
         widen=None if wide is dtype else lambda tensor: tensor.to(wide),
         finish=_FINISH.get(name) if exact else None,
         narrow=half,
+        itemsize=(dtype if half else result).itemsize,
         prices=_PRICES["min" if chooses else "sum"],
     )
 

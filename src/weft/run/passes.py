@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from math import prod
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
+from weft.backends.base import Backend
 from weft.backends.passes import Passes
 from weft.backends.registry import one_backend
-from weft.plan import Plan, Reduce, Step
-from weft.plan.passes import Copying, PassPrices, Reduction, copied, reduced
-from weft.plan.views import Memory, contiguous
+from weft.plan import Plan, Reduce
+from weft.plan.passes import Copying, PassPrices, Reduction
 from weft.run.calls import call_of
 from weft.run.carry import copying, reducing
 from weft.run.compose import compose
+from weft.run.fill import Made, filled, task
 from weft.run.program import Program
+from weft.run.stages import Stage, decided, prices_of, scaled
 
 LEAST = 2048
 """How many elements a tensor has at least that is worth a thought, where no framework says so."""
@@ -28,22 +30,6 @@ LAYOUTS = 32
 """For how many ways to lie in memory one callable keeps what is best."""
 
 Unary: TypeAlias = Callable[[Any], Any]
-
-
-class Stage(NamedTuple):
-    """One step of a plan over a tensor that lies in memory in one way.
-
-    Attributes:
-        step: the step.
-        shape: of the tensor.
-        target: the shape that the step leaves.
-        way: how it is done; ``None`` is one call of the framework's.
-    """
-
-    step: Step
-    shape: tuple[int, ...]
-    target: tuple[int, ...]
-    way: Reduction | Copying | None
 
 
 def passed(program: Program, shape: Sequence[int], sizes: dict[str, int], plain: Unary) -> Unary:
@@ -91,80 +77,36 @@ def is_large(plan: Plan, registers: Sequence[int], least: int) -> bool:
 
 def bound(program: Program, registers: Sequence[int], tensor: Any, passes: Passes) -> Unary | None:
     """The calls that are best for a tensor, or ``None`` where that is one for each step."""
-    backend = program.backend
-    dtype = backend.dtype(tensor)
+    backend, dtype = program.backend, program.backend.dtype(tensor)
     market = partial(prices_of, passes, dtype)
-    stages = decided(program.plan, registers, *passes.memory(tensor), market, passes.least)
-    if all(stage.way is None for stage in stages):
-        return None
-    made: list[tuple[Callable[[Any, Any], Any], Any]] = []
-    for step, shape, target, way in stages:
-        if isinstance(step, Reduce):
-            reduction: Any = program.reduction
-            calls = passes.calls(step.reduction, dtype)
-            if isinstance(way, Reduction) and calls is not None:
-                reduction = reducing(way, shape, step.axes, backend, calls)
-            made.append((reduction, step.axes))
-            backend = backend.any_type()
-        elif isinstance(way, Copying) and passes.copy is not None:
-            made.append((copying(way, target, passes.copy), None))
-        else:
-            method, registered, constant = call_of(step)
-            made.append((getattr(backend, method), constant if registered is None else target))
-    return compose(made)
+    made: list[tuple[Made, Any]] = []
+    better = False
+    for stage in decided(program.plan, registers, *passes.memory(tensor), market, passes.least):
+        method, registered, constant = call_of(stage.step)
+        plain: Any = program.reduction if method == "reduce" else getattr(backend, method)
+        function = carried(stage, plain, backend, passes, dtype)
+        better = better or function is not plain
+        made.append((function, constant if registered is None else stage.target))
+        if isinstance(stage.step, Reduce):
+            backend, dtype = backend.any_type(), None  # what comes after is of another type, and small
+    return compose(made) if better else None
 
 
-def prices_of(passes: Passes, dtype: Any, name: str) -> PassPrices | None:
-    """What a framework charges for a reduction, or for copies, which have no name; ``None`` where one call is best."""
-    if not name:
-        return None if passes.copy is None else PassPrices()
-    calls = passes.calls(name, dtype)
-    return None if calls is None else PassPrices(**dict(calls.prices))
-
-
-def decided(
-    plan: Plan,
-    registers: Sequence[int],
-    strides: Sequence[int],
-    itemsize: int,
-    market: Callable[[str], PassPrices | None],
-    least: int,
-) -> list[Stage]:
-    """The steps of a plan, and how each is done on a tensor with these strides, in bytes."""
-    held = tuple(range(plan.solved.ranks[0]))
-    memory = Memory([registers[register] for register in held], strides)
-    stages: list[Stage] = []
-    for step in plan.inputs[0]:
-        shape, before = memory.shape, memory.strides
-        held = step.output(held)
-        target = tuple([registers[register] for register in held])
-        way: Reduction | Copying | None = None
-        copies = memory.apply(step, target) is not None
-        if isinstance(step, Reduce):
-            prices = market(step.reduction)
-            if prices is not None:
-                way = reduced(shape, before, step.axes, itemsize, prices)
-            memory.strides = left_by(shape, before, step.axes, itemsize)
-        elif copies:
-            prices = market("") if prod(shape) >= least else None
-            if prices is not None:
-                way = copied(shape, before, itemsize, prices)
-            memory.strides = scaled(target, itemsize)
-        stages.append(Stage(step, shape, target, way))
-    return stages
-
-
-def scaled(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
-    """The strides of new memory, in bytes."""
-    return tuple([stride * itemsize for stride in contiguous(shape)])
-
-
-def left_by(shape: Sequence[int], strides: Sequence[int], axes: Sequence[int], itemsize: int) -> tuple[int, ...]:
-    """The strides of what a reduction leaves: new memory, in the order of the tensor's own."""
-    kept = [place for place in range(len(shape)) if place not in axes]
-    order = sorted(range(len(kept)), key=lambda place: -abs(strides[kept[place]]))
-    found = dict(zip(order, scaled([shape[kept[place]] for place in order], itemsize), strict=True))
-    return tuple([found[place] for place in range(len(kept))])
+def carried(stage: Stage, plain: Made, backend: Backend, passes: Passes, dtype: Any) -> Made:
+    """A step as a function of a tensor and its constant: in several calls or by a kernel where that is better."""
+    step, way, function = stage.step, stage.way, plain
+    if dtype is None or not stage.copies:
+        return plain
+    calls = passes.calls(step.reduction, dtype) if isinstance(step, Reduce) else None
+    if isinstance(step, Reduce):
+        if calls is None:
+            return plain
+        if isinstance(way, Reduction):
+            function = reducing(way, stage.shape, step.axes, backend, calls)
+    elif isinstance(way, Copying) and passes.copy is not None:
+        function = copying(way, stage.target, passes.copy)
+    found = task(step, stage.shape, stage.strides, passes, calls, dtype)
+    return function if found is None else filled(found, passes, calls, backend, function)
 
 
 def explained(plan: Plan, registers: Sequence[int], tensor: Any) -> tuple[tuple[str, ...], str]:
