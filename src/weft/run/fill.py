@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 from weft.backends.base import Backend
 from weft.backends.passes import Calls, Passes
 from weft.plan import Reduce, Step
-from weft.run.stages import scaled
+from weft.run.layout import scaled
 
 Made: TypeAlias = Callable[[Any, Any], Any]
 """A function of a tensor and a constant."""

@@ -21,7 +21,7 @@ from weft.run.carry import copying, reducing
 from weft.run.compose import compose
 from weft.run.fill import Made, filled, task
 from weft.run.program import Program
-from weft.run.stages import Stage, decided, prices_of, scaled
+from weft.run.layout import Stage, decided, prices_of, scaled
 
 LEAST = 2048
 """How many elements a tensor has at least that is worth a thought, where no framework says so."""
