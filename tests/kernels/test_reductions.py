@@ -47,7 +47,7 @@ def same(name, mine, theirs, source):
         np.testing.assert_array_equal(mine, theirs)
         return
     digits = np.finfo(source.dtype)
-    scale = np.nanmax(np.abs(source[np.isfinite(source)]), initial=0) * source.size if name != "prod" else 0
+    scale = float(np.nanmax(np.abs(source[np.isfinite(source)]), initial=0)) * source.size if name != "prod" else 0
     slack = 4 if name != "prod" else 4 + 3 * source.size
     with np.errstate(all="ignore"):
         np.testing.assert_allclose(

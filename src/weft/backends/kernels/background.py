@@ -9,9 +9,11 @@ matter of milliseconds. A fork waits for both, since the child would find module
 from __future__ import annotations
 
 import atexit
+import logging  # noqa: F401  # before the forks are guarded
 import os
 import subprocess
 import sys
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
@@ -50,16 +52,18 @@ class _Desk:
 
 _DESK = _Desk()
 atexit.register(_DESK.close)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_DESK.pause,
-        after_in_parent=_DESK.resume,
-        after_in_child=_DESK.forget,
-    )
+
+
+@lru_cache(maxsize=1)
+def _guard_forks() -> None:
+    """A fork takes the locks of whoever registered last first; `logging` has one that the import needs."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=_DESK.pause, after_in_parent=_DESK.resume, after_in_child=_DESK.forget)
 
 
 def ask(kernel: Kernel) -> None:
     """Have a kernel made ready; returns at once."""
+    _guard_forks()
     with _DESK.lock:
         if kernel.asked or _DESK.closed:
             return
