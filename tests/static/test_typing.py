@@ -46,7 +46,7 @@ weft.reduce(np.zeros(4), "a ->", 3)
 def normal(text: str) -> str:
     if "ndarray[" in text and ("float32" in text or "_32Bit" in text):
         return ARRAY
-    return text.removeprefix("weft.compiled.").replace("builtins.", "")
+    return text.removeprefix("weft.compiled.pattern.").replace("builtins.", "")
 
 
 @pytest.mark.slow
