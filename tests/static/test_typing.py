@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -27,11 +28,12 @@ reveal_type(weft.pack([x, x], "a *")[0])
 reveal_type(weft.unpack(x, [(1,), (2,)], "a *")[0])
 reveal_type(weft.parse_shape(x, "a b"))
 reveal_type(weft.compile("a b -> b a"))
+reveal_type(weft.compile("a b -> b a") >> weft.compile("b a -> (b a)"))
 reveal_type(weft.compile("a b -> b a").output_shape((2, 3)))
 reveal_type(weft.compile("a b -> b a").output_shape((2, None)))
 """
 ARRAY = "an array of float32"
-EXPECTED = [*[ARRAY] * 9, "dict[str, int]", "Pattern", "tuple[int, ...]", "tuple[int | None, ...]"]
+EXPECTED = [*[ARRAY] * 9, "dict[str, int]", "Pattern", "Composed", "tuple[int, ...]", "tuple[int | None, ...]"]
 
 MISTAKES = """
 import numpy as np
@@ -46,7 +48,7 @@ weft.reduce(np.zeros(4), "a ->", 3)
 def normal(text: str) -> str:
     if "ndarray[" in text and ("float32" in text or "_32Bit" in text):
         return ARRAY
-    return text.removeprefix("weft.compiled.pattern.").replace("builtins.", "")
+    return re.sub(r"^weft\.compiled\.(\w+\.)?", "", text).replace("builtins.", "")
 
 
 @pytest.mark.slow

@@ -127,10 +127,13 @@ class Calls:
         call: Any = listed(operation, tensors, text, sizes, reduction, asked)
         if call is not None:
             return call(*tensors)
+        key: Any = None
         try:
             key, known = key_of(operation, tensors, reduction, asked)
             call = compiled(operation, text, *known, **sizes)
         except (TypeError, AttributeError):
+            pass
+        if call is None:
             return general(operation, tensors, text, sizes, reduction, asked)
         self._keep(key, call)
         return call(*tensors)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import lru_cache
 
 from weft.compiled.calls import Calls, key_of
 from weft.compiled.pattern import Pattern
 from weft.errors import WeftError
 from weft.run.cache import cold
 from weft.run.follow import as_it_is
+from weft.run.forget import FORGET
 from weft.run.traced import traced_steps
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import weft`
@@ -113,7 +115,9 @@ class Composed(Calls):
 
     def _first(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", asked: Asked | None = None) -> Any:
         steps = cold.steps_of(operation, tuple([text for text, _ in self._stages]))
-        if operation != "view":  # which would have to copy
+        if any(isinstance(tensor, (list, tuple)) for tensor in tensors):
+            if operation == "view":
+                return self.patterns[0].view(*tensors)  # which says that stacking copies
             tensors = tuple([cold.stacked(each) if isinstance(each, (list, tuple)) else each for each in tensors])
         found = cold.fuse(operation, self._stages, tensors, reduction)
         if found is None:
@@ -138,7 +142,9 @@ class Composed(Calls):
         asked: Asked | None,
     ) -> Any:
         """A call by several patterns, fewer than there were."""
-        patterns = [Pattern(text, dict(sizes)) for _, (text, sizes), _, _ in pieces]
+        patterns = [
+            self.patterns[piece.first] if piece.first == piece.last else _pattern(piece.stage) for piece in pieces
+        ]
         call = in_turn([piece.step for piece in pieces], patterns, reduction, asked)
         result = call(*tensors)
         if operation != "view" and not callable(reduction):  # a callable must not be kept with all that it holds
@@ -148,7 +154,7 @@ class Composed(Calls):
 
     def _traced(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", asked: Asked | None = None) -> Any:
         result, rest = tensors[0], tensors[1:]
-        steps = traced_steps(operation, self._stages)
+        steps = traced_steps(operation, tuple([pattern.text for pattern in self.patterns]))
         for number, pattern in enumerate(self.patterns):
             method, count = steps[number]
             taken = len(rest) if number == len(steps) - 1 else count - 1
@@ -169,6 +175,16 @@ class Composed(Calls):
 
     def __repr__(self) -> str:
         return " >> ".join([repr(pattern) for pattern in self.patterns])
+
+
+@lru_cache(maxsize=256)
+def _pattern(stage: Stage) -> Pattern:
+    """A piece that is made of several patterns, and of fewer than all."""
+    text, sizes = stage
+    return Pattern(text, dict(sizes))
+
+
+FORGET.append(_pattern.cache_clear)
 
 
 def in_turn(

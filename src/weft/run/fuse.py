@@ -7,15 +7,17 @@ written by hand.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache, partial
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 from weft.backends.registry import one_backend
 from weft.errors import WeftError
 from weft.ops.reduce import CUSTOM, check_reduction
 from weft.pattern import parse
+from weft.run.asking import is_near_miss, look_at_lonely
 from weft.run.build import situate
 from weft.run.forget import FORGET
 from weft.run.general import is_concrete, shape_of
@@ -117,9 +119,21 @@ def _piece(group: _Group, operation: str, steps: tuple[Step, ...], stages: tuple
     wire, first, last = group
     if first == last:
         return Piece(steps[first], stages[first], first, last)
-    text, sizes = spelled(wire)
+    text, sizes = spelled(_unmistakable(wire) if operation == "einsum" else wire)
     operation = "repeat" if operation == "reduce" and wire.new else operation
     return Piece(Step(operation, len(wire.inputs)), (text, tuple(sizes.items())), first, last)
+
+
+def _unmistakable(wire: Wiring) -> Wiring:
+    """Names of two patterns that are alike are no misspelling, of which einsum would warn: a number says so."""
+    stands = Counter(chain(*chain(*wire.inputs)))
+    labels = [
+        f"{label}1"
+        if axis in wire.lost and stands[axis] == 1 and any(is_near_miss(label, other) for other in wire.labels)
+        else label
+        for axis, label in enumerate(wire.labels)
+    ]
+    return wire._replace(labels=tuple(labels))
 
 
 def _wirings(stages: tuple[Stage, ...], steps: tuple[Step, ...], shapes: tuple[tuple[int, ...], ...]) -> list[Wiring]:
@@ -135,6 +149,8 @@ def _wirings(stages: tuple[Stage, ...], steps: tuple[Step, ...], shapes: tuple[t
         except WeftError as error:
             situate(error, text, taken, sizes)
             raise after(error, stages, number) from None
+        if steps[number].operation == "einsum":
+            look_at_lonely(solved, None)
         wires.append(wiring(solved, registers))
         before = (output_shape(text, taken, sizes),)  # type: ignore[assignment]  # all sizes are known
     return wires

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 from weft.errors import WeftError, fail
 from weft.ops import TABLE
 from weft.ops.purpose import operation_of
+from weft.ops.rules import span_of
 from weft.pattern import Ellipsis, Expr, expr_text, names, parse
 from weft.run.forget import FORGET
 from weft.run.patterns import check_names, output_shape
@@ -94,7 +95,7 @@ def _too_many(least: int, text: str, expr: Expr) -> WeftError:
     count = len(expr.items)
     several = "s" * (count != 1)
     message = f"the input has rank {least} at least, and the pattern '{expr_text(expr)}' has {count} dimension{several}"
-    return fail("W304", message, text, [(expr.start, expr.stop)])
+    return fail("W304", message, text, [span_of(expr)])
 
 
 def last_shape(stages: tuple[Stage, ...], shapes: tuple[Any, ...]) -> tuple[int | None, ...]:

@@ -46,12 +46,14 @@ def _words(wire: Wiring) -> dict[int, str]:
 
 def _untold(wire: Wiring, words: dict[int, str]) -> list[int]:
     """The axes whose lengths no dimension tells: in a group all but one, and all that are new."""
+    named = {axis for axis, word in words.items() if word.isidentifier()}
     told = {axes[0] for dims in wire.inputs for axes in dims if len(axes) == 1}
-    told |= {axis for axis, word in words.items() if not word.isidentifier()}
     untold: list[int] = []
     for axes in chain(*wire.inputs):
-        waiting = [axis for axis in axes if axis not in told]
-        empty = 0 in [wire.lengths[axis] for axis in axes]
-        untold += waiting if empty else waiting[1:]
-        told.update(waiting)
-    return [*untold, *[axis for axis in dict.fromkeys(chain(*wire.output)) if axis in wire.new - told]]
+        if 0 in [wire.lengths[axis] for axis in axes] and len(axes) > 1:  # by which nothing can be divided
+            untold += [axis for axis in axes if axis in named]
+        else:
+            untold += [axis for axis in axes if axis in named - told][1:]
+        told.update(axes)
+    untold += [axis for axis in chain(*wire.output) if axis in wire.new & named]
+    return list(dict.fromkeys(untold))
