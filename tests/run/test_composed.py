@@ -256,6 +256,7 @@ ONE = [
         {"h2": 2, "w": 3, "w2": 2},
     ),
     ("a b c -> c (a b) >> c n, n k -> c k", ((2, 3, 4), (6, 5)), "a b c, (a b) k -> c k", {}),
+    ("k n -> n k >> (i j:3) k, j -> (i j) k", ((2, 6), (3,)), "k (i j), j -> (i j) k", {}),
     ("i j, j k -> i k >> i k, k l -> i l", ((2, 3), (3, 4), (4, 5)), "i j, j k, k l -> i l", {}),
 ]
 """Patterns, with some sizes written behind a colon; the shapes; and the one pattern."""

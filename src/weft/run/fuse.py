@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache, partial
 from itertools import chain, pairwise
+from math import prod
 from typing import Any, NamedTuple
 
 from weft.backends.registry import one_backend
@@ -21,9 +22,10 @@ from weft.run.asking import is_near_miss, look_at_lonely
 from weft.run.build import situate
 from weft.run.forget import FORGET
 from weft.run.general import is_concrete, shape_of
-from weft.run.patterns import output_shape
 from weft.run.stages import Stage, Step, after, deal, steps_of
 from weft.solve import Template, Wiring, evaluate, joined, report, spelled, template, wiring
+from weft.solve.spell import spelling
+from weft.solve.weave import woven
 
 FUSED = 1024
 """How many compositions are kept: patterns, each with the shapes of the tensors."""
@@ -152,7 +154,7 @@ def _wirings(stages: tuple[Stage, ...], steps: tuple[Step, ...], shapes: tuple[t
         if steps[number].operation == "einsum":
             look_at_lonely(solved, None)
         wires.append(wiring(solved, registers))
-        before = (output_shape(text, taken, sizes),)  # type: ignore[assignment]  # all sizes are known
+        before = (tuple([prod([registers[solved.registers[axis]] for axis in axes]) for axes in solved.output]),)
     return wires
 
 
@@ -162,4 +164,4 @@ def solve(text: str, ranks: tuple[int, ...], given: tuple[str, ...]) -> Template
     return template(parse(text), ranks, given)
 
 
-FORGET += [fused.cache_clear, solve.cache_clear]
+FORGET += [woven.cache_clear, spelling.cache_clear, fused.cache_clear, solve.cache_clear]

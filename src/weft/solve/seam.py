@@ -13,15 +13,10 @@ from collections.abc import Sequence
 from itertools import accumulate, chain, pairwise
 from math import prod
 from operator import mul
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from weft.solve.template import Template
-
-Axes: TypeAlias = "tuple[int, ...]"
-Dims: TypeAlias = "tuple[Axes, ...]"
-
-NAMELESS = "..."
-"""The label of an axis that no pattern names."""
+from weft.solve.weave import Axes, Dims, woven
 
 
 class Wiring(NamedTuple):
@@ -88,6 +83,9 @@ class _Seam:
 
     def meet(self, ours: Axes, theirs: Axes) -> bool:
         """Find the atoms of one dimension; or there are none."""
+        if len(ours) == len(theirs) == 1 and self.first.lengths[ours[0]] == self.second.lengths[theirs[0]]:
+            self.before[ours[0]] = self.after[theirs[0]] = (self._atom(self.first.lengths[ours[0]]),)
+            return True
         self._meet_units(
             [axis for axis in ours if self.first.lengths[axis] == 1],
             [axis for axis in theirs if self.second.lengths[axis] == 1],
@@ -126,80 +124,20 @@ class _Seam:
 
     def close(self) -> Wiring | str:
         """The one pattern, in terms of atoms and of the axes that are not at the seam."""
-        first, second = self.first, self.second
-        labels = _labels(self)
-        for wire, found in ((first, self.before), (second, self.after)):
-            for axis, label in enumerate(wire.labels):
+        for wire, found in ((self.first, self.before), (self.second, self.after)):
+            for axis, length in enumerate(wire.lengths):
                 if axis not in found:
-                    found[axis] = (self._atom(wire.lengths[axis]),)
-                    labels.append(label)
-        inputs = [_rewritten(dims, self.before) for dims in first.inputs]
-        inputs += [_rewritten(dims, self.after) for dims in second.inputs[1:]]
-        output = _rewritten(second.output, self.after)
-        if self.loose:
-            if not inputs[0]:
-                return "the tensor has no dimension in which the unit between them could stand"
-            inputs[0] = ((*inputs[0][0], *self.loose), *inputs[0][1:])
-        stands = {*chain(*chain(*inputs)), *chain(*output)}
-        if not stands.issuperset(chain(*self.before.values())):
-            return "an axis that the first adds is combined by the second"
-        whole = {atoms: second.labels[axis] for axis, atoms in self.after.items()}
-        whole |= {atoms: first.labels[axis] for axis, atoms in self.before.items()}
-        return _coarse(Wiring(tuple(inputs), output, tuple(self.lengths), tuple(labels)), whole)
-
-
-def _rewritten(dims: Dims, atoms: dict[int, Axes]) -> Dims:
-    return tuple([tuple([atom for axis in axes for atom in atoms[axis]]) for axes in dims])
-
-
-def _labels(seam: _Seam) -> list[str]:
-    """What the atoms are called: as the axis that is no more than this atom, or else as a part of one."""
-    labels = [NAMELESS] * len(seam.lengths)
-    sides = [(seam.first.labels, seam.before), (seam.second.labels, seam.after)]
-    parts: dict[int, str] = {}
-    for spelled, found in sides:
-        for axis, atoms in found.items():
-            label = spelled[axis]
-            for number, atom in enumerate(atoms, 1):
-                if len(atoms) == 1 and not labels[atom].isidentifier():
-                    labels[atom] = label if label.isidentifier() or labels[atom] == NAMELESS else labels[atom]
-                elif label.isidentifier():
-                    parts.setdefault(atom, f"{label}{number}")
-    return [label if label.isidentifier() else parts.get(atom, label) for atom, label in enumerate(labels)]
-
-
-def _coarse(wire: Wiring, whole: dict[Axes, str]) -> Wiring:
-    """The same with neighbours as one axis that are neighbours wherever they stand; numbered anew."""
-    everywhere = [*chain(*wire.inputs), *wire.output]
-    stands = Counter(chain(*everywhere))
-    pairs = Counter([pair for axes in everywhere for pair in pairwise(axes)])
-    apart = wire.lost | wire.new | {axis for axis, length in enumerate(wire.lengths) if length == 1}
-    follower = {
-        one: other
-        for (one, other), count in pairs.items()
-        if count == stands[one] == stands[other] and not {one, other} & apart
-    }
-    runs: dict[int, Axes] = {}
-    for axis in stands:
-        if axis not in follower.values():
-            run = [axis]
-            while run[-1] in follower:
-                run.append(follower[run[-1]])
-            runs[axis] = tuple(run)
-    renumbered: dict[int, Axes] = dict.fromkeys(follower.values(), ())
-    renumbered.update({axis: (number,) for number, axis in enumerate(runs)})
-    lengths = [prod([wire.lengths[axis] for axis in run]) for run in runs.values()]
-    labels = [_together([wire.labels[axis] for axis in run], whole.get(run, NAMELESS)) for run in runs.values()]
-    inputs = tuple([_rewritten(dims, renumbered) for dims in wire.inputs])
-    return Wiring(inputs, _rewritten(wire.output, renumbered), tuple(lengths), tuple(labels))
-
-
-def _together(labels: list[str], whole: str) -> str:
-    if len(labels) == 1:
-        return labels[0]
-    if whole.isidentifier():
-        return whole
-    return "_".join([label for label in labels if label.isidentifier()]) or NAMELESS
+                    found[axis] = (self._atom(length),)
+        units = tuple([atom for atom, length in enumerate(self.lengths) if length == 1])
+        sides = [
+            (wire.inputs, wire.output, wire.labels, tuple([found[axis] for axis in range(len(wire.labels))]))
+            for wire, found in ((self.first, self.before), (self.second, self.after))
+        ]
+        result = woven(*sides[0], *sides[1], units, self.loose)
+        if isinstance(result, str):
+            return result
+        lengths = tuple([prod([self.lengths[atom] for atom in run]) for run in result.runs])
+        return Wiring(result.inputs, result.output, lengths, result.labels)
 
 
 def _shown(wire: Wiring, axes: Axes) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 from itertools import chain
 
-from weft.solve.seam import Axes, Wiring
+from weft.solve.seam import Wiring
+from weft.solve.weave import Axes, Dims
 
 
 def spelled(wire: Wiring) -> tuple[str, dict[str, int]]:
@@ -14,10 +16,22 @@ def spelled(wire: Wiring) -> tuple[str, dict[str, int]]:
     >>> spelled(Wiring((((0, 1), ()),), ((1, 2), (0,)), (2, 6, 5), ("h", "p", "5")))
     ('(h p) 1 -> (p 5) h', {'p': 6})
     """
+    lengths = zip(wire.labels, wire.lengths, strict=True)
+    kinds = tuple([min(length, 1) if label.isidentifier() else length for label, length in lengths])
+    text, untold = spelling(wire.inputs, wire.output, kinds, wire.labels)
+    return text, {name: wire.lengths[axis] for name, axis in untold}
+
+
+@lru_cache(maxsize=1024)
+def spelling(
+    inputs: tuple[Dims, ...], output: Dims, kinds: tuple[int, ...], labels: tuple[str, ...]
+) -> tuple[str, tuple[tuple[str, int], ...]]:
+    """The text, and the names and axes of the sizes: of a named axis it matters only whether it is empty."""
+    wire = Wiring(inputs, output, kinds, labels)
     words = _words(wire)
-    sides = [" ".join([_dimension(axes, words) for axes in dims]) for dims in (*wire.inputs, wire.output)]
+    sides = [" ".join([_dimension(axes, words) for axes in dims]) for dims in (*inputs, output)]
     text = f"{', '.join(sides[:-1])} -> {sides[-1]}".strip()
-    return text, {words[axis]: wire.lengths[axis] for axis in _untold(wire, words)}
+    return text, tuple([(words[axis], axis) for axis in _untold(wire, words)])
 
 
 def _dimension(axes: Axes, words: dict[int, str]) -> str:
@@ -50,7 +64,7 @@ def _untold(wire: Wiring, words: dict[int, str]) -> list[int]:
     told = {axes[0] for dims in wire.inputs for axes in dims if len(axes) == 1}
     untold: list[int] = []
     for axes in chain(*wire.inputs):
-        if 0 in [wire.lengths[axis] for axis in axes] and len(axes) > 1:  # by which nothing can be divided
+        if len(axes) > 1 and 0 in [wire.lengths[axis] for axis in axes]:  # by which nothing can be divided
             untold += [axis for axis in axes if axis in named]
         else:
             untold += [axis for axis in axes if axis in named - told][1:]
