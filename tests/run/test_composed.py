@@ -1,11 +1,9 @@
-"""Patterns one after the other: the values of doing one and then the other, by one plan where there is one."""
+"""Patterns one after the other, by one plan where there is one; as an object; and mistakes in them."""
 
 from __future__ import annotations
 
 import copy
 import gc
-import itertools
-import math
 import pickle
 import re
 import tracemalloc
@@ -13,206 +11,17 @@ import warnings
 import weakref
 
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 
 import weft
-from strategies import NAMES, grouped, transforms
 from weft.run.fuse import fused
 
 np = pytest.importorskip("numpy")
-C = weft.compile
 
-
-def counted(*shape):
-    return np.asarray(np.arange(math.prod(shape)).reshape(shape) % 7)
-
-
-def one_by_one(operations, patterns, x, *more):
-    """The result by weft's functions, each of which is told the operation."""
-    for operation, pattern in zip(operations, patterns, strict=True):
-        x = getattr(weft, operation)(x, pattern.text, *(more if operation == "reduce" else ()), **pattern.sizes)
-    return x
-
-
-def same(ours, theirs):
-    assert ours.shape == theirs.shape
-    assert ours.dtype == theirs.dtype
-    np.testing.assert_array_equal(ours, theirs)
+from compositions import C, counted, same, whole  # noqa: E402
 
 
 def pieces(composed, *shapes, operation="rearrange", reduction=""):
     return fused(operation, composed._stages, shapes, reduction).pieces
-
-
-# Drawn at random
-
-
-@st.composite
-def followers(draw, shape, kind):
-    """A pattern that takes a tensor of this shape: dimensions of several axes, named, numbered, units and dots."""
-    names = itertools.chain(draw(st.permutations(NAMES)), (f"y{number}" for number in itertools.count()))
-    left, axes, sizes = [], [], {}
-    dots = draw(st.sampled_from([None, None, 0, 1]))
-    for place, length in enumerate(shape):
-        if place == dots:
-            left.append("...")
-            axes.append("...")
-            continue
-        parts = draw(st.sampled_from([parts for parts in factored(length) if len(parts) <= 3]))
-        words = []
-        for part in parts:
-            word = str(part) if kind == "reduce" and part > 1 and draw(st.integers(0, 4)) == 0 else next(names)
-            words.append(word)
-            if word.isidentifier():
-                axes.append(word)
-                sizes[word] = part
-        left.append(words[0] if len(words) == 1 else f"({' '.join(words)})")
-    if kind == "reduce":
-        axes = [axis for axis in axes if draw(st.booleans())]
-    if kind == "repeat":
-        for _ in range(draw(st.integers(0, 2))):
-            name = next(names)
-            axes.append(name)
-            sizes[name] = draw(st.sampled_from([0, 1, 2, 3]))
-    right, _ = draw(grouped(list(draw(st.permutations(axes)))))
-    return C(f"{' '.join(left)} -> {right}", **sizes)
-
-
-def factored(length):
-    """The ways to write a length as a product of at most three, units among them."""
-    if length == 0:
-        return [(0,), (0, 2), (1, 0), (2, 0)]
-    divisors = [part for part in range(1, length + 1) if length % part == 0]
-    two = [(part, length // part) for part in divisors]
-    three = [
-        (part, *rest)
-        for part in divisors
-        for rest in [(d, length // part // d) for d in divisors]
-        if _fits(part, rest, length)
-    ]
-    return [(length,), (length,), *two, *three]
-
-
-def _fits(part, rest, length):
-    return part * rest[0] * rest[1] == length
-
-
-@st.composite
-def chains(draw, *kinds):
-    """Patterns one after the other, with the shape of the first input."""
-    drawn = draw(transforms(kinds[0]))
-    patterns = [C(drawn.pattern, **drawn.sizes)]
-    shape = patterns[0].output_shape(drawn.shape)
-    for kind in kinds[1:]:
-        patterns.append(draw(followers(shape, kind)))
-        shape = patterns[-1].output_shape(shape)
-    assume(math.prod(drawn.shape) < 10_000 and math.prod(shape) < 10_000)
-    return drawn.shape, patterns
-
-
-def whole(patterns):
-    composed = patterns[0]
-    for pattern in patterns[1:]:
-        composed = composed >> pattern
-    return composed
-
-
-@given(chains("rearrange", "rearrange"))
-@settings(max_examples=100, deadline=None)
-def test_rearrange_is_one_and_then_the_other(drawn):
-    shape, patterns = drawn
-    x = counted(*shape)
-    expected = one_by_one(["rearrange"] * 2, patterns, x)
-    composed = whole(patterns)
-    for _ in range(2):
-        same(composed.rearrange(x), expected)
-    assert composed.output_shape(shape) == expected.shape
-    assert composed.explain(shape).lines[-1].shape == expected.shape
-    try:
-        seen = patterns[1].view(patterns[0].view(x))
-    except weft.CopyNeeded:
-        return
-    same(composed.view(x), seen)
-
-
-@given(chains("rearrange", "rearrange", "rearrange"))
-@settings(max_examples=60, deadline=None)
-def test_three_are_one_and_then_the_others(drawn):
-    shape, patterns = drawn
-    one, two, three = patterns
-    x = counted(*shape)
-    expected = one_by_one(["rearrange"] * 3, patterns, x)
-    same((one >> two >> three).rearrange(x), expected)
-    assert (one >> two) >> three == one >> (two >> three)
-
-
-@given(
-    st.sampled_from([("repeat", "rearrange"), ("rearrange", "repeat"), ("repeat", "repeat")]).flatmap(
-        lambda k: chains(*k)
-    )
-)
-@settings(max_examples=100, deadline=None)
-def test_repeat_is_one_and_then_the_other(drawn):
-    shape, patterns = drawn
-    x = counted(*shape)
-    same(whole(patterns).repeat(x), one_by_one(["repeat"] * 2, patterns, x))
-
-
-KINDS = [
-    ("rearrange", "reduce"),
-    ("reduce", "rearrange"),
-    ("reduce", "reduce"),
-    ("repeat", "reduce"),
-    ("reduce", "repeat"),
-]
-REDUCTIONS = ["sum", "prod", "min", "max", "any", "all"]
-
-
-@given(
-    st.sampled_from(KINDS).flatmap(lambda kinds: st.tuples(st.just(kinds), chains(*kinds))), st.sampled_from(REDUCTIONS)
-)
-@settings(max_examples=150, deadline=None)
-def test_reduce_is_one_and_then_the_other(drawn, reduction):
-    kinds, (shape, patterns) = drawn
-    x = counted(*shape)
-    steps = ["repeat" if kind == "repeat" else "reduce" for kind in kinds]
-    composed = whole(patterns)
-    try:
-        expected = one_by_one(steps, patterns, x, reduction)
-    except weft.WeftError as error:
-        with pytest.raises(type(error), match=error.code):
-            composed.reduce(x, reduction)
-        return
-    for _ in range(2):
-        same(composed.reduce(x, reduction), expected)
-
-
-@given(chains("reduce", "reduce"), st.sampled_from(["mean", "var", "std", "logsumexp"]))
-@settings(max_examples=60, deadline=None)
-def test_reductions_of_floats_are_close(drawn, reduction):
-    shape, patterns = drawn
-    x = np.sin(counted(*shape))
-    expected = one_by_one(["reduce"] * 2, patterns, x, reduction)
-    np.testing.assert_allclose(whole(patterns).reduce(x, reduction), expected, atol=1e-12)
-
-
-@given(chains("rearrange", "reduce"), st.data())
-@settings(max_examples=60, deadline=None)
-def test_einsum_is_one_and_then_the_other(drawn, data):
-    shape, (first, last) = drawn
-    assume("..." not in last.text)
-    x = counted(*shape)
-    left, _, right = last.text.partition("->")
-    names = [word for word in left.replace("(", " ").replace(")", " ").split() if word.isidentifier()]
-    shared = [name for name in names if data.draw(st.booleans())]
-    other = counted(*[last.sizes[name] for name in shared], 3)
-    product = C(f"{left}, {' '.join(shared)} other -> other {right}", **last.sizes)
-    middle = first.rearrange(x)
-    same((first >> product).einsum(x, other), product.einsum(middle, other))
-    same((first >> last).einsum(x), last.einsum(middle))
-    after = C("... -> (...)")
-    same((first >> product >> after).einsum(x, other), after.rearrange(product.einsum(middle, other)))
 
 
 # One plan
@@ -650,66 +459,3 @@ def test_mistakes_are_told_in_the_words_of_the_pattern(name):
     with pytest.raises(weft.WeftError) as caught:
         MISTAKES[name]()
     assert str(caught.value) == TEXTS[name]
-
-
-# Tracers, and other frameworks
-
-
-def test_torch():
-    torch = pytest.importorskip("torch")
-    x = torch.arange(120).reshape(2, 12, 5)
-    split = C("a (b r) c -> r (a b) c", r=3)
-    assert (split >> split.inverse(a=2)).rearrange(x) is x
-    composed = split >> C("r n c -> (c n) r")
-    assert composed.rearrange(x).tolist() == composed.rearrange(x.numpy()).tolist()
-    assert composed.view(x[:, :, :1]).data_ptr() == x.data_ptr()
-
-
-@pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
-def test_torch_compile(dynamic):
-    torch = pytest.importorskip("torch")
-    torch._dynamo.reset()
-    moved = C("a (b r) c -> r (a b) c", r=3) >> C("r n c -> (c n) r")
-    reduced = C("a (b r) c -> r (a b) c", r=3) >> C("r n c -> r n c k", k=2) >> C("r n c k -> (k n) c")
-    product = C("a b c -> c (a b)") >> C("c n, c k -> n k") >> C("... -> (...)")
-    awkward = C("a b c -> a (b c)") >> C("a (d e) -> d e a", d=4)
-
-    def function(x, w):
-        return moved.rearrange(x), reduced.reduce(x, "max"), product.einsum(x, w), awkward.rearrange(x)
-
-    compiled = torch.compile(function, fullgraph=True, dynamic=dynamic, backend="eager")
-    for size in (2, 3):
-        x, w = torch.randn(size, 12, 5), torch.randn(5, 7)
-        for ours, theirs in zip(compiled(x, w), function(x, w), strict=True):
-            torch.testing.assert_close(ours, theirs)
-
-
-def test_a_mistake_under_torch_compile():
-    torch = pytest.importorskip("torch")
-    torch._dynamo.reset()
-    composed = C("a b -> b a") >> C("b a -> b")
-
-    def function(x):
-        try:
-            return composed.rearrange(x)
-        except weft.AxisError as error:
-            return x + len(error.code)
-
-    x = torch.zeros(2, 3)
-    assert torch.equal(torch.compile(function, backend="eager")(x), x + 4)
-
-
-def test_jax():
-    jax = pytest.importorskip("jax")
-    x = jax.numpy.arange(120.0).reshape(2, 12, 5)
-    split = C("a (b r) c -> r (a b) c", r=3)
-    composed = split >> C("r n c -> (c n) r")
-    assert jax.jit(composed.rearrange)(x).tolist() == composed.rearrange(np.asarray(x)).tolist()
-    assert not jax.make_jaxpr((split >> split.inverse(a=2)).rearrange)(x).eqns
-    product = C("a b c -> c (a b)") >> C("c n, c k -> n k")
-    w = jax.numpy.arange(10.0).reshape(5, 2)
-    assert jax.jit(product.einsum)(x, w).tolist() == product.einsum(np.asarray(x), np.asarray(w)).tolist()
-    assert product.einsum(x, w, precision="highest").shape == (24, 2)
-    (b,) = jax.export.symbolic_shape("b")
-    exported = jax.export.export(jax.jit(composed.rearrange))(jax.ShapeDtypeStruct((b, 12, 5), x.dtype))
-    assert exported.call(x).tolist() == composed.rearrange(x).tolist()

@@ -42,6 +42,7 @@ import weft
 weft.rearrange(np.zeros(4), "(a b) -> a b", a=2.0)
 weft.rearrange(np.zeros(4), 5)
 weft.reduce(np.zeros(4), "a ->", 3)
+weft.compile("a -> a") >> "a -> a"
 """
 
 
@@ -62,7 +63,7 @@ def test_mypy(tmp_path):
     assert [normal(text) for text in revealed] == EXPECTED, good.stdout
     bad = subprocess.run([*command, "bad.py"], capture_output=True, text=True, check=False, cwd=tmp_path)
     lines = {int(line.split(":")[1]) for line in bad.stdout.splitlines() if ": error:" in line}
-    assert lines == {5, 6, 7}, bad.stdout
+    assert lines == {5, 6, 7, 8}, bad.stdout
 
 
 @pytest.mark.slow
@@ -84,7 +85,7 @@ def test_pyright(tmp_path):
     ]
     assert [normal(text) for text in revealed] == EXPECTED, found
     lines = {entry["range"]["start"]["line"] + 1 for entry in check("bad.py") if entry["severity"] == "error"}
-    assert lines == {5, 6, 7}
+    assert lines == {5, 6, 7, 8}
 
 
 def test_the_package_says_that_it_is_typed():

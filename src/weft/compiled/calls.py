@@ -94,7 +94,7 @@ class Calls:
             call = None
         return self._first("einsum", tensors, asked=asked) if call is None else call(*tensors)
 
-    def __rshift__(self, other: object) -> Composed:
+    def __rshift__(self, other: Calls) -> Composed:
         """First this pattern, then the other, as one."""
         from weft.compiled.composed import Composed
 

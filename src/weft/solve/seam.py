@@ -129,11 +129,10 @@ class _Seam:
                 if axis not in found:
                     found[axis] = (self._atom(length),)
         units = tuple([atom for atom, length in enumerate(self.lengths) if length == 1])
-        sides = [
-            (wire.inputs, wire.output, wire.labels, tuple([found[axis] for axis in range(len(wire.labels))]))
-            for wire, found in ((self.first, self.before), (self.second, self.after))
-        ]
-        result = woven(*sides[0], *sides[1], units, self.loose)
+        before, after = [tuple([found[axis] for axis in sorted(found)]) for found in (self.before, self.after)]
+        first, second = self.first, self.second
+        theirs = (second.inputs, second.output, second.labels, after)
+        result = woven(first.inputs, first.labels, before, *theirs, units, self.loose)
         if isinstance(result, str):
             return result
         lengths = tuple([prod([self.lengths[atom] for atom in run]) for run in result.runs])

@@ -28,7 +28,6 @@ class Woven(NamedTuple):
 @lru_cache(maxsize=1024)
 def woven(
     inputs: tuple[Dims, ...],
-    output: Dims,
     labels: tuple[str, ...],
     before: tuple[Axes, ...],
     others: tuple[Dims, ...],
@@ -41,8 +40,7 @@ def woven(
     """Two patterns in terms of atoms, or the reason why they are not one.
 
     Args:
-        inputs: the tensors of the first pattern.
-        output: its result, which is not seen any more.
+        inputs: the tensors of the first pattern, whose result is not seen any more.
         labels: what its axes are called.
         before: the atoms of each.
         others: the tensors of the second pattern; the first of them is the seam.
