@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import lru_cache
 
 from weft.compiled.calls import Calls, key_of
@@ -148,8 +147,10 @@ class Composed(Calls):
         call = in_turn([piece.step for piece in pieces], patterns, reduction, asked)
         result = call(*tensors)
         if operation != "view" and not callable(reduction):  # a callable must not be kept with all that it holds
-            with suppress(TypeError, AttributeError):  # there is no key
+            try:  # noqa: SIM105  # importing contextlib would take longer than the rest of this file
                 self._keep(key_of(operation, tensors, reduction, asked)[0], call)
+            except (TypeError, AttributeError):  # there is no key
+                pass
         return result
 
     def _traced(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", asked: Asked | None = None) -> Any:
