@@ -34,6 +34,7 @@ def test_the_public_names():
                 "AxisError",
                 "AxisWarning",
                 "BackendError",
+                "Composed",
                 "CopyNeeded",
                 "Pattern",
                 "PatternSyntaxError",

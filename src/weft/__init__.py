@@ -10,6 +10,7 @@ from weft.api import reduce as reduce
 from weft.api import repeat as repeat
 from weft.api import unpack as unpack
 from weft.api import view as view
+from weft.compiled import Composed as Composed
 from weft.compiled import Pattern as Pattern
 from weft.compiled import compile as compile
 from weft.errors import AxisError as AxisError

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 import weft
 from strategies import nearly_patterns, transforms
-from weft.explanation.explain import operation_of
 from weft.ops import TABLE
 from weft.ops.pack import layout, lengths, split_shape
+from weft.ops.purpose import operation_of
 from weft.ops.reduce import REDUCTIONS, check_kind, check_reduction
 from weft.ops.shape import places, read_shape
 from weft.pattern import classical, parse, tree_text

@@ -36,6 +36,11 @@ def test_steps_after_a_scalar():
     assert weft.einsum(np.float64(3), X, ", a (b c) -> a b c", b=3).shape == (2, 3, 1)
 
 
+def test_a_scalar_that_is_copied_between_units():
+    assert weft.repeat(np.float64(3.0), "-> 1 a 1", a=2).tolist() == [[[3.0], [3.0]]]
+    assert weft.repeat(np.int64(3), "-> () (a b)", a=0, b=2).shape == (1, 0)
+
+
 def test_scalars_and_arrays_packed_together():
     packed, shapes = weft.pack([X, X.sum()], "*")
     assert packed.tolist() == [0, 1, 2, 3, 4, 5, 15]

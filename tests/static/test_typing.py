@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -27,11 +28,12 @@ reveal_type(weft.pack([x, x], "a *")[0])
 reveal_type(weft.unpack(x, [(1,), (2,)], "a *")[0])
 reveal_type(weft.parse_shape(x, "a b"))
 reveal_type(weft.compile("a b -> b a"))
+reveal_type(weft.compile("a b -> b a") >> weft.compile("b a -> (b a)"))
 reveal_type(weft.compile("a b -> b a").output_shape((2, 3)))
 reveal_type(weft.compile("a b -> b a").output_shape((2, None)))
 """
 ARRAY = "an array of float32"
-EXPECTED = [*[ARRAY] * 9, "dict[str, int]", "Pattern", "tuple[int, ...]", "tuple[int | None, ...]"]
+EXPECTED = [*[ARRAY] * 9, "dict[str, int]", "Pattern", "Composed", "tuple[int, ...]", "tuple[int | None, ...]"]
 
 MISTAKES = """
 import numpy as np
@@ -40,13 +42,14 @@ import weft
 weft.rearrange(np.zeros(4), "(a b) -> a b", a=2.0)
 weft.rearrange(np.zeros(4), 5)
 weft.reduce(np.zeros(4), "a ->", 3)
+weft.compile("a -> a") >> "a -> a"
 """
 
 
 def normal(text: str) -> str:
     if "ndarray[" in text and ("float32" in text or "_32Bit" in text):
         return ARRAY
-    return text.removeprefix("weft.compiled.").replace("builtins.", "")
+    return re.sub(r"^weft\.compiled\.(\w+\.)?", "", text).replace("builtins.", "")
 
 
 @pytest.mark.slow
@@ -60,7 +63,7 @@ def test_mypy(tmp_path):
     assert [normal(text) for text in revealed] == EXPECTED, good.stdout
     bad = subprocess.run([*command, "bad.py"], capture_output=True, text=True, check=False, cwd=tmp_path)
     lines = {int(line.split(":")[1]) for line in bad.stdout.splitlines() if ": error:" in line}
-    assert lines == {5, 6, 7}, bad.stdout
+    assert lines == {5, 6, 7, 8}, bad.stdout
 
 
 @pytest.mark.slow
@@ -82,7 +85,7 @@ def test_pyright(tmp_path):
     ]
     assert [normal(text) for text in revealed] == EXPECTED, found
     lines = {entry["range"]["start"]["line"] + 1 for entry in check("bad.py") if entry["severity"] == "error"}
-    assert lines == {5, 6, 7}
+    assert lines == {5, 6, 7, 8}
 
 
 def test_the_package_says_that_it_is_typed():

@@ -34,6 +34,8 @@ class NumpyBackend(Backend):
         if kind is np.ndarray:
             self.products, self.passes = products, PASSES
         self.reshape, self.view, self.permute = cls.reshape, cls.reshape, cls.transpose
+        if issubclass(kind, np.generic):  # which becomes an array as soon as it is expanded
+            self.reshape = self.view = lambda tensor, shape: tensor.reshape(shape)
         if issubclass(kind, np.ndarray) and kind is not np.ndarray:
             self.expand = partial(np.broadcast_to, subok=True)
         if issubclass(kind, np.ma.MaskedArray):

@@ -7,8 +7,9 @@ from functools import partial
 from typing import Any
 
 from weft.errors import WeftError, fail, short
+from weft.ops.purpose import operation_of
 from weft.ops.reduce import check_reduction
-from weft.pattern import Expr, Name, Number, Tree, leaves, names, parse
+from weft.pattern import parse
 from weft.plan import Plan
 from weft.plan.contraction import Costs
 from weft.plan.contraction import Shown as Line
@@ -60,7 +61,7 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
     tree = parse(pattern)
     operation = operation_of(tree)
     given = concrete_sizes(pattern, sizes, lambda _: False)
-    checked = [_shape(shape, number) for number, shape in enumerate(shapes)]
+    checked = [shape_of(shape, number) for number, shape in enumerate(shapes)]
     try:
         if operation == "einsum":
             return _contraction(pattern, checked, given, shapes)
@@ -105,30 +106,12 @@ def _contraction(
     return Explanation("einsum", f"{text}\n{reason}", lines, costs)
 
 
-def operation_of(tree: Tree) -> str:
-    """The function that a pattern is for: several tensors make an einsum, a lost axis a reduction, a new one a copy."""
-    if len(tree.left) > 1:
-        return "einsum"
-    if any(len(set(found)) < len(found) for found in [_names_of(expr) for expr in tree.left]):
-        return "einsum"  # a diagonal
-    right = tree.right or ()
-    before, after = names(tree.left), names(right)
-    if before.keys() - after.keys() or _has_lengths(tree.left):
-        return "reduce"
-    return "repeat" if after.keys() - before.keys() or _has_lengths(right) else "rearrange"
+def shape_of(shape: Any, number: int) -> tuple[int, ...]:
+    """A shape, or that of a tensor, as exact integers.
 
-
-def _names_of(expr: Expr) -> list[str]:
-    return [leaf.text for item in expr.items for leaf in leaves(item) if isinstance(leaf, Name)]
-
-
-def _has_lengths(side: tuple[Expr, ...]) -> bool:
-    """Whether an axis without a name stands there, other than a unit."""
-    found = [leaf for expr in side for item in expr.items for leaf in leaves(item)]
-    return any(isinstance(leaf, Number) and leaf.value != 1 for leaf in found)
-
-
-def _shape(shape: Any, number: int) -> tuple[int, ...]:
+    Raises:
+        SizeError: W301 or W306.
+    """
     sizes = shape if isinstance(shape, (tuple, list)) else getattr(shape, "shape", None)
     if sizes is None:
         raise fail("W301", f"shape {number} is a tuple of exact integers, and this is {short(shape)}")

@@ -34,6 +34,12 @@ _COLD = {
     "read_pattern": "patterns",
     "inverse": "patterns",
     "output_shape": "patterns",
+    "stacked": "general",
+    "fuse": "fuse",
+    "steps_of": "stages",
+    "check_seams": "stages",
+    "last_shape": "stages",
+    "sizes_for": "stages",
 }
 """The functions behind a miss, and the module of this room that each is in."""
 

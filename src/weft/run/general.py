@@ -67,7 +67,7 @@ def general(
             plan, wishes = as_asked(plan, asked), dict(asked.wishes) if asked else None
         return trace(recipe(plan), tensors, exact, backend, bound.reduction, fail_as, wishes)
     except WeftError as error:
-        if all(_is_concrete(shape) for shape in shapes):
+        if all(is_concrete(shape) for shape in shapes):
             situate(error, pattern, shapes, sizes)
         raise
     except Exception as error:  # such as a callable's, which a tracer may not be able to run
@@ -115,7 +115,7 @@ def stacked(tensors: Sequence[Any]) -> Any:
 def _known(tensor: Any, backend: Backend) -> Any:
     """The shape, with ``None`` for each size that must not be compared; ``None`` where not even the rank is known."""
     shape, rank = backend.shape(tensor), backend.rank(tensor)
-    return shape if _is_concrete(shape) or rank is None else backend.known(tensor, rank)
+    return shape if is_concrete(shape) or rank is None else backend.known(tensor, rank)
 
 
 def _may_be_equal(shape: Any, other: Any) -> bool:
@@ -136,7 +136,7 @@ def _concrete(
 ) -> Any:
     """The callable where all sizes are ints after all, as for a list of arrays, or sizes of NumPy's ints."""
     shapes = tuple([backend.shape(tensor) for tensor in tensors])
-    if not all(_is_concrete(shape) for shape in shapes):
+    if not all(is_concrete(shape) for shape in shapes):
         return None
     classes: Any = [type(tensor) for tensor in tensors]
     LISTED.update([cls for cls in classes if backend_of(cls).lists])
@@ -151,7 +151,8 @@ def _concrete(
     return None
 
 
-def _is_concrete(shape: Any) -> bool:
+def is_concrete(shape: Any) -> bool:
+    """Whether all sizes are known, and ints."""
     return isinstance(shape, (tuple, list)) and all(type(size) is int and size >= 0 for size in shape)
 
 

@@ -84,6 +84,28 @@ def recipe_for(operation: str, pattern: Any, ranks: Any, given: Any, reduction: 
         return None, str(error)
 
 
+def traced_steps(operation: str, texts: Any) -> Any:
+    """The methods of a composition's patterns under Dynamo; see `weft.run.stages.steps_of`."""
+    from weft.backends.dynamo import give_up_the_frame
+
+    found, mistake = steps_for(operation, texts)
+    if found is None:
+        give_up_the_frame(mistake)
+    return found
+
+
+@constant
+def steps_for(operation: str, texts: Any) -> Any:
+    """The steps as plain tuples, found while Dynamo traces; or ``None``, and what is wrong."""
+    from weft.errors import WeftError
+    from weft.run.stages import steps_of
+
+    try:
+        return tuple([tuple(step) for step in steps_of(operation, texts)]), None
+    except WeftError as error:
+        return None, str(error)
+
+
 @constant
 def sizes_error(
     operation: str, pattern: str, ranks: Any, given: Any, registers: Any, kind: str, source: int, factors: Any

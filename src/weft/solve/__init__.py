@@ -1,5 +1,11 @@
-"""The second room: which size follows from which (``template``), then the sizes themselves (``sizes``)."""
+"""The second room: which size follows from which (``template``), then the sizes themselves (``sizes``).
 
+Where sizes are known, two patterns may become one (``seam``), which is written down again (``spell``).
+"""
+
+from weft.solve.seam import Wiring as Wiring
+from weft.solve.seam import joined as joined
+from weft.solve.seam import wiring as wiring
 from weft.solve.sizes import Report as Report
 from weft.solve.sizes import compute as compute
 from weft.solve.sizes import evaluate as evaluate
@@ -8,6 +14,7 @@ from weft.solve.sizes import facts as facts
 from weft.solve.sizes import normalise_sizes as normalise_sizes
 from weft.solve.sizes import report as report
 from weft.solve.sizes import shape_text as shape_text
+from weft.solve.spell import spelled as spelled
 from weft.solve.template import CHECK as CHECK
 from weft.solve.template import COMPUTING as COMPUTING
 from weft.solve.template import NONEMPTY as NONEMPTY
