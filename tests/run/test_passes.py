@@ -52,7 +52,7 @@ def everything_large(prices):
         with (
             mock.patch.object(reductions, "WORTH", float("inf")),
             mock.patch.object(copies, "WORTH", float("inf")),
-            mock.patch("weft.run.passes.PassPrices", taken),
+            mock.patch("weft.run.layout.PassPrices", taken),
         ):
             yield
     finally:
@@ -174,8 +174,8 @@ def test_each_rewrite_is_taken_somewhere():
 
     x = np.ones((64, 64, 64, 3), np.float32)
     with (
-        mock.patch("weft.run.passes.reduced", keep(reductions.reduced)),
-        mock.patch("weft.run.passes.copied", keep(copies.copied)),
+        mock.patch("weft.run.layout.reduced", keep(reductions.reduced)),
+        mock.patch("weft.run.layout.copied", keep(copies.copied)),
     ):
         weft.cache_clear()
         weft.reduce(x, "b (h 2) (w 2) c -> b h w c", "max")

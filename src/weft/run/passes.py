@@ -20,8 +20,8 @@ from weft.run.calls import call_of
 from weft.run.carry import copying, reducing
 from weft.run.compose import compose
 from weft.run.fill import Made, filled, task
-from weft.run.program import Program
 from weft.run.layout import Stage, decided, prices_of, scaled
+from weft.run.program import Program
 
 LEAST = 2048
 """How many elements a tensor has at least that is worth a thought, where no framework says so."""
