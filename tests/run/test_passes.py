@@ -180,6 +180,7 @@ def test_each_rewrite_is_taken_somewhere():
         weft.cache_clear()
         weft.reduce(x, "b (h 2) (w 2) c -> b h w c", "max")
         weft.reduce(np.ones((4, 4096, 48), np.float32), "a b c -> a c", "max")
+        weft.reduce(np.ones((64, 64, 64), np.float32), "b (h 16) (w 16) -> b h w", "sum")
         weft.reduce(np.ones((1, 32, 96, 96), np.float32), "b c h w -> c", "sum")
         weft.repeat(np.ones((512, 512), np.float32), "h w -> (h 2) (w 2)")
     weft.cache_clear()

@@ -23,12 +23,12 @@ def add(tensor: Any, axes: tuple[int, ...]) -> Any:
     if tensor.size < _SMALL or not block or not tensor.flags.c_contiguous:
         return np.add.reduce(tensor, axes)
     if axes[0] == count:  # the last ones
-        sums = tensor.reshape(-1, block) @ _ones(block, tensor.dtype)
+        sums = tensor.reshape(-1, block) @ ones(block, tensor.dtype)
         if block == size:
             return sums.reshape(shape[:count])
         return np.add.reduce(sums.reshape(*shape[:count], size // block), -1)
     if axes[-1] == len(axes) - 1 and block == size:  # the first ones
-        return (_ones(size, tensor.dtype) @ tensor.reshape(size, -1)).reshape(shape[len(axes) :])
+        return (ones(size, tensor.dtype) @ tensor.reshape(size, -1)).reshape(shape[len(axes) :])
     return np.add.reduce(tensor, axes)
 
 
@@ -41,5 +41,6 @@ def _block(size: int) -> int:
 
 
 @lru_cache(maxsize=64)
-def _ones(count: int, dtype: Any) -> Any:
+def ones(count: int, dtype: Any) -> Any:
+    """So many ones."""
     return np.ones(count, dtype)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from weft.backends.numpy_reductions import ROUNDING, is_half
+from weft.backends.numpy_sums import ones
 from weft.backends.passes import Calls
 
 _UFUNCS: dict[str, Any] = {
@@ -40,6 +41,7 @@ def calls(name: str, dtype: Any) -> Calls | None:
         room=lambda _, shape: np.empty(shape, wide),
         combine=lambda one, other, out: ufunc(one, other, out=out),
         along=lambda array, axis, out: ufunc.reduce(array, axis, wide, out),
+        product=_product if name in ("sum", "mean") and wide.char in "fdFD" else None,
         widen=None if truth or wide == dtype else lambda array: array.astype(wide),
         finish=_FINISH.get(name) if wide.kind in "fc" else None,
         narrow=half,
@@ -55,10 +57,21 @@ def _prices(name: str, wide: Any, dtype: Any) -> tuple[tuple[str, Any], ...]:
     if dtype.kind == "b" and name != "sum":
         found |= {"several": 1.2, "across": 1.2}
     elif name in ("sum", "mean"):
-        found["strided"] = 0.45 * scale
+        found["strided"] = 0.35 * scale
+        if wide.char in "fdFD":
+            found |= {"product_row": 3.0, "product": 0.1 * scale}
     if name in ("min", "max"):
         found |= {"reduced_row": 40.0, "strided": 1.0 * max(scale, 1)}
     return tuple(found.items())
+
+
+def _product(array: Any, out: Any) -> Any:
+    shape = array.shape[:-1]
+    made = array.reshape(-1, array.shape[-1]) @ ones(array.shape[-1], array.dtype)
+    if out is None:
+        return made.reshape(shape)
+    out[...] = made.reshape(shape)
+    return out
 
 
 def _divided(out: Any, count: int) -> Any:

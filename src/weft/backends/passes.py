@@ -14,6 +14,7 @@ class Calls(NamedTuple):
         room: the same for what is between.
         combine: ``f(one, other, out)``: two tensors made one, element by element.
         along: ``f(tensor, axis, out)``: the tensor reduced along one axis.
+        product: ``f(tensor, out)``: the tensor added up along its last axis by a product with ones, or ``None``.
         widen: the elements in the type in which they are combined, or ``None`` where that is their own.
         finish: what is left to do to a result, in its memory; the second argument is how many elements each is made of.
         narrow: whether what the calls give is of another type than the result.
@@ -25,6 +26,7 @@ class Calls(NamedTuple):
     room: Callable[[Any, tuple[int, ...]], Any]
     combine: Callable[[Any, Any, Any], Any]
     along: Callable[[Any, int, Any], Any]
+    product: Callable[[Any, Any], Any] | None
     widen: Callable[[Any], Any] | None
     finish: Callable[[Any, int], Any] | None
     narrow: bool

@@ -63,6 +63,7 @@ def _calls(name: str, dtype: torch.dtype) -> Calls | None:
         room=lambda tensor, shape: tensor.new_empty(shape, dtype=wide),
         combine=lambda one, other, out: combine(one, other, out=out),
         along=lambda tensor, axis, out: along(tensor, axis, **typed, out=out),
+        product=None,
         widen=None if wide is dtype else lambda tensor: tensor.to(wide),
         finish=_FINISH.get(name) if exact else None,
         narrow=half,

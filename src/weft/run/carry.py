@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from weft.backends.base import Backend
 from weft.backends.passes import Calls
-from weft.plan.passes import Along, Call, Copying, Reduction
+from weft.plan.passes import Call, Copying, Halves, Ones, Reduction
 
 Index: TypeAlias = "tuple[int | slice, ...]"
 """What a part of a tensor is taken out by."""
@@ -32,7 +32,7 @@ def reducing(way: Reduction, shape: Sequence[int], axes: Sequence[int], backend:
     sizes = [*way.shape]
     made = []
     for call in way.calls:
-        made.append(_along(call, calls) if isinstance(call, Along) else _halves(call, sizes, calls))
+        made.append(_made(call, sizes, calls))
         del sizes[call.axis], left[call.axis]
     part_by_part = _part_by_part(_finished(made, prod([shape[place] for place in axes]), calls), way, left)
     kept = [place for place in way.order if place not in axes]
@@ -51,12 +51,16 @@ def reducing(way: Reduction, shape: Sequence[int], axes: Sequence[int], backend:
     return reduce
 
 
-def _along(call: Along, calls: Calls) -> Made:
+def _made(call: Call, sizes: Sequence[int], calls: Calls) -> Made:
+    if isinstance(call, Halves):
+        return _halves(call, sizes, calls)
+    if isinstance(call, Ones) and calls.product is not None:
+        return calls.product
     axis, along = call.axis, calls.along
     return lambda tensor, out: along(tensor, axis, out)
 
 
-def _halves(call: Call, sizes: Sequence[int], calls: Calls) -> Made:
+def _halves(call: Halves, sizes: Sequence[int], calls: Calls) -> Made:
     """One axis reduced by halves, in the memory that is given or new one."""
     levels = [*_levels(call.axis, sizes[call.axis])]
     combine, room = calls.combine, calls.room
@@ -80,7 +84,7 @@ def _halves(call: Call, sizes: Sequence[int], calls: Calls) -> Made:
             halve(tensor[..., index], out[..., index])
         return out
 
-    return halve_apart if getattr(call, "apart", False) else halve
+    return halve_apart if call.apart else halve
 
 
 def _levels(axis: int, length: int) -> list[tuple[Index, Index, Index, Index | None]]:

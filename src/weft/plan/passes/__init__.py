@@ -13,4 +13,5 @@ from weft.plan.passes.schedule import Along as Along
 from weft.plan.passes.schedule import Call as Call
 from weft.plan.passes.schedule import Copying as Copying
 from weft.plan.passes.schedule import Halves as Halves
+from weft.plan.passes.schedule import Ones as Ones
 from weft.plan.passes.schedule import Reduction as Reduction

@@ -6,6 +6,7 @@ of one to another decides, and only where two ways are nearly as good.
 
 from __future__ import annotations
 
+from math import inf
 from typing import NamedTuple
 
 
@@ -22,6 +23,8 @@ class PassPrices(NamedTuple):
         row: to begin a row in a call that combines elements.
         combined: to combine two elements of such rows.
         strided: the same where a row's elements lie apart.
+        product_row: to begin a row in a product with ones.
+        product: to add up an element there.
         copied_row: to begin a row in a copy.
         copied: to copy an element.
         scattered: the same where a row's elements lie apart on one side.
@@ -36,7 +39,7 @@ class PassPrices(NamedTuple):
         longest: how many elements at most have calls of their own.
     """
 
-    call: float = 1500.0
+    call: float = 2500.0
     reduced_row: float = 25.0
     reduced: float = 0.2
     several: float = 0.0
@@ -45,6 +48,8 @@ class PassPrices(NamedTuple):
     row: float = 12.0
     combined: float = 0.3
     strided: float = 0.8
+    product_row: float = inf
+    product: float = 0.1
     copied_row: float = 9.0
     copied: float = 0.2
     scattered: float = 0.45
@@ -55,5 +60,5 @@ class PassPrices(NamedTuple):
     page: float = 7.0
     cache: int = 1 << 18
     shared: int = 1 << 23
-    block: int = 1 << 19
+    block: int = 1 << 20
     longest: int = 8

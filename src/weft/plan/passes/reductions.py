@@ -13,8 +13,8 @@ from typing import NamedTuple, TypeAlias
 
 from weft.plan.passes.loops import Loop, merged, nest
 from weft.plan.passes.prices import PassPrices
-from weft.plan.passes.rewrites import APART, BLOCKS, FOLDED, HALVES, MERGED, ONE_BY_ONE
-from weft.plan.passes.schedule import Along, Call, Halves, Reduction
+from weft.plan.passes.rewrites import APART, BLOCKS, FOLDED, HALVES, MERGED, ONE_BY_ONE, PRODUCT
+from weft.plan.passes.schedule import Along, Call, Halves, Ones, Reduction
 
 WORTH = 0.9
 """What part of the plain call's time several calls may take, as estimated, to be worth it."""
@@ -23,6 +23,9 @@ LONGEST_HALVED = 64
 """No axis longer than this is halved: the framework's own loop is as fast."""
 
 Calls: TypeAlias = tuple[Call, ...]
+
+LONGEST_PRODUCT = 128
+"""Nor is a longer one added up by a product, which may do it one by one: it would lose digits."""
 
 ROW = 4096
 """How many elements short rows are joined to."""
@@ -111,6 +114,8 @@ def _cheapest(
 
 def _calls(loops: Sequence[Loop], place: int) -> Iterator[Call]:
     yield Along(place)
+    if place == len(loops) - 1 and loops[place].length <= LONGEST_PRODUCT:
+        yield Ones(place)
     if loops[place].length <= LONGEST_HALVED:
         yield Halves(place)
         if place < len(loops) - 1:
@@ -147,6 +152,7 @@ def _names(start: Sequence[Loop], calls: Calls) -> tuple[str, ...]:
         MERGED: len(calls) == 1 and not halves,
         ONE_BY_ONE: len(calls) > 1,
         HALVES: bool(halves),
+        PRODUCT: any(isinstance(call, Ones) for call in calls),
         APART: any(call.apart for call in halves),
         FOLDED: len(start) > len(merged(start)),
     }
@@ -171,6 +177,9 @@ def _done(loops: Sequence[Loop], call: Call, prices: PassPrices, itemsize: int) 
         element = prices.reduced + max(strided, 0.0) + prices.outer * (axis < len(loops) - 1)
         work = count / inner * prices.reduced_row + count * element
         return _Done(work, 1, count / length)
+    if isinstance(call, Ones):
+        solid = _row(loops, itemsize) == count  # else it would be copied
+        return _Done(count / length * prices.product_row + count * prices.product if solid else inf, 1, count / length)
     made = count - count // length
     calls = length.bit_length() + length.bit_count() - 2
     element = prices.combined

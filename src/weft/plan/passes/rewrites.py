@@ -8,6 +8,7 @@ from __future__ import annotations
 MERGED = "neighbours made one"
 ONE_BY_ONE = "one axis after the other"
 HALVES = "halves of a short axis"
+PRODUCT = "a product with ones"
 APART = "short rows one element at a time"
 FOLDED = "rows joined to longer ones"
 BLOCKS = "blocks that fit the cache"
@@ -16,6 +17,7 @@ REASONS = {
     MERGED: "one loop over one long axis, instead of one over each of several and over units",
     ONE_BY_ONE: "each call runs along whole rows of memory, and what is left is smaller for the next",
     HALVES: "a few calls over everything instead of one short loop for each element of the result",
+    PRODUCT: "the library of linear algebra adds up short rows faster than anything else",
     APART: "a loop over a long axis for each of a few elements, instead of a short loop for each of many",
     FOLDED: "a loop over long rows takes less time to start than many over short ones",
     BLOCKS: "what one call leaves is read by the next before it goes back to main memory",

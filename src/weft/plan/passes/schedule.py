@@ -21,7 +21,13 @@ class Halves(NamedTuple):
     apart: bool = False
 
 
-Call: TypeAlias = "Along | Halves"
+class Ones(NamedTuple):
+    """The last axis, which the result lacks, summed as a product of a matrix with ones."""
+
+    axis: int
+
+
+Call: TypeAlias = "Along | Halves | Ones"
 
 
 class Reduction(NamedTuple):
