@@ -12,7 +12,7 @@ from weft.backends.base import Backend
 from weft.backends.numpy_masked import MASKED, expand_masked, refuse_masks, space_of
 from weft.backends.numpy_passes import PASSES
 from weft.backends.numpy_products import products
-from weft.backends.numpy_reductions import ON_ARRAYS, ON_OBJECTS, ROUNDING, is_half, logsumexp
+from weft.backends.numpy_reductions import ON_ARRAYS, ON_OBJECTS, ROUNDING, WIDE, is_half, logsumexp
 from weft.errors import fail
 
 _KINDS = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c": "complex"}
@@ -61,6 +61,8 @@ class NumpyBackend(Backend):
         else:
             reduce = ON_ARRAYS[name] if self.cls is np.ndarray and kind in _KINDS else getattr(self.cls, name)
         if name in ROUNDING and is_half(dtype):
+            if self.cls is np.ndarray and name in WIDE:
+                return lambda tensor, axes: WIDE[name](tensor, axes).astype(tensor.dtype)
             return lambda tensor, axes: reduce(tensor.astype(np.float32), axes).astype(tensor.dtype)
         return reduce
 

@@ -40,6 +40,7 @@ PASSES = Passes(
     least=2048,
     reason=lambda _: None,
     layout=_layout,
+    recorded=lambda _: False,
     memory=_memory,
     calls=calls,
     empty=_empty,

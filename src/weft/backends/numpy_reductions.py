@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 
-def _mean(tensor: Any, axes: tuple[int, ...]) -> Any:
-    total = np.add.reduce(tensor, axes)
+def _mean(tensor: Any, axes: tuple[int, ...], dtype: Any = None) -> Any:
+    total = np.add.reduce(tensor, axes, dtype)
     if not tensor.size:
         return np.full_like(total, np.nan)[()]
     return np.true_divide(total, tensor.size // total.size, dtype=total.dtype)
@@ -55,6 +55,13 @@ ON_ARRAYS: dict[str, Callable[[Any, tuple[int, ...]], Any]] = {
     "std": _std,
 }
 """For arrays proper, what the methods end in."""
+
+WIDE: dict[str, Callable[[Any, tuple[int, ...]], Any]] = {
+    "sum": lambda tensor, axes: np.add.reduce(tensor, axes, np.float32),
+    "prod": lambda tensor, axes: np.multiply.reduce(tensor, axes, np.float32),
+    "mean": lambda tensor, axes: _mean(tensor, axes, np.float32),
+}
+"""For arrays of half types, in ``float32`` without a copy of them all."""
 
 ON_OBJECTS: dict[str, Callable[[Any, tuple[int, ...]], Any]] = {"std": lambda tensor, axes: tensor.var(axes) ** 0.5}
 """For objects, which have powers where ``numpy.sqrt`` looks for a method."""

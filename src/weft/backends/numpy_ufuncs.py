@@ -26,7 +26,7 @@ _OF_BOOLS: dict[str, Any] = {"any": np.bitwise_or, "all": np.bitwise_and, "max":
 
 
 @lru_cache(maxsize=256)
-def calls(name: str, dtype: Any) -> Calls | None:
+def calls(name: str, dtype: Any, _: bool = False) -> Calls | None:
     """What there is for a reduction of that name."""
     ufunc = _OF_BOOLS.get(name) if dtype.kind == "b" else None
     ufunc = ufunc or _UFUNCS.get(name)
@@ -62,7 +62,7 @@ def _prices(name: str, wide: Any, dtype: Any) -> tuple[tuple[str, Any], ...]:
             found |= {"product_row": 3.0, "product": 0.1 * scale}
     if name in ("min", "max"):
         found |= {"reduced_row": 40.0, "strided": 1.0 * max(scale, 1)}
-    return tuple(found.items())
+    return (*found.items(), ("widened", max(wide.itemsize / dtype.itemsize, 1.0)))
 
 
 def _product(array: Any, out: Any) -> Any:

@@ -10,19 +10,20 @@ class Calls(NamedTuple):
     """The calls of one reduction over elements of one type; ``out`` is memory for the result, or ``None``.
 
     Attributes:
-        empty: new memory for the result, of a shape, where the tensor is.
+        empty: new memory for the result, of a shape, where the tensor is; ``None`` where each call has to make its own,
+            as where a gradient is recorded.
         room: the same for what is between.
         combine: ``f(one, other, out)``: two tensors made one, element by element.
         along: ``f(tensor, axis, out)``: the tensor reduced along one axis.
         product: ``f(tensor, out)``: the tensor added up along its last axis by a product with ones, or ``None``.
         widen: the elements in the type in which they are combined, or ``None`` where that is their own.
-        finish: what is left to do to a result, in its memory; the second argument is how many elements each is made of.
+        finish: ``f(result, count)``: what is left to do, in memory if it can; each element is made of so many.
         narrow: whether what the calls give is of another type than the result.
         itemsize: bytes of an element of the result.
         prices: the prices of weft's planner that differ from its own.
     """
 
-    empty: Callable[[Any, tuple[int, ...]], Any]
+    empty: Callable[[Any, tuple[int, ...]], Any] | None
     room: Callable[[Any, tuple[int, ...]], Any]
     combine: Callable[[Any, Any, Any], Any]
     along: Callable[[Any, int, Any], Any]
@@ -43,8 +44,9 @@ class Passes(NamedTuple):
             ``None``.
         layout: of a tensor, all that decides how it is done beside its shape, such as strides and element type;
             ``None`` where there is a reason.
+        recorded: whether a gradient is recorded of what is done to a tensor.
         memory: of a tensor, its strides and the size of an element, in bytes.
-        calls: of the name of a reduction, and an element type; ``None`` where there are none.
+        calls: of a reduction by name, an element type, and whether a gradient is recorded; ``None``: there are none.
         empty: new memory of a shape, for elements of the tensor's type.
         copy: ``f(tensor, shape, parts)``: the tensor in new memory and another shape, copied part by part, which are
             given by their indices; or ``None`` where one call copies as well.
@@ -56,8 +58,9 @@ class Passes(NamedTuple):
     least: int
     reason: Callable[[Any], str | None]
     layout: Callable[[Any], Any]
+    recorded: Callable[[Any], bool]
     memory: Callable[[Any], tuple[tuple[int, ...], int]]
-    calls: Callable[[str, Any], Calls | None]
+    calls: Callable[[str, Any, bool], Calls | None]
     empty: Callable[[Any, tuple[int, ...]], Any] | None = None
     copy: Callable[[Any, tuple[int, ...], list[Any]], Any] | None = None
     kernel: Callable[..., Any] | None = None

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from weft.backends.base import Backend
 from weft.backends.passes import Calls
-from weft.plan.passes import Call, Copying, Halves, Ones, Reduction
+from weft.plan.passes import Along, Call, Copying, Halves, Ones, Reduction
 
 Index: TypeAlias = "tuple[int | slice, ...]"
 """What a part of a tensor is taken out by."""
@@ -34,7 +34,10 @@ def reducing(way: Reduction, shape: Sequence[int], axes: Sequence[int], backend:
     for call in way.calls:
         made.append(_made(call, sizes, calls))
         del sizes[call.axis], left[call.axis]
-    part_by_part = _part_by_part(_finished(made, prod([shape[place] for place in axes]), calls), way, left)
+    count = prod([shape[place] for place in axes])
+    if isinstance(way.calls[0], Along):  # it converts what it reads
+        calls = calls._replace(widen=None)
+    part_by_part = _part_by_part(_finished(made, count, calls), way, left)
     kept = [place for place in way.order if place not in axes]
     order = (*way.order, *[place for place in range(len(shape)) if place not in way.order])
     lengths = tuple([shape[place] for place in kept])
@@ -42,6 +45,11 @@ def reducing(way: Reduction, shape: Sequence[int], axes: Sequence[int], backend:
     target = tuple([size for place, size in enumerate(shape) if place not in axes])
     result = tuple(sizes)
     permute, reshape, empty = backend.permute, backend.reshape, calls.empty
+    if empty is None:
+        in_turn = _in_turn(made, count, calls)
+        return lambda tensor, _: reshape(
+            permute(reshape(in_turn(reshape(permute(tensor, order), way.shape)), lengths), back), target
+        )
 
     def reduce(tensor: Any, _: None) -> Any:
         out = empty(tensor, result)
@@ -122,6 +130,18 @@ def _finished(made: Sequence[Made], count: int, calls: Calls) -> Callable[[Any, 
             out[...] = found
 
     return whole
+
+
+def _in_turn(made: Sequence[Made], count: int, calls: Calls) -> Callable[[Any], Any]:
+    """The calls one after the other, each with memory of its own."""
+    finish = calls.finish
+
+    def run(tensor: Any) -> Any:
+        for make in made:
+            tensor = make(tensor, None)
+        return tensor if finish is None else finish(tensor, count)
+
+    return run
 
 
 def _part_by_part(whole: Callable[[Any, Any], None], way: Reduction, left: Sequence[int]) -> Callable[[Any, Any], None]:

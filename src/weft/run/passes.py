@@ -77,14 +77,14 @@ def is_large(plan: Plan, registers: Sequence[int], least: int) -> bool:
 
 def bound(program: Program, registers: Sequence[int], tensor: Any, passes: Passes) -> Unary | None:
     """The calls that are best for a tensor, or ``None`` where that is one for each step."""
-    backend, dtype = program.backend, program.backend.dtype(tensor)
-    market = partial(prices_of, passes, dtype)
+    backend, dtype, recorded = program.backend, program.backend.dtype(tensor), passes.recorded(tensor)
+    market = partial(prices_of, passes, dtype, recorded)
     made: list[tuple[Made, Any]] = []
     better = False
     for stage in decided(program.plan, registers, *passes.memory(tensor), market, passes.least):
         method, registered, constant = call_of(stage.step)
         plain: Any = program.reduction if method == "reduce" else getattr(backend, method)
-        function = carried(stage, plain, backend, passes, dtype)
+        function = carried(stage, plain, backend, passes, dtype, recorded)
         better = better or function is not plain
         made.append((function, constant if registered is None else stage.target))
         if isinstance(stage.step, Reduce):
@@ -92,12 +92,12 @@ def bound(program: Program, registers: Sequence[int], tensor: Any, passes: Passe
     return compose(made) if better else None
 
 
-def carried(stage: Stage, plain: Made, backend: Backend, passes: Passes, dtype: Any) -> Made:
+def carried(stage: Stage, plain: Made, backend: Backend, passes: Passes, dtype: Any, recorded: bool) -> Made:
     """A step as a function of a tensor and its constant: in several calls or by a kernel where that is better."""
     step, way, function = stage.step, stage.way, plain
     if dtype is None or not stage.copies:
         return plain
-    calls = passes.calls(step.reduction, dtype) if isinstance(step, Reduce) else None
+    calls = passes.calls(step.reduction, dtype, recorded) if isinstance(step, Reduce) else None
     if isinstance(step, Reduce):
         if calls is None:
             return plain
@@ -131,7 +131,7 @@ def explained(plan: Plan, registers: Sequence[int], tensor: Any) -> tuple[tuple[
         reason = passes.reason(tensor)
         if reason is not None:
             return (), f"one call of {backend.name} for each step: {reason}"
-        market = partial(prices_of, passes, backend.dtype(tensor))
+        market = partial(prices_of, passes, backend.dtype(tensor), passes.recorded(tensor))
         stages = decided(plan, registers, *passes.memory(tensor), market, passes.least)
         large = is_large(plan, registers, passes.least)
     found = [name for stage in stages if stage.way is not None and large for name in stage.way.rewrites]

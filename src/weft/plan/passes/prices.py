@@ -36,6 +36,8 @@ class PassPrices(NamedTuple):
         cache: how many bytes are at hand without main memory.
         shared: the same of the last cache, which others use, too.
         block: how many bytes of a tensor go through all calls at a time.
+        widened: how many times as large elements are while they are combined.
+        in_turn: whether there is nothing but calls along one axis, each over everything.
         longest: how many elements at most have calls of their own.
     """
 
@@ -61,4 +63,6 @@ class PassPrices(NamedTuple):
     cache: int = 1 << 18
     shared: int = 1 << 23
     block: int = 1 << 20
+    widened: float = 1.0
+    in_turn: bool = False
     longest: int = 8

@@ -102,7 +102,7 @@ def _cheapest(
         ways: list[tuple[float, Calls]] = []
         for place in dict.fromkeys((places[0], places[-1])):
             rest, later = _cheapest(_without(loops, place, itemsize), itemsize, prices, known)
-            for call in _calls(loops, place):
+            for call in _calls(loops, place, prices):
                 done = _done(loops, call, prices, itemsize)
                 work = done.work + done.calls * prices.call + rest
                 if _block(loops, itemsize, prices) is None:
@@ -112,8 +112,10 @@ def _cheapest(
     return known[loops]
 
 
-def _calls(loops: Sequence[Loop], place: int) -> Iterator[Call]:
+def _calls(loops: Sequence[Loop], place: int, prices: PassPrices) -> Iterator[Call]:
     yield Along(place)
+    if prices.in_turn:
+        return
     if place == len(loops) - 1 and loops[place].length <= LONGEST_PRODUCT:
         yield Ones(place)
     if loops[place].length <= LONGEST_HALVED:
@@ -124,14 +126,15 @@ def _calls(loops: Sequence[Loop], place: int) -> Iterator[Call]:
 
 def _priced(start: Sequence[Loop], calls: Calls, itemsize: int, prices: PassPrices) -> Reduction:
     """What these calls cost, over everything or in blocks, whichever is cheaper."""
-    loops, work, count, between = tuple(start), 0.0, 0, 0.0
+    shape = tuple([loop.length for loop in start])
+    loops, work, count = tuple(start), 0.0, 0
+    between = prod(shape) if prices.widened > 1 and not isinstance(calls[0], Along) else 0.0
     for call in calls:
         done = _done(loops, call, prices, itemsize)
         loops = _without(loops, call.axis, itemsize)
         work, count, between = work + done.work, count + done.calls, between + done.written
     size = prod([loop.length for loop in loops]) * itemsize
     outside = _reading(start, itemsize, prices) + (size > prices.cache) * size * (prices.byte + prices.fault) / 1e3
-    shape = tuple([loop.length for loop in start])
     whole = Reduction((), shape, calls, None, _names(start, calls), 0.0, 0.0)
     passing = _passing(between - size / itemsize, itemsize, prices)
     once = (work + count * prices.call + passing) / 1e3 + outside
@@ -194,7 +197,7 @@ def _done(loops: Sequence[Loop], call: Call, prices: PassPrices, itemsize: int) 
 
 def _passing(count: float, itemsize: int, prices: PassPrices) -> float:
     """Nanoseconds to write so many elements, and to read them again, where they do not stay at hand."""
-    size = count * itemsize
+    size = count * itemsize * prices.widened
     return size * (2 * prices.byte + prices.fault) if size > prices.cache else 0.0
 
 
@@ -222,8 +225,8 @@ def _without(loops: Sequence[Loop], axis: int, itemsize: int) -> tuple[Loop, ...
 def _block(loops: Sequence[Loop], itemsize: int, prices: PassPrices) -> tuple[int, int] | None:
     """The outermost kept axis, and the length of its parts; ``None`` where there is nothing to be cut."""
     size = prod([loop.length for loop in loops]) * itemsize
-    for place, loop in enumerate(loops):
+    for place, loop in enumerate([] if prices.in_turn else loops):
         if loop.kept and loop.length > 1:
-            length = max(loop.length * prices.block // size, 1) if size else loop.length
+            length = max(int(loop.length * prices.block / (size * prices.widened)), 1) if size else loop.length
             return (place, length) if length < loop.length else None
     return None

@@ -1,0 +1,84 @@
+"""What PyTorch's reductions on the CPU are made of.
+
+On a GPU and under a tracer one call is best, which a compiler fuses with its neighbours. Where a gradient is recorded,
+halves of a tensor would leave it to be put together on the way back, and ties of a minimum would share their gradient
+in another way; sums along one axis after the other have the gradient of one sum, for which nothing is computed.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+from weft.backends.passes import Calls
+
+_HALF = (torch.float16, torch.bfloat16)
+_COMBINE: dict[str, Any] = {
+    "min": torch.minimum,
+    "max": torch.maximum,
+    "sum": torch.add,
+    "mean": torch.add,
+    "prod": torch.mul,
+    "any": torch.logical_or,
+    "all": torch.logical_and,
+}
+_ALONG: dict[str, Any] = {**_COMBINE, "min": torch.amin, "max": torch.amax, "any": torch.any, "all": torch.all}
+_ALONG |= {"sum": torch.sum, "mean": torch.sum, "prod": torch.prod}
+_SLOW = (("call", 5000.0), ("row", 3.0), ("longest", 4), ("fault", 0.6), ("block", 1 << 20))
+_PRICES = {
+    "min": (*_SLOW, ("several", 4.0), ("reduced_row", 20.0), ("strided", 1.9), ("combined", 0.5)),
+    "sum": (
+        *_SLOW,
+        ("several", 1.3),
+        ("outer", 0.3),
+        ("reduced_row", 5.0),
+        ("strided", 0.6),
+        ("combined", 0.35),
+        ("reduced", 0.1),
+    ),
+}
+_RECORDED = (("in_turn", True),)
+
+
+@lru_cache(maxsize=256)
+def calls(name: str, dtype: torch.dtype, recorded: bool) -> Calls | None:
+    """What there is for a reduction of that name."""
+    exact = dtype.is_floating_point or dtype.is_complex
+    chooses = name in ("min", "max", "any", "all")
+    half = dtype in _HALF and not chooses
+    if dtype is torch.bool:
+        served = name in ("any", "all")
+    elif recorded:
+        served = name in ("sum", "mean") and exact and not half
+    elif name == "mean":
+        served = exact
+    else:
+        served = name in ("sum", "prod") or (name in ("min", "max") and not dtype.is_complex)
+    if not served:
+        return None
+    result = dtype if chooses or exact else torch.int64  # of narrow integers a sum is wide
+    wide = torch.float32 if half else result
+    combine, along = _COMBINE[name], _ALONG[name]
+    typed: dict[str, Any] = {} if chooses else {"dtype": wide}
+    return Calls(
+        empty=None if recorded else lambda tensor, shape: tensor.new_empty(shape, dtype=result),
+        room=lambda tensor, shape: tensor.new_empty(shape, dtype=wide),
+        combine=lambda one, other, out: combine(one, other, out=out),
+        along=lambda tensor, axis, out: along(tensor, axis, **typed, out=out),
+        product=None,
+        widen=None if wide is dtype else lambda tensor: tensor.to(wide),
+        finish=(_RECORDED_FINISH if recorded else _FINISH).get(name) if exact else None,
+        narrow=half,
+        itemsize=(dtype if half else result).itemsize,
+        prices=(
+            *_PRICES["min" if chooses else "sum"],
+            ("widened", max(wide.itemsize / dtype.itemsize, 1.0)),
+            *(_RECORDED if recorded else ()),
+        ),
+    )
+
+
+_RECORDED_FINISH: dict[str, Any] = {"mean": lambda found, count: found / count}
+_FINISH: dict[str, Any] = {"mean": lambda out, count: out.div_(count), "sum": lambda out, _: out.add_(0)}
