@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import weft
 from weft.backends.registry import backend_of
 from weft.plan.passes import REASONS, copies, reductions
+from weft.plan.passes.rewrites import BLOCKS, HALVES, ONE_BY_ONE
 from weft.run.carry import _levels, _part_by_part
 
 np = pytest.importorskip("numpy")
@@ -245,3 +246,54 @@ def test_every_way_to_reduce_a_tensor_of_torch(name, dtype):
         torch.testing.assert_close(found, weft.reduce(tensor.detach(), pattern, name), rtol=0, atol=0)
 
     check()
+
+
+def test_explain_says_which_way_a_call_takes_and_why(monkeypatch):
+    monkeypatch.setenv("WEFT_KERNELS", "off")
+    pattern, x = "b c (h 2) (w 2) -> b c h w", np.zeros((4, 3, 224, 224), np.float32)
+    pooled = weft.explain(pattern, x, reduction="max")
+    assert pooled.rewrites == (ONE_BY_ONE, HALVES, BLOCKS)
+    assert repr(pooled).splitlines()[-2:] == [
+        f"  in several calls: {ONE_BY_ONE}, {HALVES}, {BLOCKS}",
+        "  without a kernel: WEFT_KERNELS is off",
+    ]
+    assert weft.explain(pattern, x.shape).rewrites == (ONE_BY_ONE, HALVES, BLOCKS)
+    assert weft.explain(pattern, x[:, :, :4, :4], reduction="max").rewrites == ()
+    assert weft.explain("b c h w -> b c", x, reduction="std").rewrites == ()
+
+
+def test_explain_says_why_it_is_one_call():
+    torch = pytest.importorskip("torch")
+    pattern, x = "b c (h 2) (w 2) -> b c h w", torch.zeros((4, 3, 224, 224))
+
+    def said(tensor, reduction="max"):
+        explanation = weft.explain(pattern, tensor, reduction=reduction)
+        return explanation.rewrites, repr(explanation).splitlines()[-1].strip()
+
+    assert said(x)[0] == (ONE_BY_ONE, HALVES, BLOCKS)
+    assert said(x.to("meta")) == ((), "one call of torch for each step: on meta one call takes the whole device")
+    x.requires_grad_()
+    assert said(x) == ((), "one call of torch for each step: a gradient is recorded")
+    assert weft.explain("b c (h 16) (w 16) -> b c h w", x, reduction="sum").rewrites == (ONE_BY_ONE,)
+    with torch.no_grad():
+        assert said(x)[0] == (ONE_BY_ONE, HALVES, BLOCKS)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # in torch's own import
+@pytest.mark.parametrize("name", ["max", "sum", "mean"])
+def test_what_torch_transforms_is_one_call(name):
+    """Memory that is filled could not be seen through; a dual number, a batch, and what a tracer follows."""
+    torch = pytest.importorskip("torch")
+    pattern, x = "b c (h 2) (w 2) -> b c h w", torch.rand(2, 3, 32, 32)
+    expected = weft.reduce(x, pattern, name)
+
+    def pooled(tensor):
+        return weft.reduce(tensor, pattern, name)
+
+    torch.testing.assert_close(torch.vmap(pooled)(x[None])[0], expected)
+    value, slope = torch.func.jvp(pooled, (x,), (torch.ones_like(x),))
+    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(slope, weft.reduce(torch.ones_like(x), pattern, name))
+    graph = importlib.import_module("torch.fx.experimental.proxy_tensor").make_fx(pooled)(x).graph
+    calls = [node for node in graph.nodes if node.op == "call_function" and "view" not in str(node.target)]
+    assert len(calls) == 1

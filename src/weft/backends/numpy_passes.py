@@ -36,6 +36,12 @@ def _kernel(*task: Any) -> Any:
     return filling(*task)
 
 
+def _no_kernel(name: str | None, dtype: Any) -> str | None:
+    from weft.backends.kernels import why_not
+
+    return why_not(name, dtype)
+
+
 PASSES = Passes(
     least=2048,
     reason=lambda _: None,
@@ -46,4 +52,5 @@ PASSES = Passes(
     empty=_empty,
     copy=_copy,
     kernel=_kernel,
+    no_kernel=_no_kernel,
 )

@@ -52,6 +52,7 @@ class Passes(NamedTuple):
             given by their indices; or ``None`` where one call copies as well.
         kernel: ``f(name, shape, strides, reduced, out_strides, dtype)``: what fills memory with a copy, or a reduction
             along the last dimensions, in one pass; it says itself when it is ready. ``None`` where there is none.
+        no_kernel: ``f(name, dtype)``: why there is none for a reduction, or for a copy, which has no name.
         worth: how many elements there are at least where a kernel gains something.
     """
 
@@ -64,4 +65,5 @@ class Passes(NamedTuple):
     empty: Callable[[Any, tuple[int, ...]], Any] | None = None
     copy: Callable[[Any, tuple[int, ...], list[Any]], Any] | None = None
     kernel: Callable[..., Any] | None = None
+    no_kernel: Callable[[str | None, Any], str | None] | None = None
     worth: int = 1 << 16

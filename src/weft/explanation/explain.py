@@ -80,11 +80,11 @@ def _moved(
     lines = show(plan, shapes, sizes)
     registers = [*shapes[0], *sizes, *plan.solved.constants]
     evaluate(registers, plan.instructions, partial(report, plan.solved))
-    rewrites, reason = explained(plan, registers, tensors[0])
-    text = draw(operation, plan, lines, sizes)
+    rewrites, more = explained(plan, registers, tensors[0])
     if rewrites:
-        reason = f"in several calls: {', '.join(rewrites)}"
-    return Explanation(operation, f"{text}\n  {reason}" if reason else text, lines, None, rewrites)
+        more = [f"in several calls: {', '.join(rewrites)}", *more]
+    text = "\n  ".join([draw(operation, plan, lines, sizes), *more])
+    return Explanation(operation, text, lines, None, rewrites)
 
 
 def _contraction(

@@ -65,6 +65,15 @@ def task(
     return None if filler is None else Task(filler, order, lengths, back)
 
 
+def said(found: Task | None, step: Step, shape: Sequence[int], passes: Passes, dtype: Any) -> str | None:
+    """What ``explain`` says of a step that no kernel does yet; ``None`` where there is nothing to be said."""
+    if passes.kernel is None or passes.no_kernel is None or prod(shape) < passes.worth:
+        return None
+    reduction = step.reduction if isinstance(step, Reduce) else None
+    reason = passes.no_kernel(reduction, dtype) if found is None else found.filler.why
+    return None if reason is None else f"without a kernel: {reason}"
+
+
 def filled(found: Task, passes: Passes, calls: Calls | None, backend: Backend, meanwhile: Made) -> Made:
     """The function that fills new memory once the kernel is ready. It is asked for when there is a second call.
 

@@ -19,7 +19,7 @@ from weft.plan.passes import Copying, PassPrices, Reduction
 from weft.run.calls import call_of
 from weft.run.carry import copying, reducing
 from weft.run.compose import compose
-from weft.run.fill import Made, filled, task
+from weft.run.fill import Made, filled, said, task
 from weft.run.layout import Stage, decided, prices_of, scaled
 from weft.run.program import Program
 
@@ -109,8 +109,8 @@ def carried(stage: Stage, plain: Made, backend: Backend, passes: Passes, dtype: 
     return function if found is None else filled(found, passes, calls, backend, function)
 
 
-def explained(plan: Plan, registers: Sequence[int], tensor: Any) -> tuple[tuple[str, ...], str]:
-    """What `weft.explain` says of a large tensor: which rewrites are applied, or why none is.
+def explained(plan: Plan, registers: Sequence[int], tensor: Any) -> tuple[tuple[str, ...], list[str]]:
+    """What `weft.explain` says of a large tensor: which rewrites are applied; and what else there is to say of it.
 
     Args:
         plan: the plan, of one tensor.
@@ -118,21 +118,35 @@ def explained(plan: Plan, registers: Sequence[int], tensor: Any) -> tuple[tuple[
         tensor: what the caller gave: a tensor, whose framework decides, or a shape, for which NumPy stands.
     """
     if not decides(plan):
-        return (), ""
+        return (), []
     if not hasattr(tensor, "dtype"):
         strides = scaled(registers[: plan.solved.ranks[0]], 4)
-        stages = decided(plan, registers, strides, 4, lambda _: PassPrices(), LEAST)
         large = is_large(plan, registers, LEAST)
-    else:
-        backend = one_backend((type(tensor),))
-        passes = backend.passes
-        if passes is None:
-            return (), f"one call of {backend.name} for each step"
-        reason = passes.reason(tensor)
-        if reason is not None:
-            return (), f"one call of {backend.name} for each step: {reason}"
-        market = partial(prices_of, passes, backend.dtype(tensor), passes.recorded(tensor))
-        stages = decided(plan, registers, *passes.memory(tensor), market, passes.least)
-        large = is_large(plan, registers, passes.least)
-    found = [name for stage in stages if stage.way is not None and large for name in stage.way.rewrites]
-    return tuple(dict.fromkeys(found)), ""
+        return _rewrites(decided(plan, registers, strides, 4, lambda _: PassPrices(), LEAST) if large else []), []
+    backend = one_backend((type(tensor),))
+    passes = backend.passes
+    reason = None if passes is None else passes.reason(tensor)
+    if passes is None or reason is not None:
+        return (), [f"one call of {backend.name} for each step{'' if reason is None else ': ' + reason}"]
+    if not is_large(plan, registers, passes.least):
+        return (), []
+    dtype = backend.dtype(tensor)
+    market = partial(prices_of, passes, dtype, passes.recorded(tensor))
+    stages = decided(plan, registers, *passes.memory(tensor), market, passes.least)
+    lines: list[str] = []
+    for stage in [stage for stage in stages if stage.copies][:1]:  # what comes after a reduction is small
+        step = stage.step
+        calls = passes.calls(step.reduction, dtype, False) if isinstance(step, Reduce) else None
+        found = task(step, stage.shape, stage.strides, passes, calls, dtype)
+        if found is not None and found.filler.ready:
+            return (), ["by a compiled kernel"]
+        line = said(found, step, stage.shape, passes, dtype)
+        lines += [] if line is None else [line]
+    rewrites = _rewrites(stages)
+    if passes.recorded(tensor) and not rewrites:
+        lines.append(f"one call of {backend.name} for each step: a gradient is recorded")
+    return rewrites, lines
+
+
+def _rewrites(stages: Sequence[Stage]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([name for stage in stages if stage.way is not None for name in stage.way.rewrites]))
