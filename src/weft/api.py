@@ -365,7 +365,7 @@ def asnumpy(tensor: Any) -> Any:
 
 
 @as_it_is
-def explain(pattern: str, /, *shapes: Sequence[int], **sizes: SupportsIndex) -> Explanation:
+def explain(pattern: str, /, *shapes: Any, **sizes: SupportsIndex | str) -> Explanation:
     """What weft would do with a pattern, for tensors of these shapes.
 
     The operation is read off the pattern: several tensors make an `einsum`, an axis that the right side lacks a
@@ -373,8 +373,8 @@ def explain(pattern: str, /, *shapes: Sequence[int], **sizes: SupportsIndex) -> 
 
     Args:
         pattern: a pattern with an arrow.
-        shapes: the shape of each tensor, in elements; the tensors are taken to lie in memory row by row.
-        sizes: the sizes of axes, in elements, that cannot be inferred from the shapes.
+        shapes: the shape of each tensor, in elements, of NumPy's arrays in memory row by row; or the tensors.
+        sizes: the sizes of axes, in elements, that cannot be inferred from the shapes; and ``reduction``, by name.
 
     Returns:
         An object that prints the steps, each with the shape and axes that it leaves and whether it copies.

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from kernels.views import ready
 
 import weft
+from kernels.views import ready
 from weft.backends.registry import backend_of
 
 CALLS = {

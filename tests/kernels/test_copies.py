@@ -9,8 +9,8 @@ pytest.importorskip("numba")
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernels.views import COPIED, fill, layouts, view
 
+from kernels.views import COPIED, fill, layouts, view
 from weft.backends.kernels import filling
 
 

@@ -11,8 +11,8 @@ pytest.importorskip("numpy")
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernels.views import layouts, view
 
+from kernels.views import layouts, view
 from weft.backends.kernels.copying import ALONG_A, BLOCKS, ROWS, copy_plan
 from weft.backends.kernels.reducing import FOLDED, INNER, LANES, OUTER, reduce_plan
 

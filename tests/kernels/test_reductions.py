@@ -9,8 +9,8 @@ pytest.importorskip("numba")
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernels.views import NUMBERS, fill, layouts, random_values, view
 
+from kernels.views import NUMBERS, fill, layouts, random_values, view
 from weft.backends.kernels import filling, why_not
 
 UFUNCS = {

@@ -10,7 +10,6 @@ import pytest
 pytest.importorskip("numba")
 
 from kernels.views import fill
-
 from weft.backends.kernels import set_threads, threads
 from weft.backends.kernels.lanes import lost
 
