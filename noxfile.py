@@ -13,7 +13,7 @@ from pathlib import Path
 import nox
 
 nox.options.default_venv_backend = "virtualenv"
-nox.options.sessions = ["tests", "frameworks", "paddle", "legacy", "machines"]  # and the core, on each Python
+nox.options.sessions = ["tests", "ratios", "frameworks", "paddle", "legacy", "machines"]  # and the core, on each Python
 nox.options.error_on_missing_interpreters = False
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
@@ -155,9 +155,15 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The table of overheads, beside native code, einops and einx, and the ratios of large arrays that are kept."""
+    """The table of overheads, beside native code, einops and einx."""
     session.install(".[bench]")
     session.run("python", "-m", "benchmarks.overhead", *session.posargs)
+
+
+@nox.session
+def ratios(session: nox.Session) -> None:
+    """Whether reductions and copies are as fast, in times of einops, as they were: no worse than by their noise."""
+    session.install(".[bench]")
     frameworks = ["--framework=numpy", "--framework=torch"]
     session.run("python", "-m", "benchmarks.movements", "--quick", "--check", *frameworks)
 

@@ -57,6 +57,8 @@ def measure(case: Case, effort: Effort, fast: bool) -> Row:
     does = case.movement
     namespace, expressions = case.namespace(), case.expressions()
     case.check(namespace)
+    if fast:
+        warm_kernels(expressions["weft"], namespace)
     seconds = times(expressions, namespace, effort)
     held = peaks(expressions, namespace) if case.framework == "numpy" else {}
     nbytes, made = namespace["x"].nbytes, result(expressions["weft"], namespace).nbytes
@@ -164,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         import torch
 
         torch.set_num_threads(options.threads)
-        fast = options.fast == "on" and warm_kernels()
+        fast = options.fast == "on"
         if options.sizes:
             return _sizes(options, console)
         return _table(options, before, fast, console)

@@ -3,7 +3,8 @@
 They need Numba, and are never waited for: a `Filler` says when its kernel is ready, and NumPy does the work until then.
 """
 
+from weft.backends.kernels.background import wait
 from weft.backends.kernels.filler import Filler, filling, why_not
 from weft.backends.kernels.threads import set_threads, threads
 
-__all__ = ["Filler", "filling", "set_threads", "threads", "why_not"]
+__all__ = ["Filler", "filling", "set_threads", "threads", "wait", "why_not"]

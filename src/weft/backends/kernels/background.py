@@ -16,6 +16,7 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock, Thread
+from time import monotonic, sleep
 from typing import Any
 
 from weft.backends.kernels.state import COMPILING, Kernel
@@ -77,6 +78,14 @@ def ask(kernel: Kernel) -> None:
     except RuntimeError as error:  # the interpreter is shutting down, or the machine has too many threads
         _DESK.working = False
         kernel.failed(f"no thread to load the kernel: {error}")
+
+
+def wait(seconds: float) -> bool:
+    """Wait until nothing is on its way any more, for so long at most: for benchmarks and tests. Whether it is so."""
+    last = monotonic() + seconds
+    while _DESK.working and monotonic() < last:
+        sleep(0.05)
+    return not _DESK.working
 
 
 def _work() -> None:
