@@ -132,7 +132,7 @@ def test_that_noise_is_no_regression():
 
 
 def test_that_a_record_is_read_as_it_was_written(tmp_path):
-    runs = [[row(1.0)], [row(1.0)], [row(1.25)]]
+    runs = [[row(1.0)], [row(1.0)], [row(1.4)]]
     found = kept.recorded(64, {"numpy": "2"}, runs)
     assert found.ratios["numpy max-pool 2x2"] == Ratio(0.1, 0.8)
     assert kept.recorded(64, {}, [[row(1.0)], [row(1.0)], [row(9.0)]]).ratios["numpy max-pool 2x2"].noise == 1.0
