@@ -15,6 +15,7 @@ from weft.backends.kernels.tiles import dealt, elements, rows, turned, woven
 _TABLE = types.int64[:, ::1]
 SIGNATURE = types.void(types.int64, types.int64, types.int64[::1], _TABLE, _TABLE, types.int64, types.int64)
 
+
 def copy_kernel(word: int) -> Any:
     """The function, to be compiled."""
 

@@ -88,8 +88,9 @@ def copy_plan(shape: Sequence[int], strides: Sequence[int], out_strides: Sequenc
         more_a = _taken(dims, lambda dim: dim.source == a.size * word)
     reach = min(256, _RUN // word)
     many = min(more_a.size, max(1, reach // many_a)), min(more_b.size, max(1, reach // many_b))
-    axes = [(*dim, size) for dim, size in zip((a, b, more_a, more_b), (many_a, many_b, *many), strict=True)]
-    loops = [(dim.size, dim.source, dim.out or 0, 0, 0, 0, 0) for dim in dims]
+    tiled = zip((a, b, more_a, more_b), (many_a, many_b, *many), strict=True)
+    axes = [(dim.size, dim.source, dim.out or 0, tile) for dim, tile in tiled]
+    loops: list[tuple[int, ...]] = [(dim.size, dim.source, dim.out or 0, 0, 0, 0, 0) for dim in dims]
     for number, (size, source, out, tile) in enumerate(axes):
         loops.append((-(-size // tile), tile * source, tile * out, *(tile * (number == axis) for axis in range(4))))
     loops.sort(key=lambda loop: loop[2], reverse=True)
