@@ -43,6 +43,30 @@ def test_every_type_in_every_order(dtype, shape):
         check(turned[::-1, 1:, ::2], np.zeros(turned[::-1, 1:, ::2].shape, dtype))
 
 
+@pytest.mark.parametrize("dtype", ["u1", "f2", "f4", "f8", "c16"])
+@pytest.mark.parametrize("parts", [2, 3, 4])
+def test_colours_are_dealt_and_woven(dtype, parts):
+    values = np.frombuffer(np.random.default_rng(2).bytes(2 * 37 * 48 * parts * np.dtype(dtype).itemsize), dtype)
+    last, first = values.reshape(2, 37, 48, parts), values.reshape(2, parts, 37, 48)
+    for picture in (last, last[:, :, :47], last[:, 1:], last[::-1, ::-1]):
+        check(picture.transpose(0, 3, 1, 2), np.zeros((2, parts, *picture.shape[1:3]), dtype))
+    for picture in (first, first[..., :47], first[:, ::-1], first[:, :, ::2]):
+        check(picture.transpose(0, 2, 3, 1), np.zeros((2, *picture.shape[2:], parts), dtype))
+    patches = first.reshape(2, parts, 37, 3, 16).transpose(0, 3, 2, 4, 1)
+    check(patches, np.zeros(patches.shape, dtype))
+
+
+@pytest.mark.parametrize("dtype", ["u1", "f2", "f4", "f8"])
+@pytest.mark.parametrize("shape", [(16, 40, 5, 33), (17, 70, 3, 16), (18, 3, 300, 20)])
+def test_what_goes_on_after_both_axes_is_in_the_tile(dtype, shape):
+    values = np.frombuffer(np.random.default_rng(3).bytes(400_000 * np.dtype(dtype).itemsize), dtype)
+    source = np.resize(values, shape)
+    for axes in [(3, 2, 1, 0), (2, 3, 1, 0), (1, 2, 3, 0), (2, 1, 3, 0)]:
+        turned = source.transpose(axes)
+        check(turned, np.zeros(turned.shape, dtype))
+        check(turned[1:, :, ::-1], np.zeros(turned[1:].shape, dtype))
+
+
 def test_the_result_may_lie_anywhere():
     source = np.arange(6 * 50 * 70, dtype="f4").reshape(6, 50, 70)
     out = np.zeros((140, 50, 12), "f4")

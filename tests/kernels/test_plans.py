@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels.views import layouts, view
-from weft.backends.kernels.copying import ALONG_A, BLOCKS, ROWS, copy_plan
+from weft.backends.kernels.copying import ALONG_A, BLOCKS, DEAL, ROWS, WEAVE, copy_plan
 from weft.backends.kernels.reducing import FOLDED, INNER, LANES, OUTER, reduce_plan
 
 
@@ -35,19 +35,23 @@ def test_a_copy_visits_every_element_once(layout, order):
     order.shuffle(axes)
     out = np.zeros([source.shape[axis] for axis in axes], "i4").transpose(np.argsort(axes))
     plan = copy_plan(source.shape, source.strides, out.strides, 4)
-    row, all_a, from_a, to_a, many_a, all_b, from_b, to_b, many_b, _ = plan.head
     seen = []
-    for here, there, a, b in places(plan.loops, 4):
-        for i, j, r in product(range(min(many_a, all_a - a)), range(min(many_b, all_b - b)), range(row)):
+    for here, there, *at in places(plan.loops, 6):
+        have = [range(min(axis[3], axis[0] - begun)) for axis, begun in zip(plan.axes, at, strict=True)]
+        for turns in product(*have, range(plan.head[0])):
+            steps = [*plan.axes, (0, 4, 4, 0)]
             seen.append(
-                (there + i * to_a + j * to_b + 4 * r + plan.out, here + i * from_a + j * from_b + 4 * r + plan.source)
+                (
+                    there + plan.out + sum(turn * axis[2] for turn, axis in zip(turns, steps, strict=True)),
+                    here + plan.source + sum(turn * axis[1] for turn, axis in zip(turns, steps, strict=True)),
+                )
             )
     wanted = [
         tuple(int(np.dot(index, strides)) for strides in (out.strides, source.strides))
         for index in np.ndindex(*source.shape)
     ]
     assert sorted(seen) == sorted(wanted)
-    assert len(list(places(plan.loops, 4))) == plan.tasks
+    assert len(list(places(plan.loops, 6))) == plan.tasks
 
 
 @given(layout=layouts(5), reduced=st.integers(1, 6))
@@ -81,8 +85,10 @@ def test_how_a_tile_is_copied():
         turned = source.transpose(axes)
         return copy_plan(
             turned.shape, turned.strides, np.empty(turned.shape, source.dtype).strides, source.itemsize
-        ).head[-1]
+        ).head[1]
 
     assert how(np.empty((60, 70), "f4"), (1, 0)) == BLOCKS
-    assert how(np.empty((3, 70, 70), "f4"), (1, 2, 0)) == ALONG_A
+    assert how(np.empty((3, 70, 70), "f4"), (1, 2, 0)) == WEAVE
+    assert how(np.empty((70, 70, 3), "u1"), (2, 0, 1)) == DEAL
+    assert how(np.empty((5, 70, 70), "u1"), (1, 2, 0)) == ALONG_A
     assert how(np.empty((5, 6, 70), "f4"), (1, 0, 2)) == ROWS

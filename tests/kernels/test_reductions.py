@@ -72,6 +72,15 @@ def test_any_layout(name, dtype, layout, reduced, seed):
     check(name, dtype, layout, reduced, seed)
 
 
+@pytest.mark.parametrize(("name", "dtype"), [*FAST, ("mean", "float32"), ("mean", "float64")])
+@pytest.mark.parametrize("channels", [1, 2, 3, 5, 16, 33])
+@pytest.mark.parametrize("side", [2, 3, 8, 9])
+def test_windows_of_pictures(name, dtype, channels, side):
+    values = np.resize(random_values(dtype, side), (2, 2, side, 70, side, channels))
+    source = values.transpose(0, 1, 3, 5, 2, 4)
+    same(name, fill(name, source, 2), expected(name, source, 2), source)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "dtype"), [case for case in ALL if why_not(case[0], np.dtype(case[1])) is None])
 @given(layout=layouts(), reduced=st.integers(1, 6), seed=st.integers(0, 99))

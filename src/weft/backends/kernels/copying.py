@@ -6,14 +6,18 @@ so that every cache line is read once and written once, whole.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isqrt, prod
 
 from weft.backends.kernels.dims import Dim, layout
 
-ROWS, BLOCKS, ALONG_A, ALONG_B = range(4)
-"""How a tile is copied: in rows that both sides have, by turning blocks in registers, or one element at a time."""
+ROWS, BLOCKS, DEAL, WEAVE, ALONG_A, ALONG_B = range(6)
+"""How a tile is copied: in rows that both sides have, by turning blocks in registers, by parting what is side by side,
+such as the colours of a picture, or putting it side by side, or one element at a time."""
+
+PARTS = 4
+"""The most that is dealt or woven."""
 
 WORDS = (16, 8, 4, 2, 1)
 """The bytes that one instruction moves."""
@@ -27,6 +31,8 @@ _RUN = 1024
 _TILE = 4096
 """Elements of a tile that needs no other measure."""
 
+_NONE = Dim(1, 0, 0)
+
 
 @dataclass(frozen=True)
 class Copy:
@@ -34,8 +40,10 @@ class Copy:
 
     Attributes:
         source, out: where the first element is, in bytes from the first element of the tensors.
-        head: the row, and of the axes a and b: size, steps in bytes, and size of a tile; last, how a tile is copied.
-        loops: the tiles; of each loop the count, the steps in bytes, and those along a and b in elements.
+        head: the row, and how a tile is copied.
+        axes: those of a tile: a and b, what goes on in the source where a ends, and in the result where b ends; of each
+            the size, the steps in bytes, and the size of a tile.
+        loops: the tiles; of each loop the count, the steps in bytes, and those along the four axes in elements.
         tasks: how many tiles there are.
         size: bytes that are written.
     """
@@ -43,6 +51,7 @@ class Copy:
     source: int
     out: int
     head: tuple[int, ...]
+    axes: tuple[tuple[int, ...], ...]
     loops: tuple[tuple[int, ...], ...]
     tasks: int
     size: int
@@ -60,36 +69,58 @@ def word_of(itemsize: int) -> int:
 def copy_plan(shape: Sequence[int], strides: Sequence[int], out_strides: Sequence[int], itemsize: int) -> Copy:
     """The plan for a copy of elements of so many bytes.
 
-    >>> copy_plan((64, 32), (4, 256), (128, 4), 4).head  # a transpose
-    (1, 64, 4, 128, 64, 32, 256, 4, 32, 1)
+    >>> copy_plan((64, 32), (4, 256), (128, 4), 4).axes[:2]  # a transpose
+    ((64, 4, 128, 64), (32, 256, 4, 32))
     """
     word = word_of(itemsize)
     found = layout((*shape, itemsize // word), (*strides, word), (*out_strides, word))
     dims = list(found.dims)
     row = dims.pop().size if dims and (dims[-1].source, dims[-1].out) == (word, word) else 1
-    b = dims.pop() if dims else Dim(1, 0, 0)
-    a = min(dims, key=lambda dim: abs(dim.source) or float("inf"), default=Dim(1, 0, 0))
+    b = dims.pop() if dims else _NONE
+    a = min(dims, key=lambda dim: abs(dim.source) or float("inf"), default=_NONE)
     if a in dims:
         dims.remove(a)
     how, many_a, many_b = _tile(row, a, b, word)
-    loops = [(dim.size, dim.source, dim.out or 0, 0, 0) for dim in dims]
-    loops.append((-(-a.size // many_a), many_a * a.source, many_a * (a.out or 0), many_a, 0))
-    loops.append((-(-b.size // many_b), many_b * b.source, many_b * (b.out or 0), 0, many_b))
+    more_a = more_b = _NONE
+    if how == BLOCKS and many_b == b.size and (a.out or 0) != b.size * word:
+        more_b = _taken(dims, lambda dim: dim.out == b.size * word)
+    if how in (BLOCKS, WEAVE) and many_a == a.size:
+        more_a = _taken(dims, lambda dim: dim.source == a.size * word)
+    reach = min(256, _RUN // word)
+    many = min(more_a.size, max(1, reach // many_a)), min(more_b.size, max(1, reach // many_b))
+    tiled = zip((a, b, more_a, more_b), (many_a, many_b, *many), strict=True)
+    axes = [(dim.size, dim.source, dim.out or 0, tile) for dim, tile in tiled]
+    loops: list[tuple[int, ...]] = [(dim.size, dim.source, dim.out or 0, 0, 0, 0, 0) for dim in dims]
+    for number, (size, source, out, tile) in enumerate(axes):
+        loops.append((-(-size // tile), tile * source, tile * out, *(tile * (number == axis) for axis in range(4))))
     loops.sort(key=lambda loop: loop[2], reverse=True)
-    if a.size * word < _RUN:  # too short a run to be foreseen: what goes on where it ends comes next
+    if a.size * word < _RUN and more_b == _NONE:  # too short to be foreseen: what goes on where it ends comes next
         loops.sort(key=lambda loop: loop[1] == a.size * a.source)
-    head = (row, a.size, a.source, a.out or 0, many_a, b.size, b.source, b.out or 0, many_b, how)
+    loops = [loop for loop in loops if loop[0] > 1]
     tasks = prod([loop[0] for loop in loops])
-    return Copy(found.source, found.out, head, tuple(loops), tasks, prod(shape) * itemsize)
+    return Copy(found.source, found.out, (row, how), tuple(axes), tuple(loops), tasks, prod(shape) * itemsize)
+
+
+def _taken(dims: list[Dim], wanted: Callable[[Dim], bool]) -> Dim:
+    """The dimension that is wanted, taken from the list, or one of size 1."""
+    found = next(filter(wanted, dims), _NONE)
+    if found in dims:
+        dims.remove(found)
+    return found
 
 
 def _tile(row: int, a: Dim, b: Dim, word: int) -> tuple[int, int, int]:
     """How a tile is copied, and how many elements it has along a and b."""
     side = 16 // word
+    pair = side > 1 and (a.source, b.out) == (word, word)
     if row > 1:
         many = min(b.size, max(1, isqrt(_TILE // row)))
         return ROWS, min(a.size, max(1, _TILE // (row * many))), many
-    if a.size >= side > 1 and b.size >= side and (a.source, b.out) == (word, word):
+    if pair and 1 < a.size <= PARTS and b.source == a.size * word:
+        return DEAL, a.size, min(b.size, _TILE // a.size)
+    if pair and 1 < b.size <= PARTS and a.out == b.size * word:
+        return WEAVE, min(a.size, _TILE // b.size), b.size
+    if pair and a.size >= side and b.size >= side:
         return BLOCKS, min(a.size, _RUN // max(word, 2)), min(b.size, _LINE // max(word, 2))
     if b.size < a.size and b.size < side:
         return ALONG_A, min(a.size, _TILE // b.size), b.size

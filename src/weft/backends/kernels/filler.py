@@ -73,7 +73,11 @@ def filling(
         return None
     if name is None:
         copy = copy_plan(shape, strides, out_strides, dtype.itemsize)
-        return Filler(kernel(f"copy {word_of(dtype.itemsize)}"), copy, (_row(copy.head), _table(copy.loops, 5)))
+        return Filler(
+            kernel(f"copy {word_of(dtype.itemsize)}"),
+            copy,
+            (_row(copy.head), _table(copy.axes, 4), _table(copy.loops, 7)),
+        )
     recipe: Any = recipe_of(key_of(name, dtype) or "")
     if recipe.parts == 2:
         half = dtype.itemsize // 2

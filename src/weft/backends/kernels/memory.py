@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from llvmlite import ir
@@ -90,10 +91,57 @@ def turn(_context: Any, out: Any, pitch: Any, source: Any, step: Any, word: Any)
     return types.void(types.voidptr, types.int64, types.voidptr, types.int64, word), build
 
 
+@intrinsic(prefer_literal=True)
+def deal(_context: Any, out: Any, pitch: Any, source: Any, parts: Any, word: Any) -> Any:
+    """Deals words in turn to so many rows of 16 bytes."""
+    many, side = parts.literal_value, 16 // word.literal_value
+    word_type = ir.IntType(8 * word.literal_value)
+    masks = [_places(part + many * place for place in range(side)) for part in range(many)]
+
+    def build(context: Any, builder: Any, _: Any, args: Any) -> Any:
+        out, pitch, source, _parts, _word = args
+        whole = ir.VectorType(word_type, many * side)
+        words = builder.load(builder.bitcast(source, whole.as_pointer()), align=1)
+        for part, mask in enumerate(masks):
+            row = builder.shuffle_vector(words, ir.Constant(whole, ir.Undefined), mask)
+            place = _at(builder, out, builder.mul(pitch, pitch.type(part)), row.type)
+            builder.store(row, place, align=1)
+        return context.get_dummy_value()
+
+    return types.void(types.voidptr, types.int64, types.voidptr, parts, word), build
+
+
+@intrinsic(prefer_literal=True)
+def weave(_context: Any, out: Any, source: Any, pitch: Any, parts: Any, word: Any) -> Any:
+    """Takes words in turn from so many rows of 16 bytes."""
+    many, side = parts.literal_value, 16 // word.literal_value
+    word_type = ir.IntType(8 * word.literal_value)
+    both = _places(range(2 * side))
+    order = _places(side * (place % many) + place // many for place in range(many * side))
+
+    def build(context: Any, builder: Any, _: Any, args: Any) -> Any:
+        out, source, pitch, _parts, _word = args
+        row = ir.VectorType(word_type, side)
+        places = [_at(builder, source, builder.mul(pitch, pitch.type(part)), row) for part in range(many)]
+        rows = [builder.load(place, align=1) for place in places]
+        rows += [ir.Constant(row, ir.Undefined)] * (4 - many)
+        first, second = builder.shuffle_vector(*rows[:2], both), builder.shuffle_vector(*rows[2:], both)
+        words = builder.shuffle_vector(first, second, order)
+        builder.store(words, builder.bitcast(out, words.type.as_pointer()), align=1)
+        return context.get_dummy_value()
+
+    return types.void(types.voidptr, types.voidptr, types.int64, parts, word), build
+
+
 def _mask(side: int, first: int) -> Any:
     """Which elements of two rows follow each other: one of the first, one of the second, from the given one on."""
-    chosen = [first + place // 2 + (side if place % 2 else 0) for place in range(side)]
-    return ir.VectorType(ir.IntType(32), side)(chosen)
+    return _places(first + place // 2 + (side if place % 2 else 0) for place in range(side))
+
+
+def _places(numbers: Iterable[int]) -> Any:
+    """The places of words, as a shuffle takes them."""
+    chosen = list(numbers)
+    return ir.VectorType(ir.IntType(32), len(chosen))(chosen)
 
 
 def _at(builder: Any, base: Any, offset: Any, kind: Any) -> Any:

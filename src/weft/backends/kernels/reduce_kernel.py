@@ -23,12 +23,12 @@ SIGNATURE = types.void(
 def reduce_kernel(recipe: Recipe) -> Any:
     """The function, to be compiled."""
     key, total = recipe.key, np.dtype(recipe.total).type
-    spare = LANES if recipe.op == EXACT else 1
+    exact = recipe.op == EXACT
 
     def reduce(source: Any, out: Any, head: Any, outer: Any, inner: Any, count: Any, start: Any, stop: Any) -> None:
         step, steps, axis, zero = head[3], (head[4], head[5]), head[9], head[10]
         whole, block, each = head[6], head[7], head[8]
-        lanes, rest = np.empty(LANES, total), np.empty(spare, total)
+        lanes, rest, spare = np.empty(LANES, total), np.empty(LANES if exact else 1, total), np.empty(LANES, total)
         rows = 1
         for loop in range(inner.shape[0]):
             rows *= inner[loop, 0]
@@ -48,8 +48,8 @@ def reduce_kernel(recipe: Recipe) -> Any:
                     begin(key, lanes, rest, base, filled, step)
                 advance(inner, inner_turns, inner_place)
             sizes = (have if axis == OUTER else head[0], head[1], have if axis == INNER else head[2])
-            fold(key, lanes, rest, sizes, zero)
-            finish(key, lanes, rest, sizes, after(pointer(out), place[1]), steps, count)
+            folded = fold(key, lanes, rest, spare, sizes, zero)
+            finish(key, folded, rest, sizes, after(pointer(out), place[1]), steps, count)
             advance(outer, turns, place)
 
     return reduce

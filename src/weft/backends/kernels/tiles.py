@@ -6,7 +6,7 @@ from typing import Any
 
 from numba.extending import overload
 
-from weft.backends.kernels.memory import after, move, turn
+from weft.backends.kernels.memory import after, deal, move, turn, weave
 
 
 def rows(there: Any, to: Any, here: Any, source: Any, counts: Any, row: Any, word: Any) -> None:
@@ -63,5 +63,53 @@ def _turned(there: Any, to: Any, here: Any, source: Any, a: Any, b: Any, word: A
         elements(
             after(there, whole_a * to), (to, word), after(here, whole_a * word), (word, source), (a - whole_a, b), word
         )
+
+    return copy
+
+
+def dealt(there: Any, to: Any, here: Any, parts: Any, count: Any, word: Any) -> None:
+    """Words side by side, again and again, become as many rows, ``to`` bytes apart."""
+
+
+@overload(dealt, prefer_literal=True)
+def _dealt(there: Any, to: Any, here: Any, parts: Any, count: Any, word: Any) -> Any:
+    side = 16 // word.literal_value
+
+    def copy(there: Any, to: Any, here: Any, parts: Any, count: Any, word: Any) -> None:
+        whole = count - count % side
+        for i in range(0, whole, side):
+            first, last = after(here, i * parts * word), after(there, i * word)
+            if parts == 2:
+                deal(last, to, first, 2, word)
+            elif parts == 3:
+                deal(last, to, first, 3, word)
+            else:
+                deal(last, to, first, 4, word)
+        first, last = after(here, whole * parts * word), after(there, whole * word)
+        elements(last, (word, to), first, (parts * word, word), (count - whole, parts), word)
+
+    return copy
+
+
+def woven(there: Any, here: Any, source: Any, count: Any, parts: Any, word: Any) -> None:
+    """Rows, ``source`` bytes apart, become words side by side."""
+
+
+@overload(woven, prefer_literal=True)
+def _woven(there: Any, here: Any, source: Any, count: Any, parts: Any, word: Any) -> Any:
+    side = 16 // word.literal_value
+
+    def copy(there: Any, here: Any, source: Any, count: Any, parts: Any, word: Any) -> None:
+        whole = count - count % side
+        for i in range(0, whole, side):
+            first, last = after(here, i * word), after(there, i * parts * word)
+            if parts == 2:
+                weave(last, first, source, 2, word)
+            elif parts == 3:
+                weave(last, first, source, 3, word)
+            else:
+                weave(last, first, source, 4, word)
+        first, last = after(here, whole * word), after(there, whole * parts * word)
+        elements(last, (parts * word, word), first, (word, source), (count - whole, parts), word)
 
     return copy
