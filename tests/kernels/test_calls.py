@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from contextlib import contextmanager
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import weft
 from kernels.views import ready
 from weft.backends.registry import backend_of
+from weft.run import fill
 
 CALLS = {
     "b c (h 2) (w 2) -> b c h w": ("max", {}),
@@ -52,7 +54,7 @@ def test_a_call_by_a_kernel_gives_what_numpy_gives(pattern, layout):
     array = np.random.default_rng(3).integers(-9, 9, (3, 4, 8, 6)).astype(np.float32)
     array = np.ascontiguousarray(array.transpose(layout)).transpose(np.argsort(layout))[::-1]
     expected = call(array, pattern)
-    with by_kernels():
+    with by_kernels(), mock.patch("weft.run.fill.TRIALS", 0):  # the kernel from the first call
         found = call(array, pattern)
     np.testing.assert_array_equal(found, expected)
     assert found.dtype == expected.dtype
@@ -70,3 +72,36 @@ def test_the_kernel_is_asked_for_by_the_second_call():
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["False", "True"]
     assert not run.stderr
+
+
+@pytest.mark.parametrize("kernel_is_faster", [True, False])
+def test_the_faster_of_two_ways_is_kept(kernel_is_faster):
+    """By the clock, in the first calls of both, once the kernel is ready, which the second call asks for."""
+    now, made = [0.0], []
+
+    class Filler:
+        ready = None
+
+        def start(self):
+            made.append("asked")
+
+    def way(name, seconds):
+        def run(tensor, _):
+            made.append(name)
+            now[0] += seconds
+            return tensor
+
+        return run
+
+    filler = Filler()
+    with mock.patch("weft.run.fill.perf_counter", side_effect=lambda: now[0]):
+        run = fill._faster(way("plan", 2.0), way("kernel", 1.0 if kernel_is_faster else 3.0), filler)
+        for number in range(12):
+            filler.ready = number >= 4 or None
+            assert run(number, None) == number
+    assert made[:6] == ["plan", "asked", "plan", "asked", "plan", "asked"]
+    assert [name for name in made if name != "asked"] == [
+        *["plan"] * 4,
+        *["kernel"] * 3,
+        *["kernel" if kernel_is_faster else "plan"] * 5,
+    ]

@@ -138,8 +138,6 @@ def explained(plan: Plan, registers: Sequence[int], tensor: Any) -> tuple[tuple[
         step = stage.step
         calls = passes.calls(step.reduction, dtype, False) if isinstance(step, Reduce) else None
         found = task(step, stage.shape, stage.strides, passes, calls, dtype)
-        if found is not None and found.filler.ready:
-            return (), ["by a compiled kernel"]
         line = said(found, step, stage.shape, passes, dtype)
         lines += [] if line is None else [line]
     rewrites = _rewrites(stages)
