@@ -26,16 +26,16 @@ _COMBINE: dict[str, Any] = {
 }
 _ALONG: dict[str, Any] = {**_COMBINE, "min": torch.amin, "max": torch.amax, "any": torch.any, "all": torch.all}
 _ALONG |= {"sum": torch.sum, "mean": torch.sum, "prod": torch.prod}
-_SLOW = (("call", 5000.0), ("row", 3.0), ("longest", 4), ("fault", 0.6), ("block", 1 << 20))
+_SLOW = (("call", 5000.0), ("stopped", False), ("row", 3.0), ("longest", 4), ("fault", 0.6), ("block", 1 << 20))
 _PRICES = {
     "min": (*_SLOW, ("several", 4.0), ("reduced_row", 20.0), ("strided", 1.9), ("combined", 0.5)),
     "sum": (
         *_SLOW,
         ("several", 1.3),
-        ("outer", 0.3),
+        ("outer", 0.1),
         ("reduced_row", 5.0),
         ("strided", 0.6),
-        ("combined", 0.35),
+        ("combined", 0.5),
         ("reduced", 0.1),
     ),
 }

@@ -17,7 +17,7 @@ class PassPrices(NamedTuple):
         call: one call, with the views that it takes.
         reduced_row: to begin a row in a reduction along an axis.
         reduced: to reduce an element of such a row.
-        several: to reduce an element along several axes in one call, at least.
+        several: to reduce an element along several axes in one call, at least, unless the rows are long.
         across: to reduce an element along one axis that is not the innermost in one call, at least.
         outer: what it takes more to reduce an element along an axis that is not the innermost.
         row: to begin a row in a call that combines elements.
@@ -36,6 +36,7 @@ class PassPrices(NamedTuple):
         cache: how many bytes are at hand without main memory.
         shared: the same of the last cache, which others use, too.
         block: how many bytes of a tensor go through all calls at a time.
+        stopped: whether a unit axis among the reduced keeps a framework from making neighbours one.
         widened: how many times as large elements are while they are combined.
         in_turn: whether there is nothing but calls along one axis, each over everything.
         longest: how many elements at most have calls of their own.
@@ -63,6 +64,7 @@ class PassPrices(NamedTuple):
     cache: int = 1 << 18
     shared: int = 1 << 23
     block: int = 1 << 20
+    stopped: bool = True
     widened: float = 1.0
     in_turn: bool = False
     longest: int = 8

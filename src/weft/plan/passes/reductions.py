@@ -27,6 +27,9 @@ Calls: TypeAlias = tuple[Call, ...]
 LONGEST_PRODUCT = 128
 """Nor is a longer one added up by a product, which may do it one by one: it would lose digits."""
 
+SHORT = 64
+"""Rows that are reduced and much longer than this are nothing that a framework is slow at."""
+
 ROW = 4096
 """How many elements short rows are joined to."""
 
@@ -46,7 +49,7 @@ def reduced(
     loops, order = nest(shape, strides, axes)
     if not 0 < sum([loop.kept for loop in loops]) < len(loops) or any(loop.stride == 0 for loop in loops):
         return None
-    units = any(shape[axis] == 1 for axis in axes)
+    units = prices.stopped and any(shape[axis] == 1 for axis in axes)
     row = next(shape[place] for place in reversed(order)) if units else loops[-1].length
     plain = _plain(loops, row, itemsize, prices)
     starts = (loops, *_folded(loops, itemsize))
@@ -60,7 +63,8 @@ def _plain(loops: Sequence[Loop], row: int, itemsize: int, prices: PassPrices) -
     count = prod([loop.length for loop in loops])
     time = count / row * prices.reduced_row + count * prices.reduced
     if sum([not loop.kept for loop in loops]) > 1:
-        time = max(time, count * prices.several)
+        short = 1.0 if loops[-1].kept else min((SHORT / row) ** 2, 1.0)
+        time = max(time, count * prices.several * short)
     elif loops[-1].kept:
         time = max(time, count * prices.across)
     return (prices.call + time) / 1e3 + _reading(loops, itemsize, prices)
