@@ -147,7 +147,8 @@ def _priced(start: Sequence[Loop], calls: Calls, itemsize: int, prices: PassPric
         return whole._replace(cost=once)
     parts = -(-shape[block[0]] // block[1])
     cut = (work + parts * count * prices.call) / 1e3 + outside
-    if cut >= once:
+    larger = prices.widened > 1 and not isinstance(calls[0], Along)  # all at once, it would not fit beside the input
+    if cut >= once and not larger:
         return whole._replace(cost=once)
     return whole._replace(block=block, rewrites=(*whole.rewrites, BLOCKS), cost=cut)
 
@@ -231,6 +232,7 @@ def _block(loops: Sequence[Loop], itemsize: int, prices: PassPrices) -> tuple[in
     size = prod([loop.length for loop in loops]) * itemsize
     for place, loop in enumerate([] if prices.in_turn else loops):
         if loop.kept and loop.length > 1:
-            length = max(int(loop.length * prices.block / (size * prices.widened)), 1) if size else loop.length
+            most = prices.block if prices.widened == 1 else min(prices.block, size // 2)
+            length = max(int(loop.length * most / (size * prices.widened)), 1) if size else loop.length
             return (place, length) if length < loop.length else None
     return None
