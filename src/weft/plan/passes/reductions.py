@@ -109,7 +109,7 @@ def _cheapest(
             for call in _calls(loops, place, prices):
                 done = _done(loops, call, prices, itemsize)
                 work = done.work + done.calls * prices.call + rest
-                if _block(loops, itemsize, prices) is None:
+                if _cut(loops, prices) is None:
                     work += _passing(done.written, itemsize, prices)
                 ways.append((work, (call, *later)))
         known[loops] = min(ways, key=lambda way: way[0])
@@ -140,9 +140,10 @@ def _priced(start: Sequence[Loop], calls: Calls, itemsize: int, prices: PassPric
     size = prod([loop.length for loop in loops]) * itemsize
     outside = _reading(start, itemsize, prices) + (size > prices.cache) * size * (prices.byte + prices.fault) / 1e3
     whole = Reduction((), shape, calls, None, _names(start, calls), 0.0, 0.0)
-    passing = _passing(between - size / itemsize, itemsize, prices)
+    between -= size / itemsize
+    passing = _passing(between, itemsize, prices)
     once = (work + count * prices.call + passing) / 1e3 + outside
-    block = _block(start, itemsize, prices)
+    block = _block(start, between, itemsize, prices)
     if block is None or count == 1:
         return whole._replace(cost=once)
     parts = -(-shape[block[0]] // block[1])
@@ -227,12 +228,25 @@ def _without(loops: Sequence[Loop], axis: int, itemsize: int) -> tuple[Loop, ...
     return tuple(reversed(found))
 
 
-def _block(loops: Sequence[Loop], itemsize: int, prices: PassPrices) -> tuple[int, int] | None:
-    """The outermost kept axis, and the length of its parts; ``None`` where there is nothing to be cut."""
+def _cut(loops: Sequence[Loop], prices: PassPrices) -> int | None:
+    """The axis that is cut into blocks: the outermost that is kept; ``None`` where there is none."""
+    places = [place for place, loop in enumerate(loops) if loop.kept and loop.length > 1]
+    return places[0] if places and not prices.in_turn else None
+
+
+def _block(loops: Sequence[Loop], between: float, itemsize: int, prices: PassPrices) -> tuple[int, int] | None:
+    """The axis that is cut, and the length of its parts: what is between the calls of one of them stays at hand.
+
+    Args:
+        loops: over the tensor.
+        between: how many elements the calls write, and read again.
+        itemsize: bytes of an element.
+        prices: of the framework.
+    """
+    axis = _cut(loops, prices)
+    if axis is None or not between:
+        return None
     size = prod([loop.length for loop in loops]) * itemsize
-    for place, loop in enumerate([] if prices.in_turn else loops):
-        if loop.kept and loop.length > 1:
-            most = prices.block if prices.widened == 1 else min(prices.block, size // 2)
-            length = max(int(loop.length * most / (size * prices.widened)), 1) if size else loop.length
-            return (place, length) if length < loop.length else None
-    return None
+    held = prices.block if prices.widened == 1 else min(prices.block, size)
+    length = max(int(loops[axis].length * held / (2 * between * itemsize * prices.widened)), 1)
+    return (axis, length) if length < loops[axis].length else None
