@@ -131,6 +131,12 @@ def test_that_noise_is_no_regression():
     assert not before.worse([row(9.0, case="new")])
 
 
+def test_that_what_is_alike_may_be_twice_as_slow_and_what_was_faster_may_not():
+    assert Ratio(1.0, 0.6).allows(2.4)
+    assert not Ratio(1.0, 0.6).allows(2.6)
+    assert not Ratio(0.1, 0.6).allows(0.17)
+
+
 def test_that_a_record_is_read_as_it_was_written(tmp_path):
     runs = [[row(1.0)], [row(1.0)], [row(1.4)]]
     found = kept.recorded(64, {"numpy": "2"}, runs)
