@@ -50,7 +50,8 @@ def test_the_shown_code_gives_what_was_made(done, small):
                 exec(ran.call.code, names)
         for name, value in each.made.items():
             if isinstance(value, np.ndarray):
-                np.testing.assert_array_equal(names[name], value, err_msg=name)
+                # a kernel that has become ready in between rounds in other places
+                np.testing.assert_allclose(names[name], value, rtol=1e-6, err_msg=name)
 
 
 def test_shapes_times_and_plans_are_kept(done):
