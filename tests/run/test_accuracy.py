@@ -53,7 +53,8 @@ def test_a_sum_is_as_accurate_as_numpys(pattern, dtype, data):
     shape, sizes = CASES[pattern]
     array = data(np.random.default_rng(7), shape).astype(dtype)
     meant, magnitude = exact(array, pattern, sizes)
-    ours = weft.reduce(array, pattern, "sum", **sizes)
+    for _ in range(2):  # how is decided by the second call
+        ours = weft.reduce(array, pattern, "sum", **sizes)
     theirs = weft.reduce(array, pattern, np.sum, **sizes)
     errors = [np.abs(found.astype(np.float64).ravel() - meant) / magnitude for found in (ours, theirs)]
     most = 2 * np.finfo(dtype).eps
@@ -64,5 +65,6 @@ def test_a_sum_is_as_accurate_as_numpys(pattern, dtype, data):
 def test_a_mean_of_halves_is_rounded_once():
     array = np.random.default_rng(7).random((4, 3, 64, 64)).astype(np.float16)
     wide = weft.reduce(array.astype(np.float32), "b c (h 2) (w 2) -> b c h w", "mean")
-    found = weft.reduce(array, "b c (h 2) (w 2) -> b c h w", "mean")
+    for _ in range(2):
+        found = weft.reduce(array, "b c (h 2) (w 2) -> b c h w", "mean")
     np.testing.assert_array_equal(found, wide.astype(np.float16))

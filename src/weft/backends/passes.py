@@ -40,6 +40,8 @@ class Passes(NamedTuple):
 
     Attributes:
         least: how many elements there are at least where it is worth a thought.
+        eager: how many elements there are at least where it is decided when a tensor comes for the first time; of a
+            smaller one, deciding takes longer than a call, and is left to the second.
         reason: why one call of the framework's is best for a tensor all the same, as where a gradient is recorded; or
             ``None``.
         layout: of a tensor, all that decides how it is done beside its shape, such as strides and element type;
@@ -67,3 +69,4 @@ class Passes(NamedTuple):
     kernel: Callable[..., Any] | None = None
     no_kernel: Callable[[str | None, Any], str | None] | None = None
     worth: int = 1 << 16
+    eager: int = 1 << 17

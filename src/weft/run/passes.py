@@ -21,7 +21,7 @@ from weft.run.carry import copying, reducing
 from weft.run.compose import compose
 from weft.run.fill import Made, filled, said, task
 from weft.run.layout import Stage, decided, prices_of, scaled
-from weft.run.program import Program
+from weft.run.program import Program, decides
 
 LEAST = 2048
 """How many elements a tensor has at least that is worth a thought, where no framework says so."""
@@ -42,37 +42,32 @@ def passed(program: Program, shape: Sequence[int], sizes: dict[str, int], plain:
         plain: the callable that makes one call for each step.
     """
     passes = program.backend.passes
-    if passes is None or not decides(program.plan):
+    if passes is None or not program.decides:
         return plain
-    registers = program.registers(shape, sizes)
-    if not is_large(program.plan, registers, passes.least):
+    size = prod(shape)
+    if program.stretches:
+        size = max(size, largest(program.plan, program.registers(shape, sizes)))
+    if size < passes.least:
         return plain
-    known: dict[Any, Unary] = {}
-    layout = passes.layout
+    known: dict[Any, Unary | None] = {}
+    """By layout, what is best; ``None`` where there was one call, and nothing is decided yet."""
+    layout, eager = passes.layout, size >= passes.eager
 
     def call(tensor: Any) -> Any:
         key = layout(tensor)
         found = known.get(key)
         if found is None:
+            decide = eager or key in known
             if len(known) >= LAYOUTS:
                 known.clear()
-            found = known[key] = plain if key is None else bound(program, registers, tensor, passes) or plain
-        return found(tensor)
+            if key is None:
+                found = plain
+            elif decide:
+                found = bound(program, program.registers(shape, sizes), tensor, passes) or plain
+            known[key] = found
+        return (found or plain)(tensor)
 
     return call
-
-
-def decides(plan: Plan) -> bool:
-    """Whether there is something to be decided: a reduction, or axes that are merged and may have to be copied."""
-    steps = plan.inputs[0]
-    return any(type(step) is Reduce for step in steps) or any(len(axes) > 1 for axes in plan.solved.output)
-
-
-def is_large(plan: Plan, registers: Sequence[int], least: int) -> bool:
-    """Whether so many elements go in, or come out."""
-    axes = plan.solved.registers
-    written = prod([registers[axes[axis]] for dim in plan.solved.output for axis in dim])
-    return written >= least or prod(registers[: plan.solved.ranks[0]]) >= least
 
 
 def bound(program: Program, registers: Sequence[int], tensor: Any, passes: Passes) -> Unary | None:
@@ -109,6 +104,13 @@ def carried(stage: Stage, plain: Made, backend: Backend, passes: Passes, dtype: 
     return function if found is None else filled(found, passes, calls, backend, function)
 
 
+def largest(plan: Plan, registers: Sequence[int]) -> int:
+    """How many elements go in or come out, whichever is more."""
+    axes = plan.solved.registers
+    written = prod([registers[axes[axis]] for dim in plan.solved.output for axis in dim])
+    return max(written, prod(registers[: plan.solved.ranks[0]]))
+
+
 def explained(plan: Plan, registers: Sequence[int], tensor: Any) -> tuple[tuple[str, ...], list[str]]:
     """What `weft.explain` says of a large tensor: which rewrites are applied; and what else there is to say of it.
 
@@ -121,14 +123,14 @@ def explained(plan: Plan, registers: Sequence[int], tensor: Any) -> tuple[tuple[
         return (), []
     if not hasattr(tensor, "dtype"):
         strides = scaled(registers[: plan.solved.ranks[0]], 4)
-        large = is_large(plan, registers, LEAST)
+        large = largest(plan, registers) >= LEAST
         return _rewrites(decided(plan, registers, strides, 4, lambda _: PassPrices(), LEAST) if large else []), []
     backend = one_backend((type(tensor),))
     passes = backend.passes
     reason = None if passes is None else passes.reason(tensor)
     if passes is None or reason is not None:
         return (), [f"one call of {backend.name} for each step{'' if reason is None else ': ' + reason}"]
-    if not is_large(plan, registers, passes.least):
+    if largest(plan, registers) < passes.least:
         return (), []
     dtype = backend.dtype(tensor)
     market = partial(prices_of, passes, dtype, passes.recorded(tensor))

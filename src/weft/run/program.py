@@ -18,7 +18,7 @@ from weft.backends.base import Backend
 from weft.backends.products import as_it_is
 from weft.errors import fail
 from weft.ops.reduce import CUSTOM
-from weft.plan import Plan, Reduce, Step
+from weft.plan import Expand, Plan, Reduce, Step
 from weft.run.calls import Call, axes_of, call_of, calls_of, read_by
 from weft.run.compose import along, compose, meet
 from weft.solve import COMPUTING, Report, compute, evaluate, report, shape_text
@@ -86,6 +86,8 @@ class Program:
         self.backend = backend
         self.constants = plan.solved.constants
         self.instructions = plan.instructions
+        self.decides = decides(plan)
+        self.stretches = any(type(step) is Expand for steps in plan.inputs for step in steps)
         self.combine = combined(plan.products, backend)
         self.steps = self._prepare(plan.steps, backend.any_type(), None) if plan.steps else []
         self.whole = backend.whole if _is_all_of_the_frameworks(plan) else as_it_is
@@ -169,6 +171,14 @@ class Program:
             return self.whole(_joined(placed(recipe(self.plan), registers, self.backend, wishes), inputs, None))
         after = compose([(f, select(registers) if select else constant) for f, select, constant in self.steps])
         return self.whole(_joined(self.combine, inputs, after if self.steps else None))
+
+
+def decides(plan: Plan) -> bool:
+    """Whether a large tensor could be moved in several ways: it is reduced, or axes are merged and may be copied."""
+    if len(plan.inputs) != 1 or plan.products:
+        return False
+    steps = plan.inputs[0]
+    return any(type(step) is Reduce for step in steps) or any(len(axes) > 1 for axes in plan.solved.output)
 
 
 def trace(
