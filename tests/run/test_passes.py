@@ -24,7 +24,10 @@ np = pytest.importorskip("numpy")
 NAMES = ("min", "max", "sum", "mean", "prod", "any", "all")
 DTYPES = ("float32", "float64", "float16", "int8", "uint8", "int64", "uint64", "bool", "complex64")
 SPECIAL = (float("nan"), float("inf"), -float("inf"), -0.0, 0.0)
-DRAWN = ("call", "reduced_row", "reduced", "row", "combined", "strided", "copied", "scattered", "byte", "fault", "line")
+DRAWN = (
+    *("call", "reduced_row", "reduced", "outer", "row", "combined", "strided", "product_row", "product"),
+    *("copied_row", "copied", "scattered", "near", "line", "page", "byte", "fault"),
+)
 
 
 @st.composite
@@ -297,3 +300,19 @@ def test_what_torch_transforms_is_one_call(name):
     graph = importlib.import_module("torch.fx.experimental.proxy_tensor").make_fx(pooled)(x).graph
     calls = [node for node in graph.nodes if node.op == "call_function" and "view" not in str(node.target)]
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize("special", SPECIAL[:3])
+def test_what_is_infinite_stays_where_it_is(monkeypatch, dtype, special):
+    """A product with ones would make NaN of a part of a complex infinity."""
+    monkeypatch.setenv("WEFT_KERNELS", "off")
+    x = np.ones((64, 64, 64), dtype)
+    x[1, 2, 3] = special
+    for pattern, axes, shape in (
+        ("b (h 16) (w 16) -> b h w", (2, 4), (64, 4, 16, 4, 16)),
+        ("b h (w 16) -> b h w", (3,), (64, 64, 4, 16)),
+    ):
+        found = [weft.reduce(x, pattern, "sum") for _ in range(2)][1]
+        np.testing.assert_array_equal(found, x.reshape(shape).sum(axes))
+    np.testing.assert_array_equal(weft.einsum("ijk->ij", x), np.einsum("ijk->ij", x))

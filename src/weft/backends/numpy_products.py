@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from weft.backends.numpy_reductions import is_half
-from weft.backends.numpy_sums import add
+from weft.backends.numpy_sums import REAL, add
 from weft.backends.products import Product, Products
 
 try:  # numpy.einsum without the Python around it
@@ -47,7 +47,6 @@ def products(dtypes: tuple[Any, ...]) -> Products | None:
 @lru_cache(maxsize=32)
 def _products(dtype: Any) -> Products:
     """What there is for arrays of one type."""
-    blas = dtype.char in _BLAS
     vecdot = getattr(np, "vecdot", None) if dtype.kind == "f" else None  # it conjugates complex numbers
     return Products(
         einsum=c_einsum,
@@ -57,7 +56,7 @@ def _products(dtype: Any) -> Products:
         multiply=np.multiply,
         update=_update,
         copy=_copy,
-        add=add if blas else partial(np.add.reduce, dtype=dtype),
+        add=add if dtype.char in REAL else partial(np.add.reduce, dtype=dtype),
         diagonal=_diagonal,
         fill=partial(_fill, dtype),
         prices={**_BLAS.get(dtype.char, {"flop": inf}), "reuses": True, "rows": vecdot is not None},

@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+REAL = "fd"
+"""The types whose sums may be products with ones: of a complex infinity times one a part is NaN."""
+
 _BLOCK = 2048
 """The most elements that one product with ones adds up."""
 
@@ -16,7 +19,7 @@ _SMALL = 1024
 
 
 def add(tensor: Any, axes: tuple[int, ...]) -> Any:
-    """The sum along some dimensions, for the types that BLAS knows."""
+    """The sum along some dimensions, for real types that BLAS knows."""
     shape, count = tensor.shape, tensor.ndim - len(axes)
     size = prod([shape[axis] for axis in axes])
     block = _block(size)

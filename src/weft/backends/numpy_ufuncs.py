@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from weft.backends.numpy_reductions import ROUNDING, is_half
-from weft.backends.numpy_sums import ones
+from weft.backends.numpy_sums import REAL, ones
 from weft.backends.passes import Calls
 
 _UFUNCS: dict[str, Any] = {
@@ -41,7 +41,7 @@ def calls(name: str, dtype: Any, _: bool = False) -> Calls | None:
         room=lambda _, shape: np.empty(shape, wide),
         combine=lambda one, other, out: ufunc(one, other, out=out),
         along=lambda array, axis, out: ufunc.reduce(array, axis, wide, out),
-        product=_product if name in ("sum", "mean") and wide.char in "fdFD" else None,
+        product=_product if name in ("sum", "mean") and wide.char in REAL else None,
         widen=None if truth or wide == dtype else lambda array: array.astype(wide),
         finish=_FINISH.get(name) if wide.kind in "fc" else None,
         narrow=half,
@@ -58,7 +58,7 @@ def _prices(name: str, wide: Any, dtype: Any) -> tuple[tuple[str, Any], ...]:
         found |= {"several": 1.2, "across": 1.2}
     elif name in ("sum", "mean"):
         found["strided"] = 0.35 * scale
-        if wide.char in "fdFD":
+        if wide.char in REAL:
             found |= {"product_row": 3.0, "product": 0.1 * scale}
     if name in ("min", "max"):
         found |= {"reduced_row": 40.0, "strided": 1.0 * max(scale, 1)}

@@ -15,7 +15,7 @@ Index: TypeAlias = "tuple[int | slice, ...]"
 """What a part of a tensor is taken out by."""
 
 Made: TypeAlias = Callable[[Any, Any], Any]
-"""A function of a tensor, and of memory for its result or ``None``."""
+"""A function of a tensor, and of a constant: within this file memory for its result, or ``None``."""
 
 
 def reducing(way: Reduction, shape: Sequence[int], axes: Sequence[int], backend: Backend, calls: Calls) -> Made:

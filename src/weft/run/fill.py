@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import inf, prod
 from time import perf_counter
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from weft.backends.base import Backend
 from weft.backends.passes import Calls, Passes
 from weft.plan import Reduce, Step
+from weft.run.carry import Made
 from weft.run.layout import scaled
-
-Made: TypeAlias = Callable[[Any, Any], Any]
-"""A function of a tensor and a constant."""
-
 
 TRIALS = 3
 """How many calls each of two ways has to show how fast it is."""

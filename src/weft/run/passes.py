@@ -17,9 +17,9 @@ from weft.backends.registry import one_backend
 from weft.plan import Plan, Reduce
 from weft.plan.passes import Copying, PassPrices, Reduction
 from weft.run.calls import call_of
-from weft.run.carry import copying, reducing
+from weft.run.carry import Made, copying, reducing
 from weft.run.compose import compose
-from weft.run.fill import Made, filled, said, task
+from weft.run.fill import filled, said, task
 from weft.run.layout import Stage, decided, prices_of, scaled
 from weft.run.program import Program, decides
 

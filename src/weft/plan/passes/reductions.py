@@ -1,8 +1,8 @@
 """The ways to reduce: which axis first, how, and in which blocks.
 
 A reduction over several axes may take them one after the other, in any order: minimum, maximum, sum, product, any and
-all combine associatively. Sums stay as accurate: a term goes through as many additions as the framework's own
-reduction makes of it at most, and through fewer where halves are combined.
+all combine associatively. Sums stay as accurate: along outer axes a term goes through as many additions as in one call
+or fewer, and where halves are combined through a logarithm of that; products with ones are kept short.
 """
 
 from __future__ import annotations
