@@ -60,6 +60,17 @@ def test_a_call_by_a_kernel_gives_what_numpy_gives(pattern, layout):
     assert found.dtype == expected.dtype
 
 
+@pytest.mark.parametrize("pattern", CALLS)
+def test_a_kernel_serves_the_layout_alone_that_it_was_made_for(pattern):
+    """The cache of calls knows shapes, and a kernel strides."""
+    array = np.random.default_rng(3).integers(-9, 9, (4, 4, 8, 8)).astype(np.float32)
+    turned = np.ascontiguousarray(array.transpose(3, 2, 1, 0)).transpose(3, 2, 1, 0)
+    expected = call(array, pattern)
+    with by_kernels(), mock.patch("weft.run.fill.TRIALS", 0):
+        for each in (array, turned, array[::-1][::-1], turned, array):
+            np.testing.assert_array_equal(call(each, pattern), expected)
+
+
 def test_the_kernel_is_asked_for_by_the_second_call():
     code = (
         "import numpy as np, weft\n"
