@@ -56,7 +56,7 @@ def everything_large(prices):
 
     weft.cache_clear()
     for backend, kept in passes.items():
-        backend.passes = kept._replace(least=1, eager=1, calls=priced(kept.calls))
+        backend.passes = kept._replace(least=1, eager=1, rounded=1, calls=priced(kept.calls))
     try:
         with (
             mock.patch.object(reductions, "WORTH", float("inf")),

@@ -42,6 +42,8 @@ class Passes(NamedTuple):
         least: how many elements there are at least where it is worth a thought.
         eager: how many elements there are at least where it is decided when a tensor comes for the first time; of a
             smaller one, deciding takes longer than a call, and is left to the second.
+        rounded: the same of a reduction that rounds, of which the first call must give what the others do; of a smaller
+            tensor it is one call.
         reason: why one call of the framework's is best for a tensor all the same, as where a gradient is recorded; or
             ``None``.
         layout: of a tensor, all that decides how it is done beside its shape, such as strides and element type;
@@ -70,3 +72,4 @@ class Passes(NamedTuple):
     no_kernel: Callable[[str | None, Any], str | None] | None = None
     worth: int = 1 << 16
     eager: int = 1 << 17
+    rounded: int = 1 << 14

@@ -21,7 +21,7 @@ from weft.run.carry import Made, copying, reducing
 from weft.run.compose import compose
 from weft.run.fill import filled, said, task
 from weft.run.layout import Stage, decided, prices_of, scaled
-from weft.run.program import Program, decides
+from weft.run.program import Program, decides, rounds
 
 LEAST = 2048
 """How many elements a tensor has at least that is worth a thought, where no framework says so."""
@@ -47,11 +47,11 @@ def passed(program: Program, shape: Sequence[int], sizes: dict[str, int], plain:
     size = prod(shape)
     if program.stretches:
         size = max(size, largest(program.plan, program.registers(shape, sizes)))
-    if size < passes.least:
+    if size < (passes.rounded if program.rounds else passes.least):
         return plain
     known: dict[Any, Unary | None] = {}
     """By layout, what is best; ``None`` where there was one call, and nothing is decided yet."""
-    layout, eager = passes.layout, size >= passes.eager
+    layout, eager = passes.layout, program.rounds or size >= passes.eager
 
     def call(tensor: Any) -> Any:
         key = layout(tensor)
@@ -130,7 +130,7 @@ def explained(plan: Plan, registers: Sequence[int], tensor: Any) -> tuple[tuple[
     reason = None if passes is None else passes.reason(tensor)
     if passes is None or reason is not None:
         return (), [f"one call of {backend.name} for each step{'' if reason is None else ': ' + reason}"]
-    if largest(plan, registers) < passes.least:
+    if largest(plan, registers) < (passes.rounded if rounds(plan) else passes.least):
         return (), []
     dtype = backend.dtype(tensor)
     market = partial(prices_of, passes, dtype, passes.recorded(tensor))

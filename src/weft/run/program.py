@@ -87,6 +87,7 @@ class Program:
         self.constants = plan.solved.constants
         self.instructions = plan.instructions
         self.decides = decides(plan)
+        self.rounds = rounds(plan)
         self.stretches = any(type(step) is Expand for steps in plan.inputs for step in steps)
         self.combine = combined(plan.products, backend)
         self.steps = self._prepare(plan.steps, backend.any_type(), None) if plan.steps else []
@@ -171,6 +172,15 @@ class Program:
             return self.whole(_joined(placed(recipe(self.plan), registers, self.backend, wishes), inputs, None))
         after = compose([(f, select(registers) if select else constant) for f, select, constant in self.steps])
         return self.whole(_joined(self.combine, inputs, after if self.steps else None))
+
+
+ROUNDING = ("sum", "mean", "prod")
+"""The reductions whose result depends, in its last digits, on the order in which elements are combined."""
+
+
+def rounds(plan: Plan) -> bool:
+    """Whether it matters to the last digits in how many calls a tensor is reduced."""
+    return any(type(step) is Reduce and step.reduction in ROUNDING for step in plan.inputs[0])
 
 
 def decides(plan: Plan) -> bool:
