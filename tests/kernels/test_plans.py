@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from kernels.views import layouts, view
 from weft.backends.kernels.copying import ALONG_A, BLOCKS, DEAL, ROWS, WEAVE, copy_plan
-from weft.backends.kernels.reducing import FOLDED, INNER, LANES, OUTER, reduce_plan
+from weft.backends.kernels.reducing import FOLDED, INNER, OUTER, reduce_plan
 
 
 def places(loops, columns):
@@ -54,25 +54,28 @@ def test_a_copy_visits_every_element_once(layout, order):
     assert len(list(places(plan.loops, 6))) == plan.tasks
 
 
-@given(layout=layouts(5), reduced=st.integers(1, 6))
-@settings(max_examples=30)
-def test_a_reduction_visits_every_element_once(layout, reduced):
+@given(layout=layouts(5), reduced=st.integers(1, 6), room=st.sampled_from([2, 7, 64, 2048]))
+@settings(max_examples=60)
+def test_a_reduction_visits_every_element_once(layout, reduced, room):
     source = view(np.arange(4000, dtype="i4"), layout)
     kept = max(source.ndim - reduced, 0)
     out = np.zeros(source.shape[:kept], "i4")
-    plan = reduce_plan(source.shape, source.strides, out.strides, 4)
+    plan = reduce_plan(source.shape, source.strides, out.strides, 4, room)
     sizes, step, steps = plan.head[:3], plan.head[3], {OUTER: plan.head[4], FOLDED: 0, INNER: plan.head[5]}
     whole, block, each, place = plan.head[6:10]
-    assert np.prod(sizes) <= LANES
+    tall, deep, pitch = plan.head[10:13]
+    assert deep * np.prod(sizes) <= room
     seen = []
-    for here, there, at in places(plan.outer, 3):
+    for here, there, at, below in places(plan.outer, 4):
         for further, also in places(plan.inner, 2):
             have = list(sizes)
             have[place] = min(block, whole - at - also)
             assert np.prod(have) == each * have[place]
-            for lane, turns in enumerate(product(*map(range, have))):
-                to = there + sum(turn * steps[axis] for axis, turn in enumerate(turns))
-                seen.append((to + plan.out, here + further + lane * step + plan.source))
+            for level in range(min(deep, tall - below)):
+                for lane, turns in enumerate(product(*map(range, have))):
+                    to = there + sum(turn * steps[axis] for axis, turn in enumerate(turns))
+                    to += level * have[OUTER] * steps[OUTER]  # they are folded as one
+                    seen.append((to + plan.out, here + further + level * pitch + lane * step + plan.source))
     wanted = [
         (int(np.dot(index[:kept], out.strides)), int(np.dot(index, source.strides)))
         for index in np.ndindex(*source.shape)

@@ -40,11 +40,42 @@ larger = _choice(">")
 smaller = _choice("<")
 
 
+def _rank(nan: int) -> Any:
+    @intrinsic
+    def rank(_context: Any, half: Any) -> Any:
+        """An integer for 16 bits of half precision, larger where the number is, and beyond all others for NaN."""
+
+        def build(_: Any, builder: Any, __: Any, args: Any) -> Any:
+            size = builder.and_(args[0], _SHORT(0x7FFF))
+            found = builder.xor(args[0], builder.and_(builder.ashr(args[0], _SHORT(15)), _SHORT(0x7FFF)))
+            return builder.select(builder.icmp_signed(">", size, _SHORT(0x7C00)), _SHORT(nan), found)
+
+        return types.int16(types.uint16), build
+
+    return rank
+
+
+ranked_high = _rank(nan=0x7FFF)
+ranked_low = _rank(nan=0x8000)
+
+
+@intrinsic
+def unranked(_context: Any, rank: Any) -> Any:
+    """The 16 bits of half precision that have this rank."""
+
+    def build(_: Any, builder: Any, __: Any, args: Any) -> Any:
+        return builder.xor(args[0], builder.and_(builder.ashr(args[0], _SHORT(15)), _SHORT(0x7FFF)))
+
+    return types.uint16(types.int16), build
+
+
 @intrinsic
 def widened(_context: Any, half: Any) -> Any:
     """The number whose 16 bits of half precision are given."""
 
-    def build(_: Any, builder: Any, __: Any, args: Any) -> Any:
+    def build(context: Any, builder: Any, __: Any, args: Any) -> Any:
+        if "+f16c" in context.codegen().magic_tuple()[2]:  # the processor has an instruction for it
+            return builder.fpext(builder.bitcast(args[0], ir.HalfType()), _FLOAT)
         bits = builder.zext(args[0], _INT)
         rest = builder.shl(builder.and_(bits, _INT(0x7FFF)), _INT(13))
         scaled = builder.fmul(builder.bitcast(rest, _FLOAT), _FLOAT(2.0**112))  # the exponents count from elsewhere

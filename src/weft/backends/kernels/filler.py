@@ -86,8 +86,8 @@ def filling(
             out_strides = (half, *out_strides)
         else:
             shape, strides = (*shape, 2), (*strides, half)
-    plan = reduce_plan(shape, strides, out_strides, np.dtype(recipe.unit).itemsize)
-    tables = (_row(plan.head), _table(plan.outer, 4), _table(plan.inner, 3), plan.count if name == "mean" else 1)
+    plan = reduce_plan(shape, strides, out_strides, np.dtype(recipe.unit).itemsize, recipe.lanes)
+    tables = (_row(plan.head), _table(plan.outer, 5), _table(plan.inner, 3), plan.count if name == "mean" else 1)
     return Filler(kernel(recipe.key), plan, tables)
 
 

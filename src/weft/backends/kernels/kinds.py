@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from weft.backends.kernels.reducing import LANES
+
 SUM, EXACT, PROD, MAX, MIN = range(5)
 """The operations. An exact sum keeps what rounding loses, for want of a wider type."""
 
-PLAIN, HALF, TRUTH, TRUTH_OF_HALF, LATEST = range(5)
-"""How values are read: as they are; from half precision; as whether they are not zero; so that NaT is the greatest."""
+PLAIN, HALF, RANK, TRUTH, TRUTH_OF_HALF, LATEST = range(6)
+"""How values are read: as they are; from half precision; as the rank that half precision has; as whether they are not
+zero; so that NaT is the greatest."""
 
 _OPS = {"sum": SUM, "mean": SUM, "prod": PROD, "max": MAX, "min": MIN, "any": MAX, "all": MIN}
 
@@ -37,6 +40,11 @@ class Recipe:
     result: str
     parts: int = 1
 
+    @property
+    def lanes(self) -> int:
+        """How many accumulators there are at most; exact ones need twice the memory."""
+        return LANES // np.dtype(self.total).itemsize // (2 if self.op == EXACT else 1)
+
 
 @lru_cache(maxsize=256)
 def recipe_of(key: str) -> Recipe | None:
@@ -59,7 +67,7 @@ def _extreme(name: str, dtype: Any, size: int, key: str) -> Recipe | None:
         return None
     if dtype.kind == "f":
         return Recipe(
-            key, _OPS[name], *((HALF, "uint16", "float32", "uint16") if size == 2 else (PLAIN, *[dtype.name] * 3))
+            key, _OPS[name], *((RANK, "uint16", "int16", "uint16") if size == 2 else (PLAIN, *[dtype.name] * 3))
         )
     unit = {"b": "uint8", "M": "int64"}.get(dtype.kind, dtype.name)
     return Recipe(key, _OPS[name], LATEST if dtype.kind == "M" and name == "max" else PLAIN, unit, unit, unit)

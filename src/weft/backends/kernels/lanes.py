@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba.extending import overload, register_jitable
 
-from weft.backends.kernels.arithmetic import larger, smaller, widened
+from weft.backends.kernels.arithmetic import larger, ranked_high, ranked_low, smaller, widened
 from weft.backends.kernels.kinds import (
     EXACT,
     HALF,
@@ -16,12 +16,15 @@ from weft.backends.kernels.kinds import (
     MIN,
     PLAIN,
     PROD,
+    RANK,
     SUM,
     TRUTH,
     TRUTH_OF_HALF,
+    Recipe,
     recipe_of,
 )
 from weft.backends.kernels.memory import peek
+from weft.backends.kernels.own import own
 
 _JOIN: dict[int, Any] = {
     SUM: lambda held, value, zero: held + value,
@@ -39,10 +42,12 @@ _READ: dict[int, Any] = {
     LATEST: lambda raw: raw - 1,  # NaT, the least integer, becomes the greatest
 }
 
+_RANK: dict[int, Any] = {MAX: lambda raw: ranked_high(raw), MIN: lambda raw: ranked_low(raw)}
 
-def joining(op: int) -> Any:
+
+def joining(recipe: Recipe) -> Any:
     """The function that makes one value of two."""
-    return register_jitable(_JOIN[op])
+    return own(recipe.key)(_JOIN[recipe.op])
 
 
 @register_jitable
@@ -59,10 +64,13 @@ def begin(key: Any, lanes: Any, rest: Any, base: Any, count: Any, step: Any) -> 
 
 @overload(begin, prefer_literal=True)
 def _begin(key: Any, lanes: Any, rest: Any, base: Any, count: Any, step: Any) -> Any:
-    _, read, unit, total, size = _known(key)
+    recipe, read, unit, total, size = _known(key)
+    exact = recipe.op == EXACT
 
     def fill(key: Any, lanes: Any, rest: Any, base: Any, count: Any, step: Any) -> None:
-        rest[:] = 0
+        if exact:
+            for lane in range(count):
+                rest[lane] = 0
         if step == size:  # a constant, and so a loop of vectors
             for lane in range(count):
                 lanes[lane] = total(read(peek(base, lane * size, unit)))
@@ -79,8 +87,8 @@ def more(key: Any, lanes: Any, rest: Any, base: Any, count: Any, step: Any, zero
 
 @overload(more, prefer_literal=True)
 def _more(key: Any, lanes: Any, rest: Any, base: Any, count: Any, step: Any, zero: Any) -> Any:
-    op, read, unit, total, size = _known(key)
-    join, exact = joining(op), op == EXACT
+    recipe, read, unit, total, size = _known(key)
+    join, exact = joining(recipe), recipe.op == EXACT
 
     def fill(key: Any, lanes: Any, rest: Any, base: Any, count: Any, step: Any, zero: Any) -> None:
         if step == size:
@@ -99,7 +107,8 @@ def _more(key: Any, lanes: Any, rest: Any, base: Any, count: Any, step: Any, zer
     return fill
 
 
-def _known(key: Any) -> tuple[int, Any, Any, Any, int]:
+def _known(key: Any) -> tuple[Recipe, Any, Any, Any, int]:
     recipe: Any = recipe_of(key.literal_value)
+    read = _RANK[recipe.op] if recipe.how == RANK else _READ[recipe.how]
     unit = np.dtype(recipe.unit)
-    return recipe.op, register_jitable(_READ[recipe.how]), unit.type, np.dtype(recipe.total).type, unit.itemsize
+    return recipe, own(recipe.key)(read), unit.type, np.dtype(recipe.total).type, unit.itemsize
