@@ -44,7 +44,7 @@ def test_every_type_in_every_order(dtype, shape):
 
 
 @pytest.mark.parametrize("dtype", ["u1", "f2", "f4", "f8", "c16"])
-@pytest.mark.parametrize("parts", [2, 3, 4])
+@pytest.mark.parametrize("parts", [2, 3, 4, 5, 7, 8, 12, 15])
 def test_colours_are_dealt_and_woven(dtype, parts):
     values = np.frombuffer(np.random.default_rng(2).bytes(2 * 37 * 48 * parts * np.dtype(dtype).itemsize), dtype)
     last, first = values.reshape(2, 37, 48, parts), values.reshape(2, parts, 37, 48)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels.views import layouts, view
-from weft.backends.kernels.copying import ALONG_A, BLOCKS, DEAL, ROWS, WEAVE, copy_plan
+from weft.backends.kernels.copying import ALONG_A, ALONG_B, BLOCKS, DEAL, ROWS, WEAVE, copy_plan
 from weft.backends.kernels.reducing import FOLDED, INNER, OUTER, reduce_plan
 
 
@@ -93,5 +93,7 @@ def test_how_a_tile_is_copied():
     assert how(np.empty((60, 70), "f4"), (1, 0)) == BLOCKS
     assert how(np.empty((3, 70, 70), "f4"), (1, 2, 0)) == WEAVE
     assert how(np.empty((70, 70, 3), "u1"), (2, 0, 1)) == DEAL
-    assert how(np.empty((5, 70, 70), "u1"), (1, 2, 0)) == ALONG_A
+    assert how(np.empty((15, 70, 70), "u1"), (1, 2, 0)) == WEAVE
+    assert how(np.empty((5, 70, 70), "c16"), (1, 2, 0)) == ALONG_B
+    assert how(np.empty((5, 30, 70), "u1"), (2, 1, 0)) == ALONG_A
     assert how(np.empty((5, 6, 70), "f4"), (1, 0, 2)) == ROWS

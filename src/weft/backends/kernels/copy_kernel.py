@@ -35,7 +35,12 @@ def copy_kernel(word: int) -> Any:
             if how == ROWS:
                 rows(there, (to_b, to_a), here, (from_b, from_a), (b, a), row, word)
             elif how == BLOCKS:
-                rows(tile, (b * pitch, pitch), here, (axes[3, 1], from_b), (more_b, b), a * more_a, word)
+                if from_a == word:
+                    rows(tile, (b * pitch, pitch), here, (axes[3, 1], from_b), (more_b, b), a * more_a, word)
+                else:
+                    for j in range(more_b):
+                        first, last = after(here, j * axes[3, 1]), after(tile, j * b * pitch)
+                        elements(last, (pitch, word), first, (from_b, from_a), (b, a), word)
                 for i in range(more_a):
                     turned(after(there, i * axes[2, 2]), to_a, after(tile, i * a * word), pitch, a, b * more_b, word)
             elif how == DEAL:

@@ -17,7 +17,7 @@ ROWS, BLOCKS, DEAL, WEAVE, ALONG_A, ALONG_B = range(6)
 such as the colours of a picture, or putting it side by side, or one element at a time."""
 
 PARTS = 4
-"""The most that is dealt or woven."""
+"""The most words that are dealt or woven as they are; more fill a part of a block that is turned."""
 
 WORDS = (16, 8, 4, 2, 1)
 """The bytes that one instruction moves."""
@@ -27,6 +27,9 @@ _LINE = 128
 
 _RUN = 1024
 """Bytes of the source that a tile reads at once, enough for the processor to foresee them."""
+
+_GATHERED = 64
+"""How many bytes apart words may be in the source that are gathered, before they are turned."""
 
 _TILE = 4096
 """Elements of a tile that needs no other measure."""
@@ -84,7 +87,7 @@ def copy_plan(shape: Sequence[int], strides: Sequence[int], out_strides: Sequenc
     more_a = more_b = _NONE
     if how == BLOCKS and many_b == b.size and (a.out or 0) != b.size * word:
         more_b = _taken(dims, lambda dim: dim.out == b.size * word)
-    if how in (BLOCKS, WEAVE) and many_a == a.size:
+    if how in (BLOCKS, WEAVE) and many_a == a.size and a.source == word:
         more_a = _taken(dims, lambda dim: dim.source == a.size * word)
     reach = min(256, _RUN // word)
     many = min(more_a.size, max(1, reach // many_a)), min(more_b.size, max(1, reach // many_b))
@@ -113,14 +116,16 @@ def _tile(row: int, a: Dim, b: Dim, word: int) -> tuple[int, int, int]:
     """How a tile is copied, and how many elements it has along a and b."""
     side = 16 // word
     pair = side > 1 and (a.source, b.out) == (word, word)
+    few = max(PARTS, side - 1)
     if row > 1:
         many = min(b.size, max(1, isqrt(_TILE // row)))
         return ROWS, min(a.size, max(1, _TILE // (row * many))), many
-    if pair and 1 < a.size <= PARTS and b.source == a.size * word:
+    if pair and 1 < a.size <= few and b.source == a.size * word:
         return DEAL, a.size, min(b.size, _TILE // a.size)
-    if pair and 1 < b.size <= PARTS and a.out == b.size * word:
+    if pair and 1 < b.size <= few and a.out == b.size * word:
         return WEAVE, min(a.size, _TILE // b.size), b.size
-    if pair and a.size >= side and b.size >= side:
+    gathered = side > 1 and b.out == word and 0 < abs(a.source) <= _GATHERED
+    if gathered and a.size >= side and b.size >= side:
         return BLOCKS, min(a.size, _RUN // max(word, 2)), min(b.size, _LINE // max(word, 2))
     if b.size < a.size and b.size < side:
         return ALONG_A, min(a.size, _TILE // b.size), b.size

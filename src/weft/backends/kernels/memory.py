@@ -66,29 +66,47 @@ def move(_context: Any, out: Any, to: Any, source: Any, at: Any, word: Any) -> A
     return types.void(types.voidptr, types.int64, types.voidptr, types.int64, word), build
 
 
-@intrinsic(prefer_literal=True)
-def turn(_context: Any, out: Any, pitch: Any, source: Any, step: Any, word: Any) -> Any:
-    """Transposes a square of words, whose rows have 16 bytes, within registers.
+def _turning(*, given: bool, wanted: bool) -> Any:
+    @intrinsic(prefer_literal=True)
+    def turn(_context: Any, out: Any, pitch: Any, source: Any, step: Any, many: Any, word: Any) -> Any:
+        """Transposes a square of words, whose rows have 16 bytes, within registers.
 
-    Row ``i`` and the row half the square below are shuffled like two halves of a deck of cards. As many such shuffles
-    as the side has doublings, and rows are columns.
-    """
-    side = 16 // word.literal_value
-    row = ir.VectorType(ir.IntType(8 * word.literal_value), side)
-    halves = [_mask(side, 0), _mask(side, side // 2)]
+        Row ``i`` and the row half the square below are shuffled like two halves of a deck of cards. As many such
+        shuffles as the side has doublings, and rows are columns. Only so many rows may be given, or wanted: then the
+        last of them stands for the others, which are read in vain, or written before it.
+        """
+        side = 16 // word.literal_value
+        row = ir.VectorType(ir.IntType(8 * word.literal_value), side)
+        halves = [_mask(side, 0), _mask(side, side // 2)]
 
-    def build(context: Any, builder: Any, _: Any, args: Any) -> Any:
-        out, pitch, source, step, _word = args
-        places = [ir.IntType(64)(number) for number in range(side)]
-        rows = [builder.load(_at(builder, source, builder.mul(step, place), row), align=1) for place in places]
-        for _round in range(side.bit_length() - 1):
-            pairs = zip(rows[: side // 2], rows[side // 2 :], strict=True)
-            rows = [builder.shuffle_vector(first, second, half) for first, second in pairs for half in halves]
-        for place, value in zip(places, rows, strict=True):
-            builder.store(value, _at(builder, out, builder.mul(pitch, place), row), align=1)
-        return context.get_dummy_value()
+        def build(context: Any, builder: Any, _: Any, args: Any) -> Any:
+            out, pitch, source, step, many, _word = args
 
-    return types.void(types.voidptr, types.int64, types.voidptr, types.int64, word), build
+            def place(step: Any, number: int, limited: bool) -> Any:
+                index = ir.IntType(64)(number)
+                if limited:
+                    last = builder.sub(many, ir.IntType(64)(1))
+                    index = builder.select(builder.icmp_signed("<", index, last), index, last)
+                return builder.mul(step, index)
+
+            rows = [
+                builder.load(_at(builder, source, place(step, number, given), row), align=1) for number in range(side)
+            ]
+            for _round in range(side.bit_length() - 1):
+                pairs = zip(rows[: side // 2], rows[side // 2 :], strict=True)
+                rows = [builder.shuffle_vector(first, second, half) for first, second in pairs for half in halves]
+            for number in reversed(range(side)) if wanted else range(side):
+                builder.store(rows[number], _at(builder, out, place(pitch, number, wanted), row), align=1)
+            return context.get_dummy_value()
+
+        return types.void(types.voidptr, types.int64, types.voidptr, types.int64, types.int64, word), build
+
+    return turn
+
+
+turn = _turning(given=False, wanted=False)
+turn_given = _turning(given=True, wanted=False)
+turn_wanted = _turning(given=False, wanted=True)
 
 
 @intrinsic(prefer_literal=True)

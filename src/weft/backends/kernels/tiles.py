@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba.extending import overload
+from numba.extending import overload, register_jitable
 
-from weft.backends.kernels.memory import after, deal, move, turn, weave
+from weft.backends.kernels.copying import PARTS
+from weft.backends.kernels.memory import after, deal, move, turn, turn_given, turn_wanted, weave
 
 
 def rows(there: Any, to: Any, here: Any, source: Any, counts: Any, row: Any, word: Any) -> None:
@@ -57,7 +58,7 @@ def _turned(there: Any, to: Any, here: Any, source: Any, a: Any, b: Any, word: A
         whole_a, whole_b = a - a % side, b - b % side
         for i in range(0, whole_a, side):
             for j in range(0, whole_b, side):
-                turn(after(there, i * to + j * word), to, after(here, j * source + i * word), source, word)
+                turn(after(there, i * to + j * word), to, after(here, j * source + i * word), source, side, word)
         steps, back = (word, to), (source, word)
         elements(after(there, whole_b * word), steps, after(here, whole_b * source), back, (b - whole_b, whole_a), word)
         elements(
@@ -65,6 +66,17 @@ def _turned(there: Any, to: Any, here: Any, source: Any, a: Any, b: Any, word: A
         )
 
     return copy
+
+
+@register_jitable
+def _whole(count: Any, side: Any, parts: Any) -> Any:
+    """How many of the words in a row are dealt or woven in vectors.
+
+    A vector that is not full, in which more than four parts stand, reaches beyond its words; the last of them have to
+    be moved one by one.
+    """
+    after_last = (side - 1) // parts if parts > PARTS else 0
+    return max(0, (count - after_last) // side * side)
 
 
 def dealt(there: Any, to: Any, here: Any, parts: Any, count: Any, word: Any) -> None:
@@ -76,15 +88,17 @@ def _dealt(there: Any, to: Any, here: Any, parts: Any, count: Any, word: Any) ->
     side = 16 // word.literal_value
 
     def copy(there: Any, to: Any, here: Any, parts: Any, count: Any, word: Any) -> None:
-        whole = count - count % side
+        whole = _whole(count, side, parts)
         for i in range(0, whole, side):
             first, last = after(here, i * parts * word), after(there, i * word)
             if parts == 2:
                 deal(last, to, first, 2, word)
             elif parts == 3:
                 deal(last, to, first, 3, word)
-            else:
+            elif parts == 4:
                 deal(last, to, first, 4, word)
+            else:
+                turn_wanted(last, to, first, parts * word, parts, word)
         first, last = after(here, whole * parts * word), after(there, whole * word)
         elements(last, (word, to), first, (parts * word, word), (count - whole, parts), word)
 
@@ -100,15 +114,17 @@ def _woven(there: Any, here: Any, source: Any, count: Any, parts: Any, word: Any
     side = 16 // word.literal_value
 
     def copy(there: Any, here: Any, source: Any, count: Any, parts: Any, word: Any) -> None:
-        whole = count - count % side
+        whole = _whole(count, side, parts)
         for i in range(0, whole, side):
             first, last = after(here, i * word), after(there, i * parts * word)
             if parts == 2:
                 weave(last, first, source, 2, word)
             elif parts == 3:
                 weave(last, first, source, 3, word)
-            else:
+            elif parts == 4:
                 weave(last, first, source, 4, word)
+            else:
+                turn_given(last, parts * word, first, source, parts, word)
         first, last = after(here, whole * word), after(there, whole * parts * word)
         elements(last, (parts * word, word), first, (word, source), (count - whole, parts), word)
 
