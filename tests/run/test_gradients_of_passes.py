@@ -272,13 +272,19 @@ def test_the_empty_and_the_stretched(name):
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_ties_that_a_half_cannot_count(dtype):
-    """A half counts to 2048, or to 256; then PyTorch counts, in integers."""
+    """A half counts to 2048, or to 256; so it is widened before."""
     torch.manual_seed(0)
     x = (torch.rand(63, 4, 61, 3) < 0.9).to(dtype).requires_grad_()
     with everything_large((*CHEAP, ("reduced_row", 1000), ("reduced", 1000))):  # so that halves are combined
         found = weft.reduce(x, "a b c d -> b d", "max")
     slope = torch.randn(4, 3).to(dtype)
     identical(torch.autograd.grad(found, x, slope)[0], torch.autograd.grad(x.amax((0, 2)), x, slope)[0])
+
+
+def test_more_ties_than_any_float_counts_are_left_to_pytorch(monkeypatch):
+    monkeypatch.setattr(gradients, "COUNTED", 1)
+    monkeypatch.setattr(gradients, "share", None)
+    test_a_graph_that_is_kept_and_gradients_that_add_up("max")
 
 
 def test_a_large_tensor_goes_in_blocks():
@@ -306,6 +312,7 @@ def test_a_wrong_gradient_is_noticed(sabotage):
             test_a_graph_that_is_kept_and_gradients_that_add_up(reduction)
 
 
-def test_counting_too_far_is_noticed():
-    with mock.patch.object(gradients, "counts", return_value=True), pytest.raises(AssertionError):
+def test_counting_too_far_is_noticed(monkeypatch):
+    monkeypatch.setattr("weft.run.carry._widen", lambda *_: None)
+    with pytest.raises(AssertionError):
         test_ties_that_a_half_cannot_count(torch.bfloat16)

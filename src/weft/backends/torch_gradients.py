@@ -13,7 +13,7 @@ import torch
 from torch.autograd import Function
 
 from weft.backends.passes import Calls, Loops
-from weft.backends.torch_slopes import count, counts, share, spread
+from weft.backends.torch_slopes import COUNTED, count, share, spread
 from weft.backends.torch_watched import watched
 
 Reduce: TypeAlias = Callable[[Any, Any], Any]
@@ -55,7 +55,7 @@ class Share(Function):  # type: ignore[misc]  # as above
     def backward(ctx: Any, slope: Any) -> tuple[Any, ...]:
         """The gradient of one call of PyTorch's."""
         (tensor, result), (loops, adding) = ctx.saved_tensors, ctx.of
-        if not _plainly(slope) and counts(loops, slope.dtype):
+        if not _plainly(slope) and count(loops) <= COUNTED:
             return share(tensor, result, slope, loops, adding), None, None, None
         equal = _restored(result, loops) == tensor
         return _restored(slope, loops) * equal / equal.sum(loops.axes, keepdim=True), None, None, None

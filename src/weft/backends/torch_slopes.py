@@ -12,6 +12,9 @@ from weft.backends.passes import Calls, Loops
 SHORT = 32
 """Over rows of memory that are shorter PyTorch repeats elements slowly: there they are written out before."""
 
+COUNTED = 1 << 24
+"""So many ones add up exactly; halves are widened before."""
+
 BLOCK = 1 << 18
 """How many elements go through all calls at a time."""
 
@@ -53,11 +56,6 @@ def _share(tensor: Any, result: Any, slope: Any, shares: Any, loops: Loops, addi
     torch.eq(tensor, _repeated(result, loops), out=shares)
     ties = loops.fold(shares, adding).to(slope.dtype).view(slope.shape)
     shares.mul_(_repeated(slope / ties, loops))
-
-
-def counts(loops: Loops, dtype: torch.dtype) -> bool:
-    """Whether an element of that type can tell how many are equal."""
-    return count(loops) * torch.finfo(dtype).eps <= 2
 
 
 def count(loops: Loops) -> int:

@@ -30,9 +30,7 @@ def reducing(way: Reduction, shape: Sequence[int], axes: Sequence[int], backend:
     """
     made, left = _one_by_one(way, calls), _left(way)
     count = prod([shape[place] for place in axes])
-    if isinstance(way.calls[0], Along):  # it converts what it reads
-        calls = calls._replace(widen=None)
-    part_by_part = _part_by_part(_finished(made, count, calls), way, left)
+    part_by_part = _part_by_part(_finished(made, count, calls._replace(widen=_widen(way, calls))), way, left)
     kept = [place for place in way.order if place not in axes]
     order = (*way.order, *[place for place in range(len(shape)) if place not in way.order])
     lengths = tuple([shape[place] for place in kept])
@@ -68,6 +66,8 @@ def loops(way: Reduction, shape: Sequence[int], axes: Sequence[int], backend: Ba
     units = tuple([size if place in left else 1 for place, size in enumerate(way.shape)])
 
     def fold(tensor: Any, calls: Calls) -> Any:
+        widen = _widen(way, calls)
+        tensor = tensor if widen is None else widen(tensor)
         for make in _one_by_one(way, calls):
             tensor = make(tensor, None)
         return tensor
@@ -107,6 +107,11 @@ def _one_by_one(way: Reduction, calls: Calls) -> list[Made]:
         made.append(_made(call, sizes, calls))
         del sizes[call.axis]
     return made
+
+
+def _widen(way: Reduction, calls: Calls) -> Callable[[Any], Any] | None:
+    """What makes the elements as wide as they are combined; a call along an axis converts what it reads."""
+    return None if isinstance(way.calls[0], Along) else calls.widen
 
 
 def _left(way: Reduction) -> list[int]:
