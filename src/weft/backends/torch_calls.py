@@ -1,7 +1,7 @@
 """What PyTorch's reductions on the CPU are made of.
 
-On a GPU and under a tracer one call is best, which a compiler fuses with its neighbours. Where a gradient is recorded, all
-calls are one node of the graph; what that takes, and what the gradient of one call would take, is among the prices.
+On a GPU and under a tracer one call is best, which a compiler fuses with its neighbours. Where a gradient is recorded,
+all calls are one node of the graph; what that takes, and what the gradient of one call would, is among the prices.
 """
 
 from __future__ import annotations
