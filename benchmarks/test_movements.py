@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks import kept, movements
+from benchmarks import gradients, kept, movements
 from benchmarks.growth import Growth
 from benchmarks.kept import Kept, Ratio
 from benchmarks.movement import LAYOUTS
@@ -194,3 +194,8 @@ def test_that_the_command_shows_how_a_case_grows(capsys, monkeypatch):
 def test_that_no_case_is_an_error():
     with pytest.raises(SystemExit):
         movements.main(["--case", "no such thing"])
+
+
+@pytest.mark.parametrize("case", gradients.chosen("", 20_000), ids=lambda case: case.name)
+def test_that_gradients_agree(case):
+    gradients.check(case, gradients.namespace(case))

@@ -6,15 +6,14 @@ Which way is taken depends on prices. So prices are drawn, and tensors of any si
 from __future__ import annotations
 
 import importlib
-from contextlib import contextmanager
 from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markets import everything_large, markets
 
 import weft
-from weft.backends.registry import backend_of
 from weft.plan.passes import REASONS, copies, reductions
 from weft.plan.passes.rewrites import BLOCKS, HALVES, ONE_BY_ONE
 from weft.run.carry import _levels, _part_by_part
@@ -24,59 +23,6 @@ np = pytest.importorskip("numpy")
 NAMES = ("min", "max", "sum", "mean", "prod", "any", "all")
 DTYPES = ("float32", "float64", "float16", "int8", "uint8", "int64", "uint64", "bool", "complex64")
 SPECIAL = (float("nan"), float("inf"), -float("inf"), -0.0, 0.0)
-DRAWN = (
-    *("call", "reduced_row", "reduced", "outer", "row", "combined", "strided", "product_row", "product"),
-    *("copied_row", "copied", "scattered", "near", "line", "page", "byte", "fault"),
-)
-
-
-@st.composite
-def markets(draw):
-    """Prices at which anything may be the cheapest, and caches that nothing fits into."""
-    found = {name: draw(st.sampled_from((0.001, 1.0, 30.0, 1000.0))) for name in DRAWN}
-    sizes = {name: draw(st.sampled_from((1, 64, 4096, 1 << 20))) for name in ("cache", "block")}
-    return tuple({**found, **sizes, "longest": draw(st.sampled_from((1, 8)))}.items())
-
-
-@contextmanager
-def everything_large(prices):
-    """Plans take any way that is the cheapest at these prices, be the tensor as small as it may."""
-    passes = {backend: backend.passes for backend in _backends()}
-
-    def priced(found):
-        def given(*asked):
-            calls = found(*asked)
-            kept = () if calls is None else [row for row in calls.prices if row[0] == "in_turn"]
-            return calls and calls._replace(prices=(*prices, *kept))
-
-        return given
-
-    def taken(**given):
-        return copies.PassPrices(**(given or dict(prices)))
-
-    weft.cache_clear()
-    for backend, kept in passes.items():
-        backend.passes = kept._replace(least=1, eager=1, rounded=1, calls=priced(kept.calls))
-    try:
-        with (
-            mock.patch.object(reductions, "WORTH", float("inf")),
-            mock.patch.object(copies, "WORTH", float("inf")),
-            mock.patch("weft.run.layout.PassPrices", taken),
-        ):
-            yield
-    finally:
-        for backend, kept in passes.items():
-            backend.passes = kept
-        weft.cache_clear()
-
-
-def _backends():
-    found = [backend_of(np.ndarray)]
-    try:
-        torch = importlib.import_module("torch")
-    except ImportError:
-        return found
-    return [*found, backend_of(torch.Tensor)]
 
 
 @st.composite
@@ -276,8 +222,9 @@ def test_explain_says_why_it_is_one_call():
     assert said(x)[0] == (ONE_BY_ONE, HALVES, BLOCKS)
     assert said(x.to("meta")) == ((), "one call of torch for each step: on meta one call takes the whole device")
     x.requires_grad_()
-    assert said(x) == ((), "one call of torch for each step: a gradient is recorded")
-    assert weft.explain("b c (h 16) (w 16) -> b c h w", x, reduction="sum").rewrites == (ONE_BY_ONE,)
+    assert said(x) == ((ONE_BY_ONE, HALVES, BLOCKS), "recorded as one call of torch, with its gradient")
+    assert said(x, "prod") == ((), "one call of torch for each step: a gradient is recorded")
+    assert weft.explain("b c h w -> b", x, reduction="sum").rewrites == ()
     with torch.no_grad():
         assert said(x)[0] == (ONE_BY_ONE, HALVES, BLOCKS)
 

@@ -1,8 +1,7 @@
 """What PyTorch's reductions on the CPU are made of.
 
 On a GPU and under a tracer one call is best, which a compiler fuses with its neighbours. Where a gradient is recorded,
-halves of a tensor would leave it to be put together on the way back, and ties of a minimum would share their gradient
-in another way; sums along one axis after the other have the gradient of one sum, for which nothing is computed.
+all calls are one node of the graph; what that takes, and what the gradient of one call would, is among the prices.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 
 from weft.backends.passes import Calls
+from weft.backends.torch_gradients import added, averaged, chosen
 
 _HALF = (torch.float16, torch.bfloat16)
 _COMBINE: dict[str, Any] = {
@@ -32,6 +32,7 @@ _PRICES = {
     "sum": (
         *_SLOW,
         ("several", 1.3),
+        ("jump", 16.0),
         ("outer", 0.1),
         ("reduced_row", 5.0),
         ("strided", 0.6),
@@ -39,7 +40,9 @@ _PRICES = {
         ("reduced", 0.1),
     ),
 }
-_RECORDED = (("in_turn", True),)
+_ADDED = (("recorded", 60000.0),)
+_CHOSEN = (("recorded", 105000.0), ("tied_row", 8.0), ("tied", 1.5))
+_RECORDED = {"min": _CHOSEN, "max": _CHOSEN, "sum": _ADDED, "mean": _ADDED}
 
 
 @lru_cache(maxsize=256)
@@ -50,35 +53,34 @@ def calls(name: str, dtype: torch.dtype, recorded: bool) -> Calls | None:
     half = dtype in _HALF and not chooses
     if dtype is torch.bool:
         served = name in ("any", "all")
-    elif recorded:
-        served = name in ("sum", "mean") and exact and not half
     elif name == "mean":
         served = exact
     else:
         served = name in ("sum", "prod") or (name in ("min", "max") and not dtype.is_complex)
-    if not served:
+    if not served or (recorded and name not in _RECORDED):
         return None
     result = dtype if chooses or exact else torch.int64  # of narrow integers a sum is wide
     wide = torch.float32 if half else result
     combine, along = _COMBINE[name], _ALONG[name]
     typed: dict[str, Any] = {} if chooses else {"dtype": wide}
     return Calls(
-        empty=None if recorded else lambda tensor, shape: tensor.new_empty(shape, dtype=result),
+        empty=lambda tensor, shape: tensor.new_empty(shape, dtype=result),
         room=lambda tensor, shape: tensor.new_empty(shape, dtype=wide),
         combine=lambda one, other, out: combine(one, other, out=out),
         along=lambda tensor, axis, out: along(tensor, axis, **typed, out=out),
         product=None,
         widen=None if wide is dtype else lambda tensor: tensor.to(wide),
-        finish=(_RECORDED_FINISH if recorded else _FINISH).get(name) if exact else None,
+        finish=_FINISH.get(name) if exact else None,
         narrow=half,
         itemsize=(dtype if half else result).itemsize,
         prices=(
             *_PRICES["min" if chooses else "sum"],
             ("widened", max(wide.itemsize / dtype.itemsize, 1.0)),
-            *(_RECORDED if recorded else ()),
+            *(_RECORDED[name] if recorded else ()),
         ),
+        recorded=_GRADIENTS[name](calls("sum", dtype, False)) if recorded else None,
     )
 
 
-_RECORDED_FINISH: dict[str, Any] = {"mean": lambda found, count: found / count}
+_GRADIENTS: dict[str, Any] = {"min": chosen, "max": chosen, "sum": added, "mean": averaged}
 _FINISH: dict[str, Any] = {"mean": lambda out, count: out.div_(count), "sum": lambda out, _: out.add_(0)}

@@ -8,7 +8,7 @@ from math import prod
 from typing import Any, TypeAlias
 
 from weft.backends.base import Backend
-from weft.backends.passes import Calls
+from weft.backends.passes import Calls, Loops
 from weft.plan.passes import Along, Call, Copying, Halves, Ones, Reduction
 
 Index: TypeAlias = "tuple[int | slice, ...]"
@@ -28,35 +28,98 @@ def reducing(way: Reduction, shape: Sequence[int], axes: Sequence[int], backend:
         backend: of the framework.
         calls: of the reduction.
     """
-    left = [*range(len(way.shape))]
-    sizes = [*way.shape]
-    made = []
-    for call in way.calls:
-        made.append(_made(call, sizes, calls))
-        del sizes[call.axis], left[call.axis]
+    made, left = _one_by_one(way, calls), _left(way)
     count = prod([shape[place] for place in axes])
-    if isinstance(way.calls[0], Along):  # it converts what it reads
-        calls = calls._replace(widen=None)
-    part_by_part = _part_by_part(_finished(made, count, calls), way, left)
+    part_by_part = _part_by_part(_finished(made, count, calls._replace(widen=_widen(way, calls))), way, left)
     kept = [place for place in way.order if place not in axes]
     order = (*way.order, *[place for place in range(len(shape)) if place not in way.order])
     lengths = tuple([shape[place] for place in kept])
     back = tuple([kept.index(place) for place in sorted(kept)])
     target = tuple([size for place, size in enumerate(shape) if place not in axes])
-    result = tuple(sizes)
-    permute, reshape, empty = backend.permute, backend.reshape, calls.empty
-    if empty is None:
-        in_turn = _in_turn(made, count, calls)
-        return lambda tensor, _: reshape(
-            permute(reshape(in_turn(reshape(permute(tensor, order), way.shape)), lengths), back), target
-        )
+    result = tuple([way.shape[place] for place in left])
+    into, empty = _turned(order, way.shape, backend), calls.empty
+    laid_out, reshape = _laid_out(lengths, back, backend), backend.reshape
 
     def reduce(tensor: Any, _: None) -> Any:
         out = empty(tensor, result)
-        part_by_part(reshape(permute(tensor, order), way.shape), out)
-        return reshape(permute(reshape(out, lengths), back), target)
+        part_by_part(into(tensor), out)
+        return reshape(laid_out(out), target)
 
-    return reduce
+    return reduce if calls.recorded is None else calls.recorded(reduce, loops(way, shape, axes, backend))
+
+
+def loops(way: Reduction, shape: Sequence[int], axes: Sequence[int], backend: Backend) -> Loops:
+    """A reduction as loops over memory, for the way back from its result.
+
+    Args:
+        way: what is decided.
+        shape: of the tensors.
+        axes: the dimensions that are reduced.
+        backend: of the framework.
+    """
+    order = (*way.order, *[place for place in range(len(shape)) if place not in way.order])
+    lengths = tuple([shape[place] for place in order])
+    home = tuple(sorted(range(len(order)), key=order.__getitem__))
+    kept = [place for place in range(len(shape)) if place not in axes]
+    laid = tuple([kept.index(place) for place in order if place not in axes])
+    left = _left(way)
+    units = tuple([size if place in left else 1 for place, size in enumerate(way.shape)])
+
+    def fold(tensor: Any, calls: Calls) -> Any:
+        widen = _widen(way, calls)
+        tensor = tensor if widen is None else widen(tensor)
+        for make in _one_by_one(way, calls):
+            tensor = make(tensor, None)
+        return tensor
+
+    return Loops(
+        axes=tuple(axes),
+        shape=way.shape,
+        reduced=tuple([place for place in range(len(way.shape)) if place not in left]),
+        into=_turned(order, way.shape, backend),
+        left=_turned(laid, units, backend),
+        back=_laid_out(lengths, home, backend),
+        fold=fold,
+    )
+
+
+def _turned(order: tuple[int, ...], shape: tuple[int, ...], backend: Backend) -> Callable[[Any], Any]:
+    """A tensor's dimensions in an order, and then in a shape."""
+    permute, reshape = backend.permute, backend.reshape
+    if order == tuple(range(len(order))):
+        return lambda tensor: reshape(tensor, shape)
+    return lambda tensor: reshape(permute(tensor, order), shape)
+
+
+def _laid_out(shape: tuple[int, ...], order: tuple[int, ...], backend: Backend) -> Callable[[Any], Any]:
+    """A tensor in a shape, and then with its dimensions in an order."""
+    permute, reshape = backend.permute, backend.reshape
+    if order == tuple(range(len(order))):
+        return lambda tensor: reshape(tensor, shape)
+    return lambda tensor: permute(reshape(tensor, shape), order)
+
+
+def _one_by_one(way: Reduction, calls: Calls) -> list[Made]:
+    """The calls as functions."""
+    sizes = [*way.shape]
+    made = []
+    for call in way.calls:
+        made.append(_made(call, sizes, calls))
+        del sizes[call.axis]
+    return made
+
+
+def _widen(way: Reduction, calls: Calls) -> Callable[[Any], Any] | None:
+    """What makes the elements as wide as they are combined; a call along an axis converts what it reads."""
+    return None if isinstance(way.calls[0], Along) else calls.widen
+
+
+def _left(way: Reduction) -> list[int]:
+    """Which loops the calls leave."""
+    left = [*range(len(way.shape))]
+    for call in way.calls:
+        del left[call.axis]
+    return left
 
 
 def _made(call: Call, sizes: Sequence[int], calls: Calls) -> Made:
@@ -130,18 +193,6 @@ def _finished(made: Sequence[Made], count: int, calls: Calls) -> Callable[[Any, 
             out[...] = found
 
     return whole
-
-
-def _in_turn(made: Sequence[Made], count: int, calls: Calls) -> Callable[[Any], Any]:
-    """The calls one after the other, each with memory of its own."""
-    finish = calls.finish
-
-    def run(tensor: Any) -> Any:
-        for make in made:
-            tensor = make(tensor, None)
-        return tensor if finish is None else finish(tensor, count)
-
-    return run
 
 
 def _part_by_part(whole: Callable[[Any, Any], None], way: Reduction, left: Sequence[int]) -> Callable[[Any, Any], None]:

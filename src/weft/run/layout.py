@@ -35,7 +35,7 @@ class Stage(NamedTuple):
 def prices_of(passes: Passes, dtype: Any, recorded: bool, name: str) -> PassPrices | None:
     """What a framework charges for a reduction, or for copies, which have no name; ``None`` where one call is best."""
     if not name:
-        return None if passes.copy is None or recorded else PassPrices()
+        return None if passes.copy is None else PassPrices()
     calls = passes.calls(name, dtype, recorded)
     return None if calls is None else PassPrices(**dict(calls.prices))
 

@@ -132,9 +132,13 @@ def explained(plan: Plan, registers: Sequence[int], tensor: Any) -> tuple[tuple[
         return (), [f"one call of {backend.name} for each step{'' if reason is None else ': ' + reason}"]
     if largest(plan, registers) < (passes.rounded if rounds(plan) else passes.least):
         return (), []
-    dtype = backend.dtype(tensor)
-    market = partial(prices_of, passes, dtype, passes.recorded(tensor))
-    stages = decided(plan, registers, *passes.memory(tensor), market, passes.least)
+    dtype, recorded = backend.dtype(tensor), passes.recorded(tensor)
+
+    def stages_of(recorded: bool) -> list[Stage]:
+        market = partial(prices_of, passes, dtype, recorded)
+        return decided(plan, registers, *passes.memory(tensor), market, passes.least)
+
+    stages = stages_of(recorded)
     lines: list[str] = []
     for stage in [stage for stage in stages if stage.copies][:1]:  # what comes after a reduction is small
         step = stage.step
@@ -142,10 +146,11 @@ def explained(plan: Plan, registers: Sequence[int], tensor: Any) -> tuple[tuple[
         found = task(step, stage.shape, stage.strides, passes, calls, dtype)
         line = said(found, step, stage.shape, passes, dtype)
         lines += [] if line is None else [line]
-    rewrites = _rewrites(stages)
-    if passes.recorded(tensor) and not rewrites:
+    if recorded and any(stage.way is not None for stage in stages):
+        lines.append(f"recorded as one call of {backend.name}, with its gradient")
+    elif recorded and any(stage.way is not None for stage in stages_of(False)):
         lines.append(f"one call of {backend.name} for each step: a gradient is recorded")
-    return rewrites, lines
+    return _rewrites(stages), lines
 
 
 def _rewrites(stages: Sequence[Stage]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ class PassPrices(NamedTuple):
         reduced_row: to begin a row in a reduction along an axis.
         reduced: to reduce an element of such a row.
         several: to reduce an element along several axes in one call, at least, unless the rows are long.
+        jump: to begin a row in such a call, along the last of these axes, where the innermost of all is kept.
         across: to reduce an element along one axis that is not the innermost in one call, at least.
         outer: what it takes more to reduce an element along an axis that is not the innermost.
         row: to begin a row in a call that combines elements.
@@ -38,14 +39,17 @@ class PassPrices(NamedTuple):
         block: how many bytes of a tensor go through all calls at a time.
         stopped: whether a unit axis among the reduced keeps a framework from making neighbours one.
         widened: how many times as large elements are while they are combined.
-        in_turn: whether there is nothing but calls along one axis, each over everything.
         longest: how many elements at most have calls of their own.
+        recorded: what it takes more, there and back, to have several calls recorded as one.
+        tied_row: to begin a row where the gradient of one call is shared out, beyond what that takes after several.
+        tied: to share it out to an element of such a row, in the same way.
     """
 
     call: float = 2500.0
     reduced_row: float = 25.0
     reduced: float = 0.2
     several: float = 0.0
+    jump: float = 0.0
     across: float = 0.0
     outer: float = 0.0
     row: float = 12.0
@@ -66,5 +70,7 @@ class PassPrices(NamedTuple):
     block: int = 1 << 20
     stopped: bool = True
     widened: float = 1.0
-    in_turn: bool = False
     longest: int = 8
+    recorded: float = 0.0
+    tied_row: float = 0.0
+    tied: float = 0.0

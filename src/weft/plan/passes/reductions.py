@@ -55,19 +55,25 @@ def reduced(
     starts = (loops, *_folded(loops, itemsize))
     found = [_priced(start, _cheapest(start, itemsize, prices, {})[1], itemsize, prices) for start in starts]
     best = min(found, key=lambda way: way.cost)
-    return best._replace(order=order, plain=plain) if best.cost < WORTH * plain else None
+    if best.cost >= WORTH * plain:
+        return None
+    if len(loops) == len(order) and not units:
+        best = best._replace(rewrites=tuple([name for name in best.rewrites if name != MERGED]))
+    return best._replace(order=order, plain=plain)
 
 
 def _plain(loops: Sequence[Loop], row: int, itemsize: int, prices: PassPrices) -> float:
     """One call over all axes, row by row; of several axes, or across rows that are kept, it may be slow."""
     count = prod([loop.length for loop in loops])
     time = count / row * prices.reduced_row + count * prices.reduced
-    if sum([not loop.kept for loop in loops]) > 1:
+    lengths = [loop.length for loop in loops if not loop.kept]
+    if len(lengths) > 1:
         short = 1.0 if loops[-1].kept else min((SHORT / row) ** 2, 1.0)
-        time = max(time, count * prices.several * short)
+        time = max(time, count * prices.several * short, count / lengths[-1] * prices.jump * loops[-1].kept)
     elif loops[-1].kept:
         time = max(time, count * prices.across)
-    return (prices.call + time) / 1e3 + _reading(loops, itemsize, prices)
+    back = count / row * prices.tied_row + count * prices.tied
+    return (prices.call + time + back) / 1e3 + _reading(loops, itemsize, prices)
 
 
 def _reading(loops: Sequence[Loop], itemsize: int, prices: PassPrices) -> float:
@@ -106,20 +112,18 @@ def _cheapest(
         ways: list[tuple[float, Calls]] = []
         for place in dict.fromkeys((places[0], places[-1])):
             rest, later = _cheapest(_without(loops, place, itemsize), itemsize, prices, known)
-            for call in _calls(loops, place, prices):
+            for call in _calls(loops, place):
                 done = _done(loops, call, prices, itemsize)
                 work = done.work + done.calls * prices.call + rest
-                if _cut(loops, prices) is None:
+                if _cut(loops) is None:
                     work += _passing(done.written, itemsize, prices)
                 ways.append((work, (call, *later)))
         known[loops] = min(ways, key=lambda way: way[0])
     return known[loops]
 
 
-def _calls(loops: Sequence[Loop], place: int, prices: PassPrices) -> Iterator[Call]:
+def _calls(loops: Sequence[Loop], place: int) -> Iterator[Call]:
     yield Along(place)
-    if prices.in_turn:
-        return
     if place == len(loops) - 1 and loops[place].length <= LONGEST_PRODUCT:
         yield Ones(place)
     if loops[place].length <= LONGEST_HALVED:
@@ -131,7 +135,7 @@ def _calls(loops: Sequence[Loop], place: int, prices: PassPrices) -> Iterator[Ca
 def _priced(start: Sequence[Loop], calls: Calls, itemsize: int, prices: PassPrices) -> Reduction:
     """What these calls cost, over everything or in blocks, whichever is cheaper."""
     shape = tuple([loop.length for loop in start])
-    loops, work, count = tuple(start), 0.0, 0
+    loops, work, count = tuple(start), prices.recorded, 0
     between = prod(shape) if prices.widened > 1 and not isinstance(calls[0], Along) else 0.0
     for call in calls:
         done = _done(loops, call, prices, itemsize)
@@ -228,10 +232,10 @@ def _without(loops: Sequence[Loop], axis: int, itemsize: int) -> tuple[Loop, ...
     return tuple(reversed(found))
 
 
-def _cut(loops: Sequence[Loop], prices: PassPrices) -> int | None:
+def _cut(loops: Sequence[Loop]) -> int | None:
     """The axis that is cut into blocks: the outermost that is kept; ``None`` where there is none."""
     places = [place for place, loop in enumerate(loops) if loop.kept and loop.length > 1]
-    return places[0] if places and not prices.in_turn else None
+    return places[0] if places else None
 
 
 def _block(loops: Sequence[Loop], between: float, itemsize: int, prices: PassPrices) -> tuple[int, int] | None:
@@ -243,7 +247,7 @@ def _block(loops: Sequence[Loop], between: float, itemsize: int, prices: PassPri
         itemsize: bytes of an element.
         prices: of the framework.
     """
-    axis = _cut(loops, prices)
+    axis = _cut(loops)
     if axis is None or not between:
         return None
     size = prod([loop.length for loop in loops]) * itemsize

@@ -1,0 +1,90 @@
+"""Reductions in several calls of which PyTorch records a gradient: they are one node of its graph.
+
+Nothing is recorded of the calls. On the way back the gradient is that of PyTorch's own reduction, to the bit; and where
+a gradient of it is asked for, or somebody watches, PyTorch's own formulas compute it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import torch
+from torch.autograd import Function
+
+from weft.backends.passes import Calls, Loops
+from weft.backends.torch_slopes import COUNTED, count, share, spread
+from weft.backends.torch_watched import watched
+
+Reduce: TypeAlias = Callable[[Any, Any], Any]
+Recorded: TypeAlias = Callable[[Reduce, Loops], Reduce]
+
+
+class Spread(Function):  # type: ignore[misc]  # PyTorch is Any to the checker
+    """Sums, and means, which divide."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Any, reduce: Reduce, loops: Loops, divide: int | None) -> Any:
+        """The sum, and how it came about."""
+        ctx.of = tensor.shape, loops, divide
+        return reduce(tensor, None).data  # of which nobody sees that it is a view: it may be changed in place
+
+    @staticmethod
+    def backward(ctx: Any, slope: Any) -> tuple[Any, ...]:
+        """The gradient of one call of PyTorch's."""
+        shape, loops, divide = ctx.of
+        if divide is not None:
+            slope = slope / divide
+        if _plainly(slope):
+            return _restored(slope, loops).expand(shape), None, None, None
+        return spread(slope, loops), None, None, None
+
+
+class Share(Function):  # type: ignore[misc]  # as above
+    """Minima and maxima."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Any, reduce: Reduce, loops: Loops, adding: Calls) -> Any:
+        """The minimum or maximum, and how it came about."""
+        result = reduce(tensor, None).data  # as above
+        ctx.save_for_backward(tensor, result)
+        ctx.of = loops, adding
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, slope: Any) -> tuple[Any, ...]:
+        """The gradient of one call of PyTorch's."""
+        (tensor, result), (loops, adding) = ctx.saved_tensors, ctx.of
+        if not _plainly(slope) and count(loops) <= COUNTED:
+            return share(tensor, result, slope, loops, adding), None, None, None
+        equal = _restored(result, loops) == tensor
+        return _restored(slope, loops) * equal / equal.sum(loops.axes, keepdim=True), None, None, None
+
+
+def _plainly(slope: Any) -> bool:
+    """Whether more happens to a gradient than that it is computed."""
+    if torch.is_grad_enabled() or type(slope) is not torch.Tensor or watched(slope) is not None:
+        return True
+    return not torch._C._has_storage(slope)  # a batch of gradients, as of `is_grads_batched`
+
+
+def _restored(result: Any, loops: Loops) -> Any:
+    """A result, or its gradient, with the axes that were reduced."""
+    for axis in sorted(loops.axes):
+        result = result.unsqueeze(axis)
+    return result
+
+
+def added(_: Calls) -> Recorded:
+    """How PyTorch records a sum."""
+    return lambda reduce, loops: lambda tensor, _: Spread.apply(tensor, reduce, loops, None)
+
+
+def averaged(_: Calls) -> Recorded:
+    """How it records a mean."""
+    return lambda reduce, loops: lambda tensor, _: Spread.apply(tensor, reduce, loops, count(loops))
+
+
+def chosen(adding: Calls) -> Recorded:
+    """How it records a minimum or maximum; ``adding`` counts those that share its gradient."""
+    return lambda reduce, loops: lambda tensor, _: Share.apply(tensor, reduce, loops, adding)

@@ -1,0 +1,66 @@
+"""Prices at which any way to reduce or to copy may be the cheapest; any tensor is taken for a large one."""
+
+from __future__ import annotations
+
+import importlib
+from contextlib import contextmanager
+from unittest import mock
+
+from hypothesis import strategies as st
+
+import weft
+from weft.backends.registry import backend_of
+from weft.plan.passes import copies, reductions
+
+DRAWN = (
+    *("call", "reduced_row", "reduced", "outer", "row", "combined", "strided", "product_row", "product"),
+    *("copied_row", "copied", "scattered", "near", "line", "page", "byte", "fault"),
+)
+
+
+@st.composite
+def markets(draw):
+    """Prices at which anything may be the cheapest, and caches that nothing fits into."""
+    found = {name: draw(st.sampled_from((0.001, 1.0, 30.0, 1000.0))) for name in DRAWN}
+    sizes = {name: draw(st.sampled_from((1, 64, 4096, 1 << 20))) for name in ("cache", "block")}
+    return tuple({**found, **sizes, "longest": draw(st.sampled_from((1, 8)))}.items())
+
+
+@contextmanager
+def everything_large(prices):
+    """Plans take any way that is the cheapest at these prices, be the tensor as small as it may."""
+    passes = {backend: backend.passes for backend in _backends()}
+
+    def priced(found):
+        def given(*asked):
+            calls = found(*asked)
+            return calls and calls._replace(prices=prices)
+
+        return given
+
+    def taken(**given):
+        return copies.PassPrices(**(given or dict(prices)))
+
+    weft.cache_clear()
+    for backend, kept in passes.items():
+        backend.passes = kept._replace(least=1, eager=1, rounded=1, calls=priced(kept.calls))
+    try:
+        with (
+            mock.patch.object(reductions, "WORTH", float("inf")),
+            mock.patch.object(copies, "WORTH", float("inf")),
+            mock.patch("weft.run.layout.PassPrices", taken),
+        ):
+            yield
+    finally:
+        for backend, kept in passes.items():
+            backend.passes = kept
+        weft.cache_clear()
+
+
+def _backends():
+    found = [backend_of(importlib.import_module("numpy").ndarray)]
+    try:
+        torch = importlib.import_module("torch")
+    except ImportError:
+        return found
+    return [*found, backend_of(torch.Tensor), backend_of(torch.nn.Parameter)]
