@@ -13,7 +13,7 @@ from weft.backends.registry import backend_of
 from weft.plan.passes import copies, reductions
 
 DRAWN = (
-    *("call", "reduced_row", "reduced", "outer", "row", "combined", "strided", "product_row", "product"),
+    *("call", "reduced_row", "reduced", "outer", "row", "combined", "strided", "product_row", "product", "added_row"),
     *("copied_row", "copied", "scattered", "near", "line", "page", "byte", "fault"),
 )
 

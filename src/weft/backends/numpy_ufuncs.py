@@ -35,13 +35,15 @@ def calls(name: str, dtype: Any, _: bool = False) -> Calls | None:
     result = ufunc.reduce(np.ones(1, dtype)).dtype  # a sum of narrow integers is wide
     half = name in ROUNDING and is_half(dtype)
     wide = np.dtype(np.float32) if half else result
+    real = name in ("sum", "mean") and wide.char in REAL
     truth = name in ("any", "all")  # whose first call takes any type, and gives bool
     return Calls(
         empty=lambda _, shape: np.empty(shape, dtype if half else result),
         room=lambda _, shape: np.empty(shape, wide),
         combine=lambda one, other, out: ufunc(one, other, out=out),
         along=lambda array, axis, out: ufunc.reduce(array, axis, wide, out),
-        product=_product if name in ("sum", "mean") and wide.char in REAL else None,
+        product=_product if real else None,
+        rows=_rows if real else None,
         widen=None if truth or wide == dtype else lambda array: array.astype(wide),
         finish=_FINISH.get(name) if wide.kind in "fc" else None,
         narrow=half,
@@ -59,7 +61,7 @@ def _prices(name: str, wide: Any, dtype: Any) -> tuple[tuple[str, Any], ...]:
     elif name in ("sum", "mean"):
         found["strided"] = 0.35 * scale
         if wide.char in REAL:
-            found |= {"product_row": 3.0, "product": 0.1 * scale}
+            found |= {"product_row": 3.0, "product": 0.1 * scale, "added_row": 5.0, "added": 0.27 * scale}
     if name in ("min", "max"):
         found |= {"reduced_row": 40.0, "strided": 1.0 * max(scale, 1)}
     return (*found.items(), ("widened", max(wide.itemsize / dtype.itemsize, 1.0)))
@@ -72,6 +74,11 @@ def _product(array: Any, out: Any) -> Any:
         return made.reshape(shape)
     out[...] = made.reshape(shape)
     return out
+
+
+def _rows(array: Any, axis: int, out: Any) -> Any:
+    axes = [*range(array.ndim)]
+    return np.einsum(array, axes, axes[:axis] + axes[axis + 1 :], out=out)
 
 
 def _divided(out: Any, count: int) -> Any:

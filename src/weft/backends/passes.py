@@ -37,6 +37,7 @@ class Calls(NamedTuple):
         combine: ``f(one, other, out)``: two tensors made one, element by element.
         along: ``f(tensor, axis, out)``: the tensor reduced along one axis.
         product: ``f(tensor, out)``: the tensor added up along its last axis by a product with ones, or ``None``.
+        rows: ``f(tensor, axis, out)``: the tensor added up along an axis that is not the last, by einsum, or ``None``.
         widen: the elements in the type in which they are combined, or ``None`` where that is their own.
         finish: ``f(result, count)``: what is left to do, in memory if it can; each element is made of so many.
         narrow: whether what the calls give is of another type than the result.
@@ -50,6 +51,7 @@ class Calls(NamedTuple):
     combine: Callable[[Any, Any, Any], Any]
     along: Callable[[Any, int, Any], Any]
     product: Callable[[Any, Any], Any] | None
+    rows: Callable[[Any, int, Any], Any] | None
     widen: Callable[[Any], Any] | None
     finish: Callable[[Any, int], Any] | None
     narrow: bool

@@ -69,6 +69,7 @@ def calls(name: str, dtype: torch.dtype, recorded: bool) -> Calls | None:
         combine=lambda one, other, out: combine(one, other, out=out),
         along=lambda tensor, axis, out: along(tensor, axis, **typed, out=out),
         product=None,
+        rows=None,
         widen=None if wide is dtype else lambda tensor: tensor.to(wide),
         finish=_FINISH.get(name) if exact else None,
         narrow=half,

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from weft.backends.base import Backend
 from weft.backends.passes import Calls, Loops
-from weft.plan.passes import Along, Call, Copying, Halves, Ones, Reduction
+from weft.plan.passes import Along, Call, Copying, Halves, Ones, Reduction, Rows
 
 Index: TypeAlias = "tuple[int | slice, ...]"
 """What a part of a tensor is taken out by."""
@@ -127,7 +127,7 @@ def _made(call: Call, sizes: Sequence[int], calls: Calls) -> Made:
         return _halves(call, sizes, calls)
     if isinstance(call, Ones) and calls.product is not None:
         return calls.product
-    axis, along = call.axis, calls.along
+    axis, along = call.axis, calls.rows if isinstance(call, Rows) and calls.rows is not None else calls.along
     return lambda tensor, out: along(tensor, axis, out)
 
 

@@ -15,3 +15,4 @@ from weft.plan.passes.schedule import Copying as Copying
 from weft.plan.passes.schedule import Halves as Halves
 from weft.plan.passes.schedule import Ones as Ones
 from weft.plan.passes.schedule import Reduction as Reduction
+from weft.plan.passes.schedule import Rows as Rows

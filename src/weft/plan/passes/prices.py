@@ -26,6 +26,8 @@ class PassPrices(NamedTuple):
         strided: the same where a row's elements lie apart.
         product_row: to begin a row in a product with ones.
         product: to add up an element there.
+        added_row: to begin a row in a contraction that adds it to others.
+        added: to add an element of such a row.
         copied_row: to begin a row in a copy.
         copied: to copy an element.
         scattered: the same where a row's elements lie apart on one side.
@@ -57,6 +59,8 @@ class PassPrices(NamedTuple):
     strided: float = 0.8
     product_row: float = inf
     product: float = 0.1
+    added_row: float = inf
+    added: float = 0.27
     copied_row: float = 9.0
     copied: float = 0.2
     scattered: float = 0.45

@@ -13,8 +13,8 @@ from typing import NamedTuple, TypeAlias
 
 from weft.plan.passes.loops import Loop, merged, nest
 from weft.plan.passes.prices import PassPrices
-from weft.plan.passes.rewrites import APART, BLOCKS, FOLDED, HALVES, MERGED, ONE_BY_ONE, PRODUCT
-from weft.plan.passes.schedule import Along, Call, Halves, Ones, Reduction
+from weft.plan.passes.rewrites import APART, BLOCKS, FOLDED, HALVES, MERGED, ONE_BY_ONE, PRODUCT, ROWS
+from weft.plan.passes.schedule import Along, Call, Halves, Ones, Reduction, Rows
 
 WORTH = 0.9
 """What part of the plain call's time several calls may take, as estimated, to be worth it."""
@@ -124,6 +124,8 @@ def _cheapest(
 
 def _calls(loops: Sequence[Loop], place: int) -> Iterator[Call]:
     yield Along(place)
+    if place < len(loops) - 1:
+        yield Rows(place)
     if place == len(loops) - 1 and loops[place].length <= LONGEST_PRODUCT:
         yield Ones(place)
     if loops[place].length <= LONGEST_HALVED:
@@ -166,6 +168,7 @@ def _names(start: Sequence[Loop], calls: Calls) -> tuple[str, ...]:
         ONE_BY_ONE: len(calls) > 1,
         HALVES: bool(halves),
         PRODUCT: any(isinstance(call, Ones) for call in calls),
+        ROWS: any(isinstance(call, Rows) for call in calls),
         APART: any(call.apart for call in halves),
         FOLDED: len(start) > len(merged(start)),
     }
@@ -193,6 +196,9 @@ def _done(loops: Sequence[Loop], call: Call, prices: PassPrices, itemsize: int) 
     if isinstance(call, Ones):
         solid = _row(loops, itemsize) == count  # else it would be copied
         return _Done(count / length * prices.product_row + count * prices.product if solid else inf, 1, count / length)
+    if isinstance(call, Rows):
+        solid = loops[-1].stride == itemsize
+        return _Done(count / row * prices.added_row + count * prices.added if solid else inf, 1, count / length)
     made = count - count // length
     calls = length.bit_length() + length.bit_count() - 2
     element = prices.combined

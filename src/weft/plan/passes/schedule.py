@@ -27,7 +27,13 @@ class Ones(NamedTuple):
     axis: int
 
 
-Call: TypeAlias = "Along | Halves | Ones"
+class Rows(NamedTuple):
+    """One axis, not the last, which the result lacks, summed as a contraction of one tensor: row upon row."""
+
+    axis: int
+
+
+Call: TypeAlias = "Along | Halves | Ones | Rows"
 
 
 class Reduction(NamedTuple):
