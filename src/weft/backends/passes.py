@@ -14,7 +14,7 @@ class Calls(NamedTuple):
             as where a gradient is recorded.
         room: the same for what is between.
         combine: ``f(one, other, out)``: two tensors made one, element by element.
-        along: ``f(tensor, axis, out)``: the tensor reduced along one axis.
+        along: ``f(tensor, axis, out)``: the tensor reduced along one axis, or several in one call.
         product: ``f(tensor, out)``: the tensor added up along its last axis by a product with ones, or ``None``.
         widen: the elements in the type in which they are combined, or ``None`` where that is their own.
         finish: ``f(result, count)``: what is left to do, in memory if it can; each element is made of so many.
@@ -26,12 +26,38 @@ class Calls(NamedTuple):
     empty: Callable[[Any, tuple[int, ...]], Any] | None
     room: Callable[[Any, tuple[int, ...]], Any]
     combine: Callable[[Any, Any, Any], Any]
-    along: Callable[[Any, int, Any], Any]
+    along: Callable[[Any, Any, Any], Any]
     product: Callable[[Any, Any], Any] | None
     widen: Callable[[Any], Any] | None
     finish: Callable[[Any, int], Any] | None
     narrow: bool
     itemsize: int
+    prices: tuple[tuple[str, Any], ...]
+
+
+class Composite(NamedTuple):
+    """A reduction that is made of two: one finds a centre, the other adds up what is made of each element without it.
+
+    Attributes:
+        centre: the calls that find the centre, of elements of the type in which it is taken out.
+        settle: ``f(centre)``: the centre as it is taken out, which may be the same memory; or ``None``.
+        widen: the elements in the type in which the centre is taken out; ``None`` where that is their own.
+        room: new memory of a shape, for what is made of a part of the tensor.
+        deviate: ``f(part, centre, memory)``: what is to be added up, in that memory or in other.
+        total: the calls that add it up.
+        empty: new memory for the result, of a shape.
+        finish: ``f(total, centre, count)``: the result; each element is made of so many.
+        prices: those of adding up, with what it takes to make it.
+    """
+
+    centre: Calls
+    settle: Callable[[Any], Any] | None
+    widen: Callable[[Any], Any] | None
+    room: Callable[[Any, tuple[int, ...]], Any]
+    deviate: Callable[[Any, Any, Any], Any]
+    total: Calls
+    empty: Callable[[Any, tuple[int, ...]], Any]
+    finish: Callable[[Any, Any, int], Any]
     prices: tuple[tuple[str, Any], ...]
 
 
@@ -51,6 +77,7 @@ class Passes(NamedTuple):
         recorded: whether a gradient is recorded of what is done to a tensor.
         memory: of a tensor, its strides and the size of an element, in bytes.
         calls: of a reduction by name, an element type, and whether a gradient is recorded; ``None``: there are none.
+        composite: the same of a reduction that has a centre; ``None`` where all of those are one call.
         empty: new memory of a shape, for elements of the tensor's type.
         copy: ``f(tensor, shape, parts)``: the tensor in new memory and another shape, copied part by part, which are
             given by their indices; or ``None`` where one call copies as well.
@@ -66,6 +93,7 @@ class Passes(NamedTuple):
     recorded: Callable[[Any], bool]
     memory: Callable[[Any], tuple[tuple[int, ...], int]]
     calls: Callable[[str, Any, bool], Calls | None]
+    composite: Callable[[str, Any, bool], Composite | None] | None = None
     empty: Callable[[Any, tuple[int, ...]], Any] | None = None
     copy: Callable[[Any, tuple[int, ...], list[Any]], Any] | None = None
     kernel: Callable[..., Any] | None = None

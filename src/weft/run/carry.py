@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import product
 from math import prod
+from types import EllipsisType
 from typing import Any, TypeAlias
 
 from weft.backends.base import Backend
 from weft.backends.passes import Calls
 from weft.plan.passes import Along, Call, Copying, Halves, Ones, Reduction
 
-Index: TypeAlias = "tuple[int | slice, ...]"
+Index: TypeAlias = "tuple[int | slice | EllipsisType, ...]"
 """What a part of a tensor is taken out by."""
 
 Made: TypeAlias = Callable[[Any, Any], Any]
@@ -38,11 +39,7 @@ def reducing(way: Reduction, shape: Sequence[int], axes: Sequence[int], backend:
     if isinstance(way.calls[0], Along):  # it converts what it reads
         calls = calls._replace(widen=None)
     part_by_part = _part_by_part(_finished(made, count, calls), way, left)
-    kept = [place for place in way.order if place not in axes]
-    order = (*way.order, *[place for place in range(len(shape)) if place not in way.order])
-    lengths = tuple([shape[place] for place in kept])
-    back = tuple([kept.index(place) for place in sorted(kept)])
-    target = tuple([size for place, size in enumerate(shape) if place not in axes])
+    order, lengths, back, target = placed(way.order, shape, axes)
     result = tuple(sizes)
     permute, reshape, empty = backend.permute, backend.reshape, calls.empty
     if empty is None:
@@ -57,6 +54,27 @@ def reducing(way: Reduction, shape: Sequence[int], axes: Sequence[int], backend:
         return reshape(permute(reshape(out, lengths), back), target)
 
     return reduce
+
+
+def placed(
+    order: Sequence[int], shape: Sequence[int], axes: Sequence[int]
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """How a tensor becomes a nest of loops, and what is left of it a result.
+
+    Args:
+        order: of its dimensions that have more than one element, as memory has them.
+        shape: of the tensor.
+        axes: the dimensions that are reduced.
+
+    Returns:
+        The order of all dimensions; the lengths of those that are kept, as memory has them; their order in the result;
+        and the result's shape.
+    """
+    kept = [place for place in order if place not in axes]
+    rest = [place for place in range(len(shape)) if place not in order]
+    lengths = tuple([shape[place] for place in kept])
+    back = tuple([kept.index(place) for place in sorted(kept)])
+    return (*order, *rest), lengths, back, tuple([size for place, size in enumerate(shape) if place not in axes])
 
 
 def _made(call: Call, sizes: Sequence[int], calls: Calls) -> Made:

@@ -25,6 +25,7 @@ class PassPrices(NamedTuple):
         strided: the same where a row's elements lie apart.
         product_row: to begin a row in a product with ones.
         product: to add up an element there.
+        part: how long at most the parts of a long row are that are added up by products; 0: it is left whole.
         copied_row: to begin a row in a copy.
         copied: to copy an element.
         scattered: the same where a row's elements lie apart on one side.
@@ -39,6 +40,8 @@ class PassPrices(NamedTuple):
         stopped: whether a unit axis among the reduced keeps a framework from making neighbours one.
         widened: how many times as large elements are while they are combined.
         in_turn: whether there is nothing but calls along one axis, each over everything.
+        deviated: to take the centre out of an element, and to make of the rest what is added up.
+        held: how many bytes that takes, for each element.
         longest: how many elements at most have calls of their own.
     """
 
@@ -53,6 +56,7 @@ class PassPrices(NamedTuple):
     strided: float = 0.8
     product_row: float = inf
     product: float = 0.1
+    part: int = 0
     copied_row: float = 9.0
     copied: float = 0.2
     scattered: float = 0.45
@@ -67,4 +71,6 @@ class PassPrices(NamedTuple):
     stopped: bool = True
     widened: float = 1.0
     in_turn: bool = False
+    deviated: float = 0.4
+    held: int = 4
     longest: int = 8

@@ -11,6 +11,7 @@ HALVES = "halves of a short axis"
 PRODUCT = "a product with ones"
 APART = "short rows one element at a time"
 FOLDED = "rows joined to longer ones"
+CENTRE = "the centre first"
 BLOCKS = "blocks that fit the cache"
 
 REASONS = {
@@ -20,5 +21,6 @@ REASONS = {
     PRODUCT: "the library of linear algebra adds up short rows faster than anything else",
     APART: "a loop over a long axis for each of a few elements, instead of a short loop for each of many",
     FOLDED: "a loop over long rows takes less time to start than many over short ones",
+    CENTRE: "the mean, or the largest, is taken out of a block at a time, and no tensor as large as the input is made",
     BLOCKS: "what one call leaves is read by the next before it goes back to main memory",
 }
