@@ -19,6 +19,7 @@ from weft.backends.registry import backend_of
 from weft.plan.passes import CENTRES, REASONS, centres, copies, reductions
 from weft.plan.passes.rewrites import BLOCKS, CENTRE, HALVES, ONE_BY_ONE
 from weft.run.carry import _levels, _part_by_part
+from weft.run.centring import in_pairs
 
 np = pytest.importorskip("numpy")
 
@@ -214,6 +215,13 @@ def test_what_is_special_is_so_about_a_centre(name, pattern, special):
                 weft.reduce(x, pattern, name)
         else:
             weft.reduce(x, pattern, name)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 64, 100])
+def test_blocks_are_added_in_pairs(count):
+    """A term goes through as many additions as there are levels."""
+    depth, number = in_pairs(((0, 1) for _ in range(count)), lambda a, b, _: (max(a[0], b[0]) + 1, a[1] + b[1]))
+    assert (depth, number) == ((count - 1).bit_length(), count)
 
 
 @st.composite

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from weft.backends.composites import Composite
 from weft.backends.numpy_reductions import is_half
 from weft.backends.numpy_ufuncs import calls
-from weft.backends.passes import Composite
 
 _PART = 128
 """How many elements a product with ones adds up."""

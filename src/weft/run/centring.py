@@ -8,7 +8,8 @@ from math import prod
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from weft.backends.base import Backend
-from weft.backends.passes import Calls, Composite
+from weft.backends.composites import Composite
+from weft.backends.passes import Calls
 from weft.plan.passes import Centred, PassPrices, reduced
 from weft.plan.views import contiguous
 from weft.run.carry import Index, Made, placed, reducing
