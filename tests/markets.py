@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import weft
 from weft.backends.registry import backend_of
-from weft.plan.passes import copies, reductions
+from weft.plan.passes import centres, copies, reductions
 
 DRAWN = (
     *("call", "reduced_row", "reduced", "outer", "row", "combined", "strided", "product_row", "product", "added_row"),
@@ -23,7 +23,8 @@ def markets(draw):
     """Prices at which anything may be the cheapest, and caches that nothing fits into."""
     found = {name: draw(st.sampled_from((0.001, 1.0, 30.0, 1000.0))) for name in DRAWN}
     sizes = {name: draw(st.sampled_from((1, 64, 4096, 1 << 20))) for name in ("cache", "block")}
-    return tuple({**found, **sizes, "longest": draw(st.sampled_from((1, 8)))}.items())
+    few = {"longest": draw(st.sampled_from((1, 8))), "part": draw(st.sampled_from((0, 2, 5)))}
+    return tuple({**found, **sizes, **few}.items())
 
 
 @contextmanager
@@ -34,7 +35,8 @@ def everything_large(prices):
     def priced(found):
         def given(*asked):
             calls = found(*asked)
-            return calls and calls._replace(prices=prices)
+            kept = () if calls is None else [row for row in calls.prices if row[0] in ("held", "deviated")]
+            return calls and calls._replace(prices=(*prices, *kept))
 
         return given
 
@@ -43,10 +45,13 @@ def everything_large(prices):
 
     weft.cache_clear()
     for backend, kept in passes.items():
-        backend.passes = kept._replace(least=1, eager=1, rounded=1, calls=priced(kept.calls))
+        composite = kept.composite and priced(kept.composite)
+        backend.passes = kept._replace(least=1, eager=1, rounded=1, calls=priced(kept.calls), composite=composite)
     try:
         with (
             mock.patch.object(reductions, "WORTH", float("inf")),
+            mock.patch.object(reductions, "LEAST_PART", 2),
+            mock.patch.multiple(centres, WORTH=float("inf"), LONG=float("inf"), ROW=8, EVEN=2, WHOLE=2),
             mock.patch.object(copies, "WORTH", float("inf")),
             mock.patch("weft.run.layout.PassPrices", taken),
         ):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from math import fsum
+from unittest import mock
 
 import pytest
 
 import weft
+from weft.plan.passes import centres
+from weft.plan.passes.rewrites import CENTRE
 
 np = pytest.importorskip("numpy")
 
@@ -75,3 +78,46 @@ def test_a_mean_of_halves_is_rounded_once():
     wide = weft.reduce(array.astype(np.float32), "b c (h 2) (w 2) -> b c h w", "mean")
     found = weft.reduce(array, "b c (h 2) (w 2) -> b c h w", "mean")
     np.testing.assert_array_equal(found, wide.astype(np.float16))
+
+
+def far_away(rng, shape):
+    """A large number, and a noise that is all that a variance is made of."""
+    return 1e8 + 100 * rng.standard_normal(shape)
+
+
+CENTRED = {
+    "b c h w ->": (8, 16, 128, 120),
+    "b c h w -> c": (8, 16, 128, 120),
+    "b c h w -> w": (8, 16, 128, 120),
+    "b c h w -> b c": (8, 16, 128, 120),
+    "b p h -> b h": (2, 331, 5003),
+    "p q c -> c": (256, 2731, 3),
+}
+
+
+@pytest.mark.parametrize("data", [growing, cancelling, spread, far_away])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("pattern", CENTRED)
+@pytest.mark.parametrize("name", ["var", "logsumexp"])
+def test_what_has_a_centre_is_as_accurate_as_numpys(name, pattern, dtype, data):
+    """In many blocks: the mean, and the sum about it."""
+    array = data(np.random.default_rng(7), CENTRED[pattern])
+    array = (array if name == "var" else array % 32).astype(dtype)
+    axes = tuple([place for place, axis in enumerate(pattern.split(" ->")[0].split()) if axis not in pattern[-4:]])
+    axes = axes if "-> " in pattern else tuple(range(array.ndim))
+    wide = array.astype(np.longdouble)
+    if name == "var":
+        meant = wide.var(axes)
+        theirs = array.var(axes)
+    else:
+        peak = wide.max(axes, keepdims=True)
+        meant = np.log(np.exp(wide - peak).sum(axes)) + peak.squeeze(axes)
+        theirs = np.log(np.exp(array - peak.astype(dtype)).sum(axes)) + peak.squeeze(axes).astype(dtype)
+    with mock.patch.object(centres, "LARGE", 1 << 20):
+        assert CENTRE in weft.explain(pattern, array, reduction=name).rewrites
+        ours, again = [weft.reduce(array, pattern, name) for _ in range(2)]
+    np.testing.assert_array_equal(ours, again)
+    errors = [np.abs((found - meant) / meant).astype(float) for found in (ours, theirs)]
+    most = 4 * np.finfo(dtype).eps
+    assert errors[0].max() <= max(1.5 * errors[1].max(), most)
+    assert errors[0].mean() <= max(1.1 * errors[1].mean(), most / 2)

@@ -13,6 +13,9 @@ np = pytest.importorskip("numpy")
 OBJECTS = 1 << 16
 """Bytes of Python's objects, and of NumPy's buffers."""
 
+BLOCK = 1 << 20
+"""Bytes of a block, as the prices have it."""
+
 REDUCTIONS = {
     "b c (h 2) (w 2) -> b c h w": (4, 8, 128, 128),
     "b c (h 16) (w 16) -> b c h w": (4, 8, 128, 128),
@@ -21,6 +24,15 @@ REDUCTIONS = {
     "b c h w -> b w": (4, 8, 128, 128),
     "b c h w -> c w": (4, 8, 128, 128),
     "b c h w -> w": (4, 8, 128, 128),
+}
+CENTRED = {
+    **REDUCTIONS,
+    "b c h w ->": (4, 8, 128, 128),
+    "b c h w -> c": (4, 8, 128, 128),
+    "b c h w -> c h w": (4, 8, 128, 128),
+    "b h w c -> c": (8, 128, 128, 3),
+    "p c -> c": (2, 1 << 18),
+    "c p -> c": (1 << 17, 2),
 }
 COPIES = {
     "b c h w -> b (h w c)": (4, 32, 64, 64),
@@ -63,6 +75,21 @@ def test_what_goes_in_blocks_holds_next_to_nothing_else(pattern, name):
     array = np.ones((8 * REDUCTIONS[pattern][0], *REDUCTIONS[pattern][1:]), np.float64)
     result, most = held(lambda: weft.reduce(array, pattern, name))
     assert most < 2 * result.nbytes + array.nbytes / 2 + OBJECTS
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", ">f4", "complex64"])
+@pytest.mark.parametrize("pattern", CENTRED)
+@pytest.mark.parametrize("name", ["var", "std", "logsumexp"])
+def test_what_has_a_centre_holds_its_result_and_a_few_blocks(name, pattern, dtype):
+    if name == "logsumexp" and dtype == "complex64":
+        return
+    shape = CENTRED[pattern]
+    array = np.ones(
+        (shape[0], *shape[1:-1], 16 * shape[-1]) if pattern[0] == "p" else (16 * shape[0], *shape[1:]), dtype
+    )
+    result, most = held(lambda: weft.reduce(array, pattern, name))
+    assert most < 2 * result.nbytes + array.nbytes / 2 + 3 * BLOCK + OBJECTS
+    assert most < result.nbytes + array.nbytes
 
 
 @pytest.mark.parametrize("pattern", COPIES)

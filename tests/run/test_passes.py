@@ -6,6 +6,7 @@ Which way is taken depends on prices. So prices are drawn, and tensors of any si
 from __future__ import annotations
 
 import importlib
+import warnings
 from unittest import mock
 
 import pytest
@@ -14,13 +15,16 @@ from hypothesis import strategies as st
 from markets import everything_large, markets
 
 import weft
-from weft.plan.passes import REASONS, copies, reductions
-from weft.plan.passes.rewrites import BLOCKS, HALVES, ONE_BY_ONE
+from weft.backends.registry import backend_of
+from weft.plan.passes import CENTRES, REASONS, centres, copies, reductions
+from weft.plan.passes.rewrites import BLOCKS, CENTRE, HALVES, ONE_BY_ONE
 from weft.run.carry import _levels, _part_by_part
+from weft.run.centring import in_pairs
 
 np = pytest.importorskip("numpy")
 
 NAMES = ("min", "max", "sum", "mean", "prod", "any", "all")
+CENTRED_DTYPES = ("float32", "float64", "float16", "complex64", "complex128", ">f4", ">f2", "longdouble")
 DTYPES = ("float32", "float64", "float16", "int8", "uint8", "int64", "uint64", "bool", "complex64")
 SPECIAL = (float("nan"), float("inf"), -float("inf"), -0.0, 0.0)
 
@@ -51,9 +55,9 @@ def arrays(draw, dtypes=DTYPES):
 
 
 @st.composite
-def reducing(draw):
+def reducing(draw, dtypes=DTYPES):
     """An array, a pattern that keeps some of its axes, in any order and group, and the axes that are reduced."""
-    array = draw(arrays())
+    array = draw(arrays(dtypes))
     names = [f"a{place}" for place in range(array.ndim)]
     kept = draw(st.permutations(range(array.ndim)))[: draw(st.integers(0, array.ndim - 1))]
     right = [names[place] for place in kept]
@@ -85,6 +89,82 @@ def test_every_way_to_reduce_gives_the_same(case, name, prices):
     np.testing.assert_allclose(found.ravel(), expected.ravel(), rtol=rounded)
     if name in ("sum", "mean") and array.dtype.kind == "f":
         np.testing.assert_array_equal(np.signbit(found.ravel()), np.signbit(expected.ravel()))
+
+
+def about_centre(array, kept, name):
+    """The same of a reduction that has a centre, with more digits, in NumPy's type and numbers."""
+    rest = tuple([place for place in range(array.ndim) if place not in kept])
+    wide = np.ascontiguousarray(array).astype(np.clongdouble if array.dtype.kind == "c" else np.longdouble)
+    with np.errstate(all="ignore"):
+        if name == "logsumexp":
+            peak = wide.max(rest, keepdims=True)
+            peak = np.where(np.isfinite(peak), peak, 0)
+            found = np.log(np.exp(wide - peak).sum(rest)) + peak.squeeze(rest)
+        else:
+            found = getattr(wide, name)(rest)
+    half = array.dtype.itemsize == 2
+    dtype = array.dtype if half else array.real.dtype.newbyteorder("=")
+    return np.transpose(found, [sorted(kept).index(place) for place in kept]).astype(dtype)
+
+
+@settings(max_examples=400)
+@given(reducing(CENTRED_DTYPES), st.sampled_from(sorted(CENTRES)), markets())
+def test_every_way_to_reduce_about_a_centre_gives_the_same(case, name, prices):
+    array, pattern, kept = case
+    if (name == "logsumexp" and array.dtype.kind == "c") or array.size < 2:
+        return
+    with everything_large(prices), np.errstate(all="ignore"):
+        assert CENTRE in weft.explain(pattern, array, reduction=name).rewrites
+        found = weft.reduce(array, pattern, name)
+        again = weft.reduce(array, pattern, name)
+        plain = backend_of(np.ndarray).reduction(name, array.dtype)(array, tuple({*range(array.ndim)} - {*kept}))
+    expected = about_centre(array, kept, name)
+    np.testing.assert_array_equal(found, again)
+    assert (type(found), found.dtype) == (type(plain), plain.dtype)
+    most = 32 * float(np.finfo(expected.dtype).eps)
+    np.testing.assert_allclose(found.ravel(), expected.ravel(), rtol=most, atol=most)
+
+
+@pytest.mark.parametrize("name", sorted(CENTRES))
+@pytest.mark.parametrize("pattern", ["b c h -> b", "b c h -> c", "b c h -> h", "b c h ->", "b c h -> b h c"])
+@pytest.mark.parametrize("special", [*SPECIAL[:3], "all -inf", "stretched", "backwards"])
+def test_what_is_special_is_so_about_a_centre(name, pattern, special):
+    """Warnings are errors here: there is one where one call has one, and none where it has none."""
+    x = np.random.default_rng(5).standard_normal((16, 32, 4096)).astype(np.float32)
+    if special == "all -inf":
+        x[...] = -np.inf
+    elif special == "stretched":
+        x = np.broadcast_to(x[:, :1, :64, None], (16, 32, 64, 64)).reshape(16, 32, -1)[:, :, ::-1]
+        x = np.broadcast_to(x[:1], x.shape)
+    elif special == "backwards":
+        x = x[::-1, :, ::-1]
+    else:
+        x[1, 2, 3] = special
+    axes = tuple([place for place, axis in enumerate("bch") if axis not in pattern[6:]])
+
+    def reduced(by):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            return weft.reduce(x, pattern, by), {str(warning.message) for warning in caught}
+
+    plain = backend_of(np.ndarray).reduction(name, x.dtype)
+    assert CENTRE in weft.explain(pattern, x, reduction=name).rewrites or not axes
+    (found, said), (expected, meant) = reduced(name), reduced(plain)
+    assert (type(found), found.dtype, said) == (type(expected), expected.dtype, meant)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
+    with np.errstate(all="raise", under="ignore"):
+        if meant:
+            with pytest.raises(FloatingPointError):
+                weft.reduce(x, pattern, name)
+        else:
+            weft.reduce(x, pattern, name)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 64, 100])
+def test_blocks_are_added_in_pairs(count):
+    """A term goes through as many additions as there are levels."""
+    depth, number = in_pairs(((0, 1) for _ in range(count)), lambda a, b, _: (max(a[0], b[0]) + 1, a[1] + b[1]))
+    assert (depth, number) == ((count - 1).bit_length(), count)
 
 
 @st.composite
@@ -131,6 +211,7 @@ def test_each_rewrite_is_taken_somewhere():
     with (
         mock.patch("weft.run.layout.reduced", keep(reductions.reduced)),
         mock.patch("weft.run.layout.copied", keep(copies.copied)),
+        mock.patch("weft.run.layout.centred", keep(centres.centred)),
     ):
         weft.cache_clear()
         weft.reduce(x, "b (h 2) (w 2) c -> b h w c", "max")
@@ -138,6 +219,7 @@ def test_each_rewrite_is_taken_somewhere():
         weft.reduce(np.ones((64, 64, 64), np.float32), "b (h 16) (w 16) -> b h w", "sum")
         weft.reduce(np.ones((1, 32, 96, 96), np.float32), "b c h w -> c", "sum")
         weft.repeat(np.ones((512, 512), np.float32), "h w -> (h 2) (w 2)")
+        weft.reduce(np.ones((1 << 11, 1 << 10), np.float32), "h w -> w", "var")
     weft.cache_clear()
     assert taken == {*REASONS}
 
@@ -208,7 +290,9 @@ def test_explain_says_which_way_a_call_takes_and_why(monkeypatch):
     ]
     assert weft.explain(pattern, x.shape).rewrites == (ONE_BY_ONE, HALVES, BLOCKS)
     assert weft.explain(pattern, x[:, :, :4, :4], reduction="max").rewrites == ()
-    assert weft.explain("b c h w -> b c", x, reduction="std").rewrites == ()
+    assert weft.explain("b c h w -> b c", x, reduction="std").rewrites == ()  # it is at hand
+    large = np.zeros((16, 32, 64, 64), np.float32)
+    assert {CENTRE, BLOCKS} <= {*weft.explain("b c h w -> c", large, reduction="std").rewrites}
 
 
 def test_explain_says_why_it_is_one_call():

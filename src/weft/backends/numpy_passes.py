@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from weft.backends.numpy_composites import composite
 from weft.backends.numpy_ufuncs import calls
 from weft.backends.passes import Passes
 
@@ -49,6 +50,7 @@ PASSES = Passes(
     recorded=lambda _: False,
     memory=_memory,
     calls=calls,
+    composite=composite,
     empty=_empty,
     copy=_copy,
     kernel=_kernel,

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from weft.backends.calls import Calls
 from weft.backends.numpy_reductions import ROUNDING, is_half
 from weft.backends.numpy_sums import REAL, ones
-from weft.backends.passes import Calls
 
 _UFUNCS: dict[str, Any] = {
     "min": np.minimum,

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from weft.backends.passes import Calls
+from weft.backends.calls import Calls
 from weft.backends.torch_gradients import added, averaged, chosen
 
 _HALF = (torch.float16, torch.bfloat16)

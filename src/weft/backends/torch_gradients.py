@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import torch
 from torch.autograd import Function
 
-from weft.backends.passes import Calls, Loops
+from weft.backends.calls import Calls, Loops
 from weft.backends.torch_slopes import COUNTED, count, share, spread
 from weft.backends.torch_watched import watched
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from weft.backends.passes import Calls, Loops
+from weft.backends.calls import Calls, Loops
 
 SHORT = 32
 """Over rows of memory that are shorter PyTorch repeats elements slowly: there they are written out before."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import product
 from math import prod
+from types import EllipsisType
 from typing import Any, TypeAlias
 
 from weft.backends.base import Backend
-from weft.backends.passes import Calls, Loops
+from weft.backends.calls import Calls, Loops
 from weft.plan.passes import Along, Call, Copying, Halves, Ones, Reduction, Rows
 
-Index: TypeAlias = "tuple[int | slice, ...]"
+Index: TypeAlias = "tuple[int | slice | EllipsisType, ...]"
 """What a part of a tensor is taken out by."""
 
 Made: TypeAlias = Callable[[Any, Any], Any]
@@ -31,11 +32,7 @@ def reducing(way: Reduction, shape: Sequence[int], axes: Sequence[int], backend:
     made, left = _one_by_one(way, calls), _left(way)
     count = prod([shape[place] for place in axes])
     part_by_part = _part_by_part(_finished(made, count, calls._replace(widen=_widen(way, calls))), way, left)
-    kept = [place for place in way.order if place not in axes]
-    order = (*way.order, *[place for place in range(len(shape)) if place not in way.order])
-    lengths = tuple([shape[place] for place in kept])
-    back = tuple([kept.index(place) for place in sorted(kept)])
-    target = tuple([size for place, size in enumerate(shape) if place not in axes])
+    order, lengths, back, target = placed(way.order, shape, axes)
     result = tuple([way.shape[place] for place in left])
     into, empty = _turned(order, way.shape, backend), calls.empty
     laid_out, reshape = _laid_out(lengths, back, backend), backend.reshape
@@ -122,6 +119,27 @@ def _left(way: Reduction) -> list[int]:
     return left
 
 
+def placed(
+    order: Sequence[int], shape: Sequence[int], axes: Sequence[int]
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """How a tensor becomes a nest of loops, and what is left of it a result.
+
+    Args:
+        order: of its dimensions that have more than one element, as memory has them.
+        shape: of the tensor.
+        axes: the dimensions that are reduced.
+
+    Returns:
+        The order of all dimensions; the lengths of those that are kept, as memory has them; their order in the result;
+        and the result's shape.
+    """
+    kept = [place for place in order if place not in axes]
+    rest = [place for place in range(len(shape)) if place not in order]
+    lengths = tuple([shape[place] for place in kept])
+    back = tuple([kept.index(place) for place in sorted(kept)])
+    return (*order, *rest), lengths, back, tuple([size for place, size in enumerate(shape) if place not in axes])
+
+
 def _made(call: Call, sizes: Sequence[int], calls: Calls) -> Made:
     if isinstance(call, Halves):
         return _halves(call, sizes, calls)
@@ -179,14 +197,14 @@ def _levels(axis: int, length: int) -> list[tuple[Index, Index, Index, Index | N
 def _finished(made: Sequence[Made], count: int, calls: Calls) -> Callable[[Any, Any], None]:
     """The calls one after the other, from a part of the tensor to the memory of its result."""
     *early, last = made
-    widen, finish, narrow = calls.widen, calls.finish, calls.narrow
+    widen, finish, narrow, room = calls.widen, calls.finish, calls.narrow, calls.room
 
     def whole(tensor: Any, out: Any) -> None:
         if widen is not None:
             tensor = widen(tensor)
         for make in early:
             tensor = make(tensor, None)
-        found = last(tensor, None if narrow else out)
+        found = last(tensor, room(tensor, out.shape) if narrow else out)
         if finish is not None:
             finish(found, count)
         if narrow:

@@ -8,7 +8,8 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from weft.backends.base import Backend
-from weft.backends.passes import Calls, Passes
+from weft.backends.calls import Calls
+from weft.backends.passes import Passes
 from weft.plan import Reduce, Step
 from weft.run.carry import Made
 from weft.run.layout import scaled

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from weft.backends.passes import Passes
 from weft.plan import Plan, Reduce, Step
-from weft.plan.passes import Copying, PassPrices, Reduction, copied, reduced
+from weft.plan.passes import CENTRES, Centred, Copying, PassPrices, Reduction, centred, copied, reduced
 from weft.plan.views import Memory, contiguous
 
 
@@ -29,15 +29,16 @@ class Stage(NamedTuple):
     strides: tuple[int, ...]
     target: tuple[int, ...]
     copies: bool
-    way: Reduction | Copying | None
+    way: Reduction | Centred | Copying | None
 
 
 def prices_of(passes: Passes, dtype: Any, recorded: bool, name: str) -> PassPrices | None:
     """What a framework charges for a reduction, or for copies, which have no name; ``None`` where one call is best."""
     if not name:
         return None if passes.copy is None else PassPrices()
-    calls = passes.calls(name, dtype, recorded)
-    return None if calls is None else PassPrices(**dict(calls.prices))
+    offered = passes.composite if name in CENTRES else passes.calls
+    found = None if offered is None else offered(name, dtype, recorded)
+    return None if found is None else PassPrices(**dict(found.prices))
 
 
 def decided(
@@ -56,12 +57,10 @@ def decided(
         shape, before = memory.shape, memory.strides
         held = step.output(held)
         target = tuple([registers[register] for register in held])
-        way: Reduction | Copying | None = None
+        way: Reduction | Centred | Copying | None = None
         copies = memory.apply(step, target) is not None
         if isinstance(step, Reduce):
-            prices = market(step.reduction)
-            if prices is not None:
-                way = reduced(shape, before, step.axes, itemsize, prices)
+            way = _reduced(step, shape, before, itemsize, market)
             memory.strides = left_by(shape, before, step.axes, itemsize)
         elif copies:
             prices = market("") if prod(shape) >= least else None
@@ -70,6 +69,23 @@ def decided(
             memory.strides = scaled(target, itemsize)
         stages.append(Stage(step, shape, before, target, copies, way))
     return stages
+
+
+def _reduced(
+    step: Reduce,
+    shape: Sequence[int],
+    strides: Sequence[int],
+    itemsize: int,
+    market: Callable[[str], PassPrices | None],
+) -> Reduction | Centred | None:
+    """The best way to reduce; ``None`` where that is one call."""
+    prices = market(step.reduction)
+    if prices is None:
+        return None
+    if step.reduction not in CENTRES:
+        return reduced(shape, strides, step.axes, itemsize, prices)
+    first = market(CENTRES[step.reduction])
+    return None if first is None else centred(shape, strides, step.axes, itemsize, first, prices)
 
 
 def left_by(shape: Sequence[int], strides: Sequence[int], axes: Sequence[int], itemsize: int) -> tuple[int, ...]:

@@ -15,9 +15,10 @@ from weft.backends.base import Backend
 from weft.backends.passes import Passes
 from weft.backends.registry import one_backend
 from weft.plan import Plan, Reduce
-from weft.plan.passes import Copying, PassPrices, Reduction
+from weft.plan.passes import Centred, Copying, PassPrices, Reduction
 from weft.run.calls import call_of
 from weft.run.carry import Made, copying, reducing
+from weft.run.centring import centring
 from weft.run.compose import compose
 from weft.run.fill import filled, said, task
 from weft.run.layout import Stage, decided, prices_of, scaled
@@ -92,6 +93,9 @@ def carried(stage: Stage, plain: Made, backend: Backend, passes: Passes, dtype: 
     step, way, function = stage.step, stage.way, plain
     if dtype is None or not stage.copies:
         return plain
+    if isinstance(step, Reduce) and isinstance(way, Centred):
+        composite = None if passes.composite is None else passes.composite(step.reduction, dtype, recorded)
+        return plain if composite is None else centring(way, stage.shape, step.axes, backend, composite)
     calls = passes.calls(step.reduction, dtype, recorded) if isinstance(step, Reduce) else None
     if isinstance(step, Reduce):
         if calls is None:

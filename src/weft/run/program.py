@@ -174,7 +174,7 @@ class Program:
         return self.whole(_joined(self.combine, inputs, after if self.steps else None))
 
 
-ROUNDING = ("sum", "mean", "prod")
+ROUNDING = ("sum", "mean", "prod", "std", "var", "logsumexp")
 """The reductions whose result depends, in its last digits, on the order in which elements are combined."""
 
 

@@ -28,6 +28,7 @@ class PassPrices(NamedTuple):
         product: to add up an element there.
         added_row: to begin a row in a contraction that adds it to others.
         added: to add an element of such a row.
+        part: how long at most the parts of a long row are that are added up by products; 0: it is left whole.
         copied_row: to begin a row in a copy.
         copied: to copy an element.
         scattered: the same where a row's elements lie apart on one side.
@@ -41,6 +42,8 @@ class PassPrices(NamedTuple):
         block: how many bytes of a tensor go through all calls at a time.
         stopped: whether a unit axis among the reduced keeps a framework from making neighbours one.
         widened: how many times as large elements are while they are combined.
+        deviated: to take the centre out of an element, and to make of the rest what is added up.
+        held: how many bytes that takes, for each element.
         longest: how many elements at most have calls of their own.
         recorded: what it takes more, there and back, to have several calls recorded as one.
         tied_row: to begin a row where the gradient of one call is shared out, beyond what that takes after several.
@@ -61,6 +64,7 @@ class PassPrices(NamedTuple):
     product: float = 0.1
     added_row: float = inf
     added: float = 0.27
+    part: int = 0
     copied_row: float = 9.0
     copied: float = 0.2
     scattered: float = 0.45
@@ -74,6 +78,8 @@ class PassPrices(NamedTuple):
     block: int = 1 << 20
     stopped: bool = True
     widened: float = 1.0
+    deviated: float = 0.4
+    held: int = 4
     longest: int = 8
     recorded: float = 0.0
     tied_row: float = 0.0

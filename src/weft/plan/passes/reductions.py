@@ -27,6 +27,9 @@ Calls: TypeAlias = tuple[Call, ...]
 LONGEST_PRODUCT = 128
 """Nor is a longer one added up by a product, which may do it one by one: it would lose digits."""
 
+LEAST_PART = 48
+"""Nor is a row cut into parts that are shorter than this."""
+
 SHORT = 64
 """Rows that are reduced and much longer than this are nothing that a framework is slow at."""
 
@@ -47,19 +50,30 @@ def reduced(
         prices: of the framework.
     """
     loops, order = nest(shape, strides, axes)
-    if not 0 < sum([loop.kept for loop in loops]) < len(loops) or any(loop.stride == 0 for loop in loops):
+    kept = sum([loop.kept for loop in loops])
+    if not (0 if prices.part else 1) <= kept < len(loops) or any(loop.stride == 0 for loop in loops):
         return None
-    units = prices.stopped and any(shape[axis] == 1 for axis in axes)
-    row = next(shape[place] for place in reversed(order)) if units else loops[-1].length
-    plain = _plain(loops, row, itemsize, prices)
-    starts = (loops, *_folded(loops, itemsize))
+    plain = one_call(shape, strides, axes, itemsize, prices)
+    starts = (loops, *_folded(loops, itemsize), *_parted(loops, itemsize, prices))
     found = [_priced(start, _cheapest(start, itemsize, prices, {})[1], itemsize, prices) for start in starts]
     best = min(found, key=lambda way: way.cost)
     if best.cost >= WORTH * plain:
         return None
-    if len(loops) == len(order) and not units:
+    if len(loops) == len(order) and not any(shape[axis] == 1 for axis in axes):
         best = best._replace(rewrites=tuple([name for name in best.rewrites if name != MERGED]))
     return best._replace(order=order, plain=plain)
+
+
+def one_call(
+    shape: Sequence[int], strides: Sequence[int], axes: Sequence[int], itemsize: int, prices: PassPrices
+) -> float:
+    """Microseconds that one call of the framework's takes to reduce a tensor with more than one element."""
+    loops, order = nest(shape, strides, axes)
+    if not loops:
+        return prices.call / 1e3
+    units = prices.stopped and any(shape[axis] == 1 for axis in axes)
+    row = next(shape[place] for place in reversed(order)) if units else loops[-1].length
+    return _plain(loops, row, itemsize, prices)
 
 
 def _plain(loops: Sequence[Loop], row: int, itemsize: int, prices: PassPrices) -> float:
@@ -99,6 +113,14 @@ def _folded(loops: Sequence[Loop], itemsize: int) -> Iterator[tuple[Loop, ...]]:
         if not contiguous:
             return
         row *= loop.length
+
+
+def _parted(loops: Sequence[Loop], itemsize: int, prices: PassPrices) -> Iterator[tuple[Loop, ...]]:
+    """The loops with the innermost one, along rows to be added up, made two, so that products can do it."""
+    length, stride, kept = loops[-1]
+    width = next((part for part in range(prices.part, LEAST_PART - 1, -1) if length % part == 0), 0)
+    if not kept and stride == itemsize and 0 < width < length:
+        yield (*loops[:-1], Loop(length // width, stride * width, False), Loop(width, stride, False))
 
 
 def _cheapest(

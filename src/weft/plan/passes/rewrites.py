@@ -12,6 +12,7 @@ PRODUCT = "a product with ones"
 ROWS = "rows added up by einsum"
 APART = "short rows one element at a time"
 FOLDED = "rows joined to longer ones"
+CENTRE = "the centre first"
 BLOCKS = "blocks that fit the cache"
 
 REASONS = {
@@ -22,5 +23,6 @@ REASONS = {
     ROWS: "it begins a short row in a fraction of the time that a sum along an axis takes for that",
     APART: "a loop over a long axis for each of a few elements, instead of a short loop for each of many",
     FOLDED: "a loop over long rows takes less time to start than many over short ones",
+    CENTRE: "the mean, or the largest, is taken out of a block at a time, and no tensor as large as the input is made",
     BLOCKS: "what one call leaves is read by the next before it goes back to main memory",
 }

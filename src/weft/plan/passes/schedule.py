@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
+from weft.plan.passes.loops import Loop
+
 
 class Along(NamedTuple):
     """The framework's own reduction along one axis, which the result lacks."""
@@ -53,6 +55,32 @@ class Reduction(NamedTuple):
     shape: tuple[int, ...]
     calls: tuple[Call, ...]
     block: tuple[int, int] | None
+    rewrites: tuple[str, ...]
+    cost: float
+    plain: float
+
+
+class Centred(NamedTuple):
+    """A reduction that takes its centre out of every element, and adds up what it makes of the rest.
+
+    Attributes:
+        order: the dimensions of the tensor that have more than one element, as memory has them: a view.
+        itemsize: bytes of an element.
+        loops: neighbours of these made one: a view.
+        block: the one of these that is cut into parts, each of which has its centre found, and their length.
+        tiles: of each how much goes through what is left to do at a time.
+        apart: whether each index of the last has calls of its own.
+        rewrites: the names of what was done.
+        cost: microseconds, as estimated.
+        plain: the same for one call of the framework's.
+    """
+
+    order: tuple[int, ...]
+    itemsize: int
+    loops: tuple[Loop, ...]
+    block: tuple[int, int] | None
+    tiles: tuple[int, ...]
+    apart: bool
     rewrites: tuple[str, ...]
     cost: float
     plain: float
