@@ -22,8 +22,8 @@ PARTS = 4
 WORDS = (16, 8, 4, 2, 1)
 """The bytes that one instruction moves."""
 
-_LINE = 128
-"""Bytes of the result that a tile writes at once: two cache lines, which processors fetch in pairs."""
+_LINE = 256
+"""Bytes of the result that a tile writes at once: some cache lines, which processors fetch in pairs."""
 
 _RUN = 1024
 """Bytes of the source that a tile reads at once, enough for the processor to foresee them."""
