@@ -28,16 +28,23 @@ _ALONG: dict[str, Any] = {**_COMBINE, "min": torch.amin, "max": torch.amax, "any
 _ALONG |= {"sum": torch.sum, "mean": torch.sum, "prod": torch.prod}
 _SLOW = (("call", 5000.0), ("stopped", False), ("row", 3.0), ("longest", 4), ("fault", 0.6), ("block", 1 << 20))
 _PRICES = {
-    "min": (*_SLOW, ("several", 4.0), ("reduced_row", 20.0), ("strided", 1.9), ("combined", 0.5)),
+    "min": (
+        *_SLOW,
+        ("vector", 128),
+        ("loose", 1.2),
+        ("several", 4.0),
+        ("reduced_row", 5.0),
+        ("strided", 1.9),
+        ("combined", 0.5),
+    ),
     "sum": (
         *_SLOW,
+        ("vector", 128),
         ("several", 1.3),
         ("jump", 16.0),
-        ("outer", 0.1),
         ("reduced_row", 5.0),
         ("strided", 0.6),
         ("combined", 0.5),
-        ("reduced", 0.1),
     ),
 }
 _ADDED = (("recorded", 60000.0),)
@@ -62,6 +69,7 @@ def calls(name: str, dtype: torch.dtype, recorded: bool) -> Calls | None:
     result = dtype if chooses or exact else torch.int64  # of narrow integers a sum is wide
     wide = torch.float32 if half else result
     combine, along = _COMBINE[name], _ALONG[name]
+    size = max(wide.itemsize / 4, 1.0)
     typed: dict[str, Any] = {} if chooses else {"dtype": wide}
     return Calls(
         empty=lambda tensor, shape: tensor.new_empty(shape, dtype=result),
@@ -77,6 +85,7 @@ def calls(name: str, dtype: torch.dtype, recorded: bool) -> Calls | None:
         prices=(
             *_PRICES["min" if chooses else "sum"],
             ("widened", max(wide.itemsize / dtype.itemsize, 1.0)),
+            *(() if chooses else (("reduced", 0.13 * size), ("outer", 0.09 * size))),
             *(_RECORDED[name] if recorded else ()),
         ),
         recorded=_GRADIENTS[name](calls("sum", dtype, False)) if recorded else None,

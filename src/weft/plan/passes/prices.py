@@ -17,7 +17,9 @@ class PassPrices(NamedTuple):
         call: one call, with the views that it takes.
         reduced_row: to begin a row in a reduction along an axis.
         reduced: to reduce an element of such a row.
-        several: to reduce an element along several axes in one call, at least, unless the rows are long.
+        vector: how many bytes of a row are reduced at once; 0 where that makes no difference.
+        loose: what it takes more to reduce an element of a row beyond its last vector.
+        several: to reduce an element along several axes in one call, at least, unless such rows are long.
         jump: to begin a row in such a call, along the last of these axes, where the innermost of all is kept.
         across: to reduce an element along one axis that is not the innermost in one call, at least.
         outer: what it takes more to reduce an element along an axis that is not the innermost.
@@ -53,6 +55,8 @@ class PassPrices(NamedTuple):
     call: float = 2500.0
     reduced_row: float = 25.0
     reduced: float = 0.2
+    vector: int = 0
+    loose: float = 0.0
     several: float = 0.0
     jump: float = 0.0
     across: float = 0.0

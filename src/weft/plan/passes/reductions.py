@@ -79,15 +79,22 @@ def one_call(
 def _plain(loops: Sequence[Loop], row: int, itemsize: int, prices: PassPrices) -> float:
     """One call over all axes, row by row; of several axes, or across rows that are kept, it may be slow."""
     count = prod([loop.length for loop in loops])
-    time = count / row * prices.reduced_row + count * prices.reduced
+    time = count / row * _beginning(row, itemsize, prices) + count * prices.reduced
     lengths = [loop.length for loop in loops if not loop.kept]
     if len(lengths) > 1:
-        short = 1.0 if loops[-1].kept else min((SHORT / row) ** 2, 1.0)
+        long = prices.vector / itemsize
+        short = 1.0 if loops[-1].kept else float(row < long) if long else min((SHORT / row) ** 2, 1.0)
         time = max(time, count * prices.several * short, count / lengths[-1] * prices.jump * loops[-1].kept)
     elif loops[-1].kept:
         time = max(time, count * prices.across)
     back = count / row * prices.tied_row + count * prices.tied
     return (prices.call + time + back) / 1e3 + _reading(loops, itemsize, prices)
+
+
+def _beginning(row: int, itemsize: int, prices: PassPrices) -> float:
+    """What a row that is reduced costs beside its elements: it begins, and at its end a vector may not be full."""
+    vector = prices.vector // itemsize
+    return prices.reduced_row + (row % vector * prices.loose if vector else 0.0)
 
 
 def _reading(loops: Sequence[Loop], itemsize: int, prices: PassPrices) -> float:
@@ -213,7 +220,7 @@ def _done(loops: Sequence[Loop], call: Call, prices: PassPrices, itemsize: int) 
         inner = row if axis < len(loops) - 1 else length
         strided = prices.strided - prices.combined if abs(loops[-1].stride) != itemsize else 0.0
         element = prices.reduced + max(strided, 0.0) + prices.outer * (axis < len(loops) - 1)
-        work = count / inner * prices.reduced_row + count * element
+        work = count / inner * _beginning(inner, itemsize, prices) + count * element
         return _Done(work, 1, count / length)
     if isinstance(call, Ones):
         solid = _row(loops, itemsize) == count  # else it would be copied
