@@ -32,11 +32,12 @@ def everything_large(prices):
     """Plans take any way that is the cheapest at these prices, be the tensor as small as it may."""
     passes = {backend: backend.passes for backend in _backends()}
 
-    def priced(found):
+    def priced(found, composite=False):
         def given(*asked):
             calls = found(*asked)
             kept = () if calls is None else [row for row in calls.prices if row[0] in ("held", "deviated")]
-            return calls and calls._replace(prices=(*prices, *kept))
+            drawn = [row for row in prices if composite or row[0] != "part"]  # which only sums within others have
+            return calls and calls._replace(prices=(*drawn, *kept))
 
         return given
 
@@ -45,7 +46,7 @@ def everything_large(prices):
 
     weft.cache_clear()
     for backend, kept in passes.items():
-        composite = kept.composite and priced(kept.composite)
+        composite = kept.composite and priced(kept.composite, composite=True)
         backend.passes = kept._replace(least=1, eager=1, rounded=1, calls=priced(kept.calls), composite=composite)
     try:
         with (
