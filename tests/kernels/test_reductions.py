@@ -89,6 +89,13 @@ def test_every_reduction_of_every_type(name, dtype, layout, reduced, seed):
     check(name, dtype, layout, reduced, seed)
 
 
+@pytest.mark.parametrize("name", ["min", "max"])
+def test_no_number_of_half_precision_has_its_usual_bits(name):
+    source = np.ones((3, 40), "f2")
+    source[0, 7], source[1, 8] = np.nan, -np.inf
+    np.testing.assert_array_equal(fill(name, source, 1).view("u2"), UFUNCS[name].reduce(source, 1).view("u2"))
+
+
 @pytest.mark.parametrize(
     ("name", "dtype"),
     [

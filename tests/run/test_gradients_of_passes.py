@@ -204,6 +204,24 @@ def test_checkpoints(name, reentrant):
     identical(x.grad, torch.autograd.grad((plainly(x * 2, name) ** 2).sum(), x)[0])
 
 
+@pytest.mark.parametrize("name", REDUCTIONS)
+def test_no_gradient_is_none_and_not_zero(name):
+    class Stop(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, tensor):
+            return tensor.clone()
+
+        @staticmethod
+        def backward(ctx, slope):
+            return None
+
+    x = torch.randn(2, 512, 512, requires_grad=True)
+    y = weft.reduce(x, "b (h 2) (w 2) -> b h w", name)
+    assert y.grad_fn.name() in ("SpreadBackward", "ShareBackward")
+    Stop.apply(y).sum().backward()
+    assert x.grad is None
+
+
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # in torch's own import
 @pytest.mark.parametrize("name", REDUCTIONS)
 def test_transformations_see_one_call(name):

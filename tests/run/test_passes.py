@@ -160,6 +160,17 @@ def test_what_is_special_is_so_about_a_centre(name, pattern, special):
             weft.reduce(x, pattern, name)
 
 
+def test_a_sum_of_exponentials_says_nothing_of_what_overflows():
+    rows = np.zeros((2, 64, 65536), np.float32)
+    rows[0, :, 0], rows[0, :, 1] = 3e38, -3e38
+    rows[1, :, 0], rows[1, :, 1:9] = np.inf, 88.5
+    with np.errstate(all="raise", under="ignore"):
+        for row in rows:
+            assert CENTRE in weft.explain("a b -> a", row, reduction="logsumexp").rewrites
+            found = weft.reduce(row, "a b -> a", "logsumexp")
+            np.testing.assert_array_equal(found, np.full(64, row[0, 0]))
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 64, 100])
 def test_blocks_are_added_in_pairs(count):
     """A term goes through as many additions as there are levels."""

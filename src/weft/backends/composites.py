@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 from weft.backends.calls import Calls
@@ -19,6 +20,7 @@ class Composite(NamedTuple):
         deviate: ``f(part, centre, memory)``: what is to be added up, in that memory or in other.
         total: the calls that add it up.
         empty: new memory for the result, of a shape.
+        quiet: what is entered for all of it, so that nothing is said of what is meant to happen.
         finish: ``f(total, centre, count)``: the result; each element is made of so many.
         prices: those of adding up, with what it takes to make it.
     """
@@ -30,5 +32,6 @@ class Composite(NamedTuple):
     deviate: Callable[[Any, Any, Any], Any]
     total: Calls
     empty: Callable[[Any, tuple[int, ...]], Any]
+    quiet: Callable[[], AbstractContextManager[Any]]
     finish: Callable[[Any, Any, int], Any]
     prices: tuple[tuple[str, Any], ...]

@@ -5,6 +5,7 @@ Element by element it is what ``numpy.var`` and weft's own `logsumexp` do.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import lru_cache
 from typing import Any
 
@@ -34,19 +35,20 @@ def composite(name: str, dtype: Any, _: bool = False) -> Composite | None:
     held = wide.itemsize if real == wide else wide.itemsize + real.itemsize
     return Composite(
         centre=centre,
-        settle=_finite if exponentials else None,
+        settle=(lambda peak: np.where(np.isfinite(peak), peak, wide.type(0))) if exponentials else None,
         widen=None if wide == dtype else lambda array: array.astype(wide),
         room=lambda _, shape: np.empty(shape, wide),
         deviate=deviate,
         total=total._replace(finish=None),
         empty=lambda _, shape: np.empty(shape, dtype if half else real),
+        quiet=_quiet if exponentials else nullcontext,
         finish=_FINISH[name],
         prices=(*total.prices, ("part", _PART), ("deviated", price * wide.itemsize / 4), ("held", held)),
     )
 
 
-def _finite(peak: Any) -> Any:
-    return np.where(np.isfinite(peak), peak, peak.dtype.type(0))
+def _quiet() -> Any:
+    return np.errstate(divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
 
 
 def _without(part: Any, centre: Any, memory: Any) -> None:
@@ -70,8 +72,7 @@ def _squares_of_complex(part: Any, centre: Any, memory: Any) -> Any:
 
 def _exponentials(part: Any, centre: Any, memory: Any) -> Any:
     _without(part, centre, memory)
-    with np.errstate(over="ignore"):  # exp(inf) is inf
-        return np.exp(memory, memory)
+    return np.exp(memory, memory)
 
 
 _DEVIATE: dict[tuple[bool, str], tuple[Any, float]] = {
@@ -87,8 +88,7 @@ def _var(total: Any, _: Any, count: int) -> Any:
 
 
 def _logarithm(total: Any, centre: Any, _: int) -> Any:
-    with np.errstate(divide="ignore"):  # log 0 is -inf
-        return np.log(total) + centre
+    return np.log(total) + centre
 
 
 _FINISH: dict[str, Any] = {

@@ -27,12 +27,15 @@ class Spread(Function):  # type: ignore[misc]  # PyTorch is Any to the checker
     def forward(ctx: Any, tensor: Any, reduce: Reduce, loops: Loops, divide: int | None) -> Any:
         """The sum, and how it came about."""
         ctx.of = tensor.shape, loops, divide
+        ctx.set_materialize_grads(False)
         return reduce(tensor, None).data  # of which nobody sees that it is a view: it may be changed in place
 
     @staticmethod
     def backward(ctx: Any, slope: Any) -> tuple[Any, ...]:
         """The gradient of one call of PyTorch's."""
         shape, loops, divide = ctx.of
+        if slope is None:
+            return None, None, None, None
         if divide is not None:
             slope = slope / divide
         if _plainly(slope):
@@ -49,11 +52,14 @@ class Share(Function):  # type: ignore[misc]  # as above
         result = reduce(tensor, None).data  # as above
         ctx.save_for_backward(tensor, result)
         ctx.of = loops, adding
+        ctx.set_materialize_grads(False)
         return result
 
     @staticmethod
     def backward(ctx: Any, slope: Any) -> tuple[Any, ...]:
         """The gradient of one call of PyTorch's."""
+        if slope is None:
+            return None, None, None, None
         (tensor, result), (loops, adding) = ctx.saved_tensors, ctx.of
         if not _plainly(slope) and count(loops) <= COUNTED:
             return share(tensor, result, slope, loops, adding), None, None, None

@@ -70,13 +70,14 @@ def centring(way: Centred, shape: Sequence[int], axes: Sequence[int], backend: B
     order, kept, back, target = placed(way.order, shape, axes)
     result = tuple([loop.length for loop in way.loops if loop.kept])
     permute, reshape, empty, room = backend.permute, backend.reshape, composite.empty, composite.room
-    held = (prod(way.tiles),)
+    held, quiet = (prod(way.tiles),), composite.quiet
 
     def reduce(tensor: Any, _: None) -> Any:
         out, memory = empty(tensor, result), room(tensor, held)
         view = reshape(permute(tensor, order), lengths)
-        for part, place, run in blocks:
-            run(view[part], out[place], memory)
+        with quiet():
+            for part, place, run in blocks:
+                run(view[part], out[place], memory)
         return reshape(permute(reshape(out, kept), back), target)[()]
 
     return reduce

@@ -64,7 +64,9 @@ def unranked(_context: Any, rank: Any) -> Any:
     """The 16 bits of half precision that have this rank."""
 
     def build(_: Any, builder: Any, __: Any, args: Any) -> Any:
-        return builder.xor(args[0], builder.and_(builder.ashr(args[0], _SHORT(15)), _SHORT(0x7FFF)))
+        found = builder.xor(args[0], builder.and_(builder.ashr(args[0], _SHORT(15)), _SHORT(0x7FFF)))
+        nan = builder.icmp_signed(">", builder.and_(found, _SHORT(0x7FFF)), _SHORT(0x7C00))
+        return builder.select(nan, _SHORT(0x7E00), found)
 
     return types.uint16(types.int16), build
 

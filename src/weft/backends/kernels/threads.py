@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from threading import Lock
 from typing import Any
 
@@ -69,11 +69,14 @@ def shared(kernel: Callable[..., Any], arguments: tuple[Any, ...], tasks: int, s
     waiting: list[Future[Any]] = []
     begun = 1
     try:
-        for begun in range(1, parts):
-            waiting += [_POOL.submit(kernel, *arguments, bounds[begun], bounds[begun + 1])]
-        begun = parts
-    except RuntimeError:  # no thread can be started: the interpreter is shutting down, or the machine has too many
-        kernel(*arguments, bounds[begun], tasks)
-    kernel(*arguments, 0, bounds[1])
+        try:
+            for begun in range(1, parts):
+                waiting += [_POOL.submit(kernel, *arguments, bounds[begun], bounds[begun + 1])]
+            begun = parts
+        except RuntimeError:  # no thread can be started: the interpreter is shutting down, or the machine has too many
+            kernel(*arguments, bounds[begun], tasks)
+        kernel(*arguments, 0, bounds[1])
+    finally:
+        wait(waiting)  # whatever happens here, such as an interrupt: they write to memory that is let go of after this
     for future in waiting:
         future.result()
