@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from kernels.views import COPIED, fill, layouts, view
 from weft.backends.kernels import filling
+from weft.backends.kernels.copying import PARTS
+from weft.backends.kernels.tiles import _whole
 
 
 def check(source, out):
@@ -54,6 +56,16 @@ def test_colours_are_dealt_and_woven(dtype, parts):
         check(picture.transpose(0, 2, 3, 1), np.zeros((2, *picture.shape[2:], parts), dtype))
     patches = first.reshape(2, parts, 37, 3, 16).transpose(0, 3, 2, 4, 1)
     check(patches, np.zeros(patches.shape, dtype))
+
+
+@pytest.mark.parametrize("side", [2, 4, 8, 16])
+def test_no_vector_reaches_beyond_the_last_word(side):
+    for parts in range(2, max(PARTS, side - 1) + 1):
+        for count in range(100):
+            whole = _whole(count, side, parts)
+            reach = (whole - 1) * parts + (side if parts > PARTS else parts)
+            assert whole % side == 0 <= whole <= count
+            assert not whole or reach <= count * parts
 
 
 @pytest.mark.parametrize("dtype", ["u1", "f2", "f4", "f8"])

@@ -28,6 +28,30 @@ USE = """
 """
 
 
+HALVES = """
+    import numpy as np
+    from weft.backends.kernels.background import wait
+    from weft.backends.kernels.filler import filling
+
+    every = np.arange(1 << 16, dtype="u2").view("f2")
+    source, out = np.stack([every, np.zeros_like(every)], 1), np.empty(1 << 16, "f2")
+    filler = filling("sum", source.shape, source.strides, 1, out.strides, source.dtype)
+    filler.start()
+    wait(100)
+    filler(source, out)
+    np.testing.assert_array_equal(out, every)
+    print("all")
+"""
+
+
+@pytest.mark.slow
+def test_halves_on_a_processor_that_has_no_instruction_for_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("NUMBA_CPU_NAME", "generic")
+    used = subprocess.run([sys.executable, "-c", dedent(HALVES)], check=True, capture_output=True, text=True)
+    assert used.stdout == "all\n"
+
+
 @pytest.mark.slow
 def test_each_kernel_has_functions_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))

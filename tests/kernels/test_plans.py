@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("numpy")
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kernels.views import layouts, view
@@ -55,7 +55,8 @@ def test_a_copy_visits_every_element_once(layout, order):
 
 
 @given(layout=layouts(5), reduced=st.integers(1, 6), room=st.sampled_from([2, 7, 64, 2048]))
-@settings(max_examples=60)
+@example(layout=([7, 2, 3], [0, 2, 1], [1, 2, 1], [0, 0, 0]), reduced=1, room=64)  # a stack of what is kept inside
+@settings(max_examples=100)
 def test_a_reduction_visits_every_element_once(layout, reduced, room):
     source = view(np.arange(4000, dtype="i4"), layout)
     kept = max(source.ndim - reduced, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from time import sleep
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ pytest.importorskip("numba")
 from kernels.views import fill
 from weft.backends.kernels import set_threads, threads
 from weft.backends.kernels.lanes import lost
+from weft.backends.kernels.threads import shared
 
 HARD = {
     "one and many tiny": lambda n: np.where(np.arange(n) == 0, 1.0, 2.0**-30),
@@ -33,6 +35,35 @@ def test_a_sum_is_as_exact_as_numpys(values, dtype, columns):
     theirs = abs(float(np.add.reduce(np.ascontiguousarray(source), 1)[0]) - exact)
     last = float(np.spacing(np.asarray(abs(exact), dtype)))
     assert error <= max(theirs, last)
+
+
+@pytest.mark.parametrize("length", [2, 3, 4, 5, 6, 9, 12, 18, 48, 96])
+@pytest.mark.parametrize("inner", [1, 3, 20])
+def test_nothing_is_lost_where_lanes_are_joined(length, inner):
+    random = np.random.default_rng(length)
+    source = random.standard_normal((200, length, inner)) * 10.0 ** random.integers(-9, 9, (200, length, inner))
+    source[:, -1] -= source[:, :-1].sum(1)  # so that what rounding took is all that is left
+    found = fill("sum", source.transpose(0, 2, 1), 1)
+    exact = [[math.fsum(row.tolist()) for row in rows.T] for rows in source]
+    np.testing.assert_allclose(found, exact, rtol=1e-9)
+
+
+def test_parts_are_waited_for_whatever_happens():
+    written = []
+
+    def kernel(start, stop):
+        if not start:
+            raise KeyboardInterrupt
+        sleep(0.2)
+        written.append((start, stop))
+
+    set_threads(2)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            shared(kernel, (), 10, 1 << 24)
+        assert written == [(5, 10)]
+    finally:
+        set_threads(None)
 
 
 def test_zeros_and_infinities():

@@ -18,8 +18,7 @@ class Passes(NamedTuple):
             smaller one, deciding takes longer than a call, and is left to the second.
         rounded: the same of a reduction that rounds, of which the first call must give what the others do; of a smaller
             tensor it is one call.
-        reason: why one call of the framework's is best for a tensor all the same, as where a gradient is recorded; or
-            ``None``.
+        reason: why one call of the framework's is best for a tensor, as where a tracer watches it; or ``None``.
         layout: of a tensor, all that decides how it is done beside its shape, such as strides and element type;
             ``None`` where there is a reason.
         recorded: whether a gradient is recorded of what is done to a tensor.

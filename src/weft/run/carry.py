@@ -34,13 +34,13 @@ def reducing(way: Reduction, shape: Sequence[int], axes: Sequence[int], backend:
     part_by_part = _part_by_part(_finished(made, count, calls._replace(widen=_widen(way, calls))), way, left)
     order, lengths, back, target = placed(way.order, shape, axes)
     result = tuple([way.shape[place] for place in left])
-    into, empty = _turned(order, way.shape, backend), calls.empty
-    laid_out, reshape = _laid_out(lengths, back, backend), backend.reshape
+    into, empty = turned(order, way.shape, backend), calls.empty
+    home, reshape = laid_out(lengths, back, backend), backend.reshape
 
     def reduce(tensor: Any, _: None) -> Any:
         out = empty(tensor, result)
         part_by_part(into(tensor), out)
-        return reshape(laid_out(out), target)
+        return reshape(home(out), target)
 
     return reduce if calls.recorded is None else calls.recorded(reduce, loops(way, shape, axes, backend))
 
@@ -54,7 +54,7 @@ def loops(way: Reduction, shape: Sequence[int], axes: Sequence[int], backend: Ba
         axes: the dimensions that are reduced.
         backend: of the framework.
     """
-    order = (*way.order, *[place for place in range(len(shape)) if place not in way.order])
+    order, *_ = placed(way.order, shape, axes)
     lengths = tuple([shape[place] for place in order])
     home = tuple(sorted(range(len(order)), key=order.__getitem__))
     kept = [place for place in range(len(shape)) if place not in axes]
@@ -73,14 +73,14 @@ def loops(way: Reduction, shape: Sequence[int], axes: Sequence[int], backend: Ba
         axes=tuple(axes),
         shape=way.shape,
         reduced=tuple([place for place in range(len(way.shape)) if place not in left]),
-        into=_turned(order, way.shape, backend),
-        left=_turned(laid, units, backend),
-        back=_laid_out(lengths, home, backend),
+        into=turned(order, way.shape, backend),
+        left=turned(laid, units, backend),
+        back=laid_out(lengths, home, backend),
         fold=fold,
     )
 
 
-def _turned(order: tuple[int, ...], shape: tuple[int, ...], backend: Backend) -> Callable[[Any], Any]:
+def turned(order: tuple[int, ...], shape: tuple[int, ...], backend: Backend) -> Callable[[Any], Any]:
     """A tensor's dimensions in an order, and then in a shape."""
     permute, reshape = backend.permute, backend.reshape
     if order == tuple(range(len(order))):
@@ -88,7 +88,7 @@ def _turned(order: tuple[int, ...], shape: tuple[int, ...], backend: Backend) ->
     return lambda tensor: reshape(permute(tensor, order), shape)
 
 
-def _laid_out(shape: tuple[int, ...], order: tuple[int, ...], backend: Backend) -> Callable[[Any], Any]:
+def laid_out(shape: tuple[int, ...], order: tuple[int, ...], backend: Backend) -> Callable[[Any], Any]:
     """A tensor in a shape, and then with its dimensions in an order."""
     permute, reshape = backend.permute, backend.reshape
     if order == tuple(range(len(order))):

@@ -12,7 +12,7 @@ from weft.backends.calls import Calls
 from weft.backends.composites import Composite
 from weft.plan.passes import Centred, PassPrices, reduced
 from weft.plan.views import contiguous
-from weft.run.carry import Index, Made, placed, reducing
+from weft.run.carry import Index, Made, laid_out, placed, reducing, turned
 
 Function = TypeVar("Function")
 
@@ -69,16 +69,17 @@ def centring(way: Centred, shape: Sequence[int], axes: Sequence[int], backend: B
         blocks.append(((*before, block), (*after, block, ...) if way.loops[axis].kept else (...,), known[size]))
     order, kept, back, target = placed(way.order, shape, axes)
     result = tuple([loop.length for loop in way.loops if loop.kept])
-    permute, reshape, empty, room = backend.permute, backend.reshape, composite.empty, composite.room
+    into, home = turned(order, lengths, backend), laid_out(kept, back, backend)
+    reshape, empty, room = backend.reshape, composite.empty, composite.room
     held, quiet = (prod(way.tiles),), composite.quiet
 
     def reduce(tensor: Any, _: None) -> Any:
         out, memory = empty(tensor, result), room(tensor, held)
-        view = reshape(permute(tensor, order), lengths)
+        view = into(tensor)
         with quiet():
             for part, place, run in blocks:
                 run(view[part], out[place], memory)
-        return reshape(permute(reshape(out, kept), back), target)[()]
+        return reshape(home(out), target)[()]
 
     return reduce
 
