@@ -1,4 +1,4 @@
-"""The checks of weft, each in an environment of its own: ``nox`` runs all tests, ``nox -l`` lists the sessions.
+"""The checks of plait, each in an environment of its own: ``nox`` runs all tests, ``nox -l`` lists the sessions.
 
 While working: ``nox -R -s tests -- -m "not slow"``, or another session with what it should run.
 """
@@ -18,7 +18,7 @@ nox.options.error_on_missing_interpreters = False
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 CORE = (
-    *("tests/pattern", "tests/solve", "tests/plan", "tests/ops", "tests/run", "tests/test_layering.py"),
+    *("tests/notation", "tests/shapes", "tests/plan", "tests/operations", "tests/executor", "tests/test_layering.py"),
     *("tests/test_imports.py", "tests/test_cli.py"),
 )
 """The tests that need no framework; those of them that would use one are skipped by its name."""
@@ -65,8 +65,8 @@ def tests(session: nox.Session) -> None:
     """All tests, with every framework that this session is for; `nox -s tests -- -m "not slow"` for the fast ones."""
     session.install(".[test]")
     promised = ("ml_dtypes", "cotengra", "einops", "opt_einsum", "sklearn", "PIL", "rich", "jinja2", "mypy")
-    others = {*Path("tests/citizens").glob("test_*.py")} - {*map(Path, citizens("torch"))}
-    ignored = ["tests/tracers", "tests/machines", *map(str, sorted(others))]
+    others = {*Path("tests/layers_by_framework").glob("test_*.py")} - {*map(Path, layers_by_framework("torch"))}
+    ignored = ["tests/tracers", "tests/distributed", *map(str, sorted(others))]
     run(session, BASE, "tests", *[f"--ignore={path}" for path in ignored], promised=promised, layers=("torch",))
 
 
@@ -74,7 +74,7 @@ def tests(session: nox.Session) -> None:
 def frameworks(session: nox.Session) -> None:
     """The frameworks that live in one process: the conformance suite, and what their own users do with them."""
     session.install(".[test-frameworks]")
-    own = ("tests/backends/test_cupy.py", *tracers(*TOGETHER), *citizens(*LAYERS))
+    own = ("tests/backends/test_cupy.py", *tracers(*TOGETHER), *layers_by_framework(*LAYERS))
     run(session, TOGETHER, *SUITE, LOADING, *own, layers=LAYERS)
 
 
@@ -82,7 +82,7 @@ def frameworks(session: nox.Session) -> None:
 def paddle(session: nox.Session) -> None:
     """PaddlePaddle, which crashes in a process that has TensorFlow."""
     session.install(".[test-paddle]")
-    run(session, ("paddle",), *SUITE, LOADING, *tracers("paddle"), *citizens("paddle"), layers=("paddle",))
+    run(session, ("paddle",), *SUITE, LOADING, *tracers("paddle"), *layers_by_framework("paddle"), layers=("paddle",))
 
 
 def legacy(session: nox.Session) -> None:
@@ -93,7 +93,7 @@ def legacy(session: nox.Session) -> None:
     session.install(".[test-legacy]", *LEGACY)
     names = ("numpy", "chainer", "mxnet")
     layers = ("chainer", "gluon")
-    run(session, names, *SUITE, LOADING, *tracers(*names[1:]), *citizens(*layers), layers=layers)
+    run(session, names, *SUITE, LOADING, *tracers(*names[1:]), *layers_by_framework(*layers), layers=layers)
 
 
 @nox.session
@@ -101,7 +101,7 @@ def machines(session: nox.Session) -> None:
     """Arrays that live on many machines: Dask, PyTorch's DTensor, JAX's shardings; several processes on this one."""
     session.install(".[test-machines]")
     promised = ("torch", "jax", "distributed")
-    run(session, ("dask",), *SUITE, LOADING, "tests/machines", promised=promised)
+    run(session, ("dask",), *SUITE, LOADING, "tests/distributed", promised=promised)
 
 
 def tracers(*names: str) -> list[str]:
@@ -109,9 +109,9 @@ def tracers(*names: str) -> list[str]:
     return [path for name in names if Path(path := f"tests/tracers/test_{name}.py").exists()]
 
 
-def citizens(*names: str) -> list[str]:
+def layers_by_framework(*names: str) -> list[str]:
     """The tests of the layers of these frameworks: those that all share, and each one's own."""
-    return ["tests/layers", "tests/test_digits.py", *(f"tests/citizens/test_{name}.py" for name in names)]
+    return ["tests/layers", "tests/test_digits.py", *(f"tests/layers_by_framework/test_{name}.py" for name in names)]
 
 
 def run(
@@ -123,9 +123,9 @@ def run(
 ) -> None:
     """Run tests over these frameworks; one that is missing, or another record than is kept, fails the session."""
     env = {
-        "WEFT_FRAMEWORKS": ",".join(names),
-        "WEFT_LAYERS": ",".join(layers),
-        "WEFT_PROMISED": ",".join((*names, *promised)),
+        "PLAIT_FRAMEWORKS": ",".join(names),
+        "PLAIT_LAYERS": ",".join(layers),
+        "PLAIT_PROMISED": ",".join((*names, *promised)),
     }
     record = [] if session.posargs else ["--record=check"]
     session.run("python", "-m", "pytest", "-n", "2", *args, *record, *session.posargs, env=env)

@@ -1,1 +1,1 @@
-"""What weft costs, always as a ratio in one process: see README.md."""
+"""What plait costs, always as a ratio in one process: see README.md."""

@@ -2,7 +2,7 @@
 
 They work in blocks that fit a cache, and write into memory that is there already; what is fastest on the machine of the
 day is found by the clock of `benchmarks.movements`. They are taken as they are by `benchmarks.movement_cases`, and
-weft does not use them.
+plait does not use them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The calls that are compared, as data: what an expert writes by hand, and the same in einops, einx and weft.
+"""The calls that are compared, as data: what an expert writes by hand, and the same in einops, einx and plait.
 
 A call is kept as text, so that the clock runs over exactly what a person would write, with its constants in place.
 """
@@ -14,13 +14,13 @@ import einx
 import numpy as np
 import torch
 
-import weft
+import plait
 
 SHAPE = (2, 3, 4, 6)
 """The shape of every tensor: so small that the call costs more than the work."""
 
-VARIANTS = ("native", "einops", "einx", "weft", "method")
-"""Whose call it is; ``method`` is that of a compiled `weft.Pattern`."""
+VARIANTS = ("native", "einops", "einx", "plait", "method")
+"""Whose call it is; ``method`` is that of a compiled `plait.Pattern`."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Operation:
 
     Attributes:
         name: a word for it.
-        function: the function of einops and of weft, and the method of a pattern.
-        pattern: the pattern of einops and of weft.
+        function: the function of einops and of plait, and the method of a pattern.
+        pattern: the pattern of einops and of plait.
         native: the expression written by hand, by framework.
         einx: the function of einx and its pattern.
         reduction: of ``reduce``, the reduction.
@@ -46,7 +46,7 @@ class Operation:
     sizes: dict[str, int] = field(default_factory=dict)
 
     def call(self, library: Any, tensor: Any, pattern: str) -> Any:
-        """The operation by einops or weft, with another tensor or pattern."""
+        """The operation by einops or plait, with another tensor or pattern."""
         return getattr(library, self.function)(tensor, pattern, *self.reduction, **self.sizes)
 
 
@@ -117,7 +117,7 @@ class Case:
             "native": does.native[self.framework],
             "einops": f"einops.{does.function}(x, {does.pattern!r}{more}{sizes})",
             "einx": f"einx.{function}({pattern!r}, x{sizes})",
-            "weft": f"weft.{does.function}(x, {does.pattern!r}{more}{sizes})",
+            "plait": f"plait.{does.function}(x, {does.pattern!r}{more}{sizes})",
             "method": f"pattern.{does.function}(x{more})",
         }[variant]
 
@@ -125,8 +125,8 @@ class Case:
         """What the names of an expression stand for, with a new tensor ``x``."""
         array = np.random.default_rng(0).random(SHAPE, dtype=np.float32)
         x = {"numpy": array, "torch": torch.from_numpy(array)}[self.framework]
-        pattern = weft.compile(self.operation.pattern, **self.operation.sizes)
-        return {"x": x, "pattern": pattern, "np": np, "einops": einops, "einx": einx, "weft": weft}
+        pattern = plait.compile(self.operation.pattern, **self.operation.sizes)
+        return {"x": x, "pattern": pattern, "np": np, "einops": einops, "einx": einx, "plait": plait}
 
     def function(self, variant: str) -> Callable[[], Any]:
         """The call of one variant, as a function of nothing."""

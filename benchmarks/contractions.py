@@ -130,7 +130,7 @@ ROWS = case(
 TRACE = case("views", "trace", "ii->", "a.trace()", "a.reshape({i} * {i})[::{i} + 1].sum()", i=1000)
 
 CONTRACTIONS = (
-    # The seven that weft is judged by.
+    # The seven that plait is judged by.
     MATRICES,
     case("table", "scores, heads first", "bhid,bhjd->bhij", "a @ b.mT", "a @ b.mT.copy()",
          b=4, h=8, i=256, j=256, d=64),

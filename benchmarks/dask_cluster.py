@@ -1,7 +1,7 @@
-"""An array larger than the memory of a worker, on a Dask cluster of two: weft beside Dask's own calls by hand.
+"""An array larger than the memory of a worker, on a Dask cluster of two: plait beside Dask's own calls by hand.
 
     python -m benchmarks.dask_cluster                the table: about a minute
-    python -m benchmarks.dask_cluster --only weft    one variant
+    python -m benchmarks.dask_cluster --only plait    one variant
     python -m benchmarks.dask_cluster --json FILE    the figures, for a program to read
 
 Tasks are those of the graph that is sent, before and after Dask's own optimisation. The peak is the larger of the two
@@ -22,7 +22,7 @@ import dask.array as da
 import numpy as np
 from distributed import Client, LocalCluster
 
-import weft
+import plait
 
 LIMIT = 384
 """What a worker may take, in MiB."""
@@ -64,8 +64,8 @@ def volumes():
     return da.random.default_rng(3).random((64, 500, 10_000), chunks=(1, 128, 10_000), dtype=np.float32)
 
 
-def patches_weft(x):
-    return weft.reduce(weft.rearrange(x, "b c (h p) (w q) -> b (h w) (p q c)", p=16, q=16), "b n d -> n d", "mean")
+def patches_plait(x):
+    return plait.reduce(plait.rearrange(x, "b c (h p) (w q) -> b (h w) (p q c)", p=16, q=16), "b n d -> n d", "mean")
 
 
 def patches_hand(x):
@@ -74,32 +74,32 @@ def patches_hand(x):
     return x.reshape(b, height * width // 256, 256 * c).mean(axis=0)
 
 
-def heads_weft(x):
-    return weft.reduce(weft.rearrange(x, "n (h d) -> h n d", h=16), "h n d -> h d", "std")
+def heads_plait(x):
+    return plait.reduce(plait.rearrange(x, "n (h d) -> h n d", h=16), "h n d -> h d", "std")
 
 
 def heads_hand(x):
     return x.reshape(x.shape[0], 16, x.shape[1] // 16).transpose(1, 0, 2).std(axis=1)
 
 
-def products_weft(x):
-    return weft.einsum(x, x, "n i, n j -> i j")
+def products_plait(x):
+    return plait.einsum(x, x, "n i, n j -> i j")
 
 
 def products_hand(x):
     return da.einsum("ni,nj->ij", x, x, optimize=True)
 
 
-def merge_weft(x):
-    return weft.reduce(weft.rearrange(x, "h w -> (h w)"), "(n k) -> n", "max", k=4096)
+def merge_plait(x):
+    return plait.reduce(plait.rearrange(x, "h w -> (h w)"), "(n k) -> n", "max", k=4096)
 
 
 def merge_hand(x):
     return x.reshape(x.size).reshape(x.size // 4096, 4096).max(axis=1)
 
 
-def stays_weft(x):
-    return weft.reduce(weft.rearrange(x, "v r c -> (v r c)"), "(n k) -> n", "max", k=10_000)
+def stays_plait(x):
+    return plait.reduce(plait.rearrange(x, "v r c -> (v r c)"), "(n k) -> n", "max", k=10_000)
 
 
 def stays_hand(x):
@@ -107,11 +107,11 @@ def stays_hand(x):
 
 
 WORKLOADS = {
-    "patches, mean over images": (images, {"weft": patches_weft, "by hand": patches_hand}),
-    "heads, std over rows": (rows, {"weft": heads_weft, "by hand": heads_hand}),
-    "products of columns": (rows, {"weft": products_weft, "by hand": products_hand}),
-    "merge along borders, max": (volumes, {"weft": stays_weft, "by hand": stays_hand}),
-    "merge of two cut axes, max": (plane, {"weft": merge_weft, "by hand": merge_hand}),
+    "patches, mean over images": (images, {"plait": patches_plait, "by hand": patches_hand}),
+    "heads, std over rows": (rows, {"plait": heads_plait, "by hand": heads_hand}),
+    "products of columns": (rows, {"plait": products_plait, "by hand": products_hand}),
+    "merge along borders, max": (volumes, {"plait": stays_plait, "by hand": stays_hand}),
+    "merge of two cut axes, max": (plane, {"plait": merge_plait, "by hand": merge_hand}),
 }
 
 
@@ -176,7 +176,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="write the figures to a file")
     parser.add_argument("--workload", choices=[*WORKLOADS], action="append", help="one workload (may be repeated)")
-    parser.add_argument("--only", choices=["weft", "by hand"], help="one variant")
+    parser.add_argument("--only", choices=["plait", "by hand"], help="one variant")
     options = parser.parse_args()
     rows = []
     for workload in options.workload or WORKLOADS:

@@ -1,4 +1,4 @@
-"""``weft.einsum`` beside its peers: NumPy's, opt_einsum's and PyTorch's einsum, and what an expert writes by hand.
+"""``plait.einsum`` beside its peers: NumPy's, opt_einsum's and PyTorch's einsum, and what an expert writes by hand.
 
 From the root of the repository::
 
@@ -32,7 +32,7 @@ from benchmarks.race import FULL, QUICK, Effort, peaks, times
 from benchmarks.standings import BESIDE, PLAIN, Row, limit, promises
 from benchmarks.tables import duration, print_table, watched
 
-LIBRARIES = ("weft", "numpy", "opt_einsum", "torch")
+LIBRARIES = ("plait", "numpy", "opt_einsum", "torch")
 
 WIDTH = 160
 """The columns of the widest table: a terminal that has fewer breaks lines rather than leave figures out."""
@@ -60,10 +60,10 @@ def measured(cases: Sequence[Case], effort: Effort) -> list[Row]:
 
 def report(framework: str, rows: list[Row], kept: list[Promise], console: Console) -> None:
     """Print what was measured on a framework: Markdown, where the output is no terminal."""
-    variants = [variant for variant in CALLS[framework] if variant != "weft"]
+    variants = [variant for variant in CALLS[framework] if variant != "plait"]
     hand = ["by hand"] if any(row.by_hand for row in rows) else []
     memory = ["extra memory"] if any(row.peaks for row in rows) else []
-    head = ["", "weft", *hand, *variants, "best peer", "weft / best peer", *memory]
+    head = ["", "plait", *hand, *variants, "best peer", "plait / best peer", *memory]
     gap = [""] * (len(head) - 2 - len(memory))
     body = [_cells(row, variants) for row in rows]
     body.append(["geometric mean", *gap, f"{mean(row.ratio for row in rows):.2f}"])
@@ -72,7 +72,7 @@ def report(framework: str, rows: list[Row], kept: list[Promise], console: Consol
     print_table(console, f"{framework}: one call", head, body)
     _picture(console, rows)
     judged = [[p.text, f"{p.figure:.2f}", f"{p.limit:g}", p.where, p.verdict] for p in kept]
-    print_table(console, f"What weft promises on {framework}", ["", "measured", "limit", "where", ""], judged)
+    print_table(console, f"What plait promises on {framework}", ["", "measured", "limit", "where", ""], judged)
 
 
 def _cells(row: Row, variants: list[str]) -> list[str]:
@@ -80,12 +80,12 @@ def _cells(row: Row, variants: list[str]) -> list[str]:
     hand = [] if row.by_hand is None else [duration(row.seconds[row.by_hand])]
     others = [duration(row.seconds[variant]) if variant in row.seconds else "-" for variant in variants]
     memory = [] if row.extra is None else [f"{row.extra:+.3g}" if row.extra else "0"]
-    return [row.case, duration(row.seconds["weft"]), *hand, *others, row.peer, f"{row.ratio:.2f}", *memory]
+    return [row.case, duration(row.seconds["plait"]), *hand, *others, row.peer, f"{row.ratio:.2f}", *memory]
 
 
 def _picture(console: Console, rows: list[Row]) -> None:
-    """A bar for each case: to the left where weft is faster than the best peer, to the right where it is slower."""
-    console.print("\nweft / best peer: bars to the left are faster, bars to the right slower\n", style="bold")
+    """A bar for each case: to the left where plait is faster than the best peer, to the right where it is slower."""
+    console.print("\nplait / best peer: bars to the left are faster, bars to the right slower\n", style="bold")
     console.print(*([] if console.is_terminal else ["```text"]), *bars(rows, PICTURE), sep="\n")
     if not console.is_terminal:
         console.print("```")

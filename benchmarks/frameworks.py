@@ -1,4 +1,4 @@
-"""What a call of weft adds on each framework, beside the calls written by hand and einops.
+"""What a call of plait adds on each framework, beside the calls written by hand and einops.
 
 From the root of the repository, in an environment that has the frameworks::
 
@@ -19,7 +19,7 @@ from timeit import Timer
 
 import numpy as np
 
-import weft
+import plait
 
 ROUNDS = 9
 TURN = 0.02
@@ -30,7 +30,7 @@ CALLS = {
     "mean": "{library}.reduce(x, 'b c h w -> b c', 'mean')",
     "repeat": "{library}.repeat(x, 'b c h w -> b c h w r', r=3)",
 }
-"""The operations, as einops and weft spell them."""
+"""The operations, as einops and plait spell them."""
 
 
 @dataclass(frozen=True)
@@ -128,9 +128,12 @@ def times(expressions: dict[str, str], namespace: dict[str, object]) -> dict[str
 
 def table(framework: Framework) -> list[str]:
     """The rows of one framework, in Markdown."""
-    namespace: dict[str, object] = {"a": np.random.default_rng(0).random((2, 3, 4, 6), dtype=np.float32), "weft": weft}
+    namespace: dict[str, object] = {
+        "a": np.random.default_rng(0).random((2, 3, 4, 6), dtype=np.float32),
+        "plait": plait,
+    }
     exec(framework.make, namespace)  # the text is this file's own
-    libraries = ["weft"]
+    libraries = ["plait"]
     if framework.einops and importlib.util.find_spec("einops"):
         import einops
 
@@ -140,10 +143,10 @@ def table(framework: Framework) -> list[str]:
     for (name, call), native in zip(CALLS.items(), framework.native, strict=True):
         for library in libraries:
             ours, theirs = eval(call.format(library=library), namespace), eval(native, namespace)
-            np.testing.assert_allclose(weft.asnumpy(ours), weft.asnumpy(theirs), rtol=1e-6)
+            np.testing.assert_allclose(plait.asnumpy(ours), plait.asnumpy(theirs), rtol=1e-6)
         found = times({"native": native, **{library: call.format(library=library) for library in libraries}}, namespace)
         cells = [f"{found['native']:.1f}"]
-        cells += [f"{found[key] - found['native']:+.1f}" if key in found else "" for key in ("einops", "weft")]
+        cells += [f"{found[key] - found['native']:+.1f}" if key in found else "" for key in ("einops", "plait")]
         rows.append(f"| {framework.name} {name} | {' | '.join(cells)} |")
     return rows
 
@@ -158,13 +161,13 @@ def main() -> int:
         if name not in known:
             parser.error(f"{name!r} is none of {', '.join(known)}")
     chosen = [known[name] for name in options.names] if options.names else FRAMEWORKS
-    print("| | by hand, µs | einops adds | weft adds |\n|---|---|---|---|")
+    print("| | by hand, µs | einops adds | plait adds |\n|---|---|---|---|")
     for framework in chosen:
         if importlib.util.find_spec(framework.package) is None:
             print(f"{framework.name} is not installed", file=sys.stderr)
             continue
         print("\n".join(table(framework)), flush=True)
-    print(f"\nPython {sys.version.split()[0]}, weft {version('weft')}", file=sys.stderr)
+    print(f"\nPython {sys.version.split()[0]}, plait {version('plait')}", file=sys.stderr)
     return 0
 
 

@@ -28,12 +28,12 @@ ELEMENTS = 6_422_528
 
 REDUCTIONS = ("min", "max", "sum", "mean")
 
-HEAD = ["", "there: einops", "weft", "weft / einops", "there and back: einops", "weft", "weft / einops"]
+HEAD = ["", "there: einops", "plait", "plait / einops", "there and back: einops", "plait", "plait / einops"]
 
 
 def expressions(case: Case) -> tuple[dict[str, str], dict[str, str]]:
     """The reduction by both libraries, and the same with the gradient of the tensor."""
-    calls = {library: text for library, text in case.expressions().items() if library in ("weft", "einops")}
+    calls = {library: text for library, text in case.expressions().items() if library in ("plait", "einops")}
     return calls, {library: f"torch.autograd.grad({text}, x, slope)[0]" for library, text in calls.items()}
 
 
@@ -50,7 +50,7 @@ def namespace(case: Case) -> dict[str, Any]:
 def check(case: Case, space: dict[str, Any]) -> None:
     """Raise where the gradients differ."""
     found = {library: result(text, space) for library, text in expressions(case)[1].items()}
-    if not (found["weft"] == found["einops"]).all():
+    if not (found["plait"] == found["einops"]).all():
         raise AssertionError(case.name)
 
 
@@ -81,8 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         row = [case.movement.name]
         for calls in expressions(case):
             seconds = times(calls, space, effort)
-            ratios.append(seconds["weft"] / seconds["einops"])
-            row += [duration(seconds["einops"]), duration(seconds["weft"]), f"{ratios[-1]:.2g}"]
+            ratios.append(seconds["plait"] / seconds["einops"])
+            row += [duration(seconds["einops"]), duration(seconds["plait"]), f"{ratios[-1]:.2g}"]
         rows.append(row)
     means = [f"{geometric_mean(ratios[start::2]):.2g}" for start in range(2)] if rows else ["", ""]
     rows.append(["geometric mean", "", "", means[0], "", "", means[1]])

@@ -34,13 +34,13 @@ class Growth:
 
     @property
     def cliff(self) -> float:
-        """The greatest factor by which weft's time of an element grows from one size to the next, over memcpy's.
+        """The greatest factor by which plait's time of an element grows from one size to the next, over memcpy's.
 
         The memory has cliffs of its own, where an array outgrows a cache; they are no library's doing.
         """
-        least = min(times["weft"] for times in self.seconds.values())
-        sizes = [size for size, times in self.seconds.items() if times["weft"] > CALL * least]
-        steps = [self._step(*pair, "weft") / max(1, self._step(*pair, "memcpy")) for pair in pairwise(sizes)]
+        least = min(times["plait"] for times in self.seconds.values())
+        sizes = [size for size, times in self.seconds.items() if times["plait"] > CALL * least]
+        steps = [self._step(*pair, "plait") / max(1, self._step(*pair, "memcpy")) for pair in pairwise(sizes)]
         return max(steps, default=0)
 
     def _step(self, small: int, large: int, variant: str) -> float:

@@ -20,7 +20,7 @@ MOST = 1.0
 
 
 ALIKE, AMISS = 0.7, 2.5
-"""Above the one, weft and einops make about the same calls, and what memory each happens to get decides which is
+"""Above the one, plait and einops make about the same calls, and what memory each happens to get decides which is
 faster, by twice where arrays are small. Only beyond the other there is something amiss."""
 
 

@@ -11,8 +11,8 @@ import time
 
 import numpy as np
 
-from weft.backends.kernels import filling, set_threads
-from weft.backends.kernels.compiling import compiled
+from plait.backends.kernels import filling, set_threads
+from plait.backends.kernels.compiling import compiled
 
 
 def cases():

@@ -1,4 +1,4 @@
-"""What a layer of weft costs in PyTorch, beside einops' layer and a module written by hand.
+"""What a layer of plait costs in PyTorch, beside einops' layer and a module written by hand.
 
 From the root of the repository::
 
@@ -17,7 +17,7 @@ import einops.layers.torch
 import torch
 from torch import nn
 
-import weft.layers.torch
+import plait.layers.torch
 from benchmarks.frameworks import times
 
 IMAGES = (2, 3, 4, 6)
@@ -102,7 +102,7 @@ def measure(row: Row) -> dict[str, float]:
     layers = {
         "by hand": row.by_hand(),
         "einops": getattr(einops.layers.torch, row.kind)(*row.arguments, **row.sizes),
-        "weft": getattr(weft.layers.torch, row.kind)(*row.arguments, **row.sizes),
+        "plait": getattr(plait.layers.torch, row.kind)(*row.arguments, **row.sizes),
     }
     names = {name: f"v{number}" for number, name in enumerate(layers)}
     namespace = {names[name]: layer for name, layer in layers.items()}
@@ -112,11 +112,11 @@ def measure(row: Row) -> dict[str, float]:
 def main() -> int:
     """Print the table."""
     torch.set_num_threads(1)
-    print("| | by hand | einops | weft | weft / einops | weft / by hand |\n|---|---:|---:|---:|---:|---:|")
+    print("| | by hand | einops | plait | plait / einops | plait / by hand |\n|---|---:|---:|---:|---:|---:|")
     for row in ROWS:
         found = measure(row)
-        cells = [f"{found[name]:.1f}" for name in ("by hand", "einops", "weft")]
-        ratios = [f"{found['weft'] / found[name]:.2f}" for name in ("einops", "by hand")]
+        cells = [f"{found[name]:.1f}" for name in ("by hand", "einops", "plait")]
+        ratios = [f"{found['plait'] / found[name]:.2f}" for name in ("einops", "by hand")]
         print(f"| {' | '.join([row.name, *cells, *ratios])} |", flush=True)
     return 0
 

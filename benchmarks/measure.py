@@ -20,14 +20,14 @@ import einops
 import einops.einops as einops_caches
 import numpy as np
 
-import weft
+import plait
 from benchmarks.cases import SHAPE, VARIANTS, Case, Operation
-from weft.run.cache import compiled
+from plait._executor.cache import compiled
 
 NEW = 400
 """How many new shapes, and new patterns, one round meets."""
 
-LIBRARIES = {"einops": einops, "weft": weft}
+LIBRARIES = {"einops": einops, "plait": plait}
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def new_pattern_times(operation: Operation, effort: Effort) -> dict[str, float]:
     def forget(_: str) -> None:
         einops_caches._reconstruct_from_shape.cache_clear()
         einops_caches._prepare_transformation_recipe.cache_clear()
-        weft.cache_clear()
+        plait.cache_clear()
 
     return _calls(operation, [(array, pattern) for pattern in patterns], forget, effort)
 
@@ -103,11 +103,11 @@ def _calls(
 
 
 def import_time(effort: Effort) -> float:
-    """Milliseconds by which ``import weft`` prolongs a bare interpreter's life."""
+    """Milliseconds by which ``import plait`` prolongs a bare interpreter's life."""
     bare, whole = [], []
     for _ in range(effort.rounds):
         bare.append(_life("pass"))
-        whole.append(_life("import weft"))
+        whole.append(_life("import plait"))
     return min(whole) - min(bare)
 
 
@@ -119,7 +119,7 @@ def _life(code: str) -> float:
 
 
 def imported(modules: Iterable[str]) -> list[str]:
-    """Which of these modules ``import weft`` loads."""
-    code = "import sys, weft; print(*sys.modules)"
+    """Which of these modules ``import plait`` loads."""
+    code = "import sys, plait; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     return sorted(set(modules) & set(found.stdout.split()))

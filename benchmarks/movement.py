@@ -28,7 +28,7 @@ class Movement:
     Attributes:
         group: one of `GROUPS`.
         name: a few words for it.
-        function: of weft, and of einops.
+        function: of plait, and of einops.
         pattern: with an arrow.
         reduction: its name, or none.
         by_hand: expressions that do it, each a way of its own, by framework.

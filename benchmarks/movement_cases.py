@@ -109,7 +109,7 @@ NINE = (
          "F.unfold(x, {p}, stride={p}).view({b}, {c}, -1, {h} * {w}).permute(0, 3, 2, 1).reshape({b}, {h} * {w}, -1)")),
         "p", "q", b=16, c=32, h=14, w=14, p=16, q=16),
 )
-"""Those that weft's promises are about."""
+"""Those that plait's promises are about."""
 
 PROMISED = frozenset(does.name for does in NINE)
 

@@ -1,4 +1,4 @@
-"""What `benchmarks.movements` found of each case, who was best, and what weft promises about it."""
+"""What `benchmarks.movements` found of each case, who was best, and what plait promises about it."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class Row:
         peaks: bytes of one call, by variant; empty where the framework does not tell.
         nbytes: of the array.
         result: bytes of the result.
-        fast: whether weft had its kernels.
-        beside: what weft with kernels took in a process of its own, in times of ``memcpy`` there.
+        fast: whether plait had its kernels.
+        beside: what plait with kernels took in a process of its own, in times of ``memcpy`` there.
     """
 
     framework: str
@@ -75,24 +75,24 @@ class Row:
     @property
     def bars(self) -> dict[str, float]:
         """What each took, in times of ``memcpy``."""
-        found = {"einops": self.memcpys("einops"), BY_HAND: self.memcpys(self.by_hand), "weft": self.memcpys("weft")}
-        return found if self.beside is None else found | {"weft, kernels": self.beside}
+        found = {"einops": self.memcpys("einops"), BY_HAND: self.memcpys(self.by_hand), "plait": self.memcpys("plait")}
+        return found if self.beside is None else found | {"plait, kernels": self.beside}
 
     @property
     def ratio(self) -> float:
-        """What weft takes, in times of einops."""
+        """What plait takes, in times of einops."""
         return self.times("einops")
 
     @property
     def extra(self) -> float | None:
-        """What weft held at its peak beyond the result, in inputs; small objects are none."""
+        """What plait held at its peak beyond the result, in inputs; small objects are none."""
         if not self.peaks:
             return None
-        return max(0, self.peaks["weft"] - self.result - OBJECTS) / self.nbytes
+        return max(0, self.peaks["plait"] - self.result - OBJECTS) / self.nbytes
 
     def times(self, variant: str) -> float:
-        """What weft takes, in times of a variant."""
-        return self.seconds["weft"] / self.seconds[variant]
+        """What plait takes, in times of a variant."""
+        return self.seconds["plait"] / self.seconds[variant]
 
     def memcpys(self, variant: str) -> float:
         """What a variant takes, in times of ``memcpy``."""
@@ -100,7 +100,7 @@ class Row:
 
 
 def promises(framework: str, rows: Sequence[Row]) -> list[Promise]:
-    """What weft promises on a framework about what was measured."""
+    """What plait promises on a framework about what was measured."""
     kept = [worst("a case, in times of einops, at worst", rows, lambda row: row.ratio, SLOWER)]
     for names, speed in EINOPS[framework]:
         if chosen := [row for row in rows if row.case in names]:
@@ -113,18 +113,18 @@ def promises(framework: str, rows: Sequence[Row]) -> list[Promise]:
 
 
 def with_kernels(framework: str, rows: Sequence[Row]) -> list[Promise]:
-    """What weft promises of its kernels, where they were measured."""
+    """What plait promises of its kernels, where they were measured."""
     found = []
     for group, limit in KERNELS.items():
         chosen = [row for row in rows if row.group == group and (row.fast or row.beside is not None)]
         if framework == "numpy" and chosen:
             text = f"{group} with kernels, in times of memcpy, at worst"
-            found.append(worst(text, chosen, lambda row: row.memcpys("weft") if row.fast else row.beside or 0, limit))
+            found.append(worst(text, chosen, lambda row: row.memcpys("plait") if row.fast else row.beside or 0, limit))
     return found
 
 
 def memory(rows: Sequence[Row]) -> list[Promise]:
-    """What weft promises of its memory, where it was looked at."""
+    """What plait promises of its memory, where it was looked at."""
     found = []
     told = [row for row in rows if row.extra is not None]
     if copies := [row for row in told if not row.reduction]:

@@ -12,8 +12,8 @@ from benchmarks.movement_standings import Row
 from benchmarks.promise import Promise, mean
 from benchmarks.tables import duration, print_table
 
-HEAD = ["", "memcpy", "einops", "by hand", "weft", "weft takes", "weft / einops", "weft / by hand", "extra memory"]
-"""The columns: ``memcpy`` and what weft takes as times, what the three take in times of ``memcpy``, and ratios."""
+HEAD = ["", "memcpy", "einops", "by hand", "plait", "plait takes", "plait / einops", "plait / by hand", "extra memory"]
+"""The columns: ``memcpy`` and what plait takes as times, what the three take in times of ``memcpy``, and ratios."""
 
 
 def report(framework: str, rows: Sequence[Row], console: Console) -> None:
@@ -40,7 +40,7 @@ def _cells(row: Row) -> list[str]:
     bars = [_figure(figure) for figure in row.bars.values()]
     ratios = [_figure(row.ratio), _figure(row.times(row.by_hand))]
     extra = "" if row.extra is None else f"{row.extra:.2g}"
-    return [row.case, duration(row.seconds["memcpy"]), *bars, duration(row.seconds["weft"]), *ratios, extra]
+    return [row.case, duration(row.seconds["memcpy"]), *bars, duration(row.seconds["plait"]), *ratios, extra]
 
 
 def _figure(figure: float) -> str:
@@ -48,20 +48,20 @@ def _figure(figure: float) -> str:
 
 
 def report_promises(judged: Sequence[Promise], console: Console) -> None:
-    """Print what weft promises, and whether it holds."""
+    """Print what plait promises, and whether it holds."""
     rows = [[p.text, f"{p.figure:.3f}", f"{p.limit:.3g}", p.where, p.verdict] for p in judged]
-    print_table(console, "What weft promises", ["", "measured", "limit", "where", ""], rows)
+    print_table(console, "What plait promises", ["", "measured", "limit", "where", ""], rows)
 
 
 def report_growth(grown: Sequence[Growth], console: Console) -> None:
-    """Print nanoseconds of an element at each size: weft's, einops', and those of ``memcpy``."""
-    head = ["", "elements", "memcpy", "einops", "weft", "weft takes"]
+    """Print nanoseconds of an element at each size: plait's, einops', and those of ``memcpy``."""
+    head = ["", "elements", "memcpy", "einops", "plait", "plait takes"]
     rows = [
         [
             f"{one.framework} {one.case}",
             f"{elements:,}",
             *(f"{one.elementary(elements, variant):.3f}" for variant in head[2:5]),
-            duration(times["weft"]),
+            duration(times["plait"]),
         ]
         for one in grown
         for elements, times in one.seconds.items()
@@ -78,4 +78,4 @@ def report_worse(failed: Sequence[Row], before: Kept, console: Console) -> None:
     for row in failed:
         kept = before.ratios[row.key]
         rows.append([row.key, _figure(kept.ratio), f"{kept.noise:.0%}", _figure(row.ratio)])
-    print_table(console, "Worse than was kept", ["", "kept: weft / einops", "noise", "now"], rows)
+    print_table(console, "Worse than was kept", ["", "kept: plait / einops", "noise", "now"], rows)

@@ -1,4 +1,4 @@
-"""``weft.rearrange``, ``reduce`` and ``repeat`` of large arrays beside ``memcpy``, einops, and what an expert writes.
+"""``plait.rearrange``, ``reduce`` and ``repeat`` of large arrays beside ``memcpy``, einops, and what an expert writes.
 
 From the root of the repository::
 
@@ -36,7 +36,7 @@ from benchmarks.promise import Promise
 from benchmarks.race import FULL, QUICK, Effort, peaks, times
 from benchmarks.tables import watched
 
-LIBRARIES = ("weft", "numpy", "einops", "torch")
+LIBRARIES = ("plait", "numpy", "einops", "torch")
 FRAMEWORKS = ("numpy", "torch")
 
 WIDTH = 150
@@ -53,7 +53,7 @@ CHANCES = 3
 
 
 DOUBTS = 4
-"""How often weft and einops are measured again where weft seems to be slower than it may be: of each the fastest
+"""How often plait and einops are measured again where plait seems to be slower than it may be: of each the fastest
 counts, so that what else the machine did is forgotten, and a way that is slower stays so."""
 
 
@@ -63,15 +63,15 @@ def measure(case: Case, effort: Effort, fast: bool) -> Row:
     namespace, expressions = case.namespace(), case.expressions()
     case.check(namespace)
     if fast:
-        warm_kernels(expressions["weft"], namespace)
+        warm_kernels(expressions["plait"], namespace)
     seconds = times(expressions, namespace, effort)
     for _ in range(DOUBTS):
-        if seconds["weft"] <= SLOWER * seconds["einops"]:
+        if seconds["plait"] <= SLOWER * seconds["einops"]:
             break
-        again = times({name: expressions[name] for name in ("weft", "einops")}, namespace, effort)
+        again = times({name: expressions[name] for name in ("plait", "einops")}, namespace, effort)
         seconds |= {name: min(seconds[name], found) for name, found in again.items()}
     held = peaks(expressions, namespace) if case.framework == "numpy" else {}
-    nbytes, made = namespace["x"].nbytes, result(expressions["weft"], namespace).nbytes
+    nbytes, made = namespace["x"].nbytes, result(expressions["plait"], namespace).nbytes
     identity = (case.framework, does.group, does.name, does.pattern, does.reduction, does.dtype, does.elements)
     return Row(*identity, expressions, seconds, held, nbytes, made, fast)
 
@@ -82,7 +82,7 @@ def measured(cases: Sequence[Case], effort: Effort, fast: bool) -> list[Row]:
 
 
 def grown(cases: Sequence[Case], sizes: Sequence[int], effort: Effort) -> list[Growth]:
-    """Measure weft, einops and ``memcpy`` at each of these sizes."""
+    """Measure plait, einops and ``memcpy`` at each of these sizes."""
     found = []
     for case in watched(cases, lambda case: case.name):
         seconds = {}
@@ -96,7 +96,7 @@ def grown(cases: Sequence[Case], sizes: Sequence[int], effort: Effort) -> list[G
 
 
 def with_kernels(rows: Sequence[Row], options: argparse.Namespace) -> list[Row]:
-    """The same rows, with what a process of its own finds whose weft has its kernels."""
+    """The same rows, with what a process of its own finds whose plait has its kernels."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rows.json"
         command = [sys.executable, "-m", "benchmarks.movements", "--fast", "on", "--json", str(file)]
@@ -107,7 +107,7 @@ def with_kernels(rows: Sequence[Row], options: argparse.Namespace) -> list[Row]:
         found = json.loads(file.read_text(encoding="utf-8"))["rows"]
     beside = {f"{row['framework']} {row['case']}": row["seconds"] for row in found if row["fast"]}
     return [
-        replace(row, beside=beside[row.key]["weft"] / beside[row.key]["memcpy"]) if row.key in beside else row
+        replace(row, beside=beside[row.key]["plait"] / beside[row.key]["memcpy"]) if row.key in beside else row
         for row in rows
     ]
 
@@ -133,7 +133,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--quick", action="store_true", help="fewer and shorter rounds, and fewer sizes")
     add("--framework", choices=FRAMEWORKS, action="append", help="numpy by default; may be repeated")
     add("--threads", type=int, default=1, metavar="N", help="threads of all libraries, by default 1")
-    add("--fast", choices=("off", "on", "both"), default="off", help="whether weft has its kernels, by default off")
+    add("--fast", choices=("off", "on", "both"), default="off", help="whether plait has its kernels, by default off")
     add("--case", default="", metavar="SUBSTRING", help="only cases with this in their group and name")
     add("--elements", type=int, metavar="N", help="about how many elements an array has, by default 25 million")
     add("--sizes", action="store_true", help="the nine that are promised, or --case, from 64 elements to 400 MB")

@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.movement import Movement
 
 CALL = "{library}.{function}(x, {pattern!r}{more})"
-"""How weft and einops are called."""
+"""How plait and einops are called."""
 
 COPY = {"numpy": "m.copy()", "torch": "m.clone()"}
 """A copy, in one piece, of as many bytes as the array has, or the result where that has more."""
@@ -63,7 +63,7 @@ class Case:
         does = self.movement
         sizes = "".join(f", {axis}={does.sizes[axis]}" for axis in does.given)
         quoted = repr(does.reduction)
-        named = {"weft": quoted, "einops": does.reduction if does.reduction in OWN[self.framework] else quoted}
+        named = {"plait": quoted, "einops": does.reduction if does.reduction in OWN[self.framework] else quoted}
         calls = {"memcpy": COPY[self.framework]}
         for library, reduction in named.items():
             more = f", {reduction}{sizes}" if does.reduction else sizes
@@ -75,18 +75,18 @@ class Case:
         import einops
         import torch
 
-        import weft
+        import plait
         from benchmarks import by_hand
 
         does = self.movement
         x, m = does.array(), np.ones(does.nbytes, np.uint8)
         if self.framework == "torch":
             x, m = torch.from_numpy(x), torch.from_numpy(m)
-        space: dict[str, Any] = {"weft": weft, "einops": einops, "np": np, "torch": torch, "hand": by_hand}
+        space: dict[str, Any] = {"plait": plait, "einops": einops, "np": np, "torch": torch, "hand": by_hand}
         return space | {"F": torch.nn.functional, "x": x, "m": m} | OWN[self.framework]
 
     def check(self, namespace: dict[str, Any]) -> None:
-        """Raise where a variant gives another result, or another shape, than weft.
+        """Raise where a variant gives another result, or another shape, than plait.
 
         What is moved, compared or counted must be the same. A sum of positive numbers is rounded once for each of them,
         up as often as down, so that its relative error grows as the root of their number: eight such ``eps`` are
@@ -96,7 +96,7 @@ class Case:
         does = self.movement
         calls = self.expressions()
         del calls["memcpy"]
-        expected = result(calls.pop("weft"), namespace)
+        expected = result(calls.pop("plait"), namespace)
         for variant, text in calls.items():
             found = result(text, namespace)
             if found.shape == expected.shape and np.array_equal(found, expected):
@@ -120,15 +120,15 @@ def result(text: str, namespace: dict[str, Any]) -> np.ndarray:
 
 
 def settle(threads: int, kernels: bool) -> None:
-    """Say, before weft and its kernels are imported, how many threads they may use, and whether there are kernels."""
-    for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "WEFT_THREADS"):
+    """Say, before plait and its kernels are imported, how many threads they may use, and whether there are kernels."""
+    for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "PLAIT_THREADS"):
         os.environ[name] = str(threads)
-    os.environ["WEFT_KERNELS"] = "on" if kernels else "off"
+    os.environ["PLAIT_KERNELS"] = "on" if kernels else "off"
 
 
 def warm_kernels(expression: str, namespace: dict[str, Any]) -> None:
     """Have the kernels of a call compiled and loaded, so that no clock sees it: its second call asks for them."""
-    from weft.backends.kernels import wait
+    from plait.backends.kernels import wait
 
     for calls in (3, 6):  # it is asked for; then both ways show how fast they are
         for _ in range(calls):

@@ -1,4 +1,4 @@
-"""What a call of weft adds to the framework's own call, beside einops and einx, and what weft promises.
+"""What a call of plait adds to the framework's own call, beside einops and einx, and what plait promises.
 
 From the root of the repository::
 
@@ -34,10 +34,10 @@ from benchmarks.promise import Promise
 from benchmarks.tables import print_table
 
 FLOOR = 0.02
-"""The least ratio that counts in a geometric mean, for rows in which weft is faster than the native call."""
+"""The least ratio that counts in a geometric mean, for rows in which plait is faster than the native call."""
 
 FRAMEWORKS = ("numpy", "torch")
-LIBRARIES = ("weft", "numpy", "torch", "einops", "einx")
+LIBRARIES = ("plait", "numpy", "torch", "einops", "einx")
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Row:
     native: float
     einops: float
     einx: float
-    weft: float
+    plait: float
     method: float
 
     def ratio(self, variant: str) -> float:
@@ -62,16 +62,16 @@ class First:
 
     operation: str
     einops: float
-    weft: float
+    plait: float
 
     @property
     def ratio(self) -> float:
-        return self.weft / self.einops
+        return self.plait / self.einops
 
 
 @dataclass(frozen=True)
 class Figures:
-    """All that is measured. ``import_ms`` is in milliseconds; ``loaded`` are frameworks that ``import weft`` loads."""
+    """All that is measured. ``import_ms`` is in milliseconds; ``loaded`` are frameworks that ``import plait`` loads."""
 
     calls: list[Row]
     shapes: list[First]
@@ -80,16 +80,16 @@ class Figures:
     loaded: list[str]
 
     def promises(self) -> list[Promise]:
-        """What weft promises, with what was measured."""
-        worst = max(row.ratio("weft") for row in self.calls)
+        """What plait promises, with what was measured."""
+        worst = max(row.ratio("plait") for row in self.calls)
         return [
-            Promise("a call adds, of what einops adds, in the geometric mean", self.mean("weft"), 0.35),
+            Promise("a call adds, of what einops adds, in the geometric mean", self.mean("plait"), 0.35),
             Promise("a call adds, of what einops adds, in the worst row", worst, 0.5),
             Promise("a compiled pattern's method adds, in the geometric mean", self.mean("method"), 0.2),
             Promise("a new shape takes, in calls of einops, at worst", max(row.ratio for row in self.shapes), 1.0),
             Promise("a new pattern takes, in calls of einops, at worst", max(row.ratio for row in self.patterns), 2.0),
-            Promise("import weft, in milliseconds", self.import_ms, 15.0),
-            Promise("frameworks that import weft loads", len(self.loaded), 0),
+            Promise("import plait, in milliseconds", self.import_ms, 15.0),
+            Promise("frameworks that import plait loads", len(self.loaded), 0),
         ]
 
     def mean(self, variant: str) -> float:
@@ -118,41 +118,43 @@ def measure(effort: Effort) -> Figures:
 def report(figures: Figures, console: Console) -> None:
     """Print the figures as tables: Markdown, where the output is no terminal."""
     rows = [_row(row) for row in figures.calls]
-    means = [f"{figures.mean(variant):.2f}" for variant in ("weft", "method")]
+    means = [f"{figures.mean(variant):.2f}" for variant in ("plait", "method")]
     print_table(
         console,
         "A call that has been made before, in µs: the native call, and what each adds to it",
-        ["", "native", "einops adds", "einx adds", "weft adds", "method adds", "weft / einops", "method / einops"],
+        ["", "native", "einops adds", "einx adds", "plait adds", "method adds", "plait / einops", "method / einops"],
         [*rows, ["geometric mean", *[""] * 5, *means]],
     )
-    console.print(f"A ratio below {FLOOR} counts as {FLOOR} in the mean: weft then costs no more than the native call.")
+    console.print(
+        f"A ratio below {FLOOR} counts as {FLOOR} in the mean: plait then costs no more than the native call."
+    )
     print_table(
         console,
         "A first call, in µs, the work included (NumPy)",
-        ["", "einops", "weft", "weft / einops"],
+        ["", "einops", "plait", "plait / einops"],
         [
-            [f"new {what}: {row.operation}", f"{row.einops:.1f}", f"{row.weft:.1f}", f"{row.ratio:.2f}"]
+            [f"new {what}: {row.operation}", f"{row.einops:.1f}", f"{row.plait:.1f}", f"{row.ratio:.2f}"]
             for what, first in (("shape", figures.shapes), ("pattern", figures.patterns))
             for row in first
         ],
     )
     print_table(
         console,
-        "import weft",
+        "import plait",
         ["beyond a bare interpreter", "frameworks loaded"],
         [[f"{figures.import_ms:.1f} ms", ", ".join(figures.loaded) or "none"]],
     )
     print_table(
         console,
-        "What weft promises",
+        "What plait promises",
         ["", "measured", "limit", ""],
         [[p.text, f"{p.figure:.2f}", f"{p.limit:g}", p.verdict] for p in figures.promises()],
     )
 
 
 def _row(row: Row) -> list[str]:
-    times = [f"{time:.2f}" for time in (row.native, row.einops, row.einx, row.weft, row.method)]
-    return [row.case, *times, f"{row.ratio('weft'):.2f}", f"{row.ratio('method'):.2f}"]
+    times = [f"{time:.2f}" for time in (row.native, row.einops, row.einx, row.plait, row.method)]
+    return [row.case, *times, f"{row.ratio('plait'):.2f}", f"{row.ratio('method'):.2f}"]
 
 
 def versions() -> dict[str, str]:

@@ -10,23 +10,23 @@ import numpy as np
 import opt_einsum
 import torch
 
-import weft
+import plait
 from benchmarks.contractions import Contraction
 
 CALLS = {
     "numpy": {
-        "weft": "weft.einsum({equation!r}, {names})",
+        "plait": "plait.einsum({equation!r}, {names})",
         "optimize=True": "np.einsum({equation!r}, {names}, optimize=True)",
         "opt_einsum": "opt_einsum.contract({equation!r}, {names})",
         "plain": "np.einsum({equation!r}, {names})",
         "torch": "torch.einsum({equation!r}, {tensors})",
     },
     "torch": {
-        "weft": "weft.einsum({equation!r}, {names})",
+        "plait": "plait.einsum({equation!r}, {names})",
         "torch.einsum": "torch.einsum({equation!r}, {names})",
     },
     "jax": {
-        "weft": "weft.einsum({equation!r}, {names}).block_until_ready()",
+        "plait": "plait.einsum({equation!r}, {names}).block_until_ready()",
         "jnp.einsum": "jnp.einsum({equation!r}, {names}).block_until_ready()",
     },
 }
@@ -66,7 +66,7 @@ class Case:
     def namespace(self) -> dict[str, Any]:
         """What the names of an expression stand for, with new arrays."""
         arrays = dict(zip(self.contraction.names, self.contraction.arrays(), strict=True))
-        space: dict[str, Any] = {"weft": weft, "np": np, "torch": torch, "opt_einsum": opt_einsum}
+        space: dict[str, Any] = {"plait": plait, "np": np, "torch": torch, "opt_einsum": opt_einsum}
         if self.framework == "torch":
             return space | {name: torch.from_numpy(array) for name, array in arrays.items()}
         if self.framework == "jax":

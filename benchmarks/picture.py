@@ -22,7 +22,7 @@ FIGURE = 28
 HEADING = 30
 """The height of a framework's name, where there are several."""
 
-COLOURS = {"einops": "#b0883a", "by hand": "#7c8794", "weft": "#2f7fd0", "weft, kernels": "#2f9e62"}
+COLOURS = {"einops": "#b0883a", "by hand": "#7c8794", "plait": "#2f7fd0", "plait, kernels": "#2f9e62"}
 """By what the bar shows; each is seen on white and on black."""
 
 STYLE = """

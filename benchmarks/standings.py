@@ -1,4 +1,4 @@
-"""What `benchmarks.einsum` found of each case, who was best, and what weft promises about it."""
+"""What `benchmarks.einsum` found of each case, who was best, and what plait promises about it."""
 
 from __future__ import annotations
 
@@ -48,20 +48,20 @@ class Row:
 
     @property
     def peer(self) -> str:
-        """The fastest of those whom weft is compared with.
+        """The fastest of those whom plait is compared with.
 
         Where the call costs more than the work, no library that reads an equation can be as fast as an expression
         that was written for it; there these libraries are compared with one another.
         """
-        skipped = ("weft", BESIDE, *([] if self.group in LIGHT else [PLAIN]))
+        skipped = ("plait", BESIDE, *([] if self.group in LIGHT else [PLAIN]))
         names = [variant for variant in self.seconds if self.framework != "numpy" or variant not in skipped]
         if self.group in LIGHT:
             names = [variant for variant in names if not variant.startswith(BY_HAND)]
-        return self._fastest(variant for variant in names if variant != "weft") or ""
+        return self._fastest(variant for variant in names if variant != "plait") or ""
 
     @property
     def ratio(self) -> float:
-        """What weft takes, in times of the best peer."""
+        """What plait takes, in times of the best peer."""
         return self.times(self.peer)
 
     @property
@@ -71,15 +71,15 @@ class Row:
 
     @property
     def extra(self) -> float | None:
-        """By how much weft's peak exceeds that of the best peer, in results."""
+        """By how much plait's peak exceeds that of the best peer, in results."""
         if not self.peaks:
             return None
-        more = self.peaks["weft"] - self.peaks[self.peer]
+        more = self.peaks["plait"] - self.peaks[self.peer]
         return (max(more - OBJECTS, 0) + min(more + OBJECTS, 0)) / self.nbytes
 
     def times(self, variant: str) -> float:
-        """What weft takes, in times of a variant."""
-        return self.seconds["weft"] / self.seconds[variant]
+        """What plait takes, in times of a variant."""
+        return self.seconds["plait"] / self.seconds[variant]
 
     def _fastest(self, variants: Iterable[str]) -> str | None:
         return min(variants, key=self.seconds.__getitem__, default=None)
@@ -91,7 +91,7 @@ def limit(framework: str) -> float:
 
 
 def promises(framework: str, rows: list[Row]) -> list[Promise]:
-    """What weft promises on a framework, with what was measured."""
+    """What plait promises on a framework, with what was measured."""
     kept = [worst("a case, in times of the best peer, at worst", rows, lambda row: row.ratio, limit(framework))]
     if framework != "numpy":
         return kept

@@ -58,14 +58,14 @@ def test_that_a_peak_is_what_a_call_holds():
     assert 2 * MIB <= found["two"] <= 2 * MIB + OBJECTS
 
 
-SECONDS = {"weft": 2, "optimize=True": 4, "opt_einsum": 8, "plain": 1, "torch": 0.1, "by hand 1": 3, "by hand 2": 2.5}
+SECONDS = {"plait": 2, "optimize=True": 4, "opt_einsum": 8, "plain": 1, "torch": 0.1, "by hand 1": 3, "by hand 2": 2.5}
 
 
-def test_that_weft_is_compared_with_the_best_peer():
+def test_that_plait_is_compared_with_the_best_peer():
     table, tiny = row(SECONDS), row(SECONDS, group="tiny")
     assert (table.by_hand, table.peer, table.ratio, table.strict) == ("by hand 2", "by hand 2", 0.8, 2)
     assert (tiny.by_hand, tiny.peer, tiny.ratio, tiny.strict) == ("by hand 2", "plain", 2, 2)
-    torch = row({"weft": 2, "torch.einsum": 1}, framework="torch")
+    torch = row({"plait": 2, "torch.einsum": 1}, framework="torch")
     assert (torch.by_hand, torch.peer, torch.ratio, torch.extra) == (None, "torch.einsum", 2, None)
 
 
@@ -74,7 +74,7 @@ def test_that_weft_is_compared_with_the_best_peer():
     [(MIB, 0), (MIB + OBJECTS, 0), (3 * MIB + OBJECTS, 2), (MIB - OBJECTS, 0), (-OBJECTS, -1)],
 )
 def test_that_memory_counts_in_results_and_objects_are_free(held, extra):
-    assert row({"weft": 1, "opt_einsum": 1}, {"weft": held, "opt_einsum": MIB}).extra == extra
+    assert row({"plait": 1, "opt_einsum": 1}, {"plait": held, "opt_einsum": MIB}).extra == extra
 
 
 def test_that_a_figure_is_judged_by_its_limit():
@@ -86,12 +86,12 @@ def test_what_is_promised():
     held = dict.fromkeys(SECONDS, MIB)
     kept = promises("numpy", [row(SECONDS, held), row(SECONDS, held, group="tiny")])
     assert [(promise.figure, promise.limit) for promise in kept] == [(2, 1.15), (2, 1), (2, 1), (0, 1)]
-    rows = [row({"weft": 1.2, "jnp.einsum": 1}, framework="jax")] * 3
+    rows = [row({"plait": 1.2, "jnp.einsum": 1}, framework="jax")] * 3
     assert promises("jax", rows) == [Promise(kept[0].text, 1.2, 1.05, "name, and 2 more")]
 
 
 def test_the_picture():
-    rows = [row({"weft": 0.5, "opt_einsum": 1}), row({"weft": 4, "opt_einsum": 1})]
+    rows = [row({"plait": 0.5, "opt_einsum": 1}), row({"plait": 4, "opt_einsum": 1})]
     assert [line.plain.rstrip() for line in einsum.bars(rows, 26)] == [
         "      1/2 1   2   4",
         "name  ████│         0.50",
@@ -107,11 +107,11 @@ def test_the_command(framework, tmp_path, capsys):
     assert einsum.main(options) == 0
     kept = json.loads(file.read_text(encoding="utf-8"))
     assert [found["case"] for found in kept["rows"]] == ["tiny dot product", "tiny dot products of rows"]
-    assert f"What weft promises on {framework}" in capsys.readouterr().out
+    assert f"What plait promises on {framework}" in capsys.readouterr().out
 
 
 def test_that_a_broken_promise_is_the_exit_status(monkeypatch):
-    slow = row({"weft": 9, "opt_einsum": 1, "plain": 1})
+    slow = row({"plait": 9, "opt_einsum": 1, "plain": 1})
     monkeypatch.setattr(einsum, "measured", lambda cases, effort: [slow])
     assert einsum.main(["--case", "matrix product"]) == 0
     assert einsum.main(["--case", "matrix product", "--check"]) == 1

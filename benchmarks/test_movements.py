@@ -22,9 +22,9 @@ CASES = [Case(framework, does) for framework in movements.FRAMEWORKS for does in
 MIB = 2**20
 
 
-def row(weft=1.0, *, case="max-pool 2x2", group="pooling", reduction="max", framework="numpy", peak=0, **more):
-    seconds = {"memcpy": 1.0, "einops": 10.0, "weft": weft, "by hand 1": 2.0, "by hand 2": 0.5}
-    peaks = {"weft": peak} if peak else {}
+def row(plait=1.0, *, case="max-pool 2x2", group="pooling", reduction="max", framework="numpy", peak=0, **more):
+    seconds = {"memcpy": 1.0, "einops": 10.0, "plait": plait, "by hand 1": 2.0, "by hand 2": 0.5}
+    peaks = {"plait": peak} if peak else {}
     texts = dict.fromkeys(seconds, "x")
     return Row(
         framework, group, case, "a -> a", reduction, "float32", 1, texts, seconds, peaks, MIB, MIB, False, **more
@@ -33,7 +33,7 @@ def row(weft=1.0, *, case="max-pool 2x2", group="pooling", reduction="max", fram
 
 @pytest.fixture
 def unsettled(monkeypatch):
-    """The environment of the other tests is left as it is: weft is imported already."""
+    """The environment of the other tests is left as it is: plait is imported already."""
     monkeypatch.setattr(movements, "settle", lambda threads, kernels: None)
 
 
@@ -84,8 +84,8 @@ def test_that_a_row_knows_who_was_best():
     found = row(1.5)
     assert found.by_hand == "by hand 2"
     assert found.ratio == 0.15
-    assert found.bars == {"einops": 10, "by hand": 0.5, "weft": 1.5}
-    assert replace(found, beside=0.3).bars["weft, kernels"] == 0.3
+    assert found.bars == {"einops": 10, "by hand": 0.5, "plait": 1.5}
+    assert replace(found, beside=0.3).bars["plait, kernels"] == 0.3
 
 
 def test_that_memory_counts_beyond_the_result():
@@ -116,12 +116,12 @@ def test_that_kernels_are_judged_where_they_ran():
 
 
 def test_that_a_cliff_is_what_memcpy_has_not():
-    steady = {64: {"weft": 1.0, "memcpy": 1.0}, 1000: {"weft": 10.0, "memcpy": 10.0}}
-    cliff = Growth("numpy", "case", steady | {2000: {"weft": 60.0, "memcpy": 20.0}})
-    memory = Growth("numpy", "case", steady | {2000: {"weft": 60.0, "memcpy": 60.0}})
+    steady = {64: {"plait": 1.0, "memcpy": 1.0}, 1000: {"plait": 10.0, "memcpy": 10.0}}
+    cliff = Growth("numpy", "case", steady | {2000: {"plait": 60.0, "memcpy": 20.0}})
+    memory = Growth("numpy", "case", steady | {2000: {"plait": 60.0, "memcpy": 60.0}})
     assert cliff.cliff == pytest.approx(3)
     assert memory.cliff == pytest.approx(1)
-    assert Growth("numpy", "case", {64: {"weft": 1.0, "memcpy": 1.0}}).cliff == 0
+    assert Growth("numpy", "case", {64: {"plait": 1.0, "memcpy": 1.0}}).cliff == 0
 
 
 def test_that_noise_is_no_regression():

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from weft.errors import CODES
+from plait.errors import CODES
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "errors.md"
@@ -22,17 +22,17 @@ CONFORMANCE = ROOT / "docs" / "conformance"
 
 HEAD = """# Errors
 
-Every mistake that weft finds is a `weft.WeftError`, which is a `ValueError`. The code is stable: it can be searched
+Every mistake that plait finds is a `plait.PlaitError`, which is a `ValueError`. The code is stable: it can be searched
 for, and it decides the class. `error.code`, `error.message`, `error.pattern`, `error.spans` and `error.facts` hold
 the parts of the text.
 
 | class | codes | about |
 |---|---|---|
-| `PatternSyntaxError` | W1xx | the text of a pattern |
-| `AxisError` | W2xx | a rule of the operation |
-| `SizeError` | W3xx | ranks and sizes |
-| `CopyNeeded` | W4xx | a view was asked for, and none exists |
-| `BackendError` | W5xx | the framework behind the tensor |
+| `PatternSyntaxError` | PLT1xx | the text of a pattern |
+| `AxisError` | PLT2xx | a rule of the operation |
+| `SizeError` | PLT3xx | ranks and sizes |
+| `CopyRequiredError` | PLT4xx | a view was asked for, and none exists |
+| `BackendError` | PLT5xx | the framework behind the tensor |
 
 (This page is made by `python docs/generate.py` from the table of codes and the snapshot of the tests.)
 """
@@ -62,7 +62,7 @@ def page() -> str:
     example: dict[str, str] = {}
     for part in parts:
         name, text = part.rstrip("\n").split("\n", 1)
-        example.setdefault(name[:4], text)
+        example.setdefault(name.split()[0], text)
     sections = [f"\n## {code}: {meaning}\n\n```text\n{example[code]}\n```\n" for code, (_, meaning) in CODES.items()]
     return HEAD + "".join(sections)
 

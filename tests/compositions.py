@@ -9,10 +9,10 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
-import weft
+import plait
 from strategies import NAMES, grouped, transforms
 
-C = weft.compile
+C = plait.compile
 
 
 def counted(*shape):

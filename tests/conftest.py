@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-settings.register_profile("weft", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
-settings.load_profile("weft")
+settings.register_profile("plait", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("plait")
 
 
 def pytest_addoption(parser) -> None:
@@ -21,8 +21,8 @@ def pytest_addoption(parser) -> None:
 
 
 def pytest_configure(config) -> None:
-    """What an environment promises, in ``WEFT_PROMISED``, may not be missing: a skip would hide it."""
-    promised = filter(None, os.environ.get("WEFT_PROMISED", "").split(","))
+    """What an environment promises, in ``PLAIT_PROMISED``, may not be missing: a skip would hide it."""
+    promised = filter(None, os.environ.get("PLAIT_PROMISED", "").split(","))
     missing = [name for name in promised if importlib.util.find_spec(name) is None]
     if missing:
         raise pytest.UsageError(f"not installed: {', '.join(missing)}")
@@ -34,16 +34,16 @@ def pytest_configure(config) -> None:
 
 @pytest.fixture(autouse=True)
 def _a_fresh_cache():
-    import weft
+    import plait
 
-    weft.cache_clear()
+    plait.cache_clear()
 
 
 @pytest.fixture(autouse=True)
 def _layers_in_single_precision(request):
     """Layers and models are made as users make them; the suite of the backends has JAX count in 64 bits."""
     jax = sys.modules.get("jax")
-    if jax is None or not {"layers", "citizens", "test_digits.py"} & {*request.path.parts}:
+    if jax is None or not {"layers", "layers_by_framework", "test_digits.py"} & {*request.path.parts}:
         yield
         return
     before = jax.config.jax_enable_x64

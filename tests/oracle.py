@@ -1,6 +1,6 @@
 """What a pattern means, straight from the definition and with Python loops.
 
-Shares nothing with weft: it reads its own patterns, knows no plan, and takes elements one by one. Slow on purpose.
+Shares nothing with plait: it reads its own patterns, knows no plan, and takes elements one by one. Slow on purpose.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 FOLDER = Path(__file__).parent.parent / "docs" / "conformance"
-TRACERS = ("tests/tracers/test_", "tests/machines/test_")
+TRACERS = ("tests/tracers/test_", "tests/distributed/test_")
 
 
 class Record:

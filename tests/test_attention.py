@@ -21,7 +21,7 @@ sys.path.append(str(ROOT))
 import examples.attention.__main__ as command  # noqa: E402  # the root of the repository is no package
 from examples.attention import comparison, plain, torch_einmix, torch_grouped, torch_rearrange, weights  # noqa: E402
 from examples.attention.comparison import WAYS, Outcome, Problem  # noqa: E402
-from weft import asnumpy, rearrange  # noqa: E402
+from plait import asnumpy, rearrange  # noqa: E402
 
 PROBLEMS = [
     Problem(2, 5, 5, 4, 24),

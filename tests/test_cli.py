@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-import weft
-from weft.cli import main, read_operands
+import plait
+from plait._cli import main, read_operands
 
 PLAN = """\
 rearrange  b (h p) c -> b h (c p)   p=2
@@ -20,7 +20,7 @@ rearrange  b (h p) c -> b h (c p)   p=2
 """
 
 REFUSED = """\
-weft.SizeError [W302]: p=4 does not divide dimension 1 of the input, whose length is 6
+plait.SizeError [PLT302]: p=4 does not divide dimension 1 of the input, whose length is 6
   b (h p) c -> b h (c p)
     ^^^^^
   input: 2 6 4   given: p=4
@@ -44,7 +44,7 @@ def test_explain_of_a_scalar(pattern, capsys):
     assert capsys.readouterr().out.startswith("repeat")
 
 
-def test_an_error_of_weft_goes_to_stderr_with_its_carets(capsys):
+def test_an_error_of_plait_goes_to_stderr_with_its_carets(capsys):
     assert main(["explain", "b (h p) c -> b h (c p)", "2,6,4", "p=4"]) == 2
     assert capsys.readouterr() == ("", REFUSED)
 
@@ -52,10 +52,10 @@ def test_an_error_of_weft_goes_to_stderr_with_its_carets(capsys):
 @pytest.mark.parametrize(
     ("pattern", "shapes", "start"),
     [
-        ("h w", ["2,3"], "weft.PatternSyntaxError [W105]: "),
-        ("h w -> w h", ["2"], "weft.SizeError [W304]: "),
-        ("h w -> w h", [], "weft.AxisError [W202]: "),
-        ("h w -> w h", ["2,3", "q=2"], "weft.AxisError [W203]: "),
+        ("h w", ["2,3"], "plait.PatternSyntaxError [PLT105]: "),
+        ("h w -> w h", ["2"], "plait.SizeError [PLT304]: "),
+        ("h w -> w h", [], "plait.AxisError [PLT202]: "),
+        ("h w -> w h", ["2,3", "q=2"], "plait.AxisError [PLT203]: "),
     ],
 )
 def test_every_class_of_error_names_itself(pattern, shapes, start, capsys):
@@ -83,12 +83,12 @@ def test_every_class_of_error_names_itself(pattern, shapes, start, capsys):
 )
 def test_what_is_neither_shape_nor_size_is_one_line(word, what, capsys):
     assert main(["explain", "h w -> w h", word]) == 2
-    assert capsys.readouterr() == ("", f"weft explain: {what}\n")
+    assert capsys.readouterr() == ("", f"plait explain: {what}\n")
 
 
 def test_a_size_given_twice(capsys):
     assert main(["explain", "(h p) -> h p", "6", "p=2", "p=3"]) == 2
-    assert capsys.readouterr().err == "weft explain: the size p is given twice\n"
+    assert capsys.readouterr().err == "plait explain: the size p is given twice\n"
 
 
 def test_shapes_and_sizes_come_in_any_order():
@@ -100,7 +100,7 @@ def test_bad_usage_exits_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
-    assert "usage: weft" in capsys.readouterr().err
+    assert "usage: plait" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["explain", "--help"]])
@@ -108,26 +108,26 @@ def test_help_has_examples(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 0
-    assert '\n  weft explain "b (h p) c -> b h (c p)" 2x6x4 p=2\n' in capsys.readouterr().out
+    assert '\n  plait explain "b (h p) c -> b h (c p)" 2x6x4 p=2\n' in capsys.readouterr().out
 
 
 def test_version(capsys):
     with pytest.raises(SystemExit) as caught:
         main(["--version"])
     assert caught.value.code == 0
-    assert capsys.readouterr().out == f"weft {weft.__version__}\n"
+    assert capsys.readouterr().out == f"plait {plait.__version__}\n"
 
 
 def test_a_missing_extra_is_one_line(monkeypatch, capsys):
-    monkeypatch.setattr("weft.tour.find_spec", lambda name: None if name in {"sklearn", "PIL"} else object())
+    monkeypatch.setattr("plait._tour.find_spec", lambda name: None if name in {"sklearn", "PIL"} else object())
     assert main(["tour"]) == 1
-    assert capsys.readouterr() == ("", 'weft tour needs scikit-learn, pillow: pip install "weft[tour]"\n')
+    assert capsys.readouterr() == ("", 'plait tour needs scikit-learn, pillow: pip install "plait[tour]"\n')
 
 
 def test_warmup_compiles_what_is_named(monkeypatch, capsys):
     pytest.importorskip("numba")
-    monkeypatch.setattr("weft.backends.kernels.warming.compiled", lambda key: key)
-    monkeypatch.setattr("weft.backends.kernels.state.Kernel.arrived", lambda kernel, function: None)
+    monkeypatch.setattr("plait.backends.kernels.warming.compiled", lambda key: key)
+    monkeypatch.setattr("plait.backends.kernels.state.Kernel.arrived", lambda kernel, function: None)
     assert main(["warmup", "--dtype", "float32", "--dtype", "int8", "copy", "max"]) == 0
     assert capsys.readouterr() == ("copy 4\nmax float32\ncopy 1\nmax int8\n", "")
 
@@ -138,26 +138,26 @@ def test_warmup_knows_what_has_kernels(arguments, what, capsys):
     assert main(["warmup", *arguments]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("weft warmup: ")
+    assert err.startswith("plait warmup: ")
     assert what in err
 
 
 def test_warmup_needs_numba(monkeypatch, capsys):
     pytest.importorskip("numpy")
-    monkeypatch.setattr("weft.backends.kernels.state._installed", lambda: False)
+    monkeypatch.setattr("plait.backends.kernels.state._installed", lambda: False)
     assert main(["warmup"]) == 1
-    assert capsys.readouterr().err == 'weft warmup: numba is not installed; kernels need: pip install "weft[fast]"\n'
+    assert capsys.readouterr().err == 'plait warmup: numba is not installed; kernels need: pip install "plait[fast]"\n'
 
 
-def test_python_m_weft():
-    command = [sys.executable, "-m", "weft", "explain", "b (h p) c -> b h (c p)", "2,6,4", "p=2"]
+def test_python_m_plait():
+    command = [sys.executable, "-m", "plait", "explain", "b (h p) c -> b h (c p)", "2,6,4", "p=2"]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     assert (ran.stdout, ran.stderr) == (PLAN, "")
 
 
 def test_explain_imports_no_framework():
     code = (
-        "import sys; from weft.cli import main; main(['explain', 'h w -> w h', '2,3'])\n"
+        "import sys; from plait._cli import main; main(['explain', 'h w -> w h', '2,3'])\n"
         "assert not {'numpy', 'torch', 'rich', 'jinja2'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)

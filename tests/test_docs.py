@@ -12,25 +12,25 @@ from pathlib import Path
 
 import pytest
 
-import weft
+import plait
 from layers.frameworks import NAMES
 
 pytest.importorskip("numpy")
 
 ROOT = Path(__file__).parent.parent
 ELSEWHERE = {
-    "dask.md": "tests/machines/test_dask.py",
-    "dtensor.md": "tests/machines/test_dtensor.py",
-    "jax-sharding.md": "tests/machines/test_jax_sharding.py",
+    "dask.md": "tests/distributed/test_dask.py",
+    "dtensor.md": "tests/distributed/test_dtensor.py",
+    "jax-sharding.md": "tests/distributed/test_jax_sharding.py",
 }
 """Pages that need several processes or devices, and the tests that execute them."""
 ALL_PAGES = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [path for path in ALL_PAGES if path.name not in ELSEWHERE]
-LAYERS = {f"weft.layers.{name}" for name in NAMES}
+LAYERS = {f"plait.layers.{name}" for name in NAMES}
 """Their examples are executed by tests/layers, each with its framework."""
 MODULES = sorted(
     module.name
-    for module in pkgutil.walk_packages(weft.__path__, "weft.")
+    for module in pkgutil.walk_packages(plait.__path__, "plait.")
     if "__main__" not in module.name and module.name not in LAYERS
 )
 
@@ -41,12 +41,12 @@ def blocks(path: Path, language: str) -> list[str]:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_docstrings(name):
-    if name.startswith("weft.tour"):
+    if name.startswith("plait._tour"):
         pytest.importorskip("sklearn")
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if not name.startswith(("weft.backends.", "weft.layers.")) or str(error.name).startswith("weft"):
+        if not name.startswith(("plait.backends.", "plait.layers.")) or str(error.name).startswith("plait"):
             raise
         pytest.skip(f"{error.name} is not installed")
     result = doctest.testmod(module)
@@ -88,7 +88,7 @@ def test_every_public_name_says_what_it_takes_and_gives():
         "asnumpy",
         "explain",
     ):
-        text = inspect.cleandoc(getattr(weft, name).__doc__)
+        text = inspect.cleandoc(getattr(plait, name).__doc__)
         for part in ("Args:", "Returns:", "Raises:", "Examples:\n    >>> "):
             assert part in text, f"{name} has no {part}"
 

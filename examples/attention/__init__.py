@@ -1,1 +1,1 @@
-"""Multi-head attention, written with weft in four ways."""
+"""Multi-head attention, written with plait in four ways."""

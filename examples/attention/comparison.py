@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from examples.attention import numpy_einsum, plain, torch_einmix, torch_grouped, torch_rearrange, weights
-from weft import asnumpy
+from plait import asnumpy
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from math import sqrt
 
 import numpy as np
 
-from weft import einsum, reduce
+from plait import einsum, reduce
 
 
 def attention(

@@ -1,4 +1,4 @@
-"""PyTorch without weft, on ``scaled_dot_product_attention``: what the four ways are checked against."""
+"""PyTorch without plait, on ``scaled_dot_product_attention``: what the four ways are checked against."""
 
 from __future__ import annotations
 

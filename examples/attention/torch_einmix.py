@@ -7,7 +7,7 @@ from math import sqrt
 import torch
 from torch import nn
 
-from weft.layers.torch import EinMix
+from plait.layers.torch import EinMix
 
 
 class Attention(nn.Module):

@@ -6,7 +6,7 @@ from math import sqrt
 
 import torch
 
-from weft import einsum
+from plait import einsum
 
 
 def attention(

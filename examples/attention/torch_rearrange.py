@@ -6,7 +6,7 @@ from math import sqrt
 
 import torch
 
-from weft import rearrange
+from plait import rearrange
 
 
 def attention(

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from examples.attention import plain
-from weft import asnumpy, rearrange
+from plait import asnumpy, rearrange
 
 
 def for_numpy(layers: plain.Attention) -> tuple[np.ndarray, ...]:

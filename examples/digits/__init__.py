@@ -1,1 +1,1 @@
-"""One network, one specification, every framework: handwritten digits, learnt with weft's layers."""
+"""One network, one specification, every framework: handwritten digits, learnt with plait's layers."""

@@ -27,7 +27,7 @@ from examples.digits.specification import Specification, load
 from examples.digits.training import MODELS, Outcome, train
 
 ROOT = Path(__file__).parents[2]
-ALONE = "WEFT_DIGITS_ALONE"
+ALONE = "PLAIT_DIGITS_ALONE"
 """The variable that tells a process to train one model itself, and to report as lines of JSON."""
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0", "GLOG_minloglevel": "3"}
 """What keeps frameworks from talking while they load."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parent.parent.parent / "src" / "weft" / "backends" / "cupy.py"
+SOURCE = Path(__file__).parent.parent.parent / "src" / "plait" / "backends" / "cupy" / "backend.py"
 
 LOOK = """
 import inspect, sys
@@ -23,7 +23,7 @@ for name in "max min sum prod mean var std any all".split():
     assert "ddof" not in text or "ddof=0" in text, text
 inspect.signature(cupy.concatenate).bind([], 0)
 inspect.signature(cupy.broadcast_to).bind(None, ())
-from weft.backends.registry import backend_of
+from plait.backends.registry import backend_of
 assert backend_of(cupy.ndarray).name == "cupy"
 """
 

@@ -15,7 +15,7 @@ from equations import equations, meant, patterns, slopes, whole
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-import weft
+import plait
 from backends.cases import EINSUM, Product
 from backends.frameworks import FRAMEWORKS, WITH_GRADIENTS, each
 
@@ -45,7 +45,7 @@ def owned(framework):
 def drawn(framework, *strategies):
     """Run a check on what is drawn."""
     # Hypothesis minds that tinygrad and PyTensor raise Python's recursion limit when they are first used.
-    weft.asnumpy(weft.einsum(framework.make(np.ones((2, 2))), "a b -> b"))
+    plait.asnumpy(plait.einsum(framework.make(np.ones((2, 2))), "a b -> b"))
 
     phases = [Phase.explicit, Phase.reuse, Phase.generate]
     if framework.name not in EXAMPLES:  # elsewhere it would take minutes
@@ -62,7 +62,7 @@ def wholes(shapes, dtype="float64"):
 
 
 def assert_equal(result, expected):
-    actual = weft.asnumpy(result)
+    actual = plait.asnumpy(result)
     assert actual.shape == np.shape(expected)
     np.testing.assert_array_equal(actual, expected)
 
@@ -72,7 +72,7 @@ def test_an_equation_is_what_numpy_makes_of_it(framework):
     @drawn(framework, equations())
     def _(case):
         arrays = wholes(case.shapes)
-        result = weft.einsum(case.text, *map(framework.make, arrays))
+        result = plait.einsum(case.text, *map(framework.make, arrays))
         assert framework.shape(result) == np.einsum(case.text, *arrays).shape
         assert_equal(result, np.einsum(case.text, *arrays))
 
@@ -96,7 +96,7 @@ def test_an_equation_is_what_numpy_makes_of_it(framework):
 )
 def test_an_equation_that_some_framework_gets_wrong_by_itself(framework, equation, shapes):
     arrays = wholes(shapes)
-    assert_equal(weft.einsum(equation, *map(framework.make, arrays)), np.einsum(equation, *arrays))
+    assert_equal(plait.einsum(equation, *map(framework.make, arrays)), np.einsum(equation, *arrays))
 
 
 @each(WITH_OWN)
@@ -106,7 +106,7 @@ def test_an_equation_is_what_the_framework_makes_of_it(framework):
     @drawn(framework, equations(), st.sampled_from(["float32", "float64", "int32", "int64", "complex64"]))
     def _(case, dtype):
         tensors = list(map(framework.make, wholes(case.shapes, dtype)))
-        result = weft.einsum(case.text, *tensors)
+        result = plait.einsum(case.text, *tensors)
         assert_equal(result, np.einsum(case.text, *wholes(case.shapes, dtype)))
         try:
             expected = own(case.text, *tensors)
@@ -124,7 +124,7 @@ def assert_same_type(result, expected, numpys):
         assert_equal(result, numpys)
     else:
         assert result.dtype == expected.dtype
-        assert_equal(result, weft.asnumpy(expected))
+        assert_equal(result, plait.asnumpy(expected))
 
 
 def is_summed_by_itself(case, dtype):
@@ -144,7 +144,7 @@ def has_dots_and_no_arrow(case, dtype):
 
 
 GAPS = {"torch": is_summed_by_itself, "tensorflow": has_dots_and_no_arrow}
-"""The equations that a framework's own einsum refuses, and weft does not."""
+"""The equations that a framework's own einsum refuses, and plait does not."""
 
 
 @each()
@@ -152,7 +152,7 @@ def test_a_pattern_is_what_the_definition_says(framework):
     @drawn(framework, patterns())
     def _(case):
         arrays = wholes(case.shapes)
-        result = weft.einsum(*map(framework.make, arrays), case.text, **case.sizes)
+        result = plait.einsum(*map(framework.make, arrays), case.text, **case.sizes)
         expected = meant(case.text, arrays, case.sizes)
         assert framework.shape(result) == expected.shape
         assert_equal(result, expected)
@@ -193,9 +193,9 @@ def test_strides_make_no_difference(framework, layout):
             layout(framework, array) if array.ndim and yes else framework.make(array)
             for array, yes in zip(wholes(case.shapes), strided, strict=False)
         ]
-        arrays = [weft.asnumpy(tensor).copy(order="C") for tensor in tensors]
+        arrays = [plait.asnumpy(tensor).copy(order="C") for tensor in tensors]
         assert [array.shape for array in arrays] == list(case.shapes)
-        assert_equal(weft.einsum(case.text, *tensors), np.einsum(case.text, *arrays))
+        assert_equal(plait.einsum(case.text, *tensors), np.einsum(case.text, *arrays))
 
 
 @each(without("ndonnx"))  # a product of matrices takes it a third of a second; its backend is that of array_api_strict
@@ -204,14 +204,14 @@ def test_a_chain_of_sixty_matrices(framework):
     steps = np.array([[[1, 1], [0, 1]], [[1, 0], [1, 1]], [[0, 1], [1, 0]]], float)  # products stay below 2^53
     arrays = list(steps[np.random.default_rng(0).integers(0, 3, 60)])
     pattern = ", ".join(map(" ".join, pairwise(names))) + " -> a0 a60"
-    assert_equal(weft.einsum(*map(framework.make, arrays), pattern), functools.reduce(np.matmul, arrays))
+    assert_equal(plait.einsum(*map(framework.make, arrays), pattern), functools.reduce(np.matmul, arrays))
 
 
 @each(without("ndonnx"))  # as above
 def test_thirty_vectors_are_summed_before_they_are_multiplied(framework):
     vectors = [np.array([number, 1.0 - number - 2 * (number % 2)]) for number in range(30)]  # each sums to 1 or -1
     pattern = ", ".join(f"a{number}" for number in range(30)) + " ->"
-    assert_equal(weft.einsum(*map(framework.make, vectors), pattern), -1.0)  # the product of all is 8 gigabytes
+    assert_equal(plait.einsum(*map(framework.make, vectors), pattern), -1.0)  # the product of all is 8 gigabytes
 
 
 @each()
@@ -219,7 +219,7 @@ def test_more_names_than_there_are_letters(framework):
     own = [" ".join(f"own{number}{letter}" for letter in "ab") for number in range(18)]
     terms = [f"link{number} {names} ... link{number + 1}" for number, names in enumerate(own)]
     arrays = [whole((2, 2, 2, 1 + number % 2, 2), number) % 3 - 1 for number in range(18)]
-    result = weft.einsum(*map(framework.make, arrays), f"{','.join(terms)} -> ... link18 link0")
+    result = plait.einsum(*map(framework.make, arrays), f"{','.join(terms)} -> ... link18 link0")
     chain = functools.reduce(np.matmul, [np.moveaxis(array.sum((1, 2)), 1, 0) for array in arrays])
     assert_equal(result, np.swapaxes(chain, 1, 2))
 
@@ -250,7 +250,7 @@ def test_gradient_with_respect_to_each_tensor(framework, case):
 
         def weighted(tensor, number=number):
             tensors = [tensor if place == number else framework.make(each) for place, each in enumerate(arrays)]
-            return weft.einsum(*tensors, case.pattern, **case.sizes) * framework.make(weights)
+            return plait.einsum(*tensors, case.pattern, **case.sizes) * framework.make(weights)
 
         gradient = framework.gradient(weighted, array)
         assert gradient.shape == array.shape
@@ -277,10 +277,10 @@ def test_half_types_do_not_lose_what_they_sum(framework, dtype, equation, shapes
         pytest.skip("CuPy sums on a GPU, in float32; what stands in for it here is NumPy")
     kind = ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype
     tensors = [framework.make(np.ones(shape, kind)) for shape in shapes]
-    result = weft.einsum(equation, *tensors)
+    result = plait.einsum(equation, *tensors)
     assert result.dtype == tensors[0].dtype
     expected = np.einsum(equation, *map(np.ones, shapes), optimize=True)  # 4096 or 16384, which half types have
-    assert_equal(weft.asnumpy(result).astype(float), expected)
+    assert_equal(plait.asnumpy(result).astype(float), expected)
 
 
 @each(WITH_OWN)
@@ -302,7 +302,7 @@ def test_the_element_type_is_what_the_framework_makes_it(framework, equation, dt
     except refusal:
         assert_right_or_refused(equation, tensors, arrays)
         return
-    assert_same_type(weft.einsum(equation, *tensors), expected, np.einsum(equation, *arrays))
+    assert_same_type(plait.einsum(equation, *tensors), expected, np.einsum(equation, *arrays))
 
 
 @each(WITH_OWN)
@@ -312,12 +312,12 @@ def test_the_element_type_is_what_the_framework_makes_it(framework, equation, dt
 )
 def test_whole_numbers_where_one_tensor_is_summed_by_itself(framework, equation, shapes):
     arrays = wholes(shapes, "int32")
-    assert_equal(weft.einsum(equation, *map(framework.make, arrays)), np.einsum(equation, *arrays))
+    assert_equal(plait.einsum(equation, *map(framework.make, arrays)), np.einsum(equation, *arrays))
 
 
 def assert_right_or_refused(equation, tensors, arrays):
     try:
-        result = weft.asnumpy(weft.einsum(equation, *tensors))
+        result = plait.asnumpy(plait.einsum(equation, *tensors))
     except Exception:  # in whatever words
         return
     assert_equal(result, np.einsum(equation, *arrays))
@@ -357,9 +357,9 @@ UNEQUAL = [
 def test_a_length_that_differs_from_one_tensor_to_another(framework, text, shapes, where, beside):
     found = []
     for tensors in (wholes(shapes), list(map(framework.make, wholes(shapes)))):
-        with pytest.raises(weft.SizeError) as caught:
-            weft.einsum(*tensors, text) if " " in text else weft.einsum(text, *tensors)
-        assert caught.value.code == ("W302" if "(" in text else "W305")
+        with pytest.raises(plait.SizeError) as caught:
+            plait.einsum(*tensors, text) if " " in text else plait.einsum(text, *tensors)
+        assert caught.value.code == ("PLT302" if "(" in text else "PLT305")
         assert where in caught.value.message
         assert beside in caught.value.message
         found.append(str(caught.value))
@@ -381,8 +381,8 @@ def test_no_intermediate_result_of_numpy_is_narrower_than_the_result(equation, p
         np.full((300,) * len(term), 100 if dtype != "int64" else 1, dtype)
         for term, dtype in zip(terms, dtypes, strict=True)
     ]
-    with weft.options(contract=path or "auto"):
-        result = weft.einsum(equation, *arrays)
+    with plait.options(contract=path or "auto"):
+        result = plait.einsum(equation, *arrays)
     assert result.dtype == np.result_type(*arrays)
     np.testing.assert_array_equal(result, np.einsum(equation, *[array.astype(result.dtype) for array in arrays]))
 
@@ -392,13 +392,13 @@ def test_the_tensors_are_left_as_they_were(case):
     """Memory is filled anew, or that of an intermediate result: never that of the caller."""
     arrays = wholes(case.shapes)
     kept = [array.copy() for array in arrays]
-    weft.einsum(*arrays, case.pattern, **case.sizes)
+    plait.einsum(*arrays, case.pattern, **case.sizes)
     for array, before in zip(arrays, kept, strict=True):
         np.testing.assert_array_equal(array, before)
 
 
 def test_an_intermediate_result_is_overwritten_and_no_tensor_of_the_callers():
     arrays = [np.full((300, 300), value) for value in (2.0, 3.0, 5.0)]
-    with weft.options(contract=[(0, 1), (0, 1)]):
-        np.testing.assert_array_equal(weft.einsum("ij,ij,ij->ij", *arrays), np.full((300, 300), 30.0))
+    with plait.options(contract=[(0, 1), (0, 1)]):
+        np.testing.assert_array_equal(plait.einsum("ij,ij,ij->ij", *arrays), np.full((300, 300), 30.0))
     assert [array[0, 0] for array in arrays] == [2, 3, 5]

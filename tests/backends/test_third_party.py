@@ -1,4 +1,4 @@
-"""A framework that weft has never heard of, installed as its users would install it."""
+"""A framework that plait has never heard of, installed as its users would install it."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ SOURCE = Path(__file__).parent / "third_party" / "tinytensors"
 INFO = "tinytensors-1.0.dist-info"
 FILES = {
     f"{INFO}/METADATA": "Metadata-Version: 2.1\nName: tinytensors\nVersion: 1.0\n",
-    f"{INFO}/WHEEL": "Wheel-Version: 1.0\nGenerator: weft\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    f"{INFO}/entry_points.txt": "[weft.backends]\ntinytensors = tinytensors.for_weft:TinyBackend\n",
+    f"{INFO}/WHEEL": "Wheel-Version: 1.0\nGenerator: plait\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    f"{INFO}/entry_points.txt": "[plait.backends]\ntinytensors = tinytensors.for_plait:TinyBackend\n",
 }
 USE = """
 import sys
-import tinytensors, weft
+import tinytensors, plait
 x = tinytensors.Tensor(map(float, range(24)), (2, 12))
-assert "tinytensors.for_weft" not in sys.modules, "loaded before it was needed"
-y = weft.rearrange(x, "a (b c) -> c (b a)", c=3)
+assert "tinytensors.for_plait" not in sys.modules, "loaded before it was needed"
+y = plait.rearrange(x, "a (b c) -> c (b a)", c=3)
 assert type(y) is tinytensors.Tensor
 assert y.shape == (3, 8)
 assert y.numbers[:4] == [0.0, 12.0, 3.0, 15.0]
-assert weft.reduce(x, "a (b c) -> b", "max", c=3).numbers == [14.0, 17.0, 20.0, 23.0]
-assert weft.reduce(x, "a b ->", "sum").numbers == [276.0]
-assert weft.repeat(x, "a b -> (a 2) b").shape == (4, 12)
-assert weft.rearrange([x, x], "n a b -> (n a) b").shape == (4, 12)
-assert weft.asnumpy(x).tolist()[1][0] == 12.0
+assert plait.reduce(x, "a (b c) -> b", "max", c=3).numbers == [14.0, 17.0, 20.0, 23.0]
+assert plait.reduce(x, "a b ->", "sum").numbers == [276.0]
+assert plait.repeat(x, "a b -> (a 2) b").shape == (4, 12)
+assert plait.rearrange([x, x], "n a b -> (n a) b").shape == (4, 12)
+assert plait.asnumpy(x).tolist()[1][0] == 12.0
 try:
-    weft.rearrange(x, "a (b c) -> a b c", c=5)
-except weft.SizeError as error:
-    assert error.code == "W302"
+    plait.rearrange(x, "a (b c) -> a b c", c=5)
+except plait.SizeError as error:
+    assert error.code == "PLT302"
 else:
     raise AssertionError("5 does not divide 12")
 """
@@ -64,7 +64,7 @@ def python(folder: Path | None, code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_an_entry_point_makes_weft_serve_a_framework(installed):
+def test_an_entry_point_makes_plait_serve_a_framework(installed):
     pytest.importorskip("numpy", reason="numpy is not installed")
     result = python(installed, USE)
     assert result.returncode == 0, result.stderr
@@ -78,28 +78,28 @@ def test_without_the_entry_point_it_is_unknown(installed):
         result = python(installed, USE)
     finally:
         entry.write_text(text, encoding="utf-8")
-    assert "W501" in result.stderr
-    assert "tinytensors.Tensor is no tensor of a framework that weft knows" in result.stderr
+    assert "PLT501" in result.stderr
+    assert "tinytensors.Tensor is no tensor of a framework that plait knows" in result.stderr
 
 
 @pytest.mark.parametrize(
-    "line", ["tinytensors = tinytensors.missing:Backend", "tinytensors = tinytensors.for_weft:Missing"]
+    "line", ["tinytensors = tinytensors.missing:Backend", "tinytensors = tinytensors.for_plait:Missing"]
 )
 def test_an_entry_point_that_does_not_load_disturbs_nobody(installed, line):
     pytest.importorskip("numpy", reason="numpy is not installed")
     (entry,) = installed.glob("*.dist-info/entry_points.txt")
     text = entry.read_text(encoding="utf-8")
-    entry.write_text(f"[weft.backends]\n{line}\n", encoding="utf-8")
+    entry.write_text(f"[plait.backends]\n{line}\n", encoding="utf-8")
     code = """
 import numpy as np
-import tinytensors, weft
+import tinytensors, plait
 try:
-    weft.rearrange(tinytensors.Tensor([1.0], (1,)), "a -> a 1")
-except weft.BackendError as error:
-    assert error.code == "W502", error
+    plait.rearrange(tinytensors.Tensor([1.0], (1,)), "a -> a 1")
+except plait.BackendError as error:
+    assert error.code == "PLT502", error
 else:
     raise AssertionError
-assert weft.rearrange(np.ones((2, 3)), "a b -> b a").shape == (3, 2)
+assert plait.rearrange(np.ones((2, 3)), "a b -> b a").shape == (3, 2)
 """
     try:
         result = python(installed, code)

@@ -14,13 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends.frameworks import FRAMEWORKS, each
-from weft.backends.registry import backend_of
-from weft.pattern import classical
-from weft.plan import Copy
-from weft.plan.contraction import MATMUL, MULTIPLY, VECDOT, Contraction, Prices, lines_of, network
-from weft.plan.contraction.contract import _along, choices
-from weft.run.contraction import bound
-from weft.solve import template
+from plait._executor.contraction import bound
+from plait._notation.classical import classical
+from plait._plan.contraction.costs import Prices
+from plait._plan.contraction.network import network
+from plait._plan.contraction.pairwise import MATMUL, MULTIPLY, VECDOT
+from plait._plan.contraction.printer import lines_of
+from plait._plan.contraction.search import Contraction, _along, choices
+from plait._plan.nodes import Copy
+from plait._shapes.solver import template
+from plait.backends.registry import backend_of
 
 LENGTHS = dict(zip("abcdef", (2, 3, 4, 5, 6, 7), strict=True))
 TAKEN_APART = tuple(framework for framework in FRAMEWORKS if framework.name in ("numpy", "torch"))

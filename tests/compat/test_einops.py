@@ -7,9 +7,9 @@ import inspect
 import pytest
 from hypothesis import given, settings
 
-import weft
+import plait
+from plait.compat import einops as ours
 from strategies import transforms
-from weft.compat import einops as ours
 
 theirs = pytest.importorskip("einops")
 np = pytest.importorskip("numpy")
@@ -73,7 +73,7 @@ SNIPPETS = {
 
 @pytest.mark.parametrize("framework", ["numpy", "torch"])
 @pytest.mark.parametrize("name", SNIPPETS)
-@pytest.mark.parametrize("library", [weft, ours], ids=["weft", "compat"])
+@pytest.mark.parametrize("library", [plait, ours], ids=["plait", "compat"])
 def test_snippets(library, name, framework):
     x = X if framework == "numpy" else torch.tensor(X)
     mine, other = SNIPPETS[name](library, x), SNIPPETS[name](theirs, x)
@@ -109,4 +109,4 @@ def test_repeat_may_be_written_to():
     repeated[0] = 0
     assert X[0].any()
     with pytest.raises(ValueError, match="read-only"):
-        weft.repeat(X, "b c h w -> b c h w 2")[0] = 0
+        plait.repeat(X, "b c h w -> b c h w 2")[0] = 0

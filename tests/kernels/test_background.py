@@ -15,7 +15,7 @@ pytest.importorskip("numpy")
 ASK = """
 import sys, time
 import numpy as np
-from weft.backends.kernels import filling, why_not
+from plait.backends.kernels import filling, why_not
 x = np.ones((4, 5, 6), np.int16)
 f = filling("max", x.shape, x.strides, 1, (10, 2), x.dtype)
 """
@@ -42,8 +42,8 @@ def test_asking_imports_nothing(tmp_path):
 
 
 def test_it_can_be_turned_off(tmp_path):
-    ran = run(ASK + "print(f, why_not('max', x.dtype))", tmp_path, WEFT_KERNELS="off")
-    assert (ran.stdout, ran.stderr) == ("None WEFT_KERNELS is off\n", "")
+    ran = run(ASK + "print(f, why_not('max', x.dtype))", tmp_path, PLAIT_KERNELS="off")
+    assert (ran.stdout, ran.stderr) == ("None PLAIT_KERNELS is off\n", "")
 
 
 def test_numba_may_be_missing(tmp_path):

@@ -1,4 +1,4 @@
-"""weft's own calls by kernels: what they give is what NumPy gives, and nothing waits for them."""
+"""plait's own calls by kernels: what they give is what NumPy gives, and nothing waits for them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from unittest import mock
 import numpy as np
 import pytest
 
-import weft
+import plait
 from kernels.views import ready
-from weft.backends.registry import backend_of
-from weft.run import fill
+from plait._executor.large import kernels as fill
+from plait.backends.registry import backend_of
 
 CALLS = {
     "b c (h 2) (w 2) -> b c h w": ("max", {}),
@@ -33,19 +33,19 @@ def by_kernels():
     backend = backend_of(np.ndarray)
     kept = backend.passes
     backend.passes = kept._replace(least=1, eager=1, rounded=1, worth=1, kernel=lambda *task: ready(kept.kernel(*task)))
-    weft.cache_clear()
+    plait.cache_clear()
     try:
         yield
     finally:
         backend.passes = kept
-        weft.cache_clear()
+        plait.cache_clear()
 
 
 def call(array, pattern):
     name, sizes = CALLS[pattern]
     if name == "repeat":
-        return weft.repeat(array, pattern, **sizes)
-    return weft.rearrange(array, pattern, **sizes) if name is None else weft.reduce(array, pattern, name, **sizes)
+        return plait.repeat(array, pattern, **sizes)
+    return plait.rearrange(array, pattern, **sizes) if name is None else plait.reduce(array, pattern, name, **sizes)
 
 
 @pytest.mark.parametrize("pattern", CALLS)
@@ -54,7 +54,7 @@ def test_a_call_by_a_kernel_gives_what_numpy_gives(pattern, layout):
     array = np.random.default_rng(3).integers(-9, 9, (3, 4, 8, 6)).astype(np.float32)
     array = np.ascontiguousarray(array.transpose(layout)).transpose(np.argsort(layout))[::-1]
     expected = call(array, pattern)
-    with by_kernels(), mock.patch("weft.run.fill.TRIALS", 0):  # the kernel from the first call
+    with by_kernels(), mock.patch("plait._executor.large.kernels.TRIALS", 0):  # the kernel from the first call
         found = call(array, pattern)
     np.testing.assert_array_equal(found, expected)
     assert found.dtype == expected.dtype
@@ -66,18 +66,18 @@ def test_a_kernel_serves_the_layout_alone_that_it_was_made_for(pattern):
     array = np.random.default_rng(3).integers(-9, 9, (4, 4, 8, 8)).astype(np.float32)
     turned = np.ascontiguousarray(array.transpose(3, 2, 1, 0)).transpose(3, 2, 1, 0)
     expected = call(array, pattern)
-    with by_kernels(), mock.patch("weft.run.fill.TRIALS", 0):
+    with by_kernels(), mock.patch("plait._executor.large.kernels.TRIALS", 0):
         for each in (array, turned, array[::-1][::-1], turned, array):
             np.testing.assert_array_equal(call(each, pattern), expected)
 
 
 def test_the_kernel_is_asked_for_by_the_second_call():
     code = (
-        "import numpy as np, weft\n"
-        "from weft.backends.kernels.state import kernel\n"
+        "import numpy as np, plait\n"
+        "from plait.backends.kernels.state import kernel\n"
         "x = np.ones((64, 64, 64), np.float32)\n"
         "for _ in range(2):\n"
-        "    weft.reduce(x, 'a (b 2) (c 2) -> a b c', 'max')\n"
+        "    plait.reduce(x, 'a (b 2) (c 2) -> a b c', 'max')\n"
         "    print(kernel('max float32').asked)\n"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -105,7 +105,7 @@ def test_the_faster_of_two_ways_is_kept(kernel_is_faster):
         return run
 
     filler = Filler()
-    with mock.patch("weft.run.fill.perf_counter", side_effect=lambda: now[0]):
+    with mock.patch("plait._executor.large.kernels.perf_counter", side_effect=lambda: now[0]):
         run = fill._faster(way("plan", 2.0), way("kernel", 1.0 if kernel_is_faster else 3.0), filler)
         for number in range(12):
             filler.ready = number >= 4 or None

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels.views import COPIED, fill, layouts, view
-from weft.backends.kernels import filling
-from weft.backends.kernels.copying import PARTS
-from weft.backends.kernels.tiles import _whole
+from plait.backends.kernels import filling
+from plait.backends.kernels.copying import PARTS
+from plait.backends.kernels.tiles import _whole
 
 
 def check(source, out):

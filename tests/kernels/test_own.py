@@ -10,12 +10,12 @@ import pytest
 
 pytest.importorskip("numba")
 
-COMPILE = "import sys; from weft.backends.kernels.compiling import compiled; compiled(sys.argv[1])"
+COMPILE = "import sys; from plait.backends.kernels.compiling import compiled; compiled(sys.argv[1])"
 
 USE = """
     import numpy as np
-    from weft.backends.kernels.background import wait
-    from weft.backends.kernels.filler import filling
+    from plait.backends.kernels.background import wait
+    from plait.backends.kernels.filler import filling
 
     source = np.array([[3.0, 2.0, 4.0], [5.0, 1.0, 7.0]], "f4")
     for name in ("max", "min", "prod"):
@@ -30,8 +30,8 @@ USE = """
 
 HALVES = """
     import numpy as np
-    from weft.backends.kernels.background import wait
-    from weft.backends.kernels.filler import filling
+    from plait.backends.kernels.background import wait
+    from plait.backends.kernels.filler import filling
 
     every = np.arange(1 << 16, dtype="u2").view("f2")
     source, out = np.stack([every, np.zeros_like(every)], 1), np.empty(1 << 16, "f2")

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels.views import NUMBERS, fill, layouts, random_values, view
-from weft.backends.kernels import filling, why_not
+from plait.backends.kernels import filling, why_not
 
 UFUNCS = {
     "min": np.minimum,

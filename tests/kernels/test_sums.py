@@ -11,9 +11,9 @@ import pytest
 pytest.importorskip("numba")
 
 from kernels.views import fill
-from weft.backends.kernels import set_threads, threads
-from weft.backends.kernels.lanes import lost
-from weft.backends.kernels.threads import shared
+from plait.backends.kernels import set_threads, threads
+from plait.backends.kernels.lanes import lost
+from plait.backends.kernels.threads import shared
 
 HARD = {
     "one and many tiny": lambda n: np.where(np.arange(n) == 0, 1.0, 2.0**-30),

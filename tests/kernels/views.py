@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from weft.backends.kernels import filling
+from plait.backends.kernels import filling
 
 NUMBERS = (
     *("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"),
@@ -60,7 +60,7 @@ def random_values(dtype, seed, count=4000):
 def ready(filler):
     """The filler, with a kernel; the first time it is compiled, here."""
     if filler.ready is None:
-        from weft.backends.kernels.compiling import compiled  # the plans are looked at without Numba, too
+        from plait.backends.kernels.compiling import compiled  # the plans are looked at without Numba, too
 
         filler._kernel.arrived(compiled(filler.key))
     return filler

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 import oracle
-import weft
+import plait
 from layers.cases import MISTAKES, MIXES, OPERATIONS
 from layers.frameworks import each
-from weft.layers import mix, spec
+from plait.layers import _einmix as mix
+from plait.layers import _spec as spec
 
-FUNCTIONS = {"Rearrange": weft.rearrange, "Reduce": weft.reduce, "Repeat": weft.repeat}
+FUNCTIONS = {"Rearrange": plait.rearrange, "Reduce": plait.reduce, "Repeat": plait.repeat}
 SPECS = {
     "Rearrange": lambda pattern, **sizes: spec.rearrange(pattern, sizes),
     "Reduce": lambda pattern, reduction, **sizes: spec.reduce(pattern, reduction, sizes),
@@ -84,13 +85,13 @@ def test_a_reduction_of_truth_values(framework, reduction):
     built = framework.build("Reduce", "a b c -> a c", reduction, example=x)
     result = framework.array(framework.call(built, framework.make(x)))
     assert result.dtype == bool
-    assert (result == weft.reduce(x, "a b c -> a c", reduction)).all()
+    assert (result == plait.reduce(x, "a b c -> a c", reduction)).all()
 
 
 def longest(tensor, axes):
     """A reduction that works on every framework."""
     assert axes == (0, 2)
-    return weft.reduce(tensor, "a b c -> b", "max")
+    return plait.reduce(tensor, "a b c -> b", "max")
 
 
 @each()
@@ -180,9 +181,9 @@ def test_the_seed_decides_the_parameters(framework):
 @pytest.mark.parametrize("mistake", MISTAKES, ids=str)
 def test_a_mistake_is_an_error_of_the_constructor(framework, mistake):
     kind, given, sizes = mistake
-    with pytest.raises(weft.WeftError) as expected:
+    with pytest.raises(plait.PlaitError) as expected:
         SPECS[kind](*given, **sizes)
-    with pytest.raises(weft.WeftError) as found:
+    with pytest.raises(plait.PlaitError) as found:
         framework.construct(kind, *given, **sizes)
     assert str(found.value) == str(expected.value)
     assert found.value.code == expected.value.code
@@ -203,10 +204,10 @@ def test_an_axis_may_be_called_self(framework):
 def test_a_tensor_that_does_not_fit_is_an_error_of_the_call(framework):
     good, bad = filled((2, 3)), filled((2, 4))
     mixing = framework.build("EinMix", "b c -> b d", "c d", "d", example=good, c=3, d=4)
-    with pytest.raises(weft.SizeError, match="W305"):
+    with pytest.raises(plait.SizeError, match="PLT305"):
         framework.call(mixing, framework.make(bad))
     halves = framework.build("Rearrange", "b (c p) -> b c p", example=bad, p=2)
-    with pytest.raises(weft.SizeError, match="W302"):
+    with pytest.raises(plait.SizeError, match="PLT302"):
         framework.call(halves, framework.make(good))
 
 

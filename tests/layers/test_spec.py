@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import weft
+import plait
 from layers.cases import MISTAKES, MIXES, OPERATIONS, Mix
 from layers.test_conformance import SPECS, by_definition, filled
-from weft.layers import spec
-from weft.layers.mix import mix
+from plait.layers import _spec as spec
+from plait.layers._einmix import mix
 
 
 def made(case):
@@ -116,13 +116,13 @@ def test_an_unknown_size_stays_unknown():
     pooled = spec.reduce("b c (h 2) (w 2) -> b (c h w)", "max", {})
     assert pooled.output_shape((None, 3, 4, 6)) == (None, 18)
     assert pooled.output_shape((2, 3, None, 6)) == (2, None)
-    with pytest.raises(weft.SizeError, match="W302"):
+    with pytest.raises(plait.SizeError, match="PLT302"):
         pooled.output_shape((None, 3, 4, 5))
     mixed = mix("b t (h c) -> b (h d) t", "h c d", "d", {"h": 2, "c": 3, "d": 4})
     assert mixed.output_shape((None, None, 6)) == (None, 8, None)
-    with pytest.raises(weft.SizeError, match="W305"):
+    with pytest.raises(plait.SizeError, match="PLT305"):
         mixed.output_shape((None, None, 7))
-    with pytest.raises(weft.SizeError, match="W304"):
+    with pytest.raises(plait.SizeError, match="PLT304"):
         mixed.output_shape((None, 6))
 
 
@@ -141,30 +141,30 @@ def test_the_sizes_of_a_mix_may_be_those_of_a_library():
 @pytest.mark.parametrize("mistake", MISTAKES, ids=str)
 def test_a_mistake_points_into_what_was_written(mistake):
     kind, arguments, sizes = mistake
-    with pytest.raises(weft.WeftError) as found:
+    with pytest.raises(plait.PlaitError) as found:
         SPECS[kind](*arguments, **sizes)
-    if found.value.code == "W209":  # the name of a reduction
+    if found.value.code == "PLT209":  # the name of a reduction
         assert found.value.pattern is None
         return
     assert found.value.pattern in arguments
-    assert found.value.code == "W203" or found.value.spans  # a size that names no axis stands nowhere
+    assert found.value.code == "PLT203" or found.value.spans  # a size that names no axis stands nowhere
 
 
 @pytest.mark.parametrize(
     ("code", "make"),
     [
-        ("W101", lambda: mix("b c -> b d", ["c", "d"], None, {"c": 2, "d": 3})),
-        ("W101", lambda: mix("b c -> b d", "c d", False, {"c": 2, "d": 3})),
-        ("W105", lambda: spec.rearrange("a b", {})),
-        ("W203", lambda: spec.rearrange("a b -> b a", {"dtpye": "float16"})),
-        ("W203", lambda: mix("b c -> b d", "c d", None, {"c": 2, "d": 3, "bias": True})),
-        ("W301", lambda: spec.gathered({1: 2}, {})),
-        ("W301", lambda: spec.gathered(0, {})),
-        ("W301", lambda: spec.gathered([], {"h": 2})),
+        ("PLT101", lambda: mix("b c -> b d", ["c", "d"], None, {"c": 2, "d": 3})),
+        ("PLT101", lambda: mix("b c -> b d", "c d", False, {"c": 2, "d": 3})),
+        ("PLT105", lambda: spec.rearrange("a b", {})),
+        ("PLT203", lambda: spec.rearrange("a b -> b a", {"dtpye": "float16"})),
+        ("PLT203", lambda: mix("b c -> b d", "c d", None, {"c": 2, "d": 3, "bias": True})),
+        ("PLT301", lambda: spec.gathered({1: 2}, {})),
+        ("PLT301", lambda: spec.gathered(0, {})),
+        ("PLT301", lambda: spec.gathered([], {"h": 2})),
     ],
 )
 def test_what_is_no_argument(code, make):
-    with pytest.raises(weft.WeftError) as found:
+    with pytest.raises(plait.PlaitError) as found:
         make()
     assert found.value.code == code
     assert "compile" not in str(found.value)
@@ -173,7 +173,7 @@ def test_what_is_no_argument(code, make):
 def test_an_argument_is_not_the_size_of_an_axis():
     spec.unambiguous("b c -> c b", device=0, name="b")
     spec.unambiguous("b device -> device b", device="cpu", dtype=None)
-    with pytest.raises(weft.AxisError, match="W213") as found:
+    with pytest.raises(plait.AxisError, match="PLT213") as found:
         spec.unambiguous("b device -> device b", device=0)
     assert found.value.spans == ((2, 8),)
 
@@ -181,5 +181,5 @@ def test_an_argument_is_not_the_size_of_an_axis():
 def test_sizes_come_as_a_dict_or_as_keywords():
     assert spec.gathered(None, {"h": 2}) == {"h": 2}
     assert spec.gathered({"h": 2}, {"w": 3}) == {"h": 2, "w": 3}
-    with pytest.raises(weft.SizeError, match="W311"):
+    with pytest.raises(plait.SizeError, match="PLT311"):
         spec.gathered({"h": 2}, {"h": 3})

@@ -10,11 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import weft
-from weft.pattern import classical, parse
-from weft.plan import Permute, Reshape
-from weft.plan.contraction import ONLY_EINSUM, Prices, carry_out, contract, decide, lines_of, network, path_of
-from weft.solve import evaluate, report, template
+import plait
+from plait._notation.classical import classical
+from plait._notation.parser import parse
+from plait._plan.contraction.costs import ONLY_EINSUM, Prices
+from plait._plan.contraction.network import network
+from plait._plan.contraction.paths import path_of
+from plait._plan.contraction.printer import lines_of
+from plait._plan.contraction.search import carry_out, contract, decide
+from plait._plan.nodes import Permute, Reshape
+from plait._shapes.sizes import evaluate, report
+from plait._shapes.solver import template
 
 
 def network_of(pattern, *shapes, **sizes):
@@ -225,7 +231,7 @@ def test_no_more_operations_than_opt_einsum_counts_along_the_same_path(drawn):
 
 
 def test_explain_shows_the_path_and_what_it_costs():
-    shown = weft.explain(*HEADS, h=8)
+    shown = plait.explain(*HEADS, h=8)
     assert str(shown).splitlines() == [
         "einsum  b i (h d), b j (h d) -> b h i j   h=8",
         "  tensor 0   8 1024 512      b i (h d)",
@@ -244,13 +250,13 @@ def test_explain_shows_the_path_and_what_it_costs():
 
 
 def test_explain_says_which_steps_copy():
-    shown = weft.explain("a b c, b d c -> a (d c)", (64, 64, 64), (64, 64, 64))
+    shown = plait.explain("a b c, b d c -> a (d c)", (64, 64, 64), (64, 64, 64))
     copying = [line for line in shown.lines if "copies" in line.cost]
     assert shown.costs.read >= 2 * 64**3 + sum(64**3 for _ in copying)
 
 
 def test_explain_shows_the_largest_intermediate():
-    shown = weft.explain("i j, j k, k l -> i l", (50, 2), (2, 60), (60, 3))
+    shown = plait.explain("i j, j k, k l -> i l", (50, 2), (2, 60), (60, 3))
     assert shown.costs.path == ((1, 2), (0, 1))
     assert shown.costs.largest == 6
     assert "largest intermediate 6 elements" in str(shown)

@@ -5,12 +5,20 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
+from plait._notation.parser import parse
+from plait._operations.table import TABLE
+from plait._plan.lowering import move
+from plait._plan.nodes import (
+    Expand,
+    Permute,
+    Reduce,
+    Reshape,
+    View,
+)
+from plait._plan.simplify import REWRITES, simplify
+from plait._plan.strides import contiguous, reshaped
+from plait._shapes.solver import template
 from strategies import transforms
-from weft.ops import TABLE
-from weft.pattern import parse
-from weft.plan import REWRITES, Expand, Permute, Reduce, Reshape, View, move, simplify
-from weft.plan.views import contiguous, reshaped
-from weft.solve import template
 
 
 def steps(pattern, rank, *given, reduction="sum", operation=None):

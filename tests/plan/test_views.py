@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 
+from plait._notation.parser import parse
+from plait._plan.lowering import move
+from plait._plan.nodes import Permute
+from plait._plan.strides import Memory
+from plait._shapes.sizes import evaluate
+from plait._shapes.solver import template
 from strategies import transforms
-from weft.pattern import parse
-from weft.plan import Permute, move
-from weft.plan.views import Memory
-from weft.solve import evaluate, template
 
 np = pytest.importorskip("numpy")
 

@@ -11,7 +11,7 @@ from collections import Counter
 
 import pytest
 
-import weft
+import plait
 
 torch = pytest.importorskip("torch")
 
@@ -19,7 +19,7 @@ SHAPES = [(2, 3, 4, 6), (2, 3, 8, 6), (4, 5, 8, 10), (6, 7, 10, 12)]
 
 
 def space_to_depth(x):
-    return weft.rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=2, q=2)
+    return plait.rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=2, q=2)
 
 
 def space_to_depth_by_hand(x):
@@ -28,7 +28,7 @@ def space_to_depth_by_hand(x):
 
 
 def merge(x):
-    return weft.rearrange(x, "b c h w -> b (c h w)")
+    return plait.rearrange(x, "b c h w -> b (c h w)")
 
 
 def merge_by_hand(x):
@@ -37,7 +37,7 @@ def merge_by_hand(x):
 
 
 def permute(x):
-    return weft.rearrange(x, "b c h w -> b h w c")
+    return plait.rearrange(x, "b c h w -> b h w c")
 
 
 def permute_by_hand(x):
@@ -45,7 +45,7 @@ def permute_by_hand(x):
 
 
 def dots(x):
-    return weft.rearrange(x, "b ... w -> b w ...")
+    return plait.rearrange(x, "b ... w -> b w ...")
 
 
 def dots_by_hand(x):
@@ -53,7 +53,7 @@ def dots_by_hand(x):
 
 
 def identity(x):
-    return weft.rearrange(x, "... -> ...") + 1
+    return plait.rearrange(x, "... -> ...") + 1
 
 
 def identity_by_hand(x):
@@ -61,7 +61,7 @@ def identity_by_hand(x):
 
 
 def mean(x):
-    return weft.reduce(x, "b c h w -> b c", "mean")
+    return plait.reduce(x, "b c h w -> b c", "mean")
 
 
 def mean_by_hand(x):
@@ -69,7 +69,7 @@ def mean_by_hand(x):
 
 
 def max_pool(x):
-    return weft.reduce(x, "b c (h 2) (w 2) -> b c h w", "max")
+    return plait.reduce(x, "b c (h 2) (w 2) -> b c h w", "max")
 
 
 def max_pool_by_hand(x):
@@ -78,7 +78,7 @@ def max_pool_by_hand(x):
 
 
 def by_callable(x):
-    return weft.reduce(x, "b c h w -> c", torch.amin)
+    return plait.reduce(x, "b c h w -> c", torch.amin)
 
 
 def by_callable_by_hand(x):
@@ -86,7 +86,7 @@ def by_callable_by_hand(x):
 
 
 def repeat(x):
-    return weft.repeat(x, "b c h w -> b c h (w r)", r=2)
+    return plait.repeat(x, "b c h w -> b c h (w r)", r=2)
 
 
 def repeat_by_hand(x):
@@ -95,7 +95,7 @@ def repeat_by_hand(x):
 
 
 def named_einsum(x):
-    return weft.einsum(x, x, "b c h w, b c h v -> b w v")
+    return plait.einsum(x, x, "b c h w, b c h v -> b w v")
 
 
 def named_einsum_by_hand(x):
@@ -103,7 +103,7 @@ def named_einsum_by_hand(x):
 
 
 def grouped_einsum(x):
-    return weft.einsum(x, x, "b c h (k d), b c j (k d) -> b c k h j", k=2)
+    return plait.einsum(x, x, "b c h (k d), b c j (k d) -> b c k h j", k=2)
 
 
 def grouped_einsum_by_hand(x):
@@ -114,7 +114,7 @@ def grouped_einsum_by_hand(x):
 
 
 def classical_einsum(x):
-    return weft.einsum("bchw,bchv->bwv", x, x)
+    return plait.einsum("bchw,bchv->bwv", x, x)
 
 
 def classical_einsum_by_hand(x):
@@ -122,7 +122,7 @@ def classical_einsum_by_hand(x):
 
 
 def listed(x):
-    return weft.rearrange([x, x], "k b c h w -> b (k c) h w")
+    return plait.rearrange([x, x], "k b c h w -> b (k c) h w")
 
 
 def listed_by_hand(x):
@@ -131,7 +131,7 @@ def listed_by_hand(x):
 
 
 def size_from_shape(x):
-    return weft.rearrange(x, "b c (h p) w -> b c p h w", p=x.shape[2] // 2)
+    return plait.rearrange(x, "b c (h p) w -> b c p h w", p=x.shape[2] // 2)
 
 
 def size_from_shape_by_hand(x):
@@ -140,11 +140,11 @@ def size_from_shape_by_hand(x):
     return x.reshape(b, c, h // p, p, w).permute(0, 1, 3, 2, 4)
 
 
-PATCHES = weft.compile("b c (h p) w -> b h (p c w)", p=2)
-FIFTHS = weft.compile("b c (h p) w -> b c h w p", p=5)
-COPIES = weft.compile("b c (h p) w -> b c h p w r", p=5, r=2)
-POOLED = weft.compile("b c h w -> b c")
-PRODUCT = weft.compile("b c h w, w k -> b c h k")
+PATCHES = plait.compile("b c (h p) w -> b h (p c w)", p=2)
+FIFTHS = plait.compile("b c (h p) w -> b c h w p", p=5)
+COPIES = plait.compile("b c (h p) w -> b c h p w r", p=5, r=2)
+POOLED = plait.compile("b c h w -> b c")
+PRODUCT = plait.compile("b c h w, w k -> b c h k")
 
 
 def compiled_pattern(x):
@@ -157,7 +157,7 @@ def compiled_pattern_by_hand(x):
 
 
 def a_view(x):
-    return weft.view(x, "b c h w -> b c (h w)")
+    return plait.view(x, "b c h w -> b c (h w)")
 
 
 def a_view_by_hand(x):
@@ -166,7 +166,7 @@ def a_view_by_hand(x):
 
 
 def packed(x):
-    return weft.pack([x, x[:, :, 0, 0]], "b c *")[0]
+    return plait.pack([x, x[:, :, 0, 0]], "b c *")[0]
 
 
 def packed_by_hand(x):
@@ -176,7 +176,7 @@ def packed_by_hand(x):
 
 
 def unpacked(x):
-    one, two = weft.unpack(x, [(1,), (-1,)], "b c h *")
+    one, two = plait.unpack(x, [(1,), (-1,)], "b c h *")
     return one + two
 
 
@@ -185,7 +185,7 @@ def unpacked_by_hand(x):
 
 
 def parsed(x):
-    return x * weft.parse_shape(x, "b _ h w")["h"]
+    return x * plait.parse_shape(x, "b _ h w")["h"]
 
 
 def parsed_by_hand(x):
@@ -262,10 +262,10 @@ def test_the_graph_is_that_of_the_hand_written_code(function, by_hand, dynamic):
 
 def test_a_second_call_of_the_same_shape_compiles_nothing():
     function, graphs = compiled(space_to_depth, False)
-    weft.rearrange(torch.zeros(1, 1, 2, 2), "b c h w -> b c (h w)")  # fills weft's cache between the calls
+    plait.rearrange(torch.zeros(1, 1, 2, 2), "b c h w -> b c (h w)")  # fills plait's cache between the calls
     function(torch.zeros(SHAPES[0]))
-    weft.rearrange(torch.zeros(3, 1, 2, 2), "b c h w -> b c (h w)")
-    weft.cache_clear()
+    plait.rearrange(torch.zeros(3, 1, 2, 2), "b c h w -> b c (h w)")
+    plait.cache_clear()
     function(torch.zeros(SHAPES[0]))
     assert len(graphs) == 1
 
@@ -293,7 +293,7 @@ def test_a_module_with_parameters():
             self.weight = torch.nn.Parameter(torch.randn(4, 6))
 
         def forward(self, x):
-            return weft.einsum(x, weft.rearrange(self.weight, "i o -> o i"), "b i, o i -> b o")
+            return plait.einsum(x, plait.rearrange(self.weight, "i o -> o i"), "b i, o i -> b o")
 
     model = Heads()
     function, graphs = compiled(model, None)
@@ -305,11 +305,11 @@ def test_a_module_with_parameters():
 def in_a_loop(x, count):
     for number in range(count):
         torch._dynamo.graph_break()  # in a loop: Dynamo leaves the whole frame to Python
-        x = weft.rearrange(x, "b c h w -> b c w h")
+        x = plait.rearrange(x, "b c h w -> b c w h")
         PATCHES.rearrange(x)
-        weft.rearrange(x, f"b c{number} h w -> b c{number} (w h)")
-        weft.reduce(x, "b c h w -> b", "mean")
-        weft.pack([x, x], "b c h *")
+        plait.rearrange(x, f"b c{number} h w -> b c{number} (w h)")
+        plait.reduce(x, "b c h w -> b", "mean")
+        plait.pack([x, x], "b c h *")
     return x
 
 
@@ -339,34 +339,34 @@ def test_the_functions_themselves_may_be_compiled():
     torch._dynamo.reset()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        result = torch.compile(weft.rearrange, backend="eager")(x, "b c h w -> b (c h w)")
+        result = torch.compile(plait.rearrange, backend="eager")(x, "b c h w -> b (c h w)")
     torch.testing.assert_close(result, merge_by_hand(x))
 
 
 @pytest.mark.parametrize(
     ("call", "code"),
     [
-        (lambda x: weft.rearrange(x, "b c (h p) w -> b c h w p", p=5), "W302"),
-        (lambda x: weft.rearrange(x, "b c h -> b c h"), "W304"),
-        (lambda x: weft.rearrange(x, "b c (h p) w -> b c h w p", p=2.0), "W301"),
-        (lambda x: weft.rearrange(x, "b c (h p) w -> b c h w p", p=True), "W301"),
-        (lambda x: weft.rearrange(x, "b c (h ph) w -> b c h w ph", p=2), "W203"),
-        (lambda x: weft.rearrange(x, "b c (h w", p=2), "W104"),
-        (lambda x: weft.reduce(x.long(), "a b c d -> a", "mean"), "W503"),
-        (lambda x: weft.reduce(x, "a b c d -> a", "maen"), "W209"),
-        (lambda x: weft.rearrange(x, "a a c d -> a c d"), "W206"),
-        (lambda x: weft.repeat(x, "a b c d -> a b c d r", r=-1), "W306"),
-        (lambda x: weft.pack([x], "a b"), "W210"),
-        (lambda x: weft.unpack(x, [(1,)], "a b"), "W210"),
-        (lambda x: weft.parse_shape(x, "a b"), "W304"),
+        (lambda x: plait.rearrange(x, "b c (h p) w -> b c h w p", p=5), "PLT302"),
+        (lambda x: plait.rearrange(x, "b c h -> b c h"), "PLT304"),
+        (lambda x: plait.rearrange(x, "b c (h p) w -> b c h w p", p=2.0), "PLT301"),
+        (lambda x: plait.rearrange(x, "b c (h p) w -> b c h w p", p=True), "PLT301"),
+        (lambda x: plait.rearrange(x, "b c (h ph) w -> b c h w ph", p=2), "PLT203"),
+        (lambda x: plait.rearrange(x, "b c (h w", p=2), "PLT104"),
+        (lambda x: plait.reduce(x.long(), "a b c d -> a", "mean"), "PLT503"),
+        (lambda x: plait.reduce(x, "a b c d -> a", "maen"), "PLT209"),
+        (lambda x: plait.rearrange(x, "a a c d -> a c d"), "PLT206"),
+        (lambda x: plait.repeat(x, "a b c d -> a b c d r", r=-1), "PLT306"),
+        (lambda x: plait.pack([x], "a b"), "PLT210"),
+        (lambda x: plait.unpack(x, [(1,)], "a b"), "PLT210"),
+        (lambda x: plait.parse_shape(x, "a b"), "PLT304"),
     ],
 )
 def test_mistakes_can_be_caught_and_show_their_text(call, code):
     x = torch.zeros(SHAPES[0])
     torch._dynamo.reset()
-    with pytest.raises(weft.WeftError, match=code) as caught:
+    with pytest.raises(plait.PlaitError, match=code) as caught:
         torch.compile(call, backend="eager")(x)
-    with pytest.raises(weft.WeftError) as eager:
+    with pytest.raises(plait.PlaitError) as eager:
         call(x)
     assert str(caught.value) == str(eager.value)
     torch._dynamo.reset()
@@ -378,24 +378,24 @@ def test_mistakes_can_be_caught_and_show_their_text(call, code):
 @pytest.mark.parametrize(
     ("call", "code"),
     [
-        (lambda x: weft.rearrange(x, "b c (h p) w -> b c h w p", p=5), "W302"),
-        (lambda x: weft.rearrange(x, "b c (h p) w -> b c h w p", p=x.shape[2] - 1), "W302"),
-        (lambda x: weft.repeat(x, "b c h w -> b c h w r", r=x.shape[2] - 9), "W306"),
-        (lambda x: FIFTHS.rearrange(x + 1), "W302"),
-        (lambda x: FIFTHS.view(x + 1), "W302"),
-        (lambda x: FIFTHS.reduce(x, "max"), "W302"),
-        (lambda x: COPIES.repeat(x + 1), "W302"),
-        (lambda x: PRODUCT.einsum(x, x[0, 0]), "W305"),
-        (lambda x: PRODUCT.einsum(x + 1), "W202"),
-        (lambda x: POOLED.reduce(x, "maen"), "W209"),
+        (lambda x: plait.rearrange(x, "b c (h p) w -> b c h w p", p=5), "PLT302"),
+        (lambda x: plait.rearrange(x, "b c (h p) w -> b c h w p", p=x.shape[2] - 1), "PLT302"),
+        (lambda x: plait.repeat(x, "b c h w -> b c h w r", r=x.shape[2] - 9), "PLT306"),
+        (lambda x: FIFTHS.rearrange(x + 1), "PLT302"),
+        (lambda x: FIFTHS.view(x + 1), "PLT302"),
+        (lambda x: FIFTHS.reduce(x, "max"), "PLT302"),
+        (lambda x: COPIES.repeat(x + 1), "PLT302"),
+        (lambda x: PRODUCT.einsum(x, x[0, 0]), "PLT305"),
+        (lambda x: PRODUCT.einsum(x + 1), "PLT202"),
+        (lambda x: POOLED.reduce(x, "maen"), "PLT209"),
     ],
 )
 def test_mistakes_of_symbolic_sizes_and_of_methods(call, code, dynamic):
     x = torch.zeros(SHAPES[0])
-    with pytest.raises(weft.WeftError, match=code) as eager:
+    with pytest.raises(plait.PlaitError, match=code) as eager:
         call(x)
     torch._dynamo.reset()
-    with pytest.raises(weft.WeftError) as caught:
+    with pytest.raises(plait.PlaitError) as caught:
         torch.compile(call, backend="eager", dynamic=dynamic)(x)
     assert str(caught.value) == str(eager.value)
     torch._dynamo.reset()
@@ -407,19 +407,19 @@ def test_a_caught_mistake_of_a_method_goes_on():
     def function(x):
         try:
             return FIFTHS.rearrange(x + 1)
-        except weft.SizeError as error:
+        except plait.SizeError as error:
             return error.code
 
     torch._dynamo.reset()
     function = torch.compile(function, backend="eager")
-    assert function(torch.zeros(SHAPES[0])) == "W302"
+    assert function(torch.zeros(SHAPES[0])) == "PLT302"
     assert function(torch.zeros(1, 1, 5, 1)).shape == (1, 1, 1, 1, 5)
 
 
 def test_a_caught_mistake_goes_on():
     def function(x):
         try:
-            return weft.rearrange(x, "b c (h p) w -> b c h w p", p=5)
+            return plait.rearrange(x, "b c (h p) w -> b c h w p", p=5)
         except ValueError:
             return x + 1
 
@@ -429,8 +429,8 @@ def test_a_caught_mistake_goes_on():
 
 
 FIRST_CALL = """
-import sys, torch, weft
-loaded = [name for name in sys.modules if name.startswith("weft.") and ("backends" in name or "build" in name)]
+import sys, torch, plait
+loaded = [name for name in sys.modules if name.startswith("plait.") and ("backends" in name or "build" in name)]
 assert not loaded, loaded
 graphs = []
 def backend(graph, _):
@@ -438,9 +438,9 @@ def backend(graph, _):
     return graph
 @torch.compile(fullgraph=True, backend=backend, dynamic={dynamic})
 def function(x):
-    x = weft.rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=2, q=2)
-    x = weft.reduce(x, "b c h w -> b c", "max")
-    return weft.einsum(weft.repeat(x, "b c -> b c 3"), "b c d -> c b")
+    x = plait.rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=2, q=2)
+    x = plait.reduce(x, "b c h w -> b c", "max")
+    return plait.einsum(plait.repeat(x, "b c -> b c 3"), "b c d -> c b")
 for size in (2, 3, 5):
     assert function(torch.zeros(size, 3, 4, 6)).shape == (12, size)
 print(len(graphs))
@@ -453,4 +453,4 @@ def test_the_first_call_of_the_process_may_be_compiled(dynamic, graphs):
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert run.stdout.split() == [str(graphs)]
-    assert "weft" not in run.stderr
+    assert "plait" not in run.stderr

@@ -1,4 +1,4 @@
-"""What mypy and pyright infer of weft's public functions."""
+"""What mypy and pyright infer of plait's public functions."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ import pytest
 SOURCE = """
 import numpy as np
 import numpy.typing as npt
-import weft
+import plait
 
 x: npt.NDArray[np.float32] = np.zeros((2, 3), np.float32)
-reveal_type(weft.rearrange(x, "a b -> b a"))
-reveal_type(weft.rearrange([x, x], "n a b -> n b a"))
-reveal_type(weft.rearrange((x, x), "n a b -> n b a"))
-reveal_type(weft.view(x, "a b -> b a"))
-reveal_type(weft.reduce(x, "a b -> a", "max"))
-reveal_type(weft.reduce(x, "a b -> a", lambda t, axes: t.max(axes)))
-reveal_type(weft.repeat(x, "a b -> a b c", c=3))
-reveal_type(weft.pack([x, x], "a *")[0])
-reveal_type(weft.unpack(x, [(1,), (2,)], "a *")[0])
-reveal_type(weft.parse_shape(x, "a b"))
-reveal_type(weft.compile("a b -> b a"))
-reveal_type(weft.compile("a b -> b a") >> weft.compile("b a -> (b a)"))
-reveal_type(weft.compile("a b -> b a").output_shape((2, 3)))
-reveal_type(weft.compile("a b -> b a").output_shape((2, None)))
+reveal_type(plait.rearrange(x, "a b -> b a"))
+reveal_type(plait.rearrange([x, x], "n a b -> n b a"))
+reveal_type(plait.rearrange((x, x), "n a b -> n b a"))
+reveal_type(plait.view(x, "a b -> b a"))
+reveal_type(plait.reduce(x, "a b -> a", "max"))
+reveal_type(plait.reduce(x, "a b -> a", lambda t, axes: t.max(axes)))
+reveal_type(plait.repeat(x, "a b -> a b c", c=3))
+reveal_type(plait.pack([x, x], "a *")[0])
+reveal_type(plait.unpack(x, [(1,), (2,)], "a *")[0])
+reveal_type(plait.parse_shape(x, "a b"))
+reveal_type(plait.compile("a b -> b a"))
+reveal_type(plait.compile("a b -> b a") >> plait.compile("b a -> (b a)"))
+reveal_type(plait.compile("a b -> b a").output_shape((2, 3)))
+reveal_type(plait.compile("a b -> b a").output_shape((2, None)))
 """
 ARRAY = "an array of float32"
-EXPECTED = [*[ARRAY] * 9, "dict[str, int]", "Pattern", "Composed", "tuple[int, ...]", "tuple[int | None, ...]"]
+EXPECTED = [*[ARRAY] * 9, "dict[str, int]", "Pattern", "PatternPipeline", "tuple[int, ...]", "tuple[int | None, ...]"]
 
 MISTAKES = """
 import numpy as np
-import weft
+import plait
 
-weft.rearrange(np.zeros(4), "(a b) -> a b", a=2.0)
-weft.rearrange(np.zeros(4), 5)
-weft.reduce(np.zeros(4), "a ->", 3)
-weft.compile("a -> a") >> "a -> a"
+plait.rearrange(np.zeros(4), "(a b) -> a b", a=2.0)
+plait.rearrange(np.zeros(4), 5)
+plait.reduce(np.zeros(4), "a ->", 3)
+plait.compile("a -> a") >> "a -> a"
 """
 
 
 def normal(text: str) -> str:
     if "ndarray[" in text and ("float32" in text or "_32Bit" in text):
         return ARRAY
-    return re.sub(r"^weft\.compiled\.(\w+\.)?", "", text).replace("builtins.", "")
+    return re.sub(r"^plait\.compiled\.(\w+\.)?", "", text).replace("builtins.", "")
 
 
 @pytest.mark.slow
@@ -89,6 +89,6 @@ def test_pyright(tmp_path):
 
 
 def test_the_package_says_that_it_is_typed():
-    import weft
+    import plait
 
-    assert Path(weft.__file__).with_name("py.typed").exists()
+    assert Path(plait.__file__).with_name("py.typed").exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from weft.tour import missing
+from plait._tour import missing
 
 if missing():  # the tests of the core run without the extra
     collect_ignore_glob = ["test_*.py"]
@@ -12,15 +12,15 @@ if missing():  # the tests of the core run without the extra
 
 @pytest.fixture(scope="session")
 def small():
-    from weft.tour.photographs import photographs
+    from plait._tour.photographs import photographs
 
     return {name: image[96:192, 96:224].copy() for name, image in photographs().items()}
 
 
 @pytest.fixture(scope="session")
 def done(small):
-    from weft.tour.run import run
-    from weft.tour.steps import STEPS
+    from plait._tour.runner import run
+    from plait._tour.steps import STEPS
 
     return list(run(STEPS, small))
 

@@ -1,4 +1,4 @@
-"""``weft tour``: what it prints and writes, and what it leaves alone."""
+"""``plait tour``: what it prints and writes, and what it leaves alone."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import os
 import pytest
 from PIL import Image
 
-from weft.cli import main
-from weft.tour import command
-from weft.tour.steps import STEPS
+from plait._cli import main
+from plait._tour import command
+from plait._tour.steps import STEPS
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_the_tour_prints_and_writes(quick, tmp_path, capsys):
     assert "    exact: yes\n" in out
     assert f"Wrote {folder / 'index.html'} and " in out
     assert (folder / "index.html").as_uri() in out
-    assert "weft explain " in out
+    assert "plait explain " in out
 
     assert sorted(path.name for path in folder.iterdir()) == ["index.html", "pictures"]
     written = {path.stem: path for path in (folder / "pictures").iterdir()}
@@ -54,7 +54,7 @@ def test_the_tour_prints_and_writes(quick, tmp_path, capsys):
 def test_the_default_folder(quick, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["tour"]) == 0
-    assert (tmp_path / "weft-tour" / "index.html").is_file()
+    assert (tmp_path / "plait-tour" / "index.html").is_file()
 
 
 @pytest.mark.parametrize("name", ["index.html", "pictures/china.png"])
@@ -63,7 +63,7 @@ def test_a_strangers_file_is_left_alone(name, never, tmp_path, capsys):
     (tmp_path / name).write_text("mine")
     assert main(["tour", "-o", str(tmp_path)]) == 1
     assert capsys.readouterr().err == (
-        f"weft tour: {tmp_path / name} is not a file of the tour, and stays; choose another folder with --output\n"
+        f"plait tour: {tmp_path / name} is not a file of the tour, and stays; choose another folder with --output\n"
     )
     assert (tmp_path / name).read_text() == "mine"
 
@@ -71,13 +71,13 @@ def test_a_strangers_file_is_left_alone(name, never, tmp_path, capsys):
 def test_a_file_in_place_of_the_folder(never, tmp_path, capsys):
     (tmp_path / "taken").write_text("mine")
     assert main(["tour", "-o", str(tmp_path / "taken")]) == 1
-    assert capsys.readouterr().err.startswith(f"weft tour: cannot write to {tmp_path / 'taken'}: ")
+    assert capsys.readouterr().err.startswith(f"plait tour: cannot write to {tmp_path / 'taken'}: ")
 
 
 def test_a_folder_that_cannot_be_written(never, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert main(["tour", "-o", str(tmp_path)]) == 1
-    assert capsys.readouterr().err == f"weft tour: cannot write to {tmp_path}: Permission denied\n"
+    assert capsys.readouterr().err == f"plait tour: cannot write to {tmp_path}: Permission denied\n"
 
 
 def test_a_disk_that_fills_up(quick, tmp_path, monkeypatch, capsys):
@@ -86,7 +86,7 @@ def test_a_disk_that_fills_up(quick, tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(command.Path, "write_bytes", full)
     assert main(["tour", "-o", str(tmp_path)]) == 1
-    assert capsys.readouterr().err == f"weft tour: cannot write to {tmp_path}: No space left on device\n"
+    assert capsys.readouterr().err == f"plait tour: cannot write to {tmp_path}: No space left on device\n"
 
 
 def test_colour_where_it_is_asked_for_and_not_against_no_color(quick, tmp_path, monkeypatch, capsys):

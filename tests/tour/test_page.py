@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from weft.tour import pictures
-from weft.tour.page import milliseconds, page
-from weft.tour.steps import STEPS
+from plait._tour import pictures
+from plait._tour.page import milliseconds, page
+from plait._tour.steps import STEPS
 
 VOID = {"meta", "link", "img", "br"}
 
@@ -65,7 +65,7 @@ def test_every_line_of_code_and_every_plan_is_on_the_page(read, done):
 
 
 def test_the_refusal_is_shown_with_its_carets(read):
-    assert "weft.CopyNeeded [W401]: " in read.text
+    assert "plait.CopyRequiredError [PLT401]: " in read.text
     assert "\n           ^^^^^\n" in read.text
 
 
@@ -115,7 +115,7 @@ def test_milliseconds(seconds, text):
 def test_png_keeps_every_element(channels):
     image = np.random.default_rng(0).integers(0, 256, (5, 7, *channels), np.uint8)
     with Image.open(BytesIO(pictures.png(image))) as file:
-        assert file.text == {"Software": "weft tour"}
+        assert file.text == {"Software": "plait tour"}
         np.testing.assert_array_equal(np.asarray(file), image)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import weft
-from weft.tour.record import Call, Picture, Step
-from weft.tour.run import run
-from weft.tour.steps import STEPS
+import plait
+from plait._tour.record import Call, Picture, Step
+from plait._tour.runner import run
+from plait._tour.steps import STEPS
 
 IMAGE = np.ones((32, 32, 3), np.float32)
 
@@ -16,12 +16,12 @@ IMAGE = np.ones((32, 32, 3), np.float32)
 @pytest.mark.parametrize(
     ("call", "code"),
     [
-        (Call("b", "weft.rearrange", ("a",), "h w -> w h"), 'b = weft.rearrange(a, "h w -> w h")'),
+        (Call("b", "plait.rearrange", ("a",), "h w -> w h"), 'b = plait.rearrange(a, "h w -> w h")'),
         (
-            Call("b", "weft.reduce", (("x", "y"),), "n (h p) -> h", "max", {"p": 2}),
-            'b = weft.reduce([x, y], "n (h p) -> h", "max", p=2)',
+            Call("b", "plait.reduce", (("x", "y"),), "n (h p) -> h", "max", {"p": 2}),
+            'b = plait.reduce([x, y], "n (h p) -> h", "max", p=2)',
         ),
-        (Call("p, q", "weft.pack", (("x",),), "* c"), 'p, q = weft.pack([x], "* c")'),
+        (Call("p, q", "plait.pack", (("x",),), "* c"), 'p, q = plait.pack([x], "* c")'),
         (Call("", "change", ("a",)), "change(a)"),
         (Call("b", "cut.inverse"), "b = cut.inverse()"),
     ],
@@ -31,20 +31,20 @@ def test_code(call, code):
 
 
 def test_an_axis_has_one_colour_wherever_it_stands():
-    parts = Call("b", "weft.rearrange", ("h",), "(h p) -> p h", sizes={"p": 2}).parts()
+    parts = Call("b", "plait.rearrange", ("h",), "(h p) -> p h", sizes={"p": 2}).parts()
     assert [part.text for part in parts if part.kind == "axis 0"] == ["h", "h"]
     assert [part.text for part in parts if part.kind == "axis 1"] == ["p", "p", "p"]
 
 
 def test_the_shown_code_gives_what_was_made(done, small):
     """The whole tour again, line by line, as a person would type it from the page."""
-    from weft.tour.helpers import HELPERS
+    from plait._tour.helpers import HELPERS
 
-    names = {"weft": weft, "np": np, **{helper.__name__: helper for helper in HELPERS}, **small}
+    names = {"plait": plait, "np": np, **{helper.__name__: helper for helper in HELPERS}, **small}
     for each in done:
         for ran in each.ran:
             if ran.call.refused:
-                with pytest.raises(weft.CopyNeeded):
+                with pytest.raises(plait.CopyRequiredError):
                     exec(ran.call.code, names)
             else:
                 exec(ran.call.code, names)
@@ -71,26 +71,26 @@ def test_a_proof_that_fails_stops_the_tour():
 
 
 def test_a_call_that_must_be_refused_and_is_not_stops_the_tour():
-    step = Step("", "", "", (Call("x", "weft.view", ("a",), "h w c -> w h c", refused=True),), (), ())
-    with pytest.raises(AssertionError, match="weft did not refuse x = "):
+    step = Step("", "", "", (Call("x", "plait.view", ("a",), "h w c -> w h c", refused=True),), (), ())
+    with pytest.raises(AssertionError, match="plait did not refuse x = "):
         list(run([step], {"a": IMAGE}))
 
 
 def test_an_error_that_is_not_asked_for_gets_out():
-    step = Step("", "", "", (Call("x", "weft.view", ("a",), "h w c -> (w h) c"),), (), ())
-    with pytest.raises(weft.CopyNeeded):
+    step = Step("", "", "", (Call("x", "plait.view", ("a",), "h w c -> (w h) c"),), (), ())
+    with pytest.raises(plait.CopyRequiredError):
         list(run([step], {"a": IMAGE}))
 
 
 def test_steps_see_what_earlier_steps_made():
     steps = [
-        Step("", "", "", (Call("b", "weft.rearrange", ("a",), "h w c -> w h c"),), (), ()),
+        Step("", "", "", (Call("b", "plait.rearrange", ("a",), "h w c -> w h c"),), (), ()),
         Step("", "", "", (), (), (Picture("b", ("b",), lambda b: b.astype(np.uint8), "", ""),)),
     ]
     assert [list(each.drawn) for each in run(steps, {"a": IMAGE})] == [[], ["b"]]
 
 
-def test_there_are_as_many_operations_as_weft_has():
+def test_there_are_as_many_operations_as_plait_has():
     called = {call.function for step in STEPS for call in step.calls}
     wanted = {"rearrange", "view", "reduce", "repeat", "einsum", "pack", "unpack", "parse_shape", "compile"}
-    assert wanted <= {name.removeprefix("weft.") for name in called}
+    assert wanted <= {name.removeprefix("plait.") for name in called}

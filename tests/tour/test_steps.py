@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from weft.tour.helpers import HELPERS
-from weft.tour.photographs import photographs, prepare
-from weft.tour.steps import STEPS
+from plait._tour.helpers import HELPERS
+from plait._tour.photographs import photographs, prepare
+from plait._tour.steps import STEPS
 
 H, W = 96, 128
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-import weft
+import plait
 from backends.cases import EINSUM, REARRANGE, REDUCE, REPEAT
 
 BACKEND = keras.backend.backend()
@@ -34,7 +34,7 @@ def symbol(shape, unknown):
 def run(inputs, outputs, arrays):
     """A functional model, called."""
     results = keras.Function(inputs, outputs)([ops.convert_to_tensor(array) for array in arrays])
-    return [weft.asnumpy(result) for result in results]
+    return [plait.asnumpy(result) for result in results]
 
 
 def check(call, shapes, unknown):
@@ -57,19 +57,19 @@ each_ignorance = pytest.mark.parametrize("unknown", ["none", "batch", "all"])
 @each_ignorance
 @pytest.mark.parametrize("case", REARRANGE, ids=str)
 def test_rearrange(case, unknown):
-    check(lambda x: weft.rearrange(x, case.pattern, **case.sizes), [case.shape], unknown)
+    check(lambda x: plait.rearrange(x, case.pattern, **case.sizes), [case.shape], unknown)
 
 
 @each_ignorance
 @pytest.mark.parametrize("case", REPEAT, ids=str)
 def test_repeat(case, unknown):
-    check(lambda x: weft.repeat(x, case.pattern, **case.sizes), [case.shape], unknown)
+    check(lambda x: plait.repeat(x, case.pattern, **case.sizes), [case.shape], unknown)
 
 
 @each_ignorance
 @pytest.mark.parametrize("case", EINSUM, ids=str)
 def test_einsum(case, unknown):
-    check(lambda *tensors: weft.einsum(*tensors, case.pattern, **case.sizes), case.shapes, unknown)
+    check(lambda *tensors: plait.einsum(*tensors, case.pattern, **case.sizes), case.shapes, unknown)
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,9 @@ def test_reduce(reduction, unknown):
     """All cases as one model, since there are many."""
     arrays = [values(*case.shape) for case in REDUCE]
     inputs = [symbol(case.shape, unknown) for case in REDUCE]
-    outputs = [weft.reduce(x, case.pattern, reduction, **case.sizes) for x, case in zip(inputs, REDUCE, strict=True)]
+    outputs = [plait.reduce(x, case.pattern, reduction, **case.sizes) for x, case in zip(inputs, REDUCE, strict=True)]
     for case, array, result in zip(REDUCE, arrays, run(inputs, outputs, arrays), strict=True):
-        expected = weft.reduce(array, case.pattern, reduction, **case.sizes)
+        expected = plait.reduce(array, case.pattern, reduction, **case.sizes)
         np.testing.assert_allclose(result, expected, rtol=2e-5, atol=1e-6, err_msg=case.pattern)
 
 
@@ -90,14 +90,14 @@ def test_reduce(reduction, unknown):
 def test_reduce_of_every_element_type(reduction, dtype):
     x = keras.Input(batch_shape=(None, None, 3), dtype=dtype)
     numbers = np.random.default_rng(1).integers(0, 3, (4, 6, 3))
-    array = weft.asnumpy(ops.cast(numbers, dtype))
+    array = plait.asnumpy(ops.cast(numbers, dtype))
     try:
-        expected = weft.reduce(array, "a (b c) d -> d b", reduction, b=2)
-    except weft.BackendError as error:
-        with pytest.raises(weft.BackendError, match=error.code):
-            weft.reduce(x, "a (b c) d -> d b", reduction, b=2)
+        expected = plait.reduce(array, "a (b c) d -> d b", reduction, b=2)
+    except plait.BackendError as error:
+        with pytest.raises(plait.BackendError, match=error.code):
+            plait.reduce(x, "a (b c) d -> d b", reduction, b=2)
         return
-    output = weft.reduce(x, "a (b c) d -> d b", reduction, b=2)
+    output = plait.reduce(x, "a (b c) d -> d b", reduction, b=2)
     (result,) = run([x], [output], [array])
     digits = 2e-2 if dtype in ("float16", "bfloat16") else 1e-5
     np.testing.assert_allclose(np.asarray(result, expected.dtype), expected, rtol=digits)
@@ -114,7 +114,7 @@ def test_reduce_of_every_element_type(reduction, dtype):
 def test_half_types_do_not_lose_what_they_sum(dtype):
     x = keras.Input(batch_shape=(None, 2), dtype=dtype)
     for reduction, expected in (("sum", 4096), ("mean", 1), ("var", 0)):
-        (result,) = run([x], [weft.reduce(x, "n c -> c", reduction)], [ops.ones((4096, 2), dtype)])
+        (result,) = run([x], [plait.reduce(x, "n c -> c", reduction)], [ops.ones((4096, 2), dtype)])
         assert result.astype(float).tolist() == [expected] * 2
 
 
@@ -122,17 +122,17 @@ def test_infinities():
     x = keras.Input(batch_shape=(None, 3))
     array = np.array([[1, np.nan, 2], [np.inf, 1, 2], [-np.inf] * 3, [1000, 1000, -1000]], np.float32)
     for reduction in ("min", "max", "sum", "logsumexp", "any"):
-        (result,) = run([x], [weft.reduce(x, "a b -> a", reduction)], [array])
-        np.testing.assert_allclose(result, weft.reduce(array, "a b -> a", reduction), rtol=1e-6)
+        (result,) = run([x], [plait.reduce(x, "a b -> a", reduction)], [array])
+        np.testing.assert_allclose(result, plait.reduce(array, "a b -> a", reduction), rtol=1e-6)
 
 
 def test_lists_pack_and_unpack():
-    check(lambda x: weft.rearrange([x, x + 1], "k b c -> b (c k)"), [(2, 3)], "all")
-    check(lambda x: weft.pack([x, x[:, 0]], "b * c")[0], [(2, 3, 4)], "batch")
+    check(lambda x: plait.rearrange([x, x + 1], "k b c -> b (c k)"), [(2, 3)], "all")
+    check(lambda x: plait.pack([x, x[:, 0]], "b * c")[0], [(2, 3, 4)], "batch")
     for unknown in ("batch", "all"):
         for place in range(3):
-            check(lambda x: weft.unpack(x, [(1, 2), (), (-1, 3)], "b * c")[place], [(2, 9, 4)], unknown)
-    check(lambda x: weft.unpack(*weft.pack([x, x[:, 0]], "b * c"), "b * c")[0], [(2, 3, 5, 4)], "all")
+            check(lambda x: plait.unpack(x, [(1, 2), (), (-1, 3)], "b * c")[place], [(2, 9, 4)], unknown)
+    check(lambda x: plait.unpack(*plait.pack([x, x[:, 0]], "b * c"), "b * c")[0], [(2, 3, 5, 4)], "all")
 
 
 def names_of(model):
@@ -141,38 +141,38 @@ def names_of(model):
 
 def test_one_unknown_size_takes_the_operations_of_keras():
     x = keras.Input((8, 8, 3))
-    ours = weft.rearrange(x, "b (h p) (w q) c -> b h w (p q c)", p=2, q=2)
+    ours = plait.rearrange(x, "b (h p) (w q) c -> b h w (p q c)", p=2, q=2)
     native = ops.reshape(ops.transpose(ops.reshape(x, (-1, 4, 2, 4, 2, 3)), (0, 1, 3, 2, 4, 5)), (-1, 4, 4, 12))
     assert ours.shape == native.shape == (None, 4, 4, 12)
     assert names_of(keras.Model(x, ours)) == names_of(keras.Model(x, native))
-    assert names_of(keras.Model(x, weft.reduce(x, "b h w c -> b c", "mean"))) == ["InputLayer", "Mean"]
-    assert names_of(keras.Model(x, weft.einsum(x, x, "b h w c, b h v c -> b w v"))) == ["InputLayer", "Einsum"]
+    assert names_of(keras.Model(x, plait.reduce(x, "b h w c -> b c", "mean"))) == ["InputLayer", "Mean"]
+    assert names_of(keras.Model(x, plait.einsum(x, x, "b h w c, b h v c -> b w v"))) == ["InputLayer", "Einsum"]
     images = keras.Input((None, None, 3))
-    assert names_of(keras.Model(images, weft.rearrange(images, "b h w c -> b c h w"))) == ["InputLayer", "Transpose"]
+    assert names_of(keras.Model(images, plait.rearrange(images, "b h w c -> b c h w"))) == ["InputLayer", "Transpose"]
 
 
 def fully_convolutional():
     x = keras.Input((None, None, 3))
-    sizes = weft.parse_shape(x, "_ h w _")
-    patches = weft.rearrange(x, "b (h p) (w q) c -> b h w (p q c)", p=2, q=2)
-    hidden = keras.layers.Dense(5)(weft.rearrange(patches, "b h w c -> b (h w) c"))
-    pooled = weft.reduce(hidden, "b n c -> b c", "max")
-    back = weft.rearrange(hidden, "b (h w) c -> b h w c", h=sizes["h"] // 2, w=sizes["w"] // 2)
-    up = weft.repeat(back, "b h w c -> b (h 2) (w 2) c")
-    return keras.Model(x, [weft.repeat(pooled, "b c -> b c 2"), up])
+    sizes = plait.parse_shape(x, "_ h w _")
+    patches = plait.rearrange(x, "b (h p) (w q) c -> b h w (p q c)", p=2, q=2)
+    hidden = keras.layers.Dense(5)(plait.rearrange(patches, "b h w c -> b (h w) c"))
+    pooled = plait.reduce(hidden, "b n c -> b c", "max")
+    back = plait.rearrange(hidden, "b (h w) c -> b h w c", h=sizes["h"] // 2, w=sizes["w"] // 2)
+    up = plait.repeat(back, "b h w c -> b (h 2) (w 2) c")
+    return keras.Model(x, [plait.repeat(pooled, "b c -> b c 2"), up])
 
 
 def test_a_fully_convolutional_model():
     model = fully_convolutional()
     assert [output.shape for output in model.outputs] == [(None, 5, 2), (None, None, None, 5)]
-    kernel, bias = (weft.asnumpy(weight) for weight in model.layers[-1].weights or model.weights)
+    kernel, bias = (plait.asnumpy(weight) for weight in model.layers[-1].weights or model.weights)
     for shape in ((2, 4, 6, 3), (1, 8, 2, 3)):
         x = values(*shape)
-        hidden = weft.rearrange(x, "b (h p) (w q) c -> b (h w) (p q c)", p=2, q=2) @ kernel + bias
+        hidden = plait.rearrange(x, "b (h p) (w q) c -> b (h w) (p q c)", p=2, q=2) @ kernel + bias
         up = hidden.reshape(shape[0], shape[1] // 2, shape[2] // 2, 5).repeat(2, 1).repeat(2, 2)
         for results in (
             model.predict(x, verbose=0),
-            [weft.asnumpy(result.detach() if BACKEND == "torch" else result) for result in model(x)],
+            [plait.asnumpy(result.detach() if BACKEND == "torch" else result) for result in model(x)],
         ):
             np.testing.assert_allclose(results[0], np.stack([hidden.max(1)] * 2, -1), rtol=1e-4, atol=1e-5)
             np.testing.assert_allclose(results[1], up, rtol=1e-4, atol=1e-5)
@@ -192,7 +192,7 @@ def test_a_model_is_saved_and_loaded(tmp_path):
     np.save(tmp_path / "x.npy", x)
     np.save(tmp_path / "up.npy", expected[1])
     script = (
-        "import sys, keras, numpy as np, weft.backends.keras\n"
+        "import sys, keras, numpy as np, plait.backends.keras.backend\n"
         "model = keras.models.load_model(sys.argv[1] + '/model.keras')\n"
         "result = model.predict(np.load(sys.argv[1] + '/x.npy'), verbose=0)[1]\n"
         "np.testing.assert_allclose(result, np.load(sys.argv[1] + '/up.npy'), rtol=1e-5)\n"
@@ -203,9 +203,9 @@ def test_a_model_is_saved_and_loaded(tmp_path):
 
 def test_sizes_of_one_input_for_another():
     x, y = keras.Input((None, None, 1)), keras.Input((None, 4))
-    sizes = weft.parse_shape(x, "b h w c")
+    sizes = plait.parse_shape(x, "b h w c")
     assert sizes["c"] == 1
-    output = weft.rearrange(y, "b (h w) c -> b h w c", h=sizes["h"], w=sizes["w"])
+    output = plait.rearrange(y, "b (h w) c -> b h w c", h=sizes["h"], w=sizes["w"])
     assert output.shape == (None, None, None, 4)
     model = keras.Model([x, y], output)
     image, flat = values(2, 3, 5, 1), values(2, 15, 4)
@@ -216,18 +216,18 @@ def test_sizes_of_one_input_for_another():
 
 def test_a_wrong_size_is_not_hidden_by_an_inferred_one():
     x = keras.Input((None,))
-    model = keras.Function(x, weft.rearrange(x, "b (h p) -> b h p", h=3, p=2))
-    assert weft.asnumpy(model(ops.ones((2, 6)))).shape == (2, 3, 2)
+    model = keras.Function(x, plait.rearrange(x, "b (h p) -> b h p", h=3, p=2))
+    assert plait.asnumpy(model(ops.ones((2, 6)))).shape == (2, 3, 2)
     with pytest.raises(Exception, match=r"(?i)shape|size"):
         model(ops.ones((2, 12)))
     wide = keras.Input(batch_shape=(2, None))
-    both = keras.Function([x, wide], weft.rearrange(wide, "b (h p) -> b h p", h=3, p=weft.parse_shape(x, "_ p")["p"]))
-    assert weft.asnumpy(both([ops.ones((2, 4)), ops.ones((2, 12))])).shape == (2, 3, 4)
+    both = keras.Function([x, wide], plait.rearrange(wide, "b (h p) -> b h p", h=3, p=plait.parse_shape(x, "_ p")["p"]))
+    assert plait.asnumpy(both([ops.ones((2, 4)), ops.ones((2, 12))])).shape == (2, 3, 4)
     with pytest.raises(Exception, match=r"(?i)shape|size"):
         both([ops.ones((2, 2)), ops.ones((2, 12))])
     known = keras.Input((6,))
-    given = keras.Function([x, known], weft.rearrange(known, "b (h p) -> b h p", p=weft.parse_shape(x, "_ p")["p"]))
-    assert weft.asnumpy(given([ops.ones((2, 3)), ops.ones((2, 6))])).shape == (2, 2, 3)
+    given = keras.Function([x, known], plait.rearrange(known, "b (h p) -> b h p", p=plait.parse_shape(x, "_ p")["p"]))
+    assert plait.asnumpy(given([ops.ones((2, 3)), ops.ones((2, 6))])).shape == (2, 2, 3)
     with pytest.raises(Exception, match=r"(?i)shape|size"):
         given([ops.ones((2, 4)), ops.ones((2, 6))])
 
@@ -240,10 +240,10 @@ class Attention(keras.layers.Layer):
         self.scale = self.add_weight(shape=(shape[-1],), initializer="ones")
 
     def call(self, x):
-        queries, keys, contents = weft.unpack(weft.einsum(x, self.kernel, "b t i, i o -> b t o"), [(4,)] * 3, "b t *")
-        scores = weft.einsum(queries, keys, "b t (h c), b s (h c) -> b h t s", h=2)
-        mixed = weft.einsum(ops.softmax(scores), contents, "b h t s, b s (h c) -> b t (h c)", h=2)
-        return weft.einsum(self.scale, mixed, x, "c, b t c, b t c -> b t c")
+        queries, keys, contents = plait.unpack(plait.einsum(x, self.kernel, "b t i, i o -> b t o"), [(4,)] * 3, "b t *")
+        scores = plait.einsum(queries, keys, "b t (h c), b s (h c) -> b h t s", h=2)
+        mixed = plait.einsum(ops.softmax(scores), contents, "b h t s, b s (h c) -> b t (h c)", h=2)
+        return plait.einsum(self.scale, mixed, x, "c, b t c, b t c -> b t c")
 
 
 def test_a_layer_is_fitted():
@@ -252,15 +252,15 @@ def test_a_layer_is_fitted():
     x = keras.Input((None, 4))
     hidden = Attention()(x)
     assert hidden.shape == (None, None, 4)
-    model = keras.Model(x, keras.layers.Dense(1)(weft.reduce(hidden, "b t c -> b c", "mean")))
+    model = keras.Model(x, keras.layers.Dense(1)(plait.reduce(hidden, "b t c -> b c", "mean")))
     model.compile(optimizer=keras.optimizers.Adam(0.05), loss="mse")
     inputs, targets = values(20, 6, 4), values(20, 1, seed=1)
-    before = [weft.asnumpy(weight).copy() for weight in model.weights]
+    before = [plait.asnumpy(weight).copy() for weight in model.weights]
     history = model.fit(inputs, targets, batch_size=8, epochs=5, verbose=0).history["loss"]  # the last batch has 4
     assert history[-1] < history[0]
     for weight, old in zip(model.weights, before, strict=True):
-        assert not np.allclose(weft.asnumpy(weight), old)
-    kernel, scale, dense, bias = (weft.asnumpy(weight) for weight in model.weights)
+        assert not np.allclose(plait.asnumpy(weight), old)
+    kernel, scale, dense, bias = (plait.asnumpy(weight) for weight in model.weights)
     queries, keys, contents = np.split(inputs @ kernel, 3, -1)
     split = [each.reshape(20, 6, 2, 2).transpose(0, 2, 1, 3) for each in (queries, keys, contents)]
     scores = np.exp(split[0] @ split[1].swapaxes(-1, -2))
@@ -274,23 +274,23 @@ def test_variables():
     variable = keras.Variable(array)
     native = ops.convert_to_tensor(array)
     for call in (
-        lambda x: weft.rearrange(x, "(a b) c -> b (a c)", b=2),
-        lambda x: weft.reduce(x, "a (b c) -> a c", "std", b=2),
-        lambda x: weft.repeat(x, "a b -> b a 2"),
-        lambda x: weft.pack([x, x], "* b")[0],
-        lambda x: weft.unpack(x, [(3,), (1,)], "* b")[0],
-        lambda x: weft.rearrange([x, x], "k a b -> a (k b)"),
-        lambda x: weft.einsum("ij,kj->ik", x, x),
+        lambda x: plait.rearrange(x, "(a b) c -> b (a c)", b=2),
+        lambda x: plait.reduce(x, "a (b c) -> a c", "std", b=2),
+        lambda x: plait.repeat(x, "a b -> b a 2"),
+        lambda x: plait.pack([x, x], "* b")[0],
+        lambda x: plait.unpack(x, [(3,), (1,)], "* b")[0],
+        lambda x: plait.rearrange([x, x], "k a b -> a (k b)"),
+        lambda x: plait.einsum("ij,kj->ik", x, x),
     ):
         result = call(variable)
         assert type(result) is type(call(native))
-        np.testing.assert_allclose(weft.asnumpy(result), call(array), rtol=1e-5)
-    assert weft.parse_shape(variable, "a b") == {"a": 4, "b": 6}
-    np.testing.assert_array_equal(weft.asnumpy(variable), array)
+        np.testing.assert_allclose(plait.asnumpy(result), call(array), rtol=1e-5)
+    assert plait.parse_shape(variable, "a b") == {"a": 4, "b": 6}
+    np.testing.assert_array_equal(plait.asnumpy(variable), array)
     for first in (variable, native, array):
         for second in (variable, native) if first is variable else (variable,):
             np.testing.assert_allclose(
-                weft.asnumpy(weft.einsum(first, second, "a b, c b -> a c")), array @ array.T, rtol=1e-5
+                plait.asnumpy(plait.einsum(first, second, "a b, c b -> a c")), array @ array.T, rtol=1e-5
             )
 
 
@@ -298,29 +298,29 @@ def test_mistakes():
     x = keras.Input((8, None))
     variable = keras.Variable(values(4, 6))
     calls = {
-        lambda: weft.rearrange(x, "b (h p) c -> b h p c", p=3): "W302",
-        lambda: weft.rearrange(x, "b (h p) c -> b h p c", p=2, h=3): "W305",
-        lambda: weft.rearrange(x, "b c -> c b"): "W304",
-        lambda: weft.rearrange(x, "b h c -> b h"): "W204",
-        lambda: weft.rearrange(x, "b (h p) c -> b h p c", p=2.0): "W301",
-        lambda: weft.rearrange(x, "b (h p) c -> b h p c", p=keras.Input(batch_shape=())): "W301",
-        lambda: weft.reduce(x, "b h c -> b", "median"): "W209",
-        lambda: weft.reduce(keras.Input((0,)), "b c -> b", "max"): "W307",
-        lambda: weft.reduce(keras.Input((3,), dtype="int32"), "b c -> b", "mean"): "W503",
-        lambda: weft.rearrange([x, keras.Input((7, None))], "k b h c -> b (k h) c"): "W308",
-        lambda: weft.pack([x, keras.Input((7, None))], "b h *"): "W305",
-        lambda: weft.unpack(x, [(3,), (4,)], "b * c"): "W309",
-        lambda: weft.parse_shape(x, "b 7 c"): "W305",
-        lambda: weft.einsum(x, variable, "b h c, h k -> b c k"): "W305",
-        lambda: weft.view(x, "b h c -> c h b"): "W507",
-        lambda: weft.view(variable, "b h -> h b"): "W507",
-        lambda: weft.asnumpy(x): "W508",
-        lambda: weft.rearrange(variable, "a (b c) -> a b c", b=4): "W302",
+        lambda: plait.rearrange(x, "b (h p) c -> b h p c", p=3): "PLT302",
+        lambda: plait.rearrange(x, "b (h p) c -> b h p c", p=2, h=3): "PLT305",
+        lambda: plait.rearrange(x, "b c -> c b"): "PLT304",
+        lambda: plait.rearrange(x, "b h c -> b h"): "PLT204",
+        lambda: plait.rearrange(x, "b (h p) c -> b h p c", p=2.0): "PLT301",
+        lambda: plait.rearrange(x, "b (h p) c -> b h p c", p=keras.Input(batch_shape=())): "PLT301",
+        lambda: plait.reduce(x, "b h c -> b", "median"): "PLT209",
+        lambda: plait.reduce(keras.Input((0,)), "b c -> b", "max"): "PLT307",
+        lambda: plait.reduce(keras.Input((3,), dtype="int32"), "b c -> b", "mean"): "PLT503",
+        lambda: plait.rearrange([x, keras.Input((7, None))], "k b h c -> b (k h) c"): "PLT308",
+        lambda: plait.pack([x, keras.Input((7, None))], "b h *"): "PLT305",
+        lambda: plait.unpack(x, [(3,), (4,)], "b * c"): "PLT309",
+        lambda: plait.parse_shape(x, "b 7 c"): "PLT305",
+        lambda: plait.einsum(x, variable, "b h c, h k -> b c k"): "PLT305",
+        lambda: plait.view(x, "b h c -> c h b"): "PLT507",
+        lambda: plait.view(variable, "b h -> h b"): "PLT507",
+        lambda: plait.asnumpy(x): "PLT508",
+        lambda: plait.rearrange(variable, "a (b c) -> a b c", b=4): "PLT302",
     }
     for call, code in calls.items():
-        with pytest.raises(weft.WeftError) as caught:
+        with pytest.raises(plait.PlaitError) as caught:
             call()
         assert caught.value.code == code
-    with pytest.raises(weft.SizeError) as caught:
-        weft.rearrange(x, "b (h p) c -> b h p c", p=3)
+    with pytest.raises(plait.SizeError) as caught:
+        plait.rearrange(x, "b (h p) c -> b h p c", p=3)
     assert "input: _ 8 _   given: p=3" in str(caught.value)

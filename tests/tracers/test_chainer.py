@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 
-import weft
+import plait
 
 if importlib.util.find_spec("chainer") is None:
     pytest.skip("chainer is not installed", allow_module_level=True)
@@ -21,30 +21,30 @@ F, L = chainer.functions, chainer.links
 SHAPE = (2, 3, 4, 6)
 
 CALLS = {
-    "permute": lambda x: weft.rearrange(x, "b c h w -> b h w c"),
-    "merge": lambda x: weft.rearrange(x, "b c h w -> b (c h w)"),
-    "space to depth": lambda x: weft.rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=2, q=2),
-    "sum": lambda x: weft.reduce(x, "b c h w -> c b", "sum"),
-    "mean": lambda x: weft.reduce(x, "b c (h 2) w -> b c h w", "mean"),
-    "max": lambda x: weft.reduce(x, "b c (h 2) (w 3) -> b c h w", "max"),
-    "min": lambda x: weft.reduce(x, "b c h w -> h", "min"),
-    "prod": lambda x: weft.reduce(x, "b c h w -> b w", "prod"),
-    "var": lambda x: weft.reduce(x, "b c h w -> b", "var"),
-    "std": lambda x: weft.reduce(x, "b c h w -> b", "std"),
-    "logsumexp": lambda x: weft.reduce(x, "b c h w -> b (c h)", "logsumexp"),
-    "callable": lambda x: weft.reduce(x, "b c h w -> b c", F.sum),
-    "repeat": lambda x: weft.repeat(x, "b c h w -> r b c (h s) w t", r=2, s=3, t=2),
-    "einsum": lambda x: weft.einsum(x, x, "b c h w, b d h w -> b c d"),
-    "grouped einsum": lambda x: weft.einsum(x, x, "b c h (k d), b c j (k d) -> b k (c h) j", k=2),
-    "ellipsis": lambda x: weft.einsum(x, x[0], "... c h w, ... c h v -> ... w v"),
-    "broadcast": lambda x: weft.einsum("...hw,...hv->...wv", x, x[:1]),
-    "diagonal": lambda x: weft.einsum(x[:, :2], "a a h w -> a w"),
-    "classical": lambda x: weft.einsum("bchw,bdhw->cd", x, x),
-    "list": lambda x: weft.rearrange([x, x * 2], "k b c h w -> b (k c) h w"),
-    "view": lambda x: weft.view(x, "b c h w -> (b c) (h w)"),
-    "pack": lambda x: weft.pack([x, x[:, :, 0]], "b c * w")[0],
-    "unpack": lambda x: weft.unpack(x, [(3,), (1,)], "b c * w")[0],
-    "compiled": lambda x: weft.compile("b c h w -> b (h w) c").rearrange(x),
+    "permute": lambda x: plait.rearrange(x, "b c h w -> b h w c"),
+    "merge": lambda x: plait.rearrange(x, "b c h w -> b (c h w)"),
+    "space to depth": lambda x: plait.rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=2, q=2),
+    "sum": lambda x: plait.reduce(x, "b c h w -> c b", "sum"),
+    "mean": lambda x: plait.reduce(x, "b c (h 2) w -> b c h w", "mean"),
+    "max": lambda x: plait.reduce(x, "b c (h 2) (w 3) -> b c h w", "max"),
+    "min": lambda x: plait.reduce(x, "b c h w -> h", "min"),
+    "prod": lambda x: plait.reduce(x, "b c h w -> b w", "prod"),
+    "var": lambda x: plait.reduce(x, "b c h w -> b", "var"),
+    "std": lambda x: plait.reduce(x, "b c h w -> b", "std"),
+    "logsumexp": lambda x: plait.reduce(x, "b c h w -> b (c h)", "logsumexp"),
+    "callable": lambda x: plait.reduce(x, "b c h w -> b c", F.sum),
+    "repeat": lambda x: plait.repeat(x, "b c h w -> r b c (h s) w t", r=2, s=3, t=2),
+    "einsum": lambda x: plait.einsum(x, x, "b c h w, b d h w -> b c d"),
+    "grouped einsum": lambda x: plait.einsum(x, x, "b c h (k d), b c j (k d) -> b k (c h) j", k=2),
+    "ellipsis": lambda x: plait.einsum(x, x[0], "... c h w, ... c h v -> ... w v"),
+    "broadcast": lambda x: plait.einsum("...hw,...hv->...wv", x, x[:1]),
+    "diagonal": lambda x: plait.einsum(x[:, :2], "a a h w -> a w"),
+    "classical": lambda x: plait.einsum("bchw,bdhw->cd", x, x),
+    "list": lambda x: plait.rearrange([x, x * 2], "k b c h w -> b (k c) h w"),
+    "view": lambda x: plait.view(x, "b c h w -> (b c) (h w)"),
+    "pack": lambda x: plait.pack([x, x[:, :, 0]], "b c * w")[0],
+    "unpack": lambda x: plait.unpack(x, [(3,), (1,)], "b c * w")[0],
+    "compiled": lambda x: plait.compile("b c h w -> b (h w) c").rearrange(x),
 }
 
 each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
@@ -106,9 +106,9 @@ def test_a_chain_learns_what_the_hand_written_one_learns():
                 patches = F.reshape(F.transpose(F.reshape(x, (4, 3, 2, 2, 3, 2)), (0, 2, 4, 1, 3, 5)), (4, 6, 12))
                 scale = F.reshape(F.broadcast_to(self.scale[:, None], (2, 3, 5)), (6, 5))
                 return F.sum(self.linear(patches, n_batch_axes=2) * F.broadcast_to(scale, (4, 6, 5)), axis=1)
-            patches = weft.rearrange(x, "b c (h p) (w q) -> b (h w) (c p q)", p=2, q=2)
-            scale = weft.repeat(self.scale, "g d -> (g r) d", r=3)
-            return weft.einsum(self.linear(patches, n_batch_axes=2), scale, "b n d, n d -> b d")
+            patches = plait.rearrange(x, "b c (h p) (w q) -> b (h w) (c p q)", p=2, q=2)
+            scale = plait.repeat(self.scale, "g d -> (g r) d", r=3)
+            return plait.einsum(self.linear(patches, n_batch_axes=2), scale, "b n d, n d -> b d")
 
     learned = []
     for by_hand in (True, False):
@@ -125,8 +125,8 @@ def test_a_chain_learns_what_the_hand_written_one_learns():
 
 
 def test_functions_in_a_sequence():
-    patches = weft.compile("b c h w -> b (c h w)")
-    model = chainer.Sequential(patches.rearrange, L.Linear(72, 4), lambda x: weft.reduce(x, "b d -> b", "logsumexp"))
+    patches = plait.compile("b c h w -> b (c h w)")
+    model = chainer.Sequential(patches.rearrange, L.Linear(72, 4), lambda x: plait.reduce(x, "b d -> b", "logsumexp"))
     x = filled(dtype="float32")
     model.cleargrads()
     result = model(x)
@@ -152,12 +152,12 @@ def test_nothing_is_recorded_where_nothing_goes_back(call):
 @pytest.mark.parametrize(
     "call",
     [
-        lambda x, y: weft.einsum(x, y, "b c h w, b c h w -> b c"),
-        lambda x, y: weft.einsum(y, x, "... c h w, ... c h w -> ... c"),
-        lambda x, y: weft.einsum("bchw,bchw->b", y, x),
-        lambda x, y: weft.rearrange([x, y], "n b c h w -> b n (c h w)"),
-        lambda x, y: weft.rearrange([y, x], "n b c h w -> b n (c h w)"),
-        lambda x, y: weft.pack([y, x], "b * w")[0],
+        lambda x, y: plait.einsum(x, y, "b c h w, b c h w -> b c"),
+        lambda x, y: plait.einsum(y, x, "... c h w, ... c h w -> ... c"),
+        lambda x, y: plait.einsum("bchw,bchw->b", y, x),
+        lambda x, y: plait.rearrange([x, y], "n b c h w -> b n (c h w)"),
+        lambda x, y: plait.rearrange([y, x], "n b c h w -> b n (c h w)"),
+        lambda x, y: plait.pack([y, x], "b * w")[0],
     ],
 )
 def test_arrays_beside_variables(call):
@@ -175,7 +175,7 @@ def test_einsum_of_what_chainers_own_refuses(dtype):
     rng = np.random.default_rng(0)
     a, b = (rng.integers(0, 2, shape).astype(dtype) for shape in [(2, 3), (3, 4)])
     for pattern, order in (("i j, j k -> k i", "ij,jk->ki"), ("... j, j k -> k ...", "...j,jk->k...")):
-        result = weft.einsum(chainer.Variable(a), chainer.Variable(b), pattern)
+        result = plait.einsum(chainer.Variable(a), chainer.Variable(b), pattern)
         assert isinstance(result, chainer.Variable)
         assert result.dtype == dtype
         assert (result.array == np.einsum(order, a, b)).all()
@@ -184,37 +184,37 @@ def test_einsum_of_what_chainers_own_refuses(dtype):
 def test_views_follow_the_array():
     x = filled()
     turned = F.transpose(x, (0, 2, 3, 1))
-    assert np.shares_memory(weft.view(turned, "b h w c -> b (h w) c").array, x.array)
-    with pytest.raises(weft.CopyNeeded):
-        weft.view(turned, "b h w c -> b h (w c)")
+    assert np.shares_memory(plait.view(turned, "b h w c -> b (h w) c").array, x.array)
+    with pytest.raises(plait.CopyRequiredError):
+        plait.view(turned, "b h w c -> b h (w c)")
     columns = chainer.Variable(np.asfortranarray(x.array))
-    assert np.shares_memory(weft.view(columns, "b c h w -> (w h c b)").array, columns.array)
-    with pytest.raises(weft.CopyNeeded):
-        weft.view(columns, "b c h w -> (b c h w)")
+    assert np.shares_memory(plait.view(columns, "b c h w -> (w h c b)").array, columns.array)
+    with pytest.raises(plait.CopyRequiredError):
+        plait.view(columns, "b c h w -> (b c h w)")
 
 
 def test_an_unborn_parameter_is_no_tensor():
     for unborn in (chainer.Parameter(), chainer.Variable()):
         for call in (
-            lambda x: weft.rearrange(x, "a b -> b a"),
-            lambda x: weft.reduce(x, "a b -> a", "sum"),
-            lambda x: weft.einsum(x, x, "a b, a b -> a"),
-            weft.asnumpy,
+            lambda x: plait.rearrange(x, "a b -> b a"),
+            lambda x: plait.reduce(x, "a b -> a", "sum"),
+            lambda x: plait.einsum(x, x, "a b, a b -> a"),
+            plait.asnumpy,
         ):
-            with pytest.raises(weft.BackendError, match="W501"):
+            with pytest.raises(plait.BackendError, match="PLT501"):
                 call(unborn)
 
 
 MISTAKES = {
-    "W302": lambda x: weft.rearrange(x, "b c (h p) w -> b c h p w", p=3),
-    "W304": lambda x: weft.rearrange(x, "b c h -> b (c h)"),
-    "W203": lambda x: weft.rearrange(x, "b c h w -> b c (h w)", p=3),
-    "W209": lambda x: weft.reduce(x, "b c h w -> b", "median"),
-    "W301": lambda x: weft.rearrange(x, "b c (h p) w -> b c h p w", p=chainer.Variable(np.array(2.0))),
-    "W305": lambda x: weft.einsum(x, x, "b c h w, b h c w -> b"),
-    "W308": lambda x: weft.rearrange([x, x[0]], "n b c h w -> b"),
-    "W310": lambda x: weft.reduce(x, "b c h w -> b c", lambda tensor, axes: tensor),
-    "W504": lambda x: weft.einsum(x, Stranger(), "b c h w, a -> b"),
+    "PLT302": lambda x: plait.rearrange(x, "b c (h p) w -> b c h p w", p=3),
+    "PLT304": lambda x: plait.rearrange(x, "b c h -> b (c h)"),
+    "PLT203": lambda x: plait.rearrange(x, "b c h w -> b c (h w)", p=3),
+    "PLT209": lambda x: plait.reduce(x, "b c h w -> b", "median"),
+    "PLT301": lambda x: plait.rearrange(x, "b c (h p) w -> b c h p w", p=chainer.Variable(np.array(2.0))),
+    "PLT305": lambda x: plait.einsum(x, x, "b c h w, b h c w -> b"),
+    "PLT308": lambda x: plait.rearrange([x, x[0]], "n b c h w -> b"),
+    "PLT310": lambda x: plait.reduce(x, "b c h w -> b c", lambda tensor, axes: tensor),
+    "PLT504": lambda x: plait.einsum(x, Stranger(), "b c h w, a -> b"),
 }
 
 
@@ -229,7 +229,7 @@ class Stranger:
 
 @pytest.mark.parametrize("code", MISTAKES)
 def test_mistakes(code):
-    with pytest.raises(weft.WeftError, match=code):
+    with pytest.raises(plait.PlaitError, match=code):
         MISTAKES[code](filled())
 
 
@@ -237,24 +237,24 @@ def test_nothing_warns():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for reduction, expected in (("mean", np.nan), ("var", np.nan), ("logsumexp", -np.inf), ("sum", 0.0)):
-            result = weft.reduce(chainer.Variable(np.zeros((0, 3))), "a b -> b", reduction)
+            result = plait.reduce(chainer.Variable(np.zeros((0, 3))), "a b -> b", reduction)
             np.testing.assert_array_equal(result.array, [expected] * 3)
         infinite = chainer.Variable(np.array([[-np.inf, -np.inf], [np.inf, 1.0]]))
-        np.testing.assert_array_equal(weft.reduce(infinite, "a b -> a", "logsumexp").array, [-np.inf, np.inf])
+        np.testing.assert_array_equal(plait.reduce(infinite, "a b -> a", "logsumexp").array, [-np.inf, np.inf])
 
 
 def test_asnumpy():
     x = filled()
-    assert weft.asnumpy(x) is x.array
-    assert weft.asnumpy(chainer.Parameter(np.ones((2, 3)))).shape == (2, 3)
+    assert plait.asnumpy(x) is x.array
+    assert plait.asnumpy(chainer.Parameter(np.ones((2, 3)))).shape == (2, 3)
 
 
 def test_the_second_call_asks_the_cache():
     x, parameter = filled(), chainer.Parameter(filled().array)
-    before = weft.cache_info()
+    before = plait.cache_info()
     for _ in range(4):
-        weft.rearrange(x, "b c h w -> b h w c")
-        weft.reduce(x, "b c h w -> b", "max")
-        weft.einsum(x, parameter, "b c h w, b c h w -> b")
-    after = weft.cache_info()
+        plait.rearrange(x, "b c h w -> b h w c")
+        plait.reduce(x, "b c h w -> b", "max")
+        plait.einsum(x, parameter, "b c h w, b c h w -> b")
+    after = plait.cache_info()
     assert (after.misses - before.misses, after.hits - before.hits) == (3, 9)

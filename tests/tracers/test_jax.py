@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-import weft
+import plait
 
 jax = pytest.importorskip("jax")
 
@@ -48,30 +48,30 @@ def total(tensor, axes):
 
 
 CALLS = {
-    "permute": lambda x: weft.rearrange(x, "b c h w -> b h w c"),
-    "merge": lambda x: weft.rearrange(x, "b c h w -> b (c h w)"),
-    "space to depth": lambda x: weft.rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=2, q=2),
-    "unit": lambda x: weft.rearrange(x, "b c h w -> b 1 c h (w 1)"),
-    "max": lambda x: weft.reduce(x, "b c (h 2) w -> b c h w", "max"),
-    "std": lambda x: weft.reduce(x, "b c h w -> b", "std"),
-    "logsumexp": lambda x: weft.reduce(x, "b c h w -> b (c h)", "logsumexp"),
-    "callable": lambda x: weft.reduce(x, "b c h w -> b (c h)", total),
-    "repeat": lambda x: weft.repeat(x, "b c h w -> b c (h r) w", r=2),
-    "einsum": lambda x: weft.einsum(x, x, "b c h w, b d h w -> b c d"),
-    "grouped einsum": lambda x: weft.einsum(x, x, "b c h (k d), b c j (k d) -> b c (k h) j", k=2),
-    "classical einsum": lambda x: weft.einsum("b...w,bchw", x[:, :1], x),
-    "list": lambda x: weft.rearrange([x, x + 1], "k b c h w -> b (k c) h w"),
-    "pack": lambda x: weft.pack([x, x[:, :, 0]], "b c * w")[0],
-    "unpack": lambda x: weft.unpack(x, [(2,), (1,)], "b * h w")[0],
-    "size": lambda x: weft.rearrange(x, "b c (h p) w -> b c h p w", p=x.shape[2] // 2),
-    "parse_shape": lambda x: x * weft.parse_shape(x, "b _ h w")["h"],
-    "compiled": weft.compile("b c (h p) w -> w (b p) c h", p=2).rearrange,
+    "permute": lambda x: plait.rearrange(x, "b c h w -> b h w c"),
+    "merge": lambda x: plait.rearrange(x, "b c h w -> b (c h w)"),
+    "space to depth": lambda x: plait.rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=2, q=2),
+    "unit": lambda x: plait.rearrange(x, "b c h w -> b 1 c h (w 1)"),
+    "max": lambda x: plait.reduce(x, "b c (h 2) w -> b c h w", "max"),
+    "std": lambda x: plait.reduce(x, "b c h w -> b", "std"),
+    "logsumexp": lambda x: plait.reduce(x, "b c h w -> b (c h)", "logsumexp"),
+    "callable": lambda x: plait.reduce(x, "b c h w -> b (c h)", total),
+    "repeat": lambda x: plait.repeat(x, "b c h w -> b c (h r) w", r=2),
+    "einsum": lambda x: plait.einsum(x, x, "b c h w, b d h w -> b c d"),
+    "grouped einsum": lambda x: plait.einsum(x, x, "b c h (k d), b c j (k d) -> b c (k h) j", k=2),
+    "classical einsum": lambda x: plait.einsum("b...w,bchw", x[:, :1], x),
+    "list": lambda x: plait.rearrange([x, x + 1], "k b c h w -> b (k c) h w"),
+    "pack": lambda x: plait.pack([x, x[:, :, 0]], "b c * w")[0],
+    "unpack": lambda x: plait.unpack(x, [(2,), (1,)], "b * h w")[0],
+    "size": lambda x: plait.rearrange(x, "b c (h p) w -> b c h p w", p=x.shape[2] // 2),
+    "parse_shape": lambda x: x * plait.parse_shape(x, "b _ h w")["h"],
+    "compiled": plait.compile("b c (h p) w -> w (b p) c h", p=2).rearrange,
 }
 each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 
 
 def by_numpy(name, x):
-    """The same through weft's NumPy backend, which the oracle has judged."""
+    """The same through plait's NumPy backend, which the oracle has judged."""
     return CALLS[name](x)
 
 
@@ -129,18 +129,18 @@ def test_shapes_without_elements(call):
 
 def test_a_shape_without_elements_is_taken_as_it_is():
     spec = jax.ShapeDtypeStruct((2, 6), jnp.float32)
-    assert weft.rearrange(spec, "a (b c) -> c a b", b=2) == jax.ShapeDtypeStruct((3, 2, 2), jnp.float32)
-    assert weft.reduce(spec, "a b -> b", "any") == jax.ShapeDtypeStruct((6,), jnp.bool_)
-    assert weft.einsum(spec, spec, "a b, c b -> (a c)") == jax.ShapeDtypeStruct((4,), jnp.float32)
-    assert weft.rearrange([spec, spec], "k a b -> (k a) b") == jax.ShapeDtypeStruct((4, 6), jnp.float32)
-    packed, shapes = weft.pack([spec, jax.ShapeDtypeStruct((2, 3, 5), jnp.float32)], "a *")
+    assert plait.rearrange(spec, "a (b c) -> c a b", b=2) == jax.ShapeDtypeStruct((3, 2, 2), jnp.float32)
+    assert plait.reduce(spec, "a b -> b", "any") == jax.ShapeDtypeStruct((6,), jnp.bool_)
+    assert plait.einsum(spec, spec, "a b, c b -> (a c)") == jax.ShapeDtypeStruct((4,), jnp.float32)
+    assert plait.rearrange([spec, spec], "k a b -> (k a) b") == jax.ShapeDtypeStruct((4, 6), jnp.float32)
+    packed, shapes = plait.pack([spec, jax.ShapeDtypeStruct((2, 3, 5), jnp.float32)], "a *")
     assert packed == jax.ShapeDtypeStruct((2, 21), jnp.float32)
-    assert [part.shape for part in weft.unpack(packed, shapes, "a *")] == [(2, 6), (2, 3, 5)]
-    assert weft.parse_shape(spec, "a b") == {"a": 2, "b": 6}
-    with pytest.raises(weft.SizeError, match="W302"):
-        weft.rearrange(spec, "a (b c) -> c a b", b=4)
-    with pytest.raises(weft.BackendError, match="W508"):
-        weft.asnumpy(spec)
+    assert [part.shape for part in plait.unpack(packed, shapes, "a *")] == [(2, 6), (2, 3, 5)]
+    assert plait.parse_shape(spec, "a b") == {"a": 2, "b": 6}
+    with pytest.raises(plait.SizeError, match="PLT302"):
+        plait.rearrange(spec, "a (b c) -> c a b", b=4)
+    with pytest.raises(plait.BackendError, match="PLT508"):
+        plait.asnumpy(spec)
 
 
 WRITTEN = {
@@ -152,17 +152,17 @@ WRITTEN = {
     ),
     "unit": (CALLS["unit"], lambda x: x.reshape(2, 1, 3, 4, 6)),
     "flatten and permute": (
-        lambda x: weft.rearrange(x, "b c h w -> (h w) (b c)"),
+        lambda x: plait.rearrange(x, "b c h w -> (h w) (b c)"),
         lambda x: x.transpose(2, 3, 0, 1).reshape(24, 6),
     ),
     "max": (CALLS["max"], lambda x: x.reshape(2, 3, 2, 2, 6).max(3)),
     "pool": (
-        lambda x: weft.reduce(x, "b c (h 2) (w 2) -> b h w c", "mean"),
+        lambda x: plait.reduce(x, "b c (h 2) (w 2) -> b h w c", "mean"),
         lambda x: x.reshape(2, 3, 2, 2, 3, 2).mean((3, 5)).transpose(0, 2, 3, 1),
     ),
     **{
         name: (
-            lambda x, name=name: weft.reduce(x, "b c h w -> b h", name),
+            lambda x, name=name: plait.reduce(x, "b c h w -> b h", name),
             lambda x, name=name: getattr(jnp, name)(x, (1, 3)),
         )
         for name in ("min", "sum", "mean", "prod", "any", "all", "std", "var")
@@ -170,44 +170,44 @@ WRITTEN = {
     "logsumexp": (CALLS["logsumexp"], lambda x: jax.nn.logsumexp(x, 3).reshape(2, 12)),
     "callable": (CALLS["callable"], lambda x: x.sum(3).reshape(2, 12)),
     "repeat": (
-        lambda x: weft.repeat(x, "b c h w -> b c r h w", r=5),
+        lambda x: plait.repeat(x, "b c h w -> b c r h w", r=5),
         lambda x: jnp.broadcast_to(x.reshape(2, 3, 1, 4, 6), (2, 3, 5, 4, 6)),
     ),
     "repeat in front": (
-        lambda x: weft.repeat(x, "... -> r ...", r=5),
+        lambda x: plait.repeat(x, "... -> r ...", r=5),
         lambda x: jnp.broadcast_to(x, (5, 2, 3, 4, 6)),
     ),
     "einsum": (CALLS["einsum"], lambda x: jnp.einsum("bchw,bdhw->bcd", x, x)),
     "heads": (
-        lambda x: weft.einsum(x, x, "b c h (k d), b c j (k d) -> b c k h j", k=2),
+        lambda x: plait.einsum(x, x, "b c h (k d), b c j (k d) -> b c k h j", k=2),
         lambda x: jnp.einsum("bchkd,bcjkd->bckhj", x.reshape(2, 3, 4, 2, 3), x.reshape(2, 3, 4, 2, 3)),
     ),
     "heads merged": (
-        lambda x: weft.einsum(x, x, "b c h w, b d h w -> b (c d)"),
+        lambda x: plait.einsum(x, x, "b c h w, b d h w -> b (c d)"),
         lambda x: jnp.einsum("bchw,bdhw->bcd", x, x).reshape(2, 9),
     ),
     "three": (
-        lambda x: weft.einsum(x, x, x, "b c h w, b d h w, b e h w -> c d e"),
+        lambda x: plait.einsum(x, x, x, "b c h w, b d h w, b e h w -> c d e"),
         lambda x: jnp.einsum("bchw,bdhw,behw->cde", x, x, x),
     ),
     "classical": (
-        lambda x: weft.einsum("b...w,bchw", x[:, :1], x),
+        lambda x: plait.einsum("b...w,bchw", x[:, :1], x),
         lambda x: jnp.einsum("b...w,bchw->...ch", x[:, :1], x),
     ),
     "list": (
-        lambda x: weft.rearrange([x, x], "k b c h w -> b (k c) h w"),
+        lambda x: plait.rearrange([x, x], "k b c h w -> b (k c) h w"),
         lambda x: jnp.stack([x, x]).transpose(1, 0, 2, 3, 4).reshape(2, 6, 4, 6),
     ),
     "pack": (
-        lambda x: weft.pack([x, x[:, :, 0]], "b c * w")[0],
+        lambda x: plait.pack([x, x[:, :, 0]], "b c * w")[0],
         lambda x: jnp.concatenate([x, x[:, :, 0].reshape(2, 3, 1, 6)], 2),
     ),
     "unpack": (
-        lambda x: weft.unpack(x, [(2,), (1,)], "b * h w"),
+        lambda x: plait.unpack(x, [(2,), (1,)], "b * h w"),
         lambda x: [lax.slice_in_dim(x, 0, 2, axis=1), lax.slice_in_dim(x, 2, 3, axis=1)],
     ),
 }
-"""What weft is called with, and what an expert writes instead."""
+"""What plait is called with, and what an expert writes instead."""
 
 
 @both
@@ -227,9 +227,9 @@ def test_the_jaxpr_is_that_of_hand_written_code(name, wide):
 def test_a_pattern_that_moves_nothing_adds_nothing(pattern):
     x = ones(*SHAPE)
     for call in (
-        lambda x: weft.rearrange(x, pattern),
-        lambda x: weft.reduce(x, pattern, "sum"),
-        lambda x: weft.repeat(x, pattern),
+        lambda x: plait.rearrange(x, pattern),
+        lambda x: plait.reduce(x, pattern, "sum"),
+        lambda x: plait.repeat(x, pattern),
     ):
         assert jax.make_jaxpr(call)(x).eqns == []
         assert call(x) is x
@@ -252,7 +252,7 @@ def test_an_eager_call_is_compiled_as_one(caplog):
             CALLS["grouped einsum"](x)
     compiled = [record.getMessage() for record in caplog.records if "Finished XLA compilation" in record.getMessage()]
     assert len(compiled) == 2
-    assert all("jit(weft)" in message for message in compiled)
+    assert all("jit(plait)" in message for message in compiled)
 
 
 def test_a_callable_sees_arrays_where_the_caller_has_arrays():
@@ -263,12 +263,12 @@ def test_a_callable_sees_arrays_where_the_caller_has_arrays():
         return jnp.sum(tensor, axes)
 
     x = ones(*SHAPE)
-    weft.reduce(x, "b c (h p) w -> c p", total, p=2)
-    weft.reduce(x, "b c (h p) w -> c p", total, p=2)
-    jax.jit(lambda x: weft.reduce(x, "b c (h p) w -> c p", total, p=2))(x)
+    plait.reduce(x, "b c (h p) w -> c p", total, p=2)
+    plait.reduce(x, "b c (h p) w -> c p", total, p=2)
+    jax.jit(lambda x: plait.reduce(x, "b c (h p) w -> c p", total, p=2))(x)
     assert seen == [False, False, True]
-    with pytest.raises(weft.SizeError, match="W310"):
-        jax.jit(lambda x: weft.reduce(x, "b c h w -> b c", lambda tensor, axes: tensor))(x)
+    with pytest.raises(plait.SizeError, match="PLT310"):
+        jax.jit(lambda x: plait.reduce(x, "b c h w -> b c", lambda tensor, axes: tensor))(x)
 
 
 def specs(*shapes, constraints=()):
@@ -317,60 +317,60 @@ def exported(call, *shapes, constraints=()):
 
 def test_export_of_sizes_that_are_symbols():
     def call(x, y):
-        packed, shapes = weft.pack([x, y], "b *")
-        left, right = weft.unpack(packed, shapes, "b *")
+        packed, shapes = plait.pack([x, y], "b *")
+        left, right = plait.unpack(packed, shapes, "b *")
         return (
-            weft.repeat(left, "b n -> (b r) n", r=right.shape[1]),
-            weft.rearrange(x, "b (n p) -> (p b) n", n=x.shape[1] // 2),
+            plait.repeat(left, "b n -> (b r) n", r=right.shape[1]),
+            plait.rearrange(x, "b (n p) -> (p b) n", n=x.shape[1] // 2),
         )
 
     one, two = exported(call, "b, 2*n", "b, m, 3").call(some((2, 6)), some((2, 4, 3)))
     assert_near(one, np.repeat(some((2, 6)), 4, 0))
     assert two.shape == (4, 3)
-    many = exported(lambda x, y: weft.einsum(x, y, "b i (h d), b j (h d) -> b h i j", h=2), "b, n, 6", "b, m, 6")
+    many = exported(lambda x, y: plait.einsum(x, y, "b i (h d), b j (h d) -> b h i j", h=2), "b, n, 6", "b, m, 6")
     x, y = some((2, 5, 6)), some((2, 7, 6))
     assert_near(
         many.call(x, y), np.einsum("bihd,bjhd->bhij", x.reshape(2, 5, 2, 3), y.reshape(2, 7, 2, 3)), digits=1e-4
     )
-    open_shape = exported(lambda x: weft.unpack(x, [(2, 2), (-1,)], "b *"), "b, n", constraints=["n >= 4"])
+    open_shape = exported(lambda x: plait.unpack(x, [(2, 2), (-1,)], "b *"), "b, n", constraints=["n >= 4"])
     assert [part.shape for part in open_shape.call(some((2, 9)))] == [(2, 2, 2), (2, 5)]
 
 
 @pytest.mark.parametrize(
     ("code", "call", "shapes"),
     [
-        ("W302", lambda x: weft.rearrange(x, "b (h p) -> b h p", p=2), ["b, n"]),
-        ("W302", lambda x: weft.reduce(x, "b (h 2) -> b h", "max"), ["b, 2*n + 1"]),
-        ("W303", lambda x: weft.rearrange(x, "b (h p) -> b h p"), ["b, n"]),
-        ("W304", lambda x: weft.rearrange(x, "b n c -> c b n"), ["b, n"]),
-        ("W305", lambda x: weft.rearrange(x, "b n -> n b", b=3), ["b, n"]),
-        ("W305", lambda x: weft.rearrange(x, "b 1 -> b"), ["b, n"]),
-        ("W305", lambda x, y: weft.einsum(x, y, "b i, b j -> i j"), ["b, n", "c, m"]),
-        ("W305", lambda x, y: weft.einsum("...i,...i", x, y), ["b, n", "c, n"]),
-        ("W305", lambda x, y: weft.pack([x, y], "b *"), ["b, n", "c, m"]),
-        ("W308", lambda x, y: weft.rearrange([x, y], "k b n -> k n b"), ["b, n", "b, m"]),
-        ("W309", lambda x: weft.unpack(x, [(3,), (4,)], "b *"), ["b, n"]),
-        ("W309", lambda x: weft.unpack(x, [(3,), (-1,)], "b *"), ["b, n"]),
-        ("W508", weft.asnumpy, ["b, n"]),
-        ("W507", lambda x: weft.view(x, "b n -> n b"), ["b, n"]),
+        ("PLT302", lambda x: plait.rearrange(x, "b (h p) -> b h p", p=2), ["b, n"]),
+        ("PLT302", lambda x: plait.reduce(x, "b (h 2) -> b h", "max"), ["b, 2*n + 1"]),
+        ("PLT303", lambda x: plait.rearrange(x, "b (h p) -> b h p"), ["b, n"]),
+        ("PLT304", lambda x: plait.rearrange(x, "b n c -> c b n"), ["b, n"]),
+        ("PLT305", lambda x: plait.rearrange(x, "b n -> n b", b=3), ["b, n"]),
+        ("PLT305", lambda x: plait.rearrange(x, "b 1 -> b"), ["b, n"]),
+        ("PLT305", lambda x, y: plait.einsum(x, y, "b i, b j -> i j"), ["b, n", "c, m"]),
+        ("PLT305", lambda x, y: plait.einsum("...i,...i", x, y), ["b, n", "c, n"]),
+        ("PLT305", lambda x, y: plait.pack([x, y], "b *"), ["b, n", "c, m"]),
+        ("PLT308", lambda x, y: plait.rearrange([x, y], "k b n -> k n b"), ["b, n", "b, m"]),
+        ("PLT309", lambda x: plait.unpack(x, [(3,), (4,)], "b *"), ["b, n"]),
+        ("PLT309", lambda x: plait.unpack(x, [(3,), (-1,)], "b *"), ["b, n"]),
+        ("PLT508", plait.asnumpy, ["b, n"]),
+        ("PLT507", lambda x: plait.view(x, "b n -> n b"), ["b, n"]),
     ],
 )
-def test_mistakes_with_symbols_are_wefts_errors(code, call, shapes):
-    with pytest.raises(weft.WeftError, match=code):
+def test_mistakes_with_symbols_are_plaits_errors(code, call, shapes):
+    with pytest.raises(plait.PlaitError, match=code):
         exported(call, *shapes)
 
 
 MISTAKES = {
-    "divide": lambda x: weft.rearrange(x, "b c (h p) w -> b c h w p", p=3),
-    "rank": lambda x: weft.rearrange(x, "b c h -> b c h"),
-    "dropped": lambda x: weft.rearrange(x, "b c h w -> b c h"),
-    "reduction": lambda x: weft.reduce(x, "b c h w -> b", "median"),
-    "missing": lambda x: weft.repeat(x, "b c h w -> b c h w r"),
-    "einsum": lambda x: weft.einsum(x, x, "a b c d, b c d a -> a"),
-    "empty": lambda x: weft.reduce(x[:, :0], "b c h w -> b", "max"),
-    "unequal": lambda x: weft.rearrange([x, x[:1]], "k b c h w -> k b c h w"),
-    "kind": lambda x: weft.reduce(x.astype("int32"), "b c h w -> b", "mean"),
-    "view": lambda x: weft.view(x, "b c h w -> b (c w h)"),
+    "divide": lambda x: plait.rearrange(x, "b c (h p) w -> b c h w p", p=3),
+    "rank": lambda x: plait.rearrange(x, "b c h -> b c h"),
+    "dropped": lambda x: plait.rearrange(x, "b c h w -> b c h"),
+    "reduction": lambda x: plait.reduce(x, "b c h w -> b", "median"),
+    "missing": lambda x: plait.repeat(x, "b c h w -> b c h w r"),
+    "einsum": lambda x: plait.einsum(x, x, "a b c d, b c d a -> a"),
+    "empty": lambda x: plait.reduce(x[:, :0], "b c h w -> b", "max"),
+    "unequal": lambda x: plait.rearrange([x, x[:1]], "k b c h w -> k b c h w"),
+    "kind": lambda x: plait.reduce(x.astype("int32"), "b c h w -> b", "mean"),
+    "view": lambda x: plait.view(x, "b c h w -> b (c w h)"),
 }
 
 
@@ -378,14 +378,14 @@ MISTAKES = {
 def test_mistakes_read_the_same_in_every_transformation(name):
     texts = set()
     if name != "view":
-        with pytest.raises(weft.WeftError) as caught:
+        with pytest.raises(plait.PlaitError) as caught:
             MISTAKES[name](np.ones(SHAPE, np.float32))
         texts.add(str(caught.value))
     for transform in (lambda call: call, jax.jit, jax.grad):
-        with pytest.raises(weft.WeftError) as caught:
+        with pytest.raises(plait.PlaitError) as caught:
             transform(MISTAKES[name])(ones(*SHAPE))
         texts.add(str(caught.value))
-    with pytest.raises(weft.WeftError) as caught:
+    with pytest.raises(plait.PlaitError) as caught:
         jax.vmap(MISTAKES[name])(ones(5, *SHAPE))
     assert texts == {str(caught.value)}
 
@@ -393,13 +393,13 @@ def test_mistakes_read_the_same_in_every_transformation(name):
 def test_sizes_are_ints_or_arrays_of_one_but_no_tracers():
     x = ones(*SHAPE)
     for size in (2, np.int32(2), jnp.int32(2), jnp.asarray(2)):
-        assert weft.rearrange(x, "b c (h p) w -> b c h p w", p=size).shape == (2, 3, 2, 2, 6)
+        assert plait.rearrange(x, "b c (h p) w -> b c h p w", p=size).shape == (2, 3, 2, 2, 6)
     for size in (jnp.float32(2), jnp.asarray([2, 2]), jnp.asarray(True)):
-        with pytest.raises(weft.SizeError, match="W301"):
-            weft.rearrange(x, "b c (h p) w -> b c h p w", p=size)
-    with pytest.raises(weft.SizeError, match="W301"):
-        jax.jit(lambda x, p: weft.rearrange(x, "b c (h p) w -> b c h p w", p=p))(x, 2)
-    jitted = jax.jit(lambda x, p: weft.rearrange(x, "b c (h p) w -> b c h p w", p=p), static_argnums=1)
+        with pytest.raises(plait.SizeError, match="PLT301"):
+            plait.rearrange(x, "b c (h p) w -> b c h p w", p=size)
+    with pytest.raises(plait.SizeError, match="PLT301"):
+        jax.jit(lambda x, p: plait.rearrange(x, "b c (h p) w -> b c h p w", p=p))(x, 2)
+    jitted = jax.jit(lambda x, p: plait.rearrange(x, "b c (h p) w -> b c h p w", p=p), static_argnums=1)
     assert jitted(x, 2).shape == (2, 3, 2, 2, 6)
 
 
@@ -413,12 +413,12 @@ def test_a_compiled_pattern_is_a_static_argument():
 
     x = ones(*SHAPE)
     for _ in range(2):
-        assert apply(x, weft.compile("b c h w -> b (c h) w")).shape == (2, 12, 6)
-        assert apply(x, weft.compile("b c h (w q) -> q b c h w", q=3)).shape == (3, 2, 3, 4, 2)
+        assert apply(x, plait.compile("b c h w -> b (c h) w")).shape == (2, 12, 6)
+        assert apply(x, plait.compile("b c h (w q) -> q b c h w", q=3)).shape == (3, 2, 3, 4, 2)
     assert len(traces) == 2
-    pattern = weft.compile("b c h w, b d h w -> c d")
+    pattern = plait.compile("b c h w, b d h w -> c d")
     assert_near(jax.jit(pattern.einsum)(x, x), pattern.einsum(x, x))
-    assert_near(jax.jit(lambda x: weft.compile("b ... -> b").reduce(x, "sum"))(x), np.full(2, 72.0))
+    assert_near(jax.jit(lambda x: plait.compile("b ... -> b").reduce(x, "sum"))(x), np.full(2, 72.0))
 
 
 @jax.tree_util.register_dataclass
@@ -433,25 +433,25 @@ def test_trees_are_mapped_over_and_no_tensors():
 
     @jax.jit
     def patches(batch):
-        return jax.tree.map(lambda x: weft.rearrange(x, "b (h p) ... -> b h (p ...)", p=2), batch)
+        return jax.tree.map(lambda x: plait.rearrange(x, "b (h p) ... -> b h (p ...)", p=2), batch)
 
     shapes = jax.tree.map(lambda x: x.shape, patches(batch))
     assert shapes == Batch((2, 2, 12), {"a": (2, 2, 36), "b": [(2, 4, 4)]})
     for tree in (batch, batch.masks, None):
-        with pytest.raises(weft.BackendError, match="W501"):
-            weft.rearrange(tree, "b ... -> ... b")
-    with pytest.raises(weft.BackendError, match="W501"):
-        weft.rearrange([batch.images, batch.masks], "k b ... -> b k ...")
-    with pytest.raises(weft.BackendError, match="W501"):
-        jax.jit(lambda tree: weft.rearrange(tree, "b ... -> ... b"))(batch.masks)
+        with pytest.raises(plait.BackendError, match="PLT501"):
+            plait.rearrange(tree, "b ... -> ... b")
+    with pytest.raises(plait.BackendError, match="PLT501"):
+        plait.rearrange([batch.images, batch.masks], "k b ... -> b k ...")
+    with pytest.raises(plait.BackendError, match="PLT501"):
+        jax.jit(lambda tree: plait.rearrange(tree, "b ... -> ... b"))(batch.masks)
 
 
 def test_control_flow_checkpoints_and_rules_of_ones_own():
     x = some((5, 4, 6))
 
     def step(carry, image):
-        patches = weft.rearrange(image, "(h p) w -> h (p w)", p=2)
-        return carry + weft.reduce(patches, "h d -> d", "sum"), patches
+        patches = plait.rearrange(image, "(h p) w -> h (p w)", p=2)
+        return carry + plait.reduce(patches, "h d -> d", "sum"), patches
 
     total, patches = jax.jit(lambda x: lax.scan(step, jnp.zeros(12), x))(x)
     assert_near(total, x.reshape(5, 2, 12).sum((0, 1)), 1e-4)
@@ -459,86 +459,86 @@ def test_control_flow_checkpoints_and_rules_of_ones_own():
 
     def branch(flag, x):
         return lax.cond(
-            flag, lambda x: weft.rearrange(x, "a b c -> c b a"), lambda x: weft.rearrange(x, "a b c -> c b a") * 2, x
+            flag, lambda x: plait.rearrange(x, "a b c -> c b a"), lambda x: plait.rearrange(x, "a b c -> c b a") * 2, x
         )
 
     assert_near(jax.jit(branch)(True, x), x.transpose(2, 1, 0))
     assert_near(jax.jit(branch)(False, x), 2 * x.transpose(2, 1, 0))
-    assert_near(lax.map(lambda x: weft.rearrange(x, "b c -> c b"), x), x.transpose(0, 2, 1))
+    assert_near(lax.map(lambda x: plait.rearrange(x, "b c -> c b"), x), x.transpose(0, 2, 1))
 
     def loss(x):
-        return weft.einsum(x, x, "a b c, a d c -> b d").sum()
+        return plait.einsum(x, x, "a b c, a d c -> b d").sum()
 
     assert_near(jax.grad(jax.checkpoint(loss))(x), jax.grad(loss)(x), 1e-4)
 
     @jax.custom_vjp
     def turned(x):
-        return weft.rearrange(x, "a b c -> b a c")
+        return plait.rearrange(x, "a b c -> b a c")
 
-    turned.defvjp(lambda x: (turned(x), None), lambda _, g: (weft.rearrange(g, "b a c -> a b c") * 3,))
+    turned.defvjp(lambda x: (turned(x), None), lambda _, g: (plait.rearrange(g, "b a c -> a b c") * 3,))
     assert_near(jax.grad(lambda x: turned(x).sum())(x), np.full((5, 4, 6), 3.0))
-    assert_near(jax.hessian(lambda x: weft.reduce(x * x, "a -> ", "sum"))(x[0, 0]), 2 * np.eye(6))
+    assert_near(jax.hessian(lambda x: plait.reduce(x * x, "a -> ", "sum"))(x[0, 0]), 2 * np.eye(6))
 
 
 def test_numpy_beside_jax_gives_jax():
     x, y = some((2, 3)), jnp.asarray(some((3, 4)))
-    for product in (weft.einsum(x, y, "a b, b c -> a c"), weft.einsum("ab,bc", x, y)):
+    for product in (plait.einsum(x, y, "a b, b c -> a c"), plait.einsum("ab,bc", x, y)):
         assert_near(product, x @ np.asarray(y))
-    assert_near(weft.einsum(y, x, "b c, a b -> (c a)"), (x @ np.asarray(y)).T.reshape(-1))
-    assert_near(weft.rearrange([np.asarray(y), y], "k b c -> (k b) c"), np.concatenate([y, y]))
-    assert_near(weft.pack([x, jnp.asarray(x)], "a *")[0], np.concatenate([x, x], 1))
-    assert_near(jax.jit(lambda y: weft.einsum(x, y, "a b, b c -> a c"))(y), x @ np.asarray(y))
-    assert_near(jax.vmap(lambda y: weft.einsum(x, y, "a b, b -> a"), 1, 1)(y), x @ np.asarray(y))
-    assert_near(jax.grad(lambda y: weft.einsum(x, y, "a b, b c -> ").sum())(y), np.repeat(x.sum(0)[:, None], 4, 1))
+    assert_near(plait.einsum(y, x, "b c, a b -> (c a)"), (x @ np.asarray(y)).T.reshape(-1))
+    assert_near(plait.rearrange([np.asarray(y), y], "k b c -> (k b) c"), np.concatenate([y, y]))
+    assert_near(plait.pack([x, jnp.asarray(x)], "a *")[0], np.concatenate([x, x], 1))
+    assert_near(jax.jit(lambda y: plait.einsum(x, y, "a b, b c -> a c"))(y), x @ np.asarray(y))
+    assert_near(jax.vmap(lambda y: plait.einsum(x, y, "a b, b -> a"), 1, 1)(y), x @ np.asarray(y))
+    assert_near(jax.grad(lambda y: plait.einsum(x, y, "a b, b c -> ").sum())(y), np.repeat(x.sum(0)[:, None], 4, 1))
 
 
 @both
 def test_element_types_of_both_modes(wide):
     assert jax.config.jax_enable_x64 is wide
     x = jnp.ones((300, 2), jnp.int8)
-    total = weft.reduce(x, "a b -> b", "sum")
+    total = plait.reduce(x, "a b -> b", "sum")
     assert total.tolist() == [300, 300]
     assert total.dtype == (jnp.int64 if wide else jnp.int32)
-    assert weft.reduce(x > 0, "a b -> b", "sum").dtype == total.dtype
-    assert weft.reduce(jnp.ones((2, 3), jnp.complex64), "a b -> b", "var").dtype == jnp.float32
+    assert plait.reduce(x > 0, "a b -> b", "sum").dtype == total.dtype
+    assert plait.reduce(jnp.ones((2, 3), jnp.complex64), "a b -> b", "var").dtype == jnp.float32
     for dtype in (jnp.bfloat16, jnp.float16, jnp.float8_e4m3fn, jnp.int4, jnp.uint8, jnp.bool_):
-        assert weft.rearrange(jnp.ones((2, 6), dtype), "a (b c) -> c a b", b=2).dtype == dtype
+        assert plait.rearrange(jnp.ones((2, 6), dtype), "a (b c) -> c a b", b=2).dtype == dtype
     half = jnp.ones((4096, 2), jnp.bfloat16)
-    assert jax.jit(lambda x: weft.reduce(x, "a b -> b", "sum"))(half).tolist() == [4096, 4096]
-    assert weft.einsum(half, half, "a b, a b -> b").tolist() == [4096, 4096]
-    assert weft.asnumpy(half).dtype == jnp.bfloat16
-    assert weft.rearrange(jnp.float32(3), "-> 1 1").shape == (1, 1)
+    assert jax.jit(lambda x: plait.reduce(x, "a b -> b", "sum"))(half).tolist() == [4096, 4096]
+    assert plait.einsum(half, half, "a b, a b -> b").tolist() == [4096, 4096]
+    assert plait.asnumpy(half).dtype == jnp.bfloat16
+    assert plait.rearrange(jnp.float32(3), "-> 1 1").shape == (1, 1)
 
 
 def test_keys_are_arrays_too():
     keys = jax.random.split(jax.random.key(0), (4, 2))
-    flat = weft.rearrange(keys, "a b -> (b a)")
+    flat = plait.rearrange(keys, "a b -> (b a)")
     assert (jax.random.key_data(flat) == jax.random.key_data(keys.T.reshape(8))).all()
-    draws = jax.jit(lambda keys: jax.vmap(jax.random.normal)(weft.rearrange(keys, "a b -> (b a)")))(keys)
+    draws = jax.jit(lambda keys: jax.vmap(jax.random.normal)(plait.rearrange(keys, "a b -> (b a)")))(keys)
     assert draws.shape == (8,)
-    with pytest.raises(weft.BackendError, match="W508"):
-        weft.asnumpy(keys)
+    with pytest.raises(plait.BackendError, match="PLT508"):
+        plait.asnumpy(keys)
 
 
 def test_a_ref_is_read_first():
     ref = jax.new_ref(ones(2, 3))
-    with pytest.raises(weft.BackendError, match=r"W502.*ref\[\.\.\.\]"):
-        weft.rearrange(ref, "a b -> b a")
+    with pytest.raises(plait.BackendError, match=r"PLT502.*ref\[\.\.\.\]"):
+        plait.rearrange(ref, "a b -> b a")
 
     @jax.jit
     def turn(ref):
-        ref[...] = weft.repeat(weft.reduce(ref[...], "a b -> b", "sum"), "b -> a b", a=2)
-        return weft.rearrange(ref[...], "a b -> b a")
+        ref[...] = plait.repeat(plait.reduce(ref[...], "a b -> b", "sum"), "b -> a b", a=2)
+        return plait.rearrange(ref[...], "a b -> b a")
 
     assert_near(turn(ref), np.full((3, 2), 2.0))
 
 
 def test_no_elements_where_there_are_none_yet():
     for transform in (jax.jit, jax.vmap):
-        with pytest.raises(weft.BackendError, match="W508"):
-            transform(weft.asnumpy)(ones(2, 3))
-    with pytest.raises(weft.BackendError, match="W508"):
-        jax.grad(lambda x: weft.asnumpy(x).sum())(ones(2, 3))
+        with pytest.raises(plait.BackendError, match="PLT508"):
+            transform(plait.asnumpy)(ones(2, 3))
+    with pytest.raises(plait.BackendError, match="PLT508"):
+        jax.grad(lambda x: plait.asnumpy(x).sum())(ones(2, 3))
 
 
 def test_nothing_of_a_trace_is_kept():
@@ -554,8 +554,8 @@ def test_precision_and_element_type_reach_every_product(path):
 
     def call(x, y, z):
         wishes = {"precision": "highest", "preferred_element_type": jnp.float32}
-        with weft.options(contract=path or "auto"):
-            return weft.einsum(x, y, z, "a b, b c, c d -> (a d)", **wishes)
+        with plait.options(contract=path or "auto"):
+            return plait.einsum(x, y, z, "a b, b c, c d -> (a d)", **wishes)
 
     text = str(jax.make_jaxpr(call)(x, y, z))
     assert text.count("dot_general[") == text.count("preferred_element_type=float32") == 2
@@ -563,7 +563,7 @@ def test_precision_and_element_type_reach_every_product(path):
     for result in (
         call(x, y, z),
         jax.jit(call)(x, y, z),
-        weft.compile("a b, b c -> a c").einsum(x, y, precision="highest"),
+        plait.compile("a b, b c -> a c").einsum(x, y, precision="highest"),
     ):
         assert result.dtype in (jnp.float32, jnp.bfloat16)
     assert call(x, y, z).dtype == jnp.float32
@@ -571,9 +571,9 @@ def test_precision_and_element_type_reach_every_product(path):
 
 def test_a_path_is_that_of_the_products():
     x, y, z = jnp.ones((2, 30)), jnp.ones((30, 4)), jnp.ones((4, 5))
-    with weft.options(contract=[(1, 2), (0, 1)]):
-        shapes = str(jax.make_jaxpr(lambda *tensors: weft.einsum(*tensors, "a b, b c, c d -> a d"))(x, y, z))
+    with plait.options(contract=[(1, 2), (0, 1)]):
+        shapes = str(jax.make_jaxpr(lambda *tensors: plait.einsum(*tensors, "a b, b c, c d -> a d"))(x, y, z))
     assert "[30,5]" in shapes
-    with weft.options(contract=[(0, 1), (0, 1)]):
-        shapes = str(jax.make_jaxpr(lambda *tensors: weft.einsum(*tensors, "a b, b c, c d -> a d"))(x, y, z))
+    with plait.options(contract=[(0, 1), (0, 1)]):
+        shapes = str(jax.make_jaxpr(lambda *tensors: plait.einsum(*tensors, "a b, b c, c d -> a d"))(x, y, z))
     assert "[2,4]" in shapes

@@ -9,7 +9,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-import weft
+import plait
 
 mx = pytest.importorskip("mlx.core")
 
@@ -29,45 +29,45 @@ def repeated(x):
 
 
 CALLS = {
-    "identity": (lambda x: weft.rearrange(x, "... -> ..."), lambda x: x),
-    "permute": (lambda x: weft.rearrange(x, "b c h w -> b h w c"), lambda x: mx.transpose(x, (0, 2, 3, 1))),
-    "merge": (lambda x: weft.rearrange(x, "b c h w -> b (c h w)"), lambda x: mx.reshape(x, (x.shape[0], -1))),
+    "identity": (lambda x: plait.rearrange(x, "... -> ..."), lambda x: x),
+    "permute": (lambda x: plait.rearrange(x, "b c h w -> b h w c"), lambda x: mx.transpose(x, (0, 2, 3, 1))),
+    "merge": (lambda x: plait.rearrange(x, "b c h w -> b (c h w)"), lambda x: mx.reshape(x, (x.shape[0], -1))),
     "space to depth": (
-        lambda x: weft.rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=2, q=2),
+        lambda x: plait.rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=2, q=2),
         space_to_depth,
     ),
     "max": (
-        lambda x: weft.reduce(x, "b c (h 2) w -> b c h w", "max"),
+        lambda x: plait.reduce(x, "b c (h 2) w -> b c h w", "max"),
         lambda x: mx.max(mx.reshape(x, (*x.shape[:2], x.shape[2] // 2, 2, x.shape[3])), (3,)),
     ),
-    "mean": (lambda x: weft.reduce(x, "b c h w -> b c", "mean"), lambda x: mx.mean(x, (2, 3))),
+    "mean": (lambda x: plait.reduce(x, "b c h w -> b c", "mean"), lambda x: mx.mean(x, (2, 3))),
     "logsumexp": (
-        lambda x: weft.reduce(x, "b c h w -> b (c h)", "logsumexp"),
+        lambda x: plait.reduce(x, "b c h w -> b (c h)", "logsumexp"),
         lambda x: mx.reshape(mx.logsumexp(x, (3,)), (x.shape[0], -1)),
     ),
-    "callable": (lambda x: weft.reduce(x, "b c h w -> h w", mx.min), lambda x: mx.min(x, (0, 1))),
-    "repeat": (lambda x: weft.repeat(x, "b c h w -> b c (h r) w", r=2), repeated),
+    "callable": (lambda x: plait.reduce(x, "b c h w -> h w", mx.min), lambda x: mx.min(x, (0, 1))),
+    "repeat": (lambda x: plait.repeat(x, "b c h w -> b c (h r) w", r=2), repeated),
     "einsum": (
-        lambda x: weft.einsum(x, x, "b c h w, b d h w -> b c d"),
+        lambda x: plait.einsum(x, x, "b c h w, b d h w -> b c d"),
         lambda x: mx.einsum("bchw,bdhw->bcd", x, x),
     ),
-    "classical einsum": (lambda x: weft.einsum("...i,...i", x, x), lambda x: mx.einsum("...i,...i->...", x, x)),
+    "classical einsum": (lambda x: plait.einsum("...i,...i", x, x), lambda x: mx.einsum("...i,...i->...", x, x)),
     "list": (
-        lambda x: weft.rearrange([x, x + 1], "k b c h w -> b (k c) h w"),
+        lambda x: plait.rearrange([x, x + 1], "k b c h w -> b (k c) h w"),
         lambda x: mx.reshape(
             mx.transpose(mx.stack([x, x + 1]), (1, 0, 2, 3, 4)), (x.shape[0], 2 * x.shape[1], *x.shape[2:])
         ),
     ),
     "pack": (
-        lambda x: weft.pack([x, x[:, :, 0]], "b c * w")[0],
+        lambda x: plait.pack([x, x[:, :, 0]], "b c * w")[0],
         lambda x: mx.concatenate([x, mx.reshape(x[:, :, 0], (*x.shape[:2], 1, x.shape[3]))], 2),
     ),
     "unpack": (
-        lambda x: weft.unpack(x, [(), (2, -1), (1,)], "b c h *")[1],
+        lambda x: plait.unpack(x, [(), (2, -1), (1,)], "b c h *")[1],
         lambda x: mx.reshape(x[..., 1:5], (*x.shape[:3], 2, 2)),
     ),
     "size": (
-        lambda x: weft.rearrange(x, "b c (h p) w -> b c h p w", p=x.shape[2] // 2),
+        lambda x: plait.rearrange(x, "b c (h p) w -> b c h p w", p=x.shape[2] // 2),
         lambda x: mx.reshape(x, (*x.shape[:2], 2, x.shape[2] // 2, x.shape[3])),
     ),
 }
@@ -111,13 +111,13 @@ def test_the_graph_is_that_of_the_hand_written_code(call, native):
 
 
 def test_the_graph_of_an_identity_is_empty():
-    assert primitives(lambda x: weft.rearrange(x, "a ... -> a ..."), random(SHAPE)) == {}
+    assert primitives(lambda x: plait.rearrange(x, "a ... -> a ..."), random(SHAPE)) == {}
 
 
 def test_building_computes_nothing():
     before = mx.get_peak_memory()
     x = mx.zeros((1 << 12, 1 << 14))  # a quarter of a gigabyte, if anything looked at it
-    y = weft.repeat(weft.reduce(weft.rearrange(x, "a b -> b a"), "b a -> a", "mean"), "a -> a r", r=1 << 14)
+    y = plait.repeat(plait.reduce(plait.rearrange(x, "a b -> b a"), "b a -> a", "mean"), "a -> a r", r=1 << 14)
     assert y.shape == (1 << 12, 1 << 14)
     assert mx.get_peak_memory() == before
 
@@ -176,7 +176,7 @@ def test_compile_of_grad(name):
 
 def test_jvp_and_second_derivatives():
     def pool(x):
-        return weft.reduce(x, "a (b p) -> p a", "logsumexp", p=3)
+        return plait.reduce(x, "a (b p) -> p a", "logsumexp", p=3)
 
     def native(x):
         return mx.logsumexp(mx.reshape(x, (2, 2, 3)), (1,)).T
@@ -190,11 +190,11 @@ def test_jvp_and_second_derivatives():
 def test_vmap(axis):
     x = random(SHAPE)
     for call, native in (
-        (lambda x: weft.rearrange(x, "a (b p) c -> b (a p) c", p=1), lambda x: mx.transpose(x, (1, 0, 2))),
-        (lambda x: weft.reduce(x, "a b c -> c a", "std"), lambda x: mx.std(x, 1).T),
-        (lambda x: weft.reduce(x, "a b c -> c a", "logsumexp"), lambda x: mx.logsumexp(x, 1).T),
-        (lambda x: weft.repeat(x, "a b c -> a b r c", r=2), lambda x: mx.stack([x, x], 2)),
-        (lambda x: weft.einsum(x, x, "a b c, d b c -> a d"), lambda x: mx.einsum("abc,dbc->ad", x, x)),
+        (lambda x: plait.rearrange(x, "a (b p) c -> b (a p) c", p=1), lambda x: mx.transpose(x, (1, 0, 2))),
+        (lambda x: plait.reduce(x, "a b c -> c a", "std"), lambda x: mx.std(x, 1).T),
+        (lambda x: plait.reduce(x, "a b c -> c a", "logsumexp"), lambda x: mx.logsumexp(x, 1).T),
+        (lambda x: plait.repeat(x, "a b c -> a b r c", r=2), lambda x: mx.stack([x, x], 2)),
+        (lambda x: plait.einsum(x, x, "a b c, d b c -> a d"), lambda x: mx.einsum("abc,dbc->ad", x, x)),
     ):
         parts = [native(mx.take(x, place, axis)) for place in range(x.shape[axis])]
         assert_close(mx.vmap(call, in_axes=axis)(x), mx.stack(parts))
@@ -204,16 +204,16 @@ def test_vmap_of_grad_and_of_errors():
     x = random((4, 6))
 
     def loss(x):
-        return (weft.reduce(x, "(a p) -> a", "max", p=2) ** 2).sum()
+        return (plait.reduce(x, "(a p) -> a", "max", p=2) ** 2).sum()
 
     gradients = mx.vmap(mx.grad(loss))(x)
     assert_close(gradients, mx.stack([mx.grad(loss)(row) for row in x]))
-    with pytest.raises(weft.SizeError, match="W302"):
-        mx.vmap(lambda x: weft.rearrange(x, "(a p) -> a p", p=4))(x)
-    with pytest.raises(weft.SizeError, match="W304"):
-        mx.compile(lambda x: weft.rearrange(x, "a b c -> c b a"))(x)
-    with pytest.raises(weft.SizeError, match="W302") as caught:
-        mx.grad(lambda x: weft.reduce(x, "a (b p) -> a", "sum", p=4).sum())(x)
+    with pytest.raises(plait.SizeError, match="PLT302"):
+        mx.vmap(lambda x: plait.rearrange(x, "(a p) -> a p", p=4))(x)
+    with pytest.raises(plait.SizeError, match="PLT304"):
+        mx.compile(lambda x: plait.rearrange(x, "a b c -> c b a"))(x)
+    with pytest.raises(plait.SizeError, match="PLT302") as caught:
+        mx.grad(lambda x: plait.reduce(x, "a (b p) -> a", "sum", p=4).sum())(x)
     assert "input: 4 6   given: p=4" in str(caught.value)
 
 
@@ -226,7 +226,7 @@ def test_a_module_of_parameters_is_trained():
             self.weight = random((2, 6, 3))
 
         def __call__(self, x):
-            return weft.einsum(x, self.weight, "b (h d), h d e -> b (h e)")
+            return plait.einsum(x, self.weight, "b (h d), h d e -> b (h e)")
 
     heads, x = Heads(), random((5, 12))
 
@@ -246,8 +246,8 @@ def test_a_module_of_parameters_is_trained():
 def test_streams():
     x = random(SHAPE)
     with mx.stream(mx.new_stream(mx.cpu)):
-        y = weft.rearrange(x, "b c h w -> (w b) (c h)")
-        z = weft.reduce(y, "a b -> b", "sum")
+        y = plait.rearrange(x, "b c h w -> (w b) (c h)")
+        z = plait.reduce(y, "a b -> b", "sum")
     assert_close(z, mx.sum(mx.transpose(x, (1, 2, 3, 0)), (2, 3)).reshape(-1))
 
 
@@ -257,7 +257,7 @@ def test_streams():
 )
 def test_asnumpy_of_every_element_type(dtype):
     x = mx.array([[0, 1, 1], [1, 0, 1]], getattr(mx, dtype))
-    result = weft.asnumpy(weft.rearrange(x, "a b -> b a"))
+    result = plait.asnumpy(plait.rearrange(x, "a b -> b a"))
     assert type(result) is np.ndarray
     assert result.tolist() == [[0, 1], [1, 0], [1, 1]]
     assert result.dtype.name == {"bfloat16": "float32"}.get(dtype, dtype.strip("_"))
@@ -265,8 +265,8 @@ def test_asnumpy_of_every_element_type(dtype):
 
 def test_asnumpy_of_what_is_to_come():
     x = random((3,))
-    for transformed in (mx.compile(weft.asnumpy), mx.vmap(weft.asnumpy)):
-        with pytest.raises(weft.BackendError, match="W508") as caught:
+    for transformed in (mx.compile(plait.asnumpy), mx.vmap(plait.asnumpy)):
+        with pytest.raises(plait.BackendError, match="PLT508") as caught:
             transformed(x)
         assert "not allowed" in caught.value.facts["reason"]
 
@@ -276,7 +276,7 @@ def test_counts_do_not_overflow(dtype):
     kind = getattr(mx, dtype)
     high = 1 if dtype == "bool_" else min(int(mx.iinfo(kind).max), 1 << 40)
     x = mx.full((3, 2), high, kind)
-    total = weft.reduce(x, "a b -> b", "sum")
+    total = plait.reduce(x, "a b -> b", "sum")
     assert total.tolist() == [3 * high] * 2
     assert total.dtype == (mx.uint64 if dtype.startswith("uint") else mx.int64)
 
@@ -284,18 +284,18 @@ def test_counts_do_not_overflow(dtype):
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_means_of_half_types_do_not_overflow(dtype):
     x = mx.full((4096, 2), 100, getattr(mx, dtype))  # the sum is beyond float16
-    assert weft.reduce(x, "a b -> b", "mean").tolist() == [100, 100]
+    assert plait.reduce(x, "a b -> b", "mean").tolist() == [100, 100]
     x = mx.array([[300], [-300]], getattr(mx, dtype))
-    assert weft.reduce(x, "a b -> b", "std").tolist() == [300]
-    assert weft.reduce(x, "a b -> b", "std").dtype == x.dtype
+    assert plait.reduce(x, "a b -> b", "std").tolist() == [300]
+    assert plait.reduce(x, "a b -> b", "std").dtype == x.dtype
 
 
 def test_logsumexp_of_doubles():
     rows = [[-800.0, -800.5, -900.0], [1e300, 0.0, 0.0], [0.0, 1e-9, -40.0], [mx.inf, 1.0, -mx.inf]]
     x = mx.array(rows, mx.float64)
     expected = np.logaddexp.reduce(np.array(rows), axis=1)
-    np.testing.assert_allclose(np.asarray(weft.reduce(x, "a b -> a", "logsumexp")), expected, rtol=1e-15)
-    gradient = mx.grad(lambda x: weft.reduce(x, "a b -> a", "logsumexp").sum())(x[:3])
+    np.testing.assert_allclose(np.asarray(plait.reduce(x, "a b -> a", "logsumexp")), expected, rtol=1e-15)
+    gradient = mx.grad(lambda x: plait.reduce(x, "a b -> a", "logsumexp").sum())(x[:3])
     softmax = np.exp(np.array(rows[:3]) - expected[:3, None])
     np.testing.assert_allclose(np.asarray(gradient), softmax, rtol=1e-14, atol=1e-16)
 
@@ -304,24 +304,24 @@ def test_nothing_is_reduced_at_once():
     """MLX loops over garbage where an empty array came from NumPy, and refuses what is empty beside the reduction."""
     for _ in range(20):
         x = mx.array(np.zeros((0, 3), np.float32))
-        assert weft.reduce(x, "a b -> b", "sum").tolist() == [0, 0, 0]
-        assert weft.reduce(x, "a b -> b", "all").tolist() == [True, True, True]
-        assert weft.reduce(x, "a b -> a", "max").shape == (0,)
-        assert weft.reduce(x, "a b -> a", "logsumexp").shape == (0,)
-    assert mx.grad(lambda x: weft.reduce(x, "a b -> b", "logsumexp").sum())(x).shape == (0, 3)
+        assert plait.reduce(x, "a b -> b", "sum").tolist() == [0, 0, 0]
+        assert plait.reduce(x, "a b -> b", "all").tolist() == [True, True, True]
+        assert plait.reduce(x, "a b -> a", "max").shape == (0,)
+        assert plait.reduce(x, "a b -> a", "logsumexp").shape == (0,)
+    assert mx.grad(lambda x: plait.reduce(x, "a b -> b", "logsumexp").sum())(x).shape == (0, 3)
     truth = mx.array(np.zeros((0, 3), bool))
-    assert weft.reduce(truth, "a b -> b", "sum").dtype == mx.int64
-    assert weft.reduce(truth, "a b -> b", "any").dtype == mx.bool_
+    assert plait.reduce(truth, "a b -> b", "sum").dtype == mx.int64
+    assert plait.reduce(truth, "a b -> b", "any").dtype == mx.bool_
 
 
 def test_sizes_of_mlx():
     x = random((4, 6))
-    assert weft.rearrange(x, "(a p) b -> a p b", p=mx.array(2)).shape == (2, 2, 6)
+    assert plait.rearrange(x, "(a p) b -> a p b", p=mx.array(2)).shape == (2, 2, 6)
     for size in (mx.array(2.0), mx.array(True), mx.array([2, 2])):
-        with pytest.raises(weft.SizeError, match="W301"):
-            weft.rearrange(x, "(a p) b -> a p b", p=size)
+        with pytest.raises(plait.SizeError, match="PLT301"):
+            plait.rearrange(x, "(a p) b -> a p b", p=size)
 
 
 def test_numpy_is_another_framework():
-    with pytest.raises(weft.BackendError, match="W504"):
-        weft.einsum(mx.zeros(3), np.zeros(3), "a, a ->")
+    with pytest.raises(plait.BackendError, match="PLT504"):
+        plait.einsum(mx.zeros(3), np.zeros(3), "a, a ->")

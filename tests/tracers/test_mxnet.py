@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import oracle
-import weft
+import plait
 from backends.cases import EINSUM, EMPTY, REARRANGE, REDUCE, REPEAT
 from backends.test_conformance import assert_near, assert_same, distinct, filled
 
@@ -56,7 +56,7 @@ def test_classic_movement(classic, case):
     array = distinct(case.shape)
     found = oracle.move(case.pattern, array, case.sizes)
     skip_unless_known(case.shape, found[0])
-    operation = weft.repeat if case in REPEAT else weft.rearrange
+    operation = plait.repeat if case in REPEAT else plait.rearrange
     result = operation(classic(array), case.pattern, **case.sizes)
     assert type(result) is mx.nd.NDArray
     assert_same(result, found)
@@ -70,16 +70,16 @@ def test_classic_reduce(classic, case, reduction):
     array = filled(case.shape)
     if case in EMPTY and reduction in ("min", "max"):
         skip_unless_known(case.shape)
-        with pytest.raises(weft.SizeError, match="W307"):
-            weft.reduce(classic(array), case.pattern, reduction, **case.sizes)
+        with pytest.raises(plait.SizeError, match="PLT307"):
+            plait.reduce(classic(array), case.pattern, reduction, **case.sizes)
         return
     found = oracle.reduce(case.pattern, array, reduction, case.sizes)
     skip_unless_known(case.shape, found[0])
     if not mx.util.is_np_shape() and case.pattern in ("a -> 1", "a b -> () 1"):
         with pytest.raises(mx.base.MXNetError, match="inferring shapes failed"):  # rank 0 is on the way
-            weft.reduce(classic(array), case.pattern, reduction, **case.sizes)
+            plait.reduce(classic(array), case.pattern, reduction, **case.sizes)
         return
-    result = weft.reduce(classic(array), case.pattern, reduction, **case.sizes)
+    result = plait.reduce(classic(array), case.pattern, reduction, **case.sizes)
     assert type(result) is mx.nd.NDArray
     assert_near(result, found, "float64")
 
@@ -89,7 +89,7 @@ def test_classic_einsum(classic, case):
     arrays = [filled(shape, seed=number) for number, shape in enumerate(case.shapes)]
     found = oracle.einsum(case.pattern, arrays, case.sizes)
     skip_unless_known(*case.shapes, found[0])
-    result = weft.einsum(*map(classic, arrays), case.pattern, **case.sizes)
+    result = plait.einsum(*map(classic, arrays), case.pattern, **case.sizes)
     assert type(result) is mx.nd.NDArray
     assert_near(result, found, "float64")
 
@@ -97,29 +97,31 @@ def test_classic_einsum(classic, case):
 SHAPE = (2, 3, 4, 6)
 OTHER = (4, 6, 8, 12)
 CALLS = {
-    "permute": lambda x: weft.rearrange(x, "b c h w -> b h w c"),
-    "merge": lambda x: weft.rearrange(x, "b c h w -> b (c h w)"),
-    "space to depth": lambda x: weft.rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=2, q=3),
-    "last unknown": lambda x: weft.rearrange(x, "b c h (u v w) -> v b (c u) h w", u=3, v=2),
-    "middle unknown": lambda x: weft.rearrange(x, "b c h (u w v) -> v b (c u) h w", u=3, v=2),
-    "first unknown": lambda x: weft.rearrange(x, "b c h (w u v) -> v b (c u) h w", u=3, v=2),
-    "both merge and split": lambda x: weft.rearrange(x, "(b e) c (h p) w -> b (e c h) (p w)", p=2, e=2),
-    "across": lambda x: weft.rearrange(x, "b (c d) h w -> (b c) (d h) w", c=3),
-    "new units": lambda x: weft.rearrange(x, "b c h w -> 1 b (c 1) h w ()"),
-    "units dropped": lambda x: weft.rearrange(
-        weft.rearrange(x, "b c h w -> 1 b 1 (c 1) h w ()"), "1 b () c h w 1 -> (b c) h w"
+    "permute": lambda x: plait.rearrange(x, "b c h w -> b h w c"),
+    "merge": lambda x: plait.rearrange(x, "b c h w -> b (c h w)"),
+    "space to depth": lambda x: plait.rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=2, q=3),
+    "last unknown": lambda x: plait.rearrange(x, "b c h (u v w) -> v b (c u) h w", u=3, v=2),
+    "middle unknown": lambda x: plait.rearrange(x, "b c h (u w v) -> v b (c u) h w", u=3, v=2),
+    "first unknown": lambda x: plait.rearrange(x, "b c h (w u v) -> v b (c u) h w", u=3, v=2),
+    "both merge and split": lambda x: plait.rearrange(x, "(b e) c (h p) w -> b (e c h) (p w)", p=2, e=2),
+    "across": lambda x: plait.rearrange(x, "b (c d) h w -> (b c) (d h) w", c=3),
+    "new units": lambda x: plait.rearrange(x, "b c h w -> 1 b (c 1) h w ()"),
+    "units dropped": lambda x: plait.rearrange(
+        plait.rearrange(x, "b c h w -> 1 b 1 (c 1) h w ()"), "1 b () c h w 1 -> (b c) h w"
     ),
-    "eight dimensions": lambda x: weft.rearrange(x, "(b i) c (h p) (w q) -> q w p h c i b", p=2, q=2, i=2),
-    "repeat": lambda x: weft.repeat(x, "b c h w -> r b c (h s) w t", r=2, s=3, t=2),
-    "einsum": lambda x: weft.einsum(x, x, "b c h w, b d h w -> b c d"),
-    "grouped einsum": lambda x: weft.einsum(x, x, "b c h (k d), b c j (k d) -> b k (c h) j", k=2),
-    "classical": lambda x: weft.einsum("bchw,bdhw->cd", x, x),
-    "to scalar": lambda x: weft.reduce(x, "b c h w ->", "mean"),
-    "list": lambda x: weft.rearrange([x, x + 1], "k b c h w -> b (k c) h w"),
-    "tuple": lambda x: weft.rearrange((x, x + 1), "k b c h w -> b (k c) h w"),
-    "callable": lambda x: weft.reduce(x, "b c h w -> b c", lambda tensor, axes: tensor.max(axis=axes)),
-    "compiled": lambda x: weft.compile("b c (h p) w -> b (c h)", p=2).reduce(x, "sum"),
-    **{name: lambda x, name=name: weft.reduce(x, "b c (h 2) w -> w (b h)", name) for name in sorted(oracle.REDUCTIONS)},
+    "eight dimensions": lambda x: plait.rearrange(x, "(b i) c (h p) (w q) -> q w p h c i b", p=2, q=2, i=2),
+    "repeat": lambda x: plait.repeat(x, "b c h w -> r b c (h s) w t", r=2, s=3, t=2),
+    "einsum": lambda x: plait.einsum(x, x, "b c h w, b d h w -> b c d"),
+    "grouped einsum": lambda x: plait.einsum(x, x, "b c h (k d), b c j (k d) -> b k (c h) j", k=2),
+    "classical": lambda x: plait.einsum("bchw,bdhw->cd", x, x),
+    "to scalar": lambda x: plait.reduce(x, "b c h w ->", "mean"),
+    "list": lambda x: plait.rearrange([x, x + 1], "k b c h w -> b (k c) h w"),
+    "tuple": lambda x: plait.rearrange((x, x + 1), "k b c h w -> b (k c) h w"),
+    "callable": lambda x: plait.reduce(x, "b c h w -> b c", lambda tensor, axes: tensor.max(axis=axes)),
+    "compiled": lambda x: plait.compile("b c (h p) w -> b (c h)", p=2).reduce(x, "sum"),
+    **{
+        name: lambda x, name=name: plait.reduce(x, "b c (h 2) w -> w (b h)", name) for name in sorted(oracle.REDUCTIONS)
+    },
 }
 each_call = pytest.mark.parametrize("name", CALLS)
 
@@ -153,7 +155,7 @@ def test_a_hybrid_block_gives_what_numpy_gives(make, name):
             result = run(make(array))
             assert type(result) is type(make(array))
             assert result.shape == expected.shape
-            np.testing.assert_allclose(weft.asnumpy(result), expected, rtol=1e-3, atol=1e-5)
+            np.testing.assert_allclose(plait.asnumpy(result), expected, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", [name for name in CALLS if name not in ("any", "all")])
@@ -202,7 +204,7 @@ def operations(call):
 def test_a_graph_has_the_operations_of_the_hand_written_code(name, expected):
     mx.npx.set_np()
     assert operations(CALLS[name]) == expected
-    assert operations(lambda x: weft.rearrange(x, "a b -> a b")) == []
+    assert operations(lambda x: plait.rearrange(x, "a b -> a b")) == []
 
 
 def test_an_exported_block_takes_other_batches(make, tmp_path):
@@ -212,17 +214,17 @@ def test_an_exported_block_takes_other_batches(make, tmp_path):
     block.export(str(tmp_path / "block"))
     loaded = mx.gluon.SymbolBlock.imports(str(tmp_path / "block-symbol.json"), ["data"])
     array = np.random.default_rng(0).normal(size=OTHER).astype("float32")
-    np.testing.assert_array_equal(weft.asnumpy(loaded(make(array))), on_numpy("space to depth", array))
+    np.testing.assert_array_equal(plait.asnumpy(loaded(make(array))), on_numpy("space to depth", array))
 
 
 MISTAKES = {
-    "W505": lambda x: weft.rearrange(x, "b ... -> ... b"),
-    "W507": lambda x: weft.view(x, "b c h w -> (b c) h w"),
-    "W508": weft.asnumpy,
-    "W203": lambda x: weft.rearrange(x, "b c h w -> b c (h w)", p=3),
-    "W209": lambda x: weft.reduce(x, "b c h w -> b", "median"),
-    "W303": lambda x: weft.einsum(x, x, x, "b c h w, x y z v, b c h (w v) -> x"),
-    "W504": lambda x: weft.einsum(
+    "PLT505": lambda x: plait.rearrange(x, "b ... -> ... b"),
+    "PLT507": lambda x: plait.view(x, "b c h w -> (b c) h w"),
+    "PLT508": plait.asnumpy,
+    "PLT203": lambda x: plait.rearrange(x, "b c h w -> b c (h w)", p=3),
+    "PLT209": lambda x: plait.reduce(x, "b c h w -> b", "median"),
+    "PLT303": lambda x: plait.einsum(x, x, x, "b c h w, x y z v, b c h (w v) -> x"),
+    "PLT504": lambda x: plait.einsum(
         x, x.as_nd_ndarray() if "numpy" in type(x).__module__ else x.as_np_ndarray(), "a, a ->"
     ),
 }
@@ -232,7 +234,7 @@ MISTAKES = {
 def test_mistakes_are_found_while_a_block_is_traced(make, code):
     block = Block(MISTAKES[code])
     block.hybridize()
-    with pytest.raises(weft.WeftError, match=code):
+    with pytest.raises(plait.PlaitError, match=code):
         block(make(np.ones(SHAPE, "float32")))
 
 
@@ -246,7 +248,7 @@ def test_mistakes_are_found_while_a_block_is_traced(make, code):
     ],
 )
 def test_a_block_that_runs_does_not_take_what_does_not_fit(make, pattern, sizes, words):
-    block = Block(lambda x: weft.rearrange(x, pattern, **sizes))
+    block = Block(lambda x: plait.rearrange(x, pattern, **sizes))
     block.hybridize()
     with pytest.raises(mx.base.MXNetError, match=words):
         block(make(np.ones(SHAPE, "float32"))).asnumpy()
@@ -254,46 +256,46 @@ def test_a_block_that_runs_does_not_take_what_does_not_fit(make, pattern, sizes,
 
 def test_classic_and_numpy_arrays_do_not_meet():
     x = mx.nd.ones((2, 3))
-    with pytest.raises(weft.BackendError, match="W504") as caught:
-        weft.einsum(x, x.as_np_ndarray(), "a b, a b -> a")
+    with pytest.raises(plait.BackendError, match="PLT504") as caught:
+        plait.einsum(x, x.as_np_ndarray(), "a b, a b -> a")
     assert "tensor 1 is of mxnet.np, and those before it of mxnet.nd" in str(caught.value)
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int32", "int64", "float16", "float32", "float64"])
 def test_more_dimensions_than_mxnet_transposes(make, dtype):
     array = filled((2, 1, 3, 2, 2, 1, 2, 2), dtype)
-    result = weft.rearrange(make(array), "a b c d e f g h -> c a h b g d f e")
-    assert (weft.asnumpy(result) == array.transpose(2, 0, 7, 1, 6, 3, 5, 4)).all()
+    result = plait.rearrange(make(array), "a b c d e f g h -> c a h b g d f e")
+    assert (plait.asnumpy(result) == array.transpose(2, 0, 7, 1, 6, 3, 5, 4)).all()
 
 
 def test_truth_values_and_small_integers(make):
     array = np.full((100, 2), 100, "uint8")
-    assert weft.asnumpy(weft.reduce(make(array), "n c -> c", "sum")).tolist() == [10000, 10000]
+    assert plait.asnumpy(plait.reduce(make(array), "n c -> c", "sum")).tolist() == [10000, 10000]
     truth = np.array([[True, False, True]])
-    assert (weft.asnumpy(weft.rearrange(make(truth), "a b -> b a")) == truth.T).all()
-    assert weft.asnumpy(weft.reduce(make(truth), "a b -> a", "sum")).tolist() == [2]
+    assert (plait.asnumpy(plait.rearrange(make(truth), "a b -> b a")) == truth.T).all()
+    assert plait.asnumpy(plait.reduce(make(truth), "a b -> a", "sum")).tolist() == [2]
 
 
 def test_infinities_are_summed(make):
     array = np.array([[np.inf, 1.0, 2.0], [1.0, -np.inf, 2.0]])
     for name in ("sum", "mean"):
-        assert weft.asnumpy(weft.reduce(make(array), "a b -> a", name)).tolist() == [np.inf, -np.inf]
+        assert plait.asnumpy(plait.reduce(make(array), "a b -> a", name)).tolist() == [np.inf, -np.inf]
 
 
 def test_pack_and_unpack_and_parse_shape(make):
     arrays = [filled((2, 3, 5)), filled((2, 5), seed=1)]
-    packed, shapes = weft.pack([make(array) for array in arrays], "b * c")
+    packed, shapes = plait.pack([make(array) for array in arrays], "b * c")
     assert shapes == [(3,), ()]
-    for part, array in zip(weft.unpack(packed, shapes, "b * c"), arrays, strict=True):
-        assert (weft.asnumpy(part) == array).all()
-    assert weft.parse_shape(packed, "b n _") == {"b": 2, "n": 4}
+    for part, array in zip(plait.unpack(packed, shapes, "b * c"), arrays, strict=True):
+        assert (plait.asnumpy(part) == array).all()
+    assert plait.parse_shape(packed, "b n _") == {"b": 2, "n": 4}
 
 
 def test_the_second_call_asks_the_cache(make):
     x = make(filled(SHAPE, "float32"))
-    before = weft.cache_info()
+    before = plait.cache_info()
     for _ in range(3):
         for name in ("permute", "max", "einsum", "classical"):
             CALLS[name](x)
-    after = weft.cache_info()
+    after = plait.cache_info()
     assert (after.misses - before.misses, after.hits - before.hits) == (4, 8)

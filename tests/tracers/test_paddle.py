@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-import weft
+import plait
 
 if importlib.util.find_spec("paddle") is None:
     pytest.skip("paddle is not installed", allow_module_level=True)
@@ -25,91 +25,91 @@ OTHER = (5, 3, 4, 6)
 
 
 def permute(x):
-    return weft.rearrange(x, "b c h w -> b h w c")
+    return plait.rearrange(x, "b c h w -> b h w c")
 
 
 def merge(x):
-    return weft.rearrange(x, "b c h w -> b (c h w)")
+    return plait.rearrange(x, "b c h w -> b (c h w)")
 
 
 def space_to_depth(x):
-    return weft.rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=2, q=2)
+    return plait.rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=2, q=2)
 
 
 def new_units(x):
-    return weft.rearrange(x, "b c h w -> 1 b (c 1) h w ()")
+    return plait.rearrange(x, "b c h w -> 1 b (c 1) h w ()")
 
 
 def ellipsis(x):
-    return weft.rearrange(x, "b ... w -> w ... b")
+    return plait.rearrange(x, "b ... w -> w ... b")
 
 
 def maximum(x):
-    return weft.reduce(x, "b c (h 2) w -> b c h w", "max")
+    return plait.reduce(x, "b c (h 2) w -> b c h w", "max")
 
 
 def to_scalar(x):
-    return weft.reduce(x, "b c h w ->", "mean")
+    return plait.reduce(x, "b c h w ->", "mean")
 
 
 def std(x):
-    return weft.reduce(x, "b c h w -> b", "std")
+    return plait.reduce(x, "b c h w -> b", "std")
 
 
 def logsumexp(x):
-    return weft.reduce(x, "b c h w -> b (c h)", "logsumexp")
+    return plait.reduce(x, "b c h w -> b (c h)", "logsumexp")
 
 
 def repeat(x):
-    return weft.repeat(x, "b c h w -> r b c (h s) w t", r=2, s=3, t=2)
+    return plait.repeat(x, "b c h w -> r b c (h s) w t", r=2, s=3, t=2)
 
 
 def einsum(x):
-    return weft.einsum(x, x, "b c h w, b d h w -> b c d")
+    return plait.einsum(x, x, "b c h w, b d h w -> b c d")
 
 
 def grouped_einsum(x):
-    return weft.einsum(x, x, "b c h (k d), b c j (k d) -> b k (c h) j", k=2)
+    return plait.einsum(x, x, "b c h (k d), b c j (k d) -> b k (c h) j", k=2)
 
 
 def classical(x):
-    return weft.einsum("bchw,bdhw->cd", x, x)
+    return plait.einsum("bchw,bdhw->cd", x, x)
 
 
 def stacked(x):
-    return weft.rearrange([x, x + 1], "k b c h w -> b (k c) h w")
+    return plait.rearrange([x, x + 1], "k b c h w -> b (k c) h w")
 
 
 def pack(x):
-    return weft.pack([x, x[:, :, 0]], "b c * w")[0]
+    return plait.pack([x, x[:, :, 0]], "b c * w")[0]
 
 
 def unpack(x):
-    return weft.unpack(x, [(3,), (1,)], "b c * w")[0]
+    return plait.unpack(x, [(3,), (1,)], "b c * w")[0]
 
 
 def unpack_what_was_packed(x):
-    packed, shapes = weft.pack([x, x[:, 0]], "b *")
-    return weft.unpack(packed, shapes, "b *")[0]
+    packed, shapes = plait.pack([x, x[:, 0]], "b *")
+    return plait.unpack(packed, shapes, "b *")[0]
 
 
 def size_of_the_shape(x):
-    return weft.rearrange(x, "b c (h p) w -> b c h p w", p=x.shape[2] // 2)
+    return plait.rearrange(x, "b c (h p) w -> b c h p w", p=x.shape[2] // 2)
 
 
 def unknown_size(x):
-    return weft.rearrange(weft.rearrange(x, "b c h w -> (b c) h w"), "(b c) h w -> c b h w", b=x.shape[0])
+    return plait.rearrange(plait.rearrange(x, "b c h w -> (b c) h w"), "(b c) h w -> c b h w", b=x.shape[0])
 
 
 def shape(x):
-    return x * weft.parse_shape(x, "b _ h w")["b"] + weft.parse_shape(x, "b _ h w")["h"]
+    return x * plait.parse_shape(x, "b _ h w")["b"] + plait.parse_shape(x, "b _ h w")["h"]
 
 
 def compiled(x):
-    return weft.compile("b c h w -> b (c h w)").rearrange(x)
+    return plait.compile("b c h w -> b (c h w)").rearrange(x)
 
 
-PATTERN = weft.compile("b c (h p) w -> b c h", p=2)
+PATTERN = plait.compile("b c (h p) w -> b c h", p=2)
 
 
 def compiled_before(x):
@@ -121,11 +121,11 @@ def named(tensor, axes):
 
 
 def callable_by_name(x):
-    return weft.reduce(x, "b c h w -> b c", named)
+    return plait.reduce(x, "b c h w -> b c", named)
 
 
 def callable_without_a_name(x):
-    return weft.reduce(x, "b c h w -> b c", lambda tensor, axes: paddle.sum(tensor, axes) * 2)
+    return plait.reduce(x, "b c h w -> b c", lambda tensor, axes: paddle.sum(tensor, axes) * 2)
 
 
 CALLS = [
@@ -164,12 +164,12 @@ def test_to_static_by_reading_bytecode(call):
 
 @check_no_breakgraph
 def whole(x):
-    packed, shapes = weft.pack([space_to_depth(x), einsum(x)], "b *")
-    first, second = weft.unpack(packed, shapes, "b *")
+    packed, shapes = plait.pack([space_to_depth(x), einsum(x)], "b *")
+    first, second = plait.unpack(packed, shapes, "b *")
     return (
         first.sum() * logsumexp(x)
         + second.mean()
-        + PATTERN.reduce(x, "max").sum() * weft.parse_shape(x, "_ c _ _")["c"]
+        + PATTERN.reduce(x, "max").sum() * plait.parse_shape(x, "_ c _ _")["c"]
     )
 
 
@@ -180,11 +180,11 @@ def test_reading_bytecode_makes_one_graph():
 
 
 MISTAKES = {
-    "W302": lambda x: weft.rearrange(x, "b c (h p) w -> b c h p w", p=3),
-    "W304": lambda x: weft.rearrange(x, "b c h -> b (c h)"),
-    "W203": lambda x: weft.rearrange(x, "b c h w -> b c (h w)", p=3),
-    "W209": lambda x: weft.reduce(x, "b c h w -> b", "median"),
-    "W305": lambda x: weft.einsum(x, x, "b c h w, b h c w -> b"),
+    "PLT302": lambda x: plait.rearrange(x, "b c (h p) w -> b c h p w", p=3),
+    "PLT304": lambda x: plait.rearrange(x, "b c h -> b (c h)"),
+    "PLT203": lambda x: plait.rearrange(x, "b c h w -> b c (h w)", p=3),
+    "PLT209": lambda x: plait.reduce(x, "b c h w -> b", "median"),
+    "PLT305": lambda x: plait.einsum(x, x, "b c h w, b h c w -> b"),
 }
 
 
@@ -199,22 +199,22 @@ def test_mistakes_are_found_while_a_program_is_built(code, graph):
     full = graph == "source"
     spec = [InputSpec([None, *SHAPE[1:]], "float32")] if full else None
     static = paddle.jit.to_static(call, input_spec=spec, full_graph=full)
-    with pytest.raises(weft.WeftError, match=code):
+    with pytest.raises(plait.PlaitError, match=code):
         static(filled(SHAPE))
 
 
 def see(x):
-    return weft.view(x, "b c h w -> (b c) h w")
+    return plait.view(x, "b c h w -> (b c) h w")
 
 
 def to_numpy(x):
-    return weft.asnumpy(x)
+    return plait.asnumpy(x)
 
 
-@pytest.mark.parametrize(("code", "call"), [("W507", see), ("W508", to_numpy)])
+@pytest.mark.parametrize(("code", "call"), [("PLT507", see), ("PLT508", to_numpy)])
 def test_what_a_program_does_not_have(code, call):
     static = paddle.jit.to_static(call, input_spec=[InputSpec([None, *SHAPE[1:]], "float32")], full_graph=True)
-    with pytest.raises(weft.BackendError, match=code):
+    with pytest.raises(plait.BackendError, match=code):
         static(filled(SHAPE))
     by_bytecode = paddle.jit.to_static(call, full_graph=False)  # it leaves to Python what has no place in a program
     assert_same(by_bytecode(filled(SHAPE)), call(filled(SHAPE)))
@@ -237,17 +237,17 @@ def test_what_a_program_does_not_have(code, call):
 def test_the_gradient_of_an_extreme_along_several_axes(shape, pattern, reduction, graph):
     """Paddle's own is wrong where a tensor has five dimensions or six."""
     array = np.random.default_rng(0).permutation(np.prod(shape)).reshape(shape).astype("float32")
-    weights = np.random.default_rng(1).normal(size=weft.reduce(array, pattern, reduction).shape).astype("float32")
+    weights = np.random.default_rng(1).normal(size=plait.reduce(array, pattern, reduction).shape).astype("float32")
 
     def extreme(x):
-        return weft.reduce(x, pattern, reduction)
+        return plait.reduce(x, pattern, reduction)
 
     call = extreme if graph is None else paddle.jit.to_static(extreme, full_graph=graph == "source")
     x = paddle.to_tensor(array, stop_gradient=False)
     result = call(x)
     (result * paddle.to_tensor(weights)).sum().backward()
     found = result.numpy()
-    assert (found == weft.reduce(array, pattern, reduction)).all()
+    assert (found == plait.reduce(array, pattern, reduction)).all()
     expected = np.zeros_like(array)
     for value, weight in zip(found.ravel(), weights.ravel(), strict=True):
         expected[array == value] = weight
@@ -271,7 +271,7 @@ def static_program():
         (merge, ["full_int_array", "reshape"]),
         (space_to_depth, ["full_int_array", "reshape", "transpose", "full_int_array", "reshape"]),
         (maximum, ["full_int_array", "reshape", "amax"]),
-        (lambda x: weft.rearrange(x, "... -> ..."), []),
+        (lambda x: plait.rearrange(x, "... -> ..."), []),
     ],
 )
 def test_a_program_has_the_operations_of_the_hand_written_code(call, expected):
@@ -322,9 +322,9 @@ class Patches(paddle.nn.Layer):
         self.scale = self.create_parameter([2, 5])
 
     def forward(self, x):
-        patches = weft.rearrange(x, "b c (h p) (w q) -> b (h w) (c p q)", p=2, q=2)
-        scale = weft.repeat(self.scale, "g d -> (g r) d", r=3)
-        return weft.einsum(self.linear(patches), scale, "b n d, n d -> b d")
+        patches = plait.rearrange(x, "b c (h p) (w q) -> b (h w) (c p q)", p=2, q=2)
+        scale = plait.repeat(self.scale, "g d -> (g r) d", r=3)
+        return plait.einsum(self.linear(patches), scale, "b n d, n d -> b d")
 
 
 @pytest.mark.filterwarnings("ignore:Tensor do not have 'place'")  # Paddle's own words about its own full_like
@@ -369,7 +369,7 @@ def test_gradients_in_double_precision(call):
 
 
 def product(x, y):
-    return weft.einsum(x, y, "i j, j k -> k i")
+    return plait.einsum(x, y, "i j, j k -> k i")
 
 
 def test_integers_and_diagonals_that_paddles_einsum_does_not_know():
@@ -377,75 +377,75 @@ def test_integers_and_diagonals_that_paddles_einsum_does_not_know():
     for dtype in ("bool", "uint8", "int16", "int32", "int64"):
         a, b = rng.integers(0, 2, (2, 3)).astype(dtype), rng.integers(0, 2, (3, 4)).astype(dtype)
         x, y = paddle.to_tensor(a), paddle.to_tensor(b)
-        result = weft.einsum(x, y, "i j, j k -> k i")
+        result = plait.einsum(x, y, "i j, j k -> k i")
         assert (paddle.jit.to_static(product, full_graph=True)(x, y).numpy() == (a @ b).T).all()
         assert (result.numpy() == (a @ b).T).all()
         assert str(result.dtype) == f"paddle.{dtype}"
     a, b = rng.normal(size=(2, 2, 3)), rng.normal(size=3)
-    found = weft.einsum(paddle.to_tensor(a), paddle.to_tensor(b), "a a b, b -> a")
+    found = plait.einsum(paddle.to_tensor(a), paddle.to_tensor(b), "a a b, b -> a")
     np.testing.assert_allclose(found.numpy(), np.einsum("aab,b->a", a, b))
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_einsum_of_half_types_has_the_digits_of_single_precision(dtype):
     x = paddle.ones([4096, 2]).astype(dtype)
-    result = weft.einsum(x, x, "n i, n j -> i j")
+    result = plait.einsum(x, x, "n i, n j -> i j")
     assert result.dtype == x.dtype
-    assert (weft.asnumpy(result) == 4096).all()
+    assert (plait.asnumpy(result) == 4096).all()
 
 
 def test_logsumexp_of_what_paddles_own_gets_wrong():
     rank5 = np.random.default_rng(0).normal(size=(2, 2, 2, 2, 2))
-    found = weft.reduce(paddle.to_tensor(rank5), "a b c d e -> a d", "logsumexp")
+    found = plait.reduce(paddle.to_tensor(rank5), "a b c d e -> a d", "logsumexp")
     np.testing.assert_allclose(found.numpy(), np.log(np.exp(rank5).sum((1, 2, 4))))
     for poison in (np.nan, np.inf):  # an empty peak is whatever lies in memory
         paddle.full([4096], poison)
-        assert (weft.reduce(paddle.zeros([64, 0]), "a b -> a", "logsumexp").numpy() == -np.inf).all()
+        assert (plait.reduce(paddle.zeros([64, 0]), "a b -> a", "logsumexp").numpy() == -np.inf).all()
 
 
 def test_small_integers_do_not_overflow():
     for dtype in ("uint8", "int8", "int16"):
         x = paddle.full([100, 2], 100, dtype)
-        assert weft.reduce(x, "n c -> c", "sum").numpy().tolist() == [10000, 10000]
-        assert weft.reduce(x, "n c -> c", "max").dtype == x.dtype
+        assert plait.reduce(x, "n c -> c", "sum").numpy().tolist() == [10000, 10000]
+        assert plait.reduce(x, "n c -> c", "max").dtype == x.dtype
 
 
 def test_views_of_strided_tensors():
     x = filled(SHAPE)
     turned = paddle.transpose(x, [0, 2, 3, 1])
-    assert weft.view(turned, "b h w c -> b (h w) c").data_ptr() == x.data_ptr()
-    with pytest.raises(weft.CopyNeeded):
-        weft.view(turned, "b h w c -> b h (w c)")
-    assert_same(weft.rearrange(turned, "b h w c -> b h (w c)"), paddle.reshape(turned, [2, 4, 18]))
+    assert plait.view(turned, "b h w c -> b (h w) c").data_ptr() == x.data_ptr()
+    with pytest.raises(plait.CopyRequiredError):
+        plait.view(turned, "b h w c -> b h (w c)")
+    assert_same(plait.rearrange(turned, "b h w c -> b h (w c)"), paddle.reshape(turned, [2, 4, 18]))
     scalar = paddle.to_tensor(3.0)
-    assert weft.view(scalar, "-> 1 1").data_ptr() == scalar.data_ptr()
+    assert plait.view(scalar, "-> 1 1").data_ptr() == scalar.data_ptr()
 
 
 def test_sizes_that_are_tensors():
     x = filled(SHAPE)
-    assert weft.rearrange(x, "b c (h p) w -> b c h p w", p=paddle.to_tensor(2)).shape == [2, 3, 2, 2, 6]
-    with pytest.raises(weft.SizeError, match="W301"):
-        weft.rearrange(x, "b c (h p) w -> b c h p w", p=paddle.to_tensor(True))
-    with pytest.raises(weft.SizeError, match="W301"):
-        weft.rearrange(x, "b c (h p) w -> b c h p w", p=paddle.to_tensor(2.0))
+    assert plait.rearrange(x, "b c (h p) w -> b c h p w", p=paddle.to_tensor(2)).shape == [2, 3, 2, 2, 6]
+    with pytest.raises(plait.SizeError, match="PLT301"):
+        plait.rearrange(x, "b c (h p) w -> b c h p w", p=paddle.to_tensor(True))
+    with pytest.raises(plait.SizeError, match="PLT301"):
+        plait.rearrange(x, "b c (h p) w -> b c h p w", p=paddle.to_tensor(2.0))
 
 
 def test_asnumpy():
     x = filled(SHAPE)
     x.stop_gradient = False
-    assert (weft.asnumpy(x) == x.numpy()).all()
-    assert weft.asnumpy(x.astype("bfloat16")).dtype == np.float32
+    assert (plait.asnumpy(x) == x.numpy()).all()
+    assert plait.asnumpy(x.astype("bfloat16")).dtype == np.float32
 
 
 def test_the_second_call_asks_the_cache():
     x = filled(SHAPE)
-    before = weft.cache_info()
+    before = plait.cache_info()
     for _ in range(4):
-        weft.rearrange(x, "b c h w -> b h w c")
-        weft.reduce(x, "b c h w -> b", "max")
-        weft.einsum(x, x, "b c h w, b c h w -> b")
-        weft.einsum("bchw,bchw->b", x, x)
+        plait.rearrange(x, "b c h w -> b h w c")
+        plait.reduce(x, "b c h w -> b", "max")
+        plait.einsum(x, x, "b c h w, b c h w -> b")
+        plait.einsum("bchw,bchw->b", x, x)
         PATTERN.reduce(x, "sum")
-    after = weft.cache_info()
+    after = plait.cache_info()
     assert after.misses - before.misses == 5
     assert after.hits - before.hits >= 15

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import oracle
-import weft
+import plait
 from backends.cases import EINSUM, REARRANGE, REDUCE, REPEAT
 from backends.frameworks.pytensor_ import FRAMEWORK
 
@@ -40,7 +40,7 @@ def operations(variable):
 
 @pytest.mark.parametrize("case", [*REARRANGE, *REPEAT], ids=str)
 def test_movement_of_unknown_dimensions(case):
-    operation = weft.repeat if case in REPEAT else weft.rearrange
+    operation = plait.repeat if case in REPEAT else plait.rearrange
     array, x = filled(case.shape), unknown(case.shape)
     shape, elements = oracle.move(case.pattern, array, case.sizes)
     found = operation(x, case.pattern, **case.sizes).eval({x: array})
@@ -53,7 +53,7 @@ def test_reductions_of_unknown_dimensions(case):
     array, x = filled(case.shape), unknown(case.shape)
     for reduction in ("mean", "max", "logsumexp") if case.pattern not in ("->", "a b -> a b") else ():
         shape, elements = oracle.reduce(case.pattern, array, reduction, case.sizes)
-        found = weft.reduce(x, case.pattern, reduction, **case.sizes).eval({x: array})
+        found = plait.reduce(x, case.pattern, reduction, **case.sizes).eval({x: array})
         assert found.shape == shape
         for place, value in elements.items():
             assert found[place] == pytest.approx(value, rel=1e-12)
@@ -64,7 +64,7 @@ def test_einsum_of_unknown_dimensions(case):
     arrays = [filled(shape, seed) for seed, shape in enumerate(case.shapes)]
     inputs = [unknown(shape) for shape in case.shapes]
     shape, elements = oracle.einsum(case.pattern, arrays, case.sizes)
-    found = weft.einsum(*inputs, case.pattern, **case.sizes).eval(dict(zip(inputs, arrays, strict=True)))
+    found = plait.einsum(*inputs, case.pattern, **case.sizes).eval(dict(zip(inputs, arrays, strict=True)))
     assert found.shape == shape
     for place, value in elements.items():
         assert found[place] == pytest.approx(value, rel=1e-12, abs=1e-14)
@@ -76,38 +76,38 @@ X = pt.tensor("x", shape=(None, 3, None, 6), dtype="float64")
 B, H = X.shape[0], X.shape[2]
 
 GRAPHS = {
-    "identity": (weft.rearrange(X, "... -> ..."), X, (None, 3, None, 6)),
-    "permute": (weft.rearrange(X, "b c h w -> w c h b"), pt.transpose(X, (3, 1, 2, 0)), (6, 3, None, None)),
+    "identity": (plait.rearrange(X, "... -> ..."), X, (None, 3, None, 6)),
+    "permute": (plait.rearrange(X, "b c h w -> w c h b"), pt.transpose(X, (3, 1, 2, 0)), (6, 3, None, None)),
     "split": (
-        weft.rearrange(X, "b c h (w p) -> b p c h w", p=2),
+        plait.rearrange(X, "b c h (w p) -> b p c h w", p=2),
         pt.transpose(pt.reshape(X, (B, 3, H, 3, 2)), (0, 4, 1, 2, 3)),
         (None, 2, 3, None, 3),
     ),
     "split of an unknown dimension": (
-        weft.rearrange(X, "b c (h p) w -> b c h p w", p=2),
+        plait.rearrange(X, "b c (h p) w -> b c h p w", p=2),
         pt.reshape(X, (B, 3, H // 2, 2, 6)),
         (None, 3, None, 2, 6),
     ),
     "one unknown dimension": (
-        weft.rearrange(X[:, :, 0], "b c (w p) -> w (b c p)", p=2),
+        plait.rearrange(X[:, :, 0], "b c (w p) -> w (b c p)", p=2),
         pt.reshape(pt.transpose(pt.reshape(X[:, :, 0], (-1, 3, 3, 2)), (2, 0, 1, 3)), (3, -1)),
         (3, None),
     ),
     "merge": (
-        weft.rearrange(X, "b c h w -> b h (c w)"),
+        plait.rearrange(X, "b c h w -> b h (c w)"),
         pt.reshape(pt.transpose(X, (0, 2, 1, 3)), (B, H, 18)),
         (None, None, 18),
     ),
-    "sum": (weft.reduce(X, "b c h w -> c w", "sum"), pt.sum(X, (0, 2)), (3, 6)),
-    "std": (weft.reduce(X, "b c h w -> b w", "std"), pt.std(X, (1, 2)), (None, 6)),
-    "callable": (weft.reduce(X, "b c h w -> c w", pt.max), pt.max(X, (0, 2)), (3, 6)),
+    "sum": (plait.reduce(X, "b c h w -> c w", "sum"), pt.sum(X, (0, 2)), (3, 6)),
+    "std": (plait.reduce(X, "b c h w -> b w", "std"), pt.std(X, (1, 2)), (None, 6)),
+    "callable": (plait.reduce(X, "b c h w -> c w", pt.max), pt.max(X, (0, 2)), (3, 6)),
     "einsum": (
-        weft.einsum(X, X, "b c h w, b d h w -> b c d"),
+        plait.einsum(X, X, "b c h w, b d h w -> b c d"),
         pt.specify_shape(pt.einsum("abcd,aecd->abe", X, X), (None, 3, 3)),
         (None, 3, 3),
     ),
     "einsum with an ellipsis": (
-        weft.einsum(X, X[0, 0], "... w, v w -> ... v"),
+        plait.einsum(X, X[0, 0], "... w, v w -> ... v"),
         pt.einsum("acde,be->acdb", X, X[0, 0]),
         (None, 3, None, None),
     ),
@@ -132,29 +132,29 @@ def test_a_merge_asks_only_for_what_it_cannot_know():
 
 def test_repeat_keeps_what_is_known():
     x = pt.tensor(shape=(None, 4), dtype="float64")
-    assert weft.repeat(x, "a b -> a b r", r=3).type.shape == (None, 4, 3)
-    assert weft.repeat(x, "a b -> (r b) a", r=3).type.shape == (12, None)
-    assert weft.rearrange([x, x], "k a b -> a (k b)").type.shape == (None, 8)
+    assert plait.repeat(x, "a b -> a b r", r=3).type.shape == (None, 4, 3)
+    assert plait.repeat(x, "a b -> (r b) a", r=3).type.shape == (12, None)
+    assert plait.rearrange([x, x], "k a b -> a (k b)").type.shape == (None, 8)
 
 
 def test_gradients():
     array, x = filled(SHAPE), unknown(SHAPE)
     for call, native in (
         (
-            lambda x: weft.rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=2, q=3),
+            lambda x: plait.rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=2, q=3),
             lambda x: x.reshape((2, 3, 2, 2, 2, 3)).transpose((0, 1, 3, 5, 2, 4)).reshape((2, 18, 2, 2)),
         ),
-        (lambda x: weft.reduce(x, "b c h w -> b w", "std"), lambda x: pt.std(x, (1, 2))),
-        (lambda x: weft.reduce(x, "b c h w -> b w", "max"), lambda x: pt.max(x, (1, 2))),
+        (lambda x: plait.reduce(x, "b c h w -> b w", "std"), lambda x: pt.std(x, (1, 2))),
+        (lambda x: plait.reduce(x, "b c h w -> b w", "max"), lambda x: pt.max(x, (1, 2))),
         (
-            lambda x: weft.reduce(x, "b c h w -> b w", "logsumexp"),
+            lambda x: plait.reduce(x, "b c h w -> b w", "logsumexp"),
             lambda x: pt.log(pt.sum(pt.exp(x), (1, 2))),
         ),
         (
-            lambda x: weft.einsum(x, x, "b c h w, b d h w -> c d"),
+            lambda x: plait.einsum(x, x, "b c h w, b d h w -> c d"),
             lambda x: pt.tensordot(x, x, [[0, 2, 3], [0, 2, 3]]),
         ),
-        (lambda x: weft.repeat(x, "b c h w -> b c h (w r)", r=2), lambda x: pt.repeat(x, 2, axis=3)),
+        (lambda x: plait.repeat(x, "b c h w -> b c h (w r)", r=2), lambda x: pt.repeat(x, 2, axis=3)),
     ):
         shape = native(pt.constant(array)).eval().shape
         weights = filled(shape, seed=1)
@@ -166,52 +166,52 @@ def test_gradients():
 def test_sizes_that_are_variables():
     x, array = unknown((4, 6)), filled((4, 6))
     for size in (pt.iscalar("p"), pt.lscalar("p"), pt.tensor("p", shape=(), dtype="uint8")):
-        found = weft.rearrange(x, "a (b p) -> p a b", p=size)
+        found = plait.rearrange(x, "a (b p) -> p a b", p=size)
         for value in (2, 3):
             given = found.eval({x: array, size: np.asarray(value, size.dtype)})
             np.testing.assert_array_equal(given, array.reshape(4, 6 // value, value).transpose(2, 0, 1))
-    found = weft.rearrange(x, "a (b p) -> p a b", p=x.shape[1] // 2)
+    found = plait.rearrange(x, "a (b p) -> p a b", p=x.shape[1] // 2)
     np.testing.assert_array_equal(found.eval({x: array}), array.reshape(4, 2, 3).transpose(2, 0, 1))
     count = pt.iscalar("r")
-    found = weft.repeat(x, "a b -> (a r) b", r=count)
+    found = plait.repeat(x, "a b -> (a r) b", r=count)
     np.testing.assert_array_equal(found.eval({x: array, count: 3}), array.repeat(3, axis=0))
     for size in (pt.dscalar("p"), pt.ivector("p"), pt.tensor("p", shape=(), dtype="bool")):
-        with pytest.raises(weft.SizeError, match="W301"):
-            weft.rearrange(x, "a (b p) -> p a b", p=size)
+        with pytest.raises(plait.SizeError, match="PLT301"):
+            plait.rearrange(x, "a (b p) -> p a b", p=size)
 
 
 def test_shared_variables():
     state = pytensor.shared(filled((4, 6)), "state")
-    assert weft.asnumpy(state).shape == (4, 6)
-    total = weft.reduce(weft.rearrange(state, "a (b p) -> b a p", p=2), "b a p -> p", "sum")
+    assert plait.asnumpy(state).shape == (4, 6)
+    total = plait.reduce(plait.rearrange(state, "a (b p) -> b a p", p=2), "b a p -> p", "sum")
     step = pytensor.function([], total, updates={state: state * 2})
     first, second = step(), step()
     np.testing.assert_allclose(second, 2 * first)
-    np.testing.assert_allclose(weft.asnumpy(total), 4 * first)
+    np.testing.assert_allclose(plait.asnumpy(total), 4 * first)
     fixed = pytensor.shared(filled((4, 6)), shape=(4, 6))
-    assert weft.rearrange(fixed, "a (b p) -> p (a b)", p=2).type.shape == (2, 12)
+    assert plait.rearrange(fixed, "a (b p) -> p (a b)", p=2).type.shape == (2, 12)
 
 
 def test_what_is_known_is_checked_when_the_graph_is_built():
     x = pt.tensor("x", shape=(None, 3, 4), dtype="float64")
     y = pt.tensor(shape=(5, None), dtype="float64")
     for call, code, text in (
-        (lambda: weft.rearrange(x, "n a (p b) -> n p a b", p=3), "W302", "input: _ 3 4   given: p=3"),
-        (lambda: weft.rearrange(x, "n a -> a n"), "W304", "the input has rank 3"),
-        (lambda: weft.reduce(x, "n 2 b -> n b", "sum"), "W305", "must have length 2"),
-        (lambda: weft.rearrange(x, "n 1 b -> n b"), "W305", "must have length 1"),
-        (lambda: weft.reduce(x, "n a b -> n b", "median"), "W209", "'median' is no reduction"),
-        (lambda: weft.reduce(x.astype("int64"), "n a b -> n b", "mean"), "W503", "mean is not defined on int64"),
-        (lambda: weft.repeat(x, "n a b -> n a b r"), "W3", "r"),
-        (lambda: weft.einsum(x, y, "n a b, b c -> n a c"), "W305", "tensor 0: _ 3 4   tensor 1: 5 _"),
-        (lambda: weft.rearrange([x, x[:, :2]], "k n a b -> n (k a) b"), "W308", "shape _ 2 4"),
-        (lambda: weft.parse_shape(x, "n 2 b"), "W305", "dimension 1 must have length 2"),
-        (lambda: weft.pack([x, x[:, :, :2]], "n * b"), "W305", "b has length 2"),
-        (lambda: weft.unpack(x, [(2,), (2,)], "n * b"), "W309", "whose length is 3"),
-        (lambda: weft.reduce(pt.tensor(shape=(None, 0)), "a b -> a", "max"), "W307", "of nothing"),
-        (lambda: weft.rearrange(x, "n a b -> b a n", q=2), "W203", "size q names no axis"),
+        (lambda: plait.rearrange(x, "n a (p b) -> n p a b", p=3), "PLT302", "input: _ 3 4   given: p=3"),
+        (lambda: plait.rearrange(x, "n a -> a n"), "PLT304", "the input has rank 3"),
+        (lambda: plait.reduce(x, "n 2 b -> n b", "sum"), "PLT305", "must have length 2"),
+        (lambda: plait.rearrange(x, "n 1 b -> n b"), "PLT305", "must have length 1"),
+        (lambda: plait.reduce(x, "n a b -> n b", "median"), "PLT209", "'median' is no reduction"),
+        (lambda: plait.reduce(x.astype("int64"), "n a b -> n b", "mean"), "PLT503", "mean is not defined on int64"),
+        (lambda: plait.repeat(x, "n a b -> n a b r"), "W3", "r"),
+        (lambda: plait.einsum(x, y, "n a b, b c -> n a c"), "PLT305", "tensor 0: _ 3 4   tensor 1: 5 _"),
+        (lambda: plait.rearrange([x, x[:, :2]], "k n a b -> n (k a) b"), "PLT308", "shape _ 2 4"),
+        (lambda: plait.parse_shape(x, "n 2 b"), "PLT305", "dimension 1 must have length 2"),
+        (lambda: plait.pack([x, x[:, :, :2]], "n * b"), "PLT305", "b has length 2"),
+        (lambda: plait.unpack(x, [(2,), (2,)], "n * b"), "PLT309", "whose length is 3"),
+        (lambda: plait.reduce(pt.tensor(shape=(None, 0)), "a b -> a", "max"), "PLT307", "of nothing"),
+        (lambda: plait.rearrange(x, "n a b -> b a n", q=2), "PLT203", "size q names no axis"),
     ):
-        with pytest.raises(weft.WeftError, match=code) as caught:
+        with pytest.raises(plait.PlaitError, match=code) as caught:
             call()
         assert text in str(caught.value)
 
@@ -219,33 +219,33 @@ def test_what_is_known_is_checked_when_the_graph_is_built():
 def test_what_is_not_known_is_refused_when_the_graph_runs():
     x = unknown((4, 6))
     with pytest.raises(ValueError, match="reshape"):
-        weft.rearrange(x, "a (b p) -> p a b", p=4).eval({x: filled((4, 6))})
+        plait.rearrange(x, "a (b p) -> p a b", p=4).eval({x: filled((4, 6))})
     with pytest.raises(ValueError, match="reshape"):
-        weft.rearrange(x, "a 1 -> a").eval({x: filled((4, 6))})
+        plait.rearrange(x, "a 1 -> a").eval({x: filled((4, 6))})
 
 
 def test_pack_unpack_and_parse_shape():
     x, array = unknown((2, 3, 4)), filled((2, 3, 4))
-    packed, shapes = weft.pack([x, x[:, 0]], "n * b")
+    packed, shapes = plait.pack([x, x[:, 0]], "n * b")
     np.testing.assert_array_equal(packed.eval({x: array}), np.concatenate([array, array[:, :1]], 1))
-    whole, first = weft.unpack(packed, shapes, "n * b")
+    whole, first = plait.unpack(packed, shapes, "n * b")
     np.testing.assert_array_equal(whole.eval({x: array}), array)
     np.testing.assert_array_equal(first.eval({x: array}), array[:, 0])
-    sizes = weft.parse_shape(x, "n _ b")
+    sizes = plait.parse_shape(x, "n _ b")
     assert [sizes[name].eval({x: array}) for name in "nb"] == [2, 4]
-    assert weft.parse_shape(GRAPHS["identity"][0], "_ c _ w") == {"c": 3, "w": 6}
+    assert plait.parse_shape(GRAPHS["identity"][0], "_ c _ w") == {"c": 3, "w": 6}
 
 
 def test_patterns_are_compiled_once_for_every_graph():
-    split = weft.compile("b (h d) -> b h d", h=2)
+    split = plait.compile("b (h d) -> b h d", h=2)
     x, array = unknown((3, 8)), filled((3, 8))
     np.testing.assert_array_equal(split.rearrange(x).eval({x: array}), array.reshape(3, 2, 4))
-    np.testing.assert_array_equal(weft.asnumpy(split.rearrange(pt.constant(array))), array.reshape(3, 2, 4))
+    np.testing.assert_array_equal(plait.asnumpy(split.rearrange(pt.constant(array))), array.reshape(3, 2, 4))
 
 
 def test_views_are_not_promised():
-    with pytest.raises(weft.BackendError, match="W507"):
-        weft.view(unknown((2, 3)), "a b -> b a")
+    with pytest.raises(plait.BackendError, match="PLT507"):
+        plait.view(unknown((2, 3)), "a b -> b a")
 
 
 @pytest.mark.parametrize(
@@ -254,36 +254,36 @@ def test_views_are_not_promised():
 def test_asnumpy_of_every_element_type(dtype):
     array = np.array([[0, 1, 1], [1, 0, 1]], dtype)
     for x in (pt.constant(array), pytensor.shared(array), pt.constant(array).copy()):
-        result = weft.asnumpy(x)
+        result = plait.asnumpy(x)
         assert type(result) is np.ndarray
         assert result.dtype == dtype
         assert (result == array).all()
 
 
 def test_asnumpy_of_what_is_to_come():
-    with pytest.raises(weft.BackendError, match="W508"):
-        weft.asnumpy(unknown((2, 3)) * 2)
+    with pytest.raises(plait.BackendError, match="PLT508"):
+        plait.asnumpy(unknown((2, 3)) * 2)
 
 
 def test_arrays_of_numpy_are_constants():
     x, array, weight = unknown((2, 3)), filled((2, 3)), filled((3, 4), seed=1)
-    for product in (weft.einsum(x, weight, "a b, b c -> a c"), weft.einsum("ab,bc", x, weight)):
+    for product in (plait.einsum(x, weight, "a b, b c -> a c"), plait.einsum("ab,bc", x, weight)):
         np.testing.assert_allclose(product.eval({x: array}), array @ weight)
-    np.testing.assert_allclose(weft.einsum(weight.T, x, "c b, a b -> a c").eval({x: array}), array @ weight)
-    joined = weft.rearrange([x, array], "k a b -> a (k b)")
+    np.testing.assert_allclose(plait.einsum(weight.T, x, "c b, a b -> a c").eval({x: array}), array @ weight)
+    joined = plait.rearrange([x, array], "k a b -> a (k b)")
     np.testing.assert_array_equal(joined.eval({x: array}), np.concatenate([array, array], 1))
-    with pytest.raises(weft.SizeError, match="W305"):
-        weft.einsum(pt.tensor(shape=(None, 4)), weight, "a b, b c -> a c")
+    with pytest.raises(plait.SizeError, match="PLT305"):
+        plait.einsum(pt.tensor(shape=(None, 4)), weight, "a b, b c -> a c")
 
 
-def test_graphs_of_weft_are_vectorized_and_looped_over():
+def test_graphs_of_plait_are_vectorized_and_looped_over():
     x, array = pt.tensor(shape=(3, 4), dtype="float64"), filled((5, 3, 4))
-    y = weft.reduce(weft.rearrange(x, "a (b p) -> (p a) b", p=2), "pa b -> b", "logsumexp")
+    y = plait.reduce(plait.rearrange(x, "a (b p) -> (p a) b", p=2), "pa b -> b", "logsumexp")
     batch = pt.tensor(shape=(None, 3, 4), dtype="float64")
     expected = np.log(np.exp(array.reshape(5, 3, 2, 2)).sum((1, 3)))
     np.testing.assert_allclose(vectorize_graph(y, {x: batch}).eval({batch: array}), expected)
     looped = pytensor.scan(
-        lambda x: weft.reduce(weft.rearrange(x, "a (b p) -> (p a) b", p=2), "pa b -> b", "logsumexp"),
+        lambda x: plait.reduce(plait.rearrange(x, "a (b p) -> (p a) b", p=2), "pa b -> b", "logsumexp"),
         sequences=batch,
         return_updates=False,
     )
@@ -293,8 +293,8 @@ def test_graphs_of_weft_are_vectorized_and_looped_over():
 def test_other_variables_of_pytensor_are_not_served():
     xtensor = pytest.importorskip("pytensor.xtensor")
     x = xtensor.xtensor("x", dims=("a", "b"), shape=(2, 3))
-    with pytest.raises(weft.BackendError, match="W502"):
-        weft.rearrange(x, "a b -> b a")
+    with pytest.raises(plait.BackendError, match="PLT502"):
+        plait.rearrange(x, "a b -> b a")
 
 
 @pytest.mark.slow
@@ -303,9 +303,9 @@ def test_nan_and_infinity_as_pytensor_compiles_by_default():
     rows = [[1, np.nan, 2], [np.inf, 1, -np.inf], [-np.inf] * 3, [1000, 1000, -1000], [np.nan, np.inf, 0]]
     x = unknown((5, 3))
     names = ("max", "min", "logsumexp")
-    found = pytensor.function([x], [weft.reduce(x, "a b -> a", name) for name in names], mode="NUMBA")(np.array(rows))
+    found = pytensor.function([x], [plait.reduce(x, "a b -> a", name) for name in names], mode="NUMBA")(np.array(rows))
     for name, values in zip(names, found, strict=True):
         expected = [oracle.REDUCTIONS[name](row) for row in rows]
         np.testing.assert_allclose(values, expected, rtol=1e-14, err_msg=name)
-    constant = weft.reduce(x, "a b -> a", "max").eval({x: np.array(rows)})
+    constant = plait.reduce(x, "a b -> a", "max").eval({x: np.array(rows)})
     np.testing.assert_array_equal(constant, found[0])

@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-import weft
+import plait
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 tf = pytest.importorskip("tensorflow")
@@ -15,35 +15,35 @@ tf = pytest.importorskip("tensorflow")
 X = np.random.default_rng(0).normal(size=(2, 6, 4, 8)).astype(np.float32)
 
 CALLS = {
-    "permute": lambda x: weft.rearrange(x, "b c h w -> b h w c"),
-    "merge": lambda x: weft.rearrange(x, "b c h w -> b (c h) w"),
-    "merge with a permutation": lambda x: weft.rearrange(x, "b c h w -> b (h w c)"),
-    "merge with the batch": lambda x: weft.rearrange(x, "b c h w -> (b h) c w"),
-    "split": lambda x: weft.rearrange(x, "b (c d) h w -> b c d h w", d=3),
-    "space to depth": lambda x: weft.rearrange(x, "b c (h p) (w q) -> b h w (c p q)", p=2, q=4),
-    "unit axes": lambda x: weft.rearrange(x, "b c h w -> b 1 c (h w) 1"),
-    "ellipsis": lambda x: weft.rearrange(x, "b ... w -> w b ..."),
-    "grouped ellipsis": lambda x: weft.rearrange(x, "b ... -> b (...)"),
-    "max": lambda x: weft.reduce(x, "b c (h 2) (w 2) -> b c h w", "max"),
-    "mean": lambda x: weft.reduce(x, "b c h w -> b", "mean"),
-    "std": lambda x: weft.reduce(x, "b c h w -> w b", "std"),
-    "var": lambda x: weft.reduce(x, "b (c d) h w -> b c", "var", d=2),
-    "prod": lambda x: weft.reduce(x, "b c h (w 2) -> w", "prod"),
-    "logsumexp": lambda x: weft.reduce(x, "b c h w -> b (c h)", "logsumexp"),
-    "any": lambda x: weft.reduce(x > 1, "b c h w -> b c", "any"),
-    "all": lambda x: weft.reduce(x > -1, "b c h w -> h w", "all"),
-    "repeat": lambda x: weft.repeat(x, "b c h w -> b c (h r) w", r=2),
-    "repeat in front": lambda x: weft.repeat(x, "b c h w -> r b c h w", r=3),
-    "einsum": lambda x: weft.einsum(x, x, "b c h w, b d h w -> b c d"),
-    "grouped einsum": lambda x: weft.einsum(x, x, "b c h (k d), b e j (k d) -> b c k h (j e)", k=2),
-    "classical einsum": lambda x: weft.einsum("b...w,b...w", x, x),
-    "list": lambda x: weft.rearrange([x, x + 1], "k b c h w -> b (k c) h w"),
-    "pack": lambda x: weft.pack([x, x[:, :, 0]], "b * w")[0],
-    "unpack": lambda x: weft.unpack(x, [(1, 2), (), (-1, 3)], "b * h w")[2],
-    "there and back": lambda x: weft.rearrange(
-        weft.rearrange(x, "b c h w -> b (h w) c"), "b (h w) c -> b w h c", h=weft.parse_shape(x, "_ _ h _")["h"]
+    "permute": lambda x: plait.rearrange(x, "b c h w -> b h w c"),
+    "merge": lambda x: plait.rearrange(x, "b c h w -> b (c h) w"),
+    "merge with a permutation": lambda x: plait.rearrange(x, "b c h w -> b (h w c)"),
+    "merge with the batch": lambda x: plait.rearrange(x, "b c h w -> (b h) c w"),
+    "split": lambda x: plait.rearrange(x, "b (c d) h w -> b c d h w", d=3),
+    "space to depth": lambda x: plait.rearrange(x, "b c (h p) (w q) -> b h w (c p q)", p=2, q=4),
+    "unit axes": lambda x: plait.rearrange(x, "b c h w -> b 1 c (h w) 1"),
+    "ellipsis": lambda x: plait.rearrange(x, "b ... w -> w b ..."),
+    "grouped ellipsis": lambda x: plait.rearrange(x, "b ... -> b (...)"),
+    "max": lambda x: plait.reduce(x, "b c (h 2) (w 2) -> b c h w", "max"),
+    "mean": lambda x: plait.reduce(x, "b c h w -> b", "mean"),
+    "std": lambda x: plait.reduce(x, "b c h w -> w b", "std"),
+    "var": lambda x: plait.reduce(x, "b (c d) h w -> b c", "var", d=2),
+    "prod": lambda x: plait.reduce(x, "b c h (w 2) -> w", "prod"),
+    "logsumexp": lambda x: plait.reduce(x, "b c h w -> b (c h)", "logsumexp"),
+    "any": lambda x: plait.reduce(x > 1, "b c h w -> b c", "any"),
+    "all": lambda x: plait.reduce(x > -1, "b c h w -> h w", "all"),
+    "repeat": lambda x: plait.repeat(x, "b c h w -> b c (h r) w", r=2),
+    "repeat in front": lambda x: plait.repeat(x, "b c h w -> r b c h w", r=3),
+    "einsum": lambda x: plait.einsum(x, x, "b c h w, b d h w -> b c d"),
+    "grouped einsum": lambda x: plait.einsum(x, x, "b c h (k d), b e j (k d) -> b c k h (j e)", k=2),
+    "classical einsum": lambda x: plait.einsum("b...w,b...w", x, x),
+    "list": lambda x: plait.rearrange([x, x + 1], "k b c h w -> b (k c) h w"),
+    "pack": lambda x: plait.pack([x, x[:, :, 0]], "b * w")[0],
+    "unpack": lambda x: plait.unpack(x, [(1, 2), (), (-1, 3)], "b * h w")[2],
+    "there and back": lambda x: plait.rearrange(
+        plait.rearrange(x, "b c h w -> b (h w) c"), "b (h w) c -> b w h c", h=plait.parse_shape(x, "_ _ h _")["h"]
     ),
-    "pack and unpack": lambda x: weft.unpack(*weft.pack([x[:, 0], x], "b * w"), "b * w")[1],
+    "pack and unpack": lambda x: plait.unpack(*plait.pack([x[:, 0], x], "b * w"), "b * w")[1],
 }
 """Each gives the same on an array, on an eager tensor, and in a graph."""
 
@@ -124,7 +124,7 @@ def test_gradients_of_reductions_are_those_of_the_native_ones(reduction):
     }.get(reduction) or getattr(tf, f"reduce_{reduction}")
     variable = tf.Variable(X)
     with tf.GradientTape(persistent=True) as tape:
-        ours = tf.reduce_sum(weft.reduce(variable, "b c h w -> b w", reduction) ** 2)
+        ours = tf.reduce_sum(plait.reduce(variable, "b c h w -> b w", reduction) ** 2)
         theirs = tf.reduce_sum(native(variable, (1, 2)) ** 2)
     assert_close(tape.gradient(ours, variable), tape.gradient(theirs, variable))
 
@@ -135,7 +135,7 @@ def test_second_derivatives():
         outer.watch(x)
         with tf.GradientTape() as inner:
             inner.watch(x)
-            y = weft.reduce(x, "h (w p) -> p", "logsumexp", p=2)
+            y = plait.reduce(x, "h (w p) -> p", "logsumexp", p=2)
         first = inner.gradient(y, x)
     with tf.GradientTape() as outer_native:
         outer_native.watch(x)
@@ -163,23 +163,23 @@ def test_second_derivatives():
 )
 def test_static_sizes_are_kept(pattern, sizes, shape, expected):
     if expected is None:
-        with pytest.raises(weft.AxisError):
-            graph(lambda x: weft.rearrange(x, pattern, **sizes), spec(*shape))
+        with pytest.raises(plait.AxisError):
+            graph(lambda x: plait.rearrange(x, pattern, **sizes), spec(*shape))
         return
-    function = graph(lambda x: weft.rearrange(x, pattern, **sizes), spec(*shape))
+    function = graph(lambda x: plait.rearrange(x, pattern, **sizes), spec(*shape))
     assert function.structured_outputs.shape.as_list() == expected
 
 
 def test_static_sizes_are_kept_by_the_other_operations():
     x = spec(None, None, 8)
     calls = {
-        lambda x: weft.reduce(x, "a b (c d) -> d a", "max", d=2): [2, None],
-        lambda x: weft.repeat(x, "a b c -> a b c 3"): [None, None, 8, 3],
-        lambda x: weft.repeat(x, "a b c -> a b (c 3)"): [None, None, 24],
-        lambda x: weft.repeat(x, "a b c -> a (b 3) c"): [None, None, 8],
-        lambda x: weft.einsum(x, x, "a b (c d), e b (c d) -> c a e", d=2): [4, None, None],
-        lambda x: weft.pack([x, x[:, :2, 0]], "a *")[0]: [None, None],
-        lambda x: weft.unpack(x, [(2,), (2, 3)], "a b *")[1]: [None, None, 2, 3],
+        lambda x: plait.reduce(x, "a b (c d) -> d a", "max", d=2): [2, None],
+        lambda x: plait.repeat(x, "a b c -> a b c 3"): [None, None, 8, 3],
+        lambda x: plait.repeat(x, "a b c -> a b (c 3)"): [None, None, 24],
+        lambda x: plait.repeat(x, "a b c -> a (b 3) c"): [None, None, 8],
+        lambda x: plait.einsum(x, x, "a b (c d), e b (c d) -> c a e", d=2): [4, None, None],
+        lambda x: plait.pack([x, x[:, :2, 0]], "a *")[0]: [None, None],
+        lambda x: plait.unpack(x, [(2,), (2, 3)], "a b *")[1]: [None, None, 2, 3],
     }
     for call, expected in calls.items():
         assert graph(call, x).structured_outputs.shape.as_list() == expected
@@ -205,53 +205,53 @@ def _by_tensor(x):
 
 
 NATIVE = [
-    ("identity", lambda x: weft.rearrange(x, "... -> ..."), lambda x: x, [None, 8]),
+    ("identity", lambda x: plait.rearrange(x, "... -> ..."), lambda x: x, [None, 8]),
     (
         "one size is unknown",
-        lambda x: weft.rearrange(x, "b (h p) -> b h p", p=2),
+        lambda x: plait.rearrange(x, "b (h p) -> b h p", p=2),
         lambda x: tf.reshape(x, [-1, 4, 2]),
         [None, 8],
     ),
     (
         "a permutation needs no size",
-        lambda x: weft.rearrange(x, "b c h w -> b h w c"),
+        lambda x: plait.rearrange(x, "b c h w -> b h w c"),
         lambda x: tf.transpose(x, [0, 2, 3, 1]),
         [None, None, None, None],
     ),
     (
         "patches",
-        lambda x: weft.rearrange(x, "b (h p) (w q) c -> b h w (p q c)", p=2, q=2),
+        lambda x: plait.rearrange(x, "b (h p) (w q) c -> b h w (p q c)", p=2, q=2),
         lambda x: tf.reshape(tf.transpose(tf.reshape(x, [-1, 4, 2, 4, 2, 3]), [0, 1, 3, 2, 4, 5]), [-1, 4, 4, 12]),
         [None, 8, 8, 3],
     ),
     (
         "a reduction needs no size",
-        lambda x: weft.reduce(x, "b h w c -> b c", "max"),
+        lambda x: plait.reduce(x, "b h w c -> b c", "max"),
         lambda x: tf.reduce_max(x, [1, 2]),
         [None, None, None, 3],
     ),
     (
         "an einsum needs no size",
-        lambda x: weft.einsum(x, x, "b i d, b j d -> b i j"),
+        lambda x: plait.einsum(x, x, "b i d, b j d -> b i j"),
         lambda x: tf.einsum("bid,bjd->bij", x, x),
         [None, None, None],
     ),
     (
         "a split beside unknown sizes",
-        lambda x: weft.rearrange(x, "b h (w p) -> b h w p", p=2),
+        lambda x: plait.rearrange(x, "b h (w p) -> b h w p", p=2),
         _split,
         [None, None, None],
     ),
     (
         "a merge beside unknown sizes",
-        lambda x: weft.rearrange(x, "b h w c -> b (h w) c"),
+        lambda x: plait.rearrange(x, "b h w c -> b (h w) c"),
         _merge,
         [None, None, None, 3],
     ),
-    ("a repetition", lambda x: weft.repeat(x, "b c -> b c r", r=3), _spread, [None, 4]),
+    ("a repetition", lambda x: plait.repeat(x, "b c -> b c r", r=3), _spread, [None, 4]),
     (
         "a size that is a tensor",
-        lambda x: weft.rearrange(x, "b (h p) -> b h p", p=tf.shape(x)[1] // 2),
+        lambda x: plait.rearrange(x, "b (h p) -> b h p", p=tf.shape(x)[1] // 2),
         _by_tensor,
         [3, 8],
     ),
@@ -268,45 +268,45 @@ def test_graphs_have_the_operations_of_the_hand_written_code(ours, native, shape
 @pytest.mark.parametrize(
     ("shape", "call", "code"),
     [
-        ([None, 8], lambda x: weft.rearrange(x, "b (h p) -> b h p", p=3), "W302"),
-        ([None, 8], lambda x: weft.rearrange(x, "b (h p) -> b h p", h=3, p=2), "W305"),
-        ([None, 8], lambda x: weft.reduce(x, "b 7 -> b", "sum"), "W305"),
-        ([None, 8], lambda x: weft.rearrange(x, "b c d -> b (c d)"), "W304"),
-        ([None, 8], lambda x: weft.rearrange(x, "b (h p) -> b h p"), "W303"),
-        ([None, 8], lambda x: weft.rearrange(x, "b c -> c"), "W204"),
-        ([None, 8], lambda x: weft.rearrange(x, "b c -> (b c"), "W104"),
-        ([None, 8], lambda x: weft.rearrange(x, "b (h p) -> b h p", p=2.0), "W301"),
-        ([None, None], lambda x: weft.rearrange(x, "b (h p) -> b h p", p=tf.shape(x)), "W301"),
-        ([None, None], lambda x: weft.rearrange(x, "b (h p) -> b h p", p=tf.reduce_sum(x)), "W301"),
-        ([None, None], lambda x: weft.rearrange(x, "b (h p) -> b h p", p=tf.shape(x)[0] > 1), "W301"),
-        ([None, 0], lambda x: weft.reduce(x, "b c -> b", "max"), "W307"),
-        ([None, 8], lambda x: weft.reduce(x, "b c -> b", "median"), "W209"),
-        ([None, 8], lambda x: weft.reduce(tf.cast(x, tf.int32), "b c -> b", "mean"), "W503"),
-        ([None, 8], lambda x: weft.einsum(x, x[:, :4], "a b, c b -> a c"), "W305"),
-        ([None, 8], lambda x: weft.einsum(x, np.ones(4), "a b -> a"), "W202"),
-        ([None, 8], lambda x: weft.rearrange([x, x[:, :4]], "k b c -> b (k c)"), "W308"),
-        ([None, 8], lambda x: weft.rearrange([x, x[:, 0]], "k b c -> b (k c)"), "W308"),
-        ([None, 8], lambda x: weft.pack([x[:, None], x[:, None, :4]], "b * c"), "W305"),
-        ([None, 8], lambda x: weft.unpack(x, [(2,), (3,)], "b *"), "W309"),
-        ([None, 8], lambda x: weft.parse_shape(x, "b 7"), "W305"),
-        ([None, 8], lambda x: weft.view(x, "b c -> c b"), "W507"),
-        ([None, 8], weft.asnumpy, "W508"),
-        (None, lambda x: weft.rearrange(x, "b ... -> ... b"), "W505"),
-        (None, lambda x: weft.pack([x], "b *"), "W505"),
-        (None, lambda x: weft.parse_shape(x, "b ..."), "W505"),
+        ([None, 8], lambda x: plait.rearrange(x, "b (h p) -> b h p", p=3), "PLT302"),
+        ([None, 8], lambda x: plait.rearrange(x, "b (h p) -> b h p", h=3, p=2), "PLT305"),
+        ([None, 8], lambda x: plait.reduce(x, "b 7 -> b", "sum"), "PLT305"),
+        ([None, 8], lambda x: plait.rearrange(x, "b c d -> b (c d)"), "PLT304"),
+        ([None, 8], lambda x: plait.rearrange(x, "b (h p) -> b h p"), "PLT303"),
+        ([None, 8], lambda x: plait.rearrange(x, "b c -> c"), "PLT204"),
+        ([None, 8], lambda x: plait.rearrange(x, "b c -> (b c"), "PLT104"),
+        ([None, 8], lambda x: plait.rearrange(x, "b (h p) -> b h p", p=2.0), "PLT301"),
+        ([None, None], lambda x: plait.rearrange(x, "b (h p) -> b h p", p=tf.shape(x)), "PLT301"),
+        ([None, None], lambda x: plait.rearrange(x, "b (h p) -> b h p", p=tf.reduce_sum(x)), "PLT301"),
+        ([None, None], lambda x: plait.rearrange(x, "b (h p) -> b h p", p=tf.shape(x)[0] > 1), "PLT301"),
+        ([None, 0], lambda x: plait.reduce(x, "b c -> b", "max"), "PLT307"),
+        ([None, 8], lambda x: plait.reduce(x, "b c -> b", "median"), "PLT209"),
+        ([None, 8], lambda x: plait.reduce(tf.cast(x, tf.int32), "b c -> b", "mean"), "PLT503"),
+        ([None, 8], lambda x: plait.einsum(x, x[:, :4], "a b, c b -> a c"), "PLT305"),
+        ([None, 8], lambda x: plait.einsum(x, np.ones(4), "a b -> a"), "PLT202"),
+        ([None, 8], lambda x: plait.rearrange([x, x[:, :4]], "k b c -> b (k c)"), "PLT308"),
+        ([None, 8], lambda x: plait.rearrange([x, x[:, 0]], "k b c -> b (k c)"), "PLT308"),
+        ([None, 8], lambda x: plait.pack([x[:, None], x[:, None, :4]], "b * c"), "PLT305"),
+        ([None, 8], lambda x: plait.unpack(x, [(2,), (3,)], "b *"), "PLT309"),
+        ([None, 8], lambda x: plait.parse_shape(x, "b 7"), "PLT305"),
+        ([None, 8], lambda x: plait.view(x, "b c -> c b"), "PLT507"),
+        ([None, 8], plait.asnumpy, "PLT508"),
+        (None, lambda x: plait.rearrange(x, "b ... -> ... b"), "PLT505"),
+        (None, lambda x: plait.pack([x], "b *"), "PLT505"),
+        (None, lambda x: plait.parse_shape(x, "b ..."), "PLT505"),
     ],
 )
 def test_mistakes_are_found_while_the_graph_is_made(shape, call, code):
-    with pytest.raises(weft.WeftError) as caught:
+    with pytest.raises(plait.PlaitError) as caught:
         graph(call, tf.TensorSpec(shape, tf.float32))
     assert caught.value.code == code
 
 
 def test_an_error_shows_what_is_known():
-    with pytest.raises(weft.SizeError) as caught:
-        graph(lambda x: weft.rearrange(x, "b (h p) c -> b h p c", p=3), spec(None, 8, None))
+    with pytest.raises(plait.SizeError) as caught:
+        graph(lambda x: plait.rearrange(x, "b (h p) c -> b h p c", p=3), spec(None, 8, None))
     assert str(caught.value).splitlines() == [
-        "[W302] p=3 does not divide dimension 1 of the input, whose length is 8",
+        "[PLT302] p=3 does not divide dimension 1 of the input, whose length is 8",
         "  b (h p) c -> b h p c",
         "    ^^^^^",
         "  input: _ 8 _   given: p=3",
@@ -316,12 +316,12 @@ def test_an_error_shows_what_is_known():
 @pytest.mark.parametrize(
     ("call", "good", "bad"),
     [
-        (lambda x: weft.rearrange(x, "b (h p) -> b h p", p=2), (3, 4), (3, 5)),
-        (lambda x: weft.rearrange(x, "b (h p) -> b h p", h=2, p=2), (3, 4), (3, 8)),
-        (lambda x: weft.rearrange(x, "(b 2) c -> b (2 c)".replace("2", "d"), d=2), (4, 3), (3, 4)),
-        (lambda x: weft.rearrange(x, "b (h 2) -> (b h) 2".replace("2", "p"), p=2), (3, 4), (2, 5)),
-        (lambda x: weft.einsum(x, x, "a b, b c -> a c"), (3, 3), (3, 4)),
-        (lambda x: weft.einsum(x, x, "a b, b (c d) -> a c d", d=2), (4, 4), (3, 4)),
+        (lambda x: plait.rearrange(x, "b (h p) -> b h p", p=2), (3, 4), (3, 5)),
+        (lambda x: plait.rearrange(x, "b (h p) -> b h p", h=2, p=2), (3, 4), (3, 8)),
+        (lambda x: plait.rearrange(x, "(b 2) c -> b (2 c)".replace("2", "d"), d=2), (4, 3), (3, 4)),
+        (lambda x: plait.rearrange(x, "b (h 2) -> (b h) 2".replace("2", "p"), p=2), (3, 4), (2, 5)),
+        (lambda x: plait.einsum(x, x, "a b, b c -> a c"), (3, 3), (3, 4)),
+        (lambda x: plait.einsum(x, x, "a b, b (c d) -> a c d", d=2), (4, 4), (3, 4)),
     ],
 )
 def test_sizes_that_only_the_run_knows_are_checked_by_the_run(call, good, bad):
@@ -334,7 +334,7 @@ def test_sizes_that_only_the_run_knows_are_checked_by_the_run(call, good, bad):
 
 
 def test_a_size_of_the_caller_is_never_replaced_by_what_would_fit():
-    function = tf.function(lambda x, p: weft.rearrange(x, "b (h p) -> b h p", h=4, p=p))
+    function = tf.function(lambda x, p: plait.rearrange(x, "b (h p) -> b h p", h=4, p=p))
     assert function(tf.zeros((3, 8)), tf.constant(2)).shape == (3, 4, 2)
     with pytest.raises(tf.errors.InvalidArgumentError):
         function(tf.zeros((3, 8)), tf.constant(3))
@@ -344,29 +344,29 @@ def test_an_unknown_batch_of_nothing():
     for call in (CALLS["space to depth"], CALLS["merge"], CALLS["repeat"], CALLS["einsum"], CALLS["pack"]):
         array = X[:0]
         assert graph(call, spec(*SIGNATURES["batch"]))(tf.constant(array)).shape == call(array).shape
-    empty = graph(lambda x: weft.rearrange(x, "b (h p) -> b h p", p=2), spec(None, 0))
+    empty = graph(lambda x: plait.rearrange(x, "b (h p) -> b h p", p=2), spec(None, 0))
     assert empty(tf.zeros((5, 0))).shape == (5, 0, 2)
 
 
 def test_unknown_ranks():
     unknown = tf.TensorSpec(None, tf.float32)
     for call in (
-        lambda x: weft.rearrange(x, "b c h w -> (w b) (c h)"),
-        lambda x: weft.reduce(x, "b c h (w 2) -> w b", "mean"),
-        lambda x: weft.repeat(x, "b c h w -> b c (h 2) w"),
-        lambda x: weft.einsum(x, x, "b c h w, b c h v -> w (v b)"),
+        lambda x: plait.rearrange(x, "b c h w -> (w b) (c h)"),
+        lambda x: plait.reduce(x, "b c h (w 2) -> w b", "mean"),
+        lambda x: plait.repeat(x, "b c h w -> b c (h 2) w"),
+        lambda x: plait.einsum(x, x, "b c h w, b c h v -> w (v b)"),
     ):
         assert_close(graph(call, unknown)(tf.constant(X)), call(X))
-    assert operations(lambda x: weft.rearrange(x, "a b -> b a"), unknown) == ["Transpose"]
+    assert operations(lambda x: plait.rearrange(x, "a b -> b a"), unknown) == ["Transpose"]
 
 
 @pytest.mark.parametrize("dtype", ["int32", "int64", "uint8"])
 def test_sizes_that_are_scalar_tensors(dtype):
     x = tf.constant(X)
-    expected = weft.rearrange(X, "b (c d) h w -> b c (d h w)", d=3)
+    expected = plait.rearrange(X, "b (c d) h w -> b c (d h w)", d=3)
 
     def call(x, d):
-        return weft.rearrange(x, "b (c d) h w -> b c (d h w)", d=d)
+        return plait.rearrange(x, "b (c d) h w -> b c (d h w)", d=d)
 
     assert_close(call(x, tf.constant(3, dtype)), expected)
     for shape in SIGNATURES.values():
@@ -378,7 +378,7 @@ def test_sizes_that_are_scalar_tensors(dtype):
 
 def test_sizes_that_are_tensors_of_several_types():
     def call(x, d, e):
-        return weft.rearrange(x, "b (c d e) -> c (b e d)", d=d, e=e)
+        return plait.rearrange(x, "b (c d e) -> c (b e d)", d=d, e=e)
 
     array = np.arange(2 * 600, dtype=np.float32).reshape(2, 600)
     for shape in ((None, None), (None, 600), (2, 600)):
@@ -389,10 +389,10 @@ def test_sizes_that_are_tensors_of_several_types():
 
 def test_sizes_taken_from_another_tensor():
     def call(x, y):
-        sizes = weft.parse_shape(x, "b h w c")
+        sizes = plait.parse_shape(x, "b h w c")
         assert tf.is_symbolic_tensor(sizes["h"])
         assert sizes["c"] == 1
-        return weft.rearrange(y, "b (h w) c -> b h w c", h=sizes["h"], w=sizes["w"]) + tf.cast(sizes["h"], y.dtype)
+        return plait.rearrange(y, "b (h w) c -> b h w c", h=sizes["h"], w=sizes["w"]) + tf.cast(sizes["h"], y.dtype)
 
     x, y = np.zeros((2, 3, 5, 1), np.float32), np.random.default_rng(0).normal(size=(2, 15, 4)).astype(np.float32)
     function = graph(call, spec(None, None, None, 1), spec(None, None, 4))
@@ -403,7 +403,7 @@ def test_sizes_taken_from_another_tensor():
 
 def test_packed_shapes_are_tensors_of_the_graph():
     def call(x):
-        return weft.pack([x, x[:, :, 0]], "b * w")[1][0]
+        return plait.pack([x, x[:, :, 0]], "b * w")[1][0]
 
     assert [int(size) for size in tf.function(call, input_signature=[spec(*SIGNATURES["all"])])(tf.constant(X))] == [
         6,
@@ -416,16 +416,16 @@ def test_control_flow_and_inner_graphs():
 
     @tf.function(input_signature=[spec(None, None, 4)])
     def function(x):
-        sizes = weft.parse_shape(x, "b h c")
+        sizes = plait.parse_shape(x, "b h c")
         if tf.reduce_sum(x) > 0:
-            y = weft.rearrange(x, "b h (c 2) -> b (h c) 2".replace("2", "d"), d=2)
+            y = plait.rearrange(x, "b h (c 2) -> b (h c) 2".replace("2", "d"), d=2)
         else:
-            y = weft.rearrange(x, "b h (c d) -> b (c h) d", d=2)
+            y = plait.rearrange(x, "b h (c d) -> b (c h) d", d=2)
         total = tf.zeros(())
         for _ in tf.range(3):
-            total += tf.reduce_sum(weft.rearrange(y, "b (h c) d -> b h c d", h=sizes["h"]))
-        mapped = tf.map_fn(lambda each: weft.rearrange(each, "h (c d) -> (h d) c", d=2), x)
-        return y, total, mapped, weft.rearrange(y, "b (h c) d -> d b h c", h=sizes["h"])
+            total += tf.reduce_sum(plait.rearrange(y, "b (h c) d -> b h c d", h=sizes["h"]))
+        mapped = tf.map_fn(lambda each: plait.rearrange(each, "h (c d) -> (h d) c", d=2), x)
+        return y, total, mapped, plait.rearrange(y, "b (h c) d -> d b h c", h=sizes["h"])
 
     for sign in (1, -1):
         x = sign * np.abs(X[:, :, 0, :4])
@@ -433,8 +433,8 @@ def test_control_flow_and_inner_graphs():
         merged = x.reshape(2, 12, 2) if sign > 0 else x.reshape(2, 6, 2, 2).transpose(0, 2, 1, 3).reshape(2, 12, 2)
         assert_close(y, merged)
         assert_close(total, 3 * x.sum())
-        assert_close(mapped, weft.rearrange(x, "b h (c d) -> b (h d) c", d=2))
-        assert_close(last, weft.rearrange(merged, "b (h c) d -> d b h c", h=6))
+        assert_close(mapped, plait.rearrange(x, "b h (c d) -> b (h d) c", d=2))
+        assert_close(last, plait.rearrange(merged, "b (h c) d -> d b h c", h=6))
 
 
 def test_vectorized_map_and_jacobians():
@@ -443,35 +443,35 @@ def test_vectorized_map_and_jacobians():
     assert_close(tf.vectorized_map(lambda each: call(each[None])[0], x), call(X))
     with tf.GradientTape() as tape:
         tape.watch(x)
-        y = weft.reduce(x, "b c h w -> b", "sum")
+        y = plait.reduce(x, "b c h w -> b", "sum")
     assert_close(tape.jacobian(y, x)[0, 0], np.ones_like(X[0]))
 
 
 def test_datasets():
     data = (
-        tf.data.Dataset.from_tensor_slices(X).map(lambda x: weft.rearrange(x, "c (h p) w -> h (p w) c", p=2)).batch(2)
+        tf.data.Dataset.from_tensor_slices(X).map(lambda x: plait.rearrange(x, "c (h p) w -> h (p w) c", p=2)).batch(2)
     )
-    assert_close(next(iter(data)), weft.rearrange(X, "b c (h p) w -> b h (p w) c", p=2))
+    assert_close(next(iter(data)), plait.rearrange(X, "b c (h p) w -> b h (p w) c", p=2))
 
 
-def test_autograph_leaves_weft_as_it_is(caplog):
-    """It would rewrite every function of weft in seconds, warn of those it cannot, and replace weft's errors."""
+def test_autograph_leaves_plait_as_it_is(caplog):
+    """It would rewrite every function of plait in seconds, warn of those it cannot, and replace plait's errors."""
     seen = []
 
     def reduction(tensor, axes):
         seen.append(type(tensor).__name__)
         return tf.reduce_max(tensor, axes)
 
-    pattern = weft.compile("b c (h p) w -> b c h p w", p=2)
+    pattern = plait.compile("b c (h p) w -> b c h p w", p=2)
 
     @tf.function(input_signature=[spec(*SIGNATURES["image"])])
     def function(x):
-        y = weft.reduce(x, "b c h w -> b c", reduction)
-        z = weft.compile("b c h w -> (b c) (h w)").rearrange(x)
+        y = plait.reduce(x, "b c h w -> b c", reduction)
+        z = plait.compile("b c h w -> (b c) (h w)").rearrange(x)
         try:
-            weft.rearrange(x, "b c h -> b c h")
-        except weft.SizeError as error:
-            assert error.code == "W304"
+            plait.rearrange(x, "b c h -> b c h")
+        except plait.SizeError as error:
+            assert error.code == "PLT304"
         return y, z, pattern.rearrange(x), pattern.inverse().rearrange(pattern.rearrange(x))
 
     y, z, split, same = function(tf.constant(X))
@@ -485,23 +485,23 @@ def test_autograph_leaves_weft_as_it_is(caplog):
 
 def test_autograph_lets_the_errors_pass():
     def rearrange(x):
-        return weft.rearrange(x, "b (h p) -> b h p", p=3)
+        return plait.rearrange(x, "b (h p) -> b h p", p=3)
 
     def reduce(x):
-        return weft.reduce(x, "b c -> b", "median")
+        return plait.reduce(x, "b c -> b", "median")
 
     def pack(x):
-        return weft.pack([x, x[0]], "b * c")
+        return plait.pack([x, x[0]], "b * c")
 
     def compiled(x):
-        return weft.compile("b (h p) -> b h p", q=3).rearrange(x)
+        return plait.compile("b (h p) -> b h p", q=3).rearrange(x)
 
     def asnumpy(x):
-        return weft.asnumpy(x)
+        return plait.asnumpy(x)
 
-    codes = {rearrange: "W302", reduce: "W209", pack: "W304", compiled: "W203", asnumpy: "W508"}
+    codes = {rearrange: "PLT302", reduce: "PLT209", pack: "PLT304", compiled: "PLT203", asnumpy: "PLT508"}
     for user, code in codes.items():
-        with pytest.raises(weft.WeftError) as caught:
+        with pytest.raises(plait.PlaitError) as caught:
             tf.function(user).get_concrete_function(spec(None, 8))
         assert caught.value.code == code
 
@@ -513,15 +513,15 @@ def test_a_saved_model_takes_other_sizes(tmp_path):
 
         @tf.function(input_signature=[spec(None, None, None, 3)])
         def __call__(self, x):
-            patches = weft.rearrange(x, "b (h p) (w q) c -> b (h w) (p q c)", p=2, q=2)
-            return weft.einsum(patches, self.weight, "b n i, i o -> b o n")
+            patches = plait.rearrange(x, "b (h p) (w q) c -> b (h w) (p q c)", p=2, q=2)
+            return plait.einsum(patches, self.weight, "b n i, i o -> b o n")
 
     model = Model()
     tf.saved_model.save(model, str(tmp_path))
     loaded = tf.saved_model.load(str(tmp_path))
     for shape in ((2, 4, 6, 3), (1, 8, 2, 3)):
         x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-        patches = weft.rearrange(x, "b (h p) (w q) c -> b (h w) (p q c)", p=2, q=2)
+        patches = plait.rearrange(x, "b (h p) (w q) c -> b (h w) (p q c)", p=2, q=2)
         assert_close(loaded(tf.constant(x)), np.einsum("bni,io->bon", patches, np.eye(12, 5)))
 
 
@@ -529,14 +529,14 @@ def test_variables():
     variable = tf.Variable(X)
     open_shape = tf.Variable(X, shape=tf.TensorShape([None, 6, 4, 8]))
     for tensor in (variable, open_shape):
-        assert_close(weft.rearrange(tensor, "b c h w -> (b w) (c h)"), weft.rearrange(X, "b c h w -> (b w) (c h)"))
-        assert weft.parse_shape(tensor, "b _ _ w") == {"b": 2, "w": 8}
-        assert_close(weft.asnumpy(tensor), X)
-        with pytest.raises(weft.SizeError, match="W305"):
-            weft.reduce(tensor, "3 c h w -> c h w", "max")
+        assert_close(plait.rearrange(tensor, "b c h w -> (b w) (c h)"), plait.rearrange(X, "b c h w -> (b w) (c h)"))
+        assert plait.parse_shape(tensor, "b _ _ w") == {"b": 2, "w": 8}
+        assert_close(plait.asnumpy(tensor), X)
+        with pytest.raises(plait.SizeError, match="PLT305"):
+            plait.reduce(tensor, "3 c h w -> c h w", "max")
     open_shape.assign(X[:1])
-    assert weft.rearrange(open_shape, "b c h w -> b (c h w)").shape == (1, 192)
-    function = tf.function(lambda: weft.rearrange(open_shape, "b c h w -> b (c h w)"))
+    assert plait.rearrange(open_shape, "b c h w -> b (c h w)").shape == (1, 192)
+    function = tf.function(lambda: plait.rearrange(open_shape, "b c h w -> b (c h w)"))
     assert function().shape == (1, 192)
     open_shape.assign(X)
     assert_close(function(), X.reshape(2, -1))
@@ -549,8 +549,8 @@ def test_one_einsum_of_tensors_variables_and_arrays():
     pattern = "b c h i, i o -> b c h o"
     for first in (tf.constant(X), tf.Variable(X), X):
         for second in (tf.constant(weight), variable, weight):
-            assert_close(weft.einsum(first, second, pattern), expected)
-    function = tf.function(lambda x: weft.einsum(x, variable, pattern), input_signature=[spec(None, 6, 4, 8)])
+            assert_close(plait.einsum(first, second, pattern), expected)
+    function = tf.function(lambda x: plait.einsum(x, variable, pattern), input_signature=[spec(None, 6, 4, 8)])
     with tf.GradientTape() as tape:
         total = tf.reduce_sum(function(tf.constant(X)))
     assert_close(total, expected.sum())
@@ -562,7 +562,7 @@ def test_one_einsum_of_tensors_variables_and_arrays():
 )
 def test_einsum_of_every_element_type(dtype):
     a = tf.cast(tf.constant([[1, 0, 3], [2, 1, 0]]), dtype)
-    result = weft.einsum(a, a, "i k, j k -> i j")
+    result = plait.einsum(a, a, "i k, j k -> i j")
     assert result.dtype == dtype
     assert np.asarray(tf.cast(result, tf.int64)).tolist() == (
         [[1, 1], [1, 1]] if dtype == "bool" else [[10, 2], [2, 5]]
@@ -571,9 +571,9 @@ def test_einsum_of_every_element_type(dtype):
 
 def test_einsum_of_diagonals_and_stretched_dimensions_in_graphs():
     square = np.random.default_rng(0).normal(size=(3, 3, 4)).astype(np.float32)
-    assert_close(graph(lambda x: weft.einsum("iij->ji", x), spec(None, None, 4))(square), np.einsum("iij->ji", square))
+    assert_close(graph(lambda x: plait.einsum("iij->ji", x), spec(None, None, 4))(square), np.einsum("iij->ji", square))
     one, many = square[:1], square[:, 0]
-    function = graph(lambda x, y: weft.einsum("...a,...a->...", x, y), spec(None, None, 4), spec(None, 4))
+    function = graph(lambda x, y: plait.einsum("...a,...a->...", x, y), spec(None, None, 4), spec(None, 4))
     assert_close(function(one, many), np.einsum("...a,...a->...", one, many))
 
 
@@ -581,7 +581,9 @@ def test_an_unknown_dimension_that_is_stretched():
     one, many = np.ones((1, 5, 4), np.float32), np.arange(60, dtype=np.float32).reshape(3, 5, 4)
     for first, second in ((one, many), (many, one)):
         shapes = [(None, 5, 4) if array is one else (3, 5, 4) for array in (first, second)]
-        function = graph(lambda x, y: weft.einsum(x, y, "... i, ... i -> i (...)"), *[spec(*shape) for shape in shapes])
+        function = graph(
+            lambda x, y: plait.einsum(x, y, "... i, ... i -> i (...)"), *[spec(*shape) for shape in shapes]
+        )
         assert function.structured_outputs.shape == (4, 15)
         assert_close(function(tf.constant(first), tf.constant(second)), many.reshape(15, 4).T)
 
@@ -590,45 +592,45 @@ def test_what_is_not_dense_is_refused():
     ragged = tf.ragged.constant([[1.0], [2.0, 3.0]])
     sparse = tf.sparse.from_dense([[1.0, 0.0]])
     for tensor, hint in ((ragged, "to_tensor()"), (sparse, "tf.sparse.to_dense")):
-        with pytest.raises(weft.BackendError, match="W502") as caught:
-            weft.rearrange(tensor, "a b -> b a")
+        with pytest.raises(plait.BackendError, match="PLT502") as caught:
+            plait.rearrange(tensor, "a b -> b a")
         assert hint in caught.value.message
-    with pytest.raises(weft.BackendError, match="W504"):
-        weft.einsum(tf.zeros((2, 3)), pytest.importorskip("torch").zeros(3, 2), "a b, b c -> a c")
+    with pytest.raises(plait.BackendError, match="PLT504"):
+        plait.einsum(tf.zeros((2, 3)), pytest.importorskip("torch").zeros(3, 2), "a b, b c -> a c")
 
 
 def test_eager_calls_are_kept_by_their_shape():
-    weft.cache_clear()
+    plait.cache_clear()
     for _ in range(3):
-        weft.rearrange(tf.constant(X), "b c h w -> b (c h w)")
-        weft.reduce(tf.constant(X), "b c h w -> b", "mean")
-        weft.einsum(tf.constant(X), tf.Variable(X), "b c h w, b c h v -> w v")
-    info = weft.cache_info()
+        plait.rearrange(tf.constant(X), "b c h w -> b (c h w)")
+        plait.reduce(tf.constant(X), "b c h w -> b", "mean")
+        plait.einsum(tf.constant(X), tf.Variable(X), "b c h w, b c h v -> w v")
+    info = plait.cache_info()
     assert (info.hits, info.misses) == (6, 3)
-    graph(lambda x: weft.rearrange(x, "b c h w -> b (c h w)"), spec(*SIGNATURES["image"]))
-    assert weft.cache_info().currsize == 3
+    graph(lambda x: plait.rearrange(x, "b c h w -> b (c h w)"), spec(*SIGNATURES["image"]))
+    assert plait.cache_info().currsize == 3
 
 
 def test_a_graph_does_not_leave_its_tensors_to_eager_calls():
     """Constants are made once: what is made while a graph is traced must not be kept for others."""
     x = tf.constant(X)
     pattern = "b c (h p) w -> p b h (w c)"
-    traced = tf.function(lambda: weft.rearrange(x, pattern, p=4))()
+    traced = tf.function(lambda: plait.rearrange(x, pattern, p=4))()
     with tf.Graph().as_default():
         placeholder = tf.compat.v1.placeholder(tf.float32, X.shape)
-        result = weft.rearrange(placeholder, pattern, p=4)
+        result = plait.rearrange(placeholder, pattern, p=4)
         with tf.compat.v1.Session() as session:
             built = session.run(result, {placeholder: X})
-    for actual in (traced, built, weft.rearrange(x, pattern, p=4)):
-        assert_close(actual, weft.rearrange(X, pattern, p=4))
+    for actual in (traced, built, plait.rearrange(x, pattern, p=4)):
+        assert_close(actual, plait.rearrange(X, pattern, p=4))
 
 
 def test_uint8_counts_in_int64_and_sizes_of_eager_tensors_are_ints():
     x = tf.constant([[200, 100], [3, 4]], tf.uint8)
-    total = weft.reduce(x, "a b -> a", "sum")
+    total = plait.reduce(x, "a b -> a", "sum")
     assert total.dtype == tf.int64
     assert total.numpy().tolist() == [300, 7]
-    assert weft.reduce(x, "a b -> a", "any").dtype == tf.bool
+    assert plait.reduce(x, "a b -> a", "any").dtype == tf.bool
     for size in (2.0, True, [2]):
-        with pytest.raises(weft.SizeError, match="W301"):
-            weft.rearrange(x, "a (b c) -> a b c", c=tf.constant(size))
+        with pytest.raises(plait.SizeError, match="PLT301"):
+            plait.rearrange(x, "a (b c) -> a b c", c=tf.constant(size))

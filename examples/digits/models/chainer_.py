@@ -8,7 +8,7 @@ import chainer.links as L  # noqa: N812
 import numpy as np
 
 from examples.digits.specification import Specification
-from weft.layers.chainer import EinMix, Rearrange, Reduce
+from plait.layers.chainer import EinMix, Rearrange, Reduce
 
 
 class Model:

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 
 from examples.digits.specification import Specification
-from weft.layers.equinox import EinMix, Rearrange, Reduce
+from plait.layers.equinox import EinMix, Rearrange, Reduce
 
 
 class Network(eqx.Module):

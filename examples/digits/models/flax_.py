@@ -9,7 +9,7 @@ from flax import linen as nn
 from flax.training.train_state import TrainState
 
 from examples.digits.specification import Specification
-from weft.layers.flax import EinMix, Rearrange, Reduce
+from plait.layers.flax import EinMix, Rearrange, Reduce
 
 
 class Network(nn.Module):

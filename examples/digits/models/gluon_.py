@@ -8,7 +8,7 @@ from mxnet import autograd, gluon
 from mxnet.gluon import nn
 
 from examples.digits.specification import Specification
-from weft.layers.gluon import EinMix, Rearrange, Reduce
+from plait.layers.gluon import EinMix, Rearrange, Reduce
 
 
 class Model:

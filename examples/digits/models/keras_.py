@@ -7,7 +7,7 @@ import numpy as np
 from keras import layers
 
 from examples.digits.specification import Specification
-from weft.layers.keras import EinMix, Rearrange, Reduce
+from plait.layers.keras import EinMix, Rearrange, Reduce
 
 
 class Model:

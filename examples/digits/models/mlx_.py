@@ -10,7 +10,7 @@ from mlx import nn, optimizers
 from mlx.utils import tree_flatten
 
 from examples.digits.specification import Specification
-from weft.layers.mlx import EinMix, Rearrange, Reduce
+from plait.layers.mlx import EinMix, Rearrange, Reduce
 
 
 class Model:

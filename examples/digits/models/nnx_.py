@@ -8,7 +8,7 @@ import optax
 from flax import nnx
 
 from examples.digits.specification import Specification
-from weft.layers.nnx import EinMix, Rearrange, Reduce
+from plait.layers.nnx import EinMix, Rearrange, Reduce
 
 
 class Model:

@@ -7,7 +7,7 @@ import paddle
 from paddle import nn
 
 from examples.digits.specification import Specification
-from weft.layers.paddle import EinMix, Rearrange, Reduce
+from plait.layers.paddle import EinMix, Rearrange, Reduce
 
 
 class Model:

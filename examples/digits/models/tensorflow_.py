@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from examples.digits.specification import Specification
-from weft.layers.tensorflow import EinMix, Rearrange, Reduce
+from plait.layers.tensorflow import EinMix, Rearrange, Reduce
 
 
 class Network(tf.Module):

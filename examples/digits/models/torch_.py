@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from examples.digits.specification import Specification
-from weft.layers.torch import EinMix, Rearrange, Reduce
+from plait.layers.torch import EinMix, Rearrange, Reduce
 
 
 class Model:

@@ -1,6 +1,6 @@
 """The frameworks of the conformance suite, a file each, and the one place that decides which of them a run is for.
 
-``WEFT_FRAMEWORKS``, a list of names with commas, says which frameworks an environment promises: the suite is run on
+``PLAIT_FRAMEWORKS``, a list of names with commas, says which frameworks an environment promises: the suite is run on
 these, and one that is missing is an error. Without it the suite is run on all, and one that is missing is a skip with
 its name.
 """
@@ -30,7 +30,7 @@ NAMES = (
     "mxnet",
     "paddle",
 )
-PROMISED = tuple(filter(None, os.environ.get("WEFT_FRAMEWORKS", "").split(",")))
+PROMISED = tuple(filter(None, os.environ.get("PLAIT_FRAMEWORKS", "").split(",")))
 FRAMEWORKS = tuple(importlib.import_module(f"backends.frameworks.{name}_").FRAMEWORK for name in PROMISED or NAMES)
 
 

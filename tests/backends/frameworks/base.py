@@ -29,8 +29,8 @@ class Framework:
     copies: dict[str, str] = field(default_factory=dict)
 
     views: ClassVar[str] = "promised"
-    """``promised``: `weft.view` works, and movement shares memory where the cases say so. ``hidden``: the framework
-    does not say how a tensor lies in memory; `weft.view` raises W507, and nothing is asked of memory."""
+    """``promised``: `plait.view` works, and movement shares memory where the cases say so. ``hidden``: the framework
+    does not say how a tensor lies in memory; `plait.view` raises PLT507, and nothing is asked of memory."""
 
     def __str__(self) -> str:
         return self.name
@@ -40,7 +40,7 @@ class Framework:
 
     def module(self):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what an old framework says while it is imported is not weft's doing
+            warnings.simplefilter("ignore")  # what an old framework says while it is imported is not plait's doing
             return importlib.import_module(self.package)
 
     def version(self) -> str:

@@ -71,10 +71,12 @@ class CuPy(Framework):
     def module(self):
         if has_device():
             return super().module()
-        if "weft.backends.cupy" not in sys.modules:  # only for as long as the import takes, lest others meet it
+        if (
+            "plait.backends.cupy.backend" not in sys.modules
+        ):  # only for as long as the import takes, lest others meet it
             with pytest.MonkeyPatch.context() as patch:
                 patch.setitem(sys.modules, "cupy", STAND_IN)
-                importlib.import_module("weft.backends.cupy")
+                importlib.import_module("plait.backends.cupy.backend")
         return STAND_IN
 
     def version(self):

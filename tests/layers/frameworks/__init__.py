@@ -1,5 +1,7 @@
-"""The frameworks that have layers, a file each; ``WEFT_LAYERS`` says which of them a run is for, as ``WEFT_FRAMEWORKS``
-does for the backends: one that it names and that is missing is an error, and without it one that is missing is a skip.
+"""The frameworks that have layers, a file each.
+
+``PLAIT_LAYERS`` says which of them a run is for, as ``PLAIT_FRAMEWORKS`` does for the backends: one that it names and
+that is missing is an error, and without it one that is missing is a skip.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import os
 import pytest
 
 NAMES = ("torch", "flax", "nnx", "equinox", "haiku", "mlx", "paddle", "chainer", "gluon", "keras", "tensorflow")
-PROMISED = tuple(filter(None, os.environ.get("WEFT_LAYERS", "").split(",")))
+PROMISED = tuple(filter(None, os.environ.get("PLAIT_LAYERS", "").split(",")))
 FRAMEWORKS = tuple(importlib.import_module(f"layers.frameworks.{name}_").FRAMEWORK for name in PROMISED or NAMES)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 
 def quietly(module: str) -> Any:
-    """A module; what an old framework says while it is imported is not weft's doing."""
+    """A module; what an old framework says while it is imported is not plait's doing."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return importlib.import_module(module)
@@ -20,7 +20,7 @@ def quietly(module: str) -> Any:
 
 @dataclass(frozen=True)
 class Framework:
-    """One framework: its module ``weft.layers.<name>``, and how its layers are made, called and looked into.
+    """One framework: its module ``plait.layers.<name>``, and how its layers are made, called and looked into.
 
     What `build` returns is whatever the other methods need: a layer, or a layer with its variables.
     """
@@ -44,7 +44,7 @@ class Framework:
 
     def layers(self) -> Any:
         """The module with the four layers."""
-        return quietly(f"weft.layers.{self.name}")
+        return quietly(f"plait.layers.{self.name}")
 
     def make(self, array: np.ndarray) -> Any:
         """A tensor of the same elements."""

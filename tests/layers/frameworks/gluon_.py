@@ -1,4 +1,4 @@
-"""MXNet Gluon, with NumPy's arrays and shapes in effect; classic arrays are in tests/citizens."""
+"""MXNet Gluon, with NumPy's arrays and shapes in effect; classic arrays are in tests/layers_by_framework."""
 
 from layers.frameworks.base import Framework
 

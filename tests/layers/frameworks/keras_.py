@@ -1,4 +1,4 @@
-"""Keras, on the backend that this process has for good: `tests/citizens/test_keras.py` starts one for each."""
+"""Keras, on the backend that the process has for good: `tests/layers_by_framework/test_keras.py` starts one each."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""A framework as small as can be: lists of numbers with a shape. It knows nothing of weft."""
+"""A framework as small as can be: lists of numbers with a shape. It knows nothing of plait."""
 
 from __future__ import annotations
 

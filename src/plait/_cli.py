@@ -1,0 +1,189 @@
+"""The command: ``plait tour``, ``plait explain`` and ``plait warmup``.
+
+Exit codes: 0, all went well; 1, the surroundings are at fault (a package is missing, a folder cannot be written);
+2, what was asked is (an option, a shape, a pattern).
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+
+import plait
+from plait.errors import PlaitError
+
+EXAMPLES = """\
+examples:
+  plait tour                                        every operation on two photographs, and a page to look at
+  plait explain "h w c -> c h w" 480,640,3          the plan of a pattern for a tensor of that shape
+  plait explain "b (h p) c -> b h (c p)" 2x6x4 p=2
+  plait explain "b i d, b j d -> b i j" 8,128,64 8,256,64
+"""
+
+_SHAPE = re.compile(r"[0-9]+([,x][0-9]+)*,?")
+_SIZE = re.compile(r"(?P<name>[^\W\d]\w*)=(?P<size>-?[0-9]+)")
+_DIGITS = 18
+"""Lengths with more digits than this fit no machine."""
+
+
+class UsageError(Exception):
+    """What was written after ``plait explain`` is neither a shape nor a size."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: what follows ``plait`` on the command line; the process's own by default.
+
+    Returns:
+        The exit code: 0, 1 or 2, as above.
+
+    >>> main(["explain", "h w -> w h", "2,3"])
+    rearrange  h w -> w h
+      input     2 3   h w
+      permute   3 2   w h   view
+      output    3 2   w h
+    0
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    # "->h" is a pattern, which argparse would take for an option; white space is nothing in a pattern
+    asked = _parser().parse_args([f" {word}" if word.startswith("->") else word for word in words])
+    code: int = asked.run(asked)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="plait",
+        description="One readable notation for tensor operations, on every array framework.",
+        epilog=EXAMPLES,
+        formatter_class=raw,
+    )
+    parser.add_argument("--version", action="version", version=f"plait {plait.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    tour = commands.add_parser(
+        "tour",
+        help="run every operation on two photographs, and write a page that shows it",
+        description="Runs plait's operations on two photographs, prints what each took and gave, and writes a page.",
+    )
+    tour.add_argument(
+        "-o", "--output", default="plait-tour", metavar="DIR", help="the folder to write (default: plait-tour)"
+    )
+    tour.set_defaults(run=_tour)
+
+    explain = commands.add_parser(
+        "explain",
+        help="print the plan of a pattern for given shapes",
+        description="Prints the steps that plait takes for a pattern, and which of them copy. Computes nothing.",
+        epilog=EXAMPLES[: EXAMPLES.index("\n") + 1] + "".join(EXAMPLES.splitlines(keepends=True)[2:]),
+        formatter_class=raw,
+    )
+    explain.add_argument("pattern", metavar="PATTERN", help='what goes in and what comes out: "h w c -> c h w"')
+    explain.add_argument(
+        "operands",
+        nargs="*",
+        metavar="SHAPE|NAME=N",
+        help="the shape of each tensor, as 2,3,4 or 2x3x4, and () for a scalar; the sizes of axes, as p=16",
+    )
+    explain.set_defaults(run=_explain)
+
+    warmup = commands.add_parser(
+        "warmup",
+        help="compile the kernels for NumPy's arrays ahead of time",
+        description="Compiles now, and for good, what plait would compile aside when it is first wanted.",
+    )
+    warmup.add_argument(
+        "--dtype", action="append", metavar="TYPE", help="a type of elements, again for more (default: float32, uint8)"
+    )
+    warmup.add_argument(
+        "reductions", nargs="*", metavar="REDUCTION", help="copy, max, sum, ... (default: copy max mean min sum)"
+    )
+    warmup.set_defaults(run=_warmup)
+    return parser
+
+
+def _tour(asked: argparse.Namespace) -> int:
+    from plait._tour import missing
+
+    absent = missing()
+    if absent:
+        print(f'plait tour needs {", ".join(absent)}: pip install "plait[tour]"', file=sys.stderr)
+        return 1
+    from plait._tour.command import OutputError, tour
+
+    try:
+        tour(asked.output)
+    except OutputError as error:
+        print(f"plait tour: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _warmup(asked: argparse.Namespace) -> int:
+    from plait._executor.warmup import unavailable, warm
+
+    why = unavailable()
+    if why:
+        print(f'plait warmup: {why}; kernels need: pip install "plait[fast]"', file=sys.stderr)
+        return 1
+    try:
+        for name in warm(
+            asked.reductions or ["copy", "max", "mean", "min", "sum"], asked.dtype or ["float32", "uint8"]
+        ):
+            print(name, flush=True)
+    except (TypeError, ValueError) as error:
+        print(f"plait warmup: {error}", file=sys.stderr)
+        return 2
+    except Exception as error:  # Numba is broken, or no folder can be written
+        print(f"plait warmup: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _explain(asked: argparse.Namespace) -> int:
+    try:
+        shapes, sizes = read_operands(asked.operands)
+        print(plait.explain(asked.pattern, *shapes, **sizes))
+    except UsageError as error:
+        print(f"plait explain: {error}", file=sys.stderr)
+        return 2
+    except PlaitError as error:
+        text = str(error).removeprefix(f"[{error.code}] ")
+        print(f"plait.{type(error).__name__} [{error.code}]: {text}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def read_operands(words: Sequence[str]) -> tuple[list[tuple[int, ...]], dict[str, int]]:
+    """The shapes and sizes of a command line, in elements.
+
+    Raises:
+        UsageError: a word is neither, or a size is given twice.
+
+    >>> read_operands(["2,3,4", "()", "p=16"])
+    ([(2, 3, 4), ()], {'p': 16})
+    """
+    shapes: list[tuple[int, ...]] = []
+    sizes: dict[str, int] = {}
+    for word in words:
+        size = _SIZE.fullmatch(word)
+        if max(map(len, re.findall("[0-9]+", word)), default=0) > _DIGITS:
+            raise UsageError(f"{word[:40]!r} holds a length that no tensor has")
+        if size and size["name"] in sizes:
+            raise UsageError(f"the size {size['name']} is given twice")
+        if size:
+            sizes[size["name"]] = int(size["size"])
+        elif word == "()":
+            shapes.append(())
+        elif _SHAPE.fullmatch(word):
+            shapes.append(tuple(int(number) for number in re.split("[,x]", word.rstrip(","))))
+        elif "=" in word:
+            raise UsageError(f"{word!r} is no size; write NAME=N with a whole number, as in p=16")
+        else:
+            raise UsageError(f"{word!r} is no shape; write the lengths as 2,3,4 or 2x3x4, and () for a scalar")
+    return shapes, sizes

@@ -1,0 +1,189 @@
+"""The way of a call that TorchDynamo follows, as ``torch.compile`` and ``torch.export`` do.
+
+Dynamo reads Python instead of running it, and would guard on every entry of a cache. So each public function tells
+it, by an attribute, to follow another one: that one asks for the program as a constant (text, ranks and names are
+constants of the trace), and then makes the framework's calls. Nothing is registered with torch, and torch is not
+imported.
+"""
+
+from __future__ import annotations
+
+from operator import index
+
+from plait._executor.options import CURRENT
+from plait._executor.tracer_hooks import FOLLOWED, constant
+
+TYPE_CHECKING = False  # importing typing would take longer than the rest of `import plait`
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+
+def traced(
+    operation: str,
+    tensors: Sequence[Any],
+    pattern: str,
+    sizes: dict[str, Any],
+    reduction: Any = "",
+    asked: Any = None,
+    *,
+    method: bool = False,
+) -> Any:
+    """Make one call under Dynamo, of a function or of a `Pattern`'s method.
+
+    Raises:
+        PlaitError: something in the call is wrong.
+    """
+    from plait._executor.program import trace
+    from plait.backends.torch.backend import TORCH
+    from plait.backends.torch.tracing import give_up, give_up_the_frame
+
+    if method:
+        give_up = give_up_the_frame
+    tensors = [TORCH.stack(tensor) if isinstance(tensor, (list, tuple)) else tensor for tensor in tensors]
+    if asked is not None and asked.wishes:
+        give_up(f"{asked.wishes[0][0]} belongs to JAX")
+    for name, value in sizes.items():
+        if isinstance(value, (bool, float)) or value < 0:
+            give_up(size_error(pattern, name, value if isinstance(value, (bool, float)) else index(value)))
+    given = tuple(sizes)
+    ranks = tuple([len(tensor.shape) for tensor in tensors])
+    named = reduction if isinstance(reduction, str) else "custom"
+    dtype = tensors[0].dtype if operation == "reduce" else None
+    found, mistake = recipe_for(operation, pattern, ranks, given, named, dtype)
+    if found is None:
+        give_up(mistake)
+    function = reduction if named == "custom" else TORCH.reduction(named, dtype) if named else None
+
+    def report(registers: list[Any], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
+        # Of a symbol the number that it has in this call; what nothing needs was not asked for.
+        known = tuple([None if size is None else index(size) for size in registers])
+        give_up(sizes_error(operation, pattern, ranks, given, known, kind, source, factors))
+        return AssertionError("Python has taken over before this")
+
+    return trace(found, tensors, sizes, TORCH, function, report)
+
+
+@constant
+def recipe_for(operation: str, pattern: Any, ranks: Any, given: Any, reduction: str, dtype: Any) -> Any:
+    """The recipe as plain tuples, found while Dynamo traces; or ``None``, and what is wrong."""
+    from plait._executor.compile import planned
+    from plait._executor.einsum_options import as_asked
+    from plait._executor.program import recipe
+    from plait._operations.reduce import CUSTOM, check_kind, check_reduction
+    from plait.backends.torch.backend import TORCH
+    from plait.errors import PlaitError
+
+    TORCH.prepare(FOLLOWED)
+    try:
+        if reduction and reduction != CUSTOM:
+            check_kind(check_reduction(reduction), TORCH.kind(dtype), dtype)
+        plan = planned(operation, pattern, ranks, given, reduction)
+        return tuple(recipe(as_asked(plan, CURRENT.get()) if plan.products else plan)), None
+    except PlaitError as error:
+        return None, str(error)
+
+
+def traced_steps(operation: str, texts: Any) -> Any:
+    """The methods of a composition's patterns under Dynamo; see `plait._executor.pipeline_stages.steps_of`."""
+    from plait.backends.torch.tracing import give_up_the_frame
+
+    found, mistake = steps_for(operation, texts)
+    if found is None:
+        give_up_the_frame(mistake)
+    return found
+
+
+@constant
+def steps_for(operation: str, texts: Any) -> Any:
+    """The steps as plain tuples, found while Dynamo traces; or ``None``, and what is wrong."""
+    from plait._executor.pipeline_stages import steps_of
+    from plait.errors import PlaitError
+
+    try:
+        return tuple([tuple(step) for step in steps_of(operation, texts)]), None
+    except PlaitError as error:
+        return None, str(error)
+
+
+@constant
+def sizes_error(
+    operation: str, pattern: str, ranks: Any, given: Any, registers: Any, kind: str, source: int, factors: Any
+) -> Any:
+    """The text of the error for sizes that do not fit."""
+    from plait._executor.compile import planned
+    from plait._shapes.sizes import report
+
+    solved = planned(operation, pattern, ranks, given, "").solved
+    return str(report(solved, list(registers), kind, source, factors))
+
+
+@constant
+def size_error(pattern: str, name: str, value: Any) -> Any:
+    """The text of the error for a size that is no exact integer."""
+    from plait._executor.compile import concrete_sizes
+    from plait.errors import PlaitError
+
+    try:
+        concrete_sizes(pattern, {name: value}, lambda _: False)
+    except PlaitError as error:
+        return str(error)
+
+
+def traced_pack(tensors: Any, pattern: str) -> Any:
+    """``pack`` under Dynamo."""
+    from plait._executor.packing import packed
+    from plait.backends.torch.backend import TORCH
+    from plait.backends.torch.tracing import give_up
+
+    where, mistake = layout_for(pattern, "pack")
+    if where is None:
+        give_up(mistake)
+    return packed(tensors, pattern, where, TORCH)
+
+
+def traced_unpack(tensor: Any, packed_shapes: Any, pattern: str) -> Any:
+    """``unpack`` under Dynamo."""
+    from plait._executor.packing import unpacked
+    from plait.backends.torch.backend import TORCH
+    from plait.backends.torch.tracing import give_up
+
+    where, mistake = layout_for(pattern, "unpack")
+    if where is None:
+        give_up(mistake)
+    return unpacked(tensor, packed_shapes, pattern, where, TORCH)
+
+
+def traced_parse_shape(tensor: Any, pattern: str) -> Any:
+    """``parse_shape`` under Dynamo."""
+    from plait._operations.parse_shape import read_shape
+    from plait.backends.torch.tracing import give_up
+
+    found, mistake = places_for(pattern, len(tensor.shape))
+    if found is None:
+        give_up(mistake)
+    return read_shape(found, tensor.shape, pattern)
+
+
+@constant
+def layout_for(pattern: str, operation: str) -> Any:
+    """The layout as a plain tuple, found while Dynamo traces; or ``None``, and what is wrong."""
+    from plait._executor.packing import layout_of
+    from plait.errors import PlaitError
+
+    try:
+        return tuple(layout_of(pattern, operation)), None
+    except PlaitError as error:
+        return None, str(error)
+
+
+@constant
+def places_for(pattern: str, rank: int) -> Any:
+    """The places as plain tuples, found while Dynamo traces; or ``None``, and what is wrong."""
+    from plait._executor.packing import places_of
+    from plait.errors import PlaitError
+
+    try:
+        return places_of(pattern, rank), None
+    except PlaitError as error:
+        return None, str(error)

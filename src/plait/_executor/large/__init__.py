@@ -1,0 +1,1 @@
+"""Large tensors: several calls or a compiled kernel instead of one call."""

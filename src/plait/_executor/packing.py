@@ -1,0 +1,140 @@
+"""``pack``, ``unpack`` and ``parse_shape``: what they read from a pattern, carried out by a backend.
+
+The same functions serve eager calls and tracers: sizes are only added, multiplied, and compared by the backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from plait._executor.caches import FORGET
+from plait._executor.slow_path import shape_of
+from plait._operations.pack import (
+    Layout,
+    check_shared,
+    layout,
+    lengths,
+    product,
+    split_shape,
+)
+from plait._operations.parse_shape import Places, places, read_shape
+from plait.backends.interface import Backend
+from plait.backends.registry import one_backend
+from plait.errors import PlaitError, fail, short
+
+
+@lru_cache(maxsize=256)
+def layout_of(pattern: str, operation: str) -> Layout:
+    """`plait._operations.pack.layout`, remembered."""
+    return layout(_text(pattern), operation)
+
+
+@lru_cache(maxsize=256)
+def places_of(pattern: str, rank: int) -> Places:
+    """`plait._operations.parse_shape.places`, remembered."""
+    return places(_text(pattern), rank)
+
+
+def pack(tensors: Any, pattern: str) -> tuple[Any, list[tuple[Any, ...]]]:
+    """See `plait.pack`."""
+    if hasattr(tensors, "shape") or not isinstance(tensors, Sequence):
+        raise fail("PLT501", f"pack takes a list of tensors, and this is {type(tensors).__name__}")
+    if not tensors:
+        raise fail("PLT308", "a list of tensors must hold at least one")
+    where = layout_of(_text(pattern), "pack")
+    for tensor in tensors:
+        shape_of(tensor)
+    backend = one_backend(tuple([type(tensor) for tensor in tensors]))
+    for tensor in tensors:
+        rank_of(tensor, backend, pattern)
+    return packed(tensors, pattern, where, backend)
+
+
+def packed(tensors: Sequence[Any], pattern: str, where: Layout, backend: Backend) -> tuple[Any, list[tuple[Any, ...]]]:
+    """Pack by a backend."""
+    before, after = where
+    shapes = [sizes_of(tensor, backend) for tensor in tensors]
+    parts = [split_shape(shape, Layout(before, after), pattern, place) for place, shape in enumerate(shapes)]
+    check_shared(parts, pattern, comparable=backend.comparable(tensors))
+    flat = [
+        tensor if len(middle) == 1 else backend.reshape(tensor, (*first, product(middle), *last))
+        for tensor, (first, middle, last) in zip(tensors, parts, strict=True)
+    ]
+    return backend.concat(flat, before), [tuple([backend.outward(size) for size in middle]) for _, middle, _ in parts]
+
+
+def unpack(tensor: Any, packed_shapes: Sequence[Any], pattern: str) -> list[Any]:
+    """See `plait.unpack`."""
+    where = layout_of(_text(pattern), "unpack")
+    shape_of(tensor)
+    backend = one_backend((type(tensor),))
+    rank_of(tensor, backend, pattern)
+    return unpacked(tensor, packed_shapes, pattern, where, backend)
+
+
+def unpacked(tensor: Any, packed_shapes: Sequence[Any], pattern: str, where: Layout, backend: Backend) -> list[Any]:
+    """Unpack by a backend."""
+    before, after = where
+    shape = sizes_of(tensor, backend)
+    if len(shape) != before + 1 + after:
+        message = f"the tensor has rank {len(shape)}, and the pattern '{pattern}' has {before + 1 + after} dimensions"
+        raise fail("PLT304", message, pattern)
+    comparable = backend.comparable([tensor])
+    found = lengths(packed_shapes, shape[before], pattern, backend.symbolic, comparable=comparable)
+    parts = backend.split(tensor, before, [length for length, _ in found])
+    return [
+        part if len(middle) == 1 else backend.reshape(part, (*shape[:before], *middle, *shape[before + 1 :]))
+        for part, (_, middle) in zip(parts, found, strict=True)
+    ]
+
+
+def parse_shape(tensor: Any, pattern: str) -> dict[str, Any]:
+    """See `plait.parse_shape`."""
+    shape_of(tensor)
+    backend = one_backend((type(tensor),))
+    found = places_of(_text(pattern), rank_of(tensor, backend, pattern))
+    sizes = read_shape(found, backend.shape(tensor), pattern, comparable=backend.comparable([tensor]))
+    return {name: backend.outward(size) for name, size in sizes.items()}
+
+
+def asnumpy(tensor: Any) -> Any:
+    """See `plait.asnumpy`."""
+    shape_of(tensor)
+    backend = one_backend((type(tensor),))
+    try:
+        return backend.to_numpy(tensor)
+    except PlaitError:
+        raise
+    except Exception as error:  # each framework has its own for a tensor that stands for values to come
+        reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        message = f"this {type(tensor).__name__} of {backend.name} has no elements that NumPy can be given"
+        raise fail("PLT508", message, facts={"reason": reason}) from error
+
+
+def sizes_of(tensor: Any, backend: Backend) -> tuple[Any, ...]:
+    """The shape as a tuple of ints and symbols."""
+    shape = backend.shape(tensor)
+    return tuple([shape[place] for place in range(len(shape))])
+
+
+def rank_of(tensor: Any, backend: Backend, pattern: str) -> int:
+    """The rank of a tensor.
+
+    Raises:
+        BackendError: PLT505, the framework does not reveal it.
+    """
+    rank = backend.rank(tensor)
+    if rank is None:
+        raise fail("PLT505", f"{backend.name} does not reveal the rank of this {type(tensor).__name__}", _text(pattern))
+    return rank
+
+
+def _text(pattern: Any) -> str:
+    if not isinstance(pattern, str):
+        raise fail("PLT101", f"the pattern must be text, and this is {type(pattern).__name__}: {short(pattern)}")
+    return pattern
+
+
+FORGET += [layout_of.cache_clear, places_of.cache_clear]

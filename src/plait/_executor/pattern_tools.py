@@ -1,0 +1,123 @@
+"""What a compiled pattern needs beyond the operations: to be read, turned round, and asked for a shape."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import partial
+from math import prod
+from typing import Any
+
+from plait._executor.compile import concrete_sizes, situate
+from plait._notation.parser import parse
+from plait._notation.tree import Tree, names
+from plait._notation.unparse import side_text, tree_text
+from plait._operations.rules import span_of, survey, two_sides
+from plait._shapes.sizes import (
+    compute,
+    exact,
+    normalise_sizes,
+    report,
+)
+from plait._shapes.solver import template
+from plait.errors import (
+    PlaitError,
+    did_you_mean,
+    fail,
+    short,
+)
+
+
+def read_pattern(text: str, sizes: dict[str, Any]) -> tuple[str, dict[str, int]]:
+    """The pattern in canonical form, and the sizes as ints.
+
+    Raises:
+        PatternSyntaxError: PLT1xx.
+        AxisError: PLT203, a size names no axis.
+        SizeError: PLT301, PLT306 or PLT311.
+    """
+    tree = parse(text)
+    two_sides(tree, "compile")
+    check_names(sizes, names(tree.left + (tree.right or ())), text)
+    return tree_text(tree), concrete_sizes(text, sizes, is_symbol)
+
+
+def is_symbol(_: Any) -> bool:
+    """Whether a size is a symbol of a tracer: never, where it is kept."""
+    return False
+
+
+def check_names(sizes: dict[str, Any], known: Collection[str], text: str) -> None:
+    """Raise where a size names no axis; before its value is looked at, since a misspelt keyword is none.
+
+    Raises:
+        AxisError: PLT203.
+    """
+    for name in normalise_sizes(sizes):
+        if name not in known:
+            raise fail("PLT203", f"size {name} names no axis of the pattern{did_you_mean(name, known)}", text)
+
+
+def inverse(text: str, given: dict[str, int], more: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The pattern that leads back, and the sizes of both.
+
+    Raises:
+        AxisError: PLT211, several tensors went in, and one cannot give them back.
+    """
+    tree = parse(text)
+    left, right = two_sides(tree, "inverse")
+    if len(left) != 1:
+        spans = [span_of(expr) for expr in left]
+        raise fail("PLT211", f"{len(left)} tensors went in, and one cannot give them back", tree.text, spans)
+    return f"{side_text((right,))} -> {side_text(left)}", {**given, **more}
+
+
+def output_shape(text: str, shapes: tuple[Any, ...], given: dict[str, int]) -> tuple[int | None, ...]:
+    """The shape of the result for tensors of these shapes; ``None`` is a size that is not known.
+
+    Raises:
+        AxisError: PLT201, PLT202.
+        SizeError: PLT301 to PLT306.
+    """
+    tree = parse(text)
+    _, right = two_sides(tree, "output_shape")
+    if len(shapes) != len(tree.left):
+        message = f"the pattern has {len(tree.left)} tensors on the left, and {len(shapes)} shapes were given"
+        raise fail("PLT202", message, tree.text, [span_of(expr) for expr in tree.left])
+    for expr in (*tree.left, right):
+        survey(expr, tree, "output_shape", repeats=expr is not right)
+    for number, shape in enumerate(shapes):
+        if not isinstance(shape, (tuple, list)):
+            raise fail("PLT301", f"shape {number} is a tuple of exact integers, and this is {short(shape)}", text)
+    checked = [
+        [None if size is None else exact(f"shape[{place}]", size) for place, size in enumerate(shape)]
+        for shape in shapes
+    ]
+    try:
+        return _solve(tree, checked, given)
+    except PlaitError as error:
+        situate(error, text, checked, given)
+        raise
+
+
+class _Unknown:
+    """A size that is not known; nor is what arithmetic makes of it."""
+
+    def _same(self, _: object) -> _Unknown:
+        return self
+
+    __mul__ = __rmul__ = __floordiv__ = __rfloordiv__ = _same
+
+    def __repr__(self) -> str:
+        return "_"
+
+
+_UNKNOWN = _Unknown()
+
+
+def _solve(tree: Tree, shapes: list[list[int | None]], given: dict[str, int]) -> tuple[int | None, ...]:
+    solved = template(tree, tuple([len(shape) for shape in shapes]), tuple(given))
+    registers: list[Any] = [_UNKNOWN if size is None else size for shape in shapes for size in shape]
+    registers += [*given.values(), *solved.constants]
+    compute(registers, solved.instructions, partial(report, solved))
+    sizes = [prod(registers[solved.registers[axis]] for axis in axes) for axes in solved.output]
+    return tuple([None if size is _UNKNOWN else size for size in sizes])

@@ -1,0 +1,81 @@
+"""How tracers that read Python are told which way to take: attributes of functions, inert everywhere else.
+
+TorchDynamo has two, TensorFlow's AutoGraph one, and Paddle one for its two tracers, and one of errors.
+"""
+
+from __future__ import annotations
+
+from plait.errors import PlaitError
+
+TYPE_CHECKING = False  # importing typing would take longer than the rest of `import plait`
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    F = TypeVar("F", bound=Callable[..., Any])
+
+INLINE = "_torchdynamo_inline"
+"""Dynamo follows the function under this attribute of a function in its place."""
+
+FOLLOWED: list[Callable[..., Any]] = []
+"""The functions that have a stand-in."""
+
+AS_IT_IS = "autograph_info__"
+"""AutoGraph calls a function with this attribute as it is, where it would rewrite it and all that it calls."""
+
+UNIFIED = "___jit_transform_options___"
+"""The same for Paddle, whose own `paddle.jit.marker.unified` would set it: the value answers what is asked of it."""
+
+CATCHABLE = "__SOT_EXTRA_INFO__"
+"""Paddle leaves a call to Python that raises an error with this attribute, so that the caller can catch it."""
+
+CONSTANT = "_dynamo_marked_constant"
+"""Dynamo runs a function with this attribute while it traces, and takes the result for a constant."""
+
+
+def followed_as(stand_in: Callable[..., Any]) -> Callable[[F], F]:
+    """Decorate a function with the one that Dynamo follows in its place."""
+
+    def decorate(function: F) -> F:
+        setattr(function, INLINE, stand_in)
+        FOLLOWED.append(function)
+        return as_it_is(function)
+
+    return decorate
+
+
+def as_it_is(function: F) -> F:
+    """Decorate a function that no tracer needs to look into."""
+    setattr(function, AS_IT_IS, {})
+    setattr(function, UNIFIED, _Unified)
+    return function
+
+
+class _Unified:
+    """It makes the same calls for tensors and for the values of a static program."""
+
+    @staticmethod
+    def need_transform(_: object) -> bool:
+        return False
+
+    @staticmethod
+    def need_capture_control_flow() -> bool:
+        return False
+
+
+class _Catchable:
+    need_breakgraph = True
+
+
+def catchable(error: BaseException | type[BaseException]) -> None:
+    """Let a tracer leave the call that raises this error to Python."""
+    setattr(error, CATCHABLE, _Catchable)
+
+
+catchable(PlaitError)
+
+
+def constant(function: F) -> F:
+    """Decorate a function whose result is a constant of every trace."""
+    setattr(function, CONSTANT, True)
+    return function

@@ -1,0 +1,123 @@
+"""`explain`: the plan of a pattern for given shapes, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from plait._executor.compile import concrete_sizes, planned, situate
+from plait._executor.contraction import chosen
+from plait._executor.einsum_options import look_at_lonely
+from plait._executor.large.select import explained
+from plait._executor.options import CURRENT
+from plait._notation.parser import parse
+from plait._operations.infer import operation_of
+from plait._operations.reduce import check_reduction
+from plait._plan.contraction.printer import Costs
+from plait._plan.contraction.printer import Shown as Line
+from plait._plan.graph import Plan
+from plait._plan.printer import (
+    draw,
+    draw_costs,
+    show,
+    show_contraction,
+)
+from plait._shapes.sizes import evaluate, exact, report
+from plait.errors import PlaitError, fail, short
+
+
+class Explanation:
+    """The plan of one call. Prints itself.
+
+    Attributes:
+        operation: the function that the pattern was read for.
+        text: what is printed.
+        lines: for each step its name, the shape that it leaves, the axes of that shape, and what it costs.
+        costs: of an einsum that plait takes apart, its path, FLOPs, largest intermediate result, and the elements read
+            and written; else ``None``.
+        rewrites: of a large tensor that is reduced or copied in several calls, the names of what makes them faster than
+            one; each has its reason in ``plait._plan.schedule.rewrites.REASONS``.
+    """
+
+    __slots__ = ("costs", "lines", "operation", "rewrites", "text")
+
+    def __init__(
+        self,
+        operation: str,
+        text: str,
+        lines: list[Line],
+        costs: Costs | None = None,
+        rewrites: tuple[str, ...] = (),
+    ) -> None:
+        self.operation = operation
+        self.text = text
+        self.lines = lines
+        self.costs = costs
+        self.rewrites = rewrites
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
+    """See `plait.explain`."""
+    reduction = sizes.pop("reduction") if isinstance(sizes.get("reduction"), str) else "sum"
+    tree = parse(pattern)
+    operation = operation_of(tree)
+    given = concrete_sizes(pattern, sizes, lambda _: False)
+    checked = [shape_of(shape, number) for number, shape in enumerate(shapes)]
+    try:
+        if operation == "einsum":
+            return _contraction(pattern, checked, given, shapes)
+        named = check_reduction(reduction) if operation == "reduce" else ""
+        plan = planned(operation, pattern, tuple([len(shape) for shape in checked]), tuple(given), named)
+        return _moved(operation, plan, checked, list(given.values()), shapes)
+    except PlaitError as error:
+        situate(error, pattern, checked, given)
+        raise
+
+
+def _moved(
+    operation: str, plan: Plan, shapes: list[tuple[int, ...]], sizes: list[int], tensors: Sequence[Any]
+) -> Explanation:
+    """How one tensor is moved or reduced, step by step, and which of the steps take several calls."""
+    lines = show(plan, shapes, sizes)
+    registers = [*shapes[0], *sizes, *plan.solved.constants]
+    evaluate(registers, plan.instructions, partial(report, plan.solved))
+    rewrites, more = explained(plan, registers, tensors[0])
+    if rewrites:
+        more = [f"in several calls: {', '.join(rewrites)}", *more]
+    text = "\n  ".join([draw(operation, plan, lines, sizes), *more])
+    return Explanation(operation, text, lines, None, rewrites)
+
+
+def _contraction(
+    pattern: str, shapes: list[tuple[int, ...]], given: dict[str, int], tensors: Sequence[Any]
+) -> Explanation:
+    """How an einsum is done: for shapes alone as NumPy would have it, for tensors as their framework does."""
+    plan = planned("einsum", pattern, tuple([len(shape) for shape in shapes]), tuple(given))
+    asked = CURRENT.get()
+    look_at_lonely(plan.solved, asked)
+    lines = show(plan, shapes, list(given.values()))
+    registers = [size for shape in shapes for size in shape] + [*given.values(), *plan.solved.constants]
+    evaluate(registers, plan.instructions, partial(report, plan.solved))
+    found, reason, element = chosen(plan.solved, registers, tensors, asked)
+    costs = None
+    if found is not None:
+        lines, costs = show_contraction(found, plan)
+        reason = draw_costs(costs, *element)
+    text = draw("einsum", plan, lines, list(given.values()))
+    return Explanation("einsum", f"{text}\n{reason}", lines, costs)
+
+
+def shape_of(shape: Any, number: int) -> tuple[int, ...]:
+    """A shape, or that of a tensor, as exact integers.
+
+    Raises:
+        SizeError: PLT301 or PLT306.
+    """
+    sizes = shape if isinstance(shape, (tuple, list)) else getattr(shape, "shape", None)
+    if sizes is None:
+        raise fail("PLT301", f"shape {number} is a tuple of exact integers, and this is {short(shape)}")
+    return tuple([exact(f"shape[{place}]", size) for place, size in enumerate(sizes)])

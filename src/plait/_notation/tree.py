@@ -1,0 +1,113 @@
+"""What a pattern says, as a frozen tree in which every node knows where it stands in the text.
+
+``start`` and ``stop`` count characters of the text that the caller wrote, so that an error can point at it.
+The nodes are named tuples and not dataclasses: importing `dataclasses` would take longer than the whole of plait.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+
+class Name(NamedTuple):
+    """An axis with a name, such as ``h``; NFKC-normalised."""
+
+    text: str
+    start: int
+    stop: int
+
+
+class Number(NamedTuple):
+    """An axis of that length without a name; ``1`` is a unit axis."""
+
+    value: int
+    start: int
+    stop: int
+
+
+class Ellipsis(NamedTuple):
+    """Any number of axes: ``...``, or with a name ``name...``."""
+
+    name: str | None
+    start: int
+    stop: int
+
+
+class Group(NamedTuple):
+    """``( )``: several axes in one dimension, row-major. Parts are what ``+`` separates."""
+
+    parts: tuple[tuple[Item, ...], ...]
+    start: int
+    stop: int
+
+
+class Bracket(NamedTuple):
+    """``[ ]``: the axes that an elementary operation works on."""
+
+    items: tuple[Item, ...]
+    start: int
+    stop: int
+
+
+class Mark(NamedTuple):
+    """A sign with a meaning in one operation only: ``*`` in packing, ``_`` in ``parse_shape``."""
+
+    text: str
+    start: int
+    stop: int
+
+
+Leaf: TypeAlias = "Name | Number | Ellipsis | Mark"
+Item: TypeAlias = "Leaf | Group | Bracket"
+
+
+class Expr(NamedTuple):
+    """One tensor: its dimensions from left to right."""
+
+    items: tuple[Item, ...]
+    start: int
+    stop: int
+
+
+class Tree(NamedTuple):
+    """A whole pattern. ``right`` is ``None`` where the text has no arrow.
+
+    A pattern is *plain* where each side is one tensor of names, numbers and groups, and nothing else; it is *classical*
+    where it was read from an equation of single letters.
+    """
+
+    text: str
+    left: tuple[Expr, ...]
+    right: tuple[Expr, ...] | None
+    plain: bool = False
+    classical: bool = False
+
+
+def leaves(item: Item) -> tuple[Leaf, ...]:
+    """The axes of one dimension from left to right, with nested groups laid flat."""
+    if type(item) is Group:
+        inside = item.parts[0] if len(item.parts) == 1 else tuple([inner for part in item.parts for inner in part])
+    elif type(item) is Bracket:
+        inside = item.items
+    else:
+        return (item,)  # type: ignore[return-value]  # mypy does not narrow by type()
+    for inner in inside:
+        if type(inner) is Group or type(inner) is Bracket:
+            return tuple([leaf for each in inside for leaf in leaves(each)])
+    return inside  # type: ignore[return-value]  # as above
+
+
+def dimensions(expr: Expr) -> tuple[tuple[Leaf, ...], ...]:
+    """The dimensions of one tensor, each as its axes. ``()`` is a dimension of no axes."""
+    return tuple(leaves(item) for item in expr.items)
+
+
+def names(exprs: tuple[Expr, ...]) -> dict[str, Name]:
+    """The names that stand in these tensors, in the order of the text, each with its first node."""
+    found: dict[str, Name] = {}
+    for expr in exprs:
+        for item in expr.items:
+            for leaf in leaves(item):
+                if isinstance(leaf, Name):
+                    found.setdefault(leaf.text, leaf)
+    return found

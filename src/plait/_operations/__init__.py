@@ -1,0 +1,1 @@
+"""The operations: one file each, with its rule and its lowering, and one table of them all."""

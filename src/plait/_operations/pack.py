@@ -1,0 +1,166 @@
+"""``pack`` and ``unpack``: tensors of different rank along one dimension, and back.
+
+The pattern names the dimensions that all tensors share; its one ``*`` stands for any number of others, which are
+packed into one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import index
+from typing import Any, NamedTuple
+
+from plait._notation.parser import parse
+from plait._notation.tree import Mark, Name, Tree
+from plait._notation.unparse import expr_text
+from plait._operations.rules import spans_of
+from plait._shapes.sizes import exact, shape_text
+from plait.errors import PlaitError, fail, short
+
+
+class Layout(NamedTuple):
+    """How many dimensions stand before the ``*`` and after it."""
+
+    before: int
+    after: int
+
+
+def layout(pattern: str, operation: str) -> Layout:
+    """Read a packing pattern, such as ``"b * c"``.
+
+    Raises:
+        PatternSyntaxError: PLT1xx.
+        AxisError: PLT201, something but names stands beside the ``*``; PLT206; PLT210, it is missing or stands twice.
+    """
+    tree = parse(pattern)
+    if tree.right is not None or len(tree.left) != 1:
+        message = f"{operation} takes the dimensions of one tensor, as in 'b * c': no arrow, and no comma"
+        raise fail("PLT201", message, tree.text)
+    items = tree.left[0].items
+    stars = [item for item in items if isinstance(item, Mark) and item.text == "*"]
+    if len(stars) != 1:
+        message = f"the pattern of {operation} has exactly one '*', and this one has {len(stars)}"
+        raise fail("PLT210", message, tree.text, spans_of(stars))
+    _only_names(tree, operation)
+    place = items.index(stars[0])
+    return Layout(place, len(items) - place - 1)
+
+
+def _only_names(tree: Tree, operation: str) -> None:
+    seen: dict[str, Name] = {}
+    for item in tree.left[0].items:
+        if isinstance(item, Name):
+            if item.text in seen:
+                message = f"{item.text} stands twice in '{expr_text(tree.left[0])}'"
+                raise fail("PLT206", message, tree.text, spans_of([seen[item.text], item]))
+            seen[item.text] = item
+        elif not (isinstance(item, Mark) and item.text == "*"):
+            raise fail("PLT201", f"{operation} takes names and one '*'", tree.text, spans_of([item]))
+
+
+def split_shape(shape: Sequence[Any], where: Layout, pattern: str, place: int) -> tuple[Any, Any, Any]:
+    """A shape in three parts: before the ``*``, what it stands for, and after.
+
+    Raises:
+        SizeError: PLT304, the rank is too small.
+    """
+    least = where.before + where.after
+    if len(shape) < least:
+        message = f"tensor {place} has rank {len(shape)}, and the pattern needs at least {least}"
+        raise fail("PLT304", message, pattern, facts={f"tensor {place}": shape_text(shape)})
+    stop = len(shape) - where.after
+    return tuple(shape[: where.before]), tuple(shape[where.before : stop]), tuple(shape[stop:])
+
+
+def check_shared(parts: Sequence[tuple[Any, Any, Any]], pattern: str, *, comparable: bool = True) -> None:
+    """Raise PLT305 where tensors differ in a dimension that they share; where not comparable, ints alone count."""
+    first_before, _, first_after = parts[0]
+    for number, (before, _, after) in enumerate(parts):
+        for place, (size, other) in enumerate(zip((*before, *after), (*first_before, *first_after), strict=True)):
+            if (comparable or type(size) is type(other) is int) and size != other:
+                items = [item for item in parse(pattern).left[0].items if isinstance(item, Name)]
+                message = f"{items[place].text} has length {size} in tensor {number}, and {other} in tensor 0"
+                raise fail("PLT305", message, pattern, spans_of([items[place]]))
+
+
+def product(sizes: Sequence[Any]) -> Any:
+    """The number of elements of a shape; sizes may be symbols."""
+    total = 1
+    for size in sizes:
+        total = size * total
+    return total
+
+
+def lengths(
+    packed_shapes: Sequence[Sequence[Any]],
+    total: Any,
+    pattern: str,
+    symbolic: Callable[[Any], bool] = lambda _: False,
+    *,
+    comparable: bool = True,
+) -> list[tuple[Any, Any]]:
+    """For each packed shape its length in the packed dimension and the shape, with ``-1`` filled in.
+
+    Args:
+        packed_shapes: the shapes; at most one may hold one ``-1``, which is inferred.
+        total: the length of the packed dimension.
+        pattern: for errors.
+        symbolic: says whether a size is a framework's symbol.
+        comparable: whether sizes may be compared.
+
+    Raises:
+        SizeError: PLT309, the shapes do not add up to the dimension, or one of them is no shape.
+    """
+    listed = _shapes(packed_shapes, pattern)
+    shapes = [_packed_shape(shape, number, pattern, symbolic) for number, shape in enumerate(listed)]
+    seen = {"packed shapes": short(listed)}
+    unknown = [
+        (number, place) for number, sizes in enumerate(shapes) for place, size in enumerate(sizes) if _is_open(size)
+    ]
+    if len(unknown) > 1:
+        raise fail("PLT309", "at most one size of the packed shapes may be -1", pattern, facts=seen)
+    known = [product([size for size in shape if not _is_open(size)]) for shape in shapes]
+    for number, place in unknown:
+        rest = total - sum(known[:number]) - sum(known[number + 1 :])
+        ints = type(rest) is int and type(known[number]) is int
+        if ints and (rest < 0 or known[number] == 0 or rest % known[number]):
+            message = f"no size in place of -1 makes the packed shapes add up to {total}"
+            raise fail("PLT309", message, pattern, facts=seen)
+        shapes[number][place] = rest // known[number]
+        known[number] = rest
+    comparable = comparable or all(type(size) is int for size in (total, *known))
+    if not unknown and comparable and sum(known) != total:
+        message = f"the packed shapes hold {sum(known)} elements along the packed dimension, whose length is {total}"
+        raise fail("PLT309", message, pattern, facts=seen)
+    return [(length, tuple(shape)) for length, shape in zip(known, shapes, strict=True)]
+
+
+def _is_open(size: Any) -> bool:
+    return type(size) is int and size == -1
+
+
+def _shapes(packed_shapes: Any, pattern: str) -> list[Any]:
+    try:
+        return list(packed_shapes)
+    except TypeError:
+        message = f"packed shapes are a list of shapes, and this is {short(packed_shapes)}"
+        raise fail("PLT309", message, pattern) from None
+
+
+def _packed_shape(shape: Any, number: int, pattern: str, symbolic: Callable[[Any], bool]) -> list[Any]:
+    try:
+        sizes = list(shape)
+    except TypeError:
+        message = f"packed shape {number} is no shape: {short(shape)}; write a tuple of sizes"
+        raise fail("PLT309", message, pattern) from None
+    for place, size in enumerate(sizes):
+        if not (type(size) is int and size >= -1) and not symbolic(size):
+            sizes[place] = _packed_size(size, number, pattern)
+    return sizes
+
+
+def _packed_size(size: Any, number: int, pattern: str) -> int:
+    try:
+        return -1 if not isinstance(size, bool) and index(size) == -1 else exact("", size)
+    except (TypeError, PlaitError):
+        raise fail("PLT309", f"packed shape {number} holds {short(size)}, which is no size", pattern) from None

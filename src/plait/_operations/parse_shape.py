@@ -1,0 +1,88 @@
+"""``parse_shape``: the names of a pattern with the lengths that a tensor has there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from plait._notation.parser import parse
+from plait._notation.tree import (
+    Ellipsis,
+    Item,
+    Mark,
+    Name,
+    Number,
+    leaves,
+)
+from plait._notation.unparse import expr_text
+from plait._operations.rules import spans_of
+from plait._shapes.sizes import shape_text
+from plait._shapes.solver import rank_error
+from plait.errors import fail
+
+Places = tuple[tuple[int, str | int], ...]
+"""Dimensions, each with the name that it has, or the length that it must have."""
+
+
+def places(pattern: str, rank: int) -> Places:
+    """Which dimension has which name, or which length.
+
+    Raises:
+        PatternSyntaxError: PLT1xx.
+        AxisError: PLT201, it is no list of names, lengths, ``_`` and one ellipsis; PLT206.
+        SizeError: PLT304, the rank does not fit.
+
+    >>> places("b _ w 3", 4)
+    ((0, 'b'), (2, 'w'), (3, 3))
+    """
+    tree = parse(pattern)
+    if tree.right is not None or len(tree.left) != 1:
+        message = "parse_shape takes the dimensions of one tensor, as in 'b c _ w': no arrow, and no comma"
+        raise fail("PLT201", message, tree.text)
+    expr = tree.left[0]
+    dots = [item for item in expr.items if isinstance(item, Ellipsis)]
+    missing = rank - len(expr.items)
+    if missing + len(dots) < 0 or (missing and not dots):
+        raise rank_error(tree, 0, (rank,))
+    found: list[tuple[int, str | int]] = []
+    seen: dict[str, Name] = {}
+    place = 0
+    for item in expr.items:
+        if isinstance(item, Ellipsis) and item.name is None:
+            place += missing + 1
+            continue
+        if isinstance(item, Name):
+            if item.text in seen:
+                message = f"{item.text} stands twice in '{expr_text(expr)}'"
+                raise fail("PLT206", message, tree.text, spans_of([seen[item.text], item]))
+            seen[item.text] = item
+            found.append((place, item.text))
+        elif not (isinstance(item, Mark) and item.text == "_"):
+            found.append((place, _length(item, tree.text)))
+        place += 1
+    return tuple(found)
+
+
+def _length(item: Item, text: str) -> int:
+    if isinstance(item, Number):
+        return item.value
+    if not isinstance(item, (Mark, Ellipsis)) and not leaves(item):
+        return 1
+    message = "parse_shape takes names, lengths, '_' and an ellipsis; a group has no length of its own"
+    raise fail("PLT201", message, text, spans_of([item]))
+
+
+def read_shape(found: Places, shape: Sequence[Any], pattern: str, *, comparable: bool = True) -> dict[str, Any]:
+    """The names with their lengths.
+
+    Raises:
+        SizeError: PLT305, a dimension has not the length that the pattern says.
+    """
+    sizes: dict[str, Any] = {}
+    for place, label in found:
+        if isinstance(label, str):
+            sizes[label] = shape[place]
+        elif (comparable or type(shape[place]) is int) and shape[place] != label:
+            message = f"dimension {place} must have length {label}, and its length is {shape[place]}"
+            raise fail("PLT305", message, pattern, facts={"input": shape_text(shape)})
+    return sizes

@@ -1,0 +1,481 @@
+"""Patterns that are read once, and pipelines of them: to the functions of plait what ``re.compile`` is to ``re``."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from plait._executor.cache import cold, compiled, general, keys, listed
+from plait._executor.caches import FORGET
+from plait._executor.dynamo import traced, traced_steps
+from plait._executor.options import CURRENT, asking
+from plait._executor.tracer_hooks import as_it_is, followed_as
+from plait.errors import PlaitError
+
+TYPE_CHECKING = False  # importing typing would take longer than the rest of `import plait`
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, TypeVar
+
+    from plait._executor.einsum_options import Asked
+    from plait._executor.pipeline import Piece
+    from plait._executor.pipeline_stages import Stage, Step
+    from plait._explain.explanation import Explanation
+
+    Size = TypeVar("Size", int, int | None)
+
+CALLS = 256
+"""How many callables one pattern keeps: operations, each with a shape and a type."""
+
+
+def _traced_rearrange(self: Calls, tensor: Any) -> Any:
+    return self._traced("rearrange", (tensor,))
+
+
+def _traced_view(self: Calls, tensor: Any) -> Any:
+    return self._traced("view", (tensor,))
+
+
+def _traced_reduce(self: Calls, tensor: Any, reduction: Any) -> Any:
+    return self._traced("reduce", (tensor,), reduction)
+
+
+def _traced_repeat(self: Calls, tensor: Any) -> Any:
+    return self._traced("repeat", (tensor,))
+
+
+def _traced_einsum(self: Calls, *tensors: Any, **wishes: Any) -> Any:
+    return self._traced("einsum", tensors, asked=asking(None, **wishes))
+
+
+class Calls:
+    """What a pattern and a composition of patterns share. Immutable."""
+
+    __slots__ = ("__weakref__", "_calls")
+
+    _calls: dict[Any, Callable[..., Any]]
+
+    @followed_as(_traced_rearrange)
+    def rearrange(self, tensor: Any) -> Any:
+        """`plait.rearrange` with this pattern."""
+        try:
+            call = self._calls["rearrange", tensor.shape, tensor.__class__]
+        except (KeyError, TypeError, AttributeError):
+            call = None
+        return self._first("rearrange", (tensor,)) if call is None else call(tensor)
+
+    @followed_as(_traced_view)
+    def view(self, tensor: Any) -> Any:
+        """`plait.view` with this pattern."""
+        return self._first("view", (tensor,))
+
+    @followed_as(_traced_reduce)
+    def reduce(self, tensor: Any, reduction: Any) -> Any:
+        """`plait.reduce` with this pattern."""
+        try:
+            call = self._calls[reduction, tensor.shape, tensor.__class__, tensor.dtype]
+        except (KeyError, TypeError, AttributeError):
+            call = None
+        return self._first("reduce", (tensor,), reduction) if call is None else call(tensor)
+
+    @followed_as(_traced_repeat)
+    def repeat(self, tensor: Any) -> Any:
+        """`plait.repeat` with this pattern."""
+        try:
+            call = self._calls["repeat", tensor.shape, tensor.__class__]
+        except (KeyError, TypeError, AttributeError):
+            call = None
+        return self._first("repeat", (tensor,)) if call is None else call(tensor)
+
+    @followed_as(_traced_einsum)
+    def einsum(
+        self, *tensors: Any, out_sharding: Any = None, precision: Any = None, preferred_element_type: Any = None
+    ) -> Any:
+        """`plait.einsum` with this pattern, in the named form."""
+        asked = CURRENT.get()
+        if not (out_sharding is precision is preferred_element_type is None):
+            asked = asking(
+                asked, out_sharding=out_sharding, precision=precision, preferred_element_type=preferred_element_type
+            )
+        try:
+            call = self._calls[keys(tensors), asked]
+        except (KeyError, TypeError, AttributeError):
+            call = None
+        return self._first("einsum", tensors, asked=asked) if call is None else call(*tensors)
+
+    def __rshift__(self, other: Calls) -> PatternPipeline:
+        """First this pattern, then the other, as one."""
+        if not isinstance(other, Calls):
+            return NotImplemented
+        return PatternPipeline((*self._in_order(), *other._in_order()))
+
+    def _in_order(self) -> tuple[Pattern, ...]:
+        """The patterns that this is made of."""
+        raise NotImplementedError
+
+    def _first(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", asked: Asked | None = None) -> Any:
+        """A call that has not been made, or cannot be kept."""
+        raise NotImplementedError
+
+    def _traced(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", asked: Asked | None = None) -> Any:
+        """A call that Dynamo follows."""
+        raise NotImplementedError
+
+    def _called(
+        self,
+        operation: str,
+        tensors: tuple[Any, ...],
+        text: str,
+        sizes: dict[str, int],
+        reduction: Any,
+        asked: Asked | None,
+    ) -> Any:
+        """A call by a pattern that has not made it, or cannot keep it."""
+        call: Any = listed(operation, tensors, text, sizes, reduction, asked)
+        if call is not None:
+            return call(*tensors)
+        key: Any = None
+        try:
+            key, known = key_of(operation, tensors, reduction, asked)
+            call = compiled(operation, text, *known, **sizes)
+        except (TypeError, AttributeError):
+            pass
+        if call is None:
+            return general(operation, tensors, text, sizes, reduction, asked)
+        self._keep(key, call)
+        return call(*tensors)
+
+    def _keep(self, key: Any, call: Callable[..., Any]) -> None:
+        if len(self._calls) >= CALLS:
+            self._calls.clear()
+        self._calls[key] = call
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a {type(self).__name__} is immutable; {name} cannot be set")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a {type(self).__name__} is immutable; {name} cannot be deleted")
+
+
+def key_of(operation: str, tensors: Any, reduction: Any, asked: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Under what a method looks its call up, and what the cache of all calls is asked with."""
+    if operation == "einsum":
+        known = keys(tensors)
+        return (known, asked), (*known, asked)
+    (tensor,) = tensors
+    if operation == "reduce":
+        key = (reduction, tensor.shape, tensor.__class__, tensor.dtype)
+        return key, (type(tensor), tensor.shape, reduction, tensor.dtype)
+    return (operation, tensor.shape, tensor.__class__), (type(tensor), tensor.shape)
+
+
+@as_it_is
+def compile(pattern: str, /, **sizes: Any) -> Pattern:
+    """Read a pattern once, for many calls.
+
+    Args:
+        pattern: a pattern of any operation with an arrow.
+        sizes: the sizes of some of its axes, in elements.
+
+    Returns:
+        A pattern, with the operations as methods.
+
+    Raises:
+        PatternSyntaxError: the pattern cannot be read, or has no arrow.
+        AxisError: a size names no axis.
+        SizeError: a size is no exact integer.
+
+    Examples:
+        >>> import numpy as np, plait
+        >>> heads = plait.compile("b t (h d) -> b h t d", h=8)
+        >>> heads.rearrange(np.zeros((2, 5, 64))).shape
+        (2, 8, 5, 8)
+    """
+    return Pattern(pattern, sizes)
+
+
+class Pattern(Calls):
+    """A pattern with the sizes of some of its axes. Immutable, hashable, picklable; made by `compile`.
+
+    A call asks this pattern's own dictionary for the callable, which is faster than asking the cache of all calls.
+
+    Attributes:
+        text: the pattern, in canonical form.
+
+    Examples:
+        >>> import numpy as np, plait
+        >>> patches = plait.compile("(h p) (w q) c -> (h w) (p q c)", p=16, q=16)
+        >>> patches.output_shape((64, 96, 3))
+        (24, 768)
+    """
+
+    __slots__ = ("_sizes", "text")
+
+    text: str
+    _sizes: dict[str, int]
+
+    def __init__(self, pattern: str, sizes: dict[str, Any]) -> None:
+        text, checked = cold.read_pattern(pattern, sizes)
+        object.__setattr__(self, "text", text)
+        object.__setattr__(self, "_sizes", checked)
+        object.__setattr__(self, "_calls", {})
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The given sizes, by name, in elements; a copy."""
+        return dict(self._sizes)
+
+    @as_it_is
+    def inverse(self, /, **sizes: Any) -> Pattern:
+        """The pattern that leads back.
+
+        Args:
+            sizes: sizes, in elements, that the way back cannot infer: of a merged dimension all but one.
+
+        Raises:
+            AxisError: several tensors went in, or a size names no axis.
+
+        Examples:
+            >>> import plait
+            >>> plait.compile("b c h w -> b (h w c)", c=3).inverse(h=4)
+            plait.compile('b (h w c) -> b c h w', c=3, h=4)
+        """
+        return Pattern(*cold.inverse(self.text, self._sizes, sizes))
+
+    @as_it_is
+    def output_shape(self, *shapes: Sequence[Size]) -> tuple[Size, ...]:
+        """The shape of the result for tensors of these shapes, in elements; ``None`` is a size that is not known.
+
+        Raises:
+            SizeError: a rank or a size does not fit, or cannot be inferred.
+
+        Examples:
+            >>> import plait
+            >>> plait.compile("b (h p) c -> b h (p c)", p=2).output_shape((None, 6, 3))
+            (None, 3, 6)
+        """
+        found: tuple[Size, ...] = cold.output_shape(self.text, shapes, self._sizes)
+        return found
+
+    @as_it_is
+    def explain(self, *shapes: Sequence[int]) -> Explanation:
+        """`plait.explain` with this pattern."""
+        from plait._explain.explanation import explain
+
+        return explain(self.text, *shapes, **self._sizes)
+
+    def _in_order(self) -> tuple[Pattern, ...]:
+        return (self,)
+
+    def _first(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", asked: Asked | None = None) -> Any:
+        if operation == "view":
+            return general("view", tensors, self.text, self._sizes)
+        return self._called(operation, tensors, self.text, self._sizes, reduction, asked)
+
+    def _traced(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", asked: Asked | None = None) -> Any:
+        return traced(operation, tensors, self.text, self._sizes, reduction, asked, method=True)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Pattern):
+            return NotImplemented
+        return self.text == other.text and self._sizes == other._sizes
+
+    def __hash__(self) -> int:
+        return hash((self.text, frozenset(self._sizes.items())))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Pattern, (self.text, self._sizes)
+
+    def __repr__(self) -> str:
+        sizes = "".join(f", {name}={size}" for name, size in self._sizes.items())
+        return f"plait.compile({self.text!r}{sizes})"
+
+
+class PatternPipeline(Calls):
+    """Patterns one after the other. Immutable, hashable, picklable; made by ``>>``.
+
+    For every new shape the patterns become one, in terms of the axes that both sides of a seam are made of, and what
+    lies between them is never written. Where a seam has no such axes, or sizes are not known, they run in turn.
+
+    The method that is called says what the whole is: each pattern of a `rearrange` rearranges; of a `repeat` some add
+    axes; of a `reduce` some lose axes, all by the same reduction. In an `einsum` the result of a pattern is the first
+    tensor of the next, which takes its others from the arguments that are left.
+
+    Attributes:
+        patterns: the patterns, from the first to the last.
+
+    Raises:
+        SizeError: a pattern does not fit what the one before it gives.
+
+    Examples:
+        >>> import numpy as np, plait
+        >>> image = plait.compile("b (h w) c -> b c h w", h=8)
+        >>> pooled = image >> plait.compile("b c (h 2) (w 2) -> b c (h w)")
+        >>> pooled.reduce(np.ones((5, 96, 3)), "max").shape
+        (5, 3, 24)
+        >>> (image >> image.inverse(w=12)).explain((5, 96, 3))
+        plait.compile('b (h w) c -> b c h w', h=8) >> plait.compile('b c h w -> b (h w) c', h=8, w=12)
+        rearrange  b h_w c -> b h_w c
+          input    5 96 3   b h_w c
+          output   5 96 3   b h_w c
+    """
+
+    __slots__ = ("_stages", "patterns")
+
+    patterns: tuple[Pattern, ...]
+    _stages: tuple[Stage, ...]
+
+    def __init__(self, patterns: Sequence[Pattern]) -> None:
+        stages = tuple([(pattern.text, tuple(pattern._sizes.items())) for pattern in patterns])
+        cold.check_seams(stages)
+        object.__setattr__(self, "patterns", tuple(patterns))
+        object.__setattr__(self, "_stages", stages)
+        object.__setattr__(self, "_calls", {})
+
+    @as_it_is
+    def inverse(self, /, **sizes: Any) -> PatternPipeline:
+        """The patterns that lead back, from the last to the first.
+
+        Args:
+            sizes: sizes, in elements, that the way back cannot infer; each for every pattern that has the name.
+
+        Raises:
+            AxisError: several tensors went in, or a size names no axis.
+            SizeError: a size is missing.
+
+        Examples:
+            >>> import plait
+            >>> (plait.compile("b h w -> b (h w)") >> plait.compile("b n -> n b")).inverse(w=3)
+            plait.compile('n b -> b n') >> plait.compile('b (h w) -> b h w', w=3)
+        """
+        more = cold.sizes_for(self._stages, sizes)
+        back = [pattern.inverse(**more[place]) for place, pattern in enumerate(self.patterns)]
+        return PatternPipeline(back[::-1])
+
+    @as_it_is
+    def output_shape(self, *shapes: Sequence[Size]) -> tuple[Size, ...]:
+        """The shape of the result for tensors of these shapes, in elements; ``None`` is a size that is not known.
+
+        Raises:
+            SizeError: a rank or a size does not fit, or cannot be inferred.
+
+        Examples:
+            >>> import plait
+            >>> halves = plait.compile("b (h p) -> b h p", p=2)
+            >>> (halves >> plait.compile("b h p -> h (p b)")).output_shape((None, 6))
+            (3, None)
+        """
+        found: tuple[Size, ...] = cold.last_shape(self._stages, shapes)
+        return found
+
+    @as_it_is
+    def explain(self, *shapes: Sequence[int]) -> Explanation:
+        """The one plan; or the plan of each pattern, and why they are not one."""
+        from plait._explain.pipeline import explain_composed
+
+        return explain_composed(repr(self), self._stages, shapes)
+
+    def _in_order(self) -> tuple[Pattern, ...]:
+        return self.patterns
+
+    def _first(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", asked: Asked | None = None) -> Any:
+        steps = cold.steps_of(operation, tuple([text for text, _ in self._stages]))
+        if any(isinstance(tensor, (list, tuple)) for tensor in tensors):
+            if operation == "view":
+                return self.patterns[0].view(*tensors)  # which says that stacking copies
+            tensors = tuple([cold.stacked(each) if isinstance(each, (list, tuple)) else each for each in tensors])
+        found = cold.fuse(operation, self._stages, tensors, reduction)
+        if found is None:
+            return in_turn(steps, self.patterns, reduction, asked)(*tensors)
+        if len(found.pieces) > 1:
+            return self._pieces(found.pieces, operation, tensors, reduction, asked)
+        (piece,) = found.pieces
+        text, sizes = piece.stage
+        if operation == "view":
+            return cold.general("view", tensors, text, dict(sizes))
+        try:
+            return self._called(operation, tensors, text, dict(sizes), reduction, asked)
+        except PlaitError:  # each pattern for itself says what is wrong in the caller's own words
+            return in_turn(steps, self.patterns, reduction, asked)(*tensors)
+
+    def _pieces(
+        self,
+        pieces: tuple[Piece, ...],
+        operation: str,
+        tensors: tuple[Any, ...],
+        reduction: Any,
+        asked: Asked | None,
+    ) -> Any:
+        """A call by several patterns, fewer than there were."""
+        patterns = [
+            self.patterns[piece.first] if piece.first == piece.last else _pattern(piece.stage) for piece in pieces
+        ]
+        call = in_turn([piece.step for piece in pieces], patterns, reduction, asked)
+        result = call(*tensors)
+        if operation != "view" and not callable(reduction):  # a callable must not be kept with all that it holds
+            try:  # noqa: SIM105  # importing contextlib would take longer than the rest of this file
+                self._keep(key_of(operation, tensors, reduction, asked)[0], call)
+            except (TypeError, AttributeError):  # there is no key
+                pass
+        return result
+
+    def _traced(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", asked: Asked | None = None) -> Any:
+        result, rest = tensors[0], tensors[1:]
+        steps = traced_steps(operation, tuple([pattern.text for pattern in self.patterns]))
+        for number, pattern in enumerate(self.patterns):
+            method, count = steps[number]
+            taken = len(rest) if number == len(steps) - 1 else count - 1
+            result = pattern._traced(method, (result, *rest[:taken]), reduction, asked)
+            rest = rest[taken:]
+        return result
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PatternPipeline):
+            return NotImplemented
+        return self.patterns == other.patterns
+
+    def __hash__(self) -> int:
+        return hash(self.patterns)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PatternPipeline, (self.patterns,)
+
+    def __repr__(self) -> str:
+        return " >> ".join([repr(pattern) for pattern in self.patterns])
+
+
+@lru_cache(maxsize=256)
+def _pattern(stage: Stage) -> Pattern:
+    """A piece that is made of several patterns, and of fewer than all."""
+    text, sizes = stage
+    return Pattern(text, dict(sizes))
+
+
+FORGET.append(_pattern.cache_clear)
+
+
+def in_turn(
+    steps: Sequence[Step], patterns: Sequence[Pattern], reduction: Any, asked: Asked | None
+) -> Callable[..., Any]:
+    """A function that calls one pattern after the other, each on what the one before gave."""
+    wishes = dict(asked.wishes) if asked else {}
+    inner = {name: wish for name, wish in wishes.items() if name != "out_sharding"}
+    last = len(steps) - 1
+    arguments: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+        (
+            (reduction,) if method == "reduce" else (),
+            (wishes if number == last else inner) if method == "einsum" else {},
+        )
+        for number, (method, _) in enumerate(steps)
+    ]
+    calls = [
+        (getattr(pattern, step.operation), step.tensors, *each)
+        for pattern, step, each in zip(patterns, steps, arguments, strict=True)
+    ]
+
+    def run(*tensors: Any) -> Any:
+        for number, (call, count, more, named) in enumerate(calls):
+            taken = len(tensors) if number == last else count
+            tensors = (call(*tensors[:taken], *more, **named), *tensors[taken:])
+        return tensors[0]
+
+    return run

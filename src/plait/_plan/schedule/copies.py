@@ -1,0 +1,144 @@
+"""The ways to copy: in tiles that the cache holds, and short rows one element at a time.
+
+A framework fills a result row by row. Where that makes it jump through the tensor, the lines that it fetched are gone
+before it comes back for their other elements, unless it copies a tile at a time. And where the rows are short, as those
+of three colours are, it begins a row for every few elements, unless each element of a row has a call of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import prod
+
+from plait._plan.schedule.costs import PassPrices
+from plait._plan.schedule.loop_nest import Loop, merged
+from plait._plan.schedule.nodes import Copying
+from plait._plan.schedule.rewrites import APART, BLOCKS
+
+WORTH = 0.75
+"""What part of the plain copy's time several calls may take, as estimated, to be worth it."""
+
+LINE = 64
+"""Bytes that memory gives at a time."""
+
+WAYS, PAGE = 8, 4096
+"""So many lines the nearest cache keeps of those that lie this many bytes apart, or multiples of it: they crowd."""
+
+PAGES = 1024
+"""Of so many pages the processor knows at a time where they are."""
+
+HELD = (WAYS, 64, 512, 4096)
+"""How many lines a tile may come back to."""
+
+APART_UP_TO = 8
+"""How many elements a row may have so that each has a call of its own."""
+
+
+def copied(shape: Sequence[int], strides: Sequence[int], itemsize: int, prices: PassPrices) -> Copying | None:
+    """The cheapest way to copy a strided tensor into new memory, row by row; ``None``: one call of the framework's.
+
+    Args:
+        shape: of the tensor, and of the result.
+        strides: of the tensor, in bytes; 0 where an axis is stretched.
+        itemsize: bytes of an element.
+        prices: of the framework.
+    """
+    loops = merged([Loop(size, stride) for size, stride in zip(shape, strides, strict=True) if size != 1])
+    if len(loops) < 2:
+        return None
+    lengths = tuple([loop.length for loop in loops])
+    plain = _cost(loops, lengths, itemsize, prices)
+    best = Copying(lengths, lengths, (), plain, plain)
+    for tiles in _tilings(loops, itemsize, prices):
+        cost = _cost(loops, tiles, itemsize, prices)
+        if cost < best.cost:
+            best = best._replace(tiles=tiles, cost=cost)
+    if best.cost > WORTH * plain:
+        return None
+    apart = best.tiles[-1] == 1
+    return best._replace(rewrites=(APART,) * apart + (BLOCKS,) * (best.tiles[: len(loops) - apart] != lengths[:-1]))
+
+
+def _tilings(loops: Sequence[Loop], itemsize: int, prices: PassPrices) -> Iterator[tuple[int, ...]]:
+    """Tiles that are worth a thought: along the tensor's own rows, with as much beside them as a cache holds."""
+    lengths = [loop.length for loop in loops]
+    moving = [place for place, loop in enumerate(loops) if loop.stride]
+    unit = min(moving, key=lambda place: abs(loops[place].stride), default=len(loops) - 1)
+    for held in HELD:
+        tiles, left = list(lengths), held
+        for place in range(len(loops) - 1, unit, -1):
+            tiles[place] = min(lengths[place], max(left, 1))
+            left //= tiles[place]
+        if _run(lengths, tiles) * itemsize >= LINE:
+            yield tuple(tiles)
+        else:
+            for size in (prices.cache, prices.shared):
+                yield _near(lengths, tiles, unit, size // itemsize)
+    if lengths[-1] <= APART_UP_TO:
+        for size in (prices.cache, prices.shared):
+            yield _near(lengths, [*lengths[:-1], 1], len(loops) - 2, size // itemsize)
+
+
+def _run(lengths: Sequence[int], tiles: Sequence[int]) -> int:
+    """How many elements of the result that lie side by side a tile has."""
+    run = 1
+    for length, tile in zip(reversed(lengths), reversed(tiles), strict=True):
+        run *= tile
+        if tile < length:
+            break
+    return run
+
+
+def _near(lengths: Sequence[int], tiles: Sequence[int], last: int, most: int) -> tuple[int, ...]:
+    """These tiles, with as much of the loops up to ``last`` as so many elements of the result allow."""
+    found = list(tiles)
+    room = most // prod(lengths[last + 1 :])
+    for place in range(last, -1, -1):
+        found[place] = max(min(lengths[place], room), 1)
+        room //= found[place]
+    return tuple(found)
+
+
+def _cost(loops: Sequence[Loop], tiles: Sequence[int], itemsize: int, prices: PassPrices) -> float:
+    """Microseconds to copy in such tiles."""
+    count = prod([loop.length for loop in loops])
+    calls = prod([-(-loop.length // tile) for loop, tile in zip(loops, tiles, strict=True)])
+    within = [place for place, tile in enumerate(tiles) if tile > 1]
+    if not within:
+        return float("inf")
+    inner = within[-1]
+    read = abs(loops[inner].stride)
+    written = itemsize * prod([loop.length for loop in loops[inner + 1 :]])
+    element = prices.copied if read == written == itemsize else prices.scattered
+    time = calls * prices.call + count / tiles[inner] * prices.copied_row + count * element * max(itemsize / 4, 1)
+    if count * itemsize > prices.cache:
+        time += count * ((read if read < LINE else itemsize) * prices.byte + itemsize * (prices.byte + prices.fault))
+        time += count * itemsize * prices.byte * 2 * _refilled(loops, tiles, itemsize, prices)
+    return (time + count * _fetching(loops, tiles, within, prices)) / 1e3
+
+
+def _refilled(loops: Sequence[Loop], tiles: Sequence[int], itemsize: int, prices: PassPrices) -> float:
+    """How many times more lines of the result are written than there are, since a call fills a part of each alone."""
+    lengths = [loop.length for loop in loops]
+    run = _run(lengths, tiles) * itemsize
+    partial = max([place for place, tile in enumerate(tiles) if tile < lengths[place]], default=None)
+    if run >= LINE or partial is None:
+        return 0.0
+    region = prod([*tiles[:partial], *lengths[partial:]]) * itemsize
+    return (LINE / run - 1) * (0.0 if region <= prices.cache else 0.25 if region <= prices.shared else 1.0)
+
+
+def _fetching(loops: Sequence[Loop], tiles: Sequence[int], within: Sequence[int], prices: PassPrices) -> float:
+    """Nanoseconds an element for lines that are fetched again, since they were gone before all of them was read."""
+    moving = [place for place in within if loops[place].stride]
+    if not moving or abs(loops[moving[-1]].stride) < LINE:  # read in order
+        return 0.0
+    unit = min(moving, key=lambda place: abs(loops[place].stride))
+    inside = moving[moving.index(unit) + 1 :] or moving
+    lines = prod([tiles[place] for place in inside])
+    crowding = all(loops[place].stride % PAGE == 0 for place in inside)
+    if lines > PAGES and any(abs(loops[place].stride) >= PAGE for place in inside):
+        return prices.page
+    if lines * LINE > prices.cache or (crowding and lines > WAYS * WAYS):
+        return prices.line
+    return prices.near if crowding and lines > WAYS else 0.0

@@ -1,0 +1,102 @@
+"""Which shapes the same memory can show: what `view` promises, and what `explain` says of a step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from plait._plan.nodes import (
+    Expand,
+    Permute,
+    Reshape,
+    Step,
+    View,
+)
+
+
+def contiguous(shape: Sequence[int]) -> tuple[int, ...]:
+    """The strides, in elements, of a row-major tensor.
+
+    >>> contiguous((2, 3, 4))
+    (12, 4, 1)
+    """
+    strides: list[int] = []
+    step = 1
+    for size in reversed(shape):
+        strides.append(step)
+        step *= max(size, 1)
+    return tuple(reversed(strides))
+
+
+def reshaped(shape: Sequence[int], strides: Sequence[int], target: Sequence[int]) -> tuple[int, ...] | int:
+    """The strides of a reshape that copies nothing, or the first dimension of the target that needs a copy.
+
+    >>> reshaped((4, 6), (6, 1), (2, 2, 6))
+    (12, 6, 1)
+    >>> reshaped((6, 4), (1, 6), (24,))
+    0
+    """
+    if 0 in target:
+        return contiguous(target)
+    old = [(size, stride) for size, stride in zip(shape, strides, strict=True) if size != 1]
+    result = [0] * len(target)
+    start = first = 0
+    while start < len(old) or first < len(target):
+        stop, last = start, first
+        whole = part = 1
+        while True:  # the shortest runs of both shapes with the same number of elements
+            if part < whole or (part == whole and stop == start and stop == len(old) and last < len(target)):
+                part *= target[last]
+                last += 1
+            elif whole < part or stop == start:
+                whole *= old[stop][0]
+                stop += 1
+            if whole == part and (stop > start or stop == len(old)):
+                break
+        for (_, outer), (size, inner) in pairwise(old[start:stop]):
+            if outer != size * inner:
+                return first
+        stride = old[stop - 1][1] if stop > start else 1
+        for place in range(last - 1, first - 1, -1):
+            result[place] = stride
+            stride *= target[place]
+        start, first = stop, last
+    return tuple(result)
+
+
+class Memory:
+    """The shape and strides of a tensor as steps change them."""
+
+    def __init__(self, shape: Sequence[int], strides: Sequence[int]) -> None:
+        self.shape = tuple(shape)
+        self.strides = tuple(strides)
+
+    def apply(self, step: Step, sizes: Sequence[int]) -> int | None:
+        """Change the shape; ``sizes`` is the shape that the step leaves.
+
+        Returns:
+            The dimension of the result that forces a copy, or ``None`` where the result is a view.
+        """
+        copying = None
+        shape, strides = self.shape, self.strides
+        if isinstance(step, Permute):
+            self.strides = tuple(strides[place] for place in step.order)
+        elif isinstance(step, Expand):
+            offset = len(sizes) - len(shape)
+            stretched = [
+                strides[place - offset] if place >= offset and shape[place - offset] == size else 0
+                for place, size in enumerate(sizes)
+            ]
+            self.strides = tuple(stretched)
+        elif isinstance(step, (Reshape, View)):
+            found = reshaped(shape, strides, sizes)
+            if isinstance(found, int):
+                copying = found
+                self.strides = contiguous(sizes)
+            else:
+                self.strides = found
+        else:  # a reduction makes a new tensor
+            copying = 0
+            self.strides = contiguous(sizes)
+        self.shape = tuple(sizes)
+        return copying

@@ -1,0 +1,27 @@
+"""The tour: every operation on two photographs, in the terminal and as a page.
+
+    photographs ──► run ──────► page ──► command
+                    steps       pictures
+
+`record` says what a step is, `steps` lists them, `run` runs and times them, `pictures` turns arrays into PNG,
+`page` writes the page, and `command` is what ``plait tour`` calls. This file imports none of them, so that a missing
+package can be named before anything needs it.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+REQUIRED = {
+    "numpy": "numpy",
+    "sklearn": "scikit-learn",
+    "PIL": "pillow",
+    "rich": "rich",
+    "jinja2": "jinja2",
+}
+"""What the tour imports, and the name under which each is installed."""
+
+
+def missing() -> list[str]:
+    """The packages that the tour needs and that are not installed, as pip calls them."""
+    return [package for module, package in REQUIRED.items() if find_spec(module) is None]

@@ -1,0 +1,84 @@
+"""From arrays to pictures: elements between 0 and 1 to bytes, bytes to PNG."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import numpy as np
+
+import plait
+from plait._tour.helpers import chosen
+from plait._tour.photographs import Array
+
+MARK = "plait tour"
+"""Stands in every file that the tour writes, and is how it knows its own again."""
+
+PATCH = 16
+GAP = 6
+_HEAT = ("#0d0b26", "#48186a", "#9c2f6f", "#e05a47", "#f9a63a", "#fcf6b8")
+_GLOW = np.array([1.0, 0.76, 0.2], np.float32)
+
+
+def plain(image: Array) -> Array:
+    """Bytes for elements from 0 to 1; what lies outside is cut off."""
+    shown: Array = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    return shown
+
+
+def stretched(image: Array) -> Array:
+    """As `plain`, with the smallest element black and the largest white."""
+    low, high = image.min(), image.max()
+    return plain((image - low) / max(high - low, 1e-6))
+
+
+def apart(tiles: Array, gap: int = GAP) -> Array:
+    """Tiles ``row column h w c`` with transparent gaps between them."""
+    opaque = np.pad(tiles, [(0, 0)] * 4 + [(0, 1)], constant_values=1)
+    spaced = np.pad(opaque, [(0, 0), (0, 0), (0, gap), (0, gap), (0, 0)])
+    sheet: Array = plait.rearrange(spaced, "row column h w c -> (row h) (column w) c")
+    return plain(sheet[:-gap, :-gap])
+
+
+def patches_apart(patches: Array) -> Array:
+    """Patches ``h w (p q c)`` with gaps between them."""
+    return apart(plait.rearrange(patches, "h w (p q c) -> h w p q c", p=PATCH, q=PATCH), gap=3)
+
+
+def swatch(colour: Array) -> Array:
+    """A rectangle of one colour."""
+    return plain(plait.repeat(colour, "c -> h w c", h=208, w=320))
+
+
+def heat(values: Array) -> Array:
+    """A map: dark where the values are small, bright where they are large."""
+    level = stretched(values) / 255
+    stops = np.array([[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in _HEAT]) / 255
+    places = np.linspace(0, 1, len(stops))
+    return plain(np.stack([np.interp(level, places, channel) for channel in stops.T], axis=-1))
+
+
+def overlay(photo: Array, maps: Array, head: int) -> Array:
+    """An attention map over its photograph: grey where none is, golden where much is, a frame about who asks."""
+    row, column = chosen(*maps.shape[1:])
+    others = maps[head].copy()
+    others[row, column] = 0  # a patch attends to itself most, and would drown the rest
+    level = np.minimum(others / max(float(np.quantile(others, 0.997)), 1e-12), 1)
+    glow = plait.repeat(level, "h w -> (h p) (w q) 1", p=PATCH, q=PATCH)
+    grey = plait.reduce(photo, "h w c -> h w 1", "mean")
+    shown = grey * 0.45 * (1 - glow) + (photo * 0.6 + _GLOW * 0.4) * glow
+    top, left = row * PATCH, column * PATCH
+    shown[max(top - 4, 0) : top + PATCH + 4, max(left - 4, 0) : left + PATCH + 4] = 1
+    asking = slice(top, top + PATCH), slice(left, left + PATCH)
+    shown[asking] = photo[asking]
+    return plain(shown)
+
+
+def png(image: Array) -> bytes:
+    """The file: ``uint8`` of shape ``h w`` is grey, of 3 channels colour, of 4 colour with transparency."""
+    from PIL import Image, PngImagePlugin
+
+    about = PngImagePlugin.PngInfo()
+    about.add_text("Software", MARK)
+    file = BytesIO()
+    Image.fromarray(image).save(file, "PNG", pnginfo=about)
+    return file.getvalue()

@@ -1,0 +1,83 @@
+"""Any library that follows the Python array API standard and has no file of its own.
+
+The namespace comes from each array, so one backend serves them all. Source: https://data-apis.org/array-api/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from plait.backends.array_api.reductions import (
+    ROUNDING,
+    Reduction,
+    reduction,
+    space_of,
+    widened,
+)
+from plait.backends.common.contraction import contract
+from plait.backends.interface import Backend
+
+_TO_NUMPY = ("todense", "unwrap_numpy")
+"""What libraries call it that do not hand out their elements by themselves: PyData Sparse and ndonnx."""
+
+
+class ArrayAPIBackend(Backend):
+    """Plans call the functions of the array's own namespace."""
+
+    def __init__(self, kind: type) -> None:
+        self.name = kind.__module__.partition(".")[0]  # type: ignore[misc]  # each library is a framework of its own
+
+    @staticmethod
+    def reshape(tensor: Any, shape: Sequence[int]) -> Any:
+        return space_of(tensor).reshape(tensor, tuple(shape))
+
+    @staticmethod
+    def view(tensor: Any, shape: Sequence[int]) -> Any:
+        return space_of(tensor).reshape(tensor, tuple(shape), copy=False)
+
+    @staticmethod
+    def permute(tensor: Any, order: Sequence[int]) -> Any:
+        return space_of(tensor).permute_dims(tensor, tuple(order))
+
+    @staticmethod
+    def expand(tensor: Any, shape: Sequence[int]) -> Any:
+        return space_of(tensor).broadcast_to(tensor, tuple(shape))
+
+    @staticmethod
+    def concat(tensors: Sequence[Any], axis: int) -> Any:
+        return space_of(tensors[0]).concat(list(tensors), axis=axis)
+
+    @staticmethod
+    def stack(tensors: Sequence[Any]) -> Any:
+        return space_of(tensors[0]).stack(list(tensors))
+
+    @staticmethod
+    def einsum(equation: str, *tensors: Any) -> Any:
+        space, dtype = space_of(tensors[0]), tensors[0].dtype
+        if not str(dtype).endswith("float16"):
+            return contract(space, equation, tensors)
+        wide = [space.astype(tensor, space.float32) for tensor in tensors]
+        return space.astype(contract(space, equation, wide), dtype)
+
+    @staticmethod
+    def to_numpy(tensor: Any) -> Any:
+        import numpy as np
+
+        for method in _TO_NUMPY:
+            if hasattr(tensor, method):
+                return getattr(tensor, method)()
+        try:
+            return np.from_dlpack(tensor)
+        except Exception:  # a library may have no DLPack, or a device that NumPy cannot read
+            array = np.asarray(tensor)
+        if array.dtype == object:  # NumPy has made the tensor itself the only element
+            raise TypeError("NumPy sees no elements in it")
+        return array
+
+    def reduction(self, name: str, dtype: Any) -> Reduction:
+        reduce = reduction(name, None if dtype is None else self.kind(dtype))
+        return widened(reduce) if name in ROUNDING and str(dtype).endswith("float16") else reduce
+
+
+BACKEND = ArrayAPIBackend

@@ -1,0 +1,73 @@
+"""Chainer: variables and parameters, over the arrays of NumPy or CuPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import chainer
+import chainer.functions as F  # noqa: N812  # its users know it by this name
+import numpy as np
+
+from plait.backends.chainer.reductions import is_differentiable, of_arrays, reduction
+from plait.backends.common.contraction import contract
+from plait.backends.interface import Backend
+from plait.backends.numpy.reductions import is_half
+
+
+def _sum(tensor: Any, axis: tuple[int, ...], dtype: Any) -> Any:  # noqa: ARG001  # Chainer keeps the type
+    return F.sum(tensor, axis)
+
+
+_SPACE = SimpleNamespace(
+    reshape=F.reshape,
+    permute_dims=F.transpose,
+    broadcast_to=F.broadcast_to,
+    sum=_sum,
+    matmul=F.matmul,
+)
+
+
+def _cast(tensor: Any, dtype: Any) -> Any:
+    """The same elements in another type; the gradient finds its way between floats that Chainer knows."""
+    if all(is_differentiable(np.dtype(kind)) for kind in (tensor.dtype, dtype)):
+        return F.cast(tensor, dtype)
+    return chainer.Variable(chainer.as_array(tensor).astype(dtype))
+
+
+class ChainerBackend(Backend):
+    """Plans call `chainer.functions`, which record the way back to the gradient."""
+
+    name = "chainer"
+    takes: ClassVar[frozenset[str]] = frozenset({"numpy", "cupy"})
+    reshape = view = staticmethod(F.reshape)
+    permute = staticmethod(F.transpose)
+    expand = staticmethod(F.broadcast_to)
+    concat = staticmethod(F.concat)
+    stack = staticmethod(F.stack)
+
+    @staticmethod
+    def einsum(equation: str, *tensors: Any) -> Any:
+        half = tensors[0].dtype
+        if any(is_half(tensor.dtype) for tensor in tensors):  # sums would lose most of their digits in 16 bits
+            return _cast(ChainerBackend.einsum(equation, *[_cast(tensor, np.float32) for tensor in tensors]), half)
+        if not all(is_differentiable(tensor.dtype) for tensor in tensors):  # Chainer's einsum takes floats alone
+            arrays = [chainer.as_array(tensor) for tensor in tensors]
+            return chainer.Variable(of_arrays(arrays[0]).einsum(equation, *arrays))
+        if len(tensors) > 1 and "..." in equation:  # and does not broadcast
+            return contract(_SPACE, equation, [chainer.as_variable(tensor) for tensor in tensors])
+        return F.einsum(equation, *tensors)
+
+    def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
+        return reduction(name, dtype)
+
+    def strides(self, tensor: Any) -> tuple[int, ...] | None:
+        return chainer.as_array(tensor).strides
+
+    @staticmethod
+    def to_numpy(tensor: Any) -> Any:
+        return chainer.backends.cuda.to_cpu(chainer.as_array(tensor))
+
+
+BACKEND = ChainerBackend

@@ -1,0 +1,70 @@
+"""An equation without ``...``, for frameworks whose einsum does not stretch length 1 there, or does and complains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from string import ascii_letters
+from typing import Any
+
+from plait.errors import fail
+
+
+def spelled(
+    equation: str,
+    tensors: Sequence[Any],
+    shapes: Sequence[Sequence[Any]],
+    squeeze: Callable[[Any, tuple[int, ...]], Any],
+) -> tuple[list[str], str, list[Any]]:
+    """Letters in the place of ``...``; a tensor that is stretched along one loses that dimension of length 1.
+
+    Args:
+        equation: the classical form, with an arrow.
+        tensors: one for each term.
+        shapes: their shapes; a size that is no int is not looked into, and taken to be longer than 1.
+        squeeze: takes a tensor without some of its dimensions.
+
+    Returns:
+        The terms, the output, and the tensors.
+
+    Raises:
+        BackendError: PLT506, there are more axes than letters.
+    """
+    terms, output = letters(equation, [len(shape) for shape in shapes])
+    long = {
+        letter
+        for term, shape in zip(terms, shapes, strict=True)
+        for letter, size in zip(term, shape, strict=True)
+        if letter not in equation and not _is_one(size)
+    }
+    squeezed = list(tensors)
+    for number, (term, shape) in enumerate(zip(terms, shapes, strict=True)):
+        axes = tuple([axis for axis, size in enumerate(shape) if term[axis] in long and _is_one(size)])
+        if axes:
+            squeezed[number] = squeeze(tensors[number], axes)
+            terms[number] = "".join(letter for axis, letter in enumerate(term) if axis not in axes)
+    return terms, output, squeezed
+
+
+def _is_one(size: Any) -> bool:
+    return type(size) is int and size == 1
+
+
+def letters(equation: str, ranks: Sequence[int]) -> tuple[list[str], str]:
+    """The terms and the output of an equation with an arrow, with letters in place of the dots.
+
+    Raises:
+        BackendError: PLT506, there are not enough of them.
+
+    >>> letters("...ij,jk->...ik", (4, 2))
+    (['abij', 'jk'], 'abik')
+    """
+    left, output = equation.split("->")
+    terms = left.split(",")
+    free = [letter for letter in ascii_letters if letter not in equation]
+    counts = [rank - len(term.replace("...", "")) for rank, term in zip(ranks, terms, strict=True)]
+    longest = max([count for count, term in zip(counts, terms, strict=True) if "..." in term], default=0)
+    if longest > len(free):
+        raise fail("PLT506", f"einsum can name {len(ascii_letters)} axes, and the tensors have more")
+    dots = "".join(free[:longest])
+    named = [term.replace("...", dots[longest - count :]) for count, term in zip(counts, terms, strict=True)]
+    return named, output.replace("...", dots)

@@ -1,0 +1,100 @@
+"""Dask: a call adds tasks to a graph, and computes nothing. The chunks are NumPy's arrays, or another library's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import dask.array as da
+import numpy as np
+
+from plait.backends.dask.einsum import contract
+from plait.backends.dask.lazy_sizes import (
+    Unknown,
+    dimensions,
+    is_unknown,
+    kinds,
+    refuse,
+)
+from plait.backends.dask.reductions import reduction
+from plait.backends.dask.shapes import reshape
+from plait.backends.interface import Backend
+from plait.backends.numpy.backend import NumpyBackend
+from plait.backends.registry import backend_of
+
+_NUMPY = NumpyBackend(np.ndarray)
+
+
+class DaskBackend(Backend):
+    """Plans call the functions of ``dask.array``, and each chunk goes the way of its axes."""
+
+    name = "dask"
+    orders = True
+    takes = frozenset({"numpy"})
+    reshape: Callable[[Any, Sequence[Any]], Any] = staticmethod(reshape)
+    einsum: Callable[..., Any] = staticmethod(contract)
+
+    def __init__(self, kind: type) -> None:
+        if not issubclass(kind, da.Array):
+            raise TypeError(f"{kind.__qualname__} is no array")
+
+    @staticmethod
+    def permute(tensor: Any, order: Sequence[int]) -> Any:
+        return da.transpose(tensor, order) if order else tensor  # Dask reverses where there is no order
+
+    @staticmethod
+    def expand(tensor: Any, shape: Sequence[Any]) -> Any:
+        own = dimensions(tensor)
+        own = (*((1,) * (len(shape) - len(own))), *own)
+        if kinds(own) != kinds(shape):
+            raise refuse(tensor)
+        new = [place for place, size in enumerate(shape) if own[place] == 1 and size != 1]
+        if kinds(own):  # broadcast_to compares
+            tensor = reshape(tensor, own)
+            for place in new:
+                tensor = da.repeat(tensor, shape[place], place)
+            return tensor
+        if 0 in shape or tensor.dtype.hasobject:  # of which Dask cannot say how much memory a chunk takes
+            return da.broadcast_to(tensor, shape)
+        cut = (*((1,) * (len(shape) - tensor.ndim)), *tensor.chunks)
+        chunks = tuple(["auto" if place in new else sizes for place, sizes in enumerate(cut)])
+        return da.broadcast_to(tensor, shape, da.core.normalize_chunks(chunks, shape, dtype=tensor.dtype))
+
+    @staticmethod
+    def concat(tensors: Sequence[Any], axis: int) -> Any:
+        return da.concatenate(tensors, axis, allow_unknown_chunksizes=any(map(is_unknown, tensors)))
+
+    @staticmethod
+    def stack(tensors: Sequence[Any]) -> Any:
+        return da.stack(tensors, allow_unknown_chunksizes=any(map(is_unknown, tensors)))
+
+    def slice(self, tensor: Any, axis: int, start: Any, stop: Any) -> Any:
+        if kinds([start, stop, dimensions(tensor)[axis]]):
+            raise refuse(tensor)
+        return super().slice(tensor, axis, start, stop)
+
+    @staticmethod
+    def to_numpy(tensor: Any) -> Any:
+        chunk = tensor.compute()
+        return backend_of(chunk.__class__).to_numpy(chunk)
+
+    def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
+        return reduction(name, dtype)
+
+    def kind(self, dtype: Any) -> str:
+        return _NUMPY.kind(dtype)
+
+    def shape(self, tensor: Any) -> Sequence[Any]:
+        return dimensions(tensor)
+
+    def symbolic(self, size: Any) -> bool:
+        return isinstance(size, Unknown)
+
+    def comparable(self, tensors: Sequence[Any]) -> bool:
+        return not any(map(is_unknown, tensors))
+
+    def known(self, tensor: Any, rank: int) -> Sequence[int | None]:
+        return [None if isinstance(size, Unknown) else size for size in dimensions(tensor)]
+
+
+BACKEND = DaskBackend

@@ -1,0 +1,87 @@
+"""Reshaping an array of chunks, and moving nothing from one chunk to another where that can be.
+
+A chunk stays as it is where it is an interval of the row-major order before and after: one dimension is cut anyhow,
+those in front of it are cut into single rows, and those behind it are whole. How others are cut up, Dask decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from math import prod
+from typing import Any
+
+import dask.array as da
+import numpy as np
+from dask.array.reshape import reshape_rechunk
+from dask.base import tokenize
+from dask.highlevelgraph import HighLevelGraph
+
+from plait.backends.common.reshape_groups import common, runs
+from plait.backends.dask.lazy_sizes import (
+    Unknown,
+    dimensions,
+    kinds,
+    measure,
+    refuse,
+)
+
+
+def reshape(tensor: Any, shape: Sequence[Any]) -> Any:
+    """The elements in row-major order in another shape, where dimensions are merged and split."""
+    tensor = da.asanyarray(tensor)
+    before, after = dimensions(tensor), tuple(shape)
+    if before == after:
+        return tensor
+    if kinds(before) != kinds(after) or len(kinds(after)) > 1:
+        raise refuse(tensor)
+    if 0 in before:
+        return da.empty_like(tensor, shape=after, chunks=after)
+    chunks, grid = list[Any](), list[Any]()
+    for start, stop, run in runs(before, after, measure):
+        old, cut = before[start:stop], tensor.chunks[start:stop]
+        lengths = _intervals(old, cut)
+        new = None if lengths is None else _cut(lengths, run)
+        if new is None and kinds(old):
+            raise refuse(tensor)
+        if new is None and min(len(old), len(run)) > 1:  # which Dask does not do at once
+            return reshape(reshape(tensor, (*before[:start], *common(old, run), *before[stop:])), after)
+        cut, new = (cut, new) if new is not None else reshape_rechunk(old, run, cut)[:2]
+        chunks += cut
+        grid += new
+    return _regrouped(tensor.rechunk(tuple(chunks)), grid)
+
+
+def _intervals(shape: tuple[Any, ...], chunks: tuple[Any, ...]) -> list[Any] | None:
+    """The lengths of the chunks of a run, where all of them are intervals of the row-major order."""
+    place = next((place for place, sizes in enumerate(chunks) if set(sizes) != {1}), len(shape))
+    if any(len(sizes) > 1 for sizes in chunks[place + 1 :]):
+        return None
+    inside = prod(shape[place + 1 :])
+    tile = [(Unknown() if size != size else size) * inside for size in (*chunks, (1,))[place]]  # noqa: PLR0124  # NaN
+    return tile * prod(shape[:place])
+
+
+def _cut(lengths: list[Any], shape: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """The chunks of a run of that shape which are the intervals of these lengths, if there are such chunks."""
+    if not shape:
+        return ()
+    inside = prod(shape[1:])
+    if all(length % inside == 0 for length in lengths):
+        return tuple([length // inside for length in lengths]), *[(size,) for size in shape[1:]]
+    rows = 0 if kinds(shape[:1]) else shape[0]
+    row = lengths[: len(lengths) // rows] if rows else []
+    behind = _cut(row, shape[1:]) if row * rows == lengths else None
+    return None if behind is None else ((1,) * rows, *behind)
+
+
+def _regrouped(tensor: Any, chunks: list[Any]) -> Any:
+    """The same chunks in the same order, in another grid."""
+    name = f"reshape-{tokenize(tensor, chunks)}"
+    old = product([tensor.name], *map(range, tensor.numblocks))
+    new = product([name], *[range(len(sizes)) for sizes in chunks])
+    shapes = product(*[[-1 if type(size) is Unknown else size for size in sizes] for sizes in chunks])
+    tasks = {key: (np.reshape, source, shape) for key, source, shape in zip(new, old, shapes, strict=True)}
+    graph = HighLevelGraph.from_collections(name, tasks, dependencies=[tensor])
+    known = tuple([tuple([np.nan if type(size) is Unknown else size for size in sizes]) for sizes in chunks])
+    return da.Array(graph, name, known, meta=da.utils.meta_from_array(tensor, len(chunks)))

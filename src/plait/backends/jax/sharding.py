@@ -1,0 +1,100 @@
+"""Arrays on many devices: what becomes of their sharding where JAX wants to be told.
+
+Along the ``Auto`` axes of a mesh the compiler decides. Along its ``Explicit`` axes the sharding is a part of an array's
+type, and JAX refuses an operation whose result could have several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import gcd
+from typing import Any
+
+import jax
+from jax import lax
+from jax.sharding import NamedSharding, PartitionSpec
+
+from plait.errors import fail
+
+
+def explained(function: Callable[..., Any], advice: str) -> Callable[..., Any]:
+    """A function of JAX's, whose complaints about explicit shardings come as plait's errors."""
+
+    def call(*arguments: Any, **wishes: Any) -> Any:
+        try:
+            return function(*arguments, **wishes)
+        except Exception as error:
+            if type(error).__name__ != "ShardingTypeError":  # the class has no public name
+                raise
+            raise fail("PLT509", advice, facts={"reason": first_line(error)}) from error
+
+    return call
+
+
+def reshape(tensor: Any, shape: Sequence[Any]) -> Any:
+    """JAX's own, and beyond it every reshape that can leave each element on its device."""
+    try:
+        return lax.reshape(tensor, shape)
+    except Exception as error:
+        if type(error).__name__ != "ShardingTypeError":
+            raise
+        sharding = carried(tensor, shape)
+        if sharding is None:
+            message = f"{jax.typeof(tensor)} cannot become {tuple(shape)} where it lies; jax.sharding.reshard it first"
+            raise fail("PLT509", message) from error
+    return lax.reshape(tensor, shape, out_sharding=sharding)
+
+
+def part(tensor: Any, axis: int, start: Any, stop: Any) -> Any:
+    """The part from ``start`` up to ``stop`` of one dimension."""
+    try:
+        return _slice(tensor, start, stop, 1, axis)
+    except jax.errors.InconclusiveDimensionOperation as error:
+        part = f"{start}:{stop} is a part of {tensor.shape[axis]}"
+        raise fail("PLT309", f"whether {part} is not known; a constraint of jax.export can say so") from error
+
+
+_slice = explained(lax.slice_in_dim, "an axis is sharded, and a part of it would be on some devices only; reshard it")
+
+
+def carried(tensor: Any, shape: Sequence[Any]) -> NamedSharding | None:
+    """The sharding after a reshape that moves no element between devices, or ``None`` where there is none.
+
+    A sharded dimension is a product: its shards, and what each of them holds. The new dimensions are filled with these
+    factors from left to right. Shards can only begin a dimension; what they hold may be cut anywhere.
+    """
+    mesh, spec = jax.typeof(tensor).sharding.mesh, jax.typeof(tensor).sharding.spec
+    if not all(type(size) is int and size for size in (*tensor.shape, *shape)):
+        return None
+    factors: list[tuple[str, int]] = []
+    for size, axes in zip(tensor.shape, spec, strict=True):
+        held = size
+        for name in (axes,) if isinstance(axes, str) else axes or ():
+            factors.append((name, mesh.shape[name]))
+            held //= mesh.shape[name]
+        if factors and not factors[-1][0]:
+            held *= factors.pop()[1]  # with that of the dimension before, one run of elements
+        factors.append(("", held))
+    factors.reverse()
+    partitions: list[tuple[str, ...]] = []
+    for size in shape:
+        names: tuple[str, ...] = ()
+        left, begun = size, False
+        while left > 1:
+            name, count = factors.pop()
+            common = gcd(left, count)
+            if name and not begun and common == count:
+                names = (*names, name)
+            elif name or common == 1 < count:
+                return None
+            elif count > 1:
+                factors.append(("", count // common))
+                begun = True
+            left //= common
+        partitions.append(names)
+    return NamedSharding(mesh, PartitionSpec(*partitions, unreduced=spec.unreduced, reduced=spec.reduced))
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, without its explanations."""
+    return str(error).strip().partition("\n")[0]

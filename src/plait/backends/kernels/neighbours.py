@@ -1,0 +1,57 @@
+"""Lanes side by side that belong together, joined by loops of vectors: their steps are constants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from plait.backends.kernels.kinds import EXACT, Recipe
+from plait.backends.kernels.lanes import joining, lost
+from plait.backends.kernels.own import own
+
+
+def joining_neighbours(recipe: Recipe) -> Any:
+    """The function that joins lanes by twos and threes, as long as it can, and says how many are left to be joined.
+
+    It takes the lanes and what they lost, as much memory again, how many groups of lanes there are, and how many are
+    in each. Where one is left of each, they are in the spare memory, and else where they were.
+    """
+    join, exact = joining(recipe), recipe.op == EXACT
+
+    @own(recipe.key)
+    def by_twos(lanes: Any, rest: Any, found: Any, found_rest: Any, count: Any, zero: Any) -> None:
+        for lane in range(count):
+            one, other = np.uint64(2 * lane), np.uint64(2 * lane + 1)
+            if exact:
+                found_rest[lane] = rest[one] + rest[other] + lost(lanes[one], lanes[other])
+            found[lane] = join(lanes[one], lanes[other], zero)
+
+    @own(recipe.key)
+    def by_threes(lanes: Any, rest: Any, found: Any, found_rest: Any, count: Any, zero: Any) -> None:
+        for lane in range(count):
+            one, two, three = np.uint64(3 * lane), np.uint64(3 * lane + 1), np.uint64(3 * lane + 2)
+            first = join(lanes[one], lanes[two], zero)
+            if exact:
+                taken = lost(lanes[one], lanes[two]) + lost(first, lanes[three])
+                found_rest[lane] = rest[one] + rest[two] + rest[three] + taken
+            found[lane] = join(first, lanes[three], zero)
+
+    @own(recipe.key)
+    def neighbours(lanes: Any, rest: Any, spare: Any, spare_rest: Any, outer: Any, folded: Any, zero: Any) -> Any:
+        while folded % 2 == 0 or folded % 3 == 0:
+            if folded % 2 == 0:
+                folded //= 2
+                by_twos(lanes, rest, spare, spare_rest, outer * folded, zero)
+            else:
+                folded //= 3
+                by_threes(lanes, rest, spare, spare_rest, outer * folded, zero)
+            if folded > 1:
+                for lane in range(outer * folded):
+                    lanes[lane] = spare[lane]
+                if exact:
+                    for lane in range(outer * folded):
+                        rest[lane] = spare_rest[lane]
+        return folded
+
+    return neighbours

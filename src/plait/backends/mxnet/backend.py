@@ -1,0 +1,99 @@
+"""MXNet: its NumPy arrays, its classic ones, and the symbols of both that stand in hybrid blocks.
+
+Plans call ``mx.np`` and ``mx.sym.np``. Classic arrays go through them too, as other handles of the same memory: only
+these functions have an einsum, and rank 0 and lengths of 0 where ``mx.util.set_np_shape`` allows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import mxnet as mx
+
+from plait.backends.common.equation import spelled
+from plait.backends.common.lazy_sizes import Shape
+from plait.backends.interface import Backend
+from plait.backends.mxnet import shapes as mxnet_symbols
+from plait.backends.mxnet.movement import expand, permute
+from plait.backends.mxnet.reductions import (
+    is_symbol,
+    reduction,
+    space_of,
+    type_of,
+)
+
+
+def _of_either(name: str) -> Any:
+    """A function of a list of tensors, for arrays or for symbols."""
+    return staticmethod(lambda tensors, *axis: getattr(space_of(tensors[0]), name)(tensors, *axis))
+
+
+class MXNetBackend(Backend):
+    """Arrays of ``mx.np``, and their symbols."""
+
+    name = "mxnet.np"
+    reshape = staticmethod(mx.np.reshape)
+    permute = staticmethod(permute)
+    expand = staticmethod(expand)
+    concat = _of_either("concatenate")
+    stack = _of_either("stack")
+
+    @staticmethod
+    def einsum(equation: str, *tensors: Any) -> Any:
+        if not any(map(is_symbol, tensors)) and "..." in equation:  # of which MXNet's gradient knows little
+            terms, output, found = spelled(equation, tensors, [tensor.shape for tensor in tensors], mx.np.squeeze)
+            return mx.np.einsum(f"{','.join(terms)}->{output}", *found)
+        return space_of(tensors[0]).einsum(equation, *tensors)
+
+    @staticmethod
+    def to_numpy(tensor: Any) -> Any:
+        return tensor.asnumpy()
+
+    def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
+        return reduction(name, None if dtype is None else self.kind(dtype), dtype)
+
+    def regroup(self, tensor: Any, shape: Sequence[Any], sizes: Sequence[Any], axes: Any) -> Any:
+        return mxnet_symbols.regroup(tensor, sizes, *axes) if is_symbol(tensor) else self.reshape(tensor, shape)
+
+    def shape(self, tensor: Any) -> Any:
+        return Shape(tensor) if is_symbol(tensor) else tensor.shape
+
+    def rank(self, tensor: Any) -> int | None:
+        return None if is_symbol(tensor) else tensor.ndim
+
+    def dtype(self, tensor: Any) -> Any:
+        return type_of(tensor)
+
+    def comparable(self, tensors: Sequence[Any]) -> bool:
+        return not any(map(is_symbol, tensors))
+
+
+def _modern(value: Any) -> Any:
+    """Classic tensors, or a sequence of them, as ``mx.np`` takes them; what else a function is given as it is."""
+    if isinstance(value, (mx.nd.NDArray, mx.sym.Symbol)):
+        return value.as_np_ndarray()
+    return type(value)(map(_modern, value)) if type(value) in (list, tuple) else value
+
+
+def _classic(function: Callable[..., Any]) -> Any:
+    return lambda *arguments: function(*map(_modern, arguments)).as_nd_ndarray()
+
+
+class ClassicBackend(MXNetBackend):
+    """Arrays of ``mx.nd``, and symbols of ``mx.sym``."""
+
+    name = "mxnet.nd"
+
+    def __init__(self, kind: type) -> None:
+        for name in ("reshape", "permute", "expand", "concat", "stack", "einsum", "regroup"):
+            setattr(self, name, _classic(getattr(self, name)))
+
+    def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
+        return _classic(super().reduction(name, dtype))
+
+
+def BACKEND(kind: type) -> Backend:  # noqa: N802  # the name of the class elsewhere
+    """The backend for tensors of a type."""
+    modern = issubclass(kind, (mx.np.ndarray, mx.sym.np._Symbol))
+    return MXNetBackend(kind) if modern else ClassicBackend(kind)

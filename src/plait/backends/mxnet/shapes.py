@@ -1,0 +1,91 @@
+"""A reshape of MXNet's symbols, which have no shape: codes say what becomes of each dimension.
+
+They are those of ``npx.reshape``. Its one code for a split takes two parts, and that for a merge two dimensions, so
+that more take several reshapes; a graph makes no copy of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
+from math import prod
+from typing import Any
+
+import mxnet as mx
+
+from plait.errors import fail
+
+INFER, KEEP, SKIP, MERGE, SPLIT = -1, -2, -3, -5, -6
+"""A length from the others, a dimension as it is, one of length 1 left out, two made one, and one made two."""
+
+Axes = tuple[int, ...]
+
+
+def regroup(tensor: Any, sizes: Sequence[Any], before: Sequence[Axes], after: Sequence[Axes]) -> Any:
+    """Take dimensions apart, and put others together.
+
+    Args:
+        tensor: a symbol of ``mx.sym.np``.
+        sizes: those of all axes, by number.
+        before: for each dimension the numbers of the axes in it; a unit has none.
+        after: the same of the result.
+    """
+    if () in before:
+        tensor = mx.sym.npx.reshape(tensor, [KEEP if axes else SKIP for axes in before])
+    old, new = ([axes for axes in dims if axes] for dims in (before, after))
+    cuts = {*accumulate(map(len, old)), *accumulate(map(len, new))}
+    parts = [[_length(sizes, atom) if len(atoms) > 1 else KEEP for atom in atoms] for atoms in _cut(old, cuts)]
+    for codes in _splits(parts):
+        tensor = mx.sym.npx.reshape(tensor, codes)
+    for codes in _merges([len(atoms) for atoms in _cut(new, cuts)]):
+        tensor = mx.sym.npx.reshape(tensor, codes)
+    for place, axes in enumerate(after):
+        if not axes:
+            tensor = mx.sym.np.expand_dims(tensor, place)
+    return tensor
+
+
+def _cut(dims: Sequence[Axes], cuts: set[int]) -> Iterator[list[Axes]]:
+    """Each dimension as the runs of axes between two cuts."""
+    end = 0
+    for axes in dims:
+        start, end = end, end + len(axes)
+        inside = [start, *[cut for cut in range(start + 1, end) if cut in cuts], end]
+        yield [axes[one - start : other - start] for one, other in pairwise(inside)]
+
+
+def _length(sizes: Sequence[Any], axes: Axes) -> int:
+    """The length of a part, or the code for one that a call will tell."""
+    lengths = [sizes[axis] for axis in axes]
+    return prod(lengths) if all(type(length) is int for length in lengths) else INFER
+
+
+def _splits(parts: list[list[int]]) -> Iterator[list[int]]:
+    """Codes, reshape by reshape, that split each dimension into parts of these lengths.
+
+    Raises:
+        SizeError: PLT303, two of the parts of a dimension are not known.
+    """
+    if any(lengths.count(INFER) > 1 for lengths in parts):
+        raise fail("PLT303", "MXNet's symbols tell no more than one size of a group; give all but one as ints")
+    while any(len(lengths) > 1 for lengths in parts):
+        codes: list[int] = []
+        left: list[list[int]] = []
+        for lengths in parts:
+            if len(lengths) == 1 or (INFER in lengths and INFER in codes):  # MXNet infers one length at a time
+                codes, left = [*codes, KEEP], [*left, lengths]
+                continue
+            first, rest = lengths[:1], lengths[1:]
+            if len(rest) > 1 and INFER in rest[:-1]:  # what is split off has a length that is known
+                first, rest = lengths[:-1], lengths[-1:]
+            codes += [SPLIT, *[prod(each) if INFER not in each else INFER for each in (first, rest)]]
+            left += [first, rest]
+        parts = left
+        yield codes
+
+
+def _merges(counts: list[int]) -> Iterator[list[int]]:
+    """Codes, reshape by reshape, that make one dimension of as many neighbours as each count says."""
+    while any(count > 1 for count in counts):
+        yield [code for count in counts for code in [MERGE] * (count // 2) + [KEEP] * (count % 2)]
+        counts = [(count + 1) // 2 for count in counts]

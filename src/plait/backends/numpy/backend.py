@@ -1,0 +1,105 @@
+"""NumPy: arrays, their subclasses, and scalars, which are tensors of rank 0."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from plait.backends.interface import Backend
+from plait.backends.numpy.contraction import products
+from plait.backends.numpy.large_tensors import PASSES
+from plait.backends.numpy.masked import (
+    MASKED,
+    expand_masked,
+    refuse_masks,
+    space_of,
+)
+from plait.backends.numpy.reductions import (
+    ON_ARRAYS,
+    ON_OBJECTS,
+    ROUNDING,
+    WIDE,
+    is_half,
+    logsumexp,
+)
+from plait.errors import fail
+
+_KINDS = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c": "complex"}
+
+
+class NumpyBackend(Backend):
+    """Plans call the methods of the tensor's own class, so that a subclass keeps what it overrides."""
+
+    name = "numpy"
+    concat: Callable[[Sequence[Any], int], Any] = staticmethod(np.concatenate)
+    stack: Callable[[Sequence[Any]], Any] = staticmethod(np.stack)
+    expand: Callable[[Any, Sequence[int]], Any] = staticmethod(np.broadcast_to)
+
+    def __init__(self, kind: type) -> None:
+        if not issubclass(kind, (np.ndarray, np.generic)) or issubclass(kind, np.matrix):
+            raise TypeError(f"{kind.__qualname__} is no array of any rank")
+        cls: Any = kind
+        self.cls = cls
+        if kind is np.ndarray:
+            self.products, self.passes = products, PASSES
+        self.reshape, self.view, self.permute = cls.reshape, cls.reshape, cls.transpose
+        if issubclass(kind, np.generic):  # which becomes an array as soon as it is expanded
+            self.reshape = self.view = lambda tensor, shape: tensor.reshape(shape)
+        if issubclass(kind, np.ndarray) and kind is not np.ndarray:
+            self.expand = partial(np.broadcast_to, subok=True)
+        if issubclass(kind, np.ma.MaskedArray):
+            self.expand, self.concat, self.stack = expand_masked, MASKED.concatenate, MASKED.stack
+
+    @staticmethod
+    def einsum(equation: str, *tensors: Any) -> Any:
+        for tensor in tensors:
+            if type(tensor) is not np.ndarray:
+                refuse_masks(type(tensor), "einsum")
+        try:
+            return np.einsum(equation, *tensors)
+        except TypeError as error:
+            raise fail("PLT503", f"einsum is not defined on {tensors[0].dtype}") from error
+
+    def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
+        kind = "?" if dtype is None else dtype.kind
+        if name == "logsumexp":
+            refuse_masks(self.cls, name)
+            reduce: Any = logsumexp
+        elif kind == "O" and name in ON_OBJECTS:
+            reduce = ON_OBJECTS[name]
+        else:
+            reduce = ON_ARRAYS[name] if self.cls is np.ndarray and kind in _KINDS else getattr(self.cls, name)
+        if name in ROUNDING and is_half(dtype):
+            if self.cls is np.ndarray and name in WIDE:
+                return lambda tensor, axes: WIDE[name](tensor, axes).astype(tensor.dtype)
+            return lambda tensor, axes: reduce(tensor.astype(np.float32), axes).astype(tensor.dtype)
+        return reduce
+
+    def any_type(self) -> Backend:
+        return _ArraysAndScalars(self.cls)
+
+    def kind(self, dtype: Any) -> str:
+        return _KINDS.get(dtype.kind) or (super().kind(dtype) if dtype.kind == "V" and not dtype.names else "other")
+
+    def strides(self, tensor: Any) -> tuple[int, ...] | None:
+        return tensor.strides
+
+    @staticmethod
+    def to_numpy(tensor: Any) -> Any:
+        return tensor if isinstance(tensor, np.ndarray) else np.asarray(tensor)
+
+
+class _ArraysAndScalars(NumpyBackend):
+    """Scalars, as a reduction of all axes returns them, and subclasses have methods of their own."""
+
+    def __init__(self, kind: type) -> None:
+        super().__init__(kind)
+        self.reshape = self.view = lambda tensor, shape: tensor.reshape(shape)
+        self.permute = lambda tensor, order: tensor.transpose(order)
+        self.concat = lambda tensors, axis: space_of(tensors).concatenate(tensors, axis)
+
+
+BACKEND = NumpyBackend

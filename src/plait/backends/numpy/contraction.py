@@ -1,0 +1,96 @@
+"""NumPy's products: BLAS for the types that it knows, and half types by way of ``float32``.
+
+``numpy.einsum`` itself is a loop in C that no BLAS takes part in; plans call it for what they do not take apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from math import inf
+from typing import Any
+
+import numpy as np
+
+from plait.backends.capabilities import Product, Products
+from plait.backends.numpy.reductions import is_half
+from plait.backends.numpy.sums import REAL, add
+
+try:  # numpy.einsum without the Python around it
+    from numpy._core.multiarray import c_einsum
+except ImportError:
+    c_einsum = np.einsum
+
+_BLAS: dict[str, dict[str, Any]] = {"f": {}, "d": {"flop": 3.4e-5}, "F": {"flop": 6.8e-5}, "D": {"flop": 1.36e-4}}
+"""The types that BLAS multiplies, and what an operation costs."""
+
+
+@lru_cache(maxsize=256)
+def products(dtypes: tuple[Any, ...]) -> Products | None:
+    """What there is for arrays of these types; ``None`` where only ``numpy.einsum`` can tell.
+
+    All arrays are brought into one type before they meet, so that no intermediate result is narrower than the result.
+    """
+    try:
+        result = np.result_type(*dtypes)
+        inside = np.result_type(*[np.float32 if is_half(dtype) else dtype for dtype in dtypes])
+    except TypeError:
+        return None
+    if inside.kind not in "biufc" or inside.isbuiltin != 1:
+        return None
+    found = _products(inside)
+    if all(dtype == inside for dtype in dtypes):
+        return found
+    return found._replace(around=lambda call: _within(call, inside, result))
+
+
+@lru_cache(maxsize=32)
+def _products(dtype: Any) -> Products:
+    """What there is for arrays of one type."""
+    vecdot = getattr(np, "vecdot", None) if dtype.kind == "f" else None  # it conjugates complex numbers
+    return Products(
+        einsum=c_einsum,
+        dot=np.ndarray.dot,
+        matmul=np.matmul,
+        vecdot=vecdot,
+        multiply=np.multiply,
+        update=_update,
+        copy=_copy,
+        add=add if dtype.char in REAL else partial(np.add.reduce, dtype=dtype),
+        diagonal=_diagonal,
+        fill=partial(_fill, dtype),
+        prices={**_BLAS.get(dtype.char, {"flop": inf}), "reuses": True, "rows": vecdot is not None},
+    )
+
+
+def _within(call: Callable[..., Any], inside: Any, result: Any) -> Callable[..., Any]:
+    """A call with arrays of one type, and the result in another: sums in 16 bits would lose most of their digits."""
+
+    def within(*tensors: Any) -> Any:
+        return call(*[tensor.astype(inside, copy=False) for tensor in tensors]).astype(result, copy=False)
+
+    return within
+
+
+def _copy(tensor: Any, _: None) -> Any:
+    return tensor.copy()
+
+
+def _update(one: Any, other: Any) -> Any:
+    return np.multiply(one, other, one)
+
+
+def _diagonal(tensor: Any, axes: tuple[int, int]) -> Any:
+    view = tensor.diagonal(0, *axes)
+    if tensor.flags.writeable:  # as that of numpy.einsum is
+        view.flags.writeable = True
+    return view
+
+
+def _fill(dtype: Any, shape: Sequence[int], order: Sequence[int]) -> Product:
+    def product(one: Any, other: Any) -> Any:
+        result = np.empty(shape, dtype)
+        np.matmul(one, other, result.transpose(order))
+        return result
+
+    return product

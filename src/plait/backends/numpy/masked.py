@@ -1,0 +1,33 @@
+"""What masked arrays need beside NumPy's functions, which would drop the masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from plait.errors import fail
+
+MASKED: Any = np.ma
+"""Where the functions are that see masks."""
+
+
+def expand_masked(tensor: Any, shape: Sequence[int]) -> Any:
+    """Broadcast by copies, masks included."""
+    tensor = tensor.reshape((1,) * (len(shape) - tensor.ndim) + tensor.shape)
+    for axis, size in enumerate(shape):
+        if tensor.shape[axis] != size:
+            tensor = tensor.repeat(size, axis)
+    return tensor
+
+
+def space_of(tensors: Sequence[Any]) -> Any:
+    """Where the functions are for these tensors: those that see the masks, if there are any."""
+    return MASKED if any(isinstance(tensor, np.ma.MaskedArray) for tensor in tensors) else np
+
+
+def refuse_masks(kind: type, name: str) -> None:
+    """Raise PLT503 for what has no meaning with a mask."""
+    if issubclass(kind, np.ma.MaskedArray):
+        raise fail("PLT503", f"{name} is not defined on masked arrays; fill them first, as x.filled(0) does")

@@ -1,0 +1,92 @@
+"""What NumPy's reductions are made of: ufuncs, which combine arrays into memory that is there."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from plait.backends.capabilities import Calls
+from plait.backends.numpy.reductions import ROUNDING, is_half
+from plait.backends.numpy.sums import REAL, ones
+
+_UFUNCS: dict[str, Any] = {
+    "min": np.minimum,
+    "max": np.maximum,
+    "sum": np.add,
+    "mean": np.add,
+    "prod": np.multiply,
+    "any": np.logical_or,
+    "all": np.logical_and,
+}
+
+_OF_BOOLS: dict[str, Any] = {"any": np.bitwise_or, "all": np.bitwise_and, "max": np.bitwise_or, "min": np.bitwise_and}
+"""The same, many at a time."""
+
+
+@lru_cache(maxsize=256)
+def calls(name: str, dtype: Any, _: bool = False) -> Calls | None:
+    """What there is for a reduction of that name."""
+    ufunc = _OF_BOOLS.get(name) if dtype.kind == "b" else None
+    ufunc = ufunc or _UFUNCS.get(name)
+    if ufunc is None or dtype.kind not in "biufc":
+        return None
+    result = ufunc.reduce(np.ones(1, dtype)).dtype  # a sum of narrow integers is wide
+    half = name in ROUNDING and is_half(dtype)
+    wide = np.dtype(np.float32) if half else result
+    real = name in ("sum", "mean") and wide.char in REAL
+    truth = name in ("any", "all")  # whose first call takes any type, and gives bool
+    return Calls(
+        empty=lambda _, shape: np.empty(shape, dtype if half else result),
+        room=lambda _, shape: np.empty(shape, wide),
+        combine=lambda one, other, out: ufunc(one, other, out=out),
+        along=lambda array, axis, out: ufunc.reduce(array, axis, wide, out),
+        product=_product if real else None,
+        rows=_rows if real else None,
+        widen=None if truth or wide == dtype else lambda array: array.astype(wide),
+        finish=_FINISH.get(name) if wide.kind in "fc" else None,
+        narrow=half,
+        itemsize=(dtype if half else result).itemsize,
+        prices=_prices(name, wide, dtype),
+    )
+
+
+def _prices(name: str, wide: Any, dtype: Any) -> tuple[tuple[str, Any], ...]:
+    """Wider elements take longer, and so do those that are converted first; a row of minima is begun slowly."""
+    scale = max(wide.itemsize / 4, 0.5) * (6 if is_half(dtype) else 1)
+    found = {"reduced": 0.2 * scale, "combined": 0.4 * scale, "strided": 0.8 * max(scale, 1)}
+    if dtype.kind == "b" and name != "sum":
+        found |= {"several": 1.2, "across": 1.2}
+    elif name in ("sum", "mean"):
+        found["strided"] = 0.35 * scale
+        if wide.char in REAL:
+            found |= {"product_row": 3.0, "product": 0.1 * scale, "added_row": 5.0, "added": 0.27 * scale}
+    if name in ("min", "max"):
+        found |= {"reduced_row": 40.0, "strided": 1.0 * max(scale, 1)}
+    return (*found.items(), ("widened", max(wide.itemsize / dtype.itemsize, 1.0)))
+
+
+def _product(array: Any, out: Any) -> Any:
+    shape = array.shape[:-1]
+    made = array.reshape(-1, array.shape[-1]) @ ones(array.shape[-1], array.dtype)
+    if out is None:
+        return made.reshape(shape)
+    out[...] = made.reshape(shape)
+    return out
+
+
+def _rows(array: Any, axis: int, out: Any) -> Any:
+    axes = [*range(array.ndim)]
+    return np.einsum(array, axes, axes[:axis] + axes[axis + 1 :], out=out)
+
+
+def _divided(out: Any, count: int) -> Any:
+    return np.true_divide(out, count, out=out)
+
+
+def _positive(out: Any, _: int) -> Any:
+    return np.add(out, 0, out=out)  # NumPy begins its sums at 0, so that one of negative zeros alone is positive
+
+
+_FINISH = {"mean": _divided, "sum": _positive}

@@ -1,0 +1,100 @@
+"""PyTorch: eager tensors, and every tracer that its users have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch.fx import Proxy
+
+from plait.backends.interface import Backend
+from plait.backends.torch.contraction import products
+from plait.backends.torch.large_tensors import PASSES
+from plait.backends.torch.tracing import leave_to_python
+
+
+class TorchBackend(Backend):
+    """Plans call the functions of the torch namespace, which parse their arguments faster than the methods do."""
+
+    name = "torch"
+    reshape = staticmethod(torch.reshape)
+    permute = staticmethod(torch.permute)
+    expand = staticmethod(torch.broadcast_to)
+    concat = staticmethod(torch.cat)
+    stack = staticmethod(torch.stack)
+    einsum = staticmethod(torch.einsum)
+
+    def __init__(self, kind: type) -> None:
+        if kind in (torch.Tensor, torch.nn.Parameter):
+            self.products, self.passes = products, PASSES
+
+    view = staticmethod(lambda tensor, shape: tensor.view(shape))
+
+    def prepare(self, functions: Sequence[Any]) -> None:
+        leave_to_python(functions)
+
+    def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
+        if name in ("any", "all") and dtype is torch.uint8:  # torch keeps uint8 there, and truth is bool
+            truth = _REDUCTIONS[name]
+            return lambda tensor, axes: truth(tensor.bool(), axes)
+        return _REDUCTIONS[name]
+
+    def strides(self, tensor: Any) -> tuple[int, ...] | None:
+        return tensor.stride()
+
+    def slice(self, tensor: Any, axis: int, start: Any, stop: Any) -> Any:
+        return torch.narrow(tensor, axis, start, stop - start)
+
+    @staticmethod
+    def to_numpy(tensor: Any) -> Any:
+        tensor = tensor.detach().cpu().resolve_conj().resolve_neg()
+        return (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()
+
+    def rank(self, tensor: Any) -> int | None:
+        return None if isinstance(tensor, Proxy) else tensor.dim()
+
+    def dtype(self, tensor: Any) -> Any:
+        return None if isinstance(tensor, Proxy) else tensor.dtype
+
+    def symbolic(self, size: Any) -> bool:
+        if isinstance(size, (torch.SymInt, Proxy)):
+            return True
+        return isinstance(size, torch.Tensor) and torch.jit.is_tracing()
+
+    def comparable(self, tensors: Sequence[Any]) -> bool:
+        return not torch.jit.is_tracing() and not any(isinstance(tensor, Proxy) for tensor in tensors)
+
+
+def _prod(tensor: Any, axes: tuple[int, ...]) -> Any:
+    for axis in sorted(axes, reverse=True):
+        tensor = torch.prod(tensor, axis)
+    return tensor
+
+
+_REDUCTIONS: dict[str, Callable[[Any, tuple[int, ...]], Any]] = {
+    "min": torch.amin,
+    "max": torch.amax,
+    "sum": torch.sum,
+    "mean": torch.mean,
+    "prod": _prod,
+    "any": torch.any,
+    "all": torch.all,
+    "std": partial(torch.std, correction=0),
+    "var": partial(torch.var, correction=0),
+    "logsumexp": torch.logsumexp,
+}
+
+
+def BACKEND(kind: type) -> Backend:  # noqa: N802  # the name of the class elsewhere
+    """The backend for tensors of a type; that of a DTensor is loaded when there is one."""
+    if not hasattr(kind, "full_tensor"):
+        return TorchBackend(kind)
+    from plait.backends.torch.dtensor.backend import DTensorBackend
+
+    return DTensorBackend(kind)
+
+
+TORCH = TorchBackend(torch.Tensor)
+"""What Dynamo follows: one instance serves every type of tensor."""

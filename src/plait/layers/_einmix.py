@@ -1,0 +1,233 @@
+"""What the layer ``EinMix`` is before it belongs to a framework: a product with a weight, and a bias.
+
+    b t (h c) -> b t (h d)   weight_shape: h c d   bias_shape: h d
+
+is one einsum of the input and the weight; where there is a bias it is added while every axis is a dimension of its
+own, and only then are the groups of the right side formed. The idea is that of the layer of the same name in einops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import prod, sqrt
+from typing import Any, NamedTuple
+
+from plait._executor.compile import concrete_sizes
+from plait._executor.pattern_tools import check_names, is_symbol
+from plait._notation.parser import parse
+from plait._notation.tree import (
+    Ellipsis,
+    Expr,
+    Name,
+    Number,
+    Tree,
+    leaves,
+    names,
+)
+from plait._notation.unparse import expr_text, item_text, tree_text
+from plait._operations.rules import (
+    Side,
+    listed,
+    no_grouped_dots,
+    one_tensor,
+    places,
+    survey,
+)
+from plait._pattern import Pattern
+from plait.errors import (
+    PlaitError,
+    did_you_mean,
+    fail,
+    short,
+)
+from plait.layers._spec import Spec, checked
+
+
+class Parameter(NamedTuple):
+    """A weight or a bias before it is made: drawn uniformly between ``-bound`` and ``bound``."""
+
+    shape: tuple[int, ...]
+    bound: float
+
+
+@dataclass(frozen=True)
+class MixSpec(Spec):
+    """A general linear layer. Immutable, hashable, picklable.
+
+    Attributes:
+        pattern: what goes in and what comes out, with the sizes that were given.
+        weight_shape: the axes of the weight, with blanks between them.
+        bias_shape: the axes that the bias depends on, or ``None`` for no bias.
+        weight: the shape of the weight, and the bound of its elements: √3 / √fan_in.
+        bias: the same of the bias, 1 / √fan_in; ``None`` for no bias.
+        product: the einsum of a tensor and the weight.
+        grouping: from its result, and the bias, to the right side of the pattern; ``None`` where they are the same.
+    """
+
+    pattern: Pattern
+    weight_shape: str
+    bias_shape: str | None
+    weight: Parameter = field(repr=False)
+    bias: Parameter | None = field(repr=False)
+    product: Pattern = field(repr=False)
+    grouping: Pattern | None = field(repr=False)
+
+    def __call__(self, tensor: Any, weight: Any, bias: Any = None) -> Any:
+        """Multiply a tensor with the weight, sum what the right side leaves out, add the bias, form the groups."""
+        return self.finished(self.product.einsum(tensor, weight), bias)
+
+    def finished(self, product: Any, bias: Any) -> Any:
+        """The result, of the product of tensor and weight."""
+        with_bias = bias is not None  # apart: where a tensor decides on a jump, Paddle's tracer of bytecode gives up
+        if with_bias:
+            product = product + bias
+        return product if self.grouping is None else self.grouping.rearrange(product)
+
+    def output_shape(self, shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        """The shape of the result for a tensor of this shape, in elements; ``None`` is a size that is not known."""
+        flat = self.product.output_shape(shape, self.weight.shape)
+        return flat if self.grouping is None else self.grouping.output_shape(flat)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        shapes = {"weight_shape": self.weight_shape, "bias_shape": self.bias_shape}
+        return {"pattern": self.pattern.text, **shapes, "sizes": self.pattern.sizes}
+
+
+def mix(pattern: str, weight_shape: str, bias_shape: str | None, sizes: dict[str, Any]) -> MixSpec:
+    """Read the arguments of ``EinMix``.
+
+    Args:
+        pattern: what goes in and what comes out; groups and an ellipsis are allowed on both sides.
+        weight_shape: the axes of the weight, with blanks between them; ``1`` is a unit axis.
+        bias_shape: the axes that the bias depends on, or ``None`` for no bias.
+        sizes: the sizes, in elements, of all axes of the weight and of the bias, and of those of the input that
+            cannot be inferred.
+
+    Raises:
+        PatternSyntaxError: a text cannot be read.
+        AxisError: an axis stands where it may not, or a size names no axis.
+        SizeError: a size is missing, or is no exact integer.
+    """
+    tree = parse(tree_text(parse(pattern)))
+    left, right = one_tensor(tree, "EinMix")
+    before, after = survey(left, tree, "EinMix"), survey(right, tree, "EinMix")
+    _check_sides(left, before, after, tree)
+    weight = _axes(weight_shape, "weight_shape")
+    bias = None if bias_shape is None else _axes(bias_shape, "bias_shape")
+    _check_new(before, after, weight, tree)
+    check_names(sizes, names((*tree.left, *weight.left)), tree.text)
+    known = concrete_sizes(tree.text, sizes, is_symbol)
+    _check_parameter(weight, {**before.names, **after.names}, "the pattern", "weight", known, tree)
+    if bias:
+        _check_parameter(bias, after.names, "the right side", "bias", known, tree)
+    fan_in = prod(known[name] for name in names(weight.left) if name not in after.names) or 1
+    product, flat = _product(left, right, weight, bias)
+    return MixSpec(
+        Pattern(tree.text, known),
+        expr_text(weight.left[0]),
+        None if bias is None else expr_text(bias.left[0]),
+        Parameter(_weight_shape(weight.left[0], known), sqrt(3 / fan_in)),
+        None if bias is None else Parameter(_bias_shape(right, bias, known), sqrt(1 / fan_in)),
+        _solved(product, known, left, tree),
+        None if flat is None else checked("rearrange", f"{flat} -> {expr_text(right)}", {}),
+    )
+
+
+def _check_sides(left: Expr, before: Side, after: Side, tree: Tree) -> None:
+    """Raise where an ellipsis stands on one side only, or in a group of the input, or a number makes a new axis."""
+    no_grouped_dots(left, before, tree)
+    if bool(before.dots) != bool(after.dots):
+        side = "left" if before.dots else "right"
+        message = f"the ellipsis stands on the {side} only, and EinMix keeps its axes; put it on both sides"
+        raise fail("PLT208", message, *places(tree, before.dots or after.dots))
+    numbers = [number for number in (*before.numbers, *after.numbers) if number.value != 1]
+    if numbers:
+        hint = f"give it a name, as in h={numbers[0].value}"
+        raise fail("PLT207", f"EinMix takes no axis without a name but 1; {hint}", *places(tree, numbers))
+
+
+def _axes(text: str, label: str) -> Tree:
+    """The tree of ``weight_shape`` or ``bias_shape``: names and units, with blanks between them."""
+    if not isinstance(text, str):
+        raise fail("PLT101", f"{label} must be text, and this is {type(text).__name__}: {short(text)}")
+    tree = parse(text)
+    if tree.right is not None or len(tree.left) != 1:
+        spans = [(tree.left[0].stop, len(text))]
+        raise fail("PLT201", f"{label} is the axes of one tensor, without an arrow or a comma", tree.text, spans)
+    (expr,) = tree.left
+    side = survey(expr, tree, label)
+    foreign = [item for item in expr.items if not isinstance(item, Name) and item not in side.numbers]
+    if foreign:
+        raise fail("PLT201", f"{label} takes names, without groups or an ellipsis", *places(tree, foreign))
+    numbers = [number for number in side.numbers if number.value != 1]
+    if numbers:
+        hint = f"give it a name, as in c={numbers[0].value}"
+        raise fail("PLT207", f"{label} takes no axis without a name but 1; {hint}", *places(tree, numbers))
+    return tree
+
+
+def _check_new(before: Side, after: Side, weight: Tree, tree: Tree) -> None:
+    known = {*before.names, *names(weight.left)}
+    new = [name for text, name in after.names.items() if text not in known]
+    if new:
+        message = f"{listed(new)} on the right only; put it in weight_shape too"
+        raise fail("PLT205", message, *places(tree, new), {"weight_shape": expr_text(weight.left[0])})
+
+
+def _check_parameter(
+    parameter: Tree, known: dict[str, Name], where: str, kind: str, sizes: dict[str, int], tree: Tree
+) -> None:
+    """Raise where an axis of a weight or a bias stands nowhere else, or has no size."""
+    axes, facts = names(parameter.left), {"pattern": tree.text}
+    lost = [name for text, name in axes.items() if text not in known]
+    if lost:
+        hint = did_you_mean(lost[0].text, known)
+        message = f"{lost[0].text} of {kind}_shape is no axis of {where}{hint}"
+        raise fail("PLT212", message, *places(parameter, lost), facts)
+    missing = [name for text, name in axes.items() if text not in sizes]
+    if missing:
+        wanted = ", ".join(f"{name.text}=..." for name in missing)
+        message = f"the sizes of all axes of the {kind} must be given; add {wanted}"
+        raise fail("PLT303", message, *places(parameter, missing), facts)
+
+
+def _weight_shape(expr: Expr, sizes: dict[str, int]) -> tuple[int, ...]:
+    return tuple([sizes[item.text] if isinstance(item, Name) else 1 for item in expr.items])
+
+
+def _bias_shape(right: Expr, bias: Tree, sizes: dict[str, int]) -> tuple[int, ...]:
+    """A dimension for each named axis of the right side: its size, or 1 where the bias does not depend on it."""
+    axes = names(bias.left)
+    return tuple([sizes[name] if name in axes else 1 for name in names((right,))])
+
+
+def _product(left: Expr, right: Expr, weight: Tree, bias: Tree | None) -> tuple[str, str | None]:
+    """The pattern of the einsum, and that of its result where it is not yet the right side.
+
+    To a bias the result shows one dimension for each name. Should the bias depend on an axis before the ellipsis, the
+    ellipsis comes first, so that the bias broadcasts along it.
+    """
+    inputs = f"{expr_text(left)}, {expr_text(weight.left[0])}"
+    if bias is None:
+        return f"{inputs} -> {expr_text(right)}", None
+    axes = [leaf for item in right.items for leaf in leaves(item) if not isinstance(leaf, Number)]
+    dots = next((place for place, leaf in enumerate(axes) if isinstance(leaf, Ellipsis)), 0)
+    if names(bias.left).keys() & {leaf.text for leaf in axes[:dots] if isinstance(leaf, Name)}:
+        axes.insert(0, axes.pop(dots))
+    flat = " ".join([item_text(leaf) for leaf in axes])
+    return f"{inputs} -> {flat}", None if flat == expr_text(right) else flat
+
+
+def _solved(product: str, sizes: dict[str, int], left: Expr, tree: Tree) -> Pattern:
+    """The pattern of the einsum; what can still be wrong is the input, with which the caller's pattern begins too."""
+    flat = " ".join([item_text(leaf) for item in left.items for leaf in leaves(item)])
+    try:
+        axes = names((left,))
+        given = {name: size for name, size in sizes.items() if name in axes}
+        checked("rearrange", f"{expr_text(left)} -> {flat}", given)
+    except PlaitError as error:
+        error.pattern = tree.text
+        raise
+    return checked("einsum", product, sizes)

@@ -1,0 +1,118 @@
+"""Links of Chainer, for ``chainer.Sequential``, ``chainer.Chain`` and everywhere else.
+
+>>> import chainer
+>>> from plait.layers.chainer import EinMix, Reduce
+>>> print(chainer.Sequential(
+...     chainer.links.Convolution2D(1, 16, 3, pad=1),
+...     Reduce("b c (h 2) (w 2) -> b (c h w)", "max"),
+...     EinMix("b f -> b k", weight_shape="f k", bias_shape="k", f=256, k=10),
+... ))
+Sequential(
+  (0): Convolution2D(in_channels=1, out_channels=16, ksize=3, stride=(1, 1), pad=(1, 1), nobias=False, dilate=(1, 1), groups=1),
+  (1): Reduce(pattern='b c (h 2) (w 2) -> b (c h w)', reduction='max'),
+  (2): EinMix(pattern='b f -> b k', weight_shape='f k', bias_shape='k', f=256, k=10),
+)
+"""  # noqa: E501  # Chainer writes long lines
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import chainer
+from chainer.initializers import Uniform
+
+from plait.layers import _einmix as mix
+from plait.layers import _spec as spec
+from plait.layers._spec import OperationSpec, Spec
+
+
+def _variable(tensor: Any) -> Any:
+    """What a link was given, as links give it on: arrays become variables."""
+    return [*map(_variable, tensor)] if isinstance(tensor, (list, tuple)) else chainer.as_variable(tensor)
+
+
+class _Link(chainer.Link):
+    """A link that writes itself as the call that makes it."""
+
+    spec: Spec
+
+    @property
+    def printable_specs(self) -> Iterator[tuple[str, str]]:
+        yield from self.spec.keywords.items()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class _Operation(_Link):
+    """A link without parameters."""
+
+    spec: OperationSpec
+
+    def __init__(self, operation: OperationSpec) -> None:
+        super().__init__()
+        self.spec = spec.without_parameters(operation, chainer.Link)
+
+    def forward(self, tensor: Any) -> chainer.Variable:
+        return self.spec(_variable(tensor))
+
+
+class Rearrange(spec.Rearranging, _Operation):
+    """`plait.rearrange` as a link."""
+
+
+class Reduce(spec.Reducing, _Operation):
+    """`plait.reduce` as a link; a reduction that is a link is refused, since nothing would find its parameters."""
+
+
+class Repeat(spec.Repeating, _Operation):
+    """`plait.repeat` as a link."""
+
+
+class EinMix(_Link):
+    """A general linear layer: einsum of the input and a weight, and a bias.
+
+    Args:
+        pattern: what goes in and what comes out; groups and an ellipsis are allowed on both sides.
+        weight_shape: the axes of the weight, with blanks between them.
+        bias_shape: the axes that the bias depends on, or ``None`` for no bias.
+        initialW: an initializer of the weight, with the element type that it names, else ``chainer.config.dtype``;
+            or an array, or a number.
+        initial_bias: the same of the bias.
+        sizes: the sizes of axes, in elements: of all in the weight and the bias.
+
+    Attributes:
+        weight: uniform in ±√3 / √fan_in, where fan_in elements of the weight meet in one of the result.
+        bias: uniform in ±1 / √fan_in, or ``None``; one dimension for each axis of the right side.
+
+    Raises:
+        PlaitError: the pattern, a shape or a size is wrong.
+    """
+
+    spec: mix.MixSpec
+
+    def __init__(
+        self,
+        /,
+        pattern: str,
+        weight_shape: str,
+        bias_shape: str | None = None,
+        *,
+        initialW: Any = None,  # noqa: N803  # as Chainer's links call it
+        initial_bias: Any = None,
+        **sizes: int,
+    ) -> None:
+        super().__init__()
+        spec.unambiguous(pattern, initialW=initialW, initial_bias=initial_bias)
+        self.spec = mix.mix(pattern, weight_shape, bias_shape, sizes)
+        with self.init_scope():
+            self.weight = _parameter(self.spec.weight, initialW)
+            self.bias = None if self.spec.bias is None else _parameter(self.spec.bias, initial_bias)
+
+    def forward(self, tensor: Any) -> chainer.Variable:
+        return self.spec(_variable(tensor), self.weight, self.bias)
+
+
+def _parameter(made: mix.Parameter, initializer: Any) -> chainer.Parameter:
+    return chainer.Parameter(Uniform(made.bound) if initializer is None else initializer, made.shape)

@@ -1,0 +1,144 @@
+"""Layers of Haiku: modules with plait's operations, for ``hk.Sequential`` and everywhere else.
+
+>>> import haiku as hk, jax
+>>> from plait.layers.haiku import EinMix, Reduce
+>>> @hk.without_apply_rng
+... @hk.transform
+... def model(images):
+...     return hk.Sequential([
+...         hk.Conv2D(16, 3),
+...         Reduce("b (h 2) (w 2) c -> b (c h w)", "max"),
+...         EinMix("b f -> b k", weight_shape="f k", bias_shape="k", f=256, k=10),
+...     ])(images)
+>>> images = jax.numpy.ones((32, 8, 8, 1))
+>>> parameters = model.init(jax.random.key(0), images)
+>>> model.apply(parameters, images).shape
+(32, 10)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+
+from plait.layers import _einmix as mix
+from plait.layers import _spec as spec
+from plait.layers._jax_parameters import uniform
+
+
+class _Operation(hk.Module):
+    """A module without parameters."""
+
+    def __init__(self, operation: spec.OperationSpec, name: str | None) -> None:
+        super().__init__(name=name)
+        self.spec = operation
+
+    def __call__(self, tensor: Any) -> jax.Array:
+        return self.spec(tensor)
+
+
+class Rearrange(_Operation):
+    """`plait.rearrange` as a module.
+
+    Args:
+        pattern: what goes in and what comes out.
+        name: the name of the module.
+        sizes: the sizes of axes, in elements, that cannot be inferred.
+
+    Raises:
+        PlaitError: the pattern or a size is wrong.
+    """
+
+    def __init__(self, /, pattern: str, *, name: str | None = None, **sizes: int) -> None:
+        spec.unambiguous(pattern, name=name)
+        super().__init__(spec.rearrange(pattern, sizes), name)
+
+
+class Reduce(_Operation):
+    """`plait.reduce` as a module.
+
+    Args:
+        pattern: what goes in and what comes out.
+        reduction: a name that `plait.reduce` takes, or a callable ``f(tensor, axes)``.
+        name: the name of the module.
+        sizes: the sizes of axes, in elements, that cannot be inferred.
+
+    Raises:
+        PlaitError: the pattern, the reduction or a size is wrong.
+    """
+
+    def __init__(self, /, pattern: str, reduction: spec.Reduction, *, name: str | None = None, **sizes: int) -> None:
+        spec.unambiguous(pattern, name=name)
+        super().__init__(spec.reduce(pattern, reduction, sizes), name)
+
+
+class Repeat(_Operation):
+    """`plait.repeat` as a module.
+
+    Args:
+        pattern: what goes in and what comes out.
+        name: the name of the module.
+        sizes: the sizes of axes, in elements: of all that stand on the right only.
+
+    Raises:
+        PlaitError: the pattern or a size is wrong.
+    """
+
+    def __init__(self, /, pattern: str, *, name: str | None = None, **sizes: int) -> None:
+        spec.unambiguous(pattern, name=name)
+        super().__init__(spec.repeat(pattern, sizes), name)
+
+
+class EinMix(hk.Module):
+    """A general linear layer: einsum of the input and a weight, and a bias.
+
+    The parameters ``weight`` and ``bias`` are of the input's element type, or float32 where that is no inexact one.
+    The weight is uniform in ±√3 / √fan_in, where fan_in elements of the weight meet in one of the result;
+    the bias is uniform in ±1 / √fan_in, with one dimension for each axis of the right side.
+
+    Args:
+        pattern: what goes in and what comes out; groups and an ellipsis are allowed on both sides.
+        weight_shape: the axes of the weight, with blanks between them.
+        bias_shape: the axes that the bias depends on, or ``None`` for no bias.
+        w_init: how the weight is drawn, instead of uniformly: one of `haiku.initializers`.
+        b_init: the same of the bias.
+        name: the name of the module.
+        sizes: the sizes of axes, in elements: of all in the weight and the bias.
+
+    Raises:
+        PlaitError: the pattern, a shape or a size is wrong.
+    """
+
+    def __init__(
+        self,
+        /,
+        pattern: str,
+        weight_shape: str,
+        bias_shape: str | None = None,
+        *,
+        w_init: hk.initializers.Initializer | None = None,
+        b_init: hk.initializers.Initializer | None = None,
+        name: str | None = None,
+        **sizes: int,
+    ) -> None:
+        spec.unambiguous(pattern, name=name)
+        super().__init__(name=name)
+        self.spec = mix.mix(pattern, weight_shape, bias_shape, sizes)
+        self.w_init = w_init
+        self.b_init = b_init
+
+    def __call__(self, tensor: Any) -> jax.Array:
+        given = getattr(tensor, "dtype", None)
+        inexact = isinstance(given, jnp.dtype) and jnp.issubdtype(given, jnp.inexact)
+        dtype = jax.dtypes.canonicalize_dtype(given if inexact else jnp.float32)
+
+        def drawn(name: str, made: mix.Parameter, init: hk.initializers.Initializer | None) -> jax.Array:
+            default = lambda shape, dtype: uniform(made.bound)(hk.next_rng_key(), shape, dtype)
+            return hk.get_parameter(name, made.shape, dtype, init=init or default)
+
+        bias = self.spec.bias
+        weight = drawn("weight", self.spec.weight, self.w_init)
+        return self.spec(tensor, weight, None if bias is None else drawn("bias", bias, self.b_init))

@@ -1,0 +1,106 @@
+"""Layers of Flax NNX: modules with plait's operations, for ``nnx.Sequential`` and everywhere else.
+
+>>> from flax import nnx
+>>> from plait.layers.nnx import EinMix, Reduce
+>>> rngs = nnx.Rngs(0)
+>>> model = nnx.Sequential(
+...     nnx.Conv(1, 16, (3, 3), rngs=rngs),
+...     Reduce("b (h 2) (w 2) c -> b (c h w)", "max"),
+...     EinMix("b f -> b k", weight_shape="f k", bias_shape="k", f=256, k=10, rngs=rngs),
+... )
+>>> model(nnx.initializers.ones(rngs.params(), (32, 8, 8, 1))).shape
+(32, 10)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from plait.layers import _einmix as mix
+from plait.layers import _spec as spec
+from plait.layers._jax_parameters import cast, uniform
+
+
+class _Operation(nnx.Module):
+    """A module without state."""
+
+    def __init__(self, operation: spec.OperationSpec) -> None:
+        self.spec, self.module = spec.apart(operation, nnx.Module)
+
+    def __call__(self, tensor: Any) -> jax.Array:
+        return self.spec(tensor, self.module)
+
+
+class Rearrange(spec.Rearranging, _Operation):
+    """`plait.rearrange` as a module."""
+
+
+class Reduce(spec.Reducing, _Operation):
+    """`plait.reduce` as a module; a reduction that is a module is its child ``module``."""
+
+
+class Repeat(spec.Repeating, _Operation):
+    """`plait.repeat` as a module."""
+
+
+class EinMix(nnx.Module):
+    """A general linear layer: einsum of the input and a weight, and a bias.
+
+    Args:
+        pattern: what goes in and what comes out; groups and an ellipsis are allowed on both sides.
+        weight_shape: the axes of the weight, with blanks between them.
+        bias_shape: the axes that the bias depends on, or ``None`` for no bias.
+        dtype: the element type of the computation; ``None`` is that of the input and the parameters.
+        param_dtype: the element type of the parameters.
+        weight_init: how the weight is drawn, instead of uniformly: one of `flax.nnx.initializers`.
+        bias_init: the same of the bias.
+        weight_metadata: what the variable of the weight is given beside its value, a sharding say.
+        bias_metadata: the same of the bias.
+        rngs: what the parameters are drawn from; its stream ``params``.
+        sizes: the sizes of axes, in elements: of all in the weight and the bias.
+
+    Attributes:
+        weight: uniform in ±√3 / √fan_in, where fan_in elements of the weight meet in one of the result.
+        bias: uniform in ±1 / √fan_in, or ``None``; one dimension for each axis of the right side.
+
+    Raises:
+        PlaitError: the pattern, a shape or a size is wrong.
+    """
+
+    def __init__(
+        self,
+        /,
+        pattern: str,
+        weight_shape: str,
+        bias_shape: str | None = None,
+        *,
+        dtype: Any = None,
+        param_dtype: Any = jnp.float32,
+        weight_init: nnx.Initializer | None = None,
+        bias_init: nnx.Initializer | None = None,
+        weight_metadata: Mapping[str, Any] = MappingProxyType({}),
+        bias_metadata: Mapping[str, Any] = MappingProxyType({}),
+        rngs: nnx.Rngs,
+        **sizes: int,
+    ) -> None:
+        spec.unambiguous(pattern, dtype=dtype, param_dtype=param_dtype, rngs=rngs)
+        self.spec = mix.mix(pattern, weight_shape, bias_shape, sizes)
+        self.dtype = dtype
+        self.param_dtype = param_dtype
+
+        def drawn(made: mix.Parameter, init: nnx.Initializer | None, metadata: Mapping[str, Any]) -> nnx.Param:
+            value = (init or uniform(made.bound))(rngs.params(), made.shape, param_dtype)
+            return nnx.Param(value, **metadata)
+
+        bias = self.spec.bias
+        self.weight = drawn(self.spec.weight, weight_init, weight_metadata)
+        self.bias = nnx.data(None if bias is None else drawn(bias, bias_init, bias_metadata))
+
+    def __call__(self, tensor: Any) -> jax.Array:
+        return self.spec(*cast(self.dtype, tensor, self.weight[...], None if self.bias is None else self.bias[...]))

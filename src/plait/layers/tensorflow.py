@@ -1,0 +1,74 @@
+"""Layers of TensorFlow: those of ``tf.keras``, which is Keras 3 on TensorFlow, and at home in a ``tf.Module`` too.
+
+>>> import tensorflow as tf
+>>> from plait.layers.tensorflow import EinMix, Reduce
+>>> class Classifier(tf.Module):
+...     def __init__(self):
+...         super().__init__()
+...         self.pool = Reduce("b (h 2) (w 2) c -> b (c h w)", "max")
+...         self.classify = EinMix("b f -> b k", weight_shape="f k", bias_shape="k", f=256, k=10)
+...
+...     def __call__(self, images):
+...         return self.classify(self.pool(images))
+>>> classifier = Classifier()
+>>> [tuple(variable.shape) for variable in classifier.trainable_variables]
+[(256, 10), (1, 10)]
+>>> classifier(tf.zeros([2, 8, 8, 16])).shape
+TensorShape([2, 10])
+
+A ``tf.Module`` finds the variables of its attributes where those are variables or modules. A layer of Keras 3 is
+neither, and what it should learn would be left out without a word. So the `EinMix` of this file is a layer and a module
+in one. Keras knows it by the name of that in `plait.layers.keras`: a model that is saved with either is loaded where
+there is only the other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from plait.errors import fail
+from plait.layers import keras as layers
+from plait.layers.keras import Rearrange, Reduce, Repeat
+
+__all__ = ["EinMix", "Rearrange", "Reduce", "Repeat"]
+
+if keras.backend.backend() != "tensorflow":
+    _WRONG = f"plait.layers.tensorflow needs Keras on TensorFlow, and it is on {keras.backend.backend()}"
+    raise fail("PLT502", f"{_WRONG}; set KERAS_BACKEND=tensorflow, or take plait.layers.keras")
+
+
+@keras.saving.register_keras_serializable(package="plait")
+class EinMix(layers.EinMix, tf.Module):
+    """A general linear layer, and a module: einsum of the input and a weight, and a bias.
+
+    Args:
+        pattern: what goes in and what comes out; groups and an ellipsis are allowed on both sides.
+        weight_shape: the axes of the weight, with blanks between them.
+        bias_shape: the axes that the bias depends on, or ``None`` for no bias.
+        keywords: the sizes of axes, in elements: of all in the weight and the bias; and every other keyword of
+            `plait.layers.keras.EinMix`.
+
+    Attributes:
+        weight: made at once, as modules do; uniform in ±√3 / √fan_in, where fan_in elements of the weight
+            meet in one of the result. To a ``tf.Module`` it stays trainable where the layer's ``trainable`` is false.
+        bias: as well, uniform in ±1 / √fan_in, or ``None``; one dimension for each axis of the right side.
+
+    Raises:
+        PlaitError: the pattern, a shape or a size is wrong.
+    """
+
+    name = None  # Keras sets it, and that of `tf.Module` cannot be set
+
+    def __init__(self, /, pattern: str, weight_shape: str, bias_shape: str | None = None, **keywords: Any) -> None:
+        super().__init__(pattern, weight_shape, bias_shape, **keywords)
+        tf.Module.__init__(self)
+        self.build()
+
+    def build(self, input_shape: Any = None) -> None:
+        """Make the weight and the bias, unless they are there."""
+        if self.weight is None:
+            super().build(input_shape)
+            self._variables = [variable.value for variable in self.weights]  # what tf.Module looks for

@@ -1,0 +1,126 @@
+"""The conformance suite must notice: backends broken on purpose, each in one way, must fail it."""
+
+from __future__ import annotations
+
+import importlib
+
+import numpy as np
+import pytest
+
+import plait
+from backends import test_conformance as suite
+from backends.cases import EINSUM, REARRANGE, REDUCE, REPEAT
+from plait.backends.numpy.backend import NumpyBackend
+from plait.backends.numpy.contraction import products
+
+
+class _Reversed(NumpyBackend):
+    def __init__(self, kind):
+        super().__init__(kind)
+        self.permute = lambda tensor, order: np.transpose(tensor, tuple(reversed(order)))
+
+
+class _ColumnMajor(NumpyBackend):
+    def __init__(self, kind):
+        super().__init__(kind)
+        self.reshape = lambda tensor, shape: np.reshape(tensor, shape, order="F")
+
+
+class _Unreduced(NumpyBackend):
+    def reduction(self, name, dtype):
+        reduce = super().reduction(name, dtype)
+        return lambda tensor, axes: reduce(tensor, axes[:1]) if len(axes) == 1 else reduce(tensor, axes[::-1]) + 1
+
+
+class _SampleVariance(NumpyBackend):
+    def reduction(self, name, dtype):
+        if name == "var":
+            return lambda tensor, axes: tensor.var(axes, ddof=1)
+        return super().reduction(name, dtype)
+
+
+class _NoNan(NumpyBackend):
+    def reduction(self, name, dtype):
+        return np.fmax.reduce if name == "max" else super().reduction(name, dtype)
+
+
+class _Overflowing(NumpyBackend):
+    def reduction(self, name, dtype):
+        if name == "logsumexp":
+            return lambda tensor, axes: np.log(np.exp(tensor).sum(axes))
+        return super().reduction(name, dtype)
+
+
+class _Copying(NumpyBackend):
+    def __init__(self, kind):
+        super().__init__(kind)
+        self.permute = lambda tensor, order: np.transpose(tensor, order).copy()
+
+
+class _Doubling(NumpyBackend):
+    expand = staticmethod(lambda tensor, shape: np.broadcast_to(tensor, shape) * 2)
+
+
+def _wrong(*names):
+    """A backend some of whose products are a little too large."""
+
+    class Wrong(NumpyBackend):
+        def __init__(self, kind):
+            super().__init__(kind)
+            self.products = lambda dtypes: products(dtypes)._replace(
+                **{name: _too_large(getattr(products(dtypes), name)) for name in names}
+            )
+
+    return Wrong
+
+
+def _too_large(product):
+    return lambda *arguments: product(*arguments) + 1e-9
+
+
+def _large_products():
+    """Products that are large enough for every way to be taken."""
+    rng = np.random.default_rng(0)
+    for equation, shapes in (
+        ("bij,bjk->bik", [(4, 32, 64), (4, 64, 32)]),
+        ("ij,ij->i", [(64, 512), (64, 512)]),
+        ("ij,jk->k", [(64, 512), (512, 8)]),
+    ):
+        arrays = [rng.normal(size=shape) for shape in shapes]
+        np.testing.assert_allclose(plait.einsum(equation, *arrays), np.einsum(equation, *arrays), rtol=0, atol=1e-10)
+
+
+NUMPY = importlib.import_module("backends.frameworks.numpy_").FRAMEWORK
+
+SABOTAGE = [
+    (_Reversed, lambda: [suite.test_rearrange(NUMPY, case) for case in REARRANGE]),
+    (_ColumnMajor, lambda: [suite.test_rearrange(NUMPY, case) for case in REARRANGE]),
+    (_Unreduced, lambda: [suite.test_reduce(NUMPY, case, "sum") for case in REDUCE]),
+    (_SampleVariance, lambda: [suite.test_reduce(NUMPY, case, "var") for case in REDUCE]),
+    (_NoNan, lambda: suite.test_nan_and_infinity(NUMPY, "max")),
+    (_Overflowing, lambda: suite.test_nan_and_infinity(NUMPY, "logsumexp")),
+    (_Copying, lambda: [suite.test_view_or_copy(NUMPY, case) for case in REARRANGE if case.view]),
+    (_Doubling, lambda: [suite.test_repeat(NUMPY, case) for case in REPEAT]),
+    *[
+        (_wrong(name), lambda: [suite.test_einsum(NUMPY, case) for case in EINSUM])
+        for name in ("einsum", "dot", "multiply")
+    ],
+    *[(_wrong(name), _large_products) for name in ("matmul", "vecdot", "add")],
+]
+
+
+@pytest.mark.parametrize(("broken", "check"), SABOTAGE, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_broken_backend_fails(monkeypatch, broken, check):
+    from plait.backends.registry import backend_of
+
+    check()
+    plait.cache_clear()
+    backend_of.cache_clear()
+    monkeypatch.setattr("plait.backends.numpy.backend.BACKEND", broken)
+    try:
+        with np.errstate(all="ignore"), pytest.raises((AssertionError, ValueError, plait.PlaitError)):
+            check()
+    finally:
+        monkeypatch.undo()
+        backend_of.cache_clear()
+        plait.cache_clear()

@@ -1,0 +1,471 @@
+"""JAX on eight devices: run by ``test_jax_sharding.py``, in a process that has them.
+
+Every result lies as hand-written code would leave it, with the same communication between devices.
+"""
+
+from __future__ import annotations
+
+import doctest
+import itertools
+import re
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+from jax.sharding import AxisType, NamedSharding, reshard
+from jax.sharding import PartitionSpec as P
+
+import plait
+from plait.backends.jax.sharding import carried
+
+PAGE = Path(__file__).parents[2] / "docs" / "jax-sharding.md"
+MODES = {"auto": AxisType.Auto, "explicit": AxisType.Explicit}
+KINDS = ("all-gather", "all-reduce", "all-to-all", "collective-permute", "reduce-scatter")
+
+
+def test_there_are_eight_devices():
+    assert len(jax.devices()) == 8
+
+
+@pytest.fixture(params=MODES)
+def mesh(request):
+    """Four by two devices, in the mode of the parameter, for the whole test."""
+    mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(MODES[request.param],) * 2)
+    with jax.set_mesh(mesh):
+        yield mesh
+
+
+def is_explicit(mesh):
+    return AxisType.Explicit in mesh.axis_types
+
+
+def array(shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def put(mesh, values, spec):
+    return jax.device_put(values, NamedSharding(mesh, spec))
+
+
+def padded(spec, rank):
+    """A specification in one form: a tuple of names for each dimension."""
+    entries = [entry if isinstance(entry, tuple) else () if entry is None else (entry,) for entry in spec]
+    return (*entries, *[()] * (rank - len(entries)))
+
+
+def lies(result, spec):
+    assert padded(result.sharding.spec, result.ndim) == padded(spec, result.ndim)
+
+
+def communication(function, *tensors):
+    """How often the compiled function has devices talk to each other, by kind."""
+    text = jax.jit(function).lower(*tensors).compile().as_text()
+    return {kind: len(re.findall(rf" {kind}(?:-start)?\(", text)) for kind in KINDS}
+
+
+def test_communication_is_seen(mesh):
+    x = put(mesh, array((8, 6, 4)), P("x", "y"))
+    assert communication(lambda x: x.sum(0), x)["all-reduce"] == 1
+    assert sum(communication(lambda x: x * 2, x).values()) == 0
+
+
+MOVED = {
+    "permute": (
+        lambda x: plait.rearrange(x, "a b c -> c a b"),
+        lambda x: x.transpose(2, 0, 1),
+        P(None, "x", "y"),
+    ),
+    "split": (
+        lambda x: plait.rearrange(x, "(a p) b c -> p b a c", p=2),
+        lambda x: x.reshape(4, 2, 6, 4).transpose(1, 2, 0, 3),
+        P(None, "y", "x", None),
+    ),
+    "split two axes at once": (
+        lambda x: plait.rearrange(x, "(a p) (b q) c -> a b p q c", p=2, q=3),
+        lambda x: x.reshape(4, 2, 6, 4).reshape(4, 2, 2, 3, 4).transpose(0, 2, 1, 3, 4),
+        P("x", "y", None, None, None),
+    ),
+    "patches": (
+        lambda x: plait.rearrange(x, "(a p) (b q) c -> a b (p q c)", p=2, q=3),
+        lambda x: x.reshape(4, 2, 6, 4).reshape(4, 2, 2, 3, 4).transpose(0, 2, 1, 3, 4).reshape(4, 2, 24),
+        P("x", "y", None),
+    ),
+    "patches and back": (
+        lambda x: plait.rearrange(
+            plait.rearrange(x, "(a p) (b q) c -> a b (p q c)", p=2, q=3), "a b (p q c) -> (a p) (b q) c", p=2, q=3
+        ),
+        lambda x: x + 0,
+        P("x", "y", None),
+    ),
+    "merge behind a sharded axis": (
+        lambda x: plait.rearrange(x, "a b c -> a (b c)"),
+        lambda x: x.reshape(8, 24),
+        P("x", "y"),
+    ),
+    "unit axes": (
+        lambda x: plait.rearrange(x, "a b c -> 1 a b 1 c"),
+        lambda x: x.reshape(1, 8, 6, 1, 4),
+        P(None, "x", "y", None, None),
+    ),
+    "list": (
+        lambda x: plait.rearrange([x, x + 1], "k a b c -> a (b k) c"),
+        lambda x: jnp.stack([x, x + 1]).transpose(1, 2, 0, 3).reshape(8, 12, 4),
+        P("x", "y", None),
+    ),
+    "sum over a whole axis": (
+        lambda x: plait.reduce(x, "a b c -> b a", "sum"),
+        lambda x: x.sum(2).transpose(1, 0),
+        P("y", "x"),
+    ),
+    "mean over a sharded axis": (
+        lambda x: plait.reduce(x, "a b c -> c b", "mean"),
+        lambda x: x.mean(0).transpose(1, 0),
+        P(None, "y"),
+    ),
+    "std over a sharded axis": (lambda x: plait.reduce(x, "a b c -> b", "std"), lambda x: x.std((0, 2)), P("y")),
+    "logsumexp": (
+        lambda x: plait.reduce(x, "a b c -> a", "logsumexp"),
+        lambda x: jax.nn.logsumexp(x, (1, 2)),
+        P("x"),
+    ),
+    "pooling": (
+        lambda x: plait.reduce(x, "(a 2) (b 3) c -> c a b", "max"),
+        lambda x: x.reshape(4, 2, 6, 4).reshape(4, 2, 2, 3, 4).max((1, 3)).transpose(2, 0, 1),
+        P(None, "x", "y"),
+    ),
+    "repeat": (
+        lambda x: plait.repeat(x, "a b c -> a (b r) c s", r=3, s=2),
+        lambda x: jnp.broadcast_to(x.reshape(8, 6, 1, 4, 1), (8, 6, 3, 4, 2)).reshape(8, 18, 4, 2),
+        P("x", "y", None, None),
+    ),
+    "repeat in front": (
+        lambda x: plait.repeat(x, "... -> r ...", r=3),
+        lambda x: jnp.broadcast_to(x, (3, 8, 6, 4)),
+        P(None, "x", "y", None),
+    ),
+    "pack": (
+        lambda x: plait.pack([x, x[:, :, 0]], "a b *")[0],
+        lambda x: jnp.concatenate([x, x[:, :, 0].reshape(8, 6, 1)], 2),
+        P("x", "y", None),
+    ),
+    "unpack": (
+        lambda x: plait.unpack(x, [(1,), (3,)], "a b *")[1],
+        lambda x: lax.slice_in_dim(x, 1, 4, axis=2),
+        P("x", "y", None),
+    ),
+}
+"""What plait is called with, what one writes by hand, and how the result of both lies."""
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_a_sharding_goes_where_its_axis_goes(mesh, name):
+    ours, theirs, spec = MOVED[name]
+    values = array((8, 6, 4))
+    x = put(mesh, values, P("x", "y", None))
+    expected = theirs(jnp.asarray(values))
+    for call in (ours, jax.jit(ours)):
+        result = call(x)
+        lies(result, spec)
+        np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)
+    lies(jax.jit(theirs)(x), spec)
+    assert communication(ours, x) == communication(theirs, x)
+
+
+@pytest.mark.parametrize("name", ["patches", "pooling", "repeat", "mean over a sharded axis"])
+def test_gradients_lie_as_their_tensors(mesh, name):
+    ours, theirs, _ = MOVED[name]
+    x = put(mesh, array((8, 6, 4)), P("x", "y", None))
+    gradients = [jax.jit(jax.grad(lambda x, call=call: (call(x) ** 2).sum())) for call in (ours, theirs)]
+    lies(gradients[0](x), P("x", "y", None) if is_explicit(mesh) else gradients[1](x).sharding.spec)
+    np.testing.assert_allclose(gradients[0](x), gradients[1](x), rtol=1e-5)
+    assert communication(gradients[0], x) == communication(gradients[1], x)
+
+
+def test_the_type_is_that_of_the_axes():
+    mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(AxisType.Explicit,) * 2)
+    with jax.set_mesh(mesh):
+        x = put(mesh, array((8, 6, 4)), P("x", "y", None))
+        types = []
+
+        @jax.jit
+        def patches(x):
+            result = plait.rearrange(x, "(a p) (b q) c -> b (p q c) a", p=2, q=3)
+            types.append(str(jax.typeof(result)))
+            return result
+
+        patches(x)
+        assert types == ["float32[2@y,24,4@x]"]
+
+
+def elements_by_device(shape, spec, mesh):
+    """For each device the elements that it holds, as places in the row-major order."""
+    places = np.arange(np.prod(shape)).reshape(shape)
+    indices = NamedSharding(mesh, spec).devices_indices_map(shape)
+    return {device: places[index].tobytes() for device, index in indices.items()}
+
+
+def specifications(shape, mesh):
+    """Every way to lay axes of the mesh on dimensions that they divide."""
+    entries = [(), ("x",), ("y",), ("x", "y"), ("y", "x")]
+    for choice in itertools.product(entries, repeat=len(shape)):
+        used = [name for entry in choice for name in entry]
+        sizes = [int(np.prod([mesh.shape[name] for name in entry], dtype=int)) for entry in choice]
+        if len(used) == len(set(used)) and all(size % count == 0 for size, count in zip(shape, sizes, strict=True)):
+            yield P(*choice)
+
+
+@pytest.mark.parametrize(
+    ("shape", "others"),
+    [
+        ((16, 6), [(4, 4, 6), (2, 8, 3, 2), (8, 2, 2, 3), (96,), (4, 24), (32, 3), (1, 16, 1, 6), (2, 2, 4, 2, 3)]),
+        ((4, 2, 12), [(8, 12), (4, 24), (4, 2, 2, 6), (4, 2, 6, 2), (96,), (8, 4, 3), (2, 2, 2, 2, 6), (4, 1, 24)]),
+        ((8, 3), [(4, 6), (2, 12), (24,), (6, 4), (2, 4, 3), (12, 2)]),
+    ],
+)
+def test_a_reshape_carries_a_sharding_exactly_where_no_element_moves(shape, others):
+    """Against every sharding that the result might have: one is found where there is one that moves nothing."""
+    mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(AxisType.Explicit,) * 2)
+    found = 0
+    with jax.set_mesh(mesh):
+        for spec in specifications(shape, mesh):
+            x = put(mesh, array(shape), spec)
+            before = elements_by_device(shape, spec, mesh)
+            for other in others:
+                sharding = carried(x, other)
+                candidates = (each for each in specifications(other, mesh))
+                if sharding is None:
+                    assert all(elements_by_device(other, each, mesh) != before for each in candidates), (spec, other)
+                else:
+                    assert elements_by_device(other, sharding.spec, mesh) == before, (spec, other)
+                    found += 1
+    assert found > 5
+
+
+def test_a_mesh_axis_of_one_device_stays_in_the_type():
+    mesh = jax.make_mesh((8, 1), ("x", "y"), axis_types=(AxisType.Explicit,) * 2)
+    with jax.set_mesh(mesh):
+        x = put(mesh, array((8, 6, 4)), P("x", "y", None))
+        lies(plait.rearrange(x, "(a p) (b q) c -> a b p q c", p=1, q=3), P("x", "y", None, None, None))
+
+
+@pytest.mark.parametrize(
+    ("call", "spec"),
+    [
+        (lambda x: plait.rearrange(x, "(a p) b c -> a p b c", a=2), P("x", "y", None)),
+        (lambda x: plait.rearrange(x, "a b c -> (c a) b"), P("x", "y", None)),
+        (lambda x: plait.rearrange([x, reshard(x, P())], "k a b c -> a k b c"), P("x", "y", None)),
+        (lambda x: plait.pack([x, reshard(x, P())], "a b *"), P("x", "y", None)),
+        (lambda x: plait.unpack(x, [(2,), (6,)], "* b c"), P("x", "y", None)),
+        (lambda x: plait.einsum(x, x, "a b c, d b c -> a d"), P("x", "y", None)),
+    ],
+)
+def test_what_explicit_shardings_leave_open_is_an_error(call, spec):
+    mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(AxisType.Explicit,) * 2)
+    with jax.set_mesh(mesh):
+        x = put(mesh, array((8, 6, 4)), spec)
+        for each in (call, jax.jit(call)):
+            with pytest.raises(plait.BackendError, match="PLT509"):
+                each(x)
+        call(reshard(x, P(None, None, None)))  # and nothing is left open where nothing is sharded
+
+
+PRODUCTS = {
+    "matrices": ("a b, b c -> a c", "ab,bc->ac", P("x", "y")),
+    "replicated": ("a b, b c -> a c", "ab,bc->ac", P()),
+    "permuted": ("a b, b c -> c a", "ab,bc->ca", P("x", "y")),
+    "two axes on one": ("a b, b c -> a c", "ab,bc->ac", P(("x", "y"))),
+    "entries left out": ("a b, b c -> a c", "ab,bc->ac", P("x")),
+}
+
+
+def by_hand(mesh, equation, spec, shape=None):
+    """What one writes instead."""
+
+    def call(*tensors):
+        if is_explicit(mesh) and shape is None:
+            return jnp.einsum(equation, *tensors, out_sharding=spec)
+        result = jnp.einsum(equation, *tensors)
+        return lax.with_sharding_constraint(result if shape is None else result.reshape(shape), spec)
+
+    return call
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_einsum_over_a_sharded_axis_lies_as_the_caller_says(mesh, name):
+    pattern, equation, spec = PRODUCTS[name]
+    one, two = array((8, 6)), array((6, 8), 1)
+    a, b = put(mesh, one, P("x", "y")), put(mesh, two, P("y", None))
+    hand = by_hand(mesh, equation, spec)
+    for call in (
+        lambda a, b: plait.einsum(a, b, pattern, out_sharding=spec),
+        lambda a, b: plait.einsum(a, b, pattern, out_sharding=NamedSharding(mesh, spec)),
+        lambda a, b: plait.einsum(equation, a, b, out_sharding=spec),
+        lambda a, b: plait.compile(pattern).einsum(a, b, out_sharding=spec),
+    ):
+        for each in (call, jax.jit(call)):
+            result = each(a, b)
+            lies(result, spec)
+            np.testing.assert_allclose(result, np.einsum(equation, one, two), rtol=1e-4, atol=1e-5)
+        assert communication(call, a, b) == communication(hand, a, b)
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_the_jaxpr_of_a_placed_product_is_that_of_hand_written_code(mesh, name):
+    pattern, equation, spec = PRODUCTS[name]
+    a, b = put(mesh, array((8, 6)), P("x", "y")), put(mesh, array((6, 8)), P("y", None))
+    ours = jax.make_jaxpr(lambda a, b: plait.einsum(a, b, pattern, out_sharding=spec))(a, b)
+    assert str(ours) == str(jax.make_jaxpr(by_hand(mesh, equation, spec))(a, b))
+
+
+GROUPED = {
+    "an axis in a group": (
+        ("b i d, b j (h d) -> b (h i j)", {"h": 4}),
+        ((2, 3, 2), (2, 4, 8)),
+        (P("y"), P("y", None, "x")),
+        P("y", "x"),
+        lambda a, b: jnp.einsum("bid,bjhd->bhij", a, b.reshape(2, 4, 4, 2)).reshape(2, 48),
+    ),
+    "heads": (
+        ("b h i j, b j (h d) -> b i (h d)", {}),
+        ((2, 4, 4, 4), (2, 4, 8)),
+        (P("y", "x"), P("y", None, "x")),
+        P("y", None, "x"),
+        lambda a, b: jnp.einsum("bhij,bjhd->bihd", a, b.reshape(2, 4, 4, 2)).reshape(2, 4, 8),
+    ),
+    "a contracted axis in a group": (
+        ("b i (h d), b j (h d) -> (b i) j", {"h": 4}),
+        ((4, 2, 8), (4, 6, 8)),
+        (P(None, None, "x"), P(None, None, "x")),
+        P("y"),
+        lambda a, b: jnp.einsum("bid,bjd->bij", a, b).reshape(8, 6),
+    ),
+    "one tensor": (
+        ("a b c -> c a", {}),
+        ((8, 6, 4),),
+        (P("x", "y"),),
+        P("y", "x"),
+        lambda a: a.sum(1).transpose(1, 0),
+    ),
+    "three tensors": (
+        ("a b, b c, a d -> d c", {}),
+        ((8, 6), (6, 8), (8, 4)),
+        (P("x", "y"), P("y"), P("x")),
+        P("y", "x"),
+        lambda a, b, c: jnp.einsum("ab,bc,ad->dc", a, b, c),
+    ),
+    "a diagonal": (
+        ("a a, a c -> c", {}),
+        ((8, 8), (8, 8)),
+        (P("x", "y"), P("x", "y")),
+        P("y"),
+        lambda a, b: jnp.einsum("aa,ac->c", a, b),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GROUPED)
+def test_groups_are_dimensions_of_the_sharding(mesh, name):
+    (pattern, sizes), shapes, specs, spec, hand = GROUPED[name]
+    arrays = [array(shape, seed) for seed, shape in enumerate(shapes)]
+    tensors = [put(mesh, values, each) for values, each in zip(arrays, specs, strict=True)]
+    expected = hand(*map(jnp.asarray, arrays))
+
+    def call(*tensors):
+        return plait.einsum(*tensors, pattern, out_sharding=spec, **sizes)
+
+    for each in (call, jax.jit(call)):
+        result = each(*tensors)
+        lies(result, spec)
+        np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5)
+    auto = jax.make_mesh((4, 2), ("x", "y"), axis_types=(AxisType.Auto,) * 2)
+    with jax.set_mesh(auto):  # where the compiler sees the whole of the hand-written code
+        moved = [put(auto, values, each) for values, each in zip(arrays, specs, strict=True)]
+        limit = communication(lambda *tensors: lax.with_sharding_constraint(hand(*tensors), spec), *moved)
+    assert communication(call, *tensors) == limit
+
+
+@pytest.mark.parametrize(
+    "spec", [P("z"), P("x", "y", None), P(None, "x"), P("x", "x"), ("x", None), "x", P(("x", "y"))], ids=str
+)
+def test_a_sharding_that_the_result_cannot_have(mesh, spec):
+    a, b = put(mesh, array((6, 8)), P("y", "x")), put(mesh, array((8, 6)), P("x", "y"))
+
+    def call(a, b):
+        return plait.einsum(a, b, "a b, b c -> a c", out_sharding=spec)
+
+    for each in (call, jax.jit(call)):
+        with pytest.raises(plait.BackendError, match="PLT509"):
+            each(a, b)
+    with pytest.raises(plait.SizeError, match="PLT305"):
+        plait.einsum(a, a, "a b, b c -> a c", out_sharding=spec)
+
+
+def test_a_specification_belongs_to_the_mesh_around_the_call():
+    a, b = array((8, 6)), array((6, 8), 1)
+    for sizes in ((4, 2), (2, 4), (8, 1)):
+        mesh = jax.make_mesh(sizes, ("x", "y"), axis_types=(AxisType.Auto,) * 2)
+        with jax.set_mesh(mesh):
+            for _ in range(2):
+                result = plait.einsum(put(mesh, a, P()), put(mesh, b, P()), "a b, b c -> a c", out_sharding=P("x", "y"))
+                assert result.sharding.shard_shape(result.shape) == (8 // sizes[0], 8 // sizes[1])
+                assert result.sharding.mesh.shape == mesh.shape
+    with pytest.raises(plait.BackendError, match="PLT509"):
+        plait.einsum(jnp.asarray(a), jnp.asarray(b), "a b, b c -> a c", out_sharding=P("x", "y"))
+    mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(AxisType.Auto,) * 2)
+    named = NamedSharding(mesh, P("y", "x"))
+    result = plait.einsum(put(mesh, a, P()), put(mesh, b, P()), "a b, b c -> a c", out_sharding=named)
+    assert result.sharding == named
+
+
+def test_a_placed_product_is_compiled_once(mesh):
+    a, b = put(mesh, array((8, 6)), P("x", "y")), put(mesh, array((6, 8)), P("y", None))
+    plait.einsum(a, b, "a b, b c -> a c", out_sharding=P("x", "y"))
+    before = plait.cache_info()
+    plait.einsum(a, b, "a b, b c -> a c", out_sharding=P("x", "y"))
+    after = plait.cache_info()
+    assert (after.hits, after.misses) == (before.hits + 1, before.misses)
+
+
+def test_inside_shard_map(mesh):
+    x = put(mesh, array((8, 6, 4)), P("x", "y"))
+
+    def local(x):
+        patches = plait.rearrange(x, "(a p) b c -> a b (p c)", p=2)
+        return patches, lax.psum(plait.reduce(x, "a b c -> c", "sum"), ("x", "y"))
+
+    mapped = jax.shard_map(local, in_specs=P("x", "y"), out_specs=(P("x", "y"), P()))
+    patches, total = jax.jit(mapped)(x)
+    values = np.asarray(x)
+    assert (np.asarray(patches) == values.reshape(4, 2, 6, 4).transpose(0, 2, 1, 3).reshape(4, 6, 8)).all()
+    np.testing.assert_allclose(total, values.sum((0, 1)), rtol=1e-4)
+    assert communication(mapped, x)["all-reduce"] == 1
+
+
+def test_a_tensor_stays_on_its_device():
+    device = jax.devices()[5]
+    x = jax.device_put(array((4, 6)), device)
+    for result in (
+        plait.rearrange(x, "a (b c) -> c a b", b=2),
+        plait.reduce(x, "a b -> b", "std"),
+        plait.repeat(x, "a b -> (a r) b", r=2),
+        plait.einsum(x, x, "a b, c b -> a c"),
+        plait.rearrange([x, x], "k a b -> a (k b)"),
+        plait.pack([x, x], "a *")[0],
+    ):
+        assert result.devices() == {device}
+    assert (plait.asnumpy(x) == np.asarray(x)).all()
+    mesh = jax.make_mesh((8,), ("x",), axis_types=(AxisType.Auto,))
+    assert (plait.asnumpy(put(mesh, array((8, 3)), P("x"))) == array((8, 3))).all()
+
+
+def test_the_page():
+    blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert len(blocks) > 5
+    test = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, PAGE.name, str(PAGE), 0)
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    jax.config.update("jax_traceback_filtering", "off")  # which adds a note to every error
+    runner.run(test)
+    assert runner.failures == 0

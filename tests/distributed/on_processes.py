@@ -1,0 +1,548 @@
+"""DTensor on several processes: run by ``test_dtensor.py``, which reads what each process reports.
+
+    python tests/distributed/on_processes.py COUNT FOLDER          all checks
+    python tests/distributed/on_processes.py COUNT FOLDER PAGE     the examples of a page
+
+Every call is made for every placement of its tensors; its result is compared with that of plain tensors, and the
+collectives that it takes are counted beside those of the calls that one would write by hand.
+"""
+
+from __future__ import annotations
+
+import doctest
+import io
+import itertools
+import json
+import re
+import sys
+import traceback
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor, init_device_mesh
+from torch.distributed.tensor.debug import CommDebugMode
+
+import plait
+
+CHECKS = {}
+
+
+def check(name):
+    """Add a check, a function of nothing, under a name."""
+
+    def add(function):
+        assert name not in CHECKS
+        CHECKS[name] = function
+
+    return add
+
+
+def random(shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def spread(full, mesh, placements):
+    """A DTensor of these elements; a summand on each process where it is to be a sum."""
+    summands = [Replicate() if placement.is_partial() else placement for placement in placements]
+    tensor = distribute_tensor(full, mesh, summands)
+    share = 1.0
+    for number, placement in enumerate(placements):
+        if placement.is_partial():
+            share = share * (mesh.get_local_rank(number) + 1) / sum(range(1, mesh.size(number) + 1))
+    return DTensor.from_local(
+        tensor.to_local() * share, mesh, placements, run_check=False, shape=tensor.shape, stride=tensor.stride()
+    )
+
+
+def counted(call):
+    with CommDebugMode() as mode:
+        result = call()
+    return result, mode.get_total_counts()
+
+
+def by_hand(call, *tensors):
+    """What a person writes: torch's calls, and a redistribution before them where torch refuses."""
+    try:
+        return counted(lambda: call(*tensors))
+    except RuntimeError:
+        pass
+    placements = [[Replicate()] * tensor.device_mesh.ndim for tensor in tensors]
+    return counted(
+        lambda: call(*[tensor.redistribute(placements=each) for tensor, each in zip(tensors, placements, strict=True)])
+    )
+
+
+def assert_same(result, expected):
+    assert type(result) is DTensor
+    assert result.shape == expected.shape
+    full = result.full_tensor()
+    assert full.dtype == expected.dtype
+    torch.testing.assert_close(full, expected, equal_nan=True)
+
+
+def compare(ours, hand, tensors, spreads):
+    """Values as without shards, and no more collectives than by hand."""
+    result, count = counted(lambda: ours(*spreads))
+    assert_same(result, ours(*tensors))
+    other, limit = by_hand(hand, *spreads)
+    assert_same(other, hand(*tensors))
+    assert count <= limit, f"{count} collectives, and {limit} by hand"
+    return result
+
+
+def everywhere(rank, partial=True):
+    return [Replicate(), *([Partial()] if partial else []), *map(Shard, range(rank))]
+
+
+MOVES = {
+    "permute": ("a b c -> c a b", {}, lambda x: x.permute(2, 0, 1)),
+    "merge first": ("a b c -> (a b) c", {}, lambda x: x.flatten(0, 1)),
+    "merge last": ("a b c -> a (b c)", {}, lambda x: x.flatten(1, 2)),
+    "merge all": ("a b c -> (a b c)", {}, lambda x: x.flatten()),
+    "move and merge": ("a b c -> c (a b)", {}, lambda x: x.permute(2, 0, 1).flatten(1, 2)),
+    "turn and merge": ("a b c -> (c b) a", {}, lambda x: x.permute(2, 1, 0).flatten(0, 1)),
+    "split": ("a (b d) c -> a b d c", {"d": 2}, lambda x: x.unflatten(1, (-1, 2))),
+    "split and move": ("a (b d) c -> d a b c", {"b": 2}, lambda x: x.unflatten(1, (2, -1)).permute(2, 0, 1, 3)),
+    "split and merge": (
+        "a (b d) c -> (a b) (d c)",
+        {"d": 2},
+        lambda x: x.unflatten(1, (-1, 2)).flatten(2, 3).flatten(0, 1),
+    ),
+    "regroup": ("a (b d) c -> (a b) d c", {"d": 2}, lambda x: x.unflatten(1, (-1, 2)).flatten(0, 1)),
+    "units": ("a b c -> 1 a b () c 1", {}, lambda x: x[None, :, :, None, :, None]),
+    "nothing": ("a b c -> a b c", {}, lambda x: x),
+}
+REPEATS = {
+    "between": ("a b c -> a r b c", {"r": 2}, lambda x: x[:, None].expand(-1, 2, -1, -1)),
+    "before": ("a b c -> r a b c", {"r": 2}, lambda x: x[None].expand(2, -1, -1, -1)),
+    "merged behind": ("a b c -> a (b r) c", {"r": 2}, lambda x: x[:, :, None].expand(-1, -1, 2, -1).flatten(1, 2)),
+    "merged before": ("a b c -> (r a) b c", {"r": 2}, lambda x: x[None].expand(2, -1, -1, -1).flatten(0, 1)),
+}
+SHAPES = {"even": (4, 8, 12), "uneven": (5, 6, 7)}
+
+
+def moves(mesh, placements_of_all, prefix, kind):
+    for placements in placements_of_all:
+        shape = SHAPES[kind]
+        where = f"{prefix} {kind} {placements}"
+        for name, (pattern, sizes, hand) in MOVES.items():
+
+            @check(f"rearrange, {name}: {where}")
+            def _(pattern=pattern, sizes=sizes, hand=hand, shape=shape, placements=placements):
+                full = random(shape)
+                ours = lambda x: plait.rearrange(x, pattern, **sizes)
+                compare(ours, hand, [full], [spread(full, mesh, placements)])
+
+        for name, (pattern, sizes, hand) in REPEATS.items():
+
+            @check(f"repeat, {name}: {where}")
+            def _(pattern=pattern, sizes=sizes, hand=hand, shape=shape, placements=placements):
+                full = random(shape)
+                ours = lambda x: plait.repeat(x, pattern, **sizes)
+                compare(ours, hand, [full], [spread(full, mesh, placements)])
+
+
+def prod(x, axes):
+    for axis in sorted(axes, reverse=True):
+        x = x.prod(axis)
+    return x
+
+
+REDUCTIONS = {
+    "min": torch.amin,
+    "max": torch.amax,
+    "sum": torch.sum,
+    "mean": torch.mean,
+    "prod": prod,
+    "any": lambda x, axes: torch.any(
+        x.redistribute(placements=[Replicate()] * x.device_mesh.ndim) if _is_summand(x) else x, axes
+    ),
+    "all": torch.all,
+    "std": lambda x, axes: torch.std(x, axes, correction=0),
+    "var": lambda x, axes: torch.var(x, axes, correction=0),
+    "logsumexp": torch.logsumexp,
+}
+
+
+def _is_summand(x):
+    return isinstance(x, DTensor) and any(placement.is_partial() for placement in x.placements)
+
+
+REDUCED = {"a b c -> b": (0, 2), "a b c -> c a": (1,), "a b c ->": (0, 1, 2)}
+
+
+def reductions(mesh, placements_of_all, prefix, kind):
+    for placements in placements_of_all:
+        shape = SHAPES[kind]
+        for (name, function), (pattern, axes) in itertools.product(REDUCTIONS.items(), REDUCED.items()):
+
+            @check(f"reduce, {name} {pattern}: {prefix} {kind} {placements}")
+            def _(name=name, function=function, pattern=pattern, axes=axes, shape=shape, placements=placements):
+                full = random(shape)
+                full[1, :, 2] = 0  # for any and all
+                hand = lambda x: function(x, axes).T if pattern.endswith("c a") else function(x, axes)
+                compare(lambda x: plait.reduce(x, pattern, name), hand, [full], [spread(full, mesh, placements)])
+
+
+PRODUCTS = {
+    "i k, k j -> i j": [(4, 8), (8, 12)],
+    "i k, k j -> j": [(5, 6), (6, 7)],
+    "b i d, b j d -> b i j": [(5, 4, 6), (5, 3, 6)],
+    "b i (h d), b j (h d) -> b h i j": [(4, 6, 8), (4, 2, 8)],
+    "b i (e d), b j (e d) -> b e i j": [(3, 5, 6), (3, 4, 6)],
+    "b h i j, b j (h d) -> b i (h d)": [(3, 2, 5, 4), (3, 4, 6)],
+    "a b c -> c a": [(4, 5, 6)],
+    "a a b -> b": [(4, 4, 6)],
+    "... i, i o -> ... o": [(3, 5, 6), (6, 4)],
+}
+SIZES = {"b i (h d), b j (h d) -> b h i j": {"h": 2}, "b i (e d), b j (e d) -> b e i j": {"e": 3}}
+HAND = {
+    "i k, k j -> i j": lambda x, y: x @ y,
+    "b i d, b j d -> b i j": lambda x, y: torch.einsum("bid,bjd->bij", x, y),
+    "b i (h d), b j (h d) -> b h i j": lambda x, y: torch.einsum(
+        "bihd,bjhd->bhij", x.unflatten(2, (2, -1)), y.unflatten(2, (2, -1))
+    ),
+    "b i (e d), b j (e d) -> b e i j": lambda x, y: torch.einsum(
+        "bied,bjed->beij", x.unflatten(2, (3, -1)), y.unflatten(2, (3, -1))
+    ),
+    "b h i j, b j (h d) -> b i (h d)": lambda x, y: torch.einsum(
+        "bhij,bjhd->bihd", x, y.unflatten(2, (x.shape[1], -1))
+    ).flatten(2, 3),
+    "a a b -> b": lambda x: torch.einsum("aab->b", x),
+}
+
+
+def products(mesh, partial, prefix, every=1):
+    for pattern, shapes in PRODUCTS.items():
+        choices = [itertools.product(everywhere(len(shape), partial), repeat=mesh.ndim) for shape in shapes]
+        for placements in itertools.islice(itertools.product(*choices), None, None, every):
+
+            @check(f"einsum, {pattern}: {prefix} {placements}")
+            def _(pattern=pattern, shapes=shapes, placements=placements):
+                fulls = [random(shape, number) for number, shape in enumerate(shapes)]
+                spreads = [spread(full, mesh, each) for full, each in zip(fulls, placements, strict=True)]
+                ours = lambda *tensors: plait.einsum(*tensors, pattern, **SIZES.get(pattern, {}))
+                equation = "".join(pattern.split())
+                compare(ours, HAND.get(pattern, lambda *tensors: torch.einsum(equation, *tensors)), fulls, spreads)
+
+
+KEPT = [
+    # pattern, sizes, and for each dimension that is cut, the dimension of the result that then is
+    ("a b c -> c a b", {}, {0: 1, 1: 2, 2: 0}),
+    ("a b c -> (a b) c", {}, {0: 0, 2: 1}),
+    ("a b c -> c (a b)", {}, {0: 1, 2: 0}),
+    ("a b c -> (c b) a", {}, {0: 1, 2: 0}),
+    ("a (b d) c -> (a b) (d c)", {"d": 2}, {0: 0}),
+    ("a (b d) c -> d a b c", {"d": 2}, {0: 1, 1: 2, 2: 3}),
+    ("a b c -> 1 a () b c", {}, {0: 1, 1: 3, 2: 4}),
+    ("a b c -> a b c r", {"r": 2}, {0: 0, 1: 1, 2: 2}),
+]
+
+
+def keeps(mesh):
+    for pattern, sizes, kept in KEPT:
+        for old, new in kept.items():
+
+            @check(f"keeps its sharding: {pattern} {old}")
+            def _(pattern=pattern, sizes=sizes, old=old, new=new):
+                full = random((4, 8, 12))
+                operation = plait.repeat if "r" in sizes else plait.rearrange
+                tensor = spread(full, mesh, [Shard(old)])
+                result, count = counted(lambda: operation(tensor, pattern, **sizes))
+                assert list(result.placements) == [Shard(new)]
+                assert count == 0
+
+    @check("an uneven shard that cannot stay goes to an axis that is not touched, and is nowhere gathered")
+    def _():
+        full = random((5, 3, 8))
+        for pattern, placement in [("a b c -> (a b) c", Shard(1)), ("a b c -> c (a b)", Shard(0))]:
+            tensor = spread(full, mesh, [Shard(0)])
+            result, count = counted(lambda: plait.rearrange(tensor, pattern))
+            assert list(result.placements) == [placement]
+            assert count == 1
+
+    @check("an uneven shard in the middle of a group")
+    def _():
+        full = random((4, 5, 3, 8))
+        for pattern, hand in [
+            ("a b c d -> (a b c) d", lambda x: x.flatten(0, 2)),
+            ("a b c d -> d (a b c)", lambda x: x.permute(3, 0, 1, 2).flatten(1, 3)),
+            ("a b c d -> a (b c) d", lambda x: x.flatten(1, 2)),
+        ]:
+            ours = lambda x, pattern=pattern: plait.rearrange(x, pattern)
+            compare(ours, hand, [full], [spread(full, mesh, [Shard(1)])])
+
+    @check("only the shards that stand in the way move")
+    def _():
+        if mesh.size() != 4:
+            return
+        square = init_device_mesh("cpu", (2, 2))
+        full = random((5, 4, 6))
+        tensor = spread(full, square, [Shard(0), Shard(1)])
+        result, count = counted(lambda: plait.rearrange(tensor, "a b c -> (a b) c"))
+        assert_same(result, full.flatten(0, 1))
+        assert result.placements[0] == Shard(1)
+        assert not result.placements[1].is_replicate()
+        assert count == 1
+
+
+def gradients(mesh):
+    calls = {
+        "merge": lambda x: plait.rearrange(x, "a b c -> (a b) c"),
+        "split and merge": lambda x: plait.rearrange(x, "a (b d) c -> (d a) (b c)", d=2),
+        "repeat": lambda x: plait.repeat(x, "a b c -> a (b r) c", r=3),
+        "mean": lambda x: plait.reduce(x, "a b c -> b", "mean"),
+        "logsumexp": lambda x: plait.reduce(x, "a b c -> c", "logsumexp"),
+        "product": lambda x: plait.einsum(x, x, "a i c, a j c -> a i j"),
+        "grouped product": lambda x: plait.einsum(x, x, "a (i e) c, a (j e) c -> a e i j", e=3),
+        "contraction": lambda x: plait.einsum(x, x, "a b c, d b c -> a d"),
+    }
+    for (name, call), shape in itertools.product(calls.items(), [(4, 6, 8), (5, 6, 7)]):
+        for placement in everywhere(3, partial=False):
+
+            @check(f"gradient of {name}: {shape} {placement}")
+            def _(call=call, shape=shape, placement=placement):
+                full = random(shape).requires_grad_()
+                weights = random(tuple(call(full).shape), 1)
+                (call(full) * weights).sum().backward()
+                tensor = spread(full.detach(), mesh, [placement]).requires_grad_()
+                result = call(tensor)
+                (result * distribute_tensor(weights, mesh, [Replicate()])).sum().backward()
+                assert_same(tensor.grad, full.grad)
+
+
+COMPILED = [
+    (lambda x: plait.rearrange(x * 2, "a b c -> c (a b)") + 1, lambda x: (x * 2).permute(2, 0, 1).flatten(1) + 1),
+    (lambda x: plait.reduce(x, "a b c -> b", "mean"), lambda x: x.mean((0, 2))),
+    (lambda x: plait.einsum(x, x, "a b c, d b c -> a d"), lambda x: torch.einsum("abc,dbc->ad", x, x)),
+]
+
+
+def grouped(x, w):
+    """torch's einsum would merge a and b, whose shards are uneven."""
+    return plait.einsum(x, w, "a b i, i j -> a b j")
+
+
+def mixed_gradients(mesh):
+    for one, other in itertools.product(everywhere(3, partial=False), everywhere(2, partial=False)):
+
+        @check(f"gradient of a product of two: {one} {other}")
+        def _(one=one, other=other):
+            fulls = [random(shape, seed).requires_grad_() for seed, shape in enumerate([(5, 6, 8), (8, 4)])]
+            weights = random((5, 6, 4), 2)
+            (grouped(*fulls) * weights).sum().backward()
+            tensors = [
+                spread(full.detach(), mesh, [place]).requires_grad_()
+                for full, place in zip(fulls, (one, other), strict=True)
+            ]
+            result = grouped(*tensors)
+            (result * distribute_tensor(weights, mesh, [Replicate()])).sum().backward()
+            for tensor, full in zip(tensors, fulls, strict=True):
+                assert_same(tensor.grad, full.grad)
+
+
+def others(mesh):
+    full = random((4, 24, 8))
+
+    @check("a compiled pattern, and sizes of other types")
+    def _():
+        pattern = plait.compile("a (b d) c -> d (a b) c", d=2)
+        assert_same(pattern.rearrange(spread(full, mesh, [Shard(0)])), pattern.rearrange(full))
+        assert_same(
+            plait.rearrange(spread(full, mesh, [Shard(2)]), "a (b d) c -> d (a b) c", d=np.int64(2)),
+            pattern.rearrange(full),
+        )
+
+    @check("no elements, and no dimensions")
+    def _():
+        empty = distribute_tensor(torch.zeros(4, 0, 6), mesh, [Shard(0)])
+        assert plait.rearrange(empty, "a b (c d) -> (a c) (b d)", c=2).shape == (8, 0)
+        assert plait.reduce(empty, "a b c -> a c", "sum").full_tensor().abs().sum() == 0
+        total = plait.reduce(spread(full, mesh, [Shard(1)]), "a b c ->", "sum")
+        assert_same(plait.repeat(total, "-> r", r=3), full.sum().expand(3))
+
+    @check("torch.compile")
+    def _():
+        if mesh.size() > 2:
+            return  # one number of processes is as good as another, and the compiler is slow
+        made = 0
+        for placement, (ours, hand) in itertools.product(everywhere(3, partial=False), COMPILED):
+            tensor = spread(full, mesh, [placement])
+            torch._dynamo.reset()
+            try:
+                expected = torch.compile(hand, backend="aot_eager", fullgraph=True)(tensor)
+            except torch._dynamo.exc.BackendCompilerFailed:  # torch 2.13 compiles no merge of a second axis
+                continue
+            result = torch.compile(ours, backend="aot_eager", fullgraph=True)(tensor)
+            assert_same(result, hand(full))
+            assert result.placements == expected.placements
+            made += 1
+        assert made >= 11
+
+    @check("any of what adds up to nothing")
+    def _():
+        summands = torch.tensor([[1.0, 2.0], [1.0, -1.0]]) * (1 if mesh.get_rank() == 0 else -1)
+        local = summands if mesh.get_rank() < 2 else torch.zeros(2, 2)
+        local = local + torch.tensor([[0.0, 0.0], [0.0, 1.0]])
+        tensor = DTensor.from_local(local, mesh, [Partial()], run_check=False)
+        assert plait.reduce(tensor, "a b -> a", "any").full_tensor().tolist() == [False, True]
+
+    @check("a mistake")
+    def _():
+        tensor = spread(full, mesh, [Shard(0)])
+        texts = []
+        for x in (tensor, full):
+            for call in (
+                lambda: plait.rearrange(x, "a (b d) c -> a b c d", d=5),
+                lambda: plait.reduce(x, "a b c -> b", "median"),
+                lambda: plait.einsum(x, x, "a b c, b c a -> a"),
+                lambda: plait.unpack(x, [(2,), (5,)], "a * c"),
+            ):
+                try:
+                    call()
+                except plait.PlaitError as error:
+                    texts.append(str(error))
+        assert len(texts) == 8
+        assert texts[:4] == texts[4:]
+
+    @check("plain tensors beside DTensors")
+    def _():
+        tensor = spread(full, mesh, [Shard(0)])
+        uneven = spread(random((5, 3)), mesh, [Shard(0)])
+        for call in (
+            lambda: plait.einsum(uneven, random((5, 3)), "a b, a c -> a b c"),
+            lambda: plait.einsum(tensor, full, "a b c, d b c -> a d"),
+            lambda: plait.einsum(full, tensor, "a b c, d b c -> a d"),
+            lambda: plait.rearrange([full, tensor], "n a b c -> a b (n c)"),
+            lambda: plait.pack([tensor, full], "a * c"),
+        ):
+            try:
+                call()
+            except plait.BackendError as error:
+                assert error.code == "PLT504"
+                assert "DTensor" in error.message
+            else:
+                raise AssertionError("nothing was raised")
+
+    for placement in everywhere(3):
+
+        @check(f"a list is stacked: {placement}")
+        def _(placement=placement):
+            tensors = [spread(full + number, mesh, [placement]) for number in range(3)]
+            stacked = plait.rearrange(tensors, "n a b c -> a (b n) c")
+            assert_same(stacked, torch.stack([full, full + 1, full + 2]).permute(1, 2, 0, 3).flatten(1, 2))
+
+        @check(f"pack and unpack: {placement}")
+        def _(placement=placement):
+            parts = [full, full[:, 0], full.reshape(4, 2, 12, 8)]
+            places = [placement, placement, placement]
+            if isinstance(placement, Shard) and placement.dim:
+                places[1:] = [Shard(placement.dim - 1), Shard(placement.dim + 1)]
+            spreads = [spread(part, mesh, [each]) for part, each in zip(parts, places, strict=True)]
+            (packed, shapes), count = counted(lambda: plait.pack(spreads, "a * c"))
+            _, limit = counted(lambda: torch.cat([spreads[0], spreads[1][:, None], spreads[2].flatten(1, 2)], 1))
+            assert shapes == [(24,), (), (2, 12)]
+            assert count <= limit
+            assert_same(packed, torch.cat([full, full[:, :1], full], 1))
+            whole = spread(torch.cat([full, full[:, :1], full], 1), mesh, [placement])
+            found, count = counted(lambda: plait.unpack(whole, shapes, "a * c"))
+            _, limit = counted(lambda: torch.split(whole, [24, 1, 24], 1))
+            assert count <= limit
+            for part, expected in zip(found, parts, strict=True):
+                assert_same(part, expected)
+
+        @check(f"view: {placement}")
+        def _(placement=placement):
+            tensor = spread(full, mesh, [placement])
+            for pattern in ("a b c -> c a b", "a b c -> (a b) c", "a (b d) c -> a d b c", "a (b d) c -> (a b) d c"):
+                sizes = {"d": 3} if "d" in pattern else {}
+                result, count = counted(lambda: plait.view(tensor, pattern, **sizes))
+                assert_same(result, plait.view(full, pattern, **sizes))
+                assert count == 0
+                local, own = result.to_local(), tensor.to_local()
+                assert local.untyped_storage().data_ptr() == own.untyped_storage().data_ptr()
+
+        @check(f"asnumpy, parse_shape: {placement}")
+        def _(placement=placement):
+            tensor = spread(full, mesh, [placement]).requires_grad_()
+            array = plait.asnumpy(tensor)
+            assert type(array) is np.ndarray
+            np.testing.assert_allclose(array, full.numpy())
+            assert plait.parse_shape(tensor, "a _ c") == {"a": 4, "c": 8}
+
+    @check("a view that would have to be redistributed")
+    def _():
+        for tensor, pattern, sizes in [
+            (spread(random((5, 6)), mesh, [Shard(0)]), "a b -> (a b)", {}),
+            (spread(random((4, 6)), mesh, [Shard(1)]), "a (b d) -> a b d", {"b": 3}),
+        ]:
+            try:
+                plait.view(tensor, pattern, **sizes)
+            except plait.BackendError as error:
+                assert error.code == "PLT509"
+            else:
+                raise AssertionError("nothing was raised")
+
+
+def gather_checks(count: int) -> None:
+    line = init_device_mesh("cpu", (count,))
+    keeps(line)
+    others(line)
+    each = [[placement] for placement in everywhere(3)]
+    moves(line, each, "in a line", "uneven")
+    if count == 2:
+        moves(line, each, "in a line", "even")
+        reductions(line, each, "in a line", "uneven")
+        products(line, partial=True, prefix="in a line")
+        gradients(line)
+        mixed_gradients(line)
+    else:
+        square = init_device_mesh("cpu", (2, 2))
+        moves(
+            square, [list(pair) for pair in itertools.product(map(Shard, range(3)), repeat=2)], "in a square", "uneven"
+        )
+        moves(square, [[Replicate(), Shard(1)], [Shard(1), Shard(1)]], "in a square", "even")
+        reductions(square, [[Shard(0), Shard(1)], [Partial(), Shard(2)]], "in a square", "uneven")
+        products(square, partial=False, prefix="in a square", every=61)
+
+
+def run_checks(count: int) -> dict[str, str]:
+    """Make all checks, in one order on every process: what became of each."""
+    gather_checks(count)
+    outcomes = {}
+    for name, function in CHECKS.items():
+        try:
+            function()
+            outcomes[name] = ""
+        except Exception:
+            outcomes[name] = traceback.format_exc()
+            if "gloo" in outcomes[name] or "pair closure" in outcomes[name]:
+                break  # another process has failed, and this one has waited in vain
+    return outcomes
+
+
+def run_page(path: Path) -> dict[str, str]:
+    """Execute the examples of a page, which every process does."""
+    text = "\n".join(re.findall(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))
+    test = doctest.DocTestParser().get_doctest(text, {}, path.name, str(path), 0)
+    report = io.StringIO()
+    results = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=report.write)
+    assert results.attempted > 20
+    return {path.name: report.getvalue() if results.failed else ""}
+
+
+def run(rank: int, count: int, folder: str, *pages: str) -> None:
+    """What one process does; it writes what came of it."""
+    torch.set_num_threads(1)
+    store = dist.FileStore(f"{folder}/store", count)
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=count, timeout=timedelta(seconds=20))
+    outcomes = run_page(Path(pages[0])) if pages else run_checks(count)
+    Path(folder, f"{rank}.json").write_text(json.dumps(outcomes))
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    torch.multiprocessing.spawn(run, (int(sys.argv[1]), *sys.argv[2:]), nprocs=int(sys.argv[1]))

@@ -1,0 +1,51 @@
+"""DTensor on two and on four processes, and docs/dtensor.md on two."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+PAGE = HERE.parents[1] / "docs" / "dtensor.md"
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
+
+
+def launch(*arguments):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    command = [sys.executable, *map(str, arguments)]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
+    return ran.stdout
+
+
+def reports(folder, count):
+    """What each process reports: all of them the same checks."""
+    found = [json.loads((folder / f"{rank}.json").read_text()) for rank in range(count)]
+    assert all(list(report) == list(found[0]) for report in found)
+    failed = {name: text for report in found for name, text in report.items() if text}
+    assert not failed, "\n".join([f"{len(failed)} of {len(found[0])}", *failed, *list(failed.values())[:3]])
+    return found[0]
+
+
+@pytest.mark.parametrize(("count", "checks"), [(2, 550), (4, 300)])
+def test_on_several_processes(count, checks, tmp_path):
+    launch(HERE / "on_processes.py", count, tmp_path)
+    assert len(reports(tmp_path, count)) > checks
+
+
+def test_the_page(tmp_path):
+    launch(HERE / "on_processes.py", 2, tmp_path, PAGE)
+    assert list(reports(tmp_path, 2)) == ["dtensor.md"]
+
+
+def test_a_plain_tensor_never_loads_what_dtensors_need():
+    call = "plait.rearrange(torch.ones(2, 3), 'a b -> b a')"
+    code = f"import sys, torch, plait; {call}; print([name for name in sys.modules if '.torch.dtensor' in name])"
+    assert launch("-c", code).strip() == "[]"

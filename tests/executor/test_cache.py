@@ -1,0 +1,198 @@
+"""The cache: hits, bounds, threads, and nothing of the caller's in what is generated."""
+
+from __future__ import annotations
+
+import ast
+import gc
+import threading
+import time
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+import plait
+from plait._executor.cache import CALLS, compiled
+
+np = pytest.importorskip("numpy")
+
+
+def test_the_second_call_is_a_hit():
+    x = np.zeros((2, 3))
+    plait.cache_clear()
+    for _ in range(3):
+        plait.rearrange(x, "a b -> b a")
+    assert plait.cache_info()[:2] == (2, 1)
+    plait.rearrange(x.T, "a b -> b a")
+    plait.rearrange(x.astype("f4"), "a b -> b a")
+    assert plait.cache_info()[:2] == (3, 2)
+
+
+def test_element_types_are_told_apart_by_reduce():
+    plait.reduce(np.zeros((2, 3)), "a b -> a", "mean")
+    with pytest.raises(plait.BackendError, match="PLT503"):
+        plait.reduce(np.zeros((2, 3), int), "a b -> a", "mean")
+
+
+def test_element_types_are_told_apart_by_einsum():
+    """What serves ``float32`` would lose digits of ``float16``, and conjugate complex numbers."""
+    product = plait.compile("i j, i j -> i")
+    for _ in range(2):
+        for dtype, value in (("float32", 1), ("float16", 1), ("complex64", 1j), ("int64", 1)):
+            x = np.full((3, 4096), value, dtype)
+            for result in (plait.einsum("ij,ij->i", x, x), product.einsum(x, x)):
+                assert result.dtype == dtype
+                np.testing.assert_array_equal(result, np.full(3, 4096 * value**2))
+
+
+def test_an_error_is_not_remembered():
+    x = np.zeros((2, 3))
+    plait.cache_clear()
+    for _ in range(3):
+        with pytest.raises(plait.SizeError):
+            plait.rearrange(x, "(a b) c -> a b c", a=5)
+    assert plait.cache_info().currsize == 0
+
+
+def test_a_callable_that_holds_something_is_not_kept():
+    big = np.zeros(10)
+    x = np.ones((2, 3))
+    plait.cache_clear()
+
+    def closure(tensor, axes):
+        return tensor.sum(axes) + big[0]
+
+    assert plait.reduce(x, "a b -> a", closure).tolist() == [3, 3]
+    assert plait.cache_info().currsize == 0
+    assert plait.reduce(x, "a b -> a", np.median).tolist() == [1, 1]
+    assert plait.reduce(x, "a b -> a", lambda tensor, axes: tensor.max(axes)).tolist() == [1, 1]
+
+
+@pytest.mark.slow
+def test_memory_stays_flat_over_a_hundred_thousand_shapes():
+    compiled_pattern = plait.compile("a b -> b a")
+
+    def visit(start, stop):
+        base = np.lib.stride_tricks.as_strided(np.zeros(1), (400, 400), (0, 0))
+        for number in range(start, stop):
+            x = base[: 1 + number % 333, : 1 + number // 333]
+            plait.rearrange(x, "a b -> b a")
+            compiled_pattern.rearrange(x)
+
+    plait.cache_clear()
+    visit(0, 2 * CALLS)
+    tracemalloc.start()
+    visit(2 * CALLS, 20_000)
+    gc.collect()
+    early, _ = tracemalloc.get_traced_memory()
+    visit(20_000, 100_000)
+    gc.collect()
+    late, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert plait.cache_info().currsize == CALLS
+    assert late - early < 300_000  # bytes; 80,000 entries would be tens of millions
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_patterns_leave_memory_flat():
+    x = np.zeros((2, 3))
+
+    def visit(start, stop):
+        for number in range(start, stop):
+            plait.rearrange(x, f"a{number} b -> b a{number}")
+
+    visit(0, 2 * CALLS)
+    tracemalloc.start()
+    visit(10_000, 16_000)
+    gc.collect()
+    early, _ = tracemalloc.get_traced_memory()
+    visit(16_000, 30_000)
+    gc.collect()
+    late, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert late - early < 300_000
+
+
+@pytest.mark.slow
+def test_eight_threads_for_seconds():
+    x = np.arange(2 * 3 * 4 * 6.0).reshape(2, 3, 4, 6)
+    shared = plait.compile("b c (h p) w -> b h (p c w)", p=2)
+    work = [
+        (lambda: plait.rearrange(x, "b c h w -> w h c b"), x.transpose(3, 2, 1, 0)),
+        (lambda: plait.reduce(x, "b c h w -> c", "sum"), x.sum((0, 2, 3))),
+        (lambda: plait.repeat(x, "b c h w -> b c h w 2"), np.stack([x, x], -1)),
+        (lambda: plait.einsum(x, x, "b c h w, b c v w -> h v"), np.einsum("bchw,bcvw->hv", x, x)),
+        (lambda: shared.rearrange(x), x.reshape(2, 3, 2, 2, 6).transpose(0, 2, 3, 1, 4).reshape(2, 2, 36)),
+        (lambda: plait.pack([x, x[:, :, 0]], "b c * w")[0], np.concatenate([x, x[:, :, :1]], 2)),
+    ]
+    wrong: list[object] = []
+    start = threading.Barrier(8)
+    deadline = time.monotonic() + 4
+
+    def run(seed):
+        start.wait()
+        number = seed
+        while time.monotonic() < deadline:
+            call, expected = work[number % len(work)]
+            try:
+                np.testing.assert_allclose(call(), expected)
+                plait.rearrange(x, f"b c{number} h w -> b (c{number} h w)")  # a first call, each time
+                if number % 97 == 0:
+                    plait.cache_clear()
+            except BaseException as error:  # a thread must not die unseen
+                wrong.append(error)
+                return
+            number += 1
+
+    threads = [threading.Thread(target=run, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_nothing_that_the_caller_wrote_is_in_what_is_generated():
+    plait.rearrange(np.zeros((2, 6)), "secret_b (secret_h p) -> p (secret_h secret_b)", p=2)
+    call = compiled("rearrange", "secret_b (secret_h p) -> p (secret_h secret_b)", np.ndarray, (2, 6), p=2)
+    code = call.__code__
+    held = repr((code.co_names, code.co_varnames, code.co_consts, [cell.cell_contents for cell in call.__closure__]))
+    assert "secret" not in held
+
+
+def test_plait_generates_no_source():
+    for path in Path(plait.__file__).parent.rglob("*.py"):
+        calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+        called = {node.func.id for node in calls if isinstance(node.func, ast.Name)}
+        assert not called & {"exec", "eval", "__import__"}, path
+
+
+def test_scalars_are_tensors_of_rank_0():
+    for scalar in (np.float32(3), np.array(3.0), np.int64(3), np.bool_(True)):
+        assert plait.rearrange(scalar, "->").shape == ()
+        assert plait.rearrange(scalar, "-> 1 1").shape == (1, 1)
+        assert plait.repeat(scalar, "-> a", a=2).tolist() == [scalar, scalar]
+        assert plait.reduce(scalar, "->", "sum") == scalar
+        assert plait.parse_shape(scalar, "") == {}
+        assert plait.asnumpy(scalar).shape == ()
+        assert plait.einsum(scalar, np.ones(2), ", a -> a").tolist() == [scalar, scalar]
+
+
+def test_subclasses_keep_what_they_are():
+    masked = np.ma.masked_array(np.arange(6.0).reshape(2, 3), mask=[[0, 1, 0], [0, 0, 1]])
+    turned = plait.rearrange(masked, "a b -> b a")
+    assert turned.mask.tolist() == [[False, False], [True, False], [False, True]]
+    assert plait.reduce(masked, "a b -> a", "sum").tolist() == [2.0, 7.0]
+    assert plait.reduce(masked, "a b -> a", "mean").tolist() == [1.0, 3.5]
+
+
+def test_lists_of_scalars_stack():
+    assert plait.rearrange([np.float64(1), np.float64(2)], "a -> a 1").shape == (2, 1)
+
+
+def test_many_steps_compose():
+    from plait._executor.compose import compose
+
+    for count in range(12):
+        call = compose([(lambda tensor, constant: [*tensor, constant], number) for number in range(count)])
+        assert call([]) == list(range(count))

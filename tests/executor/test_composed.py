@@ -1,0 +1,466 @@
+"""Patterns one after the other, by one plan where there is one; as an object; and mistakes in them."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import pickle
+import re
+import tracemalloc
+import warnings
+import weakref
+
+import pytest
+
+import plait
+from plait._executor.pipeline import fused
+
+np = pytest.importorskip("numpy")
+
+from compositions import C, counted, same, whole  # noqa: E402
+
+
+def pieces(composed, *shapes, operation="rearrange", reduction=""):
+    return fused(operation, composed._stages, shapes, reduction).pieces
+
+
+# One plan
+
+
+def test_what_is_split_and_merged_again_is_the_tensor_itself():
+    x = counted(2, 12, 5)
+    split = C("b (h p) c -> p b c h", p=3)
+    assert (split >> split.inverse()).rearrange(x) is x
+    assert (split >> split.inverse() >> split >> split.inverse()).rearrange(x) is x
+    assert (split >> split.inverse()).view(x) is x
+
+
+ONE = [
+    ("b h w c -> b c h w >> n c h w -> n (c h w)", ((2, 3, 4, 5),), "b h w c -> b (c h w)", {}),
+    ("b (h w:6) -> b h w >> b (h p:2) w -> b (h p w)", ((2, 24),), "b h_p_w -> b h_p_w", {}),
+    ("b (h w:6) -> b h w >> b h w -> b (h w)", ((2, 24),), "b h_w -> b h_w", {}),
+    ("a b -> (a b) >> (c d:3) -> d c", ((4, 6),), "a (b1 d) -> d (a b1)", {"d": 3}),
+    ("(a b:4) -> b a >> (c d:2) e -> c e d", ((12,),), "(a c d) -> c a d", {"c": 2, "d": 2}),
+    ("(a b:4) -> b a >> (c d:2) e -> c e d >> x y z -> z (x y)", ((12,),), "(a c d) -> d (c a)", {"c": 2, "d": 2}),
+    ("b h -> h b >> h b -> (b h)", ((2, 3),), "b h -> (b h)", {}),
+    ("b h -> h b >> b h -> b h 1", ((2, 3),), "b h -> h b 1", {}),
+    ("... c -> c ... >> c a ... -> a (c ...)", ((2, 3, 4),), "a axis c -> a (c axis)", {}),
+    ("a ... -> ... a >> ... -> (...)", ((2, 3, 4),), "a axis axis2 -> (axis axis2 a)", {}),
+    ("a b c -> a ((b) (c)) >> a (b c:4) -> b (a c)", ((2, 3, 4),), "a b c -> b (a c)", {}),
+    ("a b -> b a 1 >> x y z -> z (y x)", ((2, 3),), "a b -> 1 (a b)", {}),
+    ("a b 1 -> a () b >> x 1 y -> (x y)", ((2, 3, 1),), "a b 1 -> (a b)", {}),
+    ("a b -> b a >> b a -> a (b) >> (x y:2) z -> y x z", ((4, 0),), "(x y) b -> y x b", {"y": 2}),
+    ("a -> a r:3 >> a b -> b a", ((2,),), "a -> r a", {"r": 3}),
+    ("a -> a 3 >> ... b -> b ...", ((2,),), "a -> b a", {"b": 3}),
+    ("a -> a 3 >> ... -> (...)", ((2,),), "a -> (a 3)", {}),
+    ("a b -> b a >> b a -> b a c:2 >> ... -> (...)", ((2, 3),), "a b -> (b a c)", {"c": 2}),
+    ("a b -> a >> x -> x 1", ((2, 3),), "a b -> a 1", {}),
+    ("a 3 -> a >> x -> x 1", ((2, 3),), "a 3 -> a 1", {}),
+    ("a b c -> c a b >> (x 1) y z -> y", ((2, 3, 4),), "a b c -> a", {}),
+    ("a b -> a b 1 >> b a c -> b a", ((2, 3),), "(a c) b -> a b", {"c": 1}),
+    (
+        "b (h w:6) c -> b c h w >> b c (h 2) (w 2) -> b c",
+        ((1, 24, 3),),
+        "b (h h2 w w2) c -> b c",
+        {"h2": 2, "w": 3, "w2": 2},
+    ),
+    ("a b c -> c (a b) >> c n, n k -> c k", ((2, 3, 4), (6, 5)), "a b c, (a b) k -> c k", {}),
+    ("k n -> n k >> (i j:3) k, j -> (i j) k", ((2, 6), (3,)), "k (i j), j -> (i j) k", {}),
+    ("i j, j k -> i k >> i k, k l -> i l", ((2, 3), (3, 4), (4, 5)), "i j, j k, k l -> i l", {}),
+]
+"""Patterns, with some sizes written behind a colon; the shapes; and the one pattern."""
+
+
+def read(text):
+    """A composition as it is written in the table."""
+    return whole(
+        [
+            C(re.sub(r":\d+", "", part), **{n: int(s) for n, s in re.findall(r"(\w+):(\d+)", part)})
+            for part in text.split(" >> ")
+        ]
+    )
+
+
+@pytest.mark.parametrize(("composition", "shapes", "text", "sizes"), ONE)
+def test_the_one_pattern(composition, shapes, text, sizes):
+    composed = read(composition)
+    explained = composed.explain(*shapes)
+    operation = explained.operation
+    (piece,) = pieces(composed, *shapes, operation=operation, reduction="sum" if operation == "reduce" else "")
+    assert piece.stage == (text, tuple(sizes.items()))
+    assert explained.lines == plait.explain(text, *shapes, **sizes).lines
+    assert explained.lines[-1].shape == composed.output_shape(*shapes)
+
+
+IN_TURN = [
+    ("a b -> (a b) >> (c d:4) -> d c", ((2, 6),), "", "dimension 0 between them is a*b = 2*6 and then c*d = 3*4"),
+    ("a -> a 2 >> a b -> a", ((3,),), "sum", "an axis that the first adds is combined by the second"),
+    ("a b -> a >> a -> a 2", ((3, 4),), "sum", "one operation does not both drop and add axes"),
+    ("a b c -> a b >> a b -> a", ((2, 3, 4),), "var", "var of var is not var of all"),
+    ("-> 1 >> a ->", ((),), "any", "the tensor has no dimension in which the unit between them could stand"),
+    ("a b -> b a >> a b -> a", ((2, 3),), "custom", "a callable is given the dimensions of its own pattern"),
+    ("a b -> b a >> a a -> a", ((2, 2),), "", "an axis stands twice in the tensor between them"),
+]
+"""Compositions that are not one pattern, the reduction, and the reason."""
+
+
+@pytest.mark.parametrize(("composition", "shapes", "reduction", "reason"), IN_TURN)
+def test_one_after_the_other(composition, shapes, reduction, reason):
+    composed = read(composition)
+    operation = "reduce" if reduction else "einsum" if "a a" in composition else "rearrange"
+    found = fused(operation, composed._stages, shapes, reduction)
+    assert [(piece.first, piece.last) for piece in found.pieces] == [(0, 0), (1, 1)]
+    assert found.reasons[0].startswith(reason)
+
+
+def test_what_two_refuse_three_may_allow():
+    halves, thirds = C("(a b) -> a b", a=2), C("(c d) -> c d", c=3)
+    assert [piece[-2:] for piece in pieces(halves.inverse() >> thirds, (2, 6))] == [(0, 0), (1, 1)]
+    composed = halves >> halves.inverse() >> thirds >> thirds.inverse()
+    (piece,) = pieces(composed, (12,))
+    assert piece.stage[0] == "c_d -> c_d"
+    x = np.arange(12)
+    assert composed.rearrange(x) is x
+
+
+def test_part_of_a_chain_may_be_one():
+    one, two, three = C("a b -> b a"), C("b a -> (a b)"), C("(c d) -> c d", c=3)
+    composed = one >> two >> three
+    assert [piece[-2:] for piece in pieces(composed, (2, 6))] == [(0, 1), (2, 2)]
+    x = np.arange(12).reshape(2, 6)
+    for _ in range(2):
+        same(composed.rearrange(x), three.rearrange(two.rearrange(one.rearrange(x))))
+    assert str(composed.explain((2, 6))) == CHAIN
+
+
+CHAIN = """\
+plait.compile('a b -> b a') >> plait.compile('b a -> (a b)') >> plait.compile('(c d) -> c d', c=3)
+rearrange  a b -> (a b)
+  input     2 6   a b
+  reshape   12    (a b)   view
+  output    12    (a b)
+then, since dimension 0 between them is a*b = 2*6 and then c*d = 3*4, which are not made of the same parts:
+rearrange  (c d) -> c d   c=3
+  input     12    (c d)
+  reshape   3 4   c d     view
+  output    3 4   c d"""
+
+
+def test_a_reduction_that_cannot_be_merged_still_merges_the_rest():
+    composed = C("a b c -> c b a") >> C("c b a -> c b") >> C("c b -> b c") >> C("b c -> b")
+    found = fused("reduce", composed._stages, ((2, 3, 4),), "std")
+    assert [piece.stage[0] for piece in found.pieces] == ["a b c -> b c", "b c -> b"]
+    x = np.sin(counted(2, 3, 4))
+    np.testing.assert_allclose(composed.reduce(x, "std"), x.std(0).std(1))
+    np.testing.assert_allclose(composed.reduce(x, lambda tensor, axes: tensor.max(axes)), x.max((0, 2)))
+
+
+def test_units_that_are_combined_are_not_forgotten():
+    x = counted(2, 3)
+    composed = C("a b -> a b 1") >> C("a b c -> a b")
+    assert composed.reduce(x, "any").dtype == bool
+    assert (C("a b -> a b 1") >> C("a b 1 -> a b")).reduce(x, "any") is x
+
+
+def test_a_stretched_ellipsis_is_no_axis_of_the_seam():
+    x, y = counted(4, 1, 3), counted(5, 3)
+    composed = C("c a b -> a b c") >> C("... b c, ... b -> ... c")
+    same(composed.einsum(x, y), np.einsum("xbc,xb->xc", np.broadcast_to(x.transpose(1, 2, 0), (5, 3, 4)), y))
+    assert len(pieces(composed, (4, 1, 3), (5, 3), operation="einsum")) == 1
+
+
+def test_a_chain_of_products_is_one_contraction():
+    a, b, c = counted(40, 2), counted(2, 40), counted(40, 2)
+    composed = C("i j, j k -> i k") >> C("i k, k l -> i l")
+    same(composed.einsum(a, b, c), a @ b @ c)
+    assert composed.explain(a.shape, b.shape, c.shape).costs.path == ((1, 2), (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("first", "pool", "product"),
+    [
+        ("b h w c -> b c (w h)", "b c (n 16) -> b c n", "b c n, c k -> b n k"),
+        ("b h w c -> (b w h) c", "(b n) c -> b c", "n c, c k -> n k"),
+        ("b h w c -> (w h) c b", "(n 16) c b -> b n c", "n c b, c k -> k b n"),
+    ],
+)
+def test_the_rearranged_copy_is_never_written(first, pool, product):
+    x, weight = np.ones((4, 64, 64, 32)), np.ones((32, 8))
+    first = C(first)
+    pool, product = C(pool, **({"b": 4} if "(b n)" in pool else {})), C(product)
+    pooled, multiplied = first >> pool, first >> product
+    for call, separately in (
+        (lambda: pooled.reduce(x, "sum"), lambda: pool.reduce(first.rearrange(x), "sum")),
+        (lambda: pooled.reduce(x, "max"), lambda: pool.reduce(first.rearrange(x), "max")),
+        (lambda: multiplied.einsum(x, weight), lambda: product.einsum(first.rearrange(x), weight)),
+    ):
+        same(call(), separately())
+        assert peak(call) < x.nbytes / 2 < x.nbytes <= peak(separately)
+
+
+def peak(call):
+    """The most memory that a call asks for at a time, in bytes."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_view_of_the_whole_where_a_part_would_copy():
+    x = counted(2, 12, 5)
+    first = C("a b c -> c (b a)")
+    with pytest.raises(plait.CopyRequiredError):
+        first.view(x)
+    composed = first >> C("c (b a) -> a b c", a=2)
+    assert composed.view(x) is x
+    with pytest.raises(plait.CopyRequiredError) as caught:
+        (first >> C("c (b a) -> b (a c)", a=2)).view(x)
+    assert str(caught.value) == TEXTS["a copy"]
+    with pytest.raises(plait.CopyRequiredError):
+        composed.view([x[0], x[1]])
+
+
+# As an object
+
+
+def test_equal_compositions_are_equal_and_hash_alike():
+    one, two, three = C("a b -> b a"), C("b (h p) -> b h p", p=2), C("... -> (...)")
+    composed = one >> two >> three
+    assert composed == one >> (two >> three)
+    assert hash(composed) == hash(one >> (two >> three))
+    assert composed != one >> two
+    assert composed != C("b (h p) -> b h p", p=3)
+    assert composed.patterns == (one, two, three)
+    text = "plait.compile('a b -> b a') >> plait.compile('b (h p) -> b h p', p=2) >> plait.compile('... -> (...)')"
+    assert repr(composed) == text
+    assert eval(text) == composed
+    x = counted(4, 3)
+    composed.rearrange(x)
+    for other in (pickle.loads(pickle.dumps(composed)), copy.copy(composed), copy.deepcopy(composed)):
+        assert other == composed
+        same(other.rearrange(x), composed.rearrange(x))
+    for name in ("patterns", "other"):
+        with pytest.raises(AttributeError, match="a PatternPipeline is immutable"):
+            setattr(composed, name, ())
+    with pytest.raises(AttributeError):
+        del composed.patterns
+
+
+@pytest.mark.parametrize("other", ["a b -> b a", None, 3, np.zeros(2), plait.rearrange])
+def test_only_patterns_follow_patterns(other):
+    with pytest.raises(TypeError):
+        C("a b -> b a") >> other
+    with pytest.raises(TypeError):
+        other >> C("a b -> b a")
+
+
+def test_inverse():
+    split, merge = C("b (h p) c -> b h p c", p=2), C("b h p c -> p b (h c)")
+    composed = split >> merge
+    x = counted(2, 6, 5)
+    back = composed.inverse(c=5)
+    assert back == merge.inverse(c=5) >> split.inverse(c=5)
+    same(back.rearrange(composed.rearrange(x)), x)
+    assert (composed >> back).rearrange(x) is x
+    with pytest.raises(plait.SizeError, match="PLT303"):
+        composed.inverse()
+    with pytest.raises(plait.AxisError, match="PLT203"):
+        composed.inverse(cc=5)
+    with pytest.raises(plait.AxisError, match="PLT211"):
+        (C("a b -> b a") >> C("b a, a c -> b c")).inverse()
+
+
+def test_output_shape():
+    composed = C("b (h p) -> b h p", p=2) >> C("b h p, p k -> k (b h)")
+    assert composed.output_shape((3, 8), (2, 5)) == (5, 12)
+    assert composed.output_shape((None, 8), (2, None)) == (None, None)
+    for shapes, code in (
+        (((3, 8),), "PLT202"),
+        (((3, 7), (2, 5)), "PLT302"),
+        (((3, 8), (3, 5)), "PLT305"),
+        ((), "PLT202"),
+    ):
+        with pytest.raises(plait.PlaitError, match=code):
+            composed.output_shape(*shapes)
+        with pytest.raises(plait.PlaitError, match=code):
+            composed.explain(*shapes)
+
+
+def test_a_second_call_is_one_look_up(monkeypatch):
+    x, y = counted(2, 12), counted(12, 3)
+    composed = C("a (b c) -> c b a", c=3) >> C("c b a -> a (c b)")
+    product = C("a b -> b a") >> C("b a, b c -> a c")
+    reduced = C("a b -> (a b)") >> C("(c d) -> c", d=8)
+    calls = [
+        lambda: composed.rearrange(x),
+        lambda: composed.repeat(x),
+        lambda: composed.reduce(x, "max"),
+        lambda: product.einsum(x, y),
+        lambda: reduced.reduce(x, "sum"),
+    ]
+    expected = [call() for call in calls]
+    plait.cache_clear()
+    monkeypatch.setattr(plait.PatternPipeline, "_first", None)
+    for call, result in zip(calls, expected, strict=True):
+        same(call(), result)
+
+
+def test_a_composition_keeps_a_bounded_number_of_calls():
+    from plait._pattern import CALLS
+
+    composed = C("a b -> b a") >> C("b a -> (a b)")
+    for size in range(2 * CALLS + 5):
+        composed.rearrange(np.zeros((size, 1)))
+    assert 0 < len(composed._calls) <= CALLS
+
+
+def test_a_callable_is_not_kept_with_what_it_holds():
+    class Held:
+        pass
+
+    held = Held()
+    seen = weakref.ref(held)
+    composed = C("a b c -> c b a") >> C("c b a -> c")
+    composed.reduce(counted(2, 3, 4), lambda tensor, axes, held=held: tensor.max(axes))
+    del held
+    gc.collect()
+    assert seen() is None
+
+
+def test_lists_are_stacked_once():
+    x = counted(2, 3)
+    composed = C("n a b -> b a n") >> C("b a n -> (n a) b")
+    same(composed.rearrange([x, x + 1]), np.concatenate([x, x + 1]))
+    same((C("n a -> a n") >> C("a n, a k -> n k")).einsum([x[0], x[1]], x.T), x @ x.T)
+
+
+def test_what_options_ask_is_asked_of_the_whole():
+    a, b, c = counted(4, 2), counted(2, 4), counted(4, 2)
+    composed = C("i j, j k -> i k") >> C("i k, k l -> i l")
+    with plait.options(contract=[(0, 2), (0, 1)]):
+        same(composed.einsum(a, b, c), a @ b @ c)
+    with plait.options(strict=True), pytest.raises(plait.AxisError, match="PLT204"):
+        (C("a b -> b a") >> C("b a -> b")).einsum(a)
+
+
+def test_a_warning_is_about_one_pattern():
+    x, y = counted(2, 3), counted(2, 4)
+    alike = C("b d -> d b") >> C("x b, b dd -> dd")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        same(alike.einsum(x, y), np.einsum("bd,be->e", x, y))
+    plait.cache_clear()
+    with pytest.warns(plait.AxisWarning, match="head stands once, on the left only of 'head b, b heads -> heads'"):
+        (C("b d -> d b") >> C("head b, b heads -> heads")).einsum(x, y)
+
+
+# Mistakes
+
+
+X = counted(2, 12, 5)
+MISTAKES = {
+    "the rank": lambda: C("a b -> b a") >> C("a b c -> a (b c)"),
+    "the rank at least": lambda: C("a b ... -> b a ...") >> C("a -> a"),
+    "a length": lambda: C("a (b c) -> a b c", c=2) >> C("a b 3 -> a b"),
+    "a divisor": lambda: C("(a b) -> (b a 2)", a=2, b=2) >> C("(a b) -> a b", b=3),
+    "a loss": lambda: (C("a b c -> c (a b)") >> C("c n -> n")).rearrange(X),
+    "a gain": lambda: (C("a b c -> c (a b)") >> C("c n -> n c r", r=2)).rearrange(X),
+    "a product": lambda: (C("a b c -> c (a b)") >> C("c n, n k -> c k")).reduce(X, "sum"),
+    "a gain in a product": lambda: (C("a b c -> c a b r", r=2) >> C("c a b r, r k -> a k")).einsum(X, X),
+    "the size at the seam": lambda: (C("a b c -> c (a b)") >> C("c (n m) -> n m c", m=7)).rearrange(X),
+    "the size before the seam": lambda: (C("a (b d) c -> c a b d", d=5) >> C("... -> (...)")).rearrange(X),
+    "the reduction": lambda: (C("a b c -> c (a b)") >> C("c n -> n")).reduce(X, "maen"),
+    "the elements": lambda: (C("a b c -> c (a b)") >> C("c n -> n")).reduce(X, "mean"),
+    "nothing": lambda: (C("a b c -> c (a b)") >> C("c n -> c")).reduce(X[:0], "max"),
+    "too few": lambda: (C("a b c -> c (a b)") >> C("c n, n k -> c k")).einsum(X),
+    "too many": lambda: (C("a b c -> c (a b)") >> C("c n, n k -> c k")).einsum(X, X, X),
+    "no tensor": lambda: (C("a b -> b a") >> C("b a -> a b")).rearrange(5),
+    "a copy": lambda: (C("a b c -> c (b a)") >> C("c (b a) -> b (a c)", a=2)).view(X),
+}
+TEXTS = {
+    "the rank": """\
+[PLT304] the input has rank 2, and the pattern 'a b c' has 3 dimensions
+  a b c -> a (b c)
+  ^^^^^
+  input: _ _   after: a b -> b a""",
+    "the rank at least": """\
+[PLT304] the input has rank 2 at least, and the pattern 'a' has 1 dimension
+  a -> a
+  ^
+  after: a b ... -> b a ...""",
+    "a length": """\
+[PLT305] dimension 2 of the input must have length 3, and its length is 2
+  a b 3 -> a b
+      ^
+  input: _ _ 2   after: a (b c) -> a b c""",
+    "a divisor": """\
+[PLT302] b=3 does not divide dimension 0 of the input, whose length is 8
+  (a b) -> a b
+  ^^^^^
+  input: 8   given: b=3   after: (a b) -> (b a 2)""",
+    "a loss": """\
+[PLT204] c stands on the left only, and rearrange drops no axis; reduce does
+  c n -> n
+  ^""",
+    "a gain": """\
+[PLT205] r stands on the right only, and rearrange adds no axis; repeat does
+  c n -> n c r
+             ^""",
+    "a product": """\
+[PLT202] reduce takes one tensor, and the left side has 2
+  c n, n k -> c k
+  ^^^  ^^^""",
+    "a gain in a product": """\
+[PLT205] r stands on the right only, and einsum adds no axis; repeat does
+  a b c -> c a b r
+                 ^""",
+    "the size at the seam": """\
+[PLT302] m=7 does not divide dimension 1 of the input, whose length is 24
+  c (n m) -> n m c
+    ^^^^^
+  input: 5 24   given: m=7   after: a b c -> c (a b)""",
+    "the size before the seam": """\
+[PLT302] d=5 does not divide dimension 1 of the input, whose length is 12
+  a (b d) c -> c a b d
+    ^^^^^
+  input: 2 12 5   given: d=5""",
+    "the reduction": """\
+[PLT209] 'maen' is no reduction; did you mean mean?
+  known: min, max, sum, mean, prod, any, all, std, var, logsumexp""",
+    "the elements": """\
+[PLT503] mean is not defined on int64; convert the tensor to floating point first
+  a b c -> c (a b)
+  input: 2 12 5""",
+    "nothing": """\
+[PLT307] the minimum or maximum of nothing is not defined, and an axis that is reduced has length 0
+  c n -> c
+    ^
+  input: 5 0""",
+    "too few": """\
+[PLT202] the pattern has 2 tensors on the left, and einsum was given 1
+  c n, n k -> c k
+  ^^^ ^^^^^
+  input: 5 24""",
+    "too many": """\
+[PLT202] the pattern has 2 tensors on the left, and einsum was given 3
+  c n, n k -> c k
+  ^^^ ^^^^^
+  tensor 0: 5 24   tensor 1: 2 12 5   tensor 2: 2 12 5""",
+    "no tensor": """\
+[PLT501] a tensor is needed, and this is int: 5""",
+    "a copy": """\
+[PLT401] (a c) cannot be formed without a copy: its axes are not neighbours in memory; rearrange copies
+  a b c -> b (a c)
+             ^^^^^
+  input: 2 12 5   strides: 480 40 8""",
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_are_told_in_the_words_of_the_pattern(name):
+    with pytest.raises(plait.PlaitError) as caught:
+        MISTAKES[name]()
+    assert str(caught.value) == TEXTS[name]

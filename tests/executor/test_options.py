@@ -1,0 +1,317 @@
+"""What a caller may ask of contractions: `plait.options`, and the wishes of one product."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import tracemalloc
+import warnings
+import weakref
+
+import pytest
+
+import plait
+from plait._executor.contraction import contracted
+from plait._executor.options import CURRENT
+
+np = pytest.importorskip("numpy")
+
+A, B, C = np.ones((2, 30)), np.ones((30, 4)), np.ones((4, 5))
+CHAIN = "i j, j k, k l -> i l"
+
+
+@pytest.fixture
+def paths(monkeypatch):
+    """The path of every contraction that is decided."""
+    seen = []
+
+    def watched(program, registers, classes, dtypes, asked):
+        from plait._executor import contraction
+
+        found = contraction.products_of(classes, dtypes)
+        chosen = contraction.planned(program.plan.solved, registers, found, program.backend, asked)
+        seen.append(chosen and chosen.path)
+        return contracted(program, registers, classes, dtypes, asked)
+
+    monkeypatch.setattr("plait._executor.compile.contracted", watched)
+    return seen
+
+
+def test_a_path_is_taken_as_it_is_given(paths):
+    for path in ([(1, 2), (0, 1)], [(0, 1), (0, 1)], ((0, 1, 2),), [(0, 2), (0, 1)]):
+        with plait.options(contract=path):
+            np.testing.assert_array_equal(plait.einsum(A, B, C, CHAIN), A @ B @ C)
+    assert paths == [((1, 2), (0, 1)), ((0, 1), (0, 1)), ((0, 1, 2),), ((0, 2), (0, 1))]
+
+
+def test_a_path_of_numpy_is_taken(paths):
+    found, _ = np.einsum_path("ij,jk,kl->il", A, B, C, optimize="optimal")
+    with plait.options(contract=found):
+        plait.einsum("ij,jk,kl->il", A, B, C)
+    assert paths == [tuple(found[1:])]
+
+
+def test_what_a_path_leaves_over_is_contracted_at_the_end(paths):
+    with plait.options(contract=[(1, 2)]):
+        np.testing.assert_array_equal(plait.einsum(A, B, C, CHAIN), A @ B @ C)
+    assert paths == [((1, 2), (0, 1))]
+
+
+def test_a_function_finds_the_path(paths):
+    seen = []
+
+    def last_first(inputs, output, sizes, limit):
+        seen.append((inputs, output, sizes, limit))
+        return [(1, 2), (0, 1)]
+
+    with plait.options(contract=last_first, memory_limit=1000):
+        plait.einsum(A, B, C, CHAIN)
+    assert paths == [((1, 2), (0, 1))]
+    ((inputs, _, sizes, limit), *_) = seen
+    assert len(inputs) == 3
+    assert sorted(sizes.values()) == [2, 4, 5, 30]
+    assert limit == 1000
+
+
+@pytest.mark.parametrize("how", ["auto", "greedy", "optimal", "dp", "branch-2", "cotengra"])
+def test_every_way_to_find_a_path_gives_the_same(how):
+    if how not in ("auto", "greedy", "optimal"):
+        pytest.importorskip("cotengra" if how == "cotengra" else "opt_einsum")
+    rng = np.random.default_rng(0)
+    tensors = [rng.normal(size=(3, 3)) for _ in range(7)]
+    pattern = ", ".join(f"a{n} a{n + 1}" for n in range(7)) + " -> a0 a7"
+    with warnings.catch_warnings(), plait.options(contract=how):
+        warnings.simplefilter("ignore")  # what cotengra misses
+        np.testing.assert_allclose(plait.einsum(*tensors, pattern), np.linalg.multi_dot(tensors), rtol=1e-12)
+
+
+def test_a_limit_of_memory(paths):
+    outer = "i, j, i j -> i"  # i and j first would make 10 000 elements
+    x, y = np.ones(100), np.ones((100, 100))
+    with plait.options(contract="optimal", memory_limit=100):
+        np.testing.assert_array_equal(plait.einsum(x, x, y, outer), y @ x * x)
+    with plait.options(memory_limit=1):
+        np.testing.assert_array_equal(plait.einsum(x, x, y, outer), y @ x * x)
+    assert paths == [((1, 2), (0, 1)), ((0, 1, 2),)]
+
+
+def test_options_nest_and_end():
+    assert CURRENT.get() is None
+    with plait.options(strict=True):
+        with plait.options(contract="greedy"):
+            assert CURRENT.get()[:3] == ("greedy", None, True)
+            with plait.options(strict=False, contract="auto"):
+                assert CURRENT.get() is None
+        assert CURRENT.get()[:3] == ("auto", None, True)
+    assert CURRENT.get() is None
+
+
+def test_options_end_with_an_error():
+    with pytest.raises(ZeroDivisionError), plait.options(strict=True):
+        raise ZeroDivisionError
+    assert CURRENT.get() is None
+
+
+def test_one_object_serves_many_blocks():
+    strict = plait.options(strict=True)
+    for _ in range(2):
+        with strict, strict:
+            assert CURRENT.get().strict
+    assert CURRENT.get() is None
+    assert repr(strict) == "plait.options(strict=True)"
+
+
+def is_strict():
+    try:
+        plait.einsum(A, "i j -> i")
+    except plait.AxisError:
+        return True
+    return False
+
+
+def test_options_hold_for_one_thread():
+    found, inside, outside = {}, threading.Event(), threading.Event()
+
+    def other():
+        inside.wait()
+        found["other"] = is_strict()
+        outside.set()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    with plait.options(strict=True):
+        inside.set()
+        outside.wait()
+        found["this"] = is_strict()
+    thread.join()
+    assert found == {"this": True, "other": False}
+
+
+def test_options_hold_for_one_task():
+    found = {}
+
+    async def strict():
+        with plait.options(strict=True):
+            await asyncio.sleep(0)
+            found["strict"] = is_strict()
+            found["child"] = await asyncio.create_task(child())
+
+    async def child():
+        return is_strict()
+
+    async def lax():
+        await asyncio.sleep(0)
+        found["lax"] = is_strict()
+
+    async def both():
+        await asyncio.gather(strict(), lax())
+
+    asyncio.run(both())
+    assert found == {"strict": True, "child": True, "lax": False}
+
+
+def test_no_call_is_served_what_another_asked_for():
+    product = plait.compile("i j, j k -> i")
+    for call in (
+        lambda: plait.einsum(A, B, "i j, j k -> i"),
+        lambda: product.einsum(A, B),
+        lambda: plait.einsum("ij,jk->i", A, B),
+    ):
+        for _ in range(2):
+            assert call().shape == (2,)
+            with plait.options(strict=True), pytest.raises(plait.AxisError, match="PLT204"):
+                call()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "lonely"),
+    [("i j, j k -> i", "k stands"), ("a b c ->", "a, b and c stand"), ("3 b, b -> b", "3 stands")],
+)
+def test_strict_names_every_axis_that_is_summed_alone(pattern, lonely):
+    tensors = [np.ones((3, 3)), np.ones((3, 3))] if "j k" in pattern else [np.ones((3, 3)), np.ones(3)]
+    tensors = [np.ones((3, 3, 3))] if "a b c" in pattern else tensors
+    with plait.options(strict=True), pytest.raises(plait.AxisError) as caught:
+        plait.einsum(*tensors, pattern)
+    assert lonely in str(caught.value)
+    assert plait.einsum(*tensors, pattern) is not None
+
+
+def test_strict_leaves_alone_what_two_tensors_share():
+    with plait.options(strict=True):
+        assert plait.einsum(A, B, "i j, j k -> i k").shape == (2, 4)
+        assert plait.einsum("ij,kj->ik", A, A).shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "warned"),
+    [
+        ("b d, b dd -> b", "d stands once, on the left only of 'b d, b dd -> b', and is summed; did you mean dd?"),
+        ("batch head, heads -> batch", "did you mean heads?"),
+        ("batch chanel, channel -> batch", "did you mean channel?"),
+        ("batch Head, head -> batch", "did you mean head?"),
+        ("b i, b j -> b", None),
+        ("b h1, b h2 -> b", None),
+        ("b c -> b", None),
+        ("b width, height -> b", None),
+        ("b d, d dd -> b dd", None),
+    ],
+)
+def test_a_name_that_is_nearly_another_is_warned_of_once(pattern, warned):
+    tensors = [np.ones((3,) * len(term.split())) for term in pattern.split("->")[0].split(",")]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for size in (3, 3, 4):
+            plait.einsum(*[np.ones((size,) * tensor.ndim) for tensor in tensors], pattern)
+    assert len(caught) == (warned is not None)
+    for warning in caught:
+        assert warned in str(warning.message)
+        assert warning.category is plait.AxisWarning
+        assert warning.filename == __file__
+
+
+def test_letters_of_the_classical_form_are_nobodys_misspelling():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plait.einsum("aA,a->a", np.ones((2, 3)), np.ones(2))
+
+
+@pytest.mark.parametrize("path", [[(0, 5)], [(0, 0)], [()], [(0, 1), (0, 1), (0, 1)]])
+def test_a_path_that_does_not_fit_is_an_error(path):
+    with plait.options(contract=path), pytest.raises(plait.AxisError, match="PLT214"):
+        plait.einsum(A, B, C, CHAIN)
+
+
+def test_what_no_framework_but_jax_has_is_an_error():
+    for wish in ({"precision": "highest"}, {"preferred_element_type": np.float32}):
+        with pytest.raises(plait.BackendError, match="PLT512"):
+            plait.einsum(A, B, "i j, j k -> i k", **wish)
+        with pytest.raises(plait.BackendError, match="PLT512"):
+            plait.compile("i j, j k -> i k").einsum(A, B, **wish)
+
+
+def test_options_of_an_unknown_rank_are_those_of_a_path():
+    """Where sizes are symbols, a path that is given is taken, and its meetings are the framework's einsum."""
+    torch = pytest.importorskip("torch")
+
+    def call(x, y, z):
+        with plait.options(contract=[(1, 2), (0, 1)]):
+            return plait.einsum(x, y, z, CHAIN)
+
+    traced = torch.fx.symbolic_trace(call)
+    assert [node.target for node in traced.graph.nodes if node.op == "call_function"].count(torch.einsum) == 2
+    torch.testing.assert_close(traced(*map(torch.tensor, (A, B, C))).numpy(), A @ B @ C)
+
+
+# what a call keeps, and takes
+
+
+def peak(call):
+    call()
+    gc.collect()
+    tracemalloc.start()
+    result = call()
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return most, result.nbytes
+
+
+@pytest.mark.parametrize(
+    ("equation", "shapes"),
+    [
+        ("bihd,bjhd->bhij", [(2, 64, 4, 32), (2, 64, 4, 32)]),
+        ("bhij,bjhd->bihd", [(2, 4, 64, 64), (2, 64, 4, 32)]),
+        ("bchw,oc->bohw", [(4, 32, 28, 28), (32, 32)]),
+        ("ij,ij->i", [(300, 300), (300, 300)]),
+        ("ij,ji->", [(300, 300), (300, 300)]),
+        ("ij,ij,ij->ij", [(300, 300)] * 3),
+        ("ij->", [(1000, 1000)]),
+    ],
+)
+def test_no_more_memory_than_the_result_and_what_must_be(equation, shapes):
+    """Copies of operands and intermediate results are avoided here altogether."""
+    tensors = [np.ones(shape, np.float32) for shape in shapes]
+    most, result = peak(lambda: plait.einsum(equation, *tensors))
+    assert most <= result + 16_384  # objects of Python, and what NumPy buffers
+
+
+def test_intermediate_results_are_let_go():
+    """A chain of squares: two of them at a time, however long the chain."""
+    square = np.eye(200, dtype=np.float32)
+    pattern = ", ".join(f"a{n} a{n + 1}" for n in range(12)) + " -> a0 a12"
+    with plait.options(contract=[(0, 1)] + [(0, 10 - n) for n in range(10)]):
+        most, result = peak(lambda: plait.einsum(*[square] * 12, pattern))
+    assert most <= 2 * result + 16_384
+
+
+def test_no_tensor_is_kept():
+    class Traceable(np.ndarray):
+        pass
+
+    for kind in (np.ndarray, Traceable):
+        x = np.ones((4, 4)).view(Traceable).view(kind) if kind is Traceable else np.ones((4, 4)).view(Traceable)
+        alive = weakref.ref(x)
+        plait.einsum(x, x, x, "a b, b c, c d -> a d")
+        del x
+        gc.collect()
+        assert alive() is None

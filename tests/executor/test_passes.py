@@ -1,0 +1,368 @@
+"""Large tensors: every way to reduce and to copy gives what one call of the framework's gives.
+
+Which way is taken depends on prices. So prices are drawn, and tensors of any size are taken for large ones.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from unittest import mock
+
+import pytest
+from cost_models import cost_models, everything_large
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import plait
+from plait._executor.large.reductions import _levels, _part_by_part
+from plait._executor.large.two_pass import in_pairs
+from plait._plan.schedule import copies, reductions
+from plait._plan.schedule import two_pass as centres
+from plait._plan.schedule.rewrites import (
+    BLOCKS,
+    CENTRE,
+    HALVES,
+    ONE_BY_ONE,
+    REASONS,
+)
+from plait._plan.schedule.two_pass import CENTRES
+from plait.backends.registry import backend_of
+
+np = pytest.importorskip("numpy")
+
+NAMES = ("min", "max", "sum", "mean", "prod", "any", "all")
+CENTRED_DTYPES = ("float32", "float64", "float16", "complex64", "complex128", ">f4", ">f2", "longdouble")
+DTYPES = ("float32", "float64", "float16", "int8", "uint8", "int64", "uint64", "bool", "complex64")
+SPECIAL = (float("nan"), float("inf"), -float("inf"), -0.0, 0.0)
+
+
+@st.composite
+def strided(draw, array):
+    """The same values in memory in another order, with gaps, or from the end."""
+    order = draw(st.permutations(range(array.ndim)))
+    held = np.ascontiguousarray(array.transpose(order)).transpose(np.argsort(order))
+    steps = tuple([draw(st.sampled_from((1, 1, 1, 2, -1))) for _ in range(array.ndim)])
+    memory = np.zeros([size * abs(step) for size, step in zip(held.shape, steps, strict=True)], array.dtype)
+    memory = np.ascontiguousarray(memory.transpose(order)).transpose(np.argsort(order))
+    view = memory[tuple([slice(None, None, step) for step in steps])]
+    view[...] = array
+    return view
+
+
+@st.composite
+def arrays(draw, dtypes=DTYPES):
+    """Arrays whose sums and products are exact, with what is special about their type."""
+    shape = tuple(draw(st.lists(st.sampled_from((1, 2, 2, 3, 4, 5, 7)), min_size=1, max_size=5)))
+    dtype = np.dtype(draw(st.sampled_from(dtypes)))
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    array = rng.integers(0, 3, shape).astype(dtype)
+    if dtype.kind in "fc":
+        array[rng.random(shape) < draw(st.sampled_from((0.0, 0.0, 0.3)))] = draw(st.sampled_from(SPECIAL))
+    return draw(strided(array))
+
+
+@st.composite
+def reducing(draw, dtypes=DTYPES):
+    """An array, a pattern that keeps some of its axes, in any order and group, and the axes that are reduced."""
+    array = draw(arrays(dtypes))
+    names = [f"a{place}" for place in range(array.ndim)]
+    kept = draw(st.permutations(range(array.ndim)))[: draw(st.integers(0, array.ndim - 1))]
+    right = [names[place] for place in kept]
+    if len(right) > 1 and draw(st.booleans()):
+        right = [f"({right[0]} {right[1]})", *right[2:]]
+    return array, f"{' '.join(names)} -> {' '.join(right)}", kept
+
+
+def meant(array, kept, name):
+    """NumPy's own reduction of the array in plain memory."""
+    rest = tuple([place for place in range(array.ndim) if place not in kept])
+    plain = np.ascontiguousarray(array)
+    with np.errstate(all="ignore"):
+        found = getattr(plain, name)(rest) if rest else getattr(plain, name)(())
+    return np.transpose(found, [sorted(kept).index(place) for place in kept])
+
+
+@settings(max_examples=400)
+@given(reducing(), st.sampled_from(NAMES), cost_models())
+def test_every_way_to_reduce_gives_the_same(case, name, prices):
+    array, pattern, kept = case
+    if (name == "mean" and array.dtype.kind in "biu") or (name in ("min", "max") and array.dtype.kind == "c"):
+        return
+    expected = meant(array, kept, name)
+    with everything_large(prices), np.errstate(all="ignore"):
+        found = plait.reduce(array, pattern, name)
+    assert found.dtype == expected.dtype
+    rounded = 2e-7 if (name, array.dtype.kind) == ("mean", "c") else 0  # NumPy's quotient of a scalar is another one
+    np.testing.assert_allclose(found.ravel(), expected.ravel(), rtol=rounded)
+    if name in ("sum", "mean") and array.dtype.kind == "f":
+        np.testing.assert_array_equal(np.signbit(found.ravel()), np.signbit(expected.ravel()))
+
+
+def about_centre(array, kept, name):
+    """The same of a reduction that has a centre, with more digits, in NumPy's type and numbers."""
+    rest = tuple([place for place in range(array.ndim) if place not in kept])
+    wide = np.ascontiguousarray(array).astype(np.clongdouble if array.dtype.kind == "c" else np.longdouble)
+    with np.errstate(all="ignore"):
+        if name == "logsumexp":
+            peak = wide.max(rest, keepdims=True)
+            peak = np.where(np.isfinite(peak), peak, 0)
+            found = np.log(np.exp(wide - peak).sum(rest)) + peak.squeeze(rest)
+        else:
+            found = getattr(wide, name)(rest)
+    half = array.dtype.itemsize == 2
+    dtype = array.dtype if half else array.real.dtype.newbyteorder("=")
+    return np.transpose(found, [sorted(kept).index(place) for place in kept]).astype(dtype)
+
+
+@settings(max_examples=400)
+@given(reducing(CENTRED_DTYPES), st.sampled_from(sorted(CENTRES)), cost_models())
+def test_every_way_to_reduce_about_a_centre_gives_the_same(case, name, prices):
+    array, pattern, kept = case
+    if (name == "logsumexp" and array.dtype.kind == "c") or array.size < 2:
+        return
+    with everything_large(prices), np.errstate(all="ignore"):
+        assert CENTRE in plait.explain(pattern, array, reduction=name).rewrites
+        found = plait.reduce(array, pattern, name)
+        again = plait.reduce(array, pattern, name)
+        plain = backend_of(np.ndarray).reduction(name, array.dtype)(array, tuple({*range(array.ndim)} - {*kept}))
+    expected = about_centre(array, kept, name)
+    np.testing.assert_array_equal(found, again)
+    assert (type(found), found.dtype) == (type(plain), plain.dtype)
+    most = 32 * float(np.finfo(expected.dtype).eps)
+    np.testing.assert_allclose(found.ravel(), expected.ravel(), rtol=most, atol=most)
+
+
+@pytest.mark.parametrize("name", sorted(CENTRES))
+@pytest.mark.parametrize("pattern", ["b c h -> b", "b c h -> c", "b c h -> h", "b c h ->", "b c h -> b h c"])
+@pytest.mark.parametrize("special", [*SPECIAL[:3], "all -inf", "stretched", "backwards"])
+def test_what_is_special_is_so_about_a_centre(name, pattern, special):
+    """Warnings are errors here: there is one where one call has one, and none where it has none."""
+    x = np.random.default_rng(5).standard_normal((16, 32, 4096)).astype(np.float32)
+    if special == "all -inf":
+        x[...] = -np.inf
+    elif special == "stretched":
+        x = np.broadcast_to(x[:, :1, :64, None], (16, 32, 64, 64)).reshape(16, 32, -1)[:, :, ::-1]
+        x = np.broadcast_to(x[:1], x.shape)
+    elif special == "backwards":
+        x = x[::-1, :, ::-1]
+    else:
+        x[1, 2, 3] = special
+    axes = tuple([place for place, axis in enumerate("bch") if axis not in pattern[6:]])
+
+    def reduced(by):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            return plait.reduce(x, pattern, by), {str(warning.message) for warning in caught}
+
+    plain = backend_of(np.ndarray).reduction(name, x.dtype)
+    assert CENTRE in plait.explain(pattern, x, reduction=name).rewrites or not axes
+    (found, said), (expected, meant) = reduced(name), reduced(plain)
+    assert (type(found), found.dtype, said) == (type(expected), expected.dtype, meant)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
+    with np.errstate(all="raise", under="ignore"):
+        if meant:
+            with pytest.raises(FloatingPointError):
+                plait.reduce(x, pattern, name)
+        else:
+            plait.reduce(x, pattern, name)
+
+
+def test_a_sum_of_exponentials_says_nothing_of_what_overflows():
+    rows = np.zeros((2, 64, 65536), np.float32)
+    rows[0, :, 0], rows[0, :, 1] = 3e38, -3e38
+    rows[1, :, 0], rows[1, :, 1:9] = np.inf, 88.5
+    with np.errstate(all="raise", under="ignore"):
+        for row in rows:
+            assert CENTRE in plait.explain("a b -> a", row, reduction="logsumexp").rewrites
+            found = plait.reduce(row, "a b -> a", "logsumexp")
+            np.testing.assert_array_equal(found, np.full(64, row[0, 0]))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 64, 100])
+def test_blocks_are_added_in_pairs(count):
+    """A term goes through as many additions as there are levels."""
+    depth, number = in_pairs(((0, 1) for _ in range(count)), lambda a, b, _: (max(a[0], b[0]) + 1, a[1] + b[1]))
+    assert (depth, number) == ((count - 1).bit_length(), count)
+
+
+@st.composite
+def copying(draw):
+    """An array and a pattern that permutes its axes, stretches it and merges all."""
+    array = draw(arrays((*DTYPES, "U3", "M8[s]", "O", "i4,f8")))
+    names = [f"a{place}" for place in range(array.ndim)]
+    order = draw(st.permutations(names))
+    new = draw(st.sampled_from((0, 0, 1, 2, 3)))
+    right = list(order)
+    if new:
+        right.insert(draw(st.integers(0, len(right))), "new")
+    cut = draw(st.integers(0, len(right)))
+    groups = [f"({' '.join(part)})" for part in (right[:cut], right[cut:]) if part]
+    return array, f"{' '.join(names)} -> {' '.join(groups)}", ({"new": new} if new else {}), right, names, cut
+
+
+@settings(max_examples=300)
+@given(copying(), cost_models())
+def test_every_way_to_copy_gives_the_same(case, prices):
+    array, pattern, sizes, right, names, _ = case
+    stretched = np.broadcast_to(array[..., None], (*array.shape, sizes.get("new", 1)))
+    order = [names.index(name) if name in names else array.ndim for name in right]
+    expected = stretched.transpose([*order, *({array.ndim} - {*order})])
+    with everything_large(prices):
+        found = plait.repeat(array, pattern, **sizes)
+    assert found.dtype == array.dtype
+    np.testing.assert_array_equal(found.ravel(), expected.ravel())
+
+
+def test_each_rewrite_is_taken_somewhere():
+    """Otherwise the tests above would say nothing about it."""
+    taken = set()
+
+    def keep(found):
+        def watched(*args):
+            way = found(*args)
+            taken.update(way.rewrites if way is not None else ())
+            return way
+
+        return watched
+
+    x = np.ones((64, 64, 64, 3), np.float32)
+    with (
+        mock.patch("plait._executor.large.layout.reduced", keep(reductions.reduced)),
+        mock.patch("plait._executor.large.layout.copied", keep(copies.copied)),
+        mock.patch("plait._executor.large.layout.centred", keep(centres.centred)),
+    ):
+        plait.cache_clear()
+        plait.reduce(x, "b (h 2) (w 2) c -> b h w c", "max")
+        plait.reduce(np.ones((4, 4096, 48), np.float32), "a b c -> a c", "max")
+        plait.reduce(np.ones((64, 64, 64), np.float32), "b (h 16) (w 16) -> b h w", "sum")
+        plait.reduce(np.ones((1, 32, 96, 96), np.float32), "b c h w -> c", "sum")
+        plait.repeat(np.ones((512, 512), np.float32), "h w -> (h 2) (w 2)")
+        plait.reduce(np.ones((1 << 11, 1 << 10), np.float32), "h w -> w", "var")
+    plait.cache_clear()
+    assert taken == {*REASONS}
+
+
+def _elsewhere(whole, way, left):
+    carried = _part_by_part(whole, way, left)
+    return lambda tensor, out: carried(tensor, out[::-1])
+
+
+SABOTAGE = {
+    "what is left over is lost": ("_levels", lambda *given: [(*row[:3], None) for row in _levels(*given)]),
+    "a part is put elsewhere": ("_part_by_part", _elsewhere),
+    "the mean is not divided": ("prod", lambda _: 1),
+}
+
+
+@pytest.mark.parametrize("sabotage", SABOTAGE)
+def test_what_is_carried_out_wrongly_is_noticed(sabotage):
+    name, instead = SABOTAGE[sabotage]
+    x = np.arange(4096 * 9 * 9.0).reshape(4096, 9, 9)
+    expected = x.reshape(4096, 3, 3, 3, 3).mean((2, 4))
+    plait.cache_clear()
+    np.testing.assert_array_equal(plait.reduce(x, "b (h 3) (w 3) -> b h w", "mean"), expected)
+    plait.cache_clear()
+    with mock.patch(f"plait._executor.large.reductions.{name}", instead), pytest.raises((AssertionError, IndexError)):
+        np.testing.assert_array_equal(plait.reduce(x, "b (h 3) (w 3) -> b h w", "mean"), expected)
+    plait.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["min", "max", "sum", "mean", "prod"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16", "int8", "uint8", "int64"])
+def test_every_way_to_reduce_a_tensor_of_torch(name, dtype):
+    torch = pytest.importorskip("torch")
+    if name == "mean" and "float" not in dtype:
+        pytest.skip(f"{name} is not defined on {dtype}")
+
+    most = 1 if name == "prod" else 2  # so that nothing is rounded
+
+    @settings(max_examples=25)
+    @given(reducing(), cost_models())
+    def check(case, prices):
+        array, pattern, _ = case
+        tensor = torch.from_numpy(np.abs(array).astype("float32")).nan_to_num(2, 1, 0).clamp(0, most)
+        order = np.argsort([-abs(stride) for stride in array.strides])
+        tensor = tensor.permute(*order).contiguous().permute(*np.argsort(order)).to(getattr(torch, dtype))
+        with everything_large(prices):
+            found = plait.reduce(tensor, pattern, name)
+            if tensor.is_floating_point():
+                watched = plait.reduce(tensor.requires_grad_(), pattern, name)
+                torch.testing.assert_close(found, watched.detach(), rtol=0, atol=0)
+                slope = torch.autograd.grad(watched.sum(), tensor)[0]
+        if tensor.is_floating_point():
+            plain = torch.autograd.grad(plait.reduce(tensor, pattern, name).sum(), tensor)[0]
+            torch.testing.assert_close(slope, plain, rtol=0, atol=0)
+        torch.testing.assert_close(found, plait.reduce(tensor.detach(), pattern, name), rtol=0, atol=0)
+
+    check()
+
+
+def test_explain_says_which_way_a_call_takes_and_why(monkeypatch):
+    monkeypatch.setenv("PLAIT_KERNELS", "off")
+    pattern, x = "b c (h 2) (w 2) -> b c h w", np.zeros((4, 3, 224, 224), np.float32)
+    pooled = plait.explain(pattern, x, reduction="max")
+    assert pooled.rewrites == (ONE_BY_ONE, HALVES, BLOCKS)
+    assert repr(pooled).splitlines()[-2:] == [
+        f"  in several calls: {ONE_BY_ONE}, {HALVES}, {BLOCKS}",
+        "  without a kernel: PLAIT_KERNELS is off",
+    ]
+    assert plait.explain(pattern, x.shape).rewrites == (ONE_BY_ONE, HALVES, BLOCKS)
+    assert plait.explain(pattern, x[:, :, :4, :4], reduction="max").rewrites == ()
+    assert plait.explain("b c h w -> b c", x, reduction="std").rewrites == ()  # it is at hand
+    large = np.zeros((16, 32, 64, 64), np.float32)
+    assert {CENTRE, BLOCKS} <= {*plait.explain("b c h w -> c", large, reduction="std").rewrites}
+
+
+def test_explain_says_why_it_is_one_call():
+    torch = pytest.importorskip("torch")
+    pattern, x = "b c (h 2) (w 2) -> b c h w", torch.zeros((4, 3, 224, 224))
+
+    def said(tensor, reduction="max"):
+        explanation = plait.explain(pattern, tensor, reduction=reduction)
+        return explanation.rewrites, repr(explanation).splitlines()[-1].strip()
+
+    assert said(x)[0] == (ONE_BY_ONE, HALVES, BLOCKS)
+    assert said(x.to("meta")) == ((), "one call of torch for each step: on meta one call takes the whole device")
+    x.requires_grad_()
+    assert said(x) == ((ONE_BY_ONE, HALVES, BLOCKS), "recorded as one call of torch, with its gradient")
+    assert said(x, "prod") == ((), "one call of torch for each step: a gradient is recorded")
+    assert plait.explain("b c h w -> b", x, reduction="sum").rewrites == ()
+    with torch.no_grad():
+        assert said(x)[0] == (ONE_BY_ONE, HALVES, BLOCKS)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # in torch's own import
+@pytest.mark.parametrize("name", ["max", "sum", "mean"])
+def test_what_torch_transforms_is_one_call(name):
+    """Memory that is filled could not be seen through; a dual number, a batch, and what a tracer follows."""
+    torch = pytest.importorskip("torch")
+    pattern, x = "b c (h 2) (w 2) -> b c h w", torch.rand(2, 3, 32, 32)
+    expected = plait.reduce(x, pattern, name)
+
+    def pooled(tensor):
+        return plait.reduce(tensor, pattern, name)
+
+    torch.testing.assert_close(torch.vmap(pooled)(x[None])[0], expected)
+    value, slope = torch.func.jvp(pooled, (x,), (torch.ones_like(x),))
+    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(slope, plait.reduce(torch.ones_like(x), pattern, name))
+    graph = importlib.import_module("torch.fx.experimental.proxy_tensor").make_fx(pooled)(x).graph
+    calls = [node for node in graph.nodes if node.op == "call_function" and "view" not in str(node.target)]
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize("special", SPECIAL[:3])
+def test_what_is_infinite_stays_where_it_is(monkeypatch, dtype, special):
+    """A product with ones would make NaN of a part of a complex infinity."""
+    monkeypatch.setenv("PLAIT_KERNELS", "off")
+    x = np.ones((64, 64, 64), dtype)
+    x[1, 2, 3] = special
+    for pattern, axes, shape in (
+        ("b (h 16) (w 16) -> b h w", (2, 4), (64, 4, 16, 4, 16)),
+        ("b h (w 16) -> b h w", (3,), (64, 64, 4, 16)),
+    ):
+        found = [plait.reduce(x, pattern, "sum") for _ in range(2)][1]
+        np.testing.assert_array_equal(found, x.reshape(shape).sum(axes))
+    np.testing.assert_array_equal(plait.einsum("ijk->ij", x), np.einsum("ijk->ij", x))

@@ -1,0 +1,509 @@
+"""What PaddlePaddle promises of a layer, of plait's: each beside a layer of Paddle's own, or code written by hand."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import pickle
+
+import numpy as np
+import pytest
+
+import plait
+from layers.cases import MIXES, OPERATIONS
+from layers.frameworks.paddle_ import FRAMEWORK
+
+if importlib.util.find_spec("paddle") is None:
+    pytest.skip("paddle is not installed", allow_module_level=True)
+
+paddle, layers = FRAMEWORK.module(), FRAMEWORK.layers()
+EinMix, Rearrange, Reduce, Repeat = layers.EinMix, layers.Rearrange, layers.Reduce, layers.Repeat
+
+from paddle import nn  # noqa: E402
+from paddle.jit.sot.psdb import check_no_breakgraph  # noqa: E402
+from paddle.static import InputSpec  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore:Tensor do not have 'place'")
+"""Paddle's own words about its own full_like, while it makes a backward program."""
+
+
+@pytest.fixture(autouse=True)
+def _a_seed():
+    paddle.seed(0)
+
+
+def filled(*shape, dtype="float32"):
+    return paddle.to_tensor(np.random.default_rng(0).normal(size=shape).astype(dtype))
+
+
+def assert_close(actual, expected, **tolerance):
+    assert tuple(actual.shape) == tuple(expected.shape)
+    assert actual.dtype == expected.dtype
+    np.testing.assert_allclose(actual.numpy(), expected.numpy(), **{"rtol": 1e-5, "atol": 1e-6, **tolerance})
+
+
+def assert_same(actual, expected):
+    """Two dicts of tensors: the same names, and the same elements bit by bit."""
+    assert list(actual) == list(expected)
+    for name, tensor in actual.items():
+        assert tensor.dtype == expected[name].dtype
+        np.testing.assert_array_equal(tensor.numpy(), expected[name].numpy())
+
+
+class Native(nn.Layer):
+    """The network of `network`, as it is written without plait, with the same names of its parameters."""
+
+    def __init__(self):
+        super().__init__()
+        self.add_sublayer("1", nn.Conv2D(1, 4, 3, padding=1))
+        self.add_sublayer("5", nn.Linear(36, 5))
+
+    def forward(self, x):
+        convolution, linear = self.children()
+        x = nn.functional.max_pool2d(nn.functional.relu(convolution(x.reshape([-1, 1, 6, 6]))), 2)
+        return linear(x.flatten(1))
+
+
+def network():
+    return nn.Sequential(
+        Rearrange("b (h w) -> b 1 h w", h=6),
+        nn.Conv2D(1, 4, 3, padding=1),
+        nn.ReLU(),
+        Reduce("b c (h 2) (w 2) -> b c h w", "max"),
+        Rearrange("b ... -> b (...)"),
+        EinMix("b f -> b k", "f k", "k", f=36, k=5),
+    )
+
+
+def as_native(state):
+    return {name: tensor.flatten() if name == "5.bias" else tensor for name, tensor in state.items()}
+
+
+def twins():
+    """A network of plait's layers and its native twin, with the same parameters."""
+    ours, native = network(), Native()
+    native.set_state_dict(as_native(ours.state_dict()))
+    return ours, native
+
+
+def test_sublayers_and_parameters_are_found():
+    model = nn.Sequential(network(), nn.Sequential(EinMix("b k -> b j", "k j", k=5, j=2)))
+    assert [name for name, _ in model.named_children()] == ["0", "1"]
+    kinds = {name: type(layer) for name, layer in model.named_sublayers()}
+    assert kinds["0.0"] is Rearrange
+    assert kinds["0.3"] is Reduce
+    assert kinds["0.5"] is kinds["1.0"] is EinMix
+    assert len(model.sublayers()) == 9
+    assert [name for name, _ in model.named_parameters()] == [
+        *("0.1.weight", "0.1.bias", "0.5.weight", "0.5.bias", "1.0.weight"),
+    ]
+    assert all(not parameter.stop_gradient for parameter in model.parameters())
+    assert list(model.buffers()) == []
+
+
+def test_only_einmix_has_a_state():
+    for layer in (Rearrange("a b -> b a"), Reduce("a b -> a", "max"), Repeat("a -> a 2")):
+        assert layer.state_dict() == {}
+        assert layer.parameters() == []
+    state = EinMix("b c -> b d", "c d", "d", c=3, d=4).state_dict()
+    assert {name: tuple(tensor.shape) for name, tensor in state.items()} == {"weight": (3, 4), "bias": (1, 4)}
+    assert list(EinMix("b c -> b d", "c d", c=3, d=4).state_dict()) == ["weight"]
+
+
+def test_the_network_computes_what_its_native_twin_does():
+    ours, native = twins()
+    assert_close(ours(filled(4, 36)), native(filled(4, 36)))
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
+def test_an_optimizer_updates_it_as_its_native_twin(optimizer):
+    ours, native = twins()
+    before = {name: tensor.numpy().copy() for name, tensor in ours.state_dict().items()}
+    digits = paddle.to_tensor([0, 1, 2, 3])
+    for model in (ours, native):
+        step = getattr(paddle.optimizer, optimizer)(0.1, parameters=model.parameters())
+        for _ in range(3):
+            loss = nn.functional.cross_entropy(model(filled(4, 36)), digits)
+            loss.backward()
+            step.step()
+            step.clear_grad()
+    after, expected = as_native(ours.state_dict()), native.state_dict()
+    for name, tensor in after.items():
+        assert_close(tensor, expected[name], rtol=1e-4, atol=1e-5)
+        assert (tensor.numpy() != before[name].reshape(tensor.shape)).any()
+
+
+def test_a_saved_state_is_loaded(tmp_path):
+    ours, other = network(), network()
+    assert (ours[5].weight != other[5].weight).any()
+    paddle.save(ours.state_dict(), str(tmp_path / "model.pdparams"))
+    missing, unexpected = other.set_state_dict(paddle.load(str(tmp_path / "model.pdparams")))
+    assert missing == unexpected == []
+    assert_same(other.state_dict(), ours.state_dict())
+    assert_close(other(filled(4, 36)), ours(filled(4, 36)))
+
+
+@pytest.mark.parametrize("full_graph", [True, False])
+def test_to_static_learns_as_python_does(full_graph):
+    ours, native = twins()
+    static = paddle.jit.to_static(ours, full_graph=full_graph)
+    for size in (4, 7, 2):
+        for model in (ours, native):
+            model.clear_gradients()
+        x = filled(size, 36)
+        found, expected = static(x), native(x)
+        assert_close(found, expected, rtol=1e-4, atol=1e-5)
+        for result in (found, expected):
+            (result * filled(size, 5)).sum().backward()
+        for one, other in zip(ours.parameters(), native.parameters(), strict=True):
+            assert_close(one.grad.reshape(other.shape), other.grad, rtol=1e-4, atol=1e-4)
+
+
+def test_the_tracer_of_bytecode_makes_one_graph():
+    model = nn.Sequential(network(), Repeat("b k -> b r k", r=2), EinMix("b (r) k -> b (k r)", "r k", r=2, k=5))
+
+    @check_no_breakgraph
+    def whole(x):
+        return model(x)
+
+    static = paddle.jit.to_static(whole, full_graph=False)
+    for size in (4, 3):
+        assert_close(static(filled(size, 36)), model(filled(size, 36)))
+
+
+@pytest.mark.parametrize("full_graph", [True, False])
+@pytest.mark.parametrize("case", [*OPERATIONS, *MIXES], ids=str)
+def test_every_case_by_both_tracers(case, full_graph):
+    """By the tracer of source code with a batch that is not known."""
+    if case in MIXES:
+        layer = EinMix(case.pattern, case.weight_shape, case.bias_shape, **case.sizes)
+    else:
+        layer = getattr(layers, case.kind)(*case.arguments, **case.sizes)
+    x = filled(*case.shape)
+    expected = layer(x)
+    spec = [InputSpec([None, *case.shape[1:]], "float32")] if full_graph else None
+    static = paddle.jit.to_static(layer, input_spec=spec, full_graph=full_graph)
+    assert_close(static(x), expected)
+
+
+def doubled(tensor, axes):
+    return paddle.sum(tensor, axes) * 2
+
+
+@pytest.mark.parametrize("shape", [[None, 36], [None, None]])
+def test_a_saved_program_takes_other_batches(tmp_path, shape):
+    model = nn.Sequential(network(), Reduce("b k -> b", doubled), Repeat("b -> b r", r=2))
+    model.eval()
+    paddle.jit.save(model, str(tmp_path / "model"), input_spec=[InputSpec(shape, "float32")])
+    loaded = paddle.jit.load(str(tmp_path / "model"))
+    for size in (1, 4, 7):
+        assert_close(loaded(filled(size, 36)), model(filled(size, 36)))
+    assert sum(parameter.size for parameter in loaded.parameters()) == sum(p.size for p in model.parameters())
+
+
+def test_a_saved_program_learns_on(tmp_path):
+    """One with an einsum does not: Paddle itself has no gradient for that of a program that was loaded."""
+    model = nn.Sequential(*[network()[place] for place in range(4)])
+    paddle.jit.save(model, str(tmp_path / "model"), input_spec=[InputSpec([None, 36], "float32")])
+    loaded = paddle.jit.load(str(tmp_path / "model"))
+    loaded.train()
+    optimizer = paddle.optimizer.SGD(0.1, parameters=loaded.parameters())
+    before = loaded(filled(3, 36)).sum()
+    before.backward()
+    optimizer.step()
+    assert loaded(filled(3, 36)).sum() < before
+
+
+@pytest.mark.filterwarnings("ignore:no variable in your model")  # Paddle's own words: there are no parameters to save
+def test_a_list_of_tensors_in_a_saved_program(tmp_path):
+    spec = [[InputSpec([None, 3], "float32"), InputSpec([None, 3], "float32")]]
+    layer = Rearrange("k b c -> b (k c)")
+    paddle.jit.save(layer, str(tmp_path / "model"), input_spec=spec)
+    loaded = paddle.jit.load(str(tmp_path / "model"))
+    one, other = filled(4, 3), filled(4, 3) + 1
+    assert_close(loaded(one, other), layer([one, other]))
+
+
+def test_a_static_program_has_the_parameters():
+    paddle.enable_static()
+    try:
+        main, startup = paddle.static.Program(), paddle.static.Program()
+        with paddle.static.program_guard(main, startup):
+            x = paddle.static.data("x", [None, 3], "float32")
+            layer = EinMix("b c -> b d", "c d", "d", c=3, d=4)
+            y = layer(x)
+            assert list(y.shape) == [-1, 4]
+            executor = paddle.static.Executor(paddle.CPUPlace())
+            executor.run(startup)
+            feed = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
+            found, weight, bias = executor.run(main, feed={"x": feed}, fetch_list=[y, layer.weight, layer.bias])
+    finally:
+        paddle.disable_static()
+    assert (abs(weight) <= 1).all()
+    assert (weight < 0).any()
+    np.testing.assert_allclose(found, feed @ weight + bias, rtol=1e-5, atol=1e-6)
+
+
+def test_it_moves_to_another_type():
+    layer, native = EinMix("b c -> b d", "c d", "d", c=3, d=4), nn.Linear(3, 4)
+    for model in (layer, native):
+        model.to(dtype="float64")
+    native.set_state_dict({"weight": layer.weight, "bias": layer.bias.flatten()})
+    assert layer.weight.dtype == native.weight.dtype == paddle.float64
+    x = filled(2, 3, dtype="float64")
+    assert_close(layer(x), native(x))
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_types(dtype):
+    """Without a bias: Paddle adds none on a CPU, nor does its own Linear take them there."""
+    layer = EinMix("b c -> b d", "c d", c=3, d=4)
+    layer.to(dtype=dtype)
+    assert layer.weight.dtype == getattr(paddle, dtype)
+    x = filled(2, 3).astype(dtype)
+    assert layer(x).dtype == x.dtype
+    wide = x.astype("float32") @ layer.weight.astype("float32")
+    assert_close(layer(x).astype("float32"), wide, rtol=0, atol=0.02)
+
+
+def test_the_default_type_is_that_of_the_parameters():
+    paddle.set_default_dtype("float64")
+    try:
+        layer, native = EinMix("b c -> b d", "c d", "d", c=3, d=4), nn.Linear(3, 4)
+    finally:
+        paddle.set_default_dtype("float32")
+    assert layer.weight.dtype == layer.bias.dtype == native.weight.dtype == paddle.float64
+    assert layer(filled(2, 3, dtype="float64")).dtype == paddle.float64
+
+
+def test_hooks_fire():
+    layer, seen = EinMix("b c -> b d", "c d", c=3, d=4), []
+    before = layer.register_forward_pre_hook(lambda _, inputs: (inputs[0] * 2,))
+    after = layer.register_forward_post_hook(lambda _, inputs, output: seen.append(inputs[0]) or output + 1)
+    x = filled(2, 3)
+    assert_close(layer(x), 2 * x @ layer.weight + 1)
+    assert_close(seen[0], 2 * x)
+    before.remove()
+    after.remove()
+    assert_close(layer(x), x @ layer.weight)
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))], ids=["copy", "pickle"]
+)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: EinMix("b c -> b d", "c d", "d", c=3, d=4),
+        lambda: Reduce("b c -> b", doubled),
+        lambda: Repeat("b c -> b c r", r=2),
+        lambda: Rearrange("b (c p) -> b c p", p=3),
+    ],
+)
+def test_copies(make, copied):
+    layer, x = make(), filled(2, 3)
+    expected = layer(x)
+    other = copied(layer)
+    assert repr(other) == repr(layer)
+    assert_same(other.state_dict(), layer.state_dict())
+    for parameter in layer.parameters():
+        parameter.set_value(paddle.zeros_like(parameter))
+    assert_close(other(x), expected)
+    assert all(not parameter.stop_gradient for parameter in other.parameters())
+
+
+def test_a_network_is_copied_and_pickled():
+    model = network()
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert_same(other.state_dict(), model.state_dict())
+        assert_close(other(filled(2, 36)), model(filled(2, 36)))
+
+
+def test_apply_reaches_it():
+    def init(layer):
+        if isinstance(layer, EinMix):
+            nn.initializer.Constant(0.5)(layer.weight)
+
+    model = network()
+    model.apply(init)
+    assert (model[5].weight == 0.5).all()
+
+
+def test_attributes_of_the_parameters():
+    def mixed(**attributes):
+        return EinMix("b c -> b d", "c d", "d", c=3, d=4, **attributes)
+
+    constant = nn.initializer.Constant(0.5)
+    layer = mixed(
+        weight_attr=paddle.ParamAttr(name="mixing", initializer=constant, learning_rate=0.5, trainable=False),
+        bias_attr=paddle.ParamAttr(regularizer=paddle.regularizer.L2Decay(0.1)),
+    )
+    assert (layer.weight == 0.5).all()
+    assert layer.weight.name == "mixing"
+    assert layer.weight.stop_gradient
+    assert not layer.bias.stop_gradient
+    assert layer.weight.optimize_attr["learning_rate"] == 0.5
+    assert layer.bias.regularizer is not None
+    assert (abs(layer.bias) <= 3**-0.5).all()
+    assert (mixed(weight_attr=constant).weight == 0.5).all()
+    assert (mixed(bias_attr=constant).bias == 0.5).all()
+    without, native = mixed(bias_attr=False), nn.Linear(3, 4, bias_attr=False)
+    assert without.bias is native.bias is None
+    assert list(without.state_dict()) == list(native.state_dict()) == ["weight"]
+    assert repr(without) == "EinMix('b c -> b d', 'c d', c=3, d=4)"
+    native.set_state_dict(without.state_dict())
+    assert_close(without(filled(2, 3)), native(filled(2, 3)))
+
+
+def test_lazy_parameters_are_made_later():
+    with paddle.LazyGuard():
+        layer = EinMix("b c -> b d", "c d", c=3, d=4)
+    assert not layer.weight._is_initialized()
+    layer.weight.initialize()
+    assert (abs(layer.weight) <= 1).all()
+    assert (layer.weight < 0).any()
+
+
+def test_weight_norm_takes_it():
+    layer = EinMix("b c -> b d", "c d", c=3, d=4)
+    expected = layer(filled(2, 3))
+    nn.utils.weight_norm(layer, "weight", dim=1)
+    assert sorted(layer.state_dict()) == ["weight_g", "weight_v"]
+    assert_close(layer(filled(2, 3)), expected)
+
+
+def test_a_frozen_weight_gets_no_gradient():
+    layer = EinMix("b c -> b d", "c d", "d", c=3, d=4)
+    layer.weight.stop_gradient = True
+    x = filled(2, 3)
+    x.stop_gradient = False
+    layer(x).sum().backward()
+    assert layer.weight.grad is None
+    assert (layer.bias.grad == 2).all()
+    assert_close(x.grad, layer.weight.sum(1).expand([2, 3]))
+
+
+def test_summary_counts_the_parameters(capsys):
+    assert paddle.summary(network(), (4, 36)) == {"total_params": 225, "trainable_params": 225}
+    shown = capsys.readouterr().out
+    assert [line.split()[-1] for line in shown.splitlines() if line.strip().startswith(("EinMix", "Reduce"))] == [
+        "0",
+        "185",
+    ]
+
+
+def test_it_describes_itself():
+    assert (
+        repr(network())
+        == """\
+Sequential(
+  (0): Rearrange('b (h w) -> b 1 h w', h=6)
+  (1): Conv2D(1, 4, kernel_size=[3, 3], padding=1, data_format=NCHW)
+  (2): ReLU()
+  (3): Reduce('b c (h 2) (w 2) -> b c h w', 'max')
+  (4): Rearrange('b ... -> b (...)')
+  (5): EinMix('b f -> b k', 'f k', 'k', f=36, k=5)
+)"""
+    )
+    assert repr(Reduce("b c -> b", doubled)) == "Reduce('b c -> b', doubled)"
+    assert repr(Repeat("b c -> b c r", r=2)) == "Repeat('b c -> b c r', r=2)"
+
+
+@pytest.mark.parametrize(
+    ("code", "make", "shape"),
+    [
+        ("PLT305", lambda: EinMix("b c -> b d", "c d", "d", c=4, d=5), (2, 3)),
+        ("PLT304", lambda: EinMix("b c -> b d", "c d", "d", c=4, d=5), (2, 3, 4)),
+        ("PLT302", lambda: Rearrange("b (c p) -> b c p", p=2), (2, 3)),
+        ("PLT304", lambda: Reduce("b c h -> b c", "max"), (2, 3)),
+    ],
+)
+@pytest.mark.parametrize("graph", [None, "source", "bytecode", "saved"])
+def test_a_tensor_that_does_not_fit(code, make, shape, graph, tmp_path):
+    layer, x = make(), filled(*shape)
+    with pytest.raises(plait.SizeError, match=code) as expected:
+        layer(x)
+    spec = [InputSpec([None, *shape[1:]], "float32")]
+    calls = {
+        None: nn.Sequential(layer),
+        "source": paddle.jit.to_static(make(), input_spec=spec, full_graph=True),
+        "bytecode": paddle.jit.to_static(make(), full_graph=False),
+        "saved": lambda _: paddle.jit.save(make(), str(tmp_path / "model"), input_spec=spec),
+    }
+    with pytest.raises(plait.SizeError, match=code) as found:
+        calls[graph](x)
+    for line in str(expected.value).splitlines()[:2]:
+        assert line in str(found.value)
+
+
+def test_a_size_that_only_the_run_tells_is_checked_by_it():
+    layer = EinMix("b c -> b d", "c d", c=4, d=5)
+    static = paddle.jit.to_static(layer, input_spec=[InputSpec([None, None], "float32")], full_graph=True)
+    assert static(filled(3, 4)).shape == [3, 5]
+    with pytest.raises((ValueError, RuntimeError)):
+        static(filled(3, 6))
+
+
+EINMIXES = [
+    ("b c -> b d", "c d", "d", {"c": 3, "d": 4}, (2, 3)),
+    ("b t (h c) -> b t (h d)", "h c d", "h d", {"h": 2, "c": 3, "d": 4}, (2, 5, 6)),
+    ("b c ... -> b ... d", "d c", "d", {"c": 3, "d": 4}, (2, 3, 5)),
+    ("b t c -> b d", "t c d", None, {"t": 5, "c": 3, "d": 4}, (2, 5, 3)),
+]
+
+
+@pytest.mark.parametrize(("pattern", "weight", "bias", "sizes", "shape"), EINMIXES)
+def test_weights_of_einops_are_loaded(pattern, weight, bias, sizes, shape):
+    theirs = pytest.importorskip("einops.layers.paddle").EinMix(pattern, weight, bias, **sizes)
+    ours = EinMix(pattern=pattern, weight_shape=weight, bias_shape=bias, **sizes)
+    state = theirs.state_dict()
+    assert {name: tensor.shape for name, tensor in ours.state_dict().items()} == {
+        name: tensor.shape for name, tensor in state.items()
+    }
+    missing, unexpected = ours.set_state_dict(state)
+    assert missing == unexpected == []
+    assert_close(ours(filled(*shape)), theirs(filled(*shape)))
+    missing, unexpected = theirs.set_state_dict(EinMix(pattern, weight, bias, **sizes).state_dict())
+    assert missing == unexpected == []
+
+
+def written_for(imported):
+    """A network as code for einops has it, with the names of the arguments too."""
+    return nn.Sequential(
+        imported.Rearrange(pattern="b (h w) -> b 1 h w", h=6),
+        imported.Reduce("b c (h p) (w q) -> b h w c", reduction="mean", p=2, q=2),
+        imported.EinMix("b h w c -> b h w d", weight_shape="c d", bias_shape="d", c=1, d=4),
+        imported.Rearrange("b h w d -> b (h w d)"),
+        imported.EinMix("b f -> b k", "f k", f=36, k=2),
+    )
+
+
+def test_code_for_einops_runs_with_the_import_replaced():
+    theirs, ours = written_for(pytest.importorskip("einops.layers.paddle")), written_for(layers)
+    missing, unexpected = ours.set_state_dict(theirs.state_dict())
+    assert missing == unexpected == []
+    assert_close(ours(filled(3, 36)), theirs(filled(3, 36)))
+    assert repr(ours[0]) == "Rearrange('b (h w) -> b 1 h w', h=6)"
+
+
+class Scaled(nn.Layer):
+    """A reduction that learns."""
+
+    def __init__(self, value):
+        super().__init__()
+        self.scale = self.create_parameter([1], default_initializer=nn.initializer.Constant(value))
+
+    def forward(self, tensor, axes):
+        return tensor.sum(axes) * self.scale
+
+
+def test_a_reduction_that_is_a_layer_is_a_sublayer():
+    layer = FRAMEWORK.layers().Reduce("b c -> b", Scaled(2.0))
+    x = paddle.ones([2, 3])
+    assert [name for name, _ in layer.named_parameters()] == ["module.scale"]
+    assert layer(x).tolist() == [6, 6]
+    layer(x).sum().backward()
+    assert layer.module.scale.grad.tolist() == [6]
+    layer.module = Scaled(5.0)
+    assert layer(x).tolist() == [15, 15]
+    assert layer.state_dict()["module.scale"].tolist() == [5]

@@ -1,0 +1,144 @@
+"""The rules of the operations, on trees alone."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import plait
+from plait._notation.classical import classical
+from plait._notation.parser import parse
+from plait._notation.unparse import tree_text
+from plait._operations.infer import operation_of
+from plait._operations.pack import layout, lengths, split_shape
+from plait._operations.parse_shape import places, read_shape
+from plait._operations.reduce import REDUCTIONS, check_kind, check_reduction
+from plait._operations.table import TABLE
+from plait._shapes.solver import template
+from strategies import nearly_patterns, transforms
+
+
+@pytest.mark.parametrize(
+    ("operation", "pattern", "code"),
+    [
+        ("rearrange", "a b -> b a", None),
+        ("rearrange", "a ... -> ... a", None),
+        ("rearrange", "a 1 -> () a", None),
+        ("rearrange", "a b -> a", "PLT204"),
+        ("rearrange", "a -> a b", "PLT205"),
+        ("rearrange", "a 2 -> a", "PLT207"),
+        ("rearrange", "a -> a 2", "PLT207"),
+        ("rearrange", "a ... -> a", "PLT208"),
+        ("rearrange", "a -> a ...", "PLT208"),
+        ("rearrange", "(a ...) -> a ...", "PLT208"),
+        ("view", "a b -> a", "PLT204"),
+        ("reduce", "a b ... 2 -> a", None),
+        ("reduce", "a -> a b", "PLT205"),
+        ("reduce", "a -> 2", "PLT207"),
+        ("repeat", "a -> (a 2) b", None),
+        ("repeat", "a b -> a", "PLT204"),
+        ("repeat", "a 2 -> a", "PLT207"),
+        ("repeat", "a ... -> a", "PLT208"),
+        ("einsum", "a a 2, b -> a", None),
+        ("einsum", "a -> b", "PLT205"),
+        ("einsum", "a -> a a", "PLT206"),
+        ("einsum", "a -> 2", "PLT207"),
+        ("einsum", "... -> ", "PLT208"),
+        ("rearrange", "a, b -> a b", "PLT202"),
+        ("rearrange", "a -> a, a", "PLT202"),
+        ("rearrange", "a", "PLT105"),
+        ("rearrange", "a a -> a", "PLT206"),
+        ("rearrange", "((a) [b]) -> a b", "PLT201"),
+        ("rearrange", "((a + b)) -> a b", "PLT201"),
+        ("rearrange", "a... -> a...", "PLT201"),
+        ("einsum", "* -> *", "PLT201"),
+    ],
+)
+def test_rules(operation, pattern, code):
+    check = TABLE[operation].check
+    if code is None:
+        check(parse(pattern))
+        return
+    with pytest.raises(plait.PlaitError) as caught:
+        check(parse(pattern))
+    assert caught.value.code == code
+    assert caught.value.spans
+
+
+@given(st.one_of(nearly_patterns(), transforms("rearrange").map(lambda drawn: drawn.pattern)), st.integers(0, 4))
+@settings(max_examples=500)
+def test_what_is_obvious_keeps_the_rule(pattern, rank):
+    try:
+        tree = parse(pattern)
+        solved = template(tree, (rank,) * len(tree.left), ())
+    except plait.PlaitError:
+        return
+    if tree.plain and TABLE["rearrange"].obvious(solved):
+        TABLE["rearrange"].check(tree)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "operation"),
+    [
+        ("a b -> b a", "rearrange"),
+        ("a b -> a", "reduce"),
+        ("a 2 -> a", "reduce"),
+        ("a -> a b", "repeat"),
+        ("a -> a 2", "repeat"),
+        ("a, b -> a b", "einsum"),
+    ],
+)
+def test_the_operation_is_read_off_the_pattern(pattern, operation):
+    assert operation_of(parse(pattern)) == operation
+
+
+@pytest.mark.parametrize(
+    ("equation", "count", "meaning"),
+    [
+        ("ij,jk", 2, "i j, j k -> i k"),
+        ("ba", 1, "b a -> a b"),
+        ("ii", 1, "i i ->"),
+        (" i j , j -> i ", 2, "i j, j -> i"),
+        ("...ij,...jk", 2, "... i j, ... j k -> ... i k"),
+        ("Ba", 1, "B a -> B a"),
+        (",", 2, ",  ->"),
+        ("", 1, "->"),
+    ],
+)
+def test_classical_equations(equation, count, meaning):
+    assert tree_text(classical(equation, count)) == meaning
+
+
+def test_reductions_by_name():
+    for name in REDUCTIONS:
+        assert check_reduction(name) == name
+        check_kind(name, None, None)
+        check_kind(name, "floating", "float32")
+    with pytest.raises(plait.AxisError, match="PLT209"):
+        check_reduction("average")
+
+
+def test_packing_patterns():
+    assert layout("a * b c", "pack") == (1, 2)
+    assert layout("*", "pack") == (0, 0)
+    assert split_shape((2, 3, 4, 5), layout("a * b", "pack"), "a * b", 0) == ((2,), (3, 4), (5,))
+    assert split_shape((2, 5), layout("a * b", "pack"), "a * b", 0) == ((2,), (), (5,))
+
+
+def test_packed_lengths():
+    assert lengths([(2,), (3, 2), ()], 9, "*") == [(2, (2,)), (6, (3, 2)), (1, ())]
+    assert lengths([(2, -1), (3,)], 9, "*") == [(6, (2, 3)), (3, (3,))]
+    assert lengths([(-1,), (3,)], 3, "*") == [(0, (0,)), (3, (3,))]
+    for shapes, total in (([(2,)], 3), ([(2, -1)], 3), ([(-1,), (4,)], 3), ([(-1, -1)], 4), ([(0, -1)], 0)):
+        with pytest.raises(plait.SizeError, match="PLT309"):
+            lengths(shapes, total, "*")
+
+
+def test_places_of_names():
+    assert places("a ... 3 _", 5) == ((0, "a"), (3, 3))
+    assert places("() ...", 1) == ((0, 1),)
+    assert read_shape(places("a _ c", 3), (4, 5, 6), "a _ c") == {"a": 4, "c": 6}
+    for pattern, rank in (("a b", 3), ("a b ...", 1), ("a", 0)):
+        with pytest.raises(plait.SizeError, match="PLT304"):
+            places(pattern, rank)
