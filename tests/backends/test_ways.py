@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from backends.frameworks import FRAMEWORKS, each
 from plait._executor.contraction import bound
-from plait._notation.classical import classical
+from plait._notation.equation import parse_equation
 from plait._plan.contraction.costs import Prices
 from plait._plan.contraction.network import network
 from plait._plan.contraction.pairwise import MATMUL, MULTIPLY, VECDOT
 from plait._plan.contraction.printer import lines_of
 from plait._plan.contraction.search import Contraction, _along, choices
 from plait._plan.nodes import Copy
-from plait._shapes.solver import template
+from plait._shapes.solver import solve_pattern
 from plait.backends.registry import backend_of
 
 LENGTHS = dict(zip("abcdef", (2, 3, 4, 5, 6, 7), strict=True))
@@ -42,7 +42,7 @@ def products(draw):
 
 def network_of(equation):
     terms = equation.split("->")[0].split(",")
-    solved = template(classical(equation, len(terms)), tuple(map(len, terms)))
+    solved = solve_pattern(parse_equation(equation, len(terms)), tuple(map(len, terms)))
     return network(solved, [LENGTHS[letter] for term in terms for letter in term])
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import plait
-from plait._notation.classical import classical
+from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
 from plait._notation.unparse import tree_text
 from plait._operations.infer import operation_of
@@ -15,7 +15,7 @@ from plait._operations.pack import layout, lengths, split_shape
 from plait._operations.parse_shape import places, read_shape
 from plait._operations.reduce import REDUCTIONS, check_kind, check_reduction
 from plait._operations.table import TABLE
-from plait._shapes.solver import template
+from plait._shapes.solver import solve_pattern
 from strategies import nearly_patterns, transforms
 
 
@@ -71,7 +71,7 @@ def test_rules(operation, pattern, code):
 def test_what_is_obvious_keeps_the_rule(pattern, rank):
     try:
         tree = parse(pattern)
-        solved = template(tree, (rank,) * len(tree.left), ())
+        solved = solve_pattern(tree, (rank,) * len(tree.left), ())
     except plait.PlaitError:
         return
     if tree.plain and TABLE["rearrange"].obvious(solved):
@@ -107,7 +107,7 @@ def test_the_operation_is_read_off_the_pattern(pattern, operation):
     ],
 )
 def test_classical_equations(equation, count, meaning):
-    assert tree_text(classical(equation, count)) == meaning
+    assert tree_text(parse_equation(equation, count)) == meaning
 
 
 def test_reductions_by_name():

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import plait
-from plait._notation.classical import classical
+from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
 from plait._plan.contraction.costs import ONLY_EINSUM, Prices
 from plait._plan.contraction.network import network
@@ -20,14 +20,14 @@ from plait._plan.contraction.printer import lines_of
 from plait._plan.contraction.search import carry_out, contract, decide
 from plait._plan.nodes import Permute, Reshape
 from plait._shapes.sizes import evaluate, report
-from plait._shapes.solver import template
+from plait._shapes.solver import solve_pattern
 
 
 def network_of(pattern, *shapes, **sizes):
-    tree = parse(pattern) if " " in pattern else classical(pattern, len(shapes))
-    solved = template(tree, tuple(map(len, shapes)), tuple(sizes))
+    tree = parse(pattern) if " " in pattern else parse_equation(pattern, len(shapes))
+    solved = solve_pattern(tree, tuple(map(len, shapes)), tuple(sizes))
     registers = [size for shape in shapes for size in shape] + [*sizes.values(), *solved.constants]
-    evaluate(registers, solved.instructions, partial(report, solved))
+    evaluate(registers, solved.size_ops, partial(report, solved))
     return network(solved, registers)
 
 

@@ -17,12 +17,12 @@ from plait._plan.nodes import (
 )
 from plait._plan.simplify import REWRITES, simplify
 from plait._plan.strides import contiguous, reshaped
-from plait._shapes.solver import template
+from plait._shapes.solver import solve_pattern
 from strategies import transforms
 
 
 def steps(pattern, rank, *given, reduction="sum", operation=None):
-    solved = template(parse(pattern), (rank,), given)
+    solved = solve_pattern(parse(pattern), (rank,), given)
     plan = TABLE[operation].lower(solved, reduction) if operation else move(solved, reduction)
     return [type(step).__name__.lower() for step in plan.inputs[0]]
 
@@ -60,7 +60,7 @@ def test_the_steps_are_those_of_an_expert(pattern, rank, given, expected):
 
 
 def test_a_reduction_of_neighbours_takes_them_as_one():
-    plan = move(template(parse("(a b c) d -> d"), (2,), ("a", "b")), "sum")
+    plan = move(solve_pattern(parse("(a b c) d -> d"), (2,), ("a", "b")), "sum")
     assert plan.inputs[0] == (Reduce((0,), "sum"),)
 
 
@@ -70,7 +70,7 @@ def test_view_reshapes_strictly():
 
 @given(transforms("rearrange"))
 def test_no_step_can_be_left_out(drawn):
-    solved = template(parse(drawn.pattern), (len(drawn.shape),), tuple(drawn.sizes))
+    solved = solve_pattern(parse(drawn.pattern), (len(drawn.shape),), tuple(drawn.sizes))
     plan = move(solved)
     assert simplify(list(plan.inputs[0])) == plan.inputs[0]
     assert len(plan.inputs[0]) <= 3

@@ -10,7 +10,7 @@ from plait._plan.lowering import move
 from plait._plan.nodes import Permute
 from plait._plan.strides import Memory
 from plait._shapes.sizes import evaluate
-from plait._shapes.solver import template
+from plait._shapes.solver import solve_pattern
 from strategies import transforms
 
 np = pytest.importorskip("numpy")
@@ -20,7 +20,7 @@ np = pytest.importorskip("numpy")
 @settings(max_examples=200)
 def test_memory_agrees_with_numpy(drawn):
     """Whether a step is a view, against what NumPy itself does with the same strides."""
-    solved = template(parse(drawn.pattern), (len(drawn.shape),), tuple(drawn.sizes))
+    solved = solve_pattern(parse(drawn.pattern), (len(drawn.shape),), tuple(drawn.sizes))
     plan = move(solved)
     registers = [*drawn.shape, *drawn.sizes.values(), *solved.constants]
     evaluate(registers, plan.instructions, lambda registers, *row: AssertionError(row))

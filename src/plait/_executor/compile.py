@@ -13,7 +13,7 @@ from plait._executor.einsum_options import Asked, look_at_lonely
 from plait._executor.large.select import passed
 from plait._executor.program import Program, checked, tried
 from plait._executor.tracer_hooks import FOLLOWED
-from plait._notation.classical import classical
+from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
 from plait._notation.tokens import normalise
 from plait._notation.tree import (
@@ -31,14 +31,14 @@ from plait._plan.contraction.network import network
 from plait._plan.graph import Plan
 from plait._plan.strides import Memory
 from plait._shapes.sizes import (
+    context,
     evaluate,
     exact,
-    facts,
     normalise_sizes,
     report,
     shape_text,
 )
-from plait._shapes.solver import template, tensor_place
+from plait._shapes.solver import solve_pattern, tensor_place
 from plait.backends.interface import NO_VIEWS
 from plait.backends.registry import backend_of, one_backend
 from plait.errors import PlaitError, fail
@@ -61,17 +61,17 @@ def planned(operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[s
         PlaitError: PLT1xx, PLT2xx, PLT303, PLT304 or PLT506.
     """
     row = TABLE["einsum" if operation == CLASSICAL else operation]
-    tree = classical(pattern, len(ranks)) if operation == CLASSICAL else parse(pattern)
+    tree = parse_equation(pattern, len(ranks)) if operation == CLASSICAL else parse(pattern)
     if row.obvious and tree.plain and len(ranks) == 1:
         try:
-            solved = template(tree, ranks, given)
+            solved = solve_pattern(tree, ranks, given)
         except PlaitError:
             row.check(tree)  # what breaks the rule is said first
             raise
         if row.obvious(solved):
             return row.lower(solved, reduction)
     check(row, tree, len(ranks))
-    return row.lower(template(tree, ranks, given), reduction)
+    return row.lower(solve_pattern(tree, ranks, given), reduction)
 
 
 @lru_cache(maxsize=PROGRAMS)
@@ -252,7 +252,7 @@ def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, 
         if copying is not None:
             item = output_items(tree, len(left))[copying]
             message = f"{item_text(item)} cannot be formed without a copy: its axes are not neighbours in memory"
-            seen = {**facts(plan.solved, registers), "strides": shape_text(strides)}
+            seen = {**context(plan.solved, registers), "strides": shape_text(strides)}
             raise fail("PLT401", message + "; rearrange copies", tree.text, [(item.start, item.stop)], seen)
 
 

@@ -37,7 +37,7 @@ from plait._plan.nodes import (
     Reshape,
     Step,
 )
-from plait._shapes.solver import Template
+from plait._shapes.solver import SolvedPattern
 from plait.backends.capabilities import Products
 from plait.backends.interface import Backend
 from plait.backends.registry import backend_of, one_backend
@@ -66,7 +66,7 @@ def contracted(
 
 
 def planned(
-    solved: Template, registers: Sequence[int], products: Products | None, backend: Backend, asked: Asked | None
+    solved: SolvedPattern, registers: Sequence[int], products: Products | None, backend: Backend, asked: Asked | None
 ) -> Contraction | None:
     """The contraction that a framework is to carry out, or ``None`` for its own einsum, called once."""
     if products is not None:
@@ -78,7 +78,7 @@ def planned(
     return best(solved, registers, ONLY_EINSUM, asked)
 
 
-def best(solved: Template, registers: Sequence[int], prices: Prices, asked: Asked | None) -> Contraction | None:
+def best(solved: SolvedPattern, registers: Sequence[int], prices: Prices, asked: Asked | None) -> Contraction | None:
     """The cheapest contraction at these prices, or what is asked for."""
     across = not prices.only_einsum
     found = network(solved, registers, across=across)
@@ -88,16 +88,14 @@ def best(solved: Template, registers: Sequence[int], prices: Prices, asked: Aske
     return None if decision is None else carry_out(found, prices, decision)
 
 
-def rough(solved: Template, registers: Sequence[int]) -> tuple[int, ...]:
+def rough(solved: SolvedPattern, registers: Sequence[int]) -> tuple[int, ...]:
     """The registers with every length but 0 and 1 rounded up to a power of two.
 
     What is best is the same for lengths that are about the same. So a new shape is arithmetic, and nothing is decided.
     """
     found = list(registers)
-    lengths = [
-        1 << (registers[register] - 1).bit_length() if registers[register] else 0 for register in solved.registers
-    ]
-    for register, length in zip(solved.registers, lengths, strict=True):
+    lengths = [1 << (registers[register] - 1).bit_length() if registers[register] else 0 for register in solved.slots]
+    for register, length in zip(solved.slots, lengths, strict=True):
         found[register] = length
     for place, axes in enumerate(chain(*solved.inputs)):
         found[place] = 1 if registers[place] == 1 else prod([lengths[axis] for axis in axes])
@@ -105,18 +103,18 @@ def rough(solved: Template, registers: Sequence[int]) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=1024)
-def decided(solved: Template, registers: tuple[int, ...], prices: Prices, across: bool) -> Decision | None:
+def decided(solved: SolvedPattern, registers: tuple[int, ...], prices: Prices, across: bool) -> Decision | None:
     """`decide`, remembered."""
     return decide(network(solved, registers, across=across), prices)
 
 
 def chosen(
-    solved: Template, registers: Sequence[int], tensors: Sequence[Any], asked: Asked | None
+    solved: SolvedPattern, registers: Sequence[int], tensors: Sequence[Any], asked: Asked | None
 ) -> tuple[Contraction | None, str, tuple[int, str]]:
     """What `plait.explain` shows: the contraction, or why there is none; and the size and name of the element type.
 
     Args:
-        solved: the template.
+        solved: the solved pattern.
         registers: its registers, filled.
         tensors: what the caller gave: tensors, whose framework decides, or shapes.
         asked: what is asked.

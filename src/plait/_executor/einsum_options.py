@@ -16,7 +16,7 @@ from plait._operations.einsum import lonely, lower
 from plait._plan.contraction.paths import How, check_name, checked_path
 from plait._plan.graph import Plan
 from plait._shapes.sizes import exact
-from plait._shapes.solver import Template
+from plait._shapes.solver import SolvedPattern
 from plait.errors import (
     AxisWarning,
     Span,
@@ -81,7 +81,7 @@ def as_asked(plan: Plan, asked: Asked | None) -> Plan:
     return lower(plan.solved, path=checked_path(asked.contract, len(plan.solved.ranks)))
 
 
-def look_at_lonely(solved: Template, asked: Asked | None) -> None:
+def look_at_lonely(solved: SolvedPattern, asked: Asked | None) -> None:
     """Refuse axes that einsum sums over alone, where the caller is strict; warn where one looks misspelt.
 
     Raises:
@@ -104,7 +104,7 @@ def look_at_lonely(solved: Template, asked: Asked | None) -> None:
                 return
 
 
-def _spans(solved: Template, labels: Sequence[str]) -> list[Span]:
+def _spans(solved: SolvedPattern, labels: Sequence[str]) -> list[Span]:
     """Where these axes stand on the left."""
     found = [leaf for expr in solved.tree.left for item in expr.items for leaf in leaves(item)]
     wanted = {*labels}

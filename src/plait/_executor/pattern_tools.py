@@ -13,12 +13,12 @@ from plait._notation.tree import Tree, names
 from plait._notation.unparse import side_text, tree_text
 from plait._operations.rules import span_of, survey, two_sides
 from plait._shapes.sizes import (
-    compute,
+    evaluate_symbolic,
     exact,
     normalise_sizes,
     report,
 )
-from plait._shapes.solver import template
+from plait._shapes.solver import solve_pattern
 from plait.errors import (
     PlaitError,
     did_you_mean,
@@ -115,9 +115,9 @@ _UNKNOWN = _Unknown()
 
 
 def _solve(tree: Tree, shapes: list[list[int | None]], given: dict[str, int]) -> tuple[int | None, ...]:
-    solved = template(tree, tuple([len(shape) for shape in shapes]), tuple(given))
-    registers: list[Any] = [_UNKNOWN if size is None else size for shape in shapes for size in shape]
-    registers += [*given.values(), *solved.constants]
-    compute(registers, solved.instructions, partial(report, solved))
-    sizes = [prod(registers[solved.registers[axis]] for axis in axes) for axes in solved.output]
+    solved = solve_pattern(tree, tuple([len(shape) for shape in shapes]), tuple(given))
+    slots: list[Any] = [_UNKNOWN if size is None else size for shape in shapes for size in shape]
+    slots += [*given.values(), *solved.constants]
+    evaluate_symbolic(slots, solved.size_ops, partial(report, solved))
+    sizes = [prod(slots[solved.slots[axis]] for axis in axes) for axes in solved.output]
     return tuple([None if size is _UNKNOWN else size for size in sizes])

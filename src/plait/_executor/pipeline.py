@@ -29,7 +29,7 @@ from plait._notation.parser import parse
 from plait._operations.reduce import CUSTOM, check_reduction
 from plait._shapes.composition import Wiring, joined, wiring
 from plait._shapes.sizes import evaluate, report
-from plait._shapes.solver import Template, template
+from plait._shapes.solver import SolvedPattern, solve_pattern
 from plait._shapes.unparse import spelled, spelling
 from plait._shapes.weave import woven
 from plait.backends.registry import one_backend
@@ -154,22 +154,22 @@ def _wirings(stages: tuple[Stage, ...], steps: tuple[Step, ...], shapes: tuple[t
         taken, sizes = (*before, *others), dict(given)
         try:
             solved = solve(text, tuple([len(shape) for shape in taken]), tuple(sizes))
-            registers = [size for shape in taken for size in shape] + [*sizes.values(), *solved.constants]
-            evaluate(registers, solved.instructions, partial(report, solved))
+            slots = [size for shape in taken for size in shape] + [*sizes.values(), *solved.constants]
+            evaluate(slots, solved.size_ops, partial(report, solved))
         except PlaitError as error:
             situate(error, text, taken, sizes)
             raise after(error, stages, number) from None
         if steps[number].operation == "einsum":
             look_at_lonely(solved, None)
-        wires.append(wiring(solved, registers))
-        before = (tuple([prod([registers[solved.registers[axis]] for axis in axes]) for axes in solved.output]),)
+        wires.append(wiring(solved, slots))
+        before = (tuple([prod([slots[solved.slots[axis]] for axis in axes]) for axes in solved.output]),)
     return wires
 
 
 @lru_cache(maxsize=FUSED)
-def solve(text: str, ranks: tuple[int, ...], given: tuple[str, ...]) -> Template:
+def solve(text: str, ranks: tuple[int, ...], given: tuple[str, ...]) -> SolvedPattern:
     """The template of a pattern, remembered."""
-    return template(parse(text), ranks, given)
+    return solve_pattern(parse(text), ranks, given)
 
 
 FORGET += [woven.cache_clear, spelling.cache_clear, fused.cache_clear, solve.cache_clear]

@@ -27,8 +27,8 @@ from plait._plan.graph import Plan
 from plait._plan.nodes import Expand, Reduce, Step
 from plait._shapes.sizes import (
     Report,
-    compute,
     evaluate,
+    evaluate_symbolic,
     report,
     shape_text,
 )
@@ -230,7 +230,7 @@ def trace(
     if comparable:
         evaluate(registers, instructions, report)
     else:
-        compute(registers, instructions, report)
+        evaluate_symbolic(registers, instructions, report)
     results = [
         _apply(tensor, calls, registers, backend, reduction)
         for tensor, calls in zip(tensors, inputs)  # noqa: B905  # as above

@@ -57,8 +57,8 @@ def axes_of(plan: Plan) -> dict[int, tuple[int, ...]]:
     """For each register that is no axis, those of the axes that it is the product of."""
     solved = plan.solved
     dims = enumerate(sum(solved.inputs, ()))
-    axes = {place: tuple([solved.registers[axis] for axis in dim]) for place, dim in dims if len(dim) != 1}
-    products = [row for row in plan.instructions[len(solved.instructions) :] if row.kind == PRODUCT]
+    axes = {place: tuple([solved.slots[axis] for axis in dim]) for place, dim in dims if len(dim) != 1}
+    products = [row for row in plan.instructions[len(solved.size_ops) :] if row.kind == PRODUCT]
     return {**axes, **{solved.filled + number: row.factors for number, row in enumerate(products)}}
 
 

@@ -20,7 +20,7 @@ from plait._executor.compile import (
 from plait._executor.einsum_options import as_asked
 from plait._executor.program import Program, recipe, trace
 from plait._executor.tracer_hooks import catchable
-from plait._notation.classical import classical
+from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis
 from plait._operations.reduce import CUSTOM, check_reduction
@@ -199,7 +199,7 @@ def _rank(place: int, tensors: Sequence[Any], pattern: str, operation: str, back
     rank = backend.rank(tensor)
     if rank is not None:
         return rank
-    tree = classical(pattern, len(tensors)) if operation == CLASSICAL else parse(pattern)
+    tree = parse_equation(pattern, len(tensors)) if operation == CLASSICAL else parse(pattern)
     expr = tree.left[min(place, len(tree.left) - 1)]
     for item in expr.items:
         if isinstance(item, Ellipsis):

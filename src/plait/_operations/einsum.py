@@ -26,7 +26,7 @@ from plait._plan.contraction.paths import Path
 from plait._plan.graph import Plan, Sizes
 from plait._plan.nodes import Einsum, Reshape, Step
 from plait._plan.simplify import simplify
-from plait._shapes.solver import Template
+from plait._shapes.solver import SolvedPattern
 from plait.errors import fail
 
 
@@ -58,14 +58,14 @@ def _check_dots(before: list[Side], after: Side, tree: Tree) -> None:
         raise fail("PLT208", message, tree.text, spans_of(dots))
 
 
-def lower(solved: Template, _: str = "", path: Path = ()) -> Plan:
+def lower(solved: SolvedPattern, _: str = "", path: Path = ()) -> Plan:
     """Split each tensor into what the product needs apart, contract by the framework's einsum, merge.
 
     This is the plan for sizes that are not known, and for frameworks whose own einsum is best.
     `plait._plan.contraction` chooses among others where the sizes are known.
 
     Args:
-        solved: the template.
+        solved: the solved pattern.
         path: the order in which the tensors meet; without one, all at once.
 
     """
@@ -95,7 +95,7 @@ def _split(sizes: Sizes, dims: Dims, runs: list[Axes], first: int) -> tuple[Step
     return (Reshape(tuple([places[run] if run in places else sizes.shape([run])[0] for run in runs])),)
 
 
-def _products(solved: Template, terms: list[list[Axes]], path: Path) -> tuple[Einsum, ...]:
+def _products(solved: SolvedPattern, terms: list[list[Axes]], path: Path) -> tuple[Einsum, ...]:
     """The einsums along a path; without one a single einsum, or from left to right where letters are too few."""
     hand, output = terms[:-1], terms[-1]
     count = len(hand)
@@ -115,11 +115,11 @@ def _products(solved: Template, terms: list[list[Axes]], path: Path) -> tuple[Ei
     return tuple(products)
 
 
-def _is_dots(solved: Template, run: Axes) -> bool:
+def _is_dots(solved: SolvedPattern, run: Axes) -> bool:
     return solved.labels[run[0]] == "..."
 
 
-def _equation(solved: Template, terms: list[list[Axes]]) -> str:
+def _equation(solved: SolvedPattern, terms: list[list[Axes]]) -> str:
     """A letter for every run; those of an ellipsis are dots, since the framework broadcasts them itself.
 
     Units have no letter, since no dimension is left of them. Where letters are too few there is no equation.
@@ -136,7 +136,7 @@ def _equation(solved: Template, terms: list[list[Axes]]) -> str:
 
 
 @lru_cache(maxsize=512)
-def lonely(solved: Template) -> tuple[int, ...]:
+def lonely(solved: SolvedPattern) -> tuple[int, ...]:
     """The axes that stand once on the left, and not on the right: einsum sums over each of them alone."""
     stands = Counter([axis for dims in solved.inputs for axes in dims for axis in axes])
     kept = {axis for axes in solved.output for axis in axes}

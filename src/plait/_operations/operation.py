@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from plait._notation.tree import Tree
 from plait._plan.graph import Plan
-from plait._shapes.solver import Template
+from plait._shapes.solver import SolvedPattern
 
 
 class Operation(NamedTuple):
@@ -22,5 +22,5 @@ class Operation(NamedTuple):
 
     name: str
     check: Callable[[Tree], None]
-    lower: Callable[[Template, str], Plan]
-    obvious: Callable[[Template], bool] | None = None
+    lower: Callable[[SolvedPattern, str], Plan]
+    obvious: Callable[[SolvedPattern], bool] | None = None

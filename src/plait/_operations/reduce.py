@@ -14,7 +14,7 @@ from plait._operations.operation import Operation
 from plait._operations.rules import one_each, only_right
 from plait._plan.graph import Plan
 from plait._plan.lowering import move
-from plait._shapes.solver import NONEMPTY, Instruction, Template
+from plait._shapes.solver import NONEMPTY, SizeOp, SolvedPattern
 from plait.errors import did_you_mean, fail, short
 
 CUSTOM = "custom"
@@ -50,13 +50,13 @@ def check(tree: Tree) -> None:
     only_right(before, after, tree, "reduce", "repeat does")
 
 
-def lower(solved: Template, reduction: str) -> Plan:
+def lower(solved: SolvedPattern, reduction: str) -> Plan:
     """Split, reduce, permute, merge; first make sure that a minimum or maximum has something to choose from."""
     plan = move(solved, reduction)
     if reduction in REDUCTIONS and not REDUCTIONS[reduction].empty:
         kept = {axis for axes in solved.output for axis in axes}
         reduced = [axis for axes in solved.inputs[0] for axis in axes if axis not in kept]
-        nonempty = [Instruction(NONEMPTY, solved.registers[axis], ()) for axis in reduced]
+        nonempty = [SizeOp(NONEMPTY, solved.slots[axis], ()) for axis in reduced]
         plan = plan._replace(instructions=(*plan.instructions, *nonempty))
     return plan
 

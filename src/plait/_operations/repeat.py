@@ -7,7 +7,7 @@ from plait._operations.operation import Operation
 from plait._operations.rules import one_each, only_left
 from plait._plan.graph import Plan
 from plait._plan.lowering import move
-from plait._shapes.solver import Template
+from plait._shapes.solver import SolvedPattern
 
 
 def check(tree: Tree) -> None:
@@ -16,7 +16,7 @@ def check(tree: Tree) -> None:
     only_left(before, after, tree, "repeat", "reduce does")
 
 
-def lower(solved: Template, _: str = "") -> Plan:
+def lower(solved: SolvedPattern, _: str = "") -> Plan:
     """Split, permute, expand, merge."""
     return move(solved)
 

@@ -8,7 +8,7 @@ from plait._operations.operation import Operation
 from plait._plan.graph import Plan
 from plait._plan.lowering import move
 from plait._plan.nodes import Reshape, Step, View
-from plait._shapes.solver import Template
+from plait._shapes.solver import SolvedPattern
 
 
 def check(tree: Tree) -> None:
@@ -16,7 +16,7 @@ def check(tree: Tree) -> None:
     rearrange.check(tree, "view")
 
 
-def lower(solved: Template, _: str = "") -> Plan:
+def lower(solved: SolvedPattern, _: str = "") -> Plan:
     """The steps of ``rearrange``, each reshape as one that must not copy."""
     plan = move(solved)
     return plan._replace(inputs=(tuple([_strict(step) for step in plan.inputs[0]]),))

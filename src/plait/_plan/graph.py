@@ -6,19 +6,20 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from plait._plan.nodes import Einsum, Step
-from plait._shapes.solver import PRODUCT, Instruction, Template
+from plait._shapes.solver import PRODUCT, SizeOp, SolvedPattern
 
 
 class Plan(NamedTuple):
     """A solved operation, ready for any backend.
 
     ``inputs`` are the steps of each tensor; ``products`` join the tensors one after the other, and are none where
-    there is no einsum; they leave the shape ``combined``, and ``steps`` follow. ``instructions`` are the template's,
+    there is no einsum; they leave the shape ``combined``, and ``steps`` follow. ``instructions`` are those of the
+    solved pattern,
     with those that compute the sizes the steps name.
     """
 
-    solved: Template
-    instructions: tuple[Instruction, ...]
+    solved: SolvedPattern
+    instructions: tuple[SizeOp, ...]
     inputs: tuple[tuple[Step, ...], ...]
     products: tuple[Einsum, ...]
     steps: tuple[Step, ...]
@@ -28,19 +29,19 @@ class Plan(NamedTuple):
 class Sizes:
     """Hands out registers for products of axes, one instruction for each that is new."""
 
-    def __init__(self, solved: Template) -> None:
+    def __init__(self, solved: SolvedPattern) -> None:
         self.solved = solved
-        self.added: list[Instruction] = []
+        self.added: list[SizeOp] = []
         self._known: dict[tuple[int, ...], int] = {}
 
     @property
-    def instructions(self) -> tuple[Instruction, ...]:
+    def instructions(self) -> tuple[SizeOp, ...]:
         """The template's instructions and the new ones."""
-        return (*self.solved.instructions, *self.added)
+        return (*self.solved.size_ops, *self.added)
 
     def shape(self, dims: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
         """For each dimension the register that holds the product of its axes; 1 for none."""
-        registers, product = self.solved.registers, self._product
+        registers, product = self.solved.slots, self._product
         return tuple([registers[axes[0]] if len(axes) == 1 else product(axes) for axes in dims])
 
     def _product(self, axes: tuple[int, ...]) -> int:
@@ -56,5 +57,5 @@ class Sizes:
             if axes in dims:  # a dimension of the input holds the product already
                 return first + dims.index(axes)
             first += len(dims)
-        self.added.append(Instruction(PRODUCT, 0, tuple([solved.registers[axis] for axis in axes])))
+        self.added.append(SizeOp(PRODUCT, 0, tuple([solved.slots[axis] for axis in axes])))
         return solved.filled + len(self.added) - 1

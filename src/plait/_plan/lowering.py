@@ -1,4 +1,4 @@
-"""From a template of one tensor to steps: split, reduce, permute, expand, merge.
+"""From a solved pattern of one tensor to steps: split, reduce, permute, expand, merge.
 
 The unit of movement is the *atom*: a run of axes that are neighbours in one dimension of the input and in one
 dimension of the output, and so need never be taken apart. Axes of different input dimensions are not merged before
@@ -16,7 +16,7 @@ from plait._plan.nodes import (
     Step,
 )
 from plait._plan.simplify import simplify
-from plait._shapes.solver import Template
+from plait._shapes.solver import SolvedPattern
 
 Atom = tuple[int, ...]
 
@@ -24,11 +24,11 @@ _GONE = -1
 """The place in the output of an axis that the output lacks."""
 
 
-def move(solved: Template, reduction: str = "") -> Plan:
-    """The plan that takes the one input of the template to its output.
+def move(solved: SolvedPattern, reduction: str = "") -> Plan:
+    """The plan that takes the one input of the solved pattern to its output.
 
     Args:
-        solved: a template with one input.
+        solved: a solved pattern with one input.
         reduction: what becomes of the axes that stand on the left only.
     """
     sizes = Sizes(solved)
@@ -52,7 +52,7 @@ def move(solved: Template, reduction: str = "") -> Plan:
     return Plan(solved, sizes.instructions, (simplify(steps),), (), ())
 
 
-def _atoms(solved: Template, places: dict[int, int]) -> list[Atom]:
+def _atoms(solved: SolvedPattern, places: dict[int, int]) -> list[Atom]:
     """The axes of the input, cut wherever two neighbours are not neighbours in a dimension of the output.
 
     Neighbours that the output lacks altogether stay together: they are reduced as one.
@@ -74,7 +74,7 @@ def _atoms(solved: Template, places: dict[int, int]) -> list[Atom]:
     return atoms
 
 
-def _expand(sizes: Sizes, kept: list[Atom], solved: Template) -> tuple[list[Atom], list[Step]]:
+def _expand(sizes: Sizes, kept: list[Atom], solved: SolvedPattern) -> tuple[list[Atom], list[Step]]:
     """Unit dimensions where the new axes come, then their lengths; new leading axes need no unit dimension.
 
     Returns:

@@ -21,7 +21,7 @@ from plait._plan.nodes import (
 )
 from plait._plan.strides import Memory, contiguous
 from plait._shapes.sizes import evaluate, report, shape_text
-from plait._shapes.solver import COMPUTING, PRODUCT, tensor_place
+from plait._shapes.solver import slot_labels, tensor_place
 
 _NAMES = {Reshape: "reshape", View: "view", Permute: "permute", Expand: "expand", Reduce: "reduce"}
 
@@ -32,14 +32,14 @@ def show(plan: Plan, shapes: Sequence[Sequence[int]], sizes: Sequence[int]) -> l
     Args:
         plan: the plan.
         shapes: the shape of each tensor.
-        sizes: the given sizes, in the order of the template.
+        sizes: the given sizes, in the order of the solved pattern.
 
     Raises:
         SizeError: PLT302, PLT305, PLT306 or PLT307.
     """
     registers = [size for shape in shapes for size in shape] + [*sizes, *plan.solved.constants]
     evaluate(registers, plan.instructions, partial(report, plan.solved))
-    labels = _labels(plan)
+    labels = slot_labels(plan.solved, plan.instructions)
     lines: list[Line] = []
     first = 0
     for number, (shape, steps) in enumerate(zip(shapes, plan.inputs, strict=True)):
@@ -49,7 +49,7 @@ def show(plan: Plan, shapes: Sequence[Sequence[int]], sizes: Sequence[int]) -> l
         lines.append(Line(place, tuple(shape), _join(held, labels), ""))
         lines += _chain(steps, held, registers, labels)
     lines += _meeting(plan, registers, labels)
-    output = tuple(prod(registers[plan.solved.registers[axis]] for axis in axes) for axes in plan.solved.output)
+    output = tuple(prod(registers[plan.solved.slots[axis]] for axis in axes) for axes in plan.solved.output)
     return [*lines, Line("output", output, _output_text(plan), "")]
 
 
@@ -90,32 +90,6 @@ def _meeting(plan: Plan, registers: list[int], labels: dict[int, str]) -> list[L
     sizes = tuple(registers[register] for register in held)
     line = Line(f"einsum {plan.products[0].equation}", sizes, _join(held, labels), f"makes {prod(sizes):,} elements")
     return [line, *_chain(plan.steps, held, registers, labels)]
-
-
-def _labels(plan: Plan) -> dict[int, str]:
-    """What each register is the size of, in the words of the pattern."""
-    solved = plan.solved
-    labels: dict[int, str] = {}
-    source = 0
-    for dims in solved.inputs:
-        for axes in dims:
-            labels[source] = _group([solved.labels[axis] for axis in axes])
-            source += 1
-    for axis, register in enumerate(solved.registers):
-        labels[register] = solved.labels[axis]
-    following = solved.width
-    for row in plan.instructions:
-        if row.kind in COMPUTING:
-            if row.kind == PRODUCT:
-                labels[following] = _group([labels[factor] for factor in row.factors])
-            following += 1
-    return labels
-
-
-def _group(labels: list[str]) -> str:
-    if len(labels) == 1:
-        return labels[0]
-    return f"({' '.join(labels)})" if labels else "1"
 
 
 def _join(held: Sequence[int], labels: dict[int, str]) -> str:

@@ -15,7 +15,7 @@ from math import prod
 from operator import mul
 from typing import NamedTuple
 
-from plait._shapes.solver import Template
+from plait._shapes.solver import SolvedPattern
 from plait._shapes.weave import Axes, Dims, woven
 
 
@@ -38,10 +38,10 @@ class Wiring(NamedTuple):
         return {*chain(*self.output)} - {*chain(*chain(*self.inputs))}
 
 
-def wiring(solved: Template, registers: Sequence[int]) -> Wiring:
-    """A template with its registers filled; where an ellipsis is stretched, a tensor has a unit and no axis."""
-    lengths = tuple([registers[register] for register in solved.registers])
-    sizes = iter(registers)
+def wiring(solved: SolvedPattern, slots: Sequence[int]) -> Wiring:
+    """A solved pattern with its slots filled; where an ellipsis is stretched, a tensor has a unit and no axis."""
+    lengths = tuple([slots[slot] for slot in solved.slots])
+    sizes = iter(slots)
     inputs = [
         tuple([() if next(sizes) == 1 and len(axes) == 1 and lengths[axes[0]] != 1 else axes for axes in dims])
         for dims in solved.inputs

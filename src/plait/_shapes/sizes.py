@@ -17,66 +17,66 @@ from plait._shapes.solver import (
     NONEMPTY,
     PRODUCT,
     QUOTIENT,
-    Template,
+    SolvedPattern,
     dimension_place,
 )
 from plait.errors import fail, short
 
 Report: TypeAlias = "Callable[[list[Any], str, int, tuple[int, ...]], Exception]"
-"""Makes the error for an instruction that does not hold, from the registers and the instruction."""
+"""Makes the error for an instruction that does not hold, from the slots and the instruction."""
 
-Instructions: TypeAlias = "Iterable[tuple[str, int, tuple[int, ...]]]"
-"""`Instruction`s, or plain tuples of the same."""
+SizeOps: TypeAlias = "Iterable[tuple[str, int, tuple[int, ...]]]"
+"""`SizeOp`s, or plain tuples of the same."""
 
 
-def evaluate(registers: list[Any], instructions: Instructions, report: Report) -> None:
-    """Run the instructions; each that computes a size appends it to the registers.
+def evaluate(slots: list[Any], size_ops: SizeOps, report: Report) -> None:
+    """Run the size operations; each that computes a size appends it to the slots.
 
     Raises:
         SizeError: what ``report`` makes of an instruction that does not hold.
     """
-    for kind, source, factors in instructions:
+    for kind, source, factors in size_ops:
         size = 1
         if factors:
-            size = registers[factors[0]]
+            size = slots[factors[0]]
             for factor in factors[1:]:
-                size = size * registers[factor]
+                size = size * slots[factor]
         if kind == PRODUCT:
-            registers.append(size)
+            slots.append(size)
         elif kind == QUOTIENT:
-            total = registers[source]
+            total = slots[source]
             if size == 0 or total % size != 0:
-                raise report(registers, kind, source, factors)
-            registers.append(total // size)
+                raise report(slots, kind, source, factors)
+            slots.append(total // size)
         elif kind == BROADCAST:
-            ours = registers[source]
+            ours = slots[source]
             if ours != size and 1 not in (ours, size):
-                raise report(registers, kind, source, factors)
-            registers.append(size if ours == 1 else ours)
-        elif registers[source] == 0 if kind == NONEMPTY else registers[source] != size:
-            raise report(registers, kind, source, factors)
+                raise report(slots, kind, source, factors)
+            slots.append(size if ours == 1 else ours)
+        elif slots[source] == 0 if kind == NONEMPTY else slots[source] != size:
+            raise report(slots, kind, source, factors)
 
 
-def compute(registers: list[Any], instructions: Instructions, report: Report) -> None:
+def evaluate_symbolic(slots: list[Any], size_ops: SizeOps, report: Report) -> None:
     """`evaluate` for sizes that must not be compared unless they are ints; what is not known is not checked.
 
     Raises:
         SizeError: as `evaluate`.
     """
-    for kind, source, factors in instructions:
+    for kind, source, factors in size_ops:
         read = factors if kind == PRODUCT else (source, *factors)
-        if all(type(registers[register]) is int for register in read):
-            evaluate(registers, ((kind, source, factors),), report)
+        if all(type(slots[slot]) is int for slot in read):
+            evaluate(slots, ((kind, source, factors),), report)
         elif kind in COMPUTING:
-            size = registers[factors[0]] if factors else 1
+            size = slots[factors[0]] if factors else 1
             for factor in factors[1:]:
-                size = size * registers[factor]
+                size = size * slots[factor]
             if kind == QUOTIENT:
-                size = registers[source] // size
+                size = slots[source] // size
             elif kind == BROADCAST:
-                ours = registers[source]
+                ours = slots[source]
                 size = ours if (type(size) is int and size == 1) or (type(ours) is int and ours != 1) else size
-            registers.append(size)
+            slots.append(size)
 
 
 def exact(name: str, value: Any) -> int:
@@ -118,16 +118,16 @@ def normalise_sizes(sizes: dict[str, Any]) -> dict[str, Any]:
     return normal
 
 
-def facts(solved: Template, registers: Sequence[Any]) -> dict[str, str]:
+def context(solved: SolvedPattern, slots: Sequence[Any]) -> dict[str, str]:
     """What an error shows below the pattern: the shapes, and the given sizes."""
     shapes: list[str] = []
     start = 0
     for rank in solved.ranks:
-        shapes.append(shape_text(registers[start : start + rank]))
+        shapes.append(shape_text(slots[start : start + rank]))
         start += rank
     seen = {"input": shapes[0]} if len(shapes) == 1 else {f"tensor {n}": shape for n, shape in enumerate(shapes)}
     if solved.given:
-        seen["given"] = ", ".join(f"{name}={registers[start + n]}" for n, name in enumerate(solved.given))
+        seen["given"] = ", ".join(f"{name}={slots[start + n]}" for n, name in enumerate(solved.given))
     return seen
 
 
@@ -137,53 +137,53 @@ def shape_text(shape: Sequence[Any]) -> str:
     return " ".join("_" if "\n" in text else text for text in texts) or "(rank 0)"
 
 
-def _known(solved: Template, registers: Sequence[Any], factors: tuple[int, ...]) -> str:
+def _known(solved: SolvedPattern, slots: Sequence[Any], factors: tuple[int, ...]) -> str:
     """The factors of a dimension as name and number: ``ph=3``, ``2``, ``h*p = 2*3``."""
-    labels = {register: solved.labels[axis] for axis, register in enumerate(solved.registers)}
+    labels = {slot: solved.labels[axis] for axis, slot in enumerate(solved.slots)}
     shown = [labels.get(factor, "?") for factor in factors]
     if len(factors) == 1:
-        size = str(registers[factors[0]])
+        size = str(slots[factors[0]])
         return size if shown[0] == size else f"{shown[0]}={size}"
     total = 1
     for factor in factors:
-        total = total * registers[factor]
+        total = total * slots[factor]
     return f"{'*'.join(shown)}={total}"
 
 
-def _sizes_error(code: str, message: str, solved: Template, registers: list[Any], sources: Iterable[int]) -> Exception:
+def _sizes_error(code: str, message: str, solved: SolvedPattern, slots: list[Any], sources: Iterable[int]) -> Exception:
     spans = [dimension_place(solved.tree, solved.ranks, source)[1] for source in sources]
-    return fail(code, message, solved.tree.text, spans, facts(solved, registers))
+    return fail(code, message, solved.tree.text, spans, context(solved, slots))
 
 
-def report(solved: Template, registers: list[Any], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
+def report(solved: SolvedPattern, slots: list[Any], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
     """The error for an instruction that does not hold: PLT302, PLT305, PLT306 or PLT307, with its places."""
     dims = sum(solved.ranks)
     if kind == NONEMPTY:
         message = "the minimum or maximum of nothing is not defined, and an axis that is reduced has length 0"
-        return _sizes_error("PLT307", message, solved, registers, [source] if source < dims else [])
+        return _sizes_error("PLT307", message, solved, slots, [source] if source < dims else [])
     where, _ = dimension_place(solved.tree, solved.ranks, source)
-    length = registers[source]
+    length = slots[source]
     if not factors:
         message = f"{where} must have length 1, and its length is {length}"
-        return _sizes_error("PLT305", message, solved, registers, [source])
-    known = _known(solved, registers, factors)
+        return _sizes_error("PLT305", message, solved, slots, [source])
+    known = _known(solved, slots, factors)
     if kind == QUOTIENT and known.endswith("=0"):
         message = f"{known} leaves the other size in {where} open; give it too"
-        return _sizes_error("PLT306", message, solved, registers, [source])
+        return _sizes_error("PLT306", message, solved, slots, [source])
     if kind == QUOTIENT:
         message = f"{known} does not divide {where}, whose length is {length}"
-        return _sizes_error("PLT302", message, solved, registers, [source])
+        return _sizes_error("PLT302", message, solved, slots, [source])
     if kind == BROADCAST:
-        message = f"{where} has length {length}, which does not broadcast with {registers[factors[0]]}"
-        return _sizes_error("PLT305", message, solved, registers, [source])
-    if known == str(registers[factors[0]]):
+        message = f"{where} has length {length}, which does not broadcast with {slots[factors[0]]}"
+        return _sizes_error("PLT305", message, solved, slots, [source])
+    if known == str(slots[factors[0]]):
         message = f"{where} must have length {known}, and its length is {length}"
-        return _sizes_error("PLT305", message, solved, registers, [source])
+        return _sizes_error("PLT305", message, solved, slots, [source])
     sources = [source]
     if len(factors) == 1 and factors[0] < dims:
         known = f"{known} by {dimension_place(solved.tree, solved.ranks, factors[0])[0]}"
         sources = sorted({factors[0], source})
-    return _sizes_error("PLT305", f"{where} has length {length}, and {known}", solved, registers, sources)
+    return _sizes_error("PLT305", f"{where} has length {length}, and {known}", solved, slots, sources)
 
 
 def _exact_hint(name: str, value: Any) -> str:

@@ -1,17 +1,18 @@
 """The first half of solving: which size is computed from which, before any size is known.
 
-A template depends on the pattern, the ranks and the *names* of the given sizes, and holds nothing but ints and
+A solved pattern depends on the pattern, the ranks and the *names* of the given sizes, and holds nothing but ints and
 strings. That makes it a constant under every tracer, and the same for every shape.
 
-Sizes live in numbered *registers*, in this order: the dimensions of every tensor, the given sizes, the
+Sizes live in numbered *slots*, in this order: the dimensions of every tensor, the given sizes, the
 constants of the pattern, and then one more for each instruction that computes a size.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from plait._notation.classical import classical
+from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
 from plait._notation.tree import (
     Ellipsis,
@@ -32,11 +33,11 @@ CHECK = "check"
 BROADCAST = "broadcast"
 NONEMPTY = "nonempty"
 COMPUTING = (PRODUCT, QUOTIENT, BROADCAST)
-"""The instructions that append a register; the others only compare."""
+"""The kinds that append a slot; the others only compare."""
 
 
-class Instruction(NamedTuple):
-    """One step of arithmetic on registers.
+class SizeOp(NamedTuple):
+    """One step of arithmetic on slots.
 
     ``product`` appends the product of the factors; ``quotient`` appends the source divided by that product;
     ``check`` compares the source with that product; ``broadcast`` appends the length that the source and the
@@ -48,10 +49,10 @@ class Instruction(NamedTuple):
     factors: tuple[int, ...]
 
 
-class Template(NamedTuple):
+class SolvedPattern(NamedTuple):
     """A pattern, solved for every shape of one rank.
 
-    An *axis* is a number from 0; ``labels`` are the axes as the pattern spells them, and ``registers`` say where
+    An *axis* is a number from 0; ``labels`` are the axes as the pattern spells them, and ``slots`` say where
     their sizes are found. Unit axes are left out: a dimension of no axes has the length 1.
     """
 
@@ -63,23 +64,23 @@ class Template(NamedTuple):
     inputs: tuple[tuple[tuple[int, ...], ...], ...]
     output: tuple[tuple[int, ...], ...]
     labels: tuple[str, ...]
-    registers: tuple[int, ...]
-    instructions: tuple[Instruction, ...]
+    slots: tuple[int, ...]
+    size_ops: tuple[SizeOp, ...]
     filled: int
-    """The number of registers that are filled after the last instruction."""
+    """The number of slots that are filled after the last instruction."""
 
     @property
     def tree(self) -> Tree:
         """The pattern, read once more: only an error or an explanation needs it."""
-        return classical(self.text, len(self.ranks)) if self.classical else parse(self.text)
+        return parse_equation(self.text, len(self.ranks)) if self.classical else parse(self.text)
 
     @property
     def width(self) -> int:
-        """The number of registers that are filled before the first instruction."""
+        """The number of slots that are filled before the first instruction."""
         return sum(self.ranks) + len(self.given) + len(self.constants)
 
 
-def template(tree: Tree, ranks: tuple[int, ...], given: tuple[str, ...] = ()) -> Template:
+def solve_pattern(tree: Tree, ranks: tuple[int, ...], given: tuple[str, ...] = ()) -> SolvedPattern:
     """Solve a pattern for tensors of these ranks.
 
     Args:
@@ -92,8 +93,8 @@ def template(tree: Tree, ranks: tuple[int, ...], given: tuple[str, ...] = ()) ->
         SizeError: PLT303, a size cannot be inferred; PLT304, a rank does not fit.
 
     >>> from plait._notation.parser import parse
-    >>> template(parse("b (h p) -> b h p"), (2,), ("p",)).instructions
-    (Instruction(kind='quotient', source=1, factors=(2,)),)
+    >>> solve_pattern(parse("b (h p) -> b h p"), (2,), ("p",)).size_ops
+    (SizeOp(kind='quotient', source=1, factors=(2,)),)
     """
     return _Solver(tree, ranks, given).solve()
 
@@ -107,11 +108,11 @@ class _Solver:
         self.constants: list[int] = []
         self.axes: dict[object, tuple[int]] = {}
         self.labels: list[str] = []
-        self.registers: list[int | None] = []
-        self.instructions: list[Instruction] = []
+        self.slots: list[int | None] = []
+        self.size_ops: list[SizeOp] = []
         self.dots = 0
 
-    def solve(self) -> Template:
+    def solve(self) -> SolvedPattern:
         tree, ranks = self.tree, self.ranks
         self._count_dots()
         inputs = tuple([self._dimensions(expr) for expr in tree.left])
@@ -124,12 +125,12 @@ class _Solver:
                 raise self._stray(name)
         self.next = self.base + len(self.given) + len(self.constants)
         self._infer(sum(inputs, ()))
-        if None in self.registers:
+        if None in self.slots:
             raise self._unsized()
-        registers: tuple[int, ...] = tuple(self.registers)  # type: ignore[arg-type]  # None was excluded above
-        constants, labels, instructions = tuple(self.constants), tuple(self.labels), tuple(self.instructions)
+        slots: tuple[int, ...] = tuple(self.slots)  # type: ignore[arg-type]  # None was excluded above
+        constants, labels, size_ops = tuple(self.constants), tuple(self.labels), tuple(self.size_ops)
         text = (tree.text, tree.classical)
-        return Template(*text, ranks, self.given, constants, inputs, output, labels, registers, instructions, self.next)
+        return SolvedPattern(*text, ranks, self.given, constants, inputs, output, labels, slots, size_ops, self.next)
 
     def _stray(self, name: str) -> Exception:
         known = names(self.tree.left + (self.tree.right or ()))
@@ -166,20 +167,20 @@ class _Solver:
             elif type(leaf) is Ellipsis:
                 axes += [axis for (axis,) in self._ellipsis(expr)]
             elif type(leaf) is Number and leaf.value != 1:
-                register = self.base + len(self.given) + len(self.constants)
+                slot = self.base + len(self.given) + len(self.constants)
                 self.constants.append(leaf.value)
-                axes += self._new(leaf, str(leaf.value), register)
+                axes += self._new(leaf, str(leaf.value), slot)
         return axes
 
     def _name(self, name: str) -> tuple[int]:
         given = self.given
         return self._new(name, name, self.base + given.index(name) if name in given else None)
 
-    def _new(self, key: object, label: str, register: int | None) -> tuple[int]:
+    def _new(self, key: object, label: str, slot: int | None) -> tuple[int]:
         """A new axis, as a dimension of its own."""
         axis = self.axes[key] = (len(self.labels),)
         self.labels.append(label)
-        self.registers.append(register)
+        self.slots.append(slot)
         return axis
 
     def _ellipsis(self, expr: Expr) -> list[tuple[int]]:
@@ -192,16 +193,16 @@ class _Solver:
         return [known[place] if place in known else self._new(place, "...", None) for place in reversed(range(count))]
 
     def _infer(self, dims: tuple[tuple[int, ...], ...]) -> None:
-        """Find a register for every axis, from the dimensions that have at most one unknown."""
-        registers = self.registers
+        """Find a slot for every axis, from the dimensions that have at most one unknown."""
+        slots = self.slots
         waiting = list(enumerate(dims))
         while waiting:
             still: list[tuple[int, tuple[int, ...]]] = []
             for source, axes in waiting:
-                if len(axes) == 1 and registers[axes[0]] is None:
-                    registers[axes[0]] = source
+                if len(axes) == 1 and slots[axes[0]] is None:
+                    slots[axes[0]] = source
                     continue
-                known = [registers[axis] for axis in axes]
+                known = [slots[axis] for axis in axes]
                 unknown = known.count(None)
                 if not unknown:
                     self._agree(source, axes)
@@ -210,25 +211,25 @@ class _Solver:
                 else:
                     axis = axes[known.index(None)]
                     known.remove(None)
-                    registers[axis] = self._emit(QUOTIENT, source, tuple(known))  # type: ignore[arg-type]  # the one None is gone
+                    slots[axis] = self._emit(QUOTIENT, source, tuple(known))  # type: ignore[arg-type]  # the one None is gone
             if len(still) == len(waiting):
                 raise self._ambiguous(*still[0])
             waiting = still
 
     def _agree(self, source: int, axes: tuple[int, ...]) -> None:
-        known: tuple[int, ...] = tuple([self.registers[axis] for axis in axes])  # type: ignore[misc]  # none is None here
+        known: tuple[int, ...] = tuple([self.slots[axis] for axis in axes])  # type: ignore[misc]  # none is None here
         if len(axes) == 1 and self.labels[axes[0]] == "...":
-            self.registers[axes[0]] = self._emit(BROADCAST, source, known)
+            self.slots[axes[0]] = self._emit(BROADCAST, source, known)
         else:
-            self.instructions.append(Instruction(CHECK, source, known))
+            self.size_ops.append(SizeOp(CHECK, source, known))
 
     def _emit(self, kind: str, source: int, factors: tuple[int, ...]) -> int:
-        self.instructions.append(Instruction(kind, source, factors))
+        self.size_ops.append(SizeOp(kind, source, factors))
         self.next += 1
         return self.next - 1
 
     def _ambiguous(self, source: int, axes: tuple[int, ...]) -> Exception:
-        unknown = [self.labels[axis] for axis in axes if self.registers[axis] is None]
+        unknown = [self.labels[axis] for axis in axes if self.slots[axis] is None]
         listed = " and ".join([", ".join(unknown[:-1]), unknown[-1]])
         where, span = dimension_place(self.tree, self.ranks, source)
         message = f"{listed} cannot all be inferred from {where}; give all but one, as in {unknown[-1]}=2"
@@ -237,10 +238,40 @@ class _Solver:
         return fail("PLT303", message, self.tree.text, [span])
 
     def _unsized(self) -> Exception:
-        label = self.labels[self.registers.index(None)]
+        label = self.labels[self.slots.index(None)]
         node = names(self.tree.right or ())[label]
         message = f"nothing tells the size of {label}, which stands on the right only; give it, as in {label}=2"
         return fail("PLT303", message, self.tree.text, [(node.start, node.stop)])
+
+
+def slot_labels(solved: SolvedPattern, size_ops: Iterable[SizeOp]) -> dict[int, str]:
+    """What each slot is the size of, as the pattern spells it: ``h``, ``(h p)``, or ``1`` for a unit dimension.
+
+    Args:
+        solved: the pattern.
+        size_ops: its size operations, and those that a plan adds.
+
+    >>> from plait._notation.parser import parse
+    >>> solved = solve_pattern(parse("b (h p) -> b h p"), (2,), ("p",))
+    >>> slot_labels(solved, solved.size_ops)
+    {0: 'b', 1: '(h p)', 3: 'h', 2: 'p'}
+    """
+    labels = {}
+    for source, axes in enumerate(sum(solved.inputs, ())):
+        labels[source] = _group_label([solved.labels[axis] for axis in axes])
+    labels.update(zip(solved.slots, solved.labels, strict=True))
+    following = solved.width
+    for row in size_ops:
+        if row.kind == PRODUCT:
+            labels[following] = _group_label([labels[factor] for factor in row.factors])
+        following += row.kind in COMPUTING
+    return labels
+
+
+def _group_label(labels: Sequence[str]) -> str:
+    if len(labels) == 1:
+        return labels[0]
+    return f"({' '.join(labels)})" if labels else "1"
 
 
 def rank_error(tree: Tree, number: int, ranks: tuple[int, ...]) -> Exception:
@@ -261,9 +292,9 @@ def tensor_place(number: int, count: int) -> str:
     return "the input" if count == 1 else f"tensor {number}"
 
 
-def dimension_place(tree: Tree, ranks: tuple[int, ...], register: int) -> tuple[str, Span]:
+def dimension_place(tree: Tree, ranks: tuple[int, ...], slot: int) -> tuple[str, Span]:
     """How an error names a dimension, and where the pattern has it."""
-    number, place = 0, register
+    number, place = 0, slot
     while place >= ranks[number]:
         place -= ranks[number]
         number += 1

@@ -117,7 +117,7 @@ def carried(stage: Stage, plain: Made, backend: Backend, passes: Passes, dtype: 
 
 def largest(plan: Plan, registers: Sequence[int]) -> int:
     """How many elements go in or come out, whichever is more."""
-    axes = plan.solved.registers
+    axes = plan.solved.slots
     written = prod([registers[axes[axis]] for dim in plan.solved.output for axis in dim])
     return max(written, prod(registers[: plan.solved.ranks[0]]))
 

@@ -12,7 +12,7 @@ from itertools import accumulate, chain, pairwise
 from math import prod
 from typing import NamedTuple, TypeAlias
 
-from plait._shapes.solver import Template
+from plait._shapes.solver import SolvedPattern
 
 Axes: TypeAlias = tuple[int, ...]
 Dims: TypeAlias = tuple[Axes, ...]
@@ -37,16 +37,16 @@ class Network(NamedTuple):
     result: tuple[int, ...]
 
 
-def network(solved: Template, registers: Sequence[int], *, across: bool = True) -> Network:
+def network(solved: SolvedPattern, registers: Sequence[int], *, across: bool = True) -> Network:
     """The network of a solved einsum.
 
     Args:
-        solved: the template.
+        solved: the solved pattern.
         registers: its registers, filled.
         across: whether axes of different dimensions may become one, which takes a reshape. Where nothing is summed none
             do: elements meet as they are.
     """
-    lengths = [registers[register] for register in solved.registers]
+    lengths = [registers[register] for register in solved.slots]
     firsts = accumulate(solved.ranks, initial=0)
     shapes = tuple([tuple(registers[first : first + rank]) for first, rank in zip(firsts, solved.ranks)])  # noqa: B905
     inputs = [

@@ -13,7 +13,7 @@ from plait._notation.tree import (
 from plait.errors import fail
 
 
-def classical(equation: str, count: int) -> Tree:
+def parse_equation(equation: str, count: int) -> Tree:
     """The tree of a classical equation: every letter an axis, white space ignored, the output optional.
 
     Args:
@@ -24,7 +24,7 @@ def classical(equation: str, count: int) -> Tree:
         PatternSyntaxError: PLT101, PLT102, PLT105, PLT106 or PLT110.
 
     >>> from plait._notation.unparse import tree_text
-    >>> tree_text(classical("ij, jk", 2))
+    >>> tree_text(parse_equation("ij, jk", 2))
     'i j, j k -> i k'
     """
     if not isinstance(equation, str):
