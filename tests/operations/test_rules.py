@@ -10,7 +10,7 @@ import plait
 from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
 from plait._notation.unparse import tree_text
-from plait._operations.infer import operation_of
+from plait._operations.infer import infer_operation
 from plait._operations.pack import layout, lengths, split_shape
 from plait._operations.parse_shape import places, read_shape
 from plait._operations.reduce import REDUCTIONS, check_kind, check_reduction
@@ -74,7 +74,7 @@ def test_what_is_obvious_keeps_the_rule(pattern, rank):
         solved = solve_pattern(tree, (rank,) * len(tree.left), ())
     except plait.PlaitError:
         return
-    if tree.plain and TABLE["rearrange"].obvious(solved):
+    if tree.plain and TABLE["rearrange"].trivially_valid(solved):
         TABLE["rearrange"].check(tree)
 
 
@@ -90,7 +90,7 @@ def test_what_is_obvious_keeps_the_rule(pattern, rank):
     ],
 )
 def test_the_operation_is_read_off_the_pattern(pattern, operation):
-    assert operation_of(parse(pattern)) == operation
+    assert infer_operation(parse(pattern)) == operation
 
 
 @pytest.mark.parametrize(

@@ -62,13 +62,13 @@ def planned(operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[s
     """
     row = TABLE["einsum" if operation == CLASSICAL else operation]
     tree = parse_equation(pattern, len(ranks)) if operation == CLASSICAL else parse(pattern)
-    if row.obvious and tree.plain and len(ranks) == 1:
+    if row.trivially_valid and tree.plain and len(ranks) == 1:
         try:
             solved = solve_pattern(tree, ranks, given)
         except PlaitError:
             row.check(tree)  # what breaks the rule is said first
             raise
-        if row.obvious(solved):
+        if row.trivially_valid(solved):
             return row.lower(solved, reduction)
     check(row, tree, len(ranks))
     return row.lower(solve_pattern(tree, ranks, given), reduction)

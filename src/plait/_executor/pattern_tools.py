@@ -11,7 +11,7 @@ from plait._executor.compile import concrete_sizes, situate
 from plait._notation.parser import parse
 from plait._notation.tree import Tree, names
 from plait._notation.unparse import side_text, tree_text
-from plait._operations.rules import span_of, survey, two_sides
+from plait._operations.rules import collect_axes, span_of, two_sides
 from plait._shapes.sizes import (
     evaluate_symbolic,
     exact,
@@ -84,7 +84,7 @@ def output_shape(text: str, shapes: tuple[Any, ...], given: dict[str, int]) -> t
         message = f"the pattern has {len(tree.left)} tensors on the left, and {len(shapes)} shapes were given"
         raise fail("PLT202", message, tree.text, [span_of(expr) for expr in tree.left])
     for expr in (*tree.left, right):
-        survey(expr, tree, "output_shape", repeats=expr is not right)
+        collect_axes(expr, tree, "output_shape", repeats=expr is not right)
     for number, shape in enumerate(shapes):
         if not isinstance(shape, (tuple, list)):
             raise fail("PLT301", f"shape {number} is a tuple of exact integers, and this is {short(shape)}", text)

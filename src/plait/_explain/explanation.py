@@ -12,7 +12,7 @@ from plait._executor.einsum_options import look_at_lonely
 from plait._executor.large.select import explained
 from plait._executor.options import CURRENT
 from plait._notation.parser import parse
-from plait._operations.infer import operation_of
+from plait._operations.infer import infer_operation
 from plait._operations.reduce import check_reduction
 from plait._plan.contraction.printer import Costs
 from plait._plan.contraction.printer import Shown as Line
@@ -64,7 +64,7 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
     """See `plait.explain`."""
     reduction = sizes.pop("reduction") if isinstance(sizes.get("reduction"), str) else "sum"
     tree = parse(pattern)
-    operation = operation_of(tree)
+    operation = infer_operation(tree)
     given = concrete_sizes(pattern, sizes, lambda _: False)
     checked = [shape_of(shape, number) for number, shape in enumerate(shapes)]
     try:

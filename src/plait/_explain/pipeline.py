@@ -9,7 +9,7 @@ from plait._executor.pipeline import fused
 from plait._executor.pipeline_stages import Stage, deal, last_shape
 from plait._explain.explanation import Explanation, explain, shape_of
 from plait._notation.parser import parse
-from plait._operations.infer import operation_of
+from plait._operations.infer import infer_operation
 
 
 def explain_composed(title: str, stages: tuple[Stage, ...], shapes: Sequence[Any]) -> Explanation:
@@ -18,7 +18,7 @@ def explain_composed(title: str, stages: tuple[Stage, ...], shapes: Sequence[Any
     Raises:
         PlaitError: those of the patterns.
     """
-    kinds = [operation_of(parse(text)) for text, _ in stages]
+    kinds = [infer_operation(parse(text)) for text, _ in stages]
     operation = next((kind for kind in ("einsum", "reduce", "repeat") if kind in kinds), "rearrange")
     checked = tuple([shape_of(shape, number) for number, shape in enumerate(shapes)])
     found = fused(operation, stages, checked, "sum" if operation == "reduce" else "")

@@ -15,10 +15,9 @@ from plait._notation.tree import Tree
 from plait._operations.operation import Operation
 from plait._operations.rules import (
     Side,
-    no_grouped_dots,
-    places,
-    spans_of,
-    survey,
+    collect_axes,
+    forbid_grouped_ellipsis,
+    text_and_spans,
     two_sides,
 )
 from plait._plan.contraction.network import Axes, Dims, neighbours
@@ -33,29 +32,28 @@ from plait.errors import fail
 def check(tree: Tree) -> None:
     """Raise where the right side has an axis that no tensor has, or one twice."""
     left, right = two_sides(tree, "einsum")
-    before = [survey(expr, tree, "einsum", repeats=True) for expr in left]
-    after = survey(right, tree, "einsum")
+    before = [collect_axes(expr, tree, "einsum", repeats=True) for expr in left]
+    after = collect_axes(right, tree, "einsum")
     for expr, side in zip(left, before, strict=True):
-        no_grouped_dots(expr, side, tree)
+        forbid_grouped_ellipsis(expr, side, tree)
     known = {name for side in before for name in side.names}
     new = [name for text, name in after.names.items() if text not in known]
     if new:
         message = f"{new[0].text} stands on the right only, and einsum adds no axis; repeat does"
-        raise fail("PLT205", message, *places(tree, new))
-    numbers = [number for number in after.numbers if number.value != 1]
-    if numbers:
+        raise fail("PLT205", message, *text_and_spans(tree, new))
+    if lengths := after.lengths:
         message = "einsum adds no axis, and so takes no length but 1 on the right; repeat does"
-        raise fail("PLT207", message, *places(tree, numbers))
+        raise fail("PLT207", message, *text_and_spans(tree, lengths))
     _check_dots(before, after, tree)
 
 
 def _check_dots(before: list[Side], after: Side, tree: Tree) -> None:
     dots = [dots for side in before for dots in side.dots]
     if after.dots and not dots:
-        raise fail("PLT208", "this ellipsis stands on the right only", tree.text, spans_of(after.dots))
+        raise fail("PLT208", "this ellipsis stands on the right only", *text_and_spans(tree, after.dots))
     if dots and not after.dots:
         message = "the ellipsis stands on the left only; put it on the right, or name the axes to be summed"
-        raise fail("PLT208", message, tree.text, spans_of(dots))
+        raise fail("PLT208", message, *text_and_spans(tree, dots))
 
 
 def lower(solved: SolvedPattern, _: str = "", path: Path = ()) -> Plan:

@@ -15,12 +15,12 @@ class Operation(NamedTuple):
 
     Attributes:
         name: the public function.
-        check: raises where the pattern breaks the rule of the operation.
-        lower: the plan for a solved pattern; the text is the reduction, where there is one.
-        obvious: whether a plain pattern, once solved, is seen to keep the rule, which saves the check most of the time.
+        check: raises where a pattern breaks the rule of the operation.
+        lower: the plan of a solved pattern; the text is the reduction, or empty.
+        trivially_valid: whether a solved plain pattern is seen to keep the rule without the check; most are.
     """
 
     name: str
     check: Callable[[Tree], None]
     lower: Callable[[SolvedPattern, str], Plan]
-    obvious: Callable[[SolvedPattern], bool] | None = None
+    trivially_valid: Callable[[SolvedPattern], bool] | None = None

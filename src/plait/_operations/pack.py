@@ -1,25 +1,25 @@
 """``pack`` and ``unpack``: tensors of different rank along one dimension, and back.
 
-The pattern names the dimensions that all tensors share; its one ``*`` stands for any number of others, which are
-packed into one.
+The pattern names the dimensions that all tensors share; its one ``*`` is any number of other dimensions, which
+become one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from operator import index
 from typing import Any, NamedTuple
 
 from plait._notation.parser import parse
-from plait._notation.tree import Mark, Name, Tree
-from plait._notation.unparse import expr_text
-from plait._operations.rules import spans_of
+from plait._notation.tree import Mark, Name
+from plait._operations.rules import repeated_name, single_list, text_and_spans
 from plait._shapes.sizes import exact, shape_text
 from plait.errors import PlaitError, fail, short
 
 
 class Layout(NamedTuple):
-    """How many dimensions stand before the ``*`` and after it."""
+    """The number of dimensions before the ``*`` and after it."""
 
     before: int
     after: int
@@ -30,36 +30,27 @@ def layout(pattern: str, operation: str) -> Layout:
 
     Raises:
         PatternSyntaxError: PLT1xx.
-        AxisError: PLT201, something but names stands beside the ``*``; PLT206; PLT210, it is missing or stands twice.
+        AxisError: PLT201, there is more than names and the ``*``; PLT206; PLT210, the ``*`` is missing or repeated.
     """
     tree = parse(pattern)
-    if tree.right is not None or len(tree.left) != 1:
-        message = f"{operation} takes the dimensions of one tensor, as in 'b * c': no arrow, and no comma"
-        raise fail("PLT201", message, tree.text)
-    items = tree.left[0].items
-    stars = [item for item in items if isinstance(item, Mark) and item.text == "*"]
+    expr = single_list(tree, operation, "'b * c'")
+    stars = [place for place, item in enumerate(expr.items) if isinstance(item, Mark) and item.text == "*"]
     if len(stars) != 1:
         message = f"the pattern of {operation} has exactly one '*', and this one has {len(stars)}"
-        raise fail("PLT210", message, tree.text, spans_of(stars))
-    _only_names(tree, operation)
-    place = items.index(stars[0])
-    return Layout(place, len(items) - place - 1)
-
-
-def _only_names(tree: Tree, operation: str) -> None:
+        raise fail("PLT210", message, *text_and_spans(tree, [expr.items[place] for place in stars]))
     seen: dict[str, Name] = {}
-    for item in tree.left[0].items:
+    for place, item in enumerate(expr.items):
         if isinstance(item, Name):
             if item.text in seen:
-                message = f"{item.text} stands twice in '{expr_text(tree.left[0])}'"
-                raise fail("PLT206", message, tree.text, spans_of([seen[item.text], item]))
+                raise repeated_name(seen[item.text], item, expr, tree)
             seen[item.text] = item
-        elif not (isinstance(item, Mark) and item.text == "*"):
-            raise fail("PLT201", f"{operation} takes names and one '*'", tree.text, spans_of([item]))
+        elif place != stars[0]:
+            raise fail("PLT201", f"{operation} takes names and one '*'", *text_and_spans(tree, [item]))
+    return Layout(stars[0], len(expr.items) - stars[0] - 1)
 
 
 def split_shape(shape: Sequence[Any], where: Layout, pattern: str, place: int) -> tuple[Any, Any, Any]:
-    """A shape in three parts: before the ``*``, what it stands for, and after.
+    """A shape in three parts: before the ``*``, in its place, and after it.
 
     Raises:
         SizeError: PLT304, the rank is too small.
@@ -73,22 +64,19 @@ def split_shape(shape: Sequence[Any], where: Layout, pattern: str, place: int) -
 
 
 def check_shared(parts: Sequence[tuple[Any, Any, Any]], pattern: str, *, comparable: bool = True) -> None:
-    """Raise PLT305 where tensors differ in a dimension that they share; where not comparable, ints alone count."""
+    """Raise PLT305 where tensors differ in a shared dimension; sizes that are not comparable are passed over."""
     first_before, _, first_after = parts[0]
     for number, (before, _, after) in enumerate(parts):
         for place, (size, other) in enumerate(zip((*before, *after), (*first_before, *first_after), strict=True)):
             if (comparable or type(size) is type(other) is int) and size != other:
                 items = [item for item in parse(pattern).left[0].items if isinstance(item, Name)]
                 message = f"{items[place].text} has length {size} in tensor {number}, and {other} in tensor 0"
-                raise fail("PLT305", message, pattern, spans_of([items[place]]))
+                raise fail("PLT305", message, pattern, [(items[place].start, items[place].stop)])
 
 
 def product(sizes: Sequence[Any]) -> Any:
-    """The number of elements of a shape; sizes may be symbols."""
-    total = 1
-    for size in sizes:
-        total = size * total
-    return total
+    """The number of elements of a shape; a size may be a symbol, which multiplies an int from the left."""
+    return reduce(lambda total, size: size * total, sizes, 1)
 
 
 def lengths(
@@ -105,7 +93,7 @@ def lengths(
         packed_shapes: the shapes; at most one may hold one ``-1``, which is inferred.
         total: the length of the packed dimension.
         pattern: for errors.
-        symbolic: says whether a size is a framework's symbol.
+        symbolic: whether a size is a framework's symbol.
         comparable: whether sizes may be compared.
 
     Raises:

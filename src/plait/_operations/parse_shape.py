@@ -14,8 +14,7 @@ from plait._notation.tree import (
     Number,
     leaves,
 )
-from plait._notation.unparse import expr_text
-from plait._operations.rules import spans_of
+from plait._operations.rules import repeated_name, single_list
 from plait._shapes.sizes import shape_text
 from plait._shapes.solver import rank_error
 from plait.errors import fail
@@ -29,17 +28,14 @@ def places(pattern: str, rank: int) -> Places:
 
     Raises:
         PatternSyntaxError: PLT1xx.
-        AxisError: PLT201, it is no list of names, lengths, ``_`` and one ellipsis; PLT206.
+        AxisError: PLT201, it is not a list of names, lengths, ``_`` and one ellipsis; PLT206.
         SizeError: PLT304, the rank does not fit.
 
     >>> places("b _ w 3", 4)
     ((0, 'b'), (2, 'w'), (3, 3))
     """
     tree = parse(pattern)
-    if tree.right is not None or len(tree.left) != 1:
-        message = "parse_shape takes the dimensions of one tensor, as in 'b c _ w': no arrow, and no comma"
-        raise fail("PLT201", message, tree.text)
-    expr = tree.left[0]
+    expr = single_list(tree, "parse_shape", "'b c _ w'")
     dots = [item for item in expr.items if isinstance(item, Ellipsis)]
     missing = rank - len(expr.items)
     if missing + len(dots) < 0 or (missing and not dots):
@@ -53,8 +49,7 @@ def places(pattern: str, rank: int) -> Places:
             continue
         if isinstance(item, Name):
             if item.text in seen:
-                message = f"{item.text} stands twice in '{expr_text(expr)}'"
-                raise fail("PLT206", message, tree.text, spans_of([seen[item.text], item]))
+                raise repeated_name(seen[item.text], item, expr, tree)
             seen[item.text] = item
             found.append((place, item.text))
         elif not (isinstance(item, Mark) and item.text == "_"):
@@ -69,14 +64,14 @@ def _length(item: Item, text: str) -> int:
     if not isinstance(item, (Mark, Ellipsis)) and not leaves(item):
         return 1
     message = "parse_shape takes names, lengths, '_' and an ellipsis; a group has no length of its own"
-    raise fail("PLT201", message, text, spans_of([item]))
+    raise fail("PLT201", message, text, [(item.start, item.stop)])
 
 
 def read_shape(found: Places, shape: Sequence[Any], pattern: str, *, comparable: bool = True) -> dict[str, Any]:
     """The names with their lengths.
 
     Raises:
-        SizeError: PLT305, a dimension has not the length that the pattern says.
+        SizeError: PLT305, a dimension has another length than the pattern says.
     """
     sizes: dict[str, Any] = {}
     for place, label in found:

@@ -1,31 +1,40 @@
-"""``rearrange``: the same axes on both sides."""
+"""``rearrange``, with the same axes on both sides, and ``view``, which is ``rearrange`` without a copy."""
 
 from __future__ import annotations
 
 from plait._notation.tree import Tree
 from plait._operations.operation import Operation
-from plait._operations.rules import one_each, only_left, only_right
+from plait._operations.rules import forbid_dropped_axes, forbid_new_axes, unary_sides
 from plait._plan.graph import Plan
 from plait._plan.lowering import move
+from plait._plan.nodes import Reshape, View
 from plait._shapes.solver import SolvedPattern
 
 
 def check(tree: Tree, operation: str = "rearrange") -> None:
     """Raise where an axis is dropped or added."""
-    before, after = one_each(tree, operation)
-    only_left(before, after, tree, operation, "reduce does")
-    only_right(before, after, tree, operation, "repeat does")
+    before, after = unary_sides(tree, operation)
+    forbid_dropped_axes(before, after, tree, operation, "reduce does")
+    forbid_new_axes(before, after, tree, operation, "repeat does")
 
 
-def lower(solved: SolvedPattern, _: str = "") -> Plan:
-    """Split, permute, merge."""
-    return move(solved)
+def check_view(tree: Tree) -> None:
+    """The rule of ``rearrange``."""
+    check(tree, "view")
 
 
-def obvious(solved: SolvedPattern) -> bool:
-    """Whether every axis stands once on each side, and has a name."""
+def lower_view(solved: SolvedPattern, _: str = "") -> Plan:
+    """The steps of ``rearrange``, each reshape as one that must not copy."""
+    plan = move(solved)
+    steps = [View(step.shape) if isinstance(step, Reshape) else step for step in plan.inputs[0]]
+    return plan._replace(inputs=(tuple(steps),))
+
+
+def trivially_valid(solved: SolvedPattern) -> bool:
+    """Whether every axis appears once on each side, and has a name."""
     axes = len(solved.labels)
     return len(sum(solved.inputs[0], ())) == axes == len(sum(solved.output, ())) and not solved.constants
 
 
-REARRANGE = Operation("rearrange", check, lower, obvious)
+REARRANGE = Operation("rearrange", check, move, trivially_valid)
+VIEW = Operation("view", check_view, lower_view, trivially_valid)

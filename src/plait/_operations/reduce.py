@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from plait._notation.tree import Tree
 from plait._operations.operation import Operation
-from plait._operations.rules import one_each, only_right
+from plait._operations.rules import forbid_new_axes, unary_sides
 from plait._plan.graph import Plan
 from plait._plan.lowering import move
 from plait._shapes.solver import NONEMPTY, SizeOp, SolvedPattern
@@ -46,8 +46,8 @@ REDUCTIONS: dict[str, Reduction] = {
 
 def check(tree: Tree) -> None:
     """Raise where an axis is added."""
-    before, after = one_each(tree, "reduce")
-    only_right(before, after, tree, "reduce", "repeat does")
+    before, after = unary_sides(tree, "reduce")
+    forbid_new_axes(before, after, tree, "reduce", "repeat does")
 
 
 def lower(solved: SolvedPattern, reduction: str) -> Plan:

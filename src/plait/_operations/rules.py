@@ -1,4 +1,4 @@
-"""What the rules of the operations have in common: a survey of each side, and the comparisons of two."""
+"""What the rules of the operations share: the axes of each side, and comparisons of the two sides."""
 
 from __future__ import annotations
 
@@ -22,11 +22,16 @@ from plait.errors import Span, fail
 
 
 class Side(NamedTuple):
-    """What stands in one tensor of a pattern."""
+    """The axes of one tensor of a pattern."""
 
     names: dict[str, Name]
     numbers: list[Number]
     dots: list[Ellipsis]
+
+    @property
+    def lengths(self) -> list[Number]:
+        """The axes without a name that are not unit axes."""
+        return [number for number in self.numbers if number.value != 1]
 
 
 def two_sides(tree: Tree, operation: str) -> tuple[tuple[Expr, ...], Expr]:
@@ -47,7 +52,7 @@ def two_sides(tree: Tree, operation: str) -> tuple[tuple[Expr, ...], Expr]:
     return tree.left, tree.right[0]
 
 
-def one_each(tree: Tree, operation: str) -> tuple[Side, Side]:
+def unary_sides(tree: Tree, operation: str) -> tuple[Side, Side]:
     """Both sides of an operation that takes one tensor and gives one.
 
     Raises:
@@ -55,10 +60,10 @@ def one_each(tree: Tree, operation: str) -> tuple[Side, Side]:
         AxisError: PLT201, PLT202, PLT206 or PLT208.
     """
     left, right = one_tensor(tree, operation)
-    before, after = survey(left, tree, operation), survey(right, tree, operation)
+    before, after = collect_axes(left, tree, operation), collect_axes(right, tree, operation)
     if after.dots and not before.dots:
-        raise fail("PLT208", "this ellipsis stands on the right only", tree.text, spans_of(after.dots))
-    no_grouped_dots(left, before, tree)
+        raise fail("PLT208", "this ellipsis stands on the right only", *text_and_spans(tree, after.dots))
+    forbid_grouped_ellipsis(left, before, tree)
     return before, after
 
 
@@ -76,17 +81,17 @@ def one_tensor(tree: Tree, operation: str) -> tuple[Expr, Expr]:
     return left[0], right
 
 
-def survey(expr: Expr, tree: Tree, operation: str, *, repeats: bool = False) -> Side:
-    """What stands in one tensor.
+def collect_axes(expr: Expr, tree: Tree, operation: str, *, repeats: bool = False) -> Side:
+    """The axes of one tensor.
 
     Args:
         expr: the tensor.
         tree: the pattern that it belongs to.
         operation: how errors name the operation.
-        repeats: whether an axis may stand twice.
+        repeats: whether an axis may appear twice.
 
     Raises:
-        AxisError: PLT201, notation of another operation; PLT206, an axis stands twice.
+        AxisError: PLT201, notation of another operation; PLT206, an axis appears twice.
     """
     side = Side({}, [], [])
     known = side.names
@@ -96,94 +101,95 @@ def survey(expr: Expr, tree: Tree, operation: str, *, repeats: bool = False) -> 
                 if leaf.text not in known:
                     known[leaf.text] = leaf
                 elif not repeats:
-                    first = known[leaf.text]
-                    message = f"{first.text} stands twice in '{expr_text(expr)}'"
-                    raise fail("PLT206", message, tree.text, spans_of([first, leaf]))
+                    raise repeated_name(known[leaf.text], leaf, expr, tree)
             elif type(leaf) is Number:
                 side.numbers.append(leaf)
             elif type(leaf) is Ellipsis and leaf.name is None:
                 side.dots.append(leaf)
             else:
-                raise _foreign(leaf, tree, operation)
+                raise _unsupported(leaf, tree, operation)
         if type(item) is not Name:
-            _plain(item, tree, operation)
+            _check_groups(item, tree, operation)
     return side
 
 
-def _plain(item: Item, tree: Tree, operation: str) -> None:
+def single_list(tree: Tree, operation: str, example: str) -> Expr:
+    """The one tensor of a pattern without an arrow.
+
+    Raises:
+        AxisError: PLT201, there is an arrow or a comma.
+    """
+    if tree.right is not None or len(tree.left) != 1:
+        message = f"{operation} takes the dimensions of one tensor, as in {example}: no arrow, and no comma"
+        raise fail("PLT201", message, tree.text)
+    return tree.left[0]
+
+
+def repeated_name(first: Name, second: Name, expr: Expr, tree: Tree) -> Exception:
+    """The error of a name that appears twice in one tensor."""
+    return fail("PLT206", f"{first.text} stands twice in '{expr_text(expr)}'", *text_and_spans(tree, [first, second]))
+
+
+def _check_groups(item: Item, tree: Tree, operation: str) -> None:
     """Raise PLT201 for brackets, and for a group of several parts."""
     if type(item) is Bracket or (type(item) is Group and len(item.parts) != 1):
-        raise _foreign(item, tree, operation)
+        raise _unsupported(item, tree, operation)
     if type(item) is Group:
         for inner in item.parts[0]:
-            if type(inner) is Group or type(inner) is Bracket:
-                _plain(inner, tree, operation)
+            _check_groups(inner, tree, operation)
 
 
-def no_grouped_dots(expr: Expr, side: Side, tree: Tree) -> None:
-    """Raise PLT208 where an ellipsis stands in a group of an input: nothing could tell its axes apart."""
+def forbid_grouped_ellipsis(expr: Expr, side: Side, tree: Tree) -> None:
+    """Raise PLT208 for an ellipsis in a group of an input: the lengths of its axes cannot be inferred."""
     if side.dots and side.dots[0] not in expr.items:
-        raise fail("PLT208", "an ellipsis inside a group may stand on the right only", tree.text, spans_of(side.dots))
+        raise fail("PLT208", "an ellipsis inside a group may stand on the right only", *text_and_spans(tree, side.dots))
 
 
-def only_left(before: Side, after: Side, tree: Tree, operation: str, hint: str) -> None:
+def forbid_dropped_axes(before: Side, after: Side, tree: Tree, operation: str, hint: str) -> None:
     """Raise PLT204 for names, PLT207 for numbers and PLT208 for an ellipsis that the right side lacks."""
     if not before.names.keys() <= after.names.keys():
         lost = [name for text, name in before.names.items() if text not in after.names]
-        message = f"{listed(lost)} on the left only, and {operation} drops no axis; {hint}"
-        raise fail("PLT204", message, *places(tree, lost))
-    numbers = [number for number in before.numbers if number.value != 1]
-    if numbers:
-        hint = f"give {_numbers(numbers)} a name, as in h={numbers[0].value}"
-        raise fail("PLT207", f"{operation} cannot follow an axis without a name; {hint}", *places(tree, numbers))
+        message = f"{subject(lost)} on the left only, and {operation} drops no axis; {hint}"
+        raise fail("PLT204", message, *text_and_spans(tree, lost))
+    if lengths := before.lengths:
+        values = " and ".join(str(number.value) for number in lengths)
+        message = f"{operation} cannot follow an axis without a name; give {values} a name, as in h={lengths[0].value}"
+        raise fail("PLT207", message, *text_and_spans(tree, lengths))
     if before.dots and not after.dots:
         message = f"the ellipsis stands on the left only, and {operation} drops no axis; {hint}"
-        raise fail("PLT208", message, *places(tree, before.dots))
+        raise fail("PLT208", message, *text_and_spans(tree, before.dots))
 
 
-def only_right(before: Side, after: Side, tree: Tree, operation: str, hint: str) -> None:
+def forbid_new_axes(before: Side, after: Side, tree: Tree, operation: str, hint: str) -> None:
     """Raise PLT205 for names and PLT207 for numbers that the left side lacks."""
     if not after.names.keys() <= before.names.keys():
         new = [name for text, name in after.names.items() if text not in before.names]
-        raise fail(
-            "PLT205", f"{listed(new)} on the right only, and {operation} adds no axis; {hint}", *places(tree, new)
-        )
-    numbers = [number for number in after.numbers if number.value != 1]
-    if numbers:
+        message = f"{subject(new)} on the right only, and {operation} adds no axis; {hint}"
+        raise fail("PLT205", message, *text_and_spans(tree, new))
+    if lengths := after.lengths:
         message = f"{operation} adds no axis, and so takes no length but 1 on the right; {hint}"
-        raise fail("PLT207", message, *places(tree, numbers))
+        raise fail("PLT207", message, *text_and_spans(tree, lengths))
 
 
-def places(tree: Tree, items: Iterable[Item]) -> tuple[str, list[Span]]:
-    """The text of a pattern and where some of its items stand, as `fail` takes them."""
-    return tree.text, spans_of(items)
-
-
-def spans_of(items: Iterable[Item]) -> list[Span]:
-    """Where some items stand."""
-    return [(item.start, item.stop) for item in items]
+def text_and_spans(tree: Tree, items: Iterable[Item]) -> tuple[str, list[Span]]:
+    """The text of a pattern and the places of some of its items, as `fail` takes them."""
+    return tree.text, [(item.start, item.stop) for item in items]
 
 
 def span_of(expr: Expr) -> Span:
-    """Where a tensor stands, without the white space around it."""
+    """The place of a tensor, without the white space around it."""
     if not expr.items:
         return expr.start, expr.stop
     return expr.items[0].start, expr.items[-1].stop
 
 
-def listed(items: list[Name]) -> str:
-    """``a stands``, ``a and b stand``, ``a, b and c stand``."""
-    texts = [item.text for item in items]
-    if len(texts) == 1:
-        return f"{texts[0]} stands"
-    return f"{', '.join(texts[:-1])} and {texts[-1]} stand"
+def subject(items: list[Name]) -> str:
+    """The names as the subject of a sentence: ``a stands``, ``a and b stand``, ``a, b and c stand``."""
+    *others, last = [item.text for item in items]
+    return f"{', '.join(others)} and {last} stand" if others else f"{last} stands"
 
 
-def _numbers(numbers: list[Number]) -> str:
-    return " and ".join(str(number.value) for number in numbers)
-
-
-def _foreign(item: Item, tree: Tree, operation: str) -> Exception:
+def _unsupported(item: Item, tree: Tree, operation: str) -> Exception:
     at = [(item.start, item.stop)]
     match item:
         case Bracket():

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from plait._operations.einsum import EINSUM
 from plait._operations.operation import Operation
-from plait._operations.rearrange import REARRANGE
+from plait._operations.rearrange import REARRANGE, VIEW
 from plait._operations.reduce import REDUCE
 from plait._operations.repeat import REPEAT
-from plait._operations.view import VIEW
 
 TABLE: dict[str, Operation] = {row.name: row for row in (REARRANGE, VIEW, REDUCE, REPEAT, EINSUM)}

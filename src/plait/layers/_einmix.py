@@ -28,11 +28,11 @@ from plait._notation.tree import (
 from plait._notation.unparse import expr_text, item_text, tree_text
 from plait._operations.rules import (
     Side,
-    listed,
-    no_grouped_dots,
+    collect_axes,
+    forbid_grouped_ellipsis,
     one_tensor,
-    places,
-    survey,
+    subject,
+    text_and_spans,
 )
 from plait._pattern import Pattern
 from plait.errors import (
@@ -112,7 +112,7 @@ def mix(pattern: str, weight_shape: str, bias_shape: str | None, sizes: dict[str
     """
     tree = parse(tree_text(parse(pattern)))
     left, right = one_tensor(tree, "EinMix")
-    before, after = survey(left, tree, "EinMix"), survey(right, tree, "EinMix")
+    before, after = collect_axes(left, tree, "EinMix"), collect_axes(right, tree, "EinMix")
     _check_sides(left, before, after, tree)
     weight = _axes(weight_shape, "weight_shape")
     bias = None if bias_shape is None else _axes(bias_shape, "bias_shape")
@@ -137,15 +137,15 @@ def mix(pattern: str, weight_shape: str, bias_shape: str | None, sizes: dict[str
 
 def _check_sides(left: Expr, before: Side, after: Side, tree: Tree) -> None:
     """Raise where an ellipsis stands on one side only, or in a group of the input, or a number makes a new axis."""
-    no_grouped_dots(left, before, tree)
+    forbid_grouped_ellipsis(left, before, tree)
     if bool(before.dots) != bool(after.dots):
         side = "left" if before.dots else "right"
         message = f"the ellipsis stands on the {side} only, and EinMix keeps its axes; put it on both sides"
-        raise fail("PLT208", message, *places(tree, before.dots or after.dots))
+        raise fail("PLT208", message, *text_and_spans(tree, before.dots or after.dots))
     numbers = [number for number in (*before.numbers, *after.numbers) if number.value != 1]
     if numbers:
         hint = f"give it a name, as in h={numbers[0].value}"
-        raise fail("PLT207", f"EinMix takes no axis without a name but 1; {hint}", *places(tree, numbers))
+        raise fail("PLT207", f"EinMix takes no axis without a name but 1; {hint}", *text_and_spans(tree, numbers))
 
 
 def _axes(text: str, label: str) -> Tree:
@@ -157,14 +157,14 @@ def _axes(text: str, label: str) -> Tree:
         spans = [(tree.left[0].stop, len(text))]
         raise fail("PLT201", f"{label} is the axes of one tensor, without an arrow or a comma", tree.text, spans)
     (expr,) = tree.left
-    side = survey(expr, tree, label)
+    side = collect_axes(expr, tree, label)
     foreign = [item for item in expr.items if not isinstance(item, Name) and item not in side.numbers]
     if foreign:
-        raise fail("PLT201", f"{label} takes names, without groups or an ellipsis", *places(tree, foreign))
+        raise fail("PLT201", f"{label} takes names, without groups or an ellipsis", *text_and_spans(tree, foreign))
     numbers = [number for number in side.numbers if number.value != 1]
     if numbers:
         hint = f"give it a name, as in c={numbers[0].value}"
-        raise fail("PLT207", f"{label} takes no axis without a name but 1; {hint}", *places(tree, numbers))
+        raise fail("PLT207", f"{label} takes no axis without a name but 1; {hint}", *text_and_spans(tree, numbers))
     return tree
 
 
@@ -172,8 +172,8 @@ def _check_new(before: Side, after: Side, weight: Tree, tree: Tree) -> None:
     known = {*before.names, *names(weight.left)}
     new = [name for text, name in after.names.items() if text not in known]
     if new:
-        message = f"{listed(new)} on the right only; put it in weight_shape too"
-        raise fail("PLT205", message, *places(tree, new), {"weight_shape": expr_text(weight.left[0])})
+        message = f"{subject(new)} on the right only; put it in weight_shape too"
+        raise fail("PLT205", message, *text_and_spans(tree, new), {"weight_shape": expr_text(weight.left[0])})
 
 
 def _check_parameter(
@@ -185,12 +185,12 @@ def _check_parameter(
     if lost:
         hint = did_you_mean(lost[0].text, known)
         message = f"{lost[0].text} of {kind}_shape is no axis of {where}{hint}"
-        raise fail("PLT212", message, *places(parameter, lost), facts)
+        raise fail("PLT212", message, *text_and_spans(parameter, lost), facts)
     missing = [name for text, name in axes.items() if text not in sizes]
     if missing:
         wanted = ", ".join(f"{name.text}=..." for name in missing)
         message = f"the sizes of all axes of the {kind} must be given; add {wanted}"
-        raise fail("PLT303", message, *places(parameter, missing), facts)
+        raise fail("PLT303", message, *text_and_spans(parameter, missing), facts)
 
 
 def _weight_shape(expr: Expr, sizes: dict[str, int]) -> tuple[int, ...]:
