@@ -1,4 +1,4 @@
-"""Prices at which any way to reduce or to copy may be the cheapest; any tensor is taken for a large one."""
+"""Costs at which any way to reduce or to copy may be the cheapest; any tensor is taken for a large one."""
 
 from __future__ import annotations
 
@@ -11,51 +11,59 @@ from hypothesis import strategies as st
 import plait
 from plait._plan.schedule import copies, reductions
 from plait._plan.schedule import two_pass as centres
+from plait.backends.costs import MemoryCosts
 from plait.backends.registry import backend_of
 
 DRAWN = (
-    *("call", "reduced_row", "reduced", "outer", "row", "combined", "strided", "product_row", "product", "added_row"),
-    *("copied_row", "copied", "scattered", "near", "line", "page", "byte", "fault"),
+    *("call_overhead", "reduce_row_overhead", "reduce_element", "outer_axis_element", "combine_row_overhead"),
+    *("combine_element", "combine_strided_element", "matmul_row_overhead", "matmul_element", "einsum_row_overhead"),
+    *("copy_row_overhead", "copy_element", "copy_strided_element", "shared_cache_line", "memory_line", "tlb_miss_line"),
+    *("memory_byte", "page_fault_byte"),
 )
 
 
 @st.composite
 def cost_models(draw):
-    """Prices at which anything may be the cheapest, and caches that nothing fits into."""
+    """Costs at which anything may be the cheapest, and caches that nothing fits into."""
     found = {name: draw(st.sampled_from((0.001, 1.0, 30.0, 1000.0))) for name in DRAWN}
-    sizes = {name: draw(st.sampled_from((1, 64, 4096, 1 << 20))) for name in ("cache", "block")}
-    few = {"longest": draw(st.sampled_from((1, 8))), "part": draw(st.sampled_from((0, 2, 5)))}
-    return tuple({**found, **sizes, **few}.items())
+    sizes = {name: draw(st.sampled_from((1, 64, 4096, 1 << 20))) for name in ("cache_bytes", "block_bytes")}
+    few = {"max_unrolled": draw(st.sampled_from((1, 8))), "max_matmul_part": draw(st.sampled_from((0, 2, 5)))}
+    return MemoryCosts(**found, **sizes, **few)
 
 
 @contextmanager
-def everything_large(prices):
-    """Plans take any way that is the cheapest at these prices, be the tensor as small as it may."""
+def everything_large(costs):
+    """Plans take any way that is the cheapest at these costs, be the tensor as small as it may."""
     passes = {backend: backend.passes for backend in _backends()}
 
-    def priced(found, composite=False):
+    def at_these_costs(found, composite=False):
         def given(*asked):
             calls = found(*asked)
-            kept = () if calls is None else [row for row in calls.prices if row[0] in ("held", "deviated")]
-            drawn = [row for row in prices if composite or row[0] != "part"]  # which only sums within others have
-            return calls and calls._replace(prices=(*drawn, *kept))
+            if calls is None:
+                return None
+            own = {name: getattr(calls.costs, name) for name in ("transform_element", "transform_bytes")}
+            if not composite:  # sums within others alone are taken apart
+                own["max_matmul_part"] = 0
+            return calls._replace(costs=costs._replace(**own))
 
         return given
 
-    def taken(**given):
-        return copies.PassPrices(**(given or dict(prices)))
-
     plait.cache_clear()
     for backend, kept in passes.items():
-        composite = kept.composite and priced(kept.composite, composite=True)
-        backend.passes = kept._replace(least=1, eager=1, rounded=1, calls=priced(kept.calls), composite=composite)
+        backend.passes = kept._replace(
+            least=1,
+            eager=1,
+            rounded=1,
+            calls=at_these_costs(kept.calls),
+            composite=kept.composite and at_these_costs(kept.composite, composite=True),
+            copy_costs=kept.copy_costs and costs,
+        )
     try:
         with (
             mock.patch.object(reductions, "WORTH", float("inf")),
             mock.patch.object(reductions, "LEAST_PART", 2),
             mock.patch.multiple(centres, WORTH=float("inf"), LONG=float("inf"), ROW=8, EVEN=2, WHOLE=2),
             mock.patch.object(copies, "WORTH", float("inf")),
-            mock.patch("plait._executor.large.layout.PassPrices", taken),
         ):
             yield
     finally:

@@ -1,6 +1,6 @@
 """Every way in which two tensors can meet, not the cheapest alone: each is carried out, and gives what NumPy's gives.
 
-Which way is taken depends on prices and on lengths, so that tests of small tensors would hardly see some of them.
+Which way is taken depends on costs and on lengths, so that tests of small tensors would hardly see some of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from backends.frameworks import FRAMEWORKS, each
 from plait._executor.contraction import bound
 from plait._notation.equation import parse_equation
-from plait._plan.contraction.costs import Prices
 from plait._plan.contraction.network import network
 from plait._plan.contraction.pairwise import MATMUL, MULTIPLY, VECDOT
 from plait._plan.contraction.printer import lines_of
@@ -46,7 +45,7 @@ def network_of(equation):
     return network(solved, [LENGTHS[letter] for term in terms for letter in term])
 
 
-def every_way(found, prices):
+def every_way(found, costs):
     """The contractions that make the first choice, the second, and so on."""
     path = (tuple(range(len(found.terms))),)
     for number in count():
@@ -56,7 +55,7 @@ def every_way(found, prices):
             seen += choices(tensors, goal, market)
             return seen[number : number + 1]
 
-        state = _along(found, path, prices, choose)
+        state = _along(found, path, costs, choose)
         if state is not None:
             yield Contraction(found, path, tuple(way.meeting for way, _ in state.ways))
         elif number >= len(seen):
@@ -73,7 +72,7 @@ def check(framework, equation, changes, taken):
     backend = backend_of(type(tensors[0]))
     own = backend.products(tuple(tensor.dtype for tensor in tensors))
     wanted = np.einsum(equation, *arrays)
-    for contraction in every_way(network_of(equation), Prices(**{**own.prices, **changes})):
+    for contraction in every_way(network_of(equation), own.costs._replace(**changes)):
         result = np.asarray(bound(contraction, backend, own)(*tensors))
         np.testing.assert_array_equal(result, wanted, err_msg=str(contraction.meetings))
         lines_of(contraction, [""] * len(terms))
@@ -84,11 +83,11 @@ def check(framework, equation, changes, taken):
 
 CHANGES = {
     "as they are": {},
-    "results filled in order": {"buffer": -1e9},
-    "no products of vectors": {"rows": False},
-    "rows that the framework folds": {"view": 1e9},
+    "results filled in order": {"output_buffer_overhead": -1e12},
+    "no products of vectors": {"has_vecdot": False},
+    "rows that the framework folds": {"view_overhead": 1e12},
 }
-"""Prices that let each of the ways be taken that are chosen between within a product."""
+"""Costs that let each of the ways be taken that are chosen between within a product."""
 
 
 @each(TAKEN_APART)

@@ -1,6 +1,6 @@
 """Large tensors of PyTorch that need a gradient: reduced in several calls, they have the gradient of one.
 
-Tensors of any size are taken for large ones, at drawn prices, as in `test_passes`.
+Tensors of any size are taken for large ones, at drawn costs, as in `test_passes`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import plait
+from plait.backends.costs import MemoryCosts
 
 torch = pytest.importorskip("torch")
 gradients = pytest.importorskip("plait.backends.torch.autograd")
@@ -24,7 +25,7 @@ REDUCTIONS = {"min": torch.amin, "max": torch.amax, "sum": torch.sum, "mean": to
 NODES = {"min": "ShareBackward", "max": "ShareBackward", "sum": "SpreadBackward", "mean": "SpreadBackward"}
 DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.complex64)
 SPECIAL = (float("nan"), float("inf"), -float("inf"), -0.0, 0.0)
-CHEAP = (("call", 0.001),)
+CHEAP = MemoryCosts(call_overhead=0.001)
 
 PATTERN, POOL = "b c (h 2) (w 2) -> b c h w", (3, 5)
 
@@ -90,12 +91,12 @@ def image(seed=0, dtype=torch.float64, most=4):
 
 @settings(max_examples=300, deadline=None)
 @given(cases(), st.sampled_from([*REDUCTIONS]), cost_models())
-def test_the_gradient_is_that_of_one_call(case, name, prices):
+def test_the_gradient_is_that_of_one_call(case, name, costs):
     x, axes, slope = case
     assume(not x.is_complex() or name in ("sum", "mean"))
     x = x.requires_grad_()
     expected = REDUCTIONS[name](x, axes)
-    with everything_large(prices):
+    with everything_large(costs):
         found = plait.reduce(x, pattern_of(x, axes), name)
         if 1 < expected.numel() < x.numel():
             assert NODES[name] in nodes(found)
@@ -293,7 +294,7 @@ def test_ties_that_a_half_cannot_count(dtype):
     """A half counts to 2048, or to 256; so it is widened before."""
     torch.manual_seed(0)
     x = (torch.rand(63, 4, 61, 3) < 0.9).to(dtype).requires_grad_()
-    with everything_large((*CHEAP, ("reduced_row", 1000), ("reduced", 1000))):  # so that halves are combined
+    with everything_large(CHEAP._replace(reduce_row_overhead=1000, reduce_element=1000)):  # so that halves are combined
         found = plait.reduce(x, "a b c d -> b d", "max")
     slope = torch.randn(4, 3).to(dtype)
     identical(torch.autograd.grad(found, x, slope)[0], torch.autograd.grad(x.amax((0, 2)), x, slope)[0])

@@ -14,7 +14,7 @@ OBJECTS = 1 << 16
 """Bytes of Python's objects, and of NumPy's buffers."""
 
 BLOCK = 1 << 20
-"""Bytes of a block, as the prices have it."""
+"""Bytes of a block, as the costs have it."""
 
 REDUCTIONS = {
     "b c (h 2) (w 2) -> b c h w": (4, 8, 128, 128),

@@ -1,6 +1,6 @@
 """Large tensors: every way to reduce and to copy gives what one call of the framework's gives.
 
-Which way is taken depends on prices. So prices are drawn, and tensors of any size are taken for large ones.
+Which way is taken depends on costs. So costs are drawn, and tensors of any size are taken for large ones.
 """
 
 from __future__ import annotations
@@ -85,12 +85,12 @@ def meant(array, kept, name):
 
 @settings(max_examples=400)
 @given(reducing(), st.sampled_from(NAMES), cost_models())
-def test_every_way_to_reduce_gives_the_same(case, name, prices):
+def test_every_way_to_reduce_gives_the_same(case, name, costs):
     array, pattern, kept = case
     if (name == "mean" and array.dtype.kind in "biu") or (name in ("min", "max") and array.dtype.kind == "c"):
         return
     expected = meant(array, kept, name)
-    with everything_large(prices), np.errstate(all="ignore"):
+    with everything_large(costs), np.errstate(all="ignore"):
         found = plait.reduce(array, pattern, name)
     assert found.dtype == expected.dtype
     rounded = 2e-7 if (name, array.dtype.kind) == ("mean", "c") else 0  # NumPy's quotient of a scalar is another one
@@ -117,11 +117,11 @@ def about_centre(array, kept, name):
 
 @settings(max_examples=400)
 @given(reducing(CENTRED_DTYPES), st.sampled_from(sorted(CENTRES)), cost_models())
-def test_every_way_to_reduce_about_a_centre_gives_the_same(case, name, prices):
+def test_every_way_to_reduce_about_a_centre_gives_the_same(case, name, costs):
     array, pattern, kept = case
     if (name == "logsumexp" and array.dtype.kind == "c") or array.size < 2:
         return
-    with everything_large(prices), np.errstate(all="ignore"):
+    with everything_large(costs), np.errstate(all="ignore"):
         assert CENTRE in plait.explain(pattern, array, reduction=name).rewrites
         found = plait.reduce(array, pattern, name)
         again = plait.reduce(array, pattern, name)
@@ -203,12 +203,12 @@ def copying(draw):
 
 @settings(max_examples=300)
 @given(copying(), cost_models())
-def test_every_way_to_copy_gives_the_same(case, prices):
+def test_every_way_to_copy_gives_the_same(case, costs):
     array, pattern, sizes, right, names, _ = case
     stretched = np.broadcast_to(array[..., None], (*array.shape, sizes.get("new", 1)))
     order = [names.index(name) if name in names else array.ndim for name in right]
     expected = stretched.transpose([*order, *({array.ndim} - {*order})])
-    with everything_large(prices):
+    with everything_large(costs):
         found = plait.repeat(array, pattern, **sizes)
     assert found.dtype == array.dtype
     np.testing.assert_array_equal(found.ravel(), expected.ravel())
@@ -279,12 +279,12 @@ def test_every_way_to_reduce_a_tensor_of_torch(name, dtype):
 
     @settings(max_examples=25)
     @given(reducing(), cost_models())
-    def check(case, prices):
+    def check(case, costs):
         array, pattern, _ = case
         tensor = torch.from_numpy(np.abs(array).astype("float32")).nan_to_num(2, 1, 0).clamp(0, most)
         order = np.argsort([-abs(stride) for stride in array.strides])
         tensor = tensor.permute(*order).contiguous().permute(*np.argsort(order)).to(getattr(torch, dtype))
-        with everything_large(prices):
+        with everything_large(costs):
             found = plait.reduce(tensor, pattern, name)
             if tensor.is_floating_point():
                 watched = plait.reduce(tensor.requires_grad_(), pattern, name)

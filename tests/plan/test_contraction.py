@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 import plait
 from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
-from plait._plan.contraction.costs import ONLY_EINSUM, Prices
 from plait._plan.contraction.network import network
 from plait._plan.contraction.paths import path_of
 from plait._plan.contraction.printer import lines_of
@@ -21,6 +20,7 @@ from plait._plan.contraction.search import carry_out, contract, decide
 from plait._plan.nodes import Permute, Reshape
 from plait._shapes.sizes import evaluate, report
 from plait._shapes.solver import solve_pattern
+from plait.backends.costs import ONLY_EINSUM, ContractionCosts
 
 
 def network_of(pattern, *shapes, **sizes):
@@ -31,8 +31,8 @@ def network_of(pattern, *shapes, **sizes):
     return network(solved, registers)
 
 
-def meetings(pattern, *shapes, prices=None, **sizes):
-    return contract(network_of(pattern, *shapes, **sizes), prices or Prices()).meetings
+def meetings(pattern, *shapes, costs=None, **sizes):
+    return contract(network_of(pattern, *shapes, **sizes), costs or ContractionCosts()).meetings
 
 
 HEADS = ("b i (h d), b j (h d) -> b h i j", (8, 1024, 512), (8, 1024, 512))
@@ -96,7 +96,7 @@ def test_one_tensor_is_moved():
 
 
 def test_a_framework_with_nothing_but_einsum_takes_it_pair_by_pair():
-    found = meetings("ab,bc,cd->ad", (2, 30), (30, 4), (4, 5), prices=ONLY_EINSUM)
+    found = meetings("ab,bc,cd->ad", (2, 30), (30, 4), (4, 5), costs=ONLY_EINSUM)
     assert [meeting.how for meeting in found] in (["einsum", "einsum"], ["einsum"])
 
 
@@ -108,14 +108,14 @@ def test_a_layout_is_chosen_for_the_meeting_after_it():
 
 def test_a_decision_holds_for_other_lengths():
     small, large = (network_of("bhij,bjhd->bihd", (2, 3, n, n), (2, n, 3, 4)) for n in (9, 15))
-    decision = decide(small, Prices())
-    assert carry_out(large, Prices(), decision) == contract(large, Prices(), "auto")
+    decision = decide(small, ContractionCosts())
+    assert carry_out(large, ContractionCosts(), decision) == contract(large, ContractionCosts(), "auto")
 
 
 @pytest.mark.parametrize("equation", ["ij,jk->ik", "ii->", "i,j->ij", "ij,jk,kl->il"])
 def test_no_elements_are_contracted_like_any_others(equation):
     shapes = [(0,) * len(term) for term in equation.split("->")[0].split(",")]
-    assert contract(network_of(equation, *shapes), Prices()).meetings
+    assert contract(network_of(equation, *shapes), ContractionCosts()).meetings
 
 
 # the path
@@ -207,7 +207,7 @@ def test_the_operations_are_counted_as_opt_einsum_counts_them():
         ("abc,ai,bj,ck->ijk", [(16, 16, 16), (16, 20), (16, 20), (16, 20)]),
     ]
     for equation, shapes in cases:
-        found = contract(network_of(equation, *shapes), Prices())
+        found = contract(network_of(equation, *shapes), ContractionCosts())
         _, costs = lines_of(found, [""] * len(shapes))
         _, info = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize=found.path)
         assert costs.flops == int(info.opt_cost), equation
@@ -221,7 +221,7 @@ def test_no_more_operations_than_opt_einsum_counts_along_the_same_path(drawn):
     """Fewer, where an axis is summed before it is multiplied, or a diagonal taken."""
     opt_einsum = pytest.importorskip("opt_einsum")
     equation, shapes = drawn
-    found = contract(network_of(equation, *shapes), Prices())
+    found = contract(network_of(equation, *shapes), ContractionCosts())
     _, costs = lines_of(found, [""] * len(shapes))
     _, info = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize=found.path)
     assert costs.flops <= int(info.opt_cost)

@@ -12,7 +12,6 @@ from plait._executor.caches import FORGET
 from plait._executor.compose import along, compose
 from plait._executor.einsum_options import Asked
 from plait._executor.program import Program
-from plait._plan.contraction.costs import ONLY_EINSUM, Prices
 from plait._plan.contraction.network import Network, neighbours, network
 from plait._plan.contraction.pairwise import (
     EINSUM,
@@ -39,6 +38,7 @@ from plait._plan.nodes import (
 )
 from plait._shapes.solver import SolvedPattern
 from plait.backends.capabilities import Products
+from plait.backends.costs import ONLY_EINSUM, ContractionCosts
 from plait.backends.interface import Backend
 from plait.backends.registry import backend_of, one_backend
 
@@ -70,7 +70,7 @@ def planned(
 ) -> Contraction | None:
     """The contraction that a framework is to carry out, or ``None`` for its own einsum, called once."""
     if products is not None:
-        return best(solved, registers, Prices(**products.prices), asked)
+        return best(solved, registers, products.costs, asked)
     if len(solved.ranks) < 3 or backend.orders:
         found = network(solved, registers, across=False)
         if asked_path(found, asked) is None:
@@ -78,14 +78,16 @@ def planned(
     return best(solved, registers, ONLY_EINSUM, asked)
 
 
-def best(solved: SolvedPattern, registers: Sequence[int], prices: Prices, asked: Asked | None) -> Contraction | None:
-    """The cheapest contraction at these prices, or what is asked for."""
-    across = not prices.only_einsum
+def best(
+    solved: SolvedPattern, registers: Sequence[int], costs: ContractionCosts, asked: Asked | None
+) -> Contraction | None:
+    """The cheapest contraction at these costs, or what is asked for."""
+    across = not costs.only_einsum
     found = network(solved, registers, across=across)
     if asked is not None:
-        return contract(found, prices, asked.contract, asked.memory_limit)
-    decision = decided(solved, rough(solved, registers), prices, across)
-    return None if decision is None else carry_out(found, prices, decision)
+        return contract(found, costs, asked.contract, asked.memory_limit)
+    decision = decided(solved, rough(solved, registers), costs, across)
+    return None if decision is None else carry_out(found, costs, decision)
 
 
 def rough(solved: SolvedPattern, registers: Sequence[int]) -> tuple[int, ...]:
@@ -103,9 +105,11 @@ def rough(solved: SolvedPattern, registers: Sequence[int]) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=1024)
-def decided(solved: SolvedPattern, registers: tuple[int, ...], prices: Prices, across: bool) -> Decision | None:
+def decided(
+    solved: SolvedPattern, registers: tuple[int, ...], costs: ContractionCosts, across: bool
+) -> Decision | None:
     """`decide`, remembered."""
-    return decide(network(solved, registers, across=across), prices)
+    return decide(network(solved, registers, across=across), costs)
 
 
 def chosen(
@@ -120,7 +124,7 @@ def chosen(
         asked: what is asked.
     """
     if not tensors or not all(hasattr(tensor, "dtype") for tensor in tensors):
-        return best(solved, registers, Prices(), asked), "", (4, "float32")
+        return best(solved, registers, ContractionCosts(), asked), "", (4, "float32")
     classes = tuple([type(tensor) for tensor in tensors])
     backend = one_backend(classes)
     dtypes = tuple([backend.dtype(tensor) for tensor in tensors])

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from plait.backends.costs import ContractionCosts, MemoryCosts
 
 
 class Loops(NamedTuple):
@@ -43,7 +46,7 @@ class Calls(NamedTuple):
         finish: ``f(result, count)``: what is left to do, in memory if it can; each element is made of so many.
         narrow: whether what the calls give is of another type than the result.
         itemsize: bytes of an element of the result.
-        prices: the prices of plait's planner that differ from its own.
+        costs: what the calls cost.
         recorded: ``f(reduce, loops)``: the same reduction with a gradient of its own; ``None`` where none is recorded.
     """
 
@@ -57,7 +60,7 @@ class Calls(NamedTuple):
     finish: Callable[[Any, int], Any] | None
     narrow: bool
     itemsize: int
-    prices: tuple[tuple[str, Any], ...]
+    costs: MemoryCosts
     recorded: Callable[[Callable[[Any, Any], Any], Loops], Callable[[Any, Any], Any]] | None = None
 
 
@@ -74,7 +77,7 @@ class Composite(NamedTuple):
         empty: new memory for the result, of a shape.
         quiet: what is entered for all of it, so that nothing is said of what is meant to happen.
         finish: ``f(total, centre, count)``: the result; each element is made of so many.
-        prices: those of adding up, with what it takes to make it.
+        costs: those of adding up, with what it takes to make it.
     """
 
     centre: Calls
@@ -86,7 +89,7 @@ class Composite(NamedTuple):
     empty: Callable[[Any, tuple[int, ...]], Any]
     quiet: Callable[[], AbstractContextManager[Any]]
     finish: Callable[[Any, Any, int], Any]
-    prices: tuple[tuple[str, Any], ...]
+    costs: MemoryCosts
 
 
 class Passes(NamedTuple):
@@ -108,6 +111,7 @@ class Passes(NamedTuple):
         empty: new memory of a shape, for elements of the tensor's type.
         copy: ``f(tensor, shape, parts)``: the tensor in new memory and another shape, copied part by part, which are
             given by their indices; or ``None`` where one call copies as well.
+        copy_costs: what copies cost, where there is such a copy.
         kernel: ``f(name, shape, strides, reduced, out_strides, dtype)``: what fills memory with a copy, or a reduction
             along the last dimensions, in one pass; it says itself when it is ready. ``None`` where there is none.
         no_kernel: ``f(name, dtype)``: why there is none for a reduction, or for a copy, which has no name.
@@ -123,6 +127,7 @@ class Passes(NamedTuple):
     composite: Callable[[str, Any, bool], Composite | None] | None = None
     empty: Callable[[Any, tuple[int, ...]], Any] | None = None
     copy: Callable[[Any, tuple[int, ...], list[Any]], Any] | None = None
+    copy_costs: MemoryCosts | None = None
     kernel: Callable[..., Any] | None = None
     no_kernel: Callable[[str | None, Any], str | None] | None = None
     worth: int = 1 << 16
@@ -157,7 +162,7 @@ class Products(NamedTuple):
         add: the sum along some dimensions, in the tensor's own type.
         diagonal: the elements with equal indices in two dimensions, as a new last one.
         fill: makes a product of matrices that fills memory of a shape, whose dimensions it has in that order.
-        prices: the prices of plait's planner that differ from its own.
+        costs: what the calls cost.
         around: what becomes of the whole call: one in a wider type, for instance.
     """
 
@@ -171,5 +176,5 @@ class Products(NamedTuple):
     add: Callable[[Any, tuple[int, ...]], Any]
     diagonal: Callable[[Any, tuple[int, int]], Any]
     fill: Callable[[Sequence[int], Sequence[int]], Product] | None
-    prices: dict[str, Any]
+    costs: ContractionCosts
     around: Callable[[Callable[..., Any]], Callable[..., Any]] = as_it_is

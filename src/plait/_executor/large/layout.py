@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 from plait._plan.graph import Plan
 from plait._plan.nodes import Reduce, Step
 from plait._plan.schedule.copies import copied
-from plait._plan.schedule.costs import PassPrices
 from plait._plan.schedule.nodes import Centred, Copying, Reduction
 from plait._plan.schedule.reductions import reduced
 from plait._plan.schedule.two_pass import CENTRES, centred
 from plait._plan.strides import Memory, contiguous
 from plait.backends.capabilities import Passes
+from plait.backends.costs import MemoryCosts
 
 
 class Stage(NamedTuple):
@@ -37,13 +37,13 @@ class Stage(NamedTuple):
     way: Reduction | Centred | Copying | None
 
 
-def prices_of(passes: Passes, dtype: Any, recorded: bool, name: str) -> PassPrices | None:
+def prices_of(passes: Passes, dtype: Any, recorded: bool, name: str) -> MemoryCosts | None:
     """What a framework charges for a reduction, or for copies, which have no name; ``None`` where one call is best."""
     if not name:
-        return None if passes.copy is None else PassPrices()
+        return passes.copy_costs
     offered = passes.composite if name in CENTRES else passes.calls
     found = None if offered is None else offered(name, dtype, recorded)
-    return None if found is None else PassPrices(**dict(found.prices))
+    return None if found is None else found.costs
 
 
 def decided(
@@ -51,7 +51,7 @@ def decided(
     registers: Sequence[int],
     strides: Sequence[int],
     itemsize: int,
-    market: Callable[[str], PassPrices | None],
+    market: Callable[[str], MemoryCosts | None],
     least: int,
 ) -> list[Stage]:
     """The steps of a plan, and how each is done on a tensor with these strides, in bytes."""
@@ -68,9 +68,9 @@ def decided(
             way = _reduced(step, shape, before, itemsize, market)
             memory.strides = left_by(shape, before, step.axes, itemsize)
         elif copies:
-            prices = market("") if prod(shape) >= least else None
-            if prices is not None:
-                way = copied(shape, before, itemsize, prices)
+            costs = market("") if prod(shape) >= least else None
+            if costs is not None:
+                way = copied(shape, before, itemsize, costs)
             memory.strides = scaled(target, itemsize)
         stages.append(Stage(step, shape, before, target, copies, way))
     return stages
@@ -81,16 +81,16 @@ def _reduced(
     shape: Sequence[int],
     strides: Sequence[int],
     itemsize: int,
-    market: Callable[[str], PassPrices | None],
+    market: Callable[[str], MemoryCosts | None],
 ) -> Reduction | Centred | None:
     """The best way to reduce; ``None`` where that is one call."""
-    prices = market(step.reduction)
-    if prices is None:
+    costs = market(step.reduction)
+    if costs is None:
         return None
     if step.reduction not in CENTRES:
-        return reduced(shape, strides, step.axes, itemsize, prices)
+        return reduced(shape, strides, step.axes, itemsize, costs)
     first = market(CENTRES[step.reduction])
-    return None if first is None else centred(shape, strides, step.axes, itemsize, first, prices)
+    return None if first is None else centred(shape, strides, step.axes, itemsize, first, costs)
 
 
 def left_by(shape: Sequence[int], strides: Sequence[int], axes: Sequence[int], itemsize: int) -> tuple[int, ...]:

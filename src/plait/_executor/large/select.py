@@ -25,9 +25,9 @@ from plait._executor.program import Program, decides, rounds
 from plait._executor.recipe import call_of
 from plait._plan.graph import Plan
 from plait._plan.nodes import Reduce
-from plait._plan.schedule.costs import PassPrices
 from plait._plan.schedule.nodes import Centred, Copying, Reduction
 from plait.backends.capabilities import Passes
+from plait.backends.costs import MemoryCosts
 from plait.backends.interface import Backend
 from plait.backends.registry import one_backend
 
@@ -135,7 +135,7 @@ def explained(plan: Plan, registers: Sequence[int], tensor: Any) -> tuple[tuple[
     if not hasattr(tensor, "dtype"):
         strides = scaled(registers[: plan.solved.ranks[0]], 4)
         large = largest(plan, registers) >= LEAST
-        return _rewrites(decided(plan, registers, strides, 4, lambda _: PassPrices(), LEAST) if large else []), []
+        return _rewrites(decided(plan, registers, strides, 4, lambda _: MemoryCosts(), LEAST) if large else []), []
     backend = one_backend((type(tensor),))
     passes = backend.passes
     reason = None if passes is None else passes.reason(tensor)

@@ -15,11 +15,11 @@ from plait._executor.large.reductions import (
     reducing,
     turned,
 )
-from plait._plan.schedule.costs import PassPrices
 from plait._plan.schedule.nodes import Centred
 from plait._plan.schedule.reductions import reduced
 from plait._plan.strides import contiguous
 from plait.backends.capabilities import Calls, Composite
+from plait.backends.costs import MemoryCosts
 from plait.backends.interface import Backend
 
 Function = TypeVar("Function")
@@ -148,17 +148,16 @@ def _by_lengths(groups: Sequence[Group], make: Callable[[Lengths], Function]) ->
 def _centre(way: Centred, shape: Lengths, means: Means) -> One:
     """What finds the centre of a block of that shape."""
     calls = means.composite.centre
-    prices = PassPrices(**dict(calls.prices))
     if means.composite.widen is None:
-        return _along(shape, [loop.stride for loop in way.loops], _gone(way), way.itemsize, prices, calls, means)
-    return _at_hand(shape, _gone(way), prices, calls, means)
+        return _along(shape, [loop.stride for loop in way.loops], _gone(way), way.itemsize, calls.costs, calls, means)
+    return _at_hand(shape, _gone(way), calls.costs, calls, means)
 
 
 def _centre_by_tiles(way: Centred, shape: Lengths, widen: One, means: Means) -> One:
     """The same of a block that has to be made wide, a tile at a time."""
     calls, groups, count = means.composite.centre, _groups(way, shape), means.terms
-    prices, plain = PassPrices(**dict(calls.prices)), calls._replace(finish=None)
-    tiles = _by_lengths(groups, lambda lengths: _at_hand(lengths, _gone(way), prices, plain, means))
+    plain = calls._replace(finish=None)
+    tiles = _by_lengths(groups, lambda lengths: _at_hand(lengths, _gone(way), calls.costs, plain, means))
     work = [(place, [(index, tiles[_lengths(index)]) for index in parts]) for _, place, parts in groups]
     kept = tuple([size for size, loop in zip(shape, way.loops, strict=True) if loop.kept])
     room, combine, finish = calls.room, calls.combine, calls.finish
@@ -175,14 +174,13 @@ def _centre_by_tiles(way: Centred, shape: Lengths, widen: One, means: Means) -> 
 def _tile(way: Centred, shape: Lengths, means: Means) -> Tile:
     """What is done with a tile of that shape: the sum of what is made of it."""
     deviate, calls = means.composite.deviate, means.composite.total
-    prices = PassPrices(**dict(means.composite.prices))
     *outer, last = shape
     count, stays = prod(shape), way.loops[-1].kept
     if not way.apart:
-        add = _at_hand(shape, _gone(way), prices, calls, means)
+        add = _at_hand(shape, _gone(way), means.composite.costs, calls, means)
         return lambda part, centre, memory: add(deviate(part, centre, memory[:count].reshape(shape)))
     rest = tuple(outer)
-    one = _at_hand(rest, [axis for axis in _gone(way) if axis < len(rest)], prices, calls, means)
+    one = _at_hand(rest, [axis for axis in _gone(way) if axis < len(rest)], means.composite.costs, calls, means)
     count //= last
 
     def each(part: Any, centre: Any, memory: Any) -> Iterable[Any]:
@@ -206,10 +204,10 @@ def _gone(way: Centred) -> list[int]:
     return [place for place, loop in enumerate(way.loops) if not loop.kept]
 
 
-def _at_hand(shape: Lengths, axes: Sequence[int], prices: PassPrices, calls: Calls, means: Means) -> One:
+def _at_hand(shape: Lengths, axes: Sequence[int], costs: MemoryCosts, calls: Calls, means: Means) -> One:
     """The reduction of new memory of that shape."""
-    strides = [stride * prices.held for stride in contiguous(shape)]
-    return _along(shape, strides, axes, prices.held, prices, calls, means)
+    strides = [stride * costs.transform_bytes for stride in contiguous(shape)]
+    return _along(shape, strides, axes, costs.transform_bytes, costs, calls, means)
 
 
 def _along(
@@ -217,12 +215,12 @@ def _along(
     strides: Sequence[int],
     axes: Sequence[int],
     itemsize: int,
-    prices: PassPrices,
+    costs: MemoryCosts,
     calls: Calls,
     means: Means,
 ) -> One:
     """The reduction of memory of that shape along some axes, in the calls that are best, or in one."""
-    best = reduced(shape, strides, axes, itemsize, prices)
+    best = reduced(shape, strides, axes, itemsize, costs)
     if best is not None:
         run = reducing(best, shape, axes, means.backend, calls)
         return lambda tensor: run(tensor, None)

@@ -88,7 +88,7 @@ def einsum(places: Places, tensors: Sequence[Operand], goal: Goal, market: Marke
     texts = ["".join([letter[axis] for axis in term]) for term in (*[tensor.axes for tensor in tensors], order)]
     sides = [arrange(tensor, tuple([(axis,) for axis in tensor.axes]), market.sizes) for tensor in tensors]
     more, after, left = finish(Operand(order, market.lengths(order)), goal, market)
-    price = _scanned(axes, tensors, order, market) + more + sum([side.price(market.prices) for side in sides])
+    price = _scanned(axes, tensors, order, market) + more + sum([side.price(market.costs) for side in sides])
     equation = f"{','.join(texts[:-1])}->{texts[-1]}"
     meeting = Meeting(places, tuple([side.steps for side in sides]), EINSUM, equation, after=after, rank=len(order))
     return Way(price, meeting, left)
@@ -96,16 +96,16 @@ def einsum(places: Places, tensors: Sequence[Operand], goal: Goal, market: Marke
 
 def _scanned(axes: Axes, tensors: Sequence[Operand], order: Axes, market: Market) -> float:
     """The price of the framework's einsum: a loop over all axes, the best of them innermost."""
-    prices, terms = market.prices, [tensor.axes for tensor in tensors]
+    costs, terms = market.costs, [tensor.axes for tensor in tensors]
     if len(terms) == 1 and len(axes) == len(order):
-        return prices.glance
+        return costs.einsum_view_overhead
     total = market.length(axes)
     innermost = {term[-1] for term in terms if term}
     rows = [market.sizes[axis] for axis in innermost if all(_is_last(axis, term) for term in (*terms, order))]
-    rate = prices.scan if rows else prices.stray
+    rate = costs.einsum_element if rows else costs.einsum_strided_element
     row = max([1, *(rows or market.lengths(axes))])
-    beside = prices.row if len(axes) > len(order) else prices.row / 4
-    return prices.einsum + total * rate * max(1, len(terms) - 1) + total // row * beside
+    beside = costs.einsum_row if len(axes) > len(order) else costs.einsum_row / 4
+    return costs.einsum_overhead + total * rate * max(1, len(terms) - 1) + total // row * beside
 
 
 def _is_last(axis: int, term: Axes) -> bool:
@@ -124,22 +124,22 @@ def _orders(one: Operand, other: Operand, goal: Goal) -> list[Axes]:
 
 def _multiplied(places: Places, tensors: Sequence[Operand], order: Axes, goal: Goal, market: Market) -> Way:
     """A product of elements, each tensor stretched along the axes that only the other has; sums come after it."""
-    prices = market.prices
+    costs = market.costs
     summed = [axis for axis in order if axis not in goal.kept]
-    sides, price = [], prices.multiply
+    sides, price = [], costs.multiply_overhead
     for tensor in tensors:
         dims = tuple(dropwhile(is_unit, [(axis,) if axis in tensor.axes else () for axis in order]))
         side = arrange(tensor, dims, market.sizes)
         sides.append(side.steps)
-        price += side.price(prices)
+        price += side.price(costs)
     same = [number for number, tensor in enumerate(tensors) if tensor.ours and tensor.axes == order]
-    reuse = same[0] if same and order and prices.reuses and not any(sides) else None
-    price += market.length(order) * (_rate(order, tensors, market) if reuse is None else prices.reused)
+    reuse = same[0] if same and order and costs.multiply_reuses and not any(sides) else None
+    price += market.length(order) * (_rate(order, tensors, market) if reuse is None else costs.multiply_into_element)
     product = Operand(order, market.lengths(order))
     if summed:
         kept = order[: -len(summed)]
         product = Operand(kept, market.lengths(kept), (Add(tuple(range(len(kept), len(order)))),))
-        price += prices.add + market.length(order) * prices.added
+        price += costs.sum_overhead + market.length(order) * costs.sum_element
     more, after, left = finish(product, goal, market)
     meeting = Meeting(places, tuple(sides), MULTIPLY, after=after, rank=len(order), reuse=reuse)
     return Way(price + more, meeting, left)
@@ -149,7 +149,9 @@ def _rate(order: Axes, tensors: Sequence[Operand], market: Market) -> float:
     """What an element costs: most where one of the tensors is read across memory."""
     last = order[-1:]
     if any({*last} & {*tensor.axes} and tensor.axes[-1:] != last for tensor in tensors):
-        return market.prices.stray
+        return market.costs.einsum_strided_element
     return (
-        market.prices.elementwise if all({*last} <= {*tensor.axes} for tensor in tensors) else market.prices.stretched
+        market.costs.multiply_element
+        if all({*last} <= {*tensor.axes} for tensor in tensors)
+        else market.costs.multiply_broadcast_element
     )

@@ -7,9 +7,9 @@ from itertools import chain
 from math import prod
 from typing import NamedTuple
 
-from plait._plan.contraction.costs import Prices
 from plait._plan.contraction.network import Axes, Dims
 from plait._plan.nodes import Permute, Reshape, Step
+from plait.backends.costs import ContractionCosts
 
 
 class Operand(NamedTuple):
@@ -33,9 +33,9 @@ class Arranged(NamedTuple):
     row: int = 1
     stride: int = 1
 
-    def price(self, prices: Prices) -> float:
+    def price(self, costs: ContractionCosts) -> float:
         """What that costs."""
-        return len(self.steps) * prices.view + prices.copies(self.copied, self.row, self.stride)
+        return len(self.steps) * costs.view_overhead + costs.copy_work(self.copied, self.row, self.stride)
 
 
 def arrange(operand: Operand, target: Dims, sizes: Sequence[int]) -> Arranged:

@@ -55,14 +55,14 @@ def groups_of(one: Operand, other: Operand, goal: Goal, market: Market) -> Itera
         for merged_columns in _merges(columns, other, market):
             for inner in inners:
                 yield Groups(merged_rows, merged_columns, inner)
-    if len(inners) > 1 and not rows and not columns and market.prices.loops:
+    if len(inners) > 1 and not rows and not columns and market.costs.matmul_broadcasts:
         inner = next(iter(inners))
         yield Groups(rows, columns, inner[-1:], inner[:-1])
 
 
 def _merges(own: Axes, tensor: Operand, market: Market) -> list[Axes]:
     """Which of a tensor's own axes make its rows, or columns: all, a run that lies together in memory, or one."""
-    if len(own) < 2 or not market.prices.loops:
+    if len(own) < 2 or not market.costs.matmul_broadcasts:
         return [own]
     place = {axis: number for number, axis in enumerate(tensor.axes)}
     runs: list[Axes] = []
@@ -77,10 +77,10 @@ def _merges(own: Axes, tensor: Operand, market: Market) -> list[Axes]:
 def matmul(places: tuple[int, ...], one: Operand, other: Operand, groups: Groups, goal: Goal, market: Market) -> Way:
     """The product of matrices with these groups."""
     rows, columns, inner, later = groups
-    prices = market.prices
+    costs = market.costs
     loops = _loops(one, other, groups, goal)
     left_loops, right_loops = _loop_dims(loops, one, market), _loop_dims(loops, other, market)
-    vectors = prices.rows and bool(loops) and not rows and not columns
+    vectors = costs.has_vecdot and bool(loops) and not rows and not columns
     row_dims: Dims = (rows,) if rows or (left_loops and not vectors) else ()  # a vector has neither rows nor columns
     column_dims: Dims = (columns,) if columns or (right_loops and not vectors) else ()
     left = arrange(one, (*left_loops, *row_dims, inner), market.sizes)
@@ -88,16 +88,18 @@ def matmul(places: tuple[int, ...], one: Operand, other: Operand, groups: Groups
     dims: Dims = (*_loop_dims(loops, None, market), *row_dims, *column_dims)
     product = Operand((*loops, *rows, *columns), tuple([market.length(dim) for dim in dims]))
     batched = bool(left_loops or right_loops)
-    price = _work(one, other, groups, loops, market) + (prices.matmul if batched and not vectors else prices.dot)
+    price = _work(one, other, groups, loops, market) + (
+        costs.matmul_overhead if batched and not vectors else costs.dot_overhead
+    )
     if rows or columns:  # vectors may be strided
         left = _in_order(one, left, (*rows, *inner), market)
         right = _in_order(other, right, (*inner, *columns), market)
-    price += left.price(prices) + right.price(prices)
+    price += left.price(costs) + right.price(costs)
     if later:
         places_of_sum = tuple(range(len(later)))
         kept = product.shape[len(later) :]
         product = Operand(product.axes[len(later) :], kept, (Add(places_of_sum),))
-        price += prices.add + market.length(loops) * prices.added
+        price += costs.sum_overhead + market.length(loops) * costs.sum_element
     more, after, result = finish(product, goal, market)
     sides = (left.steps, right.steps)
     plain = Way(
@@ -115,10 +117,10 @@ def matmul(places: tuple[int, ...], one: Operand, other: Operand, groups: Groups
 
 def _work(one: Operand, other: Operand, groups: Groups, loops: Axes, market: Market) -> float:
     rows, columns, inner, _ = groups
-    prices, count = market.prices, market.length(loops)
+    costs, count = market.costs, market.length(loops)
     if not rows and not columns and inner and not one.axes[-1] == other.axes[-1] == inner[-1]:
-        return count * (prices.vectors + market.length(inner) * prices.jump)
-    return prices.matrices(count, *[market.length(group) for group in (rows, columns, inner)])
+        return count * (costs.vecdot_item + market.length(inner) * costs.strided_vector_element)
+    return costs.matmul_work(count, *[market.length(group) for group in (rows, columns, inner)])
 
 
 def _loops(one: Operand, other: Operand, groups: Groups, goal: Goal) -> Axes:
@@ -130,7 +132,7 @@ def _loops(one: Operand, other: Operand, groups: Groups, goal: Goal) -> Axes:
 
 def _loop_dims(loops: Axes, tensor: Operand | None, market: Market) -> Dims:
     """The dimensions before the last two, of one tensor or of the product."""
-    if not market.prices.loops:
+    if not market.costs.matmul_broadcasts:
         return (loops,) if loops else ()
     if tensor is None:
         return tuple([(axis,) for axis in loops])
@@ -144,7 +146,7 @@ def is_unit(axes: Axes) -> bool:
 
 def _in_order(tensor: Operand, arranged: Arranged, matrix: Axes, market: Market) -> Arranged:
     """An operand whose matrices lie in order: a copy, where neither rows nor columns are neighbours in memory."""
-    if not market.prices.loops or arranged.copied or not tensor.axes or tensor.axes[-1] in matrix:
+    if not market.costs.matmul_broadcasts or arranged.copied or not tensor.axes or tensor.axes[-1] in matrix:
         return arranged
     stride = market.length(tensor.axes[tensor.axes.index(matrix[-1]) + 1 :]) if matrix else 1
     row = market.sizes[matrix[-1]] if matrix else 1
@@ -153,7 +155,7 @@ def _in_order(tensor: Operand, arranged: Arranged, matrix: Axes, market: Market)
 
 def _folded(plain: Way, one: Operand, goal: Goal, columns: Axes, price: float, market: Market) -> Iterator[Way]:
     """The product without the reshapes around it, where they only make one dimension of the rows, and several again."""
-    meeting, prices = plain.meeting, market.prices
+    meeting, costs = plain.meeting, market.costs
     steps: tuple[Step, ...] = (*meeting.sides[0], *meeting.after)
     if (
         meeting.batched
@@ -165,17 +167,17 @@ def _folded(plain: Way, one: Operand, goal: Goal, columns: Axes, price: float, m
     lengths = (market.length(columns),) if columns else ()
     if one.shape[-1:] != steps[0][0][-1:] or goal.shape != (*one.shape[:-1], *lengths):
         return
-    price -= prices.view
-    if not prices.folds:
-        price += prices.matmul - prices.dot + prod(one.shape[:-2]) * prices.loop
-    after = meeting._replace(sides=((), meeting.sides[1]), after=(), batched=not prices.folds)
+    price -= costs.view_overhead
+    if not costs.matmul_folds:
+        price += costs.matmul_overhead - costs.dot_overhead + prod(one.shape[:-2]) * costs.matmul_item
+    after = meeting._replace(sides=((), meeting.sides[1]), after=(), batched=not costs.matmul_folds)
     yield Way(price, after, plain.left)
 
 
 def _filled(plain: Way, dims: Dims, product: Operand, goal: Goal, price: float, market: Market) -> Iterator[Way]:
     """The product into memory in the order of the goal, where it would come in another order."""
-    order, prices = goal.order, market.prices
-    if not prices.fills or order is None or product.axes == order:
+    order, costs = goal.order, market.costs
+    if not costs.matmul_fills or order is None or product.axes == order:
         return
     place = {axis: number for number, axis in enumerate(order)}
     if any(place[axis] != place[group[0]] + number for group in dims for number, axis in enumerate(group)):
@@ -184,7 +186,7 @@ def _filled(plain: Way, dims: Dims, product: Operand, goal: Goal, price: float, 
     shape = tuple([market.length(dims[number]) for number in memory])
     buffer = Buffer(shape, tuple([memory.index(number) for number in range(len(dims))]))
     after = () if shape == goal.shape else (Reshape(goal.shape),)
-    price += prices.buffer + len(after) * prices.view
+    price += costs.output_buffer_overhead + len(after) * costs.view_overhead
     if not any(group and group[-1] == order[-1] for group in dims[-2:]):
-        price += market.length(order) * (prices.copy + prices.scatter)
+        price += market.length(order) * (costs.copy_element + costs.copy_strided_element)
     yield Way(price, plain.meeting._replace(buffer=buffer, after=after), plain.left)

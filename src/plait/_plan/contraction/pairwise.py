@@ -8,10 +8,10 @@ from math import prod
 from operator import mul
 from typing import NamedTuple
 
-from plait._plan.contraction.costs import Prices
 from plait._plan.contraction.layouts import Arranged, Operand, arrange
 from plait._plan.contraction.network import Axes
 from plait._plan.nodes import Reshape, Step
+from plait.backends.costs import ContractionCosts
 
 MATMUL = "matmul"
 VECDOT = "vecdot"
@@ -72,7 +72,7 @@ class Market(NamedTuple):
     """The lengths of the axes, and what a framework charges."""
 
     sizes: tuple[int, ...]
-    prices: Prices
+    costs: ContractionCosts
 
     def length(self, axes: Sequence[int]) -> int:
         """How many elements there are along these axes."""
@@ -91,17 +91,17 @@ def goal_of(output: Axes, shape: tuple[int, ...], market: Market) -> Goal:
 
 def finish(product: Operand, goal: Goal, market: Market) -> tuple[float, tuple[Step, ...], Operand]:
     """The price and the steps from a product to the goal, and what is left then."""
-    order, prices = goal.order, market.prices
+    order, costs = goal.order, market.costs
     if order is None:
-        return len(product.steps) * prices.view, product.steps, product._replace(steps=())
+        return len(product.steps) * costs.view_overhead, product.steps, product._replace(steps=())
     left = Operand(order, goal.shape)
     if product.axes == order:
         steps = product.steps if product.shape == goal.shape else (*product.steps, Reshape(goal.shape))
-        return len(steps) * prices.view, steps, left
+        return len(steps) * costs.view_overhead, steps, left
     arranged = arrange(product, tuple([(axis,) for axis in order]), market.sizes)
     if goal.shape != market.lengths(order):
         arranged = arranged._replace(steps=(*arranged.steps, Reshape(goal.shape)))
         if goal.merges:
             stride = market.length(product.axes[product.axes.index(order[-1]) + 1 :])
             arranged = Arranged(arranged.steps, market.length(order), market.sizes[order[-1]], stride)
-    return arranged.price(prices), arranged.steps, left
+    return arranged.price(costs), arranged.steps, left

@@ -10,7 +10,6 @@ from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
 from plait._plan.contraction.candidates import Choice, choices, way
-from plait._plan.contraction.costs import Prices
 from plait._plan.contraction.layouts import Operand
 from plait._plan.contraction.network import Network
 from plait._plan.contraction.pairwise import (
@@ -33,6 +32,7 @@ from plait._plan.nodes import (
     Reshape,
     Step,
 )
+from plait.backends.costs import ContractionCosts
 
 
 class Contraction(NamedTuple):
@@ -69,12 +69,12 @@ class _State(NamedTuple):
     hand: tuple[Operand, ...]
 
 
-def decide(network: Network, prices: Prices, how: How = "auto", limit: int | None = None) -> Decision | None:
+def decide(network: Network, costs: ContractionCosts, how: How = "auto", limit: int | None = None) -> Decision | None:
     """The cheapest decision along a path.
 
     Args:
         network: what is contracted, with its tensors lying in memory row by row.
-        prices: what the framework charges.
+        costs: what the framework charges.
         how: how the path is found, or the path.
         limit: the most elements that an intermediate result may have.
 
@@ -87,29 +87,31 @@ def decide(network: Network, prices: Prices, how: How = "auto", limit: int | Non
     """
     path = path_of(network, how, limit)
     found = []
-    prepared = not prices.only_einsum
-    apart = _along(network, path, prices, _any if prepared else _by_einsum, prepared)
+    prepared = not costs.only_einsum
+    apart = _along(network, path, costs, _any if prepared else _by_einsum, prepared)
     if apart is not None:
         found.append((apart.price, Decision(path, tuple([choice for _, choice in apart.ways]), prepared)))
-    is_loop = len(network.terms) == 1 or (prices.together and (len(path) > 1 or _is_unprepared(network)))
+    is_loop = len(network.terms) == 1 or (costs.einsum_fuses and (len(path) > 1 or _is_unprepared(network)))
     if how == "auto" and limit is None and is_loop:
         at_once: Path = (tuple(range(len(network.terms))),)
-        direct = _along(network, at_once, prices, _by_einsum, prepared=False)
+        direct = _along(network, at_once, costs, _by_einsum, prepared=False)
         if direct is not None:
             found.append((direct.price, Decision(at_once, (Choice(EINSUM),), prepared=False)))
     return min(found, key=itemgetter(0), default=(0, None))[1]
 
 
-def carry_out(network: Network, prices: Prices, decision: Decision) -> Contraction:
+def carry_out(network: Network, costs: ContractionCosts, decision: Decision) -> Contraction:
     """A decision carried out for these lengths; it may have been made for others, as long as the same are 0 and 1."""
-    state = _along(network, decision.path, prices, lambda number, *_: [decision.choices[number]], decision.prepared)
+    state = _along(network, decision.path, costs, lambda number, *_: [decision.choices[number]], decision.prepared)
     return Contraction(network, decision.path, tuple([way.meeting for way, _ in state.ways]) if state else ())
 
 
-def contract(network: Network, prices: Prices, how: How = "auto", limit: int | None = None) -> Contraction | None:
+def contract(
+    network: Network, costs: ContractionCosts, how: How = "auto", limit: int | None = None
+) -> Contraction | None:
     """`decide`, and `carry_out`."""
-    decision = decide(network, prices, how, limit)
-    return None if decision is None else carry_out(network, prices, decision)
+    decision = decide(network, costs, how, limit)
+    return None if decision is None else carry_out(network, costs, decision)
 
 
 def _any(_: int, __: tuple[int, ...], tensors: Sequence[Operand], goal: Goal, market: Market) -> Iterable[Choice]:
@@ -120,9 +122,11 @@ def _by_einsum(_: int, __: tuple[int, ...], tensors: Sequence[Operand], goal: Go
     return [choice for choice in choices(tensors, goal, market) if choice.how == EINSUM]
 
 
-def _along(network: Network, path: Path, prices: Prices, choose: Chooser, prepared: bool = True) -> _State | None:
+def _along(
+    network: Network, path: Path, costs: ContractionCosts, choose: Chooser, prepared: bool = True
+) -> _State | None:
     """The cheapest ways along a path, or ``None`` where one of the meetings has none."""
-    market = Market(network.sizes, prices)
+    market = Market(network.sizes, costs)
     tensors = [Operand(term, shape) for term, shape in zip(network.terms, network.shapes, strict=True)]
     price = 0.0
     if prepared:
@@ -150,7 +154,7 @@ def _met(
     for state in states:
         met = [state.hand[place] for place in places]
         rest = [tensor for place, tensor in enumerate(state.hand) if place not in places]
-        more = state.price + (market.prices.meeting if rest or number else 0)
+        more = state.price + (market.costs.pairwise_overhead if rest or number else 0)
         for choice in choose(number, places, met, goal, market):
             found = way(choice, places, met, goal, market)
             known = best.get(found.left.axes)
@@ -173,7 +177,7 @@ def _is_unprepared(network: Network) -> bool:
 
 def _prepared(tensor: Operand, lonely: set[int], market: Market) -> tuple[float, Operand]:
     """A tensor in which no axis stands twice, and that is summed over what only it has; and the price of that."""
-    axes, prices = tensor.axes, market.prices
+    axes, costs = tensor.axes, market.costs
     summed = lonely.intersection(axes)
     if len(set(axes)) == len(axes) and not summed:
         return 0, tensor
@@ -184,10 +188,10 @@ def _prepared(tensor: Operand, lonely: set[int], market: Market) -> tuple[float,
         one, other = [place for place, axis in enumerate(axes) if axis == twice][:2]
         steps.append(Diagonal((one, other)))
         axes = (*[axis for place, axis in enumerate(axes) if place not in (one, other)], twice)
-    price = prices.diagonal * (len(tensor.axes) - len(axes))
+    price = costs.diagonal_overhead * (len(tensor.axes) - len(axes))
     if summed:
         steps.append(Add(tuple([place for place, axis in enumerate(axes) if axis in summed])))
-        rate = prices.added if len(tensor.axes) == len(axes) else prices.jump
-        price += prices.add + market.length(axes) * rate
+        rate = costs.sum_element if len(tensor.axes) == len(axes) else costs.strided_vector_element
+        price += costs.sum_overhead + market.length(axes) * rate
         axes = tuple([axis for axis in axes if axis not in summed])
     return price, Operand(axes, market.lengths(axes), tuple(steps))

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import prod
 
-from plait._plan.schedule.costs import PassPrices
 from plait._plan.schedule.loop_nest import Loop, merged
 from plait._plan.schedule.nodes import Copying
 from plait._plan.schedule.rewrites import APART, BLOCKS
+from plait.backends.costs import MemoryCosts
 
 WORTH = 0.75
 """What part of the plain copy's time several calls may take, as estimated, to be worth it."""
@@ -34,23 +34,23 @@ APART_UP_TO = 8
 """How many elements a row may have so that each has a call of its own."""
 
 
-def copied(shape: Sequence[int], strides: Sequence[int], itemsize: int, prices: PassPrices) -> Copying | None:
+def copied(shape: Sequence[int], strides: Sequence[int], itemsize: int, costs: MemoryCosts) -> Copying | None:
     """The cheapest way to copy a strided tensor into new memory, row by row; ``None``: one call of the framework's.
 
     Args:
         shape: of the tensor, and of the result.
         strides: of the tensor, in bytes; 0 where an axis is stretched.
         itemsize: bytes of an element.
-        prices: of the framework.
+        costs: of the framework.
     """
     loops = merged([Loop(size, stride) for size, stride in zip(shape, strides, strict=True) if size != 1])
     if len(loops) < 2:
         return None
     lengths = tuple([loop.length for loop in loops])
-    plain = _cost(loops, lengths, itemsize, prices)
+    plain = _cost(loops, lengths, itemsize, costs)
     best = Copying(lengths, lengths, (), plain, plain)
-    for tiles in _tilings(loops, itemsize, prices):
-        cost = _cost(loops, tiles, itemsize, prices)
+    for tiles in _tilings(loops, itemsize, costs):
+        cost = _cost(loops, tiles, itemsize, costs)
         if cost < best.cost:
             best = best._replace(tiles=tiles, cost=cost)
     if best.cost > WORTH * plain:
@@ -59,7 +59,7 @@ def copied(shape: Sequence[int], strides: Sequence[int], itemsize: int, prices: 
     return best._replace(rewrites=(APART,) * apart + (BLOCKS,) * (best.tiles[: len(loops) - apart] != lengths[:-1]))
 
 
-def _tilings(loops: Sequence[Loop], itemsize: int, prices: PassPrices) -> Iterator[tuple[int, ...]]:
+def _tilings(loops: Sequence[Loop], itemsize: int, costs: MemoryCosts) -> Iterator[tuple[int, ...]]:
     """Tiles that are worth a thought: along the tensor's own rows, with as much beside them as a cache holds."""
     lengths = [loop.length for loop in loops]
     moving = [place for place, loop in enumerate(loops) if loop.stride]
@@ -72,10 +72,10 @@ def _tilings(loops: Sequence[Loop], itemsize: int, prices: PassPrices) -> Iterat
         if _run(lengths, tiles) * itemsize >= LINE:
             yield tuple(tiles)
         else:
-            for size in (prices.cache, prices.shared):
+            for size in (costs.cache_bytes, costs.shared_cache_bytes):
                 yield _near(lengths, tiles, unit, size // itemsize)
     if lengths[-1] <= APART_UP_TO:
-        for size in (prices.cache, prices.shared):
+        for size in (costs.cache_bytes, costs.shared_cache_bytes):
             yield _near(lengths, [*lengths[:-1], 1], len(loops) - 2, size // itemsize)
 
 
@@ -99,7 +99,7 @@ def _near(lengths: Sequence[int], tiles: Sequence[int], last: int, most: int) ->
     return tuple(found)
 
 
-def _cost(loops: Sequence[Loop], tiles: Sequence[int], itemsize: int, prices: PassPrices) -> float:
+def _cost(loops: Sequence[Loop], tiles: Sequence[int], itemsize: int, costs: MemoryCosts) -> float:
     """Microseconds to copy in such tiles."""
     count = prod([loop.length for loop in loops])
     calls = prod([-(-loop.length // tile) for loop, tile in zip(loops, tiles, strict=True)])
@@ -109,15 +109,22 @@ def _cost(loops: Sequence[Loop], tiles: Sequence[int], itemsize: int, prices: Pa
     inner = within[-1]
     read = abs(loops[inner].stride)
     written = itemsize * prod([loop.length for loop in loops[inner + 1 :]])
-    element = prices.copied if read == written == itemsize else prices.scattered
-    time = calls * prices.call + count / tiles[inner] * prices.copied_row + count * element * max(itemsize / 4, 1)
-    if count * itemsize > prices.cache:
-        time += count * ((read if read < LINE else itemsize) * prices.byte + itemsize * (prices.byte + prices.fault))
-        time += count * itemsize * prices.byte * 2 * _refilled(loops, tiles, itemsize, prices)
-    return (time + count * _fetching(loops, tiles, within, prices)) / 1e3
+    element = costs.copy_element if read == written == itemsize else costs.copy_strided_element
+    time = (
+        calls * costs.call_overhead
+        + count / tiles[inner] * costs.copy_row_overhead
+        + count * element * max(itemsize / 4, 1)
+    )
+    if count * itemsize > costs.cache_bytes:
+        time += count * (
+            (read if read < LINE else itemsize) * costs.memory_byte
+            + itemsize * (costs.memory_byte + costs.page_fault_byte)
+        )
+        time += count * itemsize * costs.memory_byte * 2 * _refilled(loops, tiles, itemsize, costs)
+    return (time + count * _fetching(loops, tiles, within, costs)) / 1e3
 
 
-def _refilled(loops: Sequence[Loop], tiles: Sequence[int], itemsize: int, prices: PassPrices) -> float:
+def _refilled(loops: Sequence[Loop], tiles: Sequence[int], itemsize: int, costs: MemoryCosts) -> float:
     """How many times more lines of the result are written than there are, since a call fills a part of each alone."""
     lengths = [loop.length for loop in loops]
     run = _run(lengths, tiles) * itemsize
@@ -125,10 +132,12 @@ def _refilled(loops: Sequence[Loop], tiles: Sequence[int], itemsize: int, prices
     if run >= LINE or partial is None:
         return 0.0
     region = prod([*tiles[:partial], *lengths[partial:]]) * itemsize
-    return (LINE / run - 1) * (0.0 if region <= prices.cache else 0.25 if region <= prices.shared else 1.0)
+    return (LINE / run - 1) * (
+        0.0 if region <= costs.cache_bytes else 0.25 if region <= costs.shared_cache_bytes else 1.0
+    )
 
 
-def _fetching(loops: Sequence[Loop], tiles: Sequence[int], within: Sequence[int], prices: PassPrices) -> float:
+def _fetching(loops: Sequence[Loop], tiles: Sequence[int], within: Sequence[int], costs: MemoryCosts) -> float:
     """Nanoseconds an element for lines that are fetched again, since they were gone before all of them was read."""
     moving = [place for place in within if loops[place].stride]
     if not moving or abs(loops[moving[-1]].stride) < LINE:  # read in order
@@ -138,7 +147,7 @@ def _fetching(loops: Sequence[Loop], tiles: Sequence[int], within: Sequence[int]
     lines = prod([tiles[place] for place in inside])
     crowding = all(loops[place].stride % PAGE == 0 for place in inside)
     if lines > PAGES and any(abs(loops[place].stride) >= PAGE for place in inside):
-        return prices.page
-    if lines * LINE > prices.cache or (crowding and lines > WAYS * WAYS):
-        return prices.line
-    return prices.near if crowding and lines > WAYS else 0.0
+        return costs.tlb_miss_line
+    if lines * LINE > costs.cache_bytes or (crowding and lines > WAYS * WAYS):
+        return costs.memory_line
+    return costs.shared_cache_line if crowding and lines > WAYS else 0.0

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from math import inf, prod
 from typing import NamedTuple, TypeAlias
 
-from plait._plan.schedule.costs import PassPrices
 from plait._plan.schedule.loop_nest import Loop, merged, nest
 from plait._plan.schedule.nodes import (
     Along,
@@ -31,6 +30,7 @@ from plait._plan.schedule.rewrites import (
     PRODUCT,
     ROWS,
 )
+from plait.backends.costs import MemoryCosts
 
 WORTH = 0.9
 """What part of the plain call's time several calls may take, as estimated, to be worth it."""
@@ -54,7 +54,7 @@ ROW = 4096
 
 
 def reduced(
-    shape: Sequence[int], strides: Sequence[int], axes: Sequence[int], itemsize: int, prices: PassPrices
+    shape: Sequence[int], strides: Sequence[int], axes: Sequence[int], itemsize: int, costs: MemoryCosts
 ) -> Reduction | None:
     """The cheapest way to reduce a tensor, or ``None`` where that is one call of the framework's.
 
@@ -63,15 +63,15 @@ def reduced(
         strides: in bytes.
         axes: the dimensions to be reduced.
         itemsize: bytes of an element.
-        prices: of the framework.
+        costs: of the framework.
     """
     loops, order = nest(shape, strides, axes)
     kept = sum([loop.kept for loop in loops])
-    if not (0 if prices.part else 1) <= kept < len(loops) or any(loop.stride == 0 for loop in loops):
+    if not (0 if costs.max_matmul_part else 1) <= kept < len(loops) or any(loop.stride == 0 for loop in loops):
         return None
-    plain = one_call(shape, strides, axes, itemsize, prices)
-    starts = (loops, *_folded(loops, itemsize), *_parted(loops, itemsize, prices))
-    found = [_priced(start, _cheapest(start, itemsize, prices, {})[1], itemsize, prices) for start in starts]
+    plain = one_call(shape, strides, axes, itemsize, costs)
+    starts = (loops, *_folded(loops, itemsize), *_parted(loops, itemsize, costs))
+    found = [_priced(start, _cheapest(start, itemsize, costs, {})[1], itemsize, costs) for start in starts]
     best = min(found, key=lambda way: way.cost)
     if best.cost >= WORTH * plain:
         return None
@@ -81,43 +81,47 @@ def reduced(
 
 
 def one_call(
-    shape: Sequence[int], strides: Sequence[int], axes: Sequence[int], itemsize: int, prices: PassPrices
+    shape: Sequence[int], strides: Sequence[int], axes: Sequence[int], itemsize: int, costs: MemoryCosts
 ) -> float:
     """Microseconds that one call of the framework's takes to reduce a tensor with more than one element."""
     loops, order = nest(shape, strides, axes)
     if not loops:
-        return prices.call / 1e3
-    units = prices.stopped and any(shape[axis] == 1 for axis in axes)
+        return costs.call_overhead / 1e3
+    units = costs.units_stop_coalescing and any(shape[axis] == 1 for axis in axes)
     row = next(shape[place] for place in reversed(order)) if units else loops[-1].length
-    return _plain(loops, row, itemsize, prices)
+    return _plain(loops, row, itemsize, costs)
 
 
-def _plain(loops: Sequence[Loop], row: int, itemsize: int, prices: PassPrices) -> float:
+def _plain(loops: Sequence[Loop], row: int, itemsize: int, costs: MemoryCosts) -> float:
     """One call over all axes, row by row; of several axes, or across rows that are kept, it may be slow."""
     count = prod([loop.length for loop in loops])
-    time = count / row * _beginning(row, itemsize, prices) + count * prices.reduced
+    time = count / row * _beginning(row, itemsize, costs) + count * costs.reduce_element
     lengths = [loop.length for loop in loops if not loop.kept]
     if len(lengths) > 1:
-        long = prices.vector / itemsize
+        long = costs.vector_bytes / itemsize
         short = 1.0 if loops[-1].kept else float(row < long) if long else min((SHORT / row) ** 2, 1.0)
-        time = max(time, count * prices.several * short, count / lengths[-1] * prices.jump * loops[-1].kept)
+        time = max(
+            time,
+            count * costs.multi_axis_element * short,
+            count / lengths[-1] * costs.multi_axis_row_overhead * loops[-1].kept,
+        )
     elif loops[-1].kept:
-        time = max(time, count * prices.across)
-    back = count / row * prices.tied_row + count * prices.tied
-    return (prices.call + time + back) / 1e3 + _reading(loops, itemsize, prices)
+        time = max(time, count * costs.single_outer_axis_element)
+    back = count / row * costs.backward_row_overhead + count * costs.backward_element
+    return (costs.call_overhead + time + back) / 1e3 + _reading(loops, itemsize, costs)
 
 
-def _beginning(row: int, itemsize: int, prices: PassPrices) -> float:
+def _beginning(row: int, itemsize: int, costs: MemoryCosts) -> float:
     """What a row that is reduced costs beside its elements: it begins, and at its end a vector may not be full."""
-    vector = prices.vector // itemsize
-    return prices.reduced_row + (row % vector * prices.loose if vector else 0.0)
+    vector = costs.vector_bytes // itemsize
+    return costs.reduce_row_overhead + (row % vector * costs.vector_tail_element if vector else 0.0)
 
 
-def _reading(loops: Sequence[Loop], itemsize: int, prices: PassPrices) -> float:
+def _reading(loops: Sequence[Loop], itemsize: int, costs: MemoryCosts) -> float:
     """Microseconds to get the tensor from memory, where it is too large to be at hand."""
     spread = min(max(abs(loops[-1].stride) // itemsize, 1), 64 // itemsize or 1)
     size = prod([loop.length for loop in loops]) * itemsize * spread
-    return size * prices.byte / 1e3 if size > prices.cache else 0.0
+    return size * costs.memory_byte / 1e3 if size > costs.cache_bytes else 0.0
 
 
 def _folded(loops: Sequence[Loop], itemsize: int) -> Iterator[tuple[Loop, ...]]:
@@ -138,16 +142,16 @@ def _folded(loops: Sequence[Loop], itemsize: int) -> Iterator[tuple[Loop, ...]]:
         row *= loop.length
 
 
-def _parted(loops: Sequence[Loop], itemsize: int, prices: PassPrices) -> Iterator[tuple[Loop, ...]]:
+def _parted(loops: Sequence[Loop], itemsize: int, costs: MemoryCosts) -> Iterator[tuple[Loop, ...]]:
     """The loops with the innermost one, along rows to be added up, made two, so that products can do it."""
     length, stride, kept = loops[-1]
-    width = next((part for part in range(prices.part, LEAST_PART - 1, -1) if length % part == 0), 0)
+    width = next((part for part in range(costs.max_matmul_part, LEAST_PART - 1, -1) if length % part == 0), 0)
     if not kept and stride == itemsize and 0 < width < length:
         yield (*loops[:-1], Loop(length // width, stride * width, False), Loop(width, stride, False))
 
 
 def _cheapest(
-    loops: tuple[Loop, ...], itemsize: int, prices: PassPrices, known: dict[tuple[Loop, ...], tuple[float, Calls]]
+    loops: tuple[Loop, ...], itemsize: int, costs: MemoryCosts, known: dict[tuple[Loop, ...], tuple[float, Calls]]
 ) -> tuple[float, Calls]:
     """The nanoseconds and the calls that reduce the axes one by one, from the outside in or from the inside out."""
     places = [place for place, loop in enumerate(loops) if not loop.kept]
@@ -156,12 +160,12 @@ def _cheapest(
     if loops not in known:
         ways: list[tuple[float, Calls]] = []
         for place in dict.fromkeys((places[0], places[-1])):
-            rest, later = _cheapest(_without(loops, place, itemsize), itemsize, prices, known)
+            rest, later = _cheapest(_without(loops, place, itemsize), itemsize, costs, known)
             for call in _calls(loops, place):
-                done = _done(loops, call, prices, itemsize)
-                work = done.work + done.calls * prices.call + rest
+                done = _done(loops, call, costs, itemsize)
+                work = done.work + done.calls * costs.call_overhead + rest
                 if _cut(loops) is None:
-                    work += _passing(done.written, itemsize, prices)
+                    work += _passing(done.written, itemsize, costs)
                 ways.append((work, (call, *later)))
         known[loops] = min(ways, key=lambda way: way[0])
     return known[loops]
@@ -179,27 +183,32 @@ def _calls(loops: Sequence[Loop], place: int) -> Iterator[Call]:
             yield Halves(place, apart=True)
 
 
-def _priced(start: Sequence[Loop], calls: Calls, itemsize: int, prices: PassPrices) -> Reduction:
+def _priced(start: Sequence[Loop], calls: Calls, itemsize: int, costs: MemoryCosts) -> Reduction:
     """What these calls cost, over everything or in blocks, whichever is cheaper."""
     shape = tuple([loop.length for loop in start])
-    loops, work, count = tuple(start), prices.recorded, 0
-    between = prod(shape) if prices.widened > 1 and not isinstance(calls[0], Along) else 0.0
+    loops, work, count = tuple(start), costs.autograd_overhead, 0
+    between = prod(shape) if costs.upcast_ratio > 1 and not isinstance(calls[0], Along) else 0.0
     for call in calls:
-        done = _done(loops, call, prices, itemsize)
+        done = _done(loops, call, costs, itemsize)
         loops = _without(loops, call.axis, itemsize)
         work, count, between = work + done.work, count + done.calls, between + done.written
     size = prod([loop.length for loop in loops]) * itemsize
-    outside = _reading(start, itemsize, prices) + (size > prices.cache) * size * (prices.byte + prices.fault) / 1e3
+    outside = (
+        _reading(start, itemsize, costs)
+        + (size > costs.cache_bytes) * size * (costs.memory_byte + costs.page_fault_byte) / 1e3
+    )
     whole = Reduction((), shape, calls, None, _names(start, calls), 0.0, 0.0)
     between -= size / itemsize
-    passing = _passing(between, itemsize, prices)
-    once = (work + count * prices.call + passing) / 1e3 + outside
-    block = _block(start, between, itemsize, prices)
+    passing = _passing(between, itemsize, costs)
+    once = (work + count * costs.call_overhead + passing) / 1e3 + outside
+    block = _block(start, between, itemsize, costs)
     if block is None or count == 1:
         return whole._replace(cost=once)
     parts = -(-shape[block[0]] // block[1])
-    cut = (work + parts * count * prices.call) / 1e3 + outside
-    larger = prices.widened > 1 and not isinstance(calls[0], Along)  # all at once, it would not fit beside the input
+    cut = (work + parts * count * costs.call_overhead) / 1e3 + outside
+    larger = costs.upcast_ratio > 1 and not isinstance(
+        calls[0], Along
+    )  # all at once, it would not fit beside the input
     if cut >= once and not larger:
         return whole._replace(cost=once)
     return whole._replace(block=block, rewrites=(*whole.rewrites, BLOCKS), cost=cut)
@@ -228,38 +237,44 @@ class _Done(NamedTuple):
     written: float
 
 
-def _done(loops: Sequence[Loop], call: Call, prices: PassPrices, itemsize: int) -> _Done:
+def _done(loops: Sequence[Loop], call: Call, costs: MemoryCosts, itemsize: int) -> _Done:
     axis, length = call.axis, loops[call.axis].length
     count = prod([loop.length for loop in loops])
     row = _row(loops[axis + 1 :], itemsize)
     if isinstance(call, Along):
         inner = row if axis < len(loops) - 1 else length
-        strided = prices.strided - prices.combined if abs(loops[-1].stride) != itemsize else 0.0
-        element = prices.reduced + max(strided, 0.0) + prices.outer * (axis < len(loops) - 1)
-        work = count / inner * _beginning(inner, itemsize, prices) + count * element
+        strided = costs.combine_strided_element - costs.combine_element if abs(loops[-1].stride) != itemsize else 0.0
+        element = costs.reduce_element + max(strided, 0.0) + costs.outer_axis_element * (axis < len(loops) - 1)
+        work = count / inner * _beginning(inner, itemsize, costs) + count * element
         return _Done(work, 1, count / length)
     if isinstance(call, Ones):
         solid = _row(loops, itemsize) == count  # else it would be copied
-        return _Done(count / length * prices.product_row + count * prices.product if solid else inf, 1, count / length)
+        return _Done(
+            count / length * costs.matmul_row_overhead + count * costs.matmul_element if solid else inf,
+            1,
+            count / length,
+        )
     if isinstance(call, Rows):
         solid = loops[-1].stride == itemsize
-        return _Done(count / row * prices.added_row + count * prices.added if solid else inf, 1, count / length)
+        return _Done(
+            count / row * costs.einsum_row_overhead + count * costs.einsum_element if solid else inf, 1, count / length
+        )
     made = count - count // length
     calls = length.bit_length() + length.bit_count() - 2
-    element = prices.combined
+    element = costs.combine_element
     if call.apart:
         few = loops[-1].length
-        calls, element = calls * few, prices.strided if few <= prices.longest else inf
+        calls, element = calls * few, costs.combine_strided_element if few <= costs.max_unrolled else inf
         row = loops[-2].length if axis < len(loops) - 2 else made // few
     elif axis == len(loops) - 1:
-        row, element = made, prices.strided
-    return _Done(made * element + made / max(row, 1) * prices.row, calls, made)
+        row, element = made, costs.combine_strided_element
+    return _Done(made * element + made / max(row, 1) * costs.combine_row_overhead, calls, made)
 
 
-def _passing(count: float, itemsize: int, prices: PassPrices) -> float:
+def _passing(count: float, itemsize: int, costs: MemoryCosts) -> float:
     """Nanoseconds to write so many elements, and to read them again, where they do not stay at hand."""
-    size = count * itemsize * prices.widened
-    return size * (2 * prices.byte + prices.fault) if size > prices.cache else 0.0
+    size = count * itemsize * costs.upcast_ratio
+    return size * (2 * costs.memory_byte + costs.page_fault_byte) if size > costs.cache_bytes else 0.0
 
 
 def _row(loops: Sequence[Loop], itemsize: int) -> int:
@@ -289,19 +304,19 @@ def _cut(loops: Sequence[Loop]) -> int | None:
     return places[0] if places else None
 
 
-def _block(loops: Sequence[Loop], between: float, itemsize: int, prices: PassPrices) -> tuple[int, int] | None:
+def _block(loops: Sequence[Loop], between: float, itemsize: int, costs: MemoryCosts) -> tuple[int, int] | None:
     """The axis that is cut, and the length of its parts: what is between the calls of one of them stays at hand.
 
     Args:
         loops: over the tensor.
         between: how many elements the calls write, and read again.
         itemsize: bytes of an element.
-        prices: of the framework.
+        costs: of the framework.
     """
     axis = _cut(loops)
     if axis is None or not between:
         return None
     size = prod([loop.length for loop in loops]) * itemsize
-    held = prices.block if prices.widened == 1 else min(prices.block, size)
-    length = max(int(loops[axis].length * held / (2 * between * itemsize * prices.widened)), 1)
+    held = costs.block_bytes if costs.upcast_ratio == 1 else min(costs.block_bytes, size)
+    length = max(int(loops[axis].length * held / (2 * between * itemsize * costs.upcast_ratio)), 1)
     return (axis, length) if length < loops[axis].length else None

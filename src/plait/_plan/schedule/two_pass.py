@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from plait._plan.schedule.costs import PassPrices
 from plait._plan.schedule.loop_nest import Loop, nest
 from plait._plan.schedule.nodes import Centred
 from plait._plan.schedule.reductions import one_call, reduced
 from plait._plan.schedule.rewrites import APART, BLOCKS, CENTRE
 from plait._plan.strides import contiguous
+from plait.backends.costs import MemoryCosts
 
 CENTRES = {"var": "mean", "std": "mean", "logsumexp": "max"}
 """The reductions that have a centre, which is another reduction."""
@@ -51,8 +51,8 @@ def centred(
     strides: Sequence[int],
     axes: Sequence[int],
     itemsize: int,
-    first: PassPrices,
-    then: PassPrices,
+    first: MemoryCosts,
+    then: MemoryCosts,
 ) -> Centred | None:
     """The blocks in which to reduce a tensor that is too large for one call, or ``None`` where one call is best.
 
@@ -61,7 +61,7 @@ def centred(
         strides: in bytes.
         axes: the dimensions to be reduced.
         itemsize: bytes of an element.
-        first: the prices of the reduction that finds the centre.
+        first: the costs of the reduction that finds the centre.
         then: those of what is left to do.
     """
     loops, order = nest(shape, strides, axes)
@@ -71,7 +71,7 @@ def centred(
     large = count * itemsize > LARGE
     if not large and loops[-1].length > LONG:
         return None
-    most = max(min(then.block, count * itemsize // 2) // then.held, 1)
+    most = max(min(then.block_bytes, count * itemsize // 2) // then.transform_bytes, 1)
     block = _block(loops, most)
     lengths = tuple([loop.length for loop in loops])
     within = lengths if block is None else (*lengths[: block[0]], block[1], *lengths[block[0] + 1 :])
@@ -84,9 +84,9 @@ def centred(
     return best if large or best.cost < WORTH * best.plain else None
 
 
-def _short(loops: Sequence[Loop], prices: PassPrices) -> bool:
+def _short(loops: Sequence[Loop], costs: MemoryCosts) -> bool:
     """Whether each of the innermost elements may have calls of its own."""
-    return len(loops) > 1 and loops[-1].length <= prices.longest
+    return len(loops) > 1 and loops[-1].length <= costs.max_unrolled
 
 
 def _block(loops: Sequence[Loop], most: int) -> tuple[int, int] | None:
@@ -118,7 +118,7 @@ def _tiles(loops: Sequence[Loop], within: Sequence[int], most: int) -> tuple[int
     return tuple(reversed(tiles))
 
 
-def _priced(way: Centred, within: Sequence[int], first: PassPrices, then: PassPrices) -> Centred:
+def _priced(way: Centred, within: Sequence[int], first: MemoryCosts, then: MemoryCosts) -> Centred:
     """What a way costs, and what one call does."""
     loops, itemsize = way.loops, way.itemsize
     axes = [place for place, loop in enumerate(loops) if not loop.kept]
@@ -130,22 +130,30 @@ def _priced(way: Centred, within: Sequence[int], first: PassPrices, then: PassPr
     short = way.apart * loops[-1].length
     tile = way.tiles[:-1] if way.apart else way.tiles
     added = summed(tile, [axis for axis in axes if axis < len(tile)], then)
-    plain_sum = one_call(shape, [stride * then.held for stride in contiguous(shape)], axes, then.held, then)
-    element = then.deviated + (then.strided - then.combined) * way.apart
+    plain_sum = one_call(
+        shape, [stride * then.transform_bytes for stride in contiguous(shape)], axes, then.transform_bytes, then
+    )
+    element = then.transform_element + (then.combine_strided_element - then.combine_element) * way.apart
     row = loops[-2].length if way.apart else loops[-1].length
-    work = count * element + count / row * then.row + tiles * max(short, 1) * CALLS * then.call
-    again = size * then.byte if prod(within) * itemsize > then.shared else 0.0
-    cost = blocks * (found + CALLS * then.call / 1e3) + tiles * max(short, 1) * added + (work + again) / 1e3
-    made = count * then.deviated + count / loops[-1].length * then.row + CALLS * then.call
+    work = (
+        count * element + count / row * then.combine_row_overhead + tiles * max(short, 1) * CALLS * then.call_overhead
+    )
+    again = size * then.memory_byte if prod(within) * itemsize > then.shared_cache_bytes else 0.0
+    cost = blocks * (found + CALLS * then.call_overhead / 1e3) + tiles * max(short, 1) * added + (work + again) / 1e3
+    made = (
+        count * then.transform_element
+        + count / loops[-1].length * then.combine_row_overhead
+        + CALLS * then.call_overhead
+    )
     if size > LARGE:
-        made += count * then.held * (TEMPORARY * then.byte + then.fault)
+        made += count * then.transform_bytes * (TEMPORARY * then.memory_byte + then.page_fault_byte)
     plain = one_call(shape, strides, axes, itemsize, first) + plain_sum + made / 1e3
     names = (CENTRE, *(centre.rewrites if centre is not None else ()), *(APART,) * way.apart, BLOCKS)
     return way._replace(rewrites=tuple(dict.fromkeys(names)), cost=cost, plain=plain)
 
 
-def summed(tile: Sequence[int], axes: Sequence[int], prices: PassPrices) -> float:
+def summed(tile: Sequence[int], axes: Sequence[int], costs: MemoryCosts) -> float:
     """Microseconds to add up a tile that lies at hand."""
-    strides = [stride * prices.held for stride in contiguous(tile)]
-    way = reduced(tile, strides, axes, prices.held, prices)
-    return one_call(tile, strides, axes, prices.held, prices) if way is None else way.cost
+    strides = [stride * costs.transform_bytes for stride in contiguous(tile)]
+    way = reduced(tile, strides, axes, costs.transform_bytes, costs)
+    return one_call(tile, strides, axes, costs.transform_bytes, costs) if way is None else way.cost

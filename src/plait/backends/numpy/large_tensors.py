@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from plait.backends.capabilities import Passes
+from plait.backends.costs import MemoryCosts
 from plait.backends.numpy.reduction_ops import calls
 from plait.backends.numpy.two_pass import composite
 
@@ -53,6 +54,7 @@ PASSES = Passes(
     composite=composite,
     empty=_empty,
     copy=_copy,
+    copy_costs=MemoryCosts(),
     kernel=_kernel,
     no_kernel=_no_kernel,
 )

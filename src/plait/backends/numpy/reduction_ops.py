@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from plait.backends.capabilities import Calls
+from plait.backends.costs import MemoryCosts
 from plait.backends.numpy.reductions import ROUNDING, is_half
 from plait.backends.numpy.sums import REAL, ones
 
@@ -48,23 +49,34 @@ def calls(name: str, dtype: Any, _: bool = False) -> Calls | None:
         finish=_FINISH.get(name) if wide.kind in "fc" else None,
         narrow=half,
         itemsize=(dtype if half else result).itemsize,
-        prices=_prices(name, wide, dtype),
+        costs=_costs(name, wide, dtype),
     )
 
 
-def _prices(name: str, wide: Any, dtype: Any) -> tuple[tuple[str, Any], ...]:
+def _costs(name: str, wide: Any, dtype: Any) -> MemoryCosts:
     """Wider elements take longer, and so do those that are converted first; a row of minima is begun slowly."""
     scale = max(wide.itemsize / 4, 0.5) * (6 if is_half(dtype) else 1)
-    found = {"reduced": 0.2 * scale, "combined": 0.4 * scale, "strided": 0.8 * max(scale, 1)}
-    if dtype.kind == "b" and name != "sum":
-        found |= {"several": 1.2, "across": 1.2}
-    elif name in ("sum", "mean"):
-        found["strided"] = 0.35 * scale
-        if wide.char in REAL:
-            found |= {"product_row": 3.0, "product": 0.1 * scale, "added_row": 5.0, "added": 0.27 * scale}
+    costs = MemoryCosts(
+        reduce_element=0.2 * scale,
+        combine_element=0.4 * scale,
+        combine_strided_element=0.8 * max(scale, 1),
+        upcast_ratio=max(wide.itemsize / dtype.itemsize, 1.0),
+    )
     if name in ("min", "max"):
-        found |= {"reduced_row": 40.0, "strided": 1.0 * max(scale, 1)}
-    return (*found.items(), ("widened", max(wide.itemsize / dtype.itemsize, 1.0)))
+        costs = costs._replace(reduce_row_overhead=40.0, combine_strided_element=1.0 * max(scale, 1))
+    if dtype.kind == "b" and name != "sum":
+        return costs._replace(multi_axis_element=1.2, single_outer_axis_element=1.2)
+    if name not in ("sum", "mean"):
+        return costs
+    costs = costs._replace(combine_strided_element=0.35 * scale)
+    if wide.char not in REAL:
+        return costs
+    return costs._replace(
+        matmul_row_overhead=3.0,
+        matmul_element=0.1 * scale,
+        einsum_row_overhead=5.0,
+        einsum_element=0.27 * scale,
+    )
 
 
 def _product(array: Any, out: Any) -> Any:

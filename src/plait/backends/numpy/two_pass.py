@@ -31,7 +31,7 @@ def composite(name: str, dtype: Any, _: bool = False) -> Composite | None:
     centre, total = calls("max" if exponentials else "mean", wide), calls("sum", real)
     if centre is None or total is None:
         return None
-    deviate, price = _DEVIATE[exponentials, wide.kind]
+    deviate, element = _DEVIATE[exponentials, wide.kind]
     held = wide.itemsize if real == wide else wide.itemsize + real.itemsize
     return Composite(
         centre=centre,
@@ -43,7 +43,9 @@ def composite(name: str, dtype: Any, _: bool = False) -> Composite | None:
         empty=lambda _, shape: np.empty(shape, dtype if half else real),
         quiet=_quiet if exponentials else nullcontext,
         finish=_FINISH[name],
-        prices=(*total.prices, ("part", _PART), ("deviated", price * wide.itemsize / 4), ("held", held)),
+        costs=total.costs._replace(
+            max_matmul_part=_PART, transform_element=element * wide.itemsize / 4, transform_bytes=held
+        ),
     )
 
 

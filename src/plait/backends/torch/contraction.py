@@ -7,26 +7,27 @@ from typing import Any
 import torch
 
 from plait.backends.capabilities import Products
+from plait.backends.costs import ContractionCosts
 
-_PRICES: dict[str, Any] = {
-    "view": 2.0,
-    "matmul": 2.5,
-    "multiply": 3.0,
-    "add": 4.0,
-    "einsum": 16.0,
-    "glance": 16.0,
-    "scan": 2e-3,
-    "stray": 2e-3,
-    "copied_row": 1e-3,
-    "stretched": 2.2e-4,
-    "streams": 1.6e-3,
-    "added": 2e-4,
-    "loops": False,
-    "rows": False,
-    "together": False,
-    "fills": False,
-    "folds": True,
-}
+_COSTS = ContractionCosts(
+    view_overhead=2000.0,
+    matmul_overhead=2500.0,
+    multiply_overhead=3000.0,
+    sum_overhead=4000.0,
+    einsum_overhead=16000.0,
+    einsum_view_overhead=16000.0,
+    einsum_element=2.0,
+    einsum_strided_element=2.0,
+    copy_row=1.0,
+    multiply_broadcast_element=0.22,
+    batched_matvec_element=1.6,
+    sum_element=0.2,
+    matmul_broadcasts=False,
+    has_vecdot=False,
+    einsum_fuses=False,
+    matmul_fills=False,
+    matmul_folds=True,
+)
 """Calls that autograd records take longer than NumPy's."""
 
 
@@ -50,5 +51,5 @@ def products(dtypes: tuple[Any, ...]) -> Products | None:
         add=lambda tensor, axes: torch.sum(tensor, axes, dtype=dtype),
         diagonal=_diagonal,
         fill=None,
-        prices=_PRICES,
+        costs=_COSTS,
     )

@@ -1,7 +1,7 @@
 """What PyTorch's reductions on the CPU are made of.
 
 On a GPU and under a tracer one call is best, which a compiler fuses with its neighbours. Where a gradient is recorded,
-all calls are one node of the graph; what that takes, and what the gradient of one call would, is among the prices.
+all calls are one node of the graph; what that takes, and what the gradient of one call would, is among the costs.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from plait.backends.capabilities import Calls
+from plait.backends.costs import MemoryCosts
 from plait.backends.torch.autograd import added, averaged, chosen
 
 _HALF = (torch.float16, torch.bfloat16)
@@ -26,30 +27,18 @@ _COMBINE: dict[str, Any] = {
 }
 _ALONG: dict[str, Any] = {**_COMBINE, "min": torch.amin, "max": torch.amax, "any": torch.any, "all": torch.all}
 _ALONG |= {"sum": torch.sum, "mean": torch.sum, "prod": torch.prod}
-_SLOW = (("call", 5000.0), ("stopped", False), ("row", 3.0), ("longest", 4), ("fault", 0.6), ("block", 1 << 20))
-_PRICES = {
-    "min": (
-        *_SLOW,
-        ("vector", 128),
-        ("loose", 1.2),
-        ("several", 4.0),
-        ("reduced_row", 5.0),
-        ("strided", 1.9),
-        ("combined", 0.5),
-    ),
-    "sum": (
-        *_SLOW,
-        ("vector", 128),
-        ("several", 1.3),
-        ("jump", 16.0),
-        ("reduced_row", 5.0),
-        ("strided", 0.6),
-        ("combined", 0.5),
-    ),
-}
-_ADDED = (("recorded", 60000.0),)
-_CHOSEN = (("recorded", 105000.0), ("tied_row", 8.0), ("tied", 1.5))
-_RECORDED = {"min": _CHOSEN, "max": _CHOSEN, "sum": _ADDED, "mean": _ADDED}
+_COSTS = MemoryCosts(
+    call_overhead=5000.0,
+    units_stop_coalescing=False,
+    combine_row_overhead=3.0,
+    max_unrolled=4,
+    page_fault_byte=0.6,
+    vector_bytes=128,
+    reduce_row_overhead=5.0,
+    combine_element=0.5,
+)
+_EXTREMA = _COSTS._replace(vector_tail_element=1.2, multi_axis_element=4.0, combine_strided_element=1.9)
+_SUMS = _COSTS._replace(multi_axis_element=1.3, multi_axis_row_overhead=16.0, combine_strided_element=0.6)
 
 
 @lru_cache(maxsize=256)
@@ -64,12 +53,11 @@ def calls(name: str, dtype: torch.dtype, recorded: bool) -> Calls | None:
         served = exact
     else:
         served = name in ("sum", "prod") or (name in ("min", "max") and not dtype.is_complex)
-    if not served or (recorded and name not in _RECORDED):
+    if not served or (recorded and name not in _GRADIENTS):
         return None
     result = dtype if chooses or exact else torch.int64  # of narrow integers a sum is wide
     wide = torch.float32 if half else result
     combine, along = _COMBINE[name], _ALONG[name]
-    size = max(wide.itemsize / 4, 1.0)
     typed: dict[str, Any] = {} if chooses else {"dtype": wide}
     return Calls(
         empty=lambda tensor, shape: tensor.new_empty(shape, dtype=result),
@@ -82,13 +70,24 @@ def calls(name: str, dtype: torch.dtype, recorded: bool) -> Calls | None:
         finish=_FINISH.get(name) if exact else None,
         narrow=half,
         itemsize=(dtype if half else result).itemsize,
-        prices=(
-            *_PRICES["min" if chooses else "sum"],
-            ("widened", max(wide.itemsize / dtype.itemsize, 1.0)),
-            *(() if chooses else (("reduced", 0.13 * size), ("outer", 0.09 * size))),
-            *(_RECORDED[name] if recorded else ()),
-        ),
+        costs=_costs(name, dtype, wide, recorded),
         recorded=_GRADIENTS[name](calls("sum", dtype, False)) if recorded else None,
+    )
+
+
+def _costs(name: str, dtype: torch.dtype, wide: torch.dtype, recorded: bool) -> MemoryCosts:
+    upcast = max(wide.itemsize / dtype.itemsize, 1.0)
+    if name in ("min", "max", "any", "all"):
+        costs = _EXTREMA._replace(upcast_ratio=upcast)
+        if recorded:
+            costs = costs._replace(autograd_overhead=105000.0, backward_row_overhead=8.0, backward_element=1.5)
+        return costs
+    size = max(wide.itemsize / 4, 1.0)
+    return _SUMS._replace(
+        upcast_ratio=upcast,
+        reduce_element=0.13 * size,
+        outer_axis_element=0.09 * size,
+        autograd_overhead=60000.0 * recorded,
     )
 
 
