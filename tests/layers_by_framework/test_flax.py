@@ -212,7 +212,7 @@ def test_a_copy_with_another_argument():
     assert module.copy(sizes={"p": 2}).apply({}, x).shape == (2, 3, 2)
     assert module.copy(pattern="b (c p) -> p b c").apply({}, x).shape == (3, 2, 2)
     assert module.apply({}, x).shape == (2, 2, 3)
-    with pytest.raises(plait.AxisError, match="W20"):
+    with pytest.raises(plait.AxisError, match="PLT20"):
         module.copy(pattern="b (c p) -> b c")
 
 

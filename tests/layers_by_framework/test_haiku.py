@@ -153,7 +153,7 @@ def test_the_constructor_raises():
     """Before there is a tensor, and under the name of the pattern."""
     with pytest.raises(plait.SizeError, match="PLT303"):
         hk.transform(lambda: EinMix("b c -> b d", "c d", c=3)).init(KEY)
-    with pytest.raises(plait.AxisError, match="W20"):
+    with pytest.raises(plait.AxisError, match="PLT20"):
         hk.transform(lambda: Rearrange("b c -> b")).init(KEY)
 
 

@@ -202,7 +202,7 @@ def test_what_is_known_is_checked_when_the_graph_is_built():
         (lambda: plait.rearrange(x, "n 1 b -> n b"), "PLT305", "must have length 1"),
         (lambda: plait.reduce(x, "n a b -> n b", "median"), "PLT209", "'median' is no reduction"),
         (lambda: plait.reduce(x.astype("int64"), "n a b -> n b", "mean"), "PLT503", "mean is not defined on int64"),
-        (lambda: plait.repeat(x, "n a b -> n a b r"), "W3", "r"),
+        (lambda: plait.repeat(x, "n a b -> n a b r"), "PLT3", "r"),
         (lambda: plait.einsum(x, y, "n a b, b c -> n a c"), "PLT305", "tensor 0: _ 3 4   tensor 1: 5 _"),
         (lambda: plait.rearrange([x, x[:, :2]], "k n a b -> n (k a) b"), "PLT308", "shape _ 2 4"),
         (lambda: plait.parse_shape(x, "n 2 b"), "PLT305", "dimension 1 must have length 2"),

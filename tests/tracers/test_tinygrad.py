@@ -300,5 +300,5 @@ def test_sizes_of_tinygrad_that_are_no_variables():
 
 
 def test_a_graph_node_is_no_tensor():
-    with pytest.raises(plait.BackendError, match="W50"):
+    with pytest.raises(plait.BackendError, match="PLT50"):
         plait.rearrange(random((4, 6)).uop, "a b -> b a")

@@ -90,7 +90,7 @@ def program(
         PlaitError: those of `planned`, and PLT5xx.
     """
     backend = one_backend(classes)
-    backend.prepare(FOLLOWED)
+    backend.register_functions(FOLLOWED)
     plan = planned(operation, pattern, ranks, given, reduction)
     if not reduction or reduction == CUSTOM:
         return Program(plan, backend)
@@ -212,7 +212,7 @@ def dimensions_of(shape: Any, cls: type) -> tuple[Any, ...]:
     """
     if isinstance(shape, tuple):
         return shape
-    dimensions = backend_of(cls).dimensions(shape)
+    dimensions = backend_of(cls).shape_as_tuple(shape)
     if dimensions is None:
         raise NotConcrete
     return dimensions

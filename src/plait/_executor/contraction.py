@@ -62,7 +62,7 @@ def contracted(
     if contraction is None:
         return None
     backend = backend_of(classes[0]) if products else program.backend
-    return program.whole(bound(contraction, backend, products))
+    return program.wrap_callable(bound(contraction, backend, products))
 
 
 def planned(
@@ -71,7 +71,7 @@ def planned(
     """The contraction that a framework is to carry out, or ``None`` for its own einsum, called once."""
     if products is not None:
         return best(solved, registers, products.costs, asked)
-    if len(solved.ranks) < 3 or backend.orders:
+    if len(solved.ranks) < 3 or backend.einsum_optimizes_path:
         found = network(solved, registers, across=False)
         if asked_path(found, asked) is None:
             return None
@@ -129,7 +129,7 @@ def chosen(
     backend = one_backend(classes)
     dtypes = tuple([backend.dtype(tensor) for tensor in tensors])
     contraction = planned(solved, registers, products_of(classes, dtypes), backend, asked)
-    order = "which finds the order itself" if backend.orders else "which nothing else is better than"
+    order = "which finds the order itself" if backend.einsum_optimizes_path else "which nothing else is better than"
     reason = f"  left to the einsum of {backend.name}, called once, {order}"
     itemsize = getattr(dtypes[0], "itemsize", 4)
     return contraction, reason, (itemsize, str(dtypes[0]).removeprefix("torch."))
@@ -170,7 +170,7 @@ def _met(meeting: Meeting, backend: Backend, products: Products | None) -> Calla
     if meeting.how == NOTHING:
         return sides[0] or compose(())
     call = _brought(_product(meeting, backend, products), sides)
-    after = _chain(meeting.after, backend if meeting.rank else backend.any_type(), products)
+    after = _chain(meeting.after, backend if meeting.rank else backend.for_any_type(), products)
     return call if after is None else _then(call, after)
 
 
@@ -220,7 +220,7 @@ def _chain(steps: Sequence[Step], backend: Backend, products: Products | None) -
             calls.append((products.copy, None))
         elif isinstance(step, (Add, Diagonal)) and products is not None:
             calls.append((products.add if isinstance(step, Add) else products.diagonal, step.axes))
-            backend = backend.any_type()
+            backend = backend.for_any_type()
         else:
             raise TypeError(step)
     return compose(calls) if calls else None

@@ -74,7 +74,7 @@ def recipe_for(operation: str, pattern: Any, ranks: Any, given: Any, reduction: 
     from plait.backends.torch.backend import TORCH
     from plait.errors import PlaitError
 
-    TORCH.prepare(FOLLOWED)
+    TORCH.register_functions(FOLLOWED)
     try:
         if reduction and reduction != CUSTOM:
             check_kind(check_reduction(reduction), TORCH.kind(dtype), dtype)

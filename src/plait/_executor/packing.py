@@ -62,7 +62,9 @@ def packed(tensors: Sequence[Any], pattern: str, where: Layout, backend: Backend
         tensor if len(middle) == 1 else backend.reshape(tensor, (*first, product(middle), *last))
         for tensor, (first, middle, last) in zip(tensors, parts, strict=True)
     ]
-    return backend.concat(flat, before), [tuple([backend.outward(size) for size in middle]) for _, middle, _ in parts]
+    return backend.concat(flat, before), [
+        tuple([backend.size_to_user(size) for size in middle]) for _, middle, _ in parts
+    ]
 
 
 def unpack(tensor: Any, packed_shapes: Sequence[Any], pattern: str) -> list[Any]:
@@ -82,7 +84,7 @@ def unpacked(tensor: Any, packed_shapes: Sequence[Any], pattern: str, where: Lay
         message = f"the tensor has rank {len(shape)}, and the pattern '{pattern}' has {before + 1 + after} dimensions"
         raise fail("PLT304", message, pattern)
     comparable = backend.comparable([tensor])
-    found = lengths(packed_shapes, shape[before], pattern, backend.symbolic, comparable=comparable)
+    found = lengths(packed_shapes, shape[before], pattern, backend.is_symbolic, comparable=comparable)
     parts = backend.split(tensor, before, [length for length, _ in found])
     return [
         part if len(middle) == 1 else backend.reshape(part, (*shape[:before], *middle, *shape[before + 1 :]))
@@ -96,7 +98,7 @@ def parse_shape(tensor: Any, pattern: str) -> dict[str, Any]:
     backend = one_backend((type(tensor),))
     found = places_of(_text(pattern), rank_of(tensor, backend, pattern))
     sizes = read_shape(found, backend.shape(tensor), pattern, comparable=backend.comparable([tensor]))
-    return {name: backend.outward(size) for name, size in sizes.items()}
+    return {name: backend.size_to_user(size) for name, size in sizes.items()}
 
 
 def asnumpy(tensor: Any) -> Any:

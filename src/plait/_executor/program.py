@@ -104,8 +104,8 @@ class Program:
         self.rounds = rounds(plan)
         self.stretches = any(type(step) is Expand for steps in plan.inputs for step in steps)
         self.combine = combined(plan.products, backend)
-        self.steps = self._prepare(plan.steps, backend.any_type(), None) if plan.steps else []
-        self.whole = backend.whole if _is_all_of_the_frameworks(plan) else as_it_is
+        self.steps = self._prepare(plan.steps, backend.for_any_type(), None) if plan.steps else []
+        self.wrap_callable = backend.wrap_callable if _is_all_of_the_frameworks(plan) else as_it_is
         self.reduce_by(reduction)
 
     def reduce_by(self, reduction: Reduction | None) -> None:
@@ -162,7 +162,7 @@ class Program:
         for step in steps:
             method, shape, constant = call_of(step)
             if method == "reduce":
-                function, backend = reduction, backend.any_type()
+                function, backend = reduction, backend.for_any_type()
             else:
                 function = getattr(backend, method)
             prepared.append((function, None if shape is None else _selection(shape), constant))
@@ -179,13 +179,13 @@ class Program:
             for calls in self.inputs
         ]
         if self.combine is None:
-            return self.whole(chains[0])
+            return self.wrap_callable(chains[0])
         check_letters(self.plan)
         inputs = chains if any(self.inputs) else None
         if wishes:
-            return self.whole(_joined(placed(recipe(self.plan), registers, self.backend, wishes), inputs, None))
+            return self.wrap_callable(_joined(placed(recipe(self.plan), registers, self.backend, wishes), inputs, None))
         after = compose([(f, select(registers) if select else constant) for f, select, constant in self.steps])
-        return self.whole(_joined(self.combine, inputs, after if self.steps else None))
+        return self.wrap_callable(_joined(self.combine, inputs, after if self.steps else None))
 
 
 ROUNDING = ("sum", "mean", "prod", "std", "var", "logsumexp")
@@ -222,7 +222,7 @@ def trace(
     registers: list[Any] = []
     for tensor, rank in zip(tensors, ranks):  # noqa: B905  # Dynamo does not follow strict=True before torch 2.6
         shape = backend.shape(tensor)
-        known = (None,) * rank if comparable else backend.known(tensor, rank)
+        known = (None,) * rank if comparable else backend.static_shape(tensor, rank)
         for place in range(rank):
             registers.append(shape[place] if len(registers) in needed else known[place])  # uses its own length
     registers += [sizes[name] for name in given]
@@ -263,10 +263,10 @@ def placed(recipe: Recipe, registers: Sequence[Any], backend: Backend, wishes: d
     *early, (last, equation) = recipe.products
     inner = {name: wish for name, wish in wishes.items() if name != "out_sharding"}
     calls = [
-        (places, backend.placed(each, None, inner) if inner else partial(backend.einsum, each))
+        (places, backend.einsum_with_backend_kwargs(each, None, inner) if inner else partial(backend.einsum, each))
         for places, each in early
     ]
-    return along([*calls, (last, backend.placed(equation, shape, wishes))])
+    return along([*calls, (last, backend.einsum_with_backend_kwargs(equation, shape, wishes))])
 
 
 def checked(reduction: Reduction, backend: Backend) -> Reduction:
@@ -311,7 +311,7 @@ def _apply(
     for method, shape, constant in calls:
         argument: Any = constant if shape is None else tuple([registers[place] for place in shape])
         if method == "reshape":
-            tensor = backend.regroup(tensor, argument, registers, constant)
+            tensor = backend.traced_reshape(tensor, argument, registers, constant)
         else:
             function: Any = reduction if method == "reduce" else getattr(backend, method)
             tensor = function(tensor, argument)

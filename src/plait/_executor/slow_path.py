@@ -63,8 +63,8 @@ def general(
         shapes[:] = [backend.shape(tensor) for tensor in tensors]
         if operation == "reduce" and not callable(reduction):
             check_reduction(reduction)
-        exact = concrete_sizes(pattern, sizes, backend.symbolic)
-        exact = {name: size if type(size) is int else backend.inward(size) for name, size in exact.items()}
+        exact = concrete_sizes(pattern, sizes, backend.is_symbolic)
+        exact = {name: size if type(size) is int else backend.size_from_user(size) for name, size in exact.items()}
         call = _concrete(operation, tensors, pattern, exact, reduction, backend, asked)
         if call is not None:
             return call(*tensors)
@@ -125,7 +125,7 @@ def stacked(tensors: Sequence[Any]) -> Any:
 def _known(tensor: Any, backend: Backend) -> Any:
     """The shape, with ``None`` for each size that must not be compared; ``None`` where not even the rank is known."""
     shape, rank = backend.shape(tensor), backend.rank(tensor)
-    return shape if is_concrete(shape) or rank is None else backend.known(tensor, rank)
+    return shape if is_concrete(shape) or rank is None else backend.static_shape(tensor, rank)
 
 
 def _may_be_equal(shape: Any, other: Any) -> bool:
@@ -149,7 +149,7 @@ def _concrete(
     if not all(is_concrete(shape) for shape in shapes):
         return None
     classes: Any = [type(tensor) for tensor in tensors]
-    LISTED.update([cls for cls in classes if backend_of(cls).lists])
+    LISTED.update([cls for cls in classes if backend_of(cls).shape_is_list])
     details = _details(operation, tensors, reduction, backend, asked)
     classes = tuple(classes)
     several = operation in ("einsum", CLASSICAL)

@@ -139,7 +139,7 @@ Product: TypeAlias = Callable[[Any, Any], Any]
 
 
 def as_it_is(call: Callable[..., Any]) -> Callable[..., Any]:
-    """What nothing is done to: `Products.around` of most types, `Backend.whole` of most frameworks."""
+    """What nothing is done to: `Products.around` of most types, `Backend.wrap_callable` of most frameworks."""
     return call
 
 

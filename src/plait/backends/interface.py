@@ -19,7 +19,7 @@ Size = Any
 class Tracing:
     """The answers of a framework that knows every size; those of one that does not differ."""
 
-    lists: bool = False
+    shape_is_list: bool = False
     """Whether every tensor of the type has a list of ints for its shape."""
     reshape: Callable[[Tensor, Sequence[Size]], Tensor]
 
@@ -36,31 +36,31 @@ class Tracing:
         shape: Sequence[Size] = tensor.shape
         return shape
 
-    def dimensions(self, shape: Any) -> tuple[int, ...] | None:
+    def shape_as_tuple(self, shape: Any) -> tuple[int, ...] | None:
         """What a tensor has for its shape as a tuple, where it is none but can be a key; ``None``: it is not known."""
         return None
 
-    def known(self, tensor: Tensor, rank: int) -> Sequence[int | None]:
+    def static_shape(self, tensor: Tensor, rank: int) -> Sequence[int | None]:
         """Where sizes may not be compared, those that may be nevertheless, since they are ints before anything runs."""
         return (None,) * rank
 
-    def symbolic(self, size: Any) -> bool:
+    def is_symbolic(self, size: Any) -> bool:
         """Whether a size is a symbol of this framework's, to be computed with and never looked into."""
         return False
 
-    def inward(self, size: Any) -> Any:
+    def size_from_user(self, size: Any) -> Any:
         """A symbol that the caller gave for a size, as sizes of this framework are computed with."""
         return size
 
-    def outward(self, size: Any) -> Any:
+    def size_to_user(self, size: Any) -> Any:
         """A size as `parse_shape` and `pack` give it to the caller, who may look into it or compute with it."""
         return size
 
     def comparable(self, tensors: Sequence[Tensor]) -> bool:
-        """Whether the sizes of these tensors may be compared; where not, only those that are `known` are checked."""
+        """Whether the sizes of these tensors may be compared; where not, only those of `static_shape` are checked."""
         return True
 
-    def regroup(self, tensor: Tensor, shape: Sequence[Size], sizes: Sequence[Size], axes: Any) -> Tensor:
+    def traced_reshape(self, tensor: Tensor, shape: Sequence[Size], sizes: Sequence[Size], axes: Any) -> Tensor:
         """`reshape` while a tracer watches, for frameworks that must be told which dimensions become which.
 
         Args:
@@ -85,7 +85,7 @@ class Backend(Tracing):
     """A framework, as plans see it. ``Backend()`` is made once for a type of tensor."""
 
     name: ClassVar[str]
-    takes: ClassVar[frozenset[str]] = frozenset()
+    accepts: ClassVar[frozenset[str]] = frozenset()
     """Other frameworks whose tensors this one's functions accept beside their own, as JAX accepts NumPy's."""
 
     # What a plan calls: a tensor and one constant.
@@ -105,26 +105,26 @@ class Backend(Tracing):
     """``einsum(equation, *tensors)`` in the classical form, with an arrow."""
     to_numpy: Callable[[Tensor], Any]
     """A NumPy array of the same elements, from any device."""
-    orders: ClassVar[bool] = False
+    einsum_optimizes_path: ClassVar[bool] = False
     """Whether ``einsum`` of three tensors and more finds a good order by itself, and is best left to it."""
     products: Callable[[tuple[Any, ...]], Products | None] = staticmethod(no_products)
     """What contractions of tensors of these element types are taken apart into; ``None``: ``einsum`` is better."""
     passes: Passes | None = None
     """How plans pass over the memory of large tensors; ``None``: one call is the best way, or memory is hidden."""
-    whole: Callable[[Callable[..., Tensor]], Callable[..., Tensor]] = staticmethod(as_it_is)
+    wrap_callable: Callable[[Callable[..., Tensor]], Callable[..., Tensor]] = staticmethod(as_it_is)
     """What the cache keeps of all that a plan does, each call the framework's own: one that compiles can do so here."""
 
     def __init__(self, kind: type) -> None:
         """Serve tensors of this type."""
 
-    def prepare(self, functions: Sequence[Callable[..., Any]]) -> None:
+    def register_functions(self, functions: Sequence[Callable[..., Any]]) -> None:
         """Called with plait's public functions before the framework's first call; does nothing a second time."""
 
     def reduction(self, name: str, dtype: Any) -> Callable[[Tensor, tuple[int, ...]], Tensor]:
         """The reduction of that name as ``f(tensor, axes)``, for elements of that type (``None``: unknown)."""
         raise NotImplementedError
 
-    def any_type(self) -> Backend:
+    def for_any_type(self) -> Backend:
         """This backend for tensors of any type of its framework, such as what a reduction or an einsum returns."""
         return self
 
@@ -137,11 +137,13 @@ class Backend(Tracing):
         """How far apart neighbours are in memory, in any unit; ``None`` where the framework does not say."""
         return None
 
-    def placed(self, equation: str, shape: Sequence[Size] | None, wishes: dict[str, Any]) -> Callable[..., Tensor]:
-        """``einsum(equation, ...)``, and `reshape` where there is a shape, with these wishes; or PLT509 and PLT512."""
-        if "out_sharding" in wishes:
+    def einsum_with_backend_kwargs(
+        self, equation: str, shape: Sequence[Size] | None, kwargs: dict[str, Any]
+    ) -> Callable[..., Tensor]:
+        """``einsum(equation, ...)`` with these arguments, and `reshape` to the shape if any; or PLT509 and PLT512."""
+        if "out_sharding" in kwargs:
             raise fail("PLT509", f"a result of {self.name} has no sharding to choose; out_sharding belongs to JAX")
-        raise fail("PLT512", f"a product of {self.name} takes no {' and no '.join(wishes)}; that belongs to JAX")
+        raise fail("PLT512", f"a product of {self.name} takes no {' and no '.join(kwargs)}; that belongs to JAX")
 
     def slice(self, tensor: Tensor, axis: int, start: Size, stop: Size) -> Tensor:
         """The part from ``start`` up to ``stop`` of one dimension."""

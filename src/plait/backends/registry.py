@@ -61,13 +61,13 @@ def one_backend(classes: tuple[type, ...]) -> Backend:
     backend = backend_of(classes[0])
     for place, cls in enumerate(classes[1:], 1):
         other = backend_of(cls)
-        if backend.name in other.takes:
-            backend = other.any_type()
-        elif other.name != backend.name and other.name not in backend.takes:
+        if backend.name in other.accepts:
+            backend = other.for_any_type()
+        elif other.name != backend.name and other.name not in backend.accepts:
             message = f"tensor {place} is of {other.name}, and those before it of {backend.name}; convert one of them"
             raise fail("PLT504", message)
         elif cls is not classes[0]:
-            backend = backend.any_type()
+            backend = backend.for_any_type()
     return backend
 
 

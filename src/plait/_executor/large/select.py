@@ -91,7 +91,7 @@ def bound(program: Program, registers: Sequence[int], tensor: Any, passes: Passe
         better = better or function is not plain
         made.append((function, constant if registered is None else stage.target))
         if isinstance(stage.step, Reduce):
-            backend, dtype = backend.any_type(), None  # what comes after is of another type, and small
+            backend, dtype = backend.for_any_type(), None  # what comes after is of another type, and small
     return compose(made) if better else None
 
 

@@ -40,7 +40,7 @@ class ChainerBackend(Backend):
     """Plans call `chainer.functions`, which record the way back to the gradient."""
 
     name = "chainer"
-    takes: ClassVar[frozenset[str]] = frozenset({"numpy", "cupy"})
+    accepts: ClassVar[frozenset[str]] = frozenset({"numpy", "cupy"})
     reshape = view = staticmethod(F.reshape)
     permute = staticmethod(F.transpose)
     expand = staticmethod(F.broadcast_to)

@@ -29,8 +29,8 @@ class DaskBackend(Backend):
     """Plans call the functions of ``dask.array``, and each chunk goes the way of its axes."""
 
     name = "dask"
-    orders = True
-    takes = frozenset({"numpy"})
+    einsum_optimizes_path = True
+    accepts = frozenset({"numpy"})
     reshape: Callable[[Any, Sequence[Any]], Any] = staticmethod(reshape)
     einsum: Callable[..., Any] = staticmethod(contract)
 
@@ -87,13 +87,13 @@ class DaskBackend(Backend):
     def shape(self, tensor: Any) -> Sequence[Any]:
         return dimensions(tensor)
 
-    def symbolic(self, size: Any) -> bool:
+    def is_symbolic(self, size: Any) -> bool:
         return isinstance(size, Unknown)
 
     def comparable(self, tensors: Sequence[Any]) -> bool:
         return not any(map(is_unknown, tensors))
 
-    def known(self, tensor: Any, rank: int) -> Sequence[int | None]:
+    def static_shape(self, tensor: Any, rank: int) -> Sequence[int | None]:
         return [None if isinstance(size, Unknown) else size for size in dimensions(tensor)]
 
 

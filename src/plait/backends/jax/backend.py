@@ -19,8 +19,8 @@ class JaxBackend(Backend):
     """Plans call functions that leave one equation each, so that a jaxpr is that of hand-written code."""
 
     name = "jax"
-    orders = True
-    takes: ClassVar[frozenset[str]] = frozenset({"numpy"})
+    einsum_optimizes_path = True
+    accepts: ClassVar[frozenset[str]] = frozenset({"numpy"})
     reshape = staticmethod(reshape)
     permute = staticmethod(lax.transpose)
     expand = staticmethod(jnp.broadcast_to)
@@ -32,32 +32,34 @@ class JaxBackend(Backend):
 
     def __init__(self, kind: type) -> None:
         if issubclass(kind, jax.Array):
-            self.whole = _compiled
+            self.wrap_callable = _compiled
         elif issubclass(kind, jax.ShapeDtypeStruct):
-            self.whole = lambda call: partial(jax.eval_shape, call)
+            self.wrap_callable = lambda call: partial(jax.eval_shape, call)
             self.to_numpy = np.ndarray.__array__  # an error; np.asarray takes it for an object
             for name in ("reshape", "concat", "stack", "slice"):  # what pack and lists call beside a plan
                 setattr(self, name, _of_shapes(getattr(self, name)))
         elif not hasattr(kind, "__array__"):
             raise TypeError("it is no array; a Ref is read by ref[...]")
 
-    def any_type(self) -> Backend:
+    def for_any_type(self) -> Backend:
         return _TRACED
 
     def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
         return _REDUCTIONS[name]
 
-    def placed(self, equation: str, shape: Sequence[Any] | None, wishes: dict[str, Any]) -> Callable[..., Any]:
-        if "out_sharding" not in wishes:
-            return lambda *tensors: _shaped(self.einsum(equation, *tensors, **wishes), shape)
-        from plait.backends.jax.einsum import placed  # needs a newer JAX than the rest
+    def einsum_with_backend_kwargs(
+        self, equation: str, shape: Sequence[Any] | None, kwargs: dict[str, Any]
+    ) -> Callable[..., Any]:
+        if "out_sharding" not in kwargs:
+            return lambda *tensors: _shaped(self.einsum(equation, *tensors, **kwargs), shape)
+        from plait.backends.jax.einsum import sharded_einsum  # needs a newer JAX than the rest
 
-        return placed(equation, shape, **wishes)
+        return sharded_einsum(equation, shape, **kwargs)
 
-    def symbolic(self, size: Any) -> bool:
+    def is_symbolic(self, size: Any) -> bool:
         return export.is_symbolic_dim(size)
 
-    def known(self, tensor: Any, rank: int) -> Sequence[Any]:
+    def static_shape(self, tensor: Any, rank: int) -> Sequence[Any]:
         return tensor.shape  # symbols are equal where JAX can prove it
 
 

@@ -13,7 +13,7 @@ from plait.backends.jax.sharding import first_line
 from plait.errors import fail, short
 
 
-def placed(equation: str, shape: Sequence[Any] | None, out_sharding: Any, **wishes: Any) -> Callable[..., Any]:
+def sharded_einsum(equation: str, shape: Sequence[Any] | None, out_sharding: Any, **kwargs: Any) -> Callable[..., Any]:
     """An einsum, and a reshape where there is a shape, with that sharding of the result."""
     sharding = out_sharding
     if not isinstance(sharding, (NamedSharding, PartitionSpec)):
@@ -25,7 +25,7 @@ def placed(equation: str, shape: Sequence[Any] | None, out_sharding: Any, **wish
     direct = shape is None and len(terms) == 2 and all(len(set(term)) == len(term) for term in terms)
 
     def product(*tensors: Any) -> Any:
-        result = jnp.einsum(equation, *tensors, **wishes)
+        result = jnp.einsum(equation, *tensors, **kwargs)
         return result if shape is None else lax.reshape(result, shape)
 
     def call(*tensors: Any) -> Any:
@@ -36,7 +36,7 @@ def placed(equation: str, shape: Sequence[Any] | None, out_sharding: Any, **wish
                 NamedSharding(mesh, getattr(sharding, "spec", sharding)).shard_shape(result.shape)  # or an error
                 return lax.with_sharding_constraint(result, sharding)
             if direct:  # for all else JAX's einsum applies the sharding to what is not yet the result
-                return jnp.einsum(equation, *tensors, out_sharding=sharding, **wishes)
+                return jnp.einsum(equation, *tensors, out_sharding=sharding, **kwargs)
             return auto_axes(product, out_sharding=sharding)(*tensors)
         except Exception as error:
             message = f"the result cannot have the sharding {sharding}"

@@ -20,9 +20,9 @@ from plait.errors import fail
 def explained(function: Callable[..., Any], advice: str) -> Callable[..., Any]:
     """A function of JAX's, whose complaints about explicit shardings come as plait's errors."""
 
-    def call(*arguments: Any, **wishes: Any) -> Any:
+    def call(*arguments: Any, **kwargs: Any) -> Any:
         try:
-            return function(*arguments, **wishes)
+            return function(*arguments, **kwargs)
         except Exception as error:
             if type(error).__name__ != "ShardingTypeError":  # the class has no public name
                 raise

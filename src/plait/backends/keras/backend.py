@@ -27,8 +27,8 @@ class KerasBackend(Backend):
     """What a model does not know of its sizes is `Unknown`, and read from its inputs when the model is called."""
 
     name = "keras"
-    orders = True
-    takes: ClassVar[frozenset[str]] = frozenset({"tensorflow", "jax", "torch", "numpy"})
+    einsum_optimizes_path = True
+    accepts: ClassVar[frozenset[str]] = frozenset({"tensorflow", "jax", "torch", "numpy"})
     reshape = either("reshape", keras_symbols.reshape)
     permute = either("permute", ops.transpose)
     expand = either("expand", keras_symbols.expand)
@@ -57,21 +57,21 @@ class KerasBackend(Backend):
             return native().shape(value(tensor))
         return dimensions(tensor, tensor.shape) if None in tensor.shape else tensor.shape
 
-    def known(self, tensor: Any, rank: int) -> list[int | None]:
+    def static_shape(self, tensor: Any, rank: int) -> list[int | None]:
         shape = self.shape(tensor)
         return [shape[place] if type(shape[place]) is int else None for place in range(rank)]
 
-    def dimensions(self, shape: Any) -> tuple[int, ...] | None:
-        return native().dimensions(shape)
+    def shape_as_tuple(self, shape: Any) -> tuple[int, ...] | None:
+        return native().shape_as_tuple(shape)
 
-    def symbolic(self, size: Any) -> bool:
-        return isinstance(size, Unknown) or native().symbolic(size)
+    def is_symbolic(self, size: Any) -> bool:
+        return isinstance(size, Unknown) or native().is_symbolic(size)
 
-    def inward(self, size: Any) -> Any:
-        return Unknown(*size.parts, exact=True) if isinstance(size, Unknown) else native().inward(size)
+    def size_from_user(self, size: Any) -> Any:
+        return Unknown(*size.parts, exact=True) if isinstance(size, Unknown) else native().size_from_user(size)
 
-    def outward(self, size: Any) -> Any:
-        return size if isinstance(size, Unknown) and is_symbol(size.source) else native().outward(size)
+    def size_to_user(self, size: Any) -> Any:
+        return size if isinstance(size, Unknown) and is_symbol(size.source) else native().size_to_user(size)
 
 
 BACKEND = KerasBackend

@@ -17,7 +17,7 @@ from plait.backends.registry import backend_of
 def native() -> Backend:
     """The backend of the tensors that Keras computes with: they are of one framework in a process."""
     kind: Any = type(ops.convert_to_tensor(0.0))
-    return backend_of(kind).any_type()
+    return backend_of(kind).for_any_type()
 
 
 def is_symbol(tensor: Any) -> bool:

@@ -21,7 +21,7 @@ class MLXBackend(Backend):
     """Plans call the functions of ``mlx.core``, which use the default device and stream."""
 
     name = "mlx"
-    orders = True
+    einsum_optimizes_path = True
     reshape = staticmethod(mx.reshape)
     permute = staticmethod(mx.transpose)
     expand = staticmethod(mx.broadcast_to)

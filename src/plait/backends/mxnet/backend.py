@@ -53,7 +53,7 @@ class MXNetBackend(Backend):
     def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
         return reduction(name, None if dtype is None else self.kind(dtype), dtype)
 
-    def regroup(self, tensor: Any, shape: Sequence[Any], sizes: Sequence[Any], axes: Any) -> Any:
+    def traced_reshape(self, tensor: Any, shape: Sequence[Any], sizes: Sequence[Any], axes: Any) -> Any:
         return mxnet_symbols.regroup(tensor, sizes, *axes) if is_symbol(tensor) else self.reshape(tensor, shape)
 
     def shape(self, tensor: Any) -> Any:
@@ -86,7 +86,7 @@ class ClassicBackend(MXNetBackend):
     name = "mxnet.nd"
 
     def __init__(self, kind: type) -> None:
-        for name in ("reshape", "permute", "expand", "concat", "stack", "einsum", "regroup"):
+        for name in ("reshape", "permute", "expand", "concat", "stack", "einsum", "traced_reshape"):
             setattr(self, name, _classic(getattr(self, name)))
 
     def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:

@@ -78,7 +78,7 @@ class NumpyBackend(Backend):
             return lambda tensor, axes: reduce(tensor.astype(np.float32), axes).astype(tensor.dtype)
         return reduce
 
-    def any_type(self) -> Backend:
+    def for_any_type(self) -> Backend:
         return _ArraysAndScalars(self.cls)
 
     def kind(self, dtype: Any) -> str:

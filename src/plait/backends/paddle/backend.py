@@ -27,17 +27,17 @@ class PaddleBackend(Backend):
     concat = staticmethod(paddle.concat)
     stack = staticmethod(paddle.stack)
     einsum = staticmethod(einsum)
-    inward, outward = staticmethod(paddle_sizes.given), staticmethod(value)
+    size_from_user, size_to_user = staticmethod(paddle_sizes.given), staticmethod(value)
 
     def __init__(self, kind: type) -> None:
-        self.lists = issubclass(kind, paddle.Tensor)
-        if not self.lists:
+        self.shape_is_list = issubclass(kind, paddle.Tensor)
+        if not self.shape_is_list:
             self.reshape, self.expand, self.view = paddle_sizes.reshape, paddle_sizes.expand, no_view
 
     def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
         return reduction(name, dtype, None if dtype is None else self.kind(dtype))
 
-    def any_type(self) -> Backend:
+    def for_any_type(self) -> Backend:
         return _ANY
 
     def strides(self, tensor: Any) -> tuple[int, ...] | None:
@@ -54,10 +54,10 @@ class PaddleBackend(Backend):
         sizes = static(tensor)
         return dimensions(tensor, sizes) if None in sizes else tuple(tensor.shape)
 
-    def known(self, tensor: Any, rank: int) -> Sequence[int | None]:
+    def static_shape(self, tensor: Any, rank: int) -> Sequence[int | None]:
         return static(tensor)
 
-    def symbolic(self, size: Any) -> bool:
+    def is_symbolic(self, size: Any) -> bool:
         return isinstance(size, (paddle.pir.Value, Unknown))
 
     def comparable(self, tensors: Sequence[Any]) -> bool:

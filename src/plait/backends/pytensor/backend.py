@@ -28,13 +28,13 @@ class PyTensorBackend(Backend):
     """Plans call the functions of ``pytensor.tensor``, which take NumPy's arrays for constants."""
 
     name = "pytensor"
-    takes = frozenset({"numpy"})
+    accepts = frozenset({"numpy"})
     reshape = staticmethod(reshaped)
     permute = staticmethod(pt.transpose)
     expand = staticmethod(expanded)
     concat = staticmethod(pt.concatenate)
     stack = staticmethod(pt.stack)
-    outward = staticmethod(value)
+    size_to_user = staticmethod(value)
 
     def __init__(self, kind: type) -> None:
         if not issubclass(kind, pt.TensorVariable):
@@ -76,10 +76,10 @@ class PyTensorBackend(Backend):
         known = static(tensor)
         return dimensions(tensor, known) if None in known else known
 
-    def known(self, tensor: Any, rank: int) -> Sequence[int | None]:
+    def static_shape(self, tensor: Any, rank: int) -> Sequence[int | None]:
         return static(tensor)
 
-    def symbolic(self, size: Any) -> bool:
+    def is_symbolic(self, size: Any) -> bool:
         if isinstance(size, pt.TensorVariable):
             return not size.ndim and "int" in size.dtype
         return isinstance(size, Unknown)

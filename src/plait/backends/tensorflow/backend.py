@@ -27,13 +27,13 @@ class TensorflowBackend(Backend):
     """
 
     name = "tensorflow"
-    orders = True
-    takes: ClassVar[frozenset[str]] = frozenset({"numpy"})
+    einsum_optimizes_path = True
+    accepts: ClassVar[frozenset[str]] = frozenset({"numpy"})
     concat = staticmethod(tf.concat)
     stack = staticmethod(tf.stack)
     einsum = staticmethod(einsum)
     reduction = staticmethod(reduction)
-    inward = outward = staticmethod(value)
+    size_from_user = size_to_user = staticmethod(value)
 
     def __init__(self, kind: type) -> None:
         if not issubclass(kind, (tf.Tensor, tf.Variable)):
@@ -65,13 +65,13 @@ class TensorflowBackend(Backend):
             return tuple(tf.shape(tensor).numpy().tolist())
         return Shape(tensor) if shape.rank is None else dimensions(tensor, shape.as_list())
 
-    def dimensions(self, shape: Any) -> tuple[int, ...] | None:
+    def shape_as_tuple(self, shape: Any) -> tuple[int, ...] | None:
         return tuple(shape.as_list()) if shape.is_fully_defined() else None
 
-    def known(self, tensor: Any, rank: int) -> Sequence[int | None]:
-        return static(tensor) or super().known(tensor, rank)
+    def static_shape(self, tensor: Any, rank: int) -> Sequence[int | None]:
+        return static(tensor) or super().static_shape(tensor, rank)
 
-    def symbolic(self, size: Any) -> bool:
+    def is_symbolic(self, size: Any) -> bool:
         if isinstance(size, tf.Tensor) and tf.is_symbolic_tensor(size):
             return size.dtype.is_integer and size.shape.rank in (0, None)
         return isinstance(size, Unknown)

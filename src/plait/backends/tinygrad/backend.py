@@ -54,10 +54,10 @@ class TinygradBackend(Backend):
             return "bool"
         return "floating" if dtypes.is_float(dtype) else "integer"
 
-    def known(self, tensor: Any, rank: int) -> Sequence[int | None]:
+    def static_shape(self, tensor: Any, rank: int) -> Sequence[int | None]:
         return [size if type(size) is int else None for size in tensor.shape]
 
-    def symbolic(self, size: Any) -> bool:
+    def is_symbolic(self, size: Any) -> bool:
         return isinstance(size, UOp)
 
     def comparable(self, tensors: Sequence[Any]) -> bool:

@@ -32,7 +32,7 @@ class TorchBackend(Backend):
 
     view = staticmethod(lambda tensor, shape: tensor.view(shape))
 
-    def prepare(self, functions: Sequence[Any]) -> None:
+    def register_functions(self, functions: Sequence[Any]) -> None:
         leave_to_python(functions)
 
     def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
@@ -58,7 +58,7 @@ class TorchBackend(Backend):
     def dtype(self, tensor: Any) -> Any:
         return None if isinstance(tensor, Proxy) else tensor.dtype
 
-    def symbolic(self, size: Any) -> bool:
+    def is_symbolic(self, size: Any) -> bool:
         if isinstance(size, (torch.SymInt, Proxy)):
             return True
         return isinstance(size, torch.Tensor) and torch.jit.is_tracing()

@@ -54,8 +54,8 @@ class DTensorBackend(TorchBackend):
     """The functions of torch, and where they refuse or forget a sharding, others."""
 
     name = "DTensor"
-    orders = True
-    takes = frozenset({"torch"})
+    einsum_optimizes_path = True
+    accepts = frozenset({"torch"})
     reshape = staticmethod(reshape)
     concat = staticmethod(_together(torch.cat))
     stack = staticmethod(_together(torch.stack))
