@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import plait
-from plait._notation.parser import parse
-from plait._notation.tokens import normalise
+from plait._notation.parser import normalise, parse
 from plait._notation.tree import (
     Bracket,
     Ellipsis,

@@ -14,8 +14,7 @@ from plait._executor.large.select import passed
 from plait._executor.program import Program, checked, tried
 from plait._executor.tracer_hooks import FOLLOWED
 from plait._notation.equation import parse_equation
-from plait._notation.parser import parse
-from plait._notation.tokens import normalise
+from plait._notation.parser import normalise, parse
 from plait._notation.tree import (
     Ellipsis,
     Item,

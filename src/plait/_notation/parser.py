@@ -1,13 +1,10 @@
-"""From tokens to a tree. One loop with its own stack: linear in the text, and never recursive."""
+"""From text to a tree: one loop over the tokens, with its own stack; linear in the text, and never recursive."""
 
 from __future__ import annotations
 
-from plait._notation.tokens import (
-    PLAIN,
-    TOKEN,
-    WORD,
-    word,
-)
+import re
+from typing import TypeAlias
+
 from plait._notation.tree import (
     Bracket,
     Ellipsis,
@@ -18,135 +15,23 @@ from plait._notation.tree import (
     Name,
     Number,
     Tree,
-    leaves,
 )
-from plait.errors import fail, short
+from plait.errors import Span, fail, short
 
 DEEPEST = 32
 """How far groups may nest; arrays themselves end at 64 dimensions."""
 
-_CLOSES = {"(": ")", "[": "]"}
+_TOKEN = re.compile(r"([^\s()\[\]+,*.…>\-]+)|->|\.\.\.|\S|\Z")
+"""Matches one token after the other with ``finditer``: a word, a sign, and in the end the empty text."""
+
+_LONGEST_NUMBER = 18
+"""Digits; what has more does not fit the 64-bit sizes of any framework."""
+
+_Opened: TypeAlias = "tuple[str, int, list[Item], list[tuple[Item, ...]]]"
+"""A group that is being read: its sign and where it stands, the items before it, and its parts before a ``+``."""
 
 _node = tuple.__new__
 """Makes a node as its class does, but without a frame of Python: most of a pattern is names."""
-
-
-class _Reader:
-    """The state of the loop: what is complete, and what is being read."""
-
-    __slots__ = ("expr_start", "exprs", "items", "opened", "plain", "sides", "text")
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.sides: list[tuple[Expr, ...]] = []
-        self.exprs: list[Expr] = []
-        self.items: list[Item] = []
-        self.opened: list[tuple[str, int, list[Item], list[tuple[Item, ...]]]] = []
-        self.expr_start = 0
-        self.plain = True
-
-    def read(self) -> Tree:
-        text, items, opened = self.text, self.items, self.opened
-        for match in TOKEN.finditer(text):
-            start, stop = match.span()
-            group = match.lastindex
-            sign = match[0]
-            if group == PLAIN:
-                items.append(_node(Name, (sign, start, stop)))
-            elif group == WORD:
-                found = word(text, sign, start)
-                items.append(Number(found, start, stop) if isinstance(found, int) else Name(found, start, stop))
-            elif sign == "(" and len(opened) < DEEPEST:  # what follows an opening sign interrupts what was read
-                opened.append((sign, start, items, []))
-                items = []
-            elif sign == ")" and opened and opened[-1][0] == "(" and not opened[-1][3]:
-                _, first, outer, _ = opened.pop()
-                outer.append(_node(Group, ((tuple(items),), first, stop)))
-                items = outer
-            else:
-                self.items = items
-                self._sign(sign, start, stop)
-                items = self.items
-        self.items = items
-        self._end_side("", len(text))
-        if len(self.sides) == 1:
-            return Tree(text, self.sides[0], None)
-        return Tree(text, self.sides[0], self.sides[1], self.plain)
-
-    def _sign(self, sign: str, start: int, stop: int) -> None:
-        """The signs that are rarer than a parenthesis, and the parentheses that are wrong."""
-        self.plain &= sign == "->"
-        if sign in "([":
-            self._open(sign, start)
-        elif sign in ")]":
-            self._close(sign, start, stop)
-        elif sign == "->":
-            self._end_side(" before '->'", start)
-            self.expr_start = stop
-            if len(self.sides) == 2:
-                raise fail("PLT105", "a pattern has one arrow", self.text, [(start, stop)])
-        elif sign == ",":
-            self._end_expr(" before ','", start)
-            self.expr_start = stop
-        elif sign == "+":
-            self._plus(start, stop)
-        elif sign in ("...", "…"):
-            self._ellipsis(start, stop)
-        else:
-            self.items.append(Mark(sign, start, stop))
-
-    def _open(self, sign: str, start: int) -> None:
-        if len(self.opened) == DEEPEST:
-            raise fail("PLT108", f"groups nest at most {DEEPEST} deep", self.text, [(start, start + 1)])
-        self.opened.append((sign, start, self.items, []))
-        self.items = []
-
-    def _close(self, sign: str, start: int, stop: int) -> None:
-        if not self.opened:
-            raise fail("PLT104", f"'{sign}' closes nothing", self.text, [(start, stop)])
-        opening, first, outer, parts = self.opened.pop()
-        if _CLOSES[opening] != sign:
-            spans = [(first, first + 1), (start, stop)]
-            raise fail("PLT104", f"'{opening}' is closed by '{sign}'", self.text, spans)
-        if parts and not self.items:
-            raise fail("PLT109", "nothing stands after this '+'", self.text, [(start, stop)])
-        inside, self.items = tuple(self.items), outer
-        outer.append(Bracket(inside, first, stop) if sign == "]" else Group((*parts, inside), first, stop))
-
-    def _plus(self, start: int, stop: int) -> None:
-        if not self.opened or self.opened[-1][0] != "(":
-            raise fail("PLT109", "'+' concatenates inside a group, as in (a + b)", self.text, [(start, stop)])
-        if not self.items:
-            raise fail("PLT109", "nothing stands before this '+'", self.text, [(start, stop)])
-        self.opened[-1][3].append(tuple(self.items))
-        self.items = []
-
-    def _ellipsis(self, start: int, stop: int) -> None:
-        name = None
-        if self.items and isinstance(before := self.items[-1], Name) and before.stop == start:
-            self.items.pop()
-            name, start = before.text, before.start
-        self.items.append(Ellipsis(name, start, stop))
-
-    def _end_side(self, where: str, stop: int) -> None:
-        self._end_expr(where, stop)
-        self.sides.append(tuple(self.exprs))
-        self.exprs = []
-
-    def _end_expr(self, where: str, stop: int) -> None:
-        if self.opened:
-            sign, start, _, _ = self.opened[-1]
-            raise fail("PLT104", f"'{sign}' is never closed{where}", self.text, [(start, start + 1)])
-        if "." in self.text or "…" in self.text:
-            self._one_ellipsis()
-        self.exprs.append(Expr(tuple(self.items), self.expr_start, stop))
-        self.items = []
-
-    def _one_ellipsis(self) -> None:
-        dots = [leaf for item in self.items for leaf in leaves(item) if isinstance(leaf, Ellipsis)]
-        if len(dots) > 1:
-            spans = [(leaf.start, leaf.stop) for leaf in dots]
-            raise fail("PLT106", "an ellipsis may stand once in a tensor", self.text, spans)
 
 
 def parse(text: str) -> Tree:
@@ -166,4 +51,147 @@ def parse(text: str) -> Tree:
     """
     if not isinstance(text, str):
         raise fail("PLT101", f"the pattern must be text, and this is {type(text).__name__}: {short(text)}")
-    return _Reader(text).read()
+    left: tuple[Expr, ...] | None = None
+    exprs: list[Expr] = []
+    expr_start = 0
+    items: list[Item] = []
+    dots: list[Span] = []
+    opened: list[_Opened] = []
+    plain = True
+    for match in _TOKEN.finditer(text):
+        sign = match[0]
+        start, stop = match.span()
+        if sign.isidentifier() and sign.isascii() and sign[0] != "_" != sign[-1]:
+            items.append(_node(Name, (sign, start, stop)))
+        elif sign in ("(", "["):
+            if len(opened) == DEEPEST:
+                raise fail("PLT108", f"groups nest at most {DEEPEST} deep", text, [(start, stop)])
+            opened.append((sign, start, items, []))
+            items = []
+        elif sign in (")", "]"):
+            items = _close(text, opened, items, sign, start)
+            plain &= sign == ")"
+        elif sign in ("->", ",", ""):
+            if opened:
+                raise _never_closed(text, opened[-1], sign)
+            if len(dots) > 1:
+                raise fail("PLT106", "an ellipsis may stand once in a tensor", text, dots)
+            exprs.append(Expr(tuple(items), expr_start, start))
+            items, dots, expr_start = [], [], stop
+            if sign == ",":
+                plain = False
+            elif sign:
+                if left is not None:
+                    raise fail("PLT105", "a pattern has one arrow", text, [(start, stop)])
+                left, exprs = tuple(exprs), []
+        elif match.lastindex and sign != "_":
+            items.append(_word(text, sign, start, stop))
+        else:
+            plain = False
+            if sign == "+":
+                _end_part(text, opened, items, start)
+                items = []
+            elif sign in ("...", "…"):
+                items.append(_ellipsis(items, start, stop))
+                dots.append((items[-1].start, stop))
+            elif sign in ("*", "_"):
+                items.append(Mark(sign, start, stop))
+            else:
+                raise _bad_word(text, sign, start)
+    if left is None:
+        return Tree(text, tuple(exprs), None)
+    return Tree(text, left, tuple(exprs), plain)
+
+
+def _close(text: str, opened: list[_Opened], items: list[Item], sign: str, start: int) -> list[Item]:
+    """The items around the group or bracket that ends here, with it as the last of them."""
+    if not opened:
+        raise fail("PLT104", f"'{sign}' closes nothing", text, [(start, start + 1)])
+    opening, first, outer, parts = opened.pop()
+    if opening + sign not in ("()", "[]"):
+        raise fail("PLT104", f"'{opening}' is closed by '{sign}'", text, [(first, first + 1), (start, start + 1)])
+    if parts and not items:
+        raise fail("PLT109", "nothing stands after this '+'", text, [(start, start + 1)])
+    inside = tuple(items)
+    if sign == ")":
+        outer.append(_node(Group, ((*parts, inside), first, start + 1)))
+    else:
+        outer.append(Bracket(inside, first, start + 1))
+    return outer
+
+
+def _never_closed(text: str, opened: _Opened, sign: str) -> Exception:
+    opening, first, _, _ = opened
+    before = f" before '{sign}'" if sign else ""
+    return fail("PLT104", f"'{opening}' is never closed{before}", text, [(first, first + 1)])
+
+
+def _end_part(text: str, opened: list[_Opened], items: list[Item], start: int) -> None:
+    """Keep what stands before a ``+`` as a part of its group."""
+    at = [(start, start + 1)]
+    if not opened or opened[-1][0] != "(":
+        raise fail("PLT109", "'+' concatenates inside a group, as in (a + b)", text, at)
+    if not items:
+        raise fail("PLT109", "nothing stands before this '+'", text, at)
+    opened[-1][3].append(tuple(items))
+
+
+def _ellipsis(items: list[Item], start: int, stop: int) -> Ellipsis:
+    """An ellipsis, which takes the name that ends where it begins."""
+    if items and isinstance(before := items[-1], Name) and before.stop == start:
+        items.pop()
+        return Ellipsis(before.text, before.start, stop)
+    return Ellipsis(None, start, stop)
+
+
+def normalise(name: str) -> str:
+    """The name as Python itself spells it: NFKC, as for every identifier.
+
+    >>> normalise("ℎ")
+    'h'
+    """
+    if name.isascii():
+        return name
+    import unicodedata
+
+    return unicodedata.normalize("NFKC", name)
+
+
+def _word(text: str, word: str, start: int, stop: int) -> Name | Number:
+    """A number, or a name that is not ASCII.
+
+    Raises:
+        PatternSyntaxError: PLT107, and those of `_bad_word`.
+    """
+    if word.isascii() and word.isdigit():
+        digits = word.lstrip("0")
+        if len(digits) > _LONGEST_NUMBER:
+            raise fail("PLT107", "this number is too large to be a length", text, [(start, stop)])
+        return Number(int(digits or "0"), start, stop)
+    name = normalise(word)
+    if name.isidentifier() and name[0] != "_" != name[-1]:
+        return Name(name, start, stop)
+    raise _bad_word(text, word, start)
+
+
+def _bad_word(text: str, word: str, start: int) -> Exception:
+    """PLT102 or PLT103, pointing at what is not part of the notation."""
+    at = [(start, start + len(word))]
+    if normalise(word).isidentifier():
+        return fail("PLT103", "an axis name neither begins nor ends with an underscore", text, at)
+    if word == ".":
+        return fail("PLT102", "a single '.' means nothing; an ellipsis is written '...'", text, at)
+    if word in "->":
+        return fail("PLT102", f"a single '{word}' means nothing; the arrow is written '->'", text, at)
+    if word.isdigit():
+        from unicodedata import digit
+
+        meant = "".join([str(digit(char)) for char in word[:20]])
+        return fail("PLT102", f"numbers are written with the digits 0 to 9: write {meant}", text, at)
+    if word[0] in "0123456789":
+        return fail("PLT103", "an axis name does not begin with a digit", text, at)
+    for place, char in enumerate(word, start):
+        if not ("a" + normalise(char)).isidentifier():
+            message = f"the character {char!r} is not part of the notation"
+            return fail("PLT102", message, text, [(place, place + 1)])
+    return fail("PLT103", "this is no axis name: a name is a Python identifier", text, at)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import index
 from typing import Any, TypeAlias
 
-from plait._notation.tokens import normalise
+from plait._notation.parser import normalise
 from plait._shapes.solver import (
     BROADCAST,
     COMPUTING,

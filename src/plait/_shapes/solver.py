@@ -1,16 +1,16 @@
-"""The first half of solving: which size is computed from which, before any size is known.
+"""Which size is computed from which, before any size is known.
 
 A solved pattern depends on the pattern, the ranks and the *names* of the given sizes, and holds nothing but ints and
 strings. That makes it a constant under every tracer, and the same for every shape.
 
 Sizes live in numbered *slots*, in this order: the dimensions of every tensor, the given sizes, the
-constants of the pattern, and then one more for each instruction that computes a size.
+constants of the pattern, and then one more for each size operation that computes a size.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
@@ -34,6 +34,15 @@ BROADCAST = "broadcast"
 NONEMPTY = "nonempty"
 COMPUTING = (PRODUCT, QUOTIENT, BROADCAST)
 """The kinds that append a slot; the others only compare."""
+
+NAMELESS = "..."
+"""The label of an axis that an ellipsis stands for."""
+
+Axes: TypeAlias = "tuple[int, ...]"
+"""The axes of one dimension."""
+
+Dims: TypeAlias = "tuple[Axes, ...]"
+"""The dimensions of one tensor."""
 
 
 class SizeOp(NamedTuple):
@@ -61,13 +70,13 @@ class SolvedPattern(NamedTuple):
     ranks: tuple[int, ...]
     given: tuple[str, ...]
     constants: tuple[int, ...]
-    inputs: tuple[tuple[tuple[int, ...], ...], ...]
-    output: tuple[tuple[int, ...], ...]
+    inputs: tuple[Dims, ...]
+    output: Dims
     labels: tuple[str, ...]
     slots: tuple[int, ...]
     size_ops: tuple[SizeOp, ...]
     filled: int
-    """The number of slots that are filled after the last instruction."""
+    """The number of slots that are filled after the last size operation."""
 
     @property
     def tree(self) -> Tree:
@@ -76,7 +85,7 @@ class SolvedPattern(NamedTuple):
 
     @property
     def width(self) -> int:
-        """The number of slots that are filled before the first instruction."""
+        """The number of slots that are filled before the first size operation."""
         return sum(self.ranks) + len(self.given) + len(self.constants)
 
 
@@ -96,152 +105,137 @@ def solve_pattern(tree: Tree, ranks: tuple[int, ...], given: tuple[str, ...] = (
     >>> solve_pattern(parse("b (h p) -> b h p"), (2,), ("p",)).size_ops
     (SizeOp(kind='quotient', source=1, factors=(2,)),)
     """
-    return _Solver(tree, ranks, given).solve()
-
-
-class _Solver:
-    def __init__(self, tree: Tree, ranks: tuple[int, ...], given: tuple[str, ...]) -> None:
-        self.tree = tree
-        self.ranks = ranks
-        self.given = given
-        self.base = sum(ranks)
-        self.constants: list[int] = []
-        self.axes: dict[object, tuple[int]] = {}
-        self.labels: list[str] = []
-        self.slots: list[int | None] = []
-        self.size_ops: list[SizeOp] = []
-        self.dots = 0
-
-    def solve(self) -> SolvedPattern:
-        tree, ranks = self.tree, self.ranks
-        self._count_dots()
-        inputs = tuple([self._dimensions(expr) for expr in tree.left])
-        for number, dims in enumerate(inputs):
-            if len(dims) != ranks[number]:
+    dots = 0
+    for number, expr in enumerate(tree.left):
+        if Ellipsis in map(type, expr.items):
+            count = ranks[number] - len(expr.items) + 1
+            if count < 0:
                 raise rank_error(tree, number, ranks)
-        output = self._dimensions(tree.right[0]) if tree.right else ()
-        for name in self.given:
-            if name not in self.axes:
-                raise self._stray(name)
-        self.next = self.base + len(self.given) + len(self.constants)
-        self._infer(sum(inputs, ()))
-        if None in self.slots:
-            raise self._unsized()
-        slots: tuple[int, ...] = tuple(self.slots)  # type: ignore[arg-type]  # None was excluded above
-        constants, labels, size_ops = tuple(self.constants), tuple(self.labels), tuple(self.size_ops)
-        text = (tree.text, tree.classical)
-        return SolvedPattern(*text, ranks, self.given, constants, inputs, output, labels, slots, size_ops, self.next)
-
-    def _stray(self, name: str) -> Exception:
-        known = names(self.tree.left + (self.tree.right or ()))
-        return fail("PLT203", f"size {name} names no axis of the pattern{did_you_mean(name, known)}", self.tree.text)
-
-    def _count_dots(self) -> None:
-        """How many axes the ellipsis stands for: as many as the tensor with the most of them has."""
-        for number, expr in enumerate(self.tree.left):
-            for item in expr.items:
-                if type(item) is Ellipsis:
-                    count = self.ranks[number] - len(expr.items) + 1
-                    if count < 0:
-                        raise rank_error(self.tree, number, self.ranks)
-                    self.dots = max(self.dots, count)
-
-    def _dimensions(self, expr: Expr) -> tuple[tuple[int, ...], ...]:
-        known = self.axes
-        dims: list[tuple[int, ...]] = []
-        for item in expr.items:
-            if type(item) is Name:
-                dims.append(known.get(item.text) or self._name(item.text))
-            elif type(item) is Ellipsis:
-                dims += self._ellipsis(expr)
-            else:
-                dims.append(tuple(self._group(item, expr)))
-        return tuple(dims)
-
-    def _group(self, item: Item, expr: Expr) -> list[int]:
-        known = self.axes
-        axes: list[int] = []
-        for leaf in leaves(item):
-            if type(leaf) is Name:
-                axes += known.get(leaf.text) or self._name(leaf.text)
-            elif type(leaf) is Ellipsis:
-                axes += [axis for (axis,) in self._ellipsis(expr)]
-            elif type(leaf) is Number and leaf.value != 1:
-                slot = self.base + len(self.given) + len(self.constants)
-                self.constants.append(leaf.value)
-                axes += self._new(leaf, str(leaf.value), slot)
-        return axes
-
-    def _name(self, name: str) -> tuple[int]:
-        given = self.given
-        return self._new(name, name, self.base + given.index(name) if name in given else None)
-
-    def _new(self, key: object, label: str, slot: int | None) -> tuple[int]:
-        """A new axis, as a dimension of its own."""
-        axis = self.axes[key] = (len(self.labels),)
-        self.labels.append(label)
-        self.slots.append(slot)
-        return axis
-
-    def _ellipsis(self, expr: Expr) -> list[tuple[int]]:
-        """The axes of an ellipsis, counted from the right, as broadcasting does."""
-        count = self.dots
-        for number, side in enumerate(self.tree.left):
-            if side is expr:
-                count = self.ranks[number] - len(expr.items) + 1
-        known = self.axes
-        return [known[place] if place in known else self._new(place, "...", None) for place in reversed(range(count))]
-
-    def _infer(self, dims: tuple[tuple[int, ...], ...]) -> None:
-        """Find a slot for every axis, from the dimensions that have at most one unknown."""
-        slots = self.slots
-        waiting = list(enumerate(dims))
-        while waiting:
-            still: list[tuple[int, tuple[int, ...]]] = []
-            for source, axes in waiting:
-                if len(axes) == 1 and slots[axes[0]] is None:
-                    slots[axes[0]] = source
-                    continue
-                known = [slots[axis] for axis in axes]
-                unknown = known.count(None)
-                if not unknown:
-                    self._agree(source, axes)
-                elif unknown > 1:
-                    still.append((source, axes))
-                else:
-                    axis = axes[known.index(None)]
-                    known.remove(None)
-                    slots[axis] = self._emit(QUOTIENT, source, tuple(known))  # type: ignore[arg-type]  # the one None is gone
-            if len(still) == len(waiting):
-                raise self._ambiguous(*still[0])
-            waiting = still
-
-    def _agree(self, source: int, axes: tuple[int, ...]) -> None:
-        known: tuple[int, ...] = tuple([self.slots[axis] for axis in axes])  # type: ignore[misc]  # none is None here
-        if len(axes) == 1 and self.labels[axes[0]] == "...":
-            self.slots[axes[0]] = self._emit(BROADCAST, source, known)
+            dots = max(dots, count)
+    axes: dict[object, int] = {}
+    inputs: list[Dims] = []
+    for number, expr in enumerate(tree.left):
+        inputs.append(_dimensions(expr, ranks[number] - len(expr.items) + 1, axes))
+        if len(inputs[-1]) != ranks[number]:
+            raise rank_error(tree, number, ranks)
+    output = _dimensions(tree.right[0], dots, axes) if tree.right else ()
+    for name in given:
+        if name not in axes:
+            known = names(tree.left + (tree.right or ()))
+            raise fail("PLT203", f"size {name} names no axis of the pattern{did_you_mean(name, known)}", tree.text)
+    labels: list[str] = []
+    slots: list[int | None] = []
+    constants: list[int] = []
+    following = sum(ranks) + len(given)
+    for key in axes:
+        if type(key) is str:
+            labels.append(key)
+            slots.append(sum(ranks) + given.index(key) if key in given else None)
+        elif type(key) is Number:
+            labels.append(str(key.value))
+            slots.append(following)
+            constants.append(key.value)
+            following += 1
         else:
-            self.size_ops.append(SizeOp(CHECK, source, known))
+            labels.append(NAMELESS)
+            slots.append(None)
+    size_ops, filled = _infer(tree, ranks, sum(inputs, ()), labels, slots, following)
+    if None in slots:
+        raise _unsized(tree, labels[slots.index(None)])
+    return SolvedPattern(
+        text=tree.text,
+        classical=tree.classical,
+        ranks=ranks,
+        given=given,
+        constants=tuple(constants),
+        inputs=tuple(inputs),
+        output=output,
+        labels=tuple(labels),
+        slots=tuple(slots),  # type: ignore[arg-type]  # None was excluded above
+        size_ops=tuple(size_ops),
+        filled=filled,
+    )
 
-    def _emit(self, kind: str, source: int, factors: tuple[int, ...]) -> int:
-        self.size_ops.append(SizeOp(kind, source, factors))
-        self.next += 1
-        return self.next - 1
 
-    def _ambiguous(self, source: int, axes: tuple[int, ...]) -> Exception:
-        unknown = [self.labels[axis] for axis in axes if self.slots[axis] is None]
-        listed = " and ".join([", ".join(unknown[:-1]), unknown[-1]])
-        where, span = dimension_place(self.tree, self.ranks, source)
-        message = f"{listed} cannot all be inferred from {where}; give all but one, as in {unknown[-1]}=2"
-        if len(unknown) == 2:
-            message = f"{listed} cannot both be inferred from {where}; give one of them, as in {unknown[-1]}=2"
-        return fail("PLT303", message, self.tree.text, [span])
+def _dimensions(expr: Expr, dots: int, axes: dict[object, int]) -> Dims:
+    """The dimensions of one tensor, each as its axes.
 
-    def _unsized(self) -> Exception:
-        label = self.labels[self.slots.index(None)]
-        node = names(self.tree.right or ())[label]
-        message = f"nothing tells the size of {label}, which stands on the right only; give it, as in {label}=2"
-        return fail("PLT303", message, self.tree.text, [(node.start, node.stop)])
+    Args:
+        expr: the tensor.
+        dots: how many axes an ellipsis stands for; they are counted from the right, as broadcasting does.
+        axes: the axes so far, to which new ones are added: a name by its text, an axis of an ellipsis by its place,
+            and a number by its node.
+    """
+    dims: list[Axes] = []
+    for item in expr.items:
+        dim: list[int] = []
+        for leaf in (item,) if type(item) is Name else leaves(item):
+            if type(leaf) is Name:
+                dim.append(axes.setdefault(leaf.text, len(axes)))
+            elif type(leaf) is Ellipsis:
+                dim += [axes.setdefault(place, len(axes)) for place in reversed(range(dots))]
+            elif type(leaf) is Number and leaf.value != 1:
+                dim.append(axes.setdefault(leaf, len(axes)))
+        if type(item) is Ellipsis:
+            dims += [(axis,) for axis in dim]
+        else:
+            dims.append(tuple(dim))
+    return tuple(dims)
+
+
+def _infer(
+    tree: Tree,
+    ranks: tuple[int, ...],
+    dims: Iterable[Axes],
+    labels: Sequence[str],
+    slots: list[int | None],
+    following: int,
+) -> tuple[list[SizeOp], int]:
+    """Replace each ``None`` in ``slots`` that belongs to an axis of the inputs.
+
+    A dimension with one unknown axis tells its size; that may leave one unknown in another, so this is repeated.
+
+    Args:
+        tree: the pattern.
+        ranks: the rank of each tensor.
+        dims: the dimensions of all tensors.
+        labels: what the axes are called.
+        slots: where the sizes of the axes are.
+        following: the slot that the first size operation fills.
+
+    Returns:
+        The size operations, and the number of slots that are filled after them.
+
+    Raises:
+        SizeError: PLT303, a dimension has several unknown axes.
+    """
+    size_ops: list[SizeOp] = []
+    waiting = list(enumerate(dims))
+    while waiting:
+        open_dims: list[tuple[int, Axes]] = []
+        for source, axes in waiting:
+            factors: list[Any] = [*map(slots.__getitem__, axes)]
+            unknown = factors.count(None)
+            if unknown > 1:
+                open_dims.append((source, axes))
+            elif unknown and len(axes) == 1:
+                slots[axes[0]] = source
+            elif unknown:
+                axis = axes[factors.index(None)]
+                factors.remove(None)
+                size_ops.append(SizeOp(QUOTIENT, source, tuple(factors)))
+                slots[axis] = following
+                following += 1
+            elif len(axes) == 1 and labels[axes[0]] == NAMELESS:
+                size_ops.append(SizeOp(BROADCAST, source, tuple(factors)))
+                slots[axes[0]] = following
+                following += 1
+            else:
+                size_ops.append(SizeOp(CHECK, source, tuple(factors)))
+        if len(open_dims) == len(waiting):
+            raise _ambiguous(tree, ranks, labels, slots, *open_dims[0])
+        waiting = open_dims
+    return size_ops, following
 
 
 def slot_labels(solved: SolvedPattern, size_ops: Iterable[SizeOp]) -> dict[int, str]:
@@ -272,6 +266,23 @@ def _group_label(labels: Sequence[str]) -> str:
     if len(labels) == 1:
         return labels[0]
     return f"({' '.join(labels)})" if labels else "1"
+
+
+def _ambiguous(
+    tree: Tree, ranks: tuple[int, ...], labels: Sequence[str], slots: Sequence[int | None], source: int, axes: Axes
+) -> Exception:
+    unknown = [labels[axis] for axis in axes if slots[axis] is None]
+    listed = f"{', '.join(unknown[:-1])} and {unknown[-1]}"
+    both, others = ("both", "one of them") if len(unknown) == 2 else ("all", "all but one")
+    where, span = dimension_place(tree, ranks, source)
+    message = f"{listed} cannot {both} be inferred from {where}; give {others}, as in {unknown[-1]}=2"
+    return fail("PLT303", message, tree.text, [span])
+
+
+def _unsized(tree: Tree, label: str) -> Exception:
+    node = names(tree.right or ())[label]
+    message = f"nothing tells the size of {label}, which stands on the right only; give it, as in {label}=2"
+    return fail("PLT303", message, tree.text, [(node.start, node.stop)])
 
 
 def rank_error(tree: Tree, number: int, ranks: tuple[int, ...]) -> Exception:
