@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import partial
+from itertools import chain
 from math import prod
 from typing import Any
 
@@ -93,31 +94,15 @@ def output_shape(text: str, shapes: tuple[Any, ...], given: dict[str, int]) -> t
         for shape in shapes
     ]
     try:
-        return _solve(tree, checked, given)
+        return _evaluate(tree, checked, given)
     except PlaitError as error:
         situate(error, text, checked, given)
         raise
 
 
-class _Unknown:
-    """A size that is not known; nor is what arithmetic makes of it."""
-
-    def _same(self, _: object) -> _Unknown:
-        return self
-
-    __mul__ = __rmul__ = __floordiv__ = __rfloordiv__ = _same
-
-    def __repr__(self) -> str:
-        return "_"
-
-
-_UNKNOWN = _Unknown()
-
-
-def _solve(tree: Tree, shapes: list[list[int | None]], given: dict[str, int]) -> tuple[int | None, ...]:
+def _evaluate(tree: Tree, shapes: list[list[int | None]], given: dict[str, int]) -> tuple[int | None, ...]:
     solved = solve_pattern(tree, tuple([len(shape) for shape in shapes]), tuple(given))
-    slots: list[Any] = [_UNKNOWN if size is None else size for shape in shapes for size in shape]
-    slots += [*given.values(), *solved.constants]
+    slots: list[Any] = [*chain(*shapes), *given.values(), *solved.constants]
     evaluate_symbolic(slots, solved.size_ops, partial(report, solved))
-    sizes = [prod(slots[solved.slots[axis]] for axis in axes) for axes in solved.output]
-    return tuple([None if size is _UNKNOWN else size for size in sizes])
+    sizes = [[slots[solved.slots[axis]] for axis in axes] for axes in solved.output]
+    return tuple([None if None in factors else prod(factors) for factors in sizes])

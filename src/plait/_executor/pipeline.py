@@ -27,11 +27,10 @@ from plait._executor.pipeline_stages import (
 from plait._executor.slow_path import is_concrete, shape_of
 from plait._notation.parser import parse
 from plait._operations.reduce import CUSTOM, check_reduction
-from plait._shapes.composition import Wiring, joined, wiring
+from plait._shapes.composition import AxisMap, axis_map, compose, compose_axes
 from plait._shapes.sizes import evaluate, report
 from plait._shapes.solver import SolvedPattern, solve_pattern
-from plait._shapes.unparse import spelled, spelling
-from plait._shapes.weave import woven
+from plait._shapes.unparse import pattern_text, pattern_words
 from plait.backends.registry import one_backend
 from plait.errors import PlaitError
 
@@ -59,7 +58,7 @@ class Fused(NamedTuple):
 
 
 class _Group(NamedTuple):
-    wire: Wiring
+    wire: AxisMap
     first: int
     last: int
 
@@ -113,14 +112,14 @@ def _joined(groups: list[_Group], reduction: str) -> list[_Group]:
     return groups
 
 
-def _join(one: _Group, other: _Group, reduction: str) -> Wiring | str:
+def _join(one: _Group, other: _Group, reduction: str) -> AxisMap | str:
     """Two as one, or the reason why they are not."""
-    if reduction == CUSTOM and other.wire.lost:
+    if reduction == CUSTOM and other.wire.dropped:
         return "a callable is given the dimensions of its own pattern"
-    if reduction not in MERGING and reduction and one.wire.lost and other.wire.lost:
+    if reduction not in MERGING and reduction and one.wire.dropped and other.wire.dropped:
         return f"{reduction} of {reduction} is not {reduction} of all"
-    wire = joined(one.wire, other.wire)
-    if isinstance(wire, Wiring) and wire.lost and wire.new:
+    wire = compose(one.wire, other.wire)
+    if isinstance(wire, AxisMap) and wire.dropped and wire.added:
         return "one operation does not both drop and add axes"
     return wire
 
@@ -129,26 +128,26 @@ def _piece(group: _Group, operation: str, steps: tuple[Step, ...], stages: tuple
     wire, first, last = group
     if first == last:
         return Piece(steps[first], stages[first], first, last)
-    text, sizes = spelled(_unmistakable(wire) if operation == "einsum" else wire)
-    operation = "repeat" if operation == "reduce" and wire.new else operation
+    text, sizes = pattern_text(_unmistakable(wire) if operation == "einsum" else wire)
+    operation = "repeat" if operation == "reduce" and wire.added else operation
     return Piece(Step(operation, len(wire.inputs)), (text, tuple(sizes.items())), first, last)
 
 
-def _unmistakable(wire: Wiring) -> Wiring:
+def _unmistakable(wire: AxisMap) -> AxisMap:
     """Names of two patterns that are alike are no misspelling, of which einsum would warn: a number says so."""
     stands = Counter(chain(*chain(*wire.inputs)))
     labels = [
         f"{label}1"
-        if axis in wire.lost and stands[axis] == 1 and any(is_near_miss(label, other) for other in wire.labels)
+        if axis in wire.dropped and stands[axis] == 1 and any(is_near_miss(label, other) for other in wire.labels)
         else label
         for axis, label in enumerate(wire.labels)
     ]
     return wire._replace(labels=tuple(labels))
 
 
-def _wirings(stages: tuple[Stage, ...], steps: tuple[Step, ...], shapes: tuple[tuple[int, ...], ...]) -> list[Wiring]:
+def _wirings(stages: tuple[Stage, ...], steps: tuple[Step, ...], shapes: tuple[tuple[int, ...], ...]) -> list[AxisMap]:
     """Every stage, solved for what it will be given."""
-    wires: list[Wiring] = []
+    wires: list[AxisMap] = []
     before: tuple[tuple[int, ...], ...] = ()
     for number, ((text, given), others) in enumerate(zip(stages, deal(steps, shapes), strict=True)):
         taken, sizes = (*before, *others), dict(given)
@@ -161,7 +160,7 @@ def _wirings(stages: tuple[Stage, ...], steps: tuple[Step, ...], shapes: tuple[t
             raise after(error, stages, number) from None
         if steps[number].operation == "einsum":
             look_at_lonely(solved, None)
-        wires.append(wiring(solved, slots))
+        wires.append(axis_map(solved, slots))
         before = (tuple([prod([slots[solved.slots[axis]] for axis in axes]) for axes in solved.output]),)
     return wires
 
@@ -172,4 +171,4 @@ def solve(text: str, ranks: tuple[int, ...], given: tuple[str, ...]) -> SolvedPa
     return solve_pattern(parse(text), ranks, given)
 
 
-FORGET += [woven.cache_clear, spelling.cache_clear, fused.cache_clear, solve.cache_clear]
+FORGET += [compose_axes.cache_clear, pattern_words.cache_clear, fused.cache_clear, solve.cache_clear]

@@ -1,26 +1,25 @@
-"""Two solved patterns as one: what lies between them is never seen.
+"""Two solved patterns as one, so that the tensor between them is never made.
 
-At the *seam*, every dimension is a product of axes of the first pattern, and one of axes of the second. Cut wherever
-either has a border, it is a product of *atoms* that both are made of, if each border divides the next: of ``6*4`` and
-``2*12`` the atoms are ``2*3*4``, and of ``2*6`` and ``3*4`` there are none. In terms of atoms the first pattern's left
-side and the second's right side are one pattern.
+Every dimension of that tensor is a product of axes of the first pattern, and a product of axes of the second. Both are
+products of their *common factors*, if each boundary between axes divides the next: of ``6*4`` and ``2*12`` these are
+``2*3*4``, and of ``2*6`` and ``3*4`` there are none. In terms of common factors the first pattern's left side and the
+second's right side are one pattern.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from itertools import accumulate, chain, pairwise
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import chain
 from math import prod
-from operator import mul
 from typing import NamedTuple
 
-from plait._shapes.solver import SolvedPattern
-from plait._shapes.weave import Axes, Dims, woven
+from plait._shapes.coalesce import coalesce_axes
+from plait._shapes.solver import NAMELESS, Axes, Dims, SolvedPattern
 
 
-class Wiring(NamedTuple):
-    """A pattern and the shapes of its tensors: which axes stand where, how long they are, and what they are called."""
+class AxisMap(NamedTuple):
+    """A pattern for known shapes: the axes in each dimension, how long they are, and what they are called."""
 
     inputs: tuple[Dims, ...]
     output: Dims
@@ -28,121 +27,174 @@ class Wiring(NamedTuple):
     labels: tuple[str, ...]
 
     @property
-    def lost(self) -> set[int]:
-        """The axes that stand on the left only."""
+    def dropped(self) -> set[int]:
+        """The axes of the inputs that the output lacks."""
         return {*chain(*chain(*self.inputs))} - {*chain(*self.output)}
 
     @property
-    def new(self) -> set[int]:
-        """The axes that stand on the right only."""
+    def added(self) -> set[int]:
+        """The axes of the output that no input has."""
         return {*chain(*self.output)} - {*chain(*chain(*self.inputs))}
 
 
-def wiring(solved: SolvedPattern, slots: Sequence[int]) -> Wiring:
-    """A solved pattern with its slots filled; where an ellipsis is stretched, a tensor has a unit and no axis."""
+def axis_map(solved: SolvedPattern, slots: Sequence[int]) -> AxisMap:
+    """A solved pattern with its slots filled; an axis that is stretched to the length of another tensor is left out."""
     lengths = tuple([slots[slot] for slot in solved.slots])
     sizes = iter(slots)
     inputs = [
         tuple([() if next(sizes) == 1 and len(axes) == 1 and lengths[axes[0]] != 1 else axes for axes in dims])
         for dims in solved.inputs
     ]
-    return Wiring(tuple(inputs), solved.output, lengths, solved.labels)
+    return AxisMap(tuple(inputs), solved.output, lengths, solved.labels)
 
 
-def joined(first: Wiring, second: Wiring) -> Wiring | str:
-    """Both as one, where the result of the first is the first tensor of the second; or the reason why there is none.
+def compose(first: AxisMap, second: AxisMap) -> AxisMap | str:
+    """Both as one, where the result of the first is the first tensor of the second; or the reason why that cannot be.
 
-    >>> split = Wiring((((0, 1),),), ((0,), (1,)), (2, 6), ("h", "p"))
-    >>> merge = Wiring((((0,), (1,)),), ((0, 1),), (2, 6), ("a", "b"))
-    >>> joined(split, merge)
-    Wiring(inputs=(((0,),),), output=((0,),), lengths=(12,), labels=('h_p',))
-    >>> joined(merge, Wiring((((0, 1),),), ((0,), (1,)), (3, 4), ("c", "d")))
+    >>> split = AxisMap((((0, 1),),), ((0,), (1,)), (2, 6), ("h", "p"))
+    >>> merge = AxisMap((((0,), (1,)),), ((0, 1),), (2, 6), ("a", "b"))
+    >>> compose(split, merge)
+    AxisMap(inputs=(((0,),),), output=((0,),), lengths=(12,), labels=('h_p',))
+    >>> compose(merge, AxisMap((((0, 1),),), ((0,), (1,)), (3, 4), ("c", "d")))
     'dimension 0 between them is a*b = 2*6 and then c*d = 3*4, which are not made of the same parts'
     """
-    stands = Counter(chain(*second.inputs[0]))
-    if stands and max(stands.values()) > 1:
+    between = [*chain(*second.inputs[0])]
+    if len({*between}) < len(between):
         return "an axis stands twice in the tensor between them"
-    seam = _Seam(first, second)
+    kept = {*chain(*second.output), *chain(*chain(*second.inputs[1:]))}
+    lengths: list[int] = []  # of the factors
+    before: list[Axes] = [()] * len(first.lengths)  # the factors of each axis
+    after: list[Axes] = [()] * len(second.lengths)
+    units: Axes = ()
     for place, (ours, theirs) in enumerate(zip(first.output, second.inputs[0], strict=True)):
-        if not seam.meet(ours, theirs):
+        common = common_factors([first.lengths[axis] for axis in ours], [second.lengths[axis] for axis in theirs])
+        if common is None:
             shown = f"{_shown(first, ours)} and then {_shown(second, theirs)}"
             return f"dimension {place} between them is {shown}, which are not made of the same parts"
-    return seam.close()
-
-
-class _Seam:
-    """The atoms found so far, and which of them each axis of the two patterns is."""
-
-    def __init__(self, first: Wiring, second: Wiring) -> None:
-        self.first, self.second = first, second
-        self.lengths: list[int] = []
-        self.before: dict[int, Axes] = {}
-        self.after: dict[int, Axes] = {}
-        self.loose: Axes = ()
-        """Units that only the second pattern has, and combines."""
-
-    def meet(self, ours: Axes, theirs: Axes) -> bool:
-        """Find the atoms of one dimension; or there are none."""
-        if len(ours) == len(theirs) == 1 and self.first.lengths[ours[0]] == self.second.lengths[theirs[0]]:
-            self.before[ours[0]] = self.after[theirs[0]] = (self._atom(self.first.lengths[ours[0]]),)
-            return True
-        self._meet_units(
-            [axis for axis in ours if self.first.lengths[axis] == 1],
-            [axis for axis in theirs if self.second.lengths[axis] == 1],
-        )
-        ours = tuple([axis for axis in ours if self.first.lengths[axis] != 1])
-        theirs = tuple([axis for axis in theirs if self.second.lengths[axis] != 1])
-        one = [self.first.lengths[axis] for axis in ours]
-        other = [self.second.lengths[axis] for axis in theirs]
-        if one == other:
-            for axis, twin, length in zip(ours, theirs, one, strict=True):
-                self.before[axis] = self.after[twin] = (self._atom(length),)
-            return True
-        ends, borders = [*accumulate(one, mul)], [*accumulate(other, mul)]
-        cuts = sorted({*ends, *borders})
-        if 0 in cuts or any(large % small for small, large in pairwise(cuts)):
-            return False
-        atoms = [self._atom(large // small) for small, large in pairwise([1, *cuts])]
-        for axes, found, stops in ((ours, self.before, ends), (theirs, self.after, borders)):
-            places = [0, *[cuts.index(stop) + 1 for stop in stops]]
-            found.update({axis: tuple(atoms[a:b]) for axis, (a, b) in zip(axes, pairwise(places), strict=True)})
-        return True
-
-    def _meet_units(self, ours: list[int], theirs: list[int]) -> None:
-        """A unit is a place for a name, and nothing else, unless it is to be combined: that may change the elements."""
-        kept = {*chain(*self.second.output), *chain(*chain(*self.second.inputs[1:]))}
-        while ours and theirs:
-            self.before[ours.pop(0)] = self.after[theirs.pop(0)] = (self._atom(1),)
-        self.before.update(dict.fromkeys(ours, ()))
+        for length, one, other in common:
+            before[ours[one]] += (len(lengths),)
+            after[theirs[other]] += (len(lengths),)
+            lengths.append(length)
         for axis in theirs:
-            self.after[axis] = () if axis in kept else (self._atom(1),)
-            self.loose += self.after[axis]
-
-    def _atom(self, length: int) -> int:
-        self.lengths.append(length)
-        return len(self.lengths) - 1
-
-    def close(self) -> Wiring | str:
-        """The one pattern, in terms of atoms and of the axes that are not at the seam."""
-        for wire, found in ((self.first, self.before), (self.second, self.after)):
-            for axis, length in enumerate(wire.lengths):
-                if axis not in found:
-                    found[axis] = (self._atom(length),)
-        units = tuple([atom for atom, length in enumerate(self.lengths) if length == 1])
-        before, after = [tuple([found[axis] for axis in sorted(found)]) for found in (self.before, self.after)]
-        first, second = self.first, self.second
-        theirs = (second.inputs, second.output, second.labels, after)
-        result = woven(first.inputs, first.labels, before, *theirs, units, self.loose)
-        if isinstance(result, str):
-            return result
-        lengths = tuple([prod([self.lengths[atom] for atom in run]) for run in result.runs])
-        return Wiring(result.inputs, result.output, lengths, result.labels)
+            if not after[axis] and axis not in kept:
+                after[axis] = (len(lengths),)
+                units += after[axis]
+                lengths.append(1)
+    for side, factors, shared in ((first, before, {*chain(*first.output)}), (second, after, {*between})):
+        for axis, length in enumerate(side.lengths):
+            if axis not in shared:
+                factors[axis] = (len(lengths),)
+                lengths.append(length)
+    separate = tuple([factor for factor, length in enumerate(lengths) if length == 1])
+    sides = (first._replace(lengths=()), tuple(before), second._replace(lengths=()), tuple(after))
+    found = compose_axes(*sides, units, separate)
+    if isinstance(found, str):
+        return found
+    composed, runs = found
+    return composed._replace(lengths=tuple([prod([lengths[factor] for factor in run]) for run in runs]))
 
 
-def _shown(wire: Wiring, axes: Axes) -> str:
+def common_factors(one: Sequence[int], other: Sequence[int]) -> list[tuple[int, int, int]] | None:
+    """The factors that both of two equal products are made of: the length of each, and its place in both.
+
+    A length of 1 is the factor of another 1, and else of nothing.
+
+    >>> common_factors([6, 4], [2, 1, 12])
+    [(2, 0, 0), (3, 0, 2), (4, 1, 2)]
+    >>> common_factors([2, 6], [3, 4])
+    """
+    places = [[place for place, length in enumerate(lengths) if length == 1] for lengths in (one, other)]
+    found = [(1, *pair) for pair in zip(*places, strict=False)]
+    left, right = [
+        [(length, place) for place, length in enumerate(lengths) if length != 1][::-1] for lengths in (one, other)
+    ]
+    if 0 in one and [length for length, _ in left] != [length for length, _ in right]:
+        return None
+    while left:
+        (ours, place), (theirs, spot) = left.pop(), right.pop()
+        common = min(ours, theirs)
+        if ours != theirs and max(ours, theirs) % common:
+            return None
+        found.append((common, place, spot))
+        if ours > common:
+            left.append((ours // common, place))
+        if theirs > common:
+            right.append((theirs // common, spot))
+    return found
+
+
+@lru_cache(maxsize=1024)
+def compose_axes(
+    first: AxisMap, before: tuple[Axes, ...], second: AxisMap, after: tuple[Axes, ...], units: Axes, separate: Axes
+) -> tuple[AxisMap, list[Axes]] | str:
+    """The part of `compose` that needs no lengths, and is remembered for all of them.
+
+    Args:
+        first: the first pattern, without lengths.
+        before: the factors of each of its axes.
+        second: the second pattern, without lengths.
+        after: the factors of each of its axes.
+        units: factors of length 1 that only the second pattern has, and combines: that may change the elements.
+        separate: all factors of length 1.
+
+    Returns:
+        The one pattern, without lengths, and the factors that each of its axes is the product of; or the reason why
+        there is none.
+    """
+    tensors = [_replaced(dims, before) for dims in first.inputs] + [
+        _replaced(dims, after) for dims in second.inputs[1:]
+    ]
+    output = _replaced(second.output, after)
+    if units:
+        if not tensors[0]:
+            return "the tensor has no dimension in which the unit between them could stand"
+        tensors[0] = ((*tensors[0][0], *units), *tensors[0][1:])
+    read, written = {*chain(*chain(*tensors))}, {*chain(*output)}
+    if not (read | written).issuperset(chain(*before)):
+        return "an axis that the first adds is combined by the second"
+    runs = coalesce_axes((*tensors, output), separate=(read ^ written).union(separate))
+    numbers: dict[int, Axes] = dict.fromkeys(chain(*runs), ())
+    numbers.update({run[0]: (number,) for number, run in enumerate(runs)})
+    inputs = tuple([_replaced(dims, numbers) for dims in tensors])
+    labels = _run_labels(runs, [*zip(first.labels, before, strict=True), *zip(second.labels, after, strict=True)])
+    return AxisMap(inputs, _replaced(output, numbers), (), labels), runs
+
+
+def _replaced(dims: Dims, parts: Sequence[Axes] | dict[int, Axes]) -> Dims:
+    """The same dimensions with each axis replaced by others."""
+    return tuple([tuple([part for axis in axes for part in parts[axis]]) for axes in dims])
+
+
+def _run_labels(runs: Iterable[Axes], axes: Sequence[tuple[str, Axes]]) -> tuple[str, ...]:
+    """What each run of factors is called, from the label and the factors of each axis.
+
+    A factor has the name of the axis that is nothing else, or else that of an axis it is a part of, with a number.
+    """
+    ranked: dict[int, tuple[int, str]] = {}
+    whole: dict[Axes, str] = {}
+    for label, factors in axes:
+        whole.setdefault(factors, label)
+        for number, factor in enumerate(factors, 1):
+            if label.isidentifier():
+                candidate = (0, label) if len(factors) == 1 else (1, f"{label}{number}")
+            else:
+                candidate = (2, label) if len(factors) == 1 and label != NAMELESS else (3, NAMELESS)
+            if factor not in ranked or candidate[0] < ranked[factor][0]:
+                ranked[factor] = candidate
+    labels = []
+    for run in runs:
+        names = [ranked[factor][1] for factor in run]
+        if len(names) > 1:
+            known = whole.get(run, NAMELESS)
+            names = [known] if known.isidentifier() else [name for name in names if name.isidentifier()]
+        labels.append("_".join(names) or NAMELESS)
+    return tuple(labels)
+
+
+def _shown(side: AxisMap, axes: Axes) -> str:
     """A dimension as names and lengths: ``h*p = 2*6``."""
     if not axes:
         return "1"
-    lengths = "*".join([str(wire.lengths[axis]) for axis in axes])
-    names = "*".join([wire.labels[axis] for axis in axes])
+    lengths = "*".join([str(side.lengths[axis]) for axis in axes])
+    names = "*".join([side.labels[axis] for axis in axes])
     return lengths if names == lengths else f"{names} = {lengths}"

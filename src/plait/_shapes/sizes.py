@@ -58,7 +58,9 @@ def evaluate(slots: list[Any], size_ops: SizeOps, report: Report) -> None:
 
 
 def evaluate_symbolic(slots: list[Any], size_ops: SizeOps, report: Report) -> None:
-    """`evaluate` for sizes that must not be compared unless they are ints; what is not known is not checked.
+    """`evaluate` for sizes that are ints, symbols, or ``None`` where nothing is known.
+
+    Symbols are multiplied and divided, and never hashed or compared; so what is not an int is not checked.
 
     Raises:
         SizeError: as `evaluate`.
@@ -67,16 +69,24 @@ def evaluate_symbolic(slots: list[Any], size_ops: SizeOps, report: Report) -> No
         read = factors if kind == PRODUCT else (source, *factors)
         if all(type(slots[slot]) is int for slot in read):
             evaluate(slots, ((kind, source, factors),), report)
+        elif kind == BROADCAST:
+            ours, theirs = slots[source], slots[factors[0]]
+            is_ours = (type(theirs) is int and theirs == 1) or (type(ours) is int and ours != 1)
+            slots.append(ours if is_ours else theirs)
         elif kind in COMPUTING:
-            size = slots[factors[0]] if factors else 1
-            for factor in factors[1:]:
-                size = size * slots[factor]
-            if kind == QUOTIENT:
-                size = slots[source] // size
-            elif kind == BROADCAST:
-                ours = slots[source]
-                size = ours if (type(size) is int and size == 1) or (type(ours) is int and ours != 1) else size
-            slots.append(size)
+            if any(slots[slot] is None for slot in read):
+                slots.append(None)
+            else:
+                size = product(slots, factors)
+                slots.append(size if kind == PRODUCT else slots[source] // size)
+
+
+def product(slots: Sequence[Any], factors: Sequence[int]) -> Any:
+    """The product of the sizes in some slots."""
+    size = slots[factors[0]] if factors else 1
+    for factor in factors[1:]:
+        size = size * slots[factor]
+    return size
 
 
 def exact(name: str, value: Any) -> int:
@@ -89,18 +99,15 @@ def exact(name: str, value: Any) -> int:
     if isinstance(value, bool) or dtype.endswith("bool"):
         raise fail("PLT301", f"the size {name}={value} is a truth value, and a size is an exact integer")
     try:
-        size = _whole(value) if "float" in dtype else index(value)
-    except Exception:  # whatever a stranger's __index__ raises, it is no integer
-        message = f"the size {name}={short(value)} is not an exact integer{_exact_hint(name, value)}"
-        raise fail("PLT301", message) from None
+        if "float" in dtype:  # of which Paddle's __index__ drops what is behind the point
+            raise TypeError(value)
+        size = index(value)
+    except Exception:  # a foreign __index__ may raise anything
+        hint = f"; write {name}={int(value)}" if isinstance(value, float) and value.is_integer() else ""
+        raise fail("PLT301", f"the size {name}={short(value)} is not an exact integer{hint}") from None
     if size < 0:
         raise fail("PLT306", f"the size {name}={size} is negative")
     return size
-
-
-def _whole(value: Any) -> int:
-    """What no ``index`` may see: of a floating tensor Paddle would drop what is behind the point."""
-    raise TypeError(value)
 
 
 def normalise_sizes(sizes: dict[str, Any]) -> dict[str, Any]:
@@ -137,56 +144,40 @@ def shape_text(shape: Sequence[Any]) -> str:
     return " ".join("_" if "\n" in text else text for text in texts) or "(rank 0)"
 
 
-def _known(solved: SolvedPattern, slots: Sequence[Any], factors: tuple[int, ...]) -> str:
-    """The factors of a dimension as name and number: ``ph=3``, ``2``, ``h*p = 2*3``."""
-    labels = {slot: solved.labels[axis] for axis, slot in enumerate(solved.slots)}
-    shown = [labels.get(factor, "?") for factor in factors]
-    if len(factors) == 1:
-        size = str(slots[factors[0]])
-        return size if shown[0] == size else f"{shown[0]}={size}"
-    total = 1
-    for factor in factors:
-        total = total * slots[factor]
-    return f"{'*'.join(shown)}={total}"
-
-
-def _sizes_error(code: str, message: str, solved: SolvedPattern, slots: list[Any], sources: Iterable[int]) -> Exception:
-    spans = [dimension_place(solved.tree, solved.ranks, source)[1] for source in sources]
-    return fail(code, message, solved.tree.text, spans, context(solved, slots))
-
-
 def report(solved: SolvedPattern, slots: list[Any], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
-    """The error for an instruction that does not hold: PLT302, PLT305, PLT306 or PLT307, with its places."""
-    dims = sum(solved.ranks)
+    """The error for a size operation that does not hold: PLT302, PLT305, PLT306 or PLT307, with its places."""
+    tree, ranks, dims = solved.tree, solved.ranks, sum(solved.ranks)
+    code, places, length = "PLT305", [source], slots[source]
     if kind == NONEMPTY:
-        message = "the minimum or maximum of nothing is not defined, and an axis that is reduced has length 0"
-        return _sizes_error("PLT307", message, solved, slots, [source] if source < dims else [])
-    where, _ = dimension_place(solved.tree, solved.ranks, source)
-    length = slots[source]
-    if not factors:
-        message = f"{where} must have length 1, and its length is {length}"
-        return _sizes_error("PLT305", message, solved, slots, [source])
-    known = _known(solved, slots, factors)
-    if kind == QUOTIENT and known.endswith("=0"):
-        message = f"{known} leaves the other size in {where} open; give it too"
-        return _sizes_error("PLT306", message, solved, slots, [source])
-    if kind == QUOTIENT:
-        message = f"{known} does not divide {where}, whose length is {length}"
-        return _sizes_error("PLT302", message, solved, slots, [source])
-    if kind == BROADCAST:
-        message = f"{where} has length {length}, which does not broadcast with {slots[factors[0]]}"
-        return _sizes_error("PLT305", message, solved, slots, [source])
-    if known == str(slots[factors[0]]):
-        message = f"{where} must have length {known}, and its length is {length}"
-        return _sizes_error("PLT305", message, solved, slots, [source])
-    sources = [source]
-    if len(factors) == 1 and factors[0] < dims:
-        known = f"{known} by {dimension_place(solved.tree, solved.ranks, factors[0])[0]}"
-        sources = sorted({factors[0], source})
-    return _sizes_error("PLT305", f"{where} has length {length}, and {known}", solved, slots, sources)
+        code, message = (
+            "PLT307",
+            "the minimum or maximum of nothing is not defined, and an axis that is reduced has length 0",
+        )
+        places = [source] if source < dims else []
+    else:
+        where, _ = dimension_place(tree, ranks, source)
+        known = _product_text(solved, slots, factors)
+        if not factors:
+            message = f"{where} must have length 1, and its length is {length}"
+        elif kind == QUOTIENT and known.endswith("=0"):
+            code, message = "PLT306", f"{known} leaves the other size in {where} open; give it too"
+        elif kind == QUOTIENT:
+            code, message = "PLT302", f"{known} does not divide {where}, whose length is {length}"
+        elif kind == BROADCAST:
+            message = f"{where} has length {length}, which does not broadcast with {slots[factors[0]]}"
+        elif known == str(slots[factors[0]]):
+            message = f"{where} must have length {known}, and its length is {length}"
+        else:
+            if len(factors) == 1 and factors[0] < dims:
+                known = f"{known} by {dimension_place(tree, ranks, factors[0])[0]}"
+                places = sorted({factors[0], source})
+            message = f"{where} has length {length}, and {known}"
+    spans = [dimension_place(tree, ranks, place)[1] for place in places]
+    return fail(code, message, tree.text, spans, context(solved, slots))
 
 
-def _exact_hint(name: str, value: Any) -> str:
-    if isinstance(value, float) and value.is_integer():
-        return f"; write {name}={int(value)}"
-    return ""
+def _product_text(solved: SolvedPattern, slots: Sequence[Any], factors: tuple[int, ...]) -> str:
+    """A product of sizes with its names: ``ph=3``, ``2``, ``h*p=6``."""
+    labels = dict(zip(solved.slots, solved.labels, strict=True))
+    names, size = "*".join([labels.get(factor, "?") for factor in factors]), str(product(slots, factors))
+    return size if names == size else f"{names}={size}"
