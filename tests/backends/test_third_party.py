@@ -30,6 +30,9 @@ assert plait.reduce(x, "a (b c) -> b", "max", c=3).numbers == [14.0, 17.0, 20.0,
 assert plait.reduce(x, "a b ->", "sum").numbers == [276.0]
 assert plait.repeat(x, "a b -> (a 2) b").shape == (4, 12)
 assert plait.rearrange([x, x], "n a b -> (n a) b").shape == (4, 12)
+assert plait.einsum(x, x, "a b, c b -> a c").shape == (2, 2)
+assert plait.einsum(x, x, "a b, a b -> ").numbers == [4324.0]
+assert plait.pack([x, x], "a *")[0].numbers[12:15] == [0.0, 1.0, 2.0]
 assert plait.asnumpy(x).tolist()[1][0] == 12.0
 try:
     plait.rearrange(x, "a (b c) -> a b c", c=5)
@@ -105,4 +108,39 @@ assert plait.rearrange(np.ones((2, 3)), "a b -> b a").shape == (3, 2)
         result = python(installed, code)
     finally:
         entry.write_text(text, encoding="utf-8")
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("name", ["reshape", "permute", "expand", "concat", "stack", "einsum", "to_numpy", "reduction"])
+def test_a_backend_without_a_required_function_is_refused_when_it_is_loaded(installed, name):
+    code = f"""
+import tinytensors, plait
+from tinytensors.for_plait import TinyBackend
+del TinyBackend.{name}
+try:
+    plait.rearrange(tinytensors.Tensor([1.0], (1,)), "a -> a 1")
+except plait.BackendError as error:
+    assert error.code == "PLT502", error
+    assert "TinyBackend has no {name}" in error.message, error
+else:
+    raise AssertionError
+"""
+    result = python(installed, code)
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_backend_that_is_no_backend_is_refused_when_it_is_loaded(installed):
+    code = """
+import tinytensors, plait
+import tinytensors.for_plait
+tinytensors.for_plait.TinyBackend = lambda kind: tinytensors
+try:
+    plait.rearrange(tinytensors.Tensor([1.0], (1,)), "a -> a 1")
+except plait.BackendError as error:
+    assert error.code == "PLT502", error
+    assert "which is not a subclass of Backend" in error.message, error
+else:
+    raise AssertionError
+"""
+    result = python(installed, code)
     assert result.returncode == 0, result.stderr

@@ -1,75 +1,27 @@
-"""What plait asks of a framework: one subclass, in one file, and one row of the registry.
+"""What plait asks of a framework: a subclass of `Backend`, and a row of the registry or an entry point.
 
-Most methods are the framework's own functions, so that nothing stands between a plan and the framework.
+Most of it are the framework's own functions, so that nothing comes between a plan and the framework.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Concatenate, Protocol, TypeAlias
 
 from plait.backends.capabilities import Passes, Products, as_it_is, no_products
 from plait.errors import fail
 
-Tensor = Any
-Size = Any
+Tensor: TypeAlias = Any
+Size: TypeAlias = Any
 """An int, or the framework's symbol for one."""
+Reduction: TypeAlias = Callable[[Tensor, tuple[int, ...]], Tensor]
+"""``f(tensor, axes)``: the tensor without those dimensions, each an index that is not negative."""
 
 
-class Tracing:
-    """The answers of a framework that knows every size; those of one that does not differ."""
+class TensorCall(Protocol):
+    """A callable of the tensors of one call, which knows everything else."""
 
-    shape_is_list: bool = False
-    """Whether every tensor of the type has a list of ints for its shape."""
-    reshape: Callable[[Tensor, Sequence[Size]], Tensor]
-
-    def rank(self, tensor: Tensor) -> int | None:
-        """The rank, or ``None`` where the framework does not reveal it."""
-        return len(tensor.shape)
-
-    def dtype(self, tensor: Tensor) -> Any:
-        """The type of the elements, or ``None`` where the framework does not reveal it."""
-        return tensor.dtype
-
-    def shape(self, tensor: Tensor) -> Sequence[Size]:
-        """The shape: a tuple of ints; or of symbols, where the framework is tracing, taken apart only by index."""
-        shape: Sequence[Size] = tensor.shape
-        return shape
-
-    def shape_as_tuple(self, shape: Any) -> tuple[int, ...] | None:
-        """What a tensor has for its shape as a tuple, where it is none but can be a key; ``None``: it is not known."""
-        return None
-
-    def static_shape(self, tensor: Tensor, rank: int) -> Sequence[int | None]:
-        """Where sizes may not be compared, those that may be nevertheless, since they are ints before anything runs."""
-        return (None,) * rank
-
-    def is_symbolic(self, size: Any) -> bool:
-        """Whether a size is a symbol of this framework's, to be computed with and never looked into."""
-        return False
-
-    def size_from_user(self, size: Any) -> Any:
-        """A symbol that the caller gave for a size, as sizes of this framework are computed with."""
-        return size
-
-    def size_to_user(self, size: Any) -> Any:
-        """A size as `parse_shape` and `pack` give it to the caller, who may look into it or compute with it."""
-        return size
-
-    def comparable(self, tensors: Sequence[Tensor]) -> bool:
-        """Whether the sizes of these tensors may be compared; where not, only those of `static_shape` are checked."""
-        return True
-
-    def traced_reshape(self, tensor: Tensor, shape: Sequence[Size], sizes: Sequence[Size], axes: Any) -> Tensor:
-        """`reshape` while a tracer watches, for frameworks that must be told which dimensions become which.
-
-        Args:
-            tensor: the tensor.
-            shape: the shape that it is to have.
-            sizes: the sizes of all axes, by number.
-            axes: before and after, for each dimension the numbers of the axes in it.
-        """
-        return self.reshape(tensor, shape)
+    def __call__(self, *tensors: Tensor) -> Tensor: ...
 
 
 def no_view(tensor: Tensor, shape: Sequence[Size]) -> Tensor:  # noqa: ARG001  # a `Backend.view`
@@ -80,19 +32,17 @@ def no_view(tensor: Tensor, shape: Sequence[Size]) -> Tensor:  # noqa: ARG001  #
 NO_VIEWS = "this framework does not promise views; rearrange gives one where it can"
 _KINDS = (("bool", "bool"), ("complex", "complex"), ("float", "floating"), ("int", "integer"))
 
+REQUIRED = ("name", "reshape", "permute", "expand", "concat", "stack", "einsum", "to_numpy", "reduction")
+"""What every backend has; the rest has a default."""
 
-class Backend(Tracing):
-    """A framework, as plans see it. ``Backend()`` is made once for a type of tensor."""
 
+class Backend:
+    """A framework, as plans see it. ``Backend(cls)`` is made once for a type of tensor, when the first one arrives."""
+
+    # Required: the functions that a plan calls, each of a tensor and one constant.
     name: ClassVar[str]
-    accepts: ClassVar[frozenset[str]] = frozenset()
-    """Other frameworks whose tensors this one's functions accept beside their own, as JAX accepts NumPy's."""
-
-    # What a plan calls: a tensor and one constant.
     reshape: Callable[[Tensor, Sequence[Size]], Tensor]
     """The elements in row-major order in another shape; a view where there can be one."""
-    view: Callable[[Tensor, Sequence[Size]], Tensor] = staticmethod(no_view)
-    """The same, but an error of the framework's where it would copy; left out where memory is hidden."""
     permute: Callable[[Tensor, Sequence[int]], Tensor]
     """Dimension ``i`` of the result is dimension ``order[i]`` of the tensor."""
     expand: Callable[[Tensor, Sequence[Size]], Tensor]
@@ -101,18 +51,28 @@ class Backend(Tracing):
     """Tensors one behind the other along a dimension that they have."""
     stack: Callable[[Sequence[Tensor]], Tensor]
     """Tensors along a new first dimension."""
-    einsum: Callable[..., Tensor]
-    """``einsum(equation, *tensors)`` in the classical form, with an arrow."""
+    einsum: Callable[Concatenate[str, ...], Tensor]
+    """``einsum(equation, *tensors)``, the equation in the classical form, with an arrow."""
     to_numpy: Callable[[Tensor], Any]
     """A NumPy array of the same elements, from any device."""
+    reduction: Callable[[str, Any], Reduction]
+    """``reduction(name, dtype)``: the reduction of that name, for elements of that type (``None``: unknown)."""
+
+    # Optional: what a framework can do beyond that.
+    view: Callable[[Tensor, Sequence[Size]], Tensor] = staticmethod(no_view)
+    """`reshape`, but an error of the framework's where it would copy; left out where memory is hidden."""
+    accepts: ClassVar[frozenset[str]] = frozenset()
+    """Other frameworks whose tensors this one's functions accept beside their own, as JAX accepts NumPy's."""
     einsum_optimizes_path: ClassVar[bool] = False
-    """Whether ``einsum`` of three tensors and more finds a good order by itself, and is best left to it."""
+    """Whether ``einsum`` of three tensors and more finds a good contraction path by itself, and is best left to it."""
     products: Callable[[tuple[Any, ...]], Products | None] = staticmethod(no_products)
     """What contractions of tensors of these element types are taken apart into; ``None``: ``einsum`` is better."""
     passes: Passes | None = None
     """How plans pass over the memory of large tensors; ``None``: one call is the best way, or memory is hidden."""
-    wrap_callable: Callable[[Callable[..., Tensor]], Callable[..., Tensor]] = staticmethod(as_it_is)
-    """What the cache keeps of all that a plan does, each call the framework's own: one that compiles can do so here."""
+    wrap_callable: Callable[[TensorCall], TensorCall] = staticmethod(as_it_is)
+    """Wraps all calls of a plan, each the framework's own, for the cache to keep: a framework can compile them here."""
+    shape_is_list: bool = False
+    """Whether every tensor of the type has a list of ints for its shape."""
 
     def __init__(self, kind: type) -> None:
         """Serve tensors of this type."""
@@ -120,26 +80,13 @@ class Backend(Tracing):
     def register_functions(self, functions: Sequence[Callable[..., Any]]) -> None:
         """Called with plait's public functions before the framework's first call; does nothing a second time."""
 
-    def reduction(self, name: str, dtype: Any) -> Callable[[Tensor, tuple[int, ...]], Tensor]:
-        """The reduction of that name as ``f(tensor, axes)``, for elements of that type (``None``: unknown)."""
-        raise NotImplementedError
-
     def for_any_type(self) -> Backend:
         """This backend for tensors of any type of its framework, such as what a reduction or an einsum returns."""
         return self
 
-    def kind(self, dtype: Any) -> str:
-        """``bool``, ``integer``, ``floating``, ``complex``, or ``other`` where plait cannot judge."""
-        name = str(dtype)
-        return next((kind for word, kind in _KINDS if word in name), "other")
-
-    def strides(self, tensor: Tensor) -> tuple[int, ...] | None:
-        """How far apart neighbours are in memory, in any unit; ``None`` where the framework does not say."""
-        return None
-
     def einsum_with_backend_kwargs(
         self, equation: str, shape: Sequence[Size] | None, kwargs: dict[str, Any]
-    ) -> Callable[..., Tensor]:
+    ) -> TensorCall:
         """``einsum(equation, ...)`` with these arguments, and `reshape` to the shape if any; or PLT509 and PLT512."""
         if "out_sharding" in kwargs:
             raise fail("PLT509", f"a result of {self.name} has no sharding to choose; out_sharding belongs to JAX")
@@ -158,3 +105,62 @@ class Backend(Tracing):
             parts.append(self.slice(tensor, axis, start, start + length))
             start = start + length
         return parts
+
+    # What a framework says of a tensor.
+    def rank(self, tensor: Tensor) -> int | None:
+        """The rank, or ``None`` where the framework does not reveal it."""
+        return len(tensor.shape)
+
+    def dtype(self, tensor: Tensor) -> Any:
+        """The type of the elements, or ``None`` where the framework does not reveal it."""
+        return tensor.dtype
+
+    def kind(self, dtype: Any) -> str:
+        """``bool``, ``integer``, ``floating``, ``complex``, or ``other`` where plait cannot judge."""
+        name = str(dtype)
+        return next((kind for word, kind in _KINDS if word in name), "other")
+
+    def shape(self, tensor: Tensor) -> Sequence[Size]:
+        """The shape: a tuple of ints; or of symbols, where the framework is tracing, taken apart only by index."""
+        shape: Sequence[Size] = tensor.shape
+        return shape
+
+    def shape_as_tuple(self, shape: Any) -> tuple[int, ...] | None:
+        """A tensor's ``shape`` as a tuple, where it is another object that can be a key; ``None``: it is not known."""
+        return None
+
+    def strides(self, tensor: Tensor) -> tuple[int, ...] | None:
+        """How far apart neighbours are in memory, in any unit; ``None`` where the framework does not say."""
+        return None
+
+    # Tracing: sizes that are known only when a graph runs. The defaults are of a framework that knows every size.
+    def static_shape(self, tensor: Tensor, rank: int) -> Sequence[int | None]:
+        """Where sizes may not be compared, those that may be nevertheless, since they are ints before anything runs."""
+        return (None,) * rank
+
+    def comparable(self, tensors: Sequence[Tensor]) -> bool:
+        """Whether the sizes of these tensors may be compared; where not, only those of `static_shape` are checked."""
+        return True
+
+    def is_symbolic(self, size: Any) -> bool:
+        """Whether a size is a symbol of this framework's, to be computed with and never looked into."""
+        return False
+
+    def size_from_user(self, size: Any) -> Size:
+        """A symbol that the caller gave for a size, as sizes of this framework are computed with."""
+        return size
+
+    def size_to_user(self, size: Size) -> Any:
+        """A size as `parse_shape` and `pack` give it to the caller, who may look into it or compute with it."""
+        return size
+
+    def traced_reshape(self, tensor: Tensor, shape: Sequence[Size], sizes: Sequence[Size], axes: Any) -> Tensor:
+        """`reshape` while a tracer watches, for frameworks that must be told which dimensions become which.
+
+        Args:
+            tensor: the tensor.
+            shape: the shape that it is to have.
+            sizes: the sizes of all axes, by number.
+            axes: before and after, for each dimension the numbers of the axes in it.
+        """
+        return self.reshape(tensor, shape)

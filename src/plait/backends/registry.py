@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import lru_cache
 from importlib import import_module
 
-from plait.backends.interface import Backend
+from plait.backends.interface import REQUIRED, Backend
 from plait.errors import fail
 
 MODULES = {
     "numpy": "plait.backends.numpy.backend",
     "torch": "plait.backends.torch.backend",
+    "torch.distributed.tensor": "plait.backends.torch.dtensor.backend",
     "jax": "plait.backends.jax.backend",
     "jaxlib": "plait.backends.jax.backend",
     "tensorflow": "plait.backends.tensorflow.backend",
@@ -24,7 +25,7 @@ MODULES = {
     "cupy": "plait.backends.cupy.backend",
     "dask": "plait.backends.dask.backend",
 }
-"""The root package of a tensor's type, and the module that serves it. The module's ``BACKEND`` is the class."""
+"""The package of a tensor's type, and the module that serves it: its ``BACKEND`` makes the backend for a type."""
 
 ARRAY_API = "plait.backends.array_api.backend"
 """Serves whatever follows the Python array API standard and has no row of its own."""
@@ -41,9 +42,11 @@ def backend_of(cls: type) -> Backend:
         BackendError: PLT501, no backend serves the type; PLT502, the one that should does not load.
     """
     for base in cls.__mro__:
-        root = str(getattr(base, "__module__", "")).partition(".")[0]
+        module = str(getattr(base, "__module__", ""))
+        root = module.partition(".")[0]
         if root in MODULES:
-            return _load(MODULES[root], "BACKEND", root, cls)
+            package = _innermost_row(module)
+            return _load(MODULES[package], "BACKEND", package, cls)
         entry = _third_parties().get(root)
         if entry is not None:
             return _load(*entry, root, cls)
@@ -78,11 +81,21 @@ def _third_parties() -> dict[str, tuple[str, str]]:
     return {entry.name: (entry.module, entry.attr) for entry in entry_points(group=ENTRY_POINTS)}
 
 
-def _load(module: str, attribute: str, root: str, cls: type) -> Backend:
+def _innermost_row(module: str) -> str:
+    while module not in MODULES:
+        module = module.rpartition(".")[0]
+    return module
+
+
+def _load(module: str, attribute: str, package: str, cls: type) -> Backend:
     try:
-        backend: Backend = getattr(import_module(module), attribute)(cls)
+        backend = getattr(import_module(module), attribute)(cls)
+        if not isinstance(backend, Backend):
+            raise TypeError(f"{module}:{attribute} gives {type(backend).__name__}, which is not a subclass of Backend")
+        if missing := [name for name in REQUIRED if not hasattr(backend, name)]:
+            raise TypeError(f"{type(backend).__qualname__} has no {' and no '.join(missing)}")
     except Exception as error:  # whatever a broken framework raises, the others must not see it
         reason = f"{type(error).__name__}: {error}"
         name = f"{cls.__module__}.{cls.__qualname__}"
-        raise fail("PLT502", f"the backend of {root} does not serve {name}: {reason}") from error
+        raise fail("PLT502", f"the backend of {package} does not serve {name}: {reason}") from error
     return backend

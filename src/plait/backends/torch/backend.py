@@ -87,14 +87,6 @@ _REDUCTIONS: dict[str, Callable[[Any, tuple[int, ...]], Any]] = {
 }
 
 
-def BACKEND(kind: type) -> Backend:  # noqa: N802  # the name of the class elsewhere
-    """The backend for tensors of a type; that of a DTensor is loaded when there is one."""
-    if not hasattr(kind, "full_tensor"):
-        return TorchBackend(kind)
-    from plait.backends.torch.dtensor.backend import DTensorBackend
-
-    return DTensorBackend(kind)
-
-
+BACKEND = TorchBackend
 TORCH = TorchBackend(torch.Tensor)
 """What Dynamo follows: one instance serves every type of tensor."""

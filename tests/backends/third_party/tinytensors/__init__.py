@@ -54,3 +54,38 @@ def fold(combine, tensor, axes):
         [combine([first.at((*index, *inner)) for inner in indices(rest)]) for index in indices(shape)],
         shape,
     )
+
+
+def stack(tensors):
+    return Tensor([number for tensor in tensors for number in tensor.numbers], (len(tensors), *tensors[0].shape))
+
+
+def concat(tensors, axis):
+    rank = len(tensors[0].shape)
+    order = [axis, *[place for place in range(rank) if place != axis]]
+    first = [permute(tensor, order) for tensor in tensors]
+    numbers = [number for tensor in first for number in tensor.numbers]
+    joined = Tensor(numbers, (sum(tensor.shape[0] for tensor in first), *first[0].shape[1:]))
+    return permute(joined, [order.index(place) for place in range(rank)])
+
+
+def einsum(equation, *tensors):
+    left, output = equation.split("->")
+    terms = left.split(",")
+    sizes = {}
+    for term, tensor in zip(terms, tensors, strict=True):
+        sizes.update(zip(term, tensor.shape, strict=True))
+    summed = [name for name in sizes if name not in output]
+
+    def factor(at, term, tensor):
+        return tensor.at([at[name] for name in term])
+
+    def element(index):
+        total = 0
+        for inner in indices([sizes[name] for name in summed]):
+            at = dict(zip([*output, *summed], [*index, *inner], strict=True))
+            total += math.prod(factor(at, term, tensor) for term, tensor in zip(terms, tensors, strict=True))
+        return total
+
+    shape = [sizes[name] for name in output]
+    return Tensor(map(element, indices(shape)), shape)

@@ -10,18 +10,15 @@ from plait.backends.interface import Backend
 
 
 class TinyBackend(Backend):
-    """The functions that a plan calls."""
+    """The functions that every backend has."""
 
     name = "tinytensors"
     reshape = staticmethod(tinytensors.reshape)
     permute = staticmethod(tinytensors.permute)
     expand = staticmethod(tinytensors.expand)
-
-    @staticmethod
-    def stack(tensors):
-        return tinytensors.Tensor(
-            [number for tensor in tensors for number in tensor.numbers], (len(tensors), *tensors[0].shape)
-        )
+    concat = staticmethod(tinytensors.concat)
+    stack = staticmethod(tinytensors.stack)
+    einsum = staticmethod(tinytensors.einsum)
 
     def reduction(self, name, dtype):
         return partial(tinytensors.fold, {"sum": math.fsum, "max": max}[name])

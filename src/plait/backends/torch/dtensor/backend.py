@@ -25,9 +25,7 @@ def _together(function: Callable[..., Any]) -> Callable[..., Any]:
         except RuntimeError as error:
             if "mixed torch.Tensor and DTensor" not in str(error):
                 raise
-            raise fail(
-                "PLT504", "some of these tensors are DTensors, and others are not; distribute those too"
-            ) from error
+            raise fail("PLT504", _MIXED) from error
 
     return call
 
@@ -83,3 +81,6 @@ class DTensorBackend(TorchBackend):
     @staticmethod
     def to_numpy(tensor: Any) -> Any:
         return TorchBackend.to_numpy(tensor.detach().full_tensor() if isinstance(tensor, DTensor) else tensor)
+
+
+BACKEND = DTensorBackend
