@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import importlib
 from contextlib import contextmanager
-from unittest import mock
 
 from hypothesis import strategies as st
 
 import plait
-from plait._plan.schedule import copies, reductions
-from plait._plan.schedule import two_pass as centres
 from plait.backends.costs import MemoryCosts
+from plait.backends.interface import LargeTensors
 from plait.backends.registry import backend_of
 
 DRAWN = (
@@ -34,42 +32,54 @@ def cost_models(draw):
 @contextmanager
 def everything_large(costs):
     """Plans take any way that is the cheapest at these costs, be the tensor as small as it may."""
-    passes = {backend: backend.passes for backend in _backends()}
 
-    def at_these_costs(found, composite=False):
-        def given(*asked):
-            calls = found(*asked)
-            if calls is None:
-                return None
-            own = {name: getattr(calls.costs, name) for name in ("transform_element", "transform_bytes")}
-            if not composite:  # sums within others alone are taken apart
-                own["max_matmul_part"] = 0
-            return calls._replace(costs=costs._replace(**own))
+    def changed(own):
+        part = costs.max_matmul_part if own.max_matmul_part else 0  # sums within others alone are taken apart
+        kept = {name: getattr(own, name) for name in ("transform_element", "transform_bytes")}
+        return costs._replace(**ANY_WAY, **kept, max_matmul_part=part)
 
-        return given
+    with changed_costs(changed, min_elements=1, min_elements_rounding=1, eager_elements=1):
+        yield
 
+
+ANY_WAY = {
+    **dict.fromkeys(("max_reduction_ratio", "max_copy_ratio", "max_two_pass_ratio", "two_pass_max_row"), float("inf")),
+    "min_matmul_part": 2,
+    "min_row": 8,
+    "max_whole_rows": 2,
+    "tile_multiple": 2,
+}
+"""Costs at which one call is never good enough, and small tensors are cut as large ones are."""
+
+
+@contextmanager
+def changed_costs(change, **sizes):
+    """Hand in other costs, and other sizes from which on a tensor is large."""
+    kept = {backend: backend.large_tensors for backend in _backends()}
     plait.cache_clear()
-    for backend, kept in passes.items():
-        backend.passes = kept._replace(
-            least=1,
-            eager=1,
-            rounded=1,
-            calls=at_these_costs(kept.calls),
-            composite=kept.composite and at_these_costs(kept.composite, composite=True),
-            copy_costs=kept.copy_costs and costs,
+    for backend, own in kept.items():
+        limits = {name: getattr(own, name) for name in ("min_elements", "min_elements_rounding", "eager_elements")}
+        ops = own.load()
+        ops = ops._replace(
+            reduction_ops=_changed(ops.reduction_ops, change),
+            two_pass_ops=ops.two_pass_ops and _changed(ops.two_pass_ops, change),
+            copy_costs=ops.copy_costs and change(ops.copy_costs),
         )
+        backend.large_tensors = LargeTensors(lambda ops=ops: ops, **{**limits, **sizes})
     try:
-        with (
-            mock.patch.object(reductions, "WORTH", float("inf")),
-            mock.patch.object(reductions, "LEAST_PART", 2),
-            mock.patch.multiple(centres, WORTH=float("inf"), LONG=float("inf"), ROW=8, EVEN=2, WHOLE=2),
-            mock.patch.object(copies, "WORTH", float("inf")),
-        ):
-            yield
+        yield
     finally:
-        for backend, kept in passes.items():
-            backend.passes = kept
+        for backend, own in kept.items():
+            backend.large_tensors = own
         plait.cache_clear()
+
+
+def _changed(offered, change):
+    def found(*asked):
+        ops = offered(*asked)
+        return ops and ops._replace(costs=change(ops.costs))
+
+    return found
 
 
 def _backends():

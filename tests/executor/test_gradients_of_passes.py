@@ -22,7 +22,7 @@ gradients = pytest.importorskip("plait.backends.torch.autograd")
 slopes = pytest.importorskip("plait.backends.torch.autograd")
 
 REDUCTIONS = {"min": torch.amin, "max": torch.amax, "sum": torch.sum, "mean": torch.mean}
-NODES = {"min": "ShareBackward", "max": "ShareBackward", "sum": "SpreadBackward", "mean": "SpreadBackward"}
+NODES = {"min": "AmaxBackward", "max": "AmaxBackward", "sum": "SumBackward", "mean": "SumBackward"}
 DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.complex64)
 SPECIAL = (float("nan"), float("inf"), -float("inf"), -0.0, 0.0)
 CHEAP = MemoryCosts(call_overhead=0.001)
@@ -218,7 +218,7 @@ def test_no_gradient_is_none_and_not_zero(name):
 
     x = torch.randn(2, 512, 512, requires_grad=True)
     y = plait.reduce(x, "b (h 2) (w 2) -> b h w", name)
-    assert y.grad_fn.name() in ("SpreadBackward", "ShareBackward")
+    assert y.grad_fn.name() in ("SumBackward", "AmaxBackward")
     Stop.apply(y).sum().backward()
     assert x.grad is None
 
@@ -302,7 +302,7 @@ def test_ties_that_a_half_cannot_count(dtype):
 
 def test_more_ties_than_any_float_counts_are_left_to_pytorch(monkeypatch):
     monkeypatch.setattr(gradients, "COUNTED", 1)
-    monkeypatch.setattr(gradients, "share", None)
+    monkeypatch.setattr(gradients, "share_gradient", None)
     test_a_graph_that_is_kept_and_gradients_that_add_up("max")
 
 
@@ -318,7 +318,7 @@ def test_a_large_tensor_goes_in_blocks():
 
 SABOTAGE = {
     "nothing is repeated right": (slopes, "_repeated", lambda left, loops: left * 2, ("max", "sum")),
-    "ties are counted wrongly": (slopes, "_share", lambda *given: given[3].fill_(1), ("max",)),
+    "ties are counted wrongly": (slopes, "_share_block", lambda *given: given[3].fill_(1), ("max",)),
     "a mean divides by something else": (gradients, "count", lambda loops: 2, ("mean",)),
 }
 
@@ -332,6 +332,6 @@ def test_a_wrong_gradient_is_noticed(sabotage):
 
 
 def test_counting_too_far_is_noticed(monkeypatch):
-    monkeypatch.setattr("plait._executor.large.reductions._widen", lambda *_: None)
+    monkeypatch.setattr("plait._executor.large.reductions._upcast", lambda *_: None)
     with pytest.raises(AssertionError):
         test_ties_that_a_half_cannot_count(torch.bfloat16)

@@ -15,10 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import plait
-from plait._executor.large.reductions import _levels, _part_by_part
-from plait._executor.large.two_pass import in_pairs
-from plait._plan.schedule import copies, reductions
-from plait._plan.schedule import two_pass as centres
+from plait._executor.large.reductions import _levels, blockwise
+from plait._executor.large.two_pass import combine_in_pairs
+from plait._plan.schedule import copies, reductions, two_pass
 from plait._plan.schedule.rewrites import (
     BLOCKS,
     CENTRE,
@@ -26,7 +25,7 @@ from plait._plan.schedule.rewrites import (
     ONE_BY_ONE,
     REASONS,
 )
-from plait._plan.schedule.two_pass import CENTRES
+from plait._plan.schedule.two_pass import PIVOTS
 from plait.backends.registry import backend_of
 
 np = pytest.importorskip("numpy")
@@ -116,7 +115,7 @@ def about_centre(array, kept, name):
 
 
 @settings(max_examples=400)
-@given(reducing(CENTRED_DTYPES), st.sampled_from(sorted(CENTRES)), cost_models())
+@given(reducing(CENTRED_DTYPES), st.sampled_from(sorted(PIVOTS)), cost_models())
 def test_every_way_to_reduce_about_a_centre_gives_the_same(case, name, costs):
     array, pattern, kept = case
     if (name == "logsumexp" and array.dtype.kind == "c") or array.size < 2:
@@ -133,7 +132,7 @@ def test_every_way_to_reduce_about_a_centre_gives_the_same(case, name, costs):
     np.testing.assert_allclose(found.ravel(), expected.ravel(), rtol=most, atol=most)
 
 
-@pytest.mark.parametrize("name", sorted(CENTRES))
+@pytest.mark.parametrize("name", sorted(PIVOTS))
 @pytest.mark.parametrize("pattern", ["b c h -> b", "b c h -> c", "b c h -> h", "b c h ->", "b c h -> b h c"])
 @pytest.mark.parametrize("special", [*SPECIAL[:3], "all -inf", "stretched", "backwards"])
 def test_what_is_special_is_so_about_a_centre(name, pattern, special):
@@ -182,7 +181,7 @@ def test_a_sum_of_exponentials_says_nothing_of_what_overflows():
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 64, 100])
 def test_blocks_are_added_in_pairs(count):
     """A term goes through as many additions as there are levels."""
-    depth, number = in_pairs(((0, 1) for _ in range(count)), lambda a, b, _: (max(a[0], b[0]) + 1, a[1] + b[1]))
+    depth, number = combine_in_pairs(((0, 1) for _ in range(count)), lambda a, b: (max(a[0], b[0]) + 1, a[1] + b[1]))
     assert (depth, number) == ((count - 1).bit_length(), count)
 
 
@@ -228,9 +227,9 @@ def test_each_rewrite_is_taken_somewhere():
 
     x = np.ones((64, 64, 64, 3), np.float32)
     with (
-        mock.patch("plait._executor.large.layout.reduced", keep(reductions.reduced)),
-        mock.patch("plait._executor.large.layout.copied", keep(copies.copied)),
-        mock.patch("plait._executor.large.layout.centred", keep(centres.centred)),
+        mock.patch("plait._executor.large.select.schedule_reduction", keep(reductions.schedule_reduction)),
+        mock.patch("plait._executor.large.select.schedule_copy", keep(copies.schedule_copy)),
+        mock.patch("plait._executor.large.select.schedule_two_pass", keep(two_pass.schedule_two_pass)),
     ):
         plait.cache_clear()
         plait.reduce(x, "b (h 2) (w 2) c -> b h w c", "max")
@@ -244,13 +243,13 @@ def test_each_rewrite_is_taken_somewhere():
 
 
 def _elsewhere(whole, way, left):
-    carried = _part_by_part(whole, way, left)
+    carried = blockwise(whole, way, left)
     return lambda tensor, out: carried(tensor, out[::-1])
 
 
 SABOTAGE = {
     "what is left over is lost": ("_levels", lambda *given: [(*row[:3], None) for row in _levels(*given)]),
-    "a part is put elsewhere": ("_part_by_part", _elsewhere),
+    "a part is put elsewhere": ("blockwise", _elsewhere),
     "the mean is not divided": ("prod", lambda _: 1),
 }
 

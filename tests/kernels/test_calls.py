@@ -12,7 +12,8 @@ import pytest
 
 import plait
 from kernels.views import ready
-from plait._executor.large import kernels as fill
+from plait._executor.large.kernels import choose_by_timing
+from plait.backends.interface import LargeTensors
 from plait.backends.registry import backend_of
 
 CALLS = {
@@ -31,13 +32,15 @@ CALLS = {
 def by_kernels():
     """Kernels serve arrays of any size, and are ready when they are asked for."""
     backend = backend_of(np.ndarray)
-    kept = backend.passes
-    backend.passes = kept._replace(least=1, eager=1, rounded=1, worth=1, kernel=lambda *task: ready(kept.kernel(*task)))
+    kept = backend.large_tensors
+    ops = kept.load()
+    by_kernels = ops._replace(min_kernel_elements=1, kernel=lambda *task: ready(ops.kernel(*task)))
+    backend.large_tensors = LargeTensors(lambda: by_kernels, 1, 1, 1)
     plait.cache_clear()
     try:
         yield
     finally:
-        backend.passes = kept
+        backend.large_tensors = kept
         plait.cache_clear()
 
 
@@ -106,7 +109,7 @@ def test_the_faster_of_two_ways_is_kept(kernel_is_faster):
 
     filler = Filler()
     with mock.patch("plait._executor.large.kernels.perf_counter", side_effect=lambda: now[0]):
-        run = fill._faster(way("plan", 2.0), way("kernel", 1.0 if kernel_is_faster else 3.0), filler)
+        run = choose_by_timing(way("plan", 2.0), way("kernel", 1.0 if kernel_is_faster else 3.0), filler)
         for number in range(12):
             filler.ready = number >= 4 or None
             assert run(number, None) == number

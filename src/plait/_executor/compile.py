@@ -10,7 +10,6 @@ from typing import Any
 from plait._executor.caches import FORGET
 from plait._executor.contraction import asked_path, contracted
 from plait._executor.einsum_options import Asked, look_at_lonely
-from plait._executor.large.select import passed
 from plait._executor.program import Program, checked, tried
 from plait._executor.tracer_hooks import FOLLOWED
 from plait._notation.equation import parse_equation
@@ -165,7 +164,11 @@ def build(operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, 
         if operation == "view":
             check_view(bound.plan, shape, details[0], sizes)
             return bound.bind(flat, sizes)
-        return passed(bound, flat, sizes, bound.bind(flat, sizes))
+        if not bound.is_large(flat, sizes):
+            return bound.bind(flat, sizes)
+        from plait._executor.large.select import specialize_large
+
+        return specialize_large(bound, flat, sizes, bound.bind(flat, sizes))
     except PlaitError as error:
         situate(error, pattern, shapes, sizes)
         raise

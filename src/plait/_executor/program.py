@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from functools import partial
 from itertools import accumulate
+from math import prod
 from operator import itemgetter
 from string import ascii_letters
 from typing import Any, NamedTuple, TypeAlias
@@ -33,8 +34,7 @@ from plait._shapes.sizes import (
     shape_text,
 )
 from plait._shapes.solver import COMPUTING
-from plait.backends.capabilities import as_it_is
-from plait.backends.interface import Backend
+from plait.backends.interface import Backend, as_it_is
 from plait.errors import fail
 
 Reduction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
@@ -142,6 +142,17 @@ class Program:
         evaluate(registers, self.instructions, self._report)
         return registers
 
+    def is_large(self, shape: Sequence[int], sizes: dict[str, int]) -> bool:
+        """Whether a schedule may be worth it for tensors of this shape."""
+        large = self.backend.large_tensors
+        if large is None or not self.decides:
+            return False
+        return self.elements(shape, sizes) >= (large.min_elements_rounding if self.rounds else large.min_elements)
+
+    def elements(self, shape: Sequence[int], sizes: dict[str, int]) -> int:
+        """How many elements go in or come out, whichever is more."""
+        return count_elements(self.plan, self.registers(shape, sizes)) if self.stretches else prod(shape)
+
     def _report(self, registers: list[int], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
         return report(self.plan.solved, registers, kind, source, factors)
 
@@ -195,6 +206,13 @@ ROUNDING = ("sum", "mean", "prod", "std", "var", "logsumexp")
 def rounds(plan: Plan) -> bool:
     """Whether it matters to the last digits in how many calls a tensor is reduced."""
     return any(type(step) is Reduce and step.reduction in ROUNDING for step in plan.inputs[0])
+
+
+def count_elements(plan: Plan, registers: Sequence[int]) -> int:
+    """How many elements go in or come out, whichever is more."""
+    slots = plan.solved.slots
+    written = prod([registers[slots[axis]] for dim in plan.solved.output for axis in dim])
+    return max(written, prod(registers[: plan.solved.ranks[0]]))
 
 
 def decides(plan: Plan) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from plait._executor.compile import concrete_sizes, planned, situate
 from plait._executor.contraction import chosen
 from plait._executor.einsum_options import look_at_lonely
-from plait._executor.large.select import explained
+from plait._executor.large.select import explain_large
 from plait._executor.options import CURRENT
 from plait._notation.parser import parse
 from plait._operations.infer import infer_operation
@@ -85,7 +85,7 @@ def _moved(
     lines = show(plan, shapes, sizes)
     registers = [*shapes[0], *sizes, *plan.solved.constants]
     evaluate(registers, plan.instructions, partial(report, plan.solved))
-    rewrites, more = explained(plan, registers, tensors[0])
+    rewrites, more = explain_large(plan, registers, tensors[0])
     if rewrites:
         more = [f"in several calls: {', '.join(rewrites)}", *more]
     text = "\n  ".join([draw(operation, plan, lines, sizes), *more])

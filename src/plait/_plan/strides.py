@@ -14,18 +14,27 @@ from plait._plan.nodes import (
 )
 
 
-def contiguous(shape: Sequence[int]) -> tuple[int, ...]:
-    """The strides, in elements, of a row-major tensor.
+def contiguous(shape: Sequence[int], unit: int = 1) -> tuple[int, ...]:
+    """The strides of a row-major tensor, in elements; or in bytes, where ``unit`` is the size of an element.
 
     >>> contiguous((2, 3, 4))
     (12, 4, 1)
     """
     strides: list[int] = []
-    step = 1
     for size in reversed(shape):
-        strides.append(step)
-        step *= max(size, 1)
+        strides.append(unit)
+        unit *= max(size, 1)
     return tuple(reversed(strides))
+
+
+def memory_order(strides: Sequence[int]) -> tuple[int, ...]:
+    """The dimensions from the longest stride to the shortest.
+
+    >>> memory_order((4, -48, 8))
+    (1, 2, 0)
+    """
+    lengths = list(map(abs, strides))
+    return tuple(sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True))
 
 
 def reshaped(shape: Sequence[int], strides: Sequence[int], target: Sequence[int]) -> tuple[int, ...] | int:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from math import inf
 from typing import NamedTuple
 
-_CACHE_LINE = 64
-"""Elements that lie farther apart than this have nothing in common."""
+CACHE_LINE = 64
+"""Bytes that memory gives at a time; and elements that lie farther apart than this have nothing in common."""
 
 
 class MemoryCosts(NamedTuple):
@@ -60,6 +60,16 @@ class MemoryCosts(NamedTuple):
         backward_row_overhead: to begin a row where the gradient of one call is shared out, beyond what that takes after
             several.
         backward_element: to share it out to an element of such a row, in the same way.
+        max_reduction_ratio: what part of one call's time several may take, as estimated, to be worth it.
+        max_copy_ratio: the same of a copy.
+        max_two_pass_ratio: the same of a reduction in two passes, where memory is no question.
+        min_matmul_part: how long at least the parts of a long row are that are added up by products.
+        two_pass_bytes: a tensor of more bytes is reduced in two passes at any rate: neither it nor what one call makes
+            of it would stay at hand.
+        two_pass_max_row: of a smaller one, longer rows are nothing that one call is slow at.
+        min_row: how many elements side by side a block in two passes has at least, if there are so many.
+        max_whole_rows: rows that are kept, and not longer than this part of a tile, are not cut.
+        tile_multiple: of so many elements longer tiles are a multiple.
     """
 
     call_overhead: float = 2500.0
@@ -98,6 +108,15 @@ class MemoryCosts(NamedTuple):
     autograd_overhead: float = 0.0
     backward_row_overhead: float = 0.0
     backward_element: float = 0.0
+    max_reduction_ratio: float = 0.9
+    max_copy_ratio: float = 0.75
+    max_two_pass_ratio: float = 0.8
+    min_matmul_part: int = 48
+    two_pass_bytes: int = 1 << 22
+    two_pass_max_row: int = 2048
+    min_row: int = 2048
+    max_whole_rows: int = 16
+    tile_multiple: int = 128
 
 
 class ContractionCosts(NamedTuple):
@@ -184,7 +203,7 @@ class ContractionCosts(NamedTuple):
 
     def copy_work(self, count: int, row: int, stride: int) -> float:
         """The work of a copy of so many elements, in rows of ``row`` that lay ``stride`` apart."""
-        scattered = self.copy_strided_element * min(1, (stride - 1) / _CACHE_LINE)
+        scattered = self.copy_strided_element * min(1, (stride - 1) / CACHE_LINE)
         return count * (self.copy_element + self.copy_row / max(row, 1) + scattered)
 
     def matmul_work(self, count: int, rows: int, columns: int, inner: int) -> float:

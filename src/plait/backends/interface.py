@@ -6,10 +6,12 @@ Most of it are the framework's own functions, so that nothing comes between a pl
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Concatenate, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Protocol, TypeAlias
 
-from plait.backends.capabilities import Passes, Products, as_it_is, no_products
 from plait.errors import fail
+
+if TYPE_CHECKING:
+    from plait.backends.capabilities import LargeTensorOps, Products
 
 Tensor: TypeAlias = Any
 Size: TypeAlias = Any
@@ -34,6 +36,46 @@ _KINDS = (("bool", "bool"), ("complex", "complex"), ("float", "floating"), ("int
 
 REQUIRED = ("name", "reshape", "permute", "expand", "concat", "stack", "einsum", "to_numpy", "reduction")
 """What every backend has; the rest has a default."""
+
+
+def as_it_is(call: Callable[..., Any]) -> Callable[..., Any]:
+    """What nothing is done to: `Products.around` of most types, `Backend.wrap_callable` of most frameworks."""
+    return call
+
+
+def no_products(dtypes: tuple[Any, ...]) -> Products | None:  # noqa: ARG001  # a `Backend.products`
+    """What a framework whose einsum is the best way to contract has for `Backend.products`."""
+    return None
+
+
+class LargeTensors:
+    """From how many elements on a tensor is large to a framework, and what its schedules are made of.
+
+    A small tensor needs no more than the numbers; the first large one loads the rest. This is where a cost model is
+    handed in: every table of costs is one of the operations that ``load`` gives.
+
+    Attributes:
+        load: gives the operations.
+        min_elements: how many elements there are at least where a schedule may be worth it.
+        min_elements_rounding: the same of a reduction that rounds, of which the first call must give what the others
+            do; of a smaller tensor it is one call.
+        eager_elements: how many elements there are at least where a schedule is chosen when a tensor comes for the
+            first time; of a smaller one, choosing takes longer than a call, and is left to the second.
+    """
+
+    __slots__ = ("eager_elements", "load", "min_elements", "min_elements_rounding")
+
+    def __init__(
+        self,
+        load: Callable[[], LargeTensorOps],
+        min_elements: int,
+        min_elements_rounding: int = 1 << 14,
+        eager_elements: int = 1 << 17,
+    ) -> None:
+        self.load = load
+        self.min_elements = min_elements
+        self.min_elements_rounding = min_elements_rounding
+        self.eager_elements = eager_elements
 
 
 class Backend:
@@ -67,8 +109,8 @@ class Backend:
     """Whether ``einsum`` of three tensors and more finds a good contraction path by itself, and is best left to it."""
     products: Callable[[tuple[Any, ...]], Products | None] = staticmethod(no_products)
     """What contractions of tensors of these element types are taken apart into; ``None``: ``einsum`` is better."""
-    passes: Passes | None = None
-    """How plans pass over the memory of large tensors; ``None``: one call is the best way, or memory is hidden."""
+    large_tensors: LargeTensors | None = None
+    """How large tensors are reduced and copied; ``None``: one call is the best way, or memory is hidden."""
     wrap_callable: Callable[[TensorCall], TensorCall] = staticmethod(as_it_is)
     """Wraps all calls of a plan, each the framework's own, for the cache to keep: a framework can compile them here."""
     shape_is_list: bool = False

@@ -1,4 +1,4 @@
-"""Reductions and copies of large tensors carried out: from what is decided to one function of a tensor."""
+"""Reductions and copies of large tensors: from a schedule to one function of a tensor."""
 
 from __future__ import annotations
 
@@ -6,89 +6,81 @@ from collections.abc import Callable, Sequence
 from itertools import product
 from math import prod
 from types import EllipsisType
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from plait._plan.schedule.nodes import (
-    Along,
     Call,
-    Copying,
-    Halves,
-    Ones,
+    EinsumRows,
+    MatmulOnes,
+    ReduceAxis,
     Reduction,
-    Rows,
+    TiledCopy,
+    TreeReduce,
 )
-from plait.backends.capabilities import Calls, Loops
-from plait.backends.interface import Backend
+
+if TYPE_CHECKING:
+    from plait.backends.capabilities import LoopView, ReductionOps
+    from plait.backends.interface import Backend
 
 Index: TypeAlias = "tuple[int | slice | EllipsisType, ...]"
 """What a part of a tensor is taken out by."""
 
-Made: TypeAlias = Callable[[Any, Any], Any]
+Unary: TypeAlias = Callable[[Any], Any]
+
+StepFunction: TypeAlias = Callable[[Any, Any], Any]
 """A function of a tensor, and of a constant: within this file memory for its result, or ``None``."""
 
 
-def reducing(way: Reduction, shape: Sequence[int], axes: Sequence[int], backend: Backend, calls: Calls) -> Made:
-    """The reduction of tensors of a shape along some axes; its second argument is nothing.
-
-    Args:
-        way: what is decided.
-        shape: of the tensors.
-        axes: the dimensions that are reduced.
-        backend: of the framework.
-        calls: of the reduction.
-    """
-    made, left = _one_by_one(way, calls), _left(way)
-    count = prod([shape[place] for place in axes])
-    part_by_part = _part_by_part(_finished(made, count, calls._replace(widen=_widen(way, calls))), way, left)
-    order, lengths, back, target = placed(way.order, shape, axes)
-    result = tuple([way.shape[place] for place in left])
-    into, empty = turned(order, way.shape, backend), calls.empty
-    home, reshape = laid_out(lengths, back, backend), backend.reshape
+def build_reduction(
+    schedule: Reduction, shape: Sequence[int], axes: Sequence[int], backend: Backend, ops: ReductionOps
+) -> StepFunction:
+    """The reduction of tensors of a shape along some axes; its second argument is nothing."""
+    functions, left = _functions(schedule, ops)
+    count = prod([shape[axis] for axis in axes])
+    run = blockwise(with_epilogue(functions, count, ops, _upcast(schedule, ops)), schedule, left)
+    result = tuple([schedule.shape[place] for place in left])
+    to_loops = to_loop_order(schedule.nest.order, schedule.shape, backend)
+    from_loops = from_loop_order(*result_layout(schedule.nest.order, shape, axes), backend)
+    empty = ops.empty
 
     def reduce(tensor: Any, _: None) -> Any:
         out = empty(tensor, result)
-        part_by_part(into(tensor), out)
-        return reshape(home(out), target)
+        run(to_loops(tensor), out)
+        return from_loops(out)
 
-    return reduce if calls.recorded is None else calls.recorded(reduce, loops(way, shape, axes, backend))
+    if ops.autograd_wrap is None:
+        return reduce
+    return ops.autograd_wrap(reduce, loop_view(schedule, shape, axes, backend))
 
 
-def loops(way: Reduction, shape: Sequence[int], axes: Sequence[int], backend: Backend) -> Loops:
-    """A reduction as loops over memory, for the way back from its result.
+def loop_view(schedule: Reduction, shape: Sequence[int], axes: Sequence[int], backend: Backend) -> LoopView:
+    """A reduction as loops over memory, for the way back from its result."""
+    from plait.backends.capabilities import LoopView
 
-    Args:
-        way: what is decided.
-        shape: of the tensors.
-        axes: the dimensions that are reduced.
-        backend: of the framework.
-    """
-    order, *_ = placed(way.order, shape, axes)
-    lengths = tuple([shape[place] for place in order])
-    home = tuple(sorted(range(len(order)), key=order.__getitem__))
-    kept = [place for place in range(len(shape)) if place not in axes]
-    laid = tuple([kept.index(place) for place in order if place not in axes])
-    left = _left(way)
-    units = tuple([size if place in left else 1 for place, size in enumerate(way.shape)])
+    order = schedule.nest.order
+    _, back = result_layout(order, shape, axes)
+    _, left = _functions(schedule, None)
+    units = tuple([size if place in left else 1 for place, size in enumerate(schedule.shape)])
 
-    def fold(tensor: Any, calls: Calls) -> Any:
-        widen = _widen(way, calls)
-        tensor = tensor if widen is None else widen(tensor)
-        for make in _one_by_one(way, calls):
-            tensor = make(tensor, None)
+    def reduce(tensor: Any, ops: ReductionOps) -> Any:
+        upcast = _upcast(schedule, ops)
+        tensor = tensor if upcast is None else upcast(tensor)
+        for function in _functions(schedule, ops)[0]:
+            tensor = function(tensor, None)
         return tensor
 
-    return Loops(
+    return LoopView(
         axes=tuple(axes),
-        shape=way.shape,
-        reduced=tuple([place for place in range(len(way.shape)) if place not in left]),
-        into=turned(order, way.shape, backend),
-        left=turned(laid, units, backend),
-        back=laid_out(lengths, home, backend),
-        fold=fold,
+        shape=schedule.shape,
+        reduced=tuple([place for place in range(len(schedule.shape)) if place not in left]),
+        to_loops=to_loop_order(order, schedule.shape, backend),
+        result_to_loops=to_loop_order(_argsort(back), units, backend),
+        from_loops=from_loop_order(tuple([shape[dim] for dim in order]), _argsort(order), backend),
+        reduce=reduce,
     )
 
 
-def turned(order: tuple[int, ...], shape: tuple[int, ...], backend: Backend) -> Callable[[Any], Any]:
+def to_loop_order(order: tuple[int, ...], shape: tuple[int, ...], backend: Backend) -> Unary:
     """A tensor's dimensions in an order, and then in a shape."""
     permute, reshape = backend.permute, backend.reshape
     if order == tuple(range(len(order))):
@@ -96,7 +88,7 @@ def turned(order: tuple[int, ...], shape: tuple[int, ...], backend: Backend) -> 
     return lambda tensor: reshape(permute(tensor, order), shape)
 
 
-def laid_out(shape: tuple[int, ...], order: tuple[int, ...], backend: Backend) -> Callable[[Any], Any]:
+def from_loop_order(shape: tuple[int, ...], order: tuple[int, ...], backend: Backend) -> Unary:
     """A tensor in a shape, and then with its dimensions in an order."""
     permute, reshape = backend.permute, backend.reshape
     if order == tuple(range(len(order))):
@@ -104,84 +96,74 @@ def laid_out(shape: tuple[int, ...], order: tuple[int, ...], backend: Backend) -
     return lambda tensor: permute(reshape(tensor, shape), order)
 
 
-def _one_by_one(way: Reduction, calls: Calls) -> list[Made]:
-    """The calls as functions."""
-    sizes = [*way.shape]
-    made = []
-    for call in way.calls:
-        made.append(_made(call, sizes, calls))
-        del sizes[call.axis]
-    return made
-
-
-def _widen(way: Reduction, calls: Calls) -> Callable[[Any], Any] | None:
-    """What makes the elements as wide as they are combined; a call along an axis converts what it reads."""
-    return None if isinstance(way.calls[0], Along) else calls.widen
-
-
-def _left(way: Reduction) -> list[int]:
-    """Which loops the calls leave."""
-    left = [*range(len(way.shape))]
-    for call in way.calls:
-        del left[call.axis]
-    return left
-
-
-def placed(
+def result_layout(
     order: Sequence[int], shape: Sequence[int], axes: Sequence[int]
-) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-    """How a tensor becomes a nest of loops, and what is left of it a result.
-
-    Args:
-        order: of its dimensions that have more than one element, as memory has them.
-        shape: of the tensor.
-        axes: the dimensions that are reduced.
-
-    Returns:
-        The order of all dimensions; the lengths of those that are kept, as memory has them; their order in the result;
-        and the result's shape.
-    """
-    kept = [place for place in order if place not in axes]
-    rest = [place for place in range(len(shape)) if place not in order]
-    lengths = tuple([shape[place] for place in kept])
-    back = tuple([kept.index(place) for place in sorted(kept)])
-    return (*order, *rest), lengths, back, tuple([size for place, size in enumerate(shape) if place not in axes])
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The lengths of a result in the order in which the tensor has its dimensions in memory, and the way back."""
+    kept: list[int] = []
+    lengths: list[int] = []
+    for dim in order:
+        if dim not in axes:
+            kept.append(dim)
+            lengths.append(shape[dim])
+    return tuple(lengths), _argsort(kept)
 
 
-def _made(call: Call, sizes: Sequence[int], calls: Calls) -> Made:
-    if isinstance(call, Halves):
-        return _halves(call, sizes, calls)
-    if isinstance(call, Ones) and calls.product is not None:
-        return calls.product
-    axis, along = call.axis, calls.rows if isinstance(call, Rows) and calls.rows is not None else calls.along
-    return lambda tensor, out: along(tensor, axis, out)
+def _argsort(values: Sequence[int]) -> tuple[int, ...]:
+    return tuple(sorted(range(len(values)), key=values.__getitem__))
 
 
-def _halves(call: Halves, sizes: Sequence[int], calls: Calls) -> Made:
+def _functions(schedule: Reduction, ops: ReductionOps | None) -> tuple[list[StepFunction], list[int]]:
+    """The calls as functions, where there are operations; and which loops they leave."""
+    left = [*range(len(schedule.shape))]
+    functions: list[StepFunction] = []
+    for call in schedule.calls:
+        if ops is not None:
+            functions.append(_function(call, schedule.shape[left[call.axis]], ops))
+        del left[call.axis]
+    return functions, left
+
+
+def _function(call: Call, length: int, ops: ReductionOps) -> StepFunction:
+    if isinstance(call, TreeReduce):
+        return tree_reduce(call, length, ops)
+    if isinstance(call, MatmulOnes) and ops.matmul_ones is not None:
+        return ops.matmul_ones
+    axis, reduce = call.axis, ops.reduce_axis
+    if isinstance(call, EinsumRows) and ops.reduce_rows is not None:
+        reduce = ops.reduce_rows
+    return lambda tensor, out: reduce(tensor, axis, out)
+
+
+def _upcast(schedule: Reduction, ops: ReductionOps) -> Unary | None:
+    """What makes the elements as wide as they are combined; a call along an axis converts what it reads."""
+    return None if isinstance(schedule.calls[0], ReduceAxis) else ops.upcast
+
+
+def tree_reduce(call: TreeReduce, length: int, ops: ReductionOps) -> StepFunction:
     """One axis reduced by halves, in the memory that is given or new one."""
-    levels = [*_levels(call.axis, sizes[call.axis])]
-    combine, room = calls.combine, calls.room
+    *levels, (last_even, last_odd, _, last_rest) = _levels(call.axis, length)
+    combine, scratch = ops.combine, ops.scratch
 
-    def halve(tensor: Any, out: Any) -> Any:
-        for even, odd, first, last in levels[:-1]:
-            found = combine(tensor[even], tensor[odd], None)
-            if last is not None:
-                combine(found[first], tensor[last], found[first])
+    def reduce(tensor: Any, out: Any) -> Any:
+        for even, odd, first, rest in levels:
+            found = combine(tensor[even], tensor[odd])
+            if rest is not None:
+                combine(found[first], tensor[rest], out=found[first])
             tensor = found
-        even, odd, _, last = levels[-1]
-        if last is None:
-            return combine(tensor[even], tensor[odd], out)
-        return combine(combine(tensor[even], tensor[odd], None), tensor[last], out)
+        if last_rest is None:
+            return combine(tensor[last_even], tensor[last_odd], out=out)
+        return combine(combine(tensor[last_even], tensor[last_odd]), tensor[last_rest], out=out)
 
-    def halve_apart(tensor: Any, out: Any) -> Any:
+    def reduce_unrolled(tensor: Any, out: Any) -> Any:
         if out is None:
             shape = tensor.shape
-            out = room(tensor, (*shape[: call.axis], *shape[call.axis + 1 :]))
+            out = scratch(tensor, (*shape[: call.axis], *shape[call.axis + 1 :]))
         for index in range(tensor.shape[-1]):
-            halve(tensor[..., index], out[..., index])
+            reduce(tensor[..., index], out[..., index])
         return out
 
-    return halve_apart if call.apart else halve
+    return reduce_unrolled if call.unroll_last else reduce
 
 
 def _levels(axis: int, length: int) -> list[tuple[Index, Index, Index, Index | None]]:
@@ -195,51 +177,57 @@ def _levels(axis: int, length: int) -> list[tuple[Index, Index, Index, Index | N
     levels: list[tuple[Index, Index, Index, Index | None]] = []
     while length > 3:
         whole = length // 2 * 2
-        left_over = (*before, slice(whole, length)) if length % 2 else None
-        levels.append(((*before, slice(0, whole, 2)), (*before, slice(1, whole, 2)), first, left_over))
+        rest = (*before, slice(whole, length)) if length % 2 else None
+        levels.append(((*before, slice(0, whole, 2)), (*before, slice(1, whole, 2)), first, rest))
         length //= 2
     levels.append(((*before, 0), (*before, 1), first, (*before, 2) if length == 3 else None))
     return levels
 
 
-def _finished(made: Sequence[Made], count: int, calls: Calls) -> Callable[[Any, Any], None]:
-    """The calls one after the other, from a part of the tensor to the memory of its result."""
-    *early, last = made
-    widen, finish, narrow, room = calls.widen, calls.finish, calls.narrow, calls.room
-
-    def whole(tensor: Any, out: Any) -> None:
-        if widen is not None:
-            tensor = widen(tensor)
-        for make in early:
-            tensor = make(tensor, None)
-        found = last(tensor, room(tensor, out.shape) if narrow else out)
-        if finish is not None:
-            finish(found, count)
-        if narrow:
-            out[...] = found
-
-    return whole
-
-
-def _part_by_part(whole: Callable[[Any, Any], None], way: Reduction, left: Sequence[int]) -> Callable[[Any, Any], None]:
-    """The same, a block at a time."""
-    if way.block is None:
-        return whole
-    axis, length = way.block
-    before, after = (slice(None),) * axis, (slice(None),) * left.index(axis)
-    blocks = [slice(start, start + length) for start in range(0, way.shape[axis], length)]
-    parts = [((*before, block), (*after, block)) for block in blocks]
+def with_epilogue(
+    functions: Sequence[StepFunction], count: int, ops: ReductionOps, upcast: Unary | None
+) -> Callable[[Any, Any], None]:
+    """The functions one after the other, from a part of the tensor to the memory of its result."""
+    *early, last = functions
+    finish, downcast, scratch = ops.finish, ops.downcast, ops.scratch
 
     def run(tensor: Any, out: Any) -> None:
-        for part, place in parts:
-            whole(tensor[part], out[place])
+        if upcast is not None:
+            tensor = upcast(tensor)
+        for function in early:
+            tensor = function(tensor, None)
+        found = last(tensor, scratch(tensor, out.shape) if downcast else out)
+        if finish is not None:
+            finish(found, count)
+        if downcast:
+            out[...] = found
 
     return run
 
 
-def copying(way: Copying, target: tuple[int, ...], copy: Callable[[Any, tuple[int, ...], list[Any]], Any]) -> Made:
+def blockwise(run: Callable[[Any, Any], None], schedule: Reduction, left: Sequence[int]) -> Callable[[Any, Any], None]:
+    """The same, a block at a time."""
+    if schedule.block is None:
+        return run
+    axis, length = schedule.block
+    before, after = (slice(None),) * axis, (slice(None),) * left.index(axis)
+    blocks: list[tuple[Index, Index]] = []
+    for start in range(0, schedule.shape[axis], length):
+        block = slice(start, start + length)
+        blocks.append(((*before, block), (*after, block)))
+
+    def run_blocks(tensor: Any, out: Any) -> None:
+        for part, place in blocks:
+            run(tensor[part], out[place])
+
+    return run_blocks
+
+
+def build_copy(
+    schedule: TiledCopy, target: tuple[int, ...], copy: Callable[[Any, tuple[int, ...], list[Any]], Any]
+) -> StepFunction:
     """The copy of a tensor into new memory of a shape; its second argument is nothing."""
-    lengths = zip(way.shape, way.tiles, strict=True)
+    lengths = zip(schedule.shape, schedule.tiles, strict=True)
     tiles = [[slice(start, start + tile) for start in range(0, length, tile)] for length, tile in lengths]
     parts = [*product(*tiles)]
-    return lambda tensor, _: copy(tensor, way.shape, parts).reshape(target)
+    return lambda tensor, _: copy(tensor, schedule.shape, parts).reshape(target)

@@ -1,4 +1,4 @@
-"""Large tensors: how one is reduced or copied is decided when it comes, by how it lies in memory.
+"""Large tensors: how one is reduced or copied is chosen when it comes, by how it lies in memory.
 
 The cache of calls knows shapes, and not strides. So what it keeps for a large tensor looks at its memory first, and
 then makes the calls that are best for that; next to the work this takes no time.
@@ -7,162 +7,216 @@ then makes the calls that are best for that; next to the work this takes no time
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from math import prod
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from plait._executor.compose import compose
-from plait._executor.large.kernels import filled, said, task
-from plait._executor.large.layout import (
-    Stage,
-    decided,
-    prices_of,
-    scaled,
-)
-from plait._executor.large.reductions import Made, copying, reducing
-from plait._executor.large.two_pass import centring
-from plait._executor.program import Program, decides, rounds
-from plait._executor.recipe import call_of
+from plait._executor.large.kernels import KernelTask, describe, with_kernel_fallback
+from plait._executor.large.reductions import StepFunction, Unary, build_copy, build_reduction
+from plait._executor.program import Program, count_elements, decides, rounds
 from plait._plan.graph import Plan
-from plait._plan.nodes import Reduce
-from plait._plan.schedule.nodes import Centred, Copying, Reduction
-from plait.backends.capabilities import Passes
+from plait._plan.nodes import Reduce, Step
+from plait._plan.schedule.copies import schedule_copy
+from plait._plan.schedule.loop_nest import loop_nest
+from plait._plan.schedule.nodes import Reduction, Schedule, TiledCopy, TwoPassReduction
+from plait._plan.schedule.reductions import schedule_reduction
+from plait._plan.schedule.two_pass import PIVOTS, schedule_two_pass
+from plait._plan.strides import Memory, contiguous
 from plait.backends.costs import MemoryCosts
-from plait.backends.interface import Backend
 from plait.backends.registry import one_backend
 
-LEAST = 2048
-"""How many elements a tensor has at least that is worth a thought, where no framework says so."""
+if TYPE_CHECKING:
+    from plait.backends.capabilities import LargeTensorOps
+    from plait.backends.interface import Backend
+
+MIN_ELEMENTS = 2048
+"""How many elements a tensor has at least that may be worth a schedule, where no framework says so."""
 
 LAYOUTS = 32
 """For how many ways to lie in memory one callable keeps what is best."""
 
-Unary: TypeAlias = Callable[[Any], Any]
+
+class ScheduledStep(NamedTuple):
+    """The step of a plan that reads the tensor and writes new memory: what comes before it are views, after it little.
+
+    Attributes:
+        number: of the step.
+        step: it.
+        shape: of the tensor.
+        strides: of the tensor, in bytes.
+        target: the shape that the step leaves.
+        schedule: how it is done; ``None`` is one call of the framework's.
+    """
+
+    number: int
+    step: Step
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    target: tuple[int, ...]
+    schedule: Schedule | None
 
 
-def passed(program: Program, shape: Sequence[int], sizes: dict[str, int], plain: Unary) -> Unary:
-    """The callable for tensors of one shape: `plain`, or for large ones a callable that knows better ways.
+def specialize_large(program: Program, shape: Sequence[int], sizes: dict[str, int], plain: Unary) -> Unary:
+    """A callable for large tensors of one shape that looks at their memory.
 
     Args:
-        program: the plan, of one tensor.
+        program: the plan, of one tensor, and the framework.
         shape: of the tensors.
         sizes: the given sizes.
         plain: the callable that makes one call for each step.
     """
-    passes = program.backend.passes
-    if passes is None or not program.decides:
+    large = program.backend.large_tensors
+    if large is None:
         return plain
-    size = prod(shape)
-    if program.stretches:
-        size = max(size, largest(program.plan, program.registers(shape, sizes)))
-    if size < (passes.rounded if program.rounds else passes.least):
-        return plain
+    ops = large.load()
     known: dict[Any, Unary | None] = {}
-    """By layout, what is best; ``None`` where there was one call, and nothing is decided yet."""
-    layout, eager = passes.layout, program.rounds or size >= passes.eager
+    """By layout, what is best; ``None`` where there was one call, and nothing is chosen yet."""
+    layout, eager = ops.layout, program.rounds or program.elements(shape, sizes) >= large.eager_elements
 
     def call(tensor: Any) -> Any:
         key = layout(tensor)
         found = known.get(key)
         if found is None:
-            decide = eager or key in known
+            choose = eager or key in known
             if len(known) >= LAYOUTS:
                 known.clear()
             if key is None:
                 found = plain
-            elif decide:
-                found = bound(program, program.registers(shape, sizes), tensor, passes) or plain
+            elif choose:
+                found = build_for_layout(program, program.registers(shape, sizes), tensor, ops) or plain
             known[key] = found
         return (found or plain)(tensor)
 
     return call
 
 
-def bound(program: Program, registers: Sequence[int], tensor: Any, passes: Passes) -> Unary | None:
+def build_for_layout(program: Program, slots: Sequence[int], tensor: Any, ops: LargeTensorOps) -> Unary | None:
     """The calls that are best for a tensor, or ``None`` where that is one for each step."""
-    backend, dtype, recorded = program.backend, program.backend.dtype(tensor), passes.recorded(tensor)
-    market = partial(prices_of, passes, dtype, recorded)
-    made: list[tuple[Made, Any]] = []
-    better = False
-    for stage in decided(program.plan, registers, *passes.memory(tensor), market, passes.least):
-        method, registered, constant = call_of(stage.step)
-        plain: Any = program.reduction if method == "reduce" else getattr(backend, method)
-        function = carried(stage, plain, backend, passes, dtype, recorded)
-        better = better or function is not plain
-        made.append((function, constant if registered is None else stage.target))
-        if isinstance(stage.step, Reduce):
-            backend, dtype = backend.for_any_type(), None  # what comes after is of another type, and small
-    return compose(made) if better else None
+    dtype, requires_grad = program.backend.dtype(tensor), ops.requires_grad(tensor)
+    step = choose_schedule(program.plan, slots, *ops.memory(tensor), costs_of(ops, dtype, requires_grad))
+    if step is None:
+        return None
+    calls = [(function, select(slots) if select else constant) for function, select, constant in program.inputs[0]]
+    function, constant = calls[step.number]
+    better = build_step(step, function, program.backend, ops, dtype, requires_grad)
+    if better is function:
+        return None
+    calls[step.number] = better, constant
+    return compose(calls)
 
 
-def carried(stage: Stage, plain: Made, backend: Backend, passes: Passes, dtype: Any, recorded: bool) -> Made:
+def costs_of(ops: LargeTensorOps, dtype: Any, requires_grad: bool) -> Callable[[str], MemoryCosts | None]:
+    """What a reduction costs, or copies, which have no name; ``None`` where one call is best."""
+
+    def costs(name: str) -> MemoryCosts | None:
+        if not name:
+            return ops.copy_costs
+        offered = ops.two_pass_ops if name in PIVOTS else ops.reduction_ops
+        found = None if offered is None else offered(name, dtype, requires_grad)
+        return None if found is None else found.costs
+
+    return costs
+
+
+def choose_schedule(
+    plan: Plan,
+    slots: Sequence[int],
+    strides: Sequence[int],
+    itemsize: int,
+    costs: Callable[[str], MemoryCosts | None],
+) -> ScheduledStep | None:
+    """The step of a plan that writes new memory, and how it is best done on a tensor with these strides, in bytes."""
+    dims = tuple(range(plan.solved.ranks[0]))
+    memory = Memory([slots[slot] for slot in dims], strides)
+    for number, step in enumerate(plan.inputs[0]):
+        shape, before = memory.shape, memory.strides
+        dims = step.output(dims)
+        target = tuple([slots[slot] for slot in dims])
+        if memory.apply(step, target) is None:
+            continue
+        schedule: Schedule | None = None
+        name = step.reduction if isinstance(step, Reduce) else ""
+        found = costs(name)
+        if found is not None and isinstance(step, Reduce):
+            nest = loop_nest(shape, before, step.axes)
+            if name not in PIVOTS:
+                schedule = schedule_reduction(nest, itemsize, found)
+            else:
+                first = costs(PIVOTS[name])
+                schedule = None if first is None else schedule_two_pass(nest, itemsize, first, found)
+        elif found is not None:
+            schedule = schedule_copy(shape, before, itemsize, found)
+        return ScheduledStep(number, step, shape, before, target, schedule)
+    return None
+
+
+def build_step(
+    scheduled: ScheduledStep,
+    plain: StepFunction,
+    backend: Backend,
+    ops: LargeTensorOps,
+    dtype: Any,
+    requires_grad: bool,
+) -> StepFunction:
     """A step as a function of a tensor and its constant: in several calls or by a kernel where that is better."""
-    step, way, function = stage.step, stage.way, plain
-    if dtype is None or not stage.copies:
-        return plain
-    if isinstance(step, Reduce) and isinstance(way, Centred):
-        composite = None if passes.composite is None else passes.composite(step.reduction, dtype, recorded)
-        return plain if composite is None else centring(way, stage.shape, step.axes, backend, composite)
-    calls = passes.calls(step.reduction, dtype, recorded) if isinstance(step, Reduce) else None
+    step, schedule, function = scheduled.step, scheduled.schedule, plain
+    reduction_ops = None
+    if isinstance(schedule, TwoPassReduction) and isinstance(step, Reduce):
+        from plait._executor.large.two_pass import build_two_pass
+
+        offered = None if ops.two_pass_ops is None else ops.two_pass_ops(step.reduction, dtype, requires_grad)
+        return plain if offered is None else build_two_pass(schedule, scheduled.shape, step.axes, backend, offered)
     if isinstance(step, Reduce):
-        if calls is None:
+        reduction_ops = ops.reduction_ops(step.reduction, dtype, requires_grad)
+        if reduction_ops is None:
             return plain
-        if isinstance(way, Reduction):
-            function = reducing(way, stage.shape, step.axes, backend, calls)
-    elif isinstance(way, Copying) and passes.copy is not None:
-        function = copying(way, stage.target, passes.copy)
-    found = task(step, stage.shape, stage.strides, passes, calls, dtype)
-    return function if found is None else filled(found, passes, calls, backend, function)
+        if isinstance(schedule, Reduction):
+            function = build_reduction(schedule, scheduled.shape, step.axes, backend, reduction_ops)
+    elif isinstance(schedule, TiledCopy) and ops.copy is not None:
+        function = build_copy(schedule, scheduled.target, ops.copy)
+    task = KernelTask.for_node(step, scheduled.shape, scheduled.strides, ops, reduction_ops, dtype)
+    return function if task is None else with_kernel_fallback(task, ops, reduction_ops, backend, function)
 
 
-def largest(plan: Plan, registers: Sequence[int]) -> int:
-    """How many elements go in or come out, whichever is more."""
-    axes = plan.solved.slots
-    written = prod([registers[axes[axis]] for dim in plan.solved.output for axis in dim])
-    return max(written, prod(registers[: plan.solved.ranks[0]]))
-
-
-def explained(plan: Plan, registers: Sequence[int], tensor: Any) -> tuple[tuple[str, ...], list[str]]:
+def explain_large(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple[tuple[str, ...], list[str]]:
     """What `plait.explain` says of a large tensor: which rewrites are applied; and what else there is to say of it.
 
     Args:
         plan: the plan, of one tensor.
-        registers: its registers, filled.
-        tensor: what the caller gave: a tensor, whose framework decides, or a shape, for which NumPy stands.
+        slots: its slots, filled.
+        tensor: what the caller gave: a tensor, whose framework decides, or a shape, which is taken for a NumPy array's.
     """
     if not decides(plan):
         return (), []
     if not hasattr(tensor, "dtype"):
-        strides = scaled(registers[: plan.solved.ranks[0]], 4)
-        large = largest(plan, registers) >= LEAST
-        return _rewrites(decided(plan, registers, strides, 4, lambda _: MemoryCosts(), LEAST) if large else []), []
+        if count_elements(plan, slots) < MIN_ELEMENTS:
+            return (), []
+        strides = contiguous(slots[: plan.solved.ranks[0]], 4)
+        return _rewrites(choose_schedule(plan, slots, strides, 4, lambda _: MemoryCosts())), []
     backend = one_backend((type(tensor),))
-    passes = backend.passes
-    reason = None if passes is None else passes.reason(tensor)
-    if passes is None or reason is not None:
+    large = backend.large_tensors
+    ops = None if large is None else large.load()
+    reason = None if ops is None else ops.why_not_decompose(tensor)
+    if large is None or ops is None or reason is not None:
         return (), [f"one call of {backend.name} for each step{'' if reason is None else ': ' + reason}"]
-    if largest(plan, registers) < (passes.rounded if rounds(plan) else passes.least):
+    if count_elements(plan, slots) < (large.min_elements_rounding if rounds(plan) else large.min_elements):
         return (), []
-    dtype, recorded = backend.dtype(tensor), passes.recorded(tensor)
-
-    def stages_of(recorded: bool) -> list[Stage]:
-        market = partial(prices_of, passes, dtype, recorded)
-        return decided(plan, registers, *passes.memory(tensor), market, passes.least)
-
-    stages = stages_of(recorded)
-    lines: list[str] = []
-    for stage in [stage for stage in stages if stage.copies][:1]:  # what comes after a reduction is small
-        step = stage.step
-        calls = passes.calls(step.reduction, dtype, False) if isinstance(step, Reduce) else None
-        found = task(step, stage.shape, stage.strides, passes, calls, dtype)
-        line = said(found, step, stage.shape, passes, dtype)
-        lines += [] if line is None else [line]
-    if recorded and any(stage.way is not None for stage in stages):
+    dtype, requires_grad, memory = backend.dtype(tensor), ops.requires_grad(tensor), ops.memory(tensor)
+    found = choose_schedule(plan, slots, *memory, costs_of(ops, dtype, requires_grad))
+    if found is None:
+        return (), []
+    reduction_ops = ops.reduction_ops(found.step.reduction, dtype, False) if isinstance(found.step, Reduce) else None
+    task = KernelTask.for_node(found.step, found.shape, found.strides, ops, reduction_ops, dtype)
+    line = describe(task, found.step, found.shape, ops, dtype)
+    lines = [] if line is None else [line]
+    if requires_grad and found.schedule is not None:
         lines.append(f"recorded as one call of {backend.name}, with its gradient")
-    elif recorded and any(stage.way is not None for stage in stages_of(False)):
-        lines.append(f"one call of {backend.name} for each step: a gradient is recorded")
-    return _rewrites(stages), lines
+    elif requires_grad:
+        found = choose_schedule(plan, slots, *memory, costs_of(ops, dtype, requires_grad=False))
+        if found is not None and found.schedule is not None:
+            lines.append(f"one call of {backend.name} for each step: a gradient is recorded")
+            found = None
+    return _rewrites(found), lines
 
 
-def _rewrites(stages: Sequence[Stage]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys([name for stage in stages if stage.way is not None for name in stage.way.rewrites]))
+def _rewrites(step: ScheduledStep | None) -> tuple[str, ...]:
+    return () if step is None or step.schedule is None else step.schedule.rewrites

@@ -1,139 +1,208 @@
-"""Reductions that have a centre carried out: a block after the other, and within a block a tile after the other."""
+"""Reductions in two passes: a block after the other, and within a block a tile after the other."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from math import prod
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from plait._executor.large.reductions import (
     Index,
-    Made,
-    laid_out,
-    placed,
-    reducing,
-    turned,
+    StepFunction,
+    Unary,
+    build_reduction,
+    from_loop_order,
+    result_layout,
+    to_loop_order,
 )
-from plait._plan.schedule.nodes import Centred
-from plait._plan.schedule.reductions import reduced
-from plait._plan.strides import contiguous
-from plait.backends.capabilities import Calls, Composite
-from plait.backends.costs import MemoryCosts
-from plait.backends.interface import Backend
+from plait._plan.schedule.loop_nest import LoopNest, loop_nest
+from plait._plan.schedule.nodes import TwoPassReduction
+from plait._plan.schedule.reductions import schedule_reduction
+from plait._plan.schedule.two_pass import temporary_nest
+
+if TYPE_CHECKING:
+    from plait.backends.capabilities import ReductionOps, TwoPassOps
+    from plait.backends.costs import MemoryCosts
+    from plait.backends.interface import Backend
 
 Function = TypeVar("Function")
 
 Block: TypeAlias = Callable[[Any, Any, Any], None]
-"""A function of a block, memory for its result, and memory for what is made of a tile."""
+"""A function of a block, memory for its result, and memory for what a tile is transformed into."""
 
 Tile: TypeAlias = Callable[[Any, Any, Any], Any]
-"""A function of a tile, its centre, and the same memory: what is added up of it."""
-
-One: TypeAlias = Callable[[Any], Any]
-"""A function of a tensor."""
+"""A function of a tile, its pivot, and the same memory: what is added up of it."""
 
 Lengths: TypeAlias = "tuple[int, ...]"
 
 Group: TypeAlias = "tuple[Index, Index, list[Index]]"
-"""Tiles that make one part of the result: which part of the centre is theirs, which of the result, and they."""
+"""Tiles that make one part of the result: which part of the pivot is theirs, which of the result, and they."""
 
 
-class Means(NamedTuple):
-    """What it is done by.
-
-    Attributes:
-        backend: of the framework.
-        composite: what the reduction is made of.
-        terms: how many elements each element of the result is made of.
-    """
-
-    backend: Backend
-    composite: Composite
-    terms: int
-
-
-def centring(way: Centred, shape: Sequence[int], axes: Sequence[int], backend: Backend, composite: Composite) -> Made:
-    """The reduction of tensors of a shape along some axes; its second argument is nothing.
-
-    Args:
-        way: what is decided.
-        shape: of the tensors.
-        axes: the dimensions that are reduced.
-        backend: of the framework.
-        composite: what the reduction is made of.
-    """
-    means = Means(backend, composite, prod([shape[place] for place in axes]))
-    lengths = tuple([loop.length for loop in way.loops])
-    axis, length = way.block or (0, lengths[0])
+def build_two_pass(
+    schedule: TwoPassReduction, shape: Sequence[int], axes: Sequence[int], backend: Backend, ops: TwoPassOps
+) -> StepFunction:
+    """The reduction of tensors of a shape along some axes; its second argument is nothing."""
+    builder = _Builder(schedule, backend, ops, prod([shape[axis] for axis in axes]))
+    loops = schedule.nest.loops
+    lengths = tuple([loop.length for loop in loops])
+    axis, length = schedule.block or (0, lengths[0])
     blocks: list[tuple[Index, Index, Block]] = []
     known: dict[int, Block] = {}
     before = (slice(None),) * axis
-    after = (slice(None),) * sum([loop.kept for loop in way.loops[:axis]])
+    after = (slice(None),) * sum([loop.kept for loop in loops[:axis]])
     for start in range(0, lengths[axis], length):
         block, size = slice(start, start + length), min(length, lengths[axis] - start)
         if size not in known:
-            known[size] = _block(way, (*lengths[:axis], size, *lengths[axis + 1 :]), means)
-        blocks.append(((*before, block), (*after, block, ...) if way.loops[axis].kept else (...,), known[size]))
-    order, kept, back, target = placed(way.order, shape, axes)
-    result = tuple([loop.length for loop in way.loops if loop.kept])
-    into, home = turned(order, lengths, backend), laid_out(kept, back, backend)
-    reshape, empty, room = backend.reshape, composite.empty, composite.room
-    held, quiet = (prod(way.tiles),), composite.quiet
+            known[size] = builder.block((*lengths[:axis], size, *lengths[axis + 1 :]))
+        blocks.append(((*before, block), (*after, block, ...) if loops[axis].kept else (...,), known[size]))
+    result = tuple([loop.length for loop in loops if loop.kept])
+    to_loops = to_loop_order(schedule.nest.order, lengths, backend)
+    from_loops = from_loop_order(*result_layout(schedule.nest.order, shape, axes), backend)
+    empty, scratch, held, errstate = ops.empty, ops.scratch, (prod(schedule.tiles),), ops.errstate
 
     def reduce(tensor: Any, _: None) -> Any:
-        out, memory = empty(tensor, result), room(tensor, held)
-        view = into(tensor)
-        with quiet():
+        out, memory = empty(tensor, result), scratch(tensor, held)
+        view = to_loops(tensor)
+        with errstate():
             for part, place, run in blocks:
                 run(view[part], out[place], memory)
-        return reshape(home(out), target)[()]
+        return from_loops(out)[()]
 
     return reduce
 
 
-def _block(way: Centred, shape: Lengths, means: Means) -> Block:
-    """What is done with a block of that shape: its centre is found, and then goes out of a tile after the other."""
-    composite, groups = means.composite, _groups(way, shape)
-    spread = tuple([size if loop.kept else 1 for size, loop in zip(shape, way.loops, strict=True)])
-    whole = prod(way.tiles) >= prod(shape)
-    widen = composite.widen if whole else None  # what is at hand once is so again
-    if whole or composite.widen is None:
-        find = _centre(way, shape, means)
-    else:
-        find = _centre_by_tiles(way, shape, composite.widen, means)
-    tiles = _by_lengths(groups, lambda lengths: _tile(way, lengths, means))
-    work = [(some, place, [(index, tiles[_lengths(index)]) for index in parts]) for some, place, parts in groups]
-    settle, finish, combine, count = composite.settle, composite.finish, composite.total.combine, means.terms
+class _Builder:
+    """Makes the functions of blocks and of tiles.
 
-    def run(block: Any, out: Any, memory: Any) -> None:
-        if widen is not None:
-            block = widen(block)
-        centre = find(block)
-        if settle is not None:
-            centre = settle(centre)
-        wide = centre.reshape(spread)
-        for some, place, parts in work:
-            taken = wide[some]
-            total = in_pairs((add(block[index], taken, memory) for index, add in parts), combine)
-            out[place] = finish(total, centre[place], count)
+    Attributes:
+        schedule: what is decided.
+        backend: of the framework.
+        ops: what the reduction is made of.
+        count: how many elements each element of the result is made of.
+        loops: over the tensor.
+        axes: those that are reduced.
+    """
 
-    return run
+    def __init__(self, schedule: TwoPassReduction, backend: Backend, ops: TwoPassOps, count: int) -> None:
+        self.schedule, self.backend, self.ops, self.count = schedule, backend, ops, count
+        self.loops = schedule.nest.loops
+        self.axes = [place for place, loop in enumerate(self.loops) if not loop.kept]
 
+    def block(self, shape: Lengths) -> Block:
+        """What is done with a block of that shape: its pivot is found, and taken out of a tile after the other."""
+        ops, groups = self.ops, self.groups(shape)
+        broadcast = tuple([size if loop.kept else 1 for size, loop in zip(shape, self.loops, strict=True)])
+        whole = prod(self.schedule.tiles) >= prod(shape)
+        upcast = ops.upcast if whole else None  # what is at hand once is so again
+        find = self.pivot(shape) if whole or ops.upcast is None else self.pivot_by_tiles(shape, ops.upcast)
+        tiles = _by_lengths(groups, self.tile)
+        work = [(some, place, [(index, tiles[_lengths(index)]) for index in parts]) for some, place, parts in groups]
+        fix_pivot, finish, combine, count = ops.fix_pivot, ops.finish, ops.total.combine, self.count
 
-def _groups(way: Centred, shape: Lengths) -> list[Group]:
-    """The tiles of a block of that shape, by the part of the result that they make."""
-    cut = [
-        [slice(start, min(start + tile, size)) for start in range(0, size, tile)]
-        for size, tile in zip(shape, way.tiles, strict=True)
-    ]
-    kept = [loop.kept for loop in way.loops]
-    groups: list[Group] = []
-    for some in product(*[parts if stays else [slice(None)] for parts, stays in zip(cut, kept, strict=True)]):
-        place = tuple([part for part, stays in zip(some, kept, strict=True) if stays])
-        every = product(*[[part] if stays else parts for part, parts, stays in zip(some, cut, kept, strict=True)])
-        groups.append((some, place, [*every]))
-    return groups
+        def run(block: Any, out: Any, memory: Any) -> None:
+            if upcast is not None:
+                block = upcast(block)
+            pivot = find(block)
+            if fix_pivot is not None:
+                pivot = fix_pivot(pivot)
+            wide = pivot.reshape(broadcast)
+            for some, place, parts in work:
+                taken = wide[some]
+                total = combine_in_pairs((add(block[index], taken, memory) for index, add in parts), combine)
+                out[place] = finish(total, pivot[place], count)
+
+        return run
+
+    def groups(self, shape: Lengths) -> list[Group]:
+        """The tiles of a block of that shape, by the part of the result that they make."""
+        cut = [
+            [slice(start, min(start + tile, size)) for start in range(0, size, tile)]
+            for size, tile in zip(shape, self.schedule.tiles, strict=True)
+        ]
+        kept = [loop.kept for loop in self.loops]
+        groups: list[Group] = []
+        for some in product(*[parts if stays else [slice(None)] for parts, stays in zip(cut, kept, strict=True)]):
+            place = tuple([part for part, stays in zip(some, kept, strict=True) if stays])
+            every = product(*[[part] if stays else parts for part, parts, stays in zip(some, cut, kept, strict=True)])
+            groups.append((some, place, [*every]))
+        return groups
+
+    def pivot(self, shape: Lengths) -> Unary:
+        """What finds the pivot of a block of that shape."""
+        ops = self.ops.pivot
+        if self.ops.upcast is not None:
+            return self.temporary_reduction(shape, ops.costs, ops)
+        nest = loop_nest(shape, [loop.stride for loop in self.loops], self.axes)
+        return self.reduction(nest, shape, self.schedule.itemsize, ops.costs, ops)
+
+    def pivot_by_tiles(self, shape: Lengths, upcast: Unary) -> Unary:
+        """The same of a block that has to be made wide, a tile at a time."""
+        ops, groups, count = self.ops.pivot, self.groups(shape), self.count
+        tiles = _by_lengths(
+            groups, lambda lengths: self.temporary_reduction(lengths, ops.costs, ops._replace(finish=None))
+        )
+        work = [(place, [(index, tiles[_lengths(index)]) for index in parts]) for _, place, parts in groups]
+        kept = tuple([size for size, loop in zip(shape, self.loops, strict=True) if loop.kept])
+        scratch, combine, finish = ops.scratch, ops.combine, ops.finish
+
+        def find(block: Any) -> Any:
+            out = scratch(block, kept)
+            for place, parts in work:
+                out[place] = combine_in_pairs((reduce(upcast(block[index])) for index, reduce in parts), combine)
+            return out if finish is None else finish(out, count)
+
+        return find
+
+    def tile(self, shape: Lengths) -> Tile:
+        """What is done with a tile of that shape: the sum of what it is transformed into."""
+        transform, ops, costs = self.ops.transform, self.ops.total, self.ops.costs
+        *outer, last = shape
+        count, stays = prod(shape), self.loops[-1].kept
+        if not self.schedule.unroll_last:
+            add = self.temporary_reduction(shape, costs, ops)
+            return lambda part, pivot, memory: add(transform(part, pivot, memory[:count].reshape(shape)))
+        rest = tuple(outer)
+        one = self.temporary_reduction(rest, costs, ops)
+        count //= last
+
+        def each(part: Any, pivot: Any, memory: Any) -> Iterable[Any]:
+            here = memory[:count].reshape(rest)
+            for index in range(last):
+                yield one(transform(part[..., index], pivot[..., index if stays else 0], here))
+
+        def side_by_side(part: Any, pivot: Any, memory: Any) -> Any:
+            found: Any = None
+            for index, total in enumerate(each(part, pivot, memory)):
+                if found is None:
+                    found = ops.scratch(total, (*total.shape, last))
+                found[..., index] = total
+            return found
+
+        return side_by_side if stays else lambda *given: combine_in_pairs(each(*given), ops.combine)
+
+    def temporary_reduction(self, shape: Lengths, costs: MemoryCosts, ops: ReductionOps) -> Unary:
+        """The reduction of new memory of that shape."""
+        nest = temporary_nest(shape, self.axes, costs)
+        return self.reduction(nest, shape, costs.transform_bytes, costs, ops)
+
+    def reduction(self, nest: LoopNest, shape: Lengths, itemsize: int, costs: MemoryCosts, ops: ReductionOps) -> Unary:
+        """The reduction of tensors of that shape, in the calls that are best, or in one."""
+        axes = tuple([axis for axis in self.axes if axis < len(shape)])
+        best = schedule_reduction(nest, itemsize, costs)
+        if best is not None:
+            run = build_reduction(best, shape, axes, self.backend, ops)
+            return lambda tensor: run(tensor, None)
+        reduce_axis, scratch, finish = ops.reduce_axis, ops.scratch, ops.finish
+        lengths = tuple([size for axis, size in enumerate(shape) if axis not in axes])
+        count = prod([shape[axis] for axis in axes])
+
+        def one_call(tensor: Any) -> Any:
+            out = reduce_axis(tensor, axes, scratch(tensor, lengths))
+            return out if finish is None else finish(out, count)
+
+        return one_call
 
 
 def _lengths(index: Index) -> Lengths:
@@ -145,109 +214,19 @@ def _by_lengths(groups: Sequence[Group], make: Callable[[Lengths], Function]) ->
     return {lengths: make(lengths) for lengths in {_lengths(index) for _, _, parts in groups for index in parts}}
 
 
-def _centre(way: Centred, shape: Lengths, means: Means) -> One:
-    """What finds the centre of a block of that shape."""
-    calls = means.composite.centre
-    if means.composite.widen is None:
-        return _along(shape, [loop.stride for loop in way.loops], _gone(way), way.itemsize, calls.costs, calls, means)
-    return _at_hand(shape, _gone(way), calls.costs, calls, means)
-
-
-def _centre_by_tiles(way: Centred, shape: Lengths, widen: One, means: Means) -> One:
-    """The same of a block that has to be made wide, a tile at a time."""
-    calls, groups, count = means.composite.centre, _groups(way, shape), means.terms
-    plain = calls._replace(finish=None)
-    tiles = _by_lengths(groups, lambda lengths: _at_hand(lengths, _gone(way), calls.costs, plain, means))
-    work = [(place, [(index, tiles[_lengths(index)]) for index in parts]) for _, place, parts in groups]
-    kept = tuple([size for size, loop in zip(shape, way.loops, strict=True) if loop.kept])
-    room, combine, finish = calls.room, calls.combine, calls.finish
-
-    def find(block: Any) -> Any:
-        out = room(block, kept)
-        for place, parts in work:
-            out[place] = in_pairs((reduce(widen(block[index])) for index, reduce in parts), combine)
-        return out if finish is None else finish(out, count)
-
-    return find
-
-
-def _tile(way: Centred, shape: Lengths, means: Means) -> Tile:
-    """What is done with a tile of that shape: the sum of what is made of it."""
-    deviate, calls = means.composite.deviate, means.composite.total
-    *outer, last = shape
-    count, stays = prod(shape), way.loops[-1].kept
-    if not way.apart:
-        add = _at_hand(shape, _gone(way), means.composite.costs, calls, means)
-        return lambda part, centre, memory: add(deviate(part, centre, memory[:count].reshape(shape)))
-    rest = tuple(outer)
-    one = _at_hand(rest, [axis for axis in _gone(way) if axis < len(rest)], means.composite.costs, calls, means)
-    count //= last
-
-    def each(part: Any, centre: Any, memory: Any) -> Iterable[Any]:
-        here = memory[:count].reshape(rest)
-        for index in range(last):
-            yield one(deviate(part[..., index], centre[..., index if stays else 0], here))
-
-    def side_by_side(part: Any, centre: Any, memory: Any) -> Any:
-        found: Any = None
-        for index, total in enumerate(each(part, centre, memory)):
-            if found is None:
-                found = calls.room(total, (*total.shape, last))
-            found[..., index] = total
-        return found
-
-    return side_by_side if stays else lambda *given: in_pairs(each(*given), calls.combine)
-
-
-def _gone(way: Centred) -> list[int]:
-    """The loops that are reduced."""
-    return [place for place, loop in enumerate(way.loops) if not loop.kept]
-
-
-def _at_hand(shape: Lengths, axes: Sequence[int], costs: MemoryCosts, calls: Calls, means: Means) -> One:
-    """The reduction of new memory of that shape."""
-    strides = [stride * costs.transform_bytes for stride in contiguous(shape)]
-    return _along(shape, strides, axes, costs.transform_bytes, costs, calls, means)
-
-
-def _along(
-    shape: Lengths,
-    strides: Sequence[int],
-    axes: Sequence[int],
-    itemsize: int,
-    costs: MemoryCosts,
-    calls: Calls,
-    means: Means,
-) -> One:
-    """The reduction of memory of that shape along some axes, in the calls that are best, or in one."""
-    best = reduced(shape, strides, axes, itemsize, costs)
-    if best is not None:
-        run = reducing(best, shape, axes, means.backend, calls)
-        return lambda tensor: run(tensor, None)
-    along, room, finish = calls.along, calls.room, calls.finish
-    lengths, gone = tuple([size for place, size in enumerate(shape) if place not in axes]), tuple(axes)
-    count = prod([shape[axis] for axis in axes])
-
-    def one_call(tensor: Any) -> Any:
-        out = along(tensor, gone, room(tensor, lengths))
-        return out if finish is None else finish(out, count)
-
-    return one_call
-
-
-def in_pairs(parts: Iterable[Any], combine: Callable[[Any, Any, Any], Any]) -> Any:
+def combine_in_pairs(parts: Iterable[Any], combine: Callable[..., Any]) -> Any:
     """All of them combined: neighbours first, then what these gave, so that a sum of many loses few digits.
 
-    >>> in_pairs("abcde", lambda one, other, out: f"({one}{other})")
+    >>> combine_in_pairs("abcde", lambda one, other: f"({one}{other})")
     '(((ab)(cd))e)'
     """
     waiting: list[Any] = []
     for number, part in enumerate(parts, 1):
         total, twice = part, number
         while twice % 2 == 0:
-            total, twice = combine(waiting.pop(), total, None), twice // 2
+            total, twice = combine(waiting.pop(), total), twice // 2
         waiting.append(total)
     total = waiting.pop()
     while waiting:
-        total = combine(waiting.pop(), total, None)
+        total = combine(waiting.pop(), total)
     return total

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from math import prod
 from typing import NamedTuple
+
+from plait._plan.strides import memory_order
 
 
 class Loop(NamedTuple):
@@ -20,29 +23,46 @@ class Loop(NamedTuple):
     kept: bool = True
 
 
-class Nest(NamedTuple):
+class LoopNest(NamedTuple):
     """Loops in the order of memory, and where they come from.
 
     Attributes:
-        loops: from the longest stride to the shortest; neighbours that run on are one.
-        order: of the dimensions of the tensor, those with more than one element, in that order.
+        loops: from the longest stride to the shortest, coalesced, without units.
+        order: of the tensor's dimensions.
+        elements: how many there are.
+        innermost: the length of the innermost dimension that is not a unit, before it was coalesced with others.
+        reduces_units: whether a dimension of one element is reduced.
+        coalesced: whether a loop is several dimensions.
     """
 
     loops: tuple[Loop, ...]
     order: tuple[int, ...]
+    elements: int
+    innermost: int
+    reduces_units: bool
+    coalesced: bool
 
 
-def nest(shape: Sequence[int], strides: Sequence[int], reduced: Sequence[int] = ()) -> Nest:
-    """The loops over a tensor of which some dimensions are reduced.
+def loop_nest(shape: Sequence[int], strides: Sequence[int], reduced: Sequence[int] = ()) -> LoopNest:
+    """The loops over a tensor, with strides in bytes, of which some dimensions are reduced.
 
-    >>> nest((4, 6, 2), (48, 8, 4), (1, 2)).loops
+    >>> loop_nest((4, 6, 2), (48, 8, 4), (1, 2)).loops
     (Loop(length=4, stride=48, kept=True), Loop(length=12, stride=4, kept=False))
     """
-    order = sorted([place for place, size in enumerate(shape) if size != 1], key=lambda place: -abs(strides[place]))
-    return Nest(merged([Loop(shape[place], strides[place], place not in reduced) for place in order]), tuple(order))
+    order = memory_order(strides)
+    dims: list[Loop] = []
+    reduces_units = False
+    for dim in order:
+        if shape[dim] != 1:
+            dims.append(Loop(shape[dim], strides[dim], dim not in reduced))
+        elif dim in reduced:
+            reduces_units = True
+    loops = coalesce(dims)
+    innermost = dims[-1].length if dims else 1
+    return LoopNest(loops, order, prod(shape), innermost, reduces_units, len(loops) < len(dims))
 
 
-def merged(loops: Sequence[Loop]) -> tuple[Loop, ...]:
+def coalesce(loops: Iterable[Loop]) -> tuple[Loop, ...]:
     """The same loops, with neighbours of one kind made one where memory runs on from the end of the inner one."""
     found: list[Loop] = []
     for loop in loops:
@@ -52,3 +72,22 @@ def merged(loops: Sequence[Loop]) -> tuple[Loop, ...]:
         else:
             found.append(loop)
     return tuple(found)
+
+
+def split(loops: Sequence[Loop], place: int, inner: int) -> tuple[Loop, ...]:
+    """The same loops, with one of them made two, of which the inner one has a length that divides that of both."""
+    length, stride, kept = loops[place]
+    parts = Loop(length // inner, stride * inner, kept), Loop(inner, stride, kept)
+    return (*loops[:place], *parts, *loops[place + 1 :])
+
+
+def without(loops: Sequence[Loop], place: int, itemsize: int) -> tuple[Loop, ...]:
+    """The loops over what is left once one of them is reduced: new memory, filled in their order."""
+    found: list[Loop] = []
+    stride = itemsize
+    for other in range(len(loops) - 1, -1, -1):
+        if other != place:
+            length, _, kept = loops[other]
+            found.append(Loop(length, stride, kept))
+            stride *= length
+    return tuple(reversed(found))

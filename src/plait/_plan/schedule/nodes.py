@@ -4,96 +4,97 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
-from plait._plan.schedule.loop_nest import Loop
+from plait._plan.schedule.loop_nest import LoopNest
 
 
-class Along(NamedTuple):
+class ReduceAxis(NamedTuple):
     """The framework's own reduction along one axis, which the result lacks."""
 
     axis: int
 
 
-class Halves(NamedTuple):
+class TreeReduce(NamedTuple):
     """One axis, which the result lacks, reduced by combining its even elements with its odd ones until one is left.
 
-    Where ``apart`` is given, each index of that last axis has calls of its own.
+    Where ``unroll_last`` is given, each index of the last axis has calls of its own.
     """
 
     axis: int
-    apart: bool = False
+    unroll_last: bool = False
 
 
-class Ones(NamedTuple):
+class MatmulOnes(NamedTuple):
     """The last axis, which the result lacks, summed as a product of a matrix with ones."""
 
     axis: int
 
 
-class Rows(NamedTuple):
+class EinsumRows(NamedTuple):
     """One axis, not the last, which the result lacks, summed as a contraction of one tensor: row upon row."""
 
     axis: int
 
 
-Call: TypeAlias = "Along | Halves | Ones | Rows"
+Call: TypeAlias = "ReduceAxis | TreeReduce | MatmulOnes | EinsumRows"
+
+Block: TypeAlias = "tuple[int, int] | None"
+"""The axis that is cut into blocks, and the length of a block; ``None`` where none is cut."""
 
 
 class Reduction(NamedTuple):
     """A reduction in several calls.
 
     Attributes:
-        order: the dimensions of the tensor that have more than one element, as memory has them: a view.
-        shape: neighbours of these made one, or one made two: a view.
+        nest: the loops over the tensor.
+        shape: the lengths of the loops, one of which may be made two: a view.
         calls: what is done, one after the other; axes are counted in what the call before left.
-        block: the axis of ``shape`` that is cut into parts, each of which goes through all calls, and their length.
+        block: the axis of ``shape`` that is cut; each block goes through all calls.
         rewrites: the names of what was done.
-        cost: microseconds, as estimated.
+        cost: nanoseconds, as estimated.
         plain: the same for one call of the framework's.
     """
 
-    order: tuple[int, ...]
+    nest: LoopNest
     shape: tuple[int, ...]
     calls: tuple[Call, ...]
-    block: tuple[int, int] | None
+    block: Block
     rewrites: tuple[str, ...]
     cost: float
     plain: float
 
 
-class Centred(NamedTuple):
-    """A reduction that takes its centre out of every element, and adds up what it makes of the rest.
+class TwoPassReduction(NamedTuple):
+    """A reduction that finds a pivot, takes it out of every element, and adds up what it makes of the rest.
 
     Attributes:
-        order: the dimensions of the tensor that have more than one element, as memory has them: a view.
+        nest: the loops over the tensor: a view.
         itemsize: bytes of an element.
-        loops: neighbours of these made one: a view.
-        block: the one of these that is cut into parts, each of which has its centre found, and their length.
-        tiles: of each how much goes through what is left to do at a time.
-        apart: whether each index of the last has calls of its own.
+        block: the loop that is cut; each block has its pivot found.
+        tiles: of each loop how much goes through what is left to do at a time.
+        unroll_last: whether each index of the last has calls of its own.
         rewrites: the names of what was done.
-        cost: microseconds, as estimated.
+        cost: nanoseconds, as estimated.
         plain: the same for one call of the framework's.
     """
 
-    order: tuple[int, ...]
+    nest: LoopNest
     itemsize: int
-    loops: tuple[Loop, ...]
-    block: tuple[int, int] | None
+    block: Block
     tiles: tuple[int, ...]
-    apart: bool
+    unroll_last: bool
     rewrites: tuple[str, ...]
     cost: float
     plain: float
 
 
-class Copying(NamedTuple):
+class TiledCopy(NamedTuple):
     """A copy in several calls.
 
     Attributes:
         shape: the dimensions of the result as the loops of the copy: a view of both.
         tiles: for each dimension how much of it one call copies; its length for all.
         rewrites: the names of what was done.
-        cost: microseconds, as estimated.
+        cost: nanoseconds, as estimated.
         plain: the same for one call of the framework's.
     """
 
@@ -102,3 +103,6 @@ class Copying(NamedTuple):
     rewrites: tuple[str, ...]
     cost: float
     plain: float
+
+
+Schedule: TypeAlias = "Reduction | TwoPassReduction | TiledCopy"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from plait.backends.interface import Backend
+from plait.backends.interface import Backend, LargeTensors
 from plait.backends.numpy.contraction import products
-from plait.backends.numpy.large_tensors import PASSES
 from plait.backends.numpy.masked import (
     MASKED,
     expand_masked,
@@ -27,7 +26,19 @@ from plait.backends.numpy.reductions import (
 )
 from plait.errors import fail
 
+if TYPE_CHECKING:
+    from plait.backends.capabilities import LargeTensorOps
+
 _KINDS = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c": "complex"}
+
+
+def _large_tensor_ops() -> LargeTensorOps:
+    from plait.backends.numpy.large_tensors import OPS
+
+    return OPS
+
+
+LARGE_TENSORS = LargeTensors(_large_tensor_ops, min_elements=2048)
 
 
 class NumpyBackend(Backend):
@@ -44,7 +55,7 @@ class NumpyBackend(Backend):
         cls: Any = kind
         self.cls = cls
         if kind is np.ndarray:
-            self.products, self.passes = products, PASSES
+            self.products, self.large_tensors = products, LARGE_TENSORS
         self.reshape, self.view, self.permute = cls.reshape, cls.reshape, cls.transpose
         if issubclass(kind, np.generic):  # which becomes an array as soon as it is expanded
             self.reshape = self.view = lambda tensor, shape: tensor.reshape(shape)

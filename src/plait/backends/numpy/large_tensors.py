@@ -1,4 +1,4 @@
-"""How plans pass over the memory of NumPy's arrays: by ufuncs, by copies part by part, and by kernels."""
+"""How large arrays of NumPy are reduced and copied: by ufuncs, by copies part by part, and by kernels."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from plait.backends.capabilities import Passes
+from plait.backends.capabilities import LargeTensorOps, TwoPassOps
 from plait.backends.costs import MemoryCosts
-from plait.backends.numpy.reduction_ops import calls
-from plait.backends.numpy.two_pass import composite
+from plait.backends.numpy.reduction_ops import reduction_ops
 
 
 def _layout(array: Any) -> Any:
@@ -32,29 +31,34 @@ def _copy(array: Any, shape: tuple[int, ...], parts: list[Any]) -> Any:
     return out
 
 
+def _two_pass_ops(name: str, dtype: Any, requires_grad: bool) -> TwoPassOps | None:
+    from plait.backends.numpy.two_pass import two_pass_ops
+
+    return two_pass_ops(name, dtype, requires_grad)
+
+
 def _kernel(*task: Any) -> Any:
     from plait.backends.kernels import filling
 
     return filling(*task)
 
 
-def _no_kernel(name: str | None, dtype: Any) -> str | None:
+def _why_no_kernel(name: str | None, dtype: Any) -> str | None:
     from plait.backends.kernels import why_not
 
     return why_not(name, dtype)
 
 
-PASSES = Passes(
-    least=2048,
-    reason=lambda _: None,
+OPS = LargeTensorOps(
+    why_not_decompose=lambda _: None,
     layout=_layout,
-    recorded=lambda _: False,
+    requires_grad=lambda _: False,
     memory=_memory,
-    calls=calls,
-    composite=composite,
+    reduction_ops=reduction_ops,
+    two_pass_ops=_two_pass_ops,
     empty=_empty,
     copy=_copy,
     copy_costs=MemoryCosts(),
     kernel=_kernel,
-    no_kernel=_no_kernel,
+    why_no_kernel=_why_no_kernel,
 )

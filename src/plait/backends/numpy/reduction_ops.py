@@ -1,4 +1,4 @@
-"""What NumPy's reductions are made of: ufuncs, which combine arrays into memory that is there."""
+"""What reductions of large arrays are made of: ufuncs, which combine arrays into memory that is there."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from plait.backends.capabilities import Calls
+from plait.backends.capabilities import ReductionOps
 from plait.backends.costs import MemoryCosts
 from plait.backends.numpy.reductions import ROUNDING, is_half
 from plait.backends.numpy.sums import REAL, ones
@@ -27,7 +27,7 @@ _OF_BOOLS: dict[str, Any] = {"any": np.bitwise_or, "all": np.bitwise_and, "max":
 
 
 @lru_cache(maxsize=256)
-def calls(name: str, dtype: Any, _: bool = False) -> Calls | None:
+def reduction_ops(name: str, dtype: Any, _: bool = False) -> ReductionOps | None:
     """What there is for a reduction of that name."""
     ufunc = _OF_BOOLS.get(name) if dtype.kind == "b" else None
     ufunc = ufunc or _UFUNCS.get(name)
@@ -38,16 +38,16 @@ def calls(name: str, dtype: Any, _: bool = False) -> Calls | None:
     wide = np.dtype(np.float32) if half else result
     real = name in ("sum", "mean") and wide.char in REAL
     truth = name in ("any", "all")  # whose first call takes any type, and gives bool
-    return Calls(
+    return ReductionOps(
         empty=lambda _, shape: np.empty(shape, dtype if half else result),
-        room=lambda _, shape: np.empty(shape, wide),
-        combine=lambda one, other, out: ufunc(one, other, out=out),
-        along=lambda array, axis, out: ufunc.reduce(array, axis, wide, out),
-        product=_product if real else None,
-        rows=_rows if real else None,
-        widen=None if truth or wide == dtype else lambda array: array.astype(wide),
+        scratch=lambda _, shape: np.empty(shape, wide),
+        combine=ufunc,
+        reduce_axis=lambda array, axis, out: ufunc.reduce(array, axis, wide, out),
+        matmul_ones=_matmul_ones if real else None,
+        reduce_rows=_reduce_rows if real else None,
+        upcast=None if truth or wide == dtype else lambda array: array.astype(wide),
         finish=_FINISH.get(name) if wide.kind in "fc" else None,
-        narrow=half,
+        downcast=half,
         itemsize=(dtype if half else result).itemsize,
         costs=_costs(name, wide, dtype),
     )
@@ -79,7 +79,7 @@ def _costs(name: str, wide: Any, dtype: Any) -> MemoryCosts:
     )
 
 
-def _product(array: Any, out: Any) -> Any:
+def _matmul_ones(array: Any, out: Any) -> Any:
     shape = array.shape[:-1]
     made = array.reshape(-1, array.shape[-1]) @ ones(array.shape[-1], array.dtype)
     if out is None:
@@ -88,7 +88,7 @@ def _product(array: Any, out: Any) -> Any:
     return out
 
 
-def _rows(array: Any, axis: int, out: Any) -> Any:
+def _reduce_rows(array: Any, axis: int, out: Any) -> Any:
     axes = [*range(array.ndim)]
     return np.einsum(array, axes, axes[:axis] + axes[axis + 1 :], out=out)
 

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.fx import Proxy
 
-from plait.backends.interface import Backend
+from plait.backends.interface import Backend, LargeTensors
 from plait.backends.torch.contraction import products
-from plait.backends.torch.large_tensors import PASSES
 from plait.backends.torch.tracing import leave_to_python
+
+if TYPE_CHECKING:
+    from plait.backends.capabilities import LargeTensorOps
+
+
+def _large_tensor_ops() -> LargeTensorOps:
+    from plait.backends.torch.large_tensors import OPS
+
+    return OPS
+
+
+LARGE_TENSORS = LargeTensors(_large_tensor_ops, min_elements=4096)
 
 
 class TorchBackend(Backend):
@@ -28,7 +39,7 @@ class TorchBackend(Backend):
 
     def __init__(self, kind: type) -> None:
         if kind in (torch.Tensor, torch.nn.Parameter):
-            self.products, self.passes = products, PASSES
+            self.products, self.large_tensors = products, LARGE_TENSORS
 
     view = staticmethod(lambda tensor, shape: tensor.view(shape))
 

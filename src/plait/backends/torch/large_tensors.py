@@ -1,4 +1,4 @@
-"""How plans pass over the memory of PyTorch's tensors: on the CPU, where nobody watches."""
+"""How large tensors of PyTorch are reduced: on the CPU, where nobody watches."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Any
 
 import torch
 
-from plait.backends.capabilities import Passes
-from plait.backends.torch.reduction_ops import calls
-from plait.backends.torch.tracing import watched
+from plait.backends.capabilities import LargeTensorOps
+from plait.backends.torch.reduction_ops import reduction_ops
+from plait.backends.torch.tracing import why_not_decompose
 
 
 def _layout(tensor: torch.Tensor) -> Any:
-    return None if watched(tensor) else (tensor.stride(), tensor.dtype, _recorded(tensor))
+    return None if why_not_decompose(tensor) else (tensor.stride(), tensor.dtype, _requires_grad(tensor))
 
 
-def _recorded(tensor: torch.Tensor) -> bool:
+def _requires_grad(tensor: torch.Tensor) -> bool:
     return tensor.requires_grad and torch.is_grad_enabled()
 
 
@@ -24,4 +24,10 @@ def _memory(tensor: torch.Tensor) -> tuple[tuple[int, ...], int]:
     return tuple([stride * size for stride in tensor.stride()]), size
 
 
-PASSES = Passes(least=4096, reason=watched, layout=_layout, recorded=_recorded, memory=_memory, calls=calls)
+OPS = LargeTensorOps(
+    why_not_decompose=why_not_decompose,
+    layout=_layout,
+    requires_grad=_requires_grad,
+    memory=_memory,
+    reduction_ops=reduction_ops,
+)

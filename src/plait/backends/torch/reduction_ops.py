@@ -1,4 +1,4 @@
-"""What PyTorch's reductions on the CPU are made of.
+"""What reductions of PyTorch's large tensors on the CPU are made of.
 
 On a GPU and under a tracer one call is best, which a compiler fuses with its neighbours. Where a gradient is recorded,
 all calls are one node of the graph; what that takes, and what the gradient of one call would, is among the costs.
@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from plait.backends.capabilities import Calls
+from plait.backends.capabilities import ReductionOps
 from plait.backends.costs import MemoryCosts
-from plait.backends.torch.autograd import added, averaged, chosen
+from plait.backends.torch.autograd import wrap_extremum, wrap_mean, wrap_sum
 
 _HALF = (torch.float16, torch.bfloat16)
 _COMBINE: dict[str, Any] = {
@@ -42,7 +42,7 @@ _SUMS = _COSTS._replace(multi_axis_element=1.3, multi_axis_row_overhead=16.0, co
 
 
 @lru_cache(maxsize=256)
-def calls(name: str, dtype: torch.dtype, recorded: bool) -> Calls | None:
+def reduction_ops(name: str, dtype: torch.dtype, requires_grad: bool) -> ReductionOps | None:
     """What there is for a reduction of that name."""
     exact = dtype.is_floating_point or dtype.is_complex
     chooses = name in ("min", "max", "any", "all")
@@ -53,33 +53,33 @@ def calls(name: str, dtype: torch.dtype, recorded: bool) -> Calls | None:
         served = exact
     else:
         served = name in ("sum", "prod") or (name in ("min", "max") and not dtype.is_complex)
-    if not served or (recorded and name not in _GRADIENTS):
+    if not served or (requires_grad and name not in _AUTOGRAD):
         return None
     result = dtype if chooses or exact else torch.int64  # of narrow integers a sum is wide
     wide = torch.float32 if half else result
-    combine, along = _COMBINE[name], _ALONG[name]
+    along = _ALONG[name]
     typed: dict[str, Any] = {} if chooses else {"dtype": wide}
-    return Calls(
+    return ReductionOps(
         empty=lambda tensor, shape: tensor.new_empty(shape, dtype=result),
-        room=lambda tensor, shape: tensor.new_empty(shape, dtype=wide),
-        combine=lambda one, other, out: combine(one, other, out=out),
-        along=lambda tensor, axis, out: along(tensor, axis, **typed, out=out),
-        product=None,
-        rows=None,
-        widen=None if wide is dtype else lambda tensor: tensor.to(wide),
+        scratch=lambda tensor, shape: tensor.new_empty(shape, dtype=wide),
+        combine=_COMBINE[name],
+        reduce_axis=lambda tensor, axis, out: along(tensor, axis, **typed, out=out),
+        matmul_ones=None,
+        reduce_rows=None,
+        upcast=None if wide is dtype else lambda tensor: tensor.to(wide),
         finish=_FINISH.get(name) if exact else None,
-        narrow=half,
+        downcast=half,
         itemsize=(dtype if half else result).itemsize,
-        costs=_costs(name, dtype, wide, recorded),
-        recorded=_GRADIENTS[name](calls("sum", dtype, False)) if recorded else None,
+        costs=_costs(name, dtype, wide, requires_grad),
+        autograd_wrap=_AUTOGRAD[name](reduction_ops("sum", dtype, False)) if requires_grad else None,
     )
 
 
-def _costs(name: str, dtype: torch.dtype, wide: torch.dtype, recorded: bool) -> MemoryCosts:
+def _costs(name: str, dtype: torch.dtype, wide: torch.dtype, requires_grad: bool) -> MemoryCosts:
     upcast = max(wide.itemsize / dtype.itemsize, 1.0)
     if name in ("min", "max", "any", "all"):
         costs = _EXTREMA._replace(upcast_ratio=upcast)
-        if recorded:
+        if requires_grad:
             costs = costs._replace(autograd_overhead=105000.0, backward_row_overhead=8.0, backward_element=1.5)
         return costs
     size = max(wide.itemsize / 4, 1.0)
@@ -87,9 +87,9 @@ def _costs(name: str, dtype: torch.dtype, wide: torch.dtype, recorded: bool) -> 
         upcast_ratio=upcast,
         reduce_element=0.13 * size,
         outer_axis_element=0.09 * size,
-        autograd_overhead=60000.0 * recorded,
+        autograd_overhead=60000.0 * requires_grad,
     )
 
 
-_GRADIENTS: dict[str, Any] = {"min": chosen, "max": chosen, "sum": added, "mean": averaged}
+_AUTOGRAD: dict[str, Any] = {"min": wrap_extremum, "max": wrap_extremum, "sum": wrap_sum, "mean": wrap_mean}
 _FINISH: dict[str, Any] = {"mean": lambda out, count: out.div_(count), "sum": lambda out, _: out.add_(0)}

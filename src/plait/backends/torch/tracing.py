@@ -55,7 +55,7 @@ def give_up_the_frame(text: str) -> None:
 _autocasts: Any = getattr(torch._C, "_is_any_autocast_enabled", torch.is_autocast_cpu_enabled)
 
 
-def watched(tensor: torch.Tensor) -> str | None:
+def why_not_decompose(tensor: torch.Tensor) -> str | None:
     """Why one call is best for a tensor, or ``None``."""
     if not tensor.is_cpu:
         return f"on {tensor.device.type} one call takes the whole device"
