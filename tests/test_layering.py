@@ -18,7 +18,7 @@ BACKENDS = {"errors", "backends"}
 KNOWN_TO_PLANS = {"plait.backends.costs", "plait.backends.interface"}
 """A plan knows what calls cost, and nothing of how a framework spells them."""
 
-SHARED_BY_LAYERS = {"_spec.py", "_einmix.py", "_recipes.py"}
+SHARED_BY_LAYERS = {"__init__.py", "_spec.py", "_einmix.py"}
 """What the layers of all frameworks share imports none of them."""
 
 FRAMEWORKS = {"numpy", "torch", "jax", "tensorflow", "array_api_strict", "sklearn", "PIL", "rich", "jinja2"}

@@ -16,12 +16,12 @@ import pytest
 
 import plait
 from plait.errors import CODES, PlaitError, fail
-from plait.layers._einmix import mix
+from plait.layers import MixSpec
 from plait.layers._spec import (
-    gathered,
+    check_argument_names,
+    forbid_module,
+    merge_sizes,
     reduce,
-    unambiguous,
-    without_parameters,
 )
 
 torch = pytest.importorskip("torch")
@@ -115,19 +115,21 @@ CALLS = {
     "PLT214 a misspelt way": lambda: asked(contract="optimum"),
     "PLT214 no path": lambda: asked(contract=3.5),
     "PLT301 a limit": lambda: asked(memory_limit=2.5),
-    "PLT201 a comma in a weight": lambda: mix("b c -> b d", "c, d", None, {"c": 3, "d": 4}),
-    "PLT201 a group in a weight": lambda: mix("b c -> b d", "(c d)", None, {"c": 3, "d": 4}),
-    "PLT205 in no weight": lambda: mix("b c -> b d", "c", None, {"c": 3, "d": 4}),
-    "PLT207 in a mix": lambda: mix("b 2 c -> b d", "c d", None, {"c": 3, "d": 4}),
-    "PLT207 in a weight": lambda: mix("b c -> b d", "c 4", None, {"c": 3}),
-    "PLT208 in a mix": lambda: mix("b c ... -> b d", "c d", None, {"c": 3, "d": 4}),
-    "PLT212 of a weight": lambda: mix("batch chan -> batch out", "chans out", None, {"chans": 3, "out": 4}),
-    "PLT212 of a bias": lambda: mix("b c -> b d", "c d", "c d", {"c": 3, "d": 4}),
-    "PLT213 an argument of a layer": lambda: unambiguous("b dtype -> b c", dtype=2),
-    "PLT209 a module with parameters": lambda: without_parameters(reduce("b c -> b", Modular(), {}), Modular),
-    "PLT101 a weight that is no text": lambda: mix("b c -> b d", ["c", "d"], None, {"c": 3, "d": 4}),
+    "PLT201 a comma in a weight": lambda: MixSpec.read("b c -> b d", "c, d", None, {"c": 3, "d": 4}),
+    "PLT201 a group in a weight": lambda: MixSpec.read("b c -> b d", "(c d)", None, {"c": 3, "d": 4}),
+    "PLT205 in no weight": lambda: MixSpec.read("b c -> b d", "c", None, {"c": 3, "d": 4}),
+    "PLT207 in a mix": lambda: MixSpec.read("b 2 c -> b d", "c d", None, {"c": 3, "d": 4}),
+    "PLT207 in a weight": lambda: MixSpec.read("b c -> b d", "c 4", None, {"c": 3}),
+    "PLT208 in a mix": lambda: MixSpec.read("b c ... -> b d", "c d", None, {"c": 3, "d": 4}),
+    "PLT212 of a weight": lambda: MixSpec.read("batch chan -> batch out", "chans out", None, {"chans": 3, "out": 4}),
+    "PLT212 of a bias": lambda: MixSpec.read("b c -> b d", "c d", "c d", {"c": 3, "d": 4}),
+    "PLT213 an argument of a layer": lambda: check_argument_names("b dtype -> b c", dtype=2),
+    "PLT209 a module with parameters": lambda: forbid_module(reduce("b c -> b", Modular(), {}), Modular),
+    "PLT101 a weight that is no text": lambda: MixSpec.read("b c -> b d", ["c", "d"], None, {"c": 3, "d": 4}),
     "PLT105 a layer": lambda: reduce("b c", "max", {}),
-    "PLT203 a misspelt argument of a layer": lambda: mix("b c -> b d", "c d", None, {"c": 3, "d": 4, "dtpye": "float"}),
+    "PLT203 a misspelt argument of a layer": lambda: MixSpec.read(
+        "b c -> b d", "c d", None, {"c": 3, "d": 4, "dtpye": "float"}
+    ),
     "PLT211 no inverse": lambda: plait.compile("a b, b c -> a c").inverse(),
     # W3: ranks and sizes
     "PLT301 float": lambda: plait.rearrange(X, "b c (h p) w -> b c h p w", h=2.0),
@@ -139,11 +141,13 @@ CALLS = {
     "PLT302 by two": lambda: plait.rearrange(X, "b c h (w p q) -> b c h w p q", p=2, q=2),
     "PLT303 two unknown": lambda: plait.rearrange(X, "b c (h p) w -> b c h p w"),
     "PLT303 three unknown": lambda: plait.rearrange(X, "b c h (x y z) -> b c h x y z"),
-    "PLT303 a size of a weight": lambda: mix("b c -> b d", "c d", "d", {"c": 3}),
-    "PLT303 a size of a bias": lambda: mix("b c -> b d", "c d", "b d", {"c": 3, "d": 4}),
-    "PLT303 in a mix": lambda: mix("b (t s) c -> b t s d", "c d", None, {"c": 3, "d": 4}),
-    "PLT305 in a mix": lambda: mix("b c -> b d", "c d", None, {"c": 3, "d": 4})(np.zeros((2, 5)), np.zeros((3, 4))),
-    "PLT311 as a dict and as a keyword": lambda: gathered({"h": 2}, {"h": 2}),
+    "PLT303 a size of a weight": lambda: MixSpec.read("b c -> b d", "c d", "d", {"c": 3}),
+    "PLT303 a size of a bias": lambda: MixSpec.read("b c -> b d", "c d", "b d", {"c": 3, "d": 4}),
+    "PLT303 in a mix": lambda: MixSpec.read("b (t s) c -> b t s d", "c d", None, {"c": 3, "d": 4}),
+    "PLT305 in a mix": lambda: MixSpec.read("b c -> b d", "c d", None, {"c": 3, "d": 4})(
+        np.zeros((2, 5)), np.zeros((3, 4))
+    ),
+    "PLT311 as a dict and as a keyword": lambda: merge_sizes({"h": 2}, {"h": 2}),
     "PLT303 repeat": lambda: plait.repeat(X, "b c h w -> b c h w r"),
     "PLT304 too few": lambda: plait.rearrange(X, "b c h w d -> b c h w d"),
     "PLT304 too many": lambda: plait.rearrange(X, "b c h -> b c h"),

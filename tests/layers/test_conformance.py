@@ -11,7 +11,7 @@ import oracle
 import plait
 from layers.cases import MISTAKES, MIXES, OPERATIONS
 from layers.frameworks import each
-from plait.layers import _einmix as mix
+from plait.layers import MixSpec
 from plait.layers import _spec as spec
 
 FUNCTIONS = {"Rearrange": plait.rearrange, "Reduce": plait.reduce, "Repeat": plait.repeat}
@@ -19,7 +19,7 @@ SPECS = {
     "Rearrange": lambda pattern, **sizes: spec.rearrange(pattern, sizes),
     "Reduce": lambda pattern, reduction, **sizes: spec.reduce(pattern, reduction, sizes),
     "Repeat": lambda pattern, **sizes: spec.repeat(pattern, sizes),
-    "EinMix": lambda pattern, weight, bias=None, **sizes: mix.mix(pattern, weight, bias, sizes),
+    "EinMix": lambda pattern, weight, bias=None, **sizes: MixSpec.read(pattern, weight, bias, sizes),
 }
 
 

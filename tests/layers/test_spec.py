@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 import plait
 from layers.cases import MISTAKES, MIXES, OPERATIONS, Mix
 from layers.test_conformance import SPECS, by_definition, filled
+from plait.layers import MixSpec
 from plait.layers import _spec as spec
-from plait.layers._einmix import mix
 
 
 def made(case):
     if isinstance(case, Mix):
-        return mix(case.pattern, case.weight_shape, case.bias_shape, case.sizes)
+        return MixSpec.read(case.pattern, case.weight_shape, case.bias_shape, case.sizes)
     return SPECS[case.kind](*case.arguments, **case.sizes)
 
 
@@ -85,7 +85,7 @@ def test_drawn_mixes(case):
     expected = by_definition(case, x, weight, bias)
     assert result.shape == expected.shape == found.output_shape(x.shape)
     np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5)
-    assert mix(**found.config) == found
+    assert MixSpec.read(**found.config) == found
     right = case.pattern.partition("->")[2].replace("(", " ").replace(")", " ").split()
     fan_in = np.prod([case.sizes[name] for name in case.weight_shape.split() if name not in right])
     assert found.weight.bound == pytest.approx((3 / fan_in) ** 0.5)
@@ -118,7 +118,7 @@ def test_an_unknown_size_stays_unknown():
     assert pooled.output_shape((2, 3, None, 6)) == (2, None)
     with pytest.raises(plait.SizeError, match="PLT302"):
         pooled.output_shape((None, 3, 4, 5))
-    mixed = mix("b t (h c) -> b (h d) t", "h c d", "d", {"h": 2, "c": 3, "d": 4})
+    mixed = MixSpec.read("b t (h c) -> b (h d) t", "h c d", "d", {"h": 2, "c": 3, "d": 4})
     assert mixed.output_shape((None, None, 6)) == (None, 8, None)
     with pytest.raises(plait.SizeError, match="PLT305"):
         mixed.output_shape((None, None, 7))
@@ -127,13 +127,13 @@ def test_an_unknown_size_stays_unknown():
 
 
 def test_a_weight_of_nothing_has_a_bound():
-    found = mix("b c -> b d", "c d", "d", {"c": 0, "d": 4})
+    found = MixSpec.read("b c -> b d", "c d", "d", {"c": 0, "d": 4})
     assert found.weight.bound == 3**0.5
     assert (found(np.zeros((2, 0)), np.zeros((0, 4)), np.ones((1, 4))) == 1).all()
 
 
 def test_the_sizes_of_a_mix_may_be_those_of_a_library():
-    found = mix("b c -> b d", "c d", None, {"c": np.int64(3), "d": np.int8(4)})
+    found = MixSpec.read("b c -> b d", "c d", None, {"c": np.int64(3), "d": np.int8(4)})
     assert found.weight.shape == (3, 4)
     assert all(type(size) is int for size in (*found.weight.shape, *found.config["sizes"].values()))
 
@@ -153,14 +153,14 @@ def test_a_mistake_points_into_what_was_written(mistake):
 @pytest.mark.parametrize(
     ("code", "make"),
     [
-        ("PLT101", lambda: mix("b c -> b d", ["c", "d"], None, {"c": 2, "d": 3})),
-        ("PLT101", lambda: mix("b c -> b d", "c d", False, {"c": 2, "d": 3})),
+        ("PLT101", lambda: MixSpec.read("b c -> b d", ["c", "d"], None, {"c": 2, "d": 3})),
+        ("PLT101", lambda: MixSpec.read("b c -> b d", "c d", False, {"c": 2, "d": 3})),
         ("PLT105", lambda: spec.rearrange("a b", {})),
         ("PLT203", lambda: spec.rearrange("a b -> b a", {"dtpye": "float16"})),
-        ("PLT203", lambda: mix("b c -> b d", "c d", None, {"c": 2, "d": 3, "bias": True})),
-        ("PLT301", lambda: spec.gathered({1: 2}, {})),
-        ("PLT301", lambda: spec.gathered(0, {})),
-        ("PLT301", lambda: spec.gathered([], {"h": 2})),
+        ("PLT203", lambda: MixSpec.read("b c -> b d", "c d", None, {"c": 2, "d": 3, "bias": True})),
+        ("PLT301", lambda: spec.merge_sizes({1: 2}, {})),
+        ("PLT301", lambda: spec.merge_sizes(0, {})),
+        ("PLT301", lambda: spec.merge_sizes([], {"h": 2})),
     ],
 )
 def test_what_is_no_argument(code, make):
@@ -171,15 +171,15 @@ def test_what_is_no_argument(code, make):
 
 
 def test_an_argument_is_not_the_size_of_an_axis():
-    spec.unambiguous("b c -> c b", device=0, name="b")
-    spec.unambiguous("b device -> device b", device="cpu", dtype=None)
+    spec.check_argument_names("b c -> c b", device=0, name="b")
+    spec.check_argument_names("b device -> device b", device="cpu", dtype=None)
     with pytest.raises(plait.AxisError, match="PLT213") as found:
-        spec.unambiguous("b device -> device b", device=0)
+        spec.check_argument_names("b device -> device b", device=0)
     assert found.value.spans == ((2, 8),)
 
 
 def test_sizes_come_as_a_dict_or_as_keywords():
-    assert spec.gathered(None, {"h": 2}) == {"h": 2}
-    assert spec.gathered({"h": 2}, {"w": 3}) == {"h": 2, "w": 3}
+    assert spec.merge_sizes(None, {"h": 2}) == {"h": 2}
+    assert spec.merge_sizes({"h": 2}, {"w": 3}) == {"h": 2, "w": 3}
     with pytest.raises(plait.SizeError, match="PLT311"):
-        spec.gathered({"h": 2}, {"h": 3})
+        spec.merge_sizes({"h": 2}, {"h": 3})

@@ -16,7 +16,7 @@ import pytest
 from keras import ops
 
 import plait
-from plait.layers import _einmix as mix
+from plait.layers import MixSpec
 from plait.layers.keras import (
     EinMix,
     Rearrange,
@@ -346,7 +346,7 @@ def test_the_initial_values_are_uniform_and_follow_the_seed():
         layer.build((None, 64))
         return [array(weight) for weight in layer.weights]
 
-    specification = mix.mix("b c -> b d", "c d", "d", dict(c=64, d=64))
+    specification = MixSpec.read("b c -> b d", "c d", "d", dict(c=64, d=64))
     for found, made in zip(drawn(0), (specification.weight, specification.bias), strict=True):
         assert made.bound * 0.8 < found.max() <= made.bound * (1 + 1e-6)
         assert -made.bound * (1 + 1e-6) <= found.min() < -made.bound * 0.8

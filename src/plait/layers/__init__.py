@@ -1,4 +1,9 @@
 """Operations as layers: ``from plait.layers.torch import Rearrange, Reduce, Repeat, EinMix``, and so on.
 
-`_spec` and `_einmix` say what a layer is, free of any framework; each other file is one framework's glue.
+The arguments of a layer, read and checked, are its ``spec``: an `OperationSpec` or a `MixSpec`, free of any framework.
 """
+
+from plait.layers._einmix import MixSpec, Parameter
+from plait.layers._spec import OperationSpec
+
+__all__ = ["MixSpec", "OperationSpec", "Parameter"]

@@ -1,9 +1,9 @@
-"""What the layer ``EinMix`` is before it belongs to a framework: a product with a weight, and a bias.
+"""What an ``EinMix`` is in every framework: a product with a weight, and a bias.
 
     b t (h c) -> b t (h d)   weight_shape: h c d   bias_shape: h d
 
-is one einsum of the input and the weight; where there is a bias it is added while every axis is a dimension of its
-own, and only then are the groups of the right side formed. The idea is that of the layer of the same name in einops.
+is one einsum of the input and the weight. A bias is added while every axis is a dimension of its own, and only then
+are the groups of the right side formed. The idea is that of the layer of the same name in einops.
 """
 
 from __future__ import annotations
@@ -16,15 +16,7 @@ from typing import Any, NamedTuple
 from plait._executor.compile import concrete_sizes
 from plait._executor.pattern_tools import check_names, is_symbol
 from plait._notation.parser import parse
-from plait._notation.tree import (
-    Ellipsis,
-    Expr,
-    Name,
-    Number,
-    Tree,
-    leaves,
-    names,
-)
+from plait._notation.tree import Ellipsis, Expr, Name, Number, Tree, leaves, names
 from plait._notation.unparse import expr_text, item_text, tree_text
 from plait._operations.rules import (
     Side,
@@ -35,17 +27,14 @@ from plait._operations.rules import (
     text_and_spans,
 )
 from plait._pattern import Pattern
-from plait.errors import (
-    PlaitError,
-    did_you_mean,
-    fail,
-    short,
-)
-from plait.layers._spec import Spec, checked
+from plait.errors import PlaitError, did_you_mean, fail, short
+from plait.layers._spec import Spec, check_argument_names, checked_pattern
 
 
 class Parameter(NamedTuple):
     """A weight or a bias before it is made: drawn uniformly between ``-bound`` and ``bound``."""
+
+    __module__ = "plait.layers"  # pickles name it, and hold no private path
 
     shape: tuple[int, ...]
     bound: float
@@ -56,7 +45,7 @@ class MixSpec(Spec):
     """A general linear layer. Immutable, hashable, picklable.
 
     Attributes:
-        pattern: what goes in and what comes out, with the sizes that were given.
+        pattern: what goes in and what comes out, with the given sizes.
         weight_shape: the axes of the weight, with blanks between them.
         bias_shape: the axes that the bias depends on, or ``None`` for no bias.
         weight: the shape of the weight, and the bound of its elements: √3 / √fan_in.
@@ -64,6 +53,8 @@ class MixSpec(Spec):
         product: the einsum of a tensor and the weight.
         grouping: from its result, and the bias, to the right side of the pattern; ``None`` where they are the same.
     """
+
+    __module__ = "plait.layers"  # pickles name it, and hold no private path
 
     pattern: Pattern
     weight_shape: str
@@ -75,11 +66,11 @@ class MixSpec(Spec):
 
     def __call__(self, tensor: Any, weight: Any, bias: Any = None) -> Any:
         """Multiply a tensor with the weight, sum what the right side leaves out, add the bias, form the groups."""
-        return self.finished(self.product.einsum(tensor, weight), bias)
+        return self.apply_bias(self.product.einsum(tensor, weight), bias)
 
-    def finished(self, product: Any, bias: Any) -> Any:
-        """The result, of the product of tensor and weight."""
-        with_bias = bias is not None  # apart: where a tensor decides on a jump, Paddle's tracer of bytecode gives up
+    def apply_bias(self, product: Any, bias: Any) -> Any:
+        """The result, from the product of tensor and weight."""
+        with_bias = bias is not None  # a variable: where a tensor decides a jump, Paddle's tracer of bytecode gives up
         if with_bias:
             product = product + bias
         return product if self.grouping is None else self.grouping.rearrange(product)
@@ -91,61 +82,69 @@ class MixSpec(Spec):
 
     @property
     def config(self) -> dict[str, Any]:
+        """The arguments of the constructor, for a configuration that is saved; the sizes as one dict."""
         shapes = {"weight_shape": self.weight_shape, "bias_shape": self.bias_shape}
         return {"pattern": self.pattern.text, **shapes, "sizes": self.pattern.sizes}
 
+    @classmethod
+    def read(
+        cls, pattern: str, weight_shape: str, bias_shape: str | None, sizes: dict[str, Any], **own: Any
+    ) -> MixSpec:
+        """Read the arguments of ``EinMix``.
 
-def mix(pattern: str, weight_shape: str, bias_shape: str | None, sizes: dict[str, Any]) -> MixSpec:
-    """Read the arguments of ``EinMix``.
+        Args:
+            pattern: what goes in and what comes out; groups and an ellipsis are allowed on both sides.
+            weight_shape: the axes of the weight, with blanks between them; ``1`` is a unit axis.
+            bias_shape: the axes that the bias depends on, or ``None`` for no bias.
+            sizes: the sizes, in elements, of all axes of the weight and of the bias, and of those of the input that
+                cannot be inferred.
+            own: see `plait.layers._spec.check_argument_names`.
 
-    Args:
-        pattern: what goes in and what comes out; groups and an ellipsis are allowed on both sides.
-        weight_shape: the axes of the weight, with blanks between them; ``1`` is a unit axis.
-        bias_shape: the axes that the bias depends on, or ``None`` for no bias.
-        sizes: the sizes, in elements, of all axes of the weight and of the bias, and of those of the input that
-            cannot be inferred.
-
-    Raises:
-        PatternSyntaxError: a text cannot be read.
-        AxisError: an axis stands where it may not, or a size names no axis.
-        SizeError: a size is missing, or is no exact integer.
-    """
-    tree = parse(tree_text(parse(pattern)))
-    left, right = one_tensor(tree, "EinMix")
-    before, after = collect_axes(left, tree, "EinMix"), collect_axes(right, tree, "EinMix")
-    _check_sides(left, before, after, tree)
-    weight = _axes(weight_shape, "weight_shape")
-    bias = None if bias_shape is None else _axes(bias_shape, "bias_shape")
-    _check_new(before, after, weight, tree)
-    check_names(sizes, names((*tree.left, *weight.left)), tree.text)
-    known = concrete_sizes(tree.text, sizes, is_symbol)
-    _check_parameter(weight, {**before.names, **after.names}, "the pattern", "weight", known, tree)
-    if bias:
-        _check_parameter(bias, after.names, "the right side", "bias", known, tree)
-    fan_in = prod(known[name] for name in names(weight.left) if name not in after.names) or 1
-    product, flat = _product(left, right, weight, bias)
-    return MixSpec(
-        Pattern(tree.text, known),
-        expr_text(weight.left[0]),
-        None if bias is None else expr_text(bias.left[0]),
-        Parameter(_weight_shape(weight.left[0], known), sqrt(3 / fan_in)),
-        None if bias is None else Parameter(_bias_shape(right, bias, known), sqrt(1 / fan_in)),
-        _solved(product, known, left, tree),
-        None if flat is None else checked("rearrange", f"{flat} -> {expr_text(right)}", {}),
-    )
+        Raises:
+            PatternSyntaxError: a text cannot be read.
+            AxisError: an axis is where it may not be, or a size names no axis.
+            SizeError: a size is missing, or is not an exact integer.
+        """
+        check_argument_names(pattern, **own)
+        tree = parse(tree_text(parse(pattern)))
+        left, right = one_tensor(tree, "EinMix")
+        before, after = collect_axes(left, tree, "EinMix"), collect_axes(right, tree, "EinMix")
+        _check_sides(left, before, after, tree)
+        weight = _axes(weight_shape, "weight_shape")
+        bias = None if bias_shape is None else _axes(bias_shape, "bias_shape")
+        _check_new(before, after, weight, tree)
+        check_names(sizes, names((*tree.left, *weight.left)), tree.text)
+        known = concrete_sizes(tree.text, sizes, is_symbol)
+        _check_parameter(weight, {**before.names, **after.names}, "the pattern", "weight", known, tree)
+        if bias:
+            _check_parameter(bias, after.names, "the right side", "bias", known, tree)
+        fan_in = prod(known[name] for name in names(weight.left) if name not in after.names) or 1
+        product, flat = _product(left, right, weight, bias)
+        return cls(
+            Pattern(tree.text, known),
+            expr_text(weight.left[0]),
+            None if bias is None else expr_text(bias.left[0]),
+            Parameter(_weight_shape(weight.left[0], known), sqrt(3 / fan_in)),
+            None if bias is None else Parameter(_bias_shape(right, bias, known), sqrt(1 / fan_in)),
+            _checked_product(product, known, left, tree),
+            None if flat is None else checked_pattern("rearrange", f"{flat} -> {expr_text(right)}", {}),
+        )
 
 
 def _check_sides(left: Expr, before: Side, after: Side, tree: Tree) -> None:
-    """Raise where an ellipsis stands on one side only, or in a group of the input, or a number makes a new axis."""
+    """Raise where an ellipsis is on one side only, or in a group of the input, or a number makes a new axis."""
     forbid_grouped_ellipsis(left, before, tree)
     if bool(before.dots) != bool(after.dots):
         side = "left" if before.dots else "right"
         message = f"the ellipsis stands on the {side} only, and EinMix keeps its axes; put it on both sides"
         raise fail("PLT208", message, *text_and_spans(tree, before.dots or after.dots))
-    numbers = [number for number in (*before.numbers, *after.numbers) if number.value != 1]
-    if numbers:
-        hint = f"give it a name, as in h={numbers[0].value}"
-        raise fail("PLT207", f"EinMix takes no axis without a name but 1; {hint}", *text_and_spans(tree, numbers))
+    _forbid_lengths([*before.lengths, *after.lengths], "EinMix", "h", tree)
+
+
+def _forbid_lengths(lengths: list[Number], taker: str, example: str, tree: Tree) -> None:
+    if lengths:
+        message = f"{taker} takes no axis without a name but 1; give it a name, as in {example}={lengths[0].value}"
+        raise fail("PLT207", message, *text_and_spans(tree, lengths))
 
 
 def _axes(text: str, label: str) -> Tree:
@@ -161,10 +160,7 @@ def _axes(text: str, label: str) -> Tree:
     foreign = [item for item in expr.items if not isinstance(item, Name) and item not in side.numbers]
     if foreign:
         raise fail("PLT201", f"{label} takes names, without groups or an ellipsis", *text_and_spans(tree, foreign))
-    numbers = [number for number in side.numbers if number.value != 1]
-    if numbers:
-        hint = f"give it a name, as in c={numbers[0].value}"
-        raise fail("PLT207", f"{label} takes no axis without a name but 1; {hint}", *text_and_spans(tree, numbers))
+    _forbid_lengths(side.lengths, label, "c", tree)
     return tree
 
 
@@ -179,7 +175,7 @@ def _check_new(before: Side, after: Side, weight: Tree, tree: Tree) -> None:
 def _check_parameter(
     parameter: Tree, known: dict[str, Name], where: str, kind: str, sizes: dict[str, int], tree: Tree
 ) -> None:
-    """Raise where an axis of a weight or a bias stands nowhere else, or has no size."""
+    """Raise where an axis of a weight or a bias appears nowhere else, or has no size."""
     axes, facts = names(parameter.left), {"pattern": tree.text}
     lost = [name for text, name in axes.items() if text not in known]
     if lost:
@@ -204,9 +200,9 @@ def _bias_shape(right: Expr, bias: Tree, sizes: dict[str, int]) -> tuple[int, ..
 
 
 def _product(left: Expr, right: Expr, weight: Tree, bias: Tree | None) -> tuple[str, str | None]:
-    """The pattern of the einsum, and that of its result where it is not yet the right side.
+    """The pattern of the einsum, and its result where that is not yet the right side.
 
-    To a bias the result shows one dimension for each name. Should the bias depend on an axis before the ellipsis, the
+    A bias is added to one dimension for each name. Should the bias depend on an axis before the ellipsis, the
     ellipsis comes first, so that the bias broadcasts along it.
     """
     inputs = f"{expr_text(left)}, {expr_text(weight.left[0])}"
@@ -220,14 +216,14 @@ def _product(left: Expr, right: Expr, weight: Tree, bias: Tree | None) -> tuple[
     return f"{inputs} -> {flat}", None if flat == expr_text(right) else flat
 
 
-def _solved(product: str, sizes: dict[str, int], left: Expr, tree: Tree) -> Pattern:
-    """The pattern of the einsum; what can still be wrong is the input, with which the caller's pattern begins too."""
+def _checked_product(product: str, sizes: dict[str, int], left: Expr, tree: Tree) -> Pattern:
+    """The pattern of the einsum; what can still be wrong is the input, and the error shows the caller's pattern."""
     flat = " ".join([item_text(leaf) for item in left.items for leaf in leaves(item)])
+    axes = names((left,))
     try:
-        axes = names((left,))
         given = {name: size for name, size in sizes.items() if name in axes}
-        checked("rearrange", f"{expr_text(left)} -> {flat}", given)
+        checked_pattern("rearrange", f"{expr_text(left)} -> {flat}", given)
     except PlaitError as error:
         error.pattern = tree.text
         raise
-    return checked("einsum", product, sizes)
+    return checked_pattern("einsum", product, sizes)

@@ -1,12 +1,16 @@
-"""What a layer of one operation is before it belongs to a framework: a pattern read once, and what it does."""
+"""What the layers of all frameworks share: their arguments, read once, what a call does, and their documentation."""
 
 from __future__ import annotations
 
+import inspect
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from types import MappingProxyType
+from typing import Any, TypeAlias, TypeVar
 
 from plait._executor.compile import planned
+from plait._executor.program import Recipe, recipe
 from plait._executor.slow_path import stacked
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, names
@@ -17,12 +21,17 @@ from plait.errors import PlaitError, fail, short
 
 Reduction: TypeAlias = "str | Callable[[Any, tuple[int, ...]], Any]"
 
+Layer = TypeVar("Layer")
+
+SCRIPTED_RANKS = 8
+"""The highest rank for which `recipes` serves a pattern with an ellipsis."""
+
 
 class Spec:
-    """What the specifications of all layers have.
+    """What the specifications of all layers share.
 
-    It is no dataclass, so that Paddle's tracer of bytecode takes those that inherit from it for objects like any
-    other: a dataclass, and nothing else, it takes apart and makes anew field by field, which frozen ones refuse.
+    It is not a dataclass: Paddle's tracer of bytecode takes apart a class whose only base is `object` and that is a
+    dataclass, and makes it anew field by field, which a frozen one refuses.
     """
 
     pattern: Pattern
@@ -34,15 +43,16 @@ class Spec:
 
     @property
     def arguments(self) -> str:
-        """The arguments of the constructor as it takes them, for a ``repr``."""
-        return written(*[value for name, value in self.config.items() if name != "sizes"], sizes=self.pattern.sizes)
+        """The arguments of the constructor as a call has them, for a ``repr``."""
+        config = self.config
+        return format_arguments(*[value for name, value in config.items() if name != "sizes"], sizes=config["sizes"])
 
     @property
     def keywords(self) -> dict[str, str]:
         """The same by name, for frameworks that print the name of every argument."""
         config = self.config
         sizes = config.pop("sizes")
-        return {name: shown(value) for name, value in {**config, **sizes}.items() if value is not None}
+        return {name: format_value(value) for name, value in {**config, **sizes}.items() if value is not None}
 
     def stacked(self, tensors: Sequence[Any]) -> Any:
         """A list of tensors as the one that a call makes of it, for frameworks that ask for shapes before the call.
@@ -59,7 +69,7 @@ class Spec:
 
 @dataclass(frozen=True)
 class OperationSpec(Spec):
-    """One operation with its pattern. Immutable; hashable and picklable as far as the reduction is.
+    """One operation with its pattern. Immutable; hashable and picklable if the reduction is.
 
     Attributes:
         operation: ``"rearrange"``, ``"reduce"`` or ``"repeat"``.
@@ -67,12 +77,14 @@ class OperationSpec(Spec):
         reduction: a name or a callable, of ``"reduce"`` only.
     """
 
+    __module__ = "plait.layers"  # pickles name it, and hold no private path
+
     operation: str
     pattern: Pattern
     reduction: Reduction | None = None
 
     def __call__(self, tensor: Any, module: Any = None) -> Any:
-        """The operation on a tensor, or on a list of equally shaped ones; with a module that was taken `apart`."""
+        """The operation on a tensor, or on a list of equally shaped ones; with the module of `split_module`, if any."""
         if self.operation == "reduce":
             return self.pattern.reduce(tensor, self.reduction if module is None else module)
         if self.operation == "repeat":
@@ -90,8 +102,8 @@ class OperationSpec(Spec):
         return {"pattern": self.pattern.text, **reduction, "sizes": self.pattern.sizes}
 
 
-class Rearranging:
-    """The constructor of a layer ``Rearrange``, whose next base takes the specification."""
+class RearrangeConstructor:
+    """The constructor of a layer ``Rearrange`` whose next base takes the specification."""
 
     def __init__(self, /, pattern: str, **sizes: int) -> None:
         """Read the arguments.
@@ -106,8 +118,8 @@ class Rearranging:
         super().__init__(rearrange(pattern, sizes))  # type: ignore[call-arg]  # of the framework's layer
 
 
-class Reducing:
-    """The constructor of a layer ``Reduce``, whose next base takes the specification."""
+class ReduceConstructor:
+    """The constructor of a layer ``Reduce`` whose next base takes the specification."""
 
     def __init__(self, /, pattern: str, reduction: Reduction, **sizes: int) -> None:
         """Read the arguments.
@@ -123,15 +135,15 @@ class Reducing:
         super().__init__(reduce(pattern, reduction, sizes))  # type: ignore[call-arg]  # of the framework's layer
 
 
-class Repeating:
-    """The constructor of a layer ``Repeat``, whose next base takes the specification."""
+class RepeatConstructor:
+    """The constructor of a layer ``Repeat`` whose next base takes the specification."""
 
     def __init__(self, /, pattern: str, **sizes: int) -> None:
         """Read the arguments.
 
         Args:
             pattern: what goes in and what comes out.
-            sizes: the sizes of axes, in elements: of all that stand on the right only.
+            sizes: the sizes of axes, in elements: of all that appear on the right only.
 
         Raises:
             PlaitError: the pattern or a size is wrong.
@@ -139,17 +151,93 @@ class Repeating:
         super().__init__(repeat(pattern, sizes))  # type: ignore[call-arg]  # of the framework's layer
 
 
-def apart(operation: OperationSpec, kind: type) -> tuple[OperationSpec, Any]:
+def rearrange(pattern: str, sizes: dict[str, Any], **own: Any) -> OperationSpec:
+    """The specification of a ``Rearrange``, with every error of `plait.rearrange` that needs no tensor.
+
+    Args:
+        pattern: the pattern.
+        sizes: the sizes of its axes.
+        own: see `check_argument_names`.
+    """
+    return OperationSpec("rearrange", checked_pattern("rearrange", pattern, sizes, **own))
+
+
+def reduce(pattern: str, reduction: Reduction, sizes: dict[str, Any], **own: Any) -> OperationSpec:
+    """The same of a ``Reduce``."""
+    name = CUSTOM if callable(reduction) else check_reduction(reduction)
+    return OperationSpec("reduce", checked_pattern("reduce", pattern, sizes, name, **own), reduction)
+
+
+def repeat(pattern: str, sizes: dict[str, Any], **own: Any) -> OperationSpec:
+    """The same of a ``Repeat``."""
+    return OperationSpec("repeat", checked_pattern("repeat", pattern, sizes, **own))
+
+
+def checked_pattern(operation: str, text: str, sizes: dict[str, Any], reduction: str = "", **own: Any) -> Pattern:
+    """A pattern that keeps the rule of its operation, and can be solved.
+
+    Raises:
+        PatternSyntaxError: the pattern cannot be read.
+        AxisError: it breaks the rule of the operation, or a size names no axis.
+        SizeError: a size is not an exact integer, or one cannot be inferred.
+    """
+    check_argument_names(text, **own)
+    two_sides(parse(text), operation)
+    pattern = Pattern(text, sizes)
+    ranks = [_named_dimensions(expr.items) for expr in parse(pattern.text).left]
+    given = tuple(pattern.sizes)
+    planned(operation, pattern.text, tuple(ranks if operation == "einsum" else ranks[:1]), given, reduction)
+    return pattern
+
+
+def check_argument_names(text: str, **own: Any) -> None:
+    """Make sure that no argument of a constructor was meant to be the size of an axis of that name.
+
+    Args:
+        text: the pattern.
+        own: the arguments of the framework's own layers; an axis of such a name cannot be given a size.
+
+    Raises:
+        AxisError: PLT213, one is a whole number, and the pattern has an axis of that name.
+    """
+    numbers = [name for name, value in own.items() if isinstance(value, int) and not isinstance(value, bool)]
+    if not numbers:
+        return
+    tree = parse(text)
+    axes = names((*tree.left, *(tree.right or ())))
+    for name in numbers:
+        if name in axes:
+            message = f"{name} is an argument of the layer, and not the size of an axis; call the axis something else"
+            raise fail("PLT213", message, tree.text, [(axes[name].start, axes[name].stop)])
+
+
+def merge_sizes(sizes: Any, more: Mapping[str, Any]) -> dict[str, Any]:
+    """The sizes that were given as one dict, and those that were given as keywords.
+
+    Raises:
+        SizeError: PLT301, what was given as a dict is none; PLT311, one was given both ways.
+    """
+    if sizes is None:
+        return dict(more)
+    if not isinstance(sizes, Mapping) or not all(isinstance(name, str) for name in sizes):
+        raise fail("PLT301", f"sizes is a dict of axes and their sizes, and this is {short(sizes)}")
+    both = [name for name in more if name in sizes]
+    if both:
+        raise fail("PLT311", f"the size {both[0]} is given twice, in the dict and as a keyword")
+    return {**sizes, **more}
+
+
+def split_module(operation: OperationSpec, kind: type) -> tuple[OperationSpec, Any]:
     """The operation without its reduction, and the reduction, where that is a module of the framework's own.
 
-    As an attribute of the layer it is found there by whatever looks for parameters; in a specification it is not.
+    As an attribute of the layer it is found by whatever looks for parameters; in a specification it is not.
     """
     if isinstance(operation.reduction, kind):
         return replace(operation, reduction=None), operation.reduction
     return operation, None
 
 
-def without_parameters(operation: OperationSpec, kind: type) -> OperationSpec:
+def forbid_module(operation: OperationSpec, kind: type) -> OperationSpec:
     """The operation, for frameworks where a layer cannot have a module inside that is called with more than tensors.
 
     Raises:
@@ -161,80 +249,92 @@ def without_parameters(operation: OperationSpec, kind: type) -> OperationSpec:
     return operation
 
 
-def unambiguous(text: str, **arguments: Any) -> None:
-    """Make sure that no argument of a constructor was meant to be the size of an axis of that name.
-
-    Args:
-        text: the pattern.
-        arguments: the layer's own arguments, which no axis can have for a name, where it needs a size.
-
-    Raises:
-        AxisError: PLT213, one is a whole number, and the pattern has an axis that is called so.
-    """
-    if not any(isinstance(value, int) and not isinstance(value, bool) for value in arguments.values()):
-        return
-    tree = parse(text)
-    axes = names((*tree.left, *(tree.right or ())))
-    for name, value in arguments.items():
-        if name in axes and isinstance(value, int) and not isinstance(value, bool):
-            message = f"{name} is an argument of the layer, and not the size of an axis; call the axis something else"
-            raise fail("PLT213", message, tree.text, [(axes[name].start, axes[name].stop)])
-
-
-def rearrange(pattern: str, sizes: dict[str, Any]) -> OperationSpec:
-    """What the layer ``Rearrange`` does; the errors of `plait.rearrange` that need no tensor are raised here."""
-    return OperationSpec("rearrange", checked("rearrange", pattern, sizes))
-
-
-def reduce(pattern: str, reduction: Reduction, sizes: dict[str, Any]) -> OperationSpec:
-    """What the layer ``Reduce`` does; the errors of `plait.reduce` that need no tensor are raised here."""
-    named = CUSTOM if callable(reduction) else check_reduction(reduction)
-    return OperationSpec("reduce", checked("reduce", pattern, sizes, named), reduction)
-
-
-def repeat(pattern: str, sizes: dict[str, Any]) -> OperationSpec:
-    """What the layer ``Repeat`` does; the errors of `plait.repeat` that need no tensor are raised here."""
-    return OperationSpec("repeat", checked("repeat", pattern, sizes))
-
-
-def checked(operation: str, text: str, sizes: dict[str, Any], reduction: str = "") -> Pattern:
-    """A pattern that keeps the rule of its operation, and can be solved.
-
-    Raises:
-        PatternSyntaxError: the pattern cannot be read.
-        AxisError: it breaks the rule of the operation, or a size names no axis.
-        SizeError: a size is no exact integer, or one cannot be inferred.
-    """
-    two_sides(parse(text), operation)
-    pattern = Pattern(text, sizes)
-    left = parse(pattern.text).left
-    ranks = tuple([sum(not isinstance(item, Ellipsis) for item in expr.items) for expr in left])
-    planned(operation, pattern.text, ranks if operation == "einsum" else ranks[:1], tuple(pattern.sizes), reduction)
-    return pattern
-
-
-def written(*values: Any, sizes: dict[str, int]) -> str:
+def format_arguments(*values: Any, sizes: dict[str, int]) -> str:
     """Arguments as a call has them: ``'b (h p) -> b h p', p=2``."""
-    given = [shown(value) for value in values if value is not None]
+    given = [format_value(value) for value in values if value is not None]
     return ", ".join([*given, *(f"{name}={size}" for name, size in sizes.items())])
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """One argument as text; a callable by its name."""
     return getattr(value, "__name__", None) or repr(value)
 
 
-def gathered(sizes: Any, more: Mapping[str, Any]) -> dict[str, Any]:
-    """The sizes that came as one dict, and those that came as keywords.
+_SHARED = {
+    "pattern": "what goes in and what comes out.",
+    "reduction": "a name that `plait.reduce` takes, or a callable ``f(tensor, axes)``.",
+    "sizes": "the sizes of axes, in elements, that cannot be inferred.",
+    "weight_shape": "the axes of the weight, with blanks between them.",
+    "bias_shape": "the axes that the bias depends on, or ``None`` for no bias.",
+    "name": "the name of the module.",
+    "PlaitError": "the pattern or a size is wrong.",
+}
+_BY_LAYER = {
+    "Rearrange": {},
+    "Reduce": {"PlaitError": "the pattern, the reduction or a size is wrong."},
+    "Repeat": {"sizes": "the sizes of axes, in elements: of all that appear on the right only."},
+    "EinMix": {
+        "pattern": f"{_SHARED['pattern'][:-1]}; groups and an ellipsis are allowed on both sides.",
+        "sizes": "the sizes of axes, in elements: of all in the weight and the bias.",
+        "PlaitError": "the pattern, a shape or a size is wrong.",
+    },
+}
+PARAMETERS = MappingProxyType(
+    {
+        "weight": "uniform in ±√3 / √fan_in, where fan_in is the number of elements of the weight in each sum.",
+        "bias": "uniform in ±1 / √fan_in, or ``None``; one dimension for each axis of the right side.",
+    }
+)
+"""What the parameters of most frameworks' ``EinMix`` are, for `documented`."""
 
-    Raises:
-        SizeError: PLT301, what came as a dict is none; PLT311, one was given both ways.
+
+def documented(attributes: Mapping[str, str] = MappingProxyType({}), /, **own: str) -> Callable[[Layer], Layer]:
+    """A decorator that adds the arguments, attributes and errors of a layer to its docstring.
+
+    Args:
+        attributes: the attributes, each with a description.
+        own: descriptions of the constructor's arguments, as far as they differ from those of other frameworks.
     """
-    if sizes is None:
-        return dict(more)
-    if not isinstance(sizes, Mapping) or not all(isinstance(name, str) for name in sizes):
-        raise fail("PLT301", f"sizes is a dict of axes and their sizes, and this is {short(sizes)}")
-    both = [name for name in more if name in sizes]
-    if both:
-        raise fail("PLT311", f"the size {both[0]} is given twice, in the dict and as a keyword")
-    return {**sizes, **more}
+
+    def complete(layer: Any) -> Any:
+        texts = {**_SHARED, **_BY_LAYER[layer.__name__], **own}
+        arguments = [name for name in inspect.signature(layer.__init__).parameters if name != "self"]
+        sections = {
+            "Args": {name: texts[name] for name in arguments},
+            "Attributes": attributes,
+            "Raises": {"PlaitError": texts["PlaitError"]},
+        }
+        parts = [inspect.cleandoc(layer.__doc__ or "")]
+        for title, entries in sections.items():
+            lines = [
+                textwrap.fill(f"{name}: {text}", 116, initial_indent=" " * 4, subsequent_indent=" " * 8)
+                for name, text in entries.items()
+            ]
+            parts += ["\n".join([f"{title}:", *lines])] if lines else []
+        layer.__doc__ = "\n\n".join(parts) + "\n"
+        return layer
+
+    return complete
+
+
+def recipes(operation: str, pattern: Pattern, reduction: str = "", *others: int) -> dict[int, Recipe]:
+    """The plan of a pattern for each rank of the tensor, as data, for a framework that compiles no Python of plait's.
+
+    Args:
+        operation: ``"rearrange"``, ``"reduce"``, ``"repeat"`` or ``"einsum"``.
+        pattern: the pattern with its sizes, whose numbers follow those of the shapes, in their order.
+        reduction: the name of a reduction, or empty.
+        others: the ranks of the tensors behind the first.
+
+    Returns:
+        One rank; with an ellipsis all ranks up to `SCRIPTED_RANKS`.
+    """
+    items = parse(pattern.text).left[0].items
+    least = _named_dimensions(items)
+    ranks = range(least, max(least, SCRIPTED_RANKS) + 1) if least < len(items) else (least,)
+    given = tuple(pattern.sizes)
+    return {rank: recipe(planned(operation, pattern.text, (rank, *others), given, reduction)) for rank in ranks}
+
+
+def _named_dimensions(items: Sequence[Any]) -> int:
+    return sum(not isinstance(item, Ellipsis) for item in items)

@@ -11,9 +11,8 @@ from typing import Any
 import torch
 
 from plait.errors import fail
-from plait.layers._einmix import MixSpec
-from plait.layers._recipes import recipes
-from plait.layers._spec import OperationSpec, shown
+from plait.layers import MixSpec, OperationSpec
+from plait.layers._spec import format_value, recipes
 
 Row = tuple[str, int, list[int]]
 """A step: its kind; the register that it reads, or the tensor that it is done to; registers, or dimensions."""
@@ -39,7 +38,7 @@ def operation(spec: OperationSpec, module: Any) -> Any:
     """
     function = spec.reduction if module is None else module
     if callable(function):
-        message = f"torch.jit.script cannot compile the reduction {shown(function)}"
+        message = f"torch.jit.script cannot compile the reduction {format_value(function)}"
         raise fail("PLT510", f"{message}; use torch.jit.trace, or a reduction of plait's", spec.pattern.text)
     reduction = "" if spec.reduction is None else str(spec.reduction)
     found = recipes(spec.operation, spec.pattern, reduction)

@@ -22,20 +22,18 @@ from typing import Any
 import chainer
 from chainer.initializers import Uniform
 
-from plait.layers import _einmix as mix
-from plait.layers import _spec as spec
-from plait.layers._spec import OperationSpec, Spec
+from plait.layers import MixSpec, OperationSpec, Parameter, _spec
 
 
 def _variable(tensor: Any) -> Any:
-    """What a link was given, as links give it on: arrays become variables."""
+    """Arrays as variables, which is what links give on."""
     return [*map(_variable, tensor)] if isinstance(tensor, (list, tuple)) else chainer.as_variable(tensor)
 
 
 class _Link(chainer.Link):
-    """A link that writes itself as the call that makes it."""
+    """A link that is written as the call that makes it."""
 
-    spec: Spec
+    spec: _spec.Spec
 
     @property
     def printable_specs(self) -> Iterator[tuple[str, str]]:
@@ -52,45 +50,34 @@ class _Operation(_Link):
 
     def __init__(self, operation: OperationSpec) -> None:
         super().__init__()
-        self.spec = spec.without_parameters(operation, chainer.Link)
+        self.spec = _spec.forbid_module(operation, chainer.Link)
 
     def forward(self, tensor: Any) -> chainer.Variable:
         return self.spec(_variable(tensor))
 
 
-class Rearrange(spec.Rearranging, _Operation):
+class Rearrange(_spec.RearrangeConstructor, _Operation):
     """`plait.rearrange` as a link."""
 
 
-class Reduce(spec.Reducing, _Operation):
+class Reduce(_spec.ReduceConstructor, _Operation):
     """`plait.reduce` as a link; a reduction that is a link is refused, since nothing would find its parameters."""
 
 
-class Repeat(spec.Repeating, _Operation):
+class Repeat(_spec.RepeatConstructor, _Operation):
     """`plait.repeat` as a link."""
 
 
+@_spec.documented(
+    _spec.PARAMETERS,
+    initialW="an initializer of the weight, with the element type that it names, else ``chainer.config.dtype``; or an"
+    " array, or a number.",
+    initial_bias="the same of the bias.",
+)
 class EinMix(_Link):
-    """A general linear layer: einsum of the input and a weight, and a bias.
+    """A general linear layer: einsum of the input and a weight, and a bias."""
 
-    Args:
-        pattern: what goes in and what comes out; groups and an ellipsis are allowed on both sides.
-        weight_shape: the axes of the weight, with blanks between them.
-        bias_shape: the axes that the bias depends on, or ``None`` for no bias.
-        initialW: an initializer of the weight, with the element type that it names, else ``chainer.config.dtype``;
-            or an array, or a number.
-        initial_bias: the same of the bias.
-        sizes: the sizes of axes, in elements: of all in the weight and the bias.
-
-    Attributes:
-        weight: uniform in ±√3 / √fan_in, where fan_in elements of the weight meet in one of the result.
-        bias: uniform in ±1 / √fan_in, or ``None``; one dimension for each axis of the right side.
-
-    Raises:
-        PlaitError: the pattern, a shape or a size is wrong.
-    """
-
-    spec: mix.MixSpec
+    spec: MixSpec
 
     def __init__(
         self,
@@ -104,8 +91,8 @@ class EinMix(_Link):
         **sizes: int,
     ) -> None:
         super().__init__()
-        spec.unambiguous(pattern, initialW=initialW, initial_bias=initial_bias)
-        self.spec = mix.mix(pattern, weight_shape, bias_shape, sizes)
+        own = {"initialW": initialW, "initial_bias": initial_bias}
+        self.spec = MixSpec.read(pattern, weight_shape, bias_shape, sizes, **own)
         with self.init_scope():
             self.weight = _parameter(self.spec.weight, initialW)
             self.bias = None if self.spec.bias is None else _parameter(self.spec.bias, initial_bias)
@@ -114,5 +101,5 @@ class EinMix(_Link):
         return self.spec(_variable(tensor), self.weight, self.bias)
 
 
-def _parameter(made: mix.Parameter, initializer: Any) -> chainer.Parameter:
+def _parameter(made: Parameter, initializer: Any) -> chainer.Parameter:
     return chainer.Parameter(Uniform(made.bound) if initializer is None else initializer, made.shape)

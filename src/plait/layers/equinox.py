@@ -22,11 +22,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from plait.layers import _einmix as mix
-from plait.layers import _spec as spec
-from plait.layers._einmix import MixSpec
+from plait.layers import MixSpec, OperationSpec, _spec
 from plait.layers._jax_parameters import uniform
-from plait.layers._spec import OperationSpec, Reduction
+from plait.layers._spec import Reduction
 
 
 class _Operation(eqx.Module):
@@ -34,80 +32,42 @@ class _Operation(eqx.Module):
 
     spec: OperationSpec = eqx.field(static=True)
 
+    def __init__(self, operation: OperationSpec) -> None:
+        self.spec = operation
+
     def __call__(self, tensor: Any, *, key: Any = None) -> jax.Array:
         """The operation on an array, or on a list of equally shaped ones; the key is not used."""
         return self.spec(tensor)
 
 
-class Rearrange(_Operation):
-    """`plait.rearrange` as a module.
-
-    Args:
-        pattern: what goes in and what comes out.
-        sizes: the sizes of axes, in elements, that cannot be inferred.
-
-    Raises:
-        PlaitError: the pattern or a size is wrong.
-    """
-
-    def __init__(self, /, pattern: str, **sizes: int) -> None:
-        self.spec = spec.rearrange(pattern, sizes)
+class Rearrange(_spec.RearrangeConstructor, _Operation):
+    """`plait.rearrange` as a module."""
 
 
+@_spec.documented()
 class Reduce(_Operation):
-    """`plait.reduce` as a module.
-
-    Args:
-        pattern: what goes in and what comes out.
-        reduction: a name that `plait.reduce` takes, or a callable ``f(tensor, axes)``, be it a module.
-        sizes: the sizes of axes, in elements, that cannot be inferred.
-
-    Raises:
-        PlaitError: the pattern, the reduction or a size is wrong.
-    """
+    """`plait.reduce` as a module; a reduction that is a module is its field ``module``."""
 
     module: eqx.Module | None = None
 
     def __init__(self, /, pattern: str, reduction: Reduction, **sizes: int) -> None:
-        self.spec, self.module = spec.apart(spec.reduce(pattern, reduction, sizes), eqx.Module)
+        self.spec, self.module = _spec.split_module(_spec.reduce(pattern, reduction, sizes), eqx.Module)
 
     def __call__(self, tensor: Any, *, key: Any = None) -> jax.Array:
         return self.spec(tensor, self.module)
 
 
-class Repeat(_Operation):
-    """`plait.repeat` as a module.
-
-    Args:
-        pattern: what goes in and what comes out.
-        sizes: the sizes of axes, in elements: of all that stand on the right only.
-
-    Raises:
-        PlaitError: the pattern or a size is wrong.
-    """
-
-    def __init__(self, /, pattern: str, **sizes: int) -> None:
-        self.spec = spec.repeat(pattern, sizes)
+class Repeat(_spec.RepeatConstructor, _Operation):
+    """`plait.repeat` as a module."""
 
 
+@_spec.documented(
+    _spec.PARAMETERS,
+    key="what the parameters are drawn from.",
+    dtype="the element type of the parameters; ``None`` is JAX's own, which is float64 where JAX counts in 64 bits.",
+)
 class EinMix(eqx.Module):
-    """A general linear layer: einsum of the input and a weight, and a bias.
-
-    Args:
-        pattern: what goes in and what comes out; groups and an ellipsis are allowed on both sides.
-        weight_shape: the axes of the weight, with blanks between them.
-        bias_shape: the axes that the bias depends on, or ``None`` for no bias.
-        key: what the parameters are drawn from.
-        dtype: the element type of the parameters; ``None`` is JAX's own, which is float64 where JAX counts in 64 bits.
-        sizes: the sizes of axes, in elements: of all in the weight and the bias.
-
-    Attributes:
-        weight: uniform in ±√3 / √fan_in, where fan_in elements of the weight meet in one of the result.
-        bias: uniform in ±1 / √fan_in, or ``None``; one dimension for each axis of the right side.
-
-    Raises:
-        PlaitError: the pattern, a shape or a size is wrong.
-    """
+    """A general linear layer: einsum of the input and a weight, and a bias."""
 
     weight: jax.Array
     bias: jax.Array | None
@@ -124,8 +84,7 @@ class EinMix(eqx.Module):
         dtype: Any = None,
         **sizes: int,
     ) -> None:
-        spec.unambiguous(pattern, key=key, dtype=dtype)
-        self.spec = mix.mix(pattern, weight_shape, bias_shape, sizes)
+        self.spec = MixSpec.read(pattern, weight_shape, bias_shape, sizes, key=key, dtype=dtype)
         dtype = jnp.result_type(float) if dtype is None else dtype
         first, second = jax.random.split(key)
         made = self.spec.bias

@@ -24,6 +24,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import jax
@@ -31,13 +32,19 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax.core import FrozenDict
 
-from plait.layers import _einmix as mix
-from plait.layers import _spec as spec
+from plait.layers import MixSpec, Parameter, _spec
 from plait.layers._jax_parameters import cast, uniform
+from plait.layers._spec import Reduction
 
 Sizes = Mapping[str, int]
-_AROUND = {field.name: field.default for field in dataclasses.fields(nn.Dense)}["parent"]
-"""The parent of a module that is not told one: the module whose method makes it."""
+_ENCLOSING = {field.name: field.default for field in dataclasses.fields(nn.Dense)}["parent"]
+"""The default of ``parent``: the module whose method makes this one."""
+
+_documented = partial(
+    _spec.documented,
+    parent="the module that this one belongs to; by default the one whose method makes it.",
+    more="sizes by keywords.",
+)
 
 
 class _Layer(nn.Module):
@@ -50,28 +57,17 @@ class _Layer(nn.Module):
         super().__init_subclass__(**options)
 
 
-def _fill(layer: _Layer, sizes: Sizes | None, more: Sizes, **fields: Any) -> None:
-    """What the constructor of a dataclass does."""
-    own = ("name", "parent", "dtype", "param_dtype")
-    spec.unambiguous(fields["pattern"], **{name: fields[name] for name in own if name in fields})
-    for name, value in {**fields, "sizes": FrozenDict(spec.gathered(sizes, more))}.items():
-        setattr(layer, name, value)
+def _initialize(layer: _Layer, sizes: Sizes | None, more: Sizes, parent: Any, name: str | None, **kinds: Any) -> None:
+    """The last of what the constructor of a dataclass does."""
+    _spec.check_argument_names(layer.pattern, parent=parent, name=name, **kinds)
+    layer.sizes = FrozenDict(_spec.merge_sizes(sizes, more))
+    layer.parent = parent
+    layer.name = name
     layer.__post_init__()
 
 
-class Rearrange(_Layer):
-    """`plait.rearrange` as a module.
-
-    Args:
-        pattern: what goes in and what comes out.
-        sizes: the sizes of axes, in elements, that cannot be inferred.
-        parent: the module that this one belongs to; the one around it, if it is not given.
-        name: the name of the module.
-        more: sizes by keywords.
-
-    Raises:
-        PlaitError: the pattern or a size is wrong.
-    """
+class _Operation(_Layer):
+    """A module of one operation, which is not a reduction."""
 
     pattern: str
     sizes: Sizes = FrozenDict()
@@ -82,120 +78,75 @@ class Rearrange(_Layer):
         pattern: str,
         sizes: Sizes | None = None,
         *,
-        parent: Any = _AROUND,
+        parent: Any = _ENCLOSING,
         name: str | None = None,
         **more: int,
     ) -> None:
-        _fill(self, sizes, more, pattern=pattern, parent=parent, name=name)
+        self.pattern = pattern
+        _initialize(self, sizes, more, parent, name)
 
     def __post_init__(self) -> None:
-        self.spec = spec.rearrange(self.pattern, dict(self.sizes))
+        self.spec = self._read(self.pattern, dict(self.sizes))
         super().__post_init__()
 
     def __call__(self, tensor: Any) -> jax.Array:
         return self.spec(tensor)
 
 
+@_documented()
+class Rearrange(_Operation):
+    """`plait.rearrange` as a module."""
+
+    _read = staticmethod(_spec.rearrange)
+
+
+@_documented()
 class Reduce(_Layer):
-    """`plait.reduce` as a module.
-
-    Args:
-        pattern: what goes in and what comes out.
-        reduction: a name that `plait.reduce` takes, or a callable ``f(tensor, axes)``, be it a module.
-        sizes: the sizes of axes, in elements, that cannot be inferred.
-        parent: the module that this one belongs to; the one around it, if it is not given.
-        name: the name of the module.
-        more: sizes by keywords.
-
-    Raises:
-        PlaitError: the pattern, the reduction or a size is wrong.
-    """
+    """`plait.reduce` as a module; a reduction that is a module is its field ``reduction``."""
 
     pattern: str
-    reduction: spec.Reduction
+    reduction: Reduction
     sizes: Sizes = FrozenDict()
 
     def __init__(
         self,
         /,
         pattern: str,
-        reduction: spec.Reduction,
+        reduction: Reduction,
         sizes: Sizes | None = None,
         *,
-        parent: Any = _AROUND,
+        parent: Any = _ENCLOSING,
         name: str | None = None,
         **more: int,
     ) -> None:
-        _fill(self, sizes, more, pattern=pattern, reduction=reduction, parent=parent, name=name)
+        self.pattern = pattern
+        self.reduction = reduction
+        _initialize(self, sizes, more, parent, name)
 
     def __post_init__(self) -> None:
-        self.spec = spec.reduce(self.pattern, self.reduction, dict(self.sizes))
+        self.spec = _spec.reduce(self.pattern, self.reduction, dict(self.sizes))
         super().__post_init__()
 
     def __call__(self, tensor: Any) -> jax.Array:
         return self.spec.pattern.reduce(tensor, self.reduction)  # a module is another one here: bound to its variables
 
 
-class Repeat(_Layer):
-    """`plait.repeat` as a module.
+@_documented()
+class Repeat(_Operation):
+    """`plait.repeat` as a module."""
 
-    Args:
-        pattern: what goes in and what comes out.
-        sizes: the sizes of axes, in elements: of all that stand on the right only.
-        parent: the module that this one belongs to; the one around it, if it is not given.
-        name: the name of the module.
-        more: sizes by keywords.
-
-    Raises:
-        PlaitError: the pattern or a size is wrong.
-    """
-
-    pattern: str
-    sizes: Sizes = FrozenDict()
-
-    def __init__(
-        self,
-        /,
-        pattern: str,
-        sizes: Sizes | None = None,
-        *,
-        parent: Any = _AROUND,
-        name: str | None = None,
-        **more: int,
-    ) -> None:
-        _fill(self, sizes, more, pattern=pattern, parent=parent, name=name)
-
-    def __post_init__(self) -> None:
-        self.spec = spec.repeat(self.pattern, dict(self.sizes))
-        super().__post_init__()
-
-    def __call__(self, tensor: Any) -> jax.Array:
-        return self.spec(tensor)
+    _read = staticmethod(_spec.repeat)
 
 
+@_documented(
+    _spec.PARAMETERS,
+    dtype="the element type of the computation; ``None`` is that of the input and the parameters.",
+    param_dtype="the element type of the parameters.",
+    weight_init="how the weight is drawn, instead of uniformly: one of `flax.linen.initializers`.",
+    bias_init="the same of the bias.",
+)
 class EinMix(_Layer):
-    """A general linear layer: einsum of the input and a weight, and a bias.
-
-    Args:
-        pattern: what goes in and what comes out; groups and an ellipsis are allowed on both sides.
-        weight_shape: the axes of the weight, with blanks between them.
-        bias_shape: the axes that the bias depends on, or ``None`` for no bias.
-        sizes: the sizes of axes, in elements: of all in the weight and the bias.
-        dtype: the element type of the computation; ``None`` is that of the input and the parameters.
-        param_dtype: the element type of the parameters.
-        weight_init: how the weight is drawn, instead of uniformly: one of `flax.linen.initializers`.
-        bias_init: the same of the bias.
-        parent: the module that this one belongs to; the one around it, if it is not given.
-        name: the name of the module.
-        more: sizes by keywords.
-
-    Attributes:
-        weight: uniform in ±√3 / √fan_in, where fan_in elements of the weight meet in one of the result.
-        bias: uniform in ±1 / √fan_in, or ``None``; one dimension for each axis of the right side.
-
-    Raises:
-        PlaitError: the pattern, a shape or a size is wrong.
-    """
+    """A general linear layer: einsum of the input and a weight, and a bias."""
 
     pattern: str
     weight_shape: str
@@ -218,23 +169,26 @@ class EinMix(_Layer):
         param_dtype: Any = jnp.float32,
         weight_init: nn.initializers.Initializer | None = None,
         bias_init: nn.initializers.Initializer | None = None,
-        parent: Any = _AROUND,
+        parent: Any = _ENCLOSING,
         name: str | None = None,
         **more: int,
     ) -> None:
-        shapes = {"pattern": pattern, "weight_shape": weight_shape, "bias_shape": bias_shape}
-        kinds = {"dtype": dtype, "param_dtype": param_dtype, "weight_init": weight_init, "bias_init": bias_init}
-        _fill(self, sizes, more, **shapes, **kinds, parent=parent, name=name)
+        self.pattern, self.weight_shape, self.bias_shape = pattern, weight_shape, bias_shape
+        self.dtype, self.param_dtype = dtype, param_dtype
+        self.weight_init, self.bias_init = weight_init, bias_init
+        _initialize(self, sizes, more, parent, name, dtype=dtype, param_dtype=param_dtype)
 
     def __post_init__(self) -> None:
-        self.spec = mix.mix(self.pattern, self.weight_shape, self.bias_shape, dict(self.sizes))
+        self.spec = MixSpec.read(self.pattern, self.weight_shape, self.bias_shape, dict(self.sizes))
         super().__post_init__()
 
     def setup(self) -> None:
-        for name, init in (("weight", self.weight_init), ("bias", self.bias_init)):
-            made = getattr(self.spec, name)
-            drawn = made and self.param(name, init or uniform(made.bound), made.shape, self.param_dtype)
-            setattr(self, name, drawn)
+        def draw(name: str, made: Parameter, init: nn.initializers.Initializer | None) -> jax.Array:
+            return self.param(name, init or uniform(made.bound), made.shape, self.param_dtype)
+
+        bias = self.spec.bias
+        self.weight = draw("weight", self.spec.weight, self.weight_init)
+        self.bias = None if bias is None else draw("bias", bias, self.bias_init)
 
     def __call__(self, tensor: Any) -> jax.Array:
         return self.spec(*cast(self.dtype, tensor, self.weight, self.bias))

@@ -18,116 +18,88 @@ HybridSequential(
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import mxnet as mx
 from mxnet.gluon import Block, HybridBlock
 
-from plait.layers import _einmix as mix
-from plait.layers import _spec as spec
+from plait.layers import MixSpec, OperationSpec, Parameter, _spec
+from plait.layers._spec import Reduction
+
+_documented = partial(
+    _spec.documented,
+    prefix="what the name of the block begins with, as in every block.",
+    params="parameters to share, as in every block; there are none.",
+)
 
 
-class _Operation(HybridBlock):
-    """A block without parameters."""
-
-    def __init__(self, operation: spec.OperationSpec, **names: Any) -> None:
-        super().__init__(**names)
-        self.spec = operation
-
-    def hybrid_forward(self, F: Any, tensor: Any) -> Any:  # noqa: N803  # as Gluon calls it
-        return self.spec(tensor)
+class _Block(HybridBlock):
+    """A block that is written as the call that makes it."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.spec.arguments})"
 
 
+class _Operation(_Block):
+    """A block without parameters."""
+
+    def __init__(self, operation: OperationSpec, **names: Any) -> None:
+        super().__init__(**names)
+        self.spec = _spec.forbid_module(operation, Block)
+
+    def hybrid_forward(self, F: Any, tensor: Any) -> Any:  # noqa: N803  # as Gluon calls it
+        return self.spec(tensor)
+
+
+@_documented()
 class Rearrange(_Operation):
-    """`plait.rearrange` as a block.
-
-    Args:
-        pattern: what goes in and what comes out.
-        prefix: what the name of the block begins with, as in every block.
-        params: parameters to share, as in every block; there are none.
-        sizes: the sizes of axes, in elements, that cannot be inferred.
-
-    Raises:
-        PlaitError: the pattern or a size is wrong.
-    """
+    """`plait.rearrange` as a block."""
 
     def __init__(self, /, pattern: str, *, prefix: str | None = None, params: Any = None, **sizes: int) -> None:
-        spec.unambiguous(pattern, prefix=prefix, params=params)
-        super().__init__(spec.rearrange(pattern, sizes), prefix=prefix, params=params)
+        names = {"prefix": prefix, "params": params}
+        super().__init__(_spec.rearrange(pattern, sizes, **names), **names)
 
 
+@_documented()
 class Reduce(_Operation):
-    """`plait.reduce` as a block.
-
-    Args:
-        pattern: what goes in and what comes out.
-        reduction: a name that `plait.reduce` takes, or a callable ``f(tensor, axes)``.
-        prefix: what the name of the block begins with, as in every block.
-        params: parameters to share, as in every block; there are none.
-        sizes: the sizes of axes, in elements, that cannot be inferred.
-
-    Raises:
-        PlaitError: the pattern, the reduction or a size is wrong.
-    """
+    """`plait.reduce` as a block."""
 
     def __init__(
         self,
         /,
         pattern: str,
-        reduction: spec.Reduction,
+        reduction: Reduction,
         *,
         prefix: str | None = None,
         params: Any = None,
         **sizes: int,
     ) -> None:
-        spec.unambiguous(pattern, prefix=prefix, params=params)
-        operation = spec.without_parameters(spec.reduce(pattern, reduction, sizes), Block)
-        super().__init__(operation, prefix=prefix, params=params)
+        names = {"prefix": prefix, "params": params}
+        super().__init__(_spec.reduce(pattern, reduction, sizes, **names), **names)
 
 
+@_documented()
 class Repeat(_Operation):
-    """`plait.repeat` as a block.
-
-    Args:
-        pattern: what goes in and what comes out.
-        prefix: what the name of the block begins with, as in every block.
-        params: parameters to share, as in every block; there are none.
-        sizes: the sizes of axes, in elements: of all that stand on the right only.
-
-    Raises:
-        PlaitError: the pattern or a size is wrong.
-    """
+    """`plait.repeat` as a block."""
 
     def __init__(self, /, pattern: str, *, prefix: str | None = None, params: Any = None, **sizes: int) -> None:
-        spec.unambiguous(pattern, prefix=prefix, params=params)
-        super().__init__(spec.repeat(pattern, sizes), prefix=prefix, params=params)
+        names = {"prefix": prefix, "params": params}
+        super().__init__(_spec.repeat(pattern, sizes, **names), **names)
 
 
-class EinMix(HybridBlock):
+@_documented(
+    _spec.PARAMETERS,
+    dtype="the element type of the parameters.",
+    weight_initializer="an initializer of the weight, or its name.",
+    bias_initializer="the same of the bias.",
+    prefix="what the names of the block and of its parameters begin with, as in every block.",
+    params="parameters to share, as in every block: the ``params`` of another ``EinMix``.",
+)
+class EinMix(_Block):
     """A general linear layer: einsum of the input and a weight, and a bias.
 
     All shapes are known from the start, so that ``initialize`` makes the parameters at once.
-
-    Args:
-        pattern: what goes in and what comes out; groups and an ellipsis are allowed on both sides.
-        weight_shape: the axes of the weight, with blanks between them.
-        bias_shape: the axes that the bias depends on, or ``None`` for no bias.
-        dtype: the element type of the parameters.
-        weight_initializer: an initializer of the weight, or its name.
-        bias_initializer: the same of the bias.
-        prefix: what the names of the block and of its parameters begin with, as in every block.
-        params: parameters to share, as in every block: the ``params`` of another ``EinMix``.
-        sizes: the sizes of axes, in elements: of all in the weight and the bias.
-
-    Attributes:
-        weight: uniform in ±√3 / √fan_in, where fan_in elements of the weight meet in one of the result.
-        bias: uniform in ±1 / √fan_in, or ``None``; one dimension for each axis of the right side.
-
-    Raises:
-        PlaitError: the pattern, a shape or a size is wrong.
     """
 
     def __init__(
@@ -144,23 +116,21 @@ class EinMix(HybridBlock):
         params: Any = None,
         **sizes: int,
     ) -> None:
-        spec.unambiguous(pattern, dtype=dtype, prefix=prefix, params=params)
-        super().__init__(prefix=prefix, params=params)
-        self.spec = mix.mix(pattern, weight_shape, bias_shape, sizes)
-        made = {"weight": (self.spec.weight, weight_initializer), "bias": (self.spec.bias, bias_initializer)}
-        for name, (parameter, initializer) in made.items():
-            given = None
-            if parameter is not None:
-                init = mx.init.Uniform(parameter.bound) if initializer is None else initializer
-                given = self.params.get(name, shape=parameter.shape, dtype=dtype, init=init)
-            setattr(self, name, given)
+        names = {"prefix": prefix, "params": params}
+        read = MixSpec.read(pattern, weight_shape, bias_shape, sizes, dtype=dtype, **names)
+        super().__init__(**names)
+        self.spec = read
+
+        def parameter(name: str, made: Parameter, initializer: Any) -> Any:
+            init = mx.init.Uniform(made.bound) if initializer is None else initializer
+            return self.params.get(name, shape=made.shape, dtype=dtype, init=init)
+
+        self.weight = parameter("weight", read.weight, weight_initializer)
+        self.bias = None if read.bias is None else parameter("bias", read.bias, bias_initializer)
 
     def hybrid_forward(self, F: Any, tensor: Any, weight: Any, bias: Any = None) -> Any:  # noqa: N803  # Gluon's name
         if mx.util.is_np_array():
             return self.spec(tensor, weight, bias)
-        # The sum of two classic symbols does not broadcast; that of NumPy's, which stand for the same arrays, does.
+        # The sum of two classic symbols does not broadcast; that of the NumPy views of the same arrays does.
         modern = [None if given is None else given.as_np_ndarray() for given in (tensor, weight, bias)]
         return self.spec(*modern).as_nd_ndarray()
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.spec.arguments})"

@@ -24,15 +24,15 @@ import haiku as hk
 import jax
 import jax.numpy as jnp
 
-from plait.layers import _einmix as mix
-from plait.layers import _spec as spec
+from plait.layers import MixSpec, OperationSpec, Parameter, _spec
 from plait.layers._jax_parameters import uniform
+from plait.layers._spec import Reduction
 
 
 class _Operation(hk.Module):
     """A module without parameters."""
 
-    def __init__(self, operation: spec.OperationSpec, name: str | None) -> None:
+    def __init__(self, operation: OperationSpec, name: str | None) -> None:
         super().__init__(name=name)
         self.spec = operation
 
@@ -40,76 +40,40 @@ class _Operation(hk.Module):
         return self.spec(tensor)
 
 
+@_spec.documented()
 class Rearrange(_Operation):
-    """`plait.rearrange` as a module.
-
-    Args:
-        pattern: what goes in and what comes out.
-        name: the name of the module.
-        sizes: the sizes of axes, in elements, that cannot be inferred.
-
-    Raises:
-        PlaitError: the pattern or a size is wrong.
-    """
+    """`plait.rearrange` as a module."""
 
     def __init__(self, /, pattern: str, *, name: str | None = None, **sizes: int) -> None:
-        spec.unambiguous(pattern, name=name)
-        super().__init__(spec.rearrange(pattern, sizes), name)
+        super().__init__(_spec.rearrange(pattern, sizes, name=name), name)
 
 
+@_spec.documented()
 class Reduce(_Operation):
-    """`plait.reduce` as a module.
+    """`plait.reduce` as a module."""
 
-    Args:
-        pattern: what goes in and what comes out.
-        reduction: a name that `plait.reduce` takes, or a callable ``f(tensor, axes)``.
-        name: the name of the module.
-        sizes: the sizes of axes, in elements, that cannot be inferred.
-
-    Raises:
-        PlaitError: the pattern, the reduction or a size is wrong.
-    """
-
-    def __init__(self, /, pattern: str, reduction: spec.Reduction, *, name: str | None = None, **sizes: int) -> None:
-        spec.unambiguous(pattern, name=name)
-        super().__init__(spec.reduce(pattern, reduction, sizes), name)
+    def __init__(self, /, pattern: str, reduction: Reduction, *, name: str | None = None, **sizes: int) -> None:
+        super().__init__(_spec.reduce(pattern, reduction, sizes, name=name), name)
 
 
+@_spec.documented()
 class Repeat(_Operation):
-    """`plait.repeat` as a module.
-
-    Args:
-        pattern: what goes in and what comes out.
-        name: the name of the module.
-        sizes: the sizes of axes, in elements: of all that stand on the right only.
-
-    Raises:
-        PlaitError: the pattern or a size is wrong.
-    """
+    """`plait.repeat` as a module."""
 
     def __init__(self, /, pattern: str, *, name: str | None = None, **sizes: int) -> None:
-        spec.unambiguous(pattern, name=name)
-        super().__init__(spec.repeat(pattern, sizes), name)
+        super().__init__(_spec.repeat(pattern, sizes, name=name), name)
 
 
+@_spec.documented(
+    w_init="how the weight is drawn, instead of uniformly: one of `haiku.initializers`.",
+    b_init="the same of the bias.",
+)
 class EinMix(hk.Module):
     """A general linear layer: einsum of the input and a weight, and a bias.
 
-    The parameters ``weight`` and ``bias`` are of the input's element type, or float32 where that is no inexact one.
-    The weight is uniform in ±√3 / √fan_in, where fan_in elements of the weight meet in one of the result;
-    the bias is uniform in ±1 / √fan_in, with one dimension for each axis of the right side.
-
-    Args:
-        pattern: what goes in and what comes out; groups and an ellipsis are allowed on both sides.
-        weight_shape: the axes of the weight, with blanks between them.
-        bias_shape: the axes that the bias depends on, or ``None`` for no bias.
-        w_init: how the weight is drawn, instead of uniformly: one of `haiku.initializers`.
-        b_init: the same of the bias.
-        name: the name of the module.
-        sizes: the sizes of axes, in elements: of all in the weight and the bias.
-
-    Raises:
-        PlaitError: the pattern, a shape or a size is wrong.
+    The parameters ``weight`` and ``bias`` have the input's element type, or float32 where that is not inexact.
+    The weight is uniform in ±√3 / √fan_in, where fan_in is the number of elements of the weight in each sum; the bias
+    is uniform in ±1 / √fan_in, with one dimension for each axis of the right side.
     """
 
     def __init__(
@@ -124,9 +88,9 @@ class EinMix(hk.Module):
         name: str | None = None,
         **sizes: int,
     ) -> None:
-        spec.unambiguous(pattern, name=name)
+        read = MixSpec.read(pattern, weight_shape, bias_shape, sizes, name=name)
         super().__init__(name=name)
-        self.spec = mix.mix(pattern, weight_shape, bias_shape, sizes)
+        self.spec = read
         self.w_init = w_init
         self.b_init = b_init
 
@@ -135,10 +99,10 @@ class EinMix(hk.Module):
         inexact = isinstance(given, jnp.dtype) and jnp.issubdtype(given, jnp.inexact)
         dtype = jax.dtypes.canonicalize_dtype(given if inexact else jnp.float32)
 
-        def drawn(name: str, made: mix.Parameter, init: hk.initializers.Initializer | None) -> jax.Array:
+        def draw(name: str, made: Parameter, init: hk.initializers.Initializer | None) -> jax.Array:
             default = lambda shape, dtype: uniform(made.bound)(hk.next_rng_key(), shape, dtype)
             return hk.get_parameter(name, made.shape, dtype, init=init or default)
 
         bias = self.spec.bias
-        weight = drawn("weight", self.spec.weight, self.w_init)
-        return self.spec(tensor, weight, None if bias is None else drawn("bias", bias, self.b_init))
+        weight = draw("weight", self.spec.weight, self.w_init)
+        return self.spec(tensor, weight, None if bias is None else draw("bias", bias, self.b_init))

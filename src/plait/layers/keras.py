@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from numbers import Integral
 from typing import Any
 
@@ -27,11 +28,18 @@ import keras
 from keras import KerasTensor, constraints, initializers, ops, regularizers
 from keras.saving import deserialize_keras_object, register_keras_serializable, serialize_keras_object
 
-from plait.layers import _einmix as mix
-from plait.layers import _spec as spec
+from plait.layers import MixSpec, Parameter, _spec
+from plait.layers._spec import Reduction
 
 _KEYWORDS = frozenset({"activity_regularizer", "autocast", "dtype", "input_shape", "name", "trainable"})
-"""What goes to Keras. No integer does, which is the size of an axis of that name."""
+"""What goes to Keras, unless it is an integer: the size of an axis of that name."""
+
+_ROLES = ("initializer", "regularizer", "constraint")
+
+_documented = partial(
+    _spec.documented,
+    keywords="those sizes too, and the keywords of `keras.layers.Layer`, such as ``name`` and ``dtype``.",
+)
 
 
 def _is_size(name: str, value: Any) -> bool:
@@ -39,11 +47,11 @@ def _is_size(name: str, value: Any) -> bool:
 
 
 class _Layer(keras.layers.Layer):
-    """A layer that Keras can ask for its configuration, and for what comes out."""
+    """A layer that Keras can ask for its configuration, and for the shape and type of its result."""
 
     def __init__(self, read: Callable[[dict[str, Any]], Any], sizes: dict[str, Any] | None, keywords: Any) -> None:
         more = {name: value for name, value in keywords.items() if _is_size(name, value)}
-        specification = read(spec.gathered(sizes, more))
+        specification = read(_spec.merge_sizes(sizes, more))
         super().__init__(**{name: value for name, value in keywords.items() if name not in more})
         self.spec = specification
 
@@ -61,8 +69,7 @@ class _Layer(keras.layers.Layer):
         return KerasTensor(self.spec.output_shape(like.shape), self._output_dtype(like))
 
     def _output_dtype(self, tensor: KerasTensor) -> str:
-        dtype: str = tensor.dtype
-        return dtype
+        return tensor.dtype
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor; the sizes as one dict, since an axis may have any name."""
@@ -80,53 +87,36 @@ class _Operation(_Layer):
 
 
 @register_keras_serializable(package="plait")
+@_documented()
 class Rearrange(_Operation):
-    """`plait.rearrange` as a layer.
-
-    Args:
-        pattern: what goes in and what comes out.
-        sizes: the sizes of axes, in elements, that cannot be inferred.
-        keywords: those sizes too, and the keywords of `keras.layers.Layer`, such as ``name`` and ``dtype``.
-
-    Raises:
-        PlaitError: the pattern or a size is wrong.
-    """
+    """`plait.rearrange` as a layer."""
 
     def __init__(self, /, pattern: str, *, sizes: dict[str, int] | None = None, **keywords: Any) -> None:
-        super().__init__(lambda given: spec.rearrange(pattern, given), sizes, keywords)
+        super().__init__(partial(_spec.rearrange, pattern), sizes, keywords)
 
 
 @register_keras_serializable(package="plait")
+@_documented(
+    reduction="a name that `plait.reduce` takes, or a callable ``f(tensor, axes)``. A model with a callable is saved"
+    " and loaded as Keras does with every function: register it, as the layers are, or give it as custom object.",
+)
 class Reduce(_Operation):
-    """`plait.reduce` as a layer.
-
-    Args:
-        pattern: what goes in and what comes out.
-        reduction: a name that `plait.reduce` takes, or a callable ``f(tensor, axes)``. A model with a callable is saved
-            and loaded as Keras does with every function: register it, as the layers are, or give it as custom object.
-        sizes: the sizes of axes, in elements, that cannot be inferred.
-        keywords: those sizes too, and the keywords of `keras.layers.Layer`, such as ``name`` and ``dtype``.
-
-    Raises:
-        PlaitError: the pattern, the reduction or a size is wrong.
-    """
+    """`plait.reduce` as a layer."""
 
     def __init__(
-        self, /, pattern: str, reduction: spec.Reduction, *, sizes: dict[str, int] | None = None, **keywords: Any
+        self, /, pattern: str, reduction: Reduction, *, sizes: dict[str, int] | None = None, **keywords: Any
     ) -> None:
-        function = keras.layers.Layer
-        super().__init__(
-            lambda given: spec.without_parameters(spec.reduce(pattern, reduction, given), function), sizes, keywords
-        )
+        super().__init__(partial(self._read, pattern, reduction), sizes, keywords)
+
+    @staticmethod
+    def _read(pattern: str, reduction: Reduction, sizes: dict[str, Any]) -> Any:
+        return _spec.forbid_module(_spec.reduce(pattern, reduction, sizes), keras.layers.Layer)
 
     def _output_dtype(self, tensor: KerasTensor) -> str:
         reduction = self.spec.reduction
         if isinstance(reduction, str):
-            result = spec.reduce("a ->", reduction, {})(KerasTensor((None,), tensor.dtype))
-        else:
-            result = replace(self.spec, reduction=lambda tensor, axes: _Applied(reduction, axes)(tensor))(tensor)
-        dtype: str = result.dtype
-        return dtype
+            return _spec.reduce("a ->", reduction, {})(KerasTensor((None,), tensor.dtype)).dtype
+        return replace(self.spec, reduction=lambda tensor, axes: _Applied(reduction, axes)(tensor))(tensor).dtype
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor; the sizes as one dict, since an axis may have any name."""
@@ -136,8 +126,7 @@ class Reduce(_Operation):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Reduce:
         """The layer of a configuration."""
-        layer: Reduce = super().from_config({**config, "reduction": deserialize_keras_object(config["reduction"])})
-        return layer
+        return super().from_config({**config, "reduction": deserialize_keras_object(config["reduction"])})
 
 
 class _Applied(keras.Operation):
@@ -152,47 +141,30 @@ class _Applied(keras.Operation):
 
 
 @register_keras_serializable(package="plait")
+@_documented()
 class Repeat(_Operation):
-    """`plait.repeat` as a layer.
-
-    Args:
-        pattern: what goes in and what comes out.
-        sizes: the sizes of axes, in elements: of all that stand on the right only.
-        keywords: those sizes too, and the keywords of `keras.layers.Layer`, such as ``name`` and ``dtype``.
-
-    Raises:
-        PlaitError: the pattern or a size is wrong.
-    """
+    """`plait.repeat` as a layer."""
 
     def __init__(self, /, pattern: str, *, sizes: dict[str, int] | None = None, **keywords: Any) -> None:
-        super().__init__(lambda given: spec.repeat(pattern, given), sizes, keywords)
+        super().__init__(partial(_spec.repeat, pattern), sizes, keywords)
 
 
 @register_keras_serializable(package="plait")
+@_documented(
+    {
+        "weight": "made when the layer is built.",
+        "bias": "made when the layer is built, or ``None``; one dimension for each axis of the right side.",
+    },
+    weight_initializer="what the weight is drawn from; ``None`` is uniform in ±√3 / √fan_in, where fan_in is the number"
+    " of elements of the weight in each sum.",
+    bias_initializer="what the bias is drawn from; ``None`` is uniform in ±1 / √fan_in.",
+    weight_regularizer="what the weight adds to the loss.",
+    bias_regularizer="what the bias adds to the loss.",
+    weight_constraint="what the weight is held to.",
+    bias_constraint="what the bias is held to.",
+)
 class EinMix(_Layer):
-    """A general linear layer: einsum of the input and a weight, and a bias.
-
-    Args:
-        pattern: what goes in and what comes out; groups and an ellipsis are allowed on both sides.
-        weight_shape: the axes of the weight, with blanks between them.
-        bias_shape: the axes that the bias depends on, or ``None`` for no bias.
-        sizes: the sizes of axes, in elements: of all in the weight and the bias.
-        weight_initializer: what the weight is drawn from; ``None`` is uniform in ±√3 / √fan_in, where fan_in
-            elements of the weight meet in one of the result.
-        bias_initializer: what the bias is drawn from; ``None`` is uniform in ±1 / √fan_in.
-        weight_regularizer: what the weight adds to the loss.
-        bias_regularizer: what the bias adds to the loss.
-        weight_constraint: what the weight is held to.
-        bias_constraint: what the bias is held to.
-        keywords: the sizes too, and the keywords of `keras.layers.Layer`, such as ``name`` and ``dtype``.
-
-    Attributes:
-        weight: made when the layer is built.
-        bias: as well, or ``None``; one dimension for each axis of the right side.
-
-    Raises:
-        PlaitError: the pattern, a shape or a size is wrong.
-    """
+    """A general linear layer: einsum of the input and a weight, and a bias."""
 
     def __init__(
         self,
@@ -210,7 +182,7 @@ class EinMix(_Layer):
         bias_constraint: Any = None,
         **keywords: Any,
     ) -> None:
-        super().__init__(lambda given: mix.mix(pattern, weight_shape, bias_shape, given), sizes, keywords)
+        super().__init__(partial(MixSpec.read, pattern, weight_shape, bias_shape), sizes, keywords)
         self.weight_initializer = initializers.get(weight_initializer) or _uniform(self.spec.weight)
         self.bias_initializer = initializers.get(bias_initializer) or _uniform(self.spec.bias)
         self.weight_regularizer = regularizers.get(weight_regularizer)
@@ -221,11 +193,12 @@ class EinMix(_Layer):
 
     def build(self, input_shape: Any = None) -> None:
         """Make the weight and the bias, whose shapes do not depend on the input."""
-        for name in ("weight", "bias"):
-            made = getattr(self.spec, name)
-            if made is not None:
-                roles = {role: getattr(self, f"{name}_{role}") for role in _ROLES}
-                setattr(self, name, self.add_weight(name=name, shape=made.shape, **roles))
+        self.weight = self._make("weight", self.spec.weight)
+        self.bias = self._make("bias", self.spec.bias)
+
+    def _make(self, name: str, made: Parameter | None) -> Any:
+        roles = {role: getattr(self, f"{name}_{role}") for role in _ROLES}
+        return None if made is None else self.add_weight(name=name, shape=made.shape, **roles)
 
     def call(self, inputs: Any) -> Any:
         """The product, in the type that Keras gives one of the input and a weight: that of the layer, mostly."""
@@ -237,8 +210,7 @@ class EinMix(_Layer):
         )
 
     def _output_dtype(self, tensor: KerasTensor) -> str:
-        dtype: str = keras.backend.result_type(tensor.dtype, self.compute_dtype)
-        return dtype
+        return keras.backend.result_type(tensor.dtype, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor; the sizes as one dict, since an axis may have any name."""
@@ -246,10 +218,7 @@ class EinMix(_Layer):
         return {**super().get_config(), **{name: serialize_keras_object(getattr(self, name)) for name in names}}
 
 
-_ROLES = ("initializer", "regularizer", "constraint")
-
-
-def _uniform(made: mix.Parameter | None) -> Any:
+def _uniform(made: Parameter | None) -> Any:
     return None if made is None else initializers.RandomUniform(-made.bound, made.bound)
 
 

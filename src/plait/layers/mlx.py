@@ -21,59 +21,49 @@ from typing import Any
 import mlx.core as mx
 from mlx import nn
 
-from plait.layers import _einmix as mix
-from plait.layers import _spec as spec
+from plait.layers import MixSpec, OperationSpec, Parameter, _spec
 
 
-class _Operation(nn.Module):
-    """A module without parameters."""
-
-    def __init__(self, operation: spec.OperationSpec) -> None:
-        super().__init__()
-        self.spec, self.module = spec.apart(operation, nn.Module)
-
-    def __call__(self, tensor: Any) -> mx.array:
-        return self.spec(tensor, self.module)
+class _Layer(nn.Module):
+    """A module that is written as the call that makes it."""
 
     def _extra_repr(self) -> str:
         return self.spec.arguments
 
 
-class Rearrange(spec.Rearranging, _Operation):
+class _Operation(_Layer):
+    """A module without parameters, except those of a reduction that is itself a module."""
+
+    def __init__(self, operation: OperationSpec) -> None:
+        super().__init__()
+        self.spec, self.module = _spec.split_module(operation, nn.Module)
+
+    def __call__(self, tensor: Any) -> mx.array:
+        return self.spec(tensor, self.module)
+
+
+class Rearrange(_spec.RearrangeConstructor, _Operation):
     """`plait.rearrange` as a module."""
 
 
-class Reduce(spec.Reducing, _Operation):
+class Reduce(_spec.ReduceConstructor, _Operation):
     """`plait.reduce` as a module; a reduction that is a module is its child ``module``."""
 
 
-class Repeat(spec.Repeating, _Operation):
+class Repeat(_spec.RepeatConstructor, _Operation):
     """`plait.repeat` as a module."""
 
 
-class EinMix(nn.Module):
+@_spec.documented({**_spec.PARAMETERS, "bias": f"{_spec.PARAMETERS['bias'][:-1]}; without one there is no such key."})
+class EinMix(_Layer):
     """A general linear layer: einsum of the input and a weight, and a bias.
 
     The parameters are made in float32, as those of MLX's own layers; ``set_dtype`` changes that.
-
-    Args:
-        pattern: what goes in and what comes out; groups and an ellipsis are allowed on both sides.
-        weight_shape: the axes of the weight, with blanks between them.
-        bias_shape: the axes that the bias depends on, or ``None`` for no bias.
-        sizes: the sizes of axes, in elements: of all in the weight and the bias.
-
-    Attributes:
-        weight: uniform in ±√3 / √fan_in, where fan_in elements of the weight meet in one of the result.
-        bias: uniform in ±1 / √fan_in, one dimension for each axis of the right side; without one the module has no
-            such key.
-
-    Raises:
-        PlaitError: the pattern, a shape or a size is wrong.
     """
 
     def __init__(self, /, pattern: str, weight_shape: str, bias_shape: str | None = None, **sizes: int) -> None:
         super().__init__()
-        self.spec = mix.mix(pattern, weight_shape, bias_shape, sizes)
+        self.spec = MixSpec.read(pattern, weight_shape, bias_shape, sizes)
         self.weight = _uniform(self.spec.weight)
         if self.spec.bias is not None:
             self.bias = _uniform(self.spec.bias)
@@ -81,9 +71,6 @@ class EinMix(nn.Module):
     def __call__(self, tensor: mx.array) -> mx.array:
         return self.spec(tensor, self["weight"], self.get("bias"))
 
-    def _extra_repr(self) -> str:
-        return self.spec.arguments
 
-
-def _uniform(parameter: mix.Parameter) -> mx.array:
-    return mx.random.uniform(-parameter.bound, parameter.bound, parameter.shape)
+def _uniform(made: Parameter) -> mx.array:
+    return mx.random.uniform(-made.bound, made.bound, made.shape)

@@ -22,56 +22,44 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from plait.layers import _einmix as mix
-from plait.layers import _spec as spec
+from plait.layers import MixSpec, OperationSpec, Parameter, _spec
 from plait.layers._jax_parameters import cast, uniform
 
 
 class _Operation(nnx.Module):
     """A module without state."""
 
-    def __init__(self, operation: spec.OperationSpec) -> None:
-        self.spec, self.module = spec.apart(operation, nnx.Module)
+    def __init__(self, operation: OperationSpec) -> None:
+        self.spec, self.module = _spec.split_module(operation, nnx.Module)
 
     def __call__(self, tensor: Any) -> jax.Array:
         return self.spec(tensor, self.module)
 
 
-class Rearrange(spec.Rearranging, _Operation):
+class Rearrange(_spec.RearrangeConstructor, _Operation):
     """`plait.rearrange` as a module."""
 
 
-class Reduce(spec.Reducing, _Operation):
+class Reduce(_spec.ReduceConstructor, _Operation):
     """`plait.reduce` as a module; a reduction that is a module is its child ``module``."""
 
 
-class Repeat(spec.Repeating, _Operation):
+class Repeat(_spec.RepeatConstructor, _Operation):
     """`plait.repeat` as a module."""
 
 
+@_spec.documented(
+    _spec.PARAMETERS,
+    dtype="the element type of the computation; ``None`` is that of the input and the parameters.",
+    param_dtype="the element type of the parameters.",
+    weight_init="how the weight is drawn, instead of uniformly: one of `flax.nnx.initializers`.",
+    bias_init="the same of the bias.",
+    weight_metadata="what the variable of the weight is given beside its value, such as a sharding.",
+    bias_metadata="the same of the bias.",
+    rngs="what the parameters are drawn from; its stream ``params``.",
+)
 class EinMix(nnx.Module):
-    """A general linear layer: einsum of the input and a weight, and a bias.
-
-    Args:
-        pattern: what goes in and what comes out; groups and an ellipsis are allowed on both sides.
-        weight_shape: the axes of the weight, with blanks between them.
-        bias_shape: the axes that the bias depends on, or ``None`` for no bias.
-        dtype: the element type of the computation; ``None`` is that of the input and the parameters.
-        param_dtype: the element type of the parameters.
-        weight_init: how the weight is drawn, instead of uniformly: one of `flax.nnx.initializers`.
-        bias_init: the same of the bias.
-        weight_metadata: what the variable of the weight is given beside its value, a sharding say.
-        bias_metadata: the same of the bias.
-        rngs: what the parameters are drawn from; its stream ``params``.
-        sizes: the sizes of axes, in elements: of all in the weight and the bias.
-
-    Attributes:
-        weight: uniform in ±√3 / √fan_in, where fan_in elements of the weight meet in one of the result.
-        bias: uniform in ±1 / √fan_in, or ``None``; one dimension for each axis of the right side.
-
-    Raises:
-        PlaitError: the pattern, a shape or a size is wrong.
-    """
+    """A general linear layer: einsum of the input and a weight, and a bias."""
 
     def __init__(
         self,
@@ -89,18 +77,18 @@ class EinMix(nnx.Module):
         rngs: nnx.Rngs,
         **sizes: int,
     ) -> None:
-        spec.unambiguous(pattern, dtype=dtype, param_dtype=param_dtype, rngs=rngs)
-        self.spec = mix.mix(pattern, weight_shape, bias_shape, sizes)
+        own = {"dtype": dtype, "param_dtype": param_dtype, "rngs": rngs}
+        self.spec = MixSpec.read(pattern, weight_shape, bias_shape, sizes, **own)
         self.dtype = dtype
         self.param_dtype = param_dtype
 
-        def drawn(made: mix.Parameter, init: nnx.Initializer | None, metadata: Mapping[str, Any]) -> nnx.Param:
+        def draw(made: Parameter, init: nnx.Initializer | None, metadata: Mapping[str, Any]) -> nnx.Param:
             value = (init or uniform(made.bound))(rngs.params(), made.shape, param_dtype)
             return nnx.Param(value, **metadata)
 
         bias = self.spec.bias
-        self.weight = drawn(self.spec.weight, weight_init, weight_metadata)
-        self.bias = nnx.data(None if bias is None else drawn(bias, bias_init, bias_metadata))
+        self.weight = draw(self.spec.weight, weight_init, weight_metadata)
+        self.bias = nnx.data(None if bias is None else draw(bias, bias_init, bias_metadata))
 
     def __call__(self, tensor: Any) -> jax.Array:
         return self.spec(*cast(self.dtype, tensor, self.weight[...], None if self.bias is None else self.bias[...]))

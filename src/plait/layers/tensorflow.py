@@ -31,6 +31,7 @@ import tensorflow as tf
 
 from plait.errors import fail
 from plait.layers import keras as layers
+from plait.layers._spec import PARAMETERS, documented
 from plait.layers.keras import Rearrange, Reduce, Repeat
 
 __all__ = ["EinMix", "Rearrange", "Reduce", "Repeat"]
@@ -41,24 +42,17 @@ if keras.backend.backend() != "tensorflow":
 
 
 @keras.saving.register_keras_serializable(package="plait")
+@documented(
+    {
+        "weight": "made at once, as modules do; uniform in ±√3 / √fan_in, where fan_in is the number of elements of the"
+        " weight in each sum. To a ``tf.Module`` it stays trainable where the layer's ``trainable`` is false.",
+        "bias": PARAMETERS["bias"],
+    },
+    keywords="the sizes of axes, in elements: of all in the weight and the bias; and every other keyword of"
+    " `plait.layers.keras.EinMix`.",
+)
 class EinMix(layers.EinMix, tf.Module):
-    """A general linear layer, and a module: einsum of the input and a weight, and a bias.
-
-    Args:
-        pattern: what goes in and what comes out; groups and an ellipsis are allowed on both sides.
-        weight_shape: the axes of the weight, with blanks between them.
-        bias_shape: the axes that the bias depends on, or ``None`` for no bias.
-        keywords: the sizes of axes, in elements: of all in the weight and the bias; and every other keyword of
-            `plait.layers.keras.EinMix`.
-
-    Attributes:
-        weight: made at once, as modules do; uniform in ±√3 / √fan_in, where fan_in elements of the weight
-            meet in one of the result. To a ``tf.Module`` it stays trainable where the layer's ``trainable`` is false.
-        bias: as well, uniform in ±1 / √fan_in, or ``None``; one dimension for each axis of the right side.
-
-    Raises:
-        PlaitError: the pattern, a shape or a size is wrong.
-    """
+    """A general linear layer, and a module: einsum of the input and a weight, and a bias."""
 
     name = None  # Keras sets it, and that of `tf.Module` cannot be set
 

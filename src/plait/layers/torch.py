@@ -22,44 +22,46 @@ import torch
 from torch import nn
 from torch.jit import is_scripting
 
-from plait.layers import _einmix as mix
-from plait.layers import _spec as spec
-from plait.layers import _torch_script as torch_script
+from plait.layers import MixSpec, OperationSpec, _spec, _torch_script
 
 
-class _Operation(nn.Module):
-    """A module without parameters, but for those of a reduction that is a module itself."""
-
-    def __init__(self, operation: spec.OperationSpec) -> None:
-        super().__init__()
-        self.spec, self.module = spec.apart(operation, nn.Module)
-
-    def forward(self, tensor: torch.Tensor | list[torch.Tensor]) -> torch.Tensor:
-        if is_scripting():
-            return torch_script.run_operation(tensor, self.script)
-        return self.spec(tensor, self.module)
-
-    def __prepare_scriptable__(self) -> nn.Module:
-        self.script = torch_script.operation(self.spec, self.module)
-        return self
+class _Layer(nn.Module):
+    """A module that is written as the call that makes it."""
 
     def extra_repr(self) -> str:
         return self.spec.arguments
 
 
-class Rearrange(spec.Rearranging, _Operation):
+class _Operation(_Layer):
+    """A module without parameters, except those of a reduction that is itself a module."""
+
+    def __init__(self, operation: OperationSpec) -> None:
+        super().__init__()
+        self.spec, self.module = _spec.split_module(operation, nn.Module)
+
+    def forward(self, tensor: torch.Tensor | list[torch.Tensor]) -> torch.Tensor:
+        if is_scripting():
+            return _torch_script.run_operation(tensor, self.script)
+        return self.spec(tensor, self.module)
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        self.script = _torch_script.operation(self.spec, self.module)
+        return self
+
+
+class Rearrange(_spec.RearrangeConstructor, _Operation):
     """`plait.rearrange` as a module."""
 
 
-class Reduce(spec.Reducing, _Operation):
+class Reduce(_spec.ReduceConstructor, _Operation):
     """`plait.reduce` as a module; a reduction that is a module is its child ``module``."""
 
 
-class Repeat(spec.Repeating, _Operation):
+class Repeat(_spec.RepeatConstructor, _Operation):
     """`plait.repeat` as a module."""
 
 
-class EinMix(nn.Module):
+class EinMix(_Layer):  # its docstring is written out: the documentation shows it, and is built without PyTorch
     """A general linear layer: einsum of the input and a weight, and a bias.
 
     Args:
@@ -71,7 +73,7 @@ class EinMix(nn.Module):
         sizes: the sizes of axes, in elements: of all in the weight and the bias.
 
     Attributes:
-        weight: uniform in ±√3 / √fan_in, where fan_in elements of the weight meet in one of the result.
+        weight: uniform in ±√3 / √fan_in, where fan_in is the number of elements of the weight in each sum.
         bias: uniform in ±1 / √fan_in, or ``None``; one dimension for each axis of the right side.
 
     Raises:
@@ -90,10 +92,8 @@ class EinMix(nn.Module):
         **sizes: int,
     ) -> None:
         super().__init__()
-        spec.unambiguous(pattern, device=device, dtype=dtype)
-        self.spec = mix.mix(pattern, weight_shape, bias_shape, sizes)
-        for name in ("weight", "bias"):
-            made = getattr(self.spec, name)
+        self.spec = MixSpec.read(pattern, weight_shape, bias_shape, sizes, device=device, dtype=dtype)
+        for name, made in (("weight", self.spec.weight), ("bias", self.spec.bias)):
             empty = None if made is None else nn.Parameter(torch.empty(made.shape, device=device, dtype=dtype))
             self.register_parameter(name, empty)
         self.reset_parameters()
@@ -106,16 +106,13 @@ class EinMix(nn.Module):
 
     def forward(self, tensor: torch.Tensor) -> torch.Tensor:
         if is_scripting():
-            return torch_script.run_mix(tensor, self.weight, self.bias, self.script)
+            return _torch_script.run_mix(tensor, self.weight, self.bias, self.script)
         product = self.spec.product.einsum(tensor, self.weight)
         bias = self.bias
         if bias is not None and bias.dtype is not product.dtype and bias.dtype is self.weight.dtype:  # under autocast
             bias = bias.to(product.dtype)
-        return self.spec.finished(product, bias)
+        return self.spec.apply_bias(product, bias)
 
     def __prepare_scriptable__(self) -> nn.Module:
-        self.script = torch_script.mix(self.spec)
+        self.script = _torch_script.mix(self.spec)
         return self
-
-    def extra_repr(self) -> str:
-        return self.spec.arguments
