@@ -22,9 +22,10 @@ CONFORMANCE = ROOT / "docs" / "conformance"
 
 HEAD = """# Errors
 
-Every mistake that plait finds is a `plait.PlaitError`, which is a `ValueError`. The code is stable: it can be searched
-for, and it decides the class. `error.code`, `error.message`, `error.pattern`, `error.spans` and `error.facts` hold
-the parts of the text.
+Every mistake that plait finds is a `plait.PlaitError`, which is a `ValueError` and a `RuntimeError`. The code is
+stable: it can be searched for, and it decides the class. `error.code`, `error.message`, `error.pattern`, `error.spans`
+and `error.facts` hold the parts of the text. The classes are in `plait` and in `plait.errors`, whose `CODES` has each
+code with its class and its meaning. An axis of `einsum` that looks misspelt is a warning, `plait.AxisWarning`.
 
 | class | codes | about |
 |---|---|---|

@@ -1,27 +1,53 @@
 """plait: one readable notation for tensor operations, on every array framework."""
 
-from plait._api import asnumpy as asnumpy
-from plait._api import einsum as einsum
-from plait._api import explain as explain
-from plait._api import pack as pack
-from plait._api import parse_shape as parse_shape
-from plait._api import rearrange as rearrange
-from plait._api import reduce as reduce
-from plait._api import repeat as repeat
-from plait._api import unpack as unpack
-from plait._api import view as view
-from plait._executor.cache import cache_clear as cache_clear
-from plait._executor.cache import cache_info as cache_info
-from plait._executor.options import options as options
-from plait._pattern import Pattern as Pattern
-from plait._pattern import PatternPipeline as PatternPipeline
-from plait._pattern import compile as compile
-from plait.errors import AxisError as AxisError
-from plait.errors import AxisWarning as AxisWarning
-from plait.errors import BackendError as BackendError
-from plait.errors import CopyRequiredError as CopyRequiredError
-from plait.errors import PatternSyntaxError as PatternSyntaxError
-from plait.errors import PlaitError as PlaitError
-from plait.errors import SizeError as SizeError
+from plait import errors
+from plait._api import asnumpy, einsum, explain, pack, parse_shape, rearrange, reduce, repeat, unpack, view
+from plait._executor.cache import cache_clear, cache_info
+from plait._executor.options import options
+from plait._pattern import Pattern, PatternPipeline, compile
+from plait.errors import (
+    AxisError,
+    AxisWarning,
+    BackendError,
+    CopyRequiredError,
+    PatternSyntaxError,
+    PlaitError,
+    SizeError,
+)
+
+__all__ = [
+    "AxisError",
+    "AxisWarning",
+    "BackendError",
+    "CopyRequiredError",
+    "Pattern",
+    "PatternPipeline",
+    "PatternSyntaxError",
+    "PlaitError",
+    "SizeError",
+    "asnumpy",
+    "cache_clear",
+    "cache_info",
+    "compile",
+    "einsum",
+    "errors",
+    "explain",
+    "options",
+    "pack",
+    "parse_shape",
+    "rearrange",
+    "reduce",
+    "repeat",
+    "unpack",
+    "view",
+]
 
 __version__ = "0.1.0"
+
+for _name in __all__:
+    if _name != "errors":  # tracebacks and pickles then say plait.SizeError, and no private path
+        globals()[_name].__module__ = "plait"
+
+
+def __dir__() -> list[str]:
+    return [*__all__, *[name for name in globals() if name.startswith("__")]]

@@ -1,21 +1,32 @@
-"""The errors of plait and the one place where they are drawn.
+"""The errors of plait, their codes, and the one renderer of carets.
 
     PlaitError (ValueError, RuntimeError)
     ├── PatternSyntaxError   PLT1xx   the text of a pattern
     ├── AxisError            PLT2xx   a rule of the operation
     ├── SizeError            PLT3xx   ranks and sizes
-    ├── CopyRequiredError           PLT4xx   a view was asked for and none exists
+    ├── CopyRequiredError    PLT4xx   a view was asked for and none exists
     └── BackendError         PLT5xx   the framework behind the tensor
 
     AxisWarning (UserWarning)       an axis that looks misspelt
 
-Every error carries a stable code, a message, and, where a pattern is to blame, the places in it.
-Raise one with ``raise fail("PLT302", "...", text, spans, facts)``: the code decides the class.
+Every error has a stable code, a message, and, where the mistake is in a pattern, its places there. Inside plait one is
+raised with ``raise fail("PLT302", "...", text, spans, facts)``: the code decides the class.
 """
 
 from __future__ import annotations
 
 import unicodedata
+
+__all__ = [
+    "CODES",
+    "AxisError",
+    "AxisWarning",
+    "BackendError",
+    "CopyRequiredError",
+    "PatternSyntaxError",
+    "PlaitError",
+    "SizeError",
+]
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import plait`
 if TYPE_CHECKING:
@@ -23,7 +34,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 Span = tuple[int, int]
-"""Where something stands in a pattern: first character, and one past the last."""
+"""A place in a pattern: the first character, and one past the last."""
 
 _WIDEST = 100
 """Patterns longer than this many characters are shown in part."""
@@ -83,7 +94,7 @@ class SizeError(PlaitError):
     """The rank or the sizes of a tensor do not fit the pattern (PLT3xx)."""
 
 
-class CopyRequiredError(PlaitError):  # the public name says what is needed
+class CopyRequiredError(PlaitError):
     """``view`` was asked for a tensor that the same memory cannot show (PLT4xx)."""
 
 
@@ -145,10 +156,7 @@ CODES: dict[str, tuple[type[PlaitError], str]] = {
     "PLT511": (BackendError, "a package that finds paths, and is not installed"),
     "PLT512": (BackendError, "a wish about a product that the framework cannot fulfil"),
 }
-"""Every code, the class that it belongs to, and what it stands for."""
-
-for _class in (AxisWarning, PlaitError, PatternSyntaxError, AxisError, SizeError, CopyRequiredError, BackendError):
-    _class.__module__ = "plait"  # tracebacks then read "plait.SizeError: [PLT302] ..."
+"""Every code, with its class and its meaning."""
 
 
 def fail(

@@ -102,6 +102,11 @@ def test_errors_are_caught_as_they_were():
         ours.rearrange(X, "b c h -> b c h")
     with pytest.raises(ours.EinopsError, match="mine"):
         raise ours.EinopsError("mine")
+    assert ours.EinopsError is plait.PlaitError
+    assert issubclass(theirs.EinopsError, RuntimeError)
+    for kind in (RuntimeError, ValueError, plait.PlaitError):
+        with pytest.raises(kind):
+            ours.reduce(X, "b c h w -> b c", "median")
 
 
 def test_repeat_may_be_written_to():

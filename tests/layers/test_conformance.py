@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import doctest
+import inspect
+import pickle
+import pickletools
 
 import numpy as np
 import pytest
@@ -228,6 +231,34 @@ def test_a_layer_describes_itself(framework):
     assert "c d" in text
     assert "6" in text.partition("b d")[2]
     assert "4" in text.partition("b d")[2]
+
+
+@each()
+@pytest.mark.parametrize("kind", ["Rearrange", "Reduce", "Repeat", "EinMix"])
+def test_a_pickle_names_public_modules(framework, kind):
+    case = next(case for case in [*OPERATIONS, *MIXES] if getattr(case, "kind", "EinMix") == kind)
+    given = arguments(case) if kind == "EinMix" else case.arguments
+    built = framework.build(kind, *given, example=filled(case.shape), **case.sizes)
+    layer = built[0] if isinstance(built, tuple) else built
+    if framework.name == "haiku":
+        return  # a module of Haiku is made inside of a function only
+    operations = pickletools.genops(pickle.dumps(layer, 2))
+    modules = {str(arg).partition(" ")[0] for op, arg, _ in operations if op.name == "GLOBAL"}
+    found = {module for module in modules if module.startswith("plait")}
+    assert found <= {"plait", "plait.layers", "plait.layers.keras", f"plait.layers.{framework.name}"}
+
+
+@each()
+@pytest.mark.parametrize("kind", ["Rearrange", "Reduce", "Repeat", "EinMix"])
+def test_a_layer_is_of_a_public_module_and_says_what_it_takes(framework, kind):
+    layer = getattr(framework.layers(), kind)
+    home = "keras" if framework.name == "tensorflow" and kind != "EinMix" else framework.name
+    assert (layer.__module__, layer.__qualname__) == (f"plait.layers.{home}", kind)
+    constructor = layer.__init__
+    text = f"{layer.__doc__}\n{constructor.__doc__}"
+    for name in list(inspect.signature(constructor).parameters)[1:]:
+        assert f"    {name}: " in text
+    assert "    PlaitError: " in text
 
 
 @each()

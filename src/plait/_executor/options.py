@@ -102,6 +102,3 @@ def asking(asked: Asked | None, **wishes: Any) -> Asked | None:
     from plait._executor.einsum_options import NOTHING
 
     return (asked or NOTHING)._replace(wishes=given)
-
-
-options.__module__ = "plait"

@@ -7,3 +7,6 @@ from plait.layers._einmix import MixSpec, Parameter
 from plait.layers._spec import OperationSpec
 
 __all__ = ["MixSpec", "OperationSpec", "Parameter"]
+
+for _class in (MixSpec, OperationSpec, Parameter):
+    _class.__module__ = "plait.layers"  # pickles of layers then name no private path

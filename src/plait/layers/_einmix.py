@@ -34,8 +34,6 @@ from plait.layers._spec import Spec, check_argument_names, checked_pattern
 class Parameter(NamedTuple):
     """A weight or a bias before it is made: drawn uniformly between ``-bound`` and ``bound``."""
 
-    __module__ = "plait.layers"  # pickles name it, and hold no private path
-
     shape: tuple[int, ...]
     bound: float
 
@@ -53,8 +51,6 @@ class MixSpec(Spec):
         product: the einsum of a tensor and the weight.
         grouping: from its result, and the bias, to the right side of the pattern; ``None`` where they are the same.
     """
-
-    __module__ = "plait.layers"  # pickles name it, and hold no private path
 
     pattern: Pattern
     weight_shape: str

@@ -77,8 +77,6 @@ class OperationSpec(Spec):
         reduction: a name or a callable, of ``"reduce"`` only.
     """
 
-    __module__ = "plait.layers"  # pickles name it, and hold no private path
-
     operation: str
     pattern: Pattern
     reduction: Reduction | None = None
