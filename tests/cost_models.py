@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 import plait
 from plait.backends.costs import MemoryCosts
-from plait.backends.interface import LargeTensors
 from plait.backends.registry import backend_of
 
 DRAWN = (
@@ -58,14 +57,13 @@ def changed_costs(change, **sizes):
     kept = {backend: backend.large_tensors for backend in _backends()}
     plait.cache_clear()
     for backend, own in kept.items():
-        limits = {name: getattr(own, name) for name in ("min_elements", "min_elements_rounding", "eager_elements")}
         ops = own.load()
         ops = ops._replace(
             reduction_ops=_changed(ops.reduction_ops, change),
             two_pass_ops=ops.two_pass_ops and _changed(ops.two_pass_ops, change),
             copy_costs=ops.copy_costs and change(ops.copy_costs),
         )
-        backend.large_tensors = LargeTensors(lambda ops=ops: ops, **{**limits, **sizes})
+        backend.large_tensors = own._replace(load=lambda ops=ops: ops, **sizes)
     try:
         yield
     finally:
@@ -77,6 +75,9 @@ def changed_costs(change, **sizes):
 def _changed(offered, change):
     def found(*asked):
         ops = offered(*asked)
+        parts = {part: getattr(ops, part) for part in ("pivot", "total") if hasattr(ops, part)}
+        if parts:
+            return ops._replace(**{part: own._replace(costs=change(own.costs)) for part, own in parts.items()})
         return ops and ops._replace(costs=change(ops.costs))
 
     return found

@@ -13,7 +13,6 @@ import pytest
 import plait
 from kernels.views import ready
 from plait._executor.large.kernels import choose_by_timing
-from plait.backends.interface import LargeTensors
 from plait.backends.registry import backend_of
 
 CALLS = {
@@ -35,7 +34,9 @@ def by_kernels():
     kept = backend.large_tensors
     ops = kept.load()
     by_kernels = ops._replace(min_kernel_elements=1, kernel=lambda *task: ready(ops.kernel(*task)))
-    backend.large_tensors = LargeTensors(lambda: by_kernels, 1, 1, 1)
+    backend.large_tensors = kept._replace(
+        load=lambda: by_kernels, min_elements=1, min_elements_rounding=1, eager_elements=1
+    )
     plait.cache_clear()
     try:
         yield

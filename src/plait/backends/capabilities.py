@@ -79,11 +79,10 @@ class TwoPassOps(NamedTuple):
         upcast: the elements in the type in which the pivot is taken out; ``None`` where that is their own.
         scratch: new memory for what a part of the tensor is transformed into.
         transform: ``f(part, pivot, memory)``: what is to be added up, in that memory or in other.
-        total: the sum.
+        total: the sum, with what the transformation costs.
         empty: new memory for the result.
         errstate: what is entered for all of it, so that nothing is said of what is meant to happen.
         finish: ``f(total, pivot, count)``: the result; each element is made of so many.
-        costs: those of the sum, and of the transformation.
     """
 
     pivot: ReductionOps
@@ -95,7 +94,6 @@ class TwoPassOps(NamedTuple):
     empty: Empty
     errstate: Callable[[], AbstractContextManager[Any]]
     finish: Callable[[Any, Any, int], Any]
-    costs: MemoryCosts
 
 
 class Filler(Protocol):

@@ -6,7 +6,7 @@ Most of it are the framework's own functions, so that nothing comes between a pl
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, NamedTuple, Protocol, TypeAlias
 
 from plait.errors import fail
 
@@ -48,7 +48,7 @@ def no_products(dtypes: tuple[Any, ...]) -> Products | None:  # noqa: ARG001  # 
     return None
 
 
-class LargeTensors:
+class LargeTensors(NamedTuple):
     """From how many elements on a tensor is large to a framework, and what its schedules are made of.
 
     A small tensor needs no more than the numbers; the first large one loads the rest. This is where a cost model is
@@ -63,19 +63,10 @@ class LargeTensors:
             first time; of a smaller one, choosing takes longer than a call, and is left to the second.
     """
 
-    __slots__ = ("eager_elements", "load", "min_elements", "min_elements_rounding")
-
-    def __init__(
-        self,
-        load: Callable[[], LargeTensorOps],
-        min_elements: int,
-        min_elements_rounding: int = 1 << 14,
-        eager_elements: int = 1 << 17,
-    ) -> None:
-        self.load = load
-        self.min_elements = min_elements
-        self.min_elements_rounding = min_elements_rounding
-        self.eager_elements = eager_elements
+    load: Callable[[], LargeTensorOps]
+    min_elements: int
+    min_elements_rounding: int = 1 << 14
+    eager_elements: int = 1 << 17
 
 
 class Backend:

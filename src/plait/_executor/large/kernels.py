@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import inf, prod
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from plait._executor.large.reductions import StepFunction, result_layout
-from plait._plan.nodes import Reduce, Step
+from plait._plan.nodes import Reduce
+from plait._plan.schedule.nodes import ScheduledStep
 from plait._plan.strides import contiguous, memory_order
 
 if TYPE_CHECKING:
@@ -36,24 +36,17 @@ class KernelTask(NamedTuple):
 
     @classmethod
     def for_node(
-        cls,
-        node: Step,
-        shape: Sequence[int],
-        strides: Sequence[int],
-        large: LargeTensorOps,
-        ops: ReductionOps | None,
-        dtype: Any,
+        cls, scheduled: ScheduledStep, large: LargeTensorOps, ops: ReductionOps | None, dtype: Any
     ) -> KernelTask | None:
         """The task of a reduction, or of a copy to memory in the order of the dimensions; ``None``: no kernel has it.
 
         Args:
-            node: what is done.
-            shape: of the tensor.
-            strides: of the tensor, in bytes.
+            scheduled: what is done.
             large: what schedules are made of.
             ops: what the reduction is made of.
             dtype: the element type of the tensor.
         """
+        _, node, shape, strides, *_ = scheduled
         if large.kernel is None or prod(shape) < large.min_kernel_elements:
             return None
         name: str | None = None
@@ -77,15 +70,14 @@ class KernelTask(NamedTuple):
         return None if filler is None else cls(filler, order, lengths, back)
 
 
-def describe(
-    task: KernelTask | None, node: Step, shape: Sequence[int], large: LargeTensorOps, dtype: Any
-) -> str | None:
+def describe(task: KernelTask | None, scheduled: ScheduledStep, large: LargeTensorOps, dtype: Any) -> str | None:
     """What ``explain`` says of a step that a kernel does, or could do; ``None`` where there is nothing to be said."""
-    if large.kernel is None or large.why_no_kernel is None or prod(shape) < large.min_kernel_elements:
+    if large.kernel is None or large.why_no_kernel is None or prod(scheduled.shape) < large.min_kernel_elements:
         return None
     if task is not None and task.filler.ready:
         return "by a compiled kernel, where the first calls show that it is faster"
-    reduction = node.reduction if isinstance(node, Reduce) else None
+    step = scheduled.step
+    reduction = step.reduction if isinstance(step, Reduce) else None
     reason = large.why_no_kernel(reduction, dtype) if task is None else task.filler.why
     return None if reason is None else f"without a kernel: {reason}"
 

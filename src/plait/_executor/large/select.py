@@ -7,17 +7,17 @@ then makes the calls that are best for that; next to the work this takes no time
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from plait._executor.compose import compose
 from plait._executor.large.kernels import KernelTask, describe, with_kernel_fallback
 from plait._executor.large.reductions import StepFunction, Unary, build_copy, build_reduction
 from plait._executor.program import Program, count_elements, decides, rounds
 from plait._plan.graph import Plan
-from plait._plan.nodes import Reduce, Step
+from plait._plan.nodes import Reduce
 from plait._plan.schedule.copies import schedule_copy
 from plait._plan.schedule.loop_nest import loop_nest
-from plait._plan.schedule.nodes import Reduction, Schedule, TiledCopy, TwoPassReduction
+from plait._plan.schedule.nodes import Reduction, Schedule, ScheduledStep, TiledCopy, TwoPassReduction
 from plait._plan.schedule.reductions import schedule_reduction
 from plait._plan.schedule.two_pass import PIVOTS, schedule_two_pass
 from plait._plan.strides import Memory, contiguous
@@ -33,26 +33,6 @@ MIN_ELEMENTS = 2048
 
 LAYOUTS = 32
 """For how many ways to lie in memory one callable keeps what is best."""
-
-
-class ScheduledStep(NamedTuple):
-    """The step of a plan that reads the tensor and writes new memory: what comes before it are views, after it little.
-
-    Attributes:
-        number: of the step.
-        step: it.
-        shape: of the tensor.
-        strides: of the tensor, in bytes.
-        target: the shape that the step leaves.
-        schedule: how it is done; ``None`` is one call of the framework's.
-    """
-
-    number: int
-    step: Step
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-    target: tuple[int, ...]
-    schedule: Schedule | None
 
 
 def specialize_large(program: Program, shape: Sequence[int], sizes: dict[str, int], plain: Unary) -> Unary:
@@ -110,8 +90,10 @@ def costs_of(ops: LargeTensorOps, dtype: Any, requires_grad: bool) -> Callable[[
     def costs(name: str) -> MemoryCosts | None:
         if not name:
             return ops.copy_costs
-        offered = ops.two_pass_ops if name in PIVOTS else ops.reduction_ops
-        found = None if offered is None else offered(name, dtype, requires_grad)
+        if name in PIVOTS:
+            two_pass = None if ops.two_pass_ops is None else ops.two_pass_ops(name, dtype, requires_grad)
+            return None if two_pass is None else two_pass.total.costs
+        found = ops.reduction_ops(name, dtype, requires_grad)
         return None if found is None else found.costs
 
     return costs
@@ -173,7 +155,7 @@ def build_step(
             function = build_reduction(schedule, scheduled.shape, step.axes, backend, reduction_ops)
     elif isinstance(schedule, TiledCopy) and ops.copy is not None:
         function = build_copy(schedule, scheduled.target, ops.copy)
-    task = KernelTask.for_node(step, scheduled.shape, scheduled.strides, ops, reduction_ops, dtype)
+    task = KernelTask.for_node(scheduled, ops, reduction_ops, dtype)
     return function if task is None else with_kernel_fallback(task, ops, reduction_ops, backend, function)
 
 
@@ -205,8 +187,8 @@ def explain_large(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple[tuple[
     if found is None:
         return (), []
     reduction_ops = ops.reduction_ops(found.step.reduction, dtype, False) if isinstance(found.step, Reduce) else None
-    task = KernelTask.for_node(found.step, found.shape, found.strides, ops, reduction_ops, dtype)
-    line = describe(task, found.step, found.shape, ops, dtype)
+    task = KernelTask.for_node(found, ops, reduction_ops, dtype)
+    line = describe(task, found, ops, dtype)
     lines = [] if line is None else [line]
     if requires_grad and found.schedule is not None:
         lines.append(f"recorded as one call of {backend.name}, with its gradient")

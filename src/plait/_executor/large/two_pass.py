@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from plait._executor.large.reductions import (
     Index,
@@ -23,10 +23,7 @@ from plait._plan.schedule.two_pass import temporary_nest
 
 if TYPE_CHECKING:
     from plait.backends.capabilities import ReductionOps, TwoPassOps
-    from plait.backends.costs import MemoryCosts
     from plait.backends.interface import Backend
-
-Function = TypeVar("Function")
 
 Block: TypeAlias = Callable[[Any, Any, Any], None]
 """A function of a block, memory for its result, and memory for what a tile is transformed into."""
@@ -34,10 +31,10 @@ Block: TypeAlias = Callable[[Any, Any, Any], None]
 Tile: TypeAlias = Callable[[Any, Any, Any], Any]
 """A function of a tile, its pivot, and the same memory: what is added up of it."""
 
-Lengths: TypeAlias = "tuple[int, ...]"
+Totals: TypeAlias = "Callable[[Any, Any, Any], Iterator[tuple[Index, Any]]]"
+"""A function of a block, its pivot, and the same memory: for each part of the result its place, and what it is."""
 
-Group: TypeAlias = "tuple[Index, Index, list[Index]]"
-"""Tiles that make one part of the result: which part of the pivot is theirs, which of the result, and they."""
+Lengths: TypeAlias = "tuple[int, ...]"
 
 
 def build_two_pass(
@@ -92,79 +89,87 @@ class _Builder:
 
     def block(self, shape: Lengths) -> Block:
         """What is done with a block of that shape: its pivot is found, and taken out of a tile after the other."""
-        ops, groups = self.ops, self.groups(shape)
+        ops, count = self.ops, self.count
         broadcast = tuple([size if loop.kept else 1 for size, loop in zip(shape, self.loops, strict=True)])
         whole = prod(self.schedule.tiles) >= prod(shape)
         upcast = ops.upcast if whole else None  # what is at hand once is so again
         find = self.pivot(shape) if whole or ops.upcast is None else self.pivot_by_tiles(shape, ops.upcast)
-        tiles = _by_lengths(groups, self.tile)
-        work = [(some, place, [(index, tiles[_lengths(index)]) for index in parts]) for some, place, parts in groups]
-        fix_pivot, finish, combine, count = ops.fix_pivot, ops.finish, ops.total.combine, self.count
+        totals = self.tilewise(shape, self.tile, ops.total.combine)
 
         def run(block: Any, out: Any, memory: Any) -> None:
             if upcast is not None:
                 block = upcast(block)
             pivot = find(block)
-            if fix_pivot is not None:
-                pivot = fix_pivot(pivot)
-            wide = pivot.reshape(broadcast)
-            for some, place, parts in work:
-                taken = wide[some]
-                total = combine_in_pairs((add(block[index], taken, memory) for index, add in parts), combine)
-                out[place] = finish(total, pivot[place], count)
+            if ops.fix_pivot is not None:
+                pivot = ops.fix_pivot(pivot)
+            for place, total in totals(block, pivot.reshape(broadcast), memory):
+                out[place] = ops.finish(total, pivot[place], count)
 
         return run
 
-    def groups(self, shape: Lengths) -> list[Group]:
-        """The tiles of a block of that shape, by the part of the result that they make."""
+    def tilewise(self, shape: Lengths, make: Callable[[Lengths], Tile], combine: Callable[..., Any]) -> Totals:
+        """What the tiles of a block of that shape give, combined; ``make`` gives the function of tiles of a size."""
+        loops = self.loops
         cut = [
             [slice(start, min(start + tile, size)) for start in range(0, size, tile)]
             for size, tile in zip(shape, self.schedule.tiles, strict=True)
         ]
-        kept = [loop.kept for loop in self.loops]
-        groups: list[Group] = []
-        for some in product(*[parts if stays else [slice(None)] for parts, stays in zip(cut, kept, strict=True)]):
-            place = tuple([part for part, stays in zip(some, kept, strict=True) if stays])
-            every = product(*[[part] if stays else parts for part, parts, stays in zip(some, cut, kept, strict=True)])
-            groups.append((some, place, [*every]))
-        return groups
+        made: dict[Lengths, Tile] = {}
+        work: list[tuple[Index, Index, list[tuple[Index, Tile]]]] = []
+        for part in product(*[own if loop.kept else [slice(None)] for own, loop in zip(cut, loops, strict=True)]):
+            tiles: list[tuple[Index, Tile]] = []
+            within = [[here] if loop.kept else own for here, own, loop in zip(part, cut, loops, strict=True)]
+            for index in product(*within):
+                lengths = tuple([each.stop - each.start for each in index])
+                if lengths not in made:
+                    made[lengths] = make(lengths)
+                tiles.append((index, made[lengths]))
+            work.append((part, tuple([here for here, loop in zip(part, loops, strict=True) if loop.kept]), tiles))
+
+        def totals(block: Any, pivot: Any, memory: Any) -> Iterator[tuple[Index, Any]]:
+            for part, place, tiles in work:
+                taken = None if pivot is None else pivot[part]
+                yield place, combine_in_pairs((add(block[index], taken, memory) for index, add in tiles), combine)
+
+        return totals
 
     def pivot(self, shape: Lengths) -> Unary:
         """What finds the pivot of a block of that shape."""
         ops = self.ops.pivot
         if self.ops.upcast is not None:
-            return self.temporary_reduction(shape, ops.costs, ops)
+            return self.temporary_reduction(shape, ops)
         nest = loop_nest(shape, [loop.stride for loop in self.loops], self.axes)
-        return self.reduction(nest, shape, self.schedule.itemsize, ops.costs, ops)
+        return self.reduction(nest, shape, self.schedule.itemsize, ops)
 
     def pivot_by_tiles(self, shape: Lengths, upcast: Unary) -> Unary:
         """The same of a block that has to be made wide, a tile at a time."""
-        ops, groups, count = self.ops.pivot, self.groups(shape), self.count
-        tiles = _by_lengths(
-            groups, lambda lengths: self.temporary_reduction(lengths, ops.costs, ops._replace(finish=None))
-        )
-        work = [(place, [(index, tiles[_lengths(index)]) for index in parts]) for _, place, parts in groups]
+        ops, count = self.ops.pivot, self.count
         kept = tuple([size for size, loop in zip(shape, self.loops, strict=True) if loop.kept])
-        scratch, combine, finish = ops.scratch, ops.combine, ops.finish
+
+        def make(lengths: Lengths) -> Tile:
+            reduce = self.temporary_reduction(lengths, ops._replace(finish=None))
+            return lambda tile, _pivot, _memory: reduce(upcast(tile))
+
+        totals = self.tilewise(shape, make, ops.combine)
 
         def find(block: Any) -> Any:
-            out = scratch(block, kept)
-            for place, parts in work:
-                out[place] = combine_in_pairs((reduce(upcast(block[index])) for index, reduce in parts), combine)
-            return out if finish is None else finish(out, count)
+            out = ops.scratch(block, kept)
+            for place, total in totals(block, None, None):
+                out[place] = total
+            return out if ops.finish is None else ops.finish(out, count)
 
         return find
 
     def tile(self, shape: Lengths) -> Tile:
         """What is done with a tile of that shape: the sum of what it is transformed into."""
-        transform, ops, costs = self.ops.transform, self.ops.total, self.ops.costs
+        transform, ops = self.ops.transform, self.ops.total
         *outer, last = shape
         count, stays = prod(shape), self.loops[-1].kept
         if not self.schedule.unroll_last:
-            add = self.temporary_reduction(shape, costs, ops)
+            add = self.temporary_reduction(shape, ops)
             return lambda part, pivot, memory: add(transform(part, pivot, memory[:count].reshape(shape)))
         rest = tuple(outer)
-        one = self.temporary_reduction(rest, costs, ops)
+        one = self.temporary_reduction(rest, ops)
         count //= last
 
         def each(part: Any, pivot: Any, memory: Any) -> Iterable[Any]:
@@ -182,15 +187,14 @@ class _Builder:
 
         return side_by_side if stays else lambda *given: combine_in_pairs(each(*given), ops.combine)
 
-    def temporary_reduction(self, shape: Lengths, costs: MemoryCosts, ops: ReductionOps) -> Unary:
+    def temporary_reduction(self, shape: Lengths, ops: ReductionOps) -> Unary:
         """The reduction of new memory of that shape."""
-        nest = temporary_nest(shape, self.axes, costs)
-        return self.reduction(nest, shape, costs.transform_bytes, costs, ops)
+        return self.reduction(temporary_nest(shape, self.axes, ops.costs), shape, ops.costs.transform_bytes, ops)
 
-    def reduction(self, nest: LoopNest, shape: Lengths, itemsize: int, costs: MemoryCosts, ops: ReductionOps) -> Unary:
+    def reduction(self, nest: LoopNest, shape: Lengths, itemsize: int, ops: ReductionOps) -> Unary:
         """The reduction of tensors of that shape, in the calls that are best, or in one."""
         axes = tuple([axis for axis in self.axes if axis < len(shape)])
-        best = schedule_reduction(nest, itemsize, costs)
+        best = schedule_reduction(nest, itemsize, ops.costs)
         if best is not None:
             run = build_reduction(best, shape, axes, self.backend, ops)
             return lambda tensor: run(tensor, None)
@@ -203,15 +207,6 @@ class _Builder:
             return out if finish is None else finish(out, count)
 
         return one_call
-
-
-def _lengths(index: Index) -> Lengths:
-    return tuple([part.stop - part.start for part in index if isinstance(part, slice)])
-
-
-def _by_lengths(groups: Sequence[Group], make: Callable[[Lengths], Function]) -> dict[Lengths, Function]:
-    """What is made for tiles of each size, of which there are few."""
-    return {lengths: make(lengths) for lengths in {_lengths(index) for _, _, parts in groups for index in parts}}
 
 
 def combine_in_pairs(parts: Iterable[Any], combine: Callable[..., Any]) -> Any:

@@ -42,7 +42,7 @@ def schedule_copy(shape: Sequence[int], strides: Sequence[int], itemsize: int, c
         return None
     lengths = tuple([loop.length for loop in loops])
     plain = _cost(loops, lengths, itemsize, costs)
-    best = TiledCopy(lengths, lengths, (), plain, plain)
+    best = TiledCopy(lengths, lengths, (), plain)
     for tiles in _tilings(loops, lengths, itemsize, costs):
         cost = _cost(loops, tiles, itemsize, costs)
         if cost < best.cost:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
+from plait._plan.nodes import Step
 from plait._plan.schedule.loop_nest import LoopNest
 
 
@@ -51,7 +52,6 @@ class Reduction(NamedTuple):
         block: the axis of ``shape`` that is cut; each block goes through all calls.
         rewrites: the names of what was done.
         cost: nanoseconds, as estimated.
-        plain: the same for one call of the framework's.
     """
 
     nest: LoopNest
@@ -60,7 +60,6 @@ class Reduction(NamedTuple):
     block: Block
     rewrites: tuple[str, ...]
     cost: float
-    plain: float
 
 
 class TwoPassReduction(NamedTuple):
@@ -74,7 +73,6 @@ class TwoPassReduction(NamedTuple):
         unroll_last: whether each index of the last has calls of its own.
         rewrites: the names of what was done.
         cost: nanoseconds, as estimated.
-        plain: the same for one call of the framework's.
     """
 
     nest: LoopNest
@@ -84,7 +82,6 @@ class TwoPassReduction(NamedTuple):
     unroll_last: bool
     rewrites: tuple[str, ...]
     cost: float
-    plain: float
 
 
 class TiledCopy(NamedTuple):
@@ -95,14 +92,32 @@ class TiledCopy(NamedTuple):
         tiles: for each dimension how much of it one call copies; its length for all.
         rewrites: the names of what was done.
         cost: nanoseconds, as estimated.
-        plain: the same for one call of the framework's.
     """
 
     shape: tuple[int, ...]
     tiles: tuple[int, ...]
     rewrites: tuple[str, ...]
     cost: float
-    plain: float
 
 
 Schedule: TypeAlias = "Reduction | TwoPassReduction | TiledCopy"
+
+
+class ScheduledStep(NamedTuple):
+    """The step of a plan that reads the tensor and writes new memory: what comes before it are views, after it little.
+
+    Attributes:
+        number: of the step.
+        step: it.
+        shape: of the tensor.
+        strides: of the tensor, in bytes.
+        target: the shape that the step leaves.
+        schedule: how it is done; ``None`` is one call of the framework's.
+    """
+
+    number: int
+    step: Step
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    target: tuple[int, ...]
+    schedule: Schedule | None

@@ -74,7 +74,7 @@ def schedule_reduction(nest: LoopNest, itemsize: int, costs: MemoryCosts) -> Red
         way = _cheapest(start, itemsize, costs, {})
         cost, block = _in_blocks(start, way, itemsize, costs)
         shape = tuple([loop.length for loop in start])
-        found.append(Reduction(nest, shape, way.calls, block, (), cost + outside, plain))
+        found.append(Reduction(nest, shape, way.calls, block, (), cost + outside))
     best = min(found, key=attrgetter("cost"))
     if best.cost >= costs.max_reduction_ratio * plain:
         return None

@@ -25,9 +25,6 @@ PIVOTS = {"var": "mean", "std": "mean", "logsumexp": "max"}
 CALLS = 4
 """How many calls a tile takes beside those that add it up, and how many a block beside those that find its pivot."""
 
-TEMPORARY = 5
-"""How often one call goes to main memory with what is left of each element."""
-
 
 def schedule_two_pass(nest: LoopNest, itemsize: int, first: MemoryCosts, then: MemoryCosts) -> TwoPassReduction | None:
     """The blocks in which to reduce a tensor that is too large for one call, or ``None`` where one call is best.
@@ -49,11 +46,13 @@ def schedule_two_pass(nest: LoopNest, itemsize: int, first: MemoryCosts, then: M
     block = _block(loops, nest.elements, most, then)
     within = lengths if block is None else (*lengths[: block[0]], block[1], *lengths[block[0] + 1 :])
     tiles = _tiles(loops, within, most, then)
-    best = _estimated(TwoPassReduction(nest, itemsize, block, tiles, False, (), 0.0, 0.0), within, first, then)
+    best = _estimated(TwoPassReduction(nest, itemsize, block, tiles, False, (), 0.0), within, first, then)
     if len(loops) > 1 and loops[-1].length <= then.max_unrolled:
         unrolled = _estimated(best._replace(unroll_last=True), within, first, then)
         best = unrolled if unrolled.cost < best.cost else best
-    return best if large or best.cost < then.max_two_pass_ratio * best.plain else None
+    if large or best.cost < then.max_two_pass_ratio * _one_call_cost(nest, itemsize, first, then):
+        return best
+    return None
 
 
 def _block(loops: Sequence[Loop], count: int, most: int, costs: MemoryCosts) -> Block:
@@ -86,13 +85,11 @@ def _tiles(loops: Sequence[Loop], within: Sequence[int], most: int, costs: Memor
 
 
 def _estimated(way: TwoPassReduction, within: Sequence[int], first: MemoryCosts, then: MemoryCosts) -> TwoPassReduction:
-    """The same with what it costs, and what one call does."""
+    """The same with what it costs."""
     loops, itemsize, count = way.nest.loops, way.itemsize, way.nest.elements
     axes = [place for place, loop in enumerate(loops) if not loop.kept]
-    lengths, strides = [loop.length for loop in loops], [loop.stride for loop in loops]
-    size = count * itemsize
     blocks, tiles = count / prod(within), count / prod(way.tiles)
-    block = loop_nest(within, strides, axes)
+    block = loop_nest(within, [loop.stride for loop in loops], axes)
     pivot = schedule_reduction(block, itemsize, first)
     found = one_call_cost(block, itemsize, first) if pivot is None else pivot.cost
     unrolled = loops[-1].length if way.unroll_last else 1
@@ -106,15 +103,21 @@ def _estimated(way: TwoPassReduction, within: Sequence[int], first: MemoryCosts,
     row = loops[-2].length if way.unroll_last else loops[-1].length
     overhead = CALLS * then.call_overhead
     work = count * element + count / row * then.combine_row_overhead + tiles * unrolled * overhead
-    again = size * then.memory_byte if prod(within) * itemsize > then.shared_cache_bytes else 0.0
+    again = count * itemsize * then.memory_byte if prod(within) * itemsize > then.shared_cache_bytes else 0.0
     cost = blocks * (found + overhead) + tiles * unrolled * added + work + again
-    made = count * then.transform_element + count / loops[-1].length * then.combine_row_overhead + overhead
-    if size > then.two_pass_bytes:
-        made += count * then.transform_bytes * (TEMPORARY * then.memory_byte + then.page_fault_byte)
-    plain = made + one_call_cost(loop_nest(lengths, strides, axes), itemsize, first)
-    plain += one_call_cost(temporary_nest(lengths, axes, then), then.transform_bytes, then)
     names = (CENTRE, *(pivot.rewrites if pivot is not None else ()), *(APART,) * way.unroll_last, BLOCKS)
-    return way._replace(rewrites=tuple(dict.fromkeys(names)), cost=cost, plain=plain)
+    return way._replace(rewrites=tuple(dict.fromkeys(names)), cost=cost)
+
+
+def _one_call_cost(nest: LoopNest, itemsize: int, first: MemoryCosts, then: MemoryCosts) -> float:
+    """Nanoseconds of one call of the framework's, which makes temporaries as large as the tensor at hand."""
+    lengths, strides, kept = zip(*nest.loops, strict=True)
+    axes = [place for place, stays in enumerate(kept) if not stays]
+    pivot = one_call_cost(loop_nest(lengths, strides, axes), itemsize, first)
+    total = one_call_cost(temporary_nest(lengths, axes, then), then.transform_bytes, then)
+    rows = nest.elements / lengths[-1]
+    made = nest.elements * then.transform_element + rows * then.combine_row_overhead + CALLS * then.call_overhead
+    return pivot + total + made
 
 
 def temporary_nest(shape: Sequence[int], axes: Sequence[int], costs: MemoryCosts) -> LoopNest:

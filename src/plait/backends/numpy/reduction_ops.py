@@ -66,17 +66,12 @@ def _costs(name: str, wide: Any, dtype: Any) -> MemoryCosts:
         costs = costs._replace(reduce_row_overhead=40.0, combine_strided_element=1.0 * max(scale, 1))
     if dtype.kind == "b" and name != "sum":
         return costs._replace(multi_axis_element=1.2, single_outer_axis_element=1.2)
-    if name not in ("sum", "mean"):
-        return costs
-    costs = costs._replace(combine_strided_element=0.35 * scale)
-    if wide.char not in REAL:
-        return costs
-    return costs._replace(
-        matmul_row_overhead=3.0,
-        matmul_element=0.1 * scale,
-        einsum_row_overhead=5.0,
-        einsum_element=0.27 * scale,
-    )
+    if name in ("sum", "mean"):
+        costs = costs._replace(combine_strided_element=0.35 * scale)
+        if wide.char in REAL:
+            costs = costs._replace(matmul_row_overhead=3.0, matmul_element=0.1 * scale)
+            costs = costs._replace(einsum_row_overhead=5.0, einsum_element=0.27 * scale)
+    return costs
 
 
 def _matmul_ones(array: Any, out: Any) -> Any:

@@ -33,19 +33,18 @@ def two_pass_ops(name: str, dtype: Any, _: bool = False) -> TwoPassOps | None:
         return None
     transform, element = _TRANSFORM[exponentials, wide.kind]
     held = wide.itemsize if real == wide else wide.itemsize + real.itemsize
+    element *= wide.itemsize / 4
+    costs = total.costs._replace(max_matmul_part=_PART, transform_element=element, transform_bytes=held)
     return TwoPassOps(
         pivot=pivot,
         fix_pivot=(lambda peak: np.where(np.isfinite(peak), peak, wide.type(0))) if exponentials else None,
         upcast=None if wide == dtype else lambda array: array.astype(wide),
         scratch=lambda _, shape: np.empty(shape, wide),
         transform=transform,
-        total=total._replace(finish=None),
+        total=total._replace(finish=None, costs=costs),
         empty=lambda _, shape: np.empty(shape, dtype if half else real),
         errstate=_errstate if exponentials else nullcontext,
         finish=_FINISH[name],
-        costs=total.costs._replace(
-            max_matmul_part=_PART, transform_element=element * wide.itemsize / 4, transform_bytes=held
-        ),
     )
 
 
