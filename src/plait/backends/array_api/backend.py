@@ -6,6 +6,7 @@ The namespace comes from each array, so one backend serves them all. Source: htt
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from plait.backends.array_api.reductions import (
@@ -16,6 +17,7 @@ from plait.backends.array_api.reductions import (
     widened,
 )
 from plait.backends.common.contraction import contract
+from plait.backends.common.equation import einsum_in
 from plait.backends.interface import Backend
 
 _TO_NUMPY = ("todense", "unwrap_numpy")
@@ -54,11 +56,10 @@ class ArrayAPIBackend(Backend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        space, dtype = space_of(tensors[0]), tensors[0].dtype
-        if not str(dtype).endswith("float16"):
-            return contract(space, equation, tensors)
-        wide = [space.astype(tensor, space.float32) for tensor in tensors]
-        return space.astype(contract(space, equation, wide), dtype)
+        space = space_of(tensors[0])
+        if str(tensors[0].dtype).endswith("float16"):
+            return einsum_in(space.float32, partial(contract, space), space.astype, equation, tensors)
+        return contract(space, equation, *tensors)
 
     @staticmethod
     def to_numpy(tensor: Any) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 
 from plait.backends.chainer.reductions import is_differentiable, of_arrays, reduction
 from plait.backends.common.contraction import contract
+from plait.backends.common.equation import einsum_in
 from plait.backends.interface import Backend
 from plait.backends.numpy.reductions import is_half
 
@@ -49,14 +50,13 @@ class ChainerBackend(Backend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        half = tensors[0].dtype
         if any(is_half(tensor.dtype) for tensor in tensors):  # sums would lose most of their digits in 16 bits
-            return _cast(ChainerBackend.einsum(equation, *[_cast(tensor, np.float32) for tensor in tensors]), half)
+            return einsum_in(np.float32, ChainerBackend.einsum, _cast, equation, tensors)
         if not all(is_differentiable(tensor.dtype) for tensor in tensors):  # Chainer's einsum takes floats alone
             arrays = [chainer.as_array(tensor) for tensor in tensors]
             return chainer.Variable(of_arrays(arrays[0]).einsum(equation, *arrays))
         if len(tensors) > 1 and "..." in equation:  # and does not broadcast
-            return contract(_SPACE, equation, [chainer.as_variable(tensor) for tensor in tensors])
+            return contract(_SPACE, equation, *map(chainer.as_variable, tensors))
         return F.einsum(equation, *tensors)
 
     def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:

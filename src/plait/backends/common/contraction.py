@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+from plait.backends.common.equation import axis_sizes, expand_terms
 
-def contract(space: Any, equation: str, tensors: Sequence[Any]) -> Any:
+
+def contract(space: Any, equation: str, *tensors: Any) -> Any:
     """Multiply and sum, two tensors at a time, from left to right.
 
     Args:
@@ -15,18 +17,9 @@ def contract(space: Any, equation: str, tensors: Sequence[Any]) -> Any:
         equation: the classical form, with an arrow.
         tensors: the arrays, one for each term.
     """
-    left, output = equation.split("->")
-    dots = max((tensor.ndim - len(term) + 3 for term, tensor in _dotted(left, tensors)), default=0)
-    names = "".join(chr(0x100 + place) for place in range(dots))  # letters that no equation has
-    terms = [
-        term.replace("...", names[len(names) - (tensor.ndim - len(term) + 3) :] if "..." in term else "")
-        for term, tensor in zip(left.split(","), tensors, strict=True)
-    ]
-    output = output.replace("...", names)
+    terms, output = expand_terms(equation, [tensor.ndim for tensor in tensors])
     if any(0 in tensor.shape for tensor in tensors) and hasattr(space, "zeros"):  # of which PyData Sparse fails
-        sizes: dict[str, int] = {}
-        for term, tensor in zip(terms, tensors, strict=True):
-            sizes |= {name: size for name, size in zip(term, tensor.shape, strict=True) if sizes.get(name, 1) == 1}
+        sizes = axis_sizes(terms, tensors)
         return space.zeros(tuple(sizes[name] for name in output), dtype=space.result_type(*tensors))
     term, result = diagonal(space, terms[0], tensors[0])
     for number in range(1, len(terms)):
@@ -36,10 +29,6 @@ def contract(space: Any, equation: str, tensors: Sequence[Any]) -> Any:
         result = space.sum(result, axis=summed, dtype=result.dtype)
         term = "".join(name for name in term if name in output)
     return space.permute_dims(result, tuple(term.index(name) for name in output))
-
-
-def _dotted(left: str, tensors: Sequence[Any]) -> list[tuple[str, Any]]:
-    return [(term, tensor) for term, tensor in zip(left.split(","), tensors, strict=True) if "..." in term]
 
 
 def diagonal(space: Any, term: str, tensor: Any) -> tuple[str, Any]:
@@ -63,9 +52,7 @@ def _pair(space: Any, one: tuple[str, Any], other: tuple[str, Any], after: set[s
     inner = [name for name in left if name in right and name not in after]
     rows = [name for name in left if name not in right]
     columns = [name for name in right if name not in left]
-    sizes = dict(zip(right, b.shape, strict=True))
-    for name, size in zip(left, a.shape, strict=True):
-        sizes[name] = max(size, sizes.get(name, 1)) if size and sizes.get(name, 1) else 0  # `...` may be stretched
+    sizes = axis_sizes((left, right), (a, b))
     names = (*batch, *rows, *columns)
     if not inner:  # nothing is summed, and PyData Sparse has no matrices of one number
         result = _spread(space, a, left, names) * _spread(space, b, right, names)

@@ -12,17 +12,18 @@ def _itself(size: Any) -> Any:
     return size
 
 
-def runs(
+def reshape_groups(
     before: tuple[Any, ...], after: tuple[Any, ...], measure: Callable[[Any], Any] = _itself
 ) -> Iterator[tuple[int, int, tuple[Any, ...]]]:
-    """The shortest runs that hold the same elements: from which dimension to which, and the lengths they become.
+    """The shortest runs of dimensions that hold the same elements: the first, the one behind the last, and the lengths
+    that they become.
 
     Args:
         before: a shape without a 0.
         after: another, of as many elements.
         measure: what products of sizes are compared by, where they are not ints.
 
-    >>> list(runs((6, 5, 2, 2), (2, 3, 5, 4)))
+    >>> list(reshape_groups((6, 5, 2, 2), (2, 3, 5, 4)))
     [(0, 1, (2, 3)), (1, 2, (5,)), (2, 4, (4,))]
     """
     stop = end = 0
@@ -36,10 +37,10 @@ def runs(
         yield start, stop, after[first:end]
 
 
-def common(one: tuple[int, ...], other: tuple[int, ...]) -> list[int]:
-    """Dimensions of which both runs are products.
+def common_factors(one: tuple[int, ...], other: tuple[int, ...]) -> list[int]:
+    """Lengths of which both runs of dimensions are products.
 
-    >>> common((6, 4), (2, 12))
+    >>> common_factors((6, 4), (2, 12))
     [2, 3, 4]
     """
     cuts = sorted({*accumulate(one, mul), *accumulate(other, mul)} - {1})

@@ -9,7 +9,7 @@ import dask
 import dask.array as da
 import numpy as np
 
-from plait.backends.common.equation import letters
+from plait.backends.common.equation import expand_terms
 from plait.backends.dask.lazy_sizes import is_unknown
 from plait.backends.numpy.reductions import is_half
 from plait.errors import fail
@@ -23,7 +23,7 @@ def contract(equation: str, *tensors: Any) -> Any:
     result = np.result_type(*[array.dtype for array in arrays])  # Dask's own sums over chunks would widen integers
     dtype = np.dtype(np.float32) if is_half(result) else result
     arrays = [array.astype(dtype) if is_half(array.dtype) else array for array in arrays]
-    terms, output = letters(equation, [array.ndim for array in arrays])
+    terms, output = expand_terms(equation, [array.ndim for array in arrays])
     arrays = [_square(term, array) for term, array in zip(terms, arrays, strict=True)]
     for places in _path(terms, output, arrays):
         chosen = [(terms.pop(place), arrays.pop(place)) for place in sorted(places, reverse=True)]

@@ -17,7 +17,7 @@ from dask.array.reshape import reshape_rechunk
 from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
-from plait.backends.common.reshape_groups import common, runs
+from plait.backends.common.reshape_groups import common_factors, reshape_groups
 from plait.backends.dask.lazy_sizes import (
     Unknown,
     dimensions,
@@ -38,14 +38,14 @@ def reshape(tensor: Any, shape: Sequence[Any]) -> Any:
     if 0 in before:
         return da.empty_like(tensor, shape=after, chunks=after)
     chunks, grid = list[Any](), list[Any]()
-    for start, stop, run in runs(before, after, measure):
+    for start, stop, run in reshape_groups(before, after, measure):
         old, cut = before[start:stop], tensor.chunks[start:stop]
         lengths = _intervals(old, cut)
         new = None if lengths is None else _cut(lengths, run)
         if new is None and kinds(old):
             raise refuse(tensor)
         if new is None and min(len(old), len(run)) > 1:  # which Dask does not do at once
-            return reshape(reshape(tensor, (*before[:start], *common(old, run), *before[stop:])), after)
+            return reshape(reshape(tensor, (*before[:start], *common_factors(old, run), *before[stop:])), after)
         cut, new = (cut, new) if new is not None else reshape_rechunk(old, run, cut)[:2]
         chunks += cut
         grid += new

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import mlx.core as mx
 
-from plait.backends.common.equation import letters
+from plait.backends.common.equation import axis_sizes, expand_terms
 from plait.backends.interface import Backend
 
 Reduction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
@@ -32,10 +32,8 @@ class MLXBackend(Backend):
     def einsum(equation: str, *tensors: Any) -> Any:
         if all(tensor.size for tensor in tensors):
             return mx.einsum(equation, *tensors)
-        terms, output = letters(equation, [tensor.ndim for tensor in tensors])  # of nothing MLX loops, as in reductions
-        sizes: dict[str, int] = {}
-        for term, tensor in zip(terms, tensors, strict=True):
-            sizes |= {name: size for name, size in zip(term, tensor.shape, strict=True) if sizes.get(name, 1) == 1}
+        terms, output = expand_terms(equation, [tensor.ndim for tensor in tensors])
+        sizes = axis_sizes(terms, tensors)  # of nothing MLX loops, as in reductions
         kind = mx.einsum(",".join([""] * len(tensors)) + "->", *[mx.zeros((), tensor.dtype) for tensor in tensors])
         return mx.zeros([sizes[name] for name in output], kind.dtype)
 

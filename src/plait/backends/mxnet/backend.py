@@ -11,7 +11,7 @@ from typing import Any
 
 import mxnet as mx
 
-from plait.backends.common.equation import spelled
+from plait.backends.common.equation import expand_ellipsis
 from plait.backends.common.lazy_sizes import Shape
 from plait.backends.interface import Backend
 from plait.backends.mxnet import shapes as mxnet_symbols
@@ -42,7 +42,9 @@ class MXNetBackend(Backend):
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
         if not any(map(is_symbol, tensors)) and "..." in equation:  # of which MXNet's gradient knows little
-            terms, output, found = spelled(equation, tensors, [tensor.shape for tensor in tensors], mx.np.squeeze)
+            terms, output, found = expand_ellipsis(
+                equation, tensors, [tensor.shape for tensor in tensors], mx.np.squeeze
+            )
             return mx.np.einsum(f"{','.join(terms)}->{output}", *found)
         return space_of(tensors[0]).einsum(equation, *tensors)
 

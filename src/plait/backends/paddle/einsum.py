@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import SimpleNamespace
 from typing import Any
 
 import paddle
 
 from plait.backends.common.contraction import contract
+from plait.backends.common.equation import einsum_in
 from plait.errors import fail
 
 _SPACE = SimpleNamespace(
@@ -18,6 +19,7 @@ _SPACE = SimpleNamespace(
     sum=paddle.sum,
     matmul=paddle.matmul,
 )
+_contract = partial(contract, _SPACE)
 
 _EXACT = (paddle.bool, paddle.uint8, paddle.int8, paddle.int16, paddle.int32, paddle.int64)
 _WIDE = {paddle.float16: "float32", paddle.bfloat16: "float32", **dict.fromkeys(_EXACT, "int64")}
@@ -30,17 +32,14 @@ def einsum(equation: str, *tensors: Any) -> Any:
         kinds = " and ".join(dict.fromkeys([str(tensor.dtype).removeprefix("paddle.") for tensor in tensors]))
         raise fail("PLT503", f"einsum is not defined on a mixture of {kinds}; convert one of them")
     if _has_diagonal(equation) and not _has_unknown_sizes(tensors):
-        return contract(_SPACE, equation, tensors)
+        return _contract(equation, *tensors)
     try:
         return paddle.einsum(equation, *tensors)
     except (RuntimeError, TypeError):  # no kernel for these elements, as a tensor says it and as a program does
-        dtype = tensors[0].dtype
-        wide = _WIDE.get(dtype)
+        wide = _WIDE.get(tensors[0].dtype)
         if wide is None or (wide == "int64" and _has_unknown_sizes(tensors)):
             raise
-        wider = [paddle.cast(tensor, wide) for tensor in tensors]
-        result = contract(_SPACE, equation, wider) if wide == "int64" else paddle.einsum(equation, *wider)
-        return paddle.cast(result, dtype)
+        return einsum_in(wide, _contract if wide == "int64" else paddle.einsum, paddle.cast, equation, tensors)
 
 
 def _has_unknown_sizes(tensors: tuple[Any, ...]) -> bool:

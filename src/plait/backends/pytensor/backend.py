@@ -12,7 +12,7 @@ import pytensor.tensor as pt
 from pytensor.compile import SharedVariable
 from pytensor.graph import Constant
 
-from plait.backends.common.equation import spelled
+from plait.backends.common.equation import expand_ellipsis
 from plait.backends.common.lazy_sizes import Unknown, dimensions
 from plait.backends.interface import Backend
 from plait.backends.pytensor.reductions import SPECIAL, Reduction
@@ -42,7 +42,7 @@ class PyTensorBackend(Backend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        terms, output, operands = spelled(equation, tensors, [static(tensor) for tensor in tensors], pt.squeeze)
+        terms, output, operands = expand_ellipsis(equation, tensors, [static(tensor) for tensor in tensors], pt.squeeze)
         result = pt.einsum(",".join(terms) + "->" + output, *operands)
         known = {
             letter: size for term, each in zip(terms, operands, strict=True) for letter, size in _named(term, each)

@@ -12,7 +12,7 @@ from tinygrad import Tensor
 from tinygrad.dtype import least_upper_dtype
 
 from plait.backends.common.contraction import diagonal
-from plait.backends.common.equation import spelled
+from plait.backends.common.equation import expand_ellipsis
 
 _SPACE = SimpleNamespace(permute_dims=Tensor.permute, reshape=Tensor.reshape)
 
@@ -26,7 +26,7 @@ def einsum(equation: str, *tensors: Any) -> Any:
     """
     dtype = least_upper_dtype(*[tensor.dtype for tensor in tensors])
     tensors = tuple([tensor.cast(dtype) for tensor in tensors])  # which it forgets, where one holds truth values
-    terms, output, operands = spelled(equation, tensors, [tensor.shape for tensor in tensors], _squeeze)
+    terms, output, operands = expand_ellipsis(equation, tensors, [tensor.shape for tensor in tensors], _squeeze)
     for place, term in enumerate(terms):
         if len(set(term)) < len(term):
             terms[place], operands[place] = diagonal(_SPACE, term, operands[place])

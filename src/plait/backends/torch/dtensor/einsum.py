@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard
 
-from plait.backends.common.equation import letters
+from plait.backends.common.equation import axis_sizes, expand_terms
 
 
 def by_shards(equation: str, tensors: Sequence[Any]) -> Any:
     """Along each dimension of the mesh one axis is cut, in all tensors that have it, and each process multiplies."""
-    terms, output = letters(equation, [tensor.ndim for tensor in tensors])
+    terms, output = expand_terms(equation, [tensor.ndim for tensor in tensors])
     mesh = tensors[0].device_mesh
     axes = [_axis(terms, output, tensors, number) for number in range(mesh.ndim)]
     parts = []
@@ -21,9 +21,7 @@ def by_shards(equation: str, tensors: Sequence[Any]) -> Any:
         placements = [_wanted(axis, term, tensor) for axis in axes]
         gradients = [_gradient(axis, placement) for axis, placement in zip(axes, placements, strict=True)]
         parts.append(tensor.redistribute(placements=placements).to_local(grad_placements=gradients))
-    sizes: dict[str, int] = {}
-    for term, tensor in zip(terms, tensors, strict=True):
-        sizes.update({name: size for name, size in zip(term, tensor.shape, strict=True) if sizes.get(name, 1) == 1})
+    sizes = axis_sizes(terms, tensors)
     whole = torch.empty([sizes[name] for name in output], device="meta")
     return DTensor.from_local(
         torch.einsum(equation, *parts).contiguous(),

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.distributed.tensor import DTensor, Replicate, Shard
 
-from plait.backends.common.reshape_groups import common, runs
+from plait.backends.common.reshape_groups import common_factors, reshape_groups
 
 Shape = tuple[int, ...]
 
@@ -38,8 +38,8 @@ def reshape(tensor: Any, shape: Sequence[int]) -> Any:
 def steps(before: Shape, after: Shape) -> tuple[Shape, ...]:
     """The splits, and then the merges, where a run of dimensions needs both: either alone keeps a sharding."""
     between: list[int] = []
-    for start, stop, run in runs(before, after):
-        between += common(before[start:stop], run) if min(stop - start, len(run)) > 1 else run
+    for start, stop, run in reshape_groups(before, after):
+        between += common_factors(before[start:stop], run) if min(stop - start, len(run)) > 1 else run
     return (after,) if tuple(between) == after else (tuple(between), after)
 
 
@@ -77,13 +77,15 @@ def _placements(tensor: Any, shape: Shape, last: Shape, *, all_of_them: bool) ->
     That is an exchange of shards, of which each process receives no more than it gives; else each receives the whole.
     """
     rows = {}  # of each dimension that changes, how many rows there are, each of which must stay in one process
-    for start, stop, run in runs(tuple(tensor.shape), shape):
+    for start, stop, run in reshape_groups(tuple(tensor.shape), shape):
         old = tuple(tensor.shape[start:stop])
         counts = (run[0],) if len(run) > 1 else (*old[:-1], 0)  # the last of those that are merged may be cut anyhow
         rows.update({start + place: count for place, count in enumerate(counts) if old != run})
     placements = list(tensor.placements)
     sharded = {getattr(placement, "dim", None) for placement in placements}
-    kept = [(start, run) for start, stop, run in runs(tuple(tensor.shape), last) if stop - start == len(run) == 1]
+    kept = [
+        (start, run) for start, stop, run in reshape_groups(tuple(tensor.shape), last) if stop - start == len(run) == 1
+    ]
     free = {start: run[0] for start, run in kept if start not in sharded}
     for number, placement in enumerate(placements):
         place, count = getattr(placement, "dim", None), tensor.device_mesh.size(number)
