@@ -78,13 +78,17 @@ def unpack(tensor: Any, packed_shapes: Sequence[Any], pattern: str) -> list[Any]
 
 def unpacked(tensor: Any, packed_shapes: Sequence[Any], pattern: str, where: Layout, backend: Backend) -> list[Any]:
     """Unpack by a backend."""
+
+    def symbol(size: Any) -> Any:
+        return backend.size_from_user(size) if backend.is_symbolic(size) else None
+
     before, after = where
     shape = sizes_of(tensor, backend)
     if len(shape) != before + 1 + after:
         message = f"the tensor has rank {len(shape)}, and the pattern '{pattern}' has {before + 1 + after} dimensions"
         raise fail("PLT304", message, pattern)
     comparable = backend.comparable([tensor])
-    found = lengths(packed_shapes, shape[before], pattern, backend.is_symbolic, comparable=comparable)
+    found = lengths(packed_shapes, shape[before], pattern, symbol, comparable=comparable)
     parts = backend.split(tensor, before, [length for length, _ in found])
     return [
         part if len(middle) == 1 else backend.reshape(part, (*shape[:before], *middle, *shape[before + 1 :]))

@@ -83,7 +83,7 @@ def lengths(
     packed_shapes: Sequence[Sequence[Any]],
     total: Any,
     pattern: str,
-    symbolic: Callable[[Any], bool] = lambda _: False,
+    symbol: Callable[[Any], Any] = lambda _: None,
     *,
     comparable: bool = True,
 ) -> list[tuple[Any, Any]]:
@@ -93,14 +93,14 @@ def lengths(
         packed_shapes: the shapes; at most one may hold one ``-1``, which is inferred.
         total: the length of the packed dimension.
         pattern: for errors.
-        symbolic: whether a size is a framework's symbol.
+        symbol: a size as its framework computes with it, where it is a symbol of the framework's, or else ``None``.
         comparable: whether sizes may be compared.
 
     Raises:
         SizeError: PLT309, the shapes do not add up to the dimension, or one of them is no shape.
     """
     listed = _shapes(packed_shapes, pattern)
-    shapes = [_packed_shape(shape, number, pattern, symbolic) for number, shape in enumerate(listed)]
+    shapes = [_packed_shape(shape, number, pattern, symbol) for number, shape in enumerate(listed)]
     seen = {"packed shapes": short(listed)}
     unknown = [
         (number, place) for number, sizes in enumerate(shapes) for place, size in enumerate(sizes) if _is_open(size)
@@ -135,15 +135,16 @@ def _shapes(packed_shapes: Any, pattern: str) -> list[Any]:
         raise fail("PLT309", message, pattern) from None
 
 
-def _packed_shape(shape: Any, number: int, pattern: str, symbolic: Callable[[Any], bool]) -> list[Any]:
+def _packed_shape(shape: Any, number: int, pattern: str, symbol: Callable[[Any], Any]) -> list[Any]:
     try:
         sizes = list(shape)
     except TypeError:
         message = f"packed shape {number} is no shape: {short(shape)}; write a tuple of sizes"
         raise fail("PLT309", message, pattern) from None
     for place, size in enumerate(sizes):
-        if not (type(size) is int and size >= -1) and not symbolic(size):
-            sizes[place] = _packed_size(size, number, pattern)
+        if not (type(size) is int and size >= -1):
+            known = symbol(size)
+            sizes[place] = _packed_size(size, number, pattern) if known is None else known
     return sizes
 
 

@@ -1,54 +1,64 @@
-"""Sizes that a graph has only when it runs, for frameworks without symbols of their own: TensorFlow and Keras."""
+"""Sizes that a graph has only when it runs, for frameworks without symbols of their own.
+
+TensorFlow, PaddlePaddle, PyTensor and Keras say ``None`` or -1 where a size is unknown. `LazyShapes` puts a `LazySize`
+there, which becomes a tensor of the graph when an operation needs it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import prod
 from operator import add, floordiv, getitem, mul, sub
 from typing import Any
 
+from plait.backends.interface import Backend, Size, Tensor
+
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {"[]": getitem, "*": mul, "//": floordiv, "+": add, "-": sub}
-"""What sizes are made by: a dimension of a `Shape`, and arithmetic."""
+"""What sizes are made by: a dimension of a `LazyShape`, and arithmetic."""
 
 _NEUTRAL = (("*", 1), ("//", 1), ("+", 0), ("-", 0))
 """What changes nothing on the right; a product and a sum take it on the left too."""
 
 
-class Shape:
-    """The shape of a tensor, taken apart by index; ``made`` is for what its framework makes of it."""
+class LazyShape:
+    """The shape of a tensor, of which a dimension is taken by its index; ``materialized`` is its tensor, once made."""
 
-    def __init__(self, source: Any) -> None:
+    def __init__(self, source: Tensor) -> None:
         self.source = source
-        self.made: Any = None
+        self.materialized: Any = None
 
-    def __getitem__(self, place: int) -> Unknown:
-        return Unknown("[]", self, place)
+    def __getitem__(self, dimension: int) -> LazySize:
+        return LazySize("[]", self, dimension)
 
 
 def _binary(name: str) -> Any:
-    """The method of an operator, and that of the same with its sides exchanged."""
+    """The method of an operator, and that of the same with its operands exchanged."""
     return lambda self, other: _combined(name, self, other), lambda self, other: _combined(name, other, self)
 
 
-class Unknown:
-    """A dimension of a tensor, or what arithmetic makes of such; the framework is asked when something needs it.
+class LazySize:
+    """A dimension of a tensor, or the result of arithmetic on such.
 
-    ``parts`` are the name of an operator and what it is applied to. ``exact`` says that the size came back from the
-    caller, and so is to be checked and not inferred. ``made`` is for what its framework makes of it.
+    Attributes:
+        parts: the name of an operator, and its operands.
+        from_user: whether the caller gave the size, which is therefore checked by the run and never inferred.
+        materialized: the tensor of the graph, once an operation has needed it.
     """
 
-    def __init__(self, name: str, first: Any, second: Any, *, exact: bool = False) -> None:
+    def __init__(self, name: str, first: Any, second: Any, *, from_user: bool = False) -> None:
         self.parts = name, first, second
-        self.exact: bool = exact or any(isinstance(part, Unknown) and part.exact for part in (first, second))
-        self.made: Any = None
+        self.from_user: bool = from_user or any(
+            isinstance(part, LazySize) and part.from_user for part in (first, second)
+        )
+        self.materialized: Any = None
 
     def __repr__(self) -> str:
         return "_"
 
     @property
-    def source(self) -> Any:
+    def source(self) -> Tensor:
         """A tensor that it is a size of."""
-        return next(part.source for part in self.parts if isinstance(part, (Shape, Unknown)))
+        return next(part.source for part in self.parts if isinstance(part, (LazyShape, LazySize)))
 
     __mul__, __rmul__ = _binary("*")
     __floordiv__, __rfloordiv__ = _binary("//")
@@ -57,32 +67,71 @@ class Unknown:
 
 
 def _combined(name: str, left: Any, right: Any) -> Any:
-    """The new size; with a tensor of the caller's it is a tensor, by the arithmetic of those."""
-    if not (isinstance(left, (int, Unknown)) and isinstance(right, (int, Unknown))):
+    if not (isinstance(left, (int, LazySize)) and isinstance(right, (int, LazySize))):
         return NotImplemented
     if (name, right) in _NEUTRAL:
         return left
-    return right if name in "*+" and (name, left) in _NEUTRAL else Unknown(name, left, right)
+    return right if name in "*+" and (name, left) in _NEUTRAL else LazySize(name, left, right)
 
 
-def dimensions(tensor: Any, known: Sequence[int | None]) -> list[Any]:
-    """A shape with an `Unknown` where it is not known: a list, since a tuple of sizes is one that is known."""
-    whole = Shape(tensor)
-    return [whole[place] if size is None else size for place, size in enumerate(known)]
+class LazyShapes(Backend):
+    """A backend whose tensors may have sizes that only a run tells."""
 
+    static_sizes: Callable[[Tensor], Sequence[int | None] | None]
+    """The shape as far as it is known, ``None`` for each unknown size; ``None`` where not even the rank is known."""
+    shape_tensor: Callable[[Tensor], Tensor]
+    """The shape as a tensor of the graph."""
 
-def inferred(shape: Sequence[Any], known: Sequence[int | None]) -> Sequence[Any]:
-    """The shape that a tensor is to have, with -1 in it where the framework infers an unknown size just as well.
+    def shape(self, tensor: Tensor) -> Any:
+        sizes = self.static_sizes(tensor)
+        if sizes is None:
+            return LazyShape(tensor)
+        if None not in sizes:
+            return tuple(sizes)
+        lazy = LazyShape(tensor)  # in a list, since a tuple of sizes is one that is known
+        return [lazy[dimension] if size is None else size for dimension, size in enumerate(sizes)]
 
-    That is where one size is unknown before and after: the others have been compared already, and so no mistake can
-    hide behind the inference.
+    def static_shape(self, tensor: Tensor, rank: int) -> Sequence[int | None]:
+        return self.static_sizes(tensor) or (None,) * rank
 
-    Args:
-        shape: the new shape.
-        known: the shape of the tensor, ``None`` where it is not known.
-    """
-    ints = [size for size in shape if type(size) is int]
-    unknown = [size for size in shape if isinstance(size, Unknown) and not size.exact]
-    if len(unknown) != 1 or len(ints) != len(shape) - 1 or not prod(ints) or list(known).count(None) != 1:
-        return shape
-    return [size if type(size) is int else -1 for size in shape]
+    def is_symbolic(self, size: Any) -> bool:
+        return isinstance(size, LazySize)
+
+    def size_from_user(self, size: Any) -> Any:
+        return LazySize("[]", (size,), 0, from_user=True)
+
+    def size_to_user(self, size: Any) -> Any:
+        return self.materialize(size)
+
+    def slice(self, tensor: Tensor, axis: int, start: Size, stop: Size) -> Tensor:
+        return super().slice(tensor, axis, self.materialize(start), self.materialize(stop))
+
+    def materialize(self, size: Any) -> Any:
+        """An int as it is; a lazy size as a tensor of the graph, which is made once."""
+        if not isinstance(size, (LazyShape, LazySize)):
+            return size
+        if size.materialized is None:
+            if isinstance(size, LazyShape):
+                size.materialized = self.shape_tensor(size.source)
+            else:
+                name, first, second = size.parts
+                size.materialized = OPERATORS[name](self.materialize(first), self.materialize(second))
+        return size.materialized
+
+    def materialize_all(self, sizes: Iterable[Any]) -> list[Any]:
+        """A shape to broadcast to, which leaves nothing to be inferred."""
+        return [self.materialize(size) for size in sizes]
+
+    def inferred(self, tensor: Tensor, shape: Sequence[Size]) -> Sequence[Size]:
+        """The shape that a tensor is to have, with -1 in it where the framework infers an unknown size just as well.
+
+        That is where one size is unknown before and after: the others have been compared already, and so no mistake
+        can hide behind the inference.
+        """
+        ints = [size for size in shape if type(size) is int]
+        unknown = [size for size in shape if isinstance(size, LazySize) and not size.from_user]
+        if len(unknown) != 1 or len(ints) != len(shape) - 1 or not prod(ints):
+            return shape
+        if [*(self.static_sizes(tensor) or ())].count(None) != 1:
+            return shape
+        return [size if type(size) is int else -1 for size in shape]

@@ -5,39 +5,59 @@ Symbolic tensors take ``keras.ops``. A variable holds a tensor of TensorFlow, JA
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import keras
 from keras import KerasTensor, ops
 
-from plait.backends.common.lazy_sizes import Unknown, dimensions
-from plait.backends.interface import Backend
-from plait.backends.keras import symbolic as keras_symbols
-from plait.backends.keras.native import (
-    either,
-    is_symbol,
-    native,
-    reduction,
-    value,
-)
+from plait.backends.common.lazy_sizes import LazySize
+from plait.backends.interface import Backend, Reduction
+from plait.backends.keras.symbolic import SymbolicBackend
+from plait.backends.registry import backend_of
+
+_SYMBOLIC = SymbolicBackend(KerasTensor)
+
+
+@lru_cache(maxsize=1)
+def _native() -> Backend:
+    """The backend of the tensors that Keras computes with: they are of one framework in a process."""
+    kind: Any = type(ops.convert_to_tensor(0.0))
+    return backend_of(kind).for_any_type()
+
+
+def _is_symbolic(tensors: Any) -> bool:
+    """Whether one of these tensors is of a functional model, and has no elements yet."""
+    return any(isinstance(tensor, KerasTensor) for tensor in keras.tree.flatten(tensors))
+
+
+def _native_tensor(tensor: Any) -> Any:
+    """What a variable holds; what is an array of NumPy's as a tensor."""
+    return tensor.value if isinstance(tensor, keras.Variable) else ops.convert_to_tensor(tensor)
+
+
+def _of_either(name: str) -> Any:
+    """A function of a tensor or a list of them, by the backend that they need."""
+
+    def call(tensors: Any, *constants: Any) -> Any:
+        if _is_symbolic(tensors):
+            return getattr(_SYMBOLIC, name)(tensors, *constants)
+        return getattr(_native(), name)(keras.tree.map_structure(_native_tensor, tensors), *constants)
+
+    return staticmethod(call)
 
 
 class KerasBackend(Backend):
-    """What a model does not know of its sizes is `Unknown`, and read from its inputs when the model is called."""
+    """Each call takes the functions of symbolic tensors, if there is one among its own, or those of native ones."""
 
     name = "keras"
     einsum_optimizes_path = True
     accepts: ClassVar[frozenset[str]] = frozenset({"tensorflow", "jax", "torch", "numpy"})
-    reshape = either("reshape", keras_symbols.reshape)
-    permute = either("permute", ops.transpose)
-    expand = either("expand", keras_symbols.expand)
-    slice = either("slice", keras_symbols.part)
-    to_numpy = either("to_numpy", KerasTensor.__array__)
-    concat = either("concat", ops.concatenate)
-    stack = either("stack", ops.stack)
-    rank = either("rank", lambda tensor: tensor.ndim)
-    comparable = either("comparable", lambda _: False)
+    reshape, permute, expand = _of_either("reshape"), _of_either("permute"), _of_either("expand")
+    slice, concat, stack = _of_either("slice"), _of_either("concat"), _of_either("stack")
+    rank, shape, to_numpy = _of_either("rank"), _of_either("shape"), _of_either("to_numpy")
+    comparable = _of_either("comparable")
 
     def __init__(self, kind: type) -> None:
         if not issubclass(kind, (KerasTensor, keras.Variable)):
@@ -45,33 +65,37 @@ class KerasBackend(Backend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        if any(map(is_symbol, tensors)):
-            return ops.einsum(equation, *tensors)
-        return native().einsum(equation, *map(value, tensors))
+        if _is_symbolic(tensors):
+            return _SYMBOLIC.einsum(equation, *tensors)
+        return _native().einsum(equation, *map(_native_tensor, tensors))
 
-    def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
-        return reduction(name, keras_symbols.reduction(name, str(dtype)))
+    def reduction(self, name: str, dtype: Any) -> Reduction:
+        symbolic: Callable[..., Any] = _SYMBOLIC.reduction(name, dtype)
 
-    def shape(self, tensor: Any) -> Any:
-        if not is_symbol(tensor):
-            return native().shape(value(tensor))
-        return dimensions(tensor, tensor.shape) if None in tensor.shape else tensor.shape
+        def reduce(tensor: Any, axes: tuple[int, ...]) -> Any:
+            if _is_symbolic(tensor):
+                return symbolic(tensor, axes)
+            tensor = _native_tensor(tensor)
+            return _native().reduction(name, tensor.dtype)(tensor, axes)
 
-    def static_shape(self, tensor: Any, rank: int) -> list[int | None]:
+        return reduce
+
+    def static_shape(self, tensor: Any, rank: int) -> Sequence[int | None]:
         shape = self.shape(tensor)
         return [shape[place] if type(shape[place]) is int else None for place in range(rank)]
 
     def shape_as_tuple(self, shape: Any) -> tuple[int, ...] | None:
-        return native().shape_as_tuple(shape)
+        return _native().shape_as_tuple(shape)
 
     def is_symbolic(self, size: Any) -> bool:
-        return isinstance(size, Unknown) or native().is_symbolic(size)
+        return _SYMBOLIC.is_symbolic(size) or _native().is_symbolic(size)
 
     def size_from_user(self, size: Any) -> Any:
-        return Unknown(*size.parts, exact=True) if isinstance(size, Unknown) else native().size_from_user(size)
+        return (_SYMBOLIC if _SYMBOLIC.is_symbolic(size) else _native()).size_from_user(size)
 
     def size_to_user(self, size: Any) -> Any:
-        return size if isinstance(size, Unknown) and is_symbol(size.source) else native().size_to_user(size)
+        symbolic = isinstance(size, LazySize) and isinstance(size.source, KerasTensor)
+        return (_SYMBOLIC if symbolic else _native()).size_to_user(size)
 
 
 BACKEND = KerasBackend

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 from keras import KerasTensor, ops
 
-from plait.backends.common.lazy_sizes import OPERATORS, Shape, Unknown
+from plait.backends.common.lazy_sizes import OPERATORS, LazyShape, LazySize
 
 
 def _part(tensor: Any, sizes: Sequence[Any]) -> Any:
@@ -71,10 +71,10 @@ def _read(size: Any, shapes: Sequence[Sequence[Any]]) -> Any:
 
 def _written(size: Any, tensors: list[Any]) -> Any:
     """A size as `Sized` takes it; a tensor whose shape it reads joins the others."""
-    if not isinstance(size, Unknown):
+    if not isinstance(size, LazySize):
         return size
     name, first, second = size.parts
-    if not isinstance(first, Shape):
+    if not isinstance(first, LazyShape):
         return [name, _written(first, tensors), _written(second, tensors)]
     if not any(tensor is first.source for tensor in tensors):
         tensors.append(first.source)

@@ -2,31 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 import keras
-from keras import ops
+from keras import KerasTensor, ops
 
-from plait.backends.common.lazy_sizes import inferred
+from plait.backends.common.lazy_sizes import LazyShapes, LazySize
+from plait.backends.interface import Reduction
 from plait.backends.keras.shapes import sized
 
-Reduction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
 
+class SymbolicBackend(LazyShapes):
+    """What a model does not know of its sizes is a `LazySize`, and read from its inputs when the model is called."""
 
-def reshape(tensor: Any, shape: Sequence[Any]) -> Any:
-    """The elements in another shape; the one unknown size that there mostly is, the batch, takes Keras' own way."""
-    return sized("reshape", tensor, inferred(shape, tensor.shape))
+    name = "keras"
+    permute = staticmethod(ops.transpose)
+    concat = staticmethod(ops.concatenate)
+    stack = staticmethod(ops.stack)
+    einsum = staticmethod(ops.einsum)
+    to_numpy = staticmethod(KerasTensor.__array__)
 
+    def reshape(self, tensor: Any, shape: Sequence[Any]) -> Any:
+        return sized("reshape", tensor, self.inferred(tensor, shape))  # mostly of the batch, which takes Keras' own way
 
-def expand(tensor: Any, shape: Sequence[Any]) -> Any:
-    """Broadcast to a shape."""
-    return sized("broadcast_to", tensor, shape)
+    def expand(self, tensor: Any, shape: Sequence[Any]) -> Any:
+        return sized("broadcast_to", tensor, shape)
 
+    def slice(self, tensor: Any, axis: int, start: Any, stop: Any) -> Any:
+        return sized("slice", tensor, (axis, start, stop))
 
-def part(tensor: Any, axis: int, start: Any, stop: Any) -> Any:
-    """From ``start`` up to ``stop`` along an axis."""
-    return sized("slice", tensor, (axis, start, stop))
+    def reduction(self, name: str, dtype: Any) -> Reduction:
+        return reduction(name, str(dtype))
+
+    @staticmethod
+    def static_sizes(tensor: Any) -> Any:
+        return tensor.shape
+
+    def comparable(self, tensors: Sequence[Any]) -> bool:
+        return False
+
+    def size_from_user(self, size: Any) -> Any:
+        return LazySize(*size.parts, from_user=True)
+
+    def size_to_user(self, size: Any) -> Any:
+        return size
 
 
 def reduction(name: str, dtype: str) -> Reduction:

@@ -12,7 +12,7 @@ from typing import Any
 import mxnet as mx
 
 from plait.backends.common.equation import expand_ellipsis
-from plait.backends.common.lazy_sizes import Shape
+from plait.backends.common.lazy_sizes import LazyShape
 from plait.backends.interface import Backend
 from plait.backends.mxnet import shapes as mxnet_symbols
 from plait.backends.mxnet.movement import expand, permute
@@ -59,7 +59,7 @@ class MXNetBackend(Backend):
         return mxnet_symbols.regroup(tensor, sizes, *axes) if is_symbol(tensor) else self.reshape(tensor, shape)
 
     def shape(self, tensor: Any) -> Any:
-        return Shape(tensor) if is_symbol(tensor) else tensor.shape
+        return LazyShape(tensor) if is_symbol(tensor) else tensor.shape
 
     def rank(self, tensor: Any) -> int | None:
         return None if is_symbol(tensor) else tensor.ndim

@@ -13,32 +13,32 @@ from pytensor.compile import SharedVariable
 from pytensor.graph import Constant
 
 from plait.backends.common.equation import expand_ellipsis
-from plait.backends.common.lazy_sizes import Unknown, dimensions
-from plait.backends.interface import Backend
+from plait.backends.common.lazy_sizes import LazyShapes
 from plait.backends.pytensor.reductions import SPECIAL, Reduction
-from plait.backends.pytensor.shapes import (
-    expanded,
-    reshaped,
-    static,
-    value,
-)
+from plait.backends.pytensor.shapes import static
 
 
-class PyTensorBackend(Backend):
+class PyTensorBackend(LazyShapes):
     """Plans call the functions of ``pytensor.tensor``, which take NumPy's arrays for constants."""
 
     name = "pytensor"
     accepts = frozenset({"numpy"})
-    reshape = staticmethod(reshaped)
     permute = staticmethod(pt.transpose)
-    expand = staticmethod(expanded)
     concat = staticmethod(pt.concatenate)
     stack = staticmethod(pt.stack)
-    size_to_user = staticmethod(value)
+    static_sizes = staticmethod(static)
+    shape_tensor = staticmethod(pt.shape)
 
     def __init__(self, kind: type) -> None:
         if not issubclass(kind, pt.TensorVariable):
             raise TypeError(f"{kind.__qualname__} is no TensorVariable")
+
+    def reshape(self, tensor: Any, shape: Sequence[Any]) -> Any:
+        sizes = self.materialize_all(self.inferred(tensor, shape))  # to infer one, PyTensor needs a smaller graph
+        return pt.reshape(tensor, sizes, ndim=len(shape))
+
+    def expand(self, tensor: Any, shape: Sequence[Any]) -> Any:
+        return pt.broadcast_to(tensor, tuple(self.materialize_all(shape)))
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
@@ -69,20 +69,10 @@ class PyTensorBackend(Backend):
     def rank(self, tensor: Any) -> int | None:
         return tensor.ndim
 
-    def slice(self, tensor: Any, axis: int, start: Any, stop: Any) -> Any:
-        return super().slice(tensor, axis, value(start), value(stop))
-
-    def shape(self, tensor: Any) -> Sequence[Any]:
-        known = static(tensor)
-        return dimensions(tensor, known) if None in known else known
-
-    def static_shape(self, tensor: Any, rank: int) -> Sequence[int | None]:
-        return static(tensor)
-
     def is_symbolic(self, size: Any) -> bool:
         if isinstance(size, pt.TensorVariable):
             return not size.ndim and "int" in size.dtype
-        return isinstance(size, Unknown)
+        return super().is_symbolic(size)
 
     def comparable(self, tensors: Sequence[Any]) -> bool:
         return False  # where they are not known

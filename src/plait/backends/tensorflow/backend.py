@@ -7,21 +7,14 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from plait.backends.common.lazy_sizes import Shape, Unknown, dimensions
-from plait.backends.interface import Backend
+from plait.backends.common.lazy_sizes import LazyShapes
 from plait.backends.tensorflow.reductions import einsum, reduction
-from plait.backends.tensorflow.shapes import (
-    constant,
-    expanding,
-    reshaping,
-    static,
-    value,
-)
+from plait.backends.tensorflow.shapes import constant, eager_ints
 
 _DENSE = {"RaggedTensor": "its to_tensor()", "SparseTensor": "tf.sparse.to_dense"}
 
 
-class TensorflowBackend(Backend):
+class TensorflowBackend(LazyShapes):
     """Plans call ``tf.raw_ops``: in a graph they are what the public functions leave, and eager tensors reach them
     without the Python around those.
     """
@@ -33,48 +26,49 @@ class TensorflowBackend(Backend):
     stack = staticmethod(tf.stack)
     einsum = staticmethod(einsum)
     reduction = staticmethod(reduction)
-    size_from_user = size_to_user = staticmethod(value)
+    shape_tensor = staticmethod(tf.shape)
 
     def __init__(self, kind: type) -> None:
         if not issubclass(kind, (tf.Tensor, tf.Variable)):
             raise TypeError(f"it is not dense; {_DENSE.get(kind.__name__, 'tf.convert_to_tensor')} makes it so")
 
-    @staticmethod
-    def reshape(tensor: Any, shape: Any) -> Any:
-        return tf.raw_ops.Reshape(tensor=tensor, shape=reshaping(tensor, shape))
+    def reshape(self, tensor: Any, shape: Any) -> Any:
+        eager = tf.executing_eagerly()
+        sizes = eager_ints(shape) if eager else self.materialize_all(self.inferred(tensor, shape))
+        return tf.raw_ops.Reshape(tensor=tensor, shape=sizes)
 
     @staticmethod
     def permute(tensor: Any, order: Any) -> Any:
         return tf.raw_ops.Transpose(x=tensor, perm=constant(order))
 
-    @staticmethod
-    def expand(tensor: Any, shape: Any) -> Any:
-        return tf.raw_ops.BroadcastTo(input=tensor, shape=expanding(shape))
-
-    def slice(self, tensor: Any, axis: int, start: Any, stop: Any) -> Any:
-        return super().slice(tensor, axis, value(start), value(stop))
+    def expand(self, tensor: Any, shape: Any) -> Any:
+        sizes = eager_ints(shape) if tf.executing_eagerly() else self.materialize_all(shape)
+        return tf.raw_ops.BroadcastTo(input=tensor, shape=sizes)
 
     def rank(self, tensor: Any) -> int | None:
         return tf.TensorShape(tensor.shape).rank
 
-    def shape(self, tensor: Any) -> Any:
+    @staticmethod
+    def static_sizes(tensor: Any) -> Sequence[int | None] | None:
         shape = tf.TensorShape(tensor.shape)
-        if shape.is_fully_defined():
-            return tuple(shape.as_list())
-        if tf.executing_eagerly():  # a variable that leaves its shape open has one nevertheless
+        return None if shape.rank is None else shape.as_list()
+
+    def shape(self, tensor: Any) -> Any:
+        sizes = self.static_sizes(tensor)
+        if (sizes is None or None in sizes) and tf.executing_eagerly():  # a variable may leave its shape open
             return tuple(tf.shape(tensor).numpy().tolist())
-        return Shape(tensor) if shape.rank is None else dimensions(tensor, shape.as_list())
+        return super().shape(tensor)
 
     def shape_as_tuple(self, shape: Any) -> tuple[int, ...] | None:
         return tuple(shape.as_list()) if shape.is_fully_defined() else None
 
-    def static_shape(self, tensor: Any, rank: int) -> Sequence[int | None]:
-        return static(tensor) or super().static_shape(tensor, rank)
-
     def is_symbolic(self, size: Any) -> bool:
         if isinstance(size, tf.Tensor) and tf.is_symbolic_tensor(size):
             return size.dtype.is_integer and size.shape.rank in (0, None)
-        return isinstance(size, Unknown)
+        return super().is_symbolic(size)
+
+    def size_from_user(self, size: Any) -> Any:
+        return super().size_from_user(tf.cast(size, tf.int32))
 
     def comparable(self, tensors: Sequence[Any]) -> bool:
         return tf.executing_eagerly()
