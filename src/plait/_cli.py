@@ -1,7 +1,7 @@
 """The command: ``plait tour``, ``plait explain`` and ``plait warmup``.
 
-Exit codes: 0, all went well; 1, the surroundings are at fault (a package is missing, a folder cannot be written);
-2, what was asked is (an option, a shape, a pattern).
+Exit codes: 0, success; 1, something else is at fault (a package is missing, a folder cannot be written); 2, the
+arguments are (an option, a shape, a pattern).
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from collections.abc import Sequence
 import plait
 from plait.errors import PlaitError
 
-EXAMPLES = """\
-examples:
+_TOUR_EXAMPLE = """\
   plait tour                                        every operation on two photographs, and a page to look at
+"""
+_EXPLAIN_EXAMPLES = """\
   plait explain "h w c -> c h w" 480,640,3          the plan of a pattern for a tensor of that shape
   plait explain "b (h p) c -> b h (c p)" 2x6x4 p=2
   plait explain "b i d, b j d -> b i j" 8,128,64 8,256,64
@@ -25,11 +26,11 @@ examples:
 _SHAPE = re.compile(r"[0-9]+([,x][0-9]+)*,?")
 _SIZE = re.compile(r"(?P<name>[^\W\d]\w*)=(?P<size>-?[0-9]+)")
 _DIGITS = 18
-"""Lengths with more digits than this fit no machine."""
+"""No tensor has a length with more digits than this."""
 
 
 class UsageError(Exception):
-    """What was written after ``plait explain`` is neither a shape nor a size."""
+    """An argument of ``plait explain`` is neither a shape nor a size."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,10 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0
     """
     words = sys.argv[1:] if arguments is None else arguments
-    # "->h" is a pattern, which argparse would take for an option; white space is nothing in a pattern
+    # argparse would take a pattern such as "->h" for an option; white space has no meaning in a pattern
     asked = _parser().parse_args([f" {word}" if word.startswith("->") else word for word in words])
-    code: int = asked.run(asked)
-    return code
+    return asked.run(asked)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="plait",
         description="One readable notation for tensor operations, on every array framework.",
-        epilog=EXAMPLES,
+        epilog=f"examples:\n{_TOUR_EXAMPLE}{_EXPLAIN_EXAMPLES}",
         formatter_class=raw,
     )
     parser.add_argument("--version", action="version", version=f"plait {plait.__version__}")
@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         "explain",
         help="print the plan of a pattern for given shapes",
         description="Prints the steps that plait takes for a pattern, and which of them copy. Computes nothing.",
-        epilog=EXAMPLES[: EXAMPLES.index("\n") + 1] + "".join(EXAMPLES.splitlines(keepends=True)[2:]),
+        epilog=f"examples:\n{_EXPLAIN_EXAMPLES}",
         formatter_class=raw,
     )
     explain.add_argument("pattern", metavar="PATTERN", help='what goes in and what comes out: "h w c -> c h w"')
@@ -132,9 +132,8 @@ def _warmup(asked: argparse.Namespace) -> int:
         print(f'plait warmup: {why}; kernels need: pip install "plait[fast]"', file=sys.stderr)
         return 1
     try:
-        for name in warm(
-            asked.reductions or ["copy", "max", "mean", "min", "sum"], asked.dtype or ["float32", "uint8"]
-        ):
+        reductions = asked.reductions or ["copy", "max", "mean", "min", "sum"]
+        for name in warm(reductions, asked.dtype or ["float32", "uint8"]):
             print(name, flush=True)
     except (TypeError, ValueError) as error:
         print(f"plait warmup: {error}", file=sys.stderr)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import plait
-from plait._tour.record import Call, Picture, Step
+from plait._tour.record import Picture, Step, read
 from plait._tour.runner import run
 from plait._tour.steps import STEPS
 
@@ -14,26 +14,32 @@ IMAGE = np.ones((32, 32, 3), np.float32)
 
 
 @pytest.mark.parametrize(
-    ("call", "code"),
+    ("code", "makes", "function", "operands", "pattern", "sizes"),
     [
-        (Call("b", "plait.rearrange", ("a",), "h w -> w h"), 'b = plait.rearrange(a, "h w -> w h")'),
+        ('b = plait.rearrange(a, "h w -> w h")', ("b",), "plait.rearrange", ("a",), "h w -> w h", {}),
         (
-            Call("b", "plait.reduce", (("x", "y"),), "n (h p) -> h", "max", {"p": 2}),
             'b = plait.reduce([x, y], "n (h p) -> h", "max", p=2)',
+            *(("b",), "plait.reduce", ("[x, y]",), "n (h p) -> h", {"p": 2}),
         ),
-        (Call("p, q", "plait.pack", (("x",),), "* c"), 'p, q = plait.pack([x], "* c")'),
-        (Call("", "change", ("a",)), "change(a)"),
-        (Call("b", "cut.inverse"), "b = cut.inverse()"),
+        ('p, q = plait.pack([x], "* c")', ("p", "q"), "plait.pack", ("[x]",), "* c", {}),
+        ("change(a)", (), "change", ("a",), "", {}),
+        ("b = cut.inverse()", ("b",), "cut.inverse", (), "", {}),
     ],
 )
-def test_code(call, code):
-    assert call.code == code
+def test_code(code, makes, function, operands, pattern, sizes):
+    call = read(code)
+    assert (call.code, call.makes, call.function) == (code, makes, function)
+    assert (call.operands, call.pattern, call.sizes, call.refused) == (operands, pattern, sizes, False)
+    assert "".join(part.text for part in call.parts()) == code
+    refused = read(f"{code}  # refused")
+    assert refused == call._replace(refused=True)
 
 
 def test_an_axis_has_one_colour_wherever_it_stands():
-    parts = Call("b", "plait.rearrange", ("h",), "(h p) -> p h", sizes={"p": 2}).parts()
+    parts = read('b = plait.rearrange(h, "(h p) -> p h", p=2)').parts()
     assert [part.text for part in parts if part.kind == "axis 0"] == ["h", "h"]
     assert [part.text for part in parts if part.kind == "axis 1"] == ["p", "p", "p"]
+    assert [part.text for part in parts if part.kind == "function"] == ["plait.rearrange"]
 
 
 def test_the_shown_code_gives_what_was_made(done, small):
@@ -56,7 +62,7 @@ def test_the_shown_code_gives_what_was_made(done, small):
 
 def test_shapes_times_and_plans_are_kept(done):
     ran = {each.call.code: each for step in done for each in step.ran}
-    tiles = next(each for each in ran.values() if each.call.makes == "tiles")
+    tiles = next(each for each in ran.values() if each.call.makes == ("tiles",))
     assert (tiles.inputs, tiles.output) == ("(96, 128, 3)", "(4, 4, 24, 32, 3)")
     assert 0 < tiles.again <= tiles.first
     for each in ran.values():
@@ -65,26 +71,26 @@ def test_shapes_times_and_plans_are_kept(done):
 
 
 def test_a_proof_that_fails_stops_the_tour():
-    step = Step("", "Wrong", "", (Call("same", "np.array_equal", ("a", "b")),), (), (), ("same",))
+    step = Step("", "Wrong", "", (read("same = np.array_equal(a, b)"),), (), (), ("same",))
     with pytest.raises(AssertionError, match="Wrong: same is False"):
         list(run([step], {"a": IMAGE, "b": IMAGE + 1}))
 
 
 def test_a_call_that_must_be_refused_and_is_not_stops_the_tour():
-    step = Step("", "", "", (Call("x", "plait.view", ("a",), "h w c -> w h c", refused=True),), (), ())
+    step = Step("", "", "", (read('x = plait.view(a, "h w c -> w h c")  # refused'),), (), ())
     with pytest.raises(AssertionError, match="plait did not refuse x = "):
         list(run([step], {"a": IMAGE}))
 
 
 def test_an_error_that_is_not_asked_for_gets_out():
-    step = Step("", "", "", (Call("x", "plait.view", ("a",), "h w c -> (w h) c"),), (), ())
+    step = Step("", "", "", (read('x = plait.view(a, "h w c -> (w h) c")'),), (), ())
     with pytest.raises(plait.CopyRequiredError):
         list(run([step], {"a": IMAGE}))
 
 
 def test_steps_see_what_earlier_steps_made():
     steps = [
-        Step("", "", "", (Call("b", "plait.rearrange", ("a",), "h w c -> w h c"),), (), ()),
+        Step("", "", "", (read('b = plait.rearrange(a, "h w c -> w h c")'),), (), ()),
         Step("", "", "", (), (), (Picture("b", ("b",), lambda b: b.astype(np.uint8), "", ""),)),
     ]
     assert [list(each.drawn) for each in run(steps, {"a": IMAGE})] == [[], ["b"]]

@@ -1,11 +1,8 @@
 """The tour: every operation on two photographs, in the terminal and as a page.
 
-    photographs ──► run ──────► page ──► command
-                    steps       pictures
-
-`record` says what a step is, `steps` lists them, `run` runs and times them, `pictures` turns arrays into PNG,
-`page` writes the page, and `command` is what ``plait tour`` calls. This file imports none of them, so that a missing
-package can be named before anything needs it.
+`record` defines a step, `steps` lists them, `runner` runs and times them, `pictures` turns arrays into PNG, `page`
+writes the page, and `command` is what ``plait tour`` calls. This file imports none of them, so that a missing package
+can be named before anything needs it.
 """
 
 from __future__ import annotations

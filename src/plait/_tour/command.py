@@ -14,12 +14,12 @@ from rich.text import Text
 from plait._tour.page import milliseconds, page
 from plait._tour.photographs import photographs
 from plait._tour.pictures import MARK
-from plait._tour.record import Part, Step
-from plait._tour.runner import Done, Ran, run
+from plait._tour.record import Done, Part, Ran, Step
+from plait._tour.runner import run
 from plait._tour.steps import STEPS
 
 _HEAD = 4096
-"""The mark stands within this many bytes from the start of a file."""
+"""The mark is within this many bytes from the start of a file."""
 
 _AXES = ("cyan", "yellow", "magenta", "green", "blue", "red", "bright_cyan")
 
@@ -105,7 +105,7 @@ def _goodbye(out: Console, folder: Path, pictures: int, size: int) -> None:
 
 
 def _prepare(folder: Path) -> None:
-    """Make the folder, and see to it that nothing in the way is a stranger's."""
+    """Make the folder, and refuse one that holds a file of the same name that the tour did not write."""
     targets = [folder / "index.html", *(_picture(folder, picture.name) for step in STEPS for picture in step.after)]
     try:
         (folder / "pictures").mkdir(parents=True, exist_ok=True)

@@ -72,14 +72,7 @@ def look(weights: Array) -> Array:
 
 
 HELPERS = (
-    upside_down,
-    crop,
-    negate_every_other,
-    dahlia,
-    sepia_tone,
-    opponent_colours,
-    normalise,
-    softmax,
-    look,
+    *(upside_down, crop, negate_every_other, dahlia, sepia_tone, opponent_colours),
+    *(normalise, softmax, look),
 )
 """What a step may call by name."""

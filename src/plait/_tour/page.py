@@ -6,7 +6,6 @@ import platform
 from collections.abc import Sequence
 from importlib.resources import files
 from itertools import groupby
-from typing import NamedTuple
 
 import jinja2
 import numpy as np
@@ -14,20 +13,13 @@ import numpy as np
 import plait
 from plait._tour.photographs import CREDITS
 from plait._tour.pictures import MARK
-from plait._tour.runner import Done
+from plait._tour.record import Done
 
 _PIXELATED = 200
 """Pictures narrower than this many pixels are shown enlarged, with hard edges."""
 
 _WIDE = 1000
 """Pictures of at least this many pixels take a whole row."""
-
-
-class Chapter(NamedTuple):
-    """Steps under one heading, each with its number."""
-
-    title: str
-    steps: list[tuple[int, Done]]
 
 
 def milliseconds(seconds: float) -> str:
@@ -49,10 +41,11 @@ def page(done: Sequence[Done]) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["ms"] = milliseconds
+    chapters = groupby(enumerate(done), key=lambda numbered: numbered[1].step.chapter)
     template = environment.from_string(files("plait._tour").joinpath("page.html.j2").read_text("utf-8"))
     return template.render(
         mark=MARK,
-        chapters=_chapters(done),
+        chapters=[{"title": title, "steps": list(steps)} for title, steps in chapters],
         pictures={picture.name: picture for each in done for picture in each.step.after},
         drawn={name: drawn for each in done for name, drawn in each.drawn.items()},
         pixelated=_PIXELATED,
@@ -61,8 +54,3 @@ def page(done: Sequence[Done]) -> str:
         versions=f"plait {plait.__version__}, NumPy {np.__version__}, Python {platform.python_version()}",
         calls=sum(len(each.ran) for each in done),
     )
-
-
-def _chapters(done: Sequence[Done]) -> list[Chapter]:
-    grouped = groupby(enumerate(done), key=lambda numbered: numbered[1].step.chapter)
-    return [Chapter(title, list(steps)) for title, steps in grouped]

@@ -19,25 +19,13 @@ class Credit(NamedTuple):
     name: str
     author: str
     source: str
-    licence: str
-    terms: str
+    licence: str = "CC BY 2.0"
+    terms: str = "https://creativecommons.org/licenses/by/2.0/"
 
 
 CREDITS = (
-    Credit(
-        "china",
-        "danielbuechele",
-        "https://www.flickr.com/photos/danielbuechele/6061409035/",
-        "CC BY 2.0",
-        "https://creativecommons.org/licenses/by/2.0/",
-    ),
-    Credit(
-        "flower",
-        "vultilion",
-        "https://www.flickr.com/photos/vultilion/6056698931/",
-        "CC BY 2.0",
-        "https://creativecommons.org/licenses/by/2.0/",
-    ),
+    Credit("china", "danielbuechele", "https://www.flickr.com/photos/danielbuechele/6061409035/"),
+    Credit("flower", "vultilion", "https://www.flickr.com/photos/vultilion/6056698931/"),
 )
 """As scikit-learn's own README of its images gives them."""
 

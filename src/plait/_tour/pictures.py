@@ -11,7 +11,7 @@ from plait._tour.helpers import chosen
 from plait._tour.photographs import Array
 
 MARK = "plait tour"
-"""Stands in every file that the tour writes, and is how it knows its own again."""
+"""Part of every file that the tour writes, by which it recognises them."""
 
 PATCH = 16
 GAP = 6
@@ -21,8 +21,7 @@ _GLOW = np.array([1.0, 0.76, 0.2], np.float32)
 
 def plain(image: Array) -> Array:
     """Bytes for elements from 0 to 1; what lies outside is cut off."""
-    shown: Array = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
-    return shown
+    return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
 def stretched(image: Array) -> Array:
@@ -35,7 +34,7 @@ def apart(tiles: Array, gap: int = GAP) -> Array:
     """Tiles ``row column h w c`` with transparent gaps between them."""
     opaque = np.pad(tiles, [(0, 0)] * 4 + [(0, 1)], constant_values=1)
     spaced = np.pad(opaque, [(0, 0), (0, 0), (0, gap), (0, gap), (0, 0)])
-    sheet: Array = plait.rearrange(spaced, "row column h w c -> (row h) (column w) c")
+    sheet = plait.rearrange(spaced, "row column h w c -> (row h) (column w) c")
     return plain(sheet[:-gap, :-gap])
 
 
@@ -58,18 +57,18 @@ def heat(values: Array) -> Array:
 
 
 def overlay(photo: Array, maps: Array, head: int) -> Array:
-    """An attention map over its photograph: grey where none is, golden where much is, a frame about who asks."""
+    """An attention map over its photograph: grey where it is low, golden where it is high; the query patch framed."""
     row, column = chosen(*maps.shape[1:])
     others = maps[head].copy()
-    others[row, column] = 0  # a patch attends to itself most, and would drown the rest
+    others[row, column] = 0  # a patch attends to itself most, and would hide the rest
     level = np.minimum(others / max(float(np.quantile(others, 0.997)), 1e-12), 1)
     glow = plait.repeat(level, "h w -> (h p) (w q) 1", p=PATCH, q=PATCH)
     grey = plait.reduce(photo, "h w c -> h w 1", "mean")
     shown = grey * 0.45 * (1 - glow) + (photo * 0.6 + _GLOW * 0.4) * glow
     top, left = row * PATCH, column * PATCH
     shown[max(top - 4, 0) : top + PATCH + 4, max(left - 4, 0) : left + PATCH + 4] = 1
-    asking = slice(top, top + PATCH), slice(left, left + PATCH)
-    shown[asking] = photo[asking]
+    query = slice(top, top + PATCH), slice(left, left + PATCH)
+    shown[query] = photo[query]
     return plain(shown)
 
 
