@@ -15,8 +15,6 @@ raised with ``raise fail("PLT302", "...", text, spans, facts)``: the code decide
 
 from __future__ import annotations
 
-import unicodedata
-
 __all__ = [
     "CODES",
     "AxisError",
@@ -232,6 +230,8 @@ def _window(pattern: str, spans: tuple[Span, ...]) -> Span:
 
 def _columns(char: str) -> int:
     """How many columns of a terminal a character fills."""
+    import unicodedata  # only a mistake needs it
+
     if unicodedata.combining(char):
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1

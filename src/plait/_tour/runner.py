@@ -50,7 +50,10 @@ def _draw(image: Array) -> Drawn:
 
 def _call(call: Call, names: dict[str, Any]) -> Ran:
     expression = compile(call.expression, "<tour>", "eval")
-    evaluate = lambda: eval(expression, names)  # noqa: S307  # a line of the tour's own steps
+
+    def evaluate() -> Any:
+        return eval(expression, names)  # noqa: S307  # a line of the tour's own steps
+
     operands = [eval(operand, names) for operand in call.operands]  # noqa: S307  # as above
     inputs = ", ".join([text for text in map(_shape, operands) if text])
     source = inspect.getsource(_BY_NAME[call.function]) if call.function in _BY_NAME else ""
