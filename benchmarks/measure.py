@@ -22,7 +22,7 @@ import numpy as np
 
 import plait
 from benchmarks.cases import SHAPE, VARIANTS, Case, Operation
-from plait._executor.cache import compiled
+from plait._executor.cache import lookup
 
 NEW = 400
 """How many new shapes, and new patterns, one round meets."""
@@ -65,7 +65,7 @@ def new_shape_times(operation: Operation, effort: Effort) -> dict[str, float]:
 
     def prime(library: str) -> None:
         einops_caches._reconstruct_from_shape.cache_clear()
-        compiled.cache_clear()
+        lookup.cache_clear()
         operation.call(LIBRARIES[library], known, operation.pattern)
 
     return _calls(operation, [(array, operation.pattern) for array in arrays], prime, effort)

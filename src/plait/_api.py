@@ -1,27 +1,23 @@
 """The public functions.
 
-Each asks the cache for the callable of its call, and makes the call. What the cache cannot serve (a list of tensors,
-a symbolic size, a mistake) raises a `TypeError` or an `AttributeError` there, and takes the general way.
+Each asks the cache for its call, and makes it. Arguments that make no key of the cache (a list of tensors, a symbolic
+size, some mistakes) raise a `TypeError` or an `AttributeError` there, and go to `call_uncached`.
 """
 
 from __future__ import annotations
 
-from plait._executor.cache import (
-    cold,
-    compiled,
-    contracted,
-    general,
-    keys,
-    listed,
-)
+from plait._executor.cache import lookup, lookup_untyped, operand_keys, split_operands
+from plait._executor.dispatch import call_uncached
 from plait._executor.dynamo import (
-    traced,
+    traced_einsum,
     traced_pack,
     traced_parse_shape,
+    traced_reduce,
+    traced_unary,
     traced_unpack,
 )
-from plait._executor.options import CURRENT, asking
-from plait._executor.tracer_hooks import as_it_is, followed_as
+from plait._executor.options import CURRENT, with_backend_kwargs
+from plait._executor.tracer_hooks import do_not_convert, dynamo_substitute
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import plait`
 if TYPE_CHECKING:
@@ -40,15 +36,11 @@ else:
         return function
 
 
-def _traced_rearrange(tensor: Any, pattern: str, **sizes: Any) -> Any:
-    return traced("rearrange", (tensor,), pattern, sizes)
-
-
 @overload
 def rearrange(tensor: Several[Tensor], pattern: str, **sizes: SupportsIndex) -> Tensor: ...
 @overload
 def rearrange(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor: ...
-@followed_as(_traced_rearrange)
+@dynamo_substitute(traced_unary("rearrange"))
 def rearrange(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     """Permute, split, merge, add and drop unit axes: the same axes on both sides of the arrow.
 
@@ -73,17 +65,13 @@ def rearrange(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
         (24, 768)
     """
     try:
-        call = compiled("rearrange", pattern, type(tensor), tensor.shape, **sizes)
-    except (TypeError, AttributeError):
-        call = listed("rearrange", (tensor,), pattern, sizes)
-    return general("rearrange", (tensor,), pattern, sizes) if call is None else call(tensor)
+        entry = lookup("rearrange", pattern, type(tensor), tensor.shape, **sizes)
+    except (TypeError, AttributeError):  # the arguments make no key
+        entry = None
+    return call_uncached("rearrange", (tensor,), pattern, sizes) if entry is None else entry.call(tensor)
 
 
-def _traced_view(tensor: Any, pattern: str, **sizes: Any) -> Any:
-    return traced("view", (tensor,), pattern, sizes)
-
-
-@followed_as(_traced_view)
+@dynamo_substitute(traced_unary("view"))
 def view(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor:
     """`rearrange`, with the promise that the result shares the tensor's memory.
 
@@ -108,21 +96,17 @@ def view(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor:
     try:
         array: Any = tensor
         strides = array.strides if hasattr(array, "strides") else array.stride()
-        call = compiled("view", pattern, type(array), array.shape, strides, **sizes)
-    except (TypeError, AttributeError):
-        call = None
-    return general("view", (tensor,), pattern, sizes) if call is None else call(tensor)
-
-
-def _traced_reduce(tensor: Any, pattern: str, reduction: Any, **sizes: Any) -> Any:
-    return traced("reduce", (tensor,), pattern, sizes, reduction)
+        entry = lookup("view", pattern, type(array), array.shape, strides, **sizes)
+    except (TypeError, AttributeError):  # the arguments make no key
+        entry = None
+    return call_uncached("view", (tensor,), pattern, sizes) if entry is None else entry.call(tensor)
 
 
 @overload
 def reduce(tensor: Several[Tensor], pattern: str, reduction: Reduction, **sizes: SupportsIndex) -> Tensor: ...
 @overload
 def reduce(tensor: Tensor, pattern: str, reduction: Reduction, **sizes: SupportsIndex) -> Tensor: ...
-@followed_as(_traced_reduce)
+@dynamo_substitute(traced_reduce)
 def reduce(tensor: Any, pattern: str, reduction: Reduction, **sizes: SupportsIndex) -> Any:
     """Combine the elements along the axes that the right side lacks.
 
@@ -151,21 +135,17 @@ def reduce(tensor: Any, pattern: str, reduction: Reduction, **sizes: SupportsInd
                [13., 15.]])
     """
     try:
-        call = compiled("reduce", pattern, type(tensor), tensor.shape, reduction, tensor.dtype, **sizes)
-    except (TypeError, AttributeError):
-        call = listed("reduce", (tensor,), pattern, sizes, reduction)
-    return general("reduce", (tensor,), pattern, sizes, reduction) if call is None else call(tensor)
-
-
-def _traced_repeat(tensor: Any, pattern: str, **sizes: Any) -> Any:
-    return traced("repeat", (tensor,), pattern, sizes)
+        entry = lookup("reduce", pattern, type(tensor), tensor.shape, reduction, tensor.dtype, **sizes)
+    except (TypeError, AttributeError):  # the arguments make no key
+        entry = None
+    return call_uncached("reduce", (tensor,), pattern, sizes, reduction) if entry is None else entry.call(tensor)
 
 
 @overload
 def repeat(tensor: Several[Tensor], pattern: str, **sizes: SupportsIndex) -> Tensor: ...
 @overload
 def repeat(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor: ...
-@followed_as(_traced_repeat)
+@dynamo_substitute(traced_unary("repeat"))
 def repeat(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     """Copy along the axes that the left side lacks.
 
@@ -191,19 +171,13 @@ def repeat(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
                [1, 1, 2, 2]])
     """
     try:
-        call = compiled("repeat", pattern, type(tensor), tensor.shape, **sizes)
-    except (TypeError, AttributeError):
-        call = listed("repeat", (tensor,), pattern, sizes)
-    return general("repeat", (tensor,), pattern, sizes) if call is None else call(tensor)
+        entry = lookup("repeat", pattern, type(tensor), tensor.shape, **sizes)
+    except (TypeError, AttributeError):  # the arguments make no key
+        entry = None
+    return call_uncached("repeat", (tensor,), pattern, sizes) if entry is None else entry.call(tensor)
 
 
-def _traced_einsum(*operands: Any, **keywords: Any) -> Any:
-    operation, pattern, tensors = _read_einsum(operands)
-    wishes = {name: keywords.pop(name, None) for name in ("out_sharding", "precision", "preferred_element_type")}
-    return traced(operation, tensors, pattern, keywords, "", asking(None, **wishes))
-
-
-@followed_as(_traced_einsum)
+@dynamo_substitute(traced_einsum)
 def einsum(
     *operands: Any,
     out_sharding: Any = None,
@@ -246,41 +220,34 @@ def einsum(
         >>> plait.einsum("bid,bjd", q, k).shape
         (5, 7)
     """
-    asked = CURRENT.get()
+    options = CURRENT.get()
     if not (out_sharding is precision is preferred_element_type is None):
-        asked = asking(
-            asked, out_sharding=out_sharding, precision=precision, preferred_element_type=preferred_element_type
+        options = with_backend_kwargs(
+            options, out_sharding=out_sharding, precision=precision, preferred_element_type=preferred_element_type
         )
     try:
         if type(operands[0]) is str:
             operation, pattern, tensors = "classical", operands[0], operands[1:]
         else:
             operation, pattern, tensors = "einsum", operands[-1], operands[:-1]
-        if len(tensors) == 2:  # written out: a call of `keys` is a tenth of all that is added
+        if len(tensors) == 2:  # written out: a call of `operand_keys` is a tenth of all that is added
             a, b = tensors
             classes, shapes, dtypes = (type(a), type(b)), (a.shape, b.shape), (a.dtype, b.dtype)
         else:
-            classes, shapes, dtypes = keys(tensors)
+            classes, shapes, dtypes = operand_keys(tensors)
         if sizes:
-            call = compiled(operation, pattern, classes, shapes, dtypes, asked, **sizes)
+            entry = lookup(operation, pattern, classes, shapes, dtypes, options, **sizes)
         else:
-            call = contracted(operation, pattern, classes, shapes, dtypes, asked)
-    except (TypeError, AttributeError, IndexError):
-        operation, pattern, tensors = _read_einsum(operands)
-        call = listed(operation, tensors, pattern, sizes, "", asked)
-    return general(operation, tensors, pattern, sizes, "", asked) if call is None else call(*tensors)
+            entry = lookup_untyped(operation, pattern, classes, shapes, dtypes, options)
+    except (TypeError, AttributeError, IndexError):  # the arguments make no key
+        entry = None
+    if entry is None:
+        operation, pattern, tensors = split_operands(operands)
+        return call_uncached(operation, tensors, pattern, sizes, "", options)
+    return entry.call(*tensors)
 
 
-def _read_einsum(operands: tuple[Any, ...]) -> tuple[str, Any, tuple[Any, ...]]:
-    """The form of an einsum, its text, and its tensors."""
-    if len(operands) < 2:
-        raise TypeError("einsum() takes tensors and a pattern, or an equation and tensors")
-    if isinstance(operands[0], str) and not isinstance(operands[-1], str):
-        return "classical", operands[0], operands[1:]
-    return "einsum", operands[-1], operands[:-1]
-
-
-@followed_as(traced_pack)
+@dynamo_substitute(traced_pack)
 def pack(tensors: Sequence[Tensor], pattern: str) -> tuple[Tensor, list[tuple[int, ...]]]:
     """Join tensors of different rank along one dimension.
 
@@ -302,10 +269,12 @@ def pack(tensors: Sequence[Tensor], pattern: str) -> tuple[Tensor, list[tuple[in
         >>> packed.shape, shapes
         ((2, 23), [(3,), (4, 5)])
     """
-    return cold.pack(tensors, pattern)
+    from plait._executor.packing import pack as run
+
+    return run(tensors, pattern)
 
 
-@followed_as(traced_unpack)
+@dynamo_substitute(traced_unpack)
 def unpack(tensor: Tensor, packed_shapes: Sequence[Sequence[int]], pattern: str) -> list[Tensor]:
     """Take apart what `pack` has joined.
 
@@ -327,10 +296,12 @@ def unpack(tensor: Tensor, packed_shapes: Sequence[Sequence[int]], pattern: str)
         >>> [part.shape for part in plait.unpack(np.zeros((2, 23)), [(3,), (4, -1)], "b *")]
         [(2, 3), (2, 4, 5)]
     """
-    return cold.unpack(tensor, packed_shapes, pattern)
+    from plait._executor.packing import unpack as run
+
+    return run(tensor, packed_shapes, pattern)
 
 
-@followed_as(traced_parse_shape)
+@dynamo_substitute(traced_parse_shape)
 def parse_shape(tensor: Any, pattern: str) -> dict[str, int]:
     """The lengths of a tensor's dimensions, by name.
 
@@ -351,10 +322,12 @@ def parse_shape(tensor: Any, pattern: str) -> dict[str, int]:
         >>> plait.parse_shape(np.zeros((2, 3, 5, 7)), "b _ h w")
         {'b': 2, 'h': 5, 'w': 7}
     """
-    return cold.parse_shape(tensor, pattern)
+    from plait._executor.packing import parse_shape as run
+
+    return run(tensor, pattern)
 
 
-@as_it_is
+@do_not_convert
 def asnumpy(tensor: Any) -> Any:
     """The same elements as a NumPy array.
 
@@ -373,10 +346,12 @@ def asnumpy(tensor: Any) -> Any:
         >>> plait.asnumpy(np.arange(3))
         array([0, 1, 2])
     """
-    return cold.asnumpy(tensor)
+    from plait._executor.packing import asnumpy as run
+
+    return run(tensor)
 
 
-@as_it_is
+@do_not_convert
 def explain(pattern: str, /, *shapes: Any, **sizes: SupportsIndex | str) -> Explanation:
     """What plait would do with a pattern, for tensors of these shapes.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from plait._executor.cache import cold, compiled, general, keys, listed
-from plait._executor.caches import FORGET
-from plait._executor.dynamo import traced, traced_steps
-from plait._executor.options import CURRENT, asking
-from plait._executor.tracer_hooks import as_it_is, followed_as
+from plait._executor.cache import lookup, operand_keys
+from plait._executor.caches import register
+from plait._executor.dispatch import call_uncached
+from plait._executor.dynamo import traced, traced_method, traced_steps
+from plait._executor.options import CURRENT, with_backend_kwargs
+from plait._executor.tracer_hooks import do_not_convert, dynamo_substitute
 from plait.errors import PlaitError
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import plait`
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, TypeVar
 
-    from plait._executor.einsum_options import Asked
+    from plait._executor.einsum_options import EinsumOptions
     from plait._executor.pipeline import Piece
     from plait._executor.pipeline_stages import Stage, Step
     from plait._explain.explanation import Explanation
@@ -27,26 +28,6 @@ CALLS = 256
 """How many callables one pattern keeps: operations, each with a shape and a type."""
 
 
-def _traced_rearrange(self: Calls, tensor: Any) -> Any:
-    return self._traced("rearrange", (tensor,))
-
-
-def _traced_view(self: Calls, tensor: Any) -> Any:
-    return self._traced("view", (tensor,))
-
-
-def _traced_reduce(self: Calls, tensor: Any, reduction: Any) -> Any:
-    return self._traced("reduce", (tensor,), reduction)
-
-
-def _traced_repeat(self: Calls, tensor: Any) -> Any:
-    return self._traced("repeat", (tensor,))
-
-
-def _traced_einsum(self: Calls, *tensors: Any, **wishes: Any) -> Any:
-    return self._traced("einsum", tensors, asked=asking(None, **wishes))
-
-
 class Calls:
     """What a pattern and a composition of patterns share. Immutable."""
 
@@ -54,7 +35,7 @@ class Calls:
 
     _calls: dict[Any, Callable[..., Any]]
 
-    @followed_as(_traced_rearrange)
+    @dynamo_substitute(traced_method("rearrange"))
     def rearrange(self, tensor: Any) -> Any:
         """`plait.rearrange` with this pattern."""
         try:
@@ -63,12 +44,12 @@ class Calls:
             call = None
         return self._first("rearrange", (tensor,)) if call is None else call(tensor)
 
-    @followed_as(_traced_view)
+    @dynamo_substitute(traced_method("view"))
     def view(self, tensor: Any) -> Any:
         """`plait.view` with this pattern."""
         return self._first("view", (tensor,))
 
-    @followed_as(_traced_reduce)
+    @dynamo_substitute(traced_method("reduce"))
     def reduce(self, tensor: Any, reduction: Any) -> Any:
         """`plait.reduce` with this pattern."""
         try:
@@ -77,7 +58,7 @@ class Calls:
             call = None
         return self._first("reduce", (tensor,), reduction) if call is None else call(tensor)
 
-    @followed_as(_traced_repeat)
+    @dynamo_substitute(traced_method("repeat"))
     def repeat(self, tensor: Any) -> Any:
         """`plait.repeat` with this pattern."""
         try:
@@ -86,21 +67,21 @@ class Calls:
             call = None
         return self._first("repeat", (tensor,)) if call is None else call(tensor)
 
-    @followed_as(_traced_einsum)
+    @dynamo_substitute(traced_method("einsum"))
     def einsum(
         self, *tensors: Any, out_sharding: Any = None, precision: Any = None, preferred_element_type: Any = None
     ) -> Any:
         """`plait.einsum` with this pattern, in the named form."""
-        asked = CURRENT.get()
+        options = CURRENT.get()
         if not (out_sharding is precision is preferred_element_type is None):
-            asked = asking(
-                asked, out_sharding=out_sharding, precision=precision, preferred_element_type=preferred_element_type
+            options = with_backend_kwargs(
+                options, out_sharding=out_sharding, precision=precision, preferred_element_type=preferred_element_type
             )
         try:
-            call = self._calls[keys(tensors), asked]
+            call = self._calls[operand_keys(tensors), options]
         except (KeyError, TypeError, AttributeError):
             call = None
-        return self._first("einsum", tensors, asked=asked) if call is None else call(*tensors)
+        return self._first("einsum", tensors, options=options) if call is None else call(*tensors)
 
     def __rshift__(self, other: Calls) -> PatternPipeline:
         """First this pattern, then the other, as one."""
@@ -112,11 +93,15 @@ class Calls:
         """The patterns that this is made of."""
         raise NotImplementedError
 
-    def _first(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", asked: Asked | None = None) -> Any:
+    def _first(
+        self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: EinsumOptions | None = None
+    ) -> Any:
         """A call that has not been made, or cannot be kept."""
         raise NotImplementedError
 
-    def _traced(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", asked: Asked | None = None) -> Any:
+    def _traced(
+        self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: EinsumOptions | None = None
+    ) -> Any:
         """A call that Dynamo follows."""
         raise NotImplementedError
 
@@ -127,20 +112,17 @@ class Calls:
         text: str,
         sizes: dict[str, int],
         reduction: Any,
-        asked: Asked | None,
+        options: EinsumOptions | None,
     ) -> Any:
         """A call by a pattern that has not made it, or cannot keep it."""
-        call: Any = listed(operation, tensors, text, sizes, reduction, asked)
-        if call is not None:
-            return call(*tensors)
-        key: Any = None
         try:
-            key, known = key_of(operation, tensors, reduction, asked)
-            call = compiled(operation, text, *known, **sizes)
-        except (TypeError, AttributeError):
-            pass
-        if call is None:
-            return general(operation, tensors, text, sizes, reduction, asked)
+            key, known = key_of(operation, tensors, reduction, options)
+            entry = lookup(operation, text, *known, **sizes)
+        except (TypeError, AttributeError):  # the arguments make no key
+            entry = None
+        if entry is None:
+            return call_uncached(operation, tensors, text, sizes, reduction, options)
+        call = entry.plan()
         self._keep(key, call)
         return call(*tensors)
 
@@ -156,11 +138,11 @@ class Calls:
         raise AttributeError(f"a {type(self).__name__} is immutable; {name} cannot be deleted")
 
 
-def key_of(operation: str, tensors: Any, reduction: Any, asked: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """Under what a method looks its call up, and what the cache of all calls is asked with."""
+def key_of(operation: str, tensors: Any, reduction: Any, options: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Under what a method looks its call up, and what the cache of all calls is options with."""
     if operation == "einsum":
-        known = keys(tensors)
-        return (known, asked), (*known, asked)
+        known = operand_keys(tensors)
+        return (known, options), (*known, options)
     (tensor,) = tensors
     if operation == "reduce":
         key = (reduction, tensor.shape, tensor.__class__, tensor.dtype)
@@ -168,7 +150,7 @@ def key_of(operation: str, tensors: Any, reduction: Any, asked: Any) -> tuple[tu
     return (operation, tensor.shape, tensor.__class__), (type(tensor), tensor.shape)
 
 
-@as_it_is
+@do_not_convert
 def compile(pattern: str, /, **sizes: Any) -> Pattern:
     """Read a pattern once, for many calls.
 
@@ -196,7 +178,7 @@ def compile(pattern: str, /, **sizes: Any) -> Pattern:
 class Pattern(Calls):
     """A pattern with the sizes of some of its axes. Immutable, hashable, picklable; made by `compile`.
 
-    A call asks this pattern's own dictionary for the callable, which is faster than asking the cache of all calls.
+    A call asks this pattern's own dictionary for the callable, which is faster than the cache of all calls.
 
     Attributes:
         text: the pattern, in canonical form.
@@ -214,7 +196,9 @@ class Pattern(Calls):
     _sizes: dict[str, int]
 
     def __init__(self, pattern: str, sizes: dict[str, Any]) -> None:
-        text, checked = cold.read_pattern(pattern, sizes)
+        from plait._executor.pattern_tools import read_pattern
+
+        text, checked = read_pattern(pattern, sizes)
         object.__setattr__(self, "text", text)
         object.__setattr__(self, "_sizes", checked)
         object.__setattr__(self, "_calls", {})
@@ -224,7 +208,7 @@ class Pattern(Calls):
         """The given sizes, by name, in elements; a copy."""
         return dict(self._sizes)
 
-    @as_it_is
+    @do_not_convert
     def inverse(self, /, **sizes: Any) -> Pattern:
         """The pattern that leads back.
 
@@ -239,9 +223,11 @@ class Pattern(Calls):
             >>> plait.compile("b c h w -> b (h w c)", c=3).inverse(h=4)
             plait.compile('b (h w c) -> b c h w', c=3, h=4)
         """
-        return Pattern(*cold.inverse(self.text, self._sizes, sizes))
+        from plait._executor.pattern_tools import inverse
 
-    @as_it_is
+        return Pattern(*inverse(self.text, self._sizes, sizes))
+
+    @do_not_convert
     def output_shape(self, *shapes: Sequence[Size]) -> tuple[Size, ...]:
         """The shape of the result for tensors of these shapes, in elements; ``None`` is a size that is not known.
 
@@ -253,10 +239,12 @@ class Pattern(Calls):
             >>> plait.compile("b (h p) c -> b h (p c)", p=2).output_shape((None, 6, 3))
             (None, 3, 6)
         """
-        found: tuple[Size, ...] = cold.output_shape(self.text, shapes, self._sizes)
+        from plait._executor.pattern_tools import output_shape
+
+        found: Any = output_shape(self.text, shapes, self._sizes)
         return found
 
-    @as_it_is
+    @do_not_convert
     def explain(self, *shapes: Sequence[int]) -> Explanation:
         """`plait.explain` with this pattern."""
         from plait._explain.explanation import explain
@@ -266,13 +254,17 @@ class Pattern(Calls):
     def _in_order(self) -> tuple[Pattern, ...]:
         return (self,)
 
-    def _first(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", asked: Asked | None = None) -> Any:
+    def _first(
+        self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: EinsumOptions | None = None
+    ) -> Any:
         if operation == "view":
-            return general("view", tensors, self.text, self._sizes)
-        return self._called(operation, tensors, self.text, self._sizes, reduction, asked)
+            return call_uncached("view", tensors, self.text, self._sizes)
+        return self._called(operation, tensors, self.text, self._sizes, reduction, options)
 
-    def _traced(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", asked: Asked | None = None) -> Any:
-        return traced(operation, tensors, self.text, self._sizes, reduction, asked, method=True)
+    def _traced(
+        self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: EinsumOptions | None = None
+    ) -> Any:
+        return traced(operation, tensors, self.text, self._sizes, reduction, options, method=True)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Pattern):
@@ -325,13 +317,15 @@ class PatternPipeline(Calls):
     _stages: tuple[Stage, ...]
 
     def __init__(self, patterns: Sequence[Pattern]) -> None:
+        from plait._executor.pipeline_stages import check_seams
+
         stages = tuple([(pattern.text, tuple(pattern._sizes.items())) for pattern in patterns])
-        cold.check_seams(stages)
+        check_seams(stages)
         object.__setattr__(self, "patterns", tuple(patterns))
         object.__setattr__(self, "_stages", stages)
         object.__setattr__(self, "_calls", {})
 
-    @as_it_is
+    @do_not_convert
     def inverse(self, /, **sizes: Any) -> PatternPipeline:
         """The patterns that lead back, from the last to the first.
 
@@ -347,11 +341,13 @@ class PatternPipeline(Calls):
             >>> (plait.compile("b h w -> b (h w)") >> plait.compile("b n -> n b")).inverse(w=3)
             plait.compile('n b -> b n') >> plait.compile('b (h w) -> b h w', w=3)
         """
-        more = cold.sizes_for(self._stages, sizes)
+        from plait._executor.pipeline_stages import sizes_for
+
+        more = sizes_for(self._stages, sizes)
         back = [pattern.inverse(**more[place]) for place, pattern in enumerate(self.patterns)]
         return PatternPipeline(back[::-1])
 
-    @as_it_is
+    @do_not_convert
     def output_shape(self, *shapes: Sequence[Size]) -> tuple[Size, ...]:
         """The shape of the result for tensors of these shapes, in elements; ``None`` is a size that is not known.
 
@@ -364,10 +360,12 @@ class PatternPipeline(Calls):
             >>> (halves >> plait.compile("b h p -> h (p b)")).output_shape((None, 6))
             (3, None)
         """
-        found: tuple[Size, ...] = cold.last_shape(self._stages, shapes)
+        from plait._executor.pipeline_stages import last_shape
+
+        found: Any = last_shape(self._stages, shapes)
         return found
 
-    @as_it_is
+    @do_not_convert
     def explain(self, *shapes: Sequence[int]) -> Explanation:
         """The one plan; or the plan of each pattern, and why they are not one."""
         from plait._explain.pipeline import explain_composed
@@ -377,25 +375,31 @@ class PatternPipeline(Calls):
     def _in_order(self) -> tuple[Pattern, ...]:
         return self.patterns
 
-    def _first(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", asked: Asked | None = None) -> Any:
-        steps = cold.steps_of(operation, tuple([text for text, _ in self._stages]))
+    def _first(
+        self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: EinsumOptions | None = None
+    ) -> Any:
+        from plait._executor.pipeline import fuse
+        from plait._executor.pipeline_stages import steps_of
+        from plait._executor.tensors import stack
+
+        steps = steps_of(operation, tuple([text for text, _ in self._stages]))
         if any(isinstance(tensor, (list, tuple)) for tensor in tensors):
             if operation == "view":
                 return self.patterns[0].view(*tensors)  # which says that stacking copies
-            tensors = tuple([cold.stacked(each) if isinstance(each, (list, tuple)) else each for each in tensors])
-        found = cold.fuse(operation, self._stages, tensors, reduction)
+            tensors = tuple([stack(each) if isinstance(each, (list, tuple)) else each for each in tensors])
+        found = fuse(operation, self._stages, tensors, reduction)
         if found is None:
-            return in_turn(steps, self.patterns, reduction, asked)(*tensors)
+            return in_turn(steps, self.patterns, reduction, options)(*tensors)
         if len(found.pieces) > 1:
-            return self._pieces(found.pieces, operation, tensors, reduction, asked)
+            return self._pieces(found.pieces, operation, tensors, reduction, options)
         (piece,) = found.pieces
         text, sizes = piece.stage
         if operation == "view":
-            return cold.general("view", tensors, text, dict(sizes))
+            return call_uncached("view", tensors, text, dict(sizes))
         try:
-            return self._called(operation, tensors, text, dict(sizes), reduction, asked)
+            return self._called(operation, tensors, text, dict(sizes), reduction, options)
         except PlaitError:  # each pattern for itself says what is wrong in the caller's own words
-            return in_turn(steps, self.patterns, reduction, asked)(*tensors)
+            return in_turn(steps, self.patterns, reduction, options)(*tensors)
 
     def _pieces(
         self,
@@ -403,28 +407,30 @@ class PatternPipeline(Calls):
         operation: str,
         tensors: tuple[Any, ...],
         reduction: Any,
-        asked: Asked | None,
+        options: EinsumOptions | None,
     ) -> Any:
         """A call by several patterns, fewer than there were."""
         patterns = [
             self.patterns[piece.first] if piece.first == piece.last else _pattern(piece.stage) for piece in pieces
         ]
-        call = in_turn([piece.step for piece in pieces], patterns, reduction, asked)
+        call = in_turn([piece.step for piece in pieces], patterns, reduction, options)
         result = call(*tensors)
         if operation != "view" and not callable(reduction):  # a callable must not be kept with all that it holds
             try:  # noqa: SIM105  # importing contextlib would take longer than the rest of this file
-                self._keep(key_of(operation, tensors, reduction, asked)[0], call)
+                self._keep(key_of(operation, tensors, reduction, options)[0], call)
             except (TypeError, AttributeError):  # there is no key
                 pass
         return result
 
-    def _traced(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", asked: Asked | None = None) -> Any:
+    def _traced(
+        self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: EinsumOptions | None = None
+    ) -> Any:
         result, rest = tensors[0], tensors[1:]
         steps = traced_steps(operation, tuple([pattern.text for pattern in self.patterns]))
         for number, pattern in enumerate(self.patterns):
             method, count = steps[number]
             taken = len(rest) if number == len(steps) - 1 else count - 1
-            result = pattern._traced(method, (result, *rest[:taken]), reduction, asked)
+            result = pattern._traced(method, (result, *rest[:taken]), reduction, options)
             rest = rest[taken:]
         return result
 
@@ -443,6 +449,7 @@ class PatternPipeline(Calls):
         return " >> ".join([repr(pattern) for pattern in self.patterns])
 
 
+@register
 @lru_cache(maxsize=256)
 def _pattern(stage: Stage) -> Pattern:
     """A piece that is made of several patterns, and of fewer than all."""
@@ -450,20 +457,17 @@ def _pattern(stage: Stage) -> Pattern:
     return Pattern(text, dict(sizes))
 
 
-FORGET.append(_pattern.cache_clear)
-
-
 def in_turn(
-    steps: Sequence[Step], patterns: Sequence[Pattern], reduction: Any, asked: Asked | None
+    steps: Sequence[Step], patterns: Sequence[Pattern], reduction: Any, options: EinsumOptions | None
 ) -> Callable[..., Any]:
     """A function that calls one pattern after the other, each on what the one before gave."""
-    wishes = dict(asked.wishes) if asked else {}
-    inner = {name: wish for name, wish in wishes.items() if name != "out_sharding"}
+    kwargs = dict(options.backend_kwargs) if options else {}
+    inner = {name: wish for name, wish in kwargs.items() if name != "out_sharding"}
     last = len(steps) - 1
     arguments: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
         (
             (reduction,) if method == "reduce" else (),
-            (wishes if number == last else inner) if method == "einsum" else {},
+            (kwargs if number == last else inner) if method == "einsum" else {},
         )
         for number, (method, _) in enumerate(steps)
     ]

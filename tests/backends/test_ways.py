@@ -14,13 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends.frameworks import FRAMEWORKS, each
-from plait._executor.contraction import bound
+from plait._executor.contraction import build_contraction
 from plait._notation.equation import parse_equation
 from plait._plan.contraction.network import network
 from plait._plan.contraction.pairwise import MATMUL, MULTIPLY, VECDOT
-from plait._plan.contraction.printer import lines_of
+from plait._plan.contraction.plan import contraction_plan
 from plait._plan.contraction.search import Contraction, _along, choices
-from plait._plan.nodes import Copy
+from plait._plan.nodes import Contiguous
+from plait._plan.printer import contraction_lines
 from plait._shapes.solver import solve_pattern
 from plait.backends.registry import backend_of
 
@@ -39,10 +40,14 @@ def products(draw):
     return f"{','.join(terms)}->{output}"
 
 
+def solved_of(equation):
+    terms = equation.split("->")[0].split(",")
+    return solve_pattern(parse_equation(equation, len(terms)), tuple(map(len, terms)))
+
+
 def network_of(equation):
     terms = equation.split("->")[0].split(",")
-    solved = solve_pattern(parse_equation(equation, len(terms)), tuple(map(len, terms)))
-    return network(solved, [LENGTHS[letter] for term in terms for letter in term])
+    return network(solved_of(equation), [LENGTHS[letter] for term in terms for letter in term])
 
 
 def every_way(found, costs):
@@ -73,9 +78,10 @@ def check(framework, equation, changes, taken):
     own = backend.products(tuple(tensor.dtype for tensor in tensors))
     wanted = np.einsum(equation, *arrays)
     for contraction in every_way(network_of(equation), own.costs._replace(**changes)):
-        result = np.asarray(bound(contraction, backend, own)(*tensors))
+        plan = contraction_plan(solved_of(equation), contraction)
+        result = np.asarray(build_contraction(plan, backend, own)(*tensors))
         np.testing.assert_array_equal(result, wanted, err_msg=str(contraction.meetings))
-        lines_of(contraction, [""] * len(terms))
+        contraction_lines(plan, contraction.network, contraction.path)
         (meeting,) = contraction.meetings
         taken |= {meeting.how, *(["buffer"] if meeting.buffer else []), *(["batched"] if meeting.batched else [])}
         taken |= {type(step) for side in (*meeting.sides, meeting.after) for step in side}
@@ -104,5 +110,5 @@ def test_every_way_gives_the_same(framework, changes):
     assert taken >= {MATMUL, MULTIPLY, "einsum", "nothing", "batched"}
     if framework.name == "numpy":
         assert (VECDOT in taken) == (changes != "no products of vectors")
-        assert Copy in taken
+        assert Contiguous in taken
         assert ("buffer" in taken) or changes != "results filled in order"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import plait
-from plait._executor.cache import CALLS, compiled
+from plait._executor.cache import CALLS, lookup
 
 np = pytest.importorskip("numpy")
 
@@ -154,7 +154,7 @@ def test_eight_threads_for_seconds():
 
 def test_nothing_that_the_caller_wrote_is_in_what_is_generated():
     plait.rearrange(np.zeros((2, 6)), "secret_b (secret_h p) -> p (secret_h secret_b)", p=2)
-    call = compiled("rearrange", "secret_b (secret_h p) -> p (secret_h secret_b)", np.ndarray, (2, 6), p=2)
+    call = lookup("rearrange", "secret_b (secret_h p) -> p (secret_h secret_b)", np.ndarray, (2, 6), p=2).call
     code = call.__code__
     held = repr((code.co_names, code.co_varnames, code.co_consts, [cell.cell_contents for cell in call.__closure__]))
     assert "secret" not in held
@@ -191,8 +191,8 @@ def test_lists_of_scalars_stack():
 
 
 def test_many_steps_compose():
-    from plait._executor.compose import compose
+    from plait._executor.program import chain
 
     for count in range(12):
-        call = compose([(lambda tensor, constant: [*tensor, constant], number) for number in range(count)])
+        call = chain([(lambda tensor, constant: [*tensor, constant], number) for number in range(count)])
         assert call([]) == list(range(count))

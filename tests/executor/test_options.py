@@ -12,7 +12,7 @@ import weakref
 import pytest
 
 import plait
-from plait._executor.contraction import contracted
+from plait._executor import contraction
 from plait._executor.options import CURRENT
 
 np = pytest.importorskip("numpy")
@@ -24,17 +24,14 @@ CHAIN = "i j, j k, k l -> i l"
 @pytest.fixture
 def paths(monkeypatch):
     """The path of every contraction that is decided."""
-    seen = []
+    seen, planned = [], contraction.planned
 
-    def watched(program, registers, classes, dtypes, asked):
-        from plait._executor import contraction
-
-        found = contraction.products_of(classes, dtypes)
-        chosen = contraction.planned(program.plan.solved, registers, found, program.backend, asked)
+    def watched(*arguments):
+        chosen = planned(*arguments)
         seen.append(chosen and chosen.path)
-        return contracted(program, registers, classes, dtypes, asked)
+        return chosen
 
-    monkeypatch.setattr("plait._executor.compile.contracted", watched)
+    monkeypatch.setattr(contraction, "planned", watched)
     return seen
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 
 from plait._notation.parser import parse
-from plait._plan.lowering import move
+from plait._plan.lowering import lower_movement
 from plait._plan.nodes import Permute
-from plait._plan.strides import Memory
+from plait._plan.strides import StridedView
 from plait._shapes.sizes import evaluate
 from plait._shapes.solver import solve_pattern
 from strategies import transforms
@@ -21,18 +21,18 @@ np = pytest.importorskip("numpy")
 def test_memory_agrees_with_numpy(drawn):
     """Whether a step is a view, against what NumPy itself does with the same strides."""
     solved = solve_pattern(parse(drawn.pattern), (len(drawn.shape),), tuple(drawn.sizes))
-    plan = move(solved)
-    registers = [*drawn.shape, *drawn.sizes.values(), *solved.constants]
-    evaluate(registers, plan.instructions, lambda registers, *row: AssertionError(row))
+    plan = lower_movement(solved)
+    slots = [*drawn.shape, *drawn.sizes.values(), *solved.constants]
+    evaluate(slots, plan.size_ops, lambda slots, *row: AssertionError(row))
     array = np.zeros(drawn.shape, np.int8)
-    memory = Memory(array.shape, array.strides)
+    memory = StridedView(array.shape, array.strides)
     held = tuple(range(len(drawn.shape)))
-    for step in plan.inputs[0]:
-        held = step.output(held)
-        sizes = tuple(registers[register] for register in held)
+    for step, _ in plan.steps:
+        held = step.output_shape(held)
+        sizes = tuple(slots[slot] for slot in held)
         before = array
         array = array.transpose(step.order) if isinstance(step, Permute) else array.reshape(sizes)
-        copying = memory.apply(step, sizes)
+        copying = step.apply(memory, sizes)
         assert memory.shape == array.shape
         if array.size:
             assert (copying is None) == np.shares_memory(before, array)

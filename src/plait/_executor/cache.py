@@ -1,19 +1,16 @@
 """The hot path: one look-up, then a function that already knows every constant.
 
-`compiled` is the one cache of callables. It is ``functools.lru_cache`` itself: bounded, safe across threads, and
-keyed in C by everything that decides a call. ``typed`` tells ``2`` from ``2.0`` and ``True``, so that a bad size
-never finds the entry of a good one.
-
-Everything behind a miss is imported by the first call, and not by ``import plait``.
+`lookup` is ``functools.lru_cache`` itself: bounded, safe across threads, and keyed in C by everything that decides a
+call. ``typed`` tells ``2`` from ``2.0`` and ``True``, so that a bad size never finds the entry of a good one. A miss
+makes an entry that knows its key and nothing else; the call is planned when the entry is called for the first time,
+outside of the look-up, so that an error of the planner is seen once, as itself.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 
-from plait._executor.caches import FORGET
-from plait._executor.dynamo import traced
-from plait._executor.tracer_hooks import followed_as
+from plait._executor.caches import register
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import plait`
 if TYPE_CHECKING:
@@ -21,61 +18,74 @@ if TYPE_CHECKING:
     from typing import Any
 
 CALLS = 4096
-"""How many callables are kept: patterns, each with its shape, type, and sizes."""
+"""How many calls each of the two caches keeps: patterns, each with its shape, type, and sizes."""
 
 
-_COLD = {
-    "keep": "compile",
-    "general": "slow_path",
-    "pack": "packing",
-    "unpack": "packing",
-    "parse_shape": "packing",
-    "asnumpy": "packing",
-    "read_pattern": "pattern_tools",
-    "inverse": "pattern_tools",
-    "output_shape": "pattern_tools",
-    "stacked": "slow_path",
-    "fuse": "pipeline",
-    "steps_of": "pipeline_stages",
-    "check_seams": "pipeline_stages",
-    "last_shape": "pipeline_stages",
-    "sizes_for": "pipeline_stages",
-}
-"""The functions behind a miss, and the module of this room that each is in."""
+class CachedCall:
+    """One call; ``call`` plans it when it is made for the first time, and is the planned callable from then on."""
+
+    __slots__ = ("__weakref__", "_key", "call")
+
+    def __init__(self, operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, **sizes: Any) -> None:
+        from plait._executor.compile import check_cacheable
+
+        check_cacheable(operation, cls, shape, details, sizes)
+        self._key: Any = operation, pattern, cls, shape, details, sizes
+        self.call: Callable[..., Any] = self._plan_and_call
+
+    def _plan_and_call(self, *tensors: Any) -> Any:
+        return self.plan()(*tensors)
+
+    def plan(self) -> Callable[..., Any]:
+        """The callable, planned if it was not yet.
+
+        Raises:
+            PlaitError: something in the call is wrong.
+        """
+        from plait._executor.compile import UNPLANNED, build_callable
+
+        if self._key is not None:
+            operation, pattern, cls, shape, details, sizes = self._key
+            UNPLANNED.add(self)
+            self.call = build_callable(operation, pattern, cls, shape, *details, **sizes)
+            UNPLANNED.discard(self)
+            self._key = None
+        return self.call
 
 
-class _Cold:
-    """The rooms behind a miss: each function is imported when it is first asked for, and is an attribute then."""
+lookup: Any = register(lru_cache(maxsize=CALLS, typed=True)(CachedCall))
+"""The `CachedCall` of one call; its arguments are those of `plait._executor.compile.build_callable`.
 
-    def __getattr__(self, name: str) -> Any:
-        if name not in _COLD:
-            raise AttributeError(name)
-        from importlib import import_module
-
-        function = getattr(import_module(f"plait._executor.{_COLD[name]}"), name)
-        setattr(self, name, function)
-        return function
-
-
-cold: Any = _Cold()
-
-
-def _compiled(operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, **sizes: Any) -> Callable[..., Any]:
-    return cold.keep(operation, pattern, cls, shape, *details, **sizes)
-
-
-compiled: Any = lru_cache(maxsize=CALLS, typed=True)(_compiled)
-"""The callable of one call; its arguments are those of `plait._executor.compile.build`.
-
-Raises `TypeError` where the call cannot be cached; `general` makes it then.
+Raises `TypeError` where the arguments make no key: one has no hash, or must not be kept.
 """
 
-
-contracted: Any = lru_cache(maxsize=CALLS)(_compiled)
+lookup_untyped: Any = register(lru_cache(maxsize=CALLS)(CachedCall))
 """The same for an einsum without sizes, whose key holds nothing that equals what has another type: a step less."""
 
 
-def keys(tensors: Any) -> tuple[Any, Any, Any]:
+def _unwrapped(*_: Any, **__: Any) -> Any:
+    """What Dynamo follows where it meets a cache itself, as in ``torch.compile(plait.rearrange)``."""
+    raise TypeError
+
+
+lookup.__wrapped__ = _unwrapped
+lookup_untyped.__wrapped__ = _unwrapped
+
+
+LIST_SHAPES: set[type] = set()
+"""The types of tensors whose shape is a list of ints, which is no key."""
+
+
+def split_operands(operands: tuple[Any, ...]) -> tuple[str, Any, tuple[Any, ...]]:
+    """The form of an einsum, its text, and its tensors."""
+    if len(operands) < 2:
+        raise TypeError("einsum() takes tensors and a pattern, or an equation and tensors")
+    if isinstance(operands[0], str) and not isinstance(operands[-1], str):
+        return "classical", operands[0], operands[1:]
+    return "einsum", operands[-1], operands[:-1]
+
+
+def operand_keys(tensors: Any) -> tuple[Any, Any, Any]:
     """Types, shapes and element types: what the callable of an einsum depends on beside the pattern."""
     if len(tensors) == 2:  # few tensors are written out: a loop would take as long as all the rest
         a, b = tensors
@@ -97,55 +107,6 @@ def keys(tensors: Any) -> tuple[Any, Any, Any]:
     )
 
 
-def _unwrapped(*_: Any, **__: Any) -> Any:
-    """What Dynamo follows where it meets the cache itself, as in ``torch.compile(plait.rearrange)``."""
-    raise TypeError
-
-
-compiled.__wrapped__ = _unwrapped
-contracted.__wrapped__ = _unwrapped
-FORGET += [compiled.cache_clear, contracted.cache_clear]
-
-
-LISTED: set[type] = set()
-"""The types of tensors whose shape is a list of ints: no key, but its tuple is one."""
-
-
-def _not_listed(*_: Any) -> Any:
-    """What Dynamo follows in the place of `listed`: shapes of torch are no lists."""
-    return None
-
-
-@followed_as(_not_listed)
-def listed(
-    operation: str, tensors: Any, pattern: Any, sizes: dict[str, Any], reduction: Any = "", asked: Any = None
-) -> Any:
-    """The callable where nothing but lists for shapes has kept the cache from serving a call; else ``None``."""
-    cls: Any = type(tensors[0])
-    if cls not in LISTED:
-        return None
-    try:
-        if operation == "rearrange" or operation == "repeat":  # noqa: PLR1714  # faster than a tuple
-            return compiled(operation, pattern, cls, tuple(tensors[0].shape), **sizes)
-        if operation == "reduce":
-            return compiled(operation, pattern, cls, tuple(tensors[0].shape), reduction, tensors[0].dtype, **sizes)
-        classes = tuple([type(tensor) for tensor in tensors])
-        if not LISTED.issuperset(classes):
-            return None
-        shapes, dtypes = [tuple(tensor.shape) for tensor in tensors], [tensor.dtype for tensor in tensors]
-        return compiled(operation, pattern, classes, tuple(shapes), tuple(dtypes), asked, **sizes)
-    except TypeError:
-        return None
-
-
-@followed_as(traced)
-def general(
-    operation: str, tensors: Any, pattern: Any, sizes: dict[str, Any], reduction: Any = "", asked: Any = None
-) -> Any:
-    """Make a call that the cache cannot serve; see `plait._executor.slow_path.general`."""
-    return cold.general(operation, tensors, pattern, sizes, reduction, asked)
-
-
 def cache_info() -> Any:
     """How the cache of calls does.
 
@@ -159,11 +120,8 @@ def cache_info() -> Any:
         >>> plait.cache_info()
         CacheInfo(hits=0, misses=1, maxsize=8192, currsize=1)
     """
-    info, more = compiled.cache_info(), contracted.cache_info()
-    return type(info)(*[one + other for one, other in zip(info, more, strict=True)])
+    from plait._executor.compile import UNPLANNED
 
-
-def cache_clear() -> None:
-    """Forget every call and pattern; no result depends on it. A compiled `Pattern` keeps its own calls."""
-    for forget in FORGET:
-        forget()
+    info, more = lookup.cache_info(), lookup_untyped.cache_info()
+    found = type(info)(*[one + other for one, other in zip(info, more, strict=True)])
+    return found._replace(currsize=found.currsize - len(UNPLANNED))  # an error is not kept

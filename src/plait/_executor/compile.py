@@ -1,4 +1,4 @@
-"""The cold half of a call: from text to a program, and from a program to the callable that the cache keeps."""
+"""Behind a miss of the cache: from text to an executable, and from that to the callable that the cache keeps."""
 
 from __future__ import annotations
 
@@ -6,60 +6,78 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any
+from weakref import WeakSet
 
-from plait._executor.caches import FORGET
-from plait._executor.contraction import asked_path, contracted
-from plait._executor.einsum_options import Asked, look_at_lonely
-from plait._executor.program import Program, checked, tried
-from plait._executor.tracer_hooks import FOLLOWED
+from plait._executor.caches import UncacheableError, on_clear, register
+from plait._executor.program import Executable, check_result_shape, wrap_object_reduction
+from plait._executor.tracer_hooks import SUBSTITUTED
 from plait._notation.equation import parse_equation
 from plait._notation.parser import normalise, parse
-from plait._notation.tree import (
-    Ellipsis,
-    Item,
-    Tree,
-    names,
-)
+from plait._notation.tree import Ellipsis, Item, Tree, names
 from plait._notation.unparse import item_text
-from plait._operations.einsum import lower
 from plait._operations.operation import Operation
 from plait._operations.reduce import CUSTOM, check_kind, check_reduction
 from plait._operations.table import TABLE
-from plait._plan.contraction.network import network
 from plait._plan.graph import Plan
-from plait._plan.strides import Memory
-from plait._shapes.sizes import (
-    context,
-    evaluate,
-    exact,
-    normalise_sizes,
-    report,
-    shape_text,
-)
-from plait._shapes.solver import solve_pattern, tensor_place
+from plait._plan.strides import StridedView
+from plait._shapes.sizes import context, evaluate, exact, normalise_sizes, report, shape_text
+from plait._shapes.solver import SolvedPattern, solve_pattern, tensor_place
 from plait.backends.interface import NO_VIEWS
 from plait.backends.registry import backend_of, one_backend
 from plait.errors import PlaitError, fail
 
-PROGRAMS = 1024
-"""How many programs are kept: patterns, each with its rank, names of sizes, and framework."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plait._executor.einsum_options import EinsumOptions
+
+EXECUTABLES = 1024
+"""How many executables are kept: patterns, each with its rank, names of sizes, and framework."""
 
 CLASSICAL = "classical"
 """The operation of an equation in the classical form."""
 
+UNPLANNED: WeakSet[Any] = WeakSet()
+"""The entries of the cache that hold no callable, since planning has failed or is not done yet."""
 
-class NotConcrete(TypeError):  # noqa: N818  # no error: the call goes another way
-    """The call holds something that must not be cached: a symbol, a callable, a list. Never seen by a caller."""
+on_clear(UNPLANNED.clear)
 
 
-def planned(operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[str, ...], reduction: str = "") -> Plan:
-    """The plan of a call, the same for every framework and shape.
+def check_cacheable(operation: str, cls: Any, shape: Any, details: tuple[Any, ...], sizes: dict[str, Any]) -> None:
+    """Look whether a call may be kept: all its sizes are known, and a callable of the caller's lives on in any case.
 
     Raises:
-        PlaitError: PLT1xx, PLT2xx, PLT303, PLT304 or PLT506.
+        UncacheableError: it may not.
     """
-    row = TABLE["einsum" if operation == CLASSICAL else operation]
-    tree = parse_equation(pattern, len(ranks)) if operation == CLASSICAL else parse(pattern)
+    for each, kind in zip(shape, cls, strict=True) if type(cls) is tuple else ((shape, cls),):
+        dimensions = each if isinstance(each, tuple) else backend_of(kind).shape_as_tuple(each)
+        if dimensions is None:
+            raise UncacheableError
+        for size in dimensions:
+            if type(size) is not int or size < 0:  # a negative one stands for a size that is not known yet
+                raise UncacheableError
+    for name, value in sizes.items():
+        if type(value) is not int or value < 0 or normalise(name) != name:
+            raise UncacheableError
+    if operation == "reduce" and callable(details[0]) and not _is_named(details[0]):
+        raise UncacheableError  # it must not be kept with all that it holds on to
+
+
+def _is_named(function: Callable[..., Any]) -> bool:
+    """Whether a module names this function, and so keeps it alive."""
+    module = sys.modules.get(getattr(function, "__module__", None) or "")
+    return getattr(module, getattr(function, "__name__", ""), None) is function
+
+
+def solve(operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[str, ...]) -> SolvedPattern:
+    """A pattern, checked by the rule of its operation, and solved for these ranks.
+
+    Raises:
+        PlaitError: PLT1xx, PLT2xx, PLT303 or PLT304.
+    """
+    if operation == CLASSICAL:
+        row, tree = TABLE["einsum"], parse_equation(pattern, len(ranks))
+    else:
+        row, tree = TABLE[operation], parse(pattern)
     if row.trivially_valid and tree.plain and len(ranks) == 1:
         try:
             solved = solve_pattern(tree, ranks, given)
@@ -67,35 +85,9 @@ def planned(operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[s
             row.check(tree)  # what breaks the rule is said first
             raise
         if row.trivially_valid(solved):
-            return row.lower(solved, reduction)
+            return solved
     check(row, tree, len(ranks))
-    return row.lower(solve_pattern(tree, ranks, given), reduction)
-
-
-@lru_cache(maxsize=PROGRAMS)
-def program(
-    operation: str,
-    pattern: str,
-    classes: tuple[type, ...],
-    ranks: tuple[int, ...],
-    given: tuple[str, ...],
-    reduction: str = "",
-    dtype: Any = None,
-) -> Program:
-    """The plan of a call, bound to the framework of these types.
-
-    Raises:
-        PlaitError: those of `planned`, and PLT5xx.
-    """
-    backend = one_backend(classes)
-    backend.register_functions(FOLLOWED)
-    plan = planned(operation, pattern, ranks, given, reduction)
-    if not reduction or reduction == CUSTOM:
-        return Program(plan, backend)
-    kind = None if dtype is None else backend.kind(dtype)
-    check_kind(reduction, kind, dtype)
-    function = backend.reduction(reduction, dtype)
-    return Program(plan, backend, tried(function, reduction, dtype) if kind == "other" else function)
+    return solve_pattern(tree, ranks, given)
 
 
 def check(row: Operation, tree: Tree, count: int) -> None:
@@ -107,25 +99,58 @@ def check(row: Operation, tree: Tree, count: int) -> None:
         raise fail("PLT202", message, tree.text, [(expr.start, expr.stop) for expr in tree.left])
 
 
-def keep(operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, **sizes: Any) -> Callable[..., Any]:
-    """`build`, for the cache to keep.
+def lower_pattern(
+    operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[str, ...], reduction: str = ""
+) -> Plan:
+    """The plan of a call, the same for every framework and shape.
 
     Raises:
-        NotConcrete: a callable that nothing else keeps must not be kept here, with all that it holds on to.
+        PlaitError: those of `solve`, and PLT506.
     """
-    if operation == "reduce" and callable(details[0]) and not _is_named(details[0]):
-        raise NotConcrete
-    return build(operation, pattern, cls, shape, *details, **sizes)
+    row = TABLE["einsum" if operation == CLASSICAL else operation]
+    return row.lower(solve(operation, pattern, ranks, given), reduction)
 
 
-def _is_named(function: Callable[..., Any]) -> bool:
-    """Whether a module names this function, and so keeps it alive in any case."""
-    module = sys.modules.get(getattr(function, "__module__", None) or "")
-    return getattr(module, getattr(function, "__name__", ""), None) is function
+solve_einsum = register(lru_cache(maxsize=EXECUTABLES)(solve))
+"""`solve`, remembered: an einsum is planned for each shape, and solved once."""
 
 
-def build(operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, **sizes: Any) -> Callable[..., Any]:
-    """The callable of one call.
+@register
+@lru_cache(maxsize=EXECUTABLES)
+def executable(
+    operation: str,
+    pattern: str,
+    classes: tuple[type, ...],
+    ranks: tuple[int, ...],
+    given: tuple[str, ...],
+    reduction: str = "",
+    dtype: Any = None,
+) -> Executable:
+    """The plan of a call, bound to the framework of these types.
+
+    Raises:
+        PlaitError: those of `lower_pattern`, and PLT5xx.
+    """
+    backend = one_backend(classes)
+    backend.register_functions(SUBSTITUTED)
+    plan = lower_pattern(operation, pattern, ranks, given, reduction)
+    if not reduction or reduction == CUSTOM:
+        return Executable(plan, backend, _no_reduction)
+    kind = None if dtype is None else backend.kind(dtype)
+    check_kind(reduction, kind, dtype)
+    function = backend.reduction(reduction, dtype)
+    return Executable(plan, backend, wrap_object_reduction(function, reduction, dtype) if kind == "other" else function)
+
+
+def _no_reduction(tensor: Any, axes: tuple[int, ...]) -> Any:
+    """Stands for the caller's reduction until `Executable.with_reduction` gives it."""
+    raise AssertionError((tensor, axes))
+
+
+def build_callable(
+    operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, **sizes: Any
+) -> Callable[..., Any]:
+    """The callable of one call whose sizes are all known.
 
     Args:
         operation: a row of the table, or ``CLASSICAL``.
@@ -133,105 +158,86 @@ def build(operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, 
         cls: the type of the tensor; for ``einsum`` a tuple of types.
         shape: the shape of the tensor; for ``einsum`` a tuple of shapes.
         details: what else decides: of ``reduce`` the reduction and the element type, of ``view`` the strides, of
-            ``einsum`` the element types, and what the caller asks.
+            ``einsum`` the element types, and the options.
         sizes: the given sizes.
 
     Raises:
-        NotConcrete: something in the call is not to be cached.
         PlaitError: something in the call is wrong.
     """
-    if type(cls) is tuple:
-        classes, shapes = cls, shape
-        known = [dimensions_of(each, cls) for each, cls in zip(shapes, classes, strict=True)]
-        flat: Sequence[Any] = [size for each in known for size in each]
-        ranks = tuple([len(each) for each in known])
-    else:
-        flat = dimensions_of(shape, cls)
-        classes, shapes, ranks = (cls,), (shape,), (len(flat),)
-    for size in flat:
-        if type(size) is not int or size < 0:  # a negative one stands for a size that is not known yet
-            raise NotConcrete
-    for name, value in sizes.items():
-        if type(value) is not int or value < 0 or normalise(name) != name:
-            raise NotConcrete
     try:
         if type(cls) is tuple:
-            return contracting(operation, pattern, classes, ranks, flat, sizes, *details)
+            dims = [_dimensions(each, kind) for each, kind in zip(shape, cls, strict=True)]
+            return build_einsum(operation, pattern, cls, dims, sizes, *details)
+        dimensions = _dimensions(shape, cls)
         if operation == "reduce":
-            bound = reducing(pattern, classes, ranks, tuple(sizes), *details)
+            found = build_reduce(pattern, cls, len(dimensions), tuple(sizes), *details)
         else:
-            bound = program(operation, pattern, classes, ranks, tuple(sizes))
+            found = executable(operation, pattern, (cls,), (len(dimensions),), tuple(sizes))
         if operation == "view":
-            check_view(bound.plan, shape, details[0], sizes)
-            return bound.bind(flat, sizes)
-        if not bound.is_large(flat, sizes):
-            return bound.bind(flat, sizes)
+            check_view(found.plan, shape, details[0], sizes)
+            return found.bind(dimensions, sizes)
+        plain = found.bind(dimensions, sizes)
+        if not found.is_large(dimensions, sizes):
+            return plain
         from plait._executor.large.select import specialize_large
 
-        return specialize_large(bound, flat, sizes, bound.bind(flat, sizes))
+        return specialize_large(found, dimensions, sizes, plain)
     except PlaitError as error:
-        situate(error, pattern, shapes, sizes)
+        add_context(error, pattern, shape if type(cls) is tuple else (shape,), sizes)
         raise
 
 
-def contracting(
+def _dimensions(shape: Any, cls: type) -> Sequence[int]:
+    """A shape as a tuple; a framework may have something else for it that can be a key."""
+    return shape if isinstance(shape, (tuple, list)) else backend_of(cls).shape_as_tuple(shape) or ()
+
+
+def build_einsum(
     operation: str,
     pattern: str,
     classes: tuple[type, ...],
-    ranks: tuple[int, ...],
-    flat: Sequence[int],
+    shapes: Sequence[Sequence[int]],
     sizes: dict[str, int],
     dtypes: tuple[Any, ...],
-    asked: Asked | None,
+    options: EinsumOptions | None,
 ) -> Callable[..., Any]:
     """The callable of an ``einsum``.
 
     Raises:
-        PlaitError: those of `program`, PLT204, PLT214, PLT511 and PLT512.
+        PlaitError: those of `executable`, PLT204, PLT214, PLT511 and PLT512.
     """
-    bound = program(operation, pattern, classes, ranks, tuple(sizes))
-    look_at_lonely(bound.plan.solved, asked)
-    registers = bound.registers(flat, sizes)
-    if asked is not None and asked.wishes:
-        return wished(bound, registers, asked)
-    call = contracted(bound, registers, classes, dtypes, asked)
-    return bound.bind(flat, sizes) if call is None else call
+    from plait._executor.contraction import requested_path, specialize_einsum
+    from plait._executor.einsum_options import check_implicit_sums
+    from plait._operations.einsum import lower as lower_einsum
+
+    backend = one_backend(classes)
+    backend.register_functions(SUBSTITUTED)
+    ranks, given = tuple([len(shape) for shape in shapes]), tuple(sizes)
+    solved = solve_einsum(operation, pattern, ranks, given)
+    check_implicit_sums(solved, options)
+    slots = [size for shape in shapes for size in shape] + [*sizes.values(), *solved.constants]
+    evaluate(slots, solved.size_ops, partial(report, solved))
+    if options is not None and options.backend_kwargs:
+        plan = lower_einsum(solved, path=requested_path(solved, slots, options) or ())
+        found = Executable(plan, backend)
+        flat = slots[: sum(ranks)]
+        return found.compile_with_kwargs(found.slots(flat, sizes), dict(options.backend_kwargs))
+    call = specialize_einsum(solved, slots, classes, dtypes, backend, options)
+    if call is not None:
+        return call
+    return executable(operation, pattern, classes, ranks, given).bind(slots[: sum(ranks)], sizes)
 
 
-def wished(bound: Program, registers: Sequence[int], asked: Asked) -> Callable[..., Any]:
-    """The callable of an ``einsum`` of whose product the caller wishes something: by the framework's own einsum."""
-    path = asked_path(network(bound.plan.solved, registers, across=False), asked)
-    if path is not None:
-        bound = Program(lower(bound.plan.solved, path=path), bound.backend)
-    return bound.chain(registers, dict(asked.wishes))
-
-
-def dimensions_of(shape: Any, cls: type) -> tuple[Any, ...]:
-    """The shape as a tuple.
+def build_reduce(pattern: str, cls: type, rank: int, given: tuple[str, ...], reduction: Any, dtype: Any) -> Executable:
+    """The executable of a ``reduce``.
 
     Raises:
-        NotConcrete: it is something that stands for one while a tracer watches.
-    """
-    if isinstance(shape, tuple):
-        return shape
-    dimensions = backend_of(cls).shape_as_tuple(shape)
-    if dimensions is None:
-        raise NotConcrete
-    return dimensions
-
-
-def reducing(
-    pattern: str, classes: tuple[type, ...], ranks: tuple[int, ...], given: tuple[str, ...], reduction: Any, dtype: Any
-) -> Program:
-    """The program of a ``reduce``.
-
-    Raises:
-        PlaitError: PLT209, and those of `program`.
+        PlaitError: PLT209, and those of `executable`.
     """
     if callable(reduction):
-        bound = program("reduce", pattern, classes, ranks, given, CUSTOM)
-        return bound.reduced_by(checked(reduction, bound.backend))
-    return program("reduce", pattern, classes, ranks, given, check_reduction(reduction), dtype)
+        found = executable("reduce", pattern, (cls,), (rank,), given, CUSTOM)
+        return found.with_reduction(check_result_shape(reduction, found.backend))
+    return executable("reduce", pattern, (cls,), (rank,), given, check_reduction(reduction), dtype)
 
 
 def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, sizes: dict[str, int]) -> None:
@@ -243,27 +249,27 @@ def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, 
     """
     tree = plan.solved.tree
     if strides is None:
-        raise refused_view(tree.text)
-    registers = [*shape, *sizes.values(), *plan.solved.constants]
-    evaluate(registers, plan.instructions, partial(report, plan.solved))
-    memory = Memory(shape, strides)
-    left = tuple(range(len(shape)))
-    for step in plan.inputs[0]:
-        left = step.output(left)
-        copying = memory.apply(step, [registers[register] for register in left])
+        raise no_view_error(tree.text)
+    slots = [*shape, *sizes.values(), *plan.solved.constants]
+    evaluate(slots, plan.size_ops, partial(report, plan.solved))
+    view = StridedView(shape, strides)
+    dims = tuple(range(len(shape)))
+    for node, _ in plan.steps:
+        dims = node.output_shape(dims)
+        copying = node.apply(view, tuple([slots[slot] for slot in dims]))
         if copying is not None:
-            item = output_items(tree, len(left))[copying]
+            item = _output_items(tree, len(dims))[copying]
             message = f"{item_text(item)} cannot be formed without a copy: its axes are not neighbours in memory"
-            seen = {**context(plan.solved, registers), "strides": shape_text(strides)}
+            seen = {**context(plan.solved, slots), "strides": shape_text(strides)}
             raise fail("PLT401", message + "; rearrange copies", tree.text, [(item.start, item.stop)], seen)
 
 
-def refused_view(pattern: str) -> Exception:
+def no_view_error(pattern: str) -> Exception:
     """The error of ``view`` for a framework that does not say how its tensors lie in memory."""
     return fail("PLT507", NO_VIEWS, pattern)
 
 
-def output_items(tree: Tree, rank: int) -> list[Item]:
+def _output_items(tree: Tree, rank: int) -> list[Item]:
     """For each dimension of the result, what the pattern has there."""
     right = (tree.right or ())[0]
     items: list[Item] = []
@@ -285,13 +291,13 @@ def concrete_sizes(pattern: str, sizes: dict[str, Any], symbolic: Callable[[Any]
         try:
             normal[name] = exact(name, value)
         except PlaitError as error:
-            point_at(error, pattern, name)
+            _point_at(error, pattern, name)
             raise
     return normal
 
 
-def point_at(error: PlaitError, pattern: str, name: str) -> None:
-    """Let an error show where in the pattern an axis stands."""
+def _point_at(error: PlaitError, pattern: str, name: str) -> None:
+    """Let an error show where in the pattern an axis appears."""
     try:
         tree = parse(pattern)
     except PlaitError:  # it will be raised in its turn
@@ -302,7 +308,7 @@ def point_at(error: PlaitError, pattern: str, name: str) -> None:
         error.spans = ((node.start, node.stop),)
 
 
-def situate(error: PlaitError, pattern: Any, shapes: Sequence[Any], sizes: dict[str, Any]) -> None:
+def add_context(error: PlaitError, pattern: Any, shapes: Sequence[Any], sizes: dict[str, Any]) -> None:
     """Add to an error what the call knows: the pattern, the shapes, and the sizes."""
     if error.code.startswith("PLT1"):
         return
@@ -313,6 +319,3 @@ def situate(error: PlaitError, pattern: Any, shapes: Sequence[Any], sizes: dict[
             error.facts[tensor_place(place, len(shapes)).removeprefix("the ")] = shape_text(shape)
         if sizes:
             error.facts["given"] = ", ".join(f"{name}={value}" for name, value in sizes.items())
-
-
-FORGET.append(program.cache_clear)

@@ -1,7 +1,7 @@
 """The way of a call that TorchDynamo follows, as ``torch.compile`` and ``torch.export`` do.
 
 Dynamo reads Python instead of running it, and would guard on every entry of a cache. So each public function tells
-it, by an attribute, to follow another one: that one asks for the program as a constant (text, ranks and names are
+it, by an attribute, to follow another one: that one asks for the plan as a constant (text, ranks and names are
 constants of the trace), and then makes the framework's calls. Nothing is registered with torch, and torch is not
 imported.
 """
@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from operator import index
 
-from plait._executor.options import CURRENT
-from plait._executor.tracer_hooks import FOLLOWED, constant
+from plait._executor.cache import split_operands
+from plait._executor.options import CURRENT, with_backend_kwargs
+from plait._executor.tracer_hooks import SUBSTITUTED, assume_constant
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import plait`
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def traced(
     pattern: str,
     sizes: dict[str, Any],
     reduction: Any = "",
-    asked: Any = None,
+    options: Any = None,
     *,
     method: bool = False,
 ) -> Any:
@@ -34,15 +35,15 @@ def traced(
     Raises:
         PlaitError: something in the call is wrong.
     """
-    from plait._executor.program import trace
+    from plait._executor.trace import trace
     from plait.backends.torch.backend import TORCH
     from plait.backends.torch.tracing import give_up, give_up_the_frame
 
     if method:
         give_up = give_up_the_frame
     tensors = [TORCH.stack(tensor) if isinstance(tensor, (list, tuple)) else tensor for tensor in tensors]
-    if asked is not None and asked.wishes:
-        give_up(f"{asked.wishes[0][0]} belongs to JAX")
+    if options is not None and options.backend_kwargs:
+        give_up(f"{options.backend_kwargs[0][0]} belongs to JAX")
     for name, value in sizes.items():
         if isinstance(value, (bool, float)) or value < 0:
             give_up(size_error(pattern, name, value if isinstance(value, (bool, float)) else index(value)))
@@ -50,36 +51,70 @@ def traced(
     ranks = tuple([len(tensor.shape) for tensor in tensors])
     named = reduction if isinstance(reduction, str) else "custom"
     dtype = tensors[0].dtype if operation == "reduce" else None
-    found, mistake = recipe_for(operation, pattern, ranks, given, named, dtype)
+    found, mistake = data_for(operation, pattern, ranks, given, named, dtype)
     if found is None:
         give_up(mistake)
     function = reduction if named == "custom" else TORCH.reduction(named, dtype) if named else None
 
-    def report(registers: list[Any], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
+    def report(slots: list[Any], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
         # Of a symbol the number that it has in this call; what nothing needs was not asked for.
-        known = tuple([None if size is None else index(size) for size in registers])
+        known = tuple([None if size is None else index(size) for size in slots])
         give_up(sizes_error(operation, pattern, ranks, given, known, kind, source, factors))
         return AssertionError("Python has taken over before this")
 
     return trace(found, tensors, sizes, TORCH, function, report)
 
 
-@constant
-def recipe_for(operation: str, pattern: Any, ranks: Any, given: Any, reduction: str, dtype: Any) -> Any:
-    """The recipe as plain tuples, found while Dynamo traces; or ``None``, and what is wrong."""
-    from plait._executor.compile import planned
-    from plait._executor.einsum_options import as_asked
-    from plait._executor.program import recipe
+def traced_unary(operation: str) -> Any:
+    """What Dynamo follows in the place of a function of one tensor."""
+
+    def substitute(tensor: Any, pattern: str, **sizes: Any) -> Any:
+        return traced(operation, (tensor,), pattern, sizes)
+
+    return substitute
+
+
+def traced_reduce(tensor: Any, pattern: str, reduction: Any, **sizes: Any) -> Any:
+    """``reduce`` under Dynamo."""
+    return traced("reduce", (tensor,), pattern, sizes, reduction)
+
+
+def traced_einsum(*operands: Any, **keywords: Any) -> Any:
+    """``einsum`` under Dynamo."""
+    operation, pattern, tensors = split_operands(operands)
+    kwargs = {name: keywords.pop(name, None) for name in ("out_sharding", "precision", "preferred_element_type")}
+    return traced(operation, tensors, pattern, keywords, "", with_backend_kwargs(None, **kwargs))
+
+
+def traced_method(operation: str) -> Any:
+    """What Dynamo follows in the place of a method of a pattern."""
+
+    def substitute(self: Any, *arguments: Any, **kwargs: Any) -> Any:
+        if operation == "einsum":
+            return self._traced(operation, arguments, options=with_backend_kwargs(None, **kwargs))
+        return self._traced(operation, arguments[:1], *arguments[1:], **kwargs)
+
+    return substitute
+
+
+@assume_constant
+def data_for(operation: str, pattern: Any, ranks: Any, given: Any, reduction: str, dtype: Any) -> Any:
+    """The plan as plain tuples, found while Dynamo traces; or ``None``, and what is wrong."""
+    from plait._executor.compile import CLASSICAL, lower_pattern
+    from plait._executor.einsum_options import with_given_path
+    from plait._executor.recipe import plan_data
     from plait._operations.reduce import CUSTOM, check_kind, check_reduction
     from plait.backends.torch.backend import TORCH
     from plait.errors import PlaitError
 
-    TORCH.register_functions(FOLLOWED)
+    TORCH.register_functions(SUBSTITUTED)
     try:
         if reduction and reduction != CUSTOM:
             check_kind(check_reduction(reduction), TORCH.kind(dtype), dtype)
-        plan = planned(operation, pattern, ranks, given, reduction)
-        return tuple(recipe(as_asked(plan, CURRENT.get()) if plan.products else plan)), None
+        plan = lower_pattern(operation, pattern, ranks, given, reduction)
+        if operation in ("einsum", CLASSICAL):
+            plan = with_given_path(plan, CURRENT.get())
+        return tuple(plan_data(plan)), None
     except PlaitError as error:
         return None, str(error)
 
@@ -94,7 +129,7 @@ def traced_steps(operation: str, texts: Any) -> Any:
     return found
 
 
-@constant
+@assume_constant
 def steps_for(operation: str, texts: Any) -> Any:
     """The steps as plain tuples, found while Dynamo traces; or ``None``, and what is wrong."""
     from plait._executor.pipeline_stages import steps_of
@@ -106,19 +141,19 @@ def steps_for(operation: str, texts: Any) -> Any:
         return None, str(error)
 
 
-@constant
+@assume_constant
 def sizes_error(
-    operation: str, pattern: str, ranks: Any, given: Any, registers: Any, kind: str, source: int, factors: Any
+    operation: str, pattern: str, ranks: Any, given: Any, slots: Any, kind: str, source: int, factors: Any
 ) -> Any:
     """The text of the error for sizes that do not fit."""
-    from plait._executor.compile import planned
+    from plait._executor.compile import solve
     from plait._shapes.sizes import report
 
-    solved = planned(operation, pattern, ranks, given, "").solved
-    return str(report(solved, list(registers), kind, source, factors))
+    solved = solve(operation, pattern, ranks, given)
+    return str(report(solved, list(slots), kind, source, factors))
 
 
-@constant
+@assume_constant
 def size_error(pattern: str, name: str, value: Any) -> Any:
     """The text of the error for a size that is no exact integer."""
     from plait._executor.compile import concrete_sizes
@@ -165,7 +200,7 @@ def traced_parse_shape(tensor: Any, pattern: str) -> Any:
     return read_shape(found, tensor.shape, pattern)
 
 
-@constant
+@assume_constant
 def layout_for(pattern: str, operation: str) -> Any:
     """The layout as a plain tuple, found while Dynamo traces; or ``None``, and what is wrong."""
     from plait._executor.packing import layout_of
@@ -177,7 +212,7 @@ def layout_for(pattern: str, operation: str) -> Any:
         return None, str(error)
 
 
-@constant
+@assume_constant
 def places_for(pattern: str, rank: int) -> Any:
     """The places as plain tuples, found while Dynamo traces; or ``None``, and what is wrong."""
     from plait._executor.packing import places_of

@@ -1,4 +1,4 @@
-"""The cold half of what a caller may ask of contractions: the options checked, and lonely axes looked at."""
+"""The options of an einsum, checked; and a look at axes that it sums though nothing asks for it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from functools import lru_cache
 from operator import index
 from typing import Any, NamedTuple
 
-from plait._executor.caches import FORGET
+from plait._executor.caches import register
 from plait._notation.tree import Name, Number, leaves
-from plait._operations.einsum import lonely, lower
+from plait._operations.einsum import implicitly_summed_axes, lower
 from plait._plan.contraction.paths import How, check_name, checked_path
 from plait._plan.graph import Plan
 from plait._shapes.sizes import exact
@@ -25,16 +25,16 @@ from plait.errors import (
 )
 
 
-class Asked(NamedTuple):
-    """What is asked of a contraction; ``wishes`` are pairs of a name and what is wished of the product itself."""
+class EinsumOptions(NamedTuple):
+    """What a caller asks of a contraction; ``backend_kwargs`` are arguments of the framework's own einsum."""
 
     contract: How = "auto"
     memory_limit: int | None = None
     strict: bool = False
-    wishes: tuple[tuple[str, Any], ...] = ()
+    backend_kwargs: tuple[tuple[str, Any], ...] = ()
 
 
-NOTHING = Asked()
+DEFAULT = EinsumOptions()
 
 
 def checked_options(given: dict[str, Any]) -> dict[str, Any]:
@@ -68,37 +68,37 @@ def _contract(contract: Any) -> Any:
         raise fail("PLT214", message) from None
 
 
-def as_asked(plan: Plan, asked: Asked | None) -> Plan:
+def with_given_path(plan: Plan, options: EinsumOptions | None) -> Plan:
     """The plan of an einsum of unknown sizes, as far as it can be what the caller asks: along a path that is given.
 
     Raises:
         AxisError: PLT204 or PLT214.
         BackendError: PLT506.
     """
-    look_at_lonely(plan.solved, asked)
-    if asked is None or not isinstance(asked.contract, tuple):
+    check_implicit_sums(plan.solved, options)
+    if options is None or not isinstance(options.contract, tuple):
         return plan
-    return lower(plan.solved, path=checked_path(asked.contract, len(plan.solved.ranks)))
+    return lower(plan.solved, path=checked_path(options.contract, len(plan.solved.ranks)))
 
 
-def look_at_lonely(solved: SolvedPattern, asked: Asked | None) -> None:
+def check_implicit_sums(solved: SolvedPattern, options: EinsumOptions | None) -> None:
     """Refuse axes that einsum sums over alone, where the caller is strict; warn where one looks misspelt.
 
     Raises:
         AxisError: PLT204, `plait.options` says ``strict=True``.
     """
-    alone = lonely(solved)
+    alone = implicitly_summed_axes(solved)
     if not alone:
         return
     labels = list(dict.fromkeys([solved.labels[axis] for axis in alone]))
-    if asked is not None and asked.strict:
+    if options is not None and options.strict:
         spans = _spans(solved, labels)
         stands = f"{labels[0]} stands" if len(labels) == 1 else f"{', '.join(labels[:-1])} and {labels[-1]} stand"
         message = f"{stands} once, on the left only, and would be summed, which strict=True does not allow"
         raise fail("PLT204", message, solved.tree.text, spans)
     if not solved.classical:
         for label in labels:
-            near = next((other for other in dict.fromkeys(solved.labels) if is_near_miss(label, other)), None)
+            near = next((other for other in dict.fromkeys(solved.labels) if looks_like_typo(label, other)), None)
             if near is not None:
                 _warn(solved.text, label, near)
                 return
@@ -116,13 +116,13 @@ def _spans(solved: SolvedPattern, labels: Sequence[str]) -> list[Span]:
     return [(leaf.start, leaf.stop) for leaf in text if text[leaf] in wanted]
 
 
-def is_near_miss(one: str, other: str) -> bool:
+def looks_like_typo(one: str, other: str) -> bool:
     """Whether one name may be another misspelt: ``d`` and ``dd``, ``head`` and ``heads``, ``chanel`` and ``channel``.
 
     Names that differ in digits are told apart on purpose, and so are two different letters.
 
-    >>> is_near_miss("head", "heads"), is_near_miss("d", "dd"), is_near_miss("i", "j"), is_near_miss("h1", "h2")
-    (True, True, False, False)
+    >>> [looks_like_typo(*pair) for pair in (("head", "heads"), ("d", "dd"), ("i", "j"), ("h1", "h2"))]
+    [True, True, False, False]
     """
     if one == other or not (one.isidentifier() and other.isidentifier()):
         return False
@@ -138,6 +138,7 @@ def is_near_miss(one: str, other: str) -> bool:
     return len(long_one) - len(short_one) <= 1 and SequenceMatcher(None, one, other).ratio() >= 0.8
 
 
+@register
 @lru_cache(maxsize=1024)
 def _warn(text: str, label: str, near: str) -> None:
     """Warn once, where the caller's own code called."""
@@ -146,6 +147,3 @@ def _warn(text: str, label: str, near: str) -> None:
     while str(frame.f_globals.get("__name__", "")).partition(".")[0] == "plait" and frame.f_back:
         level, frame = level + 1, frame.f_back
     warnings.warn(message, AxisWarning, stacklevel=level)
-
-
-FORGET += [_warn.cache_clear, lonely.cache_clear]

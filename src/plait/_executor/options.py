@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-    from plait._executor.einsum_options import Asked
+    from plait._executor.einsum_options import EinsumOptions
 
     Contract = str | Sequence[Sequence[int]] | Callable[..., Any]
 
-CURRENT: ContextVar[Asked | None] = ContextVar("plait.options", default=None)
+CURRENT: ContextVar[EinsumOptions | None] = ContextVar("plait.options", default=None)
 """What is asked now, or ``None`` for nothing."""
 
 
@@ -76,13 +76,13 @@ class options:  # noqa: N801  # it reads as a function, as in `with plait.option
 
         given = {"contract": contract, "memory_limit": memory_limit, "strict": strict}
         self._given = checked_options({name: value for name, value in given.items() if value is not UNCHANGED})
-        self._tokens: list[Token[Asked | None]] = []
+        self._tokens: list[Token[EinsumOptions | None]] = []
 
     def __enter__(self) -> options:  # noqa: PYI034  # typing's Self is newer than Python 3.10
-        from plait._executor.einsum_options import NOTHING
+        from plait._executor.einsum_options import DEFAULT
 
-        asked = (CURRENT.get() or NOTHING)._replace(**self._given)
-        self._tokens.append(CURRENT.set(None if asked == NOTHING else asked))
+        asked = (CURRENT.get() or DEFAULT)._replace(**self._given)
+        self._tokens.append(CURRENT.set(None if asked == DEFAULT else asked))
         return self
 
     def __exit__(
@@ -94,11 +94,11 @@ class options:  # noqa: N801  # it reads as a function, as in `with plait.option
         return f"plait.options({', '.join(f'{name}={value!r}' for name, value in self._given.items())})"
 
 
-def asking(asked: Asked | None, **wishes: Any) -> Asked | None:
-    """What is asked of one call: the options that hold, and what it wishes of the product itself."""
-    given = tuple([(name, wish) for name, wish in wishes.items() if wish is not None])
+def with_backend_kwargs(asked: EinsumOptions | None, **kwargs: Any) -> EinsumOptions | None:
+    """What is asked of one call: the options that hold, and arguments of the framework's own einsum."""
+    given = tuple([(name, value) for name, value in kwargs.items() if value is not None])
     if not given:
         return asked
-    from plait._executor.einsum_options import NOTHING
+    from plait._executor.einsum_options import DEFAULT
 
-    return (asked or NOTHING)._replace(wishes=given)
+    return (asked or DEFAULT)._replace(backend_kwargs=given)

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from plait._executor.caches import FORGET
-from plait._executor.slow_path import shape_of
+from plait._executor.caches import register
+from plait._executor.tensors import shape_of
 from plait._operations.pack import (
     Layout,
     check_shared,
@@ -25,12 +25,14 @@ from plait.backends.registry import one_backend
 from plait.errors import PlaitError, fail, short
 
 
+@register
 @lru_cache(maxsize=256)
 def layout_of(pattern: str, operation: str) -> Layout:
     """`plait._operations.pack.layout`, remembered."""
     return layout(_text(pattern), operation)
 
 
+@register
 @lru_cache(maxsize=256)
 def places_of(pattern: str, rank: int) -> Places:
     """`plait._operations.parse_shape.places`, remembered."""
@@ -141,6 +143,3 @@ def _text(pattern: Any) -> str:
     if not isinstance(pattern, str):
         raise fail("PLT101", f"the pattern must be text, and this is {type(pattern).__name__}: {short(pattern)}")
     return pattern
-
-
-FORGET += [layout_of.cache_clear, places_of.cache_clear]

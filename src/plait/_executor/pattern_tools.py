@@ -8,7 +8,7 @@ from itertools import chain
 from math import prod
 from typing import Any
 
-from plait._executor.compile import concrete_sizes, situate
+from plait._executor.compile import add_context, concrete_sizes
 from plait._notation.parser import parse
 from plait._notation.tree import Tree, names
 from plait._notation.unparse import side_text, tree_text
@@ -96,7 +96,7 @@ def output_shape(text: str, shapes: tuple[Any, ...], given: dict[str, int]) -> t
     try:
         return _evaluate(tree, checked, given)
     except PlaitError as error:
-        situate(error, text, checked, given)
+        add_context(error, text, checked, given)
         raise
 
 

@@ -14,9 +14,9 @@ from itertools import chain, pairwise
 from math import prod
 from typing import Any, NamedTuple
 
-from plait._executor.caches import FORGET
-from plait._executor.compile import situate
-from plait._executor.einsum_options import is_near_miss, look_at_lonely
+from plait._executor.caches import register
+from plait._executor.compile import add_context
+from plait._executor.einsum_options import check_implicit_sums, looks_like_typo
 from plait._executor.pipeline_stages import (
     Stage,
     Step,
@@ -24,7 +24,7 @@ from plait._executor.pipeline_stages import (
     deal,
     steps_of,
 )
-from plait._executor.slow_path import is_concrete, shape_of
+from plait._executor.tensors import is_concrete, shape_of
 from plait._notation.parser import parse
 from plait._operations.reduce import CUSTOM, check_reduction
 from plait._shapes.composition import AxisMap, axis_map, compose, compose_axes
@@ -138,7 +138,7 @@ def _unmistakable(wire: AxisMap) -> AxisMap:
     stands = Counter(chain(*chain(*wire.inputs)))
     labels = [
         f"{label}1"
-        if axis in wire.dropped and stands[axis] == 1 and any(is_near_miss(label, other) for other in wire.labels)
+        if axis in wire.dropped and stands[axis] == 1 and any(looks_like_typo(label, other) for other in wire.labels)
         else label
         for axis, label in enumerate(wire.labels)
     ]
@@ -156,10 +156,10 @@ def _wirings(stages: tuple[Stage, ...], steps: tuple[Step, ...], shapes: tuple[t
             slots = [size for shape in taken for size in shape] + [*sizes.values(), *solved.constants]
             evaluate(slots, solved.size_ops, partial(report, solved))
         except PlaitError as error:
-            situate(error, text, taken, sizes)
+            add_context(error, text, taken, sizes)
             raise after(error, stages, number) from None
         if steps[number].operation == "einsum":
-            look_at_lonely(solved, None)
+            check_implicit_sums(solved, None)
         wires.append(axis_map(solved, slots))
         before = (tuple([prod([slots[solved.slots[axis]] for axis in axes]) for axes in solved.output]),)
     return wires
@@ -171,4 +171,7 @@ def solve(text: str, ranks: tuple[int, ...], given: tuple[str, ...]) -> SolvedPa
     return solve_pattern(parse(text), ranks, given)
 
 
-FORGET += [compose_axes.cache_clear, pattern_words.cache_clear, fused.cache_clear, solve.cache_clear]
+register(compose_axes)
+register(pattern_words)
+register(fused)
+register(solve)

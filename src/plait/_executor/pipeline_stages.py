@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
-from plait._executor.caches import FORGET
+from plait._executor.caches import register
 from plait._executor.pattern_tools import check_names, output_shape
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Expr, names
@@ -143,4 +143,4 @@ def sizes_for(stages: tuple[Stage, ...], sizes: dict[str, Any]) -> list[dict[str
     ]
 
 
-FORGET.append(steps_of.cache_clear)
+register(steps_of)

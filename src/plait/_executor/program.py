@@ -1,124 +1,80 @@
-"""A plan bound to a backend: every step has become a function of the framework's.
+"""A plan bound to a backend: every node has become a function of the framework's.
 
-A program knows ranks and names of sizes, never a size. ``bind`` makes the callable for one shape, which the cache
-keeps; ``trace`` runs a recipe once on sizes that may be symbols, and keeps nothing.
+An executable knows ranks and the names of sizes, never a size. `Executable.bind` makes the callable for one shape,
+which the cache keeps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from copy import copy
 from functools import partial
-from itertools import accumulate
 from math import prod
 from operator import itemgetter
-from string import ascii_letters
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
-from plait._executor.compose import along, compose, meet
-from plait._executor.recipe import (
-    Call,
-    axes_of,
-    call_of,
-    calls_of,
-    read_by,
-)
 from plait._operations.reduce import CUSTOM
-from plait._plan.graph import Plan
-from plait._plan.nodes import Expand, Reduce, Step
-from plait._shapes.sizes import (
-    Report,
-    evaluate,
-    evaluate_symbolic,
-    report,
-    shape_text,
-)
-from plait._shapes.solver import COMPUTING
-from plait.backends.interface import Backend, as_it_is
+from plait._plan.graph import Plan, Segment, segments
+from plait._plan.nodes import Contract, Reduce
+from plait._shapes.sizes import evaluate, report, shape_text
 from plait.errors import fail
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plait.backends.interface import Backend
 
 Reduction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
 
-Products: TypeAlias = "Sequence[tuple[tuple[int, ...], str]]"
-"""Of each product the places of its tensors among those at hand, and its equation."""
-
-Select: TypeAlias = Callable[[Sequence[int]], "tuple[int, ...]"]
-"""Picks a shape out of the registers."""
+Call: TypeAlias = "tuple[Callable[..., Any], Any]"
+"""A function of a tensor and an argument, and the argument; or of several tensors, with no argument."""
 
 
-class Recipe(NamedTuple):
-    """A plan as plain tuples of ints and text, which every tracer takes for a constant."""
-
-    ranks: tuple[int, ...]
-    given: tuple[str, ...]
-    constants: tuple[int, ...]
-    instructions: tuple[tuple[str, int, tuple[int, ...]], ...]
-    needed: tuple[int, ...]
-    computed: tuple[int, ...]
-    inputs: tuple[tuple[Call, ...], ...]
-    products: tuple[tuple[tuple[int, ...], str], ...]
-    steps: tuple[Call, ...]
+ROUNDING = ("sum", "mean", "prod", "std", "var", "logsumexp")
+"""The reductions whose result depends, in its last digits, on the order in which elements are combined."""
 
 
-def recipe(plan: Plan) -> Recipe:
-    """What a plan comes to, without its pattern."""
-    check_letters(plan)
-    solved, axes = plan.solved, axes_of(plan)
-    firsts = accumulate(solved.ranks, initial=0)
-    shapes = [tuple(range(first, first + rank)) for first, rank in zip(firsts, solved.ranks)]  # noqa: B905  # one more
-    inputs = tuple([calls_of(steps, shape, axes) for steps, shape in zip(plan.inputs, shapes, strict=True)])
-    steps = calls_of(plan.steps, plan.combined, axes)
-    return Recipe(
-        solved.ranks,
-        solved.given,
-        solved.constants,
-        plan.instructions,
-        read_by(plan, (*inputs, steps)),
-        read_by(plan, (*inputs, steps), COMPUTING),
-        inputs,
-        tuple([(product.places, product.equation) for product in plan.products]),
-        steps,
-    )
+class Executable:
+    """A plan, with the functions of one backend.
 
-
-def check_letters(plan: Plan) -> None:
-    """Raise where tensors meet in an einsum that have more axes than there are letters.
-
-    Raises:
-        BackendError: PLT506.
+    Attributes:
+        functions: for each step its function, what picks its shape out of the slots, and its argument otherwise.
+        min_elements: from how many elements on a schedule may be worth it; ``None``: never.
+        is_order_sensitive: whether it matters to the last digits in how many calls a tensor is reduced.
     """
-    if not all(equation for _, equation in plan.products):
-        message = f"einsum can name {len(ascii_letters)} axes, and the tensors that meet have more"
-        raise fail("PLT506", message, plan.solved.text)
-
-
-class Program:
-    """A recipe, with the functions of one backend."""
 
     def __init__(self, plan: Plan, backend: Backend, reduction: Reduction | None = None) -> None:
         self.plan = plan
-        self.backend = backend
-        self.constants = plan.solved.constants
-        self.instructions = plan.instructions
-        self.decides = decides(plan)
-        self.rounds = rounds(plan)
-        self.stretches = any(type(step) is Expand for steps in plan.inputs for step in steps)
-        self.combine = combined(plan.products, backend)
-        self.steps = self._prepare(plan.steps, backend.for_any_type(), None) if plan.steps else []
-        self.wrap_callable = backend.wrap_callable if _is_all_of_the_frameworks(plan) else as_it_is
-        self.reduce_by(reduction)
-
-    def reduce_by(self, reduction: Reduction | None) -> None:
-        """Take this function for the reduction of the plan."""
+        self.backend = own = backend
         self.reduction = reduction
-        self.inputs = [self._prepare(steps, self.backend, reduction) for steps in self.plan.inputs]
-        self.ready = None if self._selects() else self.chain(())
+        self.functions: list[tuple[Callable[..., Any], Callable[..., Any] | None, Any]] = []
+        self.wrap = backend.wrap_callable if plan.steps else _unwrapped
+        self.has_new_axes = False
+        fixed = True
+        for node, _ in plan.steps:
+            method = node.method
+            if node.takes_shape:
+                fixed = False
+                self.functions.append((getattr(own, method), _selector(node[0]), None))
+                self.has_new_axes |= method == "expand"
+            elif isinstance(node, Contract):
+                self.functions.append((partial(own.einsum, node.equation), None, None))
+                own = backend.for_any_type()
+            elif isinstance(node, Reduce) and reduction is not None:
+                if node.reduction == CUSTOM:  # what the caller's function does is not the framework's to compile
+                    self.wrap = _unwrapped
+                self.functions.append((reduction, None, node.axes))
+                own = backend.for_any_type()
+            else:
+                self.functions.append((getattr(own, method), None, node[0]))
+        large = backend.large_tensors
+        self.is_order_sensitive = large is not None and is_order_sensitive(plan)
+        self.min_elements = None
+        if large is not None and may_schedule(plan):
+            self.min_elements = large.min_elements_rounding if self.is_order_sensitive else large.min_elements
+        self.ready = self.compile(()) if fixed else None
 
-    def reduced_by(self, reduction: Reduction) -> Program:
-        """The same program with another reduction."""
-        other = copy(self)
-        other.reduce_by(reduction)
-        return other
+    def with_reduction(self, reduction: Reduction) -> Executable:
+        """The same with another reduction."""
+        return Executable(self.plan, self.backend, reduction)
 
     def bind(self, shape: Sequence[int], sizes: dict[str, int]) -> Callable[..., Any]:
         """The callable for tensors of this shape (of several tensors: their dimensions in one sequence).
@@ -126,169 +82,200 @@ class Program:
         Raises:
             SizeError: PLT302 to PLT307.
         """
-        ready = self.ready
-        if ready and not self.instructions:
-            return ready
-        registers = self.registers(shape, sizes)
-        return ready or self.chain(registers)
+        if self.ready and not self.plan.size_ops:
+            return self.ready
+        slots = self.slots(shape, sizes)
+        return self.ready or self.compile(slots)
 
-    def registers(self, shape: Sequence[int], sizes: dict[str, int]) -> list[int]:
-        """All registers, filled.
+    def slots(self, shape: Sequence[int], sizes: dict[str, int]) -> list[int]:
+        """All sizes.
 
         Raises:
             SizeError: PLT302 to PLT307.
         """
-        registers = [*shape, *sizes.values(), *self.constants]
-        evaluate(registers, self.instructions, self._report)
-        return registers
+        slots = [*shape, *sizes.values(), *self.plan.solved.constants]
+        evaluate(slots, self.plan.size_ops, partial(report, self.plan.solved))
+        return slots
 
     def is_large(self, shape: Sequence[int], sizes: dict[str, int]) -> bool:
         """Whether a schedule may be worth it for tensors of this shape."""
-        large = self.backend.large_tensors
-        if large is None or not self.decides:
-            return False
-        return self.elements(shape, sizes) >= (large.min_elements_rounding if self.rounds else large.min_elements)
+        return self.min_elements is not None and self.count_elements(shape, sizes) >= self.min_elements
 
-    def elements(self, shape: Sequence[int], sizes: dict[str, int]) -> int:
+    def count_elements(self, shape: Sequence[int], sizes: dict[str, int]) -> int:
         """How many elements go in or come out, whichever is more."""
-        return count_elements(self.plan, self.registers(shape, sizes)) if self.stretches else prod(shape)
+        return count_elements(self.plan, self.slots(shape, sizes)) if self.has_new_axes else prod(shape)
 
-    def _report(self, registers: list[int], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
-        return report(self.plan.solved, registers, kind, source, factors)
+    def compile(self, slots: Sequence[int]) -> Callable[..., Any]:
+        """The callable for these sizes."""
+        calls: list[Call] = []
+        for function, select, argument in self.functions:
+            calls.append((function, select(slots) if select else argument))
+        return self.wrap(link(self.plan, calls))
 
-    def _selects(self) -> bool:
-        """Whether a constant is a shape, which only a call can tell."""
-        for calls in (*self.inputs, self.steps):
-            for _, select, _ in calls:
-                if select is not None:
-                    return True
-        return False
+    def compile_with_kwargs(self, slots: Sequence[int], kwargs: dict[str, Any]) -> Callable[..., Any]:
+        """The same for an einsum, with what the caller asks of the backend's own.
 
-    @staticmethod
-    def _prepare(
-        steps: tuple[Step, ...], backend: Backend, reduction: Reduction | None
-    ) -> list[tuple[Any, Select | None, Any]]:
-        """For each step the function, what picks its shape out of the registers, and its constant."""
-        prepared: list[tuple[Any, Select | None, Any]] = []
-        for step in steps:
-            method, shape, constant = call_of(step)
-            if method == "reduce":
-                function, backend = reduction, backend.for_any_type()
-            else:
-                function = getattr(backend, method)
-            prepared.append((function, None if shape is None else _selection(shape), constant))
-        return prepared
-
-    def chain(self, registers: Sequence[int], wishes: dict[str, Any] | None = None) -> Callable[..., Any]:
-        """The callable for these sizes, with what the caller wishes of the product.
+        What is asked of the elements goes to every contraction on the path, a sharding to the last alone.
 
         Raises:
-            BackendError: PLT509 or PLT512, the framework does not know such wishes.
+            BackendError: PLT509 or PLT512, the framework has no such option.
         """
-        chains = [
-            compose([(function, select(registers) if select else constant) for function, select, constant in calls])
-            for calls in self.inputs
-        ]
-        if self.combine is None:
-            return self.wrap_callable(chains[0])
-        check_letters(self.plan)
-        inputs = chains if any(self.inputs) else None
-        if wishes:
-            return self.wrap_callable(_joined(placed(recipe(self.plan), registers, self.backend, wishes), inputs, None))
-        after = compose([(f, select(registers) if select else constant) for f, select, constant in self.steps])
-        return self.wrap_callable(_joined(self.combine, inputs, after if self.steps else None))
+        calls = [(function, select(slots) if select else argument) for function, select, argument in self.functions]
+        parts = segments(self.plan)
+        inner = {name: value for name, value in kwargs.items() if name != "out_sharding"}
+        for segment in parts:
+            step = segment.contract or 0
+            node = self.plan.steps[step][0]
+            equation = node.equation if isinstance(node, Contract) else ""
+            if segment is not parts[-1]:
+                if inner:
+                    calls[step] = (self.backend.einsum_with_backend_kwargs(equation, None, inner), None)
+                continue
+            shape = calls[segment.after[-1]][1] if segment.after else None
+            calls[step] = (self.backend.einsum_with_backend_kwargs(equation, shape, kwargs), None)
+        parts[-1] = parts[-1]._replace(after=())
+        return self.wrap(link(self.plan, calls, parts))
 
 
-ROUNDING = ("sum", "mean", "prod", "std", "var", "logsumexp")
-"""The reductions whose result depends, in its last digits, on the order in which elements are combined."""
+def _unwrapped(call: Callable[..., Any]) -> Callable[..., Any]:
+    return call
 
 
-def rounds(plan: Plan) -> bool:
+def _selector(shape: tuple[int, ...]) -> Callable[[Sequence[int]], tuple[int, ...]]:
+    """Picks a shape out of the slots."""
+    if len(shape) > 1:
+        return itemgetter(*shape)
+    if shape:
+        only = shape[0]
+        return lambda slots: (slots[only],)
+    return lambda _: ()
+
+
+def is_order_sensitive(plan: Plan) -> bool:
     """Whether it matters to the last digits in how many calls a tensor is reduced."""
-    return any(type(step) is Reduce and step.reduction in ROUNDING for step in plan.inputs[0])
+    for node, _ in plan.steps:
+        if isinstance(node, Reduce):
+            return node.reduction in ROUNDING
+    return False
 
 
-def count_elements(plan: Plan, registers: Sequence[int]) -> int:
-    """How many elements go in or come out, whichever is more."""
-    slots = plan.solved.slots
-    written = prod([registers[slots[axis]] for dim in plan.solved.output for axis in dim])
-    return max(written, prod(registers[: plan.solved.ranks[0]]))
-
-
-def decides(plan: Plan) -> bool:
-    """Whether a large tensor could be moved in several ways: it is reduced, or axes are merged and may be copied."""
-    if len(plan.inputs) != 1 or plan.products:
+def may_schedule(plan: Plan) -> bool:
+    """Whether a large tensor could be handled in several ways: it is reduced, or axes are merged and may be copied."""
+    if len(plan.solved.ranks) != 1:
         return False
-    steps = plan.inputs[0]
-    return any(type(step) is Reduce for step in steps) or any(len(axes) > 1 for axes in plan.solved.output)
+    for node, _ in plan.steps:
+        if isinstance(node, (Contract, Reduce)):
+            return isinstance(node, Reduce)
+    return max(map(len, plan.solved.output), default=0) > 1
 
 
-def trace(
-    recipe: Recipe,
-    tensors: Sequence[Any],
-    sizes: dict[str, Any],
-    backend: Backend,
-    reduction: Reduction | None,
-    report: Report,
-    wishes: dict[str, Any] | None = None,
-) -> Any:
-    """Run a recipe once, on sizes that may be symbols; only the dimensions that something needs are asked for."""
-    ranks, given, constants, instructions, needed, computed, inputs, products, steps = recipe
-    comparable = backend.comparable(tensors)
-    if not comparable:
-        needed = computed
-    registers: list[Any] = []
-    for tensor, rank in zip(tensors, ranks):  # noqa: B905  # Dynamo does not follow strict=True before torch 2.6
-        shape = backend.shape(tensor)
-        known = (None,) * rank if comparable else backend.static_shape(tensor, rank)
-        for place in range(rank):
-            registers.append(shape[place] if len(registers) in needed else known[place])  # uses its own length
-    registers += [sizes[name] for name in given]
-    registers += constants
-    if comparable:
-        evaluate(registers, instructions, report)
-    else:
-        evaluate_symbolic(registers, instructions, report)
-    results = [
-        _apply(tensor, calls, registers, backend, reduction)
-        for tensor, calls in zip(tensors, inputs)  # noqa: B905  # as above
-    ]
-    if not products:
-        return results[0]
-    if wishes:
-        return placed(recipe, registers, backend, wishes)(*results)
-    for places, equation in products:
-        results = meet(results, places, backend.einsum, equation)
-    return _apply(results[0], steps, registers, backend, reduction)
+def count_elements(plan: Plan, slots: Sequence[int]) -> int:
+    """How many elements go in or come out, whichever is more."""
+    axes = plan.solved.slots
+    written = prod([slots[axes[axis]] for dim in plan.solved.output for axis in dim])
+    return max(written, prod(slots[: plan.solved.ranks[0]]))
 
 
-def combined(products: Products, backend: Backend) -> Callable[..., Any] | None:
-    """How tensors become one, by the framework's einsum; ``None`` where there is nothing to be combined."""
-    return along([(places, partial(backend.einsum, equation)) for places, equation in products]) if products else None
+def link(plan: Plan, calls: Sequence[Call], parts: Sequence[Segment] | None = None) -> Callable[..., Any]:
+    """One function of all tensors that makes the calls of a plan, one for each step."""
+    if plan.is_chain:
+        return chain(calls)
+    path: list[tuple[tuple[int, ...], Callable[..., Any]]] = []
+    for operands, contract, after in parts or segments(plan):
+        before = [chain([calls[step] for step in steps]) if steps else None for _, steps in operands]
+        if contract is None:
+            call = before[0] or _identity
+        else:
+            call = _prepare_operands(calls[contract][0], before)
+            if after:
+                call = _then(call, chain([calls[step] for step in after]))
+        path.append((tuple([source for source, _ in operands]), call))
+    return run_path(path, len(plan.solved.ranks))
 
 
-def placed(recipe: Recipe, registers: Sequence[Any], backend: Backend, wishes: dict[str, Any]) -> Callable[..., Any]:
-    """How tensors are combined where the caller asks something of the product.
+def chain(calls: Sequence[Call]) -> Callable[[Any], Any]:
+    """One function of a tensor that makes the calls in order, each on what the one before gave.
 
-    What is asked of the elements is asked of every product on the path, a sharding of the last alone.
-
-    Raises:
-        BackendError: PLT509 or PLT512, the framework has no such thing.
+    Up to four calls, as most patterns need, share a single frame of Python.
     """
-    shape: Any = None
-    for _, places, _ in recipe.steps:
-        shape = tuple([registers[place] for place in places or ()])
-    *early, (last, equation) = recipe.products
-    inner = {name: wish for name, wish in wishes.items() if name != "out_sharding"}
-    calls = [
-        (places, backend.einsum_with_backend_kwargs(each, None, inner) if inner else partial(backend.einsum, each))
-        for places, each in early
-    ]
-    return along([*calls, (last, backend.einsum_with_backend_kwargs(equation, shape, wishes))])
+    count = len(calls)
+    if count == 1:
+        ((f, a),) = calls
+        return lambda tensor: f(tensor, a)
+    if count == 2:
+        (f, a), (g, b) = calls
+        return lambda tensor: g(f(tensor, a), b)
+    if count == 3:
+        (f, a), (g, b), (h, c) = calls
+        return lambda tensor: h(g(f(tensor, a), b), c)
+    if count == 4:
+        (f, a), (g, b), (h, c), (i, d) = calls
+        return lambda tensor: i(h(g(f(tensor, a), b), c), d)
+    if count == 0:
+        return _identity
+    first, rest = chain(calls[:4]), chain(calls[4:])
+    return lambda tensor: rest(first(tensor))
 
 
-def checked(reduction: Reduction, backend: Backend) -> Reduction:
-    """A reduction of the caller's, and a look at what it returns."""
+def _identity(tensor: Any) -> Any:
+    return tensor
+
+
+def _prepare_operands(
+    contract: Callable[..., Any], before: Sequence[Callable[[Any], Any] | None]
+) -> Callable[..., Any]:
+    """A contraction of what is made of its operands before, with no call more than there is something to do."""
+    if not any(before):
+        return contract
+    whole = [call or _identity for call in before]
+    if len(whole) != 2:
+        return lambda *tensors: contract(*[call(tensor) for call, tensor in zip(whole, tensors, strict=True)])
+    one, other = whole
+    if before[0] is None:
+        return lambda a, b: contract(a, other(b))
+    if before[1] is None:
+        return lambda a, b: contract(one(a), b)
+    return lambda a, b: contract(one(a), other(b))
+
+
+def _then(call: Callable[..., Any], after: Callable[[Any], Any]) -> Callable[..., Any]:
+    return lambda *tensors: after(call(*tensors))
+
+
+def run_path(path: Sequence[tuple[tuple[int, ...], Callable[..., Any]]], count: int) -> Callable[..., Any]:
+    """One function of ``count`` tensors that makes them one, call by call.
+
+    Each call has the numbers of its operands: of tensors, or, from ``count`` on, of the results of earlier calls, which
+    are released as soon as they are used.
+    """
+    ((operands, call), *later) = path
+    if not later and operands == tuple(range(count)):
+        return call
+    if not later and len(operands) == 2:
+        return lambda one, other: call(other, one)
+    steps = [(call, operands, [number for number in operands if number >= count]) for operands, call in path]
+
+    def run(*tensors: Any) -> Any:
+        values = list(tensors)
+        for call, operands, used in steps:
+            values.append(call(*[values[number] for number in operands]))
+            for number in used:
+                values[number] = None
+        return values[-1]
+
+    def run_pairs(*tensors: Any) -> Any:
+        values = list(tensors)
+        for call, (one, other), used in steps:
+            values.append(call(values[one], values[other]))
+            for number in used:
+                values[number] = None
+        return values[-1]
+
+    return run_pairs if {len(operands) for operands, _ in path} == {2} else run
+
+
+def check_result_shape(reduction: Reduction, backend: Backend) -> Reduction:
+    """A reduction of the caller's, whose result is looked at."""
 
     def reduce(tensor: Any, axes: tuple[int, ...]) -> Any:
         result = reduction(tensor, axes)
@@ -311,8 +298,8 @@ def _differ(shape: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
     return any(one != two for one, two in zip(shape, other, strict=True) if type(one) is type(two) is int)
 
 
-def tried(reduction: Reduction, name: str, dtype: Any) -> Reduction:
-    """A reduction of elements that plait cannot judge, such as objects: they say themselves whether they have it."""
+def wrap_object_reduction(reduction: Reduction, name: str, dtype: Any) -> Reduction:
+    """A reduction of elements such as objects, which say themselves whether they have it."""
 
     def reduce(tensor: Any, axes: tuple[int, ...]) -> Any:
         try:
@@ -321,45 +308,3 @@ def tried(reduction: Reduction, name: str, dtype: Any) -> Reduction:
             raise fail("PLT503", f"{name} is not defined on {dtype}: {error}") from error
 
     return reduce
-
-
-def _apply(
-    tensor: Any, calls: Sequence[Call], registers: Sequence[Any], backend: Backend, reduction: Reduction | None
-) -> Any:
-    for method, shape, constant in calls:
-        argument: Any = constant if shape is None else tuple([registers[place] for place in shape])
-        if method == "reshape":
-            tensor = backend.traced_reshape(tensor, argument, registers, constant)
-        else:
-            function: Any = reduction if method == "reduce" else getattr(backend, method)
-            tensor = function(tensor, argument)
-    return tensor
-
-
-def _is_all_of_the_frameworks(plan: Plan) -> bool:
-    """Whether there is something to do, and no function of the caller's does it."""
-    steps = [step for steps in plan.inputs for step in steps]
-    if any(type(step) is Reduce and step.reduction == CUSTOM for step in steps):
-        return False
-    return bool(steps or plan.products)
-
-
-def _selection(shape: tuple[int, ...]) -> Select:
-    """Picks a shape out of the registers."""
-    if len(shape) > 1:
-        return itemgetter(*shape)
-    if shape:
-        only = shape[0]
-        return lambda registers: (registers[only],)
-    return lambda _: ()
-
-
-def _joined(
-    combine: Callable[..., Any],
-    inputs: list[Callable[[Any], Any]] | None,
-    after: Callable[[Any], Any] | None,
-) -> Callable[..., Any]:
-    if inputs is None:
-        return combine if after is None else lambda *tensors: after(combine(*tensors))
-    finish = after or compose(())
-    return lambda *tensors: finish(combine(*[split(tensor) for split, tensor in zip(inputs, tensors, strict=True)]))

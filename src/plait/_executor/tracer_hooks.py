@@ -17,41 +17,41 @@ if TYPE_CHECKING:
 INLINE = "_torchdynamo_inline"
 """Dynamo follows the function under this attribute of a function in its place."""
 
-FOLLOWED: list[Callable[..., Any]] = []
-"""The functions that have a stand-in."""
+SUBSTITUTED: list[Callable[..., Any]] = []
+"""The functions that have a substitute."""
 
-AS_IT_IS = "autograph_info__"
+AUTOGRAPH = "autograph_info__"
 """AutoGraph calls a function with this attribute as it is, where it would rewrite it and all that it calls."""
 
-UNIFIED = "___jit_transform_options___"
+PADDLE_OPTIONS = "___jit_transform_options___"
 """The same for Paddle, whose own `paddle.jit.marker.unified` would set it: the value answers what is asked of it."""
 
-CATCHABLE = "__SOT_EXTRA_INFO__"
+GRAPH_BREAK = "__SOT_EXTRA_INFO__"
 """Paddle leaves a call to Python that raises an error with this attribute, so that the caller can catch it."""
 
 CONSTANT = "_dynamo_marked_constant"
 """Dynamo runs a function with this attribute while it traces, and takes the result for a constant."""
 
 
-def followed_as(stand_in: Callable[..., Any]) -> Callable[[F], F]:
+def dynamo_substitute(substitute: Callable[..., Any]) -> Callable[[F], F]:
     """Decorate a function with the one that Dynamo follows in its place."""
 
     def decorate(function: F) -> F:
-        setattr(function, INLINE, stand_in)
-        FOLLOWED.append(function)
-        return as_it_is(function)
+        setattr(function, INLINE, substitute)
+        SUBSTITUTED.append(function)
+        return do_not_convert(function)
 
     return decorate
 
 
-def as_it_is(function: F) -> F:
+def do_not_convert(function: F) -> F:
     """Decorate a function that no tracer needs to look into."""
-    setattr(function, AS_IT_IS, {})
-    setattr(function, UNIFIED, _Unified)
+    setattr(function, AUTOGRAPH, {})
+    setattr(function, PADDLE_OPTIONS, _PaddleOptions)
     return function
 
 
-class _Unified:
+class _PaddleOptions:
     """It makes the same calls for tensors and for the values of a static program."""
 
     @staticmethod
@@ -63,19 +63,19 @@ class _Unified:
         return False
 
 
-class _Catchable:
+class _GraphBreak:
     need_breakgraph = True
 
 
-def catchable(error: BaseException | type[BaseException]) -> None:
+def exception_graph_breaks(error: BaseException | type[BaseException]) -> None:
     """Let a tracer leave the call that raises this error to Python."""
-    setattr(error, CATCHABLE, _Catchable)
+    setattr(error, GRAPH_BREAK, _GraphBreak)
 
 
-catchable(PlaitError)
+exception_graph_breaks(PlaitError)
 
 
-def constant(function: F) -> F:
+def assume_constant(function: F) -> F:
     """Decorate a function whose result is a constant of every trace."""
     setattr(function, CONSTANT, True)
     return function

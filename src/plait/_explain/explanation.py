@@ -6,23 +6,18 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from plait._executor.compile import concrete_sizes, planned, situate
+from plait._executor.compile import add_context, concrete_sizes, lower_pattern, solve
 from plait._executor.contraction import chosen
-from plait._executor.einsum_options import look_at_lonely
+from plait._executor.einsum_options import check_implicit_sums
 from plait._executor.large.select import explain_large
 from plait._executor.options import CURRENT
 from plait._notation.parser import parse
+from plait._operations.einsum import lower
 from plait._operations.infer import infer_operation
 from plait._operations.reduce import check_reduction
-from plait._plan.contraction.printer import Costs
-from plait._plan.contraction.printer import Shown as Line
+from plait._plan.contraction.plan import contraction_plan
 from plait._plan.graph import Plan
-from plait._plan.printer import (
-    draw,
-    draw_costs,
-    show,
-    show_contraction,
-)
+from plait._plan.printer import Costs, Line, contraction_lines, draw, draw_costs, plan_lines
 from plait._shapes.sizes import evaluate, exact, report
 from plait.errors import PlaitError, fail, short
 
@@ -71,10 +66,10 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
         if operation == "einsum":
             return _contraction(pattern, checked, given, shapes)
         named = check_reduction(reduction) if operation == "reduce" else ""
-        plan = planned(operation, pattern, tuple([len(shape) for shape in checked]), tuple(given), named)
+        plan = lower_pattern(operation, pattern, tuple([len(shape) for shape in checked]), tuple(given), named)
         return _moved(operation, plan, checked, list(given.values()), shapes)
     except PlaitError as error:
-        situate(error, pattern, checked, given)
+        add_context(error, pattern, checked, given)
         raise
 
 
@@ -82,10 +77,10 @@ def _moved(
     operation: str, plan: Plan, shapes: list[tuple[int, ...]], sizes: list[int], tensors: Sequence[Any]
 ) -> Explanation:
     """How one tensor is moved or reduced, step by step, and which of the steps take several calls."""
-    lines = show(plan, shapes, sizes)
-    registers = [*shapes[0], *sizes, *plan.solved.constants]
-    evaluate(registers, plan.instructions, partial(report, plan.solved))
-    rewrites, more = explain_large(plan, registers, tensors[0])
+    slots = [*shapes[0], *sizes, *plan.solved.constants]
+    evaluate(slots, plan.size_ops, partial(report, plan.solved))
+    lines = plan_lines(plan, shapes, slots)
+    rewrites, more = explain_large(plan, slots, tensors[0])
     if rewrites:
         more = [f"in several calls: {', '.join(rewrites)}", *more]
     text = "\n  ".join([draw(operation, plan, lines, sizes), *more])
@@ -96,19 +91,23 @@ def _contraction(
     pattern: str, shapes: list[tuple[int, ...]], given: dict[str, int], tensors: Sequence[Any]
 ) -> Explanation:
     """How an einsum is done: for shapes alone as NumPy would have it, for tensors as their framework does."""
-    plan = planned("einsum", pattern, tuple([len(shape) for shape in shapes]), tuple(given))
-    asked = CURRENT.get()
-    look_at_lonely(plan.solved, asked)
-    lines = show(plan, shapes, list(given.values()))
-    registers = [size for shape in shapes for size in shape] + [*given.values(), *plan.solved.constants]
-    evaluate(registers, plan.instructions, partial(report, plan.solved))
-    found, reason, element = chosen(plan.solved, registers, tensors, asked)
+    sizes = list(given.values())
+    solved = solve("einsum", pattern, tuple([len(shape) for shape in shapes]), tuple(given))
+    options = CURRENT.get()
+    check_implicit_sums(solved, options)
+    slots = [size for shape in shapes for size in shape] + [*sizes, *solved.constants]
+    evaluate(slots, solved.size_ops, partial(report, solved))
+    found, reason, element = chosen(solved, slots, tensors, options)
     costs = None
-    if found is not None:
-        lines, costs = show_contraction(found, plan)
+    if found is None:
+        plan = lower(solved)
+        evaluate(slots, plan.size_ops[len(solved.size_ops) :], partial(report, solved))
+        lines = plan_lines(plan, shapes, slots)
+    else:
+        plan = contraction_plan(solved, found)
+        lines, costs = contraction_lines(plan, found.network, found.path)
         reason = draw_costs(costs, *element)
-    text = draw("einsum", plan, lines, list(given.values()))
-    return Explanation("einsum", f"{text}\n{reason}", lines, costs)
+    return Explanation("einsum", f"{draw('einsum', plan, lines, sizes)}\n{reason}", lines, costs)
 
 
 def shape_of(shape: Any, number: int) -> tuple[int, ...]:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from functools import lru_cache
-from itertools import accumulate, chain
+from itertools import chain
 from string import ascii_letters
+from typing import TypeAlias
 
 from plait._notation.tree import Tree
 from plait._operations.operation import Operation
@@ -20,13 +22,15 @@ from plait._operations.rules import (
     text_and_spans,
     two_sides,
 )
-from plait._plan.contraction.network import Axes, Dims, neighbours
-from plait._plan.contraction.paths import Path
-from plait._plan.graph import Plan, Sizes
-from plait._plan.nodes import Einsum, Reshape, Step
-from plait._plan.simplify import simplify
+from plait._plan.graph import Plan, SizeBuilder, Step
+from plait._plan.nodes import Contract, Reshape
+from plait._shapes.coalesce import coalesce_axes
 from plait._shapes.solver import SolvedPattern
 from plait.errors import fail
+
+Axes: TypeAlias = "tuple[int, ...]"
+Path: TypeAlias = "tuple[tuple[int, ...], ...]"
+"""The positions of the tensors that are contracted next, among those that are left."""
 
 
 def check(tree: Tree) -> None:
@@ -57,84 +61,86 @@ def _check_dots(before: list[Side], after: Side, tree: Tree) -> None:
 
 
 def lower(solved: SolvedPattern, _: str = "", path: Path = ()) -> Plan:
-    """Split each tensor into what the product needs apart, contract by the framework's einsum, merge.
+    """Split each tensor into the axes that the product needs, contract by the framework's einsum, merge.
 
     This is the plan for sizes that are not known, and for frameworks whose own einsum is best.
     `plait._plan.contraction` chooses among others where the sizes are known.
 
     Args:
         solved: the solved pattern.
-        path: the order in which the tensors meet; without one, all at once.
+        path: the order in which the tensors are contracted; without one, all at once.
 
+    Raises:
+        BackendError: PLT506, tensors that are contracted together have more axes than there are letters.
     """
-    sizes = Sizes(solved)
-    runs = neighbours((*solved.inputs, solved.output), across=False)
-    run_of = {run[0]: run for run in runs}
-    terms = [[run_of[axis] for axis in chain(*dims) if axis in run_of] for dims in solved.inputs]
-    output = [run_of[axis] for axis in chain(*solved.output) if axis in run_of]
-    firsts = accumulate(solved.ranks, initial=0)
-    inputs = tuple([_split(sizes, *each) for each in zip(solved.inputs, terms, firsts)])  # noqa: B905  # one more
-    products = _products(solved, [*terms, output], path)
-    combined = sizes.shape(output)
+    sizes = SizeBuilder(solved)
+    groups = coalesce_axes((*solved.inputs, solved.output))
+    start = {group[0]: group for group in groups}
     steps: list[Step] = []
+    operands: list[tuple[int, list[Axes]]] = []
+    count = len(solved.inputs)
+    first = 0
+    for number, dims in enumerate(solved.inputs):
+        term = [start[axis] for axis in chain(*dims) if axis in start]
+        if list(dims) == term:
+            operands.append((number, term))
+        else:
+            # a dimension that is a group already keeps its own length: in an ellipsis it may be 1, and be broadcast
+            places = {axes: place for place, axes in enumerate(dims, first)}
+            shape = tuple([places[group] if group in places else sizes.shape([group])[0] for group in term])
+            steps.append((Reshape(shape), (number,)))
+            operands.append((count + len(steps) - 1, term))
+        first += len(dims)
+    output = [start[axis] for axis in chain(*solved.output) if axis in start]
+    for positions in path or _default_path(solved, groups):
+        chosen = [operands[place] for place in positions]
+        operands = [operand for place, operand in enumerate(operands) if place not in positions]
+        if operands:
+            needed = {group for _, term in operands for group in term}.union(output)
+            kept = [group for group in dict.fromkeys(chain(*[term for _, term in chosen])) if group in needed]
+            kept.sort(key=lambda group: not _is_dots(solved, group))  # the dots of a term are written once
+        else:
+            kept = output
+        equation = _equation(solved, [*[term for _, term in chosen], kept])
+        steps.append((Contract("einsum", sizes.shape(kept), equation), tuple([number for number, _ in chosen])))
+        operands.append((count + len(steps) - 1, kept))
     if list(solved.output) != output:
-        steps.append(Reshape(sizes.shape(solved.output)))
-    return Plan(solved, tuple(sizes.instructions), inputs, products, simplify(steps), combined)
+        steps.append((Reshape(sizes.shape(solved.output)), (operands[0][0],)))
+    return Plan(solved, sizes.size_ops, tuple(steps), (count + len(steps) - 1,))
 
 
-def _split(sizes: Sizes, dims: Dims, runs: list[Axes], first: int) -> tuple[Step, ...]:
-    """Every run of axes as a dimension of its own.
-
-    A dimension that is one already keeps its own length, which in an ellipsis may be the 1 that is stretched.
-    """
-    if list(dims) == runs:
-        return ()
-    places = {axes: place for place, axes in enumerate(dims, first)}
-    return (Reshape(tuple([places[run] if run in places else sizes.shape([run])[0] for run in runs])),)
+def _default_path(solved: SolvedPattern, groups: Sequence[Axes]) -> Path:
+    """All tensors at once; or from left to right, where letters are too few."""
+    count = len(solved.inputs)
+    named = [group for group in groups if not _is_dots(solved, group)]
+    if len(named) <= len(ascii_letters) or count < 3:
+        return (tuple(range(count)),)
+    return ((0, 1), *[(0, count - 2 - done) for done in range(count - 2)])
 
 
-def _products(solved: SolvedPattern, terms: list[list[Axes]], path: Path) -> tuple[Einsum, ...]:
-    """The einsums along a path; without one a single einsum, or from left to right where letters are too few."""
-    hand, output = terms[:-1], terms[-1]
-    count = len(hand)
-    if not path:
-        everything = {run for term in terms for run in term if not _is_dots(solved, run)}
-        at_once = len(everything) <= len(ascii_letters) or count < 3
-        path = (tuple(range(count)),) if at_once else ((0, 1), *[(0, count - 2 - done) for done in range(count - 2)])
-    products = []
-    for meeting in path:
-        met = [hand[place] for place in meeting]
-        hand = [term for place, term in enumerate(hand) if place not in meeting]
-        needed = {run for term in (*hand, output) for run in term}
-        kept = [run for run in dict.fromkeys(chain(*met)) if run in needed]
-        made = sorted(kept, key=lambda run: not _is_dots(solved, run)) if hand else output  # the dots of a term are one
-        products.append(Einsum(meeting, _equation(solved, [*met, made])))
-        hand.append(made)
-    return tuple(products)
-
-
-def _is_dots(solved: SolvedPattern, run: Axes) -> bool:
-    return solved.labels[run[0]] == "..."
+def _is_dots(solved: SolvedPattern, group: Axes) -> bool:
+    return solved.labels[group[0]] == "..."
 
 
 def _equation(solved: SolvedPattern, terms: list[list[Axes]]) -> str:
-    """A letter for every run; those of an ellipsis are dots, since the framework broadcasts them itself.
+    """A letter for every group; those of an ellipsis are dots, since the framework broadcasts them itself.
 
-    Units have no letter, since no dimension is left of them. Where letters are too few there is no equation.
+    Units have no letter, since no dimension is left of them.
     """
-    runs = dict.fromkeys([run for term in terms for run in term if not _is_dots(solved, run)])
-    if len(runs) > len(ascii_letters):
-        return ""
-    letter = dict(zip(runs, ascii_letters, strict=False))
+    groups = dict.fromkeys([group for term in terms for group in term if not _is_dots(solved, group)])
+    if len(groups) > len(ascii_letters):
+        message = f"einsum can name {len(ascii_letters)} axes, and the tensors that meet have more"
+        raise fail("PLT506", message, solved.text)
+    letter = dict(zip(groups, ascii_letters, strict=False))
     texts = []
     for term in terms:
-        text = "".join([letter.get(run, ".") for run in term])
+        text = "".join([letter.get(group, ".") for group in term])
         texts.append(re.sub(r"\.+", "...", text))
     return f"{','.join(texts[:-1])}->{texts[-1]}"
 
 
 @lru_cache(maxsize=512)
-def lonely(solved: SolvedPattern) -> tuple[int, ...]:
+def implicitly_summed_axes(solved: SolvedPattern) -> tuple[int, ...]:
     """The axes that stand once on the left, and not on the right: einsum sums over each of them alone."""
     stands = Counter([axis for dims in solved.inputs for axes in dims for axis in axes])
     kept = {axis for axes in solved.output for axis in axes}

@@ -6,7 +6,7 @@ from plait._notation.tree import Tree
 from plait._operations.operation import Operation
 from plait._operations.rules import forbid_dropped_axes, forbid_new_axes, unary_sides
 from plait._plan.graph import Plan
-from plait._plan.lowering import move
+from plait._plan.lowering import lower_movement
 from plait._plan.nodes import Reshape, View
 from plait._shapes.solver import SolvedPattern
 
@@ -25,9 +25,9 @@ def check_view(tree: Tree) -> None:
 
 def lower_view(solved: SolvedPattern, _: str = "") -> Plan:
     """The steps of ``rearrange``, each reshape as one that must not copy."""
-    plan = move(solved)
-    steps = [View(step.shape) if isinstance(step, Reshape) else step for step in plan.inputs[0]]
-    return plan._replace(inputs=(tuple(steps),))
+    plan = lower_movement(solved)
+    steps = [(View(node.shape) if isinstance(node, Reshape) else node, operands) for node, operands in plan.steps]
+    return plan._replace(steps=tuple(steps))
 
 
 def trivially_valid(solved: SolvedPattern) -> bool:
@@ -36,5 +36,5 @@ def trivially_valid(solved: SolvedPattern) -> bool:
     return len(sum(solved.inputs[0], ())) == axes == len(sum(solved.output, ())) and not solved.constants
 
 
-REARRANGE = Operation("rearrange", check, move, trivially_valid)
+REARRANGE = Operation("rearrange", check, lower_movement, trivially_valid)
 VIEW = Operation("view", check_view, lower_view, trivially_valid)

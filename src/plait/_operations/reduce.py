@@ -13,7 +13,7 @@ from plait._notation.tree import Tree
 from plait._operations.operation import Operation
 from plait._operations.rules import forbid_new_axes, unary_sides
 from plait._plan.graph import Plan
-from plait._plan.lowering import move
+from plait._plan.lowering import lower_movement
 from plait._shapes.solver import NONEMPTY, SizeOp, SolvedPattern
 from plait.errors import did_you_mean, fail, short
 
@@ -52,12 +52,12 @@ def check(tree: Tree) -> None:
 
 def lower(solved: SolvedPattern, reduction: str) -> Plan:
     """Split, reduce, permute, merge; first make sure that a minimum or maximum has something to choose from."""
-    plan = move(solved, reduction)
+    plan = lower_movement(solved, reduction)
     if reduction in REDUCTIONS and not REDUCTIONS[reduction].empty:
         kept = {axis for axes in solved.output for axis in axes}
         reduced = [axis for axes in solved.inputs[0] for axis in axes if axis not in kept]
         nonempty = [SizeOp(NONEMPTY, solved.slots[axis], ()) for axis in reduced]
-        plan = plan._replace(instructions=(*plan.instructions, *nonempty))
+        plan = plan._replace(size_ops=(*plan.size_ops, *nonempty))
     return plan
 
 

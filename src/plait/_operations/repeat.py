@@ -5,7 +5,7 @@ from __future__ import annotations
 from plait._notation.tree import Tree
 from plait._operations.operation import Operation
 from plait._operations.rules import forbid_dropped_axes, unary_sides
-from plait._plan.lowering import move
+from plait._plan.lowering import lower_movement
 
 
 def check(tree: Tree) -> None:
@@ -14,4 +14,4 @@ def check(tree: Tree) -> None:
     forbid_dropped_axes(before, after, tree, "repeat", "reduce does")
 
 
-REPEAT = Operation("repeat", check, move)
+REPEAT = Operation("repeat", check, lower_movement)

@@ -1,61 +1,115 @@
-"""A plan: what is done to each tensor, how the tensors meet, and what is done to the result."""
+"""A plan: a graph of nodes that takes tensors to results, with the arithmetic of the sizes that it needs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from plait._plan.nodes import Einsum, Step
+from plait._plan.nodes import Contract, Node
 from plait._shapes.solver import PRODUCT, SizeOp, SolvedPattern
+
+Step: TypeAlias = "tuple[Node, tuple[int, ...]]"
+"""A node, and its operands: the numbers of tensors, or of the results of earlier steps."""
 
 
 class Plan(NamedTuple):
     """A solved operation, ready for any backend.
 
-    ``inputs`` are the steps of each tensor; ``products`` join the tensors one after the other, and are none where
-    there is no einsum; they leave the shape ``combined``, and ``steps`` follow. ``instructions`` are those of the
-    solved pattern,
-    with those that compute the sizes the steps name.
+    Tensors are numbered as they come, and the result of each step takes the next number.
+
+    Attributes:
+        solved: the pattern, solved.
+        size_ops: the arithmetic of the solved pattern, and that of the sizes which the nodes name.
+        steps: the nodes, each behind those that it needs.
+        outputs: the numbers of the results.
+        sized: whether the shapes in the nodes are lengths, and not slots.
     """
 
     solved: SolvedPattern
-    instructions: tuple[SizeOp, ...]
-    inputs: tuple[tuple[Step, ...], ...]
-    products: tuple[Einsum, ...]
+    size_ops: tuple[SizeOp, ...]
     steps: tuple[Step, ...]
-    combined: tuple[int, ...] = ()
+    outputs: tuple[int, ...]
+    sized: bool = False
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether it takes one tensor through one node after the other."""
+        for node, _ in self.steps:
+            if isinstance(node, Contract):
+                return False
+        return len(self.solved.ranks) == 1
 
 
-class Sizes:
-    """Hands out registers for products of axes, one instruction for each that is new."""
+class Segment(NamedTuple):
+    """A contraction of several tensors with the chains of nodes around it; or one chain alone. Nodes are their numbers.
+
+    Attributes:
+        operands: for each operand where it comes from, and the nodes that bring it into shape.
+        contract: what makes them one; ``None`` where there is one operand, and nothing to be contracted.
+        after: the nodes of the result.
+    """
+
+    operands: tuple[tuple[int, tuple[int, ...]], ...]
+    contract: int | None
+    after: tuple[int, ...] = ()
+
+
+def segments(plan: Plan) -> list[Segment]:
+    """The plan as contractions, one after the other: tensors, and then results of segments, are numbered as they come.
+
+    Each result is used once.
+    """
+    count = len(plan.solved.ranks)
+    chains: dict[int, tuple[int, tuple[int, ...]]] = {number: (number, ()) for number in range(count)}
+    found: list[Segment] = []
+    for step, (node, operands) in enumerate(plan.steps):
+        if isinstance(node, Contract):
+            found.append(Segment(tuple([chains.pop(operand) for operand in operands]), step))
+            chains[count + step] = (count + len(found) - 1, ())
+            continue
+        source, nodes = chains.pop(operands[0])
+        if found and source == count + len(found) - 1 and operands[0] == count + step - 1 and not nodes:
+            found[-1] = found[-1]._replace(after=(*found[-1].after, step))
+        else:
+            nodes = (*nodes, step)
+        chains[count + step] = (source, nodes)
+    (last,) = chains.values()
+    return found if found and not last[1] else [*found, Segment((last,), None)]
+
+
+def chain_plan(solved: SolvedPattern, size_ops: tuple[SizeOp, ...], nodes: Iterable[Node]) -> Plan:
+    """The plan of one tensor that takes one node after the other."""
+    steps = tuple([(node, (number,)) for number, node in enumerate(nodes)])
+    return Plan(solved, size_ops, steps, (len(steps),))
+
+
+class SizeBuilder:
+    """Finds the slot of a product of axes, or adds one with the operation that fills it."""
+
+    __slots__ = ("_known", "added", "solved")
 
     def __init__(self, solved: SolvedPattern) -> None:
         self.solved = solved
         self.added: list[SizeOp] = []
-        self._known: dict[tuple[int, ...], int] = {}
+        self._known: dict[tuple[int, ...], int] | None = None
 
     @property
-    def instructions(self) -> tuple[SizeOp, ...]:
-        """The template's instructions and the new ones."""
+    def size_ops(self) -> tuple[SizeOp, ...]:
+        """Those of the solved pattern, and the new ones."""
         return (*self.solved.size_ops, *self.added)
 
     def shape(self, dims: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
-        """For each dimension the register that holds the product of its axes; 1 for none."""
-        registers, product = self.solved.slots, self._product
-        return tuple([registers[axes[0]] if len(axes) == 1 else product(axes) for axes in dims])
+        """For each dimension, given as its axes, the slot of its length."""
+        slots, product = self.solved.slots, self._product
+        return tuple([slots[axes[0]] if len(axes) == 1 else product(axes) for axes in dims])
 
     def _product(self, axes: tuple[int, ...]) -> int:
-        known = self._known.get(axes)
-        if known is None:
-            known = self._known[axes] = self._find(axes)
-        return known
-
-    def _find(self, axes: tuple[int, ...]) -> int:
-        solved = self.solved
-        first = 0
-        for dims in solved.inputs:
-            if axes in dims:  # a dimension of the input holds the product already
-                return first + dims.index(axes)
-            first += len(dims)
-        self.added.append(SizeOp(PRODUCT, 0, tuple([solved.slots[axis] for axis in axes])))
-        return solved.filled + len(self.added) - 1
+        known = self._known
+        if known is None:  # a dimension of an input holds its product already
+            known = self._known = {}
+            for slot, dim in enumerate(sum(self.solved.inputs, ())):
+                known.setdefault(dim, slot)
+        if axes not in known:
+            self.added.append(SizeOp(PRODUCT, 0, tuple([self.solved.slots[axis] for axis in axes])))
+            known[axes] = self.solved.filled + len(self.added) - 1
+        return known[axes]

@@ -1,100 +1,99 @@
-"""From a solved pattern of one tensor to steps: split, reduce, permute, expand, merge.
+"""From a solved pattern of one tensor to nodes: split, reduce, permute, expand, merge.
 
-The unit of movement is the *atom*: a run of axes that are neighbours in one dimension of the input and in one
-dimension of the output, and so need never be taken apart. Axes of different input dimensions are not merged before
-they move: on a strided tensor that would be a copy.
+Axes that are neighbours both in a dimension of the input and in a dimension of the output are never taken apart. Axes
+of different dimensions of the input are not merged before they are permuted: on a strided tensor that would be a copy.
 """
 
 from __future__ import annotations
 
-from plait._plan.graph import Plan, Sizes
-from plait._plan.nodes import (
-    Expand,
-    Permute,
-    Reduce,
-    Reshape,
-    Step,
-)
-from plait._plan.simplify import simplify
+from collections.abc import Callable
+from typing import NamedTuple
+
+from plait._plan.graph import Plan, SizeBuilder, chain_plan
+from plait._plan.nodes import Expand, Node, Permute, Reduce, Reshape
+from plait._shapes.coalesce import coalesce_axes
 from plait._shapes.solver import SolvedPattern
 
-Atom = tuple[int, ...]
 
-_GONE = -1
-"""The place in the output of an axis that the output lacks."""
-
-
-def move(solved: SolvedPattern, reduction: str = "") -> Plan:
-    """The plan that takes the one input of the solved pattern to its output.
+def lower_movement(solved: SolvedPattern, reduction: str = "") -> Plan:
+    """The plan that takes the one input of a solved pattern to its output.
 
     Args:
         solved: a solved pattern with one input.
-        reduction: what becomes of the axes that stand on the left only.
+        reduction: what becomes of the axes that only the input has.
     """
-    sizes = Sizes(solved)
-    places = {axis: place for place, axis in enumerate(sum(solved.output, ()))}
-    atoms = _atoms(solved, places)
-    kept = [atom for atom in atoms if atom[0] in places]
-    starts = {atom[0]: number for number, atom in enumerate(kept)}
-    order = [starts[axis] for axis in places if axis in starts]
-    target = [kept[number] for number in order]
-    steps: list[Step] = []
-    if list(solved.inputs[0]) != atoms:
-        steps.append(Reshape(sizes.shape(atoms)))
-    if len(kept) != len(atoms):
-        steps.append(Reduce(tuple([place for place, atom in enumerate(atoms) if atom[0] not in places]), reduction))
-    steps.append(Permute(tuple(order)))
-    if sum(map(len, kept)) != len(places):
-        target, expanding = _expand(sizes, target, solved)
-        steps += expanding
+    sizes = SizeBuilder(solved)
+    (dims,) = solved.inputs
+    start = {group[0]: group for group in coalesce_axes((dims, solved.output))}
+    groups = [start[axis] for axis in sum(dims, ()) if axis in start]
+    target = [start[axis] for axis in sum(solved.output, ()) if axis in start]
+    nodes: list[Node] = []
+    if list(dims) != groups:
+        nodes.append(Reshape(sizes.shape(groups)))
+    reduced = tuple([place for place, group in enumerate(groups) if group not in target])
+    if reduced:
+        nodes.append(Reduce(reduced, reduction))
+        groups = [group for group in groups if group in target]
+    nodes.append(Permute(tuple([groups.index(group) for group in target if group in groups])))
+    if len(groups) < len(target):
+        new = len(target) - len(groups)
+        if any(group in groups for group in target[:new]):  # new dimensions that lead need no unit dimensions
+            nodes.append(Reshape(sizes.shape([group if group in groups else () for group in target])))
+        nodes.append(Expand(sizes.shape(target)))
     if list(solved.output) != target:
-        steps.append(Reshape(sizes.shape(solved.output)))
-    return Plan(solved, sizes.instructions, (simplify(steps),), (), ())
+        nodes.append(Reshape(sizes.shape(solved.output)))
+    return chain_plan(solved, sizes.size_ops, rewrite(nodes))
 
 
-def _atoms(solved: SolvedPattern, places: dict[int, int]) -> list[Atom]:
-    """The axes of the input, cut wherever two neighbours are not neighbours in a dimension of the output.
+class Rewrite(NamedTuple):
+    """Replaces a node of the kind ``on``, and the one after it (or ``None``), without changing what they do.
 
-    Neighbours that the output lacks altogether stay together: they are reduced as one.
+    ``apply`` returns the nodes that replace both, or ``None`` to leave them.
     """
-    ends = {axes[-1] for axes in solved.output if axes}
-    atoms: list[Atom] = []
-    for axes in solved.inputs[0]:
-        if len(axes) == 1:
-            atoms.append(axes)
-            continue
-        follower = None
-        for axis in axes:
-            place = places.get(axis, _GONE)
-            if place == follower:
-                atoms[-1] = (*atoms[-1], axis)
-            else:
-                atoms.append((axis,))
-            follower = place if place == _GONE else None if axis in ends else place + 1
-    return atoms
+
+    name: str
+    reason: str
+    on: type
+    apply: Callable[[Node, Node | None], tuple[Node, ...] | None]
 
 
-def _expand(sizes: Sizes, kept: list[Atom], solved: SolvedPattern) -> tuple[list[Atom], list[Step]]:
-    """Unit dimensions where the new axes come, then their lengths; new leading axes need no unit dimension.
+def _drop_identity(node: Node, follower: Node | None) -> tuple[Node, ...] | None:
+    order = node[0]
+    if order != tuple(range(len(order))):
+        return None
+    return () if follower is None else (follower,)
 
-    Returns:
-        All atoms in the order of the output, new axes that are neighbours as one; and the steps.
+
+def _keep_last_reshape(_: Node, follower: Node | None) -> tuple[Node, ...] | None:
+    return (follower,) if isinstance(follower, Reshape) else None
+
+
+REWRITES = (
+    Rewrite("permutation that moves nothing", "a call saved", Permute, _drop_identity),
+    Rewrite(
+        "reshape of a reshape",
+        "never split what is merged again; only the last shape counts",
+        Reshape,
+        _keep_last_reshape,
+    ),
+)
+
+
+def rewrite(nodes: list[Node]) -> list[Node]:
+    """Apply the rewrites until none applies.
+
+    >>> rewrite([Reshape((0, 1)), Permute((0, 1)), Reshape((2,))])
+    [Reshape(shape=(2,))]
     """
-    starts = {atom[0]: atom for atom in kept}
-    held = {axis for atom in kept for axis in atom}
-    target: list[Atom] = []
-    for axes in solved.output:
-        new = False
-        for axis in axes:
-            if axis in starts:
-                target.append(starts[axis])
-            elif new:
-                target[-1] = (*target[-1], axis)
-            elif axis not in held:
-                target.append((axis,))
-            new = axis not in held
-    steps: list[Step] = []
-    if any(atom[0] in held for atom in target[: len(target) - len(kept)]):
-        steps.append(Reshape(sizes.shape([atom if atom[0] in held else () for atom in target])))
-    steps.append(Expand(sizes.shape(target)))
-    return target, steps
+    place = len(nodes) - 1
+    while place >= 0:
+        kind = type(nodes[place])
+        for rule in REWRITES:
+            if kind is rule.on:
+                follower = nodes[place + 1] if place + 1 < len(nodes) else None
+                replacement = rule.apply(nodes[place], follower)
+                if replacement is not None:
+                    nodes[place : place + 2] = replacement
+                    break
+        place -= 1
+    return nodes

@@ -1,107 +1,304 @@
-"""The steps that a plan is made of. Each says what shape it leaves, so that a plan is checked without a tensor.
+"""The nodes of a plan graph. All that is known of an operation on tensors is in its node.
 
-A shape is a tuple of registers here (see `plait._shapes.solver`): the plan is the same for every size. In a
-`Contraction`, which is chosen for one size, it is a tuple of lengths.
+A node says which shape it gives, whether that is a view and with which strides, what it costs, which function of a
+backend executes it, and how it prints. The executor, the tracers, `explain` and TorchScript ask the node; none of them
+knows the kinds of nodes.
+
+A shape holds *slots* (see `plait._shapes.solver`), so that a plan is the same for every size. In a plan that was chosen
+for given sizes (`Plan.sized`) it holds lengths.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from collections.abc import Sequence
+from math import prod
+from typing import Any, ClassVar, NamedTuple, TypeAlias
+
+from plait._plan.strides import StridedView, contiguous, memory_order, reshape_strides
+
+TYPE_CHECKING = False  # as `typing` has it
 
 Shape: TypeAlias = tuple[int, ...]
-"""The registers that hold the sizes of the dimensions, from left to right."""
 
 
-class Reshape(NamedTuple):
-    """The same elements in row-major order, in other dimensions."""
+class Cost(NamedTuple):
+    """Multiplications and additions, and the elements that are read and written; nothing for a view."""
 
+    flops: int = 0
+    read: int = 0
+    written: int = 0
+
+
+class Node:
+    """What every node can be asked.
+
+    Attributes:
+        method: the backend's function that executes it. Of one operand it is ``f(tensor, argument)``, where the
+            argument is the node's first field; of several see `Contract`.
+        takes_shape: whether that argument is a shape.
+    """
+
+    __slots__ = ()
+    method: str
+    takes_shape: ClassVar[bool] = False
+
+    if TYPE_CHECKING:
+
+        def __getitem__(self, place: Any, /) -> Any: ...
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """The shape of the result, for operands of these shapes."""
+        raise NotImplementedError
+
+    def apply(self, view: StridedView, lengths: Shape) -> int | None:
+        """Make the view of the operand that of the result, whose shape is ``lengths``.
+
+        Returns:
+            The dimension of the result that forces a copy, or ``None`` where the result shares the memory.
+        """
+        view.shape, view.strides = lengths, contiguous(lengths)
+        return 0
+
+    def cost(self, shapes: Sequence[Shape], result: Shape, *, copies: bool) -> Cost:
+        """What it costs, for operands and a result of these shapes; ``copies`` is what `apply` has found."""
+        return Cost(0, prod(shapes[0]), prod(result)) if copies else Cost()
+
+    def describe(self, axes: Sequence[str]) -> str:
+        """How it prints; ``axes`` are the dimensions of the operand, in the words of the pattern."""
+        return self.method
+
+    def describe_cost(self, cost: Cost) -> str:
+        """How its cost prints."""
+        return f"copies {cost.written:,} elements" if cost.written else "view"
+
+
+class _WithShape(NamedTuple):
     shape: Shape
 
-    def output(self, shape: Shape) -> Shape:
-        """The shape that this step leaves."""
-        return self.shape
+
+class _WithAxes(NamedTuple):
+    axes: tuple[int, ...]
 
 
-class View(NamedTuple):
-    """A reshape that never copies."""
-
-    shape: Shape
-
-    def output(self, shape: Shape) -> Shape:
-        """The shape that this step leaves."""
-        return self.shape
-
-
-class Permute(NamedTuple):
-    """Dimension ``i`` of the result is dimension ``order[i]`` of the tensor."""
-
+class _WithOrder(NamedTuple):
     order: tuple[int, ...]
 
-    def output(self, shape: Shape) -> Shape:
-        """The shape that this step leaves."""
-        return tuple(shape[place] for place in self.order)
 
-
-class Reduce(NamedTuple):
-    """Combine the elements along some dimensions, which the result then lacks."""
-
+class _WithReduction(NamedTuple):
     axes: tuple[int, ...]
     reduction: str
 
-    def output(self, shape: Shape) -> Shape:
-        """The shape that this step leaves."""
-        return tuple(size for place, size in enumerate(shape) if place not in self.axes)
 
+class Reshape(_WithShape, Node):
+    """The same elements in row-major order, in other dimensions."""
 
-class Expand(NamedTuple):
-    """Broadcast to a shape, right-aligned, without a copy."""
+    __slots__ = ()
+    method = "reshape"
+    takes_shape = True
 
-    shape: Shape
-
-    def output(self, shape: Shape) -> Shape:
-        """The shape that this step leaves."""
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """The shape that it was made for."""
         return self.shape
 
-
-class Diagonal(NamedTuple):
-    """Keep of two dimensions of one length the elements with equal indices, as a new last dimension; a view."""
-
-    axes: tuple[int, int]
-
-    def output(self, shape: Shape) -> Shape:
-        """The shape that this step leaves."""
-        rest = [size for place, size in enumerate(shape) if place not in self.axes]
-        return (*rest, shape[self.axes[0]])
+    def apply(self, view: StridedView, lengths: Shape) -> int | None:
+        """A view where each group of dimensions is evenly spaced in memory."""
+        found = reshape_strides(view.shape, view.strides, lengths)
+        if isinstance(found, int):
+            view.shape, view.strides = lengths, contiguous(lengths)
+            return found
+        view.shape, view.strides = lengths, found
+        return None
 
 
-class Add(NamedTuple):
-    """Add up the elements along some dimensions, in their own type."""
+class View(Reshape):
+    """A reshape that never copies."""
 
-    axes: tuple[int, ...]
-
-    def output(self, shape: Shape) -> Shape:
-        """The shape that this step leaves."""
-        return tuple(size for place, size in enumerate(shape) if place not in self.axes)
+    __slots__ = ()
+    method = "view"
 
 
-class Copy(NamedTuple):
-    """The same elements in memory of their own, row by row; ``shape`` is that of the tensor as it came."""
+class Permute(_WithOrder, Node):
+    """Dimension ``i`` of the result is dimension ``order[i]`` of the operand."""
+
+    __slots__ = ()
+    method = "permute"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """The dimensions in their new order."""
+        (shape,) = shapes
+        return tuple([shape[place] for place in self.order])
+
+    def apply(self, view: StridedView, lengths: Shape) -> int | None:
+        """Always a view."""
+        strides = view.strides
+        view.shape, view.strides = lengths, tuple([strides[place] for place in self.order])
+        return None
+
+
+class Expand(_WithShape, Node):
+    """Broadcast to a shape, right-aligned, without a copy."""
+
+    __slots__ = ()
+    method = "expand"
+    takes_shape = True
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """The shape that it was made for."""
+        return self.shape
+
+    def apply(self, view: StridedView, lengths: Shape) -> int | None:
+        """A view with stride 0 along the new dimensions."""
+        new = len(lengths) - len(view.shape)
+        own = [
+            stride if length == size else 0
+            for stride, length, size in zip(view.strides, view.shape, lengths[new:], strict=True)
+        ]
+        view.shape, view.strides = lengths, (*[0] * new, *own)
+        return None
+
+
+class Reduce(_WithReduction, Node):
+    """Combine the elements along some dimensions, which the result lacks."""
+
+    __slots__ = ()
+    method = "reduce"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """The dimensions that are kept."""
+        return _without(shapes[0], self.axes)
+
+    def apply(self, view: StridedView, lengths: Shape) -> int | None:
+        """New memory, in the order in which the operand has its dimensions in memory."""
+        kept = _without(view.strides, self.axes)
+        order = memory_order(kept)
+        strides = dict(zip(order, contiguous([lengths[place] for place in order]), strict=True))
+        view.shape, view.strides = lengths, tuple([strides[place] for place in range(len(kept))])
+        return 0
+
+    def describe(self, axes: Sequence[str]) -> str:
+        """With the axes that are reduced."""
+        return f"reduce over {' '.join([axes[axis] for axis in self.axes])}"
+
+    def describe_cost(self, cost: Cost) -> str:
+        """What it reads: the result is small."""
+        return f"reads {cost.read:,} elements"
+
+
+class Sum(_WithAxes, Node):
+    """Add up the elements along some dimensions, in their own type: a part of a contraction."""
+
+    __slots__ = ()
+    method = "add"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """The dimensions that are kept."""
+        return _without(shapes[0], self.axes)
+
+    def cost(self, shapes: Sequence[Shape], result: Shape, *, copies: bool) -> Cost:
+        """An addition for each element."""
+        return Cost(prod(shapes[0]), prod(shapes[0]), prod(result))
+
+    def describe_cost(self, cost: Cost) -> str:
+        """The additions."""
+        return f"{cost.flops:,} FLOPs"
+
+
+class Diagonal(_WithAxes, Node):
+    """Keep of two dimensions of one length the elements with equal indices, as a new last dimension."""
+
+    __slots__ = ()
+    method = "diagonal"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """The other dimensions, and then the common length."""
+        return (*_without(shapes[0], self.axes), shapes[0][self.axes[0]])
+
+    def apply(self, view: StridedView, lengths: Shape) -> int | None:
+        """A view that steps along both dimensions at once."""
+        step = sum([view.strides[axis] for axis in self.axes])
+        view.shape, view.strides = lengths, (*_without(view.strides, self.axes), step)
+        return None
+
+
+class Contiguous(_WithShape, Node):
+    """The same elements in memory of their own, in row-major order; ``shape`` is that of the operand."""
+
+    __slots__ = ()
+    method = "copy"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """The same shape."""
+        return shapes[0]
+
+
+class Buffer(NamedTuple):
+    """Memory for a result: its shape, and the order of its dimensions in which a product of matrices fills it."""
 
     shape: Shape
-
-    def output(self, shape: Shape) -> Shape:
-        """The shape that this step leaves."""
-        return shape
+    order: tuple[int, ...]
 
 
-class Einsum(NamedTuple):
-    """Multiply tensors and sum, by the framework's own einsum.
+class _ContractFields(NamedTuple):
+    method: str
+    shape: Shape
+    equation: str = ""
+    buffer: Buffer | None = None
+    in_place: int | None = None
 
-    ``places`` are those of the tensors among the ones at hand. They are taken out, and the result becomes the last.
+
+class Contract(_ContractFields, Node):
+    """Multiply tensors, and sum over what the result lacks.
+
+    Attributes:
+        method: ``einsum``, by the framework's own function, or of two tensors ``matmul``, ``dot`` (of at most two
+            dimensions each), ``vecdot`` (along the last dimension) or ``multiply`` (with broadcasting, without a sum).
+        shape: of the result.
+        equation: of an einsum, in the classical form with an arrow.
+        buffer: memory that a product of matrices fills, where its result is wanted in another order.
+        in_place: the operand whose memory a ``multiply`` may take for its result.
     """
 
-    places: tuple[int, ...]
-    equation: str
+    __slots__ = ()
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """The shape that it was made for."""
+        return self.shape
+
+    def cost(self, shapes: Sequence[Shape], result: Shape, *, copies: bool = True) -> Cost:
+        """Counted as opt_einsum does: one operation for each product, and one more where products are added up."""
+        if self.method == "einsum":
+            lengths = _lengths_of_letters(self.equation, shapes, result)
+            flops = prod(lengths.values()) * (max(1, len(shapes) - 1) + (prod(lengths.values()) > prod(result)))
+        elif self.method == "multiply":
+            flops = prod(result)
+        else:
+            inner = shapes[0][-1]
+            flops = prod(result) * inner * (2 if inner > 1 else 1)
+        return Cost(flops, sum([prod(shape) for shape in shapes]), prod(result))
+
+    def describe(self, axes: Sequence[str]) -> str:
+        """With the equation of an einsum."""
+        if self.method == "einsum":
+            return f"einsum {self.equation}"
+        return "matmul" if self.method == "dot" else self.method
+
+    def describe_cost(self, cost: Cost) -> str:
+        """The operations."""
+        return f"{cost.flops:,} FLOPs"
 
 
-Step: TypeAlias = "Reshape | View | Permute | Reduce | Expand | Diagonal | Add | Copy"
+def _without(values: Sequence[Any], axes: Sequence[int]) -> tuple[Any, ...]:
+    return tuple([value for place, value in enumerate(values) if place not in axes])
+
+
+def _lengths_of_letters(equation: str, shapes: Sequence[Shape], result: Shape) -> dict[object, int]:
+    """The lengths of the letters, and of the dimensions of the ellipsis, counted from the right."""
+    lengths: dict[object, int] = {}
+    left, _, right = equation.partition("->")
+    for term, shape in zip([*left.split(","), right], [*shapes, result], strict=True):
+        before, _, after = term.partition("...")
+        dots = range(len(before) + len(after) - len(shape), 0)
+        for letter, length in zip([*before, *dots, *after], shape, strict=True):
+            if lengths.get(letter, 1) == 1:
+                lengths[letter] = length
+    return lengths

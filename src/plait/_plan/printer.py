@@ -1,99 +1,220 @@
-"""A plan as text: for each step what it does, the shape it leaves, and whether it copies."""
+"""A plan as text: for each node what it does, the shape it gives, the axes of that shape, and what it costs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from math import prod
+from typing import Any, NamedTuple, TypeAlias
 
 from plait._notation.unparse import expr_text, tree_text
-from plait._plan.contraction.printer import Costs, lines_of
-from plait._plan.contraction.printer import Shown as Line
-from plait._plan.contraction.search import Contraction
-from plait._plan.graph import Plan
-from plait._plan.nodes import (
-    Expand,
-    Permute,
-    Reduce,
-    Reshape,
-    Step,
-    View,
-)
-from plait._plan.strides import Memory, contiguous
-from plait._shapes.sizes import evaluate, report, shape_text
+from plait._plan.graph import Plan, segments
+from plait._plan.nodes import Contract, Cost, Node, Reshape, Shape
+from plait._plan.strides import StridedView
+from plait._shapes.sizes import shape_text
 from plait._shapes.solver import slot_labels, tensor_place
 
-_NAMES = {Reshape: "reshape", View: "view", Permute: "permute", Expand: "expand", Reduce: "reduce"}
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plait._plan.contraction.network import Network
+
+Axes: TypeAlias = "tuple[int, ...]"
 
 
-def show(plan: Plan, shapes: Sequence[Sequence[int]], sizes: Sequence[int]) -> list[Line]:
-    """The lines of a plan, for row-major tensors of these shapes.
+class Line(NamedTuple):
+    """One line: a step, the shape that it gives, the axes of that shape, and what it costs."""
 
-    Args:
-        plan: the plan.
-        shapes: the shape of each tensor.
-        sizes: the given sizes, in the order of the solved pattern.
+    step: str
+    shape: Shape
+    axes: str
+    cost: str
 
-    Raises:
-        SizeError: PLT302, PLT305, PLT306 or PLT307.
+
+class Costs(NamedTuple):
+    """What a contraction costs.
+
+    Attributes:
+        path: the positions of the tensors that are contracted next, among those that are left, step by step.
+        flops: multiplications and additions, counted as opt_einsum counts them.
+        largest: the elements of the largest intermediate result; 0 where there is none.
+        read: the elements that products, sums and copies read.
+        written: the elements that they write.
     """
-    registers = [size for shape in shapes for size in shape] + [*sizes, *plan.solved.constants]
-    evaluate(registers, plan.instructions, partial(report, plan.solved))
-    labels = slot_labels(plan.solved, plan.instructions)
-    lines: list[Line] = []
-    first = 0
-    for number, (shape, steps) in enumerate(zip(shapes, plan.inputs, strict=True)):
-        place = tensor_place(number, len(shapes)).removeprefix("the ")
-        held = tuple(range(first, first + len(shape)))
-        first += len(shape)
-        lines.append(Line(place, tuple(shape), _join(held, labels), ""))
-        lines += _chain(steps, held, registers, labels)
-    lines += _meeting(plan, registers, labels)
-    output = tuple(prod(registers[plan.solved.slots[axis]] for axis in axes) for axes in plan.solved.output)
-    return [*lines, Line("output", output, _output_text(plan), "")]
+
+    path: tuple[tuple[int, ...], ...]
+    flops: int
+    largest: int
+    read: int
+    written: int
 
 
-def show_contraction(contraction: Contraction, plan: Plan) -> tuple[list[Line], Costs]:
-    """The lines of a contraction, and what it costs."""
-    lines, costs = lines_of(contraction, [expr_text(expr) for expr in plan.solved.tree.left])
-    return [*lines, Line("output", contraction.network.result, _output_text(plan), "")], costs
+class SlotLabels:
+    """Dimensions as slots, as the nodes of a plan for any size have them."""
+
+    def __init__(self, plan: Plan, slots: Sequence[int]) -> None:
+        self.slots = slots
+        self.labels = slot_labels(plan.solved, plan.size_ops)
+        self.starts = [sum(plan.solved.ranks[:number]) for number in range(len(plan.solved.ranks) + 1)]
+
+    def tensor(self, number: int) -> Shape:
+        """The dimensions of a tensor."""
+        return tuple(range(self.starts[number], self.starts[number + 1]))
+
+    def result(self, node: Node, dims: Sequence[Any], _: Sequence[Shape]) -> tuple[Any, Shape]:
+        """The dimensions of a result, and its shape."""
+        found = node.output_shape(*dims)
+        return found, tuple([self.slots[slot] for slot in found])
+
+    def text(self, dims: Sequence[Any]) -> list[str]:
+        """Each dimension in the words of the pattern."""
+        return [self.labels[slot] for slot in dims]
+
+
+class AxisLabels:
+    """Dimensions as groups of axes of a network, as a plan for given sizes has them."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+
+    def tensor(self, number: int) -> tuple[Axes, ...]:
+        """The dimensions of a tensor."""
+        return self._split(self.network.terms[number], self.network.shapes[number])
+
+    def result(self, node: Node, dims: Sequence[Any], shapes: Sequence[Shape]) -> tuple[Any, Shape]:
+        """The dimensions of a result, and its shape."""
+        shape = node.output_shape(*shapes)
+        if isinstance(node, Contract):
+            return self._contracted(node, dims), shape
+        if isinstance(node, Reshape):
+            return self._split(tuple([axis for dim in dims[0] for axis in dim]), shape), shape
+        return node.output_shape(*dims), shape
+
+    def text(self, dims: Sequence[Any]) -> list[str]:
+        """Each dimension in the words of the pattern."""
+        labels = [" ".join([self.network.labels[axis] for axis in dim]) for dim in dims]
+        return [f"({label})" if " " in label else label or "1" for label in labels]
+
+    def _split(self, axes: Axes, shape: Shape) -> tuple[Axes, ...]:
+        """Axes in row-major order as the dimensions of a shape."""
+        rest = list(axes)
+        dims: list[Axes] = []
+        for size in shape:
+            dim: list[int] = []
+            while rest and prod([self.network.sizes[axis] for axis in dim]) < size:
+                dim.append(rest.pop(0))
+            dims.append(tuple(dim))
+        return tuple(dims)
+
+    def _contracted(self, node: Contract, dims: Sequence[tuple[Axes, ...]]) -> tuple[Axes, ...]:
+        if node.method == "einsum":
+            left, _, right = node.equation.partition("->")
+            letters: dict[str, Axes] = {}
+            for term, operand in zip(left.split(","), dims, strict=True):
+                letters.update(zip(term, [dim for dim in operand if dim], strict=False))
+            return tuple([letters[letter] for letter in right])
+        one, other = dims
+        if node.method == "multiply":
+            found = _broadcast(one, other)
+        elif node.method == "vecdot":
+            found = _broadcast(one[:-1], other[:-1])
+        else:
+            columns = other[-1:] if len(other) > 1 else ()
+            found = (*_broadcast(one[:-2], other[:-2]), *one[-2:-1], *columns)
+        if node.buffer is None:
+            return found
+        order = node.buffer.order
+        return tuple([found[order.index(place)] for place in range(len(found))])
+
+
+def _broadcast(one: tuple[Axes, ...], other: tuple[Axes, ...]) -> tuple[Axes, ...]:
+    count = max(len(one), len(other))
+    padded = [(*((),) * (count - len(dims)), *dims) for dims in (one, other)]
+    return tuple([axes or others for axes, others in zip(*padded, strict=True)])
+
+
+class _Value(NamedTuple):
+    """A tensor: what it is called, its dimensions, their text, and its memory."""
+
+    name: str
+    dims: Any
+    text: str
+    view: StridedView
+
+
+class _Printer:
+    """Follows a plan for row-major tensors."""
+
+    def __init__(
+        self, plan: Plan, shapes: Sequence[Shape], labels: SlotLabels | AxisLabels, texts: Sequence[str]
+    ) -> None:
+        self.labels = labels
+        self.lines: list[Line] = []
+        self.total = Cost()
+        self.largest = 0
+        names = [tensor_place(number, len(shapes)).removeprefix("the ") for number in range(len(shapes))]
+        values: list[_Value] = []
+        for number, shape in enumerate(shapes):
+            dims = labels.tensor(number)
+            text = texts[number] if texts else " ".join(labels.text(dims))
+            values.append(_Value(names[number], dims, text, StridedView(shape)))
+        found, nodes = segments(plan), [node for node, _ in plan.steps]
+        for number, segment in enumerate(found, 1):
+            operands = []
+            for source, chain in segment.operands:
+                value = values[source]
+                if segment.contract is not None or source < len(shapes):
+                    self.lines.append(Line(value.name, value.view.shape, value.text, ""))
+                for step in chain:
+                    value = self._apply(nodes[step], [value])
+                operands.append(value)
+            result = operands[0]
+            if segment.contract is not None:
+                result = self._apply(nodes[segment.contract], operands)
+            for step in segment.after:
+                result = self._apply(nodes[step], [result])
+            values.append(result._replace(name=f"result {number}"))
+            if number < len(found):
+                self.largest = max(self.largest, prod(result.view.shape))
+
+    def _apply(self, node: Node, operands: Sequence[_Value]) -> _Value:
+        shapes = [value.view.shape for value in operands]
+        dims, lengths = self.labels.result(node, [value.dims for value in operands], shapes)
+        view = StridedView(shapes[0], operands[0].view.strides)
+        copies = node.apply(view, lengths) is not None
+        cost = node.cost(shapes, lengths, copies=copies)
+        text = " ".join(self.labels.text(dims)) if self._fits(dims, lengths) else ""
+        step = node.describe(self.labels.text(operands[0].dims))
+        self.lines.append(Line(step, lengths, text, node.describe_cost(cost)))
+        self.total = Cost(*[one + other for one, other in zip(self.total, cost, strict=True)])
+        return _Value("", dims, text, view)
+
+    def _fits(self, dims: Any, shape: Shape) -> bool:
+        """Whether these axes have these lengths: not where one of a network's is split again."""
+        if isinstance(self.labels, SlotLabels):
+            return True
+        sizes = self.labels.network.sizes
+        return all(prod([sizes[axis] for axis in dim]) == size for dim, size in zip(dims, shape, strict=True))
+
+
+def plan_lines(plan: Plan, shapes: Sequence[Sequence[int]], slots: Sequence[int]) -> list[Line]:
+    """The lines of a plan for any size, for row-major tensors of these shapes; ``slots`` are all sizes, evaluated."""
+    printer = _Printer(plan, [tuple(shape) for shape in shapes], SlotLabels(plan, slots), ())
+    axes = plan.solved.slots
+    output = tuple([prod([slots[axes[axis]] for axis in dim]) for dim in plan.solved.output])
+    return [*printer.lines, Line("output", output, _output_text(plan), "")]
+
+
+def contraction_lines(plan: Plan, network: Network, path: tuple[tuple[int, ...], ...]) -> tuple[list[Line], Costs]:
+    """The lines of a plan that was chosen for given sizes, and what it costs."""
+    tree = plan.solved.tree
+    printer = _Printer(plan, network.shapes, AxisLabels(network), [expr_text(expr) for expr in tree.left])
+    total = printer.total
+    costs = Costs(path, total.flops, printer.largest, total.read, total.written)
+    return [*printer.lines, Line("output", network.result, _output_text(plan), "")], costs
 
 
 def _output_text(plan: Plan) -> str:
     right = plan.solved.tree.right
     return expr_text(right[0]) if right else ""
-
-
-def _chain(steps: Sequence[Step], held: tuple[int, ...], registers: list[int], labels: dict[int, str]) -> list[Line]:
-    shape = [registers[register] for register in held]
-    memory = Memory(shape, contiguous(shape))
-    lines = []
-    for step in steps:
-        before = prod(memory.shape)
-        argument = " over " + _join([held[axis] for axis in step.axes], labels) if isinstance(step, Reduce) else ""
-        held = step.output(held)
-        sizes = tuple(registers[register] for register in held)
-        copying = memory.apply(step, sizes)
-        if isinstance(step, Reduce):
-            cost = f"reads {before:,} elements"
-        else:
-            cost = "view" if copying is None else f"copies {prod(sizes):,} elements"
-        lines.append(Line(_NAMES[type(step)] + argument, sizes, _join(held, labels), cost))
-    return lines
-
-
-def _meeting(plan: Plan, registers: list[int], labels: dict[int, str]) -> list[Line]:
-    """The step in which several tensors become one, and those after it."""
-    if not plan.products:
-        return []
-    held = plan.combined
-    sizes = tuple(registers[register] for register in held)
-    line = Line(f"einsum {plan.products[0].equation}", sizes, _join(held, labels), f"makes {prod(sizes):,} elements")
-    return [line, *_chain(plan.steps, held, registers, labels)]
-
-
-def _join(held: Sequence[int], labels: dict[int, str]) -> str:
-    return " ".join(labels[register] for register in held)
 
 
 def draw(title: str, plan: Plan, lines: Sequence[Line], sizes: Sequence[int]) -> str:
@@ -110,7 +231,7 @@ def draw(title: str, plan: Plan, lines: Sequence[Line], sizes: Sequence[int]) ->
 
 def draw_costs(costs: Costs, itemsize: int, dtype: str) -> str:
     """What a contraction costs, as text below its plan."""
-    path = ", ".join([f"({', '.join(map(str, places))})" for places in costs.path])
+    path = ", ".join([f"({', '.join(map(str, positions))})" for positions in costs.path])
     parts = [f"path {path}", f"{costs.flops:,} FLOPs"]
     if costs.largest:
         parts.append(f"largest intermediate {costs.largest:,} elements")

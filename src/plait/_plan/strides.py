@@ -1,17 +1,9 @@
-"""Which shapes the same memory can show: what `view` promises, and what `explain` says of a step."""
+"""Strided memory: which shapes the same memory can show, and with which strides."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-
-from plait._plan.nodes import (
-    Expand,
-    Permute,
-    Reshape,
-    Step,
-    View,
-)
 
 
 def contiguous(shape: Sequence[int], unit: int = 1) -> tuple[int, ...]:
@@ -37,12 +29,12 @@ def memory_order(strides: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True))
 
 
-def reshaped(shape: Sequence[int], strides: Sequence[int], target: Sequence[int]) -> tuple[int, ...] | int:
+def reshape_strides(shape: Sequence[int], strides: Sequence[int], target: Sequence[int]) -> tuple[int, ...] | int:
     """The strides of a reshape that copies nothing, or the first dimension of the target that needs a copy.
 
-    >>> reshaped((4, 6), (6, 1), (2, 2, 6))
+    >>> reshape_strides((4, 6), (6, 1), (2, 2, 6))
     (12, 6, 1)
-    >>> reshaped((6, 4), (1, 6), (24,))
+    >>> reshape_strides((6, 4), (1, 6), (24,))
     0
     """
     if 0 in target:
@@ -73,39 +65,11 @@ def reshaped(shape: Sequence[int], strides: Sequence[int], target: Sequence[int]
     return tuple(result)
 
 
-class Memory:
-    """The shape and strides of a tensor as steps change them."""
+class StridedView:
+    """The shape and strides of a tensor, as the nodes of a plan change them (`Node.apply`)."""
 
-    def __init__(self, shape: Sequence[int], strides: Sequence[int]) -> None:
+    __slots__ = ("shape", "strides")
+
+    def __init__(self, shape: Sequence[int], strides: Sequence[int] | None = None) -> None:
         self.shape = tuple(shape)
-        self.strides = tuple(strides)
-
-    def apply(self, step: Step, sizes: Sequence[int]) -> int | None:
-        """Change the shape; ``sizes`` is the shape that the step leaves.
-
-        Returns:
-            The dimension of the result that forces a copy, or ``None`` where the result is a view.
-        """
-        copying = None
-        shape, strides = self.shape, self.strides
-        if isinstance(step, Permute):
-            self.strides = tuple(strides[place] for place in step.order)
-        elif isinstance(step, Expand):
-            offset = len(sizes) - len(shape)
-            stretched = [
-                strides[place - offset] if place >= offset and shape[place - offset] == size else 0
-                for place, size in enumerate(sizes)
-            ]
-            self.strides = tuple(stretched)
-        elif isinstance(step, (Reshape, View)):
-            found = reshaped(shape, strides, sizes)
-            if isinstance(found, int):
-                copying = found
-                self.strides = contiguous(sizes)
-            else:
-                self.strides = found
-        else:  # a reduction makes a new tensor
-            copying = 0
-            self.strides = contiguous(sizes)
-        self.shape = tuple(sizes)
-        return copying
+        self.strides = contiguous(shape) if strides is None else tuple(strides)

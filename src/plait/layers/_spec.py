@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
-from plait._executor.compile import planned
-from plait._executor.program import Recipe, recipe
-from plait._executor.slow_path import stacked
+from plait._executor.compile import lower_pattern
+from plait._executor.recipe import PlanData, plan_data
+from plait._executor.tensors import stack
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, names
 from plait._operations.reduce import CUSTOM, check_reduction
@@ -61,7 +61,7 @@ class Spec:
             SizeError: PLT308, it is empty, or the shapes differ.
         """
         try:
-            return stacked(tensors)
+            return stack(tensors)
         except PlaitError as error:
             error.pattern = self.pattern.text
             raise
@@ -184,7 +184,7 @@ def checked_pattern(operation: str, text: str, sizes: dict[str, Any], reduction:
     pattern = Pattern(text, sizes)
     ranks = [_named_dimensions(expr.items) for expr in parse(pattern.text).left]
     given = tuple(pattern.sizes)
-    planned(operation, pattern.text, tuple(ranks if operation == "einsum" else ranks[:1]), given, reduction)
+    lower_pattern(operation, pattern.text, tuple(ranks if operation == "einsum" else ranks[:1]), given, reduction)
     return pattern
 
 
@@ -315,7 +315,7 @@ def documented(attributes: Mapping[str, str] = MappingProxyType({}), /, **own: s
     return complete
 
 
-def recipes(operation: str, pattern: Pattern, reduction: str = "", *others: int) -> dict[int, Recipe]:
+def recipes(operation: str, pattern: Pattern, reduction: str = "", *others: int) -> dict[int, PlanData]:
     """The plan of a pattern for each rank of the tensor, as data, for a framework that compiles no Python of plait's.
 
     Args:
@@ -331,7 +331,8 @@ def recipes(operation: str, pattern: Pattern, reduction: str = "", *others: int)
     least = _named_dimensions(items)
     ranks = range(least, max(least, SCRIPTED_RANKS) + 1) if least < len(items) else (least,)
     given = tuple(pattern.sizes)
-    return {rank: recipe(planned(operation, pattern.text, (rank, *others), given, reduction)) for rank in ranks}
+    plans = [lower_pattern(operation, pattern.text, (rank, *others), given, reduction) for rank in ranks]
+    return dict(zip(ranks, map(plan_data, plans), strict=True))
 
 
 def _named_dimensions(items: Sequence[Any]) -> int:

@@ -53,20 +53,21 @@ def mix(spec: MixSpec) -> Any:
 
 
 def _plans(found: dict[int, Any], pattern: Any) -> Plans:
+    """The plans as rows; the tensors are replaced in place, and a contraction of two leaves the first."""
     made: Plans = {}
-    for rank, recipe in found.items():
-        rows = [(kind, source, list(factors)) for kind, source, factors in recipe.instructions]
-        for number, calls in enumerate(recipe.inputs):
-            rows += _rows(calls, number)
-        equation = "".join([equation for _, equation in recipe.products])  # two tensors, and so one product
-        if equation:
-            rows += [("einsum", 0, []), *_rows(recipe.steps, 0)]
-        made[rank] = [*pattern.sizes.values(), *recipe.constants], rows, equation
+    for rank, data in found.items():
+        rows = [(kind, source, list(factors)) for kind, source, factors in data.size_ops]
+        equation = ""
+        tensor = list(range(len(data.ranks)))  # where each value is
+        for method, operands, shape, constant in data.steps:
+            tensor.append(tensor[operands[0]])
+            if method == "einsum":
+                equation = constant
+                rows.append((method, 0, []))
+            else:
+                rows.append((method, tensor[operands[0]], list(constant if shape is None else shape)))
+        made[rank] = [*pattern.sizes.values(), *data.constants], rows, equation
     return made
-
-
-def _rows(calls: Any, number: int) -> list[Row]:
-    return [(method, number, list(constant if shape is None else shape)) for method, shape, constant in calls]
 
 
 def run_operation(tensor: torch.Tensor | list[torch.Tensor], script: Operation) -> torch.Tensor:

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from plait._executor.compose import compose
 from plait._executor.large.kernels import KernelTask, describe, with_kernel_fallback
 from plait._executor.large.reductions import StepFunction, Unary, build_copy, build_reduction
-from plait._executor.program import Program, count_elements, decides, rounds
+from plait._executor.program import Executable, chain, count_elements, is_order_sensitive, may_schedule
 from plait._plan.graph import Plan
 from plait._plan.nodes import Reduce
 from plait._plan.schedule.copies import schedule_copy
@@ -20,7 +19,7 @@ from plait._plan.schedule.loop_nest import loop_nest
 from plait._plan.schedule.nodes import Reduction, Schedule, ScheduledStep, TiledCopy, TwoPassReduction
 from plait._plan.schedule.reductions import schedule_reduction
 from plait._plan.schedule.two_pass import PIVOTS, schedule_two_pass
-from plait._plan.strides import Memory, contiguous
+from plait._plan.strides import StridedView, contiguous
 from plait.backends.costs import MemoryCosts
 from plait.backends.registry import one_backend
 
@@ -35,7 +34,7 @@ LAYOUTS = 32
 """For how many ways to lie in memory one callable keeps what is best."""
 
 
-def specialize_large(program: Program, shape: Sequence[int], sizes: dict[str, int], plain: Unary) -> Unary:
+def specialize_large(program: Executable, shape: Sequence[int], sizes: dict[str, int], plain: Unary) -> Unary:
     """A callable for large tensors of one shape that looks at their memory.
 
     Args:
@@ -50,7 +49,10 @@ def specialize_large(program: Program, shape: Sequence[int], sizes: dict[str, in
     ops = large.load()
     known: dict[Any, Unary | None] = {}
     """By layout, what is best; ``None`` where there was one call, and nothing is chosen yet."""
-    layout, eager = ops.layout, program.rounds or program.elements(shape, sizes) >= large.eager_elements
+    layout, eager = (
+        ops.layout,
+        program.is_order_sensitive or program.count_elements(shape, sizes) >= large.eager_elements,
+    )
 
     def call(tensor: Any) -> Any:
         key = layout(tensor)
@@ -62,26 +64,26 @@ def specialize_large(program: Program, shape: Sequence[int], sizes: dict[str, in
             if key is None:
                 found = plain
             elif choose:
-                found = build_for_layout(program, program.registers(shape, sizes), tensor, ops) or plain
+                found = build_for_layout(program, program.slots(shape, sizes), tensor, ops) or plain
             known[key] = found
         return (found or plain)(tensor)
 
     return call
 
 
-def build_for_layout(program: Program, slots: Sequence[int], tensor: Any, ops: LargeTensorOps) -> Unary | None:
+def build_for_layout(program: Executable, slots: Sequence[int], tensor: Any, ops: LargeTensorOps) -> Unary | None:
     """The calls that are best for a tensor, or ``None`` where that is one for each step."""
     dtype, requires_grad = program.backend.dtype(tensor), ops.requires_grad(tensor)
     step = choose_schedule(program.plan, slots, *ops.memory(tensor), costs_of(ops, dtype, requires_grad))
     if step is None:
         return None
-    calls = [(function, select(slots) if select else constant) for function, select, constant in program.inputs[0]]
+    calls = [(function, select(slots) if select else constant) for function, select, constant in program.functions]
     function, constant = calls[step.number]
     better = build_step(step, function, program.backend, ops, dtype, requires_grad)
     if better is function:
         return None
     calls[step.number] = better, constant
-    return compose(calls)
+    return chain(calls)
 
 
 def costs_of(ops: LargeTensorOps, dtype: Any, requires_grad: bool) -> Callable[[str], MemoryCosts | None]:
@@ -108,12 +110,12 @@ def choose_schedule(
 ) -> ScheduledStep | None:
     """The step of a plan that writes new memory, and how it is best done on a tensor with these strides, in bytes."""
     dims = tuple(range(plan.solved.ranks[0]))
-    memory = Memory([slots[slot] for slot in dims], strides)
-    for number, step in enumerate(plan.inputs[0]):
+    memory = StridedView([slots[slot] for slot in dims], strides)
+    for number, (step, _) in enumerate(plan.steps):
         shape, before = memory.shape, memory.strides
-        dims = step.output(dims)
+        dims = step.output_shape(dims)
         target = tuple([slots[slot] for slot in dims])
-        if memory.apply(step, target) is None:
+        if step.apply(memory, target) is None:
             continue
         schedule: Schedule | None = None
         name = step.reduction if isinstance(step, Reduce) else ""
@@ -167,7 +169,7 @@ def explain_large(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple[tuple[
         slots: its slots, filled.
         tensor: what the caller gave: a tensor, whose framework decides, or a shape, which is taken for a NumPy array's.
     """
-    if not decides(plan):
+    if not may_schedule(plan):
         return (), []
     if not hasattr(tensor, "dtype"):
         if count_elements(plan, slots) < MIN_ELEMENTS:
@@ -180,7 +182,7 @@ def explain_large(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple[tuple[
     reason = None if ops is None else ops.why_not_decompose(tensor)
     if large is None or ops is None or reason is not None:
         return (), [f"one call of {backend.name} for each step{'' if reason is None else ': ' + reason}"]
-    if count_elements(plan, slots) < (large.min_elements_rounding if rounds(plan) else large.min_elements):
+    if count_elements(plan, slots) < (large.min_elements_rounding if is_order_sensitive(plan) else large.min_elements):
         return (), []
     dtype, requires_grad, memory = backend.dtype(tensor), ops.requires_grad(tensor), ops.memory(tensor)
     found = choose_schedule(plan, slots, *memory, costs_of(ops, dtype, requires_grad))

@@ -26,7 +26,7 @@ from plait._plan.contraction.pairwise import (
     Way,
     finish,
 )
-from plait._plan.nodes import Add
+from plait._plan.nodes import Sum
 
 Places = tuple[int, ...]
 
@@ -138,7 +138,7 @@ def _multiplied(places: Places, tensors: Sequence[Operand], order: Axes, goal: G
     product = Operand(order, market.lengths(order))
     if summed:
         kept = order[: -len(summed)]
-        product = Operand(kept, market.lengths(kept), (Add(tuple(range(len(kept), len(order)))),))
+        product = Operand(kept, market.lengths(kept), (Sum(tuple(range(len(kept), len(order)))),))
         price += costs.sum_overhead + market.length(order) * costs.sum_element
     more, after, left = finish(product, goal, market)
     meeting = Meeting(places, tuple(sides), MULTIPLY, after=after, rank=len(order), reuse=reuse)

@@ -8,7 +8,7 @@ from math import prod
 from typing import NamedTuple
 
 from plait._plan.contraction.network import Axes, Dims
-from plait._plan.nodes import Permute, Reshape, Step
+from plait._plan.nodes import Node, Permute, Reshape
 from plait.backends.costs import ContractionCosts
 
 
@@ -21,14 +21,14 @@ class Operand(NamedTuple):
 
     axes: Axes
     shape: tuple[int, ...]
-    steps: tuple[Step, ...] = ()
+    steps: tuple[Node, ...] = ()
     ours: bool = False
 
 
 class Arranged(NamedTuple):
     """The steps to other dimensions, and what they copy: so many elements, in rows whose elements lay so far apart."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[Node, ...]
     copied: int = 0
     row: int = 1
     stride: int = 1
@@ -64,11 +64,11 @@ def _rises(group: Axes, place: dict[int, int]) -> bool:
     return all(place[axis] == place[group[0]] + number for number, axis in enumerate(group))
 
 
-def _reshaped(steps: tuple[Step, ...], shape: tuple[int, ...], target: tuple[int, ...]) -> tuple[Step, ...]:
+def _reshaped(steps: tuple[Node, ...], shape: tuple[int, ...], target: tuple[int, ...]) -> tuple[Node, ...]:
     return steps if shape == target else (*steps, Reshape(target))
 
 
-def _moved(shape: tuple[int, ...], target: Dims, final: tuple[int, ...], place: dict[int, int]) -> tuple[Step, ...]:
+def _moved(shape: tuple[int, ...], target: Dims, final: tuple[int, ...], place: dict[int, int]) -> tuple[Node, ...]:
     """A reshape that merges, with units in front, then a permutation: views both."""
     memory = sorted(range(len(target)), key=lambda number: place[target[number][0]] if target[number] else -1)
     order = tuple([memory.index(number) for number in range(len(target))])

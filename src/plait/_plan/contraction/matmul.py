@@ -18,7 +18,6 @@ from plait._plan.contraction.network import Axes, Dims
 from plait._plan.contraction.pairwise import (
     MATMUL,
     VECDOT,
-    Buffer,
     Goal,
     Market,
     Meeting,
@@ -26,10 +25,11 @@ from plait._plan.contraction.pairwise import (
     finish,
 )
 from plait._plan.nodes import (
-    Add,
-    Copy,
+    Buffer,
+    Contiguous,
+    Node,
     Reshape,
-    Step,
+    Sum,
 )
 
 
@@ -98,7 +98,7 @@ def matmul(places: tuple[int, ...], one: Operand, other: Operand, groups: Groups
     if later:
         places_of_sum = tuple(range(len(later)))
         kept = product.shape[len(later) :]
-        product = Operand(product.axes[len(later) :], kept, (Add(places_of_sum),))
+        product = Operand(product.axes[len(later) :], kept, (Sum(places_of_sum),))
         price += costs.sum_overhead + market.length(loops) * costs.sum_element
     more, after, result = finish(product, goal, market)
     sides = (left.steps, right.steps)
@@ -150,13 +150,13 @@ def _in_order(tensor: Operand, arranged: Arranged, matrix: Axes, market: Market)
         return arranged
     stride = market.length(tensor.axes[tensor.axes.index(matrix[-1]) + 1 :]) if matrix else 1
     row = market.sizes[matrix[-1]] if matrix else 1
-    return Arranged((*arranged.steps, Copy(tensor.shape)), market.length(tensor.axes), row, stride)
+    return Arranged((*arranged.steps, Contiguous(tensor.shape)), market.length(tensor.axes), row, stride)
 
 
 def _folded(plain: Way, one: Operand, goal: Goal, columns: Axes, price: float, market: Market) -> Iterator[Way]:
     """The product without the reshapes around it, where they only make one dimension of the rows, and several again."""
     meeting, costs = plain.meeting, market.costs
-    steps: tuple[Step, ...] = (*meeting.sides[0], *meeting.after)
+    steps: tuple[Node, ...] = (*meeting.sides[0], *meeting.after)
     if (
         meeting.batched
         or len(steps) != 2

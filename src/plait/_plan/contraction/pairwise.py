@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from plait._plan.contraction.layouts import Arranged, Operand, arrange
 from plait._plan.contraction.network import Axes
-from plait._plan.nodes import Reshape, Step
+from plait._plan.nodes import Buffer, Node, Reshape
 from plait.backends.costs import ContractionCosts
 
 MATMUL = "matmul"
@@ -19,13 +19,6 @@ MULTIPLY = "multiply"
 EINSUM = "einsum"
 NOTHING = "nothing"
 """One tensor alone: all that is done to it are its steps."""
-
-
-class Buffer(NamedTuple):
-    """Memory for a result: its shape, and the order of its dimensions in which the product fills it."""
-
-    shape: tuple[int, ...]
-    order: tuple[int, ...]
 
 
 class Meeting(NamedTuple):
@@ -38,11 +31,11 @@ class Meeting(NamedTuple):
     """
 
     places: tuple[int, ...]
-    sides: tuple[tuple[Step, ...], ...]
+    sides: tuple[tuple[Node, ...], ...]
     how: str
     equation: str = ""
     buffer: Buffer | None = None
-    after: tuple[Step, ...] = ()
+    after: tuple[Node, ...] = ()
     batched: bool = False
     rank: int = 1
     reuse: int | None = None
@@ -89,7 +82,7 @@ def goal_of(output: Axes, shape: tuple[int, ...], market: Market) -> Goal:
     return Goal(frozenset(output), output, shape, not ends <= {*accumulate(shape, mul)})
 
 
-def finish(product: Operand, goal: Goal, market: Market) -> tuple[float, tuple[Step, ...], Operand]:
+def finish(product: Operand, goal: Goal, market: Market) -> tuple[float, tuple[Node, ...], Operand]:
     """The price and the steps from a product to the goal, and what is left then."""
     order, costs = goal.order, market.costs
     if order is None:

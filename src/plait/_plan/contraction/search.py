@@ -27,10 +27,10 @@ from plait._plan.contraction.paths import (
     path_of,
 )
 from plait._plan.nodes import (
-    Add,
     Diagonal,
+    Node,
     Reshape,
-    Step,
+    Sum,
 )
 from plait.backends.costs import ContractionCosts
 
@@ -182,7 +182,7 @@ def _prepared(tensor: Operand, lonely: set[int], market: Market) -> tuple[float,
     if len(set(axes)) == len(axes) and not summed:
         return 0, tensor
     lengths = market.lengths(axes)
-    steps: list[Step] = [] if lengths == tensor.shape else [Reshape(lengths)]
+    steps: list[Node] = [] if lengths == tensor.shape else [Reshape(lengths)]
     while len(set(axes)) < len(axes):
         twice = next(axis for axis in axes if axes.count(axis) > 1)
         one, other = [place for place, axis in enumerate(axes) if axis == twice][:2]
@@ -190,7 +190,7 @@ def _prepared(tensor: Operand, lonely: set[int], market: Market) -> tuple[float,
         axes = (*[axis for place, axis in enumerate(axes) if place not in (one, other)], twice)
     price = costs.diagonal_overhead * (len(tensor.axes) - len(axes))
     if summed:
-        steps.append(Add(tuple([place for place, axis in enumerate(axes) if axis in summed])))
+        steps.append(Sum(tuple([place for place, axis in enumerate(axes) if axis in summed])))
         rate = costs.sum_element if len(tensor.axes) == len(axes) else costs.strided_vector_element
         price += costs.sum_overhead + market.length(axes) * rate
         axes = tuple([axis for axis in axes if axis not in summed])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
-from plait._plan.nodes import Step
+from plait._plan.nodes import Node
 from plait._plan.schedule.loop_nest import LoopNest
 
 
@@ -116,7 +116,7 @@ class ScheduledStep(NamedTuple):
     """
 
     number: int
-    step: Step
+    step: Node
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     target: tuple[int, ...]

@@ -1,0 +1,69 @@
+"""What a call is given: whether it is a tensor, and whether its sizes are known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from plait._shapes.sizes import shape_text
+from plait.backends.registry import backend_of, one_backend
+from plait.errors import PlaitError, fail, short
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plait.backends.interface import Backend
+
+
+def shape_of(tensor: Any) -> Any:
+    """The shape of what should be a tensor.
+
+    Raises:
+        BackendError: PLT501, it is none.
+    """
+    try:
+        return tensor.shape
+    except AttributeError:
+        message = f"a tensor is needed, and this is {type(tensor).__name__}: {short(tensor)}"
+    kind: Any = type(tensor)
+    try:
+        return backend_of(kind).shape(tensor)  # a framework may have another name for it
+    except (PlaitError, AttributeError):
+        raise fail("PLT501", message) from None
+
+
+def is_concrete(shape: Any) -> bool:
+    """Whether all sizes are known, and ints."""
+    return isinstance(shape, (tuple, list)) and all(type(size) is int and size >= 0 for size in shape)
+
+
+def stack(tensors: Sequence[Any]) -> Any:
+    """A list of tensors as one, with a new first dimension.
+
+    Raises:
+        SizeError: PLT308, it is empty, or the shapes differ.
+        BackendError: PLT501, something in it is no tensor; PLT504, the frameworks differ.
+    """
+    if not tensors:
+        raise fail("PLT308", "a list of tensors must hold at least one")
+    for tensor in tensors:
+        shape_of(tensor)
+    backend = one_backend(tuple([type(tensor) for tensor in tensors]))
+    shapes = [_known_shape(tensor, backend) for tensor in tensors]
+    for place, shape in enumerate(shapes):
+        if not _may_be_equal(shape, shapes[0]):
+            theirs, ours = shape_text(shape), shape_text(shapes[0])
+            raise fail("PLT308", f"tensor {place} of the list has the shape {theirs}, and tensor 0 {ours}")
+    return backend.stack(tensors)
+
+
+def _known_shape(tensor: Any, backend: Backend) -> Any:
+    """The shape, with ``None`` for each size that must not be compared; ``None`` where not even the rank is known."""
+    shape, rank = backend.shape(tensor), backend.rank(tensor)
+    return shape if is_concrete(shape) or rank is None else backend.static_shape(tensor, rank)
+
+
+def _may_be_equal(shape: Any, other: Any) -> bool:
+    if not (isinstance(shape, (tuple, list)) and isinstance(other, (tuple, list))):
+        return True
+    pairs = zip(shape, other, strict=False)
+    return len(shape) == len(other) and all(one == two or None in (one, two) for one, two in pairs)
