@@ -12,9 +12,11 @@ from plait._executor.dynamo import (
     traced_einsum,
     traced_pack,
     traced_parse_shape,
+    traced_rearrange,
     traced_reduce,
-    traced_unary,
+    traced_repeat,
     traced_unpack,
+    traced_view,
 )
 from plait._executor.options import CURRENT, with_backend_kwargs
 from plait._executor.tracer_hooks import do_not_convert, dynamo_substitute
@@ -40,7 +42,7 @@ else:
 def rearrange(tensor: Several[Tensor], pattern: str, **sizes: SupportsIndex) -> Tensor: ...
 @overload
 def rearrange(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor: ...
-@dynamo_substitute(traced_unary("rearrange"))
+@dynamo_substitute(traced_rearrange)
 def rearrange(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     """Permute, split, merge, add and drop unit axes: the same axes on both sides of the arrow.
 
@@ -71,7 +73,7 @@ def rearrange(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     return call_uncached("rearrange", (tensor,), pattern, sizes) if entry is None else entry.call(tensor)
 
 
-@dynamo_substitute(traced_unary("view"))
+@dynamo_substitute(traced_view)
 def view(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor:
     """`rearrange`, with the promise that the result shares the tensor's memory.
 
@@ -145,7 +147,7 @@ def reduce(tensor: Any, pattern: str, reduction: Reduction, **sizes: SupportsInd
 def repeat(tensor: Several[Tensor], pattern: str, **sizes: SupportsIndex) -> Tensor: ...
 @overload
 def repeat(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor: ...
-@dynamo_substitute(traced_unary("repeat"))
+@dynamo_substitute(traced_repeat)
 def repeat(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     """Copy along the axes that the left side lacks.
 

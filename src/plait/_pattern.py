@@ -7,7 +7,7 @@ from functools import lru_cache
 from plait._executor.cache import lookup, operand_keys
 from plait._executor.caches import register
 from plait._executor.dispatch import call_uncached
-from plait._executor.dynamo import traced, traced_method, traced_steps
+from plait._executor.dynamo import traced, traced_steps
 from plait._executor.options import CURRENT, with_backend_kwargs
 from plait._executor.tracer_hooks import do_not_convert, dynamo_substitute
 from plait.errors import PlaitError
@@ -28,6 +28,29 @@ CALLS = 256
 """How many callables one pattern keeps: operations, each with a shape and a type."""
 
 
+# What Dynamo follows in the place of the methods: it has neither closure nor defaults, which Dynamo would guard.
+
+
+def _traced_rearrange(self: Calls, tensor: Any) -> Any:
+    return self._traced("rearrange", (tensor,))
+
+
+def _traced_view(self: Calls, tensor: Any) -> Any:
+    return self._traced("view", (tensor,))
+
+
+def _traced_reduce(self: Calls, tensor: Any, reduction: Any) -> Any:
+    return self._traced("reduce", (tensor,), reduction)
+
+
+def _traced_repeat(self: Calls, tensor: Any) -> Any:
+    return self._traced("repeat", (tensor,))
+
+
+def _traced_einsum(self: Calls, *tensors: Any, **kwargs: Any) -> Any:
+    return self._traced("einsum", tensors, options=with_backend_kwargs(None, **kwargs))
+
+
 class Calls:
     """What a pattern and a composition of patterns share. Immutable."""
 
@@ -35,7 +58,7 @@ class Calls:
 
     _calls: dict[Any, Callable[..., Any]]
 
-    @dynamo_substitute(traced_method("rearrange"))
+    @dynamo_substitute(_traced_rearrange)
     def rearrange(self, tensor: Any) -> Any:
         """`plait.rearrange` with this pattern."""
         try:
@@ -44,12 +67,12 @@ class Calls:
             call = None
         return self._first("rearrange", (tensor,)) if call is None else call(tensor)
 
-    @dynamo_substitute(traced_method("view"))
+    @dynamo_substitute(_traced_view)
     def view(self, tensor: Any) -> Any:
         """`plait.view` with this pattern."""
         return self._first("view", (tensor,))
 
-    @dynamo_substitute(traced_method("reduce"))
+    @dynamo_substitute(_traced_reduce)
     def reduce(self, tensor: Any, reduction: Any) -> Any:
         """`plait.reduce` with this pattern."""
         try:
@@ -58,7 +81,7 @@ class Calls:
             call = None
         return self._first("reduce", (tensor,), reduction) if call is None else call(tensor)
 
-    @dynamo_substitute(traced_method("repeat"))
+    @dynamo_substitute(_traced_repeat)
     def repeat(self, tensor: Any) -> Any:
         """`plait.repeat` with this pattern."""
         try:
@@ -67,7 +90,7 @@ class Calls:
             call = None
         return self._first("repeat", (tensor,)) if call is None else call(tensor)
 
-    @dynamo_substitute(traced_method("einsum"))
+    @dynamo_substitute(_traced_einsum)
     def einsum(
         self, *tensors: Any, out_sharding: Any = None, precision: Any = None, preferred_element_type: Any = None
     ) -> Any:

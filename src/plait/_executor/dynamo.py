@@ -65,13 +65,22 @@ def traced(
     return trace(found, tensors, sizes, TORCH, function, report)
 
 
-def traced_unary(operation: str) -> Any:
-    """What Dynamo follows in the place of a function of one tensor."""
+# A substitute has neither closure nor defaults, which Dynamo would guard.
 
-    def substitute(tensor: Any, pattern: str, **sizes: Any) -> Any:
-        return traced(operation, (tensor,), pattern, sizes)
 
-    return substitute
+def traced_rearrange(tensor: Any, pattern: str, **sizes: Any) -> Any:
+    """``rearrange`` under Dynamo."""
+    return traced("rearrange", (tensor,), pattern, sizes)
+
+
+def traced_view(tensor: Any, pattern: str, **sizes: Any) -> Any:
+    """``view`` under Dynamo."""
+    return traced("view", (tensor,), pattern, sizes)
+
+
+def traced_repeat(tensor: Any, pattern: str, **sizes: Any) -> Any:
+    """``repeat`` under Dynamo."""
+    return traced("repeat", (tensor,), pattern, sizes)
 
 
 def traced_reduce(tensor: Any, pattern: str, reduction: Any, **sizes: Any) -> Any:
@@ -84,17 +93,6 @@ def traced_einsum(*operands: Any, **keywords: Any) -> Any:
     operation, pattern, tensors = split_operands(operands)
     kwargs = {name: keywords.pop(name, None) for name in ("out_sharding", "precision", "preferred_element_type")}
     return traced(operation, tensors, pattern, keywords, "", with_backend_kwargs(None, **kwargs))
-
-
-def traced_method(operation: str) -> Any:
-    """What Dynamo follows in the place of a method of a pattern."""
-
-    def substitute(self: Any, *arguments: Any, **kwargs: Any) -> Any:
-        if operation == "einsum":
-            return self._traced(operation, arguments, options=with_backend_kwargs(None, **kwargs))
-        return self._traced(operation, arguments[:1], *arguments[1:], **kwargs)
-
-    return substitute
 
 
 @assume_constant
