@@ -115,13 +115,17 @@ class MixSpec(Spec):
         if bias:
             _check_parameter(bias, after.names, "the right side", "bias", known, tree)
         fan_in = prod(known[name] for name in names(weight.left) if name not in after.names) or 1
+        weight_lengths = [known[item.text] if isinstance(item, Name) else 1 for item in weight.left[0].items]
+        # the bias has a dimension for each named axis of the right side, of length 1 if it does not depend on the axis
+        kept = names(bias.left) if bias else {}
+        bias_lengths = [known[name] if name in kept else 1 for name in names((right,))]
         product, flat = _product(left, right, weight, bias)
         return cls(
             Pattern(tree.text, known),
             expr_text(weight.left[0]),
             None if bias is None else expr_text(bias.left[0]),
-            Parameter(_weight_shape(weight.left[0], known), sqrt(3 / fan_in)),
-            None if bias is None else Parameter(_bias_shape(right, bias, known), sqrt(1 / fan_in)),
+            Parameter(tuple(weight_lengths), sqrt(3 / fan_in)),
+            None if bias is None else Parameter(tuple(bias_lengths), sqrt(1 / fan_in)),
             _checked_product(product, known, left, tree),
             None if flat is None else checked_pattern("rearrange", f"{flat} -> {expr_text(right)}", {}),
         )
@@ -183,16 +187,6 @@ def _check_parameter(
         wanted = ", ".join(f"{name.text}=..." for name in missing)
         message = f"the sizes of all axes of the {kind} must be given; add {wanted}"
         raise fail("PLT303", message, *text_and_spans(parameter, missing), facts)
-
-
-def _weight_shape(expr: Expr, sizes: dict[str, int]) -> tuple[int, ...]:
-    return tuple([sizes[item.text] if isinstance(item, Name) else 1 for item in expr.items])
-
-
-def _bias_shape(right: Expr, bias: Tree, sizes: dict[str, int]) -> tuple[int, ...]:
-    """A dimension for each named axis of the right side: its size, or 1 where the bias does not depend on it."""
-    axes = names(bias.left)
-    return tuple([sizes[name] if name in axes else 1 for name in names((right,))])
 
 
 def _product(left: Expr, right: Expr, weight: Tree, bias: Tree | None) -> tuple[str, str | None]:
