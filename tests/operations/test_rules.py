@@ -14,7 +14,7 @@ from plait._operations.infer import infer_operation
 from plait._operations.pack import layout, lengths, split_shape
 from plait._operations.parse_shape import places, read_shape
 from plait._operations.reduce import REDUCTIONS, check_kind, check_reduction
-from plait._operations.table import TABLE
+from plait._operations.table import OPERATIONS, find_operation
 from plait._shapes.solver import solve_pattern
 from strategies import nearly_patterns, transforms
 
@@ -56,7 +56,7 @@ from strategies import nearly_patterns, transforms
     ],
 )
 def test_rules(operation, pattern, code):
-    check = TABLE[operation].check
+    check = find_operation(operation).check
     if code is None:
         check(parse(pattern))
         return
@@ -74,8 +74,13 @@ def test_what_is_obvious_keeps_the_rule(pattern, rank):
         solved = solve_pattern(tree, (rank,) * len(tree.left), ())
     except plait.PlaitError:
         return
-    if tree.plain and TABLE["rearrange"].trivially_valid(solved):
-        TABLE["rearrange"].check(tree)
+    if tree.plain and find_operation("rearrange").trivially_valid(solved):
+        find_operation("rearrange").check(tree)
+
+
+def test_every_operation_is_found_by_its_name():
+    assert [find_operation(name).name for name in OPERATIONS] == [*OPERATIONS]
+    assert {*OPERATIONS} < {*plait.__all__}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from plait._notation.parser import parse
-from plait._operations.table import TABLE
+from plait._operations.table import find_operation
 from plait._plan.lowering import REWRITES, lower_movement, rewrite
 from plait._plan.nodes import (
     Expand,
@@ -22,7 +22,7 @@ from strategies import transforms
 
 def steps(pattern, rank, *given, reduction="sum", operation=None):
     solved = solve_pattern(parse(pattern), (rank,), given)
-    plan = TABLE[operation].lower(solved, reduction) if operation else lower_movement(solved, reduction)
+    plan = find_operation(operation).lower(solved, reduction) if operation else lower_movement(solved, reduction)
     return [type(node).__name__.lower() for node, _ in plan.steps]
 
 

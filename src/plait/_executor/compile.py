@@ -17,7 +17,7 @@ from plait._notation.tree import Ellipsis, Item, Tree, names
 from plait._notation.unparse import item_text
 from plait._operations.operation import Operation
 from plait._operations.reduce import CUSTOM, check_kind, check_reduction
-from plait._operations.table import TABLE
+from plait._operations.table import find_operation
 from plait._plan.graph import Plan
 from plait._plan.strides import StridedView
 from plait._shapes.sizes import context, evaluate, exact, normalise_sizes, report, shape_text
@@ -75,9 +75,9 @@ def solve(operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[str
         PlaitError: PLT1xx, PLT2xx, PLT303 or PLT304.
     """
     if operation == CLASSICAL:
-        row, tree = TABLE["einsum"], parse_equation(pattern, len(ranks))
+        row, tree = find_operation("einsum"), parse_equation(pattern, len(ranks))
     else:
-        row, tree = TABLE[operation], parse(pattern)
+        row, tree = find_operation(operation), parse(pattern)
     if row.trivially_valid and tree.plain and len(ranks) == 1:
         try:
             solved = solve_pattern(tree, ranks, given)
@@ -107,7 +107,7 @@ def lower_pattern(
     Raises:
         PlaitError: those of `solve`, and PLT506.
     """
-    row = TABLE["einsum" if operation == CLASSICAL else operation]
+    row = find_operation("einsum" if operation == CLASSICAL else operation)
     return row.lower(solve(operation, pattern, ranks, given), reduction)
 
 

@@ -13,7 +13,7 @@ from plait._notation.tree import Ellipsis, Expr, names
 from plait._notation.unparse import expr_text
 from plait._operations.infer import infer_operation
 from plait._operations.rules import span_of
-from plait._operations.table import TABLE
+from plait._operations.table import find_operation
 from plait._shapes.sizes import normalise_sizes
 from plait.errors import PlaitError, fail
 
@@ -41,7 +41,7 @@ def steps_of(operation: str, texts: tuple[str, ...]) -> tuple[Step, ...]:
     steps = []
     for text in texts:
         tree = parse(text)
-        row = TABLE["repeat" if operation == "reduce" and infer_operation(tree) == "repeat" else operation]
+        row = find_operation("repeat" if operation == "reduce" and infer_operation(tree) == "repeat" else operation)
         row.check(tree)
         steps.append(Step(row.name, len(tree.left)))
     return tuple(steps)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from plait._notation.tree import Tree
 from plait._operations.operation import Operation
-from plait._operations.rules import forbid_dropped_axes, forbid_new_axes, unary_sides
 from plait._plan.graph import Plan
 from plait._plan.lowering import lower_movement
 from plait._plan.nodes import Reshape, View
@@ -13,6 +12,8 @@ from plait._shapes.solver import SolvedPattern
 
 def check(tree: Tree, operation: str = "rearrange") -> None:
     """Raise where an axis is dropped or added."""
+    from plait._operations.rules import forbid_dropped_axes, forbid_new_axes, unary_sides  # loaded by the first check
+
     before, after = unary_sides(tree, operation)
     forbid_dropped_axes(before, after, tree, operation, "reduce does")
     forbid_new_axes(before, after, tree, operation, "repeat does")

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from plait._notation.tree import Tree
 from plait._operations.operation import Operation
-from plait._operations.rules import forbid_new_axes, unary_sides
 from plait._plan.graph import Plan
 from plait._plan.lowering import lower_movement
 from plait._shapes.solver import NONEMPTY, SizeOp, SolvedPattern
@@ -46,6 +45,8 @@ REDUCTIONS: dict[str, Reduction] = {
 
 def check(tree: Tree) -> None:
     """Raise where an axis is added."""
+    from plait._operations.rules import forbid_new_axes, unary_sides  # loaded by the first check
+
     before, after = unary_sides(tree, "reduce")
     forbid_new_axes(before, after, tree, "reduce", "repeat does")
 
