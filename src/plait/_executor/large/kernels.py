@@ -61,10 +61,10 @@ class KernelTask(NamedTuple):
         new = contiguous(lengths, itemsize)
         filler = large.kernel(
             name,
-            tuple([shape[dim] for dim in order]),
-            tuple([strides[dim] for dim in order]),
+            tuple(map(shape.__getitem__, order)),
+            tuple(map(strides.__getitem__, order)),
             len(axes),
-            tuple([new[place] for place in back]),
+            tuple(map(new.__getitem__, back)),
             dtype,
         )
         return None if filler is None else cls(filler, order, lengths, back)

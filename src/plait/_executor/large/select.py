@@ -49,10 +49,8 @@ def specialize_large(program: Executable, shape: Sequence[int], sizes: dict[str,
     ops = large.load()
     known: dict[Any, Unary | None] = {}
     """By layout, what is best; ``None`` where there was one call, and nothing is chosen yet."""
-    layout, eager = (
-        ops.layout,
-        program.is_order_sensitive or program.count_elements(shape, sizes) >= large.eager_elements,
-    )
+    layout = ops.layout
+    eager = program.is_order_sensitive or program.count_elements(shape, sizes) >= large.eager_elements
 
     def call(tensor: Any) -> Any:
         key = layout(tensor)
@@ -115,20 +113,20 @@ def choose_schedule(
         shape, before = memory.shape, memory.strides
         dims = step.output_shape(dims)
         target = tuple([slots[slot] for slot in dims])
-        if step.apply(memory, target) is None:
-            continue
         schedule: Schedule | None = None
-        name = step.reduction if isinstance(step, Reduce) else ""
-        found = costs(name)
-        if found is not None and isinstance(step, Reduce):
+        if isinstance(step, Reduce):
+            found, pivot = costs(step.reduction), PIVOTS.get(step.reduction)
+            first = costs(pivot) if pivot else None
             nest = loop_nest(shape, before, step.axes)
-            if name not in PIVOTS:
+            if found is not None and not pivot:
                 schedule = schedule_reduction(nest, itemsize, found)
-            else:
-                first = costs(PIVOTS[name])
-                schedule = None if first is None else schedule_two_pass(nest, itemsize, first, found)
-        elif found is not None:
-            schedule = schedule_copy(shape, before, itemsize, found)
+            elif found is not None and first is not None:
+                schedule = schedule_two_pass(nest, itemsize, first, found)
+        elif step.apply(memory, target) is None:  # a view
+            continue
+        else:
+            found = costs("")
+            schedule = None if found is None else schedule_copy(shape, before, itemsize, found)
         return ScheduledStep(number, step, shape, before, target, schedule)
     return None
 
