@@ -9,15 +9,8 @@ import dask.array as da
 import numpy as np
 
 from plait.backends.dask.einsum import contract
-from plait.backends.dask.lazy_sizes import (
-    Unknown,
-    dimensions,
-    is_unknown,
-    kinds,
-    refuse,
-)
 from plait.backends.dask.reductions import reduction
-from plait.backends.dask.shapes import reshape
+from plait.backends.dask.shapes import UnknownLength, is_unknown, non_ints, reshape, sizes_of, unknown_length_error
 from plait.backends.interface import Backend
 from plait.backends.numpy.backend import NumpyBackend
 from plait.backends.registry import backend_of
@@ -44,12 +37,12 @@ class DaskBackend(Backend):
 
     @staticmethod
     def expand(tensor: Any, shape: Sequence[Any]) -> Any:
-        own = dimensions(tensor)
+        own = sizes_of(tensor)
         own = (*((1,) * (len(shape) - len(own))), *own)
-        if kinds(own) != kinds(shape):
-            raise refuse(tensor)
+        if non_ints(own) != non_ints(shape):
+            raise unknown_length_error(tensor)
         new = [place for place, size in enumerate(shape) if own[place] == 1 and size != 1]
-        if kinds(own):  # broadcast_to compares
+        if non_ints(own):  # broadcast_to compares
             tensor = reshape(tensor, own)
             for place in new:
                 tensor = da.repeat(tensor, shape[place], place)
@@ -69,8 +62,8 @@ class DaskBackend(Backend):
         return da.stack(tensors, allow_unknown_chunksizes=any(map(is_unknown, tensors)))
 
     def slice(self, tensor: Any, axis: int, start: Any, stop: Any) -> Any:
-        if kinds([start, stop, dimensions(tensor)[axis]]):
-            raise refuse(tensor)
+        if non_ints([start, stop, sizes_of(tensor)[axis]]):
+            raise unknown_length_error(tensor)
         return super().slice(tensor, axis, start, stop)
 
     @staticmethod
@@ -85,16 +78,16 @@ class DaskBackend(Backend):
         return _NUMPY.kind(dtype)
 
     def shape(self, tensor: Any) -> Sequence[Any]:
-        return dimensions(tensor)
+        return sizes_of(tensor)
 
     def is_symbolic(self, size: Any) -> bool:
-        return isinstance(size, Unknown)
+        return isinstance(size, UnknownLength)
 
     def comparable(self, tensors: Sequence[Any]) -> bool:
         return not any(map(is_unknown, tensors))
 
     def static_shape(self, tensor: Any, rank: int) -> Sequence[int | None]:
-        return [None if isinstance(size, Unknown) else size for size in dimensions(tensor)]
+        return [None if isinstance(size, UnknownLength) else size for size in sizes_of(tensor)]
 
 
 BACKEND = DaskBackend

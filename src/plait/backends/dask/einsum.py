@@ -10,7 +10,7 @@ import dask.array as da
 import numpy as np
 
 from plait.backends.common.equation import expand_terms
-from plait.backends.dask.lazy_sizes import is_unknown
+from plait.backends.dask.shapes import is_unknown
 from plait.backends.numpy.reductions import is_half
 from plait.errors import fail
 

@@ -30,17 +30,6 @@ class JaxBackend(Backend):
     slice = staticmethod(part)
     to_numpy: Callable[[Any], Any] = staticmethod(np.asarray)
 
-    def __init__(self, kind: type) -> None:
-        if issubclass(kind, jax.Array):
-            self.wrap_callable = _compiled
-        elif issubclass(kind, jax.ShapeDtypeStruct):
-            self.wrap_callable = lambda call: partial(jax.eval_shape, call)
-            self.to_numpy = np.ndarray.__array__  # an error; np.asarray takes it for an object
-            for name in ("reshape", "concat", "stack", "slice"):  # what pack and lists call beside a plan
-                setattr(self, name, _of_shapes(getattr(self, name)))
-        elif not hasattr(kind, "__array__"):
-            raise TypeError("it is no array; a Ref is read by ref[...]")
-
     def for_any_type(self) -> Backend:
         return _TRACED
 
@@ -76,13 +65,33 @@ def _compiled(call: Callable[..., Any]) -> Callable[..., Any]:
     return jax.jit(plait, inline=True)  # where a trace meets an array, it shall see the equations
 
 
-def _of_shapes(function: Callable[..., Any]) -> Callable[..., Any]:
+class ArrayBackend(JaxBackend):
+    """Arrays with elements."""
+
+    wrap_callable = staticmethod(_compiled)
+
+
+def _of_shapes(function: Callable[..., Any]) -> Any:
+    """A function of a tensor or a list of them, which computes shapes alone unless it is traced."""
+
     def call(tensors: Any, *constants: Any) -> Any:
         if isinstance(jax.tree.leaves(tensors)[0], jax.core.Tracer):
             return function(tensors, *constants)
         return jax.eval_shape(lambda traced: function(traced, *constants), tensors)
 
-    return call
+    return staticmethod(call)
+
+
+class ShapeBackend(JaxBackend):
+    """``jax.ShapeDtypeStruct``: plans are evaluated on shapes, and so is what pack and lists call beside a plan."""
+
+    reshape, slice = _of_shapes(JaxBackend.reshape), _of_shapes(JaxBackend.slice)
+    concat, stack = _of_shapes(JaxBackend.concat), _of_shapes(JaxBackend.stack)
+    to_numpy = staticmethod(np.ndarray.__array__)  # an error; np.asarray takes it for an object
+
+    @staticmethod
+    def wrap_callable(call: Callable[..., Any]) -> Callable[..., Any]:
+        return partial(jax.eval_shape, call)
 
 
 _REDUCTIONS: dict[str, Callable[[Any, tuple[int, ...]], Any]] = {
@@ -98,5 +107,17 @@ _REDUCTIONS: dict[str, Callable[[Any, tuple[int, ...]], Any]] = {
     "logsumexp": jax.nn.logsumexp,
 }
 
-BACKEND = JaxBackend
+
+def backend_for(kind: type) -> Backend:
+    """The backend for tensors of a type."""
+    if issubclass(kind, jax.Array):
+        return ArrayBackend(kind)
+    if issubclass(kind, jax.ShapeDtypeStruct):
+        return ShapeBackend(kind)
+    if not hasattr(kind, "__array__"):
+        raise TypeError("it is no array; a Ref is read by ref[...]")
+    return JaxBackend(kind)
+
+
+BACKEND = backend_for
 _TRACED = JaxBackend(jax.core.Tracer)

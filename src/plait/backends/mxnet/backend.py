@@ -14,14 +14,13 @@ import mxnet as mx
 from plait.backends.common.equation import expand_ellipsis
 from plait.backends.common.lazy_sizes import LazyShape
 from plait.backends.interface import Backend
-from plait.backends.mxnet import shapes as mxnet_symbols
-from plait.backends.mxnet.movement import expand, permute
 from plait.backends.mxnet.reductions import (
     is_symbol,
     reduction,
     space_of,
     type_of,
 )
+from plait.backends.mxnet.shapes import expand, permute, reshape_symbol
 
 
 def _of_either(name: str) -> Any:
@@ -56,7 +55,7 @@ class MXNetBackend(Backend):
         return reduction(name, None if dtype is None else self.kind(dtype), dtype)
 
     def traced_reshape(self, tensor: Any, shape: Sequence[Any], sizes: Sequence[Any], axes: Any) -> Any:
-        return mxnet_symbols.regroup(tensor, sizes, *axes) if is_symbol(tensor) else self.reshape(tensor, shape)
+        return reshape_symbol(tensor, sizes, *axes) if is_symbol(tensor) else self.reshape(tensor, shape)
 
     def shape(self, tensor: Any) -> Any:
         return LazyShape(tensor) if is_symbol(tensor) else tensor.shape
@@ -79,6 +78,7 @@ def _modern(value: Any) -> Any:
 
 
 def _classic(function: Callable[..., Any]) -> Any:
+    """A function of MXNet's NumPy arrays and symbols, for classic ones."""
     return lambda *arguments: function(*map(_modern, arguments)).as_nd_ndarray()
 
 
@@ -86,16 +86,24 @@ class ClassicBackend(MXNetBackend):
     """Arrays of ``mx.nd``, and symbols of ``mx.sym``."""
 
     name = "mxnet.nd"
+    reshape = staticmethod(_classic(MXNetBackend.reshape))
+    permute = staticmethod(_classic(MXNetBackend.permute))
+    expand = staticmethod(_classic(MXNetBackend.expand))
+    concat = staticmethod(_classic(MXNetBackend.concat))
+    stack = staticmethod(_classic(MXNetBackend.stack))
+    einsum = staticmethod(_classic(MXNetBackend.einsum))
 
-    def __init__(self, kind: type) -> None:
-        for name in ("reshape", "permute", "expand", "concat", "stack", "einsum", "traced_reshape"):
-            setattr(self, name, _classic(getattr(self, name)))
+    def traced_reshape(self, tensor: Any, shape: Sequence[Any], sizes: Sequence[Any], axes: Any) -> Any:
+        return _classic(super().traced_reshape)(tensor, shape, sizes, axes)
 
     def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
         return _classic(super().reduction(name, dtype))
 
 
-def BACKEND(kind: type) -> Backend:  # noqa: N802  # the name of the class elsewhere
+def backend_for(kind: type) -> Backend:
     """The backend for tensors of a type."""
     modern = issubclass(kind, (mx.np.ndarray, mx.sym.np._Symbol))
     return MXNetBackend(kind) if modern else ClassicBackend(kind)
+
+
+BACKEND = backend_for

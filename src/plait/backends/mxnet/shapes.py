@@ -1,7 +1,7 @@
-"""A reshape of MXNet's symbols, which have no shape: codes say what becomes of each dimension.
+"""Permutations and broadcasts beyond MXNet's own, and reshapes of its symbols, which have no shape.
 
-They are those of ``npx.reshape``. Its one code for a split takes two parts, and that for a merge two dimensions, so
-that more take several reshapes; a graph makes no copy of them.
+Codes say what becomes of each dimension of a symbol. They are those of ``npx.reshape``. Its one code for a split takes
+two parts, and that for a merge two dimensions, so that more take several reshapes; a graph makes no copy of them.
 """
 
 from __future__ import annotations
@@ -13,15 +13,44 @@ from typing import Any
 
 import mxnet as mx
 
+from plait.backends.mxnet.reductions import is_symbol, space_of, type_of
 from plait.errors import fail
 
 INFER, KEEP, SKIP, MERGE, SPLIT = -1, -2, -3, -5, -6
 """A length from the others, a dimension as it is, one of length 1 left out, two made one, and one made two."""
 
+_LONGEST = 6
+"""How many dimensions MXNet transposes at once."""
+
 Axes = tuple[int, ...]
 
 
-def regroup(tensor: Any, sizes: Sequence[Any], before: Sequence[Axes], after: Sequence[Axes]) -> Any:
+def permute(tensor: Any, order: Sequence[int]) -> Any:
+    """Transpose elements of any type, along any number of dimensions."""
+    if type_of(tensor) == mx.np.bool_:  # MXNet does not transpose truth values
+        return permute(tensor.astype("uint8"), order).astype(bool)
+    if len(order) <= _LONGEST:
+        return space_of(tensor).transpose(tensor, order)
+    places = list(range(len(order)))
+    for place, source in enumerate(order):
+        other = places.index(source)
+        if other != place:
+            tensor = space_of(tensor).swapaxes(tensor, place, other)
+            places[place], places[other] = places[other], places[place]
+    return tensor
+
+
+def expand(tensor: Any, shape: Sequence[Any]) -> Any:
+    """Broadcast to a shape; of a symbol a size that is not known stays as it is."""
+    kept = [size if type(size) is int else KEEP for size in shape]
+    space = space_of(tensor)
+    if 0 not in shape or not (is_symbol(tensor) or tensor.size):
+        return space.broadcast_to(tensor, kept)
+    some = space.broadcast_to(tensor, [size or 1 for size in kept])  # MXNet writes no gradient of an empty result
+    return some[tuple([slice(None if size == KEEP else size) for size in kept])]
+
+
+def reshape_symbol(tensor: Any, sizes: Sequence[Any], before: Sequence[Axes], after: Sequence[Axes]) -> Any:
     """Take dimensions apart, and put others together.
 
     Args:
