@@ -47,7 +47,7 @@ class Executable:
         self.reduction = reduction
         self.functions: list[tuple[Callable[..., Any], Callable[..., Any] | None, Any]] = []
         self.wrap = backend.wrap_callable if plan.steps else _unwrapped
-        self.has_new_axes = False
+        self.has_new_axes = self.contracts = False
         fixed = True
         for node, _ in plan.steps:
             method = node.method
@@ -56,6 +56,7 @@ class Executable:
                 self.functions.append((getattr(own, method), _selector(node[0]), None))
                 self.has_new_axes |= method == "expand"
             elif isinstance(node, Contract):
+                self.contracts = True
                 self.functions.append((partial(own.einsum, node.equation), None, None))
                 own = backend.for_any_type()
             elif isinstance(node, Reduce) and reduction is not None:
@@ -110,7 +111,7 @@ class Executable:
         calls: list[Call] = []
         for function, select, argument in self.functions:
             calls.append((function, select(slots) if select else argument))
-        return self.wrap(link(self.plan, calls))
+        return self.wrap(link(self.plan, calls) if self.contracts else chain(calls))
 
     def compile_with_kwargs(self, slots: Sequence[int], kwargs: dict[str, Any]) -> Callable[..., Any]:
         """The same for an einsum, with what the caller asks of the backend's own.
@@ -178,8 +179,6 @@ def count_elements(plan: Plan, slots: Sequence[int]) -> int:
 
 def link(plan: Plan, calls: Sequence[Call], parts: Sequence[Segment] | None = None) -> Callable[..., Any]:
     """One function of all tensors that makes the calls of a plan, one for each step."""
-    if plan.is_chain:
-        return chain(calls)
     path: list[tuple[tuple[int, ...], Callable[..., Any]]] = []
     for operands, contract, after in parts or segments(plan):
         before = [chain([calls[step] for step in steps]) if steps else None for _, steps in operands]

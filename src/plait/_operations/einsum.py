@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain
-from string import ascii_letters
 from typing import TypeAlias
 
 from plait._notation.tree import Tree
@@ -27,6 +26,9 @@ from plait._plan.nodes import Contract, Reshape
 from plait._shapes.coalesce import coalesce_axes
 from plait._shapes.solver import SolvedPattern
 from plait.errors import fail
+
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+"""The names that an equation can give to axes."""
 
 Axes: TypeAlias = "tuple[int, ...]"
 Path: TypeAlias = "tuple[tuple[int, ...], ...]"
@@ -113,7 +115,7 @@ def _default_path(solved: SolvedPattern, groups: Sequence[Axes]) -> Path:
     """All tensors at once; or from left to right, where letters are too few."""
     count = len(solved.inputs)
     named = [group for group in groups if not _is_dots(solved, group)]
-    if len(named) <= len(ascii_letters) or count < 3:
+    if len(named) <= len(LETTERS) or count < 3:
         return (tuple(range(count)),)
     return ((0, 1), *[(0, count - 2 - done) for done in range(count - 2)])
 
@@ -128,10 +130,10 @@ def _equation(solved: SolvedPattern, terms: list[list[Axes]]) -> str:
     Units have no letter, since no dimension is left of them.
     """
     groups = dict.fromkeys([group for term in terms for group in term if not _is_dots(solved, group)])
-    if len(groups) > len(ascii_letters):
-        message = f"einsum can name {len(ascii_letters)} axes, and the tensors that meet have more"
+    if len(groups) > len(LETTERS):
+        message = f"einsum can name {len(LETTERS)} axes, and the tensors that meet have more"
         raise fail("PLT506", message, solved.text)
-    letter = dict(zip(groups, ascii_letters, strict=False))
+    letter = dict(zip(groups, LETTERS, strict=False))
     texts = []
     for term in terms:
         text = "".join([letter.get(group, ".") for group in term])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from plait._plan.nodes import Contract, Node
@@ -30,14 +30,6 @@ class Plan(NamedTuple):
     steps: tuple[Step, ...]
     outputs: tuple[int, ...]
     sized: bool = False
-
-    @property
-    def is_chain(self) -> bool:
-        """Whether it takes one tensor through one node after the other."""
-        for node, _ in self.steps:
-            if isinstance(node, Contract):
-                return False
-        return len(self.solved.ranks) == 1
 
 
 class Segment(NamedTuple):
@@ -77,9 +69,9 @@ def segments(plan: Plan) -> list[Segment]:
     return found if found and not last[1] else [*found, Segment((last,), None)]
 
 
-def chain_plan(solved: SolvedPattern, size_ops: tuple[SizeOp, ...], nodes: Iterable[Node]) -> Plan:
+def chain_plan(solved: SolvedPattern, size_ops: tuple[SizeOp, ...], nodes: Sequence[Node]) -> Plan:
     """The plan of one tensor that takes one node after the other."""
-    steps = tuple([(node, (number,)) for number, node in enumerate(nodes)])
+    steps = tuple(zip(nodes, zip(range(len(nodes))), strict=True))  # each node takes the value before it
     return Plan(solved, size_ops, steps, (len(steps),))
 
 
@@ -110,6 +102,6 @@ class SizeBuilder:
             for slot, dim in enumerate(sum(self.solved.inputs, ())):
                 known.setdefault(dim, slot)
         if axes not in known:
-            self.added.append(SizeOp(PRODUCT, 0, tuple([self.solved.slots[axis] for axis in axes])))
+            self.added.append(SizeOp(PRODUCT, 0, tuple(map(self.solved.slots.__getitem__, axes))))
             known[axes] = self.solved.filled + len(self.added) - 1
         return known[axes]

@@ -24,17 +24,19 @@ def lower_movement(solved: SolvedPattern, reduction: str = "") -> Plan:
     """
     sizes = SizeBuilder(solved)
     (dims,) = solved.inputs
-    start = {group[0]: group for group in coalesce_axes((dims, solved.output))}
+    start: dict[int, tuple[int, ...]] = {}
+    for group in coalesce_axes((dims, solved.output)):
+        start[group[0]] = group
     groups = [start[axis] for axis in sum(dims, ()) if axis in start]
     target = [start[axis] for axis in sum(solved.output, ()) if axis in start]
     nodes: list[Node] = []
     if list(dims) != groups:
         nodes.append(Reshape(sizes.shape(groups)))
-    reduced = tuple([place for place, group in enumerate(groups) if group not in target])
-    if reduced:
-        nodes.append(Reduce(reduced, reduction))
+    if not set(target).issuperset(groups):
+        nodes.append(Reduce(tuple([place for place, group in enumerate(groups) if group not in target]), reduction))
         groups = [group for group in groups if group in target]
-    nodes.append(Permute(tuple([groups.index(group) for group in target if group in groups])))
+    if groups != target:
+        nodes.append(Permute(tuple([groups.index(group) for group in target if group in groups])))
     if len(groups) < len(target):
         new = len(target) - len(groups)
         if any(group in groups for group in target[:new]):  # new dimensions that lead need no unit dimensions

@@ -9,13 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from plait.backends.interface import Backend, LargeTensors
-from plait.backends.numpy.contraction import products
-from plait.backends.numpy.masked import (
-    MASKED,
-    expand_masked,
-    refuse_masks,
-    space_of,
-)
+from plait.backends.numpy.masked import expand_masked, is_masked, refuse_masks, space_of
 from plait.backends.numpy.reductions import (
     ON_ARRAYS,
     ON_OBJECTS,
@@ -27,7 +21,7 @@ from plait.backends.numpy.reductions import (
 from plait.errors import fail
 
 if TYPE_CHECKING:
-    from plait.backends.capabilities import LargeTensorOps
+    from plait.backends.capabilities import LargeTensorOps, Products
 
 _KINDS = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c": "complex"}
 
@@ -36,6 +30,12 @@ def _large_tensor_ops() -> LargeTensorOps:
     from plait.backends.numpy.large_tensors import OPS
 
     return OPS
+
+
+def _products(dtypes: tuple[Any, ...]) -> Products | None:
+    from plait.backends.numpy.contraction import products
+
+    return products(dtypes)
 
 
 LARGE_TENSORS = LargeTensors(_large_tensor_ops, min_elements=2048)
@@ -55,14 +55,14 @@ class NumpyBackend(Backend):
         cls: Any = kind
         self.cls = cls
         if kind is np.ndarray:
-            self.products, self.large_tensors = products, LARGE_TENSORS
+            self.products, self.large_tensors = _products, LARGE_TENSORS
         self.reshape, self.view, self.permute = cls.reshape, cls.reshape, cls.transpose
         if issubclass(kind, np.generic):  # which becomes an array as soon as it is expanded
             self.reshape = self.view = lambda tensor, shape: tensor.reshape(shape)
         if issubclass(kind, np.ndarray) and kind is not np.ndarray:
             self.expand = partial(np.broadcast_to, subok=True)
-        if issubclass(kind, np.ma.MaskedArray):
-            self.expand, self.concat, self.stack = expand_masked, MASKED.concatenate, MASKED.stack
+        if is_masked(kind):
+            self.expand, self.concat, self.stack = expand_masked, np.ma.concatenate, np.ma.stack
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:

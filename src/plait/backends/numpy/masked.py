@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,8 +10,11 @@ import numpy as np
 
 from plait.errors import fail
 
-MASKED: Any = np.ma
-"""Where the functions are that see masks."""
+
+def is_masked(kind: type) -> bool:
+    """Whether arrays of that type have masks; `numpy.ma`, which takes long to import, is not needed to tell."""
+    ma = sys.modules.get("numpy.ma")
+    return ma is not None and issubclass(kind, ma.MaskedArray)
 
 
 def expand_masked(tensor: Any, shape: Sequence[int]) -> Any:
@@ -24,10 +28,10 @@ def expand_masked(tensor: Any, shape: Sequence[int]) -> Any:
 
 def space_of(tensors: Sequence[Any]) -> Any:
     """Where the functions are for these tensors: those that see the masks, if there are any."""
-    return MASKED if any(isinstance(tensor, np.ma.MaskedArray) for tensor in tensors) else np
+    return np.ma if any(is_masked(type(tensor)) for tensor in tensors) else np
 
 
 def refuse_masks(kind: type, name: str) -> None:
     """Raise PLT503 for what has no meaning with a mask."""
-    if issubclass(kind, np.ma.MaskedArray):
+    if is_masked(kind):
         raise fail("PLT503", f"{name} is not defined on masked arrays; fill them first, as x.filled(0) does")
