@@ -25,7 +25,7 @@ from plait._plan.schedule.rewrites import (
     ONE_BY_ONE,
     REASONS,
 )
-from plait._plan.schedule.two_pass import PIVOTS
+from plait.backends.reduction_rules import PIVOTS
 from plait.backends.registry import backend_of
 
 np = pytest.importorskip("numpy")

@@ -13,9 +13,10 @@ from plait._notation.unparse import tree_text
 from plait._operations.infer import infer_operation
 from plait._operations.pack import layout, lengths, split_shape
 from plait._operations.parse_shape import places, read_shape
-from plait._operations.reduce import REDUCTIONS, check_kind, check_reduction
+from plait._operations.reduce import check_kind, check_reduction
 from plait._operations.table import OPERATIONS, find_operation
 from plait._shapes.solver import solve_pattern
+from plait.backends.reduction_rules import RULES
 from strategies import nearly_patterns, transforms
 
 
@@ -116,7 +117,7 @@ def test_classical_equations(equation, count, meaning):
 
 
 def test_reductions_by_name():
-    for name in REDUCTIONS:
+    for name in RULES:
         assert check_reduction(name) == name
         check_kind(name, None, None)
         check_kind(name, "floating", "float32")

@@ -31,14 +31,12 @@ from plait._shapes.composition import AxisMap, axis_map, compose, compose_axes
 from plait._shapes.sizes import evaluate, report
 from plait._shapes.solver import SolvedPattern, solve_pattern
 from plait._shapes.unparse import pattern_text, pattern_words
+from plait.backends.reduction_rules import MERGING
 from plait.backends.registry import one_backend
 from plait.errors import PlaitError
 
 FUSED = 1024
 """How many compositions are kept: patterns, each with the shapes of the tensors."""
-
-MERGING = frozenset({"sum", "prod", "min", "max", "any", "all", "mean", "logsumexp"})
-"""The reductions that are the same in one go and in two, over equal parts."""
 
 
 class Piece(NamedTuple):

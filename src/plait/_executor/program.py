@@ -16,6 +16,7 @@ from plait._operations.reduce import CUSTOM
 from plait._plan.graph import Plan, Segment, segments
 from plait._plan.nodes import Contract, Reduce
 from plait._shapes.sizes import evaluate, report, shape_text
+from plait.backends.reduction_rules import ROUNDING
 from plait.errors import fail
 
 TYPE_CHECKING = False
@@ -26,10 +27,6 @@ Reduction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
 
 Call: TypeAlias = "tuple[Callable[..., Any], Any]"
 """A function of a tensor and an argument, and the argument; or of several tensors, with no argument."""
-
-
-ROUNDING = ("sum", "mean", "prod", "std", "var", "logsumexp")
-"""The reductions whose result depends, in its last digits, on the order in which elements are combined."""
 
 
 class Executable:

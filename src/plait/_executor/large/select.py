@@ -18,9 +18,10 @@ from plait._plan.schedule.copies import schedule_copy
 from plait._plan.schedule.loop_nest import loop_nest
 from plait._plan.schedule.nodes import Reduction, Schedule, ScheduledStep, TiledCopy, TwoPassReduction
 from plait._plan.schedule.reductions import schedule_reduction
-from plait._plan.schedule.two_pass import PIVOTS, schedule_two_pass
+from plait._plan.schedule.two_pass import schedule_two_pass
 from plait._plan.strides import StridedView, contiguous
 from plait.backends.costs import MemoryCosts
+from plait.backends.reduction_rules import PIVOTS
 from plait.backends.registry import one_backend
 
 if TYPE_CHECKING:

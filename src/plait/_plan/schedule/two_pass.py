@@ -19,9 +19,6 @@ from plait._plan.schedule.rewrites import APART, BLOCKS, CENTRE
 from plait._plan.strides import contiguous
 from plait.backends.costs import MemoryCosts
 
-PIVOTS = {"var": "mean", "std": "mean", "logsumexp": "max"}
-"""The reductions that have a pivot, which is another reduction."""
-
 CALLS = 4
 """How many calls a tile takes beside those that add it up, and how many a block beside those that find its pivot."""
 

@@ -9,16 +9,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from plait.backends.array_api.reductions import (
-    ROUNDING,
-    Reduction,
-    reduction,
-    space_of,
-    widened,
-)
+from plait.backends.array_api.reductions import REDUCTIONS, space_of
 from plait.backends.common.contraction import contract
 from plait.backends.common.equation import einsum_in
-from plait.backends.interface import Backend
+from plait.backends.interface import Backend, Reduction
 
 _TO_NUMPY = ("todense", "unwrap_numpy")
 """What libraries call it that do not hand out their elements by themselves: PyData Sparse and ndonnx."""
@@ -77,8 +71,7 @@ class ArrayAPIBackend(Backend):
         return array
 
     def reduction(self, name: str, dtype: Any) -> Reduction:
-        reduce = reduction(name, None if dtype is None else self.kind(dtype))
-        return widened(reduce) if name in ROUNDING and str(dtype).endswith("float16") else reduce
+        return REDUCTIONS.build(name, self.kind(dtype), dtype)
 
 
 BACKEND = ArrayAPIBackend

@@ -1,11 +1,12 @@
-"""The reductions out of the array API standard, which has no ``logsumexp`` and leaves truth values to integers."""
+"""The reductions of the array API standard, which has no ``logsumexp``, and no sums and no order of bools."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
-Reduction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
+from plait.backends.common.reductions import Elementwise, ReductionTable, build_logsumexp, build_var
+from plait.backends.interface import Reduction
+from plait.backends.reduction_rules import COUNTING, ROUNDING
 
 
 def space_of(tensor: Any) -> Any:
@@ -13,56 +14,42 @@ def space_of(tensor: Any) -> Any:
     return tensor.__array_namespace__()
 
 
-def reduction(name: str, kind: str | None) -> Reduction:
-    """The reduction of that name, for elements of that kind (``None``: unknown)."""
-    if kind == "bool" and name in _ON_TRUTH:
-        return _ON_TRUTH[name]
-    if name == "logsumexp":
-        return _logsumexp
-    if kind == "complex" and name in ("var", "std"):
-        return _complex_var if name == "var" else lambda tensor, axes: _complex_var(tensor, axes) ** 0.5
-    return lambda tensor, axes: getattr(space_of(tensor), name)(tensor, axis=axes)
+def _along(name: str, **keywords: Any) -> Reduction:
+    return lambda tensor, axes: getattr(space_of(tensor), name)(tensor, axis=axes, **keywords)
 
 
-ROUNDING = ("sum", "prod", "mean", "var", "std", "logsumexp")
-"""The reductions that round, and so need more digits than half types have."""
+def _each(name: str) -> Elementwise:
+    return lambda tensor: getattr(space_of(tensor), name)(tensor)
 
 
-def widened(reduce: Reduction) -> Reduction:
-    """A reduction of half types, which are not of the standard, carried out in ``float32``."""
-
-    def wide(tensor: Any, axes: tuple[int, ...]) -> Any:
-        space = space_of(tensor)
-        return space.astype(reduce(space.astype(tensor, space.float32), axes), tensor.dtype)
-
-    return wide
-
-
-def _count(name: str) -> Reduction:
-    """Sum and product of truth values, which the standard leaves to integers."""
-    return lambda tensor, axes: getattr(space_of(tensor), name)(
-        space_of(tensor).astype(tensor, space_of(tensor).int64), axis=axes
-    )
-
-
-_ON_TRUTH: dict[str, Reduction] = {
-    "sum": _count("sum"),
-    "prod": _count("prod"),
-    "min": lambda tensor, axes: space_of(tensor).all(tensor, axis=axes),
-    "max": lambda tensor, axes: space_of(tensor).any(tensor, axis=axes),
-}
-
-
-def _complex_var(tensor: Any, axes: tuple[int, ...]) -> Any:
+def _cast(tensor: Any, dtype: Any) -> Any:
     space = space_of(tensor)
-    apart = tensor - space.mean(tensor, axis=axes, keepdims=True)
-    return space.mean(space.real(apart) ** 2 + space.imag(apart) ** 2, axis=axes)
+    return space.astype(tensor, getattr(space, dtype) if isinstance(dtype, str) else dtype)
 
 
-def _logsumexp(tensor: Any, axes: tuple[int, ...]) -> Any:
+def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
     space = space_of(tensor)
-    if 0 in [tensor.shape[axis] for axis in axes]:
-        return space.log(space.sum(tensor, axis=axes))  # the logarithm of nothing's sum, 0
-    peak = space.max(tensor, axis=axes, keepdims=True)
-    peak = space.where(space.isfinite(peak), peak, space.zeros_like(peak))
-    return space.log(space.sum(space.exp(tensor - peak), axis=axes)) + space.squeeze(peak, axis=axes)
+    found = space.max(tensor, axis=axes, keepdims=True)
+    return space.where(space.isfinite(found), found, space.zeros_like(found))
+
+
+def _squared_magnitude(tensor: Any) -> Any:
+    space = space_of(tensor)
+    return space.real(tensor) ** 2 + space.imag(tensor) ** 2
+
+
+_complex_var = build_var(_along("mean", keepdims=True), _squared_magnitude, _along("mean"))
+
+REDUCTIONS = ReductionTable(
+    function=_along,
+    cast=_cast,
+    special={
+        "logsumexp": build_logsumexp(_finite_max, _each("exp"), _along("sum"), _each("log"), _along("squeeze")),
+        ("var", "complex"): _complex_var,
+        ("std", "complex"): lambda tensor, axes: _complex_var(tensor, axes) ** 0.5,
+    },
+    upcast={"bool": COUNTING, "half": ROUNDING},
+    orders_bools=False,
+    not_of_empty=("logsumexp",),
+    is_empty=lambda tensor: 0 in tensor.shape,
+)

@@ -9,7 +9,7 @@ import dask.array as da
 import numpy as np
 
 from plait.backends.dask.einsum import contract
-from plait.backends.dask.reductions import reduction
+from plait.backends.dask.reductions import REDUCTIONS
 from plait.backends.dask.shapes import UnknownLength, is_unknown, non_ints, reshape, sizes_of, unknown_length_error
 from plait.backends.interface import Backend
 from plait.backends.numpy.backend import NumpyBackend
@@ -72,7 +72,7 @@ class DaskBackend(Backend):
         return backend_of(chunk.__class__).to_numpy(chunk)
 
     def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
-        return reduction(name, dtype)
+        return REDUCTIONS.build(name, None if dtype is None else self.kind(dtype), dtype)
 
     def kind(self, dtype: Any) -> str:
         return _NUMPY.kind(dtype)

@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import dask.array as da
 import numpy as np
 
-from plait.backends.numpy.reductions import ROUNDING, is_half
+from plait.backends.common.reductions import ReductionTable
+from plait.backends.interface import Reduction
+from plait.backends.numpy.reductions import is_half
+from plait.backends.reduction_rules import ROUNDING
 from plait.backends.registry import backend_of
-
-
-def reduction(name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
-    """The reduction of that name, for elements of that type."""
-    reduce = _BY_NAME.get(name) or getattr(da, name)
-    if name in ROUNDING and is_half(dtype):
-        return lambda tensor, axes: reduce(tensor.astype(np.float32), axes).astype(tensor.dtype)
-    return reduce
-
-
-def _var(tensor: Any, axes: tuple[int, ...]) -> Any:
-    return da.var(tensor, axes) if tensor.size else da.mean(tensor.real, axes)  # NaN too, but Dask's would warn
-
-
-def _std(tensor: Any, axes: tuple[int, ...]) -> Any:
-    return da.std(tensor, axes) if tensor.size else da.mean(tensor.real, axes)
 
 
 def _tree(tensor: Any, axes: tuple[int, ...], chunk: Any, aggregate: Any) -> Any:
@@ -45,7 +31,7 @@ def _chunk_logsumexp(chunk: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     return np.expand_dims(result, axis) if keepdims else result
 
 
-def _extreme(name: str) -> Callable[[Any, tuple[int, ...]], Any]:
+def _extreme(name: str) -> Reduction:
     """A minimum or maximum to which chunks without elements may come, which Dask gives another rank's shape there."""
     dasks, numpys = getattr(da, name), getattr(np, name)
 
@@ -63,11 +49,12 @@ def _chunk_extreme(reduce: Any, chunk: Any, axis: tuple[int, ...], keepdims: boo
     return reduce(chunk, axis=axis, keepdims=keepdims)
 
 
-_BY_NAME: dict[str, Callable[[Any, tuple[int, ...]], Any]] = {
-    "min": _extreme("min"),
-    "max": _extreme("max"),
-    "var": _var,
-    "std": _std,
-    "logsumexp": _logsumexp,
-}
-"""Where Dask's own function is not enough."""
+REDUCTIONS = ReductionTable(
+    function=partial(getattr, da),
+    cast=da.Array.astype,
+    special={"min": _extreme("min"), "max": _extreme("max"), "logsumexp": _logsumexp},
+    upcast={"half": ROUNDING},
+    is_half=is_half,
+    not_of_empty=("var", "std"),
+    fill=lambda _, tensor, axes, __: da.mean(tensor.real, axes),  # NaN too, but Dask's own would warn
+)

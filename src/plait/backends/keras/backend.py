@@ -27,6 +27,11 @@ def _native() -> Backend:
     return backend_of(kind).for_any_type()
 
 
+@lru_cache(maxsize=256)
+def _native_reduction(name: str, dtype: Any) -> Reduction:
+    return _native().reduction(name, dtype)
+
+
 def _is_symbolic(tensors: Any) -> bool:
     """Whether one of these tensors is of a functional model, and has no elements yet."""
     return any(isinstance(tensor, KerasTensor) for tensor in keras.tree.flatten(tensors))
@@ -76,7 +81,7 @@ class KerasBackend(Backend):
             if _is_symbolic(tensor):
                 return symbolic(tensor, axes)
             tensor = _native_tensor(tensor)
-            return _native().reduction(name, tensor.dtype)(tensor, axes)
+            return _native_reduction(name, tensor.dtype)(tensor, axes)
 
         return reduce
 

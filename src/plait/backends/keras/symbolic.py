@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import keras
 from keras import KerasTensor, ops
 
 from plait.backends.common.lazy_sizes import LazyShapes, LazySize
+from plait.backends.common.reductions import ReductionTable
 from plait.backends.interface import Reduction
 from plait.backends.keras.shapes import sized
+from plait.backends.reduction_rules import ROUNDING
 
 
 class SymbolicBackend(LazyShapes):
@@ -33,7 +36,7 @@ class SymbolicBackend(LazyShapes):
         return sized("slice", tensor, (axis, start, stop))
 
     def reduction(self, name: str, dtype: Any) -> Reduction:
-        return reduction(name, str(dtype))
+        return REDUCTIONS.build(name, self.kind(dtype), dtype)
 
     @staticmethod
     def static_sizes(tensor: Any) -> Any:
@@ -49,25 +52,21 @@ class SymbolicBackend(LazyShapes):
         return size
 
 
-def reduction(name: str, dtype: str) -> Reduction:
-    """The reduction of that name, for elements of that type."""
-    if dtype == "bool" and name in ("min", "max"):
-        name = {"min": "all", "max": "any"}[name]
-    reduce: Reduction = getattr(ops, name)
-    if name in _COUNTING and ("int" in dtype or dtype == "bool") and keras.backend.backend() != "jax":
-        return _COUNTING[name]  # JAX does so by itself, where it is allowed 64 bits
-    if name == "var" and "complex" in dtype:  # Keras' own takes the real parts alone
-        return lambda tensor, axes: ops.square(ops.std(tensor, axes))
-    if name in _ROUNDING and dtype in ("float16", "bfloat16"):
-        return lambda tensor, axes: ops.cast(reduce(ops.cast(tensor, "float32"), axes), dtype)
-    return reduce
-
-
-_ROUNDING = ("sum", "prod", "mean", "var", "std", "logsumexp")
-"""The reductions that round, and so need more digits than half types have."""
-
-_COUNTING: dict[str, Reduction] = {
+_COUNT: dict[str, Reduction] = {
     "sum": lambda tensor, axes: ops.cast(ops.sum(ops.cast(tensor, "int64"), axes), "int64"),
     "prod": lambda tensor, axes: ops.prod(ops.cast(tensor, "int64"), axes, dtype="int64"),
 }
-"""Those of integers and truth values, which count in ``int64``; Keras on PyTorch says that a sum of them does not."""
+"""Sums and products that count in ``int64``; Keras on PyTorch says that a sum of them does not."""
+
+_COUNTED = () if keras.backend.backend() == "jax" else ("bool", "integer")  # JAX does so, where it is allowed 64 bits
+
+REDUCTIONS = ReductionTable(
+    function=partial(getattr, ops),
+    cast=ops.cast,
+    special={
+        ("var", "complex"): lambda tensor, axes: ops.square(ops.std(tensor, axes)),  # Keras' takes the real parts alone
+        **{(name, kind): count for name, count in _COUNT.items() for kind in _COUNTED},
+    },
+    upcast={"half": ROUNDING},
+    orders_bools=False,
+)

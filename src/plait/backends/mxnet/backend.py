@@ -14,12 +14,7 @@ import mxnet as mx
 from plait.backends.common.equation import expand_ellipsis
 from plait.backends.common.lazy_sizes import LazyShape
 from plait.backends.interface import Backend
-from plait.backends.mxnet.reductions import (
-    is_symbol,
-    reduction,
-    space_of,
-    type_of,
-)
+from plait.backends.mxnet.reductions import REDUCTIONS, is_symbol, space_of, type_of
 from plait.backends.mxnet.shapes import expand, permute, reshape_symbol
 
 
@@ -52,7 +47,7 @@ class MXNetBackend(Backend):
         return tensor.asnumpy()
 
     def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
-        return reduction(name, None if dtype is None else self.kind(dtype), dtype)
+        return REDUCTIONS.build(name, None if dtype is None else self.kind(dtype), dtype)
 
     def traced_reshape(self, tensor: Any, shape: Sequence[Any], sizes: Sequence[Any], axes: Any) -> Any:
         return reshape_symbol(tensor, sizes, *axes) if is_symbol(tensor) else self.reshape(tensor, shape)

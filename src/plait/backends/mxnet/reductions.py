@@ -5,12 +5,13 @@ Sum and mean are the classic ones: the NumPy ones carry a remainder along, which
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import mxnet as mx
 
-Reduction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
+from plait.backends.common.reductions import Elementwise, ReductionTable, build_logsumexp, build_var
+from plait.backends.interface import Reduction
+from plait.backends.reduction_rules import COUNTING, ROUNDING
 
 
 def is_symbol(tensor: Any) -> bool:
@@ -28,31 +29,18 @@ def type_of(tensor: Any) -> Any:
     return tensor.infer_type_partial()[1][0] if is_symbol(tensor) else tensor.dtype
 
 
-def reduction(name: str, kind: str | None, dtype: Any) -> Reduction:
-    """The reduction of that name, for elements of that type (``None``: unknown)."""
-    if kind in ("bool", "integer") and name in ("sum", "prod"):
-        reduce: Reduction = _COUNTING[name]
-    else:
-        reduce = _REDUCTIONS.get(name) or _numpys(name)
-    if name in _ROUNDING and "float16" in str(dtype):
-        return lambda tensor, axes: reduce(tensor.astype("float32"), axes).astype("float16")
-    return reduce
+def _along(name: str, **keywords: Any) -> Reduction:
+    return lambda tensor, axes: getattr(space_of(tensor), name)(tensor, axis=axes, **keywords)
 
 
-def _numpys(name: str) -> Reduction:
-    return lambda tensor, axes: getattr(space_of(tensor), name)(tensor, axis=axes)
+def _each(name: str) -> Elementwise:
+    return lambda tensor: getattr(space_of(tensor), name)(tensor)
 
 
-def _is_empty(tensor: Any) -> bool:
-    return not is_symbol(tensor) and not tensor.size
-
-
-def _classic(name: str, of_nothing: float) -> Callable[..., Any]:
+def _classic(name: str, *, keepdims: bool = False) -> Reduction:
     """A classic reduction, which leaves no tensor without dimensions, and takes none without elements."""
 
-    def reduce(tensor: Any, axes: tuple[int, ...], *, keepdims: bool = False) -> Any:
-        if _is_empty(tensor):
-            return mx.np.sum(tensor, axis=axes, keepdims=keepdims) + of_nothing
+    def reduce(tensor: Any, axes: tuple[int, ...]) -> Any:
         function = getattr(mx.sym if is_symbol(tensor) else mx.nd, name)
         keeps = keepdims or is_symbol(tensor) or len(axes) == tensor.ndim
         result = function(tensor.as_nd_ndarray(), axis=axes, keepdims=keeps).as_np_ndarray()
@@ -61,40 +49,32 @@ def _classic(name: str, of_nothing: float) -> Callable[..., Any]:
     return reduce
 
 
-_sum, _mean = _classic("sum", 0), _classic("mean", float("nan"))
-
-
-def _prod(tensor: Any, axes: tuple[int, ...], dtype: str | None = None) -> Any:
-    if _is_empty(tensor):
-        return mx.np.sum(tensor, axis=axes, dtype=dtype) + 1  # MXNet's own product of nothing is 0
-    return space_of(tensor).prod(tensor, axis=axes, dtype=dtype)
-
-
-def _var(tensor: Any, axes: tuple[int, ...]) -> Any:
-    """MXNet's own reads beyond the memory of a tensor of more than 6 dimensions."""
-    apart = tensor - _mean(tensor, axes, keepdims=True)
-    return _mean(apart * apart, axes)
-
-
-def _logsumexp(tensor: Any, axes: tuple[int, ...]) -> Any:
+def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
     space = space_of(tensor)
-    if _is_empty(tensor):
-        return space.log(_sum(tensor, axes))  # the logarithm of nothing's sum, 0
-    peak = space.nan_to_num(space.max(tensor, axis=axes, keepdims=True), posinf=0.0, neginf=0.0)
-    return space.log(_sum(space.exp(tensor - peak), axes)) + space.squeeze(peak, axis=axes)
+    return space.nan_to_num(space.max(tensor, axis=axes, keepdims=True), posinf=0.0, neginf=0.0)
 
 
-_REDUCTIONS: dict[str, Reduction] = {
-    "sum": _sum,
-    "prod": _prod,
-    "mean": _mean,
-    "var": _var,
-    "std": lambda tensor, axes: space_of(tensor).sqrt(_var(tensor, axes)),
-    "logsumexp": _logsumexp,
-}
-_COUNTING: dict[str, Reduction] = {
-    "sum": lambda tensor, axes: space_of(tensor).sum(tensor, axis=axes, dtype="int64"),
-    "prod": lambda tensor, axes: _prod(tensor, axes, "int64"),
-}
-_ROUNDING = ("sum", "prod", "mean", "var", "std", "logsumexp")
-"""The reductions that round, and so need more digits than half types have."""
+def _fill(_: Reduction, tensor: Any, axes: tuple[int, ...], value: float | None) -> Any:
+    dtype = None if "float" in str(tensor.dtype) else "int64"
+    return mx.np.sum(tensor, axis=axes, dtype=dtype) + value
+
+
+_sum, _mean = _classic("sum"), _classic("mean")
+_var = build_var(_classic("mean", keepdims=True), lambda tensor: tensor * tensor, _mean)
+
+REDUCTIONS = ReductionTable(
+    function=_along,
+    cast=lambda tensor, dtype: tensor.astype(dtype),
+    special={
+        "sum": _sum,
+        "mean": _mean,
+        "var": _var,  # MXNet's own reads beyond the memory of a tensor of more than 6 dimensions
+        "std": lambda tensor, axes: space_of(tensor).sqrt(_var(tensor, axes)),
+        "logsumexp": build_logsumexp(_finite_max, _each("exp"), _sum, _each("log"), _along("squeeze")),
+        **{(name, kind): _along(name, dtype="int64") for name in COUNTING for kind in ("bool", "integer")},
+    },
+    upcast={"half": ROUNDING},
+    not_of_empty=ROUNDING,
+    is_empty=lambda tensor: not is_symbol(tensor) and not tensor.size,
+    fill=_fill,
+)

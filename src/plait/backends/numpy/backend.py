@@ -10,14 +10,8 @@ import numpy as np
 
 from plait.backends.interface import Backend, LargeTensors
 from plait.backends.numpy.masked import expand_masked, is_masked, refuse_masks, space_of
-from plait.backends.numpy.reductions import (
-    ON_ARRAYS,
-    ON_OBJECTS,
-    ROUNDING,
-    WIDE,
-    is_half,
-    logsumexp,
-)
+from plait.backends.numpy.reductions import ON_ARRAYS, ON_OBJECTS, WIDE, is_half, logsumexp
+from plait.backends.reduction_rules import ROUNDING
 from plait.errors import fail
 
 if TYPE_CHECKING:
@@ -78,7 +72,7 @@ class NumpyBackend(Backend):
         kind = "?" if dtype is None else dtype.kind
         if name == "logsumexp":
             refuse_masks(self.cls, name)
-            reduce: Any = logsumexp
+            reduce: Any = logsumexp()
         elif kind == "O" and name in ON_OBJECTS:
             reduce = ON_OBJECTS[name]
         else:

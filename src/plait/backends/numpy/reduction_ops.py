@@ -9,8 +9,9 @@ import numpy as np
 
 from plait.backends.capabilities import ReductionOps
 from plait.backends.costs import MemoryCosts
-from plait.backends.numpy.reductions import ROUNDING, is_half
+from plait.backends.numpy.reductions import is_half
 from plait.backends.numpy.sums import REAL, ones
+from plait.backends.reduction_rules import ROUNDING
 
 _UFUNCS: dict[str, Any] = {
     "min": np.minimum,

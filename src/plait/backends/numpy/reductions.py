@@ -6,10 +6,11 @@ types are summed in ``float32``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from plait.backends.interface import Reduction
 
 
 def _mean(tensor: Any, axes: tuple[int, ...], dtype: Any = None) -> Any:
@@ -27,12 +28,17 @@ def _std(tensor: Any, axes: tuple[int, ...]) -> Any:
     return np.sqrt(_var(tensor, axes))
 
 
-def logsumexp(tensor: Any, axes: tuple[int, ...]) -> Any:
-    """The logarithm of the sum of exponentials, with the largest taken out before, so that nothing overflows."""
-    peak = np.maximum.reduce(tensor, axes, keepdims=True, initial=-np.inf)
-    peak = np.where(np.isfinite(peak), peak, 0).astype(tensor.dtype)
-    with np.errstate(divide="ignore", over="ignore"):  # log 0 is -inf, and exp(inf) is inf
-        return np.log(np.add.reduce(np.exp(tensor - peak), axes)) + np.squeeze(peak, axes)
+def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
+    found = np.maximum.reduce(tensor, axes, keepdims=True, initial=-np.inf)
+    return np.where(np.isfinite(found), found, 0).astype(tensor.dtype)
+
+
+def logsumexp() -> Reduction:
+    """The logarithm of a sum of exponentials."""
+    from plait.backends.common.reductions import build_logsumexp  # which no other reduction of NumPy needs
+
+    quiet = np.errstate(divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
+    return quiet(build_logsumexp(_finite_max, np.exp, np.add.reduce, np.log, np.squeeze))
 
 
 def is_half(dtype: Any) -> bool:
@@ -40,10 +46,7 @@ def is_half(dtype: Any) -> bool:
     return dtype is not None and dtype.itemsize <= 2 and (dtype.kind == "f" or "float" in dtype.name)
 
 
-ROUNDING = ("sum", "prod", "mean", "var", "std", "logsumexp")
-"""The reductions that round, and so need more digits than half types have."""
-
-ON_ARRAYS: dict[str, Callable[[Any, tuple[int, ...]], Any]] = {
+ON_ARRAYS: dict[str, Reduction] = {
     "min": np.minimum.reduce,
     "max": np.maximum.reduce,
     "sum": np.add.reduce,
@@ -56,12 +59,12 @@ ON_ARRAYS: dict[str, Callable[[Any, tuple[int, ...]], Any]] = {
 }
 """For arrays proper, what the methods end in."""
 
-WIDE: dict[str, Callable[[Any, tuple[int, ...]], Any]] = {
+WIDE: dict[str, Reduction] = {
     "sum": lambda tensor, axes: np.add.reduce(tensor, axes, np.float32),
     "prod": lambda tensor, axes: np.multiply.reduce(tensor, axes, np.float32),
     "mean": lambda tensor, axes: _mean(tensor, axes, np.float32),
 }
 """For arrays of half types, in ``float32`` without a copy of them all."""
 
-ON_OBJECTS: dict[str, Callable[[Any, tuple[int, ...]], Any]] = {"std": lambda tensor, axes: tensor.var(axes) ** 0.5}
+ON_OBJECTS: dict[str, Reduction] = {"std": lambda tensor, axes: tensor.var(axes) ** 0.5}
 """For objects, which have powers where ``numpy.sqrt`` looks for a method."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from os import sep
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,9 @@ from typing import Any
 import paddle
 
 from plait.backends.common.lazy_sizes import LazyShapes
-from plait.backends.interface import Backend
+from plait.backends.interface import Backend, Reduction
 from plait.backends.paddle.einsum import einsum
-from plait.backends.paddle.reductions import reduction
+from plait.backends.paddle.reductions import REDUCTIONS
 
 _UNKNOWN = -1
 """What a static program has in a shape for a size that only its run will tell."""
@@ -36,8 +36,8 @@ class PaddleBackend(LazyShapes):
         sizes = [_UNKNOWN if old is None else size for old, size in zip(known, shape, strict=True)]  # it stays
         return paddle.expand(tensor, self.materialize_all(sizes))
 
-    def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
-        return reduction(name, dtype, None if dtype is None else self.kind(dtype))
+    def reduction(self, name: str, dtype: Any) -> Reduction:
+        return REDUCTIONS.build(name, self.kind(dtype), dtype)
 
     def for_any_type(self) -> Backend:
         return _ANY

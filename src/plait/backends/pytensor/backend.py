@@ -14,7 +14,8 @@ from pytensor.graph import Constant
 
 from plait.backends.common.equation import expand_ellipsis
 from plait.backends.common.lazy_sizes import LazyShapes
-from plait.backends.pytensor.reductions import SPECIAL, Reduction
+from plait.backends.interface import Reduction
+from plait.backends.pytensor.reductions import REDUCTIONS
 from plait.backends.pytensor.shapes import static
 
 
@@ -54,11 +55,7 @@ class PyTensorBackend(LazyShapes):
         return result if shape == static(result) else pt.specify_shape(result, shape)  # it forgets some sizes
 
     def reduction(self, name: str, dtype: Any) -> Reduction:
-        kind = None if dtype is None else self.kind(dtype)
-        reduce: Reduction = SPECIAL.get((name, kind), getattr(pt, name))
-        if dtype == "float16" and name in ("prod", "var", "std", "logsumexp"):
-            return lambda tensor, axes: reduce(pt.cast(tensor, "float32"), axes).astype(dtype)
-        return reduce
+        return REDUCTIONS.build(name, self.kind(dtype), dtype)
 
     @staticmethod
     def to_numpy(tensor: Any) -> Any:

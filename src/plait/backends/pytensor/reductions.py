@@ -1,49 +1,56 @@
-"""The reductions that ``pytensor.tensor`` does not have as plait means them."""
+"""PyTensor's reductions: the functions of ``pytensor.tensor``, and what they do not have as plait means it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any
 
 import pytensor.tensor as pt
 from pytensor.gradient import disconnected_grad
 
+from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
+from plait.backends.interface import Reduction
 from plait.backends.pytensor.shapes import static
 
-Reduction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
 
-
-def _spreading(reduce: Callable[..., Any]) -> Reduction:
+def _with_nan(reduce: Reduction) -> Reduction:
     """With NaN where there is one: what PyTensor compiles by default loses it."""
 
-    def spreading(tensor: Any, axes: tuple[int, ...]) -> Any:
+    def with_nan(tensor: Any, axes: tuple[int, ...]) -> Any:
         found = pt.any(pt.isnan(tensor), axes)
         return pt.switch(found, pt.constant(float("nan"), dtype=tensor.dtype), reduce(tensor, axes))
 
-    return spreading
+    return with_nan
 
 
-def _complex_var(tensor: Any, axes: tuple[int, ...]) -> Any:
-    apart = tensor - pt.mean(tensor, axes, keepdims=True)  # pt.var squares this, and squares may be negative
-    return pt.mean(pt.real(apart) ** 2 + pt.imag(apart) ** 2, axes)
+def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
+    found = pt.max(tensor, axes, keepdims=True)
+    return disconnected_grad(pt.switch(pt.isinf(found), 0, found))
 
 
-def _logsumexp(tensor: Any, axes: tuple[int, ...]) -> Any:
-    """As PyTensor makes it of its own by a rewriting that not every mode has.
-
-    ``log1p(x - 1)`` is ``log(x)``, but not to that rewriting, which would take out the maximum once more.
-    """
-    if 0 in [static(tensor)[axis] for axis in axes]:
-        return pt.log(pt.sum(tensor, axes))  # the logarithm of nothing's sum, 0
-    peak = pt.max(tensor, axes, keepdims=True)
-    peak = disconnected_grad(pt.switch(pt.isinf(peak), 0, peak))
-    return pt.log1p(pt.sum(pt.exp(tensor - peak), axes) - 1) + pt.squeeze(peak, axes)
+def _log(tensor: Any) -> Any:
+    """``pt.log``, spelt so that PyTensor does not take it for a ``logsumexp`` and subtract the maximum once more."""
+    return pt.log1p(tensor - 1)
 
 
-SPECIAL: dict[tuple[str, str | None], Reduction] = {
-    ("min", "floating"): _spreading(pt.min),
-    ("max", "floating"): _spreading(pt.max),
-    ("logsumexp", "floating"): _logsumexp,
-    ("var", "complex"): _complex_var,
-    ("std", "complex"): lambda tensor, axes: pt.sqrt(_complex_var(tensor, axes)),
-}
+_complex_var = build_var(
+    partial(pt.mean, keepdims=True),
+    lambda tensor: pt.real(tensor) ** 2 + pt.imag(tensor) ** 2,  # pt.var squares, and squares may be negative
+    pt.mean,
+)
+
+REDUCTIONS = ReductionTable(
+    function=partial(getattr, pt),
+    cast=pt.cast,
+    special={
+        ("min", "floating"): _with_nan(pt.min),
+        ("max", "floating"): _with_nan(pt.max),
+        # as PyTensor makes it of its own by a rewriting that not every mode has
+        "logsumexp": build_logsumexp(_finite_max, pt.exp, pt.sum, _log, pt.squeeze),
+        ("var", "complex"): _complex_var,
+        ("std", "complex"): lambda tensor, axes: pt.sqrt(_complex_var(tensor, axes)),
+    },
+    upcast={"half": ("prod", "var", "std", "logsumexp")},  # it accumulates sums and means in float32 by itself
+    not_of_empty=("logsumexp",),
+    is_empty=lambda tensor: 0 in static(tensor),
+)

@@ -8,7 +8,9 @@ from typing import Any, ClassVar
 import tensorflow as tf
 
 from plait.backends.common.lazy_sizes import LazyShapes
-from plait.backends.tensorflow.reductions import einsum, reduction
+from plait.backends.interface import Reduction
+from plait.backends.tensorflow.einsum import einsum
+from plait.backends.tensorflow.reductions import REDUCTIONS
 from plait.backends.tensorflow.shapes import constant, eager_ints
 
 _DENSE = {"RaggedTensor": "its to_tensor()", "SparseTensor": "tf.sparse.to_dense"}
@@ -25,12 +27,14 @@ class TensorflowBackend(LazyShapes):
     concat = staticmethod(tf.concat)
     stack = staticmethod(tf.stack)
     einsum = staticmethod(einsum)
-    reduction = staticmethod(reduction)
     shape_tensor = staticmethod(tf.shape)
 
     def __init__(self, kind: type) -> None:
         if not issubclass(kind, (tf.Tensor, tf.Variable)):
             raise TypeError(f"it is not dense; {_DENSE.get(kind.__name__, 'tf.convert_to_tensor')} makes it so")
+
+    def reduction(self, name: str, dtype: Any) -> Reduction:
+        return REDUCTIONS.build(name, self.kind(dtype), dtype)
 
     def reshape(self, tensor: Any, shape: Any) -> Any:
         eager = tf.executing_eagerly()

@@ -16,15 +16,15 @@ from torch.autograd import Function
 from plait.backends.capabilities import LoopView, ReductionOps
 from plait.backends.torch.tracing import why_not_decompose
 
-Reduce: TypeAlias = Callable[[Any, Any], Any]
-Wrap: TypeAlias = Callable[[Reduce, LoopView], Reduce]
+Reduction: TypeAlias = Callable[[Any, Any], Any]
+Wrap: TypeAlias = Callable[[Reduction, LoopView], Reduction]
 
 
 class Sum(Function):  # type: ignore[misc]  # PyTorch is Any to the checker
     """Sums, and means, which divide; PyTorch calls the node ``SumBackward``."""
 
     @staticmethod
-    def forward(ctx: Any, tensor: Any, reduce: Reduce, loops: LoopView, divide: int | None) -> Any:
+    def forward(ctx: Any, tensor: Any, reduce: Reduction, loops: LoopView, divide: int | None) -> Any:
         """The sum, and how it came about."""
         ctx.of = tensor.shape, loops, divide
         ctx.set_materialize_grads(False)
@@ -47,7 +47,7 @@ class Amax(Function):  # type: ignore[misc]  # as above
     """Minima and maxima; the node is ``AmaxBackward``."""
 
     @staticmethod
-    def forward(ctx: Any, tensor: Any, reduce: Reduce, loops: LoopView, sum_ops: ReductionOps) -> Any:
+    def forward(ctx: Any, tensor: Any, reduce: Reduction, loops: LoopView, sum_ops: ReductionOps) -> Any:
         """The minimum or maximum, and how it came about."""
         result = reduce(tensor, None).data  # as above
         ctx.save_for_backward(tensor, result)

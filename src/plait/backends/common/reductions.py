@@ -1,0 +1,91 @@
+"""A framework's reductions, made of its own functions so that they mean what `reduction_rules` says.
+
+A framework describes itself in a `ReductionTable`: its functions, which are called directly where they are right, and
+what they get wrong. What has to be made of several of them is built here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+from plait.backends.interface import Reduction
+from plait.backends.reduction_rules import RULES
+
+Elementwise: TypeAlias = Callable[[Any], Any]
+
+
+class ReductionTable(NamedTuple):
+    """What one framework has for reductions, and what of it differs from the rules.
+
+    Attributes:
+        function: its own reduction of a name.
+        cast: ``f(tensor, dtype)``: the tensor in a type of the framework, or in one that the rules name.
+        special: what replaces its own, by the name, or by the name and the kind or type of the elements.
+        upcast: for a kind of elements, the reductions that it does not accumulate by itself in the type of the rules.
+        orders_bools: whether it has minima and maxima of bools.
+        tests_numbers: whether it has ``any`` and ``all`` of numbers.
+        is_half: whether elements of a type are ``half`` to the rules.
+        not_of_empty: the reductions that refuse tensors without elements, warn of them, or give something else.
+        is_empty: whether a tensor has no elements.
+        fill: ``f(reduce, tensor, axes, value)``: what such a reduction gives for them; ``None``: a sum plus the value.
+    """
+
+    function: Callable[[str], Reduction]
+    cast: Callable[[Any, Any], Any]
+    special: Mapping[str | tuple[str, Any], Reduction]
+    upcast: Mapping[str, Collection[str]]
+    orders_bools: bool = True
+    tests_numbers: bool = True
+    is_half: Callable[[Any], bool] = lambda dtype: "float16" in str(dtype)
+    not_of_empty: Collection[str] = ()
+    is_empty: Callable[[Any], bool] = lambda tensor: not tensor.size
+    fill: Callable[[Reduction, Any, tuple[int, ...], float | None], Any] | None = None
+
+    def build(self, name: str, kind: str | None, dtype: Any) -> Reduction:
+        """The reduction of that name, for elements of that kind and type (``None``: unknown)."""
+        if kind == "bool" and not self.orders_bools:
+            name = RULES[name].of_bools or name
+        keys = [key for key in ((name, dtype), (name, kind), name) if key in self.special]
+        reduce = self.special[keys[0]] if keys else self.function(name)
+        if name in self.not_of_empty:
+            reduce = self._or_empty(name, reduce)
+        kind = "half" if self.is_half(dtype) else kind or "other"
+        cast, accumulator = self.cast, RULES[name].accumulators.get(kind)
+        tested = accumulator == "bool" and not self.tests_numbers
+        if accumulator is None or not (tested or name in self.upcast.get(kind, ())) or accumulator in str(dtype):
+            return reduce
+        if kind == "half" and not tested:
+            return lambda tensor, axes: cast(reduce(cast(tensor, accumulator), axes), dtype)
+        return lambda tensor, axes: reduce(cast(tensor, accumulator), axes)
+
+    def _or_empty(self, name: str, reduce: Reduction) -> Reduction:
+        value, is_empty, total = RULES[name].empty, self.is_empty, self.function("sum")
+        fill = self.fill or (lambda _, tensor, axes, value: total(tensor, axes) + value)
+        return lambda tensor, axes: fill(reduce, tensor, axes, value) if is_empty(tensor) else reduce(tensor, axes)
+
+
+def build_logsumexp(
+    pivot: Reduction, exp: Elementwise, total: Reduction, log: Elementwise, squeeze: Reduction
+) -> Reduction:
+    """The logarithm of a sum of exponentials, which does not overflow.
+
+    Args:
+        pivot: what is subtracted first: the maximum, or 0 where that is infinite. Its dimensions are kept, and it is a
+            constant to gradients.
+        exp: of each element.
+        total: the sum.
+        log: of each element.
+        squeeze: removes the dimensions that ``pivot`` kept.
+    """
+
+    def logsumexp(tensor: Any, axes: tuple[int, ...]) -> Any:
+        subtracted = pivot(tensor, axes)
+        return log(total(exp(tensor - subtracted), axes)) + squeeze(subtracted, axes)
+
+    return logsumexp
+
+
+def build_var(pivot: Reduction, square: Elementwise, mean: Reduction) -> Reduction:
+    """The population's variance: the mean of the squared distances from the mean, whose dimensions ``pivot`` keeps."""
+    return lambda tensor, axes: mean(square(tensor - pivot(tensor, axes)), axes)

@@ -1,0 +1,56 @@
+"""What each reduction means, on every framework: one table, which plans, schedules and backends read."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class ReductionRule(NamedTuple):
+    """The meaning of one reduction.
+
+    Attributes:
+        kinds: of elements on which it is defined; ``other`` is a type that plait cannot judge, such as ``object``.
+        empty: what it gives for no elements; ``None``: an error.
+        accumulators: for a kind of elements, the type in which they are combined where that is not their own. Results
+            of ``half`` types, which are 16 bits wide or narrower, are of the elements' type again; all others are of
+            the accumulator's type. Integers of 64 bits are combined in their own.
+        rounds: whether it rounds, so that its last digits depend on the order of the elements.
+        merges: whether it is the same in one pass, and in two over equal parts.
+        of_bools: the reduction that it is on bools.
+        pivot: the reduction whose result is subtracted from the elements first, if it takes two passes.
+    """
+
+    kinds: frozenset[str]
+    empty: float | None
+    accumulators: dict[str, str]
+    rounds: bool = False
+    merges: bool = True
+    of_bools: str | None = None
+    pivot: str | None = None
+
+
+_ALL = frozenset({"bool", "integer", "floating", "complex", "other"})
+_FLOATING = frozenset({"floating", "complex", "other"})
+_HALF = {"half": "float32"}
+_COUNT = {**_HALF, "bool": "int64", "integer": "int64"}
+_TRUTH = dict.fromkeys(("half", "integer", "floating", "complex", "other"), "bool")
+_NAN = float("nan")
+
+RULES: dict[str, ReductionRule] = {
+    "min": ReductionRule(_ALL - {"complex"}, None, _HALF, of_bools="all"),
+    "max": ReductionRule(_ALL - {"complex"}, None, _HALF, of_bools="any"),
+    "sum": ReductionRule(_ALL, 0, _COUNT, rounds=True),
+    "mean": ReductionRule(_FLOATING, _NAN, _HALF, rounds=True),
+    "prod": ReductionRule(_ALL, 1, _COUNT, rounds=True),
+    "any": ReductionRule(_ALL, False, _TRUTH),
+    "all": ReductionRule(_ALL, True, _TRUTH),
+    "std": ReductionRule(_FLOATING, _NAN, _HALF, rounds=True, merges=False, pivot="mean"),
+    "var": ReductionRule(_FLOATING, _NAN, _HALF, rounds=True, merges=False, pivot="mean"),
+    "logsumexp": ReductionRule(frozenset({"floating"}), -float("inf"), _HALF, rounds=True, pivot="max"),
+}
+"""The reductions by name. ``var`` and ``std`` are the population's (``ddof=0``), and NaN of any element gives NaN."""
+
+ROUNDING = frozenset(name for name, rule in RULES.items() if rule.rounds)
+MERGING = frozenset(name for name, rule in RULES.items() if rule.merges)
+COUNTING = frozenset(name for name, rule in RULES.items() if "bool" in rule.accumulators)
+PIVOTS = {name: rule.pivot for name, rule in RULES.items() if rule.pivot is not None}
