@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parent.parent.parent / "src" / "plait" / "backends" / "cupy" / "backend.py"
+SOURCES = Path(__file__).parent.parent.parent / "src" / "plait" / "backends" / "cupy"
 
 LOOK = """
 import inspect, sys
@@ -30,9 +30,10 @@ assert backend_of(cupy.ndarray).name == "cupy"
 
 def names(base: str) -> set[str]:
     """The attributes that the backend's source takes of a name."""
-    tree = ast.parse(SOURCE.read_text(encoding="utf-8"))
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES.glob("*.py")]
     return {
         node.attr
+        for tree in trees
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == base
     }
