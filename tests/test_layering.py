@@ -70,6 +70,41 @@ def test_no_import_runs_uphill(path):
             assert ORDER.index(there) <= ORDER.index(here), f"{path} imports {name}"
 
 
+def runtime_imports(path: Path, modules: set[str]) -> set[str]:
+    """The modules of plait that a file imports, wherever it does; not those for a type checker alone."""
+    found: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            for child in node.orelse:
+                visit(child)
+            return
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found.update(names & modules or {node.module})
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(ast.parse(path.read_text(encoding="utf-8")))
+    return found & modules
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_no_imports_run_in_a_circle():
+    """Also inside a package, and wherever in a file the import is."""
+    paths = {module_name(path): path for path in ROOT.rglob("*.py")}
+    imported = {name: runtime_imports(path, set(paths)) - {name} for name, path in paths.items()}
+    while leaves := [name for name, others in imported.items() if not others & imported.keys()]:
+        for name in leaves:
+            del imported[name]
+    assert not imported, f"these import each other: {sorted(imported)}"
+
+
 def test_a_layer_file_is_glue():
     """It imports its framework and what all layers share; no layer is made of another framework's."""
     for path in (ROOT / "layers").glob("*.py"):

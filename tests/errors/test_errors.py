@@ -17,12 +17,7 @@ import pytest
 import plait
 from plait.errors import CODES, PlaitError, fail
 from plait.layers import MixSpec
-from plait.layers._spec import (
-    check_argument_names,
-    forbid_module,
-    merge_sizes,
-    reduce,
-)
+from plait.layers._spec import check_argument_names, forbid_module, merge_sizes, reduce
 
 torch = pytest.importorskip("torch")
 

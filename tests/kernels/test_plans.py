@@ -13,21 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kernels.views import layouts, view
-from plait.backends.kernels.copying import (
-    ALONG_A,
-    ALONG_B,
-    BLOCKS,
-    DEAL,
-    ROWS,
-    WEAVE,
-    copy_plan,
-)
-from plait.backends.kernels.reducing import (
-    FOLDED,
-    INNER,
-    OUTER,
-    reduce_plan,
-)
+from plait.backends.kernels.copying import ALONG_A, ALONG_B, BLOCKS, DEAL, ROWS, WEAVE, copy_plan
+from plait.backends.kernels.reducing import FOLDED, INNER, OUTER, reduce_plan
 
 
 def places(loops, columns):

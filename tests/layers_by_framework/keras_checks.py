@@ -17,13 +17,7 @@ from keras import ops
 
 import plait
 from plait.layers import MixSpec
-from plait.layers.keras import (
-    EinMix,
-    Rearrange,
-    Reduce,
-    Repeat,
-    keras_custom_objects,
-)
+from plait.layers.keras import EinMix, Rearrange, Reduce, Repeat, keras_custom_objects
 
 BACKEND = keras.backend.backend()
 

@@ -12,18 +12,7 @@ from hypothesis import strategies as st
 
 import plait
 from plait._notation.parser import normalise, parse
-from plait._notation.tree import (
-    Bracket,
-    Ellipsis,
-    Expr,
-    Group,
-    Mark,
-    Name,
-    Number,
-    dimensions,
-    leaves,
-    names,
-)
+from plait._notation.tree import Bracket, Ellipsis, Expr, Group, Mark, Name, Number, dimensions, leaves, names
 from plait._notation.unparse import tree_text
 from strategies import nearly_patterns, transforms
 

@@ -8,13 +8,7 @@ from hypothesis import given
 from plait._notation.parser import parse
 from plait._operations.table import find_operation
 from plait._plan.lowering import REWRITES, lower_movement, rewrite
-from plait._plan.nodes import (
-    Expand,
-    Permute,
-    Reduce,
-    Reshape,
-    View,
-)
+from plait._plan.nodes import Expand, Permute, Reduce, Reshape, View
 from plait._plan.strides import contiguous, reshape_strides
 from plait._shapes.solver import solve_pattern
 from strategies import transforms

@@ -8,13 +8,7 @@ import pytest
 
 import plait
 from plait._notation.parser import parse
-from plait._shapes.sizes import (
-    evaluate,
-    evaluate_symbolic,
-    exact,
-    normalise_sizes,
-    report,
-)
+from plait._shapes.sizes import evaluate, evaluate_symbolic, exact, normalise_sizes, report
 from plait._shapes.solver import PRODUCT, SizeOp, slot_labels, solve_pattern
 
 

@@ -17,12 +17,7 @@ from plait._plan.contraction.paths import How, check_name, checked_path
 from plait._plan.graph import Plan
 from plait._shapes.sizes import exact
 from plait._shapes.solver import SolvedPattern
-from plait.errors import (
-    AxisWarning,
-    Span,
-    fail,
-    short,
-)
+from plait.errors import AxisWarning, Span, fail, short
 
 
 class EinsumOptions(NamedTuple):

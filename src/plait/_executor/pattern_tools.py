@@ -13,19 +13,9 @@ from plait._notation.parser import parse
 from plait._notation.tree import Tree, names
 from plait._notation.unparse import side_text, tree_text
 from plait._operations.rules import collect_axes, span_of, two_sides
-from plait._shapes.sizes import (
-    evaluate_symbolic,
-    exact,
-    normalise_sizes,
-    report,
-)
+from plait._shapes.sizes import evaluate_symbolic, exact, normalise_sizes, report
 from plait._shapes.solver import solve_pattern
-from plait.errors import (
-    PlaitError,
-    did_you_mean,
-    fail,
-    short,
-)
+from plait.errors import PlaitError, did_you_mean, fail, short
 
 
 def read_pattern(text: str, sizes: dict[str, Any]) -> tuple[str, dict[str, int]]:

@@ -17,13 +17,7 @@ from typing import Any, NamedTuple
 from plait._executor.caches import register
 from plait._executor.compile import add_context
 from plait._executor.einsum_options import check_implicit_sums, looks_like_typo
-from plait._executor.pipeline_stages import (
-    Stage,
-    Step,
-    after,
-    deal,
-    steps_of,
-)
+from plait._executor.pipeline_stages import Stage, Step, after, deal, steps_of
 from plait._executor.tensors import is_concrete, shape_of
 from plait._notation.parser import parse
 from plait._operations.reduce import CUSTOM, check_reduction

@@ -7,14 +7,7 @@ from functools import partial
 from typing import Any
 
 from plait._executor.cache import LIST_SHAPES, lookup
-from plait._executor.compile import (
-    CLASSICAL,
-    add_context,
-    build_callable,
-    concrete_sizes,
-    executable,
-    no_view_error,
-)
+from plait._executor.compile import CLASSICAL, add_context, build_callable, concrete_sizes, executable, no_view_error
 from plait._executor.program import Executable
 from plait._executor.recipe import plan_data
 from plait._executor.tensors import is_concrete, shape_of, stack

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from plait._notation.tree import (
-    Ellipsis,
-    Expr,
-    Name,
-    Tree,
-)
+from plait._notation.tree import Ellipsis, Expr, Name, Tree
 from plait.errors import fail
 
 

@@ -5,17 +5,7 @@ from __future__ import annotations
 import re
 from typing import TypeAlias
 
-from plait._notation.tree import (
-    Bracket,
-    Ellipsis,
-    Expr,
-    Group,
-    Item,
-    Mark,
-    Name,
-    Number,
-    Tree,
-)
+from plait._notation.tree import Bracket, Ellipsis, Expr, Group, Item, Mark, Name, Number, Tree
 from plait.errors import Span, fail, short
 
 DEEPEST = 32

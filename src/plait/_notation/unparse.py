@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-from plait._notation.tree import (
-    Bracket,
-    Ellipsis,
-    Expr,
-    Group,
-    Item,
-    Mark,
-    Name,
-    Number,
-    Tree,
-)
+from plait._notation.tree import Bracket, Ellipsis, Expr, Group, Item, Mark, Name, Number, Tree
 
 
 def item_text(item: Item) -> str:

@@ -14,13 +14,7 @@ from typing import TypeAlias
 
 from plait._notation.tree import Tree
 from plait._operations.operation import Operation
-from plait._operations.rules import (
-    Side,
-    collect_axes,
-    forbid_grouped_ellipsis,
-    text_and_spans,
-    two_sides,
-)
+from plait._operations.rules import Side, collect_axes, forbid_grouped_ellipsis, text_and_spans, two_sides
 from plait._plan.graph import Plan, SizeBuilder, Step
 from plait._plan.nodes import Contract, Reshape
 from plait._shapes.coalesce import coalesce_axes

@@ -6,14 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from plait._notation.parser import parse
-from plait._notation.tree import (
-    Ellipsis,
-    Item,
-    Mark,
-    Name,
-    Number,
-    leaves,
-)
+from plait._notation.tree import Ellipsis, Item, Mark, Name, Number, leaves
 from plait._operations.rules import repeated_name, single_list
 from plait._shapes.sizes import shape_text
 from plait._shapes.solver import rank_error

@@ -5,18 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from plait._notation.tree import (
-    Bracket,
-    Ellipsis,
-    Expr,
-    Group,
-    Item,
-    Mark,
-    Name,
-    Number,
-    Tree,
-    leaves,
-)
+from plait._notation.tree import Bracket, Ellipsis, Expr, Group, Item, Mark, Name, Number, Tree, leaves
 from plait._notation.unparse import expr_text
 from plait.errors import Span, fail
 

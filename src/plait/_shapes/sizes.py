@@ -11,15 +11,7 @@ from operator import index
 from typing import Any, TypeAlias
 
 from plait._notation.parser import normalise
-from plait._shapes.solver import (
-    BROADCAST,
-    COMPUTING,
-    NONEMPTY,
-    PRODUCT,
-    QUOTIENT,
-    SolvedPattern,
-    dimension_place,
-)
+from plait._shapes.solver import BROADCAST, COMPUTING, NONEMPTY, PRODUCT, QUOTIENT, SolvedPattern, dimension_place
 from plait.errors import fail, short
 
 Report: TypeAlias = "Callable[[list[Any], str, int, tuple[int, ...]], Exception]"

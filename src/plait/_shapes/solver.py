@@ -14,16 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
-from plait._notation.tree import (
-    Ellipsis,
-    Expr,
-    Item,
-    Name,
-    Number,
-    Tree,
-    leaves,
-    names,
-)
+from plait._notation.tree import Ellipsis, Expr, Item, Name, Number, Tree, leaves, names
 from plait._notation.unparse import expr_text
 from plait.errors import Span, did_you_mean, fail
 

@@ -9,14 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import plait
-from plait import (
-    asnumpy,
-    einsum,
-    pack,
-    rearrange,
-    reduce,
-    unpack,
-)
+from plait import asnumpy, einsum, pack, rearrange, reduce, unpack
 from plait.errors import PlaitError
 
 EinopsError = PlaitError

@@ -18,14 +18,7 @@ from plait._executor.pattern_tools import check_names, is_symbol
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Expr, Name, Number, Tree, leaves, names
 from plait._notation.unparse import expr_text, item_text, tree_text
-from plait._operations.rules import (
-    Side,
-    collect_axes,
-    forbid_grouped_ellipsis,
-    one_tensor,
-    subject,
-    text_and_spans,
-)
+from plait._operations.rules import Side, collect_axes, forbid_grouped_ellipsis, one_tensor, subject, text_and_spans
 from plait._pattern import Pattern
 from plait.errors import PlaitError, did_you_mean, fail, short
 from plait.layers._spec import Spec, check_argument_names, checked_pattern

@@ -8,15 +8,7 @@ from math import prod
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from plait._plan.schedule.nodes import (
-    Call,
-    EinsumRows,
-    MatmulOnes,
-    ReduceAxis,
-    Reduction,
-    TiledCopy,
-    TreeReduce,
-)
+from plait._plan.schedule.nodes import Call, EinsumRows, MatmulOnes, ReduceAxis, Reduction, TiledCopy, TreeReduce
 
 if TYPE_CHECKING:
     from plait.backends.capabilities import LoopView, ReductionOps

@@ -8,24 +8,9 @@ from string import ascii_letters
 from typing import NamedTuple
 
 from plait._plan.contraction.layouts import Operand, arrange
-from plait._plan.contraction.matmul import (
-    Groups,
-    groups_of,
-    is_unit,
-    matmul,
-)
+from plait._plan.contraction.matmul import Groups, groups_of, is_unit, matmul
 from plait._plan.contraction.network import Axes
-from plait._plan.contraction.pairwise import (
-    EINSUM,
-    MATMUL,
-    MULTIPLY,
-    NOTHING,
-    Goal,
-    Market,
-    Meeting,
-    Way,
-    finish,
-)
+from plait._plan.contraction.pairwise import EINSUM, MATMUL, MULTIPLY, NOTHING, Goal, Market, Meeting, Way, finish
 from plait._plan.nodes import Sum
 
 Places = tuple[int, ...]

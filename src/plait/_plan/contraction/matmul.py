@@ -15,22 +15,8 @@ from typing import NamedTuple
 
 from plait._plan.contraction.layouts import Arranged, Operand, arrange
 from plait._plan.contraction.network import Axes, Dims
-from plait._plan.contraction.pairwise import (
-    MATMUL,
-    VECDOT,
-    Goal,
-    Market,
-    Meeting,
-    Way,
-    finish,
-)
-from plait._plan.nodes import (
-    Buffer,
-    Contiguous,
-    Node,
-    Reshape,
-    Sum,
-)
+from plait._plan.contraction.pairwise import MATMUL, VECDOT, Goal, Market, Meeting, Way, finish
+from plait._plan.nodes import Buffer, Contiguous, Node, Reshape, Sum
 
 
 class Groups(NamedTuple):

@@ -12,26 +12,9 @@ from typing import NamedTuple, TypeAlias
 from plait._plan.contraction.candidates import Choice, choices, way
 from plait._plan.contraction.layouts import Operand
 from plait._plan.contraction.network import Network
-from plait._plan.contraction.pairwise import (
-    EINSUM,
-    Goal,
-    Market,
-    Meeting,
-    Way,
-    goal_of,
-)
-from plait._plan.contraction.paths import (
-    How,
-    Path,
-    needed,
-    path_of,
-)
-from plait._plan.nodes import (
-    Diagonal,
-    Node,
-    Reshape,
-    Sum,
-)
+from plait._plan.contraction.pairwise import EINSUM, Goal, Market, Meeting, Way, goal_of
+from plait._plan.contraction.paths import How, Path, needed, path_of
+from plait._plan.nodes import Diagonal, Node, Reshape, Sum
 from plait.backends.costs import ContractionCosts
 
 

@@ -13,25 +13,8 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from plait._plan.schedule.loop_nest import Loop, LoopNest, split, without
-from plait._plan.schedule.nodes import (
-    Block,
-    Call,
-    EinsumRows,
-    MatmulOnes,
-    ReduceAxis,
-    Reduction,
-    TreeReduce,
-)
-from plait._plan.schedule.rewrites import (
-    APART,
-    BLOCKS,
-    FOLDED,
-    HALVES,
-    MERGED,
-    ONE_BY_ONE,
-    PRODUCT,
-    ROWS,
-)
+from plait._plan.schedule.nodes import Block, Call, EinsumRows, MatmulOnes, ReduceAxis, Reduction, TreeReduce
+from plait._plan.schedule.rewrites import APART, BLOCKS, FOLDED, HALVES, MERGED, ONE_BY_ONE, PRODUCT, ROWS
 from plait.backends.costs import MemoryCosts
 
 LONGEST_TREE = 64

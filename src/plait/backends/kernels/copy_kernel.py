@@ -7,22 +7,10 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from plait.backends.kernels.copying import (
-    ALONG_A,
-    BLOCKS,
-    DEAL,
-    ROWS,
-    WEAVE,
-)
+from plait.backends.kernels.copying import ALONG_A, BLOCKS, DEAL, ROWS, WEAVE
 from plait.backends.kernels.memory import after, pointer
 from plait.backends.kernels.odometer import advance, locate
-from plait.backends.kernels.tiles import (
-    dealt,
-    elements,
-    rows,
-    turned,
-    woven,
-)
+from plait.backends.kernels.tiles import dealt, elements, rows, turned, woven
 
 _TABLE = types.int64[:, ::1]
 SIGNATURE = types.void(types.int64, types.int64, types.int64[::1], _TABLE, _TABLE, types.int64, types.int64)

@@ -8,14 +8,7 @@ import numpy as np
 from numba.extending import overload
 
 from plait.backends.kernels.arithmetic import halved, unranked
-from plait.backends.kernels.kinds import (
-    EXACT,
-    HALF,
-    LATEST,
-    RANK,
-    SUM,
-    recipe_of,
-)
+from plait.backends.kernels.kinds import EXACT, HALF, LATEST, RANK, SUM, recipe_of
 from plait.backends.kernels.lanes import joining, lost
 from plait.backends.kernels.memory import poke
 from plait.backends.kernels.neighbours import joining_neighbours

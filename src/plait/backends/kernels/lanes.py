@@ -7,13 +7,7 @@ from typing import Any
 import numpy as np
 from numba.extending import overload, register_jitable
 
-from plait.backends.kernels.arithmetic import (
-    larger,
-    ranked_high,
-    ranked_low,
-    smaller,
-    widened,
-)
+from plait.backends.kernels.arithmetic import larger, ranked_high, ranked_low, smaller, widened
 from plait.backends.kernels.kinds import (
     EXACT,
     HALF,

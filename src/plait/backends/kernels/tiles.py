@@ -7,15 +7,7 @@ from typing import Any
 from numba.extending import overload, register_jitable
 
 from plait.backends.kernels.copying import PARTS
-from plait.backends.kernels.memory import (
-    after,
-    deal,
-    move,
-    turn,
-    turn_given,
-    turn_wanted,
-    weave,
-)
+from plait.backends.kernels.memory import after, deal, move, turn, turn_given, turn_wanted, weave
 
 
 def rows(there: Any, to: Any, here: Any, source: Any, counts: Any, row: Any, word: Any) -> None:

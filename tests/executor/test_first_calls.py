@@ -1,0 +1,135 @@
+"""What a first call passes through: few frames, no planner twice, and an error of the planner once, as itself."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import plait
+from plait._executor import compile as compilation
+from plait._plan.contraction import search
+
+np = pytest.importorskip("numpy")
+
+SOURCE = str(Path(plait.__file__).parent)
+SLACK = 1.1
+"""The frames that are allowed depend a little on the Python version: of 3.12 on, list comprehensions have none."""
+
+
+def frames(call) -> Counter:
+    """How often each function of plait is entered."""
+    found: Counter = Counter()
+
+    def count(frame, event, _):
+        if event == "call" and frame.f_code.co_filename.startswith(SOURCE):
+            found[frame.f_code.co_filename.removeprefix(SOURCE), frame.f_code.co_name] += 1
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        call()
+    finally:
+        sys.setprofile(before)
+    return found
+
+
+IMAGES = np.zeros((2, 8, 6, 3))
+LARGE = np.zeros((16, 32, 64, 64), "f4")
+CHAIN = [np.ones(shape) for shape in ((20, 30), (30, 40), (40, 50))]
+
+CALLS = {
+    "rearrange": (
+        lambda: plait.rearrange(IMAGES, "b h w c -> b (h w) c"),
+        lambda: plait.rearrange(IMAGES, "b (h p) (w q) c -> b (h w) (p q c)", p=4, q=2),
+        60,
+    ),
+    "a large reduce": (
+        lambda: plait.reduce(LARGE, "a b c d -> a b", "max"),
+        lambda: plait.reduce(LARGE, "b c (h 2) (w 2) -> b c h w", "max"),
+        250,
+    ),
+    "an einsum of three": (
+        lambda: plait.einsum(*CHAIN, "x y, y z, z w -> x w"),
+        lambda: plait.einsum(*CHAIN, "i j, j k, k l -> i l"),
+        500,
+    ),
+}
+"""A call that loads what is needed, the first call that is counted, and how many frames it may pass."""
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_first_call_passes_few_frames(name, monkeypatch):
+    monkeypatch.setenv("PLAIT_KERNELS", "off")
+    load, call, most = CALLS[name]
+    load()
+    found = frames(call)
+    assert sum(found.values()) <= most * SLACK, found.most_common(20)
+
+
+def test_a_second_call_passes_two():
+    plait.rearrange(IMAGES, "b h w c -> b (h w) c")
+    found = frames(lambda: plait.rearrange(IMAGES, "b h w c -> b (h w) c"))
+    assert sum(found.values()) <= 3, found
+
+
+def test_a_list_of_tensors_takes_the_short_path_the_second_time():
+    calls = [
+        lambda: plait.rearrange([IMAGES, IMAGES], "n b h w c -> b (n h) w c"),
+        lambda: plait.reduce([IMAGES, IMAGES], "n b h w c -> b", "max"),
+        lambda: plait.repeat((IMAGES, IMAGES), "n b h w c -> n b h w c 2"),
+    ]
+    for call in calls:
+        first = call()
+        found = frames(call)
+        np.testing.assert_array_equal(call(), first)
+        assert not any("slow_path" in file or "compile" in file for file, _ in found), found
+        assert sum(found.values()) <= 12, found
+
+
+def test_an_einsum_is_planned_once(monkeypatch):
+    planned = []
+    choose = search.choose
+
+    def watched(*arguments, **keywords):
+        planned.append(arguments)
+        return choose(*arguments, **keywords)
+
+    monkeypatch.setattr("plait._executor.contraction.choose", watched)
+    plait.einsum(*CHAIN, "i j, j k, k l -> i l")
+    assert len(planned) == 1
+    assert not any(
+        "_operations/einsum" in file and name == "lower"
+        for file, name in frames(lambda: plait.einsum(*CHAIN, "a b, b c, c d -> a d"))
+    )
+
+
+@pytest.mark.parametrize("kind", [TypeError, AttributeError, KeyError, ValueError, RecursionError])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: plait.rearrange(IMAGES, "b h w c -> c b h w"),
+        lambda: plait.rearrange([IMAGES], "n b h w c -> c n b h w"),
+        lambda: plait.reduce(IMAGES, "b h w c -> c", "sum"),
+        lambda: plait.einsum(IMAGES, IMAGES, "b h w c, b h w c -> c"),
+        lambda: plait.compile("b h w c -> w b h c").rearrange(IMAGES),
+    ],
+    ids=["rearrange", "a list", "reduce", "einsum", "a pattern"],
+)
+def test_a_bug_in_the_planner_is_seen_once_as_itself(monkeypatch, call, kind):
+    planted = []
+
+    def broken(*_, **__):
+        planted.append(kind("planted"))
+        raise planted[-1]
+
+    monkeypatch.setattr(compilation, "solve_pattern", broken)
+    with pytest.raises(kind, match="planted") as caught:
+        call()
+    assert len(planted) == 1
+    assert caught.value is planted[0]
+    assert caught.value.__context__ is None
+    assert traceback.extract_tb(caught.value.__traceback__)[-1].name == "broken"
