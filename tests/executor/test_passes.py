@@ -18,13 +18,7 @@ import plait
 from plait._executor.large.reductions import _levels, blockwise
 from plait._executor.large.two_pass import combine_in_pairs
 from plait._plan.schedule import copies, reductions, two_pass
-from plait._plan.schedule.rewrites import (
-    BLOCKS,
-    CENTRE,
-    HALVES,
-    ONE_BY_ONE,
-    REASONS,
-)
+from plait._plan.schedule.rewrites import BLOCKS, CENTRE, HALVES, ONE_BY_ONE, REASONS
 from plait.backends.reduction_rules import PIVOTS
 from plait.backends.registry import backend_of
 
