@@ -149,8 +149,8 @@ def memory_figures(framework: str, clock: Clock) -> Iterator[tuple[str, str, flo
             recorded = large.reduction_ops(name, dtype, True)
             for figure, measure in _gradients(name, recorded, backend, rand, clock).items():
                 yield name, figure, getattr(recorded.costs, figure), measure
-    if large.two_pass_ops is not None:
-        two_pass = large.two_pass_ops("var", dtype, False)
+    two_pass = large.reduction_ops("var", dtype, False)
+    if two_pass is not None:
         x, pivot, memory = rand(64, 1024), rand(64, 1), rand(64, 1024)
         planned = two_pass.total.costs.transform_element
         yield "var", "transform_element", planned, lambda: clock(lambda: two_pass.transform(x, pivot, memory)) / HITS

@@ -60,7 +60,6 @@ def changed_costs(change, **sizes):
         ops = own.load()
         ops = ops._replace(
             reduction_ops=_changed(ops.reduction_ops, change),
-            two_pass_ops=ops.two_pass_ops and _changed(ops.two_pass_ops, change),
             copy_costs=ops.copy_costs and change(ops.copy_costs),
         )
         backend.large_tensors = own._replace(load=lambda ops=ops: ops, **sizes)

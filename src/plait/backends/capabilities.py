@@ -12,88 +12,58 @@ from plait.backends.interface import as_it_is
 Empty: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
 """``f(tensor, shape)``: new memory of a shape, where the tensor is."""
 
+Unary: TypeAlias = Callable[[Any], Any]
+
+StepFunction: TypeAlias = Callable[[Any, Any], Any]
+"""A function of a tensor and of a constant, or of memory for its result, or of ``None``."""
+
 
 class LoopView(NamedTuple):
-    """A reduction as loops over the memory of its tensors, for the way back from its result.
+    """A reduction as loops over the memory of its tensors, for the way back from its result."""
 
-    Attributes:
-        axes: the dimensions of a tensor that are reduced.
-        shape: of the loops.
-        reduced: the loops that are reduced.
-        to_loops: ``f(tensor)``: as the loops see it.
-        result_to_loops: ``f(result)``: what is left of a tensor, as the loops see it, with one element where they
-            reduce.
-        from_loops: ``f(tensor)``: what the loops see, as a tensor.
-        reduce: ``f(tensor, ops)``: the loops of another reduction, by its own operations.
-    """
-
-    axes: tuple[int, ...]
-    shape: tuple[int, ...]
-    reduced: tuple[int, ...]
-    to_loops: Callable[[Any], Any]
-    result_to_loops: Callable[[Any], Any]
-    from_loops: Callable[[Any], Any]
-    reduce: Callable[[Any, ReductionOps], Any]
+    axes: tuple[int, ...]  # the dimensions of a tensor that are reduced
+    shape: tuple[int, ...]  # of the loops
+    reduced: tuple[int, ...]  # the loops that are reduced
+    to_loops: Unary  # a tensor, as the loops see it
+    result_to_loops: Unary  # a result, as the loops see it, with one element where they reduce
+    from_loops: Unary  # what the loops see, as a tensor
+    reduce: Callable[[Any, ReductionOps], Any]  # the loops of another reduction, by its own operations
 
 
 class ReductionOps(NamedTuple):
-    """One reduction of elements of one type; ``out`` is memory for the result, or ``None``.
+    """One reduction of elements of one type; ``out`` is memory for the result, or ``None``."""
 
-    Attributes:
-        empty: new memory for the result.
-        scratch: the same for what is between.
-        combine: ``f(one, other, out=None)``: two tensors made one, element by element.
-        reduce_axis: ``f(tensor, axis, out)``: the tensor reduced along one axis, or several in one call.
-        matmul_ones: ``f(tensor, out)``: the tensor added up along its last axis by a product with ones, or ``None``.
-        reduce_rows: ``f(tensor, axis, out)``: the tensor added up along an axis that is not the last, by einsum, or
-            ``None``.
-        upcast: the elements in the type in which they are combined, or ``None`` where that is their own.
-        finish: ``f(result, count)``: what is left to do, in memory if it can; each element is made of so many.
-        downcast: whether what the calls give is of another type than the result.
-        itemsize: bytes of an element of the result.
-        costs: what all this costs.
-        autograd_wrap: ``f(reduce, loops)``: the same reduction with a gradient of its own; ``None`` where none is
-            recorded.
-    """
-
-    empty: Empty
-    scratch: Empty
-    combine: Callable[..., Any]
-    reduce_axis: Callable[[Any, Any, Any], Any]
-    matmul_ones: Callable[[Any, Any], Any] | None
-    reduce_rows: Callable[[Any, int, Any], Any] | None
-    upcast: Callable[[Any], Any] | None
-    finish: Callable[[Any, int], Any] | None
-    downcast: bool
-    itemsize: int
+    empty: Empty  # memory for the result
+    scratch: Empty  # memory for what is between
+    combine: Callable[..., Any]  # f(one, other, out=None): two tensors made one, element by element
+    reduce_axis: Callable[[Any, Any, Any], Any]  # f(tensor, axis, out): along one axis, or several in one call
+    matmul_ones: Callable[[Any, Any], Any] | None  # f(tensor, out): the last axis added up by a product with ones
+    reduce_rows: Callable[[Any, int, Any], Any] | None  # f(tensor, axis, out): another axis added up by einsum
+    upcast: Unary | None  # to the type in which elements are combined; None where that is their own
+    finish: Callable[[Any, int], Any] | None  # f(result, count): what is left to do, for so many elements
+    downcast: bool  # whether what the calls give is of another type than the result
+    itemsize: int  # bytes of an element of the result
     costs: MemoryCosts
-    autograd_wrap: Callable[[Callable[[Any, Any], Any], LoopView], Callable[[Any, Any], Any]] | None = None
+    autograd_wrap: Callable[[StepFunction, LoopView], StepFunction] | None = None  # records a gradient of its own
 
 
 class TwoPassOps(NamedTuple):
-    """A reduction made of two: one finds a pivot, the other adds up what each element is transformed into by it.
+    """A reduction made of two: one finds a pivot, the other adds up what each element is transformed into by it."""
 
-    Attributes:
-        pivot: the reduction that finds the pivot, of elements of the type in which it is taken out.
-        fix_pivot: ``f(pivot)``: the pivot as it is taken out, which may be the same memory; or ``None``.
-        upcast: the elements in the type in which the pivot is taken out; ``None`` where that is their own.
-        scratch: new memory for what a part of the tensor is transformed into.
-        transform: ``f(part, pivot, memory)``: what is to be added up, in that memory or in other.
-        total: the sum, with what the transformation costs.
-        empty: new memory for the result.
-        errstate: what is entered for all of it, so that nothing is said of what is meant to happen.
-        finish: ``f(total, pivot, count)``: the result; each element is made of so many.
-    """
+    pivot: ReductionOps  # finds the pivot, of elements of the type in which it is taken out
+    fix_pivot: Unary | None  # the pivot as it is taken out, which may be the same memory
+    upcast: Unary | None  # to the type in which the pivot is taken out; None where that is the elements' own
+    scratch: Empty  # memory for what a part of the tensor is transformed into
+    transform: Callable[[Any, Any, Any], Any]  # f(part, pivot, memory): what is added up, in that memory or in other
+    total: ReductionOps  # the sum
+    empty: Empty  # memory for the result
+    errstate: Callable[[], AbstractContextManager[Any]]  # entered for all of it: nothing is said of what is meant
+    finish: Callable[[Any, Any, int], Any]  # f(total, pivot, count): the result; of so many elements each
 
-    pivot: ReductionOps
-    fix_pivot: Callable[[Any], Any] | None
-    upcast: Callable[[Any], Any] | None
-    scratch: Empty
-    transform: Callable[[Any, Any, Any], Any]
-    total: ReductionOps
-    empty: Empty
-    errstate: Callable[[], AbstractContextManager[Any]]
-    finish: Callable[[Any, Any, int], Any]
+    @property
+    def costs(self) -> MemoryCosts:
+        """Those of the sum, and of the transformation."""
+        return self.total.costs
 
 
 class Filler(Protocol):
@@ -115,39 +85,24 @@ class Filler(Protocol):
 
 
 class LargeTensorOps(NamedTuple):
-    """What the schedules of large tensors are made of on a framework, and what that costs.
+    """What the schedules of large tensors are made of on a framework, and what that costs."""
 
-    Attributes:
-        why_not_decompose: why one call of the framework's is best for a tensor, as where a tracer watches; or ``None``.
-        layout: of a tensor, all that decides how it is done beside its shape, such as strides and element type;
-            ``None`` where one call is best.
-        requires_grad: whether a gradient is recorded of what is done to a tensor.
-        memory: of a tensor, its strides and the size of an element, in bytes.
-        reduction_ops: of a reduction by name, an element type, and whether a gradient is recorded; ``None``: it is one
-            call.
-        two_pass_ops: the same of a reduction in two passes; ``None`` where all of those are one call.
-        empty: new memory for elements of the tensor's type.
-        copy: ``f(tensor, shape, parts)``: the tensor in new memory and another shape, copied part by part, which are
-            given by their indices; or ``None`` where one call copies as well.
-        copy_costs: what copies cost, where there is such a copy.
-        kernel: ``f(name, shape, strides, reduced, out_strides, dtype)``: what fills memory with a copy, or a reduction
-            along the last dimensions, in one pass. ``None`` where there is none.
-        why_no_kernel: ``f(name, dtype)``: why there is none for a reduction, or for a copy, which has no name.
-        min_kernel_elements: how many elements there are at least where a kernel gains something.
-    """
-
-    why_not_decompose: Callable[[Any], str | None]
-    layout: Callable[[Any], Any]
-    requires_grad: Callable[[Any], bool]
-    memory: Callable[[Any], tuple[tuple[int, ...], int]]
-    reduction_ops: Callable[[str, Any, bool], ReductionOps | None]
-    two_pass_ops: Callable[[str, Any, bool], TwoPassOps | None] | None = None
-    empty: Empty | None = None
+    why_not_decompose: Callable[[Any], str | None]  # why one call is best for a tensor, as where a tracer watches
+    layout: Unary  # all that decides beside a tensor's shape, such as its strides and type; None where one call is best
+    requires_grad: Callable[[Any], bool]  # whether a gradient is recorded of what is done to a tensor
+    memory: Callable[[Any], tuple[tuple[int, ...], int]]  # strides and the size of an element, in bytes
+    reduction_ops: Callable[[str, Any, bool], ReductionOps | TwoPassOps | None]
+    """Of a reduction by name, an element type, and whether a gradient is recorded; ``None``: it is one call."""
+    empty: Empty | None = None  # memory for elements of the tensor's type
     copy: Callable[[Any, tuple[int, ...], list[Any]], Any] | None = None
+    """``f(tensor, shape, parts)``: the tensor in new memory and another shape, copied part by part, which are given by
+    their indices; ``None`` where one call copies as well."""
     copy_costs: MemoryCosts | None = None
     kernel: Callable[[str | None, Sequence[int], Sequence[int], int, Sequence[int], Any], Filler | None] | None = None
-    why_no_kernel: Callable[[str | None, Any], str | None] | None = None
-    min_kernel_elements: int = 1 << 16
+    """``f(name, shape, strides, reduced, out_strides, dtype)``: fills memory in one pass with a reduction along the
+    last dimensions, or with a copy, which has no name."""
+    why_no_kernel: Callable[[str | None, Any], str | None] | None = None  # f(name, dtype)
+    min_kernel_elements: int = 1 << 16  # how many elements there are at least where a kernel gains something
 
 
 Product: TypeAlias = Callable[[Any, Any], Any]

@@ -6,13 +6,13 @@ from math import inf, prod
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from plait._executor.large.reductions import StepFunction, result_layout
+from plait._executor.large.reductions import result_layout
 from plait._plan.nodes import Reduce
 from plait._plan.schedule.nodes import ScheduledStep
 from plait._plan.strides import contiguous, memory_order
+from plait.backends.capabilities import Empty, Filler, LargeTensorOps, ReductionOps, StepFunction, TwoPassOps
 
 if TYPE_CHECKING:
-    from plait.backends.capabilities import Filler, LargeTensorOps, ReductionOps
     from plait.backends.interface import Backend
 
 TRIALS = 3
@@ -27,16 +27,20 @@ class KernelTask(NamedTuple):
         order: of the tensor's dimensions, those that are reduced last.
         lengths: of new memory, in the order in which the tensor has its dimensions in memory.
         back: the order in which the result has them.
+        empty: makes the memory.
+        copies: whether the result is a copy, whose shape may be another.
     """
 
     filler: Filler
     order: tuple[int, ...]
     lengths: tuple[int, ...]
     back: tuple[int, ...]
+    empty: Empty
+    copies: bool
 
     @classmethod
     def for_node(
-        cls, scheduled: ScheduledStep, large: LargeTensorOps, ops: ReductionOps | None, dtype: Any
+        cls, scheduled: ScheduledStep, large: LargeTensorOps, ops: ReductionOps | TwoPassOps | None, dtype: Any
     ) -> KernelTask | None:
         """The task of a reduction, or of a copy to memory in the order of the dimensions; ``None``: no kernel has it.
 
@@ -47,15 +51,16 @@ class KernelTask(NamedTuple):
             dtype: the element type of the tensor.
         """
         _, node, shape, strides, *_ = scheduled
-        if large.kernel is None or prod(shape) < large.min_kernel_elements:
+        if large.kernel is None or large.empty is None or prod(shape) < large.min_kernel_elements:
             return None
         name: str | None = None
         axes: tuple[int, ...] = ()
-        itemsize, memory = dtype.itemsize, tuple(range(len(shape)))
+        itemsize, empty, memory = dtype.itemsize, large.empty, tuple(range(len(shape)))
         if isinstance(node, Reduce):
-            if ops is None or len(node.axes) == len(shape):
+            if not isinstance(ops, ReductionOps) or len(node.axes) == len(shape):
                 return None
-            name, axes, itemsize, memory = node.reduction, node.axes, ops.itemsize, memory_order(strides)
+            name, axes, itemsize, empty = node.reduction, node.axes, ops.itemsize, ops.empty
+            memory = memory_order(strides)
         lengths, back = result_layout(memory, shape, axes)
         order = (*[dim for dim in range(len(shape)) if dim not in axes], *axes)
         new = contiguous(lengths, itemsize)
@@ -67,7 +72,7 @@ class KernelTask(NamedTuple):
             tuple(map(new.__getitem__, back)),
             dtype,
         )
-        return None if filler is None else cls(filler, order, lengths, back)
+        return None if filler is None else cls(filler, order, lengths, back, empty, not axes)
 
 
 def describe(task: KernelTask | None, scheduled: ScheduledStep, large: LargeTensorOps, dtype: Any) -> str | None:
@@ -82,26 +87,21 @@ def describe(task: KernelTask | None, scheduled: ScheduledStep, large: LargeTens
     return None if reason is None else f"without a kernel: {reason}"
 
 
-def with_kernel_fallback(
-    task: KernelTask, large: LargeTensorOps, ops: ReductionOps | None, backend: Backend, fallback: StepFunction
-) -> StepFunction:
+def with_kernel_fallback(task: KernelTask, backend: Backend, fallback: StepFunction) -> StepFunction:
     """The function that fills new memory once the kernel is ready, if that is faster; the second call asks for it.
 
     Args:
         task: of the kernel.
-        large: what schedules are made of.
-        ops: what a reduction is made of.
         backend: of the framework.
         fallback: what serves until then.
     """
-    filler, order, lengths, back = task
+    filler, order, lengths, back, empty, copies = task
     permute, reshape = backend.permute, backend.reshape
-    empty: Any = large.empty if ops is None else ops.empty
 
     def fill(tensor: Any, constant: Any) -> Any:
         out = permute(empty(tensor, lengths), back)
         filler(permute(tensor, order), out)
-        return out if ops is not None else reshape(out, constant)
+        return reshape(out, constant) if copies else out
 
     return choose_by_timing(fallback, fill, filler)
 

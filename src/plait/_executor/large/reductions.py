@@ -9,18 +9,13 @@ from types import EllipsisType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from plait._plan.schedule.nodes import Call, EinsumRows, MatmulOnes, ReduceAxis, Reduction, TiledCopy, TreeReduce
+from plait.backends.capabilities import LoopView, ReductionOps, StepFunction, Unary
 
 if TYPE_CHECKING:
-    from plait.backends.capabilities import LoopView, ReductionOps
     from plait.backends.interface import Backend
 
 Index: TypeAlias = "tuple[int | slice | EllipsisType, ...]"
 """What a part of a tensor is taken out by."""
-
-Unary: TypeAlias = Callable[[Any], Any]
-
-StepFunction: TypeAlias = Callable[[Any, Any], Any]
-"""A function of a tensor, and of a constant: within this file memory for its result, or ``None``."""
 
 
 def build_reduction(
@@ -47,8 +42,6 @@ def build_reduction(
 
 def loop_view(schedule: Reduction, shape: Sequence[int], axes: Sequence[int], backend: Backend) -> LoopView:
     """A reduction as loops over memory, for the way back from its result."""
-    from plait.backends.capabilities import LoopView
-
     order = schedule.nest.order
     _, back = result_layout(order, shape, axes)
     _, left = _functions(schedule, None)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from plait._executor.large.kernels import KernelTask, describe, with_kernel_fallback
-from plait._executor.large.reductions import StepFunction, Unary, build_copy, build_reduction
+from plait._executor.large.reductions import build_copy, build_reduction
 from plait._executor.program import Executable, chain, count_elements, is_order_sensitive, may_schedule
 from plait._plan.graph import Plan
 from plait._plan.nodes import Reduce
@@ -20,12 +20,12 @@ from plait._plan.schedule.nodes import Reduction, Schedule, ScheduledStep, Tiled
 from plait._plan.schedule.reductions import schedule_reduction
 from plait._plan.schedule.two_pass import schedule_two_pass
 from plait._plan.strides import StridedView, contiguous
+from plait.backends.capabilities import LargeTensorOps, ReductionOps, StepFunction, TwoPassOps, Unary
 from plait.backends.costs import MemoryCosts
 from plait.backends.reduction_rules import PIVOTS
 from plait.backends.registry import one_backend
 
 if TYPE_CHECKING:
-    from plait.backends.capabilities import LargeTensorOps
     from plait.backends.interface import Backend
 
 MIN_ELEMENTS = 2048
@@ -91,9 +91,6 @@ def costs_of(ops: LargeTensorOps, dtype: Any, requires_grad: bool) -> Callable[[
     def costs(name: str) -> MemoryCosts | None:
         if not name:
             return ops.copy_costs
-        if name in PIVOTS:
-            two_pass = None if ops.two_pass_ops is None else ops.two_pass_ops(name, dtype, requires_grad)
-            return None if two_pass is None else two_pass.total.costs
         found = ops.reduction_ops(name, dtype, requires_grad)
         return None if found is None else found.costs
 
@@ -143,21 +140,18 @@ def build_step(
     """A step as a function of a tensor and its constant: in several calls or by a kernel where that is better."""
     step, schedule, function = scheduled.step, scheduled.schedule, plain
     reduction_ops = None
-    if isinstance(schedule, TwoPassReduction) and isinstance(step, Reduce):
-        from plait._executor.large.two_pass import build_two_pass
-
-        offered = None if ops.two_pass_ops is None else ops.two_pass_ops(step.reduction, dtype, requires_grad)
-        return plain if offered is None else build_two_pass(schedule, scheduled.shape, step.axes, backend, offered)
     if isinstance(step, Reduce):
         reduction_ops = ops.reduction_ops(step.reduction, dtype, requires_grad)
-        if reduction_ops is None:
-            return plain
-        if isinstance(schedule, Reduction):
+        if isinstance(reduction_ops, ReductionOps) and isinstance(schedule, Reduction):
             function = build_reduction(schedule, scheduled.shape, step.axes, backend, reduction_ops)
+        elif isinstance(reduction_ops, TwoPassOps) and isinstance(schedule, TwoPassReduction):
+            from plait._executor.large.two_pass import build_two_pass
+
+            function = build_two_pass(schedule, scheduled.shape, step.axes, backend, reduction_ops)
     elif isinstance(schedule, TiledCopy) and ops.copy is not None:
         function = build_copy(schedule, scheduled.target, ops.copy)
     task = KernelTask.for_node(scheduled, ops, reduction_ops, dtype)
-    return function if task is None else with_kernel_fallback(task, ops, reduction_ops, backend, function)
+    return function if task is None else with_kernel_fallback(task, backend, function)
 
 
 def explain_large(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple[tuple[str, ...], list[str]]:

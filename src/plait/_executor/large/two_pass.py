@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from plait._executor.large.reductions import (
     Index,
-    StepFunction,
-    Unary,
     build_reduction,
     from_loop_order,
     result_layout,
@@ -20,9 +18,9 @@ from plait._plan.schedule.loop_nest import LoopNest, loop_nest
 from plait._plan.schedule.nodes import TwoPassReduction
 from plait._plan.schedule.reductions import schedule_reduction
 from plait._plan.schedule.two_pass import temporary_nest
+from plait.backends.capabilities import ReductionOps, StepFunction, TwoPassOps, Unary
 
 if TYPE_CHECKING:
-    from plait.backends.capabilities import ReductionOps, TwoPassOps
     from plait.backends.interface import Backend
 
 Block: TypeAlias = Callable[[Any, Any, Any], None]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from plait.backends.capabilities import LargeTensorOps, TwoPassOps
+from plait.backends.capabilities import LargeTensorOps, ReductionOps, TwoPassOps
 from plait.backends.costs import MemoryCosts
 from plait.backends.numpy.reduction_ops import reduction_ops
 
@@ -31,10 +31,12 @@ def _copy(array: Any, shape: tuple[int, ...], parts: list[Any]) -> Any:
     return out
 
 
-def _two_pass_ops(name: str, dtype: Any, requires_grad: bool) -> TwoPassOps | None:
+def _reduction_ops(name: str, dtype: Any, _: bool) -> ReductionOps | TwoPassOps | None:
+    if name not in ("var", "std", "logsumexp"):
+        return reduction_ops(name, dtype)
     from plait.backends.numpy.two_pass import two_pass_ops
 
-    return two_pass_ops(name, dtype, requires_grad)
+    return two_pass_ops(name, dtype)
 
 
 def _kernel(*task: Any) -> Any:
@@ -54,8 +56,7 @@ OPS = LargeTensorOps(
     layout=_layout,
     requires_grad=lambda _: False,
     memory=_memory,
-    reduction_ops=reduction_ops,
-    two_pass_ops=_two_pass_ops,
+    reduction_ops=_reduction_ops,
     empty=_empty,
     copy=_copy,
     copy_costs=MemoryCosts(),

@@ -28,7 +28,7 @@ _OF_BOOLS: dict[str, Any] = {"any": np.bitwise_or, "all": np.bitwise_and, "max":
 
 
 @lru_cache(maxsize=256)
-def reduction_ops(name: str, dtype: Any, _: bool = False) -> ReductionOps | None:
+def reduction_ops(name: str, dtype: Any) -> ReductionOps | None:
     """What there is for a reduction of that name."""
     ufunc = _OF_BOOLS.get(name) if dtype.kind == "b" else None
     ufunc = ufunc or _UFUNCS.get(name)

@@ -20,7 +20,7 @@ _PART = 128
 
 
 @lru_cache(maxsize=64)
-def two_pass_ops(name: str, dtype: Any, _: bool = False) -> TwoPassOps | None:
+def two_pass_ops(name: str, dtype: Any) -> TwoPassOps | None:
     """What there is for a reduction of that name."""
     exponentials = name == "logsumexp"
     if dtype.kind not in ("f" if exponentials else "fc"):

@@ -81,19 +81,12 @@ def _unsqueezed(result: Any, loops: LoopView) -> Any:
     return result
 
 
-def wrap_sum(_: ReductionOps) -> Wrap:
-    """How PyTorch records a sum."""
-    return lambda reduce, loops: lambda tensor, _: Sum.apply(tensor, reduce, loops, None)
-
-
-def wrap_mean(_: ReductionOps) -> Wrap:
-    """How it records a mean."""
-    return lambda reduce, loops: lambda tensor, _: Sum.apply(tensor, reduce, loops, count(loops))
-
-
-def wrap_extremum(sum_ops: ReductionOps) -> Wrap:
-    """How it records a minimum or maximum; ``sum_ops`` count those that share its gradient."""
-    return lambda reduce, loops: lambda tensor, _: Amax.apply(tensor, reduce, loops, sum_ops)
+def autograd_wrap(name: str, sum_ops: ReductionOps) -> Wrap:
+    """How PyTorch records a reduction; of a minimum or maximum ``sum_ops`` count those that share its gradient."""
+    if name in ("min", "max"):
+        return lambda reduce, loops: lambda tensor, _: Amax.apply(tensor, reduce, loops, sum_ops)
+    divides = name == "mean"
+    return lambda reduce, loops: lambda tensor, _: Sum.apply(tensor, reduce, loops, count(loops) if divides else None)
 
 
 SHORT = 32

@@ -13,7 +13,7 @@ import torch
 
 from plait.backends.capabilities import ReductionOps
 from plait.backends.costs import MemoryCosts
-from plait.backends.torch.autograd import wrap_extremum, wrap_mean, wrap_sum
+from plait.backends.torch.autograd import autograd_wrap
 
 _HALF = (torch.float16, torch.bfloat16)
 _COMBINE: dict[str, Any] = {
@@ -53,11 +53,11 @@ def reduction_ops(name: str, dtype: torch.dtype, requires_grad: bool) -> Reducti
         served = exact
     else:
         served = name in ("sum", "prod") or (name in ("min", "max") and not dtype.is_complex)
-    if not served or (requires_grad and name not in _AUTOGRAD):
+    if not served or (requires_grad and name not in ("min", "max", "sum", "mean")):
         return None
     result = dtype if chooses or exact else torch.int64  # of narrow integers a sum is wide
     wide = torch.float32 if half else result
-    along = _ALONG[name]
+    along, sum_ops = _ALONG[name], reduction_ops("sum", dtype, False) if requires_grad else None
     typed: dict[str, Any] = {} if chooses else {"dtype": wide}
     return ReductionOps(
         empty=lambda tensor, shape: tensor.new_empty(shape, dtype=result),
@@ -71,7 +71,7 @@ def reduction_ops(name: str, dtype: torch.dtype, requires_grad: bool) -> Reducti
         downcast=half,
         itemsize=(dtype if half else result).itemsize,
         costs=_costs(name, dtype, wide, requires_grad),
-        autograd_wrap=_AUTOGRAD[name](reduction_ops("sum", dtype, False)) if requires_grad else None,
+        autograd_wrap=autograd_wrap(name, sum_ops) if sum_ops is not None else None,
     )
 
 
@@ -91,5 +91,4 @@ def _costs(name: str, dtype: torch.dtype, wide: torch.dtype, requires_grad: bool
     )
 
 
-_AUTOGRAD: dict[str, Any] = {"min": wrap_extremum, "max": wrap_extremum, "sum": wrap_sum, "mean": wrap_mean}
 _FINISH: dict[str, Any] = {"mean": lambda out, count: out.div_(count), "sum": lambda out, _: out.add_(0)}
