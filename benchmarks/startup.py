@@ -11,9 +11,11 @@ figures are milliseconds of the process's own CPU time, the least of all rounds,
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from math import inf
+from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
@@ -36,21 +38,24 @@ print(imported - start, moved - imported, clock() - moved)
 """
 
 
-def measure(library: str) -> list[float]:
+def measure(library: str, env: dict[str, str]) -> list[float]:
     """Milliseconds of each stage in one new process."""
-    code = CODE.format(library=library)
-    result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    command = [sys.executable, "-c", CODE.format(library=library)]
+    result = subprocess.run(command, check=True, capture_output=True, text=True, env=env)
     return [float(seconds) * 1e3 for seconds in result.stdout.split()]
 
 
 def least(rounds: int) -> dict[str, list[float]]:
     """The least of each stage, by library; the first round compiles the bytecode, and does not count."""
     best = {library: [inf] * len(STAGES) for library in ("plait", "einops")}
-    for number in range(rounds + 1):
-        for library, times in best.items():
-            found = measure(library)
-            if number:
-                best[library] = [min(pair) for pair in zip(times, found, strict=True)]
+    with TemporaryDirectory() as bytecode:
+        env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        env["PYTHONPYCACHEPREFIX"] = bytecode
+        for number in range(rounds + 1):
+            for library, times in best.items():
+                found = measure(library, env)
+                if number:
+                    best[library] = [min(pair) for pair in zip(times, found, strict=True)]
     return best
 
 

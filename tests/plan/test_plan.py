@@ -7,8 +7,9 @@ from hypothesis import given
 
 from plait._notation.parser import parse
 from plait._operations.table import find_operation
+from plait._plan.graph import Plan, segments
 from plait._plan.lowering import REWRITES, lower_movement, rewrite
-from plait._plan.nodes import Expand, Permute, Reduce, Reshape, View
+from plait._plan.nodes import Contract, Expand, Permute, Reduce, Reshape, View
 from plait._plan.strides import contiguous, reshape_strides
 from plait._shapes.solver import solve_pattern
 from strategies import transforms
@@ -100,3 +101,52 @@ def test_strides_of_a_reshape():
     assert reshape_strides((4, 1, 6), (6, 99, 1), (24, 1)) == (1, 1)
     assert reshape_strides((), (), (1, 1)) == (1, 1)
     assert reshape_strides((3, 4), (0, 1), (12,)) == 0
+
+
+def test_a_plan_may_share_a_value_and_give_several_results():
+    """As concatenation, splitting and gathering will: no node assumes that its result is used once."""
+    from plait._executor.program import link
+
+    solved = solve_pattern(parse("a b -> b a"), (2,), ())
+    reshape, permute, flat = Reshape((3, 2)), Permute((1, 0)), Reshape((6,))
+    product = Contract("einsum", (2, 2), "ab,bc->ac")
+    steps = ((reshape, (0,)), (permute, (1,)), (product, (0, 1)), (flat, (2,)))
+    plan = Plan(solved, (), steps, (3, 4, 1), sized=True)
+    found, outputs = segments(plan)
+    assert len(outputs) == 3
+    assert outputs[2] in dict.fromkeys(source for segment in found for source, _ in segment.operands)
+    np = pytest.importorskip("numpy")
+    functions = {"reshape": np.reshape, "permute": np.transpose}
+    calls = [
+        (lambda *tensors: np.einsum(product.equation, *tensors), None)
+        if isinstance(node, Contract)
+        else (functions[node.method], node[0])
+        for node, _ in steps
+    ]
+    x = np.arange(6.0).reshape(2, 3)
+    matrix, vector, turned = link(plan, calls)(x)
+    np.testing.assert_array_equal(matrix, x @ x.reshape(3, 2))
+    np.testing.assert_array_equal(vector, x.reshape(3, 2).T.reshape(6))
+    np.testing.assert_array_equal(turned, x.reshape(3, 2))
+
+
+PAIRS = {
+    "permutation that moves nothing": [
+        ([Permute((0, 1))], []),
+        ([Permute((0, 1)), Reshape((2,))], [Reshape((2,))]),
+        ([Reduce((1,), "sum"), Permute((0, 1)), Expand((1, 2, 0))], [Reduce((1,), "sum"), Expand((1, 2, 0))]),
+        ([Permute((1, 0))], [Permute((1, 0))]),
+    ],
+    "reshape of a reshape": [
+        ([Reshape((0, 1)), Reshape((2,))], [Reshape((2,))]),
+        ([Reshape((0, 1)), Reshape((2,)), Reshape((3, 4))], [Reshape((3, 4))]),
+        ([Reshape((0, 1)), Permute((1, 0)), Reshape((2,))], [Reshape((0, 1)), Permute((1, 0)), Reshape((2,))]),
+    ],
+}
+"""For each rewrite nodes as they come, and what it makes of them."""
+
+
+@pytest.mark.parametrize(("before", "after"), [pair for pairs in PAIRS.values() for pair in pairs])
+def test_a_rewrite_makes_this_of_that(before, after):
+    assert PAIRS.keys() == {rule.name for rule in REWRITES}
+    assert rewrite(list(before)) == after

@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import Any, TypeAlias
 
 from plait._operations.reduce import CUSTOM
-from plait._plan.graph import Plan, Segment, segments
+from plait._plan.graph import Plan, segments
 from plait._plan.nodes import Contract, Reduce
 from plait._shapes.sizes import evaluate, report, shape_text
 from plait.backends.reduction_rules import ROUNDING
@@ -118,21 +118,20 @@ class Executable:
         Raises:
             BackendError: PLT509 or PLT512, the framework has no such option.
         """
+        plan = self.plan
         calls = [(function, select(slots) if select else argument) for function, select, argument in self.functions]
-        parts = segments(self.plan)
         inner = {name: value for name, value in kwargs.items() if name != "out_sharding"}
-        for segment in parts:
-            step = segment.contract or 0
-            node = self.plan.steps[step][0]
+        contracts = [step for step, (node, _) in enumerate(plan.steps) if isinstance(node, Contract)]
+        *early, last = contracts
+        shape = calls[-1][1] if last < len(calls) - 1 else None  # of the reshape behind it
+        for step in contracts:
+            node = plan.steps[step][0]
             equation = node.equation if isinstance(node, Contract) else ""
-            if segment is not parts[-1]:
-                if inner:
-                    calls[step] = (self.backend.einsum_with_backend_kwargs(equation, None, inner), None)
-                continue
-            shape = calls[segment.after[-1]][1] if segment.after else None
-            calls[step] = (self.backend.einsum_with_backend_kwargs(equation, shape, kwargs), None)
-        parts[-1] = parts[-1]._replace(after=())
-        return self.wrap(link(self.plan, calls, parts))
+            own, target = (inner, None) if step in early else (kwargs, shape)
+            if own:
+                calls[step] = (self.backend.einsum_with_backend_kwargs(equation, target, own), None)
+        plan = plan._replace(steps=plan.steps[: last + 1], outputs=(len(plan.solved.ranks) + last,))
+        return self.wrap(link(plan, calls))
 
 
 def _unwrapped(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -174,19 +173,19 @@ def count_elements(plan: Plan, slots: Sequence[int]) -> int:
     return max(written, prod(slots[: plan.solved.ranks[0]]))
 
 
-def link(plan: Plan, calls: Sequence[Call], parts: Sequence[Segment] | None = None) -> Callable[..., Any]:
+def link(plan: Plan, calls: Sequence[Call]) -> Callable[..., Any]:
     """One function of all tensors that makes the calls of a plan, one for each step."""
     path: list[tuple[tuple[int, ...], Callable[..., Any]]] = []
-    for operands, contract, after in parts or segments(plan):
+    parts, outputs = segments(plan)
+    for operands, contract, after in parts:
         before = [chain([calls[step] for step in steps]) if steps else None for _, steps in operands]
-        if contract is None:
-            call = before[0] or _identity
-        else:
+        call = before[0] or _identity
+        if contract is not None:
             call = _prepare_operands(calls[contract][0], before)
-            if after:
-                call = _then(call, chain([calls[step] for step in after]))
+        if after:
+            call = _then(call, chain([calls[step] for step in after]))
         path.append((tuple([source for source, _ in operands]), call))
-    return run_path(path, len(plan.solved.ranks))
+    return run_path(path, len(plan.solved.ranks), outputs)
 
 
 def chain(calls: Sequence[Call]) -> Callable[[Any], Any]:
@@ -238,18 +237,24 @@ def _then(call: Callable[..., Any], after: Callable[[Any], Any]) -> Callable[...
     return lambda *tensors: after(call(*tensors))
 
 
-def run_path(path: Sequence[tuple[tuple[int, ...], Callable[..., Any]]], count: int) -> Callable[..., Any]:
-    """One function of ``count`` tensors that makes them one, call by call.
+def run_path(
+    path: Sequence[tuple[tuple[int, ...], Callable[..., Any]]], count: int, outputs: tuple[int, ...]
+) -> Callable[..., Any]:
+    """One function of ``count`` tensors that makes call after call.
 
     Each call has the numbers of its operands: of tensors, or, from ``count`` on, of the results of earlier calls, which
-    are released as soon as they are used.
+    are released as soon as they are used. Of several outputs it gives a tuple.
     """
     ((operands, call), *later) = path
     if not later and operands == tuple(range(count)):
         return call
     if not later and len(operands) == 2:
         return lambda one, other: call(other, one)
-    steps = [(call, operands, [number for number in operands if number >= count]) for operands, call in path]
+    steps: list[tuple[Callable[..., Any], tuple[int, ...], list[int]]] = []
+    needed = {*outputs, *range(count)}
+    for operands, call in reversed(path):
+        steps.insert(0, (call, operands, [number for number in operands if number not in needed]))
+        needed.update(operands)
 
     def run(*tensors: Any) -> Any:
         values = list(tensors)
@@ -267,6 +272,16 @@ def run_path(path: Sequence[tuple[tuple[int, ...], Callable[..., Any]]], count: 
                 values[number] = None
         return values[-1]
 
+    def run_all(*tensors: Any) -> Any:
+        values = list(tensors)
+        for call, operands, used in steps:
+            values.append(call(*[values[number] for number in operands]))
+            for number in used:
+                values[number] = None
+        return tuple([values[number] for number in outputs])
+
+    if len(outputs) != 1 or outputs[0] != count + len(path) - 1:
+        return run_all
     return run_pairs if {len(operands) for operands, _ in path} == {2} else run
 
 

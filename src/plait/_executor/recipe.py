@@ -29,6 +29,7 @@ class PlanData(NamedTuple):
     needed: tuple[int, ...]
     computed: tuple[int, ...]
     steps: tuple[StepData, ...]
+    outputs: tuple[int, ...]
 
 
 def plan_data(plan: Plan) -> PlanData:
@@ -58,6 +59,7 @@ def plan_data(plan: Plan) -> PlanData:
         _slots_read(plan, read, (*COMPUTING, CHECK, NONEMPTY)),
         _slots_read(plan, read, COMPUTING),
         tuple(steps),
+        plan.outputs,
     )
 
 

@@ -33,7 +33,7 @@ def trace(
         report: makes the error of a size that does not fit.
         kwargs: what the caller asks of the backend's own einsum.
     """
-    ranks, given, constants, size_ops, needed, computed, steps = data
+    ranks, given, constants, size_ops, needed, computed, steps, outputs = data
     comparable = backend.comparable(tensors)
     if not comparable:
         needed = computed
@@ -72,4 +72,4 @@ def trace(
         else:
             function: Any = getattr(backend, method)
             values.append(function(first, argument))
-    return values[-1]
+    return values[outputs[0]] if len(outputs) == 1 else tuple([values[number] for number in outputs])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
@@ -46,27 +47,41 @@ class Segment(NamedTuple):
     after: tuple[int, ...] = ()
 
 
-def segments(plan: Plan) -> list[Segment]:
-    """The plan as contractions, one after the other: tensors, and then results of segments, are numbered as they come.
+def segments(plan: Plan) -> tuple[list[Segment], tuple[int, ...]]:
+    """The plan as contractions and chains, one after the other, and the numbers of its outputs among their results.
 
-    Each result is used once.
+    Tensors are numbered as they come, and the result of each segment takes the next number.
     """
     count = len(plan.solved.ranks)
-    chains: dict[int, tuple[int, tuple[int, ...]]] = {number: (number, ()) for number in range(count)}
+    uses = Counter(plan.outputs)
+    for _, operands in plan.steps:
+        uses.update(operands)
     found: list[Segment] = []
+    chains: dict[int, tuple[int, tuple[int, ...]]] = {number: (number, ()) for number in range(count)}
+    """For each value where it comes from, and the nodes that are still to be applied to that."""
+
+    def add(operands: tuple[tuple[int, tuple[int, ...]], ...], contract: int | None) -> tuple[int, tuple[int, ...]]:
+        found.append(Segment(operands, contract))
+        return count + len(found) - 1, ()
+
     for step, (node, operands) in enumerate(plan.steps):
         if isinstance(node, Contract):
-            found.append(Segment(tuple([chains.pop(operand) for operand in operands]), step))
-            chains[count + step] = (count + len(found) - 1, ())
+            chains[count + step] = add(tuple([chains[operand] for operand in operands]), step)
             continue
-        source, nodes = chains.pop(operands[0])
-        if found and source == count + len(found) - 1 and operands[0] == count + step - 1 and not nodes:
+        source, nodes = chains[operands[0]]
+        is_last = operands[0] == count + step - 1 and uses[operands[0]] == 1
+        if is_last and not nodes and source == count + len(found) - 1 >= count:
             found[-1] = found[-1]._replace(after=(*found[-1].after, step))
+            chains[count + step] = (source, ())
+        elif uses[count + step] > 1 or len(plan.outputs) > 1:
+            chains[count + step] = add(((source, (*nodes, step)),), None)
         else:
-            nodes = (*nodes, step)
-        chains[count + step] = (source, nodes)
-    (last,) = chains.values()
-    return found if found and not last[1] else [*found, Segment((last,), None)]
+            chains[count + step] = (source, (*nodes, step))
+    outputs = []
+    for value in plan.outputs:
+        source, nodes = chains[value]
+        outputs.append(add((chains[value],), None)[0] if nodes or not found else source)
+    return found, tuple(outputs)
 
 
 def chain_plan(solved: SolvedPattern, size_ops: tuple[SizeOp, ...], nodes: Sequence[Node]) -> Plan:

@@ -156,7 +156,7 @@ class _Printer:
             dims = labels.tensor(number)
             text = texts[number] if texts else " ".join(labels.text(dims))
             values.append(_Value(names[number], dims, text, StridedView(shape)))
-        found, nodes = segments(plan), [node for node, _ in plan.steps]
+        (found, _), nodes = segments(plan), [node for node, _ in plan.steps]
         for number, segment in enumerate(found, 1):
             operands = []
             for source, chain in segment.operands:
