@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -33,7 +35,7 @@ def run(steps: Sequence[Step], photographs: Mapping[str, Array]) -> Iterator[Don
         AssertionError: a step did not prove what it promises, or plait did not refuse what it must.
     """
     plait.asnumpy(next(iter(photographs.values())))  # loads the backend, which is no part of any step's time
-    names: dict[str, Any] = {"__builtins__": {}, "plait": plait, "np": np, **_BY_NAME, **photographs}
+    names: dict[str, Any] = {"plait": plait, "np": np, **_BY_NAME, **photographs}
     for step in steps:
         known = set(names)
         ran = tuple([_call(call, names) for call in step.calls])
@@ -49,12 +51,11 @@ def _draw(image: Array) -> Drawn:
 
 
 def _call(call: Call, names: dict[str, Any]) -> Ran:
-    expression = compile(call.expression, "<tour>", "eval")
-
-    def evaluate() -> Any:
-        return eval(expression, names)  # noqa: S307  # a line of the tour's own steps
-
-    operands = [eval(operand, names) for operand in call.operands]  # noqa: S307  # as above
+    expression = ast.parse(call.expression, mode="eval").body
+    assert isinstance(expression, ast.Call)  # noqa: S101  # for mypy
+    arguments = [_value(argument, names) for argument in expression.args]
+    evaluate = partial(_value(expression.func, names), *arguments, **call.sizes)
+    operands = [value for value in arguments if not isinstance(value, str)]
     inputs = ", ".join([text for text in map(_shape, operands) if text])
     source = inspect.getsource(_BY_NAME[call.function]) if call.function in _BY_NAME else ""
     start = perf_counter()
@@ -73,6 +74,20 @@ def _call(call: Call, names: dict[str, Any]) -> Ran:
         names.update(zip(call.makes, result if len(call.makes) > 1 else [result], strict=True))
     again = None if source else _again(evaluate)  # a helper may change what it is given
     return Ran(call, inputs, _shape(result), first, again, _plan(call, names, operands), "", source)
+
+
+def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
+    """The value of names, attributes, constants and lists of them: all that the lines of a step are made of."""
+    match node:
+        case ast.Name(name):
+            return names[name]
+        case ast.Attribute(owner, name):
+            return getattr(_value(owner, names), name)
+        case ast.List(parts):
+            return [_value(part, names) for part in parts]
+        case ast.Constant(value):
+            return value
+    raise TypeError(ast.dump(node))
 
 
 def _again(evaluate: Callable[[], Any]) -> float:
