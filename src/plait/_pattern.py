@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from plait._executor.einsum_options import EinsumOptions
-    from plait._executor.pipeline import Piece
-    from plait._executor.pipeline_stages import Stage, Step
+    from plait._executor.pipeline import FusedSegment, PatternStage, Step
     from plait._explain.explanation import Explanation
 
     Size = TypeVar("Size", int, int | None)
@@ -308,8 +307,8 @@ class Pattern(Calls):
 class PatternPipeline(Calls):
     """Patterns one after the other. Immutable, hashable, picklable; made by ``>>``.
 
-    For every new shape the patterns become one, in terms of the axes that both sides of a seam are made of, and what
-    lies between them is never written. Where a seam has no such axes, or sizes are not known, they run in turn.
+    For every new shape the patterns become one, in terms of the factors that the axes of both are made of, and what is
+    between them is never written. Where there are no such factors, or sizes are not known, they run in turn.
 
     The method that is called says what the whole is: each pattern of a `rearrange` rearranges; of a `repeat` some add
     axes; of a `reduce` some lose axes, all by the same reduction. In an `einsum` the result of a pattern is the first
@@ -337,13 +336,13 @@ class PatternPipeline(Calls):
     __slots__ = ("_stages", "patterns")
 
     patterns: tuple[Pattern, ...]
-    _stages: tuple[Stage, ...]
+    _stages: tuple[PatternStage, ...]
 
     def __init__(self, patterns: Sequence[Pattern]) -> None:
-        from plait._executor.pipeline_stages import check_seams
+        from plait._executor.pipeline import check_stages
 
         stages = tuple([(pattern.text, tuple(pattern._sizes.items())) for pattern in patterns])
-        check_seams(stages)
+        check_stages(stages)
         object.__setattr__(self, "patterns", tuple(patterns))
         object.__setattr__(self, "_stages", stages)
         object.__setattr__(self, "_calls", {})
@@ -364,9 +363,9 @@ class PatternPipeline(Calls):
             >>> (plait.compile("b h w -> b (h w)") >> plait.compile("b n -> n b")).inverse(w=3)
             plait.compile('n b -> b n') >> plait.compile('b (h w) -> b h w', w=3)
         """
-        from plait._executor.pipeline_stages import sizes_for
+        from plait._executor.pipeline import distribute_sizes
 
-        more = sizes_for(self._stages, sizes)
+        more = distribute_sizes(self._stages, sizes)
         back = [pattern.inverse(**more[place]) for place, pattern in enumerate(self.patterns)]
         return PatternPipeline(back[::-1])
 
@@ -383,9 +382,9 @@ class PatternPipeline(Calls):
             >>> (halves >> plait.compile("b h p -> h (p b)")).output_shape((None, 6))
             (3, None)
         """
-        from plait._executor.pipeline_stages import last_shape
+        from plait._executor.pipeline import pipeline_output_shape
 
-        found: Any = last_shape(self._stages, shapes)
+        found: Any = pipeline_output_shape(self._stages, shapes)
         return found
 
     @do_not_convert
@@ -401,11 +400,10 @@ class PatternPipeline(Calls):
     def _first(
         self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: EinsumOptions | None = None
     ) -> Any:
-        from plait._executor.pipeline import fuse
-        from plait._executor.pipeline_stages import steps_of
+        from plait._executor.pipeline import fuse, stage_steps
         from plait._executor.tensors import stack
 
-        steps = steps_of(operation, tuple([text for text, _ in self._stages]))
+        steps = stage_steps(operation, tuple([text for text, _ in self._stages]))
         if any(isinstance(tensor, (list, tuple)) for tensor in tensors):
             if operation == "view":
                 return self.patterns[0].view(*tensors)  # which says that stacking copies
@@ -413,10 +411,10 @@ class PatternPipeline(Calls):
         found = fuse(operation, self._stages, tensors, reduction)
         if found is None:
             return in_turn(steps, self.patterns, reduction, options)(*tensors)
-        if len(found.pieces) > 1:
-            return self._pieces(found.pieces, operation, tensors, reduction, options)
-        (piece,) = found.pieces
-        text, sizes = piece.stage
+        if len(found.segments) > 1:
+            return self._run_segments(found.segments, operation, tensors, reduction, options)
+        (segment,) = found.segments
+        text, sizes = segment.stage
         if operation == "view":
             return call_uncached("view", tensors, text, dict(sizes))
         try:
@@ -424,9 +422,9 @@ class PatternPipeline(Calls):
         except PlaitError:  # each pattern for itself says what is wrong in the caller's own words
             return in_turn(steps, self.patterns, reduction, options)(*tensors)
 
-    def _pieces(
+    def _run_segments(
         self,
-        pieces: tuple[Piece, ...],
+        segments: tuple[FusedSegment, ...],
         operation: str,
         tensors: tuple[Any, ...],
         reduction: Any,
@@ -434,9 +432,10 @@ class PatternPipeline(Calls):
     ) -> Any:
         """A call by several patterns, fewer than there were."""
         patterns = [
-            self.patterns[piece.first] if piece.first == piece.last else _pattern(piece.stage) for piece in pieces
+            self.patterns[segment.first] if segment.first == segment.last else _pattern(segment.stage)
+            for segment in segments
         ]
-        call = in_turn([piece.step for piece in pieces], patterns, reduction, options)
+        call = in_turn([segment.step for segment in segments], patterns, reduction, options)
         result = call(*tensors)
         if operation != "view" and not callable(reduction):  # a callable must not be kept with all that it holds
             try:  # noqa: SIM105  # importing contextlib would take longer than the rest of this file
@@ -474,8 +473,8 @@ class PatternPipeline(Calls):
 
 @register
 @lru_cache(maxsize=256)
-def _pattern(stage: Stage) -> Pattern:
-    """A piece that is made of several patterns, and of fewer than all."""
+def _pattern(stage: PatternStage) -> Pattern:
+    """A segment that is made of several patterns, and of fewer than all."""
     text, sizes = stage
     return Pattern(text, dict(sizes))
 

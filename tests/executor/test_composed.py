@@ -13,15 +13,15 @@ import weakref
 import pytest
 
 import plait
-from plait._executor.pipeline import fused
+from plait._executor.pipeline import fuse_shapes
 
 np = pytest.importorskip("numpy")
 
 from compositions import C, counted, same, whole  # noqa: E402
 
 
-def pieces(composed, *shapes, operation="rearrange", reduction=""):
-    return fused(operation, composed._stages, shapes, reduction).pieces
+def segments(composed, *shapes, operation="rearrange", reduction=""):
+    return fuse_shapes(operation, composed._stages, shapes, reduction).segments
 
 
 # One plan
@@ -86,8 +86,8 @@ def test_the_one_pattern(composition, shapes, text, sizes):
     composed = read(composition)
     explained = composed.explain(*shapes)
     operation = explained.operation
-    (piece,) = pieces(composed, *shapes, operation=operation, reduction="sum" if operation == "reduce" else "")
-    assert piece.stage == (text, tuple(sizes.items()))
+    (segment,) = segments(composed, *shapes, operation=operation, reduction="sum" if operation == "reduce" else "")
+    assert segment.stage == (text, tuple(sizes.items()))
     assert explained.lines == plait.explain(text, *shapes, **sizes).lines
     assert explained.lines[-1].shape == composed.output_shape(*shapes)
 
@@ -108,17 +108,17 @@ IN_TURN = [
 def test_one_after_the_other(composition, shapes, reduction, reason):
     composed = read(composition)
     operation = "reduce" if reduction else "einsum" if "a a" in composition else "rearrange"
-    found = fused(operation, composed._stages, shapes, reduction)
-    assert [(piece.first, piece.last) for piece in found.pieces] == [(0, 0), (1, 1)]
+    found = fuse_shapes(operation, composed._stages, shapes, reduction)
+    assert [(segment.first, segment.last) for segment in found.segments] == [(0, 0), (1, 1)]
     assert found.reasons[0].startswith(reason)
 
 
 def test_what_two_refuse_three_may_allow():
     halves, thirds = C("(a b) -> a b", a=2), C("(c d) -> c d", c=3)
-    assert [piece[-2:] for piece in pieces(halves.inverse() >> thirds, (2, 6))] == [(0, 0), (1, 1)]
+    assert [segment[-2:] for segment in segments(halves.inverse() >> thirds, (2, 6))] == [(0, 0), (1, 1)]
     composed = halves >> halves.inverse() >> thirds >> thirds.inverse()
-    (piece,) = pieces(composed, (12,))
-    assert piece.stage[0] == "c_d -> c_d"
+    (segment,) = segments(composed, (12,))
+    assert segment.stage[0] == "c_d -> c_d"
     x = np.arange(12)
     assert composed.rearrange(x) is x
 
@@ -126,7 +126,7 @@ def test_what_two_refuse_three_may_allow():
 def test_part_of_a_chain_may_be_one():
     one, two, three = C("a b -> b a"), C("b a -> (a b)"), C("(c d) -> c d", c=3)
     composed = one >> two >> three
-    assert [piece[-2:] for piece in pieces(composed, (2, 6))] == [(0, 1), (2, 2)]
+    assert [segment[-2:] for segment in segments(composed, (2, 6))] == [(0, 1), (2, 2)]
     x = np.arange(12).reshape(2, 6)
     for _ in range(2):
         same(composed.rearrange(x), three.rearrange(two.rearrange(one.rearrange(x))))
@@ -148,8 +148,8 @@ rearrange  (c d) -> c d   c=3
 
 def test_a_reduction_that_cannot_be_merged_still_merges_the_rest():
     composed = C("a b c -> c b a") >> C("c b a -> c b") >> C("c b -> b c") >> C("b c -> b")
-    found = fused("reduce", composed._stages, ((2, 3, 4),), "std")
-    assert [piece.stage[0] for piece in found.pieces] == ["a b c -> b c", "b c -> b"]
+    found = fuse_shapes("reduce", composed._stages, ((2, 3, 4),), "std")
+    assert [segment.stage[0] for segment in found.segments] == ["a b c -> b c", "b c -> b"]
     x = np.sin(counted(2, 3, 4))
     np.testing.assert_allclose(composed.reduce(x, "std"), x.std(0).std(1))
     np.testing.assert_allclose(composed.reduce(x, lambda tensor, axes: tensor.max(axes)), x.max((0, 2)))
@@ -166,7 +166,7 @@ def test_a_stretched_ellipsis_is_no_axis_of_the_seam():
     x, y = counted(4, 1, 3), counted(5, 3)
     composed = C("c a b -> a b c") >> C("... b c, ... b -> ... c")
     same(composed.einsum(x, y), np.einsum("xbc,xb->xc", np.broadcast_to(x.transpose(1, 2, 0), (5, 3, 4)), y))
-    assert len(pieces(composed, (4, 1, 3), (5, 3), operation="einsum")) == 1
+    assert len(segments(composed, (4, 1, 3), (5, 3), operation="einsum")) == 1
 
 
 def test_a_chain_of_products_is_one_contraction():

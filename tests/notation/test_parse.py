@@ -12,9 +12,14 @@ from hypothesis import strategies as st
 
 import plait
 from plait._notation.parser import normalise, parse
-from plait._notation.tree import Bracket, Ellipsis, Expr, Group, Mark, Name, Number, dimensions, leaves, names
+from plait._notation.tree import Bracket, Ellipsis, Expr, Group, Mark, Name, Number, leaves, names
 from plait._notation.unparse import tree_text
 from strategies import nearly_patterns, transforms
+
+
+def dimensions(expr):
+    """The dimensions of one tensor, each as its axes."""
+    return [leaves(item) for item in expr.items]
 
 
 def test_every_kind_of_node_knows_its_place():

@@ -148,3 +148,11 @@ def test_labels_of_slots_are_what_the_pattern_writes(pattern, ranks, given, adde
     size_ops = (*found.size_ops, *(SizeOp(PRODUCT, 0, factors) for factors in added))
     named = slot_labels(found, size_ops)
     assert " | ".join(named[slot] for slot in sorted(named)) == labels
+
+
+def test_what_is_made_of_an_unknown_size_is_unknown():
+    found = solved("(h p) ..., (w q) ... -> h w ...", 2, 2, given=["p", "q"])
+    slots = [None, None, 12, 5, 2, 3]
+    evaluate_symbolic(slots, found.size_ops, partial(report, found))
+    sizes = {label: slots[slot] for label, slot in zip(found.labels, found.slots, strict=True)}
+    assert sizes == {"h": None, "p": 2, "...": 5, "w": 4, "q": 3}

@@ -118,7 +118,7 @@ def data_for(operation: str, pattern: Any, ranks: Any, given: Any, reduction: st
 
 
 def traced_steps(operation: str, texts: Any) -> Any:
-    """The methods of a composition's patterns under Dynamo; see `plait._executor.pipeline_stages.steps_of`."""
+    """The methods of a composition's patterns under Dynamo; see `plait._executor.pipeline.stage_steps`."""
     from plait.backends.torch.tracing import give_up_the_frame
 
     found, mistake = steps_for(operation, texts)
@@ -130,11 +130,11 @@ def traced_steps(operation: str, texts: Any) -> Any:
 @assume_constant
 def steps_for(operation: str, texts: Any) -> Any:
     """The steps as plain tuples, found while Dynamo traces; or ``None``, and what is wrong."""
-    from plait._executor.pipeline_stages import steps_of
+    from plait._executor.pipeline import stage_steps
     from plait.errors import PlaitError
 
     try:
-        return tuple([tuple(step) for step in steps_of(operation, texts)]), None
+        return tuple([tuple(step) for step in stage_steps(operation, texts)]), None
     except PlaitError as error:
         return None, str(error)
 

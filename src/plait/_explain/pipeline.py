@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from plait._executor.pipeline import fused
-from plait._executor.pipeline_stages import Stage, deal, last_shape
+from plait._executor.pipeline import PatternStage, distribute_operands, fuse_shapes, pipeline_output_shape
 from plait._explain.explanation import Explanation, explain, shape_of
 from plait._notation.parser import parse
 from plait._operations.infer import infer_operation
 
 
-def explain_composed(title: str, stages: tuple[Stage, ...], shapes: Sequence[Any]) -> Explanation:
+def explain_composed(title: str, stages: tuple[PatternStage, ...], shapes: Sequence[Any]) -> Explanation:
     """See `plait.PatternPipeline.explain`.
 
     Raises:
@@ -21,21 +20,20 @@ def explain_composed(title: str, stages: tuple[Stage, ...], shapes: Sequence[Any
     kinds = [infer_operation(parse(text)) for text, _ in stages]
     operation = next((kind for kind in ("einsum", "reduce", "repeat") if kind in kinds), "rearrange")
     checked = tuple([shape_of(shape, number) for number, shape in enumerate(shapes)])
-    found = fused(operation, stages, checked, "sum" if operation == "reduce" else "")
+    found = fuse_shapes(operation, stages, checked, "sum" if operation == "reduce" else "")
     if found is None:
-        last_shape(stages, checked)  # raises: too many shapes, or too few
+        pipeline_output_shape(stages, checked)  # raises: too many shapes, or too few
         raise AssertionError
     texts, lines = [title], []
     before: tuple[Any, ...] = ()
-    for number, (piece, others) in enumerate(
-        zip(found.pieces, deal([p.step for p in found.pieces], shapes), strict=True)
-    ):
+    operands = distribute_operands([segment.step.tensors for segment in found.segments], shapes)
+    for number, (segment, others) in enumerate(zip(found.segments, operands, strict=True)):
         if number:
             texts.append(f"then, since {found.reasons[number - 1]}:")
-        text, sizes = piece.stage
+        text, sizes = segment.stage
         part = explain(text, *before, *others, **dict(sizes))
         before = (part.lines[-1].shape,)
         texts.append(part.text)
         lines += part.lines
-    costs = part.costs if len(found.pieces) == 1 else None
+    costs = part.costs if len(found.segments) == 1 else None
     return Explanation(operation, "\n".join(texts), lines, costs)

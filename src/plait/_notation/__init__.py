@@ -1,1 +1,1 @@
-"""The first room: text in, a frozen tree out, and canonical text back. Knows nothing of shapes or operations."""
+"""Text in, a frozen tree out, and canonical text back. Knows nothing of shapes or operations."""

@@ -24,7 +24,31 @@ def parse_equation(equation: str, count: int) -> Tree:
     """
     if not isinstance(equation, str):
         raise fail("PLT101", f"the equation must be text, and this is {type(equation).__name__}")
-    sides = _classical_sides(equation)
+    sides: list[tuple[Expr, ...]] = []
+    exprs: list[Expr] = []
+    items: list[Name | Ellipsis] = []
+    start = expr_start = 0
+    while start <= len(equation):
+        sign = next((sign for sign in ("->", "...") if equation.startswith(sign, start)), equation[start : start + 1])
+        stop = start + (len(sign) or 1)
+        if sign in ("->", ",", ""):
+            if sign == "->" and sides:
+                raise fail("PLT105", "an equation has one arrow", equation, [(start, stop)])
+            exprs.append(Expr(tuple(items), expr_start, start))
+            items, expr_start = [], stop
+            if sign != ",":
+                sides.append(tuple(exprs))
+                exprs = []
+        elif sign == "...":
+            if Ellipsis in map(type, items):
+                raise fail("PLT106", "an ellipsis may stand once in a tensor", equation, [(start, stop)])
+            items.append(Ellipsis(None, start, stop))
+        elif sign.isascii() and sign.isalpha():
+            items.append(Name(sign, start, stop))
+        elif not sign.isspace():
+            message = f"{sign!r} cannot stand in an equation, whose axes are the letters a to z and A to Z"
+            raise fail("PLT110", message, equation, [(start, stop)])
+        start = stop
     left = sides[0]
     if len(left) != count:
         message = f"the equation has {len(left)} tensor{'s' * (len(left) != 1)}, and einsum was given {count}"
@@ -35,41 +59,8 @@ def parse_equation(equation: str, count: int) -> Tree:
     return Tree(equation, left, right, classical=True)
 
 
-def _classical_sides(equation: str) -> list[tuple[Expr, ...]]:
-    sides: list[tuple[Expr, ...]] = []
-    exprs: list[Expr] = []
-    items: list[Name | Ellipsis] = []
-    start = place = 0
-    while place <= len(equation):
-        char = equation[place : place + 1]
-        if char == "," or not char or equation.startswith("->", place):
-            if char == "-" and sides:
-                raise fail("PLT105", "an equation has one arrow", equation, [(place, place + 2)])
-            exprs.append(Expr(tuple(items), start, place))
-            items = []
-            start = place + (2 if char == "-" else 1)
-            if char != ",":
-                sides.append(tuple(exprs))
-                exprs = []
-            place = start
-            continue
-        if equation.startswith("...", place):
-            if any(type(item) is Ellipsis for item in items):
-                raise fail("PLT106", "an ellipsis may stand once in a tensor", equation, [(place, place + 3)])
-            items.append(Ellipsis(None, place, place + 3))
-            place += 3
-            continue
-        if char.isascii() and char.isalpha():
-            items.append(Name(char, place, place + 1))
-        elif not char.isspace():
-            message = f"{char!r} cannot stand in an equation, whose axes are the letters a to z and A to Z"
-            raise fail("PLT110", message, equation, [(place, place + 1)])
-        place += 1
-    return sides
-
-
 def _implicit(left: tuple[Expr, ...], end: int) -> Expr:
-    """The output where the equation has none: the ellipsis, then the letters that stand once, sorted."""
+    """The output where the equation has none: the ellipsis, then the letters that appear once, sorted."""
     found = [item for expr in left for item in expr.items]
     counts = Counter(item.text for item in found if isinstance(item, Name))
     once = sorted(letter for letter, count in counts.items() if count == 1)

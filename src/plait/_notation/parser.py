@@ -18,13 +18,13 @@ _LONGEST_NUMBER = 18
 """Digits; what has more does not fit the 64-bit sizes of any framework."""
 
 _Opened: TypeAlias = "tuple[str, int, list[Item], list[tuple[Item, ...]]]"
-"""A group that is being read: its sign and where it stands, the items before it, and its parts before a ``+``."""
+"""A group that is being read: its sign and the place of it, the items before it, and its parts before a ``+``."""
 
 _node = tuple.__new__
 """Makes a node as its class does, but without a frame of Python: most of a pattern is names."""
 
 
-def parse(text: str) -> Tree:
+def parse(text: str) -> Tree:  # noqa: PLR0915  # one loop, with a branch for each sign
     """The tree of a pattern.
 
     Args:
@@ -59,11 +59,24 @@ def parse(text: str) -> Tree:
             opened.append((sign, start, items, []))
             items = []
         elif sign in (")", "]"):
-            items = _close(text, opened, items, sign, start)
-            plain &= sign == ")"
+            if not opened:
+                raise fail("PLT104", f"'{sign}' closes nothing", text, [(start, stop)])
+            opening, first, outer, parts = opened.pop()
+            if opening + sign not in ("()", "[]"):
+                raise fail("PLT104", f"'{opening}' is closed by '{sign}'", text, [(first, first + 1), (start, stop)])
+            if parts and not items:
+                raise fail("PLT109", "nothing stands after this '+'", text, [(start, stop)])
+            if sign == ")":
+                outer.append(_node(Group, ((*parts, tuple(items)), first, stop)))
+            else:
+                plain = False
+                outer.append(Bracket(tuple(items), first, stop))
+            items = outer
         elif sign in ("->", ",", ""):
             if opened:
-                raise _never_closed(text, opened[-1], sign)
+                opening, first, _, _ = opened[-1]
+                before = f" before '{sign}'" if sign else ""
+                raise fail("PLT104", f"'{opening}' is never closed{before}", text, [(first, first + 1)])
             if len(dots) > 1:
                 raise fail("PLT106", "an ellipsis may stand once in a tensor", text, dots)
             exprs.append(Expr(tuple(items), expr_start, start))
@@ -79,11 +92,19 @@ def parse(text: str) -> Tree:
         else:
             plain = False
             if sign == "+":
-                _end_part(text, opened, items, start)
+                if not opened or opened[-1][0] != "(":
+                    raise fail("PLT109", "'+' concatenates inside a group, as in (a + b)", text, [(start, stop)])
+                if not items:
+                    raise fail("PLT109", "nothing stands before this '+'", text, [(start, stop)])
+                opened[-1][3].append(tuple(items))
                 items = []
             elif sign in ("...", "…"):
-                items.append(_ellipsis(items, start, stop))
-                dots.append((items[-1].start, stop))
+                name = None
+                if items and isinstance(previous := items[-1], Name) and previous.stop == start:
+                    name, start = previous.text, previous.start
+                    items.pop()
+                items.append(Ellipsis(name, start, stop))
+                dots.append((start, stop))
             elif sign in ("*", "_"):
                 items.append(Mark(sign, start, stop))
             else:
@@ -91,47 +112,6 @@ def parse(text: str) -> Tree:
     if left is None:
         return Tree(text, tuple(exprs), None)
     return Tree(text, left, tuple(exprs), plain)
-
-
-def _close(text: str, opened: list[_Opened], items: list[Item], sign: str, start: int) -> list[Item]:
-    """The items around the group or bracket that ends here, with it as the last of them."""
-    if not opened:
-        raise fail("PLT104", f"'{sign}' closes nothing", text, [(start, start + 1)])
-    opening, first, outer, parts = opened.pop()
-    if opening + sign not in ("()", "[]"):
-        raise fail("PLT104", f"'{opening}' is closed by '{sign}'", text, [(first, first + 1), (start, start + 1)])
-    if parts and not items:
-        raise fail("PLT109", "nothing stands after this '+'", text, [(start, start + 1)])
-    inside = tuple(items)
-    if sign == ")":
-        outer.append(_node(Group, ((*parts, inside), first, start + 1)))
-    else:
-        outer.append(Bracket(inside, first, start + 1))
-    return outer
-
-
-def _never_closed(text: str, opened: _Opened, sign: str) -> Exception:
-    opening, first, _, _ = opened
-    before = f" before '{sign}'" if sign else ""
-    return fail("PLT104", f"'{opening}' is never closed{before}", text, [(first, first + 1)])
-
-
-def _end_part(text: str, opened: list[_Opened], items: list[Item], start: int) -> None:
-    """Keep what stands before a ``+`` as a part of its group."""
-    at = [(start, start + 1)]
-    if not opened or opened[-1][0] != "(":
-        raise fail("PLT109", "'+' concatenates inside a group, as in (a + b)", text, at)
-    if not items:
-        raise fail("PLT109", "nothing stands before this '+'", text, at)
-    opened[-1][3].append(tuple(items))
-
-
-def _ellipsis(items: list[Item], start: int, stop: int) -> Ellipsis:
-    """An ellipsis, which takes the name that ends where it begins."""
-    if items and isinstance(before := items[-1], Name) and before.stop == start:
-        items.pop()
-        return Ellipsis(before.text, before.start, stop)
-    return Ellipsis(None, start, stop)
 
 
 def normalise(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What a pattern says, as a frozen tree in which every node knows where it stands in the text.
+"""What a pattern says, as a frozen tree in which every node knows its place in the text.
 
 ``start`` and ``stop`` count characters of the text that the caller wrote, so that an error can point at it.
 The nodes are named tuples and not dataclasses: importing `dataclasses` would take longer than the whole of plait.
@@ -7,6 +7,8 @@ The nodes are named tuples and not dataclasses: importing `dataclasses` would ta
 from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
+
+from plait.errors import Span
 
 
 class Name(NamedTuple):
@@ -68,6 +70,11 @@ class Expr(NamedTuple):
     start: int
     stop: int
 
+    @property
+    def span(self) -> Span:
+        """Where it is in the text, without the white space around it."""
+        return (self.items[0].start, self.items[-1].stop) if self.items else (self.start, self.stop)
+
 
 class Tree(NamedTuple):
     """A whole pattern. ``right`` is ``None`` where the text has no arrow.
@@ -97,13 +104,8 @@ def leaves(item: Item) -> tuple[Leaf, ...]:
     return inside  # type: ignore[return-value]  # as above
 
 
-def dimensions(expr: Expr) -> tuple[tuple[Leaf, ...], ...]:
-    """The dimensions of one tensor, each as its axes. ``()`` is a dimension of no axes."""
-    return tuple(leaves(item) for item in expr.items)
-
-
 def names(exprs: tuple[Expr, ...]) -> dict[str, Name]:
-    """The names that stand in these tensors, in the order of the text, each with its first node."""
+    """The names in these tensors, in the order of the text, each with its first node."""
     found: dict[str, Name] = {}
     for expr in exprs:
         for item in expr.items:

@@ -32,7 +32,7 @@ def places(pattern: str, rank: int) -> Places:
     dots = [item for item in expr.items if isinstance(item, Ellipsis)]
     missing = rank - len(expr.items)
     if missing + len(dots) < 0 or (missing and not dots):
-        raise rank_error(tree, 0, (rank,))
+        raise rank_error(tree, 0, rank)
     found: list[tuple[int, str | int]] = []
     seen: dict[str, Name] = {}
     place = 0

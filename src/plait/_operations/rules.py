@@ -34,7 +34,7 @@ def two_sides(tree: Tree, operation: str) -> tuple[tuple[Expr, ...], Expr]:
         message = f"{operation} needs an arrow: what goes in -> what comes out"
         raise fail("PLT105", message, tree.text, [(len(tree.text), len(tree.text))])
     if len(tree.right) != 1:
-        spans = [span_of(expr) for expr in tree.right]
+        spans = [expr.span for expr in tree.right]
         raise fail(
             "PLT202", f"{operation} gives one tensor, and the right side has {len(tree.right)}", tree.text, spans
         )
@@ -65,7 +65,7 @@ def one_tensor(tree: Tree, operation: str) -> tuple[Expr, Expr]:
     """
     left, right = two_sides(tree, operation)
     if len(left) != 1:
-        spans = [span_of(expr) for expr in left]
+        spans = [expr.span for expr in left]
         raise fail("PLT202", f"{operation} takes one tensor, and the left side has {len(left)}", tree.text, spans)
     return left[0], right
 
@@ -163,13 +163,6 @@ def forbid_new_axes(before: Side, after: Side, tree: Tree, operation: str, hint:
 def text_and_spans(tree: Tree, items: Iterable[Item]) -> tuple[str, list[Span]]:
     """The text of a pattern and the places of some of its items, as `fail` takes them."""
     return tree.text, [(item.start, item.stop) for item in items]
-
-
-def span_of(expr: Expr) -> Span:
-    """The place of a tensor, without the white space around it."""
-    if not expr.items:
-        return expr.start, expr.stop
-    return expr.items[0].start, expr.items[-1].stop
 
 
 def subject(items: list[Name]) -> str:

@@ -1,4 +1,1 @@
-"""The second room: which size follows from which (``template``), then the sizes themselves (``sizes``).
-
-Where sizes are known, two patterns may become one (``seam``), which is written down again (``spell``).
-"""
+"""From a pattern to sizes: which size follows from which, the sizes themselves, and two patterns as one."""

@@ -129,17 +129,11 @@ def compose_axes(
 ) -> tuple[AxisMap, list[Axes]] | str:
     """The part of `compose` that needs no lengths, and is remembered for all of them.
 
-    Args:
-        first: the first pattern, without lengths.
-        before: the factors of each of its axes.
-        second: the second pattern, without lengths.
-        after: the factors of each of its axes.
-        units: factors of length 1 that only the second pattern has, and combines: that may change the elements.
-        separate: all factors of length 1.
+    ``before`` and ``after`` are the factors of each axis of the two patterns. ``separate`` are those of length 1, and
+    ``units`` those of them that only the second pattern has, and combines, which may change the elements.
 
     Returns:
-        The one pattern, without lengths, and the factors that each of its axes is the product of; or the reason why
-        there is none.
+        The one pattern, and the factors that each of its axes is the product of; or why there is none.
     """
     tensors = [_replaced(dims, before) for dims in first.inputs] + [
         _replaced(dims, after) for dims in second.inputs[1:]

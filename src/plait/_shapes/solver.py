@@ -3,20 +3,19 @@
 A solved pattern depends on the pattern, the ranks and the *names* of the given sizes, and holds nothing but ints and
 strings. That makes it a constant under every tracer, and the same for every shape.
 
-Sizes live in numbered *slots*, in this order: the dimensions of every tensor, the given sizes, the
-constants of the pattern, and then one more for each size operation that computes a size.
+Sizes are in numbered *slots*, in this order: the dimensions of every tensor, the given sizes, the constants of the
+pattern, and then one for each size operation that computes a size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Expr, Item, Name, Number, Tree, leaves, names
 from plait._notation.unparse import expr_text
-from plait.errors import Span, did_you_mean, fail
+from plait.errors import PlaitError, Span, did_you_mean, fail
 
 PRODUCT = "product"
 QUOTIENT = "quotient"
@@ -72,7 +71,11 @@ class SolvedPattern(NamedTuple):
     @property
     def tree(self) -> Tree:
         """The pattern, read once more: only an error or an explanation needs it."""
-        return parse_equation(self.text, len(self.ranks)) if self.classical else parse(self.text)
+        if self.classical:
+            from plait._notation.equation import parse_equation
+
+            return parse_equation(self.text, len(self.ranks))
+        return parse(self.text)
 
     @property
     def width(self) -> int:
@@ -101,19 +104,18 @@ def solve_pattern(tree: Tree, ranks: tuple[int, ...], given: tuple[str, ...] = (
         if Ellipsis in map(type, expr.items):
             count = ranks[number] - len(expr.items) + 1
             if count < 0:
-                raise rank_error(tree, number, ranks)
+                raise rank_error(tree, number, ranks[number], len(ranks))
             dots = max(dots, count)
     axes: dict[object, int] = {}
     inputs: list[Dims] = []
     for number, expr in enumerate(tree.left):
         inputs.append(_dimensions(expr, ranks[number] - len(expr.items) + 1, axes))
         if len(inputs[-1]) != ranks[number]:
-            raise rank_error(tree, number, ranks)
+            raise rank_error(tree, number, ranks[number], len(ranks))
     output = _dimensions(tree.right[0], dots, axes) if tree.right else ()
     for name in given:
         if name not in axes:
-            known = names(tree.left + (tree.right or ()))
-            raise fail("PLT203", f"size {name} names no axis of the pattern{did_you_mean(name, known)}", tree.text)
+            raise unknown_size(name, names(tree.left + (tree.right or ())), tree.text)
     labels: list[str] = []
     slots: list[int | None] = []
     constants: list[int] = []
@@ -149,13 +151,10 @@ def solve_pattern(tree: Tree, ranks: tuple[int, ...], given: tuple[str, ...] = (
 
 
 def _dimensions(expr: Expr, dots: int, axes: dict[object, int]) -> Dims:
-    """The dimensions of one tensor, each as its axes.
+    """The dimensions of one tensor, each as its axes; new ones are added to ``axes``.
 
-    Args:
-        expr: the tensor.
-        dots: how many axes an ellipsis stands for; they are counted from the right, as broadcasting does.
-        axes: the axes so far, to which new ones are added: a name by its text, an axis of an ellipsis by its place,
-            and a number by its node.
+    The key of an axis is its name, the node of its number, or its place in an ellipsis, counted from the right as
+    broadcasting does; the ellipsis of this tensor stands for ``dots`` axes.
     """
     dims: list[Axes] = []
     for item in expr.items:
@@ -182,20 +181,10 @@ def _infer(
     slots: list[int | None],
     following: int,
 ) -> tuple[list[SizeOp], int]:
-    """Replace each ``None`` in ``slots`` that belongs to an axis of the inputs.
+    """Find the slot of every axis of the inputs that has none yet, and the size operations that fill and check them.
 
     A dimension with one unknown axis tells its size; that may leave one unknown in another, so this is repeated.
-
-    Args:
-        tree: the pattern.
-        ranks: the rank of each tensor.
-        dims: the dimensions of all tensors.
-        labels: what the axes are called.
-        slots: where the sizes of the axes are.
-        following: the slot that the first size operation fills.
-
-    Returns:
-        The size operations, and the number of slots that are filled after them.
+    Returned are the operations and the number of slots that are filled after them.
 
     Raises:
         SizeError: PLT303, a dimension has several unknown axes.
@@ -259,6 +248,11 @@ def _group_label(labels: Sequence[str]) -> str:
     return f"({' '.join(labels)})" if labels else "1"
 
 
+def unknown_size(name: str, known: Collection[str], text: str) -> Exception:
+    """The error for a size that names no axis."""
+    return fail("PLT203", f"size {name} names no axis of the pattern{did_you_mean(name, known)}", text)
+
+
 def _ambiguous(
     tree: Tree, ranks: tuple[int, ...], labels: Sequence[str], slots: Sequence[int | None], source: int, axes: Axes
 ) -> Exception:
@@ -276,17 +270,16 @@ def _unsized(tree: Tree, label: str) -> Exception:
     return fail("PLT303", message, tree.text, [(node.start, node.stop)])
 
 
-def rank_error(tree: Tree, number: int, ranks: tuple[int, ...]) -> Exception:
+def rank_error(tree: Tree, number: int, rank: object, tensors: int = 1) -> PlaitError:
     """The rank of one tensor is not what the pattern says."""
     expr = tree.left[number]
     dots = any(type(item) is Ellipsis for item in expr.items)
     count = len(expr.items) - dots
-    span = (expr.items[0].start, expr.items[-1].stop) if expr.items else (expr.start, expr.stop)
     message = (
-        f"{tensor_place(number, len(ranks))} has rank {ranks[number]}, and the pattern "
+        f"{tensor_place(number, tensors)} has rank {rank}, and the pattern "
         f"'{expr_text(expr)}' has {'at least ' if dots else ''}{count} dimension{'s' if count != 1 else ''}"
     )
-    return fail("PLT304", message, tree.text, [span])
+    return fail("PLT304", message, tree.text, [expr.span])
 
 
 def tensor_place(number: int, count: int) -> str:

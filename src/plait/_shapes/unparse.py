@@ -7,7 +7,7 @@ from functools import lru_cache
 from itertools import chain
 
 from plait._shapes.composition import AxisMap
-from plait._shapes.solver import Axes, Dims
+from plait._shapes.solver import Axes
 
 
 def pattern_text(axis_map: AxisMap) -> tuple[str, dict[str, int]]:
@@ -17,19 +17,16 @@ def pattern_text(axis_map: AxisMap) -> tuple[str, dict[str, int]]:
     ('(h p) 1 -> (p 5) h', {'p': 6})
     """
     lengths = zip(axis_map.labels, axis_map.lengths, strict=True)
-    kinds = tuple([min(length, 1) if label.isidentifier() else length for label, length in lengths])
-    text, untold = pattern_words(axis_map.inputs, axis_map.output, kinds, axis_map.labels)
+    needed = tuple([min(length, 1) if label.isidentifier() else length for label, length in lengths])
+    text, untold = pattern_words(axis_map._replace(lengths=needed))
     return text, {name: axis_map.lengths[axis] for name, axis in untold}
 
 
 @lru_cache(maxsize=1024)
-def pattern_words(
-    inputs: tuple[Dims, ...], output: Dims, kinds: tuple[int, ...], labels: tuple[str, ...]
-) -> tuple[str, tuple[tuple[str, int], ...]]:
-    """The text, and the names and axes of the sizes: of a named axis it matters only whether it is empty."""
-    axis_map = AxisMap(inputs, output, kinds, labels)
+def pattern_words(axis_map: AxisMap) -> tuple[str, tuple[tuple[str, int], ...]]:
+    """The text, and the names and axes of the sizes; the length of a named axis only matters where it is 0."""
     words = _words(axis_map)
-    sides = [" ".join([_dimension(axes, words) for axes in dims]) for dims in (*inputs, output)]
+    sides = [" ".join([_dimension(axes, words) for axes in dims]) for dims in (*axis_map.inputs, axis_map.output)]
     text = f"{', '.join(sides[:-1])} -> {sides[-1]}".strip()
     return text, tuple([(words[axis], axis) for axis in _untold(axis_map, words)])
 
@@ -41,10 +38,10 @@ def _dimension(axes: Axes, words: dict[int, str]) -> str:
 
 def _words(axis_map: AxisMap) -> dict[int, str]:
     """For each axis its label, or another name where two have the same; a length where it has none and needs none."""
-    stands = Counter(chain(*chain(*axis_map.inputs), *axis_map.output))
+    counts = Counter(chain(*chain(*axis_map.inputs), *axis_map.output))
     known = {label for label in axis_map.labels if label.isidentifier()}
     words: dict[int, str] = {}
-    for axis, count in stands.items():
+    for axis, count in counts.items():
         label, length = axis_map.labels[axis], axis_map.lengths[axis]
         if not label.isidentifier() and count == 1 and length != 1:
             words[axis] = str(length)
