@@ -13,8 +13,8 @@ from plait.errors import fail
 
 def is_masked(kind: type) -> bool:
     """Whether arrays of that type have masks; `numpy.ma`, which takes long to import, is not needed to tell."""
-    ma = sys.modules.get("numpy.ma")
-    return ma is not None and issubclass(kind, ma.MaskedArray)
+    masked_array = getattr(sys.modules.get("numpy.ma"), "MaskedArray", None)  # not while another thread imports it
+    return masked_array is not None and issubclass(kind, masked_array)
 
 
 def expand_masked(tensor: Any, shape: Sequence[int]) -> Any:
