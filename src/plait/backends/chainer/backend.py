@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -13,7 +12,7 @@ import numpy as np
 from plait.backends.chainer.reductions import is_differentiable, of_arrays, reduction
 from plait.backends.common.contraction import contract
 from plait.backends.common.equation import einsum_in
-from plait.backends.interface import Backend
+from plait.backends.interface import Backend, Reduction
 from plait.backends.numpy.reductions import is_half
 
 
@@ -59,7 +58,7 @@ class ChainerBackend(Backend):
             return contract(_SPACE, equation, *map(chainer.as_variable, tensors))
         return F.einsum(equation, *tensors)
 
-    def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
+    def reduction(self, name: str, dtype: Any) -> Reduction:
         return reduction(name, dtype)
 
     def strides(self, tensor: Any) -> tuple[int, ...] | None:

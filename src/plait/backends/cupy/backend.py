@@ -8,9 +8,7 @@ from typing import Any
 import cupy
 
 from plait.backends.cupy.reductions import reductions_of
-from plait.backends.interface import Backend
-
-_KINDS = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c": "complex"}
+from plait.backends.interface import Backend, Reduction
 
 
 class CupyBackend(Backend):
@@ -30,11 +28,8 @@ class CupyBackend(Backend):
     def einsum(equation: str, *tensors: Any) -> Any:
         return cupy.einsum(equation, *tensors, optimize=len(tensors) > 2)
 
-    def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
+    def reduction(self, name: str, dtype: Any) -> Reduction:
         return self.reductions.build(name, None if dtype is None else self.kind(dtype), dtype)
-
-    def kind(self, dtype: Any) -> str:
-        return _KINDS.get(dtype.kind) or super().kind(dtype)
 
     def strides(self, tensor: Any) -> tuple[int, ...] | None:
         return tensor.strides

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import dask.array as da
@@ -11,7 +11,7 @@ import numpy as np
 from plait.backends.dask.einsum import contract
 from plait.backends.dask.reductions import REDUCTIONS
 from plait.backends.dask.shapes import UnknownLength, is_unknown, non_ints, reshape, sizes_of, unknown_length_error
-from plait.backends.interface import Backend
+from plait.backends.interface import Backend, Reduction
 from plait.backends.numpy.backend import NumpyBackend
 from plait.backends.registry import backend_of
 
@@ -24,8 +24,8 @@ class DaskBackend(Backend):
     name = "dask"
     einsum_optimizes_path = True
     accepts = frozenset({"numpy"})
-    reshape: Callable[[Any, Sequence[Any]], Any] = staticmethod(reshape)
-    einsum: Callable[..., Any] = staticmethod(contract)
+    reshape = staticmethod(reshape)
+    einsum = staticmethod(contract)
 
     def __init__(self, kind: type) -> None:
         if not issubclass(kind, da.Array):
@@ -71,7 +71,7 @@ class DaskBackend(Backend):
         chunk = tensor.compute()
         return backend_of(chunk.__class__).to_numpy(chunk)
 
-    def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
+    def reduction(self, name: str, dtype: Any) -> Reduction:
         return REDUCTIONS.build(name, None if dtype is None else self.kind(dtype), dtype)
 
     def kind(self, dtype: Any) -> str:

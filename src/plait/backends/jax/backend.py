@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export, lax
 
-from plait.backends.interface import Backend
+from plait.backends.interface import Backend, Reduction, TensorCall
 from plait.backends.jax.sharding import explained, part, reshape
 
 
@@ -33,12 +33,12 @@ class JaxBackend(Backend):
     def for_any_type(self) -> Backend:
         return _TRACED
 
-    def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
+    def reduction(self, name: str, dtype: Any) -> Reduction:
         return jax.nn.logsumexp if name == "logsumexp" else getattr(jnp, name)
 
     def einsum_with_backend_kwargs(
         self, equation: str, shape: Sequence[Any] | None, kwargs: dict[str, Any]
-    ) -> Callable[..., Any]:
+    ) -> TensorCall:
         if "out_sharding" not in kwargs:
             return lambda *tensors: _shaped(self.einsum(equation, *tensors, **kwargs), shape)
         from plait.backends.jax.einsum import sharded_einsum  # needs a newer JAX than the rest
@@ -56,7 +56,7 @@ def _shaped(tensor: Any, shape: Sequence[Any] | None) -> Any:
     return tensor if shape is None else reshape(tensor, shape)
 
 
-def _compiled(call: Callable[..., Any]) -> Callable[..., Any]:
+def _compiled(call: TensorCall) -> TensorCall:
     """The calls of a plan as one: dispatched once, and without an array after each."""
 
     def plait(*tensors: Any) -> Any:  # the name that a profile shows
@@ -90,7 +90,7 @@ class ShapeBackend(JaxBackend):
     to_numpy = staticmethod(np.ndarray.__array__)  # an error; np.asarray takes it for an object
 
     @staticmethod
-    def wrap_callable(call: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap_callable(call: TensorCall) -> TensorCall:
         return partial(jax.eval_shape, call)
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec, auto_axes, get_abstract_mesh
 
+from plait.backends.interface import TensorCall
 from plait.backends.jax.sharding import first_line
 from plait.errors import fail, short
 
 
-def sharded_einsum(equation: str, shape: Sequence[Any] | None, out_sharding: Any, **kwargs: Any) -> Callable[..., Any]:
+def sharded_einsum(equation: str, shape: Sequence[Any] | None, out_sharding: Any, **kwargs: Any) -> TensorCall:
     """An einsum, and a reshape where there is a shape, with that sharding of the result."""
     sharding = out_sharding
     if not isinstance(sharding, (NamedSharding, PartitionSpec)):

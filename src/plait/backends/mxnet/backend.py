@@ -13,7 +13,7 @@ import mxnet as mx
 
 from plait.backends.common.equation import expand_ellipsis
 from plait.backends.common.lazy_sizes import LazyShape
-from plait.backends.interface import Backend
+from plait.backends.interface import Backend, Reduction
 from plait.backends.mxnet.reductions import REDUCTIONS, is_symbol, space_of, type_of
 from plait.backends.mxnet.shapes import expand, permute, reshape_symbol
 
@@ -46,7 +46,7 @@ class MXNetBackend(Backend):
     def to_numpy(tensor: Any) -> Any:
         return tensor.asnumpy()
 
-    def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
+    def reduction(self, name: str, dtype: Any) -> Reduction:
         return REDUCTIONS.build(name, None if dtype is None else self.kind(dtype), dtype)
 
     def traced_reshape(self, tensor: Any, shape: Sequence[Any], sizes: Sequence[Any], axes: Any) -> Any:
@@ -91,7 +91,7 @@ class ClassicBackend(MXNetBackend):
     def traced_reshape(self, tensor: Any, shape: Sequence[Any], sizes: Sequence[Any], axes: Any) -> Any:
         return _classic(super().traced_reshape)(tensor, shape, sizes, axes)
 
-    def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
+    def reduction(self, name: str, dtype: Any) -> Reduction:
         return _classic(super().reduction(name, dtype))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from plait.backends.interface import Backend, LargeTensors
+from plait.backends.interface import Backend, LargeTensors, Reduction
 from plait.backends.numpy.masked import expand_masked, is_masked, refuse_masks, space_of
 from plait.backends.numpy.reductions import ON_ARRAYS, ON_OBJECTS, WIDE, is_half, logsumexp
 from plait.backends.reduction_rules import ROUNDING
@@ -68,7 +68,7 @@ class NumpyBackend(Backend):
         except TypeError as error:
             raise fail("PLT503", f"einsum is not defined on {tensors[0].dtype}") from error
 
-    def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
+    def reduction(self, name: str, dtype: Any) -> Reduction:
         kind = "?" if dtype is None else dtype.kind
         if name == "logsumexp":
             refuse_masks(self.cls, name)

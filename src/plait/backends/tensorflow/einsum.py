@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from plait.backends.common.equation import einsum_in
 from plait.errors import fail
 
 _CONTRACTED = frozenset(
@@ -22,9 +23,9 @@ def einsum(equation: str, *tensors: Any) -> Any:
         kinds = " and ".join(dict.fromkeys([tf.as_dtype(tensor.dtype).name for tensor in tensors]))
         raise fail("PLT503", f"einsum is not defined on a mixture of {kinds}; cast one of them")
     if dtype in (tf.float16, tf.bfloat16) and _is_all_cpu():
-        return tf.cast(einsum(equation, *[tf.cast(tensor, tf.float32) for tensor in tensors]), dtype)
+        return einsum_in(tf.float32, einsum, tf.cast, equation, tensors)
     if dtype not in _CONTRACTED:
-        return tf.cast(einsum(equation, *[tf.cast(tensor, tf.int64) for tensor in tensors]), dtype)
+        return einsum_in(tf.int64, einsum, tf.cast, equation, tensors)
     return tf.raw_ops.Einsum(inputs=tensors, equation=equation) if len(tensors) < 3 else tf.einsum(equation, *tensors)
 
 

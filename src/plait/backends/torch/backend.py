@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.fx import Proxy
 
-from plait.backends.interface import Backend, LargeTensors
+from plait.backends.interface import Backend, LargeTensors, Reduction
 from plait.backends.torch.contraction import products
 from plait.backends.torch.tracing import leave_to_python
 
@@ -46,7 +46,7 @@ class TorchBackend(Backend):
     def register_functions(self, functions: Sequence[Any]) -> None:
         leave_to_python(functions)
 
-    def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
+    def reduction(self, name: str, dtype: Any) -> Reduction:
         if name in ("any", "all") and dtype is torch.uint8:  # torch keeps uint8 there, and truth is bool
             truth = _REDUCTIONS[name]
             return lambda tensor, axes: truth(tensor.bool(), axes)
@@ -84,7 +84,7 @@ def _prod(tensor: Any, axes: tuple[int, ...]) -> Any:
     return tensor
 
 
-_REDUCTIONS: dict[str, Callable[[Any, tuple[int, ...]], Any]] = {
+_REDUCTIONS: dict[str, Reduction] = {
     "min": torch.amin,
     "max": torch.amax,
     "sum": torch.sum,

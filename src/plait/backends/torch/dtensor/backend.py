@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch.distributed.tensor import DTensor, Replicate
 
+from plait.backends.interface import Reduction
 from plait.backends.torch.backend import TorchBackend
 from plait.backends.torch.dtensor.einsum import by_shards
 from plait.backends.torch.dtensor.shapes import is_uneven, reshape, steps
@@ -74,7 +75,7 @@ class DTensorBackend(TorchBackend):
     def split(self, tensor: Any, axis: int, lengths: Sequence[int]) -> Sequence[Any]:
         return torch.split(tensor, lengths, axis)  # communicates once, and not for each part
 
-    def reduction(self, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
+    def reduction(self, name: str, dtype: Any) -> Reduction:
         reduce = super().reduction(name, dtype)
         return (lambda tensor, axes: reduce(_added_up(tensor), axes)) if name == "any" else reduce
 
