@@ -109,3 +109,19 @@ def test_the_version_is_in_one_place():
     import importlib.metadata
 
     assert importlib.metadata.version("plait") == plait.__version__
+
+
+LARGE = ("_plan.schedule", "_executor.large", "backends.numpy.large_tensors", "backends.numpy.reduction_ops")
+"""What schedules of large tensors are made of and by."""
+
+
+@pytest.mark.parametrize("size", [8, 64])
+def test_only_a_large_tensor_loads_what_schedules_are_made_of(size):
+    pytest.importorskip("numpy")
+    code = (
+        "import sys, numpy, plait\n"
+        f"x = numpy.zeros(({size}, {size}, 4))\n"
+        "plait.rearrange(x, 'h w c -> w h c'), plait.reduce(x, '(h 2) w c -> h c', 'max')\n"
+        f"print(*[name for name in {LARGE!r} if 'plait.' + name in sys.modules])\n"
+    )
+    assert run(code).split() == ([] if size == 8 else [*LARGE])

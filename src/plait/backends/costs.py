@@ -52,7 +52,7 @@ class MemoryCosts(NamedTuple):
     backward_element: float = 0.0  # an element of such a row, in the same way
 
     # what the framework and the machine are like
-    cache_bytes: int = 1 << 18  # how much is at hand without main memory
+    cache_bytes: int = 1 << 18  # how much is read and written without main memory
     shared_cache_bytes: int = 1 << 23  # the same of the last cache, which others use, too
     units_stop_coalescing: bool = True  # whether a unit axis among the reduced keeps a framework from coalescing others
     upcast_ratio: float = 1.0  # how many times as large elements are while they are combined
@@ -66,7 +66,7 @@ class MemoryCosts(NamedTuple):
     max_unrolled: int = 8  # how many elements at most have calls of their own
     min_matmul_part: int = 48  # how long at least the parts of a long row are that are added up by products
     max_matmul_part: int = 0  # and at most; 0: it stays whole
-    two_pass_bytes: int = 1 << 22  # a larger tensor goes in two passes at any rate: no temporary would stay at hand
+    two_pass_bytes: int = 1 << 22  # a larger tensor always goes in two passes: no temporary would stay in the cache
     two_pass_max_row: int = 2048  # of a smaller one, longer rows are nothing that one call is slow at
     min_row: int = 2048  # how many elements side by side a block in two passes has at least, if there are so many
     max_whole_rows: int = 16  # rows that are kept, and not longer than this part of a tile, are not cut

@@ -90,7 +90,7 @@ class _Builder:
         ops, count = self.ops, self.count
         broadcast = tuple([size if loop.kept else 1 for size, loop in zip(shape, self.loops, strict=True)])
         whole = prod(self.schedule.tiles) >= prod(shape)
-        upcast = ops.upcast if whole else None  # what is at hand once is so again
+        upcast = ops.upcast if whole else None  # all of it stays in the cache
         find = self.pivot(shape) if whole or ops.upcast is None else self.pivot_by_tiles(shape, ops.upcast)
         totals = self.tilewise(shape, self.tile, ops.total.combine)
 

@@ -16,7 +16,7 @@ from plait._plan.schedule.rewrites import APART, BLOCKS
 from plait.backends.costs import CACHE_LINE, MemoryCosts
 
 WAYS, PAGE = 8, 4096
-"""So many lines the nearest cache keeps of those that lie this many bytes apart, or multiples of it: they crowd."""
+"""Of the lines that lie a multiple of this many bytes apart the nearest cache keeps so many: they share a set."""
 
 PAGES = 1024
 """Of so many pages the processor knows at a time where they are."""
@@ -57,7 +57,7 @@ def schedule_copy(shape: Sequence[int], strides: Sequence[int], itemsize: int, c
 def _tilings(
     loops: Sequence[Loop], lengths: Sequence[int], itemsize: int, costs: MemoryCosts
 ) -> Iterator[tuple[int, ...]]:
-    """Tiles that are worth a thought: along the tensor's own rows, with as much beside them as a cache holds."""
+    """Tiles that may be faster: along the tensor's own rows, with as much beside them as a cache holds."""
     moving = [place for place, loop in enumerate(loops) if loop.stride]
     unit = min(moving, key=lambda place: abs(loops[place].stride), default=len(loops) - 1)
     caches = [size // itemsize for size in (costs.cache_bytes, costs.shared_cache_bytes)]
@@ -137,9 +137,9 @@ def _fetching(loops: Sequence[Loop], tiles: Sequence[int], within: Sequence[int]
     unit = min(moving, key=lambda place: abs(loops[place].stride))
     inside = moving[moving.index(unit) + 1 :] or moving
     lines = prod([tiles[place] for place in inside])
-    crowding = all(loops[place].stride % PAGE == 0 for place in inside)
+    conflicting = all(loops[place].stride % PAGE == 0 for place in inside)
     if lines > PAGES and any(abs(loops[place].stride) >= PAGE for place in inside):
         return costs.tlb_miss_line
-    if lines * CACHE_LINE > costs.cache_bytes or (crowding and lines > WAYS * WAYS):
+    if lines * CACHE_LINE > costs.cache_bytes or (conflicting and lines > WAYS * WAYS):
         return costs.memory_line
-    return costs.shared_cache_line if crowding and lines > WAYS else 0.0
+    return costs.shared_cache_line if conflicting and lines > WAYS else 0.0

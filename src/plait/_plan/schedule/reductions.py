@@ -53,7 +53,7 @@ def schedule_reduction(nest: LoopNest, itemsize: int, costs: MemoryCosts) -> Red
     if size > costs.cache_bytes:
         outside += size * (costs.memory_byte + costs.page_fault_byte)
     found: list[Reduction] = []
-    for start in (loops, *_with_longer_rows(loops, itemsize), *_with_short_products(loops, itemsize, costs)):
+    for start in _starts(loops, itemsize, costs):
         way = _cheapest(start, itemsize, costs, {})
         cost, block = _in_blocks(start, way, itemsize, costs)
         shape = tuple([loop.length for loop in start])
@@ -111,36 +111,33 @@ def _row_overhead(row: int, itemsize: int, costs: MemoryCosts) -> float:
 
 
 def _reading(nest: LoopNest, itemsize: int, costs: MemoryCosts) -> float:
-    """What it takes to get the tensor from memory, where it is too large to be at hand."""
+    """What it takes to get the tensor from memory, where it is larger than the cache."""
     spread = min(max(abs(nest.loops[-1].stride) // itemsize, 1), 64 // itemsize or 1)
     size = nest.elements * itemsize * spread
     return size * costs.memory_byte if size > costs.cache_bytes else 0.0
 
 
-def _with_longer_rows(loops: Sequence[Loop], itemsize: int) -> Iterator[tuple[Loop, ...]]:
-    """The loops with a reduced one, whose rows are short, made two, so that the rows are longer."""
+def _starts(loops: tuple[Loop, ...], itemsize: int, costs: MemoryCosts) -> Iterator[tuple[Loop, ...]]:
+    """The loops as they are, and with one of the reduced made two: short rows longer, or long ones shorter."""
+    yield loops
     row = 1
     for place in range(len(loops) - 1, -1, -1):
         length, stride, kept = loops[place]
-        if not kept and stride == row * itemsize and 1 < row < ROW // 2:
-            for width in range(min(ROW // row, length // 2), 1, -1):
-                if length % width == 0:
-                    yield split(loops, place, width)
-                    break
         if stride != row * itemsize:
-            return
+            break
+        if not kept and 1 < row < ROW // 2:
+            for inner in range(min(ROW // row, length // 2), 1, -1):
+                if length % inner == 0:
+                    yield split(loops, place, inner)
+                    break
         row *= length
-
-
-def _with_short_products(loops: Sequence[Loop], itemsize: int, costs: MemoryCosts) -> Iterator[tuple[Loop, ...]]:
-    """The loops with the innermost one, along rows to be added up, made two, so that products can do it."""
     length, stride, kept = loops[-1]
     if kept or stride != itemsize:
         return
-    for width in range(costs.max_matmul_part, costs.min_matmul_part - 1, -1):
-        if length % width == 0:
-            if width < length:
-                yield split(loops, len(loops) - 1, width)
+    for inner in range(costs.max_matmul_part, costs.min_matmul_part - 1, -1):
+        if length % inner == 0:  # products can add up such rows
+            if inner < length:
+                yield split(loops, len(loops) - 1, inner)
             return
 
 
@@ -226,14 +223,14 @@ def _best_call(loops: Sequence[Loop], axis: int, itemsize: int, costs: MemoryCos
     ways: list[_Way] = []
     for call, work, call_count, written in calls:
         time = work + call_count * costs.call_overhead
-        if not blocks:  # where there are, what is between two calls stays at hand
+        if not blocks:  # where there are, what is between two calls stays in the cache
             time += _passing(written, itemsize, costs)
         ways.append(_Way(time, (call,), work, call_count, written))
     return min(ways, key=attrgetter("time"))
 
 
 def _passing(count: float, itemsize: int, costs: MemoryCosts) -> float:
-    """What it takes to write so many elements, and to read them again, where they do not stay at hand."""
+    """What it takes to write so many elements, and to read them again, where they do not stay in the cache."""
     size = count * itemsize * costs.upcast_ratio
     return size * (2 * costs.memory_byte + costs.page_fault_byte) if size > costs.cache_bytes else 0.0
 

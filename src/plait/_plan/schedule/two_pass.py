@@ -107,7 +107,7 @@ def _estimated(way: TwoPassReduction, within: Sequence[int], first: MemoryCosts,
 
 
 def _one_call_cost(nest: LoopNest, itemsize: int, first: MemoryCosts, then: MemoryCosts) -> float:
-    """Nanoseconds of one call of the framework's, which makes temporaries as large as the tensor at hand."""
+    """Nanoseconds of one call of the framework's, which makes temporaries as large as the tensor, in the cache."""
     lengths, strides, kept = zip(*nest.loops, strict=True)
     axes = [place for place, stays in enumerate(kept) if not stays]
     pivot = one_call_cost(loop_nest(lengths, strides, axes), itemsize, first)

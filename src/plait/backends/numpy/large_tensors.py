@@ -9,6 +9,7 @@ import numpy as np
 from plait.backends.capabilities import LargeTensorOps, ReductionOps, TwoPassOps
 from plait.backends.costs import MemoryCosts
 from plait.backends.numpy.reduction_ops import reduction_ops
+from plait.backends.reduction_rules import PIVOTS
 
 
 def _layout(array: Any) -> Any:
@@ -32,7 +33,7 @@ def _copy(array: Any, shape: tuple[int, ...], parts: list[Any]) -> Any:
 
 
 def _reduction_ops(name: str, dtype: Any, _: bool) -> ReductionOps | TwoPassOps | None:
-    if name not in ("var", "std", "logsumexp"):
+    if name not in PIVOTS:
         return reduction_ops(name, dtype)
     from plait.backends.numpy.two_pass import two_pass_ops
 

@@ -14,6 +14,7 @@ import numpy as np
 from plait.backends.capabilities import TwoPassOps
 from plait.backends.numpy.reduction_ops import reduction_ops
 from plait.backends.numpy.reductions import is_half
+from plait.backends.reduction_rules import PIVOTS
 
 _PART = 128
 """How many elements a product with ones adds up."""
@@ -28,7 +29,7 @@ def two_pass_ops(name: str, dtype: Any) -> TwoPassOps | None:
     half = is_half(dtype)
     wide = np.dtype(np.float32) if half else dtype.newbyteorder("=")
     real = np.empty(0, wide).real.dtype
-    pivot, total = reduction_ops("max" if exponentials else "mean", wide), reduction_ops("sum", real)
+    pivot, total = reduction_ops(PIVOTS[name], wide), reduction_ops("sum", real)
     if pivot is None or total is None:
         return None
     transform, element = _TRANSFORM[exponentials, wide.kind]

@@ -28,7 +28,7 @@ class Sum(Function):  # type: ignore[misc]  # PyTorch is Any to the checker
         """The sum, and how it came about."""
         ctx.of = tensor.shape, loops, divide
         ctx.set_materialize_grads(False)
-        return reduce(tensor, None).data  # of which nobody sees that it is a view: it may be changed in place
+        return reduce(tensor, None).data  # not known to be a view, it may be changed in place
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> tuple[Any, ...]:
@@ -121,11 +121,9 @@ def share_gradient(tensor: Any, result: Any, grad: Any, loops: LoopView, sum_ops
     """
     tensor, result, grad = loops.to_loops(tensor), loops.result_to_loops(result), loops.result_to_loops(grad)
     shares = tensor.new_empty(loops.shape)
-    if 0 in loops.reduced or shares.numel() <= BLOCK:
-        _share_block(tensor, result, grad, shares, loops, sum_ops)
-        return loops.from_loops(shares)
-    length = max(loops.shape[0] * BLOCK // shares.numel(), 1)
-    for start in range(0, loops.shape[0], length):
+    rows, elements = loops.shape[0], shares.numel()
+    length = rows if 0 in loops.reduced or elements <= BLOCK else max(rows * BLOCK // elements, 1)
+    for start in range(0, rows, length):
         part = slice(start, start + length)
         _share_block(tensor[part], result[part], grad[part], shares[part], loops, sum_ops)
     return loops.from_loops(shares)

@@ -1,4 +1,4 @@
-"""How large tensors of PyTorch are reduced: on the CPU, where nobody watches."""
+"""How large tensors of PyTorch are reduced: on the CPU, unless a tracer records the calls."""
 
 from __future__ import annotations
 
