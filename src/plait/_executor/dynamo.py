@@ -46,7 +46,7 @@ def traced(
         give_up(f"{options.backend_kwargs[0][0]} belongs to JAX")
     for name, value in sizes.items():
         if isinstance(value, (bool, float)) or value < 0:
-            give_up(size_error(pattern, name, value if isinstance(value, (bool, float)) else index(value)))
+            give_up(check_size(pattern, name, value if isinstance(value, (bool, float)) else index(value))[1])
     given = tuple(sizes)
     ranks = tuple([len(tensor.shape) for tensor in tensors])
     named = reduction if isinstance(reduction, str) else "custom"
@@ -95,48 +95,77 @@ def traced_einsum(*operands: Any, **keywords: Any) -> Any:
     return traced(operation, tensors, pattern, keywords, "", with_backend_kwargs(None, **kwargs))
 
 
-@assume_constant
+def _while_tracing(function: Any) -> Any:
+    """Run a function while Dynamo traces: a constant of the trace is its result, or ``None`` and what is wrong."""
+
+    @assume_constant
+    def run(*arguments: Any) -> Any:
+        from plait.errors import PlaitError
+
+        try:
+            return function(*arguments), None
+        except PlaitError as error:
+            return None, str(error)
+
+    return run
+
+
+@_while_tracing
 def data_for(operation: str, pattern: Any, ranks: Any, given: Any, reduction: str, dtype: Any) -> Any:
-    """The plan as plain tuples, found while Dynamo traces; or ``None``, and what is wrong."""
+    """The plan as plain tuples."""
     from plait._executor.compile import CLASSICAL, lower_pattern
     from plait._executor.einsum_options import with_given_path
     from plait._executor.recipe import plan_data
     from plait._operations.reduce import CUSTOM, check_kind, check_reduction
     from plait.backends.torch.backend import TORCH
-    from plait.errors import PlaitError
 
     TORCH.register_functions(SUBSTITUTED)
-    try:
-        if reduction and reduction != CUSTOM:
-            check_kind(check_reduction(reduction), TORCH.kind(dtype), dtype)
-        plan = lower_pattern(operation, pattern, ranks, given, reduction)
-        if operation in ("einsum", CLASSICAL):
-            plan = with_given_path(plan, CURRENT.get())
-        return tuple(plan_data(plan)), None
-    except PlaitError as error:
-        return None, str(error)
+    if reduction and reduction != CUSTOM:
+        check_kind(check_reduction(reduction), TORCH.kind(dtype), dtype)
+    plan = lower_pattern(operation, pattern, ranks, given, reduction)
+    return tuple(plan_data(with_given_path(plan, CURRENT.get()) if operation in ("einsum", CLASSICAL) else plan))
+
+
+@_while_tracing
+def steps_for(operation: str, texts: Any) -> Any:
+    """The steps of a pipeline as plain tuples."""
+    from plait._executor.pipeline import stage_steps
+
+    return tuple([tuple(step) for step in stage_steps(operation, texts)])
+
+
+@_while_tracing
+def layout_for(pattern: str, operation: str) -> Any:
+    """The layout of a packing pattern as a plain tuple."""
+    from plait._executor.packing import layout_of
+
+    return tuple(layout_of(pattern, operation))
+
+
+@_while_tracing
+def places_for(pattern: str, rank: int) -> Any:
+    """The dimensions that ``parse_shape`` reads, as plain tuples."""
+    from plait._executor.packing import places_of
+
+    return places_of(pattern, rank)
+
+
+@_while_tracing
+def check_size(pattern: str, name: str, value: Any) -> Any:
+    """Raise where a size is no exact integer."""
+    from plait._executor.compile import concrete_sizes
+
+    concrete_sizes(pattern, {name: value}, lambda _: False)
 
 
 def traced_steps(operation: str, texts: Any) -> Any:
-    """The methods of a composition's patterns under Dynamo; see `plait._executor.pipeline.stage_steps`."""
+    """The methods of a pipeline's patterns under Dynamo; see `plait._executor.pipeline.stage_steps`."""
     from plait.backends.torch.tracing import give_up_the_frame
 
     found, mistake = steps_for(operation, texts)
     if found is None:
         give_up_the_frame(mistake)
     return found
-
-
-@assume_constant
-def steps_for(operation: str, texts: Any) -> Any:
-    """The steps as plain tuples, found while Dynamo traces; or ``None``, and what is wrong."""
-    from plait._executor.pipeline import stage_steps
-    from plait.errors import PlaitError
-
-    try:
-        return tuple([tuple(step) for step in stage_steps(operation, texts)]), None
-    except PlaitError as error:
-        return None, str(error)
 
 
 @assume_constant
@@ -149,18 +178,6 @@ def sizes_error(
 
     solved = solve(operation, pattern, ranks, given)
     return str(report(solved, list(slots), kind, source, factors))
-
-
-@assume_constant
-def size_error(pattern: str, name: str, value: Any) -> Any:
-    """The text of the error for a size that is no exact integer."""
-    from plait._executor.compile import concrete_sizes
-    from plait.errors import PlaitError
-
-    try:
-        concrete_sizes(pattern, {name: value}, lambda _: False)
-    except PlaitError as error:
-        return str(error)
 
 
 def traced_pack(tensors: Any, pattern: str) -> Any:
@@ -196,27 +213,3 @@ def traced_parse_shape(tensor: Any, pattern: str) -> Any:
     if found is None:
         give_up(mistake)
     return read_shape(found, tensor.shape, pattern)
-
-
-@assume_constant
-def layout_for(pattern: str, operation: str) -> Any:
-    """The layout as a plain tuple, found while Dynamo traces; or ``None``, and what is wrong."""
-    from plait._executor.packing import layout_of
-    from plait.errors import PlaitError
-
-    try:
-        return tuple(layout_of(pattern, operation)), None
-    except PlaitError as error:
-        return None, str(error)
-
-
-@assume_constant
-def places_for(pattern: str, rank: int) -> Any:
-    """The places as plain tuples, found while Dynamo traces; or ``None``, and what is wrong."""
-    from plait._executor.packing import places_of
-    from plait.errors import PlaitError
-
-    try:
-        return places_of(pattern, rank), None
-    except PlaitError as error:
-        return None, str(error)
