@@ -9,9 +9,10 @@ import pytest
 
 import plait
 from backends import test_conformance as suite
-from backends.cases import EINSUM, REARRANGE, REDUCE, REPEAT
+from backends.cases import EINSUM, EMPTY, REARRANGE, REDUCE, REPEAT
 from plait.backends.numpy.backend import NumpyBackend
 from plait.backends.numpy.contraction import products
+from plait.backends.reduction_rules import MERGING, ROUNDING, RULES
 
 
 class _Reversed(NumpyBackend):
@@ -124,3 +125,65 @@ def test_a_broken_backend_fails(monkeypatch, broken, check):
         monkeypatch.undo()
         backend_of.cache_clear()
         plait.cache_clear()
+
+
+STANDARD = importlib.import_module("backends.frameworks.array_api_strict_").FRAMEWORK
+
+
+def _of_each_type(framework, reduction, *dtypes):
+    return lambda: [suite.test_reduce_of_every_element_type(framework, dtype, reduction) for dtype in dtypes]
+
+
+def _of_nothing(framework, reduction):
+    return lambda: [suite.test_reduce_of_nothing(framework, case, reduction) for case in EMPTY]
+
+
+def _variance_of_variances():
+    array = np.random.default_rng(0).normal(size=(2, 3, 4))
+    composed = plait.compile("a b c -> a b") >> plait.compile("a b -> a")
+    np.testing.assert_allclose(composed.reduce(array, "var"), array.var(2).var(1))
+
+
+WRONG_RULES = [
+    ("mean", {"kinds": RULES["sum"].kinds}, _of_each_type(NUMPY, "mean", "int32")),
+    ("sum", {"kinds": RULES["mean"].kinds}, _of_each_type(NUMPY, "sum", "int32")),
+    ("min", {"empty": 0}, _of_nothing(NUMPY, "min")),
+    ("sum", {"empty": None}, _of_nothing(NUMPY, "sum")),
+    ("logsumexp", {"empty": 0}, _of_nothing(STANDARD, "logsumexp")),
+    ("sum", {"accumulators": {"bool": "uint8"}}, _of_each_type(STANDARD, "sum", "bool")),
+    ("prod", {"accumulators": {}}, _of_each_type(STANDARD, "prod", "bool")),
+    ("max", {"of_bools": "all"}, _of_each_type(STANDARD, "max", "bool")),
+    ("min", {"of_bools": None}, _of_each_type(STANDARD, "min", "bool")),
+]
+
+
+@pytest.mark.parametrize(("name", "changes", "check"), WRONG_RULES)
+def test_a_wrong_rule_fails(monkeypatch, name, changes, check):
+    pytest.importorskip("array_api_strict", reason="array_api_strict is not installed")
+    check()
+    plait.cache_clear()
+    monkeypatch.setitem(RULES, name, RULES[name]._replace(**changes))
+    with pytest.raises((AssertionError, TypeError, ValueError, pytest.fail.Exception)):
+        check()
+    plait.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("where", "names", "check"),
+    [
+        (
+            "plait.backends.numpy.backend.ROUNDING",
+            ROUNDING - {"sum"},
+            lambda: suite.test_half_types_do_not_lose_what_they_sum(NUMPY, "float16", "sum", 4096.0),
+        ),
+        ("plait._executor.pipeline.MERGING", MERGING | {"var"}, _variance_of_variances),
+    ],
+    ids=["rounding", "merging"],
+)
+def test_a_wrong_set_of_reductions_fails(monkeypatch, where, names, check):
+    check()
+    plait.cache_clear()
+    monkeypatch.setattr(where, names)
+    with pytest.raises(AssertionError):
+        check()
+    plait.cache_clear()

@@ -51,11 +51,12 @@ class ReductionTable(NamedTuple):
         if name in self.not_of_empty:
             reduce = self._or_empty(name, reduce)
         kind = "half" if self.is_half(dtype) else kind or "other"
-        cast, accumulator = self.cast, RULES[name].accumulators.get(kind)
-        tested = accumulator == "bool" and not self.tests_numbers
-        if accumulator is None or not (tested or name in self.upcast.get(kind, ())) or accumulator in str(dtype):
+        accumulator = RULES[name].accumulators.get(kind)
+        wanted = name in self.upcast.get(kind, ()) or (accumulator == "bool" and not self.tests_numbers)
+        if accumulator is None or not wanted or ("int64" in str(dtype) and accumulator == "int64"):
             return reduce
-        if kind == "half" and not tested:
+        cast = self.cast
+        if accumulator == "float32":
             return lambda tensor, axes: cast(reduce(cast(tensor, accumulator), axes), dtype)
         return lambda tensor, axes: reduce(cast(tensor, accumulator), axes)
 

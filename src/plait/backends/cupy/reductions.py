@@ -8,7 +8,6 @@ from typing import Any
 import cupy
 
 from plait.backends.common.reductions import ReductionTable, build_logsumexp
-from plait.backends.numpy.reductions import is_half
 from plait.backends.reduction_rules import ROUNDING
 
 
@@ -24,6 +23,5 @@ def reductions_of(cls: Any) -> ReductionTable:
         cast=cls.astype,
         special={"logsumexp": build_logsumexp(_finite_max, cupy.exp, cls.sum, cupy.log, cupy.squeeze)},
         upcast={"half": ROUNDING},
-        is_half=is_half,
         not_of_empty=("mean", "var", "std", "logsumexp"),  # of which it warns, or which it refuses
     )

@@ -31,13 +31,12 @@ def _fill(reduce: Reduction, tensor: Any, axes: tuple[int, ...], value: float | 
 
 
 _logsumexp = build_logsumexp(_finite_max, lambda tensor: mx.expm1(tensor) + 1, mx.sum, mx.log, mx.squeeze)
+"""In double precision, which MLX's own ``exp`` has not, and so neither its ``logsumexp``; ``expm1`` has it."""
 
 REDUCTIONS = ReductionTable(
     function=partial(getattr, mx),
     cast=_cast,
-    special={
-        ("logsumexp", mx.float64): _logsumexp
-    },  # MLX's own, as ``exp``, has single precision; ``expm1`` has double
+    special={("logsumexp", mx.float64): _logsumexp},
     upcast={
         "bool": COUNTING,
         "integer": COUNTING,

@@ -1,0 +1,127 @@
+"""The table of what reductions mean, and the reductions that a framework's table builds."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+import oracle
+from backends import test_conformance as suite
+from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
+from plait.backends.reduction_rules import COUNTING, MERGING, PIVOTS, ROUNDING, RULES
+from plait.backends.registry import backend_of
+
+KINDS = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c": "complex"}
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_a_rule_is_what_the_oracle_computes(name):
+    rule, combine = RULES[name], oracle.REDUCTIONS[name]
+    defined = {KINDS[np.dtype(dtype).kind] for dtype in suite.DEFINED[name].split() if dtype != "bfloat16"}
+    assert rule.kinds - {"other"} == defined
+    if rule.empty is not None:
+        np.testing.assert_equal(float(rule.empty), float(combine([])))
+    if rule.of_bools is not None:
+        for values in ([True, False], [True, True], [False, False]):
+            assert combine(values) == oracle.REDUCTIONS[rule.of_bools](values)
+    halves = [combine([1.0, 2.0, 5.0]), combine([4.0, 8.0, 16.0])]
+    merged = combine([1.0, 2.0, 5.0, 4.0, 8.0, 16.0])
+    assert (name in MERGING) == bool(np.isclose(float(combine(halves)), float(merged)))
+    assert set(oracle.REDUCTIONS) == set(RULES)
+
+
+def test_the_sets_of_reductions():
+    assert {"sum", "prod", "mean", "var", "std", "logsumexp"} == ROUNDING
+    assert {"sum", "prod"} == COUNTING
+    assert PIVOTS == {"var": "mean", "std": "mean", "logsumexp": "max"}
+
+
+class _Calls:
+    """A framework that is NumPy, and notes what it is called for."""
+
+    def __init__(self, **flags):
+        self.seen = []
+        self.table = ReductionTable(
+            function=self.function, cast=self.cast, **{"special": {}, "upcast": {"half": ROUNDING}, **flags}
+        )
+
+    def function(self, name):
+        def reduce(tensor, axes):
+            self.seen.append(f"{name} of {tensor.dtype}")
+            return getattr(np, name)(tensor, axis=axes)
+
+        return reduce
+
+    def cast(self, tensor, dtype):
+        return tensor.astype(dtype)
+
+    def reduce(self, name, array):
+        self.seen.clear()
+        return self.table.build(name, KINDS[array.dtype.kind], array.dtype)(array, (0,))
+
+
+def test_a_function_that_is_right_is_called_directly():
+    table = ReductionTable(function=partial(getattr, np), cast=np.ndarray.astype, special={}, upcast={"half": ROUNDING})
+    assert table.build("sum", "floating", np.dtype("float64")) is np.sum
+    assert table.build("max", "floating", np.dtype("float16")) is np.max
+    assert backend_of(np.ndarray).reduction("sum", np.dtype("float64")) == np.add.reduce
+    torch = pytest.importorskip("torch")
+    assert backend_of(torch.Tensor).reduction("sum", torch.float64) is torch.sum
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "var"])
+def test_half_types_are_widened_and_come_back(name):
+    calls = _Calls()
+    assert calls.reduce(name, np.ones((4, 2), np.float16)).dtype == np.float16
+    assert calls.seen == [f"{name} of float32"]
+    assert calls.reduce(name, np.ones((4, 2), np.float32)).dtype == np.float32
+    assert calls.seen == [f"{name} of float32"]
+
+
+def test_bools_and_integers_are_counted_in_64_bits():
+    calls = _Calls(upcast={"bool": COUNTING, "integer": COUNTING})
+    for dtype in ("bool", "int8", "uint16"):
+        assert calls.reduce("sum", np.ones((300, 2), dtype)).dtype == np.int64
+        assert calls.seen == ["sum of int64"]
+        calls.reduce("max", np.ones((300, 2), dtype))
+        assert calls.seen == [f"max of {dtype}"]
+    assert calls.reduce("sum", np.ones((3, 2), np.uint64)).dtype == np.uint64  # which int64 does not hold
+
+
+def test_bools_without_an_order_and_truth_of_numbers():
+    calls = _Calls(orders_bools=False, tests_numbers=False)
+    assert calls.reduce("min", np.array([[True, False], [True, True]])).tolist() == [True, False]
+    assert calls.seen == ["all of bool"]
+    for dtype in ("float16", "float64", "int64", "complex64"):
+        assert calls.reduce("any", np.array([[0, 2], [0, 0]], dtype)).tolist() == [False, True]
+        assert calls.seen == ["any of bool"]
+
+
+@pytest.mark.parametrize("name", ["sum", "prod", "mean", "logsumexp"])
+def test_what_a_framework_has_not_of_no_elements(name):
+    calls = _Calls(not_of_empty=RULES)
+    result = calls.reduce(name, np.zeros((0, 2), np.float32))
+    np.testing.assert_equal(result, np.full(2, RULES[name].empty, np.float32))
+    assert calls.seen == ["sum of float32"]
+    filled = _Calls(not_of_empty=RULES, fill=lambda reduce, tensor, axes, value: (reduce, tensor.shape, axes, value))
+    assert filled.reduce(name, np.zeros((0, 2), np.float32))[1:] == ((0, 2), (0,), RULES[name].empty)
+
+
+def test_what_replaces_a_function():
+    special = {"sum": np.min, ("sum", "complex"): np.prod, ("sum", np.dtype("float32")): np.mean}
+    table = _Calls(special=special).table
+    assert table.build("sum", "floating", np.dtype("float64")) is np.min
+    assert table.build("sum", "complex", np.dtype("complex64")) is np.prod
+    assert table.build("sum", "floating", np.dtype("float32")) is np.mean
+    assert table.build("sum", None, None) is np.min
+
+
+def test_what_is_built_of_several_functions():
+    array = np.array([[1e4, -1e4], [1e4 + 1, -1e4 - 1]])
+    peak = partial(np.max, keepdims=True)
+    logsumexp = build_logsumexp(peak, np.exp, np.sum, np.log, np.squeeze)
+    np.testing.assert_allclose(logsumexp(array, (0,)), [1e4 + np.log1p(np.e), -1e4 + np.log1p(np.exp(-1))])
+    var = build_var(partial(np.mean, keepdims=True), lambda tensor: np.abs(tensor) ** 2, np.mean)
+    np.testing.assert_allclose(var(array + 1j, (0,)), array.var(0))
