@@ -16,7 +16,6 @@ from plait._operations.reduce import CUSTOM
 from plait._plan.graph import Plan, segments
 from plait._plan.nodes import Contract, Reduce
 from plait._shapes.sizes import evaluate, report, shape_text
-from plait.backends.reduction_rules import ROUNDING
 from plait.errors import fail
 
 TYPE_CHECKING = False
@@ -152,6 +151,8 @@ def is_order_sensitive(plan: Plan) -> bool:
     """Whether it matters to the last digits in how many calls a tensor is reduced."""
     for node, _ in plan.steps:
         if isinstance(node, Reduce):
+            from plait.backends.reduction_rules import ROUNDING
+
             return node.reduction in ROUNDING
     return False
 

@@ -46,13 +46,13 @@ class ReductionTable(NamedTuple):
         """The reduction of that name, for elements of that kind and type (``None``: unknown)."""
         if kind == "bool" and not self.orders_bools:
             name = RULES[name].of_bools or name
-        keys = [key for key in ((name, dtype), (name, kind), name) if key in self.special]
+        width = "half" if self.is_half(dtype) else kind or "other"
+        keys = [key for key in ((name, dtype), (name, width), (name, kind), name) if key in self.special]
         reduce = self.special[keys[0]] if keys else self.function(name)
         if name in self.not_of_empty:
             reduce = self._or_empty(name, reduce)
-        kind = "half" if self.is_half(dtype) else kind or "other"
-        accumulator = RULES[name].accumulators.get(kind)
-        wanted = name in self.upcast.get(kind, ()) or (accumulator == "bool" and not self.tests_numbers)
+        accumulator = RULES[name].accumulators.get(width)
+        wanted = name in self.upcast.get(width, ()) or (accumulator == "bool" and not self.tests_numbers)
         if accumulator is None or not wanted or ("int64" in str(dtype) and accumulator == "int64"):
             return reduce
         cast = self.cast

@@ -10,8 +10,6 @@ import numpy as np
 
 from plait.backends.interface import Backend, LargeTensors, Reduction
 from plait.backends.numpy.masked import expand_masked, is_masked, refuse_masks, space_of
-from plait.backends.numpy.reductions import ON_ARRAYS, ON_OBJECTS, WIDE, is_half, logsumexp
-from plait.backends.reduction_rules import ROUNDING
 from plait.errors import fail
 
 if TYPE_CHECKING:
@@ -69,19 +67,11 @@ class NumpyBackend(Backend):
             raise fail("PLT503", f"einsum is not defined on {tensors[0].dtype}") from error
 
     def reduction(self, name: str, dtype: Any) -> Reduction:
-        kind = "?" if dtype is None else dtype.kind
+        from plait.backends.numpy.reductions import reductions_of
+
         if name == "logsumexp":
             refuse_masks(self.cls, name)
-            reduce: Any = logsumexp()
-        elif kind == "O" and name in ON_OBJECTS:
-            reduce = ON_OBJECTS[name]
-        else:
-            reduce = ON_ARRAYS[name] if self.cls is np.ndarray and kind in _KINDS else getattr(self.cls, name)
-        if name in ROUNDING and is_half(dtype):
-            if self.cls is np.ndarray and name in WIDE:
-                return lambda tensor, axes: WIDE[name](tensor, axes).astype(tensor.dtype)
-            return lambda tensor, axes: reduce(tensor.astype(np.float32), axes).astype(tensor.dtype)
-        return reduce
+        return reductions_of(self.cls).build(name, None if dtype is None else self.kind(dtype), dtype)
 
     def for_any_type(self) -> Backend:
         return _ArraysAndScalars(self.cls)

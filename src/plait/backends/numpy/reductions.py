@@ -1,16 +1,19 @@
-"""The reductions of NumPy arrays: the ufuncs that its methods end in, without the Python around them.
-
-One meaning on every framework: the mean of nothing is NaN without a warning, ``logsumexp`` does not overflow, and half
-types are summed in ``float32``.
-"""
+"""The reductions of NumPy arrays: the ufuncs that its methods end in, without the Python around them."""
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from plait.backends.interface import Reduction
+from plait.backends.reduction_rules import ROUNDING
+
+if TYPE_CHECKING:
+    from plait.backends.common.reductions import ReductionTable
+
+_KINDS = ("bool", "integer", "floating", "complex")
 
 
 def _mean(tensor: Any, axes: tuple[int, ...], dtype: Any = None) -> Any:
@@ -24,21 +27,13 @@ def _var(tensor: Any, axes: tuple[int, ...]) -> Any:
     return tensor.var(axes) if tensor.size else _mean(tensor.real, axes)
 
 
-def _std(tensor: Any, axes: tuple[int, ...]) -> Any:
-    return np.sqrt(_var(tensor, axes))
-
-
 def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
     found = np.maximum.reduce(tensor, axes, keepdims=True, initial=-np.inf)
     return np.where(np.isfinite(found), found, 0).astype(tensor.dtype)
 
 
-def logsumexp() -> Reduction:
-    """The logarithm of a sum of exponentials."""
-    from plait.backends.common.reductions import build_logsumexp  # which no other reduction of NumPy needs
-
-    quiet = np.errstate(divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
-    return quiet(build_logsumexp(_finite_max, np.exp, np.add.reduce, np.log, np.squeeze))
+def _cast(tensor: Any, dtype: Any) -> Any:
+    return tensor.astype(dtype)  # of an array, or of the scalar that all of it is reduced to
 
 
 def is_half(dtype: Any) -> bool:
@@ -46,7 +41,7 @@ def is_half(dtype: Any) -> bool:
     return dtype is not None and dtype.itemsize <= 2 and (dtype.kind == "f" or "float" in dtype.name)
 
 
-ON_ARRAYS: dict[str, Reduction] = {
+_UFUNCS: dict[str, Reduction] = {
     "min": np.minimum.reduce,
     "max": np.maximum.reduce,
     "sum": np.add.reduce,
@@ -55,16 +50,30 @@ ON_ARRAYS: dict[str, Reduction] = {
     "all": np.logical_and.reduce,
     "mean": _mean,
     "var": _var,
-    "std": _std,
+    "std": lambda tensor, axes: np.sqrt(_var(tensor, axes)),
 }
-"""For arrays proper, what the methods end in."""
+"""What the methods of arrays end in."""
 
-WIDE: dict[str, Reduction] = {
-    "sum": lambda tensor, axes: np.add.reduce(tensor, axes, np.float32),
-    "prod": lambda tensor, axes: np.multiply.reduce(tensor, axes, np.float32),
-    "mean": lambda tensor, axes: _mean(tensor, axes, np.float32),
+_IN_FLOAT32: dict[str, Reduction] = {
+    "sum": lambda tensor, axes: np.add.reduce(tensor, axes, np.float32).astype(tensor.dtype),
+    "prod": lambda tensor, axes: np.multiply.reduce(tensor, axes, np.float32).astype(tensor.dtype),
+    "mean": lambda tensor, axes: _mean(tensor, axes, np.float32).astype(tensor.dtype),
 }
-"""For arrays of half types, in ``float32`` without a copy of them all."""
+"""For half types, without a copy of all elements."""
 
-ON_OBJECTS: dict[str, Reduction] = {"std": lambda tensor, axes: tensor.var(axes) ** 0.5}
-"""For objects, which have powers where ``numpy.sqrt`` looks for a method."""
+
+@lru_cache(maxsize=64)
+def reductions_of(cls: Any) -> ReductionTable:
+    """The reductions of a class of arrays: its methods, which a subclass may have overridden."""
+    from plait.backends.common.reductions import ReductionTable, build_logsumexp
+
+    quiet = np.errstate(divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
+    special: dict[str | tuple[str, str | None], Reduction] = {
+        "logsumexp": quiet(build_logsumexp(_finite_max, np.exp, np.add.reduce, np.log, np.squeeze)),
+        ("std", "other"): lambda tensor, axes: tensor.var(axes) ** 0.5,  # objects have no method for numpy.sqrt
+    }
+    if cls is np.ndarray:
+        special |= {(name, kind): reduce for name, reduce in _UFUNCS.items() for kind in _KINDS}
+        special |= {(name, "half"): reduce for name, reduce in _IN_FLOAT32.items()}
+    upcast = [name for name in ROUNDING if (name, "half") not in special]
+    return ReductionTable(partial(getattr, cls), _cast, special, {"half": upcast}, is_half=is_half)
