@@ -12,6 +12,7 @@ from plait.errors import fail
 
 if TYPE_CHECKING:
     from plait.backends.capabilities import LargeTensorOps, Products
+    from plait.backends.common.reductions import ReductionTable
 
 Tensor: TypeAlias = Any
 Size: TypeAlias = Any
@@ -34,8 +35,8 @@ def no_view(tensor: Tensor, shape: Sequence[Size]) -> Tensor:  # noqa: ARG001  #
 NO_VIEWS = "this framework does not promise views; rearrange gives one where it can"
 _KINDS = (("bool", "bool"), ("complex", "complex"), ("float", "floating"), ("int", "integer"))
 
-REQUIRED = ("name", "reshape", "permute", "expand", "concat", "stack", "einsum", "to_numpy", "reduction")
-"""What every backend has; the rest has a default."""
+REQUIRED = ("name", "reshape", "permute", "expand", "concat", "stack", "einsum", "to_numpy")
+"""What every backend has, beside its reductions; the rest has a default."""
 
 
 def as_it_is(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -88,8 +89,8 @@ class Backend:
     """``einsum(equation, *tensors)``, the equation in the classical form, with an arrow."""
     to_numpy: Callable[[Tensor], Any]
     """A NumPy array of the same elements, from any device."""
-    reduction: Callable[[str, Any], Reduction]
-    """``reduction(name, dtype)``: the reduction of that name, for elements of that type (``None``: unknown)."""
+    reductions: ReductionTable
+    """What its reductions are made of; not needed where `reduction` is a method of the framework's own."""
 
     # Optional: what a framework can do beyond that.
     view: Callable[[Tensor, Sequence[Size]], Tensor] = staticmethod(no_view)
@@ -109,6 +110,15 @@ class Backend:
 
     def __init__(self, kind: type) -> None:
         """Serve tensors of this type."""
+
+    def missing(self) -> list[str]:
+        """What every backend needs, and this one lacks."""
+        table = ("reductions",) if type(self).reduction is Backend.reduction else ()
+        return [name for name in (*REQUIRED, *table) if not hasattr(self, name)]
+
+    def reduction(self, name: str, dtype: Any) -> Reduction:
+        """The reduction of that name, for elements of that type (``None``: unknown)."""
+        return self.reductions.build(name, None if dtype is None else self.kind(dtype), dtype)
 
     def register_functions(self, functions: Sequence[Callable[..., Any]]) -> None:
         """Called with plait's public functions before the framework's first call; does nothing a second time."""

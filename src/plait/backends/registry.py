@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from importlib import import_module
 
-from plait.backends.interface import REQUIRED, Backend
+from plait.backends.interface import Backend
 from plait.errors import fail
 
 MODULES = {
@@ -92,7 +92,7 @@ def _load(module: str, attribute: str, package: str, cls: type) -> Backend:
         backend = getattr(import_module(module), attribute)(cls)
         if not isinstance(backend, Backend):
             raise TypeError(f"{module}:{attribute} gives {type(backend).__name__}, which is not a subclass of Backend")
-        if missing := [name for name in REQUIRED if not hasattr(backend, name)]:
+        if missing := backend.missing():
             raise TypeError(f"{type(backend).__qualname__} has no {' and no '.join(missing)}")
     except Exception as error:  # whatever a broken framework raises, the others must not see it
         reason = f"{type(error).__name__}: {error}"

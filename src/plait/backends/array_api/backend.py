@@ -12,7 +12,7 @@ from typing import Any
 from plait.backends.array_api.reductions import REDUCTIONS, space_of
 from plait.backends.common.contraction import contract
 from plait.backends.common.equation import einsum_in
-from plait.backends.interface import Backend, Reduction
+from plait.backends.interface import Backend
 
 _TO_NUMPY = ("todense", "unwrap_numpy")
 """What libraries call it that do not hand out their elements by themselves: PyData Sparse and ndonnx."""
@@ -20,6 +20,8 @@ _TO_NUMPY = ("todense", "unwrap_numpy")
 
 class ArrayAPIBackend(Backend):
     """Plans call the functions of the array's own namespace."""
+
+    reductions = REDUCTIONS
 
     def __init__(self, kind: type) -> None:
         self.name = kind.__module__.partition(".")[0]  # type: ignore[misc]  # each library is a framework of its own
@@ -69,9 +71,6 @@ class ArrayAPIBackend(Backend):
         if array.dtype == object:  # NumPy has made the tensor itself the only element
             raise TypeError("NumPy sees no elements in it")
         return array
-
-    def reduction(self, name: str, dtype: Any) -> Reduction:
-        return REDUCTIONS.build(name, self.kind(dtype), dtype)
 
 
 BACKEND = ArrayAPIBackend

@@ -8,7 +8,7 @@ from typing import Any
 import cupy
 
 from plait.backends.cupy.reductions import reductions_of
-from plait.backends.interface import Backend, Reduction
+from plait.backends.interface import Backend
 
 
 class CupyBackend(Backend):
@@ -27,9 +27,6 @@ class CupyBackend(Backend):
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
         return cupy.einsum(equation, *tensors, optimize=len(tensors) > 2)
-
-    def reduction(self, name: str, dtype: Any) -> Reduction:
-        return self.reductions.build(name, None if dtype is None else self.kind(dtype), dtype)
 
     def strides(self, tensor: Any) -> tuple[int, ...] | None:
         return tensor.strides

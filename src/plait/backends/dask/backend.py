@@ -11,7 +11,7 @@ import numpy as np
 from plait.backends.dask.einsum import contract
 from plait.backends.dask.reductions import REDUCTIONS
 from plait.backends.dask.shapes import UnknownLength, is_unknown, non_ints, reshape, sizes_of, unknown_length_error
-from plait.backends.interface import Backend, Reduction
+from plait.backends.interface import Backend
 from plait.backends.numpy.backend import NumpyBackend
 from plait.backends.registry import backend_of
 
@@ -22,6 +22,7 @@ class DaskBackend(Backend):
     """Plans call the functions of ``dask.array``, and each chunk goes the way of its axes."""
 
     name = "dask"
+    reductions = REDUCTIONS
     einsum_optimizes_path = True
     accepts = frozenset({"numpy"})
     reshape = staticmethod(reshape)
@@ -70,9 +71,6 @@ class DaskBackend(Backend):
     def to_numpy(tensor: Any) -> Any:
         chunk = tensor.compute()
         return backend_of(chunk.__class__).to_numpy(chunk)
-
-    def reduction(self, name: str, dtype: Any) -> Reduction:
-        return REDUCTIONS.build(name, None if dtype is None else self.kind(dtype), dtype)
 
     def kind(self, dtype: Any) -> str:
         return _NUMPY.kind(dtype)

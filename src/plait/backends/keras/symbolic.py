@@ -15,43 +15,6 @@ from plait.backends.interface import Reduction
 from plait.backends.keras.shapes import sized
 from plait.backends.reduction_rules import ROUNDING
 
-
-class SymbolicBackend(LazyShapes):
-    """What a model does not know of its sizes is a `LazySize`, and read from its inputs when the model is called."""
-
-    name = "keras"
-    permute = staticmethod(ops.transpose)
-    concat = staticmethod(ops.concatenate)
-    stack = staticmethod(ops.stack)
-    einsum = staticmethod(ops.einsum)
-    to_numpy = staticmethod(KerasTensor.__array__)
-
-    def reshape(self, tensor: Any, shape: Sequence[Any]) -> Any:
-        return sized("reshape", tensor, self.inferred(tensor, shape))  # mostly of the batch, which takes Keras' own way
-
-    def expand(self, tensor: Any, shape: Sequence[Any]) -> Any:
-        return sized("broadcast_to", tensor, shape)
-
-    def slice(self, tensor: Any, axis: int, start: Any, stop: Any) -> Any:
-        return sized("slice", tensor, (axis, start, stop))
-
-    def reduction(self, name: str, dtype: Any) -> Reduction:
-        return REDUCTIONS.build(name, self.kind(dtype), dtype)
-
-    @staticmethod
-    def static_sizes(tensor: Any) -> Any:
-        return tensor.shape
-
-    def comparable(self, tensors: Sequence[Any]) -> bool:
-        return False
-
-    def size_from_user(self, size: Any) -> Any:
-        return LazySize(*size.parts, from_user=True)
-
-    def size_to_user(self, size: Any) -> Any:
-        return size
-
-
 _COUNT: dict[str, Reduction] = {
     "sum": lambda tensor, axes: ops.cast(ops.sum(ops.cast(tensor, "int64"), axes), "int64"),
     "prod": lambda tensor, axes: ops.prod(ops.cast(tensor, "int64"), axes, dtype="int64"),
@@ -70,3 +33,37 @@ REDUCTIONS = ReductionTable(
     upcast={"half": ROUNDING},
     orders_bools=False,
 )
+
+
+class SymbolicBackend(LazyShapes):
+    """What a model does not know of its sizes is a `LazySize`, and read from its inputs when the model is called."""
+
+    name = "keras"
+    reductions = REDUCTIONS
+    permute = staticmethod(ops.transpose)
+    concat = staticmethod(ops.concatenate)
+    stack = staticmethod(ops.stack)
+    einsum = staticmethod(ops.einsum)
+    to_numpy = staticmethod(KerasTensor.__array__)
+
+    def reshape(self, tensor: Any, shape: Sequence[Any]) -> Any:
+        return sized("reshape", tensor, self.inferred(tensor, shape))  # mostly of the batch, which takes Keras' own way
+
+    def expand(self, tensor: Any, shape: Sequence[Any]) -> Any:
+        return sized("broadcast_to", tensor, shape)
+
+    def slice(self, tensor: Any, axis: int, start: Any, stop: Any) -> Any:
+        return sized("slice", tensor, (axis, start, stop))
+
+    @staticmethod
+    def static_sizes(tensor: Any) -> Any:
+        return tensor.shape
+
+    def comparable(self, tensors: Sequence[Any]) -> bool:
+        return False
+
+    def size_from_user(self, size: Any) -> Any:
+        return LazySize(*size.parts, from_user=True)
+
+    def size_to_user(self, size: Any) -> Any:
+        return size

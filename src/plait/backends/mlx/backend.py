@@ -11,7 +11,7 @@ from typing import Any
 import mlx.core as mx
 
 from plait.backends.common.equation import axis_sizes, expand_terms
-from plait.backends.interface import Backend, Reduction
+from plait.backends.interface import Backend
 from plait.backends.mlx.reductions import REDUCTIONS
 
 
@@ -19,6 +19,7 @@ class MLXBackend(Backend):
     """Plans call the functions of ``mlx.core``, which use the default device and stream."""
 
     name = "mlx"
+    reductions = REDUCTIONS
     einsum_optimizes_path = True
     reshape = staticmethod(mx.reshape)
     permute = staticmethod(mx.transpose)
@@ -34,9 +35,6 @@ class MLXBackend(Backend):
         sizes = axis_sizes(terms, tensors)  # of nothing MLX loops, as in reductions
         kind = mx.einsum(",".join([""] * len(tensors)) + "->", *[mx.zeros((), tensor.dtype) for tensor in tensors])
         return mx.zeros([sizes[name] for name in output], kind.dtype)
-
-    def reduction(self, name: str, dtype: Any) -> Reduction:
-        return REDUCTIONS.build(name, self.kind(dtype), dtype)
 
     @staticmethod
     def to_numpy(tensor: Any) -> Any:

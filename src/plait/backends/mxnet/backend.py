@@ -27,6 +27,7 @@ class MXNetBackend(Backend):
     """Arrays of ``mx.np``, and their symbols."""
 
     name = "mxnet.np"
+    reductions = REDUCTIONS
     reshape = staticmethod(mx.np.reshape)
     permute = staticmethod(permute)
     expand = staticmethod(expand)
@@ -45,9 +46,6 @@ class MXNetBackend(Backend):
     @staticmethod
     def to_numpy(tensor: Any) -> Any:
         return tensor.asnumpy()
-
-    def reduction(self, name: str, dtype: Any) -> Reduction:
-        return REDUCTIONS.build(name, None if dtype is None else self.kind(dtype), dtype)
 
     def traced_reshape(self, tensor: Any, shape: Sequence[Any], sizes: Sequence[Any], axes: Any) -> Any:
         return reshape_symbol(tensor, sizes, *axes) if is_symbol(tensor) else self.reshape(tensor, shape)

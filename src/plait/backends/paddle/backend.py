@@ -10,7 +10,7 @@ from typing import Any
 import paddle
 
 from plait.backends.common.lazy_sizes import LazyShapes
-from plait.backends.interface import Backend, Reduction
+from plait.backends.interface import Backend
 from plait.backends.paddle.einsum import einsum
 from plait.backends.paddle.reductions import REDUCTIONS
 
@@ -22,6 +22,7 @@ class PaddleBackend(LazyShapes):
     """The values of static programs, and tensors of any type: the functions of paddle serve both of its modes."""
 
     name = "paddle"
+    reductions = REDUCTIONS
     permute = staticmethod(paddle.transpose)
     concat = staticmethod(paddle.concat)
     stack = staticmethod(paddle.stack)
@@ -35,9 +36,6 @@ class PaddleBackend(LazyShapes):
         known = [*[1] * (len(shape) - len(tensor.shape)), *self.static_sizes(tensor)]
         sizes = [_UNKNOWN if old is None else size for old, size in zip(known, shape, strict=True)]  # it stays
         return paddle.expand(tensor, self.materialize_all(sizes))
-
-    def reduction(self, name: str, dtype: Any) -> Reduction:
-        return REDUCTIONS.build(name, self.kind(dtype), dtype)
 
     def for_any_type(self) -> Backend:
         return _ANY

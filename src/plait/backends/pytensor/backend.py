@@ -14,7 +14,6 @@ from pytensor.graph import Constant
 
 from plait.backends.common.equation import expand_ellipsis
 from plait.backends.common.lazy_sizes import LazyShapes
-from plait.backends.interface import Reduction
 from plait.backends.pytensor.reductions import REDUCTIONS
 from plait.backends.pytensor.shapes import static
 
@@ -23,6 +22,7 @@ class PyTensorBackend(LazyShapes):
     """Plans call the functions of ``pytensor.tensor``, which take NumPy's arrays for constants."""
 
     name = "pytensor"
+    reductions = REDUCTIONS
     accepts = frozenset({"numpy"})
     permute = staticmethod(pt.transpose)
     concat = staticmethod(pt.concatenate)
@@ -53,9 +53,6 @@ class PyTensorBackend(LazyShapes):
             nothing = [pt.sum(operand.flatten()[:0]) for operand in operands]  # 0, by which gradients reach them
             return pt.zeros(shape, dtype=result.dtype) + sum(nothing).astype(result.dtype)
         return result if shape == static(result) else pt.specify_shape(result, shape)  # it forgets some sizes
-
-    def reduction(self, name: str, dtype: Any) -> Reduction:
-        return REDUCTIONS.build(name, self.kind(dtype), dtype)
 
     @staticmethod
     def to_numpy(tensor: Any) -> Any:

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import tensorflow as tf
 
 from plait.backends.common.lazy_sizes import LazyShapes
-from plait.backends.interface import Reduction
 from plait.backends.tensorflow.einsum import einsum
 from plait.backends.tensorflow.reductions import REDUCTIONS
 from plait.backends.tensorflow.shapes import constant, eager_ints
@@ -22,6 +21,7 @@ class TensorflowBackend(LazyShapes):
     """
 
     name = "tensorflow"
+    reductions = REDUCTIONS
     einsum_optimizes_path = True
     accepts: ClassVar[frozenset[str]] = frozenset({"numpy"})
     concat = staticmethod(tf.concat)
@@ -32,9 +32,6 @@ class TensorflowBackend(LazyShapes):
     def __init__(self, kind: type) -> None:
         if not issubclass(kind, (tf.Tensor, tf.Variable)):
             raise TypeError(f"it is not dense; {_DENSE.get(kind.__name__, 'tf.convert_to_tensor')} makes it so")
-
-    def reduction(self, name: str, dtype: Any) -> Reduction:
-        return REDUCTIONS.build(name, self.kind(dtype), dtype)
 
     def reshape(self, tensor: Any, shape: Any) -> Any:
         eager = tf.executing_eagerly()

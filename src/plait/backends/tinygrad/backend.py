@@ -10,7 +10,7 @@ from typing import Any
 
 from tinygrad import Tensor, UOp, dtypes
 
-from plait.backends.interface import Backend, Reduction
+from plait.backends.interface import Backend
 from plait.backends.tinygrad.einsum import einsum
 from plait.backends.tinygrad.reductions import REDUCTIONS
 
@@ -19,6 +19,7 @@ class TinygradBackend(Backend):
     """Plans call the methods of ``Tensor``."""
 
     name = "tinygrad"
+    reductions = REDUCTIONS
     reshape = staticmethod(Tensor.reshape)
     permute = staticmethod(Tensor.permute)
     expand = staticmethod(Tensor.expand)
@@ -36,9 +37,6 @@ class TinygradBackend(Backend):
     @staticmethod
     def stack(tensors: Sequence[Any]) -> Any:
         return Tensor.stack(*tensors)
-
-    def reduction(self, name: str, dtype: Any) -> Reduction:
-        return REDUCTIONS.build(name, self.kind(dtype), dtype)
 
     def kind(self, dtype: Any) -> str:
         if dtype == dtypes.bool:
