@@ -11,7 +11,7 @@ import plait
 from backends import test_conformance as suite
 from backends.cases import EINSUM, EMPTY, REARRANGE, REDUCE, REPEAT
 from plait.backends.numpy.backend import NumpyBackend
-from plait.backends.numpy.contraction import products
+from plait.backends.numpy.contraction import contraction_ops
 from plait.backends.reduction_rules import MERGING, RULES
 
 
@@ -63,13 +63,13 @@ class _Doubling(NumpyBackend):
 
 
 def _wrong(*names):
-    """A backend some of whose products are a little too large."""
+    """A backend some of whose operations are a little too large."""
 
     class Wrong(NumpyBackend):
         def __init__(self, kind):
             super().__init__(kind)
-            self.products = lambda dtypes: products(dtypes)._replace(
-                **{name: _too_large(getattr(products(dtypes), name)) for name in names}
+            self.contraction_ops = lambda dtypes: contraction_ops(dtypes)._replace(
+                **{name: _too_large(getattr(contraction_ops(dtypes), name)) for name in names}
             )
 
     return Wrong

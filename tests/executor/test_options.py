@@ -24,14 +24,14 @@ CHAIN = "i j, j k, k l -> i l"
 @pytest.fixture
 def paths(monkeypatch):
     """The path of every contraction that is decided."""
-    seen, planned = [], contraction.planned
+    seen, choose = [], contraction.choose_contraction
 
     def watched(*arguments):
-        chosen = planned(*arguments)
+        chosen = choose(*arguments)
         seen.append(chosen and chosen.path)
         return chosen
 
-    monkeypatch.setattr(contraction, "planned", watched)
+    monkeypatch.setattr(contraction, "choose_contraction", watched)
     return seen
 
 

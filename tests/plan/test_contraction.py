@@ -1,4 +1,4 @@
-"""Contractions without a framework: the network, the path, and what each meeting costs."""
+"""Contractions without a framework: the network, the path, and what each step costs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 import plait
 from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
-from plait._plan.contraction.network import network
-from plait._plan.contraction.paths import path_of
-from plait._plan.contraction.plan import contraction_plan
-from plait._plan.contraction.search import carry_out, contract, decide
+from plait._plan.contraction.network import build_network
+from plait._plan.contraction.paths import find_path
+from plait._plan.contraction.search import contraction_plan, instantiate, plan_contraction
 from plait._plan.nodes import Permute, Reshape
 from plait._plan.printer import contraction_lines
 from plait._shapes.sizes import evaluate, report
@@ -38,11 +37,11 @@ def network_of(pattern, *shapes, **sizes):
     solved = solved_of(pattern, *shapes, **sizes)
     registers = [size for shape in shapes for size in shape] + [*sizes.values(), *solved.constants]
     evaluate(registers, solved.size_ops, partial(report, solved))
-    return network(solved, registers)
+    return build_network(solved, registers)
 
 
-def meetings(pattern, *shapes, costs=None, **sizes):
-    return contract(network_of(pattern, *shapes, **sizes), costs or ContractionCosts()).meetings
+def pairs_of(pattern, *shapes, costs=None, **sizes):
+    return plan_contraction(network_of(pattern, *shapes, **sizes), costs or ContractionCosts()).pairs
 
 
 HEADS = ("b i (h d), b j (h d) -> b h i j", (8, 1024, 512), (8, 1024, 512))
@@ -67,65 +66,65 @@ def test_elements_meet_as_they_are():
 
 
 def test_attention_is_one_product_over_views():
-    (meeting,) = meetings(*HEADS, h=8)
-    assert meeting.how == "matmul"
-    assert meeting.sides == (
+    (pair,) = pairs_of(*HEADS, h=8)
+    assert pair.node.method == "matmul"
+    assert pair.sides == (
         (Reshape((8, 1024, 8, 64)), Permute((0, 2, 1, 3))),
         (Reshape((8, 1024, 8, 64)), Permute((0, 2, 3, 1))),
     )
-    assert meeting.after == ()
+    assert pair.after == ()
 
 
 def test_a_result_that_would_be_copied_is_filled_in_its_order():
-    (meeting,) = meetings("b h i j, b j (h d) -> b i (h d)", (8, 8, 1024, 1024), (8, 1024, 512), h=8)
-    assert meeting.buffer.shape == (8, 1024, 8, 64)
-    assert meeting.after == (Reshape((8, 1024, 512)),)
+    (pair,) = pairs_of("b h i j, b j (h d) -> b i (h d)", (8, 8, 1024, 1024), (8, 1024, 512), h=8)
+    assert pair.node.buffer.shape == (8, 1024, 8, 64)
+    assert pair.after == (Reshape((8, 1024, 512)),)
 
 
 def test_the_operand_is_chosen_that_lets_the_product_land_in_order():
-    (meeting,) = meetings("b c h w, o c -> b o h w", (8, 64, 56, 56), (64, 64))
-    assert meeting.places == (1, 0)
-    assert meeting.sides == ((), (Reshape((8, 64, 3136)),))
-    assert meeting.after == (Reshape((8, 64, 56, 56)),)
+    (pair,) = pairs_of("b c h w, o c -> b o h w", (8, 64, 56, 56), (64, 64))
+    assert pair.operands == (1, 0)
+    assert pair.sides == ((), (Reshape((8, 64, 3136)),))
+    assert pair.after == (Reshape((8, 64, 56, 56)),)
 
 
 def test_without_a_sum_elements_are_multiplied():
-    (meeting,) = meetings("i j, i j -> i j", (3, 4), (3, 4))
-    assert meeting.how == "multiply"
+    (pair,) = pairs_of("i j, i j -> i j", (3, 4), (3, 4))
+    assert pair.node.method == "multiply"
 
 
 def test_what_only_one_tensor_has_is_summed_first():
-    (meeting,) = meetings("i j, j k -> k", (100, 100), (100, 100))
-    assert [type(step).__name__ for step in meeting.sides[0]] == ["Sum"]
-    assert meeting.how == "matmul"
+    (pair,) = pairs_of("i j, j k -> k", (100, 100), (100, 100))
+    assert [type(step).__name__ for step in pair.sides[0]] == ["Sum"]
+    assert pair.node.method == "dot"
 
 
 def test_one_tensor_is_moved():
-    (meeting,) = meetings("a b c -> c (a b)", (2, 3, 4))
-    assert (meeting.how, meeting.sides) == ("nothing", ((Permute((2, 0, 1)), Reshape((4, 6))),))
+    (pair,) = pairs_of("a b c -> c (a b)", (2, 3, 4))
+    assert (pair.node, pair.sides) == (None, ((Permute((2, 0, 1)), Reshape((4, 6))),))
 
 
 def test_a_framework_with_nothing_but_einsum_takes_it_pair_by_pair():
-    found = meetings("ab,bc,cd->ad", (2, 30), (30, 4), (4, 5), costs=ONLY_EINSUM)
-    assert [meeting.how for meeting in found] in (["einsum", "einsum"], ["einsum"])
+    found = pairs_of("ab,bc,cd->ad", (2, 30), (30, 4), (4, 5), costs=ONLY_EINSUM)
+    assert [pair.node.method for pair in found] in (["einsum", "einsum"], ["einsum"])
 
 
 def test_a_layout_is_chosen_for_the_meeting_after_it():
     """The trace of four matrices: two products, one of them transposed, so that the last is of vectors."""
-    *_, last = meetings("ab,bc,cd,da->", *[(300, 300)] * 4)
+    *_, last = pairs_of("ab,bc,cd,da->", *[(300, 300)] * 4)
     assert last.sides == ((Reshape((90000,)),), (Reshape((90000,)),))
 
 
 def test_a_decision_holds_for_other_lengths():
     small, large = (network_of("bhij,bjhd->bihd", (2, 3, n, n), (2, n, 3, 4)) for n in (9, 15))
-    decision = decide(small, ContractionCosts())
-    assert carry_out(large, ContractionCosts(), decision) == contract(large, ContractionCosts(), "auto")
+    found = plan_contraction(small, ContractionCosts())
+    assert instantiate(found, large, ContractionCosts()) == plan_contraction(large, ContractionCosts())
 
 
 @pytest.mark.parametrize("equation", ["ij,jk->ik", "ii->", "i,j->ij", "ij,jk,kl->il"])
 def test_no_elements_are_contracted_like_any_others(equation):
     shapes = [(0,) * len(term) for term in equation.split("->")[0].split(",")]
-    assert contract(network_of(equation, *shapes), ContractionCosts()).meetings
+    assert plan_contraction(network_of(equation, *shapes), ContractionCosts()).pairs
 
 
 # the path
@@ -172,7 +171,7 @@ def every_path(count):
 @settings(max_examples=60)
 def test_the_path_of_a_few_tensors_is_the_cheapest_of_all(drawn):
     equation, shapes = drawn
-    found = path_of(network_of(equation, *shapes), "optimal", None)
+    found = find_path(network_of(equation, *shapes), "optimal", None)
     if len(shapes) > 1:
         cheapest = min(cost(equation, shapes, path) for path in every_path(len(shapes)))
         assert cost(equation, shapes, found) == cheapest
@@ -182,7 +181,7 @@ def test_the_path_of_a_few_tensors_is_the_cheapest_of_all(drawn):
 def test_a_path_uses_every_tensor_once(drawn, how):
     equation, shapes = drawn
     left = len(shapes)
-    for places in path_of(network_of(equation, *shapes), how, None):
+    for places in find_path(network_of(equation, *shapes), how, None):
         assert len(set(places)) == len(places)
         assert all(0 <= place < left for place in places)
         left -= len(places) - 1
@@ -195,7 +194,7 @@ def test_greedy_keeps_a_limit_or_gives_up(drawn):
     limit = 64
     found = network_of(equation, *shapes)
     for how in ("greedy", "optimal"):
-        path = path_of(found, how, limit)
+        path = find_path(found, how, limit)
         hand = [set(term) for term in found.terms]
         for places in path[:-1]:
             met = set().union(*[hand[place] for place in places])
@@ -217,7 +216,7 @@ def test_the_operations_are_counted_as_opt_einsum_counts_them():
         ("abc,ai,bj,ck->ijk", [(16, 16, 16), (16, 20), (16, 20), (16, 20)]),
     ]
     for equation, shapes in cases:
-        found = contract(network_of(equation, *shapes), ContractionCosts())
+        found = plan_contraction(network_of(equation, *shapes), ContractionCosts())
         costs = costs_of(found, equation, *shapes)
         _, info = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize=found.path)
         assert costs.flops == int(info.opt_cost), equation
@@ -231,7 +230,7 @@ def test_no_more_operations_than_opt_einsum_counts_along_the_same_path(drawn):
     """Fewer, where an axis is summed before it is multiplied, or a diagonal taken."""
     opt_einsum = pytest.importorskip("opt_einsum")
     equation, shapes = drawn
-    found = contract(network_of(equation, *shapes), ContractionCosts())
+    found = plan_contraction(network_of(equation, *shapes), ContractionCosts())
     costs = costs_of(found, equation, *shapes)
     _, info = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize=found.path)
     assert costs.flops <= int(info.opt_cost)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
-from difflib import SequenceMatcher
 from functools import lru_cache
 from operator import index
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 from plait._executor.caches import register
 from plait._notation.tree import Name, Number, leaves
 from plait._operations.einsum import implicitly_summed_axes, lower
-from plait._plan.contraction.paths import How, check_name, checked_path
+from plait._plan.contraction.paths import Optimize, check_name, check_path
 from plait._plan.graph import Plan
 from plait._shapes.sizes import exact
 from plait._shapes.solver import SolvedPattern
@@ -23,7 +22,7 @@ from plait.errors import AxisWarning, Span, fail, short
 class EinsumOptions(NamedTuple):
     """What a caller asks of a contraction; ``backend_kwargs`` are arguments of the framework's own einsum."""
 
-    contract: How = "auto"
+    contract: Optimize = "auto"
     memory_limit: int | None = None
     strict: bool = False
     backend_kwargs: tuple[tuple[str, Any], ...] = ()
@@ -73,7 +72,7 @@ def with_given_path(plan: Plan, options: EinsumOptions | None) -> Plan:
     check_implicit_sums(plan.solved, options)
     if options is None or not isinstance(options.contract, tuple):
         return plan
-    return lower(plan.solved, path=checked_path(options.contract, len(plan.solved.ranks)))
+    return lower(plan.solved, path=check_path(options.contract, len(plan.solved.ranks)))
 
 
 def check_implicit_sums(solved: SolvedPattern, options: EinsumOptions | None) -> None:
@@ -128,6 +127,8 @@ def looks_like_typo(one: str, other: str) -> bool:
         return long_one[len(short_one) :] in ("s", "es", short_one[-1])
     if len(short_one) < 3:
         return False
+    from difflib import SequenceMatcher
+
     if one.casefold() == other.casefold():
         return True
     return len(long_one) - len(short_one) <= 1 and SequenceMatcher(None, one, other).ratio() >= 0.8

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from plait._executor.compile import add_context, concrete_sizes, lower_pattern, solve
-from plait._executor.contraction import chosen
+from plait._executor.contraction import contraction_to_explain
 from plait._executor.einsum_options import check_implicit_sums
 from plait._executor.large.select import explain_large
 from plait._executor.options import CURRENT
@@ -15,7 +15,7 @@ from plait._notation.parser import parse
 from plait._operations.einsum import lower
 from plait._operations.infer import infer_operation
 from plait._operations.reduce import check_reduction
-from plait._plan.contraction.plan import contraction_plan
+from plait._plan.contraction.search import contraction_plan
 from plait._plan.graph import Plan
 from plait._plan.printer import Costs, Line, contraction_lines, draw, draw_costs, plan_lines
 from plait._shapes.sizes import evaluate, exact, report
@@ -97,7 +97,7 @@ def _contraction(
     check_implicit_sums(solved, options)
     slots = [size for shape in shapes for size in shape] + [*sizes, *solved.constants]
     evaluate(slots, solved.size_ops, partial(report, solved))
-    found, reason, element = chosen(solved, slots, tensors, options)
+    found, reason, element = contraction_to_explain(solved, slots, tensors, options)
     costs = None
     if found is None:
         plan = lower(solved)

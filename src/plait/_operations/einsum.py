@@ -69,6 +69,8 @@ def lower(solved: SolvedPattern, _: str = "", path: Path = ()) -> Plan:
     Raises:
         BackendError: PLT506, tensors that are contracted together have more axes than there are letters.
     """
+    from plait._plan.contraction.paths import walk_path
+
     sizes = SizeBuilder(solved)
     groups = coalesce_axes((*solved.inputs, solved.output))
     start = {group[0]: group for group in groups}
@@ -88,11 +90,10 @@ def lower(solved: SolvedPattern, _: str = "", path: Path = ()) -> Plan:
             operands.append((count + len(steps) - 1, term))
         first += len(dims)
     output = [start[axis] for axis in chain(*solved.output) if axis in start]
-    for positions in path or _default_path(solved, groups):
-        chosen = [operands[place] for place in positions]
-        operands = [operand for place, operand in enumerate(operands) if place not in positions]
-        if operands:
-            needed = {group for _, term in operands for group in term}.union(output)
+    for numbers, left in walk_path(path or _default_path(solved, groups), count):
+        chosen = [operands[number] for number in numbers]
+        if left:
+            needed = {*output}.union(*[operands[number][1] for number in left])
             kept = [group for group in dict.fromkeys(chain(*[term for _, term in chosen])) if group in needed]
             kept.sort(key=lambda group: not _is_dots(solved, group))  # the dots of a term are written once
         else:
@@ -101,7 +102,7 @@ def lower(solved: SolvedPattern, _: str = "", path: Path = ()) -> Plan:
         steps.append((Contract("einsum", sizes.shape(kept), equation), tuple([number for number, _ in chosen])))
         operands.append((count + len(steps) - 1, kept))
     if list(solved.output) != output:
-        steps.append((Reshape(sizes.shape(solved.output)), (operands[0][0],)))
+        steps.append((Reshape(sizes.shape(solved.output)), (operands[-1][0],)))
     return Plan(solved, sizes.size_ops, tuple(steps), (count + len(steps) - 1,))
 
 

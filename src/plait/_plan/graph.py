@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
-from plait._plan.nodes import Contract, Node
+from plait._plan.nodes import Contract, Node, Sum
 from plait._shapes.solver import PRODUCT, SizeOp, SolvedPattern
 
 Step: TypeAlias = "tuple[Node, tuple[int, ...]]"
@@ -50,9 +50,11 @@ class Segment(NamedTuple):
 def segments(plan: Plan) -> tuple[list[Segment], tuple[int, ...]]:
     """The plan as contractions and chains, one after the other, and the numbers of its outputs among their results.
 
-    Tensors are numbered as they come, and the result of each segment takes the next number.
+    Tensors are numbered as they come, and the result of each segment takes the next number. A change of the layout of a
+    result belongs to the contraction that needs it.
     """
     count = len(plan.solved.ranks)
+    last = max([step for step, (node, _) in enumerate(plan.steps) if isinstance(node, Contract)], default=-1)
     uses = Counter(plan.outputs)
     for _, operands in plan.steps:
         uses.update(operands)
@@ -70,7 +72,8 @@ def segments(plan: Plan) -> tuple[list[Segment], tuple[int, ...]]:
             continue
         source, nodes = chains[operands[0]]
         is_last = operands[0] == count + step - 1 and uses[operands[0]] == 1
-        if is_last and not nodes and source == count + len(found) - 1 >= count:
+        belongs = step > last or isinstance(node, Sum)
+        if belongs and is_last and not nodes and source == count + len(found) - 1 >= count:
             found[-1] = found[-1]._replace(after=(*found[-1].after, step))
             chains[count + step] = (source, ())
         elif uses[count + step] > 1 or len(plan.outputs) > 1:

@@ -35,10 +35,7 @@ def coalesce_axes(
             if last is not None:
                 after[last] = None
     runs: list[tuple[int, ...]] = []
-    for (
-        axis,
-        last,
-    ) in before.items():  # in the order of their first appearance, so that a run is complete before the next
+    for axis, last in before.items():  # in the order of their first appearance: a run is complete before the next
         if last is not None and after[last] == axis and axis not in separate and last not in separate:
             runs[-1] = (*runs[-1], axis)
         else:

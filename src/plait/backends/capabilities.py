@@ -108,7 +108,7 @@ class LargeTensorOps(NamedTuple):
 Product: TypeAlias = Callable[[Any, Any], Any]
 
 
-class Products(NamedTuple):
+class ContractionOps(NamedTuple):
     """The calls for elements of some types, and what they cost.
 
     Attributes:
@@ -117,13 +117,13 @@ class Products(NamedTuple):
         matmul: a product of matrices, of which at least one tensor has several.
         vecdot: products of vectors along the last dimension, where there is such a function.
         multiply: a product of elements, stretched as broadcasting does.
-        update: the same, into the memory of the first.
+        multiply_into: the same, into the memory of the first.
         copy: the same elements in memory of their own; the second argument is nothing.
         add: the sum along some dimensions, in the tensor's own type.
         diagonal: the elements with equal indices in two dimensions, as a new last one.
-        fill: makes a product of matrices that fills memory of a shape, whose dimensions it has in that order.
+        matmul_into: makes a product of matrices that fills memory of a shape, whose dimensions it has in that order.
         costs: what the calls cost.
-        around: what becomes of the whole call: one in a wider type, for instance.
+        wrap: what becomes of the whole call: one in a wider type, for instance.
     """
 
     einsum: Callable[..., Any]
@@ -131,10 +131,10 @@ class Products(NamedTuple):
     matmul: Product
     vecdot: Product | None
     multiply: Product
-    update: Product | None
+    multiply_into: Product | None
     copy: Callable[[Any, None], Any]
     add: Callable[[Any, tuple[int, ...]], Any]
     diagonal: Callable[[Any, tuple[int, int]], Any]
-    fill: Callable[[Sequence[int], Sequence[int]], Product] | None
+    matmul_into: Callable[[Sequence[int], Sequence[int]], Product] | None
     costs: ContractionCosts
-    around: Callable[[Callable[..., Any]], Callable[..., Any]] = as_it_is
+    wrap: Callable[[Callable[..., Any]], Callable[..., Any]] = as_it_is

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, NamedTuple, Protoc
 from plait.errors import fail
 
 if TYPE_CHECKING:
-    from plait.backends.capabilities import LargeTensorOps, Products
+    from plait.backends.capabilities import ContractionOps, LargeTensorOps
     from plait.backends.common.reductions import ReductionTable
 
 Tensor: TypeAlias = Any
@@ -40,12 +40,12 @@ REQUIRED = ("name", "reshape", "permute", "expand", "concat", "stack", "einsum",
 
 
 def as_it_is(call: Callable[..., Any]) -> Callable[..., Any]:
-    """What nothing is done to: `Products.around` of most types, `Backend.wrap_callable` of most frameworks."""
+    """What nothing is done to: `ContractionOps.around` of most types, `Backend.wrap_callable` of most frameworks."""
     return call
 
 
-def no_products(dtypes: tuple[Any, ...]) -> Products | None:  # noqa: ARG001  # a `Backend.products`
-    """What a framework whose einsum is the best way to contract has for `Backend.products`."""
+def no_contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:  # noqa: ARG001  # a `Backend.contraction_ops`
+    """What a framework whose einsum is the best way to contract has for `Backend.contraction_ops`."""
     return None
 
 
@@ -99,7 +99,7 @@ class Backend:
     """Other frameworks whose tensors this one's functions accept beside their own, as JAX accepts NumPy's."""
     einsum_optimizes_path: ClassVar[bool] = False
     """Whether ``einsum`` of three tensors and more finds a good contraction path by itself, and is best left to it."""
-    products: Callable[[tuple[Any, ...]], Products | None] = staticmethod(no_products)
+    contraction_ops: Callable[[tuple[Any, ...]], ContractionOps | None] = staticmethod(no_contraction_ops)
     """What contractions of tensors of these element types are taken apart into; ``None``: ``einsum`` is better."""
     large_tensors: LargeTensors | None = None
     """How large tensors are reduced and copied; ``None``: one call is the best way, or memory is hidden."""

@@ -1,142 +1,318 @@
-"""How tensors meet: the ways that may be the cheapest, each as a choice that can be made again for other lengths."""
+"""How operands may be contracted: the strategies that may be the cheapest, and each carried out for given lengths.
+
+A product of matrices sees four kinds of axes. Those that both operands have and the result keeps are *looped* over;
+those that both have and the result lacks are *inner* and summed; those of one operand alone are its *rows* or the
+other's *columns*. What makes one product cheaper than another is which operand comes first, which of its own axes are
+looped over instead of merged, and whether memory already has the order that the product needs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import dropwhile
+from collections.abc import Sequence
+from itertools import chain, dropwhile, filterfalse, product
+from math import prod
+from operator import not_
 from string import ascii_letters
 from typing import NamedTuple
 
-from plait._plan.contraction.layouts import Operand, arrange
-from plait._plan.contraction.matmul import Groups, groups_of, is_unit, matmul
-from plait._plan.contraction.network import Axes
-from plait._plan.contraction.pairwise import EINSUM, MATMUL, MULTIPLY, NOTHING, Goal, Market, Meeting, Way, finish
-from plait._plan.nodes import Sum
+from plait._plan.contraction.layouts import LayoutChange, Operand, memory_order, to_dims
+from plait._plan.contraction.network import Axes, Dims
+from plait._plan.contraction.pairwise import Candidate, CostModel, PairwiseContraction, Target, finish
+from plait._plan.nodes import Buffer, Contiguous, Contract, Node, Reshape, Sum
+from plait._shapes.coalesce import coalesce_axes
+from plait.backends.costs import ContractionCosts
 
-Places = tuple[int, ...]
 
+class MatmulAxes(NamedTuple):
+    """The axes that are merged to the rows, the columns, and the inner dimension; the others are looped over.
 
-class Choice(NamedTuple):
-    """How tensors meet, whatever their lengths: by which call; for a product of matrices by which groups, and whether
-    the second tensor comes first; for a product of elements in which order of its axes.
+    Inner axes that are ``later`` are looped over too, and summed after the product.
     """
 
-    how: str
-    groups: Groups | None = None
-    turned: bool = False
+    rows: Axes
+    columns: Axes
+    inner: Axes
+    later: Axes = ()
+
+
+class Strategy(NamedTuple):
+    """How operands are contracted, whatever their lengths.
+
+    Attributes:
+        method: ``einsum``, ``matmul``, ``multiply``, or ``move`` for one operand.
+        axes: of a product of matrices.
+        swapped: whether the second operand comes first in it.
+        order: of the axes of a product of elements.
+    """
+
+    method: str
+    axes: MatmulAxes | None = None
+    swapped: bool = False
     order: Axes = ()
 
 
-def choices(tensors: Sequence[Operand], goal: Goal, market: Market) -> Iterator[Choice]:
-    """The choices that are worth a look.
+EINSUM = Strategy("einsum")
+
+
+def strategies(operands: Sequence[Operand], target: Target, costs: ContractionCosts) -> list[Strategy]:
+    """The strategies that are worth a look.
 
     Args:
-        tensors: those that meet. In two no axis stands twice, or in one alone and not in the goal.
-        goal: what they are to leave.
-        market: the lengths of the axes, and what the framework charges.
+        operands: in two no axis appears twice in one, or in one alone and not in the target.
+        target: what they are to leave.
+        costs: what the framework's calls cost.
     """
-    if len({axis for tensor in tensors for axis in tensor.axes}) <= len(ascii_letters):
-        yield Choice(EINSUM)
-    if len(tensors) == 1 and goal.kept == {*tensors[0].axes}:
-        yield Choice(NOTHING)
-    if len(tensors) != 2:
-        return
-    one, other = tensors
-    both = {*one.axes} & {*other.axes}
-    if both <= goal.kept or both == {*one.axes, *other.axes}:
-        yield from [Choice(MULTIPLY, order=order) for order in _orders(one, other, goal)]
-    if not both <= goal.kept:
-        for groups in groups_of(one, other, goal, market):
-            yield Choice(MATMUL, groups)
-        for groups in groups_of(other, one, goal, market):
-            yield Choice(MATMUL, groups, turned=True)
+    found = [EINSUM]
+    if len(operands) == 1 and target.kept == {*operands[0].axes}:
+        found.append(Strategy("move"))
+    if len(operands) != 2:
+        return found
+    one, other = operands
+    both = {*one.axes}.intersection(other.axes)
+    is_sum = not both <= target.kept
+    if not is_sum or len(both) == len({*one.axes, *other.axes}):
+        found += [Strategy("multiply", order=order) for order in _orders(one, other, target)]
+    if is_sum:
+        for axes in _matmul_axes(one, other, target, costs):
+            found.append(Strategy("matmul", axes))
+        for axes in _matmul_axes(other, one, target, costs):
+            found.append(Strategy("matmul", axes, swapped=True))
+    return found
 
 
-def way(choice: Choice, places: Places, tensors: Sequence[Operand], goal: Goal, market: Market) -> Way:
-    """A choice carried out."""
-    if choice.groups is not None:
-        one, other = reversed(tensors) if choice.turned else tensors
-        return matmul(places[::-1] if choice.turned else places, one, other, choice.groups, goal, market)
-    if choice.how == EINSUM:
-        return einsum(places, tensors, goal, market)
-    if choice.how == MULTIPLY:
-        return _multiplied(places, tensors, choice.order, goal, market)
-    price, steps, left = finish(tensors[0], goal, market)
-    return Way(price, Meeting(places, (steps,), NOTHING), left)
+def candidate(
+    strategy: Strategy, numbers: tuple[int, ...], operands: Sequence[Operand], target: Target, model: CostModel
+) -> Candidate | None:
+    """A strategy carried out on the operands with these numbers; ``None`` where an einsum has too few letters."""
+    if strategy.axes is not None:
+        if strategy.swapped:
+            numbers, operands = numbers[::-1], operands[::-1]
+        return _matmul(numbers, operands, strategy.axes, target, model)
+    if strategy.method == "einsum":
+        return _einsum(numbers, operands, target, model)
+    if strategy.method == "multiply":
+        return _multiply(numbers, operands, strategy.order, target, model)
+    cost, steps, result = finish(operands[0], target, model)
+    return Candidate(cost, PairwiseContraction(numbers, (steps,), None), result)
 
 
-def einsum(places: Places, tensors: Sequence[Operand], goal: Goal, market: Market) -> Way:
+def _einsum(
+    numbers: tuple[int, ...], operands: Sequence[Operand], target: Target, model: CostModel
+) -> Candidate | None:
     """The framework's own einsum."""
-    axes = tuple(dict.fromkeys([axis for tensor in tensors for axis in tensor.axes]))
-    order = tuple([axis for axis in axes if axis in goal.kept]) if goal.order is None else goal.order
-    letter = dict(zip(axes, ascii_letters, strict=False))
-    texts = ["".join([letter[axis] for axis in term]) for term in (*[tensor.axes for tensor in tensors], order)]
-    sides = [arrange(tensor, tuple([(axis,) for axis in tensor.axes]), market.sizes) for tensor in tensors]
-    more, after, left = finish(Operand(order, market.lengths(order)), goal, market)
-    price = _scanned(axes, tensors, order, market) + more + sum([side.price(market.costs) for side in sides])
-    equation = f"{','.join(texts[:-1])}->{texts[-1]}"
-    meeting = Meeting(places, tuple([side.steps for side in sides]), EINSUM, equation, after=after, rank=len(order))
-    return Way(price, meeting, left)
+    size = model.sizes.__getitem__
+    terms = [operand.axes for operand in operands]
+    axes = tuple(dict.fromkeys(chain.from_iterable(terms)))
+    if len(axes) > len(ascii_letters):
+        return None
+    order = tuple(filter(target.kept.__contains__, axes)) if target.order is None else target.order
+    letter = dict(zip(axes, ascii_letters, strict=False)).__getitem__
+    equation = ",".join(["".join(map(letter, term)) for term in terms]) + "->" + "".join(map(letter, order))
+    sides: list[tuple[Node, ...]] = []
+    for term, given, steps, _ in operands:
+        lengths = tuple(map(size, term))
+        sides.append(steps if given == lengths else (*steps, Reshape(lengths)))
+    shape = tuple(map(size, order))
+    more, after, result = finish(Operand(order, shape), target, model)
+    cost = _einsum_work(axes, terms, order, model) + more + sum(map(len, sides)) * model.costs.view_overhead
+    node = Contract("einsum", shape, equation)
+    return Candidate(cost, PairwiseContraction(numbers, tuple(sides), node, after), result)
 
 
-def _scanned(axes: Axes, tensors: Sequence[Operand], order: Axes, market: Market) -> float:
-    """The price of the framework's einsum: a loop over all axes, the best of them innermost."""
-    costs, terms = market.costs, [tensor.axes for tensor in tensors]
+def _einsum_work(axes: Axes, terms: Sequence[Axes], order: Axes, model: CostModel) -> float:
+    """What it costs: a loop over all axes, the best of them innermost."""
+    sizes, costs = model
     if len(terms) == 1 and len(axes) == len(order):
         return costs.einsum_view_overhead
-    total = market.length(axes)
-    innermost = {term[-1] for term in terms if term}
-    rows = [market.sizes[axis] for axis in innermost if all(_is_last(axis, term) for term in (*terms, order))]
-    rate = costs.einsum_element if rows else costs.einsum_strided_element
-    row = max([1, *(rows or market.lengths(axes))])
-    beside = costs.einsum_row if len(axes) > len(order) else costs.einsum_row / 4
-    return costs.einsum_overhead + total * rate * max(1, len(terms) - 1) + total // row * beside
+    size = sizes.__getitem__
+    total = prod(map(size, axes))
+    innermost, outer = set[int](), set[int]()
+    for term in (*terms, order):
+        innermost.update(term[-1:])
+        outer.update(term[:-1])
+    rows = innermost - outer  # axes along which each tensor that has them is read in order
+    element = costs.einsum_element if rows else costs.einsum_strided_element
+    row = costs.einsum_row if len(axes) > len(order) else costs.einsum_row / 4
+    count = total // max([1, *map(size, rows or axes)])
+    return costs.einsum_overhead + total * element * max(1, len(terms) - 1) + count * row
 
 
-def _is_last(axis: int, term: Axes) -> bool:
-    return axis not in term or term.index(axis) == len(term) - 1
-
-
-def _orders(one: Operand, other: Operand, goal: Goal) -> list[Axes]:
+def _orders(one: Operand, other: Operand, target: Target) -> list[Axes]:
     """The orders in which a product of elements may have its axes; what is summed after it comes last."""
-    if goal.order is not None:
-        return [(*goal.order, *[axis for axis in one.axes if axis not in goal.kept])]
-    own = tuple([axis for axis in one.axes if axis not in other.axes])
-    others = tuple([axis for axis in other.axes if axis not in one.axes])
+    if target.order is not None:
+        return [(*target.order, *[axis for axis in one.axes if axis not in target.kept])]
+    own = [axis for axis in one.axes if axis not in other.axes]
+    others = [axis for axis in other.axes if axis not in one.axes]
     found = [(*one.axes, *others), (*own, *other.axes), (*other.axes, *own), (*others, *one.axes)]
-    return list(dict.fromkeys([tuple(sorted(order, key=lambda axis: axis not in goal.kept)) for order in found]))
+    return list(dict.fromkeys([tuple(sorted(order, key=lambda axis: axis not in target.kept)) for order in found]))
 
 
-def _multiplied(places: Places, tensors: Sequence[Operand], order: Axes, goal: Goal, market: Market) -> Way:
-    """A product of elements, each tensor stretched along the axes that only the other has; sums come after it."""
-    costs = market.costs
-    summed = [axis for axis in order if axis not in goal.kept]
-    sides, price = [], costs.multiply_overhead
-    for tensor in tensors:
-        dims = tuple(dropwhile(is_unit, [(axis,) if axis in tensor.axes else () for axis in order]))
-        side = arrange(tensor, dims, market.sizes)
-        sides.append(side.steps)
-        price += side.price(costs)
-    same = [number for number, tensor in enumerate(tensors) if tensor.ours and tensor.axes == order]
-    reuse = same[0] if same and order and costs.multiply_reuses and not any(sides) else None
-    price += market.length(order) * (_rate(order, tensors, market) if reuse is None else costs.multiply_into_element)
-    product = Operand(order, market.lengths(order))
-    if summed:
-        kept = order[: -len(summed)]
-        product = Operand(kept, market.lengths(kept), (Sum(tuple(range(len(kept), len(order)))),))
-        price += costs.sum_overhead + market.length(order) * costs.sum_element
-    more, after, left = finish(product, goal, market)
-    meeting = Meeting(places, tuple(sides), MULTIPLY, after=after, rank=len(order), reuse=reuse)
-    return Way(price + more, meeting, left)
+def _multiply(
+    numbers: tuple[int, ...], operands: Sequence[Operand], order: Axes, target: Target, model: CostModel
+) -> Candidate:
+    """A product of elements, each operand broadcast along the axes that only the other has; sums come after it."""
+    sizes, costs = model
+    size = sizes.__getitem__
+    cost, sides = costs.multiply_overhead, []
+    for operand in operands:
+        dims = tuple(dropwhile(not_, [(axis,) if axis in operand.axes else () for axis in order]))
+        change = to_dims(operand, dims, sizes)
+        sides.append(change.steps)
+        cost += change.cost(costs)
+    in_place = None
+    if costs.multiply_reuses and order and not any(sides):
+        own = [number for number, operand in enumerate(operands) if operand.is_temporary and operand.axes == order]
+        in_place = own[0] if own else None
+    element = _multiply_element(order, operands, costs) if in_place is None else costs.multiply_into_element
+    count = prod(map(size, order))
+    cost += count * element
+    kept = tuple(filter(target.kept.__contains__, order))
+    steps: tuple[Node, ...] = ()
+    if len(kept) < len(order):
+        steps = (Sum(tuple(range(len(kept), len(order)))),)
+        cost += costs.sum_overhead + count * costs.sum_element
+    more, after, result = finish(Operand(kept, tuple(map(size, kept)), steps), target, model)
+    node = Contract("multiply", tuple(map(size, order)), in_place=in_place)
+    return Candidate(cost + more, PairwiseContraction(numbers, tuple(sides), node, after), result)
 
 
-def _rate(order: Axes, tensors: Sequence[Operand], market: Market) -> float:
-    """What an element costs: most where one of the tensors is read across memory."""
+def _multiply_element(order: Axes, operands: Sequence[Operand], costs: ContractionCosts) -> float:
+    """What an element costs: most where one of the operands is read with a stride."""
     last = order[-1:]
-    if any({*last} & {*tensor.axes} and tensor.axes[-1:] != last for tensor in tensors):
-        return market.costs.einsum_strided_element
-    return (
-        market.costs.multiply_element
-        if all({*last} <= {*tensor.axes} for tensor in tensors)
-        else market.costs.multiply_broadcast_element
-    )
+    if all(operand.axes[-1:] == last for operand in operands):
+        return costs.multiply_element
+    if any(last[0] in operand.axes[:-1] for operand in operands):
+        return costs.einsum_strided_element
+    return costs.multiply_broadcast_element
+
+
+def _matmul_axes(one: Operand, other: Operand, target: Target, costs: ContractionCosts) -> list[MatmulAxes]:
+    """What is worth a look, where the rows are the first operand's, and the columns the second's."""
+    both = {*one.axes}.intersection(other.axes)
+    rows, columns = tuple(filterfalse(both.__contains__, one.axes)), tuple(filterfalse(both.__contains__, other.axes))
+    is_inner = (both - target.kept).__contains__
+    inners = dict.fromkeys((tuple(filter(is_inner, one.axes)), tuple(filter(is_inner, other.axes))))
+    splits = costs.matmul_broadcasts
+    all_rows = _merges(rows, one.axes) if splits and len(rows) > 1 else [rows]
+    all_columns = _merges(columns, other.axes) if splits and len(columns) > 1 else [columns]
+    found = [MatmulAxes(*merged, inner) for merged in product(all_rows, all_columns) for inner in inners]
+    if len(inners) > 1 and not rows and not columns and splits:
+        inner = next(iter(inners))
+        found.append(MatmulAxes(rows, columns, inner[-1:], inner[:-1]))
+    return found
+
+
+def _merges(own: Axes, axes: Axes) -> list[Axes]:
+    """Which of an operand's own axes make its rows, or columns: all, a run that is adjacent in memory, or one."""
+    runs = [run for run in coalesce_axes(((own,), (axes,))) if run[0] in own]
+    return list(dict.fromkeys([own, *runs, *[(axis,) for axis in own]]))
+
+
+def _matmul(
+    numbers: tuple[int, ...], operands: Sequence[Operand], axes: MatmulAxes, target: Target, model: CostModel
+) -> Candidate:
+    """The cheapest product of matrices with these axes."""
+    one, other = operands
+    rows, columns, inner, later = axes
+    sizes, costs = model
+    size = sizes.__getitem__
+    order = dict.fromkeys((*one.axes, *other.axes)) if target.order is None else target.order
+    loops = (*later, *filterfalse({*rows, *columns, *inner, *later}.__contains__, order))
+    left: Dims = ()
+    right: Dims = ()
+    outer: Dims = ()
+    if loops:
+        left, right, outer = [_loop_dims(loops, own, costs) for own in (one.axes, other.axes, loops)]
+    is_vecdot = bool(loops) and costs.has_vecdot and not rows and not columns
+    is_batched = bool(left or right) and not is_vecdot
+    row_dims: Dims = (rows,) if rows or (left and not is_vecdot) else ()  # a vector has neither rows nor columns
+    column_dims: Dims = (columns,) if columns or (right and not is_vecdot) else ()
+
+    count, depth = prod(map(size, loops)), prod(map(size, inner))
+    if not rows and not columns and inner and not one.axes[-1] == other.axes[-1] == inner[-1]:
+        cost = count * (costs.vecdot_item + depth * costs.strided_vector_element)
+    else:
+        cost = costs.matmul_work(count, prod(map(size, rows)), prod(map(size, columns)), depth)
+    cost += costs.matmul_overhead if is_batched else costs.dot_overhead
+    first = to_dims(one, (*left, *row_dims, inner), sizes)
+    second = to_dims(other, (*right, inner, *column_dims), sizes)
+    if (rows or columns) and costs.matmul_broadcasts:  # vectors may be strided
+        first, second = (
+            _in_order(one, first, (*rows, *inner), sizes),
+            _in_order(other, second, (*inner, *columns), sizes),
+        )
+    cost += first.cost(costs) + second.cost(costs)
+
+    dims = (*outer, *row_dims, *column_dims)
+    shape = tuple([prod(map(size, dim)) for dim in dims])
+    node = Contract("vecdot" if is_vecdot else "matmul" if is_batched else "dot", shape)
+    product_axes = (*loops, *rows, *columns)
+    steps: tuple[Node, ...] = ()
+    if later:
+        steps = (Sum(tuple(range(len(later)))),)
+        product_axes, shape = product_axes[len(later) :], shape[len(later) :]
+        cost += costs.sum_overhead + count * costs.sum_element
+    more, after, result = finish(Operand(product_axes, shape, steps), target, model)
+    best = Candidate(cost + more, PairwiseContraction(numbers, (first.steps, second.steps), node, after), result)
+    if later or is_vecdot:
+        return best
+    other_way = None
+    if not is_batched and len(first.steps) == len(after) == 1:
+        other_way = _unmerged(best, one, columns, cost, target, model)
+    elif costs.matmul_fills and target.order is not None and product_axes != target.order:
+        other_way = _into_buffer(best, node, dims, cost, target, model)
+    return best if other_way is None or best.cost <= other_way.cost else other_way
+
+
+def _loop_dims(loops: Axes, axes: Axes, costs: ContractionCosts) -> Dims:
+    """The dimensions before the last two, of an operand with these axes."""
+    if not costs.matmul_broadcasts:
+        return (loops,)
+    return tuple(dropwhile(not_, [(axis,) if axis in axes else () for axis in loops]))
+
+
+def _in_order(operand: Operand, change: LayoutChange, matrix: Axes, sizes: Sequence[int]) -> LayoutChange:
+    """An operand whose matrices are in order: a copy, where neither rows nor columns are adjacent in memory."""
+    axes = operand.axes
+    if change.copied or not axes or axes[-1] in matrix:
+        return change
+    size = sizes.__getitem__
+    stride = prod(map(size, axes[axes.index(matrix[-1]) + 1 :])) if matrix else 1
+    row = size(matrix[-1]) if matrix else 1
+    return LayoutChange((*change.steps, Contiguous(operand.shape)), prod(map(size, axes)), row, stride)
+
+
+def _unmerged(
+    plain: Candidate, one: Operand, columns: Axes, cost: float, target: Target, model: CostModel
+) -> Candidate | None:
+    """The product without the reshapes around it, where they only merge dimensions to rows, and split them again."""
+    sizes, costs = model
+    numbers, ((merge,), second), _, (split,) = plain.contraction
+    lengths = (prod([sizes[axis] for axis in columns]),) if columns else ()
+    if not isinstance(merge, Reshape) or not isinstance(split, Reshape) or merge.shape[-1:] != one.shape[-1:]:
+        return None
+    if target.shape != (*one.shape[:-1], *lengths):
+        return None
+    cost -= costs.view_overhead
+    if not costs.matmul_folds:
+        cost += costs.matmul_overhead - costs.dot_overhead + prod(one.shape[:-2]) * costs.matmul_item
+    node = Contract("dot" if costs.matmul_folds else "matmul", target.shape)
+    return Candidate(cost, PairwiseContraction(numbers, ((), second), node), plain.result)
+
+
+def _into_buffer(
+    plain: Candidate, node: Contract, dims: Dims, cost: float, target: Target, model: CostModel
+) -> Candidate | None:
+    """The product into memory in the order of the target, where it would come in another order."""
+    (sizes, costs), order = model, target.order or ()
+    memory = memory_order(dims, order)
+    if memory is None:
+        return None
+    shape = tuple(map(node.shape.__getitem__, memory))
+    buffer = Buffer(shape, tuple(map(memory.index, range(len(dims)))))
+    after = () if shape == target.shape else (Reshape(target.shape),)
+    cost += costs.output_buffer_overhead + len(after) * costs.view_overhead
+    if not any(dim[-1:] == order[-1:] for dim in dims[-2:]):
+        cost += prod([sizes[axis] for axis in order]) * (costs.copy_element + costs.copy_strided_element)
+    contraction = plain.contraction._replace(node=node._replace(shape=shape, buffer=buffer), after=after)
+    return Candidate(cost, contraction, plain.result)

@@ -1,4 +1,4 @@
-"""How a tensor is brought into other dimensions: the fewest steps, and whether they copy."""
+"""How an operand gets other dimensions: the fewest steps, and what they copy."""
 
 from __future__ import annotations
 
@@ -9,78 +9,74 @@ from typing import NamedTuple
 
 from plait._plan.contraction.network import Axes, Dims
 from plait._plan.nodes import Node, Permute, Reshape
+from plait._shapes.coalesce import coalesce_axes
 from plait.backends.costs import ContractionCosts
 
 
 class Operand(NamedTuple):
-    """A tensor that lies in memory row by row: its axes in that order, its shape, and what is still to be done to it.
+    """A tensor in row-major order: its axes in that order, its shape, and the steps that are still to be done.
 
-    ``steps`` come first; they leave ``shape``, whose dimensions hold the axes, in order. ``ours`` is memory that nobody
-    else sees: an intermediate result.
+    After the ``steps`` it has this ``shape``, whose dimensions hold the axes, in order. Nobody else uses the memory of
+    a temporary, an intermediate result.
     """
 
     axes: Axes
     shape: tuple[int, ...]
     steps: tuple[Node, ...] = ()
-    ours: bool = False
+    is_temporary: bool = False
 
 
-class Arranged(NamedTuple):
-    """The steps to other dimensions, and what they copy: so many elements, in rows whose elements lay so far apart."""
+class LayoutChange(NamedTuple):
+    """The steps to other dimensions, and how many elements they copy: in rows of a length, with a stride before."""
 
     steps: tuple[Node, ...]
     copied: int = 0
     row: int = 1
     stride: int = 1
 
-    def price(self, costs: ContractionCosts) -> float:
-        """What that costs."""
-        return len(self.steps) * costs.view_overhead + costs.copy_work(self.copied, self.row, self.stride)
+    def cost(self, costs: ContractionCosts) -> float:
+        """In nanoseconds."""
+        overhead = len(self.steps) * costs.view_overhead
+        return overhead + costs.copy_work(self.copied, self.row, self.stride) if self.copied else overhead
 
 
-def arrange(operand: Operand, target: Dims, sizes: Sequence[int]) -> Arranged:
-    """Bring a tensor into dimensions with these axes; a dimension without axes has length 1.
+def to_dims(operand: Operand, dims: Dims, sizes: Sequence[int]) -> LayoutChange:
+    """Bring an operand into dimensions with these axes; a dimension without axes has length 1.
 
-    Axes that a dimension merges must be neighbours in memory, in this order; where they are not, the tensor is copied.
+    The axes of a dimension must be adjacent in memory, in this order; where they are not, the operand is copied.
     """
-    axes, shape, steps, _ = operand
-    wanted: Axes = tuple(chain(*target))
-    final = tuple([prod([sizes[axis] for axis in group]) for group in target])
+    axes, _, steps, _ = operand
+    size = sizes.__getitem__
+    wanted: Axes = tuple(chain.from_iterable(dims))
+    shape = tuple([prod(map(size, group)) for group in dims])
     if wanted == axes:
-        return Arranged(_reshaped(steps, shape, final))
-    place = {axis: number for number, axis in enumerate(axes)}
-    if all(place[group[-1]] - place[group[0]] == len(group) - 1 and _rises(group, place) for group in target if group):
-        return Arranged((*steps, *_moved(shape, target, final, place)))
-    atoms = _atoms(wanted, place)
-    split = sorted(atoms, key=lambda atom: place[atom[0]])
-    lengths = tuple([prod([sizes[axis] for axis in atom]) for atom in split])
-    order = tuple([split.index(atom) for atom in atoms])
-    moved = (*_reshaped(steps, shape, lengths), Permute(order))
-    stride = prod([sizes[axis] for axis in axes[place[wanted[-1]] + 1 :]])
-    return Arranged((*moved, Reshape(final)), prod(lengths), lengths[order[-1]], stride)
+        return LayoutChange((*steps, Reshape(shape)) if shape != operand.shape else steps)
+    memory = memory_order(dims, axes)
+    if memory is not None:  # a reshape that merges, then a permutation: views both
+        order = tuple(map(memory.index, range(len(dims))))
+        return LayoutChange((*steps, *_reshape(operand.shape, tuple(map(shape.__getitem__, memory))), Permute(order)))
+    groups = coalesce_axes(((wanted,), (axes,)))
+    split = sorted(groups, key=lambda group: axes.index(group[0]))
+    lengths = tuple([prod(map(size, group)) for group in split])
+    order = tuple(map(split.index, groups))
+    stride = prod(map(size, axes[axes.index(wanted[-1]) + 1 :]))
+    steps = (*steps, *_reshape(operand.shape, lengths), Permute(order), Reshape(shape))
+    return LayoutChange(steps, prod(lengths), lengths[order[-1]], stride)
 
 
-def _rises(group: Axes, place: dict[int, int]) -> bool:
-    return all(place[axis] == place[group[0]] + number for number, axis in enumerate(group))
+def memory_order(dims: Dims, axes: Axes) -> list[int] | None:
+    """How dimensions lie in memory in which the axes lie in this order: those without axes first, outer before inner.
+
+    ``None`` where the axes of a dimension are not adjacent there.
+    """
+    starts = []
+    for group in dims:
+        start = axes.index(group[0]) if group else -1
+        if axes[start : start + len(group)] != group:
+            return None
+        starts.append(start)
+    return sorted(range(len(dims)), key=starts.__getitem__)
 
 
-def _reshaped(steps: tuple[Node, ...], shape: tuple[int, ...], target: tuple[int, ...]) -> tuple[Node, ...]:
-    return steps if shape == target else (*steps, Reshape(target))
-
-
-def _moved(shape: tuple[int, ...], target: Dims, final: tuple[int, ...], place: dict[int, int]) -> tuple[Node, ...]:
-    """A reshape that merges, with units in front, then a permutation: views both."""
-    memory = sorted(range(len(target)), key=lambda number: place[target[number][0]] if target[number] else -1)
-    order = tuple([memory.index(number) for number in range(len(target))])
-    return (*_reshaped((), shape, tuple([final[number] for number in memory])), Permute(order))
-
-
-def _atoms(wanted: Axes, place: dict[int, int]) -> list[Axes]:
-    """The wanted order, cut where two axes are not neighbours in memory."""
-    atoms: list[Axes] = []
-    for axis in wanted:
-        if atoms and place[axis] == place[atoms[-1][-1]] + 1:
-            atoms[-1] = (*atoms[-1], axis)
-        else:
-            atoms.append((axis,))
-    return atoms
+def _reshape(shape: tuple[int, ...], target: tuple[int, ...]) -> tuple[Node, ...]:
+    return () if shape == target else (Reshape(target),)

@@ -1,48 +1,36 @@
-"""A meeting, in which tensors become one; what it is to leave; and one way to do it, with its price."""
+"""One step along a contraction path: what it computes, what it has to leave, and a candidate for it with its cost."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import accumulate
 from math import prod
 from operator import mul
 from typing import NamedTuple
 
-from plait._plan.contraction.layouts import Arranged, Operand, arrange
-from plait._plan.contraction.network import Axes
-from plait._plan.nodes import Buffer, Node, Reshape
+from plait._plan.contraction.layouts import LayoutChange, Operand, to_dims
+from plait._plan.contraction.network import Axes, Network
+from plait._plan.nodes import Contract, Node, Reshape
 from plait.backends.costs import ContractionCosts
 
-MATMUL = "matmul"
-VECDOT = "vecdot"
-MULTIPLY = "multiply"
-EINSUM = "einsum"
-NOTHING = "nothing"
-"""One tensor alone: all that is done to it are its steps."""
 
+class PairwiseContraction(NamedTuple):
+    """Two tensors become one; or one tensor is moved, or several are contracted at once.
 
-class Meeting(NamedTuple):
-    """Tensors become one.
-
-    ``places`` are those of the tensors among the ones at hand: they are taken out, and the result becomes the last.
-    ``sides`` are the steps of each tensor before, ``after`` those of the result. ``equation`` is for ``einsum``. A
-    product of matrices may fill a ``buffer`` made before, and is ``batched`` where a side has more than two dimensions.
-    ``rank`` is that of what the call itself leaves. A product of elements may ``reuse`` the memory of a side.
+    Attributes:
+        operands: the numbers of the tensors. The tensors of the contraction are numbered first, then the results.
+        sides: the steps of each operand before they are contracted.
+        node: how they are contracted; ``None`` for one operand that has steps alone.
+        after: the steps of the result.
     """
 
-    places: tuple[int, ...]
+    operands: tuple[int, ...]
     sides: tuple[tuple[Node, ...], ...]
-    how: str
-    equation: str = ""
-    buffer: Buffer | None = None
+    node: Contract | None
     after: tuple[Node, ...] = ()
-    batched: bool = False
-    rank: int = 1
-    reuse: int | None = None
 
 
-class Goal(NamedTuple):
-    """What a meeting is to leave: the axes ``kept``; at the end of a contraction their ``order``, and the ``shape``.
+class Target(NamedTuple):
+    """What is to be left: the axes that are ``kept``, and of the result of all their ``order`` and the ``shape``.
 
     ``merges`` says that the shape has dimensions of several axes.
     """
@@ -53,48 +41,46 @@ class Goal(NamedTuple):
     merges: bool = False
 
 
-class Way(NamedTuple):
-    """One way to meet: its price in microseconds, the meeting, and what it leaves."""
+class Candidate(NamedTuple):
+    """One way to contract operands, its cost in nanoseconds, and what it leaves."""
 
-    price: float
-    meeting: Meeting
-    left: Operand
+    cost: float
+    contraction: PairwiseContraction
+    result: Operand
 
 
-class Market(NamedTuple):
-    """The lengths of the axes, and what a framework charges."""
+class CostModel(NamedTuple):
+    """The lengths of the axes, and what the calls of a framework cost."""
 
     sizes: tuple[int, ...]
     costs: ContractionCosts
 
-    def length(self, axes: Sequence[int]) -> int:
-        """How many elements there are along these axes."""
-        return prod([self.sizes[axis] for axis in axes])
 
-    def lengths(self, axes: Sequence[int]) -> tuple[int, ...]:
-        """The shape with a dimension for each of these axes."""
-        return tuple([self.sizes[axis] for axis in axes])
-
-
-def goal_of(output: Axes, shape: tuple[int, ...], market: Market) -> Goal:
-    """The goal of the last meeting."""
-    ends = {*accumulate(market.lengths(output), mul)}
-    return Goal(frozenset(output), output, shape, not ends <= {*accumulate(shape, mul)})
+def final_target(network: Network) -> Target:
+    """The target of the last step."""
+    order, shape = network.output, network.result
+    boundaries = {*accumulate([network.sizes[axis] for axis in order], mul)}
+    return Target(frozenset(order), order, shape, merges=not boundaries <= {*accumulate(shape, mul)})
 
 
-def finish(product: Operand, goal: Goal, market: Market) -> tuple[float, tuple[Node, ...], Operand]:
-    """The price and the steps from a product to the goal, and what is left then."""
-    order, costs = goal.order, market.costs
+def finish(product: Operand, target: Target, model: CostModel) -> tuple[float, tuple[Node, ...], Operand]:
+    """The cost and the steps from a product to the target, and what is left then."""
+    sizes, costs = model
+    axes, _, steps, _ = product
+    order = target.order
     if order is None:
-        return len(product.steps) * costs.view_overhead, product.steps, product._replace(steps=())
-    left = Operand(order, goal.shape)
-    if product.axes == order:
-        steps = product.steps if product.shape == goal.shape else (*product.steps, Reshape(goal.shape))
-        return len(steps) * costs.view_overhead, steps, left
-    arranged = arrange(product, tuple([(axis,) for axis in order]), market.sizes)
-    if goal.shape != market.lengths(order):
-        arranged = arranged._replace(steps=(*arranged.steps, Reshape(goal.shape)))
-        if goal.merges:
-            stride = market.length(product.axes[product.axes.index(order[-1]) + 1 :])
-            arranged = Arranged(arranged.steps, market.length(order), market.sizes[order[-1]], stride)
-    return arranged.price(costs), arranged.steps, left
+        return len(steps) * costs.view_overhead, steps, Operand(axes, product.shape)
+    result = Operand(order, target.shape)
+    if axes == order:
+        if product.shape != target.shape:
+            steps = (*steps, Reshape(target.shape))
+        return len(steps) * costs.view_overhead, steps, result
+    size = sizes.__getitem__
+    change = to_dims(product, tuple([(axis,) for axis in order]), sizes)
+    if target.shape != tuple(map(size, order)):
+        steps = (*change.steps, Reshape(target.shape))
+        change = change._replace(steps=steps)
+        if target.merges:
+            stride = prod(map(size, axes[axes.index(order[-1]) + 1 :]))
+            change = LayoutChange(steps, prod(map(size, order)), sizes[order[-1]], stride)
+    return change.cost(costs), change.steps, result

@@ -1,98 +1,132 @@
-"""In which order many tensors are contracted: the path, in the form that NumPy and opt_einsum have for it.
+"""The order in which many tensors are contracted: the path, in the form that NumPy and opt_einsum have for it.
 
-Each entry names the places of the tensors that meet next, among those at hand; they are taken out, and what they make
-becomes the last. Up to four tensors are searched through here. For more `opt_einsum` is asked where it is installed,
-and its paths are better the more tensors there are; without it a greedy search finds one.
+Each entry names the positions of the tensors that are contracted next, among those that are left; they are removed, and
+the result is appended. Of up to four tensors all paths are compared here. For more, `opt_einsum` is used where it is
+installed, whose paths are the better the more tensors there are; without it a greedy search finds one.
 Source: D. G. A. Smith and J. Gray, opt_einsum, Journal of Open Source Software 3(26), 753 (2018).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import combinations
 from math import inf, prod
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from plait._plan.contraction.network import Axes, Network
 from plait.errors import did_you_mean, fail
+
+if TYPE_CHECKING:
+    from plait._plan.contraction.network import Network
 
 Path: TypeAlias = tuple[tuple[int, ...], ...]
 
-How: TypeAlias = "str | Path | Callable[..., Any]"
+Optimize: TypeAlias = "str | Path | Callable[..., Any]"
 """``"auto"``, ``"greedy"``, ``"optimal"`` or another name that opt_einsum has, a path, or a function that finds one."""
 
 FEW = 4
-"""Up to this many tensors every path is looked at: less work than to ask anybody."""
+"""Up to this many tensors all paths are compared: it takes less than to call another library."""
 
 MANY = 10
 """The most tensors for which `optimal` is found without opt_einsum."""
 
-OURS = ("auto", "greedy", "optimal")
-THEIRS = ("auto-hq", "branch-1", "branch-2", "branch-all", "cotengra", "dp", "random-greedy", "random-greedy-128")
+OWN = ("auto", "greedy", "optimal")
+FOREIGN = ("auto-hq", "branch-1", "branch-2", "branch-all", "cotengra", "dp", "random-greedy", "random-greedy-128")
 
 
-def path_of(network: Network, how: How, limit: int | None) -> Path:
+def find_path(network: Network, optimize: Optimize, memory_limit: int | None) -> Path:
     """The path of a contraction.
 
     Args:
         network: what is contracted.
-        how: how the path is found, or the path.
-        limit: the most elements that an intermediate result may have, or ``None``. Where no path keeps it, what is
-            left is contracted at once.
+        optimize: how the path is found, or the path.
+        memory_limit: the most elements that an intermediate result may have, or ``None``. Where no path keeps it, what
+            is left is contracted at once.
 
     Raises:
-        AxisError: PLT214, the path does not fit the number of tensors, or there is no such way to find one.
+        AxisError: PLT214, the path does not fit the number of tensors, or nothing finds paths under that name.
         BackendError: PLT511, opt_einsum or cotengra would be needed.
     """
     count = len(network.terms)
-    if isinstance(how, tuple):
-        return checked_path(how, count)
+    if isinstance(optimize, tuple):
+        return check_path(optimize, count)
     if count <= 2:
         return (tuple(range(count)),)
-    if callable(how):
+    if callable(optimize):
         *inputs, output = [{_symbol(axis) for axis in term} for term in (*network.terms, network.output)]
         sizes = {_symbol(axis): size for axis, size in enumerate(network.sizes)}
-        return checked_path(tuple([tuple(places) for places in how(inputs, output, sizes, limit)]), count)
-    if how == "greedy":
-        return greedy(network, limit)
-    if how == "cotengra":
-        return _cotengra(network)
-    if how == "optimal" or (how == "auto" and count <= FEW):
-        return optimal(network, limit) if count <= MANY else _asked(network, how, limit)
-    if how == "auto" and not _is_installed():
-        return greedy(network, limit)
-    return _asked(network, how, limit)
+        return check_path(_as_path(optimize(inputs, output, sizes, memory_limit)), count)
+    if optimize == "cotengra":
+        return _by_cotengra(network)
+    if optimize == "greedy" or (optimize == "auto" and count > FEW and not _is_installed()):
+        return greedy(network, memory_limit)
+    if (optimize == "optimal" and count <= MANY) or (optimize == "auto" and count <= FEW):
+        return optimal(network, memory_limit)
+    return _by_opt_einsum(network, optimize, memory_limit)
 
 
-def check_name(how: str) -> None:
-    """Raise PLT214 where nothing finds paths under that name; what others have taught opt_einsum counts too."""
-    if how in OURS or how in THEIRS or (_is_installed() and how in _registered()):
-        return
-    known = ", ".join((*OURS, *THEIRS))
-    message = f"{how!r} is no way to find a path{did_you_mean(how, (*OURS, *THEIRS))}"
-    raise fail("PLT214", message, facts={"known": known})
+def walk_path(path: Path, count: int) -> Iterator[tuple[tuple[int, ...], list[int]]]:
+    """The numbers of the tensors that are contracted at each step, and of those that are left beside them.
+
+    The tensors are numbered first, then the results.
+
+    >>> list(walk_path(((0, 2), (0, 1)), 3))
+    [((0, 2), [1]), ((1, 3), [])]
+    """
+    left = list(range(count))
+    for result, positions in enumerate(path, count):
+        operands = tuple(map(left.__getitem__, positions))
+        left = [number for number in left if number not in operands]
+        yield operands, left
+        left = [*left, result]
 
 
-def checked_path(path: Path, count: int) -> Path:
+def to_path(steps: Iterable[Iterable[int]], count: int) -> Path:
+    """The path of steps given by numbers, the inverse of `walk_path`.
+
+    >>> to_path([(0, 2), (1, 3)], 3)
+    ((0, 2), (0, 1))
+    """
+    path = []
+    left = list(range(count))
+    for result, operands in enumerate(steps, count):
+        path.append(tuple(sorted(map(left.index, operands))))
+        left = [number for number in left if number not in operands]
+        left.append(result)
+    return tuple(path)
+
+
+def check_path(path: Path, count: int) -> Path:
     """The path, with what it leaves over contracted at the end.
 
     Raises:
-        AxisError: PLT214, a place is not there.
+        AxisError: PLT214, there is no tensor at a position.
     """
     left = count
-    for places in path:
-        if not places or len(set(places)) < len(places) or not all(0 <= place < left for place in places):
-            shown = f"({', '.join(map(str, places))})"
-            raise fail(
-                "PLT214", f"the path has {shown} where the places 0 to {left - 1} are at hand", facts=_fact(path)
-            )
-        left -= len(places) - 1
+    for positions in path:
+        if not positions or len(set(positions)) < len(positions) or not all(0 <= place < left for place in positions):
+            shown = path_text((positions,))
+            message = f"the path has {shown} where the places 0 to {left - 1} are at hand"
+            raise fail("PLT214", message, facts={"path": path_text(path)})
+        left -= len(positions) - 1
     return path if left == 1 and path else (*path, tuple(range(left)))
 
 
-def _fact(path: Path) -> dict[str, str]:
-    return {"path": ", ".join(f"({', '.join(map(str, places))})" for places in path)}
+def path_text(path: Path) -> str:
+    """The path as text.
+
+    >>> path_text(((0, 1), (0,)))
+    '(0, 1), (0)'
+    """
+    return ", ".join([f"({', '.join(map(str, positions))})" for positions in path])
+
+
+def check_name(name: str) -> None:
+    """Raise PLT214 where nothing finds paths under that name; those registered with opt_einsum count too."""
+    if name in OWN or name in FOREIGN or (_is_installed() and name in _registered()):
+        return
+    message = f"{name!r} is no way to find a path{did_you_mean(name, (*OWN, *FOREIGN))}"
+    raise fail("PLT214", message, facts={"known": ", ".join((*OWN, *FOREIGN))})
 
 
 def _is_installed() -> bool:
@@ -114,138 +148,122 @@ def _symbol(axis: int) -> str:
     return chr(ord("a") + axis) if axis < 26 else chr(0x100 + axis)
 
 
-def _asked(network: Network, how: Any, limit: int | None) -> Path:
-    """What opt_einsum finds."""
+def _as_path(found: Iterable[Iterable[int]]) -> Path:
+    return tuple([tuple(positions) for positions in found])
+
+
+def _by_opt_einsum(network: Network, optimize: Any, memory_limit: int | None) -> Path:
     try:
         import opt_einsum
     except ImportError as error:
-        message = f"contract={how!r} for {len(network.terms)} tensors needs opt_einsum: pip install 'plait[einsum]'"
+        message = (
+            f"contract={optimize!r} for {len(network.terms)} tensors needs opt_einsum: pip install 'plait[einsum]'"
+        )
         raise fail("PLT511", message) from error
     texts = ["".join(map(_symbol, term)) for term in (*network.terms, network.output)]
     shapes = [tuple([network.sizes[axis] for axis in term]) for term in network.terms]
     equation = f"{','.join(texts[:-1])}->{texts[-1]}"
-    found, _ = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize=how, memory_limit=limit)
-    return checked_path(tuple([tuple(places) for places in found]), len(shapes))
+    found, _ = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize=optimize, memory_limit=memory_limit)
+    return check_path(_as_path(found), len(shapes))
 
 
-def _cotengra(network: Network) -> Path:
-    """What cotengra finds."""
+def _by_cotengra(network: Network) -> Path:
     try:
         import cotengra
     except ImportError as error:
         raise fail("PLT511", "contract='cotengra' needs cotengra: pip install cotengra") from error
     sizes = dict(enumerate(network.sizes))
     found = cotengra.array_contract_path(list(network.terms), network.output, size_dict=sizes, optimize="auto-hq")
-    return checked_path(tuple([tuple(places) for places in found]), len(network.terms))
+    return check_path(_as_path(found), len(network.terms))
+
+
+def optimal(network: Network, memory_limit: int | None) -> Path:
+    """The path of the fewest operations, then the smallest intermediate results, among all; for a few tensors."""
+    count, size = len(network.terms), network.sizes.__getitem__
+    everything = (1 << count) - 1
+    users = [0] * len(network.sizes)  # of each axis, the tensors that have it, as bits; the result is one more
+    for number, term in enumerate((*network.terms, network.output)):
+        for axis in term:
+            users[axis] |= 1 << number
+    kept = {}  # the axes of what groups of tensors make
+    for group in range(1, everything + 1):
+        is_one = not group & (group - 1)
+        kept[group] = {axis for axis, used in enumerate(users) if used & group and (is_one or used & ~group)}
+    best: dict[int, tuple[float, float, int]] = {1 << number: (0, 0, 0) for number in range(count)}
+    for group in sorted(kept, key=int.bit_count):
+        made = prod(map(size, kept[group]))
+        if group in best or (memory_limit is not None and made > memory_limit and group != everything):
+            continue
+        part = (group - 1) & group
+        while part > group ^ part:  # each pair once
+            one, other = best.get(part), best.get(group ^ part)
+            if one and other:
+                work = flops(kept[part] | kept[group ^ part], kept[group], 2, network.sizes) + one[0] + other[0]
+                found = (work, max(made, one[1], other[1]), part)
+                best[group] = min(best.get(group, (inf, inf, 0)), found)
+            part = (part - 1) & group
+    if everything not in best:
+        return greedy(network, memory_limit)
+    steps: list[tuple[int, int]] = []
+    _collect(everything, best, steps, count)
+    return to_path(steps, count)
+
+
+def _collect(group: int, best: dict[int, tuple[float, float, int]], steps: list[tuple[int, int]], count: int) -> int:
+    """Append the steps that contract a group, and return the number of its result."""
+    part = best[group][2]
+    if not part:
+        return group.bit_length() - 1
+    steps.append((_collect(part, best, steps, count), _collect(group ^ part, best, steps, count)))
+    return count + len(steps) - 1
 
 
 def flops(axes: Iterable[int], kept: Iterable[int], count: int, sizes: Sequence[int]) -> int:
-    """The multiplications and additions of one meeting, counted as opt_einsum does.
+    """The multiplications and additions of one step, counted as opt_einsum does.
 
     Args:
-        axes: all axes of the tensors that meet.
+        axes: all axes of the operands.
         kept: those of the result.
-        count: how many tensors meet.
+        count: how many operands there are.
         sizes: the length of each axis.
 
     >>> flops((0, 1, 2), (0, 2), 2, (3, 4, 5))
     120
     """
     axes = set(axes)
-    return prod([sizes[axis] for axis in axes]) * (max(1, count - 1) + bool(axes - set(kept)))
+    return prod(map(sizes.__getitem__, axes)) * (max(1, count - 1) + (not axes.issubset(kept)))
 
 
-def needed(terms: Sequence[Axes], output: Axes, places: Iterable[int]) -> set[int]:
-    """The axes that the result or another tensor needs, when the tensors at these places meet."""
-    others = [term for place, term in enumerate(terms) if place not in places]
-    return set(output).union(*others)
+def greedy(network: Network, memory_limit: int | None) -> Path:
+    """Contract those two next whose result takes the least memory beyond their own; without common axes at the end."""
+    count, size = len(network.terms), network.sizes.__getitem__
+    terms: dict[int, Collection[int]] = dict(enumerate(network.terms))
+    users = Counter(axis for term in (*network.terms, network.output) for axis in set(term))
 
-
-def optimal(network: Network, limit: int | None) -> Path:
-    """The path of the fewest operations, then the smallest intermediate results, among all; for a few tensors."""
-    terms, output, sizes = network.terms, network.output, network.sizes
-    everything = (1 << len(terms)) - 1
-    axes: dict[int, set[int]] = {}
-    for group in range(1, everything + 1):
-        places = [place for place in range(len(terms)) if group >> place & 1]
-        inside = {axis for place in places for axis in terms[place]}
-        axes[group] = inside & needed(terms, output, places) if len(places) > 1 else inside
-    best: dict[int, tuple[float, float, int]] = {1 << place: (0, 0, 0) for place in range(len(terms))}
-    for group in sorted(axes, key=int.bit_count):
-        size = prod([sizes[axis] for axis in axes[group]])
-        if group in best or (limit is not None and size > limit and group != everything):
-            continue
-        part = (group - 1) & group
-        while part > group ^ part:  # each pair once
-            one, other = best.get(part), best.get(group ^ part)
-            if one and other:
-                work = flops(axes[part] | axes[group ^ part], axes[group], 2, sizes) + one[0] + other[0]
-                found = (work, max(size, one[1], other[1]), part)
-                best[group] = min(best.get(group, (inf, inf, 0)), found)
-            part = (part - 1) & group
-    if everything not in best:
-        return greedy(network, limit)
-    return _linear(_tree(everything, best))
-
-
-def _tree(group: int, best: dict[int, tuple[float, float, int]]) -> list[tuple[int, int]]:
-    """The pairs of groups that meet, in an order in which each is there when it is needed."""
-    part = best[group][2]
-    if not part:
-        return []
-    return [*_tree(part, best), *_tree(group ^ part, best), (group ^ part, part)]
-
-
-def _linear(pairs: list[tuple[int, int]]) -> Path:
-    """Groups as places among those at hand."""
-    last = pairs[-1][0] | pairs[-1][1]
-    hand = [1 << place for place in range(last.bit_length())]
-    path = []
-    for pair in pairs:
-        places = tuple(sorted(hand.index(group) for group in pair))
-        path.append(places)
-        hand = [group for place, group in enumerate(hand) if place not in places] + [pair[0] | pair[1]]
-    return tuple(path)
-
-
-def greedy(network: Network, limit: int | None) -> Path:
-    """Let those two meet next whose result takes the least memory beyond their own; without common axes at the end."""
-    terms, sizes = dict(enumerate(network.terms)), network.sizes
-    output = set(network.output)
-    stands = Counter(axis for term in (*network.terms, network.output) for axis in set(term))
-    scores: dict[tuple[int, int], float] = {}
-
-    def size(axes: Iterable[int]) -> int:
-        return prod([sizes[axis] for axis in axes])
-
-    def met(one: int, other: int) -> set[int]:
+    def contracted(one: int, other: int) -> set[int]:
         left, right = set(terms[one]), set(terms[other])
-        return {axis for axis in left | right if stands[axis] > (axis in left) + (axis in right) or axis in output}
+        return {axis for axis in left | right if users[axis] > (axis in left) + (axis in right)}
 
-    def score(one: int, other: int) -> float:
-        made = size(met(one, other))
-        if limit is not None and made > limit and len(terms) > 2:
-            return inf
-        return made - size(terms[one]) - size(terms[other])
+    def scored(one: int, other: int) -> tuple[bool, float, tuple[int, int]]:
+        made = prod(map(size, contracted(one, other)))
+        is_too_large = memory_limit is not None and made > memory_limit and len(terms) > 2
+        grown = inf if is_too_large else made - prod(map(size, terms[one])) - prod(map(size, terms[other]))
+        return set(terms[one]).isdisjoint(terms[other]), grown, (one, other)
 
-    for pair in combinations(terms, 2):
-        scores[pair] = score(*pair)
-    path: list[tuple[int, ...]] = []
-    hand = list(terms)
-    while len(hand) > 1:
-        one, other = min(scores, key=lambda pair: (not set(terms[pair[0]]) & set(terms[pair[1]]), scores[pair], pair))
-        if scores[one, other] == inf:
-            path.append(tuple(range(len(hand))))
+    pairs = [scored(*pair) for pair in combinations(terms, 2)]
+    steps: list[tuple[int, ...]] = []
+    while len(terms) > 1:
+        _, grown, (one, other) = min(pairs)
+        if grown == inf:
+            steps.append(tuple(terms))
             break
-        kept = met(one, other)
-        path.append(tuple(sorted((hand.index(one), hand.index(other)))))
-        stands.subtract([*set(terms[one]), *set(terms[other])])
-        stands.update(kept)
-        new = max(terms) + 1
-        hand = [name for name in hand if name not in (one, other)]
-        del terms[one], terms[other]
-        terms[new] = tuple(kept)
-        scores = {pair: known for pair, known in scores.items() if not {one, other} & {*pair}}
-        scores.update({(name, new): score(name, new) for name in hand})
-        hand.append(new)
-    return tuple(path)
+        made = contracted(one, other)
+        users.subtract([*set(terms.pop(one)), *set(terms.pop(other))])
+        users.update(made)
+        result = count + len(steps)
+        steps.append((one, other))
+        pairs = [pair for pair in pairs if not {one, other}.intersection(pair[2])]
+        left = list(terms)
+        terms[result] = made
+        pairs += [scored(number, result) for number in left]
+    return to_path(steps, count)

@@ -13,7 +13,7 @@ from plait.backends.numpy.masked import expand_masked, is_masked, refuse_masks, 
 from plait.errors import fail
 
 if TYPE_CHECKING:
-    from plait.backends.capabilities import LargeTensorOps, Products
+    from plait.backends.capabilities import ContractionOps, LargeTensorOps
 
 _KINDS = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c": "complex"}
 
@@ -24,10 +24,10 @@ def _large_tensor_ops() -> LargeTensorOps:
     return OPS
 
 
-def _products(dtypes: tuple[Any, ...]) -> Products | None:
-    from plait.backends.numpy.contraction import products
+def _contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
+    from plait.backends.numpy.contraction import contraction_ops
 
-    return products(dtypes)
+    return contraction_ops(dtypes)
 
 
 LARGE_TENSORS = LargeTensors(_large_tensor_ops, min_elements=2048)
@@ -47,7 +47,7 @@ class NumpyBackend(Backend):
         cls: Any = kind
         self.cls = cls
         if kind is np.ndarray:
-            self.products, self.large_tensors = _products, LARGE_TENSORS
+            self.contraction_ops, self.large_tensors = _contraction_ops, LARGE_TENSORS
         self.reshape, self.view, self.permute = cls.reshape, cls.reshape, cls.transpose
         if issubclass(kind, np.generic):  # which becomes an array as soon as it is expanded
             self.reshape = self.view = lambda tensor, shape: tensor.reshape(shape)

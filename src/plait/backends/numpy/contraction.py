@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from plait.backends.capabilities import Product, Products
+from plait.backends.capabilities import ContractionOps, Product
 from plait.backends.costs import ContractionCosts
 from plait.backends.numpy.reductions import is_half
 from plait.backends.numpy.sums import REAL, add
@@ -27,7 +27,7 @@ _BLAS = {"f": 0.012, "d": 0.034, "F": 0.068, "D": 0.136}
 
 
 @lru_cache(maxsize=256)
-def products(dtypes: tuple[Any, ...]) -> Products | None:
+def contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
     """What there is for arrays of these types; ``None`` where only ``numpy.einsum`` can tell.
 
     All arrays are brought into one type before they meet, so that no intermediate result is narrower than the result.
@@ -39,27 +39,27 @@ def products(dtypes: tuple[Any, ...]) -> Products | None:
         return None
     if inside.kind not in "biufc" or inside.isbuiltin != 1:
         return None
-    found = _products(inside)
+    found = _ops_for(inside)
     if all(dtype == inside for dtype in dtypes):
         return found
-    return found._replace(around=lambda call: _within(call, inside, result))
+    return found._replace(wrap=lambda call: _within(call, inside, result))
 
 
 @lru_cache(maxsize=32)
-def _products(dtype: Any) -> Products:
+def _ops_for(dtype: Any) -> ContractionOps:
     """What there is for arrays of one type."""
     vecdot = getattr(np, "vecdot", None) if dtype.kind == "f" else None  # it conjugates complex numbers
-    return Products(
+    return ContractionOps(
         einsum=c_einsum,
         dot=np.ndarray.dot,
         matmul=np.matmul,
         vecdot=vecdot,
         multiply=np.multiply,
-        update=_update,
+        multiply_into=_multiply_into,
         copy=_copy,
         add=add if dtype.char in REAL else partial(np.add.reduce, dtype=dtype),
         diagonal=_diagonal,
-        fill=partial(_fill, dtype),
+        matmul_into=partial(_matmul_into, dtype),
         costs=ContractionCosts(flop=_BLAS.get(dtype.char, inf), multiply_reuses=True, has_vecdot=vecdot is not None),
     )
 
@@ -77,7 +77,7 @@ def _copy(tensor: Any, _: None) -> Any:
     return tensor.copy()
 
 
-def _update(one: Any, other: Any) -> Any:
+def _multiply_into(one: Any, other: Any) -> Any:
     return np.multiply(one, other, one)
 
 
@@ -88,7 +88,7 @@ def _diagonal(tensor: Any, axes: tuple[int, int]) -> Any:
     return view
 
 
-def _fill(dtype: Any, shape: Sequence[int], order: Sequence[int]) -> Product:
+def _matmul_into(dtype: Any, shape: Sequence[int], order: Sequence[int]) -> Product:
     def product(one: Any, other: Any) -> Any:
         result = np.empty(shape, dtype)
         np.matmul(one, other, result.transpose(order))

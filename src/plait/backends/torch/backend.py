@@ -10,11 +10,16 @@ import torch
 from torch.fx import Proxy
 
 from plait.backends.interface import Backend, LargeTensors, Reduction
-from plait.backends.torch.contraction import products
 from plait.backends.torch.tracing import leave_to_python
 
 if TYPE_CHECKING:
-    from plait.backends.capabilities import LargeTensorOps
+    from plait.backends.capabilities import ContractionOps, LargeTensorOps
+
+
+def _contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
+    from plait.backends.torch.contraction import contraction_ops
+
+    return contraction_ops(dtypes)
 
 
 def _large_tensor_ops() -> LargeTensorOps:
@@ -39,7 +44,7 @@ class TorchBackend(Backend):
 
     def __init__(self, kind: type) -> None:
         if kind in (torch.Tensor, torch.nn.Parameter):
-            self.products, self.large_tensors = products, LARGE_TENSORS
+            self.contraction_ops, self.large_tensors = _contraction_ops, LARGE_TENSORS
 
     view = staticmethod(lambda tensor, shape: tensor.view(shape))
 

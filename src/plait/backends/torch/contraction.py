@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from plait.backends.capabilities import Products
+from plait.backends.capabilities import ContractionOps
 from plait.backends.costs import ContractionCosts
 
 _COSTS = ContractionCosts(
@@ -35,21 +35,21 @@ def _diagonal(tensor: Any, axes: tuple[int, int]) -> Any:
     return torch.diagonal(tensor, 0, *axes)
 
 
-def products(dtypes: tuple[Any, ...]) -> Products | None:
+def contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
     """What there is for tensors of these types; of several types ``torch.einsum`` says itself what it thinks."""
     dtype = dtypes[0]
     if any(other is not dtype for other in dtypes):
         return None
-    return Products(
+    return ContractionOps(
         einsum=torch.einsum,
         dot=torch.matmul,  # which autocast knows, as it does not torch.dot
         matmul=torch.bmm,
         vecdot=None,
         multiply=torch.mul,
-        update=None,
+        multiply_into=None,
         copy=lambda tensor, _: tensor.contiguous(),
         add=lambda tensor, axes: torch.sum(tensor, axes, dtype=dtype),
         diagonal=_diagonal,
-        fill=None,
+        matmul_into=None,
         costs=_COSTS,
     )
