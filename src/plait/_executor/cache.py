@@ -8,9 +8,10 @@ outside of the look-up, so that an error of the planner is seen once, as itself.
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
 
-from plait._executor.caches import register
+from plait._executor.caches import UncacheableError, on_clear, register
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import plait`
 if TYPE_CHECKING:
@@ -21,14 +22,21 @@ CALLS = 4096
 """How many calls each of the two caches keeps: patterns, each with its shape, type, and sizes."""
 
 
+UNPLANNED: set[int] = set()
+"""The entries that hold no callable, since planning them has failed; as numbers, so that nothing keeps them alive."""
+
+on_clear(UNPLANNED.clear)
+
+
 class CachedCall:
     """One call; ``call`` plans it when it is made for the first time, and is the planned callable from then on."""
 
-    __slots__ = ("__weakref__", "_key", "call")
+    __slots__ = ("_key", "call")
+
+    build: Any = None
+    """`plait._executor.compile.build_callable`, which the first call imports."""
 
     def __init__(self, operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, **sizes: Any) -> None:
-        from plait._executor.compile import check_cacheable
-
         check_cacheable(operation, cls, shape, details, sizes)
         self._key: Any = operation, pattern, cls, shape, details, sizes
         self.call: Callable[..., Any] = self._plan_and_call
@@ -42,15 +50,66 @@ class CachedCall:
         Raises:
             PlaitError: something in the call is wrong.
         """
-        from plait._executor.compile import UNPLANNED, build_callable
-
         if self._key is not None:
+            build = CachedCall.build or _import_build()
             operation, pattern, cls, shape, details, sizes = self._key
-            UNPLANNED.add(self)
-            self.call = build_callable(operation, pattern, cls, shape, *details, **sizes)
-            UNPLANNED.discard(self)
-            self._key = None
+            try:
+                self.call = build(operation, pattern, cls, shape, *details, **sizes)
+                self._key = None
+            finally:
+                if self._key is not None:
+                    UNPLANNED.add(id(self))
         return self.call
+
+    def __del__(self) -> None:
+        UNPLANNED.discard(id(self))
+
+
+def _import_build() -> Any:
+    from plait._executor.compile import build_callable
+
+    CachedCall.build = staticmethod(build_callable)
+    return build_callable
+
+
+def check_cacheable(operation: str, cls: Any, shape: Any, details: tuple[Any, ...], sizes: dict[str, Any]) -> None:
+    """Look whether a call may be kept: all its sizes are known, and a callable of the caller's lives on in any case.
+
+    Raises:
+        UncacheableError: it may not.
+    """
+    for dimensions, kind in zip(shape, cls, strict=True) if type(cls) is tuple else ((shape, cls),):
+        for size in dimensions if isinstance(dimensions, tuple) else _dimensions(dimensions, kind):
+            if type(size) is not int or size < 0:  # a negative one stands for a size that is not known yet
+                raise UncacheableError
+    for name, value in sizes.items():
+        if type(value) is not int or value < 0 or not (name.isascii() or _is_normal(name)):
+            raise UncacheableError
+    if operation == "reduce" and callable(details[0]) and not _is_named(details[0]):
+        raise UncacheableError  # it must not be kept with all that it holds on to
+
+
+def _dimensions(shape: Any, cls: type) -> tuple[int, ...]:
+    """A shape as a tuple, where a framework has something else for it."""
+    from plait.backends.registry import backend_of
+
+    found = backend_of(cls).shape_as_tuple(shape)
+    if found is None:
+        raise UncacheableError
+    return found
+
+
+def _is_normal(name: str) -> bool:
+    """Whether the parser reads this name as it is written."""
+    from plait._notation.parser import normalise
+
+    return normalise(name) == name
+
+
+def _is_named(function: Callable[..., Any]) -> bool:
+    """Whether a module names this function, and so keeps it alive."""
+    module = sys.modules.get(getattr(function, "__module__", None) or "")
+    return getattr(module, getattr(function, "__name__", ""), None) is function
 
 
 lookup: Any = register(lru_cache(maxsize=CALLS, typed=True)(CachedCall))
@@ -120,8 +179,6 @@ def cache_info() -> Any:
         >>> plait.cache_info()
         CacheInfo(hits=0, misses=1, maxsize=8192, currsize=1)
     """
-    from plait._executor.compile import UNPLANNED
-
     info, more = lookup.cache_info(), lookup_untyped.cache_info()
     found = type(info)(*[one + other for one, other in zip(info, more, strict=True)])
     return found._replace(currsize=found.currsize - len(UNPLANNED))  # an error is not kept

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any
-from weakref import WeakSet
 
-from plait._executor.caches import UncacheableError, on_clear, register
+from plait._executor.caches import register
 from plait._executor.program import Executable, check_result_shape, wrap_object_reduction
 from plait._executor.tracer_hooks import SUBSTITUTED
 from plait._notation.equation import parse_equation
-from plait._notation.parser import normalise, parse
+from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Item, Tree, names
 from plait._notation.unparse import item_text
 from plait._operations.operation import Operation
@@ -35,37 +33,6 @@ EXECUTABLES = 1024
 
 CLASSICAL = "classical"
 """The operation of an equation in the classical form."""
-
-UNPLANNED: WeakSet[Any] = WeakSet()
-"""The entries of the cache that hold no callable, since planning has failed or is not done yet."""
-
-on_clear(UNPLANNED.clear)
-
-
-def check_cacheable(operation: str, cls: Any, shape: Any, details: tuple[Any, ...], sizes: dict[str, Any]) -> None:
-    """Look whether a call may be kept: all its sizes are known, and a callable of the caller's lives on in any case.
-
-    Raises:
-        UncacheableError: it may not.
-    """
-    for each, kind in zip(shape, cls, strict=True) if type(cls) is tuple else ((shape, cls),):
-        dimensions = each if isinstance(each, tuple) else backend_of(kind).shape_as_tuple(each)
-        if dimensions is None:
-            raise UncacheableError
-        for size in dimensions:
-            if type(size) is not int or size < 0:  # a negative one stands for a size that is not known yet
-                raise UncacheableError
-    for name, value in sizes.items():
-        if type(value) is not int or value < 0 or normalise(name) != name:
-            raise UncacheableError
-    if operation == "reduce" and callable(details[0]) and not _is_named(details[0]):
-        raise UncacheableError  # it must not be kept with all that it holds on to
-
-
-def _is_named(function: Callable[..., Any]) -> bool:
-    """Whether a module names this function, and so keeps it alive."""
-    module = sys.modules.get(getattr(function, "__module__", None) or "")
-    return getattr(module, getattr(function, "__name__", ""), None) is function
 
 
 def solve(operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[str, ...]) -> SolvedPattern:
@@ -168,7 +135,7 @@ def build_callable(
         if type(cls) is tuple:
             dims = [_dimensions(each, kind) for each, kind in zip(shape, cls, strict=True)]
             return build_einsum(operation, pattern, cls, dims, sizes, *details)
-        dimensions = _dimensions(shape, cls)
+        dimensions = shape if isinstance(shape, tuple) else _dimensions(shape, cls)
         if operation == "reduce":
             found = build_reduce(pattern, cls, len(dimensions), tuple(sizes), *details)
         else:
@@ -177,7 +144,7 @@ def build_callable(
             check_view(found.plan, shape, details[0], sizes)
             return found.bind(dimensions, sizes)
         plain = found.bind(dimensions, sizes)
-        if not found.is_large(dimensions, sizes):
+        if found.min_elements is None or found.count_elements(dimensions, sizes) < found.min_elements:
             return plain
         from plait._executor.large.select import specialize_large
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from plait._executor.cache import LIST_SHAPES, lookup
+from plait._executor.cache import LIST_SHAPES, check_cacheable, lookup
 from plait._executor.caches import register
 from plait._executor.dynamo import traced
 from plait._executor.tracer_hooks import dynamo_substitute
@@ -21,8 +21,6 @@ class StackedCall:
     __slots__ = ("_arguments", "call")
 
     def __init__(self, operation: str, pattern: str, keys: Any, reduction: Any, /, **sizes: Any) -> None:
-        from plait._executor.compile import check_cacheable
-
         classes, shapes, _ = keys
         check_cacheable(operation, classes, shapes, (reduction,), sizes)
         self._arguments = operation, pattern, sizes, reduction

@@ -16,6 +16,7 @@ from plait._operations.reduce import CUSTOM
 from plait._plan.graph import Plan, segments
 from plait._plan.nodes import Contract, Reduce
 from plait._shapes.sizes import evaluate, report, shape_text
+from plait.backends.interface import as_it_is
 from plait.errors import fail
 
 TYPE_CHECKING = False
@@ -42,7 +43,7 @@ class Executable:
         self.backend = own = backend
         self.reduction = reduction
         self.functions: list[tuple[Callable[..., Any], Callable[..., Any] | None, Any]] = []
-        self.wrap = backend.wrap_callable if plan.steps else _unwrapped
+        self.wrap = backend.wrap_callable if plan.steps else as_it_is
         self.has_new_axes = self.contracts = False
         fixed = True
         for node, _ in plan.steps:
@@ -57,11 +58,13 @@ class Executable:
                 own = backend.for_any_type()
             elif isinstance(node, Reduce) and reduction is not None:
                 if node.reduction == CUSTOM:  # what the caller's function does is not the framework's to compile
-                    self.wrap = _unwrapped
+                    self.wrap = as_it_is
                 self.functions.append((reduction, None, node.axes))
                 own = backend.for_any_type()
             else:
                 self.functions.append((getattr(own, method), None, node[0]))
+        self._size_ops, self._constants = plan.size_ops, plan.solved.constants
+        self._report = partial(report, plan.solved)
         large = backend.large_tensors
         self.is_order_sensitive = large is not None and is_order_sensitive(plan)
         self.min_elements = None
@@ -79,10 +82,13 @@ class Executable:
         Raises:
             SizeError: PLT302 to PLT307.
         """
-        if self.ready and not self.plan.size_ops:
-            return self.ready
-        slots = self.slots(shape, sizes)
-        return self.ready or self.compile(slots)
+        ready = self.ready
+        if ready is not None and not self._size_ops:
+            return ready
+        slots = [*shape, *sizes.values(), *self._constants]
+        if self._size_ops:
+            evaluate(slots, self._size_ops, self._report)
+        return ready or self.compile(slots)
 
     def slots(self, shape: Sequence[int], sizes: dict[str, int]) -> list[int]:
         """All sizes.
@@ -90,13 +96,9 @@ class Executable:
         Raises:
             SizeError: PLT302 to PLT307.
         """
-        slots = [*shape, *sizes.values(), *self.plan.solved.constants]
-        evaluate(slots, self.plan.size_ops, partial(report, self.plan.solved))
+        slots = [*shape, *sizes.values(), *self._constants]
+        evaluate(slots, self._size_ops, self._report)
         return slots
-
-    def is_large(self, shape: Sequence[int], sizes: dict[str, int]) -> bool:
-        """Whether a schedule may be worth it for tensors of this shape."""
-        return self.min_elements is not None and self.count_elements(shape, sizes) >= self.min_elements
 
     def count_elements(self, shape: Sequence[int], sizes: dict[str, int]) -> int:
         """How many elements go in or come out, whichever is more."""
@@ -131,10 +133,6 @@ class Executable:
                 calls[step] = (self.backend.einsum_with_backend_kwargs(equation, target, own), None)
         plan = plan._replace(steps=plan.steps[: last + 1], outputs=(len(plan.solved.ranks) + last,))
         return self.wrap(link(plan, calls))
-
-
-def _unwrapped(call: Callable[..., Any]) -> Callable[..., Any]:
-    return call
 
 
 def _selector(shape: tuple[int, ...]) -> Callable[[Sequence[int]], tuple[int, ...]]:
