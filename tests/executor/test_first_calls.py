@@ -11,6 +11,7 @@ import pytest
 
 import plait
 from plait._executor import compile as compilation
+from plait._executor import contraction
 
 np = pytest.importorskip("numpy")
 
@@ -38,6 +39,7 @@ def frames(call) -> Counter:
 
 IMAGES = np.zeros((2, 8, 6, 3))
 LARGE = np.zeros((16, 32, 64, 64), "f4")
+CHAIN = [np.ones(shape) for shape in ((20, 30), (30, 40), (40, 50))]
 
 CALLS = {
     "rearrange": (
@@ -49,6 +51,11 @@ CALLS = {
         lambda: plait.reduce(LARGE, "a b c d -> a b", "max"),
         lambda: plait.reduce(LARGE, "b c (h 2) (w 2) -> b c h w", "max"),
         250,
+    ),
+    "an einsum of three": (
+        lambda: plait.einsum(*CHAIN, "x y, y z, z w -> x w"),
+        lambda: plait.einsum(*CHAIN, "i j, j k, k l -> i l"),
+        500,
     ),
 }
 """A call that loads what is needed, the first call that is counted, and how many frames it may pass."""
@@ -81,6 +88,21 @@ def test_a_list_of_tensors_takes_the_short_path_the_second_time():
         np.testing.assert_array_equal(call(), first)
         assert not any("slow_path" in file or "compile" in file for file, _ in found), found
         assert sum(found.values()) <= 12, found
+
+
+def test_an_einsum_is_planned_once(monkeypatch):
+    planned = []
+    plan = contraction.plan_contraction
+
+    def watched(*arguments, **keywords):
+        planned.append(arguments)
+        return plan(*arguments, **keywords)
+
+    monkeypatch.setattr(contraction, "plan_contraction", watched)
+    plait.cache_clear()
+    found = frames(lambda: plait.einsum(*CHAIN, "i j, j k, k l -> i l"))
+    assert len(planned) == 1
+    assert not any("_operations/einsum" in file and name == "lower" for file, name in found), found
 
 
 @pytest.mark.parametrize("kind", [TypeError, AttributeError, KeyError, ValueError, RecursionError])
