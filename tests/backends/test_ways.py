@@ -30,7 +30,7 @@ TAKEN_APART = tuple(framework for framework in FRAMEWORKS if framework.name in (
 
 @st.composite
 def products(draw):
-    """An equation of one or two tensors in which no letter stands twice in one."""
+    """An equation of one or two tensors in which no letter appears twice in one."""
     terms = [
         "".join(draw(st.permutations("abcdef"))[: draw(st.integers(1, 4))]) for _ in range(draw(st.integers(1, 2)))
     ]

@@ -109,21 +109,21 @@ Product: TypeAlias = Callable[[Any, Any], Any]
 
 
 class ContractionOps(NamedTuple):
-    """The calls for elements of some types, and what they cost.
+    """What contractions of elements of some types are made of, and what that costs.
 
     Attributes:
         einsum: the framework's own einsum, for tensors of this kind alone.
-        dot: a product of two tensors of rank 1 or 2.
-        matmul: a product of matrices, of which at least one tensor has several.
+        dot: the product of two tensors of at most two dimensions.
+        matmul: products of matrices, where a tensor has more dimensions.
         vecdot: products of vectors along the last dimension, where there is such a function.
-        multiply: a product of elements, stretched as broadcasting does.
+        multiply: the product of elements, with broadcasting.
         multiply_into: the same, into the memory of the first.
-        copy: the same elements in memory of their own; the second argument is nothing.
+        copy: the same elements in memory of their own; the second argument is not used.
         add: the sum along some dimensions, in the tensor's own type.
         diagonal: the elements with equal indices in two dimensions, as a new last one.
         matmul_into: makes a product of matrices that fills memory of a shape, whose dimensions it has in that order.
         costs: what the calls cost.
-        wrap: what becomes of the whole call: one in a wider type, for instance.
+        wrap: makes of the whole contraction what is called: one in a wider type, for instance.
     """
 
     einsum: Callable[..., Any]

@@ -100,7 +100,7 @@ class Backend:
     einsum_optimizes_path: ClassVar[bool] = False
     """Whether ``einsum`` of three tensors and more finds a good contraction path by itself, and is best left to it."""
     contraction_ops: Callable[[tuple[Any, ...]], ContractionOps | None] = staticmethod(no_contraction_ops)
-    """What contractions of tensors of these element types are taken apart into; ``None``: ``einsum`` is better."""
+    """The operations for contractions of tensors of these element types; ``None``: ``einsum`` is better."""
     large_tensors: LargeTensors | None = None
     """How large tensors are reduced and copied; ``None``: one call is the best way, or memory is hidden."""
     wrap_callable: Callable[[TensorCall], TensorCall] = staticmethod(as_it_is)

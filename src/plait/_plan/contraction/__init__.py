@@ -1,1 +1,1 @@
-"""Contractions for one size: in which order tensors meet, and by which calls two of them are multiplied and summed."""
+"""Contractions for given sizes: the path, and the calls by which each pair of tensors is multiplied and summed."""

@@ -55,7 +55,7 @@ EINSUM = Strategy("einsum")
 
 
 def strategies(operands: Sequence[Operand], target: Target, costs: ContractionCosts) -> list[Strategy]:
-    """The strategies that are worth a look.
+    """The strategies that may be the cheapest.
 
     Args:
         operands: in two no axis appears twice in one, or in one alone and not in the target.
@@ -187,7 +187,7 @@ def _multiply_element(order: Axes, operands: Sequence[Operand], costs: Contracti
 
 
 def _matmul_axes(one: Operand, other: Operand, target: Target, costs: ContractionCosts) -> list[MatmulAxes]:
-    """What is worth a look, where the rows are the first operand's, and the columns the second's."""
+    """What may be the cheapest, where the rows are the first operand's, and the columns the second's."""
     both = {*one.axes}.intersection(other.axes)
     rows, columns = tuple(filterfalse(both.__contains__, one.axes)), tuple(filterfalse(both.__contains__, other.axes))
     is_inner = (both - target.kept).__contains__

@@ -1,6 +1,6 @@
-"""NumPy's products: BLAS for the types that it knows, and half types by way of ``float32``.
+"""NumPy's contraction operations: BLAS for the types that it knows, and half types by way of ``float32``.
 
-``numpy.einsum`` itself is a loop in C that no BLAS takes part in; plans call it for what they do not take apart.
+``numpy.einsum`` itself is a loop in C that no BLAS takes part in; plans call it where that is the cheapest.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _BLAS = {"f": 0.012, "d": 0.034, "F": 0.068, "D": 0.136}
 def contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
     """What there is for arrays of these types; ``None`` where only ``numpy.einsum`` can tell.
 
-    All arrays are brought into one type before they meet, so that no intermediate result is narrower than the result.
+    All arrays are converted to one type first, so that no intermediate result is narrower than the result.
     """
     try:
         result = np.result_type(*dtypes)

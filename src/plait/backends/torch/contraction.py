@@ -1,4 +1,4 @@
-"""PyTorch's products, which ``torch.einsum`` ends in, without what it does before."""
+"""PyTorch's contraction operations, which ``torch.einsum`` ends in, without what it does before."""
 
 from __future__ import annotations
 
