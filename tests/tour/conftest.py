@@ -12,7 +12,7 @@ if missing():  # the tests of the core run without the extra
 
 @pytest.fixture(scope="session")
 def small():
-    from plait._tour.photographs import photographs
+    from plait._tour.pictures import photographs
 
     return {name: image[96:192, 96:224].copy() for name, image in photographs().items()}
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from plait._tour import pictures
-from plait._tour.page import milliseconds, page
+from plait._tour.command import milliseconds, page
 from plait._tour.steps import STEPS
 
 VOID = {"meta", "link", "img", "br"}

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 import plait
-from plait._tour.record import Picture, Step, read
-from plait._tour.runner import run
+from plait._tour.runner import Picture, Step, read, run
 from plait._tour.steps import STEPS
 
 IMAGE = np.ones((32, 32, 3), np.float32)

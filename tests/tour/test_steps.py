@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from plait._tour.helpers import HELPERS
-from plait._tour.photographs import photographs, prepare
+from plait._tour.pictures import photographs, prepare
 from plait._tour.steps import STEPS
 
 H, W = 96, 128

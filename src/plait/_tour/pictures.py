@@ -1,22 +1,55 @@
-"""From arrays to pictures: elements between 0 and 1 to bytes, bytes to PNG."""
+"""From the two photographs that come with scikit-learn to arrays, and from arrays to pictures, as bytes and as PNG."""
 
 from __future__ import annotations
 
 from io import BytesIO
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 import plait
-from plait._tour.helpers import chosen
-from plait._tour.photographs import Array
+
+Array = npt.NDArray[Any]
 
 MARK = "plait tour"
 """Part of every file that the tour writes, by which it recognises them."""
+
+PHOTOGRAPHERS = {
+    "china": ("danielbuechele", "https://www.flickr.com/photos/danielbuechele/6061409035/"),
+    "flower": ("vultilion", "https://www.flickr.com/photos/vultilion/6056698931/"),
+}
+"""Who took each photograph, and where it was published, as scikit-learn's own README of its images says."""
+
+MULTIPLE = 32
+"""Heights and widths are cut to a multiple of this, in pixels, so that tiles and patches come out even."""
 
 PATCH = 16
 GAP = 6
 _HEAT = ("#0d0b26", "#48186a", "#9c2f6f", "#e05a47", "#f9a63a", "#fcf6b8")
 _GLOW = np.array([1.0, 0.76, 0.2], np.float32)
+
+
+def photographs() -> dict[str, Array]:
+    """Both photographs by name: ``float32`` from 0 to 1, of shape ``(416, 640, 3)``: height, width, channel."""
+    from sklearn.datasets import load_sample_image
+
+    return {name: prepare(load_sample_image(f"{name}.jpg")) for name in PHOTOGRAPHERS}
+
+
+def prepare(image: Array) -> Array:
+    """Bytes to ``float32`` from 0 to 1, without the rows and columns that no tile could take.
+
+    >>> prepare(np.full((70, 64, 3), 255, np.uint8)).shape
+    (64, 64, 3)
+    """
+    height, width = (length - length % MULTIPLE for length in image.shape[:2])
+    return image[:height, :width].astype(np.float32) / 255
+
+
+def chosen(rows: int, columns: int) -> tuple[int, int]:
+    """The patch that asks: of the photograph of the pavilion it is a piece of the upper roof."""
+    return rows // 4, columns // 3
 
 
 def plain(image: Array) -> Array:

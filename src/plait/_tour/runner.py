@@ -1,38 +1,149 @@
-"""Runs the steps, and measures each line of code."""
+"""What a step of the tour is, and what runs it: each line of code runs just as it is shown, and is measured."""
 
 from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import plait
 from plait._tour.helpers import HELPERS
-from plait._tour.photographs import Array
-from plait._tour.pictures import png
-from plait._tour.record import Call, Done, Drawn, Ran, Step
+from plait._tour.pictures import Array, png
 
 RUNS = 5
 BUDGET = 0.1
 """A call is measured again at most `RUNS` times, and for about this many seconds."""
 
 _BY_NAME = {helper.__name__: helper for helper in HELPERS}
+_AXIS = re.compile(r"[^\W\d_]\w*")
+_TOKEN = re.compile(r'"[^"]*"|[\w.]+=?|[^\w."]+')
+
+
+class Part(NamedTuple):
+    """A piece of a line of code, and what it is: ``"plain"``, ``"function"``, ``"text"`` or an axis, ``"axis 2"``."""
+
+    kind: str
+    text: str
+
+
+class Call(NamedTuple):
+    """One line of code: ``makes = function(*operands, pattern, reduction, **sizes)``."""
+
+    code: str
+    makes: tuple[str, ...]  # the names of the results; none for a call that returns nothing
+    function: str  # what is called: "plait.rearrange", "cut.inverse", "np.copy"
+    operands: tuple[str, ...]  # the expressions of the tensors: names of earlier results, or lists of them
+    pattern: str  # empty if the function takes none
+    sizes: Mapping[str, int]
+    refused: bool  # whether plait must refuse this call: its error is then the result
+
+    def parts(self) -> list[Part]:
+        """The line in pieces: an axis is of the same kind wherever it appears."""
+        axes = {name: f"axis {index}" for index, name in enumerate(dict.fromkeys(_AXIS.findall(self.pattern)))}
+        parts = []
+        for token in _TOKEN.findall(self.code):
+            if token == f'"{self.pattern}"':
+                pieces = re.split(f"({_AXIS.pattern})", token)
+                parts += [Part(axes.get(piece, "text"), piece) for piece in pieces if piece]
+            elif token[-1] == "=" and token[:-1] in self.sizes:
+                parts += [Part(axes.get(token[:-1], "plain"), token[:-1]), Part("plain", "=")]
+            else:
+                kind = "function" if token == self.function else "text" if token[0] == '"' else "plain"
+                parts.append(Part(kind, token))
+        return parts
+
+
+class Picture(NamedTuple):
+    """An array to look at."""
+
+    name: str  # of the file, without its ending
+    of: tuple[str, ...]  # the names of the results that it shows
+    draw: Callable[..., Any]  # from those to elements of type uint8, of shape "h w" or "h w channel"
+    caption: str
+    alt: str  # what is to be seen, for those who cannot see it
+
+
+class Step(NamedTuple):
+    """One stop of the tour."""
+
+    chapter: str
+    title: str
+    sentence: str
+    calls: tuple[Call, ...]
+    before: tuple[str, ...]  # the names of pictures of earlier steps, to compare with
+    after: tuple[Picture, ...]
+    proves: tuple[str, ...] = ()  # the names of results that must be True
+
+
+class Ran(NamedTuple):
+    """What became of a call."""
+
+    call: Call
+    inputs: str  # the shapes; empty for a call without tensors
+    output: str  # the shape, or the value where it is no tensor
+    first: float  # the seconds of the first call: reading the pattern, planning, computing
+    again: float | None  # the least of further calls; None where a second call would not be the same
+    plan: str  # what `plait.explain` says; empty where there is no pattern with an arrow
+    error: str  # what plait said, where it refused
+    source: str  # of a helper; empty for plait's and NumPy's functions
+
+
+class Drawn(NamedTuple):
+    """A picture as a file, and its size in pixels."""
+
+    file: bytes
+    width: int
+    height: int
+
+
+class Done(NamedTuple):
+    """A step that has run, its pictures by name, and the results that it left, by name."""
+
+    step: Step
+    ran: tuple[Ran, ...]
+    drawn: Mapping[str, Drawn]
+    made: Mapping[str, Any]
+
+
+def read(line: str) -> Call:
+    """A line of code as a call; ``# refused`` behind it says that plait must refuse it.
+
+    >>> read('tall = plait.rearrange(photo, "(h p) w -> h (p w)", p=2)').operands
+    ('photo',)
+    """
+    code, _, remark = line.partition("  # ")
+    targets, call = _parse(code)
+    texts = [str(argument.value) for argument in call.args if isinstance(argument, ast.Constant)]
+    return Call(
+        code,
+        targets,
+        ast.unparse(call.func),
+        tuple([ast.unparse(argument) for argument in call.args if not isinstance(argument, ast.Constant)]),
+        texts[0] if texts else "",
+        {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords},
+        remark == "refused",
+    )
+
+
+def _parse(code: str) -> tuple[tuple[str, ...], ast.Call]:
+    """The names that a line of code gives its results, and the call."""
+    (statement,) = ast.parse(code).body
+    assert isinstance(statement, (ast.Assign, ast.Expr))  # noqa: S101  # for mypy
+    assert isinstance(statement.value, ast.Call)  # noqa: S101  # for mypy
+    targets = [] if isinstance(statement, ast.Expr) else ast.unparse(statement.targets[0]).strip("()").split(", ")
+    return tuple(targets), statement.value
 
 
 def run(steps: Sequence[Step], photographs: Mapping[str, Array]) -> Iterator[Done]:
-    """Run the steps one after the other; each sees the results of those before it.
+    """Run the steps one after the other on photographs as `plait._tour.pictures.photographs` gives them.
 
-    Args:
-        steps: the steps.
-        photographs: ``float32`` from 0 to 1, of shape ``h w 3``; height and width are multiples of 32 pixels.
-
-    Raises:
-        AssertionError: a step did not prove what it promises, or plait did not refuse what it must.
+    Each step sees the results of those before it. It is an `AssertionError` if one does not prove what it promises.
     """
     plait.asnumpy(next(iter(photographs.values())))  # loads the backend, which is no part of any step's time
     names: dict[str, Any] = {"plait": plait, "np": np, **_BY_NAME, **photographs}
@@ -42,17 +153,13 @@ def run(steps: Sequence[Step], photographs: Mapping[str, Array]) -> Iterator[Don
         for proof in step.proves:
             if names[proof] is not True:
                 raise AssertionError(f"{step.title}: {proof} is {names[proof]!r}")
-        drawn = {picture.name: _draw(picture.draw(*(names[name] for name in picture.of))) for picture in step.after}
+        images = {picture.name: picture.draw(*(names[name] for name in picture.of)) for picture in step.after}
+        drawn = {name: Drawn(png(image), image.shape[1], image.shape[0]) for name, image in images.items()}
         yield Done(step, ran, drawn, {name: value for name, value in names.items() if name not in known})
 
 
-def _draw(image: Array) -> Drawn:
-    return Drawn(png(image), image.shape[1], image.shape[0])
-
-
 def _call(call: Call, names: dict[str, Any]) -> Ran:
-    expression = ast.parse(call.expression, mode="eval").body
-    assert isinstance(expression, ast.Call)  # noqa: S101  # for mypy
+    _, expression = _parse(call.code)
     arguments = [_value(argument, names) for argument in expression.args]
     evaluate = partial(_value(expression.func, names), *arguments, **call.sizes)
     operands = [value for value in arguments if not isinstance(value, str)]

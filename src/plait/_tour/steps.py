@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from plait._tour.pictures import apart, heat, overlay, patches_apart, plain, swatch
-from plait._tour.record import Call, Picture, Step, read
+from plait._tour.runner import Call, Picture, Step, read
 
 
 def _lines(code: str) -> tuple[Call, ...]:
