@@ -34,13 +34,7 @@ class UsageError(Exception):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Args:
-        arguments: what follows ``plait`` on the command line; the process's own by default.
-
-    Returns:
-        The exit code: 0, 1 or 2, as above.
+    """Run the command on what follows ``plait`` on the command line, and return the exit code.
 
     >>> main(["explain", "h w -> w h", "2,3"])
     rearrange  h w -> w h
@@ -159,10 +153,7 @@ def _explain(asked: argparse.Namespace) -> int:
 
 
 def read_operands(words: Sequence[str]) -> tuple[list[tuple[int, ...]], dict[str, int]]:
-    """The shapes and sizes of a command line, in elements.
-
-    Raises:
-        UsageError: a word is neither, or a size is given twice.
+    """The shapes and sizes of a command line, in elements; it is a `UsageError` where a word is neither.
 
     >>> read_operands(["2,3,4", "()", "p=16"])
     ([(2, 3, 4), ()], {'p': 16})

@@ -29,7 +29,6 @@ __all__ = [
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import plait`
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Any
 
 Span = tuple[int, int]
 """A place in a pattern: the first character, and one past the last."""
@@ -75,9 +74,6 @@ class PlaitError(ValueError, RuntimeError):
         if self.facts:
             lines.append("  " + "   ".join(f"{label}: {text}" for label, text in self.facts.items()))
         return "\n".join(lines)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (type(self), self.message, self.code, self.pattern, self.spans, self.facts)
 
 
 class PatternSyntaxError(PlaitError):
@@ -195,12 +191,6 @@ def short(value: object) -> str:
     except Exception:  # a stranger's repr may do anything
         shown = f"<{type(value).__name__}>"
     return shown if len(shown) <= 60 else shown[:60] + "…"
-
-
-def _restore(
-    kind: type[PlaitError], message: str, code: str, pattern: str | None, spans: Any, facts: Any
-) -> PlaitError:
-    return kind(message, code=code, pattern=pattern, spans=spans, facts=facts)
 
 
 def _draw(pattern: str, spans: tuple[Span, ...]) -> list[str]:

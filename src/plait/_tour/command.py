@@ -46,7 +46,7 @@ def tour(output: str) -> None:
     _prepare(folder)
     out = Console(highlight=False)
     out.print(Text("plait tour", style="bold"), Text("every operation on two photographs", style="dim"))
-    done = []
+    done: list[Done] = []
     for each in _with_progress():
         _report(out, len(done), each)
         done.append(each)

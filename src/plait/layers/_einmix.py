@@ -87,12 +87,10 @@ class MixSpec(Spec):
             bias_shape: the axes that the bias depends on, or ``None`` for no bias.
             sizes: the sizes, in elements, of all axes of the weight and of the bias, and of those of the input that
                 cannot be inferred.
-            own: see `plait.layers._spec.check_argument_names`.
+            own: the arguments of a framework's own layers; an axis of such a name cannot be given a size.
 
         Raises:
-            PatternSyntaxError: a text cannot be read.
-            AxisError: an axis is where it may not be, or a size names no axis.
-            SizeError: a size is missing, or is not an exact integer.
+            PlaitError: a text cannot be read, an axis is where it may not be, or a size is missing or wrong.
         """
         check_argument_names(pattern, **own)
         tree = parse(tree_text(parse(pattern)))

@@ -43,9 +43,11 @@ class Spec:
 
     @property
     def arguments(self) -> str:
-        """The arguments of the constructor as a call has them, for a ``repr``."""
+        """The arguments of the constructor as a call has them, for a ``repr``: ``'b (h p) -> b h p', p=2``."""
         config = self.config
-        return format_arguments(*[value for name, value in config.items() if name != "sizes"], sizes=config["sizes"])
+        sizes = config.pop("sizes")
+        given = [format_value(value) for value in config.values() if value is not None]
+        return ", ".join([*given, *(f"{name}={size}" for name, size in sizes.items())])
 
     @property
     def keywords(self) -> dict[str, str]:
@@ -55,11 +57,7 @@ class Spec:
         return {name: format_value(value) for name, value in {**config, **sizes}.items() if value is not None}
 
     def stacked(self, tensors: Sequence[Any]) -> Any:
-        """A list of tensors as the one that a call makes of it, for frameworks that ask for shapes before the call.
-
-        Raises:
-            SizeError: PLT308, it is empty, or the shapes differ.
-        """
+        """A list of tensors as the one that a call makes of it, for frameworks that ask for shapes before the call."""
         try:
             return stack(tensors)
         except PlaitError as error:
@@ -150,13 +148,7 @@ class RepeatConstructor:
 
 
 def rearrange(pattern: str, sizes: dict[str, Any], **own: Any) -> OperationSpec:
-    """The specification of a ``Rearrange``, with every error of `plait.rearrange` that needs no tensor.
-
-    Args:
-        pattern: the pattern.
-        sizes: the sizes of its axes.
-        own: see `check_argument_names`.
-    """
+    """The specification of a ``Rearrange``, with every error of `plait.rearrange` that needs no tensor."""
     return OperationSpec("rearrange", checked_pattern("rearrange", pattern, sizes, **own))
 
 
@@ -172,13 +164,7 @@ def repeat(pattern: str, sizes: dict[str, Any], **own: Any) -> OperationSpec:
 
 
 def checked_pattern(operation: str, text: str, sizes: dict[str, Any], reduction: str = "", **own: Any) -> Pattern:
-    """A pattern that keeps the rule of its operation, and can be solved.
-
-    Raises:
-        PatternSyntaxError: the pattern cannot be read.
-        AxisError: it breaks the rule of the operation, or a size names no axis.
-        SizeError: a size is not an exact integer, or one cannot be inferred.
-    """
+    """A pattern that is known to keep the rule of its operation, and to be solvable for some tensor."""
     check_argument_names(text, **own)
     two_sides(parse(text), operation)
     pattern = Pattern(text, sizes)
@@ -189,15 +175,7 @@ def checked_pattern(operation: str, text: str, sizes: dict[str, Any], reduction:
 
 
 def check_argument_names(text: str, **own: Any) -> None:
-    """Make sure that no argument of a constructor was meant to be the size of an axis of that name.
-
-    Args:
-        text: the pattern.
-        own: the arguments of the framework's own layers; an axis of such a name cannot be given a size.
-
-    Raises:
-        AxisError: PLT213, one is a whole number, and the pattern has an axis of that name.
-    """
+    """Raise PLT213 if an argument of the framework's own layers was meant as the size of an axis of that name."""
     numbers = [name for name, value in own.items() if isinstance(value, int) and not isinstance(value, bool)]
     if not numbers:
         return
@@ -210,11 +188,7 @@ def check_argument_names(text: str, **own: Any) -> None:
 
 
 def merge_sizes(sizes: Any, more: Mapping[str, Any]) -> dict[str, Any]:
-    """The sizes that were given as one dict, and those that were given as keywords.
-
-    Raises:
-        SizeError: PLT301, what was given as a dict is none; PLT311, one was given both ways.
-    """
+    """The sizes that were given as one dict, and those that were given as keywords."""
     if sizes is None:
         return dict(more)
     if not isinstance(sizes, Mapping) or not all(isinstance(name, str) for name in sizes):
@@ -236,21 +210,11 @@ def split_module(operation: OperationSpec, kind: type) -> tuple[OperationSpec, A
 
 
 def forbid_module(operation: OperationSpec, kind: type) -> OperationSpec:
-    """The operation, for frameworks where a layer cannot have a module inside that is called with more than tensors.
-
-    Raises:
-        AxisError: PLT209, its reduction is such a module, whose parameters nothing would find.
-    """
+    """Refuse a module as reduction, for frameworks where nothing would find its parameters inside of a layer."""
     if isinstance(operation.reduction, kind):
         message = f"the parameters of {short(operation.reduction)} would not be found; a reduction here is a function"
         raise fail("PLT209", message, operation.pattern.text)
     return operation
-
-
-def format_arguments(*values: Any, sizes: dict[str, int]) -> str:
-    """Arguments as a call has them: ``'b (h p) -> b h p', p=2``."""
-    given = [format_value(value) for value in values if value is not None]
-    return ", ".join([*given, *(f"{name}={size}" for name, size in sizes.items())])
 
 
 def format_value(value: Any) -> str:
@@ -287,11 +251,9 @@ PARAMETERS = MappingProxyType(
 
 
 def documented(attributes: Mapping[str, str] = MappingProxyType({}), /, **own: str) -> Callable[[Layer], Layer]:
-    """A decorator that adds the arguments, attributes and errors of a layer to its docstring.
+    """A decorator that adds the attributes of a layer, and its arguments and errors, to its docstring.
 
-    Args:
-        attributes: the attributes, each with a description.
-        own: descriptions of the constructor's arguments, as far as they differ from those of other frameworks.
+    The arguments need to be described as far as they differ from those of other frameworks.
     """
 
     def complete(layer: Any) -> Any:
@@ -316,17 +278,7 @@ def documented(attributes: Mapping[str, str] = MappingProxyType({}), /, **own: s
 
 
 def recipes(operation: str, pattern: Pattern, reduction: str = "", *others: int) -> dict[int, PlanData]:
-    """The plan of a pattern for each rank of the tensor, as data, for a framework that compiles no Python of plait's.
-
-    Args:
-        operation: ``"rearrange"``, ``"reduce"``, ``"repeat"`` or ``"einsum"``.
-        pattern: the pattern with its sizes, whose numbers follow those of the shapes, in their order.
-        reduction: the name of a reduction, or empty.
-        others: the ranks of the tensors behind the first.
-
-    Returns:
-        One rank; with an ellipsis all ranks up to `SCRIPTED_RANKS`.
-    """
+    """The plan of a pattern for each rank of the first tensor, as data, where the ranks of the others are given."""
     items = parse(pattern.text).left[0].items
     least = _named_dimensions(items)
     ranks = range(least, max(least, SCRIPTED_RANKS) + 1) if least < len(items) else (least,)

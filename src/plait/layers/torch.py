@@ -106,7 +106,7 @@ class EinMix(_Layer):  # its docstring is written out: the documentation shows i
 
     def forward(self, tensor: torch.Tensor) -> torch.Tensor:
         if is_scripting():
-            return _torch_script.run_mix(tensor, self.weight, self.bias, self.script)
+            return _torch_script.run_mix([tensor, self.weight], self.bias, self.script)
         product = self.spec.product.einsum(tensor, self.weight)
         bias = self.bias
         if bias is not None and bias.dtype is not product.dtype and bias.dtype is self.weight.dtype:  # under autocast
