@@ -9,14 +9,7 @@ from plait.errors import fail
 
 
 def parse_equation(equation: str, count: int) -> Tree:
-    """The tree of a classical equation: every letter an axis, white space ignored, the output optional.
-
-    Args:
-        equation: such as ``"ij,jk->ik"`` or ``"ij,jk"``.
-        count: the number of tensors.
-
-    Raises:
-        PatternSyntaxError: PLT101, PLT102, PLT105, PLT106 or PLT110.
+    """The tree of a classical equation for so many tensors: white space is ignored, and the output optional.
 
     >>> from plait._notation.unparse import tree_text
     >>> tree_text(parse_equation("ij, jk", 2))

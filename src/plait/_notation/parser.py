@@ -25,16 +25,7 @@ _node = tuple.__new__
 
 
 def parse(text: str) -> Tree:  # noqa: PLR0915  # one loop, with a branch for each sign
-    """The tree of a pattern.
-
-    Args:
-        text: a pattern, such as ``"b (h p) c -> b h (p c)"``.
-
-    Returns:
-        The tree, each node with its place in the text.
-
-    Raises:
-        PatternSyntaxError: PLT101 to PLT109, with carets.
+    """The tree of a pattern, such as ``"b (h p) c -> b h (p c)"``, each node with its place in the text.
 
     >>> parse("a -> a").left[0].items
     (Name(text='a', start=0, stop=1),)
@@ -128,11 +119,7 @@ def normalise(name: str) -> str:
 
 
 def _word(text: str, word: str, start: int, stop: int) -> Name | Number:
-    """A number, or a name that is not ASCII.
-
-    Raises:
-        PatternSyntaxError: PLT107, and those of `_bad_word`.
-    """
+    """A number, or a name that is not ASCII."""
     if word.isascii() and word.isdigit():
         digits = word.lstrip("0")
         if len(digits) > _LONGEST_NUMBER:

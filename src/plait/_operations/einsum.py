@@ -59,15 +59,8 @@ def _check_dots(before: list[Side], after: Side, tree: Tree) -> None:
 def lower(solved: SolvedPattern, _: str = "", path: Path = ()) -> Plan:
     """Split each tensor into the axes that the product needs, contract by the framework's einsum, merge.
 
-    This is the plan for sizes that are not known, and for frameworks whose own einsum is best.
-    `plait._plan.contraction` chooses among others where the sizes are known.
-
-    Args:
-        solved: the solved pattern.
-        path: the order in which the tensors are contracted; without one, all at once.
-
-    Raises:
-        BackendError: PLT506, tensors that are contracted together have more axes than there are letters.
+    This is the plan for sizes that are not known, and for frameworks whose own einsum is best; without a path, all
+    tensors are contracted at once. `plait._plan.contraction` chooses among others where the sizes are known.
     """
     from plait._plan.contraction.paths import walk_path
 

@@ -11,16 +11,10 @@ from plait._shapes.solver import SolvedPattern
 
 
 class Operation(NamedTuple):
-    """One row of the table.
+    """One row of the table."""
 
-    Attributes:
-        name: the public function.
-        check: raises where a pattern breaks the rule of the operation.
-        lower: the plan of a solved pattern; the text is the reduction, or empty.
-        trivially_valid: whether a solved plain pattern is seen to keep the rule without the check; most are.
-    """
-
-    name: str
-    check: Callable[[Tree], None]
-    lower: Callable[[SolvedPattern, str], Plan]
+    name: str  # of the public function
+    check: Callable[[Tree], None]  # raises where a pattern breaks the rule of the operation
+    lower: Callable[[SolvedPattern, str], Plan]  # the plan of a solved pattern; the text is the reduction, or empty
     trivially_valid: Callable[[SolvedPattern], bool] | None = None
+    """Whether a solved plain pattern is seen to keep the rule without the check; most are."""

@@ -26,12 +26,7 @@ class Layout(NamedTuple):
 
 
 def layout(pattern: str, operation: str) -> Layout:
-    """Read a packing pattern, such as ``"b * c"``.
-
-    Raises:
-        PatternSyntaxError: PLT1xx.
-        AxisError: PLT201, there is more than names and the ``*``; PLT206; PLT210, the ``*`` is missing or repeated.
-    """
+    """Read a packing pattern, such as ``"b * c"``."""
     tree = parse(pattern)
     expr = single_list(tree, operation, "'b * c'")
     stars = [place for place, item in enumerate(expr.items) if isinstance(item, Mark) and item.text == "*"]
@@ -50,11 +45,7 @@ def layout(pattern: str, operation: str) -> Layout:
 
 
 def split_shape(shape: Sequence[Any], where: Layout, pattern: str, place: int) -> tuple[Any, Any, Any]:
-    """A shape in three parts: before the ``*``, in its place, and after it.
-
-    Raises:
-        SizeError: PLT304, the rank is too small.
-    """
+    """A shape in three parts: before the ``*``, in its place, and after it."""
     least = where.before + where.after
     if len(shape) < least:
         message = f"tensor {place} has rank {len(shape)}, and the pattern needs at least {least}"
@@ -87,17 +78,9 @@ def lengths(
     *,
     comparable: bool = True,
 ) -> list[tuple[Any, Any]]:
-    """For each packed shape its length in the packed dimension and the shape, with ``-1`` filled in.
+    """For each packed shape its length in the packed dimension, and the shape with its ``-1`` inferred from the total.
 
-    Args:
-        packed_shapes: the shapes; at most one may hold one ``-1``, which is inferred.
-        total: the length of the packed dimension.
-        pattern: for errors.
-        symbol: a size as its framework computes with it, where it is a symbol of the framework's, or else ``None``.
-        comparable: whether sizes may be compared.
-
-    Raises:
-        SizeError: PLT309, the shapes do not add up to the dimension, or one of them is no shape.
+    ``symbol`` gives a size as its framework computes with it, or ``None`` where it is not a symbol of the framework's.
     """
     listed = _shapes(packed_shapes, pattern)
     shapes = [_packed_shape(shape, number, pattern, symbol) for number, shape in enumerate(listed)]

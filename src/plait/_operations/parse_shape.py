@@ -19,11 +19,6 @@ Places = tuple[tuple[int, str | int], ...]
 def places(pattern: str, rank: int) -> Places:
     """Which dimension has which name, or which length.
 
-    Raises:
-        PatternSyntaxError: PLT1xx.
-        AxisError: PLT201, it is not a list of names, lengths, ``_`` and one ellipsis; PLT206.
-        SizeError: PLT304, the rank does not fit.
-
     >>> places("b _ w 3", 4)
     ((0, 'b'), (2, 'w'), (3, 3))
     """
@@ -61,11 +56,7 @@ def _length(item: Item, text: str) -> int:
 
 
 def read_shape(found: Places, shape: Sequence[Any], pattern: str, *, comparable: bool = True) -> dict[str, Any]:
-    """The names with their lengths.
-
-    Raises:
-        SizeError: PLT305, a dimension has another length than the pattern says.
-    """
+    """The names with their lengths, where the other dimensions have the lengths that the pattern says."""
     sizes: dict[str, Any] = {}
     for place, label in found:
         if isinstance(label, str):

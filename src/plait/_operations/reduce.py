@@ -34,11 +34,7 @@ def lower(solved: SolvedPattern, reduction: str) -> Plan:
 
 
 def check_reduction(name: object) -> str:
-    """The name of a known reduction.
-
-    Raises:
-        AxisError: PLT209, it is none.
-    """
+    """The name of a known reduction; anything else is an error."""
     if isinstance(name, str):
         if name in RULES:
             return name

@@ -24,12 +24,7 @@ class Side(NamedTuple):
 
 
 def two_sides(tree: Tree, operation: str) -> tuple[tuple[Expr, ...], Expr]:
-    """The tensors of the left side, and the one of the right.
-
-    Raises:
-        PatternSyntaxError: PLT105, there is no arrow.
-        AxisError: PLT202, there is a comma on the right.
-    """
+    """The tensors of the left side, and the one of the right."""
     if tree.right is None:
         message = f"{operation} needs an arrow: what goes in -> what comes out"
         raise fail("PLT105", message, tree.text, [(len(tree.text), len(tree.text))])
@@ -42,12 +37,7 @@ def two_sides(tree: Tree, operation: str) -> tuple[tuple[Expr, ...], Expr]:
 
 
 def unary_sides(tree: Tree, operation: str) -> tuple[Side, Side]:
-    """Both sides of an operation that takes one tensor and gives one.
-
-    Raises:
-        PatternSyntaxError: PLT105, there is no arrow.
-        AxisError: PLT201, PLT202, PLT206 or PLT208.
-    """
+    """Both sides of an operation that takes one tensor and gives one."""
     left, right = one_tensor(tree, operation)
     before, after = collect_axes(left, tree, operation), collect_axes(right, tree, operation)
     if after.dots and not before.dots:
@@ -57,12 +47,7 @@ def unary_sides(tree: Tree, operation: str) -> tuple[Side, Side]:
 
 
 def one_tensor(tree: Tree, operation: str) -> tuple[Expr, Expr]:
-    """The one tensor of the left side, and that of the right.
-
-    Raises:
-        PatternSyntaxError: PLT105, there is no arrow.
-        AxisError: PLT202, there is a comma.
-    """
+    """The one tensor of the left side, and that of the right."""
     left, right = two_sides(tree, operation)
     if len(left) != 1:
         spans = [expr.span for expr in left]
@@ -71,17 +56,7 @@ def one_tensor(tree: Tree, operation: str) -> tuple[Expr, Expr]:
 
 
 def collect_axes(expr: Expr, tree: Tree, operation: str, *, repeats: bool = False) -> Side:
-    """The axes of one tensor.
-
-    Args:
-        expr: the tensor.
-        tree: the pattern that it belongs to.
-        operation: how errors name the operation.
-        repeats: whether an axis may appear twice.
-
-    Raises:
-        AxisError: PLT201, notation of another operation; PLT206, an axis appears twice.
-    """
+    """The axes of one tensor of a pattern; one may appear several times where ``repeats`` is true."""
     side = Side({}, [], [])
     known = side.names
     for item in expr.items:
@@ -103,11 +78,7 @@ def collect_axes(expr: Expr, tree: Tree, operation: str, *, repeats: bool = Fals
 
 
 def single_list(tree: Tree, operation: str, example: str) -> Expr:
-    """The one tensor of a pattern without an arrow.
-
-    Raises:
-        AxisError: PLT201, there is an arrow or a comma.
-    """
+    """The one tensor of a pattern without an arrow."""
     if tree.right is not None or len(tree.left) != 1:
         message = f"{operation} takes the dimensions of one tensor, as in {example}: no arrow, and no comma"
         raise fail("PLT201", message, tree.text)

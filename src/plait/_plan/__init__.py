@@ -1,1 +1,1 @@
-"""The third room: what a solved pattern means as a list of steps."""
+"""Plans: a solved pattern as a graph of nodes, and the schedules of large tensors."""

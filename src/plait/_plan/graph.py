@@ -14,44 +14,27 @@ Step: TypeAlias = "tuple[Node, tuple[int, ...]]"
 
 
 class Plan(NamedTuple):
-    """A solved operation, ready for any backend.
-
-    Tensors are numbered as they come, and the result of each step takes the next number.
-
-    Attributes:
-        solved: the pattern, solved.
-        size_ops: the arithmetic of the solved pattern, and that of the sizes which the nodes name.
-        steps: the nodes, each behind those that it needs.
-        outputs: the numbers of the results.
-        sized: whether the shapes in the nodes are lengths, and not slots.
-    """
+    """A solved operation, ready for any backend; the tensors are numbered, and then the result of each step."""
 
     solved: SolvedPattern
-    size_ops: tuple[SizeOp, ...]
-    steps: tuple[Step, ...]
-    outputs: tuple[int, ...]
-    sized: bool = False
+    size_ops: tuple[SizeOp, ...]  # of the solved pattern, and of the sizes that the nodes name
+    steps: tuple[Step, ...]  # the nodes, each behind those that it needs
+    outputs: tuple[int, ...]  # the numbers of the results
+    sized: bool = False  # whether the shapes in the nodes are lengths, and not slots
 
 
 class Segment(NamedTuple):
-    """A contraction of several tensors with the chains of nodes around it; or one chain alone. Nodes are their numbers.
+    """A contraction with the chains of nodes around it, or one chain alone; nodes are given by their numbers."""
 
-    Attributes:
-        operands: for each operand where it comes from, and the nodes that bring it into shape.
-        contract: what makes them one; ``None`` where there is one operand, and nothing to be contracted.
-        after: the nodes of the result.
-    """
-
-    operands: tuple[tuple[int, tuple[int, ...]], ...]
-    contract: int | None
-    after: tuple[int, ...] = ()
+    operands: tuple[tuple[int, tuple[int, ...]], ...]  # where each comes from, and the nodes that bring it into shape
+    contract: int | None  # ``None`` where there is one operand, and nothing to be contracted
+    after: tuple[int, ...] = ()  # the nodes of the result
 
 
 def segments(plan: Plan) -> tuple[list[Segment], tuple[int, ...]]:
-    """The plan as contractions and chains, one after the other, and the numbers of its outputs among their results.
+    """The plan as contractions and chains, and the numbers of its outputs among the tensors and their results.
 
-    Tensors are numbered as they come, and the result of each segment takes the next number. A change of the layout of a
-    result belongs to the contraction that needs it.
+    A change of the layout of a result belongs to the contraction that needs it.
     """
     count = len(plan.solved.ranks)
     last = max([step for step, (node, _) in enumerate(plan.steps) if isinstance(node, Contract)], default=-1)

@@ -16,12 +16,7 @@ from plait._shapes.solver import SolvedPattern
 
 
 def lower_movement(solved: SolvedPattern, reduction: str = "") -> Plan:
-    """The plan that takes the one input of a solved pattern to its output.
-
-    Args:
-        solved: a solved pattern with one input.
-        reduction: what becomes of the axes that only the input has.
-    """
+    """The plan that takes the one input to the output, and reduces the axes that only the input has."""
     sizes = SizeBuilder(solved)
     (dims,) = solved.inputs
     start: dict[int, tuple[int, ...]] = {}
@@ -48,15 +43,12 @@ def lower_movement(solved: SolvedPattern, reduction: str = "") -> Plan:
 
 
 class Rewrite(NamedTuple):
-    """Replaces a node of the kind ``on``, and the one after it (or ``None``), without changing what they do.
-
-    ``apply`` returns the nodes that replace both, or ``None`` to leave them.
-    """
+    """Replaces a node, and the one after it (or ``None``), without changing what they do."""
 
     name: str
     reason: str
-    on: type
-    apply: Callable[[Node, Node | None], tuple[Node, ...] | None]
+    on: type  # the kind of the node
+    apply: Callable[[Node, Node | None], tuple[Node, ...] | None]  # what replaces both, or ``None`` to leave them
 
 
 def _drop_identity(node: Node, follower: Node | None) -> tuple[Node, ...] | None:

@@ -32,10 +32,8 @@ class Cost(NamedTuple):
 class Node:
     """What every node can be asked.
 
-    Attributes:
-        method: the backend's function that executes it. Of one operand it is ``f(tensor, argument)``, where the
-            argument is the node's first field; of several see `Contract`.
-        takes_shape: whether that argument is a shape.
+    Its ``method`` is the backend's function that executes it. Of one operand it is ``f(tensor, argument)``, where the
+    argument is the node's first field, which may be a shape; of several see `Contract`.
     """
 
     __slots__ = ()
@@ -51,11 +49,7 @@ class Node:
         raise NotImplementedError
 
     def apply(self, view: StridedView, lengths: Shape) -> int | None:
-        """Make the view of the operand that of the result, whose shape is ``lengths``.
-
-        Returns:
-            The dimension of the result that forces a copy, or ``None`` where the result shares the memory.
-        """
+        """Make the view of the operand that of the result; returned is the dimension that forces a copy, if any."""
         view.shape, view.strides = lengths, contiguous(lengths)
         return 0
 
@@ -241,21 +235,16 @@ class Buffer(NamedTuple):
 class _ContractFields(NamedTuple):
     method: str
     shape: Shape
-    equation: str = ""
-    buffer: Buffer | None = None
-    in_place: int | None = None
+    equation: str = ""  # of an einsum, in the classical form with an arrow
+    buffer: Buffer | None = None  # memory that a product of matrices fills, where its result is wanted in another order
+    in_place: int | None = None  # the operand whose memory a ``multiply`` may take for its result
 
 
 class Contract(_ContractFields, Node):
     """Multiply tensors, and sum over what the result lacks.
 
-    Attributes:
-        method: ``einsum``, by the framework's own function, or of two tensors ``matmul``, ``dot`` (of at most two
-            dimensions each), ``vecdot`` (along the last dimension) or ``multiply`` (with broadcasting, without a sum).
-        shape: of the result.
-        equation: of an einsum, in the classical form with an arrow.
-        buffer: memory that a product of matrices fills, where its result is wanted in another order.
-        in_place: the operand whose memory a ``multiply`` may take for its result.
+    The method is ``einsum``, by the framework's own function, or of two tensors ``matmul``, ``dot`` (of at most two
+    dimensions each), ``vecdot`` (along the last dimension) or ``multiply`` (with broadcasting, without a sum).
     """
 
     __slots__ = ()

@@ -30,21 +30,15 @@ class Line(NamedTuple):
 
 
 class Costs(NamedTuple):
-    """What a contraction costs.
+    """What a contraction costs."""
 
-    Attributes:
-        path: the positions of the tensors that are contracted next, among those that are left, step by step.
-        flops: multiplications and additions, counted as opt_einsum counts them.
-        largest: the elements of the largest intermediate result; 0 where there is none.
-        read: the elements that products, sums and copies read.
-        written: the elements that they write.
-    """
-
-    path: tuple[tuple[int, ...], ...]
-    flops: int
-    largest: int
-    read: int
-    written: int
+    path: tuple[
+        tuple[int, ...], ...
+    ]  # the positions of the tensors that are contracted next, among those that are left
+    flops: int  # multiplications and additions, counted as opt_einsum counts them
+    largest: int  # the elements of the largest intermediate result; 0 where there is none
+    read: int  # the elements that products, sums and copies read
+    written: int  # the elements that they write
 
 
 class SlotLabels:

@@ -11,10 +11,7 @@ def coalesce_axes(
 ) -> list[tuple[int, ...]]:
     """The longest runs of axes that are adjacent, in this order, wherever one of them appears.
 
-    Args:
-        tensors: each as its dimensions, a dimension as the axes in it.
-        across: whether the last axis of a dimension and the first of the next are adjacent.
-        separate: axes that stay on their own.
+    Where ``across`` is true, the last axis of a dimension and the first of the next are adjacent.
 
     >>> coalesce_axes([((0, 1), (2,)), ((2,), (3,)), ((0, 1), (3,))])
     [(0, 1), (2,), (3,)]

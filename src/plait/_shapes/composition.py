@@ -130,10 +130,8 @@ def compose_axes(
     """The part of `compose` that needs no lengths, and is remembered for all of them.
 
     ``before`` and ``after`` are the factors of each axis of the two patterns. ``separate`` are those of length 1, and
-    ``units`` those of them that only the second pattern has, and combines, which may change the elements.
-
-    Returns:
-        The one pattern, and the factors that each of its axes is the product of; or why there is none.
+    ``units`` those of them that only the second pattern has, and combines, which may change the elements. Returned are
+    the one pattern and the factors of each of its axes, or the reason why there is none.
     """
     tensors = [_replaced(dims, before) for dims in first.inputs] + [
         _replaced(dims, after) for dims in second.inputs[1:]

@@ -22,11 +22,7 @@ SizeOps: TypeAlias = "Iterable[tuple[str, int, tuple[int, ...]]]"
 
 
 def evaluate(slots: list[Any], size_ops: SizeOps, report: Report) -> None:
-    """Run the size operations; each that computes a size appends it to the slots.
-
-    Raises:
-        SizeError: what ``report`` makes of an instruction that does not hold.
-    """
+    """Run the size operations: each that computes a size appends it to the slots, and one that fails is reported."""
     for kind, source, factors in size_ops:
         size = 1
         if factors:
@@ -50,13 +46,7 @@ def evaluate(slots: list[Any], size_ops: SizeOps, report: Report) -> None:
 
 
 def evaluate_symbolic(slots: list[Any], size_ops: SizeOps, report: Report) -> None:
-    """`evaluate` for sizes that are ints, symbols, or ``None`` where nothing is known.
-
-    Symbols are multiplied and divided, and never hashed or compared; so what is not an int is not checked.
-
-    Raises:
-        SizeError: as `evaluate`.
-    """
+    """`evaluate` for sizes that are ints, symbols, or ``None`` where nothing is known; only ints are checked."""
     for kind, source, factors in size_ops:
         read = factors if kind == PRODUCT else (source, *factors)
         if all(type(slots[slot]) is int for slot in read):
@@ -82,11 +72,7 @@ def product(slots: Sequence[Any], factors: Sequence[int]) -> Any:
 
 
 def exact(name: str, value: Any) -> int:
-    """A size as an int.
-
-    Raises:
-        SizeError: PLT301, it is not an exact integer; PLT306, it is negative.
-    """
+    """A size as an int; it must be exact, and not negative."""
     dtype = str(getattr(value, "dtype", ""))
     if isinstance(value, bool) or dtype.endswith("bool"):
         raise fail("PLT301", f"the size {name}={value} is a truth value, and a size is an exact integer")
@@ -103,11 +89,7 @@ def exact(name: str, value: Any) -> int:
 
 
 def normalise_sizes(sizes: dict[str, Any]) -> dict[str, Any]:
-    """The given sizes with their names as Python spells them (``ℎ`` is ``h``).
-
-    Raises:
-        SizeError: PLT311, two of the names are one.
-    """
+    """The given sizes with their names as Python spells them: ``ℎ`` is ``h``, and so may not be given beside it."""
     normal: dict[str, Any] = {}
     for name, value in sizes.items():
         key = normalise(name)

@@ -84,16 +84,7 @@ class SolvedPattern(NamedTuple):
 
 
 def solve_pattern(tree: Tree, ranks: tuple[int, ...], given: tuple[str, ...] = ()) -> SolvedPattern:
-    """Solve a pattern for tensors of these ranks.
-
-    Args:
-        tree: a pattern with an arrow, whose right side has at most one tensor.
-        ranks: the rank of each tensor of the left side.
-        given: the names of the sizes that the caller gives.
-
-    Raises:
-        AxisError: PLT203, a given size names no axis.
-        SizeError: PLT303, a size cannot be inferred; PLT304, a rank does not fit.
+    """Solve a pattern for tensors of these ranks, and the names of the sizes that the caller gives.
 
     >>> from plait._notation.parser import parse
     >>> solve_pattern(parse("b (h p) -> b h p"), (2,), ("p",)).size_ops
@@ -185,9 +176,6 @@ def _infer(
 
     A dimension with one unknown axis tells its size; that may leave one unknown in another, so this is repeated.
     Returned are the operations and the number of slots that are filled after them.
-
-    Raises:
-        SizeError: PLT303, a dimension has several unknown axes.
     """
     size_ops: list[SizeOp] = []
     waiting = list(enumerate(dims))
@@ -220,10 +208,6 @@ def _infer(
 
 def slot_labels(solved: SolvedPattern, size_ops: Iterable[SizeOp]) -> dict[int, str]:
     """What each slot is the size of, as the pattern spells it: ``h``, ``(h p)``, or ``1`` for a unit dimension.
-
-    Args:
-        solved: the pattern.
-        size_ops: its size operations, and those that a plan adds.
 
     >>> from plait._notation.parser import parse
     >>> solved = solve_pattern(parse("b (h p) -> b h p"), (2,), ("p",))

@@ -20,36 +20,20 @@ TRIALS = 3
 
 
 class KernelTask(NamedTuple):
-    """What a kernel fills.
-
-    Attributes:
-        filler: what fills it, and says whether it can.
-        order: of the tensor's dimensions, those that are reduced last.
-        lengths: of new memory, in the order in which the tensor has its dimensions in memory.
-        back: the order in which the result has them.
-        empty: makes the memory.
-        copies: whether the result is a copy, whose shape may be another.
-    """
+    """What a kernel fills."""
 
     filler: Filler
-    order: tuple[int, ...]
-    lengths: tuple[int, ...]
-    back: tuple[int, ...]
+    order: tuple[int, ...]  # of the tensor's dimensions, those that are reduced last
+    lengths: tuple[int, ...]  # of new memory, in the order in which the tensor has its dimensions in memory
+    back: tuple[int, ...]  # the order in which the result has them
     empty: Empty
-    copies: bool
+    copies: bool  # whether the result is a copy, whose shape may be another
 
     @classmethod
     def for_node(
         cls, scheduled: ScheduledStep, large: LargeTensorOps, ops: ReductionOps | TwoPassOps | None, dtype: Any
     ) -> KernelTask | None:
-        """The task of a reduction, or of a copy to memory in the order of the dimensions; ``None``: no kernel has it.
-
-        Args:
-            scheduled: what is done.
-            large: what schedules are made of.
-            ops: what the reduction is made of.
-            dtype: the element type of the tensor.
-        """
+        """The task of a reduction, or of a copy to row-major memory; ``None`` where no kernel has it."""
         _, node, shape, strides, *_ = scheduled
         if large.kernel is None or large.empty is None or prod(shape) < large.min_kernel_elements:
             return None
@@ -88,13 +72,7 @@ def describe(task: KernelTask | None, scheduled: ScheduledStep, large: LargeTens
 
 
 def with_kernel_fallback(task: KernelTask, backend: Backend, fallback: StepFunction) -> StepFunction:
-    """The function that fills new memory once the kernel is ready, if that is faster; the second call asks for it.
-
-    Args:
-        task: of the kernel.
-        backend: of the framework.
-        fallback: what serves until then.
-    """
+    """The function that fills new memory once the kernel is ready, if that is faster; the second call asks for it."""
     filler, order, lengths, back, empty, copies = task
     permute, reshape = backend.permute, backend.reshape
 

@@ -36,14 +36,7 @@ LAYOUTS = 32
 
 
 def specialize_large(program: Executable, shape: Sequence[int], sizes: dict[str, int], plain: Unary) -> Unary:
-    """A callable for large tensors of one shape that looks at their memory.
-
-    Args:
-        program: the plan, of one tensor, and the framework.
-        shape: of the tensors.
-        sizes: the given sizes.
-        plain: the callable that makes one call for each step.
-    """
+    """A callable for large tensors of one shape that looks at their memory; ``plain`` makes one call for each step."""
     large = program.backend.large_tensors
     if large is None:
         return plain
@@ -155,13 +148,7 @@ def build_step(
 
 
 def explain_large(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple[tuple[str, ...], list[str]]:
-    """What `plait.explain` says of a large tensor: which rewrites are applied; and what else there is to say of it.
-
-    Args:
-        plan: the plan, of one tensor.
-        slots: its slots, filled.
-        tensor: what the caller gave: a tensor, whose framework decides, or a shape, which is taken for a NumPy array's.
-    """
+    """Which rewrites are applied to a large tensor, or to a NumPy array of a shape, and what else there is to say."""
     if not may_schedule(plan):
         return (), []
     if not hasattr(tensor, "dtype"):

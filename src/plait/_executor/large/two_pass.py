@@ -69,16 +69,7 @@ def build_two_pass(
 
 
 class _Builder:
-    """Makes the functions of blocks and of tiles.
-
-    Attributes:
-        schedule: what is decided.
-        backend: of the framework.
-        ops: what the reduction is made of.
-        count: how many elements each element of the result is made of.
-        loops: over the tensor.
-        axes: those that are reduced.
-    """
+    """Makes the functions of blocks and of tiles; each element of the result is made of ``count`` elements."""
 
     def __init__(self, schedule: TwoPassReduction, backend: Backend, ops: TwoPassOps, count: int) -> None:
         self.schedule, self.backend, self.ops, self.count = schedule, backend, ops, count

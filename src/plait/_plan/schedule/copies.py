@@ -29,14 +29,7 @@ UNROLLED_UP_TO = 8
 
 
 def schedule_copy(shape: Sequence[int], strides: Sequence[int], itemsize: int, costs: MemoryCosts) -> TiledCopy | None:
-    """The cheapest way to copy a strided tensor into new memory, row by row; ``None``: one call of the framework's.
-
-    Args:
-        shape: of the tensor, and of the result.
-        strides: of the tensor, in bytes; 0 where an axis is stretched.
-        itemsize: bytes of an element.
-        costs: of the framework.
-    """
+    """The cheapest way to copy a tensor, with strides in bytes, into new row-major memory; ``None``: by one call."""
     loops = coalesce([Loop(size, stride) for size, stride in zip(shape, strides, strict=True) if size != 1])
     if len(loops) < 2:
         return None

@@ -10,37 +10,22 @@ from plait._plan.strides import memory_order
 
 
 class Loop(NamedTuple):
-    """One dimension, or several that memory runs through as one.
+    """One dimension, or several that memory runs through as one."""
 
-    Attributes:
-        length: how many steps it takes.
-        stride: by how many bytes one step moves.
-        kept: whether the result has it; a reduction combines what it runs through otherwise.
-    """
-
-    length: int
-    stride: int
-    kept: bool = True
+    length: int  # how many steps it takes
+    stride: int  # by how many bytes one step moves
+    kept: bool = True  # whether the result has it, or what it runs through is combined
 
 
 class LoopNest(NamedTuple):
-    """Loops in the order of memory, and where they come from.
+    """Loops in the order of memory, and where they come from."""
 
-    Attributes:
-        loops: from the longest stride to the shortest, coalesced, without units.
-        order: of the tensor's dimensions.
-        elements: how many there are.
-        innermost: the length of the innermost dimension that is not a unit, before it was coalesced with others.
-        reduces_units: whether a dimension of one element is reduced.
-        coalesced: whether a loop is several dimensions.
-    """
-
-    loops: tuple[Loop, ...]
-    order: tuple[int, ...]
-    elements: int
-    innermost: int
-    reduces_units: bool
-    coalesced: bool
+    loops: tuple[Loop, ...]  # from the longest stride to the shortest, coalesced, without units
+    order: tuple[int, ...]  # of the tensor's dimensions
+    elements: int  # how many there are
+    innermost: int  # the length of the innermost dimension that is not a unit, before it was coalesced with others
+    reduces_units: bool  # whether a dimension of one element is reduced
+    coalesced: bool  # whether a loop is several dimensions
 
 
 def loop_nest(shape: Sequence[int], strides: Sequence[int], reduced: Sequence[int] = ()) -> LoopNest:

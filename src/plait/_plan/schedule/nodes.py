@@ -43,59 +43,33 @@ Block: TypeAlias = "tuple[int, int] | None"
 
 
 class Reduction(NamedTuple):
-    """A reduction in several calls.
-
-    Attributes:
-        nest: the loops over the tensor.
-        shape: the lengths of the loops, one of which may be made two: a view.
-        calls: what is done, one after the other; axes are counted in what the call before left.
-        block: the axis of ``shape`` that is cut; each block goes through all calls.
-        rewrites: the names of what was done.
-        cost: nanoseconds, as estimated.
-    """
+    """A reduction in several calls."""
 
     nest: LoopNest
-    shape: tuple[int, ...]
-    calls: tuple[Call, ...]
-    block: Block
-    rewrites: tuple[str, ...]
-    cost: float
+    shape: tuple[int, ...]  # the lengths of the loops, one of which may be made two: a view
+    calls: tuple[Call, ...]  # one after the other; axes are counted in what the call before left
+    block: Block  # of ``shape``; each block goes through all calls
+    rewrites: tuple[str, ...]  # the names of what was done
+    cost: float  # nanoseconds, as estimated
 
 
 class TwoPassReduction(NamedTuple):
-    """A reduction that finds a pivot, takes it out of every element, and adds up what it makes of the rest.
-
-    Attributes:
-        nest: the loops over the tensor: a view.
-        itemsize: bytes of an element.
-        block: the loop that is cut; each block has its pivot found.
-        tiles: of each loop how much goes through what is left to do at a time.
-        unroll_last: whether each index of the last has calls of its own.
-        rewrites: the names of what was done.
-        cost: nanoseconds, as estimated.
-    """
+    """A reduction that finds a pivot, takes it out of every element, and adds up what it makes of the rest."""
 
     nest: LoopNest
-    itemsize: int
-    block: Block
-    tiles: tuple[int, ...]
-    unroll_last: bool
+    itemsize: int  # bytes of an element
+    block: Block  # of the loops; each block has its pivot found
+    tiles: tuple[int, ...]  # how much of each loop is transformed and added up at a time
+    unroll_last: bool  # whether each index of the last loop has calls of its own
     rewrites: tuple[str, ...]
     cost: float
 
 
 class TiledCopy(NamedTuple):
-    """A copy in several calls.
+    """A copy in several calls."""
 
-    Attributes:
-        shape: the dimensions of the result as the loops of the copy: a view of both.
-        tiles: for each dimension how much of it one call copies; its length for all.
-        rewrites: the names of what was done.
-        cost: nanoseconds, as estimated.
-    """
-
-    shape: tuple[int, ...]
-    tiles: tuple[int, ...]
+    shape: tuple[int, ...]  # the dimensions of the result as the loops of the copy: a view of both
+    tiles: tuple[int, ...]  # for each dimension how much of it one call copies
     rewrites: tuple[str, ...]
     cost: float
 
@@ -104,20 +78,11 @@ Schedule: TypeAlias = "Reduction | TwoPassReduction | TiledCopy"
 
 
 class ScheduledStep(NamedTuple):
-    """The step of a plan that reads the tensor and writes new memory: what comes before it are views, after it little.
-
-    Attributes:
-        number: of the step.
-        step: it.
-        shape: of the tensor.
-        strides: of the tensor, in bytes.
-        target: the shape that the step leaves.
-        schedule: how it is done; ``None`` is one call of the framework's.
-    """
+    """The step of a plan that reads the tensor and writes new memory; the steps before it are views."""
 
     number: int
     step: Node
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-    target: tuple[int, ...]
-    schedule: Schedule | None
+    shape: tuple[int, ...]  # of the tensor
+    strides: tuple[int, ...]  # of the tensor, in bytes
+    target: tuple[int, ...]  # the shape that the step leaves
+    schedule: Schedule | None  # ``None`` is one call of the framework's

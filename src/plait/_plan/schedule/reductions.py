@@ -31,13 +31,7 @@ ROW = 4096
 
 
 def schedule_reduction(nest: LoopNest, itemsize: int, costs: MemoryCosts) -> Reduction | None:
-    """The cheapest way to reduce a tensor, or ``None`` where that is one call of the framework's.
-
-    Args:
-        nest: the loops over the tensor.
-        itemsize: bytes of an element.
-        costs: of the framework.
-    """
+    """The cheapest way to reduce a tensor, or ``None`` where that is one call of the framework's."""
     loops = nest.loops
     kept: list[int] = []
     for length, stride, is_kept in loops:
@@ -142,21 +136,13 @@ def _starts(loops: tuple[Loop, ...], itemsize: int, costs: MemoryCosts) -> Itera
 
 
 class _Way(NamedTuple):
-    """Some calls, one after the other.
+    """Some calls, one after the other."""
 
-    Attributes:
-        time: what is kept small: nanoseconds, with what it takes to make the calls.
-        calls: they.
-        work: nanoseconds without that.
-        call_count: how many calls of the framework's they are.
-        written: how many elements they write.
-    """
-
-    time: float
+    time: float  # what is kept small: nanoseconds, with what it takes to make the calls
     calls: tuple[Call, ...]
-    work: float
-    call_count: int
-    written: float
+    work: float  # nanoseconds without that
+    call_count: int  # how many calls of the framework's they are
+    written: float  # how many elements they write
 
 
 def _cheapest(loops: tuple[Loop, ...], itemsize: int, costs: MemoryCosts, known: dict[tuple[Loop, ...], _Way]) -> _Way:

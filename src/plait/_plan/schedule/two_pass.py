@@ -24,14 +24,7 @@ CALLS = 4
 
 
 def schedule_two_pass(nest: LoopNest, itemsize: int, first: MemoryCosts, then: MemoryCosts) -> TwoPassReduction | None:
-    """The blocks in which to reduce a tensor that is too large for one call, or ``None`` where one call is best.
-
-    Args:
-        nest: the loops over the tensor.
-        itemsize: bytes of an element.
-        first: the costs of the reduction that finds the pivot.
-        then: those of what is left to do.
-    """
+    """The cheapest blocks, from the costs of finding the pivot and of the rest; ``None`` where one call is best."""
     loops, size = nest.loops, nest.elements * itemsize
     if not loops or not size:
         return None
