@@ -11,15 +11,15 @@ from plait._executor.program import Executable, check_result_shape, wrap_object_
 from plait._executor.tracer_hooks import SUBSTITUTED
 from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
-from plait._notation.tree import Ellipsis, Item, Tree, names
+from plait._notation.tree import Tree, items_by_dimension, names
 from plait._notation.unparse import item_text
 from plait._operations.operation import Operation
 from plait._operations.reduce import CUSTOM, check_kind, check_reduction
 from plait._operations.table import find_operation
 from plait._plan.graph import Plan
 from plait._plan.strides import StridedView
-from plait._shapes.sizes import context, evaluate, exact, normalise_sizes, report, shape_text
-from plait._shapes.solver import SolvedPattern, solve_pattern, tensor_place
+from plait._shapes.sizes import call_facts, context, evaluate, exact, normalise_sizes, report, shape_text
+from plait._shapes.solver import SolvedPattern, solve_pattern
 from plait.backends.interface import NO_VIEWS
 from plait.backends.registry import backend_of, one_backend
 from plait.errors import PlaitError, fail
@@ -225,7 +225,7 @@ def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, 
         dims = node.output_shape(dims)
         copying = node.apply(view, tuple([slots[slot] for slot in dims]))
         if copying is not None:
-            item = _output_items(tree, len(dims))[copying]
+            item = items_by_dimension((tree.right or ())[0], len(dims))[copying]
             message = f"{item_text(item)} cannot be formed without a copy: its axes are not neighbours in memory"
             seen = {**context(plan.solved, slots), "strides": shape_text(strides)}
             raise fail("PLT401", message + "; rearrange copies", tree.text, [(item.start, item.stop)], seen)
@@ -234,15 +234,6 @@ def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, 
 def no_view_error(pattern: str) -> Exception:
     """The error of ``view`` for a framework that does not say how its tensors lie in memory."""
     return fail("PLT507", NO_VIEWS, pattern)
-
-
-def _output_items(tree: Tree, rank: int) -> list[Item]:
-    """For each dimension of the result, what the pattern has there."""
-    right = (tree.right or ())[0]
-    items: list[Item] = []
-    for item in right.items:
-        items += [item] * (rank - len(right.items) + 1 if isinstance(item, Ellipsis) else 1)
-    return items
 
 
 def concrete_sizes(pattern: str, sizes: dict[str, Any], symbolic: Callable[[Any], bool]) -> dict[str, Any]:
@@ -282,7 +273,4 @@ def add_context(error: PlaitError, pattern: Any, shapes: Sequence[Any], sizes: d
     if error.pattern is None and isinstance(pattern, str):
         error.pattern = pattern
     if not error.facts:
-        for place, shape in enumerate(shapes):
-            error.facts[tensor_place(place, len(shapes)).removeprefix("the ")] = shape_text(shape)
-        if sizes:
-            error.facts["given"] = ", ".join(f"{name}={value}" for name, value in sizes.items())
+        error.facts = call_facts(shapes, sizes)

@@ -10,7 +10,7 @@ from operator import index
 from typing import Any, NamedTuple
 
 from plait._executor.caches import register
-from plait._notation.tree import Name, Number, leaves
+from plait._notation.tree import Name, Number, all_leaves
 from plait._operations.einsum import implicitly_summed_axes, lower
 from plait._plan.contraction.paths import Optimize, check_name, check_path
 from plait._plan.graph import Plan
@@ -100,7 +100,7 @@ def check_implicit_sums(solved: SolvedPattern, options: EinsumOptions | None) ->
 
 def _spans(solved: SolvedPattern, labels: Sequence[str]) -> list[Span]:
     """Where these axes stand on the left."""
-    found = [leaf for expr in solved.tree.left for item in expr.items for leaf in leaves(item)]
+    found = all_leaves(solved.tree.left)
     wanted = {*labels}
     text = {
         leaf: leaf.text if isinstance(leaf, Name) else str(leaf.value)

@@ -11,8 +11,9 @@ from typing import Any
 
 from plait._executor.caches import register
 from plait._executor.tensors import shape_of
-from plait._operations.pack import Layout, check_shared, layout, lengths, product, split_shape
+from plait._operations.pack import Layout, check_shared, layout, lengths, split_shape
 from plait._operations.parse_shape import Places, places, read_shape
+from plait._shapes.sizes import product
 from plait.backends.interface import Backend
 from plait.backends.registry import one_backend
 from plait.errors import PlaitError, fail, short

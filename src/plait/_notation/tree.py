@@ -6,6 +6,7 @@ The nodes are named tuples and not dataclasses: importing `dataclasses` would ta
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias
 
 from plait.errors import Span
@@ -104,12 +105,23 @@ def leaves(item: Item) -> tuple[Leaf, ...]:
     return inside  # type: ignore[return-value]  # as above
 
 
-def names(exprs: tuple[Expr, ...]) -> dict[str, Name]:
+def all_leaves(exprs: Iterable[Expr]) -> list[Leaf]:
+    """The axes of some tensors, in the order of the text."""
+    return [leaf for expr in exprs for item in expr.items for leaf in leaves(item)]
+
+
+def names(exprs: Iterable[Expr]) -> dict[str, Name]:
     """The names in these tensors, in the order of the text, each with its first node."""
     found: dict[str, Name] = {}
-    for expr in exprs:
-        for item in expr.items:
-            for leaf in leaves(item):
-                if isinstance(leaf, Name):
-                    found.setdefault(leaf.text, leaf)
+    for leaf in all_leaves(exprs):
+        if isinstance(leaf, Name):
+            found.setdefault(leaf.text, leaf)
     return found
+
+
+def items_by_dimension(expr: Expr, rank: int) -> list[Item]:
+    """What a pattern has for each dimension of a tensor of this rank."""
+    items: list[Item] = []
+    for item in expr.items:
+        items += [item] * (rank - len(expr.items) + 1 if type(item) is Ellipsis else 1)
+    return items

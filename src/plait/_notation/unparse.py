@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from plait._notation.tree import Bracket, Ellipsis, Expr, Group, Item, Mark, Name, Number, Tree
 
 
@@ -40,6 +42,13 @@ def tree_text(tree: Tree) -> str:
     if tree.right is None:
         return side_text(tree.left)
     return f"{side_text(tree.left)} -> {side_text(tree.right)}".strip()
+
+
+def dimension_text(axes: Sequence[str]) -> str:
+    """One dimension of a tensor as text: ``h``, ``(h p)``, or ``1`` where it has no axes."""
+    if len(axes) == 1:
+        return axes[0]
+    return f"({' '.join(axes)})" if axes else "1"
 
 
 def _join(items: tuple[Item, ...]) -> str:

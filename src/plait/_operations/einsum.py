@@ -12,19 +12,26 @@ from functools import lru_cache
 from itertools import chain
 from typing import TypeAlias
 
-from plait._notation.tree import Tree
+from plait._notation.tree import Tree, names
 from plait._operations.operation import Operation
-from plait._operations.rules import Side, collect_axes, forbid_grouped_ellipsis, text_and_spans, two_sides
+from plait._operations.rules import (
+    Side,
+    collect_axes,
+    forbid_grouped_ellipsis,
+    forbid_new_axes,
+    forbid_new_ellipsis,
+    text_and_spans,
+    two_sides,
+)
 from plait._plan.graph import Plan, SizeBuilder, Step
 from plait._plan.nodes import Contract, Reshape
 from plait._shapes.coalesce import coalesce_axes
-from plait._shapes.solver import SolvedPattern
+from plait._shapes.solver import Axes, SolvedPattern
 from plait.errors import fail
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """The names that an equation can give to axes."""
 
-Axes: TypeAlias = "tuple[int, ...]"
 Path: TypeAlias = "tuple[tuple[int, ...], ...]"
 """The positions of the tensors that are contracted next, among those that are left."""
 
@@ -32,28 +39,16 @@ Path: TypeAlias = "tuple[tuple[int, ...], ...]"
 def check(tree: Tree) -> None:
     """Raise where the right side has an axis that no tensor has, or one twice."""
     left, right = two_sides(tree, "einsum")
-    before = [collect_axes(expr, tree, "einsum", repeats=True) for expr in left]
+    tensors = [collect_axes(expr, tree, "einsum", repeats=True) for expr in left]
     after = collect_axes(right, tree, "einsum")
-    for expr, side in zip(left, before, strict=True):
+    for expr, side in zip(left, tensors, strict=True):
         forbid_grouped_ellipsis(expr, side, tree)
-    known = {name for side in before for name in side.names}
-    new = [name for text, name in after.names.items() if text not in known]
-    if new:
-        message = f"{new[0].text} stands on the right only, and einsum adds no axis; repeat does"
-        raise fail("PLT205", message, *text_and_spans(tree, new))
-    if lengths := after.lengths:
-        message = "einsum adds no axis, and so takes no length but 1 on the right; repeat does"
-        raise fail("PLT207", message, *text_and_spans(tree, lengths))
-    _check_dots(before, after, tree)
-
-
-def _check_dots(before: list[Side], after: Side, tree: Tree) -> None:
-    dots = [dots for side in before for dots in side.dots]
-    if after.dots and not dots:
-        raise fail("PLT208", "this ellipsis stands on the right only", *text_and_spans(tree, after.dots))
-    if dots and not after.dots:
+    before = Side(names(left), [], [dots for side in tensors for dots in side.dots])
+    forbid_new_axes(before, after, tree, "einsum", "repeat does")
+    forbid_new_ellipsis(before, after, tree)
+    if before.dots and not after.dots:
         message = "the ellipsis stands on the left only; put it on the right, or name the axes to be summed"
-        raise fail("PLT208", message, *text_and_spans(tree, dots))
+        raise fail("PLT208", message, *text_and_spans(tree, before.dots))
 
 
 def lower(solved: SolvedPattern, _: str = "", path: Path = ()) -> Plan:

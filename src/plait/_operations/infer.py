@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plait._notation.tree import Expr, Leaf, Name, Number, Tree, leaves, names
+from plait._notation.tree import Expr, Name, Number, Tree, all_leaves, names
 
 
 def infer_operation(tree: Tree) -> str:
@@ -14,17 +14,13 @@ def infer_operation(tree: Tree) -> str:
         return "einsum"
     right = tree.right or ()
     before, after = names(tree.left), names(right)
-    if sum(isinstance(leaf, Name) for leaf in _leaves(tree.left)) > len(before):
+    if sum(isinstance(leaf, Name) for leaf in all_leaves(tree.left)) > len(before):
         return "einsum"  # a diagonal
     if before.keys() - after.keys() or _has_lengths(tree.left):
         return "reduce"
     return "repeat" if after.keys() - before.keys() or _has_lengths(right) else "rearrange"
 
 
-def _leaves(side: tuple[Expr, ...]) -> list[Leaf]:
-    return [leaf for expr in side for item in expr.items for leaf in leaves(item)]
-
-
 def _has_lengths(side: tuple[Expr, ...]) -> bool:
     """Whether there is an axis without a name, other than a unit axis."""
-    return any(isinstance(leaf, Number) and leaf.value != 1 for leaf in _leaves(side))
+    return any(isinstance(leaf, Number) and leaf.value != 1 for leaf in all_leaves(side))

@@ -7,14 +7,13 @@ become one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import reduce
 from operator import index
 from typing import Any, NamedTuple
 
 from plait._notation.parser import parse
 from plait._notation.tree import Mark, Name
-from plait._operations.rules import repeated_name, single_list, text_and_spans
-from plait._shapes.sizes import exact, shape_text
+from plait._operations.rules import add_name, single_list, text_and_spans
+from plait._shapes.sizes import exact, product, shape_text
 from plait.errors import PlaitError, fail, short
 
 
@@ -36,9 +35,7 @@ def layout(pattern: str, operation: str) -> Layout:
     seen: dict[str, Name] = {}
     for place, item in enumerate(expr.items):
         if isinstance(item, Name):
-            if item.text in seen:
-                raise repeated_name(seen[item.text], item, expr, tree)
-            seen[item.text] = item
+            add_name(seen, item, expr, tree)
         elif place != stars[0]:
             raise fail("PLT201", f"{operation} takes names and one '*'", *text_and_spans(tree, [item]))
     return Layout(stars[0], len(expr.items) - stars[0] - 1)
@@ -65,11 +62,6 @@ def check_shared(parts: Sequence[tuple[Any, Any, Any]], pattern: str, *, compara
                 raise fail("PLT305", message, pattern, [(items[place].start, items[place].stop)])
 
 
-def product(sizes: Sequence[Any]) -> Any:
-    """The number of elements of a shape; a size may be a symbol, which multiplies an int from the left."""
-    return reduce(lambda total, size: size * total, sizes, 1)
-
-
 def lengths(
     packed_shapes: Sequence[Sequence[Any]],
     total: Any,
@@ -82,7 +74,7 @@ def lengths(
 
     ``symbol`` gives a size as its framework computes with it, or ``None`` where it is not a symbol of the framework's.
     """
-    listed = _shapes(packed_shapes, pattern)
+    listed = _listed(packed_shapes, "packed shapes are a list of shapes, and this is {}", pattern)
     shapes = [_packed_shape(shape, number, pattern, symbol) for number, shape in enumerate(listed)]
     seen = {"packed shapes": short(listed)}
     unknown = [
@@ -110,20 +102,15 @@ def _is_open(size: Any) -> bool:
     return type(size) is int and size == -1
 
 
-def _shapes(packed_shapes: Any, pattern: str) -> list[Any]:
+def _listed(values: Any, mistake: str, pattern: str) -> list[Any]:
     try:
-        return list(packed_shapes)
+        return list(values)
     except TypeError:
-        message = f"packed shapes are a list of shapes, and this is {short(packed_shapes)}"
-        raise fail("PLT309", message, pattern) from None
+        raise fail("PLT309", mistake.format(short(values)), pattern) from None
 
 
 def _packed_shape(shape: Any, number: int, pattern: str, symbol: Callable[[Any], Any]) -> list[Any]:
-    try:
-        sizes = list(shape)
-    except TypeError:
-        message = f"packed shape {number} is no shape: {short(shape)}; write a tuple of sizes"
-        raise fail("PLT309", message, pattern) from None
+    sizes = _listed(shape, f"packed shape {number} is no shape: {{}}; write a tuple of sizes", pattern)
     for place, size in enumerate(sizes):
         if not (type(size) is int and size >= -1):
             known = symbol(size)

@@ -7,7 +7,7 @@ from typing import Any
 
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Item, Mark, Name, Number, leaves
-from plait._operations.rules import repeated_name, single_list
+from plait._operations.rules import add_name, single_list
 from plait._shapes.sizes import shape_text
 from plait._shapes.solver import rank_error
 from plait.errors import fail
@@ -36,9 +36,7 @@ def places(pattern: str, rank: int) -> Places:
             place += missing + 1
             continue
         if isinstance(item, Name):
-            if item.text in seen:
-                raise repeated_name(seen[item.text], item, expr, tree)
-            seen[item.text] = item
+            add_name(seen, item, expr, tree)
             found.append((place, item.text))
         elif not (isinstance(item, Mark) and item.text == "_"):
             found.append((place, _length(item, tree.text)))

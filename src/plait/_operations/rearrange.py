@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from plait._notation.tree import Tree
 from plait._operations.operation import Operation
 from plait._plan.graph import Plan
@@ -19,11 +21,6 @@ def check(tree: Tree, operation: str = "rearrange") -> None:
     forbid_new_axes(before, after, tree, operation, "repeat does")
 
 
-def check_view(tree: Tree) -> None:
-    """The rule of ``rearrange``."""
-    check(tree, "view")
-
-
 def lower_view(solved: SolvedPattern, _: str = "") -> Plan:
     """The steps of ``rearrange``, each reshape as one that must not copy."""
     plan = lower_movement(solved)
@@ -38,4 +35,4 @@ def trivially_valid(solved: SolvedPattern) -> bool:
 
 
 REARRANGE = Operation("rearrange", check, lower_movement, trivially_valid)
-VIEW = Operation("view", check_view, lower_view, trivially_valid)
+VIEW = Operation("view", partial(check, operation="view"), lower_view, trivially_valid)

@@ -40,8 +40,7 @@ def unary_sides(tree: Tree, operation: str) -> tuple[Side, Side]:
     """Both sides of an operation that takes one tensor and gives one."""
     left, right = one_tensor(tree, operation)
     before, after = collect_axes(left, tree, operation), collect_axes(right, tree, operation)
-    if after.dots and not before.dots:
-        raise fail("PLT208", "this ellipsis stands on the right only", *text_and_spans(tree, after.dots))
+    forbid_new_ellipsis(before, after, tree)
     forbid_grouped_ellipsis(left, before, tree)
     return before, after
 
@@ -65,7 +64,7 @@ def collect_axes(expr: Expr, tree: Tree, operation: str, *, repeats: bool = Fals
                 if leaf.text not in known:
                     known[leaf.text] = leaf
                 elif not repeats:
-                    raise repeated_name(known[leaf.text], leaf, expr, tree)
+                    add_name(known, leaf, expr, tree)
             elif type(leaf) is Number:
                 side.numbers.append(leaf)
             elif type(leaf) is Ellipsis and leaf.name is None:
@@ -85,9 +84,12 @@ def single_list(tree: Tree, operation: str, example: str) -> Expr:
     return tree.left[0]
 
 
-def repeated_name(first: Name, second: Name, expr: Expr, tree: Tree) -> Exception:
-    """The error of a name that appears twice in one tensor."""
-    return fail("PLT206", f"{first.text} stands twice in '{expr_text(expr)}'", *text_and_spans(tree, [first, second]))
+def add_name(known: dict[str, Name], name: Name, expr: Expr, tree: Tree) -> None:
+    """Add a name to those of one tensor, in which it may appear once."""
+    first = known.setdefault(name.text, name)
+    if first is not name:
+        message = f"{name.text} stands twice in '{expr_text(expr)}'"
+        raise fail("PLT206", message, *text_and_spans(tree, [first, name]))
 
 
 def _check_groups(item: Item, tree: Tree, operation: str) -> None:
@@ -129,6 +131,12 @@ def forbid_new_axes(before: Side, after: Side, tree: Tree, operation: str, hint:
     if lengths := after.lengths:
         message = f"{operation} adds no axis, and so takes no length but 1 on the right; {hint}"
         raise fail("PLT207", message, *text_and_spans(tree, lengths))
+
+
+def forbid_new_ellipsis(before: Side, after: Side, tree: Tree) -> None:
+    """Raise PLT208 for an ellipsis that the left side lacks."""
+    if after.dots and not before.dots:
+        raise fail("PLT208", "this ellipsis stands on the right only", *text_and_spans(tree, after.dots))
 
 
 def text_and_spans(tree: Tree, items: Iterable[Item]) -> tuple[str, list[Span]]:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
-from plait._notation.unparse import expr_text, tree_text
+from plait._notation.unparse import dimension_text, expr_text, tree_text
 from plait._plan.graph import Plan, segments
 from plait._plan.nodes import Contract, Cost, Node, Reshape, Shape
 from plait._plan.strides import StridedView
 from plait._shapes.sizes import shape_text
-from plait._shapes.solver import slot_labels, tensor_place
+from plait._shapes.solver import Axes, slot_labels, tensor_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plait._plan.contraction.network import Network
-
-Axes: TypeAlias = "tuple[int, ...]"
 
 
 class Line(NamedTuple):
@@ -84,8 +82,7 @@ class AxisLabels:
 
     def text(self, dims: Sequence[Any]) -> list[str]:
         """Each dimension in the words of the pattern."""
-        labels = [" ".join([self.network.labels[axis] for axis in dim]) for dim in dims]
-        return [f"({label})" if " " in label else label or "1" for label in labels]
+        return [dimension_text([self.network.labels[axis] for axis in dim]) for dim in dims]
 
     def _split(self, axes: Axes, shape: Shape) -> tuple[Axes, ...]:
         """Axes in row-major order as the dimensions of a shape."""
@@ -144,13 +141,12 @@ class _Printer:
         self.lines: list[Line] = []
         self.total = Cost()
         self.largest = 0
-        names = [tensor_place(number, len(shapes)).removeprefix("the ") for number in range(len(shapes))]
         values: list[_Value] = []
         for number, shape in enumerate(shapes):
             dims = labels.tensor(number)
             text = texts[number] if texts else " ".join(labels.text(dims))
-            values.append(_Value(names[number], dims, text, StridedView(shape)))
-        (found, _), nodes = segments(plan), [node for node, _ in plan.steps]
+            values.append(_Value(tensor_name(number, len(shapes)), dims, text, StridedView(shape)))
+        (found, (output,)), nodes = segments(plan), [node for node, _ in plan.steps]
         for number, segment in enumerate(found, 1):
             operands = []
             for source, chain in segment.operands:
@@ -168,6 +164,8 @@ class _Printer:
             values.append(result._replace(name=f"result {number}"))
             if number < len(found):
                 self.largest = max(self.largest, prod(result.view.shape))
+        (expr,) = plan.solved.tree.right or ()
+        self.lines.append(Line("output", values[output].view.shape, expr_text(expr), ""))
 
     def _apply(self, node: Node, operands: Sequence[_Value]) -> _Value:
         shapes = [value.view.shape for value in operands]
@@ -191,10 +189,7 @@ class _Printer:
 
 def plan_lines(plan: Plan, shapes: Sequence[Sequence[int]], slots: Sequence[int]) -> list[Line]:
     """The lines of a plan for any size, for row-major tensors of these shapes; ``slots`` are all sizes, evaluated."""
-    printer = _Printer(plan, [tuple(shape) for shape in shapes], SlotLabels(plan, slots), ())
-    axes = plan.solved.slots
-    output = tuple([prod([slots[axes[axis]] for axis in dim]) for dim in plan.solved.output])
-    return [*printer.lines, Line("output", output, _output_text(plan), "")]
+    return _Printer(plan, [tuple(shape) for shape in shapes], SlotLabels(plan, slots), ()).lines
 
 
 def contraction_lines(plan: Plan, network: Network, path: tuple[tuple[int, ...], ...]) -> tuple[list[Line], Costs]:
@@ -202,13 +197,7 @@ def contraction_lines(plan: Plan, network: Network, path: tuple[tuple[int, ...],
     tree = plan.solved.tree
     printer = _Printer(plan, network.shapes, AxisLabels(network), [expr_text(expr) for expr in tree.left])
     total = printer.total
-    costs = Costs(path, total.flops, printer.largest, total.read, total.written)
-    return [*printer.lines, Line("output", network.result, _output_text(plan), "")], costs
-
-
-def _output_text(plan: Plan) -> str:
-    right = plan.solved.tree.right
-    return expr_text(right[0]) if right else ""
+    return printer.lines, Costs(path, total.flops, printer.largest, total.read, total.written)
 
 
 def draw(title: str, plan: Plan, lines: Sequence[Line], sizes: Sequence[int]) -> str:

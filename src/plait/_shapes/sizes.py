@@ -7,11 +7,22 @@ divided by `compute`, and compared by `evaluate` only where their framework allo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
+from itertools import islice
 from operator import index
 from typing import Any, TypeAlias
 
 from plait._notation.parser import normalise
-from plait._shapes.solver import BROADCAST, COMPUTING, NONEMPTY, PRODUCT, QUOTIENT, SolvedPattern, dimension_place
+from plait._shapes.solver import (
+    BROADCAST,
+    COMPUTING,
+    NONEMPTY,
+    PRODUCT,
+    QUOTIENT,
+    SolvedPattern,
+    dimension_place,
+    tensor_name,
+)
 from plait.errors import fail, short
 
 Report: TypeAlias = "Callable[[list[Any], str, int, tuple[int, ...]], Exception]"
@@ -59,16 +70,13 @@ def evaluate_symbolic(slots: list[Any], size_ops: SizeOps, report: Report) -> No
             if any(slots[slot] is None for slot in read):
                 slots.append(None)
             else:
-                size = product(slots, factors)
+                size = product([slots[factor] for factor in factors])
                 slots.append(size if kind == PRODUCT else slots[source] // size)
 
 
-def product(slots: Sequence[Any], factors: Sequence[int]) -> Any:
-    """The product of the sizes in some slots."""
-    size = slots[factors[0]] if factors else 1
-    for factor in factors[1:]:
-        size = size * slots[factor]
-    return size
+def product(sizes: Sequence[Any]) -> Any:
+    """The product of sizes; one may be a symbol, which multiplies an int from the left."""
+    return reduce(lambda total, size: size * total, sizes) if sizes else 1
 
 
 def exact(name: str, value: Any) -> int:
@@ -100,16 +108,18 @@ def normalise_sizes(sizes: dict[str, Any]) -> dict[str, Any]:
 
 
 def context(solved: SolvedPattern, slots: Sequence[Any]) -> dict[str, str]:
+    """The facts of the call that filled these slots."""
+    sizes = iter(slots)
+    shapes = [[*islice(sizes, rank)] for rank in solved.ranks]
+    return call_facts(shapes, dict(zip(solved.given, sizes, strict=False)))
+
+
+def call_facts(shapes: Sequence[Sequence[Any]], sizes: dict[str, Any]) -> dict[str, str]:
     """What an error shows below the pattern: the shapes, and the given sizes."""
-    shapes: list[str] = []
-    start = 0
-    for rank in solved.ranks:
-        shapes.append(shape_text(slots[start : start + rank]))
-        start += rank
-    seen = {"input": shapes[0]} if len(shapes) == 1 else {f"tensor {n}": shape for n, shape in enumerate(shapes)}
-    if solved.given:
-        seen["given"] = ", ".join(f"{name}={slots[start + n]}" for n, name in enumerate(solved.given))
-    return seen
+    facts = {tensor_name(number, len(shapes)): shape_text(shape) for number, shape in enumerate(shapes)}
+    if sizes:
+        facts["given"] = ", ".join([f"{name}={value}" for name, value in sizes.items()])
+    return facts
 
 
 def shape_text(shape: Sequence[Any]) -> str:
@@ -153,5 +163,6 @@ def report(solved: SolvedPattern, slots: list[Any], kind: str, source: int, fact
 def _product_text(solved: SolvedPattern, slots: Sequence[Any], factors: tuple[int, ...]) -> str:
     """A product of sizes with its names: ``ph=3``, ``2``, ``h*p=6``."""
     labels = dict(zip(solved.slots, solved.labels, strict=True))
-    names, size = "*".join([labels.get(factor, "?") for factor in factors]), str(product(slots, factors))
+    names = "*".join([labels.get(factor, "?") for factor in factors])
+    size = str(product([slots[factor] for factor in factors]))
     return size if names == size else f"{names}={size}"

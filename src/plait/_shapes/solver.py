@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from plait._notation.parser import parse
-from plait._notation.tree import Ellipsis, Expr, Item, Name, Number, Tree, leaves, names
-from plait._notation.unparse import expr_text
+from plait._notation.tree import Ellipsis, Expr, Name, Number, Tree, items_by_dimension, leaves, names
+from plait._notation.unparse import dimension_text, expr_text
 from plait.errors import PlaitError, Span, did_you_mean, fail
 
 PRODUCT = "product"
@@ -91,18 +91,15 @@ def solve_pattern(tree: Tree, ranks: tuple[int, ...], given: tuple[str, ...] = (
     (SizeOp(kind='quotient', source=1, factors=(2,)),)
     """
     dots = 0
-    for number, expr in enumerate(tree.left):
-        if Ellipsis in map(type, expr.items):
-            count = ranks[number] - len(expr.items) + 1
-            if count < 0:
-                raise rank_error(tree, number, ranks[number], len(ranks))
-            dots = max(dots, count)
     axes: dict[object, int] = {}
     inputs: list[Dims] = []
     for number, expr in enumerate(tree.left):
-        inputs.append(_dimensions(expr, ranks[number] - len(expr.items) + 1, axes))
+        count = ranks[number] - len(expr.items) + 1  # of the axes that an ellipsis stands for
+        inputs.append(_dimensions(expr, count, axes))
         if len(inputs[-1]) != ranks[number]:
             raise rank_error(tree, number, ranks[number], len(ranks))
+        if Ellipsis in map(type, expr.items):
+            dots = max(dots, count)
     output = _dimensions(tree.right[0], dots, axes) if tree.right else ()
     for name in given:
         if name not in axes:
@@ -216,20 +213,14 @@ def slot_labels(solved: SolvedPattern, size_ops: Iterable[SizeOp]) -> dict[int, 
     """
     labels = {}
     for source, axes in enumerate(sum(solved.inputs, ())):
-        labels[source] = _group_label([solved.labels[axis] for axis in axes])
+        labels[source] = dimension_text([solved.labels[axis] for axis in axes])
     labels.update(zip(solved.slots, solved.labels, strict=True))
     following = solved.width
     for row in size_ops:
         if row.kind == PRODUCT:
-            labels[following] = _group_label([labels[factor] for factor in row.factors])
+            labels[following] = dimension_text([labels[factor] for factor in row.factors])
         following += row.kind in COMPUTING
     return labels
-
-
-def _group_label(labels: Sequence[str]) -> str:
-    if len(labels) == 1:
-        return labels[0]
-    return f"({' '.join(labels)})" if labels else "1"
 
 
 def unknown_size(name: str, known: Collection[str], text: str) -> Exception:
@@ -267,8 +258,13 @@ def rank_error(tree: Tree, number: int, rank: object, tensors: int = 1) -> Plait
 
 
 def tensor_place(number: int, count: int) -> str:
-    """How an error names a tensor."""
-    return "the input" if count == 1 else f"tensor {number}"
+    """How a sentence names a tensor."""
+    return "the input" if count == 1 else tensor_name(number, count)
+
+
+def tensor_name(number: int, count: int) -> str:
+    """What a tensor is called in the lines of an error or of a plan."""
+    return "input" if count == 1 else f"tensor {number}"
 
 
 def dimension_place(tree: Tree, ranks: tuple[int, ...], slot: int) -> tuple[str, Span]:
@@ -277,10 +273,6 @@ def dimension_place(tree: Tree, ranks: tuple[int, ...], slot: int) -> tuple[str,
     while place >= ranks[number]:
         place -= ranks[number]
         number += 1
-    expr = tree.left[number]
-    items: list[Item] = []
-    for item in expr.items:
-        items += [item] * (ranks[number] - len(expr.items) + 1 if type(item) is Ellipsis else 1)
-    item = items[place]
+    item = items_by_dimension(tree.left[number], ranks[number])[place]
     where = f"dimension {place} of {tensor_place(number, len(ranks))}"
     return where, (item.start, item.stop)

@@ -6,8 +6,8 @@ from collections import Counter
 from functools import lru_cache
 from itertools import chain
 
+from plait._notation.unparse import dimension_text
 from plait._shapes.composition import AxisMap
-from plait._shapes.solver import Axes
 
 
 def pattern_text(axis_map: AxisMap) -> tuple[str, dict[str, int]]:
@@ -26,14 +26,12 @@ def pattern_text(axis_map: AxisMap) -> tuple[str, dict[str, int]]:
 def pattern_words(axis_map: AxisMap) -> tuple[str, tuple[tuple[str, int], ...]]:
     """The text, and the names and axes of the sizes; the length of a named axis only matters where it is 0."""
     words = _words(axis_map)
-    sides = [" ".join([_dimension(axes, words) for axes in dims]) for dims in (*axis_map.inputs, axis_map.output)]
+    sides = [
+        " ".join([dimension_text([words[axis] for axis in axes]) for axes in dims])
+        for dims in (*axis_map.inputs, axis_map.output)
+    ]
     text = f"{', '.join(sides[:-1])} -> {sides[-1]}".strip()
     return text, tuple([(words[axis], axis) for axis in _untold(axis_map, words)])
-
-
-def _dimension(axes: Axes, words: dict[int, str]) -> str:
-    found = [words[axis] for axis in axes] or ["1"]
-    return found[0] if len(found) == 1 else f"({' '.join(found)})"
 
 
 def _words(axis_map: AxisMap) -> dict[int, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import prod
-from operator import attrgetter
+from operator import add, attrgetter
 from typing import NamedTuple
 
 from plait._plan.schedule.loop_nest import Loop, LoopNest, split, without
@@ -158,13 +158,7 @@ def _cheapest(loops: tuple[Loop, ...], itemsize: int, costs: MemoryCosts, known:
         way = _best_call(loops, place, itemsize, costs)
         if not only:
             rest = _cheapest(without(loops, place, itemsize), itemsize, costs, known)
-            way = _Way(
-                way.time + rest.time,
-                way.calls + rest.calls,
-                way.work + rest.work,
-                way.call_count + rest.call_count,
-                way.written + rest.written,
-            )
+            way = _Way(*map(add, way, rest))
         ways.append(way)
     known[loops] = min(ways, key=attrgetter("time"))
     return known[loops]
