@@ -22,10 +22,9 @@ from plait._notation.tree import Ellipsis, Expr, names
 from plait._operations.infer import infer_operation
 from plait._operations.reduce import CUSTOM, check_reduction
 from plait._operations.table import find_operation
-from plait._shapes.composition import AxisMap, axis_map, compose, compose_axes
+from plait._shapes.composition import AxisMap, axis_map, compose, compose_axes, pattern_text, pattern_words
 from plait._shapes.sizes import normalise_sizes
 from plait._shapes.solver import rank_error
-from plait._shapes.unparse import pattern_text, pattern_words
 from plait.backends.reduction_rules import MERGING
 from plait.backends.registry import one_backend
 from plait.errors import PlaitError

@@ -108,10 +108,7 @@ def _is_dots(solved: SolvedPattern, group: Axes) -> bool:
 
 
 def _equation(solved: SolvedPattern, terms: list[list[Axes]]) -> str:
-    """A letter for every group; those of an ellipsis are dots, since the framework broadcasts them itself.
-
-    Units have no letter, since no dimension is left of them.
-    """
+    """A letter for every group but units; those of an ellipsis are dots, since the framework broadcasts them itself."""
     groups = dict.fromkeys([group for term in terms for group in term if not _is_dots(solved, group)])
     if len(groups) > len(LETTERS):
         message = f"einsum can name {len(LETTERS)} axes, and the tensors that meet have more"

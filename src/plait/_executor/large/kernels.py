@@ -85,10 +85,7 @@ def with_kernel_fallback(task: KernelTask, backend: Backend, fallback: StepFunct
 
 
 def choose_by_timing(fallback: StepFunction, fill: StepFunction, filler: Filler) -> StepFunction:
-    """One of two functions: a clock decides in their first calls, once the second is ready.
-
-    Which is faster depends on the machine and its cores more than any estimate could know.
-    """
+    """One of two functions, timed in their first calls: no estimate knows which is faster on a machine."""
     best = [inf, inf]
     left = [TRIALS, TRIALS]
     chosen: StepFunction | None = None

@@ -8,7 +8,7 @@ from math import prod
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from plait._plan.schedule.nodes import Call, EinsumRows, MatmulOnes, ReduceAxis, Reduction, TiledCopy, TreeReduce
+from plait._plan.schedule.nodes import Block, Call, EinsumRows, MatmulOnes, ReduceAxis, Reduction, TiledCopy, TreeReduce
 from plait.backends.capabilities import LoopView, ReductionOps, StepFunction, Unary
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Index: TypeAlias = "tuple[int | slice | EllipsisType, ...]"
 """What a part of a tensor is taken out by."""
+
+Lengths: TypeAlias = "tuple[int, ...]"
 
 
 def build_reduction(
@@ -194,25 +196,35 @@ def blockwise(run: Callable[[Any, Any], None], schedule: Reduction, left: Sequen
     """The same, a block at a time."""
     if schedule.block is None:
         return run
-    axis, length = schedule.block
-    before, after = (slice(None),) * axis, (slice(None),) * left.index(axis)
-    blocks: list[tuple[Index, Index]] = []
-    for start in range(0, schedule.shape[axis], length):
-        block = slice(start, start + length)
-        blocks.append(((*before, block), (*after, block)))
+    parts = blocks(schedule.shape, schedule.block, left)
 
     def run_blocks(tensor: Any, out: Any) -> None:
-        for part, place in blocks:
+        for _, part, place in parts:
             run(tensor[part], out[place])
 
     return run_blocks
+
+
+def blocks(shape: Lengths, block: Block, left: Sequence[int]) -> list[tuple[Lengths, Index, Index]]:
+    """The shape of each block, and its place in the tensor and in the result, which has the loops that are left."""
+    if block is None:
+        return [(shape, (...,), (...,))]
+    axis, length = block
+    before, after = (slice(None),) * axis, (slice(None),) * left.index(axis)
+    return [
+        ((*shape[:axis], part.stop - part.start, *shape[axis + 1 :]), (*before, part), (*after, part))
+        for part in slices(shape[axis], length)
+    ]
+
+
+def slices(length: int, part: int) -> list[slice]:
+    """An axis cut into parts, of which the last may be shorter."""
+    return [slice(start, min(start + part, length)) for start in range(0, length, part)]
 
 
 def build_copy(
     schedule: TiledCopy, target: tuple[int, ...], copy: Callable[[Any, tuple[int, ...], list[Any]], Any]
 ) -> StepFunction:
     """The copy of a tensor into new memory of a shape; its second argument is nothing."""
-    lengths = zip(schedule.shape, schedule.tiles, strict=True)
-    tiles = [[slice(start, start + tile) for start in range(0, length, tile)] for length, tile in lengths]
-    parts = [*product(*tiles)]
+    parts = [*product(*map(slices, schedule.shape, schedule.tiles))]
     return lambda tensor, _: copy(tensor, schedule.shape, parts).reshape(target)

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from plait._executor.large.reductions import (
     Index,
+    Lengths,
+    blocks,
     build_reduction,
     from_loop_order,
     result_layout,
+    slices,
     to_loop_order,
 )
 from plait._plan.schedule.loop_nest import LoopNest, loop_nest
@@ -32,8 +35,6 @@ Tile: TypeAlias = Callable[[Any, Any, Any], Any]
 Totals: TypeAlias = "Callable[[Any, Any, Any], Iterator[tuple[Index, Any]]]"
 """A function of a block, its pivot, and the same memory: for each part of the result its place, and what it is."""
 
-Lengths: TypeAlias = "tuple[int, ...]"
-
 
 def build_two_pass(
     schedule: TwoPassReduction, shape: Sequence[int], axes: Sequence[int], backend: Backend, ops: TwoPassOps
@@ -42,17 +43,10 @@ def build_two_pass(
     builder = _Builder(schedule, backend, ops, prod([shape[axis] for axis in axes]))
     loops = schedule.nest.loops
     lengths = tuple([loop.length for loop in loops])
-    axis, length = schedule.block or (0, lengths[0])
-    blocks: list[tuple[Index, Index, Block]] = []
-    known: dict[int, Block] = {}
-    before = (slice(None),) * axis
-    after = (slice(None),) * sum([loop.kept for loop in loops[:axis]])
-    for start in range(0, lengths[axis], length):
-        block, size = slice(start, start + length), min(length, lengths[axis] - start)
-        if size not in known:
-            known[size] = builder.block((*lengths[:axis], size, *lengths[axis + 1 :]))
-        blocks.append(((*before, block), (*after, block, ...) if loops[axis].kept else (...,), known[size]))
-    result = tuple([loop.length for loop in loops if loop.kept])
+    kept = [place for place, loop in enumerate(loops) if loop.kept]
+    parts = blocks(lengths, schedule.block, kept)
+    functions = {each: builder.block(each) for each in {each for each, _, _ in parts}}
+    result = tuple([lengths[place] for place in kept])
     to_loops = to_loop_order(schedule.nest.order, lengths, backend)
     from_loops = from_loop_order(*result_layout(schedule.nest.order, shape, axes), backend)
     empty, scratch, held, errstate = ops.empty, ops.scratch, (prod(schedule.tiles),), ops.errstate
@@ -61,8 +55,8 @@ def build_two_pass(
         out, memory = empty(tensor, result), scratch(tensor, held)
         view = to_loops(tensor)
         with errstate():
-            for part, place, run in blocks:
-                run(view[part], out[place], memory)
+            for each, part, place in parts:
+                functions[each](view[part], out[place], memory)
         return from_loops(out)[()]
 
     return reduce
@@ -99,10 +93,7 @@ class _Builder:
     def tilewise(self, shape: Lengths, make: Callable[[Lengths], Tile], combine: Callable[..., Any]) -> Totals:
         """What the tiles of a block of that shape give, combined; ``make`` gives the function of tiles of a size."""
         loops = self.loops
-        cut = [
-            [slice(start, min(start + tile, size)) for start in range(0, size, tile)]
-            for size, tile in zip(shape, self.schedule.tiles, strict=True)
-        ]
+        cut = [*map(slices, shape, self.schedule.tiles)]
         made: dict[Lengths, Tile] = {}
         work: list[tuple[Index, Index, list[tuple[Index, Tile]]]] = []
         for part in product(*[own if loop.kept else [slice(None)] for own, loop in zip(cut, loops, strict=True)]):

@@ -15,13 +15,10 @@ class ReduceAxis(NamedTuple):
 
 
 class TreeReduce(NamedTuple):
-    """One axis, which the result lacks, reduced by combining its even elements with its odd ones until one is left.
-
-    Where ``unroll_last`` is given, each index of the last axis has calls of its own.
-    """
+    """One axis, which the result lacks, reduced by combining its even elements with its odd ones until one is left."""
 
     axis: int
-    unroll_last: bool = False
+    unroll_last: bool = False  # whether each index of the last axis has calls of its own
 
 
 class MatmulOnes(NamedTuple):

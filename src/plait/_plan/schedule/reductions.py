@@ -76,10 +76,7 @@ def _rewrites(way: Reduction) -> tuple[str, ...]:
 
 
 def one_call_cost(nest: LoopNest, itemsize: int, costs: MemoryCosts) -> float:
-    """Nanoseconds that one call of the framework's takes to reduce a tensor.
-
-    It goes row by row; of several axes, or across rows that are kept, it may be slow.
-    """
+    """Nanoseconds that one call takes, row by row; of several axes, or across rows that are kept, it may be slow."""
     loops, count = nest.loops, nest.elements
     if not loops:
         return costs.call_overhead
