@@ -1,7 +1,7 @@
 """The second half of solving: the sizes themselves, by plain arithmetic on what a shape holds.
 
 The same code serves ints and a framework's symbols. Symbols are never hashed, nor kept; they are multiplied and
-divided by `compute`, and compared by `evaluate` only where their framework allows it.
+divided by `evaluate_symbolic`, and compared by `evaluate` only where their framework allows it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from plait._shapes.solver import (
 from plait.errors import fail, short
 
 Report: TypeAlias = "Callable[[list[Any], str, int, tuple[int, ...]], Exception]"
-"""Makes the error for an instruction that does not hold, from the slots and the instruction."""
+"""Makes the error for a size operation that does not hold, from the slots and the operation."""
 
 SizeOps: TypeAlias = "Iterable[tuple[str, int, tuple[int, ...]]]"
 """`SizeOp`s, or plain tuples of the same."""
