@@ -9,10 +9,12 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "src" / "plait"
 
-ORDER = "errors _notation _shapes _plan _operations _executor _explain _api _pattern layers compat _tour _cli".split()
+ORDER = (
+    "errors _caches _notation _shapes _plan _operations _executor _explain _api _pattern layers compat _tour _cli"
+).split()
 """Each package may import from those before it, and from itself."""
 
-BACKENDS = {"errors", "backends"}
+BACKENDS = {"errors", "_caches", "backends"}
 """A backend knows its framework, and nothing of patterns or plans."""
 
 KNOWN_TO_PLANS = {"plait.backends.costs", "plait.backends.interface"}

@@ -2,8 +2,8 @@
 
 from plait import errors
 from plait._api import asnumpy, einsum, explain, pack, parse_shape, rearrange, reduce, repeat, unpack, view
+from plait._caches import cache_clear
 from plait._executor.cache import cache_info
-from plait._executor.caches import cache_clear
 from plait._executor.options import options
 from plait._pattern import Pattern, PatternPipeline, compile
 from plait.errors import (

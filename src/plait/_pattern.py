@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from plait._caches import register
 from plait._executor.cache import lookup, operand_keys
-from plait._executor.caches import register
 from plait._executor.dispatch import call_uncached
 from plait._executor.dynamo import traced, traced_steps
 from plait._executor.options import CURRENT, with_backend_kwargs

@@ -28,6 +28,31 @@ def test_the_second_call_is_a_hit():
     assert plait.cache_info()[:2] == (3, 2)
 
 
+def test_every_cache_is_emptied_with_the_others():
+    """Each ``lru_cache`` is registered, those of the kernels aside, which hold compiled code and no result."""
+    package = Path(plait.__file__).parent
+    found = 0
+    for path in package.rglob("*.py"):
+        if path.is_relative_to(package / "backends" / "kernels"):
+            continue
+        tree = ast.parse(path.read_text("utf-8"))
+        made = {id(node) for node in ast.walk(tree) if isinstance(node, ast.Call) and _calls(node, "lru_cache")}
+        registered = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef) and any(_calls(each, "register") for each in node.decorator_list[:1]):
+                registered |= {id(each) for each in node.decorator_list}
+            elif isinstance(node, ast.Call) and _calls(node, "register"):
+                registered |= {id(each) for each in ast.walk(node)}
+        assert made <= registered, path
+        found += len(made)
+    assert found > 20
+
+
+def _calls(node: ast.AST, name: str) -> bool:
+    """Whether this is the function, or a call of it."""
+    return getattr(node.func if isinstance(node, ast.Call) else node, "id", None) == name
+
+
 def test_element_types_are_told_apart_by_reduce():
     plait.reduce(np.zeros((2, 3)), "a b -> a", "mean")
     with pytest.raises(plait.BackendError, match="PLT503"):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from functools import lru_cache
 
-from plait._executor.caches import UncacheableError, on_clear, register
+from plait._caches import UncacheableError, on_clear, register
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import plait`
 if TYPE_CHECKING:

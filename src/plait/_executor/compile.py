@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
-from plait._executor.caches import register
+from plait._caches import register
 from plait._executor.program import Executable, check_result_shape, wrap_object_reduction
 from plait._executor.tracer_hooks import SUBSTITUTED
 from plait._notation.equation import parse_equation

@@ -8,7 +8,7 @@ from itertools import chain
 from math import prod
 from typing import Any
 
-from plait._executor.caches import register
+from plait._caches import register
 from plait._executor.einsum_options import EinsumOptions
 from plait._executor.program import Call, link
 from plait._plan.contraction.network import build_network, with_lengths

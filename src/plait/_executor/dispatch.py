@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from plait._caches import register
 from plait._executor.cache import LIST_SHAPES, check_cacheable, lookup
-from plait._executor.caches import register
 from plait._executor.dynamo import traced
 from plait._executor.tracer_hooks import dynamo_substitute
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from operator import index
 from typing import Any, NamedTuple
 
-from plait._executor.caches import register
+from plait._caches import register
 from plait._notation.tree import Name, Number, all_leaves
 from plait._operations.einsum import implicitly_summed_axes, lower
 from plait._plan.contraction.paths import Optimize, check_name, check_path

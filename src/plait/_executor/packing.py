@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from plait._executor.caches import register
+from plait._caches import register
 from plait._executor.tensors import shape_of
 from plait._operations.pack import Layout, check_shared, layout, lengths, split_shape
 from plait._operations.parse_shape import Places, places, read_shape

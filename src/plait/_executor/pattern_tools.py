@@ -8,7 +8,7 @@ from itertools import chain
 from math import prod
 from typing import Any
 
-from plait._executor.caches import register
+from plait._caches import register
 from plait._executor.compile import add_context, concrete_sizes
 from plait._notation.parser import parse
 from plait._notation.tree import names

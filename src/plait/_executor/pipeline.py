@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import chain, pairwise
 from typing import Any, NamedTuple, TypeAlias
 
-from plait._executor.caches import register
+from plait._caches import register
 from plait._executor.einsum_options import check_implicit_sums, looks_like_typo
 from plait._executor.pattern_tools import check_names, output_shape, result_shape, solve_shapes
 from plait._executor.tensors import is_concrete, shape_of

@@ -42,7 +42,7 @@ def parse(text: str) -> Tree:  # noqa: PLR0915  # one loop, with a branch for ea
     for match in _TOKEN.finditer(text):
         sign = match[0]
         start, stop = match.span()
-        if sign.isidentifier() and sign.isascii() and sign[0] != "_" != sign[-1]:
+        if sign.isalpha() and sign.isascii():  # most names; `_word` reads the others
             items.append(_node(Name, (sign, start, stop)))
         elif sign in ("(", "["):
             if len(opened) == DEEPEST:

@@ -12,6 +12,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import TypeAlias
 
+from plait._caches import register
 from plait._notation.tree import Tree, names
 from plait._operations.operation import Operation
 from plait._operations.rules import (
@@ -121,6 +122,7 @@ def _equation(solved: SolvedPattern, terms: list[list[Axes]]) -> str:
     return f"{','.join(texts[:-1])}->{texts[-1]}"
 
 
+@register
 @lru_cache(maxsize=512)
 def implicitly_summed_axes(solved: SolvedPattern) -> tuple[int, ...]:
     """The axes that stand once on the left, and not on the right: einsum sums over each of them alone."""

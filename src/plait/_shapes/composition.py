@@ -15,6 +15,7 @@ from itertools import chain
 from math import prod
 from typing import NamedTuple
 
+from plait._caches import register
 from plait._notation.unparse import dimension_text
 from plait._shapes.coalesce import coalesce_axes
 from plait._shapes.solver import NAMELESS, Axes, Dims, SolvedPattern
@@ -125,6 +126,7 @@ def common_factors(one: Sequence[int], other: Sequence[int]) -> list[tuple[int, 
     return found
 
 
+@register
 @lru_cache(maxsize=1024)
 def compose_axes(
     first: AxisMap, before: tuple[Axes, ...], second: AxisMap, after: tuple[Axes, ...], units: Axes, separate: Axes
@@ -206,6 +208,7 @@ def pattern_text(axis_map: AxisMap) -> tuple[str, dict[str, int]]:
     return text, {name: axis_map.lengths[axis] for name, axis in untold}
 
 
+@register
 @lru_cache(maxsize=1024)
 def pattern_words(axis_map: AxisMap) -> tuple[str, tuple[tuple[str, int], ...]]:
     """The text, and the names and axes of the sizes; the length of a named axis only matters where it is 0."""

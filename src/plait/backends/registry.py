@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from importlib import import_module
 
+from plait._caches import register
 from plait.backends.interface import Backend
 from plait.errors import fail
 
@@ -34,6 +35,7 @@ ENTRY_POINTS = "plait.backends"
 """The entry-point group of third parties: the name is a root package, the value a subclass of `Backend`."""
 
 
+@register
 @lru_cache(maxsize=256)
 def backend_of(cls: type) -> Backend:
     """The backend that serves tensors of a type, a subclass of a known one included.
@@ -74,6 +76,7 @@ def one_backend(classes: tuple[type, ...]) -> Backend:
     return backend
 
 
+@register
 @lru_cache(maxsize=1)
 def _third_parties() -> dict[str, tuple[str, str]]:
     from importlib.metadata import entry_points  # slow to import, and needed only by a stranger's tensor

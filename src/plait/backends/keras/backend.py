@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import keras
 from keras import KerasTensor, ops
 
+from plait._caches import register
 from plait.backends.common.lazy_sizes import LazySize
 from plait.backends.interface import Backend, Reduction
 from plait.backends.keras.symbolic import SymbolicBackend
@@ -20,6 +21,7 @@ from plait.backends.registry import backend_of
 _SYMBOLIC = SymbolicBackend(KerasTensor)
 
 
+@register
 @lru_cache(maxsize=1)
 def _native() -> Backend:
     """The backend of the tensors that Keras computes with: they are of one framework in a process."""
@@ -27,6 +29,7 @@ def _native() -> Backend:
     return backend_of(kind).for_any_type()
 
 
+@register
 @lru_cache(maxsize=256)
 def _native_reduction(name: str, dtype: Any) -> Reduction:
     return _native().reduction(name, dtype)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from plait._caches import register
 from plait.backends.capabilities import ReductionOps
 from plait.backends.costs import MemoryCosts
 from plait.backends.numpy.reductions import is_half
@@ -27,6 +28,7 @@ _OF_BOOLS: dict[str, Any] = {"any": np.bitwise_or, "all": np.bitwise_and, "max":
 """The same, many at a time."""
 
 
+@register
 @lru_cache(maxsize=256)
 def reduction_ops(name: str, dtype: Any) -> ReductionOps | None:
     """What there is for a reduction of that name."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from plait._caches import register
 from plait.backends.interface import Reduction
 from plait.backends.reduction_rules import ROUNDING
 
@@ -62,6 +63,7 @@ _IN_FLOAT32: dict[str, Reduction] = {
 """For half types, without a copy of all elements."""
 
 
+@register
 @lru_cache(maxsize=64)
 def reductions_of(cls: Any) -> ReductionTable:
     """The reductions of a class of arrays: its methods, which a subclass may have overridden."""

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from plait._caches import register
+
 REAL = "fd"
 """The types whose sums may be products with ones: of a complex infinity times one a part is NaN."""
 
@@ -35,6 +37,7 @@ def add(tensor: Any, axes: tuple[int, ...]) -> Any:
     return np.add.reduce(tensor, axes)
 
 
+@register
 @lru_cache(maxsize=256)
 def _block(size: int) -> int:
     """How many of so many elements are added up at a time, few enough that little is lost in rounding; 0 for none."""
@@ -43,6 +46,7 @@ def _block(size: int) -> int:
     return next((block for block in range(_BLOCK, _BLOCK // 8, -1) if size % block == 0), 0)
 
 
+@register
 @lru_cache(maxsize=64)
 def ones(count: int, dtype: Any) -> Any:
     """So many ones."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from plait._caches import register
 from plait.backends.capabilities import TwoPassOps
 from plait.backends.numpy.reduction_ops import reduction_ops
 from plait.backends.numpy.reductions import is_half
@@ -20,6 +21,7 @@ _PART = 128
 """How many elements a product with ones adds up."""
 
 
+@register
 @lru_cache(maxsize=64)
 def two_pass_ops(name: str, dtype: Any) -> TwoPassOps | None:
     """What there is for a reduction of that name."""

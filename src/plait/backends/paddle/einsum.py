@@ -8,6 +8,7 @@ from typing import Any
 
 import paddle
 
+from plait._caches import register
 from plait.backends.common.contraction import contract
 from plait.backends.common.equation import einsum_in
 from plait.errors import fail
@@ -47,6 +48,7 @@ def _has_unknown_sizes(tensors: tuple[Any, ...]) -> bool:
     return any(-1 in tensor.shape for tensor in tensors)
 
 
+@register
 @lru_cache(maxsize=256)
 def _has_diagonal(equation: str) -> bool:
     """Whether a tensor has an axis twice: beside another tensor, or a sum, Paddle's own fails, as of 3.3."""

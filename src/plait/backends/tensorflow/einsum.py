@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from plait._caches import register
 from plait.backends.common.equation import einsum_in
 from plait.errors import fail
 
@@ -29,6 +30,7 @@ def einsum(equation: str, *tensors: Any) -> Any:
     return tf.raw_ops.Einsum(inputs=tensors, equation=equation) if len(tensors) < 3 else tf.einsum(equation, *tensors)
 
 
+@register
 @lru_cache(maxsize=1)
 def _is_all_cpu() -> bool:
     """Whether there is nothing else to compute on, where half types would lose most of their digits in a sum."""

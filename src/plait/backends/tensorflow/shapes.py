@@ -10,9 +10,12 @@ from typing import Any
 
 import tensorflow as tf
 
+from plait._caches import register
+
 _INT32 = 2**31
 
 
+@register
 @lru_cache(maxsize=4096)
 def eager_ints(ints: tuple[int, ...]) -> Any:
     """Ints as a tensor in the host's memory, where operations read them."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from plait._caches import register
 from plait.backends.capabilities import ReductionOps
 from plait.backends.costs import MemoryCosts
 from plait.backends.torch.autograd import autograd_wrap
@@ -41,6 +42,7 @@ _EXTREMA = _COSTS._replace(vector_tail_element=1.2, multi_axis_element=4.0, comb
 _SUMS = _COSTS._replace(multi_axis_element=1.3, multi_axis_row_overhead=16.0, combine_strided_element=0.6)
 
 
+@register
 @lru_cache(maxsize=256)
 def reduction_ops(name: str, dtype: torch.dtype, requires_grad: bool) -> ReductionOps | None:
     """What there is for a reduction of that name."""

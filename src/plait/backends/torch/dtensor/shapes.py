@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch.distributed.tensor import DTensor, Replicate, Shard
 
+from plait._caches import register
 from plait.backends.common.reshape_groups import common_factors, reshape_groups
 
 Shape = tuple[int, ...]
@@ -34,6 +35,7 @@ def reshape(tensor: Any, shape: Sequence[int]) -> Any:
     return tensor
 
 
+@register
 @lru_cache(maxsize=1024)
 def steps(before: Shape, after: Shape) -> tuple[Shape, ...]:
     """The splits, and then the merges, where a run of dimensions needs both: either alone keeps a sharding."""
