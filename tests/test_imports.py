@@ -111,7 +111,7 @@ def test_the_version_is_in_one_place():
     assert importlib.metadata.version("plait") == plait.__version__
 
 
-LARGE = ("_plan.schedule", "_executor.large", "backends.numpy.large_tensors", "backends.numpy.reduction_ops")
+LARGE = ("_plan.schedule", "_executor.large", "backends.numpy.large_tensors")
 """What schedules of large tensors are made of and by."""
 
 

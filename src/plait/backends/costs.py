@@ -26,9 +26,7 @@ class MemoryCosts(NamedTuple):
     vector_bytes: int = 0  # how much of a row is reduced at once; 0 where that makes no difference
     vector_tail_element: float = 0.0  # what an element of a row takes more beyond its last vector
     multi_axis_element: float = 0.0  # an element in one call along several axes, at least, unless the rows are long
-    multi_axis_row_overhead: float = (
-        0.0  # a row there, along the last of these axes, where the innermost of all is kept
-    )
+    multi_axis_row_overhead: float = 0.0  # a row there, along the last of these axes, where the innermost is kept
     single_outer_axis_element: float = 0.0  # an element in one call along one axis that is not the innermost, at least
     outer_axis_element: float = 0.0  # what an element takes more along an axis that is not the innermost
     combine_row_overhead: float = 12.0  # a row in a call that combines two tensors

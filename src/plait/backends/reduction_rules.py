@@ -6,27 +6,18 @@ from typing import NamedTuple
 
 
 class ReductionRule(NamedTuple):
-    """The meaning of one reduction.
+    """The meaning of one reduction."""
 
-    Attributes:
-        kinds: of elements on which it is defined; ``other`` is a type that plait cannot judge, such as ``object``.
-        empty: what it gives for no elements; ``None``: an error.
-        accumulators: for a kind of elements, the type in which they are combined where that is not their own. Results
-            of ``half`` types, which are 16 bits wide or narrower, are of the elements' type again; all others are of
-            the accumulator's type. Integers of 64 bits are combined in their own.
-        rounds: whether it rounds, so that its last digits depend on the order of the elements.
-        merges: whether it is the same in one pass, and in two over equal parts.
-        of_bools: the reduction that it is on bools.
-        pivot: the reduction whose result is subtracted from the elements first, if it takes two passes.
-    """
-
-    kinds: frozenset[str]
-    empty: float | None
+    kinds: frozenset[str]  # of elements on which it is defined; "other": plait cannot judge, as of objects
+    empty: float | None  # what it gives for no elements; None: an error
     accumulators: dict[str, str]
-    rounds: bool = False
-    merges: bool = True
-    of_bools: str | None = None
-    pivot: str | None = None
+    """For a kind of elements, the type in which they are combined where that is not their own. Results of ``half``
+    types, which are 16 bits wide or narrower, are of the elements' type again; all others are of the accumulator's
+    type. Integers of 64 bits are combined in their own."""
+    rounds: bool = False  # whether its last digits depend on the order of the elements
+    merges: bool = True  # whether it is the same in one pass, and in two over equal parts
+    of_bools: str | None = None  # the reduction that it is on bools
+    pivot: str | None = None  # the reduction whose result is subtracted first, if it takes two passes
 
 
 _ALL = frozenset({"bool", "integer", "floating", "complex", "other"})

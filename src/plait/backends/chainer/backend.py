@@ -9,7 +9,7 @@ import chainer
 import chainer.functions as F  # noqa: N812  # its users know it by this name
 import numpy as np
 
-from plait.backends.chainer.reductions import is_differentiable, of_arrays, reduction
+from plait.backends.chainer.reductions import REDUCTIONS, is_differentiable, of_arrays
 from plait.backends.common.contraction import contract
 from plait.backends.common.equation import einsum_in
 from plait.backends.interface import Backend, Reduction
@@ -59,7 +59,11 @@ class ChainerBackend(Backend):
         return F.einsum(equation, *tensors)
 
     def reduction(self, name: str, dtype: Any) -> Reduction:
-        return reduction(name, dtype)
+        if is_differentiable(dtype) and name not in ("any", "all"):
+            return REDUCTIONS.build(name, "floating", dtype)
+        return lambda tensor, axes: chainer.Variable(
+            tensor.xp.asarray(of_arrays(tensor.array).reduction(name, dtype)(tensor.array, axes))
+        )
 
     def strides(self, tensor: Any) -> tuple[int, ...] | None:
         return chainer.as_array(tensor).strides

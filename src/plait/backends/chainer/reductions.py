@@ -8,12 +8,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import chainer
 import chainer.functions as F  # noqa: N812  # its users know it by this name
 import numpy as np
 
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
-from plait.backends.interface import Backend, Reduction
+from plait.backends.interface import Backend
 from plait.backends.reduction_rules import ROUNDING
 from plait.backends.registry import backend_of
 
@@ -29,15 +28,6 @@ def of_arrays(array: Any) -> Backend:
     return backend_of(kind)
 
 
-def reduction(name: str, dtype: Any) -> Reduction:
-    """The reduction of that name, for elements of that type."""
-    if is_differentiable(dtype) and name not in ("any", "all"):
-        return _REDUCTIONS.build(name, "floating", dtype)
-    return lambda tensor, axes: chainer.Variable(
-        tensor.xp.asarray(of_arrays(tensor.array).reduction(name, dtype)(tensor.array, axes))
-    )
-
-
 def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
     found = tensor.array.max(axes, keepdims=True)
     return tensor.xp.where(tensor.xp.isfinite(found), found, found.dtype.type(0))
@@ -47,7 +37,7 @@ _var = build_var(partial(F.mean, keepdims=True), lambda tensor: tensor * tensor,
 _logsumexp = build_logsumexp(_finite_max, F.exp, F.sum, F.log, lambda array, axes: array.squeeze(axes))
 _quiet = np.errstate(divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
 
-_REDUCTIONS = ReductionTable(
+REDUCTIONS = ReductionTable(
     function=partial(getattr, F),
     cast=F.cast,
     special={

@@ -10,13 +10,7 @@ from plait.backends.common.equation import axis_sizes, expand_terms
 
 
 def contract(space: Any, equation: str, *tensors: Any) -> Any:
-    """Multiply and sum, two tensors at a time, from left to right.
-
-    Args:
-        space: the namespace of the arrays.
-        equation: the classical form, with an arrow.
-        tensors: the arrays, one for each term.
-    """
+    """Multiply and sum by the functions of a namespace, two tensors at a time, from left to right."""
     terms, output = expand_terms(equation, [tensor.ndim for tensor in tensors])
     if any(0 in tensor.shape for tensor in tensors) and hasattr(space, "zeros"):  # of which PyData Sparse fails
         sizes = axis_sizes(terms, tensors)
@@ -25,9 +19,7 @@ def contract(space: Any, equation: str, *tensors: Any) -> Any:
     for number in range(1, len(terms)):
         after = set(output).union(*terms[number + 1 :])
         term, result = _pair(space, (term, result), diagonal(space, terms[number], tensors[number]), after)
-    if summed := tuple(place for place, name in enumerate(term) if name not in output):
-        result = space.sum(result, axis=summed, dtype=result.dtype)
-        term = "".join(name for name in term if name in output)
+    term, result = _alone(space, (term, result), set(output))
     return space.permute_dims(result, tuple(term.index(name) for name in output))
 
 

@@ -12,9 +12,6 @@ from plait.errors import fail
 def expand_terms(equation: str, ranks: Sequence[int]) -> tuple[list[str], str]:
     """The terms and the output of an equation with an arrow, with letters in place of the dots.
 
-    Raises:
-        BackendError: PLT506, there are not enough of them.
-
     >>> expand_terms("...ij,jk->...ik", (4, 2))
     (['abij', 'jk'], 'abik')
     """
@@ -36,16 +33,9 @@ def expand_ellipsis(
     shapes: Sequence[Sequence[Any]],
     squeeze: Callable[[Any, tuple[int, ...]], Any],
 ) -> tuple[list[str], str, list[Any]]:
-    """`expand_terms`, and a tensor that is stretched along a dimension of length 1 loses it.
+    """`expand_terms`, and the tensors, which lose each dimension of length 1 along which they would be stretched.
 
-    Args:
-        equation: the classical form, with an arrow.
-        tensors: one for each term.
-        shapes: their shapes; a size that is no int is not looked into, and taken to be longer than 1.
-        squeeze: takes a tensor without some of its dimensions.
-
-    Returns:
-        The terms, the output, and the tensors.
+    A size that is no int is not looked into, and taken to be longer than 1.
     """
     terms, output = expand_terms(equation, [len(shape) for shape in shapes])
     long = {

@@ -37,12 +37,9 @@ def _binary(name: str) -> Any:
 
 
 class LazySize:
-    """A dimension of a tensor, or the result of arithmetic on such.
+    """A dimension of a tensor, or the result of arithmetic on such: an operator and its operands.
 
-    Attributes:
-        parts: the name of an operator, and its operands.
-        from_user: whether the caller gave the size, which is therefore checked by the run and never inferred.
-        materialized: the tensor of the graph, once an operation has needed it.
+    The run checks a size ``from_user``, which is never inferred; ``materialized`` is its tensor, once made.
     """
 
     def __init__(self, name: str, first: Any, second: Any, *, from_user: bool = False) -> None:

@@ -16,31 +16,19 @@ Elementwise: TypeAlias = Callable[[Any], Any]
 
 
 class ReductionTable(NamedTuple):
-    """What one framework has for reductions, and what of it differs from the rules.
+    """What one framework has for reductions, and what of it differs from the rules."""
 
-    Attributes:
-        function: its own reduction of a name.
-        cast: ``f(tensor, dtype)``: the tensor in a type of the framework, or in one that the rules name.
-        special: what replaces its own, by the name, or by the name and the kind or type of the elements.
-        upcast: for a kind of elements, the reductions that it does not accumulate by itself in the type of the rules.
-        orders_bools: whether it has minima and maxima of bools.
-        tests_numbers: whether it has ``any`` and ``all`` of numbers.
-        is_half: whether elements of a type are ``half`` to the rules.
-        not_of_empty: the reductions that refuse tensors without elements, warn of them, or give something else.
-        is_empty: whether a tensor has no elements.
-        fill: ``f(reduce, tensor, axes, value)``: what such a reduction gives for them; ``None``: a sum plus the value.
-    """
-
-    function: Callable[[str], Reduction]
-    cast: Callable[[Any, Any], Any]
-    special: Mapping[str | tuple[str, Any], Reduction]
-    upcast: Mapping[str, Collection[str]]
-    orders_bools: bool = True
-    tests_numbers: bool = True
+    function: Callable[[str], Reduction]  # its own reduction of a name
+    cast: Callable[[Any, Any], Any]  # f(tensor, dtype), of a type of the framework, or one that the rules name
+    special: Mapping[str | tuple[str, Any], Reduction]  # replace its own, by name, or by name and kind or type
+    upcast: Mapping[str, Collection[str]]  # by kind, those that it does not accumulate in the type of the rules itself
+    orders_bools: bool = True  # whether it has minima and maxima of bools
+    tests_numbers: bool = True  # whether it has any and all of numbers
     is_half: Callable[[Any], bool] = lambda dtype: "float16" in str(dtype)
-    not_of_empty: Collection[str] = ()
+    not_of_empty: Collection[str] = ()  # those that refuse tensors without elements, warn, or give something else
     is_empty: Callable[[Any], bool] = lambda tensor: not tensor.size
     fill: Callable[[Reduction, Any, tuple[int, ...], float | None], Any] | None = None
+    """``f(reduce, tensor, axes, value)``: the result for a tensor without elements; ``None``: a sum plus the value."""
 
     def build(self, name: str, kind: str | None, dtype: Any) -> Reduction:
         """The reduction of that name, for elements of that kind and type (``None``: unknown)."""
@@ -69,15 +57,10 @@ class ReductionTable(NamedTuple):
 def build_logsumexp(
     pivot: Reduction, exp: Elementwise, total: Reduction, log: Elementwise, squeeze: Reduction
 ) -> Reduction:
-    """The logarithm of a sum of exponentials, which does not overflow.
+    """A ``logsumexp`` that does not overflow.
 
-    Args:
-        pivot: what is subtracted first: the maximum, or 0 where that is infinite. Its dimensions are kept, and it is a
-            constant to gradients.
-        exp: of each element.
-        total: the sum.
-        log: of each element.
-        squeeze: removes the dimensions that ``pivot`` kept.
+    ``pivot`` is the maximum, or 0 where that is infinite; a constant to gradients, it keeps the dimensions that
+    ``squeeze`` then removes.
     """
 
     def logsumexp(tensor: Any, axes: tuple[int, ...]) -> Any:

@@ -18,10 +18,7 @@ def reshape_groups(
     """The shortest runs of dimensions that hold the same elements: the first, the one behind the last, and the lengths
     that they become.
 
-    Args:
-        before: a shape without a 0.
-        after: another, of as many elements.
-        measure: what products of sizes are compared by, where they are not ints.
+    The shapes have as many elements, and no 0; products of sizes that are not ints are compared by their ``measure``.
 
     >>> list(reshape_groups((6, 5, 2, 2), (2, 3, 5, 4)))
     [(0, 1, (2, 3)), (1, 2, (5,)), (2, 4, (4,))]

@@ -1,6 +1,7 @@
 """Keras 3: the symbolic tensors of functional models, and variables beside the tensors of Keras' own backend.
 
-Symbolic tensors take ``keras.ops``. A variable holds a tensor of TensorFlow, JAX or PyTorch, whose backend serves it.
+Symbolic tensors take ``keras.ops``, and `sized` where those need what is not known. A variable holds a tensor of
+TensorFlow, JAX or PyTorch, whose backend serves it.
 """
 
 from __future__ import annotations
@@ -13,10 +14,46 @@ import keras
 from keras import KerasTensor, ops
 
 from plait._caches import register
-from plait.backends.common.lazy_sizes import LazySize
+from plait.backends.common.lazy_sizes import LazyShapes, LazySize
 from plait.backends.interface import Backend, Reduction
-from plait.backends.keras.symbolic import SymbolicBackend
+from plait.backends.keras.reductions import REDUCTIONS
+from plait.backends.keras.shapes import sized
 from plait.backends.registry import backend_of
+
+
+class SymbolicBackend(LazyShapes):
+    """What a model does not know of its sizes is a `LazySize`, and read from its inputs when the model is called."""
+
+    name = "keras"
+    reductions = REDUCTIONS
+    permute = staticmethod(ops.transpose)
+    concat = staticmethod(ops.concatenate)
+    stack = staticmethod(ops.stack)
+    einsum = staticmethod(ops.einsum)
+    to_numpy = staticmethod(KerasTensor.__array__)
+
+    def reshape(self, tensor: Any, shape: Sequence[Any]) -> Any:
+        return sized("reshape", tensor, self.inferred(tensor, shape))  # mostly of the batch, which takes Keras' own way
+
+    def expand(self, tensor: Any, shape: Sequence[Any]) -> Any:
+        return sized("broadcast_to", tensor, shape)
+
+    def slice(self, tensor: Any, axis: int, start: Any, stop: Any) -> Any:
+        return sized("slice", tensor, (axis, start, stop))
+
+    @staticmethod
+    def static_sizes(tensor: Any) -> Any:
+        return tensor.shape
+
+    def comparable(self, tensors: Sequence[Any]) -> bool:
+        return False
+
+    def size_from_user(self, size: Any) -> Any:
+        return LazySize(*size.parts, from_user=True)
+
+    def size_to_user(self, size: Any) -> Any:
+        return size
+
 
 _SYMBOLIC = SymbolicBackend(KerasTensor)
 

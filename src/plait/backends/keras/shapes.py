@@ -32,10 +32,7 @@ _OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
 class Sized(keras.Operation):  # type: ignore[misc]  # Keras says nothing of its types
     """An operation on a tensor, with sizes that may be known only when it is called.
 
-    Args:
-        operation: a row of the table.
-        sizes: its constant, each an int, or an operator and two sizes: ``["[]", 0, 2]`` is dimension 2 of tensor 0.
-        name: of the operation in its model.
+    Each size is an int, or an operator and two sizes: ``["[]", 0, 2]`` is dimension 2 of tensor 0.
     """
 
     def __init__(self, operation: str, sizes: Sequence[Any], name: str | None = None) -> None:

@@ -51,14 +51,7 @@ def expand(tensor: Any, shape: Sequence[Any]) -> Any:
 
 
 def reshape_symbol(tensor: Any, sizes: Sequence[Any], before: Sequence[Axes], after: Sequence[Axes]) -> Any:
-    """Take dimensions apart, and put others together.
-
-    Args:
-        tensor: a symbol of ``mx.sym.np``.
-        sizes: those of all axes, by number.
-        before: for each dimension the numbers of the axes in it; a unit has none.
-        after: the same of the result.
-    """
+    """Split and merge the dimensions of a symbol, each given by the numbers of its axes; a unit has none."""
     if () in before:
         tensor = mx.sym.npx.reshape(tensor, [KEEP if axes else SKIP for axes in before])
     old, new = ([axes for axes in dims if axes] for dims in (before, after))
@@ -90,11 +83,7 @@ def _length(sizes: Sequence[Any], axes: Axes) -> int:
 
 
 def _splits(parts: list[list[int]]) -> Iterator[list[int]]:
-    """Codes, reshape by reshape, that split each dimension into parts of these lengths.
-
-    Raises:
-        SizeError: PLT303, two of the parts of a dimension are not known.
-    """
+    """Codes, reshape by reshape, that split each dimension into parts of these lengths."""
     if any(lengths.count(INFER) > 1 for lengths in parts):
         raise fail("PLT303", "MXNet's symbols tell no more than one size of a group; give all but one as ints")
     while any(len(lengths) > 1 for lengths in parts):

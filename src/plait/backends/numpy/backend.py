@@ -1,7 +1,8 @@
-"""NumPy: arrays, their subclasses, and scalars, which are tensors of rank 0."""
+"""NumPy: arrays, their subclasses, and scalars, which are tensors of rank 0; of masked arrays the masks are kept."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from plait.backends.interface import Backend, LargeTensors, Reduction
-from plait.backends.numpy.masked import expand_masked, is_masked, refuse_masks, space_of
 from plait.errors import fail
 
 if TYPE_CHECKING:
@@ -53,14 +53,14 @@ class NumpyBackend(Backend):
             self.reshape = self.view = lambda tensor, shape: tensor.reshape(shape)
         if issubclass(kind, np.ndarray) and kind is not np.ndarray:
             self.expand = partial(np.broadcast_to, subok=True)
-        if is_masked(kind):
-            self.expand, self.concat, self.stack = expand_masked, np.ma.concatenate, np.ma.stack
+        if _is_masked(kind):
+            self.expand, self.concat, self.stack = _expand_masked, np.ma.concatenate, np.ma.stack
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
         for tensor in tensors:
             if type(tensor) is not np.ndarray:
-                refuse_masks(type(tensor), "einsum")
+                _refuse_masks(type(tensor), "einsum")
         try:
             return np.einsum(equation, *tensors)
         except TypeError as error:
@@ -70,7 +70,7 @@ class NumpyBackend(Backend):
         from plait.backends.numpy.reductions import reductions_of
 
         if name == "logsumexp":
-            refuse_masks(self.cls, name)
+            _refuse_masks(self.cls, name)
         return reductions_of(self.cls).build(name, None if dtype is None else self.kind(dtype), dtype)
 
     def for_any_type(self) -> Backend:
@@ -87,6 +87,32 @@ class NumpyBackend(Backend):
         return tensor if isinstance(tensor, np.ndarray) else np.asarray(tensor)
 
 
+def _is_masked(kind: type) -> bool:
+    """Whether arrays of that type have masks; `numpy.ma`, which takes long to import, is not needed to tell."""
+    masked_array = getattr(sys.modules.get("numpy.ma"), "MaskedArray", None)  # not while another thread imports it
+    return masked_array is not None and issubclass(kind, masked_array)
+
+
+def _expand_masked(tensor: Any, shape: Sequence[int]) -> Any:
+    """Broadcast by copies, masks included."""
+    tensor = tensor.reshape((1,) * (len(shape) - tensor.ndim) + tensor.shape)
+    for axis, size in enumerate(shape):
+        if tensor.shape[axis] != size:
+            tensor = tensor.repeat(size, axis)
+    return tensor
+
+
+def _space_of(tensors: Sequence[Any]) -> Any:
+    """Where the functions are for these tensors: those that see the masks, if there are any."""
+    return np.ma if any(_is_masked(type(tensor)) for tensor in tensors) else np
+
+
+def _refuse_masks(kind: type, name: str) -> None:
+    """Raise PLT503 for what has no meaning with a mask."""
+    if _is_masked(kind):
+        raise fail("PLT503", f"{name} is not defined on masked arrays; fill them first, as x.filled(0) does")
+
+
 class _ArraysAndScalars(NumpyBackend):
     """Scalars, as a reduction of all axes returns them, and subclasses have methods of their own."""
 
@@ -94,7 +120,7 @@ class _ArraysAndScalars(NumpyBackend):
         super().__init__(kind)
         self.reshape = self.view = lambda tensor, shape: tensor.reshape(shape)
         self.permute = lambda tensor, order: tensor.transpose(order)
-        self.concat = lambda tensors, axis: space_of(tensors).concatenate(tensors, axis)
+        self.concat = lambda tensors, axis: _space_of(tensors).concatenate(tensors, axis)
 
 
 BACKEND = NumpyBackend

@@ -15,8 +15,7 @@ import numpy as np
 from plait._caches import register
 from plait.backends.capabilities import ContractionOps, Product
 from plait.backends.costs import ContractionCosts
-from plait.backends.numpy.reductions import is_half
-from plait.backends.numpy.sums import REAL, add
+from plait.backends.numpy.reductions import BLAS_REAL, add_by_blas, is_half
 
 try:  # numpy.einsum without the Python around it
     from numpy._core.multiarray import c_einsum
@@ -58,9 +57,9 @@ def _ops_for(dtype: Any) -> ContractionOps:
         matmul=np.matmul,
         vecdot=vecdot,
         multiply=np.multiply,
-        multiply_into=_multiply_into,
-        copy=_copy,
-        add=add if dtype.char in REAL else partial(np.add.reduce, dtype=dtype),
+        multiply_into=lambda one, other: np.multiply(one, other, one),
+        copy=lambda tensor, _: tensor.copy(),
+        add=add_by_blas if dtype.char in BLAS_REAL else partial(np.add.reduce, dtype=dtype),
         diagonal=_diagonal,
         matmul_into=partial(_matmul_into, dtype),
         costs=ContractionCosts(flop=_BLAS.get(dtype.char, inf), multiply_reuses=True, has_vecdot=vecdot is not None),
@@ -74,14 +73,6 @@ def _within(call: Callable[..., Any], inside: Any, result: Any) -> Callable[...,
         return call(*[tensor.astype(inside, copy=False) for tensor in tensors]).astype(result, copy=False)
 
     return within
-
-
-def _copy(tensor: Any, _: None) -> Any:
-    return tensor.copy()
-
-
-def _multiply_into(one: Any, other: Any) -> Any:
-    return np.multiply(one, other, one)
 
 
 def _diagonal(tensor: Any, axes: tuple[int, int]) -> Any:

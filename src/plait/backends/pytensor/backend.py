@@ -15,7 +15,11 @@ from pytensor.graph import Constant
 from plait.backends.common.equation import expand_ellipsis
 from plait.backends.common.lazy_sizes import LazyShapes
 from plait.backends.pytensor.reductions import REDUCTIONS
-from plait.backends.pytensor.shapes import static
+
+
+def _static(tensor: Any) -> tuple[int | None, ...]:
+    """The shape of a variable or an array, ``None`` where it is not known before the graph runs."""
+    return tensor.type.shape if isinstance(tensor, pt.TensorVariable) else tensor.shape
 
 
 class PyTensorBackend(LazyShapes):
@@ -27,7 +31,7 @@ class PyTensorBackend(LazyShapes):
     permute = staticmethod(pt.transpose)
     concat = staticmethod(pt.concatenate)
     stack = staticmethod(pt.stack)
-    static_sizes = staticmethod(static)
+    static_sizes = staticmethod(_static)
     shape_tensor = staticmethod(pt.shape)
 
     def __init__(self, kind: type) -> None:
@@ -43,7 +47,9 @@ class PyTensorBackend(LazyShapes):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        terms, output, operands = expand_ellipsis(equation, tensors, [static(tensor) for tensor in tensors], pt.squeeze)
+        terms, output, operands = expand_ellipsis(
+            equation, tensors, [_static(tensor) for tensor in tensors], pt.squeeze
+        )
         result = pt.einsum(",".join(terms) + "->" + output, *operands)
         known = {
             letter: size for term, each in zip(terms, operands, strict=True) for letter, size in _named(term, each)
@@ -52,7 +58,7 @@ class PyTensorBackend(LazyShapes):
         if 0 in known.values() and None not in shape:  # which it does not vectorize
             nothing = [pt.sum(operand.flatten()[:0]) for operand in operands]  # 0, by which gradients reach them
             return pt.zeros(shape, dtype=result.dtype) + sum(nothing).astype(result.dtype)
-        return result if shape == static(result) else pt.specify_shape(result, shape)  # it forgets some sizes
+        return result if shape == _static(result) else pt.specify_shape(result, shape)  # it forgets some sizes
 
     @staticmethod
     def to_numpy(tensor: Any) -> Any:
@@ -74,7 +80,7 @@ class PyTensorBackend(LazyShapes):
 
 def _named(term: str, tensor: Any) -> list[tuple[str, int]]:
     """The letters of a term whose sizes are known."""
-    return [(letter, size) for letter, size in zip(term, static(tensor), strict=True) if size is not None]
+    return [(letter, size) for letter, size in zip(term, _static(tensor), strict=True) if size is not None]
 
 
 BACKEND = PyTensorBackend

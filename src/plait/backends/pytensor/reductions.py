@@ -10,7 +10,6 @@ from pytensor.gradient import disconnected_grad
 
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
 from plait.backends.interface import Reduction
-from plait.backends.pytensor.shapes import static
 
 
 def _with_nan(reduce: Reduction) -> Reduction:
@@ -52,5 +51,5 @@ REDUCTIONS = ReductionTable(
     },
     upcast={"half": ("prod", "var", "std", "logsumexp")},  # it accumulates sums and means in float32 by itself
     not_of_empty=("logsumexp",),
-    is_empty=lambda tensor: 0 in static(tensor),
+    is_empty=lambda tensor: 0 in tensor.type.shape,
 )

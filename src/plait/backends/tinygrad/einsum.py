@@ -13,25 +13,17 @@ from tinygrad.dtype import least_upper_dtype
 
 from plait.backends.common.contraction import diagonal
 from plait.backends.common.equation import expand_ellipsis
+from plait.backends.tinygrad.reductions import squeeze
 
 _SPACE = SimpleNamespace(permute_dims=Tensor.permute, reshape=Tensor.reshape)
 
 
 def einsum(equation: str, *tensors: Any) -> Any:
-    """Multiply and sum.
-
-    Args:
-        equation: the classical form, with an arrow.
-        tensors: one for each term.
-    """
+    """An einsum in the classical form, with an arrow."""
     dtype = least_upper_dtype(*[tensor.dtype for tensor in tensors])
     tensors = tuple([tensor.cast(dtype) for tensor in tensors])  # which it forgets, where one holds truth values
-    terms, output, operands = expand_ellipsis(equation, tensors, [tensor.shape for tensor in tensors], _squeeze)
+    terms, output, operands = expand_ellipsis(equation, tensors, [tensor.shape for tensor in tensors], squeeze)
     for place, term in enumerate(terms):
         if len(set(term)) < len(term):
             terms[place], operands[place] = diagonal(_SPACE, term, operands[place])
     return Tensor.einsum(",".join(terms) + "->" + output, *operands)
-
-
-def _squeeze(tensor: Any, axes: tuple[int, ...]) -> Any:
-    return tensor.reshape([size for axis, size in enumerate(tensor.shape) if axis not in axes])

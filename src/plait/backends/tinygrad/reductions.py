@@ -28,7 +28,8 @@ def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
     return found.isinf().where(0, found)
 
 
-def _squeeze(tensor: Any, axes: tuple[int, ...]) -> Any:
+def squeeze(tensor: Any, axes: tuple[int, ...]) -> Any:
+    """Remove dimensions of length 1, of which the method takes one at a time."""
     return tensor.reshape([size for axis, size in enumerate(tensor.shape) if axis not in axes])
 
 
@@ -41,7 +42,7 @@ REDUCTIONS = ReductionTable(
         "var": lambda tensor, axes: tensor.var(axes, correction=0),
         "std": lambda tensor, axes: tensor.std(axes, correction=0),
         # the method takes one axis, and makes NaN of infinities
-        "logsumexp": build_logsumexp(_finite_max, Tensor.exp, Tensor.sum, Tensor.log, _squeeze),
+        "logsumexp": build_logsumexp(_finite_max, Tensor.exp, Tensor.sum, Tensor.log, squeeze),
     },
     upcast={
         "bool": COUNTING,

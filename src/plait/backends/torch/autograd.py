@@ -100,25 +100,12 @@ BLOCK = 1 << 18
 
 
 def expand_gradient(grad: Any, loops: LoopView) -> Any:
-    """The gradient of a sum: each element for all that it was made of.
-
-    Args:
-        grad: the gradient of the result.
-        loops: of the sum.
-    """
+    """The gradient of a sum: that of each element of the result, for all that it was made of."""
     return loops.from_loops(_repeated(loops.result_to_loops(grad), loops).expand(loops.shape))
 
 
 def share_gradient(tensor: Any, result: Any, grad: Any, loops: LoopView, sum_ops: ReductionOps) -> Any:
-    """The gradient of a minimum or maximum: each element in equal shares for all that equal the result.
-
-    Args:
-        tensor: what was reduced.
-        result: of the reduction.
-        grad: the gradient of the result.
-        loops: of the reduction.
-        sum_ops: they count how many are equal.
-    """
+    """The gradient of a minimum or maximum, in equal shares for all that equal the result; ``sum_ops`` count those."""
     tensor, result, grad = loops.to_loops(tensor), loops.result_to_loops(result), loops.result_to_loops(grad)
     shares = tensor.new_empty(loops.shape)
     rows, elements = loops.shape[0], shares.numel()

@@ -31,10 +31,6 @@ _COSTS = ContractionCosts(
 """Calls that autograd records take longer than NumPy's."""
 
 
-def _diagonal(tensor: Any, axes: tuple[int, int]) -> Any:
-    return torch.diagonal(tensor, 0, *axes)
-
-
 def contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
     """What there is for tensors of these types; of several types ``torch.einsum`` says itself what it thinks."""
     dtype = dtypes[0]
@@ -49,7 +45,7 @@ def contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
         multiply_into=None,
         copy=lambda tensor, _: tensor.contiguous(),
         add=lambda tensor, axes: torch.sum(tensor, axes, dtype=dtype),
-        diagonal=_diagonal,
+        diagonal=lambda tensor, axes: torch.diagonal(tensor, 0, *axes),
         matmul_into=None,
         costs=_COSTS,
     )
