@@ -9,11 +9,12 @@ import chainer
 import chainer.functions as F  # noqa: N812  # its users know it by this name
 import numpy as np
 
-from plait.backends.chainer.reductions import REDUCTIONS, is_differentiable, of_arrays
+from plait.backends.chainer.reductions import REDUCTIONS, is_differentiable
 from plait.backends.common.contraction import contract
 from plait.backends.common.equation import einsum_in
 from plait.backends.interface import Backend, Reduction
 from plait.backends.numpy.reductions import is_half
+from plait.backends.registry import backend_of
 
 
 def _sum(tensor: Any, axis: tuple[int, ...], dtype: Any) -> Any:  # noqa: ARG001  # Chainer keeps the type
@@ -53,7 +54,7 @@ class ChainerBackend(Backend):
             return einsum_in(np.float32, ChainerBackend.einsum, _cast, equation, tensors)
         if not all(is_differentiable(tensor.dtype) for tensor in tensors):  # Chainer's einsum takes floats alone
             arrays = [chainer.as_array(tensor) for tensor in tensors]
-            return chainer.Variable(of_arrays(arrays[0]).einsum(equation, *arrays))
+            return chainer.Variable(backend_of(arrays[0].__class__).einsum(equation, *arrays))
         if len(tensors) > 1 and "..." in equation:  # and does not broadcast
             return contract(_SPACE, equation, *map(chainer.as_variable, tensors))
         return F.einsum(equation, *tensors)
@@ -62,7 +63,7 @@ class ChainerBackend(Backend):
         if is_differentiable(dtype) and name not in ("any", "all"):
             return REDUCTIONS.build(name, "floating", dtype)
         return lambda tensor, axes: chainer.Variable(
-            tensor.xp.asarray(of_arrays(tensor.array).reduction(name, dtype)(tensor.array, axes))
+            tensor.xp.asarray(backend_of(tensor.array.__class__).reduction(name, dtype)(tensor.array, axes))
         )
 
     def strides(self, tensor: Any) -> tuple[int, ...] | None:

@@ -12,20 +12,12 @@ import chainer.functions as F  # noqa: N812  # its users know it by this name
 import numpy as np
 
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
-from plait.backends.interface import Backend
 from plait.backends.reduction_rules import ROUNDING
-from plait.backends.registry import backend_of
 
 
 def is_differentiable(dtype: Any) -> bool:
     """Whether `chainer.functions` takes elements of that type."""
     return dtype.kind == "f"
-
-
-def of_arrays(array: Any) -> Backend:
-    """The backend of the arrays that variables hold."""
-    kind: Any = type(array)
-    return backend_of(kind)
 
 
 def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:

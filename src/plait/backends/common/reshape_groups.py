@@ -8,12 +8,8 @@ from operator import mul
 from typing import Any
 
 
-def _itself(size: Any) -> Any:
-    return size
-
-
 def reshape_groups(
-    before: tuple[Any, ...], after: tuple[Any, ...], measure: Callable[[Any], Any] = _itself
+    before: tuple[Any, ...], after: tuple[Any, ...], measure: Callable[[Any], Any] = lambda size: size
 ) -> Iterator[tuple[int, int, tuple[Any, ...]]]:
     """The shortest runs of dimensions that hold the same elements: the first, the one behind the last, and the lengths
     that they become.

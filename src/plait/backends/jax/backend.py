@@ -12,7 +12,7 @@ import numpy as np
 from jax import export, lax
 
 from plait.backends.interface import Backend, Reduction, TensorCall
-from plait.backends.jax.sharding import explained, part, reshape
+from plait.backends.jax.sharding import explained, part, reshape, sharded_einsum
 
 
 class JaxBackend(Backend):
@@ -41,8 +41,6 @@ class JaxBackend(Backend):
     ) -> TensorCall:
         if "out_sharding" not in kwargs:
             return lambda *tensors: _shaped(self.einsum(equation, *tensors, **kwargs), shape)
-        from plait.backends.jax.einsum import sharded_einsum  # needs a newer JAX than the rest
-
         return sharded_einsum(equation, shape, **kwargs)
 
     def is_symbolic(self, size: Any) -> bool:

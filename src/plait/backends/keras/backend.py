@@ -62,8 +62,7 @@ _SYMBOLIC = SymbolicBackend(KerasTensor)
 @lru_cache(maxsize=1)
 def _native() -> Backend:
     """The backend of the tensors that Keras computes with: they are of one framework in a process."""
-    kind: Any = type(ops.convert_to_tensor(0.0))
-    return backend_of(kind).for_any_type()
+    return backend_of(ops.convert_to_tensor(0.0).__class__).for_any_type()
 
 
 @register

@@ -102,9 +102,9 @@ def _expand_masked(tensor: Any, shape: Sequence[int]) -> Any:
     return tensor
 
 
-def _space_of(tensors: Sequence[Any]) -> Any:
-    """Where the functions are for these tensors: those that see the masks, if there are any."""
-    return np.ma if any(_is_masked(type(tensor)) for tensor in tensors) else np
+def _concat(tensors: Sequence[Any], axis: int) -> Any:
+    """By the function that sees the masks, if there are any."""
+    return (np.ma if any(_is_masked(type(tensor)) for tensor in tensors) else np).concatenate(tensors, axis)
 
 
 def _refuse_masks(kind: type, name: str) -> None:
@@ -120,7 +120,7 @@ class _ArraysAndScalars(NumpyBackend):
         super().__init__(kind)
         self.reshape = self.view = lambda tensor, shape: tensor.reshape(shape)
         self.permute = lambda tensor, order: tensor.transpose(order)
-        self.concat = lambda tensors, axis: _space_of(tensors).concatenate(tensors, axis)
+        self.concat = _concat
 
 
 BACKEND = NumpyBackend
