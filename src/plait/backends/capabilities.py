@@ -19,7 +19,7 @@ StepFunction: TypeAlias = Callable[[Any, Any], Any]
 
 
 class LoopView(NamedTuple):
-    """A reduction as loops over the memory of its tensors, for the way back from its result."""
+    """A reduction as loops over the memory of its tensors, for its gradient."""
 
     axes: tuple[int, ...]  # the dimensions of a tensor that are reduced
     shape: tuple[int, ...]  # of the loops

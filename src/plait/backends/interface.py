@@ -1,6 +1,6 @@
-"""What plait asks of a framework: a subclass of `Backend`, and a row of the registry or an entry point.
+"""What plait needs of a framework: a subclass of `Backend`, and a row of the registry or an entry point.
 
-Most of it are the framework's own functions, so that nothing comes between a plan and the framework.
+Most members are the framework's own functions, which plans call without a wrapper.
 """
 
 from __future__ import annotations
@@ -44,16 +44,11 @@ def as_it_is(call: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def no_contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:  # noqa: ARG001  # a `Backend.contraction_ops`
-    """What a framework whose einsum is the best way to contract has for `Backend.contraction_ops`."""
-    return None
-
-
 class LargeTensors(NamedTuple):
     """From how many elements on a tensor is large to a framework, and what its schedules are made of.
 
-    A small tensor needs no more than the numbers; the first large one loads the rest. This is where a cost model is
-    handed in: every table of costs is one of the operations that ``load`` gives.
+    A small tensor needs no more than the numbers; the first large one loads the rest. A cost model is
+    replaced here: every table of costs is one of the operations that ``load`` gives.
 
     Attributes:
         load: gives the operations.
@@ -99,7 +94,7 @@ class Backend:
     """Other frameworks whose tensors this one's functions accept beside their own, as JAX accepts NumPy's."""
     einsum_optimizes_path: ClassVar[bool] = False
     """Whether ``einsum`` of three tensors and more finds a good contraction path by itself, and is best left to it."""
-    contraction_ops: Callable[[tuple[Any, ...]], ContractionOps | None] = staticmethod(no_contraction_ops)
+    contraction_ops: Callable[[tuple[Any, ...]], ContractionOps | None] = staticmethod(lambda _: None)
     """The operations for contractions of tensors of these element types; ``None``: ``einsum`` is better."""
     large_tensors: LargeTensors | None = None
     """How large tensors are reduced and copied; ``None``: one call is the best way, or memory is hidden."""

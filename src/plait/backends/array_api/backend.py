@@ -15,7 +15,7 @@ from plait.backends.common.equation import einsum_in
 from plait.backends.interface import Backend
 
 _TO_NUMPY = ("todense", "unwrap_numpy")
-"""What libraries call it that do not hand out their elements by themselves: PyData Sparse and ndonnx."""
+"""Methods that give a NumPy array where the library has no other way: of PyData Sparse and of ndonnx."""
 
 
 class ArrayAPIBackend(Backend):

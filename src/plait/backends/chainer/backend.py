@@ -38,7 +38,7 @@ def _cast(tensor: Any, dtype: Any) -> Any:
 
 
 class ChainerBackend(Backend):
-    """Plans call `chainer.functions`, which record the way back to the gradient."""
+    """Plans call `chainer.functions`, which record the graph of the gradient."""
 
     name = "chainer"
     accepts: ClassVar[frozenset[str]] = frozenset({"numpy", "cupy"})

@@ -24,7 +24,7 @@ def contract(space: Any, equation: str, *tensors: Any) -> Any:
 
 
 def diagonal(space: Any, term: str, tensor: Any) -> tuple[str, Any]:
-    """Keep of an axis that stands twice only the elements with equal indices."""
+    """Keep only the elements with equal indices along each repeated axis."""
     for name in dict.fromkeys(term):
         while term.count(name) > 1:
             places = [place for place, other in enumerate(term) if other == name][:2]
@@ -38,7 +38,7 @@ def diagonal(space: Any, term: str, tensor: Any) -> tuple[str, Any]:
 
 
 def _pair(space: Any, one: tuple[str, Any], other: tuple[str, Any], after: set[str]) -> tuple[str, Any]:
-    """The product of two tensors, summed over what only they have and nobody needs."""
+    """The product of two tensors, summed over the axes that neither the output nor a later tensor has."""
     (left, a), (right, b) = _alone(space, one, set(other[0]) | after), _alone(space, other, set(one[0]) | after)
     batch = [name for name in left if name in right and name in after]
     inner = [name for name in left if name in right and name not in after]
@@ -63,7 +63,7 @@ def _spread(space: Any, tensor: Any, term: str, names: Sequence[str]) -> Any:
 
 
 def _alone(space: Any, pair: tuple[str, Any], needed: set[str]) -> tuple[str, Any]:
-    """Sum over the axes that nobody else needs."""
+    """Sum over the axes that are not needed."""
     term, tensor = pair
     places = tuple(place for place, name in enumerate(term) if name not in needed)
     if not places:

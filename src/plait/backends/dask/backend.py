@@ -19,7 +19,7 @@ _NUMPY = NumpyBackend(np.ndarray)
 
 
 class DaskBackend(Backend):
-    """Plans call the functions of ``dask.array``, and each chunk goes the way of its axes."""
+    """Plans call the functions of ``dask.array``, and keep chunks as they are wherever they can."""
 
     name = "dask"
     reductions = REDUCTIONS

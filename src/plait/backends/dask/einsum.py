@@ -48,7 +48,7 @@ def _product(parts: list[tuple[str, Any]], output: str) -> Any:
 
 
 def _square(term: str, array: Any) -> Any:
-    """Cut an axis that stands twice alike in both places: a chunk on the diagonal is then a square."""
+    """Give both dimensions of a repeated axis the same chunks: a chunk on the diagonal is then a square."""
     chunks = {place: array.chunks[term.index(name)] for place, name in enumerate(term)}
     return array if tuple(chunks.values()) == array.chunks else array.rechunk(chunks)
 
@@ -65,7 +65,7 @@ def _path(terms: list[str], output: str, arrays: list[Any]) -> list[tuple[int, .
 
 
 def _alone(pair: tuple[str, Any], needed: set[str]) -> tuple[str, Any]:
-    """Sum over the axes that nobody else needs, before they meet the chunks of others."""
+    """Sum over the axes that only this array has, before it is multiplied with the chunks of others."""
     term, array = pair
     kept = "".join(dict.fromkeys(name for name in term if name in needed))
     return pair if set(kept) == set(term) else (kept, da.einsum(f"{term}->{kept}", array).astype(array.dtype))

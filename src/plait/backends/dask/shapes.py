@@ -58,7 +58,7 @@ def is_unknown(tensor: Any) -> bool:
 
 
 def non_ints(shape: Sequence[Any]) -> list[type]:
-    """What stands in a shape beside ints."""
+    """The types of the sizes in a shape that are not ints."""
     return [type(size) for size in shape if type(size) is not int]
 
 

@@ -1,4 +1,4 @@
-"""JAX: arrays, the tracers that stand for them, and ``jax.ShapeDtypeStruct``, which has a shape alone."""
+"""JAX: arrays, their tracers, and ``jax.ShapeDtypeStruct``, which has a shape alone."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _compiled(call: TensorCall) -> TensorCall:
     def plait(*tensors: Any) -> Any:  # the name that a profile shows
         return call(*tensors)
 
-    return jax.jit(plait, inline=True)  # where a trace meets an array, it shall see the equations
+    return jax.jit(plait, inline=True)  # a trace that calls it on arrays must show the equations
 
 
 class ArrayBackend(JaxBackend):

@@ -1,4 +1,4 @@
-"""Arrays on many devices: what becomes of their sharding where JAX wants to be told.
+"""Arrays on many devices: their sharding after an operation, where JAX does not infer it.
 
 Along the ``Auto`` axes of a mesh the compiler decides. Along its ``Explicit`` axes the sharding is a part of an array's
 type, and JAX refuses an operation whose result could have several.

@@ -1,7 +1,7 @@
 """MLX: lazy arrays, whose shapes are tuples of ints under every transformation that MLX has.
 
 ``mx.compile(..., shapeless=True)`` shows the first call's shape and no symbols, so what is computed from it (the shape
-of a ``reshape`` or a ``broadcast_to``) is a constant of the graph, as it is in code written by hand.
+of a ``reshape`` or a ``broadcast_to``) is a constant of the graph, as it is without plait.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""MXNet: its NumPy arrays, its classic ones, and the symbols of both that stand in hybrid blocks.
+"""MXNet: its NumPy arrays, its classic ones, and the symbols of both of hybrid blocks.
 
 Plans call ``mx.np`` and ``mx.sym.np``. Classic arrays go through them too, as other handles of the same memory: only
 these functions have an einsum, and rank 0 and lengths of 0 where ``mx.util.set_np_shape`` allows them.

@@ -15,7 +15,7 @@ from plait.backends.reduction_rules import COUNTING, ROUNDING
 
 
 def is_symbol(tensor: Any) -> bool:
-    """Whether it stands for arrays to come."""
+    """Whether it is a symbol of a graph, and not an array."""
     return isinstance(tensor, mx.sym.Symbol)
 
 

@@ -17,7 +17,7 @@ from plait.backends.reduction_rules import COUNTING, ROUNDING
 
 
 def _extreme(reduce: Callable[..., Any], of_two: Callable[[Any, Any], Any]) -> Reduction:
-    """Paddle's own gradient along several axes of five or six is memory that nobody wrote; along one it is right.
+    """Paddle's own gradient along several axes of five or six is uninitialized memory; along one it is right.
 
     Along a short axis, that of a pooling, the gradient of a chain of pairs is computed twenty times as fast.
     """

@@ -28,7 +28,7 @@ def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
 
 
 def _log(tensor: Any) -> Any:
-    """``pt.log``, spelt so that PyTensor does not take it for a ``logsumexp`` and subtract the maximum once more."""
+    """``pt.log``, written so that PyTensor does not take it for a ``logsumexp`` and subtract the maximum once more."""
     return pt.log1p(tensor - 1)
 
 

@@ -1,6 +1,6 @@
 """tinygrad: lazy tensors, whose sizes may be variables.
 
-All that plait does is building: no kernel is made before the caller asks for values.
+plait only builds graphs: no kernel is compiled before the caller reads values.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class TinygradBackend(Backend):
         return isinstance(size, UOp)
 
     def comparable(self, tensors: Sequence[Any]) -> bool:
-        return False  # asked only where there are variables, and a comparison of those may raise
+        return False  # called only where there are variables, and a comparison of those may raise
 
 
 BACKEND = TinygradBackend

@@ -1,6 +1,6 @@
 """``Tensor.einsum``, with equations that it gets wrong put into a form that it gets right.
 
-tinygrad 0.14 does not stretch length 1 within ``...``, and mixes up the axes where one stands twice beside others.
+tinygrad 0.14 does not stretch length 1 within ``...``, and mixes up the axes where one is repeated beside others.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Reductions in several calls of which PyTorch records a gradient: they are one node of its graph.
 
-Nothing is recorded of the calls. On the way back the gradient is that of PyTorch's own reduction, to the bit; and where
-a gradient of it is asked for, or a tracer watches, PyTorch's own formulas compute it.
+The calls themselves are not recorded. The gradient is that of PyTorch's own reduction, to the bit; where it needs a
+gradient in turn, or a tracer watches, PyTorch's own formulas compute it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What TorchDynamo is told beyond the attributes of `plait._executor.tracer_hooks`."""
+"""Instructions for TorchDynamo beyond the attributes of `plait._executor.tracer_hooks`."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def steps(before: Shape, after: Shape) -> tuple[Shape, ...]:
 
 
 def _reshaped(tensor: Any, shape: Shape, last: Shape, tried: int = 0) -> Any:
-    """As the tensor lies; then without the uneven shards that stand in the way; then without any that do."""
+    """As it is sharded; then without the uneven shards that prevent the reshape; then without any that do."""
     if not tried and _is_cut_twice(tensor):
         tensor = _moved(tensor, _placements(tensor, shape, last, all_of_them=False))
     try:
@@ -59,7 +59,7 @@ def _reshaped(tensor: Any, shape: Shape, last: Shape, tried: int = 0) -> Any:
 
 
 def _is_cut_twice(tensor: Any) -> bool:
-    """Whether two dimensions of the mesh cut one of the tensor: torch 2.13 asks only whether each does evenly."""
+    """Whether two dimensions of the mesh cut one of the tensor: torch 2.13 checks only whether each does evenly."""
     cut = [placement.dim for placement in tensor.placements if hasattr(placement, "dim")]
     return len(set(cut)) < len(cut)
 
