@@ -16,16 +16,11 @@ from plait.backends.interface import Backend, Reduction
 from plait.backends.numpy.reductions import is_half
 from plait.backends.registry import backend_of
 
-
-def _sum(tensor: Any, axis: tuple[int, ...], dtype: Any) -> Any:  # noqa: ARG001  # Chainer keeps the type
-    return F.sum(tensor, axis)
-
-
 _SPACE = SimpleNamespace(
     reshape=F.reshape,
     permute_dims=F.transpose,
     broadcast_to=F.broadcast_to,
-    sum=_sum,
+    sum=lambda tensor, axis, dtype: F.sum(tensor, axis),  # noqa: ARG005  # Chainer keeps the type
     matmul=F.matmul,
 )
 
