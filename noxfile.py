@@ -23,7 +23,7 @@ CORE = (
 )
 """The tests that need no framework; those of them that would use one are skipped by its name."""
 
-SUITE = ("tests/backends/test_conformance.py", "tests/backends/test_einsum.py")
+SUITE = tuple(f"tests/backends/test_{name}.py" for name in ("conformance", "einsum", "source"))
 LOADING = "tests/backends/test_loading.py::test_a_tensor_loads_its_own_backend_and_no_other"
 BASE = ("numpy", "torch", "array_api_strict")
 """The frameworks of the session `tests`."""

@@ -273,6 +273,46 @@ class Pattern(Calls):
 
         return explain(self.text, *shapes, **self._sizes)
 
+    @do_not_convert
+    def source(self, framework: str, *ranks: int, operation: str | None = None, reduction: str | None = None) -> str:
+        '''The pattern as a function in plain framework code, for tensors of any sizes, which needs plait no more.
+
+        It checks the sizes as plait does. Those of this pattern are defaults of its keyword arguments; what else cannot
+        be inferred are keyword arguments that must be given. Of other elements than floats of 32 bits and more it makes
+        what the framework's own functions make of them.
+
+        Args:
+            framework: its name, such as ``torch``, ``jax`` or ``array_api``; it need not be installed.
+            ranks: the rank of each tensor.
+            operation: the name of the method; by default what `plait.explain` reads off the pattern.
+            reduction: of a ``reduce``, its name.
+
+        Returns:
+            Import lines, if the framework needs any, and one function.
+
+        Raises:
+            PlaitError: a name is not known, or the pattern does not fit the operation or the ranks.
+
+        Examples:
+            >>> import plait
+            >>> print(plait.compile("b (h 2) c -> b h c").source("numpy", 3, reduction="max"))
+            import numpy as np
+            <BLANKLINE>
+            <BLANKLINE>
+            def reduce(tensor):
+                """b (h 2) c -> b h c"""
+                b, d1, c = tensor.shape
+                if d1 % 2:
+                    raise ValueError(f"d1 is {d1}, which 2 does not divide")
+                h = d1 // 2
+                tensor = np.reshape(tensor, (b, h, 2, c))
+                return np.max(tensor, axis=2)
+            <BLANKLINE>
+        '''
+        from plait._executor.source import source
+
+        return source(framework, self.text, ranks, self._sizes, operation, reduction)
+
     def _in_order(self) -> tuple[Pattern, ...]:
         return (self,)
 

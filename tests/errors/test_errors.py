@@ -104,11 +104,19 @@ CALLS = {
     "PLT208 einsum": lambda: plait.einsum(X, "... a -> a"),
     "PLT209 misspelt": lambda: plait.reduce(X, "b c h w -> b", "maen"),
     "PLT209 no reduction": lambda: plait.reduce(X, "b c h w -> b", 3),
+    "PLT209 an operation without source": lambda: plait.compile("a -> a").source("numpy", 1, operation="pack"),
+    "PLT209 the source of a callable": lambda: plait.compile("a b -> a").source("numpy", 2, reduction=fresh_lambda),
+    "PLT209 the source of a reduction that is not made": lambda: plait.compile("a -> a").source(
+        "numpy", 1, reduction="sum"
+    ),
     "PLT210 no star": lambda: plait.pack([X], "b c"),
     "PLT210 two stars": lambda: plait.unpack(X, [(1,)], "* b *"),
     "PLT214 a path that does not fit": lambda: asked(contract=[(0, 3), (0, 1)]),
     "PLT214 a misspelt way": lambda: asked(contract="optimum"),
     "PLT214 no path": lambda: asked(contract=3.5),
+    "PLT215 two plans": lambda: (
+        (plait.compile("a b -> (a b)") >> plait.compile("(c d) -> c d", c=3)).explain((2, 6)).source("numpy")
+    ),
     "PLT301 a limit": lambda: asked(memory_limit=2.5),
     "PLT201 a comma in a weight": lambda: MixSpec.read("b c -> b d", "c, d", None, {"c": 3, "d": 4}),
     "PLT201 a group in a weight": lambda: MixSpec.read("b c -> b d", "(c d)", None, {"c": 3, "d": 4}),
@@ -180,6 +188,7 @@ CALLS = {
     "PLT401 list": lambda: plait.view([X, X], "n b c h w -> n b c h w"),
     "PLT401 strided": lambda: plait.view(X[:, ::2], "b c h w -> (b c) h w"),
     # W5: frameworks
+    "PLT501 a framework": lambda: plait.compile("a -> a").source("nunpy", 1),
     "PLT501 a number": lambda: plait.rearrange(5, "a -> a"),
     "PLT501 a list of numbers": lambda: plait.rearrange([1, 2], "a -> a"),
     "PLT501 a stranger": lambda: plait.rearrange(

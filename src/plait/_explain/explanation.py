@@ -35,7 +35,7 @@ class Explanation:
             one; each has its reason in ``plait._plan.schedule.rewrites.REASONS``.
     """
 
-    __slots__ = ("costs", "lines", "operation", "rewrites", "text")
+    __slots__ = ("_call", "costs", "lines", "operation", "rewrites", "text")
 
     def __init__(
         self,
@@ -44,12 +44,28 @@ class Explanation:
         lines: list[Line],
         costs: Costs | None = None,
         rewrites: tuple[str, ...] = (),
+        call: tuple[Any, ...] | None = None,
     ) -> None:
         self.operation = operation
         self.text = text
         self.lines = lines
         self.costs = costs
         self.rewrites = rewrites
+        self._call = call
+
+    def source(self, framework: str) -> str:
+        """The pattern as a function in plain framework code: what `plait.Pattern.source` gives.
+
+        Raises:
+            AxisError: PLT215, it explains several plans.
+            BackendError: PLT501, there is no framework of that name.
+        """
+        if self._call is None:
+            message = "the patterns do not become one, and one function does not do what they do; each has its source"
+            raise fail("PLT215", message)
+        from plait._executor.source import source  # seldom needed
+
+        return source(framework, *self._call)
 
     def __repr__(self) -> str:
         return self.text
@@ -67,16 +83,22 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
             return _contraction(pattern, checked, given, shapes)
         named = check_reduction(reduction) if operation == "reduce" else ""
         plan = lower_pattern(operation, pattern, tuple([len(shape) for shape in checked]), tuple(given), named)
-        return _moved(operation, plan, checked, list(given.values()), shapes)
+        return _moved(operation, plan, checked, given, shapes, named or None)
     except PlaitError as error:
         add_context(error, pattern, checked, given)
         raise
 
 
 def _moved(
-    operation: str, plan: Plan, shapes: list[tuple[int, ...]], sizes: list[int], tensors: Sequence[Any]
+    operation: str,
+    plan: Plan,
+    shapes: list[tuple[int, ...]],
+    given: dict[str, int],
+    tensors: Sequence[Any],
+    reduction: str | None,
 ) -> Explanation:
     """How one tensor is moved or reduced, step by step, and which of the steps take several calls."""
+    sizes = list(given.values())
     slots = [*shapes[0], *sizes, *plan.solved.constants]
     evaluate(slots, plan.size_ops, partial(report, plan.solved))
     lines = plan_lines(plan, shapes, slots)
@@ -84,7 +106,8 @@ def _moved(
     if rewrites:
         more = [f"in several calls: {', '.join(rewrites)}", *more]
     text = "\n  ".join([draw(operation, plan, lines, sizes), *more])
-    return Explanation(operation, text, lines, None, rewrites)
+    call = (plan.solved.text, plan.solved.ranks, given, operation, reduction)
+    return Explanation(operation, text, lines, None, rewrites, call)
 
 
 def _contraction(
@@ -107,7 +130,8 @@ def _contraction(
         plan = contraction_plan(solved, found)
         lines, costs = contraction_lines(plan, found.network, found.path)
         reason = draw_costs(costs, *element)
-    return Explanation("einsum", f"{draw('einsum', plan, lines, sizes)}\n{reason}", lines, costs)
+    text = f"{draw('einsum', plan, lines, sizes)}\n{reason}"
+    return Explanation("einsum", text, lines, costs, call=(pattern, solved.ranks, given, "einsum"))
 
 
 def shape_of(shape: Any, number: int) -> tuple[int, ...]:

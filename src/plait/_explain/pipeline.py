@@ -35,5 +35,5 @@ def explain_composed(title: str, stages: tuple[PatternStage, ...], shapes: Seque
         before = (part.lines[-1].shape,)
         texts.append(part.text)
         lines += part.lines
-    costs = part.costs if len(found.segments) == 1 else None
-    return Explanation(operation, "\n".join(texts), lines, costs)
+    costs, call = (part.costs, part._call) if len(found.segments) == 1 else (None, None)
+    return Explanation(operation, "\n".join(texts), lines, costs, call=call)

@@ -1,8 +1,8 @@
 """The nodes of a plan graph. All that is known of an operation on tensors is in its node.
 
 A node says which shape it gives, whether that is a view and with which strides, what it costs, which function of a
-backend executes it, and how it prints. The executor, the tracers, `explain` and TorchScript ask the node; none of them
-knows the kinds of nodes.
+backend executes it, which code says the same, and how it prints. The executor, the tracers, `explain`, generated source
+and TorchScript ask the node; none of them knows the kinds of nodes.
 
 A shape holds *slots* (see `plait._shapes.solver`), so that a plan is the same for every size. In a plan that was chosen
 for given sizes (`Plan.sized`) it holds lengths.
@@ -17,6 +17,19 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 from plait._plan.strides import StridedView, contiguous, memory_order, reshape_strides
 
 TYPE_CHECKING = False  # as `typing` has it
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Spelling(Protocol):
+        """How a framework spells what nodes do; see `plait.backends.common.source`."""
+
+        @property
+        def imports(self) -> str: ...
+        @property
+        def identifiers(self) -> frozenset[str]: ...
+        def call(self, method: str, operands: Sequence[str], **parts: object) -> str: ...
+        def reduce(self, name: str, tensor: str, axes: Shape) -> str: ...
+
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -56,6 +69,18 @@ class Node:
     def cost(self, shapes: Sequence[Shape], result: Shape, *, copies: bool) -> Cost:
         """What it costs, for operands and a result of these shapes; ``copies`` is what `apply` has found."""
         return Cost(0, prod(shapes[0]), prod(result)) if copies else Cost()
+
+    def source(self, spelling: Spelling, operands: Sequence[str], sizes: Sequence[str]) -> str:
+        """The code that does the same: lines, the last of which is an expression.
+
+        Args:
+            spelling: how the framework spells it.
+            operands: the names of the operands.
+            sizes: for each slot the code of its size.
+        """
+        if self.takes_shape:
+            return spelling.call(self.method, operands, shape=shape_source([sizes[slot] for slot in self[0]]))
+        return spelling.call(self.method, operands, axes=self[0])
 
     def describe(self, axes: Sequence[str]) -> str:
         """How it prints; ``axes`` are the dimensions of the operand, in the words of the pattern."""
@@ -169,6 +194,10 @@ class Reduce(_WithReduction, Node):
         view.shape, view.strides = lengths, tuple([strides[place] for place in range(len(kept))])
         return 0
 
+    def source(self, spelling: Spelling, operands: Sequence[str], sizes: Sequence[str]) -> str:
+        """By the name of the reduction."""
+        return spelling.reduce(self.reduction, operands[0], self.axes)
+
     def describe(self, axes: Sequence[str]) -> str:
         """With the axes that are reduced."""
         return f"reduce over {' '.join([axes[axis] for axis in self.axes])}"
@@ -191,6 +220,10 @@ class Sum(_WithAxes, Node):
     def cost(self, shapes: Sequence[Shape], result: Shape, *, copies: bool) -> Cost:
         """An addition for each element."""
         return Cost(prod(shapes[0]), prod(shapes[0]), prod(result))
+
+    def source(self, spelling: Spelling, operands: Sequence[str], sizes: Sequence[str]) -> str:
+        """The reduction of that name."""
+        return spelling.reduce("sum", operands[0], self.axes)
 
     def describe_cost(self, cost: Cost) -> str:
         """The additions."""
@@ -265,6 +298,10 @@ class Contract(_ContractFields, Node):
             flops = prod(result) * inner * (2 if inner > 1 else 1)
         return Cost(flops, sum([prod(shape) for shape in shapes]), prod(result))
 
+    def source(self, spelling: Spelling, operands: Sequence[str], sizes: Sequence[str]) -> str:
+        """With the equation of an einsum."""
+        return spelling.call(self.method, operands, equation=f'"{self.equation}"')
+
     def describe(self, axes: Sequence[str]) -> str:
         """With the equation of an einsum."""
         if self.method == "einsum":
@@ -274,6 +311,11 @@ class Contract(_ContractFields, Node):
     def describe_cost(self, cost: Cost) -> str:
         """The operations."""
         return f"{cost.flops:,} FLOPs"
+
+
+def shape_source(sizes: Sequence[str]) -> str:
+    """A tuple of sizes, each given as code, as code."""
+    return f"({', '.join(sizes)}{',' * (len(sizes) == 1)})"
 
 
 def _without(values: Sequence[Any], axes: Sequence[int]) -> tuple[Any, ...]:

@@ -1,0 +1,72 @@
+"""Generated source: a plan as a function in plain framework code, which needs plait no more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from plait._executor.compile import lower_pattern, no_view_error
+from plait._notation.parser import parse
+from plait._notation.tree import Name, Tree, leaves
+from plait._operations.infer import infer_operation
+from plait._operations.reduce import check_reduction
+from plait._operations.table import OPERATIONS
+from plait._plan.contraction.decompose import decompose_einsum
+from plait._plan.nodes import Contract
+from plait._plan.source import write_function
+from plait._shapes.sizes import exact
+from plait.backends.registry import spelling_of
+from plait.errors import fail, short
+
+
+def source(
+    framework: str,
+    pattern: str,
+    ranks: tuple[Any, ...],
+    sizes: Mapping[str, int],
+    operation: str | None = None,
+    reduction: object = None,
+) -> str:
+    """See `plait.Pattern.source`.
+
+    Raises:
+        PlaitError: PLT209, PLT501 and PLT507, and those of the pattern.
+    """
+    spelling, tree = spelling_of(framework), parse(pattern)
+    operation = infer_operation(tree) if operation is None else operation
+    if operation not in OPERATIONS:
+        raise fail("PLT209", f"unknown operation {operation!r}", pattern, facts={"known": ", ".join(OPERATIONS)})
+    if operation == "view" and not spelling.view:
+        raise no_view_error(pattern)
+    if (operation == "reduce") != isinstance(reduction, str):
+        takes = "takes a reduction by its name" if operation == "reduce" else "takes no reduction"
+        raise fail("PLT209", f"the source of {operation} {takes}, and this is {short(reduction)}", pattern)
+    named = check_reduction(reduction) if operation == "reduce" else ""
+    checked = tuple([exact(f"ranks[{place}]", rank) for place, rank in enumerate(ranks)])
+    given = (*sizes, *missing_sizes(tree, sizes))
+    plan = lower_pattern(operation, pattern, checked, given, named)
+    equations = [node.equation for node, _ in plan.steps if isinstance(node, Contract)]
+    if not all(map(spelling.has_einsum, equations)):
+        plan = decompose_einsum(plan)
+    return write_function(operation, plan, spelling, sizes)
+
+
+def missing_sizes(tree: Tree, given: Mapping[str, int]) -> list[str]:
+    """The axes whose sizes must be given too: in each dimension all but the first, and those of the right side alone.
+
+    >>> missing_sizes(parse("(a b) (b c d) -> a b c d e"), {"d": 2})
+    ['b', 'e']
+    """
+    items = [item for expr in tree.left for item in expr.items]
+    dims = [[leaf.text for leaf in leaves(item) if isinstance(leaf, Name)] for item in items]
+    known, missing = {*given}, []
+    while dims:
+        unknown = [[name for name in dim if name not in known] for dim in dims]
+        inferred = [names[0] for names in unknown if len(names) == 1]
+        dims = [names for names in unknown if len(names) > 1]
+        if not inferred and dims:
+            missing.append(dims[0][-1])
+            inferred = missing[-1:]
+        known.update(inferred)
+    right = [leaf for expr in tree.right or () for item in expr.items for leaf in leaves(item)]
+    return missing + [leaf.text for leaf in right if isinstance(leaf, Name) and leaf.text not in known]

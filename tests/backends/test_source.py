@@ -1,0 +1,105 @@
+"""Generated source on every framework, against the oracle; it runs without plait."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from equations import meant
+
+import oracle
+import plait
+from backends.cases import EINSUM, REARRANGE, REDUCE, REPEAT, Product
+from backends.frameworks import each
+from backends.frameworks.cupy_ import has_device
+from backends.test_conformance import assert_near, assert_same, distinct, filled
+from plait.backends.registry import spelling_of
+
+SPELLED_AS = {"array_api_strict": "array_api", "sparse": "array_api", "ndonnx": "array_api"}
+MORE = [
+    Product("... i j, ... j k -> i ... k", ((2, 1, 2, 3), (4, 3, 2))),
+    Product("... i, ... i -> ...", ((1, 2, 3), (2, 1, 3))),
+    Product("a a b, b c c -> a c", ((3, 3, 2), (2, 2, 2))),
+    Product("a b, c d, b d -> c a", ((2, 3), (2, 2), (3, 2))),
+]
+
+
+REFUSED = {
+    ("dask", "(a 1 b) c -> a (b 1 c)"): "Dask's reshape moves no elements from one dimension to the next",
+    ("dask", "(a b) c -> b (a c)"): "Dask reshapes no array without elements into one of another rank",
+    ("mxnet", "a b c d e f g -> g f e d c b a"): "MXNet transposes six dimensions at most",
+    ("mxnet", "any"): "MXNet transposes no truth values",
+    ("mxnet", "all"): "MXNet transposes no truth values",
+    ("ndonnx", "view"): "ndonnx refuses copy=False",
+    ("paddle", "-> 1"): "Paddle gives no view of a tensor of rank 0",
+}
+"""What a framework's own functions do not do, where plait finds another way."""
+
+
+def function(framework, pattern, ranks, sizes, **options):
+    """What the source defines."""
+    if framework.name == "cupy" and not has_device():
+        pytest.skip("no GPU, and the stand-in has no more functions than the backend needs")
+    framework.module()  # with the settings that the suite has for its import
+    namespace = {}
+    text = plait.compile(pattern, **sizes).source(SPELLED_AS.get(framework.name, framework.name), *ranks, **options)
+    exec(text, namespace)
+    return namespace[text.partition("def ")[2].partition("(")[0]]
+
+
+@each()
+@pytest.mark.parametrize("operation", ["rearrange", "repeat", "view"])
+def test_movement(framework, operation):
+    if operation == "view" and not spelling_of(SPELLED_AS.get(framework.name, framework.name)).view:
+        pytest.skip(f"no plain call of {framework.name} promises a view")
+    if (framework.name, operation) in REFUSED:
+        pytest.skip(REFUSED[framework.name, operation])
+    if operation == "view" and framework.name == "numpy" and np.lib.NumpyVersion(np.__version__) < "2.1.0":
+        pytest.skip("np.reshape takes copy=False from NumPy 2.1 on")
+    for case in REPEAT if operation == "repeat" else REARRANGE:
+        if (framework.name, case.pattern) in REFUSED or (operation == "view" and not case.view):
+            continue
+        array = distinct(case.shape)
+        call = function(framework, case.pattern, [array.ndim], case.sizes, operation=operation)
+        tensor = framework.make(array)
+        result = call(tensor)
+        assert type(result) in framework.result_types(tensor), case
+        assert_same(result, oracle.move(case.pattern, array, case.sizes))
+
+
+@each()
+@pytest.mark.parametrize("reduction", sorted(oracle.REDUCTIONS))
+def test_reduce(framework, reduction):
+    if (framework.name, reduction) in REFUSED:
+        pytest.skip(REFUSED[framework.name, reduction])
+    digits = "float32" if (framework.name, reduction) == ("mlx", "logsumexp") else "float64"  # MLX has no more of exp
+    for case in REDUCE:
+        array = filled(case.shape)
+        call = function(framework, case.pattern, [array.ndim], case.sizes, operation="reduce", reduction=reduction)
+        result = call(framework.make(array))
+        if case.pattern in ("->", "a b -> a b"):
+            assert_same(result, oracle.move(case.pattern, array, case.sizes))
+        else:
+            assert_near(result, oracle.reduce(case.pattern, array, reduction, case.sizes), digits)
+
+
+@each()
+@pytest.mark.parametrize("case", [*EINSUM, *MORE], ids=str)
+def test_einsum(framework, case):
+    arrays = [filled(shape, seed=number) for number, shape in enumerate(case.shapes)]
+    call = function(framework, case.pattern, [array.ndim for array in arrays], case.sizes, operation="einsum")
+    result = plait.asnumpy(call(*map(framework.make, arrays)))
+    np.testing.assert_allclose(result, meant(case.pattern, arrays, case.sizes), rtol=1e-12, atol=1e-12)
+
+
+@each()
+def test_a_size_that_does_not_fit(framework):
+    call = function(framework, "b (h p) -> b h p", [2], {"p": 2})
+    with pytest.raises(ValueError, match="p = 2 does not divide"):
+        call(framework.make(distinct((2, 5))))
+    assert_same(
+        call(framework.make(distinct((2, 9))), p=3), oracle.move("b (h p) -> b h p", distinct((2, 9)), {"p": 3})
+    )
+    with pytest.raises(ValueError, match="negative"):
+        call(framework.make(distinct((2, 4))), p=-2)
+    with pytest.raises(ValueError, match="unpack"):
+        call(framework.make(distinct((2, 4, 6))))

@@ -1,0 +1,290 @@
+"""Generated source: what it says, what it does where plait cannot be imported, and mistakes."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+import subprocess
+import sys
+from functools import lru_cache
+
+import pytest
+from hypothesis import Phase, given, settings
+
+import oracle
+import plait
+from plait._executor.compile import lower_pattern
+from plait._plan.contraction.decompose import decompose_einsum
+from plait._plan.nodes import Diagonal
+from plait._plan.source import write_function
+from plait.backends.reduction_rules import RULES
+from plait.backends.registry import SPELLED, spelling_of
+from strategies import transforms
+
+C = plait.compile
+
+EVERYWHERE = [
+    ("rearrange", "b (h p) (w q) c -> b (h w) (p q c)", (4,), None),
+    ("rearrange", "... a 1 -> (a ...)", (4,), None),
+    ("view", "a (b c) -> c b a", (2,), None),
+    ("repeat", "h w -> (h 2) r w", (2,), None),
+    *[("reduce", "b (h 2) (w p) -> w b", (3,), name) for name in RULES],
+    ("einsum", "b i (h d), b j (h d) -> b h i j", (3, 3), None),
+    ("einsum", "... i j, ... j, k k i -> k ...", (4, 2, 3), None),
+    ("einsum", "a b a ->", (3,), None),
+]
+
+
+@pytest.mark.parametrize("framework", SPELLED)
+@pytest.mark.parametrize(("operation", "pattern", "ranks", "reduction"), EVERYWHERE)
+def test_every_framework_has_every_operation(framework, operation, pattern, ranks, reduction):
+    def write():
+        return C(pattern).source(framework, *ranks, operation=operation, reduction=reduction)
+
+    if operation == "view" and not spelling_of(framework).view:
+        with pytest.raises(plait.BackendError, match=r"PLT507"):
+            write()
+        return
+    text = write()
+    compile(text, "source", "exec")
+    assert "plait" not in text
+    assert text.count("def ") == 1
+
+
+def test_the_text():
+    expected = '''\
+import torch
+
+
+def rearrange(tensor, *, p=2, q):
+    """b (h p) (w q) c -> b (h w) (p q c)"""
+    b, d1, d2, c = tensor.shape
+    if min(p, q) < 0:
+        raise ValueError("a size is negative")
+    if p == 0 or d1 % p:
+        raise ValueError(f"d1 is {d1}, which p = {p} does not divide")
+    h = d1 // p
+    if q == 0 or d2 % q:
+        raise ValueError(f"d2 is {d2}, which q = {q} does not divide")
+    w = d2 // q
+    tensor = torch.reshape(tensor, (b, h, p, w, q, c))
+    tensor = torch.permute(tensor, (0, 1, 3, 2, 4, 5))
+    return torch.reshape(tensor, (b, h * w, p * q * c))
+'''
+    assert C("b (h p) (w q) c -> b (h w) (p q c)", p=2).source("torch", 4) == expected
+
+
+def test_explain_writes_what_a_pattern_writes():
+    explained = plait.explain("b (h p) -> h", (2, 6), p=3, reduction="max")
+    assert explained.source("jax") == C("b (h p) -> h", p=3).source("jax", 2, reduction="max")
+    assert plait.explain("a b, b c -> c a", (2, 3), (3, 4)).source("mlx") == C("a b, b c -> c a").source("mlx", 2, 2)
+    both = C("a (b c) -> a b c", c=2) >> C("a b c -> c (a b)")
+    assert "reshape(tensor, (c, a * b))" in both.explain((2, 6)).source("numpy")
+
+
+WORKER = """
+import pickle, sys
+sys.modules["plait"] = None
+sys.dont_write_bytecode = True
+import numpy as np
+make, take = np.asarray, np.asarray
+if sys.argv[1] == "torch":
+    import torch
+    make, take = torch.tensor, lambda tensor: tensor.numpy()
+with open(sys.argv[2], "rb") as file:
+    cases = pickle.load(file)
+results = []
+for text, arrays, sizes in cases:
+    namespace = {}
+    exec(text, namespace)
+    function = namespace[text.partition("def ")[2].partition("(")[0]]
+    code = function.__code__
+    keywords = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    given = {name: sizes[name.rstrip("_")] for name in keywords if name not in (function.__kwdefaults__ or {})}
+    try:
+        results.append(np.array(take(function(*map(make, arrays), **given))))
+    except ValueError as error:
+        results.append(str(error))
+assert not [name for name in sys.modules if name.startswith("plait.")]
+with open(sys.argv[2], "wb") as file:
+    pickle.dump(results, file)
+"""
+
+
+def run(framework, cases, folder):
+    """What the functions give, each of its arrays, in a process that cannot import plait; or the text of an error."""
+    path = folder / "cases"
+    path.write_bytes(pickle.dumps(cases))
+    subprocess.run([sys.executable, "-W", "error", "-c", WORKER, framework, str(path)], check=True)
+    return pickle.loads(path.read_bytes())
+
+
+def all_sizes(pattern, shapes, given):
+    """The sizes of all axes, by the definition."""
+    lefts = [oracle.read(text, f"<{number}.") for number, text in enumerate(pattern.partition("->")[0].split(","))]
+    lefts = [oracle.spread(dims, len(shape) - len(dims) + 1) for dims, shape in zip(lefts, shapes, strict=True)]
+    return oracle.solve(lefts, shapes, given)
+
+
+def draw(strategy, count):
+    """Some examples, always the same."""
+    found = []
+
+    @settings(max_examples=count, derandomize=True, database=None, phases=[Phase.generate])
+    @given(strategy)
+    def keep(drawn):
+        found.append(drawn)
+
+    keep()
+    return found
+
+
+def movements():
+    """Calls of all operations but einsum: how, the pattern, the arrays, the given sizes, and the reduction."""
+    np = pytest.importorskip("numpy")
+    names = itertools.cycle(RULES)
+    for kind, count in (("rearrange", 60), ("repeat", 40), ("reduce", 80)):
+        for drawn in draw(transforms(kind), count):
+            array = np.random.default_rng(0).normal(size=drawn.shape)
+            yield kind, drawn.pattern, [array], drawn.sizes, next(names) if kind == "reduce" else None
+
+
+def products():
+    """Calls of einsum."""
+    pytest.importorskip("numpy")
+    from equations import patterns, whole
+
+    for drawn in draw(patterns(), 100):
+        arrays = [whole(shape, number) for number, shape in enumerate(drawn.shapes)]
+        yield "einsum", drawn.text, arrays, drawn.sizes, None
+
+
+@lru_cache(maxsize=2)
+def expected(calls):
+    """The calls, and what plait gives."""
+    found = []
+    for operation, pattern, arrays, sizes, reduction in calls():
+        more = [] if reduction is None else [reduction]
+        found.append(
+            (
+                (operation, pattern, arrays, sizes, reduction),
+                getattr(plait, operation)(*arrays, pattern, *more, **sizes),
+            )
+        )
+    return found
+
+
+def assert_same(cases, results, calls):
+    import numpy as np
+
+    for (_, wanted), (text, *_), found in zip(expected(calls), cases, results, strict=True):
+        assert not isinstance(found, str), text
+        assert found.shape == wanted.shape, text
+        np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12, err_msg=text)
+
+
+@pytest.mark.parametrize("calls", [movements, products])
+@pytest.mark.parametrize("framework", ["numpy", "torch"])
+def test_it_does_what_plait_does_where_plait_cannot_be_imported(framework, calls, tmp_path):
+    pytest.importorskip(framework)
+    cases = []
+    for place, ((operation, pattern, arrays, sizes, reduction), _) in enumerate(expected(calls)):
+        own = C(pattern, **(sizes if place % 2 else {}))  # half of them ask for their sizes
+        ranks = [array.ndim for array in arrays]
+        text = own.source(framework, *ranks, operation=operation, reduction=reduction)
+        cases.append((text, arrays, all_sizes(pattern, [array.shape for array in arrays], sizes)))
+    assert len(cases) >= 100
+    assert_same(cases, run(framework, cases, tmp_path), calls)
+
+
+def test_products_of_matrices_do_what_an_einsum_does(tmp_path):
+    cases = []
+    for (_, pattern, arrays, sizes, _), _ in expected(products):
+        plan = lower_pattern("einsum", pattern, tuple([array.ndim for array in arrays]), tuple(sizes))
+        cases.append((write_function("einsum", decompose_einsum(plan), spelling_of("numpy"), sizes), arrays, {}))
+    assert_same(cases, run("numpy", cases, tmp_path), products)
+    for call in ("np.matmul(", "np.diagonal(", "np.sum(", " * tensor"):
+        assert any(call in text for text, *_ in cases)
+
+
+SABOTAGE = {
+    "permute": "np.transpose({tensor}, {axes}[::-1])",
+    "reshape": "np.reshape({tensor}, {shape}, order='F')",
+    "expand": "np.broadcast_to({tensor} + 1, {shape})",
+    "einsum": "np.einsum({equation}, {tensors}) + 1",
+    "reduction": "np.{name}({tensor}, axis={axis}) + 1",
+}
+
+
+@pytest.mark.parametrize("field", SABOTAGE)
+def test_a_wrong_spelling_is_noticed(field, tmp_path, monkeypatch):
+    from plait._executor import source  # where it is looked up
+
+    spelling = spelling_of("numpy")._replace(**{field: SABOTAGE[field]})
+    monkeypatch.setattr(source, "spelling_of", lambda _: spelling)
+    calls = products if field == "einsum" else movements
+    with pytest.raises(AssertionError):
+        test_it_does_what_plait_does_where_plait_cannot_be_imported("numpy", calls, tmp_path)
+
+
+def failures(tmp_path):
+    np = pytest.importorskip("numpy")
+    image = np.zeros((2, 6))
+    yield C("a (b c) -> a b c", c=4).source("numpy", 2), [image], "d1 is 6, which c = 4 does not divide"
+    yield C("a (b c) -> a b c", c=0).source("numpy", 2), [image], "d1 is 6, which c = 0 does not divide"
+    yield C("a (b 4) -> a b").source("numpy", 2, reduction="sum"), [image], "d1 is 6, which 4 does not divide"
+    yield C("a b -> b a", b=5).source("numpy", 2), [image], "d1 is 6, and not b = 5"
+    yield C("a 1 -> a").source("numpy", 2), [image], "d1 is 6, and not 1"
+    yield C("a b, b c -> a c").source("numpy", 2, 2), [image, image], "d2 is 2, and not b = 6"
+    yield C("... a, ... a -> ...").source("numpy", 2, 2), [image, np.zeros((3, 6))], "does not broadcast"
+    yield C("a b -> a").source("numpy", 2, reduction="max"), [np.zeros((2, 0))], "b is 0"
+    yield C("a b -> b a").source("numpy", 2), [np.zeros(2)], "not enough values"
+    yield C("a -> a r", r=3).source("numpy", 1).replace("r=3", "r=-3"), [np.zeros(2)], "negative"
+
+
+def test_sizes_that_do_not_fit_are_a_value_error(tmp_path):
+    texts, arrays, messages = zip(*failures(tmp_path), strict=True)
+    results = run("numpy", [(text, tensors, {}) for text, tensors in zip(texts, arrays, strict=True)], tmp_path)
+    for result, message in zip(results, messages, strict=True):
+        assert isinstance(result, str)
+        assert message in result
+
+
+def test_names_that_mean_something_else():
+    pattern = "(class np) tensor ValueError d0 peak axis -> peak d0 (tensor axis) ValueError np class"
+    text = C(pattern).source("numpy", 6)
+    assert "def rearrange(tensor, *, np_):" in text
+    assert "d0_, tensor_, ValueError_, d0, peak_, axis_ = tensor.shape" in text
+    text = C("(d1 print) tensor0, tensor0 -> d1 print").source("array_api", 2, 1)
+    assert "def einsum(tensor0, tensor1, *, print):" in text
+
+
+def test_what_cannot_be_written():
+    swap = C("a b -> b a")
+    with pytest.raises(plait.BackendError, match=r"PLT501.*did you mean numpy"):
+        swap.source("nump", 2)
+    with pytest.raises(plait.AxisError, match=r"PLT209"):
+        swap.source("numpy", 2, operation="pack")
+    with pytest.raises(plait.AxisError, match=r"PLT209.*takes no reduction"):
+        swap.source("numpy", 2, reduction="sum")
+    for reduction in (None, len):
+        with pytest.raises(plait.AxisError, match=r"PLT209.*by its name"):
+            C("a b -> b").source("numpy", 2, reduction=reduction)
+    with pytest.raises(plait.AxisError, match=r"PLT209.*median"):
+        C("a b -> b").source("numpy", 2, reduction="median")
+    with pytest.raises(plait.SizeError, match=r"PLT304"):
+        swap.source("numpy", 3)
+    with pytest.raises(plait.SizeError, match=r"PLT301"):
+        swap.source("numpy", (2, 3))
+    with pytest.raises(plait.AxisError, match=r"PLT202"):
+        swap.source("numpy")
+    with pytest.raises(plait.AxisError, match=r"PLT204"):
+        C("a b -> b").source("numpy", 2, operation="rearrange")
+    several = C("a b -> (a b)") >> C("(c d) -> c d", c=3)
+    with pytest.raises(plait.AxisError, match=r"PLT215"):
+        several.explain((2, 6)).source("numpy")
+
+
+def test_the_diagonal_of_a_decomposition_is_that_of_the_last_dimensions():
+    plan = decompose_einsum(lower_pattern("einsum", "a b a c b -> c", (5,), ()))
+    assert [node.axes for node, _ in plan.steps if isinstance(node, Diagonal)] == [(3, 4), (2, 3)]
