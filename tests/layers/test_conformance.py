@@ -20,9 +20,9 @@ from plait.layers import _spec as spec
 
 FUNCTIONS = {"Rearrange": plait.rearrange, "Reduce": plait.reduce, "Repeat": plait.repeat}
 SPECS = {
-    "Rearrange": lambda pattern, **sizes: spec.rearrange(pattern, sizes),
-    "Reduce": lambda pattern, reduction, **sizes: spec.reduce(pattern, reduction, sizes),
-    "Repeat": lambda pattern, **sizes: spec.repeat(pattern, sizes),
+    "Rearrange": lambda pattern, **sizes: spec.operation("rearrange", pattern, sizes),
+    "Reduce": lambda pattern, reduction, **sizes: spec.operation("reduce", pattern, sizes, reduction),
+    "Repeat": lambda pattern, **sizes: spec.operation("repeat", pattern, sizes),
     "EinMix": lambda pattern, weight, bias=None, **sizes: MixSpec.read(pattern, weight, bias, sizes),
 }
 

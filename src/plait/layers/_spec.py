@@ -111,7 +111,7 @@ class RearrangeConstructor:
         Raises:
             PlaitError: the pattern or a size is wrong.
         """
-        super().__init__(rearrange(pattern, sizes))  # type: ignore[call-arg]  # of the framework's layer
+        super().__init__(operation("rearrange", pattern, sizes))  # type: ignore[call-arg]  # of the framework's layer
 
 
 class ReduceConstructor:
@@ -128,7 +128,7 @@ class ReduceConstructor:
         Raises:
             PlaitError: the pattern, the reduction or a size is wrong.
         """
-        super().__init__(reduce(pattern, reduction, sizes))  # type: ignore[call-arg]  # of the framework's layer
+        super().__init__(operation("reduce", pattern, sizes, reduction))  # type: ignore[call-arg]  # of the framework's layer
 
 
 class RepeatConstructor:
@@ -144,23 +144,17 @@ class RepeatConstructor:
         Raises:
             PlaitError: the pattern or a size is wrong.
         """
-        super().__init__(repeat(pattern, sizes))  # type: ignore[call-arg]  # of the framework's layer
+        super().__init__(operation("repeat", pattern, sizes))  # type: ignore[call-arg]  # of the framework's layer
 
 
-def rearrange(pattern: str, sizes: dict[str, Any], **own: Any) -> OperationSpec:
-    """The specification of a ``Rearrange``, with every error of `plait.rearrange` that needs no tensor."""
-    return OperationSpec("rearrange", checked_pattern("rearrange", pattern, sizes, **own))
-
-
-def reduce(pattern: str, reduction: Reduction, sizes: dict[str, Any], **own: Any) -> OperationSpec:
-    """The same of a ``Reduce``."""
-    name = CUSTOM if callable(reduction) else check_reduction(reduction)
-    return OperationSpec("reduce", checked_pattern("reduce", pattern, sizes, name, **own), reduction)
-
-
-def repeat(pattern: str, sizes: dict[str, Any], **own: Any) -> OperationSpec:
-    """The same of a ``Repeat``."""
-    return OperationSpec("repeat", checked_pattern("repeat", pattern, sizes, **own))
+def operation(
+    kind: str, pattern: str, sizes: dict[str, Any], reduction: Reduction | None = None, **own: Any
+) -> OperationSpec:
+    """The specification of a layer of one operation, with every error of its function that needs no tensor."""
+    name = ""
+    if kind == "reduce":
+        name = CUSTOM if callable(reduction) else check_reduction(reduction)
+    return OperationSpec(kind, checked_pattern(kind, pattern, sizes, name, **own), reduction)
 
 
 def checked_pattern(operation: str, text: str, sizes: dict[str, Any], reduction: str = "", **own: Any) -> Pattern:

@@ -51,7 +51,7 @@ class Reduce(_Operation):
     module: eqx.Module | None = None
 
     def __init__(self, /, pattern: str, reduction: Reduction, **sizes: int) -> None:
-        self.spec, self.module = _spec.split_module(_spec.reduce(pattern, reduction, sizes), eqx.Module)
+        self.spec, self.module = _spec.split_module(_spec.operation("reduce", pattern, sizes, reduction), eqx.Module)
 
     def __call__(self, tensor: Any, *, key: Any = None) -> jax.Array:
         return self.spec(tensor, self.module)

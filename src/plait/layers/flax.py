@@ -86,7 +86,7 @@ class _Operation(_Layer):
         _initialize(self, sizes, more, parent, name)
 
     def __post_init__(self) -> None:
-        self.spec = self._read(self.pattern, dict(self.sizes))
+        self.spec = _spec.operation(self._kind, self.pattern, dict(self.sizes))
         super().__post_init__()
 
     def __call__(self, tensor: Any) -> jax.Array:
@@ -97,7 +97,7 @@ class _Operation(_Layer):
 class Rearrange(_Operation):
     """`plait.rearrange` as a module."""
 
-    _read = staticmethod(_spec.rearrange)
+    _kind = "rearrange"
 
 
 @_documented()
@@ -124,7 +124,7 @@ class Reduce(_Layer):
         _initialize(self, sizes, more, parent, name)
 
     def __post_init__(self) -> None:
-        self.spec = _spec.reduce(self.pattern, self.reduction, dict(self.sizes))
+        self.spec = _spec.operation("reduce", self.pattern, dict(self.sizes), self.reduction)
         super().__post_init__()
 
     def __call__(self, tensor: Any) -> jax.Array:
@@ -135,7 +135,7 @@ class Reduce(_Layer):
 class Repeat(_Operation):
     """`plait.repeat` as a module."""
 
-    _read = staticmethod(_spec.repeat)
+    _kind = "repeat"
 
 
 @_documented(

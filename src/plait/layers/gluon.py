@@ -58,7 +58,7 @@ class Rearrange(_Operation):
 
     def __init__(self, /, pattern: str, *, prefix: str | None = None, params: Any = None, **sizes: int) -> None:
         names = {"prefix": prefix, "params": params}
-        super().__init__(_spec.rearrange(pattern, sizes, **names), **names)
+        super().__init__(_spec.operation("rearrange", pattern, sizes, **names), **names)
 
 
 @_documented()
@@ -76,7 +76,7 @@ class Reduce(_Operation):
         **sizes: int,
     ) -> None:
         names = {"prefix": prefix, "params": params}
-        super().__init__(_spec.reduce(pattern, reduction, sizes, **names), **names)
+        super().__init__(_spec.operation("reduce", pattern, sizes, reduction, **names), **names)
 
 
 @_documented()
@@ -85,7 +85,7 @@ class Repeat(_Operation):
 
     def __init__(self, /, pattern: str, *, prefix: str | None = None, params: Any = None, **sizes: int) -> None:
         names = {"prefix": prefix, "params": params}
-        super().__init__(_spec.repeat(pattern, sizes, **names), **names)
+        super().__init__(_spec.operation("repeat", pattern, sizes, **names), **names)
 
 
 @_documented(

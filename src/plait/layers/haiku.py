@@ -45,7 +45,7 @@ class Rearrange(_Operation):
     """`plait.rearrange` as a module."""
 
     def __init__(self, /, pattern: str, *, name: str | None = None, **sizes: int) -> None:
-        super().__init__(_spec.rearrange(pattern, sizes, name=name), name)
+        super().__init__(_spec.operation("rearrange", pattern, sizes, name=name), name)
 
 
 @_spec.documented()
@@ -53,7 +53,7 @@ class Reduce(_Operation):
     """`plait.reduce` as a module."""
 
     def __init__(self, /, pattern: str, reduction: Reduction, *, name: str | None = None, **sizes: int) -> None:
-        super().__init__(_spec.reduce(pattern, reduction, sizes, name=name), name)
+        super().__init__(_spec.operation("reduce", pattern, sizes, reduction, name=name), name)
 
 
 @_spec.documented()
@@ -61,7 +61,7 @@ class Repeat(_Operation):
     """`plait.repeat` as a module."""
 
     def __init__(self, /, pattern: str, *, name: str | None = None, **sizes: int) -> None:
-        super().__init__(_spec.repeat(pattern, sizes, name=name), name)
+        super().__init__(_spec.operation("repeat", pattern, sizes, name=name), name)
 
 
 @_spec.documented(

@@ -92,7 +92,7 @@ class Rearrange(_Operation):
     """`plait.rearrange` as a layer."""
 
     def __init__(self, /, pattern: str, *, sizes: dict[str, int] | None = None, **keywords: Any) -> None:
-        super().__init__(partial(_spec.rearrange, pattern), sizes, keywords)
+        super().__init__(partial(_spec.operation, "rearrange", pattern), sizes, keywords)
 
 
 @register_keras_serializable(package="plait")
@@ -110,12 +110,12 @@ class Reduce(_Operation):
 
     @staticmethod
     def _read(pattern: str, reduction: Reduction, sizes: dict[str, Any]) -> Any:
-        return _spec.forbid_module(_spec.reduce(pattern, reduction, sizes), keras.layers.Layer)
+        return _spec.forbid_module(_spec.operation("reduce", pattern, sizes, reduction), keras.layers.Layer)
 
     def _output_dtype(self, tensor: KerasTensor) -> str:
         reduction = self.spec.reduction
         if isinstance(reduction, str):
-            return _spec.reduce("a ->", reduction, {})(KerasTensor((None,), tensor.dtype)).dtype
+            return _spec.operation("reduce", "a ->", {}, reduction)(KerasTensor((None,), tensor.dtype)).dtype
         return replace(self.spec, reduction=lambda tensor, axes: _Applied(reduction, axes)(tensor))(tensor).dtype
 
     def get_config(self) -> dict[str, Any]:
@@ -146,7 +146,7 @@ class Repeat(_Operation):
     """`plait.repeat` as a layer."""
 
     def __init__(self, /, pattern: str, *, sizes: dict[str, int] | None = None, **keywords: Any) -> None:
-        super().__init__(partial(_spec.repeat, pattern), sizes, keywords)
+        super().__init__(partial(_spec.operation, "repeat", pattern), sizes, keywords)
 
 
 @register_keras_serializable(package="plait")
