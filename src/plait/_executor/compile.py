@@ -27,6 +27,7 @@ from plait.errors import PlaitError, fail
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plait._executor.einsum_options import EinsumOptions
+    from plait.backends.interface import Backend
 
 EXECUTABLES = 1024
 """How many executables are kept: patterns, each with its rank, names of sizes, and framework."""
@@ -103,10 +104,21 @@ def executable(
     plan = lower_pattern(operation, pattern, ranks, given, reduction)
     if not reduction or reduction == CUSTOM:
         return Executable(plan, backend, _no_reduction)
+    return Executable(plan, backend, _find_reduction(backend, reduction, dtype))
+
+
+@register
+@lru_cache(maxsize=EXECUTABLES)
+def _find_reduction(backend: Backend, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
+    """The framework's reduction of elements of a type.
+
+    Raises:
+        BackendError: PLT503, it is not defined on them.
+    """
     kind = None if dtype is None else backend.kind(dtype)
-    check_kind(reduction, kind, dtype)
-    function = backend.reduction(reduction, dtype)
-    return Executable(plan, backend, wrap_object_reduction(function, reduction, dtype) if kind == "other" else function)
+    check_kind(name, kind, dtype)
+    function = backend.reduction(name, dtype)
+    return wrap_object_reduction(function, name, dtype) if kind == "other" else function
 
 
 def _no_reduction(tensor: Any, axes: tuple[int, ...]) -> Any:

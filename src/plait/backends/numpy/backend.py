@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from plait._caches import register
 from plait.backends.interface import Backend, LargeTensors, Reduction
 from plait.errors import fail
 
@@ -74,7 +75,7 @@ class NumpyBackend(Backend):
         return reductions_of(self.cls).build(name, None if dtype is None else self.kind(dtype), dtype)
 
     def for_any_type(self) -> Backend:
-        return _ArraysAndScalars(self.cls)
+        return _arrays_and_scalars(self.cls)
 
     def kind(self, dtype: Any) -> str:
         return _KINDS.get(dtype.kind) or (super().kind(dtype) if dtype.kind == "V" and not dtype.names else "other")
@@ -122,5 +123,7 @@ class _ArraysAndScalars(NumpyBackend):
         self.permute = lambda tensor, order: tensor.transpose(order)
         self.concat = _concat
 
+
+_arrays_and_scalars = register(lru_cache(maxsize=64)(_ArraysAndScalars))
 
 BACKEND = NumpyBackend
