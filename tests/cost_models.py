@@ -54,8 +54,8 @@ ANY_WAY = {
 @contextmanager
 def changed_costs(change, **sizes):
     """Hand in other costs, and other sizes from which on a tensor is large."""
+    plait.cache_clear()  # before the backends are looked up, which it forgets too
     kept = {backend: backend.large_tensors for backend in _backends()}
-    plait.cache_clear()
     for backend, own in kept.items():
         ops = own.load()
         ops = ops._replace(
