@@ -30,6 +30,7 @@ CALLS = {
 @contextmanager
 def by_kernels():
     """Kernels serve arrays of any size, and are ready when they are asked for."""
+    plait.cache_clear()  # which forgets the backends too
     backend = backend_of(np.ndarray)
     kept = backend.large_tensors
     ops = kept.load()
@@ -37,7 +38,6 @@ def by_kernels():
     backend.large_tensors = kept._replace(
         load=lambda: by_kernels, min_elements=1, min_elements_rounding=1, eager_elements=1
     )
-    plait.cache_clear()
     try:
         yield
     finally:
