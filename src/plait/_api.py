@@ -8,16 +8,7 @@ from __future__ import annotations
 
 from plait._executor.cache import lookup, lookup_untyped, operand_keys, split_operands
 from plait._executor.dispatch import call_uncached
-from plait._executor.dynamo import (
-    traced_einsum,
-    traced_pack,
-    traced_parse_shape,
-    traced_rearrange,
-    traced_reduce,
-    traced_repeat,
-    traced_unpack,
-    traced_view,
-)
+from plait._executor.dynamo import traced, traced_einsum, traced_pack, traced_parse_shape, traced_unpack
 from plait._executor.options import CURRENT, with_backend_kwargs
 from plait._executor.tracer_hooks import do_not_convert, dynamo_substitute
 
@@ -42,7 +33,7 @@ else:
 def rearrange(tensor: Several[Tensor], pattern: str, **sizes: SupportsIndex) -> Tensor: ...
 @overload
 def rearrange(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor: ...
-@dynamo_substitute(traced_rearrange)
+@dynamo_substitute(lambda tensor, pattern, **sizes: traced("rearrange", (tensor,), pattern, sizes))
 def rearrange(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     """Permute, split, merge, add and drop unit axes: the same axes on both sides of the arrow.
 
@@ -73,7 +64,7 @@ def rearrange(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     return call_uncached("rearrange", (tensor,), pattern, sizes) if entry is None else entry.call(tensor)
 
 
-@dynamo_substitute(traced_view)
+@dynamo_substitute(lambda tensor, pattern, **sizes: traced("view", (tensor,), pattern, sizes))
 def view(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor:
     """`rearrange`, with the promise that the result shares the tensor's memory.
 
@@ -108,7 +99,7 @@ def view(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor:
 def reduce(tensor: Several[Tensor], pattern: str, reduction: Reduction, **sizes: SupportsIndex) -> Tensor: ...
 @overload
 def reduce(tensor: Tensor, pattern: str, reduction: Reduction, **sizes: SupportsIndex) -> Tensor: ...
-@dynamo_substitute(traced_reduce)
+@dynamo_substitute(lambda tensor, pattern, reduction, **sizes: traced("reduce", (tensor,), pattern, sizes, reduction))
 def reduce(tensor: Any, pattern: str, reduction: Reduction, **sizes: SupportsIndex) -> Any:
     """Combine the elements along the axes that the right side lacks.
 
@@ -147,7 +138,7 @@ def reduce(tensor: Any, pattern: str, reduction: Reduction, **sizes: SupportsInd
 def repeat(tensor: Several[Tensor], pattern: str, **sizes: SupportsIndex) -> Tensor: ...
 @overload
 def repeat(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor: ...
-@dynamo_substitute(traced_repeat)
+@dynamo_substitute(lambda tensor, pattern, **sizes: traced("repeat", (tensor,), pattern, sizes))
 def repeat(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     """Copy along the axes that the left side lacks.
 

@@ -27,7 +27,3 @@ def cache_clear() -> None:
     """Forget every call and pattern; no result depends on it. A compiled `Pattern` keeps its own calls."""
     for clear in _CLEAR:
         clear()
-
-
-class UncacheableError(TypeError):
-    """A key that must not be kept, such as a symbol; as one that has no hash, it is a TypeError of the look-up."""

@@ -8,7 +8,7 @@ from plait._caches import register
 from plait._executor.cache import lookup, operand_keys
 from plait._executor.dispatch import call_uncached
 from plait._executor.dynamo import traced, traced_steps
-from plait._executor.options import CURRENT, with_backend_kwargs
+from plait._executor.options import CURRENT, with_backend_kwargs, without_sharding
 from plait._executor.tracer_hooks import do_not_convert, dynamo_substitute
 from plait.errors import PlaitError
 
@@ -27,69 +27,49 @@ CALLS = 256
 """How many callables one pattern keeps: operations, each with a shape and a type."""
 
 
-# What Dynamo follows in the place of the methods: it has neither closure nor defaults, which Dynamo would guard.
+class PatternMethods:
+    """The operations as methods of a pattern or of a pipeline. Immutable."""
 
-
-def _traced_rearrange(self: Calls, tensor: Any) -> Any:
-    return self._traced("rearrange", (tensor,))
-
-
-def _traced_view(self: Calls, tensor: Any) -> Any:
-    return self._traced("view", (tensor,))
-
-
-def _traced_reduce(self: Calls, tensor: Any, reduction: Any) -> Any:
-    return self._traced("reduce", (tensor,), reduction)
-
-
-def _traced_repeat(self: Calls, tensor: Any) -> Any:
-    return self._traced("repeat", (tensor,))
-
-
-def _traced_einsum(self: Calls, *tensors: Any, **kwargs: Any) -> Any:
-    return self._traced("einsum", tensors, options=with_backend_kwargs(None, **kwargs))
-
-
-class Calls:
-    """What a pattern and a composition of patterns share. Immutable."""
-
-    __slots__ = ("__weakref__", "_calls")
+    __slots__ = ("__weakref__", "_calls", "_stages")
 
     _calls: dict[Any, Callable[..., Any]]
+    _stages: tuple[PatternStage, ...]
 
-    @dynamo_substitute(_traced_rearrange)
+    @dynamo_substitute(lambda self, tensor: self._traced("rearrange", (tensor,)))
     def rearrange(self, tensor: Any) -> Any:
         """`plait.rearrange` with this pattern."""
         try:
-            call = self._calls["rearrange", tensor.shape, tensor.__class__]
+            call = self._calls["rearrange", tensor.__class__, tensor.shape]
         except (KeyError, TypeError, AttributeError):
             call = None
         return self._first("rearrange", (tensor,)) if call is None else call(tensor)
 
-    @dynamo_substitute(_traced_view)
+    @dynamo_substitute(lambda self, tensor: self._traced("view", (tensor,)))
     def view(self, tensor: Any) -> Any:
         """`plait.view` with this pattern."""
         return self._first("view", (tensor,))
 
-    @dynamo_substitute(_traced_reduce)
+    @dynamo_substitute(lambda self, tensor, reduction: self._traced("reduce", (tensor,), reduction))
     def reduce(self, tensor: Any, reduction: Any) -> Any:
         """`plait.reduce` with this pattern."""
         try:
-            call = self._calls[reduction, tensor.shape, tensor.__class__, tensor.dtype]
+            call = self._calls["reduce", tensor.__class__, tensor.shape, reduction, tensor.dtype]
         except (KeyError, TypeError, AttributeError):
             call = None
         return self._first("reduce", (tensor,), reduction) if call is None else call(tensor)
 
-    @dynamo_substitute(_traced_repeat)
+    @dynamo_substitute(lambda self, tensor: self._traced("repeat", (tensor,)))
     def repeat(self, tensor: Any) -> Any:
         """`plait.repeat` with this pattern."""
         try:
-            call = self._calls["repeat", tensor.shape, tensor.__class__]
+            call = self._calls["repeat", tensor.__class__, tensor.shape]
         except (KeyError, TypeError, AttributeError):
             call = None
         return self._first("repeat", (tensor,)) if call is None else call(tensor)
 
-    @dynamo_substitute(_traced_einsum)
+    @dynamo_substitute(
+        lambda self, *tensors, **kwargs: self._traced("einsum", tensors, options=with_backend_kwargs(None, **kwargs))
+    )
     def einsum(
         self, *tensors: Any, out_sharding: Any = None, precision: Any = None, preferred_element_type: Any = None
     ) -> Any:
@@ -100,47 +80,59 @@ class Calls:
                 options, out_sharding=out_sharding, precision=precision, preferred_element_type=preferred_element_type
             )
         try:
-            call = self._calls[operand_keys(tensors), options]
+            classes, shapes, dtypes = operand_keys(tensors)
+            call = self._calls["einsum", classes, shapes, dtypes, options]
         except (KeyError, TypeError, AttributeError):
             call = None
         return self._first("einsum", tensors, options=options) if call is None else call(*tensors)
 
-    def __rshift__(self, other: Calls) -> PatternPipeline:
+    def __rshift__(self, other: PatternMethods) -> PatternPipeline:
         """First this pattern, then the other, as one."""
-        if not isinstance(other, Calls):
+        if not isinstance(other, PatternMethods):
             return NotImplemented
         return PatternPipeline((*self._in_order(), *other._in_order()))
+
+    @do_not_convert
+    def output_shape(self, *shapes: Sequence[Size]) -> tuple[Size, ...]:
+        """The shape of the result for tensors of these shapes, in elements; ``None`` is a size that is not known.
+
+        Raises:
+            SizeError: a rank or a size does not fit, or cannot be inferred.
+
+        Examples:
+            >>> import plait
+            >>> halves = plait.compile("b (h p) -> b h p", p=2)
+            >>> halves.output_shape((None, 6))
+            (None, 3, 2)
+            >>> (halves >> plait.compile("b h p -> h (p b)")).output_shape((None, 6))
+            (3, None)
+        """
+        from plait._executor.pipeline import output_shape
+
+        found: Any = output_shape(self._stages, shapes)
+        return found
 
     def _in_order(self) -> tuple[Pattern, ...]:
         """The patterns that this is made of."""
         raise NotImplementedError
 
-    def _first(
-        self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: EinsumOptions | None = None
-    ) -> Any:
+    def _first(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
         """A call that has not been made, or cannot be kept."""
         raise NotImplementedError
 
-    def _traced(
-        self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: EinsumOptions | None = None
-    ) -> Any:
+    def _traced(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
         """A call that Dynamo follows."""
         raise NotImplementedError
 
-    def _called(
-        self,
-        operation: str,
-        tensors: tuple[Any, ...],
-        text: str,
-        sizes: dict[str, int],
-        reduction: Any,
-        options: EinsumOptions | None,
+    def _call_stage(
+        self, stage: PatternStage, operation: str, tensors: tuple[Any, ...], reduction: Any, options: Any
     ) -> Any:
-        """A call by a pattern that has not made it, or cannot keep it."""
+        """A call by one pattern, which is kept if it can be."""
+        text, sizes = stage[0], dict(stage[1])
+        key = None if operation == "view" else _key(operation, tensors, reduction, options)
         try:
-            key, known = key_of(operation, tensors, reduction, options)
-            entry = lookup(operation, text, *known, **sizes)
-        except (TypeError, AttributeError):  # the arguments make no key
+            entry = None if key is None else lookup(operation, text, *key[1:], **sizes)
+        except TypeError:  # the arguments make no key
             entry = None
         if entry is None:
             return call_uncached(operation, tensors, text, sizes, reduction, options)
@@ -160,16 +152,20 @@ class Calls:
         raise AttributeError(f"a {type(self).__name__} is immutable; {name} cannot be deleted")
 
 
-def key_of(operation: str, tensors: Any, reduction: Any, options: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """Under what a method looks its call up, and what the cache of all calls is options with."""
-    if operation == "einsum":
-        known = operand_keys(tensors)
-        return (known, options), (*known, options)
-    (tensor,) = tensors
-    if operation == "reduce":
-        key = (reduction, tensor.shape, tensor.__class__, tensor.dtype)
-        return key, (type(tensor), tensor.shape, reduction, tensor.dtype)
-    return (operation, tensor.shape, tensor.__class__), (type(tensor), tensor.shape)
+def _key(operation: str, tensors: Any, reduction: Any, options: Any) -> tuple[Any, ...] | None:
+    """Under what a method looks its call up; the cache of all calls has the pattern behind the operation."""
+    try:
+        if operation == "einsum":
+            key: tuple[Any, ...] = (operation, *operand_keys(tensors), options)
+        else:
+            (tensor,) = tensors
+            key = (operation, tensor.__class__, tensor.shape)
+            if operation == "reduce":
+                key += (reduction, tensor.dtype)
+        hash(key)
+    except (TypeError, AttributeError):
+        return None
+    return key
 
 
 @do_not_convert
@@ -197,7 +193,7 @@ def compile(pattern: str, /, **sizes: Any) -> Pattern:
     return Pattern(pattern, sizes)
 
 
-class Pattern(Calls):
+class Pattern(PatternMethods):
     """A pattern with the sizes of some of its axes. Immutable, hashable, picklable; made by `compile`.
 
     A call asks this pattern's own dictionary for the callable, which is faster than the cache of all calls.
@@ -218,11 +214,12 @@ class Pattern(Calls):
     _sizes: dict[str, int]
 
     def __init__(self, pattern: str, sizes: dict[str, Any]) -> None:
-        from plait._executor.pattern_tools import read_pattern
+        from plait._executor.compile import read_pattern
 
         text, checked = read_pattern(pattern, sizes)
         object.__setattr__(self, "text", text)
         object.__setattr__(self, "_sizes", checked)
+        object.__setattr__(self, "_stages", ((text, tuple(checked.items())),))
         object.__setattr__(self, "_calls", {})
 
     @property
@@ -245,26 +242,9 @@ class Pattern(Calls):
             >>> plait.compile("b c h w -> b (h w c)", c=3).inverse(h=4)
             plait.compile('b (h w c) -> b c h w', c=3, h=4)
         """
-        from plait._executor.pattern_tools import inverse
+        from plait._executor.pipeline import inverse
 
         return Pattern(*inverse(self.text, self._sizes, sizes))
-
-    @do_not_convert
-    def output_shape(self, *shapes: Sequence[Size]) -> tuple[Size, ...]:
-        """The shape of the result for tensors of these shapes, in elements; ``None`` is a size that is not known.
-
-        Raises:
-            SizeError: a rank or a size does not fit, or cannot be inferred.
-
-        Examples:
-            >>> import plait
-            >>> plait.compile("b (h p) c -> b h (p c)", p=2).output_shape((None, 6, 3))
-            (None, 3, 6)
-        """
-        from plait._executor.pattern_tools import output_shape
-
-        found: Any = output_shape(self.text, shapes, self._sizes)
-        return found
 
     @do_not_convert
     def explain(self, *shapes: Sequence[int]) -> Explanation:
@@ -316,16 +296,10 @@ class Pattern(Calls):
     def _in_order(self) -> tuple[Pattern, ...]:
         return (self,)
 
-    def _first(
-        self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: EinsumOptions | None = None
-    ) -> Any:
-        if operation == "view":
-            return call_uncached("view", tensors, self.text, self._sizes)
-        return self._called(operation, tensors, self.text, self._sizes, reduction, options)
+    def _first(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
+        return self._call_stage(self._stages[0], operation, tensors, reduction, options)
 
-    def _traced(
-        self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: EinsumOptions | None = None
-    ) -> Any:
+    def _traced(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
         return traced(operation, tensors, self.text, self._sizes, reduction, options, method=True)
 
     def __eq__(self, other: object) -> bool:
@@ -344,7 +318,7 @@ class Pattern(Calls):
         return f"plait.compile({self.text!r}{sizes})"
 
 
-class PatternPipeline(Calls):
+class PatternPipeline(PatternMethods):
     """Patterns one after the other. Immutable, hashable, picklable; made by ``>>``.
 
     For every new shape the patterns become one, in terms of the factors that the axes of both are made of, and what is
@@ -373,15 +347,14 @@ class PatternPipeline(Calls):
           output   5 96 3   b h_w c
     """
 
-    __slots__ = ("_stages", "patterns")
+    __slots__ = ("patterns",)
 
     patterns: tuple[Pattern, ...]
-    _stages: tuple[PatternStage, ...]
 
     def __init__(self, patterns: Sequence[Pattern]) -> None:
         from plait._executor.pipeline import check_stages
 
-        stages = tuple([(pattern.text, tuple(pattern._sizes.items())) for pattern in patterns])
+        stages = tuple([stage for pattern in patterns for stage in pattern._stages])
         check_stages(stages)
         object.__setattr__(self, "patterns", tuple(patterns))
         object.__setattr__(self, "_stages", stages)
@@ -410,57 +383,34 @@ class PatternPipeline(Calls):
         return PatternPipeline(back[::-1])
 
     @do_not_convert
-    def output_shape(self, *shapes: Sequence[Size]) -> tuple[Size, ...]:
-        """The shape of the result for tensors of these shapes, in elements; ``None`` is a size that is not known.
-
-        Raises:
-            SizeError: a rank or a size does not fit, or cannot be inferred.
-
-        Examples:
-            >>> import plait
-            >>> halves = plait.compile("b (h p) -> b h p", p=2)
-            >>> (halves >> plait.compile("b h p -> h (p b)")).output_shape((None, 6))
-            (3, None)
-        """
-        from plait._executor.pipeline import pipeline_output_shape
-
-        found: Any = pipeline_output_shape(self._stages, shapes)
-        return found
-
-    @do_not_convert
     def explain(self, *shapes: Sequence[int]) -> Explanation:
         """The one plan; or the plan of each pattern, and why they are not one."""
-        from plait._explain.pipeline import explain_composed
+        from plait._explain.explanation import explain_composed
 
         return explain_composed(repr(self), self._stages, shapes)
 
     def _in_order(self) -> tuple[Pattern, ...]:
         return self.patterns
 
-    def _first(
-        self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: EinsumOptions | None = None
-    ) -> Any:
+    def _first(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
         from plait._executor.pipeline import fuse, stage_steps
-        from plait._executor.tensors import stack
+        from plait._executor.tensors import stack_lists
 
         steps = stage_steps(operation, tuple([text for text, _ in self._stages]))
-        if any(isinstance(tensor, (list, tuple)) for tensor in tensors):
-            if operation == "view":
-                return self.patterns[0].view(*tensors)  # which says that stacking copies
-            tensors = tuple([stack(each) if isinstance(each, (list, tuple)) else each for each in tensors])
+        if operation == "view" and isinstance(tensors[0], (list, tuple)):
+            return self.patterns[0].view(*tensors)  # which says that stacking copies
+        tensors = tuple(stack_lists(tensors))
         found = fuse(operation, self._stages, tensors, reduction)
-        if found is None:
-            return in_turn(steps, self.patterns, reduction, options)(*tensors)
-        if len(found.segments) > 1:
+        if found is not None and len(found.segments) > 1:
             return self._run_segments(found.segments, operation, tensors, reduction, options)
-        (segment,) = found.segments
-        text, sizes = segment.stage
-        if operation == "view":
-            return call_uncached("view", tensors, text, dict(sizes))
-        try:
-            return self._called(operation, tensors, text, dict(sizes), reduction, options)
-        except PlaitError:  # each pattern for itself says what is wrong in the caller's own words
-            return in_turn(steps, self.patterns, reduction, options)(*tensors)
+        if found is not None:
+            try:
+                return self._call_stage(found.segments[0].stage, operation, tensors, reduction, options)
+            except PlaitError:
+                if operation == "view":  # of the whole: the patterns need not be views themselves
+                    raise
+        # sizes are not known; or there is a mistake, and each pattern says what is wrong in the caller's own words
+        return in_turn(steps, self.patterns, reduction, options)(*tensors)
 
     def _run_segments(
         self,
@@ -468,7 +418,7 @@ class PatternPipeline(Calls):
         operation: str,
         tensors: tuple[Any, ...],
         reduction: Any,
-        options: EinsumOptions | None,
+        options: Any,
     ) -> Any:
         """A call by several patterns, fewer than there were."""
         patterns = [
@@ -477,24 +427,20 @@ class PatternPipeline(Calls):
         ]
         call = in_turn([segment.step for segment in segments], patterns, reduction, options)
         result = call(*tensors)
-        if operation != "view" and not callable(reduction):  # a callable must not be kept with all that it holds
-            try:  # noqa: SIM105  # importing contextlib would take longer than the rest of this file
-                self._keep(key_of(operation, tensors, reduction, options)[0], call)
-            except (TypeError, AttributeError):  # there is no key
-                pass
+        key = None if operation == "view" else _key(operation, tensors, reduction, options)
+        if key is not None and not callable(reduction):  # a callable must not be kept with all that it holds
+            self._keep(key, call)
         return result
 
-    def _traced(
-        self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: EinsumOptions | None = None
-    ) -> Any:
-        result, rest = tensors[0], tensors[1:]
+    def _traced(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
+        from plait._executor.pipeline import run_stages
+
         steps = traced_steps(operation, tuple([pattern.text for pattern in self.patterns]))
-        for number, pattern in enumerate(self.patterns):
-            method, count = steps[number]
-            taken = len(rest) if number == len(steps) - 1 else count - 1
-            result = pattern._traced(method, (result, *rest[:taken]), reduction, options)
-            rest = rest[taken:]
-        return result
+
+        def run(number: int, tensors: tuple[Any, ...]) -> Any:
+            return self.patterns[number]._traced(steps[number][0], tensors, reduction, options)
+
+        return run_stages([count for _, count in steps], tensors, run)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PatternPipeline):
@@ -524,7 +470,7 @@ def in_turn(
 ) -> Callable[..., Any]:
     """A function that calls one pattern after the other, each on what the one before gave."""
     kwargs = dict(options.backend_kwargs) if options else {}
-    inner = {name: wish for name, wish in kwargs.items() if name != "out_sharding"}
+    inner = without_sharding(kwargs)
     last = len(steps) - 1
     arguments: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
         (

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from functools import lru_cache
 
-from plait._caches import UncacheableError, on_clear, register
+from plait._caches import on_clear, register
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import plait`
 if TYPE_CHECKING:
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 CALLS = 4096
 """How many calls each of the two caches keeps: patterns, each with its shape, type, and sizes."""
+
+
+class UncacheableError(TypeError):
+    """A key that must not be kept, such as a symbol; as one that has no hash, it is a TypeError of the look-up."""
 
 
 UNPLANNED: set[int] = set()
@@ -45,11 +49,7 @@ class CachedCall:
         return self.plan()(*tensors)
 
     def plan(self) -> Callable[..., Any]:
-        """The callable, planned if it was not yet.
-
-        Raises:
-            PlaitError: something in the call is wrong.
-        """
+        """The callable, planned if it was not yet."""
         if self._key is not None:
             build = CachedCall.build or _import_build()
             operation, pattern, cls, shape, details, sizes = self._key
@@ -73,11 +73,7 @@ def _import_build() -> Any:
 
 
 def check_cacheable(operation: str, cls: Any, shape: Any, details: tuple[Any, ...], sizes: dict[str, Any]) -> None:
-    """Look whether a call may be kept: all its sizes are known, and a callable of the caller's lives on in any case.
-
-    Raises:
-        UncacheableError: it may not.
-    """
+    """Raise where a call must not be kept: a size is not known, or only the call holds the caller's reduction."""
     for dimensions, kind in zip(shape, cls, strict=True) if type(cls) is tuple else ((shape, cls),):
         for size in dimensions if isinstance(dimensions, tuple) else _dimensions(dimensions, kind):
             if type(size) is not int or size < 0:  # a negative one stands for a size that is not known yet
@@ -123,7 +119,7 @@ lookup_untyped: Any = register(lru_cache(maxsize=CALLS)(CachedCall))
 
 
 def _unwrapped(*_: Any, **__: Any) -> Any:
-    """What Dynamo follows where it meets a cache itself, as in ``torch.compile(plait.rearrange)``."""
+    """What Dynamo follows where it reads the look-up itself, as in ``torch.compile(plait.rearrange)``."""
     raise TypeError
 
 
@@ -164,6 +160,14 @@ def operand_keys(tensors: Any) -> tuple[Any, Any, Any]:
         tuple([tensor.shape for tensor in tensors]),
         tuple([tensor.dtype for tensor in tensors]),
     )
+
+
+def lookup_key(operation: str, classes: Any, shapes: Any, dtypes: Any, reduction: Any, options: Any) -> tuple[Any, ...]:
+    """What `lookup` is given after the pattern, but for the strides of a view."""
+    if operation in ("einsum", "classical"):
+        return classes, shapes, dtypes, options
+    (cls,), (shape,) = classes, shapes
+    return (cls, shape, reduction, dtypes[0]) if operation == "reduce" else (cls, shape)
 
 
 def cache_info() -> Any:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from collections.abc import Callable, Collection, Sequence
+from functools import lru_cache
 from typing import Any
 
 from plait._caches import register
@@ -12,14 +12,14 @@ from plait._executor.tracer_hooks import SUBSTITUTED
 from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
 from plait._notation.tree import Tree, items_by_dimension, names
-from plait._notation.unparse import item_text
+from plait._notation.unparse import item_text, tree_text
 from plait._operations.operation import Operation
 from plait._operations.reduce import CUSTOM, check_kind, check_reduction
 from plait._operations.table import find_operation
 from plait._plan.graph import Plan
 from plait._plan.strides import StridedView
-from plait._shapes.sizes import call_facts, context, evaluate, exact, normalise_sizes, report, shape_text
-from plait._shapes.solver import SolvedPattern, solve_pattern
+from plait._shapes.sizes import call_facts, context, exact, fill_slots, normalise_sizes, shape_text
+from plait._shapes.solver import SolvedPattern, solve_pattern, unknown_size
 from plait.backends.interface import NO_VIEWS
 from plait.backends.registry import backend_of, one_backend
 from plait.errors import PlaitError, fail
@@ -36,12 +36,10 @@ CLASSICAL = "classical"
 """The operation of an equation in the classical form."""
 
 
+@register
+@lru_cache(maxsize=EXECUTABLES)
 def solve(operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[str, ...]) -> SolvedPattern:
-    """A pattern, checked by the rule of its operation, and solved for these ranks.
-
-    Raises:
-        PlaitError: PLT1xx, PLT2xx, PLT303 or PLT304.
-    """
+    """A pattern, checked by the rule of its operation, and solved for these ranks."""
     if operation == CLASSICAL:
         row, tree = find_operation("einsum"), parse_equation(pattern, len(ranks))
     else:
@@ -70,17 +68,9 @@ def check(row: Operation, tree: Tree, count: int) -> None:
 def lower_pattern(
     operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[str, ...], reduction: str = ""
 ) -> Plan:
-    """The plan of a call, the same for every framework and shape.
-
-    Raises:
-        PlaitError: those of `solve`, and PLT506.
-    """
+    """The plan of a call, the same for every framework and shape."""
     row = find_operation("einsum" if operation == CLASSICAL else operation)
     return row.lower(solve(operation, pattern, ranks, given), reduction)
-
-
-solve_einsum = register(lru_cache(maxsize=EXECUTABLES)(solve))
-"""`solve`, remembered: an einsum is planned for each shape, and solved once."""
 
 
 @register
@@ -94,11 +84,7 @@ def executable(
     reduction: str = "",
     dtype: Any = None,
 ) -> Executable:
-    """The plan of a call, bound to the framework of these types.
-
-    Raises:
-        PlaitError: those of `lower_pattern`, and PLT5xx.
-    """
+    """The plan of a call, bound to the framework of these types."""
     backend = one_backend(classes)
     backend.register_functions(SUBSTITUTED)
     plan = lower_pattern(operation, pattern, ranks, given, reduction)
@@ -122,7 +108,7 @@ def _find_reduction(backend: Backend, name: str, dtype: Any) -> Callable[[Any, t
 
 
 def _no_reduction(tensor: Any, axes: tuple[int, ...]) -> Any:
-    """Stands for the caller's reduction until `Executable.with_reduction` gives it."""
+    """Stands for the caller's reduction until `build_reduce` gives it."""
     raise AssertionError((tensor, axes))
 
 
@@ -131,17 +117,8 @@ def build_callable(
 ) -> Callable[..., Any]:
     """The callable of one call whose sizes are all known.
 
-    Args:
-        operation: a row of the table, or ``CLASSICAL``.
-        pattern: the pattern, or the equation.
-        cls: the type of the tensor; for ``einsum`` a tuple of types.
-        shape: the shape of the tensor; for ``einsum`` a tuple of shapes.
-        details: what else decides: of ``reduce`` the reduction and the element type, of ``view`` the strides, of
-            ``einsum`` the element types, and the options.
-        sizes: the given sizes.
-
-    Raises:
-        PlaitError: something in the call is wrong.
+    For an einsum ``cls`` and ``shape`` are tuples, of each tensor. The details are what else decides: of ``reduce`` the
+    reduction and the element type, of ``view`` the strides, of ``einsum`` the element types and the options.
     """
     try:
         if type(cls) is tuple:
@@ -180,11 +157,7 @@ def build_einsum(
     dtypes: tuple[Any, ...],
     options: EinsumOptions | None,
 ) -> Callable[..., Any]:
-    """The callable of an ``einsum``.
-
-    Raises:
-        PlaitError: those of `executable`, PLT204, PLT214, PLT511 and PLT512.
-    """
+    """The callable of an ``einsum``."""
     from plait._executor.contraction import requested_path, specialize_einsum
     from plait._executor.einsum_options import check_implicit_sums
     from plait._operations.einsum import lower as lower_einsum
@@ -192,45 +165,44 @@ def build_einsum(
     backend = one_backend(classes)
     backend.register_functions(SUBSTITUTED)
     ranks, given = tuple([len(shape) for shape in shapes]), tuple(sizes)
-    solved = solve_einsum(operation, pattern, ranks, given)
+    solved = solve(operation, pattern, ranks, given)
     check_implicit_sums(solved, options)
-    slots = [size for shape in shapes for size in shape] + [*sizes.values(), *solved.constants]
-    evaluate(slots, solved.size_ops, partial(report, solved))
+    flat = [size for shape in shapes for size in shape]
+    slots = fill_slots(solved, solved.size_ops, flat, sizes)
     if options is not None and options.backend_kwargs:
         plan = lower_einsum(solved, path=requested_path(solved, slots, options) or ())
         found = Executable(plan, backend)
-        flat = slots[: sum(ranks)]
         return found.compile_with_kwargs(found.slots(flat, sizes), dict(options.backend_kwargs))
     call = specialize_einsum(solved, slots, classes, dtypes, backend, options)
     if call is not None:
         return call
-    return executable(operation, pattern, classes, ranks, given).bind(slots[: sum(ranks)], sizes)
+    return executable(operation, pattern, classes, ranks, given).bind(flat, sizes)
 
 
-def build_reduce(pattern: str, cls: type, rank: int, given: tuple[str, ...], reduction: Any, dtype: Any) -> Executable:
-    """The executable of a ``reduce``.
-
-    Raises:
-        PlaitError: PLT209, and those of `executable`.
-    """
+def build_reduce(
+    pattern: str,
+    cls: type,
+    rank: int,
+    given: tuple[str, ...],
+    reduction: Any,
+    dtype: Any,
+    *,
+    check_result: bool = True,
+) -> Executable:
+    """The executable of a ``reduce``; it may check the shape that a callable returns."""
     if callable(reduction):
         found = executable("reduce", pattern, (cls,), (rank,), given, CUSTOM)
-        return found.with_reduction(check_result_shape(reduction, found.backend))
+        function = check_result_shape(reduction, found.backend) if check_result else reduction
+        return Executable(found.plan, found.backend, function)
     return executable("reduce", pattern, (cls,), (rank,), given, check_reduction(reduction), dtype)
 
 
 def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, sizes: dict[str, int]) -> None:
-    """Raise where the memory of a tensor does not allow the view.
-
-    Raises:
-        CopyRequiredError: PLT401, naming the group that forces the copy.
-        BackendError: PLT507, the framework does not say how the tensor lies in memory.
-    """
+    """Raise where the memory of a tensor does not allow the view; ``strides`` are unknown where there are no views."""
     tree = plan.solved.tree
     if strides is None:
-        raise no_view_error(tree.text)
-    slots = [*shape, *sizes.values(), *plan.solved.constants]
-    evaluate(slots, plan.size_ops, partial(report, plan.solved))
+        raise fail("PLT507", NO_VIEWS, tree.text)
+    slots = fill_slots(plan.solved, plan.size_ops, shape, sizes)
     view = StridedView(shape, strides)
     dims = tuple(range(len(shape)))
     for node, _ in plan.steps:
@@ -243,20 +215,30 @@ def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, 
             raise fail("PLT401", message + "; rearrange copies", tree.text, [(item.start, item.stop)], seen)
 
 
-def no_view_error(pattern: str) -> Exception:
-    """The error of ``view`` for a framework that does not say how its tensors lie in memory."""
-    return fail("PLT507", NO_VIEWS, pattern)
+def read_pattern(text: str, sizes: dict[str, Any]) -> tuple[str, dict[str, int]]:
+    """The pattern in canonical form, and the sizes as ints."""
+    from plait._operations.rules import two_sides
+
+    tree = parse(text)
+    two_sides(tree, "compile")
+    check_names(sizes, names(tree.left + (tree.right or ())), text)
+    return tree_text(tree), concrete_sizes(text, sizes)
 
 
-def concrete_sizes(pattern: str, sizes: dict[str, Any], symbolic: Callable[[Any], bool]) -> dict[str, Any]:
-    """The given sizes as ints, but for symbols, under the names that Python gives them.
+def check_names(sizes: dict[str, Any], known: Collection[str], text: str) -> None:
+    """Raise where a size names no axis; its value comes later, since that of a misspelt keyword may be no size."""
+    for name in normalise_sizes(sizes):
+        if name not in known:
+            raise unknown_size(name, known, text)
 
-    Raises:
-        SizeError: PLT301, PLT306 or PLT311.
-    """
+
+def concrete_sizes(
+    pattern: str, sizes: dict[str, Any], is_symbolic: Callable[[Any], bool] | None = None
+) -> dict[str, Any]:
+    """The given sizes as ints, but for symbols, under the names that Python gives them."""
     normal = normalise_sizes(sizes)
     for name, value in normal.items():
-        if (type(value) is int and value >= 0) or symbolic(value):
+        if (type(value) is int and value >= 0) or (is_symbolic is not None and is_symbolic(value)):
             continue
         try:
             normal[name] = exact(name, value)

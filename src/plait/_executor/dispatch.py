@@ -1,11 +1,11 @@
-"""Where a call goes that the cache cannot serve: the modules behind it are imported by the first one."""
+"""A call whose arguments make no key of the cache; the modules that serve it are imported by the first one."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
 from plait._caches import register
-from plait._executor.cache import LIST_SHAPES, check_cacheable, lookup
+from plait._executor.cache import LIST_SHAPES, check_cacheable, lookup, lookup_key
 from plait._executor.dynamo import traced
 from plait._executor.tracer_hooks import dynamo_substitute
 
@@ -68,13 +68,9 @@ def _list_shaped(
     operation: str, tensors: Any, pattern: str, sizes: dict[str, Any], reduction: Any, options: Any
 ) -> Any:
     """The entry of tensors whose shape is a list of ints: no key, but its tuple is one."""
-    (first, *_), cls = tensors, type(tensors[0])
-    if operation == "rearrange" or operation == "repeat":  # noqa: PLR1714  # faster than a tuple
-        return lookup(operation, pattern, cls, tuple(first.shape), **sizes)
-    if operation == "reduce":
-        return lookup(operation, pattern, cls, tuple(first.shape), reduction, first.dtype, **sizes)
     classes = tuple([type(tensor) for tensor in tensors])
     if operation == "view" or not LIST_SHAPES.issuperset(classes):
         return None
     shapes, dtypes = [tuple(tensor.shape) for tensor in tensors], [tensor.dtype for tensor in tensors]
-    return lookup(operation, pattern, classes, tuple(shapes), tuple(dtypes), options, **sizes)
+    key = lookup_key(operation, classes, tuple(shapes), tuple(dtypes), reduction, options)
+    return lookup(operation, pattern, *key, **sizes)

@@ -1,9 +1,9 @@
-"""The way of a call that TorchDynamo follows, as ``torch.compile`` and ``torch.export`` do.
+"""The calls that TorchDynamo follows, as ``torch.compile`` and ``torch.export`` do.
 
 Dynamo reads Python instead of running it, and would guard on every entry of a cache. So each public function tells
-it, by an attribute, to follow another one: that one asks for the plan as a constant (text, ranks and names are
-constants of the trace), and then makes the framework's calls. Nothing is registered with torch, and torch is not
-imported.
+it, by an attribute, to follow another one, its *substitute*: that takes the plan as a constant (text, ranks and names
+are constants of the trace), and then makes the framework's calls. Nothing is registered with torch, and torch is not
+imported. A substitute has neither closure nor defaults, which Dynamo would guard.
 """
 
 from __future__ import annotations
@@ -30,11 +30,7 @@ def traced(
     *,
     method: bool = False,
 ) -> Any:
-    """Make one call under Dynamo, of a function or of a `Pattern`'s method.
-
-    Raises:
-        PlaitError: something in the call is wrong.
-    """
+    """Make one call under Dynamo, of a function or of a `Pattern`'s method."""
     from plait._executor.trace import trace
     from plait.backends.torch.backend import TORCH
     from plait.backends.torch.tracing import give_up, give_up_the_frame
@@ -51,13 +47,11 @@ def traced(
     ranks = tuple([len(tensor.shape) for tensor in tensors])
     named = reduction if isinstance(reduction, str) else "custom"
     dtype = tensors[0].dtype if operation == "reduce" else None
-    found, mistake = data_for(operation, pattern, ranks, given, named, dtype)
-    if found is None:
-        give_up(mistake)
+    found = _found(data_for(operation, pattern, ranks, given, named, dtype), method=method)
     function = reduction if named == "custom" else TORCH.reduction(named, dtype) if named else None
 
     def report(slots: list[Any], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
-        # Of a symbol the number that it has in this call; what nothing needs was not asked for.
+        # Of a symbol the number that it has in this call; ``None`` is a size that nothing needs.
         known = tuple([None if size is None else index(size) for size in slots])
         give_up(sizes_error(operation, pattern, ranks, given, known, kind, source, factors))
         return AssertionError("Python has taken over before this")
@@ -65,34 +59,49 @@ def traced(
     return trace(found, tensors, sizes, TORCH, function, report)
 
 
-# A substitute has neither closure nor defaults, which Dynamo would guard.
-
-
-def traced_rearrange(tensor: Any, pattern: str, **sizes: Any) -> Any:
-    """``rearrange`` under Dynamo."""
-    return traced("rearrange", (tensor,), pattern, sizes)
-
-
-def traced_view(tensor: Any, pattern: str, **sizes: Any) -> Any:
-    """``view`` under Dynamo."""
-    return traced("view", (tensor,), pattern, sizes)
-
-
-def traced_repeat(tensor: Any, pattern: str, **sizes: Any) -> Any:
-    """``repeat`` under Dynamo."""
-    return traced("repeat", (tensor,), pattern, sizes)
-
-
-def traced_reduce(tensor: Any, pattern: str, reduction: Any, **sizes: Any) -> Any:
-    """``reduce`` under Dynamo."""
-    return traced("reduce", (tensor,), pattern, sizes, reduction)
-
-
 def traced_einsum(*operands: Any, **keywords: Any) -> Any:
     """``einsum`` under Dynamo."""
     operation, pattern, tensors = split_operands(operands)
     kwargs = {name: keywords.pop(name, None) for name in ("out_sharding", "precision", "preferred_element_type")}
     return traced(operation, tensors, pattern, keywords, "", with_backend_kwargs(None, **kwargs))
+
+
+def traced_pack(tensors: Any, pattern: str) -> Any:
+    """``pack`` under Dynamo."""
+    from plait._executor.packing import packed
+    from plait.backends.torch.backend import TORCH
+
+    return packed(tensors, pattern, _found(layout_for(pattern, "pack")), TORCH)
+
+
+def traced_unpack(tensor: Any, packed_shapes: Any, pattern: str) -> Any:
+    """``unpack`` under Dynamo."""
+    from plait._executor.packing import unpacked
+    from plait.backends.torch.backend import TORCH
+
+    return unpacked(tensor, packed_shapes, pattern, _found(layout_for(pattern, "unpack")), TORCH)
+
+
+def traced_parse_shape(tensor: Any, pattern: str) -> Any:
+    """``parse_shape`` under Dynamo."""
+    from plait._operations.parse_shape import read_shape
+
+    return read_shape(_found(places_for(pattern, len(tensor.shape))), tensor.shape, pattern)
+
+
+def traced_steps(operation: str, texts: Any) -> Any:
+    """The methods of a pipeline's patterns under Dynamo; see `plait._executor.pipeline.stage_steps`."""
+    return _found(steps_for(operation, texts), method=True)
+
+
+def _found(result: Any, *, method: bool = False) -> Any:
+    """What a function returned that ran while Dynamo traces; the call is left to Python where it failed."""
+    from plait.backends.torch.tracing import give_up, give_up_the_frame
+
+    found, mistake = result
+    if found is None:
+        (give_up_the_frame if method else give_up)(mistake)
+    return found
 
 
 def _while_tracing(function: Any) -> Any:
@@ -115,7 +124,7 @@ def data_for(operation: str, pattern: Any, ranks: Any, given: Any, reduction: st
     """The plan as plain tuples."""
     from plait._executor.compile import CLASSICAL, lower_pattern
     from plait._executor.einsum_options import with_given_path
-    from plait._executor.recipe import plan_data
+    from plait._executor.plan_data import plan_data
     from plait._operations.reduce import CUSTOM, check_kind, check_reduction
     from plait.backends.torch.backend import TORCH
 
@@ -138,34 +147,26 @@ def steps_for(operation: str, texts: Any) -> Any:
 def layout_for(pattern: str, operation: str) -> Any:
     """The layout of a packing pattern as a plain tuple."""
     from plait._executor.packing import layout_of
+    from plait._executor.tensors import check_text
 
-    return tuple(layout_of(pattern, operation))
+    return tuple(layout_of(check_text(pattern), operation))
 
 
 @_while_tracing
 def places_for(pattern: str, rank: int) -> Any:
     """The dimensions that ``parse_shape`` reads, as plain tuples."""
     from plait._executor.packing import places_of
+    from plait._executor.tensors import check_text
 
-    return places_of(pattern, rank)
+    return places_of(check_text(pattern), rank)
 
 
 @_while_tracing
 def check_size(pattern: str, name: str, value: Any) -> Any:
-    """Raise where a size is no exact integer."""
+    """Raise where a size is not an exact integer."""
     from plait._executor.compile import concrete_sizes
 
-    concrete_sizes(pattern, {name: value}, lambda _: False)
-
-
-def traced_steps(operation: str, texts: Any) -> Any:
-    """The methods of a pipeline's patterns under Dynamo; see `plait._executor.pipeline.stage_steps`."""
-    from plait.backends.torch.tracing import give_up_the_frame
-
-    found, mistake = steps_for(operation, texts)
-    if found is None:
-        give_up_the_frame(mistake)
-    return found
+    concrete_sizes(pattern, {name: value})
 
 
 @assume_constant
@@ -178,38 +179,3 @@ def sizes_error(
 
     solved = solve(operation, pattern, ranks, given)
     return str(report(solved, list(slots), kind, source, factors))
-
-
-def traced_pack(tensors: Any, pattern: str) -> Any:
-    """``pack`` under Dynamo."""
-    from plait._executor.packing import packed
-    from plait.backends.torch.backend import TORCH
-    from plait.backends.torch.tracing import give_up
-
-    where, mistake = layout_for(pattern, "pack")
-    if where is None:
-        give_up(mistake)
-    return packed(tensors, pattern, where, TORCH)
-
-
-def traced_unpack(tensor: Any, packed_shapes: Any, pattern: str) -> Any:
-    """``unpack`` under Dynamo."""
-    from plait._executor.packing import unpacked
-    from plait.backends.torch.backend import TORCH
-    from plait.backends.torch.tracing import give_up
-
-    where, mistake = layout_for(pattern, "unpack")
-    if where is None:
-        give_up(mistake)
-    return unpacked(tensor, packed_shapes, pattern, where, TORCH)
-
-
-def traced_parse_shape(tensor: Any, pattern: str) -> Any:
-    """``parse_shape`` under Dynamo."""
-    from plait._operations.parse_shape import read_shape
-    from plait.backends.torch.tracing import give_up
-
-    found, mistake = places_for(pattern, len(tensor.shape))
-    if found is None:
-        give_up(mistake)
-    return read_shape(found, tensor.shape, pattern)

@@ -1,26 +1,25 @@
-"""The options of an einsum, checked; and a look at axes that it sums though nothing asks for it."""
+"""The options of an einsum, checked; and a check of axes that it sums implicitly."""
 
 from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
 from functools import lru_cache
 from operator import index
 from typing import Any, NamedTuple
 
 from plait._caches import register
-from plait._notation.tree import Name, Number, all_leaves
+from plait._notation.tree import Leaf, Name, Number, all_leaves
 from plait._operations.einsum import implicitly_summed_axes, lower
 from plait._plan.contraction.paths import Optimize, check_name, check_path
 from plait._plan.graph import Plan
 from plait._shapes.sizes import exact
 from plait._shapes.solver import SolvedPattern
-from plait.errors import AxisWarning, Span, fail, short
+from plait.errors import AxisWarning, fail, short
 
 
 class EinsumOptions(NamedTuple):
-    """What a caller asks of a contraction; ``backend_kwargs`` are arguments of the framework's own einsum."""
+    """How an einsum is contracted; ``backend_kwargs`` are arguments of the framework's own einsum."""
 
     contract: Optimize = "auto"
     memory_limit: int | None = None
@@ -32,20 +31,13 @@ DEFAULT = EinsumOptions()
 
 
 def checked_options(given: dict[str, Any]) -> dict[str, Any]:
-    """The options in the form in which they are kept.
+    """The options in the form in which they are kept."""
+    checks = {"contract": _contract, "memory_limit": _memory_limit, "strict": bool}
+    return {name: checks[name](value) for name, value in given.items()}
 
-    Raises:
-        AxisError: PLT214.
-        SizeError: PLT301 or PLT306.
-    """
-    checked = dict(given)
-    if "contract" in given:
-        checked["contract"] = _contract(given["contract"])
-    if given.get("memory_limit") is not None:
-        checked["memory_limit"] = exact("memory_limit", given["memory_limit"])
-    if "strict" in given:
-        checked["strict"] = bool(given["strict"])
-    return checked
+
+def _memory_limit(limit: Any) -> int | None:
+    return None if limit is None else exact("memory_limit", limit)
 
 
 def _contract(contract: Any) -> Any:
@@ -63,12 +55,7 @@ def _contract(contract: Any) -> Any:
 
 
 def with_given_path(plan: Plan, options: EinsumOptions | None) -> Plan:
-    """The plan of an einsum of unknown sizes, as far as it can be what the caller asks: along a path that is given.
-
-    Raises:
-        AxisError: PLT204 or PLT214.
-        BackendError: PLT506.
-    """
+    """The plan of an einsum of unknown sizes: of the options, a path that is given can be followed."""
     check_implicit_sums(plan.solved, options)
     if options is None or not isinstance(options.contract, tuple):
         return plan
@@ -76,17 +63,13 @@ def with_given_path(plan: Plan, options: EinsumOptions | None) -> Plan:
 
 
 def check_implicit_sums(solved: SolvedPattern, options: EinsumOptions | None) -> None:
-    """Refuse axes that einsum sums over alone, where the caller is strict; warn where one looks misspelt.
-
-    Raises:
-        AxisError: PLT204, `plait.options` says ``strict=True``.
-    """
+    """Refuse axes that einsum sums over alone if the options are strict; warn where one looks misspelt."""
     alone = implicitly_summed_axes(solved)
     if not alone:
         return
     labels = list(dict.fromkeys([solved.labels[axis] for axis in alone]))
     if options is not None and options.strict:
-        spans = _spans(solved, labels)
+        spans = [(leaf.start, leaf.stop) for leaf in all_leaves(solved.tree.left) if _label(leaf) in labels]
         stands = f"{labels[0]} stands" if len(labels) == 1 else f"{', '.join(labels[:-1])} and {labels[-1]} stand"
         message = f"{stands} once, on the left only, and would be summed, which strict=True does not allow"
         raise fail("PLT204", message, solved.tree.text, spans)
@@ -98,16 +81,10 @@ def check_implicit_sums(solved: SolvedPattern, options: EinsumOptions | None) ->
                 return
 
 
-def _spans(solved: SolvedPattern, labels: Sequence[str]) -> list[Span]:
-    """Where these axes stand on the left."""
-    found = all_leaves(solved.tree.left)
-    wanted = {*labels}
-    text = {
-        leaf: leaf.text if isinstance(leaf, Name) else str(leaf.value)
-        for leaf in found
-        if isinstance(leaf, (Name, Number))
-    }
-    return [(leaf.start, leaf.stop) for leaf in text if text[leaf] in wanted]
+def _label(leaf: Leaf) -> str | None:
+    if isinstance(leaf, Number):
+        return str(leaf.value)
+    return leaf.text if isinstance(leaf, Name) else None
 
 
 def looks_like_typo(one: str, other: str) -> bool:

@@ -1,7 +1,7 @@
-"""`plait.options`: what a caller asks of contractions, for as long as a block lasts.
+"""`plait.options`: how einsums are contracted inside a ``with`` block.
 
-What is asked is kept in a context variable, so that it holds for one thread and one asynchronous task, and is a part of
-the key of a call: no call is served what another one asked for. Nothing asked is ``None``, which costs next to nothing.
+The options are kept in a context variable, so that they hold for one thread and one asynchronous task, and are a part
+of the key of a call. Outside any block they are ``None``, which costs next to nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Contract = str | Sequence[Sequence[int]] | Callable[..., Any]
 
 CURRENT: ContextVar[EinsumOptions | None] = ContextVar("plait.options", default=None)
-"""What is asked now, or ``None`` for nothing."""
+"""The options that hold now; ``None`` outside any block."""
 
 
 class _Unchanged:
@@ -81,8 +81,8 @@ class options:  # noqa: N801  # it reads as a function, as in `with plait.option
     def __enter__(self) -> options:  # noqa: PYI034  # typing's Self is newer than Python 3.10
         from plait._executor.einsum_options import DEFAULT
 
-        asked = (CURRENT.get() or DEFAULT)._replace(**self._given)
-        self._tokens.append(CURRENT.set(None if asked == DEFAULT else asked))
+        chosen = (CURRENT.get() or DEFAULT)._replace(**self._given)
+        self._tokens.append(CURRENT.set(None if chosen == DEFAULT else chosen))
         return self
 
     def __exit__(
@@ -94,11 +94,16 @@ class options:  # noqa: N801  # it reads as a function, as in `with plait.option
         return f"plait.options({', '.join(f'{name}={value!r}' for name, value in self._given.items())})"
 
 
-def with_backend_kwargs(asked: EinsumOptions | None, **kwargs: Any) -> EinsumOptions | None:
-    """What is asked of one call: the options that hold, and arguments of the framework's own einsum."""
+def with_backend_kwargs(options: EinsumOptions | None, **kwargs: Any) -> EinsumOptions | None:
+    """The options of one call: those that hold, and arguments of the framework's own einsum."""
     given = tuple([(name, value) for name, value in kwargs.items() if value is not None])
     if not given:
-        return asked
+        return options
     from plait._executor.einsum_options import DEFAULT
 
-    return (asked or DEFAULT)._replace(backend_kwargs=given)
+    return (options or DEFAULT)._replace(backend_kwargs=given)
+
+
+def without_sharding(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of every contraction but the last, which alone is sharded as the caller says."""
+    return {name: value for name, value in kwargs.items() if name != "out_sharding"}

@@ -10,27 +10,15 @@ from functools import lru_cache
 from typing import Any
 
 from plait._caches import register
-from plait._executor.tensors import shape_of
+from plait._executor.tensors import backend_for, check_text
 from plait._operations.pack import Layout, check_shared, layout, lengths, split_shape
-from plait._operations.parse_shape import Places, places, read_shape
+from plait._operations.parse_shape import places, read_shape
 from plait._shapes.sizes import product
 from plait.backends.interface import Backend
-from plait.backends.registry import one_backend
-from plait.errors import PlaitError, fail, short
+from plait.errors import PlaitError, fail
 
-
-@register
-@lru_cache(maxsize=256)
-def layout_of(pattern: str, operation: str) -> Layout:
-    """`plait._operations.pack.layout`, remembered."""
-    return layout(_text(pattern), operation)
-
-
-@register
-@lru_cache(maxsize=256)
-def places_of(pattern: str, rank: int) -> Places:
-    """`plait._operations.parse_shape.places`, remembered."""
-    return places(_text(pattern), rank)
+layout_of = register(lru_cache(maxsize=256)(layout))
+places_of = register(lru_cache(maxsize=256)(places))
 
 
 def pack(tensors: Any, pattern: str) -> tuple[Any, list[tuple[Any, ...]]]:
@@ -39,17 +27,15 @@ def pack(tensors: Any, pattern: str) -> tuple[Any, list[tuple[Any, ...]]]:
         raise fail("PLT501", f"pack takes a list of tensors, and this is {type(tensors).__name__}")
     if not tensors:
         raise fail("PLT308", "a list of tensors must hold at least one")
-    where = layout_of(_text(pattern), "pack")
-    for tensor in tensors:
-        shape_of(tensor)
-    backend = one_backend(tuple([type(tensor) for tensor in tensors]))
+    where = layout_of(check_text(pattern), "pack")
+    backend = backend_for(tensors)
     for tensor in tensors:
         rank_of(tensor, backend, pattern)
     return packed(tensors, pattern, where, backend)
 
 
 def packed(tensors: Sequence[Any], pattern: str, where: Layout, backend: Backend) -> tuple[Any, list[tuple[Any, ...]]]:
-    """Pack by a backend."""
+    """Pack checked tensors; a tracer may follow it."""
     before, after = where
     shapes = [sizes_of(tensor, backend) for tensor in tensors]
     parts = [split_shape(shape, Layout(before, after), pattern, place) for place, shape in enumerate(shapes)]
@@ -65,15 +51,14 @@ def packed(tensors: Sequence[Any], pattern: str, where: Layout, backend: Backend
 
 def unpack(tensor: Any, packed_shapes: Sequence[Any], pattern: str) -> list[Any]:
     """See `plait.unpack`."""
-    where = layout_of(_text(pattern), "unpack")
-    shape_of(tensor)
-    backend = one_backend((type(tensor),))
+    where = layout_of(check_text(pattern), "unpack")
+    backend = backend_for((tensor,))
     rank_of(tensor, backend, pattern)
     return unpacked(tensor, packed_shapes, pattern, where, backend)
 
 
 def unpacked(tensor: Any, packed_shapes: Sequence[Any], pattern: str, where: Layout, backend: Backend) -> list[Any]:
-    """Unpack by a backend."""
+    """Unpack a checked tensor; a tracer may follow it."""
 
     def symbol(size: Any) -> Any:
         return backend.size_from_user(size) if backend.is_symbolic(size) else None
@@ -94,17 +79,15 @@ def unpacked(tensor: Any, packed_shapes: Sequence[Any], pattern: str, where: Lay
 
 def parse_shape(tensor: Any, pattern: str) -> dict[str, Any]:
     """See `plait.parse_shape`."""
-    shape_of(tensor)
-    backend = one_backend((type(tensor),))
-    found = places_of(_text(pattern), rank_of(tensor, backend, pattern))
+    backend = backend_for((tensor,))
+    found = places_of(check_text(pattern), rank_of(tensor, backend, pattern))
     sizes = read_shape(found, backend.shape(tensor), pattern, comparable=backend.comparable([tensor]))
     return {name: backend.size_to_user(size) for name, size in sizes.items()}
 
 
 def asnumpy(tensor: Any) -> Any:
     """See `plait.asnumpy`."""
-    shape_of(tensor)
-    backend = one_backend((type(tensor),))
+    backend = backend_for((tensor,))
     try:
         return backend.to_numpy(tensor)
     except PlaitError:
@@ -122,18 +105,9 @@ def sizes_of(tensor: Any, backend: Backend) -> tuple[Any, ...]:
 
 
 def rank_of(tensor: Any, backend: Backend, pattern: str) -> int:
-    """The rank of a tensor.
-
-    Raises:
-        BackendError: PLT505, the framework does not reveal it.
-    """
+    """The rank of a tensor, which the framework must reveal."""
     rank = backend.rank(tensor)
     if rank is None:
-        raise fail("PLT505", f"{backend.name} does not reveal the rank of this {type(tensor).__name__}", _text(pattern))
+        message = f"{backend.name} does not reveal the rank of this {type(tensor).__name__}"
+        raise fail("PLT505", message, check_text(pattern))
     return rank
-
-
-def _text(pattern: Any) -> str:
-    if not isinstance(pattern, str):
-        raise fail("PLT101", f"the pattern must be text, and this is {type(pattern).__name__}: {short(pattern)}")
-    return pattern

@@ -1,33 +1,34 @@
-"""Patterns one after the other, as few patterns as they can be.
+"""Patterns one after the other, composed into as few patterns as possible; their shapes, and their inverses.
 
 For each new shape the sizes of every stage are solved, and neighbours are composed until none can be. What is left are
-*segments*, in the best case one, and each is a pattern as any other: it is planned, bound and kept as if it had been
-written by hand.
+*segments*, in the best case one, and each is a pattern as any other, which is planned, bound and cached.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from itertools import chain, pairwise
+from math import prod
 from typing import Any, NamedTuple, TypeAlias
 
 from plait._caches import register
+from plait._executor.compile import add_context, check_names
 from plait._executor.einsum_options import check_implicit_sums, looks_like_typo
-from plait._executor.pattern_tools import check_names, output_shape, result_shape, solve_shapes
-from plait._executor.tensors import is_concrete, shape_of
+from plait._executor.tensors import backend_for, is_concrete
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Expr, names
+from plait._notation.unparse import side_text
 from plait._operations.infer import infer_operation
 from plait._operations.reduce import CUSTOM, check_reduction
+from plait._operations.rules import collect_axes, two_sides
 from plait._operations.table import find_operation
-from plait._shapes.composition import AxisMap, axis_map, compose, compose_axes, pattern_text, pattern_words
-from plait._shapes.sizes import normalise_sizes
-from plait._shapes.solver import rank_error
+from plait._shapes.composition import AxisMap, axis_map, compose, pattern_text
+from plait._shapes.sizes import evaluate_symbolic, exact, normalise_sizes, report
+from plait._shapes.solver import SolvedPattern, rank_error, solve_pattern
 from plait.backends.reduction_rules import MERGING
-from plait.backends.registry import one_backend
-from plait.errors import PlaitError
+from plait.errors import PlaitError, fail, short
 
 KEPT = 1024
 """How many compositions are kept: patterns, each with the shapes of the tensors."""
@@ -65,16 +66,10 @@ class FusedPipeline(NamedTuple):
 def fuse(
     operation: str, stages: tuple[PatternStage, ...], tensors: Sequence[Any], reduction: Any
 ) -> FusedPipeline | None:
-    """The segments for these tensors; ``None`` where a size is not known, or a tensor missing.
-
-    Raises:
-        PlaitError: those of `stage_steps` and of the sizes.
-    """
-    for tensor in tensors:
-        shape_of(tensor)
+    """The segments for these tensors; ``None`` where a size is not known, or a tensor missing."""
+    backend = backend_for(tensors)
     if operation == "reduce" and not callable(reduction):
         check_reduction(reduction)
-    backend = one_backend(tuple([type(tensor) for tensor in tensors]))
     shapes = [backend.shape(tensor) for tensor in tensors]
     if not all(is_concrete(shape) for shape in shapes):
         return None
@@ -86,11 +81,7 @@ def fuse(
 def fuse_shapes(
     operation: str, stages: tuple[PatternStage, ...], shapes: tuple[tuple[int, ...], ...], reduction: str = ""
 ) -> FusedPipeline | None:
-    """The segments for tensors of these shapes; ``None`` where there are too many of them, or too few.
-
-    Raises:
-        PlaitError: those of `stage_steps` and of the sizes.
-    """
+    """The segments for tensors of these shapes; ``None`` where there are too many of them, or too few."""
     steps = stage_steps(operation, tuple([text for text, _ in stages]))
     if len(shapes) != sum([step.tensors for step in steps]) - len(steps) + 1:
         return None
@@ -119,17 +110,19 @@ def _axis_maps(
 ) -> list[AxisMap]:
     """Every stage, solved for the shapes that it will be given."""
     maps: list[AxisMap] = []
-    before: tuple[Shape, ...] = ()
-    for number, others in enumerate(distribute_operands([step.tensors for step in steps], shapes)):
+
+    def solve_stage(number: int, shapes: tuple[Shape, ...]) -> Shape:
         text, sizes = stages[number]
         try:
-            solved, slots = solve_shapes(text, (*before, *others), dict(sizes))
+            solved, slots = solve_shapes(text, shapes, dict(sizes))
         except PlaitError as error:
             raise _after(error, stages, number) from None
         if steps[number].operation == "einsum":
             check_implicit_sums(solved, None)
         maps.append(axis_map(solved, slots))
-        before = (result_shape(solved, slots),)
+        return result_shape(solved, slots)
+
+    run_stages([step.tensors for step in steps], shapes, solve_stage)
     return maps
 
 
@@ -169,9 +162,6 @@ def stage_steps(operation: str, texts: tuple[str, ...]) -> tuple[Step, ...]:
     """How each stage takes part in an operation.
 
     In a reduction the stages that add axes repeat, and the others reduce the axes that they drop.
-
-    Raises:
-        PlaitError: a stage is nothing that the operation can be made of; PLT1xx or PLT2xx.
     """
     steps = []
     for text in texts:
@@ -198,12 +188,20 @@ def distribute_operands(counts: Sequence[int], tensors: Sequence[Any]) -> list[t
     return found
 
 
-def distribute_sizes(stages: tuple[PatternStage, ...], sizes: dict[str, Any]) -> list[dict[str, Any]]:
-    """The sizes that each stage takes: of axes that it has, and whose size it has not.
+def run_stages(counts: Sequence[int], tensors: Sequence[Any], run: Callable[[int, tuple[Any, ...]], Any]) -> Any:
+    """Run each stage, by its number, on the result of the stage before it and on its other tensors.
 
-    Raises:
-        AxisError: PLT203, a size names no axis of any.
+    >>> run_stages([2, 2, 1], "abc", lambda number, tensors: f"{number}({' '.join(tensors)})")
+    '2(1(0(a b) c))'
     """
+    results: tuple[Any, ...] = ()
+    for number, others in enumerate(distribute_operands(counts, tensors)):
+        results = (run(number, (*results, *others)),)
+    return results[0]
+
+
+def distribute_sizes(stages: tuple[PatternStage, ...], sizes: dict[str, Any]) -> list[dict[str, Any]]:
+    """The sizes that each stage takes: of axes that it has, and whose size it has not."""
     given = normalise_sizes(sizes)
     known = [names((*tree.left, *(tree.right or ()))) for tree in [parse(text) for text, _ in stages]]
     check_names(given, {name for found in known for name in found}, " >> ".join([text for text, _ in stages]))
@@ -213,12 +211,54 @@ def distribute_sizes(stages: tuple[PatternStage, ...], sizes: dict[str, Any]) ->
     ]
 
 
-def check_stages(stages: tuple[PatternStage, ...]) -> None:
-    """Raise what is known to be wrong before there is a tensor.
+@register
+@lru_cache(maxsize=KEPT)
+def solve_text(text: str, ranks: tuple[int, ...], given: tuple[str, ...]) -> SolvedPattern:
+    """The text of a pattern, solved for these ranks."""
+    return solve_pattern(parse(text), ranks, given)
 
-    Raises:
-        PlaitError: a stage is no pattern of any operation, or does not fit what the one before it gives.
-    """
+
+def solve_shapes(
+    text: str, shapes: Sequence[Sequence[int | None]], given: dict[str, int]
+) -> tuple[SolvedPattern, list[Any]]:
+    """A pattern solved for tensors of these shapes, and its slots filled; ``None`` is a size that is not known."""
+    try:
+        solved = solve_text(text, tuple([len(shape) for shape in shapes]), tuple(given))
+        slots: list[Any] = [*chain(*shapes), *given.values(), *solved.constants]
+        evaluate_symbolic(slots, solved.size_ops, partial(report, solved))
+    except PlaitError as error:
+        add_context(error, text, shapes, given)
+        raise
+    return solved, slots
+
+
+def result_shape(solved: SolvedPattern, slots: Sequence[int | None]) -> Shape:
+    """The shape of the result, from the slots of a solved pattern."""
+    sizes: list[list[Any]] = [[slots[solved.slots[axis]] for axis in axes] for axes in solved.output]
+    return tuple([None if None in factors else prod(factors) for factors in sizes])
+
+
+def pattern_output_shape(text: str, shapes: tuple[Any, ...], given: dict[str, int]) -> Shape:
+    """The shape of the result for tensors of these shapes; ``None`` is a size that is not known."""
+    tree = parse(text)
+    _, right = two_sides(tree, "output_shape")
+    if len(shapes) != len(tree.left):
+        message = f"the pattern has {len(tree.left)} tensors on the left, and {len(shapes)} shapes were given"
+        raise fail("PLT202", message, tree.text, [expr.span for expr in tree.left])
+    for expr in (*tree.left, right):
+        collect_axes(expr, tree, "output_shape", repeats=expr is not right)
+    for number, shape in enumerate(shapes):
+        if not isinstance(shape, (tuple, list)):
+            raise fail("PLT301", f"shape {number} is a tuple of exact integers, and this is {short(shape)}", text)
+    checked = [
+        [None if size is None else exact(f"shape[{place}]", size) for place, size in enumerate(shape)]
+        for shape in shapes
+    ]
+    return result_shape(*solve_shapes(text, checked, given))
+
+
+def check_stages(stages: tuple[PatternStage, ...]) -> None:
+    """Raise what is known to be wrong before there is a tensor."""
     known: Shape | None = None
     least = 0
     for number, (text, _) in enumerate(stages):
@@ -238,28 +278,18 @@ def _unknown_shape(expr: Expr) -> Shape | None:
     return None if Ellipsis in map(type, expr.items) else (None,) * len(expr.items)
 
 
-def pipeline_output_shape(stages: tuple[PatternStage, ...], shapes: tuple[Any, ...]) -> Shape:
-    """The shape of the result for tensors of these shapes.
-
-    Raises:
-        PlaitError: those of `output_shape`.
-    """
-    before: tuple[Any, ...] = ()
-    for number, others in enumerate(distribute_operands([len(parse(text).left) for text, _ in stages], shapes)):
-        before = (_stage_shape(stages, number, (*before, *others)),)
-    found: Shape = before[0]
+def output_shape(stages: tuple[PatternStage, ...], shapes: tuple[Any, ...]) -> Shape:
+    """The shape of the result for tensors of these shapes."""
+    counts = [len(parse(text).left) for text, _ in stages]
+    found: Shape = run_stages(counts, shapes, partial(_stage_shape, stages))
     return found
 
 
 def _stage_shape(stages: tuple[PatternStage, ...], number: int, shapes: tuple[Any, ...]) -> Shape:
-    """The shape of the result of one stage.
-
-    Raises:
-        PlaitError: those of `output_shape`, which say where the shape comes from.
-    """
+    """The shape of the result of one stage."""
     text, sizes = stages[number]
     try:
-        return output_shape(text, shapes, dict(sizes))
+        return pattern_output_shape(text, shapes, dict(sizes))
     except PlaitError as error:
         raise _after(error, stages, number) from None
 
@@ -271,5 +301,11 @@ def _after(error: PlaitError, stages: Sequence[PatternStage], number: int) -> Pl
     return error
 
 
-register(compose_axes)
-register(pattern_words)
+def inverse(text: str, given: dict[str, int], more: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The pattern that leads back, and the sizes of both."""
+    tree = parse(text)
+    left, right = two_sides(tree, "inverse")
+    if len(left) != 1:
+        spans = [expr.span for expr in left]
+        raise fail("PLT211", f"{len(left)} tensors went in, and one cannot give them back", tree.text, spans)
+    return f"{side_text((right,))} -> {side_text(left)}", {**given, **more}

@@ -12,10 +12,11 @@ from math import prod
 from operator import itemgetter
 from typing import Any, TypeAlias
 
+from plait._executor.options import without_sharding
 from plait._operations.reduce import CUSTOM
 from plait._plan.graph import Plan, segments
 from plait._plan.nodes import Contract, Reduce
-from plait._shapes.sizes import evaluate, report, shape_text
+from plait._shapes.sizes import evaluate, fill_slots, report, shape_text
 from plait.backends.interface import as_it_is
 from plait.errors import fail
 
@@ -30,19 +31,14 @@ Call: TypeAlias = "tuple[Callable[..., Any], Any]"
 
 
 class Executable:
-    """A plan, with the functions of one backend.
-
-    Attributes:
-        functions: for each step its function, what picks its shape out of the slots, and its argument otherwise.
-        min_elements: from how many elements on a schedule may be worth it; ``None``: never.
-        is_order_sensitive: whether it matters to the last digits in how many calls a tensor is reduced.
-    """
+    """A plan, with the functions of one backend."""
 
     def __init__(self, plan: Plan, backend: Backend, reduction: Reduction | None = None) -> None:
         self.plan = plan
         self.backend = own = backend
         self.reduction = reduction
         self.functions: list[tuple[Callable[..., Any], Callable[..., Any] | None, Any]] = []
+        """For each step its function, what picks its shape out of the slots, and its argument otherwise."""
         self.wrap = backend.wrap_callable if plan.steps else as_it_is
         self.has_new_axes = self.contracts = False
         fixed = True
@@ -67,21 +63,13 @@ class Executable:
         self._report = partial(report, plan.solved)
         large = backend.large_tensors
         self.is_order_sensitive = large is not None and is_order_sensitive(plan)
-        self.min_elements = None
+        self.min_elements = None  # a schedule is never worth it
         if large is not None and may_schedule(plan):
             self.min_elements = large.min_elements_rounding if self.is_order_sensitive else large.min_elements
         self.ready = self.compile(()) if fixed else None
 
-    def with_reduction(self, reduction: Reduction) -> Executable:
-        """The same with another reduction."""
-        return Executable(self.plan, self.backend, reduction)
-
     def bind(self, shape: Sequence[int], sizes: dict[str, int]) -> Callable[..., Any]:
-        """The callable for tensors of this shape (of several tensors: their dimensions in one sequence).
-
-        Raises:
-            SizeError: PLT302 to PLT307.
-        """
+        """The callable for tensors of this shape (of several tensors: their dimensions in one sequence)."""
         ready = self.ready
         if ready is not None and not self._size_ops:
             return ready
@@ -91,14 +79,8 @@ class Executable:
         return ready or self.compile(slots)
 
     def slots(self, shape: Sequence[int], sizes: dict[str, int]) -> list[int]:
-        """All sizes.
-
-        Raises:
-            SizeError: PLT302 to PLT307.
-        """
-        slots = [*shape, *sizes.values(), *self._constants]
-        evaluate(slots, self._size_ops, self._report)
-        return slots
+        """All sizes."""
+        return fill_slots(self.plan.solved, self._size_ops, shape, sizes)
 
     def count_elements(self, shape: Sequence[int], sizes: dict[str, int]) -> int:
         """How many elements go in or come out, whichever is more."""
@@ -112,25 +94,17 @@ class Executable:
         return self.wrap(link(self.plan, calls) if self.contracts else chain(calls))
 
     def compile_with_kwargs(self, slots: Sequence[int], kwargs: dict[str, Any]) -> Callable[..., Any]:
-        """The same for an einsum, with what the caller asks of the backend's own.
-
-        What is asked of the elements goes to every contraction on the path, a sharding to the last alone.
-
-        Raises:
-            BackendError: PLT509 or PLT512, the framework has no such option.
-        """
+        """The same for an einsum, with arguments of the backend's own."""
         plan = self.plan
         calls = [(function, select(slots) if select else argument) for function, select, argument in self.functions]
-        inner = {name: value for name, value in kwargs.items() if name != "out_sharding"}
-        contracts = [step for step, (node, _) in enumerate(plan.steps) if isinstance(node, Contract)]
-        *early, last = contracts
-        shape = calls[-1][1] if last < len(calls) - 1 else None  # of the reshape behind it
-        for step in contracts:
-            node = plan.steps[step][0]
-            equation = node.equation if isinstance(node, Contract) else ""
-            own, target = (inner, None) if step in early else (kwargs, shape)
+        contracts = {step: node for step, (node, _) in enumerate(plan.steps) if isinstance(node, Contract)}
+        last = max(contracts)
+        for step, node in contracts.items():
+            own, shape = without_sharding(kwargs), None
+            if step == last:
+                own, shape = kwargs, calls[-1][1] if last < len(calls) - 1 else None  # of the reshape behind it
             if own:
-                calls[step] = (self.backend.einsum_with_backend_kwargs(equation, target, own), None)
+                calls[step] = (self.backend.einsum_with_backend_kwargs(node.equation, shape, own), None)
         plan = plan._replace(steps=plan.steps[: last + 1], outputs=(len(plan.solved.ranks) + last,))
         return self.wrap(link(plan, calls))
 
@@ -178,7 +152,7 @@ def link(plan: Plan, calls: Sequence[Call]) -> Callable[..., Any]:
     parts, outputs = segments(plan)
     for operands, contract, after in parts:
         before = [chain([calls[step] for step in steps]) if steps else None for _, steps in operands]
-        call = before[0] or _identity
+        call = before[0] or as_it_is
         if contract is not None:
             call = _prepare_operands(calls[contract][0], before)
         if after:
@@ -206,13 +180,9 @@ def chain(calls: Sequence[Call]) -> Callable[[Any], Any]:
         (f, a), (g, b), (h, c), (i, d) = calls
         return lambda tensor: i(h(g(f(tensor, a), b), c), d)
     if count == 0:
-        return _identity
+        return as_it_is
     first, rest = chain(calls[:4]), chain(calls[4:])
     return lambda tensor: rest(first(tensor))
-
-
-def _identity(tensor: Any) -> Any:
-    return tensor
 
 
 def _prepare_operands(
@@ -221,7 +191,7 @@ def _prepare_operands(
     """A contraction of what is made of its operands before, with no call more than there is something to do."""
     if not any(before):
         return contract
-    whole = [call or _identity for call in before]
+    whole = [call or as_it_is for call in before]
     if len(whole) != 2:
         return lambda *tensors: contract(*[call(tensor) for call, tensor in zip(whole, tensors, strict=True)])
     one, other = whole
@@ -242,7 +212,7 @@ def run_path(
     """One function of ``count`` tensors that makes call after call.
 
     Each call has the numbers of its operands: of tensors, or, from ``count`` on, of the results of earlier calls, which
-    are released as soon as they are used. Of several outputs it gives a tuple.
+    are released as soon as they are used. Several outputs are a tuple.
     """
     ((operands, call), *later) = path
     if not later and operands == tuple(range(count)):
@@ -251,6 +221,7 @@ def run_path(
         return lambda one, other: call(other, one)
     steps: list[tuple[Callable[..., Any], tuple[int, ...], list[int]]] = []
     needed = {*outputs, *range(count)}
+    result = itemgetter(*outputs)
     for operands, call in reversed(path):
         steps.insert(0, (call, operands, [number for number in operands if number not in needed]))
         needed.update(operands)
@@ -261,7 +232,7 @@ def run_path(
             values.append(call(*[values[number] for number in operands]))
             for number in used:
                 values[number] = None
-        return values[-1]
+        return result(values)
 
     def run_pairs(*tensors: Any) -> Any:
         values = list(tensors)
@@ -271,17 +242,8 @@ def run_path(
                 values[number] = None
         return values[-1]
 
-    def run_all(*tensors: Any) -> Any:
-        values = list(tensors)
-        for call, operands, used in steps:
-            values.append(call(*[values[number] for number in operands]))
-            for number in used:
-                values[number] = None
-        return tuple([values[number] for number in outputs])
-
-    if len(outputs) != 1 or outputs[0] != count + len(path) - 1:
-        return run_all
-    return run_pairs if {len(operands) for operands, _ in path} == {2} else run
+    pairs = outputs == (count + len(path) - 1,) and {len(operands) for operands, _ in path} == {2}
+    return run_pairs if pairs else run
 
 
 def check_result_shape(reduction: Reduction, backend: Backend) -> Reduction:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from plait._executor.compile import lower_pattern, no_view_error
+from plait._executor.compile import lower_pattern
 from plait._notation.parser import parse
 from plait._notation.tree import Name, Tree, leaves
 from plait._operations.infer import infer_operation
@@ -15,6 +15,7 @@ from plait._plan.contraction.decompose import decompose_einsum
 from plait._plan.nodes import Contract
 from plait._plan.source import write_function
 from plait._shapes.sizes import exact
+from plait.backends.interface import NO_VIEWS
 from plait.backends.registry import spelling_of
 from plait.errors import fail, short
 
@@ -27,17 +28,13 @@ def source(
     operation: str | None = None,
     reduction: object = None,
 ) -> str:
-    """See `plait.Pattern.source`.
-
-    Raises:
-        PlaitError: PLT209, PLT501 and PLT507, and those of the pattern.
-    """
+    """See `plait.Pattern.source`."""
     spelling, tree = spelling_of(framework), parse(pattern)
     operation = infer_operation(tree) if operation is None else operation
     if operation not in OPERATIONS:
         raise fail("PLT209", f"unknown operation {operation!r}", pattern, facts={"known": ", ".join(OPERATIONS)})
     if operation == "view" and not spelling.view:
-        raise no_view_error(pattern)
+        raise fail("PLT507", NO_VIEWS, pattern)
     if (operation == "reduce") != isinstance(reduction, str):
         takes = "takes a reduction by its name" if operation == "reduce" else "takes no reduction"
         raise fail("PLT209", f"the source of {operation} {takes}, and this is {short(reduction)}", pattern)

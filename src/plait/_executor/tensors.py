@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from plait.backends.interface import Backend
 
 
-def shape_of(tensor: Any) -> Any:
-    """The shape of what should be a tensor.
+def check_text(pattern: Any) -> str:
+    """A pattern, which must be text."""
+    if not isinstance(pattern, str):
+        raise fail("PLT101", f"the pattern must be text, and this is {type(pattern).__name__}: {short(pattern)}")
+    return pattern
 
-    Raises:
-        BackendError: PLT501, it is none.
-    """
+
+def shape_of(tensor: Any) -> Any:
+    """The shape of what should be a tensor."""
     try:
         return tensor.shape
     except AttributeError:
@@ -31,29 +34,34 @@ def shape_of(tensor: Any) -> Any:
         raise fail("PLT501", message) from None
 
 
+def backend_for(tensors: Sequence[Any]) -> Backend:
+    """The backend of what should be tensors of one framework."""
+    for tensor in tensors:
+        shape_of(tensor)
+    return one_backend(tuple([type(tensor) for tensor in tensors]))
+
+
 def is_concrete(shape: Any) -> bool:
     """Whether all sizes are known, and ints."""
     return isinstance(shape, (tuple, list)) and all(type(size) is int and size >= 0 for size in shape)
 
 
 def stack(tensors: Sequence[Any]) -> Any:
-    """A list of tensors as one, with a new first dimension.
-
-    Raises:
-        SizeError: PLT308, it is empty, or the shapes differ.
-        BackendError: PLT501, something in it is no tensor; PLT504, the frameworks differ.
-    """
+    """A list of tensors as one, with a new first dimension."""
     if not tensors:
         raise fail("PLT308", "a list of tensors must hold at least one")
-    for tensor in tensors:
-        shape_of(tensor)
-    backend = one_backend(tuple([type(tensor) for tensor in tensors]))
+    backend = backend_for(tensors)
     shapes = [_known_shape(tensor, backend) for tensor in tensors]
     for place, shape in enumerate(shapes):
         if not _may_be_equal(shape, shapes[0]):
             theirs, ours = shape_text(shape), shape_text(shapes[0])
             raise fail("PLT308", f"tensor {place} of the list has the shape {theirs}, and tensor 0 {ours}")
     return backend.stack(tensors)
+
+
+def stack_lists(tensors: Sequence[Any]) -> Sequence[Any]:
+    """The tensors of a call, where each list of them has become one."""
+    return [stack(tensor) if isinstance(tensor, (list, tuple)) else tensor for tensor in tensors]
 
 
 def _known_shape(tensor: Any, backend: Backend) -> Any:

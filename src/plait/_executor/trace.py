@@ -1,11 +1,12 @@
-"""A plan run once, on sizes that may be symbols: what tracers follow, and what no cache keeps."""
+"""A plan that is run once, on sizes that may be symbols: tracers follow it, and no cache keeps it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from plait._executor.recipe import PlanData
+from plait._executor.options import without_sharding
+from plait._executor.plan_data import PlanData
 from plait._shapes.sizes import Report, evaluate, evaluate_symbolic
 
 TYPE_CHECKING = False
@@ -22,17 +23,7 @@ def trace(
     report: Report,
     kwargs: dict[str, Any] | None = None,
 ) -> Any:
-    """Run a plan once; only the dimensions that something needs are asked for.
-
-    Args:
-        data: the plan.
-        tensors: the tensors.
-        sizes: the given sizes.
-        backend: of the framework.
-        reduction: what the plan reduces by.
-        report: makes the error of a size that does not fit.
-        kwargs: what the caller asks of the backend's own einsum.
-    """
+    """Run a plan once, reading the dimensions that something needs; ``kwargs`` are those of the backend's einsum."""
     ranks, given, constants, size_ops, needed, computed, steps, outputs = data
     comparable = backend.comparable(tensors)
     if not comparable:
@@ -55,14 +46,11 @@ def trace(
         first = values[operands[0]]
         if method == "einsum":
             chosen = [values[operand] for operand in operands]
-            if not kwargs:
-                values.append(backend.einsum(argument, *chosen))
-                continue
             rest = steps[number + 1 :]
-            if all(step[0] != "einsum" for step in rest):
+            if kwargs and all(step[0] != "einsum" for step in rest):
                 target = tuple([slots[slot] for slot in rest[-1][2] or ()]) if rest else None
                 return backend.einsum_with_backend_kwargs(argument, target, kwargs)(*chosen)
-            inner = {name: value for name, value in kwargs.items() if name != "out_sharding"}
+            inner = without_sharding(kwargs) if kwargs else None
             call = backend.einsum_with_backend_kwargs(argument, None, inner) if inner else None
             values.append(call(*chosen) if call else backend.einsum(argument, *chosen))
         elif method == "reshape":

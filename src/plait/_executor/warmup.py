@@ -1,4 +1,4 @@
-"""What the command needs of compiled kernels, which only `run` may reach."""
+"""Compiled kernels for ``plait warmup``: a command may not import backends."""
 
 from __future__ import annotations
 
@@ -16,12 +16,7 @@ def unavailable() -> str | None:
 
 
 def warm(names: Sequence[str], dtypes: Sequence[str]) -> Iterator[str]:
-    """Compile the kernels for those reductions of those types; yields the name of each before its turn.
-
-    Raises:
-        ValueError: a name is no reduction that has a kernel.
-        TypeError: a type is none that NumPy knows.
-    """
+    """Compile the kernels for those reductions of those types; yields the name of each before its turn."""
     from plait.backends.kernels.warming import warm as compile_all
 
     return compile_all(names, dtypes)

@@ -1,4 +1,1 @@
-"""What plait would do with a pattern, without doing it.
-
-The room is not called ``explain``: it would hide the function `plait.explain`.
-"""
+"""What plait would do with a pattern, without doing it. No module is called ``explain``, as the function is."""

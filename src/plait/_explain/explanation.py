@@ -1,9 +1,8 @@
-"""`explain`: the plan of a pattern for given shapes, as text."""
+"""`explain`: the plan of a pattern, or of a pipeline, for given shapes, as text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from plait._executor.compile import add_context, concrete_sizes, lower_pattern, solve
@@ -11,6 +10,7 @@ from plait._executor.contraction import contraction_to_explain
 from plait._executor.einsum_options import check_implicit_sums
 from plait._executor.large.select import explain_large
 from plait._executor.options import CURRENT
+from plait._executor.pipeline import PatternStage, fuse_shapes, output_shape, run_stages
 from plait._notation.parser import parse
 from plait._operations.einsum import lower
 from plait._operations.infer import infer_operation
@@ -18,7 +18,7 @@ from plait._operations.reduce import check_reduction
 from plait._plan.contraction.search import contraction_plan
 from plait._plan.graph import Plan
 from plait._plan.printer import Costs, Line, contraction_lines, draw, draw_costs, plan_lines
-from plait._shapes.sizes import evaluate, exact, report
+from plait._shapes.sizes import exact, fill_slots
 from plait.errors import PlaitError, fail, short
 
 
@@ -76,7 +76,7 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
     reduction = sizes.pop("reduction") if isinstance(sizes.get("reduction"), str) else "sum"
     tree = parse(pattern)
     operation = infer_operation(tree)
-    given = concrete_sizes(pattern, sizes, lambda _: False)
+    given = concrete_sizes(pattern, sizes)
     checked = [shape_of(shape, number) for number, shape in enumerate(shapes)]
     try:
         if operation == "einsum":
@@ -98,14 +98,12 @@ def _moved(
     reduction: str | None,
 ) -> Explanation:
     """How one tensor is moved or reduced, step by step, and which of the steps take several calls."""
-    sizes = list(given.values())
-    slots = [*shapes[0], *sizes, *plan.solved.constants]
-    evaluate(slots, plan.size_ops, partial(report, plan.solved))
+    slots = fill_slots(plan.solved, plan.size_ops, shapes[0], given)
     lines = plan_lines(plan, shapes, slots)
     rewrites, more = explain_large(plan, slots, tensors[0])
     if rewrites:
         more = [f"in several calls: {', '.join(rewrites)}", *more]
-    text = "\n  ".join([draw(operation, plan, lines, sizes), *more])
+    text = "\n  ".join([draw(operation, plan, lines, list(given.values())), *more])
     call = (plan.solved.text, plan.solved.ranks, given, operation, reduction)
     return Explanation(operation, text, lines, None, rewrites, call)
 
@@ -114,32 +112,51 @@ def _contraction(
     pattern: str, shapes: list[tuple[int, ...]], given: dict[str, int], tensors: Sequence[Any]
 ) -> Explanation:
     """How an einsum is done: for shapes alone as NumPy would have it, for tensors as their framework does."""
-    sizes = list(given.values())
     solved = solve("einsum", pattern, tuple([len(shape) for shape in shapes]), tuple(given))
     options = CURRENT.get()
     check_implicit_sums(solved, options)
-    slots = [size for shape in shapes for size in shape] + [*sizes, *solved.constants]
-    evaluate(slots, solved.size_ops, partial(report, solved))
+    flat = [size for shape in shapes for size in shape]
+    slots = fill_slots(solved, solved.size_ops, flat, given)
     found, reason, element = contraction_to_explain(solved, slots, tensors, options)
     costs = None
     if found is None:
         plan = lower(solved)
-        evaluate(slots, plan.size_ops[len(solved.size_ops) :], partial(report, solved))
-        lines = plan_lines(plan, shapes, slots)
+        lines = plan_lines(plan, shapes, fill_slots(solved, plan.size_ops, flat, given))
     else:
         plan = contraction_plan(solved, found)
         lines, costs = contraction_lines(plan, found.network, found.path)
         reason = draw_costs(costs, *element)
-    text = f"{draw('einsum', plan, lines, sizes)}\n{reason}"
+    text = f"{draw('einsum', plan, lines, list(given.values()))}\n{reason}"
     return Explanation("einsum", text, lines, costs, call=(pattern, solved.ranks, given, "einsum"))
 
 
-def shape_of(shape: Any, number: int) -> tuple[int, ...]:
-    """A shape, or that of a tensor, as exact integers.
+def explain_composed(title: str, stages: tuple[PatternStage, ...], shapes: Sequence[Any]) -> Explanation:
+    """See `plait.PatternPipeline.explain`."""
+    kinds = [infer_operation(parse(text)) for text, _ in stages]
+    operation = next((kind for kind in ("einsum", "reduce", "repeat") if kind in kinds), "rearrange")
+    checked = tuple([shape_of(shape, number) for number, shape in enumerate(shapes)])
+    found = fuse_shapes(operation, stages, checked, "sum" if operation == "reduce" else "")
+    if found is None:
+        output_shape(stages, checked)  # raises: too many shapes, or too few
+        raise AssertionError
+    segments, parts = found.segments, list[Explanation]()
 
-    Raises:
-        SizeError: PLT301 or PLT306.
-    """
+    def explain_segment(number: int, shapes: tuple[Any, ...]) -> tuple[int, ...]:
+        text, sizes = segments[number].stage
+        parts.append(explain(text, *shapes, **dict(sizes)))
+        return parts[-1].lines[-1].shape
+
+    run_stages([segment.step.tensors for segment in segments], shapes, explain_segment)
+    texts = [title, parts[0].text]
+    for reason, part in zip(found.reasons, parts[1:], strict=True):
+        texts += [f"then, since {reason}:", part.text]
+    costs, call = (parts[0].costs, parts[0]._call) if len(parts) == 1 else (None, None)
+    lines = [line for part in parts for line in part.lines]
+    return Explanation(operation, "\n".join(texts), lines, costs, call=call)
+
+
+def shape_of(shape: Any, number: int) -> tuple[int, ...]:
+    """A shape, or that of a tensor, as exact integers."""
     sizes = shape if isinstance(shape, (tuple, list)) else getattr(shape, "shape", None)
     if sizes is None:
         raise fail("PLT301", f"shape {number} is a tuple of exact integers, and this is {short(shape)}")

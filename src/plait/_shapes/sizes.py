@@ -7,7 +7,7 @@ divided by `evaluate_symbolic`, and compared by `evaluate` only where their fram
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import reduce
+from functools import partial, reduce
 from itertools import islice
 from operator import index
 from typing import Any, TypeAlias
@@ -54,6 +54,13 @@ def evaluate(slots: list[Any], size_ops: SizeOps, report: Report) -> None:
             slots.append(size if ours == 1 else ours)
         elif slots[source] == 0 if kind == NONEMPTY else slots[source] != size:
             raise report(slots, kind, source, factors)
+
+
+def fill_slots(solved: SolvedPattern, size_ops: SizeOps, lengths: Sequence[int], sizes: dict[str, int]) -> list[int]:
+    """The slots of a solved pattern or of its plan: lengths of dimensions, given sizes, constants, computed sizes."""
+    slots = [*lengths, *sizes.values(), *solved.constants]
+    evaluate(slots, size_ops, partial(report, solved))
+    return slots
 
 
 def evaluate_symbolic(slots: list[Any], size_ops: SizeOps, report: Report) -> None:

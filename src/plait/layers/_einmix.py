@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from math import prod, sqrt
 from typing import Any, NamedTuple
 
-from plait._executor.compile import concrete_sizes
-from plait._executor.pattern_tools import check_names, is_symbol
+from plait._executor.compile import check_names, concrete_sizes
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Expr, Name, Number, Tree, leaves, names
 from plait._notation.unparse import expr_text, item_text, tree_text
@@ -101,7 +100,7 @@ class MixSpec(Spec):
         bias = None if bias_shape is None else _axes(bias_shape, "bias_shape")
         _check_new(before, after, weight, tree)
         check_names(sizes, names((*tree.left, *weight.left)), tree.text)
-        known = concrete_sizes(tree.text, sizes, is_symbol)
+        known = concrete_sizes(tree.text, sizes)
         _check_parameter(weight, {**before.names, **after.names}, "the pattern", "weight", known, tree)
         if bias:
             _check_parameter(bias, after.names, "the right side", "bias", known, tree)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
 from plait._executor.compile import lower_pattern
-from plait._executor.recipe import PlanData, plan_data
+from plait._executor.plan_data import PlanData, plan_data
 from plait._executor.tensors import stack
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, names
