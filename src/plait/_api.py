@@ -1,7 +1,7 @@
 """The public functions.
 
-Each asks the cache for its call, and makes it. Arguments that make no key of the cache (a list of tensors, a symbolic
-size, some mistakes) raise a `TypeError` or an `AttributeError` there, and go to `call_uncached`.
+Each looks its call up in the cache, and makes it. Arguments that make no key of the cache (a list of tensors, a
+symbolic size, some mistakes) raise a `TypeError` or an `AttributeError` there, and go to `call_uncached`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def rearrange(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
 
     Raises:
         PatternSyntaxError: the pattern cannot be read.
-        AxisError: an axis stands on one side only, or a size names no axis.
+        AxisError: an axis appears on one side only, or a size names no axis.
         SizeError: the rank or the sizes do not fit.
         BackendError: the object is no tensor of a framework that plait knows.
 
@@ -116,7 +116,7 @@ def reduce(tensor: Any, pattern: str, reduction: Reduction, **sizes: SupportsInd
 
     Raises:
         PatternSyntaxError: the pattern cannot be read.
-        AxisError: an axis stands on the right only, a size names no axis, or the reduction is unknown.
+        AxisError: an axis appears on the right only, a size names no axis, or the reduction is unknown.
         SizeError: the rank or the sizes do not fit, or it is a minimum or maximum of nothing.
         BackendError: the reduction is not defined on such elements, as the mean of integers is not.
 
@@ -145,7 +145,7 @@ def repeat(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     Args:
         tensor: a tensor of any framework, or a list of equally shaped ones, stacked on a new first axis.
         pattern: what goes in and what comes out, such as ``"h w -> (h 2) (w 2)"``.
-        sizes: the sizes of axes, in elements: of all that stand on the right only.
+        sizes: the sizes of axes, in elements: of all that appear on the right only.
 
     Returns:
         A tensor of the same framework: a view where the framework can give one. NumPy's is then read-only, since
@@ -153,7 +153,7 @@ def repeat(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
 
     Raises:
         PatternSyntaxError: the pattern cannot be read.
-        AxisError: an axis stands on the left only, or a size names no axis.
+        AxisError: an axis appears on the left only, or a size names no axis.
         SizeError: the rank or the sizes do not fit, or the size of a new axis is not given.
         BackendError: the object is no tensor of a framework that plait knows.
 
@@ -198,12 +198,12 @@ def einsum(
 
     Raises:
         PatternSyntaxError: the pattern or equation cannot be read.
-        AxisError: an axis stands on the right only, or the number of tensors differs.
+        AxisError: an axis appears on the right only, or the number of tensors differs.
         SizeError: the ranks or the sizes do not fit.
         BackendError: the tensors belong to different frameworks, or the result cannot be sharded like that.
 
     Warns:
-        AxisWarning: an axis stands once and is summed, and its name is nearly that of another.
+        AxisWarning: an axis appears once and is summed, and its name is nearly that of another.
 
     Examples:
         >>> import numpy as np, plait

@@ -196,7 +196,7 @@ def compile(pattern: str, /, **sizes: Any) -> Pattern:
 class Pattern(PatternMethods):
     """A pattern with the sizes of some of its axes. Immutable, hashable, picklable; made by `compile`.
 
-    A call asks this pattern's own dictionary for the callable, which is faster than the cache of all calls.
+    A call looks in a dictionary of this pattern, which is faster than the cache of all calls.
 
     Attributes:
         text: the pattern, in canonical form.
@@ -472,17 +472,11 @@ def in_turn(
     kwargs = dict(options.backend_kwargs) if options else {}
     inner = without_sharding(kwargs)
     last = len(steps) - 1
-    arguments: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
-        (
-            (reduction,) if method == "reduce" else (),
-            (kwargs if number == last else inner) if method == "einsum" else {},
-        )
-        for number, (method, _) in enumerate(steps)
-    ]
-    calls = [
-        (getattr(pattern, step.operation), step.tensors, *each)
-        for pattern, step, each in zip(patterns, steps, arguments, strict=True)
-    ]
+    calls = []
+    for number, (pattern, (method, count)) in enumerate(zip(patterns, steps, strict=True)):
+        more = (reduction,) if method == "reduce" else ()
+        named = {} if method != "einsum" else kwargs if number == last else inner
+        calls.append((getattr(pattern, method), count, more, named))
 
     def run(*tensors: Any) -> Any:
         for number, (call, count, more, named) in enumerate(calls):

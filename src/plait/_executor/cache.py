@@ -76,7 +76,7 @@ def check_cacheable(operation: str, cls: Any, shape: Any, details: tuple[Any, ..
     """Raise where a call must not be kept: a size is not known, or only the call holds the caller's reduction."""
     for dimensions, kind in zip(shape, cls, strict=True) if type(cls) is tuple else ((shape, cls),):
         for size in dimensions if isinstance(dimensions, tuple) else _dimensions(dimensions, kind):
-            if type(size) is not int or size < 0:  # a negative one stands for a size that is not known yet
+            if type(size) is not int or size < 0:  # a negative one is a size that is not known yet
                 raise UncacheableError
     for name, value in sizes.items():
         if type(value) is not int or value < 0 or not (name.isascii() or _is_normal(name)):

@@ -108,7 +108,7 @@ def _find_reduction(backend: Backend, name: str, dtype: Any) -> Callable[[Any, t
 
 
 def _no_reduction(tensor: Any, axes: tuple[int, ...]) -> Any:
-    """Stands for the caller's reduction until `build_reduce` gives it."""
+    """In the place of the caller's reduction until `build_reduce` gives it."""
     raise AssertionError((tensor, axes))
 
 

@@ -70,8 +70,8 @@ def check_implicit_sums(solved: SolvedPattern, options: EinsumOptions | None) ->
     labels = list(dict.fromkeys([solved.labels[axis] for axis in alone]))
     if options is not None and options.strict:
         spans = [(leaf.start, leaf.stop) for leaf in all_leaves(solved.tree.left) if _label(leaf) in labels]
-        stands = f"{labels[0]} stands" if len(labels) == 1 else f"{', '.join(labels[:-1])} and {labels[-1]} stand"
-        message = f"{stands} once, on the left only, and would be summed, which strict=True does not allow"
+        subject = f"{labels[0]} stands" if len(labels) == 1 else f"{', '.join(labels[:-1])} and {labels[-1]} stand"
+        message = f"{subject} once, on the left only, and would be summed, which strict=True does not allow"
         raise fail("PLT204", message, solved.tree.text, spans)
     if not solved.classical:
         for label in labels:

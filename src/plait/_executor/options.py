@@ -24,7 +24,7 @@ CURRENT: ContextVar[EinsumOptions | None] = ContextVar("plait.options", default=
 
 
 class _Unchanged:
-    """Stands for an option that is not given."""
+    """An option that is not given."""
 
     def __repr__(self) -> str:
         return "..."

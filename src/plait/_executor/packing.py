@@ -92,7 +92,7 @@ def asnumpy(tensor: Any) -> Any:
         return backend.to_numpy(tensor)
     except PlaitError:
         raise
-    except Exception as error:  # each framework has its own for a tensor that stands for values to come
+    except Exception as error:  # each framework has its own for a tensor without values yet
         reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
         message = f"this {type(tensor).__name__} of {backend.name} has no elements that NumPy can be given"
         raise fail("PLT508", message, facts={"reason": reason}) from error
