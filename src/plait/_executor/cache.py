@@ -52,9 +52,8 @@ class CachedCall:
         """The callable, planned if it was not yet."""
         if self._key is not None:
             build = CachedCall.build or _import_build()
-            operation, pattern, cls, shape, details, sizes = self._key
             try:
-                self.call = build(operation, pattern, cls, shape, *details, **sizes)
+                self.call = build(*self._key)
                 self._key = None
             finally:
                 if self._key is not None:
@@ -109,7 +108,7 @@ def _is_named(function: Callable[..., Any]) -> bool:
 
 
 lookup: Any = register(lru_cache(maxsize=CALLS, typed=True)(CachedCall))
-"""The `CachedCall` of one call; its arguments are those of `plait._executor.compile.build_callable`.
+"""The `CachedCall` of one call: its arguments are those of `plait._executor.compile.build_callable`, unpacked.
 
 Raises `TypeError` where the arguments make no key: one has no hash, or must not be kept.
 """

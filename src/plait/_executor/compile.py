@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 from plait._caches import register
@@ -113,7 +114,7 @@ def _no_reduction(tensor: Any, axes: tuple[int, ...]) -> Any:
 
 
 def build_callable(
-    operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, **sizes: Any
+    operation: str, pattern: str, cls: Any, shape: Any, details: tuple[Any, ...], sizes: dict[str, int]
 ) -> Callable[..., Any]:
     """The callable of one call whose sizes are all known.
 
@@ -133,7 +134,10 @@ def build_callable(
             check_view(found.plan, shape, details[0], sizes)
             return found.bind(dimensions, sizes)
         plain = found.bind(dimensions, sizes)
-        if found.min_elements is None or found.count_elements(dimensions, sizes) < found.min_elements:
+        if found.min_elements is None:
+            return plain
+        count = found.count_elements(dimensions, sizes) if found.has_new_axes else prod(dimensions)
+        if count < found.min_elements:
             return plain
         from plait._executor.large.select import specialize_large
 

@@ -39,7 +39,8 @@ class Executable:
         self.reduction = reduction
         self.functions: list[tuple[Callable[..., Any], Callable[..., Any] | None, Any]] = []
         """For each step its function, what picks its shape out of the slots, and its argument otherwise."""
-        self.wrap = backend.wrap_callable if plan.steps else as_it_is
+        wrap = backend.wrap_callable
+        self.wrap = wrap if plan.steps and wrap is not as_it_is else None
         self.has_new_axes = self.contracts = False
         fixed = True
         for node, _ in plan.steps:
@@ -54,7 +55,7 @@ class Executable:
                 own = backend.for_any_type()
             elif isinstance(node, Reduce) and reduction is not None:
                 if node.reduction == CUSTOM:  # what the caller's function does is not the framework's to compile
-                    self.wrap = as_it_is
+                    self.wrap = None
                 self.functions.append((reduction, None, node.axes))
                 own = backend.for_any_type()
             else:
@@ -91,7 +92,8 @@ class Executable:
         calls: list[Call] = []
         for function, select, argument in self.functions:
             calls.append((function, select(slots) if select else argument))
-        return self.wrap(link(self.plan, calls) if self.contracts else chain(calls))
+        call = link(self.plan, calls) if self.contracts else chain(calls)
+        return call if self.wrap is None else self.wrap(call)
 
     def compile_with_kwargs(self, slots: Sequence[int], kwargs: dict[str, Any]) -> Callable[..., Any]:
         """The same for an einsum, with arguments of the backend's own."""
@@ -106,7 +108,8 @@ class Executable:
             if own:
                 calls[step] = (self.backend.einsum_with_backend_kwargs(node.equation, shape, own), None)
         plan = plan._replace(steps=plan.steps[: last + 1], outputs=(len(plan.solved.ranks) + last,))
-        return self.wrap(link(plan, calls))
+        call = link(plan, calls)
+        return call if self.wrap is None else self.wrap(call)
 
 
 def _selector(shape: tuple[int, ...]) -> Callable[[Sequence[int]], tuple[int, ...]]:

@@ -93,7 +93,8 @@ def _concrete(operation: str, pattern: str, key: tuple[Any, ...], sizes: dict[st
         return planned
     if any(type(size) is not int for size in sizes.values()):  # a symbol
         return None
-    return build_callable(operation, pattern, *key, **sizes)
+    cls, shape, *details = key
+    return build_callable(operation, pattern, cls, shape, tuple(details), sizes)
 
 
 def _traced(
