@@ -257,9 +257,9 @@ class Pattern(PatternMethods):
     def source(self, framework: str, *ranks: int, operation: str | None = None, reduction: str | None = None) -> str:
         '''The pattern as a function in plain framework code, for tensors of any sizes, which needs plait no more.
 
-        It checks the sizes as plait does. Those of this pattern are defaults of its keyword arguments; what else cannot
-        be inferred are keyword arguments that must be given. Of other elements than floats of 32 bits and more it makes
-        what the framework's own functions make of them.
+        It checks that the sizes fit, as plait does. Those of this pattern are defaults of its keyword arguments; what
+        else cannot be inferred are keyword arguments that must be given. Of other elements than floats of 32 bits and
+        more it makes what the framework's own functions make of them.
 
         Args:
             framework: its name, such as ``torch``, ``jax`` or ``array_api``; it need not be installed.
@@ -401,7 +401,7 @@ class PatternPipeline(PatternMethods):
             return self.patterns[0].view(*tensors)  # which says that stacking copies
         tensors = tuple(stack_lists(tensors))
         found = fuse(operation, self._stages, tensors, reduction)
-        if found is not None and len(found.segments) > 1:
+        if found is not None and (len(found.segments) > 1 or found.segments[0].step.operation != operation):
             return self._run_segments(found.segments, operation, tensors, reduction, options)
         if found is not None:
             try:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import plait
-from plait._executor.cache import CALLS, lookup
+from plait._executor.cache import CALLS, CachedCall, lookup
 
 np = pytest.importorskip("numpy")
 
@@ -77,6 +77,56 @@ def test_an_error_is_not_remembered():
         with pytest.raises(plait.SizeError):
             plait.rearrange(x, "(a b) c -> a b c", a=5)
     assert plait.cache_info().currsize == 0
+
+
+def test_errors_that_are_evicted_are_not_counted():
+    x = np.zeros((2, 3))
+    plait.cache_clear()
+    for number in range(CALLS + 50):
+        with pytest.raises(plait.AxisError):
+            plait.rearrange(x, f"a{number} b -> b")
+    assert plait.cache_info().currsize == 0
+    plait.rearrange(x, "a b -> b a")
+    assert plait.cache_info().currsize == 1
+
+
+def test_a_call_that_failed_once_is_kept_as_soon_as_it_succeeds(monkeypatch):
+    x = np.zeros((2, 3))
+    plait.rearrange(x, "a b -> b a")
+    plait.cache_clear()
+
+    def broken(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CachedCall, "build", staticmethod(broken))
+        with pytest.raises(KeyboardInterrupt):
+            plait.rearrange(x, "a b -> b a")
+    assert plait.cache_info().currsize == 0
+    for _ in range(2):
+        assert plait.rearrange(x, "a b -> b a").shape == (3, 2)
+    assert plait.cache_info().currsize == 1
+
+
+def test_a_list_of_tensors_heeds_the_options_each_time():
+    x = [np.ones((2, 2))] * 2
+    for _ in range(2):
+        assert plait.einsum(x, "s i j -> j").tolist() == [4, 4]
+        with plait.options(strict=True), pytest.raises(plait.AxisError, match="PLT204"):
+            plait.einsum(x, "s i j -> j")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: plait.einsum("ij->ji"),
+        lambda: plait.einsum(np.zeros((2, 3))),
+        lambda: plait.compile("i j -> j i").einsum(),
+    ],
+)
+def test_an_einsum_of_nothing(call):
+    with pytest.raises(TypeError, match="takes"):
+        call()
 
 
 def test_a_callable_that_holds_something_is_not_kept():

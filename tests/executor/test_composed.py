@@ -464,3 +464,11 @@ def test_mistakes_are_told_in_the_words_of_the_pattern(name):
     with pytest.raises(plait.PlaitError) as caught:
         MISTAKES[name]()
     assert str(caught.value) == TEXTS[name]
+
+
+def test_a_reduction_that_becomes_one_repeat_is_kept():
+    composed = plait.compile("a -> a b", b=2) >> plait.compile("a b -> b a")
+    x = np.arange(3.0)
+    for _ in range(2):
+        assert composed.reduce(x, "sum").tolist() == [[0, 1, 2], [0, 1, 2]]
+    assert [key[0] for key in composed._calls] == ["reduce"]

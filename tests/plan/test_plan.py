@@ -111,7 +111,7 @@ def test_a_plan_may_share_a_value_and_give_several_results():
     reshape, permute, flat = Reshape((3, 2)), Permute((1, 0)), Reshape((6,))
     product = Contract("einsum", (2, 2), "ab,bc->ac")
     steps = ((reshape, (0,)), (permute, (1,)), (product, (0, 1)), (flat, (2,)))
-    plan = Plan(solved, (), steps, (3, 4, 1), sized=True)
+    plan = Plan(solved, (), steps, (3, 4, 1))
     found, outputs = segments(plan)
     assert len(outputs) == 3
     assert outputs[2] in dict.fromkeys(source for segment in found for source, _ in segment.operands)

@@ -6,6 +6,7 @@ import itertools
 import pickle
 import subprocess
 import sys
+from enum import Enum
 from functools import lru_cache
 
 import pytest
@@ -283,6 +284,32 @@ def test_what_cannot_be_written():
     several = C("a b -> (a b)") >> C("(c d) -> c d", c=3)
     with pytest.raises(plait.AxisError, match=r"PLT215"):
         several.explain((2, 6)).source("numpy")
+
+
+def test_names_are_written_as_the_text_that_they_are():
+    """A member of an enumeration is text, and prints as something else."""
+
+    class Chosen(str, Enum):
+        FRAMEWORK = "numpy"
+        OPERATION = "reduce"
+        REDUCTION = "max"
+
+    found = plait.compile("a b -> a").source(
+        Chosen.FRAMEWORK, 2, operation=Chosen.OPERATION, reduction=Chosen.REDUCTION
+    )
+    assert found == plait.compile("a b -> a").source("numpy", 2, operation="reduce", reduction="max")
+    assert plait.explain("a b -> a", (2, 3), reduction=Chosen.REDUCTION).source("numpy") == found
+
+
+@pytest.mark.parametrize("reduction", [len, [], 1, True, ("max",)])
+def test_a_reduction_where_nothing_is_reduced(reduction):
+    with pytest.raises(plait.PlaitError, match="PLT209"):
+        plait.compile("a b -> b a").source("numpy", 2, reduction=reduction)
+
+
+def test_a_framework_that_is_no_text():
+    with pytest.raises(plait.BackendError, match="PLT501"):
+        plait.compile("a b -> b a").source(["numpy"], 2)
 
 
 def test_the_diagonal_of_a_decomposition_is_that_of_the_last_dimensions():

@@ -49,7 +49,7 @@ plait.compile("a -> a") >> "a -> a"
 def normal(text: str) -> str:
     if "ndarray[" in text and ("float32" in text or "_32Bit" in text):
         return ARRAY
-    return re.sub(r"^plait\.compiled\.(\w+\.)?", "", text).replace("builtins.", "")
+    return re.sub(r"^plait\._pattern\.", "", text).replace("builtins.", "")
 
 
 @pytest.mark.slow

@@ -35,7 +35,7 @@ on_clear(UNPLANNED.clear)
 class CachedCall:
     """One call; ``call`` plans it when it is made for the first time, and is the planned callable from then on."""
 
-    __slots__ = ("_key", "call")
+    __slots__ = ("__weakref__", "_key", "call")
 
     build: Any = None
     """`plait._executor.compile.build_callable`, which the first call imports."""
@@ -50,18 +50,37 @@ class CachedCall:
 
     def plan(self) -> Callable[..., Any]:
         """The callable, planned if it was not yet."""
-        if self._key is not None:
-            build = CachedCall.build or _import_build()
-            try:
-                self.call = build(*self._key)
-                self._key = None
-            finally:
-                if self._key is not None:
-                    UNPLANNED.add(id(self))
-        return self.call
+        key = self._key
+        if key is None:
+            return self.call
+        build = CachedCall.build or _import_build()
+        try:
+            self.call = call = build(*key)
+        except BaseException:
+            UNPLANNED.add(id(self))
+            self.call = _weak_retry(self)  # an entry that refers to itself would outlive its place in the cache
+            raise
+        self._key = None
+        if UNPLANNED:
+            UNPLANNED.discard(id(self))
+        return call
 
     def __del__(self, forget: Callable[[int], None] = UNPLANNED.discard) -> None:  # globals may be gone at exit
         forget(id(self))
+
+
+def _weak_retry(entry: CachedCall) -> Callable[..., Any]:
+    """Plans a call anew, as its first planning has failed."""
+    from weakref import ref
+
+    weak, key = ref(entry), entry._key
+
+    def call(*tensors: Any) -> Any:
+        alive = weak()
+        planned = CachedCall.build(*key) if alive is None else alive.plan()
+        return planned(*tensors)
+
+    return call
 
 
 def _import_build() -> Any:
@@ -154,6 +173,8 @@ def operand_keys(tensors: Any) -> tuple[Any, Any, Any]:
         a, b, c, d = tensors
         kinds = (type(a), type(b), type(c), type(d))
         return kinds, (a.shape, b.shape, c.shape, d.shape), (a.dtype, b.dtype, c.dtype, d.dtype)
+    if not tensors:
+        raise TypeError("an einsum takes a tensor at least")
     return (
         tuple([type(tensor) for tensor in tensors]),
         tuple([tensor.shape for tensor in tensors]),
@@ -184,4 +205,4 @@ def cache_info() -> Any:
     """
     info, more = lookup.cache_info(), lookup_untyped.cache_info()
     found = type(info)(*[one + other for one, other in zip(info, more, strict=True)])
-    return found._replace(currsize=found.currsize - len(UNPLANNED))  # an error is not kept
+    return found._replace(currsize=max(0, found.currsize - len(UNPLANNED)))  # an error is not kept

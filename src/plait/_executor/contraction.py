@@ -55,7 +55,7 @@ def choose_contraction(
     """The contraction that a framework is to execute, or ``None`` for its own einsum, called once."""
     if ops is not None:
         return cheapest(solved, slots, ops.costs, options)
-    if (len(solved.ranks) < 3 or backend.einsum_optimizes_path) and requested_path(solved, slots, options) is None:
+    if (len(solved.ranks) < 3 or backend.einsum_optimizes_path) and not requests_path(options):
         return None
     return cheapest(solved, slots, ONLY_EINSUM, options)
 
@@ -129,9 +129,14 @@ def requested_path(solved: SolvedPattern, slots: Sequence[int], options: EinsumO
     Raises:
         PlaitError: PLT214 or PLT511.
     """
-    if options is None or (options.contract == "auto" and options.memory_limit is None):
+    if options is None or not requests_path(options):
         return None
     return find_path(build_network(solved, slots, across=False), options.contract, options.memory_limit)
+
+
+def requests_path(options: EinsumOptions | None) -> bool:
+    """Whether the options ask for another path than the framework's own."""
+    return options is not None and (options.contract != "auto" or options.memory_limit is not None)
 
 
 def build_contraction(plan: Plan, backend: Backend, ops: ContractionOps | None) -> Callable[..., Any]:

@@ -50,7 +50,7 @@ def call_uncached(
     try:
         if cls is list or cls is tuple:
             (several,) = tensors
-            if operation != "view":
+            if operation != "view" and options is None:
                 keys = tuple(zip(*[(type(each), each.shape, each.dtype) for each in several], strict=True))
                 entry = lookup_stacked(operation, pattern, keys, reduction, **sizes)
         elif cls in LIST_SHAPES:

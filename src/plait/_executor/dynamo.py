@@ -3,7 +3,7 @@
 Dynamo reads Python instead of running it, and would guard on every entry of a cache. So each public function tells
 it, by an attribute, to follow another one, its *substitute*: that takes the plan as a constant (text, ranks and names
 are constants of the trace), and then makes the framework's calls. Nothing is registered with torch, and torch is not
-imported. A substitute has neither closure nor defaults, which Dynamo would guard.
+imported. A substitute has no closure, which Dynamo would guard.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def data_for(operation: str, pattern: Any, ranks: Any, given: Any, reduction: st
 
     TORCH.register_functions(SUBSTITUTED)
     if reduction and reduction != CUSTOM:
-        check_kind(check_reduction(reduction), TORCH.kind(dtype), dtype)
+        check_kind(check_reduction(reduction), None if dtype is None else TORCH.kind(dtype), dtype)
     plan = lower_pattern(operation, pattern, ranks, given, reduction)
     return tuple(plan_data(with_given_path(plan, CURRENT.get()) if operation in ("einsum", CLASSICAL) else plan))
 

@@ -44,6 +44,8 @@ def resolve(
 ) -> tuple[Callable[..., Any], Sequence[Any]]:
     """The function that makes a call, and the tensors that it takes; see `call`."""
     check_text(pattern)
+    if not tensors:
+        raise TypeError(f"{operation}() takes one tensor at least")
     shapes: list[Any] = []
     try:
         if operation == "view" and any(isinstance(tensor, (list, tuple)) for tensor in tensors):

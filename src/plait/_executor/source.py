@@ -29,23 +29,30 @@ def source(
     reduction: object = None,
 ) -> str:
     """See `plait.Pattern.source`."""
-    spelling, tree = spelling_of(framework), parse(pattern)
-    operation = infer_operation(tree) if operation is None else operation
+    if not isinstance(framework, str):
+        raise fail("PLT501", f"a framework is given by its name, and this is {short(framework)}")
+    spelling, tree = spelling_of(_plain(framework)), parse(_plain(pattern))
+    operation = infer_operation(tree) if operation is None else _plain(operation)
     if operation not in OPERATIONS:
         raise fail("PLT209", f"unknown operation {operation!r}", pattern, facts={"known": ", ".join(OPERATIONS)})
     if operation == "view" and not spelling.view:
         raise fail("PLT507", NO_VIEWS, pattern)
-    if (operation == "reduce") != isinstance(reduction, str):
+    if (operation == "reduce") != isinstance(reduction, str) or (operation != "reduce" and reduction is not None):
         takes = "takes a reduction by its name" if operation == "reduce" else "takes no reduction"
         raise fail("PLT209", f"the source of {operation} {takes}, and this is {short(reduction)}", pattern)
-    named = check_reduction(reduction) if operation == "reduce" else ""
+    named = check_reduction(_plain(reduction)) if operation == "reduce" else ""
     checked = tuple([exact(f"ranks[{place}]", rank) for place, rank in enumerate(ranks)])
     given = (*sizes, *missing_sizes(tree, sizes))
-    plan = lower_pattern(operation, pattern, checked, given, named)
+    plan = lower_pattern(operation, _plain(pattern), checked, given, named)
     equations = [node.equation for node, _ in plan.steps if isinstance(node, Contract)]
     if not all(map(spelling.has_einsum, equations)):
         plan = decompose_einsum(plan)
     return write_function(operation, plan, spelling, sizes)
+
+
+def _plain(name: Any) -> Any:
+    """Text as itself: a class of text, such as an enumeration, may print as something else, and this is printed."""
+    return str.__str__(name) if isinstance(name, str) else name
 
 
 def missing_sizes(tree: Tree, given: Mapping[str, int]) -> list[str]:

@@ -11,7 +11,7 @@ from plait._shapes.solver import SolvedPattern
 
 
 class Operation(NamedTuple):
-    """One row of the table."""
+    """An operation that has a pattern with an arrow, as `plait._operations.table` finds it."""
 
     name: str  # of the public function
     check: Callable[[Tree], None]  # raises where a pattern breaks the rule of the operation

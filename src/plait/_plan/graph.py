@@ -20,7 +20,6 @@ class Plan(NamedTuple):
     size_ops: tuple[SizeOp, ...]  # of the solved pattern, and of the sizes that the nodes name
     steps: tuple[Step, ...]  # the nodes, each behind those that it needs
     outputs: tuple[int, ...]  # the numbers of the results
-    sized: bool = False  # whether the shapes in the nodes are lengths, and not slots
 
 
 class Segment(NamedTuple):

@@ -2,10 +2,10 @@
 
 A node says which shape it gives, whether that is a view and with which strides, what it costs, which function of a
 backend executes it, which code says the same, and how it prints. The executor, the tracers, `explain`, generated source
-and TorchScript ask the node; none of them knows the kinds of nodes.
+and TorchScript ask the node.
 
 A shape holds *slots* (see `plait._shapes.solver`), so that a plan is the same for every size. In a plan that was chosen
-for given sizes (`Plan.sized`) it holds lengths.
+for given sizes it holds lengths.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The frameworks: one file each, and the registry that finds them. Knows nothing of patterns or plans."""
+"""The frameworks: one package each, and the registry that finds them. Knows nothing of patterns or plans."""

@@ -40,7 +40,7 @@ REQUIRED = ("name", "reshape", "permute", "expand", "concat", "stack", "einsum",
 
 
 def as_it_is(call: Callable[..., Any]) -> Callable[..., Any]:
-    """What nothing is done to: `ContractionOps.around` of most types, `Backend.wrap_callable` of most frameworks."""
+    """What nothing is done to: `ContractionOps.wrap` of most types, `Backend.wrap_callable` of most frameworks."""
     return call
 
 

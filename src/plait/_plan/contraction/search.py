@@ -195,4 +195,4 @@ def contraction_plan(solved: SolvedPattern, contraction: Contraction) -> Plan:
         for each in after:
             result = add(each, (result,))
         values.append(result)
-    return Plan(solved, (), tuple(steps), (values[-1],), sized=True)
+    return Plan(solved, (), tuple(steps), (values[-1],))
