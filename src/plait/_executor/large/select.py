@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from plait.backends.interface import Backend
 
 MIN_ELEMENTS = 2048
-"""How many elements a tensor has at least that may be worth a schedule, where no framework says so."""
+"""How many elements a tensor has at least that may be worth a schedule, where only its shape is known: NumPy's."""
+MIN_ELEMENTS_ROUNDING = 1 << 14
+"""The same of a reduction that rounds."""
 
 LAYOUTS = 32
 """For how many ways to lie in memory one callable keeps what is best."""
@@ -152,7 +154,7 @@ def explain_large(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple[tuple[
     if not may_schedule(plan):
         return (), []
     if not hasattr(tensor, "dtype"):
-        if count_elements(plan, slots) < MIN_ELEMENTS:
+        if count_elements(plan, slots) < (MIN_ELEMENTS_ROUNDING if is_order_sensitive(plan) else MIN_ELEMENTS):
             return (), []
         strides = contiguous(slots[: plan.solved.ranks[0]], 4)
         return _rewrites(choose_schedule(plan, slots, strides, 4, lambda _: MemoryCosts())), []
