@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class ReductionRule(NamedTuple):
@@ -45,3 +45,8 @@ ROUNDING = frozenset(name for name, rule in RULES.items() if rule.rounds)
 MERGING = frozenset(name for name, rule in RULES.items() if rule.merges)
 COUNTING = frozenset(name for name, rule in RULES.items() if "bool" in rule.accumulators)
 PIVOTS = {name: rule.pivot for name, rule in RULES.items() if rule.pivot is not None}
+
+
+def is_half(dtype: Any) -> bool:
+    """Whether sums of a NumPy dtype would lose most of their digits: 16 bits and fewer, ``ml_dtypes`` among them."""
+    return dtype is not None and dtype.itemsize <= 2 and (dtype.kind == "f" or "float" in dtype.name)

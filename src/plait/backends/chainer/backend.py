@@ -13,7 +13,7 @@ from plait.backends.chainer.reductions import REDUCTIONS, is_differentiable
 from plait.backends.common.contraction import contract
 from plait.backends.common.equation import einsum_in
 from plait.backends.interface import Backend, Reduction
-from plait.backends.numpy.reductions import is_half
+from plait.backends.reduction_rules import is_half
 from plait.backends.registry import backend_of
 
 _SPACE = SimpleNamespace(

@@ -11,7 +11,7 @@ import numpy as np
 
 from plait.backends.common.equation import expand_terms
 from plait.backends.dask.shapes import is_unknown
-from plait.backends.numpy.reductions import is_half
+from plait.backends.reduction_rules import is_half
 from plait.errors import fail
 
 

@@ -10,8 +10,7 @@ import numpy as np
 
 from plait.backends.common.reductions import ReductionTable
 from plait.backends.interface import Reduction
-from plait.backends.numpy.reductions import is_half
-from plait.backends.reduction_rules import ROUNDING
+from plait.backends.reduction_rules import ROUNDING, is_half
 from plait.backends.registry import backend_of
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from plait._caches import register
 from plait.backends.capabilities import ContractionOps, Product
 from plait.backends.costs import ContractionCosts
-from plait.backends.numpy.reductions import BLAS_REAL, add_by_blas, is_half
+from plait.backends.numpy.reductions import BLAS_REAL, add_by_blas
+from plait.backends.reduction_rules import is_half
 
 try:  # numpy.einsum without the Python around it
     from numpy._core.multiarray import c_einsum

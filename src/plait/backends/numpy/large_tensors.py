@@ -15,8 +15,8 @@ import numpy as np
 from plait._caches import register
 from plait.backends.capabilities import LargeTensorOps, ReductionOps, TwoPassOps
 from plait.backends.costs import MemoryCosts
-from plait.backends.numpy.reductions import BLAS_REAL, UFUNCS, is_half, ones
-from plait.backends.reduction_rules import PIVOTS, ROUNDING
+from plait.backends.numpy.reductions import BLAS_REAL, UFUNCS, ones
+from plait.backends.reduction_rules import PIVOTS, ROUNDING, is_half
 
 _OF_BOOLS: dict[str, Any] = {"any": np.bitwise_or, "all": np.bitwise_and, "max": np.bitwise_or, "min": np.bitwise_and}
 """The same, many at a time."""

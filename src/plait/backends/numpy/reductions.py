@@ -13,7 +13,7 @@ import numpy as np
 
 from plait._caches import register
 from plait.backends.interface import Reduction
-from plait.backends.reduction_rules import ROUNDING
+from plait.backends.reduction_rules import ROUNDING, is_half
 
 if TYPE_CHECKING:
     from plait.backends.common.reductions import ReductionTable
@@ -39,11 +39,6 @@ def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
 
 def _cast(tensor: Any, dtype: Any) -> Any:
     return tensor.astype(dtype)  # of an array, or of the scalar that all of it is reduced to
-
-
-def is_half(dtype: Any) -> bool:
-    """Whether sums would lose most of their digits: 16 bits and fewer, ``ml_dtypes`` among them."""
-    return dtype is not None and dtype.itemsize <= 2 and (dtype.kind == "f" or "float" in dtype.name)
 
 
 UFUNCS: dict[str, Any] = {
