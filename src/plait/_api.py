@@ -58,10 +58,10 @@ def rearrange(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
         (24, 768)
     """
     try:
-        entry = lookup("rearrange", pattern, type(tensor), tensor.shape, **sizes)
+        call = lookup("rearrange", pattern, type(tensor), tensor.shape, **sizes).call
     except (TypeError, AttributeError):  # the arguments make no key
-        entry = None
-    return call_uncached("rearrange", (tensor,), pattern, sizes) if entry is None else entry.call(tensor)
+        call = None
+    return call_uncached("rearrange", (tensor,), pattern, sizes) if call is None else call(tensor)
 
 
 @dynamo_substitute(lambda tensor, pattern, **sizes: traced("view", (tensor,), pattern, sizes))
@@ -89,10 +89,10 @@ def view(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor:
     try:
         array: Any = tensor
         strides = array.strides if hasattr(array, "strides") else array.stride()
-        entry = lookup("view", pattern, type(array), array.shape, strides, **sizes)
+        call = lookup("view", pattern, type(array), array.shape, strides, **sizes).call
     except (TypeError, AttributeError):  # the arguments make no key
-        entry = None
-    return call_uncached("view", (tensor,), pattern, sizes) if entry is None else entry.call(tensor)
+        call = None
+    return call_uncached("view", (tensor,), pattern, sizes) if call is None else call(tensor)
 
 
 @overload
@@ -128,10 +128,10 @@ def reduce(tensor: Any, pattern: str, reduction: Reduction, **sizes: SupportsInd
                [13., 15.]])
     """
     try:
-        entry = lookup("reduce", pattern, type(tensor), tensor.shape, reduction, tensor.dtype, **sizes)
+        call = lookup("reduce", pattern, type(tensor), tensor.shape, reduction, tensor.dtype, **sizes).call
     except (TypeError, AttributeError):  # the arguments make no key
-        entry = None
-    return call_uncached("reduce", (tensor,), pattern, sizes, reduction) if entry is None else entry.call(tensor)
+        call = None
+    return call_uncached("reduce", (tensor,), pattern, sizes, reduction) if call is None else call(tensor)
 
 
 @overload
@@ -164,10 +164,10 @@ def repeat(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
                [1, 1, 2, 2]])
     """
     try:
-        entry = lookup("repeat", pattern, type(tensor), tensor.shape, **sizes)
+        call = lookup("repeat", pattern, type(tensor), tensor.shape, **sizes).call
     except (TypeError, AttributeError):  # the arguments make no key
-        entry = None
-    return call_uncached("repeat", (tensor,), pattern, sizes) if entry is None else entry.call(tensor)
+        call = None
+    return call_uncached("repeat", (tensor,), pattern, sizes) if call is None else call(tensor)
 
 
 @dynamo_substitute(traced_einsum)
@@ -229,15 +229,15 @@ def einsum(
         else:
             classes, shapes, dtypes = operand_keys(tensors)
         if sizes:
-            entry = lookup(operation, pattern, classes, shapes, dtypes, options, **sizes)
+            call = lookup(operation, pattern, classes, shapes, dtypes, options, **sizes).call
         else:
-            entry = lookup_untyped(operation, pattern, classes, shapes, dtypes, options)
+            call = lookup_untyped(operation, pattern, classes, shapes, dtypes, options).call
     except (TypeError, AttributeError, IndexError):  # the arguments make no key
-        entry = None
-    if entry is None:
+        call = None
+    if call is None:
         operation, pattern, tensors = split_operands(operands)
         return call_uncached(operation, tensors, pattern, sizes, "", options)
-    return entry.call(*tensors)
+    return call(*tensors)
 
 
 @dynamo_substitute(traced_pack)
