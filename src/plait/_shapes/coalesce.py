@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 
 
 def coalesce_axes(
-    tensors: Iterable[Iterable[Iterable[int]]], *, across: bool = False, separate: Collection[int] = ()
+    tensors: Iterable[Iterable[Sequence[int]]], *, across: bool = False, separate: Collection[int] = ()
 ) -> list[tuple[int, ...]]:
     """The longest runs of axes that are adjacent, in this order, wherever one of them appears.
 
@@ -21,7 +21,10 @@ def coalesce_axes(
     before: dict[int, int | None] = {}  # the axis that precedes each, None where there are several or none
     after: dict[int, int | None] = {}
     for dims in tensors:
-        for axes in (chain.from_iterable(dims),) if across else dims:
+        for axes in (tuple(chain.from_iterable(dims)),) if across else dims:
+            if len(axes) == 1:  # as most are
+                before[axes[0]] = after[axes[0]] = None
+                continue
             last = None
             for axis in axes:
                 if before.setdefault(axis, last) != last:

@@ -146,8 +146,11 @@ def _dimensions(expr: Expr, dots: int, axes: dict[object, int]) -> Dims:
     """
     dims: list[Axes] = []
     for item in expr.items:
+        if type(item) is Name:  # as most are
+            dims.append((axes.setdefault(item.text, len(axes)),))
+            continue
         dim: list[int] = []
-        for leaf in (item,) if type(item) is Name else leaves(item):
+        for leaf in leaves(item):
             if type(leaf) is Name:
                 dim.append(axes.setdefault(leaf.text, len(axes)))
             elif type(leaf) is Ellipsis:
@@ -179,12 +182,13 @@ def _infer(
     while waiting:
         open_dims: list[tuple[int, Axes]] = []
         for source, axes in waiting:
+            if len(axes) == 1 and slots[axes[0]] is None:
+                slots[axes[0]] = source
+                continue
             factors: list[Any] = [*map(slots.__getitem__, axes)]
             unknown = factors.count(None)
             if unknown > 1:
                 open_dims.append((source, axes))
-            elif unknown and len(axes) == 1:
-                slots[axes[0]] = source
             elif unknown:
                 axis = axes[factors.index(None)]
                 factors.remove(None)
