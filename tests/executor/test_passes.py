@@ -359,3 +359,16 @@ def test_what_is_infinite_stays_where_it_is(monkeypatch, dtype, special):
         found = [plait.reduce(x, pattern, "sum") for _ in range(2)][1]
         np.testing.assert_array_equal(found, x.reshape(shape).sum(axes))
     np.testing.assert_array_equal(plait.einsum("ijk->ij", x), np.einsum("ijk->ij", x))
+
+
+def test_explain_of_a_shape_starts_where_an_array_does():
+    """A reduction that rounds is one call up to more elements than one that does not."""
+    for pattern, name, shape in (("a b -> a", "sum", (1024, 4)), ("a b -> a", "max", (128, 4))):
+        array = np.zeros(shape, "f4")
+        of_shape = str(plait.explain(pattern, shape, reduction=name))
+        assert "several calls" not in of_shape
+        assert (
+            plait.explain(pattern, array, reduction=name).rewrites
+            == plait.explain(pattern, shape, reduction=name).rewrites
+            == ()
+        )

@@ -454,3 +454,10 @@ def test_the_first_call_of_the_process_may_be_compiled(dynamic, graphs):
     assert run.returncode == 0, run.stderr
     assert run.stdout.split() == [str(graphs)]
     assert "plait" not in run.stderr
+
+
+def test_a_reduction_of_patterns_of_which_one_repeats():
+    composed = plait.compile("a b -> a b 2") >> plait.compile("a b c -> a c")
+    x = torch.randn(3, 4)
+    call = torch.compile(lambda x: composed.reduce(x, "logsumexp"), backend="eager", fullgraph=True)
+    torch.testing.assert_close(call(x), composed.reduce(x, "logsumexp"))

@@ -1,1 +1,1 @@
-"""The last room before the framework: the cache, and what happens behind a miss."""
+"""From a call to the framework's functions: the cache of calls, and what plans and binds a call that is not in it."""

@@ -1,1 +1,1 @@
-"""What plait would do with a pattern, without doing it. No module is called ``explain``, as the function is."""
+"""``plait.explain``: the plan of a pattern as text, without carrying it out."""
