@@ -12,6 +12,7 @@ import pytest
 import plait
 from plait._executor import compile as compilation
 from plait._executor import contraction
+from plait._plan.contraction import search
 
 np = pytest.importorskip("numpy")
 
@@ -131,3 +132,21 @@ def test_a_bug_in_the_planner_is_seen_once_as_itself(monkeypatch, call, kind):
     assert caught.value is planted[0]
     assert caught.value.__context__ is None
     assert traceback.extract_tb(caught.value.__traceback__)[-1].name == "broken"
+
+
+@pytest.mark.parametrize("tensors, pattern", [(CHAIN, "i j, j k, k l -> i l"), (CHAIN[:2], "i j, j k -> i k")])
+def test_a_path_that_is_asked_for_is_searched_once(monkeypatch, tensors, pattern):
+    xp = pytest.importorskip("array_api_strict")
+    searched = []
+    find = search.find_path
+
+    def watched(*arguments):
+        searched.append(arguments)
+        return find(*arguments)
+
+    for module in (contraction, search):
+        monkeypatch.setattr(module, "find_path", watched)
+    plait.cache_clear()
+    with plait.options(contract="greedy"):
+        plait.einsum(*map(xp.asarray, tensors), pattern)
+    assert len(searched) == 1
