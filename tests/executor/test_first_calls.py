@@ -134,7 +134,7 @@ def test_a_bug_in_the_planner_is_seen_once_as_itself(monkeypatch, call, kind):
     assert traceback.extract_tb(caught.value.__traceback__)[-1].name == "broken"
 
 
-@pytest.mark.parametrize("tensors, pattern", [(CHAIN, "i j, j k, k l -> i l"), (CHAIN[:2], "i j, j k -> i k")])
+@pytest.mark.parametrize(("tensors", "pattern"), [(CHAIN, "i j, j k, k l -> i l"), (CHAIN[:2], "i j, j k -> i k")])
 def test_a_path_that_is_asked_for_is_searched_once(monkeypatch, tensors, pattern):
     xp = pytest.importorskip("array_api_strict")
     searched = []
