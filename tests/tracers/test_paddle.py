@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -449,3 +451,14 @@ def test_the_second_call_asks_the_cache():
     after = plait.cache_info()
     assert after.misses - before.misses == 5
     assert after.hits - before.hits >= 15
+
+
+def test_the_tracer_of_bytecode_leaves_all_of_plait_alone(monkeypatch):
+    from paddle.framework import core
+
+    from plait.backends.paddle.backend import leave_to_python
+
+    left = []
+    monkeypatch.setattr(core, "eval_frame_skip_file_prefix", left.extend)
+    leave_to_python()
+    assert left == [f"{Path(plait.__file__).parent}{os.sep}"]

@@ -85,7 +85,7 @@ def leave_to_python() -> None:
     try:
         from paddle.framework import core
 
-        core.eval_frame_skip_file_prefix((f"{Path(__file__).parents[1]}{sep}",))
+        core.eval_frame_skip_file_prefix((f"{Path(__file__).parents[2]}{sep}",))
     except (ImportError, AttributeError):  # another Paddle may have no such list, and is only slower then
         pass
 
