@@ -40,19 +40,19 @@ code with its class and its meaning. An axis of `einsum` that looks misspelt is 
 
 COLUMNS = {
     "rearrange": ("rearrange",),
-    "reduce": ("reduce", "reduce_by_a_callable"),
+    "reduce": ("reduce", "reduce_with_a_callable"),
     "repeat": ("repeat",),
     "einsum": ("einsum", "classical_einsum"),
-    "pack, lists, parse_shape": ("pack_and_unpack", "parse_shape", "a_list_of_tensors_is_stacked"),
+    "pack, lists, parse_shape": ("pack_and_unpack", "parse_shape", "list_of_tensors_is_stacked"),
     "asnumpy": ("asnumpy",),
-    "element types": (
-        *("movement_keeps_the_element_type", "reduce_of_every_element_type"),
-        "half_types_do_not_lose_what_they_sum",
+    "dtypes": (
+        *("rearrange_and_repeat_keep_the_dtype", "reduce_of_every_dtype"),
+        "half_precision_is_accumulated_wider",
     ),
-    "empty, NaN": ("reduce_of_nothing", "nan_and_infinity"),
+    "empty, NaN": ("reduce_of_no_elements", "reduce_of_nan_and_infinity"),
     "view or copy": ("view_or_copy", "view_is_a_view_or_an_error"),
-    "gradients": ("gradient_of_movement", "gradient_of_reductions"),
-    "errors": ("errors_are_the_same_on_every_framework",),
+    "gradients": ("gradient_of_rearrange_and_repeat", "gradient_of_reduce"),
+    "errors": ("errors_are_those_of_numpy",),
 }
 """The columns of the table, and the tests of the conformance suite that each counts."""
 
@@ -92,10 +92,11 @@ def lacking() -> str:
     lines = []
     for name, record in records().items():
         reasons: dict[str, list[str]] = {}
-        for lack, reason in record.get("lacks", {}).items():
-            reasons.setdefault(reason, []).append(lack)
-        lines += [f"* {name}: no {', '.join(lacks)} ({reason})." for reason, lacks in reasons.items()]
-        lines += [f"* {name}: `{what}` copies ({reason})." for what, reason in record.get("copies", {}).items()]
+        for dtype, reason in record.get("unsupported_dtypes", {}).items():
+            reasons.setdefault(reason, []).append(dtype)
+        lines += [f"* {name}: no {', '.join(dtypes)} ({reason})." for reason, dtypes in reasons.items()]
+        copying = record.get("copying_operations", {})
+        lines += [f"* {name}: `{what}` copies ({reason})." for what, reason in copying.items()]
     return "\n".join(lines)
 
 

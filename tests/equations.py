@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from hypothesis import strategies as st
 
-import oracle
+from plait.testing import _oracle as oracle
 from strategies import grouped
 
 LETTERS = "abijkzABKZ"
@@ -121,7 +121,7 @@ def _sizes(draw, dims, lengths):
 
 def stretched(pattern, shapes):
     """The shapes with every dimension of ``...`` as long as the longest tensor has it."""
-    terms = [oracle.read(term, "") for term in pattern.partition("->")[0].split(",")]
+    terms = [oracle.read_side(term, "") for term in pattern.partition("->")[0].split(",")]
     spans = [
         (term.index(["..."]), len(shape) - len(term) + 1) if ["..."] in term else (0, 0)
         for term, shape in zip(terms, shapes, strict=True)
@@ -137,11 +137,7 @@ def stretched(pattern, shapes):
 def meant(pattern, arrays, sizes):
     """What the definition makes of a pattern."""
     full = stretched(pattern, [array.shape for array in arrays])
-    shape, elements = oracle.einsum(pattern, list(map(np.broadcast_to, arrays, full)), sizes)
-    result = np.empty(shape)
-    for place, value in elements.items():
-        result[place] = value
-    return result
+    return oracle.einsum(pattern, list(map(np.broadcast_to, arrays, full)), sizes).astype(float)
 
 
 def slopes(pattern, arrays, sizes, weights):
@@ -149,11 +145,11 @@ def slopes(pattern, arrays, sizes, weights):
     full = stretched(pattern, [array.shape for array in arrays])
     wide = list(map(np.broadcast_to, arrays, full))
     found = list(map(np.zeros, full))
-    for place, sources in oracle.Meaning(pattern, full, sizes).sources.items():
+    for position, sources in oracle.ElementMap(pattern, full, sizes).sources.items():
         for source in sources:
-            factors = [array[at] for array, at in zip(wide, source, strict=True)]
-            for number, at in enumerate(source):
-                found[number][at] += weights[place] * math.prod(factors[:number] + factors[number + 1 :])
+            factors = [array[index] for array, index in zip(wide, source, strict=True)]
+            for number, index in enumerate(source):
+                found[number][index] += weights[position] * math.prod(factors[:number] + factors[number + 1 :])
     for number, (array, shape) in enumerate(zip(arrays, full, strict=True)):
         axes = tuple(axis for axis, size in enumerate(array.shape) if size != shape[axis])
         found[number] = found[number].sum(axes, keepdims=True)  # a stretched element counts wherever it stands

@@ -21,7 +21,6 @@ class Record:
     def __init__(self, mode: str) -> None:
         self.mode = mode
         self.areas: dict[str, dict[str, Counter]] = defaultdict(lambda: defaultdict(Counter))
-        self.lacks: dict[str, dict[str, str]] = defaultdict(dict)
         self.tracers: dict[str, list[str]] = defaultdict(list)
         self.failed = False
 
@@ -33,7 +32,7 @@ class Record:
         if report.when == "teardown":
             return
         file, _, rest = report.nodeid.partition("::")
-        name = rest.partition("[")[0].removeprefix("test_")
+        name = rest.partition("[")[0].rpartition("::")[2].removeprefix("test_")
         if file.startswith(TRACERS):
             framework = file.rpartition("/test_")[2].removesuffix(".py")
             if report.passed and name not in self.tracers[framework]:
@@ -46,18 +45,20 @@ class Record:
                 self.areas[framework][name]["skipped"] += 1
 
     def found(self) -> dict[str, dict]:
-        """What the files should hold."""
+        """What the files should hold; of what the run had no tests for, what they hold already."""
         from backends.frameworks import FRAMEWORKS
 
         known = {framework.name: framework for framework in FRAMEWORKS}
         found: dict[str, dict] = {}
         for name in sorted({*self.areas, *self.tracers}):
-            found[name] = {"tracers": sorted(self.tracers.get(name, []))}
+            found[name] = {"tracers": sorted(self.tracers[name])} if name in self.tracers else {}
             if name in self.areas:
-                areas = {area: dict(sorted(counts.items())) for area, counts in sorted(self.areas[name].items())}
-                found[name] |= {"version": known[name].version(), "lacks": known[name].lacks, "areas": areas}
-                if known[name].copies:
-                    found[name]["copies"] = known[name].copies
+                framework = known[name]
+                areas = {area: dict(counts) for area, counts in self.areas[name].items() if counts["passed"]}
+                found[name] |= {"version": framework.version(), "areas": areas}
+                found[name]["unsupported_dtypes"] = framework.unsupported_dtypes
+                if framework.copying_operations:
+                    found[name]["copying_operations"] = framework.copying_operations
         return found
 
     def pytest_sessionfinish(self, session):

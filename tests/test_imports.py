@@ -51,6 +51,34 @@ def test_the_public_names():
     assert {"__all__", "__doc__", "__file__", "__name__", "__path__", "__version__"} <= {*shown}
 
 
+def test_the_conformance_suite_is_imported_on_request():
+    pytest.importorskip("numpy")
+    assert run("import sys, plait; print('plait.testing' in sys.modules)") == "False"
+    assert run("from plait.testing import *; print(*sorted(name for name in dir() if name[0] != '_'))") == (
+        "BackendTests Framework"
+    )
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        (["pytest"], "plait.testing needs pytest: pip install pytest"),
+        (["numpy", "pytest"], "plait.testing needs numpy and pytest: pip install numpy pytest"),
+    ],
+)
+def test_the_conformance_suite_says_what_is_not_installed(missing, message):
+    pytest.importorskip("numpy")
+    code = f"""
+import sys
+sys.modules.update(dict.fromkeys({missing!r}))
+try:
+    import plait.testing
+except ImportError as error:
+    print(error)
+"""
+    assert run(code) == message
+
+
 def test_everything_can_be_imported_with_a_star():
     code = "from plait import *; print(*sorted(name for name in dir() if not name.startswith('__')))"
     assert run(code).split() == PUBLIC

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent / "src" / "plait"
 
 ORDER = (
-    "errors _caches _notation _shapes _plan _operations _executor _explain _api _pattern layers compat _tour _cli"
+    "errors _caches _notation _shapes _plan _operations _executor _explain _api _pattern layers compat testing _tour _cli"
 ).split()
 """Each package may import from those before it, and from itself."""
 
@@ -19,6 +19,9 @@ BACKENDS = {"errors", "_caches", "backends"}
 
 KNOWN_TO_PLANS = {"plait.backends.costs", "plait.backends.interface"}
 """A plan knows what calls cost, and nothing of how a framework spells them."""
+
+KNOWN_TO_TESTING = {"plait.backends.interface", "plait.backends.registry"}
+"""What `plait.testing` imports beside the public names: it calls the functions of a backend one by one."""
 
 DATA = {"plait.backends.reduction_rules"}
 """What plans and operations may import of the backends: it knows no framework, and imports nothing."""
@@ -60,13 +63,14 @@ def test_no_import_runs_uphill(path):
                 assert parts[0] not in FRAMEWORKS, f"{path} imports {name}"
             continue
         if len(parts) == 1:
-            assert here in ("compat", "_tour", "_cli"), f"{path} imports the whole of plait"
+            assert here in ("compat", "testing", "_tour", "_cli"), f"{path} imports the whole of plait"
             continue
         there = parts[1]
         if here == "backends":
             assert there in BACKENDS, f"{path} imports {name}"
         elif there == "backends":
             allowed = here == "_executor" or (here == "_plan" and name in KNOWN_TO_PLANS)
+            allowed |= here == "testing" and name in KNOWN_TO_TESTING
             assert allowed or (here in ("_plan", "_operations") and name in DATA), f"{path} imports {name}"
         elif there in ORDER:
             assert ORDER.index(there) <= ORDER.index(here), f"{path} imports {name}"
@@ -113,6 +117,13 @@ def test_a_layer_file_is_glue():
         ours = {name for name in imports(path) if name.startswith("plait.")}
         if path.name not in SHARED_BY_LAYERS:
             assert {name.split(".")[1] for name in ours} <= {"layers", "errors"}, path
+
+
+def test_the_conformance_suite_imports_public_names():
+    """An author of a backend can write the same tests."""
+    for path in (ROOT / "testing").glob("*.py"):
+        ours = {name for name in imports(path) if name.partition(".")[0] == "plait"}
+        assert {name for name in ours if not name.startswith("plait.testing")} <= {"plait", *KNOWN_TO_TESTING}, path
 
 
 def test_every_package_has_its_place():

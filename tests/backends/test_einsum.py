@@ -16,8 +16,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import plait
-from backends.cases import EINSUM, Product
 from backends.frameworks import FRAMEWORKS, WITH_GRADIENTS, each
+from plait.testing._cases import EINSUM, EinsumCase
 
 EXAMPLES = {"ndonnx": 10, "pytensor": 4, "jax": 20, "tinygrad": 40, "keras": 50, "sparse": 50}
 """How many equations are drawn where a framework compiles each or is slow to run it; elsewhere 100."""
@@ -226,17 +226,17 @@ def test_more_names_than_there_are_letters(framework):
 
 SLOPES = [
     *EINSUM,
-    Product("b i (h d), b j (h d), b j (h e) -> b i (h e)", ((2, 3, 4), (2, 2, 4), (2, 2, 6)), {"h": 2}),
-    Product("i j, j k, k l -> l i", ((2, 3), (3, 2), (2, 3))),
-    Product("(a b) c, a (c d), d b -> (d a)", ((4, 3), (2, 6), (2, 2)), {"a": 2}),
-    Product("a a b, b -> a", ((3, 3, 2), (2,))),
-    Product("a b a, b b -> b", ((2, 3, 2), (3, 3))),
-    Product("a b, c -> a", ((2, 3), (4,))),
-    Product("2 i, i (3 j) -> j", ((2, 3), (3, 6))),
-    Product("... i, ... i -> ...", ((2, 1, 3), (4, 3))),
-    Product("... i, i ... -> i (...)", ((1, 3), (3, 2, 2))),
-    Product("i j k, k j -> k 1 (j i)", ((2, 3, 2), (2, 3))),
-    Product("i, i, i, i ->", ((3,), (3,), (3,), (3,))),
+    EinsumCase("b i (h d), b j (h d), b j (h e) -> b i (h e)", ((2, 3, 4), (2, 2, 4), (2, 2, 6)), {"h": 2}),
+    EinsumCase("i j, j k, k l -> l i", ((2, 3), (3, 2), (2, 3))),
+    EinsumCase("(a b) c, a (c d), d b -> (d a)", ((4, 3), (2, 6), (2, 2)), {"a": 2}),
+    EinsumCase("a a b, b -> a", ((3, 3, 2), (2,))),
+    EinsumCase("a b a, b b -> b", ((2, 3, 2), (3, 3))),
+    EinsumCase("a b, c -> a", ((2, 3), (4,))),
+    EinsumCase("2 i, i (3 j) -> j", ((2, 3), (3, 6))),
+    EinsumCase("... i, ... i -> ...", ((2, 1, 3), (4, 3))),
+    EinsumCase("... i, i ... -> i (...)", ((1, 3), (3, 2, 2))),
+    EinsumCase("i j k, k j -> k 1 (j i)", ((2, 3, 2), (2, 3))),
+    EinsumCase("i, i, i, i ->", ((3,), (3,), (3,), (3,))),
 ]
 
 
@@ -271,8 +271,8 @@ def test_gradient_with_respect_to_each_tensor(framework, case):
     ],
 )
 def test_half_types_do_not_lose_what_they_sum(framework, dtype, equation, shapes):
-    if dtype in framework.lacks:
-        pytest.skip(f"{framework.name} has no {dtype}: {framework.lacks[dtype]}")
+    if dtype in framework.unsupported_dtypes:
+        pytest.skip(f"{framework.name} has no {dtype}: {framework.unsupported_dtypes[dtype]}")
     if framework.name == "cupy":
         pytest.skip("CuPy sums on a GPU, in float32; what stands in for it here is NumPy")
     kind = ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype

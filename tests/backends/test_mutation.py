@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import plait
-from backends import test_conformance as suite
-from backends.cases import EINSUM, EMPTY, REARRANGE, REDUCE, REPEAT
 from plait.backends.numpy.backend import NumpyBackend
 from plait.backends.numpy.contraction import contraction_ops
 from plait.backends.reduction_rules import MERGING, RULES
+from plait.testing import BackendTests
+from plait.testing._cases import EINSUM, EMPTY, REARRANGE, REDUCE, REPEAT
 
 
 class _Reversed(NumpyBackend):
@@ -91,19 +91,20 @@ def _large_products():
         np.testing.assert_allclose(plait.einsum(equation, *arrays), np.einsum(equation, *arrays), rtol=0, atol=1e-10)
 
 
+SUITE = BackendTests()
 NUMPY = importlib.import_module("backends.frameworks.numpy_").FRAMEWORK
 
 SABOTAGE = [
-    (_Reversed, lambda: [suite.test_rearrange(NUMPY, case) for case in REARRANGE]),
-    (_ColumnMajor, lambda: [suite.test_rearrange(NUMPY, case) for case in REARRANGE]),
-    (_Unreduced, lambda: [suite.test_reduce(NUMPY, case, "sum") for case in REDUCE]),
-    (_SampleVariance, lambda: [suite.test_reduce(NUMPY, case, "var") for case in REDUCE]),
-    (_NoNan, lambda: suite.test_nan_and_infinity(NUMPY, "max")),
-    (_Overflowing, lambda: suite.test_nan_and_infinity(NUMPY, "logsumexp")),
-    (_Copying, lambda: [suite.test_view_or_copy(NUMPY, case) for case in REARRANGE if case.view]),
-    (_Doubling, lambda: [suite.test_repeat(NUMPY, case) for case in REPEAT]),
+    (_Reversed, lambda: [SUITE.test_rearrange(NUMPY, case) for case in REARRANGE]),
+    (_ColumnMajor, lambda: [SUITE.test_rearrange(NUMPY, case) for case in REARRANGE]),
+    (_Unreduced, lambda: [SUITE.test_reduce(NUMPY, case, "sum") for case in REDUCE]),
+    (_SampleVariance, lambda: [SUITE.test_reduce(NUMPY, case, "var") for case in REDUCE]),
+    (_NoNan, lambda: SUITE.test_reduce_of_nan_and_infinity(NUMPY, "max")),
+    (_Overflowing, lambda: SUITE.test_reduce_of_nan_and_infinity(NUMPY, "logsumexp")),
+    (_Copying, lambda: [SUITE.test_view_or_copy(NUMPY, case) for case in REARRANGE if case.view]),
+    (_Doubling, lambda: [SUITE.test_repeat(NUMPY, case) for case in REPEAT]),
     *[
-        (_wrong(name), lambda: [suite.test_einsum(NUMPY, case) for case in EINSUM])
+        (_wrong(name), lambda: [SUITE.test_einsum(NUMPY, case) for case in EINSUM])
         for name in ("einsum", "dot", "multiply")
     ],
     *[(_wrong(name), _large_products) for name in ("matmul", "vecdot", "add")],
@@ -131,11 +132,11 @@ STANDARD = importlib.import_module("backends.frameworks.array_api_strict_").FRAM
 
 
 def _of_each_type(framework, reduction, *dtypes):
-    return lambda: [suite.test_reduce_of_every_element_type(framework, dtype, reduction) for dtype in dtypes]
+    return lambda: [SUITE.test_reduce_of_every_dtype(framework, dtype, reduction) for dtype in dtypes]
 
 
 def _of_nothing(framework, reduction):
-    return lambda: [suite.test_reduce_of_nothing(framework, case, reduction) for case in EMPTY]
+    return lambda: [SUITE.test_reduce_of_no_elements(framework, case, reduction) for case in EMPTY]
 
 
 def _variance_of_variances():

@@ -7,11 +7,11 @@ from functools import partial
 import numpy as np
 import pytest
 
-import oracle
-from backends import test_conformance as suite
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
 from plait.backends.reduction_rules import COUNTING, MERGING, PIVOTS, ROUNDING, RULES
 from plait.backends.registry import backend_of
+from plait.testing import _oracle as oracle
+from plait.testing._suite import DEFINED_DTYPES
 
 KINDS = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c": "complex"}
 
@@ -19,7 +19,7 @@ KINDS = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c": "com
 @pytest.mark.parametrize("name", sorted(RULES))
 def test_a_rule_is_what_the_oracle_computes(name):
     rule, combine = RULES[name], oracle.REDUCTIONS[name]
-    defined = {KINDS[np.dtype(dtype).kind] for dtype in suite.DEFINED[name].split() if dtype != "bfloat16"}
+    defined = {KINDS[np.dtype(dtype).kind] for dtype in DEFINED_DTYPES[name] if dtype != "bfloat16"}
     assert rule.kinds - {"other"} == defined
     if rule.empty is not None:
         np.testing.assert_equal(float(rule.empty), float(combine([])))

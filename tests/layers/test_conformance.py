@@ -11,12 +11,12 @@ import warnings
 import numpy as np
 import pytest
 
-import oracle
 import plait
 from layers.cases import MISTAKES, MIXES, OPERATIONS
 from layers.frameworks import each
 from plait.layers import MixSpec
 from plait.layers import _spec as spec
+from plait.testing import _oracle as oracle
 
 FUNCTIONS = {"Rearrange": plait.rearrange, "Reduce": plait.reduce, "Repeat": plait.repeat}
 SPECS = {
@@ -47,15 +47,12 @@ def by_definition(case, x, weight, bias):
     left, right = case.pattern.split("->")
     flat = " ".join(right.replace("(", " ").replace(")", " ").split())
     product = f"{left}, {case.weight_shape} -> {flat}"
-    shape, elements = oracle.einsum(product, [x.astype("float64"), weight.astype("float64")], case.sizes)
-    result = np.zeros(shape)
-    for place, value in elements.items():
-        result[place] = value
+    result = oracle.einsum(product, [x.astype("float64"), weight.astype("float64")], case.sizes).astype(float)
     if bias is not None:
         names = flat.split()
-        dots = len(shape) - len(names) + 1
+        dots = result.ndim - len(names) + 1
         at = {name: number for number, name in enumerate(n for n in names if n not in ("...", "1"))}
-        for place in np.ndindex(*shape):
+        for place in np.ndindex(*result.shape):
             position = [0] * len(at)
             walked = iter(place)
             for name in names:
@@ -63,13 +60,8 @@ def by_definition(case, x, weight, bias):
                 if name in case.bias_shape.split():
                     position[at[name]] = steps[0]
             result[place] += bias[tuple(position)]
-    shape, elements = oracle.move(
-        f"{flat} -> {right}", result, {name: size for name, size in case.sizes.items() if name in flat.split()}
-    )
-    grouped = np.zeros(shape)
-    for place, value in elements.items():
-        grouped[place] = value
-    return grouped
+    sizes = {name: size for name, size in case.sizes.items() if name in flat.split()}
+    return oracle.rearrange(f"{flat} -> {right}", result, sizes).astype(float)
 
 
 @each()

@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import oracle
 import plait
 from strategies import nearly_patterns, transforms
 
 np = pytest.importorskip("numpy")
 
-
-def distinct(shape):
-    return np.arange(math.prod(shape), dtype=np.float64).reshape(shape)
-
-
-def expected(found):
-    shape, elements = found
-    array = np.empty(shape)
-    for place, value in elements.items():
-        array[place] = value
-    return array
+from plait.testing import _oracle as oracle  # noqa: E402
+from plait.testing._arrays import arange_array  # noqa: E402
 
 
 @given(transforms("rearrange"))
 @settings(max_examples=300)
 def test_rearrange_is_what_the_definition_says(drawn):
-    x = distinct(drawn.shape)
+    x = arange_array(drawn.shape)
     result = plait.rearrange(x, drawn.pattern, **drawn.sizes)
-    np.testing.assert_array_equal(result, expected(oracle.move(drawn.pattern, x, drawn.sizes)))
+    np.testing.assert_array_equal(result, oracle.rearrange(drawn.pattern, x, drawn.sizes).astype(float))
     again = plait.rearrange(x, drawn.pattern, **drawn.sizes)  # by the cache this time
     np.testing.assert_array_equal(result, again)
     compiled = plait.compile(drawn.pattern, **drawn.sizes)
@@ -43,7 +31,7 @@ def test_rearrange_is_what_the_definition_says(drawn):
 
 @given(transforms("rearrange"))
 def test_the_inverse_leads_back(drawn):
-    x = distinct(drawn.shape)
+    x = arange_array(drawn.shape)
     compiled = plait.compile(drawn.pattern, **drawn.sizes)
     names = {name: size for name, size in plait_sizes(drawn).items() if name not in drawn.sizes}
     there = compiled.rearrange(x)
@@ -57,24 +45,21 @@ def test_the_inverse_leads_back(drawn):
 
 def plait_sizes(drawn):
     """The size of every named axis, as the oracle finds it."""
-    left, _, _ = drawn.pattern.partition("->")
-    dims = oracle.read(left, "<")
-    dims = oracle.spread(dims, len(drawn.shape) - len(dims) + 1)
-    sizes = oracle.solve([dims], [drawn.shape], drawn.sizes)
+    sizes = oracle.axis_sizes(drawn.pattern, [drawn.shape], drawn.sizes)
     return {name: size for name, size in sizes.items() if name.isidentifier()}
 
 
 @given(transforms("reduce"), st.sampled_from(["sum", "max", "mean", "any", "logsumexp"]))
 @settings(max_examples=200)
 def test_reduce_is_what_the_definition_says(drawn, reduction):
-    x = np.sin(distinct(drawn.shape))
+    x = np.sin(arange_array(drawn.shape))
     result = plait.reduce(x, drawn.pattern, reduction, **drawn.sizes)
-    unreduced = len(oracle.Meaning(drawn.pattern, [drawn.shape], drawn.sizes).sources) == x.size
+    unreduced = len(oracle.ElementMap(drawn.pattern, [drawn.shape], drawn.sizes).sources) == x.size
     if unreduced and result.dtype == x.dtype and reduction == "any":
         return  # without an axis to reduce nothing is done
     np.testing.assert_allclose(
         np.asarray(result, float),
-        expected(oracle.reduce(drawn.pattern, x, reduction, drawn.sizes)).astype(float),
+        oracle.reduce(drawn.pattern, x, reduction, drawn.sizes).astype(float),
         rtol=1e-12,
         atol=1e-12,
     )
@@ -83,16 +68,16 @@ def test_reduce_is_what_the_definition_says(drawn, reduction):
 @given(transforms("repeat"))
 @settings(max_examples=200)
 def test_repeat_is_what_the_definition_says(drawn):
-    x = distinct(drawn.shape)
+    x = arange_array(drawn.shape)
     result = plait.repeat(x, drawn.pattern, **drawn.sizes)
-    np.testing.assert_array_equal(result, expected(oracle.move(drawn.pattern, x, drawn.sizes)))
+    np.testing.assert_array_equal(result, oracle.rearrange(drawn.pattern, x, drawn.sizes).astype(float))
 
 
 @given(transforms("repeat"))
 def test_reducing_what_was_repeated_gives_it_back(drawn):
     if 0 in drawn.sizes.values() or "(...)" in drawn.pattern:
         return
-    x = distinct(drawn.shape)
+    x = arange_array(drawn.shape)
     repeated = plait.repeat(x, drawn.pattern, **drawn.sizes)
     back = plait.compile(drawn.pattern, **{**plait_sizes(drawn), **drawn.sizes}).inverse()
     np.testing.assert_array_equal(back.reduce(repeated, "max") if x.size else x, x)
@@ -100,7 +85,7 @@ def test_reducing_what_was_repeated_gives_it_back(drawn):
 
 @given(transforms("rearrange"))
 def test_strided_inputs_make_no_difference(drawn):
-    x = distinct(drawn.shape)
+    x = arange_array(drawn.shape)
     strided = np.array(x, order="F")
     wide = np.repeat(x[..., None], 2, axis=-1)[..., 0]
     result = plait.rearrange(x, drawn.pattern, **drawn.sizes)

@@ -11,7 +11,7 @@ import pytest
 from keras import ops
 
 import plait
-from backends.cases import EINSUM, REARRANGE, REDUCE, REPEAT
+from plait.testing._cases import EINSUM, REARRANGE, REDUCE, REPEAT
 
 BACKEND = keras.backend.backend()
 REDUCTIONS = ("min", "max", "sum", "mean", "prod", "any", "all", "std", "var", "logsumexp")

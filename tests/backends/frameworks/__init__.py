@@ -34,23 +34,23 @@ PROMISED = tuple(filter(None, os.environ.get("PLAIT_FRAMEWORKS", "").split(","))
 FRAMEWORKS = tuple(importlib.import_module(f"backends.frameworks.{name}_").FRAMEWORK for name in PROMISED or NAMES)
 
 
-WITH_GRADIENTS = tuple(framework for framework in FRAMEWORKS if framework.differentiates)
-WITH_VIEWS = tuple(framework for framework in FRAMEWORKS if framework.views == "promised")
-WITHOUT_VIEWS = tuple(framework for framework in FRAMEWORKS if framework.views == "hidden")
+WITH_GRADIENTS = tuple(framework for framework in FRAMEWORKS if framework.has_gradients)
+
+
+def parameters(frameworks=FRAMEWORKS):
+    """The frameworks as parameters of a test or of a fixture, with their names; one that is missing is skipped."""
+    return [
+        pytest.param(
+            framework,
+            id=framework.name,
+            marks=pytest.mark.skipif(
+                not PROMISED and not framework.installed(), reason=f"{framework.name} is not installed"
+            ),
+        )
+        for framework in frameworks
+    ]
 
 
 def each(frameworks=FRAMEWORKS):
     """Parametrize a test by the frameworks."""
-    return pytest.mark.parametrize(
-        "framework",
-        [
-            pytest.param(
-                framework,
-                id=framework.name,
-                marks=pytest.mark.skipif(
-                    not PROMISED and not framework.installed(), reason=f"{framework.name} is not installed"
-                ),
-            )
-            for framework in frameworks
-        ],
-    )
+    return pytest.mark.parametrize("framework", parameters(frameworks))

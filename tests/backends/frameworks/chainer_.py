@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from backends.frameworks.base import Framework
+from plait.testing import Framework
 
 
 class Chainer(Framework):
     def make(self, array):
         return self.module().Variable(np.array(array))
 
-    def shares_memory(self, one, other):
-        return np.shares_memory(one.array, other.array)
+    def shares_memory(self, first, second):
+        return np.shares_memory(first.array, second.array)
 
     def gradient(self, function, array):
         tensor = self.make(array)

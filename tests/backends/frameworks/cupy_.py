@@ -14,7 +14,7 @@ import types
 import numpy as np
 import pytest
 
-from backends.frameworks.base import Framework
+from plait.testing import Framework
 
 
 class StandIn(np.ndarray):
@@ -85,8 +85,8 @@ class CuPy(Framework):
     def make(self, array):
         return self.module().asarray(array)
 
-    def shares_memory(self, one, other):
-        return self.module().shares_memory(one, other)
+    def shares_memory(self, first, second):
+        return self.module().shares_memory(first, second)
 
 
 class Module(types.ModuleType):
@@ -101,8 +101,8 @@ class Module(types.ModuleType):
         return np.array(array, copy=True).view(StandIn)
 
     @staticmethod
-    def shares_memory(one, other):
-        return np.shares_memory(one, other)
+    def shares_memory(first, second):
+        return np.shares_memory(first, second)
 
 
 for name in NAMES:

@@ -1,11 +1,9 @@
 """Dask, each array in chunks that no dimension divides evenly."""
 
-from backends.frameworks.base import Framework
+from plait.testing import Framework
 
 
 class Dask(Framework):
-    views = "hidden"
-
     def make(self, array):
         return self.module().from_array(array, chunks=tuple(max(1, min(2, size)) for size in array.shape))
 

@@ -2,12 +2,10 @@
 
 import numpy as np
 
-from backends.frameworks.base import Framework
+from plait.testing import Framework
 
 
 class Jax(Framework):
-    views = "hidden"
-
     def module(self):
         jax = super().module()
         jax.config.update("jax_enable_x64", True)  # JAX's own form

@@ -2,12 +2,10 @@
 
 import os
 
-from backends.frameworks.base import Framework
+from plait.testing import Framework
 
 
 class Keras(Framework):
-    views = "hidden"
-
     def module(self):
         os.environ.setdefault("KERAS_BACKEND", "tensorflow")
         return super().module()

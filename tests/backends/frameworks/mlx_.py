@@ -4,12 +4,10 @@ import importlib
 
 import numpy as np
 
-from backends.frameworks.base import Framework
+from plait.testing import Framework
 
 
 class MLX(Framework):
-    views = "hidden"
-
     def module(self):
         return importlib.import_module("mlx.core")
 
@@ -22,4 +20,4 @@ class MLX(Framework):
         return np.asarray(mx.grad(lambda tensor: function(tensor).sum())(self.make(array)))
 
 
-FRAMEWORK = MLX("mlx", "mlx", lacks={"complex128": "MLX has no such type"})
+FRAMEWORK = MLX("mlx", "mlx", unsupported_dtypes={"complex128": "MLX has no such type"})

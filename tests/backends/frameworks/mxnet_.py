@@ -1,13 +1,11 @@
 """MXNet's NumPy arrays, on the CPU, with NumPy's shapes in effect; the classic arrays are in tests/tracers."""
 
-from backends.frameworks.base import Framework
+from plait.testing import Framework
 
 NO_SUCH_TYPE = "MXNet has no such type"
 
 
 class MXNet(Framework):
-    views = "hidden"
-
     def module(self):
         mx = super().module()
         mx.npx.set_np()
@@ -29,5 +27,5 @@ class MXNet(Framework):
 FRAMEWORK = MXNet(
     "mxnet",
     "mxnet",
-    lacks={"bfloat16": NO_SUCH_TYPE, "complex64": NO_SUCH_TYPE, "complex128": NO_SUCH_TYPE},
+    unsupported_dtypes={"bfloat16": NO_SUCH_TYPE, "complex64": NO_SUCH_TYPE, "complex128": NO_SUCH_TYPE},
 )

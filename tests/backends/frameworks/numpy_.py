@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from backends.frameworks.base import Framework
+from plait.testing import Framework
 
 
 class NumPy(Framework):
     def make(self, array):
         return array
 
-    def shares_memory(self, one, other):
-        return np.shares_memory(one, other)
+    def shares_memory(self, first, second):
+        return np.shares_memory(first, second)
 
 
 FRAMEWORK = NumPy("numpy", "numpy")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from backends.frameworks.base import Framework
+from plait.testing import Framework
 
 
 class Paddle(Framework):
@@ -15,8 +15,8 @@ class Paddle(Framework):
             return paddle.to_tensor(array.astype(np.float32)).astype("bfloat16")
         return paddle.to_tensor(array)
 
-    def shares_memory(self, one, other):
-        return one.data_ptr() == other.data_ptr()
+    def shares_memory(self, first, second):
+        return first.data_ptr() == second.data_ptr()
 
     def gradient(self, function, array):
         tensor = self.make(array)
@@ -28,7 +28,7 @@ class Paddle(Framework):
 FRAMEWORK = Paddle(
     "paddle",
     "paddle",
-    copies={
+    copying_operations={
         "repeat": "Paddle's broadcast_to copies; its as_strided would not, but has another gradient",
         "-> 1": "Paddle's reshape copies the one element of a tensor of rank 0",
     },

@@ -4,15 +4,13 @@ import importlib
 import os
 from unittest import mock
 
-from backends.frameworks.base import Framework
+from plait.testing import Framework
 
 SETTINGS = {"PYTENSOR_FLAGS": "linker=py,optimizer=fast_compile,cxx="}
 """Every graph is run once, so that compiling it would take longer than anything else."""
 
 
 class PyTensor(Framework):
-    views = "hidden"
-
     def module(self):
         with mock.patch.dict(os.environ, SETTINGS):  # read by the import, and kept
             return importlib.import_module("pytensor")
@@ -29,4 +27,4 @@ class PyTensor(Framework):
         return pytensor.grad(function(tensor).sum(), tensor).eval({tensor: array})
 
 
-FRAMEWORK = PyTensor("pytensor", "pytensor", lacks={"bfloat16": "PyTensor has no such type"})
+FRAMEWORK = PyTensor("pytensor", "pytensor", unsupported_dtypes={"bfloat16": "PyTensor has no such type"})

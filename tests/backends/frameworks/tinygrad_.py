@@ -9,7 +9,7 @@ from unittest import mock
 
 import numpy as np
 
-from backends.frameworks.base import Framework
+from plait.testing import Framework
 
 SETTINGS = {"PARALLEL": "0", "NOOPT": "1"}
 """No optimisation of kernels, and no processes for it: there are hundreds of kernels, each run once."""
@@ -22,8 +22,6 @@ else:  # tinygrad writes the machine code itself, but for four little programs o
 
 
 class Tinygrad(Framework):
-    views = "hidden"
-
     def installed(self):
         compiles = shutil.which("clang") or (shutil.which("gcc") and platform.machine() == "x86_64")
         return super().installed() and bool(compiles)
@@ -48,5 +46,8 @@ class Tinygrad(Framework):
 FRAMEWORK = Tinygrad(
     "tinygrad",
     "tinygrad",
-    lacks={"complex64": "tinygrad has no complex numbers", "complex128": "tinygrad has no complex numbers"},
+    unsupported_dtypes={
+        "complex64": "tinygrad has no complex numbers",
+        "complex128": "tinygrad has no complex numbers",
+    },
 )

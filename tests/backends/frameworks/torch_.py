@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from backends.frameworks.base import Framework
+from plait.testing import Framework
 
 
 class Torch(Framework):
@@ -12,8 +12,8 @@ class Torch(Framework):
             return torch.tensor(array.astype(np.float32)).to(torch.bfloat16)
         return torch.tensor(array)
 
-    def shares_memory(self, one, other):
-        return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
+    def shares_memory(self, first, second):
+        return first.untyped_storage().data_ptr() == second.untyped_storage().data_ptr()
 
     def gradient(self, function, array):
         tensor = self.make(array).requires_grad_()

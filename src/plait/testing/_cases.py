@@ -1,4 +1,4 @@
-"""The cases of the conformance suite: operation, pattern, shape, and given sizes."""
+"""The cases of the conformance suite: patterns with the shapes and the sizes that they are called with."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Case:
-    """One call. ``view`` says whether a framework with views must give one of a contiguous tensor."""
+    """One pattern of one tensor.
+
+    Attributes:
+        pattern: the pattern.
+        shape: the shape of the tensor.
+        sizes: the sizes of axes that are given.
+        view: whether the result is a view of a contiguous tensor, where the framework has views; ``None``: either.
+    """
 
     pattern: str
     shape: tuple[int, ...]
@@ -78,7 +85,7 @@ EMPTY = [
     Case("a b -> a", (3, 0)),
     Case("a b ->", (0, 0)),
 ]
-"""A reduced axis has length 0."""
+"""Cases of ``reduce`` in which a reduced axis has length 0."""
 
 REPEAT = [
     Case("-> a", (), {"a": 3}, view=True),
@@ -101,8 +108,14 @@ REPEAT = [
 
 
 @dataclass(frozen=True)
-class Product:
-    """One einsum: the pattern, the shapes, and given sizes."""
+class EinsumCase:
+    """One pattern of one or several tensors.
+
+    Attributes:
+        pattern: the pattern.
+        shapes: the shape of each tensor.
+        sizes: the sizes of axes that are given.
+    """
 
     pattern: str
     shapes: tuple[tuple[int, ...], ...]
@@ -113,28 +126,44 @@ class Product:
 
 
 EINSUM = [
-    Product("i k, k j -> i j", ((2, 3), (3, 4))),
-    Product("i k, k j -> j i", ((2, 3), (3, 4))),
-    Product("b i d, b j d -> b i j", ((2, 3, 4), (2, 5, 4))),
-    Product("b i (h d), b j (h d) -> b h i j", ((2, 3, 4), (2, 2, 4)), {"h": 2}),
-    Product("b h i j, b j (h d) -> b i (h d)", ((2, 2, 3, 2), (2, 2, 4))),
-    Product("a b -> b a", ((2, 3),)),
-    Product("a b ->", ((2, 3),)),
-    Product("a a -> a", ((3, 3),)),
-    Product("a b a -> b", ((3, 2, 3),)),
-    Product("a a ->", ((3, 3),)),
-    Product("a, b -> a b", ((2,), (3,))),
-    Product("a, b -> (b a)", ((2,), (3,))),
-    Product("a, a -> a", ((3,), (3,))),
-    Product("a, a ->", ((3,), (3,))),
-    Product("... i, i o -> ... o", ((2, 3, 4), (4, 5))),
-    Product("... i, ... i -> ...", ((2, 3, 4), (2, 3, 4))),
-    Product("... i j, j -> i ...", ((2, 3, 4), (4,))),
-    Product("b ... c, c -> b (...)", ((2, 3, 2, 4), (4,))),
-    Product("i k, j k, k -> i j", ((2, 3), (4, 3), (3,))),
-    Product("a b, b c, c d, d e -> a e", ((2, 3), (3, 2), (2, 3), (3, 2))),
-    Product("a 1 b, b 2 -> 1 a", ((2, 1, 3), (3, 2))),
-    Product("i k, k j -> i j", ((2, 0), (0, 4))),
-    Product("i k, k j -> i j", ((0, 3), (3, 4))),
-    Product(", a -> a", ((), (3,))),
+    EinsumCase("i k, k j -> i j", ((2, 3), (3, 4))),
+    EinsumCase("i k, k j -> j i", ((2, 3), (3, 4))),
+    EinsumCase("b i d, b j d -> b i j", ((2, 3, 4), (2, 5, 4))),
+    EinsumCase("b i (h d), b j (h d) -> b h i j", ((2, 3, 4), (2, 2, 4)), {"h": 2}),
+    EinsumCase("b h i j, b j (h d) -> b i (h d)", ((2, 2, 3, 2), (2, 2, 4))),
+    EinsumCase("a b -> b a", ((2, 3),)),
+    EinsumCase("a b ->", ((2, 3),)),
+    EinsumCase("a a -> a", ((3, 3),)),
+    EinsumCase("a b a -> b", ((3, 2, 3),)),
+    EinsumCase("a a ->", ((3, 3),)),
+    EinsumCase("a, b -> a b", ((2,), (3,))),
+    EinsumCase("a, b -> (b a)", ((2,), (3,))),
+    EinsumCase("a, a -> a", ((3,), (3,))),
+    EinsumCase("a, a ->", ((3,), (3,))),
+    EinsumCase("... i, i o -> ... o", ((2, 3, 4), (4, 5))),
+    EinsumCase("... i, ... i -> ...", ((2, 3, 4), (2, 3, 4))),
+    EinsumCase("... i j, j -> i ...", ((2, 3, 4), (4,))),
+    EinsumCase("b ... c, c -> b (...)", ((2, 3, 2, 4), (4,))),
+    EinsumCase("i k, j k, k -> i j", ((2, 3), (4, 3), (3,))),
+    EinsumCase("a b, b c, c d, d e -> a e", ((2, 3), (3, 2), (2, 3), (3, 2))),
+    EinsumCase("a 1 b, b 2 -> 1 a", ((2, 1, 3), (3, 2))),
+    EinsumCase("i k, k j -> i j", ((2, 0), (0, 4))),
+    EinsumCase("i k, k j -> i j", ((0, 3), (3, 4))),
+    EinsumCase(", a -> a", ((), (3,))),
 ]
+
+CLASSICAL_EINSUM: list[tuple[str, list[tuple[int, ...]]]] = [
+    ("ij,jk", [(2, 3), (3, 4)]),
+    ("ba", [(2, 3)]),
+    ("ii", [(3, 3)]),
+    ("ii->i", [(3, 3)]),
+    ("Ab, bC -> AC", [(2, 3), (3, 4)]),
+    ("...ij,...jk->...ik", [(5, 2, 3), (5, 3, 4)]),
+    ("...ij,...jk", [(5, 2, 3), (1, 3, 4)]),
+    ("i...->...", [(2, 3, 4)]),
+    ("i,j,k->kji", [(2,), (3,), (4,)]),
+    (",->", [(), ()]),
+    ("...,...", [(2, 3), (3,)]),
+    ("b...c,c->b...", [(2, 4), (4,)]),
+]
+"""Equations in the form of NumPy's einsum, each with the shapes of its tensors."""

@@ -1,0 +1,106 @@
+"""Calls of plait under test, and the messages about those that give a wrong result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from numpy.typing import NDArray
+
+import plait
+from plait.testing._arrays import difference
+from plait.testing._diagnosis import wrong_functions
+from plait.testing._framework import Framework
+
+
+class Call:
+    """A call of one of plait's functions on tensors of a framework.
+
+    Attributes:
+        tensors: what the function is called with.
+    """
+
+    def __init__(
+        self,
+        framework: Framework,
+        operation: str,
+        pattern: str,
+        arrays: Sequence[NDArray[Any]],
+        sizes: Mapping[str, int] | None = None,
+        reduction: str | None = None,
+    ) -> None:
+        self.framework = framework
+        self.operation = operation
+        self.pattern = pattern
+        self.arrays = arrays
+        self.sizes = dict(sizes or {})
+        self.reduction = reduction
+        self.tensors = [framework.make(array) for array in arrays]
+
+    def run(self) -> Any:
+        """What the function returns."""
+        reduction = () if self.reduction is None else (self.reduction,)
+        return getattr(plait, self.operation)(*self.tensors, self.pattern, *reduction, **self.sizes)
+
+    def __str__(self) -> str:
+        reduction = [] if self.reduction is None else [repr(self.reduction)]
+        sizes = [f"{name}={size}" for name, size in self.sizes.items()]
+        pattern = [repr(self.pattern)] if self.pattern else []
+        arguments = [*self._names(), *pattern, *reduction, *sizes]
+        return f"plait.{self.operation}({', '.join(arguments)})"
+
+    def _names(self) -> list[str]:
+        return ["x"] if len(self.arrays) == 1 else [f"x{number}" for number in range(len(self.arrays))]
+
+    def check_equal(self, result: Any, expected: NDArray[Any]) -> None:
+        """Fail unless the result has exactly these elements."""
+        __tracebackhide__ = True
+        if problem := difference(plait.asnumpy(result), expected):
+            self.fail(problem)
+
+    def check_close(self, result: Any, expected: NDArray[Any], dtype: str = "float64") -> None:
+        """Fail unless the result has these elements, but for rounding in a dtype."""
+        __tracebackhide__ = True
+        if problem := difference(plait.asnumpy(result), expected, dtype):
+            self.fail(problem)
+
+    def check_gradient(self, gradient: NDArray[Any], expected: NDArray[Any]) -> None:
+        """Fail unless the gradient with respect to the tensor is this one, but for rounding."""
+        __tracebackhide__ = True
+        if problem := difference(gradient, expected, "float64"):
+            self.fail(f"the gradient is wrong: {problem}")
+
+    def check_type(self, result: Any) -> None:
+        """Fail unless the result is a tensor of the framework."""
+        __tracebackhide__ = True
+        types = self.framework.result_types(self.tensors[0])
+        if type(result) not in types:
+            expected = " or ".join(f"{cls.__module__}.{cls.__qualname__}" for cls in types)
+            cls = type(result)
+            self.fail(f"the result is of type {cls.__module__}.{cls.__qualname__}, and should be of {expected}")
+
+    def check_dtype(self, actual: Any, expected: Any) -> None:
+        """Fail unless a dtype of the result is this one."""
+        __tracebackhide__ = True
+        if actual != expected:
+            self.fail(f"the dtype of the result is {actual}, and should be {expected}")
+
+    def fail(self, problem: str) -> NoReturn:
+        """Fail the test: say what was called and what is wrong, and which functions of the backend are at fault."""
+        __tracebackhide__ = True
+        lines = [f"{self} is wrong on {self.framework}"]
+        lines += [
+            f"  {name}: shape {array.shape}, {array.dtype}"
+            for name, array in zip(self._names(), self.arrays, strict=True)
+        ]
+        lines += [f"  {problem}", *self._plan(), *wrong_functions(self.framework, self.reduction)]
+        raise AssertionError("\n".join(lines))
+
+    def _plan(self) -> list[str]:
+        """What the backend is called for, step by step; nothing where that cannot be said."""
+        reduction = {} if self.reduction is None else {"reduction": self.reduction}
+        try:
+            explained = plait.explain(self.pattern, *self.tensors, **self.sizes, **reduction)
+        except Exception:  # it is only a part of a message about another mistake
+            return []
+        return ["  the plan:", *[f"    {line}" for line in str(explained).splitlines()[1:]]]

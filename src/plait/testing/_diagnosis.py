@@ -1,0 +1,99 @@
+"""Which functions of a backend are wrong: each is called by itself, on a small tensor, beside NumPy's.
+
+A test of the suite calls several functions of the backend, in the order of a plan. When one fails, this says which of
+them does not do what `plait.backends.interface.Backend` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plait.backends.interface import Backend
+from plait.backends.registry import backend_of
+from plait.testing import _oracle as oracle
+from plait.testing._arrays import arange_array, difference
+from plait.testing._framework import Framework
+
+X = arange_array((2, 3, 4))
+Y = arange_array((4, 2))
+Z = arange_array((3, 1))
+TENSORS = "x, y and z are 0, 1, 2, ... in the shapes (2, 3, 4), (4, 2) and (3, 1)"
+
+
+class Check(NamedTuple):
+    """A function of a backend, what it is called with, and what it should return."""
+
+    text: str
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    expected: NDArray[Any]
+
+
+def _functions(framework: Framework, backend: Backend) -> Iterator[Check]:
+    x, y, z = map(framework.make, (X, Y, Z))
+    yield Check("reshape(x, (4, 6))", backend.reshape, (x, (4, 6)), X.reshape(4, 6))
+    yield Check("permute(x, (2, 0, 1))", backend.permute, (x, (2, 0, 1)), X.transpose(2, 0, 1))
+    yield Check("expand(z, (2, 3, 4))", backend.expand, (z, (2, 3, 4)), np.broadcast_to(Z, (2, 3, 4)))
+    yield Check("concat([x, x], 1)", backend.concat, ([x, x], 1), np.concatenate([X, X], 1))
+    yield Check("stack([x, x])", backend.stack, ([x, x],), np.stack([X, X]))
+    yield Check("slice(x, 1, 1, 3)", backend.slice, (x, 1, 1, 3), X[:, 1:3])
+    for equation in ("abc,cd->abd", "abc,cd->bd"):
+        expected = np.einsum(equation, X, Y)
+        yield Check(f'einsum("{equation}", x, y)', backend.einsum, (equation, x, y), expected)
+
+
+def _reductions(framework: Framework, backend: Backend, name: str) -> Iterator[Check]:
+    x = framework.make(X)
+    reduce = backend.reduction(name, backend.dtype(x))
+    for axes, pattern in (((1,), "a b c -> a c"), ((0, 2), "a b c -> b"), ((0, 1, 2), "a b c ->")):
+        yield Check(f'reduction("{name}", dtype)(x, {axes})', reduce, (x, axes), oracle.reduce(pattern, X, name, {}))
+
+
+def _problem(check: Check, backend: Backend) -> str | None:
+    """What is wrong with the result of a function, or the exception that it raises."""
+    try:
+        with np.errstate(all="ignore"):
+            result = np.asarray(backend.to_numpy(check.function(*check.arguments)))
+        return difference(result, check.expected, "float64")
+    except Exception as error:  # whatever it raises is the answer
+        return f"it raises {type(error).__name__}: {error}"
+
+
+def _problems(framework: Framework, backend: Backend, reduction: str | None) -> list[str]:
+    name = type(backend).__name__
+    x = framework.make(X)
+    if problem := _problem(Check("", lambda tensor: tensor, (x,), X), backend):  # then nothing else can be judged
+        return [f"  wrong function of the backend: {name}.to_numpy(x)", f"    {problem}"]
+    checks = [*_functions(framework, backend)]
+    if reduction is not None:
+        checks += _reductions(framework, backend, reduction)
+    lines = []
+    for check in checks:
+        if problem := _problem(check, backend):
+            lines += [f"  wrong function of the backend: {name}.{check.text}", f"    {problem}"]
+    return lines
+
+
+def wrong_functions(framework: Framework, reduction: str | None) -> list[str]:
+    """Lines of text that name the functions of the backend that are wrong, or that say that none is.
+
+    Args:
+        framework: what makes the tensors.
+        reduction: the reduction to be checked beside the other functions.
+
+    Returns:
+        The lines; none where the functions could not be called.
+    """
+    try:
+        cls: Any = type(framework.make(X))
+        backend: Backend = backend_of(cls)
+        lines = _problems(framework, backend, reduction)
+    except Exception:  # this is only a part of the message about another mistake
+        return []
+    if lines:
+        return [*lines, f"  ({TENSORS})"]
+    return [f"  {type(backend).__name__}: every function that was called by itself on a small tensor is right"]

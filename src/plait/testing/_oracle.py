@@ -1,0 +1,208 @@
+"""What a pattern means, from the definition and with Python loops: the results that backends are compared with.
+
+It shares nothing with the rest of plait: it reads patterns itself, knows no plan, and takes elements one by one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Dimensions: TypeAlias = list[list[str]]
+"""For each dimension of a tensor, the axes in it."""
+Index: TypeAlias = tuple[int, ...]
+Shape: TypeAlias = tuple[int, ...]
+Sizes: TypeAlias = Mapping[str, int]
+
+
+def read_side(text: str, prefix: str) -> Dimensions:
+    """The dimensions of one tensor of a pattern. The axis of a number gets a name: prefix, position, ``:``, length."""
+    dimensions: Dimensions = []
+    depth = 0
+    for position, word in enumerate(text.replace("(", " ( ").replace(")", " ) ").split()):
+        if word == "(":
+            if depth == 0:
+                dimensions.append([])
+            depth += 1
+        elif word == ")":
+            depth -= 1
+        else:
+            axis = f"{prefix}{position}:{word}" if word.isdigit() else word
+            if depth:
+                dimensions[-1].append("(...)" if axis == "..." else axis)
+            else:
+                dimensions.append([axis])
+    return dimensions
+
+
+def expand_ellipsis(dimensions: Dimensions, count: int) -> Dimensions:
+    """Replace ``...`` by as many axes, with names that are counted from the right."""
+    names = [f"...{number}" for number in reversed(range(count))]
+    result: Dimensions = []
+    for dimension in dimensions:
+        if dimension == ["..."]:
+            result += [[name] for name in names]
+        else:
+            result.append([name for axis in dimension for name in (names if axis == "(...)" else [axis])])
+    return result
+
+
+def _numbers(dimensions: Dimensions) -> dict[str, int]:
+    """The sizes of the axes that are written as numbers."""
+    return {axis: int(axis.partition(":")[2]) for dimension in dimensions for axis in dimension if ":" in axis}
+
+
+def read_inputs(pattern: str, shapes: Sequence[Shape]) -> list[Dimensions]:
+    """The dimensions of each tensor on the left side, with ``...`` replaced by axes."""
+    result = []
+    for number, (text, shape) in enumerate(zip(pattern.partition("->")[0].split(","), shapes, strict=True)):
+        dimensions = read_side(text, f"<{number}.")
+        result.append(expand_ellipsis(dimensions, len(shape) - len(dimensions) + 1))
+    return result
+
+
+def axis_sizes(pattern: str, shapes: Sequence[Shape], given: Sizes) -> dict[str, int]:
+    """The size of every axis of the left side."""
+    inputs = read_inputs(pattern, shapes)
+    sizes = dict(given)
+    for dimensions in inputs:
+        sizes.update(_numbers(dimensions))
+    for _ in range(3):
+        for dimensions, shape in zip(inputs, shapes, strict=True):
+            for dimension, length in zip(dimensions, shape, strict=True):
+                unknown = [axis for axis in dimension if axis not in sizes]
+                if len(unknown) == 1:
+                    sizes[unknown[0]] = length // math.prod(sizes[axis] for axis in dimension if axis in sizes)
+    return sizes
+
+
+def tensor_index(dimensions: Dimensions, positions: Sizes, sizes: Sizes) -> Index:
+    """The index of the element at a position of each axis: row-major within each dimension."""
+    index = []
+    for dimension in dimensions:
+        offset = 0
+        for axis in dimension:
+            offset = offset * sizes[axis] + positions[axis]
+        index.append(offset)
+    return tuple(index)
+
+
+class ElementMap:
+    """From which elements of the inputs a pattern computes each element of the output.
+
+    Attributes:
+        shape: the shape of the output.
+        sources: for each index of the output a list; each of its items has one index for each input.
+    """
+
+    def __init__(self, pattern: str, shapes: Sequence[Shape], given: Sizes) -> None:
+        inputs = read_inputs(pattern, shapes)
+        axes = list(dict.fromkeys(axis for dimensions in inputs for dimension in dimensions for axis in dimension))
+        output = read_side(pattern.partition("->")[2], ">")
+        output = expand_ellipsis(output, sum(axis.startswith("...") for axis in axes))
+        axes += dict.fromkeys(axis for dimension in output for axis in dimension if axis not in axes)
+        sizes = {**axis_sizes(pattern, shapes, given), **_numbers(output)}
+        self.shape: Shape = tuple(math.prod(sizes[axis] for axis in dimension) for dimension in output)
+        self.sources: dict[Index, list[tuple[Index, ...]]] = {
+            index: [] for index in itertools.product(*map(range, self.shape))
+        }
+        for values in itertools.product(*(range(sizes[axis]) for axis in axes)):
+            positions = dict(zip(axes, values, strict=True))
+            source = tuple(tensor_index(dimensions, positions, sizes) for dimensions in inputs)
+            self.sources[tensor_index(output, positions, sizes)].append(source)
+
+    def compute(self, element: Callable[[list[tuple[Index, ...]]], Any]) -> NDArray[Any]:
+        """An array of objects: each is what a function makes of the sources of one element of the output."""
+        result = np.empty(self.shape, dtype=object)
+        for index, sources in self.sources.items():
+            result[index] = element(sources)
+        return result
+
+
+def rearrange(pattern: str, array: NDArray[Any], sizes: Sizes) -> NDArray[Any]:
+    """``rearrange`` and ``repeat``: every element of the output is one element of the input."""
+
+    def element(sources: list[tuple[Index, ...]]) -> Any:
+        ((index,),) = sources
+        return array[index]
+
+    return ElementMap(pattern, [array.shape], sizes).compute(element)
+
+
+def reduce(pattern: str, array: NDArray[Any], reduction: str, sizes: Sizes) -> NDArray[Any]:
+    """``reduce``: every element of the output is a reduction of some elements of the input."""
+    combine = REDUCTIONS[reduction]
+    return ElementMap(pattern, [array.shape], sizes).compute(
+        lambda sources: combine([array[index].item() for (index,) in sources])
+    )
+
+
+def einsum(pattern: str, arrays: Sequence[NDArray[Any]], sizes: Sizes) -> NDArray[Any]:
+    """``einsum``: every element of the output is a sum of products."""
+
+    def product(indices: tuple[Index, ...]) -> Any:
+        return math.prod(array[index].item() for array, index in zip(arrays, indices, strict=True))
+
+    return ElementMap(pattern, [array.shape for array in arrays], sizes).compute(
+        lambda sources: sum(product(indices) for indices in sources)
+    )
+
+
+def _has_nan(values: Sequence[Any]) -> bool:
+    return any(value != value for value in values)  # noqa: PLR0124  # NaN alone differs from itself
+
+
+def _min(values: Sequence[Any]) -> Any:
+    return math.nan if _has_nan(values) else min(values)
+
+
+def _max(values: Sequence[Any]) -> Any:
+    return math.nan if _has_nan(values) else max(values)
+
+
+def _sum(values: Sequence[Any]) -> Any:
+    if any(isinstance(value, complex) for value in values):
+        return complex(math.fsum(value.real for value in values), math.fsum(value.imag for value in values))
+    return math.fsum(values) if any(isinstance(value, float) for value in values) else sum(values)
+
+
+def _mean(values: Sequence[Any]) -> Any:
+    return _sum(values) / len(values) if values else math.nan
+
+
+def _var(values: Sequence[Any]) -> Any:
+    mean = _mean(values)
+    return _mean([abs(value - mean) ** 2 for value in values])
+
+
+def _std(values: Sequence[Any]) -> Any:
+    return math.sqrt(_var(values))
+
+
+def _logsumexp(values: Sequence[Any]) -> Any:
+    if _has_nan(values):
+        return math.nan
+    largest = max(values, default=-math.inf)
+    if math.isinf(largest):
+        return largest
+    return largest + math.log(math.fsum(math.exp(value - largest) for value in values))
+
+
+REDUCTIONS: dict[str, Callable[[Sequence[Any]], Any]] = {
+    "min": _min,
+    "max": _max,
+    "sum": _sum,
+    "mean": _mean,
+    "prod": math.prod,
+    "any": lambda values: any(bool(value) for value in values),
+    "all": lambda values: all(bool(value) for value in values),
+    "var": _var,
+    "std": _std,
+    "logsumexp": _logsumexp,
+}
+"""The reductions by name, each of a list of elements."""

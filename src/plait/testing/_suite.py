@@ -1,0 +1,416 @@
+"""The conformance suite: the same calls on every framework, compared with the definition of the operations."""
+
+from __future__ import annotations
+
+import warnings
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import plait
+from plait.testing import _oracle as oracle
+from plait.testing._arrays import DTYPES, HAS_BFLOAT16, arange_array, as_dtype, random_array
+from plait.testing._calls import Call
+from plait.testing._cases import CLASSICAL_EINSUM, EINSUM, EMPTY, REARRANGE, REDUCE, REPEAT, Case, EinsumCase
+from plait.testing._framework import Framework
+
+_FLOATING = ("float16", "bfloat16", "float32", "float64")
+_COMPLEX = ("complex64", "complex128")
+_REAL = ("bool", "uint8", "int32", "int64", *_FLOATING)
+
+DEFINED_DTYPES: dict[str, tuple[str, ...]] = {
+    "min": _REAL,
+    "max": _REAL,
+    "sum": (*_REAL, *_COMPLEX),
+    "prod": (*_REAL, *_COMPLEX),
+    "any": (*_REAL, *_COMPLEX),
+    "all": (*_REAL, *_COMPLEX),
+    "mean": (*_FLOATING, *_COMPLEX),
+    "var": (*_FLOATING, *_COMPLEX),
+    "std": (*_FLOATING, *_COMPLEX),
+    "logsumexp": _FLOATING,
+}
+"""The dtypes on which each reduction is defined; on others it is an error, PLT503."""
+
+WITHOUT_REDUCED_AXES = ("->", "a b -> a b")
+"""The patterns of `REDUCE` that reduce no axis: the tensor is returned as it is."""
+
+NAN_AND_INFINITY = np.array(
+    [[1.0, np.nan, 2.0], [np.inf, 1.0, -np.inf], [-np.inf, -np.inf, -np.inf], [1000.0, 1000.0, -1000.0]]
+)
+
+MISTAKES: tuple[tuple[str, str, tuple[str, ...], dict[str, int]], ...] = (
+    ("rearrange", "b c (h p) w -> b c h w p", (), {"p": 3}),
+    ("rearrange", "b c h -> b c", (), {}),
+    ("reduce", "b c h w -> b", ("median",), {}),
+    ("repeat", "b c h w -> b c h w r", (), {}),
+)
+"""Calls with one tensor of shape (2, 3, 4, 6) that are errors: operation, pattern, further arguments, and sizes."""
+
+MOVING = [case for case in (*REARRANGE, *REPEAT) if case.view is not None]
+
+
+def _operation(case: Case) -> str:
+    return "repeat" if case in REPEAT else "rearrange"
+
+
+def _need_dtype(framework: Framework, dtype: str) -> None:
+    """Skip the test of a dtype that the framework does not have."""
+    if dtype in framework.unsupported_dtypes:
+        pytest.skip(f"{framework} has no {dtype}: {framework.unsupported_dtypes[dtype]}")
+    if dtype == "bfloat16" and not HAS_BFLOAT16:
+        pytest.skip("bfloat16 needs ml_dtypes, which is not installed")
+
+
+def _need_views(framework: Framework) -> None:
+    if not framework.has_views:
+        pytest.skip(f"{framework} has no views: {type(framework).__name__} does not define shares_memory")
+
+
+def _need_gradients(framework: Framework) -> None:
+    if not framework.has_gradients:
+        pytest.skip(f"{framework} has no gradients: {type(framework).__name__} does not define gradient")
+
+
+def _error_messages(tensor: Any) -> tuple[str, ...]:
+    """The message of each mistake."""
+    messages = []
+    for operation, pattern, arguments, sizes in MISTAKES:
+        with pytest.raises(plait.PlaitError) as caught:
+            getattr(plait, operation)(tensor, pattern, *arguments, **sizes)
+        messages.append(str(caught.value))
+    with pytest.raises(plait.PlaitError) as caught:
+        plait.einsum(tensor, tensor, "a b c d, b c d a -> a")
+    return (*messages, str(caught.value))
+
+
+@lru_cache(maxsize=1)
+def _error_messages_of_numpy() -> tuple[str, ...]:
+    return _error_messages(np.zeros((2, 3, 4, 6)))
+
+
+class BackendTests:
+    """The tests that every backend passes. Subclass it in a test file, and run that with pytest.
+
+    Every test compares a call of plait with the definition of the operation, computed in plain Python. The tests of
+    what the framework does not have are skipped: its `Framework.unsupported_dtypes`, views where it does not
+    define `Framework.shares_memory`, gradients where it does not define `Framework.gradient`. A test that fails
+    shows the call, the actual and the expected values, the plan, and the functions of the backend that are wrong.
+
+    Attributes:
+        framework: the framework under test; every subclass sets it, or overrides the fixture `framework_under_test`,
+            for example to run the tests on several frameworks.
+
+    Examples:
+        >>> import numpy as np
+        >>> class NumPy(Framework):
+        ...     def make(self, array):
+        ...         return array
+        ...
+        ...     def shares_memory(self, first, second):
+        ...         return np.shares_memory(first, second)
+        >>> class TestNumPy(BackendTests):
+        ...     framework = NumPy("numpy", "numpy")
+    """
+
+    framework: ClassVar[Framework]
+
+    @pytest.fixture(name="framework")
+    def framework_under_test(self) -> Framework:
+        """The fixture ``framework``, which every test takes.
+
+        Returns:
+            The class attribute ``framework``.
+
+        Raises:
+            TypeError: the subclass sets none.
+        """
+        framework = getattr(self, "framework", None)
+        if not isinstance(framework, Framework):
+            raise TypeError(
+                f"{type(self).__name__} must set the class attribute framework to an instance of a subclass of "
+                f"plait.testing.Framework; it is {framework!r}"
+            )
+        return framework
+
+    # Values.
+
+    @pytest.mark.parametrize("case", REARRANGE, ids=str)
+    def test_rearrange(self, framework: Framework, case: Case) -> None:
+        """`rearrange` gives the elements of the definition, and a tensor of the framework."""
+        call = Call(framework, "rearrange", case.pattern, [arange_array(case.shape)], case.sizes)
+        result = call.run()
+        call.check_type(result)
+        call.check_equal(result, oracle.rearrange(case.pattern, call.arrays[0], case.sizes))
+
+    @pytest.mark.parametrize("case", REPEAT, ids=str)
+    def test_repeat(self, framework: Framework, case: Case) -> None:
+        """`repeat` gives the elements of the definition, and a tensor of the framework."""
+        call = Call(framework, "repeat", case.pattern, [arange_array(case.shape)], case.sizes)
+        result = call.run()
+        call.check_type(result)
+        call.check_equal(result, oracle.rearrange(case.pattern, call.arrays[0], case.sizes))
+
+    @pytest.mark.parametrize("reduction", sorted(oracle.REDUCTIONS))
+    @pytest.mark.parametrize("case", REDUCE, ids=str)
+    def test_reduce(self, framework: Framework, case: Case, reduction: str) -> None:
+        """`reduce` gives the values of the definition; without an axis to reduce it gives the tensor."""
+        array = random_array(case.shape)
+        call = Call(framework, "reduce", case.pattern, [array], case.sizes, reduction)
+        result = call.run()
+        if case.pattern in WITHOUT_REDUCED_AXES:
+            call.check_equal(result, oracle.rearrange(case.pattern, array, case.sizes))
+        else:
+            call.check_close(result, oracle.reduce(case.pattern, array, reduction, case.sizes))
+
+    @pytest.mark.parametrize("reduction", sorted(oracle.REDUCTIONS))
+    @pytest.mark.parametrize("case", EMPTY, ids=str)
+    def test_reduce_of_no_elements(self, framework: Framework, case: Case, reduction: str) -> None:
+        """The sum of no elements is 0, their product 1, their mean NaN; their maximum is the error PLT307."""
+        array = np.zeros(case.shape)
+        call = Call(framework, "reduce", case.pattern, [array], reduction=reduction)
+        if reduction in ("min", "max"):
+            with pytest.raises(plait.SizeError, match="PLT307"):
+                call.run()
+            return
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # each framework has its own warning about the mean of no elements
+            result = call.run()
+        call.check_close(result, oracle.reduce(case.pattern, array, reduction, case.sizes))
+
+    @pytest.mark.parametrize("reduction", sorted(oracle.REDUCTIONS))
+    def test_reduce_of_nan_and_infinity(self, framework: Framework, reduction: str) -> None:
+        """A NaN makes the result NaN, and infinities are added as IEEE 754 says; `logsumexp` does not overflow."""
+        call = Call(framework, "reduce", "a b -> a", [NAN_AND_INFINITY], reduction=reduction)
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            result = call.run()
+            if reduction == "logsumexp":
+                expected = np.array([np.nan, np.inf, -np.inf, 1000 + np.log(2)])
+            else:
+                expected = getattr(np, reduction)(NAN_AND_INFINITY, axis=1)
+            call.check_close(result, expected)
+
+    def test_reduce_with_a_callable(self, framework: Framework) -> None:
+        """`reduce` with a callable calls it once, with the tensor and the dimensions to reduce."""
+        array = random_array((2, 3, 4))
+        call = Call(framework, "reduce", "a b c -> b", [array], reduction="max")
+        seen = []
+
+        def maximum(tensor: Any, axes: tuple[int, ...]) -> Any:
+            seen.append(axes)
+            return plait.reduce(tensor, "a b c -> b", "max")
+
+        result = plait.reduce(call.tensors[0], "a b c -> b", maximum)
+        if seen != [(0, 2)]:
+            call.fail(f"the callable was called for the dimensions {seen}, and should be once, for (0, 2)")
+        call.check_close(result, oracle.reduce("a b c -> b", array, "max", {}))
+
+    @pytest.mark.parametrize("case", EINSUM, ids=str)
+    def test_einsum(self, framework: Framework, case: EinsumCase) -> None:
+        """`einsum` of a pattern gives the sums of products of the definition."""
+        arrays = [random_array(shape, seed=number) for number, shape in enumerate(case.shapes)]
+        call = Call(framework, "einsum", case.pattern, arrays, case.sizes)
+        call.check_close(call.run(), oracle.einsum(case.pattern, arrays, case.sizes))
+
+    @pytest.mark.parametrize(("equation", "shapes"), CLASSICAL_EINSUM)
+    def test_classical_einsum(self, framework: Framework, equation: str, shapes: list[tuple[int, ...]]) -> None:
+        """`einsum` of an equation gives what NumPy's gives."""
+        arrays = [random_array(shape, seed=number) for number, shape in enumerate(shapes)]
+        call = Call(framework, "einsum", equation, arrays)
+        call.check_close(plait.einsum(equation, *call.tensors), np.einsum(equation, *arrays))
+
+    @pytest.mark.parametrize("form", [list, tuple])
+    def test_list_of_tensors_is_stacked(self, framework: Framework, form: type) -> None:
+        """A list or a tuple of tensors is one tensor with a new first dimension."""
+        arrays = [arange_array((2, 3)) + 10 * number for number in range(4)]
+        stacked = np.stack(arrays)
+        for operation, pattern, reduction, expected in (
+            ("rearrange", "n h w -> h (n w)", (), oracle.rearrange("n h w -> h (n w)", stacked, {})),
+            ("reduce", "n h w -> h w", ("max",), stacked.max(0)),
+            ("repeat", "n h w -> n h w 2", (), oracle.rearrange("n h w -> n h w 2", stacked, {})),
+        ):
+            call = Call(framework, operation, pattern, arrays)
+            result = getattr(plait, operation)(form(call.tensors), pattern, *reduction)
+            if framework.shape(result) != expected.shape:
+                call.fail(f"Framework.shape of the result is {framework.shape(result)}, and should be {expected.shape}")
+            call.check_equal(result, expected)
+
+    def test_pack_and_unpack(self, framework: Framework) -> None:
+        """`pack` concatenates tensors of several ranks, and `unpack` gives them back."""
+        shapes = [(2, 3, 5), (2, 5), (2, 4, 2, 5), (2, 0, 5)]
+        arrays = [arange_array(shape) + 100 * number for number, shape in enumerate(shapes)]
+        call = Call(framework, "pack", "b * c", arrays)
+        packed, packed_shapes = plait.pack(call.tensors, "b * c")
+        if [tuple(shape) for shape in packed_shapes] != [(3,), (), (4, 2), (0,)]:
+            call.fail(f"the packed shapes are {packed_shapes}, and should be [(3,), (), (4, 2), (0,)]")
+        call.check_equal(packed, np.concatenate([array.reshape(2, array.size // 10, 5) for array in arrays], axis=1))
+        for part, array in zip(plait.unpack(packed, packed_shapes, "b * c"), arrays, strict=True):
+            call.check_equal(part, array)
+        parts = plait.unpack(packed, [(3,), (), (-1, 2), (0,)], "b * c")
+        if [framework.shape(part) for part in parts] != shapes:
+            call.fail(f"unpack gives tensors of the shapes {[framework.shape(part) for part in parts]}, not {shapes}")
+
+    def test_parse_shape(self, framework: Framework) -> None:
+        """`parse_shape` gives the sizes of the named axes."""
+        for pattern, expected in (
+            ("b _ 1 w", {"b": 2, "w": 5}),
+            ("b ... w", {"b": 2, "w": 5}),
+            ("... a b c d", {"a": 2, "b": 3, "c": 1, "d": 5}),
+            ("b 3 () w", {"b": 2, "w": 5}),
+        ):
+            call = Call(framework, "parse_shape", pattern, [arange_array((2, 3, 1, 5))])
+            sizes = call.run()
+            if sizes != expected:
+                call.fail(f"the sizes are {sizes}, and should be {expected}; the backend's shape may be wrong")
+
+    def test_asnumpy(self, framework: Framework) -> None:
+        """`asnumpy` gives a NumPy array of the same elements."""
+        call = Call(framework, "asnumpy", "", [arange_array((2, 3))])
+        result = plait.asnumpy(*call.tensors)
+        if type(result) is not np.ndarray:
+            call.fail(f"the result is of type {type(result).__qualname__}, and should be a NumPy array: see to_numpy")
+        call.check_equal(result, call.arrays[0])
+
+    def test_errors_are_those_of_numpy(self, framework: Framework) -> None:
+        """A mistake is the same error, with the same message, as on NumPy's arrays."""
+        messages = _error_messages(framework.make(arange_array((2, 3, 4, 6))))
+        for actual, expected in zip(messages, _error_messages_of_numpy(), strict=True):
+            if actual != expected:
+                raise AssertionError(f"the message on {framework} is\n{actual}\nand on NumPy's arrays\n{expected}")
+
+    # Dtypes.
+
+    @pytest.mark.parametrize("dtype", DTYPES)
+    @pytest.mark.parametrize("case", [REARRANGE[9], REPEAT[8]], ids=str)
+    def test_rearrange_and_repeat_keep_the_dtype(self, framework: Framework, dtype: str, case: Case) -> None:
+        """`rearrange` and `repeat` give tensors of the same dtype, and the same elements of any dtype."""
+        _need_dtype(framework, dtype)
+        call = Call(framework, _operation(case), case.pattern, [random_array(case.shape, dtype)], case.sizes)
+        result = call.run()
+        call.check_dtype(result.dtype, call.tensors[0].dtype)
+        call.check_equal(result, oracle.rearrange(case.pattern, plait.asnumpy(call.tensors[0]), case.sizes))
+
+    @pytest.mark.parametrize("dtype", DTYPES)
+    @pytest.mark.parametrize("reduction", sorted(DEFINED_DTYPES))
+    def test_reduce_of_every_dtype(self, framework: Framework, dtype: str, reduction: str) -> None:
+        """`reduce` gives the values and the dtype of the definition, or the error PLT503; nothing gives a warning."""
+        _need_dtype(framework, dtype)
+        pattern = "a (b c) d -> d b"
+        array = random_array((2, 6, 3), dtype, seed=1)
+        call = Call(framework, "reduce", pattern, [array], {"b": 2}, reduction)
+        if dtype not in DEFINED_DTYPES[reduction]:
+            with pytest.raises(plait.BackendError, match="PLT503") as caught:
+                call.run()
+            if reduction not in caught.value.message:
+                call.fail(f"the message does not name the reduction: {caught.value.message}")
+            return
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for message in framework.ignored_warnings:
+                warnings.filterwarnings("ignore", message)
+            result = call.run()
+        wide = array.astype(np.float64) if dtype in ("float16", "bfloat16", "float32") else array
+        call.check_close(result, oracle.reduce(pattern, wide, reduction, {"b": 2}), dtype)
+        if reduction in ("any", "all"):
+            call.check_dtype(plait.asnumpy(result).dtype, np.dtype(bool))
+        elif dtype in _FLOATING or reduction in ("min", "max"):
+            call.check_dtype(result.dtype, call.tensors[0].dtype)
+        elif dtype in ("bool", "int32", "int64"):
+            call.check_dtype(plait.asnumpy(result).dtype, np.dtype(np.int64))
+
+    @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+    @pytest.mark.parametrize(("reduction", "expected"), [("sum", 4096.0), ("mean", 1.0), ("var", 0.0)])
+    def test_half_precision_is_accumulated_wider(
+        self, framework: Framework, dtype: str, reduction: str, expected: float
+    ) -> None:
+        """Sums of 16-bit floating numbers have an accumulator of 32 bits: 4096 ones are 4096."""
+        _need_dtype(framework, dtype)
+        array = np.ones((4096, 2), as_dtype(dtype))
+        call = Call(framework, "reduce", "n c -> c", [array], reduction=reduction)
+        result = plait.asnumpy(call.run()).astype(float)
+        if not (result == expected).all():
+            call.fail(f"the result is {result}, and should be {expected}: the accumulator must be float32 or wider")
+
+    # Views.
+
+    @pytest.mark.parametrize("case", MOVING, ids=str)
+    def test_view_or_copy(self, framework: Framework, case: Case) -> None:
+        """`rearrange` and `repeat` of a contiguous tensor give a view wherever one exists."""
+        _need_views(framework)
+        operation = _operation(case)
+        call = Call(framework, operation, case.pattern, [arange_array(case.shape)], case.sizes)
+        shares = framework.shares_memory(call.tensors[0], call.run())
+        is_view = bool(case.view) and not {operation, case.pattern} & framework.copying_operations.keys()
+        if shares and not is_view:
+            call.fail("the result shares memory with x, and should be a copy: is Framework.shares_memory right?")
+        if is_view and not shares:
+            call.fail("the result is a copy, and should be a view of x: see reshape, permute and expand of the backend")
+
+    @pytest.mark.parametrize("case", [case for case in REARRANGE if case.view is not None], ids=str)
+    def test_view_is_a_view_or_an_error(self, framework: Framework, case: Case) -> None:
+        """`view` gives a view, or the error PLT401 where the elements would have to be copied."""
+        _need_views(framework)
+        call = Call(framework, "view", case.pattern, [arange_array(case.shape)], case.sizes)
+        if not case.view:
+            with pytest.raises(plait.CopyRequiredError, match="PLT401"):
+                call.run()
+            return
+        result = call.run()
+        if not framework.shares_memory(call.tensors[0], result):
+            call.fail("the result does not share memory with x: see view of the backend, which must not copy")
+        call.check_equal(result, oracle.rearrange(case.pattern, call.arrays[0], case.sizes))
+
+    def test_view_is_an_error_without_views(self, framework: Framework) -> None:
+        """`view` is the error PLT507 on a framework without views."""
+        if framework.has_views:
+            pytest.skip(f"{framework} has views")
+        call = Call(framework, "view", "a b -> b a", [arange_array((2, 3))])
+        try:
+            call.run()
+        except plait.BackendError as error:
+            if error.code == "PLT507":
+                return
+            raise
+        call.fail("it gives a view: define Framework.shares_memory, so that the suite checks views")
+
+    # Gradients.
+
+    @pytest.mark.parametrize("case", [*REARRANGE, *REPEAT], ids=str)
+    def test_gradient_of_rearrange_and_repeat(self, framework: Framework, case: Case) -> None:
+        """The gradient of each element is the sum of the gradients of the elements that it becomes."""
+        _need_gradients(framework)
+        array = arange_array(case.shape)
+        call = Call(framework, _operation(case), case.pattern, [array], case.sizes)
+        elements = oracle.ElementMap(case.pattern, [case.shape], case.sizes)
+        weights: NDArray[Any] = np.random.default_rng(0).normal(size=elements.shape)
+        operation = getattr(plait, _operation(case))
+        gradient = framework.gradient(
+            lambda tensor: operation(tensor, case.pattern, **case.sizes) * framework.make(weights), array
+        )
+        expected = np.zeros(case.shape)
+        for position, sources in elements.sources.items():
+            for (source,) in sources:
+                expected[source] += weights[position]
+        call.check_gradient(gradient, expected)
+
+    @pytest.mark.parametrize("reduction", ["sum", "mean", "max", "min", "prod", "var", "std", "logsumexp"])
+    def test_gradient_of_reduce(self, framework: Framework, reduction: str) -> None:
+        """The gradient of a reduction is the slope of its definition."""
+        _need_gradients(framework)
+        pattern = "a (b c) d -> d b"
+        array = random_array((2, 6, 3), seed=3)
+        call = Call(framework, "reduce", pattern, [array], {"b": 2}, reduction)
+        gradient = framework.gradient(lambda tensor: plait.reduce(tensor, pattern, reduction, b=2), array)
+        step = 1e-6
+        for position in [(0, 0, 0), (1, 5, 2), (0, 3, 1)]:
+            change = np.zeros_like(array)
+            change[position] = step
+            above = oracle.reduce(pattern, array + change, reduction, {"b": 2}).sum()
+            below = oracle.reduce(pattern, array - change, reduction, {"b": 2}).sum()
+            slope = (above - below) / (2 * step)
+            if not abs(gradient[position] - slope) < 1e-6:
+                call.fail(f"the gradient at index {position} is {gradient[position]}, and should be {slope}")
