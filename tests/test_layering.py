@@ -10,7 +10,8 @@ import pytest
 ROOT = Path(__file__).parent.parent / "src" / "plait"
 
 ORDER = (
-    "errors _caches _notation _shapes _plan _operations _executor _explain _api _pattern layers compat testing _tour _cli"
+    "errors _caches _notation _shapes _plan _operations _executor _explain _api _pattern layers compat testing _tour"
+    " _cli"
 ).split()
 """Each package may import from those before it, and from itself."""
 

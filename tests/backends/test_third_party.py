@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parent / "third_party" / "tinytensors"
+CONFORMANCE = SOURCE.parent / "conformance.py"
 INFO = "tinytensors-1.0.dist-info"
 FILES = {
     f"{INFO}/METADATA": "Metadata-Version: 2.1\nName: tinytensors\nVersion: 1.0\n",
@@ -59,12 +60,25 @@ def installed(tmp_path_factory):
     return folder
 
 
-def python(folder: Path | None, code: str) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join([*([str(folder)] if folder else []), *filter(None, [os.environ.get("PYTHONPATH")])])
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "PYTHONPATH": path}
     return subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False, timeout=120
     )
+
+
+def python(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
+    return run(folder, "-c", code)
+
+
+def run_suite(folder: Path, tmp_path: Path, fault: str = "", *options: str) -> subprocess.CompletedProcess[str]:
+    """The conformance suite on the framework, whose backend has a fault first."""
+    pytest.importorskip("numpy", reason="numpy is not installed")
+    file = tmp_path / "test_tinytensors.py"
+    file.write_text(f"{CONFORMANCE.read_text(encoding='utf-8')}\n\n{fault}", encoding="utf-8")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n", encoding="utf-8")
+    return run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), *options, str(file))
 
 
 def test_an_entry_point_makes_plait_serve_a_framework(installed):
@@ -144,3 +158,93 @@ else:
 """
     result = python(installed, code)
     assert result.returncode == 0, result.stderr
+
+
+def test_the_conformance_suite_passes(installed, tmp_path):
+    result = run_suite(installed, tmp_path)
+    assert result.returncode == 0, result.stdout
+    summary = result.stdout.splitlines()[-1]
+    assert int(summary.split(" passed")[0]) >= 300, summary
+
+
+FAULTS = {
+    "permute": """
+TinyBackend.permute = staticmethod(lambda tensor, order: tinytensors.permute(tensor, list(order)[::-1]))
+""",
+    "reshape": """
+def column_major(tensor, shape):
+    backwards = tinytensors.permute(tensor, range(len(tensor.shape))[::-1])
+    return tinytensors.permute(tinytensors.reshape(backwards, list(shape)[::-1]), range(len(shape))[::-1])
+TinyBackend.reshape = staticmethod(column_major)
+""",
+    "expand": """
+def expand(tensor, shape):
+    return tinytensors.Tensor(list(tensor.numbers) * (math.prod(shape) // max(1, len(tensor.numbers))), shape)
+TinyBackend.expand = staticmethod(expand)
+""",
+    'reduction("mean", dtype)': """
+REDUCTIONS["mean"] = lambda numbers: sum(numbers) / (len(numbers) - 1)
+""",
+    'reduction("any", dtype)': """
+REDUCTIONS["any"] = lambda numbers: bool(numbers and numbers[0])
+""",
+    'reduction("all", dtype)': """
+REDUCTIONS["all"] = any
+""",
+    "einsum": """
+def without_sums(equation, *tensors, einsum=TinyBackend.einsum):
+    left, output = equation.split("->")
+    first = []
+    for term, tensor in zip(left.split(","), tensors):
+        for number, letter in enumerate(term):
+            if letter not in output and "..." not in term:
+                tensor = tinytensors.part(tensor, number, 0, min(1, tensor.shape[number]))
+        first.append(tensor)
+    return einsum(equation, *first)
+TinyBackend.einsum = staticmethod(without_sums)
+""",
+    "to_numpy": """
+import numpy as np
+TinyBackend.to_numpy = staticmethod(lambda tensor: np.array(tensor.numbers).reshape(tensor.shape, order="F"))
+""",
+    "stack": """
+TinyBackend.stack = staticmethod(lambda tensors: tinytensors.stack(tensors[::-1]))
+""",
+}
+"""Faults of the backend, by the function that the message of a test names."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAULTS)
+def test_the_conformance_suite_names_a_wrong_function(installed, tmp_path, name):
+    fault = f"import math\nfrom tinytensors.for_plait import REDUCTIONS, TinyBackend\n{FAULTS[name]}"
+    result = run_suite(installed, tmp_path, fault, "--maxfail=1")
+    assert result.returncode == 1, result.stdout
+    assert f"wrong function of the backend: TinyBackend.{name}" in result.stdout
+
+
+@pytest.mark.slow
+def test_the_conformance_suite_finds_a_maximum_that_ignores_nan(installed, tmp_path):
+    """The functions are right on a small tensor without NaN."""
+    fault = 'from tinytensors.for_plait import REDUCTIONS\nREDUCTIONS["max"] = max\n'
+    result = run_suite(installed, tmp_path, fault)
+    assert result.returncode == 1, result.stdout
+    assert "plait.reduce(x, 'a b -> a', 'max') is wrong on tinytensors" in result.stdout
+    assert "actual:   2.0" in result.stdout
+    assert "expected: nan" in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("1 failed")
+
+
+def test_the_conformance_suite_says_which_call_raises(installed, tmp_path):
+    fault = "from tinytensors.for_plait import TinyBackend\nTinyBackend.permute = staticmethod(lambda x: x)\n"
+    result = run_suite(installed, tmp_path, fault, "--maxfail=1")
+    assert result.returncode == 1, result.stdout
+    assert "plait.rearrange(x, 'b c h w -> b h w c') is wrong on tinytensors" in result.stdout
+    assert "it raises TypeError: " in result.stdout
+    assert "wrong function of the backend: TinyBackend.permute(x, (2, 0, 1))" in result.stdout
+
+
+def test_a_suite_without_a_framework_says_so(installed, tmp_path):
+    result = run_suite(installed, tmp_path, "TestTiny.framework = Tiny", "--maxfail=1")
+    assert result.returncode == 1, result.stdout
+    assert "TestTiny must set the class attribute framework to an instance of a subclass of" in result.stdout

@@ -81,7 +81,8 @@ class Backend:
     stack: Callable[[Sequence[Tensor]], Tensor]
     """Tensors along a new first dimension."""
     einsum: Callable[Concatenate[str, ...], Tensor]
-    """``einsum(equation, *tensors)``, the equation in the classical form, with an arrow."""
+    """``einsum(equation, *tensors)``, the equation in the form of NumPy's, with an arrow: ``...`` stands for dimensions
+    that broadcast, and a letter that appears twice in a term takes a diagonal."""
     to_numpy: Callable[[Tensor], Any]
     """A NumPy array of the same elements, from any device."""
     reductions: ReductionTable

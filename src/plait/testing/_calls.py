@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from numpy.typing import NDArray
@@ -37,10 +37,20 @@ class Call:
         self.reduction = reduction
         self.tensors = [framework.make(array) for array in arrays]
 
-    def run(self) -> Any:
-        """What the function returns."""
+    def run(self, function: Callable[[], Any] | None = None) -> Any:
+        """What the call returns, or another call that this one describes. Plait's errors pass, others fail the test."""
+        __tracebackhide__ = True
+        try:
+            return self.run_on(*self.tensors) if function is None else function()
+        except plait.PlaitError:
+            raise
+        except Exception as error:
+            raise AssertionError(self.message(f"it raises {type(error).__name__}: {error}")) from error
+
+    def run_on(self, *tensors: Any) -> Any:
+        """What the function returns of other tensors."""
         reduction = () if self.reduction is None else (self.reduction,)
-        return getattr(plait, self.operation)(*self.tensors, self.pattern, *reduction, **self.sizes)
+        return getattr(plait, self.operation)(*tensors, self.pattern, *reduction, **self.sizes)
 
     def __str__(self) -> str:
         reduction = [] if self.reduction is None else [repr(self.reduction)]
@@ -86,15 +96,19 @@ class Call:
             self.fail(f"the dtype of the result is {actual}, and should be {expected}")
 
     def fail(self, problem: str) -> NoReturn:
-        """Fail the test: say what was called and what is wrong, and which functions of the backend are at fault."""
+        """Fail the test with `message`."""
         __tracebackhide__ = True
+        raise AssertionError(self.message(problem))
+
+    def message(self, problem: str) -> str:
+        """What was called, what is wrong, the plan, and which functions of the backend are wrong."""
         lines = [f"{self} is wrong on {self.framework}"]
         lines += [
             f"  {name}: shape {array.shape}, {array.dtype}"
             for name, array in zip(self._names(), self.arrays, strict=True)
         ]
         lines += [f"  {problem}", *self._plan(), *wrong_functions(self.framework, self.reduction)]
-        raise AssertionError("\n".join(lines))
+        return "\n".join(lines)
 
     def _plan(self) -> list[str]:
         """What the backend is called for, step by step; nothing where that cannot be said."""

@@ -34,14 +34,14 @@ class Check(NamedTuple):
 
 
 def _functions(framework: Framework, backend: Backend) -> Iterator[Check]:
-    x, y, z = map(framework.make, (X, Y, Z))
+    x, negative, y, z = map(framework.make, (X, -X, Y, Z))
     yield Check("reshape(x, (4, 6))", backend.reshape, (x, (4, 6)), X.reshape(4, 6))
     yield Check("permute(x, (2, 0, 1))", backend.permute, (x, (2, 0, 1)), X.transpose(2, 0, 1))
     yield Check("expand(z, (2, 3, 4))", backend.expand, (z, (2, 3, 4)), np.broadcast_to(Z, (2, 3, 4)))
-    yield Check("concat([x, x], 1)", backend.concat, ([x, x], 1), np.concatenate([X, X], 1))
-    yield Check("stack([x, x])", backend.stack, ([x, x],), np.stack([X, X]))
+    yield Check("concat([x, -x], 1)", backend.concat, ([x, negative], 1), np.concatenate([X, -X], 1))
+    yield Check("stack([x, -x])", backend.stack, ([x, negative],), np.stack([X, -X]))
     yield Check("slice(x, 1, 1, 3)", backend.slice, (x, 1, 1, 3), X[:, 1:3])
-    for equation in ("abc,cd->abd", "abc,cd->bd"):
+    for equation in ("abc,cd->abd", "abc,cd->bd", "...c,cd->...d"):
         expected = np.einsum(equation, X, Y)
         yield Check(f'einsum("{equation}", x, y)', backend.einsum, (equation, x, y), expected)
 

@@ -9,16 +9,20 @@ import math
 class Tensor:
     """Numbers in row-major order."""
 
-    dtype = "float64"
-
     def __init__(self, numbers, shape):
         self.numbers, self.shape = list(numbers), tuple(shape)
 
+    @property
+    def dtype(self):
+        """Truth values are what `fold` gives of a function that returns them; all other numbers are floats."""
+        return "bool" if any(isinstance(number, bool) for number in self.numbers) else "float64"
+
     def at(self, index):
-        place = 0
-        for size, here in zip(self.shape, index, strict=True):
-            place = place * size + here
-        return self.numbers[place]
+        """The number at an index; a dimension of length 1 has the same number at every position."""
+        offset = 0
+        for size, position in zip(self.shape, index, strict=True):
+            offset = offset * size + (position if size > 1 else 0)
+        return self.numbers[offset]
 
 
 def indices(shape):
@@ -31,61 +35,65 @@ def reshape(tensor, shape):
 
 
 def permute(tensor, order):
-    shape = [tensor.shape[place] for place in order]
-    back = sorted(range(len(order)), key=order.__getitem__)
-    return Tensor([tensor.at([index[place] for place in back]) for index in indices(shape)], shape)
+    shape = [tensor.shape[dimension] for dimension in order]
+    inverse = sorted(range(len(order)), key=order.__getitem__)
+    return Tensor([tensor.at([index[dimension] for dimension in inverse]) for index in indices(shape)], shape)
 
 
 def expand(tensor, shape):
     tensor = reshape(tensor, (1,) * (len(shape) - len(tensor.shape)) + tensor.shape)
-    numbers = [
-        tensor.at([here if size > 1 else 0 for here, size in zip(index, tensor.shape, strict=True)])
-        for index in indices(shape)
-    ]
-    return Tensor(numbers, shape)
+    return Tensor(map(tensor.at, indices(shape)), shape)
 
 
-def fold(combine, tensor, axes):
-    kept = [place for place in range(len(tensor.shape)) if place not in axes]
-    first = permute(tensor, [*kept, *axes])
-    shape = [tensor.shape[place] for place in kept]
-    rest = [tensor.shape[place] for place in axes]
-    return Tensor(
-        [combine([first.at((*index, *inner)) for inner in indices(rest)]) for index in indices(shape)],
-        shape,
-    )
+def part(tensor, dimension, start, stop):
+    shape = list(tensor.shape)
+    shape[dimension] = stop - start
+    offset = [start if number == dimension else 0 for number in range(len(shape))]
+    return Tensor([tensor.at(map(sum, zip(index, offset, strict=True))) for index in indices(shape)], shape)
 
 
 def stack(tensors):
     return Tensor([number for tensor in tensors for number in tensor.numbers], (len(tensors), *tensors[0].shape))
 
 
-def concat(tensors, axis):
+def concat(tensors, dimension):
     rank = len(tensors[0].shape)
-    order = [axis, *[place for place in range(rank) if place != axis]]
+    order = [dimension, *[number for number in range(rank) if number != dimension]]
     first = [permute(tensor, order) for tensor in tensors]
     numbers = [number for tensor in first for number in tensor.numbers]
     joined = Tensor(numbers, (sum(tensor.shape[0] for tensor in first), *first[0].shape[1:]))
-    return permute(joined, [order.index(place) for place in range(rank)])
+    return permute(joined, [order.index(number) for number in range(rank)])
+
+
+def fold(function, tensor, dimensions):
+    """Call a function of a list with the numbers along some dimensions, for every position in the others."""
+    kept = [number for number in range(len(tensor.shape)) if number not in dimensions]
+    last = permute(tensor, [*kept, *dimensions])
+    count = math.prod(tensor.shape[number] for number in dimensions)
+    shape = [tensor.shape[number] for number in kept]
+    return Tensor([function(last.numbers[i * count : (i + 1) * count]) for i in range(math.prod(shape))], shape)
 
 
 def einsum(equation, *tensors):
+    """An equation of letters with an arrow; a dimension of length 1 is stretched."""
     left, output = equation.split("->")
     terms = left.split(",")
     sizes = {}
     for term, tensor in zip(terms, tensors, strict=True):
-        sizes.update(zip(term, tensor.shape, strict=True))
-    summed = [name for name in sizes if name not in output]
+        sizes |= {letter: size for letter, size in zip(term, tensor.shape, strict=True) if sizes.get(letter, 1) == 1}
+    summed = [letter for letter in sizes if letter not in output]
 
-    def factor(at, term, tensor):
-        return tensor.at([at[name] for name in term])
+    def product(positions):
+        return math.prod(
+            tensor.at([positions[letter] for letter in term]) for term, tensor in zip(terms, tensors, strict=True)
+        )
 
     def element(index):
-        total = 0
-        for inner in indices([sizes[name] for name in summed]):
-            at = dict(zip([*output, *summed], [*index, *inner], strict=True))
-            total += math.prod(factor(at, term, tensor) for term, tensor in zip(terms, tensors, strict=True))
-        return total
+        letters = [*output, *summed]
+        return sum(
+            product(dict(zip(letters, [*index, *inner], strict=True)))
+            for inner in indices([sizes[letter] for letter in summed])
+        )
 
-    shape = [sizes[name] for name in output]
+    shape = [sizes[letter] for letter in output]
     return Tensor(map(element, indices(shape)), shape)
