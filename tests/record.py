@@ -45,7 +45,7 @@ class Record:
                 self.areas[framework][name]["skipped"] += 1
 
     def found(self) -> dict[str, dict]:
-        """What the files should hold; of what the run had no tests for, what they hold already."""
+        """What the files should hold, as far as the run had tests for it."""
         from backends.frameworks import FRAMEWORKS
 
         known = {framework.name: framework for framework in FRAMEWORKS}
