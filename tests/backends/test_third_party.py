@@ -12,6 +12,7 @@ import pytest
 
 SOURCE = Path(__file__).parent / "third_party" / "tinytensors"
 CONFORMANCE = SOURCE.parent / "conformance.py"
+PAGE = Path(__file__).parent.parent.parent / "docs" / "frameworks.md"
 INFO = "tinytensors-1.0.dist-info"
 FILES = {
     f"{INFO}/METADATA": "Metadata-Version: 2.1\nName: tinytensors\nVersion: 1.0\n",
@@ -221,6 +222,14 @@ def test_the_conformance_suite_names_a_wrong_function(installed, tmp_path, name)
     result = run_suite(installed, tmp_path, fault, "--maxfail=1")
     assert result.returncode == 1, result.stdout
     assert f"wrong function of the backend: TinyBackend.{name}" in result.stdout
+
+
+def test_the_page_shows_what_a_test_that_fails_shows(installed, tmp_path):
+    fault = f"from tinytensors.for_plait import TinyBackend\n{FAULTS['permute']}"
+    result = run_suite(installed, tmp_path, fault, "--maxfail=2")
+    page = PAGE.read_text(encoding="utf-8").rpartition("```text\n")[2].partition("```")[0]
+    first, *lines = [f"E       {line}" for line in page.splitlines()]
+    assert "\n".join([first.replace("plait", "AssertionError: plait", 1), *lines]) in result.stdout
 
 
 @pytest.mark.slow

@@ -117,4 +117,4 @@ class Call:
             explained = plait.explain(self.pattern, *self.tensors, **self.sizes, **reduction)
         except Exception:  # it is only a part of a message about another mistake
             return []
-        return ["  the plan:", *[f"    {line}" for line in str(explained).splitlines()[1:]]]
+        return ["  the plan:", *[f"  {line}" for line in str(explained).splitlines()[1:]]]

@@ -77,6 +77,17 @@ class Framework:
         """
         return tuple(tensor.shape)
 
+    def dtype(self, tensor: Any) -> Any:
+        """The dtype of a tensor; to be redefined where ``tensor.dtype`` is something else.
+
+        Args:
+            tensor: a tensor of the framework.
+
+        Returns:
+            Any object that is equal for tensors of the same dtype.
+        """
+        return tensor.dtype
+
     def result_types(self, tensor: Any) -> tuple[type, ...]:
         """The types that results of a tensor may have; to be redefined where the type can change.
 
@@ -107,7 +118,7 @@ class Framework:
         """The gradient of ``function(make(array)).sum()``. A subclass defines this if the framework has gradients.
 
         Args:
-            function: a function of a tensor, which returns a tensor of any shape.
+            function: a function of a tensor, which returns a tensor of any shape; it may multiply tensors by ``*``.
             array: where the gradient is computed.
 
         Returns:
