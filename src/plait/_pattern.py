@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
-from plait._caches import register
+from plait._caches import cached
 from plait._executor.cache import lookup, operand_keys
 from plait._executor.dispatch import call_uncached
 from plait._executor.dynamo import traced, traced_steps
@@ -457,8 +455,7 @@ class PatternPipeline(PatternMethods):
         return " >> ".join([repr(pattern) for pattern in self.patterns])
 
 
-@register
-@lru_cache(maxsize=256)
+@cached(maxsize=256)
 def _pattern(stage: PatternStage) -> Pattern:
     """A segment that is made of several patterns, and of fewer than all."""
     text, sizes = stage

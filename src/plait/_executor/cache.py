@@ -9,9 +9,8 @@ outside of the look-up, so that an error of the planner is seen once, as itself.
 from __future__ import annotations
 
 import sys
-from functools import lru_cache
 
-from plait._caches import on_clear, register
+from plait._caches import cached, on_clear
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import plait`
 if TYPE_CHECKING:
@@ -126,13 +125,13 @@ def _is_named(function: Callable[..., Any]) -> bool:
     return getattr(module, getattr(function, "__name__", ""), None) is function
 
 
-lookup: Any = register(lru_cache(maxsize=CALLS, typed=True)(CachedCall))
+lookup: Any = cached(maxsize=CALLS, typed=True)(CachedCall)
 """The `CachedCall` of one call: its arguments are those of `plait._executor.compile.build_callable`, unpacked.
 
 Raises `TypeError` where the arguments make no key: one has no hash, or must not be kept.
 """
 
-lookup_untyped: Any = register(lru_cache(maxsize=CALLS)(CachedCall))
+lookup_untyped: Any = cached(maxsize=CALLS)(CachedCall)
 """The same for an einsum without sizes, whose key holds nothing that equals what has another type: a step less."""
 
 

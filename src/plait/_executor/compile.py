@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from functools import lru_cache
 from math import prod
 from typing import Any
 
-from plait._caches import register
+from plait._caches import cached
 from plait._executor.program import Executable, check_result_shape, wrap_object_reduction
 from plait._executor.tracer_hooks import SUBSTITUTED
 from plait._notation.equation import parse_equation
@@ -37,8 +36,7 @@ CLASSICAL = "classical"
 """The operation of an equation in the classical form."""
 
 
-@register
-@lru_cache(maxsize=EXECUTABLES)
+@cached(maxsize=EXECUTABLES)
 def solve(operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[str, ...]) -> SolvedPattern:
     """A pattern, checked by the rule of its operation, and solved for these ranks."""
     if operation == CLASSICAL:
@@ -74,8 +72,7 @@ def lower_pattern(
     return row.lower(solve(operation, pattern, ranks, given), reduction)
 
 
-@register
-@lru_cache(maxsize=EXECUTABLES)
+@cached(maxsize=EXECUTABLES)
 def executable(
     operation: str,
     pattern: str,
@@ -94,8 +91,7 @@ def executable(
     return Executable(plan, backend, _find_reduction(backend, reduction, dtype))
 
 
-@register
-@lru_cache(maxsize=EXECUTABLES)
+@cached(maxsize=EXECUTABLES)
 def _find_reduction(backend: Backend, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
     """The framework's reduction of elements of a type.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from itertools import chain
 from math import prod
 from typing import Any
 
-from plait._caches import register
+from plait._caches import cached
 from plait._executor.einsum_options import EinsumOptions
 from plait._executor.program import Call, link
 from plait._plan.contraction.network import build_network, with_lengths
@@ -88,8 +88,7 @@ def _round_up(solved: SolvedPattern, slots: Sequence[int]) -> tuple[int, ...]:
     return tuple(rounded)
 
 
-@register
-@lru_cache(maxsize=1024)
+@cached(maxsize=1024)
 def _plan_rounded(solved: SolvedPattern, slots: tuple[int, ...], costs: ContractionCosts) -> Contraction | None:
     return plan_contraction(build_network(solved, slots, across=not costs.only_einsum), costs)
 

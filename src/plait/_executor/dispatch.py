@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
-from plait._caches import register
+from plait._caches import cached
 from plait._executor.cache import LIST_SHAPES, check_cacheable, lookup, lookup_key
 from plait._executor.dynamo import traced
 from plait._executor.tracer_hooks import dynamo_substitute
@@ -37,7 +35,7 @@ class StackedCall:
         return function(stacked)
 
 
-lookup_stacked: Any = register(lru_cache(maxsize=512, typed=True)(StackedCall))
+lookup_stacked: Any = cached(maxsize=512, typed=True)(StackedCall)
 
 
 @dynamo_substitute(traced)

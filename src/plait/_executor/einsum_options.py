@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sys
 import warnings
-from functools import lru_cache
 from operator import index
 from typing import Any, NamedTuple
 
-from plait._caches import register
+from plait._caches import cached
 from plait._notation.tree import Leaf, Name, Number, all_leaves
 from plait._operations.einsum import implicitly_summed_axes, lower
 from plait._plan.contraction.paths import Optimize, check_name, check_path
@@ -111,8 +110,7 @@ def looks_like_typo(one: str, other: str) -> bool:
     return len(long_one) - len(short_one) <= 1 and SequenceMatcher(None, one, other).ratio() >= 0.8
 
 
-@register
-@lru_cache(maxsize=1024)
+@cached(maxsize=1024)
 def _warn(text: str, label: str, near: str) -> None:
     """Warn once, where the caller's own code called."""
     message = f"{label} stands once, on the left only of '{text}', and is summed; did you mean {near}?"

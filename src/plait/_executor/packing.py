@@ -6,10 +6,9 @@ The same functions serve eager calls and tracers: sizes are only added, multipli
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
-from plait._caches import register
+from plait._caches import cached
 from plait._executor.tensors import backend_for, check_text
 from plait._operations.pack import Layout, check_shared, layout, lengths, split_shape
 from plait._operations.parse_shape import places, read_shape
@@ -17,8 +16,8 @@ from plait._shapes.sizes import product
 from plait.backends.interface import Backend
 from plait.errors import PlaitError, fail
 
-layout_of = register(lru_cache(maxsize=256)(layout))
-places_of = register(lru_cache(maxsize=256)(places))
+layout_of = cached(maxsize=256)(layout)
+places_of = cached(maxsize=256)(places)
 
 
 def pack(tensors: Any, pattern: str) -> tuple[Any, list[tuple[Any, ...]]]:

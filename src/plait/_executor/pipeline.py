@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from itertools import chain, pairwise
 from math import prod
 from typing import Any, NamedTuple, TypeAlias
 
-from plait._caches import register
+from plait._caches import cached
 from plait._executor.compile import add_context, check_names
 from plait._executor.einsum_options import check_implicit_sums, looks_like_typo
 from plait._executor.tensors import backend_for, is_concrete
@@ -76,8 +76,7 @@ def fuse(
     return fuse_shapes(operation, stages, tuple(map(tuple, shapes)), CUSTOM if callable(reduction) else reduction)
 
 
-@register
-@lru_cache(maxsize=KEPT)
+@cached(maxsize=KEPT)
 def fuse_shapes(
     operation: str, stages: tuple[PatternStage, ...], shapes: tuple[tuple[int, ...], ...], reduction: str = ""
 ) -> FusedPipeline | None:
@@ -156,8 +155,7 @@ def _write(composed: AxisMap, operation: str) -> tuple[Step, PatternStage]:
     return Step(method, len(composed.inputs)), (text, tuple(sizes.items()))
 
 
-@register
-@lru_cache(maxsize=KEPT)
+@cached(maxsize=KEPT)
 def stage_steps(operation: str, texts: tuple[str, ...]) -> tuple[Step, ...]:
     """How each stage takes part in an operation.
 
@@ -211,8 +209,7 @@ def distribute_sizes(stages: tuple[PatternStage, ...], sizes: dict[str, Any]) ->
     ]
 
 
-@register
-@lru_cache(maxsize=KEPT)
+@cached(maxsize=KEPT)
 def solve_text(text: str, ranks: tuple[int, ...], given: tuple[str, ...]) -> SolvedPattern:
     """The text of a pattern, solved for these ranks."""
     return solve_pattern(parse(text), ranks, given)

@@ -8,11 +8,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import chain
 from typing import TypeAlias
 
-from plait._caches import register
+from plait._caches import cached
 from plait._notation.tree import Tree, names
 from plait._operations.operation import Operation
 from plait._operations.rules import (
@@ -122,8 +121,7 @@ def _equation(solved: SolvedPattern, terms: list[list[Axes]]) -> str:
     return f"{','.join(texts[:-1])}->{texts[-1]}"
 
 
-@register
-@lru_cache(maxsize=512)
+@cached(maxsize=512)
 def implicitly_summed_axes(solved: SolvedPattern) -> tuple[int, ...]:
     """The axes that stand once on the left, and not on the right: einsum sums over each of them alone."""
     stands = Counter([axis for dims in solved.inputs for axes in dims for axis in axes])

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
-from plait._caches import register
+from plait._caches import cached
 from plait._operations.operation import Operation
 
 OPERATIONS = ("rearrange", "view", "reduce", "repeat", "einsum")
 
 
-@register
-@lru_cache(maxsize=8)
+@cached(maxsize=8)
 def find_operation(name: str) -> Operation:
     """The rule and the lowering of an operation; its file is imported by the first call that needs it."""
     if name in ("rearrange", "view"):

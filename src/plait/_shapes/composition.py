@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from itertools import chain
 from math import prod
 from typing import NamedTuple
 
-from plait._caches import register
+from plait._caches import cached
 from plait._notation.unparse import dimension_text
 from plait._shapes.coalesce import coalesce_axes
 from plait._shapes.solver import NAMELESS, Axes, Dims, SolvedPattern
@@ -126,8 +125,7 @@ def common_factors(one: Sequence[int], other: Sequence[int]) -> list[tuple[int, 
     return found
 
 
-@register
-@lru_cache(maxsize=1024)
+@cached(maxsize=1024)
 def compose_axes(
     first: AxisMap, before: tuple[Axes, ...], second: AxisMap, after: tuple[Axes, ...], units: Axes, separate: Axes
 ) -> tuple[AxisMap, list[Axes]] | str:
@@ -208,8 +206,7 @@ def pattern_text(axis_map: AxisMap) -> tuple[str, dict[str, int]]:
     return text, {name: axis_map.lengths[axis] for name, axis in untold}
 
 
-@register
-@lru_cache(maxsize=1024)
+@cached(maxsize=1024)
 def pattern_words(axis_map: AxisMap) -> tuple[str, tuple[tuple[str, int], ...]]:
     """The text, and the names and axes of the sizes; the length of a named axis only matters where it is 0."""
     words = _words(axis_map)

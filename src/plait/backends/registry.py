@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from importlib import import_module
 
-from plait._caches import register
+from plait._caches import cached
 from plait.backends.interface import Backend
 from plait.errors import did_you_mean, fail
 
@@ -55,8 +54,7 @@ def spelling_of(framework: str) -> Spelling:
     return spelling
 
 
-@register
-@lru_cache(maxsize=256)
+@cached(maxsize=256)
 def backend_of(cls: type) -> Backend:
     """The backend that serves tensors of a type, a subclass of a known one included.
 
@@ -96,8 +94,7 @@ def one_backend(classes: tuple[type, ...]) -> Backend:
     return backend
 
 
-@register
-@lru_cache(maxsize=1)
+@cached(maxsize=1)
 def _third_parties() -> dict[str, tuple[str, str]]:
     from importlib.metadata import entry_points  # slow to import, and needed only by a stranger's tensor
 

@@ -7,13 +7,12 @@ TensorFlow, JAX or PyTorch, whose backend serves it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any, ClassVar
 
 import keras
 from keras import KerasTensor, ops
 
-from plait._caches import register
+from plait._caches import cached
 from plait.backends.common.lazy_sizes import LazyShapes, LazySize
 from plait.backends.interface import Backend, Reduction
 from plait.backends.keras.reductions import REDUCTIONS
@@ -58,15 +57,13 @@ class SymbolicBackend(LazyShapes):
 _SYMBOLIC = SymbolicBackend(KerasTensor)
 
 
-@register
-@lru_cache(maxsize=1)
+@cached(maxsize=1)
 def _native() -> Backend:
     """The backend of the tensors that Keras computes with: they are of one framework in a process."""
     return backend_of(ops.convert_to_tensor(0.0).__class__).for_any_type()
 
 
-@register
-@lru_cache(maxsize=256)
+@cached(maxsize=256)
 def _native_reduction(name: str, dtype: Any) -> Reduction:
     return _native().reduction(name, dtype)
 

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from math import inf
 from typing import Any
 
 import numpy as np
 
-from plait._caches import register
+from plait._caches import cached
 from plait.backends.capabilities import ContractionOps, Product
 from plait.backends.costs import ContractionCosts
 from plait.backends.numpy.reductions import BLAS_REAL, add_by_blas
@@ -27,8 +27,7 @@ _BLAS = {"f": 0.012, "d": 0.034, "F": 0.068, "D": 0.136}
 """The types that BLAS multiplies, and how many nanoseconds an operation takes."""
 
 
-@register
-@lru_cache(maxsize=256)
+@cached(maxsize=256)
 def contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
     """What there is for arrays of these types; ``None`` where only ``numpy.einsum`` can tell.
 
@@ -47,8 +46,7 @@ def contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
     return found._replace(wrap=lambda call: _within(call, inside, result))
 
 
-@register
-@lru_cache(maxsize=32)
+@cached(maxsize=32)
 def _ops_for(dtype: Any) -> ContractionOps:
     """What there is for arrays of one type."""
     vecdot = getattr(np, "vecdot", None) if dtype.kind == "f" else None  # it conjugates complex numbers

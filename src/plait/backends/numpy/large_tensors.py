@@ -7,12 +7,11 @@ up; element by element that is what ``numpy.var`` and plait's own `logsumexp` do
 from __future__ import annotations
 
 from contextlib import nullcontext
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from plait._caches import register
+from plait._caches import cached
 from plait.backends.capabilities import LargeTensorOps, ReductionOps, TwoPassOps
 from plait.backends.costs import MemoryCosts
 from plait.backends.numpy.reductions import BLAS_REAL, UFUNCS, ones
@@ -22,8 +21,7 @@ _OF_BOOLS: dict[str, Any] = {"any": np.bitwise_or, "all": np.bitwise_and, "max":
 """The same, many at a time."""
 
 
-@register
-@lru_cache(maxsize=256)
+@cached(maxsize=256)
 def _one_pass_ops(name: str, dtype: Any) -> ReductionOps | None:
     """The calls of a reduction in one pass, or ``None`` where it is one call."""
     ufunc = _OF_BOOLS.get(name) if dtype.kind == "b" else None
@@ -95,8 +93,7 @@ _PART = 128
 """How many elements a product with ones adds up."""
 
 
-@register
-@lru_cache(maxsize=64)
+@cached(maxsize=64)
 def _two_pass_ops(name: str, dtype: Any) -> TwoPassOps | None:
     """The calls of a reduction in two passes, or ``None`` where it is one call."""
     exponentials = name == "logsumexp"

@@ -5,18 +5,16 @@ A conversion of the same few ints at each call would take longer than the operat
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import tensorflow as tf
 
-from plait._caches import register
+from plait._caches import cached
 
 _INT32 = 2**31
 
 
-@register
-@lru_cache(maxsize=4096)
+@cached(maxsize=4096)
 def eager_ints(ints: tuple[int, ...]) -> Any:
     """Ints as a tensor in the host's memory, where operations read them."""
     with tf.device("CPU"):

@@ -7,13 +7,12 @@ rows of an uneven shard apart.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch.distributed.tensor import DTensor, Replicate, Shard
 
-from plait._caches import register
+from plait._caches import cached
 from plait.backends.common.reshape_groups import common_factors, reshape_groups
 
 Shape = tuple[int, ...]
@@ -35,8 +34,7 @@ def reshape(tensor: Any, shape: Sequence[int]) -> Any:
     return tensor
 
 
-@register
-@lru_cache(maxsize=1024)
+@cached(maxsize=1024)
 def steps(before: Shape, after: Shape) -> tuple[Shape, ...]:
     """The splits, and then the merges, where a run of dimensions needs both: either alone keeps a sharding."""
     between: list[int] = []
