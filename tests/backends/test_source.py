@@ -12,7 +12,7 @@ from backends.cases import EINSUM, REARRANGE, REDUCE, REPEAT, Product
 from backends.frameworks import each
 from backends.frameworks.cupy_ import has_device
 from backends.test_conformance import assert_near, assert_same, distinct, filled
-from plait.backends.registry import spelling_of
+from plait.backends.spellings import spelling_of
 
 SPELLED_AS = {"array_api_strict": "array_api", "sparse": "array_api", "ndonnx": "array_api"}
 MORE = [

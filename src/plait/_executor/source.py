@@ -16,7 +16,7 @@ from plait._plan.nodes import Contract
 from plait._plan.source import write_function
 from plait._shapes.sizes import exact
 from plait.backends.interface import NO_VIEWS
-from plait.backends.registry import spelling_of
+from plait.backends.spellings import spelling_of
 from plait.errors import fail, short
 
 

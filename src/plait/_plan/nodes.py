@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Spelling(Protocol):
-        """How a framework spells what nodes do; see `plait.backends.common.source`."""
+        """How a framework spells what nodes do; see `plait.backends.spellings`."""
 
         @property
         def imports(self) -> str: ...

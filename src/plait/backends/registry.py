@@ -6,11 +6,7 @@ from importlib import import_module
 
 from plait._caches import cached
 from plait.backends.interface import Backend
-from plait.errors import did_you_mean, fail
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from plait.backends.common.source import Spelling
+from plait.errors import fail
 
 MODULES = {
     "numpy": "plait.backends.numpy.backend",
@@ -36,22 +32,6 @@ ARRAY_API = "plait.backends.array_api.backend"
 
 ENTRY_POINTS = "plait.backends"
 """The entry-point group of third parties: the name is a root package, the value a subclass of `Backend`."""
-
-SPELLED = ("array_api", *[name for name in MODULES if name not in ("jaxlib", "torch.distributed.tensor")])
-"""The frameworks in whose code plait writes functions, each by its ``SPELLING`` in ``plait.backends.<name>.source``."""
-
-
-def spelling_of(framework: str) -> Spelling:
-    """How a framework is written, which needs not be installed.
-
-    Raises:
-        BackendError: PLT501, there is none of that name.
-    """
-    if framework not in SPELLED:
-        hint = did_you_mean(str(framework), SPELLED)
-        raise fail("PLT501", f"unknown framework {framework!r}{hint}", facts={"known": ", ".join(SPELLED)})
-    spelling: Spelling = import_module(f"plait.backends.{framework}.source").SPELLING
-    return spelling
 
 
 @cached(maxsize=256)
