@@ -12,7 +12,6 @@ from plait._executor.tracer_hooks import SUBSTITUTED
 from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
 from plait._notation.tree import Tree, items_by_dimension, names
-from plait._notation.unparse import item_text, tree_text
 from plait._operations.operation import Operation
 from plait._operations.reduce import CUSTOM, check_kind, check_reduction
 from plait._operations.table import find_operation
@@ -210,7 +209,7 @@ def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, 
         copying = node.apply(view, tuple([slots[slot] for slot in dims]))
         if copying is not None:
             item = items_by_dimension((tree.right or ())[0], len(dims))[copying]
-            message = f"{item_text(item)} cannot be formed without a copy: its axes are not neighbours in memory"
+            message = f"{item} cannot be formed without a copy: its axes are not neighbours in memory"
             seen = {**context(plan.solved, slots), "strides": shape_text(strides)}
             raise fail("PLT401", message + "; rearrange copies", tree.text, [(item.start, item.stop)], seen)
 
@@ -222,7 +221,7 @@ def read_pattern(text: str, sizes: dict[str, Any]) -> tuple[str, dict[str, int]]
     tree = parse(text)
     two_sides(tree, "compile")
     check_names(sizes, names(tree.left + (tree.right or ())), text)
-    return tree_text(tree), concrete_sizes(text, sizes)
+    return str(tree), concrete_sizes(text, sizes)
 
 
 def check_names(sizes: dict[str, Any], known: Collection[str], text: str) -> None:

@@ -19,7 +19,6 @@ from plait._executor.einsum_options import check_implicit_sums, looks_like_typo
 from plait._executor.tensors import backend_for, is_concrete
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Expr, names
-from plait._notation.unparse import side_text
 from plait._operations.infer import infer_operation
 from plait._operations.reduce import CUSTOM, check_reduction
 from plait._operations.rules import collect_axes, two_sides
@@ -305,4 +304,4 @@ def inverse(text: str, given: dict[str, int], more: dict[str, Any]) -> tuple[str
     if len(left) != 1:
         spans = [expr.span for expr in left]
         raise fail("PLT211", f"{len(left)} tensors went in, and one cannot give them back", tree.text, spans)
-    return f"{side_text((right,))} -> {side_text(left)}", {**given, **more}
+    return f"{right} -> {left[0]}", {**given, **more}

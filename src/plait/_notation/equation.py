@@ -11,8 +11,7 @@ from plait.errors import fail
 def parse_equation(equation: str, count: int) -> Tree:
     """The tree of a classical equation for so many tensors: white space is ignored, and the output optional.
 
-    >>> from plait._notation.unparse import tree_text
-    >>> tree_text(parse_equation("ij, jk", 2))
+    >>> str(parse_equation("ij, jk", 2))
     'i j, j k -> i k'
     """
     if not isinstance(equation, str):

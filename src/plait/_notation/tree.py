@@ -1,6 +1,7 @@
 """What a pattern says, as a frozen tree in which every node knows its place in the text.
 
-``start`` and ``stop`` count characters of the text that the caller wrote, so that an error can point at it.
+``start`` and ``stop`` count characters of the text that the caller wrote, so that an error can point at it. As text
+every node is in canonical form, with single spaces and no others.
 The nodes are named tuples and not dataclasses: importing `dataclasses` would take longer than the whole of plait.
 """
 
@@ -19,6 +20,9 @@ class Name(NamedTuple):
     start: int
     stop: int
 
+    def __str__(self) -> str:
+        return self.text
+
 
 class Number(NamedTuple):
     """An axis of that length without a name; ``1`` is a unit axis."""
@@ -26,6 +30,9 @@ class Number(NamedTuple):
     value: int
     start: int
     stop: int
+
+    def __str__(self) -> str:
+        return str(self.value)
 
 
 class Ellipsis(NamedTuple):
@@ -35,6 +42,9 @@ class Ellipsis(NamedTuple):
     start: int
     stop: int
 
+    def __str__(self) -> str:
+        return f"{self.name or ''}..."
+
 
 class Group(NamedTuple):
     """``( )``: several axes in one dimension, row-major. Parts are what ``+`` separates."""
@@ -42,6 +52,9 @@ class Group(NamedTuple):
     parts: tuple[tuple[Item, ...], ...]
     start: int
     stop: int
+
+    def __str__(self) -> str:
+        return "(" + " + ".join(map(_join, self.parts)) + ")"
 
 
 class Bracket(NamedTuple):
@@ -51,6 +64,9 @@ class Bracket(NamedTuple):
     start: int
     stop: int
 
+    def __str__(self) -> str:
+        return f"[{_join(self.items)}]"
+
 
 class Mark(NamedTuple):
     """A sign with a meaning in one operation only: ``*`` in packing, ``_`` in ``parse_shape``."""
@@ -58,6 +74,9 @@ class Mark(NamedTuple):
     text: str
     start: int
     stop: int
+
+    def __str__(self) -> str:
+        return self.text
 
 
 Leaf: TypeAlias = "Name | Number | Ellipsis | Mark"
@@ -76,6 +95,9 @@ class Expr(NamedTuple):
         """Where it is in the text, without the white space around it."""
         return (self.items[0].start, self.items[-1].stop) if self.items else (self.start, self.stop)
 
+    def __str__(self) -> str:
+        return _join(self.items)
+
 
 class Tree(NamedTuple):
     """A whole pattern. ``right`` is ``None`` where the text has no arrow.
@@ -89,6 +111,14 @@ class Tree(NamedTuple):
     right: tuple[Expr, ...] | None
     plain: bool = False
     classical: bool = False
+
+    def __str__(self) -> str:
+        left = ", ".join(map(str, self.left))
+        return left if self.right is None else f"{left} -> {', '.join(map(str, self.right))}".strip()
+
+
+def _join(items: tuple[Item, ...]) -> str:
+    return " ".join(map(str, items))
 
 
 def leaves(item: Item) -> tuple[Leaf, ...]:

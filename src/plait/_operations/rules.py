@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from plait._notation.tree import Bracket, Ellipsis, Expr, Group, Item, Mark, Name, Number, Tree, leaves
-from plait._notation.unparse import expr_text
 from plait.errors import Span, fail
 
 
@@ -88,7 +87,7 @@ def add_name(known: dict[str, Name], name: Name, expr: Expr, tree: Tree) -> None
     """Add a name to those of one tensor, in which it may appear once."""
     first = known.setdefault(name.text, name)
     if first is not name:
-        message = f"{name.text} stands twice in '{expr_text(expr)}'"
+        message = f"{name.text} stands twice in '{expr}'"
         raise fail("PLT206", message, *text_and_spans(tree, [first, name]))
 
 

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any, NamedTuple
 
-from plait._notation.unparse import dimension_text, expr_text, tree_text
 from plait._plan.graph import Plan, segments
 from plait._plan.nodes import Contract, Cost, Node, Reshape, Shape
 from plait._plan.strides import StridedView
 from plait._shapes.sizes import shape_text
-from plait._shapes.solver import Axes, slot_labels, tensor_name
+from plait._shapes.solver import Axes, dimension_text, slot_labels, tensor_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -165,7 +164,7 @@ class _Printer:
             if number < len(found):
                 self.largest = max(self.largest, prod(result.view.shape))
         (expr,) = plan.solved.tree.right or ()
-        self.lines.append(Line("output", values[output].view.shape, expr_text(expr), ""))
+        self.lines.append(Line("output", values[output].view.shape, str(expr), ""))
 
     def _apply(self, node: Node, operands: Sequence[_Value]) -> _Value:
         shapes = [value.view.shape for value in operands]
@@ -195,7 +194,7 @@ def plan_lines(plan: Plan, shapes: Sequence[Sequence[int]], slots: Sequence[int]
 def contraction_lines(plan: Plan, network: Network, path: tuple[tuple[int, ...], ...]) -> tuple[list[Line], Costs]:
     """The lines of a plan that was chosen for given sizes, and what it costs."""
     tree = plan.solved.tree
-    printer = _Printer(plan, network.shapes, AxisLabels(network), [expr_text(expr) for expr in tree.left])
+    printer = _Printer(plan, network.shapes, AxisLabels(network), [*map(str, tree.left)])
     total = printer.total
     return printer.lines, Costs(path, total.flops, printer.largest, total.read, total.written)
 
@@ -205,7 +204,7 @@ def draw(title: str, plan: Plan, lines: Sequence[Line], sizes: Sequence[int]) ->
     given = ", ".join(f"{name}={size}" for name, size in zip(plan.solved.given, sizes, strict=True))
     rows = [(line.step, shape_text(line.shape), line.axes, line.cost) for line in lines]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    drawn = [f"{title}  {tree_text(plan.solved.tree)}{'   ' + given if given else ''}"]
+    drawn = [f"{title}  {plan.solved.tree}{'   ' + given if given else ''}"]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
         drawn.append(("  " + "   ".join([*cells, row[3]])).rstrip())

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from itertools import accumulate, pairwise
 from keyword import iskeyword
 
-from plait._notation.unparse import tree_text
 from plait._plan.graph import Plan
 from plait._plan.nodes import shape_source
 from plait._shapes.solver import BROADCAST, CHECK, NONEMPTY, PRODUCT, SizeOp
@@ -32,7 +31,7 @@ def write_function(name: str, plan: Plan, spelling: Spelling, defaults: Mapping[
     writer = _Writer(plan, spelling)
     given = [writer.names[axis] + (f"={defaults[axis]}" if axis in defaults else "") for axis in plan.solved.given]
     parameters = ", ".join([*writer.tensors, *["*"][: len(given)], *given])
-    pattern = json.dumps(tree_text(plan.solved.tree), ensure_ascii=False)  # a literal of Python's, too
+    pattern = json.dumps(str(plan.solved.tree), ensure_ascii=False)  # a literal of Python's, too
     lines = [f'""{pattern}""', *writer.dimensions(), *writer.arithmetic(), *writer.steps()]
     imports = f"{spelling.imports}\n\n\n" if spelling.imports else ""
     return imports + "\n    ".join([f"def {name}({parameters}):", *lines]) + "\n"

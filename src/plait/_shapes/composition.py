@@ -15,9 +15,8 @@ from math import prod
 from typing import NamedTuple
 
 from plait._caches import cached
-from plait._notation.unparse import dimension_text
 from plait._shapes.coalesce import coalesce_axes
-from plait._shapes.solver import NAMELESS, Axes, Dims, SolvedPattern
+from plait._shapes.solver import NAMELESS, Axes, Dims, SolvedPattern, dimension_text
 
 
 class AxisMap(NamedTuple):

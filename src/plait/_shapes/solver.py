@@ -14,7 +14,6 @@ from typing import Any, NamedTuple, TypeAlias
 
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Expr, Name, Number, Tree, items_by_dimension, leaves, names
-from plait._notation.unparse import dimension_text, expr_text
 from plait.errors import PlaitError, Span, did_you_mean, fail
 
 PRODUCT = "product"
@@ -227,6 +226,13 @@ def slot_labels(solved: SolvedPattern, size_ops: Iterable[SizeOp]) -> dict[int, 
     return labels
 
 
+def dimension_text(axes: Sequence[str]) -> str:
+    """One dimension of a tensor as text: ``h``, ``(h p)``, or ``1`` where it has no axes."""
+    if len(axes) == 1:
+        return axes[0]
+    return f"({' '.join(axes)})" if axes else "1"
+
+
 def unknown_size(name: str, known: Collection[str], text: str) -> Exception:
     """The error for a size that names no axis."""
     return fail("PLT203", f"size {name} names no axis of the pattern{did_you_mean(name, known)}", text)
@@ -256,7 +262,7 @@ def rank_error(tree: Tree, number: int, rank: object, tensors: int = 1) -> Plait
     count = len(expr.items) - dots
     message = (
         f"{tensor_place(number, tensors)} has rank {rank}, and the pattern "
-        f"'{expr_text(expr)}' has {'at least ' if dots else ''}{count} dimension{'s' if count != 1 else ''}"
+        f"'{expr}' has {'at least ' if dots else ''}{count} dimension{'s' if count != 1 else ''}"
     )
     return fail("PLT304", message, tree.text, [expr.span])
 
