@@ -23,7 +23,7 @@ _EXPLAIN_EXAMPLES = """\
   plait explain "b i d, b j d -> b i j" 8,128,64 8,256,64
 """
 
-_SHAPE = re.compile(r"[0-9]+([,x][0-9]+)*,?")
+_SHAPE = re.compile(r"\(\)|[0-9]+([,x][0-9]+)*,?")
 _SIZE = re.compile(r"(?P<name>[^\W\d]\w*)=(?P<size>-?[0-9]+)")
 _DIGITS = 18
 """No tensor has a length with more digits than this."""
@@ -161,17 +161,16 @@ def read_operands(words: Sequence[str]) -> tuple[list[tuple[int, ...]], dict[str
     shapes: list[tuple[int, ...]] = []
     sizes: dict[str, int] = {}
     for word in words:
+        numbers = re.findall("[0-9]+", word)
         size = _SIZE.fullmatch(word)
-        if max(map(len, re.findall("[0-9]+", word)), default=0) > _DIGITS:
+        if any(len(number) > _DIGITS for number in numbers):
             raise UsageError(f"{word[:40]!r} holds a length that no tensor has")
         if size and size["name"] in sizes:
             raise UsageError(f"the size {size['name']} is given twice")
         if size:
             sizes[size["name"]] = int(size["size"])
-        elif word == "()":
-            shapes.append(())
         elif _SHAPE.fullmatch(word):
-            shapes.append(tuple(int(number) for number in re.split("[,x]", word.rstrip(","))))
+            shapes.append(tuple([int(number) for number in numbers]))
         elif "=" in word:
             raise UsageError(f"{word!r} is no size; write NAME=N with a whole number, as in p=16")
         else:

@@ -36,8 +36,8 @@ def test_code(code, makes, function, operands, pattern, sizes):
 
 def test_an_axis_has_one_colour_wherever_it_stands():
     parts = read('b = plait.rearrange(h, "(h p) -> p h", p=2)').parts()
-    assert [part.text for part in parts if part.kind == "axis 0"] == ["h", "h"]
-    assert [part.text for part in parts if part.kind == "axis 1"] == ["p", "p", "p"]
+    assert [part.text for part in parts if part.kind == "axis-0"] == ["h", "h"]
+    assert [part.text for part in parts if part.kind == "axis-1"] == ["p", "p", "p"]
     assert [part.text for part in parts if part.kind == "function"] == ["plait.rearrange"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from plait._executor.compile import add_context, concrete_sizes, lower_pattern, solve
@@ -22,6 +23,7 @@ from plait._shapes.sizes import exact, fill_slots
 from plait.errors import PlaitError, fail, short
 
 
+@dataclass(slots=True, repr=False, eq=False)
 class Explanation:
     """The plan of one call. Prints itself.
 
@@ -35,23 +37,12 @@ class Explanation:
             one; each has its reason in ``plait._plan.schedule.rewrites.REASONS``.
     """
 
-    __slots__ = ("_call", "costs", "lines", "operation", "rewrites", "text")
-
-    def __init__(
-        self,
-        operation: str,
-        text: str,
-        lines: list[Line],
-        costs: Costs | None = None,
-        rewrites: tuple[str, ...] = (),
-        call: tuple[Any, ...] | None = None,
-    ) -> None:
-        self.operation = operation
-        self.text = text
-        self.lines = lines
-        self.costs = costs
-        self.rewrites = rewrites
-        self._call = call
+    operation: str
+    text: str
+    lines: list[Line]
+    costs: Costs | None = None
+    rewrites: tuple[str, ...] = ()
+    _call: tuple[Any, ...] | None = None
 
     def source(self, framework: str) -> str:
         """The pattern as a function in plain framework code: what `plait.Pattern.source` gives.
@@ -127,7 +118,7 @@ def _contraction(
         lines, costs = contraction_lines(plan, found.network, found.path)
         reason = draw_costs(costs, *element)
     text = f"{draw('einsum', plan, lines, list(given.values()))}\n{reason}"
-    return Explanation("einsum", text, lines, costs, call=(pattern, solved.ranks, given, "einsum"))
+    return Explanation("einsum", text, lines, costs, _call=(pattern, solved.ranks, given, "einsum"))
 
 
 def explain_composed(title: str, stages: tuple[PatternStage, ...], shapes: Sequence[Any]) -> Explanation:
@@ -152,7 +143,7 @@ def explain_composed(title: str, stages: tuple[PatternStage, ...], shapes: Seque
         texts += [f"then, since {reason}:", part.text]
     costs, call = (parts[0].costs, parts[0]._call) if len(parts) == 1 else (None, None)
     lines = [line for part in parts for line in part.lines]
-    return Explanation(operation, "\n".join(texts), lines, costs, call=call)
+    return Explanation(operation, "\n".join(texts), lines, costs, _call=call)
 
 
 def shape_of(shape: Any, number: int) -> tuple[int, ...]:

@@ -26,7 +26,7 @@ _TOKEN = re.compile(r'"[^"]*"|[\w.]+=?|[^\w."]+')
 
 
 class Part(NamedTuple):
-    """A piece of a line of code, and what it is: ``"plain"``, ``"function"``, ``"text"`` or an axis, ``"axis 2"``."""
+    """A piece of a line of code, and what it is: ``"plain"``, ``"function"``, ``"text"`` or an axis, ``"axis-2"``."""
 
     kind: str
     text: str
@@ -45,7 +45,7 @@ class Call(NamedTuple):
 
     def parts(self) -> list[Part]:
         """The line in pieces: an axis is of the same kind wherever it appears."""
-        axes = {name: f"axis {index}" for index, name in enumerate(dict.fromkeys(_AXIS.findall(self.pattern)))}
+        axes = {name: f"axis-{index}" for index, name in enumerate(dict.fromkeys(_AXIS.findall(self.pattern)))}
         parts = []
         for token in _TOKEN.findall(self.code):
             if token == f'"{self.pattern}"':
@@ -118,26 +118,18 @@ def read(line: str) -> Call:
     ('photo',)
     """
     code, _, remark = line.partition("  # ")
-    targets, call = _parse(code)
+    nodes = list(ast.walk(ast.parse(code)))  # from the outside inwards
+    call = next(node for node in nodes if isinstance(node, ast.Call))
     texts = [str(argument.value) for argument in call.args if isinstance(argument, ast.Constant)]
     return Call(
         code,
-        targets,
+        tuple([node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]),
         ast.unparse(call.func),
         tuple([ast.unparse(argument) for argument in call.args if not isinstance(argument, ast.Constant)]),
         texts[0] if texts else "",
         {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords},
         remark == "refused",
     )
-
-
-def _parse(code: str) -> tuple[tuple[str, ...], ast.Call]:
-    """The names that a line of code gives its results, and the call."""
-    (statement,) = ast.parse(code).body
-    assert isinstance(statement, (ast.Assign, ast.Expr))  # noqa: S101  # for mypy
-    assert isinstance(statement.value, ast.Call)  # noqa: S101  # for mypy
-    targets = [] if isinstance(statement, ast.Expr) else ast.unparse(statement.targets[0]).strip("()").split(", ")
-    return tuple(targets), statement.value
 
 
 def run(steps: Sequence[Step], photographs: Mapping[str, Array]) -> Iterator[Done]:
@@ -148,26 +140,25 @@ def run(steps: Sequence[Step], photographs: Mapping[str, Array]) -> Iterator[Don
     plait.asnumpy(next(iter(photographs.values())))  # loads the backend, which is no part of any step's time
     names: dict[str, Any] = {"plait": plait, "np": np, **_BY_NAME, **photographs}
     for step in steps:
-        known = set(names)
         ran = tuple([_call(call, names) for call in step.calls])
         for proof in step.proves:
             if names[proof] is not True:
                 raise AssertionError(f"{step.title}: {proof} is {names[proof]!r}")
         images = {picture.name: picture.draw(*(names[name] for name in picture.of)) for picture in step.after}
         drawn = {name: Drawn(png(image), image.shape[1], image.shape[0]) for name, image in images.items()}
-        yield Done(step, ran, drawn, {name: value for name, value in names.items() if name not in known})
+        made = [name for call in step.calls if not call.refused for name in call.makes]
+        yield Done(step, ran, drawn, {name: names[name] for name in made})
 
 
 def _call(call: Call, names: dict[str, Any]) -> Ran:
-    _, expression = _parse(call.code)
-    arguments = [_value(argument, names) for argument in expression.args]
-    evaluate = partial(_value(expression.func, names), *arguments, **call.sizes)
-    operands = [value for value in arguments if not isinstance(value, str)]
+    """Run a line of code, which leaves its results among the names."""
+    operands = [eval(operand, names) for operand in call.operands]  # noqa: S307  # as the line itself: from `steps`
     inputs = ", ".join([text for text in map(_shape, operands) if text])
     source = inspect.getsource(_BY_NAME[call.function]) if call.function in _BY_NAME else ""
+    execute = partial(exec, compile(call.code, "<tour>", "exec"), names)
     start = perf_counter()
     try:
-        result = evaluate()
+        execute()
     except plait.PlaitError as error:
         if not call.refused:
             raise
@@ -177,32 +168,18 @@ def _call(call: Call, names: dict[str, Any]) -> Ran:
     first = perf_counter() - start
     if call.refused:
         raise AssertionError(f"plait did not refuse {call.code}")
-    if call.makes:
-        names.update(zip(call.makes, result if len(call.makes) > 1 else [result], strict=True))
-    again = None if source else _again(evaluate)  # a helper may change what it is given
-    return Ran(call, inputs, _shape(result), first, again, _plan(call, names, operands), "", source)
+    results = [names[name] for name in call.makes]
+    output = _shape(results[0] if len(results) == 1 else results)
+    again = None if source else _again(execute)  # a helper may change what it is given
+    return Ran(call, inputs, output, first, again, _plan(call, names, operands), "", source)
 
 
-def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
-    """The value of names, attributes, constants and lists of them: all that the lines of a step are made of."""
-    match node:
-        case ast.Name(name):
-            return names[name]
-        case ast.Attribute(owner, name):
-            return getattr(_value(owner, names), name)
-        case ast.List(parts):
-            return [_value(part, names) for part in parts]
-        case ast.Constant(value):
-            return value
-    raise TypeError(ast.dump(node))
-
-
-def _again(evaluate: Callable[[], Any]) -> float:
+def _again(execute: Callable[[], Any]) -> float:
     """The least time of some calls, in seconds."""
     times: list[float] = []
     while not times or (len(times) < RUNS and sum(times) < BUDGET):
         start = perf_counter()
-        evaluate()
+        execute()
         times.append(perf_counter() - start)
     return min(times)
 
@@ -222,4 +199,4 @@ def _shape(value: Any) -> str:
         return str(value.shape)
     if isinstance(value, (list, tuple)):
         return ", ".join([_shape(part) for part in value if isinstance(part, np.ndarray)])
-    return "" if value is None else repr(value)
+    return repr(value)
