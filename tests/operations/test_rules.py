@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 import plait
 from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
-from plait._operations.infer import infer_operation
 from plait._operations.pack import layout, lengths, split_shape
 from plait._operations.parse_shape import places, read_shape
 from plait._operations.reduce import check_kind, check_reduction
-from plait._operations.table import OPERATIONS, find_operation
+from plait._operations.table import OPERATIONS, find_operation, infer_operation
 from plait._shapes.solver import solve_pattern
 from plait.backends.reduction_rules import RULES
 from strategies import nearly_patterns, transforms

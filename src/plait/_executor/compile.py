@@ -12,9 +12,8 @@ from plait._executor.tracer_hooks import SUBSTITUTED
 from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
 from plait._notation.tree import Tree, items_by_dimension, names
-from plait._operations.operation import Operation
 from plait._operations.reduce import CUSTOM, check_kind, check_reduction
-from plait._operations.table import find_operation
+from plait._operations.table import Operation, find_operation
 from plait._plan.graph import Plan
 from plait._plan.strides import StridedView
 from plait._shapes.sizes import call_facts, context, exact, fill_slots, normalise_sizes, shape_text

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from plait._caches import cached
 from plait._notation.tree import Leaf, Name, Number, all_leaves
 from plait._operations.einsum import implicitly_summed_axes, lower
+from plait._operations.rules import subject
 from plait._plan.contraction.paths import Optimize, check_name, check_path
 from plait._plan.graph import Plan
 from plait._shapes.sizes import exact
@@ -69,8 +70,7 @@ def check_implicit_sums(solved: SolvedPattern, options: EinsumOptions | None) ->
     labels = list(dict.fromkeys([solved.labels[axis] for axis in alone]))
     if options is not None and options.strict:
         spans = [(leaf.start, leaf.stop) for leaf in all_leaves(solved.tree.left) if _label(leaf) in labels]
-        subject = f"{labels[0]} stands" if len(labels) == 1 else f"{', '.join(labels[:-1])} and {labels[-1]} stand"
-        message = f"{subject} once, on the left only, and would be summed, which strict=True does not allow"
+        message = f"{subject(labels)} once, on the left only, and would be summed, which strict=True does not allow"
         raise fail("PLT204", message, solved.tree.text, spans)
     if not solved.classical:
         for label in labels:

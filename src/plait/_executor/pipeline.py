@@ -19,10 +19,9 @@ from plait._executor.einsum_options import check_implicit_sums, looks_like_typo
 from plait._executor.tensors import backend_for, is_concrete
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Expr, names
-from plait._operations.infer import infer_operation
 from plait._operations.reduce import CUSTOM, check_reduction
 from plait._operations.rules import collect_axes, two_sides
-from plait._operations.table import find_operation
+from plait._operations.table import find_operation, infer_operation
 from plait._shapes.composition import AxisMap, axis_map, compose, pattern_text
 from plait._shapes.sizes import evaluate_symbolic, exact, normalise_sizes, report
 from plait._shapes.solver import SolvedPattern, rank_error, solve_pattern

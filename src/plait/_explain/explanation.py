@@ -14,8 +14,8 @@ from plait._executor.options import CURRENT
 from plait._executor.pipeline import PatternStage, fuse_shapes, output_shape, run_stages
 from plait._notation.parser import parse
 from plait._operations.einsum import lower
-from plait._operations.infer import infer_operation
 from plait._operations.reduce import check_reduction
+from plait._operations.table import infer_operation
 from plait._plan.contraction.search import contraction_plan
 from plait._plan.graph import Plan
 from plait._plan.printer import Costs, Line, contraction_lines, draw, draw_costs, plan_lines

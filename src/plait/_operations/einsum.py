@@ -13,7 +13,6 @@ from typing import TypeAlias
 
 from plait._caches import cached
 from plait._notation.tree import Tree, names
-from plait._operations.operation import Operation
 from plait._operations.rules import (
     Side,
     collect_axes,
@@ -44,7 +43,7 @@ def check(tree: Tree) -> None:
     for expr, side in zip(left, tensors, strict=True):
         forbid_grouped_ellipsis(expr, side, tree)
     before = Side(names(left), [], [dots for side in tensors for dots in side.dots])
-    forbid_new_axes(before, after, tree, "einsum", "repeat does")
+    forbid_new_axes(before, after, tree, "einsum")
     forbid_new_ellipsis(before, after, tree)
     if before.dots and not after.dots:
         message = "the ellipsis stands on the left only; put it on the right, or name the axes to be summed"
@@ -127,6 +126,3 @@ def implicitly_summed_axes(solved: SolvedPattern) -> tuple[int, ...]:
     stands = Counter([axis for dims in solved.inputs for axes in dims for axis in axes])
     kept = {axis for axes in solved.output for axis in axes}
     return tuple([axis for axis, count in stands.items() if count == 1 and axis not in kept])
-
-
-EINSUM = Operation("einsum", check, lower)

@@ -146,7 +146,7 @@ def _axes(text: str, label: str) -> Tree:
         raise fail("PLT201", f"{label} is the axes of one tensor, without an arrow or a comma", tree.text, spans)
     (expr,) = tree.left
     side = collect_axes(expr, tree, label)
-    foreign = [item for item in expr.items if not isinstance(item, Name) and item not in side.numbers]
+    foreign = [item for item in expr.items if not isinstance(item, (Name, Number))]
     if foreign:
         raise fail("PLT201", f"{label} takes names, without groups or an ellipsis", *text_and_spans(tree, foreign))
     _forbid_lengths(side.lengths, label, "c", tree)
