@@ -271,6 +271,7 @@ class _ContractFields(NamedTuple):
     equation: str = ""  # of an einsum, in the classical form with an arrow
     buffer: Buffer | None = None  # memory that a product of matrices fills, where its result is wanted in another order
     in_place: int | None = None  # the operand whose memory a ``multiply`` may take for its result
+    axes: tuple[int, ...] = ()  # of the network that was planned, as the result has them in order
 
 
 class Contract(_ContractFields, Node):

@@ -15,6 +15,7 @@ from plait._shapes.solver import Axes, dimension_text, slot_labels, tensor_name
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plait._plan.contraction.network import Network
+    from plait._plan.contraction.paths import Path
 
 
 class Line(NamedTuple):
@@ -29,9 +30,7 @@ class Line(NamedTuple):
 class Costs(NamedTuple):
     """What a contraction costs."""
 
-    path: tuple[
-        tuple[int, ...], ...
-    ]  # the positions of the tensors that are contracted next, among those that are left
+    path: Path
     flops: int  # multiplications and additions, counted as opt_einsum counts them
     largest: int  # the elements of the largest intermediate result; 0 where there is none
     read: int  # the elements that products, sums and copies read
@@ -74,9 +73,9 @@ class AxisLabels:
         """The dimensions of a result, and its shape."""
         shape = node.output_shape(*shapes)
         if isinstance(node, Contract):
-            return self._contracted(node, dims), shape
+            return self._split(node.axes, shape), shape
         if isinstance(node, Reshape):
-            return self._split(tuple([axis for dim in dims[0] for axis in dim]), shape), shape
+            return self._split(sum(dims[0], ()), shape), shape
         return node.output_shape(*dims), shape
 
     def text(self, dims: Sequence[Any]) -> list[str]:
@@ -89,36 +88,12 @@ class AxisLabels:
         dims: list[Axes] = []
         for size in shape:
             dim: list[int] = []
-            while rest and prod([self.network.sizes[axis] for axis in dim]) < size:
+            length = 1
+            while rest and (length < size or length > size == 0):
                 dim.append(rest.pop(0))
+                length *= self.network.sizes[dim[-1]]
             dims.append(tuple(dim))
         return tuple(dims)
-
-    def _contracted(self, node: Contract, dims: Sequence[tuple[Axes, ...]]) -> tuple[Axes, ...]:
-        if node.method == "einsum":
-            left, _, right = node.equation.partition("->")
-            letters: dict[str, Axes] = {}
-            for term, operand in zip(left.split(","), dims, strict=True):
-                letters.update(zip(term, [dim for dim in operand if dim], strict=False))
-            return tuple([letters[letter] for letter in right])
-        one, other = dims
-        if node.method == "multiply":
-            found = _broadcast(one, other)
-        elif node.method == "vecdot":
-            found = _broadcast(one[:-1], other[:-1])
-        else:
-            columns = other[-1:] if len(other) > 1 else ()
-            found = (*_broadcast(one[:-2], other[:-2]), *one[-2:-1], *columns)
-        if node.buffer is None:
-            return found
-        order = node.buffer.order
-        return tuple([found[order.index(place)] for place in range(len(found))])
-
-
-def _broadcast(one: tuple[Axes, ...], other: tuple[Axes, ...]) -> tuple[Axes, ...]:
-    count = max(len(one), len(other))
-    padded = [(*((),) * (count - len(dims)), *dims) for dims in (one, other)]
-    return tuple([axes or others for axes, others in zip(*padded, strict=True)])
 
 
 class _Value(NamedTuple):
@@ -191,7 +166,7 @@ def plan_lines(plan: Plan, shapes: Sequence[Sequence[int]], slots: Sequence[int]
     return _Printer(plan, [tuple(shape) for shape in shapes], SlotLabels(plan, slots), ()).lines
 
 
-def contraction_lines(plan: Plan, network: Network, path: tuple[tuple[int, ...], ...]) -> tuple[list[Line], Costs]:
+def contraction_lines(plan: Plan, network: Network, path: Path) -> tuple[list[Line], Costs]:
     """The lines of a plan that was chosen for given sizes, and what it costs."""
     tree = plan.solved.tree
     printer = _Printer(plan, network.shapes, AxisLabels(network), [*map(str, tree.left)])

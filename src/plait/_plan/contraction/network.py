@@ -9,14 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate, chain
 from math import prod
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from plait._shapes.coalesce import coalesce_axes
-from plait._shapes.solver import SolvedPattern
-
-Axes: TypeAlias = tuple[int, ...]
-Dims: TypeAlias = tuple[Axes, ...]
-"""The dimensions of a tensor, each as the axes in it."""
+from plait._shapes.solver import Axes, Dims, SolvedPattern
 
 _flat = chain.from_iterable
 
