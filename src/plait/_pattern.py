@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plait._caches import cached
-from plait._executor.cache import lookup, operand_keys
+from plait._executor.cache import lookup, lookup_key, operand_keys
 from plait._executor.dispatch import call_uncached
 from plait._executor.dynamo import traced, traced_steps
 from plait._executor.options import CURRENT, with_backend_kwargs, without_sharding
@@ -153,13 +153,7 @@ class PatternMethods:
 def _key(operation: str, tensors: Any, reduction: Any, options: Any) -> tuple[Any, ...] | None:
     """Under what a method looks its call up; the cache of all calls has the pattern behind the operation."""
     try:
-        if operation == "einsum":
-            key: tuple[Any, ...] = (operation, *operand_keys(tensors), options)
-        else:
-            (tensor,) = tensors
-            key = (operation, tensor.__class__, tensor.shape)
-            if operation == "reduce":
-                key += (reduction, tensor.dtype)
+        key = (operation, *lookup_key(operation, *operand_keys(tensors), reduction, options))
         hash(key)
     except (TypeError, AttributeError):
         return None

@@ -19,7 +19,7 @@ from plait._plan.strides import StridedView
 from plait._shapes.sizes import call_facts, context, exact, fill_slots, normalise_sizes, shape_text
 from plait._shapes.solver import SolvedPattern, solve_pattern, unknown_size
 from plait.backends.interface import NO_VIEWS
-from plait.backends.registry import backend_of, one_backend
+from plait.backends.registry import one_backend
 from plait.errors import PlaitError, fail
 
 TYPE_CHECKING = False
@@ -117,33 +117,26 @@ def build_callable(
     """
     try:
         if type(cls) is tuple:
-            dims = [_dimensions(each, kind) for each, kind in zip(shape, cls, strict=True)]
-            return build_einsum(operation, pattern, cls, dims, sizes, *details)
-        dimensions = shape if isinstance(shape, tuple) else _dimensions(shape, cls)
+            return build_einsum(operation, pattern, cls, shape, sizes, *details)
         if operation == "reduce":
-            found = build_reduce(pattern, cls, len(dimensions), tuple(sizes), *details)
+            found = build_reduce(pattern, cls, len(shape), tuple(sizes), *details)
         else:
-            found = executable(operation, pattern, (cls,), (len(dimensions),), tuple(sizes))
+            found = executable(operation, pattern, (cls,), (len(shape),), tuple(sizes))
         if operation == "view":
             check_view(found.plan, shape, details[0], sizes)
-            return found.bind(dimensions, sizes)
-        plain = found.bind(dimensions, sizes)
+            return found.bind(shape, sizes)
+        plain = found.bind(shape, sizes)
         if found.min_elements is None:
             return plain
-        count = found.count_elements(dimensions, sizes) if found.has_new_axes else prod(dimensions)
+        count = found.count_elements(shape, sizes) if found.has_new_axes else prod(shape)
         if count < found.min_elements:
             return plain
         from plait._executor.large.select import specialize_large
 
-        return specialize_large(found, dimensions, sizes, plain)
+        return specialize_large(found, shape, sizes, plain)
     except PlaitError as error:
         add_context(error, pattern, shape if type(cls) is tuple else (shape,), sizes)
         raise
-
-
-def _dimensions(shape: Any, cls: type) -> Sequence[int]:
-    """A shape as a tuple; a framework may have something else for it that can be a key."""
-    return shape if isinstance(shape, (tuple, list)) else backend_of(cls).shape_as_tuple(shape) or ()
 
 
 def build_einsum(
