@@ -118,18 +118,23 @@ def read(line: str) -> Call:
     ('photo',)
     """
     code, _, remark = line.partition("  # ")
-    nodes = list(ast.walk(ast.parse(code)))  # from the outside inwards
-    call = next(node for node in nodes if isinstance(node, ast.Call))
+    call = _find_call(code)
+    names = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)]
     texts = [str(argument.value) for argument in call.args if isinstance(argument, ast.Constant)]
     return Call(
         code,
-        tuple([node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]),
+        tuple([name.id for name in names if isinstance(name.ctx, ast.Store)]),
         ast.unparse(call.func),
         tuple([ast.unparse(argument) for argument in call.args if not isinstance(argument, ast.Constant)]),
         texts[0] if texts else "",
         {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords},
         remark == "refused",
     )
+
+
+def _find_call(code: str) -> ast.Call:
+    """The outermost call of a line of code."""
+    return next(node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call))
 
 
 def run(steps: Sequence[Step], photographs: Mapping[str, Array]) -> Iterator[Done]:
@@ -152,13 +157,13 @@ def run(steps: Sequence[Step], photographs: Mapping[str, Array]) -> Iterator[Don
 
 def _call(call: Call, names: dict[str, Any]) -> Ran:
     """Run a line of code, which leaves its results among the names."""
-    operands = [eval(operand, names) for operand in call.operands]  # noqa: S307  # as the line itself: from `steps`
+    execute = _value(_find_call(call.code), names)
+    operands = [argument for argument in execute.args if not isinstance(argument, str)]
     inputs = ", ".join([text for text in map(_shape, operands) if text])
     source = inspect.getsource(_BY_NAME[call.function]) if call.function in _BY_NAME else ""
-    execute = partial(exec, compile(call.code, "<tour>", "exec"), names)
     start = perf_counter()
     try:
-        execute()
+        result = execute()
     except plait.PlaitError as error:
         if not call.refused:
             raise
@@ -168,10 +173,27 @@ def _call(call: Call, names: dict[str, Any]) -> Ran:
     first = perf_counter() - start
     if call.refused:
         raise AssertionError(f"plait did not refuse {call.code}")
-    results = [names[name] for name in call.makes]
-    output = _shape(results[0] if len(results) == 1 else results)
+    if call.makes:
+        names.update(zip(call.makes, result if len(call.makes) > 1 else [result], strict=True))
     again = None if source else _again(execute)  # a helper may change what it is given
-    return Ran(call, inputs, output, first, again, _plan(call, names, operands), "", source)
+    return Ran(call, inputs, _shape(result), first, again, _plan(call, names, operands), "", source)
+
+
+def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
+    """The value of names, attributes, constants and lists; of a call, what makes it."""
+    match node:
+        case ast.Name(name):
+            return names[name]
+        case ast.Attribute(owner, name):
+            return getattr(_value(owner, names), name)
+        case ast.List(parts):
+            return [_value(part, names) for part in parts]
+        case ast.Constant(value):
+            return value
+        case ast.Call(function, arguments, sizes):
+            named = {str(size.arg): _value(size.value, names) for size in sizes}
+            return partial(_value(function, names), *[_value(argument, names) for argument in arguments], **named)
+    raise TypeError(ast.dump(node))
 
 
 def _again(execute: Callable[[], Any]) -> float:
@@ -199,4 +221,4 @@ def _shape(value: Any) -> str:
         return str(value.shape)
     if isinstance(value, (list, tuple)):
         return ", ".join([_shape(part) for part in value if isinstance(part, np.ndarray)])
-    return repr(value)
+    return "" if value is None else repr(value)
