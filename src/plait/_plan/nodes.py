@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 Shape: TypeAlias = tuple[int, ...]
 
+Axis: TypeAlias = "str | int"
+"""Of an equation: a letter; or a dimension of the ellipsis, as a negative number that counts from the right."""
+
 
 class Cost(NamedTuple):
     """Multiplications and additions, and the elements that are read and written; nothing for a view."""
@@ -52,14 +55,16 @@ class Node:
     __slots__ = ()
     method: str
     takes_shape: ClassVar[bool] = False
+    computes: ClassVar[bool] = False  # whether its cost is one of arithmetic, and not of memory
 
     if TYPE_CHECKING:
 
         def __getitem__(self, place: Any, /) -> Any: ...
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """The shape of the result, for operands of these shapes."""
-        raise NotImplementedError
+        """The shape of the result, for operands of these shapes; by default the shape that it was made for."""
+        shape: Shape = self[0]
+        return shape
 
     def apply(self, view: StridedView, lengths: Shape) -> int | None:
         """Make the view of the operand that of the result; returned is the dimension that forces a copy, if any."""
@@ -88,6 +93,8 @@ class Node:
 
     def describe_cost(self, cost: Cost) -> str:
         """How its cost prints."""
+        if self.computes:
+            return f"{cost.flops:,} FLOPs"
         return f"copies {cost.written:,} elements" if cost.written else "view"
 
 
@@ -114,10 +121,6 @@ class Reshape(_WithShape, Node):
     __slots__ = ()
     method = "reshape"
     takes_shape = True
-
-    def output_shape(self, *shapes: Shape) -> Shape:
-        """The shape that it was made for."""
-        return self.shape
 
     def apply(self, view: StridedView, lengths: Shape) -> int | None:
         """A view where each group of dimensions is evenly spaced in memory."""
@@ -160,10 +163,6 @@ class Expand(_WithShape, Node):
     __slots__ = ()
     method = "expand"
     takes_shape = True
-
-    def output_shape(self, *shapes: Shape) -> Shape:
-        """The shape that it was made for."""
-        return self.shape
 
     def apply(self, view: StridedView, lengths: Shape) -> int | None:
         """A view with stride 0 along the new dimensions."""
@@ -212,6 +211,7 @@ class Sum(_WithAxes, Node):
 
     __slots__ = ()
     method = "add"
+    computes = True
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """The dimensions that are kept."""
@@ -224,10 +224,6 @@ class Sum(_WithAxes, Node):
     def source(self, spelling: Spelling, operands: Sequence[str], sizes: Sequence[str]) -> str:
         """The reduction of that name."""
         return spelling.reduce("sum", operands[0], self.axes)
-
-    def describe_cost(self, cost: Cost) -> str:
-        """The additions."""
-        return f"{cost.flops:,} FLOPs"
 
 
 class Diagonal(_WithAxes, Node):
@@ -282,6 +278,7 @@ class Contract(_ContractFields, Node):
     """
 
     __slots__ = ()
+    computes = True
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """The shape that it was made for."""
@@ -290,7 +287,7 @@ class Contract(_ContractFields, Node):
     def cost(self, shapes: Sequence[Shape], result: Shape, *, copies: bool = True) -> Cost:
         """Counted as opt_einsum does: one operation for each product, and one more where products are added up."""
         if self.method == "einsum":
-            lengths = _lengths_of_letters(self.equation, shapes, result)
+            lengths = _lengths_of_axes(self.equation, shapes, result)
             flops = prod(lengths.values()) * (max(1, len(shapes) - 1) + (prod(lengths.values()) > prod(result)))
         elif self.method == "multiply":
             flops = prod(result)
@@ -309,10 +306,6 @@ class Contract(_ContractFields, Node):
             return f"einsum {self.equation}"
         return "matmul" if self.method == "dot" else self.method
 
-    def describe_cost(self, cost: Cost) -> str:
-        """The operations."""
-        return f"{cost.flops:,} FLOPs"
-
 
 def shape_source(sizes: Sequence[str]) -> str:
     """A tuple of sizes, each given as code, as code."""
@@ -323,14 +316,21 @@ def _without(values: Sequence[Any], axes: Sequence[int]) -> tuple[Any, ...]:
     return tuple([value for place, value in enumerate(values) if place not in axes])
 
 
-def _lengths_of_letters(equation: str, shapes: Sequence[Shape], result: Shape) -> dict[object, int]:
-    """The lengths of the letters, and of the dimensions of the ellipsis, counted from the right."""
-    lengths: dict[object, int] = {}
+def axes_of_term(term: str, rank: int) -> list[Axis]:
+    """The axes of a term of an equation, for a tensor of this rank.
+
+    >>> axes_of_term("a...b", 4)
+    ['a', -2, -1, 'b']
+    """
+    before, _, after = term.partition("...")
+    return [*before, *range(len(before) + len(after) - rank, 0), *after]
+
+
+def _lengths_of_axes(equation: str, shapes: Sequence[Shape], result: Shape) -> dict[Axis, int]:
+    lengths: dict[Axis, int] = {}
     left, _, right = equation.partition("->")
     for term, shape in zip([*left.split(","), right], [*shapes, result], strict=True):
-        before, _, after = term.partition("...")
-        dots = range(len(before) + len(after) - len(shape), 0)
-        for letter, length in zip([*before, *dots, *after], shape, strict=True):
-            if lengths.get(letter, 1) == 1:
-                lengths[letter] = length
+        for axis, length in zip(axes_of_term(term, len(shape)), shape, strict=True):
+            if lengths.get(axis, 1) == 1:
+                lengths[axis] = length
     return lengths

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any, NamedTuple
 
+from plait._plan.contraction.paths import Path, path_text
 from plait._plan.graph import Plan, segments
 from plait._plan.nodes import Contract, Cost, Node, Reshape, Shape
 from plait._plan.strides import StridedView
@@ -15,7 +16,6 @@ from plait._shapes.solver import Axes, dimension_text, slot_labels, tensor_name
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plait._plan.contraction.network import Network
-    from plait._plan.contraction.paths import Path
 
 
 class Line(NamedTuple):
@@ -188,8 +188,7 @@ def draw(title: str, plan: Plan, lines: Sequence[Line], sizes: Sequence[int]) ->
 
 def draw_costs(costs: Costs, itemsize: int, dtype: str) -> str:
     """What a contraction costs, as text below its plan."""
-    path = ", ".join([f"({', '.join(map(str, positions))})" for positions in costs.path])
-    parts = [f"path {path}", f"{costs.flops:,} FLOPs"]
+    parts = [f"path {path_text(costs.path)}", f"{costs.flops:,} FLOPs"]
     if costs.largest:
         parts.append(f"largest intermediate {costs.largest:,} elements")
     moved = f"reads {costs.read * itemsize:,} bytes, writes {costs.written * itemsize:,} ({dtype})"
