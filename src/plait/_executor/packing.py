@@ -35,15 +35,14 @@ def pack(tensors: Any, pattern: str) -> tuple[Any, list[tuple[Any, ...]]]:
 
 def packed(tensors: Sequence[Any], pattern: str, where: Layout, backend: Backend) -> tuple[Any, list[tuple[Any, ...]]]:
     """Pack checked tensors; a tracer may follow it."""
-    before, after = where
     shapes = [sizes_of(tensor, backend) for tensor in tensors]
-    parts = [split_shape(shape, Layout(before, after), pattern, place) for place, shape in enumerate(shapes)]
+    parts = [split_shape(shape, where, pattern, place) for place, shape in enumerate(shapes)]
     check_shared(parts, pattern, comparable=backend.comparable(tensors))
     flat = [
         tensor if len(middle) == 1 else backend.reshape(tensor, (*first, product(middle), *last))
         for tensor, (first, middle, last) in zip(tensors, parts, strict=True)
     ]
-    return backend.concat(flat, before), [
+    return backend.concat(flat, where[0]), [
         tuple([backend.size_to_user(size) for size in middle]) for _, middle, _ in parts
     ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from plait._plan.graph import Plan
 from plait._plan.lowering import lower_movement
 from plait._shapes.solver import NONEMPTY, SizeOp, SolvedPattern
@@ -16,8 +18,8 @@ def lower(solved: SolvedPattern, reduction: str) -> Plan:
     """Split, reduce, permute, merge; first make sure that a minimum or maximum has something to choose from."""
     plan = lower_movement(solved, reduction)
     if reduction in RULES and RULES[reduction].empty is None:
-        kept = {axis for axes in solved.output for axis in axes}
-        reduced = [axis for axes in solved.inputs[0] for axis in axes if axis not in kept]
+        kept = {*chain(*solved.output)}
+        reduced = [axis for axis in chain(*solved.inputs[0]) if axis not in kept]
         nonempty = [SizeOp(NONEMPTY, solved.slots[axis], ()) for axis in reduced]
         plan = plan._replace(size_ops=(*plan.size_ops, *nonempty))
     return plan

@@ -93,32 +93,29 @@ def solve_pattern(tree: Tree, ranks: tuple[int, ...], given: tuple[str, ...] = (
     axes: dict[object, int] = {}
     inputs: list[Dims] = []
     for number, expr in enumerate(tree.left):
-        count = ranks[number] - len(expr.items) + 1  # of the axes that an ellipsis stands for
-        inputs.append(_dimensions(expr, count, axes))
+        missing = ranks[number] - len(expr.items) + 1  # the axes that an ellipsis stands for
+        inputs.append(_dimensions(expr, missing, axes))
         if len(inputs[-1]) != ranks[number]:
             raise rank_error(tree, number, ranks[number], len(ranks))
         if Ellipsis in map(type, expr.items):
-            dots = max(dots, count)
+            dots = max(dots, missing)
     output = _dimensions(tree.right[0], dots, axes) if tree.right else ()
     for name in given:
         if name not in axes:
             raise unknown_size(name, names(tree.left + (tree.right or ())), tree.text)
+    first = sum(ranks)  # the first slot of the given sizes
     labels: list[str] = []
     slots: list[int | None] = []
     constants: list[int] = []
-    following = sum(ranks) + len(given)
     for key in axes:
-        if type(key) is str:
-            labels.append(key)
-            slots.append(sum(ranks) + given.index(key) if key in given else None)
-        elif type(key) is Number:
+        if type(key) is Number:
             labels.append(str(key.value))
-            slots.append(following)
+            slots.append(first + len(given) + len(constants))
             constants.append(key.value)
-            following += 1
         else:
-            labels.append(NAMELESS)
-            slots.append(None)
+            labels.append(key if type(key) is str else NAMELESS)
+            slots.append(first + given.index(key) if key in given else None)
+    following = first + len(given) + len(constants)
     size_ops, filled = _infer(tree, ranks, sum(inputs, ()), labels, slots, following)
     if None in slots:
         raise _unsized(tree, labels[slots.index(None)])
