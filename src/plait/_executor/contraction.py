@@ -111,7 +111,7 @@ def contraction_to_explain(
     dtypes = tuple([backend.dtype(tensor) for tensor in tensors])
     contraction = choose_contraction(solved, slots, contraction_ops(classes, dtypes), backend, options)
     order = "which finds the order itself" if backend.einsum_optimizes_path else "which nothing else is better than"
-    reason = f"  left to the einsum of {backend.name}, called once, {order}"
+    reason = f"left to the einsum of {backend.name}, called once, {order}"
     itemsize = getattr(dtypes[0], "itemsize", 4)
     return contraction, reason, (itemsize, str(dtypes[0]).removeprefix("torch."))
 

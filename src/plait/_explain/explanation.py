@@ -69,39 +69,31 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
     operation = infer_operation(tree)
     given = concrete_sizes(pattern, sizes)
     checked = [shape_of(shape, number) for number, shape in enumerate(shapes)]
+    named = ""
+    costs: Costs | None = None
+    rewrites: tuple[str, ...] = ()
     try:
         if operation == "einsum":
-            return _contraction(pattern, checked, given, shapes)
-        named = check_reduction(reduction) if operation == "reduce" else ""
-        plan = lower_pattern(operation, pattern, tuple([len(shape) for shape in checked]), tuple(given), named)
-        return _moved(operation, plan, checked, given, shapes, named or None)
+            plan, lines, costs, notes = _contraction(pattern, checked, given, shapes)
+        else:
+            named = check_reduction(reduction) if operation == "reduce" else ""
+            plan = lower_pattern(operation, pattern, tuple([len(shape) for shape in checked]), tuple(given), named)
+            slots = fill_slots(plan.solved, plan.size_ops, checked[0], given)
+            lines = plan_lines(plan, checked, slots)
+            rewrites, notes = explain_large(plan, slots, shapes[0])
     except PlaitError as error:
         add_context(error, pattern, checked, given)
         raise
-
-
-def _moved(
-    operation: str,
-    plan: Plan,
-    shapes: list[tuple[int, ...]],
-    given: dict[str, int],
-    tensors: Sequence[Any],
-    reduction: str | None,
-) -> Explanation:
-    """How one tensor is moved or reduced, step by step, and which of the steps take several calls."""
-    slots = fill_slots(plan.solved, plan.size_ops, shapes[0], given)
-    lines = plan_lines(plan, shapes, slots)
-    rewrites, more = explain_large(plan, slots, tensors[0])
     if rewrites:
-        more = [f"in several calls: {', '.join(rewrites)}", *more]
-    text = "\n  ".join([draw(operation, plan, lines, list(given.values())), *more])
-    call = (plan.solved.text, plan.solved.ranks, given, operation, reduction)
-    return Explanation(operation, text, lines, None, rewrites, call)
+        notes = [f"in several calls: {', '.join(rewrites)}", *notes]
+    text = "\n  ".join([draw(operation, plan, lines, list(given.values())), *notes])
+    call = (pattern, plan.solved.ranks, given, operation, named or None)
+    return Explanation(operation, text, lines, costs, rewrites, call)
 
 
 def _contraction(
     pattern: str, shapes: list[tuple[int, ...]], given: dict[str, int], tensors: Sequence[Any]
-) -> Explanation:
+) -> tuple[Plan, list[Line], Costs | None, list[str]]:
     """How an einsum is done: for shapes alone as NumPy would have it, for tensors as their framework does."""
     solved = solve("einsum", pattern, tuple([len(shape) for shape in shapes]), tuple(given))
     options = CURRENT.get()
@@ -109,16 +101,12 @@ def _contraction(
     flat = [size for shape in shapes for size in shape]
     slots = fill_slots(solved, solved.size_ops, flat, given)
     found, reason, element = contraction_to_explain(solved, slots, tensors, options)
-    costs = None
     if found is None:
         plan = lower(solved)
-        lines = plan_lines(plan, shapes, fill_slots(solved, plan.size_ops, flat, given))
-    else:
-        plan = contraction_plan(solved, found)
-        lines, costs = contraction_lines(plan, found.network, found.path)
-        reason = draw_costs(costs, *element)
-    text = f"{draw('einsum', plan, lines, list(given.values()))}\n{reason}"
-    return Explanation("einsum", text, lines, costs, _call=(pattern, solved.ranks, given, "einsum"))
+        return plan, plan_lines(plan, shapes, fill_slots(solved, plan.size_ops, flat, given)), None, [reason]
+    plan = contraction_plan(solved, found)
+    lines, costs = contraction_lines(plan, found.network, found.path)
+    return plan, lines, costs, [draw_costs(costs, *element)]
 
 
 def explain_composed(title: str, stages: tuple[PatternStage, ...], shapes: Sequence[Any]) -> Explanation:

@@ -192,4 +192,4 @@ def draw_costs(costs: Costs, itemsize: int, dtype: str) -> str:
     if costs.largest:
         parts.append(f"largest intermediate {costs.largest:,} elements")
     moved = f"reads {costs.read * itemsize:,} bytes, writes {costs.written * itemsize:,} ({dtype})"
-    return "  " + "   ".join([*parts, moved])
+    return "   ".join([*parts, moved])

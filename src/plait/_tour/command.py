@@ -18,8 +18,8 @@ from rich.text import Text
 from rich.theme import Theme
 
 import plait
-from plait._tour.pictures import MARK, PHOTOGRAPHERS, photographs
-from plait._tour.runner import Done, Ran, run
+from plait._tour.pictures import MARK, PHOTOGRAPHERS, photographs, png
+from plait._tour.runner import Done, run
 from plait._tour.steps import STEPS
 
 _HEAD = 4096
@@ -40,28 +40,29 @@ def tour(output: str) -> None:
     An `OutputError` comes before anything runs, unless the disk fills up.
     """
     folder = Path(output)
-    _prepare(folder)
+    index = folder / "index.html"
+    paths = {picture.name: folder / "pictures" / f"{picture.name}.png" for step in STEPS for picture in step.after}
+    _prepare(folder, [index, *paths.values()])
     out = Console(theme=Theme(_STYLES), highlight=False, markup=False, emoji=False, soft_wrap=True)
     out.print(Text("plait tour", style="bold"), Text("every operation on two photographs", style="dim"))
     done: list[Done] = []
+    files: dict[Path, bytes] = {}
     for each in _with_progress():
         _report(out, len(done), each)
         done.append(each)
-    index = folder / "index.html"
-    contents = {_picture(folder, name): drawn.file for each in done for name, drawn in each.drawn.items()}
+        files.update({paths[name]: png(image) for name, image in each.drawn.items()})
     try:
-        size = sum(path.write_bytes(content) for path, content in {**contents, index: page(done).encode()}.items())
+        size = sum(path.write_bytes(content) for path, content in {**files, index: page(done).encode()}.items())
     except OSError as error:
         raise OutputError(f"cannot write to {folder}: {error.strerror}") from error
-    out.print(f"\nWrote {index} and {len(contents)} pictures ({size / 1e6:.1f} MB).\n")
+    out.print(f"\nWrote {index} and {len(files)} pictures ({size / 1e6:.1f} MB).\n")
     out.print("  Look at it ", index.resolve().as_uri())
     out.print('  See a plan  plait explain "b (h p) c -> b h (c p)" 2,6,4 p=2')
     out.print("  Read more   README.md, then docs/notation.md")
 
 
-def _prepare(folder: Path) -> None:
+def _prepare(folder: Path, targets: Sequence[Path]) -> None:
     """Make the folder, and refuse one that holds a file of the same name that the tour did not write."""
-    targets = [folder / "index.html", *(_picture(folder, picture.name) for step in STEPS for picture in step.after)]
     try:
         (folder / "pictures").mkdir(parents=True, exist_ok=True)
         strange = [target for target in targets if target.exists() and not _is_ours(target)]
@@ -71,10 +72,6 @@ def _prepare(folder: Path) -> None:
         raise OutputError(f"{strange[0]} is not a file of the tour, and stays; choose another folder with --output")
     if not all(os.access(each, os.W_OK) for each in (folder, folder / "pictures")):
         raise OutputError(f"cannot write to {folder}: Permission denied")
-
-
-def _picture(folder: Path, name: str) -> Path:
-    return folder / "pictures" / f"{name}.png"
 
 
 def _is_ours(path: Path) -> bool:
@@ -101,17 +98,13 @@ def _report(out: Console, number: int, done: Done) -> None:
     out.print(f"\n{number:>2}  {done.step.title}", style="bold")
     for ran in done.ran:
         out.print(Text("    ").append_tokens((part.text, part.kind) for part in ran.call.parts()))
-        out.print(f"        {_numbers(ran)}", style="dim")
+        shapes = " -> ".join([text for text in (ran.inputs, "refused" if ran.error else ran.output) if text])
+        again = "" if ran.again is None else f"   again {milliseconds(ran.again):>10}"
+        out.print(f"        {shapes:<62} first {milliseconds(ran.first):>10}{again}", style="dim")
         for text in ran.error.splitlines():
             out.print(f"        {text}", style="red")
     for proof in done.step.proves:
         out.print(f"    {proof}: yes", style="green")
-
-
-def _numbers(ran: Ran) -> str:
-    shapes = " -> ".join(text for text in (ran.inputs, "refused" if ran.error else ran.output) if text)
-    again = "" if ran.again is None else f"   again {milliseconds(ran.again):>10}"
-    return f"{shapes:<62} first {milliseconds(ran.first):>10}{again}"
 
 
 def milliseconds(seconds: float) -> str:
@@ -140,7 +133,7 @@ def page(done: Sequence[Done]) -> str:
         mark=MARK,
         chapters=[{"title": title, "steps": list(steps)} for title, steps in chapters],
         pictures={picture.name: picture for each in done for picture in each.step.after},
-        drawn={name: drawn for each in done for name, drawn in each.drawn.items()},
+        drawn={name: image for each in done for name, image in each.drawn.items()},
         photographers=PHOTOGRAPHERS,
         versions=f"plait {plait.__version__}, NumPy {np.__version__}, Python {platform.python_version()}",
         calls=sum(len(each.ran) for each in done),
