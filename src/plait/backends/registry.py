@@ -42,10 +42,11 @@ def backend_of(cls: type) -> Backend:
         BackendError: PLT501, no backend serves the type; PLT502, the one that should does not load.
     """
     for base in cls.__mro__:
-        module = str(getattr(base, "__module__", ""))
-        root = module.partition(".")[0]
-        if root in MODULES:
-            package = _innermost_row(module)
+        package = str(getattr(base, "__module__", ""))
+        root = package.partition(".")[0]
+        while package and package not in MODULES:
+            package = package.rpartition(".")[0]
+        if package:
             return _load(MODULES[package], "BACKEND", package, cls)
         entry = _third_parties().get(root)
         if entry is not None:
@@ -79,12 +80,6 @@ def _third_parties() -> dict[str, tuple[str, str]]:
     from importlib.metadata import entry_points  # slow to import, and needed only by a stranger's tensor
 
     return {entry.name: (entry.module, entry.attr) for entry in entry_points(group=ENTRY_POINTS)}
-
-
-def _innermost_row(module: str) -> str:
-    while module not in MODULES:
-        module = module.rpartition(".")[0]
-    return module
 
 
 def _load(module: str, attribute: str, package: str, cls: type) -> Backend:

@@ -1,7 +1,4 @@
-"""The reductions of NumPy arrays: the ufuncs that its methods end in, without the Python around them.
-
-Sums within a contraction are products with ones where that is faster: BLAS reads memory faster than NumPy adds it up.
-"""
+"""The reductions of NumPy arrays, by the ufuncs that its methods end in, and sums as products with ones, by BLAS."""
 
 from __future__ import annotations
 
@@ -35,10 +32,6 @@ def _var(tensor: Any, axes: tuple[int, ...]) -> Any:
 def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
     found = np.maximum.reduce(tensor, axes, keepdims=True, initial=-np.inf)
     return np.where(np.isfinite(found), found, 0).astype(tensor.dtype)
-
-
-def _cast(tensor: Any, dtype: Any) -> Any:
-    return tensor.astype(dtype)  # of an array, or of the scalar that all of it is reduced to
 
 
 UFUNCS: dict[str, Any] = {
@@ -80,7 +73,7 @@ def reductions_of(cls: Any) -> ReductionTable:
         special |= {(name, kind): reduce for name, reduce in _REDUCTIONS.items() for kind in _KINDS}
         special |= {(name, "half"): reduce for name, reduce in _IN_FLOAT32.items()}
     upcast = [name for name in ROUNDING if (name, "half") not in special]
-    return ReductionTable(partial(getattr, cls), _cast, special, {"half": upcast}, is_half=is_half)
+    return ReductionTable(partial(getattr, cls), special=special, upcast={"half": upcast}, is_half=is_half)
 
 
 BLAS_REAL = "fd"

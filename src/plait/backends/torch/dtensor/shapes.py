@@ -1,7 +1,6 @@
-"""Reshaping a DTensor, with as little communication as there can be.
+"""Reshapes of a DTensor with as little communication as there can be.
 
-torch forgets the sharding of an axis where one reshape both merges and splits, and refuses a reshape that would cut the
-rows of an uneven shard apart.
+torch forgets the sharding where one reshape merges and splits, and refuses to cut the rows of an uneven shard apart.
 """
 
 from __future__ import annotations
@@ -72,10 +71,7 @@ def _moved(tensor: Any, placements: list[Any]) -> Any:
 
 
 def _placements(tensor: Any, shape: Shape, last: Shape, *, all_of_them: bool) -> list[Any]:
-    """Where the shards go that a reshape would cut apart: evenly to a dimension that stays as it is, if there is one.
-
-    That is an exchange of shards, of which each process receives no more than it gives; else each receives the whole.
-    """
+    """Where shards go that a reshape would cut apart: evenly to a dimension that stays, or else all to each process."""
     rows = {}  # of each dimension that changes, how many rows there are, each of which must stay in one process
     for start, stop, run in reshape_groups(tuple(tensor.shape), shape):
         old = tuple(tensor.shape[start:stop])
