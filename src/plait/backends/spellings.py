@@ -17,37 +17,26 @@ _NAME = re.compile(r"(?<![.\w])[^\W\d]\w*")
 
 
 class Spelling(NamedTuple):
-    """The code of each operation, as templates of `str.format`; by default with NumPy's names.
+    """The code of each operation as templates of `str.format`: statements, and then an expression.
 
-    A template may have several lines: statements, and then an expression. ``{module}`` is what ``imports`` gives.
-
-    Attributes:
-        imports: the lines before the function.
-        module: the name under which they give the framework.
-        setup: the first lines of the function; ``{tensor}`` is its first tensor.
-        shape: the shape of a tensor, as ints.
-        view: a reshape that never copies, or nothing where the framework does not promise one.
-        diagonal: of the last two dimensions, as a new last one.
-        reduction: of the ``{name}``; ``{axis}`` is the one of the ``{axes}``, or all.
-        reductions: those that have a template of their own.
-        not_einsum: a regular expression, found in the equations that the framework's own einsum does not serve.
+    The defaults are NumPy's names; ``{module}`` is what ``imports`` gives.
     """
 
-    imports: str
-    module: str
-    setup: str = ""
+    imports: str  # the lines before the function
+    module: str  # the name under which they give the framework
+    setup: str = ""  # the first lines of the function; ``{tensor}`` is its first tensor
     shape: str = "{tensor}.shape"
     reshape: str = "{module}.reshape({tensor}, {shape})"
-    view: str = ""
+    view: str = ""  # a reshape that never copies, where the framework promises one
     permute: str = "{module}.transpose({tensor}, {axes})"
     expand: str = "{module}.broadcast_to({tensor}, {shape})"
-    diagonal: str = "{module}.diagonal({tensor}, axis1={axes[0]}, axis2={axes[1]})"
+    diagonal: str = "{module}.diagonal({tensor}, axis1={axes[0]}, axis2={axes[1]})"  # of the last two, as a new last
     matmul: str = "{module}.matmul({tensor}, {other})"
     multiply: str = "{tensor} * {other}"
     einsum: str = "{module}.einsum({equation}, {tensors})"
-    reduction: str = "{module}.{name}({tensor}, axis={axis})"
-    reductions: Mapping[str, str] = {"logsumexp": _LOGSUMEXP}
-    not_einsum: str = "(?!)"
+    reduction: str = "{module}.{name}({tensor}, axis={axis})"  # ``{axis}`` is the one of the ``{axes}``, or all
+    reductions: Mapping[str, str] = {"logsumexp": _LOGSUMEXP}  # those that have a template of their own
+    not_einsum: str = "(?!)"  # a regular expression, found in equations that the framework's einsum does not serve
 
     @property
     def identifiers(self) -> frozenset[str]:

@@ -1,8 +1,4 @@
-"""Sizes that a graph has only when it runs, for frameworks without symbols of their own.
-
-TensorFlow, PaddlePaddle, PyTensor and Keras say ``None`` or -1 where a size is unknown. `LazyShapes` puts a `LazySize`
-there, which becomes a tensor of the graph when an operation needs it.
-"""
+"""Symbolic sizes for frameworks that say ``None`` or -1 for an unknown one: tensors of the graph, made when needed."""
 
 from __future__ import annotations
 
@@ -37,10 +33,7 @@ def _binary(name: str) -> Any:
 
 
 class LazySize:
-    """A dimension of a tensor, or the result of arithmetic on such: an operator and its operands.
-
-    The run checks a size ``from_user``, which is never inferred; ``materialized`` is its tensor, once made.
-    """
+    """A dimension of a tensor, or arithmetic on such; one ``from_user`` is checked by the run, and never inferred."""
 
     def __init__(self, name: str, first: Any, second: Any, *, from_user: bool = False) -> None:
         self.parts = name, first, second
@@ -120,11 +113,7 @@ class LazyShapes(Backend):
         return [self.materialize(size) for size in sizes]
 
     def inferred(self, tensor: Tensor, shape: Sequence[Size]) -> Sequence[Size]:
-        """The shape that a tensor is to have, with -1 in it where the framework infers an unknown size just as well.
-
-        That is where one size is unknown before and after: the others have been compared already, and so no mistake
-        can hide behind the inference.
-        """
+        """The shape, with -1 where one size is unknown before and after: the others have been compared already."""
         ints = [size for size in shape if type(size) is int]
         unknown = [size for size in shape if isinstance(size, LazySize) and not size.from_user]
         if len(unknown) != 1 or len(ints) != len(shape) - 1 or not prod(ints):

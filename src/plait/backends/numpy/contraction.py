@@ -1,7 +1,4 @@
-"""NumPy's contraction operations: BLAS for the types that it knows, and half types by way of ``float32``.
-
-``numpy.einsum`` itself is a loop in C that no BLAS takes part in; plans call it where that is the cheapest.
-"""
+"""NumPy's contraction operations: BLAS for its types, half types by way of ``float32``, and einsum's loop in C."""
 
 from __future__ import annotations
 
@@ -29,10 +26,7 @@ _BLAS = {"f": 0.012, "d": 0.034, "F": 0.068, "D": 0.136}
 
 @cached(maxsize=256)
 def contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
-    """What there is for arrays of these types; ``None`` where only ``numpy.einsum`` can tell.
-
-    All arrays are converted to one type first, so that no intermediate result is narrower than the result.
-    """
+    """For arrays of these types, all converted to the result's first; ``None`` where only ``numpy.einsum`` can tell."""
     try:
         result = np.result_type(*dtypes)
         inside = np.result_type(*[np.float32 if is_half(dtype) else dtype for dtype in dtypes])

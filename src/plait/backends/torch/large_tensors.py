@@ -1,8 +1,4 @@
-"""How large tensors of PyTorch are reduced: in several calls on the CPU, unless a tracer records them.
-
-On a GPU and under a tracer one call is best, which a compiler fuses with its neighbours. Where a gradient is recorded,
-all calls are one node of the graph; what that takes, and what the gradient of one call would, is among the costs.
-"""
+"""How large tensors of PyTorch are reduced: in several calls on the CPU, of which autograd records one node."""
 
 from __future__ import annotations
 
@@ -65,8 +61,6 @@ def _reduction_ops(name: str, dtype: torch.dtype, requires_grad: bool) -> Reduct
         scratch=lambda tensor, shape: tensor.new_empty(shape, dtype=wide),
         combine=combine,
         reduce_axis=lambda tensor, axis, out: along(tensor, axis, **typed, out=out),
-        matmul_ones=None,
-        reduce_rows=None,
         upcast=None if wide is dtype else lambda tensor: tensor.to(wide),
         finish=_FINISH.get(name) if exact else None,
         downcast=half,
