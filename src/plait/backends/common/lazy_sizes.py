@@ -81,8 +81,15 @@ class LazyShapes(Backend):
         lazy = LazyShape(tensor)  # in a list, since a tuple of sizes is one that is known
         return [lazy[dimension] if size is None else size for dimension, size in enumerate(sizes)]
 
+    def rank(self, tensor: Tensor) -> int | None:
+        sizes = self.static_sizes(tensor)
+        return None if sizes is None else len(sizes)
+
     def static_shape(self, tensor: Tensor, rank: int) -> Sequence[int | None]:
         return self.static_sizes(tensor) or (None,) * rank
+
+    def comparable(self, tensors: Sequence[Tensor]) -> bool:
+        return False
 
     def is_symbolic(self, size: Any) -> bool:
         return isinstance(size, LazySize)
