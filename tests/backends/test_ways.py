@@ -73,7 +73,7 @@ def check(framework, equation, changes, taken):
         np.testing.assert_array_equal(result, wanted, err_msg=str(contraction.pairs))
         contraction_lines(plan, contraction.network, contraction.path)
         (pair,) = contraction.pairs
-        taken |= {pair.node and pair.node.method, *(["buffer"] if pair.node and pair.node.buffer else [])}
+        taken |= {pair.node and pair.node.method, *(["buffer"] if pair.node and pair.node.order else [])}
         taken |= {type(node) for nodes in (*pair.sides, pair.after) for node in nodes}
 
 

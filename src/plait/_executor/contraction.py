@@ -181,6 +181,6 @@ def _contract_function(node: Contract, backend: Backend, ops: ContractionOps | N
             return ops.multiply
         multiply_into = ops.multiply_into
         return multiply_into if node.in_place == 0 else lambda one, other: multiply_into(other, one)
-    if node.buffer is not None and ops.matmul_into is not None:
-        return ops.matmul_into(*node.buffer)
+    if node.order is not None and ops.matmul_into is not None:
+        return ops.matmul_into(node.shape, node.order)
     return ops.dot if node.method == "dot" else ops.matmul

@@ -1,8 +1,4 @@
-"""The nodes of a plan graph. All that is known of an operation on tensors is in its node.
-
-A node says which shape it gives, whether that is a view and with which strides, what it costs, which function of a
-backend executes it, which code says the same, and how it prints. The executor, the tracers, `explain`, generated source
-and TorchScript ask the node.
+"""The nodes of a plan graph: all that the executor, the tracers, `explain` and generated source ask of an operation.
 
 A shape holds *slots* (see `plait._shapes.solver`), so that a plan is the same for every size. In a plan that was chosen
 for given sizes it holds lengths.
@@ -76,13 +72,7 @@ class Node:
         return Cost(0, prod(shapes[0]), prod(result)) if copies else Cost()
 
     def source(self, spelling: Spelling, operands: Sequence[str], sizes: Sequence[str]) -> str:
-        """The code that does the same: lines, the last of which is an expression.
-
-        Args:
-            spelling: how the framework spells it.
-            operands: the names of the operands.
-            sizes: for each slot the code of its size.
-        """
+        """The code that does the same, given the code of each size: lines, the last of which is an expression."""
         if self.takes_shape:
             return spelling.call(self.method, operands, shape=shape_source([sizes[slot] for slot in self[0]]))
         return spelling.call(self.method, operands, axes=self[0])
@@ -254,18 +244,11 @@ class Contiguous(_WithShape, Node):
         return shapes[0]
 
 
-class Buffer(NamedTuple):
-    """Memory for a result: its shape, and the order of its dimensions in which a product of matrices fills it."""
-
-    shape: Shape
-    order: tuple[int, ...]
-
-
 class _ContractFields(NamedTuple):
     method: str
     shape: Shape
     equation: str = ""  # of an einsum, in the classical form with an arrow
-    buffer: Buffer | None = None  # memory that a product of matrices fills, where its result is wanted in another order
+    order: tuple[int, ...] | None = None  # in which a product of matrices fills memory of the shape, if in another
     in_place: int | None = None  # the operand whose memory a ``multiply`` may take for its result
     axes: tuple[int, ...] = ()  # of the network that was planned, as the result has them in order
 

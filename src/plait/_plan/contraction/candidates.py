@@ -16,7 +16,7 @@ from string import ascii_letters
 from typing import NamedTuple
 
 from plait._plan.contraction.layouts import CostModel, LayoutChange, Operand, Target, finish, memory_order, to_dims
-from plait._plan.nodes import Buffer, Contiguous, Contract, Node, Reshape, Sum
+from plait._plan.nodes import Contiguous, Contract, Node, Reshape, Sum
 from plait._shapes.coalesce import coalesce_axes
 from plait._shapes.solver import Axes, Dims
 from plait.backends.costs import ContractionCosts
@@ -35,50 +35,29 @@ class MatmulAxes(NamedTuple):
 
 
 class Strategy(NamedTuple):
-    """How operands are contracted, whatever their lengths.
+    """How operands are contracted, whatever their lengths."""
 
-    Attributes:
-        method: ``einsum``, ``matmul``, ``multiply``, or ``move`` for one operand.
-        axes: of a product of matrices.
-        swapped: whether the second operand comes first in it.
-        order: of the axes of a product of elements.
-    """
-
-    method: str
-    axes: MatmulAxes | None = None
-    swapped: bool = False
-    order: Axes = ()
+    method: str  # ``einsum``, ``matmul``, ``multiply``, or ``move`` for one operand
+    axes: MatmulAxes | None = None  # of a product of matrices
+    swapped: bool = False  # whether the second operand comes first in it
+    order: Axes = ()  # of the axes of a product of elements
 
 
 EINSUM = Strategy("einsum")
 
 
 class PairwiseContraction(NamedTuple):
-    """Two tensors become one; or one tensor is moved, or several are contracted at once.
+    """Two tensors become one; or one tensor is moved, or several are contracted at once."""
 
-    Attributes:
-        cost: in nanoseconds, as estimated.
-        sides: the steps of each operand before they are contracted; a ``swapped`` strategy has the second one first.
-        node: how they are contracted; ``None`` for one operand that has steps alone.
-        after: the steps of the result.
-        result: what is left.
-    """
-
-    cost: float
-    sides: tuple[tuple[Node, ...], ...]
-    node: Contract | None
-    after: tuple[Node, ...]
-    result: Operand
+    cost: float  # nanoseconds, as estimated
+    sides: tuple[tuple[Node, ...], ...]  # the steps of each operand before; if ``swapped``, the second one's first
+    node: Contract | None  # how they are contracted; ``None`` for one operand that has steps alone
+    after: tuple[Node, ...]  # the steps of the result
+    result: Operand  # what is left
 
 
 def strategies(operands: Sequence[Operand], target: Target, costs: ContractionCosts) -> list[Strategy]:
-    """The strategies that may be the cheapest.
-
-    Args:
-        operands: in two no axis appears twice in one, or in one alone and not in the target.
-        target: what they are to leave.
-        costs: what the framework's calls cost.
-    """
+    """The strategies that may be the cheapest; of two operands none has an axis twice, or one that it alone sums."""
     found = [EINSUM]
     if len(operands) == 1 and target.kept == {*operands[0].axes}:
         found.append(Strategy("move"))
@@ -318,10 +297,10 @@ def _into_buffer(
     if memory is None:
         return None
     shape = tuple(map(node.shape.__getitem__, memory))
-    buffer = Buffer(shape, tuple(map(memory.index, range(len(dims)))))
+    filled = tuple(map(memory.index, range(len(dims))))
     after = () if shape == target.shape else (Reshape(target.shape),)
     cost += costs.output_buffer_overhead + len(after) * costs.view_overhead
     if not any(dim[-1:] == order[-1:] for dim in dims[-2:]):
         cost += prod([sizes[axis] for axis in order]) * (costs.copy_element + costs.copy_strided_element)
-    node = node._replace(shape=shape, buffer=buffer, axes=order)
+    node = node._replace(shape=shape, order=filled, axes=order)
     return PairwiseContraction(cost, plain.sides, node, after, plain.result)

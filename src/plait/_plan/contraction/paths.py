@@ -35,17 +35,9 @@ FOREIGN = ("auto-hq", "branch-1", "branch-2", "branch-all", "cotengra", "dp", "r
 
 
 def find_path(network: Network, optimize: Optimize, memory_limit: int | None) -> Path:
-    """The path of a contraction.
+    """The path of a contraction, or PLT214 or PLT511 where it does not fit, or another package would be needed.
 
-    Args:
-        network: what is contracted.
-        optimize: how the path is found, or the path.
-        memory_limit: the most elements that an intermediate result may have, or ``None``. Where no path keeps it, what
-            is left is contracted at once.
-
-    Raises:
-        AxisError: PLT214, the path does not fit the number of tensors, or nothing finds paths under that name.
-        BackendError: PLT511, opt_einsum or cotengra would be needed.
+    Where no path keeps every intermediate result within ``memory_limit`` elements, what is left is contracted at once.
     """
     count = len(network.terms)
     if isinstance(optimize, tuple):
@@ -97,11 +89,7 @@ def to_path(steps: Iterable[Iterable[int]], count: int) -> Path:
 
 
 def check_path(found: Iterable[Iterable[int]], count: int) -> Path:
-    """A path as tuples, with what it leaves over contracted at the end.
-
-    Raises:
-        AxisError: PLT214, there is no tensor at a position.
-    """
+    """A path as tuples, with what it leaves over contracted at the end; or PLT214, if there is no such tensor."""
     path = tuple(map(tuple, found))
     left = count
     for positions in path:

@@ -22,44 +22,23 @@ LAYOUTS = 3
 
 
 class Contraction(NamedTuple):
-    """A contraction of tensors of given shapes, or the first steps of one.
-
-    Attributes:
-        network: what is contracted.
-        path: the order.
-        operands: the tensors, and then the result of each step.
-        is_prepared: whether axes that appear twice in a tensor, or in one tensor alone, are dealt with first.
-        cost: nanoseconds, as estimated.
-        pairs: how the tensors are contracted along the path.
-        strategies: what was chosen for each of these, whatever the lengths.
-    """
+    """A contraction of tensors of given shapes, or the first steps of one."""
 
     network: Network
     path: Path
-    operands: tuple[Operand, ...]
-    is_prepared: bool
-    cost: float = 0.0
-    pairs: tuple[PairwiseContraction, ...] = ()
-    strategies: tuple[Strategy, ...] = ()
+    operands: tuple[Operand, ...]  # the tensors, and then the result of each step
+    is_prepared: bool  # whether axes that appear twice in a tensor, or in one tensor alone, are dealt with first
+    cost: float = 0.0  # nanoseconds, as estimated
+    pairs: tuple[PairwiseContraction, ...] = ()  # how the tensors are contracted along the path
+    strategies: tuple[Strategy, ...] = ()  # what was chosen for each of these, whatever the lengths
 
 
 def plan_contraction(
     network: Network, costs: ContractionCosts, optimize: Optimize = "auto", memory_limit: int | None = None
 ) -> Contraction | None:
-    """The cheapest contraction along a path.
+    """The cheapest contraction of row-major tensors along the path of `find_path`.
 
-    Args:
-        network: what is contracted, with its tensors in row-major order.
-        costs: what the framework's calls cost.
-        optimize: how the path is found, or the path.
-        memory_limit: the most elements that an intermediate result may have.
-
-    Returns:
-        The contraction, or ``None`` where there is nothing to choose: there are too many letters for an einsum, and
-        nothing else.
-
-    Raises:
-        PlaitError: PLT214 or PLT511, as `find_path`.
+    It is ``None`` where there is nothing to choose: there are too many letters for an einsum, and nothing else.
     """
     path = find_path(network, optimize, memory_limit)
     at_once: Path = (tuple(range(len(network.terms))),)
@@ -155,22 +134,17 @@ def _extend_states(
 ) -> list[Contraction]:
     """What there may be after one more step, the cheapest first, each with another layout of the result."""
     best: dict[Axes, Contraction] = {}
-    for state in states:
-        operands = [state.operands[number] for number in numbers]
+    for network, path, known, is_prepared, before, pairs, taken in states:
+        operands = [known[number] for number in numbers]
         for strategy in (chosen,) if chosen else strategies(operands, target, model.costs):
             pair = candidate(strategy, operands, target, model)
             if pair is None:
                 continue
-            cost = state.cost + overhead + pair.cost
+            cost = before + overhead + pair.cost
             axes, shape, *_ = pair.result
             if cost < (best[axes].cost if axes in best else inf):
-                result = Operand(axes, shape, is_temporary=len(operands) > 1)
-                best[axes] = state._replace(
-                    operands=(*state.operands, result),
-                    cost=cost,
-                    pairs=(*state.pairs, pair),
-                    strategies=(*state.strategies, strategy),
-                )
+                tensors = (*known, Operand(axes, shape, is_temporary=len(operands) > 1))
+                best[axes] = Contraction(network, path, tensors, is_prepared, cost, (*pairs, pair), (*taken, strategy))
     return sorted(best.values(), key=attrgetter("cost"))[:LAYOUTS]
 
 
