@@ -41,16 +41,17 @@ def solve(operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[str
         row, tree = find_operation("einsum"), parse_equation(pattern, len(ranks))
     else:
         row, tree = find_operation(operation), parse(pattern)
-    if row.trivially_valid and tree.plain and len(ranks) == 1:
-        try:
-            solved = solve_pattern(tree, ranks, given)
-        except PlaitError:
-            row.check(tree)  # what breaks the rule is said first
-            raise
-        if row.trivially_valid(solved):
-            return solved
-    check(row, tree, len(ranks))
-    return solve_pattern(tree, ranks, given)
+    if not tree.plain or len(ranks) != 1:
+        check(row, tree, len(ranks))
+        return solve_pattern(tree, ranks, given)
+    try:
+        solved = solve_pattern(tree, ranks, given)
+    except PlaitError:
+        row.check(tree)  # what breaks the rule is said first
+        raise
+    if not solved.is_bijection:  # which keeps the rule of every operation
+        row.check(tree)
+    return solved
 
 
 def check(row: Operation, tree: Tree, count: int) -> None:

@@ -8,7 +8,7 @@ from operator import index
 from typing import Any, NamedTuple
 
 from plait._caches import cached
-from plait._notation.tree import Leaf, Name, Number, all_leaves
+from plait._notation.tree import all_leaves
 from plait._operations.einsum import implicitly_summed_axes, lower
 from plait._operations.rules import subject
 from plait._plan.contraction.paths import Optimize, check_name, check_path
@@ -69,7 +69,7 @@ def check_implicit_sums(solved: SolvedPattern, options: EinsumOptions | None) ->
         return
     labels = list(dict.fromkeys([solved.labels[axis] for axis in alone]))
     if options is not None and options.strict:
-        spans = [(leaf.start, leaf.stop) for leaf in all_leaves(solved.tree.left) if _label(leaf) in labels]
+        spans = [(leaf.start, leaf.stop) for leaf in all_leaves(solved.tree.left) if str(leaf) in labels]
         message = f"{subject(labels)} once, on the left only, and would be summed, which strict=True does not allow"
         raise fail("PLT204", message, solved.tree.text, spans)
     if not solved.classical:
@@ -78,12 +78,6 @@ def check_implicit_sums(solved: SolvedPattern, options: EinsumOptions | None) ->
             if near is not None:
                 _warn(solved.text, label, near)
                 return
-
-
-def _label(leaf: Leaf) -> str | None:
-    if isinstance(leaf, Number):
-        return str(leaf.value)
-    return leaf.text if isinstance(leaf, Name) else None
 
 
 def looks_like_typo(one: str, other: str) -> bool:

@@ -1,7 +1,5 @@
-"""What a pattern says, as a frozen tree in which every node knows its place in the text.
+"""A pattern as a frozen tree, whose nodes know their place in the caller's text, and print in canonical form.
 
-``start`` and ``stop`` count characters of the text that the caller wrote, so that an error can point at it. As text
-every node is in canonical form, with single spaces and no others.
 The nodes are named tuples and not dataclasses: importing `dataclasses` would take longer than the whole of plait.
 """
 
@@ -100,17 +98,13 @@ class Expr(NamedTuple):
 
 
 class Tree(NamedTuple):
-    """A whole pattern. ``right`` is ``None`` where the text has no arrow.
-
-    A pattern is *plain* where each side is one tensor of names, numbers and groups, and nothing else; it is *classical*
-    where it was read from an equation of single letters.
-    """
+    """A whole pattern."""
 
     text: str
     left: tuple[Expr, ...]
-    right: tuple[Expr, ...] | None
-    plain: bool = False
-    classical: bool = False
+    right: tuple[Expr, ...] | None  # ``None`` where the text has no arrow
+    plain: bool = False  # each side is one tensor of names, numbers and groups, and nothing else
+    classical: bool = False  # it was read from an equation of single letters
 
     def __str__(self) -> str:
         left = ", ".join(map(str, self.left))

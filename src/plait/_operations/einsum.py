@@ -1,7 +1,4 @@
-"""``einsum``: multiply tensors, and sum over what the right side leaves out.
-
-The named form and the classical one are read into the same tree, and are one operation from there on.
-"""
+"""``einsum``, of either form: multiply tensors, and sum over what the right side leaves out."""
 
 from __future__ import annotations
 

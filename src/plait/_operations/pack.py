@@ -1,8 +1,4 @@
-"""``pack`` and ``unpack``: tensors of different rank along one dimension, and back.
-
-The pattern names the dimensions that all tensors share; its one ``*`` is any number of other dimensions, which
-become one.
-"""
+"""``pack`` and ``unpack``: the dimensions in the place of ``*`` become one, along which tensors are joined."""
 
 from __future__ import annotations
 

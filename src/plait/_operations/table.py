@@ -21,13 +21,11 @@ class Operation(NamedTuple):
     name: str
     check: Callable[[Tree], None]  # raises where a pattern breaks the rule of the operation
     lower: Callable[[SolvedPattern, str], Plan]  # the plan of a solved pattern; the text is the reduction, or empty
-    trivially_valid: Callable[[SolvedPattern], bool] | None = None
-    """Whether a solved plain pattern is seen to keep the rule without the check; most are."""
 
 
 def _check(operation: str, tree: Tree, *, drops: bool = False, adds: bool = False) -> None:
     """Raise where an operation on one tensor drops or adds axes, and may not."""
-    from plait._operations import rules  # a pattern that is trivially valid does not need them
+    from plait._operations import rules  # a bijection does not need them
 
     left, right = rules.one_tensor(tree, operation)
     before, after = rules.collect_axes(left, tree, operation), rules.collect_axes(right, tree, operation)
@@ -39,12 +37,6 @@ def _check(operation: str, tree: Tree, *, drops: bool = False, adds: bool = Fals
         rules.forbid_new_axes(before, after, tree, operation)
 
 
-def _is_bijection(solved: SolvedPattern) -> bool:
-    """Whether every axis appears once on each side, and has a name."""
-    axes = len(solved.labels)
-    return len(sum(solved.inputs[0], ())) == axes == len(sum(solved.output, ())) and not solved.constants
-
-
 def _lower_view(solved: SolvedPattern, _: str = "") -> Plan:
     """The steps of ``rearrange``, each reshape as one that must not copy."""
     plan = lower_movement(solved)
@@ -53,8 +45,8 @@ def _lower_view(solved: SolvedPattern, _: str = "") -> Plan:
 
 
 _UNARY = {
-    "rearrange": Operation("rearrange", partial(_check, "rearrange"), lower_movement, _is_bijection),
-    "view": Operation("view", partial(_check, "view"), _lower_view, _is_bijection),
+    "rearrange": Operation("rearrange", partial(_check, "rearrange"), lower_movement),
+    "view": Operation("view", partial(_check, "view"), _lower_view),
     "reduce": Operation("reduce", partial(_check, "reduce", drops=True), reduce.lower),
     "repeat": Operation("repeat", partial(_check, "repeat", adds=True), lower_movement),
 }

@@ -128,11 +128,10 @@ def common_factors(one: Sequence[int], other: Sequence[int]) -> list[tuple[int, 
 def compose_axes(
     first: AxisMap, before: tuple[Axes, ...], second: AxisMap, after: tuple[Axes, ...], units: Axes, separate: Axes
 ) -> tuple[AxisMap, list[Axes]] | str:
-    """The part of `compose` that needs no lengths, and is remembered for all of them.
+    """The part of `compose` that needs no lengths: the one pattern, and the factors of each of its axes.
 
     ``before`` and ``after`` are the factors of each axis of the two patterns. ``separate`` are those of length 1, and
-    ``units`` those of them that only the second pattern has, and combines, which may change the elements. Returned are
-    the one pattern and the factors of each of its axes, or the reason why there is none.
+    ``units`` those of them that only the second pattern has, and combines, which may change the elements.
     """
     tensors = [_replaced(dims, before) for dims in first.inputs] + [
         _replaced(dims, after) for dims in second.inputs[1:]

@@ -16,11 +16,11 @@ from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Expr, Name, Number, Tree, items_by_dimension, leaves, names
 from plait.errors import PlaitError, Span, did_you_mean, fail
 
-PRODUCT = "product"
-QUOTIENT = "quotient"
-CHECK = "check"
-BROADCAST = "broadcast"
-NONEMPTY = "nonempty"
+PRODUCT = "product"  # appends the product of the factors
+QUOTIENT = "quotient"  # appends the source divided by that product
+CHECK = "check"  # compares the source with that product
+BROADCAST = "broadcast"  # appends the length that the source and the one factor broadcast to
+NONEMPTY = "nonempty"  # refuses a source of 0
 COMPUTING = (PRODUCT, QUOTIENT, BROADCAST)
 """The kinds that append a slot; the others only compare."""
 
@@ -35,12 +35,7 @@ Dims: TypeAlias = "tuple[Axes, ...]"
 
 
 class SizeOp(NamedTuple):
-    """One step of arithmetic on slots.
-
-    ``product`` appends the product of the factors; ``quotient`` appends the source divided by that product;
-    ``check`` compares the source with that product; ``broadcast`` appends the length that the source and the
-    one factor broadcast to; ``nonempty`` refuses a source of 0.
-    """
+    """One step of arithmetic on slots."""
 
     kind: str
     source: int
@@ -48,24 +43,19 @@ class SizeOp(NamedTuple):
 
 
 class SolvedPattern(NamedTuple):
-    """A pattern, solved for every shape of one rank.
-
-    An *axis* is a number from 0; ``labels`` are the axes as the pattern spells them, and ``slots`` say where
-    their sizes are found. Unit axes are left out: a dimension of no axes has the length 1.
-    """
+    """A pattern, solved for all shapes of these ranks; an *axis* is a number from 0."""
 
     text: str
     classical: bool
     ranks: tuple[int, ...]
     given: tuple[str, ...]
     constants: tuple[int, ...]
-    inputs: tuple[Dims, ...]
+    inputs: tuple[Dims, ...]  # unit axes are left out: a dimension of no axes has the length 1
     output: Dims
-    labels: tuple[str, ...]
-    slots: tuple[int, ...]
+    labels: tuple[str, ...]  # the axes as the pattern spells them
+    slots: tuple[int, ...]  # where the sizes of the axes are found
     size_ops: tuple[SizeOp, ...]
-    filled: int
-    """The number of slots that are filled after the last size operation."""
+    filled: int  # the number of slots that are filled after the last size operation
 
     @property
     def tree(self) -> Tree:
@@ -75,6 +65,12 @@ class SolvedPattern(NamedTuple):
 
             return parse_equation(self.text, len(self.ranks))
         return parse(self.text)
+
+    @property
+    def is_bijection(self) -> bool:
+        """Whether every axis of the one tensor appears once on each side, and has a name."""
+        axes = len(self.labels)
+        return len(sum(self.inputs[0], ())) == axes == len(sum(self.output, ())) and not self.constants
 
     @property
     def width(self) -> int:
@@ -168,10 +164,9 @@ def _infer(
     slots: list[int | None],
     following: int,
 ) -> tuple[list[SizeOp], int]:
-    """Find the slot of every axis of the inputs that has none yet, and the size operations that fill and check them.
+    """Find the slots of the axes of the inputs, the size operations that fill and check them, and how many are filled.
 
     A dimension with one unknown axis tells its size; that may leave one unknown in another, so this is repeated.
-    Returned are the operations and the number of slots that are filled after them.
     """
     size_ops: list[SizeOp] = []
     waiting = list(enumerate(dims))
