@@ -11,9 +11,9 @@ from plait._executor.program import Executable, check_result_shape, wrap_object_
 from plait._executor.tracer_hooks import SUBSTITUTED
 from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
-from plait._notation.tree import Tree, items_by_dimension, names
+from plait._notation.tree import items_by_dimension, names
 from plait._operations.reduce import CUSTOM, check_kind, check_reduction
-from plait._operations.table import Operation, find_operation
+from plait._operations.table import find_operation
 from plait._plan.graph import Plan
 from plait._plan.strides import StridedView
 from plait._shapes.sizes import call_facts, context, exact, fill_slots, normalise_sizes, shape_text
@@ -37,38 +37,30 @@ CLASSICAL = "classical"
 @cached(maxsize=EXECUTABLES)
 def solve(operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[str, ...]) -> SolvedPattern:
     """A pattern, checked by the rule of its operation, and solved for these ranks."""
-    if operation == CLASSICAL:
-        row, tree = find_operation("einsum"), parse_equation(pattern, len(ranks))
-    else:
-        row, tree = find_operation(operation), parse(pattern)
-    if not tree.plain or len(ranks) != 1:
-        check(row, tree, len(ranks))
-        return solve_pattern(tree, ranks, given)
-    try:
-        solved = solve_pattern(tree, ranks, given)
-    except PlaitError:
-        row.check(tree)  # what breaks the rule is said first
-        raise
-    if not solved.is_bijection:  # which keeps the rule of every operation
-        row.check(tree)
-    return solved
-
-
-def check(row: Operation, tree: Tree, count: int) -> None:
-    """Raise where a pattern breaks the rule of its operation, or has another number of tensors."""
+    row = find_operation(operation)
+    tree = parse_equation(pattern, len(ranks)) if operation == CLASSICAL else parse(pattern)
+    if tree.plain and len(ranks) == 1:
+        try:
+            solved = solve_pattern(tree, ranks, given)
+        except PlaitError:
+            row.check(tree)  # what breaks the rule is said first
+            raise
+        if not solved.is_bijection:  # which keeps the rule of every operation
+            row.check(tree)
+        return solved
     row.check(tree)
-    if len(tree.left) != count:
+    if len(tree.left) != len(ranks):
         several = "s" * (len(tree.left) != 1)
-        message = f"the pattern has {len(tree.left)} tensor{several} on the left, and {row.name} was given {count}"
+        message = f"the pattern has {len(tree.left)} tensor{several} on the left, and {row.name} was given {len(ranks)}"
         raise fail("PLT202", message, tree.text, [(expr.start, expr.stop) for expr in tree.left])
+    return solve_pattern(tree, ranks, given)
 
 
 def lower_pattern(
     operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[str, ...], reduction: str = ""
 ) -> Plan:
     """The plan of a call, the same for every framework and shape."""
-    row = find_operation("einsum" if operation == CLASSICAL else operation)
-    return row.lower(solve(operation, pattern, ranks, given), reduction)
+    return find_operation(operation).lower(solve(operation, pattern, ranks, given), reduction)
 
 
 @cached(maxsize=EXECUTABLES)

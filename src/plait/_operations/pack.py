@@ -71,11 +71,11 @@ def lengths(
     shapes = [_packed_shape(shape, number, pattern, symbol) for number, shape in enumerate(listed)]
     seen = {"packed shapes": short(listed)}
     unknown = [
-        (number, place) for number, sizes in enumerate(shapes) for place, size in enumerate(sizes) if _is_open(size)
+        (number, place) for number, shape in enumerate(shapes) for place, size in enumerate(shape) if size is None
     ]
     if len(unknown) > 1:
         raise fail("PLT309", "at most one size of the packed shapes may be -1", pattern, facts=seen)
-    known = [product([size for size in shape if not _is_open(size)]) for shape in shapes]
+    known = [product([size for size in shape if size is not None]) for shape in shapes]
     for number, place in unknown:
         rest = total - sum(known[:number]) - sum(known[number + 1 :])
         ints = type(rest) is int and type(known[number]) is int
@@ -91,10 +91,6 @@ def lengths(
     return [(length, tuple(shape)) for length, shape in zip(known, shapes, strict=True)]
 
 
-def _is_open(size: Any) -> bool:
-    return type(size) is int and size == -1
-
-
 def _listed(values: Any, mistake: str, pattern: str) -> list[Any]:
     try:
         return list(values)
@@ -104,15 +100,17 @@ def _listed(values: Any, mistake: str, pattern: str) -> list[Any]:
 
 def _packed_shape(shape: Any, number: int, pattern: str, symbol: Callable[[Any], Any]) -> list[Any]:
     sizes = _listed(shape, f"packed shape {number} is no shape: {{}}; write a tuple of sizes", pattern)
-    for place, size in enumerate(sizes):
-        if not (type(size) is int and size >= -1):
-            known = symbol(size)
-            sizes[place] = _packed_size(size, number, pattern) if known is None else known
-    return sizes
+    return [_packed_size(size, number, pattern, symbol) for size in sizes]
 
 
-def _packed_size(size: Any, number: int, pattern: str) -> int:
+def _packed_size(size: Any, number: int, pattern: str, symbol: Callable[[Any], Any]) -> Any:
+    """A size as it is computed with; ``None`` where it is -1, and to be inferred."""
+    if type(size) is int and size >= -1:
+        return None if size == -1 else size
+    known = symbol(size)
+    if known is not None:
+        return known
     try:
-        return -1 if not isinstance(size, bool) and index(size) == -1 else exact("", size)
+        return None if not isinstance(size, bool) and index(size) == -1 else exact("", size)
     except (TypeError, PlaitError):
         raise fail("PLT309", f"packed shape {number} holds {short(size)}, which is no size", pattern) from None

@@ -55,12 +55,12 @@ OPERATIONS = (*_UNARY, "einsum")
 
 @cached(maxsize=8)
 def find_operation(name: str) -> Operation:
-    """The operation of this name; its first call imports what only ``einsum`` needs."""
-    if name != "einsum":
+    """The operation of this name, or that of an equation in the classical form."""
+    if name in _UNARY:
         return _UNARY[name]
-    from plait._operations import einsum
+    from plait._operations import einsum  # no other operation needs it
 
-    return Operation(name, einsum.check, einsum.lower)
+    return Operation("einsum", einsum.check, einsum.lower)
 
 
 def infer_operation(tree: Tree) -> str:
