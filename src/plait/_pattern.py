@@ -114,12 +114,13 @@ class PatternMethods:
         return found
 
     def _first(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
-        """A call that has not been made, or cannot be kept."""
-        raise NotImplementedError
+        """A call that has not been made, or cannot be kept; of a pipeline it is another."""
+        return self._call_stage(self._stages[0], operation, tensors, reduction, options)
 
     def _traced(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
-        """A call that Dynamo follows."""
-        raise NotImplementedError
+        """A call that Dynamo follows; of a pipeline it is another."""
+        text, sizes = self._stages[0]
+        return traced(operation, tensors, text, dict(sizes), reduction, options, method=True)
 
     def _call_stage(
         self, stage: PatternStage, operation: str, tensors: tuple[Any, ...], reduction: Any, options: Any
@@ -293,12 +294,6 @@ class Pattern(PatternMethods):
         from plait._executor.source import source
 
         return source(framework, self.text, ranks, self.sizes, operation, reduction)
-
-    def _first(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
-        return self._call_stage(self._stages[0], operation, tensors, reduction, options)
-
-    def _traced(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
-        return traced(operation, tensors, self.text, self.sizes, reduction, options, method=True)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Pattern, (self.text, self.sizes)

@@ -45,7 +45,7 @@ def test_the_shown_code_gives_what_was_made(done, small):
     """The whole tour again, line by line, as a person would type it from the page."""
     from plait._tour.helpers import HELPERS
 
-    names = {"plait": plait, "np": np, **{helper.__name__: helper for helper in HELPERS}, **small}
+    names = {"plait": plait, "np": np, **HELPERS, **small}
     for each in done:
         for ran in each.ran:
             if ran.call.refused:

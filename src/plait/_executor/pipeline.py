@@ -168,32 +168,16 @@ def stage_steps(operation: str, texts: tuple[str, ...]) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def distribute_operands(counts: Sequence[int], tensors: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """The tensors that each stage takes beside the result of the stage before it.
-
-    >>> distribute_operands([2, 2, 1], "abc")
-    [('a', 'b'), ('c',), ()]
-    """
-    found: list[tuple[Any, ...]] = []
-    rest = tuple(tensors)
-    for number, count in enumerate(counts):
-        taken = count - (number > 0)
-        found.append(rest[:taken])
-        rest = rest[taken:]
-    found[-1] += rest  # too many: the last stage will say so
-    return found
-
-
 def run_stages(counts: Sequence[int], tensors: Sequence[Any], run: Callable[[int, tuple[Any, ...]], Any]) -> Any:
-    """Run each stage, by its number, on the result of the stage before it and on its other tensors.
+    """Run each stage, by its number, on the result of the stage before it and on the next of the other tensors.
 
     >>> run_stages([2, 2, 1], "abc", lambda number, tensors: f"{number}({' '.join(tensors)})")
     '2(1(0(a b) c))'
     """
-    results: tuple[Any, ...] = ()
-    for number, others in enumerate(distribute_operands(counts, tensors)):
-        results = (run(number, (*results, *others)),)
-    return results[0]
+    left = tuple(tensors)
+    for number, count in enumerate(counts[:-1]):
+        left = (run(number, left[:count]), *left[count:])
+    return run(len(counts) - 1, left)  # which says so if there are too many
 
 
 def distribute_sizes(stages: tuple[PatternStage, ...], sizes: dict[str, Any]) -> list[dict[str, Any]]:

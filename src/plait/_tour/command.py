@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 from bisect import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -47,10 +47,19 @@ def tour(output: str) -> None:
     out.print(Text("plait tour", style="bold"), Text("every operation on two photographs", style="dim"))
     done: list[Done] = []
     files: dict[Path, bytes] = {}
-    for each in _with_progress():
-        _report(out, len(done), each)
-        done.append(each)
-        files.update({paths[name]: png(image) for name, image in each.drawn.items()})
+    console = Console(stderr=True)
+    silent = not console.is_terminal or bool(os.environ.get("CI"))
+    columns = SpinnerColumn(), BarColumn(), TextColumn("{task.description}")
+    shared = sys.stdout.isatty()  # then the lines must go around the bar; a pipe must get them untouched
+    with Progress(*columns, console=console, transient=True, disable=silent, redirect_stdout=shared) as progress:
+        task = progress.add_task("reading the photographs", total=len(STEPS))
+        results = run(STEPS, photographs())
+        for number, step in enumerate(STEPS):
+            progress.update(task, description=step.title, completed=number)
+            each = next(results)
+            _report(out, number, each)
+            done.append(each)
+            files.update({paths[name]: png(image) for name, image in each.drawn.items()})
     try:
         size = sum(path.write_bytes(content) for path, content in {**files, index: page(done).encode()}.items())
     except OSError as error:
@@ -77,20 +86,6 @@ def _prepare(folder: Path, targets: Sequence[Path]) -> None:
 def _is_ours(path: Path) -> bool:
     with path.open("rb") as file:
         return MARK.encode() in file.read(_HEAD)
-
-
-def _with_progress() -> Iterator[Done]:
-    """The steps that have run, with a bar on the standard error where that is a terminal."""
-    console = Console(stderr=True)
-    silent = not console.is_terminal or bool(os.environ.get("CI"))
-    columns = SpinnerColumn(), BarColumn(), TextColumn("{task.description}")
-    shared = sys.stdout.isatty()  # then the lines must go around the bar; a pipe must get them untouched
-    with Progress(*columns, console=console, transient=True, disable=silent, redirect_stdout=shared) as progress:
-        task = progress.add_task("reading the photographs", total=len(STEPS))
-        results = run(STEPS, photographs())
-        for number, step in enumerate(STEPS):
-            progress.update(task, description=step.title, completed=number)
-            yield next(results)
 
 
 def _report(out: Console, number: int, done: Done) -> None:

@@ -20,7 +20,6 @@ from plait._tour.pictures import Array
 RUNS = 3
 """A call is measured again so many times."""
 
-_BY_NAME = {helper.__name__: helper for helper in HELPERS}
 _AXIS = re.compile(r"[^\W\d_]\w*")
 _TOKEN = re.compile(r'"[^"]*"|[\w.]+=?|[^\w."]+')
 
@@ -133,7 +132,7 @@ def run(steps: Sequence[Step], photographs: Mapping[str, Array]) -> Iterator[Don
     Each step sees the results of those before it. It is an `AssertionError` if one does not prove what it promises.
     """
     plait.asnumpy(next(iter(photographs.values())))  # loads the backend, which is no part of any step's time
-    names: dict[str, Any] = {"plait": plait, "np": np, **_BY_NAME, **photographs}
+    names: dict[str, Any] = {"plait": plait, "np": np, **HELPERS, **photographs}
     for step in steps:
         ran = tuple([_call(call, names) for call in step.calls])
         for proof in step.proves:
@@ -149,7 +148,7 @@ def _call(call: Call, names: dict[str, Any]) -> Ran:
     execute = _value(_find_call(call.code), names)
     tensors = [argument for argument in execute.args if not isinstance(argument, str)]
     inputs = ", ".join([text for text in map(_shape, tensors) if text])
-    source = inspect.getsource(_BY_NAME[call.function]) if call.function in _BY_NAME else ""
+    source = inspect.getsource(HELPERS[call.function]) if call.function in HELPERS else ""
     start = perf_counter()
     try:
         result = execute()
