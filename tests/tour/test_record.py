@@ -41,7 +41,7 @@ def test_an_axis_has_one_colour_wherever_it_stands():
     assert [part.text for part in parts if part.kind == "function"] == ["plait.rearrange"]
 
 
-def test_the_shown_code_gives_what_was_made(done, small):
+def test_the_shown_code_gives_what_was_made(done, made, small):
     """The whole tour again, line by line, as a person would type it from the page."""
     from plait._tour.helpers import HELPERS
 
@@ -53,10 +53,10 @@ def test_the_shown_code_gives_what_was_made(done, small):
                     exec(ran.call.code, names)
             else:
                 exec(ran.call.code, names)
-        for name, value in each.made.items():
-            if isinstance(value, np.ndarray):
-                # a kernel that has become ready in between rounds in other places
-                np.testing.assert_allclose(names[name], value, rtol=1e-6, err_msg=name)
+    for name, value in made.items():
+        if isinstance(value, np.ndarray):
+            # a kernel that has become ready in between rounds in other places
+            np.testing.assert_allclose(names[name], value, rtol=1e-6, err_msg=name)
 
 
 def test_shapes_times_and_plans_are_kept(done):

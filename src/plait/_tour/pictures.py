@@ -25,7 +25,6 @@ MULTIPLE = 32
 """Heights and widths are cut to a multiple of this, in pixels, so that tiles and patches come out even."""
 
 PATCH = 16
-GAP = 6
 _HEAT = np.array([[13, 11, 38], [72, 24, 106], [156, 47, 111], [224, 90, 71], [249, 166, 58], [252, 246, 184]]) / 255
 _GLOW = np.array([1.0, 0.76, 0.2], np.float32)
 
@@ -57,7 +56,7 @@ def plain(image: Array) -> Array:
     return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
-def apart(tiles: Array, gap: int = GAP) -> Array:
+def apart(tiles: Array, gap: int = 6) -> Array:
     """Tiles ``row column h w c`` with transparent gaps between them."""
     opaque = np.pad(tiles, [(0, 0)] * 4 + [(0, 1)], constant_values=1)
     spaced = np.pad(opaque, [(0, 0), (0, 0), (0, gap), (0, gap), (0, 0)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from time import perf_counter
@@ -93,12 +94,11 @@ class Ran(NamedTuple):
 
 
 class Done(NamedTuple):
-    """A step that has run, its pictures by name, and the results that it left, by name."""
+    """A step that has run, and its pictures by name."""
 
     step: Step
     ran: tuple[Ran, ...]
     drawn: Mapping[str, Array]
-    made: Mapping[str, Any]
 
 
 def read(line: str) -> Call:
@@ -126,24 +126,23 @@ def _find_call(code: str) -> ast.Call:
     return next(node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call))
 
 
-def run(steps: Sequence[Step], photographs: Mapping[str, Array]) -> Iterator[Done]:
-    """Run the steps one after the other on photographs as `plait._tour.pictures.photographs` gives them.
+def run(steps: Sequence[Step], results: dict[str, Any]) -> Iterator[Done]:
+    """Run the steps one after the other on what `plait._tour.pictures.photographs` gives, to which they add results.
 
     Each step sees the results of those before it. It is an `AssertionError` if one does not prove what it promises.
     """
-    plait.asnumpy(next(iter(photographs.values())))  # loads the backend, which is no part of any step's time
-    names: dict[str, Any] = {"plait": plait, "np": np, **HELPERS, **photographs}
+    plait.asnumpy(next(iter(results.values())))  # loads the backend, which is no part of any step's time
+    names = ChainMap(results, {"plait": plait, "np": np, **HELPERS})
     for step in steps:
         ran = tuple([_call(call, names) for call in step.calls])
         for proof in step.proves:
             if names[proof] is not True:
                 raise AssertionError(f"{step.title}: {proof} is {names[proof]!r}")
         drawn = {picture.name: picture.draw(*[names[name] for name in picture.of]) for picture in step.after}
-        made = [name for call in step.calls if not call.refused for name in call.makes]
-        yield Done(step, ran, drawn, {name: names[name] for name in made})
+        yield Done(step, ran, drawn)
 
 
-def _call(call: Call, names: dict[str, Any]) -> Ran:
+def _call(call: Call, names: ChainMap[str, Any]) -> Ran:
     """Run a line of code, which leaves its results among the names."""
     execute = _value(_find_call(call.code), names)
     tensors = [argument for argument in execute.args if not isinstance(argument, str)]
