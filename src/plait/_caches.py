@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import plait`
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, TypeVar
+    from functools import _lru_cache_wrapper
+    from typing import TypeVar
 
-    Cached = TypeVar("Cached", bound=Any)
+    Result = TypeVar("Result")
 
 _CLEAR: list[Callable[[], None]] = []
 
@@ -17,10 +20,15 @@ def on_clear(clear: Callable[[], None]) -> None:
     _CLEAR.append(clear)
 
 
-def register(cache: Cached) -> Cached:
-    """Have a function that ``functools.lru_cache`` made forget all its results with the others; a decorator."""
-    on_clear(cache.cache_clear)
-    return cache
+def cached(maxsize: int, *, typed: bool = False) -> Callable[[Callable[..., Result]], _lru_cache_wrapper[Result]]:
+    """``functools.lru_cache``, which forgets all its results with the other caches; a decorator."""
+
+    def decorate(function: Callable[..., Result]) -> _lru_cache_wrapper[Result]:
+        cache = lru_cache(maxsize, typed)(function)
+        on_clear(cache.cache_clear)
+        return cache
+
+    return decorate
 
 
 def cache_clear() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Sequence
 
 import plait
@@ -23,14 +24,10 @@ _EXPLAIN_EXAMPLES = """\
   plait explain "b i d, b j d -> b i j" 8,128,64 8,256,64
 """
 
-_SHAPE = re.compile(r"[0-9]+([,x][0-9]+)*,?")
+_SHAPE = re.compile(r"\(\)|[0-9]+([,x][0-9]+)*,?")
 _SIZE = re.compile(r"(?P<name>[^\W\d]\w*)=(?P<size>-?[0-9]+)")
 _DIGITS = 18
 """No tensor has a length with more digits than this."""
-
-
-class UsageError(Exception):
-    """An argument of ``plait explain`` is neither a shape nor a size."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -142,7 +139,7 @@ def _explain(asked: argparse.Namespace) -> int:
     try:
         shapes, sizes = read_operands(asked.operands)
         print(plait.explain(asked.pattern, *shapes, **sizes))
-    except UsageError as error:
+    except ArgumentTypeError as error:
         print(f"plait explain: {error}", file=sys.stderr)
         return 2
     except PlaitError as error:
@@ -153,7 +150,7 @@ def _explain(asked: argparse.Namespace) -> int:
 
 
 def read_operands(words: Sequence[str]) -> tuple[list[tuple[int, ...]], dict[str, int]]:
-    """The shapes and sizes of a command line, in elements; it is a `UsageError` where a word is neither.
+    """The shapes and sizes of a command line, in elements; it is an `ArgumentTypeError` where a word is neither.
 
     >>> read_operands(["2,3,4", "()", "p=16"])
     ([(2, 3, 4), ()], {'p': 16})
@@ -161,19 +158,18 @@ def read_operands(words: Sequence[str]) -> tuple[list[tuple[int, ...]], dict[str
     shapes: list[tuple[int, ...]] = []
     sizes: dict[str, int] = {}
     for word in words:
+        numbers = re.findall("[0-9]+", word)
         size = _SIZE.fullmatch(word)
-        if max(map(len, re.findall("[0-9]+", word)), default=0) > _DIGITS:
-            raise UsageError(f"{word[:40]!r} holds a length that no tensor has")
+        if any(len(number) > _DIGITS for number in numbers):
+            raise ArgumentTypeError(f"{word[:40]!r} holds a length that no tensor has")
         if size and size["name"] in sizes:
-            raise UsageError(f"the size {size['name']} is given twice")
+            raise ArgumentTypeError(f"the size {size['name']} is given twice")
         if size:
             sizes[size["name"]] = int(size["size"])
-        elif word == "()":
-            shapes.append(())
         elif _SHAPE.fullmatch(word):
-            shapes.append(tuple(int(number) for number in re.split("[,x]", word.rstrip(","))))
+            shapes.append(tuple([int(number) for number in numbers]))
         elif "=" in word:
-            raise UsageError(f"{word!r} is no size; write NAME=N with a whole number, as in p=16")
+            raise ArgumentTypeError(f"{word!r} is no size; write NAME=N with a whole number, as in p=16")
         else:
-            raise UsageError(f"{word!r} is no shape; write the lengths as 2,3,4 or 2x3x4, and () for a scalar")
+            raise ArgumentTypeError(f"{word!r} is no shape; write the lengths as 2,3,4 or 2x3x4, and () for a scalar")
     return shapes, sizes

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import partial
 
-from plait._caches import register
-from plait._executor.cache import lookup, operand_keys
+from plait._caches import cached
+from plait._executor.cache import lookup, lookup_key, operand_keys
 from plait._executor.dispatch import call_uncached
 from plait._executor.dynamo import traced, traced_steps
 from plait._executor.options import CURRENT, with_backend_kwargs, without_sharding
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from plait._executor.einsum_options import EinsumOptions
-    from plait._executor.pipeline import FusedSegment, PatternStage, Step
+    from plait._executor.pipeline import PatternStage, Step
     from plait._explain.explanation import Explanation
 
     Size = TypeVar("Size", int, int | None)
@@ -90,7 +90,8 @@ class PatternMethods:
         """First this pattern, then the other, as one."""
         if not isinstance(other, PatternMethods):
             return NotImplemented
-        return PatternPipeline((*self._in_order(), *other._in_order()))
+        parts: list[Any] = [part.patterns if isinstance(part, PatternPipeline) else (part,) for part in (self, other)]
+        return PatternPipeline((*parts[0], *parts[1]))
 
     @do_not_convert
     def output_shape(self, *shapes: Sequence[Size]) -> tuple[Size, ...]:
@@ -112,24 +113,21 @@ class PatternMethods:
         found: Any = output_shape(self._stages, shapes)
         return found
 
-    def _in_order(self) -> tuple[Pattern, ...]:
-        """The patterns that this is made of."""
-        raise NotImplementedError
-
     def _first(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
-        """A call that has not been made, or cannot be kept."""
-        raise NotImplementedError
+        """A call that has not been made, or cannot be kept; of a pipeline it is another."""
+        return self._call_stage(self._stages[0], operation, tensors, reduction, options)
 
     def _traced(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
-        """A call that Dynamo follows."""
-        raise NotImplementedError
+        """A call that Dynamo follows; of a pipeline it is another."""
+        text, sizes = self._stages[0]
+        return traced(operation, tensors, text, dict(sizes), reduction, options, method=True)
 
     def _call_stage(
         self, stage: PatternStage, operation: str, tensors: tuple[Any, ...], reduction: Any, options: Any
     ) -> Any:
         """A call by one pattern, which is kept if it can be."""
         text, sizes = stage[0], dict(stage[1])
-        key = None if operation == "view" else _key(operation, tensors, reduction, options)
+        key = _key(operation, tensors, reduction, options)
         try:
             entry = None if key is None else lookup(operation, text, *key[1:], **sizes)
         except TypeError:  # the arguments make no key
@@ -145,6 +143,16 @@ class PatternMethods:
             self._calls.clear()
         self._calls[key] = call
 
+    def __eq__(self, other: object) -> bool:
+        return self._value() == other._value() if isinstance(other, PatternMethods) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._value())
+
+    def _value(self) -> tuple[Any, ...]:
+        """What makes two equal: the order of sizes does not."""
+        return type(self), *[(text, frozenset(sizes)) for text, sizes in self._stages]
+
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a {type(self).__name__} is immutable; {name} cannot be set")
 
@@ -154,14 +162,10 @@ class PatternMethods:
 
 def _key(operation: str, tensors: Any, reduction: Any, options: Any) -> tuple[Any, ...] | None:
     """Under what a method looks its call up; the cache of all calls has the pattern behind the operation."""
+    if operation == "view":
+        return None
     try:
-        if operation == "einsum":
-            key: tuple[Any, ...] = (operation, *operand_keys(tensors), options)
-        else:
-            (tensor,) = tensors
-            key = (operation, tensor.__class__, tensor.shape)
-            if operation == "reduce":
-                key += (reduction, tensor.dtype)
+        key = (operation, *lookup_key(operation, *operand_keys(tensors), reduction, options))
         hash(key)
     except (TypeError, AttributeError):
         return None
@@ -208,24 +212,22 @@ class Pattern(PatternMethods):
         (24, 768)
     """
 
-    __slots__ = ("_sizes", "text")
+    __slots__ = ("text",)
 
     text: str
-    _sizes: dict[str, int]
 
     def __init__(self, pattern: str, sizes: dict[str, Any]) -> None:
         from plait._executor.compile import read_pattern
 
         text, checked = read_pattern(pattern, sizes)
         object.__setattr__(self, "text", text)
-        object.__setattr__(self, "_sizes", checked)
         object.__setattr__(self, "_stages", ((text, tuple(checked.items())),))
         object.__setattr__(self, "_calls", {})
 
     @property
     def sizes(self) -> dict[str, int]:
         """The given sizes, by name, in elements; a copy."""
-        return dict(self._sizes)
+        return dict(self._stages[0][1])
 
     @do_not_convert
     def inverse(self, /, **sizes: Any) -> Pattern:
@@ -244,14 +246,14 @@ class Pattern(PatternMethods):
         """
         from plait._executor.pipeline import inverse
 
-        return Pattern(*inverse(self.text, self._sizes, sizes))
+        return Pattern(*inverse(self.text, self.sizes, sizes))
 
     @do_not_convert
     def explain(self, *shapes: Sequence[int]) -> Explanation:
         """`plait.explain` with this pattern."""
         from plait._explain.explanation import explain
 
-        return explain(self.text, *shapes, **self._sizes)
+        return explain(self.text, *shapes, **self.sizes)
 
     @do_not_convert
     def source(self, framework: str, *ranks: int, operation: str | None = None, reduction: str | None = None) -> str:
@@ -291,30 +293,13 @@ class Pattern(PatternMethods):
         '''
         from plait._executor.source import source
 
-        return source(framework, self.text, ranks, self._sizes, operation, reduction)
-
-    def _in_order(self) -> tuple[Pattern, ...]:
-        return (self,)
-
-    def _first(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
-        return self._call_stage(self._stages[0], operation, tensors, reduction, options)
-
-    def _traced(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
-        return traced(operation, tensors, self.text, self._sizes, reduction, options, method=True)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Pattern):
-            return NotImplemented
-        return self.text == other.text and self._sizes == other._sizes
-
-    def __hash__(self) -> int:
-        return hash((self.text, frozenset(self._sizes.items())))
+        return source(framework, self.text, ranks, self.sizes, operation, reduction)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Pattern, (self.text, self._sizes)
+        return Pattern, (self.text, self.sizes)
 
     def __repr__(self) -> str:
-        sizes = "".join(f", {name}={size}" for name, size in self._sizes.items())
+        sizes = "".join(f", {name}={size}" for name, size in self.sizes.items())
         return f"plait.compile({self.text!r}{sizes})"
 
 
@@ -389,9 +374,6 @@ class PatternPipeline(PatternMethods):
 
         return explain_composed(repr(self), self._stages, shapes)
 
-    def _in_order(self) -> tuple[Pattern, ...]:
-        return self.patterns
-
     def _first(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
         from plait._executor.pipeline import fuse, stage_steps
         from plait._executor.tensors import stack_lists
@@ -401,33 +383,19 @@ class PatternPipeline(PatternMethods):
             return self.patterns[0].view(*tensors)  # which says that stacking copies
         tensors = tuple(stack_lists(tensors))
         found = fuse(operation, self._stages, tensors, reduction)
-        if found is not None and (len(found.segments) > 1 or found.segments[0].step.operation != operation):
-            return self._run_segments(found.segments, operation, tensors, reduction, options)
-        if found is not None:
+        segments = () if found is None else found.segments
+        if len(segments) == 1 and segments[0].step.operation == operation:
             try:
-                return self._call_stage(found.segments[0].stage, operation, tensors, reduction, options)
+                return self._call_stage(segments[0].stage, operation, tensors, reduction, options)
             except PlaitError:
                 if operation == "view":  # of the whole: the patterns need not be views themselves
                     raise
-        # sizes are not known; or there is a mistake, and each pattern says what is wrong in the caller's own words
-        return in_turn(steps, self.patterns, reduction, options)(*tensors)
-
-    def _run_segments(
-        self,
-        segments: tuple[FusedSegment, ...],
-        operation: str,
-        tensors: tuple[Any, ...],
-        reduction: Any,
-        options: Any,
-    ) -> Any:
-        """A call by several patterns, fewer than there were."""
-        patterns = [
-            self.patterns[segment.first] if segment.first == segment.last else _pattern(segment.stage)
-            for segment in segments
-        ]
-        call = in_turn([segment.step for segment in segments], patterns, reduction, options)
+                segments = ()
+        # without segments sizes are not known, or there is a mistake: each pattern says it in the caller's own words
+        parts = [(segment.step, segment.stage) for segment in segments] or list(zip(steps, self._stages, strict=True))
+        call = in_turn(parts, reduction, options)
         result = call(*tensors)
-        key = None if operation == "view" else _key(operation, tensors, reduction, options)
+        key = _key(operation, tensors, reduction, options) if segments else None
         if key is not None and not callable(reduction):  # a callable must not be kept with all that it holds
             self._keep(key, call)
         return result
@@ -442,14 +410,6 @@ class PatternPipeline(PatternMethods):
 
         return run_stages([count for _, count in steps], tensors, run)
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, PatternPipeline):
-            return NotImplemented
-        return self.patterns == other.patterns
-
-    def __hash__(self) -> int:
-        return hash(self.patterns)
-
     def __reduce__(self) -> tuple[Any, ...]:
         return PatternPipeline, (self.patterns,)
 
@@ -457,31 +417,31 @@ class PatternPipeline(PatternMethods):
         return " >> ".join([repr(pattern) for pattern in self.patterns])
 
 
-@register
-@lru_cache(maxsize=256)
+@cached(maxsize=256)
 def _pattern(stage: PatternStage) -> Pattern:
-    """A segment that is made of several patterns, and of fewer than all."""
+    """A pattern that is called with others in turn."""
     text, sizes = stage
     return Pattern(text, dict(sizes))
 
 
 def in_turn(
-    steps: Sequence[Step], patterns: Sequence[Pattern], reduction: Any, options: EinsumOptions | None
+    parts: Sequence[tuple[Step, PatternStage]], reduction: Any, options: EinsumOptions | None
 ) -> Callable[..., Any]:
     """A function that calls one pattern after the other, each on what the one before gave."""
     kwargs = dict(options.backend_kwargs) if options else {}
-    inner = without_sharding(kwargs)
-    last = len(steps) - 1
     calls = []
-    for number, (pattern, (method, count)) in enumerate(zip(patterns, steps, strict=True)):
-        more = (reduction,) if method == "reduce" else ()
-        named = {} if method != "einsum" else kwargs if number == last else inner
-        calls.append((getattr(pattern, method), count, more, named))
+    for number, ((operation, count), stage) in enumerate(parts, 1):
+        method = getattr(_pattern(stage), operation)
+        if operation == "reduce":
+            method = partial(method, reduction=reduction)
+        elif kwargs:
+            method = partial(method, **(kwargs if number == len(parts) else without_sharding(kwargs)))
+        calls.append((method, count))
+    *before, (last, _) = calls
 
     def run(*tensors: Any) -> Any:
-        for number, (call, count, more, named) in enumerate(calls):
-            taken = len(tensors) if number == last else count
-            tensors = (call(*tensors[:taken], *more, **named), *tensors[taken:])
-        return tensors[0]
+        for method, count in before:
+            tensors = (method(*tensors[:count]), *tensors[count:])
+        return last(*tensors)
 
     return run

@@ -196,7 +196,11 @@ def short(value: object) -> str:
 
 def _draw(pattern: str, spans: tuple[Span, ...]) -> list[str]:
     """The pattern and, where there are places to show, a line of carets below it."""
-    start, stop = _window(pattern, spans)
+    start, stop = 0, len(pattern)
+    if stop > _WIDEST:
+        first = spans[0][0] if spans else 0
+        start = max(0, min(first - _WIDEST // 2, stop - _WIDEST))
+        stop = start + _WIDEST
     shown = [char if char.isprintable() else " " for char in pattern[start:stop]]
     line = "".join(shown)
     before, after = ("… " if start else ""), (" …" if stop < len(pattern) else "")
@@ -209,14 +213,6 @@ def _draw(pattern: str, spans: tuple[Span, ...]) -> list[str]:
     if carets:
         drawn.append(" " * len(before) + carets)
     return drawn
-
-
-def _window(pattern: str, spans: tuple[Span, ...]) -> Span:
-    if len(pattern) <= _WIDEST:
-        return 0, len(pattern)
-    centre = spans[0][0] if spans else 0
-    start = max(0, min(centre - _WIDEST // 2, len(pattern) - _WIDEST))
-    return start, start + _WIDEST
 
 
 def _columns(char: str) -> int:

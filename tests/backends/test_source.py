@@ -9,7 +9,7 @@ from equations import meant
 import plait
 from backends.frameworks import each
 from backends.frameworks.cupy_ import has_device
-from plait.backends.registry import spelling_of
+from plait.backends.spellings import spelling_of
 from plait.testing import _oracle as oracle
 from plait.testing._arrays import arange_array, assert_close, assert_equal, random_array
 from plait.testing._cases import EINSUM, REARRANGE, REDUCE, REPEAT, EinsumCase

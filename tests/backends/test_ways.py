@@ -16,9 +16,9 @@ from backends.frameworks import FRAMEWORKS, each
 from plait._executor.contraction import build_contraction
 from plait._notation.equation import parse_equation
 from plait._plan.contraction.candidates import strategies
+from plait._plan.contraction.layouts import CostModel, final_target
 from plait._plan.contraction.network import build_network
-from plait._plan.contraction.pairwise import CostModel, final_target
-from plait._plan.contraction.search import Contraction, contraction_plan, instantiate, prepare
+from plait._plan.contraction.search import contraction_plan, instantiate, prepare
 from plait._plan.nodes import Contiguous
 from plait._plan.printer import contraction_lines
 from plait._shapes.solver import solve_pattern
@@ -52,9 +52,9 @@ def network_of(equation):
 def every_way(found, costs):
     """The contractions by the first strategy, the second, and so on."""
     path = (tuple(range(len(found.terms))),)
-    model = CostModel(found.sizes, costs)
-    for strategy in strategies(prepare(found, model).operands, final_target(found), costs):
-        yield instantiate(Contraction(found, path, (), (strategy,), is_prepared=True), found, costs)
+    start = prepare(found, path, CostModel(found.sizes, costs))
+    for strategy in strategies(start.operands, final_target(found), costs):
+        yield instantiate(start._replace(strategies=(strategy,)), found, costs)
 
 
 def check(framework, equation, changes, taken):
@@ -73,7 +73,7 @@ def check(framework, equation, changes, taken):
         np.testing.assert_array_equal(result, wanted, err_msg=str(contraction.pairs))
         contraction_lines(plan, contraction.network, contraction.path)
         (pair,) = contraction.pairs
-        taken |= {pair.node and pair.node.method, *(["buffer"] if pair.node and pair.node.buffer else [])}
+        taken |= {pair.node and pair.node.method, *(["buffer"] if pair.node and pair.node.order else [])}
         taken |= {type(node) for nodes in (*pair.sides, pair.after) for node in nodes}
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import plait
+from plait._caches import cached
 from plait._executor.cache import CALLS, CachedCall, lookup
 
 np = pytest.importorskip("numpy")
@@ -29,23 +30,21 @@ def test_the_second_call_is_a_hit():
 
 
 def test_every_cache_is_emptied_with_the_others():
-    """Each ``lru_cache`` is registered, those of the kernels aside, which hold compiled code and no result."""
+    """Each ``lru_cache`` is made by `cached`, those of the kernels aside, which hold compiled code and no result."""
     package = Path(plait.__file__).parent
     found = 0
     for path in package.rglob("*.py"):
         if path.is_relative_to(package / "backends" / "kernels"):
             continue
-        tree = ast.parse(path.read_text("utf-8"))
-        made = {id(node) for node in ast.walk(tree) if isinstance(node, ast.Call) and _calls(node, "lru_cache")}
-        registered = set()
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef) and any(_calls(each, "register") for each in node.decorator_list[:1]):
-                registered |= {id(each) for each in node.decorator_list}
-            elif isinstance(node, ast.Call) and _calls(node, "register"):
-                registered |= {id(each) for each in ast.walk(node)}
-        assert made <= registered, path
-        found += len(made)
+        nodes = [*ast.walk(ast.parse(path.read_text("utf-8")))]
+        if path.name != "_caches.py":
+            assert not any(_calls(node, "lru_cache") for node in nodes), path
+        found += sum(isinstance(node, ast.Call) and _calls(node, "cached") for node in nodes)
     assert found > 20
+    cache = cached(4)(abs)
+    assert cache(-1) == 1
+    plait.cache_clear()
+    assert cache.cache_info().currsize == 0
 
 
 def _calls(node: ast.AST, name: str) -> bool:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 import plait
 from plait._notation.parser import normalise, parse
 from plait._notation.tree import Bracket, Ellipsis, Expr, Group, Mark, Name, Number, leaves, names
-from plait._notation.unparse import tree_text
 from strategies import nearly_patterns, transforms
 
 
@@ -49,8 +48,8 @@ def test_places_are_those_of_the_words(drawn):
 
 @given(transforms())
 def test_canonical_text_means_the_same(drawn):
-    once = tree_text(parse(drawn.pattern))
-    assert tree_text(parse(once)) == once
+    once = str(parse(drawn.pattern))
+    assert str(parse(once)) == once
     assert names(parse(once).left).keys() == names(parse(drawn.pattern).left).keys()
 
 
@@ -69,7 +68,7 @@ def test_canonical_text_means_the_same(drawn):
     ],
 )
 def test_canonical_text(text, canonical):
-    assert tree_text(parse(text)) == canonical
+    assert str(parse(text)) == canonical
 
 
 def test_keywords_and_letters_of_any_script_are_names():
@@ -97,7 +96,7 @@ def test_nothing_but_a_plait_error_is_raised(text):
         assert error.spans
         assert str(error)
     else:
-        assert parse(tree_text(tree)) is not None
+        assert parse(str(tree)) is not None
 
 
 @given(st.one_of(st.none(), st.integers(), st.binary(), st.lists(st.text()), st.floats()))

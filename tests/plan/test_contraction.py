@@ -77,13 +77,14 @@ def test_attention_is_one_product_over_views():
 
 def test_a_result_that_would_be_copied_is_filled_in_its_order():
     (pair,) = pairs_of("b h i j, b j (h d) -> b i (h d)", (8, 8, 1024, 1024), (8, 1024, 512), h=8)
-    assert pair.node.buffer.shape == (8, 1024, 8, 64)
+    assert (pair.node.shape, pair.node.order) == ((8, 1024, 8, 64), (0, 2, 1, 3))
     assert pair.after == (Reshape((8, 1024, 512)),)
 
 
 def test_the_operand_is_chosen_that_lets_the_product_land_in_order():
-    (pair,) = pairs_of("b c h w, o c -> b o h w", (8, 64, 56, 56), (64, 64))
-    assert pair.operands == (1, 0)
+    found = plan_contraction(network_of("b c h w, o c -> b o h w", (8, 64, 56, 56), (64, 64)), ContractionCosts())
+    (pair,), (strategy,) = found.pairs, found.strategies
+    assert strategy.swapped
     assert pair.sides == ((), (Reshape((8, 64, 3136)),))
     assert pair.after == (Reshape((8, 64, 56, 56)),)
 
@@ -262,6 +263,12 @@ def test_explain_says_which_steps_copy():
     shown = plait.explain("a b c, b d c -> a (d c)", (64, 64, 64), (64, 64, 64))
     copying = [line for line in shown.lines if "copies" in line.cost]
     assert shown.costs.read >= 2 * 64**3 + sum(64**3 for _ in copying)
+
+
+def test_explain_shows_a_contraction_of_nothing():
+    shown = plait.explain("a b, c -> c a b", (2, 0), (3,))
+    assert [line.axes for line in shown.lines if line.shape == (3, 2, 0)] == ["c a b", "c a b"]
+    assert shown.costs.flops == 0
 
 
 def test_explain_shows_the_largest_intermediate():

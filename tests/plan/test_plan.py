@@ -83,14 +83,14 @@ def test_every_step_knows_its_shape():
 
 
 def test_every_rewrite_has_a_name_and_a_reason():
-    assert all(rule.name and rule.reason for rule in REWRITES)
-    assert len({rule.name for rule in REWRITES}) == len(REWRITES)
+    assert all(rule.__doc__ for rule in REWRITES.values())
+    assert len({rule.__name__ for rule in REWRITES.values()}) == len(REWRITES)
 
 
-@pytest.mark.parametrize("rule", REWRITES, ids=lambda rule: rule.name)
-def test_every_rewrite_applies_to_something(rule):
+@pytest.mark.parametrize("kind", REWRITES)
+def test_every_rewrite_applies_to_something(kind):
     examples = [[Permute((0, 1)), Reshape((2,))], [Reshape((0, 1)), Reshape((2,))]]
-    assert any(type(one) is rule.on and rule.apply(one, other) is not None for one, other in examples)
+    assert any(type(one) is kind and REWRITES[kind](one, other) for one, other in examples)
 
 
 def test_strides_of_a_reshape():
@@ -131,13 +131,13 @@ def test_a_plan_may_share_a_value_and_give_several_results():
 
 
 PAIRS = {
-    "permutation that moves nothing": [
+    Permute: [
         ([Permute((0, 1))], []),
         ([Permute((0, 1)), Reshape((2,))], [Reshape((2,))]),
         ([Reduce((1,), "sum"), Permute((0, 1)), Expand((1, 2, 0))], [Reduce((1,), "sum"), Expand((1, 2, 0))]),
         ([Permute((1, 0))], [Permute((1, 0))]),
     ],
-    "reshape of a reshape": [
+    Reshape: [
         ([Reshape((0, 1)), Reshape((2,))], [Reshape((2,))]),
         ([Reshape((0, 1)), Reshape((2,)), Reshape((3, 4))], [Reshape((3, 4))]),
         ([Reshape((0, 1)), Permute((1, 0)), Reshape((2,))], [Reshape((0, 1)), Permute((1, 0)), Reshape((2,))]),
@@ -148,5 +148,5 @@ PAIRS = {
 
 @pytest.mark.parametrize(("before", "after"), [pair for pairs in PAIRS.values() for pair in pairs])
 def test_a_rewrite_makes_this_of_that(before, after):
-    assert PAIRS.keys() == {rule.name for rule in REWRITES}
+    assert PAIRS.keys() == REWRITES.keys()
     assert rewrite(list(before)) == after

@@ -18,7 +18,7 @@ from plait._plan.contraction.decompose import decompose_einsum
 from plait._plan.nodes import Diagonal
 from plait._plan.source import write_function
 from plait.backends.reduction_rules import RULES
-from plait.backends.registry import SPELLED, spelling_of
+from plait.backends.spellings import SPELLINGS, spelling_of
 from strategies import transforms
 
 C = plait.compile
@@ -35,7 +35,7 @@ EVERYWHERE = [
 ]
 
 
-@pytest.mark.parametrize("framework", SPELLED)
+@pytest.mark.parametrize("framework", SPELLINGS)
 @pytest.mark.parametrize(("operation", "pattern", "ranks", "reduction"), EVERYWHERE)
 def test_every_framework_has_every_operation(framework, operation, pattern, ranks, reduction):
     def write():

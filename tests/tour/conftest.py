@@ -18,13 +18,20 @@ def small():
 
 
 @pytest.fixture(scope="session")
-def done(small):
+def toured(small):
+    """The steps that have run; and by name the photographs, and the results of all steps."""
     from plait._tour.runner import run
     from plait._tour.steps import STEPS
 
-    return list(run(STEPS, small))
+    results = dict(small)
+    return list(run(STEPS, results)), results
 
 
 @pytest.fixture(scope="session")
-def made(done):
-    return {name: value for each in done for name, value in each.made.items()}
+def done(toured):
+    return toured[0]
+
+
+@pytest.fixture(scope="session")
+def made(toured):
+    return toured[1]

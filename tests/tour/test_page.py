@@ -74,7 +74,7 @@ def test_every_picture_is_there_in_its_size_with_a_text(read, done):
     images = read.all("img")
     assert {image["src"] for image in images} == set(drawn)
     for image in images:
-        with Image.open(BytesIO(drawn[image["src"]].file)) as file:
+        with Image.open(BytesIO(pictures.png(drawn[image["src"]]))) as file:
             assert file.format == "PNG"
             assert file.size == (int(image["width"]), int(image["height"]))
         assert image["alt"].endswith(".")

@@ -1,17 +1,13 @@
-"""The hot path: one look-up, then a function that already knows every constant.
+"""The hot path: one look-up in C, in ``functools.lru_cache`` itself, then a function that already knows every constant.
 
-`lookup` is ``functools.lru_cache`` itself: bounded, safe across threads, and keyed in C by everything that decides a
-call. ``typed`` tells ``2`` from ``2.0`` and ``True``, so that a bad size never finds the entry of a good one. A miss
-makes an entry that knows its key and nothing else; the call is planned when the entry is called for the first time,
-outside of the look-up, so that an error of the planner is seen once, as itself.
+``typed`` tells ``2`` from ``2.0`` and ``True``, so that a bad size never finds the entry of a good one.
 """
 
 from __future__ import annotations
 
 import sys
-from functools import lru_cache
 
-from plait._caches import on_clear, register
+from plait._caches import cached, on_clear
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import plait`
 if TYPE_CHECKING:
@@ -26,74 +22,62 @@ class UncacheableError(TypeError):
     """A key that must not be kept, such as a symbol; as one that has no hash, it is a TypeError of the look-up."""
 
 
-UNPLANNED: set[int] = set()
-"""The entries that hold no callable, since planning them has failed; as numbers, so that nothing keeps them alive."""
+FAILED: set[int] = set()
+"""The entries whose planning has failed; as numbers, so that nothing keeps them alive."""
 
-on_clear(UNPLANNED.clear)
+on_clear(FAILED.clear)
 
 
 class CachedCall:
-    """One call; ``call`` plans it when it is made for the first time, and is the planned callable from then on."""
+    """One call; it is planned when it is made for the first time, so that the look-up itself never fails for a mistake.
 
-    __slots__ = ("__weakref__", "_key", "call")
+    ``call`` plans and makes it, and is the planned callable from then on; or ``None`` where planning has failed.
+    """
+
+    __slots__ = ("_key", "call")
 
     build: Any = None
     """`plait._executor.compile.build_callable`, which the first call imports."""
 
     def __init__(self, operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, **sizes: Any) -> None:
-        check_cacheable(operation, cls, shape, details, sizes)
-        self._key: Any = operation, pattern, cls, shape, details, sizes
-        self.call: Callable[..., Any] = self._plan_and_call
+        dimensions = check_cacheable(operation, cls, shape, details, sizes)
+        self._key: Any = operation, pattern, cls, dimensions, details, sizes
+        self.call: Callable[..., Any] | None = self._plan_and_call
 
     def _plan_and_call(self, *tensors: Any) -> Any:
         return self.plan()(*tensors)
 
-    def plan(self) -> Callable[..., Any]:
+    def plan(self) -> Any:
         """The callable, planned if it was not yet."""
         key = self._key
         if key is None:
             return self.call
-        build = CachedCall.build or _import_build()
+        if CachedCall.build is None:
+            from plait._executor.compile import build_callable
+
+            CachedCall.build = build_callable
         try:
-            self.call = call = build(*key)
+            self.call = call = CachedCall.build(*key)
         except BaseException:
-            UNPLANNED.add(id(self))
-            self.call = _weak_retry(self)  # an entry that refers to itself would outlive its place in the cache
+            FAILED.add(id(self))
+            self.call = None  # a method of the entry itself would keep it alive when it has left the cache
             raise
         self._key = None
-        if UNPLANNED:
-            UNPLANNED.discard(id(self))
+        if FAILED:
+            FAILED.discard(id(self))
         return call
 
-    def __del__(self, forget: Callable[[int], None] = UNPLANNED.discard) -> None:  # globals may be gone at exit
+    def __del__(self, forget: Callable[[int], None] = FAILED.discard) -> None:  # globals may be gone at exit
         forget(id(self))
 
 
-def _weak_retry(entry: CachedCall) -> Callable[..., Any]:
-    """Plans a call anew, as its first planning has failed."""
-    from weakref import ref
-
-    weak, key = ref(entry), entry._key
-
-    def call(*tensors: Any) -> Any:
-        alive = weak()
-        planned = CachedCall.build(*key) if alive is None else alive.plan()
-        return planned(*tensors)
-
-    return call
-
-
-def _import_build() -> Any:
-    from plait._executor.compile import build_callable
-
-    CachedCall.build = staticmethod(build_callable)
-    return build_callable
-
-
-def check_cacheable(operation: str, cls: Any, shape: Any, details: tuple[Any, ...], sizes: dict[str, Any]) -> None:
-    """Raise where a call must not be kept: a size is not known, or only the call holds the caller's reduction."""
-    for dimensions, kind in zip(shape, cls, strict=True) if type(cls) is tuple else ((shape, cls),):
-        for size in dimensions if isinstance(dimensions, tuple) else _dimensions(dimensions, kind):
+def check_cacheable(operation: str, cls: Any, shape: Any, details: tuple[Any, ...], sizes: dict[str, Any]) -> Any:
+    """The shape (of an einsum: the shapes) as tuples of ints; raise where a call must not be kept."""
+    several = type(cls) is tuple
+    shapes = []
+    for each, kind in zip(shape, cls, strict=True) if several else ((shape, cls),):
+        shapes.append(each if isinstance(each, tuple) else _as_tuple(each, kind))
+        for size in shapes[-1]:
             if type(size) is not int or size < 0:  # a negative one is a size that is not known yet
                 raise UncacheableError
     for name, value in sizes.items():
@@ -101,9 +85,10 @@ def check_cacheable(operation: str, cls: Any, shape: Any, details: tuple[Any, ..
             raise UncacheableError
     if operation == "reduce" and callable(details[0]) and not _is_named(details[0]):
         raise UncacheableError  # it must not be kept with all that it holds on to
+    return tuple(shapes) if several else shapes[0]
 
 
-def _dimensions(shape: Any, cls: type) -> tuple[int, ...]:
+def _as_tuple(shape: Any, cls: type) -> tuple[int, ...]:
     """A shape as a tuple, where a framework has something else for it."""
     from plait.backends.registry import backend_of
 
@@ -126,13 +111,10 @@ def _is_named(function: Callable[..., Any]) -> bool:
     return getattr(module, getattr(function, "__name__", ""), None) is function
 
 
-lookup: Any = register(lru_cache(maxsize=CALLS, typed=True)(CachedCall))
-"""The `CachedCall` of one call: its arguments are those of `plait._executor.compile.build_callable`, unpacked.
+lookup: Any = cached(maxsize=CALLS, typed=True)(CachedCall)
+"""The `CachedCall` of one call; a `TypeError` where the arguments make no key: one has no hash, or must not be kept."""
 
-Raises `TypeError` where the arguments make no key: one has no hash, or must not be kept.
-"""
-
-lookup_untyped: Any = register(lru_cache(maxsize=CALLS)(CachedCall))
+lookup_untyped: Any = cached(maxsize=CALLS)(CachedCall)
 """The same for an einsum without sizes, whose key holds nothing that equals what has another type: a step less."""
 
 
@@ -205,4 +187,4 @@ def cache_info() -> Any:
     """
     info, more = lookup.cache_info(), lookup_untyped.cache_info()
     found = type(info)(*[one + other for one, other in zip(info, more, strict=True)])
-    return found._replace(currsize=max(0, found.currsize - len(UNPLANNED)))  # an error is not kept
+    return found._replace(currsize=max(0, found.currsize - len(FAILED)))  # an error is not kept

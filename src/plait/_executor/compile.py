@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from functools import lru_cache
 from math import prod
 from typing import Any
 
-from plait._caches import register
+from plait._caches import cached
 from plait._executor.program import Executable, check_result_shape, wrap_object_reduction
 from plait._executor.tracer_hooks import SUBSTITUTED
 from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
-from plait._notation.tree import Tree, items_by_dimension, names
-from plait._notation.unparse import item_text, tree_text
-from plait._operations.operation import Operation
+from plait._notation.tree import items_by_dimension, names
 from plait._operations.reduce import CUSTOM, check_kind, check_reduction
 from plait._operations.table import find_operation
 from plait._plan.graph import Plan
@@ -22,7 +19,7 @@ from plait._plan.strides import StridedView
 from plait._shapes.sizes import call_facts, context, exact, fill_slots, normalise_sizes, shape_text
 from plait._shapes.solver import SolvedPattern, solve_pattern, unknown_size
 from plait.backends.interface import NO_VIEWS
-from plait.backends.registry import backend_of, one_backend
+from plait.backends.registry import one_backend
 from plait.errors import PlaitError, fail
 
 TYPE_CHECKING = False
@@ -37,45 +34,36 @@ CLASSICAL = "classical"
 """The operation of an equation in the classical form."""
 
 
-@register
-@lru_cache(maxsize=EXECUTABLES)
+@cached(maxsize=EXECUTABLES)
 def solve(operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[str, ...]) -> SolvedPattern:
     """A pattern, checked by the rule of its operation, and solved for these ranks."""
-    if operation == CLASSICAL:
-        row, tree = find_operation("einsum"), parse_equation(pattern, len(ranks))
-    else:
-        row, tree = find_operation(operation), parse(pattern)
-    if row.trivially_valid and tree.plain and len(ranks) == 1:
+    row = find_operation(operation)
+    tree = parse_equation(pattern, len(ranks)) if operation == CLASSICAL else parse(pattern)
+    if tree.plain and len(ranks) == 1:
         try:
             solved = solve_pattern(tree, ranks, given)
         except PlaitError:
             row.check(tree)  # what breaks the rule is said first
             raise
-        if row.trivially_valid(solved):
-            return solved
-    check(row, tree, len(ranks))
-    return solve_pattern(tree, ranks, given)
-
-
-def check(row: Operation, tree: Tree, count: int) -> None:
-    """Raise where a pattern breaks the rule of its operation, or has another number of tensors."""
+        if not solved.is_bijection:  # which keeps the rule of every operation
+            row.check(tree)
+        return solved
     row.check(tree)
-    if len(tree.left) != count:
+    if len(tree.left) != len(ranks):
         several = "s" * (len(tree.left) != 1)
-        message = f"the pattern has {len(tree.left)} tensor{several} on the left, and {row.name} was given {count}"
+        message = f"the pattern has {len(tree.left)} tensor{several} on the left, and {row.name} was given {len(ranks)}"
         raise fail("PLT202", message, tree.text, [(expr.start, expr.stop) for expr in tree.left])
+    return solve_pattern(tree, ranks, given)
 
 
 def lower_pattern(
     operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[str, ...], reduction: str = ""
 ) -> Plan:
     """The plan of a call, the same for every framework and shape."""
-    row = find_operation("einsum" if operation == CLASSICAL else operation)
-    return row.lower(solve(operation, pattern, ranks, given), reduction)
+    return find_operation(operation).lower(solve(operation, pattern, ranks, given), reduction)
 
 
-@register
-@lru_cache(maxsize=EXECUTABLES)
+@cached(maxsize=EXECUTABLES)
 def executable(
     operation: str,
     pattern: str,
@@ -94,8 +82,7 @@ def executable(
     return Executable(plan, backend, _find_reduction(backend, reduction, dtype))
 
 
-@register
-@lru_cache(maxsize=EXECUTABLES)
+@cached(maxsize=EXECUTABLES)
 def _find_reduction(backend: Backend, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
     """The framework's reduction of elements of a type.
 
@@ -123,33 +110,26 @@ def build_callable(
     """
     try:
         if type(cls) is tuple:
-            dims = [_dimensions(each, kind) for each, kind in zip(shape, cls, strict=True)]
-            return build_einsum(operation, pattern, cls, dims, sizes, *details)
-        dimensions = shape if isinstance(shape, tuple) else _dimensions(shape, cls)
+            return build_einsum(operation, pattern, cls, shape, sizes, *details)
         if operation == "reduce":
-            found = build_reduce(pattern, cls, len(dimensions), tuple(sizes), *details)
+            found = build_reduce(pattern, cls, len(shape), tuple(sizes), *details)
         else:
-            found = executable(operation, pattern, (cls,), (len(dimensions),), tuple(sizes))
+            found = executable(operation, pattern, (cls,), (len(shape),), tuple(sizes))
         if operation == "view":
             check_view(found.plan, shape, details[0], sizes)
-            return found.bind(dimensions, sizes)
-        plain = found.bind(dimensions, sizes)
+            return found.bind(shape, sizes)
+        plain = found.bind(shape, sizes)
         if found.min_elements is None:
             return plain
-        count = found.count_elements(dimensions, sizes) if found.has_new_axes else prod(dimensions)
+        count = found.count_elements(shape, sizes) if found.has_new_axes else prod(shape)
         if count < found.min_elements:
             return plain
         from plait._executor.large.select import specialize_large
 
-        return specialize_large(found, dimensions, sizes, plain)
+        return specialize_large(found, shape, sizes, plain)
     except PlaitError as error:
         add_context(error, pattern, shape if type(cls) is tuple else (shape,), sizes)
         raise
-
-
-def _dimensions(shape: Any, cls: type) -> Sequence[int]:
-    """A shape as a tuple; a framework may have something else for it that can be a key."""
-    return shape if isinstance(shape, (tuple, list)) else backend_of(cls).shape_as_tuple(shape) or ()
 
 
 def build_einsum(
@@ -214,7 +194,7 @@ def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, 
         copying = node.apply(view, tuple([slots[slot] for slot in dims]))
         if copying is not None:
             item = items_by_dimension((tree.right or ())[0], len(dims))[copying]
-            message = f"{item_text(item)} cannot be formed without a copy: its axes are not neighbours in memory"
+            message = f"{item} cannot be formed without a copy: its axes are not neighbours in memory"
             seen = {**context(plan.solved, slots), "strides": shape_text(strides)}
             raise fail("PLT401", message + "; rearrange copies", tree.text, [(item.start, item.stop)], seen)
 
@@ -226,7 +206,7 @@ def read_pattern(text: str, sizes: dict[str, Any]) -> tuple[str, dict[str, int]]
     tree = parse(text)
     two_sides(tree, "compile")
     check_names(sizes, names(tree.left + (tree.right or ())), text)
-    return tree_text(tree), concrete_sizes(text, sizes)
+    return str(tree), concrete_sizes(text, sizes)
 
 
 def check_names(sizes: dict[str, Any], known: Collection[str], text: str) -> None:

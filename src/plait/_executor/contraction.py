@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from itertools import chain
 from math import prod
 from typing import Any
 
-from plait._caches import register
+from plait._caches import cached
 from plait._executor.einsum_options import EinsumOptions
 from plait._executor.program import Call, link
 from plait._plan.contraction.network import build_network, with_lengths
@@ -88,8 +88,7 @@ def _round_up(solved: SolvedPattern, slots: Sequence[int]) -> tuple[int, ...]:
     return tuple(rounded)
 
 
-@register
-@lru_cache(maxsize=1024)
+@cached(maxsize=1024)
 def _plan_rounded(solved: SolvedPattern, slots: tuple[int, ...], costs: ContractionCosts) -> Contraction | None:
     return plan_contraction(build_network(solved, slots, across=not costs.only_einsum), costs)
 
@@ -112,7 +111,7 @@ def contraction_to_explain(
     dtypes = tuple([backend.dtype(tensor) for tensor in tensors])
     contraction = choose_contraction(solved, slots, contraction_ops(classes, dtypes), backend, options)
     order = "which finds the order itself" if backend.einsum_optimizes_path else "which nothing else is better than"
-    reason = f"  left to the einsum of {backend.name}, called once, {order}"
+    reason = f"left to the einsum of {backend.name}, called once, {order}"
     itemsize = getattr(dtypes[0], "itemsize", 4)
     return contraction, reason, (itemsize, str(dtypes[0]).removeprefix("torch."))
 
@@ -182,6 +181,6 @@ def _contract_function(node: Contract, backend: Backend, ops: ContractionOps | N
             return ops.multiply
         multiply_into = ops.multiply_into
         return multiply_into if node.in_place == 0 else lambda one, other: multiply_into(other, one)
-    if node.buffer is not None and ops.matmul_into is not None:
-        return ops.matmul_into(*node.buffer)
+    if node.order is not None and ops.matmul_into is not None:
+        return ops.matmul_into(node.shape, node.order)
     return ops.dot if node.method == "dot" else ops.matmul

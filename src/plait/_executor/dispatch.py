@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
-from plait._caches import register
-from plait._executor.cache import LIST_SHAPES, check_cacheable, lookup, lookup_key
+from plait._caches import cached
+from plait._executor.cache import LIST_SHAPES, check_cacheable, lookup, lookup_key, operand_keys
 from plait._executor.dynamo import traced
 from plait._executor.tracer_hooks import dynamo_substitute
 
@@ -15,29 +13,19 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class StackedCall:
-    """A call of a list of tensors, by their types, shapes and element types; ``call`` takes the list."""
-
-    __slots__ = ("_arguments", "call")
-
-    def __init__(self, operation: str, pattern: str, keys: Any, reduction: Any, /, **sizes: Any) -> None:
-        classes, shapes, _ = keys
-        check_cacheable(operation, classes, shapes, (reduction,), sizes)
-        self._arguments = operation, pattern, sizes, reduction
-        self.call: Callable[..., Any] = self._plan_and_call
-
-    def _plan_and_call(self, tensors: Any) -> Any:
-        from plait._executor.slow_path import resolve
-        from plait.backends.registry import one_backend
-
-        operation, pattern, sizes, reduction = self._arguments
-        function, (stacked,) = resolve(operation, (tensors,), pattern, sizes, reduction)
-        stack = one_backend(tuple([type(tensor) for tensor in tensors])).stack
-        self.call = lambda tensors: function(stack(tensors))
-        return function(stacked)
-
-
-lookup_stacked: Any = register(lru_cache(maxsize=512, typed=True)(StackedCall))
+@cached(maxsize=512, typed=True)
+def stacked_call(
+    operation: str,
+    pattern: str,  # noqa: ARG001  # a part of the key
+    keys: Any,
+    reduction: Any,
+    /,
+    **sizes: Any,
+) -> list[Callable[..., Any]]:
+    """Where the callable of a list of tensors of these types, shapes and element types is kept, once there is one."""
+    classes, shapes, _ = keys
+    check_cacheable(operation, classes, shapes, (reduction,), sizes)
+    return []
 
 
 @dynamo_substitute(traced)
@@ -46,31 +34,33 @@ def call_uncached(
 ) -> Any:
     """Make a call whose arguments make no key of the cache; see `plait._executor.slow_path.call`."""
     cls: Any = type(tensors[0]) if tensors else None
-    entry: Any = None
+    kept: list[Callable[..., Any]] | None = None
+    planned: Any = None
     try:
-        if cls is list or cls is tuple:
+        if operation == "view":  # its key has strides
+            pass
+        elif cls is list or cls is tuple:
             (several,) = tensors
-            if operation != "view" and options is None:
+            if options is None:
                 keys = tuple(zip(*[(type(each), each.shape, each.dtype) for each in several], strict=True))
-                entry = lookup_stacked(operation, pattern, keys, reduction, **sizes)
+                kept = stacked_call(operation, pattern, keys, reduction, **sizes)
+                planned = kept[0] if kept else None
         elif cls in LIST_SHAPES:
-            entry = _list_shaped(operation, tensors, pattern, sizes, reduction, options)
+            classes, shapes, dtypes = operand_keys(tensors)
+            if LIST_SHAPES.issuperset(classes):
+                key = lookup_key(operation, classes, tuple(map(tuple, shapes)), dtypes, reduction, options)
+                planned = lookup(operation, pattern, *key, **sizes).call
     except (TypeError, ValueError, AttributeError):  # these make no key either
-        entry = None
-    if entry is not None:
-        return entry.call(*tensors)
-    from plait._executor.slow_path import call
+        pass
+    if planned is not None:
+        return planned(*tensors)
+    from plait._executor.slow_path import call, resolve
 
-    return call(operation, tensors, pattern, sizes, reduction, options)
+    if kept is None:
+        return call(operation, tensors, pattern, sizes, reduction, options)
+    from plait.backends.registry import one_backend
 
-
-def _list_shaped(
-    operation: str, tensors: Any, pattern: str, sizes: dict[str, Any], reduction: Any, options: Any
-) -> Any:
-    """The entry of tensors whose shape is a list of ints: no key, but its tuple is one."""
-    classes = tuple([type(tensor) for tensor in tensors])
-    if operation == "view" or not LIST_SHAPES.issuperset(classes):
-        return None
-    shapes, dtypes = [tuple(tensor.shape) for tensor in tensors], [tensor.dtype for tensor in tensors]
-    key = lookup_key(operation, classes, tuple(shapes), tuple(dtypes), reduction, options)
-    return lookup(operation, pattern, *key, **sizes)
+    function, (stacked,) = resolve(operation, tensors, pattern, sizes, reduction)
+    stack = one_backend(tuple([type(tensor) for tensor in several])).stack
+    kept.append(lambda tensors: function(stack(tensors)))
+    return function(stacked)

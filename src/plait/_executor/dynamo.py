@@ -149,7 +149,7 @@ def layout_for(pattern: str, operation: str) -> Any:
     from plait._executor.packing import layout_of
     from plait._executor.tensors import check_text
 
-    return tuple(layout_of(check_text(pattern), operation))
+    return layout_of(check_text(pattern), operation)
 
 
 @_while_tracing

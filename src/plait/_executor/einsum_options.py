@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import warnings
-from functools import lru_cache
 from operator import index
 from typing import Any, NamedTuple
 
-from plait._caches import register
-from plait._notation.tree import Leaf, Name, Number, all_leaves
+from plait._caches import cached
+from plait._notation.tree import all_leaves
 from plait._operations.einsum import implicitly_summed_axes, lower
+from plait._operations.rules import subject
 from plait._plan.contraction.paths import Optimize, check_name, check_path
 from plait._plan.graph import Plan
 from plait._shapes.sizes import exact
@@ -69,9 +69,8 @@ def check_implicit_sums(solved: SolvedPattern, options: EinsumOptions | None) ->
         return
     labels = list(dict.fromkeys([solved.labels[axis] for axis in alone]))
     if options is not None and options.strict:
-        spans = [(leaf.start, leaf.stop) for leaf in all_leaves(solved.tree.left) if _label(leaf) in labels]
-        subject = f"{labels[0]} stands" if len(labels) == 1 else f"{', '.join(labels[:-1])} and {labels[-1]} stand"
-        message = f"{subject} once, on the left only, and would be summed, which strict=True does not allow"
+        spans = [(leaf.start, leaf.stop) for leaf in all_leaves(solved.tree.left) if str(leaf) in labels]
+        message = f"{subject(labels)} once, on the left only, and would be summed, which strict=True does not allow"
         raise fail("PLT204", message, solved.tree.text, spans)
     if not solved.classical:
         for label in labels:
@@ -79,12 +78,6 @@ def check_implicit_sums(solved: SolvedPattern, options: EinsumOptions | None) ->
             if near is not None:
                 _warn(solved.text, label, near)
                 return
-
-
-def _label(leaf: Leaf) -> str | None:
-    if isinstance(leaf, Number):
-        return str(leaf.value)
-    return leaf.text if isinstance(leaf, Name) else None
 
 
 def looks_like_typo(one: str, other: str) -> bool:
@@ -111,8 +104,7 @@ def looks_like_typo(one: str, other: str) -> bool:
     return len(long_one) - len(short_one) <= 1 and SequenceMatcher(None, one, other).ratio() >= 0.8
 
 
-@register
-@lru_cache(maxsize=1024)
+@cached(maxsize=1024)
 def _warn(text: str, label: str, near: str) -> None:
     """Warn once, where the caller's own code called."""
     message = f"{label} stands once, on the left only of '{text}', and is summed; did you mean {near}?"

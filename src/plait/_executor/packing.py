@@ -6,10 +6,9 @@ The same functions serve eager calls and tracers: sizes are only added, multipli
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
-from plait._caches import register
+from plait._caches import cached
 from plait._executor.tensors import backend_for, check_text
 from plait._operations.pack import Layout, check_shared, layout, lengths, split_shape
 from plait._operations.parse_shape import places, read_shape
@@ -17,8 +16,8 @@ from plait._shapes.sizes import product
 from plait.backends.interface import Backend
 from plait.errors import PlaitError, fail
 
-layout_of = register(lru_cache(maxsize=256)(layout))
-places_of = register(lru_cache(maxsize=256)(places))
+layout_of = cached(maxsize=256)(layout)
+places_of = cached(maxsize=256)(places)
 
 
 def pack(tensors: Any, pattern: str) -> tuple[Any, list[tuple[Any, ...]]]:
@@ -36,15 +35,14 @@ def pack(tensors: Any, pattern: str) -> tuple[Any, list[tuple[Any, ...]]]:
 
 def packed(tensors: Sequence[Any], pattern: str, where: Layout, backend: Backend) -> tuple[Any, list[tuple[Any, ...]]]:
     """Pack checked tensors; a tracer may follow it."""
-    before, after = where
     shapes = [sizes_of(tensor, backend) for tensor in tensors]
-    parts = [split_shape(shape, Layout(before, after), pattern, place) for place, shape in enumerate(shapes)]
+    parts = [split_shape(shape, where, pattern, place) for place, shape in enumerate(shapes)]
     check_shared(parts, pattern, comparable=backend.comparable(tensors))
     flat = [
         tensor if len(middle) == 1 else backend.reshape(tensor, (*first, product(middle), *last))
         for tensor, (first, middle, last) in zip(tensors, parts, strict=True)
     ]
-    return backend.concat(flat, before), [
+    return backend.concat(flat, where[0]), [
         tuple([backend.size_to_user(size) for size in middle]) for _, middle, _ in parts
     ]
 

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from itertools import chain, pairwise
 from math import prod
 from typing import Any, NamedTuple, TypeAlias
 
-from plait._caches import register
+from plait._caches import cached
 from plait._executor.compile import add_context, check_names
 from plait._executor.einsum_options import check_implicit_sums, looks_like_typo
 from plait._executor.tensors import backend_for, is_concrete
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Expr, names
-from plait._notation.unparse import side_text
-from plait._operations.infer import infer_operation
 from plait._operations.reduce import CUSTOM, check_reduction
 from plait._operations.rules import collect_axes, two_sides
-from plait._operations.table import find_operation
+from plait._operations.table import find_operation, infer_operation
 from plait._shapes.composition import AxisMap, axis_map, compose, pattern_text
 from plait._shapes.sizes import evaluate_symbolic, exact, normalise_sizes, report
 from plait._shapes.solver import SolvedPattern, rank_error, solve_pattern
@@ -76,8 +74,7 @@ def fuse(
     return fuse_shapes(operation, stages, tuple(map(tuple, shapes)), CUSTOM if callable(reduction) else reduction)
 
 
-@register
-@lru_cache(maxsize=KEPT)
+@cached(maxsize=KEPT)
 def fuse_shapes(
     operation: str, stages: tuple[PatternStage, ...], shapes: tuple[tuple[int, ...], ...], reduction: str = ""
 ) -> FusedPipeline | None:
@@ -156,8 +153,7 @@ def _write(composed: AxisMap, operation: str) -> tuple[Step, PatternStage]:
     return Step(method, len(composed.inputs)), (text, tuple(sizes.items()))
 
 
-@register
-@lru_cache(maxsize=KEPT)
+@cached(maxsize=KEPT)
 def stage_steps(operation: str, texts: tuple[str, ...]) -> tuple[Step, ...]:
     """How each stage takes part in an operation.
 
@@ -172,32 +168,16 @@ def stage_steps(operation: str, texts: tuple[str, ...]) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def distribute_operands(counts: Sequence[int], tensors: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """The tensors that each stage takes beside the result of the stage before it.
-
-    >>> distribute_operands([2, 2, 1], "abc")
-    [('a', 'b'), ('c',), ()]
-    """
-    found: list[tuple[Any, ...]] = []
-    rest = tuple(tensors)
-    for number, count in enumerate(counts):
-        taken = count - (number > 0)
-        found.append(rest[:taken])
-        rest = rest[taken:]
-    found[-1] += rest  # too many: the last stage will say so
-    return found
-
-
 def run_stages(counts: Sequence[int], tensors: Sequence[Any], run: Callable[[int, tuple[Any, ...]], Any]) -> Any:
-    """Run each stage, by its number, on the result of the stage before it and on its other tensors.
+    """Run each stage, by its number, on the result of the stage before it and on the next of the other tensors.
 
     >>> run_stages([2, 2, 1], "abc", lambda number, tensors: f"{number}({' '.join(tensors)})")
     '2(1(0(a b) c))'
     """
-    results: tuple[Any, ...] = ()
-    for number, others in enumerate(distribute_operands(counts, tensors)):
-        results = (run(number, (*results, *others)),)
-    return results[0]
+    left = tuple(tensors)
+    for number, count in enumerate(counts[:-1]):
+        left = (run(number, left[:count]), *left[count:])
+    return run(len(counts) - 1, left)  # which says so if there are too many
 
 
 def distribute_sizes(stages: tuple[PatternStage, ...], sizes: dict[str, Any]) -> list[dict[str, Any]]:
@@ -211,8 +191,7 @@ def distribute_sizes(stages: tuple[PatternStage, ...], sizes: dict[str, Any]) ->
     ]
 
 
-@register
-@lru_cache(maxsize=KEPT)
+@cached(maxsize=KEPT)
 def solve_text(text: str, ranks: tuple[int, ...], given: tuple[str, ...]) -> SolvedPattern:
     """The text of a pattern, solved for these ranks."""
     return solve_pattern(parse(text), ranks, given)
@@ -308,4 +287,4 @@ def inverse(text: str, given: dict[str, int], more: dict[str, Any]) -> tuple[str
     if len(left) != 1:
         spans = [expr.span for expr in left]
         raise fail("PLT211", f"{len(left)} tensors went in, and one cannot give them back", tree.text, spans)
-    return f"{side_text((right,))} -> {side_text(left)}", {**given, **more}
+    return f"{right} -> {left[0]}", {**given, **more}

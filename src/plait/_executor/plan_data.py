@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeAlias
 
 from plait._plan.graph import Plan
 from plait._plan.nodes import Contract, Reshape, Shape
-from plait._shapes.solver import CHECK, COMPUTING, NONEMPTY, PRODUCT
+from plait._shapes.solver import CHECK, COMPUTING, NONEMPTY, PRODUCT, SizeOp
 
 Axes: TypeAlias = "tuple[tuple[int, ...], ...]"
 """For each dimension the slots of the axes in it."""
@@ -25,7 +25,7 @@ class PlanData(NamedTuple):
     ranks: tuple[int, ...]
     given: tuple[str, ...]
     constants: tuple[int, ...]
-    size_ops: tuple[tuple[str, int, tuple[int, ...]], ...]
+    size_ops: tuple[SizeOp, ...]
     needed: tuple[int, ...]
     computed: tuple[int, ...]
     steps: tuple[StepData, ...]

@@ -17,7 +17,7 @@ from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis
 from plait._operations.reduce import check_reduction
 from plait._shapes.sizes import report
-from plait.backends.interface import NO_VIEWS, Backend, no_view
+from plait.backends.interface import NO_VIEWS, Backend
 from plait.backends.registry import backend_of, one_backend
 from plait.errors import PlaitError, fail
 
@@ -68,7 +68,7 @@ def resolve(
             function = _concrete(operation, pattern, key, exact)
             if function is not None:
                 return function, tensors
-        if operation == "view" and backend.view is no_view:
+        if operation == "view" and backend.view is None:
             raise fail("PLT507", NO_VIEWS, pattern)
         return _traced(operation, tensors, pattern, exact, reduction, backend, options), tensors
     except Exception as error:

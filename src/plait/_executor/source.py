@@ -8,15 +8,14 @@ from typing import Any
 from plait._executor.compile import lower_pattern
 from plait._notation.parser import parse
 from plait._notation.tree import Name, Tree, leaves
-from plait._operations.infer import infer_operation
 from plait._operations.reduce import check_reduction
-from plait._operations.table import OPERATIONS
+from plait._operations.table import OPERATIONS, infer_operation
 from plait._plan.contraction.decompose import decompose_einsum
 from plait._plan.nodes import Contract
 from plait._plan.source import write_function
 from plait._shapes.sizes import exact
 from plait.backends.interface import NO_VIEWS
-from plait.backends.registry import spelling_of
+from plait.backends.spellings import spelling_of
 from plait.errors import fail, short
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from plait._executor.compile import add_context, concrete_sizes, lower_pattern, solve
@@ -13,8 +14,8 @@ from plait._executor.options import CURRENT
 from plait._executor.pipeline import PatternStage, fuse_shapes, output_shape, run_stages
 from plait._notation.parser import parse
 from plait._operations.einsum import lower
-from plait._operations.infer import infer_operation
 from plait._operations.reduce import check_reduction
+from plait._operations.table import infer_operation
 from plait._plan.contraction.search import contraction_plan
 from plait._plan.graph import Plan
 from plait._plan.printer import Costs, Line, contraction_lines, draw, draw_costs, plan_lines
@@ -22,6 +23,7 @@ from plait._shapes.sizes import exact, fill_slots
 from plait.errors import PlaitError, fail, short
 
 
+@dataclass(slots=True, repr=False, eq=False)
 class Explanation:
     """The plan of one call. Prints itself.
 
@@ -35,23 +37,12 @@ class Explanation:
             one; each has its reason in ``plait._plan.schedule.rewrites.REASONS``.
     """
 
-    __slots__ = ("_call", "costs", "lines", "operation", "rewrites", "text")
-
-    def __init__(
-        self,
-        operation: str,
-        text: str,
-        lines: list[Line],
-        costs: Costs | None = None,
-        rewrites: tuple[str, ...] = (),
-        call: tuple[Any, ...] | None = None,
-    ) -> None:
-        self.operation = operation
-        self.text = text
-        self.lines = lines
-        self.costs = costs
-        self.rewrites = rewrites
-        self._call = call
+    operation: str
+    text: str
+    lines: list[Line]
+    costs: Costs | None = None
+    rewrites: tuple[str, ...] = ()
+    _call: tuple[Any, ...] | None = None
 
     def source(self, framework: str) -> str:
         """The pattern as a function in plain framework code: what `plait.Pattern.source` gives.
@@ -78,39 +69,31 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
     operation = infer_operation(tree)
     given = concrete_sizes(pattern, sizes)
     checked = [shape_of(shape, number) for number, shape in enumerate(shapes)]
+    named = ""
+    costs: Costs | None = None
+    rewrites: tuple[str, ...] = ()
     try:
         if operation == "einsum":
-            return _contraction(pattern, checked, given, shapes)
-        named = check_reduction(reduction) if operation == "reduce" else ""
-        plan = lower_pattern(operation, pattern, tuple([len(shape) for shape in checked]), tuple(given), named)
-        return _moved(operation, plan, checked, given, shapes, named or None)
+            plan, lines, costs, notes = _contraction(pattern, checked, given, shapes)
+        else:
+            named = check_reduction(reduction) if operation == "reduce" else ""
+            plan = lower_pattern(operation, pattern, tuple([len(shape) for shape in checked]), tuple(given), named)
+            slots = fill_slots(plan.solved, plan.size_ops, checked[0], given)
+            lines = plan_lines(plan, checked, slots)
+            rewrites, notes = explain_large(plan, slots, shapes[0])
     except PlaitError as error:
         add_context(error, pattern, checked, given)
         raise
-
-
-def _moved(
-    operation: str,
-    plan: Plan,
-    shapes: list[tuple[int, ...]],
-    given: dict[str, int],
-    tensors: Sequence[Any],
-    reduction: str | None,
-) -> Explanation:
-    """How one tensor is moved or reduced, step by step, and which of the steps take several calls."""
-    slots = fill_slots(plan.solved, plan.size_ops, shapes[0], given)
-    lines = plan_lines(plan, shapes, slots)
-    rewrites, more = explain_large(plan, slots, tensors[0])
     if rewrites:
-        more = [f"in several calls: {', '.join(rewrites)}", *more]
-    text = "\n  ".join([draw(operation, plan, lines, list(given.values())), *more])
-    call = (plan.solved.text, plan.solved.ranks, given, operation, reduction)
-    return Explanation(operation, text, lines, None, rewrites, call)
+        notes = [f"in several calls: {', '.join(rewrites)}", *notes]
+    text = "\n  ".join([draw(operation, plan, lines, list(given.values())), *notes])
+    call = (pattern, plan.solved.ranks, given, operation, named or None)
+    return Explanation(operation, text, lines, costs, rewrites, call)
 
 
 def _contraction(
     pattern: str, shapes: list[tuple[int, ...]], given: dict[str, int], tensors: Sequence[Any]
-) -> Explanation:
+) -> tuple[Plan, list[Line], Costs | None, list[str]]:
     """How an einsum is done: for shapes alone as NumPy would have it, for tensors as their framework does."""
     solved = solve("einsum", pattern, tuple([len(shape) for shape in shapes]), tuple(given))
     options = CURRENT.get()
@@ -118,16 +101,12 @@ def _contraction(
     flat = [size for shape in shapes for size in shape]
     slots = fill_slots(solved, solved.size_ops, flat, given)
     found, reason, element = contraction_to_explain(solved, slots, tensors, options)
-    costs = None
     if found is None:
         plan = lower(solved)
-        lines = plan_lines(plan, shapes, fill_slots(solved, plan.size_ops, flat, given))
-    else:
-        plan = contraction_plan(solved, found)
-        lines, costs = contraction_lines(plan, found.network, found.path)
-        reason = draw_costs(costs, *element)
-    text = f"{draw('einsum', plan, lines, list(given.values()))}\n{reason}"
-    return Explanation("einsum", text, lines, costs, call=(pattern, solved.ranks, given, "einsum"))
+        return plan, plan_lines(plan, shapes, fill_slots(solved, plan.size_ops, flat, given)), None, [reason]
+    plan = contraction_plan(solved, found)
+    lines, costs = contraction_lines(plan, found.network, found.path)
+    return plan, lines, costs, [draw_costs(costs, *element)]
 
 
 def explain_composed(title: str, stages: tuple[PatternStage, ...], shapes: Sequence[Any]) -> Explanation:
@@ -152,7 +131,7 @@ def explain_composed(title: str, stages: tuple[PatternStage, ...], shapes: Seque
         texts += [f"then, since {reason}:", part.text]
     costs, call = (parts[0].costs, parts[0]._call) if len(parts) == 1 else (None, None)
     lines = [line for part in parts for line in part.lines]
-    return Explanation(operation, "\n".join(texts), lines, costs, call=call)
+    return Explanation(operation, "\n".join(texts), lines, costs, _call=call)
 
 
 def shape_of(shape: Any, number: int) -> tuple[int, ...]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 from plait._notation.tree import Ellipsis, Expr, Name, Tree
 from plait.errors import fail
 
+_TOKEN = re.compile(r"->|\.\.\.|\S|\Z")
+"""Matches one sign after the other with ``finditer``, and in the end the empty text."""
+
 
 def parse_equation(equation: str, count: int) -> Tree:
     """The tree of a classical equation for so many tensors: white space is ignored, and the output optional.
 
-    >>> from plait._notation.unparse import tree_text
-    >>> tree_text(parse_equation("ij, jk", 2))
+    >>> str(parse_equation("ij, jk", 2))
     'i j, j k -> i k'
     """
     if not isinstance(equation, str):
@@ -20,10 +23,9 @@ def parse_equation(equation: str, count: int) -> Tree:
     sides: list[tuple[Expr, ...]] = []
     exprs: list[Expr] = []
     items: list[Name | Ellipsis] = []
-    start = expr_start = 0
-    while start <= len(equation):
-        sign = next((sign for sign in ("->", "...") if equation.startswith(sign, start)), equation[start : start + 1])
-        stop = start + (len(sign) or 1)
+    expr_start = 0
+    for match in _TOKEN.finditer(equation):
+        sign, (start, stop) = match[0], match.span()
         if sign in ("->", ",", ""):
             if sign == "->" and sides:
                 raise fail("PLT105", "an equation has one arrow", equation, [(start, stop)])
@@ -38,10 +40,9 @@ def parse_equation(equation: str, count: int) -> Tree:
             items.append(Ellipsis(None, start, stop))
         elif sign.isascii() and sign.isalpha():
             items.append(Name(sign, start, stop))
-        elif not sign.isspace():
+        else:
             message = f"{sign!r} cannot stand in an equation, whose axes are the letters a to z and A to Z"
             raise fail("PLT110", message, equation, [(start, stop)])
-        start = stop
     left = sides[0]
     if len(left) != count:
         message = f"the equation has {len(left)} tensor{'s' * (len(left) != 1)}, and einsum was given {count}"

@@ -1,6 +1,5 @@
-"""What a pattern says, as a frozen tree in which every node knows its place in the text.
+"""A pattern as a frozen tree, whose nodes know their place in the caller's text, and print in canonical form.
 
-``start`` and ``stop`` count characters of the text that the caller wrote, so that an error can point at it.
 The nodes are named tuples and not dataclasses: importing `dataclasses` would take longer than the whole of plait.
 """
 
@@ -19,6 +18,9 @@ class Name(NamedTuple):
     start: int
     stop: int
 
+    def __str__(self) -> str:
+        return self.text
+
 
 class Number(NamedTuple):
     """An axis of that length without a name; ``1`` is a unit axis."""
@@ -26,6 +28,9 @@ class Number(NamedTuple):
     value: int
     start: int
     stop: int
+
+    def __str__(self) -> str:
+        return str(self.value)
 
 
 class Ellipsis(NamedTuple):
@@ -35,6 +40,9 @@ class Ellipsis(NamedTuple):
     start: int
     stop: int
 
+    def __str__(self) -> str:
+        return f"{self.name or ''}..."
+
 
 class Group(NamedTuple):
     """``( )``: several axes in one dimension, row-major. Parts are what ``+`` separates."""
@@ -42,6 +50,9 @@ class Group(NamedTuple):
     parts: tuple[tuple[Item, ...], ...]
     start: int
     stop: int
+
+    def __str__(self) -> str:
+        return "(" + " + ".join(map(_join, self.parts)) + ")"
 
 
 class Bracket(NamedTuple):
@@ -51,6 +62,9 @@ class Bracket(NamedTuple):
     start: int
     stop: int
 
+    def __str__(self) -> str:
+        return f"[{_join(self.items)}]"
+
 
 class Mark(NamedTuple):
     """A sign with a meaning in one operation only: ``*`` in packing, ``_`` in ``parse_shape``."""
@@ -58,6 +72,9 @@ class Mark(NamedTuple):
     text: str
     start: int
     stop: int
+
+    def __str__(self) -> str:
+        return self.text
 
 
 Leaf: TypeAlias = "Name | Number | Ellipsis | Mark"
@@ -76,19 +93,26 @@ class Expr(NamedTuple):
         """Where it is in the text, without the white space around it."""
         return (self.items[0].start, self.items[-1].stop) if self.items else (self.start, self.stop)
 
+    def __str__(self) -> str:
+        return _join(self.items)
+
 
 class Tree(NamedTuple):
-    """A whole pattern. ``right`` is ``None`` where the text has no arrow.
-
-    A pattern is *plain* where each side is one tensor of names, numbers and groups, and nothing else; it is *classical*
-    where it was read from an equation of single letters.
-    """
+    """A whole pattern."""
 
     text: str
     left: tuple[Expr, ...]
-    right: tuple[Expr, ...] | None
-    plain: bool = False
-    classical: bool = False
+    right: tuple[Expr, ...] | None  # ``None`` where the text has no arrow
+    plain: bool = False  # each side is one tensor of names, numbers and groups, and nothing else
+    classical: bool = False  # it was read from an equation of single letters
+
+    def __str__(self) -> str:
+        left = ", ".join(map(str, self.left))
+        return left if self.right is None else f"{left} -> {', '.join(map(str, self.right))}".strip()
+
+
+def _join(items: tuple[Item, ...]) -> str:
+    return " ".join(map(str, items))
 
 
 def leaves(item: Item) -> tuple[Leaf, ...]:

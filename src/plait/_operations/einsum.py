@@ -1,55 +1,37 @@
-"""``einsum``: multiply tensors, and sum over what the right side leaves out.
-
-The named form and the classical one are read into the same tree, and are one operation from there on.
-"""
+"""``einsum``, of either form: multiply tensors, and sum over what the right side leaves out."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import chain
-from typing import TypeAlias
+from string import ascii_letters
 
-from plait._caches import register
+from plait._caches import cached
 from plait._notation.tree import Tree, names
-from plait._operations.operation import Operation
-from plait._operations.rules import (
-    Side,
-    collect_axes,
-    forbid_grouped_ellipsis,
-    forbid_new_axes,
-    forbid_new_ellipsis,
-    text_and_spans,
-    two_sides,
-)
+from plait._operations import rules
+from plait._plan.contraction.paths import Path, walk_path
 from plait._plan.graph import Plan, SizeBuilder, Step
 from plait._plan.nodes import Contract, Reshape
 from plait._shapes.coalesce import coalesce_axes
 from plait._shapes.solver import Axes, SolvedPattern
 from plait.errors import fail
 
-LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-"""The names that an equation can give to axes."""
-
-Path: TypeAlias = "tuple[tuple[int, ...], ...]"
-"""The positions of the tensors that are contracted next, among those that are left."""
-
 
 def check(tree: Tree) -> None:
     """Raise where the right side has an axis that no tensor has, or one twice."""
-    left, right = two_sides(tree, "einsum")
-    tensors = [collect_axes(expr, tree, "einsum", repeats=True) for expr in left]
-    after = collect_axes(right, tree, "einsum")
+    left, right = rules.two_sides(tree, "einsum")
+    tensors = [rules.collect_axes(expr, tree, "einsum", repeats=True) for expr in left]
+    after = rules.collect_axes(right, tree, "einsum")
     for expr, side in zip(left, tensors, strict=True):
-        forbid_grouped_ellipsis(expr, side, tree)
-    before = Side(names(left), [], [dots for side in tensors for dots in side.dots])
-    forbid_new_axes(before, after, tree, "einsum", "repeat does")
-    forbid_new_ellipsis(before, after, tree)
+        rules.forbid_grouped_ellipsis(expr, side, tree)
+    before = rules.Side(names(left), [], [dots for side in tensors for dots in side.dots])
+    rules.forbid_new_axes(before, after, tree, "einsum")
+    rules.forbid_new_ellipsis(before, after, tree)
     if before.dots and not after.dots:
         message = "the ellipsis stands on the left only; put it on the right, or name the axes to be summed"
-        raise fail("PLT208", message, *text_and_spans(tree, before.dots))
+        raise fail("PLT208", message, *rules.text_and_spans(tree, before.dots))
 
 
 def lower(solved: SolvedPattern, _: str = "", path: Path = ()) -> Plan:
@@ -58,8 +40,6 @@ def lower(solved: SolvedPattern, _: str = "", path: Path = ()) -> Plan:
     This is the plan for sizes that are not known, and for frameworks whose own einsum is best; without a path, all
     tensors are contracted at once. `plait._plan.contraction` chooses among others where the sizes are known.
     """
-    from plait._plan.contraction.paths import walk_path
-
     sizes = SizeBuilder(solved)
     groups = coalesce_axes((*solved.inputs, solved.output))
     start = {group[0]: group for group in groups}
@@ -69,14 +49,13 @@ def lower(solved: SolvedPattern, _: str = "", path: Path = ()) -> Plan:
     first = 0
     for number, dims in enumerate(solved.inputs):
         term = [start[axis] for axis in chain(*dims) if axis in start]
-        if list(dims) == term:
-            operands.append((number, term))
-        else:
+        operands.append((number, term))
+        if list(dims) != term:
             # a dimension that is a group already keeps its own length: in an ellipsis it may be 1, and be broadcast
             places = {axes: place for place, axes in enumerate(dims, first)}
             shape = tuple([places[group] if group in places else sizes.shape([group])[0] for group in term])
             steps.append((Reshape(shape), (number,)))
-            operands.append((count + len(steps) - 1, term))
+            operands[-1] = (count + len(steps) - 1, term)
         first += len(dims)
     output = [start[axis] for axis in chain(*solved.output) if axis in start]
     for numbers, left in walk_path(path or _default_path(solved, groups), count):
@@ -99,7 +78,7 @@ def _default_path(solved: SolvedPattern, groups: Sequence[Axes]) -> Path:
     """All tensors at once; or from left to right, where letters are too few."""
     count = len(solved.inputs)
     named = [group for group in groups if not _is_dots(solved, group)]
-    if len(named) <= len(LETTERS) or count < 3:
+    if len(named) <= len(ascii_letters) or count < 3:
         return (tuple(range(count)),)
     return ((0, 1), *[(0, count - 2 - done) for done in range(count - 2)])
 
@@ -111,10 +90,10 @@ def _is_dots(solved: SolvedPattern, group: Axes) -> bool:
 def _equation(solved: SolvedPattern, terms: list[list[Axes]]) -> str:
     """A letter for every group but units; those of an ellipsis are dots, since the framework broadcasts them itself."""
     groups = dict.fromkeys([group for term in terms for group in term if not _is_dots(solved, group)])
-    if len(groups) > len(LETTERS):
-        message = f"einsum can name {len(LETTERS)} axes, and the tensors that meet have more"
+    if len(groups) > len(ascii_letters):
+        message = f"einsum can name {len(ascii_letters)} axes, and the tensors that meet have more"
         raise fail("PLT506", message, solved.text)
-    letter = dict(zip(groups, LETTERS, strict=False))
+    letter = dict(zip(groups, ascii_letters, strict=False))
     texts = []
     for term in terms:
         text = "".join([letter.get(group, ".") for group in term])
@@ -122,13 +101,9 @@ def _equation(solved: SolvedPattern, terms: list[list[Axes]]) -> str:
     return f"{','.join(texts[:-1])}->{texts[-1]}"
 
 
-@register
-@lru_cache(maxsize=512)
+@cached(maxsize=512)
 def implicitly_summed_axes(solved: SolvedPattern) -> tuple[int, ...]:
     """The axes that stand once on the left, and not on the right: einsum sums over each of them alone."""
-    stands = Counter([axis for dims in solved.inputs for axes in dims for axis in axes])
-    kept = {axis for axes in solved.output for axis in axes}
-    return tuple([axis for axis, count in stands.items() if count == 1 and axis not in kept])
-
-
-EINSUM = Operation("einsum", check, lower)
+    counts = Counter(chain(*chain(*solved.inputs)))
+    kept = {*chain(*solved.output)}
+    return tuple([axis for axis, count in counts.items() if count == 1 and axis not in kept])

@@ -1,65 +1,58 @@
-"""``pack`` and ``unpack``: tensors of different rank along one dimension, and back.
-
-The pattern names the dimensions that all tensors share; its one ``*`` is any number of other dimensions, which
-become one.
-"""
+"""``pack`` and ``unpack``: the dimensions in the place of ``*`` become one, along which tensors are joined."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import index
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from plait._notation.parser import parse
-from plait._notation.tree import Mark, Name
+from plait._notation.tree import Name
 from plait._operations.rules import add_name, single_list, text_and_spans
 from plait._shapes.sizes import exact, product, shape_text
 from plait.errors import PlaitError, fail, short
 
-
-class Layout(NamedTuple):
-    """The number of dimensions before the ``*`` and after it."""
-
-    before: int
-    after: int
+Layout: TypeAlias = "tuple[int, int]"
+"""The number of dimensions before the ``*`` and after it."""
 
 
 def layout(pattern: str, operation: str) -> Layout:
     """Read a packing pattern, such as ``"b * c"``."""
     tree = parse(pattern)
     expr = single_list(tree, operation, "'b * c'")
-    stars = [place for place, item in enumerate(expr.items) if isinstance(item, Mark) and item.text == "*"]
+    stars = [item for item in expr.items if str(item) == "*"]
     if len(stars) != 1:
         message = f"the pattern of {operation} has exactly one '*', and this one has {len(stars)}"
-        raise fail("PLT210", message, *text_and_spans(tree, [expr.items[place] for place in stars]))
+        raise fail("PLT210", message, *text_and_spans(tree, stars))
     seen: dict[str, Name] = {}
-    for place, item in enumerate(expr.items):
+    for item in expr.items:
         if isinstance(item, Name):
             add_name(seen, item, expr, tree)
-        elif place != stars[0]:
+        elif item is not stars[0]:
             raise fail("PLT201", f"{operation} takes names and one '*'", *text_and_spans(tree, [item]))
-    return Layout(stars[0], len(expr.items) - stars[0] - 1)
+    before = expr.items.index(stars[0])
+    return before, len(expr.items) - before - 1
 
 
 def split_shape(shape: Sequence[Any], where: Layout, pattern: str, place: int) -> tuple[Any, Any, Any]:
     """A shape in three parts: before the ``*``, in its place, and after it."""
-    least = where.before + where.after
-    if len(shape) < least:
-        message = f"tensor {place} has rank {len(shape)}, and the pattern needs at least {least}"
+    before, after = where
+    if len(shape) < before + after:
+        message = f"tensor {place} has rank {len(shape)}, and the pattern needs at least {before + after}"
         raise fail("PLT304", message, pattern, facts={f"tensor {place}": shape_text(shape)})
-    stop = len(shape) - where.after
-    return tuple(shape[: where.before]), tuple(shape[where.before : stop]), tuple(shape[stop:])
+    stop = len(shape) - after
+    return tuple(shape[:before]), tuple(shape[before:stop]), tuple(shape[stop:])
 
 
 def check_shared(parts: Sequence[tuple[Any, Any, Any]], pattern: str, *, comparable: bool = True) -> None:
     """Raise PLT305 where tensors differ in a shared dimension; sizes that are not comparable are passed over."""
-    first_before, _, first_after = parts[0]
-    for number, (before, _, after) in enumerate(parts):
-        for place, (size, other) in enumerate(zip((*before, *after), (*first_before, *first_after), strict=True)):
+    shared = [(*before, *after) for before, _, after in parts]
+    for number, sizes in enumerate(shared):
+        for place, (size, other) in enumerate(zip(sizes, shared[0], strict=True)):
             if (comparable or type(size) is type(other) is int) and size != other:
-                items = [item for item in parse(pattern).left[0].items if isinstance(item, Name)]
-                message = f"{items[place].text} has length {size} in tensor {number}, and {other} in tensor 0"
-                raise fail("PLT305", message, pattern, [(items[place].start, items[place].stop)])
+                name = [item for item in parse(pattern).left[0].items if isinstance(item, Name)][place]
+                message = f"{name} has length {size} in tensor {number}, and {other} in tensor 0"
+                raise fail("PLT305", message, pattern, [(name.start, name.stop)])
 
 
 def lengths(
@@ -78,11 +71,11 @@ def lengths(
     shapes = [_packed_shape(shape, number, pattern, symbol) for number, shape in enumerate(listed)]
     seen = {"packed shapes": short(listed)}
     unknown = [
-        (number, place) for number, sizes in enumerate(shapes) for place, size in enumerate(sizes) if _is_open(size)
+        (number, place) for number, shape in enumerate(shapes) for place, size in enumerate(shape) if size is None
     ]
     if len(unknown) > 1:
         raise fail("PLT309", "at most one size of the packed shapes may be -1", pattern, facts=seen)
-    known = [product([size for size in shape if not _is_open(size)]) for shape in shapes]
+    known = [product([size for size in shape if size is not None]) for shape in shapes]
     for number, place in unknown:
         rest = total - sum(known[:number]) - sum(known[number + 1 :])
         ints = type(rest) is int and type(known[number]) is int
@@ -98,10 +91,6 @@ def lengths(
     return [(length, tuple(shape)) for length, shape in zip(known, shapes, strict=True)]
 
 
-def _is_open(size: Any) -> bool:
-    return type(size) is int and size == -1
-
-
 def _listed(values: Any, mistake: str, pattern: str) -> list[Any]:
     try:
         return list(values)
@@ -111,15 +100,17 @@ def _listed(values: Any, mistake: str, pattern: str) -> list[Any]:
 
 def _packed_shape(shape: Any, number: int, pattern: str, symbol: Callable[[Any], Any]) -> list[Any]:
     sizes = _listed(shape, f"packed shape {number} is no shape: {{}}; write a tuple of sizes", pattern)
-    for place, size in enumerate(sizes):
-        if not (type(size) is int and size >= -1):
-            known = symbol(size)
-            sizes[place] = _packed_size(size, number, pattern) if known is None else known
-    return sizes
+    return [_packed_size(size, number, pattern, symbol) for size in sizes]
 
 
-def _packed_size(size: Any, number: int, pattern: str) -> int:
+def _packed_size(size: Any, number: int, pattern: str, symbol: Callable[[Any], Any]) -> Any:
+    """A size as it is computed with; ``None`` where it is -1, and to be inferred."""
+    if type(size) is int and size >= -1:
+        return None if size == -1 else size
+    known = symbol(size)
+    if known is not None:
+        return known
     try:
-        return -1 if not isinstance(size, bool) and index(size) == -1 else exact("", size)
+        return None if not isinstance(size, bool) and index(size) == -1 else exact("", size)
     except (TypeError, PlaitError):
         raise fail("PLT309", f"packed shape {number} holds {short(size)}, which is no size", pattern) from None

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from plait._notation.parser import parse
-from plait._notation.tree import Ellipsis, Item, Mark, Name, Number, leaves
-from plait._operations.rules import add_name, single_list
+from plait._notation.tree import Bracket, Ellipsis, Group, Item, Mark, Name, Number, Tree, leaves
+from plait._operations.rules import add_name, single_list, text_and_spans
 from plait._shapes.sizes import shape_text
 from plait._shapes.solver import rank_error
 from plait.errors import fail
@@ -24,33 +24,31 @@ def places(pattern: str, rank: int) -> Places:
     """
     tree = parse(pattern)
     expr = single_list(tree, "parse_shape", "'b c _ w'")
-    dots = [item for item in expr.items if isinstance(item, Ellipsis)]
     missing = rank - len(expr.items)
-    if missing + len(dots) < 0 or (missing and not dots):
+    if missing < -1 or (missing and Ellipsis not in map(type, expr.items)):
         raise rank_error(tree, 0, rank)
     found: list[tuple[int, str | int]] = []
     seen: dict[str, Name] = {}
     place = 0
     for item in expr.items:
-        if isinstance(item, Ellipsis) and item.name is None:
-            place += missing + 1
-            continue
         if isinstance(item, Name):
             add_name(seen, item, expr, tree)
             found.append((place, item.text))
+        elif isinstance(item, Ellipsis) and item.name is None:
+            place += missing
         elif not (isinstance(item, Mark) and item.text == "_"):
-            found.append((place, _length(item, tree.text)))
+            found.append((place, _length(item, tree)))
         place += 1
     return tuple(found)
 
 
-def _length(item: Item, text: str) -> int:
+def _length(item: Item, tree: Tree) -> int:
     if isinstance(item, Number):
         return item.value
-    if not isinstance(item, (Mark, Ellipsis)) and not leaves(item):
+    if isinstance(item, (Group, Bracket)) and not leaves(item):
         return 1
     message = "parse_shape takes names, lengths, '_' and an ellipsis; a group has no length of its own"
-    raise fail("PLT201", message, text, [(item.start, item.stop)])
+    raise fail("PLT201", message, *text_and_spans(tree, [item]))
 
 
 def read_shape(found: Places, shape: Sequence[Any], pattern: str, *, comparable: bool = True) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from plait._notation.tree import Tree
-from plait._operations.operation import Operation
+from itertools import chain
+
 from plait._plan.graph import Plan
 from plait._plan.lowering import lower_movement
 from plait._shapes.solver import NONEMPTY, SizeOp, SolvedPattern
@@ -14,20 +14,12 @@ CUSTOM = "custom"
 """Stands in a plan for a callable of the caller's."""
 
 
-def check(tree: Tree) -> None:
-    """Raise where an axis is added."""
-    from plait._operations.rules import forbid_new_axes, unary_sides  # loaded by the first check
-
-    before, after = unary_sides(tree, "reduce")
-    forbid_new_axes(before, after, tree, "reduce", "repeat does")
-
-
 def lower(solved: SolvedPattern, reduction: str) -> Plan:
     """Split, reduce, permute, merge; first make sure that a minimum or maximum has something to choose from."""
     plan = lower_movement(solved, reduction)
     if reduction in RULES and RULES[reduction].empty is None:
-        kept = {axis for axes in solved.output for axis in axes}
-        reduced = [axis for axes in solved.inputs[0] for axis in axes if axis not in kept]
+        kept = {*chain(*solved.output)}
+        reduced = [axis for axis in chain(*solved.inputs[0]) if axis not in kept]
         nonempty = [SizeOp(NONEMPTY, solved.slots[axis], ()) for axis in reduced]
         plan = plan._replace(size_ops=(*plan.size_ops, *nonempty))
     return plan
@@ -38,9 +30,9 @@ def check_reduction(name: object) -> str:
     if isinstance(name, str):
         if name in RULES:
             return name
-        hint = did_you_mean(name, RULES)
-        raise fail("PLT209", f"{name!r} is no reduction{hint}", facts={"known": ", ".join(RULES)})
-    message = f"a reduction is a name or a callable f(tensor, axes), and this is {short(name)}"
+        message = f"{name!r} is no reduction{did_you_mean(name, RULES)}"
+    else:
+        message = f"a reduction is a name or a callable f(tensor, axes), and this is {short(name)}"
     raise fail("PLT209", message, facts={"known": ", ".join(RULES)})
 
 
@@ -53,6 +45,3 @@ def check_kind(name: str, kind: str | None, dtype: object) -> None:
     else:
         hint = "convert the tensor to floating point first"
     raise fail("PLT503", f"{name} is not defined on {dtype}; {hint}")
-
-
-REDUCE = Operation("reduce", check, lower)

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from plait._notation.tree import Bracket, Ellipsis, Expr, Group, Item, Mark, Name, Number, Tree, leaves
-from plait._notation.unparse import expr_text
 from plait.errors import Span, fail
 
 
@@ -14,13 +13,8 @@ class Side(NamedTuple):
     """The axes of one tensor of a pattern."""
 
     names: dict[str, Name]
-    numbers: list[Number]
+    lengths: list[Number]  # the axes without a name that are not unit axes
     dots: list[Ellipsis]
-
-    @property
-    def lengths(self) -> list[Number]:
-        """The axes without a name that are not unit axes."""
-        return [number for number in self.numbers if number.value != 1]
 
 
 def two_sides(tree: Tree, operation: str) -> tuple[tuple[Expr, ...], Expr]:
@@ -29,28 +23,17 @@ def two_sides(tree: Tree, operation: str) -> tuple[tuple[Expr, ...], Expr]:
         message = f"{operation} needs an arrow: what goes in -> what comes out"
         raise fail("PLT105", message, tree.text, [(len(tree.text), len(tree.text))])
     if len(tree.right) != 1:
-        spans = [expr.span for expr in tree.right]
-        raise fail(
-            "PLT202", f"{operation} gives one tensor, and the right side has {len(tree.right)}", tree.text, spans
-        )
+        message = f"{operation} gives one tensor, and the right side has {len(tree.right)}"
+        raise fail("PLT202", message, tree.text, [expr.span for expr in tree.right])
     return tree.left, tree.right[0]
-
-
-def unary_sides(tree: Tree, operation: str) -> tuple[Side, Side]:
-    """Both sides of an operation that takes one tensor and gives one."""
-    left, right = one_tensor(tree, operation)
-    before, after = collect_axes(left, tree, operation), collect_axes(right, tree, operation)
-    forbid_new_ellipsis(before, after, tree)
-    forbid_grouped_ellipsis(left, before, tree)
-    return before, after
 
 
 def one_tensor(tree: Tree, operation: str) -> tuple[Expr, Expr]:
     """The one tensor of the left side, and that of the right."""
     left, right = two_sides(tree, operation)
     if len(left) != 1:
-        spans = [expr.span for expr in left]
-        raise fail("PLT202", f"{operation} takes one tensor, and the left side has {len(left)}", tree.text, spans)
+        message = f"{operation} takes one tensor, and the left side has {len(left)}"
+        raise fail("PLT202", message, tree.text, [expr.span for expr in left])
     return left[0], right
 
 
@@ -66,7 +49,8 @@ def collect_axes(expr: Expr, tree: Tree, operation: str, *, repeats: bool = Fals
                 elif not repeats:
                     add_name(known, leaf, expr, tree)
             elif type(leaf) is Number:
-                side.numbers.append(leaf)
+                if leaf.value != 1:
+                    side.lengths.append(leaf)
             elif type(leaf) is Ellipsis and leaf.name is None:
                 side.dots.append(leaf)
             else:
@@ -88,7 +72,7 @@ def add_name(known: dict[str, Name], name: Name, expr: Expr, tree: Tree) -> None
     """Add a name to those of one tensor, in which it may appear once."""
     first = known.setdefault(name.text, name)
     if first is not name:
-        message = f"{name.text} stands twice in '{expr_text(expr)}'"
+        message = f"{name.text} stands twice in '{expr}'"
         raise fail("PLT206", message, *text_and_spans(tree, [first, name]))
 
 
@@ -107,29 +91,29 @@ def forbid_grouped_ellipsis(expr: Expr, side: Side, tree: Tree) -> None:
         raise fail("PLT208", "an ellipsis inside a group may stand on the right only", *text_and_spans(tree, side.dots))
 
 
-def forbid_dropped_axes(before: Side, after: Side, tree: Tree, operation: str, hint: str) -> None:
+def forbid_dropped_axes(before: Side, after: Side, tree: Tree, operation: str) -> None:
     """Raise PLT204 for names, PLT207 for numbers and PLT208 for an ellipsis that the right side lacks."""
     if not before.names.keys() <= after.names.keys():
         lost = [name for text, name in before.names.items() if text not in after.names]
-        message = f"{subject(lost)} on the left only, and {operation} drops no axis; {hint}"
+        message = f"{subject(lost)} on the left only, and {operation} drops no axis; reduce does"
         raise fail("PLT204", message, *text_and_spans(tree, lost))
     if lengths := before.lengths:
         values = " and ".join(str(number.value) for number in lengths)
         message = f"{operation} cannot follow an axis without a name; give {values} a name, as in h={lengths[0].value}"
         raise fail("PLT207", message, *text_and_spans(tree, lengths))
     if before.dots and not after.dots:
-        message = f"the ellipsis stands on the left only, and {operation} drops no axis; {hint}"
+        message = f"the ellipsis stands on the left only, and {operation} drops no axis; reduce does"
         raise fail("PLT208", message, *text_and_spans(tree, before.dots))
 
 
-def forbid_new_axes(before: Side, after: Side, tree: Tree, operation: str, hint: str) -> None:
+def forbid_new_axes(before: Side, after: Side, tree: Tree, operation: str) -> None:
     """Raise PLT205 for names and PLT207 for numbers that the left side lacks."""
     if not after.names.keys() <= before.names.keys():
         new = [name for text, name in after.names.items() if text not in before.names]
-        message = f"{subject(new)} on the right only, and {operation} adds no axis; {hint}"
+        message = f"{subject(new)} on the right only, and {operation} adds no axis; repeat does"
         raise fail("PLT205", message, *text_and_spans(tree, new))
     if lengths := after.lengths:
-        message = f"{operation} adds no axis, and so takes no length but 1 on the right; {hint}"
+        message = f"{operation} adds no axis, and so takes no length but 1 on the right; repeat does"
         raise fail("PLT207", message, *text_and_spans(tree, lengths))
 
 
@@ -144,24 +128,17 @@ def text_and_spans(tree: Tree, items: Iterable[Item]) -> tuple[str, list[Span]]:
     return tree.text, [(item.start, item.stop) for item in items]
 
 
-def subject(items: list[Name]) -> str:
+def subject(items: Iterable[Name | str]) -> str:
     """The names as the subject of a sentence: ``a stands``, ``a and b stand``, ``a, b and c stand``."""
-    *others, last = [item.text for item in items]
+    *others, last = map(str, items)
     return f"{', '.join(others)} and {last} stand" if others else f"{last} stands"
 
 
 def _unsupported(item: Item, tree: Tree, operation: str) -> Exception:
-    at = [(item.start, item.stop)]
-    match item:
-        case Bracket():
-            what = "brackets"
-        case Group():
-            what = "'+' in a group"
-        case Ellipsis(name):
-            what = f"an ellipsis with a name, {name}..."
-        case Mark(text):
-            what = f"'{text}'"
-        case _:
-            what = "this"
-    where = {"'*'": "; it belongs to pack and unpack", "'_'": "; it belongs to parse_shape"}.get(what, "")
-    return fail("PLT201", f"{operation} does not take {what}{where}", tree.text, at)
+    what = {
+        Bracket: "brackets",
+        Group: "'+' in a group",
+        Ellipsis: f"an ellipsis with a name, {item}",
+        Mark: f"'{item}'; it belongs to {'parse_shape' if str(item) == '_' else 'pack and unpack'}",
+    }
+    return fail("PLT201", f"{operation} does not take {what[type(item)]}", *text_and_spans(tree, [item]))

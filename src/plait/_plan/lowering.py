@@ -7,7 +7,6 @@ of different dimensions of the input are not merged before they are permuted: on
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from plait._plan.graph import Plan, SizeBuilder, chain_plan
 from plait._plan.nodes import Expand, Node, Permute, Reduce, Reshape
@@ -42,52 +41,33 @@ def lower_movement(solved: SolvedPattern, reduction: str = "") -> Plan:
     return chain_plan(solved, sizes.size_ops, rewrite(nodes))
 
 
-class Rewrite(NamedTuple):
-    """Replaces a node, and the one after it (or ``None``), without changing what they do."""
-
-    name: str
-    reason: str
-    on: type  # the kind of the node
-    apply: Callable[[Node, Node | None], tuple[Node, ...] | None]  # what replaces both, or ``None`` to leave them
-
-
-def _drop_identity(node: Node, follower: Node | None) -> tuple[Node, ...] | None:
+def _is_identity(node: Node, _: Node | None) -> bool:
+    """A permutation that moves nothing is a call saved."""
     order = node[0]
-    if order != tuple(range(len(order))):
-        return None
-    return () if follower is None else (follower,)
+    return order == tuple(range(len(order)))
 
 
-def _keep_last_reshape(_: Node, follower: Node | None) -> tuple[Node, ...] | None:
-    return (follower,) if isinstance(follower, Reshape) else None
+def _is_reshaped_again(_: Node, follower: Node | None) -> bool:
+    """Of a reshape of a reshape only the last shape counts: what is merged again is never split."""
+    return isinstance(follower, Reshape)
 
 
-REWRITES = (
-    Rewrite("permutation that moves nothing", "a call saved", Permute, _drop_identity),
-    Rewrite(
-        "reshape of a reshape",
-        "never split what is merged again; only the last shape counts",
-        Reshape,
-        _keep_last_reshape,
-    ),
-)
+REWRITES: dict[type, Callable[[Node, Node | None], bool]] = {Permute: _is_identity, Reshape: _is_reshaped_again}
+"""For a kind of node whether one can be left out, given the node and the one after it, if any."""
 
 
 def rewrite(nodes: list[Node]) -> list[Node]:
-    """Apply the rewrites until none applies.
+    """Leave out the nodes that can be, from the last to the first.
 
     >>> rewrite([Reshape((0, 1)), Permute((0, 1)), Reshape((2,))])
     [Reshape(shape=(2,))]
     """
-    place = len(nodes) - 1
-    while place >= 0:
-        kind = type(nodes[place])
-        for rule in REWRITES:
-            if kind is rule.on:
-                follower = nodes[place + 1] if place + 1 < len(nodes) else None
-                replacement = rule.apply(nodes[place], follower)
-                if replacement is not None:
-                    nodes[place : place + 2] = replacement
-                    break
-        place -= 1
+    follower = None
+    for place in range(len(nodes) - 1, -1, -1):
+        node = nodes[place]
+        can_be_left_out = REWRITES.get(type(node))
+        if can_be_left_out is not None and can_be_left_out(node, follower):
+            del nodes[place]
+        else:
+            follower = node
     return nodes

@@ -1,8 +1,4 @@
-"""The nodes of a plan graph. All that is known of an operation on tensors is in its node.
-
-A node says which shape it gives, whether that is a view and with which strides, what it costs, which function of a
-backend executes it, which code says the same, and how it prints. The executor, the tracers, `explain`, generated source
-and TorchScript ask the node.
+"""The nodes of a plan graph: all that the executor, the tracers, `explain` and generated source ask of an operation.
 
 A shape holds *slots* (see `plait._shapes.solver`), so that a plan is the same for every size. In a plan that was chosen
 for given sizes it holds lengths.
@@ -21,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Spelling(Protocol):
-        """How a framework spells what nodes do; see `plait.backends.common.source`."""
+        """How a framework spells what nodes do; see `plait.backends.spellings`."""
 
         @property
         def imports(self) -> str: ...
@@ -32,6 +28,9 @@ if TYPE_CHECKING:
 
 
 Shape: TypeAlias = tuple[int, ...]
+
+Axis: TypeAlias = "str | int"
+"""Of an equation: a letter; or a dimension of the ellipsis, as a negative number that counts from the right."""
 
 
 class Cost(NamedTuple):
@@ -52,14 +51,16 @@ class Node:
     __slots__ = ()
     method: str
     takes_shape: ClassVar[bool] = False
+    computes: ClassVar[bool] = False  # whether its cost is one of arithmetic, and not of memory
 
     if TYPE_CHECKING:
 
         def __getitem__(self, place: Any, /) -> Any: ...
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """The shape of the result, for operands of these shapes."""
-        raise NotImplementedError
+        """The shape of the result, for operands of these shapes; by default the shape that it was made for."""
+        shape: Shape = self[0]
+        return shape
 
     def apply(self, view: StridedView, lengths: Shape) -> int | None:
         """Make the view of the operand that of the result; returned is the dimension that forces a copy, if any."""
@@ -71,13 +72,7 @@ class Node:
         return Cost(0, prod(shapes[0]), prod(result)) if copies else Cost()
 
     def source(self, spelling: Spelling, operands: Sequence[str], sizes: Sequence[str]) -> str:
-        """The code that does the same: lines, the last of which is an expression.
-
-        Args:
-            spelling: how the framework spells it.
-            operands: the names of the operands.
-            sizes: for each slot the code of its size.
-        """
+        """The code that does the same, given the code of each size: lines, the last of which is an expression."""
         if self.takes_shape:
             return spelling.call(self.method, operands, shape=shape_source([sizes[slot] for slot in self[0]]))
         return spelling.call(self.method, operands, axes=self[0])
@@ -88,6 +83,8 @@ class Node:
 
     def describe_cost(self, cost: Cost) -> str:
         """How its cost prints."""
+        if self.computes:
+            return f"{cost.flops:,} FLOPs"
         return f"copies {cost.written:,} elements" if cost.written else "view"
 
 
@@ -114,10 +111,6 @@ class Reshape(_WithShape, Node):
     __slots__ = ()
     method = "reshape"
     takes_shape = True
-
-    def output_shape(self, *shapes: Shape) -> Shape:
-        """The shape that it was made for."""
-        return self.shape
 
     def apply(self, view: StridedView, lengths: Shape) -> int | None:
         """A view where each group of dimensions is evenly spaced in memory."""
@@ -160,10 +153,6 @@ class Expand(_WithShape, Node):
     __slots__ = ()
     method = "expand"
     takes_shape = True
-
-    def output_shape(self, *shapes: Shape) -> Shape:
-        """The shape that it was made for."""
-        return self.shape
 
     def apply(self, view: StridedView, lengths: Shape) -> int | None:
         """A view with stride 0 along the new dimensions."""
@@ -212,6 +201,7 @@ class Sum(_WithAxes, Node):
 
     __slots__ = ()
     method = "add"
+    computes = True
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """The dimensions that are kept."""
@@ -224,10 +214,6 @@ class Sum(_WithAxes, Node):
     def source(self, spelling: Spelling, operands: Sequence[str], sizes: Sequence[str]) -> str:
         """The reduction of that name."""
         return spelling.reduce("sum", operands[0], self.axes)
-
-    def describe_cost(self, cost: Cost) -> str:
-        """The additions."""
-        return f"{cost.flops:,} FLOPs"
 
 
 class Diagonal(_WithAxes, Node):
@@ -258,19 +244,13 @@ class Contiguous(_WithShape, Node):
         return shapes[0]
 
 
-class Buffer(NamedTuple):
-    """Memory for a result: its shape, and the order of its dimensions in which a product of matrices fills it."""
-
-    shape: Shape
-    order: tuple[int, ...]
-
-
 class _ContractFields(NamedTuple):
     method: str
     shape: Shape
     equation: str = ""  # of an einsum, in the classical form with an arrow
-    buffer: Buffer | None = None  # memory that a product of matrices fills, where its result is wanted in another order
+    order: tuple[int, ...] | None = None  # in which a product of matrices fills memory of the shape, if in another
     in_place: int | None = None  # the operand whose memory a ``multiply`` may take for its result
+    axes: tuple[int, ...] = ()  # of the network that was planned, as the result has them in order
 
 
 class Contract(_ContractFields, Node):
@@ -281,6 +261,7 @@ class Contract(_ContractFields, Node):
     """
 
     __slots__ = ()
+    computes = True
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """The shape that it was made for."""
@@ -289,7 +270,7 @@ class Contract(_ContractFields, Node):
     def cost(self, shapes: Sequence[Shape], result: Shape, *, copies: bool = True) -> Cost:
         """Counted as opt_einsum does: one operation for each product, and one more where products are added up."""
         if self.method == "einsum":
-            lengths = _lengths_of_letters(self.equation, shapes, result)
+            lengths = _lengths_of_axes(self.equation, shapes, result)
             flops = prod(lengths.values()) * (max(1, len(shapes) - 1) + (prod(lengths.values()) > prod(result)))
         elif self.method == "multiply":
             flops = prod(result)
@@ -308,10 +289,6 @@ class Contract(_ContractFields, Node):
             return f"einsum {self.equation}"
         return "matmul" if self.method == "dot" else self.method
 
-    def describe_cost(self, cost: Cost) -> str:
-        """The operations."""
-        return f"{cost.flops:,} FLOPs"
-
 
 def shape_source(sizes: Sequence[str]) -> str:
     """A tuple of sizes, each given as code, as code."""
@@ -322,14 +299,21 @@ def _without(values: Sequence[Any], axes: Sequence[int]) -> tuple[Any, ...]:
     return tuple([value for place, value in enumerate(values) if place not in axes])
 
 
-def _lengths_of_letters(equation: str, shapes: Sequence[Shape], result: Shape) -> dict[object, int]:
-    """The lengths of the letters, and of the dimensions of the ellipsis, counted from the right."""
-    lengths: dict[object, int] = {}
+def axes_of_term(term: str, rank: int) -> list[Axis]:
+    """The axes of a term of an equation, for a tensor of this rank.
+
+    >>> axes_of_term("a...b", 4)
+    ['a', -2, -1, 'b']
+    """
+    before, _, after = term.partition("...")
+    return [*before, *range(len(before) + len(after) - rank, 0), *after]
+
+
+def _lengths_of_axes(equation: str, shapes: Sequence[Shape], result: Shape) -> dict[Axis, int]:
+    lengths: dict[Axis, int] = {}
     left, _, right = equation.partition("->")
     for term, shape in zip([*left.split(","), right], [*shapes, result], strict=True):
-        before, _, after = term.partition("...")
-        dots = range(len(before) + len(after) - len(shape), 0)
-        for letter, length in zip([*before, *dots, *after], shape, strict=True):
-            if lengths.get(letter, 1) == 1:
-                lengths[letter] = length
+        for axis, length in zip(axes_of_term(term, len(shape)), shape, strict=True):
+            if lengths.get(axis, 1) == 1:
+                lengths[axis] = length
     return lengths

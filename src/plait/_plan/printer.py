@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any, NamedTuple
 
-from plait._notation.unparse import dimension_text, expr_text, tree_text
+from plait._plan.contraction.paths import Path, path_text
 from plait._plan.graph import Plan, segments
 from plait._plan.nodes import Contract, Cost, Node, Reshape, Shape
 from plait._plan.strides import StridedView
 from plait._shapes.sizes import shape_text
-from plait._shapes.solver import Axes, slot_labels, tensor_name
+from plait._shapes.solver import Axes, dimension_text, slot_labels, tensor_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ class Line(NamedTuple):
 class Costs(NamedTuple):
     """What a contraction costs."""
 
-    path: tuple[
-        tuple[int, ...], ...
-    ]  # the positions of the tensors that are contracted next, among those that are left
+    path: Path
     flops: int  # multiplications and additions, counted as opt_einsum counts them
     largest: int  # the elements of the largest intermediate result; 0 where there is none
     read: int  # the elements that products, sums and copies read
@@ -75,9 +73,9 @@ class AxisLabels:
         """The dimensions of a result, and its shape."""
         shape = node.output_shape(*shapes)
         if isinstance(node, Contract):
-            return self._contracted(node, dims), shape
+            return self._split(node.axes, shape), shape
         if isinstance(node, Reshape):
-            return self._split(tuple([axis for dim in dims[0] for axis in dim]), shape), shape
+            return self._split(sum(dims[0], ()), shape), shape
         return node.output_shape(*dims), shape
 
     def text(self, dims: Sequence[Any]) -> list[str]:
@@ -90,36 +88,12 @@ class AxisLabels:
         dims: list[Axes] = []
         for size in shape:
             dim: list[int] = []
-            while rest and prod([self.network.sizes[axis] for axis in dim]) < size:
+            length = 1
+            while rest and (length < size or length > size == 0):
                 dim.append(rest.pop(0))
+                length *= self.network.sizes[dim[-1]]
             dims.append(tuple(dim))
         return tuple(dims)
-
-    def _contracted(self, node: Contract, dims: Sequence[tuple[Axes, ...]]) -> tuple[Axes, ...]:
-        if node.method == "einsum":
-            left, _, right = node.equation.partition("->")
-            letters: dict[str, Axes] = {}
-            for term, operand in zip(left.split(","), dims, strict=True):
-                letters.update(zip(term, [dim for dim in operand if dim], strict=False))
-            return tuple([letters[letter] for letter in right])
-        one, other = dims
-        if node.method == "multiply":
-            found = _broadcast(one, other)
-        elif node.method == "vecdot":
-            found = _broadcast(one[:-1], other[:-1])
-        else:
-            columns = other[-1:] if len(other) > 1 else ()
-            found = (*_broadcast(one[:-2], other[:-2]), *one[-2:-1], *columns)
-        if node.buffer is None:
-            return found
-        order = node.buffer.order
-        return tuple([found[order.index(place)] for place in range(len(found))])
-
-
-def _broadcast(one: tuple[Axes, ...], other: tuple[Axes, ...]) -> tuple[Axes, ...]:
-    count = max(len(one), len(other))
-    padded = [(*((),) * (count - len(dims)), *dims) for dims in (one, other)]
-    return tuple([axes or others for axes, others in zip(*padded, strict=True)])
 
 
 class _Value(NamedTuple):
@@ -165,7 +139,7 @@ class _Printer:
             if number < len(found):
                 self.largest = max(self.largest, prod(result.view.shape))
         (expr,) = plan.solved.tree.right or ()
-        self.lines.append(Line("output", values[output].view.shape, expr_text(expr), ""))
+        self.lines.append(Line("output", values[output].view.shape, str(expr), ""))
 
     def _apply(self, node: Node, operands: Sequence[_Value]) -> _Value:
         shapes = [value.view.shape for value in operands]
@@ -192,10 +166,10 @@ def plan_lines(plan: Plan, shapes: Sequence[Sequence[int]], slots: Sequence[int]
     return _Printer(plan, [tuple(shape) for shape in shapes], SlotLabels(plan, slots), ()).lines
 
 
-def contraction_lines(plan: Plan, network: Network, path: tuple[tuple[int, ...], ...]) -> tuple[list[Line], Costs]:
+def contraction_lines(plan: Plan, network: Network, path: Path) -> tuple[list[Line], Costs]:
     """The lines of a plan that was chosen for given sizes, and what it costs."""
     tree = plan.solved.tree
-    printer = _Printer(plan, network.shapes, AxisLabels(network), [expr_text(expr) for expr in tree.left])
+    printer = _Printer(plan, network.shapes, AxisLabels(network), [*map(str, tree.left)])
     total = printer.total
     return printer.lines, Costs(path, total.flops, printer.largest, total.read, total.written)
 
@@ -205,7 +179,7 @@ def draw(title: str, plan: Plan, lines: Sequence[Line], sizes: Sequence[int]) ->
     given = ", ".join(f"{name}={size}" for name, size in zip(plan.solved.given, sizes, strict=True))
     rows = [(line.step, shape_text(line.shape), line.axes, line.cost) for line in lines]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    drawn = [f"{title}  {tree_text(plan.solved.tree)}{'   ' + given if given else ''}"]
+    drawn = [f"{title}  {plan.solved.tree}{'   ' + given if given else ''}"]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
         drawn.append(("  " + "   ".join([*cells, row[3]])).rstrip())
@@ -214,9 +188,8 @@ def draw(title: str, plan: Plan, lines: Sequence[Line], sizes: Sequence[int]) ->
 
 def draw_costs(costs: Costs, itemsize: int, dtype: str) -> str:
     """What a contraction costs, as text below its plan."""
-    path = ", ".join([f"({', '.join(map(str, positions))})" for positions in costs.path])
-    parts = [f"path {path}", f"{costs.flops:,} FLOPs"]
+    parts = [f"path {path_text(costs.path)}", f"{costs.flops:,} FLOPs"]
     if costs.largest:
         parts.append(f"largest intermediate {costs.largest:,} elements")
     moved = f"reads {costs.read * itemsize:,} bytes, writes {costs.written * itemsize:,} ({dtype})"
-    return "  " + "   ".join([*parts, moved])
+    return "   ".join([*parts, moved])

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from itertools import accumulate, pairwise
 from keyword import iskeyword
 
-from plait._notation.unparse import tree_text
 from plait._plan.graph import Plan
 from plait._plan.nodes import shape_source
 from plait._shapes.solver import BROADCAST, CHECK, NONEMPTY, PRODUCT, SizeOp
@@ -18,34 +17,22 @@ if TYPE_CHECKING:
 
 
 def write_function(name: str, plan: Plan, spelling: Spelling, defaults: Mapping[str, int]) -> str:
-    """The import lines of a framework, and a function that does what the plan does.
+    """The import lines of a framework, and a function that does what a plan for any sizes does.
 
-    Sizes have the names of their axes. Of what the caller wrote nothing else is in the text but the pattern, in the
-    docstring.
-
-    Args:
-        name: of the function.
-        plan: a plan for any sizes.
-        spelling: how the framework spells it.
-        defaults: the values of given sizes; one that has none must be given to the function.
+    Sizes have the names of their axes; given ones may have defaults. Of what the caller wrote nothing else is in the
+    text but the pattern, in the docstring.
     """
     writer = _Writer(plan, spelling)
     given = [writer.names[axis] + (f"={defaults[axis]}" if axis in defaults else "") for axis in plan.solved.given]
     parameters = ", ".join([*writer.tensors, *["*"][: len(given)], *given])
-    pattern = json.dumps(tree_text(plan.solved.tree), ensure_ascii=False)  # a literal of Python's, too
+    pattern = json.dumps(str(plan.solved.tree), ensure_ascii=False)  # a literal of Python's, too
     lines = [f'""{pattern}""', *writer.dimensions(), *writer.arithmetic(), *writer.steps()]
     imports = f"{spelling.imports}\n\n\n" if spelling.imports else ""
     return imports + "\n    ".join([f"def {name}({parameters}):", *lines]) + "\n"
 
 
 class _Writer:
-    """Writes the lines of a function, from the first to the last.
-
-    Attributes:
-        tensors: the names of the tensors.
-        names: of each axis that the pattern names, what its size is called.
-        sizes: for each slot the code of its size.
-    """
+    """Writes the lines of a function, from the first to the last."""
 
     def __init__(self, plan: Plan, spelling: Spelling) -> None:
         self.plan, self.spelling = plan, spelling
@@ -53,9 +40,11 @@ class _Writer:
         self.tensors = ["tensor"] if count == 1 else [f"tensor{number}" for number in range(count)]
         self.taken = {"ValueError", "min", *self.tensors, *spelling.identifiers}
         self.names = {label: self._unused(label) for label in dict.fromkeys(solved.labels) if label.isidentifier()}
+        """Of each axis that the pattern names, what its size is called."""
         self.labels = dict(zip(solved.slots, solved.labels, strict=True))
         self.sizes = [self._size(slot) for slot in range(solved.width - len(solved.constants))]
         self.sizes += map(str, solved.constants)
+        """For each slot the code of its size."""
 
     def _unused(self, name: str) -> str:
         while name in self.taken or iskeyword(name):

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from itertools import chain
 from math import prod
 from typing import NamedTuple
 
-from plait._caches import register
-from plait._notation.unparse import dimension_text
+from plait._caches import cached
 from plait._shapes.coalesce import coalesce_axes
-from plait._shapes.solver import NAMELESS, Axes, Dims, SolvedPattern
+from plait._shapes.solver import NAMELESS, Axes, Dims, SolvedPattern, dimension_text
 
 
 class AxisMap(NamedTuple):
@@ -126,16 +124,14 @@ def common_factors(one: Sequence[int], other: Sequence[int]) -> list[tuple[int, 
     return found
 
 
-@register
-@lru_cache(maxsize=1024)
+@cached(maxsize=1024)
 def compose_axes(
     first: AxisMap, before: tuple[Axes, ...], second: AxisMap, after: tuple[Axes, ...], units: Axes, separate: Axes
 ) -> tuple[AxisMap, list[Axes]] | str:
-    """The part of `compose` that needs no lengths, and is remembered for all of them.
+    """The part of `compose` that needs no lengths: the one pattern, and the factors of each of its axes.
 
     ``before`` and ``after`` are the factors of each axis of the two patterns. ``separate`` are those of length 1, and
-    ``units`` those of them that only the second pattern has, and combines, which may change the elements. Returned are
-    the one pattern and the factors of each of its axes, or the reason why there is none.
+    ``units`` those of them that only the second pattern has, and combines, which may change the elements.
     """
     tensors = [_replaced(dims, before) for dims in first.inputs] + [
         _replaced(dims, after) for dims in second.inputs[1:]
@@ -208,8 +204,7 @@ def pattern_text(axis_map: AxisMap) -> tuple[str, dict[str, int]]:
     return text, {name: axis_map.lengths[axis] for name, axis in untold}
 
 
-@register
-@lru_cache(maxsize=1024)
+@cached(maxsize=1024)
 def pattern_words(axis_map: AxisMap) -> tuple[str, tuple[tuple[str, int], ...]]:
     """The text, and the names and axes of the sizes; the length of a named axis only matters where it is 0."""
     words = _words(axis_map)

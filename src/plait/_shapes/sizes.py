@@ -1,8 +1,4 @@
-"""The second half of solving: the sizes themselves, by plain arithmetic on what a shape holds.
-
-The same code serves ints and a framework's symbols. Symbols are never hashed, nor kept; they are multiplied and
-divided by `evaluate_symbolic`, and compared by `evaluate` only where their framework allows it.
-"""
+"""The sizes of a solved pattern, by arithmetic on ints or on symbols of a framework, which are never hashed or kept."""
 
 from __future__ import annotations
 
@@ -19,6 +15,7 @@ from plait._shapes.solver import (
     NONEMPTY,
     PRODUCT,
     QUOTIENT,
+    SizeOp,
     SolvedPattern,
     dimension_place,
     tensor_name,
@@ -28,11 +25,8 @@ from plait.errors import fail, short
 Report: TypeAlias = "Callable[[list[Any], str, int, tuple[int, ...]], Exception]"
 """Makes the error for a size operation that does not hold, from the slots and the operation."""
 
-SizeOps: TypeAlias = "Iterable[tuple[str, int, tuple[int, ...]]]"
-"""`SizeOp`s, or plain tuples of the same."""
 
-
-def evaluate(slots: list[Any], size_ops: SizeOps, report: Report) -> None:
+def evaluate(slots: list[Any], size_ops: Iterable[SizeOp], report: Report) -> None:
     """Run the size operations: each that computes a size appends it to the slots, and one that fails is reported."""
     for kind, source, factors in size_ops:
         size = 1
@@ -56,19 +50,22 @@ def evaluate(slots: list[Any], size_ops: SizeOps, report: Report) -> None:
             raise report(slots, kind, source, factors)
 
 
-def fill_slots(solved: SolvedPattern, size_ops: SizeOps, lengths: Sequence[int], sizes: dict[str, int]) -> list[int]:
+def fill_slots(
+    solved: SolvedPattern, size_ops: Iterable[SizeOp], lengths: Sequence[int], sizes: dict[str, int]
+) -> list[int]:
     """The slots of a solved pattern or of its plan: lengths of dimensions, given sizes, constants, computed sizes."""
     slots = [*lengths, *sizes.values(), *solved.constants]
     evaluate(slots, size_ops, partial(report, solved))
     return slots
 
 
-def evaluate_symbolic(slots: list[Any], size_ops: SizeOps, report: Report) -> None:
+def evaluate_symbolic(slots: list[Any], size_ops: Iterable[SizeOp], report: Report) -> None:
     """`evaluate` for sizes that are ints, symbols, or ``None`` where nothing is known; only ints are checked."""
-    for kind, source, factors in size_ops:
+    for op in size_ops:
+        kind, source, factors = op
         read = factors if kind == PRODUCT else (source, *factors)
         if all(type(slots[slot]) is int for slot in read):
-            evaluate(slots, ((kind, source, factors),), report)
+            evaluate(slots, (op,), report)
         elif kind == BROADCAST:
             ours, theirs = slots[source], slots[factors[0]]
             is_ours = (type(theirs) is int and theirs == 1) or (type(ours) is int and ours != 1)
@@ -140,10 +137,8 @@ def report(solved: SolvedPattern, slots: list[Any], kind: str, source: int, fact
     tree, ranks, dims = solved.tree, solved.ranks, sum(solved.ranks)
     code, places, length = "PLT305", [source], slots[source]
     if kind == NONEMPTY:
-        code, message = (
-            "PLT307",
-            "the minimum or maximum of nothing is not defined, and an axis that is reduced has length 0",
-        )
+        code = "PLT307"
+        message = "the minimum or maximum of nothing is not defined, and an axis that is reduced has length 0"
         places = [source] if source < dims else []
     else:
         where, _ = dimension_place(tree, ranks, source)

@@ -14,14 +14,13 @@ from typing import Any, NamedTuple, TypeAlias
 
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Expr, Name, Number, Tree, items_by_dimension, leaves, names
-from plait._notation.unparse import dimension_text, expr_text
 from plait.errors import PlaitError, Span, did_you_mean, fail
 
-PRODUCT = "product"
-QUOTIENT = "quotient"
-CHECK = "check"
-BROADCAST = "broadcast"
-NONEMPTY = "nonempty"
+PRODUCT = "product"  # appends the product of the factors
+QUOTIENT = "quotient"  # appends the source divided by that product
+CHECK = "check"  # compares the source with that product
+BROADCAST = "broadcast"  # appends the length that the source and the one factor broadcast to
+NONEMPTY = "nonempty"  # refuses a source of 0
 COMPUTING = (PRODUCT, QUOTIENT, BROADCAST)
 """The kinds that append a slot; the others only compare."""
 
@@ -36,12 +35,7 @@ Dims: TypeAlias = "tuple[Axes, ...]"
 
 
 class SizeOp(NamedTuple):
-    """One step of arithmetic on slots.
-
-    ``product`` appends the product of the factors; ``quotient`` appends the source divided by that product;
-    ``check`` compares the source with that product; ``broadcast`` appends the length that the source and the
-    one factor broadcast to; ``nonempty`` refuses a source of 0.
-    """
+    """One step of arithmetic on slots."""
 
     kind: str
     source: int
@@ -49,24 +43,19 @@ class SizeOp(NamedTuple):
 
 
 class SolvedPattern(NamedTuple):
-    """A pattern, solved for every shape of one rank.
-
-    An *axis* is a number from 0; ``labels`` are the axes as the pattern spells them, and ``slots`` say where
-    their sizes are found. Unit axes are left out: a dimension of no axes has the length 1.
-    """
+    """A pattern, solved for all shapes of these ranks; an *axis* is a number from 0."""
 
     text: str
     classical: bool
     ranks: tuple[int, ...]
     given: tuple[str, ...]
     constants: tuple[int, ...]
-    inputs: tuple[Dims, ...]
+    inputs: tuple[Dims, ...]  # unit axes are left out: a dimension of no axes has the length 1
     output: Dims
-    labels: tuple[str, ...]
-    slots: tuple[int, ...]
+    labels: tuple[str, ...]  # the axes as the pattern spells them
+    slots: tuple[int, ...]  # where the sizes of the axes are found
     size_ops: tuple[SizeOp, ...]
-    filled: int
-    """The number of slots that are filled after the last size operation."""
+    filled: int  # the number of slots that are filled after the last size operation
 
     @property
     def tree(self) -> Tree:
@@ -76,6 +65,12 @@ class SolvedPattern(NamedTuple):
 
             return parse_equation(self.text, len(self.ranks))
         return parse(self.text)
+
+    @property
+    def is_bijection(self) -> bool:
+        """Whether every axis of the one tensor appears once on each side, and has a name."""
+        axes = len(self.labels)
+        return len(sum(self.inputs[0], ())) == axes == len(sum(self.output, ())) and not self.constants
 
     @property
     def width(self) -> int:
@@ -94,32 +89,29 @@ def solve_pattern(tree: Tree, ranks: tuple[int, ...], given: tuple[str, ...] = (
     axes: dict[object, int] = {}
     inputs: list[Dims] = []
     for number, expr in enumerate(tree.left):
-        count = ranks[number] - len(expr.items) + 1  # of the axes that an ellipsis stands for
-        inputs.append(_dimensions(expr, count, axes))
+        missing = ranks[number] - len(expr.items) + 1  # the axes that an ellipsis stands for
+        inputs.append(_dimensions(expr, missing, axes))
         if len(inputs[-1]) != ranks[number]:
             raise rank_error(tree, number, ranks[number], len(ranks))
         if Ellipsis in map(type, expr.items):
-            dots = max(dots, count)
+            dots = max(dots, missing)
     output = _dimensions(tree.right[0], dots, axes) if tree.right else ()
     for name in given:
         if name not in axes:
             raise unknown_size(name, names(tree.left + (tree.right or ())), tree.text)
+    first = sum(ranks)  # the first slot of the given sizes
     labels: list[str] = []
     slots: list[int | None] = []
     constants: list[int] = []
-    following = sum(ranks) + len(given)
     for key in axes:
-        if type(key) is str:
-            labels.append(key)
-            slots.append(sum(ranks) + given.index(key) if key in given else None)
-        elif type(key) is Number:
+        if type(key) is Number:
             labels.append(str(key.value))
-            slots.append(following)
+            slots.append(first + len(given) + len(constants))
             constants.append(key.value)
-            following += 1
         else:
-            labels.append(NAMELESS)
-            slots.append(None)
+            labels.append(key if type(key) is str else NAMELESS)
+            slots.append(first + given.index(key) if key in given else None)
+    following = first + len(given) + len(constants)
     size_ops, filled = _infer(tree, ranks, sum(inputs, ()), labels, slots, following)
     if None in slots:
         raise _unsized(tree, labels[slots.index(None)])
@@ -172,10 +164,9 @@ def _infer(
     slots: list[int | None],
     following: int,
 ) -> tuple[list[SizeOp], int]:
-    """Find the slot of every axis of the inputs that has none yet, and the size operations that fill and check them.
+    """Find the slots of the axes of the inputs, the size operations that fill and check them, and how many are filled.
 
     A dimension with one unknown axis tells its size; that may leave one unknown in another, so this is repeated.
-    Returned are the operations and the number of slots that are filled after them.
     """
     size_ops: list[SizeOp] = []
     waiting = list(enumerate(dims))
@@ -227,6 +218,13 @@ def slot_labels(solved: SolvedPattern, size_ops: Iterable[SizeOp]) -> dict[int, 
     return labels
 
 
+def dimension_text(axes: Sequence[str]) -> str:
+    """One dimension of a tensor as text: ``h``, ``(h p)``, or ``1`` where it has no axes."""
+    if len(axes) == 1:
+        return axes[0]
+    return f"({' '.join(axes)})" if axes else "1"
+
+
 def unknown_size(name: str, known: Collection[str], text: str) -> Exception:
     """The error for a size that names no axis."""
     return fail("PLT203", f"size {name} names no axis of the pattern{did_you_mean(name, known)}", text)
@@ -256,7 +254,7 @@ def rank_error(tree: Tree, number: int, rank: object, tensors: int = 1) -> Plait
     count = len(expr.items) - dots
     message = (
         f"{tensor_place(number, tensors)} has rank {rank}, and the pattern "
-        f"'{expr_text(expr)}' has {'at least ' if dots else ''}{count} dimension{'s' if count != 1 else ''}"
+        f"'{expr}' has {'at least ' if dots else ''}{count} dimension{'s' if count != 1 else ''}"
     )
     return fail("PLT304", message, tree.text, [expr.span])
 

@@ -1,8 +1,6 @@
 """The tour: every operation on two photographs, in the terminal and as a page.
 
-`steps` lists the steps, `runner` runs and times them, `pictures` reads the photographs and turns arrays into PNG, and
-`command` is what ``plait tour`` calls. This file imports none of them, so that a missing package can be named before
-anything needs it.
+This file imports nothing else of it, so that a missing package can be named before anything needs it.
 """
 
 from __future__ import annotations

@@ -25,8 +25,7 @@ MULTIPLE = 32
 """Heights and widths are cut to a multiple of this, in pixels, so that tiles and patches come out even."""
 
 PATCH = 16
-GAP = 6
-_HEAT = ("#0d0b26", "#48186a", "#9c2f6f", "#e05a47", "#f9a63a", "#fcf6b8")
+_HEAT = np.array([[13, 11, 38], [72, 24, 106], [156, 47, 111], [224, 90, 71], [249, 166, 58], [252, 246, 184]]) / 255
 _GLOW = np.array([1.0, 0.76, 0.2], np.float32)
 
 
@@ -57,13 +56,7 @@ def plain(image: Array) -> Array:
     return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
-def stretched(image: Array) -> Array:
-    """As `plain`, with the smallest element black and the largest white."""
-    low, high = image.min(), image.max()
-    return plain((image - low) / max(high - low, 1e-6))
-
-
-def apart(tiles: Array, gap: int = GAP) -> Array:
+def apart(tiles: Array, gap: int = 6) -> Array:
     """Tiles ``row column h w c`` with transparent gaps between them."""
     opaque = np.pad(tiles, [(0, 0)] * 4 + [(0, 1)], constant_values=1)
     spaced = np.pad(opaque, [(0, 0), (0, 0), (0, gap), (0, gap), (0, 0)])
@@ -83,10 +76,10 @@ def swatch(colour: Array) -> Array:
 
 def heat(values: Array) -> Array:
     """A map: dark where the values are small, bright where they are large."""
-    level = stretched(values) / 255
-    stops = np.array([[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in _HEAT]) / 255
-    places = np.linspace(0, 1, len(stops))
-    return plain(np.stack([np.interp(level, places, channel) for channel in stops.T], axis=-1))
+    low, high = values.min(), values.max()
+    level = plain((values - low) / max(high - low, 1e-6)) / 255
+    places = np.linspace(0, 1, len(_HEAT))
+    return plain(np.stack([np.interp(level, places, channel) for channel in _HEAT.T], axis=-1))
 
 
 def overlay(photo: Array, maps: Array, head: int) -> Array:

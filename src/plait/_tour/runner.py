@@ -5,47 +5,46 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from time import perf_counter
+from timeit import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import plait
 from plait._tour.helpers import HELPERS
-from plait._tour.pictures import Array, png
+from plait._tour.pictures import Array
 
-RUNS = 5
-BUDGET = 0.1
-"""A call is measured again at most `RUNS` times, and for about this many seconds."""
+RUNS = 3
+"""A call is measured again so many times."""
 
-_BY_NAME = {helper.__name__: helper for helper in HELPERS}
 _AXIS = re.compile(r"[^\W\d_]\w*")
 _TOKEN = re.compile(r'"[^"]*"|[\w.]+=?|[^\w."]+')
 
 
 class Part(NamedTuple):
-    """A piece of a line of code, and what it is: ``"plain"``, ``"function"``, ``"text"`` or an axis, ``"axis 2"``."""
+    """A piece of a line of code, and what it is: ``"plain"``, ``"function"``, ``"text"`` or an axis, ``"axis-2"``."""
 
     kind: str
     text: str
 
 
 class Call(NamedTuple):
-    """One line of code: ``makes = function(*operands, pattern, reduction, **sizes)``."""
+    """One line of code: ``makes = function(*tensors, pattern, reduction, **sizes)``."""
 
     code: str
     makes: tuple[str, ...]  # the names of the results; none for a call that returns nothing
     function: str  # what is called: "plait.rearrange", "cut.inverse", "np.copy"
-    operands: tuple[str, ...]  # the expressions of the tensors: names of earlier results, or lists of them
     pattern: str  # empty if the function takes none
     sizes: Mapping[str, int]
     refused: bool  # whether plait must refuse this call: its error is then the result
 
     def parts(self) -> list[Part]:
         """The line in pieces: an axis is of the same kind wherever it appears."""
-        axes = {name: f"axis {index}" for index, name in enumerate(dict.fromkeys(_AXIS.findall(self.pattern)))}
+        axes = {name: f"axis-{index}" for index, name in enumerate(dict.fromkeys(_AXIS.findall(self.pattern)))}
         parts = []
         for token in _TOKEN.findall(self.code):
             if token == f'"{self.pattern}"':
@@ -86,105 +85,89 @@ class Ran(NamedTuple):
 
     call: Call
     inputs: str  # the shapes; empty for a call without tensors
-    output: str  # the shape, or the value where it is no tensor
-    first: float  # the seconds of the first call: reading the pattern, planning, computing
-    again: float | None  # the least of further calls; None where a second call would not be the same
-    plan: str  # what `plait.explain` says; empty where there is no pattern with an arrow
-    error: str  # what plait said, where it refused
     source: str  # of a helper; empty for plait's and NumPy's functions
-
-
-class Drawn(NamedTuple):
-    """A picture as a file, and its size in pixels."""
-
-    file: bytes
-    width: int
-    height: int
+    first: float  # the seconds of the first call: reading the pattern, planning, computing
+    output: str = ""  # the shape, or the value where it is no tensor
+    again: float | None = None  # the least of further calls; None where a second call would not be the same
+    plan: str = ""  # what `plait.explain` says; empty where there is no pattern with an arrow
+    error: str = ""  # what plait said, where it refused
 
 
 class Done(NamedTuple):
-    """A step that has run, its pictures by name, and the results that it left, by name."""
+    """A step that has run, and its pictures by name."""
 
     step: Step
     ran: tuple[Ran, ...]
-    drawn: Mapping[str, Drawn]
-    made: Mapping[str, Any]
+    drawn: Mapping[str, Array]
 
 
 def read(line: str) -> Call:
     """A line of code as a call; ``# refused`` behind it says that plait must refuse it.
 
-    >>> read('tall = plait.rearrange(photo, "(h p) w -> h (p w)", p=2)').operands
-    ('photo',)
+    >>> read('tall = plait.rearrange(photo, "(h p) w -> h (p w)", p=2)').pattern
+    '(h p) w -> h (p w)'
     """
     code, _, remark = line.partition("  # ")
-    targets, call = _parse(code)
-    texts = [str(argument.value) for argument in call.args if isinstance(argument, ast.Constant)]
+    call = _find_call(code)
+    names = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)]
+    texts = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
     return Call(
         code,
-        targets,
+        tuple([name.id for name in names if isinstance(name.ctx, ast.Store)]),
         ast.unparse(call.func),
-        tuple([ast.unparse(argument) for argument in call.args if not isinstance(argument, ast.Constant)]),
-        texts[0] if texts else "",
+        str(texts[0]) if texts else "",
         {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords},
         remark == "refused",
     )
 
 
-def _parse(code: str) -> tuple[tuple[str, ...], ast.Call]:
-    """The names that a line of code gives its results, and the call."""
-    (statement,) = ast.parse(code).body
-    assert isinstance(statement, (ast.Assign, ast.Expr))  # noqa: S101  # for mypy
-    assert isinstance(statement.value, ast.Call)  # noqa: S101  # for mypy
-    targets = [] if isinstance(statement, ast.Expr) else ast.unparse(statement.targets[0]).strip("()").split(", ")
-    return tuple(targets), statement.value
+def _find_call(code: str) -> ast.Call:
+    """The outermost call of a line of code."""
+    return next(node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call))
 
 
-def run(steps: Sequence[Step], photographs: Mapping[str, Array]) -> Iterator[Done]:
-    """Run the steps one after the other on photographs as `plait._tour.pictures.photographs` gives them.
+def run(steps: Sequence[Step], results: dict[str, Any]) -> Iterator[Done]:
+    """Run the steps one after the other on what `plait._tour.pictures.photographs` gives, to which they add results.
 
     Each step sees the results of those before it. It is an `AssertionError` if one does not prove what it promises.
     """
-    plait.asnumpy(next(iter(photographs.values())))  # loads the backend, which is no part of any step's time
-    names: dict[str, Any] = {"plait": plait, "np": np, **_BY_NAME, **photographs}
+    plait.asnumpy(next(iter(results.values())))  # loads the backend, which is no part of any step's time
+    names = ChainMap(results, {"plait": plait, "np": np, **HELPERS})
     for step in steps:
-        known = set(names)
         ran = tuple([_call(call, names) for call in step.calls])
         for proof in step.proves:
             if names[proof] is not True:
                 raise AssertionError(f"{step.title}: {proof} is {names[proof]!r}")
-        images = {picture.name: picture.draw(*(names[name] for name in picture.of)) for picture in step.after}
-        drawn = {name: Drawn(png(image), image.shape[1], image.shape[0]) for name, image in images.items()}
-        yield Done(step, ran, drawn, {name: value for name, value in names.items() if name not in known})
+        drawn = {picture.name: picture.draw(*[names[name] for name in picture.of]) for picture in step.after}
+        yield Done(step, ran, drawn)
 
 
-def _call(call: Call, names: dict[str, Any]) -> Ran:
-    _, expression = _parse(call.code)
-    arguments = [_value(argument, names) for argument in expression.args]
-    evaluate = partial(_value(expression.func, names), *arguments, **call.sizes)
-    operands = [value for value in arguments if not isinstance(value, str)]
-    inputs = ", ".join([text for text in map(_shape, operands) if text])
-    source = inspect.getsource(_BY_NAME[call.function]) if call.function in _BY_NAME else ""
+def _call(call: Call, names: ChainMap[str, Any]) -> Ran:
+    """Run a line of code, which leaves its results among the names."""
+    execute = _value(_find_call(call.code), names)
+    tensors = [argument for argument in execute.args if not isinstance(argument, str)]
+    inputs = ", ".join([text for text in map(_shape, tensors) if text])
+    source = inspect.getsource(HELPERS[call.function]) if call.function in HELPERS else ""
     start = perf_counter()
     try:
-        result = evaluate()
+        result = execute()
     except plait.PlaitError as error:
         if not call.refused:
             raise
-        taken = perf_counter() - start
+        first = perf_counter() - start
         text = str(error).removeprefix(f"[{error.code}] ")
-        return Ran(call, inputs, "", taken, None, "", f"plait.{type(error).__name__} [{error.code}]: {text}", source)
+        return Ran(call, inputs, source, first, error=f"plait.{type(error).__name__} [{error.code}]: {text}")
     first = perf_counter() - start
     if call.refused:
         raise AssertionError(f"plait did not refuse {call.code}")
     if call.makes:
         names.update(zip(call.makes, result if len(call.makes) > 1 else [result], strict=True))
-    again = None if source else _again(evaluate)  # a helper may change what it is given
-    return Ran(call, inputs, _shape(result), first, again, _plan(call, names, operands), "", source)
+    again = None if source else min(repeat(execute, number=1, repeat=RUNS))  # a helper may change what it is given
+    return Ran(call, inputs, source, first, _shape(result), again, _plan(call, names, tensors))
 
 
 def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
-    """The value of names, attributes, constants and lists of them: all that the lines of a step are made of."""
+    """The value of names, attributes, constants and lists; of a call, what makes it."""
     match node:
         case ast.Name(name):
             return names[name]
@@ -194,26 +177,19 @@ def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
             return [_value(part, names) for part in parts]
         case ast.Constant(value):
             return value
+        case ast.Call(function, arguments, sizes):
+            named = {str(size.arg): _value(size.value, names) for size in sizes}
+            return partial(_value(function, names), *[_value(argument, names) for argument in arguments], **named)
     raise TypeError(ast.dump(node))
 
 
-def _again(evaluate: Callable[[], Any]) -> float:
-    """The least time of some calls, in seconds."""
-    times: list[float] = []
-    while not times or (len(times) < RUNS and sum(times) < BUDGET):
-        start = perf_counter()
-        evaluate()
-        times.append(perf_counter() - start)
-    return min(times)
-
-
-def _plan(call: Call, names: Mapping[str, Any], operands: Sequence[Any]) -> str:
+def _plan(call: Call, names: Mapping[str, Any], tensors: Sequence[Any]) -> str:
     owner = names[call.function.partition(".")[0]]
-    compiled = isinstance(owner, plait.Pattern)
-    if not operands or not (compiled or (owner is plait and "->" in call.pattern)):
-        return ""
-    shapes = [(len(each), *each[0].shape) if isinstance(each, list) else each.shape for each in operands]
-    return str(owner.explain(*shapes) if compiled else plait.explain(call.pattern, *shapes, **call.sizes))
+    if tensors and isinstance(owner, plait.Pattern):
+        return str(owner.explain(*map(np.shape, tensors)))
+    if tensors and owner is plait and "->" in call.pattern:
+        return str(plait.explain(call.pattern, *map(np.shape, tensors), **call.sizes))
+    return ""
 
 
 def _shape(value: Any) -> str:

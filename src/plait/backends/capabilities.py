@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from plait.backends.costs import ContractionCosts, MemoryCosts
 from plait.backends.interface import as_it_is
+
+if TYPE_CHECKING:
+    from plait.backends.kernels import Filler
 
 Empty: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
 """``f(tensor, shape)``: new memory of a shape, where the tensor is."""
 
 Unary: TypeAlias = Callable[[Any], Any]
+Product: TypeAlias = Callable[[Any, Any], Any]
 
 StepFunction: TypeAlias = Callable[[Any, Any], Any]
 """A function of a tensor and of a constant, or of memory for its result, or of ``None``."""
@@ -37,13 +41,13 @@ class ReductionOps(NamedTuple):
     scratch: Empty  # memory for what is between
     combine: Callable[..., Any]  # f(one, other, out=None): two tensors made one, element by element
     reduce_axis: Callable[[Any, Any, Any], Any]  # f(tensor, axis, out): along one axis, or several in one call
-    matmul_ones: Callable[[Any, Any], Any] | None  # f(tensor, out): the last axis added up by a product with ones
-    reduce_rows: Callable[[Any, int, Any], Any] | None  # f(tensor, axis, out): another axis added up by einsum
     upcast: Unary | None  # to the type in which elements are combined; None where that is their own
     finish: Callable[[Any, int], Any] | None  # f(result, count): what is left to do, for so many elements
     downcast: bool  # whether what the calls give is of another type than the result
     itemsize: int  # bytes of an element of the result
     costs: MemoryCosts
+    matmul_ones: Callable[[Any, Any], Any] | None = None  # f(tensor, out): the last axis times ones
+    reduce_rows: Callable[[Any, int, Any], Any] | None = None  # f(tensor, axis, out): another axis added up by einsum
     autograd_wrap: Callable[[StepFunction, LoopView], StepFunction] | None = None  # records a gradient of its own
 
 
@@ -66,75 +70,39 @@ class TwoPassOps(NamedTuple):
         return self.total.costs
 
 
-class Filler(Protocol):
-    """A compiled kernel that fills memory, for tensors of one shape and layout."""
-
-    @property
-    def ready(self) -> Any:
-        """``None`` until it may be called."""
-
-    @property
-    def why(self) -> str:
-        """What ``explain`` says of it until then."""
-
-    def start(self) -> None:
-        """See that it becomes ready, in its own time."""
-
-    def __call__(self, source: Any, out: Any) -> None:
-        """Fill memory."""
-
-
 class LargeTensorOps(NamedTuple):
     """What the schedules of large tensors are made of on a framework, and what that costs."""
 
-    why_not_decompose: Callable[[Any], str | None]  # why one call is best for a tensor, as where a tracer watches
     layout: Unary  # all that decides beside a tensor's shape, such as its strides and type; None where one call is best
-    requires_grad: Callable[[Any], bool]  # whether a gradient is recorded of what is done to a tensor
     memory: Callable[[Any], tuple[tuple[int, ...], int]]  # strides and the size of an element, in bytes
     reduction_ops: Callable[[str, Any, bool], ReductionOps | TwoPassOps | None]
     """Of a reduction by name, an element type, and whether a gradient is recorded; ``None``: it is one call."""
+    why_not_decompose: Callable[[Any], str | None] = lambda _: None  # why one call is best, as where a tracer watches
+    requires_grad: Callable[[Any], bool] = lambda _: False  # whether a gradient is recorded of what is done to a tensor
     empty: Empty | None = None  # memory for elements of the tensor's type
     copy: Callable[[Any, tuple[int, ...], list[Any]], Any] | None = None
-    """``f(tensor, shape, parts)``: the tensor in new memory and another shape, copied part by part, which are given by
-    their indices; ``None`` where one call copies as well."""
+    """``f(tensor, shape, parts)``: the tensor in new memory and another shape, copied part by part, each an index."""
     copy_costs: MemoryCosts | None = None
     kernel: Callable[[str | None, Sequence[int], Sequence[int], int, Sequence[int], Any], Filler | None] | None = None
-    """``f(name, shape, strides, reduced, out_strides, dtype)``: fills memory in one pass with a reduction along the
-    last dimensions, or with a copy, which has no name."""
+    """``f(name, shape, strides, reduced, out_strides, dtype)`` reduces the last dimensions; with no name it copies."""
     why_no_kernel: Callable[[str | None, Any], str | None] | None = None  # f(name, dtype)
     min_kernel_elements: int = 1 << 16  # how many elements there are at least where a kernel gains something
 
 
-Product: TypeAlias = Callable[[Any, Any], Any]
-
-
 class ContractionOps(NamedTuple):
-    """What contractions of elements of some types are made of, and what that costs.
+    """What contractions of elements of some types are made of, and what that costs."""
 
-    Attributes:
-        einsum: the framework's own einsum, for tensors of this kind alone.
-        dot: the product of two tensors of at most two dimensions.
-        matmul: products of matrices, where a tensor has more dimensions.
-        vecdot: products of vectors along the last dimension, where there is such a function.
-        multiply: the product of elements, with broadcasting.
-        multiply_into: the same, into the memory of the first.
-        copy: the same elements in memory of their own; the second argument is not used.
-        add: the sum along some dimensions, in the tensor's own type.
-        diagonal: the elements with equal indices in two dimensions, as a new last one.
-        matmul_into: makes a product of matrices that fills memory of a shape, whose dimensions it has in that order.
-        costs: what the calls cost.
-        wrap: makes of the whole contraction what is called: one in a wider type, for instance.
-    """
-
-    einsum: Callable[..., Any]
-    dot: Product
-    matmul: Product
-    vecdot: Product | None
-    multiply: Product
-    multiply_into: Product | None
-    copy: Callable[[Any, None], Any]
-    add: Callable[[Any, tuple[int, ...]], Any]
-    diagonal: Callable[[Any, tuple[int, int]], Any]
-    matmul_into: Callable[[Sequence[int], Sequence[int]], Product] | None
+    einsum: Callable[..., Any]  # the framework's own, for tensors of this kind alone
+    dot: Product  # of two tensors of at most two dimensions
+    matmul: Product  # of matrices, where a tensor has more dimensions
+    multiply: Product  # of elements, with broadcasting
+    copy: Callable[[Any, None], Any]  # the same elements in memory of their own; the second argument is not used
+    add: Callable[[Any, tuple[int, ...]], Any]  # the sum along some dimensions, in the tensor's own type
+    diagonal: Callable[[Any, tuple[int, int]], Any]  # of two dimensions, as a new last one
     costs: ContractionCosts
+    vecdot: Product | None = None  # of vectors along the last dimension
+    multiply_into: Product | None = None  # of elements, into the memory of the first tensor
+    matmul_into: Callable[[Sequence[int], Sequence[int]], Product] | None = None
+    """``f(shape, order)``: `matmul` into new memory of a shape, whose dimensions the result has in that order."""
     wrap: Callable[[Callable[..., Any]], Callable[..., Any]] = as_it_is
+    """Makes of the whole contraction what is called: one in a wider type, for instance."""

@@ -1,8 +1,6 @@
-"""The cost model: what calls of a framework take, so that a plan can choose between them. Every time is in nanoseconds.
+"""The cost model: what calls of a framework take, in nanoseconds, so that a plan can choose between them.
 
-The figures are measured once, on one thread of an ordinary machine, and need not be right on another: only the ratio of
-one to another decides, and only where two ways are nearly as good. ``python -m benchmarks.calibrate`` measures them
-anew. A framework that differs says so with a table of its own, made by ``_replace`` or by the constructor.
+``python -m benchmarks.calibrate`` measures the figures, on one thread; only their ratios matter.
 """
 
 from __future__ import annotations

@@ -1,12 +1,9 @@
-"""What plait needs of a framework: a subclass of `Backend`, and a row of the registry or an entry point.
-
-Most members are the framework's own functions, which plans call without a wrapper.
-"""
+"""What plait needs of a framework: a subclass of `Backend`, and a row of the registry or an entry point."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, NamedTuple, TypeAlias
 
 from plait.errors import fail
 
@@ -21,16 +18,8 @@ Reduction: TypeAlias = Callable[[Tensor, tuple[int, ...]], Tensor]
 """``f(tensor, axes)``: the tensor without those dimensions, each an index that is not negative."""
 
 
-class TensorCall(Protocol):
-    """A callable of the tensors of one call, which knows everything else."""
-
-    def __call__(self, *tensors: Tensor) -> Tensor: ...
-
-
-def no_view(tensor: Tensor, shape: Sequence[Size]) -> Tensor:  # noqa: ARG001  # a `Backend.view`
-    """What a framework that hides its memory has for `Backend.view`."""
-    raise fail("PLT507", NO_VIEWS)
-
+TensorCall: TypeAlias = Callable[..., Tensor]
+"""A callable of the tensors of one call, which knows everything else."""
 
 NO_VIEWS = "this framework does not promise views; rearrange gives one where it can"
 _KINDS = (("bool", "bool"), ("complex", "complex"), ("float", "floating"), ("int", "integer"))
@@ -45,24 +34,12 @@ def as_it_is(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class LargeTensors(NamedTuple):
-    """From how many elements on a tensor is large to a framework, and what its schedules are made of.
-
-    A small tensor needs no more than the numbers; the first large one loads the rest. A cost model is
-    replaced here: every table of costs is one of the operations that ``load`` gives.
-
-    Attributes:
-        load: gives the operations.
-        min_elements: how many elements there are at least where a schedule may be worth it.
-        min_elements_rounding: the same of a reduction that rounds, of which the first call must give what the others
-            do; of a smaller tensor it is one call.
-        eager_elements: how many elements there are at least where a schedule is chosen when a tensor comes for the
-            first time; of a smaller one, choosing takes longer than a call, and is left to the second.
-    """
+    """From how many elements on a tensor is large to a framework; the first such tensor loads the operations."""
 
     load: Callable[[], LargeTensorOps]
-    min_elements: int
-    min_elements_rounding: int = 1 << 14
-    eager_elements: int = 1 << 17
+    min_elements: int  # from which a schedule may be worth it
+    min_elements_rounding: int = 1 << 14  # the same where a reduction rounds: there all calls must agree to the bit
+    eager_elements: int = 1 << 17  # from which it is chosen at the first call; below, choosing takes longer than a call
 
 
 class Backend:
@@ -89,8 +66,8 @@ class Backend:
     """What its reductions are made of; not needed where `reduction` is a method of the framework's own."""
 
     # Optional: what a framework can do beyond that.
-    view: Callable[[Tensor, Sequence[Size]], Tensor] = staticmethod(no_view)
-    """`reshape`, but an error of the framework's where it would copy; left out where memory is hidden."""
+    view: Callable[[Tensor, Sequence[Size]], Tensor] | None = None
+    """`reshape`, but an error of the framework's where it would copy; ``None`` where memory is hidden."""
     accepts: ClassVar[frozenset[str]] = frozenset()
     """Other frameworks whose tensors this one's functions accept beside their own, as JAX accepts NumPy's."""
     einsum_optimizes_path: ClassVar[bool] = False
@@ -196,10 +173,6 @@ class Backend:
     def traced_reshape(self, tensor: Tensor, shape: Sequence[Size], sizes: Sequence[Size], axes: Any) -> Tensor:
         """`reshape` while a tracer watches, for frameworks that must be told which dimensions become which.
 
-        Args:
-            tensor: the tensor.
-            shape: the shape that it is to have.
-            sizes: the sizes of all axes, by number.
-            axes: before and after, for each dimension the numbers of the axes in it.
+        ``axes`` are, before and after, the numbers of the axes in each dimension; ``sizes`` are the sizes of all axes.
         """
         return self.reshape(tensor, shape)

@@ -11,9 +11,8 @@ class ReductionRule(NamedTuple):
     kinds: frozenset[str]  # of elements on which it is defined; "other": plait cannot judge, as of objects
     empty: float | None  # what it gives for no elements; None: an error
     accumulators: dict[str, str]
-    """For a kind of elements, the type in which they are combined where that is not their own. Results of ``half``
-    types, which are 16 bits wide or narrower, are of the elements' type again; all others are of the accumulator's
-    type. Integers of 64 bits are combined in their own."""
+    """By kind, the type in which elements are combined, and which the result has; but that of ``half``, of 16 bits and
+    fewer, is half again, and integers of 64 bits are combined in their own."""
     rounds: bool = False  # whether its last digits depend on the order of the elements
     merges: bool = True  # whether it is the same in one pass, and in two over equal parts
     of_bools: str | None = None  # the reduction that it is on bools

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from importlib import import_module
 
-from plait._caches import register
+from plait._caches import cached
 from plait.backends.interface import Backend
-from plait.errors import did_you_mean, fail
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from plait.backends.common.source import Spelling
+from plait.errors import fail
 
 MODULES = {
     "numpy": "plait.backends.numpy.backend",
@@ -38,25 +33,8 @@ ARRAY_API = "plait.backends.array_api.backend"
 ENTRY_POINTS = "plait.backends"
 """The entry-point group of third parties: the name is a root package, the value a subclass of `Backend`."""
 
-SPELLED = ("array_api", *[name for name in MODULES if name not in ("jaxlib", "torch.distributed.tensor")])
-"""The frameworks in whose code plait writes functions, each by its ``SPELLING`` in ``plait.backends.<name>.source``."""
 
-
-def spelling_of(framework: str) -> Spelling:
-    """How a framework is written, which needs not be installed.
-
-    Raises:
-        BackendError: PLT501, there is none of that name.
-    """
-    if framework not in SPELLED:
-        hint = did_you_mean(str(framework), SPELLED)
-        raise fail("PLT501", f"unknown framework {framework!r}{hint}", facts={"known": ", ".join(SPELLED)})
-    spelling: Spelling = import_module(f"plait.backends.{framework}.source").SPELLING
-    return spelling
-
-
-@register
-@lru_cache(maxsize=256)
+@cached(maxsize=256)
 def backend_of(cls: type) -> Backend:
     """The backend that serves tensors of a type, a subclass of a known one included.
 
@@ -64,10 +42,11 @@ def backend_of(cls: type) -> Backend:
         BackendError: PLT501, no backend serves the type; PLT502, the one that should does not load.
     """
     for base in cls.__mro__:
-        module = str(getattr(base, "__module__", ""))
-        root = module.partition(".")[0]
-        if root in MODULES:
-            package = _innermost_row(module)
+        package = str(getattr(base, "__module__", ""))
+        root = package.partition(".")[0]
+        while package and package not in MODULES:
+            package = package.rpartition(".")[0]
+        if package:
             return _load(MODULES[package], "BACKEND", package, cls)
         entry = _third_parties().get(root)
         if entry is not None:
@@ -96,18 +75,11 @@ def one_backend(classes: tuple[type, ...]) -> Backend:
     return backend
 
 
-@register
-@lru_cache(maxsize=1)
+@cached(maxsize=1)
 def _third_parties() -> dict[str, tuple[str, str]]:
     from importlib.metadata import entry_points  # slow to import, and needed only by a stranger's tensor
 
     return {entry.name: (entry.module, entry.attr) for entry in entry_points(group=ENTRY_POINTS)}
-
-
-def _innermost_row(module: str) -> str:
-    while module not in MODULES:
-        module = module.rpartition(".")[0]
-    return module
 
 
 def _load(module: str, attribute: str, package: str, cls: type) -> Backend:

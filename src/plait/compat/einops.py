@@ -18,10 +18,8 @@ EinopsError = PlaitError
 def repeat(tensor: Any, pattern: str, **axes_lengths: Any) -> Any:
     """`plait.repeat`, but NumPy's result is always a new, writable array, as einops gives it."""
     result = plait.repeat(tensor, pattern, **axes_lengths)
-    flags = getattr(result, "flags", None)
-    if flags is not None and not getattr(flags, "writeable", True):
-        return result.copy()
-    return result
+    writeable = getattr(getattr(result, "flags", None), "writeable", True)
+    return result if writeable else result.copy()
 
 
 def parse_shape(x: Any, pattern: str) -> dict[str, int]:

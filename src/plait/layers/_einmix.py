@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 from plait._executor.compile import check_names, concrete_sizes
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Expr, Name, Number, Tree, leaves, names
-from plait._notation.unparse import expr_text, item_text, tree_text
 from plait._operations.rules import Side, collect_axes, forbid_grouped_ellipsis, one_tensor, subject, text_and_spans
 from plait._pattern import Pattern
 from plait.errors import PlaitError, did_you_mean, fail, short
@@ -92,7 +91,7 @@ class MixSpec(Spec):
             PlaitError: a text cannot be read, an axis is where it may not be, or a size is missing or wrong.
         """
         check_argument_names(pattern, **own)
-        tree = parse(tree_text(parse(pattern)))
+        tree = parse(str(parse(pattern)))
         left, right = one_tensor(tree, "EinMix")
         before, after = collect_axes(left, tree, "EinMix"), collect_axes(right, tree, "EinMix")
         _check_sides(left, before, after, tree)
@@ -112,12 +111,12 @@ class MixSpec(Spec):
         product, flat = _product(left, right, weight, bias)
         return cls(
             Pattern(tree.text, known),
-            expr_text(weight.left[0]),
-            None if bias is None else expr_text(bias.left[0]),
+            str(weight.left[0]),
+            None if bias is None else str(bias.left[0]),
             Parameter(tuple(weight_lengths), sqrt(3 / fan_in)),
             None if bias is None else Parameter(tuple(bias_lengths), sqrt(1 / fan_in)),
             _checked_product(product, known, left, tree),
-            None if flat is None else checked_pattern("rearrange", f"{flat} -> {expr_text(right)}", {}),
+            None if flat is None else checked_pattern("rearrange", f"{flat} -> {right}", {}),
         )
 
 
@@ -147,7 +146,7 @@ def _axes(text: str, label: str) -> Tree:
         raise fail("PLT201", f"{label} is the axes of one tensor, without an arrow or a comma", tree.text, spans)
     (expr,) = tree.left
     side = collect_axes(expr, tree, label)
-    foreign = [item for item in expr.items if not isinstance(item, Name) and item not in side.numbers]
+    foreign = [item for item in expr.items if not isinstance(item, (Name, Number))]
     if foreign:
         raise fail("PLT201", f"{label} takes names, without groups or an ellipsis", *text_and_spans(tree, foreign))
     _forbid_lengths(side.lengths, label, "c", tree)
@@ -159,7 +158,7 @@ def _check_new(before: Side, after: Side, weight: Tree, tree: Tree) -> None:
     new = [name for text, name in after.names.items() if text not in known]
     if new:
         message = f"{subject(new)} on the right only; put it in weight_shape too"
-        raise fail("PLT205", message, *text_and_spans(tree, new), {"weight_shape": expr_text(weight.left[0])})
+        raise fail("PLT205", message, *text_and_spans(tree, new), {"weight_shape": str(weight.left[0])})
 
 
 def _check_parameter(
@@ -185,24 +184,24 @@ def _product(left: Expr, right: Expr, weight: Tree, bias: Tree | None) -> tuple[
     A bias is added to one dimension for each name. Should the bias depend on an axis before the ellipsis, the
     ellipsis comes first, so that the bias broadcasts along it.
     """
-    inputs = f"{expr_text(left)}, {expr_text(weight.left[0])}"
+    inputs = f"{left}, {weight.left[0]}"
     if bias is None:
-        return f"{inputs} -> {expr_text(right)}", None
+        return f"{inputs} -> {right}", None
     axes = [leaf for item in right.items for leaf in leaves(item) if not isinstance(leaf, Number)]
     dots = next((place for place, leaf in enumerate(axes) if isinstance(leaf, Ellipsis)), 0)
     if names(bias.left).keys() & {leaf.text for leaf in axes[:dots] if isinstance(leaf, Name)}:
         axes.insert(0, axes.pop(dots))
-    flat = " ".join([item_text(leaf) for leaf in axes])
-    return f"{inputs} -> {flat}", None if flat == expr_text(right) else flat
+    flat = " ".join(map(str, axes))
+    return f"{inputs} -> {flat}", None if flat == str(right) else flat
 
 
 def _checked_product(product: str, sizes: dict[str, int], left: Expr, tree: Tree) -> Pattern:
     """The pattern of the einsum; what can still be wrong is the input, and the error shows the caller's pattern."""
-    flat = " ".join([item_text(leaf) for item in left.items for leaf in leaves(item)])
+    flat = " ".join([str(leaf) for item in left.items for leaf in leaves(item)])
     axes = names((left,))
     try:
         given = {name: size for name, size in sizes.items() if name in axes}
-        checked_pattern("rearrange", f"{expr_text(left)} -> {flat}", given)
+        checked_pattern("rearrange", f"{left} -> {flat}", given)
     except PlaitError as error:
         error.pattern = tree.text
         raise

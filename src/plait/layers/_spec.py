@@ -10,13 +10,13 @@ from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
 from plait._executor.compile import lower_pattern
-from plait._executor.plan_data import PlanData, plan_data
 from plait._executor.tensors import stack
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, names
 from plait._operations.reduce import CUSTOM, check_reduction
 from plait._operations.rules import two_sides
 from plait._pattern import Pattern
+from plait._plan.graph import Plan
 from plait.errors import PlaitError, fail, short
 
 Reduction: TypeAlias = "str | Callable[[Any, tuple[int, ...]], Any]"
@@ -24,7 +24,7 @@ Reduction: TypeAlias = "str | Callable[[Any, tuple[int, ...]], Any]"
 Layer = TypeVar("Layer")
 
 SCRIPTED_RANKS = 8
-"""The highest rank for which `recipes` serves a pattern with an ellipsis."""
+"""The highest rank for which `plans` serves a pattern with an ellipsis."""
 
 
 class Spec:
@@ -49,17 +49,10 @@ class Spec:
         given = [format_value(value) for value in config.values() if value is not None]
         return ", ".join([*given, *(f"{name}={size}" for name, size in sizes.items())])
 
-    @property
-    def keywords(self) -> dict[str, str]:
-        """The same by name, for frameworks that print the name of every argument."""
-        config = self.config
-        sizes = config.pop("sizes")
-        return {name: format_value(value) for name, value in {**config, **sizes}.items() if value is not None}
-
-    def stacked(self, tensors: Sequence[Any]) -> Any:
+    def stacked(self, tensors: Any) -> Any:
         """A list of tensors as the one that a call makes of it, for frameworks that ask for shapes before the call."""
         try:
-            return stack(tensors)
+            return stack(tensors) if isinstance(tensors, (tuple, list)) else tensors
         except PlaitError as error:
             error.pattern = self.pattern.text
             raise
@@ -222,7 +215,14 @@ _SHARED = {
     "sizes": "the sizes of axes, in elements, that cannot be inferred.",
     "weight_shape": "the axes of the weight, with blanks between them.",
     "bias_shape": "the axes that the bias depends on, or ``None`` for no bias.",
+    **dict.fromkeys(["bias_init", "b_init", "bias_initializer", "initial_bias"], "the same of the bias."),
+    "param_dtype": "the element type of the parameters.",
     "name": "the name of the module.",
+    "parent": "the module that this one belongs to; by default the one whose method makes it.",
+    "more": "sizes by keywords.",
+    "prefix": "what the name of the block begins with, as in every block.",
+    "params": "parameters to share, as in every block; there are none.",
+    "keywords": "those sizes too, and the keywords of `keras.layers.Layer`, such as ``name`` and ``dtype``.",
     "PlaitError": "the pattern or a size is wrong.",
 }
 _BY_LAYER = {
@@ -245,9 +245,8 @@ PARAMETERS = MappingProxyType(
 
 
 def documented(attributes: Mapping[str, str] = MappingProxyType({}), /, **own: str) -> Callable[[Layer], Layer]:
-    """A decorator that adds the attributes of a layer, and its arguments and errors, to its docstring.
-
-    The arguments need to be described as far as they differ from those of other frameworks.
+    """A decorator that adds the attributes of a layer, its arguments and its errors to its docstring; ``own`` are the
+    texts of the arguments that are not in the tables above, or differ from them.
     """
 
     def complete(layer: Any) -> Any:
@@ -271,14 +270,13 @@ def documented(attributes: Mapping[str, str] = MappingProxyType({}), /, **own: s
     return complete
 
 
-def recipes(operation: str, pattern: Pattern, reduction: str = "", *others: int) -> dict[int, PlanData]:
-    """The plan of a pattern for each rank of the first tensor, as data, where the ranks of the others are given."""
+def plans(operation: str, pattern: Pattern, reduction: str = "", *others: int) -> dict[int, Plan]:
+    """The plan of a pattern for each rank of the first tensor, where the ranks of the others are given."""
     items = parse(pattern.text).left[0].items
     least = _named_dimensions(items)
-    ranks = range(least, max(least, SCRIPTED_RANKS) + 1) if least < len(items) else (least,)
+    ranks = range(least, max(least, SCRIPTED_RANKS) + 1) if least < len(items) else [least]
     given = tuple(pattern.sizes)
-    plans = [lower_pattern(operation, pattern.text, (rank, *others), given, reduction) for rank in ranks]
-    return dict(zip(ranks, map(plan_data, plans), strict=True))
+    return {rank: lower_pattern(operation, pattern.text, (rank, *others), given, reduction) for rank in ranks}
 
 
 def _named_dimensions(items: Sequence[Any]) -> int:

@@ -1,79 +1,74 @@
-"""What TorchScript runs in the place of plait, whose Python it cannot compile: the plan of a layer, as data.
+"""What TorchScript runs in the place of plait, whose Python it cannot compile: the plans of a layer, as data.
 
-A plan is the same for every shape of one rank. The functions behind `mix` are TorchScript: they fill the slots from the
-shapes, do the arithmetic of the plan, and make its calls of torch.
+A plan is the same for every shape of one rank. TorchScript compiles `run_layer` and what it calls: they fill the slots
+from the shapes, do the arithmetic of the plan, and call the functions of torch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 
 from plait.errors import fail
 from plait.layers import MixSpec, OperationSpec
-from plait.layers._spec import format_value, recipes
+from plait.layers._spec import format_value, plans
 
 Row = tuple[str, int, list[int], str]
-"""A step: its kind; the slot that it reads, or the tensor that it replaces; slots, dimensions or sizes; an equation."""
+"""A step: its kind; the slot that it reads, or the tensor that it replaces; slots, dimensions or sizes; and the
+equation of an einsum or the name of a reduction."""
 
 Script = tuple[str, dict[int, list[Row]]]
 """The pattern, for errors, and the steps for each rank of the tensor."""
 
 
-def operation(spec: OperationSpec, module: Any) -> Any:
-    """The `Script` of a layer of one operation, and the name of its reduction; PLT510 where that is a callable."""
-    function = spec.reduction if module is None else module
-    if callable(function):
-        message = f"torch.jit.script cannot compile the reduction {format_value(function)}"
-        raise fail("PLT510", f"{message}; use torch.jit.trace, or a reduction of plait's", spec.pattern.text)
-    reduction = function or ""
-    script = _script(spec.operation, spec.pattern, spec.pattern.text, reduction)
-    return torch.jit.Attribute((script, reduction), tuple[Script, str])
-
-
-def mix(spec: MixSpec) -> Any:
-    """The `Script` of the product, and that of the grouping if there is one."""
-    scripts = [_script("einsum", spec.product, spec.pattern.text, "", len(spec.weight.shape))]
-    if spec.grouping is not None:
-        scripts.append(_script("rearrange", spec.grouping, spec.pattern.text))
-    return torch.jit.Attribute(scripts, list[Script])
+def scripts(spec: OperationSpec | MixSpec, module: Any = None) -> Any:
+    """The `Script` of each pattern of a layer; PLT510 where the reduction is a callable."""
+    text = spec.pattern.text
+    if isinstance(spec, MixSpec):
+        found = [_script("einsum", spec.product, text, "", len(spec.weight.shape))]
+        if spec.grouping is not None:
+            found.append(_script("rearrange", spec.grouping, text))
+        return torch.jit.Attribute(found, list[Script])
+    reduction = spec.reduction if module is None else module
+    if callable(reduction):
+        message = f"torch.jit.script cannot compile the reduction {format_value(reduction)}"
+        raise fail("PLT510", f"{message}; use torch.jit.trace, or a reduction of plait's", text)
+    return torch.jit.Attribute([_script(spec.operation, spec.pattern, text, reduction or "")], list[Script])
 
 
 def _script(operation: str, pattern: Any, text: str, reduction: str = "", *others: int) -> Script:
     """The plan for each rank of the first tensor, where those of the others are given."""
-    plans: dict[int, list[Row]] = {}
-    for rank, data in recipes(operation, pattern, reduction, *others).items():
-        rows: list[Row] = [("constants", 0, [*pattern.sizes.values(), *data.constants], "")]
-        rows += [(kind, source, list(factors), "") for kind, source, factors in data.size_ops]
-        tensor = list(range(len(data.ranks)))  # where each value is: in the place of its first operand
-        for method, operands, shape, constant in data.steps:
-            tensor.append(tensor[operands[0]])
-            if isinstance(constant, str):
-                rows.append((method, tensor[-1], [], constant))
-            else:
-                values: Any = constant if shape is None else shape
-                rows.append((method, tensor[-1], list(values), ""))
-        plans[rank] = rows
-    return text, plans
+    found = plans(operation, pattern, reduction, *others)
+    return text, {rank: _rows(plan, pattern.sizes.values()) for rank, plan in found.items()}
 
 
-def run_operation(tensor: torch.Tensor | list[torch.Tensor], script: tuple[Script, str]) -> torch.Tensor:
-    """A layer of one operation, called."""
-    if not isinstance(tensor, torch.Tensor):
-        tensor = torch.stack(tensor)
-    return run([tensor], script[0], script[1])
+def _rows(plan: Any, sizes: Iterable[int]) -> list[Row]:
+    """The steps of a plan, each result in the place of its first operand."""
+    rows: list[Row] = [("constants", 0, [*sizes, *plan.solved.constants], "")]
+    rows += [(kind, source, list(factors), "") for kind, source, factors in plan.size_ops]
+    places = list(range(len(plan.solved.ranks)))
+    for node, operands in plan.steps:
+        places.append(places[operands[0]])
+        if node.method == "einsum":
+            rows.append(("einsum", places[-1], [], node.equation))
+        elif node.method == "reduce":
+            rows.append(("reduce", places[-1], list(node.axes), node.reduction))
+        else:
+            rows.append((node.method, places[-1], list(node[0]), ""))
+    return rows
 
 
-def run_mix(tensors: list[torch.Tensor], bias: torch.Tensor | None, script: list[Script]) -> torch.Tensor:
-    """An ``EinMix``, called on a tensor and the weight."""
-    result = run(tensors, script[0], "")
+def run_layer(tensors: list[torch.Tensor], scripts: list[Script], bias: torch.Tensor | None = None) -> torch.Tensor:
+    """A layer, called: its first pattern, the bias if there is one, and its second pattern if there is one."""
+    result = run(tensors, scripts[0])
     if bias is not None:
         result = result + bias.to(result.dtype)
-    return run([result], script[1], "") if len(script) > 1 else result
+    return run([result], scripts[1]) if len(scripts) > 1 else result
 
 
-def run(tensors: list[torch.Tensor], script: Script, reduction: str) -> torch.Tensor:
+def run(tensors: list[torch.Tensor], script: Script) -> torch.Tensor:
     """The plan for tensors of these ranks, on them."""
     text, plans = script
     rank = tensors[0].dim()
@@ -83,15 +78,15 @@ def run(tensors: list[torch.Tensor], script: Script, reduction: str) -> torch.Te
     slots: list[int] = []
     for tensor in tensors:
         slots += tensor.shape
-    for kind, place, values, equation in plans[rank]:
+    for kind, place, values, name in plans[rank]:
         if kind == "constants":
             slots += values
         elif kind == "einsum":
-            tensors[place] = torch.einsum(equation, tensors)
+            tensors[place] = torch.einsum(name, tensors)
         elif kind == "permute":
             tensors[place] = tensors[place].permute(values)
         elif kind == "reduce":
-            tensors[place] = reduce(tensors[place], reduction, values)
+            tensors[place] = reduce(tensors[place], name, values)
         elif kind == "expand":
             tensors[place] = tensors[place].expand([slots[value] for value in values])
         elif kind == "reshape":

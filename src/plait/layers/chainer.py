@@ -33,11 +33,15 @@ def _variable(tensor: Any) -> Any:
 class _Link(chainer.Link):
     """A link that is written as the call that makes it."""
 
-    spec: _spec.Spec
+    spec: Any
 
     @property
     def printable_specs(self) -> Iterator[tuple[str, str]]:
-        yield from self.spec.keywords.items()
+        config = self.spec.config
+        sizes = config.pop("sizes")
+        for name, value in {**config, **sizes}.items():
+            if value is not None:
+                yield name, _spec.format_value(value)
 
     def __repr__(self) -> str:
         return str(self)
@@ -45,8 +49,6 @@ class _Link(chainer.Link):
 
 class _Operation(_Link):
     """A link without parameters."""
-
-    spec: OperationSpec
 
     def __init__(self, operation: OperationSpec) -> None:
         super().__init__()
@@ -72,12 +74,9 @@ class Repeat(_spec.RepeatConstructor, _Operation):
     _spec.PARAMETERS,
     initialW="an initializer of the weight, with the element type that it names, else ``chainer.config.dtype``; or an"
     " array, or a number.",
-    initial_bias="the same of the bias.",
 )
 class EinMix(_Link):
     """A general linear layer: einsum of the input and a weight, and a bias."""
-
-    spec: MixSpec
 
     def __init__(
         self,

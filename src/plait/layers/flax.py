@@ -24,7 +24,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import jax
@@ -39,12 +38,6 @@ from plait.layers._spec import Reduction
 Sizes = Mapping[str, int]
 _ENCLOSING = {field.name: field.default for field in dataclasses.fields(nn.Dense)}["parent"]
 """The default of ``parent``: the module whose method makes this one."""
-
-_documented = partial(
-    _spec.documented,
-    parent="the module that this one belongs to; by default the one whose method makes it.",
-    more="sizes by keywords.",
-)
 
 
 class _Layer(nn.Module):
@@ -93,14 +86,14 @@ class _Operation(_Layer):
         return self.spec(tensor)
 
 
-@_documented()
+@_spec.documented()
 class Rearrange(_Operation):
     """`plait.rearrange` as a module."""
 
     _kind = "rearrange"
 
 
-@_documented()
+@_spec.documented()
 class Reduce(_Layer):
     """`plait.reduce` as a module; a reduction that is a module is its field ``reduction``."""
 
@@ -131,19 +124,17 @@ class Reduce(_Layer):
         return self.spec.pattern.reduce(tensor, self.reduction)  # a module is another one here: bound to its variables
 
 
-@_documented()
+@_spec.documented()
 class Repeat(_Operation):
     """`plait.repeat` as a module."""
 
     _kind = "repeat"
 
 
-@_documented(
+@_spec.documented(
     _spec.PARAMETERS,
     dtype="the element type of the computation; ``None`` is that of the input and the parameters.",
-    param_dtype="the element type of the parameters.",
     weight_init="how the weight is drawn, instead of uniformly: one of `flax.linen.initializers`.",
-    bias_init="the same of the bias.",
 )
 class EinMix(_Layer):
     """A general linear layer: einsum of the input and a weight, and a bias."""

@@ -18,24 +18,21 @@ HybridSequential(
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import mxnet as mx
 from mxnet.gluon import Block, HybridBlock
 
-from plait.layers import MixSpec, OperationSpec, Parameter, _spec
+from plait.layers import MixSpec, Parameter, _spec
 from plait.layers._spec import Reduction
-
-_documented = partial(
-    _spec.documented,
-    prefix="what the name of the block begins with, as in every block.",
-    params="parameters to share, as in every block; there are none.",
-)
 
 
 class _Block(HybridBlock):
-    """A block that is written as the call that makes it."""
+    """A block that prints as the call that makes it."""
+
+    def __init__(self, spec: Any, **names: Any) -> None:
+        super().__init__(**names)
+        self.spec = spec
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.spec.arguments})"
@@ -44,55 +41,44 @@ class _Block(HybridBlock):
 class _Operation(_Block):
     """A block without parameters."""
 
-    def __init__(self, operation: OperationSpec, **names: Any) -> None:
-        super().__init__(**names)
-        self.spec = _spec.forbid_module(operation, Block)
+    def __init__(self, kind: str, pattern: str, sizes: Any, reduction: Any = None, **names: Any) -> None:
+        operation = _spec.operation(kind, pattern, sizes, reduction, **names)
+        super().__init__(_spec.forbid_module(operation, Block), **names)
 
     def hybrid_forward(self, F: Any, tensor: Any) -> Any:  # noqa: N803  # as Gluon calls it
         return self.spec(tensor)
 
 
-@_documented()
+@_spec.documented()
 class Rearrange(_Operation):
     """`plait.rearrange` as a block."""
 
     def __init__(self, /, pattern: str, *, prefix: str | None = None, params: Any = None, **sizes: int) -> None:
-        names = {"prefix": prefix, "params": params}
-        super().__init__(_spec.operation("rearrange", pattern, sizes, **names), **names)
+        super().__init__("rearrange", pattern, sizes, prefix=prefix, params=params)
 
 
-@_documented()
+@_spec.documented()
 class Reduce(_Operation):
     """`plait.reduce` as a block."""
 
     def __init__(
-        self,
-        /,
-        pattern: str,
-        reduction: Reduction,
-        *,
-        prefix: str | None = None,
-        params: Any = None,
-        **sizes: int,
+        self, /, pattern: str, reduction: Reduction, *, prefix: str | None = None, params: Any = None, **sizes: int
     ) -> None:
-        names = {"prefix": prefix, "params": params}
-        super().__init__(_spec.operation("reduce", pattern, sizes, reduction, **names), **names)
+        super().__init__("reduce", pattern, sizes, reduction, prefix=prefix, params=params)
 
 
-@_documented()
+@_spec.documented()
 class Repeat(_Operation):
     """`plait.repeat` as a block."""
 
     def __init__(self, /, pattern: str, *, prefix: str | None = None, params: Any = None, **sizes: int) -> None:
-        names = {"prefix": prefix, "params": params}
-        super().__init__(_spec.operation("repeat", pattern, sizes, **names), **names)
+        super().__init__("repeat", pattern, sizes, prefix=prefix, params=params)
 
 
-@_documented(
+@_spec.documented(
     _spec.PARAMETERS,
     dtype="the element type of the parameters.",
     weight_initializer="an initializer of the weight, or its name.",
-    bias_initializer="the same of the bias.",
     prefix="what the names of the block and of its parameters begin with, as in every block.",
     params="parameters to share, as in every block: the ``params`` of another ``EinMix``.",
 )
@@ -118,8 +104,7 @@ class EinMix(_Block):
     ) -> None:
         names = {"prefix": prefix, "params": params}
         read = MixSpec.read(pattern, weight_shape, bias_shape, sizes, dtype=dtype, **names)
-        super().__init__(**names)
-        self.spec = read
+        super().__init__(read, **names)
 
         def parameter(name: str, made: Parameter, initializer: Any) -> Any:
             init = mx.init.Uniform(made.bound) if initializer is None else initializer

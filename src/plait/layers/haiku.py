@@ -64,10 +64,7 @@ class Repeat(_Operation):
         super().__init__(_spec.operation("repeat", pattern, sizes, name=name), name)
 
 
-@_spec.documented(
-    w_init="how the weight is drawn, instead of uniformly: one of `haiku.initializers`.",
-    b_init="the same of the bias.",
-)
+@_spec.documented(w_init="how the weight is drawn, instead of uniformly: one of `haiku.initializers`.")
 class EinMix(hk.Module):
     """A general linear layer: einsum of the input and a weight, and a bias.
 

@@ -36,11 +36,6 @@ _KEYWORDS = frozenset({"activity_regularizer", "autocast", "dtype", "input_shape
 
 _ROLES = ("initializer", "regularizer", "constraint")
 
-_documented = partial(
-    _spec.documented,
-    keywords="those sizes too, and the keywords of `keras.layers.Layer`, such as ``name`` and ``dtype``.",
-)
-
 
 def _is_size(name: str, value: Any) -> bool:
     return name not in _KEYWORDS or (isinstance(value, Integral) and not isinstance(value, bool))
@@ -58,14 +53,13 @@ class _Layer(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         """The shape of the result; of a list of tensors the shapes are a list."""
         several = input_shape and isinstance(input_shape[0], (tuple, list))
-        like = self.spec.stacked([*map(KerasTensor, input_shape)]) if several else KerasTensor(input_shape)
-        return self.spec.output_shape(like.shape)
+        like = [*map(KerasTensor, input_shape)] if several else KerasTensor(input_shape)
+        return self.spec.output_shape(self.spec.stacked(like).shape)
 
     def compute_output_spec(self, inputs: Any) -> KerasTensor:
         """The shape and the element type of the result."""
         like = keras.tree.map_structure(lambda tensor: KerasTensor(tensor.shape, tensor.dtype), inputs)
-        like = self.spec.stacked(like) if isinstance(like, (tuple, list)) else like
-        like = self.dtype_policy.convert_input(like, self.autocast, self.input_dtype)
+        like = self.dtype_policy.convert_input(self.spec.stacked(like), self.autocast, self.input_dtype)
         return KerasTensor(self.spec.output_shape(like.shape), self._output_dtype(like))
 
     def _output_dtype(self, tensor: KerasTensor) -> str:
@@ -87,7 +81,7 @@ class _Operation(_Layer):
 
 
 @register_keras_serializable(package="plait")
-@_documented()
+@_spec.documented()
 class Rearrange(_Operation):
     """`plait.rearrange` as a layer."""
 
@@ -96,7 +90,7 @@ class Rearrange(_Operation):
 
 
 @register_keras_serializable(package="plait")
-@_documented(
+@_spec.documented(
     reduction="a name that `plait.reduce` takes, or a callable ``f(tensor, axes)``. A model with a callable is saved"
     " and loaded as Keras does with every function: register it, as the layers are, or give it as custom object.",
 )
@@ -106,11 +100,8 @@ class Reduce(_Operation):
     def __init__(
         self, /, pattern: str, reduction: Reduction, *, sizes: dict[str, int] | None = None, **keywords: Any
     ) -> None:
-        super().__init__(partial(self._read, pattern, reduction), sizes, keywords)
-
-    @staticmethod
-    def _read(pattern: str, reduction: Reduction, sizes: dict[str, Any]) -> Any:
-        return _spec.forbid_module(_spec.operation("reduce", pattern, sizes, reduction), keras.layers.Layer)
+        super().__init__(partial(_spec.operation, "reduce", pattern, reduction=reduction), sizes, keywords)
+        _spec.forbid_module(self.spec, keras.layers.Layer)
 
     def _output_dtype(self, tensor: KerasTensor) -> str:
         reduction = self.spec.reduction
@@ -141,7 +132,7 @@ class _Applied(keras.Operation):
 
 
 @register_keras_serializable(package="plait")
-@_documented()
+@_spec.documented()
 class Repeat(_Operation):
     """`plait.repeat` as a layer."""
 
@@ -150,7 +141,7 @@ class Repeat(_Operation):
 
 
 @register_keras_serializable(package="plait")
-@_documented(
+@_spec.documented(
     {
         "weight": "made when the layer is built.",
         "bias": "made when the layer is built, or ``None``; one dimension for each axis of the right side.",

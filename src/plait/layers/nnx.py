@@ -51,9 +51,7 @@ class Repeat(_spec.RepeatConstructor, _Operation):
 @_spec.documented(
     _spec.PARAMETERS,
     dtype="the element type of the computation; ``None`` is that of the input and the parameters.",
-    param_dtype="the element type of the parameters.",
     weight_init="how the weight is drawn, instead of uniformly: one of `flax.nnx.initializers`.",
-    bias_init="the same of the bias.",
     weight_metadata="what the variable of the weight is given beside its value, such as a sharding.",
     bias_metadata="the same of the bias.",
     rngs="what the parameters are drawn from; its stream ``params``.",

@@ -31,6 +31,10 @@ class _Layer(nn.Module):
     def extra_repr(self) -> str:
         return self.spec.arguments
 
+    def __prepare_scriptable__(self) -> nn.Module:
+        self.script = _torch_script.scripts(self.spec, getattr(self, "module", None))
+        return self
+
 
 class _Operation(_Layer):
     """A module without parameters, except those of a reduction that is itself a module."""
@@ -41,12 +45,9 @@ class _Operation(_Layer):
 
     def forward(self, tensor: torch.Tensor | list[torch.Tensor]) -> torch.Tensor:
         if is_scripting():
-            return _torch_script.run_operation(tensor, self.script)
+            one = tensor if isinstance(tensor, torch.Tensor) else torch.stack(tensor)
+            return _torch_script.run_layer([one], self.script)
         return self.spec(tensor, self.module)
-
-    def __prepare_scriptable__(self) -> nn.Module:
-        self.script = _torch_script.operation(self.spec, self.module)
-        return self
 
 
 class Rearrange(_spec.RearrangeConstructor, _Operation):
@@ -106,13 +107,9 @@ class EinMix(_Layer):  # its docstring is written out: the documentation shows i
 
     def forward(self, tensor: torch.Tensor) -> torch.Tensor:
         if is_scripting():
-            return _torch_script.run_mix([tensor, self.weight], self.bias, self.script)
+            return _torch_script.run_layer([tensor, self.weight], self.script, self.bias)
         product = self.spec.product.einsum(tensor, self.weight)
         bias = self.bias
         if bias is not None and bias.dtype is not product.dtype and bias.dtype is self.weight.dtype:  # under autocast
             bias = bias.to(product.dtype)
         return self.spec.apply_bias(product, bias)
-
-    def __prepare_scriptable__(self) -> nn.Module:
-        self.script = _torch_script.mix(self.spec)
-        return self

@@ -10,10 +10,11 @@ from plait._executor.large.reductions import result_layout
 from plait._plan.nodes import Reduce
 from plait._plan.schedule.nodes import ScheduledStep
 from plait._plan.strides import contiguous, memory_order
-from plait.backends.capabilities import Empty, Filler, LargeTensorOps, ReductionOps, StepFunction, TwoPassOps
+from plait.backends.capabilities import Empty, LargeTensorOps, ReductionOps, StepFunction, TwoPassOps
 
 if TYPE_CHECKING:
     from plait.backends.interface import Backend
+    from plait.backends.kernels import Filler
 
 TRIALS = 3
 """How many calls each of two ways has to show how fast it is."""

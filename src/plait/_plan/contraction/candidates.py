@@ -15,11 +15,10 @@ from operator import not_
 from string import ascii_letters
 from typing import NamedTuple
 
-from plait._plan.contraction.layouts import LayoutChange, Operand, memory_order, to_dims
-from plait._plan.contraction.network import Axes, Dims
-from plait._plan.contraction.pairwise import Candidate, CostModel, PairwiseContraction, Target, finish
-from plait._plan.nodes import Buffer, Contiguous, Contract, Node, Reshape, Sum
+from plait._plan.contraction.layouts import CostModel, LayoutChange, Operand, Target, finish, memory_order, to_dims
+from plait._plan.nodes import Contiguous, Contract, Node, Reshape, Sum
 from plait._shapes.coalesce import coalesce_axes
+from plait._shapes.solver import Axes, Dims
 from plait.backends.costs import ContractionCosts
 
 
@@ -36,32 +35,29 @@ class MatmulAxes(NamedTuple):
 
 
 class Strategy(NamedTuple):
-    """How operands are contracted, whatever their lengths.
+    """How operands are contracted, whatever their lengths."""
 
-    Attributes:
-        method: ``einsum``, ``matmul``, ``multiply``, or ``move`` for one operand.
-        axes: of a product of matrices.
-        swapped: whether the second operand comes first in it.
-        order: of the axes of a product of elements.
-    """
-
-    method: str
-    axes: MatmulAxes | None = None
-    swapped: bool = False
-    order: Axes = ()
+    method: str  # ``einsum``, ``matmul``, ``multiply``, or ``move`` for one operand
+    axes: MatmulAxes | None = None  # of a product of matrices
+    swapped: bool = False  # whether the second operand comes first in it
+    order: Axes = ()  # of the axes of a product of elements
 
 
 EINSUM = Strategy("einsum")
 
 
-def strategies(operands: Sequence[Operand], target: Target, costs: ContractionCosts) -> list[Strategy]:
-    """The strategies that may be the cheapest.
+class PairwiseContraction(NamedTuple):
+    """Two tensors become one; or one tensor is moved, or several are contracted at once."""
 
-    Args:
-        operands: in two no axis appears twice in one, or in one alone and not in the target.
-        target: what they are to leave.
-        costs: what the framework's calls cost.
-    """
+    cost: float  # nanoseconds, as estimated
+    sides: tuple[tuple[Node, ...], ...]  # the steps of each operand before; if ``swapped``, the second one's first
+    node: Contract | None  # how they are contracted; ``None`` for one operand that has steps alone
+    after: tuple[Node, ...]  # the steps of the result
+    result: Operand  # what is left
+
+
+def strategies(operands: Sequence[Operand], target: Target, costs: ContractionCosts) -> list[Strategy]:
+    """The strategies that may be the cheapest; of two operands none has an axis twice, or one that it alone sums."""
     found = [EINSUM]
     if len(operands) == 1 and target.kept == {*operands[0].axes}:
         found.append(Strategy("move"))
@@ -81,24 +77,20 @@ def strategies(operands: Sequence[Operand], target: Target, costs: ContractionCo
 
 
 def candidate(
-    strategy: Strategy, numbers: tuple[int, ...], operands: Sequence[Operand], target: Target, model: CostModel
-) -> Candidate | None:
-    """A strategy carried out on the operands with these numbers; ``None`` where an einsum has too few letters."""
+    strategy: Strategy, operands: Sequence[Operand], target: Target, model: CostModel
+) -> PairwiseContraction | None:
+    """A strategy carried out; ``None`` where an einsum has too few letters."""
     if strategy.axes is not None:
-        if strategy.swapped:
-            numbers, operands = numbers[::-1], operands[::-1]
-        return _matmul(numbers, operands, strategy.axes, target, model)
+        return _matmul(operands[::-1] if strategy.swapped else operands, strategy.axes, target, model)
     if strategy.method == "einsum":
-        return _einsum(numbers, operands, target, model)
+        return _einsum(operands, target, model)
     if strategy.method == "multiply":
-        return _multiply(numbers, operands, strategy.order, target, model)
+        return _multiply(operands, strategy.order, target, model)
     cost, steps, result = finish(operands[0], target, model)
-    return Candidate(cost, PairwiseContraction(numbers, (steps,), None), result)
+    return PairwiseContraction(cost, (steps,), None, (), result)
 
 
-def _einsum(
-    numbers: tuple[int, ...], operands: Sequence[Operand], target: Target, model: CostModel
-) -> Candidate | None:
+def _einsum(operands: Sequence[Operand], target: Target, model: CostModel) -> PairwiseContraction | None:
     """The framework's own einsum."""
     size = model.sizes.__getitem__
     terms = [operand.axes for operand in operands]
@@ -115,8 +107,8 @@ def _einsum(
     shape = tuple(map(size, order))
     more, after, result = finish(Operand(order, shape), target, model)
     cost = _einsum_work(axes, terms, order, model) + more + sum(map(len, sides)) * model.costs.view_overhead
-    node = Contract("einsum", shape, equation)
-    return Candidate(cost, PairwiseContraction(numbers, tuple(sides), node, after), result)
+    node = Contract("einsum", shape, equation, axes=order)
+    return PairwiseContraction(cost, tuple(sides), node, after, result)
 
 
 def _einsum_work(axes: Axes, terms: Sequence[Axes], order: Axes, model: CostModel) -> float:
@@ -147,9 +139,7 @@ def _orders(one: Operand, other: Operand, target: Target) -> list[Axes]:
     return list(dict.fromkeys([tuple(sorted(order, key=lambda axis: axis not in target.kept)) for order in found]))
 
 
-def _multiply(
-    numbers: tuple[int, ...], operands: Sequence[Operand], order: Axes, target: Target, model: CostModel
-) -> Candidate:
+def _multiply(operands: Sequence[Operand], order: Axes, target: Target, model: CostModel) -> PairwiseContraction:
     """A product of elements, each operand broadcast along the axes that only the other has; sums come after it."""
     sizes, costs = model
     size = sizes.__getitem__
@@ -172,8 +162,8 @@ def _multiply(
         steps = (Sum(tuple(range(len(kept), len(order)))),)
         cost += costs.sum_overhead + count * costs.sum_element
     more, after, result = finish(Operand(kept, tuple(map(size, kept)), steps), target, model)
-    node = Contract("multiply", tuple(map(size, order)), in_place=in_place)
-    return Candidate(cost + more, PairwiseContraction(numbers, tuple(sides), node, after), result)
+    node = Contract("multiply", tuple(map(size, order)), in_place=in_place, axes=order)
+    return PairwiseContraction(cost + more, tuple(sides), node, after, result)
 
 
 def _multiply_element(order: Axes, operands: Sequence[Operand], costs: ContractionCosts) -> float:
@@ -208,9 +198,7 @@ def _merges(own: Axes, axes: Axes) -> list[Axes]:
     return list(dict.fromkeys([own, *runs, *[(axis,) for axis in own]]))
 
 
-def _matmul(
-    numbers: tuple[int, ...], operands: Sequence[Operand], axes: MatmulAxes, target: Target, model: CostModel
-) -> Candidate:
+def _matmul(operands: Sequence[Operand], axes: MatmulAxes, target: Target, model: CostModel) -> PairwiseContraction:
     """The cheapest product of matrices with these axes."""
     one, other = operands
     rows, columns, inner, later = axes
@@ -245,20 +233,20 @@ def _matmul(
 
     dims = (*outer, *row_dims, *column_dims)
     shape = tuple([prod(map(size, dim)) for dim in dims])
-    node = Contract("vecdot" if is_vecdot else "matmul" if is_batched else "dot", shape)
     product_axes = (*loops, *rows, *columns)
+    node = Contract("vecdot" if is_vecdot else "matmul" if is_batched else "dot", shape, axes=product_axes)
     steps: tuple[Node, ...] = ()
     if later:
         steps = (Sum(tuple(range(len(later)))),)
         product_axes, shape = product_axes[len(later) :], shape[len(later) :]
         cost += costs.sum_overhead + count * costs.sum_element
     more, after, result = finish(Operand(product_axes, shape, steps), target, model)
-    best = Candidate(cost + more, PairwiseContraction(numbers, (first.steps, second.steps), node, after), result)
+    best = PairwiseContraction(cost + more, (first.steps, second.steps), node, after, result)
     if later or is_vecdot:
         return best
     other_way = None
     if not is_batched and len(first.steps) == len(after) == 1:
-        other_way = _unmerged(best, one, columns, cost, target, model)
+        other_way = _unmerged(best, one, columns, target, model)
     elif costs.matmul_fills and target.order is not None and product_axes != target.order:
         other_way = _into_buffer(best, node, dims, cost, target, model)
     return best if other_way is None or best.cost <= other_way.cost else other_way
@@ -283,36 +271,36 @@ def _in_order(operand: Operand, change: LayoutChange, matrix: Axes, sizes: Seque
 
 
 def _unmerged(
-    plain: Candidate, one: Operand, columns: Axes, cost: float, target: Target, model: CostModel
-) -> Candidate | None:
+    plain: PairwiseContraction, one: Operand, columns: Axes, target: Target, model: CostModel
+) -> PairwiseContraction | None:
     """The product without the reshapes around it, where they only merge dimensions to rows, and split them again."""
     sizes, costs = model
-    numbers, ((merge,), second), _, (split,) = plain.contraction
+    cost, ((merge,), second), _, (split,), result = plain
     lengths = (prod([sizes[axis] for axis in columns]),) if columns else ()
     if not isinstance(merge, Reshape) or not isinstance(split, Reshape) or merge.shape[-1:] != one.shape[-1:]:
         return None
     if target.shape != (*one.shape[:-1], *lengths):
         return None
-    cost -= costs.view_overhead
+    cost -= 2 * costs.view_overhead
     if not costs.matmul_folds:
         cost += costs.matmul_overhead - costs.dot_overhead + prod(one.shape[:-2]) * costs.matmul_item
-    node = Contract("dot" if costs.matmul_folds else "matmul", target.shape)
-    return Candidate(cost, PairwiseContraction(numbers, ((), second), node), plain.result)
+    node = Contract("dot" if costs.matmul_folds else "matmul", target.shape, axes=(*one.axes[:-1], *columns))
+    return PairwiseContraction(cost, ((), second), node, (), result)
 
 
 def _into_buffer(
-    plain: Candidate, node: Contract, dims: Dims, cost: float, target: Target, model: CostModel
-) -> Candidate | None:
+    plain: PairwiseContraction, node: Contract, dims: Dims, cost: float, target: Target, model: CostModel
+) -> PairwiseContraction | None:
     """The product into memory in the order of the target, where it would come in another order."""
     (sizes, costs), order = model, target.order or ()
     memory = memory_order(dims, order)
     if memory is None:
         return None
     shape = tuple(map(node.shape.__getitem__, memory))
-    buffer = Buffer(shape, tuple(map(memory.index, range(len(dims)))))
+    filled = tuple(map(memory.index, range(len(dims))))
     after = () if shape == target.shape else (Reshape(target.shape),)
     cost += costs.output_buffer_overhead + len(after) * costs.view_overhead
     if not any(dim[-1:] == order[-1:] for dim in dims[-2:]):
         cost += prod([sizes[axis] for axis in order]) * (costs.copy_element + costs.copy_strided_element)
-    contraction = plain.contraction._replace(node=node._replace(shape=shape, buffer=buffer), after=after)
-    return Candidate(cost, contraction, plain.result)
+    node = node._replace(shape=shape, order=filled, axes=order)
+    return PairwiseContraction(cost, plain.sides, node, after, plain.result)

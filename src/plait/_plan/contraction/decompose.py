@@ -10,11 +10,8 @@ from itertools import accumulate, chain, pairwise
 from typing import TypeAlias
 
 from plait._plan.graph import Plan, Step
-from plait._plan.nodes import Contract, Diagonal, Node, Permute, Reshape, Shape, Sum
+from plait._plan.nodes import Axis, Contract, Diagonal, Node, Permute, Reshape, Shape, Sum, axes_of_term
 from plait._shapes.solver import BROADCAST, COMPUTING, PRODUCT, SizeOp
-
-Axis: TypeAlias = "str | int"
-"""A letter; or a dimension of the ellipsis, as a negative number that counts from the right."""
 
 Tensor: TypeAlias = "tuple[int, dict[Axis, int]]"
 """The number of a tensor or a result, and its axes in order, each with the slot of its length."""
@@ -57,7 +54,7 @@ class _Builder:
         left, _, right = equation.partition("->")
         tensors = [self._diagonals(*pair) for pair in zip(left.split(","), operands, strict=True)]
         dots = min([axis for _, slots in tensors for axis in slots if isinstance(axis, int)], default=0)
-        output = _axes(right, len(right.replace("...", "")) - dots)
+        output = axes_of_term(right, len(right.replace("...", "")) - dots)
         while len(tensors) > 1:
             one, other, *rest = tensors
             tensors = [self._product(one, other, {*output}.union(*[slots for _, slots in rest])), *rest]
@@ -71,7 +68,7 @@ class _Builder:
         return self.width + [each for each in self.size_ops if each.kind in COMPUTING].index(operation)
 
     def _diagonals(self, term: str, number: int) -> Tensor:
-        axes = _axes(term, len(self.shapes[number]))
+        axes = axes_of_term(term, len(self.shapes[number]))
         while repeated := [axis for axis in axes if axes.count(axis) > 1]:
             pair = [place for place, axis in enumerate(axes) if axis == repeated[0]][:2]
             order = (*[place for place in range(len(axes)) if place not in pair], *pair)
@@ -124,9 +121,3 @@ class _Builder:
         merged = [*dims[: len(loops)], rows, columns]
         number = self.add(Contract("matmul", self._shape(slots, merged)), *operands)
         return (number if merged == dims else self.add(Reshape(self._shape(slots, dims)), number)), kept
-
-
-def _axes(term: str, rank: int) -> list[Axis]:
-    """The axes of a term, for a tensor of this rank."""
-    before, _, after = term.partition("...")
-    return [*before, *range(len(before) + len(after) - rank, 0), *after]

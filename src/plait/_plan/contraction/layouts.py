@@ -1,15 +1,17 @@
-"""How an operand gets other dimensions: the fewest steps, and what they copy."""
+"""How a tensor gets other dimensions, as an operand or a result: the fewest steps, and what they copy."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
+from itertools import accumulate, chain
 from math import prod
+from operator import mul
 from typing import NamedTuple
 
-from plait._plan.contraction.network import Axes, Dims
+from plait._plan.contraction.network import Network
 from plait._plan.nodes import Node, Permute, Reshape
 from plait._shapes.coalesce import coalesce_axes
+from plait._shapes.solver import Axes, Dims
 from plait.backends.costs import ContractionCosts
 
 
@@ -24,6 +26,25 @@ class Operand(NamedTuple):
     shape: tuple[int, ...]
     steps: tuple[Node, ...] = ()
     is_temporary: bool = False
+
+
+class Target(NamedTuple):
+    """What is to be left: the axes that are ``kept``, and of the result of all their ``order`` and the ``shape``.
+
+    ``merges`` says that the shape has dimensions of several axes.
+    """
+
+    kept: frozenset[int]
+    order: Axes | None = None
+    shape: tuple[int, ...] = ()
+    merges: bool = False
+
+
+class CostModel(NamedTuple):
+    """The lengths of the axes, and what the calls of a framework cost."""
+
+    sizes: tuple[int, ...]
+    costs: ContractionCosts
 
 
 class LayoutChange(NamedTuple):
@@ -80,3 +101,33 @@ def memory_order(dims: Dims, axes: Axes) -> list[int] | None:
 
 def _reshape(shape: tuple[int, ...], target: tuple[int, ...]) -> tuple[Node, ...]:
     return () if shape == target else (Reshape(target),)
+
+
+def final_target(network: Network) -> Target:
+    """The target of the last step."""
+    order, shape = network.output, network.result
+    boundaries = {*accumulate([network.sizes[axis] for axis in order], mul)}
+    return Target(frozenset(order), order, shape, merges=not boundaries <= {*accumulate(shape, mul)})
+
+
+def finish(product: Operand, target: Target, model: CostModel) -> tuple[float, tuple[Node, ...], Operand]:
+    """The cost and the steps from a product to the target, and what is left then."""
+    sizes, costs = model
+    axes, _, steps, _ = product
+    order = target.order
+    if order is None:
+        return len(steps) * costs.view_overhead, steps, Operand(axes, product.shape)
+    result = Operand(order, target.shape)
+    if axes == order:
+        if product.shape != target.shape:
+            steps = (*steps, Reshape(target.shape))
+        return len(steps) * costs.view_overhead, steps, result
+    size = sizes.__getitem__
+    change = to_dims(product, tuple([(axis,) for axis in order]), sizes)
+    if target.shape != tuple(map(size, order)):
+        steps = (*change.steps, Reshape(target.shape))
+        change = change._replace(steps=steps)
+        if target.merges:
+            stride = prod(map(size, axes[axes.index(order[-1]) + 1 :]))
+            change = LayoutChange(steps, prod(map(size, order)), sizes[order[-1]], stride)
+    return change.cost(costs), change.steps, result

@@ -9,48 +9,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate, chain
 from math import prod
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from plait._shapes.coalesce import coalesce_axes
-from plait._shapes.solver import SolvedPattern
-
-Axes: TypeAlias = tuple[int, ...]
-Dims: TypeAlias = tuple[Axes, ...]
-"""The dimensions of a tensor, each as the axes in it."""
+from plait._shapes.solver import Axes, Dims, SolvedPattern
 
 _flat = chain.from_iterable
 
 
 class Network(NamedTuple):
-    """What is contracted.
+    """What is contracted."""
 
-    Attributes:
-        terms: the axes of each tensor, in row-major order.
-        output: the axes of the result.
-        groups: for each axis the axes of the pattern that it coalesces.
-        labels: the axes in the words of the pattern.
-        sizes: the length of each axis.
-        shapes: the shapes of the tensors as they are given.
-        result: the shape of the result.
-    """
-
-    terms: tuple[Axes, ...]
-    output: Axes
-    groups: tuple[Axes, ...]
-    labels: tuple[str, ...]
-    sizes: tuple[int, ...]
-    shapes: tuple[tuple[int, ...], ...]
-    result: tuple[int, ...]
+    terms: tuple[Axes, ...]  # the axes of each tensor, in row-major order
+    output: Axes  # the axes of the result
+    groups: tuple[Axes, ...]  # for each axis the axes of the pattern that it coalesces
+    labels: tuple[str, ...]  # the axes in the words of the pattern
+    sizes: tuple[int, ...]  # the length of each axis
+    shapes: tuple[tuple[int, ...], ...]  # of the tensors as they are given
+    result: tuple[int, ...]  # the shape of the result
 
 
 def build_network(solved: SolvedPattern, slots: Sequence[int], *, across: bool = True) -> Network:
-    """The network of a solved einsum.
+    """The network of a solved einsum whose slots are filled.
 
-    Args:
-        solved: the solved pattern.
-        slots: its slots, filled.
-        across: whether axes of different dimensions may be coalesced, which takes a reshape. They are not where nothing
-            is summed: elements are multiplied as they are.
+    Axes of different dimensions may be coalesced ``across`` them, which takes a reshape. They are not where nothing is
+    summed: elements are multiplied as they are.
     """
     is_long = {axis for axis, slot in enumerate(solved.slots) if slots[slot] != 1}.__contains__
     tensors: list[Dims] = []

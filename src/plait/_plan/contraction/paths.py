@@ -9,7 +9,7 @@ Source: D. G. A. Smith and J. Gray, opt_einsum, Journal of Open Source Software 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import combinations
 from math import inf, prod
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -35,17 +35,9 @@ FOREIGN = ("auto-hq", "branch-1", "branch-2", "branch-all", "cotengra", "dp", "r
 
 
 def find_path(network: Network, optimize: Optimize, memory_limit: int | None) -> Path:
-    """The path of a contraction.
+    """The path of a contraction, or PLT214 or PLT511 where it does not fit, or another package would be needed.
 
-    Args:
-        network: what is contracted.
-        optimize: how the path is found, or the path.
-        memory_limit: the most elements that an intermediate result may have, or ``None``. Where no path keeps it, what
-            is left is contracted at once.
-
-    Raises:
-        AxisError: PLT214, the path does not fit the number of tensors, or nothing finds paths under that name.
-        BackendError: PLT511, opt_einsum or cotengra would be needed.
+    Where no path keeps every intermediate result within ``memory_limit`` elements, what is left is contracted at once.
     """
     count = len(network.terms)
     if isinstance(optimize, tuple):
@@ -55,7 +47,7 @@ def find_path(network: Network, optimize: Optimize, memory_limit: int | None) ->
     if callable(optimize):
         *inputs, output = [{_symbol(axis) for axis in term} for term in (*network.terms, network.output)]
         sizes = {_symbol(axis): size for axis, size in enumerate(network.sizes)}
-        return check_path(_as_path(optimize(inputs, output, sizes, memory_limit)), count)
+        return check_path(optimize(inputs, output, sizes, memory_limit), count)
     if optimize == "cotengra":
         return _by_cotengra(network)
     if optimize == "greedy" or (optimize == "auto" and count > FEW and not _is_installed()):
@@ -96,12 +88,9 @@ def to_path(steps: Iterable[Iterable[int]], count: int) -> Path:
     return tuple(path)
 
 
-def check_path(path: Path, count: int) -> Path:
-    """The path, with what it leaves over contracted at the end.
-
-    Raises:
-        AxisError: PLT214, there is no tensor at a position.
-    """
+def check_path(found: Iterable[Iterable[int]], count: int) -> Path:
+    """A path as tuples, with what it leaves over contracted at the end; or PLT214, if there is no such tensor."""
+    path = tuple(map(tuple, found))
     left = count
     for positions in path:
         if not positions or len(set(positions)) < len(positions) or not all(0 <= place < left for place in positions):
@@ -148,10 +137,6 @@ def _symbol(axis: int) -> str:
     return chr(ord("a") + axis) if axis < 26 else chr(0x100 + axis)
 
 
-def _as_path(found: Iterable[Iterable[int]]) -> Path:
-    return tuple([tuple(positions) for positions in found])
-
-
 def _by_opt_einsum(network: Network, optimize: Any, memory_limit: int | None) -> Path:
     try:
         import opt_einsum
@@ -164,7 +149,7 @@ def _by_opt_einsum(network: Network, optimize: Any, memory_limit: int | None) ->
     shapes = [tuple([network.sizes[axis] for axis in term]) for term in network.terms]
     equation = f"{','.join(texts[:-1])}->{texts[-1]}"
     found, _ = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize=optimize, memory_limit=memory_limit)
-    return check_path(_as_path(found), len(shapes))
+    return check_path(found, len(shapes))
 
 
 def _by_cotengra(network: Network) -> Path:
@@ -174,7 +159,7 @@ def _by_cotengra(network: Network) -> Path:
         raise fail("PLT511", "contract='cotengra' needs cotengra: pip install cotengra") from error
     sizes = dict(enumerate(network.sizes))
     found = cotengra.array_contract_path(list(network.terms), network.output, size_dict=sizes, optimize="auto-hq")
-    return check_path(_as_path(found), len(network.terms))
+    return check_path(found, len(network.terms))
 
 
 def optimal(network: Network, memory_limit: int | None) -> Path:
@@ -198,7 +183,9 @@ def optimal(network: Network, memory_limit: int | None) -> Path:
         while part > group ^ part:  # each pair once
             one, other = best.get(part), best.get(group ^ part)
             if one and other:
-                work = flops(kept[part] | kept[group ^ part], kept[group], 2, network.sizes) + one[0] + other[0]
+                axes = kept[part] | kept[group ^ part]
+                flops = prod(map(size, axes)) * (1 + (axes > kept[group]))  # counted as opt_einsum does
+                work = flops + one[0] + other[0]
                 found = (work, max(made, one[1], other[1]), part)
                 best[group] = min(best.get(group, (inf, inf, 0)), found)
             part = (part - 1) & group
@@ -216,22 +203,6 @@ def _collect(group: int, best: dict[int, tuple[float, float, int]], steps: list[
         return group.bit_length() - 1
     steps.append((_collect(part, best, steps, count), _collect(group ^ part, best, steps, count)))
     return count + len(steps) - 1
-
-
-def flops(axes: Iterable[int], kept: Iterable[int], count: int, sizes: Sequence[int]) -> int:
-    """The multiplications and additions of one step, counted as opt_einsum does.
-
-    Args:
-        axes: all axes of the operands.
-        kept: those of the result.
-        count: how many operands there are.
-        sizes: the length of each axis.
-
-    >>> flops((0, 1, 2), (0, 2), 2, (3, 4, 5))
-    120
-    """
-    axes = set(axes)
-    return prod(map(sizes.__getitem__, axes)) * (max(1, count - 1) + (not axes.issubset(kept)))
 
 
 def greedy(network: Network, memory_limit: int | None) -> Path:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 from math import inf, prod
-from operator import itemgetter
+from operator import attrgetter
 from typing import NamedTuple
 
-from plait._plan.contraction.candidates import EINSUM, Strategy, candidate, strategies
-from plait._plan.contraction.layouts import Operand
-from plait._plan.contraction.network import Axes, Network
-from plait._plan.contraction.pairwise import CostModel, PairwiseContraction, Target, final_target
+from plait._plan.contraction.candidates import EINSUM, PairwiseContraction, Strategy, candidate, strategies
+from plait._plan.contraction.layouts import CostModel, Operand, Target, final_target
+from plait._plan.contraction.network import Network
 from plait._plan.contraction.paths import Optimize, Path, find_path, walk_path
 from plait._plan.graph import Plan, Step
 from plait._plan.nodes import Diagonal, Node, Reshape, Sum
-from plait._shapes.solver import SolvedPattern
+from plait._shapes.solver import Axes, SolvedPattern
 from plait.backends.costs import ContractionCosts
 
 LAYOUTS = 3
@@ -23,81 +22,56 @@ LAYOUTS = 3
 
 
 class Contraction(NamedTuple):
-    """A contraction of tensors of given shapes.
-
-    Attributes:
-        network: what is contracted.
-        path: the order.
-        pairs: how the tensors are contracted along it.
-        strategies: what was chosen for each of these, whatever the lengths.
-        is_prepared: whether axes that appear twice in a tensor, or in one tensor alone, are dealt with first.
-    """
+    """A contraction of tensors of given shapes, or the first steps of one."""
 
     network: Network
     path: Path
-    pairs: tuple[PairwiseContraction, ...]
-    strategies: tuple[Strategy, ...]
-    is_prepared: bool
-
-
-class SearchState(NamedTuple):
-    """What there is after some steps: the cost until then, what was done, and all operands by number."""
-
-    cost: float
-    pairs: tuple[PairwiseContraction, ...]
-    strategies: tuple[Strategy, ...]
-    operands: tuple[Operand, ...]
+    operands: tuple[Operand, ...]  # the tensors, and then the result of each step
+    is_prepared: bool  # whether axes that appear twice in a tensor, or in one tensor alone, are dealt with first
+    cost: float = 0.0  # nanoseconds, as estimated
+    pairs: tuple[PairwiseContraction, ...] = ()  # how the tensors are contracted along the path
+    strategies: tuple[Strategy, ...] = ()  # what was chosen for each of these, whatever the lengths
 
 
 def plan_contraction(
     network: Network, costs: ContractionCosts, optimize: Optimize = "auto", memory_limit: int | None = None
 ) -> Contraction | None:
-    """The cheapest contraction along a path.
+    """The cheapest contraction of row-major tensors along the path of `find_path`.
 
-    Args:
-        network: what is contracted, with its tensors in row-major order.
-        costs: what the framework's calls cost.
-        optimize: how the path is found, or the path.
-        memory_limit: the most elements that an intermediate result may have.
-
-    Returns:
-        The contraction, or ``None`` where there is nothing to choose: there are too many letters for an einsum, and
-        nothing else.
-
-    Raises:
-        PlaitError: PLT214 or PLT511, as `find_path`.
+    It is ``None`` where there is nothing to choose: there are too many letters for an einsum, and nothing else.
     """
     path = find_path(network, optimize, memory_limit)
-    count = len(network.terms)
+    at_once: Path = (tuple(range(len(network.terms))),)
     model = CostModel(network.sizes, costs)
-    given = _given(network)
-    only = (EINSUM,) * len(path) if costs.only_einsum else None
-    start = given if only else prepare(network, model)
-    state = _search(network, path, start, model, only)
-    found = state and Contraction(network, path, state.pairs, state.strategies, is_prepared=only is None)
-    is_loop = count == 1 or (costs.einsum_fuses and (len(path) > 1 or start != given))
+    given = unprepared(network, at_once)
+    if costs.only_einsum:
+        start = given._replace(path=path)
+        found = _search(start, model, (EINSUM,) * len(path))
+    else:
+        start = prepare(network, path, model)
+        found = _search(start, model)
+    is_loop = len(network.terms) == 1 or (costs.einsum_fuses and (path != at_once or start.operands != given.operands))
     if optimize == "auto" and memory_limit is None and is_loop:
-        at_once: Path = (tuple(range(count)),)
-        direct = _search(network, at_once, given, model, (EINSUM,))
-        if direct is not None and (state is None or direct.cost < state.cost):
-            found = Contraction(network, at_once, direct.pairs, direct.strategies, is_prepared=False)
+        direct = _search(given, model, (EINSUM,))
+        if direct is not None and (found is None or direct.cost < found.cost):
+            return direct
     return found
 
 
-def instantiate(contraction: Contraction, network: Network, costs: ContractionCosts) -> Contraction:
+def instantiate(contraction: Contraction, network: Network, costs: ContractionCosts) -> Contraction | None:
     """The same strategies for other lengths, of which the same are 0 and 1."""
     model = CostModel(network.sizes, costs)
-    start = prepare(network, model) if contraction.is_prepared else _given(network)
-    state = _search(network, contraction.path, start, model, contraction.strategies)
-    return contraction._replace(network=network, pairs=state.pairs if state else ())
+    path = contraction.path
+    start = prepare(network, path, model) if contraction.is_prepared else unprepared(network, path)
+    return _search(start, model, contraction.strategies)
 
 
-def _given(network: Network) -> SearchState:
-    operands = map(Operand, network.terms, network.shapes)
-    return SearchState(0.0, (), (), tuple(operands))
+def unprepared(network: Network, path: Path) -> Contraction:
+    """The start of a search in which each operand is as it is given."""
+    return Contraction(network, path, tuple(map(Operand, network.terms, network.shapes)), is_prepared=False)
 
 
-def prepare(network: Network, model: CostModel) -> SearchState:
+def prepare(network: Network, path: Path, model: CostModel) -> Contraction:
     """The start of a search in which no axis appears twice in an operand, or in one alone and not in the result."""
     seen: set[int] = set()
     shared = {*network.output}
@@ -109,7 +83,7 @@ def prepare(network: Network, model: CostModel) -> SearchState:
         more, operand = _prepare_operand(Operand(term, shape), seen - shared, model)
         cost += more
         operands.append(operand)
-    return SearchState(cost, (), (), tuple(operands))
+    return Contraction(network, path, tuple(operands), is_prepared=True, cost=cost)
 
 
 def _prepare_operand(operand: Operand, alone: set[int], model: CostModel) -> tuple[float, Operand]:
@@ -134,10 +108,9 @@ def _prepare_operand(operand: Operand, alone: set[int], model: CostModel) -> tup
     return cost, Operand(axes, tuple(map(size, axes)), tuple(steps))
 
 
-def _search(
-    network: Network, path: Path, start: SearchState, model: CostModel, chosen: Sequence[Strategy] | None = None
-) -> SearchState | None:
+def _search(start: Contraction, model: CostModel, chosen: Sequence[Strategy] | None = None) -> Contraction | None:
     """The cheapest way along a path, by the strategies that are chosen or by any; ``None`` where there is none."""
+    network, path = start.network, start.path
     states = [start]
     for step, (numbers, left) in enumerate(walk_path(path, len(network.terms))):
         terms = [operand.axes for operand in states[0].operands]
@@ -152,47 +125,47 @@ def _search(
 
 
 def _extend_states(
-    states: Sequence[SearchState],
+    states: Sequence[Contraction],
     numbers: tuple[int, ...],
     target: Target,
     model: CostModel,
     overhead: float,
     chosen: Strategy | None,
-) -> list[SearchState]:
+) -> list[Contraction]:
     """What there may be after one more step, the cheapest first, each with another layout of the result."""
-    best: dict[Axes, SearchState] = {}
-    for state in states:
-        operands = [state.operands[number] for number in numbers]
+    best: dict[Axes, Contraction] = {}
+    for network, path, known, is_prepared, before, pairs, taken in states:
+        operands = [known[number] for number in numbers]
         for strategy in (chosen,) if chosen else strategies(operands, target, model.costs):
-            found = candidate(strategy, numbers, operands, target, model)
-            if found is None:
+            pair = candidate(strategy, operands, target, model)
+            if pair is None:
                 continue
-            cost = state.cost + overhead + found.cost
-            axes, shape, *_ = found.result
+            cost = before + overhead + pair.cost
+            axes, shape, *_ = pair.result
             if cost < (best[axes].cost if axes in best else inf):
-                result = Operand(axes, shape, is_temporary=len(operands) > 1)
-                pairs, taken = (*state.pairs, found.contraction), (*state.strategies, strategy)
-                best[axes] = SearchState(cost, pairs, taken, (*state.operands, result))
-    return sorted(best.values(), key=itemgetter(0))[:LAYOUTS]
+                tensors = (*known, Operand(axes, shape, is_temporary=len(operands) > 1))
+                best[axes] = Contraction(network, path, tensors, is_prepared, cost, (*pairs, pair), (*taken, strategy))
+    return sorted(best.values(), key=attrgetter("cost"))[:LAYOUTS]
 
 
 def contraction_plan(solved: SolvedPattern, contraction: Contraction) -> Plan:
     """A contraction as a plan, with lengths in the place of slots."""
     steps: list[Step] = []
     count = len(solved.ranks)
+    path = walk_path(contraction.path, count)
     values = [*range(count)]  # for each operand of the pairs its number in the plan
 
-    def add(node: Node, operands: tuple[int, ...]) -> int:
+    def add(node: Node, *operands: int) -> int:
         steps.append((node, operands))
         return count + len(steps) - 1
 
-    for numbers, sides, node, after in contraction.pairs:
-        operands = [values[number] for number in numbers]
-        for place, nodes in enumerate(sides):
-            for each in nodes:
-                operands[place] = add(each, (operands[place],))
-        result = operands[0] if node is None else add(node, tuple(operands))
-        for each in after:
-            result = add(each, (result,))
+    for (numbers, _), strategy, pair in zip(path, contraction.strategies, contraction.pairs, strict=True):
+        operands = [values[number] for number in (numbers[::-1] if strategy.swapped else numbers)]
+        for place, nodes in enumerate(pair.sides):
+            for node in nodes:
+                operands[place] = add(node, operands[place])
+        result = operands[0] if pair.node is None else add(pair.node, *operands)
+        for node in pair.after:
+            result = add(node, result)
         values.append(result)
     return Plan(solved, (), tuple(steps), (values[-1],))

@@ -1,7 +1,11 @@
-"""Chainer: variables and parameters, over the arrays of NumPy or CuPy."""
+"""Chainer: variables and parameters, over the arrays of NumPy or CuPy.
+
+`chainer.functions` takes nothing but floats: other elements have no gradient to record, and are those of the arrays.
+"""
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -9,11 +13,11 @@ import chainer
 import chainer.functions as F  # noqa: N812  # its users know it by this name
 import numpy as np
 
-from plait.backends.chainer.reductions import REDUCTIONS, is_differentiable
 from plait.backends.common.contraction import contract
 from plait.backends.common.equation import einsum_in
+from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
 from plait.backends.interface import Backend, Reduction
-from plait.backends.reduction_rules import is_half
+from plait.backends.reduction_rules import ROUNDING, is_half
 from plait.backends.registry import backend_of
 
 _SPACE = SimpleNamespace(
@@ -25,11 +29,26 @@ _SPACE = SimpleNamespace(
 )
 
 
+def _is_differentiable(dtype: Any) -> bool:
+    """Whether `chainer.functions` takes elements of that type."""
+    return dtype.kind == "f"
+
+
 def _cast(tensor: Any, dtype: Any) -> Any:
     """The same elements in another type; the gradient finds its way between floats that Chainer knows."""
-    if all(is_differentiable(np.dtype(kind)) for kind in (tensor.dtype, dtype)):
+    if all(_is_differentiable(np.dtype(kind)) for kind in (tensor.dtype, dtype)):
         return F.cast(tensor, dtype)
     return chainer.Variable(chainer.as_array(tensor).astype(dtype))
+
+
+def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
+    found = tensor.array.max(axes, keepdims=True)
+    return tensor.xp.where(tensor.xp.isfinite(found), found, found.dtype.type(0))
+
+
+_var = build_var(partial(F.mean, keepdims=True), lambda tensor: tensor * tensor, F.mean)
+_logsumexp = build_logsumexp(_finite_max, F.exp, F.sum, F.log, lambda array, axes: array.squeeze(axes))
+_quiet = np.errstate(divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
 
 
 class ChainerBackend(Backend):
@@ -42,21 +61,32 @@ class ChainerBackend(Backend):
     expand = staticmethod(F.broadcast_to)
     concat = staticmethod(F.concat)
     stack = staticmethod(F.stack)
+    reductions = ReductionTable(
+        function=partial(getattr, F),
+        cast=F.cast,
+        special={
+            "var": _var,
+            "std": lambda tensor, axes: F.sqrt(_var(tensor, axes)),
+            "logsumexp": _quiet(_logsumexp),  # Chainer's own is NaN where the largest is infinite
+        },
+        upcast={"half": ROUNDING},
+        not_of_empty=("mean", "var", "std", "logsumexp"),  # which it divides by zero, or refuses
+    )
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
         if any(is_half(tensor.dtype) for tensor in tensors):  # sums would lose most of their digits in 16 bits
             return einsum_in(np.float32, ChainerBackend.einsum, _cast, equation, tensors)
-        if not all(is_differentiable(tensor.dtype) for tensor in tensors):  # Chainer's einsum takes floats alone
+        if not all(_is_differentiable(tensor.dtype) for tensor in tensors):
             arrays = [chainer.as_array(tensor) for tensor in tensors]
             return chainer.Variable(backend_of(arrays[0].__class__).einsum(equation, *arrays))
-        if len(tensors) > 1 and "..." in equation:  # and does not broadcast
+        if len(tensors) > 1 and "..." in equation:  # Chainer's does not broadcast
             return contract(_SPACE, equation, *map(chainer.as_variable, tensors))
         return F.einsum(equation, *tensors)
 
     def reduction(self, name: str, dtype: Any) -> Reduction:
-        if is_differentiable(dtype) and name not in ("any", "all"):
-            return REDUCTIONS.build(name, "floating", dtype)
+        if _is_differentiable(dtype) and name not in ("any", "all"):
+            return super().reduction(name, dtype)
         return lambda tensor, axes: chainer.Variable(
             tensor.xp.asarray(backend_of(tensor.array.__class__).reduction(name, dtype)(tensor.array, axes))
         )

@@ -33,10 +33,7 @@ def expand_ellipsis(
     shapes: Sequence[Sequence[Any]],
     squeeze: Callable[[Any, tuple[int, ...]], Any],
 ) -> tuple[list[str], str, list[Any]]:
-    """`expand_terms`, and the tensors, which lose each dimension of length 1 along which they would be stretched.
-
-    A size that is no int is not looked into, and taken to be longer than 1.
-    """
+    """`expand_terms`, and the tensors without the dimensions along which they would broadcast; symbols are no 1."""
     terms, output = expand_terms(equation, [len(shape) for shape in shapes])
     long = {
         letter

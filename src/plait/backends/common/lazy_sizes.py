@@ -1,8 +1,4 @@
-"""Sizes that a graph has only when it runs, for frameworks without symbols of their own.
-
-TensorFlow, PaddlePaddle, PyTensor and Keras say ``None`` or -1 where a size is unknown. `LazyShapes` puts a `LazySize`
-there, which becomes a tensor of the graph when an operation needs it.
-"""
+"""Symbolic sizes for frameworks that say ``None`` or -1 for an unknown one: tensors of the graph, made when needed."""
 
 from __future__ import annotations
 
@@ -37,10 +33,7 @@ def _binary(name: str) -> Any:
 
 
 class LazySize:
-    """A dimension of a tensor, or the result of arithmetic on such: an operator and its operands.
-
-    The run checks a size ``from_user``, which is never inferred; ``materialized`` is its tensor, once made.
-    """
+    """A dimension of a tensor, or arithmetic on such; one ``from_user`` is checked by the run, and never inferred."""
 
     def __init__(self, name: str, first: Any, second: Any, *, from_user: bool = False) -> None:
         self.parts = name, first, second
@@ -88,8 +81,15 @@ class LazyShapes(Backend):
         lazy = LazyShape(tensor)  # in a list, since a tuple of sizes is one that is known
         return [lazy[dimension] if size is None else size for dimension, size in enumerate(sizes)]
 
+    def rank(self, tensor: Tensor) -> int | None:
+        sizes = self.static_sizes(tensor)
+        return None if sizes is None else len(sizes)
+
     def static_shape(self, tensor: Tensor, rank: int) -> Sequence[int | None]:
         return self.static_sizes(tensor) or (None,) * rank
+
+    def comparable(self, tensors: Sequence[Tensor]) -> bool:
+        return False
 
     def is_symbolic(self, size: Any) -> bool:
         return isinstance(size, LazySize)
@@ -120,11 +120,7 @@ class LazyShapes(Backend):
         return [self.materialize(size) for size in sizes]
 
     def inferred(self, tensor: Tensor, shape: Sequence[Size]) -> Sequence[Size]:
-        """The shape that a tensor is to have, with -1 in it where the framework infers an unknown size just as well.
-
-        That is where one size is unknown before and after: the others have been compared already, and so no mistake
-        can hide behind the inference.
-        """
+        """The shape, with -1 where one size is unknown before and after: the others have been compared already."""
         ints = [size for size in shape if type(size) is int]
         unknown = [size for size in shape if isinstance(size, LazySize) and not size.from_user]
         if len(unknown) != 1 or len(ints) != len(shape) - 1 or not prod(ints):

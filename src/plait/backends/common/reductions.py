@@ -1,8 +1,4 @@
-"""A framework's reductions, made of its own functions so that they mean what `reduction_rules` says.
-
-A framework describes itself in a `ReductionTable`: its functions, which are called directly where they are right, and
-what they get wrong. What has to be made of several of them is built here.
-"""
+"""A framework's reductions, made of its own functions so that they mean what `reduction_rules` says."""
 
 from __future__ import annotations
 
@@ -10,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from plait.backends.interface import Reduction
-from plait.backends.reduction_rules import RULES
+from plait.backends.reduction_rules import ROUNDING, RULES
 
 Elementwise: TypeAlias = Callable[[Any], Any]
 
@@ -19,9 +15,9 @@ class ReductionTable(NamedTuple):
     """What one framework has for reductions, and what of it differs from the rules."""
 
     function: Callable[[str], Reduction]  # its own reduction of a name
-    cast: Callable[[Any, Any], Any]  # f(tensor, dtype), of a type of the framework, or one that the rules name
-    special: Mapping[str | tuple[str, Any], Reduction]  # replace its own, by name, or by name and kind or type
-    upcast: Mapping[str, Collection[str]]  # by kind, those that it does not accumulate in the type of the rules itself
+    cast: Callable[[Any, Any], Any] = lambda tensor, dtype: tensor.astype(dtype)  # dtype: its own, or one of the rules
+    special: Mapping[str | tuple[str, Any], Reduction] = {}  # replace its own, by name, or by name and kind or type
+    upcast: Mapping[str, Collection[str]] = {"half": ROUNDING}  # by kind, those that it accumulates in too narrow types
     orders_bools: bool = True  # whether it has minima and maxima of bools
     tests_numbers: bool = True  # whether it has any and all of numbers
     is_half: Callable[[Any], bool] = lambda dtype: "float16" in str(dtype)
@@ -57,11 +53,7 @@ class ReductionTable(NamedTuple):
 def build_logsumexp(
     pivot: Reduction, exp: Elementwise, total: Reduction, log: Elementwise, squeeze: Reduction
 ) -> Reduction:
-    """A ``logsumexp`` that does not overflow.
-
-    ``pivot`` is the maximum, or 0 where that is infinite; a constant to gradients, it keeps the dimensions that
-    ``squeeze`` then removes.
-    """
+    """A ``logsumexp`` that does not overflow; ``pivot`` is the finite maximum or 0, with the dimensions kept."""
 
     def logsumexp(tensor: Any, axes: tuple[int, ...]) -> Any:
         subtracted = pivot(tensor, axes)

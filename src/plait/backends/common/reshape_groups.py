@@ -11,10 +11,7 @@ from typing import Any
 def reshape_groups(
     before: tuple[Any, ...], after: tuple[Any, ...], measure: Callable[[Any], Any] = lambda size: size
 ) -> Iterator[tuple[int, int, tuple[Any, ...]]]:
-    """The shortest runs of dimensions that hold the same elements: the first, the one behind the last, and the lengths
-    that they become.
-
-    The shapes have as many elements, and no 0; products of sizes that are not ints are compared by their ``measure``.
+    """The shortest runs of dimensions with the same elements: start, stop, and new lengths; of shapes without a 0.
 
     >>> list(reshape_groups((6, 5, 2, 2), (2, 3, 5, 4)))
     [(0, 1, (2, 3)), (1, 2, (5,)), (2, 4, (4,))]

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import cupy
 
-from plait.backends.cupy.reductions import reductions_of
+from plait.backends.common.reductions import ReductionTable, build_logsumexp
 from plait.backends.interface import Backend
+
+
+def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
+    found = tensor.max(axes, keepdims=True)
+    return cupy.where(cupy.isfinite(found), found, cupy.zeros_like(found))
 
 
 class CupyBackend(Backend):
@@ -21,7 +27,11 @@ class CupyBackend(Backend):
 
     def __init__(self, kind: type) -> None:
         cls: Any = kind
-        self.reductions = reductions_of(cls)
+        self.reductions = ReductionTable(
+            function=partial(getattr, cls),
+            special={"logsumexp": build_logsumexp(_finite_max, cupy.exp, cls.sum, cupy.log, cupy.squeeze)},
+            not_of_empty=("mean", "var", "std", "logsumexp"),  # of which it warns, or which it refuses
+        )
         self.reshape, self.view, self.permute = cls.reshape, cls.reshape, cls.transpose
 
     @staticmethod

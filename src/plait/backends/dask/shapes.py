@@ -1,9 +1,7 @@
-"""Reshaping an array of chunks, and moving nothing from one chunk to another where that can be.
+"""Reshapes that keep each chunk where all are intervals of the row-major order, before and after.
 
-Dask learns some lengths only when it computes, as that of ``x[x > 0]``, and has NaN for them in its shapes.
-
-A chunk stays as it is where it is an interval of the row-major order before and after: one dimension is cut anyhow,
-those in front of it are cut into single rows, and those behind it are whole. How others are cut up, Dask decides.
+They are where one dimension is cut anyhow, those in front of it into single rows, and those behind it not at all. Of
+lengths that Dask learns only when it computes, as that of ``x[x > 0]``, its shapes have NaN.
 """
 
 from __future__ import annotations

@@ -12,7 +12,16 @@ import numpy as np
 from jax import export, lax
 
 from plait.backends.interface import Backend, Reduction, TensorCall
-from plait.backends.jax.sharding import explained, part, reshape, sharded_einsum
+from plait.backends.jax.sharding import einsum, einsum_and_reshape, explained, part, reshape
+
+
+def _compiled(call: TensorCall) -> TensorCall:
+    """The calls of a plan as one: dispatched once, and without an array after each."""
+
+    def plait(*tensors: Any) -> Any:  # the name that a profile shows
+        return call(*tensors)
+
+    return jax.jit(plait, inline=True)  # a trace that calls it on arrays must show the equations
 
 
 class JaxBackend(Backend):
@@ -26,9 +35,13 @@ class JaxBackend(Backend):
     expand = staticmethod(jnp.broadcast_to)
     concat = staticmethod(explained(jnp.concatenate, "the sharding differs from one tensor to another; reshard them"))
     stack = staticmethod(explained(jnp.stack, "the sharding differs from one tensor to another; reshard them"))
-    einsum = staticmethod(explained(jnp.einsum, "the result could be sharded in several ways; out_sharding says which"))
+    einsum = staticmethod(einsum)
     slice = staticmethod(part)
     to_numpy: Callable[[Any], Any] = staticmethod(np.asarray)
+
+    def __init__(self, kind: type) -> None:
+        if issubclass(kind, jax.Array):
+            self.wrap_callable = _compiled
 
     def for_any_type(self) -> Backend:
         return _TRACED
@@ -39,34 +52,13 @@ class JaxBackend(Backend):
     def einsum_with_backend_kwargs(
         self, equation: str, shape: Sequence[Any] | None, kwargs: dict[str, Any]
     ) -> TensorCall:
-        if "out_sharding" not in kwargs:
-            return lambda *tensors: _shaped(self.einsum(equation, *tensors, **kwargs), shape)
-        return sharded_einsum(equation, shape, **kwargs)
+        return einsum_and_reshape(equation, shape, **kwargs)
 
     def is_symbolic(self, size: Any) -> bool:
         return export.is_symbolic_dim(size)
 
     def static_shape(self, tensor: Any, rank: int) -> Sequence[Any]:
         return tensor.shape  # symbols are equal where JAX can prove it
-
-
-def _shaped(tensor: Any, shape: Sequence[Any] | None) -> Any:
-    return tensor if shape is None else reshape(tensor, shape)
-
-
-def _compiled(call: TensorCall) -> TensorCall:
-    """The calls of a plan as one: dispatched once, and without an array after each."""
-
-    def plait(*tensors: Any) -> Any:  # the name that a profile shows
-        return call(*tensors)
-
-    return jax.jit(plait, inline=True)  # a trace that calls it on arrays must show the equations
-
-
-class ArrayBackend(JaxBackend):
-    """Arrays with elements."""
-
-    wrap_callable = staticmethod(_compiled)
 
 
 def _of_shapes(function: Callable[..., Any]) -> Any:
@@ -94,8 +86,6 @@ class ShapeBackend(JaxBackend):
 
 def backend_for(kind: type) -> Backend:
     """The backend for tensors of a type."""
-    if issubclass(kind, jax.Array):
-        return ArrayBackend(kind)
     if issubclass(kind, jax.ShapeDtypeStruct):
         return ShapeBackend(kind)
     if not hasattr(kind, "__array__"):

@@ -7,7 +7,6 @@ type, and JAX refuses an operation whose result could have several.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import gcd
 from typing import Any
 
 import jax
@@ -62,46 +61,49 @@ _slice = explained(lax.slice_in_dim, "an axis is sharded, and a part of it would
 def carried(tensor: Any, shape: Sequence[Any]) -> NamedSharding | None:
     """The sharding after a reshape that moves no element between devices, or ``None`` where there is none.
 
-    A sharded dimension is a product: its shards, and what each of them holds. The new dimensions are filled with these
-    factors from left to right. Shards can only begin a dimension; what they hold may be cut anywhere.
+    Where a mesh axis cuts a dimension is told by how many equal parts of the row-major order it comes after; in the
+    new shape it must come after as many.
     """
     mesh, spec = jax.typeof(tensor).sharding.mesh, jax.typeof(tensor).sharding.spec
     if not all(type(size) is int and size for size in (*tensor.shape, *shape)):
         return None
-    factors: list[tuple[str, int]] = []
+    cuts: list[tuple[int, str]] = []
+    parts = 1
     for size, axes in zip(tensor.shape, spec, strict=True):
-        held = size
+        inner = parts
         for name in (axes,) if isinstance(axes, str) else axes or ():
-            factors.append((name, mesh.shape[name]))
-            held //= mesh.shape[name]
-        if factors and not factors[-1][0]:
-            held *= factors.pop()[1]  # with that of the dimension before, one run of elements
-        factors.append(("", held))
-    factors.reverse()
+            cuts.append((inner, name))
+            inner *= mesh.shape[name]
+        parts *= size
     partitions: list[tuple[str, ...]] = []
+    parts = 1
     for size in shape:
-        names: tuple[str, ...] = ()
-        left, begun = size, False
-        while left > 1:
-            name, count = factors.pop()
-            common = gcd(left, count)
-            if name and not begun and common == count:
-                names = (*names, name)
-            elif name or common == 1 < count:
-                return None
-            elif count > 1:
-                factors.append(("", count // common))
-                begun = True
-            left //= common
-        partitions.append(names)
+        names: list[str] = []
+        inner, parts = parts, parts * size
+        while size > 1 and cuts and cuts[0][0] == inner and parts % (inner * mesh.shape[cuts[0][1]]) == 0:
+            names.append(cuts.pop(0)[1])
+            inner *= mesh.shape[names[-1]]
+        partitions.append(tuple(names))
+    if any(mesh.shape[name] > 1 for _, name in cuts):
+        return None
     return NamedSharding(mesh, PartitionSpec(*partitions, unreduced=spec.unreduced, reduced=spec.reduced))
 
 
-def sharded_einsum(equation: str, shape: Sequence[Any] | None, out_sharding: Any, **kwargs: Any) -> TensorCall:
-    """An einsum, and a reshape where there is a shape, with that sharding of the result."""
+einsum = explained(jnp.einsum, "the result could be sharded in several ways; out_sharding says which")
+
+
+def einsum_and_reshape(equation: str, shape: Sequence[Any] | None, **kwargs: Any) -> TensorCall:
+    """An einsum, and a reshape where there is a shape; ``out_sharding`` is the sharding of what they give."""
+
+    def product(*tensors: Any) -> Any:
+        result = einsum(equation, *tensors, **kwargs)
+        return result if shape is None else reshape(result, shape)
+
+    if "out_sharding" not in kwargs:
+        return product
     from jax.sharding import AxisType, auto_axes, get_abstract_mesh  # of a newer JAX than the rest needs
 
-    sharding = out_sharding
+    sharding = kwargs.pop("out_sharding")
     if not isinstance(sharding, (NamedSharding, PartitionSpec)):
         kind = type(sharding).__name__
         raise fail(
@@ -109,10 +111,6 @@ def sharded_einsum(equation: str, shape: Sequence[Any] | None, out_sharding: Any
         )
     terms = equation.partition("->")[0].replace("...", "").split(",")
     direct = shape is None and len(terms) == 2 and all(len(set(term)) == len(term) for term in terms)
-
-    def product(*tensors: Any) -> Any:
-        result = jnp.einsum(equation, *tensors, **kwargs)
-        return result if shape is None else lax.reshape(result, shape)
 
     def call(*tensors: Any) -> Any:
         mesh = getattr(sharding, "mesh", None) or get_abstract_mesh()

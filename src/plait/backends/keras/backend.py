@@ -7,30 +7,48 @@ TensorFlow, JAX or PyTorch, whose backend serves it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import partial
 from typing import Any, ClassVar
 
 import keras
 from keras import KerasTensor, ops
 
-from plait._caches import register
+from plait._caches import cached
 from plait.backends.common.lazy_sizes import LazyShapes, LazySize
+from plait.backends.common.reductions import ReductionTable
 from plait.backends.interface import Backend, Reduction
-from plait.backends.keras.reductions import REDUCTIONS
 from plait.backends.keras.shapes import sized
+from plait.backends.reduction_rules import ROUNDING
 from plait.backends.registry import backend_of
+
+_COUNT: dict[str, Reduction] = {
+    "sum": lambda tensor, axes: ops.cast(ops.sum(ops.cast(tensor, "int64"), axes), "int64"),
+    "prod": lambda tensor, axes: ops.prod(ops.cast(tensor, "int64"), axes, dtype="int64"),
+}
+"""Sums and products that count in ``int64``; Keras on PyTorch says that a sum of them does not."""
+
+_COUNTED = () if keras.backend.backend() == "jax" else ("bool", "integer")  # JAX does so, where it is allowed 64 bits
 
 
 class SymbolicBackend(LazyShapes):
     """What a model does not know of its sizes is a `LazySize`, and read from its inputs when the model is called."""
 
     name = "keras"
-    reductions = REDUCTIONS
     permute = staticmethod(ops.transpose)
     concat = staticmethod(ops.concatenate)
     stack = staticmethod(ops.stack)
     einsum = staticmethod(ops.einsum)
     to_numpy = staticmethod(KerasTensor.__array__)
+    reductions = ReductionTable(
+        function=partial(getattr, ops),
+        cast=ops.cast,
+        special={
+            ("var", "complex"): lambda tensor, axes: ops.square(ops.std(tensor, axes)),  # ops.var takes real parts
+            **{(name, kind): count for name, count in _COUNT.items() for kind in _COUNTED},
+        },
+        upcast={"half": ROUNDING},
+        orders_bools=False,
+    )
 
     def reshape(self, tensor: Any, shape: Sequence[Any]) -> Any:
         return sized("reshape", tensor, self.inferred(tensor, shape))  # mostly of the batch, which takes Keras' own way
@@ -45,9 +63,6 @@ class SymbolicBackend(LazyShapes):
     def static_sizes(tensor: Any) -> Any:
         return tensor.shape
 
-    def comparable(self, tensors: Sequence[Any]) -> bool:
-        return False
-
     def size_from_user(self, size: Any) -> Any:
         return LazySize(*size.parts, from_user=True)
 
@@ -58,15 +73,13 @@ class SymbolicBackend(LazyShapes):
 _SYMBOLIC = SymbolicBackend(KerasTensor)
 
 
-@register
-@lru_cache(maxsize=1)
+@cached(maxsize=1)
 def _native() -> Backend:
     """The backend of the tensors that Keras computes with: they are of one framework in a process."""
     return backend_of(ops.convert_to_tensor(0.0).__class__).for_any_type()
 
 
-@register
-@lru_cache(maxsize=256)
+@cached(maxsize=256)
 def _native_reduction(name: str, dtype: Any) -> Reduction:
     return _native().reduction(name, dtype)
 

@@ -13,26 +13,76 @@ import mxnet as mx
 
 from plait.backends.common.equation import expand_ellipsis
 from plait.backends.common.lazy_sizes import LazyShape
+from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
 from plait.backends.interface import Backend, Reduction
-from plait.backends.mxnet.reductions import REDUCTIONS, is_symbol, space_of, type_of
-from plait.backends.mxnet.shapes import expand, permute, reshape_symbol
+from plait.backends.mxnet.shapes import expand, is_symbol, permute, reshape_symbol, space_of, type_of
+from plait.backends.reduction_rules import COUNTING, ROUNDING
 
 
-def _of_either(name: str) -> Any:
-    """A function of a list of tensors, for arrays or for symbols."""
-    return staticmethod(lambda tensors, *axis: getattr(space_of(tensors[0]), name)(tensors, *axis))
+def _function(name: str, **keywords: Any) -> Any:
+    """A function of arrays and of symbols, or of a list of either, by the name that it has for both."""
+
+    def call(tensor: Any, *arguments: Any) -> Any:
+        space = space_of(tensor[0] if isinstance(tensor, (list, tuple)) else tensor)
+        return getattr(space, name)(tensor, *arguments, **keywords)
+
+    return call
+
+
+def _classic_reduction(name: str, *, keepdims: bool = False) -> Reduction:
+    """A reduction of ``mx.nd``: those of ``mx.np`` carry a remainder along, which makes NaN of an infinity.
+
+    It leaves no tensor without dimensions, and takes none without elements.
+    """
+
+    def reduce(tensor: Any, axes: tuple[int, ...]) -> Any:
+        function = getattr(mx.sym if is_symbol(tensor) else mx.nd, name)
+        keeps = keepdims or is_symbol(tensor) or len(axes) == tensor.ndim
+        result = function(tensor.as_nd_ndarray(), axis=axes, keepdims=keeps).as_np_ndarray()
+        return space_of(tensor).squeeze(result, axis=axes) if keeps and not keepdims else result
+
+    return reduce
+
+
+def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
+    space = space_of(tensor)
+    return space.nan_to_num(space.max(tensor, axis=axes, keepdims=True), posinf=0.0, neginf=0.0)
+
+
+def _fill(_: Reduction, tensor: Any, axes: tuple[int, ...], value: float | None) -> Any:
+    dtype = None if "float" in str(tensor.dtype) else "int64"
+    return mx.np.sum(tensor, axis=axes, dtype=dtype) + value
+
+
+_sum, _mean = _classic_reduction("sum"), _classic_reduction("mean")
+_var = build_var(_classic_reduction("mean", keepdims=True), lambda tensor: tensor * tensor, _mean)
 
 
 class MXNetBackend(Backend):
     """Arrays of ``mx.np``, and their symbols."""
 
     name = "mxnet.np"
-    reductions = REDUCTIONS
     reshape = staticmethod(mx.np.reshape)
     permute = staticmethod(permute)
     expand = staticmethod(expand)
-    concat = _of_either("concatenate")
-    stack = _of_either("stack")
+    concat = staticmethod(_function("concatenate"))
+    stack = staticmethod(_function("stack"))
+    reductions = ReductionTable(
+        function=_function,
+        cast=lambda tensor, dtype: tensor.astype(dtype),
+        special={
+            "sum": _sum,
+            "mean": _mean,
+            "var": _var,  # MXNet's own reads beyond the memory of a tensor of more than 6 dimensions
+            "std": lambda tensor, axes: space_of(tensor).sqrt(_var(tensor, axes)),
+            "logsumexp": build_logsumexp(_finite_max, _function("exp"), _sum, _function("log"), _function("squeeze")),
+            **{(name, kind): _function(name, dtype="int64") for name in COUNTING for kind in ("bool", "integer")},
+        },
+        upcast={"half": ROUNDING},
+        not_of_empty=ROUNDING,
+        is_empty=lambda tensor: not is_symbol(tensor) and not tensor.size,
+        fill=_fill,
+    )
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Permutations and broadcasts beyond MXNet's own, and reshapes of its symbols, which have no shape.
+"""Arrays and symbols by the same functions; permutations and broadcasts beyond MXNet's own, and reshapes of symbols.
 
 Codes say what becomes of each dimension of a symbol. They are those of ``npx.reshape``. Its one code for a split takes
 two parts, and that for a merge two dimensions, so that more take several reshapes; a graph makes no copy of them.
@@ -13,7 +13,6 @@ from typing import Any
 
 import mxnet as mx
 
-from plait.backends.mxnet.reductions import is_symbol, space_of, type_of
 from plait.errors import fail
 
 INFER, KEEP, SKIP, MERGE, SPLIT = -1, -2, -3, -5, -6
@@ -23,6 +22,21 @@ _LONGEST = 6
 """How many dimensions MXNet transposes at once."""
 
 Axes = tuple[int, ...]
+
+
+def is_symbol(tensor: Any) -> bool:
+    """Whether it is a symbol of a graph, and not an array; symbols have no shape."""
+    return isinstance(tensor, mx.sym.Symbol)
+
+
+def space_of(tensor: Any) -> Any:
+    """The functions that take it, Gluon's ``F``."""
+    return mx.sym.np if is_symbol(tensor) else mx.np
+
+
+def type_of(tensor: Any) -> Any:
+    """The type of the elements; of a symbol where its graph tells, or else ``None``."""
+    return tensor.infer_type_partial()[1][0] if is_symbol(tensor) else tensor.dtype
 
 
 def permute(tensor: Any, order: Sequence[int]) -> Any:
@@ -94,8 +108,6 @@ def _splits(parts: list[list[int]]) -> Iterator[list[int]]:
                 codes, left = [*codes, KEEP], [*left, lengths]
                 continue
             first, rest = lengths[:1], lengths[1:]
-            if len(rest) > 1 and INFER in rest[:-1]:  # what is split off has a length that is known
-                first, rest = lengths[:-1], lengths[-1:]
             codes += [SPLIT, *[prod(each) if INFER not in each else INFER for each in (first, rest)]]
             left += [first, rest]
         parts = left

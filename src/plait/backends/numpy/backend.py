@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from plait._caches import register
+from plait._caches import cached
 from plait.backends.interface import Backend, LargeTensors, Reduction
 from plait.errors import fail
 
@@ -124,6 +124,6 @@ class _ArraysAndScalars(NumpyBackend):
         self.concat = _concat
 
 
-_arrays_and_scalars = register(lru_cache(maxsize=64)(_ArraysAndScalars))
+_arrays_and_scalars = cached(maxsize=64)(_ArraysAndScalars)
 
 BACKEND = NumpyBackend

@@ -1,18 +1,15 @@
-"""NumPy's contraction operations: BLAS for the types that it knows, and half types by way of ``float32``.
-
-``numpy.einsum`` itself is a loop in C that no BLAS takes part in; plans call it where that is the cheapest.
-"""
+"""NumPy's contraction operations: BLAS for its types, half types by way of ``float32``, and einsum's loop in C."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from math import inf
 from typing import Any
 
 import numpy as np
 
-from plait._caches import register
+from plait._caches import cached
 from plait.backends.capabilities import ContractionOps, Product
 from plait.backends.costs import ContractionCosts
 from plait.backends.numpy.reductions import BLAS_REAL, add_by_blas
@@ -27,13 +24,9 @@ _BLAS = {"f": 0.012, "d": 0.034, "F": 0.068, "D": 0.136}
 """The types that BLAS multiplies, and how many nanoseconds an operation takes."""
 
 
-@register
-@lru_cache(maxsize=256)
+@cached(maxsize=256)
 def contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
-    """What there is for arrays of these types; ``None`` where only ``numpy.einsum`` can tell.
-
-    All arrays are converted to one type first, so that no intermediate result is narrower than the result.
-    """
+    """For arrays of these types, all converted to the result's first; ``None`` where only ``numpy.einsum`` can tell."""
     try:
         result = np.result_type(*dtypes)
         inside = np.result_type(*[np.float32 if is_half(dtype) else dtype for dtype in dtypes])
@@ -47,8 +40,7 @@ def contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
     return found._replace(wrap=lambda call: _within(call, inside, result))
 
 
-@register
-@lru_cache(maxsize=32)
+@cached(maxsize=32)
 def _ops_for(dtype: Any) -> ContractionOps:
     """What there is for arrays of one type."""
     vecdot = getattr(np, "vecdot", None) if dtype.kind == "f" else None  # it conjugates complex numbers

@@ -1,18 +1,13 @@
-"""How large arrays of NumPy are reduced and copied: by ufuncs, by copies part by part, and by kernels.
-
-Ufuncs combine arrays into memory that is there. In two passes, what is left of each element without a pivot is added
-up; element by element that is what ``numpy.var`` and plait's own `logsumexp` do.
-"""
+"""How large arrays of NumPy are reduced and copied: by ufuncs into memory, by copies part by part, and by kernels."""
 
 from __future__ import annotations
 
 from contextlib import nullcontext
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from plait._caches import register
+from plait._caches import cached
 from plait.backends.capabilities import LargeTensorOps, ReductionOps, TwoPassOps
 from plait.backends.costs import MemoryCosts
 from plait.backends.numpy.reductions import BLAS_REAL, UFUNCS, ones
@@ -22,8 +17,7 @@ _OF_BOOLS: dict[str, Any] = {"any": np.bitwise_or, "all": np.bitwise_and, "max":
 """The same, many at a time."""
 
 
-@register
-@lru_cache(maxsize=256)
+@cached(maxsize=256)
 def _one_pass_ops(name: str, dtype: Any) -> ReductionOps | None:
     """The calls of a reduction in one pass, or ``None`` where it is one call."""
     ufunc = _OF_BOOLS.get(name) if dtype.kind == "b" else None
@@ -95,8 +89,7 @@ _PART = 128
 """How many elements a product with ones adds up."""
 
 
-@register
-@lru_cache(maxsize=64)
+@cached(maxsize=64)
 def _two_pass_ops(name: str, dtype: Any) -> TwoPassOps | None:
     """The calls of a reduction in two passes, or ``None`` where it is one call."""
     exponentials = name == "logsumexp"
@@ -129,28 +122,26 @@ def _errstate() -> Any:
     return np.errstate(divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
 
 
-def _without(part: Any, pivot: Any, memory: Any) -> None:
+def _without(part: Any, pivot: Any, memory: Any) -> Any:
     if part.dtype != memory.dtype:  # made wide all at once, which is faster than in the ufunc's own buffers
         np.copyto(memory, part)
         part = memory
-    np.subtract(part, pivot, memory)
+    return np.subtract(part, pivot, memory)
 
 
 def _squares(part: Any, pivot: Any, memory: Any) -> Any:
-    _without(part, pivot, memory)
-    return np.square(memory, memory)
+    return np.square(_without(part, pivot, memory), memory)
 
 
 def _squares_of_complex(part: Any, pivot: Any, memory: Any) -> Any:
-    _without(part, pivot, memory)
+    memory = _without(part, pivot, memory)
     pairs = memory.reshape(-1).view(memory.real.dtype).reshape(*memory.shape, 2)
     np.square(pairs, pairs)
     return np.add(pairs[..., 0], pairs[..., 1])
 
 
 def _exponentials(part: Any, pivot: Any, memory: Any) -> Any:
-    _without(part, pivot, memory)
-    return np.exp(memory, memory)
+    return np.exp(_without(part, pivot, memory), memory)
 
 
 _TRANSFORM: dict[tuple[bool, str], tuple[Any, float]] = {
@@ -201,9 +192,7 @@ def _why_no_kernel(name: str | None, dtype: Any) -> str | None:
 
 
 OPS = LargeTensorOps(
-    why_not_decompose=lambda _: None,
     layout=lambda array: (array.strides, array.dtype),
-    requires_grad=lambda _: False,
     memory=lambda array: (array.strides, array.itemsize),
     reduction_ops=_reduction_ops,
     empty=_empty,

@@ -1,17 +1,14 @@
-"""The reductions of NumPy arrays: the ufuncs that its methods end in, without the Python around them.
-
-Sums within a contraction are products with ones where that is faster: BLAS reads memory faster than NumPy adds it up.
-"""
+"""The reductions of NumPy arrays, by the ufuncs that its methods end in, and sums as products with ones, by BLAS."""
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from plait._caches import register
+from plait._caches import cached
 from plait.backends.interface import Reduction
 from plait.backends.reduction_rules import ROUNDING, is_half
 
@@ -35,10 +32,6 @@ def _var(tensor: Any, axes: tuple[int, ...]) -> Any:
 def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
     found = np.maximum.reduce(tensor, axes, keepdims=True, initial=-np.inf)
     return np.where(np.isfinite(found), found, 0).astype(tensor.dtype)
-
-
-def _cast(tensor: Any, dtype: Any) -> Any:
-    return tensor.astype(dtype)  # of an array, or of the scalar that all of it is reduced to
 
 
 UFUNCS: dict[str, Any] = {
@@ -66,8 +59,7 @@ _IN_FLOAT32: dict[str, Reduction] = {
 """For half types, without a copy of all elements."""
 
 
-@register
-@lru_cache(maxsize=64)
+@cached(maxsize=64)
 def reductions_of(cls: Any) -> ReductionTable:
     """The reductions of a class of arrays: its methods, which a subclass may have overridden."""
     from plait.backends.common.reductions import ReductionTable, build_logsumexp
@@ -81,7 +73,7 @@ def reductions_of(cls: Any) -> ReductionTable:
         special |= {(name, kind): reduce for name, reduce in _REDUCTIONS.items() for kind in _KINDS}
         special |= {(name, "half"): reduce for name, reduce in _IN_FLOAT32.items()}
     upcast = [name for name in ROUNDING if (name, "half") not in special]
-    return ReductionTable(partial(getattr, cls), _cast, special, {"half": upcast}, is_half=is_half)
+    return ReductionTable(partial(getattr, cls), special=special, upcast={"half": upcast}, is_half=is_half)
 
 
 BLAS_REAL = "fd"
@@ -111,8 +103,7 @@ def add_by_blas(tensor: Any, axes: tuple[int, ...]) -> Any:
     return np.add.reduce(tensor, axes)
 
 
-@register
-@lru_cache(maxsize=256)
+@cached(maxsize=256)
 def _block(size: int) -> int:
     """How many of so many elements are added up at a time, few enough that little is lost in rounding; 0 for none."""
     if size <= _BLOCK:
@@ -120,8 +111,7 @@ def _block(size: int) -> int:
     return next((block for block in range(_BLOCK, _BLOCK // 8, -1) if size % block == 0), 0)
 
 
-@register
-@lru_cache(maxsize=64)
+@cached(maxsize=64)
 def ones(count: int, dtype: Any) -> Any:
     """So many ones."""
     return np.ones(count, dtype)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import paddle
 
-from plait._caches import register
+from plait._caches import cached
 from plait.backends.common.contraction import contract
 from plait.backends.common.equation import einsum_in
 from plait.errors import fail
@@ -48,8 +48,7 @@ def _has_unknown_sizes(tensors: tuple[Any, ...]) -> bool:
     return any(-1 in tensor.shape for tensor in tensors)
 
 
-@register
-@lru_cache(maxsize=256)
+@cached(maxsize=256)
 def _has_diagonal(equation: str) -> bool:
     """Whether a tensor has an axis twice: beside another tensor, or a sum, Paddle's own fails, as of 3.3."""
     terms = equation.partition("->")[0].replace("...", "").split(",")

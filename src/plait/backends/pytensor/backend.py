@@ -6,15 +6,18 @@ Tensors with labelled dimensions, of ``pytensor.xtensor``, are not served: they 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytensor.tensor as pt
 from pytensor.compile import SharedVariable
+from pytensor.gradient import disconnected_grad
 from pytensor.graph import Constant
 
 from plait.backends.common.equation import expand_ellipsis
 from plait.backends.common.lazy_sizes import LazyShapes
-from plait.backends.pytensor.reductions import REDUCTIONS
+from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
+from plait.backends.interface import Reduction
 
 
 def _static(tensor: Any) -> tuple[int | None, ...]:
@@ -22,17 +25,55 @@ def _static(tensor: Any) -> tuple[int | None, ...]:
     return tensor.type.shape if isinstance(tensor, pt.TensorVariable) else tensor.shape
 
 
+def _with_nan(reduce: Reduction) -> Reduction:
+    """With NaN where there is one: what PyTensor compiles by default loses it."""
+
+    def with_nan(tensor: Any, axes: tuple[int, ...]) -> Any:
+        found = pt.any(pt.isnan(tensor), axes)
+        return pt.switch(found, pt.constant(float("nan"), dtype=tensor.dtype), reduce(tensor, axes))
+
+    return with_nan
+
+
+def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
+    found = pt.max(tensor, axes, keepdims=True)
+    return disconnected_grad(pt.switch(pt.isinf(found), 0, found))
+
+
+_logsumexp = build_logsumexp(_finite_max, pt.exp, pt.sum, lambda total: pt.log1p(total - 1), pt.squeeze)
+"""PyTensor rewrites its own into this, but not in every mode, and with ``log`` would subtract the maximum once more."""
+
+_complex_var = build_var(
+    partial(pt.mean, keepdims=True),
+    lambda tensor: pt.real(tensor) ** 2 + pt.imag(tensor) ** 2,  # pt.var squares, and squares may be negative
+    pt.mean,
+)
+
+
 class PyTensorBackend(LazyShapes):
     """Plans call the functions of ``pytensor.tensor``, which take NumPy's arrays for constants."""
 
     name = "pytensor"
-    reductions = REDUCTIONS
     accepts = frozenset({"numpy"})
     permute = staticmethod(pt.transpose)
     concat = staticmethod(pt.concatenate)
     stack = staticmethod(pt.stack)
     static_sizes = staticmethod(_static)
     shape_tensor = staticmethod(pt.shape)
+    reductions = ReductionTable(
+        function=partial(getattr, pt),
+        cast=pt.cast,
+        special={
+            ("min", "floating"): _with_nan(pt.min),
+            ("max", "floating"): _with_nan(pt.max),
+            "logsumexp": _logsumexp,
+            ("var", "complex"): _complex_var,
+            ("std", "complex"): lambda tensor, axes: pt.sqrt(_complex_var(tensor, axes)),
+        },
+        upcast={"half": ("prod", "var", "std", "logsumexp")},  # it accumulates sums and means in float32 by itself
+        not_of_empty=("logsumexp",),
+        is_empty=lambda tensor: 0 in tensor.type.shape,
+    )
 
     def __init__(self, kind: type) -> None:
         if not issubclass(kind, pt.TensorVariable):
@@ -52,7 +93,10 @@ class PyTensorBackend(LazyShapes):
         )
         result = pt.einsum(",".join(terms) + "->" + output, *operands)
         known = {
-            letter: size for term, each in zip(terms, operands, strict=True) for letter, size in _named(term, each)
+            letter: size
+            for term, operand in zip(terms, operands, strict=True)
+            for letter, size in zip(term, _static(operand), strict=True)
+            if size is not None
         }
         shape = tuple([known.get(letter) for letter in output])
         if 0 in known.values() and None not in shape:  # which it does not vectorize
@@ -66,21 +110,10 @@ class PyTensorBackend(LazyShapes):
             return tensor.data
         return tensor.get_value() if isinstance(tensor, SharedVariable) else tensor.eval()
 
-    def rank(self, tensor: Any) -> int | None:
-        return tensor.ndim
-
     def is_symbolic(self, size: Any) -> bool:
         if isinstance(size, pt.TensorVariable):
             return not size.ndim and "int" in size.dtype
         return super().is_symbolic(size)
-
-    def comparable(self, tensors: Sequence[Any]) -> bool:
-        return False  # where they are not known
-
-
-def _named(term: str, tensor: Any) -> list[tuple[str, int]]:
-    """The letters of a term whose sizes are known."""
-    return [(letter, size) for letter, size in zip(term, _static(tensor), strict=True) if size is not None]
 
 
 BACKEND = PyTensorBackend

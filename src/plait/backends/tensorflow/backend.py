@@ -7,12 +7,41 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
+from plait._caches import cached
 from plait.backends.common.lazy_sizes import LazyShapes
+from plait.backends.common.reductions import ReductionTable
+from plait.backends.interface import Reduction
+from plait.backends.reduction_rules import COUNTING, ROUNDING
 from plait.backends.tensorflow.einsum import einsum
-from plait.backends.tensorflow.reductions import REDUCTIONS
-from plait.backends.tensorflow.shapes import constant, eager_ints
 
+_INT32 = 2**31
 _DENSE = {"RaggedTensor": "its to_tensor()", "SparseTensor": "tf.sparse.to_dense"}
+
+_COMPOSED: dict[str, Any] = {
+    "std": tf.math.reduce_std,
+    "var": tf.math.reduce_variance,
+    "logsumexp": tf.math.reduce_logsumexp,
+}
+"""The reductions that are not one operation."""
+
+
+@cached(maxsize=4096)
+def _eager_ints(ints: tuple[int, ...]) -> Any:
+    """Ints as a tensor in the host's memory, made once: a conversion at each call takes longer than the operation."""
+    with tf.device("CPU"):
+        return tf.constant(ints, tf.int32 if all(size < _INT32 for size in ints) else tf.int64)
+
+
+def _constant(ints: tuple[int, ...]) -> Any:
+    """Axes, or an order of dimensions."""
+    return _eager_ints(ints) if tf.executing_eagerly() else ints
+
+
+def _reduction(name: str) -> Reduction:
+    if name in _COMPOSED:
+        return lambda tensor, axes: _COMPOSED[name](tensor, _constant(axes))
+    operation = getattr(tf.raw_ops, name.capitalize())
+    return lambda tensor, axes: operation(input=tensor, axis=_constant(axes))
 
 
 class TensorflowBackend(LazyShapes):
@@ -21,13 +50,20 @@ class TensorflowBackend(LazyShapes):
     """
 
     name = "tensorflow"
-    reductions = REDUCTIONS
     einsum_optimizes_path = True
     accepts: ClassVar[frozenset[str]] = frozenset({"numpy"})
     concat = staticmethod(tf.concat)
     stack = staticmethod(tf.stack)
     einsum = staticmethod(einsum)
     shape_tensor = staticmethod(tf.shape)
+    reductions = ReductionTable(
+        function=_reduction,
+        cast=tf.cast,
+        special={},
+        upcast={"bool": COUNTING, "integer": COUNTING, "half": ROUNDING},
+        orders_bools=False,
+        tests_numbers=False,
+    )
 
     def __init__(self, kind: type) -> None:
         if not issubclass(kind, (tf.Tensor, tf.Variable)):
@@ -35,19 +71,16 @@ class TensorflowBackend(LazyShapes):
 
     def reshape(self, tensor: Any, shape: Any) -> Any:
         eager = tf.executing_eagerly()
-        sizes = eager_ints(shape) if eager else self.materialize_all(self.inferred(tensor, shape))
+        sizes = _eager_ints(shape) if eager else self.materialize_all(self.inferred(tensor, shape))
         return tf.raw_ops.Reshape(tensor=tensor, shape=sizes)
 
     @staticmethod
     def permute(tensor: Any, order: Any) -> Any:
-        return tf.raw_ops.Transpose(x=tensor, perm=constant(order))
+        return tf.raw_ops.Transpose(x=tensor, perm=_constant(order))
 
     def expand(self, tensor: Any, shape: Any) -> Any:
-        sizes = eager_ints(shape) if tf.executing_eagerly() else self.materialize_all(shape)
+        sizes = _eager_ints(shape) if tf.executing_eagerly() else self.materialize_all(shape)
         return tf.raw_ops.BroadcastTo(input=tensor, shape=sizes)
-
-    def rank(self, tensor: Any) -> int | None:
-        return tf.TensorShape(tensor.shape).rank
 
     @staticmethod
     def static_sizes(tensor: Any) -> Sequence[int | None] | None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import tensorflow as tf
 
-from plait._caches import register
+from plait._caches import cached
 from plait.backends.common.equation import einsum_in
 from plait.errors import fail
 
@@ -30,8 +29,7 @@ def einsum(equation: str, *tensors: Any) -> Any:
     return tf.raw_ops.Einsum(inputs=tensors, equation=equation) if len(tensors) < 3 else tf.einsum(equation, *tensors)
 
 
-@register
-@lru_cache(maxsize=1)
+@cached(maxsize=1)
 def _is_all_cpu() -> bool:
     """Whether there is nothing else to compute on, where half types would lose most of their digits in a sum."""
     return {device.device_type for device in tf.config.list_logical_devices()} == {"CPU"}

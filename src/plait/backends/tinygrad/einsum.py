@@ -13,9 +13,13 @@ from tinygrad.dtype import least_upper_dtype
 
 from plait.backends.common.contraction import diagonal
 from plait.backends.common.equation import expand_ellipsis
-from plait.backends.tinygrad.reductions import squeeze
 
 _SPACE = SimpleNamespace(permute_dims=Tensor.permute, reshape=Tensor.reshape)
+
+
+def squeeze(tensor: Any, axes: tuple[int, ...]) -> Any:
+    """Remove dimensions of length 1, of which the method takes one at a time."""
+    return tensor.reshape([size for axis, size in enumerate(tensor.shape) if axis not in axes])
 
 
 def einsum(equation: str, *tensors: Any) -> Any:

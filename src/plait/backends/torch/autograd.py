@@ -1,7 +1,6 @@
-"""Reductions in several calls of which PyTorch records a gradient: they are one node of its graph.
+"""Reductions in several calls as one node of PyTorch's graph, with the gradient of PyTorch's own, to the bit.
 
-The calls themselves are not recorded. The gradient is that of PyTorch's own reduction, to the bit; where it needs a
-gradient in turn, or a tracer watches, PyTorch's own formulas compute it.
+Where the gradient needs a gradient in turn, or a tracer watches, PyTorch's own formulas compute it.
 """
 
 from __future__ import annotations

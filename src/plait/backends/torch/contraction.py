@@ -40,12 +40,9 @@ def contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
         einsum=torch.einsum,
         dot=torch.matmul,  # which autocast knows, as it does not torch.dot
         matmul=torch.bmm,
-        vecdot=None,
         multiply=torch.mul,
-        multiply_into=None,
         copy=lambda tensor, _: tensor.contiguous(),
         add=lambda tensor, axes: torch.sum(tensor, axes, dtype=dtype),
         diagonal=lambda tensor, axes: torch.diagonal(tensor, 0, *axes),
-        matmul_into=None,
         costs=_COSTS,
     )

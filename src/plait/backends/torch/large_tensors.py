@@ -1,17 +1,12 @@
-"""How large tensors of PyTorch are reduced: in several calls on the CPU, unless a tracer records them.
-
-On a GPU and under a tracer one call is best, which a compiler fuses with its neighbours. Where a gradient is recorded,
-all calls are one node of the graph; what that takes, and what the gradient of one call would, is among the costs.
-"""
+"""How large tensors of PyTorch are reduced: in several calls on the CPU, of which autograd records one node."""
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import torch
 
-from plait._caches import register
+from plait._caches import cached
 from plait.backends.capabilities import LargeTensorOps, ReductionOps
 from plait.backends.costs import MemoryCosts
 from plait.backends.torch.autograd import autograd_wrap
@@ -43,8 +38,7 @@ _EXTREMA = _COSTS._replace(vector_tail_element=1.2, multi_axis_element=4.0, comb
 _SUMS = _COSTS._replace(multi_axis_element=1.3, multi_axis_row_overhead=16.0, combine_strided_element=0.6)
 
 
-@register
-@lru_cache(maxsize=256)
+@cached(maxsize=256)
 def _reduction_ops(name: str, dtype: torch.dtype, requires_grad: bool) -> ReductionOps | None:
     """The calls of a reduction, or ``None`` where it is one call."""
     exact = dtype.is_floating_point or dtype.is_complex
@@ -67,8 +61,6 @@ def _reduction_ops(name: str, dtype: torch.dtype, requires_grad: bool) -> Reduct
         scratch=lambda tensor, shape: tensor.new_empty(shape, dtype=wide),
         combine=combine,
         reduce_axis=lambda tensor, axis, out: along(tensor, axis, **typed, out=out),
-        matmul_ones=None,
-        reduce_rows=None,
         upcast=None if wide is dtype else lambda tensor: tensor.to(wide),
         finish=_FINISH.get(name) if exact else None,
         downcast=half,

@@ -12,11 +12,7 @@ _told: set[int] = set()
 
 
 def leave_to_python(functions: Sequence[Callable[..., Any]]) -> None:
-    """Keep Dynamo from compiling plait's own frames.
-
-    It inlines them where it compiles the caller. Where it does not, as in a loop with a graph break, plait's frames are
-    as much Python as those of torch, and a graph for each of them would only reach the recompile limit.
-    """
+    """Keep Dynamo from compiling plait's own frames where it does not inline them: that meets the recompile limit."""
     if len(_told) == len(functions):
         return
     try:
@@ -31,10 +27,7 @@ def leave_to_python(functions: Sequence[Callable[..., Any]]) -> None:
 
 
 def give_up(text: str) -> None:
-    """Leave a call with a mistake in it to Python, which raises the error where the caller can catch it.
-
-    With ``fullgraph=True`` there is no way back to Python, and Dynamo's own error shows the text of plait's.
-    """
+    """Leave a call with a mistake to Python, which raises plait's error; ``fullgraph=True`` shows only its text."""
     import torch._dynamo
 
     torch._dynamo.graph_break(msg=text)
@@ -45,10 +38,7 @@ class LeftToPython(BaseException):
 
 
 def give_up_the_frame(text: str) -> None:
-    """Leave the caller's whole frame to Python, as `give_up` leaves a call.
-
-    A method has no other way: where Dynamo leaves a call of one to Python, it calls the stand-in without ``self``.
-    """
+    """Leave the caller's whole frame to Python: of a method, Dynamo would call the stand-in without ``self``."""
     raise LeftToPython(text)
 
 

@@ -1,19 +1,17 @@
-"""Reshaping a DTensor, with as little communication as there can be.
+"""Reshapes of a DTensor with as little communication as there can be.
 
-torch forgets the sharding of an axis where one reshape both merges and splits, and refuses a reshape that would cut the
-rows of an uneven shard apart.
+torch forgets the sharding where one reshape merges and splits, and refuses to cut the rows of an uneven shard apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch.distributed.tensor import DTensor, Replicate, Shard
 
-from plait._caches import register
+from plait._caches import cached
 from plait.backends.common.reshape_groups import common_factors, reshape_groups
 
 Shape = tuple[int, ...]
@@ -35,8 +33,7 @@ def reshape(tensor: Any, shape: Sequence[int]) -> Any:
     return tensor
 
 
-@register
-@lru_cache(maxsize=1024)
+@cached(maxsize=1024)
 def steps(before: Shape, after: Shape) -> tuple[Shape, ...]:
     """The splits, and then the merges, where a run of dimensions needs both: either alone keeps a sharding."""
     between: list[int] = []
@@ -74,10 +71,7 @@ def _moved(tensor: Any, placements: list[Any]) -> Any:
 
 
 def _placements(tensor: Any, shape: Shape, last: Shape, *, all_of_them: bool) -> list[Any]:
-    """Where the shards go that a reshape would cut apart: evenly to a dimension that stays as it is, if there is one.
-
-    That is an exchange of shards, of which each process receives no more than it gives; else each receives the whole.
-    """
+    """Where shards go that a reshape would cut apart: evenly to a dimension that stays, or else all to each process."""
     rows = {}  # of each dimension that changes, how many rows there are, each of which must stay in one process
     for start, stop, run in reshape_groups(tuple(tensor.shape), shape):
         old = tuple(tensor.shape[start:stop])
