@@ -105,7 +105,7 @@ def tracers() -> str:
     return "\n".join(
         f"* **{name}**: {'; '.join(test.replace('_', ' ') for test in record['tracers'])}."
         for name, record in records().items()
-        if record["tracers"]
+        if record.get("tracers")
     )
 
 
