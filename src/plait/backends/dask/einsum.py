@@ -28,10 +28,9 @@ def contract(equation: str, *tensors: Any) -> Any:
     for places in _path(terms, output, arrays):
         chosen = [(terms.pop(place), arrays.pop(place)) for place in sorted(places, reverse=True)]
         needed = set(output).union(*terms)
-        others = [
-            needed.union(*[term for term, _ in chosen[:place] + chosen[place + 1 :]]) for place in range(len(chosen))
-        ]
-        parts = [_alone(pair, keep) for pair, keep in zip(chosen, others, strict=True)] if len(chosen) > 1 else chosen
+        parts = chosen
+        if len(chosen) > 1:
+            parts = [_alone(pair, needed.union(term)) for pair, (term, _) in zip(chosen, chosen[::-1], strict=True)]
         names = dict.fromkeys(name for term, _ in reversed(parts) for name in term if name in needed)
         terms.append("".join(names) if terms else output)
         arrays.append(_product(parts, terms[-1]).astype(dtype))

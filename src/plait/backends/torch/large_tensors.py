@@ -44,13 +44,9 @@ def _reduction_ops(name: str, dtype: torch.dtype, requires_grad: bool) -> Reduct
     exact = dtype.is_floating_point or dtype.is_complex
     chooses = name in ("min", "max", "any", "all")
     half = dtype in _HALF and not chooses
-    if dtype is torch.bool:
-        served = name in ("any", "all")
-    elif name == "mean":
-        served = exact
-    else:
-        served = name in ("sum", "prod") or (name in ("min", "max") and not dtype.is_complex)
-    if not served or (requires_grad and name not in ("min", "max", "sum", "mean")):
+    if name not in _CALLS or (dtype is torch.bool) != (name in ("any", "all")):
+        return None
+    if requires_grad and name not in ("min", "max", "sum", "mean"):
         return None
     result = dtype if chooses or exact else torch.int64  # of narrow integers a sum is wide
     wide = torch.float32 if half else result
