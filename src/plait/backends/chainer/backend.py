@@ -23,7 +23,6 @@ from plait.backends.registry import backend_of
 _SPACE = SimpleNamespace(
     reshape=F.reshape,
     permute_dims=F.transpose,
-    broadcast_to=F.broadcast_to,
     sum=lambda tensor, axis, dtype: F.sum(tensor, axis),  # noqa: ARG005  # Chainer keeps the type
     matmul=F.matmul,
 )

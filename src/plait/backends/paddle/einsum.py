@@ -16,7 +16,6 @@ from plait.errors import fail
 _SPACE = SimpleNamespace(
     reshape=paddle.reshape,
     permute_dims=paddle.transpose,
-    broadcast_to=paddle.broadcast_to,
     sum=paddle.sum,
     matmul=paddle.matmul,
 )
