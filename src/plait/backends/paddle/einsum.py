@@ -13,12 +13,7 @@ from plait.backends.common.contraction import contract
 from plait.backends.common.equation import einsum_in
 from plait.errors import fail
 
-_SPACE = SimpleNamespace(
-    reshape=paddle.reshape,
-    permute_dims=paddle.transpose,
-    sum=paddle.sum,
-    matmul=paddle.matmul,
-)
+_SPACE = SimpleNamespace(reshape=paddle.reshape, permute_dims=paddle.transpose, sum=paddle.sum, matmul=paddle.matmul)
 _contract = partial(contract, _SPACE)
 
 _EXACT = (paddle.bool, paddle.uint8, paddle.int8, paddle.int16, paddle.int32, paddle.int64)
