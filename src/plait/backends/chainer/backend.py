@@ -17,7 +17,7 @@ from plait.backends.common.contraction import contract
 from plait.backends.common.equation import einsum_in
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
 from plait.backends.interface import Backend, Reduction
-from plait.backends.reduction_rules import ROUNDING, is_half
+from plait.backends.reduction_rules import is_half
 from plait.backends.registry import backend_of
 
 _SPACE = SimpleNamespace(
@@ -68,7 +68,6 @@ class ChainerBackend(Backend):
             "std": lambda tensor, axes: F.sqrt(_var(tensor, axes)),
             "logsumexp": _quiet(_logsumexp),  # Chainer's own is NaN where the largest is infinite
         },
-        upcast={"half": ROUNDING},
         not_of_empty=("mean", "var", "std", "logsumexp"),  # which it divides by zero, or refuses
     )
 

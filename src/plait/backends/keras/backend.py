@@ -18,7 +18,6 @@ from plait.backends.common.lazy_sizes import LazyShapes, LazySize
 from plait.backends.common.reductions import ReductionTable
 from plait.backends.interface import Backend, Reduction
 from plait.backends.keras.shapes import sized
-from plait.backends.reduction_rules import ROUNDING
 from plait.backends.registry import backend_of
 
 _COUNT: dict[str, Reduction] = {
@@ -46,7 +45,6 @@ class SymbolicBackend(LazyShapes):
             ("var", "complex"): lambda tensor, axes: ops.square(ops.std(tensor, axes)),  # ops.var takes real parts
             **{(name, kind): count for name, count in _COUNT.items() for kind in _COUNTED},
         },
-        upcast={"half": ROUNDING},
         orders_bools=False,
     )
 

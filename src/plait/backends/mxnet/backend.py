@@ -69,7 +69,6 @@ class MXNetBackend(Backend):
     stack = staticmethod(_function("stack"))
     reductions = ReductionTable(
         function=_function,
-        cast=lambda tensor, dtype: tensor.astype(dtype),
         special={
             "sum": _sum,
             "mean": _mean,
@@ -78,7 +77,6 @@ class MXNetBackend(Backend):
             "logsumexp": build_logsumexp(_finite_max, _function("exp"), _sum, _function("log"), _function("squeeze")),
             **{(name, kind): _function(name, dtype="int64") for name in COUNTING for kind in ("bool", "integer")},
         },
-        upcast={"half": ROUNDING},
         not_of_empty=ROUNDING,
         is_empty=lambda tensor: not is_symbol(tensor) and not tensor.size,
         fill=_fill,

@@ -59,7 +59,6 @@ class TensorflowBackend(LazyShapes):
     reductions = ReductionTable(
         function=_reduction,
         cast=tf.cast,
-        special={},
         upcast={"bool": COUNTING, "integer": COUNTING, "half": ROUNDING},
         orders_bools=False,
         tests_numbers=False,
