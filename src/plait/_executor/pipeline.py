@@ -46,12 +46,10 @@ class Step(NamedTuple):
 
 
 class FusedSegment(NamedTuple):
-    """One pattern that replaces the stages from ``first`` to ``last``."""
+    """One pattern that replaces one stage or several, and how it takes part in the operation."""
 
     step: Step
     stage: PatternStage
-    first: int
-    last: int
 
 
 class FusedPipeline(NamedTuple):
@@ -82,23 +80,18 @@ def fuse_shapes(
     steps = stage_steps(operation, tuple([text for text, _ in stages]))
     if len(shapes) != sum([step.tensors for step in steps]) - len(steps) + 1:
         return None
-    parts = [(each, number, number) for number, each in enumerate(_axis_maps(stages, steps, shapes))]
+    unchanged = map(FusedSegment, steps, stages)
+    parts: list[tuple[AxisMap, FusedSegment | None]] = [*zip(_axis_maps(stages, steps, shapes), unchanged, strict=True)]
     place = 0
     while place < len(parts) - 1:
-        (one, first, _), (other, _, last) = parts[place : place + 2]
-        composed = _compose(one, other, reduction)
+        composed = _compose(parts[place][0], parts[place + 1][0], reduction)
         if isinstance(composed, str):
             place += 1
         else:
-            parts[place : place + 2] = [(composed, first, last)]
+            parts[place : place + 2] = [(composed, None)]
             place = max(place - 1, 0)  # what two refuse, three may allow
-    reasons = [str(_compose(one, other, reduction)) for (one, *_), (other, *_) in pairwise(parts)]
-    segments = [
-        FusedSegment(steps[first], stages[first], first, last)
-        if first == last
-        else FusedSegment(*_write(composed, operation), first, last)
-        for composed, first, last in parts
-    ]
+    reasons = [str(_compose(one, other, reduction)) for (one, _), (other, _) in pairwise(parts)]
+    segments = [segment or _write(composed, operation) for composed, segment in parts]
     return FusedPipeline(tuple(segments), tuple(reasons))
 
 
@@ -135,8 +128,8 @@ def _compose(one: AxisMap, other: AxisMap, reduction: str) -> AxisMap | str:
     return composed
 
 
-def _write(composed: AxisMap, operation: str) -> tuple[Step, PatternStage]:
-    """A composed pattern as a stage, and how it takes part in an operation."""
+def _write(composed: AxisMap, operation: str) -> FusedSegment:
+    """What several stages have become, as one pattern."""
     if operation == "einsum":  # names of two patterns that are alike are no misspelling, of which it would warn
         counts = Counter(chain(*chain(*composed.inputs)))
         labels = [
@@ -150,7 +143,7 @@ def _write(composed: AxisMap, operation: str) -> tuple[Step, PatternStage]:
         composed = composed._replace(labels=tuple(labels))
     text, sizes = pattern_text(composed)
     method = "repeat" if operation == "reduce" and composed.added else operation
-    return Step(method, len(composed.inputs)), (text, tuple(sizes.items()))
+    return FusedSegment(Step(method, len(composed.inputs)), (text, tuple(sizes.items())))
 
 
 @cached(maxsize=KEPT)
