@@ -31,8 +31,7 @@ class ReductionTable(NamedTuple):
         if kind == "bool" and not self.orders_bools:
             name = RULES[name].of_bools or name
         width = "half" if self.is_half(dtype) else kind or "other"
-        keys = [key for key in ((name, dtype), (name, width), (name, kind), name) if key in self.special]
-        reduce = self.special[keys[0]] if keys else self.function(name)
+        reduce = self._special(name, dtype, width, kind) or self.function(name)
         if name in self.not_of_empty:
             reduce = self._or_empty(name, reduce)
         accumulator = RULES[name].accumulators.get(width)
@@ -43,6 +42,13 @@ class ReductionTable(NamedTuple):
         if accumulator == "float32":
             return lambda tensor, axes: cast(reduce(cast(tensor, accumulator), axes), dtype)
         return lambda tensor, axes: reduce(cast(tensor, accumulator), axes)
+
+    def _special(self, name: str, *kinds: Any) -> Reduction | None:
+        """What replaces the framework's own; ``std`` is the root of a ``var`` that does."""
+        keys: list[str | tuple[str, Any]] = [*[(name, kind) for kind in kinds], name]
+        reduce = next((self.special[key] for key in keys if key in self.special), None)
+        var = self._special("var", *kinds) if name == "std" and reduce is None else None
+        return (lambda tensor, axes: var(tensor, axes) ** 0.5) if var else reduce
 
     def _or_empty(self, name: str, reduce: Reduction) -> Reduction:
         value, is_empty, total = RULES[name].empty, self.is_empty, self.function("sum")

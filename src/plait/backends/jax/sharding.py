@@ -1,8 +1,4 @@
-"""Arrays on many devices: their sharding after an operation, where JAX does not infer it.
-
-Along the ``Auto`` axes of a mesh the compiler decides. Along its ``Explicit`` axes the sharding is a part of an array's
-type, and JAX refuses an operation whose result could have several.
-"""
+"""The sharding of a result along ``Explicit`` axes of a mesh, where it could have several and JAX infers none."""
 
 from __future__ import annotations
 
@@ -59,15 +55,11 @@ _slice = explained(lax.slice_in_dim, "an axis is sharded, and a part of it would
 
 
 def carried(tensor: Any, shape: Sequence[Any]) -> NamedSharding | None:
-    """The sharding after a reshape that moves no element between devices, or ``None`` where there is none.
-
-    Where a mesh axis cuts a dimension is told by how many equal parts of the row-major order it comes after; in the
-    new shape it must come after as many.
-    """
+    """The sharding after a reshape that moves no element between devices, or ``None`` where there is none."""
     mesh, spec = jax.typeof(tensor).sharding.mesh, jax.typeof(tensor).sharding.spec
     if not all(type(size) is int and size for size in (*tensor.shape, *shape)):
         return None
-    cuts: list[tuple[int, str]] = []
+    cuts: list[tuple[int, str]] = []  # into how many parts the elements are cut before each mesh axis: then as now
     parts = 1
     for size, axes in zip(tensor.shape, spec, strict=True):
         inner = parts

@@ -1,8 +1,4 @@
-"""Keras 3: the symbolic tensors of functional models, and variables beside the tensors of Keras' own backend.
-
-Symbolic tensors take ``keras.ops``, and `sized` where those need what is not known. A variable holds a tensor of
-TensorFlow, JAX or PyTorch, whose backend serves it.
-"""
+"""Keras 3: symbolic tensors, by ``keras.ops``, and variables, by the backend of the native tensors that they hold."""
 
 from __future__ import annotations
 
@@ -42,6 +38,7 @@ class SymbolicBackend(LazyShapes):
         function=partial(getattr, ops),
         cast=ops.cast,
         special={
+            ("std", "complex"): ops.std,
             ("var", "complex"): lambda tensor, axes: ops.square(ops.std(tensor, axes)),  # ops.var takes real parts
             **{(name, kind): count for name, count in _COUNT.items() for kind in _COUNTED},
         },

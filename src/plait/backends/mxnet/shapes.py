@@ -1,8 +1,4 @@
-"""Arrays and symbols by the same functions; permutations and broadcasts beyond MXNet's own, and reshapes of symbols.
-
-Codes say what becomes of each dimension of a symbol. They are those of ``npx.reshape``. Its one code for a split takes
-two parts, and that for a merge two dimensions, so that more take several reshapes; a graph makes no copy of them.
-"""
+"""Permutations and broadcasts beyond MXNet's own, and reshapes of symbols, which have no shape, by ``npx.reshape``."""
 
 from __future__ import annotations
 
@@ -16,7 +12,10 @@ import mxnet as mx
 from plait.errors import fail
 
 INFER, KEEP, SKIP, MERGE, SPLIT = -1, -2, -3, -5, -6
-"""A length from the others, a dimension as it is, one of length 1 left out, two made one, and one made two."""
+"""A length from the others, a dimension as it is, one of length 1 left out, two made one, and one made two.
+
+More than two take several reshapes, which copy nothing in a graph.
+"""
 
 _LONGEST = 6
 """How many dimensions MXNet transposes at once."""
