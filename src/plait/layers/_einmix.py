@@ -107,7 +107,7 @@ class MixSpec(Spec):
         weight_lengths = [known[item.text] if isinstance(item, Name) else 1 for item in weight.left[0].items]
         # the bias has a dimension for each named axis of the right side, of length 1 if it does not depend on the axis
         kept = names(bias.left) if bias else {}
-        bias_lengths = [known[name] if name in kept else 1 for name in names((right,))]
+        bias_lengths = [known[name] if name in kept else 1 for name in after.names]
         product, flat = _product(left, right, weight, bias)
         return cls(
             Pattern(tree.text, known),
@@ -198,9 +198,8 @@ def _product(left: Expr, right: Expr, weight: Tree, bias: Tree | None) -> tuple[
 def _checked_product(product: str, sizes: dict[str, int], left: Expr, tree: Tree) -> Pattern:
     """The pattern of the einsum; what can still be wrong is the input, and the error shows the caller's pattern."""
     flat = " ".join([str(leaf) for item in left.items for leaf in leaves(item)])
-    axes = names((left,))
+    given = {name: sizes[name] for name in names((left,)) if name in sizes}
     try:
-        given = {name: size for name, size in sizes.items() if name in axes}
         checked_pattern("rearrange", f"{left} -> {flat}", given)
     except PlaitError as error:
         error.pattern = tree.text

@@ -147,12 +147,12 @@ def operation(
     name = ""
     if kind == "reduce":
         name = CUSTOM if callable(reduction) else check_reduction(reduction)
-    return OperationSpec(kind, checked_pattern(kind, pattern, sizes, name, **own), reduction)
+    check_argument_names(pattern, **own)
+    return OperationSpec(kind, checked_pattern(kind, pattern, sizes, name), reduction)
 
 
-def checked_pattern(operation: str, text: str, sizes: dict[str, Any], reduction: str = "", **own: Any) -> Pattern:
+def checked_pattern(operation: str, text: str, sizes: dict[str, Any], reduction: str = "") -> Pattern:
     """A pattern that is known to keep the rule of its operation, and to be solvable for some tensor."""
-    check_argument_names(text, **own)
     two_sides(parse(text), operation)
     pattern = Pattern(text, sizes)
     ranks = [_named_dimensions(expr.items) for expr in parse(pattern.text).left]
