@@ -16,8 +16,6 @@ Size: TypeAlias = Any
 """An int, or the framework's symbol for one."""
 Reduction: TypeAlias = Callable[[Tensor, tuple[int, ...]], Tensor]
 """``f(tensor, axes)``: the tensor without those dimensions, each an index that is not negative."""
-
-
 TensorCall: TypeAlias = Callable[..., Tensor]
 """A callable of the tensors of one call, which knows everything else."""
 

@@ -59,7 +59,7 @@ class ReductionTable(NamedTuple):
 def build_logsumexp(
     pivot: Reduction, exp: Elementwise, total: Reduction, log: Elementwise, squeeze: Reduction
 ) -> Reduction:
-    """A ``logsumexp`` that does not overflow; ``pivot`` is the finite maximum or 0, with the dimensions kept."""
+    """A ``logsumexp`` without overflow; ``pivot``: the maximum or 0, constant to gradients, with all dimensions."""
 
     def logsumexp(tensor: Any, axes: tuple[int, ...]) -> Any:
         subtracted = pivot(tensor, axes)

@@ -28,7 +28,6 @@ class UnknownLength(float):
     factor: Fraction
 
     def __new__(cls, factor: Any = 1) -> UnknownLength:  # noqa: PYI034  # Self came with Python 3.11
-        """So many times an unknown length."""
         self = super().__new__(cls, "nan")
         self.factor = Fraction(factor)
         return self
