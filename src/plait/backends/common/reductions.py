@@ -45,10 +45,11 @@ class ReductionTable(NamedTuple):
 
     def _special(self, name: str, *kinds: Any) -> Reduction | None:
         """What replaces the framework's own; ``std`` is the root of a ``var`` that does."""
-        keys: list[str | tuple[str, Any]] = [*[(name, kind) for kind in kinds], name]
-        reduce = next((self.special[key] for key in keys if key in self.special), None)
-        var = self._special("var", *kinds) if name == "std" and reduce is None else None
-        return (lambda tensor, axes: var(tensor, axes) ** 0.5) if var else reduce
+        for kind in kinds:
+            if (name, kind) in self.special:
+                return self.special[name, kind]
+        var = self._special("var", *kinds) if name == "std" and name not in self.special else None
+        return (lambda tensor, axes: var(tensor, axes) ** 0.5) if var else self.special.get(name)
 
     def _or_empty(self, name: str, reduce: Reduction) -> Reduction:
         value, is_empty, total = RULES[name].empty, self.is_empty, self.function("sum")
