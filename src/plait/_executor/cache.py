@@ -17,11 +17,6 @@ if TYPE_CHECKING:
 CALLS = 4096
 """How many calls each of the two caches keeps: patterns, each with its shape, type, and sizes."""
 
-
-class UncacheableError(TypeError):
-    """A key that must not be kept, such as a symbol; as one that has no hash, it is a TypeError of the look-up."""
-
-
 FAILED: set[int] = set()
 """The entries whose planning has failed; as numbers, so that nothing keeps them alive."""
 
@@ -29,10 +24,7 @@ on_clear(FAILED.clear)
 
 
 class CachedCall:
-    """One call; it is planned when it is made for the first time, so that the look-up itself never fails for a mistake.
-
-    ``call`` plans and makes it, and is the planned callable from then on; or ``None`` where planning has failed.
-    """
+    """One call; ``call`` plans and makes it, and is the planned callable from then on; ``None`` if planning failed."""
 
     __slots__ = ("_key", "call")
 
@@ -72,19 +64,19 @@ class CachedCall:
 
 
 def check_cacheable(operation: str, cls: Any, shape: Any, details: tuple[Any, ...], sizes: dict[str, Any]) -> Any:
-    """The shape (of an einsum: the shapes) as tuples of ints; raise where a call must not be kept."""
+    """The shape (of an einsum: the shapes) as tuples of ints; a `TypeError` where a call must not be kept."""
     several = type(cls) is tuple
     shapes = []
     for each, kind in zip(shape, cls, strict=True) if several else ((shape, cls),):
         shapes.append(each if isinstance(each, tuple) else _as_tuple(each, kind))
         for size in shapes[-1]:
             if type(size) is not int or size < 0:  # a negative one is a size that is not known yet
-                raise UncacheableError
+                raise TypeError
     for name, value in sizes.items():
         if type(value) is not int or value < 0 or not (name.isascii() or _is_normal(name)):
-            raise UncacheableError
+            raise TypeError
     if operation == "reduce" and callable(details[0]) and not _is_named(details[0]):
-        raise UncacheableError  # it must not be kept with all that it holds on to
+        raise TypeError  # it must not be kept with all that it holds on to
     return tuple(shapes) if several else shapes[0]
 
 
@@ -94,7 +86,7 @@ def _as_tuple(shape: Any, cls: type) -> tuple[int, ...]:
 
     found = backend_of(cls).shape_as_tuple(shape)
     if found is None:
-        raise UncacheableError
+        raise TypeError
     return found
 
 

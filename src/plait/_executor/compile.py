@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from math import prod
 from typing import Any
 
 from plait._caches import cached
@@ -18,25 +17,23 @@ from plait._plan.graph import Plan
 from plait._plan.strides import StridedView
 from plait._shapes.sizes import call_facts, context, exact, fill_slots, normalise_sizes, shape_text
 from plait._shapes.solver import SolvedPattern, solve_pattern, unknown_size
-from plait.backends.interface import NO_VIEWS
+from plait.backends.interface import NO_VIEWS, Backend
 from plait.backends.registry import one_backend
 from plait.errors import PlaitError, fail
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plait._executor.einsum_options import EinsumOptions
-    from plait.backends.interface import Backend
-
-EXECUTABLES = 1024
-"""How many executables are kept: patterns, each with its rank, names of sizes, and framework."""
 
 CLASSICAL = "classical"
 """The operation of an equation in the classical form."""
 
 
-@cached(maxsize=EXECUTABLES)
+@cached(maxsize=1024)
 def solve(operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[str, ...]) -> SolvedPattern:
-    """A pattern, checked by the rule of its operation, and solved for these ranks."""
+    """A pattern, checked by the rule of its operation unless that is empty, and solved for these ranks."""
+    if not operation:
+        return solve_pattern(parse(pattern), ranks, given)
     row = find_operation(operation)
     tree = parse_equation(pattern, len(ranks)) if operation == CLASSICAL else parse(pattern)
     if tree.plain and len(ranks) == 1:
@@ -63,7 +60,7 @@ def lower_pattern(
     return find_operation(operation).lower(solve(operation, pattern, ranks, given), reduction)
 
 
-@cached(maxsize=EXECUTABLES)
+@cached(maxsize=1024)
 def executable(
     operation: str,
     pattern: str,
@@ -77,37 +74,24 @@ def executable(
     backend = one_backend(classes)
     backend.register_functions(SUBSTITUTED)
     plan = lower_pattern(operation, pattern, ranks, given, reduction)
-    if not reduction or reduction == CUSTOM:
-        return Executable(plan, backend, _no_reduction)
+    if not reduction or reduction == CUSTOM:  # which `build_reduce` gives
+        return Executable(plan, backend)
     return Executable(plan, backend, _find_reduction(backend, reduction, dtype))
 
 
-@cached(maxsize=EXECUTABLES)
+@cached(maxsize=1024)
 def _find_reduction(backend: Backend, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
-    """The framework's reduction of elements of a type.
-
-    Raises:
-        BackendError: PLT503, it is not defined on them.
-    """
+    """The framework's reduction of elements of a type; an error where it is not defined on them."""
     kind = None if dtype is None else backend.kind(dtype)
     check_kind(name, kind, dtype)
     function = backend.reduction(name, dtype)
     return wrap_object_reduction(function, name, dtype) if kind == "other" else function
 
 
-def _no_reduction(tensor: Any, axes: tuple[int, ...]) -> Any:
-    """In the place of the caller's reduction until `build_reduce` gives it."""
-    raise AssertionError((tensor, axes))
-
-
 def build_callable(
     operation: str, pattern: str, cls: Any, shape: Any, details: tuple[Any, ...], sizes: dict[str, int]
 ) -> Callable[..., Any]:
-    """The callable of one call whose sizes are all known.
-
-    For an einsum ``cls`` and ``shape`` are tuples, of each tensor. The details are what else decides: of ``reduce`` the
-    reduction and the element type, of ``view`` the strides, of ``einsum`` the element types and the options.
-    """
+    """The callable of one call whose sizes are all known, from what `plait._executor.cache.lookup_key` gives."""
     try:
         if type(cls) is tuple:
             return build_einsum(operation, pattern, cls, shape, sizes, *details)
@@ -119,10 +103,7 @@ def build_callable(
             check_view(found.plan, shape, details[0], sizes)
             return found.bind(shape, sizes)
         plain = found.bind(shape, sizes)
-        if found.min_elements is None:
-            return plain
-        count = found.count_elements(shape, sizes) if found.has_new_axes else prod(shape)
-        if count < found.min_elements:
+        if found.min_elements is None or found.count_elements(shape, sizes) < found.min_elements:
             return plain
         from plait._executor.large.select import specialize_large
 
@@ -155,8 +136,8 @@ def build_einsum(
     slots = fill_slots(solved, solved.size_ops, flat, sizes)
     if options is not None and options.backend_kwargs:
         plan = lower_einsum(solved, path=requested_path(solved, slots, options) or ())
-        found = Executable(plan, backend)
-        return found.compile_with_kwargs(found.slots(flat, sizes), dict(options.backend_kwargs))
+        slots = fill_slots(solved, plan.size_ops, flat, sizes)
+        return Executable(plan, backend).compile_with_kwargs(slots, dict(options.backend_kwargs))
     call = specialize_einsum(solved, slots, classes, dtypes, backend, options)
     if call is not None:
         return call

@@ -26,6 +26,11 @@ class EinsumOptions(NamedTuple):
     strict: bool = False
     backend_kwargs: tuple[tuple[str, Any], ...] = ()
 
+    @property
+    def requests_path(self) -> bool:
+        """Whether they ask for another path than the framework's own."""
+        return self.contract != "auto" or self.memory_limit is not None
+
 
 DEFAULT = EinsumOptions()
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from plait._shapes.sizes import shape_text
+from plait._shapes.sizes import may_be_equal, shape_text
+from plait.backends.interface import Backend
 from plait.backends.registry import backend_of, one_backend
 from plait.errors import PlaitError, fail, short
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from plait.backends.interface import Backend
 
 
 def check_text(pattern: Any) -> str:
@@ -53,7 +50,7 @@ def stack(tensors: Sequence[Any]) -> Any:
     backend = backend_for(tensors)
     shapes = [_known_shape(tensor, backend) for tensor in tensors]
     for place, shape in enumerate(shapes):
-        if not _may_be_equal(shape, shapes[0]):
+        if shape is not None and shapes[0] is not None and not may_be_equal(shape, shapes[0]):
             theirs, ours = shape_text(shape), shape_text(shapes[0])
             raise fail("PLT308", f"tensor {place} of the list has the shape {theirs}, and tensor 0 {ours}")
     return backend.stack(tensors)
@@ -64,14 +61,15 @@ def stack_lists(tensors: Sequence[Any]) -> Sequence[Any]:
     return [stack(tensor) if isinstance(tensor, (list, tuple)) else tensor for tensor in tensors]
 
 
-def _known_shape(tensor: Any, backend: Backend) -> Any:
+def stack_before(function: Callable[[Any], Any], tensors: Sequence[Any]) -> Callable[[Sequence[Any]], Any]:
+    """A function of what a list of tensors, as these are, becomes when it is stacked."""
+    stack = backend_for(tensors).stack
+    return lambda tensors: function(stack(tensors))
+
+
+def _known_shape(tensor: Any, backend: Backend) -> Sequence[int | None] | None:
     """The shape, with ``None`` for each size that must not be compared; ``None`` where not even the rank is known."""
     shape, rank = backend.shape(tensor), backend.rank(tensor)
-    return shape if is_concrete(shape) or rank is None else backend.static_shape(tensor, rank)
-
-
-def _may_be_equal(shape: Any, other: Any) -> bool:
-    if not (isinstance(shape, (tuple, list)) and isinstance(other, (tuple, list))):
-        return True
-    pairs = zip(shape, other, strict=False)
-    return len(shape) == len(other) and all(one == two or None in (one, two) for one, two in pairs)
+    if is_concrete(shape):
+        return shape
+    return None if rank is None else backend.static_shape(tensor, rank)

@@ -132,6 +132,12 @@ def shape_text(shape: Sequence[Any]) -> str:
     return " ".join("_" if "\n" in text else text for text in texts) or "(rank 0)"
 
 
+def may_be_equal(shape: Sequence[Any], other: Sequence[Any]) -> bool:
+    """Whether two shapes are equal, as far as their sizes are known."""
+    pairs = zip(shape, other, strict=False)
+    return len(shape) == len(other) and all(one == two for one, two in pairs if type(one) is type(two) is int)
+
+
 def report(solved: SolvedPattern, slots: list[Any], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
     """The error for a size operation that does not hold: PLT302, PLT305, PLT306 or PLT307, with its places."""
     tree, ranks, dims = solved.tree, solved.ranks, sum(solved.ranks)
