@@ -22,11 +22,11 @@ CONFORMANCE = ROOT / "docs" / "conformance"
 
 HEAD = """# Error codes
 
-Every mistake that plait finds is a `plait.PlaitError`, which is a `ValueError` and a `RuntimeError`. Each error has a
-stable code, which you can search for on this page and which decides its class. `error.code`, `error.message`,
-`error.pattern`, `error.spans` and `error.facts` are the parts of its text. [The classes](api/errors.md) are in `plait` and
-in `plait.errors`, whose `CODES` maps each code to its class and its meaning. An axis of `einsum` that looks misspelt is a
-warning, `plait.AxisWarning`.
+Every mistake that plait finds is a `plait.PlaitError`, which is a `ValueError` and a `RuntimeError`. Each error has
+a stable code, which you can search for on this page and which decides its class. `error.code`, `error.message`,
+`error.pattern`, `error.spans` and `error.facts` are the parts of its text. [The classes](api/errors.md) are in
+`plait` and in `plait.errors`, whose `CODES` maps each code to its class and its meaning. An axis of `einsum` that
+looks misspelt is a warning, `plait.AxisWarning`.
 
 | class | codes | about |
 |---|---|---|
