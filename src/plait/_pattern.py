@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait._executor.cache import lookup, lookup_key, operand_keys
 from plait._executor.dispatch import call_uncached
 from plait._executor.dynamo import traced, traced_steps
@@ -416,7 +416,7 @@ class PatternPipeline(PatternMethods):
         return " >> ".join([repr(pattern) for pattern in self.patterns])
 
 
-@cached(maxsize=256)
+@clearable_lru_cache(maxsize=256)
 def _pattern(stage: PatternStage) -> Pattern:
     """A pattern that is called with others in turn."""
     text, sizes = stage

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from plait._caches import cached, on_clear
+from plait._caches import clearable_lru_cache, register_clear_function
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import plait`
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ CALLS = 4096
 FAILED: set[int] = set()
 """The entries whose planning has failed; as numbers, so that nothing keeps them alive."""
 
-on_clear(FAILED.clear)
+register_clear_function(FAILED.clear)
 
 
 class CachedCall:
@@ -103,10 +103,10 @@ def _is_named(function: Callable[..., Any]) -> bool:
     return getattr(module, getattr(function, "__name__", ""), None) is function
 
 
-lookup: Any = cached(maxsize=CALLS, typed=True)(CachedCall)
+lookup: Any = clearable_lru_cache(maxsize=CALLS, typed=True)(CachedCall)
 """The `CachedCall` of one call; a `TypeError` where the arguments make no key: one has no hash, or must not be kept."""
 
-lookup_untyped: Any = cached(maxsize=CALLS)(CachedCall)
+lookup_untyped: Any = clearable_lru_cache(maxsize=CALLS)(CachedCall)
 """The same for an einsum without sizes, whose key holds nothing that equals what has another type: a step less."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait._executor.program import Executable, check_result_shape, wrap_object_reduction
 from plait._executor.tracer_hooks import SUBSTITUTED
 from plait._notation.equation import parse_equation
@@ -19,7 +19,7 @@ from plait._shapes.sizes import call_facts, context, exact, fill_slots, normalis
 from plait._shapes.solver import SolvedPattern, solve_pattern, unknown_size
 from plait.backends.interface import NO_VIEWS, Backend
 from plait.backends.registry import one_backend
-from plait.errors import PlaitError, fail
+from plait.errors import PlaitError, make_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ CLASSICAL = "classical"
 """The operation of an equation in the classical form."""
 
 
-@cached(maxsize=1024)
+@clearable_lru_cache(maxsize=1024)
 def solve(operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[str, ...]) -> SolvedPattern:
     """A pattern, checked by the rule of its operation unless that is empty, and solved for these ranks."""
     if not operation:
@@ -49,7 +49,7 @@ def solve(operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[str
     if len(tree.left) != len(ranks):
         several = "s" * (len(tree.left) != 1)
         message = f"the pattern has {len(tree.left)} tensor{several} on the left, and {row.name} was given {len(ranks)}"
-        raise fail("PLT202", message, tree.text, [(expr.start, expr.stop) for expr in tree.left])
+        raise make_error("PLT202", message, tree.text, [(expr.start, expr.stop) for expr in tree.left])
     return solve_pattern(tree, ranks, given)
 
 
@@ -60,7 +60,7 @@ def lower_pattern(
     return find_operation(operation).lower(solve(operation, pattern, ranks, given), reduction)
 
 
-@cached(maxsize=1024)
+@clearable_lru_cache(maxsize=1024)
 def executable(
     operation: str,
     pattern: str,
@@ -79,7 +79,7 @@ def executable(
     return Executable(plan, backend, _find_reduction(backend, reduction, dtype))
 
 
-@cached(maxsize=1024)
+@clearable_lru_cache(maxsize=1024)
 def _find_reduction(backend: Backend, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
     """The framework's reduction of elements of a type; an error where it is not defined on them."""
     kind = None if dtype is None else backend.kind(dtype)
@@ -166,7 +166,7 @@ def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, 
     """Raise where the memory of a tensor does not allow the view; ``strides`` are unknown where there are no views."""
     tree = plan.solved.tree
     if strides is None:
-        raise fail("PLT507", NO_VIEWS, tree.text)
+        raise make_error("PLT507", NO_VIEWS, tree.text)
     slots = fill_slots(plan.solved, plan.size_ops, shape, sizes)
     view = StridedView(shape, strides)
     dims = tuple(range(len(shape)))
@@ -177,7 +177,7 @@ def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, 
             item = items_by_dimension((tree.right or ())[0], len(dims))[copying]
             message = f"{item} cannot be formed without a copy: its axes are not neighbours in memory"
             seen = {**context(plan.solved, slots), "strides": shape_text(strides)}
-            raise fail("PLT401", message + "; rearrange copies", tree.text, [(item.start, item.stop)], seen)
+            raise make_error("PLT401", message + "; rearrange copies", tree.text, [(item.start, item.stop)], seen)
 
 
 def read_pattern(text: str, sizes: dict[str, Any]) -> tuple[str, dict[str, int]]:

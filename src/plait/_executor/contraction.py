@@ -8,7 +8,7 @@ from itertools import chain
 from math import prod
 from typing import Any
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait._executor.einsum_options import EinsumOptions
 from plait._executor.program import Call, link
 from plait._plan.contraction.network import build_network, with_lengths
@@ -81,7 +81,7 @@ def _round_up(solved: SolvedPattern, slots: Sequence[int]) -> tuple[int, ...]:
     return tuple(rounded)
 
 
-@cached(maxsize=1024)
+@clearable_lru_cache(maxsize=1024)
 def _plan_rounded(solved: SolvedPattern, slots: tuple[int, ...], costs: ContractionCosts) -> Contraction | None:
     return plan_contraction(build_network(solved, slots, across=not costs.only_einsum), costs)
 

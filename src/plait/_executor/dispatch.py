@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait._executor.cache import LIST_SHAPES, check_cacheable, lookup, lookup_key, operand_keys
 from plait._executor.dynamo import traced
 from plait._executor.tracer_hooks import dynamo_substitute
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-@cached(maxsize=512, typed=True)
+@clearable_lru_cache(maxsize=512, typed=True)
 def stacked_call(operation: str, _: str, keys: Any, reduction: Any, /, **sizes: Any) -> list[Callable[..., Any]]:
     """Where the callable of a list of tensors of these types, shapes and element types is kept, once there is one."""
     classes, shapes, _ = keys

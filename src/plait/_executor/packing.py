@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait._executor.tensors import backend_for, check_text
 from plait._executor.tracer_hooks import while_tracing
 from plait._operations.pack import Layout, check_shared, layout, lengths, split_shape
 from plait._operations.parse_shape import places, read_shape
 from plait._shapes.sizes import product
 from plait.backends.interface import Backend
-from plait.errors import PlaitError, fail
+from plait.errors import PlaitError, make_error
 
-layout_of = cached(maxsize=256)(layout)
-places_of = cached(maxsize=256)(places)
+layout_of = clearable_lru_cache(maxsize=256)(layout)
+places_of = clearable_lru_cache(maxsize=256)(places)
 layout_for, places_for = while_tracing(layout), while_tracing(places)
 
 
 def pack(tensors: Any, pattern: str) -> tuple[Any, list[tuple[Any, ...]]]:
     """See `plait.pack`."""
     if hasattr(tensors, "shape") or not isinstance(tensors, Sequence):
-        raise fail("PLT501", f"pack takes a list of tensors, and this is {type(tensors).__name__}")
+        raise make_error("PLT501", f"pack takes a list of tensors, and this is {type(tensors).__name__}")
     if not tensors:
-        raise fail("PLT308", "a list of tensors must hold at least one")
+        raise make_error("PLT308", "a list of tensors must hold at least one")
     return packed(tensors, pattern, layout_of(check_text(pattern), "pack"), backend_for(tensors))
 
 
@@ -58,7 +58,7 @@ def unpacked(tensor: Any, packed_shapes: Sequence[Any], pattern: str, where: Lay
     shape = sizes_of(tensor, backend, pattern)
     if len(shape) != before + 1 + after:
         message = f"the tensor has rank {len(shape)}, and the pattern '{pattern}' has {before + 1 + after} dimensions"
-        raise fail("PLT304", message, pattern)
+        raise make_error("PLT304", message, pattern)
     comparable = backend.comparable([tensor])
     found = lengths(packed_shapes, shape[before], pattern, symbol, comparable=comparable)
     parts = backend.split(tensor, before, [length for length, _ in found])
@@ -86,7 +86,7 @@ def asnumpy(tensor: Any) -> Any:
     except Exception as error:  # each framework has its own for a tensor without values yet
         reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
         message = f"this {type(tensor).__name__} of {backend.name} has no elements that NumPy can be given"
-        raise fail("PLT508", message, facts={"reason": reason}) from error
+        raise make_error("PLT508", message, facts={"reason": reason}) from error
 
 
 def sizes_of(tensor: Any, backend: Backend, pattern: str) -> tuple[Any, ...]:
@@ -100,5 +100,5 @@ def rank_of(tensor: Any, backend: Backend, pattern: str) -> int:
     rank = backend.rank(tensor)
     if rank is None:
         message = f"{backend.name} does not reveal the rank of this {type(tensor).__name__}"
-        raise fail("PLT505", message, check_text(pattern))
+        raise make_error("PLT505", message, check_text(pattern))
     return rank

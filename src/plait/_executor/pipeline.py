@@ -10,7 +10,7 @@ from itertools import chain, pairwise
 from math import prod
 from typing import Any, NamedTuple, TypeAlias
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait._executor.compile import add_context, check_names, solve
 from plait._executor.einsum_options import check_implicit_sums, looks_like_typo
 from plait._executor.tensors import backend_for, is_concrete
@@ -24,7 +24,7 @@ from plait._shapes.composition import AxisMap, axis_map, compose, pattern_text
 from plait._shapes.sizes import evaluate_symbolic, exact, normalise_sizes, report
 from plait._shapes.solver import SolvedPattern, rank_error
 from plait.backends.reduction_rules import MERGING
-from plait.errors import PlaitError, fail, short
+from plait.errors import PlaitError, make_error, short_repr
 
 PatternStage: TypeAlias = "tuple[str, tuple[tuple[str, int], ...]]"
 """The text of a pattern, and its sizes."""
@@ -67,7 +67,7 @@ def fuse(
     return fuse_shapes(operation, stages, tuple(map(tuple, shapes)), CUSTOM if callable(reduction) else reduction)
 
 
-@cached(maxsize=1024)
+@clearable_lru_cache(maxsize=1024)
 def fuse_shapes(
     operation: str, stages: tuple[PatternStage, ...], shapes: tuple[tuple[int, ...], ...], reduction: str = ""
 ) -> FusedPipeline | None:
@@ -138,7 +138,7 @@ def _write(composed: AxisMap, operation: str) -> FusedSegment:
     return FusedSegment(Step(method, len(composed.inputs)), (text, tuple(sizes.items())))
 
 
-@cached(maxsize=1024)
+@clearable_lru_cache(maxsize=1024)
 def stage_steps(operation: str, texts: tuple[str, ...]) -> tuple[Step, ...]:
     """How each stage takes part in an operation; in a reduction the stages that add axes repeat, and others reduce."""
     steps = []
@@ -234,13 +234,13 @@ def _stage_shape(stages: tuple[PatternStage, ...], number: int, shapes: tuple[An
         _, right = two_sides(tree, "output_shape")
         if len(shapes) != len(tree.left):
             message = f"the pattern has {len(tree.left)} tensors on the left, and {len(shapes)} shapes were given"
-            raise fail("PLT202", message, tree.text, [expr.span for expr in tree.left])
+            raise make_error("PLT202", message, tree.text, [expr.span for expr in tree.left])
         for expr in (*tree.left, right):
             collect_axes(expr, tree, "output_shape", repeats=expr is not right)
         for place, shape in enumerate(shapes):
             if not isinstance(shape, (tuple, list)):
-                message = f"shape {place} is a tuple of exact integers, and this is {short(shape)}"
-                raise fail("PLT301", message, text)
+                message = f"shape {place} is a tuple of exact integers, and this is {short_repr(shape)}"
+                raise make_error("PLT301", message, text)
         checked = [
             [None if size is None else exact(f"shape[{place}]", size) for place, size in enumerate(shape)]
             for shape in shapes
@@ -265,5 +265,5 @@ def inverse(text: str, given: dict[str, int], more: dict[str, Any]) -> tuple[str
     left, right = two_sides(tree, "inverse")
     if len(left) != 1:
         spans = [expr.span for expr in left]
-        raise fail("PLT211", f"{len(left)} tensors went in, and one cannot give them back", tree.text, spans)
+        raise make_error("PLT211", f"{len(left)} tensors went in, and one cannot give them back", tree.text, spans)
     return f"{right} -> {left[0]}", {**given, **more}

@@ -15,7 +15,7 @@ from plait._plan.nodes import Contract, Reduce
 from plait._shapes.sizes import evaluate, fill_slots, may_be_equal, report, shape_text
 from plait.backends.interface import Backend, as_it_is
 from plait.backends.reduction_rules import ROUNDING
-from plait.errors import fail
+from plait.errors import make_error
 
 Reduction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
 
@@ -232,7 +232,7 @@ def check_result_shape(reduction: Reduction, backend: Backend) -> Reduction:
             got = type(result).__name__ if shape is None else f"the shape {shape_text(shape)}"
             name = getattr(reduction, "__name__", type(reduction).__name__)
             message = f"{name}(tensor, {axes}) returned {got}, and not the shape {shape_text(expected)}"
-            raise fail("PLT310", message, facts={"tensor": shape_text(backend.shape(tensor))})
+            raise make_error("PLT310", message, facts={"tensor": shape_text(backend.shape(tensor))})
         return result
 
     return reduce
@@ -245,6 +245,6 @@ def wrap_object_reduction(reduction: Reduction, name: str, dtype: Any) -> Reduct
         try:
             return reduction(tensor, axes)
         except TypeError as error:
-            raise fail("PLT503", f"{name} is not defined on {dtype}: {error}") from error
+            raise make_error("PLT503", f"{name} is not defined on {dtype}: {error}") from error
 
     return reduce

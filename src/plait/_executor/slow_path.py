@@ -18,7 +18,7 @@ from plait._operations.reduce import check_reduction
 from plait._shapes.sizes import report
 from plait.backends.interface import NO_VIEWS, Backend
 from plait.backends.registry import backend_of, one_backend
-from plait.errors import PlaitError, fail
+from plait.errors import PlaitError, make_error
 
 
 def call(
@@ -37,7 +37,7 @@ def call(
     shapes: list[Any] = []
     try:
         if operation == "view" and any(isinstance(tensor, (list, tuple)) for tensor in tensors):
-            raise fail("PLT401", "a list of tensors is stacked, which copies; rearrange does that", pattern)
+            raise make_error("PLT401", "a list of tensors is stacked, which copies; rearrange does that", pattern)
         stacked = stack_lists(tensors)
         shapes += [shape_of(tensor) for tensor in stacked]
         backend = one_backend(tuple([type(tensor) for tensor in stacked]))
@@ -91,7 +91,7 @@ def _traced(
 ) -> Callable[..., Any]:
     """The call where sizes are not all known: the plan runs once, on symbols."""
     if operation == "view" and backend.view is None:
-        raise fail("PLT507", NO_VIEWS, pattern)
+        raise make_error("PLT507", NO_VIEWS, pattern)
     classes = tuple([type(tensor) for tensor in tensors])
     tree = parse_equation(pattern, len(tensors)) if operation == CLASSICAL else parse(pattern)
     ranks = tuple([_rank(tensor, place, tree, backend) for place, tensor in enumerate(tensors)])
@@ -119,5 +119,5 @@ def _rank(tensor: Any, place: int, tree: Tree, backend: Backend) -> int:
     for item in expr.items:
         if isinstance(item, Ellipsis):
             message = f"{backend.name} does not reveal the rank of this {type(tensor).__name__}; name the axes"
-            raise fail("PLT505", message + " instead of the ellipsis", tree.text, [(item.start, item.stop)])
+            raise make_error("PLT505", message + " instead of the ellipsis", tree.text, [(item.start, item.stop)])
     return len(expr.items)

@@ -8,13 +8,15 @@ from typing import Any
 from plait._shapes.sizes import may_be_equal, shape_text
 from plait.backends.interface import Backend
 from plait.backends.registry import backend_of, one_backend
-from plait.errors import PlaitError, fail, short
+from plait.errors import PlaitError, make_error, short_repr
 
 
 def check_text(pattern: Any) -> str:
     """A pattern, which must be text."""
     if not isinstance(pattern, str):
-        raise fail("PLT101", f"the pattern must be text, and this is {type(pattern).__name__}: {short(pattern)}")
+        raise make_error(
+            "PLT101", f"the pattern must be text, and this is {type(pattern).__name__}: {short_repr(pattern)}"
+        )
     return pattern
 
 
@@ -23,12 +25,12 @@ def shape_of(tensor: Any) -> Any:
     try:
         return tensor.shape
     except AttributeError:
-        message = f"a tensor is needed, and this is {type(tensor).__name__}: {short(tensor)}"
+        message = f"a tensor is needed, and this is {type(tensor).__name__}: {short_repr(tensor)}"
     kind: Any = type(tensor)
     try:
         return backend_of(kind).shape(tensor)  # a framework may have another name for it
     except (PlaitError, AttributeError):
-        raise fail("PLT501", message) from None
+        raise make_error("PLT501", message) from None
 
 
 def backend_for(tensors: Sequence[Any]) -> Backend:
@@ -46,13 +48,13 @@ def is_concrete(shape: Any) -> bool:
 def stack(tensors: Sequence[Any]) -> Any:
     """A list of tensors as one, with a new first dimension."""
     if not tensors:
-        raise fail("PLT308", "a list of tensors must hold at least one")
+        raise make_error("PLT308", "a list of tensors must hold at least one")
     backend = backend_for(tensors)
     shapes = [_known_shape(tensor, backend) for tensor in tensors]
     for place, shape in enumerate(shapes):
         if shape is not None and shapes[0] is not None and not may_be_equal(shape, shapes[0]):
             theirs, ours = shape_text(shape), shape_text(shapes[0])
-            raise fail("PLT308", f"tensor {place} of the list has the shape {theirs}, and tensor 0 {ours}")
+            raise make_error("PLT308", f"tensor {place} of the list has the shape {theirs}, and tensor 0 {ours}")
     return backend.stack(tensors)
 
 

@@ -12,14 +12,16 @@ import numpy as np
 from plait.backends.common.equation import expand_terms
 from plait.backends.dask.shapes import is_unknown
 from plait.backends.reduction_rules import is_half
-from plait.errors import fail
+from plait.errors import make_error
 
 
 def contract(equation: str, *tensors: Any) -> Any:
     """``einsum`` in the classical form, with an arrow."""
     arrays = [da.asanyarray(tensor) for tensor in tensors]
     if any(isinstance(array._meta, np.ma.MaskedArray) for array in arrays):
-        raise fail("PLT503", "einsum is not defined on masked arrays; fill them first, as da.ma.filled(x, 0) does")
+        raise make_error(
+            "PLT503", "einsum is not defined on masked arrays; fill them first, as da.ma.filled(x, 0) does"
+        )
     result = np.result_type(*[array.dtype for array in arrays])  # Dask's own sums over chunks would widen integers
     dtype = np.dtype(np.float32) if is_half(result) else result
     arrays = [array.astype(dtype) if is_half(array.dtype) else array for array in arrays]

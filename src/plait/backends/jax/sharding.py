@@ -11,7 +11,7 @@ from jax import lax
 from jax.sharding import NamedSharding, PartitionSpec
 
 from plait.backends.interface import TensorCall
-from plait.errors import fail, short
+from plait.errors import make_error, short_repr
 
 
 def explained(function: Callable[..., Any], advice: str) -> Callable[..., Any]:
@@ -23,7 +23,7 @@ def explained(function: Callable[..., Any], advice: str) -> Callable[..., Any]:
         except Exception as error:
             if type(error).__name__ != "ShardingTypeError":  # the class has no public name
                 raise
-            raise fail("PLT509", advice, facts={"reason": _first_line(error)}) from error
+            raise make_error("PLT509", advice, facts={"reason": _first_line(error)}) from error
 
     return call
 
@@ -38,7 +38,7 @@ def reshape(tensor: Any, shape: Sequence[Any]) -> Any:
         sharding = carried(tensor, shape)
         if sharding is None:
             message = f"{jax.typeof(tensor)} cannot become {tuple(shape)} where it lies; jax.sharding.reshard it first"
-            raise fail("PLT509", message) from error
+            raise make_error("PLT509", message) from error
     return lax.reshape(tensor, shape, out_sharding=sharding)
 
 
@@ -48,7 +48,7 @@ def part(tensor: Any, axis: int, start: Any, stop: Any) -> Any:
         return _slice(tensor, start, stop, 1, axis)
     except jax.errors.InconclusiveDimensionOperation as error:
         part = f"{start}:{stop} is a part of {tensor.shape[axis]}"
-        raise fail("PLT309", f"whether {part} is not known; a constraint of jax.export can say so") from error
+        raise make_error("PLT309", f"whether {part} is not known; a constraint of jax.export can say so") from error
 
 
 _slice = explained(lax.slice_in_dim, "an axis is sharded, and a part of it would be on some devices only; reshard it")
@@ -98,8 +98,8 @@ def einsum_and_reshape(equation: str, shape: Sequence[Any] | None, **kwargs: Any
     sharding = kwargs.pop("out_sharding")
     if not isinstance(sharding, (NamedSharding, PartitionSpec)):
         kind = type(sharding).__name__
-        raise fail(
-            "PLT509", f"out_sharding is a PartitionSpec or a NamedSharding, and this is {kind}: {short(sharding)}"
+        raise make_error(
+            "PLT509", f"out_sharding is a PartitionSpec or a NamedSharding, and this is {kind}: {short_repr(sharding)}"
         )
     terms = equation.partition("->")[0].replace("...", "").split(",")
     direct = shape is None and len(terms) == 2 and all(len(set(term)) == len(term) for term in terms)
@@ -116,7 +116,7 @@ def einsum_and_reshape(equation: str, shape: Sequence[Any] | None, **kwargs: Any
             return auto_axes(product, out_sharding=sharding)(*tensors)
         except Exception as error:
             message = f"the result cannot have the sharding {sharding}"
-            raise fail("PLT509", message, facts={"reason": _first_line(error)}) from error
+            raise make_error("PLT509", message, facts={"reason": _first_line(error)}) from error
 
     return call
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import keras
 from keras import KerasTensor, ops
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait.backends.common.lazy_sizes import LazyShapes, LazySize
 from plait.backends.common.reductions import ReductionTable
 from plait.backends.interface import Backend, Reduction
@@ -68,13 +68,13 @@ class SymbolicBackend(LazyShapes):
 _SYMBOLIC = SymbolicBackend(KerasTensor)
 
 
-@cached(maxsize=1)
+@clearable_lru_cache(maxsize=1)
 def _native() -> Backend:
     """The backend of the tensors that Keras computes with: they are of one framework in a process."""
     return backend_of(ops.convert_to_tensor(0.0).__class__).for_any_type()
 
 
-@cached(maxsize=256)
+@clearable_lru_cache(maxsize=256)
 def _native_reduction(name: str, dtype: Any) -> Reduction:
     return _native().reduction(name, dtype)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import mxnet as mx
 
-from plait.errors import fail
+from plait.errors import make_error
 
 INFER, KEEP, SKIP, MERGE, SPLIT = -1, -2, -3, -5, -6
 """A length from the others, a dimension as it is, one of length 1 left out, two made one, and one made two.
@@ -98,7 +98,7 @@ def _length(sizes: Sequence[Any], axes: Axes) -> int:
 def _splits(parts: list[list[int]]) -> Iterator[list[int]]:
     """Codes, reshape by reshape, that split each dimension into parts of these lengths."""
     if any(lengths.count(INFER) > 1 for lengths in parts):
-        raise fail("PLT303", "MXNet's symbols tell no more than one size of a group; give all but one as ints")
+        raise make_error("PLT303", "MXNet's symbols tell no more than one size of a group; give all but one as ints")
     while any(len(lengths) > 1 for lengths in parts):
         codes: list[int] = []
         left: list[list[int]] = []

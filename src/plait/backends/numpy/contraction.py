@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait.backends.capabilities import ContractionOps, Product
 from plait.backends.costs import ContractionCosts
 from plait.backends.interface import as_it_is
@@ -25,7 +25,7 @@ _BLAS = {"f": 0.012, "d": 0.034, "F": 0.068, "D": 0.136}
 """The types that BLAS multiplies, and how many nanoseconds an operation takes."""
 
 
-@cached(maxsize=256)
+@clearable_lru_cache(maxsize=256)
 def contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
     """For arrays of these types, all converted to the result's first; ``None`` where only ``numpy.einsum`` can tell."""
     try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait.backends.capabilities import LargeTensorOps, ReductionOps, TwoPassOps
 from plait.backends.costs import MemoryCosts
 from plait.backends.numpy.reductions import BLAS_REAL, UFUNCS, ones
@@ -173,7 +173,7 @@ def _copy(array: Any, shape: tuple[int, ...], parts: list[Any]) -> Any:
     return out
 
 
-@cached(maxsize=256)
+@clearable_lru_cache(maxsize=256)
 def _reduction_ops(name: str, dtype: Any, _: bool) -> ReductionOps | TwoPassOps | None:
     return _two_pass_ops(name, dtype) if name in PIVOTS else _one_pass_ops(name, dtype)
 

@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait.backends.common.equation import einsum_in
 from plait.backends.common.lazy_sizes import LazyShapes
 from plait.backends.common.reductions import ReductionTable
 from plait.backends.interface import Reduction
 from plait.backends.reduction_rules import COUNTING, ROUNDING
-from plait.errors import fail
+from plait.errors import make_error
 
 _INT32 = 2**31
 _DENSE = {"RaggedTensor": "its to_tensor()", "SparseTensor": "tf.sparse.to_dense"}
@@ -31,7 +31,7 @@ _COMPOSED: dict[str, Any] = {
 """The reductions that are not one operation."""
 
 
-@cached(maxsize=4096)
+@clearable_lru_cache(maxsize=4096)
 def _eager_ints(ints: tuple[int, ...]) -> Any:
     """Ints as a tensor in the host's memory, made once: a conversion at each call takes longer than the operation."""
     with tf.device("CPU"):
@@ -50,7 +50,7 @@ def _reduction(name: str) -> Reduction:
     return lambda tensor, axes: operation(input=tensor, axis=_constant(axes))
 
 
-@cached(maxsize=1)
+@clearable_lru_cache(maxsize=1)
 def _is_all_cpu() -> bool:
     """Whether there is nothing else to compute on, where half types would lose most of their digits in a sum."""
     return {device.device_type for device in tf.config.list_logical_devices()} == {"CPU"}
@@ -96,7 +96,7 @@ class TensorflowBackend(LazyShapes):
         dtype = tf.as_dtype(tensors[0].dtype)
         if any(tf.as_dtype(tensor.dtype) != dtype for tensor in tensors):
             kinds = " and ".join(dict.fromkeys([tf.as_dtype(tensor.dtype).name for tensor in tensors]))
-            raise fail("PLT503", f"einsum is not defined on a mixture of {kinds}; cast one of them")
+            raise make_error("PLT503", f"einsum is not defined on a mixture of {kinds}; cast one of them")
         if dtype in (tf.float16, tf.bfloat16) and _is_all_cpu():
             return einsum_in(tf.float32, TensorflowBackend.einsum, tf.cast, equation, tensors)
         if dtype not in _CONTRACTED:

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait.backends.capabilities import LargeTensorOps, ReductionOps
 from plait.backends.costs import MemoryCosts
 from plait.backends.torch.autograd import autograd_wrap
@@ -38,7 +38,7 @@ _EXTREMA = _COSTS._replace(vector_tail_element=1.2, multi_axis_element=4.0, comb
 _SUMS = _COSTS._replace(multi_axis_element=1.3, multi_axis_row_overhead=16.0, combine_strided_element=0.6)
 
 
-@cached(maxsize=256)
+@clearable_lru_cache(maxsize=256)
 def _reduction_ops(name: str, dtype: torch.dtype, requires_grad: bool) -> ReductionOps | None:
     """The calls of a reduction, or ``None`` where it is one call."""
     exact = dtype.is_floating_point or dtype.is_complex
