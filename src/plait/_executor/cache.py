@@ -44,12 +44,13 @@ class CachedCall:
         key = self._key
         if key is None:
             return self.call
-        if CachedCall.build is None:
+        build = CachedCall.build
+        if build is None:
             from plait._executor.compile import build_callable
 
-            CachedCall.build = build_callable
+            CachedCall.build = build = build_callable
         try:
-            self.call = call = CachedCall.build(*key)
+            self.call = call = build(*key)
         except BaseException:
             FAILED.add(id(self))
             self.call = None  # a method of the entry itself would keep it alive when it has left the cache
@@ -66,10 +67,13 @@ class CachedCall:
 def check_cacheable(operation: str, cls: Any, shape: Any, details: tuple[Any, ...], sizes: dict[str, Any]) -> Any:
     """The shape (of an einsum: the shapes) as tuples of ints; a `TypeError` where a call must not be kept."""
     several = type(cls) is tuple
-    shapes = []
-    for each, kind in zip(shape, cls, strict=True) if several else ((shape, cls),):
-        shapes.append(each if isinstance(each, tuple) else _as_tuple(each, kind))
-        for size in shapes[-1]:
+    if several:
+        pairs = zip(shape, cls, strict=True)
+        shape = tuple([each if isinstance(each, tuple) else _as_tuple(each, kind) for each, kind in pairs])
+    elif not isinstance(shape, tuple):
+        shape = _as_tuple(shape, cls)
+    for dimensions in shape if several else (shape,):
+        for size in dimensions:
             if type(size) is not int or size < 0:  # a negative one is a size that is not known yet
                 raise TypeError
     for name, value in sizes.items():
@@ -77,7 +81,7 @@ def check_cacheable(operation: str, cls: Any, shape: Any, details: tuple[Any, ..
             raise TypeError
     if operation == "reduce" and callable(details[0]) and not _is_named(details[0]):
         raise TypeError  # it must not be kept with all that it holds on to
-    return tuple(shapes) if several else shapes[0]
+    return shape
 
 
 def _as_tuple(shape: Any, cls: type) -> tuple[int, ...]:

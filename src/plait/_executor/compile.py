@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from math import prod
 from typing import Any
 
 from plait._caches import clearable_lru_cache
@@ -103,7 +104,10 @@ def build_callable(
             check_view(found.plan, shape, details[0], sizes)
             return found.bind(shape, sizes)
         plain = found.bind(shape, sizes)
-        if found.min_elements is None or found.count_elements(shape, sizes) < found.min_elements:
+        if found.min_elements is None:
+            return plain
+        count = found.count_elements(shape, sizes) if found.has_new_axes else prod(shape)
+        if count < found.min_elements:
             return plain
         from plait._executor.large.select import specialize_large
 
