@@ -34,7 +34,7 @@ class Explanation:
         costs: of an einsum that plait takes apart, its path, FLOPs, largest intermediate result, and the elements read
             and written; else ``None``.
         rewrites: of a large tensor that is reduced or copied in several calls, the names of what makes them faster than
-            one; each has its reason in ``plait._plan.schedule.rewrites.REASONS``.
+            one; each has its reason in ``plait._plan.schedule.techniques.REASONS``.
     """
 
     operation: str

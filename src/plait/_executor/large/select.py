@@ -149,7 +149,7 @@ def build_step(
 
 
 def explain_large(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple[tuple[str, ...], list[str]]:
-    """Which rewrites are applied to a large tensor, or to a NumPy array of a shape, and what else there is to say."""
+    """Which techniques are applied to a large tensor, or to a NumPy array of a shape, and what else there is to say."""
     least = min_elements(plan, MIN_ELEMENTS, MIN_ELEMENTS_ROUNDING)
     if least is None:
         return (), []
@@ -157,7 +157,7 @@ def explain_large(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple[tuple[
         if count_elements(plan, slots) < least:
             return (), []
         strides = contiguous(slots[: plan.solved.ranks[0]], 4)
-        return _rewrites(choose_schedule(plan, slots, strides, 4, lambda _: MemoryCosts())), []
+        return _technique_names(choose_schedule(plan, slots, strides, 4, lambda _: MemoryCosts())), []
     backend = one_backend((type(tensor),))
     large = backend.large_tensors
     ops = None if large is None else large.load()
@@ -181,8 +181,8 @@ def explain_large(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple[tuple[
         if found is not None and found.schedule is not None:
             lines.append(f"one call of {backend.name} for each step: a gradient is recorded")
             found = None
-    return _rewrites(found), lines
+    return _technique_names(found), lines
 
 
-def _rewrites(step: ScheduledStep | None) -> tuple[str, ...]:
-    return () if step is None or step.schedule is None else step.schedule.rewrites
+def _technique_names(step: ScheduledStep | None) -> tuple[str, ...]:
+    return () if step is None or step.schedule is None else step.schedule.techniques
