@@ -12,11 +12,12 @@ from pathlib import Path
 
 import nox
 
+nox.needs_version = ">=2025.2.9"  # the first that reads dependency groups
 nox.options.default_venv_backend = "virtualenv"
 nox.options.sessions = ["tests", "ratios", "frameworks", "paddle", "legacy", "machines"]  # and the core, on each Python
 nox.options.error_on_missing_interpreters = False
 
-PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 CORE = (
     *("tests/notation", "tests/shapes", "tests/plan", "tests/operations", "tests/executor", "tests/test_layering.py"),
     *("tests/test_imports.py", "tests/test_cli.py"),
@@ -60,10 +61,25 @@ def _output(*command: str) -> str:
     return run.stdout.strip() if run.returncode == 0 else ""
 
 
+def install(session: nox.Session, group: str, *also: str, extras: str = "") -> None:
+    """Install plait with these of its extras, and a dependency group of pyproject.toml, in one resolution."""
+    needed = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), group)
+    session.install(f".[{extras}]" if extras else ".", *needed, *also)
+
+
+@nox.session
+def quick(session: nox.Session) -> None:
+    """While you work: the fast tests, on NumPy and the array API standard; under three minutes on two cores."""
+    install(session, "quick")
+    ignored = ("tests/tracers", "tests/distributed", "tests/layers", "tests/layers_by_framework", "tests/pytorch")
+    files = ["tests", *[f"--ignore={path}" for path in ignored]]
+    run(session, ("numpy", "array_api_strict"), *files, "-m", "not slow", record=False)
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """All tests, with every framework that this session is for; `nox -s tests -- -m "not slow"` for the fast ones."""
-    session.install(".[test]")
+    install(session, "tests", extras="einsum,fast,tour")
     promised = ("ml_dtypes", "cotengra", "einops", "opt_einsum", "sklearn", "PIL", "rich", "jinja2", "mypy")
     others = {*Path("tests/layers_by_framework").glob("test_*.py")} - {*map(Path, layers_by_framework("torch"))}
     ignored = ["tests/tracers", "tests/distributed", *map(str, sorted(others))]
@@ -73,7 +89,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def frameworks(session: nox.Session) -> None:
     """The frameworks that live in one process: the conformance suite, and what their own users do with them."""
-    session.install(".[test-frameworks]")
+    install(session, "frameworks")
     own = ("tests/backends/test_cupy.py", *tracers(*TOGETHER), *layers_by_framework(*LAYERS))
     run(session, TOGETHER, *SUITE, LOADING, *own, layers=LAYERS)
 
@@ -81,7 +97,7 @@ def frameworks(session: nox.Session) -> None:
 @nox.session
 def paddle(session: nox.Session) -> None:
     """PaddlePaddle, which crashes in a process that has TensorFlow."""
-    session.install(".[test-paddle]")
+    install(session, "paddle")
     run(session, ("paddle",), *SUITE, LOADING, *tracers("paddle"), *layers_by_framework("paddle"), layers=("paddle",))
 
 
@@ -90,7 +106,7 @@ def legacy(session: nox.Session) -> None:
     session.install(*LEGACY)
     session.install("--no-build-isolation", "chainer==7.8.1")
     session.install("--no-deps", "mxnet==1.9.1")
-    session.install(".[test-legacy]", *LEGACY)
+    install(session, "legacy", *LEGACY)
     names = ("numpy", "chainer", "mxnet")
     layers = ("chainer", "gluon")
     run(session, names, *SUITE, LOADING, *tracers(*names[1:]), *layers_by_framework(*layers), layers=layers)
@@ -99,7 +115,7 @@ def legacy(session: nox.Session) -> None:
 @nox.session
 def machines(session: nox.Session) -> None:
     """Arrays that live on many machines: Dask, PyTorch's DTensor, JAX's shardings; several processes on this one."""
-    session.install(".[test-machines]")
+    install(session, "machines")
     promised = ("torch", "jax", "distributed")
     run(session, ("dask",), *SUITE, LOADING, "tests/distributed", promised=promised)
 
@@ -120,6 +136,7 @@ def run(
     *args: str,
     promised: tuple[str, ...] = (),
     layers: tuple[str, ...] = (),
+    record: bool = True,
 ) -> None:
     """Run tests over these frameworks; one that is missing, or another record than is kept, fails the session."""
     env = {
@@ -127,13 +144,13 @@ def run(
         "PLAIT_LAYERS": ",".join(layers),
         "PLAIT_PROMISED": ",".join((*names, *promised)),
     }
-    record = [] if session.posargs else ["--record=check"]
-    session.run("python", "-m", "pytest", "-n", "2", *args, *record, *session.posargs, env=env)
+    check = ["--record=check"] if record and not session.posargs else []
+    session.run("python", "-m", "pytest", "-n", "2", *args, *check, *session.posargs, env=env)
 
 
 def core(session: nox.Session) -> None:
     """The pure core, without any framework, on each Python that the machine has."""
-    session.install(".[core-test]")
+    install(session, "core")
     session.run("python", "-m", "pytest", "-q", *CORE, *session.posargs)
 
 
@@ -147,7 +164,7 @@ for version, interpreter in found.items():
 @nox.session
 def lint(session: nox.Session) -> None:
     """Ruff, the formatter, and mypy --strict."""
-    session.install(".[lint]")
+    install(session, "lint")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
@@ -156,14 +173,14 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """The table of overheads, beside native code, einops and einx."""
-    session.install(".[bench]")
+    install(session, "bench", extras="einsum,fast")
     session.run("python", "-m", "benchmarks.overhead", *session.posargs)
 
 
 @nox.session
 def ratios(session: nox.Session) -> None:
     """Whether reductions and copies are as fast, in times of einops, as they were: no worse than by their noise."""
-    session.install(".[bench]")
+    install(session, "bench", extras="einsum,fast")
     frameworks = ["--framework=numpy", "--framework=torch"]
     session.run("python", "-m", "benchmarks.movements", "--quick", "--check", *frameworks)
 
@@ -171,5 +188,5 @@ def ratios(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation into site/."""
-    session.install(".[docs]")
-    session.run("mkdocs", "build", "--strict", *session.posargs)
+    install(session, "docs")
+    session.run("zensical", "build", "--clean", "--strict", *session.posargs)

@@ -20,12 +20,13 @@ SNAPSHOT = ROOT / "tests" / "errors" / "snapshot.txt"
 FRAMEWORKS = ROOT / "docs" / "frameworks.md"
 CONFORMANCE = ROOT / "docs" / "conformance"
 
-HEAD = """# Errors
+HEAD = """# Error codes
 
-Every mistake that plait finds is a `plait.PlaitError`, which is a `ValueError` and a `RuntimeError`. The code is
-stable: it can be searched for, and it decides the class. `error.code`, `error.message`, `error.pattern`, `error.spans`
-and `error.facts` hold the parts of the text. The classes are in `plait` and in `plait.errors`, whose `CODES` has each
-code with its class and its meaning. An axis of `einsum` that looks misspelt is a warning, `plait.AxisWarning`.
+Every mistake that plait finds is a `plait.PlaitError`, which is a `ValueError` and a `RuntimeError`. Each error has
+a stable code, which you can search for on this page and which decides its class. `error.code`, `error.message`,
+`error.pattern`, `error.spans` and `error.facts` are the parts of its text. [The classes](api/errors.md) are in
+`plait` and in `plait.errors`, whose `CODES` maps each code to its class and its meaning. An axis of `einsum` that
+looks misspelt is a warning, `plait.AxisWarning`.
 
 | class | codes | about |
 |---|---|---|
@@ -37,6 +38,125 @@ code with its class and its meaning. An axis of `einsum` that looks misspelt is 
 
 (This page is made by `python docs/generate.py` from the table of codes and the snapshot of the tests.)
 """
+
+REMEDIES = {
+    "PLT101": ("The pattern is not a string; often the tensor and the pattern are swapped.", "Pass the tensor first."),
+    "PLT102": (
+        "The pattern contains a character that the notation does not use.",
+        "Write names, numbers, `( )`, `...`, `,` and `->` only, with blanks between names.",
+    ),
+    "PLT103": (
+        "A word is not a valid name of an axis.",
+        "Use a Python identifier that neither begins nor ends with an underscore.",
+    ),
+    "PLT104": ("A parenthesis or bracket has no partner.", "Add or remove the one that the carets show."),
+    "PLT105": ("The pattern has no arrow, or several.", "Write what goes in, `->`, and what comes out."),
+    "PLT106": ("One tensor has several ellipses.", "Keep one; name the other axes."),
+    "PLT107": ("A number is larger than any tensor can be.", "Check the number, or use a name."),
+    "PLT108": ("Groups are nested too deeply.", "Flatten them: `((a b) c)` means the same as `(a b c)`."),
+    "PLT109": ("A `+` is outside a group, or has no axis beside it.", "Write it between axes in a group: `(a + b)`."),
+    "PLT110": (
+        "The classical equation contains something else than letters, `...`, `,` and `->`.",
+        "Use letters, or the named form: tensors first, then a pattern with blanks between the names.",
+    ),
+    "PLT201": (
+        "The operation does not support this part of the notation.",
+        "See the table on [The notation](notation.md).",
+    ),
+    "PLT202": (
+        "The number of tensors differs from the number of comma-separated parts of the pattern.",
+        "Pass one tensor for each part.",
+    ),
+    "PLT203": (
+        "A size has a name that is not an axis of the pattern.",
+        "Correct the name, or remove the size. Options of other libraries, such as `optimize=`, are not sizes.",
+    ),
+    "PLT204": ("An axis disappears, which this operation does not allow.", "Add it on the right, or use `reduce`."),
+    "PLT205": (
+        "An axis is new on the right, which this operation does not allow.",
+        "Add it on the left, or use `repeat`.",
+    ),
+    "PLT206": ("An axis appears twice in one tensor.", "Give the two axes different names."),
+    "PLT207": ("The operation must match an axis by its name, but it has only a length.", "Give it a name and a size."),
+    "PLT208": (
+        "An ellipsis appears on one side only, or in a group on the left.",
+        "Write it on both sides, outside groups.",
+    ),
+    "PLT209": (
+        "The reduction or the operation does not exist.",
+        "Use one of the listed names, or pass a function `f(tensor, axes)` as the reduction.",
+    ),
+    "PLT210": ("A pattern of `pack` or `unpack` needs exactly one `*`.", "Add or remove a `*`."),
+    "PLT211": ("The pattern loses information, so nothing can invert it.", "Invert patterns with one input only."),
+    "PLT212": (
+        "A weight or bias has an axis that the pattern does not have.",
+        "Add the axis to the pattern, or correct its name.",
+    ),
+    "PLT213": ("An axis has the name of an argument of the layer's constructor.", "Rename the axis."),
+    "PLT214": (
+        "The contraction path does not fit the tensors, or the method is unknown.",
+        'Correct it, or use `contract="auto"`.',
+    ),
+    "PLT215": ("Patterns in sequence cannot be combined into one function.", "Take the source of each pattern."),
+    "PLT301": ("A size is not an integer.", "Convert it: `int(size)`."),
+    "PLT302": (
+        "The sizes of a group do not divide the length of the dimension.",
+        "Correct the size, or pad or crop the tensor first.",
+    ),
+    "PLT303": ("A length cannot be computed from the shape.", "Pass it as a keyword argument."),
+    "PLT304": (
+        "The tensor has more or fewer dimensions than the pattern.",
+        "Check the tensor's shape; use `...` for dimensions that you don't want to name.",
+    ),
+    "PLT305": (
+        "The same axis has two lengths.",
+        "Give different axes different names, or correct the tensor or the size.",
+    ),
+    "PLT306": (
+        "A size is negative, or a size of 0 makes another one undetermined.",
+        "Pass all sizes of a group that has length 0.",
+    ),
+    "PLT307": ("A minimum or maximum over no elements does not exist.", "Handle empty tensors before the call."),
+    "PLT308": ("The tensors of a list differ in shape, or the list is empty.", "Pad them to one shape, or use `pack`."),
+    "PLT309": ("The packed shapes do not add up to the packed dimension.", "Pass the shapes that `pack` returned."),
+    "PLT310": (
+        "A function given as the reduction returned the wrong shape.",
+        "Remove exactly the dimensions in `axes`.",
+    ),
+    "PLT311": ("One size was given twice.", "Remove one of the two."),
+    "PLT401": ("A view of the tensor with this shape does not exist.", "Use `rearrange`, which copies where it must."),
+    "PLT501": (
+        "The object is not a tensor, or its framework is unknown.",
+        "Convert it to an array, or register a backend.",
+    ),
+    "PLT502": (
+        "The backend of the framework could not be loaded.",
+        "Update the framework; the reason is in the message.",
+    ),
+    "PLT503": ("The operation is not defined for this element type.", "Convert the tensor first, as the message says."),
+    "PLT504": ("The tensors of one call belong to different frameworks.", "Convert them to one framework."),
+    "PLT505": ("While tracing, the framework does not know the rank.", "Name all axes instead of writing `...`."),
+    "PLT506": (
+        "The framework's einsum supports a limited number of axes.",
+        "Merge axes, or contract fewer tensors at once.",
+    ),
+    "PLT507": ("The framework does not say whether a result is a view.", "Use `rearrange`."),
+    "PLT508": (
+        "NumPy cannot read the elements, as of a tensor without data.",
+        "Materialise the tensor on a CPU first.",
+    ),
+    "PLT509": (
+        "The result cannot be sharded as asked, or needs a decision about communication.",
+        "Follow the advice in the message.",
+    ),
+    "PLT510": (
+        "`torch.jit.script` cannot compile a function given as the reduction.",
+        "Use `torch.jit.trace`, or a named reduction.",
+    ),
+    "PLT511": ("The option needs a package that is not installed.", "Install it with the command in the message."),
+    "PLT512": ("The framework's einsum does not have this argument.", "Remove it; it exists for JAX only."),
+}
+"""For each code what causes the error, and what to do."""
 
 COLUMNS = {
     "rearrange": ("rearrange",),
@@ -64,8 +184,13 @@ def page() -> str:
     for part in parts:
         name, text = part.rstrip("\n").split("\n", 1)
         example.setdefault(name.split()[0], text)
-    sections = [f"\n## {code}: {meaning}\n\n```text\n{example[code]}\n```\n" for code, (_, meaning) in CODES.items()]
-    return HEAD + "".join(sections)
+    return HEAD + "".join([section(code, meaning, example[code]) for code, (_, meaning) in CODES.items()])
+
+
+def section(code: str, meaning: str, example: str) -> str:
+    """What the page says about one code."""
+    cause, remedy = REMEDIES[code]
+    return f"\n## {code}: {meaning}\n\n**Cause.** {cause}\n\n**What to do.** {remedy}\n\n```text\n{example}\n```\n"
 
 
 def records() -> dict[str, dict[str, Any]]:

@@ -24,7 +24,7 @@ ELSEWHERE = {
     "jax-sharding.md": "tests/distributed/test_jax_sharding.py",
 }
 """Pages that need several processes or devices, and the tests that execute them."""
-ALL_PAGES = sorted((ROOT / "docs").glob("*.md"))
+ALL_PAGES = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [path for path in ALL_PAGES if path.name not in ELSEWHERE]
 LAYERS = {f"plait.layers.{name}" for name in NAMES}
 """Their examples are executed by tests/layers, each with its framework."""
@@ -77,6 +77,29 @@ def test_pages(path):
             exec(compile(block, str(path), "exec"), {})
 
 
+ROW = re.compile(r"^\| `([^`]+)` \| `([^`]+)` \|$", re.MULTILINE)
+TABLES = {
+    "from-view-and-permute.md": dict(x=(2, 3, 4, 6)),
+    "from-einsum.md": dict(q=(2, 8, 5, 16), k=(2, 8, 5, 16), m=(4, 4)),
+}
+"""Pages with a table of what is written by hand and with plait, and the shapes of the arrays that it uses."""
+
+
+@pytest.mark.parametrize(
+    ("page", "by_hand", "with_plait"),
+    [(page, *row) for page in TABLES for row in ROW.findall((ROOT / "docs" / page).read_text(encoding="utf-8"))],
+)
+def test_both_columns_of_a_table_are_equal(page, by_hand, with_plait):
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    arrays = {name: rng.normal(size=shape) for name, shape in TABLES[page].items()}
+    expected = eval(by_hand, {"np": np, **arrays})
+    actual = eval(with_plait, {**vars(plait), **arrays})
+    assert actual.shape == expected.shape
+    np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-12)
+
+
 def test_the_readme_runs(capsys):
     namespace: dict[str, object] = {}
     for block in blocks(ROOT / "README.md", "python"):
@@ -120,6 +143,6 @@ def test_pages_that_are_executed_elsewhere_are():
 
 def test_every_link_leads_somewhere():
     for path in [ROOT / "README.md", *ALL_PAGES]:
-        for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text(encoding="utf-8")):
             if "://" not in target:
                 assert (path.parent / target).exists(), f"{path.name}: {target}"

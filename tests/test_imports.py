@@ -113,7 +113,7 @@ def test_no_name_of_a_package_hides_a_module(path):
     [
         plait.compile("b (h p) -> b h p", p=2),
         plait.compile("a b -> b a") >> plait.compile("b a -> (b a)"),
-        plait.errors.fail("PLT302", "no", "a -> a", [(0, 1)]),
+        plait.errors.make_error("PLT302", "no", "a -> a", [(0, 1)]),
         *[getattr(plait, name) for name in PUBLIC if name != "errors"],
     ],
     ids=lambda value: getattr(value, "__name__", None) or type(value).__name__,

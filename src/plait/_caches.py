@@ -1,4 +1,4 @@
-"""All caches: each is bounded and safe across threads, is registered here, and is emptied by `plait.cache_clear`."""
+"""The registry of all caches: each is bounded and thread-safe, and `plait.cache_clear` empties them all."""
 
 from __future__ import annotations
 
@@ -12,26 +12,42 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result")
 
-_CLEAR: list[Callable[[], None]] = []
+_CLEAR_FUNCTIONS: list[Callable[[], None]] = []
+"""The functions that empty one cache each."""
 
 
-def on_clear(clear: Callable[[], None]) -> None:
-    """Call this function whenever all caches are emptied."""
-    _CLEAR.append(clear)
+def register_clear_function(clear: Callable[[], None]) -> None:
+    """Make `cache_clear` call this function too."""
+    _CLEAR_FUNCTIONS.append(clear)
 
 
-def cached(maxsize: int, *, typed: bool = False) -> Callable[[Callable[..., Result]], _lru_cache_wrapper[Result]]:
-    """``functools.lru_cache``, which forgets all its results with the other caches; a decorator."""
+def clearable_lru_cache(
+    maxsize: int, *, typed: bool = False
+) -> Callable[[Callable[..., Result]], _lru_cache_wrapper[Result]]:
+    """Decorate a function with a ``functools.lru_cache`` that `cache_clear` empties."""
 
     def decorate(function: Callable[..., Result]) -> _lru_cache_wrapper[Result]:
         cache = lru_cache(maxsize, typed)(function)
-        on_clear(cache.cache_clear)
+        register_clear_function(cache.cache_clear)
         return cache
 
     return decorate
 
 
 def cache_clear() -> None:
-    """Forget every call and pattern; no result depends on it. A compiled `Pattern` keeps its own calls."""
-    for clear in _CLEAR:
+    """Empty the caches of all calls and patterns.
+
+    No result changes; the next call of each pattern is slower, because it is parsed and planned again. A compiled
+    `Pattern` keeps the calls that it has cached itself.
+
+    Example:
+        >>> import numpy as np
+        >>> import plait
+        >>> plait.rearrange(np.zeros((2, 3)), "h w -> w h").shape
+        (3, 2)
+        >>> plait.cache_clear()
+        >>> plait.cache_info().currsize
+        0
+    """
+    for clear in _CLEAR_FUNCTIONS:
         clear()

@@ -116,7 +116,7 @@ def _tour(asked: argparse.Namespace) -> int:
 
 
 def _warmup(asked: argparse.Namespace) -> int:
-    from plait._executor.warmup import unavailable, warm
+    from plait._executor.large.kernels import unavailable, warm
 
     why = unavailable()
     if why:

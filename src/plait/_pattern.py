@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait._executor.cache import lookup, lookup_key, operand_keys
 from plait._executor.dispatch import call_uncached
 from plait._executor.dynamo import traced, traced_steps
@@ -114,11 +114,11 @@ class PatternMethods:
         return found
 
     def _first(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
-        """A call that has not been made, or cannot be kept; of a pipeline it is another."""
+        """A call that has not been made, or cannot be kept, by the one pattern; a pipeline overrides it."""
         return self._call_stage(self._stages[0], operation, tensors, reduction, options)
 
     def _traced(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
-        """A call that Dynamo follows; of a pipeline it is another."""
+        """A call that Dynamo follows; a pipeline overrides it."""
         text, sizes = self._stages[0]
         return traced(operation, tensors, text, dict(sizes), reduction, options, method=True)
 
@@ -392,8 +392,7 @@ class PatternPipeline(PatternMethods):
                     raise
                 segments = ()
         # without segments sizes are not known, or there is a mistake: each pattern says it in the caller's own words
-        parts = [(segment.step, segment.stage) for segment in segments] or list(zip(steps, self._stages, strict=True))
-        call = in_turn(parts, reduction, options)
+        call = in_turn(segments or list(zip(steps, self._stages, strict=True)), reduction, options)
         result = call(*tensors)
         key = _key(operation, tensors, reduction, options) if segments else None
         if key is not None and not callable(reduction):  # a callable must not be kept with all that it holds
@@ -417,7 +416,7 @@ class PatternPipeline(PatternMethods):
         return " >> ".join([repr(pattern) for pattern in self.patterns])
 
 
-@cached(maxsize=256)
+@clearable_lru_cache(maxsize=256)
 def _pattern(stage: PatternStage) -> Pattern:
     """A pattern that is called with others in turn."""
     text, sizes = stage

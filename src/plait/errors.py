@@ -1,16 +1,16 @@
-"""The errors of plait, their codes, and the one renderer of carets.
+"""The exceptions that plait raises, the stable code of each mistake, and the one function that draws carets.
 
     PlaitError (ValueError, RuntimeError)
     ├── PatternSyntaxError   PLT1xx   the text of a pattern
-    ├── AxisError            PLT2xx   a rule of the operation
+    ├── AxisError            PLT2xx   a rule of the operation about its axes
     ├── SizeError            PLT3xx   ranks and sizes
-    ├── CopyRequiredError    PLT4xx   a view was asked for and none exists
-    └── BackendError         PLT5xx   the framework behind the tensor
+    ├── CopyRequiredError    PLT4xx   a view was requested, and only a copy can have that shape
+    └── BackendError         PLT5xx   the framework of the tensor
 
-    AxisWarning (UserWarning)       an axis that looks misspelt
+    AxisWarning (UserWarning)       an axis whose name looks misspelt
 
-Every error has a stable code, a message, and, where the mistake is in a pattern, its places there. Inside plait one is
-raised with ``raise fail("PLT302", "...", text, spans, facts)``: the code decides the class.
+Every error has a stable code and a message, and, if the mistake is in a pattern, the ranges of characters to underline.
+plait raises one with ``raise make_error("PLT302", "...", text, spans, facts)``, where the code determines the class.
 """
 
 from __future__ import annotations
@@ -31,25 +31,36 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 Span = tuple[int, int]
-"""A place in a pattern: the first character, and one past the last."""
+"""A range of characters in a pattern, as a half-open pair ``(start, stop)``."""
 
-_WIDEST = 100
-"""Patterns longer than this many characters are shown in part."""
+_MAX_SHOWN_LENGTH = 100
+"""An error shows at most this many characters of a pattern, around its first span."""
 
 
 class PlaitError(ValueError, RuntimeError):
-    """Any mistake that plait finds in what a caller wrote.
+    """The base class of the errors that plait raises for a mistake in a call.
+
+    It is a `ValueError` and a `RuntimeError`, so that ``except`` clauses written for either, or for einops, catch it.
 
     Attributes:
-        code: the stable code, such as ``"PLT302"``; empty for an error made by hand.
-        message: one sentence that says what is wrong and, where plait can tell, how to mend it.
-        pattern: the text that the places refer to, or ``None``.
-        spans: the places in ``pattern``, as pairs of first and one-past-last character.
-        facts: what was seen, as label and text, such as ``{"input": "2 8 6 3"}``.
+        code: The stable code, such as ``"PLT302"``, or ``""`` for an error that plait did not create.
+        message: One sentence that says what is wrong and, where plait can tell, how to correct it.
+        pattern: The text of the pattern, or ``None`` if the mistake is not in a pattern.
+        spans: Ranges of characters in ``pattern`` that the carets underline, as half-open pairs ``(start, stop)``.
+        facts: The shapes and sizes that are printed below the pattern, by label, such as ``{"input": "2 8 6 3"}``.
+
+    Example:
+        >>> import numpy as np
+        >>> import plait
+        >>> try:
+        ...     plait.rearrange(np.zeros((2, 8)), "b (h p) -> b h p", p=3)
+        ... except plait.PlaitError as error:
+        ...     print(error.code, error.spans, error.facts)
+        PLT302 ((2, 7),) {'input': '2 8', 'given': 'p=3'}
     """
 
-    ag_pass_through = True  # TensorFlow's AutoGraph would raise an error of its own with the text of this one
-    _keras_call_info_injected = True  # Keras would raise one of this class without the code, the places and the facts
+    ag_pass_through = True  # otherwise TensorFlow's AutoGraph replaces this error by one of its own with the same text
+    _keras_call_info_injected = True  # otherwise Keras makes a new error of this class that lacks code, spans and facts
 
     def __init__(
         self,
@@ -70,34 +81,34 @@ class PlaitError(ValueError, RuntimeError):
     def __str__(self) -> str:
         lines = [f"[{self.code}] {self.message}" if self.code else self.message]
         if self.pattern is not None:
-            lines += ["  " + line for line in _draw(self.pattern, self.spans)]
+            lines += ["  " + line for line in _draw_carets(self.pattern, self.spans)]
         if self.facts:
             lines.append("  " + "   ".join(f"{label}: {text}" for label, text in self.facts.items()))
         return "\n".join(lines)
 
 
 class PatternSyntaxError(PlaitError):
-    """The text is not a pattern (PLT1xx)."""
+    """The text of a pattern does not follow the grammar of the notation (PLT1xx)."""
 
 
 class AxisError(PlaitError):
-    """The pattern breaks a rule of the operation, such as an axis that only ``reduce`` may drop (PLT2xx)."""
+    """The pattern breaks a rule of the operation; for example, only ``reduce`` may drop an axis (PLT2xx)."""
 
 
 class SizeError(PlaitError):
-    """The rank or the sizes of a tensor do not fit the pattern (PLT3xx)."""
+    """The rank or the shape of a tensor, or a given size, does not fit the pattern (PLT3xx)."""
 
 
 class CopyRequiredError(PlaitError):
-    """``view`` was asked for a tensor that the same memory cannot show (PLT4xx)."""
+    """``view`` was called for a result that cannot share memory with its input (PLT4xx)."""
 
 
 class BackendError(PlaitError):
-    """The framework behind the tensor is unknown, broken, or cannot do this (PLT5xx)."""
+    """The framework of the tensor is unknown, cannot be imported, or does not support the operation (PLT5xx)."""
 
 
 class AxisWarning(UserWarning):
-    """An axis that einsum sums, as the notation says, but whose name is nearly that of another."""
+    """Warns that einsum sums over an axis whose name is nearly that of another axis, and so may be misspelt."""
 
 
 CODES: dict[str, tuple[type[PlaitError], str]] = {
@@ -151,73 +162,72 @@ CODES: dict[str, tuple[type[PlaitError], str]] = {
     "PLT511": (BackendError, "a package that finds paths, and is not installed"),
     "PLT512": (BackendError, "a wish about a product that the framework cannot fulfil"),
 }
-"""Every code, with its class and its meaning."""
+"""The exception class and a short description of each code."""
 
 
-def fail(
+def make_error(
     code: str,
     message: str,
     pattern: str | None = None,
     spans: Iterable[Span] = (),
     facts: Mapping[str, str] | None = None,
 ) -> PlaitError:
-    r"""The error of that code, ready to be raised.
+    r"""Return, without raising it, the error for a code; the code determines its class.
 
-    >>> str(fail("PLT303", "h and p cannot both be inferred", "b (h p) -> b h p", [(2, 7)]))
+    >>> str(make_error("PLT303", "h and p cannot both be inferred", "b (h p) -> b h p", [(2, 7)]))
     '[PLT303] h and p cannot both be inferred\n  b (h p) -> b h p\n    ^^^^^'
     """
     return CODES[code][0](message, code=code, pattern=pattern, spans=spans, facts=facts)
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A clause that proposes the nearest of the known words, or nothing.
+def did_you_mean(word: str, candidates: Iterable[str]) -> str:
+    """Return a clause that proposes the candidate most similar to a misspelt word, or ``""`` if none is similar.
 
     >>> did_you_mean("heigth", ["height", "width"])
     '; did you mean height?'
     """
-    from difflib import get_close_matches  # only a mistake needs it
+    from difflib import get_close_matches  # imported here because only errors need it
 
-    known = list(known)
-    near = get_close_matches(word, known, n=1, cutoff=0.5)
-    if not near:  # too short to be measured, as p is for ph
-        near = [name for name in known if name.startswith(word) or word.startswith(name)]
-        near += [name for name in known if name.casefold() == word.casefold()]
-    return f"; did you mean {near[0]}?" if near else ""
+    candidates = list(candidates)
+    matches = get_close_matches(word, candidates, n=1, cutoff=0.5)
+    if not matches:  # difflib's similarity is too small for short words, such as p and ph
+        matches = [name for name in candidates if name.startswith(word) or word.startswith(name)]
+        matches += [name for name in candidates if name.casefold() == word.casefold()]
+    return f"; did you mean {matches[0]}?" if matches else ""
 
 
-def short(value: object) -> str:
-    """The representation of a stranger's value, at most a line of it."""
+def short_repr(value: object) -> str:
+    """Return the ``repr`` of any object on one line, cut after 60 characters."""
     try:
-        shown = " ".join(repr(value).split())
-    except Exception:  # a stranger's repr may do anything
-        shown = f"<{type(value).__name__}>"
-    return shown if len(shown) <= 60 else shown[:60] + "…"
+        text = " ".join(repr(value).split())
+    except Exception:  # the __repr__ of a foreign class may raise anything
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= 60 else text[:60] + "…"
 
 
-def _draw(pattern: str, spans: tuple[Span, ...]) -> list[str]:
-    """The pattern and, where there are places to show, a line of carets below it."""
+def _draw_carets(pattern: str, spans: tuple[Span, ...]) -> list[str]:
+    """Return the line of the pattern and, if there are spans, a line with a caret below each of their characters."""
     start, stop = 0, len(pattern)
-    if stop > _WIDEST:
+    if stop > _MAX_SHOWN_LENGTH:
         first = spans[0][0] if spans else 0
-        start = max(0, min(first - _WIDEST // 2, stop - _WIDEST))
-        stop = start + _WIDEST
-    shown = [char if char.isprintable() else " " for char in pattern[start:stop]]
-    line = "".join(shown)
-    before, after = ("… " if start else ""), (" …" if stop < len(pattern) else "")
-    marks = [" "] * (len(shown) + 1)  # one more: a place may be the end of the text
+        start = max(0, min(first - _MAX_SHOWN_LENGTH // 2, stop - _MAX_SHOWN_LENGTH))
+        stop = start + _MAX_SHOWN_LENGTH
+    chars = [char if char.isprintable() else " " for char in pattern[start:stop]]
+    prefix, suffix = ("… " if start else ""), (" …" if stop < len(pattern) else "")
+    marks = [" "] * (len(chars) + 1)  # one more, because a span may be at the end of the text
     for first, last in spans:
         for index in range(max(first, start), min(max(last, first + 1), stop + 1)):
             marks[index - start] = "^"
-    carets = "".join(mark * _columns(char) for mark, char in zip(marks, [*shown, " "], strict=True)).rstrip()
-    drawn = [before + line + after]
+    carets = "".join(mark * _display_width(char) for mark, char in zip(marks, [*chars, " "], strict=True)).rstrip()
+    lines = [prefix + "".join(chars) + suffix]
     if carets:
-        drawn.append(" " * len(before) + carets)
-    return drawn
+        lines.append(" " * len(prefix) + carets)
+    return lines
 
 
-def _columns(char: str) -> int:
-    """How many columns of a terminal a character fills."""
-    import unicodedata  # only a mistake needs it
+def _display_width(char: str) -> int:
+    """Return how many columns of a terminal a character occupies: 0, 1 or 2."""
+    import unicodedata  # imported here because only errors need it
 
     if unicodedata.combining(char):
         return 0

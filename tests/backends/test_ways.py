@@ -16,7 +16,7 @@ from backends.frameworks import FRAMEWORKS, each
 from plait._executor.contraction import build_contraction
 from plait._notation.equation import parse_equation
 from plait._plan.contraction.candidates import strategies
-from plait._plan.contraction.layouts import CostModel, final_target
+from plait._plan.contraction.layouts import final_target
 from plait._plan.contraction.network import build_network
 from plait._plan.contraction.search import contraction_plan, instantiate, prepare
 from plait._plan.nodes import Contiguous
@@ -52,7 +52,7 @@ def network_of(equation):
 def every_way(found, costs):
     """The contractions by the first strategy, the second, and so on."""
     path = (tuple(range(len(found.terms))),)
-    start = prepare(found, path, CostModel(found.sizes, costs))
+    start = prepare(found, path, costs)
     for strategy in strategies(start.operands, final_target(found), costs):
         yield instantiate(start._replace(strategies=(strategy,)), found, costs)
 

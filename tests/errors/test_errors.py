@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import plait
-from plait.errors import CODES, PlaitError, fail
+from plait.errors import CODES, PlaitError, make_error
 from plait.layers import MixSpec
 from plait.layers._spec import check_argument_names, forbid_module, merge_sizes, operation
 
@@ -353,7 +353,7 @@ def test_an_error_made_by_hand():
 
 
 def test_carets_under_wide_and_combining_characters():
-    error = fail("PLT103", "no", "日本 e\u0301 x", [(6, 7)])
+    error = make_error("PLT103", "no", "日本 e\u0301 x", [(6, 7)])
     assert str(error).splitlines()[1:] == ["  日本 e\u0301 x", " " * 9 + "^"]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import plait
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait._executor.cache import CALLS, CachedCall, lookup
 
 np = pytest.importorskip("numpy")
@@ -30,7 +30,7 @@ def test_the_second_call_is_a_hit():
 
 
 def test_every_cache_is_emptied_with_the_others():
-    """Each ``lru_cache`` is made by `cached`, those of the kernels aside, which hold compiled code and no result."""
+    """Only `clearable_lru_cache` makes an ``lru_cache``, except in the kernels, which cache compiled code."""
     package = Path(plait.__file__).parent
     found = 0
     for path in package.rglob("*.py"):
@@ -39,9 +39,9 @@ def test_every_cache_is_emptied_with_the_others():
         nodes = [*ast.walk(ast.parse(path.read_text("utf-8")))]
         if path.name != "_caches.py":
             assert not any(_calls(node, "lru_cache") for node in nodes), path
-        found += sum(isinstance(node, ast.Call) and _calls(node, "cached") for node in nodes)
+        found += sum(isinstance(node, ast.Call) and _calls(node, "clearable_lru_cache") for node in nodes)
     assert found > 20
-    cache = cached(4)(abs)
+    cache = clearable_lru_cache(4)(abs)
     assert cache(-1) == 1
     plait.cache_clear()
     assert cache.cache_info().currsize == 0

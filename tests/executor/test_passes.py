@@ -18,7 +18,7 @@ import plait
 from plait._executor.large.reductions import _levels, blockwise
 from plait._executor.large.two_pass import combine_in_pairs
 from plait._plan.schedule import copies, reductions, two_pass
-from plait._plan.schedule.rewrites import BLOCKS, CENTRE, HALVES, ONE_BY_ONE, REASONS
+from plait._plan.schedule.techniques import AXIS_AT_A_TIME, BLOCKING, REASONS, TREE_REDUCTION, TWO_PASSES
 from plait.backends.reduction_rules import PIVOTS
 from plait.backends.registry import backend_of
 
@@ -115,7 +115,7 @@ def test_every_way_to_reduce_about_a_centre_gives_the_same(case, name, costs):
     if (name == "logsumexp" and array.dtype.kind == "c") or array.size < 2:
         return
     with everything_large(costs), np.errstate(all="ignore"):
-        assert CENTRE in plait.explain(pattern, array, reduction=name).rewrites
+        assert TWO_PASSES in plait.explain(pattern, array, reduction=name).rewrites
         found = plait.reduce(array, pattern, name)
         again = plait.reduce(array, pattern, name)
         plain = backend_of(np.ndarray).reduction(name, array.dtype)(array, tuple({*range(array.ndim)} - {*kept}))
@@ -149,7 +149,7 @@ def test_what_is_special_is_so_about_a_centre(name, pattern, special):
             return plait.reduce(x, pattern, by), {str(warning.message) for warning in caught}
 
     plain = backend_of(np.ndarray).reduction(name, x.dtype)
-    assert CENTRE in plait.explain(pattern, x, reduction=name).rewrites or not axes
+    assert TWO_PASSES in plait.explain(pattern, x, reduction=name).rewrites or not axes
     (found, said), (expected, meant) = reduced(name), reduced(plain)
     assert (type(found), found.dtype, said) == (type(expected), expected.dtype, meant)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
@@ -167,7 +167,7 @@ def test_a_sum_of_exponentials_says_nothing_of_what_overflows():
     rows[1, :, 0], rows[1, :, 1:9] = np.inf, 88.5
     with np.errstate(all="raise", under="ignore"):
         for row in rows:
-            assert CENTRE in plait.explain("a b -> a", row, reduction="logsumexp").rewrites
+            assert TWO_PASSES in plait.explain("a b -> a", row, reduction="logsumexp").rewrites
             found = plait.reduce(row, "a b -> a", "logsumexp")
             np.testing.assert_array_equal(found, np.full(64, row[0, 0]))
 
@@ -214,7 +214,7 @@ def test_each_rewrite_is_taken_somewhere():
     def keep(found):
         def watched(*args):
             way = found(*args)
-            taken.update(way.rewrites if way is not None else ())
+            taken.update(way.techniques if way is not None else ())
             return way
 
         return watched
@@ -295,16 +295,16 @@ def test_explain_says_which_way_a_call_takes_and_why(monkeypatch):
     monkeypatch.setenv("PLAIT_KERNELS", "off")
     pattern, x = "b c (h 2) (w 2) -> b c h w", np.zeros((4, 3, 224, 224), np.float32)
     pooled = plait.explain(pattern, x, reduction="max")
-    assert pooled.rewrites == (ONE_BY_ONE, HALVES, BLOCKS)
+    assert pooled.rewrites == (AXIS_AT_A_TIME, TREE_REDUCTION, BLOCKING)
     assert repr(pooled).splitlines()[-2:] == [
-        f"  in several calls: {ONE_BY_ONE}, {HALVES}, {BLOCKS}",
+        f"  in several calls: {AXIS_AT_A_TIME}, {TREE_REDUCTION}, {BLOCKING}",
         "  without a kernel: PLAIT_KERNELS is off",
     ]
-    assert plait.explain(pattern, x.shape).rewrites == (ONE_BY_ONE, HALVES, BLOCKS)
+    assert plait.explain(pattern, x.shape).rewrites == (AXIS_AT_A_TIME, TREE_REDUCTION, BLOCKING)
     assert plait.explain(pattern, x[:, :, :4, :4], reduction="max").rewrites == ()
     assert plait.explain("b c h w -> b c", x, reduction="std").rewrites == ()  # it is at hand
     large = np.zeros((16, 32, 64, 64), np.float32)
-    assert {CENTRE, BLOCKS} <= {*plait.explain("b c h w -> c", large, reduction="std").rewrites}
+    assert {TWO_PASSES, BLOCKING} <= {*plait.explain("b c h w -> c", large, reduction="std").rewrites}
 
 
 def test_explain_says_why_it_is_one_call():
@@ -315,14 +315,14 @@ def test_explain_says_why_it_is_one_call():
         explanation = plait.explain(pattern, tensor, reduction=reduction)
         return explanation.rewrites, repr(explanation).splitlines()[-1].strip()
 
-    assert said(x)[0] == (ONE_BY_ONE, HALVES, BLOCKS)
+    assert said(x)[0] == (AXIS_AT_A_TIME, TREE_REDUCTION, BLOCKING)
     assert said(x.to("meta")) == ((), "one call of torch for each step: on meta one call takes the whole device")
     x.requires_grad_()
-    assert said(x) == ((ONE_BY_ONE, HALVES, BLOCKS), "recorded as one call of torch, with its gradient")
+    assert said(x) == ((AXIS_AT_A_TIME, TREE_REDUCTION, BLOCKING), "recorded as one call of torch, with its gradient")
     assert said(x, "prod") == ((), "one call of torch for each step: a gradient is recorded")
     assert plait.explain("b c h w -> b", x, reduction="sum").rewrites == ()
     with torch.no_grad():
-        assert said(x)[0] == (ONE_BY_ONE, HALVES, BLOCKS)
+        assert said(x)[0] == (AXIS_AT_A_TIME, TREE_REDUCTION, BLOCKING)
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # in torch's own import

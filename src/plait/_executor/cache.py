@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from plait._caches import cached, on_clear
+from plait._caches import clearable_lru_cache, register_clear_function
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import plait`
 if TYPE_CHECKING:
@@ -17,22 +17,14 @@ if TYPE_CHECKING:
 CALLS = 4096
 """How many calls each of the two caches keeps: patterns, each with its shape, type, and sizes."""
 
-
-class UncacheableError(TypeError):
-    """A key that must not be kept, such as a symbol; as one that has no hash, it is a TypeError of the look-up."""
-
-
 FAILED: set[int] = set()
 """The entries whose planning has failed; as numbers, so that nothing keeps them alive."""
 
-on_clear(FAILED.clear)
+register_clear_function(FAILED.clear)
 
 
 class CachedCall:
-    """One call; it is planned when it is made for the first time, so that the look-up itself never fails for a mistake.
-
-    ``call`` plans and makes it, and is the planned callable from then on; or ``None`` where planning has failed.
-    """
+    """One call; ``call`` plans and makes it, and is the planned callable from then on; ``None`` if planning failed."""
 
     __slots__ = ("_key", "call")
 
@@ -52,12 +44,13 @@ class CachedCall:
         key = self._key
         if key is None:
             return self.call
-        if CachedCall.build is None:
+        build = CachedCall.build
+        if build is None:
             from plait._executor.compile import build_callable
 
-            CachedCall.build = build_callable
+            CachedCall.build = build = build_callable
         try:
-            self.call = call = CachedCall.build(*key)
+            self.call = call = build(*key)
         except BaseException:
             FAILED.add(id(self))
             self.call = None  # a method of the entry itself would keep it alive when it has left the cache
@@ -72,20 +65,23 @@ class CachedCall:
 
 
 def check_cacheable(operation: str, cls: Any, shape: Any, details: tuple[Any, ...], sizes: dict[str, Any]) -> Any:
-    """The shape (of an einsum: the shapes) as tuples of ints; raise where a call must not be kept."""
+    """The shape (of an einsum: the shapes) as tuples of ints; a `TypeError` where a call must not be kept."""
     several = type(cls) is tuple
-    shapes = []
-    for each, kind in zip(shape, cls, strict=True) if several else ((shape, cls),):
-        shapes.append(each if isinstance(each, tuple) else _as_tuple(each, kind))
-        for size in shapes[-1]:
+    if several:
+        pairs = zip(shape, cls, strict=True)
+        shape = tuple([each if isinstance(each, tuple) else _as_tuple(each, kind) for each, kind in pairs])
+    elif not isinstance(shape, tuple):
+        shape = _as_tuple(shape, cls)
+    for dimensions in shape if several else (shape,):
+        for size in dimensions:
             if type(size) is not int or size < 0:  # a negative one is a size that is not known yet
-                raise UncacheableError
+                raise TypeError
     for name, value in sizes.items():
         if type(value) is not int or value < 0 or not (name.isascii() or _is_normal(name)):
-            raise UncacheableError
+            raise TypeError
     if operation == "reduce" and callable(details[0]) and not _is_named(details[0]):
-        raise UncacheableError  # it must not be kept with all that it holds on to
-    return tuple(shapes) if several else shapes[0]
+        raise TypeError  # it must not be kept with all that it holds on to
+    return shape
 
 
 def _as_tuple(shape: Any, cls: type) -> tuple[int, ...]:
@@ -94,7 +90,7 @@ def _as_tuple(shape: Any, cls: type) -> tuple[int, ...]:
 
     found = backend_of(cls).shape_as_tuple(shape)
     if found is None:
-        raise UncacheableError
+        raise TypeError
     return found
 
 
@@ -111,10 +107,10 @@ def _is_named(function: Callable[..., Any]) -> bool:
     return getattr(module, getattr(function, "__name__", ""), None) is function
 
 
-lookup: Any = cached(maxsize=CALLS, typed=True)(CachedCall)
+lookup: Any = clearable_lru_cache(maxsize=CALLS, typed=True)(CachedCall)
 """The `CachedCall` of one call; a `TypeError` where the arguments make no key: one has no hash, or must not be kept."""
 
-lookup_untyped: Any = cached(maxsize=CALLS)(CachedCall)
+lookup_untyped: Any = clearable_lru_cache(maxsize=CALLS)(CachedCall)
 """The same for an einsum without sizes, whose key holds nothing that equals what has another type: a step less."""
 
 

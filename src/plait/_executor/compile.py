@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from math import prod
 from typing import Any
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait._executor.program import Executable, check_result_shape, wrap_object_reduction
 from plait._executor.tracer_hooks import SUBSTITUTED
 from plait._notation.equation import parse_equation
@@ -18,25 +18,23 @@ from plait._plan.graph import Plan
 from plait._plan.strides import StridedView
 from plait._shapes.sizes import call_facts, context, exact, fill_slots, normalise_sizes, shape_text
 from plait._shapes.solver import SolvedPattern, solve_pattern, unknown_size
-from plait.backends.interface import NO_VIEWS
+from plait.backends.interface import NO_VIEWS, Backend
 from plait.backends.registry import one_backend
-from plait.errors import PlaitError, fail
+from plait.errors import PlaitError, make_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plait._executor.einsum_options import EinsumOptions
-    from plait.backends.interface import Backend
-
-EXECUTABLES = 1024
-"""How many executables are kept: patterns, each with its rank, names of sizes, and framework."""
 
 CLASSICAL = "classical"
 """The operation of an equation in the classical form."""
 
 
-@cached(maxsize=EXECUTABLES)
+@clearable_lru_cache(maxsize=1024)
 def solve(operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[str, ...]) -> SolvedPattern:
-    """A pattern, checked by the rule of its operation, and solved for these ranks."""
+    """A pattern, checked by the rule of its operation unless that is empty, and solved for these ranks."""
+    if not operation:
+        return solve_pattern(parse(pattern), ranks, given)
     row = find_operation(operation)
     tree = parse_equation(pattern, len(ranks)) if operation == CLASSICAL else parse(pattern)
     if tree.plain and len(ranks) == 1:
@@ -52,7 +50,7 @@ def solve(operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[str
     if len(tree.left) != len(ranks):
         several = "s" * (len(tree.left) != 1)
         message = f"the pattern has {len(tree.left)} tensor{several} on the left, and {row.name} was given {len(ranks)}"
-        raise fail("PLT202", message, tree.text, [(expr.start, expr.stop) for expr in tree.left])
+        raise make_error("PLT202", message, tree.text, [(expr.start, expr.stop) for expr in tree.left])
     return solve_pattern(tree, ranks, given)
 
 
@@ -63,7 +61,7 @@ def lower_pattern(
     return find_operation(operation).lower(solve(operation, pattern, ranks, given), reduction)
 
 
-@cached(maxsize=EXECUTABLES)
+@clearable_lru_cache(maxsize=1024)
 def executable(
     operation: str,
     pattern: str,
@@ -77,37 +75,24 @@ def executable(
     backend = one_backend(classes)
     backend.register_functions(SUBSTITUTED)
     plan = lower_pattern(operation, pattern, ranks, given, reduction)
-    if not reduction or reduction == CUSTOM:
-        return Executable(plan, backend, _no_reduction)
+    if not reduction or reduction == CUSTOM:  # which `build_reduce` gives
+        return Executable(plan, backend)
     return Executable(plan, backend, _find_reduction(backend, reduction, dtype))
 
 
-@cached(maxsize=EXECUTABLES)
+@clearable_lru_cache(maxsize=1024)
 def _find_reduction(backend: Backend, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
-    """The framework's reduction of elements of a type.
-
-    Raises:
-        BackendError: PLT503, it is not defined on them.
-    """
+    """The framework's reduction of elements of a type; an error where it is not defined on them."""
     kind = None if dtype is None else backend.kind(dtype)
     check_kind(name, kind, dtype)
     function = backend.reduction(name, dtype)
     return wrap_object_reduction(function, name, dtype) if kind == "other" else function
 
 
-def _no_reduction(tensor: Any, axes: tuple[int, ...]) -> Any:
-    """In the place of the caller's reduction until `build_reduce` gives it."""
-    raise AssertionError((tensor, axes))
-
-
 def build_callable(
     operation: str, pattern: str, cls: Any, shape: Any, details: tuple[Any, ...], sizes: dict[str, int]
 ) -> Callable[..., Any]:
-    """The callable of one call whose sizes are all known.
-
-    For an einsum ``cls`` and ``shape`` are tuples, of each tensor. The details are what else decides: of ``reduce`` the
-    reduction and the element type, of ``view`` the strides, of ``einsum`` the element types and the options.
-    """
+    """The callable of one call whose sizes are all known, from what `plait._executor.cache.lookup_key` gives."""
     try:
         if type(cls) is tuple:
             return build_einsum(operation, pattern, cls, shape, sizes, *details)
@@ -155,8 +140,8 @@ def build_einsum(
     slots = fill_slots(solved, solved.size_ops, flat, sizes)
     if options is not None and options.backend_kwargs:
         plan = lower_einsum(solved, path=requested_path(solved, slots, options) or ())
-        found = Executable(plan, backend)
-        return found.compile_with_kwargs(found.slots(flat, sizes), dict(options.backend_kwargs))
+        slots = fill_slots(solved, plan.size_ops, flat, sizes)
+        return Executable(plan, backend).compile_with_kwargs(slots, dict(options.backend_kwargs))
     call = specialize_einsum(solved, slots, classes, dtypes, backend, options)
     if call is not None:
         return call
@@ -185,7 +170,7 @@ def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, 
     """Raise where the memory of a tensor does not allow the view; ``strides`` are unknown where there are no views."""
     tree = plan.solved.tree
     if strides is None:
-        raise fail("PLT507", NO_VIEWS, tree.text)
+        raise make_error("PLT507", NO_VIEWS, tree.text)
     slots = fill_slots(plan.solved, plan.size_ops, shape, sizes)
     view = StridedView(shape, strides)
     dims = tuple(range(len(shape)))
@@ -196,7 +181,7 @@ def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, 
             item = items_by_dimension((tree.right or ())[0], len(dims))[copying]
             message = f"{item} cannot be formed without a copy: its axes are not neighbours in memory"
             seen = {**context(plan.solved, slots), "strides": shape_text(strides)}
-            raise fail("PLT401", message + "; rearrange copies", tree.text, [(item.start, item.stop)], seen)
+            raise make_error("PLT401", message + "; rearrange copies", tree.text, [(item.start, item.stop)], seen)
 
 
 def read_pattern(text: str, sizes: dict[str, Any]) -> tuple[str, dict[str, int]]:

@@ -8,7 +8,7 @@ from itertools import chain
 from math import prod
 from typing import Any
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait._executor.einsum_options import EinsumOptions
 from plait._executor.program import Call, link
 from plait._plan.contraction.network import build_network, with_lengths
@@ -31,11 +31,7 @@ def specialize_einsum(
     backend: Backend,
     options: EinsumOptions | None,
 ) -> Callable[..., Any] | None:
-    """The callable of an einsum, or ``None`` where the framework's own einsum, called once, is the best way.
-
-    Raises:
-        PlaitError: PLT214 or PLT511, of the options.
-    """
+    """The callable of an einsum, or ``None`` where the framework's own einsum, called once, is the best way."""
     ops = contraction_ops(classes, dtypes)
     contraction = choose_contraction(solved, slots, ops, backend, options)
     if contraction is None:
@@ -55,7 +51,7 @@ def choose_contraction(
     """The contraction that a framework is to execute, or ``None`` for its own einsum, called once."""
     if ops is not None:
         return cheapest(solved, slots, ops.costs, options)
-    if (len(solved.ranks) < 3 or backend.einsum_optimizes_path) and not requests_path(options):
+    if (len(solved.ranks) < 3 or backend.einsum_optimizes_path) and not (options and options.requests_path):
         return None
     return cheapest(solved, slots, ONLY_EINSUM, options)
 
@@ -75,10 +71,7 @@ def cheapest(
 
 
 def _round_up(solved: SolvedPattern, slots: Sequence[int]) -> tuple[int, ...]:
-    """The slots with every length but 0 and 1 rounded up to a power of two.
-
-    What is best is the same for lengths that are about the same. So a new shape is arithmetic, and nothing is searched.
-    """
+    """The slots with lengths rounded up to powers of two, so that similar shapes share one search."""
     rounded = list(slots)
     for slot in solved.slots:
         rounded[slot] = 1 << (slots[slot] - 1).bit_length() if slots[slot] else 0
@@ -88,7 +81,7 @@ def _round_up(solved: SolvedPattern, slots: Sequence[int]) -> tuple[int, ...]:
     return tuple(rounded)
 
 
-@cached(maxsize=1024)
+@clearable_lru_cache(maxsize=1024)
 def _plan_rounded(solved: SolvedPattern, slots: tuple[int, ...], costs: ContractionCosts) -> Contraction | None:
     return plan_contraction(build_network(solved, slots, across=not costs.only_einsum), costs)
 
@@ -96,14 +89,7 @@ def _plan_rounded(solved: SolvedPattern, slots: tuple[int, ...], costs: Contract
 def contraction_to_explain(
     solved: SolvedPattern, slots: Sequence[int], tensors: Sequence[Any], options: EinsumOptions | None
 ) -> tuple[Contraction | None, str, tuple[int, str]]:
-    """What `plait.explain` shows: the contraction, or why there is none; and the size and name of the element type.
-
-    Args:
-        solved: the solved pattern.
-        slots: all sizes.
-        tensors: what the caller gave: tensors, whose framework decides, or shapes.
-        options: what the caller asks for.
-    """
+    """What `plait.explain` shows: the contraction, or why there is none; and the size and name of the element type."""
     if not tensors or not all(hasattr(tensor, "dtype") for tensor in tensors):
         return cheapest(solved, slots, ContractionCosts(), options), "", (4, "float32")
     classes = tuple([type(tensor) for tensor in tensors])
@@ -123,35 +109,14 @@ def contraction_ops(classes: Sequence[type], dtypes: tuple[Any, ...]) -> Contrac
 
 
 def requested_path(solved: SolvedPattern, slots: Sequence[int], options: EinsumOptions | None) -> Path | None:
-    """The path that the options ask for, or ``None``.
-
-    Raises:
-        PlaitError: PLT214 or PLT511.
-    """
-    if options is None or not requests_path(options):
+    """The path that the options ask for, or ``None``."""
+    if options is None or not options.requests_path:
         return None
     return find_path(build_network(solved, slots, across=False), options.contract, options.memory_limit)
 
 
-def requests_path(options: EinsumOptions | None) -> bool:
-    """Whether the options ask for another path than the framework's own."""
-    return options is not None and (options.contract != "auto" or options.memory_limit is not None)
-
-
 def build_contraction(plan: Plan, backend: Backend, ops: ContractionOps | None) -> Callable[..., Any]:
-    """The callable of a plan that was chosen for given sizes.
-
-    Args:
-        plan: what is to be done.
-        backend: the framework, for tensors as they come.
-        ops: its operations; without them every contraction is by its einsum.
-    """
-    call = link(plan, contraction_calls(plan, backend, ops))
-    return call if ops is None else ops.wrap(call)
-
-
-def contraction_calls(plan: Plan, backend: Backend, ops: ContractionOps | None) -> list[Call]:
-    """For each step of a plan for given sizes its function and argument."""
+    """The callable of a plan for given sizes, by these operations; without them every contraction is by its einsum."""
     calls: list[Call] = []
     scalars: set[int] = set()  # results that may be scalars of the framework, which have methods of their own
     count = len(plan.solved.ranks)
@@ -168,7 +133,8 @@ def contraction_calls(plan: Plan, backend: Backend, ops: ContractionOps | None) 
             scalars.add(number)
         source: Any = ops if isinstance(node, (Sum, Diagonal, Contiguous)) else own
         calls.append((getattr(source, node.method), node[0]))
-    return calls
+    call = link(plan, calls)
+    return call if ops is None else ops.wrap(call)
 
 
 def _contract_function(node: Contract, backend: Backend, ops: ContractionOps | None) -> Callable[..., Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait._executor.cache import LIST_SHAPES, check_cacheable, lookup, lookup_key, operand_keys
 from plait._executor.dynamo import traced
 from plait._executor.tracer_hooks import dynamo_substitute
@@ -13,15 +13,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-@cached(maxsize=512, typed=True)
-def stacked_call(
-    operation: str,
-    pattern: str,  # noqa: ARG001  # a part of the key
-    keys: Any,
-    reduction: Any,
-    /,
-    **sizes: Any,
-) -> list[Callable[..., Any]]:
+@clearable_lru_cache(maxsize=512, typed=True)
+def stacked_call(operation: str, _: str, keys: Any, reduction: Any, /, **sizes: Any) -> list[Callable[..., Any]]:
     """Where the callable of a list of tensors of these types, shapes and element types is kept, once there is one."""
     classes, shapes, _ = keys
     check_cacheable(operation, classes, shapes, (reduction,), sizes)
@@ -37,15 +30,12 @@ def call_uncached(
     kept: list[Callable[..., Any]] | None = None
     planned: Any = None
     try:
-        if operation == "view":  # its key has strides
-            pass
-        elif cls is list or cls is tuple:
+        if cls in (list, tuple) and operation != "view" and options is None:
             (several,) = tensors
-            if options is None:
-                keys = tuple(zip(*[(type(each), each.shape, each.dtype) for each in several], strict=True))
-                kept = stacked_call(operation, pattern, keys, reduction, **sizes)
-                planned = kept[0] if kept else None
-        elif cls in LIST_SHAPES:
+            keys = tuple(zip(*[(type(each), each.shape, each.dtype) for each in several], strict=True))
+            kept = stacked_call(operation, pattern, keys, reduction, **sizes)
+            planned = kept[0] if kept else None
+        elif cls in LIST_SHAPES and operation != "view":  # whose key has strides
             classes, shapes, dtypes = operand_keys(tensors)
             if LIST_SHAPES.issuperset(classes):
                 key = lookup_key(operation, classes, tuple(map(tuple, shapes)), dtypes, reduction, options)
@@ -54,13 +44,6 @@ def call_uncached(
         pass
     if planned is not None:
         return planned(*tensors)
-    from plait._executor.slow_path import call, resolve
+    from plait._executor.slow_path import call
 
-    if kept is None:
-        return call(operation, tensors, pattern, sizes, reduction, options)
-    from plait.backends.registry import one_backend
-
-    function, (stacked,) = resolve(operation, tensors, pattern, sizes, reduction)
-    stack = one_backend(tuple([type(tensor) for tensor in several])).stack
-    kept.append(lambda tensors: function(stack(tensors)))
-    return function(stacked)
+    return call(operation, tensors, pattern, sizes, reduction, options, kept)

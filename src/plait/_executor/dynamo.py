@@ -1,18 +1,11 @@
-"""The calls that TorchDynamo follows, as ``torch.compile`` and ``torch.export`` do.
-
-Dynamo reads Python instead of running it, and would guard on every entry of a cache. So each public function tells
-it, by an attribute, to follow another one, its *substitute*: that takes the plan as a constant (text, ranks and names
-are constants of the trace), and then makes the framework's calls. Nothing is registered with torch, and torch is not
-imported. A substitute has no closure, which Dynamo would guard.
-"""
+"""What TorchDynamo follows in place of the public functions, since it would guard on every entry of a cache."""
 
 from __future__ import annotations
 
 from operator import index
 
 from plait._executor.cache import split_operands
-from plait._executor.options import CURRENT, with_backend_kwargs
-from plait._executor.tracer_hooks import SUBSTITUTED, assume_constant
+from plait._executor.options import with_backend_kwargs
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import plait`
 if TYPE_CHECKING:
@@ -31,7 +24,7 @@ def traced(
     method: bool = False,
 ) -> Any:
     """Make one call under Dynamo, of a function or of a `Pattern`'s method."""
-    from plait._executor.trace import trace
+    from plait._executor.trace import check_size, data_for, sizes_error, trace
     from plait.backends.torch.backend import TORCH
     from plait.backends.torch.tracing import give_up, give_up_the_frame
 
@@ -68,7 +61,7 @@ def traced_einsum(*operands: Any, **keywords: Any) -> Any:
 
 def traced_pack(tensors: Any, pattern: str) -> Any:
     """``pack`` under Dynamo."""
-    from plait._executor.packing import packed
+    from plait._executor.packing import layout_for, packed
     from plait.backends.torch.backend import TORCH
 
     return packed(tensors, pattern, _found(layout_for(pattern, "pack")), TORCH)
@@ -76,7 +69,7 @@ def traced_pack(tensors: Any, pattern: str) -> Any:
 
 def traced_unpack(tensor: Any, packed_shapes: Any, pattern: str) -> Any:
     """``unpack`` under Dynamo."""
-    from plait._executor.packing import unpacked
+    from plait._executor.packing import layout_for, unpacked
     from plait.backends.torch.backend import TORCH
 
     return unpacked(tensor, packed_shapes, pattern, _found(layout_for(pattern, "unpack")), TORCH)
@@ -84,6 +77,7 @@ def traced_unpack(tensor: Any, packed_shapes: Any, pattern: str) -> Any:
 
 def traced_parse_shape(tensor: Any, pattern: str) -> Any:
     """``parse_shape`` under Dynamo."""
+    from plait._executor.packing import places_for
     from plait._operations.parse_shape import read_shape
 
     return read_shape(_found(places_for(pattern, len(tensor.shape))), tensor.shape, pattern)
@@ -91,6 +85,8 @@ def traced_parse_shape(tensor: Any, pattern: str) -> Any:
 
 def traced_steps(operation: str, texts: Any) -> Any:
     """The methods of a pipeline's patterns under Dynamo; see `plait._executor.pipeline.stage_steps`."""
+    from plait._executor.pipeline import steps_for
+
     return _found(steps_for(operation, texts), method=True)
 
 
@@ -102,80 +98,3 @@ def _found(result: Any, *, method: bool = False) -> Any:
     if found is None:
         (give_up_the_frame if method else give_up)(mistake)
     return found
-
-
-def _while_tracing(function: Any) -> Any:
-    """Run a function while Dynamo traces: a constant of the trace is its result, or ``None`` and what is wrong."""
-
-    @assume_constant
-    def run(*arguments: Any) -> Any:
-        from plait.errors import PlaitError
-
-        try:
-            return function(*arguments), None
-        except PlaitError as error:
-            return None, str(error)
-
-    return run
-
-
-@_while_tracing
-def data_for(operation: str, pattern: Any, ranks: Any, given: Any, reduction: str, dtype: Any) -> Any:
-    """The plan as plain tuples."""
-    from plait._executor.compile import CLASSICAL, lower_pattern
-    from plait._executor.einsum_options import with_given_path
-    from plait._executor.plan_data import plan_data
-    from plait._operations.reduce import CUSTOM, check_kind, check_reduction
-    from plait.backends.torch.backend import TORCH
-
-    TORCH.register_functions(SUBSTITUTED)
-    if reduction and reduction != CUSTOM:
-        check_kind(check_reduction(reduction), None if dtype is None else TORCH.kind(dtype), dtype)
-    plan = lower_pattern(operation, pattern, ranks, given, reduction)
-    return tuple(plan_data(with_given_path(plan, CURRENT.get()) if operation in ("einsum", CLASSICAL) else plan))
-
-
-@_while_tracing
-def steps_for(operation: str, texts: Any) -> Any:
-    """The steps of a pipeline as plain tuples."""
-    from plait._executor.pipeline import stage_steps
-
-    return tuple([tuple(step) for step in stage_steps(operation, texts)])
-
-
-@_while_tracing
-def layout_for(pattern: str, operation: str) -> Any:
-    """The layout of a packing pattern as a plain tuple."""
-    from plait._executor.packing import layout_of
-    from plait._executor.tensors import check_text
-
-    return layout_of(check_text(pattern), operation)
-
-
-@_while_tracing
-def places_for(pattern: str, rank: int) -> Any:
-    """The dimensions that ``parse_shape`` reads, as plain tuples."""
-    from plait._executor.packing import places_of
-    from plait._executor.tensors import check_text
-
-    return places_of(check_text(pattern), rank)
-
-
-@_while_tracing
-def check_size(pattern: str, name: str, value: Any) -> Any:
-    """Raise where a size is not an exact integer."""
-    from plait._executor.compile import concrete_sizes
-
-    concrete_sizes(pattern, {name: value})
-
-
-@assume_constant
-def sizes_error(
-    operation: str, pattern: str, ranks: Any, given: Any, slots: Any, kind: str, source: int, factors: Any
-) -> Any:
-    """The text of the error for sizes that do not fit."""
-    from plait._executor.compile import solve
-    from plait._shapes.sizes import report
-
-    solved = solve(operation, pattern, ranks, given)
-    return str(report(solved, list(slots), kind, source, factors))

@@ -7,7 +7,7 @@ import warnings
 from operator import index
 from typing import Any, NamedTuple
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait._notation.tree import all_leaves
 from plait._operations.einsum import implicitly_summed_axes, lower
 from plait._operations.rules import subject
@@ -15,7 +15,7 @@ from plait._plan.contraction.paths import Optimize, check_name, check_path
 from plait._plan.graph import Plan
 from plait._shapes.sizes import exact
 from plait._shapes.solver import SolvedPattern
-from plait.errors import AxisWarning, fail, short
+from plait.errors import AxisWarning, make_error, short_repr
 
 
 class EinsumOptions(NamedTuple):
@@ -25,6 +25,11 @@ class EinsumOptions(NamedTuple):
     memory_limit: int | None = None
     strict: bool = False
     backend_kwargs: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def requests_path(self) -> bool:
+        """Whether they ask for another path than the framework's own."""
+        return self.contract != "auto" or self.memory_limit is not None
 
 
 DEFAULT = EinsumOptions()
@@ -50,8 +55,10 @@ def _contract(contract: Any) -> Any:
         path = [places for places in contract if places != "einsum_path"]  # with which NumPy's begin
         return tuple([tuple([index(place) for place in places]) for places in path])
     except TypeError:
-        message = f"contract is a name, a path such as [(0, 1), (0, 1)], or a function, and this is {short(contract)}"
-        raise fail("PLT214", message) from None
+        message = (
+            f"contract is a name, a path such as [(0, 1), (0, 1)], or a function, and this is {short_repr(contract)}"
+        )
+        raise make_error("PLT214", message) from None
 
 
 def with_given_path(plan: Plan, options: EinsumOptions | None) -> Plan:
@@ -71,7 +78,7 @@ def check_implicit_sums(solved: SolvedPattern, options: EinsumOptions | None) ->
     if options is not None and options.strict:
         spans = [(leaf.start, leaf.stop) for leaf in all_leaves(solved.tree.left) if str(leaf) in labels]
         message = f"{subject(labels)} once, on the left only, and would be summed, which strict=True does not allow"
-        raise fail("PLT204", message, solved.tree.text, spans)
+        raise make_error("PLT204", message, solved.tree.text, spans)
     if not solved.classical:
         for label in labels:
             near = next((other for other in dict.fromkeys(solved.labels) if looks_like_typo(label, other)), None)
@@ -104,7 +111,7 @@ def looks_like_typo(one: str, other: str) -> bool:
     return len(long_one) - len(short_one) <= 1 and SequenceMatcher(None, one, other).ratio() >= 0.8
 
 
-@cached(maxsize=1024)
+@clearable_lru_cache(maxsize=1024)
 def _warn(text: str, label: str, near: str) -> None:
     """Warn once, where the caller's own code called."""
     message = f"{label} stands once, on the left only of '{text}', and is summed; did you mean {near}?"

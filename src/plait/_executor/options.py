@@ -1,8 +1,4 @@
-"""`plait.options`: how einsums are contracted inside a ``with`` block.
-
-The options are kept in a context variable, so that they hold for one thread and one asynchronous task, and are a part
-of the key of a call. Outside any block they are ``None``, which costs next to nothing.
-"""
+"""`plait.options`: how einsums are contracted inside a ``with`` block, by a context variable that is part of a key."""
 
 from __future__ import annotations
 

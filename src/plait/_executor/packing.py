@@ -1,41 +1,36 @@
-"""``pack``, ``unpack`` and ``parse_shape``: what they read from a pattern, carried out by a backend.
-
-The same functions serve eager calls and tracers: sizes are only added, multiplied, and compared by the backend.
-"""
+"""``pack``, ``unpack`` and ``parse_shape``, for tracers, too: only the backend says which sizes are compared."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait._executor.tensors import backend_for, check_text
+from plait._executor.tracer_hooks import while_tracing
 from plait._operations.pack import Layout, check_shared, layout, lengths, split_shape
 from plait._operations.parse_shape import places, read_shape
 from plait._shapes.sizes import product
 from plait.backends.interface import Backend
-from plait.errors import PlaitError, fail
+from plait.errors import PlaitError, make_error
 
-layout_of = cached(maxsize=256)(layout)
-places_of = cached(maxsize=256)(places)
+layout_of = clearable_lru_cache(maxsize=256)(layout)
+places_of = clearable_lru_cache(maxsize=256)(places)
+layout_for, places_for = while_tracing(layout), while_tracing(places)
 
 
 def pack(tensors: Any, pattern: str) -> tuple[Any, list[tuple[Any, ...]]]:
     """See `plait.pack`."""
     if hasattr(tensors, "shape") or not isinstance(tensors, Sequence):
-        raise fail("PLT501", f"pack takes a list of tensors, and this is {type(tensors).__name__}")
+        raise make_error("PLT501", f"pack takes a list of tensors, and this is {type(tensors).__name__}")
     if not tensors:
-        raise fail("PLT308", "a list of tensors must hold at least one")
-    where = layout_of(check_text(pattern), "pack")
-    backend = backend_for(tensors)
-    for tensor in tensors:
-        rank_of(tensor, backend, pattern)
-    return packed(tensors, pattern, where, backend)
+        raise make_error("PLT308", "a list of tensors must hold at least one")
+    return packed(tensors, pattern, layout_of(check_text(pattern), "pack"), backend_for(tensors))
 
 
 def packed(tensors: Sequence[Any], pattern: str, where: Layout, backend: Backend) -> tuple[Any, list[tuple[Any, ...]]]:
-    """Pack checked tensors; a tracer may follow it."""
-    shapes = [sizes_of(tensor, backend) for tensor in tensors]
+    """Pack tensors of one framework; a tracer may follow it."""
+    shapes = [sizes_of(tensor, backend, pattern) for tensor in tensors]
     parts = [split_shape(shape, where, pattern, place) for place, shape in enumerate(shapes)]
     check_shared(parts, pattern, comparable=backend.comparable(tensors))
     flat = [
@@ -50,22 +45,20 @@ def packed(tensors: Sequence[Any], pattern: str, where: Layout, backend: Backend
 def unpack(tensor: Any, packed_shapes: Sequence[Any], pattern: str) -> list[Any]:
     """See `plait.unpack`."""
     where = layout_of(check_text(pattern), "unpack")
-    backend = backend_for((tensor,))
-    rank_of(tensor, backend, pattern)
-    return unpacked(tensor, packed_shapes, pattern, where, backend)
+    return unpacked(tensor, packed_shapes, pattern, where, backend_for((tensor,)))
 
 
 def unpacked(tensor: Any, packed_shapes: Sequence[Any], pattern: str, where: Layout, backend: Backend) -> list[Any]:
-    """Unpack a checked tensor; a tracer may follow it."""
+    """Unpack a tensor; a tracer may follow it."""
 
     def symbol(size: Any) -> Any:
         return backend.size_from_user(size) if backend.is_symbolic(size) else None
 
     before, after = where
-    shape = sizes_of(tensor, backend)
+    shape = sizes_of(tensor, backend, pattern)
     if len(shape) != before + 1 + after:
         message = f"the tensor has rank {len(shape)}, and the pattern '{pattern}' has {before + 1 + after} dimensions"
-        raise fail("PLT304", message, pattern)
+        raise make_error("PLT304", message, pattern)
     comparable = backend.comparable([tensor])
     found = lengths(packed_shapes, shape[before], pattern, symbol, comparable=comparable)
     parts = backend.split(tensor, before, [length for length, _ in found])
@@ -93,13 +86,13 @@ def asnumpy(tensor: Any) -> Any:
     except Exception as error:  # each framework has its own for a tensor without values yet
         reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
         message = f"this {type(tensor).__name__} of {backend.name} has no elements that NumPy can be given"
-        raise fail("PLT508", message, facts={"reason": reason}) from error
+        raise make_error("PLT508", message, facts={"reason": reason}) from error
 
 
-def sizes_of(tensor: Any, backend: Backend) -> tuple[Any, ...]:
+def sizes_of(tensor: Any, backend: Backend, pattern: str) -> tuple[Any, ...]:
     """The shape as a tuple of ints and symbols."""
-    shape = backend.shape(tensor)
-    return tuple([shape[place] for place in range(len(shape))])
+    rank, shape = rank_of(tensor, backend, pattern), backend.shape(tensor)
+    return tuple([shape[place] for place in range(rank)])
 
 
 def rank_of(tensor: Any, backend: Backend, pattern: str) -> int:
@@ -107,5 +100,5 @@ def rank_of(tensor: Any, backend: Backend, pattern: str) -> int:
     rank = backend.rank(tensor)
     if rank is None:
         message = f"{backend.name} does not reveal the rank of this {type(tensor).__name__}"
-        raise fail("PLT505", message, check_text(pattern))
+        raise make_error("PLT505", message, check_text(pattern))
     return rank

@@ -1,22 +1,20 @@
-"""Patterns one after the other, composed into as few patterns as possible; their shapes, and their inverses.
-
-For each new shape the sizes of every stage are solved, and neighbours are composed until none can be. What is left are
-*segments*, in the best case one, and each is a pattern as any other, which is planned, bound and cached.
-"""
+"""Patterns one after the other, composed for given shapes into as few patterns as possible; and their inverses."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain, pairwise
 from math import prod
 from typing import Any, NamedTuple, TypeAlias
 
-from plait._caches import cached
-from plait._executor.compile import add_context, check_names
+from plait._caches import clearable_lru_cache
+from plait._executor.compile import add_context, check_names, solve
 from plait._executor.einsum_options import check_implicit_sums, looks_like_typo
 from plait._executor.tensors import backend_for, is_concrete
+from plait._executor.tracer_hooks import while_tracing
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Expr, names
 from plait._operations.reduce import CUSTOM, check_reduction
@@ -24,12 +22,9 @@ from plait._operations.rules import collect_axes, two_sides
 from plait._operations.table import find_operation, infer_operation
 from plait._shapes.composition import AxisMap, axis_map, compose, pattern_text
 from plait._shapes.sizes import evaluate_symbolic, exact, normalise_sizes, report
-from plait._shapes.solver import SolvedPattern, rank_error, solve_pattern
+from plait._shapes.solver import SolvedPattern, rank_error
 from plait.backends.reduction_rules import MERGING
-from plait.errors import PlaitError, fail, short
-
-KEPT = 1024
-"""How many compositions are kept: patterns, each with the shapes of the tensors."""
+from plait.errors import PlaitError, make_error, short_repr
 
 PatternStage: TypeAlias = "tuple[str, tuple[tuple[str, int], ...]]"
 """The text of a pattern, and its sizes."""
@@ -46,12 +41,10 @@ class Step(NamedTuple):
 
 
 class FusedSegment(NamedTuple):
-    """One pattern that replaces the stages from ``first`` to ``last``."""
+    """One pattern that replaces one stage or several, and how it takes part in the operation."""
 
     step: Step
     stage: PatternStage
-    first: int
-    last: int
 
 
 class FusedPipeline(NamedTuple):
@@ -74,7 +67,7 @@ def fuse(
     return fuse_shapes(operation, stages, tuple(map(tuple, shapes)), CUSTOM if callable(reduction) else reduction)
 
 
-@cached(maxsize=KEPT)
+@clearable_lru_cache(maxsize=1024)
 def fuse_shapes(
     operation: str, stages: tuple[PatternStage, ...], shapes: tuple[tuple[int, ...], ...], reduction: str = ""
 ) -> FusedPipeline | None:
@@ -82,23 +75,18 @@ def fuse_shapes(
     steps = stage_steps(operation, tuple([text for text, _ in stages]))
     if len(shapes) != sum([step.tensors for step in steps]) - len(steps) + 1:
         return None
-    parts = [(each, number, number) for number, each in enumerate(_axis_maps(stages, steps, shapes))]
+    unchanged = map(FusedSegment, steps, stages)
+    parts: list[tuple[AxisMap, FusedSegment | None]] = [*zip(_axis_maps(stages, steps, shapes), unchanged, strict=True)]
     place = 0
     while place < len(parts) - 1:
-        (one, first, _), (other, _, last) = parts[place : place + 2]
-        composed = _compose(one, other, reduction)
+        composed = _compose(parts[place][0], parts[place + 1][0], reduction)
         if isinstance(composed, str):
             place += 1
         else:
-            parts[place : place + 2] = [(composed, first, last)]
+            parts[place : place + 2] = [(composed, None)]
             place = max(place - 1, 0)  # what two refuse, three may allow
-    reasons = [str(_compose(one, other, reduction)) for (one, *_), (other, *_) in pairwise(parts)]
-    segments = [
-        FusedSegment(steps[first], stages[first], first, last)
-        if first == last
-        else FusedSegment(*_write(composed, operation), first, last)
-        for composed, first, last in parts
-    ]
+    reasons = [str(_compose(one, other, reduction)) for (one, _), (other, _) in pairwise(parts)]
+    segments = [segment or _write(composed, operation) for composed, segment in parts]
     return FusedPipeline(tuple(segments), tuple(reasons))
 
 
@@ -109,11 +97,8 @@ def _axis_maps(
     maps: list[AxisMap] = []
 
     def solve_stage(number: int, shapes: tuple[Shape, ...]) -> Shape:
-        text, sizes = stages[number]
-        try:
-            solved, slots = solve_shapes(text, shapes, dict(sizes))
-        except PlaitError as error:
-            raise _after(error, stages, number) from None
+        with _naming_stage_before(stages, number):
+            solved, slots = solve_shapes(*stages[number], shapes)
         if steps[number].operation == "einsum":
             check_implicit_sums(solved, None)
         maps.append(axis_map(solved, slots))
@@ -135,8 +120,8 @@ def _compose(one: AxisMap, other: AxisMap, reduction: str) -> AxisMap | str:
     return composed
 
 
-def _write(composed: AxisMap, operation: str) -> tuple[Step, PatternStage]:
-    """A composed pattern as a stage, and how it takes part in an operation."""
+def _write(composed: AxisMap, operation: str) -> FusedSegment:
+    """What several stages have become, as one pattern."""
     if operation == "einsum":  # names of two patterns that are alike are no misspelling, of which it would warn
         counts = Counter(chain(*chain(*composed.inputs)))
         labels = [
@@ -150,15 +135,12 @@ def _write(composed: AxisMap, operation: str) -> tuple[Step, PatternStage]:
         composed = composed._replace(labels=tuple(labels))
     text, sizes = pattern_text(composed)
     method = "repeat" if operation == "reduce" and composed.added else operation
-    return Step(method, len(composed.inputs)), (text, tuple(sizes.items()))
+    return FusedSegment(Step(method, len(composed.inputs)), (text, tuple(sizes.items())))
 
 
-@cached(maxsize=KEPT)
+@clearable_lru_cache(maxsize=1024)
 def stage_steps(operation: str, texts: tuple[str, ...]) -> tuple[Step, ...]:
-    """How each stage takes part in an operation.
-
-    In a reduction the stages that add axes repeat, and the others reduce the axes that they drop.
-    """
+    """How each stage takes part in an operation; in a reduction the stages that add axes repeat, and others reduce."""
     steps = []
     for text in texts:
         tree = parse(text)
@@ -166,6 +148,9 @@ def stage_steps(operation: str, texts: tuple[str, ...]) -> tuple[Step, ...]:
         row.check(tree)
         steps.append(Step(row.name, len(tree.left)))
     return tuple(steps)
+
+
+steps_for = while_tracing(stage_steps)
 
 
 def run_stages(counts: Sequence[int], tensors: Sequence[Any], run: Callable[[int, tuple[Any, ...]], Any]) -> Any:
@@ -191,18 +176,13 @@ def distribute_sizes(stages: tuple[PatternStage, ...], sizes: dict[str, Any]) ->
     ]
 
 
-@cached(maxsize=KEPT)
-def solve_text(text: str, ranks: tuple[int, ...], given: tuple[str, ...]) -> SolvedPattern:
-    """The text of a pattern, solved for these ranks."""
-    return solve_pattern(parse(text), ranks, given)
-
-
 def solve_shapes(
-    text: str, shapes: Sequence[Sequence[int | None]], given: dict[str, int]
+    text: str, sizes: Sequence[tuple[str, int]], shapes: Sequence[Sequence[int | None]]
 ) -> tuple[SolvedPattern, list[Any]]:
-    """A pattern solved for tensors of these shapes, and its slots filled; ``None`` is a size that is not known."""
+    """A stage solved for tensors of these shapes, and its slots filled; ``None`` is a size that is not known."""
+    given = dict(sizes)
     try:
-        solved = solve_text(text, tuple([len(shape) for shape in shapes]), tuple(given))
+        solved = solve("", text, tuple([len(shape) for shape in shapes]), tuple(given))
         slots: list[Any] = [*chain(*shapes), *given.values(), *solved.constants]
         evaluate_symbolic(slots, solved.size_ops, partial(report, solved))
     except PlaitError as error:
@@ -217,25 +197,6 @@ def result_shape(solved: SolvedPattern, slots: Sequence[int | None]) -> Shape:
     return tuple([None if None in factors else prod(factors) for factors in sizes])
 
 
-def pattern_output_shape(text: str, shapes: tuple[Any, ...], given: dict[str, int]) -> Shape:
-    """The shape of the result for tensors of these shapes; ``None`` is a size that is not known."""
-    tree = parse(text)
-    _, right = two_sides(tree, "output_shape")
-    if len(shapes) != len(tree.left):
-        message = f"the pattern has {len(tree.left)} tensors on the left, and {len(shapes)} shapes were given"
-        raise fail("PLT202", message, tree.text, [expr.span for expr in tree.left])
-    for expr in (*tree.left, right):
-        collect_axes(expr, tree, "output_shape", repeats=expr is not right)
-    for number, shape in enumerate(shapes):
-        if not isinstance(shape, (tuple, list)):
-            raise fail("PLT301", f"shape {number} is a tuple of exact integers, and this is {short(shape)}", text)
-    checked = [
-        [None if size is None else exact(f"shape[{place}]", size) for place, size in enumerate(shape)]
-        for shape in shapes
-    ]
-    return result_shape(*solve_shapes(text, checked, given))
-
-
 def check_stages(stages: tuple[PatternStage, ...]) -> None:
     """Raise what is known to be wrong before there is a tensor."""
     known: Shape | None = None
@@ -246,7 +207,8 @@ def check_stages(stages: tuple[PatternStage, ...]) -> None:
         if known is not None:
             shapes[0] = known
         elif number and shapes[0] is not None and least > len(shapes[0]):
-            raise _after(rank_error(tree, 0, f"{least} at least"), stages, number)
+            with _naming_stage_before(stages, number):
+                raise rank_error(tree, 0, f"{least} at least")
         right = (tree.right or ())[0]
         known = _unknown_shape(right) if None in shapes else _stage_shape(stages, number, tuple(shapes))
         least = len(right.items) - 1
@@ -265,19 +227,36 @@ def output_shape(stages: tuple[PatternStage, ...], shapes: tuple[Any, ...]) -> S
 
 
 def _stage_shape(stages: tuple[PatternStage, ...], number: int, shapes: tuple[Any, ...]) -> Shape:
-    """The shape of the result of one stage."""
+    """The shape of the result of one stage; ``None`` is a size that is not known."""
     text, sizes = stages[number]
-    try:
-        return pattern_output_shape(text, shapes, dict(sizes))
-    except PlaitError as error:
-        raise _after(error, stages, number) from None
+    with _naming_stage_before(stages, number):
+        tree = parse(text)
+        _, right = two_sides(tree, "output_shape")
+        if len(shapes) != len(tree.left):
+            message = f"the pattern has {len(tree.left)} tensors on the left, and {len(shapes)} shapes were given"
+            raise make_error("PLT202", message, tree.text, [expr.span for expr in tree.left])
+        for expr in (*tree.left, right):
+            collect_axes(expr, tree, "output_shape", repeats=expr is not right)
+        for place, shape in enumerate(shapes):
+            if not isinstance(shape, (tuple, list)):
+                message = f"shape {place} is a tuple of exact integers, and this is {short_repr(shape)}"
+                raise make_error("PLT301", message, text)
+        checked = [
+            [None if size is None else exact(f"shape[{place}]", size) for place, size in enumerate(shape)]
+            for shape in shapes
+        ]
+        return result_shape(*solve_shapes(text, sizes, checked))
 
 
-def _after(error: PlaitError, stages: Sequence[PatternStage], number: int) -> PlaitError:
+@contextmanager
+def _naming_stage_before(stages: Sequence[PatternStage], number: int) -> Iterator[None]:
     """Let an error say which pattern made the tensor that does not fit."""
-    if number:
-        error.facts["after"] = stages[number - 1][0]
-    return error
+    try:
+        yield
+    except PlaitError as error:
+        if number:
+            error.facts["after"] = stages[number - 1][0]
+        raise
 
 
 def inverse(text: str, given: dict[str, int], more: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -286,5 +265,5 @@ def inverse(text: str, given: dict[str, int], more: dict[str, Any]) -> tuple[str
     left, right = two_sides(tree, "inverse")
     if len(left) != 1:
         spans = [expr.span for expr in left]
-        raise fail("PLT211", f"{len(left)} tensors went in, and one cannot give them back", tree.text, spans)
+        raise make_error("PLT211", f"{len(left)} tensors went in, and one cannot give them back", tree.text, spans)
     return f"{right} -> {left[0]}", {**given, **more}

@@ -1,8 +1,4 @@
-"""A plan bound to a backend: every node has become a function of the framework's.
-
-An executable knows ranks and the names of sizes, never a size. `Executable.bind` makes the callable for one shape,
-which the cache keeps.
-"""
+"""A plan bound to a backend: it knows ranks and the names of sizes, and makes a callable for every shape."""
 
 from __future__ import annotations
 
@@ -16,13 +12,10 @@ from plait._executor.options import without_sharding
 from plait._operations.reduce import CUSTOM
 from plait._plan.graph import Plan, segments
 from plait._plan.nodes import Contract, Reduce
-from plait._shapes.sizes import evaluate, fill_slots, report, shape_text
-from plait.backends.interface import as_it_is
-from plait.errors import fail
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from plait.backends.interface import Backend
+from plait._shapes.sizes import evaluate, fill_slots, may_be_equal, report, shape_text
+from plait.backends.interface import Backend, as_it_is
+from plait.backends.reduction_rules import ROUNDING
+from plait.errors import make_error
 
 Reduction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
 
@@ -37,7 +30,7 @@ class Executable:
         self.plan = plan
         self.backend = own = backend
         self.reduction = reduction
-        self.functions: list[tuple[Callable[..., Any], Callable[..., Any] | None, Any]] = []
+        self.functions: list[tuple[Any, Callable[..., Any] | None, Any]] = []
         """For each step its function, what picks its shape out of the slots, and its argument otherwise."""
         wrap = backend.wrap_callable
         self.wrap = wrap if plan.steps and wrap is not as_it_is else None
@@ -53,7 +46,7 @@ class Executable:
                 self.contracts = True
                 self.functions.append((partial(own.einsum, node.equation), None, None))
                 own = backend.for_any_type()
-            elif isinstance(node, Reduce) and reduction is not None:
+            elif isinstance(node, Reduce):
                 if node.reduction == CUSTOM:  # what the caller's function does is not the framework's to compile
                     self.wrap = None
                 self.functions.append((reduction, None, node.axes))
@@ -63,10 +56,7 @@ class Executable:
         self._size_ops, self._constants = plan.size_ops, plan.solved.constants
         self._report = partial(report, plan.solved)
         large = backend.large_tensors
-        self.is_order_sensitive = large is not None and is_order_sensitive(plan)
-        self.min_elements = None  # a schedule is never worth it
-        if large is not None and may_schedule(plan):
-            self.min_elements = large.min_elements_rounding if self.is_order_sensitive else large.min_elements
+        self.min_elements = large and min_elements(plan, large.min_elements, large.min_elements_rounding)
         self.ready = self.compile(()) if fixed else None
 
     def bind(self, shape: Sequence[int], sizes: dict[str, int]) -> Callable[..., Any]:
@@ -79,13 +69,11 @@ class Executable:
             evaluate(slots, self._size_ops, self._report)
         return ready or self.compile(slots)
 
-    def slots(self, shape: Sequence[int], sizes: dict[str, int]) -> list[int]:
-        """All sizes."""
-        return fill_slots(self.plan.solved, self._size_ops, shape, sizes)
-
     def count_elements(self, shape: Sequence[int], sizes: dict[str, int]) -> int:
         """How many elements go in or come out, whichever is more."""
-        return count_elements(self.plan, self.slots(shape, sizes)) if self.has_new_axes else prod(shape)
+        if not self.has_new_axes:
+            return prod(shape)
+        return count_elements(self.plan, fill_slots(self.plan.solved, self._size_ops, shape, sizes))
 
     def compile(self, slots: Sequence[int]) -> Callable[..., Any]:
         """The callable for these sizes."""
@@ -99,14 +87,13 @@ class Executable:
         """The same for an einsum, with arguments of the backend's own."""
         plan = self.plan
         calls = [(function, select(slots) if select else argument) for function, select, argument in self.functions]
-        contracts = {step: node for step, (node, _) in enumerate(plan.steps) if isinstance(node, Contract)}
-        last = max(contracts)
-        for step, node in contracts.items():
-            own, shape = without_sharding(kwargs), None
-            if step == last:
-                own, shape = kwargs, calls[-1][1] if last < len(calls) - 1 else None  # of the reshape behind it
-            if own:
-                calls[step] = (self.backend.einsum_with_backend_kwargs(node.equation, shape, own), None)
+        last = max([step for step, (node, _) in enumerate(plan.steps) if isinstance(node, Contract)])
+        shape = calls[-1][1] if last < len(calls) - 1 else None  # of the reshape behind it
+        for step, (node, _) in enumerate(plan.steps):
+            own = kwargs if step == last else without_sharding(kwargs)
+            if isinstance(node, Contract) and own:
+                call = self.backend.einsum_with_backend_kwargs(node.equation, shape if step == last else None, own)
+                calls[step] = call, None
         plan = plan._replace(steps=plan.steps[: last + 1], outputs=(len(plan.solved.ranks) + last,))
         call = link(plan, calls)
         return call if self.wrap is None else self.wrap(call)
@@ -122,24 +109,16 @@ def _selector(shape: tuple[int, ...]) -> Callable[[Sequence[int]], tuple[int, ..
     return lambda _: ()
 
 
-def is_order_sensitive(plan: Plan) -> bool:
-    """Whether it matters to the last digits in how many calls a tensor is reduced."""
-    for node, _ in plan.steps:
-        if isinstance(node, Reduce):
-            from plait.backends.reduction_rules import ROUNDING
-
-            return node.reduction in ROUNDING
-    return False
-
-
-def may_schedule(plan: Plan) -> bool:
-    """Whether a large tensor could be handled in several ways: it is reduced, or axes are merged and may be copied."""
+def min_elements(plan: Plan, least: int, least_rounding: int) -> int | None:
+    """From how many elements on a schedule may be worth it: to reduce a tensor, or to copy what merges axes."""
     if len(plan.solved.ranks) != 1:
-        return False
+        return None
     for node, _ in plan.steps:
-        if isinstance(node, (Contract, Reduce)):
-            return isinstance(node, Reduce)
-    return max(map(len, plan.solved.output), default=0) > 1
+        if isinstance(node, Contract):
+            return None
+        if isinstance(node, Reduce):
+            return least_rounding if node.reduction in ROUNDING else least  # whose last digits depend on the calls
+    return least if max(map(len, plan.solved.output), default=0) > 1 else None
 
 
 def count_elements(plan: Plan, slots: Sequence[int]) -> int:
@@ -165,10 +144,7 @@ def link(plan: Plan, calls: Sequence[Call]) -> Callable[..., Any]:
 
 
 def chain(calls: Sequence[Call]) -> Callable[[Any], Any]:
-    """One function of a tensor that makes the calls in order, each on what the one before gave.
-
-    Up to four calls, as most patterns need, share a single frame of Python.
-    """
+    """One function of a tensor that makes the calls in order; up to four, as most patterns need, in one frame."""
     count = len(calls)
     if count == 1:
         ((f, a),) = calls
@@ -212,11 +188,7 @@ def _then(call: Callable[..., Any], after: Callable[[Any], Any]) -> Callable[...
 def run_path(
     path: Sequence[tuple[tuple[int, ...], Callable[..., Any]]], count: int, outputs: tuple[int, ...]
 ) -> Callable[..., Any]:
-    """One function of ``count`` tensors that makes call after call.
-
-    Each call has the numbers of its operands: of tensors, or, from ``count`` on, of the results of earlier calls, which
-    are released as soon as they are used. Several outputs are a tuple.
-    """
+    """One function of ``count`` tensors that makes call after call, each on the values with these numbers."""
     ((operands, call), *later) = path
     if not later and operands == tuple(range(count)):
         return call
@@ -256,21 +228,14 @@ def check_result_shape(reduction: Reduction, backend: Backend) -> Reduction:
         result = reduction(tensor, axes)
         expected = tuple(size for place, size in enumerate(backend.shape(tensor)) if place not in axes)
         shape = tuple(backend.shape(result)) if hasattr(result, "shape") else None
-        if shape is None or _differ(shape, expected):
+        if shape is None or not may_be_equal(shape, expected):
             got = type(result).__name__ if shape is None else f"the shape {shape_text(shape)}"
             name = getattr(reduction, "__name__", type(reduction).__name__)
             message = f"{name}(tensor, {axes}) returned {got}, and not the shape {shape_text(expected)}"
-            raise fail("PLT310", message, facts={"tensor": shape_text(backend.shape(tensor))})
+            raise make_error("PLT310", message, facts={"tensor": shape_text(backend.shape(tensor))})
         return result
 
     return reduce
-
-
-def _differ(shape: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
-    """Whether two shapes differ, as far as it is known."""
-    if len(shape) != len(other):
-        return True
-    return any(one != two for one, two in zip(shape, other, strict=True) if type(one) is type(two) is int)
 
 
 def wrap_object_reduction(reduction: Reduction, name: str, dtype: Any) -> Reduction:
@@ -280,6 +245,6 @@ def wrap_object_reduction(reduction: Reduction, name: str, dtype: Any) -> Reduct
         try:
             return reduction(tensor, axes)
         except TypeError as error:
-            raise fail("PLT503", f"{name} is not defined on {dtype}: {error}") from error
+            raise make_error("PLT503", f"{name} is not defined on {dtype}: {error}") from error
 
     return reduce

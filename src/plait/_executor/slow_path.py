@@ -8,95 +8,76 @@ from typing import Any
 
 from plait._executor.cache import LIST_SHAPES, lookup, lookup_key
 from plait._executor.compile import CLASSICAL, add_context, build_callable, build_reduce, concrete_sizes, executable
-from plait._executor.plan_data import plan_data
-from plait._executor.tensors import check_text, is_concrete, shape_of, stack_lists
-from plait._executor.trace import trace
+from plait._executor.tensors import check_text, is_concrete, shape_of, stack_before, stack_lists
+from plait._executor.trace import plan_data, trace
 from plait._executor.tracer_hooks import exception_graph_breaks
 from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
-from plait._notation.tree import Ellipsis
+from plait._notation.tree import Ellipsis, Tree
 from plait._operations.reduce import check_reduction
 from plait._shapes.sizes import report
 from plait.backends.interface import NO_VIEWS, Backend
 from plait.backends.registry import backend_of, one_backend
-from plait.errors import PlaitError, fail
+from plait.errors import PlaitError, make_error
 
 
 def call(
-    operation: str, tensors: Sequence[Any], pattern: Any, sizes: dict[str, Any], reduction: Any, options: Any
-) -> Any:
-    """Make one call; of the tensors, one that is a list or tuple is stacked first."""
-    function, tensors = resolve(operation, tensors, pattern, sizes, reduction, options)
-    try:
-        return function(*tensors)
-    except Exception as error:
-        _explain_error(error, pattern, [shape_of(tensor) for tensor in tensors], sizes)
-        raise
-
-
-def resolve(
     operation: str,
     tensors: Sequence[Any],
     pattern: Any,
     sizes: dict[str, Any],
-    reduction: Any = "",
-    options: Any = None,
-) -> tuple[Callable[..., Any], Sequence[Any]]:
-    """The function that makes a call, and the tensors that it takes; see `call`."""
+    reduction: Any,
+    options: Any,
+    kept: list[Callable[..., Any]] | None = None,
+) -> Any:
+    """Make one call; of the tensors, lists are stacked first, and what then served the only one of them is kept."""
     check_text(pattern)
     if not tensors:
         raise TypeError(f"{operation}() takes one tensor at least")
     shapes: list[Any] = []
     try:
         if operation == "view" and any(isinstance(tensor, (list, tuple)) for tensor in tensors):
-            raise fail("PLT401", "a list of tensors is stacked, which copies; rearrange does that", pattern)
-        tensors = stack_lists(tensors)
-        shapes += [shape_of(tensor) for tensor in tensors]
-        classes: Any = tuple([type(tensor) for tensor in tensors])
-        backend = one_backend(classes)
-        shapes[:] = [backend.shape(tensor) for tensor in tensors]
+            raise make_error("PLT401", "a list of tensors is stacked, which copies; rearrange does that", pattern)
+        stacked = stack_lists(tensors)
+        shapes += [shape_of(tensor) for tensor in stacked]
+        backend = one_backend(tuple([type(tensor) for tensor in stacked]))
+        shapes[:] = [backend.shape(tensor) for tensor in stacked]
         if operation == "reduce" and not callable(reduction):
             check_reduction(reduction)
         exact = concrete_sizes(pattern, sizes, backend.is_symbolic)
         exact = {name: size if type(size) is int else backend.size_from_user(size) for name, size in exact.items()}
-        if all(is_concrete(shape) for shape in shapes):
+        if all(is_concrete(shape) for shape in shapes) and all(type(size) is int for size in exact.values()):
+            classes: Any = tuple([type(tensor) for tensor in stacked])
             LIST_SHAPES.update([cls for cls in classes if backend_of(cls).shape_is_list])
-            dtypes = tuple([backend.dtype(tensor) for tensor in tensors])
+            dtypes = tuple([backend.dtype(tensor) for tensor in stacked])
             key = lookup_key(operation, classes, tuple(shapes), dtypes, reduction, options)
             if operation == "view":
-                key = (*key, backend.strides(tensors[0]))
+                key = (*key, backend.strides(stacked[0]))
             function = _concrete(operation, pattern, key, exact)
-            if function is not None:
-                return function, tensors
-        if operation == "view" and backend.view is None:
-            raise fail("PLT507", NO_VIEWS, pattern)
-        return _traced(operation, tensors, pattern, exact, reduction, backend, options), tensors
+        else:
+            function = _traced(operation, stacked, pattern, exact, reduction, backend, options)
+        if kept is not None:
+            kept.append(stack_before(function, tensors[0]))
+        return function(*stacked)
     except Exception as error:
-        _explain_error(error, pattern, shapes, sizes)
+        if not isinstance(error, PlaitError):
+            exception_graph_breaks(error)  # it may be a callable's that a tracer cannot run
+        elif all(is_concrete(shape) for shape in shapes):
+            add_context(error, pattern, shapes, sizes)
         raise
 
 
-def _explain_error(error: Exception, pattern: str, shapes: Sequence[Any], sizes: dict[str, Any]) -> None:
-    """Add to an error of plait's what the call knows; another may be a callable's that a tracer cannot run."""
-    if not isinstance(error, PlaitError):
-        exception_graph_breaks(error)
-    elif all(is_concrete(shape) for shape in shapes):
-        add_context(error, pattern, shapes, sizes)
-
-
-def _concrete(operation: str, pattern: str, key: tuple[Any, ...], sizes: dict[str, Any]) -> Callable[..., Any] | None:
+def _concrete(operation: str, pattern: str, key: tuple[Any, ...], sizes: dict[str, int]) -> Callable[..., Any]:
     """The callable where all sizes are ints after all, as for a list of arrays, or sizes of NumPy's ints."""
     try:
         entry = lookup(operation, pattern, *key, **sizes)
     except TypeError:  # what the cache must not keep, such as a callable that no module names
         entry = None
-    if entry is not None:
-        planned: Callable[..., Any] = entry.plan()
-        return planned
-    if any(type(size) is not int for size in sizes.values()):  # a symbol
-        return None
-    cls, shape, *details = key
-    return build_callable(operation, pattern, cls, shape, tuple(details), sizes)
+    if entry is None:
+        cls, shape, *details = key
+        return build_callable(operation, pattern, cls, shape, tuple(details), sizes)
+    planned: Callable[..., Any] = entry.plan()
+    return planned
 
 
 def _traced(
@@ -109,8 +90,11 @@ def _traced(
     options: Any,
 ) -> Callable[..., Any]:
     """The call where sizes are not all known: the plan runs once, on symbols."""
+    if operation == "view" and backend.view is None:
+        raise make_error("PLT507", NO_VIEWS, pattern)
     classes = tuple([type(tensor) for tensor in tensors])
-    ranks = tuple([_rank(place, tensors, pattern, operation, backend) for place in range(len(tensors))])
+    tree = parse_equation(pattern, len(tensors)) if operation == CLASSICAL else parse(pattern)
+    ranks = tuple([_rank(tensor, place, tree, backend) for place, tensor in enumerate(tensors)])
     given = tuple(sizes)
     if operation == "reduce":  # what a callable returns while a tracer watches is not looked into
         dtype = backend.dtype(tensors[0])
@@ -126,16 +110,14 @@ def _traced(
     return lambda *tensors: trace(data, tensors, sizes, backend, found.reduction, fail_as, kwargs)
 
 
-def _rank(place: int, tensors: Sequence[Any], pattern: str, operation: str, backend: Backend) -> int:
+def _rank(tensor: Any, place: int, tree: Tree, backend: Backend) -> int:
     """The rank, from the pattern where the framework does not reveal it."""
-    tensor = tensors[place]
     rank = backend.rank(tensor)
     if rank is not None:
         return rank
-    tree = parse_equation(pattern, len(tensors)) if operation == CLASSICAL else parse(pattern)
     expr = tree.left[min(place, len(tree.left) - 1)]
     for item in expr.items:
         if isinstance(item, Ellipsis):
             message = f"{backend.name} does not reveal the rank of this {type(tensor).__name__}; name the axes"
-            raise fail("PLT505", message + " instead of the ellipsis", tree.text, [(item.start, item.stop)])
+            raise make_error("PLT505", message + " instead of the ellipsis", tree.text, [(item.start, item.stop)])
     return len(expr.items)

@@ -16,7 +16,7 @@ from plait._plan.source import write_function
 from plait._shapes.sizes import exact
 from plait.backends.interface import NO_VIEWS
 from plait.backends.spellings import spelling_of
-from plait.errors import fail, short
+from plait.errors import make_error, short_repr
 
 
 def source(
@@ -29,16 +29,16 @@ def source(
 ) -> str:
     """See `plait.Pattern.source`."""
     if not isinstance(framework, str):
-        raise fail("PLT501", f"a framework is given by its name, and this is {short(framework)}")
+        raise make_error("PLT501", f"a framework is given by its name, and this is {short_repr(framework)}")
     spelling, tree = spelling_of(_plain(framework)), parse(_plain(pattern))
     operation = infer_operation(tree) if operation is None else _plain(operation)
     if operation not in OPERATIONS:
-        raise fail("PLT209", f"unknown operation {operation!r}", pattern, facts={"known": ", ".join(OPERATIONS)})
+        raise make_error("PLT209", f"unknown operation {operation!r}", pattern, facts={"known": ", ".join(OPERATIONS)})
     if operation == "view" and not spelling.view:
-        raise fail("PLT507", NO_VIEWS, pattern)
+        raise make_error("PLT507", NO_VIEWS, pattern)
     if (operation == "reduce") != isinstance(reduction, str) or (operation != "reduce" and reduction is not None):
         takes = "takes a reduction by its name" if operation == "reduce" else "takes no reduction"
-        raise fail("PLT209", f"the source of {operation} {takes}, and this is {short(reduction)}", pattern)
+        raise make_error("PLT209", f"the source of {operation} {takes}, and this is {short_repr(reduction)}", pattern)
     named = check_reduction(_plain(reduction)) if operation == "reduce" else ""
     checked = tuple([exact(f"ranks[{place}]", rank) for place, rank in enumerate(ranks)])
     given = (*sizes, *missing_sizes(tree, sizes))

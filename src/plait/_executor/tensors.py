@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from plait._shapes.sizes import shape_text
+from plait._shapes.sizes import may_be_equal, shape_text
+from plait.backends.interface import Backend
 from plait.backends.registry import backend_of, one_backend
-from plait.errors import PlaitError, fail, short
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from plait.backends.interface import Backend
+from plait.errors import PlaitError, make_error, short_repr
 
 
 def check_text(pattern: Any) -> str:
     """A pattern, which must be text."""
     if not isinstance(pattern, str):
-        raise fail("PLT101", f"the pattern must be text, and this is {type(pattern).__name__}: {short(pattern)}")
+        raise make_error(
+            "PLT101", f"the pattern must be text, and this is {type(pattern).__name__}: {short_repr(pattern)}"
+        )
     return pattern
 
 
@@ -26,12 +25,12 @@ def shape_of(tensor: Any) -> Any:
     try:
         return tensor.shape
     except AttributeError:
-        message = f"a tensor is needed, and this is {type(tensor).__name__}: {short(tensor)}"
+        message = f"a tensor is needed, and this is {type(tensor).__name__}: {short_repr(tensor)}"
     kind: Any = type(tensor)
     try:
         return backend_of(kind).shape(tensor)  # a framework may have another name for it
     except (PlaitError, AttributeError):
-        raise fail("PLT501", message) from None
+        raise make_error("PLT501", message) from None
 
 
 def backend_for(tensors: Sequence[Any]) -> Backend:
@@ -49,13 +48,13 @@ def is_concrete(shape: Any) -> bool:
 def stack(tensors: Sequence[Any]) -> Any:
     """A list of tensors as one, with a new first dimension."""
     if not tensors:
-        raise fail("PLT308", "a list of tensors must hold at least one")
+        raise make_error("PLT308", "a list of tensors must hold at least one")
     backend = backend_for(tensors)
     shapes = [_known_shape(tensor, backend) for tensor in tensors]
     for place, shape in enumerate(shapes):
-        if not _may_be_equal(shape, shapes[0]):
+        if shape is not None and shapes[0] is not None and not may_be_equal(shape, shapes[0]):
             theirs, ours = shape_text(shape), shape_text(shapes[0])
-            raise fail("PLT308", f"tensor {place} of the list has the shape {theirs}, and tensor 0 {ours}")
+            raise make_error("PLT308", f"tensor {place} of the list has the shape {theirs}, and tensor 0 {ours}")
     return backend.stack(tensors)
 
 
@@ -64,14 +63,15 @@ def stack_lists(tensors: Sequence[Any]) -> Sequence[Any]:
     return [stack(tensor) if isinstance(tensor, (list, tuple)) else tensor for tensor in tensors]
 
 
-def _known_shape(tensor: Any, backend: Backend) -> Any:
+def stack_before(function: Callable[[Any], Any], tensors: Sequence[Any]) -> Callable[[Sequence[Any]], Any]:
+    """A function of what a list of tensors, as these are, becomes when it is stacked."""
+    stack = backend_for(tensors).stack
+    return lambda tensors: function(stack(tensors))
+
+
+def _known_shape(tensor: Any, backend: Backend) -> Sequence[int | None] | None:
     """The shape, with ``None`` for each size that must not be compared; ``None`` where not even the rank is known."""
     shape, rank = backend.shape(tensor), backend.rank(tensor)
-    return shape if is_concrete(shape) or rank is None else backend.static_shape(tensor, rank)
-
-
-def _may_be_equal(shape: Any, other: Any) -> bool:
-    if not (isinstance(shape, (tuple, list)) and isinstance(other, (tuple, list))):
-        return True
-    pairs = zip(shape, other, strict=False)
-    return len(shape) == len(other) and all(one == two or None in (one, two) for one, two in pairs)
+    if is_concrete(shape):
+        return shape
+    return None if rank is None else backend.static_shape(tensor, rank)

@@ -1,17 +1,86 @@
-"""A plan that is run once, on sizes that may be symbols: tracers follow it, and no cache keeps it."""
+"""A plan as plain tuples, which every tracer takes for a constant, and its only run, on sizes that may be symbols."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from itertools import accumulate, pairwise
+from typing import Any, NamedTuple, TypeAlias
 
-from plait._executor.options import without_sharding
-from plait._executor.plan_data import PlanData
-from plait._shapes.sizes import Report, evaluate, evaluate_symbolic
+from plait._executor.compile import CLASSICAL, concrete_sizes, lower_pattern, solve
+from plait._executor.options import CURRENT, without_sharding
+from plait._executor.tracer_hooks import SUBSTITUTED, assume_constant, while_tracing
+from plait._operations.reduce import CUSTOM, check_kind, check_reduction
+from plait._plan.graph import Plan
+from plait._plan.nodes import Contract, Reshape, Shape
+from plait._shapes.sizes import Report, evaluate, evaluate_symbolic, report
+from plait._shapes.solver import CHECK, COMPUTING, NONEMPTY, PRODUCT, SizeOp
+from plait.backends.interface import Backend
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from plait.backends.interface import Backend
+Axes: TypeAlias = "tuple[tuple[int, ...], ...]"
+"""For each dimension the slots of the axes in it."""
+
+StepData: TypeAlias = "tuple[str, tuple[int, ...], Shape | None, tuple[int, ...] | tuple[Axes, Axes] | str | None]"
+"""A method, its operands, the slots of the shape that it takes, or its argument (of a reshape, the axes of both)."""
+
+
+class PlanData(NamedTuple):
+    """A plan without its pattern. ``needed`` are the slots that something reads, ``computed`` those without checks."""
+
+    ranks: tuple[int, ...]
+    given: tuple[str, ...]
+    constants: tuple[int, ...]
+    size_ops: tuple[SizeOp, ...]
+    needed: tuple[int, ...]
+    computed: tuple[int, ...]
+    steps: tuple[StepData, ...]
+    outputs: tuple[int, ...]
+
+
+def plan_data(plan: Plan) -> PlanData:
+    """The plain data of a plan."""
+    solved = plan.solved
+    shapes: list[Shape] = [tuple(range(*pair)) for pair in pairwise(accumulate(solved.ranks, initial=0))]
+    axes = _axes_of_slots(plan)
+    steps: list[StepData] = []
+    for node, operands in plan.steps:
+        before = [shapes[number] for number in operands]
+        shapes.append(node.output_shape(*before))
+        if isinstance(node, Contract):
+            steps.append((node.method, operands, None, node.equation))
+        elif not node.takes_shape:
+            steps.append((node.method, operands, None, node[0]))
+        elif type(node) is Reshape:
+            groups = [tuple([axes.get(slot, (slot,)) for slot in shape]) for shape in (before[0], shapes[-1])]
+            steps.append((node.method, operands, node.shape, (groups[0], groups[1])))
+        else:
+            steps.append((node.method, operands, node[0], None))
+    read = [slot for _, _, shape, _ in steps for slot in shape or ()]
+    return PlanData(
+        solved.ranks,
+        solved.given,
+        solved.constants,
+        plan.size_ops,
+        _slots_read(plan, read, (*COMPUTING, CHECK, NONEMPTY)),
+        _slots_read(plan, read, COMPUTING),
+        tuple(steps),
+        plan.outputs,
+    )
+
+
+def _axes_of_slots(plan: Plan) -> dict[int, tuple[int, ...]]:
+    """For each slot of a group, or of no axes, the slots of the axes that it is the product of."""
+    solved = plan.solved
+    dims = enumerate(sum(solved.inputs, ()))
+    axes = {place: tuple([solved.slots[axis] for axis in dim]) for place, dim in dims if len(dim) != 1}
+    products = [op for op in plan.size_ops[len(solved.size_ops) :] if op.kind == PRODUCT]
+    return {**axes, **{solved.filled + number: op.factors for number, op in enumerate(products)}}
+
+
+def _slots_read(plan: Plan, read: list[int], kinds: tuple[str, ...]) -> tuple[int, ...]:
+    """The slots that a step, or arithmetic of these kinds, reads."""
+    ops = [op for op in plan.size_ops if op.kind in kinds]
+    found = {*read, *[slot for op in ops for slot in op.factors], *[op.source for op in ops if op.kind != PRODUCT]}
+    return tuple(sorted(found))
 
 
 def trace(
@@ -61,3 +130,30 @@ def trace(
             function: Any = getattr(backend, method)
             values.append(function(first, argument))
     return values[outputs[0]] if len(outputs) == 1 else tuple([values[number] for number in outputs])
+
+
+@while_tracing
+def data_for(operation: str, pattern: Any, ranks: Any, given: Any, reduction: str, dtype: Any) -> PlanData:
+    """The plain data of a call's plan, for Dynamo."""
+    from plait._executor.einsum_options import with_given_path
+    from plait.backends.torch.backend import TORCH
+
+    TORCH.register_functions(SUBSTITUTED)
+    if reduction and reduction != CUSTOM:
+        check_kind(check_reduction(reduction), None if dtype is None else TORCH.kind(dtype), dtype)
+    plan = lower_pattern(operation, pattern, ranks, given, reduction)
+    return plan_data(with_given_path(plan, CURRENT.get()) if operation in ("einsum", CLASSICAL) else plan)
+
+
+@while_tracing
+def check_size(pattern: str, name: str, value: Any) -> None:
+    """Raise where a size is not an exact integer."""
+    concrete_sizes(pattern, {name: value})
+
+
+@assume_constant
+def sizes_error(
+    operation: str, pattern: str, ranks: Any, given: Any, slots: Any, kind: str, source: int, factors: Any
+) -> str:
+    """The text of the error for sizes that do not fit."""
+    return str(report(solve(operation, pattern, ranks, given), list(slots), kind, source, factors))

@@ -61,6 +61,23 @@ def assume_constant(function: F) -> F:
     return function
 
 
+def while_tracing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a function as `assume_constant` does; it gives its result as plain tuples, or ``None`` and a mistake."""
+
+    @assume_constant
+    def run(*arguments: Any) -> Any:
+        try:
+            return _plain(function(*arguments)), None
+        except PlaitError as error:
+            return None, str(error)
+
+    return run
+
+
+def _plain(value: Any) -> Any:
+    return tuple([_plain(each) for each in value]) if isinstance(value, tuple) else value
+
+
 def exception_graph_breaks(error: BaseException | type[BaseException]) -> None:
     """Let Paddle leave the call that raises this error to Python, so that the caller can catch it."""
     setattr(error, GRAPH_BREAK, _GraphBreak)

@@ -20,7 +20,7 @@ from plait._plan.contraction.search import contraction_plan
 from plait._plan.graph import Plan
 from plait._plan.printer import Costs, Line, contraction_lines, draw, draw_costs, plan_lines
 from plait._shapes.sizes import exact, fill_slots
-from plait.errors import PlaitError, fail, short
+from plait.errors import PlaitError, make_error, short_repr
 
 
 @dataclass(slots=True, repr=False, eq=False)
@@ -34,7 +34,7 @@ class Explanation:
         costs: of an einsum that plait takes apart, its path, FLOPs, largest intermediate result, and the elements read
             and written; else ``None``.
         rewrites: of a large tensor that is reduced or copied in several calls, the names of what makes them faster than
-            one; each has its reason in ``plait._plan.schedule.rewrites.REASONS``.
+            one; each has its reason in ``plait._plan.schedule.techniques.REASONS``.
     """
 
     operation: str
@@ -53,7 +53,7 @@ class Explanation:
         """
         if self._call is None:
             message = "the patterns do not become one, and one function does not do what they do; each has its source"
-            raise fail("PLT215", message)
+            raise make_error("PLT215", message)
         from plait._executor.source import source  # seldom needed
 
         return source(framework, *self._call)
@@ -138,5 +138,5 @@ def shape_of(shape: Any, number: int) -> tuple[int, ...]:
     """A shape, or that of a tensor, as exact integers."""
     sizes = shape if isinstance(shape, (tuple, list)) else getattr(shape, "shape", None)
     if sizes is None:
-        raise fail("PLT301", f"shape {number} is a tuple of exact integers, and this is {short(shape)}")
+        raise make_error("PLT301", f"shape {number} is a tuple of exact integers, and this is {short_repr(shape)}")
     return tuple([exact(f"shape[{place}]", size) for place, size in enumerate(sizes)])

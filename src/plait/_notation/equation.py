@@ -6,7 +6,7 @@ import re
 from collections import Counter
 
 from plait._notation.tree import Ellipsis, Expr, Name, Tree
-from plait.errors import fail
+from plait.errors import make_error
 
 _TOKEN = re.compile(r"->|\.\.\.|\S|\Z")
 """Matches one sign after the other with ``finditer``, and in the end the empty text."""
@@ -19,7 +19,7 @@ def parse_equation(equation: str, count: int) -> Tree:
     'i j, j k -> i k'
     """
     if not isinstance(equation, str):
-        raise fail("PLT101", f"the equation must be text, and this is {type(equation).__name__}")
+        raise make_error("PLT101", f"the equation must be text, and this is {type(equation).__name__}")
     sides: list[tuple[Expr, ...]] = []
     exprs: list[Expr] = []
     items: list[Name | Ellipsis] = []
@@ -28,7 +28,7 @@ def parse_equation(equation: str, count: int) -> Tree:
         sign, (start, stop) = match[0], match.span()
         if sign in ("->", ",", ""):
             if sign == "->" and sides:
-                raise fail("PLT105", "an equation has one arrow", equation, [(start, stop)])
+                raise make_error("PLT105", "an equation has one arrow", equation, [(start, stop)])
             exprs.append(Expr(tuple(items), expr_start, start))
             items, expr_start = [], stop
             if sign != ",":
@@ -36,20 +36,20 @@ def parse_equation(equation: str, count: int) -> Tree:
                 exprs = []
         elif sign == "...":
             if Ellipsis in map(type, items):
-                raise fail("PLT106", "an ellipsis may stand once in a tensor", equation, [(start, stop)])
+                raise make_error("PLT106", "an ellipsis may stand once in a tensor", equation, [(start, stop)])
             items.append(Ellipsis(None, start, stop))
         elif sign.isascii() and sign.isalpha():
             items.append(Name(sign, start, stop))
         else:
             message = f"{sign!r} cannot stand in an equation, whose axes are the letters a to z and A to Z"
-            raise fail("PLT110", message, equation, [(start, stop)])
+            raise make_error("PLT110", message, equation, [(start, stop)])
     left = sides[0]
     if len(left) != count:
         message = f"the equation has {len(left)} tensor{'s' * (len(left) != 1)}, and einsum was given {count}"
-        raise fail("PLT202", message, equation, [(expr.start, expr.stop) for expr in left])
+        raise make_error("PLT202", message, equation, [(expr.start, expr.stop) for expr in left])
     right = sides[1] if len(sides) == 2 else (_implicit(left, len(equation)),)
     if len(right) != 1:
-        raise fail("PLT110", "einsum gives one tensor", equation, [(expr.start, expr.stop) for expr in right])
+        raise make_error("PLT110", "einsum gives one tensor", equation, [(expr.start, expr.stop) for expr in right])
     return Tree(equation, left, right, classical=True)
 
 

@@ -6,7 +6,7 @@ import re
 from typing import TypeAlias
 
 from plait._notation.tree import Bracket, Ellipsis, Expr, Group, Item, Mark, Name, Number, Tree
-from plait.errors import Span, fail, short
+from plait.errors import Span, make_error, short_repr
 
 DEEPEST = 32
 """How far groups may nest; arrays themselves end at 64 dimensions."""
@@ -31,7 +31,7 @@ def parse(text: str) -> Tree:  # noqa: PLR0915  # one loop, with a branch for ea
     (Name(text='a', start=0, stop=1),)
     """
     if not isinstance(text, str):
-        raise fail("PLT101", f"the pattern must be text, and this is {type(text).__name__}: {short(text)}")
+        raise make_error("PLT101", f"the pattern must be text, and this is {type(text).__name__}: {short_repr(text)}")
     left: tuple[Expr, ...] | None = None
     exprs: list[Expr] = []
     expr_start = 0
@@ -46,17 +46,19 @@ def parse(text: str) -> Tree:  # noqa: PLR0915  # one loop, with a branch for ea
             items.append(_node(Name, (sign, start, stop)))
         elif sign in ("(", "["):
             if len(opened) == DEEPEST:
-                raise fail("PLT108", f"groups nest at most {DEEPEST} deep", text, [(start, stop)])
+                raise make_error("PLT108", f"groups nest at most {DEEPEST} deep", text, [(start, stop)])
             opened.append((sign, start, items, []))
             items = []
         elif sign in (")", "]"):
             if not opened:
-                raise fail("PLT104", f"'{sign}' closes nothing", text, [(start, stop)])
+                raise make_error("PLT104", f"'{sign}' closes nothing", text, [(start, stop)])
             opening, first, outer, parts = opened.pop()
             if opening + sign not in ("()", "[]"):
-                raise fail("PLT104", f"'{opening}' is closed by '{sign}'", text, [(first, first + 1), (start, stop)])
+                raise make_error(
+                    "PLT104", f"'{opening}' is closed by '{sign}'", text, [(first, first + 1), (start, stop)]
+                )
             if parts and not items:
-                raise fail("PLT109", "nothing stands after this '+'", text, [(start, stop)])
+                raise make_error("PLT109", "nothing stands after this '+'", text, [(start, stop)])
             if sign == ")":
                 outer.append(_node(Group, ((*parts, tuple(items)), first, stop)))
             else:
@@ -67,16 +69,16 @@ def parse(text: str) -> Tree:  # noqa: PLR0915  # one loop, with a branch for ea
             if opened:
                 opening, first, _, _ = opened[-1]
                 before = f" before '{sign}'" if sign else ""
-                raise fail("PLT104", f"'{opening}' is never closed{before}", text, [(first, first + 1)])
+                raise make_error("PLT104", f"'{opening}' is never closed{before}", text, [(first, first + 1)])
             if len(dots) > 1:
-                raise fail("PLT106", "an ellipsis may stand once in a tensor", text, dots)
+                raise make_error("PLT106", "an ellipsis may stand once in a tensor", text, dots)
             exprs.append(Expr(tuple(items), expr_start, start))
             items, dots, expr_start = [], [], stop
             if sign == ",":
                 plain = False
             elif sign:
                 if left is not None:
-                    raise fail("PLT105", "a pattern has one arrow", text, [(start, stop)])
+                    raise make_error("PLT105", "a pattern has one arrow", text, [(start, stop)])
                 left, exprs = tuple(exprs), []
         elif match.lastindex and sign != "_":
             items.append(_word(text, sign, start, stop))
@@ -84,9 +86,9 @@ def parse(text: str) -> Tree:  # noqa: PLR0915  # one loop, with a branch for ea
             plain = False
             if sign == "+":
                 if not opened or opened[-1][0] != "(":
-                    raise fail("PLT109", "'+' concatenates inside a group, as in (a + b)", text, [(start, stop)])
+                    raise make_error("PLT109", "'+' concatenates inside a group, as in (a + b)", text, [(start, stop)])
                 if not items:
-                    raise fail("PLT109", "nothing stands before this '+'", text, [(start, stop)])
+                    raise make_error("PLT109", "nothing stands before this '+'", text, [(start, stop)])
                 opened[-1][3].append(tuple(items))
                 items = []
             elif sign in ("...", "…"):
@@ -123,7 +125,7 @@ def _word(text: str, word: str, start: int, stop: int) -> Name | Number:
     if word.isascii() and word.isdigit():
         digits = word.lstrip("0")
         if len(digits) > _LONGEST_NUMBER:
-            raise fail("PLT107", "this number is too large to be a length", text, [(start, stop)])
+            raise make_error("PLT107", "this number is too large to be a length", text, [(start, stop)])
         return Number(int(digits or "0"), start, stop)
     name = normalise(word)
     if name.isidentifier() and name[0] != "_" != name[-1]:
@@ -135,20 +137,20 @@ def _bad_word(text: str, word: str, start: int) -> Exception:
     """PLT102 or PLT103, pointing at what is not part of the notation."""
     at = [(start, start + len(word))]
     if normalise(word).isidentifier():
-        return fail("PLT103", "an axis name neither begins nor ends with an underscore", text, at)
+        return make_error("PLT103", "an axis name neither begins nor ends with an underscore", text, at)
     if word == ".":
-        return fail("PLT102", "a single '.' means nothing; an ellipsis is written '...'", text, at)
+        return make_error("PLT102", "a single '.' means nothing; an ellipsis is written '...'", text, at)
     if word in "->":
-        return fail("PLT102", f"a single '{word}' means nothing; the arrow is written '->'", text, at)
+        return make_error("PLT102", f"a single '{word}' means nothing; the arrow is written '->'", text, at)
     if word.isdigit():
         from unicodedata import digit
 
         meant = "".join([str(digit(char)) for char in word[:20]])
-        return fail("PLT102", f"numbers are written with the digits 0 to 9: write {meant}", text, at)
+        return make_error("PLT102", f"numbers are written with the digits 0 to 9: write {meant}", text, at)
     if word[0] in "0123456789":
-        return fail("PLT103", "an axis name does not begin with a digit", text, at)
+        return make_error("PLT103", "an axis name does not begin with a digit", text, at)
     for place, char in enumerate(word, start):
         if not ("a" + normalise(char)).isidentifier():
             message = f"the character {char!r} is not part of the notation"
-            return fail("PLT102", message, text, [(place, place + 1)])
-    return fail("PLT103", "this is no axis name: a name is a Python identifier", text, at)
+            return make_error("PLT102", message, text, [(place, place + 1)])
+    return make_error("PLT103", "this is no axis name: a name is a Python identifier", text, at)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import chain
 from string import ascii_letters
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait._notation.tree import Tree, names
 from plait._operations import rules
 from plait._plan.contraction.paths import Path, walk_path
@@ -16,7 +16,7 @@ from plait._plan.graph import Plan, SizeBuilder, Step
 from plait._plan.nodes import Contract, Reshape
 from plait._shapes.coalesce import coalesce_axes
 from plait._shapes.solver import Axes, SolvedPattern
-from plait.errors import fail
+from plait.errors import make_error
 
 
 def check(tree: Tree) -> None:
@@ -31,7 +31,7 @@ def check(tree: Tree) -> None:
     rules.forbid_new_ellipsis(before, after, tree)
     if before.dots and not after.dots:
         message = "the ellipsis stands on the left only; put it on the right, or name the axes to be summed"
-        raise fail("PLT208", message, *rules.text_and_spans(tree, before.dots))
+        raise make_error("PLT208", message, *rules.text_and_spans(tree, before.dots))
 
 
 def lower(solved: SolvedPattern, _: str = "", path: Path = ()) -> Plan:
@@ -92,7 +92,7 @@ def _equation(solved: SolvedPattern, terms: list[list[Axes]]) -> str:
     groups = dict.fromkeys([group for term in terms for group in term if not _is_dots(solved, group)])
     if len(groups) > len(ascii_letters):
         message = f"einsum can name {len(ascii_letters)} axes, and the tensors that meet have more"
-        raise fail("PLT506", message, solved.text)
+        raise make_error("PLT506", message, solved.text)
     letter = dict(zip(groups, ascii_letters, strict=False))
     texts = []
     for term in terms:
@@ -101,7 +101,7 @@ def _equation(solved: SolvedPattern, terms: list[list[Axes]]) -> str:
     return f"{','.join(texts[:-1])}->{texts[-1]}"
 
 
-@cached(maxsize=512)
+@clearable_lru_cache(maxsize=512)
 def implicitly_summed_axes(solved: SolvedPattern) -> tuple[int, ...]:
     """The axes that stand once on the left, and not on the right: einsum sums over each of them alone."""
     counts = Counter(chain(*chain(*solved.inputs)))

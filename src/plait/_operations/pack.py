@@ -10,7 +10,7 @@ from plait._notation.parser import parse
 from plait._notation.tree import Name
 from plait._operations.rules import add_name, single_list, text_and_spans
 from plait._shapes.sizes import exact, product, shape_text
-from plait.errors import PlaitError, fail, short
+from plait.errors import PlaitError, make_error, short_repr
 
 Layout: TypeAlias = "tuple[int, int]"
 """The number of dimensions before the ``*`` and after it."""
@@ -23,13 +23,13 @@ def layout(pattern: str, operation: str) -> Layout:
     stars = [item for item in expr.items if str(item) == "*"]
     if len(stars) != 1:
         message = f"the pattern of {operation} has exactly one '*', and this one has {len(stars)}"
-        raise fail("PLT210", message, *text_and_spans(tree, stars))
+        raise make_error("PLT210", message, *text_and_spans(tree, stars))
     seen: dict[str, Name] = {}
     for item in expr.items:
         if isinstance(item, Name):
             add_name(seen, item, expr, tree)
         elif item is not stars[0]:
-            raise fail("PLT201", f"{operation} takes names and one '*'", *text_and_spans(tree, [item]))
+            raise make_error("PLT201", f"{operation} takes names and one '*'", *text_and_spans(tree, [item]))
     before = expr.items.index(stars[0])
     return before, len(expr.items) - before - 1
 
@@ -39,7 +39,7 @@ def split_shape(shape: Sequence[Any], where: Layout, pattern: str, place: int) -
     before, after = where
     if len(shape) < before + after:
         message = f"tensor {place} has rank {len(shape)}, and the pattern needs at least {before + after}"
-        raise fail("PLT304", message, pattern, facts={f"tensor {place}": shape_text(shape)})
+        raise make_error("PLT304", message, pattern, facts={f"tensor {place}": shape_text(shape)})
     stop = len(shape) - after
     return tuple(shape[:before]), tuple(shape[before:stop]), tuple(shape[stop:])
 
@@ -52,7 +52,7 @@ def check_shared(parts: Sequence[tuple[Any, Any, Any]], pattern: str, *, compara
             if (comparable or type(size) is type(other) is int) and size != other:
                 name = [item for item in parse(pattern).left[0].items if isinstance(item, Name)][place]
                 message = f"{name} has length {size} in tensor {number}, and {other} in tensor 0"
-                raise fail("PLT305", message, pattern, [(name.start, name.stop)])
+                raise make_error("PLT305", message, pattern, [(name.start, name.stop)])
 
 
 def lengths(
@@ -69,25 +69,25 @@ def lengths(
     """
     listed = _listed(packed_shapes, "packed shapes are a list of shapes, and this is {}", pattern)
     shapes = [_packed_shape(shape, number, pattern, symbol) for number, shape in enumerate(listed)]
-    seen = {"packed shapes": short(listed)}
+    seen = {"packed shapes": short_repr(listed)}
     unknown = [
         (number, place) for number, shape in enumerate(shapes) for place, size in enumerate(shape) if size is None
     ]
     if len(unknown) > 1:
-        raise fail("PLT309", "at most one size of the packed shapes may be -1", pattern, facts=seen)
+        raise make_error("PLT309", "at most one size of the packed shapes may be -1", pattern, facts=seen)
     known = [product([size for size in shape if size is not None]) for shape in shapes]
     for number, place in unknown:
         rest = total - sum(known[:number]) - sum(known[number + 1 :])
         ints = type(rest) is int and type(known[number]) is int
         if ints and (rest < 0 or known[number] == 0 or rest % known[number]):
             message = f"no size in place of -1 makes the packed shapes add up to {total}"
-            raise fail("PLT309", message, pattern, facts=seen)
+            raise make_error("PLT309", message, pattern, facts=seen)
         shapes[number][place] = rest // known[number]
         known[number] = rest
     comparable = comparable or all(type(size) is int for size in (total, *known))
     if not unknown and comparable and sum(known) != total:
         message = f"the packed shapes hold {sum(known)} elements along the packed dimension, whose length is {total}"
-        raise fail("PLT309", message, pattern, facts=seen)
+        raise make_error("PLT309", message, pattern, facts=seen)
     return [(length, tuple(shape)) for length, shape in zip(known, shapes, strict=True)]
 
 
@@ -95,7 +95,7 @@ def _listed(values: Any, mistake: str, pattern: str) -> list[Any]:
     try:
         return list(values)
     except TypeError:
-        raise fail("PLT309", mistake.format(short(values)), pattern) from None
+        raise make_error("PLT309", mistake.format(short_repr(values)), pattern) from None
 
 
 def _packed_shape(shape: Any, number: int, pattern: str, symbol: Callable[[Any], Any]) -> list[Any]:
@@ -113,4 +113,6 @@ def _packed_size(size: Any, number: int, pattern: str, symbol: Callable[[Any], A
     try:
         return None if not isinstance(size, bool) and index(size) == -1 else exact("", size)
     except (TypeError, PlaitError):
-        raise fail("PLT309", f"packed shape {number} holds {short(size)}, which is no size", pattern) from None
+        raise make_error(
+            "PLT309", f"packed shape {number} holds {short_repr(size)}, which is no size", pattern
+        ) from None

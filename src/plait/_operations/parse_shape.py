@@ -10,7 +10,7 @@ from plait._notation.tree import Bracket, Ellipsis, Group, Item, Mark, Name, Num
 from plait._operations.rules import add_name, single_list, text_and_spans
 from plait._shapes.sizes import shape_text
 from plait._shapes.solver import rank_error
-from plait.errors import fail
+from plait.errors import make_error
 
 Places = tuple[tuple[int, str | int], ...]
 """Dimensions, each with the name that it has, or the length that it must have."""
@@ -48,7 +48,7 @@ def _length(item: Item, tree: Tree) -> int:
     if isinstance(item, (Group, Bracket)) and not leaves(item):
         return 1
     message = "parse_shape takes names, lengths, '_' and an ellipsis; a group has no length of its own"
-    raise fail("PLT201", message, *text_and_spans(tree, [item]))
+    raise make_error("PLT201", message, *text_and_spans(tree, [item]))
 
 
 def read_shape(found: Places, shape: Sequence[Any], pattern: str, *, comparable: bool = True) -> dict[str, Any]:
@@ -59,5 +59,5 @@ def read_shape(found: Places, shape: Sequence[Any], pattern: str, *, comparable:
             sizes[label] = shape[place]
         elif (comparable or type(shape[place]) is int) and shape[place] != label:
             message = f"dimension {place} must have length {label}, and its length is {shape[place]}"
-            raise fail("PLT305", message, pattern, facts={"input": shape_text(shape)})
+            raise make_error("PLT305", message, pattern, facts={"input": shape_text(shape)})
     return sizes

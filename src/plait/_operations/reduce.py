@@ -8,7 +8,7 @@ from plait._plan.graph import Plan
 from plait._plan.lowering import lower_movement
 from plait._shapes.solver import NONEMPTY, SizeOp, SolvedPattern
 from plait.backends.reduction_rules import RULES
-from plait.errors import did_you_mean, fail, short
+from plait.errors import did_you_mean, make_error, short_repr
 
 CUSTOM = "custom"
 """Stands in a plan for a callable of the caller's."""
@@ -32,8 +32,8 @@ def check_reduction(name: object) -> str:
             return name
         message = f"{name!r} is no reduction{did_you_mean(name, RULES)}"
     else:
-        message = f"a reduction is a name or a callable f(tensor, axes), and this is {short(name)}"
-    raise fail("PLT209", message, facts={"known": ", ".join(RULES)})
+        message = f"a reduction is a name or a callable f(tensor, axes), and this is {short_repr(name)}"
+    raise make_error("PLT209", message, facts={"known": ", ".join(RULES)})
 
 
 def check_kind(name: str, kind: str | None, dtype: object) -> None:
@@ -44,4 +44,4 @@ def check_kind(name: str, kind: str | None, dtype: object) -> None:
         hint = "complex numbers have no order" if name in ("min", "max") else "take real and imaginary parts apart"
     else:
         hint = "convert the tensor to floating point first"
-    raise fail("PLT503", f"{name} is not defined on {dtype}; {hint}")
+    raise make_error("PLT503", f"{name} is not defined on {dtype}; {hint}")

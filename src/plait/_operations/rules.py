@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from plait._notation.tree import Bracket, Ellipsis, Expr, Group, Item, Mark, Name, Number, Tree, leaves
-from plait.errors import Span, fail
+from plait.errors import Span, make_error
 
 
 class Side(NamedTuple):
@@ -21,10 +21,10 @@ def two_sides(tree: Tree, operation: str) -> tuple[tuple[Expr, ...], Expr]:
     """The tensors of the left side, and the one of the right."""
     if tree.right is None:
         message = f"{operation} needs an arrow: what goes in -> what comes out"
-        raise fail("PLT105", message, tree.text, [(len(tree.text), len(tree.text))])
+        raise make_error("PLT105", message, tree.text, [(len(tree.text), len(tree.text))])
     if len(tree.right) != 1:
         message = f"{operation} gives one tensor, and the right side has {len(tree.right)}"
-        raise fail("PLT202", message, tree.text, [expr.span for expr in tree.right])
+        raise make_error("PLT202", message, tree.text, [expr.span for expr in tree.right])
     return tree.left, tree.right[0]
 
 
@@ -33,7 +33,7 @@ def one_tensor(tree: Tree, operation: str) -> tuple[Expr, Expr]:
     left, right = two_sides(tree, operation)
     if len(left) != 1:
         message = f"{operation} takes one tensor, and the left side has {len(left)}"
-        raise fail("PLT202", message, tree.text, [expr.span for expr in left])
+        raise make_error("PLT202", message, tree.text, [expr.span for expr in left])
     return left[0], right
 
 
@@ -64,7 +64,7 @@ def single_list(tree: Tree, operation: str, example: str) -> Expr:
     """The one tensor of a pattern without an arrow."""
     if tree.right is not None or len(tree.left) != 1:
         message = f"{operation} takes the dimensions of one tensor, as in {example}: no arrow, and no comma"
-        raise fail("PLT201", message, tree.text)
+        raise make_error("PLT201", message, tree.text)
     return tree.left[0]
 
 
@@ -73,7 +73,7 @@ def add_name(known: dict[str, Name], name: Name, expr: Expr, tree: Tree) -> None
     first = known.setdefault(name.text, name)
     if first is not name:
         message = f"{name.text} stands twice in '{expr}'"
-        raise fail("PLT206", message, *text_and_spans(tree, [first, name]))
+        raise make_error("PLT206", message, *text_and_spans(tree, [first, name]))
 
 
 def _check_groups(item: Item, tree: Tree, operation: str) -> None:
@@ -88,7 +88,9 @@ def _check_groups(item: Item, tree: Tree, operation: str) -> None:
 def forbid_grouped_ellipsis(expr: Expr, side: Side, tree: Tree) -> None:
     """Raise PLT208 for an ellipsis in a group of an input: the lengths of its axes cannot be inferred."""
     if side.dots and side.dots[0] not in expr.items:
-        raise fail("PLT208", "an ellipsis inside a group may stand on the right only", *text_and_spans(tree, side.dots))
+        raise make_error(
+            "PLT208", "an ellipsis inside a group may stand on the right only", *text_and_spans(tree, side.dots)
+        )
 
 
 def forbid_dropped_axes(before: Side, after: Side, tree: Tree, operation: str) -> None:
@@ -96,14 +98,14 @@ def forbid_dropped_axes(before: Side, after: Side, tree: Tree, operation: str) -
     if not before.names.keys() <= after.names.keys():
         lost = [name for text, name in before.names.items() if text not in after.names]
         message = f"{subject(lost)} on the left only, and {operation} drops no axis; reduce does"
-        raise fail("PLT204", message, *text_and_spans(tree, lost))
+        raise make_error("PLT204", message, *text_and_spans(tree, lost))
     if lengths := before.lengths:
         values = " and ".join(str(number.value) for number in lengths)
         message = f"{operation} cannot follow an axis without a name; give {values} a name, as in h={lengths[0].value}"
-        raise fail("PLT207", message, *text_and_spans(tree, lengths))
+        raise make_error("PLT207", message, *text_and_spans(tree, lengths))
     if before.dots and not after.dots:
         message = f"the ellipsis stands on the left only, and {operation} drops no axis; reduce does"
-        raise fail("PLT208", message, *text_and_spans(tree, before.dots))
+        raise make_error("PLT208", message, *text_and_spans(tree, before.dots))
 
 
 def forbid_new_axes(before: Side, after: Side, tree: Tree, operation: str) -> None:
@@ -111,20 +113,20 @@ def forbid_new_axes(before: Side, after: Side, tree: Tree, operation: str) -> No
     if not after.names.keys() <= before.names.keys():
         new = [name for text, name in after.names.items() if text not in before.names]
         message = f"{subject(new)} on the right only, and {operation} adds no axis; repeat does"
-        raise fail("PLT205", message, *text_and_spans(tree, new))
+        raise make_error("PLT205", message, *text_and_spans(tree, new))
     if lengths := after.lengths:
         message = f"{operation} adds no axis, and so takes no length but 1 on the right; repeat does"
-        raise fail("PLT207", message, *text_and_spans(tree, lengths))
+        raise make_error("PLT207", message, *text_and_spans(tree, lengths))
 
 
 def forbid_new_ellipsis(before: Side, after: Side, tree: Tree) -> None:
     """Raise PLT208 for an ellipsis that the left side lacks."""
     if after.dots and not before.dots:
-        raise fail("PLT208", "this ellipsis stands on the right only", *text_and_spans(tree, after.dots))
+        raise make_error("PLT208", "this ellipsis stands on the right only", *text_and_spans(tree, after.dots))
 
 
 def text_and_spans(tree: Tree, items: Iterable[Item]) -> tuple[str, list[Span]]:
-    """The text of a pattern and the places of some of its items, as `fail` takes them."""
+    """The text of a pattern and the places of some of its items, as `make_error` takes them."""
     return tree.text, [(item.start, item.stop) for item in items]
 
 
@@ -141,4 +143,4 @@ def _unsupported(item: Item, tree: Tree, operation: str) -> Exception:
         Ellipsis: f"an ellipsis with a name, {item}",
         Mark: f"'{item}'; it belongs to {'parse_shape' if str(item) == '_' else 'pack and unpack'}",
     }
-    return fail("PLT201", f"{operation} does not take {what[type(item)]}", *text_and_spans(tree, [item]))
+    return make_error("PLT201", f"{operation} does not take {what[type(item)]}", *text_and_spans(tree, [item]))

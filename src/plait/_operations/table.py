@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait._notation.tree import Expr, Name, Number, Tree, all_leaves, names
 from plait._operations import reduce
 from plait._plan.graph import Plan
@@ -53,7 +53,7 @@ _UNARY = {
 OPERATIONS = (*_UNARY, "einsum")
 
 
-@cached(maxsize=8)
+@clearable_lru_cache(maxsize=8)
 def find_operation(name: str) -> Operation:
     """The operation of this name, or that of an equation in the classical form."""
     if name in _UNARY:

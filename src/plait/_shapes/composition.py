@@ -14,7 +14,7 @@ from itertools import chain
 from math import prod
 from typing import NamedTuple
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait._shapes.coalesce import coalesce_axes
 from plait._shapes.solver import NAMELESS, Axes, Dims, SolvedPattern, dimension_text
 
@@ -124,7 +124,7 @@ def common_factors(one: Sequence[int], other: Sequence[int]) -> list[tuple[int, 
     return found
 
 
-@cached(maxsize=1024)
+@clearable_lru_cache(maxsize=1024)
 def compose_axes(
     first: AxisMap, before: tuple[Axes, ...], second: AxisMap, after: tuple[Axes, ...], units: Axes, separate: Axes
 ) -> tuple[AxisMap, list[Axes]] | str:
@@ -204,7 +204,7 @@ def pattern_text(axis_map: AxisMap) -> tuple[str, dict[str, int]]:
     return text, {name: axis_map.lengths[axis] for name, axis in untold}
 
 
-@cached(maxsize=1024)
+@clearable_lru_cache(maxsize=1024)
 def pattern_words(axis_map: AxisMap) -> tuple[str, tuple[tuple[str, int], ...]]:
     """The text, and the names and axes of the sizes; the length of a named axis only matters where it is 0."""
     words = _words(axis_map)

@@ -20,7 +20,7 @@ from plait._shapes.solver import (
     dimension_place,
     tensor_name,
 )
-from plait.errors import fail, short
+from plait.errors import make_error, short_repr
 
 Report: TypeAlias = "Callable[[list[Any], str, int, tuple[int, ...]], Exception]"
 """Makes the error for a size operation that does not hold, from the slots and the operation."""
@@ -87,16 +87,16 @@ def exact(name: str, value: Any) -> int:
     """A size as an int; it must be exact, and not negative."""
     dtype = str(getattr(value, "dtype", ""))
     if isinstance(value, bool) or dtype.endswith("bool"):
-        raise fail("PLT301", f"the size {name}={value} is a truth value, and a size is an exact integer")
+        raise make_error("PLT301", f"the size {name}={value} is a truth value, and a size is an exact integer")
     try:
         if "float" in dtype:  # of which Paddle's __index__ drops what is behind the point
             raise TypeError(value)
         size = index(value)
     except Exception:  # a foreign __index__ may raise anything
         hint = f"; write {name}={int(value)}" if isinstance(value, float) and value.is_integer() else ""
-        raise fail("PLT301", f"the size {name}={short(value)} is not an exact integer{hint}") from None
+        raise make_error("PLT301", f"the size {name}={short_repr(value)} is not an exact integer{hint}") from None
     if size < 0:
-        raise fail("PLT306", f"the size {name}={size} is negative")
+        raise make_error("PLT306", f"the size {name}={size} is negative")
     return size
 
 
@@ -106,7 +106,7 @@ def normalise_sizes(sizes: dict[str, Any]) -> dict[str, Any]:
     for name, value in sizes.items():
         key = normalise(name)
         if key in normal:
-            raise fail("PLT311", f"the size {key} is given twice, once by another spelling of the name")
+            raise make_error("PLT311", f"the size {key} is given twice, once by another spelling of the name")
         normal[key] = value
     return normal
 
@@ -130,6 +130,12 @@ def shape_text(shape: Sequence[Any]) -> str:
     """A shape as errors and plans print it: ``_`` for a size that is not known, or that fills lines."""
     texts = ["_" if size is None else str(size) for size in shape]
     return " ".join("_" if "\n" in text else text for text in texts) or "(rank 0)"
+
+
+def may_be_equal(shape: Sequence[Any], other: Sequence[Any]) -> bool:
+    """Whether two shapes are equal, as far as their sizes are known."""
+    pairs = zip(shape, other, strict=False)
+    return len(shape) == len(other) and all(one == two for one, two in pairs if type(one) is type(two) is int)
 
 
 def report(solved: SolvedPattern, slots: list[Any], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
@@ -159,7 +165,7 @@ def report(solved: SolvedPattern, slots: list[Any], kind: str, source: int, fact
                 places = sorted({factors[0], source})
             message = f"{where} has length {length}, and {known}"
     spans = [dimension_place(tree, ranks, place)[1] for place in places]
-    return fail(code, message, tree.text, spans, context(solved, slots))
+    return make_error(code, message, tree.text, spans, context(solved, slots))
 
 
 def _product_text(solved: SolvedPattern, slots: Sequence[Any], factors: tuple[int, ...]) -> str:

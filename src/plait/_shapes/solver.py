@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Expr, Name, Number, Tree, items_by_dimension, leaves, names
-from plait.errors import PlaitError, Span, did_you_mean, fail
+from plait.errors import PlaitError, Span, did_you_mean, make_error
 
 PRODUCT = "product"  # appends the product of the factors
 QUOTIENT = "quotient"  # appends the source divided by that product
@@ -227,7 +227,7 @@ def dimension_text(axes: Sequence[str]) -> str:
 
 def unknown_size(name: str, known: Collection[str], text: str) -> Exception:
     """The error for a size that names no axis."""
-    return fail("PLT203", f"size {name} names no axis of the pattern{did_you_mean(name, known)}", text)
+    return make_error("PLT203", f"size {name} names no axis of the pattern{did_you_mean(name, known)}", text)
 
 
 def _ambiguous(
@@ -238,13 +238,13 @@ def _ambiguous(
     both, others = ("both", "one of them") if len(unknown) == 2 else ("all", "all but one")
     where, span = dimension_place(tree, ranks, source)
     message = f"{listed} cannot {both} be inferred from {where}; give {others}, as in {unknown[-1]}=2"
-    return fail("PLT303", message, tree.text, [span])
+    return make_error("PLT303", message, tree.text, [span])
 
 
 def _unsized(tree: Tree, label: str) -> Exception:
     node = names(tree.right or ())[label]
     message = f"nothing tells the size of {label}, which stands on the right only; give it, as in {label}=2"
-    return fail("PLT303", message, tree.text, [(node.start, node.stop)])
+    return make_error("PLT303", message, tree.text, [(node.start, node.stop)])
 
 
 def rank_error(tree: Tree, number: int, rank: object, tensors: int = 1) -> PlaitError:
@@ -256,7 +256,7 @@ def rank_error(tree: Tree, number: int, rank: object, tensors: int = 1) -> Plait
         f"{tensor_place(number, tensors)} has rank {rank}, and the pattern "
         f"'{expr}' has {'at least ' if dots else ''}{count} dimension{'s' if count != 1 else ''}"
     )
-    return fail("PLT304", message, tree.text, [expr.span])
+    return make_error("PLT304", message, tree.text, [expr.span])
 
 
 def tensor_place(number: int, count: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, NamedTuple, TypeAlias
 
-from plait.errors import fail
+from plait.errors import make_error
 
 if TYPE_CHECKING:
     from plait.backends.capabilities import ContractionOps, LargeTensorOps
@@ -16,8 +16,6 @@ Size: TypeAlias = Any
 """An int, or the framework's symbol for one."""
 Reduction: TypeAlias = Callable[[Tensor, tuple[int, ...]], Tensor]
 """``f(tensor, axes)``: the tensor without those dimensions, each an index that is not negative."""
-
-
 TensorCall: TypeAlias = Callable[..., Tensor]
 """A callable of the tensors of one call, which knows everything else."""
 
@@ -105,8 +103,10 @@ class Backend:
     ) -> TensorCall:
         """``einsum(equation, ...)`` with these arguments, and `reshape` to the shape if any; or PLT509 and PLT512."""
         if "out_sharding" in kwargs:
-            raise fail("PLT509", f"a result of {self.name} has no sharding to choose; out_sharding belongs to JAX")
-        raise fail("PLT512", f"a product of {self.name} takes no {' and no '.join(kwargs)}; that belongs to JAX")
+            raise make_error(
+                "PLT509", f"a result of {self.name} has no sharding to choose; out_sharding belongs to JAX"
+            )
+        raise make_error("PLT512", f"a product of {self.name} takes no {' and no '.join(kwargs)}; that belongs to JAX")
 
     def slice(self, tensor: Tensor, axis: int, start: Size, stop: Size) -> Tensor:
         """The part from ``start`` up to ``stop`` of one dimension."""

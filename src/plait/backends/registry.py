@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait.backends.interface import Backend
-from plait.errors import fail
+from plait.errors import make_error
 
 MODULES = {
     "numpy": "plait.backends.numpy.backend",
@@ -34,7 +34,7 @@ ENTRY_POINTS = "plait.backends"
 """The entry-point group of third parties: the name is a root package, the value a subclass of `Backend`."""
 
 
-@cached(maxsize=256)
+@clearable_lru_cache(maxsize=256)
 def backend_of(cls: type) -> Backend:
     """The backend that serves tensors of a type, a subclass of a known one included.
 
@@ -53,7 +53,7 @@ def backend_of(cls: type) -> Backend:
             return _load(*entry, root, cls)
         if "__array_namespace__" in vars(base):  # before the bases, which may be mere mixins of another framework
             return _load(ARRAY_API, "BACKEND", root, cls)
-    raise fail("PLT501", f"{cls.__module__}.{cls.__qualname__} is no tensor of a framework that plait knows")
+    raise make_error("PLT501", f"{cls.__module__}.{cls.__qualname__} is no tensor of a framework that plait knows")
 
 
 def one_backend(classes: tuple[type, ...]) -> Backend:
@@ -69,13 +69,13 @@ def one_backend(classes: tuple[type, ...]) -> Backend:
             backend = other.for_any_type()
         elif other.name != backend.name and other.name not in backend.accepts:
             message = f"tensor {place} is of {other.name}, and those before it of {backend.name}; convert one of them"
-            raise fail("PLT504", message)
+            raise make_error("PLT504", message)
         elif cls is not classes[0]:
             backend = backend.for_any_type()
     return backend
 
 
-@cached(maxsize=1)
+@clearable_lru_cache(maxsize=1)
 def _third_parties() -> dict[str, tuple[str, str]]:
     from importlib.metadata import entry_points  # slow to import, and needed only by a stranger's tensor
 
@@ -92,5 +92,5 @@ def _load(module: str, attribute: str, package: str, cls: type) -> Backend:
     except Exception as error:  # whatever a broken framework raises, the others must not see it
         reason = f"{type(error).__name__}: {error}"
         name = f"{cls.__module__}.{cls.__qualname__}"
-        raise fail("PLT502", f"the backend of {package} does not serve {name}: {reason}") from error
+        raise make_error("PLT502", f"the backend of {package} does not serve {name}: {reason}") from error
     return backend

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from plait.errors import did_you_mean, fail
+from plait.errors import did_you_mean, make_error
 
 _LOGSUMEXP = """\
 peak = {module}.max({tensor}, axis={axis}, keepdims=True)
@@ -189,5 +189,5 @@ def spelling_of(framework: str) -> Spelling:
     """
     if framework not in SPELLINGS:
         hint = did_you_mean(str(framework), SPELLINGS)
-        raise fail("PLT501", f"unknown framework {framework!r}{hint}", facts={"known": ", ".join(SPELLINGS)})
+        raise make_error("PLT501", f"unknown framework {framework!r}{hint}", facts={"known": ", ".join(SPELLINGS)})
     return SPELLINGS[framework]

@@ -18,7 +18,7 @@ from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Expr, Name, Number, Tree, leaves, names
 from plait._operations.rules import Side, collect_axes, forbid_grouped_ellipsis, one_tensor, subject, text_and_spans
 from plait._pattern import Pattern
-from plait.errors import PlaitError, did_you_mean, fail, short
+from plait.errors import PlaitError, did_you_mean, make_error, short_repr
 from plait.layers._spec import Spec, check_argument_names, checked_pattern
 
 
@@ -107,7 +107,7 @@ class MixSpec(Spec):
         weight_lengths = [known[item.text] if isinstance(item, Name) else 1 for item in weight.left[0].items]
         # the bias has a dimension for each named axis of the right side, of length 1 if it does not depend on the axis
         kept = names(bias.left) if bias else {}
-        bias_lengths = [known[name] if name in kept else 1 for name in names((right,))]
+        bias_lengths = [known[name] if name in kept else 1 for name in after.names]
         product, flat = _product(left, right, weight, bias)
         return cls(
             Pattern(tree.text, known),
@@ -126,29 +126,31 @@ def _check_sides(left: Expr, before: Side, after: Side, tree: Tree) -> None:
     if bool(before.dots) != bool(after.dots):
         side = "left" if before.dots else "right"
         message = f"the ellipsis stands on the {side} only, and EinMix keeps its axes; put it on both sides"
-        raise fail("PLT208", message, *text_and_spans(tree, before.dots or after.dots))
+        raise make_error("PLT208", message, *text_and_spans(tree, before.dots or after.dots))
     _forbid_lengths([*before.lengths, *after.lengths], "EinMix", "h", tree)
 
 
 def _forbid_lengths(lengths: list[Number], taker: str, example: str, tree: Tree) -> None:
     if lengths:
         message = f"{taker} takes no axis without a name but 1; give it a name, as in {example}={lengths[0].value}"
-        raise fail("PLT207", message, *text_and_spans(tree, lengths))
+        raise make_error("PLT207", message, *text_and_spans(tree, lengths))
 
 
 def _axes(text: str, label: str) -> Tree:
     """The tree of ``weight_shape`` or ``bias_shape``: names and units, with blanks between them."""
     if not isinstance(text, str):
-        raise fail("PLT101", f"{label} must be text, and this is {type(text).__name__}: {short(text)}")
+        raise make_error("PLT101", f"{label} must be text, and this is {type(text).__name__}: {short_repr(text)}")
     tree = parse(text)
     if tree.right is not None or len(tree.left) != 1:
         spans = [(tree.left[0].stop, len(text))]
-        raise fail("PLT201", f"{label} is the axes of one tensor, without an arrow or a comma", tree.text, spans)
+        raise make_error("PLT201", f"{label} is the axes of one tensor, without an arrow or a comma", tree.text, spans)
     (expr,) = tree.left
     side = collect_axes(expr, tree, label)
     foreign = [item for item in expr.items if not isinstance(item, (Name, Number))]
     if foreign:
-        raise fail("PLT201", f"{label} takes names, without groups or an ellipsis", *text_and_spans(tree, foreign))
+        raise make_error(
+            "PLT201", f"{label} takes names, without groups or an ellipsis", *text_and_spans(tree, foreign)
+        )
     _forbid_lengths(side.lengths, label, "c", tree)
     return tree
 
@@ -158,7 +160,7 @@ def _check_new(before: Side, after: Side, weight: Tree, tree: Tree) -> None:
     new = [name for text, name in after.names.items() if text not in known]
     if new:
         message = f"{subject(new)} on the right only; put it in weight_shape too"
-        raise fail("PLT205", message, *text_and_spans(tree, new), {"weight_shape": str(weight.left[0])})
+        raise make_error("PLT205", message, *text_and_spans(tree, new), {"weight_shape": str(weight.left[0])})
 
 
 def _check_parameter(
@@ -170,12 +172,12 @@ def _check_parameter(
     if lost:
         hint = did_you_mean(lost[0].text, known)
         message = f"{lost[0].text} of {kind}_shape is no axis of {where}{hint}"
-        raise fail("PLT212", message, *text_and_spans(parameter, lost), facts)
+        raise make_error("PLT212", message, *text_and_spans(parameter, lost), facts)
     missing = [name for text, name in axes.items() if text not in sizes]
     if missing:
         wanted = ", ".join(f"{name.text}=..." for name in missing)
         message = f"the sizes of all axes of the {kind} must be given; add {wanted}"
-        raise fail("PLT303", message, *text_and_spans(parameter, missing), facts)
+        raise make_error("PLT303", message, *text_and_spans(parameter, missing), facts)
 
 
 def _product(left: Expr, right: Expr, weight: Tree, bias: Tree | None) -> tuple[str, str | None]:
@@ -198,9 +200,8 @@ def _product(left: Expr, right: Expr, weight: Tree, bias: Tree | None) -> tuple[
 def _checked_product(product: str, sizes: dict[str, int], left: Expr, tree: Tree) -> Pattern:
     """The pattern of the einsum; what can still be wrong is the input, and the error shows the caller's pattern."""
     flat = " ".join([str(leaf) for item in left.items for leaf in leaves(item)])
-    axes = names((left,))
+    given = {name: sizes[name] for name in names((left,)) if name in sizes}
     try:
-        given = {name: size for name, size in sizes.items() if name in axes}
         checked_pattern("rearrange", f"{left} -> {flat}", given)
     except PlaitError as error:
         error.pattern = tree.text

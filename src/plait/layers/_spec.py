@@ -17,7 +17,7 @@ from plait._operations.reduce import CUSTOM, check_reduction
 from plait._operations.rules import two_sides
 from plait._pattern import Pattern
 from plait._plan.graph import Plan
-from plait.errors import PlaitError, fail, short
+from plait.errors import PlaitError, make_error, short_repr
 
 Reduction: TypeAlias = "str | Callable[[Any, tuple[int, ...]], Any]"
 
@@ -147,12 +147,12 @@ def operation(
     name = ""
     if kind == "reduce":
         name = CUSTOM if callable(reduction) else check_reduction(reduction)
-    return OperationSpec(kind, checked_pattern(kind, pattern, sizes, name, **own), reduction)
+    check_argument_names(pattern, **own)
+    return OperationSpec(kind, checked_pattern(kind, pattern, sizes, name), reduction)
 
 
-def checked_pattern(operation: str, text: str, sizes: dict[str, Any], reduction: str = "", **own: Any) -> Pattern:
+def checked_pattern(operation: str, text: str, sizes: dict[str, Any], reduction: str = "") -> Pattern:
     """A pattern that is known to keep the rule of its operation, and to be solvable for some tensor."""
-    check_argument_names(text, **own)
     two_sides(parse(text), operation)
     pattern = Pattern(text, sizes)
     ranks = [_named_dimensions(expr.items) for expr in parse(pattern.text).left]
@@ -171,7 +171,7 @@ def check_argument_names(text: str, **own: Any) -> None:
     for name in numbers:
         if name in axes:
             message = f"{name} is an argument of the layer, and not the size of an axis; call the axis something else"
-            raise fail("PLT213", message, tree.text, [(axes[name].start, axes[name].stop)])
+            raise make_error("PLT213", message, tree.text, [(axes[name].start, axes[name].stop)])
 
 
 def merge_sizes(sizes: Any, more: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,10 +179,10 @@ def merge_sizes(sizes: Any, more: Mapping[str, Any]) -> dict[str, Any]:
     if sizes is None:
         return dict(more)
     if not isinstance(sizes, Mapping) or not all(isinstance(name, str) for name in sizes):
-        raise fail("PLT301", f"sizes is a dict of axes and their sizes, and this is {short(sizes)}")
+        raise make_error("PLT301", f"sizes is a dict of axes and their sizes, and this is {short_repr(sizes)}")
     both = [name for name in more if name in sizes]
     if both:
-        raise fail("PLT311", f"the size {both[0]} is given twice, in the dict and as a keyword")
+        raise make_error("PLT311", f"the size {both[0]} is given twice, in the dict and as a keyword")
     return {**sizes, **more}
 
 
@@ -199,8 +199,10 @@ def split_module(operation: OperationSpec, kind: type) -> tuple[OperationSpec, A
 def forbid_module(operation: OperationSpec, kind: type) -> OperationSpec:
     """Refuse a module as reduction, for frameworks where nothing would find its parameters inside of a layer."""
     if isinstance(operation.reduction, kind):
-        message = f"the parameters of {short(operation.reduction)} would not be found; a reduction here is a function"
-        raise fail("PLT209", message, operation.pattern.text)
+        message = (
+            f"the parameters of {short_repr(operation.reduction)} would not be found; a reduction here is a function"
+        )
+        raise make_error("PLT209", message, operation.pattern.text)
     return operation
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from plait.errors import fail
+from plait.errors import make_error
 from plait.layers import MixSpec, OperationSpec
 from plait.layers._spec import format_value, plans
 
@@ -34,7 +34,7 @@ def scripts(spec: OperationSpec | MixSpec, module: Any = None) -> Any:
     reduction = spec.reduction if module is None else module
     if callable(reduction):
         message = f"torch.jit.script cannot compile the reduction {format_value(reduction)}"
-        raise fail("PLT510", f"{message}; use torch.jit.trace, or a reduction of plait's", text)
+        raise make_error("PLT510", f"{message}; use torch.jit.trace, or a reduction of plait's", text)
     return torch.jit.Attribute([_script(spec.operation, spec.pattern, text, reduction or "")], list[Script])
 
 

@@ -29,7 +29,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from plait.errors import fail
+from plait.errors import make_error
 from plait.layers import keras as layers
 from plait.layers._spec import PARAMETERS, documented
 from plait.layers.keras import Rearrange, Reduce, Repeat
@@ -38,7 +38,7 @@ __all__ = ["EinMix", "Rearrange", "Reduce", "Repeat"]
 
 if keras.backend.backend() != "tensorflow":
     _WRONG = f"plait.layers.tensorflow needs Keras on TensorFlow, and it is on {keras.backend.backend()}"
-    raise fail("PLT502", f"{_WRONG}; set KERAS_BACKEND=tensorflow, or take plait.layers.keras")
+    raise make_error("PLT502", f"{_WRONG}; set KERAS_BACKEND=tensorflow, or take plait.layers.keras")
 
 
 @keras.saving.register_keras_serializable(package="plait")

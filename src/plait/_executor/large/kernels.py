@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from math import inf, prod
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,9 +13,9 @@ from plait._plan.nodes import Reduce
 from plait._plan.schedule.nodes import ScheduledStep
 from plait._plan.strides import contiguous, memory_order
 from plait.backends.capabilities import Empty, LargeTensorOps, ReductionOps, StepFunction, TwoPassOps
+from plait.backends.interface import Backend
 
 if TYPE_CHECKING:
-    from plait.backends.interface import Backend
     from plait.backends.kernels import Filler
 
 TRIALS = 3
@@ -107,3 +109,19 @@ def choose_by_timing(fallback: StepFunction, fill: StepFunction, filler: Filler)
         return result
 
     return call
+
+
+def unavailable() -> str | None:
+    """Why there are no kernels for ``plait warmup``, or ``None``."""
+    if find_spec("numpy") is None:
+        return "numpy is not installed"
+    from plait.backends.kernels.state import unavailable as absent
+
+    return absent()
+
+
+def warm(names: Sequence[str], dtypes: Sequence[str]) -> Iterator[str]:
+    """Compile the kernels for those reductions of those types; yields the name of each before its turn."""
+    from plait.backends.kernels.warming import warm as compile_all
+
+    return compile_all(names, dtypes)

@@ -6,13 +6,11 @@ from collections.abc import Callable, Sequence
 from itertools import product
 from math import prod
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from plait._plan.schedule.nodes import Block, Call, EinsumRows, MatmulOnes, ReduceAxis, Reduction, TiledCopy, TreeReduce
 from plait.backends.capabilities import LoopView, ReductionOps, StepFunction, Unary
-
-if TYPE_CHECKING:
-    from plait.backends.interface import Backend
+from plait.backends.interface import Backend
 
 Index: TypeAlias = "tuple[int | slice | EllipsisType, ...]"
 """What a part of a tensor is taken out by."""

@@ -1,17 +1,13 @@
-"""Large tensors: how one is reduced or copied is chosen when it comes, by how it lies in memory.
-
-The cache of calls knows shapes, and not strides. So what it keeps for a large tensor looks at its memory first, and
-then makes the calls that are best for that; next to the work this takes no time.
-"""
+"""How a large tensor is reduced or copied: chosen by its strides when it comes; the cache knows only its shape."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from plait._executor.large.kernels import KernelTask, describe, with_kernel_fallback
 from plait._executor.large.reductions import build_copy, build_reduction
-from plait._executor.program import Executable, chain, count_elements, is_order_sensitive, may_schedule
+from plait._executor.program import Executable, chain, count_elements, min_elements
 from plait._plan.graph import Plan
 from plait._plan.nodes import Reduce
 from plait._plan.schedule.copies import schedule_copy
@@ -20,13 +16,12 @@ from plait._plan.schedule.nodes import Reduction, Schedule, ScheduledStep, Tiled
 from plait._plan.schedule.reductions import schedule_reduction
 from plait._plan.schedule.two_pass import schedule_two_pass
 from plait._plan.strides import StridedView, contiguous
+from plait._shapes.sizes import fill_slots
 from plait.backends.capabilities import LargeTensorOps, ReductionOps, StepFunction, TwoPassOps, Unary
 from plait.backends.costs import MemoryCosts
-from plait.backends.reduction_rules import PIVOTS
+from plait.backends.interface import Backend
+from plait.backends.reduction_rules import PIVOTS, ROUNDING
 from plait.backends.registry import one_backend
-
-if TYPE_CHECKING:
-    from plait.backends.interface import Backend
 
 MIN_ELEMENTS = 2048
 """How many elements a tensor has at least that may be worth a schedule, where only its shape is known: NumPy's."""
@@ -46,7 +41,8 @@ def specialize_large(program: Executable, shape: Sequence[int], sizes: dict[str,
     known: dict[Any, Unary | None] = {}
     """By layout, what is best; ``None`` where there was one call, and nothing is chosen yet."""
     layout = ops.layout
-    eager = program.is_order_sensitive or program.count_elements(shape, sizes) >= large.eager_elements
+    eager = program.count_elements(shape, sizes) >= large.eager_elements
+    eager |= any(isinstance(node, Reduce) and node.reduction in ROUNDING for node, _ in program.plan.steps)
 
     def call(tensor: Any) -> Any:
         key = layout(tensor)
@@ -58,15 +54,18 @@ def specialize_large(program: Executable, shape: Sequence[int], sizes: dict[str,
             if key is None:
                 found = plain
             elif choose:
-                found = build_for_layout(program, program.slots(shape, sizes), tensor, ops) or plain
+                found = build_for_layout(program, shape, sizes, tensor, ops) or plain
             known[key] = found
         return (found or plain)(tensor)
 
     return call
 
 
-def build_for_layout(program: Executable, slots: Sequence[int], tensor: Any, ops: LargeTensorOps) -> Unary | None:
+def build_for_layout(
+    program: Executable, shape: Sequence[int], sizes: dict[str, int], tensor: Any, ops: LargeTensorOps
+) -> Unary | None:
     """The calls that are best for a tensor, or ``None`` where that is one for each step."""
+    slots = fill_slots(program.plan.solved, program.plan.size_ops, shape, sizes)
     dtype, requires_grad = program.backend.dtype(tensor), ops.requires_grad(tensor)
     step = choose_schedule(program.plan, slots, *ops.memory(tensor), costs_of(ops, dtype, requires_grad))
     if step is None:
@@ -150,21 +149,22 @@ def build_step(
 
 
 def explain_large(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple[tuple[str, ...], list[str]]:
-    """Which rewrites are applied to a large tensor, or to a NumPy array of a shape, and what else there is to say."""
-    if not may_schedule(plan):
+    """Which techniques are applied to a large tensor, or to a NumPy array of a shape, and what else there is to say."""
+    least = min_elements(plan, MIN_ELEMENTS, MIN_ELEMENTS_ROUNDING)
+    if least is None:
         return (), []
     if not hasattr(tensor, "dtype"):
-        if count_elements(plan, slots) < (MIN_ELEMENTS_ROUNDING if is_order_sensitive(plan) else MIN_ELEMENTS):
+        if count_elements(plan, slots) < least:
             return (), []
         strides = contiguous(slots[: plan.solved.ranks[0]], 4)
-        return _rewrites(choose_schedule(plan, slots, strides, 4, lambda _: MemoryCosts())), []
+        return _technique_names(choose_schedule(plan, slots, strides, 4, lambda _: MemoryCosts())), []
     backend = one_backend((type(tensor),))
     large = backend.large_tensors
     ops = None if large is None else large.load()
     reason = None if ops is None else ops.why_not_decompose(tensor)
     if large is None or ops is None or reason is not None:
         return (), [f"one call of {backend.name} for each step{'' if reason is None else ': ' + reason}"]
-    if count_elements(plan, slots) < (large.min_elements_rounding if is_order_sensitive(plan) else large.min_elements):
+    if count_elements(plan, slots) < (min_elements(plan, large.min_elements, large.min_elements_rounding) or 0):
         return (), []
     dtype, requires_grad, memory = backend.dtype(tensor), ops.requires_grad(tensor), ops.memory(tensor)
     found = choose_schedule(plan, slots, *memory, costs_of(ops, dtype, requires_grad))
@@ -181,8 +181,8 @@ def explain_large(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple[tuple[
         if found is not None and found.schedule is not None:
             lines.append(f"one call of {backend.name} for each step: a gradient is recorded")
             found = None
-    return _rewrites(found), lines
+    return _technique_names(found), lines
 
 
-def _rewrites(step: ScheduledStep | None) -> tuple[str, ...]:
-    return () if step is None or step.schedule is None else step.schedule.rewrites
+def _technique_names(step: ScheduledStep | None) -> tuple[str, ...]:
+    return () if step is None or step.schedule is None else step.schedule.techniques

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from plait._executor.large.reductions import (
     Index,
@@ -22,9 +22,7 @@ from plait._plan.schedule.nodes import TwoPassReduction
 from plait._plan.schedule.reductions import schedule_reduction
 from plait._plan.schedule.two_pass import temporary_nest
 from plait.backends.capabilities import ReductionOps, StepFunction, TwoPassOps, Unary
-
-if TYPE_CHECKING:
-    from plait.backends.interface import Backend
+from plait.backends.interface import Backend
 
 Block: TypeAlias = Callable[[Any, Any, Any], None]
 """A function of a block, memory for its result, and memory for what a tile is transformed into."""

@@ -14,7 +14,7 @@ from itertools import combinations
 from math import inf, prod
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from plait.errors import did_you_mean, fail
+from plait.errors import did_you_mean, make_error
 
 if TYPE_CHECKING:
     from plait._plan.contraction.network import Network
@@ -96,7 +96,7 @@ def check_path(found: Iterable[Iterable[int]], count: int) -> Path:
         if not positions or len(set(positions)) < len(positions) or not all(0 <= place < left for place in positions):
             shown = path_text((positions,))
             message = f"the path has {shown} where the places 0 to {left - 1} are at hand"
-            raise fail("PLT214", message, facts={"path": path_text(path)})
+            raise make_error("PLT214", message, facts={"path": path_text(path)})
         left -= len(positions) - 1
     return path if left == 1 and path else (*path, tuple(range(left)))
 
@@ -115,7 +115,7 @@ def check_name(name: str) -> None:
     if name in OWN or name in FOREIGN or (_is_installed() and name in _registered()):
         return
     message = f"{name!r} is no way to find a path{did_you_mean(name, (*OWN, *FOREIGN))}"
-    raise fail("PLT214", message, facts={"known": ", ".join((*OWN, *FOREIGN))})
+    raise make_error("PLT214", message, facts={"known": ", ".join((*OWN, *FOREIGN))})
 
 
 def _is_installed() -> bool:
@@ -144,7 +144,7 @@ def _by_opt_einsum(network: Network, optimize: Any, memory_limit: int | None) ->
         message = (
             f"contract={optimize!r} for {len(network.terms)} tensors needs opt_einsum: pip install 'plait[einsum]'"
         )
-        raise fail("PLT511", message) from error
+        raise make_error("PLT511", message) from error
     texts = ["".join(map(_symbol, term)) for term in (*network.terms, network.output)]
     shapes = [tuple([network.sizes[axis] for axis in term]) for term in network.terms]
     equation = f"{','.join(texts[:-1])}->{texts[-1]}"
@@ -156,7 +156,7 @@ def _by_cotengra(network: Network) -> Path:
     try:
         import cotengra
     except ImportError as error:
-        raise fail("PLT511", "contract='cotengra' needs cotengra: pip install cotengra") from error
+        raise make_error("PLT511", "contract='cotengra' needs cotengra: pip install cotengra") from error
     sizes = dict(enumerate(network.sizes))
     found = cotengra.array_contract_path(list(network.terms), network.output, size_dict=sizes, optimize="auto-hq")
     return check_path(found, len(network.terms))

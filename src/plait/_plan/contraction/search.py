@@ -42,17 +42,16 @@ def plan_contraction(
     """
     path = find_path(network, optimize, memory_limit)
     at_once: Path = (tuple(range(len(network.terms))),)
-    model = CostModel(network.sizes, costs)
     given = unprepared(network, at_once)
     if costs.only_einsum:
         start = given._replace(path=path)
-        found = _search(start, model, (EINSUM,) * len(path))
+        found = _search(start, costs, (EINSUM,) * len(path))
     else:
-        start = prepare(network, path, model)
-        found = _search(start, model)
+        start = prepare(network, path, costs)
+        found = _search(start, costs)
     is_loop = len(network.terms) == 1 or (costs.einsum_fuses and (path != at_once or start.operands != given.operands))
     if optimize == "auto" and memory_limit is None and is_loop:
-        direct = _search(given, model, (EINSUM,))
+        direct = _search(given, costs, (EINSUM,))
         if direct is not None and (found is None or direct.cost < found.cost):
             return direct
     return found
@@ -60,10 +59,9 @@ def plan_contraction(
 
 def instantiate(contraction: Contraction, network: Network, costs: ContractionCosts) -> Contraction | None:
     """The same strategies for other lengths, of which the same are 0 and 1."""
-    model = CostModel(network.sizes, costs)
     path = contraction.path
-    start = prepare(network, path, model) if contraction.is_prepared else unprepared(network, path)
-    return _search(start, model, contraction.strategies)
+    start = prepare(network, path, costs) if contraction.is_prepared else unprepared(network, path)
+    return _search(start, costs, contraction.strategies)
 
 
 def unprepared(network: Network, path: Path) -> Contraction:
@@ -71,7 +69,7 @@ def unprepared(network: Network, path: Path) -> Contraction:
     return Contraction(network, path, tuple(map(Operand, network.terms, network.shapes)), is_prepared=False)
 
 
-def prepare(network: Network, path: Path, model: CostModel) -> Contraction:
+def prepare(network: Network, path: Path, costs: ContractionCosts) -> Contraction:
     """The start of a search in which no axis appears twice in an operand, or in one alone and not in the result."""
     seen: set[int] = set()
     shared = {*network.output}
@@ -80,15 +78,17 @@ def prepare(network: Network, path: Path, model: CostModel) -> Contraction:
         seen.update(term)
     cost, operands = 0.0, []
     for term, shape in zip(network.terms, network.shapes, strict=True):
-        more, operand = _prepare_operand(Operand(term, shape), seen - shared, model)
+        more, operand = _prepare_operand(Operand(term, shape), seen - shared, network.sizes, costs)
         cost += more
         operands.append(operand)
     return Contraction(network, path, tuple(operands), is_prepared=True, cost=cost)
 
 
-def _prepare_operand(operand: Operand, alone: set[int], model: CostModel) -> tuple[float, Operand]:
+def _prepare_operand(
+    operand: Operand, alone: set[int], sizes: Sequence[int], costs: ContractionCosts
+) -> tuple[float, Operand]:
     """The diagonal of an operand with repeated axes, summed over the axes that only it has; and what that costs."""
-    (sizes, costs), (axes, shape, *_) = model, operand
+    axes, shape, *_ = operand
     if len(set(axes)) == len(axes) and alone.isdisjoint(axes):
         return 0.0, operand
     size, rank = sizes.__getitem__, len(axes)
@@ -108,44 +108,36 @@ def _prepare_operand(operand: Operand, alone: set[int], model: CostModel) -> tup
     return cost, Operand(axes, tuple(map(size, axes)), tuple(steps))
 
 
-def _search(start: Contraction, model: CostModel, chosen: Sequence[Strategy] | None = None) -> Contraction | None:
+def _search(
+    start: Contraction, costs: ContractionCosts, chosen: Sequence[Strategy] | None = None
+) -> Contraction | None:
     """The cheapest way along a path, by the strategies that are chosen or by any; ``None`` where there is none."""
     network, path = start.network, start.path
-    states = [start]
+    model = CostModel(network.sizes, costs)
+    states = [start]  # the cheapest first, each with another layout of the last result
     for step, (numbers, left) in enumerate(walk_path(path, len(network.terms))):
         terms = [operand.axes for operand in states[0].operands]
         needed = {*network.output}.union(*[terms[number] for number in left])
         kept = needed.intersection(chain.from_iterable([terms[number] for number in numbers]))
         target = final_target(network) if step == len(path) - 1 else Target(frozenset(kept))
-        overhead = model.costs.pairwise_overhead if left or step else 0
-        states = _extend_states(states, numbers, target, model, overhead, chosen[step] if chosen else None)
-        if not states:
+        overhead = costs.pairwise_overhead if left or step else 0
+        best: dict[Axes, Contraction] = {}
+        for _, _, known, is_prepared, before, pairs, taken in states:
+            operands = [known[number] for number in numbers]
+            for strategy in (chosen[step],) if chosen else strategies(operands, target, costs):
+                pair = candidate(strategy, operands, target, model)
+                if pair is None:
+                    continue
+                cost = before + overhead + pair.cost
+                axes, shape, *_ = pair.result
+                if cost < (best[axes].cost if axes in best else inf):
+                    tensors = (*known, Operand(axes, shape, is_temporary=len(operands) > 1))
+                    found = (*pairs, pair), (*taken, strategy)
+                    best[axes] = Contraction(network, path, tensors, is_prepared, cost, *found)
+        if not best:
             return None
+        states = sorted(best.values(), key=attrgetter("cost"))[:LAYOUTS]
     return states[0]
-
-
-def _extend_states(
-    states: Sequence[Contraction],
-    numbers: tuple[int, ...],
-    target: Target,
-    model: CostModel,
-    overhead: float,
-    chosen: Strategy | None,
-) -> list[Contraction]:
-    """What there may be after one more step, the cheapest first, each with another layout of the result."""
-    best: dict[Axes, Contraction] = {}
-    for network, path, known, is_prepared, before, pairs, taken in states:
-        operands = [known[number] for number in numbers]
-        for strategy in (chosen,) if chosen else strategies(operands, target, model.costs):
-            pair = candidate(strategy, operands, target, model)
-            if pair is None:
-                continue
-            cost = before + overhead + pair.cost
-            axes, shape, *_ = pair.result
-            if cost < (best[axes].cost if axes in best else inf):
-                tensors = (*known, Operand(axes, shape, is_temporary=len(operands) > 1))
-                best[axes] = Contraction(network, path, tensors, is_prepared, cost, (*pairs, pair), (*taken, strategy))
-    return sorted(best.values(), key=attrgetter("cost"))[:LAYOUTS]
 
 
 def contraction_plan(solved: SolvedPattern, contraction: Contraction) -> Plan:

@@ -12,7 +12,7 @@ from math import inf, prod
 
 from plait._plan.schedule.loop_nest import Loop, coalesce
 from plait._plan.schedule.nodes import TiledCopy
-from plait._plan.schedule.rewrites import APART, BLOCKS
+from plait._plan.schedule.techniques import BLOCKING, UNROLLED_SHORT_AXIS
 from plait.backends.costs import CACHE_LINE, MemoryCosts
 
 WAYS, PAGE = 8, 4096
@@ -44,7 +44,7 @@ def schedule_copy(shape: Sequence[int], strides: Sequence[int], itemsize: int, c
         return None
     unrolled = best.tiles[-1] == 1
     tiled = best.tiles[: len(loops) - unrolled] != lengths[:-1]
-    return best._replace(rewrites=(APART,) * unrolled + (BLOCKS,) * tiled)
+    return best._replace(techniques=(UNROLLED_SHORT_AXIS,) * unrolled + (BLOCKING,) * tiled)
 
 
 def _tilings(

@@ -46,7 +46,7 @@ class Reduction(NamedTuple):
     shape: tuple[int, ...]  # the lengths of the loops, one of which may be made two: a view
     calls: tuple[Call, ...]  # one after the other; axes are counted in what the call before left
     block: Block  # of ``shape``; each block goes through all calls
-    rewrites: tuple[str, ...]  # the names of what was done
+    techniques: tuple[str, ...]  # the names of what was done
     cost: float  # nanoseconds, as estimated
 
 
@@ -58,7 +58,7 @@ class TwoPassReduction(NamedTuple):
     block: Block  # of the loops; each block has its pivot found
     tiles: tuple[int, ...]  # how much of each loop is transformed and added up at a time
     unroll_last: bool  # whether each index of the last loop has calls of its own
-    rewrites: tuple[str, ...]
+    techniques: tuple[str, ...]
     cost: float
 
 
@@ -67,7 +67,7 @@ class TiledCopy(NamedTuple):
 
     shape: tuple[int, ...]  # the dimensions of the result as the loops of the copy: a view of both
     tiles: tuple[int, ...]  # for each dimension how much of it one call copies
-    rewrites: tuple[str, ...]
+    techniques: tuple[str, ...]
     cost: float
 
 

@@ -14,7 +14,16 @@ from typing import NamedTuple
 
 from plait._plan.schedule.loop_nest import Loop, LoopNest, split, without
 from plait._plan.schedule.nodes import Block, Call, EinsumRows, MatmulOnes, ReduceAxis, Reduction, TreeReduce
-from plait._plan.schedule.rewrites import APART, BLOCKS, FOLDED, HALVES, MERGED, ONE_BY_ONE, PRODUCT, ROWS
+from plait._plan.schedule.techniques import (
+    AXIS_AT_A_TIME,
+    BLOCKING,
+    COALESCED,
+    EINSUM_OVER_ROWS,
+    FOLDED_ROWS,
+    MATMUL_WITH_ONES,
+    TREE_REDUCTION,
+    UNROLLED_SHORT_AXIS,
+)
 from plait.backends.costs import MemoryCosts
 
 LONGEST_TREE = 64
@@ -55,22 +64,22 @@ def schedule_reduction(nest: LoopNest, itemsize: int, costs: MemoryCosts) -> Red
     best = min(found, key=attrgetter("cost"))
     if best.cost >= costs.max_reduction_ratio * plain:
         return None
-    return best._replace(rewrites=_rewrites(best))
+    return best._replace(techniques=_technique_names(best))
 
 
-def _rewrites(way: Reduction) -> tuple[str, ...]:
+def _technique_names(way: Reduction) -> tuple[str, ...]:
     """The names of what a way does."""
     nest, calls = way.nest, way.calls
     kinds = {*map(type, calls)}
     found = {
-        MERGED: len(calls) == 1 and TreeReduce not in kinds and (nest.coalesced or nest.reduces_units),
-        ONE_BY_ONE: len(calls) > 1,
-        HALVES: TreeReduce in kinds,
-        PRODUCT: MatmulOnes in kinds,
-        ROWS: EinsumRows in kinds,
-        APART: any(isinstance(call, TreeReduce) and call.unroll_last for call in calls),
-        FOLDED: len(way.shape) > len(nest.loops),
-        BLOCKS: way.block is not None,
+        COALESCED: len(calls) == 1 and TreeReduce not in kinds and (nest.coalesced or nest.reduces_units),
+        AXIS_AT_A_TIME: len(calls) > 1,
+        TREE_REDUCTION: TreeReduce in kinds,
+        MATMUL_WITH_ONES: MatmulOnes in kinds,
+        EINSUM_OVER_ROWS: EinsumRows in kinds,
+        UNROLLED_SHORT_AXIS: any(isinstance(call, TreeReduce) and call.unroll_last for call in calls),
+        FOLDED_ROWS: len(way.shape) > len(nest.loops),
+        BLOCKING: way.block is not None,
     }
     return tuple([name for name, holds in found.items() if holds])
 

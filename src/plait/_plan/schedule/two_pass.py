@@ -15,7 +15,7 @@ from math import prod
 from plait._plan.schedule.loop_nest import Loop, LoopNest, loop_nest
 from plait._plan.schedule.nodes import Block, TwoPassReduction
 from plait._plan.schedule.reductions import one_call_cost, schedule_reduction
-from plait._plan.schedule.rewrites import APART, BLOCKS, CENTRE
+from plait._plan.schedule.techniques import BLOCKING, TWO_PASSES, UNROLLED_SHORT_AXIS
 from plait._plan.strides import contiguous
 from plait.backends.costs import MemoryCosts
 
@@ -95,8 +95,13 @@ def _estimated(way: TwoPassReduction, within: Sequence[int], first: MemoryCosts,
     work = count * element + count / row * then.combine_row_overhead + tiles * unrolled * overhead
     again = count * itemsize * then.memory_byte if prod(within) * itemsize > then.shared_cache_bytes else 0.0
     cost = blocks * (found + overhead) + tiles * unrolled * added + work + again
-    names = (CENTRE, *(pivot.rewrites if pivot is not None else ()), *(APART,) * way.unroll_last, BLOCKS)
-    return way._replace(rewrites=tuple(dict.fromkeys(names)), cost=cost)
+    names = (
+        TWO_PASSES,
+        *(pivot.techniques if pivot is not None else ()),
+        *(UNROLLED_SHORT_AXIS,) * way.unroll_last,
+        BLOCKING,
+    )
+    return way._replace(techniques=tuple(dict.fromkeys(names)), cost=cost)
 
 
 def _one_call_cost(nest: LoopNest, itemsize: int, first: MemoryCosts, then: MemoryCosts) -> float:

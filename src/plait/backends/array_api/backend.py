@@ -44,9 +44,6 @@ def _squared_magnitude(tensor: Any) -> Any:
     return space.real(tensor) ** 2 + space.imag(tensor) ** 2
 
 
-_complex_var = build_var(_along("mean", keepdims=True), _squared_magnitude, _along("mean"))
-
-
 class ArrayAPIBackend(Backend):
     """Plans call the functions of the array's own namespace."""
 
@@ -55,8 +52,7 @@ class ArrayAPIBackend(Backend):
         cast=_cast,
         special={
             "logsumexp": build_logsumexp(_finite_max, _each("exp"), _along("sum"), _each("log"), _along("squeeze")),
-            ("var", "complex"): _complex_var,
-            ("std", "complex"): lambda tensor, axes: _complex_var(tensor, axes) ** 0.5,
+            ("var", "complex"): build_var(_along("mean", keepdims=True), _squared_magnitude, _along("mean")),
         },
         upcast={"bool": COUNTING, "half": ROUNDING},
         orders_bools=False,

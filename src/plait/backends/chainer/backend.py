@@ -1,7 +1,4 @@
-"""Chainer: variables and parameters, over the arrays of NumPy or CuPy.
-
-`chainer.functions` takes nothing but floats: other elements have no gradient to record, and are those of the arrays.
-"""
+"""Chainer: variables over arrays of NumPy or CuPy, which themselves serve all but floats: those have no gradient."""
 
 from __future__ import annotations
 
@@ -17,13 +14,12 @@ from plait.backends.common.contraction import contract
 from plait.backends.common.equation import einsum_in
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
 from plait.backends.interface import Backend, Reduction
-from plait.backends.reduction_rules import ROUNDING, is_half
+from plait.backends.reduction_rules import is_half
 from plait.backends.registry import backend_of
 
 _SPACE = SimpleNamespace(
     reshape=F.reshape,
     permute_dims=F.transpose,
-    broadcast_to=F.broadcast_to,
     sum=lambda tensor, axis, dtype: F.sum(tensor, axis),  # noqa: ARG005  # Chainer keeps the type
     matmul=F.matmul,
 )
@@ -46,7 +42,6 @@ def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
     return tensor.xp.where(tensor.xp.isfinite(found), found, found.dtype.type(0))
 
 
-_var = build_var(partial(F.mean, keepdims=True), lambda tensor: tensor * tensor, F.mean)
 _logsumexp = build_logsumexp(_finite_max, F.exp, F.sum, F.log, lambda array, axes: array.squeeze(axes))
 _quiet = np.errstate(divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
 
@@ -65,11 +60,9 @@ class ChainerBackend(Backend):
         function=partial(getattr, F),
         cast=F.cast,
         special={
-            "var": _var,
-            "std": lambda tensor, axes: F.sqrt(_var(tensor, axes)),
+            "var": build_var(partial(F.mean, keepdims=True), lambda tensor: tensor * tensor, F.mean),
             "logsumexp": _quiet(_logsumexp),  # Chainer's own is NaN where the largest is infinite
         },
-        upcast={"half": ROUNDING},
         not_of_empty=("mean", "var", "std", "logsumexp"),  # which it divides by zero, or refuses
     )
 

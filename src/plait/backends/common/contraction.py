@@ -46,20 +46,13 @@ def _pair(space: Any, one: tuple[str, Any], other: tuple[str, Any], after: set[s
     columns = [name for name in right if name not in left]
     sizes = axis_sizes((left, right), (a, b))
     names = (*batch, *rows, *columns)
-    if not inner:  # nothing is summed, and PyData Sparse has no matrices of one number
-        result = _spread(space, a, left, names) * _spread(space, b, right, names)
-        return "".join(names), space.reshape(result, tuple(sizes[name] for name in names))
-    a = _matrix(space, a, left, (batch, rows, inner), sizes)
-    b = _matrix(space, b, right, (batch, inner, columns), sizes)
-    return "".join(names), space.reshape(space.matmul(a, b), tuple(sizes[name] for name in names))
-
-
-def _spread(space: Any, tensor: Any, term: str, names: Sequence[str]) -> Any:
-    """A tensor with a dimension for each of these names, of length 1 where it has none of it; and with one at least."""
-    own = [name for name in names if name in term]
-    tensor = space.permute_dims(tensor, tuple(term.index(name) for name in own)) if own else tensor
-    sizes = dict(zip(own, tensor.shape, strict=True))
-    return space.reshape(tensor, tuple(sizes.get(name, 1) for name in names) or (1,))
+    if inner:
+        a = _arrange(space, a, left, (*batch, rows, inner))
+        b = _arrange(space, b, right, (*batch, inner, columns))
+        result = space.matmul(a, b)
+    else:  # nothing is summed; PyData Sparse multiplies no tensors of rank 0
+        result = _arrange(space, a, left, names or ("",)) * _arrange(space, b, right, names or ("",))
+    return "".join(names), space.reshape(result, tuple(sizes[name] for name in names))
 
 
 def _alone(space: Any, pair: tuple[str, Any], needed: set[str]) -> tuple[str, Any]:
@@ -71,9 +64,9 @@ def _alone(space: Any, pair: tuple[str, Any], needed: set[str]) -> tuple[str, An
     return "".join(name for name in term if name in needed), space.sum(tensor, axis=places, dtype=tensor.dtype)
 
 
-def _matrix(space: Any, tensor: Any, term: str, parts: tuple[list[str], ...], sizes: dict[str, int]) -> Any:
-    """A tensor of rank 3: batch, rows, columns."""
-    names = [name for part in parts for name in part]
-    tensor = space.permute_dims(tensor, tuple(term.index(name) for name in names))
-    tensor = space.broadcast_to(tensor, tuple(sizes[name] for name in names))
-    return space.reshape(tensor, tuple(prod(sizes[name] for name in part) for part in parts))
+def _arrange(space: Any, tensor: Any, term: str, dims: Sequence[Sequence[str]]) -> Any:
+    """A tensor with these axes in each of its dimensions, without those that it lacks."""
+    sizes = dict(zip(term, tensor.shape, strict=True))
+    order = tuple(term.index(name) for dim in dims for name in dim if name in term)
+    shape = tuple(prod(sizes.get(name, 1) for name in dim) for dim in dims)
+    return space.reshape(space.permute_dims(tensor, order) if order else tensor, shape)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from string import ascii_letters
 from typing import Any
 
-from plait.errors import fail
+from plait.errors import make_error
 
 
 def expand_terms(equation: str, ranks: Sequence[int]) -> tuple[list[str], str]:
@@ -21,7 +21,7 @@ def expand_terms(equation: str, ranks: Sequence[int]) -> tuple[list[str], str]:
     counts = [rank - len(term.replace("...", "")) for rank, term in zip(ranks, terms, strict=True)]
     longest = max([count for count, term in zip(counts, terms, strict=True) if "..." in term], default=0)
     if longest > len(free):
-        raise fail("PLT506", f"einsum can name {len(ascii_letters)} axes, and the tensors have more")
+        raise make_error("PLT506", f"einsum can name {len(ascii_letters)} axes, and the tensors have more")
     dots = "".join(free[:longest])
     named = [term.replace("...", dots[longest - count :]) for count, term in zip(counts, terms, strict=True)]
     return named, output.replace("...", dots)

@@ -31,8 +31,7 @@ class ReductionTable(NamedTuple):
         if kind == "bool" and not self.orders_bools:
             name = RULES[name].of_bools or name
         width = "half" if self.is_half(dtype) else kind or "other"
-        keys = [key for key in ((name, dtype), (name, width), (name, kind), name) if key in self.special]
-        reduce = self.special[keys[0]] if keys else self.function(name)
+        reduce = self._special(name, dtype, width, kind) or self.function(name)
         if name in self.not_of_empty:
             reduce = self._or_empty(name, reduce)
         accumulator = RULES[name].accumulators.get(width)
@@ -44,6 +43,14 @@ class ReductionTable(NamedTuple):
             return lambda tensor, axes: cast(reduce(cast(tensor, accumulator), axes), dtype)
         return lambda tensor, axes: reduce(cast(tensor, accumulator), axes)
 
+    def _special(self, name: str, *kinds: Any) -> Reduction | None:
+        """What replaces the framework's own; ``std`` is the root of a ``var`` that does."""
+        for kind in kinds:
+            if (name, kind) in self.special:
+                return self.special[name, kind]
+        var = self._special("var", *kinds) if name == "std" and name not in self.special else None
+        return (lambda tensor, axes: var(tensor, axes) ** 0.5) if var else self.special.get(name)
+
     def _or_empty(self, name: str, reduce: Reduction) -> Reduction:
         value, is_empty, total = RULES[name].empty, self.is_empty, self.function("sum")
         fill = self.fill or (lambda _, tensor, axes, value: total(tensor, axes) + value)
@@ -53,7 +60,7 @@ class ReductionTable(NamedTuple):
 def build_logsumexp(
     pivot: Reduction, exp: Elementwise, total: Reduction, log: Elementwise, squeeze: Reduction
 ) -> Reduction:
-    """A ``logsumexp`` that does not overflow; ``pivot`` is the finite maximum or 0, with the dimensions kept."""
+    """A ``logsumexp`` without overflow; ``pivot``: the maximum or 0, constant to gradients, with all dimensions."""
 
     def logsumexp(tensor: Any, axes: tuple[int, ...]) -> Any:
         subtracted = pivot(tensor, axes)

@@ -12,14 +12,16 @@ import numpy as np
 from plait.backends.common.equation import expand_terms
 from plait.backends.dask.shapes import is_unknown
 from plait.backends.reduction_rules import is_half
-from plait.errors import fail
+from plait.errors import make_error
 
 
 def contract(equation: str, *tensors: Any) -> Any:
     """``einsum`` in the classical form, with an arrow."""
     arrays = [da.asanyarray(tensor) for tensor in tensors]
     if any(isinstance(array._meta, np.ma.MaskedArray) for array in arrays):
-        raise fail("PLT503", "einsum is not defined on masked arrays; fill them first, as da.ma.filled(x, 0) does")
+        raise make_error(
+            "PLT503", "einsum is not defined on masked arrays; fill them first, as da.ma.filled(x, 0) does"
+        )
     result = np.result_type(*[array.dtype for array in arrays])  # Dask's own sums over chunks would widen integers
     dtype = np.dtype(np.float32) if is_half(result) else result
     arrays = [array.astype(dtype) if is_half(array.dtype) else array for array in arrays]
@@ -28,10 +30,9 @@ def contract(equation: str, *tensors: Any) -> Any:
     for places in _path(terms, output, arrays):
         chosen = [(terms.pop(place), arrays.pop(place)) for place in sorted(places, reverse=True)]
         needed = set(output).union(*terms)
-        others = [
-            needed.union(*[term for term, _ in chosen[:place] + chosen[place + 1 :]]) for place in range(len(chosen))
-        ]
-        parts = [_alone(pair, keep) for pair, keep in zip(chosen, others, strict=True)] if len(chosen) > 1 else chosen
+        parts = chosen
+        if len(chosen) > 1:
+            parts = [_alone(pair, needed.union(term)) for pair, (term, _) in zip(chosen, chosen[::-1], strict=True)]
         names = dict.fromkeys(name for term, _ in reversed(parts) for name in term if name in needed)
         terms.append("".join(names) if terms else output)
         arrays.append(_product(parts, terms[-1]).astype(dtype))

@@ -19,7 +19,7 @@ from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
 from plait.backends.common.reshape_groups import common_factors, reshape_groups
-from plait.errors import PlaitError, fail, short
+from plait.errors import PlaitError, make_error, short_repr
 
 
 class UnknownLength(float):
@@ -28,7 +28,6 @@ class UnknownLength(float):
     factor: Fraction
 
     def __new__(cls, factor: Any = 1) -> UnknownLength:  # noqa: PYI034  # Self came with Python 3.11
-        """So many times an unknown length."""
         self = super().__new__(cls, "nan")
         self.factor = Fraction(factor)
         return self
@@ -68,7 +67,7 @@ def comparison_key(size: Any) -> tuple[bool, Any]:
 def unknown_length_error(tensor: Any) -> PlaitError:
     """The error where a length is needed."""
     message = "this needs a length that Dask does not know yet; call compute_chunk_sizes() of the array first"
-    return fail("PLT303", message, facts={"input": short(tensor.shape)})
+    return make_error("PLT303", message, facts={"input": short_repr(tensor.shape)})
 
 
 def reshape(tensor: Any, shape: Sequence[Any]) -> Any:

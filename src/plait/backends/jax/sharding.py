@@ -1,8 +1,4 @@
-"""Arrays on many devices: their sharding after an operation, where JAX does not infer it.
-
-Along the ``Auto`` axes of a mesh the compiler decides. Along its ``Explicit`` axes the sharding is a part of an array's
-type, and JAX refuses an operation whose result could have several.
-"""
+"""The sharding of a result along ``Explicit`` axes of a mesh, where it could have several and JAX infers none."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ from jax import lax
 from jax.sharding import NamedSharding, PartitionSpec
 
 from plait.backends.interface import TensorCall
-from plait.errors import fail, short
+from plait.errors import make_error, short_repr
 
 
 def explained(function: Callable[..., Any], advice: str) -> Callable[..., Any]:
@@ -27,7 +23,7 @@ def explained(function: Callable[..., Any], advice: str) -> Callable[..., Any]:
         except Exception as error:
             if type(error).__name__ != "ShardingTypeError":  # the class has no public name
                 raise
-            raise fail("PLT509", advice, facts={"reason": _first_line(error)}) from error
+            raise make_error("PLT509", advice, facts={"reason": _first_line(error)}) from error
 
     return call
 
@@ -42,7 +38,7 @@ def reshape(tensor: Any, shape: Sequence[Any]) -> Any:
         sharding = carried(tensor, shape)
         if sharding is None:
             message = f"{jax.typeof(tensor)} cannot become {tuple(shape)} where it lies; jax.sharding.reshard it first"
-            raise fail("PLT509", message) from error
+            raise make_error("PLT509", message) from error
     return lax.reshape(tensor, shape, out_sharding=sharding)
 
 
@@ -52,22 +48,18 @@ def part(tensor: Any, axis: int, start: Any, stop: Any) -> Any:
         return _slice(tensor, start, stop, 1, axis)
     except jax.errors.InconclusiveDimensionOperation as error:
         part = f"{start}:{stop} is a part of {tensor.shape[axis]}"
-        raise fail("PLT309", f"whether {part} is not known; a constraint of jax.export can say so") from error
+        raise make_error("PLT309", f"whether {part} is not known; a constraint of jax.export can say so") from error
 
 
 _slice = explained(lax.slice_in_dim, "an axis is sharded, and a part of it would be on some devices only; reshard it")
 
 
 def carried(tensor: Any, shape: Sequence[Any]) -> NamedSharding | None:
-    """The sharding after a reshape that moves no element between devices, or ``None`` where there is none.
-
-    Where a mesh axis cuts a dimension is told by how many equal parts of the row-major order it comes after; in the
-    new shape it must come after as many.
-    """
+    """The sharding after a reshape that moves no element between devices, or ``None`` where there is none."""
     mesh, spec = jax.typeof(tensor).sharding.mesh, jax.typeof(tensor).sharding.spec
     if not all(type(size) is int and size for size in (*tensor.shape, *shape)):
         return None
-    cuts: list[tuple[int, str]] = []
+    cuts: list[tuple[int, str]] = []  # into how many parts the elements are cut before each mesh axis: then as now
     parts = 1
     for size, axes in zip(tensor.shape, spec, strict=True):
         inner = parts
@@ -106,8 +98,8 @@ def einsum_and_reshape(equation: str, shape: Sequence[Any] | None, **kwargs: Any
     sharding = kwargs.pop("out_sharding")
     if not isinstance(sharding, (NamedSharding, PartitionSpec)):
         kind = type(sharding).__name__
-        raise fail(
-            "PLT509", f"out_sharding is a PartitionSpec or a NamedSharding, and this is {kind}: {short(sharding)}"
+        raise make_error(
+            "PLT509", f"out_sharding is a PartitionSpec or a NamedSharding, and this is {kind}: {short_repr(sharding)}"
         )
     terms = equation.partition("->")[0].replace("...", "").split(",")
     direct = shape is None and len(terms) == 2 and all(len(set(term)) == len(term) for term in terms)
@@ -124,7 +116,7 @@ def einsum_and_reshape(equation: str, shape: Sequence[Any] | None, **kwargs: Any
             return auto_axes(product, out_sharding=sharding)(*tensors)
         except Exception as error:
             message = f"the result cannot have the sharding {sharding}"
-            raise fail("PLT509", message, facts={"reason": _first_line(error)}) from error
+            raise make_error("PLT509", message, facts={"reason": _first_line(error)}) from error
 
     return call
 

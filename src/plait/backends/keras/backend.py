@@ -1,8 +1,4 @@
-"""Keras 3: the symbolic tensors of functional models, and variables beside the tensors of Keras' own backend.
-
-Symbolic tensors take ``keras.ops``, and `sized` where those need what is not known. A variable holds a tensor of
-TensorFlow, JAX or PyTorch, whose backend serves it.
-"""
+"""Keras 3: symbolic tensors, by ``keras.ops``, and variables, by the backend of the native tensors that they hold."""
 
 from __future__ import annotations
 
@@ -13,12 +9,11 @@ from typing import Any, ClassVar
 import keras
 from keras import KerasTensor, ops
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait.backends.common.lazy_sizes import LazyShapes, LazySize
 from plait.backends.common.reductions import ReductionTable
 from plait.backends.interface import Backend, Reduction
 from plait.backends.keras.shapes import sized
-from plait.backends.reduction_rules import ROUNDING
 from plait.backends.registry import backend_of
 
 _COUNT: dict[str, Reduction] = {
@@ -43,10 +38,10 @@ class SymbolicBackend(LazyShapes):
         function=partial(getattr, ops),
         cast=ops.cast,
         special={
+            ("std", "complex"): ops.std,
             ("var", "complex"): lambda tensor, axes: ops.square(ops.std(tensor, axes)),  # ops.var takes real parts
             **{(name, kind): count for name, count in _COUNT.items() for kind in _COUNTED},
         },
-        upcast={"half": ROUNDING},
         orders_bools=False,
     )
 
@@ -73,13 +68,13 @@ class SymbolicBackend(LazyShapes):
 _SYMBOLIC = SymbolicBackend(KerasTensor)
 
 
-@cached(maxsize=1)
+@clearable_lru_cache(maxsize=1)
 def _native() -> Backend:
     """The backend of the tensors that Keras computes with: they are of one framework in a process."""
     return backend_of(ops.convert_to_tensor(0.0).__class__).for_any_type()
 
 
-@cached(maxsize=256)
+@clearable_lru_cache(maxsize=256)
 def _native_reduction(name: str, dtype: Any) -> Reduction:
     return _native().reduction(name, dtype)
 

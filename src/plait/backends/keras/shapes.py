@@ -1,8 +1,4 @@
-"""An operation of Keras' models with sizes that are known only when a model is called.
-
-``keras.ops.reshape`` takes one unknown size, as -1, and a model of images of any height and width has several. They
-are written into a configuration, as arithmetic on the shapes of the operation's inputs, and so are saved with a model.
-"""
+"""Operations with any number of unknown sizes, which a saved model keeps; ``keras.ops.reshape`` takes one, as -1."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""MLX: lazy arrays, whose shapes are tuples of ints under every transformation that MLX has.
-
-``mx.compile(..., shapeless=True)`` shows the first call's shape and no symbols, so what is computed from it (the shape
-of a ``reshape`` or a ``broadcast_to``) is a constant of the graph, as it is without plait.
-"""
+"""MLX: lazy arrays, whose sizes are always ints: those of the first call under ``mx.compile(..., shapeless=True)``."""
 
 from __future__ import annotations
 

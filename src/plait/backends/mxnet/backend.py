@@ -1,8 +1,4 @@
-"""MXNet: its NumPy arrays, its classic ones, and the symbols of both of hybrid blocks.
-
-Plans call ``mx.np`` and ``mx.sym.np``. Classic arrays go through them too, as other handles of the same memory: only
-these functions have an einsum, and rank 0 and lengths of 0 where ``mx.util.set_np_shape`` allows them.
-"""
+"""MXNet: arrays and symbols of ``mx.np``, and classic ones, as other handles of the same memory."""
 
 from __future__ import annotations
 
@@ -30,10 +26,7 @@ def _function(name: str, **keywords: Any) -> Any:
 
 
 def _classic_reduction(name: str, *, keepdims: bool = False) -> Reduction:
-    """A reduction of ``mx.nd``: those of ``mx.np`` carry a remainder along, which makes NaN of an infinity.
-
-    It leaves no tensor without dimensions, and takes none without elements.
-    """
+    """A reduction of ``mx.nd``, which gives no rank 0 and takes no empty tensor; that of ``mx.np`` makes NaN of inf."""
 
     def reduce(tensor: Any, axes: tuple[int, ...]) -> Any:
         function = getattr(mx.sym if is_symbol(tensor) else mx.nd, name)
@@ -55,7 +48,6 @@ def _fill(_: Reduction, tensor: Any, axes: tuple[int, ...], value: float | None)
 
 
 _sum, _mean = _classic_reduction("sum"), _classic_reduction("mean")
-_var = build_var(_classic_reduction("mean", keepdims=True), lambda tensor: tensor * tensor, _mean)
 
 
 class MXNetBackend(Backend):
@@ -69,16 +61,14 @@ class MXNetBackend(Backend):
     stack = staticmethod(_function("stack"))
     reductions = ReductionTable(
         function=_function,
-        cast=lambda tensor, dtype: tensor.astype(dtype),
         special={
             "sum": _sum,
             "mean": _mean,
-            "var": _var,  # MXNet's own reads beyond the memory of a tensor of more than 6 dimensions
-            "std": lambda tensor, axes: space_of(tensor).sqrt(_var(tensor, axes)),
+            # MXNet's own reads beyond the memory of a tensor of more than 6 dimensions
+            "var": build_var(_classic_reduction("mean", keepdims=True), lambda tensor: tensor * tensor, _mean),
             "logsumexp": build_logsumexp(_finite_max, _function("exp"), _sum, _function("log"), _function("squeeze")),
             **{(name, kind): _function(name, dtype="int64") for name in COUNTING for kind in ("bool", "integer")},
         },
-        upcast={"half": ROUNDING},
         not_of_empty=ROUNDING,
         is_empty=lambda tensor: not is_symbol(tensor) and not tensor.size,
         fill=_fill,
@@ -126,7 +116,7 @@ def _classic(function: Callable[..., Any]) -> Any:
 
 
 class ClassicBackend(MXNetBackend):
-    """Arrays of ``mx.nd``, and symbols of ``mx.sym``."""
+    """Arrays of ``mx.nd`` and symbols of ``mx.sym``, by functions of ``mx.np``, which have einsum and rank 0."""
 
     name = "mxnet.nd"
     reshape = staticmethod(_classic(MXNetBackend.reshape))

@@ -1,8 +1,4 @@
-"""Arrays and symbols by the same functions; permutations and broadcasts beyond MXNet's own, and reshapes of symbols.
-
-Codes say what becomes of each dimension of a symbol. They are those of ``npx.reshape``. Its one code for a split takes
-two parts, and that for a merge two dimensions, so that more take several reshapes; a graph makes no copy of them.
-"""
+"""Permutations and broadcasts beyond MXNet's own, and reshapes of symbols, which have no shape, by ``npx.reshape``."""
 
 from __future__ import annotations
 
@@ -13,10 +9,13 @@ from typing import Any
 
 import mxnet as mx
 
-from plait.errors import fail
+from plait.errors import make_error
 
 INFER, KEEP, SKIP, MERGE, SPLIT = -1, -2, -3, -5, -6
-"""A length from the others, a dimension as it is, one of length 1 left out, two made one, and one made two."""
+"""A length from the others, a dimension as it is, one of length 1 left out, two made one, and one made two.
+
+More than two take several reshapes, which copy nothing in a graph.
+"""
 
 _LONGEST = 6
 """How many dimensions MXNet transposes at once."""
@@ -99,7 +98,7 @@ def _length(sizes: Sequence[Any], axes: Axes) -> int:
 def _splits(parts: list[list[int]]) -> Iterator[list[int]]:
     """Codes, reshape by reshape, that split each dimension into parts of these lengths."""
     if any(lengths.count(INFER) > 1 for lengths in parts):
-        raise fail("PLT303", "MXNet's symbols tell no more than one size of a group; give all but one as ints")
+        raise make_error("PLT303", "MXNet's symbols tell no more than one size of a group; give all but one as ints")
     while any(len(lengths) > 1 for lengths in parts):
         codes: list[int] = []
         left: list[list[int]] = []

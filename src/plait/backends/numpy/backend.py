@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait.backends.interface import Backend, LargeTensors, Reduction
-from plait.errors import fail
+from plait.errors import make_error
 
 if TYPE_CHECKING:
     from plait.backends.capabilities import ContractionOps, LargeTensorOps
@@ -65,7 +65,7 @@ class NumpyBackend(Backend):
         try:
             return np.einsum(equation, *tensors)
         except TypeError as error:
-            raise fail("PLT503", f"einsum is not defined on {tensors[0].dtype}") from error
+            raise make_error("PLT503", f"einsum is not defined on {tensors[0].dtype}") from error
 
     def reduction(self, name: str, dtype: Any) -> Reduction:
         from plait.backends.numpy.reductions import reductions_of
@@ -111,7 +111,7 @@ def _concat(tensors: Sequence[Any], axis: int) -> Any:
 def _refuse_masks(kind: type, name: str) -> None:
     """Raise PLT503 for what has no meaning with a mask."""
     if _is_masked(kind):
-        raise fail("PLT503", f"{name} is not defined on masked arrays; fill them first, as x.filled(0) does")
+        raise make_error("PLT503", f"{name} is not defined on masked arrays; fill them first, as x.filled(0) does")
 
 
 class _ArraysAndScalars(NumpyBackend):
@@ -124,6 +124,6 @@ class _ArraysAndScalars(NumpyBackend):
         self.concat = _concat
 
 
-_arrays_and_scalars = cached(maxsize=64)(_ArraysAndScalars)
+_arrays_and_scalars = clearable_lru_cache(maxsize=64)(_ArraysAndScalars)
 
 BACKEND = NumpyBackend

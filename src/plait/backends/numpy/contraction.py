@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait.backends.capabilities import ContractionOps, Product
 from plait.backends.costs import ContractionCosts
+from plait.backends.interface import as_it_is
 from plait.backends.numpy.reductions import BLAS_REAL, add_by_blas
 from plait.backends.reduction_rules import is_half
 
@@ -24,25 +25,16 @@ _BLAS = {"f": 0.012, "d": 0.034, "F": 0.068, "D": 0.136}
 """The types that BLAS multiplies, and how many nanoseconds an operation takes."""
 
 
-@cached(maxsize=256)
+@clearable_lru_cache(maxsize=256)
 def contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
     """For arrays of these types, all converted to the result's first; ``None`` where only ``numpy.einsum`` can tell."""
     try:
         result = np.result_type(*dtypes)
-        inside = np.result_type(*[np.float32 if is_half(dtype) else dtype for dtype in dtypes])
+        dtype = np.result_type(*[np.float32 if is_half(each) else each for each in dtypes])
     except TypeError:
         return None
-    if inside.kind not in "biufc" or inside.isbuiltin != 1:
+    if dtype.kind not in "biufc" or dtype.isbuiltin != 1:
         return None
-    found = _ops_for(inside)
-    if all(dtype == inside for dtype in dtypes):
-        return found
-    return found._replace(wrap=lambda call: _within(call, inside, result))
-
-
-@cached(maxsize=32)
-def _ops_for(dtype: Any) -> ContractionOps:
-    """What there is for arrays of one type."""
     vecdot = getattr(np, "vecdot", None) if dtype.kind == "f" else None  # it conjugates complex numbers
     return ContractionOps(
         einsum=c_einsum,
@@ -56,6 +48,7 @@ def _ops_for(dtype: Any) -> ContractionOps:
         diagonal=_diagonal,
         matmul_into=partial(_matmul_into, dtype),
         costs=ContractionCosts(flop=_BLAS.get(dtype.char, inf), multiply_reuses=True, has_vecdot=vecdot is not None),
+        wrap=as_it_is if all(each == dtype for each in dtypes) else lambda call: _within(call, dtype, result),
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait.backends.capabilities import LargeTensorOps, ReductionOps, TwoPassOps
 from plait.backends.costs import MemoryCosts
 from plait.backends.numpy.reductions import BLAS_REAL, UFUNCS, ones
@@ -17,7 +18,6 @@ _OF_BOOLS: dict[str, Any] = {"any": np.bitwise_or, "all": np.bitwise_and, "max":
 """The same, many at a time."""
 
 
-@cached(maxsize=256)
 def _one_pass_ops(name: str, dtype: Any) -> ReductionOps | None:
     """The calls of a reduction in one pass, or ``None`` where it is one call."""
     ufunc = _OF_BOOLS.get(name) if dtype.kind == "b" else None
@@ -66,11 +66,11 @@ def _costs(name: str, wide: Any, dtype: Any) -> MemoryCosts:
 
 
 def _matmul_ones(array: Any, out: Any) -> Any:
-    shape = array.shape[:-1]
-    made = array.reshape(-1, array.shape[-1]) @ ones(array.shape[-1], array.dtype)
+    *shape, length = array.shape
+    made = (array.reshape(-1, length) @ ones(length, array.dtype)).reshape(shape)
     if out is None:
-        return made.reshape(shape)
-    out[...] = made.reshape(shape)
+        return made
+    out[...] = made
     return out
 
 
@@ -89,7 +89,6 @@ _PART = 128
 """How many elements a product with ones adds up."""
 
 
-@cached(maxsize=64)
 def _two_pass_ops(name: str, dtype: Any) -> TwoPassOps | None:
     """The calls of a reduction in two passes, or ``None`` where it is one call."""
     exponentials = name == "logsumexp"
@@ -113,13 +112,12 @@ def _two_pass_ops(name: str, dtype: Any) -> TwoPassOps | None:
         transform=transform,
         total=total._replace(finish=None, costs=costs),
         empty=lambda _, shape: np.empty(shape, dtype if half else real),
-        errstate=_errstate if exponentials else nullcontext,
+        errstate=_QUIET if exponentials else nullcontext,
         finish=_TWO_PASS_FINISH[name],
     )
 
 
-def _errstate() -> Any:
-    return np.errstate(divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
+_QUIET = partial(np.errstate, divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
 
 
 def _without(part: Any, pivot: Any, memory: Any) -> Any:
@@ -175,6 +173,7 @@ def _copy(array: Any, shape: tuple[int, ...], parts: list[Any]) -> Any:
     return out
 
 
+@clearable_lru_cache(maxsize=256)
 def _reduction_ops(name: str, dtype: Any, _: bool) -> ReductionOps | TwoPassOps | None:
     return _two_pass_ops(name, dtype) if name in PIVOTS else _one_pass_ops(name, dtype)
 

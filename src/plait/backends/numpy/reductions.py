@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait.backends.interface import Reduction
 from plait.backends.reduction_rules import ROUNDING, is_half
 
@@ -59,7 +59,7 @@ _IN_FLOAT32: dict[str, Reduction] = {
 """For half types, without a copy of all elements."""
 
 
-@cached(maxsize=64)
+@clearable_lru_cache(maxsize=64)
 def reductions_of(cls: Any) -> ReductionTable:
     """The reductions of a class of arrays: its methods, which a subclass may have overridden."""
     from plait.backends.common.reductions import ReductionTable, build_logsumexp
@@ -103,7 +103,7 @@ def add_by_blas(tensor: Any, axes: tuple[int, ...]) -> Any:
     return np.add.reduce(tensor, axes)
 
 
-@cached(maxsize=256)
+@clearable_lru_cache(maxsize=256)
 def _block(size: int) -> int:
     """How many of so many elements are added up at a time, few enough that little is lost in rounding; 0 for none."""
     if size <= _BLOCK:
@@ -111,7 +111,7 @@ def _block(size: int) -> int:
     return next((block for block in range(_BLOCK, _BLOCK // 8, -1) if size % block == 0), 0)
 
 
-@cached(maxsize=64)
+@clearable_lru_cache(maxsize=64)
 def ones(count: int, dtype: Any) -> Any:
     """So many ones."""
     return np.ones(count, dtype)

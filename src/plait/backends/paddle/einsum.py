@@ -8,18 +8,12 @@ from typing import Any
 
 import paddle
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait.backends.common.contraction import contract
 from plait.backends.common.equation import einsum_in
-from plait.errors import fail
+from plait.errors import make_error
 
-_SPACE = SimpleNamespace(
-    reshape=paddle.reshape,
-    permute_dims=paddle.transpose,
-    broadcast_to=paddle.broadcast_to,
-    sum=paddle.sum,
-    matmul=paddle.matmul,
-)
+_SPACE = SimpleNamespace(reshape=paddle.reshape, permute_dims=paddle.transpose, sum=paddle.sum, matmul=paddle.matmul)
 _contract = partial(contract, _SPACE)
 
 _EXACT = (paddle.bool, paddle.uint8, paddle.int8, paddle.int16, paddle.int32, paddle.int64)
@@ -31,7 +25,7 @@ def einsum(equation: str, *tensors: Any) -> Any:
     """``paddle.einsum``, and a way round what it refuses, or gets wrong."""
     if any(tensor.dtype != tensors[0].dtype for tensor in tensors):  # of which it takes the bytes for one type
         kinds = " and ".join(dict.fromkeys([str(tensor.dtype).removeprefix("paddle.") for tensor in tensors]))
-        raise fail("PLT503", f"einsum is not defined on a mixture of {kinds}; convert one of them")
+        raise make_error("PLT503", f"einsum is not defined on a mixture of {kinds}; convert one of them")
     if _has_diagonal(equation) and not _has_unknown_sizes(tensors):
         return _contract(equation, *tensors)
     try:
@@ -48,7 +42,7 @@ def _has_unknown_sizes(tensors: tuple[Any, ...]) -> bool:
     return any(-1 in tensor.shape for tensor in tensors)
 
 
-@cached(maxsize=256)
+@clearable_lru_cache(maxsize=256)
 def _has_diagonal(equation: str) -> bool:
     """Whether a tensor has an axis twice: beside another tensor, or a sum, Paddle's own fails, as of 3.3."""
     terms = equation.partition("->")[0].replace("...", "").split(",")

@@ -1,7 +1,4 @@
-"""PyTensor: graphs of symbols, whose dimensions may be known when the graph is built, or not.
-
-Tensors with labelled dimensions, of ``pytensor.xtensor``, are not served: they have names for their axes already.
-"""
+"""PyTensor: graphs, whose sizes may be unknown; ``pytensor.xtensor`` has names for its axes already: not served."""
 
 from __future__ import annotations
 
@@ -68,7 +65,6 @@ class PyTensorBackend(LazyShapes):
             ("max", "floating"): _with_nan(pt.max),
             "logsumexp": _logsumexp,
             ("var", "complex"): _complex_var,
-            ("std", "complex"): lambda tensor, axes: pt.sqrt(_complex_var(tensor, axes)),
         },
         upcast={"half": ("prod", "var", "std", "logsumexp")},  # it accumulates sums and means in float32 by itself
         not_of_empty=("logsumexp",),

@@ -7,15 +7,21 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
+from plait.backends.common.equation import einsum_in
 from plait.backends.common.lazy_sizes import LazyShapes
 from plait.backends.common.reductions import ReductionTable
 from plait.backends.interface import Reduction
 from plait.backends.reduction_rules import COUNTING, ROUNDING
-from plait.backends.tensorflow.einsum import einsum
+from plait.errors import make_error
 
 _INT32 = 2**31
 _DENSE = {"RaggedTensor": "its to_tensor()", "SparseTensor": "tf.sparse.to_dense"}
+
+_CONTRACTED = frozenset(
+    {tf.float16, tf.bfloat16, tf.float32, tf.float64, tf.int32, tf.int64, tf.complex64, tf.complex128}
+)
+"""The element types that einsum has kernels for."""
 
 _COMPOSED: dict[str, Any] = {
     "std": tf.math.reduce_std,
@@ -25,7 +31,7 @@ _COMPOSED: dict[str, Any] = {
 """The reductions that are not one operation."""
 
 
-@cached(maxsize=4096)
+@clearable_lru_cache(maxsize=4096)
 def _eager_ints(ints: tuple[int, ...]) -> Any:
     """Ints as a tensor in the host's memory, made once: a conversion at each call takes longer than the operation."""
     with tf.device("CPU"):
@@ -44,22 +50,24 @@ def _reduction(name: str) -> Reduction:
     return lambda tensor, axes: operation(input=tensor, axis=_constant(axes))
 
 
+@clearable_lru_cache(maxsize=1)
+def _is_all_cpu() -> bool:
+    """Whether there is nothing else to compute on, where half types would lose most of their digits in a sum."""
+    return {device.device_type for device in tf.config.list_logical_devices()} == {"CPU"}
+
+
 class TensorflowBackend(LazyShapes):
-    """Plans call ``tf.raw_ops``: in a graph they are what the public functions leave, and eager tensors reach them
-    without the Python around those.
-    """
+    """Plans call ``tf.raw_ops``, which is what the public functions end in, without the Python around them."""
 
     name = "tensorflow"
     einsum_optimizes_path = True
     accepts: ClassVar[frozenset[str]] = frozenset({"numpy"})
     concat = staticmethod(tf.concat)
     stack = staticmethod(tf.stack)
-    einsum = staticmethod(einsum)
     shape_tensor = staticmethod(tf.shape)
     reductions = ReductionTable(
         function=_reduction,
         cast=tf.cast,
-        special={},
         upcast={"bool": COUNTING, "integer": COUNTING, "half": ROUNDING},
         orders_bools=False,
         tests_numbers=False,
@@ -81,6 +89,21 @@ class TensorflowBackend(LazyShapes):
     def expand(self, tensor: Any, shape: Any) -> Any:
         sizes = _eager_ints(shape) if tf.executing_eagerly() else self.materialize_all(shape)
         return tf.raw_ops.BroadcastTo(input=tensor, shape=sizes)
+
+    @staticmethod
+    def einsum(equation: str, *tensors: Any) -> Any:
+        """One operation for one or two tensors; for more, ``tf.einsum`` finds an order."""
+        dtype = tf.as_dtype(tensors[0].dtype)
+        if any(tf.as_dtype(tensor.dtype) != dtype for tensor in tensors):
+            kinds = " and ".join(dict.fromkeys([tf.as_dtype(tensor.dtype).name for tensor in tensors]))
+            raise make_error("PLT503", f"einsum is not defined on a mixture of {kinds}; cast one of them")
+        if dtype in (tf.float16, tf.bfloat16) and _is_all_cpu():
+            return einsum_in(tf.float32, TensorflowBackend.einsum, tf.cast, equation, tensors)
+        if dtype not in _CONTRACTED:
+            return einsum_in(tf.int64, TensorflowBackend.einsum, tf.cast, equation, tensors)
+        if len(tensors) > 2:
+            return tf.einsum(equation, *tensors)
+        return tf.raw_ops.Einsum(inputs=tensors, equation=equation)
 
     @staticmethod
     def static_sizes(tensor: Any) -> Sequence[int | None] | None:

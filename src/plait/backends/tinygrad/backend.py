@@ -1,26 +1,33 @@
-"""tinygrad: lazy tensors, whose sizes may be variables.
-
-plait only builds graphs: no kernel is compiled before the caller reads values.
-"""
+"""tinygrad: lazy tensors, whose sizes may be variables; no kernel is compiled before the caller reads values."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 from tinygrad import Tensor, UOp, dtypes
+from tinygrad.dtype import least_upper_dtype
 
+from plait.backends.common.contraction import diagonal
+from plait.backends.common.equation import expand_ellipsis
 from plait.backends.common.reductions import ReductionTable, build_logsumexp
 from plait.backends.interface import Backend, Reduction
 from plait.backends.reduction_rules import COUNTING
-from plait.backends.tinygrad.einsum import einsum, squeeze
+
+_SPACE = SimpleNamespace(permute_dims=Tensor.permute, reshape=Tensor.reshape)
 
 
 def _cast(tensor: Any, dtype: Any) -> Any:
     """The elements in another type; unsigned integers are counted in unsigned ones."""
     return tensor.cast("uint64" if dtype == "int64" and dtypes.is_unsigned(tensor.dtype) else dtype)
+
+
+def _squeeze(tensor: Any, axes: tuple[int, ...]) -> Any:
+    """Remove dimensions of length 1, of which the method takes one at a time."""
+    return tensor.reshape([size for axis, size in enumerate(tensor.shape) if axis not in axes])
 
 
 def _with_nan(reduce: Reduction) -> Reduction:
@@ -40,7 +47,6 @@ class TinygradBackend(Backend):
     reshape = staticmethod(Tensor.reshape)
     permute = staticmethod(Tensor.permute)
     expand = staticmethod(Tensor.expand)
-    einsum = staticmethod(einsum)
     to_numpy = staticmethod(Tensor.numpy)
     reductions = ReductionTable(
         function=partial(getattr, Tensor),
@@ -49,9 +55,8 @@ class TinygradBackend(Backend):
             ("min", "floating"): _with_nan(Tensor.min),
             ("max", "floating"): _with_nan(Tensor.max),
             "var": lambda tensor, axes: tensor.var(axes, correction=0),
-            "std": lambda tensor, axes: tensor.std(axes, correction=0),
             # the method takes one axis, and makes NaN of infinities
-            "logsumexp": build_logsumexp(_finite_max, Tensor.exp, Tensor.sum, Tensor.log, squeeze),
+            "logsumexp": build_logsumexp(_finite_max, Tensor.exp, Tensor.sum, Tensor.log, _squeeze),
         },
         upcast={
             "bool": COUNTING,
@@ -72,6 +77,17 @@ class TinygradBackend(Backend):
     @staticmethod
     def stack(tensors: Sequence[Any]) -> Any:
         return Tensor.stack(*tensors)
+
+    @staticmethod
+    def einsum(equation: str, *tensors: Any) -> Any:
+        """``Tensor.einsum`` (0.14) does not stretch length 1 in ``...``, and mixes up axes where one is repeated."""
+        dtype = least_upper_dtype(*[tensor.dtype for tensor in tensors])
+        tensors = tuple([tensor.cast(dtype) for tensor in tensors])  # which it forgets, where one holds truth values
+        terms, output, operands = expand_ellipsis(equation, tensors, [tensor.shape for tensor in tensors], _squeeze)
+        for place, term in enumerate(terms):
+            if len(set(term)) < len(term):
+                terms[place], operands[place] = diagonal(_SPACE, term, operands[place])
+        return Tensor.einsum(",".join(terms) + "->" + output, *operands)
 
     def kind(self, dtype: Any) -> str:
         if dtype == dtypes.bool:

@@ -7,23 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch.autograd import Function
 
-from plait.backends.capabilities import LoopView, ReductionOps
+from plait.backends.capabilities import LoopView, ReductionOps, StepFunction
 from plait.backends.torch.tracing import why_not_decompose
-
-Reduction: TypeAlias = Callable[[Any, Any], Any]
-Wrap: TypeAlias = Callable[[Reduction, LoopView], Reduction]
 
 
 class Sum(Function):  # type: ignore[misc]  # PyTorch is Any to the checker
     """Sums, and means, which divide; PyTorch calls the node ``SumBackward``."""
 
     @staticmethod
-    def forward(ctx: Any, tensor: Any, reduce: Reduction, loops: LoopView, divide: int | None) -> Any:
+    def forward(ctx: Any, tensor: Any, reduce: StepFunction, loops: LoopView, divide: int | None) -> Any:
         """The sum, and how it came about."""
         ctx.of = tensor.shape, loops, divide
         ctx.set_materialize_grads(False)
@@ -46,7 +43,7 @@ class Amax(Function):  # type: ignore[misc]  # as above
     """Minima and maxima; the node is ``AmaxBackward``."""
 
     @staticmethod
-    def forward(ctx: Any, tensor: Any, reduce: Reduction, loops: LoopView, sum_ops: ReductionOps) -> Any:
+    def forward(ctx: Any, tensor: Any, reduce: StepFunction, loops: LoopView, sum_ops: ReductionOps) -> Any:
         """The minimum or maximum, and how it came about."""
         result = reduce(tensor, None).data  # as above
         ctx.save_for_backward(tensor, result)
@@ -80,7 +77,7 @@ def _unsqueezed(result: Any, loops: LoopView) -> Any:
     return result
 
 
-def autograd_wrap(name: str, sum_ops: ReductionOps) -> Wrap:
+def autograd_wrap(name: str, sum_ops: ReductionOps) -> Callable[[StepFunction, LoopView], StepFunction]:
     """How PyTorch records a reduction; of a minimum or maximum ``sum_ops`` count those that share its gradient."""
     if name in ("min", "max"):
         return lambda reduce, loops: lambda tensor, _: Amax.apply(tensor, reduce, loops, sum_ops)

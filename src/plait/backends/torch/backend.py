@@ -41,12 +41,11 @@ class TorchBackend(Backend):
     concat = staticmethod(torch.cat)
     stack = staticmethod(torch.stack)
     einsum = staticmethod(torch.einsum)
+    view = staticmethod(lambda tensor, shape: tensor.view(shape))
 
     def __init__(self, kind: type) -> None:
         if kind in (torch.Tensor, torch.nn.Parameter):
             self.contraction_ops, self.large_tensors = _contraction_ops, LARGE_TENSORS
-
-    view = staticmethod(lambda tensor, shape: tensor.view(shape))
 
     def register_functions(self, functions: Sequence[Any]) -> None:
         leave_to_python(functions)

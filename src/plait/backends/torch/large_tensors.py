@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait.backends.capabilities import LargeTensorOps, ReductionOps
 from plait.backends.costs import MemoryCosts
 from plait.backends.torch.autograd import autograd_wrap
@@ -38,19 +38,15 @@ _EXTREMA = _COSTS._replace(vector_tail_element=1.2, multi_axis_element=4.0, comb
 _SUMS = _COSTS._replace(multi_axis_element=1.3, multi_axis_row_overhead=16.0, combine_strided_element=0.6)
 
 
-@cached(maxsize=256)
+@clearable_lru_cache(maxsize=256)
 def _reduction_ops(name: str, dtype: torch.dtype, requires_grad: bool) -> ReductionOps | None:
     """The calls of a reduction, or ``None`` where it is one call."""
     exact = dtype.is_floating_point or dtype.is_complex
     chooses = name in ("min", "max", "any", "all")
     half = dtype in _HALF and not chooses
-    if dtype is torch.bool:
-        served = name in ("any", "all")
-    elif name == "mean":
-        served = exact
-    else:
-        served = name in ("sum", "prod") or (name in ("min", "max") and not dtype.is_complex)
-    if not served or (requires_grad and name not in ("min", "max", "sum", "mean")):
+    if name not in _CALLS or (dtype is torch.bool) != (name in ("any", "all")):
+        return None
+    if requires_grad and name not in ("min", "max", "sum", "mean"):
         return None
     result = dtype if chooses or exact else torch.int64  # of narrow integers a sum is wide
     wide = torch.float32 if half else result

@@ -12,7 +12,7 @@ from plait.backends.common.equation import axis_sizes, expand_terms
 from plait.backends.interface import Reduction
 from plait.backends.torch.backend import TorchBackend
 from plait.backends.torch.dtensor.shapes import is_uneven, reshape, steps
-from plait.errors import fail
+from plait.errors import make_error
 
 _MIXED = "some of these tensors are DTensors, and others are not; distribute those too"
 
@@ -26,7 +26,7 @@ def _together(function: Callable[..., Any]) -> Callable[..., Any]:
         except RuntimeError as error:
             if "mixed torch.Tensor and DTensor" not in str(error):
                 raise
-            raise fail("PLT504", _MIXED) from error
+            raise make_error("PLT504", _MIXED) from error
 
     return call
 
@@ -39,7 +39,7 @@ def _einsum(equation: str, *tensors: Any) -> Any:
         if not is_uneven(error):
             raise
     if not all(isinstance(tensor, DTensor) for tensor in tensors):
-        raise fail("PLT504", _MIXED)
+        raise make_error("PLT504", _MIXED)
     return _einsum_by_shards(equation, tensors)
 
 
@@ -123,7 +123,7 @@ class DTensorBackend(TorchBackend):
                 tensor = tensor.view(step)
         except RuntimeError as error:
             message = f"a tensor that lies as {tuple(tensor.placements)} has no such view; rearrange redistributes it"
-            raise fail("PLT509", message) from error
+            raise make_error("PLT509", message) from error
         return tensor
 
     def split(self, tensor: Any, axis: int, lengths: Sequence[int]) -> Sequence[Any]:

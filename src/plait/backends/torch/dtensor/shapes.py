@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.distributed.tensor import DTensor, Replicate, Shard
 
-from plait._caches import cached
+from plait._caches import clearable_lru_cache
 from plait.backends.common.reshape_groups import common_factors, reshape_groups
 
 Shape = tuple[int, ...]
@@ -33,7 +33,7 @@ def reshape(tensor: Any, shape: Sequence[int]) -> Any:
     return tensor
 
 
-@cached(maxsize=1024)
+@clearable_lru_cache(maxsize=1024)
 def steps(before: Shape, after: Shape) -> tuple[Shape, ...]:
     """The splits, and then the merges, where a run of dimensions needs both: either alone keeps a sharding."""
     between: list[int] = []
