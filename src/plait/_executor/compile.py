@@ -176,7 +176,7 @@ def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, 
     dims = tuple(range(len(shape)))
     for node, _ in plan.steps:
         dims = node.output_shape(dims)
-        copying = node.apply(view, tuple([slots[slot] for slot in dims]))
+        copying = node.update_view(view, tuple([slots[slot] for slot in dims]))
         if copying is not None:
             item = items_by_dimension((tree.right or ())[0], len(dims))[copying]
             message = f"{item} cannot be formed without a copy: its axes are not neighbours in memory"

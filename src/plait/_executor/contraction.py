@@ -143,10 +143,10 @@ def _contract_function(node: Contract, backend: Backend, ops: ContractionOps | N
     if node.method == "vecdot" and ops.vecdot is not None:
         return ops.vecdot
     if node.method == "multiply":
-        if node.in_place is None or ops.multiply_into is None:
+        if node.reused_operand is None or ops.multiply_into is None:
             return ops.multiply
         multiply_into = ops.multiply_into
-        return multiply_into if node.in_place == 0 else lambda one, other: multiply_into(other, one)
+        return multiply_into if node.reused_operand == 0 else lambda one, other: multiply_into(other, one)
     if node.order is not None and ops.matmul_into is not None:
         return ops.matmul_into(node.shape, node.order)
     return ops.dot if node.method == "dot" else ops.matmul

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from plait._executor.options import without_sharding
 from plait._operations.reduce import CUSTOM
-from plait._plan.graph import Plan, segments
+from plait._plan.graph import Plan, group_by_contraction
 from plait._plan.nodes import Contract, Reduce
 from plait._shapes.sizes import evaluate, fill_slots, may_be_equal, report, shape_text
 from plait.backends.interface import Backend, as_it_is
@@ -131,7 +131,7 @@ def count_elements(plan: Plan, slots: Sequence[int]) -> int:
 def link(plan: Plan, calls: Sequence[Call]) -> Callable[..., Any]:
     """One function of all tensors that makes the calls of a plan, one for each step."""
     path: list[tuple[tuple[int, ...], Callable[..., Any]]] = []
-    parts, outputs = segments(plan)
+    parts, outputs = group_by_contraction(plan)
     for operands, contract, after in parts:
         before = [chain([calls[step] for step in steps]) if steps else None for _, steps in operands]
         call = before[0] or as_it_is

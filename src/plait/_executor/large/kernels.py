@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from plait._executor.large.reductions import result_layout
 from plait._plan.nodes import Reduce
 from plait._plan.schedule.nodes import ScheduledStep
-from plait._plan.strides import contiguous, memory_order
+from plait._plan.strides import contiguous_strides, dims_by_stride
 from plait.backends.capabilities import Empty, LargeTensorOps, ReductionOps, StepFunction, TwoPassOps
 from plait.backends.interface import Backend
 
@@ -47,10 +47,10 @@ class KernelTask(NamedTuple):
             if not isinstance(ops, ReductionOps) or len(node.axes) == len(shape):
                 return None
             name, axes, itemsize, empty = node.reduction, node.axes, ops.itemsize, ops.empty
-            memory = memory_order(strides)
+            memory = dims_by_stride(strides)
         lengths, back = result_layout(memory, shape, axes)
         order = (*[dim for dim in range(len(shape)) if dim not in axes], *axes)
-        new = contiguous(lengths, itemsize)
+        new = contiguous_strides(lengths, itemsize)
         filler = large.kernel(
             name,
             tuple(map(shape.__getitem__, order)),

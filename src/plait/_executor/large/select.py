@@ -15,7 +15,7 @@ from plait._plan.schedule.loop_nest import loop_nest
 from plait._plan.schedule.nodes import Reduction, Schedule, ScheduledStep, TiledCopy, TwoPassReduction
 from plait._plan.schedule.reductions import schedule_reduction
 from plait._plan.schedule.two_pass import schedule_two_pass
-from plait._plan.strides import StridedView, contiguous
+from plait._plan.strides import StridedView, contiguous_strides
 from plait._shapes.sizes import fill_slots
 from plait.backends.capabilities import LargeTensorOps, ReductionOps, StepFunction, TwoPassOps, Unary
 from plait.backends.costs import MemoryCosts
@@ -114,7 +114,7 @@ def choose_schedule(
                 schedule = schedule_reduction(nest, itemsize, found)
             elif found is not None and first is not None:
                 schedule = schedule_two_pass(nest, itemsize, first, found)
-        elif step.apply(memory, target) is None:  # a view
+        elif step.update_view(memory, target) is None:  # a view
             continue
         else:
             found = costs("")
@@ -156,7 +156,7 @@ def explain_large(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple[tuple[
     if not hasattr(tensor, "dtype"):
         if count_elements(plan, slots) < least:
             return (), []
-        strides = contiguous(slots[: plan.solved.ranks[0]], 4)
+        strides = contiguous_strides(slots[: plan.solved.ranks[0]], 4)
         return _technique_names(choose_schedule(plan, slots, strides, 4, lambda _: MemoryCosts())), []
     backend = one_backend((type(tensor),))
     large = backend.large_tensors
