@@ -14,7 +14,7 @@ from plait._operations.parse_shape import places, read_shape
 from plait._operations.reduce import check_kind, check_reduction
 from plait._operations.table import OPERATIONS, find_operation, infer_operation
 from plait._shapes.solver import solve_pattern
-from plait.backends.reduction_rules import RULES
+from plait.backends.reduction_rules import REDUCTION_RULES
 from strategies import nearly_patterns, transforms
 
 
@@ -116,7 +116,7 @@ def test_classical_equations(equation, count, meaning):
 
 
 def test_reductions_by_name():
-    for name in RULES:
+    for name in REDUCTION_RULES:
         assert check_reduction(name) == name
         check_kind(name, None, None)
         check_kind(name, "floating", "float32")

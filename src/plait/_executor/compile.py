@@ -18,8 +18,8 @@ from plait._plan.graph import Plan
 from plait._plan.strides import StridedView
 from plait._shapes.sizes import call_facts, context, exact, fill_slots, normalise_sizes, shape_text
 from plait._shapes.solver import SolvedPattern, solve_pattern, unknown_size
-from plait.backends.interface import NO_VIEWS, Backend
-from plait.backends.registry import one_backend
+from plait.backends.interface import NO_VIEWS_MESSAGE, Backend
+from plait.backends.registry import common_backend
 from plait.errors import PlaitError, make_error
 
 TYPE_CHECKING = False
@@ -72,7 +72,7 @@ def executable(
     dtype: Any = None,
 ) -> Executable:
     """The plan of a call, bound to the framework of these types."""
-    backend = one_backend(classes)
+    backend = common_backend(classes)
     backend.register_functions(SUBSTITUTED)
     plan = lower_pattern(operation, pattern, ranks, given, reduction)
     if not reduction or reduction == CUSTOM:  # which `build_reduce` gives
@@ -131,7 +131,7 @@ def build_einsum(
     from plait._executor.einsum_options import check_implicit_sums
     from plait._operations.einsum import lower as lower_einsum
 
-    backend = one_backend(classes)
+    backend = common_backend(classes)
     backend.register_functions(SUBSTITUTED)
     ranks, given = tuple([len(shape) for shape in shapes]), tuple(sizes)
     solved = solve(operation, pattern, ranks, given)
@@ -170,7 +170,7 @@ def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, 
     """Raise where the memory of a tensor does not allow the view; ``strides`` are unknown where there are no views."""
     tree = plan.solved.tree
     if strides is None:
-        raise make_error("PLT507", NO_VIEWS, tree.text)
+        raise make_error("PLT507", NO_VIEWS_MESSAGE, tree.text)
     slots = fill_slots(plan.solved, plan.size_ops, shape, sizes)
     view = StridedView(shape, strides)
     dims = tuple(range(len(shape)))

@@ -23,7 +23,7 @@ from plait._operations.table import find_operation, infer_operation
 from plait._shapes.composition import AxisMap, axis_map, compose, pattern_text
 from plait._shapes.sizes import evaluate_symbolic, exact, normalise_sizes, report
 from plait._shapes.solver import SolvedPattern, rank_error
-from plait.backends.reduction_rules import MERGING
+from plait.backends.reduction_rules import MERGEABLE_REDUCTIONS
 from plait.errors import PlaitError, make_error, short_repr
 
 PatternStage: TypeAlias = "tuple[str, tuple[tuple[str, int], ...]]"
@@ -112,7 +112,7 @@ def _compose(one: AxisMap, other: AxisMap, reduction: str) -> AxisMap | str:
     """Two as one, or the reason why they are not."""
     if reduction == CUSTOM and other.dropped:
         return "a callable is given the dimensions of its own pattern"
-    if reduction not in MERGING and reduction and one.dropped and other.dropped:
+    if reduction not in MERGEABLE_REDUCTIONS and reduction and one.dropped and other.dropped:
         return f"{reduction} of {reduction} is not {reduction} of all"
     composed = compose(one, other)
     if isinstance(composed, AxisMap) and composed.dropped and composed.added:

@@ -14,7 +14,7 @@ from plait._plan.contraction.decompose import decompose_einsum
 from plait._plan.nodes import Contract
 from plait._plan.source import write_function
 from plait._shapes.sizes import exact
-from plait.backends.interface import NO_VIEWS
+from plait.backends.interface import NO_VIEWS_MESSAGE
 from plait.backends.spellings import spelling_of
 from plait.errors import make_error, short_repr
 
@@ -35,7 +35,7 @@ def source(
     if operation not in OPERATIONS:
         raise make_error("PLT209", f"unknown operation {operation!r}", pattern, facts={"known": ", ".join(OPERATIONS)})
     if operation == "view" and not spelling.view:
-        raise make_error("PLT507", NO_VIEWS, pattern)
+        raise make_error("PLT507", NO_VIEWS_MESSAGE, pattern)
     if (operation == "reduce") != isinstance(reduction, str) or (operation != "reduce" and reduction is not None):
         takes = "takes a reduction by its name" if operation == "reduce" else "takes no reduction"
         raise make_error("PLT209", f"the source of {operation} {takes}, and this is {short_repr(reduction)}", pattern)
