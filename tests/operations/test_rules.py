@@ -73,7 +73,7 @@ def test_what_is_obvious_keeps_the_rule(pattern, rank):
         solved = solve_pattern(tree, (rank,) * len(tree.left), ())
     except plait.PlaitError:
         return
-    if tree.plain and solved.is_bijection:
+    if tree.is_plain and solved.is_bijection:
         for name in OPERATIONS:
             find_operation(name).check(tree)
 

@@ -11,7 +11,7 @@ from plait._executor.program import Executable, check_result_shape, wrap_object_
 from plait._executor.tracer_hooks import SUBSTITUTED
 from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
-from plait._notation.tree import items_by_dimension, names
+from plait._notation.tree import collect_names, items_by_dimension
 from plait._operations.reduce import CUSTOM, check_kind, check_reduction
 from plait._operations.table import find_operation
 from plait._plan.graph import Plan
@@ -37,7 +37,7 @@ def solve(operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[str
         return solve_pattern(parse(pattern), ranks, given)
     row = find_operation(operation)
     tree = parse_equation(pattern, len(ranks)) if operation == CLASSICAL else parse(pattern)
-    if tree.plain and len(ranks) == 1:
+    if tree.is_plain and len(ranks) == 1:
         try:
             solved = solve_pattern(tree, ranks, given)
         except PlaitError:
@@ -190,7 +190,7 @@ def read_pattern(text: str, sizes: dict[str, Any]) -> tuple[str, dict[str, int]]
 
     tree = parse(text)
     two_sides(tree, "compile")
-    check_names(sizes, names(tree.left + (tree.right or ())), text)
+    check_names(sizes, collect_names(tree.left + (tree.right or ())), text)
     return str(tree), concrete_sizes(text, sizes)
 
 
@@ -224,7 +224,7 @@ def _point_at(error: PlaitError, pattern: str, name: str) -> None:
     except PlaitError:  # it will be raised in its turn
         return
     error.pattern = pattern
-    node = names(tree.left + (tree.right or ())).get(name)
+    node = collect_names(tree.left + (tree.right or ())).get(name)
     if node is not None:
         error.spans = ((node.start, node.stop),)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from plait._executor.compile import lower_pattern
 from plait._notation.parser import parse
-from plait._notation.tree import Name, Tree, leaves
+from plait._notation.tree import Name, Tree, item_leaves
 from plait._operations.reduce import check_reduction
 from plait._operations.table import OPERATIONS, infer_operation
 from plait._plan.contraction.decompose import decompose_einsum
@@ -61,7 +61,7 @@ def missing_sizes(tree: Tree, given: Mapping[str, int]) -> list[str]:
     ['b', 'e']
     """
     items = [item for expr in tree.left for item in expr.items]
-    dims = [[leaf.text for leaf in leaves(item) if isinstance(leaf, Name)] for item in items]
+    dims = [[leaf.text for leaf in item_leaves(item) if isinstance(leaf, Name)] for item in items]
     known, missing = {*given}, []
     while dims:
         unknown = [[name for name in dim if name not in known] for dim in dims]
@@ -71,5 +71,5 @@ def missing_sizes(tree: Tree, given: Mapping[str, int]) -> list[str]:
             missing.append(dims[0][-1])
             inferred = missing[-1:]
         known.update(inferred)
-    right = [leaf for expr in tree.right or () for item in expr.items for leaf in leaves(item)]
+    right = [leaf for expr in tree.right or () for item in expr.items for leaf in item_leaves(item)]
     return missing + [leaf.text for leaf in right if isinstance(leaf, Name) and leaf.text not in known]

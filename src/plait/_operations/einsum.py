@@ -9,7 +9,7 @@ from itertools import chain
 from string import ascii_letters
 
 from plait._caches import clearable_lru_cache
-from plait._notation.tree import Tree, names
+from plait._notation.tree import Tree, collect_names
 from plait._operations import rules
 from plait._plan.contraction.paths import Path, walk_path
 from plait._plan.graph import Plan, SizeOpBuilder, Step
@@ -26,7 +26,7 @@ def check(tree: Tree) -> None:
     after = rules.collect_axes(right, tree, "einsum")
     for expr, side in zip(left, tensors, strict=True):
         rules.forbid_grouped_ellipsis(expr, side, tree)
-    before = rules.Side(names(left), [], [dots for side in tensors for dots in side.dots])
+    before = rules.Side(collect_names(left), [], [dots for side in tensors for dots in side.dots])
     rules.forbid_new_axes(before, after, tree, "einsum")
     rules.forbid_new_ellipsis(before, after, tree)
     if before.dots and not after.dots:

@@ -110,5 +110,5 @@ class SizeOpBuilder:
                 slot_by_axes.setdefault(dim, slot)
         if axes not in slot_by_axes:
             self.new_ops.append(SizeOp(PRODUCT, 0, tuple(map(self.solved.slots.__getitem__, axes))))
-            slot_by_axes[axes] = self.solved.filled + len(self.new_ops) - 1
+            slot_by_axes[axes] = self.solved.slot_count + len(self.new_ops) - 1
         return slot_by_axes[axes]

@@ -42,7 +42,7 @@ class _Writer:
         self.names = {label: self._unused(label) for label in dict.fromkeys(solved.labels) if label.isidentifier()}
         """Of each axis that the pattern names, what its size is called."""
         self.labels = dict(zip(solved.slots, solved.labels, strict=True))
-        self.sizes = [self._size(slot) for slot in range(solved.width - len(solved.constants))]
+        self.sizes = [self._size(slot) for slot in range(solved.initial_slot_count - len(solved.constants))]
         self.sizes += map(str, solved.constants)
         """For each slot the code of its size."""
 

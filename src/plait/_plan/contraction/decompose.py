@@ -41,7 +41,7 @@ class _Builder:
         self.shapes: list[Shape] = [tuple(range(*pair)) for pair in pairwise(accumulate(plan.solved.ranks, initial=0))]
         self.steps: list[Step] = []
         self.size_ops = list(plan.size_ops)
-        self.width = plan.solved.width
+        self.width = plan.solved.initial_slot_count
 
     def add(self, node: Node, *operands: int) -> int:
         """The number of the result."""
