@@ -10,7 +10,7 @@ import pytest
 import plait
 from plait.backends.numpy.backend import NumpyBackend
 from plait.backends.numpy.contraction import contraction_ops
-from plait.backends.reduction_rules import MERGING, RULES
+from plait.backends.reduction_rules import MERGEABLE_REDUCTIONS, REDUCTION_RULES
 from plait.testing import BackendTests
 from plait.testing._cases import EINSUM, EMPTY, REARRANGE, REDUCE, REPEAT
 
@@ -146,15 +146,15 @@ def _variance_of_variances():
 
 
 WRONG_RULES = [
-    ("mean", {"kinds": RULES["sum"].kinds}, _of_each_type(NUMPY, "mean", "int32")),
-    ("sum", {"kinds": RULES["mean"].kinds}, _of_each_type(NUMPY, "sum", "int32")),
-    ("min", {"empty": 0}, _of_nothing(NUMPY, "min")),
-    ("sum", {"empty": None}, _of_nothing(NUMPY, "sum")),
-    ("logsumexp", {"empty": 0}, _of_nothing(STANDARD, "logsumexp")),
+    ("mean", {"kinds": REDUCTION_RULES["sum"].kinds}, _of_each_type(NUMPY, "mean", "int32")),
+    ("sum", {"kinds": REDUCTION_RULES["mean"].kinds}, _of_each_type(NUMPY, "sum", "int32")),
+    ("min", {"empty_value": 0}, _of_nothing(NUMPY, "min")),
+    ("sum", {"empty_value": None}, _of_nothing(NUMPY, "sum")),
+    ("logsumexp", {"empty_value": 0}, _of_nothing(STANDARD, "logsumexp")),
     ("sum", {"accumulators": {"bool": "uint8"}}, _of_each_type(STANDARD, "sum", "bool")),
     ("prod", {"accumulators": {}}, _of_each_type(STANDARD, "prod", "bool")),
-    ("max", {"of_bools": "all"}, _of_each_type(STANDARD, "max", "bool")),
-    ("min", {"of_bools": None}, _of_each_type(STANDARD, "min", "bool")),
+    ("max", {"bool_equivalent": "all"}, _of_each_type(STANDARD, "max", "bool")),
+    ("min", {"bool_equivalent": None}, _of_each_type(STANDARD, "min", "bool")),
 ]
 
 
@@ -163,7 +163,7 @@ def test_a_wrong_rule_fails(monkeypatch, name, changes, check):
     pytest.importorskip("array_api_strict", reason="array_api_strict is not installed")
     check()
     plait.cache_clear()
-    monkeypatch.setitem(RULES, name, RULES[name]._replace(**changes))
+    monkeypatch.setitem(REDUCTION_RULES, name, REDUCTION_RULES[name]._replace(**changes))
     with pytest.raises((AssertionError, TypeError, ValueError, pytest.fail.Exception)):
         check()
     plait.cache_clear()
@@ -172,7 +172,7 @@ def test_a_wrong_rule_fails(monkeypatch, name, changes, check):
 def test_a_reduction_that_does_not_merge_fails(monkeypatch):
     _variance_of_variances()
     plait.cache_clear()
-    monkeypatch.setattr("plait._executor.pipeline.MERGING", MERGING | {"var"})
+    monkeypatch.setattr("plait._executor.pipeline.MERGEABLE_REDUCTIONS", MERGEABLE_REDUCTIONS | {"var"})
     with pytest.raises(AssertionError):
         _variance_of_variances()
     plait.cache_clear()

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
-from plait.backends.reduction_rules import COUNTING, MERGING, PIVOTS, ROUNDING, RULES
+from plait.backends.reduction_rules import (
+    COUNTING_REDUCTIONS,
+    MERGEABLE_REDUCTIONS,
+    PIVOT_REDUCTIONS,
+    REDUCTION_RULES,
+    ROUNDING_REDUCTIONS,
+)
 from plait.backends.registry import backend_of
 from plait.testing import _oracle as oracle
 from plait.testing._suite import DEFINED_DTYPES
@@ -16,26 +22,26 @@ from plait.testing._suite import DEFINED_DTYPES
 KINDS = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c": "complex"}
 
 
-@pytest.mark.parametrize("name", sorted(RULES))
+@pytest.mark.parametrize("name", sorted(REDUCTION_RULES))
 def test_a_rule_is_what_the_oracle_computes(name):
-    rule, combine = RULES[name], oracle.REDUCTIONS[name]
+    rule, combine = REDUCTION_RULES[name], oracle.REDUCTIONS[name]
     defined = {KINDS[np.dtype(dtype).kind] for dtype in DEFINED_DTYPES[name] if dtype != "bfloat16"}
     assert rule.kinds - {"other"} == defined
-    if rule.empty is not None:
-        np.testing.assert_equal(float(rule.empty), float(combine([])))
-    if rule.of_bools is not None:
+    if rule.empty_value is not None:
+        np.testing.assert_equal(float(rule.empty_value), float(combine([])))
+    if rule.bool_equivalent is not None:
         for values in ([True, False], [True, True], [False, False]):
-            assert combine(values) == oracle.REDUCTIONS[rule.of_bools](values)
+            assert combine(values) == oracle.REDUCTIONS[rule.bool_equivalent](values)
     halves = [combine([1.0, 2.0, 5.0]), combine([4.0, 8.0, 16.0])]
     merged = combine([1.0, 2.0, 5.0, 4.0, 8.0, 16.0])
-    assert (name in MERGING) == bool(np.isclose(float(combine(halves)), float(merged)))
-    assert set(oracle.REDUCTIONS) == set(RULES)
+    assert (name in MERGEABLE_REDUCTIONS) == bool(np.isclose(float(combine(halves)), float(merged)))
+    assert set(oracle.REDUCTIONS) == set(REDUCTION_RULES)
 
 
 def test_the_sets_of_reductions():
-    assert {"sum", "prod", "mean", "var", "std", "logsumexp"} == ROUNDING
-    assert {"sum", "prod"} == COUNTING
-    assert PIVOTS == {"var": "mean", "std": "mean", "logsumexp": "max"}
+    assert {"sum", "prod", "mean", "var", "std", "logsumexp"} == ROUNDING_REDUCTIONS
+    assert {"sum", "prod"} == COUNTING_REDUCTIONS
+    assert PIVOT_REDUCTIONS == {"var": "mean", "std": "mean", "logsumexp": "max"}
 
 
 class _Calls:
@@ -44,7 +50,7 @@ class _Calls:
     def __init__(self, **flags):
         self.seen = []
         self.table = ReductionTable(
-            function=self.function, cast=self.cast, **{"special": {}, "upcast": {"half": ROUNDING}, **flags}
+            function=self.function, cast=self.cast, **{"special": {}, "upcast": {"half": ROUNDING_REDUCTIONS}, **flags}
         )
 
     def function(self, name):
@@ -63,7 +69,9 @@ class _Calls:
 
 
 def test_a_function_that_is_right_is_called_directly():
-    table = ReductionTable(function=partial(getattr, np), cast=np.ndarray.astype, special={}, upcast={"half": ROUNDING})
+    table = ReductionTable(
+        function=partial(getattr, np), cast=np.ndarray.astype, special={}, upcast={"half": ROUNDING_REDUCTIONS}
+    )
     assert table.build("sum", "floating", np.dtype("float64")) is np.sum
     assert table.build("max", "floating", np.dtype("float16")) is np.max
     assert backend_of(np.ndarray).reduction("sum", np.dtype("float64")) == np.add.reduce
@@ -81,7 +89,7 @@ def test_half_types_are_widened_and_come_back(name):
 
 
 def test_bools_and_integers_are_counted_in_64_bits():
-    calls = _Calls(upcast={"bool": COUNTING, "integer": COUNTING})
+    calls = _Calls(upcast={"bool": COUNTING_REDUCTIONS, "integer": COUNTING_REDUCTIONS})
     for dtype in ("bool", "int8", "uint16"):
         assert calls.reduce("sum", np.ones((300, 2), dtype)).dtype == np.int64
         assert calls.seen == ["sum of int64"]
@@ -101,12 +109,14 @@ def test_bools_without_an_order_and_truth_of_numbers():
 
 @pytest.mark.parametrize("name", ["sum", "prod", "mean", "logsumexp"])
 def test_what_a_framework_has_not_of_no_elements(name):
-    calls = _Calls(not_of_empty=RULES)
+    calls = _Calls(not_of_empty=REDUCTION_RULES)
     result = calls.reduce(name, np.zeros((0, 2), np.float32))
-    np.testing.assert_equal(result, np.full(2, RULES[name].empty, np.float32))
+    np.testing.assert_equal(result, np.full(2, REDUCTION_RULES[name].empty_value, np.float32))
     assert calls.seen == ["sum of float32"]
-    filled = _Calls(not_of_empty=RULES, fill=lambda reduce, tensor, axes, value: (reduce, tensor.shape, axes, value))
-    assert filled.reduce(name, np.zeros((0, 2), np.float32))[1:] == ((0, 2), (0,), RULES[name].empty)
+    filled = _Calls(
+        not_of_empty=REDUCTION_RULES, fill=lambda reduce, tensor, axes, value: (reduce, tensor.shape, axes, value)
+    )
+    assert filled.reduce(name, np.zeros((0, 2), np.float32))[1:] == ((0, 2), (0,), REDUCTION_RULES[name].empty_value)
 
 
 def test_what_replaces_a_function():

@@ -19,7 +19,7 @@ from plait._executor.large.reductions import _levels, blockwise
 from plait._executor.large.two_pass import combine_in_pairs
 from plait._plan.schedule import copies, reductions, two_pass
 from plait._plan.schedule.techniques import AXIS_AT_A_TIME, BLOCKING, REASONS, TREE_REDUCTION, TWO_PASSES
-from plait.backends.reduction_rules import PIVOTS
+from plait.backends.reduction_rules import PIVOT_REDUCTIONS
 from plait.backends.registry import backend_of
 
 np = pytest.importorskip("numpy")
@@ -109,7 +109,7 @@ def about_centre(array, kept, name):
 
 
 @settings(max_examples=400)
-@given(reducing(CENTRED_DTYPES), st.sampled_from(sorted(PIVOTS)), cost_models())
+@given(reducing(CENTRED_DTYPES), st.sampled_from(sorted(PIVOT_REDUCTIONS)), cost_models())
 def test_every_way_to_reduce_about_a_centre_gives_the_same(case, name, costs):
     array, pattern, kept = case
     if (name == "logsumexp" and array.dtype.kind == "c") or array.size < 2:
@@ -126,7 +126,7 @@ def test_every_way_to_reduce_about_a_centre_gives_the_same(case, name, costs):
     np.testing.assert_allclose(found.ravel(), expected.ravel(), rtol=most, atol=most)
 
 
-@pytest.mark.parametrize("name", sorted(PIVOTS))
+@pytest.mark.parametrize("name", sorted(PIVOT_REDUCTIONS))
 @pytest.mark.parametrize("pattern", ["b c h -> b", "b c h -> c", "b c h -> h", "b c h ->", "b c h -> b h c"])
 @pytest.mark.parametrize("special", [*SPECIAL[:3], "all -inf", "stretched", "backwards"])
 def test_what_is_special_is_so_about_a_centre(name, pattern, special):

@@ -14,7 +14,7 @@ from plait._operations.parse_shape import places, read_shape
 from plait._operations.reduce import check_kind, check_reduction
 from plait._operations.table import OPERATIONS, find_operation, infer_operation
 from plait._shapes.solver import solve_pattern
-from plait.backends.reduction_rules import RULES
+from plait.backends.reduction_rules import REDUCTION_RULES
 from strategies import nearly_patterns, transforms
 
 
@@ -73,7 +73,7 @@ def test_what_is_obvious_keeps_the_rule(pattern, rank):
         solved = solve_pattern(tree, (rank,) * len(tree.left), ())
     except plait.PlaitError:
         return
-    if tree.plain and solved.is_bijection:
+    if tree.is_plain and solved.is_bijection:
         for name in OPERATIONS:
             find_operation(name).check(tree)
 
@@ -116,7 +116,7 @@ def test_classical_equations(equation, count, meaning):
 
 
 def test_reductions_by_name():
-    for name in RULES:
+    for name in REDUCTION_RULES:
         assert check_reduction(name) == name
         check_kind(name, None, None)
         check_kind(name, "floating", "float32")

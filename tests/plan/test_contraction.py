@@ -20,7 +20,7 @@ from plait._plan.nodes import Permute, Reshape
 from plait._plan.printer import contraction_lines
 from plait._shapes.sizes import evaluate, report
 from plait._shapes.solver import solve_pattern
-from plait.backends.costs import ONLY_EINSUM, ContractionCosts
+from plait.backends.costs import EINSUM_ONLY_COSTS, ContractionCosts
 
 
 def solved_of(pattern, *shapes, **sizes):
@@ -106,7 +106,7 @@ def test_one_tensor_is_moved():
 
 
 def test_a_framework_with_nothing_but_einsum_takes_it_pair_by_pair():
-    found = pairs_of("ab,bc,cd->ad", (2, 30), (30, 4), (4, 5), costs=ONLY_EINSUM)
+    found = pairs_of("ab,bc,cd->ad", (2, 30), (30, 4), (4, 5), costs=EINSUM_ONLY_COSTS)
     assert [pair.node.method for pair in found] in (["einsum", "einsum"], ["einsum"])
 
 

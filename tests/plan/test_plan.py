@@ -7,10 +7,10 @@ from hypothesis import given
 
 from plait._notation.parser import parse
 from plait._operations.table import find_operation
-from plait._plan.graph import Plan, segments
-from plait._plan.lowering import REWRITES, lower_movement, rewrite
+from plait._plan.graph import Plan, group_by_contraction
+from plait._plan.lowering import REDUNDANCY_RULES, lower_movement, remove_redundant_nodes
 from plait._plan.nodes import Contract, Expand, Permute, Reduce, Reshape, View
-from plait._plan.strides import contiguous, reshape_strides
+from plait._plan.strides import contiguous_strides, reshape_strides
 from plait._shapes.solver import solve_pattern
 from strategies import transforms
 
@@ -67,7 +67,7 @@ def test_no_step_can_be_left_out(drawn):
     solved = solve_pattern(parse(drawn.pattern), (len(drawn.shape),), tuple(drawn.sizes))
     plan = lower_movement(solved)
     nodes = [node for node, _ in plan.steps]
-    assert rewrite(list(nodes)) == nodes
+    assert remove_redundant_nodes(list(nodes)) == nodes
     assert len(nodes) <= 3
     held = tuple(range(len(drawn.shape)))
     for node in nodes:
@@ -83,18 +83,18 @@ def test_every_step_knows_its_shape():
 
 
 def test_every_rewrite_has_a_name_and_a_reason():
-    assert all(rule.__doc__ for rule in REWRITES.values())
-    assert len({rule.__name__ for rule in REWRITES.values()}) == len(REWRITES)
+    assert all(rule.__doc__ for rule in REDUNDANCY_RULES.values())
+    assert len({rule.__name__ for rule in REDUNDANCY_RULES.values()}) == len(REDUNDANCY_RULES)
 
 
-@pytest.mark.parametrize("kind", REWRITES)
+@pytest.mark.parametrize("kind", REDUNDANCY_RULES)
 def test_every_rewrite_applies_to_something(kind):
     examples = [[Permute((0, 1)), Reshape((2,))], [Reshape((0, 1)), Reshape((2,))]]
-    assert any(type(one) is kind and REWRITES[kind](one, other) for one, other in examples)
+    assert any(type(one) is kind and REDUNDANCY_RULES[kind](one, other) for one, other in examples)
 
 
 def test_strides_of_a_reshape():
-    assert contiguous((2, 0, 3)) == (3, 3, 1)
+    assert contiguous_strides((2, 0, 3)) == (3, 3, 1)
     assert reshape_strides((4, 6), (6, 1), (24,)) == (1,)
     assert reshape_strides((4, 6), (1, 4), (24,)) == 0
     assert reshape_strides((2, 4, 6), (48, 1, 4), (2, 24)) == 1
@@ -112,9 +112,9 @@ def test_a_plan_may_share_a_value_and_give_several_results():
     product = Contract("einsum", (2, 2), "ab,bc->ac")
     steps = ((reshape, (0,)), (permute, (1,)), (product, (0, 1)), (flat, (2,)))
     plan = Plan(solved, (), steps, (3, 4, 1))
-    found, outputs = segments(plan)
+    found, outputs = group_by_contraction(plan)
     assert len(outputs) == 3
-    assert outputs[2] in dict.fromkeys(source for segment in found for source, _ in segment.operands)
+    assert outputs[2] in dict.fromkeys(source for segment in found for source, _ in segment.operand_chains)
     np = pytest.importorskip("numpy")
     functions = {"reshape": np.reshape, "permute": np.transpose}
     calls = [
@@ -148,5 +148,5 @@ PAIRS = {
 
 @pytest.mark.parametrize(("before", "after"), [pair for pairs in PAIRS.values() for pair in pairs])
 def test_a_rewrite_makes_this_of_that(before, after):
-    assert PAIRS.keys() == REWRITES.keys()
-    assert rewrite(list(before)) == after
+    assert PAIRS.keys() == REDUNDANCY_RULES.keys()
+    assert remove_redundant_nodes(list(before)) == after

@@ -17,7 +17,7 @@ from plait._executor.compile import lower_pattern
 from plait._plan.contraction.decompose import decompose_einsum
 from plait._plan.nodes import Diagonal
 from plait._plan.source import write_function
-from plait.backends.reduction_rules import RULES
+from plait.backends.reduction_rules import REDUCTION_RULES
 from plait.backends.spellings import SPELLINGS, spelling_of
 from strategies import transforms
 
@@ -28,7 +28,7 @@ EVERYWHERE = [
     ("rearrange", "... a 1 -> (a ...)", (4,), None),
     ("view", "a (b c) -> c b a", (2,), None),
     ("repeat", "h w -> (h 2) r w", (2,), None),
-    *[("reduce", "b (h 2) (w p) -> w b", (3,), name) for name in RULES],
+    *[("reduce", "b (h 2) (w p) -> w b", (3,), name) for name in REDUCTION_RULES],
     ("einsum", "b i (h d), b j (h d) -> b h i j", (3, 3), None),
     ("einsum", "... i j, ... j, k k i -> k ...", (4, 2, 3), None),
     ("einsum", "a b a ->", (3,), None),
@@ -135,7 +135,7 @@ def draw(strategy, count):
 def movements():
     """Calls of all operations but einsum: how, the pattern, the arrays, the given sizes, and the reduction."""
     np = pytest.importorskip("numpy")
-    names = itertools.cycle(RULES)
+    names = itertools.cycle(REDUCTION_RULES)
     for kind, count in (("rearrange", 60), ("repeat", 40), ("reduce", 80)):
         for drawn in draw(transforms(kind), count):
             array = np.random.default_rng(0).normal(size=drawn.shape)

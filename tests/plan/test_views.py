@@ -32,7 +32,7 @@ def test_memory_agrees_with_numpy(drawn):
         sizes = tuple(slots[slot] for slot in held)
         before = array
         array = array.transpose(step.order) if isinstance(step, Permute) else array.reshape(sizes)
-        copying = step.apply(memory, sizes)
+        copying = step.update_view(memory, sizes)
         assert memory.shape == array.shape
         if array.size:
             assert (copying is None) == np.shares_memory(before, array)

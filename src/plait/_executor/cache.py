@@ -96,9 +96,9 @@ def _as_tuple(shape: Any, cls: type) -> tuple[int, ...]:
 
 def _is_normal(name: str) -> bool:
     """Whether the parser reads this name as it is written."""
-    from plait._notation.parser import normalise
+    from plait._notation.parser import normalize_name
 
-    return normalise(name) == name
+    return normalize_name(name) == name
 
 
 def _is_named(function: Callable[..., Any]) -> bool:

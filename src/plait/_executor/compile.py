@@ -11,15 +11,15 @@ from plait._executor.program import Executable, check_result_shape, wrap_object_
 from plait._executor.tracer_hooks import SUBSTITUTED
 from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
-from plait._notation.tree import items_by_dimension, names
+from plait._notation.tree import collect_names, items_by_dimension
 from plait._operations.reduce import CUSTOM, check_kind, check_reduction
 from plait._operations.table import find_operation
 from plait._plan.graph import Plan
 from plait._plan.strides import StridedView
 from plait._shapes.sizes import call_facts, context, exact, fill_slots, normalise_sizes, shape_text
 from plait._shapes.solver import SolvedPattern, solve_pattern, unknown_size
-from plait.backends.interface import NO_VIEWS, Backend
-from plait.backends.registry import one_backend
+from plait.backends.interface import NO_VIEWS_MESSAGE, Backend
+from plait.backends.registry import common_backend
 from plait.errors import PlaitError, make_error
 
 TYPE_CHECKING = False
@@ -37,7 +37,7 @@ def solve(operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[str
         return solve_pattern(parse(pattern), ranks, given)
     row = find_operation(operation)
     tree = parse_equation(pattern, len(ranks)) if operation == CLASSICAL else parse(pattern)
-    if tree.plain and len(ranks) == 1:
+    if tree.is_plain and len(ranks) == 1:
         try:
             solved = solve_pattern(tree, ranks, given)
         except PlaitError:
@@ -72,7 +72,7 @@ def executable(
     dtype: Any = None,
 ) -> Executable:
     """The plan of a call, bound to the framework of these types."""
-    backend = one_backend(classes)
+    backend = common_backend(classes)
     backend.register_functions(SUBSTITUTED)
     plan = lower_pattern(operation, pattern, ranks, given, reduction)
     if not reduction or reduction == CUSTOM:  # which `build_reduce` gives
@@ -131,7 +131,7 @@ def build_einsum(
     from plait._executor.einsum_options import check_implicit_sums
     from plait._operations.einsum import lower as lower_einsum
 
-    backend = one_backend(classes)
+    backend = common_backend(classes)
     backend.register_functions(SUBSTITUTED)
     ranks, given = tuple([len(shape) for shape in shapes]), tuple(sizes)
     solved = solve(operation, pattern, ranks, given)
@@ -170,13 +170,13 @@ def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, 
     """Raise where the memory of a tensor does not allow the view; ``strides`` are unknown where there are no views."""
     tree = plan.solved.tree
     if strides is None:
-        raise make_error("PLT507", NO_VIEWS, tree.text)
+        raise make_error("PLT507", NO_VIEWS_MESSAGE, tree.text)
     slots = fill_slots(plan.solved, plan.size_ops, shape, sizes)
     view = StridedView(shape, strides)
     dims = tuple(range(len(shape)))
     for node, _ in plan.steps:
         dims = node.output_shape(dims)
-        copying = node.apply(view, tuple([slots[slot] for slot in dims]))
+        copying = node.update_view(view, tuple([slots[slot] for slot in dims]))
         if copying is not None:
             item = items_by_dimension((tree.right or ())[0], len(dims))[copying]
             message = f"{item} cannot be formed without a copy: its axes are not neighbours in memory"
@@ -190,7 +190,7 @@ def read_pattern(text: str, sizes: dict[str, Any]) -> tuple[str, dict[str, int]]
 
     tree = parse(text)
     two_sides(tree, "compile")
-    check_names(sizes, names(tree.left + (tree.right or ())), text)
+    check_names(sizes, collect_names(tree.left + (tree.right or ())), text)
     return str(tree), concrete_sizes(text, sizes)
 
 
@@ -224,7 +224,7 @@ def _point_at(error: PlaitError, pattern: str, name: str) -> None:
     except PlaitError:  # it will be raised in its turn
         return
     error.pattern = pattern
-    node = names(tree.left + (tree.right or ())).get(name)
+    node = collect_names(tree.left + (tree.right or ())).get(name)
     if node is not None:
         error.spans = ((node.start, node.stop),)
 

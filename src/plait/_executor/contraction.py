@@ -18,9 +18,9 @@ from plait._plan.graph import Plan
 from plait._plan.nodes import Contiguous, Contract, Diagonal, Sum
 from plait._shapes.solver import SolvedPattern
 from plait.backends.capabilities import ContractionOps
-from plait.backends.costs import ONLY_EINSUM, ContractionCosts
+from plait.backends.costs import EINSUM_ONLY_COSTS, ContractionCosts
 from plait.backends.interface import Backend
-from plait.backends.registry import backend_of, one_backend
+from plait.backends.registry import backend_of, common_backend
 
 
 def specialize_einsum(
@@ -53,7 +53,7 @@ def choose_contraction(
         return cheapest(solved, slots, ops.costs, options)
     if (len(solved.ranks) < 3 or backend.einsum_optimizes_path) and not (options and options.requests_path):
         return None
-    return cheapest(solved, slots, ONLY_EINSUM, options)
+    return cheapest(solved, slots, EINSUM_ONLY_COSTS, options)
 
 
 def cheapest(
@@ -61,7 +61,7 @@ def cheapest(
 ) -> Contraction | None:
     """The cheapest contraction at these costs, within the options."""
     if options is not None:
-        network = build_network(solved, slots, across=not costs.only_einsum)
+        network = build_network(solved, slots, across=not costs.has_only_einsum)
         return plan_contraction(network, costs, options.contract, options.memory_limit)
     rounded = _round_up(solved, slots)
     contraction = _plan_rounded(solved, rounded, costs)
@@ -83,7 +83,7 @@ def _round_up(solved: SolvedPattern, slots: Sequence[int]) -> tuple[int, ...]:
 
 @clearable_lru_cache(maxsize=1024)
 def _plan_rounded(solved: SolvedPattern, slots: tuple[int, ...], costs: ContractionCosts) -> Contraction | None:
-    return plan_contraction(build_network(solved, slots, across=not costs.only_einsum), costs)
+    return plan_contraction(build_network(solved, slots, across=not costs.has_only_einsum), costs)
 
 
 def contraction_to_explain(
@@ -93,7 +93,7 @@ def contraction_to_explain(
     if not tensors or not all(hasattr(tensor, "dtype") for tensor in tensors):
         return cheapest(solved, slots, ContractionCosts(), options), "", (4, "float32")
     classes = tuple([type(tensor) for tensor in tensors])
-    backend = one_backend(classes)
+    backend = common_backend(classes)
     dtypes = tuple([backend.dtype(tensor) for tensor in tensors])
     contraction = choose_contraction(solved, slots, contraction_ops(classes, dtypes), backend, options)
     order = "which finds the order itself" if backend.einsum_optimizes_path else "which nothing else is better than"
@@ -143,10 +143,10 @@ def _contract_function(node: Contract, backend: Backend, ops: ContractionOps | N
     if node.method == "vecdot" and ops.vecdot is not None:
         return ops.vecdot
     if node.method == "multiply":
-        if node.in_place is None or ops.multiply_into is None:
+        if node.reused_operand is None or ops.multiply_into is None:
             return ops.multiply
         multiply_into = ops.multiply_into
-        return multiply_into if node.in_place == 0 else lambda one, other: multiply_into(other, one)
+        return multiply_into if node.reused_operand == 0 else lambda one, other: multiply_into(other, one)
     if node.order is not None and ops.matmul_into is not None:
         return ops.matmul_into(node.shape, node.order)
     return ops.dot if node.method == "dot" else ops.matmul

@@ -8,7 +8,7 @@ from operator import index
 from typing import Any, NamedTuple
 
 from plait._caches import clearable_lru_cache
-from plait._notation.tree import all_leaves
+from plait._notation.tree import collect_leaves
 from plait._operations.einsum import implicitly_summed_axes, lower
 from plait._operations.rules import subject
 from plait._plan.contraction.paths import Optimize, check_name, check_path
@@ -76,10 +76,10 @@ def check_implicit_sums(solved: SolvedPattern, options: EinsumOptions | None) ->
         return
     labels = list(dict.fromkeys([solved.labels[axis] for axis in alone]))
     if options is not None and options.strict:
-        spans = [(leaf.start, leaf.stop) for leaf in all_leaves(solved.tree.left) if str(leaf) in labels]
+        spans = [(leaf.start, leaf.stop) for leaf in collect_leaves(solved.tree.left) if str(leaf) in labels]
         message = f"{subject(labels)} once, on the left only, and would be summed, which strict=True does not allow"
         raise make_error("PLT204", message, solved.tree.text, spans)
-    if not solved.classical:
+    if not solved.is_classical:
         for label in labels:
             near = next((other for other in dict.fromkeys(solved.labels) if looks_like_typo(label, other)), None)
             if near is not None:

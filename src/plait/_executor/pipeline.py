@@ -16,14 +16,14 @@ from plait._executor.einsum_options import check_implicit_sums, looks_like_typo
 from plait._executor.tensors import backend_for, is_concrete
 from plait._executor.tracer_hooks import while_tracing
 from plait._notation.parser import parse
-from plait._notation.tree import Ellipsis, Expr, names
+from plait._notation.tree import Ellipsis, TensorExpr, collect_names
 from plait._operations.reduce import CUSTOM, check_reduction
 from plait._operations.rules import collect_axes, two_sides
 from plait._operations.table import find_operation, infer_operation
 from plait._shapes.composition import AxisMap, axis_map, compose, pattern_text
 from plait._shapes.sizes import evaluate_symbolic, exact, normalise_sizes, report
 from plait._shapes.solver import SolvedPattern, rank_error
-from plait.backends.reduction_rules import MERGING
+from plait.backends.reduction_rules import MERGEABLE_REDUCTIONS
 from plait.errors import PlaitError, make_error, short_repr
 
 PatternStage: TypeAlias = "tuple[str, tuple[tuple[str, int], ...]]"
@@ -112,7 +112,7 @@ def _compose(one: AxisMap, other: AxisMap, reduction: str) -> AxisMap | str:
     """Two as one, or the reason why they are not."""
     if reduction == CUSTOM and other.dropped:
         return "a callable is given the dimensions of its own pattern"
-    if reduction not in MERGING and reduction and one.dropped and other.dropped:
+    if reduction not in MERGEABLE_REDUCTIONS and reduction and one.dropped and other.dropped:
         return f"{reduction} of {reduction} is not {reduction} of all"
     composed = compose(one, other)
     if isinstance(composed, AxisMap) and composed.dropped and composed.added:
@@ -168,7 +168,7 @@ def run_stages(counts: Sequence[int], tensors: Sequence[Any], run: Callable[[int
 def distribute_sizes(stages: tuple[PatternStage, ...], sizes: dict[str, Any]) -> list[dict[str, Any]]:
     """The sizes that each stage takes: of axes that it has, and whose size it has not."""
     given = normalise_sizes(sizes)
-    known = [names((*tree.left, *(tree.right or ()))) for tree in [parse(text) for text, _ in stages]]
+    known = [collect_names((*tree.left, *(tree.right or ()))) for tree in [parse(text) for text, _ in stages]]
     check_names(given, {name for found in known for name in found}, " >> ".join([text for text, _ in stages]))
     return [
         {name: size for name, size in given.items() if name in found and name not in dict(kept)}
@@ -214,7 +214,7 @@ def check_stages(stages: tuple[PatternStage, ...]) -> None:
         least = len(right.items) - 1
 
 
-def _unknown_shape(expr: Expr) -> Shape | None:
+def _unknown_shape(expr: TensorExpr) -> Shape | None:
     """A shape of unknown sizes; ``None`` where an ellipsis leaves the rank open, too."""
     return None if Ellipsis in map(type, expr.items) else (None,) * len(expr.items)
 

@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 
 from plait._executor.options import without_sharding
 from plait._operations.reduce import CUSTOM
-from plait._plan.graph import Plan, segments
+from plait._plan.graph import Plan, group_by_contraction
 from plait._plan.nodes import Contract, Reduce
 from plait._shapes.sizes import evaluate, fill_slots, may_be_equal, report, shape_text
-from plait.backends.interface import Backend, as_it_is
-from plait.backends.reduction_rules import ROUNDING
+from plait.backends.interface import Backend, identity
+from plait.backends.reduction_rules import ROUNDING_REDUCTIONS
 from plait.errors import make_error
 
 Reduction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
@@ -33,7 +33,7 @@ class Executable:
         self.functions: list[tuple[Any, Callable[..., Any] | None, Any]] = []
         """For each step its function, what picks its shape out of the slots, and its argument otherwise."""
         wrap = backend.wrap_callable
-        self.wrap = wrap if plan.steps and wrap is not as_it_is else None
+        self.wrap = wrap if plan.steps and wrap is not identity else None
         self.has_new_axes = self.contracts = False
         fixed = True
         for node, _ in plan.steps:
@@ -117,7 +117,9 @@ def min_elements(plan: Plan, least: int, least_rounding: int) -> int | None:
         if isinstance(node, Contract):
             return None
         if isinstance(node, Reduce):
-            return least_rounding if node.reduction in ROUNDING else least  # whose last digits depend on the calls
+            return (
+                least_rounding if node.reduction in ROUNDING_REDUCTIONS else least
+            )  # whose last digits depend on the calls
     return least if max(map(len, plan.solved.output), default=0) > 1 else None
 
 
@@ -131,10 +133,10 @@ def count_elements(plan: Plan, slots: Sequence[int]) -> int:
 def link(plan: Plan, calls: Sequence[Call]) -> Callable[..., Any]:
     """One function of all tensors that makes the calls of a plan, one for each step."""
     path: list[tuple[tuple[int, ...], Callable[..., Any]]] = []
-    parts, outputs = segments(plan)
+    parts, outputs = group_by_contraction(plan)
     for operands, contract, after in parts:
         before = [chain([calls[step] for step in steps]) if steps else None for _, steps in operands]
-        call = before[0] or as_it_is
+        call = before[0] or identity
         if contract is not None:
             call = _prepare_operands(calls[contract][0], before)
         if after:
@@ -159,7 +161,7 @@ def chain(calls: Sequence[Call]) -> Callable[[Any], Any]:
         (f, a), (g, b), (h, c), (i, d) = calls
         return lambda tensor: i(h(g(f(tensor, a), b), c), d)
     if count == 0:
-        return as_it_is
+        return identity
     first, rest = chain(calls[:4]), chain(calls[4:])
     return lambda tensor: rest(first(tensor))
 
@@ -170,7 +172,7 @@ def _prepare_operands(
     """A contraction of what is made of its operands before, with no call more than there is something to do."""
     if not any(before):
         return contract
-    whole = [call or as_it_is for call in before]
+    whole = [call or identity for call in before]
     if len(whole) != 2:
         return lambda *tensors: contract(*[call(tensor) for call, tensor in zip(whole, tensors, strict=True)])
     one, other = whole

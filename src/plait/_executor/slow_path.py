@@ -16,8 +16,8 @@ from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Tree
 from plait._operations.reduce import check_reduction
 from plait._shapes.sizes import report
-from plait.backends.interface import NO_VIEWS, Backend
-from plait.backends.registry import backend_of, one_backend
+from plait.backends.interface import NO_VIEWS_MESSAGE, Backend
+from plait.backends.registry import backend_of, common_backend
 from plait.errors import PlaitError, make_error
 
 
@@ -40,7 +40,7 @@ def call(
             raise make_error("PLT401", "a list of tensors is stacked, which copies; rearrange does that", pattern)
         stacked = stack_lists(tensors)
         shapes += [shape_of(tensor) for tensor in stacked]
-        backend = one_backend(tuple([type(tensor) for tensor in stacked]))
+        backend = common_backend(tuple([type(tensor) for tensor in stacked]))
         shapes[:] = [backend.shape(tensor) for tensor in stacked]
         if operation == "reduce" and not callable(reduction):
             check_reduction(reduction)
@@ -91,7 +91,7 @@ def _traced(
 ) -> Callable[..., Any]:
     """The call where sizes are not all known: the plan runs once, on symbols."""
     if operation == "view" and backend.view is None:
-        raise make_error("PLT507", NO_VIEWS, pattern)
+        raise make_error("PLT507", NO_VIEWS_MESSAGE, pattern)
     classes = tuple([type(tensor) for tensor in tensors])
     tree = parse_equation(pattern, len(tensors)) if operation == CLASSICAL else parse(pattern)
     ranks = tuple([_rank(tensor, place, tree, backend) for place, tensor in enumerate(tensors)])

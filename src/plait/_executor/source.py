@@ -7,14 +7,14 @@ from typing import Any
 
 from plait._executor.compile import lower_pattern
 from plait._notation.parser import parse
-from plait._notation.tree import Name, Tree, leaves
+from plait._notation.tree import Name, Tree, item_leaves
 from plait._operations.reduce import check_reduction
 from plait._operations.table import OPERATIONS, infer_operation
 from plait._plan.contraction.decompose import decompose_einsum
 from plait._plan.nodes import Contract
 from plait._plan.source import write_function
 from plait._shapes.sizes import exact
-from plait.backends.interface import NO_VIEWS
+from plait.backends.interface import NO_VIEWS_MESSAGE
 from plait.backends.spellings import spelling_of
 from plait.errors import make_error, short_repr
 
@@ -35,7 +35,7 @@ def source(
     if operation not in OPERATIONS:
         raise make_error("PLT209", f"unknown operation {operation!r}", pattern, facts={"known": ", ".join(OPERATIONS)})
     if operation == "view" and not spelling.view:
-        raise make_error("PLT507", NO_VIEWS, pattern)
+        raise make_error("PLT507", NO_VIEWS_MESSAGE, pattern)
     if (operation == "reduce") != isinstance(reduction, str) or (operation != "reduce" and reduction is not None):
         takes = "takes a reduction by its name" if operation == "reduce" else "takes no reduction"
         raise make_error("PLT209", f"the source of {operation} {takes}, and this is {short_repr(reduction)}", pattern)
@@ -61,7 +61,7 @@ def missing_sizes(tree: Tree, given: Mapping[str, int]) -> list[str]:
     ['b', 'e']
     """
     items = [item for expr in tree.left for item in expr.items]
-    dims = [[leaf.text for leaf in leaves(item) if isinstance(leaf, Name)] for item in items]
+    dims = [[leaf.text for leaf in item_leaves(item) if isinstance(leaf, Name)] for item in items]
     known, missing = {*given}, []
     while dims:
         unknown = [[name for name in dim if name not in known] for dim in dims]
@@ -71,5 +71,5 @@ def missing_sizes(tree: Tree, given: Mapping[str, int]) -> list[str]:
             missing.append(dims[0][-1])
             inferred = missing[-1:]
         known.update(inferred)
-    right = [leaf for expr in tree.right or () for item in expr.items for leaf in leaves(item)]
+    right = [leaf for expr in tree.right or () for item in expr.items for leaf in item_leaves(item)]
     return missing + [leaf.text for leaf in right if isinstance(leaf, Name) and leaf.text not in known]

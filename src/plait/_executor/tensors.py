@@ -7,7 +7,7 @@ from typing import Any
 
 from plait._shapes.sizes import may_be_equal, shape_text
 from plait.backends.interface import Backend
-from plait.backends.registry import backend_of, one_backend
+from plait.backends.registry import backend_of, common_backend
 from plait.errors import PlaitError, make_error, short_repr
 
 
@@ -37,7 +37,7 @@ def backend_for(tensors: Sequence[Any]) -> Backend:
     """The backend of what should be tensors of one framework."""
     for tensor in tensors:
         shape_of(tensor)
-    return one_backend(tuple([type(tensor) for tensor in tensors]))
+    return common_backend(tuple([type(tensor) for tensor in tensors]))
 
 
 def is_concrete(shape: Any) -> bool:

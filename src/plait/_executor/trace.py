@@ -73,7 +73,7 @@ def _axes_of_slots(plan: Plan) -> dict[int, tuple[int, ...]]:
     dims = enumerate(sum(solved.inputs, ()))
     axes = {place: tuple([solved.slots[axis] for axis in dim]) for place, dim in dims if len(dim) != 1}
     products = [op for op in plan.size_ops[len(solved.size_ops) :] if op.kind == PRODUCT]
-    return {**axes, **{solved.filled + number: op.factors for number, op in enumerate(products)}}
+    return {**axes, **{solved.slot_count + number: op.factors for number, op in enumerate(products)}}
 
 
 def _slots_read(plan: Plan, read: list[int], kinds: tuple[str, ...]) -> tuple[int, ...]:

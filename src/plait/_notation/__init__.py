@@ -1,1 +1,1 @@
-"""Text in, a frozen tree out, and canonical text back. Knows nothing of shapes or operations."""
+"""The parser: text becomes an immutable syntax tree, and a tree prints as canonical text. Shapes play no part."""

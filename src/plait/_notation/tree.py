@@ -1,6 +1,6 @@
-"""A pattern as a frozen tree, whose nodes know their place in the caller's text, and print in canonical form.
+"""The syntax tree of a pattern: immutable nodes that know their range in the text and print it in canonical form.
 
-The nodes are named tuples and not dataclasses: importing `dataclasses` would take longer than the whole of plait.
+The nodes are named tuples and not dataclasses, because importing `dataclasses` takes longer than importing plait.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from plait.errors import Span
 
 
 class Name(NamedTuple):
-    """An axis with a name, such as ``h``; NFKC-normalised."""
+    """An axis with a name, such as ``h``; the name is normalized to NFKC."""
 
     text: str
     start: int
@@ -23,7 +23,7 @@ class Name(NamedTuple):
 
 
 class Number(NamedTuple):
-    """An axis of that length without a name; ``1`` is a unit axis."""
+    """An axis without a name, written as its length, such as ``2``; ``1`` is a unit axis."""
 
     value: int
     start: int
@@ -34,7 +34,7 @@ class Number(NamedTuple):
 
 
 class Ellipsis(NamedTuple):
-    """Any number of axes: ``...``, or with a name ``name...``."""
+    """An ellipsis ``...``, or ``name...`` with a name, which represents any number of axes."""
 
     name: str | None
     start: int
@@ -45,29 +45,29 @@ class Ellipsis(NamedTuple):
 
 
 class Group(NamedTuple):
-    """``( )``: several axes in one dimension, row-major. Parts are what ``+`` separates."""
+    """A group ``( )``: several axes in one dimension, in row-major order; ``+`` separates its parts."""
 
     parts: tuple[tuple[Item, ...], ...]
     start: int
     stop: int
 
     def __str__(self) -> str:
-        return "(" + " + ".join(map(_join, self.parts)) + ")"
+        return "(" + " + ".join(map(_join_items, self.parts)) + ")"
 
 
 class Bracket(NamedTuple):
-    """``[ ]``: the axes that an elementary operation works on."""
+    """Brackets ``[ ]`` around the axes along which an operation works."""
 
     items: tuple[Item, ...]
     start: int
     stop: int
 
     def __str__(self) -> str:
-        return f"[{_join(self.items)}]"
+        return f"[{_join_items(self.items)}]"
 
 
-class Mark(NamedTuple):
-    """A sign with a meaning in one operation only: ``*`` in packing, ``_`` in ``parse_shape``."""
+class Wildcard(NamedTuple):
+    """A wildcard: ``*`` for any number of dimensions in ``pack``, ``_`` for one dimension in ``parse_shape``."""
 
     text: str
     start: int
@@ -77,12 +77,15 @@ class Mark(NamedTuple):
         return self.text
 
 
-Leaf: TypeAlias = "Name | Number | Ellipsis | Mark"
+Leaf: TypeAlias = "Name | Number | Ellipsis | Wildcard"
+"""A node without children."""
+
 Item: TypeAlias = "Leaf | Group | Bracket"
+"""One of the space-separated parts of a tensor's pattern: one dimension, or an ellipsis of several."""
 
 
-class Expr(NamedTuple):
-    """One tensor: its dimensions from left to right."""
+class TensorExpr(NamedTuple):
+    """The part of a pattern that describes one tensor: its dimensions from left to right."""
 
     items: tuple[Item, ...]
     start: int
@@ -90,33 +93,34 @@ class Expr(NamedTuple):
 
     @property
     def span(self) -> Span:
-        """Where it is in the text, without the white space around it."""
+        """The range of characters in the text, without the white space around it."""
         return (self.items[0].start, self.items[-1].stop) if self.items else (self.start, self.stop)
 
     def __str__(self) -> str:
-        return _join(self.items)
+        return _join_items(self.items)
 
 
 class Tree(NamedTuple):
-    """A whole pattern."""
+    """The syntax tree of a whole pattern."""
 
     text: str
-    left: tuple[Expr, ...]
-    right: tuple[Expr, ...] | None  # ``None`` where the text has no arrow
-    plain: bool = False  # each side is one tensor of names, numbers and groups, and nothing else
-    classical: bool = False  # it was read from an equation of single letters
+    left: tuple[TensorExpr, ...]
+    right: tuple[TensorExpr, ...] | None  # ``None`` if the text has no arrow
+    is_plain: bool = False  # whether each side is one tensor of names, numbers and groups, and nothing else
+    is_classical: bool = False  # whether the text is a classical equation of single letters
 
     def __str__(self) -> str:
         left = ", ".join(map(str, self.left))
         return left if self.right is None else f"{left} -> {', '.join(map(str, self.right))}".strip()
 
 
-def _join(items: tuple[Item, ...]) -> str:
+def _join_items(items: tuple[Item, ...]) -> str:
+    """Return the canonical text of several items, separated by spaces."""
     return " ".join(map(str, items))
 
 
-def leaves(item: Item) -> tuple[Leaf, ...]:
-    """The axes of one dimension from left to right, with nested groups laid flat."""
+def item_leaves(item: Item) -> tuple[Leaf, ...]:
+    """Return the axes of one item from left to right, with nested groups flattened."""
     if type(item) is Group:
         inside = item.parts[0] if len(item.parts) == 1 else tuple([inner for part in item.parts for inner in part])
     elif type(item) is Bracket:
@@ -125,26 +129,26 @@ def leaves(item: Item) -> tuple[Leaf, ...]:
         return (item,)  # type: ignore[return-value]  # mypy does not narrow by type()
     for inner in inside:
         if type(inner) is Group or type(inner) is Bracket:
-            return tuple([leaf for each in inside for leaf in leaves(each)])
+            return tuple([leaf for each in inside for leaf in item_leaves(each)])
     return inside  # type: ignore[return-value]  # as above
 
 
-def all_leaves(exprs: Iterable[Expr]) -> list[Leaf]:
-    """The axes of some tensors, in the order of the text."""
-    return [leaf for expr in exprs for item in expr.items for leaf in leaves(item)]
+def collect_leaves(exprs: Iterable[TensorExpr]) -> list[Leaf]:
+    """Return the axes of several tensors, in the order of the text."""
+    return [leaf for expr in exprs for item in expr.items for leaf in item_leaves(item)]
 
 
-def names(exprs: Iterable[Expr]) -> dict[str, Name]:
-    """The names in these tensors, in the order of the text, each with its first node."""
-    found: dict[str, Name] = {}
-    for leaf in all_leaves(exprs):
+def collect_names(exprs: Iterable[TensorExpr]) -> dict[str, Name]:
+    """Return the names in several tensors, in the order of the text, each with the first node that has it."""
+    nodes: dict[str, Name] = {}
+    for leaf in collect_leaves(exprs):
         if isinstance(leaf, Name):
-            found.setdefault(leaf.text, leaf)
-    return found
+            nodes.setdefault(leaf.text, leaf)
+    return nodes
 
 
-def items_by_dimension(expr: Expr, rank: int) -> list[Item]:
-    """What a pattern has for each dimension of a tensor of this rank."""
+def items_by_dimension(expr: TensorExpr, rank: int) -> list[Item]:
+    """Return the item of the pattern for each dimension of a tensor of this rank; an ellipsis may appear repeatedly."""
     items: list[Item] = []
     for item in expr.items:
         items += [item] * (rank - len(expr.items) + 1 if type(item) is Ellipsis else 1)

@@ -9,10 +9,10 @@ from itertools import chain
 from string import ascii_letters
 
 from plait._caches import clearable_lru_cache
-from plait._notation.tree import Tree, names
+from plait._notation.tree import Tree, collect_names
 from plait._operations import rules
 from plait._plan.contraction.paths import Path, walk_path
-from plait._plan.graph import Plan, SizeBuilder, Step
+from plait._plan.graph import Plan, SizeOpBuilder, Step
 from plait._plan.nodes import Contract, Reshape
 from plait._shapes.coalesce import coalesce_axes
 from plait._shapes.solver import Axes, SolvedPattern
@@ -26,7 +26,7 @@ def check(tree: Tree) -> None:
     after = rules.collect_axes(right, tree, "einsum")
     for expr, side in zip(left, tensors, strict=True):
         rules.forbid_grouped_ellipsis(expr, side, tree)
-    before = rules.Side(names(left), [], [dots for side in tensors for dots in side.dots])
+    before = rules.Side(collect_names(left), [], [dots for side in tensors for dots in side.dots])
     rules.forbid_new_axes(before, after, tree, "einsum")
     rules.forbid_new_ellipsis(before, after, tree)
     if before.dots and not after.dots:
@@ -40,7 +40,7 @@ def lower(solved: SolvedPattern, _: str = "", path: Path = ()) -> Plan:
     This is the plan for sizes that are not known, and for frameworks whose own einsum is best; without a path, all
     tensors are contracted at once. `plait._plan.contraction` chooses among others where the sizes are known.
     """
-    sizes = SizeBuilder(solved)
+    sizes = SizeOpBuilder(solved)
     groups = coalesce_axes((*solved.inputs, solved.output))
     start = {group[0]: group for group in groups}
     steps: list[Step] = []
@@ -53,7 +53,7 @@ def lower(solved: SolvedPattern, _: str = "", path: Path = ()) -> Plan:
         if list(dims) != term:
             # a dimension that is a group already keeps its own length: in an ellipsis it may be 1, and be broadcast
             places = {axes: place for place, axes in enumerate(dims, first)}
-            shape = tuple([places[group] if group in places else sizes.shape([group])[0] for group in term])
+            shape = tuple([places[group] if group in places else sizes.shape_slots([group])[0] for group in term])
             steps.append((Reshape(shape), (number,)))
             operands[-1] = (count + len(steps) - 1, term)
         first += len(dims)
@@ -67,10 +67,10 @@ def lower(solved: SolvedPattern, _: str = "", path: Path = ()) -> Plan:
         else:
             kept = output
         equation = _equation(solved, [*[term for _, term in chosen], kept])
-        steps.append((Contract("einsum", sizes.shape(kept), equation), tuple([number for number, _ in chosen])))
+        steps.append((Contract("einsum", sizes.shape_slots(kept), equation), tuple([number for number, _ in chosen])))
         operands.append((count + len(steps) - 1, kept))
     if list(solved.output) != output:
-        steps.append((Reshape(sizes.shape(solved.output)), (operands[-1][0],)))
+        steps.append((Reshape(sizes.shape_slots(solved.output)), (operands[-1][0],)))
     return Plan(solved, sizes.size_ops, tuple(steps), (count + len(steps) - 1,))
 
 

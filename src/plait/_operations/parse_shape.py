@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from plait._notation.parser import parse
-from plait._notation.tree import Bracket, Ellipsis, Group, Item, Mark, Name, Number, Tree, leaves
+from plait._notation.tree import Bracket, Ellipsis, Group, Item, Name, Number, Tree, Wildcard, item_leaves
 from plait._operations.rules import add_name, single_list, text_and_spans
 from plait._shapes.sizes import shape_text
 from plait._shapes.solver import rank_error
@@ -36,7 +36,7 @@ def places(pattern: str, rank: int) -> Places:
             found.append((place, item.text))
         elif isinstance(item, Ellipsis) and item.name is None:
             place += missing
-        elif not (isinstance(item, Mark) and item.text == "_"):
+        elif not (isinstance(item, Wildcard) and item.text == "_"):
             found.append((place, _length(item, tree)))
         place += 1
     return tuple(found)
@@ -45,7 +45,7 @@ def places(pattern: str, rank: int) -> Places:
 def _length(item: Item, tree: Tree) -> int:
     if isinstance(item, Number):
         return item.value
-    if isinstance(item, (Group, Bracket)) and not leaves(item):
+    if isinstance(item, (Group, Bracket)) and not item_leaves(item):
         return 1
     message = "parse_shape takes names, lengths, '_' and an ellipsis; a group has no length of its own"
     raise make_error("PLT201", message, *text_and_spans(tree, [item]))

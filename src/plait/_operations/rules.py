@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from plait._notation.tree import Bracket, Ellipsis, Expr, Group, Item, Mark, Name, Number, Tree, leaves
+from plait._notation.tree import Bracket, Ellipsis, Group, Item, Name, Number, TensorExpr, Tree, Wildcard, item_leaves
 from plait.errors import Span, make_error
 
 
@@ -17,7 +17,7 @@ class Side(NamedTuple):
     dots: list[Ellipsis]
 
 
-def two_sides(tree: Tree, operation: str) -> tuple[tuple[Expr, ...], Expr]:
+def two_sides(tree: Tree, operation: str) -> tuple[tuple[TensorExpr, ...], TensorExpr]:
     """The tensors of the left side, and the one of the right."""
     if tree.right is None:
         message = f"{operation} needs an arrow: what goes in -> what comes out"
@@ -28,7 +28,7 @@ def two_sides(tree: Tree, operation: str) -> tuple[tuple[Expr, ...], Expr]:
     return tree.left, tree.right[0]
 
 
-def one_tensor(tree: Tree, operation: str) -> tuple[Expr, Expr]:
+def one_tensor(tree: Tree, operation: str) -> tuple[TensorExpr, TensorExpr]:
     """The one tensor of the left side, and that of the right."""
     left, right = two_sides(tree, operation)
     if len(left) != 1:
@@ -37,12 +37,12 @@ def one_tensor(tree: Tree, operation: str) -> tuple[Expr, Expr]:
     return left[0], right
 
 
-def collect_axes(expr: Expr, tree: Tree, operation: str, *, repeats: bool = False) -> Side:
+def collect_axes(expr: TensorExpr, tree: Tree, operation: str, *, repeats: bool = False) -> Side:
     """The axes of one tensor of a pattern; one may appear several times where ``repeats`` is true."""
     side = Side({}, [], [])
     known = side.names
     for item in expr.items:
-        for leaf in (item,) if type(item) is Name else leaves(item):
+        for leaf in (item,) if type(item) is Name else item_leaves(item):
             if type(leaf) is Name:
                 if leaf.text not in known:
                     known[leaf.text] = leaf
@@ -60,7 +60,7 @@ def collect_axes(expr: Expr, tree: Tree, operation: str, *, repeats: bool = Fals
     return side
 
 
-def single_list(tree: Tree, operation: str, example: str) -> Expr:
+def single_list(tree: Tree, operation: str, example: str) -> TensorExpr:
     """The one tensor of a pattern without an arrow."""
     if tree.right is not None or len(tree.left) != 1:
         message = f"{operation} takes the dimensions of one tensor, as in {example}: no arrow, and no comma"
@@ -68,7 +68,7 @@ def single_list(tree: Tree, operation: str, example: str) -> Expr:
     return tree.left[0]
 
 
-def add_name(known: dict[str, Name], name: Name, expr: Expr, tree: Tree) -> None:
+def add_name(known: dict[str, Name], name: Name, expr: TensorExpr, tree: Tree) -> None:
     """Add a name to those of one tensor, in which it may appear once."""
     first = known.setdefault(name.text, name)
     if first is not name:
@@ -85,7 +85,7 @@ def _check_groups(item: Item, tree: Tree, operation: str) -> None:
             _check_groups(inner, tree, operation)
 
 
-def forbid_grouped_ellipsis(expr: Expr, side: Side, tree: Tree) -> None:
+def forbid_grouped_ellipsis(expr: TensorExpr, side: Side, tree: Tree) -> None:
     """Raise PLT208 for an ellipsis in a group of an input: the lengths of its axes cannot be inferred."""
     if side.dots and side.dots[0] not in expr.items:
         raise make_error(
@@ -141,6 +141,6 @@ def _unsupported(item: Item, tree: Tree, operation: str) -> Exception:
         Bracket: "brackets",
         Group: "'+' in a group",
         Ellipsis: f"an ellipsis with a name, {item}",
-        Mark: f"'{item}'; it belongs to {'parse_shape' if str(item) == '_' else 'pack and unpack'}",
+        Wildcard: f"'{item}'; it belongs to {'parse_shape' if str(item) == '_' else 'pack and unpack'}",
     }
     return make_error("PLT201", f"{operation} does not take {what[type(item)]}", *text_and_spans(tree, [item]))

@@ -7,7 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 from plait._caches import clearable_lru_cache
-from plait._notation.tree import Expr, Name, Number, Tree, all_leaves, names
+from plait._notation.tree import Name, Number, TensorExpr, Tree, collect_leaves, collect_names
 from plait._operations import reduce
 from plait._plan.graph import Plan
 from plait._plan.lowering import lower_movement
@@ -68,14 +68,14 @@ def infer_operation(tree: Tree) -> str:
     if len(tree.left) > 1:
         return "einsum"
     right = tree.right or ()
-    before, after = names(tree.left), names(right)
-    if sum(isinstance(leaf, Name) for leaf in all_leaves(tree.left)) > len(before):
+    before, after = collect_names(tree.left), collect_names(right)
+    if sum(isinstance(leaf, Name) for leaf in collect_leaves(tree.left)) > len(before):
         return "einsum"  # a diagonal
     if before.keys() - after.keys() or _has_lengths(tree.left):
         return "reduce"
     return "repeat" if after.keys() - before.keys() or _has_lengths(right) else "rearrange"
 
 
-def _has_lengths(side: tuple[Expr, ...]) -> bool:
+def _has_lengths(side: tuple[TensorExpr, ...]) -> bool:
     """Whether there is an axis without a name, other than a unit axis."""
-    return any(isinstance(leaf, Number) and leaf.value != 1 for leaf in all_leaves(side))
+    return any(isinstance(leaf, Number) and leaf.value != 1 for leaf in collect_leaves(side))

@@ -1,4 +1,4 @@
-"""A plan: a graph of nodes that takes tensors to results, with the arithmetic of the sizes that it needs."""
+"""The plan: a graph of nodes from input tensors to results, and the size operations that it needs."""
 
 from __future__ import annotations
 
@@ -10,98 +10,105 @@ from plait._plan.nodes import Contract, Node, Sum
 from plait._shapes.solver import PRODUCT, SizeOp, SolvedPattern
 
 Step: TypeAlias = "tuple[Node, tuple[int, ...]]"
-"""A node, and its operands: the numbers of tensors, or of the results of earlier steps."""
+"""A node and its operands, as numbers: those of the input tensors come first, then one for each step's result."""
 
 
 class Plan(NamedTuple):
-    """A solved operation, ready for any backend; the tensors are numbered, and then the result of each step."""
+    """A solved pattern lowered to nodes, for any backend; input tensors and results of steps are numbered in one
+    row.
+    """
 
     solved: SolvedPattern
-    size_ops: tuple[SizeOp, ...]  # of the solved pattern, and of the sizes that the nodes name
-    steps: tuple[Step, ...]  # the nodes, each behind those that it needs
-    outputs: tuple[int, ...]  # the numbers of the results
+    size_ops: tuple[SizeOp, ...]  # of the solved pattern, then those that only the nodes need
+    steps: tuple[Step, ...]  # in an order in which each node comes after those that it takes
+    outputs: tuple[int, ...]  # the numbers of the plan's results
 
 
-class Segment(NamedTuple):
-    """A contraction with the chains of nodes around it, or one chain alone; nodes are given by their numbers."""
+class ContractionGroup(NamedTuple):
+    """A contraction with the nodes around it, or a chain of nodes alone; nodes are given by their step numbers."""
 
-    operands: tuple[tuple[int, tuple[int, ...]], ...]  # where each comes from, and the nodes that bring it into shape
-    contract: int | None  # ``None`` where there is one operand, and nothing to be contracted
-    after: tuple[int, ...] = ()  # the nodes of the result
+    operand_chains: tuple[tuple[int, tuple[int, ...]], ...]  # for each operand a number and the nodes applied to it
+    contraction: int | None  # ``None`` for a chain of nodes alone
+    epilogue: tuple[int, ...] = ()  # the nodes applied to the result
 
 
-def segments(plan: Plan) -> tuple[list[Segment], tuple[int, ...]]:
-    """The plan as contractions and chains, and the numbers of its outputs among the tensors and their results.
+def group_by_contraction(plan: Plan) -> tuple[list[ContractionGroup], tuple[int, ...]]:
+    """Group the nodes of a plan around its contractions, and return the groups and the numbers of the plan's outputs.
 
-    A change of the layout of a result belongs to the contraction that needs it.
+    Numbers count the input tensors, then the results of the groups. A node between two contractions belongs to the
+    second.
     """
-    count = len(plan.solved.ranks)
-    last = max([step for step, (node, _) in enumerate(plan.steps) if isinstance(node, Contract)], default=-1)
-    uses = Counter(plan.outputs)
+    input_count = len(plan.solved.ranks)
+    last_contraction = max(
+        [step for step, (node, _) in enumerate(plan.steps) if isinstance(node, Contract)], default=-1
+    )
+    use_counts = Counter(plan.outputs)
     for _, operands in plan.steps:
-        uses.update(operands)
-    found: list[Segment] = []
-    chains: dict[int, tuple[int, tuple[int, ...]]] = {number: (number, ()) for number in range(count)}
-    """For each value where it comes from, and the nodes that are still to be applied to that."""
+        use_counts.update(operands)
+    groups: list[ContractionGroup] = []
+    chains: dict[int, tuple[int, tuple[int, ...]]] = {number: (number, ()) for number in range(input_count)}
+    """For each number of the plan the number among tensors and groups, and the nodes still to be applied to it."""
 
-    def add(operands: tuple[tuple[int, tuple[int, ...]], ...], contract: int | None) -> tuple[int, tuple[int, ...]]:
-        found.append(Segment(operands, contract))
-        return count + len(found) - 1, ()
+    def add_group(
+        operands: tuple[tuple[int, tuple[int, ...]], ...], contraction: int | None
+    ) -> tuple[int, tuple[int, ...]]:
+        groups.append(ContractionGroup(operands, contraction))
+        return input_count + len(groups) - 1, ()
 
     for step, (node, operands) in enumerate(plan.steps):
         if isinstance(node, Contract):
-            chains[count + step] = add(tuple([chains[operand] for operand in operands]), step)
+            chains[input_count + step] = add_group(tuple([chains[operand] for operand in operands]), step)
             continue
-        source, nodes = chains[operands[0]]
-        is_last = operands[0] == count + step - 1 and uses[operands[0]] == 1
-        belongs = step > last or isinstance(node, Sum)
-        if belongs and is_last and not nodes and source == count + len(found) - 1 >= count:
-            found[-1] = found[-1]._replace(after=(*found[-1].after, step))
-            chains[count + step] = (source, ())
-        elif uses[count + step] > 1 or len(plan.outputs) > 1:
-            chains[count + step] = add(((source, (*nodes, step)),), None)
+        origin, nodes = chains[operands[0]]
+        reads_last_result = operands[0] == input_count + step - 1 and use_counts[operands[0]] == 1
+        is_epilogue = step > last_contraction or isinstance(node, Sum)
+        if is_epilogue and reads_last_result and not nodes and origin == input_count + len(groups) - 1 >= input_count:
+            groups[-1] = groups[-1]._replace(epilogue=(*groups[-1].epilogue, step))
+            chains[input_count + step] = (origin, ())
+        elif use_counts[input_count + step] > 1 or len(plan.outputs) > 1:
+            chains[input_count + step] = add_group(((origin, (*nodes, step)),), None)
         else:
-            chains[count + step] = (source, (*nodes, step))
+            chains[input_count + step] = (origin, (*nodes, step))
     outputs = []
     for value in plan.outputs:
-        source, nodes = chains[value]
-        outputs.append(add((chains[value],), None)[0] if nodes or not found else source)
-    return found, tuple(outputs)
+        origin, nodes = chains[value]
+        outputs.append(add_group((chains[value],), None)[0] if nodes or not groups else origin)
+    return groups, tuple(outputs)
 
 
-def chain_plan(solved: SolvedPattern, size_ops: tuple[SizeOp, ...], nodes: Sequence[Node]) -> Plan:
-    """The plan of one tensor that takes one node after the other."""
-    steps = tuple(zip(nodes, zip(range(len(nodes))), strict=True))  # each node takes the value before it
+def build_chain_plan(solved: SolvedPattern, size_ops: tuple[SizeOp, ...], nodes: Sequence[Node]) -> Plan:
+    """Return the plan of one tensor in which each node takes the result of the node before it."""
+    steps = tuple(zip(nodes, zip(range(len(nodes))), strict=True))
     return Plan(solved, size_ops, steps, (len(steps),))
 
 
-class SizeBuilder:
-    """Finds the slot of a product of axes, or adds one with the operation that fills it."""
+class SizeOpBuilder:
+    """Finds the slots of the lengths of dimensions, and adds a size operation for each product that has no slot."""
 
-    __slots__ = ("_known", "added", "solved")
+    __slots__ = ("_slot_by_axes", "new_ops", "solved")
 
     def __init__(self, solved: SolvedPattern) -> None:
         self.solved = solved
-        self.added: list[SizeOp] = []
-        self._known: dict[tuple[int, ...], int] | None = None
+        self.new_ops: list[SizeOp] = []
+        self._slot_by_axes: dict[tuple[int, ...], int] | None = None
 
     @property
     def size_ops(self) -> tuple[SizeOp, ...]:
-        """Those of the solved pattern, and the new ones."""
-        return (*self.solved.size_ops, *self.added)
+        """The size operations of the solved pattern, then the new ones."""
+        return (*self.solved.size_ops, *self.new_ops)
 
-    def shape(self, dims: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
-        """For each dimension, given as its axes, the slot of its length."""
-        slots, product = self.solved.slots, self._product
-        return tuple([slots[axes[0]] if len(axes) == 1 else product(axes) for axes in dims])
+    def shape_slots(self, dims: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
+        """Return the slot of each dimension's length; a dimension is given as its axes."""
+        slots, product_slot = self.solved.slots, self._product_slot
+        return tuple([slots[axes[0]] if len(axes) == 1 else product_slot(axes) for axes in dims])
 
-    def _product(self, axes: tuple[int, ...]) -> int:
-        known = self._known
-        if known is None:  # a dimension of an input holds its product already
-            known = self._known = {}
+    def _product_slot(self, axes: tuple[int, ...]) -> int:
+        slot_by_axes = self._slot_by_axes
+        if slot_by_axes is None:  # the length of an input's dimension is already a product of its axes
+            slot_by_axes = self._slot_by_axes = {}
             for slot, dim in enumerate(sum(self.solved.inputs, ())):
-                known.setdefault(dim, slot)
-        if axes not in known:
-            self.added.append(SizeOp(PRODUCT, 0, tuple(map(self.solved.slots.__getitem__, axes))))
-            known[axes] = self.solved.filled + len(self.added) - 1
-        return known[axes]
+                slot_by_axes.setdefault(dim, slot)
+        if axes not in slot_by_axes:
+            self.new_ops.append(SizeOp(PRODUCT, 0, tuple(map(self.solved.slots.__getitem__, axes))))
+            slot_by_axes[axes] = self.solved.slot_count + len(self.new_ops) - 1
+        return slot_by_axes[axes]

@@ -1,7 +1,7 @@
-"""The nodes of a plan graph: all that the executor, the tracers, `explain` and generated source ask of an operation.
+"""The nodes of a plan graph: for each operation its output shape, strides, cost, source code and printed text.
 
-A shape holds *slots* (see `plait._shapes.solver`), so that a plan is the same for every size. In a plan that was chosen
-for given sizes it holds lengths.
+A shape holds *slots*, the numbers of sizes (see `plait._shapes.solver`), so that one plan serves tensors of every size.
+In a plan for given sizes, as `plait._plan.contraction` makes them, it holds lengths.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
-from plait._plan.strides import StridedView, contiguous, memory_order, reshape_strides
+from plait._plan.strides import StridedView, contiguous_strides, dims_by_stride, reshape_strides
 
 TYPE_CHECKING = False  # as `typing` has it
 if TYPE_CHECKING:
     from typing import Protocol
 
     class Spelling(Protocol):
-        """How a framework spells what nodes do; see `plait.backends.spellings`."""
+        """The templates by which a framework's source code is written; see `plait.backends.spellings`."""
 
         @property
         def imports(self) -> str: ...
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 Shape: TypeAlias = tuple[int, ...]
 
-Axis: TypeAlias = "str | int"
-"""Of an equation: a letter; or a dimension of the ellipsis, as a negative number that counts from the right."""
+EquationAxis: TypeAlias = "str | int"
+"""An axis of an equation: its letter, or for a dimension of ``...`` a negative number, counted from the right."""
 
 
 class Cost(NamedTuple):
-    """Multiplications and additions, and the elements that are read and written; nothing for a view."""
+    """How many multiplications and additions a node makes, and how many elements it reads and writes; 0 for a view."""
 
     flops: int = 0
     read: int = 0
@@ -42,235 +42,239 @@ class Cost(NamedTuple):
 
 
 class Node:
-    """What every node can be asked.
+    """The base class of nodes: one operation on one or several tensors.
 
-    Its ``method`` is the backend's function that executes it. Of one operand it is ``f(tensor, argument)``, where the
-    argument is the node's first field, which may be a shape; of several see `Contract`.
+    ``method`` is the name of the backend's function that executes the node. For one operand that is called as
+    ``f(tensor, argument)``, where the argument is the node's first field, with slots of a shape replaced by lengths.
+    For several operands see `Contract`.
     """
 
     __slots__ = ()
     method: str
     takes_shape: ClassVar[bool] = False
-    computes: ClassVar[bool] = False  # whether its cost is one of arithmetic, and not of memory
+    has_flops: ClassVar[bool] = False  # whether its cost is printed as FLOPs, not as elements copied
 
     if TYPE_CHECKING:
 
-        def __getitem__(self, place: Any, /) -> Any: ...
+        def __getitem__(self, field: Any, /) -> Any: ...
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """The shape of the result, for operands of these shapes; by default the shape that it was made for."""
+        """Return the shape of the result for operands of these shapes; by default the node's own ``shape``."""
         shape: Shape = self[0]
         return shape
 
-    def apply(self, view: StridedView, lengths: Shape) -> int | None:
-        """Make the view of the operand that of the result; returned is the dimension that forces a copy, if any."""
-        view.shape, view.strides = lengths, contiguous(lengths)
+    def update_view(self, view: StridedView, lengths: Shape) -> int | None:
+        """Change the shape and strides of the operand to those of the result, whose shape is ``lengths``.
+
+        Return the first dimension that forces a copy, or ``None`` if the result is a view.
+        """
+        view.shape, view.strides = lengths, contiguous_strides(lengths)
         return 0
 
     def cost(self, shapes: Sequence[Shape], result: Shape, *, copies: bool) -> Cost:
-        """What it costs, for operands and a result of these shapes; ``copies`` is what `apply` has found."""
+        """Return the cost for operands and a result of these shapes; ``copies``: `update_view` found a copy."""
         return Cost(0, prod(shapes[0]), prod(result)) if copies else Cost()
 
-    def source(self, spelling: Spelling, operands: Sequence[str], sizes: Sequence[str]) -> str:
-        """The code that does the same, given the code of each size: lines, the last of which is an expression."""
+    def source_code(self, spelling: Spelling, operands: Sequence[str], sizes: Sequence[str]) -> str:
+        """Return Python statements and a final expression that do the same; ``sizes`` has the code of each slot."""
         if self.takes_shape:
-            return spelling.call(self.method, operands, shape=shape_source([sizes[slot] for slot in self[0]]))
+            return spelling.call(self.method, operands, shape=tuple_source_code([sizes[slot] for slot in self[0]]))
         return spelling.call(self.method, operands, axes=self[0])
 
     def describe(self, axes: Sequence[str]) -> str:
-        """How it prints; ``axes`` are the dimensions of the operand, in the words of the pattern."""
+        """Return the text that `explain` prints for the node; ``axes`` names each dimension of the operand."""
         return self.method
 
     def describe_cost(self, cost: Cost) -> str:
-        """How its cost prints."""
-        if self.computes:
+        """Return the text that `explain` prints for the node's cost."""
+        if self.has_flops:
             return f"{cost.flops:,} FLOPs"
         return f"copies {cost.written:,} elements" if cost.written else "view"
 
 
-class _WithShape(NamedTuple):
+class _ShapeField(NamedTuple):
     shape: Shape
 
 
-class _WithAxes(NamedTuple):
+class _AxesField(NamedTuple):
     axes: tuple[int, ...]
 
 
-class _WithOrder(NamedTuple):
+class _OrderField(NamedTuple):
     order: tuple[int, ...]
 
 
-class _WithReduction(NamedTuple):
+class _ReductionFields(NamedTuple):
     axes: tuple[int, ...]
     reduction: str
 
 
-class Reshape(_WithShape, Node):
-    """The same elements in row-major order, in other dimensions."""
+class Reshape(_ShapeField, Node):
+    """Change the shape; the elements keep their row-major order."""
 
     __slots__ = ()
     method = "reshape"
     takes_shape = True
 
-    def apply(self, view: StridedView, lengths: Shape) -> int | None:
-        """A view where each group of dimensions is evenly spaced in memory."""
-        found = reshape_strides(view.shape, view.strides, lengths)
-        if isinstance(found, int):
-            view.shape, view.strides = lengths, contiguous(lengths)
-            return found
-        view.shape, view.strides = lengths, found
+    def update_view(self, view: StridedView, lengths: Shape) -> int | None:
+        """Return ``None`` if each group of merged dimensions is evenly spaced in memory: the result is a view."""
+        strides = reshape_strides(view.shape, view.strides, lengths)
+        if isinstance(strides, int):
+            view.shape, view.strides = lengths, contiguous_strides(lengths)
+            return strides
+        view.shape, view.strides = lengths, strides
         return None
 
 
 class View(Reshape):
-    """A reshape that never copies."""
+    """A reshape that must not copy."""
 
     __slots__ = ()
     method = "view"
 
 
-class Permute(_WithOrder, Node):
-    """Dimension ``i`` of the result is dimension ``order[i]`` of the operand."""
+class Permute(_OrderField, Node):
+    """Reorder the dimensions: dimension ``i`` of the result is dimension ``order[i]`` of the operand."""
 
     __slots__ = ()
     method = "permute"
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """The dimensions in their new order."""
+        """Return the lengths in their new order."""
         (shape,) = shapes
-        return tuple([shape[place] for place in self.order])
+        return tuple([shape[dim] for dim in self.order])
 
-    def apply(self, view: StridedView, lengths: Shape) -> int | None:
-        """Always a view."""
+    def update_view(self, view: StridedView, lengths: Shape) -> int | None:
+        """Reorder the strides; the result is always a view."""
         strides = view.strides
-        view.shape, view.strides = lengths, tuple([strides[place] for place in self.order])
+        view.shape, view.strides = lengths, tuple([strides[dim] for dim in self.order])
         return None
 
 
-class Expand(_WithShape, Node):
-    """Broadcast to a shape, right-aligned, without a copy."""
+class Expand(_ShapeField, Node):
+    """Broadcast to a shape, aligned at the last dimension, without a copy."""
 
     __slots__ = ()
     method = "expand"
     takes_shape = True
 
-    def apply(self, view: StridedView, lengths: Shape) -> int | None:
-        """A view with stride 0 along the new dimensions."""
-        new = len(lengths) - len(view.shape)
-        own = [
+    def update_view(self, view: StridedView, lengths: Shape) -> int | None:
+        """Set the strides of new and of stretched dimensions to 0."""
+        new_count = len(lengths) - len(view.shape)
+        kept = [
             stride if length == size else 0
-            for stride, length, size in zip(view.strides, view.shape, lengths[new:], strict=True)
+            for stride, length, size in zip(view.strides, view.shape, lengths[new_count:], strict=True)
         ]
-        view.shape, view.strides = lengths, (*[0] * new, *own)
+        view.shape, view.strides = lengths, (*[0] * new_count, *kept)
         return None
 
 
-class Reduce(_WithReduction, Node):
-    """Combine the elements along some dimensions, which the result lacks."""
+class Reduce(_ReductionFields, Node):
+    """Reduce along some dimensions, which the result does not have, by the reduction of the call."""
 
     __slots__ = ()
     method = "reduce"
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """The dimensions that are kept."""
-        return _without(shapes[0], self.axes)
+        """Return the lengths of the dimensions that are kept."""
+        return _drop_dims(shapes[0], self.axes)
 
-    def apply(self, view: StridedView, lengths: Shape) -> int | None:
-        """New memory, in the order in which the operand has its dimensions in memory."""
-        kept = _without(view.strides, self.axes)
-        order = memory_order(kept)
-        strides = dict(zip(order, contiguous([lengths[place] for place in order]), strict=True))
-        view.shape, view.strides = lengths, tuple([strides[place] for place in range(len(kept))])
+    def update_view(self, view: StridedView, lengths: Shape) -> int | None:
+        """Set the strides of new memory whose dimensions are in the same order as those of the operand."""
+        kept = _drop_dims(view.strides, self.axes)
+        order = dims_by_stride(kept)
+        strides = dict(zip(order, contiguous_strides([lengths[dim] for dim in order]), strict=True))
+        view.shape, view.strides = lengths, tuple([strides[dim] for dim in range(len(kept))])
         return 0
 
-    def source(self, spelling: Spelling, operands: Sequence[str], sizes: Sequence[str]) -> str:
-        """By the name of the reduction."""
+    def source_code(self, spelling: Spelling, operands: Sequence[str], sizes: Sequence[str]) -> str:
+        """Return the code of the reduction, found by its name."""
         return spelling.reduce(self.reduction, operands[0], self.axes)
 
     def describe(self, axes: Sequence[str]) -> str:
-        """With the axes that are reduced."""
+        """Name the axes that are reduced."""
         return f"reduce over {' '.join([axes[axis] for axis in self.axes])}"
 
     def describe_cost(self, cost: Cost) -> str:
-        """What it reads: the result is small."""
+        """Count the elements read: the result is small."""
         return f"reads {cost.read:,} elements"
 
 
-class Sum(_WithAxes, Node):
-    """Add up the elements along some dimensions, in their own type: a part of a contraction."""
+class Sum(_AxesField, Node):
+    """Sum along some dimensions without a wider accumulator, as a part of a contraction."""
 
     __slots__ = ()
     method = "add"
-    computes = True
+    has_flops = True
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """The dimensions that are kept."""
-        return _without(shapes[0], self.axes)
+        """Return the lengths of the dimensions that are kept."""
+        return _drop_dims(shapes[0], self.axes)
 
     def cost(self, shapes: Sequence[Shape], result: Shape, *, copies: bool) -> Cost:
-        """An addition for each element."""
+        """Count one addition for each element."""
         return Cost(prod(shapes[0]), prod(shapes[0]), prod(result))
 
-    def source(self, spelling: Spelling, operands: Sequence[str], sizes: Sequence[str]) -> str:
-        """The reduction of that name."""
+    def source_code(self, spelling: Spelling, operands: Sequence[str], sizes: Sequence[str]) -> str:
+        """Return the code of the reduction ``sum``."""
         return spelling.reduce("sum", operands[0], self.axes)
 
 
-class Diagonal(_WithAxes, Node):
-    """Keep of two dimensions of one length the elements with equal indices, as a new last dimension."""
+class Diagonal(_AxesField, Node):
+    """Take the diagonal of two dimensions of the same length; it becomes the last dimension."""
 
     __slots__ = ()
     method = "diagonal"
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """The other dimensions, and then the common length."""
-        return (*_without(shapes[0], self.axes), shapes[0][self.axes[0]])
+        """Return the lengths of the other dimensions, then that of the diagonal."""
+        return (*_drop_dims(shapes[0], self.axes), shapes[0][self.axes[0]])
 
-    def apply(self, view: StridedView, lengths: Shape) -> int | None:
-        """A view that steps along both dimensions at once."""
+    def update_view(self, view: StridedView, lengths: Shape) -> int | None:
+        """Add the strides of both dimensions; the result is always a view."""
         step = sum([view.strides[axis] for axis in self.axes])
-        view.shape, view.strides = lengths, (*_without(view.strides, self.axes), step)
+        view.shape, view.strides = lengths, (*_drop_dims(view.strides, self.axes), step)
         return None
 
 
-class Contiguous(_WithShape, Node):
-    """The same elements in memory of their own, in row-major order; ``shape`` is that of the operand."""
+class Contiguous(_ShapeField, Node):
+    """Copy into new row-major memory; ``shape`` is that of the operand."""
 
     __slots__ = ()
     method = "copy"
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """The same shape."""
+        """Return the shape of the operand."""
         return shapes[0]
 
 
 class _ContractFields(NamedTuple):
     method: str
     shape: Shape
-    equation: str = ""  # of an einsum, in the classical form with an arrow
-    order: tuple[int, ...] | None = None  # in which a product of matrices fills memory of the shape, if in another
-    in_place: int | None = None  # the operand whose memory a ``multiply`` may take for its result
-    axes: tuple[int, ...] = ()  # of the network that was planned, as the result has them in order
+    equation: str = ""  # of an einsum, as NumPy writes it, with an arrow
+    order: tuple[int, ...] | None = None  # dimension ``i`` of a matmul fills dimension ``order[i]`` of ``shape``
+    reused_operand: int | None = None  # the temporary operand that a ``multiply`` may overwrite with its result
+    axes: tuple[int, ...] = ()  # of the result, in order, as numbers of the network
 
 
 class Contract(_ContractFields, Node):
-    """Multiply tensors, and sum over what the result lacks.
+    """Multiply tensors, and sum over the axes that the result does not have.
 
-    The method is ``einsum``, by the framework's own function, or of two tensors ``matmul``, ``dot`` (of at most two
-    dimensions each), ``vecdot`` (along the last dimension) or ``multiply`` (with broadcasting, without a sum).
+    The method is ``einsum``, the framework's own function, or for two tensors ``matmul``, ``dot`` (of at most two
+    dimensions each), ``vecdot`` (along the last dimension) or ``multiply`` (elementwise, with broadcasting).
     """
 
     __slots__ = ()
-    computes = True
+    has_flops = True
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """The shape that it was made for."""
+        """Return the node's own shape."""
         return self.shape
 
     def cost(self, shapes: Sequence[Shape], result: Shape, *, copies: bool = True) -> Cost:
-        """Counted as opt_einsum does: one operation for each product, and one more where products are added up."""
+        """Count as opt_einsum does: one operation for each product, and one more where products are summed."""
         if self.method == "einsum":
-            lengths = _lengths_of_axes(self.equation, shapes, result)
+            lengths = _axis_lengths(self.equation, shapes, result)
             flops = prod(lengths.values()) * (max(1, len(shapes) - 1) + (prod(lengths.values()) > prod(result)))
         elif self.method == "multiply":
             flops = prod(result)
@@ -279,28 +283,28 @@ class Contract(_ContractFields, Node):
             flops = prod(result) * inner * (2 if inner > 1 else 1)
         return Cost(flops, sum([prod(shape) for shape in shapes]), prod(result))
 
-    def source(self, spelling: Spelling, operands: Sequence[str], sizes: Sequence[str]) -> str:
-        """With the equation of an einsum."""
+    def source_code(self, spelling: Spelling, operands: Sequence[str], sizes: Sequence[str]) -> str:
+        """Return the code of the method, with the equation of an einsum."""
         return spelling.call(self.method, operands, equation=f'"{self.equation}"')
 
     def describe(self, axes: Sequence[str]) -> str:
-        """With the equation of an einsum."""
+        """Return the method, with the equation of an einsum."""
         if self.method == "einsum":
             return f"einsum {self.equation}"
         return "matmul" if self.method == "dot" else self.method
 
 
-def shape_source(sizes: Sequence[str]) -> str:
-    """A tuple of sizes, each given as code, as code."""
+def tuple_source_code(sizes: Sequence[str]) -> str:
+    """Return the source code of a tuple, given the code of each element."""
     return f"({', '.join(sizes)}{',' * (len(sizes) == 1)})"
 
 
-def _without(values: Sequence[Any], axes: Sequence[int]) -> tuple[Any, ...]:
-    return tuple([value for place, value in enumerate(values) if place not in axes])
+def _drop_dims(values: Sequence[Any], axes: Sequence[int]) -> tuple[Any, ...]:
+    return tuple([value for dim, value in enumerate(values) if dim not in axes])
 
 
-def axes_of_term(term: str, rank: int) -> list[Axis]:
-    """The axes of a term of an equation, for a tensor of this rank.
+def axes_of_term(term: str, rank: int) -> list[EquationAxis]:
+    """Return the axes of one term of an equation, for a tensor of this rank.
 
     >>> axes_of_term("a...b", 4)
     ['a', -2, -1, 'b']
@@ -309,8 +313,8 @@ def axes_of_term(term: str, rank: int) -> list[Axis]:
     return [*before, *range(len(before) + len(after) - rank, 0), *after]
 
 
-def _lengths_of_axes(equation: str, shapes: Sequence[Shape], result: Shape) -> dict[Axis, int]:
-    lengths: dict[Axis, int] = {}
+def _axis_lengths(equation: str, shapes: Sequence[Shape], result: Shape) -> dict[EquationAxis, int]:
+    lengths: dict[EquationAxis, int] = {}
     left, _, right = equation.partition("->")
     for term, shape in zip([*left.split(","), right], [*shapes, result], strict=True):
         for axis, length in zip(axes_of_term(term, len(shape)), shape, strict=True):

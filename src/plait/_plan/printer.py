@@ -7,7 +7,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from plait._plan.contraction.paths import Path, path_text
-from plait._plan.graph import Plan, segments
+from plait._plan.graph import Plan, group_by_contraction
 from plait._plan.nodes import Contract, Cost, Node, Reshape, Shape
 from plait._plan.strides import StridedView
 from plait._shapes.sizes import shape_text
@@ -120,20 +120,20 @@ class _Printer:
             dims = labels.tensor(number)
             text = texts[number] if texts else " ".join(labels.text(dims))
             values.append(_Value(tensor_name(number, len(shapes)), dims, text, StridedView(shape)))
-        (found, (output,)), nodes = segments(plan), [node for node, _ in plan.steps]
+        (found, (output,)), nodes = group_by_contraction(plan), [node for node, _ in plan.steps]
         for number, segment in enumerate(found, 1):
             operands = []
-            for source, chain in segment.operands:
+            for source, chain in segment.operand_chains:
                 value = values[source]
-                if segment.contract is not None or source < len(shapes):
+                if segment.contraction is not None or source < len(shapes):
                     self.lines.append(Line(value.name, value.view.shape, value.text, ""))
                 for step in chain:
                     value = self._apply(nodes[step], [value])
                 operands.append(value)
             result = operands[0]
-            if segment.contract is not None:
-                result = self._apply(nodes[segment.contract], operands)
-            for step in segment.after:
+            if segment.contraction is not None:
+                result = self._apply(nodes[segment.contraction], operands)
+            for step in segment.epilogue:
                 result = self._apply(nodes[step], [result])
             values.append(result._replace(name=f"result {number}"))
             if number < len(found):
@@ -145,7 +145,7 @@ class _Printer:
         shapes = [value.view.shape for value in operands]
         dims, lengths = self.labels.result(node, [value.dims for value in operands], shapes)
         view = StridedView(shapes[0], operands[0].view.strides)
-        copies = node.apply(view, lengths) is not None
+        copies = node.update_view(view, lengths) is not None
         cost = node.cost(shapes, lengths, copies=copies)
         text = " ".join(self.labels.text(dims)) if self._fits(dims, lengths) else ""
         step = node.describe(self.labels.text(operands[0].dims))

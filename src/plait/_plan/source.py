@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 from keyword import iskeyword
 
 from plait._plan.graph import Plan
-from plait._plan.nodes import shape_source
+from plait._plan.nodes import tuple_source_code
 from plait._shapes.solver import BROADCAST, CHECK, NONEMPTY, PRODUCT, SizeOp
 
 TYPE_CHECKING = False
@@ -42,7 +42,7 @@ class _Writer:
         self.names = {label: self._unused(label) for label in dict.fromkeys(solved.labels) if label.isidentifier()}
         """Of each axis that the pattern names, what its size is called."""
         self.labels = dict(zip(solved.slots, solved.labels, strict=True))
-        self.sizes = [self._size(slot) for slot in range(solved.width - len(solved.constants))]
+        self.sizes = [self._size(slot) for slot in range(solved.initial_slot_count - len(solved.constants))]
         self.sizes += map(str, solved.constants)
         """For each slot the code of its size."""
 
@@ -61,7 +61,7 @@ class _Writer:
         lines = self.spelling.call("setup", self.tensors).splitlines()
         for tensor, slots in zip(self.tensors, pairwise(accumulate(self.plan.solved.ranks, initial=0)), strict=True):
             sizes = self.sizes[slice(*slots)]
-            target = ", ".join(sizes) if len(sizes) > 1 else shape_source(sizes)
+            target = ", ".join(sizes) if len(sizes) > 1 else tuple_source_code(sizes)
             lines.append(f"{target} = {self.spelling.call('shape', [tensor])}")
         return lines
 
@@ -108,7 +108,7 @@ class _Writer:
         values, lines = list(self.tensors), []
         for node, operands in self.plan.steps:
             chosen = [values[operand] for operand in operands]
-            *before, result = node.source(self.spelling, chosen, self.sizes).splitlines()
+            *before, result = node.source_code(self.spelling, chosen, self.sizes).splitlines()
             lines += [*before, f"{chosen[0]} = {result}"]
             values.append(chosen[0])
         (output,) = self.plan.outputs

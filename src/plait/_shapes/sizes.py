@@ -8,7 +8,7 @@ from itertools import islice
 from operator import index
 from typing import Any, TypeAlias
 
-from plait._notation.parser import normalise
+from plait._notation.parser import normalize_name
 from plait._shapes.solver import (
     BROADCAST,
     COMPUTING,
@@ -104,7 +104,7 @@ def normalise_sizes(sizes: dict[str, Any]) -> dict[str, Any]:
     """The given sizes with their names as Python spells them: ``ℎ`` is ``h``, and so may not be given beside it."""
     normal: dict[str, Any] = {}
     for name, value in sizes.items():
-        key = normalise(name)
+        key = normalize_name(name)
         if key in normal:
             raise make_error("PLT311", f"the size {key} is given twice, once by another spelling of the name")
         normal[key] = value

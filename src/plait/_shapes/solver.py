@@ -13,7 +13,16 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from plait._notation.parser import parse
-from plait._notation.tree import Ellipsis, Expr, Name, Number, Tree, items_by_dimension, leaves, names
+from plait._notation.tree import (
+    Ellipsis,
+    Name,
+    Number,
+    TensorExpr,
+    Tree,
+    collect_names,
+    item_leaves,
+    items_by_dimension,
+)
 from plait.errors import PlaitError, Span, did_you_mean, make_error
 
 PRODUCT = "product"  # appends the product of the factors
@@ -46,7 +55,7 @@ class SolvedPattern(NamedTuple):
     """A pattern, solved for all shapes of these ranks; an *axis* is a number from 0."""
 
     text: str
-    classical: bool
+    is_classical: bool  # whether the text is a classical equation of single letters
     ranks: tuple[int, ...]
     given: tuple[str, ...]
     constants: tuple[int, ...]
@@ -55,12 +64,12 @@ class SolvedPattern(NamedTuple):
     labels: tuple[str, ...]  # the axes as the pattern spells them
     slots: tuple[int, ...]  # where the sizes of the axes are found
     size_ops: tuple[SizeOp, ...]
-    filled: int  # the number of slots that are filled after the last size operation
+    slot_count: int  # after the last size operation
 
     @property
     def tree(self) -> Tree:
         """The pattern, read once more: only an error or an explanation needs it."""
-        if self.classical:
+        if self.is_classical:
             from plait._notation.equation import parse_equation
 
             return parse_equation(self.text, len(self.ranks))
@@ -73,7 +82,7 @@ class SolvedPattern(NamedTuple):
         return len(sum(self.inputs[0], ())) == axes == len(sum(self.output, ())) and not self.constants
 
     @property
-    def width(self) -> int:
+    def initial_slot_count(self) -> int:
         """The number of slots that are filled before the first size operation."""
         return sum(self.ranks) + len(self.given) + len(self.constants)
 
@@ -98,7 +107,7 @@ def solve_pattern(tree: Tree, ranks: tuple[int, ...], given: tuple[str, ...] = (
     output = _dimensions(tree.right[0], dots, axes) if tree.right else ()
     for name in given:
         if name not in axes:
-            raise unknown_size(name, names(tree.left + (tree.right or ())), tree.text)
+            raise unknown_size(name, collect_names(tree.left + (tree.right or ())), tree.text)
     first = sum(ranks)  # the first slot of the given sizes
     labels: list[str] = []
     slots: list[int | None] = []
@@ -112,12 +121,12 @@ def solve_pattern(tree: Tree, ranks: tuple[int, ...], given: tuple[str, ...] = (
             labels.append(key if type(key) is str else NAMELESS)
             slots.append(first + given.index(key) if key in given else None)
     following = first + len(given) + len(constants)
-    size_ops, filled = _infer(tree, ranks, sum(inputs, ()), labels, slots, following)
+    size_ops, slot_count = _infer(tree, ranks, sum(inputs, ()), labels, slots, following)
     if None in slots:
         raise _unsized(tree, labels[slots.index(None)])
     return SolvedPattern(
         text=tree.text,
-        classical=tree.classical,
+        is_classical=tree.is_classical,
         ranks=ranks,
         given=given,
         constants=tuple(constants),
@@ -126,11 +135,11 @@ def solve_pattern(tree: Tree, ranks: tuple[int, ...], given: tuple[str, ...] = (
         labels=tuple(labels),
         slots=tuple(slots),  # type: ignore[arg-type]  # None was excluded above
         size_ops=tuple(size_ops),
-        filled=filled,
+        slot_count=slot_count,
     )
 
 
-def _dimensions(expr: Expr, dots: int, axes: dict[object, int]) -> Dims:
+def _dimensions(expr: TensorExpr, dots: int, axes: dict[object, int]) -> Dims:
     """The dimensions of one tensor, each as its axes; new ones are added to ``axes``.
 
     The key of an axis is its name, the node of its number, or its place in an ellipsis, counted from the right as
@@ -142,7 +151,7 @@ def _dimensions(expr: Expr, dots: int, axes: dict[object, int]) -> Dims:
             dims.append((axes.setdefault(item.text, len(axes)),))
             continue
         dim: list[int] = []
-        for leaf in leaves(item):
+        for leaf in item_leaves(item):
             if type(leaf) is Name:
                 dim.append(axes.setdefault(leaf.text, len(axes)))
             elif type(leaf) is Ellipsis:
@@ -210,7 +219,7 @@ def slot_labels(solved: SolvedPattern, size_ops: Iterable[SizeOp]) -> dict[int, 
     for source, axes in enumerate(sum(solved.inputs, ())):
         labels[source] = dimension_text([solved.labels[axis] for axis in axes])
     labels.update(zip(solved.slots, solved.labels, strict=True))
-    following = solved.width
+    following = solved.initial_slot_count
     for row in size_ops:
         if row.kind == PRODUCT:
             labels[following] = dimension_text([labels[factor] for factor in row.factors])
@@ -242,7 +251,7 @@ def _ambiguous(
 
 
 def _unsized(tree: Tree, label: str) -> Exception:
-    node = names(tree.right or ())[label]
+    node = collect_names(tree.right or ())[label]
     message = f"nothing tells the size of {label}, which stands on the right only; give it, as in {label}=2"
     return make_error("PLT303", message, tree.text, [(node.start, node.stop)])
 

@@ -1,4 +1,8 @@
-"""What a framework offers where a plan takes an operation apart: the functions of its own that it is made of."""
+"""The operations that a backend can offer beyond `Backend`: for contractions and for large tensors.
+
+A backend returns them from `Backend.contraction_ops` and `LargeTensors.load`. All are optional: without them plait
+calls the framework's einsum, and one function for each reduction and copy.
+"""
 
 from __future__ import annotations
 
@@ -7,102 +11,185 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from plait.backends.costs import ContractionCosts, MemoryCosts
-from plait.backends.interface import as_it_is
+from plait.backends.interface import identity
 
 if TYPE_CHECKING:
     from plait.backends.kernels import Filler
 
-Empty: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
-"""``f(tensor, shape)``: new memory of a shape, where the tensor is."""
+AllocateFunction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
+"""``f(tensor, shape)`` returns uninitialised memory of that shape on the device of the tensor."""
 
-Unary: TypeAlias = Callable[[Any], Any]
-Product: TypeAlias = Callable[[Any, Any], Any]
+UnaryFunction: TypeAlias = Callable[[Any], Any]
+"""``f(tensor)`` returns a tensor."""
+
+ProductFunction: TypeAlias = Callable[[Any, Any], Any]
+"""``f(left, right)`` returns a product of two tensors."""
 
 StepFunction: TypeAlias = Callable[[Any, Any], Any]
-"""A function of a tensor and of a constant, or of memory for its result, or of ``None``."""
+"""``f(tensor, argument)`` executes a step of a plan; the argument is a constant, memory for the result, or ``None``."""
+
+KernelBuilder: TypeAlias = Callable[
+    [str | None, Sequence[int], Sequence[int], int, Sequence[int], Any], "Filler | None"
+]
+"""``f(name, shape, strides, reduced, out_strides, dtype)``: see `LargeTensorOps.build_kernel`."""
 
 
 class LoopView(NamedTuple):
-    """A reduction as loops over the memory of its tensors, for its gradient."""
+    """A reduction of one tensor seen as a loop nest over its memory, which the gradient of the reduction runs through.
 
-    axes: tuple[int, ...]  # the dimensions of a tensor that are reduced
-    shape: tuple[int, ...]  # of the loops
-    reduced: tuple[int, ...]  # the loops that are reduced
-    to_loops: Unary  # a tensor, as the loops see it
-    result_to_loops: Unary  # a result, as the loops see it, with one element where they reduce
-    from_loops: Unary  # what the loops see, as a tensor
-    reduce: Callable[[Any, ReductionOps], Any]  # the loops of another reduction, by its own operations
+    Attributes:
+        axes: the indices of the dimensions of the tensor that are reduced.
+        shape: the length of each loop, the outermost first.
+        reduced_loops: the indices of the loops that are reduced.
+        to_loops: permutes and reshapes a tensor of the tensor's shape, so that its dimensions are the loops.
+        result_to_loops: the same for a tensor of the result's shape, with length 1 for each reduced loop.
+        from_loops: the inverse of ``to_loops``.
+        reduce: ``f(tensor, ops)`` reduces a tensor whose dimensions are the loops by the operations of another
+            reduction.
+    """
+
+    axes: tuple[int, ...]
+    shape: tuple[int, ...]
+    reduced_loops: tuple[int, ...]
+    to_loops: UnaryFunction
+    result_to_loops: UnaryFunction
+    from_loops: UnaryFunction
+    reduce: Callable[[Any, ReductionOps], Any]
 
 
 class ReductionOps(NamedTuple):
-    """One reduction of elements of one type; ``out`` is memory for the result, or ``None``."""
+    """The operations that one reduction of one element type is made of.
 
-    empty: Empty  # memory for the result
-    scratch: Empty  # memory for what is between
-    combine: Callable[..., Any]  # f(one, other, out=None): two tensors made one, element by element
-    reduce_axis: Callable[[Any, Any, Any], Any]  # f(tensor, axis, out): along one axis, or several in one call
-    upcast: Unary | None  # to the type in which elements are combined; None where that is their own
-    finish: Callable[[Any, int], Any] | None  # f(result, count): what is left to do, for so many elements
-    downcast: bool  # whether what the calls give is of another type than the result
-    itemsize: int  # bytes of an element of the result
+    Each operation with an argument ``out`` writes its result there and returns it, or returns new memory if ``out`` is
+    ``None``. All together must give what one call of the framework gives, up to rounding.
+
+    Attributes:
+        empty: allocates memory for the result, in its element type.
+        scratch: allocates memory for intermediate results, in the type of the accumulator.
+        combine: ``f(left, right, out=None)`` reduces two tensors of one shape to one, element by element.
+        reduce_axis: ``f(tensor, axis, out)`` reduces along one dimension, or along a tuple of them.
+        upcast: casts a tensor to the type of the accumulator; ``None`` if that is its own type.
+        finish: ``f(result, count)`` completes the result in place, after ``count`` elements were reduced to each
+            element, as a mean divides; ``None`` if nothing is left to do.
+        needs_downcast: whether the operations give the type of the accumulator and the result has a narrower one.
+        itemsize: the size of an element of the result, in bytes.
+        costs: what the operations cost, in nanoseconds.
+        matmul_ones: ``f(tensor, out)`` sums the last dimension by a matrix product with a vector of ones, if that is
+            faster for some tensors.
+        reduce_rows: ``f(tensor, axis, out)`` sums another dimension by einsum, if that is faster for some tensors.
+        autograd_wrap: ``f(reduce, loops)`` makes of the function of the whole reduction one that records a gradient.
+    """
+
+    empty: AllocateFunction
+    scratch: AllocateFunction
+    combine: Callable[..., Any]
+    reduce_axis: Callable[[Any, Any, Any], Any]
+    upcast: UnaryFunction | None
+    finish: Callable[[Any, int], Any] | None
+    needs_downcast: bool
+    itemsize: int
     costs: MemoryCosts
-    matmul_ones: Callable[[Any, Any], Any] | None = None  # f(tensor, out): the last axis times ones
-    reduce_rows: Callable[[Any, int, Any], Any] | None = None  # f(tensor, axis, out): another axis added up by einsum
-    autograd_wrap: Callable[[StepFunction, LoopView], StepFunction] | None = None  # records a gradient of its own
+    matmul_ones: Callable[[Any, Any], Any] | None = None
+    reduce_rows: Callable[[Any, int, Any], Any] | None = None
+    autograd_wrap: Callable[[StepFunction, LoopView], StepFunction] | None = None
 
 
 class TwoPassOps(NamedTuple):
-    """A reduction made of two: one finds a pivot, the other adds up what each element is transformed into by it."""
+    """The operations of a two-pass reduction: find a pivot, transform each element by it, and sum.
 
-    pivot: ReductionOps  # finds the pivot, of elements of the type in which it is taken out
-    fix_pivot: Unary | None  # the pivot as it is taken out, which may be the same memory
-    upcast: Unary | None  # to the type in which the pivot is taken out; None where that is the elements' own
-    scratch: Empty  # memory for what a part of the tensor is transformed into
-    transform: Callable[[Any, Any, Any], Any]  # f(part, pivot, memory): what is added up, in that memory or in other
-    total: ReductionOps  # the sum
-    empty: Empty  # memory for the result
-    errstate: Callable[[], AbstractContextManager[Any]]  # entered for all of it: nothing is said of what is meant
-    finish: Callable[[Any, Any, int], Any]  # f(total, pivot, count): the result; of so many elements each
+    The variance has the mean for its pivot and sums squared deviations; ``logsumexp`` has the maximum, and sums
+    exponentials of the differences.
+
+    Attributes:
+        pivot: the reduction that finds the pivot, of elements in the type of the accumulator.
+        fix_pivot: replaces pivots that cannot be subtracted, such as infinity; ``None`` if there are none.
+        upcast: casts a tensor to the type of the accumulator; ``None`` if that is its own type.
+        scratch: allocates memory for the transformed elements.
+        transform: ``f(block, pivot, memory)`` returns the transformed elements of a block, in that memory or in other.
+        total: the sum of the transformed elements.
+        empty: allocates memory for the result, in its element type.
+        errstate: a context manager that is entered for both passes, to silence warnings of intended infinities.
+        finish: ``f(total, pivot, count)`` returns the result, where ``count`` elements were reduced to each.
+    """
+
+    pivot: ReductionOps
+    fix_pivot: UnaryFunction | None
+    upcast: UnaryFunction | None
+    scratch: AllocateFunction
+    transform: Callable[[Any, Any, Any], Any]
+    total: ReductionOps
+    empty: AllocateFunction
+    errstate: Callable[[], AbstractContextManager[Any]]
+    finish: Callable[[Any, Any, int], Any]
 
     @property
     def costs(self) -> MemoryCosts:
-        """Those of the sum, and of the transformation."""
+        """The costs of the sum and of the transformation, in nanoseconds."""
         return self.total.costs
 
 
 class LargeTensorOps(NamedTuple):
-    """What the schedules of large tensors are made of on a framework, and what that costs."""
+    """The operations that schedules of large tensors are made of on one framework, and their costs.
 
-    layout: Unary  # all that decides beside a tensor's shape, such as its strides and type; None where one call is best
-    memory: Callable[[Any], tuple[tuple[int, ...], int]]  # strides and the size of an element, in bytes
+    Attributes:
+        layout_key: ``f(tensor)`` returns a hashable value of everything beside the shape that the choice of a schedule
+            depends on, such as strides and element type; ``None`` where one call of the framework is fastest.
+        strides_and_itemsize: ``f(tensor)`` returns the strides and the size of an element, both in bytes.
+        reduction_ops: ``f(name, dtype, requires_grad)`` returns the operations of a reduction, or ``None`` where one
+            call of the framework is fastest.
+        why_not_decompose: ``f(tensor)`` returns why one call is fastest for this tensor, or ``None`` if it need not be.
+        requires_grad: ``f(tensor)`` returns whether the framework records a gradient of what is done to the tensor.
+        empty: allocates memory in the element type of the tensor.
+        copy: ``f(tensor, shape, blocks)`` copies a tensor to new memory of another shape, block by block; a block is an
+            index of a tensor of that shape.
+        copy_costs: what copies cost, in nanoseconds; ``None`` where one call is fastest.
+        build_kernel: ``f(name, shape, strides, reduced, out_strides, dtype)`` returns a compiled kernel that reduces
+            the last ``reduced`` dimensions, or copies if the name is ``None``; ``None`` if there is no such kernel.
+        why_no_kernel: ``f(name, dtype)`` returns why there is no kernel, or ``None`` if there is one.
+        min_kernel_elements: the number of elements from which a kernel may be faster.
+    """
+
+    layout_key: UnaryFunction
+    strides_and_itemsize: Callable[[Any], tuple[tuple[int, ...], int]]
     reduction_ops: Callable[[str, Any, bool], ReductionOps | TwoPassOps | None]
-    """Of a reduction by name, an element type, and whether a gradient is recorded; ``None``: it is one call."""
-    why_not_decompose: Callable[[Any], str | None] = lambda _: None  # why one call is best, as where a tracer watches
-    requires_grad: Callable[[Any], bool] = lambda _: False  # whether a gradient is recorded of what is done to a tensor
-    empty: Empty | None = None  # memory for elements of the tensor's type
+    why_not_decompose: Callable[[Any], str | None] = lambda _: None
+    requires_grad: Callable[[Any], bool] = lambda _: False
+    empty: AllocateFunction | None = None
     copy: Callable[[Any, tuple[int, ...], list[Any]], Any] | None = None
-    """``f(tensor, shape, parts)``: the tensor in new memory and another shape, copied part by part, each an index."""
     copy_costs: MemoryCosts | None = None
-    kernel: Callable[[str | None, Sequence[int], Sequence[int], int, Sequence[int], Any], Filler | None] | None = None
-    """``f(name, shape, strides, reduced, out_strides, dtype)`` reduces the last dimensions; with no name it copies."""
-    why_no_kernel: Callable[[str | None, Any], str | None] | None = None  # f(name, dtype)
-    min_kernel_elements: int = 1 << 16  # how many elements there are at least where a kernel gains something
+    build_kernel: KernelBuilder | None = None
+    why_no_kernel: Callable[[str | None, Any], str | None] | None = None
+    min_kernel_elements: int = 1 << 16
 
 
 class ContractionOps(NamedTuple):
-    """What contractions of elements of some types are made of, and what that costs."""
+    """The operations that pairwise contractions of some element types are made of on one framework, and their costs.
 
-    einsum: Callable[..., Any]  # the framework's own, for tensors of this kind alone
-    dot: Product  # of two tensors of at most two dimensions
-    matmul: Product  # of matrices, where a tensor has more dimensions
-    multiply: Product  # of elements, with broadcasting
-    copy: Callable[[Any, None], Any]  # the same elements in memory of their own; the second argument is not used
-    add: Callable[[Any, tuple[int, ...]], Any]  # the sum along some dimensions, in the tensor's own type
-    diagonal: Callable[[Any, tuple[int, int]], Any]  # of two dimensions, as a new last one
+    Attributes:
+        einsum: ``f(equation, *tensors)`` is the framework's einsum, for tensors of these element types alone.
+        dot: the product of two tensors of at most two dimensions, as ``numpy.dot``.
+        matmul: the product of the matrices in the last two dimensions, as ``numpy.matmul``, of more dimensions.
+        multiply: the product of elements, with broadcasting.
+        copy: ``f(tensor, None)`` returns the same elements in contiguous memory.
+        add: ``f(tensor, axes)`` returns the sum along some dimensions, in the tensor's element type.
+        diagonal: ``f(tensor, axes)`` returns the diagonal of a pair of dimensions as a new last dimension.
+        costs: what the operations cost, in nanoseconds.
+        vecdot: the products of the vectors in the last dimension, if the framework has them.
+        multiply_into: the product of elements, written into the memory of the first tensor, if that is possible.
+        matmul_into: ``f(shape, order)`` returns `matmul` into new memory of that shape, if that is possible; dimension
+            ``i`` of the product is dimension ``order[i]`` of the memory.
+        wrap: wraps the function of a whole contraction, for example to cast its operands and its result.
+    """
+
+    einsum: Callable[..., Any]
+    dot: ProductFunction
+    matmul: ProductFunction
+    multiply: ProductFunction
+    copy: Callable[[Any, None], Any]
+    add: Callable[[Any, tuple[int, ...]], Any]
+    diagonal: Callable[[Any, tuple[int, int]], Any]
     costs: ContractionCosts
-    vecdot: Product | None = None  # of vectors along the last dimension
-    multiply_into: Product | None = None  # of elements, into the memory of the first tensor
-    matmul_into: Callable[[Sequence[int], Sequence[int]], Product] | None = None
-    """``f(shape, order)``: `matmul` into new memory of a shape, whose dimensions the result has in that order."""
-    wrap: Callable[[Callable[..., Any]], Callable[..., Any]] = as_it_is
-    """Makes of the whole contraction what is called: one in a wider type, for instance."""
+    vecdot: ProductFunction | None = None
+    multiply_into: ProductFunction | None = None
+    matmul_into: Callable[[Sequence[int], Sequence[int]], ProductFunction] | None = None
+    wrap: Callable[[Callable[..., Any]], Callable[..., Any]] = identity

@@ -112,7 +112,7 @@ class ContractionCosts(NamedTuple):
     matmul_folds: bool = False  # a matrix with several dimensions for its rows is one to the framework
 
     @property
-    def only_einsum(self) -> bool:
+    def has_only_einsum(self) -> bool:
         """Whether a framework has nothing but its einsum."""
         return self.sum_overhead == inf
 
@@ -134,5 +134,5 @@ class ContractionCosts(NamedTuple):
         return count * (self.matmul_item + 2 * rows * columns * inner * self.flop + moved * self.matmul_element)
 
 
-ONLY_EINSUM = ContractionCosts(flop=inf, multiply_overhead=inf, sum_overhead=inf, einsum_fuses=False)
+EINSUM_ONLY_COSTS = ContractionCosts(flop=inf, multiply_overhead=inf, sum_overhead=inf, einsum_fuses=False)
 """Of a framework of which nothing is known but that it has an einsum."""

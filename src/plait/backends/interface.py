@@ -1,4 +1,7 @@
-"""What plait needs of a framework: a subclass of `Backend`, and a row of the registry or an entry point."""
+"""The interface of a backend: what plait needs of a framework. Authors of a backend subclass `Backend`.
+
+A backend is registered by a row of `plait.backends.registry`, or by an entry point of the group ``plait.backends``.
+"""
 
 from __future__ import annotations
 
@@ -12,96 +15,240 @@ if TYPE_CHECKING:
     from plait.backends.common.reductions import ReductionTable
 
 Tensor: TypeAlias = Any
+"""A tensor of the framework."""
 Size: TypeAlias = Any
-"""An int, or the framework's symbol for one."""
+"""The length of a dimension or of an axis: an int, or a symbolic size of the framework."""
 Reduction: TypeAlias = Callable[[Tensor, tuple[int, ...]], Tensor]
-"""``f(tensor, axes)``: the tensor without those dimensions, each an index that is not negative."""
+"""``f(tensor, axes)`` returns the tensor without these dimensions, which are indices that are not negative."""
 TensorCall: TypeAlias = Callable[..., Tensor]
-"""A callable of the tensors of one call, which knows everything else."""
+"""A function of the tensors of one call, in which every other argument is fixed."""
 
-NO_VIEWS = "this framework does not promise views; rearrange gives one where it can"
+NO_VIEWS_MESSAGE = "this framework does not promise views; rearrange gives one where it can"
 _KINDS = (("bool", "bool"), ("complex", "complex"), ("float", "floating"), ("int", "integer"))
 
-REQUIRED = ("name", "reshape", "permute", "expand", "concat", "stack", "einsum", "to_numpy")
-"""What every backend has, beside its reductions; the rest has a default."""
+REQUIRED_ATTRIBUTES = ("name", "reshape", "permute", "expand", "concat", "stack", "einsum", "to_numpy")
+"""What every backend must define, beside its reductions; everything else has a default."""
 
 
-def as_it_is(call: Callable[..., Any]) -> Callable[..., Any]:
-    """What nothing is done to: `ContractionOps.wrap` of most types, `Backend.wrap_callable` of most frameworks."""
+def identity(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a callable unchanged: the default of `Backend.wrap_callable` and `ContractionOps.wrap`."""
     return call
 
 
 class LargeTensors(NamedTuple):
-    """From how many elements on a tensor is large to a framework; the first such tensor loads the operations."""
+    """From which size on a backend schedules reductions and copies, and the function that loads the operations.
+
+    Attributes:
+        load: returns the operations; called when the first large tensor arrives, so that they are imported only then.
+        min_elements: the number of elements from which a schedule may be faster than one call of the framework.
+        min_elements_rounding: the same for reductions that round. All calls with one shape must agree to the last bit.
+        eager_elements: the number of elements from which the schedule is chosen at the first call. Smaller tensors
+            wait for the second call, because choosing takes longer than one call.
+    """
 
     load: Callable[[], LargeTensorOps]
-    min_elements: int  # from which a schedule may be worth it
-    min_elements_rounding: int = 1 << 14  # the same where a reduction rounds: there all calls must agree to the bit
-    eager_elements: int = 1 << 17  # from which it is chosen at the first call; below, choosing takes longer than a call
+    min_elements: int
+    min_elements_rounding: int = 1 << 14
+    eager_elements: int = 1 << 17
 
 
 class Backend:
-    """A framework, as plans see it. ``Backend(cls)`` is made once for a type of tensor, when the first one arrives."""
+    """The operations of one framework. Plans call them and nothing else of the framework.
 
-    # Required: the functions that a plan calls, each of a tensor and one constant.
+    An instance serves the tensors of one type. plait creates it with ``Backend(tensor_type)`` when the first tensor of
+    that type arrives, and keeps it. A subclass must define the attributes of `REQUIRED_ATTRIBUTES`, and either
+    ``reductions`` or the method ``reduction``. PLT502 names those that are missing.
+
+    The same call must give the same values, the same element type and the same errors on every framework. Where an
+    operation of the framework means something else, the backend corrects it.
+
+    Args:
+        kind: the type of the tensors. Raise `TypeError` if the framework has no dense tensors of that type.
+
+    Example:
+        >>> import numpy as np
+        >>> from plait.backends.numpy.backend import NumpyBackend
+        >>> backend = NumpyBackend(np.ndarray)
+        >>> backend.permute(np.zeros((2, 3)), (1, 0)).shape
+        (3, 2)
+        >>> backend.reduction("sum", np.dtype(float))(np.ones((2, 3)), (1,))
+        array([3., 3.])
+    """
+
+    # Required: the functions that a plan calls, each with tensors and one constant.
     name: ClassVar[str]
+    """The name of the framework in messages. Backends with the same name accept each other's tensors."""
+
     reshape: Callable[[Tensor, Sequence[Size]], Tensor]
-    """The elements in row-major order in another shape; a view where there can be one."""
+    """``reshape(tensor, shape)`` changes the shape and keeps the row-major order of the elements.
+
+    Args:
+        tensor: a tensor of any shape.
+        shape: the new shape, with as many elements as the tensor has.
+
+    Returns:
+        A tensor of that shape: a view if the framework can make one, or else a copy.
+    """
+
     permute: Callable[[Tensor, Sequence[int]], Tensor]
-    """Dimension ``i`` of the result is dimension ``order[i]`` of the tensor."""
+    """``permute(tensor, order)`` reorders the dimensions, as ``numpy.transpose`` does.
+
+    Args:
+        tensor: a tensor of any rank.
+        order: for each dimension of the result, the index of the dimension of the tensor. No index is negative.
+
+    Returns:
+        A tensor whose dimension ``i`` is dimension ``order[i]`` of the given one; a view if the framework has views.
+    """
+
     expand: Callable[[Tensor, Sequence[Size]], Tensor]
-    """Broadcast to a shape, right-aligned."""
+    """``expand(tensor, shape)`` broadcasts a tensor, as ``numpy.broadcast_to`` does.
+
+    Args:
+        tensor: a tensor of at most the rank of the shape; its dimensions align with the last ones of the shape.
+        shape: the new shape. It may differ from the tensor's only where that has length 1, or no dimension.
+
+    Returns:
+        A tensor of that shape; a view if the framework has views.
+    """
+
     concat: Callable[[Sequence[Tensor], int], Tensor]
-    """Tensors one behind the other along a dimension that they have."""
+    """``concat(tensors, axis)`` concatenates tensors, as ``numpy.concatenate`` does.
+
+    Args:
+        tensors: at least one tensor; all have the same lengths except along the dimension.
+        axis: the index of the dimension, which every tensor has.
+
+    Returns:
+        A tensor of the same rank, whose length along the dimension is the sum of theirs.
+    """
+
     stack: Callable[[Sequence[Tensor]], Tensor]
-    """Tensors along a new first dimension."""
+    """``stack(tensors)`` stacks tensors of one shape along a new first dimension.
+
+    Args:
+        tensors: at least one tensor; all have the same shape.
+
+    Returns:
+        A tensor of shape ``(len(tensors), *shape)``.
+    """
+
     einsum: Callable[Concatenate[str, ...], Tensor]
-    """``einsum(equation, *tensors)``, the equation in the form of NumPy's, with an arrow: ``...`` stands for dimensions
-    that broadcast, and a letter that appears twice in a term takes a diagonal."""
+    """``einsum(equation, *tensors)`` is the framework's einsum.
+
+    Args:
+        equation: the classical form with an arrow, as ``"ij,jk->ik"``. It may have ``...``, which
+                broadcasts, and a letter that appears twice in a term, which takes a diagonal.
+        *tensors: one tensor for each term of the equation.
+
+    Returns:
+        A tensor of the promoted element type of the operands. Narrow element types are accumulated in a wider one.
+    """
+
     to_numpy: Callable[[Tensor], Any]
-    """A NumPy array of the same elements, from any device."""
+    """``to_numpy(tensor)`` copies a tensor to a NumPy array, from any device.
+
+    Args:
+        tensor: a tensor of any shape.
+
+    Returns:
+        A ``numpy.ndarray`` with the same shape and elements. A type that NumPy lacks, as bfloat16, may be widened.
+    """
+
     reductions: ReductionTable
-    """What its reductions are made of; not needed where `reduction` is a method of the framework's own."""
+    """The table that the default of `reduction` reads; a backend that overrides `reduction` does not need it."""
 
     # Optional: what a framework can do beyond that.
     view: Callable[[Tensor, Sequence[Size]], Tensor] | None = None
-    """`reshape`, but an error of the framework's where it would copy; ``None`` where memory is hidden."""
+    """``view(tensor, shape)`` is `reshape` that never copies; ``None`` if the framework hides its memory.
+
+    Raises:
+        Exception: any error of the framework's, if the shape needs a copy.
+    """
+
     accepts: ClassVar[frozenset[str]] = frozenset()
-    """Other frameworks whose tensors this one's functions accept beside their own, as JAX accepts NumPy's."""
+    """Names of other backends whose tensors the functions accept beside their own, as JAX accepts NumPy's arrays."""
+
     einsum_optimizes_path: ClassVar[bool] = False
-    """Whether ``einsum`` of three tensors and more finds a good contraction path by itself, and is best left to it."""
+    """Whether ``einsum`` of three or more tensors finds a good contraction path itself, so that plait leaves it one."""
+
     contraction_ops: Callable[[tuple[Any, ...]], ContractionOps | None] = staticmethod(lambda _: None)
-    """The operations for contractions of tensors of these element types; ``None``: ``einsum`` is better."""
+    """``contraction_ops(dtypes)`` returns the operations that pairwise contractions are made of.
+
+    Args:
+        dtypes: the element type of each operand.
+
+    Returns:
+        The operations, or ``None`` where ``einsum`` of all the operands is faster.
+    """
+
     large_tensors: LargeTensors | None = None
-    """How large tensors are reduced and copied; ``None``: one call is the best way, or memory is hidden."""
-    wrap_callable: Callable[[TensorCall], TensorCall] = staticmethod(as_it_is)
-    """Wraps all calls of a plan, each the framework's own, for the cache to keep: a framework can compile them here."""
+    """How large tensors are reduced and copied; ``None`` if one call is fastest, or if the framework hides memory."""
+
+    wrap_callable: Callable[[TensorCall], TensorCall] = staticmethod(identity)
+    """``wrap_callable(call)`` wraps all calls of a plan before they are cached; a framework can compile them here.
+
+    Args:
+        call: a function of the operands, which calls functions of this backend and nothing else.
+
+    Returns:
+        A function of the same operands that returns the same.
+    """
+
     shape_is_list: bool = False
-    """Whether every tensor of the type has a list of ints for its shape."""
+    """Whether the attribute ``shape`` of the tensors is a list of ints, which cannot be a key of a cache."""
 
     def __init__(self, kind: type) -> None:
         """Serve tensors of this type."""
 
     def missing(self) -> list[str]:
-        """What every backend needs, and this one lacks."""
+        """Return the names of the required attributes that this backend lacks."""
         table = ("reductions",) if type(self).reduction is Backend.reduction else ()
-        return [name for name in (*REQUIRED, *table) if not hasattr(self, name)]
+        return [name for name in (*REQUIRED_ATTRIBUTES, *table) if not hasattr(self, name)]
 
     def reduction(self, name: str, dtype: Any) -> Reduction:
-        """The reduction of that name, for elements of that type (``None``: unknown)."""
+        """Return the function of a reduction.
+
+        Args:
+            name: a name of `plait.backends.reduction_rules.REDUCTION_RULES`, such as ``"sum"``.
+            dtype: the element type of the tensors, or ``None`` if it is unknown.
+
+        Returns:
+            A function ``f(tensor, axes)`` that removes these dimensions, and gives what the rule of the name says.
+        """
         return self.reductions.build(name, None if dtype is None else self.kind(dtype), dtype)
 
     def register_functions(self, functions: Sequence[Callable[..., Any]]) -> None:
-        """Called with plait's public functions before the framework's first call; does nothing a second time."""
+        """Tell a framework which functions its tracers must not compile; the default does nothing.
+
+        Args:
+            functions: plait's public functions. The call is repeated with the same ones, and must then do nothing.
+        """
 
     def for_any_type(self) -> Backend:
-        """This backend for tensors of any type of its framework, such as what a reduction or an einsum returns."""
+        """Return this backend for tensors of any type of the framework, such as a reduction or an einsum returns.
+
+        Returns:
+            A backend whose functions do not depend on the type that it was made for; the default is this one.
+        """
         return self
 
     def einsum_with_backend_kwargs(
         self, equation: str, shape: Sequence[Size] | None, kwargs: dict[str, Any]
     ) -> TensorCall:
-        """``einsum(equation, ...)`` with these arguments, and `reshape` to the shape if any; or PLT509 and PLT512."""
+        """Return an einsum with keyword arguments of the framework, and a reshape of its result.
+
+        Args:
+            equation: the equation in the classical form with an arrow.
+            shape: the shape of the result, or ``None`` where einsum gives it.
+            kwargs: the keyword arguments for the framework, such as ``out_sharding``.
+
+        Returns:
+            A function of the operands.
+
+        Raises:
+            BackendError: PLT509, the framework has no ``out_sharding``; PLT512, it has none of the other arguments.
+        """
         if "out_sharding" in kwargs:
             raise make_error(
                 "PLT509", f"a result of {self.name} has no sharding to choose; out_sharding belongs to JAX"
@@ -109,12 +256,31 @@ class Backend:
         raise make_error("PLT512", f"a product of {self.name} takes no {' and no '.join(kwargs)}; that belongs to JAX")
 
     def slice(self, tensor: Tensor, axis: int, start: Size, stop: Size) -> Tensor:
-        """The part from ``start`` up to ``stop`` of one dimension."""
+        """Take an interval of one dimension.
+
+        Args:
+            tensor: a tensor of any rank above 0.
+            axis: the index of the dimension.
+            start: the first index.
+            stop: the index after the last, at most the length of the dimension.
+
+        Returns:
+            A tensor of the same rank, with length ``stop - start`` along the dimension; a view if there are views.
+        """
         part = (*((slice(None),) * axis), slice(start, stop), ...)
         return tensor[part]
 
     def split(self, tensor: Tensor, axis: int, lengths: Sequence[Size]) -> Sequence[Tensor]:
-        """The parts of these lengths, which one dimension is made of."""
+        """Split one dimension into consecutive parts.
+
+        Args:
+            tensor: a tensor of any rank above 0.
+            axis: the index of the dimension.
+            lengths: the lengths of the parts, whose sum is the length of the dimension.
+
+        Returns:
+            One tensor for each length.
+        """
         parts: list[Tensor] = []
         start = 0
         for length in lengths:
@@ -122,57 +288,86 @@ class Backend:
             start = start + length
         return parts
 
-    # What a framework says of a tensor.
+    # What a framework reveals about a tensor.
     def rank(self, tensor: Tensor) -> int | None:
-        """The rank, or ``None`` where the framework does not reveal it."""
+        """Return the number of dimensions, or ``None`` if the framework does not reveal it."""
         return len(tensor.shape)
 
     def dtype(self, tensor: Tensor) -> Any:
-        """The type of the elements, or ``None`` where the framework does not reveal it."""
+        """Return the element type as the framework's own object, or ``None`` if it does not reveal it."""
         return tensor.dtype
 
     def kind(self, dtype: Any) -> str:
-        """``bool``, ``integer``, ``floating``, ``complex``, or ``other`` where plait cannot judge."""
+        """Return the kind of an element type: ``bool``, ``integer``, ``floating``, ``complex``, or ``other``.
+
+        Args:
+            dtype: an element type as `dtype` returns it. ``other`` means that plait cannot judge it, as of objects.
+        """
         name = str(dtype)
         return next((kind for word, kind in _KINDS if word in name), "other")
 
     def shape(self, tensor: Tensor) -> Sequence[Size]:
-        """The shape: a tuple of ints; or of symbols, where the framework is tracing, taken apart only by index."""
+        """Return the shape: a tuple of ints, or, while the framework traces, a sequence that has symbolic sizes.
+
+        plait takes a size out of a sequence that is not a tuple only by its index.
+        """
         shape: Sequence[Size] = tensor.shape
         return shape
 
     def shape_as_tuple(self, shape: Any) -> tuple[int, ...] | None:
-        """A tensor's ``shape`` as a tuple, where it is another object that can be a key; ``None``: it is not known."""
+        """Convert a tensor's attribute ``shape`` that is not a tuple, but has a hash, to a tuple.
+
+        Args:
+            shape: the attribute.
+
+        Returns:
+            The lengths, or ``None`` if not all of them are known.
+        """
         return None
 
     def strides(self, tensor: Tensor) -> tuple[int, ...] | None:
-        """How far apart neighbours are in memory, in any unit; ``None`` where the framework does not say."""
+        """Return the stride of each dimension, in any one unit; ``None`` if the framework does not reveal them."""
         return None
 
-    # Tracing: sizes that are known only when a graph runs. The defaults are of a framework that knows every size.
+    # Tracing: sizes that are known only when a graph runs. The defaults are for a framework that knows every size.
     def static_shape(self, tensor: Tensor, rank: int) -> Sequence[int | None]:
-        """Where sizes may not be compared, those that may be nevertheless, since they are ints before anything runs."""
+        """Return the lengths that are ints while the framework traces; called only where `comparable` is false.
+
+        Args:
+            tensor: a tensor, which may have unknown lengths.
+            rank: its number of dimensions.
+
+        Returns:
+            One length for each dimension, or ``None`` where it is not an int before the graph runs.
+        """
         return (None,) * rank
 
     def comparable(self, tensors: Sequence[Tensor]) -> bool:
-        """Whether the sizes of these tensors may be compared; where not, only those of `static_shape` are checked."""
+        """Return whether sizes of these tensors may be compared; if not, only those of `static_shape` are checked."""
         return True
 
     def is_symbolic(self, size: Any) -> bool:
-        """Whether a size is a symbol of this framework's, to be computed with and never looked into."""
+        """Return whether a value is a symbolic size of this framework, which plait may compute with but not read."""
         return False
 
     def size_from_user(self, size: Any) -> Size:
-        """A symbol that the caller gave for a size, as sizes of this framework are computed with."""
+        """Convert a symbolic size that the caller passed to the form in which this backend computes with sizes."""
         return size
 
     def size_to_user(self, size: Size) -> Any:
-        """A size as `parse_shape` and `pack` give it to the caller, who may look into it or compute with it."""
+        """Convert a size of this backend to a value that ``parse_shape`` and ``pack`` can return to the caller."""
         return size
 
     def traced_reshape(self, tensor: Tensor, shape: Sequence[Size], sizes: Sequence[Size], axes: Any) -> Tensor:
-        """`reshape` while a tracer watches, for frameworks that must be told which dimensions become which.
+        """Reshape a tensor while the framework traces, where it must know which dimensions are merged and split.
 
-        ``axes`` are, before and after, the numbers of the axes in each dimension; ``sizes`` are the sizes of all axes.
+        Args:
+            tensor: a tensor of the graph.
+            shape: the new shape.
+            sizes: the sizes of all the axes of the pattern.
+            axes: a pair: for each dimension before, and for each dimension after, the indices of its axes in ``sizes``.
+
+        Returns:
+            The tensor in the new shape; the default is `reshape`.
         """
         return self.reshape(tensor, shape)

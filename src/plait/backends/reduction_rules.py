@@ -1,4 +1,4 @@
-"""What each reduction means, on every framework: one table, which plans, schedules and backends read."""
+"""What each reduction means on every framework: one table that plans, schedules and backends read."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from typing import Any, NamedTuple
 class ReductionRule(NamedTuple):
     """The meaning of one reduction."""
 
-    kinds: frozenset[str]  # of elements on which it is defined; "other": plait cannot judge, as of objects
-    empty: float | None  # what it gives for no elements; None: an error
+    kinds: frozenset[str]  # the kinds of element types on which it is defined; "other": plait cannot judge, as objects
+    empty_value: float | None  # the result for no elements; None: an error
     accumulators: dict[str, str]
-    """By kind, the type in which elements are combined, and which the result has; but that of ``half``, of 16 bits and
-    fewer, is half again, and integers of 64 bits are combined in their own."""
-    rounds: bool = False  # whether its last digits depend on the order of the elements
-    merges: bool = True  # whether it is the same in one pass, and in two over equal parts
-    of_bools: str | None = None  # the reduction that it is on bools
-    pivot: str | None = None  # the reduction whose result is subtracted first, if it takes two passes
+    """By kind, the element type of the accumulator, which is also that of the result.
+
+    Under ``half`` are the float types of 16 bits and fewer, whose result is cast back. 64-bit integers keep their type.
+    """
+    is_order_sensitive: bool = False  # whether rounding makes the last digits depend on the order of the elements
+    is_mergeable: bool = True  # whether reducing equal parts and then their results gives the same
+    bool_equivalent: str | None = None  # the reduction that gives the same on bools
+    pivot: str | None = None  # the reduction whose result is subtracted from the elements in a first pass, if any
 
 
 _ALL = frozenset({"bool", "integer", "floating", "complex", "other"})
@@ -26,26 +28,30 @@ _COUNT = {**_HALF, "bool": "int64", "integer": "int64"}
 _TRUTH = dict.fromkeys(("half", "integer", "floating", "complex", "other"), "bool")
 _NAN = float("nan")
 
-RULES: dict[str, ReductionRule] = {
-    "min": ReductionRule(_ALL - {"complex"}, None, _HALF, of_bools="all"),
-    "max": ReductionRule(_ALL - {"complex"}, None, _HALF, of_bools="any"),
-    "sum": ReductionRule(_ALL, 0, _COUNT, rounds=True),
-    "mean": ReductionRule(_FLOATING, _NAN, _HALF, rounds=True),
-    "prod": ReductionRule(_ALL, 1, _COUNT, rounds=True),
+REDUCTION_RULES: dict[str, ReductionRule] = {
+    "min": ReductionRule(_ALL - {"complex"}, None, _HALF, bool_equivalent="all"),
+    "max": ReductionRule(_ALL - {"complex"}, None, _HALF, bool_equivalent="any"),
+    "sum": ReductionRule(_ALL, 0, _COUNT, is_order_sensitive=True),
+    "mean": ReductionRule(_FLOATING, _NAN, _HALF, is_order_sensitive=True),
+    "prod": ReductionRule(_ALL, 1, _COUNT, is_order_sensitive=True),
     "any": ReductionRule(_ALL, False, _TRUTH),
     "all": ReductionRule(_ALL, True, _TRUTH),
-    "std": ReductionRule(_FLOATING, _NAN, _HALF, rounds=True, merges=False, pivot="mean"),
-    "var": ReductionRule(_FLOATING, _NAN, _HALF, rounds=True, merges=False, pivot="mean"),
-    "logsumexp": ReductionRule(frozenset({"floating"}), -float("inf"), _HALF, rounds=True, pivot="max"),
+    "std": ReductionRule(_FLOATING, _NAN, _HALF, is_order_sensitive=True, is_mergeable=False, pivot="mean"),
+    "var": ReductionRule(_FLOATING, _NAN, _HALF, is_order_sensitive=True, is_mergeable=False, pivot="mean"),
+    "logsumexp": ReductionRule(frozenset({"floating"}), -float("inf"), _HALF, is_order_sensitive=True, pivot="max"),
 }
-"""The reductions by name. ``var`` and ``std`` are the population's (``ddof=0``), and NaN of any element gives NaN."""
+"""The rule of each reduction by name. ``var`` and ``std`` divide by the count (``ddof=0``). A NaN element gives NaN."""
 
-ROUNDING = frozenset(name for name, rule in RULES.items() if rule.rounds)
-MERGING = frozenset(name for name, rule in RULES.items() if rule.merges)
-COUNTING = frozenset(name for name, rule in RULES.items() if "bool" in rule.accumulators)
-PIVOTS = {name: rule.pivot for name, rule in RULES.items() if rule.pivot is not None}
+ROUNDING_REDUCTIONS = frozenset(name for name, rule in REDUCTION_RULES.items() if rule.is_order_sensitive)
+"""The reductions whose last digits depend on the order of the elements."""
+MERGEABLE_REDUCTIONS = frozenset(name for name, rule in REDUCTION_RULES.items() if rule.is_mergeable)
+"""The reductions that two reductions one after the other can replace."""
+COUNTING_REDUCTIONS = frozenset(name for name, rule in REDUCTION_RULES.items() if "bool" in rule.accumulators)
+"""The reductions that give 64-bit integers for bools and narrower integers."""
+PIVOT_REDUCTIONS = {name: rule.pivot for name, rule in REDUCTION_RULES.items() if rule.pivot is not None}
+"""By name of a two-pass reduction, the reduction that computes its pivot."""
 
 
-def is_half(dtype: Any) -> bool:
-    """Whether sums of a NumPy dtype would lose most of their digits: 16 bits and fewer, ``ml_dtypes`` among them."""
+def is_half_precision(dtype: Any) -> bool:
+    """Whether a NumPy dtype is a float of 16 bits or fewer, ``ml_dtypes`` included: sums in it lose their digits."""
     return dtype is not None and dtype.itemsize <= 2 and (dtype.kind == "f" or "float" in dtype.name)

@@ -56,7 +56,7 @@ def backend_of(cls: type) -> Backend:
     raise make_error("PLT501", f"{cls.__module__}.{cls.__qualname__} is no tensor of a framework that plait knows")
 
 
-def one_backend(classes: tuple[type, ...]) -> Backend:
+def common_backend(classes: tuple[type, ...]) -> Backend:
     """The backend of all these types.
 
     Raises:

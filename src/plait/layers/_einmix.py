@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from plait._executor.compile import check_names, concrete_sizes
 from plait._notation.parser import parse
-from plait._notation.tree import Ellipsis, Expr, Name, Number, Tree, leaves, names
+from plait._notation.tree import Ellipsis, Name, Number, TensorExpr, Tree, collect_names, item_leaves
 from plait._operations.rules import Side, collect_axes, forbid_grouped_ellipsis, one_tensor, subject, text_and_spans
 from plait._pattern import Pattern
 from plait.errors import PlaitError, did_you_mean, make_error, short_repr
@@ -98,15 +98,15 @@ class MixSpec(Spec):
         weight = _axes(weight_shape, "weight_shape")
         bias = None if bias_shape is None else _axes(bias_shape, "bias_shape")
         _check_new(before, after, weight, tree)
-        check_names(sizes, names((*tree.left, *weight.left)), tree.text)
+        check_names(sizes, collect_names((*tree.left, *weight.left)), tree.text)
         known = concrete_sizes(tree.text, sizes)
         _check_parameter(weight, {**before.names, **after.names}, "the pattern", "weight", known, tree)
         if bias:
             _check_parameter(bias, after.names, "the right side", "bias", known, tree)
-        fan_in = prod(known[name] for name in names(weight.left) if name not in after.names) or 1
+        fan_in = prod(known[name] for name in collect_names(weight.left) if name not in after.names) or 1
         weight_lengths = [known[item.text] if isinstance(item, Name) else 1 for item in weight.left[0].items]
         # the bias has a dimension for each named axis of the right side, of length 1 if it does not depend on the axis
-        kept = names(bias.left) if bias else {}
+        kept = collect_names(bias.left) if bias else {}
         bias_lengths = [known[name] if name in kept else 1 for name in after.names]
         product, flat = _product(left, right, weight, bias)
         return cls(
@@ -120,7 +120,7 @@ class MixSpec(Spec):
         )
 
 
-def _check_sides(left: Expr, before: Side, after: Side, tree: Tree) -> None:
+def _check_sides(left: TensorExpr, before: Side, after: Side, tree: Tree) -> None:
     """Raise where an ellipsis is on one side only, or in a group of the input, or a number makes a new axis."""
     forbid_grouped_ellipsis(left, before, tree)
     if bool(before.dots) != bool(after.dots):
@@ -156,7 +156,7 @@ def _axes(text: str, label: str) -> Tree:
 
 
 def _check_new(before: Side, after: Side, weight: Tree, tree: Tree) -> None:
-    known = {*before.names, *names(weight.left)}
+    known = {*before.names, *collect_names(weight.left)}
     new = [name for text, name in after.names.items() if text not in known]
     if new:
         message = f"{subject(new)} on the right only; put it in weight_shape too"
@@ -167,7 +167,7 @@ def _check_parameter(
     parameter: Tree, known: dict[str, Name], where: str, kind: str, sizes: dict[str, int], tree: Tree
 ) -> None:
     """Raise where an axis of a weight or a bias appears nowhere else, or has no size."""
-    axes, facts = names(parameter.left), {"pattern": tree.text}
+    axes, facts = collect_names(parameter.left), {"pattern": tree.text}
     lost = [name for text, name in axes.items() if text not in known]
     if lost:
         hint = did_you_mean(lost[0].text, known)
@@ -180,7 +180,7 @@ def _check_parameter(
         raise make_error("PLT303", message, *text_and_spans(parameter, missing), facts)
 
 
-def _product(left: Expr, right: Expr, weight: Tree, bias: Tree | None) -> tuple[str, str | None]:
+def _product(left: TensorExpr, right: TensorExpr, weight: Tree, bias: Tree | None) -> tuple[str, str | None]:
     """The pattern of the einsum, and its result where that is not yet the right side.
 
     A bias is added to one dimension for each name. Should the bias depend on an axis before the ellipsis, the
@@ -189,18 +189,18 @@ def _product(left: Expr, right: Expr, weight: Tree, bias: Tree | None) -> tuple[
     inputs = f"{left}, {weight.left[0]}"
     if bias is None:
         return f"{inputs} -> {right}", None
-    axes = [leaf for item in right.items for leaf in leaves(item) if not isinstance(leaf, Number)]
+    axes = [leaf for item in right.items for leaf in item_leaves(item) if not isinstance(leaf, Number)]
     dots = next((place for place, leaf in enumerate(axes) if isinstance(leaf, Ellipsis)), 0)
-    if names(bias.left).keys() & {leaf.text for leaf in axes[:dots] if isinstance(leaf, Name)}:
+    if collect_names(bias.left).keys() & {leaf.text for leaf in axes[:dots] if isinstance(leaf, Name)}:
         axes.insert(0, axes.pop(dots))
     flat = " ".join(map(str, axes))
     return f"{inputs} -> {flat}", None if flat == str(right) else flat
 
 
-def _checked_product(product: str, sizes: dict[str, int], left: Expr, tree: Tree) -> Pattern:
+def _checked_product(product: str, sizes: dict[str, int], left: TensorExpr, tree: Tree) -> Pattern:
     """The pattern of the einsum; what can still be wrong is the input, and the error shows the caller's pattern."""
-    flat = " ".join([str(leaf) for item in left.items for leaf in leaves(item)])
-    given = {name: sizes[name] for name in names((left,)) if name in sizes}
+    flat = " ".join([str(leaf) for item in left.items for leaf in item_leaves(item)])
+    given = {name: sizes[name] for name in collect_names((left,)) if name in sizes}
     try:
         checked_pattern("rearrange", f"{left} -> {flat}", given)
     except PlaitError as error:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 from plait._executor.compile import lower_pattern
 from plait._executor.tensors import stack
 from plait._notation.parser import parse
-from plait._notation.tree import Ellipsis, names
+from plait._notation.tree import Ellipsis, collect_names
 from plait._operations.reduce import CUSTOM, check_reduction
 from plait._operations.rules import two_sides
 from plait._pattern import Pattern
@@ -167,7 +167,7 @@ def check_argument_names(text: str, **own: Any) -> None:
     if not numbers:
         return
     tree = parse(text)
-    axes = names((*tree.left, *(tree.right or ())))
+    axes = collect_names((*tree.left, *(tree.right or ())))
     for name in numbers:
         if name in axes:
             message = f"{name} is an argument of the layer, and not the size of an axis; call the axis something else"

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from plait._executor.large.reductions import result_layout
 from plait._plan.nodes import Reduce
 from plait._plan.schedule.nodes import ScheduledStep
-from plait._plan.strides import contiguous, memory_order
-from plait.backends.capabilities import Empty, LargeTensorOps, ReductionOps, StepFunction, TwoPassOps
+from plait._plan.strides import contiguous_strides, dims_by_stride
+from plait.backends.capabilities import AllocateFunction, LargeTensorOps, ReductionOps, StepFunction, TwoPassOps
 from plait.backends.interface import Backend
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class KernelTask(NamedTuple):
     order: tuple[int, ...]  # of the tensor's dimensions, those that are reduced last
     lengths: tuple[int, ...]  # of new memory, in the order in which the tensor has its dimensions in memory
     back: tuple[int, ...]  # the order in which the result has them
-    empty: Empty
+    empty: AllocateFunction
     copies: bool  # whether the result is a copy, whose shape may be another
 
     @classmethod
@@ -38,7 +38,7 @@ class KernelTask(NamedTuple):
     ) -> KernelTask | None:
         """The task of a reduction, or of a copy to row-major memory; ``None`` where no kernel has it."""
         _, node, shape, strides, *_ = scheduled
-        if large.kernel is None or large.empty is None or prod(shape) < large.min_kernel_elements:
+        if large.build_kernel is None or large.empty is None or prod(shape) < large.min_kernel_elements:
             return None
         name: str | None = None
         axes: tuple[int, ...] = ()
@@ -47,11 +47,11 @@ class KernelTask(NamedTuple):
             if not isinstance(ops, ReductionOps) or len(node.axes) == len(shape):
                 return None
             name, axes, itemsize, empty = node.reduction, node.axes, ops.itemsize, ops.empty
-            memory = memory_order(strides)
+            memory = dims_by_stride(strides)
         lengths, back = result_layout(memory, shape, axes)
         order = (*[dim for dim in range(len(shape)) if dim not in axes], *axes)
-        new = contiguous(lengths, itemsize)
-        filler = large.kernel(
+        new = contiguous_strides(lengths, itemsize)
+        filler = large.build_kernel(
             name,
             tuple(map(shape.__getitem__, order)),
             tuple(map(strides.__getitem__, order)),
@@ -64,7 +64,7 @@ class KernelTask(NamedTuple):
 
 def describe(task: KernelTask | None, scheduled: ScheduledStep, large: LargeTensorOps, dtype: Any) -> str | None:
     """What ``explain`` says of a step that a kernel does, or could do; ``None`` where there is nothing to be said."""
-    if large.kernel is None or large.why_no_kernel is None or prod(scheduled.shape) < large.min_kernel_elements:
+    if large.build_kernel is None or large.why_no_kernel is None or prod(scheduled.shape) < large.min_kernel_elements:
         return None
     if task is not None and task.filler.ready:
         return "by a compiled kernel, where the first calls show that it is faster"

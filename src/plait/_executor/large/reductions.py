@@ -9,7 +9,7 @@ from types import EllipsisType
 from typing import Any, TypeAlias
 
 from plait._plan.schedule.nodes import Block, Call, EinsumRows, MatmulOnes, ReduceAxis, Reduction, TiledCopy, TreeReduce
-from plait.backends.capabilities import LoopView, ReductionOps, StepFunction, Unary
+from plait.backends.capabilities import LoopView, ReductionOps, StepFunction, UnaryFunction
 from plait.backends.interface import Backend
 
 Index: TypeAlias = "tuple[int | slice | EllipsisType, ...]"
@@ -57,7 +57,7 @@ def loop_view(schedule: Reduction, shape: Sequence[int], axes: Sequence[int], ba
     return LoopView(
         axes=tuple(axes),
         shape=schedule.shape,
-        reduced=tuple([place for place in range(len(schedule.shape)) if place not in left]),
+        reduced_loops=tuple([place for place in range(len(schedule.shape)) if place not in left]),
         to_loops=to_loop_order(order, schedule.shape, backend),
         result_to_loops=to_loop_order(_argsort(back), units, backend),
         from_loops=from_loop_order(tuple([shape[dim] for dim in order]), _argsort(order), backend),
@@ -65,7 +65,7 @@ def loop_view(schedule: Reduction, shape: Sequence[int], axes: Sequence[int], ba
     )
 
 
-def to_loop_order(order: tuple[int, ...], shape: tuple[int, ...], backend: Backend) -> Unary:
+def to_loop_order(order: tuple[int, ...], shape: tuple[int, ...], backend: Backend) -> UnaryFunction:
     """A tensor's dimensions in an order, and then in a shape."""
     permute, reshape = backend.permute, backend.reshape
     if order == tuple(range(len(order))):
@@ -73,7 +73,7 @@ def to_loop_order(order: tuple[int, ...], shape: tuple[int, ...], backend: Backe
     return lambda tensor: reshape(permute(tensor, order), shape)
 
 
-def from_loop_order(shape: tuple[int, ...], order: tuple[int, ...], backend: Backend) -> Unary:
+def from_loop_order(shape: tuple[int, ...], order: tuple[int, ...], backend: Backend) -> UnaryFunction:
     """A tensor in a shape, and then with its dimensions in an order."""
     permute, reshape = backend.permute, backend.reshape
     if order == tuple(range(len(order))):
@@ -120,7 +120,7 @@ def _function(call: Call, length: int, ops: ReductionOps) -> StepFunction:
     return lambda tensor, out: reduce(tensor, axis, out)
 
 
-def _upcast(schedule: Reduction, ops: ReductionOps) -> Unary | None:
+def _upcast(schedule: Reduction, ops: ReductionOps) -> UnaryFunction | None:
     """What makes the elements as wide as they are combined; a call along an axis converts what it reads."""
     return None if isinstance(schedule.calls[0], ReduceAxis) else ops.upcast
 
@@ -170,11 +170,11 @@ def _levels(axis: int, length: int) -> list[tuple[Index, Index, Index, Index | N
 
 
 def with_epilogue(
-    functions: Sequence[StepFunction], count: int, ops: ReductionOps, upcast: Unary | None
+    functions: Sequence[StepFunction], count: int, ops: ReductionOps, upcast: UnaryFunction | None
 ) -> Callable[[Any, Any], None]:
     """The functions one after the other, from a part of the tensor to the memory of its result."""
     *early, last = functions
-    finish, downcast, scratch = ops.finish, ops.downcast, ops.scratch
+    finish, downcast, scratch = ops.finish, ops.needs_downcast, ops.scratch
 
     def run(tensor: Any, out: Any) -> None:
         if upcast is not None:

@@ -15,13 +15,13 @@ from plait._plan.schedule.loop_nest import loop_nest
 from plait._plan.schedule.nodes import Reduction, Schedule, ScheduledStep, TiledCopy, TwoPassReduction
 from plait._plan.schedule.reductions import schedule_reduction
 from plait._plan.schedule.two_pass import schedule_two_pass
-from plait._plan.strides import StridedView, contiguous
+from plait._plan.strides import StridedView, contiguous_strides
 from plait._shapes.sizes import fill_slots
-from plait.backends.capabilities import LargeTensorOps, ReductionOps, StepFunction, TwoPassOps, Unary
+from plait.backends.capabilities import LargeTensorOps, ReductionOps, StepFunction, TwoPassOps, UnaryFunction
 from plait.backends.costs import MemoryCosts
 from plait.backends.interface import Backend
-from plait.backends.reduction_rules import PIVOTS, ROUNDING
-from plait.backends.registry import one_backend
+from plait.backends.reduction_rules import PIVOT_REDUCTIONS, ROUNDING_REDUCTIONS
+from plait.backends.registry import common_backend
 
 MIN_ELEMENTS = 2048
 """How many elements a tensor has at least that may be worth a schedule, where only its shape is known: NumPy's."""
@@ -32,17 +32,19 @@ LAYOUTS = 32
 """For how many ways to lie in memory one callable keeps what is best."""
 
 
-def specialize_large(program: Executable, shape: Sequence[int], sizes: dict[str, int], plain: Unary) -> Unary:
+def specialize_large(
+    program: Executable, shape: Sequence[int], sizes: dict[str, int], plain: UnaryFunction
+) -> UnaryFunction:
     """A callable for large tensors of one shape that looks at their memory; ``plain`` makes one call for each step."""
     large = program.backend.large_tensors
     if large is None:
         return plain
     ops = large.load()
-    known: dict[Any, Unary | None] = {}
+    known: dict[Any, UnaryFunction | None] = {}
     """By layout, what is best; ``None`` where there was one call, and nothing is chosen yet."""
-    layout = ops.layout
+    layout = ops.layout_key
     eager = program.count_elements(shape, sizes) >= large.eager_elements
-    eager |= any(isinstance(node, Reduce) and node.reduction in ROUNDING for node, _ in program.plan.steps)
+    eager |= any(isinstance(node, Reduce) and node.reduction in ROUNDING_REDUCTIONS for node, _ in program.plan.steps)
 
     def call(tensor: Any) -> Any:
         key = layout(tensor)
@@ -63,11 +65,11 @@ def specialize_large(program: Executable, shape: Sequence[int], sizes: dict[str,
 
 def build_for_layout(
     program: Executable, shape: Sequence[int], sizes: dict[str, int], tensor: Any, ops: LargeTensorOps
-) -> Unary | None:
+) -> UnaryFunction | None:
     """The calls that are best for a tensor, or ``None`` where that is one for each step."""
     slots = fill_slots(program.plan.solved, program.plan.size_ops, shape, sizes)
     dtype, requires_grad = program.backend.dtype(tensor), ops.requires_grad(tensor)
-    step = choose_schedule(program.plan, slots, *ops.memory(tensor), costs_of(ops, dtype, requires_grad))
+    step = choose_schedule(program.plan, slots, *ops.strides_and_itemsize(tensor), costs_of(ops, dtype, requires_grad))
     if step is None:
         return None
     calls = [(function, select(slots) if select else constant) for function, select, constant in program.functions]
@@ -107,14 +109,14 @@ def choose_schedule(
         target = tuple([slots[slot] for slot in dims])
         schedule: Schedule | None = None
         if isinstance(step, Reduce):
-            found, pivot = costs(step.reduction), PIVOTS.get(step.reduction)
+            found, pivot = costs(step.reduction), PIVOT_REDUCTIONS.get(step.reduction)
             first = costs(pivot) if pivot else None
             nest = loop_nest(shape, before, step.axes)
             if found is not None and not pivot:
                 schedule = schedule_reduction(nest, itemsize, found)
             elif found is not None and first is not None:
                 schedule = schedule_two_pass(nest, itemsize, first, found)
-        elif step.apply(memory, target) is None:  # a view
+        elif step.update_view(memory, target) is None:  # a view
             continue
         else:
             found = costs("")
@@ -156,9 +158,9 @@ def explain_large(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple[tuple[
     if not hasattr(tensor, "dtype"):
         if count_elements(plan, slots) < least:
             return (), []
-        strides = contiguous(slots[: plan.solved.ranks[0]], 4)
+        strides = contiguous_strides(slots[: plan.solved.ranks[0]], 4)
         return _technique_names(choose_schedule(plan, slots, strides, 4, lambda _: MemoryCosts())), []
-    backend = one_backend((type(tensor),))
+    backend = common_backend((type(tensor),))
     large = backend.large_tensors
     ops = None if large is None else large.load()
     reason = None if ops is None else ops.why_not_decompose(tensor)
@@ -166,7 +168,7 @@ def explain_large(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple[tuple[
         return (), [f"one call of {backend.name} for each step{'' if reason is None else ': ' + reason}"]
     if count_elements(plan, slots) < (min_elements(plan, large.min_elements, large.min_elements_rounding) or 0):
         return (), []
-    dtype, requires_grad, memory = backend.dtype(tensor), ops.requires_grad(tensor), ops.memory(tensor)
+    dtype, requires_grad, memory = backend.dtype(tensor), ops.requires_grad(tensor), ops.strides_and_itemsize(tensor)
     found = choose_schedule(plan, slots, *memory, costs_of(ops, dtype, requires_grad))
     if found is None:
         return (), []

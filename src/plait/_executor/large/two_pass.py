@@ -21,7 +21,7 @@ from plait._plan.schedule.loop_nest import LoopNest, loop_nest
 from plait._plan.schedule.nodes import TwoPassReduction
 from plait._plan.schedule.reductions import schedule_reduction
 from plait._plan.schedule.two_pass import temporary_nest
-from plait.backends.capabilities import ReductionOps, StepFunction, TwoPassOps, Unary
+from plait.backends.capabilities import ReductionOps, StepFunction, TwoPassOps, UnaryFunction
 from plait.backends.interface import Backend
 
 Block: TypeAlias = Callable[[Any, Any, Any], None]
@@ -111,7 +111,7 @@ class _Builder:
 
         return totals
 
-    def pivot(self, shape: Lengths) -> Unary:
+    def pivot(self, shape: Lengths) -> UnaryFunction:
         """What finds the pivot of a block of that shape."""
         ops = self.ops.pivot
         if self.ops.upcast is not None:
@@ -119,7 +119,7 @@ class _Builder:
         nest = loop_nest(shape, [loop.stride for loop in self.loops], self.axes)
         return self.reduction(nest, shape, self.schedule.itemsize, ops)
 
-    def pivot_by_tiles(self, shape: Lengths, upcast: Unary) -> Unary:
+    def pivot_by_tiles(self, shape: Lengths, upcast: UnaryFunction) -> UnaryFunction:
         """The same of a block that has to be made wide, a tile at a time."""
         ops, count = self.ops.pivot, self.count
         kept = tuple([size for size, loop in zip(shape, self.loops, strict=True) if loop.kept])
@@ -165,11 +165,11 @@ class _Builder:
 
         return side_by_side if stays else lambda *given: combine_in_pairs(each(*given), ops.combine)
 
-    def temporary_reduction(self, shape: Lengths, ops: ReductionOps) -> Unary:
+    def temporary_reduction(self, shape: Lengths, ops: ReductionOps) -> UnaryFunction:
         """The reduction of new memory of that shape."""
         return self.reduction(temporary_nest(shape, self.axes, ops.costs), shape, ops.costs.transform_bytes, ops)
 
-    def reduction(self, nest: LoopNest, shape: Lengths, itemsize: int, ops: ReductionOps) -> Unary:
+    def reduction(self, nest: LoopNest, shape: Lengths, itemsize: int, ops: ReductionOps) -> UnaryFunction:
         """The reduction of tensors of that shape, in the calls that are best, or in one."""
         axes = tuple([axis for axis in self.axes if axis < len(shape)])
         best = schedule_reduction(nest, itemsize, ops.costs)

@@ -149,11 +149,11 @@ def _multiply(operands: Sequence[Operand], order: Axes, target: Target, model: C
         change = to_dims(operand, dims, sizes)
         sides.append(change.steps)
         cost += change.cost(costs)
-    in_place = None
+    reused_operand = None
     if costs.multiply_reuses and order and not any(sides):
         own = [number for number, operand in enumerate(operands) if operand.is_temporary and operand.axes == order]
-        in_place = own[0] if own else None
-    element = _multiply_element(order, operands, costs) if in_place is None else costs.multiply_into_element
+        reused_operand = own[0] if own else None
+    element = _multiply_element(order, operands, costs) if reused_operand is None else costs.multiply_into_element
     count = prod(map(size, order))
     cost += count * element
     kept = tuple(filter(target.kept.__contains__, order))
@@ -162,7 +162,7 @@ def _multiply(operands: Sequence[Operand], order: Axes, target: Target, model: C
         steps = (Sum(tuple(range(len(kept), len(order)))),)
         cost += costs.sum_overhead + count * costs.sum_element
     more, after, result = finish(Operand(kept, tuple(map(size, kept)), steps), target, model)
-    node = Contract("multiply", tuple(map(size, order)), in_place=in_place, axes=order)
+    node = Contract("multiply", tuple(map(size, order)), reused_operand=reused_operand, axes=order)
     return PairwiseContraction(cost + more, tuple(sides), node, after, result)
 
 

@@ -10,10 +10,10 @@ from itertools import accumulate, chain, pairwise
 from typing import TypeAlias
 
 from plait._plan.graph import Plan, Step
-from plait._plan.nodes import Axis, Contract, Diagonal, Node, Permute, Reshape, Shape, Sum, axes_of_term
+from plait._plan.nodes import Contract, Diagonal, EquationAxis, Node, Permute, Reshape, Shape, Sum, axes_of_term
 from plait._shapes.solver import BROADCAST, COMPUTING, PRODUCT, SizeOp
 
-Tensor: TypeAlias = "tuple[int, dict[Axis, int]]"
+Tensor: TypeAlias = "tuple[int, dict[EquationAxis, int]]"
 """The number of a tensor or a result, and its axes in order, each with the slot of its length."""
 
 
@@ -41,7 +41,7 @@ class _Builder:
         self.shapes: list[Shape] = [tuple(range(*pair)) for pair in pairwise(accumulate(plan.solved.ranks, initial=0))]
         self.steps: list[Step] = []
         self.size_ops = list(plan.size_ops)
-        self.width = plan.solved.width
+        self.width = plan.solved.initial_slot_count
 
     def add(self, node: Node, *operands: int) -> int:
         """The number of the result."""
@@ -76,14 +76,14 @@ class _Builder:
             axes = [axes[place] for place in order[:-1]]
         return number, dict(zip(axes, self.shapes[number], strict=True))
 
-    def _sum(self, tensor: Tensor, needed: Collection[Axis]) -> Tensor:
+    def _sum(self, tensor: Tensor, needed: Collection[EquationAxis]) -> Tensor:
         """The tensor without the axes that nothing needs."""
         number, slots = tensor
         places = tuple([place for place, axis in enumerate(slots) if axis not in needed])
         kept = {axis: slot for axis, slot in slots.items() if axis in needed}
         return (self.add(Sum(places), number), kept) if places else tensor
 
-    def _arrange(self, tensor: Tensor, dims: Sequence[Sequence[Axis]]) -> int:
+    def _arrange(self, tensor: Tensor, dims: Sequence[Sequence[EquationAxis]]) -> int:
         """The number of the tensor with these axes in each of its dimensions."""
         number, slots = tensor
         order = tuple([[*slots].index(axis) for axis in chain(*dims)])
@@ -93,11 +93,11 @@ class _Builder:
             number = self.add(Reshape(self._shape(slots, dims)), number)
         return number
 
-    def _shape(self, slots: dict[Axis, int], dims: Sequence[Sequence[Axis]]) -> Shape:
+    def _shape(self, slots: dict[EquationAxis, int], dims: Sequence[Sequence[EquationAxis]]) -> Shape:
         sizes = [[slots[axis] for axis in dim] for dim in dims]
         return tuple([size[0] if len(size) == 1 else self._size(PRODUCT, 0, size) for size in sizes])
 
-    def _product(self, one: Tensor, other: Tensor, needed: Collection[Axis]) -> Tensor:
+    def _product(self, one: Tensor, other: Tensor, needed: Collection[EquationAxis]) -> Tensor:
         """Two tensors as one: a product of matrices where something is summed, and otherwise of elements."""
         one, other = self._sum(one, {*other[1], *needed}), self._sum(other, {*one[1], *needed})
         slots = {**other[1], **one[1]}

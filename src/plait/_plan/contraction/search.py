@@ -43,7 +43,7 @@ def plan_contraction(
     path = find_path(network, optimize, memory_limit)
     at_once: Path = (tuple(range(len(network.terms))),)
     given = unprepared(network, at_once)
-    if costs.only_einsum:
+    if costs.has_only_einsum:
         start = given._replace(path=path)
         found = _search(start, costs, (EINSUM,) * len(path))
     else:

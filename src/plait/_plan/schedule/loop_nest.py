@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from math import prod
 from typing import NamedTuple
 
-from plait._plan.strides import memory_order
+from plait._plan.strides import dims_by_stride
 
 
 class Loop(NamedTuple):
@@ -34,7 +34,7 @@ def loop_nest(shape: Sequence[int], strides: Sequence[int], reduced: Sequence[in
     >>> loop_nest((4, 6, 2), (48, 8, 4), (1, 2)).loops
     (Loop(length=4, stride=48, kept=True), Loop(length=12, stride=4, kept=False))
     """
-    order = memory_order(strides)
+    order = dims_by_stride(strides)
     dims: list[Loop] = []
     reduces_units = False
     for dim in order:

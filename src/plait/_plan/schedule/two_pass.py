@@ -16,7 +16,7 @@ from plait._plan.schedule.loop_nest import Loop, LoopNest, loop_nest
 from plait._plan.schedule.nodes import Block, TwoPassReduction
 from plait._plan.schedule.reductions import one_call_cost, schedule_reduction
 from plait._plan.schedule.techniques import BLOCKING, TWO_PASSES, UNROLLED_SHORT_AXIS
-from plait._plan.strides import contiguous
+from plait._plan.strides import contiguous_strides
 from plait.backends.costs import MemoryCosts
 
 CALLS = 4
@@ -117,4 +117,6 @@ def _one_call_cost(nest: LoopNest, itemsize: int, first: MemoryCosts, then: Memo
 
 def temporary_nest(shape: Sequence[int], axes: Sequence[int], costs: MemoryCosts) -> LoopNest:
     """The loops over new memory of what a tile is transformed into."""
-    return loop_nest(shape, contiguous(shape, costs.transform_bytes), [axis for axis in axes if axis < len(shape)])
+    return loop_nest(
+        shape, contiguous_strides(shape, costs.transform_bytes), [axis for axis in axes if axis < len(shape)]
+    )

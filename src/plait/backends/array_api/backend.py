@@ -10,7 +10,7 @@ from plait.backends.common.contraction import contract
 from plait.backends.common.equation import einsum_in
 from plait.backends.common.reductions import Elementwise, ReductionTable, build_logsumexp, build_var
 from plait.backends.interface import Backend, Reduction
-from plait.backends.reduction_rules import COUNTING, ROUNDING
+from plait.backends.reduction_rules import COUNTING_REDUCTIONS, ROUNDING_REDUCTIONS
 
 _TO_NUMPY = ("todense", "unwrap_numpy")
 """Methods that give a NumPy array where the library has no other way: of PyData Sparse and of ndonnx."""
@@ -54,7 +54,7 @@ class ArrayAPIBackend(Backend):
             "logsumexp": build_logsumexp(_finite_max, _each("exp"), _along("sum"), _each("log"), _along("squeeze")),
             ("var", "complex"): build_var(_along("mean", keepdims=True), _squared_magnitude, _along("mean")),
         },
-        upcast={"bool": COUNTING, "half": ROUNDING},
+        upcast={"bool": COUNTING_REDUCTIONS, "half": ROUNDING_REDUCTIONS},
         orders_bools=False,
         not_of_empty=("logsumexp",),
         is_empty=lambda tensor: 0 in tensor.shape,

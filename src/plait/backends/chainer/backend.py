@@ -14,7 +14,7 @@ from plait.backends.common.contraction import contract
 from plait.backends.common.equation import einsum_in
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
 from plait.backends.interface import Backend, Reduction
-from plait.backends.reduction_rules import is_half
+from plait.backends.reduction_rules import is_half_precision
 from plait.backends.registry import backend_of
 
 _SPACE = SimpleNamespace(
@@ -68,7 +68,7 @@ class ChainerBackend(Backend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        if any(is_half(tensor.dtype) for tensor in tensors):  # sums would lose most of their digits in 16 bits
+        if any(is_half_precision(tensor.dtype) for tensor in tensors):  # sums in 16 bits would lose digits
             return einsum_in(np.float32, ChainerBackend.einsum, _cast, equation, tensors)
         if not all(_is_differentiable(tensor.dtype) for tensor in tensors):
             arrays = [chainer.as_array(tensor) for tensor in tensors]

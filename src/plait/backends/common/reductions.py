@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from plait.backends.interface import Reduction
-from plait.backends.reduction_rules import ROUNDING, RULES
+from plait.backends.reduction_rules import REDUCTION_RULES, ROUNDING_REDUCTIONS
 
 Elementwise: TypeAlias = Callable[[Any], Any]
 
@@ -17,10 +17,11 @@ class ReductionTable(NamedTuple):
     function: Callable[[str], Reduction]  # its own reduction of a name
     cast: Callable[[Any, Any], Any] = lambda tensor, dtype: tensor.astype(dtype)  # dtype: its own, or one of the rules
     special: Mapping[str | tuple[str, Any], Reduction] = {}  # replace its own, by name, or by name and kind or type
-    upcast: Mapping[str, Collection[str]] = {"half": ROUNDING}  # by kind, those that it accumulates in too narrow types
+    upcast: Mapping[str, Collection[str]] = {"half": ROUNDING_REDUCTIONS}
+    """By kind, the reductions for which the framework's accumulator is too narrow."""
     orders_bools: bool = True  # whether it has minima and maxima of bools
     tests_numbers: bool = True  # whether it has any and all of numbers
-    is_half: Callable[[Any], bool] = lambda dtype: "float16" in str(dtype)
+    is_half_precision: Callable[[Any], bool] = lambda dtype: "float16" in str(dtype)
     not_of_empty: Collection[str] = ()  # those that refuse tensors without elements, warn, or give something else
     is_empty: Callable[[Any], bool] = lambda tensor: not tensor.size
     fill: Callable[[Reduction, Any, tuple[int, ...], float | None], Any] | None = None
@@ -29,12 +30,12 @@ class ReductionTable(NamedTuple):
     def build(self, name: str, kind: str | None, dtype: Any) -> Reduction:
         """The reduction of that name, for elements of that kind and type (``None``: unknown)."""
         if kind == "bool" and not self.orders_bools:
-            name = RULES[name].of_bools or name
-        width = "half" if self.is_half(dtype) else kind or "other"
+            name = REDUCTION_RULES[name].bool_equivalent or name
+        width = "half" if self.is_half_precision(dtype) else kind or "other"
         reduce = self._special(name, dtype, width, kind) or self.function(name)
         if name in self.not_of_empty:
             reduce = self._or_empty(name, reduce)
-        accumulator = RULES[name].accumulators.get(width)
+        accumulator = REDUCTION_RULES[name].accumulators.get(width)
         wanted = name in self.upcast.get(width, ()) or (accumulator == "bool" and not self.tests_numbers)
         if accumulator is None or not wanted or ("int64" in str(dtype) and accumulator == "int64"):
             return reduce
@@ -52,7 +53,7 @@ class ReductionTable(NamedTuple):
         return (lambda tensor, axes: var(tensor, axes) ** 0.5) if var else self.special.get(name)
 
     def _or_empty(self, name: str, reduce: Reduction) -> Reduction:
-        value, is_empty, total = RULES[name].empty, self.is_empty, self.function("sum")
+        value, is_empty, total = REDUCTION_RULES[name].empty_value, self.is_empty, self.function("sum")
         fill = self.fill or (lambda _, tensor, axes, value: total(tensor, axes) + value)
         return lambda tensor, axes: fill(reduce, tensor, axes, value) if is_empty(tensor) else reduce(tensor, axes)
 

@@ -14,7 +14,7 @@ from plait.backends.dask.einsum import contract
 from plait.backends.dask.shapes import UnknownLength, is_unknown, non_ints, reshape, sizes_of, unknown_length_error
 from plait.backends.interface import Backend, Reduction
 from plait.backends.numpy.backend import NumpyBackend
-from plait.backends.reduction_rules import is_half
+from plait.backends.reduction_rules import is_half_precision
 from plait.backends.registry import backend_of
 
 
@@ -59,7 +59,7 @@ class DaskBackend(Backend):
     reductions = ReductionTable(
         function=partial(getattr, da),
         special={"min": _extreme("min"), "max": _extreme("max"), "logsumexp": _logsumexp},
-        is_half=is_half,
+        is_half_precision=is_half_precision,
         not_of_empty=("var", "std"),
         fill=lambda _, tensor, axes, __: da.mean(tensor.real, axes),  # NaN too, but Dask's own would warn
     )

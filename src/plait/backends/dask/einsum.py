@@ -11,7 +11,7 @@ import numpy as np
 
 from plait.backends.common.equation import expand_terms
 from plait.backends.dask.shapes import is_unknown
-from plait.backends.reduction_rules import is_half
+from plait.backends.reduction_rules import is_half_precision
 from plait.errors import make_error
 
 
@@ -23,8 +23,8 @@ def contract(equation: str, *tensors: Any) -> Any:
             "PLT503", "einsum is not defined on masked arrays; fill them first, as da.ma.filled(x, 0) does"
         )
     result = np.result_type(*[array.dtype for array in arrays])  # Dask's own sums over chunks would widen integers
-    dtype = np.dtype(np.float32) if is_half(result) else result
-    arrays = [array.astype(dtype) if is_half(array.dtype) else array for array in arrays]
+    dtype = np.dtype(np.float32) if is_half_precision(result) else result
+    arrays = [array.astype(dtype) if is_half_precision(array.dtype) else array for array in arrays]
     terms, output = expand_terms(equation, [array.ndim for array in arrays])
     arrays = [_square(term, array) for term, array in zip(terms, arrays, strict=True)]
     for places in _path(terms, output, arrays):

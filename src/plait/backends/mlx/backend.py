@@ -10,7 +10,7 @@ import mlx.core as mx
 from plait.backends.common.equation import axis_sizes, expand_terms
 from plait.backends.common.reductions import ReductionTable, build_logsumexp
 from plait.backends.interface import Backend, Reduction
-from plait.backends.reduction_rules import COUNTING, RULES
+from plait.backends.reduction_rules import COUNTING_REDUCTIONS, REDUCTION_RULES
 
 
 def _cast(tensor: Any, dtype: Any) -> Any:
@@ -50,11 +50,11 @@ class MLXBackend(Backend):
         cast=_cast,
         special={("logsumexp", mx.float64): _logsumexp},
         upcast={
-            "bool": COUNTING,
-            "integer": COUNTING,
+            "bool": COUNTING_REDUCTIONS,
+            "integer": COUNTING_REDUCTIONS,
             "half": ("mean", "var", "std"),  # whose sums have more digits, and overflow before they are divided
         },
-        not_of_empty=RULES,  # it refuses some, and loops for hours over others where NumPy made the array
+        not_of_empty=REDUCTION_RULES,  # it refuses some, and loops for hours over others where NumPy made the array
         fill=_fill,
     )
 

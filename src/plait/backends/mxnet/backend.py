@@ -12,7 +12,7 @@ from plait.backends.common.lazy_sizes import LazyShape
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
 from plait.backends.interface import Backend, Reduction
 from plait.backends.mxnet.shapes import expand, is_symbol, permute, reshape_symbol, space_of, type_of
-from plait.backends.reduction_rules import COUNTING, ROUNDING
+from plait.backends.reduction_rules import COUNTING_REDUCTIONS, ROUNDING_REDUCTIONS
 
 
 def _function(name: str, **keywords: Any) -> Any:
@@ -67,9 +67,13 @@ class MXNetBackend(Backend):
             # MXNet's own reads beyond the memory of a tensor of more than 6 dimensions
             "var": build_var(_classic_reduction("mean", keepdims=True), lambda tensor: tensor * tensor, _mean),
             "logsumexp": build_logsumexp(_finite_max, _function("exp"), _sum, _function("log"), _function("squeeze")),
-            **{(name, kind): _function(name, dtype="int64") for name in COUNTING for kind in ("bool", "integer")},
+            **{
+                (name, kind): _function(name, dtype="int64")
+                for name in COUNTING_REDUCTIONS
+                for kind in ("bool", "integer")
+            },
         },
-        not_of_empty=ROUNDING,
+        not_of_empty=ROUNDING_REDUCTIONS,
         is_empty=lambda tensor: not is_symbol(tensor) and not tensor.size,
         fill=_fill,
     )

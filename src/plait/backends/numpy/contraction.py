@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from plait._caches import clearable_lru_cache
-from plait.backends.capabilities import ContractionOps, Product
+from plait.backends.capabilities import ContractionOps, ProductFunction
 from plait.backends.costs import ContractionCosts
-from plait.backends.interface import as_it_is
+from plait.backends.interface import identity
 from plait.backends.numpy.reductions import BLAS_REAL, add_by_blas
-from plait.backends.reduction_rules import is_half
+from plait.backends.reduction_rules import is_half_precision
 
 try:  # numpy.einsum without the Python around it
     from numpy._core.multiarray import c_einsum
@@ -30,7 +30,7 @@ def contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
     """For arrays of these types, all converted to the result's first; ``None`` where only ``numpy.einsum`` can tell."""
     try:
         result = np.result_type(*dtypes)
-        dtype = np.result_type(*[np.float32 if is_half(each) else each for each in dtypes])
+        dtype = np.result_type(*[np.float32 if is_half_precision(each) else each for each in dtypes])
     except TypeError:
         return None
     if dtype.kind not in "biufc" or dtype.isbuiltin != 1:
@@ -48,7 +48,7 @@ def contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
         diagonal=_diagonal,
         matmul_into=partial(_matmul_into, dtype),
         costs=ContractionCosts(flop=_BLAS.get(dtype.char, inf), multiply_reuses=True, has_vecdot=vecdot is not None),
-        wrap=as_it_is if all(each == dtype for each in dtypes) else lambda call: _within(call, dtype, result),
+        wrap=identity if all(each == dtype for each in dtypes) else lambda call: _within(call, dtype, result),
     )
 
 
@@ -68,7 +68,7 @@ def _diagonal(tensor: Any, axes: tuple[int, int]) -> Any:
     return view
 
 
-def _matmul_into(dtype: Any, shape: Sequence[int], order: Sequence[int]) -> Product:
+def _matmul_into(dtype: Any, shape: Sequence[int], order: Sequence[int]) -> ProductFunction:
     def product(one: Any, other: Any) -> Any:
         result = np.empty(shape, dtype)
         np.matmul(one, other, result.transpose(order))

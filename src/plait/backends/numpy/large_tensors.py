@@ -12,7 +12,7 @@ from plait._caches import clearable_lru_cache
 from plait.backends.capabilities import LargeTensorOps, ReductionOps, TwoPassOps
 from plait.backends.costs import MemoryCosts
 from plait.backends.numpy.reductions import BLAS_REAL, UFUNCS, ones
-from plait.backends.reduction_rules import PIVOTS, ROUNDING, is_half
+from plait.backends.reduction_rules import PIVOT_REDUCTIONS, ROUNDING_REDUCTIONS, is_half_precision
 
 _OF_BOOLS: dict[str, Any] = {"any": np.bitwise_or, "all": np.bitwise_and, "max": np.bitwise_or, "min": np.bitwise_and}
 """The same, many at a time."""
@@ -25,7 +25,7 @@ def _one_pass_ops(name: str, dtype: Any) -> ReductionOps | None:
     if ufunc is None or dtype.kind not in "biufc":
         return None
     result = ufunc.reduce(np.ones(1, dtype)).dtype  # a sum of narrow integers is wide
-    half = name in ROUNDING and is_half(dtype)
+    half = name in ROUNDING_REDUCTIONS and is_half_precision(dtype)
     wide = np.dtype(np.float32) if half else result
     real = name in ("sum", "mean") and wide.char in BLAS_REAL
     truth = name in ("any", "all")  # whose first call takes any type, and gives bool
@@ -38,7 +38,7 @@ def _one_pass_ops(name: str, dtype: Any) -> ReductionOps | None:
         reduce_rows=_reduce_rows if real else None,
         upcast=None if truth or wide == dtype else lambda array: array.astype(wide),
         finish=_FINISH.get(name) if wide.kind in "fc" else None,
-        downcast=half,
+        needs_downcast=half,
         itemsize=(dtype if half else result).itemsize,
         costs=_costs(name, wide, dtype),
     )
@@ -46,7 +46,7 @@ def _one_pass_ops(name: str, dtype: Any) -> ReductionOps | None:
 
 def _costs(name: str, wide: Any, dtype: Any) -> MemoryCosts:
     """Wider elements take longer, and so do those that are converted first; a row of minima is begun slowly."""
-    scale = max(wide.itemsize / 4, 0.5) * (6 if is_half(dtype) else 1)
+    scale = max(wide.itemsize / 4, 0.5) * (6 if is_half_precision(dtype) else 1)
     costs = MemoryCosts(
         reduce_element=0.2 * scale,
         combine_element=0.4 * scale,
@@ -94,10 +94,10 @@ def _two_pass_ops(name: str, dtype: Any) -> TwoPassOps | None:
     exponentials = name == "logsumexp"
     if dtype.kind not in ("f" if exponentials else "fc"):
         return None
-    half = is_half(dtype)
+    half = is_half_precision(dtype)
     wide = np.dtype(np.float32) if half else dtype.newbyteorder("=")
     real = np.empty(0, wide).real.dtype
-    pivot, total = _one_pass_ops(PIVOTS[name], wide), _one_pass_ops("sum", real)
+    pivot, total = _one_pass_ops(PIVOT_REDUCTIONS[name], wide), _one_pass_ops("sum", real)
     if pivot is None or total is None:
         return None
     transform, element = _TRANSFORM[exponentials, wide.kind]
@@ -175,10 +175,10 @@ def _copy(array: Any, shape: tuple[int, ...], parts: list[Any]) -> Any:
 
 @clearable_lru_cache(maxsize=256)
 def _reduction_ops(name: str, dtype: Any, _: bool) -> ReductionOps | TwoPassOps | None:
-    return _two_pass_ops(name, dtype) if name in PIVOTS else _one_pass_ops(name, dtype)
+    return _two_pass_ops(name, dtype) if name in PIVOT_REDUCTIONS else _one_pass_ops(name, dtype)
 
 
-def _kernel(*task: Any) -> Any:
+def _build_kernel(*task: Any) -> Any:
     from plait.backends.kernels import filling
 
     return filling(*task)
@@ -191,12 +191,12 @@ def _why_no_kernel(name: str | None, dtype: Any) -> str | None:
 
 
 OPS = LargeTensorOps(
-    layout=lambda array: (array.strides, array.dtype),
-    memory=lambda array: (array.strides, array.itemsize),
+    layout_key=lambda array: (array.strides, array.dtype),
+    strides_and_itemsize=lambda array: (array.strides, array.itemsize),
     reduction_ops=_reduction_ops,
     empty=_empty,
     copy=_copy,
     copy_costs=MemoryCosts(),
-    kernel=_kernel,
+    build_kernel=_build_kernel,
     why_no_kernel=_why_no_kernel,
 )

@@ -10,7 +10,7 @@ import numpy as np
 
 from plait._caches import clearable_lru_cache
 from plait.backends.interface import Reduction
-from plait.backends.reduction_rules import ROUNDING, is_half
+from plait.backends.reduction_rules import ROUNDING_REDUCTIONS, is_half_precision
 
 if TYPE_CHECKING:
     from plait.backends.common.reductions import ReductionTable
@@ -72,8 +72,10 @@ def reductions_of(cls: Any) -> ReductionTable:
     if cls is np.ndarray:
         special |= {(name, kind): reduce for name, reduce in _REDUCTIONS.items() for kind in _KINDS}
         special |= {(name, "half"): reduce for name, reduce in _IN_FLOAT32.items()}
-    upcast = [name for name in ROUNDING if (name, "half") not in special]
-    return ReductionTable(partial(getattr, cls), special=special, upcast={"half": upcast}, is_half=is_half)
+    upcast = [name for name in ROUNDING_REDUCTIONS if (name, "half") not in special]
+    return ReductionTable(
+        partial(getattr, cls), special=special, upcast={"half": upcast}, is_half_precision=is_half_precision
+    )
 
 
 BLAS_REAL = "fd"

@@ -14,7 +14,7 @@ from plait.backends.common.lazy_sizes import LazyShapes
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
 from plait.backends.interface import Backend, Reduction
 from plait.backends.paddle.einsum import einsum
-from plait.backends.reduction_rules import COUNTING, ROUNDING
+from plait.backends.reduction_rules import COUNTING_REDUCTIONS, ROUNDING_REDUCTIONS
 
 _UNKNOWN = -1
 """What a static program has in a shape for a size that only its run will tell."""
@@ -84,7 +84,11 @@ class PaddleBackend(LazyShapes):
             "logsumexp": build_logsumexp(_finite_max, paddle.exp, paddle.sum, _log, paddle.squeeze),
             ("var", "complex"): _complex_var,
         },
-        upcast={"bool": COUNTING, "integer": COUNTING, "half": {*ROUNDING, "min", "max"}},
+        upcast={
+            "bool": COUNTING_REDUCTIONS,
+            "integer": COUNTING_REDUCTIONS,
+            "half": {*ROUNDING_REDUCTIONS, "min", "max"},
+        },
         orders_bools=False,
         tests_numbers=False,
     )

@@ -12,7 +12,7 @@ from plait.backends.common.equation import einsum_in
 from plait.backends.common.lazy_sizes import LazyShapes
 from plait.backends.common.reductions import ReductionTable
 from plait.backends.interface import Reduction
-from plait.backends.reduction_rules import COUNTING, ROUNDING
+from plait.backends.reduction_rules import COUNTING_REDUCTIONS, ROUNDING_REDUCTIONS
 from plait.errors import make_error
 
 _INT32 = 2**31
@@ -68,7 +68,7 @@ class TensorflowBackend(LazyShapes):
     reductions = ReductionTable(
         function=_reduction,
         cast=tf.cast,
-        upcast={"bool": COUNTING, "integer": COUNTING, "half": ROUNDING},
+        upcast={"bool": COUNTING_REDUCTIONS, "integer": COUNTING_REDUCTIONS, "half": ROUNDING_REDUCTIONS},
         orders_bools=False,
         tests_numbers=False,
     )

@@ -15,7 +15,7 @@ from plait.backends.common.contraction import diagonal
 from plait.backends.common.equation import expand_ellipsis
 from plait.backends.common.reductions import ReductionTable, build_logsumexp
 from plait.backends.interface import Backend, Reduction
-from plait.backends.reduction_rules import COUNTING
+from plait.backends.reduction_rules import COUNTING_REDUCTIONS
 
 _SPACE = SimpleNamespace(permute_dims=Tensor.permute, reshape=Tensor.reshape)
 
@@ -59,11 +59,11 @@ class TinygradBackend(Backend):
             "logsumexp": build_logsumexp(_finite_max, Tensor.exp, Tensor.sum, Tensor.log, _squeeze),
         },
         upcast={
-            "bool": COUNTING,
-            "integer": COUNTING,
+            "bool": COUNTING_REDUCTIONS,
+            "integer": COUNTING_REDUCTIONS,
             "half": ("min", "max", "prod", "var", "std", "logsumexp"),  # which it rounds early, or does not compile
         },
-        is_half=lambda dtype: dtypes.is_float(dtype) and dtype.itemsize < 4,
+        is_half_precision=lambda dtype: dtypes.is_float(dtype) and dtype.itemsize < 4,
     )
 
     def __init__(self, kind: type) -> None:

@@ -105,7 +105,7 @@ def share_gradient(tensor: Any, result: Any, grad: Any, loops: LoopView, sum_ops
     tensor, result, grad = loops.to_loops(tensor), loops.result_to_loops(result), loops.result_to_loops(grad)
     shares = tensor.new_empty(loops.shape)
     rows, elements = loops.shape[0], shares.numel()
-    length = rows if 0 in loops.reduced or elements <= BLOCK else max(rows * BLOCK // elements, 1)
+    length = rows if 0 in loops.reduced_loops or elements <= BLOCK else max(rows * BLOCK // elements, 1)
     for start in range(0, rows, length):
         part = slice(start, start + length)
         _share_block(tensor[part], result[part], grad[part], shares[part], loops, sum_ops)
@@ -121,12 +121,12 @@ def _share_block(tensor: Any, result: Any, grad: Any, shares: Any, loops: LoopVi
 
 def count(loops: LoopView) -> int:
     """How many elements of a tensor make one of the result."""
-    return prod([loops.shape[axis] for axis in loops.reduced])
+    return prod([loops.shape[axis] for axis in loops.reduced_loops])
 
 
 def _repeated(left: Any, loops: LoopView) -> Any:
     """What is left by loops, repeated by those of them whose rows are short."""
-    for axis in reversed(loops.reduced):
+    for axis in reversed(loops.reduced_loops):
         length, rest = loops.shape[axis], loops.shape[axis + 1 :]
         if (prod(rest) if rest else length) >= SHORT:
             continue

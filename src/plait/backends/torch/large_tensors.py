@@ -59,7 +59,7 @@ def _reduction_ops(name: str, dtype: torch.dtype, requires_grad: bool) -> Reduct
         reduce_axis=lambda tensor, axis, out: along(tensor, axis, **typed, out=out),
         upcast=None if wide is dtype else lambda tensor: tensor.to(wide),
         finish=_FINISH.get(name) if exact else None,
-        downcast=half,
+        needs_downcast=half,
         itemsize=(dtype if half else result).itemsize,
         costs=_costs(name, dtype, wide, requires_grad),
         autograd_wrap=autograd_wrap(name, sum_ops) if sum_ops is not None else None,
@@ -100,8 +100,8 @@ def _memory(tensor: torch.Tensor) -> tuple[tuple[int, ...], int]:
 
 OPS = LargeTensorOps(
     why_not_decompose=why_not_decompose,
-    layout=_layout,
+    layout_key=_layout,
     requires_grad=_requires_grad,
-    memory=_memory,
+    strides_and_itemsize=_memory,
     reduction_ops=_reduction_ops,
 )
