@@ -20,7 +20,7 @@ from plait._plan.contraction.layouts import final_target
 from plait._plan.contraction.network import build_network
 from plait._plan.contraction.search import contraction_plan, instantiate, prepare
 from plait._plan.nodes import Contiguous
-from plait._plan.printer import contraction_lines
+from plait._plan.printer import list_contraction_lines
 from plait._shapes.solver import solve_pattern
 from plait.backends.registry import backend_of
 
@@ -71,7 +71,7 @@ def check(framework, equation, changes, taken):
         plan = contraction_plan(solved_of(equation), contraction)
         result = np.asarray(build_contraction(plan, backend, own)(*tensors))
         np.testing.assert_array_equal(result, wanted, err_msg=str(contraction.pairs))
-        contraction_lines(plan, contraction.network, contraction.path)
+        list_contraction_lines(plan, contraction.network, contraction.path)
         (pair,) = contraction.pairs
         taken |= {pair.node and pair.node.method, *(["buffer"] if pair.node and pair.node.order else [])}
         taken |= {type(node) for nodes in (*pair.sides, pair.after) for node in nodes}

@@ -17,7 +17,7 @@ from plait._plan.contraction.network import build_network
 from plait._plan.contraction.paths import find_path
 from plait._plan.contraction.search import contraction_plan, instantiate, plan_contraction
 from plait._plan.nodes import Permute, Reshape
-from plait._plan.printer import contraction_lines
+from plait._plan.printer import list_contraction_lines
 from plait._shapes.sizes import evaluate, report
 from plait._shapes.solver import solve_pattern
 from plait.backends.costs import EINSUM_ONLY_COSTS, ContractionCosts
@@ -30,7 +30,7 @@ def solved_of(pattern, *shapes, **sizes):
 
 def costs_of(contraction, equation, *shapes):
     plan = contraction_plan(solved_of(equation, *shapes), contraction)
-    return contraction_lines(plan, contraction.network, contraction.path)[1]
+    return list_contraction_lines(plan, contraction.network, contraction.path)[1]
 
 
 def network_of(pattern, *shapes, **sizes):

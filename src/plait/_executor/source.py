@@ -10,9 +10,9 @@ from plait._notation.parser import parse
 from plait._notation.tree import Name, Tree, item_leaves
 from plait._operations.reduce import check_reduction
 from plait._operations.table import OPERATIONS, infer_operation
+from plait._plan.codegen import generate_function
 from plait._plan.contraction.decompose import decompose_einsum
 from plait._plan.nodes import Contract
-from plait._plan.source import write_function
 from plait._shapes.sizes import exact
 from plait.backends.interface import NO_VIEWS_MESSAGE
 from plait.backends.spellings import spelling_of
@@ -46,7 +46,7 @@ def source(
     equations = [node.equation for node, _ in plan.steps if isinstance(node, Contract)]
     if not all(map(spelling.has_einsum, equations)):
         plan = decompose_einsum(plan)
-    return write_function(operation, plan, spelling, sizes)
+    return generate_function(operation, plan, spelling, sizes)
 
 
 def _plain(name: Any) -> Any:

@@ -18,7 +18,7 @@ from plait._operations.reduce import check_reduction
 from plait._operations.table import infer_operation
 from plait._plan.contraction.search import contraction_plan
 from plait._plan.graph import Plan
-from plait._plan.printer import Costs, Line, contraction_lines, draw, draw_costs, plan_lines
+from plait._plan.printer import Costs, PlanLine, format_costs, format_plan, list_contraction_lines, list_plan_lines
 from plait._shapes.sizes import exact, fill_slots
 from plait.errors import PlaitError, make_error, short_repr
 
@@ -39,7 +39,7 @@ class Explanation:
 
     operation: str
     text: str
-    lines: list[Line]
+    lines: list[PlanLine]
     costs: Costs | None = None
     rewrites: tuple[str, ...] = ()
     _call: tuple[Any, ...] | None = None
@@ -79,21 +79,21 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
             named = check_reduction(reduction) if operation == "reduce" else ""
             plan = lower_pattern(operation, pattern, tuple([len(shape) for shape in checked]), tuple(given), named)
             slots = fill_slots(plan.solved, plan.size_ops, checked[0], given)
-            lines = plan_lines(plan, checked, slots)
+            lines = list_plan_lines(plan, checked, slots)
             rewrites, notes = explain_large(plan, slots, shapes[0])
     except PlaitError as error:
         add_context(error, pattern, checked, given)
         raise
     if rewrites:
         notes = [f"in several calls: {', '.join(rewrites)}", *notes]
-    text = "\n  ".join([draw(operation, plan, lines, list(given.values())), *notes])
+    text = "\n  ".join([format_plan(operation, plan, lines, list(given.values())), *notes])
     call = (pattern, plan.solved.ranks, given, operation, named or None)
     return Explanation(operation, text, lines, costs, rewrites, call)
 
 
 def _contraction(
     pattern: str, shapes: list[tuple[int, ...]], given: dict[str, int], tensors: Sequence[Any]
-) -> tuple[Plan, list[Line], Costs | None, list[str]]:
+) -> tuple[Plan, list[PlanLine], Costs | None, list[str]]:
     """How an einsum is done: for shapes alone as NumPy would have it, for tensors as their framework does."""
     solved = solve("einsum", pattern, tuple([len(shape) for shape in shapes]), tuple(given))
     options = CURRENT.get()
@@ -103,10 +103,10 @@ def _contraction(
     found, reason, element = contraction_to_explain(solved, slots, tensors, options)
     if found is None:
         plan = lower(solved)
-        return plan, plan_lines(plan, shapes, fill_slots(solved, plan.size_ops, flat, given)), None, [reason]
+        return plan, list_plan_lines(plan, shapes, fill_slots(solved, plan.size_ops, flat, given)), None, [reason]
     plan = contraction_plan(solved, found)
-    lines, costs = contraction_lines(plan, found.network, found.path)
-    return plan, lines, costs, [draw_costs(costs, *element)]
+    lines, costs = list_contraction_lines(plan, found.network, found.path)
+    return plan, lines, costs, [format_costs(costs, *element)]
 
 
 def explain_composed(title: str, stages: tuple[PatternStage, ...], shapes: Sequence[Any]) -> Explanation:

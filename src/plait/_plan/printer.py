@@ -1,4 +1,4 @@
-"""A plan as text: for each node what it does, the shape it gives, the axes of that shape, and what it costs."""
+"""Print a plan as a table: for each node its description, output shape, the axes of that shape, and its cost."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from plait._plan.contraction.network import Network
 
 
-class Line(NamedTuple):
-    """One line: a step, the shape that it gives, the axes of that shape, and what it costs."""
+class PlanLine(NamedTuple):
+    """One line of the table: a node or a tensor, its shape, the axes of the shape, and the cost."""
 
     step: str
     shape: Shape
@@ -28,76 +28,76 @@ class Line(NamedTuple):
 
 
 class Costs(NamedTuple):
-    """What a contraction costs."""
+    """What a whole contraction costs."""
 
     path: Path
-    flops: int  # multiplications and additions, counted as opt_einsum counts them
-    largest: int  # the elements of the largest intermediate result; 0 where there is none
-    read: int  # the elements that products, sums and copies read
-    written: int  # the elements that they write
+    flops: int  # multiplications and additions, counted as in opt_einsum
+    largest: int  # the number of elements of the largest intermediate result, or 0
+    read: int  # the number of elements that products, sums and copies read
+    written: int  # the number of elements that they write
 
 
-class SlotLabels:
-    """Dimensions as slots, as the nodes of a plan for any size have them."""
+class SlotLabeler:
+    """Names the dimensions of a plan for any sizes, whose nodes hold slots."""
 
     def __init__(self, plan: Plan, slots: Sequence[int]) -> None:
         self.slots = slots
         self.labels = slot_labels(plan.solved, plan.size_ops)
-        self.starts = [sum(plan.solved.ranks[:number]) for number in range(len(plan.solved.ranks) + 1)]
+        self.first_slots = [sum(plan.solved.ranks[:number]) for number in range(len(plan.solved.ranks) + 1)]
 
-    def tensor(self, number: int) -> Shape:
-        """The dimensions of a tensor."""
-        return tuple(range(self.starts[number], self.starts[number + 1]))
+    def tensor_dims(self, number: int) -> Shape:
+        """Return the slots of an input tensor's dimensions."""
+        return tuple(range(self.first_slots[number], self.first_slots[number + 1]))
 
-    def result(self, node: Node, dims: Sequence[Any], _: Sequence[Shape]) -> tuple[Any, Shape]:
-        """The dimensions of a result, and its shape."""
-        found = node.output_shape(*dims)
-        return found, tuple([self.slots[slot] for slot in found])
+    def result_dims(self, node: Node, dims: Sequence[Any], _: Sequence[Shape]) -> tuple[Any, Shape]:
+        """Return the slots of a result's dimensions, and its shape."""
+        result_slots = node.output_shape(*dims)
+        return result_slots, tuple([self.slots[slot] for slot in result_slots])
 
-    def text(self, dims: Sequence[Any]) -> list[str]:
-        """Each dimension in the words of the pattern."""
+    def dim_texts(self, dims: Sequence[Any]) -> list[str]:
+        """Return for each dimension its axes as the pattern spells them."""
         return [self.labels[slot] for slot in dims]
 
 
-class AxisLabels:
-    """Dimensions as groups of axes of a network, as a plan for given sizes has them."""
+class AxisLabeler:
+    """Names the dimensions of a contraction for given sizes: each is a group of axes of the network."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
 
-    def tensor(self, number: int) -> tuple[Axes, ...]:
-        """The dimensions of a tensor."""
-        return self._split(self.network.terms[number], self.network.shapes[number])
+    def tensor_dims(self, number: int) -> tuple[Axes, ...]:
+        """Return the groups of axes of an input tensor's dimensions."""
+        return self._split_into_dims(self.network.terms[number], self.network.shapes[number])
 
-    def result(self, node: Node, dims: Sequence[Any], shapes: Sequence[Shape]) -> tuple[Any, Shape]:
-        """The dimensions of a result, and its shape."""
+    def result_dims(self, node: Node, dims: Sequence[Any], shapes: Sequence[Shape]) -> tuple[Any, Shape]:
+        """Return the groups of axes of a result's dimensions, and its shape."""
         shape = node.output_shape(*shapes)
         if isinstance(node, Contract):
-            return self._split(node.axes, shape), shape
+            return self._split_into_dims(node.axes, shape), shape
         if isinstance(node, Reshape):
-            return self._split(sum(dims[0], ()), shape), shape
+            return self._split_into_dims(sum(dims[0], ()), shape), shape
         return node.output_shape(*dims), shape
 
-    def text(self, dims: Sequence[Any]) -> list[str]:
-        """Each dimension in the words of the pattern."""
+    def dim_texts(self, dims: Sequence[Any]) -> list[str]:
+        """Return for each dimension its axes as the pattern spells them."""
         return [dimension_text([self.network.labels[axis] for axis in dim]) for dim in dims]
 
-    def _split(self, axes: Axes, shape: Shape) -> tuple[Axes, ...]:
-        """Axes in row-major order as the dimensions of a shape."""
-        rest = list(axes)
+    def _split_into_dims(self, axes: Axes, shape: Shape) -> tuple[Axes, ...]:
+        """Group axes in row-major order so that each group has the length of a dimension of the shape."""
+        remaining_axes = list(axes)
         dims: list[Axes] = []
         for size in shape:
             dim: list[int] = []
             length = 1
-            while rest and (length < size or length > size == 0):
-                dim.append(rest.pop(0))
+            while remaining_axes and (length < size or length > size == 0):
+                dim.append(remaining_axes.pop(0))
                 length *= self.network.sizes[dim[-1]]
             dims.append(tuple(dim))
         return tuple(dims)
 
 
-class _Value(NamedTuple):
-    """A tensor: what it is called, its dimensions, their text, and its memory."""
+class _TensorInPlan(NamedTuple):
+    """An input tensor or a result: its name, its dimensions and their text, and its shape and strides."""
 
     name: str
     dims: Any
@@ -105,77 +105,80 @@ class _Value(NamedTuple):
     view: StridedView
 
 
-class _Printer:
-    """Follows a plan for row-major tensors."""
+class _PlanPrinter:
+    """Walks a plan for row-major tensors, and collects the lines and the total cost."""
 
     def __init__(
-        self, plan: Plan, shapes: Sequence[Shape], labels: SlotLabels | AxisLabels, texts: Sequence[str]
+        self, plan: Plan, shapes: Sequence[Shape], labeler: SlotLabeler | AxisLabeler, texts: Sequence[str]
     ) -> None:
-        self.labels = labels
-        self.lines: list[Line] = []
-        self.total = Cost()
-        self.largest = 0
-        values: list[_Value] = []
+        self.labeler = labeler
+        self.lines: list[PlanLine] = []
+        self.total_cost = Cost()
+        self.largest_intermediate = 0
+        values: list[_TensorInPlan] = []
         for number, shape in enumerate(shapes):
-            dims = labels.tensor(number)
-            text = texts[number] if texts else " ".join(labels.text(dims))
-            values.append(_Value(tensor_name(number, len(shapes)), dims, text, StridedView(shape)))
-        (found, (output,)), nodes = group_by_contraction(plan), [node for node, _ in plan.steps]
-        for number, segment in enumerate(found, 1):
+            dims = labeler.tensor_dims(number)
+            text = texts[number] if texts else " ".join(labeler.dim_texts(dims))
+            values.append(_TensorInPlan(tensor_name(number, len(shapes)), dims, text, StridedView(shape)))
+        (groups, (output,)), nodes = group_by_contraction(plan), [node for node, _ in plan.steps]
+        for number, group in enumerate(groups, 1):
             operands = []
-            for source, chain in segment.operand_chains:
+            for source, chain in group.operand_chains:
                 value = values[source]
-                if segment.contraction is not None or source < len(shapes):
-                    self.lines.append(Line(value.name, value.view.shape, value.text, ""))
+                if group.contraction is not None or source < len(shapes):
+                    self.lines.append(PlanLine(value.name, value.view.shape, value.text, ""))
                 for step in chain:
-                    value = self._apply(nodes[step], [value])
+                    value = self._add_node(nodes[step], [value])
                 operands.append(value)
             result = operands[0]
-            if segment.contraction is not None:
-                result = self._apply(nodes[segment.contraction], operands)
-            for step in segment.epilogue:
-                result = self._apply(nodes[step], [result])
+            if group.contraction is not None:
+                result = self._add_node(nodes[group.contraction], operands)
+            for step in group.epilogue:
+                result = self._add_node(nodes[step], [result])
             values.append(result._replace(name=f"result {number}"))
-            if number < len(found):
-                self.largest = max(self.largest, prod(result.view.shape))
+            if number < len(groups):
+                self.largest_intermediate = max(self.largest_intermediate, prod(result.view.shape))
         (expr,) = plan.solved.tree.right or ()
-        self.lines.append(Line("output", values[output].view.shape, str(expr), ""))
+        self.lines.append(PlanLine("output", values[output].view.shape, str(expr), ""))
 
-    def _apply(self, node: Node, operands: Sequence[_Value]) -> _Value:
+    def _add_node(self, node: Node, operands: Sequence[_TensorInPlan]) -> _TensorInPlan:
         shapes = [value.view.shape for value in operands]
-        dims, lengths = self.labels.result(node, [value.dims for value in operands], shapes)
+        dims, lengths = self.labeler.result_dims(node, [value.dims for value in operands], shapes)
         view = StridedView(shapes[0], operands[0].view.strides)
         copies = node.update_view(view, lengths) is not None
         cost = node.cost(shapes, lengths, copies=copies)
-        text = " ".join(self.labels.text(dims)) if self._fits(dims, lengths) else ""
-        step = node.describe(self.labels.text(operands[0].dims))
-        self.lines.append(Line(step, lengths, text, node.describe_cost(cost)))
-        self.total = Cost(*[one + other for one, other in zip(self.total, cost, strict=True)])
-        return _Value("", dims, text, view)
+        text = " ".join(self.labeler.dim_texts(dims)) if self._has_lengths(dims, lengths) else ""
+        step = node.describe(self.labeler.dim_texts(operands[0].dims))
+        self.lines.append(PlanLine(step, lengths, text, node.describe_cost(cost)))
+        self.total_cost = Cost(*[one + other for one, other in zip(self.total_cost, cost, strict=True)])
+        return _TensorInPlan("", dims, text, view)
 
-    def _fits(self, dims: Any, shape: Shape) -> bool:
-        """Whether these axes have these lengths: not where one of a network's is split again."""
-        if isinstance(self.labels, SlotLabels):
+    def _has_lengths(self, dims: Any, shape: Shape) -> bool:
+        """Whether these groups of axes have these lengths; not if one axis of the network was split."""
+        if isinstance(self.labeler, SlotLabeler):
             return True
-        sizes = self.labels.network.sizes
+        sizes = self.labeler.network.sizes
         return all(prod([sizes[axis] for axis in dim]) == size for dim, size in zip(dims, shape, strict=True))
 
 
-def plan_lines(plan: Plan, shapes: Sequence[Sequence[int]], slots: Sequence[int]) -> list[Line]:
-    """The lines of a plan for any size, for row-major tensors of these shapes; ``slots`` are all sizes, evaluated."""
-    return _Printer(plan, [tuple(shape) for shape in shapes], SlotLabels(plan, slots), ()).lines
+def list_plan_lines(plan: Plan, shapes: Sequence[Sequence[int]], slots: Sequence[int]) -> list[PlanLine]:
+    """Return the lines of a plan for any sizes, printed for row-major tensors of these shapes.
+
+    ``slots`` are all sizes of the plan, evaluated for these shapes.
+    """
+    return _PlanPrinter(plan, [tuple(shape) for shape in shapes], SlotLabeler(plan, slots), ()).lines
 
 
-def contraction_lines(plan: Plan, network: Network, path: Path) -> tuple[list[Line], Costs]:
-    """The lines of a plan that was chosen for given sizes, and what it costs."""
+def list_contraction_lines(plan: Plan, network: Network, path: Path) -> tuple[list[PlanLine], Costs]:
+    """Return the lines of a contraction for given sizes, and its total cost."""
     tree = plan.solved.tree
-    printer = _Printer(plan, network.shapes, AxisLabels(network), [*map(str, tree.left)])
-    total = printer.total
-    return printer.lines, Costs(path, total.flops, printer.largest, total.read, total.written)
+    printer = _PlanPrinter(plan, network.shapes, AxisLabeler(network), [*map(str, tree.left)])
+    total = printer.total_cost
+    return printer.lines, Costs(path, total.flops, printer.largest_intermediate, total.read, total.written)
 
 
-def draw(title: str, plan: Plan, lines: Sequence[Line], sizes: Sequence[int]) -> str:
-    """The whole plan as text, in columns."""
+def format_plan(title: str, plan: Plan, lines: Sequence[PlanLine], sizes: Sequence[int]) -> str:
+    """Return the whole table as text, below a line with the operation, the pattern and the given sizes."""
     given = ", ".join(f"{name}={size}" for name, size in zip(plan.solved.given, sizes, strict=True))
     rows = [(line.step, shape_text(line.shape), line.axes, line.cost) for line in lines]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
@@ -186,8 +189,8 @@ def draw(title: str, plan: Plan, lines: Sequence[Line], sizes: Sequence[int]) ->
     return "\n".join(drawn)
 
 
-def draw_costs(costs: Costs, itemsize: int, dtype: str) -> str:
-    """What a contraction costs, as text below its plan."""
+def format_costs(costs: Costs, itemsize: int, dtype: str) -> str:
+    """Return the line below the table: path, FLOPs, largest intermediate result, bytes read and written."""
     parts = [f"path {path_text(costs.path)}", f"{costs.flops:,} FLOPs"]
     if costs.largest:
         parts.append(f"largest intermediate {costs.largest:,} elements")

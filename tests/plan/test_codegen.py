@@ -14,9 +14,9 @@ from hypothesis import Phase, given, settings
 
 import plait
 from plait._executor.compile import lower_pattern
+from plait._plan.codegen import generate_function
 from plait._plan.contraction.decompose import decompose_einsum
 from plait._plan.nodes import Diagonal
-from plait._plan.source import write_function
 from plait.backends.reduction_rules import REDUCTION_RULES
 from plait.backends.spellings import SPELLINGS, spelling_of
 from strategies import transforms
@@ -197,7 +197,7 @@ def test_products_of_matrices_do_what_an_einsum_does(tmp_path):
     cases = []
     for (_, pattern, arrays, sizes, _), _ in expected(products):
         plan = lower_pattern("einsum", pattern, tuple([array.ndim for array in arrays]), tuple(sizes))
-        cases.append((write_function("einsum", decompose_einsum(plan), spelling_of("numpy"), sizes), arrays, {}))
+        cases.append((generate_function("einsum", decompose_einsum(plan), spelling_of("numpy"), sizes), arrays, {}))
     assert_same(cases, run("numpy", cases, tmp_path), products)
     for call in ("np.matmul(", "np.diagonal(", "np.sum(", " * tensor"):
         assert any(call in text for text, *_ in cases)

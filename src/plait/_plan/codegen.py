@@ -1,0 +1,140 @@
+"""Generate a plan's source code: one function that calls the framework alone, for tensors of any size."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from itertools import accumulate, pairwise
+from keyword import iskeyword
+
+from plait._plan.graph import Plan
+from plait._plan.nodes import tuple_source_code
+from plait._shapes.solver import BROADCAST, CHECK, NONEMPTY, PRODUCT, SizeOp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from plait._plan.nodes import Spelling
+
+
+def generate_function(name: str, plan: Plan, spelling: Spelling, defaults: Mapping[str, int]) -> str:
+    """Return a framework's import lines and a function that does what a plan for any sizes does.
+
+    The function takes the given sizes by the names of their axes, some with defaults. Of the caller's text it contains
+    the pattern alone, as its docstring.
+    """
+    writer = _FunctionWriter(plan, spelling)
+    given = [writer.size_names[axis] + (f"={defaults[axis]}" if axis in defaults else "") for axis in plan.solved.given]
+    parameters = ", ".join([*writer.tensor_names, *["*"][: len(given)], *given])
+    pattern = json.dumps(str(plan.solved.tree), ensure_ascii=False)  # a JSON string is a Python string literal too
+    lines = [f'""{pattern}""', *writer.shape_lines(), *writer.size_lines(), *writer.node_lines()]
+    imports = f"{spelling.imports}\n\n\n" if spelling.imports else ""
+    return imports + "\n    ".join([f"def {name}({parameters}):", *lines]) + "\n"
+
+
+class _FunctionWriter:
+    """Writes the lines of the function, in order."""
+
+    def __init__(self, plan: Plan, spelling: Spelling) -> None:
+        self.plan, self.spelling = plan, spelling
+        solved, count = plan.solved, len(plan.solved.ranks)
+        self.tensor_names = ["tensor"] if count == 1 else [f"tensor{number}" for number in range(count)]
+        self.used_names = {"ValueError", "min", *self.tensor_names, *spelling.identifiers}
+        self.size_names = {
+            label: self._reserve_name(label) for label in dict.fromkeys(solved.labels) if label.isidentifier()
+        }
+        """For each axis with a name the name of the variable that holds its size."""
+        self.label_by_slot = dict(zip(solved.slots, solved.labels, strict=True))
+        self.slot_code = [self._size_name(slot) for slot in range(solved.initial_slot_count - len(solved.constants))]
+        self.slot_code += map(str, solved.constants)
+        """For each slot the source code of its size."""
+
+    def _reserve_name(self, name: str) -> str:
+        while name in self.used_names or iskeyword(name):
+            name += "_"
+        self.used_names.add(name)
+        return name
+
+    def _size_name(self, slot: int) -> str:
+        """Return the name of the variable that holds the size of a slot."""
+        return self.size_names.get(self.label_by_slot.get(slot, "")) or self._reserve_name(f"d{slot}")
+
+    def shape_lines(self) -> list[str]:
+        """Return the lines that unpack the shapes; each raises an error if the rank is another."""
+        lines = self.spelling.call("setup", self.tensor_names).splitlines()
+        for tensor, slots in zip(
+            self.tensor_names, pairwise(accumulate(self.plan.solved.ranks, initial=0)), strict=True
+        ):
+            sizes = self.slot_code[slice(*slots)]
+            target = ", ".join(sizes) if len(sizes) > 1 else tuple_source_code(sizes)
+            lines.append(f"{target} = {self.spelling.call('shape', [tensor])}")
+        return lines
+
+    def size_lines(self) -> list[str]:
+        """Return the lines that check the sizes, and compute those that the nodes need."""
+        given = [self.size_names[axis] for axis in self.plan.solved.given]
+        smallest = f"min({', '.join(given)})" if len(given) > 1 else "".join(given)
+        lines = _raise_if(f"{smallest} < 0", "a size is negative") if given else []
+        read_slots = {slot for node, _ in self.plan.steps if node.takes_shape for slot in node[0]}
+        read_slots.update([slot for op in self.plan.size_ops for slot in (op.source, *op.factors)])
+        for op in self.plan.size_ops:
+            product = " * ".join([self.slot_code[factor] for factor in op.factors]) or "1"
+            if op.kind == PRODUCT:
+                self.slot_code.append(product)
+                continue
+            if op.kind == NONEMPTY and _is_positive(self.slot_code[op.source]):
+                continue
+            condition, message, value = self._size_op_code(op, self.slot_code[op.source], product)
+            lines += _raise_if(condition, message)
+            if value:
+                slot = len(self.slot_code)
+                self.slot_code.append(self._size_name(slot))
+                lines += [f"{self.slot_code[slot]} = {value}"] * (slot in read_slots)
+        return lines
+
+    def _size_op_code(self, op: SizeOp, length: str, product: str) -> tuple[str, str, str]:
+        """Return when a size operation fails, with which message, and the value that it computes, if any."""
+        actual = f"{length} is {{{length}}}"
+        expected = product if product.isdecimal() else f"{product} = {{{product}}}"
+        if op.kind == NONEMPTY:
+            return f"{length} == 0", f"{length} is 0, and nothing has no minimum or maximum", ""
+        if op.kind == CHECK:
+            return f"{length} != {product}", f"{actual}, and not {expected}", ""
+        if op.kind == BROADCAST:
+            fails = f"{length} != {product} and 1 not in ({length}, {product})"
+            return (
+                fails,
+                f"{actual}, which does not broadcast with {expected}",
+                f"{product} if {length} == 1 else {length}",
+            )
+        divisor = f"({product})" if len(op.factors) > 1 else product
+        maybe_zero = [self.slot_code[factor] for factor in op.factors if not _is_positive(self.slot_code[factor])]
+        zero_check = f"{' * '.join(maybe_zero)} == 0 or " if maybe_zero else ""
+        return (
+            f"{zero_check}{length} % {divisor}",
+            f"{actual}, which {expected} does not divide",
+            f"{length} // {divisor}",
+        )
+
+    def node_lines(self) -> list[str]:
+        """Return the lines of the nodes.
+
+        A result takes the name of its first operand, which no other node needs.
+        """
+        value_names, lines = list(self.tensor_names), []
+        for node, operands in self.plan.steps:
+            operand_names = [value_names[operand] for operand in operands]
+            *before, result = node.source_code(self.spelling, operand_names, self.slot_code).splitlines()
+            lines += [*before, f"{operand_names[0]} = {result}"]
+            value_names.append(operand_names[0])
+        (output,) = self.plan.outputs
+        return [*lines[:-1], f"return {result}"] if lines else [f"return {value_names[output]}"]
+
+
+def _raise_if(condition: str, message: str) -> list[str]:
+    prefix = "f" if "{" in message else ""
+    return [f"if {condition}:", f'    raise ValueError({prefix}"{message}")']
+
+
+def _is_positive(size: str) -> bool:
+    """Whether the code of a size is a number other than 0."""
+    return size.isdecimal() and int(size) > 0
