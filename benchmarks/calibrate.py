@@ -131,12 +131,12 @@ def calls_of(framework: str) -> Calls:
 
 def memory_figures(framework: str, clock: Clock) -> Iterator[tuple[str, str, float, Measurement]]:
     """For each figure of `MemoryCosts` its reduction, its name, what plait plans with, and how it is measured."""
-    from plait.backends.registry import backend_of
+    from plait.backends.registry import backend_for_type
 
     calls = calls_of(framework)
     rand = calls.random
     cls, dtype = type(rand(1)), rand(1).dtype
-    backend = backend_of(cls)
+    backend = backend_for_type(cls)
     large = backend.large_tensors.load()
     for name in ("max", "sum"):
         ops = large.reduction_ops(name, dtype, False)
@@ -281,11 +281,11 @@ def _cache(name: str) -> float:
 def contraction_figures(framework: str, clock: Clock) -> Iterator[tuple[str, str, float, Measurement]]:
     """The same of `ContractionCosts`, of which all are of one kind."""
     import plait
-    from plait.backends.registry import backend_of
+    from plait.backends.registry import backend_for_type
 
     calls = calls_of(framework)
     rand, dot, matmul, multiply, einsum = calls.random, calls.dot, calls.matmul, calls.multiply, calls.einsum
-    backend = backend_of(type(rand(1)))
+    backend = backend_for_type(type(rand(1)))
     costs = backend.products((rand(1).dtype,) * 2).costs
     a, b, many = rand(2, 2), rand(2, 2), rand(2, 2, 2)
     square = rand(512, 512)

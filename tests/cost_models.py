@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import plait
 from plait.backends.costs import MemoryCosts
-from plait.backends.registry import backend_of
+from plait.backends.registry import backend_for_type
 
 DRAWN = (
     *("call_overhead", "reduce_row_overhead", "reduce_element", "outer_axis_element", "combine_row_overhead"),
@@ -83,9 +83,9 @@ def _changed(offered, change):
 
 
 def _backends():
-    found = [backend_of(importlib.import_module("numpy").ndarray)]
+    found = [backend_for_type(importlib.import_module("numpy").ndarray)]
     try:
         torch = importlib.import_module("torch")
     except ImportError:
         return found
-    return [*found, backend_of(torch.Tensor), backend_of(torch.nn.Parameter)]
+    return [*found, backend_for_type(torch.Tensor), backend_for_type(torch.nn.Parameter)]

@@ -23,8 +23,8 @@ for name in "max min sum prod mean var std any all".split():
     assert "ddof" not in text or "ddof=0" in text, text
 inspect.signature(cupy.concatenate).bind([], 0)
 inspect.signature(cupy.broadcast_to).bind(None, ())
-from plait.backends.registry import backend_of
-assert backend_of(cupy.ndarray).name == "cupy"
+from plait.backends.registry import backend_for_type
+assert backend_for_type(cupy.ndarray).name == "cupy"
 """
 
 

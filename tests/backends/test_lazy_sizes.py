@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plait.backends.common.lazy_sizes import LazyShapes, LazySize
+from plait.backends.common.lazy_sizes import LazySize, LazySizeBackend
 
 
 class Tensor:
@@ -33,7 +33,7 @@ class Text(str):
         return Text(f"({other} - {self})")
 
 
-class TextBackend(LazyShapes):
+class TextBackend(LazySizeBackend):
     def __init__(self):
         self.asked = []
 
@@ -89,8 +89,8 @@ def test_what_changes_nothing_is_not_computed(backend):
 def test_one_unknown_size_is_inferred(backend):
     x = Tensor("x", (None, 6))
     batch, _ = backend.shape(x)
-    assert backend.inferred(x, (batch, 2, 3)) == [-1, 2, 3]
-    assert backend.inferred(x, (batch * 6,)) == [-1]
+    assert backend.infer_one_size(x, (batch, 2, 3)) == [-1, 2, 3]
+    assert backend.infer_one_size(x, (batch * 6,)) == [-1]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_one_unknown_size_is_inferred(backend):
 def test_what_could_hide_a_mistake_is_not_inferred(backend, known, shape):
     x = Tensor("x", known)
     new = shape(*backend.shape(x))
-    assert backend.inferred(x, new) is new
+    assert backend.infer_one_size(x, new) is new
 
 
 def test_a_size_of_the_caller_is_never_inferred(backend):
@@ -117,6 +117,6 @@ def test_a_size_of_the_caller_is_never_inferred(backend):
     assert (batch // given).from_user
     assert not batch.from_user
     new = (given, 6)
-    assert backend.inferred(x, new) is new
+    assert backend.infer_one_size(x, new) is new
     assert backend.materialize_all(new) == ["n", 6]
     assert backend.is_symbolic(given)

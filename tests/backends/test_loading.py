@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import plait.backends
-from plait.backends.registry import ARRAY_API, MODULES
+from plait.backends.registry import ARRAY_API_MODULE, BACKEND_MODULES
 
 FOLDER = Path(plait.backends.__file__).parent
 
@@ -49,14 +49,14 @@ SHARED = {"common", "kernels"}
 
 
 def test_every_row_names_a_file():
-    for module in (*MODULES.values(), ARRAY_API):
+    for module in (*BACKEND_MODULES.values(), ARRAY_API_MODULE):
         *packages, name = module.split(".")[2:]
         assert name == "backend", module
         assert FOLDER.joinpath(*packages, f"{name}.py").is_file(), module
 
 
 def test_every_package_has_a_row():
-    rows = {module.split(".")[2] for module in (*MODULES.values(), ARRAY_API)}
+    rows = {module.split(".")[2] for module in (*BACKEND_MODULES.values(), ARRAY_API_MODULE)}
     assert {path.parent.name for path in FOLDER.glob("*/__init__.py")} == rows | SHARED
 
 
@@ -72,7 +72,7 @@ plait.rearrange(x, "a b -> b a")
 print(sorted(set(name.split(".")[2] for name in sys.modules if name.startswith("plait.backends."))))
 """
     loaded = set(ast.literal_eval(python(code)))
-    rows = {module.split(".")[2] for module in MODULES.values()}
+    rows = {module.split(".")[2] for module in BACKEND_MODULES.values()}
     own = {"sparse": "array_api"}.get(framework, framework)
     assert own in loaded
     assert loaded & rows <= {own} | BESIDE.get(framework, set())
@@ -91,7 +91,7 @@ sys.modules[root] = Broken(root)""",
 
 
 @pytest.mark.parametrize("how", BROKEN.values(), ids=BROKEN)
-@pytest.mark.parametrize("root", sorted({row.partition(".")[0] for row in MODULES} - {"numpy"}))
+@pytest.mark.parametrize("root", sorted({row.partition(".")[0] for row in BACKEND_MODULES} - {"numpy"}))
 def test_a_broken_framework_disturbs_no_other(root, how):
     pytest.importorskip("numpy", reason="numpy is not installed")
     code = f"""

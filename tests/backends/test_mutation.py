@@ -113,18 +113,18 @@ SABOTAGE = [
 
 @pytest.mark.parametrize(("broken", "check"), SABOTAGE, ids=lambda value: getattr(value, "__name__", ""))
 def test_a_broken_backend_fails(monkeypatch, broken, check):
-    from plait.backends.registry import backend_of
+    from plait.backends.registry import backend_for_type
 
     check()
     plait.cache_clear()
-    backend_of.cache_clear()
+    backend_for_type.cache_clear()
     monkeypatch.setattr("plait.backends.numpy.backend.BACKEND", broken)
     try:
         with np.errstate(all="ignore"), pytest.raises((AssertionError, ValueError, plait.PlaitError)):
             check()
     finally:
         monkeypatch.undo()
-        backend_of.cache_clear()
+        backend_for_type.cache_clear()
         plait.cache_clear()
 
 

@@ -15,7 +15,7 @@ from plait.backends.reduction_rules import (
     REDUCTION_RULES,
     ROUNDING_REDUCTIONS,
 )
-from plait.backends.registry import backend_of
+from plait.backends.registry import backend_for_type
 from plait.testing import _oracle as oracle
 from plait.testing._suite import DEFINED_DTYPES
 
@@ -50,7 +50,9 @@ class _Calls:
     def __init__(self, **flags):
         self.seen = []
         self.table = ReductionTable(
-            function=self.function, cast=self.cast, **{"special": {}, "upcast": {"half": ROUNDING_REDUCTIONS}, **flags}
+            function=self.function,
+            cast=self.cast,
+            **{"overrides": {}, "upcast": {"half": ROUNDING_REDUCTIONS}, **flags},
         )
 
     def function(self, name):
@@ -70,13 +72,13 @@ class _Calls:
 
 def test_a_function_that_is_right_is_called_directly():
     table = ReductionTable(
-        function=partial(getattr, np), cast=np.ndarray.astype, special={}, upcast={"half": ROUNDING_REDUCTIONS}
+        function=partial(getattr, np), cast=np.ndarray.astype, overrides={}, upcast={"half": ROUNDING_REDUCTIONS}
     )
     assert table.build("sum", "floating", np.dtype("float64")) is np.sum
     assert table.build("max", "floating", np.dtype("float16")) is np.max
-    assert backend_of(np.ndarray).reduction("sum", np.dtype("float64")) == np.add.reduce
+    assert backend_for_type(np.ndarray).reduction("sum", np.dtype("float64")) == np.add.reduce
     torch = pytest.importorskip("torch")
-    assert backend_of(torch.Tensor).reduction("sum", torch.float64) is torch.sum
+    assert backend_for_type(torch.Tensor).reduction("sum", torch.float64) is torch.sum
 
 
 @pytest.mark.parametrize("name", ["sum", "mean", "var"])
@@ -99,7 +101,7 @@ def test_bools_and_integers_are_counted_in_64_bits():
 
 
 def test_bools_without_an_order_and_truth_of_numbers():
-    calls = _Calls(orders_bools=False, tests_numbers=False)
+    calls = _Calls(has_bool_extrema=False, has_any_of_numbers=False)
     assert calls.reduce("min", np.array([[True, False], [True, True]])).tolist() == [True, False]
     assert calls.seen == ["all of bool"]
     for dtype in ("float16", "float64", "int64", "complex64"):
@@ -109,19 +111,20 @@ def test_bools_without_an_order_and_truth_of_numbers():
 
 @pytest.mark.parametrize("name", ["sum", "prod", "mean", "logsumexp"])
 def test_what_a_framework_has_not_of_no_elements(name):
-    calls = _Calls(not_of_empty=REDUCTION_RULES)
+    calls = _Calls(unsupported_empty=REDUCTION_RULES)
     result = calls.reduce(name, np.zeros((0, 2), np.float32))
     np.testing.assert_equal(result, np.full(2, REDUCTION_RULES[name].empty_value, np.float32))
     assert calls.seen == ["sum of float32"]
     filled = _Calls(
-        not_of_empty=REDUCTION_RULES, fill=lambda reduce, tensor, axes, value: (reduce, tensor.shape, axes, value)
+        unsupported_empty=REDUCTION_RULES,
+        fill_empty=lambda reduce, tensor, axes, value: (reduce, tensor.shape, axes, value),
     )
     assert filled.reduce(name, np.zeros((0, 2), np.float32))[1:] == ((0, 2), (0,), REDUCTION_RULES[name].empty_value)
 
 
 def test_what_replaces_a_function():
-    special = {"sum": np.min, ("sum", "complex"): np.prod, ("sum", np.dtype("float32")): np.mean}
-    table = _Calls(special=special).table
+    overrides = {"sum": np.min, ("sum", "complex"): np.prod, ("sum", np.dtype("float32")): np.mean}
+    table = _Calls(overrides=overrides).table
     assert table.build("sum", "floating", np.dtype("float64")) is np.min
     assert table.build("sum", "complex", np.dtype("complex64")) is np.prod
     assert table.build("sum", "floating", np.dtype("float32")) is np.mean

@@ -9,7 +9,7 @@ from equations import meant
 import plait
 from backends.frameworks import each
 from backends.frameworks.cupy_ import has_device
-from plait.backends.spellings import spelling_of
+from plait.backends.source_templates import source_templates_of
 from plait.testing import _oracle as oracle
 from plait.testing._arrays import arange_array, assert_close, assert_equal, random_array
 from plait.testing._cases import EINSUM, REARRANGE, REDUCE, REPEAT, EinsumCase
@@ -49,7 +49,7 @@ def function(framework, pattern, ranks, sizes, **options):
 @each()
 @pytest.mark.parametrize("operation", ["rearrange", "repeat", "view"])
 def test_movement(framework, operation):
-    if operation == "view" and not spelling_of(SPELLED_AS.get(framework.name, framework.name)).view:
+    if operation == "view" and not source_templates_of(SPELLED_AS.get(framework.name, framework.name)).view:
         pytest.skip(f"no plain call of {framework.name} promises a view")
     if (framework.name, operation) in REFUSED:
         pytest.skip(REFUSED[framework.name, operation])

@@ -22,7 +22,7 @@ from plait._plan.contraction.search import contraction_plan, instantiate, prepar
 from plait._plan.nodes import Contiguous
 from plait._plan.printer import list_contraction_lines
 from plait._shapes.solver import solve_pattern
-from plait.backends.registry import backend_of
+from plait.backends.registry import backend_for_type
 
 LENGTHS = dict(zip("abcdef", (2, 3, 4, 5, 6, 7), strict=True))
 TAKEN_APART = tuple(framework for framework in FRAMEWORKS if framework.name in ("numpy", "torch"))
@@ -64,7 +64,7 @@ def check(framework, equation, changes, taken):
         for shape in ([LENGTHS[letter] for letter in term] for term in terms)
     ]
     tensors = [framework.make(array) for array in arrays]
-    backend = backend_of(type(tensors[0]))
+    backend = backend_for_type(type(tensors[0]))
     own = backend.contraction_ops(tuple(tensor.dtype for tensor in tensors))
     wanted = np.einsum(equation, *arrays)
     for contraction in every_way(network_of(equation), own.costs._replace(**changes)):

@@ -20,7 +20,7 @@ from plait._executor.large.two_pass import combine_in_pairs
 from plait._plan.schedule import copies, reductions, two_pass
 from plait._plan.schedule.techniques import AXIS_AT_A_TIME, BLOCKING, REASONS, TREE_REDUCTION, TWO_PASSES
 from plait.backends.reduction_rules import PIVOT_REDUCTIONS
-from plait.backends.registry import backend_of
+from plait.backends.registry import backend_for_type
 
 np = pytest.importorskip("numpy")
 
@@ -118,7 +118,7 @@ def test_every_way_to_reduce_about_a_centre_gives_the_same(case, name, costs):
         assert TWO_PASSES in plait.explain(pattern, array, reduction=name).rewrites
         found = plait.reduce(array, pattern, name)
         again = plait.reduce(array, pattern, name)
-        plain = backend_of(np.ndarray).reduction(name, array.dtype)(array, tuple({*range(array.ndim)} - {*kept}))
+        plain = backend_for_type(np.ndarray).reduction(name, array.dtype)(array, tuple({*range(array.ndim)} - {*kept}))
     expected = about_centre(array, kept, name)
     np.testing.assert_array_equal(found, again)
     assert (type(found), found.dtype) == (type(plain), plain.dtype)
@@ -148,7 +148,7 @@ def test_what_is_special_is_so_about_a_centre(name, pattern, special):
             warnings.simplefilter("always")
             return plait.reduce(x, pattern, by), {str(warning.message) for warning in caught}
 
-    plain = backend_of(np.ndarray).reduction(name, x.dtype)
+    plain = backend_for_type(np.ndarray).reduction(name, x.dtype)
     assert TWO_PASSES in plait.explain(pattern, x, reduction=name).rewrites or not axes
     (found, said), (expected, meant) = reduced(name), reduced(plain)
     assert (type(found), found.dtype, said) == (type(expected), expected.dtype, meant)

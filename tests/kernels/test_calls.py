@@ -13,7 +13,7 @@ import pytest
 import plait
 from kernels.views import ready
 from plait._executor.large.kernels import choose_by_timing
-from plait.backends.registry import backend_of
+from plait.backends.registry import backend_for_type
 
 CALLS = {
     "b c (h 2) (w 2) -> b c h w": ("max", {}),
@@ -31,7 +31,7 @@ CALLS = {
 def by_kernels():
     """Kernels serve arrays of any size, and are ready when they are asked for."""
     plait.cache_clear()  # which forgets the backends too
-    backend = backend_of(np.ndarray)
+    backend = backend_for_type(np.ndarray)
     kept = backend.large_tensors
     ops = kept.load()
     by_kernels = ops._replace(min_kernel_elements=1, kernel=lambda *task: ready(ops.kernel(*task)))

@@ -18,7 +18,7 @@ from plait._plan.codegen import generate_function
 from plait._plan.contraction.decompose import decompose_einsum
 from plait._plan.nodes import Diagonal
 from plait.backends.reduction_rules import REDUCTION_RULES
-from plait.backends.spellings import SPELLINGS, spelling_of
+from plait.backends.source_templates import SOURCE_TEMPLATES, source_templates_of
 from strategies import transforms
 
 C = plait.compile
@@ -35,13 +35,13 @@ EVERYWHERE = [
 ]
 
 
-@pytest.mark.parametrize("framework", SPELLINGS)
+@pytest.mark.parametrize("framework", SOURCE_TEMPLATES)
 @pytest.mark.parametrize(("operation", "pattern", "ranks", "reduction"), EVERYWHERE)
 def test_every_framework_has_every_operation(framework, operation, pattern, ranks, reduction):
     def write():
         return C(pattern).source(framework, *ranks, operation=operation, reduction=reduction)
 
-    if operation == "view" and not spelling_of(framework).view:
+    if operation == "view" and not source_templates_of(framework).view:
         with pytest.raises(plait.BackendError, match=r"PLT507"):
             write()
         return
@@ -197,7 +197,9 @@ def test_products_of_matrices_do_what_an_einsum_does(tmp_path):
     cases = []
     for (_, pattern, arrays, sizes, _), _ in expected(products):
         plan = lower_pattern("einsum", pattern, tuple([array.ndim for array in arrays]), tuple(sizes))
-        cases.append((generate_function("einsum", decompose_einsum(plan), spelling_of("numpy"), sizes), arrays, {}))
+        cases.append(
+            (generate_function("einsum", decompose_einsum(plan), source_templates_of("numpy"), sizes), arrays, {})
+        )
     assert_same(cases, run("numpy", cases, tmp_path), products)
     for call in ("np.matmul(", "np.diagonal(", "np.sum(", " * tensor"):
         assert any(call in text for text, *_ in cases)
@@ -216,8 +218,8 @@ SABOTAGE = {
 def test_a_wrong_spelling_is_noticed(field, tmp_path, monkeypatch):
     from plait._executor import source  # where it is looked up
 
-    spelling = spelling_of("numpy")._replace(**{field: SABOTAGE[field]})
-    monkeypatch.setattr(source, "spelling_of", lambda _: spelling)
+    templates = source_templates_of("numpy")._replace(**{field: SABOTAGE[field]})
+    monkeypatch.setattr(source, "source_templates_of", lambda _: templates)
     calls = products if field == "einsum" else movements
     with pytest.raises(AssertionError):
         test_it_does_what_plait_does_where_plait_cannot_be_imported("numpy", calls, tmp_path)

@@ -86,9 +86,9 @@ def check_cacheable(operation: str, cls: Any, shape: Any, details: tuple[Any, ..
 
 def _as_tuple(shape: Any, cls: type) -> tuple[int, ...]:
     """A shape as a tuple, where a framework has something else for it."""
-    from plait.backends.registry import backend_of
+    from plait.backends.registry import backend_for_type
 
-    found = backend_of(cls).shape_as_tuple(shape)
+    found = backend_for_type(cls).shape_as_tuple(shape)
     if found is None:
         raise TypeError
     return found

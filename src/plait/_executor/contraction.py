@@ -20,7 +20,7 @@ from plait._shapes.solver import SolvedPattern
 from plait.backends.capabilities import ContractionOps
 from plait.backends.costs import EINSUM_ONLY_COSTS, ContractionCosts
 from plait.backends.interface import Backend
-from plait.backends.registry import backend_of, common_backend
+from plait.backends.registry import backend_for_type, common_backend
 
 
 def specialize_einsum(
@@ -37,7 +37,7 @@ def specialize_einsum(
     if contraction is None:
         return None
     plan = contraction_plan(solved, contraction)
-    call = build_contraction(plan, backend_of(classes[0]) if ops else backend, ops)
+    call = build_contraction(plan, backend_for_type(classes[0]) if ops else backend, ops)
     return backend.wrap_callable(call) if plan.steps else call
 
 
@@ -104,7 +104,7 @@ def contraction_to_explain(
 
 def contraction_ops(classes: Sequence[type], dtypes: tuple[Any, ...]) -> ContractionOps | None:
     """The operations for tensors of these types; ``None`` where they differ in kind, or their einsum is better."""
-    makers = {backend_of(cls).contraction_ops for cls in classes}
+    makers = {backend_for_type(cls).contraction_ops for cls in classes}
     return None if len(makers) > 1 else makers.pop()(dtypes)
 
 

@@ -17,7 +17,7 @@ from plait._notation.tree import Ellipsis, Tree
 from plait._operations.reduce import check_reduction
 from plait._shapes.sizes import report
 from plait.backends.interface import NO_VIEWS_MESSAGE, Backend
-from plait.backends.registry import backend_of, common_backend
+from plait.backends.registry import backend_for_type, common_backend
 from plait.errors import PlaitError, make_error
 
 
@@ -48,7 +48,7 @@ def call(
         exact = {name: size if type(size) is int else backend.size_from_user(size) for name, size in exact.items()}
         if all(is_concrete(shape) for shape in shapes) and all(type(size) is int for size in exact.values()):
             classes: Any = tuple([type(tensor) for tensor in stacked])
-            LIST_SHAPES.update([cls for cls in classes if backend_of(cls).shape_is_list])
+            LIST_SHAPES.update([cls for cls in classes if backend_for_type(cls).shape_is_list])
             dtypes = tuple([backend.dtype(tensor) for tensor in stacked])
             key = lookup_key(operation, classes, tuple(shapes), dtypes, reduction, options)
             if operation == "view":

@@ -15,7 +15,7 @@ from plait._plan.contraction.decompose import decompose_einsum
 from plait._plan.nodes import Contract
 from plait._shapes.sizes import exact
 from plait.backends.interface import NO_VIEWS_MESSAGE
-from plait.backends.spellings import spelling_of
+from plait.backends.source_templates import source_templates_of
 from plait.errors import make_error, short_repr
 
 
@@ -30,11 +30,11 @@ def source(
     """See `plait.Pattern.source`."""
     if not isinstance(framework, str):
         raise make_error("PLT501", f"a framework is given by its name, and this is {short_repr(framework)}")
-    spelling, tree = spelling_of(_plain(framework)), parse(_plain(pattern))
+    templates, tree = source_templates_of(_plain(framework)), parse(_plain(pattern))
     operation = infer_operation(tree) if operation is None else _plain(operation)
     if operation not in OPERATIONS:
         raise make_error("PLT209", f"unknown operation {operation!r}", pattern, facts={"known": ", ".join(OPERATIONS)})
-    if operation == "view" and not spelling.view:
+    if operation == "view" and not templates.view:
         raise make_error("PLT507", NO_VIEWS_MESSAGE, pattern)
     if (operation == "reduce") != isinstance(reduction, str) or (operation != "reduce" and reduction is not None):
         takes = "takes a reduction by its name" if operation == "reduce" else "takes no reduction"
@@ -44,9 +44,9 @@ def source(
     given = (*sizes, *missing_sizes(tree, sizes))
     plan = lower_pattern(operation, _plain(pattern), checked, given, named)
     equations = [node.equation for node, _ in plan.steps if isinstance(node, Contract)]
-    if not all(map(spelling.has_einsum, equations)):
+    if not all(map(templates.supports_einsum, equations)):
         plan = decompose_einsum(plan)
-    return generate_function(operation, plan, spelling, sizes)
+    return generate_function(operation, plan, templates, sizes)
 
 
 def _plain(name: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from plait._shapes.sizes import may_be_equal, shape_text
 from plait.backends.interface import Backend
-from plait.backends.registry import backend_of, common_backend
+from plait.backends.registry import backend_for_type, common_backend
 from plait.errors import PlaitError, make_error, short_repr
 
 
@@ -28,7 +28,7 @@ def shape_of(tensor: Any) -> Any:
         message = f"a tensor is needed, and this is {type(tensor).__name__}: {short_repr(tensor)}"
     kind: Any = type(tensor)
     try:
-        return backend_of(kind).shape(tensor)  # a framework may have another name for it
+        return backend_for_type(kind).shape(tensor)  # a framework may have another name for it
     except (PlaitError, AttributeError):
         raise make_error("PLT501", message) from None
 

@@ -13,32 +13,32 @@ from plait._shapes.solver import BROADCAST, CHECK, NONEMPTY, PRODUCT, SizeOp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from plait._plan.nodes import Spelling
+    from plait._plan.nodes import SourceTemplates
 
 
-def generate_function(name: str, plan: Plan, spelling: Spelling, defaults: Mapping[str, int]) -> str:
+def generate_function(name: str, plan: Plan, templates: SourceTemplates, defaults: Mapping[str, int]) -> str:
     """Return a framework's import lines and a function that does what a plan for any sizes does.
 
     The function takes the given sizes by the names of their axes, some with defaults. Of the caller's text it contains
     the pattern alone, as its docstring.
     """
-    writer = _FunctionWriter(plan, spelling)
+    writer = _FunctionWriter(plan, templates)
     given = [writer.size_names[axis] + (f"={defaults[axis]}" if axis in defaults else "") for axis in plan.solved.given]
     parameters = ", ".join([*writer.tensor_names, *["*"][: len(given)], *given])
     pattern = json.dumps(str(plan.solved.tree), ensure_ascii=False)  # a JSON string is a Python string literal too
     lines = [f'""{pattern}""', *writer.shape_lines(), *writer.size_lines(), *writer.node_lines()]
-    imports = f"{spelling.imports}\n\n\n" if spelling.imports else ""
+    imports = f"{templates.imports}\n\n\n" if templates.imports else ""
     return imports + "\n    ".join([f"def {name}({parameters}):", *lines]) + "\n"
 
 
 class _FunctionWriter:
     """Writes the lines of the function, in order."""
 
-    def __init__(self, plan: Plan, spelling: Spelling) -> None:
-        self.plan, self.spelling = plan, spelling
+    def __init__(self, plan: Plan, templates: SourceTemplates) -> None:
+        self.plan, self.templates = plan, templates
         solved, count = plan.solved, len(plan.solved.ranks)
         self.tensor_names = ["tensor"] if count == 1 else [f"tensor{number}" for number in range(count)]
-        self.used_names = {"ValueError", "min", *self.tensor_names, *spelling.identifiers}
+        self.used_names = {"ValueError", "min", *self.tensor_names, *templates.identifiers}
         self.size_names = {
             label: self._reserve_name(label) for label in dict.fromkeys(solved.labels) if label.isidentifier()
         }
@@ -60,13 +60,13 @@ class _FunctionWriter:
 
     def shape_lines(self) -> list[str]:
         """Return the lines that unpack the shapes; each raises an error if the rank is another."""
-        lines = self.spelling.call("setup", self.tensor_names).splitlines()
+        lines = self.templates.format_call("setup", self.tensor_names).splitlines()
         for tensor, slots in zip(
             self.tensor_names, pairwise(accumulate(self.plan.solved.ranks, initial=0)), strict=True
         ):
             sizes = self.slot_code[slice(*slots)]
             target = ", ".join(sizes) if len(sizes) > 1 else tuple_source_code(sizes)
-            lines.append(f"{target} = {self.spelling.call('shape', [tensor])}")
+            lines.append(f"{target} = {self.templates.format_call('shape', [tensor])}")
         return lines
 
     def size_lines(self) -> list[str]:
@@ -123,7 +123,7 @@ class _FunctionWriter:
         value_names, lines = list(self.tensor_names), []
         for node, operands in self.plan.steps:
             operand_names = [value_names[operand] for operand in operands]
-            *before, result = node.source_code(self.spelling, operand_names, self.slot_code).splitlines()
+            *before, result = node.source_code(self.templates, operand_names, self.slot_code).splitlines()
             lines += [*before, f"{operand_names[0]} = {result}"]
             value_names.append(operand_names[0])
         (output,) = self.plan.outputs

@@ -16,15 +16,15 @@ TYPE_CHECKING = False  # as `typing` has it
 if TYPE_CHECKING:
     from typing import Protocol
 
-    class Spelling(Protocol):
-        """The templates by which a framework's source code is written; see `plait.backends.spellings`."""
+    class SourceTemplates(Protocol):
+        """The templates by which a framework's source code is written; see `plait.backends.source_templates`."""
 
         @property
         def imports(self) -> str: ...
         @property
         def identifiers(self) -> frozenset[str]: ...
-        def call(self, method: str, operands: Sequence[str], **parts: object) -> str: ...
-        def reduce(self, name: str, tensor: str, axes: Shape) -> str: ...
+        def format_call(self, method: str, operands: Sequence[str], **parts: object) -> str: ...
+        def format_reduction(self, name: str, tensor: str, axes: Shape) -> str: ...
 
 
 Shape: TypeAlias = tuple[int, ...]
@@ -75,11 +75,13 @@ class Node:
         """Return the cost for operands and a result of these shapes; ``copies``: `update_view` found a copy."""
         return Cost(0, prod(shapes[0]), prod(result)) if copies else Cost()
 
-    def source_code(self, spelling: Spelling, operands: Sequence[str], sizes: Sequence[str]) -> str:
+    def source_code(self, templates: SourceTemplates, operands: Sequence[str], sizes: Sequence[str]) -> str:
         """Return Python statements and a final expression that do the same; ``sizes`` has the code of each slot."""
         if self.takes_shape:
-            return spelling.call(self.method, operands, shape=tuple_source_code([sizes[slot] for slot in self[0]]))
-        return spelling.call(self.method, operands, axes=self[0])
+            return templates.format_call(
+                self.method, operands, shape=tuple_source_code([sizes[slot] for slot in self[0]])
+            )
+        return templates.format_call(self.method, operands, axes=self[0])
 
     def describe(self, axes: Sequence[str]) -> str:
         """Return the text that `explain` prints for the node; ``axes`` names each dimension of the operand."""
@@ -187,9 +189,9 @@ class Reduce(_ReductionFields, Node):
         view.shape, view.strides = lengths, tuple([strides[dim] for dim in range(len(kept))])
         return 0
 
-    def source_code(self, spelling: Spelling, operands: Sequence[str], sizes: Sequence[str]) -> str:
+    def source_code(self, templates: SourceTemplates, operands: Sequence[str], sizes: Sequence[str]) -> str:
         """Return the code of the reduction, found by its name."""
-        return spelling.reduce(self.reduction, operands[0], self.axes)
+        return templates.format_reduction(self.reduction, operands[0], self.axes)
 
     def describe(self, axes: Sequence[str]) -> str:
         """Name the axes that are reduced."""
@@ -215,9 +217,9 @@ class Sum(_AxesField, Node):
         """Count one addition for each element."""
         return Cost(prod(shapes[0]), prod(shapes[0]), prod(result))
 
-    def source_code(self, spelling: Spelling, operands: Sequence[str], sizes: Sequence[str]) -> str:
+    def source_code(self, templates: SourceTemplates, operands: Sequence[str], sizes: Sequence[str]) -> str:
         """Return the code of the reduction ``sum``."""
-        return spelling.reduce("sum", operands[0], self.axes)
+        return templates.format_reduction("sum", operands[0], self.axes)
 
 
 class Diagonal(_AxesField, Node):
@@ -283,9 +285,9 @@ class Contract(_ContractFields, Node):
             flops = prod(result) * inner * (2 if inner > 1 else 1)
         return Cost(flops, sum([prod(shape) for shape in shapes]), prod(result))
 
-    def source_code(self, spelling: Spelling, operands: Sequence[str], sizes: Sequence[str]) -> str:
+    def source_code(self, templates: SourceTemplates, operands: Sequence[str], sizes: Sequence[str]) -> str:
         """Return the code of the method, with the equation of an einsum."""
-        return spelling.call(self.method, operands, equation=f'"{self.equation}"')
+        return templates.format_call(self.method, operands, equation=f'"{self.equation}"')
 
     def describe(self, axes: Sequence[str]) -> str:
         """Return the method, with the equation of an einsum."""

@@ -1,1 +1,1 @@
-"""The frameworks: one package each, and the registry that finds them. Knows nothing of patterns or plans."""
+"""The backends: one package for each framework, the interface that they implement, and their registry."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plait.backends.interface import Backend
-from plait.backends.registry import backend_of
+from plait.backends.registry import backend_for_type
 from plait.testing import _oracle as oracle
 from plait.testing._arrays import arange_array, difference
 from plait.testing._framework import Framework
@@ -90,7 +90,7 @@ def wrong_functions(framework: Framework, reduction: str | None) -> list[str]:
     """
     try:
         cls: Any = type(framework.make(X))
-        backend: Backend = backend_of(cls)
+        backend: Backend = backend_for_type(cls)
         lines = _problems(framework, backend, reduction)
     except Exception:  # this is only a part of the message about another mistake
         return []

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from plait.backends.common.contraction import contract
-from plait.backends.common.equation import einsum_in
+from plait.backends.common.contraction import einsum_by_matmul
+from plait.backends.common.equation import einsum_with_dtype
 from plait.backends.common.reductions import Elementwise, ReductionTable, build_logsumexp, build_var
 from plait.backends.interface import Backend, Reduction
 from plait.backends.reduction_rules import COUNTING_REDUCTIONS, ROUNDING_REDUCTIONS
@@ -50,13 +50,13 @@ class ArrayAPIBackend(Backend):
     reductions = ReductionTable(
         function=_along,
         cast=_cast,
-        special={
+        overrides={
             "logsumexp": build_logsumexp(_finite_max, _each("exp"), _along("sum"), _each("log"), _along("squeeze")),
             ("var", "complex"): build_var(_along("mean", keepdims=True), _squared_magnitude, _along("mean")),
         },
         upcast={"bool": COUNTING_REDUCTIONS, "half": ROUNDING_REDUCTIONS},
-        orders_bools=False,
-        not_of_empty=("logsumexp",),
+        has_bool_extrema=False,
+        unsupported_empty=("logsumexp",),
         is_empty=lambda tensor: 0 in tensor.shape,
     )
 
@@ -91,8 +91,8 @@ class ArrayAPIBackend(Backend):
     def einsum(equation: str, *tensors: Any) -> Any:
         space = _space(tensors[0])
         if str(tensors[0].dtype).endswith("float16"):
-            return einsum_in(space.float32, partial(contract, space), space.astype, equation, tensors)
-        return contract(space, equation, *tensors)
+            return einsum_with_dtype(space.float32, partial(einsum_by_matmul, space), space.astype, equation, tensors)
+        return einsum_by_matmul(space, equation, *tensors)
 
     @staticmethod
     def to_numpy(tensor: Any) -> Any:

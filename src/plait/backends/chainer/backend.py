@@ -10,12 +10,12 @@ import chainer
 import chainer.functions as F  # noqa: N812  # its users know it by this name
 import numpy as np
 
-from plait.backends.common.contraction import contract
-from plait.backends.common.equation import einsum_in
+from plait.backends.common.contraction import einsum_by_matmul
+from plait.backends.common.equation import einsum_with_dtype
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
 from plait.backends.interface import Backend, Reduction
 from plait.backends.reduction_rules import is_half_precision
-from plait.backends.registry import backend_of
+from plait.backends.registry import backend_for_type
 
 _SPACE = SimpleNamespace(
     reshape=F.reshape,
@@ -59,29 +59,29 @@ class ChainerBackend(Backend):
     reductions = ReductionTable(
         function=partial(getattr, F),
         cast=F.cast,
-        special={
+        overrides={
             "var": build_var(partial(F.mean, keepdims=True), lambda tensor: tensor * tensor, F.mean),
             "logsumexp": _quiet(_logsumexp),  # Chainer's own is NaN where the largest is infinite
         },
-        not_of_empty=("mean", "var", "std", "logsumexp"),  # which it divides by zero, or refuses
+        unsupported_empty=("mean", "var", "std", "logsumexp"),  # which it divides by zero, or refuses
     )
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
         if any(is_half_precision(tensor.dtype) for tensor in tensors):  # sums in 16 bits would lose digits
-            return einsum_in(np.float32, ChainerBackend.einsum, _cast, equation, tensors)
+            return einsum_with_dtype(np.float32, ChainerBackend.einsum, _cast, equation, tensors)
         if not all(_is_differentiable(tensor.dtype) for tensor in tensors):
             arrays = [chainer.as_array(tensor) for tensor in tensors]
-            return chainer.Variable(backend_of(arrays[0].__class__).einsum(equation, *arrays))
+            return chainer.Variable(backend_for_type(arrays[0].__class__).einsum(equation, *arrays))
         if len(tensors) > 1 and "..." in equation:  # Chainer's does not broadcast
-            return contract(_SPACE, equation, *map(chainer.as_variable, tensors))
+            return einsum_by_matmul(_SPACE, equation, *map(chainer.as_variable, tensors))
         return F.einsum(equation, *tensors)
 
     def reduction(self, name: str, dtype: Any) -> Reduction:
         if _is_differentiable(dtype) and name not in ("any", "all"):
             return super().reduction(name, dtype)
         return lambda tensor, axes: chainer.Variable(
-            tensor.xp.asarray(backend_of(tensor.array.__class__).reduction(name, dtype)(tensor.array, axes))
+            tensor.xp.asarray(backend_for_type(tensor.array.__class__).reduction(name, dtype)(tensor.array, axes))
         )
 
     def strides(self, tensor: Any) -> tuple[int, ...] | None:

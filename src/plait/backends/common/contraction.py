@@ -1,4 +1,4 @@
-"""An einsum out of the array API standard, which has none: products of matrices over batches."""
+"""Einsum by batched matrix products, for frameworks without one: the array API standard has none."""
 
 from __future__ import annotations
 
@@ -6,67 +6,76 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from plait.backends.common.equation import axis_sizes, expand_terms
+from plait.backends.common.equation import axis_sizes, replace_ellipsis
 
 
-def contract(space: Any, equation: str, *tensors: Any) -> Any:
-    """Multiply and sum by the functions of a namespace, two tensors at a time, from left to right."""
-    terms, output = expand_terms(equation, [tensor.ndim for tensor in tensors])
-    if any(0 in tensor.shape for tensor in tensors) and hasattr(space, "zeros"):  # of which PyData Sparse fails
+def einsum_by_matmul(namespace: Any, equation: str, *tensors: Any) -> Any:
+    """Contract tensors by the functions of an array API namespace, two at a time, from left to right."""
+    terms, output = replace_ellipsis(equation, [tensor.ndim for tensor in tensors])
+    if any(0 in tensor.shape for tensor in tensors) and hasattr(namespace, "zeros"):  # PyData Sparse fails on them
         sizes = axis_sizes(terms, tensors)
-        return space.zeros(tuple(sizes[name] for name in output), dtype=space.result_type(*tensors))
-    term, result = diagonal(space, terms[0], tensors[0])
+        return namespace.zeros(tuple(sizes[name] for name in output), dtype=namespace.result_type(*tensors))
+    term, result = take_diagonal(namespace, terms[0], tensors[0])
     for number in range(1, len(terms)):
-        after = set(output).union(*terms[number + 1 :])
-        term, result = _pair(space, (term, result), diagonal(space, terms[number], tensors[number]), after)
-    term, result = _alone(space, (term, result), set(output))
-    return space.permute_dims(result, tuple(term.index(name) for name in output))
+        needed_later = set(output).union(*terms[number + 1 :])
+        term, result = _contract_pair(
+            namespace, (term, result), take_diagonal(namespace, terms[number], tensors[number]), needed_later
+        )
+    term, result = _sum_unneeded_axes(namespace, (term, result), set(output))
+    return namespace.permute_dims(result, tuple(term.index(name) for name in output))
 
 
-def diagonal(space: Any, term: str, tensor: Any) -> tuple[str, Any]:
-    """Keep only the elements with equal indices along each repeated axis."""
+def take_diagonal(namespace: Any, term: str, tensor: Any) -> tuple[str, Any]:
+    """Replace the dimensions of each axis that is repeated in a term by their diagonal; return the new term too."""
     for name in dict.fromkeys(term):
         while term.count(name) > 1:
-            places = [place for place, other in enumerate(term) if other == name][:2]
-            rest = [place for place in range(len(term)) if place not in places]
-            size = tensor.shape[places[0]]
-            kept = tuple(tensor.shape[place] for place in rest)
-            square = space.reshape(space.permute_dims(tensor, (*rest, *places)), (*kept, size * size))
+            dimensions = [dimension for dimension, other in enumerate(term) if other == name][:2]
+            rest = [dimension for dimension in range(len(term)) if dimension not in dimensions]
+            size = tensor.shape[dimensions[0]]
+            kept = tuple(tensor.shape[dimension] for dimension in rest)
+            square = namespace.reshape(namespace.permute_dims(tensor, (*rest, *dimensions)), (*kept, size * size))
             tensor = square[(..., slice(None, None, size + 1))]
-            term = "".join(term[place] for place in rest) + name
+            term = "".join(term[dimension] for dimension in rest) + name
     return term, tensor
 
 
-def _pair(space: Any, one: tuple[str, Any], other: tuple[str, Any], after: set[str]) -> tuple[str, Any]:
-    """The product of two tensors, summed over the axes that neither the output nor a later tensor has."""
-    (left, a), (right, b) = _alone(space, one, set(other[0]) | after), _alone(space, other, set(one[0]) | after)
-    batch = [name for name in left if name in right and name in after]
-    inner = [name for name in left if name in right and name not in after]
+def _contract_pair(
+    namespace: Any, one: tuple[str, Any], other: tuple[str, Any], needed_later: set[str]
+) -> tuple[str, Any]:
+    """Multiply two tensors and sum over the axes that neither the output nor a later tensor has."""
+    (left, a), (right, b) = (
+        _sum_unneeded_axes(namespace, one, set(other[0]) | needed_later),
+        _sum_unneeded_axes(namespace, other, set(one[0]) | needed_later),
+    )
+    batch = [name for name in left if name in right and name in needed_later]
+    inner = [name for name in left if name in right and name not in needed_later]
     rows = [name for name in left if name not in right]
     columns = [name for name in right if name not in left]
     sizes = axis_sizes((left, right), (a, b))
     names = (*batch, *rows, *columns)
     if inner:
-        a = _arrange(space, a, left, (*batch, rows, inner))
-        b = _arrange(space, b, right, (*batch, inner, columns))
-        result = space.matmul(a, b)
-    else:  # nothing is summed; PyData Sparse multiplies no tensors of rank 0
-        result = _arrange(space, a, left, names or ("",)) * _arrange(space, b, right, names or ("",))
-    return "".join(names), space.reshape(result, tuple(sizes[name] for name in names))
+        a = _to_dimensions(namespace, a, left, (*batch, rows, inner))
+        b = _to_dimensions(namespace, b, right, (*batch, inner, columns))
+        result = namespace.matmul(a, b)
+    else:  # no axis is summed; PyData Sparse does not multiply tensors of rank 0
+        result = _to_dimensions(namespace, a, left, names or ("",)) * _to_dimensions(
+            namespace, b, right, names or ("",)
+        )
+    return "".join(names), namespace.reshape(result, tuple(sizes[name] for name in names))
 
 
-def _alone(space: Any, pair: tuple[str, Any], needed: set[str]) -> tuple[str, Any]:
-    """Sum over the axes that are not needed."""
+def _sum_unneeded_axes(namespace: Any, pair: tuple[str, Any], needed: set[str]) -> tuple[str, Any]:
+    """Sum a tensor over the axes of its term that are not needed; return the new term too."""
     term, tensor = pair
-    places = tuple(place for place, name in enumerate(term) if name not in needed)
-    if not places:
+    dimensions = tuple(dimension for dimension, name in enumerate(term) if name not in needed)
+    if not dimensions:
         return pair
-    return "".join(name for name in term if name in needed), space.sum(tensor, axis=places, dtype=tensor.dtype)
+    return "".join(name for name in term if name in needed), namespace.sum(tensor, axis=dimensions, dtype=tensor.dtype)
 
 
-def _arrange(space: Any, tensor: Any, term: str, dims: Sequence[Sequence[str]]) -> Any:
-    """A tensor with these axes in each of its dimensions, without those that it lacks."""
+def _to_dimensions(namespace: Any, tensor: Any, term: str, dims: Sequence[Sequence[str]]) -> Any:
+    """Permute and reshape a tensor so that each dimension has the given axes; an axis that it lacks has length 1."""
     sizes = dict(zip(term, tensor.shape, strict=True))
     order = tuple(term.index(name) for dim in dims for name in dim if name in term)
     shape = tuple(prod(sizes.get(name, 1) for name in dim) for dim in dims)
-    return space.reshape(space.permute_dims(tensor, order) if order else tensor, shape)
+    return namespace.reshape(namespace.permute_dims(tensor, order) if order else tensor, shape)

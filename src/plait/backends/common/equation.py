@@ -1,4 +1,4 @@
-"""Equations without ``...``, for frameworks whose einsum does not stretch length 1 there, or does and complains."""
+"""Equations of einsum without ``...``, for frameworks whose einsum does not broadcast the dimensions of an ellipsis."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 from plait.errors import make_error
 
 
-def expand_terms(equation: str, ranks: Sequence[int]) -> tuple[list[str], str]:
-    """The terms and the output of an equation with an arrow, with letters in place of the dots.
+def replace_ellipsis(equation: str, ranks: Sequence[int]) -> tuple[list[str], str]:
+    """Return the terms and the output of an equation with an arrow, with a letter for each dimension of ``...``.
 
-    >>> expand_terms("...ij,jk->...ik", (4, 2))
+    >>> replace_ellipsis("...ij,jk->...ik", (4, 2))
     (['abij', 'jk'], 'abik')
     """
     left, output = equation.split("->")
@@ -27,15 +27,18 @@ def expand_terms(equation: str, ranks: Sequence[int]) -> tuple[list[str], str]:
     return named, output.replace("...", dots)
 
 
-def expand_ellipsis(
+def replace_ellipsis_and_squeeze(
     equation: str,
     tensors: Sequence[Any],
     shapes: Sequence[Sequence[Any]],
     squeeze: Callable[[Any, tuple[int, ...]], Any],
 ) -> tuple[list[str], str, list[Any]]:
-    """`expand_terms`, and the tensors without the dimensions along which they would broadcast; symbols are no 1."""
-    terms, output = expand_terms(equation, [len(shape) for shape in shapes])
-    long = {
+    """Replace ``...`` by letters, and squeeze the dimensions of length 1 along which a tensor would broadcast.
+
+    Returns the terms, the output and the tensors. A symbolic size counts as different from 1.
+    """
+    terms, output = replace_ellipsis(equation, [len(shape) for shape in shapes])
+    broadcast = {
         letter
         for term, shape in zip(terms, shapes, strict=True)
         for letter, size in zip(term, shape, strict=True)
@@ -43,7 +46,7 @@ def expand_ellipsis(
     }
     squeezed = list(tensors)
     for number, (term, shape) in enumerate(zip(terms, shapes, strict=True)):
-        axes = tuple([axis for axis, size in enumerate(shape) if term[axis] in long and _is_one(size)])
+        axes = tuple([axis for axis, size in enumerate(shape) if term[axis] in broadcast and _is_one(size)])
         if axes:
             squeezed[number] = squeeze(tensors[number], axes)
             terms[number] = "".join(letter for axis, letter in enumerate(term) if axis not in axes)
@@ -51,19 +54,20 @@ def expand_ellipsis(
 
 
 def _is_one(size: Any) -> bool:
+    """Whether a size is the int 1, and not symbolic."""
     return type(size) is int and size == 1
 
 
 def axis_sizes(terms: Sequence[str], tensors: Sequence[Any]) -> dict[str, int]:
-    """The size of each letter: a dimension of length 1 is stretched."""
+    """Return the length of each axis by its letter; dimensions of length 1 broadcast."""
     sizes: dict[str, int] = {}
     for term, tensor in zip(terms, tensors, strict=True):
         sizes |= {name: size for name, size in zip(term, tensor.shape, strict=True) if sizes.get(name, 1) == 1}
     return sizes
 
 
-def einsum_in(
+def einsum_with_dtype(
     dtype: Any, einsum: Callable[..., Any], cast: Callable[[Any, Any], Any], equation: str, tensors: Sequence[Any]
 ) -> Any:
-    """An einsum in another element type, usually a wider one; the result has the type of the first tensor."""
+    """Cast the tensors to an element type, apply einsum, and cast the result back to the type of the first tensor."""
     return cast(einsum(equation, *[cast(tensor, dtype) for tensor in tensors]), tensors[0].dtype)

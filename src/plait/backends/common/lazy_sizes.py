@@ -1,4 +1,7 @@
-"""Symbolic sizes for frameworks that say ``None`` or -1 for an unknown one: tensors of the graph, made when needed."""
+"""Symbolic sizes for frameworks whose shapes have ``None`` or -1 for an unknown length.
+
+They become tensors of the graph when they are needed.
+"""
 
 from __future__ import annotations
 
@@ -9,31 +12,34 @@ from typing import Any
 
 from plait.backends.interface import Backend, Size, Tensor
 
-OPERATORS: dict[str, Callable[[Any, Any], Any]] = {"[]": getitem, "*": mul, "//": floordiv, "+": add, "-": sub}
-"""What sizes are made by: a dimension of a `LazyShape`, and arithmetic."""
+SIZE_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {"[]": getitem, "*": mul, "//": floordiv, "+": add, "-": sub}
+"""The operators of a `LazySize`: a dimension of a `LazyShape`, and arithmetic."""
 
-_NEUTRAL = (("*", 1), ("//", 1), ("+", 0), ("-", 0))
-"""What changes nothing on the right; a product and a sum take it on the left too."""
+_NEUTRAL_OPERANDS = (("*", 1), ("//", 1), ("+", 0), ("-", 0))
+"""Operators with right operands that change nothing; for ``*`` and ``+`` left operands too."""
 
 
 class LazyShape:
-    """The shape of a tensor, of which a dimension is taken by its index; ``materialized`` is its tensor, once made."""
+    """The unknown shape of a tensor; ``materialized`` is the tensor of its lengths, once it is in the graph."""
 
-    def __init__(self, source: Tensor) -> None:
-        self.source = source
+    def __init__(self, source_tensor: Tensor) -> None:
+        self.source_tensor = source_tensor
         self.materialized: Any = None
 
     def __getitem__(self, dimension: int) -> LazySize:
         return LazySize("[]", self, dimension)
 
 
-def _binary(name: str) -> Any:
-    """The method of an operator, and that of the same with its operands exchanged."""
-    return lambda self, other: _combined(name, self, other), lambda self, other: _combined(name, other, self)
+def _operator_methods(name: str) -> Any:
+    """Return the method of a binary operator, and its reflected method."""
+    return lambda self, other: _combine(name, self, other), lambda self, other: _combine(name, other, self)
 
 
 class LazySize:
-    """A dimension of a tensor, or arithmetic on such; one ``from_user`` is checked by the run, and never inferred."""
+    """An unknown length of a tensor, or arithmetic on such.
+
+    A size that is ``from_user`` is checked when the graph runs, and never inferred.
+    """
 
     def __init__(self, name: str, first: Any, second: Any, *, from_user: bool = False) -> None:
         self.parts = name, first, second
@@ -46,31 +52,32 @@ class LazySize:
         return "_"
 
     @property
-    def source(self) -> Tensor:
-        """A tensor that it is a size of."""
-        return next(part.source for part in self.parts if isinstance(part, (LazyShape, LazySize)))
+    def source_tensor(self) -> Tensor:
+        """A tensor from whose shape the size is computed."""
+        return next(part.source_tensor for part in self.parts if isinstance(part, (LazyShape, LazySize)))
 
-    __mul__, __rmul__ = _binary("*")
-    __floordiv__, __rfloordiv__ = _binary("//")
-    __add__, __radd__ = _binary("+")
-    __sub__, __rsub__ = _binary("-")
+    __mul__, __rmul__ = _operator_methods("*")
+    __floordiv__, __rfloordiv__ = _operator_methods("//")
+    __add__, __radd__ = _operator_methods("+")
+    __sub__, __rsub__ = _operator_methods("-")
 
 
-def _combined(name: str, left: Any, right: Any) -> Any:
+def _combine(name: str, left: Any, right: Any) -> Any:
+    """Return the size that an operator gives for two sizes, simplified where one operand changes nothing."""
     if not (isinstance(left, (int, LazySize)) and isinstance(right, (int, LazySize))):
         return NotImplemented
-    if (name, right) in _NEUTRAL:
+    if (name, right) in _NEUTRAL_OPERANDS:
         return left
-    return right if name in "*+" and (name, left) in _NEUTRAL else LazySize(name, left, right)
+    return right if name in "*+" and (name, left) in _NEUTRAL_OPERANDS else LazySize(name, left, right)
 
 
-class LazyShapes(Backend):
-    """A backend whose tensors may have sizes that only a run tells."""
+class LazySizeBackend(Backend):
+    """A backend whose tensors may have lengths that are known only when the graph runs."""
 
     static_sizes: Callable[[Tensor], Sequence[int | None] | None]
-    """The shape as far as it is known, ``None`` for each unknown size; ``None`` where not even the rank is known."""
+    """``f(tensor)`` returns the shape with ``None`` for each unknown length; ``None`` if the rank is unknown."""
     shape_tensor: Callable[[Tensor], Tensor]
-    """The shape as a tensor of the graph."""
+    """``f(tensor)`` returns the shape as a tensor of the graph."""
 
     def shape(self, tensor: Tensor) -> Any:
         sizes = self.static_sizes(tensor)
@@ -78,7 +85,7 @@ class LazyShapes(Backend):
             return LazyShape(tensor)
         if None not in sizes:
             return tuple(sizes)
-        lazy = LazyShape(tensor)  # in a list, since a tuple of sizes is one that is known
+        lazy = LazyShape(tensor)  # a list, since a tuple means that all lengths are known
         return [lazy[dimension] if size is None else size for dimension, size in enumerate(sizes)]
 
     def rank(self, tensor: Tensor) -> int | None:
@@ -104,23 +111,26 @@ class LazyShapes(Backend):
         return super().slice(tensor, axis, self.materialize(start), self.materialize(stop))
 
     def materialize(self, size: Any) -> Any:
-        """An int as it is; a lazy size as a tensor of the graph, which is made once."""
+        """Return an int unchanged, and a lazy size as a tensor of the graph, which is created once."""
         if not isinstance(size, (LazyShape, LazySize)):
             return size
         if size.materialized is None:
             if isinstance(size, LazyShape):
-                size.materialized = self.shape_tensor(size.source)
+                size.materialized = self.shape_tensor(size.source_tensor)
             else:
                 name, first, second = size.parts
-                size.materialized = OPERATORS[name](self.materialize(first), self.materialize(second))
+                size.materialized = SIZE_OPERATORS[name](self.materialize(first), self.materialize(second))
         return size.materialized
 
     def materialize_all(self, sizes: Iterable[Any]) -> list[Any]:
-        """A shape to broadcast to, which leaves nothing to be inferred."""
+        """Return all sizes materialized, as a shape to broadcast to needs them."""
         return [self.materialize(size) for size in sizes]
 
-    def inferred(self, tensor: Tensor, shape: Sequence[Size]) -> Sequence[Size]:
-        """The shape, with -1 where one size is unknown before and after: the others have been compared already."""
+    def infer_one_size(self, tensor: Tensor, shape: Sequence[Size]) -> Sequence[Size]:
+        """Return the shape with -1 for its only unknown size, if the tensor has only one unknown length too.
+
+        The framework infers that size; the others have been compared already.
+        """
         ints = [size for size in shape if type(size) is int]
         unknown = [size for size in shape if isinstance(size, LazySize) and not size.from_user]
         if len(unknown) != 1 or len(ints) != len(shape) - 1 or not prod(ints):

@@ -1,4 +1,4 @@
-"""A framework's reductions, made of its own functions so that they mean what `reduction_rules` says."""
+"""Build the reductions of a framework from its own functions, corrected to what `reduction_rules` says."""
 
 from __future__ import annotations
 
@@ -9,67 +9,75 @@ from plait.backends.interface import Reduction
 from plait.backends.reduction_rules import REDUCTION_RULES, ROUNDING_REDUCTIONS
 
 Elementwise: TypeAlias = Callable[[Any], Any]
+"""``f(tensor)`` applies a function to each element."""
 
 
 class ReductionTable(NamedTuple):
-    """What one framework has for reductions, and what of it differs from the rules."""
+    """The functions of one framework for reductions, and where they differ from the rules."""
 
-    function: Callable[[str], Reduction]  # its own reduction of a name
-    cast: Callable[[Any, Any], Any] = lambda tensor, dtype: tensor.astype(dtype)  # dtype: its own, or one of the rules
-    special: Mapping[str | tuple[str, Any], Reduction] = {}  # replace its own, by name, or by name and kind or type
+    function: Callable[[str], Reduction]  # the framework's own reduction by name
+    cast: Callable[[Any, Any], Any] = lambda tensor, dtype: tensor.astype(dtype)  # dtype: the framework's, or a name
+    overrides: Mapping[str | tuple[str, Any], Reduction] = {}
+    """Replacements of the framework's own reductions: by name, or by name and kind or element type."""
     upcast: Mapping[str, Collection[str]] = {"half": ROUNDING_REDUCTIONS}
     """By kind, the reductions for which the framework's accumulator is too narrow."""
-    orders_bools: bool = True  # whether it has minima and maxima of bools
-    tests_numbers: bool = True  # whether it has any and all of numbers
+    has_bool_extrema: bool = True  # whether the framework has min and max of bools
+    has_any_of_numbers: bool = True  # whether the framework has any and all of numbers
     is_half_precision: Callable[[Any], bool] = lambda dtype: "float16" in str(dtype)
-    not_of_empty: Collection[str] = ()  # those that refuse tensors without elements, warn, or give something else
+    unsupported_empty: Collection[str] = ()  # reductions that fail, warn or are wrong for no elements
     is_empty: Callable[[Any], bool] = lambda tensor: not tensor.size
-    fill: Callable[[Reduction, Any, tuple[int, ...], float | None], Any] | None = None
-    """``f(reduce, tensor, axes, value)``: the result for a tensor without elements; ``None``: a sum plus the value."""
+    fill_empty: Callable[[Reduction, Any, tuple[int, ...], float | None], Any] | None = None
+    """``f(reduce, tensor, axes, value)`` returns the result for no elements; ``None``: the sum plus the value."""
 
     def build(self, name: str, kind: str | None, dtype: Any) -> Reduction:
-        """The reduction of that name, for elements of that kind and type (``None``: unknown)."""
-        if kind == "bool" and not self.orders_bools:
+        """Return the reduction of a name for elements of a kind and type; either is ``None`` if unknown."""
+        if kind == "bool" and not self.has_bool_extrema:
             name = REDUCTION_RULES[name].bool_equivalent or name
         width = "half" if self.is_half_precision(dtype) else kind or "other"
-        reduce = self._special(name, dtype, width, kind) or self.function(name)
-        if name in self.not_of_empty:
-            reduce = self._or_empty(name, reduce)
+        reduce = self._override(name, dtype, width, kind) or self.function(name)
+        if name in self.unsupported_empty:
+            reduce = self._with_empty_case(name, reduce)
         accumulator = REDUCTION_RULES[name].accumulators.get(width)
-        wanted = name in self.upcast.get(width, ()) or (accumulator == "bool" and not self.tests_numbers)
-        if accumulator is None or not wanted or ("int64" in str(dtype) and accumulator == "int64"):
+        needs_cast = name in self.upcast.get(width, ()) or (accumulator == "bool" and not self.has_any_of_numbers)
+        if accumulator is None or not needs_cast or ("int64" in str(dtype) and accumulator == "int64"):
             return reduce
         cast = self.cast
         if accumulator == "float32":
             return lambda tensor, axes: cast(reduce(cast(tensor, accumulator), axes), dtype)
         return lambda tensor, axes: reduce(cast(tensor, accumulator), axes)
 
-    def _special(self, name: str, *kinds: Any) -> Reduction | None:
-        """What replaces the framework's own; ``std`` is the root of a ``var`` that does."""
+    def _override(self, name: str, *kinds: Any) -> Reduction | None:
+        """Return the override of a reduction, if any; where only ``var`` has one, ``std`` is its square root."""
         for kind in kinds:
-            if (name, kind) in self.special:
-                return self.special[name, kind]
-        var = self._special("var", *kinds) if name == "std" and name not in self.special else None
-        return (lambda tensor, axes: var(tensor, axes) ** 0.5) if var else self.special.get(name)
+            if (name, kind) in self.overrides:
+                return self.overrides[name, kind]
+        var = self._override("var", *kinds) if name == "std" and name not in self.overrides else None
+        return (lambda tensor, axes: var(tensor, axes) ** 0.5) if var else self.overrides.get(name)
 
-    def _or_empty(self, name: str, reduce: Reduction) -> Reduction:
+    def _with_empty_case(self, name: str, reduce: Reduction) -> Reduction:
+        """Return the reduction with the result that the rule demands for tensors without elements."""
         value, is_empty, total = REDUCTION_RULES[name].empty_value, self.is_empty, self.function("sum")
-        fill = self.fill or (lambda _, tensor, axes, value: total(tensor, axes) + value)
-        return lambda tensor, axes: fill(reduce, tensor, axes, value) if is_empty(tensor) else reduce(tensor, axes)
+        fill_empty = self.fill_empty or (lambda _, tensor, axes, value: total(tensor, axes) + value)
+        return lambda tensor, axes: (
+            fill_empty(reduce, tensor, axes, value) if is_empty(tensor) else reduce(tensor, axes)
+        )
 
 
 def build_logsumexp(
     pivot: Reduction, exp: Elementwise, total: Reduction, log: Elementwise, squeeze: Reduction
 ) -> Reduction:
-    """A ``logsumexp`` without overflow; ``pivot``: the maximum or 0, constant to gradients, with all dimensions."""
+    """Return a ``logsumexp`` that does not overflow.
+
+    ``pivot`` returns the maximum, or 0 where that is infinite, without a gradient and with all dimensions kept.
+    """
 
     def logsumexp(tensor: Any, axes: tuple[int, ...]) -> Any:
-        subtracted = pivot(tensor, axes)
-        return log(total(exp(tensor - subtracted), axes)) + squeeze(subtracted, axes)
+        maximum = pivot(tensor, axes)
+        return log(total(exp(tensor - maximum), axes)) + squeeze(maximum, axes)
 
     return logsumexp
 
 
 def build_var(pivot: Reduction, square: Elementwise, mean: Reduction) -> Reduction:
-    """The population's variance: the mean of the squared distances from the mean, whose dimensions ``pivot`` keeps."""
+    """Return the variance with ``ddof=0``: the mean of ``square(tensor - pivot)``, where ``pivot`` keeps dimensions."""
     return lambda tensor, axes: mean(square(tensor - pivot(tensor, axes)), axes)

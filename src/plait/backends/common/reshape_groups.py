@@ -1,4 +1,4 @@
-"""Which dimensions of a reshape belong together, for frameworks that keep parts of a tensor apart."""
+"""Split a reshape into independent groups of dimensions, for frameworks that divide a tensor into shards or chunks."""
 
 from __future__ import annotations
 
@@ -9,26 +9,30 @@ from typing import Any
 
 
 def reshape_groups(
-    before: tuple[Any, ...], after: tuple[Any, ...], measure: Callable[[Any], Any] = lambda size: size
+    old_shape: tuple[Any, ...], new_shape: tuple[Any, ...], measure: Callable[[Any], Any] = lambda size: size
 ) -> Iterator[tuple[int, int, tuple[Any, ...]]]:
-    """The shortest runs of dimensions with the same elements: start, stop, and new lengths; of shapes without a 0.
+    """Yield the smallest groups of adjacent dimensions that are reshaped together: start, stop, and new lengths.
+
+    Neither shape may have a dimension of length 0. ``measure`` maps sizes to values that can be compared.
 
     >>> list(reshape_groups((6, 5, 2, 2), (2, 3, 5, 4)))
     [(0, 1, (2, 3)), (1, 2, (5,)), (2, 4, (4,))]
     """
     stop = end = 0
-    while stop < len(before) or end < len(after):
+    while stop < len(old_shape) or end < len(new_shape):
         start, first, left, right = stop, end, 1, 1
         while (start, first) == (stop, end) or measure(left) != measure(right):
-            if end == len(after) or (stop < len(before) and after[end] != 1 and measure(left) <= measure(right)):
-                left, stop = left * before[stop], stop + 1
+            if end == len(new_shape) or (
+                stop < len(old_shape) and new_shape[end] != 1 and measure(left) <= measure(right)
+            ):
+                left, stop = left * old_shape[stop], stop + 1
             else:
-                right, end = right * after[end], end + 1
-        yield start, stop, after[first:end]
+                right, end = right * new_shape[end], end + 1
+        yield start, stop, new_shape[first:end]
 
 
 def common_factors(one: tuple[int, ...], other: tuple[int, ...]) -> list[int]:
-    """Lengths of which both runs of dimensions are products.
+    """Return lengths such that each length of both groups is the product of adjacent ones.
 
     >>> common_factors((6, 4), (2, 12))
     [2, 3, 4]

@@ -29,8 +29,8 @@ class CupyBackend(Backend):
         cls: Any = kind
         self.reductions = ReductionTable(
             function=partial(getattr, cls),
-            special={"logsumexp": build_logsumexp(_finite_max, cupy.exp, cls.sum, cupy.log, cupy.squeeze)},
-            not_of_empty=("mean", "var", "std", "logsumexp"),  # of which it warns, or which it refuses
+            overrides={"logsumexp": build_logsumexp(_finite_max, cupy.exp, cls.sum, cupy.log, cupy.squeeze)},
+            unsupported_empty=("mean", "var", "std", "logsumexp"),  # of which it warns, or which it refuses
         )
         self.reshape, self.view, self.permute = cls.reshape, cls.reshape, cls.transpose
 

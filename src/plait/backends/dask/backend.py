@@ -15,7 +15,7 @@ from plait.backends.dask.shapes import UnknownLength, is_unknown, non_ints, resh
 from plait.backends.interface import Backend, Reduction
 from plait.backends.numpy.backend import NumpyBackend
 from plait.backends.reduction_rules import is_half_precision
-from plait.backends.registry import backend_of
+from plait.backends.registry import backend_for_type
 
 
 def _tree(tensor: Any, axes: tuple[int, ...], chunk: Any, aggregate: Any) -> Any:
@@ -25,12 +25,14 @@ def _tree(tensor: Any, axes: tuple[int, ...], chunk: Any, aggregate: Any) -> Any
 
 def _logsumexp(tensor: Any, axes: tuple[int, ...]) -> Any:
     """One pass over the chunks: what is known of each is an element again, and they combine as elements do."""
-    backend_of(tensor._meta.__class__).reduction("logsumexp", tensor.dtype)  # refuses masks before they are computed
+    backend_for_type(tensor._meta.__class__).reduction(
+        "logsumexp", tensor.dtype
+    )  # refuses masks before they are computed
     return _tree(tensor, axes, _chunk_logsumexp, _chunk_logsumexp)
 
 
 def _chunk_logsumexp(chunk: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
-    result = backend_of(chunk.__class__).reduction("logsumexp", chunk.dtype)(chunk, axis)
+    result = backend_for_type(chunk.__class__).reduction("logsumexp", chunk.dtype)(chunk, axis)
     return np.expand_dims(result, axis) if keepdims else result
 
 
@@ -58,10 +60,10 @@ class DaskBackend(Backend):
     name = "dask"
     reductions = ReductionTable(
         function=partial(getattr, da),
-        special={"min": _extreme("min"), "max": _extreme("max"), "logsumexp": _logsumexp},
+        overrides={"min": _extreme("min"), "max": _extreme("max"), "logsumexp": _logsumexp},
         is_half_precision=is_half_precision,
-        not_of_empty=("var", "std"),
-        fill=lambda _, tensor, axes, __: da.mean(tensor.real, axes),  # NaN too, but Dask's own would warn
+        unsupported_empty=("var", "std"),
+        fill_empty=lambda _, tensor, axes, __: da.mean(tensor.real, axes),  # NaN too, but Dask's own would warn
     )
     einsum_optimizes_path = True
     accepts = frozenset({"numpy"})
@@ -112,7 +114,7 @@ class DaskBackend(Backend):
     @staticmethod
     def to_numpy(tensor: Any) -> Any:
         chunk = tensor.compute()
-        return backend_of(chunk.__class__).to_numpy(chunk)
+        return backend_for_type(chunk.__class__).to_numpy(chunk)
 
     def is_symbolic(self, size: Any) -> bool:
         return isinstance(size, UnknownLength)

@@ -9,7 +9,7 @@ import dask
 import dask.array as da
 import numpy as np
 
-from plait.backends.common.equation import expand_terms
+from plait.backends.common.equation import replace_ellipsis
 from plait.backends.dask.shapes import is_unknown
 from plait.backends.reduction_rules import is_half_precision
 from plait.errors import make_error
@@ -25,7 +25,7 @@ def contract(equation: str, *tensors: Any) -> Any:
     result = np.result_type(*[array.dtype for array in arrays])  # Dask's own sums over chunks would widen integers
     dtype = np.dtype(np.float32) if is_half_precision(result) else result
     arrays = [array.astype(dtype) if is_half_precision(array.dtype) else array for array in arrays]
-    terms, output = expand_terms(equation, [array.ndim for array in arrays])
+    terms, output = replace_ellipsis(equation, [array.ndim for array in arrays])
     arrays = [_square(term, array) for term, array in zip(terms, arrays, strict=True)]
     for places in _path(terms, output, arrays):
         chosen = [(terms.pop(place), arrays.pop(place)) for place in sorted(places, reverse=True)]

@@ -10,11 +10,11 @@ import keras
 from keras import KerasTensor, ops
 
 from plait._caches import clearable_lru_cache
-from plait.backends.common.lazy_sizes import LazyShapes, LazySize
+from plait.backends.common.lazy_sizes import LazySize, LazySizeBackend
 from plait.backends.common.reductions import ReductionTable
 from plait.backends.interface import Backend, Reduction
 from plait.backends.keras.shapes import sized
-from plait.backends.registry import backend_of
+from plait.backends.registry import backend_for_type
 
 _COUNT: dict[str, Reduction] = {
     "sum": lambda tensor, axes: ops.cast(ops.sum(ops.cast(tensor, "int64"), axes), "int64"),
@@ -25,7 +25,7 @@ _COUNT: dict[str, Reduction] = {
 _COUNTED = () if keras.backend.backend() == "jax" else ("bool", "integer")  # JAX does so, where it is allowed 64 bits
 
 
-class SymbolicBackend(LazyShapes):
+class SymbolicBackend(LazySizeBackend):
     """What a model does not know of its sizes is a `LazySize`, and read from its inputs when the model is called."""
 
     name = "keras"
@@ -37,16 +37,18 @@ class SymbolicBackend(LazyShapes):
     reductions = ReductionTable(
         function=partial(getattr, ops),
         cast=ops.cast,
-        special={
+        overrides={
             ("std", "complex"): ops.std,
             ("var", "complex"): lambda tensor, axes: ops.square(ops.std(tensor, axes)),  # ops.var takes real parts
             **{(name, kind): count for name, count in _COUNT.items() for kind in _COUNTED},
         },
-        orders_bools=False,
+        has_bool_extrema=False,
     )
 
     def reshape(self, tensor: Any, shape: Sequence[Any]) -> Any:
-        return sized("reshape", tensor, self.inferred(tensor, shape))  # mostly of the batch, which takes Keras' own way
+        return sized(
+            "reshape", tensor, self.infer_one_size(tensor, shape)
+        )  # mostly of the batch, which takes Keras' own way
 
     def expand(self, tensor: Any, shape: Sequence[Any]) -> Any:
         return sized("broadcast_to", tensor, shape)
@@ -71,7 +73,7 @@ _SYMBOLIC = SymbolicBackend(KerasTensor)
 @clearable_lru_cache(maxsize=1)
 def _native() -> Backend:
     """The backend of the tensors that Keras computes with: they are of one framework in a process."""
-    return backend_of(ops.convert_to_tensor(0.0).__class__).for_any_type()
+    return backend_for_type(ops.convert_to_tensor(0.0).__class__).for_any_type()
 
 
 @clearable_lru_cache(maxsize=256)
@@ -146,7 +148,7 @@ class KerasBackend(Backend):
         return (_SYMBOLIC if _SYMBOLIC.is_symbolic(size) else _native()).size_from_user(size)
 
     def size_to_user(self, size: Any) -> Any:
-        symbolic = isinstance(size, LazySize) and isinstance(size.source, KerasTensor)
+        symbolic = isinstance(size, LazySize) and isinstance(size.source_tensor, KerasTensor)
         return (_SYMBOLIC if symbolic else _native()).size_to_user(size)
 
 

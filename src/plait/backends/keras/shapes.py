@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import KerasTensor, ops
 
-from plait.backends.common.lazy_sizes import OPERATORS, LazyShape, LazySize
+from plait.backends.common.lazy_sizes import SIZE_OPERATORS, LazyShape, LazySize
 
 
 def _part(tensor: Any, sizes: Sequence[Any]) -> Any:
@@ -59,7 +59,7 @@ def _read(size: Any, shapes: Sequence[Sequence[Any]]) -> Any:
     if isinstance(size, int):
         return size
     name, first, second = size
-    return shapes[first][second] if name == "[]" else OPERATORS[name](_read(first, shapes), _read(second, shapes))
+    return shapes[first][second] if name == "[]" else SIZE_OPERATORS[name](_read(first, shapes), _read(second, shapes))
 
 
 def _written(size: Any, tensors: list[Any]) -> Any:
@@ -69,9 +69,9 @@ def _written(size: Any, tensors: list[Any]) -> Any:
     name, first, second = size.parts
     if not isinstance(first, LazyShape):
         return [name, _written(first, tensors), _written(second, tensors)]
-    if not any(tensor is first.source for tensor in tensors):
-        tensors.append(first.source)
-    return [name, [tensor is first.source for tensor in tensors].index(True), second]
+    if not any(tensor is first.source_tensor for tensor in tensors):
+        tensors.append(first.source_tensor)
+    return [name, [tensor is first.source_tensor for tensor in tensors].index(True), second]
 
 
 def sized(operation: str, tensor: Any, sizes: Sequence[Any]) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from plait.backends.common.equation import axis_sizes, expand_terms
+from plait.backends.common.equation import axis_sizes, replace_ellipsis
 from plait.backends.common.reductions import ReductionTable, build_logsumexp
 from plait.backends.interface import Backend, Reduction
 from plait.backends.reduction_rules import COUNTING_REDUCTIONS, REDUCTION_RULES
@@ -48,21 +48,21 @@ class MLXBackend(Backend):
     reductions = ReductionTable(
         function=partial(getattr, mx),
         cast=_cast,
-        special={("logsumexp", mx.float64): _logsumexp},
+        overrides={("logsumexp", mx.float64): _logsumexp},
         upcast={
             "bool": COUNTING_REDUCTIONS,
             "integer": COUNTING_REDUCTIONS,
             "half": ("mean", "var", "std"),  # whose sums have more digits, and overflow before they are divided
         },
-        not_of_empty=REDUCTION_RULES,  # it refuses some, and loops for hours over others where NumPy made the array
-        fill=_fill,
+        unsupported_empty=REDUCTION_RULES,  # MLX fails on some, and runs for hours on arrays of NumPy
+        fill_empty=_fill,
     )
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
         if all(tensor.size for tensor in tensors):
             return mx.einsum(equation, *tensors)
-        terms, output = expand_terms(equation, [tensor.ndim for tensor in tensors])
+        terms, output = replace_ellipsis(equation, [tensor.ndim for tensor in tensors])
         sizes = axis_sizes(terms, tensors)  # of nothing MLX loops, as in reductions
         kind = mx.einsum(",".join([""] * len(tensors)) + "->", *[mx.zeros((), tensor.dtype) for tensor in tensors])
         return mx.zeros([sizes[name] for name in output], kind.dtype)

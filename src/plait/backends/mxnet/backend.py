@@ -7,7 +7,7 @@ from typing import Any
 
 import mxnet as mx
 
-from plait.backends.common.equation import expand_ellipsis
+from plait.backends.common.equation import replace_ellipsis_and_squeeze
 from plait.backends.common.lazy_sizes import LazyShape
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
 from plait.backends.interface import Backend, Reduction
@@ -61,7 +61,7 @@ class MXNetBackend(Backend):
     stack = staticmethod(_function("stack"))
     reductions = ReductionTable(
         function=_function,
-        special={
+        overrides={
             "sum": _sum,
             "mean": _mean,
             # MXNet's own reads beyond the memory of a tensor of more than 6 dimensions
@@ -73,15 +73,15 @@ class MXNetBackend(Backend):
                 for kind in ("bool", "integer")
             },
         },
-        not_of_empty=ROUNDING_REDUCTIONS,
+        unsupported_empty=ROUNDING_REDUCTIONS,
         is_empty=lambda tensor: not is_symbol(tensor) and not tensor.size,
-        fill=_fill,
+        fill_empty=_fill,
     )
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
         if not any(map(is_symbol, tensors)) and "..." in equation:  # of which MXNet's gradient knows little
-            terms, output, found = expand_ellipsis(
+            terms, output, found = replace_ellipsis_and_squeeze(
                 equation, tensors, [tensor.shape for tensor in tensors], mx.np.squeeze
             )
             return mx.np.einsum(f"{','.join(terms)}->{output}", *found)

@@ -65,16 +65,16 @@ def reductions_of(cls: Any) -> ReductionTable:
     from plait.backends.common.reductions import ReductionTable, build_logsumexp
 
     quiet = np.errstate(divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
-    special: dict[str | tuple[str, str | None], Reduction] = {
+    overrides: dict[str | tuple[str, str | None], Reduction] = {
         "logsumexp": quiet(build_logsumexp(_finite_max, np.exp, np.add.reduce, np.log, np.squeeze)),
         ("std", "other"): lambda tensor, axes: tensor.var(axes) ** 0.5,  # objects have no method for numpy.sqrt
     }
     if cls is np.ndarray:
-        special |= {(name, kind): reduce for name, reduce in _REDUCTIONS.items() for kind in _KINDS}
-        special |= {(name, "half"): reduce for name, reduce in _IN_FLOAT32.items()}
-    upcast = [name for name in ROUNDING_REDUCTIONS if (name, "half") not in special]
+        overrides |= {(name, kind): reduce for name, reduce in _REDUCTIONS.items() for kind in _KINDS}
+        overrides |= {(name, "half"): reduce for name, reduce in _IN_FLOAT32.items()}
+    upcast = [name for name in ROUNDING_REDUCTIONS if (name, "half") not in overrides]
     return ReductionTable(
-        partial(getattr, cls), special=special, upcast={"half": upcast}, is_half_precision=is_half_precision
+        partial(getattr, cls), overrides=overrides, upcast={"half": upcast}, is_half_precision=is_half_precision
     )
 
 

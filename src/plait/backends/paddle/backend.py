@@ -10,7 +10,7 @@ from typing import Any
 
 import paddle
 
-from plait.backends.common.lazy_sizes import LazyShapes
+from plait.backends.common.lazy_sizes import LazySizeBackend
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
 from plait.backends.interface import Backend, Reduction
 from plait.backends.paddle.einsum import einsum
@@ -63,7 +63,7 @@ _mean_kept = partial(paddle.mean, keepdim=True)
 _complex_var = build_var(_mean_kept, lambda tensor: paddle.real(tensor) ** 2 + paddle.imag(tensor) ** 2, paddle.mean)
 
 
-class PaddleBackend(LazyShapes):
+class PaddleBackend(LazySizeBackend):
     """The values of static programs, and tensors of any type: the functions of paddle serve both of its modes."""
 
     name = "paddle"
@@ -75,7 +75,7 @@ class PaddleBackend(LazyShapes):
     reductions = ReductionTable(
         function=partial(getattr, paddle),
         cast=paddle.cast,
-        special={
+        overrides={
             "min": _extreme(paddle.amin, paddle.minimum),
             "max": _extreme(paddle.amax, paddle.maximum),
             # Paddle's own takes fifteen times as long
@@ -89,12 +89,12 @@ class PaddleBackend(LazyShapes):
             "integer": COUNTING_REDUCTIONS,
             "half": {*ROUNDING_REDUCTIONS, "min", "max"},
         },
-        orders_bools=False,
-        tests_numbers=False,
+        has_bool_extrema=False,
+        has_any_of_numbers=False,
     )
 
     def reshape(self, tensor: Any, shape: Sequence[Any]) -> Any:
-        return paddle.reshape(tensor, self.materialize_all(self.inferred(tensor, shape)))
+        return paddle.reshape(tensor, self.materialize_all(self.infer_one_size(tensor, shape)))
 
     def expand(self, tensor: Any, shape: Sequence[Any]) -> Any:
         known = [*[1] * (len(shape) - len(tensor.shape)), *self.static_sizes(tensor)]

@@ -9,12 +9,12 @@ from typing import Any
 import paddle
 
 from plait._caches import clearable_lru_cache
-from plait.backends.common.contraction import contract
-from plait.backends.common.equation import einsum_in
+from plait.backends.common.contraction import einsum_by_matmul
+from plait.backends.common.equation import einsum_with_dtype
 from plait.errors import make_error
 
 _SPACE = SimpleNamespace(reshape=paddle.reshape, permute_dims=paddle.transpose, sum=paddle.sum, matmul=paddle.matmul)
-_contract = partial(contract, _SPACE)
+_einsum_by_matmul = partial(einsum_by_matmul, _SPACE)
 
 _EXACT = (paddle.bool, paddle.uint8, paddle.int8, paddle.int16, paddle.int32, paddle.int64)
 _WIDE = {paddle.float16: "float32", paddle.bfloat16: "float32", **dict.fromkeys(_EXACT, "int64")}
@@ -27,18 +27,20 @@ def einsum(equation: str, *tensors: Any) -> Any:
         kinds = " and ".join(dict.fromkeys([str(tensor.dtype).removeprefix("paddle.") for tensor in tensors]))
         raise make_error("PLT503", f"einsum is not defined on a mixture of {kinds}; convert one of them")
     if _has_diagonal(equation) and not _has_unknown_sizes(tensors):
-        return _contract(equation, *tensors)
+        return _einsum_by_matmul(equation, *tensors)
     try:
         return paddle.einsum(equation, *tensors)
     except (RuntimeError, TypeError):  # no kernel for these elements, as a tensor says it and as a program does
         wide = _WIDE.get(tensors[0].dtype)
         if wide is None or (wide == "int64" and _has_unknown_sizes(tensors)):
             raise
-        return einsum_in(wide, _contract if wide == "int64" else paddle.einsum, paddle.cast, equation, tensors)
+        return einsum_with_dtype(
+            wide, _einsum_by_matmul if wide == "int64" else paddle.einsum, paddle.cast, equation, tensors
+        )
 
 
 def _has_unknown_sizes(tensors: tuple[Any, ...]) -> bool:
-    """Whether only a run of the program will tell a size, so that `contract` cannot compute with it."""
+    """Whether only a run of the program will tell a size, so that `einsum_by_matmul` cannot compute with it."""
     return any(-1 in tensor.shape for tensor in tensors)
 
 

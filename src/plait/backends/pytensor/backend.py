@@ -11,8 +11,8 @@ from pytensor.compile import SharedVariable
 from pytensor.gradient import disconnected_grad
 from pytensor.graph import Constant
 
-from plait.backends.common.equation import expand_ellipsis
-from plait.backends.common.lazy_sizes import LazyShapes
+from plait.backends.common.equation import replace_ellipsis_and_squeeze
+from plait.backends.common.lazy_sizes import LazySizeBackend
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
 from plait.backends.interface import Reduction
 
@@ -47,7 +47,7 @@ _complex_var = build_var(
 )
 
 
-class PyTensorBackend(LazyShapes):
+class PyTensorBackend(LazySizeBackend):
     """Plans call the functions of ``pytensor.tensor``, which take NumPy's arrays for constants."""
 
     name = "pytensor"
@@ -60,14 +60,14 @@ class PyTensorBackend(LazyShapes):
     reductions = ReductionTable(
         function=partial(getattr, pt),
         cast=pt.cast,
-        special={
+        overrides={
             ("min", "floating"): _with_nan(pt.min),
             ("max", "floating"): _with_nan(pt.max),
             "logsumexp": _logsumexp,
             ("var", "complex"): _complex_var,
         },
         upcast={"half": ("prod", "var", "std", "logsumexp")},  # it accumulates sums and means in float32 by itself
-        not_of_empty=("logsumexp",),
+        unsupported_empty=("logsumexp",),
         is_empty=lambda tensor: 0 in tensor.type.shape,
     )
 
@@ -76,7 +76,7 @@ class PyTensorBackend(LazyShapes):
             raise TypeError(f"{kind.__qualname__} is no TensorVariable")
 
     def reshape(self, tensor: Any, shape: Sequence[Any]) -> Any:
-        sizes = self.materialize_all(self.inferred(tensor, shape))  # to infer one, PyTensor needs a smaller graph
+        sizes = self.materialize_all(self.infer_one_size(tensor, shape))  # to infer one, PyTensor needs a smaller graph
         return pt.reshape(tensor, sizes, ndim=len(shape))
 
     def expand(self, tensor: Any, shape: Sequence[Any]) -> Any:
@@ -84,7 +84,7 @@ class PyTensorBackend(LazyShapes):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        terms, output, operands = expand_ellipsis(
+        terms, output, operands = replace_ellipsis_and_squeeze(
             equation, tensors, [_static(tensor) for tensor in tensors], pt.squeeze
         )
         result = pt.einsum(",".join(terms) + "->" + output, *operands)

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import tensorflow as tf
 
 from plait._caches import clearable_lru_cache
-from plait.backends.common.equation import einsum_in
-from plait.backends.common.lazy_sizes import LazyShapes
+from plait.backends.common.equation import einsum_with_dtype
+from plait.backends.common.lazy_sizes import LazySizeBackend
 from plait.backends.common.reductions import ReductionTable
 from plait.backends.interface import Reduction
 from plait.backends.reduction_rules import COUNTING_REDUCTIONS, ROUNDING_REDUCTIONS
@@ -56,7 +56,7 @@ def _is_all_cpu() -> bool:
     return {device.device_type for device in tf.config.list_logical_devices()} == {"CPU"}
 
 
-class TensorflowBackend(LazyShapes):
+class TensorflowBackend(LazySizeBackend):
     """Plans call ``tf.raw_ops``, which is what the public functions end in, without the Python around them."""
 
     name = "tensorflow"
@@ -69,8 +69,8 @@ class TensorflowBackend(LazyShapes):
         function=_reduction,
         cast=tf.cast,
         upcast={"bool": COUNTING_REDUCTIONS, "integer": COUNTING_REDUCTIONS, "half": ROUNDING_REDUCTIONS},
-        orders_bools=False,
-        tests_numbers=False,
+        has_bool_extrema=False,
+        has_any_of_numbers=False,
     )
 
     def __init__(self, kind: type) -> None:
@@ -79,7 +79,7 @@ class TensorflowBackend(LazyShapes):
 
     def reshape(self, tensor: Any, shape: Any) -> Any:
         eager = tf.executing_eagerly()
-        sizes = _eager_ints(shape) if eager else self.materialize_all(self.inferred(tensor, shape))
+        sizes = _eager_ints(shape) if eager else self.materialize_all(self.infer_one_size(tensor, shape))
         return tf.raw_ops.Reshape(tensor=tensor, shape=sizes)
 
     @staticmethod
@@ -98,9 +98,9 @@ class TensorflowBackend(LazyShapes):
             kinds = " and ".join(dict.fromkeys([tf.as_dtype(tensor.dtype).name for tensor in tensors]))
             raise make_error("PLT503", f"einsum is not defined on a mixture of {kinds}; cast one of them")
         if dtype in (tf.float16, tf.bfloat16) and _is_all_cpu():
-            return einsum_in(tf.float32, TensorflowBackend.einsum, tf.cast, equation, tensors)
+            return einsum_with_dtype(tf.float32, TensorflowBackend.einsum, tf.cast, equation, tensors)
         if dtype not in _CONTRACTED:
-            return einsum_in(tf.int64, TensorflowBackend.einsum, tf.cast, equation, tensors)
+            return einsum_with_dtype(tf.int64, TensorflowBackend.einsum, tf.cast, equation, tensors)
         if len(tensors) > 2:
             return tf.einsum(equation, *tensors)
         return tf.raw_ops.Einsum(inputs=tensors, equation=equation)

@@ -11,8 +11,8 @@ from typing import Any
 from tinygrad import Tensor, UOp, dtypes
 from tinygrad.dtype import least_upper_dtype
 
-from plait.backends.common.contraction import diagonal
-from plait.backends.common.equation import expand_ellipsis
+from plait.backends.common.contraction import take_diagonal
+from plait.backends.common.equation import replace_ellipsis_and_squeeze
 from plait.backends.common.reductions import ReductionTable, build_logsumexp
 from plait.backends.interface import Backend, Reduction
 from plait.backends.reduction_rules import COUNTING_REDUCTIONS
@@ -51,7 +51,7 @@ class TinygradBackend(Backend):
     reductions = ReductionTable(
         function=partial(getattr, Tensor),
         cast=_cast,
-        special={
+        overrides={
             ("min", "floating"): _with_nan(Tensor.min),
             ("max", "floating"): _with_nan(Tensor.max),
             "var": lambda tensor, axes: tensor.var(axes, correction=0),
@@ -83,10 +83,12 @@ class TinygradBackend(Backend):
         """``Tensor.einsum`` (0.14) does not stretch length 1 in ``...``, and mixes up axes where one is repeated."""
         dtype = least_upper_dtype(*[tensor.dtype for tensor in tensors])
         tensors = tuple([tensor.cast(dtype) for tensor in tensors])  # which it forgets, where one holds truth values
-        terms, output, operands = expand_ellipsis(equation, tensors, [tensor.shape for tensor in tensors], _squeeze)
+        terms, output, operands = replace_ellipsis_and_squeeze(
+            equation, tensors, [tensor.shape for tensor in tensors], _squeeze
+        )
         for place, term in enumerate(terms):
             if len(set(term)) < len(term):
-                terms[place], operands[place] = diagonal(_SPACE, term, operands[place])
+                terms[place], operands[place] = take_diagonal(_SPACE, term, operands[place])
         return Tensor.einsum(",".join(terms) + "->" + output, *operands)
 
     def kind(self, dtype: Any) -> str:

@@ -6,7 +6,7 @@ import math
 from functools import partial
 
 import tinytensors
-from plait.backends.common.equation import expand_terms
+from plait.backends.common.equation import replace_ellipsis
 from plait.backends.interface import Backend
 
 
@@ -57,7 +57,7 @@ class TinyBackend(Backend):
 
     @staticmethod
     def einsum(equation, *tensors):
-        terms, output = expand_terms(equation, [len(tensor.shape) for tensor in tensors])  # letters for the "..."
+        terms, output = replace_ellipsis(equation, [len(tensor.shape) for tensor in tensors])  # letters for the "..."
         return tinytensors.einsum(f"{','.join(terms)}->{output}", *tensors)
 
     def reduction(self, name, dtype):

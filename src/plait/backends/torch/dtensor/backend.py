@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard
 
-from plait.backends.common.equation import axis_sizes, expand_terms
+from plait.backends.common.equation import axis_sizes, replace_ellipsis
 from plait.backends.interface import Reduction
 from plait.backends.torch.backend import TorchBackend
 from plait.backends.torch.dtensor.shapes import is_uneven, reshape, steps
@@ -45,7 +45,7 @@ def _einsum(equation: str, *tensors: Any) -> Any:
 
 def _einsum_by_shards(equation: str, tensors: Sequence[Any]) -> Any:
     """Cut one axis along each dimension of the mesh, in all tensors that have it; torch would merge uneven shards."""
-    terms, output = expand_terms(equation, [tensor.ndim for tensor in tensors])
+    terms, output = replace_ellipsis(equation, [tensor.ndim for tensor in tensors])
     mesh = tensors[0].device_mesh
     axes = [_axis(terms, output, tensors, number) for number in range(mesh.ndim)]
     parts = []

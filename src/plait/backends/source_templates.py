@@ -1,4 +1,4 @@
-"""How each framework's code is written: what generated source is made of."""
+"""The templates of each framework's source code, which ``Pattern.source`` fills in."""
 
 from __future__ import annotations
 
@@ -16,44 +16,47 @@ peak = {module}.where({module}.isfinite(peak), peak, {module}.zeros_like(peak))
 _NAME = re.compile(r"(?<![.\w])[^\W\d]\w*")
 
 
-class Spelling(NamedTuple):
-    """The code of each operation as templates of `str.format`: statements, and then an expression.
+class SourceTemplates(NamedTuple):
+    """The source code of each operation of one framework, as templates of `str.format`.
 
-    The defaults are NumPy's names; ``{module}`` is what ``imports`` gives.
+    A template is any number of statements and then an expression. The defaults are NumPy's functions; ``{module}`` is
+    the name of the framework that ``imports`` binds.
     """
 
-    imports: str  # the lines before the function
-    module: str  # the name under which they give the framework
+    imports: str  # the import statements above the generated function
+    module: str  # the name that they bind the framework to
     setup: str = ""  # the first lines of the function; ``{tensor}`` is its first tensor
     shape: str = "{tensor}.shape"
     reshape: str = "{module}.reshape({tensor}, {shape})"
-    view: str = ""  # a reshape that never copies, where the framework promises one
+    view: str = ""  # a reshape that never copies; empty if the framework has none
     permute: str = "{module}.transpose({tensor}, {axes})"
     expand: str = "{module}.broadcast_to({tensor}, {shape})"
-    diagonal: str = "{module}.diagonal({tensor}, axis1={axes[0]}, axis2={axes[1]})"  # of the last two, as a new last
+    diagonal: str = (
+        "{module}.diagonal({tensor}, axis1={axes[0]}, axis2={axes[1]})"  # of the last two dimensions, as a new last one
+    )
     matmul: str = "{module}.matmul({tensor}, {other})"
     multiply: str = "{tensor} * {other}"
     einsum: str = "{module}.einsum({equation}, {tensors})"
-    reduction: str = "{module}.{name}({tensor}, axis={axis})"  # ``{axis}`` is the one of the ``{axes}``, or all
-    reductions: Mapping[str, str] = {"logsumexp": _LOGSUMEXP}  # those that have a template of their own
-    not_einsum: str = "(?!)"  # a regular expression, found in equations that the framework's einsum does not serve
+    reduction: str = "{module}.{name}({tensor}, axis={axis})"  # ``{axis}`` is an int where one axis is reduced
+    reductions: Mapping[str, str] = {"logsumexp": _LOGSUMEXP}  # the reductions with templates of their own
+    unsupported_einsum: str = "(?!)"  # a regular expression: the einsum fails on an equation in which it is found
 
     @property
     def identifiers(self) -> frozenset[str]:
-        """The names that the templates use, which nothing else may have."""
+        """The names that the templates use, which the generated code must not bind to anything else."""
         return frozenset(_NAME.findall(" ".join([*self[:-2], *self.reductions.values()])))
 
-    def has_einsum(self, equation: str) -> bool:
-        """Whether the framework's own einsum serves an equation."""
-        return not re.search(self.not_einsum, equation)
+    def supports_einsum(self, equation: str) -> bool:
+        """Whether the framework's einsum can execute an equation."""
+        return not re.search(self.unsupported_einsum, equation)
 
-    def call(self, method: str, operands: Sequence[str], **parts: object) -> str:
-        """The code of a method of a backend, or of another field."""
+    def format_call(self, method: str, operands: Sequence[str], **parts: object) -> str:
+        """The source code of one operation: the template in the field ``method``, filled in with the operands."""
         names = {"tensor": operands[0], "other": operands[-1], "tensors": ", ".join(operands), "module": self.module}
         return str(getattr(self, method)).format(**names, **parts)
 
-    def reduce(self, name: str, tensor: str, axes: tuple[int, ...]) -> str:
-        """The code of a reduction."""
+    def format_reduction(self, name: str, tensor: str, axes: tuple[int, ...]) -> str:
+        """The source code of a reduction by name."""
         template = self.reductions.get(name, self.reduction)
         axis = axes[0] if len(axes) == 1 else axes
         return template.format(name=name, tensor=tensor, axes=axes, axis=axis, module=self.module)
@@ -70,29 +73,29 @@ peak = peak.isinf().where(0, peak)
 total = ({tensor} - peak).exp().sum({axis}).log()
 total + peak.reshape(total.shape)"""
 
-_CHAINER_APART = "apart = {tensor} - F.mean({tensor}, axis={axis}, keepdims=True)\n"
+_CHAINER_DEVIATION = "deviation = {tensor} - F.mean({tensor}, axis={axis}, keepdims=True)\n"
 
 _MXNET_LOGSUMEXP = """\
 peak = np.nan_to_num(np.max({tensor}, axis={axis}, keepdims=True), posinf=0.0, neginf=0.0)
 np.log(np.sum(np.exp({tensor} - peak), axis={axis})) + np.squeeze(peak, axis={axis})"""
 
-SPELLINGS = {
-    "array_api": Spelling(
+SOURCE_TEMPLATES = {
+    "array_api": SourceTemplates(
         imports="",
         module="xp",
         setup="xp = {tensor}.__array_namespace__()",
         view="xp.reshape({tensor}, {shape}, copy=False)",
         permute="xp.permute_dims({tensor}, {axes})",
         diagonal="xp.reshape({tensor}, (*{tensor}.shape[:-2], {tensor}.shape[-1] ** 2))[..., ::{tensor}.shape[-1] + 1]",
-        not_einsum="",  # the standard has none
+        unsupported_einsum="",  # matches every equation: the standard has no einsum
     ),
-    "numpy": Spelling(
+    "numpy": SourceTemplates(
         imports="import numpy as np",
         module="np",
         view="np.reshape({tensor}, {shape}, copy=False)",  # NumPy 2.1 and later
         reductions={"logsumexp": _LOGSUMEXP.replace("keepdims=True", "keepdims=True, initial=-np.inf")},
     ),
-    "torch": Spelling(
+    "torch": SourceTemplates(
         imports="import torch",
         module="torch",
         view="{tensor}.view({shape})",
@@ -107,12 +110,12 @@ SPELLINGS = {
             "var": "torch.var({tensor}, dim={axis}, correction=0)",
         },
     ),
-    "jax": Spelling(
+    "jax": SourceTemplates(
         imports="import jax\nimport jax.numpy as jnp",
         module="jnp",
         reductions={"logsumexp": "jax.nn.logsumexp({tensor}, axis={axis})"},
     ),
-    "tensorflow": Spelling(
+    "tensorflow": SourceTemplates(
         imports="import tensorflow as tf",
         module="tf",
         diagonal="tf.linalg.diag_part({tensor})",
@@ -124,9 +127,11 @@ SPELLINGS = {
             "var": "tf.math.reduce_variance({tensor}, axis={axis})",
         },
     ),
-    "keras": Spelling(imports="import keras", module="keras.ops", shape="keras.ops.shape({tensor})", reductions={}),
-    "mlx": Spelling(imports="import mlx.core as mx", module="mx", reductions={}),
-    "tinygrad": Spelling(
+    "keras": SourceTemplates(
+        imports="import keras", module="keras.ops", shape="keras.ops.shape({tensor})", reductions={}
+    ),
+    "mlx": SourceTemplates(imports="import mlx.core as mx", module="mx", reductions={}),
+    "tinygrad": SourceTemplates(
         imports="",
         module="",
         reshape="{tensor}.reshape({shape})",
@@ -134,7 +139,7 @@ SPELLINGS = {
         expand="{tensor}.expand({shape})",
         diagonal="{tensor}.reshape((*{tensor}.shape[:-2], {tensor}.shape[-1] ** 2))[..., ::{tensor}.shape[-1] + 1]",
         matmul="{tensor}.matmul({other})",
-        not_einsum="",  # it stretches no dimensions of an ellipsis, and mixes up the axes of a diagonal
+        unsupported_einsum="",  # it does not broadcast ``...``, and confuses the axes of a diagonal
         reduction="{tensor}.{name}({axis})",
         reductions={
             "std": "{tensor}.std({axis}, correction=0)",
@@ -142,11 +147,11 @@ SPELLINGS = {
             "logsumexp": _TINYGRAD_LOGSUMEXP,
         },
     ),
-    "paddle": Spelling(
+    "paddle": SourceTemplates(
         imports="import paddle",
         module="paddle",
         view="paddle.view({tensor}, {shape})",
-        not_einsum=r"([a-zA-Z])[a-zA-Z.]*\1",  # a letter twice in a term
+        unsupported_einsum=r"([a-zA-Z])[a-zA-Z.]*\1",  # a letter twice in a term
         reductions={
             "min": "paddle.amin({tensor}, axis={axis})",
             "max": "paddle.amax({tensor}, axis={axis})",
@@ -157,37 +162,39 @@ SPELLINGS = {
             "logsumexp": _LOGSUMEXP.replace("max(", "amax(").replace("keepdims", "keepdim", 1),
         },
     ),
-    "pytensor": Spelling(
+    "pytensor": SourceTemplates(
         imports="import pytensor.tensor as pt",
         module="pt",
         shape="{tensor}.type.shape",
-        not_einsum=r"\.\.\.",  # it knows no ellipsis
+        unsupported_einsum=r"\.\.\.",  # it does not support an ellipsis
     ),
-    "chainer": Spelling(
+    "chainer": SourceTemplates(
         imports="import chainer\nimport chainer.functions as F",
         module="F",
-        not_einsum=r"\.\.\..*,|,.*\.\.\.",  # it does not broadcast
+        unsupported_einsum=r"\.\.\..*,|,.*\.\.\.",  # it does not broadcast
         reductions={
             "any": "chainer.Variable({tensor}.xp.asarray({tensor}.array.any(axis={axis})))",
             "all": "chainer.Variable({tensor}.xp.asarray({tensor}.array.all(axis={axis})))",
-            "var": _CHAINER_APART + "F.mean(apart * apart, axis={axis})",
-            "std": _CHAINER_APART + "F.sqrt(F.mean(apart * apart, axis={axis}))",
+            "var": _CHAINER_DEVIATION + "F.mean(deviation * deviation, axis={axis})",
+            "std": _CHAINER_DEVIATION + "F.sqrt(F.mean(deviation * deviation, axis={axis}))",
         },
     ),
-    "mxnet": Spelling(imports="from mxnet import np", module="np", reductions={"logsumexp": _MXNET_LOGSUMEXP}),
-    "cupy": Spelling(imports="import cupy as cp", module="cp"),
-    "dask": Spelling(imports="import dask.array as da", module="da"),
+    "mxnet": SourceTemplates(imports="from mxnet import np", module="np", reductions={"logsumexp": _MXNET_LOGSUMEXP}),
+    "cupy": SourceTemplates(imports="import cupy as cp", module="cp"),
+    "dask": SourceTemplates(imports="import dask.array as da", module="da"),
 }
-"""The frameworks in whose code plait writes functions; none of them needs to be installed."""
+"""The templates by framework; to generate source code, the framework need not be installed."""
 
 
-def spelling_of(framework: str) -> Spelling:
-    """How a framework is written.
+def source_templates_of(framework: str) -> SourceTemplates:
+    """Return the templates of a framework.
 
     Raises:
-        BackendError: PLT501, there is none of that name.
+        BackendError: PLT501, there are no templates for that name.
     """
-    if framework not in SPELLINGS:
-        hint = did_you_mean(str(framework), SPELLINGS)
-        raise make_error("PLT501", f"unknown framework {framework!r}{hint}", facts={"known": ", ".join(SPELLINGS)})
-    return SPELLINGS[framework]
+    if framework not in SOURCE_TEMPLATES:
+        hint = did_you_mean(str(framework), SOURCE_TEMPLATES)
+        raise make_error(
+            "PLT501", f"unknown framework {framework!r}{hint}", facts={"known": ", ".join(SOURCE_TEMPLATES)}
+        )
+    return SOURCE_TEMPLATES[framework]
