@@ -20,9 +20,9 @@ from plait.testing import _oracle as oracle
 
 FUNCTIONS = {"Rearrange": plait.rearrange, "Reduce": plait.reduce, "Repeat": plait.repeat}
 SPECS = {
-    "Rearrange": lambda pattern, **sizes: spec.operation("rearrange", pattern, sizes),
-    "Reduce": lambda pattern, reduction, **sizes: spec.operation("reduce", pattern, sizes, reduction),
-    "Repeat": lambda pattern, **sizes: spec.operation("repeat", pattern, sizes),
+    "Rearrange": lambda pattern, **sizes: spec.operation_spec("rearrange", pattern, sizes),
+    "Reduce": lambda pattern, reduction, **sizes: spec.operation_spec("reduce", pattern, sizes, reduction),
+    "Repeat": lambda pattern, **sizes: spec.operation_spec("repeat", pattern, sizes),
     "EinMix": lambda pattern, weight, bias=None, **sizes: MixSpec.read(pattern, weight, bias, sizes),
 }
 

@@ -113,7 +113,7 @@ def test_what_it_writes_of_itself_makes_it_again(case):
 
 
 def test_an_unknown_size_stays_unknown():
-    pooled = spec.operation("reduce", "b c (h 2) (w 2) -> b (c h w)", {}, "max")
+    pooled = spec.operation_spec("reduce", "b c (h 2) (w 2) -> b (c h w)", {}, "max")
     assert pooled.output_shape((None, 3, 4, 6)) == (None, 18)
     assert pooled.output_shape((2, 3, None, 6)) == (2, None)
     with pytest.raises(plait.SizeError, match="PLT302"):
@@ -155,8 +155,8 @@ def test_a_mistake_points_into_what_was_written(mistake):
     [
         ("PLT101", lambda: MixSpec.read("b c -> b d", ["c", "d"], None, {"c": 2, "d": 3})),
         ("PLT101", lambda: MixSpec.read("b c -> b d", "c d", False, {"c": 2, "d": 3})),
-        ("PLT105", lambda: spec.operation("rearrange", "a b", {})),
-        ("PLT203", lambda: spec.operation("rearrange", "a b -> b a", {"dtpye": "float16"})),
+        ("PLT105", lambda: spec.operation_spec("rearrange", "a b", {})),
+        ("PLT203", lambda: spec.operation_spec("rearrange", "a b -> b a", {"dtpye": "float16"})),
         ("PLT203", lambda: MixSpec.read("b c -> b d", "c d", None, {"c": 2, "d": 3, "bias": True})),
         ("PLT301", lambda: spec.merge_sizes({1: 2}, {})),
         ("PLT301", lambda: spec.merge_sizes(0, {})),

@@ -1,6 +1,7 @@
-"""Operations as layers: ``from plait.layers.torch import Rearrange, Reduce, Repeat, EinMix``, and so on.
+"""Operations as layers of a framework: `plait.layers.torch`, `plait.layers.flax` and so on, a module for each.
 
-The arguments of a layer, read and checked, are its ``spec``: an `OperationSpec` or a `MixSpec`, free of any framework.
+Every module has the layers ``Rearrange``, ``Reduce``, ``Repeat`` and ``EinMix``. The attribute ``spec`` of a layer
+holds its checked arguments: an `OperationSpec` or a `MixSpec`, which are independent of frameworks.
 """
 
 from plait.layers._einmix import MixSpec, Parameter

@@ -1,9 +1,8 @@
-"""What an ``EinMix`` is in every framework: a product with a weight, and a bias.
+"""The specification of an ``EinMix``, the general linear layer: a product with a weight, and a bias.
 
-    b t (h c) -> b t (h d)   weight_shape: h c d   bias_shape: h d
-
-is one einsum of the input and the weight. A bias is added while every axis is a dimension of its own, and only then
-are the groups of the right side formed. The idea is that of the layer of the same name in einops.
+A layer with the pattern ``b t (h c) -> b t (h d)``, the weight shape ``h c d`` and the bias shape ``h d`` computes one
+einsum of the input and the weight. The bias is added while each axis of the result is a dimension of its own; the axes
+are merged into the groups of the right side afterwards. The layer is that of the same name in einops.
 """
 
 from __future__ import annotations
@@ -19,28 +18,47 @@ from plait._notation.tree import Ellipsis, Name, Number, TensorExpr, Tree, colle
 from plait._operations.rules import Side, collect_axes, forbid_grouped_ellipsis, one_tensor, subject, text_and_spans
 from plait._pattern import Pattern
 from plait.errors import PlaitError, did_you_mean, make_error, short_repr
-from plait.layers._spec import Spec, check_argument_names, checked_pattern
+from plait.layers._spec import LayerSpec, check_argument_names, compile_checked
 
 
 class Parameter(NamedTuple):
-    """A weight or a bias before it is made: drawn uniformly between ``-bound`` and ``bound``."""
+    """The shape of a weight or a bias, and the range from which its elements are drawn.
+
+    Attributes:
+        shape: the length of each dimension, in elements.
+        bound: the elements are drawn uniformly from ``-bound`` to ``bound``.
+    """
 
     shape: tuple[int, ...]
     bound: float
 
 
 @dataclass(frozen=True)
-class MixSpec(Spec):
-    """A general linear layer. Immutable, hashable, picklable.
+class MixSpec(LayerSpec):
+    """The specification of a layer ``EinMix``: a callable that is independent of frameworks, made by `MixSpec.read`.
+
+    It is immutable; it can be hashed and pickled.
 
     Attributes:
-        pattern: what goes in and what comes out, with the given sizes.
-        weight_shape: the axes of the weight, with blanks between them.
-        bias_shape: the axes that the bias depends on, or ``None`` for no bias.
-        weight: the shape of the weight, and the bound of its elements: √3 / √fan_in.
-        bias: the same of the bias, 1 / √fan_in; ``None`` for no bias.
-        product: the einsum of a tensor and the weight.
-        grouping: from its result, and the bias, to the right side of the pattern; ``None`` where they are the same.
+        pattern: the compiled pattern, from the axes of the input to those of the result, with the given sizes.
+        weight_shape: the axes of the weight, separated by blanks.
+        bias_shape: the axes of the bias, separated by blanks, or ``None`` for no bias.
+        weight: the shape of the weight, and the bound of its elements: √3 / √fan_in, where fan_in is the number of
+            weight elements in each sum.
+        bias: the shape of the bias, and the bound of its elements: 1 / √fan_in; ``None`` for no bias. It has one
+            dimension for each axis of the right side, of length 1 where ``bias_shape`` does not have the axis.
+        product: the einsum of the input and the weight.
+        grouping: the pattern that merges the axes of the product into the groups of the right side; ``None`` if there
+            are no groups to merge.
+
+    Examples:
+        >>> import numpy as np
+        >>> from plait.layers import MixSpec
+        >>> linear = MixSpec.read("b c -> b d", "c d", "d", {"c": 3, "d": 4})
+        >>> linear.weight.shape, linear.bias.shape
+        ((3, 4), (1, 4))
+        >>> linear(np.ones((2, 3)), np.ones((3, 4)), np.zeros((1, 4))).shape
+        (2, 4)
     """
 
     pattern: Pattern
@@ -52,158 +70,185 @@ class MixSpec(Spec):
     grouping: Pattern | None = field(repr=False)
 
     def __call__(self, tensor: Any, weight: Any, bias: Any = None) -> Any:
-        """Multiply a tensor with the weight, sum what the right side leaves out, add the bias, form the groups."""
+        """Multiply the input by the weight, sum the axes that are missing on the right, and add the bias.
+
+        Args:
+            tensor: a tensor of the shape on the left of the pattern.
+            weight: a tensor of the shape ``self.weight.shape``.
+            bias: a tensor of the shape ``self.bias.shape``, or ``None`` if the layer has no bias.
+
+        Returns:
+            A tensor of the shape on the right of the pattern.
+
+        Raises:
+            PlaitError: the tensor or the weight does not fit the pattern.
+        """
         return self.apply_bias(self.product.einsum(tensor, weight), bias)
 
     def apply_bias(self, product: Any, bias: Any) -> Any:
-        """The result, from the product of tensor and weight."""
-        with_bias = bias is not None  # a variable: where a tensor decides a jump, Paddle's tracer of bytecode gives up
-        if with_bias:
+        """Add the bias to the product of the input and the weight, and merge its axes into groups."""
+        has_bias = bias is not None  # Paddle's bytecode tracer fails on a branch whose condition contains a tensor
+        if has_bias:
             product = product + bias
         return product if self.grouping is None else self.grouping.rearrange(product)
 
     def output_shape(self, shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        """The shape of the result for a tensor of this shape, in elements; ``None`` is a size that is not known."""
-        flat = self.product.output_shape(shape, self.weight.shape)
-        return flat if self.grouping is None else self.grouping.output_shape(flat)
+        """Compute the shape of the result, in elements, from that of the input; ``None`` is an unknown length."""
+        product_shape = self.product.output_shape(shape, self.weight.shape)
+        return product_shape if self.grouping is None else self.grouping.output_shape(product_shape)
 
     @property
     def config(self) -> dict[str, Any]:
-        """The arguments of the constructor, for a configuration that is saved; the sizes as one dict."""
+        """The constructor's arguments by name, for a saved configuration; the sizes are one dict, ``"sizes"``."""
         shapes = {"weight_shape": self.weight_shape, "bias_shape": self.bias_shape}
         return {"pattern": self.pattern.text, **shapes, "sizes": self.pattern.sizes}
 
     @classmethod
     def read(
-        cls, pattern: str, weight_shape: str, bias_shape: str | None, sizes: dict[str, Any], **own: Any
+        cls, pattern: str, weight_shape: str, bias_shape: str | None, sizes: dict[str, Any], **layer_arguments: Any
     ) -> MixSpec:
-        """Read the arguments of ``EinMix``.
+        """Check the arguments of an ``EinMix``, and return its specification.
 
         Args:
-            pattern: what goes in and what comes out; groups and an ellipsis are allowed on both sides.
-            weight_shape: the axes of the weight, with blanks between them; ``1`` is a unit axis.
-            bias_shape: the axes that the bias depends on, or ``None`` for no bias.
-            sizes: the sizes, in elements, of all axes of the weight and of the bias, and of those of the input that
+            pattern: the axes of the input, ``->`` and the axes of the result; groups and an ellipsis are allowed on
+                both sides.
+            weight_shape: the axes of the weight, separated by blanks; ``1`` is a unit axis.
+            bias_shape: the axes of the bias, separated by blanks, or ``None`` for no bias.
+            sizes: the sizes, in elements, of all axes of the weight and the bias, and of the axes of the input that
                 cannot be inferred.
-            own: the arguments of a framework's own layers; an axis of such a name cannot be given a size.
+            layer_arguments: the arguments that only the framework's layers have, such as ``dtype``. An integer whose
+                name is that of an axis is an error, since it was meant as a size.
+
+        Returns:
+            The specification.
 
         Raises:
-            PlaitError: a text cannot be read, an axis is where it may not be, or a size is missing or wrong.
+            PatternSyntaxError: a text cannot be read.
+            AxisError: an axis is missing, or appears where it is not allowed.
+            SizeError: a size is missing or wrong.
+
+        Examples:
+            >>> from plait.layers import MixSpec
+            >>> MixSpec.read("b (t p) c -> b t d", "p c d", None, {"p": 4, "c": 3, "d": 8}).weight.shape
+            (4, 3, 8)
         """
-        check_argument_names(pattern, **own)
+        check_argument_names(pattern, **layer_arguments)
         tree = parse(str(parse(pattern)))
         left, right = one_tensor(tree, "EinMix")
-        before, after = collect_axes(left, tree, "EinMix"), collect_axes(right, tree, "EinMix")
-        _check_sides(left, before, after, tree)
-        weight = _axes(weight_shape, "weight_shape")
-        bias = None if bias_shape is None else _axes(bias_shape, "bias_shape")
-        _check_new(before, after, weight, tree)
+        left_axes, right_axes = collect_axes(left, tree, "EinMix"), collect_axes(right, tree, "EinMix")
+        _check_sides(left, left_axes, right_axes, tree)
+        weight = _parse_parameter_shape(weight_shape, "weight_shape")
+        bias = None if bias_shape is None else _parse_parameter_shape(bias_shape, "bias_shape")
+        _check_new_axes(left_axes, right_axes, weight, tree)
         check_names(sizes, collect_names((*tree.left, *weight.left)), tree.text)
-        known = concrete_sizes(tree.text, sizes)
-        _check_parameter(weight, {**before.names, **after.names}, "the pattern", "weight", known, tree)
+        int_sizes = concrete_sizes(tree.text, sizes)
+        _check_parameter_axes(weight, {**left_axes.names, **right_axes.names}, "the pattern", "weight", int_sizes, tree)
         if bias:
-            _check_parameter(bias, after.names, "the right side", "bias", known, tree)
-        fan_in = prod(known[name] for name in collect_names(weight.left) if name not in after.names) or 1
-        weight_lengths = [known[item.text] if isinstance(item, Name) else 1 for item in weight.left[0].items]
-        # the bias has a dimension for each named axis of the right side, of length 1 if it does not depend on the axis
-        kept = collect_names(bias.left) if bias else {}
-        bias_lengths = [known[name] if name in kept else 1 for name in after.names]
-        product, flat = _product(left, right, weight, bias)
+            _check_parameter_axes(bias, right_axes.names, "the right side", "bias", int_sizes, tree)
+        fan_in = prod(int_sizes[name] for name in collect_names(weight.left) if name not in right_axes.names) or 1
+        weight_lengths = [int_sizes[item.text] if isinstance(item, Name) else 1 for item in weight.left[0].items]
+        bias_axes = collect_names(bias.left) if bias else {}
+        bias_lengths = [int_sizes[name] if name in bias_axes else 1 for name in right_axes.names]
+        product, flat_right = _einsum_pattern(left, right, weight, bias)
         return cls(
-            Pattern(tree.text, known),
+            Pattern(tree.text, int_sizes),
             str(weight.left[0]),
             None if bias is None else str(bias.left[0]),
             Parameter(tuple(weight_lengths), sqrt(3 / fan_in)),
             None if bias is None else Parameter(tuple(bias_lengths), sqrt(1 / fan_in)),
-            _checked_product(product, known, left, tree),
-            None if flat is None else checked_pattern("rearrange", f"{flat} -> {right}", {}),
+            _compile_einsum(product, int_sizes, left, tree),
+            None if flat_right is None else compile_checked("rearrange", f"{flat_right} -> {right}", {}),
         )
 
 
-def _check_sides(left: TensorExpr, before: Side, after: Side, tree: Tree) -> None:
-    """Raise where an ellipsis is on one side only, or in a group of the input, or a number makes a new axis."""
-    forbid_grouped_ellipsis(left, before, tree)
-    if bool(before.dots) != bool(after.dots):
-        side = "left" if before.dots else "right"
+def _check_sides(left: TensorExpr, left_axes: Side, right_axes: Side, tree: Tree) -> None:
+    """Raise an error for an ellipsis on one side only or in a group of the input, and for a number other than 1."""
+    forbid_grouped_ellipsis(left, left_axes, tree)
+    if bool(left_axes.dots) != bool(right_axes.dots):
+        side = "left" if left_axes.dots else "right"
         message = f"the ellipsis stands on the {side} only, and EinMix keeps its axes; put it on both sides"
-        raise make_error("PLT208", message, *text_and_spans(tree, before.dots or after.dots))
-    _forbid_lengths([*before.lengths, *after.lengths], "EinMix", "h", tree)
+        raise make_error("PLT208", message, *text_and_spans(tree, left_axes.dots or right_axes.dots))
+    _forbid_numbers([*left_axes.lengths, *right_axes.lengths], "EinMix", "h", tree)
 
 
-def _forbid_lengths(lengths: list[Number], taker: str, example: str, tree: Tree) -> None:
-    if lengths:
-        message = f"{taker} takes no axis without a name but 1; give it a name, as in {example}={lengths[0].value}"
-        raise make_error("PLT207", message, *text_and_spans(tree, lengths))
+def _forbid_numbers(numbers: list[Number], context: str, example: str, tree: Tree) -> None:
+    """Raise PLT207 if there are numbers other than 1, which are axes without a name."""
+    if numbers:
+        message = f"{context} takes no axis without a name but 1; give it a name, as in {example}={numbers[0].value}"
+        raise make_error("PLT207", message, *text_and_spans(tree, numbers))
 
 
-def _axes(text: str, label: str) -> Tree:
-    """The tree of ``weight_shape`` or ``bias_shape``: names and units, with blanks between them."""
+def _parse_parameter_shape(text: str, argument: str) -> Tree:
+    """Parse ``weight_shape`` or ``bias_shape``: names and unit axes, separated by blanks."""
     if not isinstance(text, str):
-        raise make_error("PLT101", f"{label} must be text, and this is {type(text).__name__}: {short_repr(text)}")
+        raise make_error("PLT101", f"{argument} must be text, and this is {type(text).__name__}: {short_repr(text)}")
     tree = parse(text)
     if tree.right is not None or len(tree.left) != 1:
         spans = [(tree.left[0].stop, len(text))]
-        raise make_error("PLT201", f"{label} is the axes of one tensor, without an arrow or a comma", tree.text, spans)
-    (expr,) = tree.left
-    side = collect_axes(expr, tree, label)
-    foreign = [item for item in expr.items if not isinstance(item, (Name, Number))]
-    if foreign:
         raise make_error(
-            "PLT201", f"{label} takes names, without groups or an ellipsis", *text_and_spans(tree, foreign)
+            "PLT201", f"{argument} is the axes of one tensor, without an arrow or a comma", tree.text, spans
         )
-    _forbid_lengths(side.lengths, label, "c", tree)
+    (expr,) = tree.left
+    side = collect_axes(expr, tree, argument)
+    invalid = [item for item in expr.items if not isinstance(item, (Name, Number))]
+    if invalid:
+        raise make_error(
+            "PLT201", f"{argument} takes names, without groups or an ellipsis", *text_and_spans(tree, invalid)
+        )
+    _forbid_numbers(side.lengths, argument, "c", tree)
     return tree
 
 
-def _check_new(before: Side, after: Side, weight: Tree, tree: Tree) -> None:
-    known = {*before.names, *collect_names(weight.left)}
-    new = [name for text, name in after.names.items() if text not in known]
+def _check_new_axes(left_axes: Side, right_axes: Side, weight: Tree, tree: Tree) -> None:
+    """Raise PLT205 if an axis of the right side is an axis of neither the input nor the weight."""
+    operand_axes = {*left_axes.names, *collect_names(weight.left)}
+    new = [name for text, name in right_axes.names.items() if text not in operand_axes]
     if new:
         message = f"{subject(new)} on the right only; put it in weight_shape too"
         raise make_error("PLT205", message, *text_and_spans(tree, new), {"weight_shape": str(weight.left[0])})
 
 
-def _check_parameter(
-    parameter: Tree, known: dict[str, Name], where: str, kind: str, sizes: dict[str, int], tree: Tree
+def _check_parameter_axes(
+    parameter: Tree, allowed: dict[str, Name], allowed_in: str, kind: str, sizes: dict[str, int], tree: Tree
 ) -> None:
-    """Raise where an axis of a weight or a bias appears nowhere else, or has no size."""
-    axes, facts = collect_names(parameter.left), {"pattern": tree.text}
-    lost = [name for text, name in axes.items() if text not in known]
-    if lost:
-        hint = did_you_mean(lost[0].text, known)
-        message = f"{lost[0].text} of {kind}_shape is no axis of {where}{hint}"
-        raise make_error("PLT212", message, *text_and_spans(parameter, lost), facts)
+    """Raise an error if an axis of a weight or a bias (the kind) is not among the allowed ones, or has no size."""
+    axes, details = collect_names(parameter.left), {"pattern": tree.text}
+    unknown = [name for text, name in axes.items() if text not in allowed]
+    if unknown:
+        hint = did_you_mean(unknown[0].text, allowed)
+        message = f"{unknown[0].text} of {kind}_shape is no axis of {allowed_in}{hint}"
+        raise make_error("PLT212", message, *text_and_spans(parameter, unknown), details)
     missing = [name for text, name in axes.items() if text not in sizes]
     if missing:
         wanted = ", ".join(f"{name.text}=..." for name in missing)
         message = f"the sizes of all axes of the {kind} must be given; add {wanted}"
-        raise make_error("PLT303", message, *text_and_spans(parameter, missing), facts)
+        raise make_error("PLT303", message, *text_and_spans(parameter, missing), details)
 
 
-def _product(left: TensorExpr, right: TensorExpr, weight: Tree, bias: Tree | None) -> tuple[str, str | None]:
-    """The pattern of the einsum, and its result where that is not yet the right side.
+def _einsum_pattern(left: TensorExpr, right: TensorExpr, weight: Tree, bias: Tree | None) -> tuple[str, str | None]:
+    """Return the pattern of the einsum, and the axes of its result if they are not yet the right side.
 
-    A bias is added to one dimension for each name. Should the bias depend on an axis before the ellipsis, the
-    ellipsis comes first, so that the bias broadcasts along it.
+    For a layer with a bias, each axis of the result is a dimension of its own. If the bias has an axis before the
+    ellipsis, the ellipsis is moved to the front, so that the bias broadcasts along it.
     """
-    inputs = f"{left}, {weight.left[0]}"
+    operands = f"{left}, {weight.left[0]}"
     if bias is None:
-        return f"{inputs} -> {right}", None
+        return f"{operands} -> {right}", None
     axes = [leaf for item in right.items for leaf in item_leaves(item) if not isinstance(leaf, Number)]
-    dots = next((place for place, leaf in enumerate(axes) if isinstance(leaf, Ellipsis)), 0)
-    if collect_names(bias.left).keys() & {leaf.text for leaf in axes[:dots] if isinstance(leaf, Name)}:
-        axes.insert(0, axes.pop(dots))
-    flat = " ".join(map(str, axes))
-    return f"{inputs} -> {flat}", None if flat == str(right) else flat
+    ellipsis_index = next((index for index, leaf in enumerate(axes) if isinstance(leaf, Ellipsis)), 0)
+    if collect_names(bias.left).keys() & {leaf.text for leaf in axes[:ellipsis_index] if isinstance(leaf, Name)}:
+        axes.insert(0, axes.pop(ellipsis_index))
+    flat_right = " ".join(map(str, axes))
+    return f"{operands} -> {flat_right}", None if flat_right == str(right) else flat_right
 
 
-def _checked_product(product: str, sizes: dict[str, int], left: TensorExpr, tree: Tree) -> Pattern:
-    """The pattern of the einsum; what can still be wrong is the input, and the error shows the caller's pattern."""
-    flat = " ".join([str(leaf) for item in left.items for leaf in item_leaves(item)])
+def _compile_einsum(product: str, sizes: dict[str, int], left: TensorExpr, tree: Tree) -> Pattern:
+    """Compile the pattern of the einsum; an error in the axes of the input shows the caller's pattern instead."""
+    flat_left = " ".join([str(leaf) for item in left.items for leaf in item_leaves(item)])
     given = {name: sizes[name] for name in collect_names((left,)) if name in sizes}
     try:
-        checked_pattern("rearrange", f"{left} -> {flat}", given)
+        compile_checked("rearrange", f"{left} -> {flat_left}", given)
     except PlaitError as error:
         error.pattern = tree.text
         raise
-    return checked_pattern("einsum", product, sizes)
+    return compile_checked("einsum", product, sizes)

@@ -1,4 +1,4 @@
-"""What the layers of JAX's frameworks share: how a parameter is drawn, and how a computation gets its dtype."""
+"""Initialization of parameters and conversion of element types, for the layers of the frameworks on JAX."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ import jax.numpy as jnp
 from jax import lax
 
 
-def uniform(bound: float) -> Callable[[Any, Sequence[int], Any], jax.Array]:
-    """An initialiser as those of `jax.nn.initializers`, uniform between ``-bound`` and ``bound``.
+def uniform_initializer(bound: float) -> Callable[[Any, Sequence[int], Any], jax.Array]:
+    """Return an initializer like those of `jax.nn.initializers`, which draws uniformly from ``-bound`` to ``bound``.
 
-    It is called with a key, a shape and a dtype. Of a complex number both parts are drawn so.
+    It takes a key, a shape and a dtype. For a complex dtype it draws the real and the imaginary parts.
     """
 
     def draw(key: Any, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
         if jnp.issubdtype(dtype, jnp.complexfloating):
-            real, imaginary = (draw(half, shape, jnp.finfo(dtype).dtype) for half in jax.random.split(key))
+            real, imaginary = (draw(subkey, shape, jnp.finfo(dtype).dtype) for subkey in jax.random.split(key))
             return lax.complex(real, imaginary)
         return jax.random.uniform(key, shape, dtype, -bound, bound)
 
     return draw
 
 
-def cast(dtype: Any, *arrays: Any) -> tuple[Any, ...]:
-    """The arrays in this dtype, or as they are where it is ``None``; what is no array stays, for plait to refuse it."""
+def cast_arrays(dtype: Any, *arrays: Any) -> tuple[Any, ...]:
+    """Convert arrays to a dtype, or return them unchanged if it is ``None``.
+
+    An object that is not an array is returned unchanged too: plait raises the error for it later.
+    """
     return tuple([array.astype(dtype) if dtype is not None and hasattr(array, "astype") else array for array in arrays])

@@ -1,4 +1,4 @@
-"""What the layers of all frameworks share: their arguments, read once, what a call does, and their documentation."""
+"""Specifications of layers without any framework: constructor arguments, what a call computes, shared docstrings."""
 
 from __future__ import annotations
 
@@ -23,34 +23,40 @@ Reduction: TypeAlias = "str | Callable[[Any, tuple[int, ...]], Any]"
 
 Layer = TypeVar("Layer")
 
-SCRIPTED_RANKS = 8
-"""The highest rank for which `plans` serves a pattern with an ellipsis."""
+MAX_SCRIPTED_RANK = 8
+"""The highest rank of a tensor for which `lower_each_rank` lowers a pattern with an ellipsis."""
 
 
-class Spec:
-    """What the specifications of all layers share.
+class LayerSpec:
+    """The base class of the specifications of layers.
 
-    It is not a dataclass: Paddle's tracer of bytecode takes apart a class whose only base is `object` and that is a
-    dataclass, and makes it anew field by field, which a frozen one refuses.
+    It is not a dataclass: Paddle's bytecode tracer rebuilds a dataclass whose only base is `object` by setting its
+    fields, and a frozen dataclass raises an error then.
+
+    Attributes:
+        pattern: the compiled pattern with its given sizes.
     """
 
     pattern: Pattern
 
     @property
     def config(self) -> dict[str, Any]:
-        """The arguments of the constructor, for a configuration that is saved; the sizes as one dict."""
+        """The constructor's arguments by name, for a saved configuration; the sizes are one dict, ``"sizes"``."""
         raise NotImplementedError
 
     @property
     def arguments(self) -> str:
-        """The arguments of the constructor as a call has them, for a ``repr``: ``'b (h p) -> b h p', p=2``."""
+        """The constructor's arguments as they appear in a ``repr``, such as ``'b (h p) -> b h p', p=2``."""
         config = self.config
         sizes = config.pop("sizes")
         given = [format_value(value) for value in config.values() if value is not None]
         return ", ".join([*given, *(f"{name}={size}" for name, size in sizes.items())])
 
-    def stacked(self, tensors: Any) -> Any:
-        """A list of tensors as the one that a call makes of it, for frameworks that ask for shapes before the call."""
+    def stack_inputs(self, tensors: Any) -> Any:
+        """Stack a list of tensors on a new first axis, as a call does; return a single tensor unchanged.
+
+        Keras needs it, since it computes the shape of a result before the call.
+        """
         try:
             return stack(tensors) if isinstance(tensors, (tuple, list)) else tensors
         except PlaitError as error:
@@ -59,13 +65,25 @@ class Spec:
 
 
 @dataclass(frozen=True)
-class OperationSpec(Spec):
-    """One operation with its pattern. Immutable; hashable and picklable if the reduction is.
+class OperationSpec(LayerSpec):
+    """The specification of a layer ``Rearrange``, ``Reduce`` or ``Repeat``: a callable without any framework.
+
+    It is immutable; it can be hashed and pickled if the reduction can.
 
     Attributes:
         operation: ``"rearrange"``, ``"reduce"`` or ``"repeat"``.
-        pattern: the pattern with its sizes.
-        reduction: a name or a callable, of ``"reduce"`` only.
+        pattern: the compiled pattern with its given sizes.
+        reduction: the name of a reduction, or a callable ``f(tensor, axes)``; ``None`` unless the operation is
+            ``"reduce"``.
+
+    Examples:
+        >>> import numpy as np, plait
+        >>> from plait.layers import OperationSpec
+        >>> pool = OperationSpec("reduce", plait.compile("b (h 2) -> b h"), "max")
+        >>> pool(np.array([[1, 2, 3, 4]]))
+        array([[2, 4]])
+        >>> pool.output_shape((None, 6))
+        (None, 3)
     """
 
     operation: str
@@ -73,7 +91,19 @@ class OperationSpec(Spec):
     reduction: Reduction | None = None
 
     def __call__(self, tensor: Any, module: Any = None) -> Any:
-        """The operation on a tensor, or on a list of equally shaped ones; with the module of `split_module`, if any."""
+        """Apply the operation.
+
+        Args:
+            tensor: a tensor of the shape on the left of the pattern, or a list of equally shaped tensors, which are
+                stacked on a new first axis.
+            module: a callable to reduce with instead of ``reduction``: the second result of `split_module`.
+
+        Returns:
+            A tensor of the shape on the right of the pattern.
+
+        Raises:
+            PlaitError: the tensor does not fit the pattern.
+        """
         if self.operation == "reduce":
             return self.pattern.reduce(tensor, self.reduction if module is None else module)
         if self.operation == "repeat":
@@ -81,205 +111,228 @@ class OperationSpec(Spec):
         return self.pattern.rearrange(tensor)
 
     def output_shape(self, shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        """The shape of the result for a tensor of this shape, in elements; ``None`` is a size that is not known."""
+        """Compute the shape of the result, in elements, from that of the input; ``None`` is an unknown length."""
         return self.pattern.output_shape(shape)
 
     @property
     def config(self) -> dict[str, Any]:
-        """The arguments of the constructor, for a configuration that is saved; the sizes as one dict."""
+        """The constructor's arguments by name, for a saved configuration; the sizes are one dict, ``"sizes"``.
+
+        Examples:
+            >>> import plait
+            >>> from plait.layers import OperationSpec
+            >>> OperationSpec("rearrange", plait.compile("b (h p) -> b h p", p=2)).config
+            {'pattern': 'b (h p) -> b h p', 'sizes': {'p': 2}}
+        """
         reduction = {} if self.reduction is None else {"reduction": self.reduction}
         return {"pattern": self.pattern.text, **reduction, "sizes": self.pattern.sizes}
 
 
 class RearrangeConstructor:
-    """The constructor of a layer ``Rearrange`` whose next base takes the specification."""
+    """A mixin with the constructor of a layer ``Rearrange``; it passes the specification to the next base class."""
 
     def __init__(self, /, pattern: str, **sizes: int) -> None:
-        """Read the arguments.
+        """Check the arguments and compile the pattern; no tensor is needed.
 
         Args:
-            pattern: what goes in and what comes out.
-            sizes: the sizes of axes, in elements, that cannot be inferred.
+            pattern: the axes of the input, ``->`` and the axes of the result.
+            sizes: the sizes, in elements, of the axes that cannot be inferred from the input.
 
         Raises:
             PlaitError: the pattern or a size is wrong.
         """
-        super().__init__(operation("rearrange", pattern, sizes))  # type: ignore[call-arg]  # of the framework's layer
+        super().__init__(operation_spec("rearrange", pattern, sizes))  # type: ignore[call-arg]  # of the framework's layer
 
 
 class ReduceConstructor:
-    """The constructor of a layer ``Reduce`` whose next base takes the specification."""
+    """A mixin with the constructor of a layer ``Reduce``; it passes the specification to the next base class."""
 
     def __init__(self, /, pattern: str, reduction: Reduction, **sizes: int) -> None:
-        """Read the arguments.
+        """Check the arguments and compile the pattern; no tensor is needed.
 
         Args:
-            pattern: what goes in and what comes out.
-            reduction: a name that `plait.reduce` takes, or a callable ``f(tensor, axes)``.
-            sizes: the sizes of axes, in elements, that cannot be inferred.
+            pattern: the axes of the input, ``->`` and the axes of the result.
+            reduction: the name of a reduction of `plait.reduce`, or a callable ``f(tensor, axes)``.
+            sizes: the sizes, in elements, of the axes that cannot be inferred from the input.
 
         Raises:
             PlaitError: the pattern, the reduction or a size is wrong.
         """
-        super().__init__(operation("reduce", pattern, sizes, reduction))  # type: ignore[call-arg]  # of the framework's layer
+        super().__init__(operation_spec("reduce", pattern, sizes, reduction))  # type: ignore[call-arg]  # of the framework's layer
 
 
 class RepeatConstructor:
-    """The constructor of a layer ``Repeat`` whose next base takes the specification."""
+    """A mixin with the constructor of a layer ``Repeat``; it passes the specification to the next base class."""
 
     def __init__(self, /, pattern: str, **sizes: int) -> None:
-        """Read the arguments.
+        """Check the arguments and compile the pattern; no tensor is needed.
 
         Args:
-            pattern: what goes in and what comes out.
-            sizes: the sizes of axes, in elements: of all that appear on the right only.
+            pattern: the axes of the input, ``->`` and the axes of the result.
+            sizes: the sizes, in elements, of all axes that appear on the right only.
 
         Raises:
             PlaitError: the pattern or a size is wrong.
         """
-        super().__init__(operation("repeat", pattern, sizes))  # type: ignore[call-arg]  # of the framework's layer
+        super().__init__(operation_spec("repeat", pattern, sizes))  # type: ignore[call-arg]  # of the framework's layer
 
 
-def operation(
-    kind: str, pattern: str, sizes: dict[str, Any], reduction: Reduction | None = None, **own: Any
+def operation_spec(
+    operation: str, pattern: str, sizes: dict[str, Any], reduction: Reduction | None = None, **layer_arguments: Any
 ) -> OperationSpec:
-    """The specification of a layer of one operation, with every error of its function that needs no tensor."""
-    name = ""
-    if kind == "reduce":
-        name = CUSTOM if callable(reduction) else check_reduction(reduction)
-    check_argument_names(pattern, **own)
-    return OperationSpec(kind, checked_pattern(kind, pattern, sizes, name), reduction)
+    """Check the arguments of a layer of one operation, and return its specification.
+
+    ``layer_arguments`` are the arguments that only the framework's layers have, such as ``name``. Every error of the
+    operation that does not depend on a tensor is raised here.
+    """
+    reduction_name = ""
+    if operation == "reduce":
+        reduction_name = CUSTOM if callable(reduction) else check_reduction(reduction)
+    check_argument_names(pattern, **layer_arguments)
+    return OperationSpec(operation, compile_checked(operation, pattern, sizes, reduction_name), reduction)
 
 
-def checked_pattern(operation: str, text: str, sizes: dict[str, Any], reduction: str = "") -> Pattern:
-    """A pattern that is known to keep the rule of its operation, and to be solvable for some tensor."""
+def compile_checked(operation: str, text: str, sizes: dict[str, Any], reduction: str = "") -> Pattern:
+    """Compile a pattern, and raise an error if its operation forbids it or if no tensor fits it."""
     two_sides(parse(text), operation)
     pattern = Pattern(text, sizes)
-    ranks = [_named_dimensions(expr.items) for expr in parse(pattern.text).left]
+    ranks = [_minimum_rank(expr.items) for expr in parse(pattern.text).left]
     given = tuple(pattern.sizes)
     lower_pattern(operation, pattern.text, tuple(ranks if operation == "einsum" else ranks[:1]), given, reduction)
     return pattern
 
 
-def check_argument_names(text: str, **own: Any) -> None:
-    """Raise PLT213 if an argument of the framework's own layers was meant as the size of an axis of that name."""
-    numbers = [name for name, value in own.items() if isinstance(value, int) and not isinstance(value, bool)]
-    if not numbers:
+def check_argument_names(text: str, **layer_arguments: Any) -> None:
+    """Raise PLT213 if an integer argument of the layer has the name of an axis: it was meant as a size."""
+    integers = [
+        name for name, value in layer_arguments.items() if isinstance(value, int) and not isinstance(value, bool)
+    ]
+    if not integers:
         return
     tree = parse(text)
     axes = collect_names((*tree.left, *(tree.right or ())))
-    for name in numbers:
+    for name in integers:
         if name in axes:
             message = f"{name} is an argument of the layer, and not the size of an axis; call the axis something else"
             raise make_error("PLT213", message, tree.text, [(axes[name].start, axes[name].stop)])
 
 
-def merge_sizes(sizes: Any, more: Mapping[str, Any]) -> dict[str, Any]:
-    """The sizes that were given as one dict, and those that were given as keywords."""
+def merge_sizes(sizes: Any, keyword_sizes: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge the sizes that a layer gets as one dict with those that it gets as keywords."""
     if sizes is None:
-        return dict(more)
+        return dict(keyword_sizes)
     if not isinstance(sizes, Mapping) or not all(isinstance(name, str) for name in sizes):
         raise make_error("PLT301", f"sizes is a dict of axes and their sizes, and this is {short_repr(sizes)}")
-    both = [name for name in more if name in sizes]
+    both = [name for name in keyword_sizes if name in sizes]
     if both:
         raise make_error("PLT311", f"the size {both[0]} is given twice, in the dict and as a keyword")
-    return {**sizes, **more}
+    return {**sizes, **keyword_sizes}
 
 
-def split_module(operation: OperationSpec, kind: type) -> tuple[OperationSpec, Any]:
-    """The operation without its reduction, and the reduction, where that is a module of the framework's own.
+def split_module(spec: OperationSpec, module_class: type) -> tuple[OperationSpec, Any]:
+    """Take a reduction that is a module of the framework out of a specification.
 
-    As an attribute of the layer it is found by whatever looks for parameters; in a specification it is not.
+    The layer keeps the module as an attribute, where the framework looks for parameters; it does not look into a
+    specification. The second result is the module, or ``None`` if the reduction is not a module.
     """
-    if isinstance(operation.reduction, kind):
-        return replace(operation, reduction=None), operation.reduction
-    return operation, None
+    if isinstance(spec.reduction, module_class):
+        return replace(spec, reduction=None), spec.reduction
+    return spec, None
 
 
-def forbid_module(operation: OperationSpec, kind: type) -> OperationSpec:
-    """Refuse a module as reduction, for frameworks where nothing would find its parameters inside of a layer."""
-    if isinstance(operation.reduction, kind):
-        message = (
-            f"the parameters of {short_repr(operation.reduction)} would not be found; a reduction here is a function"
-        )
-        raise make_error("PLT209", message, operation.pattern.text)
-    return operation
+def forbid_module(spec: OperationSpec, module_class: type) -> OperationSpec:
+    """Raise PLT209 if the reduction is a module of the framework, which would not find its parameters in the layer."""
+    if isinstance(spec.reduction, module_class):
+        message = f"the parameters of {short_repr(spec.reduction)} would not be found; a reduction here is a function"
+        raise make_error("PLT209", message, spec.pattern.text)
+    return spec
 
 
 def format_value(value: Any) -> str:
-    """One argument as text; a callable by its name."""
+    """Format an argument for a ``repr``: a callable as its name, any other value as its own ``repr``."""
     return getattr(value, "__name__", None) or repr(value)
 
 
-_SHARED = {
-    "pattern": "what goes in and what comes out.",
-    "reduction": "a name that `plait.reduce` takes, or a callable ``f(tensor, axes)``.",
-    "sizes": "the sizes of axes, in elements, that cannot be inferred.",
-    "weight_shape": "the axes of the weight, with blanks between them.",
-    "bias_shape": "the axes that the bias depends on, or ``None`` for no bias.",
-    **dict.fromkeys(["bias_init", "b_init", "bias_initializer", "initial_bias"], "the same of the bias."),
+_ARGUMENT_DOCS = {
+    "pattern": "the axes of the input, ``->`` and the axes of the result.",
+    "reduction": "the name of a reduction of `plait.reduce`, or a callable ``f(tensor, axes)``.",
+    "sizes": "the sizes, in elements, of the axes that cannot be inferred from the input.",
+    "weight_shape": "the axes of the weight, separated by blanks.",
+    "bias_shape": "the axes of the bias, separated by blanks, or ``None`` for no bias.",
+    **dict.fromkeys(["bias_init", "b_init", "bias_initializer", "initial_bias"], "the same for the bias."),
     "param_dtype": "the element type of the parameters.",
     "name": "the name of the module.",
-    "parent": "the module that this one belongs to; by default the one whose method makes it.",
-    "more": "sizes by keywords.",
-    "prefix": "what the name of the block begins with, as in every block.",
-    "params": "parameters to share, as in every block; there are none.",
-    "keywords": "those sizes too, and the keywords of `keras.layers.Layer`, such as ``name`` and ``dtype``.",
+    "parent": "the module that contains this one; by default the one whose method creates it.",
+    "more": "sizes as keywords.",
+    "prefix": "the prefix of the block's name, as in every block.",
+    "params": "parameters to share, as in every block; this block has none.",
+    "keywords": "sizes as keywords, and the keywords of `keras.layers.Layer`, such as ``name`` and ``dtype``.",
     "PlaitError": "the pattern or a size is wrong.",
 }
-_BY_LAYER = {
+"""The description of each argument of a layer, and of its error, where `complete_docstring` gets no other."""
+
+_ARGUMENT_DOCS_BY_LAYER = {
     "Rearrange": {},
     "Reduce": {"PlaitError": "the pattern, the reduction or a size is wrong."},
-    "Repeat": {"sizes": "the sizes of axes, in elements: of all that appear on the right only."},
+    "Repeat": {"sizes": "the sizes, in elements, of all axes that appear on the right only."},
     "EinMix": {
-        "pattern": f"{_SHARED['pattern'][:-1]}; groups and an ellipsis are allowed on both sides.",
-        "sizes": "the sizes of axes, in elements: of all in the weight and the bias.",
+        "pattern": f"{_ARGUMENT_DOCS['pattern'][:-1]}; groups and an ellipsis are allowed on both sides.",
+        "sizes": "the sizes, in elements, of all axes of the weight and the bias.",
         "PlaitError": "the pattern, a shape or a size is wrong.",
     },
 }
-PARAMETERS = MappingProxyType(
+"""The descriptions that differ from `_ARGUMENT_DOCS`, by the name of the layer."""
+
+PARAMETER_DOCS = MappingProxyType(
     {
-        "weight": "uniform in ±√3 / √fan_in, where fan_in is the number of elements of the weight in each sum.",
-        "bias": "uniform in ±1 / √fan_in, or ``None``; one dimension for each axis of the right side.",
+        "weight": "a tensor of the shape ``weight_shape``, drawn uniformly from ±√3 / √fan_in, where fan_in is the"
+        " number of weight elements in each sum.",
+        "bias": "a tensor drawn uniformly from ±1 / √fan_in, or ``None``; it has one dimension for each axis of the"
+        " right side, of length 1 where ``bias_shape`` does not have the axis.",
     }
 )
-"""What the parameters of most frameworks' ``EinMix`` are, for `documented`."""
+"""The descriptions of the weight and the bias of an ``EinMix``, for `complete_docstring`."""
 
 
-def documented(attributes: Mapping[str, str] = MappingProxyType({}), /, **own: str) -> Callable[[Layer], Layer]:
-    """A decorator that adds the attributes of a layer, its arguments and its errors to its docstring; ``own`` are the
-    texts of the arguments that are not in the tables above, or differ from them.
+def complete_docstring(
+    attributes: Mapping[str, str] = MappingProxyType({}), /, **argument_docs: str
+) -> Callable[[Layer], Layer]:
+    """Return a decorator that adds sections for arguments, attributes and errors to the docstring of a layer.
+
+    ``argument_docs`` describes the arguments that are missing in `_ARGUMENT_DOCS`, or that differ from it.
     """
 
     def complete(layer: Any) -> Any:
-        texts = {**_SHARED, **_BY_LAYER[layer.__name__], **own}
+        texts = {**_ARGUMENT_DOCS, **_ARGUMENT_DOCS_BY_LAYER[layer.__name__], **argument_docs}
         arguments = [name for name in inspect.signature(layer.__init__).parameters if name != "self"]
         sections = {
             "Args": {name: texts[name] for name in arguments},
             "Attributes": attributes,
             "Raises": {"PlaitError": texts["PlaitError"]},
         }
-        parts = [inspect.cleandoc(layer.__doc__ or "")]
+        description, examples, code = inspect.cleandoc(layer.__doc__ or "").partition("\n\nExamples:")
+        parts = [description]
         for title, entries in sections.items():
             lines = [
                 textwrap.fill(f"{name}: {text}", 116, initial_indent=" " * 4, subsequent_indent=" " * 8)
                 for name, text in entries.items()
             ]
             parts += ["\n".join([f"{title}:", *lines])] if lines else []
-        layer.__doc__ = "\n\n".join(parts) + "\n"
+        layer.__doc__ = "\n\n".join(parts) + examples + code + "\n"
         return layer
 
     return complete
 
 
-def plans(operation: str, pattern: Pattern, reduction: str = "", *others: int) -> dict[int, Plan]:
-    """The plan of a pattern for each rank of the first tensor, where the ranks of the others are given."""
+def lower_each_rank(operation: str, pattern: Pattern, reduction: str = "", *other_ranks: int) -> dict[int, Plan]:
+    """Return the plan of a pattern for each rank of the first tensor, given the ranks of the other tensors."""
     items = parse(pattern.text).left[0].items
-    least = _named_dimensions(items)
-    ranks = range(least, max(least, SCRIPTED_RANKS) + 1) if least < len(items) else [least]
+    least = _minimum_rank(items)
+    ranks = range(least, max(least, MAX_SCRIPTED_RANK) + 1) if least < len(items) else [least]
     given = tuple(pattern.sizes)
-    return {rank: lower_pattern(operation, pattern.text, (rank, *others), given, reduction) for rank in ranks}
+    return {rank: lower_pattern(operation, pattern.text, (rank, *other_ranks), given, reduction) for rank in ranks}
 
 
-def _named_dimensions(items: Sequence[Any]) -> int:
+def _minimum_rank(items: Sequence[Any]) -> int:
+    """Count the dimensions of a tensor for which an ellipsis stands for none."""
     return sum(not isinstance(item, Ellipsis) for item in items)

@@ -1,7 +1,7 @@
-"""What TorchScript runs in the place of plait, whose Python it cannot compile: the plans of a layer, as data.
+"""An interpreter of a layer's plans for TorchScript, which cannot compile plait's own executor.
 
-A plan is the same for every shape of one rank. TorchScript compiles `run_layer` and what it calls: they fill the slots
-from the shapes, do the arithmetic of the plan, and call the functions of torch.
+A plan is the same for every shape of one rank, so that it is stored as data. TorchScript compiles `run_layer` and the
+functions that it calls: they put the lengths of the dimensions into slots, compute sizes, and call torch's functions.
 """
 
 from __future__ import annotations
@@ -13,63 +13,70 @@ import torch
 
 from plait.errors import make_error
 from plait.layers import MixSpec, OperationSpec
-from plait.layers._spec import format_value, plans
+from plait.layers._spec import format_value, lower_each_rank
 
-Row = tuple[str, int, list[int], str]
-"""A step: its kind; the slot that it reads, or the tensor that it replaces; slots, dimensions or sizes; and the
-equation of an einsum or the name of a reduction."""
+ScriptStep = tuple[str, int, list[int], str]
+"""One step of a plan: its kind; the index of the slot that it reads or of the tensor that it replaces; a list of slots,
+dimensions or sizes; and the equation of an einsum or the name of a reduction."""
 
-Script = tuple[str, dict[int, list[Row]]]
-"""The pattern, for errors, and the steps for each rank of the tensor."""
+PatternScript = tuple[str, dict[int, list[ScriptStep]]]
+"""The text of a pattern, for error messages, and the steps of its plan for each rank of the first tensor."""
 
 
-def scripts(spec: OperationSpec | MixSpec, module: Any = None) -> Any:
-    """The `Script` of each pattern of a layer; PLT510 where the reduction is a callable."""
+def script_layer(spec: OperationSpec | MixSpec, module: Any = None) -> Any:
+    """Return the `PatternScript` of each pattern of a layer as a TorchScript attribute.
+
+    Raise PLT510 if the reduction is a callable, or a module (the second argument).
+    """
     text = spec.pattern.text
     if isinstance(spec, MixSpec):
-        found = [_script("einsum", spec.product, text, "", len(spec.weight.shape))]
+        scripts = [_script_pattern("einsum", spec.product, text, "", len(spec.weight.shape))]
         if spec.grouping is not None:
-            found.append(_script("rearrange", spec.grouping, text))
-        return torch.jit.Attribute(found, list[Script])
+            scripts.append(_script_pattern("rearrange", spec.grouping, text))
+        return torch.jit.Attribute(scripts, list[PatternScript])
     reduction = spec.reduction if module is None else module
     if callable(reduction):
         message = f"torch.jit.script cannot compile the reduction {format_value(reduction)}"
         raise make_error("PLT510", f"{message}; use torch.jit.trace, or a reduction of plait's", text)
-    return torch.jit.Attribute([_script(spec.operation, spec.pattern, text, reduction or "")], list[Script])
+    scripts = [_script_pattern(spec.operation, spec.pattern, text, reduction or "")]
+    return torch.jit.Attribute(scripts, list[PatternScript])
 
 
-def _script(operation: str, pattern: Any, text: str, reduction: str = "", *others: int) -> Script:
-    """The plan for each rank of the first tensor, where those of the others are given."""
-    found = plans(operation, pattern, reduction, *others)
-    return text, {rank: _rows(plan, pattern.sizes.values()) for rank, plan in found.items()}
+def _script_pattern(operation: str, pattern: Any, text: str, reduction: str = "", *other_ranks: int) -> PatternScript:
+    """Return the steps of a pattern's plan for each rank of the first tensor, given the ranks of the other tensors."""
+    plans = lower_each_rank(operation, pattern, reduction, *other_ranks)
+    return text, {rank: _script_steps(plan, pattern.sizes.values()) for rank, plan in plans.items()}
 
 
-def _rows(plan: Any, sizes: Iterable[int]) -> list[Row]:
-    """The steps of a plan, each result in the place of its first operand."""
-    rows: list[Row] = [("constants", 0, [*sizes, *plan.solved.constants], "")]
-    rows += [(kind, source, list(factors), "") for kind, source, factors in plan.size_ops]
-    places = list(range(len(plan.solved.ranks)))
+def _script_steps(plan: Any, sizes: Iterable[int]) -> list[ScriptStep]:
+    """Return the steps of a plan; each step replaces its first operand by its result."""
+    steps: list[ScriptStep] = [("constants", 0, [*sizes, *plan.solved.constants], "")]
+    steps += [(kind, source, list(factors), "") for kind, source, factors in plan.size_ops]
+    tensor_indices = list(range(len(plan.solved.ranks)))  # for each operand of a node, its index in `run_pattern`
     for node, operands in plan.steps:
-        places.append(places[operands[0]])
+        index = tensor_indices[operands[0]]
+        tensor_indices.append(index)
         if node.method == "einsum":
-            rows.append(("einsum", places[-1], [], node.equation))
+            steps.append(("einsum", index, [], node.equation))
         elif node.method == "reduce":
-            rows.append(("reduce", places[-1], list(node.axes), node.reduction))
+            steps.append(("reduce", index, list(node.axes), node.reduction))
         else:
-            rows.append((node.method, places[-1], list(node[0]), ""))
-    return rows
+            steps.append((node.method, index, list(node[0]), ""))
+    return steps
 
 
-def run_layer(tensors: list[torch.Tensor], scripts: list[Script], bias: torch.Tensor | None = None) -> torch.Tensor:
-    """A layer, called: its first pattern, the bias if there is one, and its second pattern if there is one."""
-    result = run(tensors, scripts[0])
+def run_layer(
+    tensors: list[torch.Tensor], scripts: list[PatternScript], bias: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Run the first pattern of a layer, add the bias if there is one, and run the second pattern if there is one."""
+    result = run_pattern(tensors, scripts[0])
     if bias is not None:
         result = result + bias.to(result.dtype)
-    return run([result], scripts[1]) if len(scripts) > 1 else result
+    return run_pattern([result], scripts[1]) if len(scripts) > 1 else result
 
 
-def run(tensors: list[torch.Tensor], script: Script) -> torch.Tensor:
-    """The plan for tensors of these ranks, on them."""
+def run_pattern(tensors: list[torch.Tensor], script: PatternScript) -> torch.Tensor:
+    """Run the plan of a pattern for the ranks of these tensors."""
     text, plans = script
     rank = tensors[0].dim()
     if rank not in plans:
@@ -78,28 +85,31 @@ def run(tensors: list[torch.Tensor], script: Script) -> torch.Tensor:
     slots: list[int] = []
     for tensor in tensors:
         slots += tensor.shape
-    for kind, place, values, name in plans[rank]:
+    for kind, index, values, name in plans[rank]:
         if kind == "constants":
             slots += values
         elif kind == "einsum":
-            tensors[place] = torch.einsum(name, tensors)
+            tensors[index] = torch.einsum(name, tensors)
         elif kind == "permute":
-            tensors[place] = tensors[place].permute(values)
+            tensors[index] = tensors[index].permute(values)
         elif kind == "reduce":
-            tensors[place] = reduce(tensors[place], name, values)
+            tensors[index] = reduce(tensors[index], name, values)
         elif kind == "expand":
-            tensors[place] = tensors[place].expand([slots[value] for value in values])
+            tensors[index] = tensors[index].expand([slots[value] for value in values])
         elif kind == "reshape":
-            tensors[place] = tensors[place].reshape([slots[value] for value in values])
+            tensors[index] = tensors[index].reshape([slots[value] for value in values])
         else:
-            mistake = compute(slots, kind, place, values)
-            if len(mistake) > 0:
-                raise ValueError(f"{mistake}\n  {text}\n  input: {list(tensors[0].shape)}")
+            message = compute_size(slots, kind, index, values)
+            if len(message) > 0:
+                raise ValueError(f"{message}\n  {text}\n  input: {list(tensors[0].shape)}")
     return tensors[0]
 
 
-def compute(slots: list[int], kind: str, source: int, factors: list[int]) -> str:
-    """One operation of `plait._shapes.sizes.evaluate`, but for what only several ellipses need; the mistake, if any."""
+def compute_size(slots: list[int], kind: str, source: int, factors: list[int]) -> str:
+    """Run one operation on sizes, as `plait._shapes.sizes.evaluate` does; return the message of its error, or ``""``.
+
+    The operations that only patterns with several ellipses need are missing.
+    """
     size = 1
     for factor in factors:
         size *= slots[factor]
@@ -118,7 +128,7 @@ def compute(slots: list[int], kind: str, source: int, factors: list[int]) -> str
 
 
 def reduce(tensor: torch.Tensor, reduction: str, axes: list[int]) -> torch.Tensor:
-    """A reduction, by its name."""
+    """Reduce a tensor along dimensions by the reduction of this name."""
     if reduction == "sum":
         return tensor.sum(axes)
     if reduction == "mean":

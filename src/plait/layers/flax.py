@@ -1,22 +1,23 @@
-"""Layers of Flax Linen: modules with plait's operations, for ``nn.Sequential`` and everywhere else.
+"""Layers of Flax Linen: modules with plait's operations, for ``nn.Sequential`` and for use inside other modules.
 
->>> import jax
->>> from flax import linen as nn
->>> from plait.layers.flax import EinMix, Reduce
->>> model = nn.Sequential([
-...     nn.Conv(16, (3, 3)),
-...     Reduce("b (h 2) (w 2) c -> b (c h w)", "max"),
-...     EinMix("b f -> b k", weight_shape="f k", bias_shape="k", f=256, k=10),
-... ])
->>> logits, variables = model.init_with_output(jax.random.key(0), jax.numpy.ones((32, 8, 8, 1)))
->>> logits.shape
-(32, 10)
->>> jax.tree.map(jax.numpy.shape, variables["params"]["layers_2"])
-{'bias': (1, 10), 'weight': (256, 10)}
+A module of Linen is a dataclass whose fields are its arguments. One field is the dict of sizes; it can be passed as a
+dict or as keywords: ``Rearrange("(a b) c -> a b c", {"a": 12})`` equals ``Rearrange("(a b) c -> a b c", a=12)``. If an
+axis has the name of an argument, such as ``name``, its size must be in the dict.
 
-A module of Linen is a dataclass of its arguments. The sizes are one of them, a dict, which may be given as such or by
-keywords: ``Rearrange("(a b) c -> a b c", {"a": 12})`` is ``Rearrange("(a b) c -> a b c", a=12)``. An axis that is
-called as an argument is, ``name`` say, can stand in the dict only.
+Examples:
+    >>> import jax
+    >>> from flax import linen as nn
+    >>> from plait.layers.flax import EinMix, Reduce
+    >>> model = nn.Sequential([
+    ...     nn.Conv(16, (3, 3)),
+    ...     Reduce("b (h 2) (w 2) c -> b (c h w)", "max"),
+    ...     EinMix("b f -> b k", weight_shape="f k", bias_shape="k", f=256, k=10),
+    ... ])
+    >>> logits, variables = model.init_with_output(jax.random.key(0), jax.numpy.ones((32, 8, 8, 1)))
+    >>> logits.shape
+    (32, 10)
+    >>> jax.tree.map(jax.numpy.shape, variables["params"]["layers_2"])
+    {'bias': (1, 10), 'weight': (256, 10)}
 """
 
 from __future__ import annotations
@@ -32,27 +33,29 @@ from flax import linen as nn
 from flax.core import FrozenDict
 
 from plait.layers import MixSpec, Parameter, _spec
-from plait.layers._jax_parameters import cast, uniform
+from plait.layers._jax_parameters import cast_arrays, uniform_initializer
 from plait.layers._spec import Reduction
 
 Sizes = Mapping[str, int]
-_ENCLOSING = {field.name: field.default for field in dataclasses.fields(nn.Dense)}["parent"]
-"""The default of ``parent``: the module whose method makes this one."""
+_DEFAULT_PARENT = {field.name: field.default for field in dataclasses.fields(nn.Dense)}["parent"]
+"""The default of ``parent`` in Linen: the module whose method creates this one."""
 
 
 class _Layer(nn.Module):
-    """A module that takes sizes by keywords too."""
+    """The base class of the modules: its subclasses take sizes as keywords too."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         if "__init__" not in vars(cls) and not inspect.get_annotations(cls):
-            # its own, or it would get that of a dataclass, which takes sizes as a dict only
+            # otherwise Linen would generate the constructor of a dataclass, which takes sizes as a dict only
             cls.__init__ = cls.__init__  # type: ignore[method-assign]
         super().__init_subclass__(**options)
 
 
-def _initialize(layer: _Layer, sizes: Sizes | None, more: Sizes, parent: Any, name: str | None, **kinds: Any) -> None:
-    """The last of what the constructor of a dataclass does."""
-    _spec.check_argument_names(layer.pattern, parent=parent, name=name, **kinds)
+def _set_common_fields(
+    layer: _Layer, sizes: Sizes | None, more: Sizes, parent: Any, name: str | None, **dtypes: Any
+) -> None:
+    """Set the fields that all layers have, and end the construction as the constructor of a dataclass does."""
+    _spec.check_argument_names(layer.pattern, parent=parent, name=name, **dtypes)
     layer.sizes = FrozenDict(_spec.merge_sizes(sizes, more))
     layer.parent = parent
     layer.name = name
@@ -60,7 +63,7 @@ def _initialize(layer: _Layer, sizes: Sizes | None, more: Sizes, parent: Any, na
 
 
 class _Operation(_Layer):
-    """A module of one operation, which is not a reduction."""
+    """The base class of `Rearrange` and `Repeat`, which differ only in their operation."""
 
     pattern: str
     sizes: Sizes = FrozenDict()
@@ -71,31 +74,52 @@ class _Operation(_Layer):
         pattern: str,
         sizes: Sizes | None = None,
         *,
-        parent: Any = _ENCLOSING,
+        parent: Any = _DEFAULT_PARENT,
         name: str | None = None,
         **more: int,
     ) -> None:
         self.pattern = pattern
-        _initialize(self, sizes, more, parent, name)
+        _set_common_fields(self, sizes, more, parent, name)
 
     def __post_init__(self) -> None:
-        self.spec = _spec.operation(self._kind, self.pattern, dict(self.sizes))
+        self.spec = _spec.operation_spec(self._operation, self.pattern, dict(self.sizes))
         super().__post_init__()
 
     def __call__(self, tensor: Any) -> jax.Array:
         return self.spec(tensor)
 
 
-@_spec.documented()
+@_spec.complete_docstring()
 class Rearrange(_Operation):
-    """`plait.rearrange` as a module."""
+    """A module that computes `plait.rearrange`.
 
-    _kind = "rearrange"
+    It takes a tensor with the axes on the left of the pattern, or a list of equally shaped tensors, which it stacks on
+    a new first axis. It returns a tensor with the axes on the right.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from plait.layers.flax import Rearrange
+        >>> Rearrange("b c h w -> b (c h w)").apply({}, jnp.zeros((2, 3, 4, 5))).shape
+        (2, 60)
+    """
+
+    _operation = "rearrange"
 
 
-@_spec.documented()
+@_spec.complete_docstring()
 class Reduce(_Layer):
-    """`plait.reduce` as a module; a reduction that is a module is its field ``reduction``."""
+    """A module that computes `plait.reduce`.
+
+    It takes a tensor with the axes on the left of the pattern, or a list of equally shaped tensors, which it stacks on
+    a new first axis. It returns a tensor with the axes on the right. If the reduction is a module, it becomes the
+    field ``reduction``.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from plait.layers.flax import Reduce
+        >>> Reduce("b c (h 2) (w 2) -> b c h w", "max").apply({}, jnp.zeros((2, 3, 4, 6))).shape
+        (2, 3, 2, 3)
+    """
 
     pattern: str
     reduction: Reduction
@@ -108,36 +132,61 @@ class Reduce(_Layer):
         reduction: Reduction,
         sizes: Sizes | None = None,
         *,
-        parent: Any = _ENCLOSING,
+        parent: Any = _DEFAULT_PARENT,
         name: str | None = None,
         **more: int,
     ) -> None:
         self.pattern = pattern
         self.reduction = reduction
-        _initialize(self, sizes, more, parent, name)
+        _set_common_fields(self, sizes, more, parent, name)
 
     def __post_init__(self) -> None:
-        self.spec = _spec.operation("reduce", self.pattern, dict(self.sizes), self.reduction)
+        self.spec = _spec.operation_spec("reduce", self.pattern, dict(self.sizes), self.reduction)
         super().__post_init__()
 
     def __call__(self, tensor: Any) -> jax.Array:
-        return self.spec.pattern.reduce(tensor, self.reduction)  # a module is another one here: bound to its variables
+        # not self.spec(tensor): in a call, self.reduction is a copy of the module that is bound to its variables
+        return self.spec.pattern.reduce(tensor, self.reduction)
 
 
-@_spec.documented()
+@_spec.complete_docstring()
 class Repeat(_Operation):
-    """`plait.repeat` as a module."""
+    """A module that computes `plait.repeat`.
 
-    _kind = "repeat"
+    It takes a tensor with the axes on the left of the pattern, or a list of equally shaped tensors, which it stacks on
+    a new first axis. It returns a tensor with the axes on the right.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from plait.layers.flax import Repeat
+        >>> Repeat("b c -> b c r", r=3).apply({}, jnp.zeros((2, 5))).shape
+        (2, 5, 3)
+    """
+
+    _operation = "repeat"
 
 
-@_spec.documented(
-    _spec.PARAMETERS,
-    dtype="the element type of the computation; ``None`` is that of the input and the parameters.",
-    weight_init="how the weight is drawn, instead of uniformly: one of `flax.linen.initializers`.",
+@_spec.complete_docstring(
+    _spec.PARAMETER_DOCS,
+    dtype="the element type of the computation; ``None`` for the common type of the input and the parameters.",
+    weight_init="the initializer of the weight, such as one of `flax.linen.initializers`; uniform by default.",
 )
 class EinMix(_Layer):
-    """A general linear layer: einsum of the input and a weight, and a bias."""
+    """A general linear layer: the einsum of the input and a weight, plus a bias.
+
+    It takes a tensor with the axes on the left of the pattern, and returns one with the axes on the right. The product
+    is summed along the axes that are missing on the right.
+
+    Examples:
+        >>> import jax, jax.numpy as jnp
+        >>> from plait.layers.flax import EinMix
+        >>> layer, x = EinMix("b t (h c) -> b t (h d)", "h c d", "h d", h=8, c=4, d=16), jnp.zeros((2, 10, 32))
+        >>> variables = layer.init(jax.random.key(0), x)
+        >>> layer.apply(variables, x).shape
+        (2, 10, 128)
+        >>> jax.tree.map(jnp.shape, variables["params"])
+        {'bias': (1, 1, 8, 16), 'weight': (8, 4, 16)}
+    """
 
     pattern: str
     weight_shape: str
@@ -160,26 +209,26 @@ class EinMix(_Layer):
         param_dtype: Any = jnp.float32,
         weight_init: nn.initializers.Initializer | None = None,
         bias_init: nn.initializers.Initializer | None = None,
-        parent: Any = _ENCLOSING,
+        parent: Any = _DEFAULT_PARENT,
         name: str | None = None,
         **more: int,
     ) -> None:
         self.pattern, self.weight_shape, self.bias_shape = pattern, weight_shape, bias_shape
         self.dtype, self.param_dtype = dtype, param_dtype
         self.weight_init, self.bias_init = weight_init, bias_init
-        _initialize(self, sizes, more, parent, name, dtype=dtype, param_dtype=param_dtype)
+        _set_common_fields(self, sizes, more, parent, name, dtype=dtype, param_dtype=param_dtype)
 
     def __post_init__(self) -> None:
         self.spec = MixSpec.read(self.pattern, self.weight_shape, self.bias_shape, dict(self.sizes))
         super().__post_init__()
 
     def setup(self) -> None:
-        def draw(name: str, made: Parameter, init: nn.initializers.Initializer | None) -> jax.Array:
-            return self.param(name, init or uniform(made.bound), made.shape, self.param_dtype)
+        def draw(name: str, parameter: Parameter, init: nn.initializers.Initializer | None) -> jax.Array:
+            return self.param(name, init or uniform_initializer(parameter.bound), parameter.shape, self.param_dtype)
 
         bias = self.spec.bias
         self.weight = draw("weight", self.spec.weight, self.weight_init)
         self.bias = None if bias is None else draw("bias", bias, self.bias_init)
 
     def __call__(self, tensor: Any) -> jax.Array:
-        return self.spec(*cast(self.dtype, tensor, self.weight, self.bias))
+        return self.spec(*cast_arrays(self.dtype, tensor, self.weight, self.bias))

@@ -1,19 +1,20 @@
-"""Layers of Haiku: modules with plait's operations, for ``hk.Sequential`` and everywhere else.
+"""Layers of Haiku: modules with plait's operations, for ``hk.Sequential`` and for use inside other modules.
 
->>> import haiku as hk, jax
->>> from plait.layers.haiku import EinMix, Reduce
->>> @hk.without_apply_rng
-... @hk.transform
-... def model(images):
-...     return hk.Sequential([
-...         hk.Conv2D(16, 3),
-...         Reduce("b (h 2) (w 2) c -> b (c h w)", "max"),
-...         EinMix("b f -> b k", weight_shape="f k", bias_shape="k", f=256, k=10),
-...     ])(images)
->>> images = jax.numpy.ones((32, 8, 8, 1))
->>> parameters = model.init(jax.random.key(0), images)
->>> model.apply(parameters, images).shape
-(32, 10)
+Examples:
+    >>> import haiku as hk, jax
+    >>> from plait.layers.haiku import EinMix, Reduce
+    >>> @hk.without_apply_rng
+    ... @hk.transform
+    ... def model(images):
+    ...     return hk.Sequential([
+    ...         hk.Conv2D(16, 3),
+    ...         Reduce("b (h 2) (w 2) c -> b (c h w)", "max"),
+    ...         EinMix("b f -> b k", weight_shape="f k", bias_shape="k", f=256, k=10),
+    ...     ])(images)
+    >>> images = jax.numpy.ones((32, 8, 8, 1))
+    >>> parameters = model.init(jax.random.key(0), images)
+    >>> model.apply(parameters, images).shape
+    (32, 10)
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ import jax
 import jax.numpy as jnp
 
 from plait.layers import MixSpec, OperationSpec, Parameter, _spec
-from plait.layers._jax_parameters import uniform
+from plait.layers._jax_parameters import uniform_initializer
 from plait.layers._spec import Reduction
 
 
 class _Operation(hk.Module):
-    """A module without parameters."""
+    """The base class of the modules without parameters."""
 
     def __init__(self, operation: OperationSpec, name: str | None) -> None:
         super().__init__(name=name)
@@ -40,37 +41,87 @@ class _Operation(hk.Module):
         return self.spec(tensor)
 
 
-@_spec.documented()
+@_spec.complete_docstring()
 class Rearrange(_Operation):
-    """`plait.rearrange` as a module."""
+    """A module that computes `plait.rearrange`.
+
+    It takes a tensor with the axes on the left of the pattern, or a list of equally shaped tensors, which it stacks on
+    a new first axis. It returns a tensor with the axes on the right.
+
+    Examples:
+        >>> import haiku as hk, jax.numpy as jnp
+        >>> from plait.layers.haiku import Rearrange
+        >>> function = hk.transform(lambda x: Rearrange("b c h w -> b (c h w)")(x))
+        >>> function.apply({}, None, jnp.zeros((2, 3, 4, 5))).shape
+        (2, 60)
+    """
 
     def __init__(self, /, pattern: str, *, name: str | None = None, **sizes: int) -> None:
-        super().__init__(_spec.operation("rearrange", pattern, sizes, name=name), name)
+        super().__init__(_spec.operation_spec("rearrange", pattern, sizes, name=name), name)
 
 
-@_spec.documented()
+@_spec.complete_docstring()
 class Reduce(_Operation):
-    """`plait.reduce` as a module."""
+    """A module that computes `plait.reduce`.
+
+    It takes a tensor with the axes on the left of the pattern, or a list of equally shaped tensors, which it stacks on
+    a new first axis. It returns a tensor with the axes on the right.
+
+    Examples:
+        >>> import haiku as hk, jax.numpy as jnp
+        >>> from plait.layers.haiku import Reduce
+        >>> function = hk.transform(lambda x: Reduce("b c (h 2) (w 2) -> b c h w", "max")(x))
+        >>> function.apply({}, None, jnp.zeros((2, 3, 4, 6))).shape
+        (2, 3, 2, 3)
+    """
 
     def __init__(self, /, pattern: str, reduction: Reduction, *, name: str | None = None, **sizes: int) -> None:
-        super().__init__(_spec.operation("reduce", pattern, sizes, reduction, name=name), name)
+        super().__init__(_spec.operation_spec("reduce", pattern, sizes, reduction, name=name), name)
 
 
-@_spec.documented()
+@_spec.complete_docstring()
 class Repeat(_Operation):
-    """`plait.repeat` as a module."""
+    """A module that computes `plait.repeat`.
+
+    It takes a tensor with the axes on the left of the pattern, or a list of equally shaped tensors, which it stacks on
+    a new first axis. It returns a tensor with the axes on the right.
+
+    Examples:
+        >>> import haiku as hk, jax.numpy as jnp
+        >>> from plait.layers.haiku import Repeat
+        >>> function = hk.transform(lambda x: Repeat("b c -> b c r", r=3)(x))
+        >>> function.apply({}, None, jnp.zeros((2, 5))).shape
+        (2, 5, 3)
+    """
 
     def __init__(self, /, pattern: str, *, name: str | None = None, **sizes: int) -> None:
-        super().__init__(_spec.operation("repeat", pattern, sizes, name=name), name)
+        super().__init__(_spec.operation_spec("repeat", pattern, sizes, name=name), name)
 
 
-@_spec.documented(w_init="how the weight is drawn, instead of uniformly: one of `haiku.initializers`.")
+@_spec.complete_docstring(
+    w_init="the initializer of the weight, such as one of `haiku.initializers`; uniform by default."
+)
 class EinMix(hk.Module):
-    """A general linear layer: einsum of the input and a weight, and a bias.
+    """A general linear layer: the einsum of the input and a weight, plus a bias.
 
-    The parameters ``weight`` and ``bias`` have the input's element type, or float32 where that is not inexact.
-    The weight is uniform in ±√3 / √fan_in, where fan_in is the number of elements of the weight in each sum; the bias
-    is uniform in ±1 / √fan_in, with one dimension for each axis of the right side.
+    It takes a tensor with the axes on the left of the pattern, and returns one with the axes on the right. The product
+    is summed along the axes that are missing on the right.
+
+    The parameters ``weight`` and ``bias`` have the input's element type, or float32 if that is an integer or bool. The
+    weight has the shape ``weight_shape``; it is drawn uniformly from ±√3 / √fan_in, where fan_in is the number of
+    weight elements in each sum. The bias is drawn uniformly from ±1 / √fan_in; it has one dimension for each axis of
+    the right side, of length 1 where ``bias_shape`` does not have the axis.
+
+    Examples:
+        >>> import haiku as hk, jax, jax.numpy as jnp
+        >>> from plait.layers.haiku import EinMix
+        >>> function = hk.transform(lambda x: EinMix("b t (h c) -> b t (h d)", "h c d", "h d", h=8, c=4, d=16)(x))
+        >>> x = jnp.zeros((2, 10, 32))
+        >>> parameters = function.init(jax.random.key(0), x)
+        >>> function.apply(parameters, None, x).shape
+        (2, 10, 128)
+        >>> jax.tree.map(jnp.shape, parameters["ein_mix"])
+        {'bias': (1, 1, 8, 16), 'weight': (8, 4, 16)}
     """
 
     def __init__(
@@ -85,20 +136,20 @@ class EinMix(hk.Module):
         name: str | None = None,
         **sizes: int,
     ) -> None:
-        read = MixSpec.read(pattern, weight_shape, bias_shape, sizes, name=name)
+        spec = MixSpec.read(pattern, weight_shape, bias_shape, sizes, name=name)
         super().__init__(name=name)
-        self.spec = read
+        self.spec = spec
         self.w_init = w_init
         self.b_init = b_init
 
     def __call__(self, tensor: Any) -> jax.Array:
-        given = getattr(tensor, "dtype", None)
-        inexact = isinstance(given, jnp.dtype) and jnp.issubdtype(given, jnp.inexact)
-        dtype = jax.dtypes.canonicalize_dtype(given if inexact else jnp.float32)
+        input_dtype = getattr(tensor, "dtype", None)
+        is_inexact = isinstance(input_dtype, jnp.dtype) and jnp.issubdtype(input_dtype, jnp.inexact)
+        dtype = jax.dtypes.canonicalize_dtype(input_dtype if is_inexact else jnp.float32)
 
-        def draw(name: str, made: Parameter, init: hk.initializers.Initializer | None) -> jax.Array:
-            default = lambda shape, dtype: uniform(made.bound)(hk.next_rng_key(), shape, dtype)
-            return hk.get_parameter(name, made.shape, dtype, init=init or default)
+        def draw(name: str, parameter: Parameter, init: hk.initializers.Initializer | None) -> jax.Array:
+            default = lambda shape, dtype: uniform_initializer(parameter.bound)(hk.next_rng_key(), shape, dtype)
+            return hk.get_parameter(name, parameter.shape, dtype, init=init or default)
 
         bias = self.spec.bias
         weight = draw("weight", self.spec.weight, self.w_init)
