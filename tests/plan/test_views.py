@@ -9,7 +9,7 @@ from plait._notation.parser import parse
 from plait._plan.lowering import lower_movement
 from plait._plan.nodes import Permute
 from plait._plan.strides import StridedView
-from plait._shapes.sizes import evaluate
+from plait._shapes.sizes import evaluate_size_ops
 from plait._shapes.solver import solve_pattern
 from strategies import transforms
 
@@ -23,7 +23,7 @@ def test_memory_agrees_with_numpy(drawn):
     solved = solve_pattern(parse(drawn.pattern), (len(drawn.shape),), tuple(drawn.sizes))
     plan = lower_movement(solved)
     slots = [*drawn.shape, *drawn.sizes.values(), *solved.constants]
-    evaluate(slots, plan.size_ops, lambda slots, *row: AssertionError(row))
+    evaluate_size_ops(slots, plan.size_ops, lambda slots, *row: AssertionError(row))
     array = np.zeros(drawn.shape, np.int8)
     memory = StridedView(array.shape, array.strides)
     held = tuple(range(len(drawn.shape)))

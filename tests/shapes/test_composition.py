@@ -1,4 +1,4 @@
-"""Two patterns as one: the factors that both sides of a dimension are made of."""
+"""The composition of patterns: the common factors of two products of lengths."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from hypothesis import strategies as st
 
 from plait._shapes.composition import common_factors
 
-lengths = st.lists(st.integers(1, 12), max_size=5)
+LENGTHS = st.lists(st.integers(1, 12), max_size=5)
 
 
-def split(draw, total):
-    """Lengths with this product."""
-    found = []
+def draw_factors(draw, total):
+    """Lengths whose product is the total, drawn at random."""
+    factors = []
     while total > 1:
-        found.append(draw(st.sampled_from([part for part in range(1, total + 1) if total % part == 0])))
-        total //= found[-1]
-    return found
+        factors.append(draw(st.sampled_from([part for part in range(1, total + 1) if total % part == 0])))
+        total //= factors[-1]
+    return factors
 
 
-@given(lengths, st.data())
-def test_common_factors_make_up_both(one, data):
-    other = split(data.draw, prod(one))
-    found = common_factors(one, other)
-    if found is None:
-        borders = sorted({prod(side[:stop]) for side in (one, other) for stop in range(len(side) + 1)})
-        assert any(large % small for small, large in pairwise(borders))
+@given(LENGTHS, st.data())
+def test_products_of_common_factors_are_both_products(one, data):
+    other = draw_factors(data.draw, prod(one))
+    factors = common_factors(one, other)
+    if factors is None:
+        partial_products = sorted({prod(side[:stop]) for side in (one, other) for stop in range(len(side) + 1)})
+        assert any(large % small for small, large in pairwise(partial_products))
         return
-    for place, side in enumerate((one, other), 1):
-        made = [prod([factor[0] for factor in found if factor[place] == axis]) for axis in range(len(side))]
-        assert made == side
-        assert [factor[place] for factor in found if factor[0] != 1] == sorted(
-            factor[place] for factor in found if factor[0] != 1
+    for index, side in enumerate((one, other), 1):
+        products = [prod([factor[0] for factor in factors if factor[index] == axis]) for axis in range(len(side))]
+        assert products == side
+        assert [factor[index] for factor in factors if factor[0] != 1] == sorted(
+            factor[index] for factor in factors if factor[0] != 1
         )
 
 
-def test_a_length_of_zero_has_no_factors_but_itself():
+def test_a_length_of_zero_is_only_a_factor_of_itself():
     assert common_factors([0, 5], [0, 5]) == [(0, 0, 0), (5, 1, 1)]
     assert common_factors([0, 5], [5, 0]) is None
     assert common_factors([0, 6], [0, 2, 3]) is None

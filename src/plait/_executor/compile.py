@@ -16,8 +16,15 @@ from plait._operations.reduce import CUSTOM, check_kind, check_reduction
 from plait._operations.table import find_operation
 from plait._plan.graph import Plan
 from plait._plan.strides import StridedView
-from plait._shapes.sizes import call_facts, context, exact, fill_slots, normalise_sizes, shape_text
-from plait._shapes.solver import SolvedPattern, solve_pattern, unknown_size
+from plait._shapes.sizes import (
+    facts_of_call,
+    facts_of_slots,
+    fill_slots,
+    format_shape,
+    normalize_size_names,
+    to_exact_size,
+)
+from plait._shapes.solver import SolvedPattern, solve_pattern, unknown_size_error
 from plait.backends.interface import NO_VIEWS_MESSAGE, Backend
 from plait.backends.registry import common_backend
 from plait.errors import PlaitError, make_error
@@ -180,7 +187,7 @@ def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, 
         if copying is not None:
             item = items_by_dimension((tree.right or ())[0], len(dims))[copying]
             message = f"{item} cannot be formed without a copy: its axes are not neighbours in memory"
-            seen = {**context(plan.solved, slots), "strides": shape_text(strides)}
+            seen = {**facts_of_slots(plan.solved, slots), "strides": format_shape(strides)}
             raise make_error("PLT401", message + "; rearrange copies", tree.text, [(item.start, item.stop)], seen)
 
 
@@ -196,21 +203,21 @@ def read_pattern(text: str, sizes: dict[str, Any]) -> tuple[str, dict[str, int]]
 
 def check_names(sizes: dict[str, Any], known: Collection[str], text: str) -> None:
     """Raise where a size names no axis; its value comes later, since that of a misspelt keyword may be no size."""
-    for name in normalise_sizes(sizes):
+    for name in normalize_size_names(sizes):
         if name not in known:
-            raise unknown_size(name, known, text)
+            raise unknown_size_error(name, known, text)
 
 
 def concrete_sizes(
     pattern: str, sizes: dict[str, Any], is_symbolic: Callable[[Any], bool] | None = None
 ) -> dict[str, Any]:
     """The given sizes as ints, but for symbols, under the names that Python gives them."""
-    normal = normalise_sizes(sizes)
+    normal = normalize_size_names(sizes)
     for name, value in normal.items():
         if (type(value) is int and value >= 0) or (is_symbolic is not None and is_symbolic(value)):
             continue
         try:
-            normal[name] = exact(name, value)
+            normal[name] = to_exact_size(name, value)
         except PlaitError as error:
             _point_at(error, pattern, name)
             raise
@@ -236,4 +243,4 @@ def add_context(error: PlaitError, pattern: Any, shapes: Sequence[Any], sizes: d
     if error.pattern is None and isinstance(pattern, str):
         error.pattern = pattern
     if not error.facts:
-        error.facts = call_facts(shapes, sizes)
+        error.facts = facts_of_call(shapes, sizes)

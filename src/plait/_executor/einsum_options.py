@@ -13,7 +13,7 @@ from plait._operations.einsum import implicitly_summed_axes, lower
 from plait._operations.rules import subject
 from plait._plan.contraction.paths import Optimize, check_name, check_path
 from plait._plan.graph import Plan
-from plait._shapes.sizes import exact
+from plait._shapes.sizes import to_exact_size
 from plait._shapes.solver import SolvedPattern
 from plait.errors import AxisWarning, make_error, short_repr
 
@@ -42,7 +42,7 @@ def checked_options(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _memory_limit(limit: Any) -> int | None:
-    return None if limit is None else exact("memory_limit", limit)
+    return None if limit is None else to_exact_size("memory_limit", limit)
 
 
 def _contract(contract: Any) -> Any:

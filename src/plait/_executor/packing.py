@@ -10,7 +10,7 @@ from plait._executor.tensors import backend_for, check_text
 from plait._executor.tracer_hooks import while_tracing
 from plait._operations.pack import Layout, check_shared, layout, lengths, split_shape
 from plait._operations.parse_shape import places, read_shape
-from plait._shapes.sizes import product
+from plait._shapes.sizes import multiply_sizes
 from plait.backends.interface import Backend
 from plait.errors import PlaitError, make_error
 
@@ -34,7 +34,7 @@ def packed(tensors: Sequence[Any], pattern: str, where: Layout, backend: Backend
     parts = [split_shape(shape, where, pattern, place) for place, shape in enumerate(shapes)]
     check_shared(parts, pattern, comparable=backend.comparable(tensors))
     flat = [
-        tensor if len(middle) == 1 else backend.reshape(tensor, (*first, product(middle), *last))
+        tensor if len(middle) == 1 else backend.reshape(tensor, (*first, multiply_sizes(middle), *last))
         for tensor, (first, middle, last) in zip(tensors, parts, strict=True)
     ]
     return backend.concat(flat, where[0]), [

@@ -20,8 +20,8 @@ from plait._notation.tree import Ellipsis, TensorExpr, collect_names
 from plait._operations.reduce import CUSTOM, check_reduction
 from plait._operations.rules import collect_axes, two_sides
 from plait._operations.table import find_operation, infer_operation
-from plait._shapes.composition import AxisMap, axis_map, compose, pattern_text
-from plait._shapes.sizes import evaluate_symbolic, exact, normalise_sizes, report
+from plait._shapes.composition import ConcretePattern, compose_patterns, to_concrete_pattern, unparse_pattern
+from plait._shapes.sizes import evaluate_symbolic_size_ops, normalize_size_names, size_op_error, to_exact_size
 from plait._shapes.solver import SolvedPattern, rank_error
 from plait.backends.reduction_rules import MERGEABLE_REDUCTIONS
 from plait.errors import PlaitError, make_error, short_repr
@@ -76,7 +76,9 @@ def fuse_shapes(
     if len(shapes) != sum([step.tensors for step in steps]) - len(steps) + 1:
         return None
     unchanged = map(FusedSegment, steps, stages)
-    parts: list[tuple[AxisMap, FusedSegment | None]] = [*zip(_axis_maps(stages, steps, shapes), unchanged, strict=True)]
+    parts: list[tuple[ConcretePattern, FusedSegment | None]] = [
+        *zip(_concrete_patterns(stages, steps, shapes), unchanged, strict=True)
+    ]
     place = 0
     while place < len(parts) - 1:
         composed = _compose(parts[place][0], parts[place + 1][0], reduction)
@@ -90,51 +92,51 @@ def fuse_shapes(
     return FusedPipeline(tuple(segments), tuple(reasons))
 
 
-def _axis_maps(
+def _concrete_patterns(
     stages: tuple[PatternStage, ...], steps: tuple[Step, ...], shapes: tuple[tuple[int, ...], ...]
-) -> list[AxisMap]:
+) -> list[ConcretePattern]:
     """Every stage, solved for the shapes that it will be given."""
-    maps: list[AxisMap] = []
+    concrete: list[ConcretePattern] = []
 
     def solve_stage(number: int, shapes: tuple[Shape, ...]) -> Shape:
         with _naming_stage_before(stages, number):
             solved, slots = solve_shapes(*stages[number], shapes)
         if steps[number].operation == "einsum":
             check_implicit_sums(solved, None)
-        maps.append(axis_map(solved, slots))
+        concrete.append(to_concrete_pattern(solved, slots))
         return result_shape(solved, slots)
 
     run_stages([step.tensors for step in steps], shapes, solve_stage)
-    return maps
+    return concrete
 
 
-def _compose(one: AxisMap, other: AxisMap, reduction: str) -> AxisMap | str:
+def _compose(one: ConcretePattern, other: ConcretePattern, reduction: str) -> ConcretePattern | str:
     """Two as one, or the reason why they are not."""
-    if reduction == CUSTOM and other.dropped:
+    if reduction == CUSTOM and other.dropped_axes:
         return "a callable is given the dimensions of its own pattern"
-    if reduction not in MERGEABLE_REDUCTIONS and reduction and one.dropped and other.dropped:
+    if reduction not in MERGEABLE_REDUCTIONS and reduction and one.dropped_axes and other.dropped_axes:
         return f"{reduction} of {reduction} is not {reduction} of all"
-    composed = compose(one, other)
-    if isinstance(composed, AxisMap) and composed.dropped and composed.added:
+    composed = compose_patterns(one, other)
+    if isinstance(composed, ConcretePattern) and composed.dropped_axes and composed.added_axes:
         return "one operation does not both drop and add axes"
     return composed
 
 
-def _write(composed: AxisMap, operation: str) -> FusedSegment:
+def _write(composed: ConcretePattern, operation: str) -> FusedSegment:
     """What several stages have become, as one pattern."""
     if operation == "einsum":  # names of two patterns that are alike are no misspelling, of which it would warn
         counts = Counter(chain(*chain(*composed.inputs)))
         labels = [
             f"{label}1"
-            if axis in composed.dropped
+            if axis in composed.dropped_axes
             and counts[axis] == 1
             and any(looks_like_typo(label, other) for other in composed.labels)
             else label
             for axis, label in enumerate(composed.labels)
         ]
         composed = composed._replace(labels=tuple(labels))
-    text, sizes = pattern_text(composed)
-    method = "repeat" if operation == "reduce" and composed.added else operation
+    text, sizes = unparse_pattern(composed)
+    method = "repeat" if operation == "reduce" and composed.added_axes else operation
     return FusedSegment(Step(method, len(composed.inputs)), (text, tuple(sizes.items())))
 
 
@@ -167,7 +169,7 @@ def run_stages(counts: Sequence[int], tensors: Sequence[Any], run: Callable[[int
 
 def distribute_sizes(stages: tuple[PatternStage, ...], sizes: dict[str, Any]) -> list[dict[str, Any]]:
     """The sizes that each stage takes: of axes that it has, and whose size it has not."""
-    given = normalise_sizes(sizes)
+    given = normalize_size_names(sizes)
     known = [collect_names((*tree.left, *(tree.right or ()))) for tree in [parse(text) for text, _ in stages]]
     check_names(given, {name for found in known for name in found}, " >> ".join([text for text, _ in stages]))
     return [
@@ -184,7 +186,7 @@ def solve_shapes(
     try:
         solved = solve("", text, tuple([len(shape) for shape in shapes]), tuple(given))
         slots: list[Any] = [*chain(*shapes), *given.values(), *solved.constants]
-        evaluate_symbolic(slots, solved.size_ops, partial(report, solved))
+        evaluate_symbolic_size_ops(slots, solved.size_ops, partial(size_op_error, solved))
     except PlaitError as error:
         add_context(error, text, shapes, given)
         raise
@@ -242,7 +244,7 @@ def _stage_shape(stages: tuple[PatternStage, ...], number: int, shapes: tuple[An
                 message = f"shape {place} is a tuple of exact integers, and this is {short_repr(shape)}"
                 raise make_error("PLT301", message, text)
         checked = [
-            [None if size is None else exact(f"shape[{place}]", size) for place, size in enumerate(shape)]
+            [None if size is None else to_exact_size(f"shape[{place}]", size) for place, size in enumerate(shape)]
             for shape in shapes
         ]
         return result_shape(*solve_shapes(text, sizes, checked))

@@ -12,7 +12,7 @@ from plait._executor.options import without_sharding
 from plait._operations.reduce import CUSTOM
 from plait._plan.graph import Plan, group_by_contraction
 from plait._plan.nodes import Contract, Reduce
-from plait._shapes.sizes import evaluate, fill_slots, may_be_equal, report, shape_text
+from plait._shapes.sizes import evaluate_size_ops, fill_slots, format_shape, may_be_equal, size_op_error
 from plait.backends.interface import Backend, identity
 from plait.backends.reduction_rules import ROUNDING_REDUCTIONS
 from plait.errors import make_error
@@ -54,7 +54,7 @@ class Executable:
             else:
                 self.functions.append((getattr(own, method), None, node[0]))
         self._size_ops, self._constants = plan.size_ops, plan.solved.constants
-        self._report = partial(report, plan.solved)
+        self._report = partial(size_op_error, plan.solved)
         large = backend.large_tensors
         self.min_elements = large and min_elements(plan, large.min_elements, large.min_elements_rounding)
         self.ready = self.compile(()) if fixed else None
@@ -66,7 +66,7 @@ class Executable:
             return ready
         slots = [*shape, *sizes.values(), *self._constants]
         if self._size_ops:
-            evaluate(slots, self._size_ops, self._report)
+            evaluate_size_ops(slots, self._size_ops, self._report)
         return ready or self.compile(slots)
 
     def count_elements(self, shape: Sequence[int], sizes: dict[str, int]) -> int:
@@ -231,10 +231,10 @@ def check_result_shape(reduction: Reduction, backend: Backend) -> Reduction:
         expected = tuple(size for place, size in enumerate(backend.shape(tensor)) if place not in axes)
         shape = tuple(backend.shape(result)) if hasattr(result, "shape") else None
         if shape is None or not may_be_equal(shape, expected):
-            got = type(result).__name__ if shape is None else f"the shape {shape_text(shape)}"
+            got = type(result).__name__ if shape is None else f"the shape {format_shape(shape)}"
             name = getattr(reduction, "__name__", type(reduction).__name__)
-            message = f"{name}(tensor, {axes}) returned {got}, and not the shape {shape_text(expected)}"
-            raise make_error("PLT310", message, facts={"tensor": shape_text(backend.shape(tensor))})
+            message = f"{name}(tensor, {axes}) returned {got}, and not the shape {format_shape(expected)}"
+            raise make_error("PLT310", message, facts={"tensor": format_shape(backend.shape(tensor))})
         return result
 
     return reduce

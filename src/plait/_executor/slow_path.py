@@ -15,7 +15,7 @@ from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Tree
 from plait._operations.reduce import check_reduction
-from plait._shapes.sizes import report
+from plait._shapes.sizes import size_op_error
 from plait.backends.interface import NO_VIEWS_MESSAGE, Backend
 from plait.backends.registry import backend_for_type, common_backend
 from plait.errors import PlaitError, make_error
@@ -106,7 +106,7 @@ def _traced(
         from plait._executor.einsum_options import with_given_path
 
         plan, kwargs = with_given_path(plan, options), dict(options.backend_kwargs) if options else None
-    data, fail_as = plan_data(plan), partial(report, plan.solved)
+    data, fail_as = plan_data(plan), partial(size_op_error, plan.solved)
     return lambda *tensors: trace(data, tensors, sizes, backend, found.reduction, fail_as, kwargs)
 
 

@@ -13,7 +13,12 @@ from plait._operations.table import OPERATIONS, infer_operation
 from plait._plan.codegen import generate_function
 from plait._plan.contraction.decompose import decompose_einsum
 from plait._plan.nodes import Contract
+<<<<<<< HEAD
 from plait._shapes.sizes import exact
+=======
+from plait._plan.source import write_function
+from plait._shapes.sizes import to_exact_size
+>>>>>>> 14c0784 (Shapes: the solver, the evaluation of sizes and the composition of patterns have names and docstrings in plain terms)
 from plait.backends.interface import NO_VIEWS_MESSAGE
 from plait.backends.source_templates import source_templates_of
 from plait.errors import make_error, short_repr
@@ -40,7 +45,7 @@ def source(
         takes = "takes a reduction by its name" if operation == "reduce" else "takes no reduction"
         raise make_error("PLT209", f"the source of {operation} {takes}, and this is {short_repr(reduction)}", pattern)
     named = check_reduction(_plain(reduction)) if operation == "reduce" else ""
-    checked = tuple([exact(f"ranks[{place}]", rank) for place, rank in enumerate(ranks)])
+    checked = tuple([to_exact_size(f"ranks[{place}]", rank) for place, rank in enumerate(ranks)])
     given = (*sizes, *missing_sizes(tree, sizes))
     plan = lower_pattern(operation, _plain(pattern), checked, given, named)
     equations = [node.equation for node, _ in plan.steps if isinstance(node, Contract)]

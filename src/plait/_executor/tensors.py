@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from plait._shapes.sizes import may_be_equal, shape_text
+from plait._shapes.sizes import format_shape, may_be_equal
 from plait.backends.interface import Backend
 from plait.backends.registry import backend_for_type, common_backend
 from plait.errors import PlaitError, make_error, short_repr
@@ -53,7 +53,7 @@ def stack(tensors: Sequence[Any]) -> Any:
     shapes = [_known_shape(tensor, backend) for tensor in tensors]
     for place, shape in enumerate(shapes):
         if shape is not None and shapes[0] is not None and not may_be_equal(shape, shapes[0]):
-            theirs, ours = shape_text(shape), shape_text(shapes[0])
+            theirs, ours = format_shape(shape), format_shape(shapes[0])
             raise make_error("PLT308", f"tensor {place} of the list has the shape {theirs}, and tensor 0 {ours}")
     return backend.stack(tensors)
 

@@ -12,8 +12,8 @@ from plait._executor.tracer_hooks import SUBSTITUTED, assume_constant, while_tra
 from plait._operations.reduce import CUSTOM, check_kind, check_reduction
 from plait._plan.graph import Plan
 from plait._plan.nodes import Contract, Reshape, Shape
-from plait._shapes.sizes import Report, evaluate, evaluate_symbolic, report
-from plait._shapes.solver import CHECK, COMPUTING, NONEMPTY, PRODUCT, SizeOp
+from plait._shapes.sizes import SizeErrorFactory, evaluate_size_ops, evaluate_symbolic_size_ops, size_op_error
+from plait._shapes.solver import CHECK_EQUAL, CHECK_NONEMPTY, KINDS_WITH_RESULT, PRODUCT, SizeOp
 from plait.backends.interface import Backend
 
 Axes: TypeAlias = "tuple[tuple[int, ...], ...]"
@@ -60,8 +60,8 @@ def plan_data(plan: Plan) -> PlanData:
         solved.given,
         solved.constants,
         plan.size_ops,
-        _slots_read(plan, read, (*COMPUTING, CHECK, NONEMPTY)),
-        _slots_read(plan, read, COMPUTING),
+        _slots_read(plan, read, (*KINDS_WITH_RESULT, CHECK_EQUAL, CHECK_NONEMPTY)),
+        _slots_read(plan, read, KINDS_WITH_RESULT),
         tuple(steps),
         plan.outputs,
     )
@@ -89,7 +89,7 @@ def trace(
     sizes: dict[str, Any],
     backend: Backend,
     reduction: Callable[..., Any] | None,
-    report: Report,
+    error_factory: SizeErrorFactory,
     kwargs: dict[str, Any] | None = None,
 ) -> Any:
     """Run a plan once, reading the dimensions that something needs; ``kwargs`` are those of the backend's einsum."""
@@ -106,9 +106,9 @@ def trace(
     slots += [sizes[name] for name in given]
     slots += constants
     if comparable:
-        evaluate(slots, size_ops, report)
+        evaluate_size_ops(slots, size_ops, error_factory)
     else:
-        evaluate_symbolic(slots, size_ops, report)
+        evaluate_symbolic_size_ops(slots, size_ops, error_factory)
     values = list(tensors)
     for number, (method, operands, shape_slots, constant) in enumerate(steps):
         argument: Any = constant if shape_slots is None else tuple([slots[slot] for slot in shape_slots])
@@ -156,4 +156,4 @@ def sizes_error(
     operation: str, pattern: str, ranks: Any, given: Any, slots: Any, kind: str, source: int, factors: Any
 ) -> str:
     """The text of the error for sizes that do not fit."""
-    return str(report(solve(operation, pattern, ranks, given), list(slots), kind, source, factors))
+    return str(size_op_error(solve(operation, pattern, ranks, given), list(slots), kind, source, factors))

@@ -18,8 +18,13 @@ from plait._operations.reduce import check_reduction
 from plait._operations.table import infer_operation
 from plait._plan.contraction.search import contraction_plan
 from plait._plan.graph import Plan
+<<<<<<< HEAD
 from plait._plan.printer import Costs, PlanLine, format_costs, format_plan, list_contraction_lines, list_plan_lines
 from plait._shapes.sizes import exact, fill_slots
+=======
+from plait._plan.printer import Costs, Line, contraction_lines, draw, draw_costs, plan_lines
+from plait._shapes.sizes import fill_slots, to_exact_size
+>>>>>>> 14c0784 (Shapes: the solver, the evaluation of sizes and the composition of patterns have names and docstrings in plain terms)
 from plait.errors import PlaitError, make_error, short_repr
 
 
@@ -139,4 +144,4 @@ def shape_of(shape: Any, number: int) -> tuple[int, ...]:
     sizes = shape if isinstance(shape, (tuple, list)) else getattr(shape, "shape", None)
     if sizes is None:
         raise make_error("PLT301", f"shape {number} is a tuple of exact integers, and this is {short_repr(shape)}")
-    return tuple([exact(f"shape[{place}]", size) for place, size in enumerate(sizes)])
+    return tuple([to_exact_size(f"shape[{place}]", size) for place, size in enumerate(sizes)])

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from plait._notation.parser import parse
 from plait._notation.tree import Name
 from plait._operations.rules import add_name, single_list, text_and_spans
-from plait._shapes.sizes import exact, product, shape_text
+from plait._shapes.sizes import format_shape, multiply_sizes, to_exact_size
 from plait.errors import PlaitError, make_error, short_repr
 
 Layout: TypeAlias = "tuple[int, int]"
@@ -39,7 +39,7 @@ def split_shape(shape: Sequence[Any], where: Layout, pattern: str, place: int) -
     before, after = where
     if len(shape) < before + after:
         message = f"tensor {place} has rank {len(shape)}, and the pattern needs at least {before + after}"
-        raise make_error("PLT304", message, pattern, facts={f"tensor {place}": shape_text(shape)})
+        raise make_error("PLT304", message, pattern, facts={f"tensor {place}": format_shape(shape)})
     stop = len(shape) - after
     return tuple(shape[:before]), tuple(shape[before:stop]), tuple(shape[stop:])
 
@@ -75,7 +75,7 @@ def lengths(
     ]
     if len(unknown) > 1:
         raise make_error("PLT309", "at most one size of the packed shapes may be -1", pattern, facts=seen)
-    known = [product([size for size in shape if size is not None]) for shape in shapes]
+    known = [multiply_sizes([size for size in shape if size is not None]) for shape in shapes]
     for number, place in unknown:
         rest = total - sum(known[:number]) - sum(known[number + 1 :])
         ints = type(rest) is int and type(known[number]) is int
@@ -111,7 +111,7 @@ def _packed_size(size: Any, number: int, pattern: str, symbol: Callable[[Any], A
     if known is not None:
         return known
     try:
-        return None if not isinstance(size, bool) and index(size) == -1 else exact("", size)
+        return None if not isinstance(size, bool) and index(size) == -1 else to_exact_size("", size)
     except (TypeError, PlaitError):
         raise make_error(
             "PLT309", f"packed shape {number} holds {short_repr(size)}, which is no size", pattern

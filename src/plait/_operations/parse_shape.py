@@ -8,7 +8,7 @@ from typing import Any
 from plait._notation.parser import parse
 from plait._notation.tree import Bracket, Ellipsis, Group, Item, Name, Number, Tree, Wildcard, item_leaves
 from plait._operations.rules import add_name, single_list, text_and_spans
-from plait._shapes.sizes import shape_text
+from plait._shapes.sizes import format_shape
 from plait._shapes.solver import rank_error
 from plait.errors import make_error
 
@@ -59,5 +59,5 @@ def read_shape(found: Places, shape: Sequence[Any], pattern: str, *, comparable:
             sizes[label] = shape[place]
         elif (comparable or type(shape[place]) is int) and shape[place] != label:
             message = f"dimension {place} must have length {label}, and its length is {shape[place]}"
-            raise make_error("PLT305", message, pattern, facts={"input": shape_text(shape)})
+            raise make_error("PLT305", message, pattern, facts={"input": format_shape(shape)})
     return sizes

@@ -6,7 +6,7 @@ from itertools import chain
 
 from plait._plan.graph import Plan
 from plait._plan.lowering import lower_movement
-from plait._shapes.solver import NONEMPTY, SizeOp, SolvedPattern
+from plait._shapes.solver import CHECK_NONEMPTY, SizeOp, SolvedPattern
 from plait.backends.reduction_rules import REDUCTION_RULES
 from plait.errors import did_you_mean, make_error, short_repr
 
@@ -20,7 +20,7 @@ def lower(solved: SolvedPattern, reduction: str) -> Plan:
     if reduction in REDUCTION_RULES and REDUCTION_RULES[reduction].empty_value is None:
         kept = {*chain(*solved.output)}
         reduced = [axis for axis in chain(*solved.inputs[0]) if axis not in kept]
-        nonempty = [SizeOp(NONEMPTY, solved.slots[axis], ()) for axis in reduced]
+        nonempty = [SizeOp(CHECK_NONEMPTY, solved.slots[axis], ()) for axis in reduced]
         plan = plan._replace(size_ops=(*plan.size_ops, *nonempty))
     return plan
 

@@ -9,7 +9,7 @@ from keyword import iskeyword
 
 from plait._plan.graph import Plan
 from plait._plan.nodes import tuple_source_code
-from plait._shapes.solver import BROADCAST, CHECK, NONEMPTY, PRODUCT, SizeOp
+from plait._shapes.solver import BROADCAST, CHECK_EQUAL, CHECK_NONEMPTY, PRODUCT, SizeOp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class _FunctionWriter:
             if op.kind == PRODUCT:
                 self.slot_code.append(product)
                 continue
-            if op.kind == NONEMPTY and _is_positive(self.slot_code[op.source]):
+            if op.kind == CHECK_NONEMPTY and _is_positive(self.slot_code[op.source]):
                 continue
             condition, message, value = self._size_op_code(op, self.slot_code[op.source], product)
             lines += _raise_if(condition, message)
@@ -95,9 +95,9 @@ class _FunctionWriter:
         """Return when a size operation fails, with which message, and the value that it computes, if any."""
         actual = f"{length} is {{{length}}}"
         expected = product if product.isdecimal() else f"{product} = {{{product}}}"
-        if op.kind == NONEMPTY:
+        if op.kind == CHECK_NONEMPTY:
             return f"{length} == 0", f"{length} is 0, and nothing has no minimum or maximum", ""
-        if op.kind == CHECK:
+        if op.kind == CHECK_EQUAL:
             return f"{length} != {product}", f"{actual}, and not {expected}", ""
         if op.kind == BROADCAST:
             fails = f"{length} != {product} and 1 not in ({length}, {product})"

@@ -10,8 +10,8 @@ from plait._plan.contraction.paths import Path, path_text
 from plait._plan.graph import Plan, group_by_contraction
 from plait._plan.nodes import Contract, Cost, Node, Reshape, Shape
 from plait._plan.strides import StridedView
-from plait._shapes.sizes import shape_text
-from plait._shapes.solver import Axes, dimension_text, slot_labels, tensor_name
+from plait._shapes.sizes import format_shape
+from plait._shapes.solver import Axes, format_dimension, slot_labels, tensor_label
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,9 +78,15 @@ class AxisLabeler:
             return self._split_into_dims(sum(dims[0], ()), shape), shape
         return node.output_shape(*dims), shape
 
+<<<<<<< HEAD
     def dim_texts(self, dims: Sequence[Any]) -> list[str]:
         """Return for each dimension its axes as the pattern spells them."""
         return [dimension_text([self.network.labels[axis] for axis in dim]) for dim in dims]
+=======
+    def text(self, dims: Sequence[Any]) -> list[str]:
+        """Each dimension in the words of the pattern."""
+        return [format_dimension([self.network.labels[axis] for axis in dim]) for dim in dims]
+>>>>>>> 14c0784 (Shapes: the solver, the evaluation of sizes and the composition of patterns have names and docstrings in plain terms)
 
     def _split_into_dims(self, axes: Axes, shape: Shape) -> tuple[Axes, ...]:
         """Group axes in row-major order so that each group has the length of a dimension of the shape."""
@@ -117,11 +123,19 @@ class _PlanPrinter:
         self.largest_intermediate = 0
         values: list[_TensorInPlan] = []
         for number, shape in enumerate(shapes):
+<<<<<<< HEAD
             dims = labeler.tensor_dims(number)
             text = texts[number] if texts else " ".join(labeler.dim_texts(dims))
             values.append(_TensorInPlan(tensor_name(number, len(shapes)), dims, text, StridedView(shape)))
         (groups, (output,)), nodes = group_by_contraction(plan), [node for node, _ in plan.steps]
         for number, group in enumerate(groups, 1):
+=======
+            dims = labels.tensor(number)
+            text = texts[number] if texts else " ".join(labels.text(dims))
+            values.append(_Value(tensor_label(number, len(shapes)), dims, text, StridedView(shape)))
+        (found, (output,)), nodes = group_by_contraction(plan), [node for node, _ in plan.steps]
+        for number, segment in enumerate(found, 1):
+>>>>>>> 14c0784 (Shapes: the solver, the evaluation of sizes and the composition of patterns have names and docstrings in plain terms)
             operands = []
             for source, chain in group.operand_chains:
                 value = values[source]
@@ -180,7 +194,7 @@ def list_contraction_lines(plan: Plan, network: Network, path: Path) -> tuple[li
 def format_plan(title: str, plan: Plan, lines: Sequence[PlanLine], sizes: Sequence[int]) -> str:
     """Return the whole table as text, below a line with the operation, the pattern and the given sizes."""
     given = ", ".join(f"{name}={size}" for name, size in zip(plan.solved.given, sizes, strict=True))
-    rows = [(line.step, shape_text(line.shape), line.axes, line.cost) for line in lines]
+    rows = [(line.step, format_shape(line.shape), line.axes, line.cost) for line in lines]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     drawn = [f"{title}  {plan.solved.tree}{'   ' + given if given else ''}"]
     for row in rows:

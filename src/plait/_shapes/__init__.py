@@ -1,1 +1,1 @@
-"""From a pattern to sizes: which size follows from which, the sizes themselves, and two patterns as one."""
+"""The solver: which size follows from which dimension, the evaluation of sizes, and the composition of patterns."""

@@ -1,4 +1,4 @@
-"""Which axes may be treated as one, because they are adjacent in every tensor that has them."""
+"""The coalescing of axes: axes that are adjacent in every tensor that has them may be treated as one axis."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from itertools import chain
 def coalesce_axes(
     tensors: Iterable[Iterable[Sequence[int]]], *, across: bool = False, separate: Collection[int] = ()
 ) -> list[tuple[int, ...]]:
-    """The longest runs of axes that are adjacent, in this order, wherever one of them appears.
+    """Return the longest groups of axes that are adjacent, in this order, in every tensor that has one of them.
 
-    Where ``across`` is true, the last axis of a dimension and the first of the next are adjacent.
+    A tensor is given as its dimensions, and a dimension as its axes. If ``across`` is true, the last axis of a
+    dimension and the first axis of the next one count as adjacent. The axes in ``separate`` are not coalesced.
 
     >>> coalesce_axes([((0, 1), (2,)), ((2,), (3,)), ((0, 1), (3,))])
     [(0, 1), (2,), (3,)]
     >>> coalesce_axes([((0,), (1,), (2,)), ((2,), (0, 1))], across=True)
     [(0, 1), (2,)]
     """
-    before: dict[int, int | None] = {}  # the axis that precedes each, None where there are several or none
+    before: dict[int, int | None] = {}  # the axis before each axis; None if there are several or none
     after: dict[int, int | None] = {}
     for dims in tensors:
         for axes in (tuple(chain.from_iterable(dims)),) if across else dims:
-            if len(axes) == 1:  # as most are
+            if len(axes) == 1:  # a fast path for the common case
                 before[axes[0]] = after[axes[0]] = None
                 continue
             last = None
@@ -34,10 +35,10 @@ def coalesce_axes(
                 last = axis
             if last is not None:
                 after[last] = None
-    runs: list[tuple[int, ...]] = []
-    for axis, last in before.items():  # in the order of their first appearance: a run is complete before the next
+    groups: list[tuple[int, ...]] = []
+    for axis, last in before.items():  # in order of first appearance
         if last is not None and after[last] == axis and axis not in separate and last not in separate:
-            runs[-1] = (*runs[-1], axis)
+            groups[-1] = (*groups[-1], axis)
         else:
-            runs.append((axis,))
-    return runs
+            groups.append((axis,))
+    return groups

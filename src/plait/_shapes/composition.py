@@ -1,9 +1,9 @@
-"""Two solved patterns as one, so that the tensor between them is never made.
+"""The composition of two patterns into one, which avoids computing the intermediate tensor between them.
 
-Every dimension of that tensor is a product of axes of the first pattern, and a product of axes of the second. Both are
-products of their *common factors*, if each boundary between axes divides the next: of ``6*4`` and ``2*12`` these are
-``2*3*4``, and of ``2*6`` and ``3*4`` there are none. In terms of common factors the first pattern's left side and the
-second's right side are one pattern, which is written as text again.
+Every dimension of the intermediate tensor is a product of axes of the first pattern, and a product of axes of the
+second. Both products can be written with *common factors* if the partial products divide each other: for ``6*4`` and
+``2*12`` the common factors are ``2*3*4``; for ``2*6`` and ``3*4`` there are none. In terms of common factors, the left
+side of the first pattern and the right side of the second form one pattern, which is converted to text.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import NamedTuple
 
 from plait._caches import clearable_lru_cache
 from plait._shapes.coalesce import coalesce_axes
-from plait._shapes.solver import NAMELESS, Axes, Dims, SolvedPattern, dimension_text
+from plait._shapes.solver import ELLIPSIS_LABEL, Axes, Dims, SolvedPattern, format_dimension
 
 
-class AxisMap(NamedTuple):
-    """A pattern for known shapes: the axes in each dimension, how long they are, and what they are called."""
+class ConcretePattern(NamedTuple):
+    """A pattern for tensors of known shapes: the axes of each dimension, and the length and label of each axis."""
 
     inputs: tuple[Dims, ...]
     output: Dims
@@ -28,35 +28,37 @@ class AxisMap(NamedTuple):
     labels: tuple[str, ...]
 
     @property
-    def dropped(self) -> set[int]:
-        """The axes of the inputs that the output lacks."""
+    def dropped_axes(self) -> set[int]:
+        """The axes of the inputs that are not in the output."""
         return {*chain(*chain(*self.inputs))} - {*chain(*self.output)}
 
     @property
-    def added(self) -> set[int]:
-        """The axes of the output that no input has."""
+    def added_axes(self) -> set[int]:
+        """The axes of the output that are not in any input."""
         return {*chain(*self.output)} - {*chain(*chain(*self.inputs))}
 
 
-def axis_map(solved: SolvedPattern, slots: Sequence[int]) -> AxisMap:
-    """A solved pattern with its slots filled; an axis that is stretched to the length of another tensor is left out."""
+def to_concrete_pattern(solved: SolvedPattern, slots: Sequence[int]) -> ConcretePattern:
+    """Return a solved pattern with the lengths in its slots; a dimension of length 1 that is broadcast has no axis."""
     lengths = tuple([slots[slot] for slot in solved.slots])
     sizes = iter(slots)
     inputs = [
         tuple([() if next(sizes) == 1 and len(axes) == 1 and lengths[axes[0]] != 1 else axes for axes in dims])
         for dims in solved.inputs
     ]
-    return AxisMap(tuple(inputs), solved.output, lengths, solved.labels)
+    return ConcretePattern(tuple(inputs), solved.output, lengths, solved.labels)
 
 
-def compose(first: AxisMap, second: AxisMap) -> AxisMap | str:
-    """Both as one, where the result of the first is the first tensor of the second; or the reason why that cannot be.
+def compose_patterns(first: ConcretePattern, second: ConcretePattern) -> ConcretePattern | str:
+    """Return one pattern for two, where the result of the first is the first input of the second.
 
-    >>> split = AxisMap((((0, 1),),), ((0,), (1,)), (2, 6), ("h", "p"))
-    >>> merge = AxisMap((((0,), (1,)),), ((0, 1),), (2, 6), ("a", "b"))
-    >>> compose(split, merge)
-    AxisMap(inputs=(((0,),),), output=((0,),), lengths=(12,), labels=('h_p',))
-    >>> compose(merge, AxisMap((((0, 1),),), ((0,), (1,)), (3, 4), ("c", "d")))
+    If there is none, return the reason as text.
+
+    >>> split = ConcretePattern((((0, 1),),), ((0,), (1,)), (2, 6), ("h", "p"))
+    >>> merge = ConcretePattern((((0,), (1,)),), ((0, 1),), (2, 6), ("a", "b"))
+    >>> compose_patterns(split, merge)
+    ConcretePattern(inputs=(((0,),),), output=((0,),), lengths=(12,), labels=('h_p',))
+    >>> compose_patterns(merge, ConcretePattern((((0, 1),),), ((0,), (1,)), (3, 4), ("c", "d")))
     'dimension 0 between them is a*b = 2*6 and then c*d = 3*4, which are not made of the same parts'
     """
     between = [*chain(*second.inputs[0])]
@@ -64,79 +66,87 @@ def compose(first: AxisMap, second: AxisMap) -> AxisMap | str:
         return "an axis stands twice in the tensor between them"
     kept = {*chain(*second.output), *chain(*chain(*second.inputs[1:]))}
     lengths: list[int] = []  # of the factors
-    before: list[Axes] = [()] * len(first.lengths)  # the factors of each axis
-    after: list[Axes] = [()] * len(second.lengths)
+    before: list[Axes] = [()] * len(first.lengths)  # the factors of each axis of the first pattern
+    after: list[Axes] = [()] * len(second.lengths)  # the factors of each axis of the second pattern
     units: Axes = ()
-    for place, (ours, theirs) in enumerate(zip(first.output, second.inputs[0], strict=True)):
-        common = common_factors([first.lengths[axis] for axis in ours], [second.lengths[axis] for axis in theirs])
+    for dim, (axes, other_axes) in enumerate(zip(first.output, second.inputs[0], strict=True)):
+        common = common_factors([first.lengths[axis] for axis in axes], [second.lengths[axis] for axis in other_axes])
         if common is None:
-            shown = f"{_shown(first, ours)} and then {_shown(second, theirs)}"
-            return f"dimension {place} between them is {shown}, which are not made of the same parts"
-        for length, one, other in common:
-            before[ours[one]] += (len(lengths),)
-            after[theirs[other]] += (len(lengths),)
+            products = (
+                f"{_format_dimension_product(first, axes)} and then {_format_dimension_product(second, other_axes)}"
+            )
+            return f"dimension {dim} between them is {products}, which are not made of the same parts"
+        for length, index, other_index in common:
+            before[axes[index]] += (len(lengths),)
+            after[other_axes[other_index]] += (len(lengths),)
             lengths.append(length)
-        for axis in theirs:
+        for axis in other_axes:
             if not after[axis] and axis not in kept:
                 after[axis] = (len(lengths),)
                 units += after[axis]
                 lengths.append(1)
-    for side, factors, shared in ((first, before, {*chain(*first.output)}), (second, after, {*between})):
-        for axis, length in enumerate(side.lengths):
+    for pattern, factors, shared in ((first, before, {*chain(*first.output)}), (second, after, {*between})):
+        for axis, length in enumerate(pattern.lengths):
             if axis not in shared:
                 factors[axis] = (len(lengths),)
                 lengths.append(length)
     separate = tuple([factor for factor, length in enumerate(lengths) if length == 1])
-    sides = (first._replace(lengths=()), tuple(before), second._replace(lengths=()), tuple(after))
-    found = compose_axes(*sides, units, separate)
-    if isinstance(found, str):
-        return found
-    composed, runs = found
-    return composed._replace(lengths=tuple([prod([lengths[factor] for factor in run]) for run in runs]))
+    factored = (first._replace(lengths=()), tuple(before), second._replace(lengths=()), tuple(after))
+    result = compose_factored_patterns(*factored, units, separate)
+    if isinstance(result, str):
+        return result
+    composed, groups = result
+    return composed._replace(lengths=tuple([prod([lengths[factor] for factor in group]) for group in groups]))
 
 
 def common_factors(one: Sequence[int], other: Sequence[int]) -> list[tuple[int, int, int]] | None:
-    """The factors that both of two equal products are made of: the length of each, and its place in both.
+    """Return the common factors of two equal products: the length of each, and the index of its axis in both products.
 
-    A length of 1 is the factor of another 1, and else of nothing.
+    A length of 1 is only a factor of another 1. Without common factors, return ``None``.
 
     >>> common_factors([6, 4], [2, 1, 12])
     [(2, 0, 0), (3, 0, 2), (4, 1, 2)]
     >>> common_factors([2, 6], [3, 4])
     """
-    places = [[place for place, length in enumerate(lengths) if length == 1] for lengths in (one, other)]
-    found = [(1, *pair) for pair in zip(*places, strict=False)]
+    unit_indices = [[index for index, length in enumerate(lengths) if length == 1] for lengths in (one, other)]
+    factors = [(1, *pair) for pair in zip(*unit_indices, strict=False)]
     left, right = [
-        [(length, place) for place, length in enumerate(lengths) if length != 1][::-1] for lengths in (one, other)
+        [(length, index) for index, length in enumerate(lengths) if length != 1][::-1] for lengths in (one, other)
     ]
     if 0 in one and [length for length, _ in left] != [length for length, _ in right]:
         return None
     while left:
-        (ours, place), (theirs, spot) = left.pop(), right.pop()
-        common = min(ours, theirs)
-        if ours != theirs and max(ours, theirs) % common:
+        (length, index), (other_length, other_index) = left.pop(), right.pop()
+        common = min(length, other_length)
+        if length != other_length and max(length, other_length) % common:
             return None
-        found.append((common, place, spot))
-        if ours > common:
-            left.append((ours // common, place))
-        if theirs > common:
-            right.append((theirs // common, spot))
-    return found
+        factors.append((common, index, other_index))
+        if length > common:
+            left.append((length // common, index))
+        if other_length > common:
+            right.append((other_length // common, other_index))
+    return factors
 
 
 @clearable_lru_cache(maxsize=1024)
-def compose_axes(
-    first: AxisMap, before: tuple[Axes, ...], second: AxisMap, after: tuple[Axes, ...], units: Axes, separate: Axes
-) -> tuple[AxisMap, list[Axes]] | str:
-    """The part of `compose` that needs no lengths: the one pattern, and the factors of each of its axes.
+def compose_factored_patterns(
+    first: ConcretePattern,
+    before: tuple[Axes, ...],
+    second: ConcretePattern,
+    after: tuple[Axes, ...],
+    units: Axes,
+    separate: Axes,
+) -> tuple[ConcretePattern, list[Axes]] | str:
+    """Return the composition of two patterns whose axes are split into factors, and the factors of each of its axes.
 
-    ``before`` and ``after`` are the factors of each axis of the two patterns. ``separate`` are those of length 1, and
-    ``units`` those of them that only the second pattern has, and combines, which may change the elements.
+    It does not depend on lengths, and so is cached for all shapes. ``before`` and ``after`` are the factors of each
+    axis of the two patterns. ``separate`` are the factors of length 1. ``units`` are those of them that only the second
+    pattern has and reduces; they are kept, since a reduction may change even a single element.
     """
-    tensors = [_replaced(dims, before) for dims in first.inputs] + [
-        _replaced(dims, after) for dims in second.inputs[1:]
+    tensors = [_replace_axes(dims, before) for dims in first.inputs] + [
+        _replace_axes(dims, after) for dims in second.inputs[1:]
     ]
-    output = _replaced(second.output, after)
+    output = _replace_axes(second.output, after)
     if units:
         if not tensors[0]:
             return "the tensor has no dimension in which the unit between them could stand"
@@ -144,23 +154,24 @@ def compose_axes(
     read, written = {*chain(*chain(*tensors))}, {*chain(*output)}
     if not (read | written).issuperset(chain(*before)):
         return "an axis that the first adds is combined by the second"
-    runs = coalesce_axes((*tensors, output), separate=(read ^ written).union(separate))
-    numbers: dict[int, Axes] = dict.fromkeys(chain(*runs), ())
-    numbers.update({run[0]: (number,) for number, run in enumerate(runs)})
-    inputs = tuple([_replaced(dims, numbers) for dims in tensors])
-    labels = _run_labels(runs, [*zip(first.labels, before, strict=True), *zip(second.labels, after, strict=True)])
-    return AxisMap(inputs, _replaced(output, numbers), (), labels), runs
+    groups = coalesce_axes((*tensors, output), separate=(read ^ written).union(separate))
+    numbers: dict[int, Axes] = dict.fromkeys(chain(*groups), ())
+    numbers.update({group[0]: (number,) for number, group in enumerate(groups)})
+    inputs = tuple([_replace_axes(dims, numbers) for dims in tensors])
+    labels = _label_groups(groups, [*zip(first.labels, before, strict=True), *zip(second.labels, after, strict=True)])
+    return ConcretePattern(inputs, _replace_axes(output, numbers), (), labels), groups
 
 
-def _replaced(dims: Dims, parts: Sequence[Axes] | dict[int, Axes]) -> Dims:
-    """The same dimensions with each axis replaced by others."""
+def _replace_axes(dims: Dims, parts: Sequence[Axes] | dict[int, Axes]) -> Dims:
+    """Return the dimensions with each axis replaced by the axes that ``parts`` has for it."""
     return tuple([tuple([part for axis in axes for part in parts[axis]]) for axes in dims])
 
 
-def _run_labels(runs: Iterable[Axes], axes: Sequence[tuple[str, Axes]]) -> tuple[str, ...]:
-    """What each run of factors is called, from the label and the factors of each axis.
+def _label_groups(groups: Iterable[Axes], axes: Sequence[tuple[str, Axes]]) -> tuple[str, ...]:
+    """Return a label for each group of coalesced factors, from the label and the factors of each original axis.
 
-    A factor has the name of the axis that is nothing else, or else that of an axis it is a part of, with a number.
+    A factor gets the name of the axis that consists of it alone; otherwise the name of an axis that contains it, with
+    a number behind the name.
     """
     ranked: dict[int, tuple[int, str]] = {}
     whole: dict[Axes, str] = {}
@@ -170,21 +181,21 @@ def _run_labels(runs: Iterable[Axes], axes: Sequence[tuple[str, Axes]]) -> tuple
             if label.isidentifier():
                 candidate = (0, label) if len(factors) == 1 else (1, f"{label}{number}")
             else:
-                candidate = (2, label) if len(factors) == 1 and label != NAMELESS else (3, NAMELESS)
+                candidate = (2, label) if len(factors) == 1 and label != ELLIPSIS_LABEL else (3, ELLIPSIS_LABEL)
             if factor not in ranked or candidate[0] < ranked[factor][0]:
                 ranked[factor] = candidate
     labels = []
-    for run in runs:
-        names = [ranked[factor][1] for factor in run]
+    for group in groups:
+        names = [ranked[factor][1] for factor in group]
         if len(names) > 1:
-            known = whole.get(run, NAMELESS)
-            names = [known] if known.isidentifier() else [name for name in names if name.isidentifier()]
-        labels.append("_".join(names) or NAMELESS)
+            label = whole.get(group, ELLIPSIS_LABEL)
+            names = [label] if label.isidentifier() else [name for name in names if name.isidentifier()]
+        labels.append("_".join(names) or ELLIPSIS_LABEL)
     return tuple(labels)
 
 
-def _shown(side: AxisMap, axes: Axes) -> str:
-    """A dimension as names and lengths: ``h*p = 2*6``."""
+def _format_dimension_product(side: ConcretePattern, axes: Axes) -> str:
+    """Return a dimension as the product of its axes, with names and lengths: ``h*p = 2*6``."""
     if not axes:
         return "1"
     lengths = "*".join([str(side.lengths[axis]) for axis in axes])
@@ -192,59 +203,63 @@ def _shown(side: AxisMap, axes: Axes) -> str:
     return lengths if names == lengths else f"{names} = {lengths}"
 
 
-def pattern_text(axis_map: AxisMap) -> tuple[str, dict[str, int]]:
-    """A pattern with the sizes of those axes that the shapes do not tell.
+def unparse_pattern(pattern: ConcretePattern) -> tuple[str, dict[str, int]]:
+    """Return the text of a pattern, and the sizes that a caller must give because the shapes do not determine them.
 
-    >>> pattern_text(AxisMap((((0, 1), ()),), ((1, 2), (0,)), (2, 6, 5), ("h", "p", "5")))
+    >>> unparse_pattern(ConcretePattern((((0, 1), ()),), ((1, 2), (0,)), (2, 6, 5), ("h", "p", "5")))
     ('(h p) 1 -> (p 5) h', {'p': 6})
     """
-    lengths = zip(axis_map.labels, axis_map.lengths, strict=True)
+    lengths = zip(pattern.labels, pattern.lengths, strict=True)
     needed = tuple([min(length, 1) if label.isidentifier() else length for label, length in lengths])
-    text, untold = pattern_words(axis_map._replace(lengths=needed))
-    return text, {name: axis_map.lengths[axis] for name, axis in untold}
+    text, sizes = unparse_normalized(pattern._replace(lengths=needed))
+    return text, {name: pattern.lengths[axis] for name, axis in sizes}
 
 
 @clearable_lru_cache(maxsize=1024)
-def pattern_words(axis_map: AxisMap) -> tuple[str, tuple[tuple[str, int], ...]]:
-    """The text, and the names and axes of the sizes; the length of a named axis only matters where it is 0."""
-    words = _words(axis_map)
+def unparse_normalized(pattern: ConcretePattern) -> tuple[str, tuple[tuple[str, int], ...]]:
+    """Return the text of a pattern, and the name and the number of each axis whose size a caller must give.
+
+    The length of each named axis is 0 or 1 here, because it only matters whether it is 0. So patterns that differ in
+    lengths alone share an entry of the cache.
+    """
+    words = _choose_axis_texts(pattern)
     sides = [
-        " ".join([dimension_text([words[axis] for axis in axes]) for axes in dims])
-        for dims in (*axis_map.inputs, axis_map.output)
+        " ".join([format_dimension([words[axis] for axis in axes]) for axes in dims])
+        for dims in (*pattern.inputs, pattern.output)
     ]
     text = f"{', '.join(sides[:-1])} -> {sides[-1]}".strip()
-    return text, tuple([(words[axis], axis) for axis in _untold(axis_map, words)])
+    return text, tuple([(words[axis], axis) for axis in _axes_without_inferable_size(pattern, words)])
 
 
-def _words(axis_map: AxisMap) -> dict[int, str]:
-    """For each axis its label, or another name where two have the same; a length where it has none and needs none."""
-    counts = Counter(chain(*chain(*axis_map.inputs), *axis_map.output))
-    known = {label for label in axis_map.labels if label.isidentifier()}
+def _choose_axis_texts(pattern: ConcretePattern) -> dict[int, str]:
+    """Return the text of each axis: its label, another name if it is taken, or its length if it has no name."""
+    counts = Counter(chain(*chain(*pattern.inputs), *pattern.output))
+    names = {label for label in pattern.labels if label.isidentifier()}
     words: dict[int, str] = {}
     for axis, count in counts.items():
-        label, length = axis_map.labels[axis], axis_map.lengths[axis]
+        label, length = pattern.labels[axis], pattern.lengths[axis]
         if not label.isidentifier() and count == 1 and length != 1:
             words[axis] = str(length)
             continue
         base = word = label if label.isidentifier() else "axis"
         number = 1
-        while word in words.values() or (word in known and word != label):
+        while word in words.values() or (word in names and word != label):
             number += 1
             word = f"{base}{number}"
         words[axis] = word
     return words
 
 
-def _untold(axis_map: AxisMap, words: dict[int, str]) -> list[int]:
-    """The axes whose lengths no dimension tells: in a group all but one, and all that are new."""
+def _axes_without_inferable_size(pattern: ConcretePattern, words: dict[int, str]) -> list[int]:
+    """Return the axes whose sizes must be given: all new axes, and all but one of the unknown axes of a group."""
     named = {axis for axis, word in words.items() if word.isidentifier()}
-    told = {axes[0] for dims in axis_map.inputs for axes in dims if len(axes) == 1}
-    untold: list[int] = []
-    for axes in chain(*axis_map.inputs):
-        if len(axes) > 1 and 0 in [axis_map.lengths[axis] for axis in axes]:  # by which nothing can be divided
-            untold += [axis for axis in axes if axis in named]
+    known = {axes[0] for dims in pattern.inputs for axes in dims if len(axes) == 1}
+    result: list[int] = []
+    for axes in chain(*pattern.inputs):
+        if len(axes) > 1 and 0 in [pattern.lengths[axis] for axis in axes]:  # a size of 0 prevents the division
+            result += [axis for axis in axes if axis in named]
         else:
-            untold += [axis for axis in axes if axis in named - told][1:]
-        told.update(axes)
-    untold += [axis for axis in chain(*axis_map.output) if axis in axis_map.added & named]
-    return list(dict.fromkeys(untold))
+            result += [axis for axis in axes if axis in named - known][1:]
+        known.update(axes)
+    result += [axis for axis in chain(*pattern.output) if axis in pattern.added_axes & named]
+    return list(dict.fromkeys(result))

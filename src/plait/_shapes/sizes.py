@@ -1,4 +1,7 @@
-"""The sizes of a solved pattern, by arithmetic on ints or on symbols of a framework, which are never hashed or kept."""
+"""The evaluation of a solved pattern: sizes computed from shapes, as ints or as symbolic sizes of a framework.
+
+A symbolic size is never hashed, compared or cached.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +14,23 @@ from typing import Any, TypeAlias
 from plait._notation.parser import normalize_name
 from plait._shapes.solver import (
     BROADCAST,
-    COMPUTING,
-    NONEMPTY,
+    CHECK_NONEMPTY,
+    KINDS_WITH_RESULT,
     PRODUCT,
     QUOTIENT,
     SizeOp,
     SolvedPattern,
-    dimension_place,
-    tensor_name,
+    describe_dimension,
+    tensor_label,
 )
 from plait.errors import make_error, short_repr
 
-Report: TypeAlias = "Callable[[list[Any], str, int, tuple[int, ...]], Exception]"
-"""Makes the error for a size operation that does not hold, from the slots and the operation."""
+SizeErrorFactory: TypeAlias = "Callable[[list[Any], str, int, tuple[int, ...]], Exception]"
+"""Takes the slots and a size operation that failed (kind, source, factors), and returns the error to raise."""
 
 
-def evaluate(slots: list[Any], size_ops: Iterable[SizeOp], report: Report) -> None:
-    """Run the size operations: each that computes a size appends it to the slots, and one that fails is reported."""
+def evaluate_size_ops(slots: list[Any], size_ops: Iterable[SizeOp], error_factory: SizeErrorFactory) -> None:
+    """Run the size operations in order; append each computed size to the slots, and raise if a check fails."""
     for kind, source, factors in size_ops:
         size = 1
         if factors:
@@ -39,57 +42,57 @@ def evaluate(slots: list[Any], size_ops: Iterable[SizeOp], report: Report) -> No
         elif kind == QUOTIENT:
             total = slots[source]
             if size == 0 or total % size != 0:
-                raise report(slots, kind, source, factors)
+                raise error_factory(slots, kind, source, factors)
             slots.append(total // size)
         elif kind == BROADCAST:
-            ours = slots[source]
-            if ours != size and 1 not in (ours, size):
-                raise report(slots, kind, source, factors)
-            slots.append(size if ours == 1 else ours)
-        elif slots[source] == 0 if kind == NONEMPTY else slots[source] != size:
-            raise report(slots, kind, source, factors)
+            length = slots[source]
+            if length != size and 1 not in (length, size):
+                raise error_factory(slots, kind, source, factors)
+            slots.append(size if length == 1 else length)
+        elif slots[source] == 0 if kind == CHECK_NONEMPTY else slots[source] != size:
+            raise error_factory(slots, kind, source, factors)
 
 
 def fill_slots(
     solved: SolvedPattern, size_ops: Iterable[SizeOp], lengths: Sequence[int], sizes: dict[str, int]
 ) -> list[int]:
-    """The slots of a solved pattern or of its plan: lengths of dimensions, given sizes, constants, computed sizes."""
+    """Return all slots: the lengths of the dimensions, the given sizes, the constants, and then the computed sizes."""
     slots = [*lengths, *sizes.values(), *solved.constants]
-    evaluate(slots, size_ops, partial(report, solved))
+    evaluate_size_ops(slots, size_ops, partial(size_op_error, solved))
     return slots
 
 
-def evaluate_symbolic(slots: list[Any], size_ops: Iterable[SizeOp], report: Report) -> None:
-    """`evaluate` for sizes that are ints, symbols, or ``None`` where nothing is known; only ints are checked."""
+def evaluate_symbolic_size_ops(slots: list[Any], size_ops: Iterable[SizeOp], error_factory: SizeErrorFactory) -> None:
+    """Run the size operations on ints, symbolic sizes and ``None`` for an unknown size; only ints are checked."""
     for op in size_ops:
         kind, source, factors = op
         read = factors if kind == PRODUCT else (source, *factors)
         if all(type(slots[slot]) is int for slot in read):
-            evaluate(slots, (op,), report)
+            evaluate_size_ops(slots, (op,), error_factory)
         elif kind == BROADCAST:
-            ours, theirs = slots[source], slots[factors[0]]
-            is_ours = (type(theirs) is int and theirs == 1) or (type(ours) is int and ours != 1)
-            slots.append(ours if is_ours else theirs)
-        elif kind in COMPUTING:
+            length, other = slots[source], slots[factors[0]]
+            is_result = (type(other) is int and other == 1) or (type(length) is int and length != 1)
+            slots.append(length if is_result else other)
+        elif kind in KINDS_WITH_RESULT:
             if any(slots[slot] is None for slot in read):
                 slots.append(None)
             else:
-                size = product([slots[factor] for factor in factors])
+                size = multiply_sizes([slots[factor] for factor in factors])
                 slots.append(size if kind == PRODUCT else slots[source] // size)
 
 
-def product(sizes: Sequence[Any]) -> Any:
-    """The product of sizes; one may be a symbol, which multiplies an int from the left."""
+def multiply_sizes(sizes: Sequence[Any]) -> Any:
+    """Return the product of sizes; in each multiplication the next size is the left operand, as symbolic sizes need."""
     return reduce(lambda total, size: size * total, sizes) if sizes else 1
 
 
-def exact(name: str, value: Any) -> int:
-    """A size as an int; it must be exact, and not negative."""
+def to_exact_size(name: str, value: Any) -> int:
+    """Return a size as an int; raise if it is not an exact integer, or is negative. ``name`` appears in the error."""
     dtype = str(getattr(value, "dtype", ""))
     if isinstance(value, bool) or dtype.endswith("bool"):
         raise make_error("PLT301", f"the size {name}={value} is a truth value, and a size is an exact integer")
     try:
-        if "float" in dtype:  # of which Paddle's __index__ drops what is behind the point
+        if "float" in dtype:  # Paddle's __index__ truncates floats
             raise TypeError(value)
         size = index(value)
     except Exception:  # a foreign __index__ may raise anything
@@ -100,8 +103,8 @@ def exact(name: str, value: Any) -> int:
     return size
 
 
-def normalise_sizes(sizes: dict[str, Any]) -> dict[str, Any]:
-    """The given sizes with their names as Python spells them: ``ℎ`` is ``h``, and so may not be given beside it."""
+def normalize_size_names(sizes: dict[str, Any]) -> dict[str, Any]:
+    """Return the given sizes by their names in NFKC; raise if two names become equal, such as ``ℎ`` and ``h``."""
     normal: dict[str, Any] = {}
     for name, value in sizes.items():
         key = normalize_name(name)
@@ -111,44 +114,46 @@ def normalise_sizes(sizes: dict[str, Any]) -> dict[str, Any]:
     return normal
 
 
-def context(solved: SolvedPattern, slots: Sequence[Any]) -> dict[str, str]:
-    """The facts of the call that filled these slots."""
+def facts_of_slots(solved: SolvedPattern, slots: Sequence[Any]) -> dict[str, str]:
+    """Return the shapes and sizes that an error prints, read from the slots of the failed call."""
     sizes = iter(slots)
     shapes = [[*islice(sizes, rank)] for rank in solved.ranks]
-    return call_facts(shapes, dict(zip(solved.given, sizes, strict=False)))
+    return facts_of_call(shapes, dict(zip(solved.given, sizes, strict=False)))
 
 
-def call_facts(shapes: Sequence[Sequence[Any]], sizes: dict[str, Any]) -> dict[str, str]:
-    """What an error shows below the pattern: the shapes, and the given sizes."""
-    facts = {tensor_name(number, len(shapes)): shape_text(shape) for number, shape in enumerate(shapes)}
+def facts_of_call(shapes: Sequence[Sequence[Any]], sizes: dict[str, Any]) -> dict[str, str]:
+    """Return what an error prints below the pattern: the shape of each tensor, and the given sizes, by label."""
+    facts = {tensor_label(number, len(shapes)): format_shape(shape) for number, shape in enumerate(shapes)}
     if sizes:
         facts["given"] = ", ".join([f"{name}={value}" for name, value in sizes.items()])
     return facts
 
 
-def shape_text(shape: Sequence[Any]) -> str:
-    """A shape as errors and plans print it: ``_`` for a size that is not known, or that fills lines."""
+def format_shape(shape: Sequence[Any]) -> str:
+    """Return a shape as text, ``_`` for each size that is unknown or whose text has several lines."""
     texts = ["_" if size is None else str(size) for size in shape]
     return " ".join("_" if "\n" in text else text for text in texts) or "(rank 0)"
 
 
 def may_be_equal(shape: Sequence[Any], other: Sequence[Any]) -> bool:
-    """Whether two shapes are equal, as far as their sizes are known."""
+    """Whether two shapes have the same rank and are equal in every dimension where both lengths are ints."""
     pairs = zip(shape, other, strict=False)
     return len(shape) == len(other) and all(one == two for one, two in pairs if type(one) is type(two) is int)
 
 
-def report(solved: SolvedPattern, slots: list[Any], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
-    """The error for a size operation that does not hold: PLT302, PLT305, PLT306 or PLT307, with its places."""
+def size_op_error(
+    solved: SolvedPattern, slots: list[Any], kind: str, source: int, factors: tuple[int, ...]
+) -> Exception:
+    """Return the error for a size operation that failed: PLT302, PLT305, PLT306 or PLT307."""
     tree, ranks, dims = solved.tree, solved.ranks, sum(solved.ranks)
     code, places, length = "PLT305", [source], slots[source]
-    if kind == NONEMPTY:
+    if kind == CHECK_NONEMPTY:
         code = "PLT307"
         message = "the minimum or maximum of nothing is not defined, and an axis that is reduced has length 0"
         places = [source] if source < dims else []
     else:
-        where, _ = dimension_place(tree, ranks, source)
-        known = _product_text(solved, slots, factors)
+        where, _ = describe_dimension(tree, ranks, source)
+        known = _format_product(solved, slots, factors)
         if not factors:
             message = f"{where} must have length 1, and its length is {length}"
         elif kind == QUOTIENT and known.endswith("=0"):
@@ -161,16 +166,16 @@ def report(solved: SolvedPattern, slots: list[Any], kind: str, source: int, fact
             message = f"{where} must have length {known}, and its length is {length}"
         else:
             if len(factors) == 1 and factors[0] < dims:
-                known = f"{known} by {dimension_place(tree, ranks, factors[0])[0]}"
+                known = f"{known} by {describe_dimension(tree, ranks, factors[0])[0]}"
                 places = sorted({factors[0], source})
             message = f"{where} has length {length}, and {known}"
-    spans = [dimension_place(tree, ranks, place)[1] for place in places]
-    return make_error(code, message, tree.text, spans, context(solved, slots))
+    spans = [describe_dimension(tree, ranks, place)[1] for place in places]
+    return make_error(code, message, tree.text, spans, facts_of_slots(solved, slots))
 
 
-def _product_text(solved: SolvedPattern, slots: Sequence[Any], factors: tuple[int, ...]) -> str:
-    """A product of sizes with its names: ``ph=3``, ``2``, ``h*p=6``."""
+def _format_product(solved: SolvedPattern, slots: Sequence[Any], factors: tuple[int, ...]) -> str:
+    """Return a product of sizes as text with the names of its axes: ``ph=3``, ``2``, ``h*p=6``."""
     labels = dict(zip(solved.slots, solved.labels, strict=True))
     names = "*".join([labels.get(factor, "?") for factor in factors])
-    size = str(product([slots[factor] for factor in factors]))
+    size = str(multiply_sizes([slots[factor] for factor in factors]))
     return size if names == size else f"{names}={size}"

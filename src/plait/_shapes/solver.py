@@ -1,10 +1,10 @@
-"""Which size is computed from which, before any size is known.
+"""The solver: finds how each axis size is computed from dimensions and given sizes, before any length is known.
 
-A solved pattern depends on the pattern, the ranks and the *names* of the given sizes, and holds nothing but ints and
-strings. That makes it a constant under every tracer, and the same for every shape.
+A solved pattern depends on the pattern, the ranks and the *names* of the given sizes, and consists of ints and strings
+only. It is therefore a constant under every tracer, and the same for every shape.
 
-Sizes are in numbered *slots*, in this order: the dimensions of every tensor, the given sizes, the constants of the
-pattern, and then one for each size operation that computes a size.
+Sizes are stored in a list of *slots*, in this order: the dimensions of every tensor, the given sizes, the constants of
+the pattern, and then one slot for each size operation that computes a size.
 """
 
 from __future__ import annotations
@@ -25,50 +25,55 @@ from plait._notation.tree import (
 )
 from plait.errors import PlaitError, Span, did_you_mean, make_error
 
-PRODUCT = "product"  # appends the product of the factors
-QUOTIENT = "quotient"  # appends the source divided by that product
-CHECK = "check"  # compares the source with that product
-BROADCAST = "broadcast"  # appends the length that the source and the one factor broadcast to
-NONEMPTY = "nonempty"  # refuses a source of 0
-COMPUTING = (PRODUCT, QUOTIENT, BROADCAST)
-"""The kinds that append a slot; the others only compare."""
+PRODUCT = "product"
+"""A kind of `SizeOp`: append the product of the factors to the slots."""
+QUOTIENT = "quotient"
+"""A kind of `SizeOp`: append the source divided by the product of the factors; raise if it does not divide evenly."""
+CHECK_EQUAL = "check"
+"""A kind of `SizeOp`: raise if the source is not the product of the factors."""
+BROADCAST = "broadcast"
+"""A kind of `SizeOp`: append the length to which the source and the only factor broadcast."""
+CHECK_NONEMPTY = "nonempty"
+"""A kind of `SizeOp`: raise if the source is 0."""
+KINDS_WITH_RESULT = (PRODUCT, QUOTIENT, BROADCAST)
+"""The kinds of `SizeOp` that append a slot; the other kinds only check."""
 
-NAMELESS = "..."
-"""The label of an axis that an ellipsis stands for."""
+ELLIPSIS_LABEL = "..."
+"""The label of every axis that an ellipsis represents."""
 
 Axes: TypeAlias = "tuple[int, ...]"
-"""The axes of one dimension."""
+"""The axes of one dimension, as numbers."""
 
 Dims: TypeAlias = "tuple[Axes, ...]"
-"""The dimensions of one tensor."""
+"""The dimensions of one tensor, each as its axes."""
 
 
 class SizeOp(NamedTuple):
-    """One step of arithmetic on slots."""
+    """One operation on slots, which computes a size or checks one."""
 
     kind: str
-    source: int
-    factors: tuple[int, ...]
+    source: int  # a slot
+    factors: tuple[int, ...]  # slots
 
 
 class SolvedPattern(NamedTuple):
-    """A pattern, solved for all shapes of these ranks; an *axis* is a number from 0."""
+    """A pattern solved for all shapes of certain ranks; the axes are numbered from 0."""
 
     text: str
     is_classical: bool  # whether the text is a classical equation of single letters
     ranks: tuple[int, ...]
-    given: tuple[str, ...]
-    constants: tuple[int, ...]
-    inputs: tuple[Dims, ...]  # unit axes are left out: a dimension of no axes has the length 1
+    given: tuple[str, ...]  # the names of the given sizes
+    constants: tuple[int, ...]  # the numbers in the pattern, except 1
+    inputs: tuple[Dims, ...]  # without unit axes: a dimension without axes has the length 1
     output: Dims
-    labels: tuple[str, ...]  # the axes as the pattern spells them
-    slots: tuple[int, ...]  # where the sizes of the axes are found
+    labels: tuple[str, ...]  # the text of each axis in the pattern
+    slots: tuple[int, ...]  # the slot that holds the size of each axis
     size_ops: tuple[SizeOp, ...]
     slot_count: int  # after the last size operation
 
     @property
     def tree(self) -> Tree:
-        """The pattern, read once more: only an error or an explanation needs it."""
+        """The syntax tree, parsed anew, since only errors and explanations need it."""
         if self.is_classical:
             from plait._notation.equation import parse_equation
 
@@ -77,18 +82,18 @@ class SolvedPattern(NamedTuple):
 
     @property
     def is_bijection(self) -> bool:
-        """Whether every axis of the one tensor appears once on each side, and has a name."""
+        """Whether there is one tensor, and every axis has a name and appears exactly once on each side."""
         axes = len(self.labels)
         return len(sum(self.inputs[0], ())) == axes == len(sum(self.output, ())) and not self.constants
 
     @property
     def initial_slot_count(self) -> int:
-        """The number of slots that are filled before the first size operation."""
+        """The number of slots before the first size operation runs."""
         return sum(self.ranks) + len(self.given) + len(self.constants)
 
 
 def solve_pattern(tree: Tree, ranks: tuple[int, ...], given: tuple[str, ...] = ()) -> SolvedPattern:
-    """Solve a pattern for tensors of these ranks, and the names of the sizes that the caller gives.
+    """Solve a pattern for tensors of the given ranks and for the names of the sizes that the caller gives.
 
     >>> from plait._notation.parser import parse
     >>> solve_pattern(parse("b (h p) -> b h p"), (2,), ("p",)).size_ops
@@ -98,32 +103,32 @@ def solve_pattern(tree: Tree, ranks: tuple[int, ...], given: tuple[str, ...] = (
     axes: dict[object, int] = {}
     inputs: list[Dims] = []
     for number, expr in enumerate(tree.left):
-        missing = ranks[number] - len(expr.items) + 1  # the axes that an ellipsis stands for
-        inputs.append(_dimensions(expr, missing, axes))
+        missing = ranks[number] - len(expr.items) + 1  # the number of axes of an ellipsis
+        inputs.append(_number_axes(expr, missing, axes))
         if len(inputs[-1]) != ranks[number]:
             raise rank_error(tree, number, ranks[number], len(ranks))
         if Ellipsis in map(type, expr.items):
             dots = max(dots, missing)
-    output = _dimensions(tree.right[0], dots, axes) if tree.right else ()
+    output = _number_axes(tree.right[0], dots, axes) if tree.right else ()
     for name in given:
         if name not in axes:
-            raise unknown_size(name, collect_names(tree.left + (tree.right or ())), tree.text)
-    first = sum(ranks)  # the first slot of the given sizes
+            raise unknown_size_error(name, collect_names(tree.left + (tree.right or ())), tree.text)
+    first_given = sum(ranks)  # the slot of the first given size
     labels: list[str] = []
     slots: list[int | None] = []
     constants: list[int] = []
     for key in axes:
         if type(key) is Number:
             labels.append(str(key.value))
-            slots.append(first + len(given) + len(constants))
+            slots.append(first_given + len(given) + len(constants))
             constants.append(key.value)
         else:
-            labels.append(key if type(key) is str else NAMELESS)
-            slots.append(first + given.index(key) if key in given else None)
-    following = first + len(given) + len(constants)
-    size_ops, slot_count = _infer(tree, ranks, sum(inputs, ()), labels, slots, following)
+            labels.append(key if type(key) is str else ELLIPSIS_LABEL)
+            slots.append(first_given + given.index(key) if key in given else None)
+    next_slot = first_given + len(given) + len(constants)
+    size_ops, slot_count = _infer_sizes(tree, ranks, sum(inputs, ()), labels, slots, next_slot)
     if None in slots:
-        raise _unsized(tree, labels[slots.index(None)])
+        raise _missing_size_error(tree, labels[slots.index(None)])
     return SolvedPattern(
         text=tree.text,
         is_classical=tree.is_classical,
@@ -139,15 +144,15 @@ def solve_pattern(tree: Tree, ranks: tuple[int, ...], given: tuple[str, ...] = (
     )
 
 
-def _dimensions(expr: TensorExpr, dots: int, axes: dict[object, int]) -> Dims:
-    """The dimensions of one tensor, each as its axes; new ones are added to ``axes``.
+def _number_axes(expr: TensorExpr, dots: int, axes: dict[object, int]) -> Dims:
+    """Return the dimensions of one tensor, each as the numbers of its axes; new axes are added to ``axes``.
 
-    The key of an axis is its name, the node of its number, or its place in an ellipsis, counted from the right as
-    broadcasting does; the ellipsis of this tensor stands for ``dots`` axes.
+    The key of an axis in ``axes`` is its name, the node of its number, or its index in an ellipsis, counted from the
+    right as in broadcasting. The ellipsis of this tensor represents ``dots`` axes.
     """
     dims: list[Axes] = []
     for item in expr.items:
-        if type(item) is Name:  # as most are
+        if type(item) is Name:  # a fast path for the common case
             dims.append((axes.setdefault(item.text, len(axes)),))
             continue
         dim: list[int] = []
@@ -155,7 +160,7 @@ def _dimensions(expr: TensorExpr, dots: int, axes: dict[object, int]) -> Dims:
             if type(leaf) is Name:
                 dim.append(axes.setdefault(leaf.text, len(axes)))
             elif type(leaf) is Ellipsis:
-                dim += [axes.setdefault(place, len(axes)) for place in reversed(range(dots))]
+                dim += [axes.setdefault(index, len(axes)) for index in reversed(range(dots))]
             elif type(leaf) is Number and leaf.value != 1:
                 dim.append(axes.setdefault(leaf, len(axes)))
         if type(item) is Ellipsis:
@@ -165,50 +170,51 @@ def _dimensions(expr: TensorExpr, dots: int, axes: dict[object, int]) -> Dims:
     return tuple(dims)
 
 
-def _infer(
+def _infer_sizes(
     tree: Tree,
     ranks: tuple[int, ...],
     dims: Iterable[Axes],
     labels: Sequence[str],
     slots: list[int | None],
-    following: int,
+    next_slot: int,
 ) -> tuple[list[SizeOp], int]:
-    """Find the slots of the axes of the inputs, the size operations that fill and check them, and how many are filled.
+    """Set the slot of each axis of the inputs; return the size operations, and the number of slots after them.
 
-    A dimension with one unknown axis tells its size; that may leave one unknown in another, so this is repeated.
+    The size of an axis is inferred from a dimension in which the sizes of all other axes are known. This may leave one
+    unknown axis in another dimension, and so is repeated until every axis has a slot.
     """
     size_ops: list[SizeOp] = []
-    waiting = list(enumerate(dims))
-    while waiting:
-        open_dims: list[tuple[int, Axes]] = []
-        for source, axes in waiting:
+    remaining = list(enumerate(dims))
+    while remaining:
+        unsolved: list[tuple[int, Axes]] = []
+        for source, axes in remaining:
             if len(axes) == 1 and slots[axes[0]] is None:
                 slots[axes[0]] = source
                 continue
             factors: list[Any] = [*map(slots.__getitem__, axes)]
             unknown = factors.count(None)
             if unknown > 1:
-                open_dims.append((source, axes))
+                unsolved.append((source, axes))
             elif unknown:
                 axis = axes[factors.index(None)]
                 factors.remove(None)
                 size_ops.append(SizeOp(QUOTIENT, source, tuple(factors)))
-                slots[axis] = following
-                following += 1
-            elif len(axes) == 1 and labels[axes[0]] == NAMELESS:
+                slots[axis] = next_slot
+                next_slot += 1
+            elif len(axes) == 1 and labels[axes[0]] == ELLIPSIS_LABEL:
                 size_ops.append(SizeOp(BROADCAST, source, tuple(factors)))
-                slots[axes[0]] = following
-                following += 1
+                slots[axes[0]] = next_slot
+                next_slot += 1
             else:
-                size_ops.append(SizeOp(CHECK, source, tuple(factors)))
-        if len(open_dims) == len(waiting):
-            raise _ambiguous(tree, ranks, labels, slots, *open_dims[0])
-        waiting = open_dims
-    return size_ops, following
+                size_ops.append(SizeOp(CHECK_EQUAL, source, tuple(factors)))
+        if len(unsolved) == len(remaining):
+            raise _ambiguous_dimension_error(tree, ranks, labels, slots, *unsolved[0])
+        remaining = unsolved
+    return size_ops, next_slot
 
 
 def slot_labels(solved: SolvedPattern, size_ops: Iterable[SizeOp]) -> dict[int, str]:
-    """What each slot is the size of, as the pattern spells it: ``h``, ``(h p)``, or ``1`` for a unit dimension.
+    """Return, for each slot, the text of the axis or dimension whose size it holds: ``h``, ``(h p)``, or ``1``.
 
     >>> from plait._notation.parser import parse
     >>> solved = solve_pattern(parse("b (h p) -> b h p"), (2,), ("p",))
@@ -217,73 +223,75 @@ def slot_labels(solved: SolvedPattern, size_ops: Iterable[SizeOp]) -> dict[int, 
     """
     labels = {}
     for source, axes in enumerate(sum(solved.inputs, ())):
-        labels[source] = dimension_text([solved.labels[axis] for axis in axes])
+        labels[source] = format_dimension([solved.labels[axis] for axis in axes])
     labels.update(zip(solved.slots, solved.labels, strict=True))
-    following = solved.initial_slot_count
-    for row in size_ops:
-        if row.kind == PRODUCT:
-            labels[following] = dimension_text([labels[factor] for factor in row.factors])
-        following += row.kind in COMPUTING
+    next_slot = solved.initial_slot_count
+    for op in size_ops:
+        if op.kind == PRODUCT:
+            labels[next_slot] = format_dimension([labels[factor] for factor in op.factors])
+        next_slot += op.kind in KINDS_WITH_RESULT
     return labels
 
 
-def dimension_text(axes: Sequence[str]) -> str:
-    """One dimension of a tensor as text: ``h``, ``(h p)``, or ``1`` where it has no axes."""
+def format_dimension(axes: Sequence[str]) -> str:
+    """Return one dimension of a tensor as text: ``h``, ``(h p)``, or ``1`` if it has no axes."""
     if len(axes) == 1:
         return axes[0]
     return f"({' '.join(axes)})" if axes else "1"
 
 
-def unknown_size(name: str, known: Collection[str], text: str) -> Exception:
-    """The error for a size that names no axis."""
-    return make_error("PLT203", f"size {name} names no axis of the pattern{did_you_mean(name, known)}", text)
+def unknown_size_error(name: str, axis_names: Collection[str], text: str) -> Exception:
+    """Return the error for a given size whose name is not an axis of the pattern."""
+    return make_error("PLT203", f"size {name} names no axis of the pattern{did_you_mean(name, axis_names)}", text)
 
 
-def _ambiguous(
+def _ambiguous_dimension_error(
     tree: Tree, ranks: tuple[int, ...], labels: Sequence[str], slots: Sequence[int | None], source: int, axes: Axes
 ) -> Exception:
+    """Return the error for a dimension with several axes whose sizes cannot be inferred."""
     unknown = [labels[axis] for axis in axes if slots[axis] is None]
     listed = f"{', '.join(unknown[:-1])} and {unknown[-1]}"
     both, others = ("both", "one of them") if len(unknown) == 2 else ("all", "all but one")
-    where, span = dimension_place(tree, ranks, source)
+    where, span = describe_dimension(tree, ranks, source)
     message = f"{listed} cannot {both} be inferred from {where}; give {others}, as in {unknown[-1]}=2"
     return make_error("PLT303", message, tree.text, [span])
 
 
-def _unsized(tree: Tree, label: str) -> Exception:
+def _missing_size_error(tree: Tree, label: str) -> Exception:
+    """Return the error for a new axis on the right whose size is not given."""
     node = collect_names(tree.right or ())[label]
     message = f"nothing tells the size of {label}, which stands on the right only; give it, as in {label}=2"
     return make_error("PLT303", message, tree.text, [(node.start, node.stop)])
 
 
 def rank_error(tree: Tree, number: int, rank: object, tensors: int = 1) -> PlaitError:
-    """The rank of one tensor is not what the pattern says."""
+    """Return the error for a tensor whose rank does not fit the pattern."""
     expr = tree.left[number]
     dots = any(type(item) is Ellipsis for item in expr.items)
     count = len(expr.items) - dots
     message = (
-        f"{tensor_place(number, tensors)} has rank {rank}, and the pattern "
+        f"{describe_tensor(number, tensors)} has rank {rank}, and the pattern "
         f"'{expr}' has {'at least ' if dots else ''}{count} dimension{'s' if count != 1 else ''}"
     )
     return make_error("PLT304", message, tree.text, [expr.span])
 
 
-def tensor_place(number: int, count: int) -> str:
-    """How a sentence names a tensor."""
-    return "the input" if count == 1 else tensor_name(number, count)
+def describe_tensor(number: int, count: int) -> str:
+    """Return how the sentence of a message refers to a tensor: ``the input``, or ``tensor 1`` of several."""
+    return "the input" if count == 1 else tensor_label(number, count)
 
 
-def tensor_name(number: int, count: int) -> str:
-    """What a tensor is called in the lines of an error or of a plan."""
+def tensor_label(number: int, count: int) -> str:
+    """Return the label of a tensor in errors and printed plans: ``input``, or ``tensor 1`` of several."""
     return "input" if count == 1 else f"tensor {number}"
 
 
-def dimension_place(tree: Tree, ranks: tuple[int, ...], slot: int) -> tuple[str, Span]:
-    """How an error names a dimension, and where the pattern has it."""
-    number, place = 0, slot
-    while place >= ranks[number]:
-        place -= ranks[number]
+def describe_dimension(tree: Tree, ranks: tuple[int, ...], slot: int) -> tuple[str, Span]:
+    """Return how a message refers to the dimension of a slot, and the range of its text in the pattern."""
+    number, dim = 0, slot
+    while dim >= ranks[number]:
+        dim -= ranks[number]
         number += 1
-    item = items_by_dimension(tree.left[number], ranks[number])[place]
-    where = f"dimension {place} of {tensor_place(number, len(ranks))}"
+    item = items_by_dimension(tree.left[number], ranks[number])[dim]
+    where = f"dimension {dim} of {describe_tensor(number, len(ranks))}"
     return where, (item.start, item.stop)

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from plait._plan.graph import Plan, Step
 from plait._plan.nodes import Contract, Diagonal, EquationAxis, Node, Permute, Reshape, Shape, Sum, axes_of_term
-from plait._shapes.solver import BROADCAST, COMPUTING, PRODUCT, SizeOp
+from plait._shapes.solver import BROADCAST, KINDS_WITH_RESULT, PRODUCT, SizeOp
 
 Tensor: TypeAlias = "tuple[int, dict[EquationAxis, int]]"
 """The number of a tensor or a result, and its axes in order, each with the slot of its length."""
@@ -65,7 +65,7 @@ class _Builder:
         operation = SizeOp(kind, source, tuple(factors))
         if operation not in self.size_ops:
             self.size_ops.append(operation)
-        return self.width + [each for each in self.size_ops if each.kind in COMPUTING].index(operation)
+        return self.width + [each for each in self.size_ops if each.kind in KINDS_WITH_RESULT].index(operation)
 
     def _diagonals(self, term: str, number: int) -> Tensor:
         axes = axes_of_term(term, len(self.shapes[number]))
