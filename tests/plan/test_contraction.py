@@ -17,13 +17,8 @@ from plait._plan.contraction.network import build_network
 from plait._plan.contraction.paths import find_path
 from plait._plan.contraction.search import contraction_plan, instantiate, plan_contraction
 from plait._plan.nodes import Permute, Reshape
-<<<<<<< HEAD
 from plait._plan.printer import list_contraction_lines
-from plait._shapes.sizes import evaluate, report
-=======
-from plait._plan.printer import contraction_lines
 from plait._shapes.sizes import evaluate_size_ops, size_op_error
->>>>>>> 14c0784 (Shapes: the solver, the evaluation of sizes and the composition of patterns have names and docstrings in plain terms)
 from plait._shapes.solver import solve_pattern
 from plait.backends.costs import EINSUM_ONLY_COSTS, ContractionCosts
 

@@ -13,12 +13,7 @@ from plait._operations.table import OPERATIONS, infer_operation
 from plait._plan.codegen import generate_function
 from plait._plan.contraction.decompose import decompose_einsum
 from plait._plan.nodes import Contract
-<<<<<<< HEAD
-from plait._shapes.sizes import exact
-=======
-from plait._plan.source import write_function
 from plait._shapes.sizes import to_exact_size
->>>>>>> 14c0784 (Shapes: the solver, the evaluation of sizes and the composition of patterns have names and docstrings in plain terms)
 from plait.backends.interface import NO_VIEWS_MESSAGE
 from plait.backends.source_templates import source_templates_of
 from plait.errors import make_error, short_repr

@@ -18,13 +18,8 @@ from plait._operations.reduce import check_reduction
 from plait._operations.table import infer_operation
 from plait._plan.contraction.search import contraction_plan
 from plait._plan.graph import Plan
-<<<<<<< HEAD
 from plait._plan.printer import Costs, PlanLine, format_costs, format_plan, list_contraction_lines, list_plan_lines
-from plait._shapes.sizes import exact, fill_slots
-=======
-from plait._plan.printer import Costs, Line, contraction_lines, draw, draw_costs, plan_lines
 from plait._shapes.sizes import fill_slots, to_exact_size
->>>>>>> 14c0784 (Shapes: the solver, the evaluation of sizes and the composition of patterns have names and docstrings in plain terms)
 from plait.errors import PlaitError, make_error, short_repr
 
 

@@ -78,15 +78,9 @@ class AxisLabeler:
             return self._split_into_dims(sum(dims[0], ()), shape), shape
         return node.output_shape(*dims), shape
 
-<<<<<<< HEAD
     def dim_texts(self, dims: Sequence[Any]) -> list[str]:
         """Return for each dimension its axes as the pattern spells them."""
-        return [dimension_text([self.network.labels[axis] for axis in dim]) for dim in dims]
-=======
-    def text(self, dims: Sequence[Any]) -> list[str]:
-        """Each dimension in the words of the pattern."""
         return [format_dimension([self.network.labels[axis] for axis in dim]) for dim in dims]
->>>>>>> 14c0784 (Shapes: the solver, the evaluation of sizes and the composition of patterns have names and docstrings in plain terms)
 
     def _split_into_dims(self, axes: Axes, shape: Shape) -> tuple[Axes, ...]:
         """Group axes in row-major order so that each group has the length of a dimension of the shape."""
@@ -123,19 +117,11 @@ class _PlanPrinter:
         self.largest_intermediate = 0
         values: list[_TensorInPlan] = []
         for number, shape in enumerate(shapes):
-<<<<<<< HEAD
             dims = labeler.tensor_dims(number)
             text = texts[number] if texts else " ".join(labeler.dim_texts(dims))
-            values.append(_TensorInPlan(tensor_name(number, len(shapes)), dims, text, StridedView(shape)))
+            values.append(_TensorInPlan(tensor_label(number, len(shapes)), dims, text, StridedView(shape)))
         (groups, (output,)), nodes = group_by_contraction(plan), [node for node, _ in plan.steps]
         for number, group in enumerate(groups, 1):
-=======
-            dims = labels.tensor(number)
-            text = texts[number] if texts else " ".join(labels.text(dims))
-            values.append(_Value(tensor_label(number, len(shapes)), dims, text, StridedView(shape)))
-        (found, (output,)), nodes = group_by_contraction(plan), [node for node, _ in plan.steps]
-        for number, segment in enumerate(found, 1):
->>>>>>> 14c0784 (Shapes: the solver, the evaluation of sizes and the composition of patterns have names and docstrings in plain terms)
             operands = []
             for source, chain in group.operand_chains:
                 value = values[source]

@@ -105,16 +105,11 @@ def run_pattern(tensors: list[torch.Tensor], script: PatternScript) -> torch.Ten
     return tensors[0]
 
 
-<<<<<<< HEAD
 def compute_size(slots: list[int], kind: str, source: int, factors: list[int]) -> str:
-    """Run one operation on sizes, as `plait._shapes.sizes.evaluate` does; return the message of its error, or ``""``.
+    """Run one operation as `plait._shapes.sizes.evaluate_size_ops` does, for one tensor; return the mistake, if any."""
 
     The operations that only patterns with several ellipses need are missing.
     """
-=======
-def compute(slots: list[int], kind: str, source: int, factors: list[int]) -> str:
-    """Run one operation as `plait._shapes.sizes.evaluate_size_ops` does, for one tensor; return the mistake, if any."""
->>>>>>> 14c0784 (Shapes: the solver, the evaluation of sizes and the composition of patterns have names and docstrings in plain terms)
     size = 1
     for factor in factors:
         size *= slots[factor]
