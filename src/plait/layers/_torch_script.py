@@ -106,7 +106,7 @@ def run_pattern(tensors: list[torch.Tensor], script: PatternScript) -> torch.Ten
 
 
 def compute_size(slots: list[int], kind: str, source: int, factors: list[int]) -> str:
-    """Run one operation as `plait._shapes.sizes.evaluate_size_ops` does, for one tensor; return the mistake, if any."""
+    """Run one operation as `plait._shapes.sizes.evaluate_size_ops` does; return its error message, or ``""``.
 
     The operations that only patterns with several ellipses need are missing.
     """
