@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from backends.frameworks import FRAMEWORKS, each
 from plait._executor.contraction import build_contraction
 from plait._notation.equation import parse_equation
-from plait._plan.contraction.candidates import strategies
-from plait._plan.contraction.layouts import final_target
+from plait._plan.contraction.candidates import list_strategies
+from plait._plan.contraction.layouts import final_result_spec
 from plait._plan.contraction.network import build_network
-from plait._plan.contraction.search import contraction_plan, instantiate, prepare
+from plait._plan.contraction.search import build_contraction_plan, reuse_strategies, simplified_state
 from plait._plan.nodes import Contiguous
 from plait._plan.printer import list_contraction_lines
 from plait._shapes.solver import solve_pattern
@@ -52,9 +52,9 @@ def network_of(equation):
 def every_way(found, costs):
     """The contractions by the first strategy, the second, and so on."""
     path = (tuple(range(len(found.terms))),)
-    start = prepare(found, path, costs)
-    for strategy in strategies(start.operands, final_target(found), costs):
-        yield instantiate(start._replace(strategies=(strategy,)), found, costs)
+    start = simplified_state(found, path, costs)
+    for strategy in list_strategies(start.operands, final_result_spec(found), costs):
+        yield reuse_strategies(start._replace(strategies=(strategy,)), found, costs)
 
 
 def check(framework, equation, changes, taken):
@@ -68,13 +68,13 @@ def check(framework, equation, changes, taken):
     own = backend.contraction_ops(tuple(tensor.dtype for tensor in tensors))
     wanted = np.einsum(equation, *arrays)
     for contraction in every_way(network_of(equation), own.costs._replace(**changes)):
-        plan = contraction_plan(solved_of(equation), contraction)
+        plan = build_contraction_plan(solved_of(equation), contraction)
         result = np.asarray(build_contraction(plan, backend, own)(*tensors))
         np.testing.assert_array_equal(result, wanted, err_msg=str(contraction.pairs))
         list_contraction_lines(plan, contraction.network, contraction.path)
         (pair,) = contraction.pairs
         taken |= {pair.node and pair.node.method, *(["buffer"] if pair.node and pair.node.order else [])}
-        taken |= {type(node) for nodes in (*pair.sides, pair.after) for node in nodes}
+        taken |= {type(node) for nodes in (*pair.operand_steps, pair.epilogue) for node in nodes}
 
 
 CHANGES = {

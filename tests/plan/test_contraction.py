@@ -15,7 +15,7 @@ from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
 from plait._plan.contraction.network import build_network
 from plait._plan.contraction.paths import find_path
-from plait._plan.contraction.search import contraction_plan, instantiate, plan_contraction
+from plait._plan.contraction.search import build_contraction_plan, plan_contraction, reuse_strategies
 from plait._plan.nodes import Permute, Reshape
 from plait._plan.printer import list_contraction_lines
 from plait._shapes.sizes import evaluate_size_ops, size_op_error
@@ -29,7 +29,7 @@ def solved_of(pattern, *shapes, **sizes):
 
 
 def costs_of(contraction, equation, *shapes):
-    plan = contraction_plan(solved_of(equation, *shapes), contraction)
+    plan = build_contraction_plan(solved_of(equation, *shapes), contraction)
     return list_contraction_lines(plan, contraction.network, contraction.path)[1]
 
 
@@ -68,25 +68,25 @@ def test_elements_meet_as_they_are():
 def test_attention_is_one_product_over_views():
     (pair,) = pairs_of(*HEADS, h=8)
     assert pair.node.method == "matmul"
-    assert pair.sides == (
+    assert pair.operand_steps == (
         (Reshape((8, 1024, 8, 64)), Permute((0, 2, 1, 3))),
         (Reshape((8, 1024, 8, 64)), Permute((0, 2, 3, 1))),
     )
-    assert pair.after == ()
+    assert pair.epilogue == ()
 
 
 def test_a_result_that_would_be_copied_is_filled_in_its_order():
     (pair,) = pairs_of("b h i j, b j (h d) -> b i (h d)", (8, 8, 1024, 1024), (8, 1024, 512), h=8)
     assert (pair.node.shape, pair.node.order) == ((8, 1024, 8, 64), (0, 2, 1, 3))
-    assert pair.after == (Reshape((8, 1024, 512)),)
+    assert pair.epilogue == (Reshape((8, 1024, 512)),)
 
 
 def test_the_operand_is_chosen_that_lets_the_product_land_in_order():
     found = plan_contraction(network_of("b c h w, o c -> b o h w", (8, 64, 56, 56), (64, 64)), ContractionCosts())
     (pair,), (strategy,) = found.pairs, found.strategies
-    assert strategy.swapped
-    assert pair.sides == ((), (Reshape((8, 64, 3136)),))
-    assert pair.after == (Reshape((8, 64, 56, 56)),)
+    assert strategy.is_swapped
+    assert pair.operand_steps == ((), (Reshape((8, 64, 3136)),))
+    assert pair.epilogue == (Reshape((8, 64, 56, 56)),)
 
 
 def test_without_a_sum_elements_are_multiplied():
@@ -96,13 +96,13 @@ def test_without_a_sum_elements_are_multiplied():
 
 def test_what_only_one_tensor_has_is_summed_first():
     (pair,) = pairs_of("i j, j k -> k", (100, 100), (100, 100))
-    assert [type(step).__name__ for step in pair.sides[0]] == ["Sum"]
+    assert [type(step).__name__ for step in pair.operand_steps[0]] == ["Sum"]
     assert pair.node.method == "dot"
 
 
 def test_one_tensor_is_moved():
     (pair,) = pairs_of("a b c -> c (a b)", (2, 3, 4))
-    assert (pair.node, pair.sides) == (None, ((Permute((2, 0, 1)), Reshape((4, 6))),))
+    assert (pair.node, pair.operand_steps) == (None, ((Permute((2, 0, 1)), Reshape((4, 6))),))
 
 
 def test_a_framework_with_nothing_but_einsum_takes_it_pair_by_pair():
@@ -113,13 +113,13 @@ def test_a_framework_with_nothing_but_einsum_takes_it_pair_by_pair():
 def test_a_layout_is_chosen_for_the_meeting_after_it():
     """The trace of four matrices: two products, one of them transposed, so that the last is of vectors."""
     *_, last = pairs_of("ab,bc,cd,da->", *[(300, 300)] * 4)
-    assert last.sides == ((Reshape((90000,)),), (Reshape((90000,)),))
+    assert last.operand_steps == ((Reshape((90000,)),), (Reshape((90000,)),))
 
 
 def test_a_decision_holds_for_other_lengths():
     small, large = (network_of("bhij,bjhd->bihd", (2, 3, n, n), (2, n, 3, 4)) for n in (9, 15))
     found = plan_contraction(small, ContractionCosts())
-    assert instantiate(found, large, ContractionCosts()) == plan_contraction(large, ContractionCosts())
+    assert reuse_strategies(found, large, ContractionCosts()) == plan_contraction(large, ContractionCosts())
 
 
 @pytest.mark.parametrize("equation", ["ij,jk->ik", "ii->", "i,j->ij", "ij,jk,kl->il"])

@@ -11,9 +11,9 @@ from typing import Any
 from plait._caches import clearable_lru_cache
 from plait._executor.einsum_options import EinsumOptions
 from plait._executor.program import Call, link
-from plait._plan.contraction.network import build_network, with_lengths
+from plait._plan.contraction.network import build_network, replace_lengths
 from plait._plan.contraction.paths import Path, find_path
-from plait._plan.contraction.search import Contraction, contraction_plan, instantiate, plan_contraction
+from plait._plan.contraction.search import Contraction, build_contraction_plan, plan_contraction, reuse_strategies
 from plait._plan.graph import Plan
 from plait._plan.nodes import Contiguous, Contract, Diagonal, Sum
 from plait._shapes.solver import SolvedPattern
@@ -36,7 +36,7 @@ def specialize_einsum(
     contraction = choose_contraction(solved, slots, ops, backend, options)
     if contraction is None:
         return None
-    plan = contraction_plan(solved, contraction)
+    plan = build_contraction_plan(solved, contraction)
     call = build_contraction(plan, backend_for_type(classes[0]) if ops else backend, ops)
     return backend.wrap_callable(call) if plan.steps else call
 
@@ -67,7 +67,7 @@ def cheapest(
     contraction = _plan_rounded(solved, rounded, costs)
     if contraction is None or rounded == tuple(slots):
         return contraction
-    return instantiate(contraction, with_lengths(contraction.network, solved, slots), costs)
+    return reuse_strategies(contraction, replace_lengths(contraction.network, solved, slots), costs)
 
 
 def _round_up(solved: SolvedPattern, slots: Sequence[int]) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from plait._caches import clearable_lru_cache
 from plait._notation.tree import collect_leaves
 from plait._operations.einsum import implicitly_summed_axes, lower
 from plait._operations.rules import subject
-from plait._plan.contraction.paths import Optimize, check_name, check_path
+from plait._plan.contraction.paths import Optimize, check_algorithm_name, check_path
 from plait._plan.graph import Plan
 from plait._shapes.sizes import to_exact_size
 from plait._shapes.solver import SolvedPattern
@@ -47,7 +47,7 @@ def _memory_limit(limit: Any) -> int | None:
 
 def _contract(contract: Any) -> Any:
     if isinstance(contract, str):
-        check_name(contract)
+        check_algorithm_name(contract)
         return contract
     if callable(contract):
         return contract

@@ -16,7 +16,7 @@ from plait._notation.parser import parse
 from plait._operations.einsum import lower
 from plait._operations.reduce import check_reduction
 from plait._operations.table import infer_operation
-from plait._plan.contraction.search import contraction_plan
+from plait._plan.contraction.search import build_contraction_plan
 from plait._plan.graph import Plan
 from plait._plan.printer import Costs, PlanLine, format_costs, format_plan, list_contraction_lines, list_plan_lines
 from plait._shapes.sizes import fill_slots, to_exact_size
@@ -104,7 +104,7 @@ def _contraction(
     if found is None:
         plan = lower(solved)
         return plan, list_plan_lines(plan, shapes, fill_slots(solved, plan.size_ops, flat, given)), None, [reason]
-    plan = contraction_plan(solved, found)
+    plan = build_contraction_plan(solved, found)
     lines, costs = list_contraction_lines(plan, found.network, found.path)
     return plan, lines, costs, [format_costs(costs, *element)]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any, NamedTuple
 
-from plait._plan.contraction.paths import Path, path_text
+from plait._plan.contraction.paths import Path, format_path
 from plait._plan.graph import Plan, group_by_contraction
 from plait._plan.nodes import Contract, Cost, Node, Reshape, Shape
 from plait._plan.strides import StridedView
@@ -15,7 +15,7 @@ from plait._shapes.solver import Axes, format_dimension, slot_labels, tensor_lab
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from plait._plan.contraction.network import Network
+    from plait._plan.contraction.network import TensorNetwork
 
 
 class PlanLine(NamedTuple):
@@ -62,7 +62,7 @@ class SlotLabeler:
 class AxisLabeler:
     """Names the dimensions of a contraction for given sizes: each is a group of axes of the network."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: TensorNetwork) -> None:
         self.network = network
 
     def tensor_dims(self, number: int) -> tuple[Axes, ...]:
@@ -169,7 +169,7 @@ def list_plan_lines(plan: Plan, shapes: Sequence[Sequence[int]], slots: Sequence
     return _PlanPrinter(plan, [tuple(shape) for shape in shapes], SlotLabeler(plan, slots), ()).lines
 
 
-def list_contraction_lines(plan: Plan, network: Network, path: Path) -> tuple[list[PlanLine], Costs]:
+def list_contraction_lines(plan: Plan, network: TensorNetwork, path: Path) -> tuple[list[PlanLine], Costs]:
     """Return the lines of a contraction for given sizes, and its total cost."""
     tree = plan.solved.tree
     printer = _PlanPrinter(plan, network.shapes, AxisLabeler(network), [*map(str, tree.left)])
@@ -191,7 +191,7 @@ def format_plan(title: str, plan: Plan, lines: Sequence[PlanLine], sizes: Sequen
 
 def format_costs(costs: Costs, itemsize: int, dtype: str) -> str:
     """Return the line below the table: path, FLOPs, largest intermediate result, bytes read and written."""
-    parts = [f"path {path_text(costs.path)}", f"{costs.flops:,} FLOPs"]
+    parts = [f"path {format_path(costs.path)}", f"{costs.flops:,} FLOPs"]
     if costs.largest:
         parts.append(f"largest intermediate {costs.largest:,} elements")
     moved = f"reads {costs.read * itemsize:,} bytes, writes {costs.written * itemsize:,} ({dtype})"

@@ -1,1 +1,1 @@
-"""Contractions for given sizes: the path, and the calls by which each pair of tensors is multiplied and summed."""
+"""Contractions for given sizes: the contraction path, and the nodes by which each pair of tensors is contracted."""

@@ -1,9 +1,9 @@
-"""How operands may be contracted: the strategies that may be the cheapest, and each carried out for given lengths.
+"""The candidates for one pairwise contraction: the strategies that may be the cheapest, and their nodes and costs.
 
-A product of matrices sees four kinds of axes. Those that both operands have and the result keeps are *looped* over;
-those that both have and the result lacks are *inner* and summed; those of one operand alone are its *rows* or the
-other's *columns*. What makes one product cheaper than another is which operand comes first, which of its own axes are
-looped over instead of merged, and whether memory already has the order that the product needs.
+A matrix product distinguishes four kinds of axes. *Batch* axes are those that both operands and the result have;
+*inner* axes are those that both operands have and the result does not: they are summed. Axes of one operand alone are
+*rows* or *columns*. What a product costs depends on which operand comes first, on which of its own axes are merged and
+which become batch axes, and on whether memory already has the order that the product needs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,15 @@ from operator import not_
 from string import ascii_letters
 from typing import NamedTuple
 
-from plait._plan.contraction.layouts import CostModel, LayoutChange, Operand, Target, finish, memory_order, to_dims
+from plait._plan.contraction.layouts import (
+    CostModel,
+    LayoutChange,
+    Operand,
+    ResultSpec,
+    change_layout,
+    finish_result,
+    order_dims_in_memory,
+)
 from plait._plan.nodes import Contiguous, Contract, Node, Reshape, Sum
 from plait._shapes.coalesce import coalesce_axes
 from plait._shapes.solver import Axes, Dims
@@ -23,151 +31,156 @@ from plait.backends.costs import ContractionCosts
 
 
 class MatmulAxes(NamedTuple):
-    """The axes that are merged to the rows, the columns, and the inner dimension; the others are looped over.
+    """The axes that are merged to the rows, the columns and the inner dimension; all others are batch axes.
 
-    Inner axes that are ``later`` are looped over too, and summed after the product.
+    Inner axes in ``summed_after`` are batch axes of the product, and summed after it.
     """
 
     rows: Axes
     columns: Axes
     inner: Axes
-    later: Axes = ()
+    summed_after: Axes = ()
 
 
 class Strategy(NamedTuple):
-    """How operands are contracted, whatever their lengths."""
+    """A way to contract operands, independent of the lengths of their axes."""
 
-    method: str  # ``einsum``, ``matmul``, ``multiply``, or ``move`` for one operand
-    axes: MatmulAxes | None = None  # of a product of matrices
-    swapped: bool = False  # whether the second operand comes first in it
-    order: Axes = ()  # of the axes of a product of elements
+    method: str  # ``einsum``, ``matmul``, ``multiply``, or ``move``: change the layout of one operand
+    axes: MatmulAxes | None = None  # of a ``matmul``
+    is_swapped: bool = False  # whether the second operand comes first in a ``matmul``
+    order: Axes = ()  # of the axes of a ``multiply``
 
 
-EINSUM = Strategy("einsum")
+EINSUM_STRATEGY = Strategy("einsum")
 
 
 class PairwiseContraction(NamedTuple):
-    """Two tensors become one; or one tensor is moved, or several are contracted at once."""
+    """The nodes that contract two tensors to one, or change one tensor, or contract several tensors at once."""
 
     cost: float  # nanoseconds, as estimated
-    sides: tuple[tuple[Node, ...], ...]  # the steps of each operand before; if ``swapped``, the second one's first
-    node: Contract | None  # how they are contracted; ``None`` for one operand that has steps alone
-    after: tuple[Node, ...]  # the steps of the result
-    result: Operand  # what is left
+    operand_steps: tuple[tuple[Node, ...], ...]  # nodes of each operand; if ``is_swapped``, the second comes first
+    node: Contract | None  # ``None`` if one operand only changes its layout
+    epilogue: tuple[Node, ...]  # the nodes after, of the result
+    result: Operand  # the result, after the epilogue
 
 
-def strategies(operands: Sequence[Operand], target: Target, costs: ContractionCosts) -> list[Strategy]:
-    """The strategies that may be the cheapest; of two operands none has an axis twice, or one that it alone sums."""
-    found = [EINSUM]
-    if len(operands) == 1 and target.kept == {*operands[0].axes}:
+def list_strategies(operands: Sequence[Operand], spec: ResultSpec, costs: ContractionCosts) -> list[Strategy]:
+    """Return the strategies that may be the cheapest.
+
+    Of two operands none has a repeated axis, or an axis that is summed and that the other does not have.
+    """
+    found = [EINSUM_STRATEGY]
+    if len(operands) == 1 and spec.kept_axes == {*operands[0].axes}:
         found.append(Strategy("move"))
     if len(operands) != 2:
         return found
-    one, other = operands
-    both = {*one.axes}.intersection(other.axes)
-    is_sum = not both <= target.kept
-    if not is_sum or len(both) == len({*one.axes, *other.axes}):
-        found += [Strategy("multiply", order=order) for order in _orders(one, other, target)]
+    first, second = operands
+    shared = {*first.axes}.intersection(second.axes)
+    is_sum = not shared <= spec.kept_axes
+    if not is_sum or len(shared) == len({*first.axes, *second.axes}):
+        found += [Strategy("multiply", order=order) for order in _multiply_orders(first, second, spec)]
     if is_sum:
-        for axes in _matmul_axes(one, other, target, costs):
+        for axes in _list_matmul_axes(first, second, spec, costs):
             found.append(Strategy("matmul", axes))
-        for axes in _matmul_axes(other, one, target, costs):
-            found.append(Strategy("matmul", axes, swapped=True))
+        for axes in _list_matmul_axes(second, first, spec, costs):
+            found.append(Strategy("matmul", axes, is_swapped=True))
     return found
 
 
-def candidate(
-    strategy: Strategy, operands: Sequence[Operand], target: Target, model: CostModel
+def apply_strategy(
+    strategy: Strategy, operands: Sequence[Operand], spec: ResultSpec, model: CostModel
 ) -> PairwiseContraction | None:
-    """A strategy carried out; ``None`` where an einsum has too few letters."""
+    """Return the nodes and the cost of a strategy; ``None`` if an einsum has too few letters for the axes."""
     if strategy.axes is not None:
-        return _matmul(operands[::-1] if strategy.swapped else operands, strategy.axes, target, model)
+        return _matmul_candidate(operands[::-1] if strategy.is_swapped else operands, strategy.axes, spec, model)
     if strategy.method == "einsum":
-        return _einsum(operands, target, model)
+        return _einsum_candidate(operands, spec, model)
     if strategy.method == "multiply":
-        return _multiply(operands, strategy.order, target, model)
-    cost, steps, result = finish(operands[0], target, model)
+        return _multiply_candidate(operands, strategy.order, spec, model)
+    cost, steps, result = finish_result(operands[0], spec, model)
     return PairwiseContraction(cost, (steps,), None, (), result)
 
 
-def _einsum(operands: Sequence[Operand], target: Target, model: CostModel) -> PairwiseContraction | None:
-    """The framework's own einsum."""
+def _einsum_candidate(operands: Sequence[Operand], spec: ResultSpec, model: CostModel) -> PairwiseContraction | None:
+    """Contract by the framework's einsum."""
     size = model.sizes.__getitem__
     terms = [operand.axes for operand in operands]
     axes = tuple(dict.fromkeys(chain.from_iterable(terms)))
     if len(axes) > len(ascii_letters):
         return None
-    order = tuple(filter(target.kept.__contains__, axes)) if target.order is None else target.order
+    order = tuple(filter(spec.kept_axes.__contains__, axes)) if spec.order is None else spec.order
     letter = dict(zip(axes, ascii_letters, strict=False)).__getitem__
     equation = ",".join(["".join(map(letter, term)) for term in terms]) + "->" + "".join(map(letter, order))
-    sides: list[tuple[Node, ...]] = []
+    operand_steps: list[tuple[Node, ...]] = []
     for term, given, steps, _ in operands:
         lengths = tuple(map(size, term))
-        sides.append(steps if given == lengths else (*steps, Reshape(lengths)))
+        operand_steps.append(steps if given == lengths else (*steps, Reshape(lengths)))
     shape = tuple(map(size, order))
-    more, after, result = finish(Operand(order, shape), target, model)
-    cost = _einsum_work(axes, terms, order, model) + more + sum(map(len, sides)) * model.costs.view_overhead
+    extra, epilogue, result = finish_result(Operand(order, shape), spec, model)
+    cost = _einsum_cost(axes, terms, order, model) + extra + sum(map(len, operand_steps)) * model.costs.view_overhead
     node = Contract("einsum", shape, equation, axes=order)
-    return PairwiseContraction(cost, tuple(sides), node, after, result)
+    return PairwiseContraction(cost, tuple(operand_steps), node, epilogue, result)
 
 
-def _einsum_work(axes: Axes, terms: Sequence[Axes], order: Axes, model: CostModel) -> float:
-    """What it costs: a loop over all axes, the best of them innermost."""
+def _einsum_cost(axes: Axes, terms: Sequence[Axes], order: Axes, model: CostModel) -> float:
+    """Return the cost of an einsum: a loop nest over all axes, with the best axes innermost."""
     sizes, costs = model
     if len(terms) == 1 and len(axes) == len(order):
         return costs.einsum_view_overhead
     size = sizes.__getitem__
-    total = prod(map(size, axes))
-    innermost, outer = set[int](), set[int]()
+    product_count = prod(map(size, axes))
+    innermost_axes, outer_axes = set[int](), set[int]()
     for term in (*terms, order):
-        innermost.update(term[-1:])
-        outer.update(term[:-1])
-    rows = innermost - outer  # axes along which each tensor that has them is read in order
-    element = costs.einsum_element if rows else costs.einsum_strided_element
-    row = costs.einsum_row if len(axes) > len(order) else costs.einsum_row / 4
-    count = total // max([1, *map(size, rows or axes)])
-    return costs.einsum_overhead + total * element * max(1, len(terms) - 1) + count * row
+        innermost_axes.update(term[-1:])
+        outer_axes.update(term[:-1])
+    sequential_axes = innermost_axes - outer_axes  # each tensor that has such an axis reads it without a stride
+    element_cost = costs.einsum_element if sequential_axes else costs.einsum_strided_element
+    row_cost = costs.einsum_row if len(axes) > len(order) else costs.einsum_row / 4
+    row_count = product_count // max([1, *map(size, sequential_axes or axes)])
+    return costs.einsum_overhead + product_count * element_cost * max(1, len(terms) - 1) + row_count * row_cost
 
 
-def _orders(one: Operand, other: Operand, target: Target) -> list[Axes]:
-    """The orders in which a product of elements may have its axes; what is summed after it comes last."""
-    if target.order is not None:
-        return [(*target.order, *[axis for axis in one.axes if axis not in target.kept])]
-    own = [axis for axis in one.axes if axis not in other.axes]
-    others = [axis for axis in other.axes if axis not in one.axes]
-    found = [(*one.axes, *others), (*own, *other.axes), (*other.axes, *own), (*others, *one.axes)]
-    return list(dict.fromkeys([tuple(sorted(order, key=lambda axis: axis not in target.kept)) for order in found]))
+def _multiply_orders(first: Operand, second: Operand, spec: ResultSpec) -> list[Axes]:
+    """Return the orders that the axes of an elementwise product may have; axes that are summed after it come last."""
+    if spec.order is not None:
+        return [(*spec.order, *[axis for axis in first.axes if axis not in spec.kept_axes])]
+    own = [axis for axis in first.axes if axis not in second.axes]
+    others = [axis for axis in second.axes if axis not in first.axes]
+    found = [(*first.axes, *others), (*own, *second.axes), (*second.axes, *own), (*others, *first.axes)]
+    return list(dict.fromkeys([tuple(sorted(order, key=lambda axis: axis not in spec.kept_axes)) for order in found]))
 
 
-def _multiply(operands: Sequence[Operand], order: Axes, target: Target, model: CostModel) -> PairwiseContraction:
-    """A product of elements, each operand broadcast along the axes that only the other has; sums come after it."""
+def _multiply_candidate(
+    operands: Sequence[Operand], order: Axes, spec: ResultSpec, model: CostModel
+) -> PairwiseContraction:
+    """Multiply elementwise, each operand broadcast along the axes it does not have, and sum after it."""
     sizes, costs = model
     size = sizes.__getitem__
-    cost, sides = costs.multiply_overhead, []
+    cost, operand_steps = costs.multiply_overhead, []
     for operand in operands:
         dims = tuple(dropwhile(not_, [(axis,) if axis in operand.axes else () for axis in order]))
-        change = to_dims(operand, dims, sizes)
-        sides.append(change.steps)
+        change = change_layout(operand, dims, sizes)
+        operand_steps.append(change.steps)
         cost += change.cost(costs)
     reused_operand = None
-    if costs.multiply_reuses and order and not any(sides):
-        own = [number for number, operand in enumerate(operands) if operand.is_temporary and operand.axes == order]
-        reused_operand = own[0] if own else None
-    element = _multiply_element(order, operands, costs) if reused_operand is None else costs.multiply_into_element
+    if costs.multiply_reuses and order and not any(operand_steps):
+        reusable = [number for number, operand in enumerate(operands) if operand.is_temporary and operand.axes == order]
+        reused_operand = reusable[0] if reusable else None
+    element = _multiply_element_cost(order, operands, costs) if reused_operand is None else costs.multiply_into_element
     count = prod(map(size, order))
     cost += count * element
-    kept = tuple(filter(target.kept.__contains__, order))
+    kept = tuple(filter(spec.kept_axes.__contains__, order))
     steps: tuple[Node, ...] = ()
     if len(kept) < len(order):
         steps = (Sum(tuple(range(len(kept), len(order)))),)
         cost += costs.sum_overhead + count * costs.sum_element
-    more, after, result = finish(Operand(kept, tuple(map(size, kept)), steps), target, model)
+    extra, epilogue, result = finish_result(Operand(kept, tuple(map(size, kept)), steps), spec, model)
     node = Contract("multiply", tuple(map(size, order)), reused_operand=reused_operand, axes=order)
-    return PairwiseContraction(cost + more, tuple(sides), node, after, result)
+    return PairwiseContraction(cost + extra, tuple(operand_steps), node, epilogue, result)
 
 
-def _multiply_element(order: Axes, operands: Sequence[Operand], costs: ContractionCosts) -> float:
-    """What an element costs: most where one of the operands is read with a stride."""
+def _multiply_element_cost(order: Axes, operands: Sequence[Operand], costs: ContractionCosts) -> float:
+    """Return the cost of one element: the highest where an operand is read with a stride."""
     last = order[-1:]
     if all(operand.axes[-1:] == last for operand in operands):
         return costs.multiply_element
@@ -176,93 +189,96 @@ def _multiply_element(order: Axes, operands: Sequence[Operand], costs: Contracti
     return costs.multiply_broadcast_element
 
 
-def _matmul_axes(one: Operand, other: Operand, target: Target, costs: ContractionCosts) -> list[MatmulAxes]:
-    """What may be the cheapest, where the rows are the first operand's, and the columns the second's."""
-    both = {*one.axes}.intersection(other.axes)
-    rows, columns = tuple(filterfalse(both.__contains__, one.axes)), tuple(filterfalse(both.__contains__, other.axes))
-    is_inner = (both - target.kept).__contains__
-    inners = dict.fromkeys((tuple(filter(is_inner, one.axes)), tuple(filter(is_inner, other.axes))))
-    splits = costs.matmul_broadcasts
-    all_rows = _merges(rows, one.axes) if splits and len(rows) > 1 else [rows]
-    all_columns = _merges(columns, other.axes) if splits and len(columns) > 1 else [columns]
-    found = [MatmulAxes(*merged, inner) for merged in product(all_rows, all_columns) for inner in inners]
-    if len(inners) > 1 and not rows and not columns and splits:
-        inner = next(iter(inners))
+def _list_matmul_axes(first: Operand, second: Operand, spec: ResultSpec, costs: ContractionCosts) -> list[MatmulAxes]:
+    """Return the choices of axes that may be the cheapest, with rows of the first and columns of the second operand."""
+    shared = {*first.axes}.intersection(second.axes)
+    rows, columns = [tuple(filterfalse(shared.__contains__, operand.axes)) for operand in (first, second)]
+    is_inner = (shared - spec.kept_axes).__contains__
+    inner_orders = dict.fromkeys((tuple(filter(is_inner, first.axes)), tuple(filter(is_inner, second.axes))))
+    may_split = costs.matmul_broadcasts
+    row_choices = _list_mergeable_axes(rows, first.axes) if may_split and len(rows) > 1 else [rows]
+    column_choices = _list_mergeable_axes(columns, second.axes) if may_split and len(columns) > 1 else [columns]
+    found = [MatmulAxes(*merged, inner) for merged in product(row_choices, column_choices) for inner in inner_orders]
+    if len(inner_orders) > 1 and not rows and not columns and may_split:
+        inner = next(iter(inner_orders))
         found.append(MatmulAxes(rows, columns, inner[-1:], inner[:-1]))
     return found
 
 
-def _merges(own: Axes, axes: Axes) -> list[Axes]:
-    """Which of an operand's own axes make its rows, or columns: all, a run that is adjacent in memory, or one."""
+def _list_mergeable_axes(own: Axes, axes: Axes) -> list[Axes]:
+    """Return the choices of an operand's own axes to merge: all, those adjacent in memory, or one."""
     runs = [run for run in coalesce_axes(((own,), (axes,))) if run[0] in own]
     return list(dict.fromkeys([own, *runs, *[(axis,) for axis in own]]))
 
 
-def _matmul(operands: Sequence[Operand], axes: MatmulAxes, target: Target, model: CostModel) -> PairwiseContraction:
-    """The cheapest product of matrices with these axes."""
-    one, other = operands
-    rows, columns, inner, later = axes
+def _matmul_candidate(
+    operands: Sequence[Operand], axes: MatmulAxes, spec: ResultSpec, model: CostModel
+) -> PairwiseContraction:
+    """Return the cheapest matrix product with these axes."""
+    first, second = operands
+    rows, columns, inner, summed_after = axes
     sizes, costs = model
     size = sizes.__getitem__
-    order = dict.fromkeys((*one.axes, *other.axes)) if target.order is None else target.order
-    loops = (*later, *filterfalse({*rows, *columns, *inner, *later}.__contains__, order))
-    left: Dims = ()
-    right: Dims = ()
-    outer: Dims = ()
-    if loops:
-        left, right, outer = [_loop_dims(loops, own, costs) for own in (one.axes, other.axes, loops)]
-    is_vecdot = bool(loops) and costs.has_vecdot and not rows and not columns
-    is_batched = bool(left or right) and not is_vecdot
-    row_dims: Dims = (rows,) if rows or (left and not is_vecdot) else ()  # a vector has neither rows nor columns
-    column_dims: Dims = (columns,) if columns or (right and not is_vecdot) else ()
+    order = dict.fromkeys((*first.axes, *second.axes)) if spec.order is None else spec.order
+    batch_axes = (*summed_after, *filterfalse({*rows, *columns, *inner, *summed_after}.__contains__, order))
+    first_batch: Dims = ()
+    second_batch: Dims = ()
+    batch_dims: Dims = ()
+    if batch_axes:
+        first_batch, second_batch, batch_dims = [
+            _batch_dims(batch_axes, own, costs) for own in (first.axes, second.axes, batch_axes)
+        ]
+    is_vecdot = bool(batch_axes) and costs.has_vecdot and not rows and not columns
+    is_batched = bool(first_batch or second_batch) and not is_vecdot
+    # a product of two vectors has neither rows nor columns
+    row_dims: Dims = (rows,) if rows or (first_batch and not is_vecdot) else ()
+    column_dims: Dims = (columns,) if columns or (second_batch and not is_vecdot) else ()
 
-    count, depth = prod(map(size, loops)), prod(map(size, inner))
-    if not rows and not columns and inner and not one.axes[-1] == other.axes[-1] == inner[-1]:
-        cost = count * (costs.vecdot_item + depth * costs.strided_vector_element)
+    batch_size, depth = prod(map(size, batch_axes)), prod(map(size, inner))
+    if not rows and not columns and inner and not first.axes[-1] == second.axes[-1] == inner[-1]:
+        cost = batch_size * (costs.vecdot_item + depth * costs.strided_vector_element)
     else:
-        cost = costs.matmul_work(count, prod(map(size, rows)), prod(map(size, columns)), depth)
+        cost = costs.matmul_work(batch_size, prod(map(size, rows)), prod(map(size, columns)), depth)
     cost += costs.matmul_overhead if is_batched else costs.dot_overhead
-    first = to_dims(one, (*left, *row_dims, inner), sizes)
-    second = to_dims(other, (*right, inner, *column_dims), sizes)
-    if (rows or columns) and costs.matmul_broadcasts:  # vectors may be strided
-        first, second = (
-            _in_order(one, first, (*rows, *inner), sizes),
-            _in_order(other, second, (*inner, *columns), sizes),
-        )
-    cost += first.cost(costs) + second.cost(costs)
+    first_change = change_layout(first, (*first_batch, *row_dims, inner), sizes)
+    second_change = change_layout(second, (*second_batch, inner, *column_dims), sizes)
+    if (rows or columns) and costs.matmul_broadcasts:  # vectors may have any stride
+        first_change = _copy_strided_matrix(first, first_change, (*rows, *inner), sizes)
+        second_change = _copy_strided_matrix(second, second_change, (*inner, *columns), sizes)
+    cost += first_change.cost(costs) + second_change.cost(costs)
 
-    dims = (*outer, *row_dims, *column_dims)
-    shape = tuple([prod(map(size, dim)) for dim in dims])
-    product_axes = (*loops, *rows, *columns)
+    product_dims = (*batch_dims, *row_dims, *column_dims)
+    shape = tuple([prod(map(size, dim)) for dim in product_dims])
+    product_axes = (*batch_axes, *rows, *columns)
     node = Contract("vecdot" if is_vecdot else "matmul" if is_batched else "dot", shape, axes=product_axes)
     steps: tuple[Node, ...] = ()
-    if later:
-        steps = (Sum(tuple(range(len(later)))),)
-        product_axes, shape = product_axes[len(later) :], shape[len(later) :]
-        cost += costs.sum_overhead + count * costs.sum_element
-    more, after, result = finish(Operand(product_axes, shape, steps), target, model)
-    best = PairwiseContraction(cost + more, (first.steps, second.steps), node, after, result)
-    if later or is_vecdot:
+    if summed_after:
+        steps = (Sum(tuple(range(len(summed_after)))),)
+        product_axes, shape = product_axes[len(summed_after) :], shape[len(summed_after) :]
+        cost += costs.sum_overhead + batch_size * costs.sum_element
+    extra, epilogue, result = finish_result(Operand(product_axes, shape, steps), spec, model)
+    best = PairwiseContraction(cost + extra, (first_change.steps, second_change.steps), node, epilogue, result)
+    if summed_after or is_vecdot:
         return best
-    other_way = None
-    if not is_batched and len(first.steps) == len(after) == 1:
-        other_way = _unmerged(best, one, columns, target, model)
-    elif costs.matmul_fills and target.order is not None and product_axes != target.order:
-        other_way = _into_buffer(best, node, dims, cost, target, model)
-    return best if other_way is None or best.cost <= other_way.cost else other_way
+    alternative = None
+    if not is_batched and len(first_change.steps) == len(epilogue) == 1:
+        alternative = _matmul_without_reshapes(best, first, columns, spec, model)
+    elif costs.matmul_fills and spec.order is not None and product_axes != spec.order:
+        alternative = _matmul_into_buffer(best, node, product_dims, cost, spec, model)
+    return best if alternative is None or best.cost <= alternative.cost else alternative
 
 
-def _loop_dims(loops: Axes, axes: Axes, costs: ContractionCosts) -> Dims:
-    """The dimensions before the last two, of an operand with these axes."""
+def _batch_dims(batch_axes: Axes, axes: Axes, costs: ContractionCosts) -> Dims:
+    """Return the dimensions before the last two, for an operand with these axes."""
     if not costs.matmul_broadcasts:
-        return (loops,)
-    return tuple(dropwhile(not_, [(axis,) if axis in axes else () for axis in loops]))
+        return (batch_axes,)
+    return tuple(dropwhile(not_, [(axis,) if axis in axes else () for axis in batch_axes]))
 
 
-def _in_order(operand: Operand, change: LayoutChange, matrix: Axes, sizes: Sequence[int]) -> LayoutChange:
-    """An operand whose matrices are in order: a copy, where neither rows nor columns are adjacent in memory."""
+def _copy_strided_matrix(operand: Operand, change: LayoutChange, matrix: Axes, sizes: Sequence[int]) -> LayoutChange:
+    """Add a copy to the layout change if neither rows nor columns of the matrices are contiguous in memory."""
     axes = operand.axes
-    if change.copied or not axes or axes[-1] in matrix:
+    if change.copied_elements or not axes or axes[-1] in matrix:
         return change
     size = sizes.__getitem__
     stride = prod(map(size, axes[axes.index(matrix[-1]) + 1 :])) if matrix else 1
@@ -270,37 +286,37 @@ def _in_order(operand: Operand, change: LayoutChange, matrix: Axes, sizes: Seque
     return LayoutChange((*change.steps, Contiguous(operand.shape)), prod(map(size, axes)), row, stride)
 
 
-def _unmerged(
-    plain: PairwiseContraction, one: Operand, columns: Axes, target: Target, model: CostModel
+def _matmul_without_reshapes(
+    candidate: PairwiseContraction, first: Operand, columns: Axes, spec: ResultSpec, model: CostModel
 ) -> PairwiseContraction | None:
-    """The product without the reshapes around it, where they only merge dimensions to rows, and split them again."""
+    """Return the product without the reshapes that only merge dimensions to rows and split them again, if possible."""
     sizes, costs = model
-    cost, ((merge,), second), _, (split,), result = plain
+    cost, ((merge,), second), _, (split,), result = candidate
     lengths = (prod([sizes[axis] for axis in columns]),) if columns else ()
-    if not isinstance(merge, Reshape) or not isinstance(split, Reshape) or merge.shape[-1:] != one.shape[-1:]:
+    if not isinstance(merge, Reshape) or not isinstance(split, Reshape) or merge.shape[-1:] != first.shape[-1:]:
         return None
-    if target.shape != (*one.shape[:-1], *lengths):
+    if spec.shape != (*first.shape[:-1], *lengths):
         return None
     cost -= 2 * costs.view_overhead
     if not costs.matmul_folds:
-        cost += costs.matmul_overhead - costs.dot_overhead + prod(one.shape[:-2]) * costs.matmul_item
-    node = Contract("dot" if costs.matmul_folds else "matmul", target.shape, axes=(*one.axes[:-1], *columns))
+        cost += costs.matmul_overhead - costs.dot_overhead + prod(first.shape[:-2]) * costs.matmul_item
+    node = Contract("dot" if costs.matmul_folds else "matmul", spec.shape, axes=(*first.axes[:-1], *columns))
     return PairwiseContraction(cost, ((), second), node, (), result)
 
 
-def _into_buffer(
-    plain: PairwiseContraction, node: Contract, dims: Dims, cost: float, target: Target, model: CostModel
+def _matmul_into_buffer(
+    candidate: PairwiseContraction, node: Contract, product_dims: Dims, cost: float, spec: ResultSpec, model: CostModel
 ) -> PairwiseContraction | None:
-    """The product into memory in the order of the target, where it would come in another order."""
-    (sizes, costs), order = model, target.order or ()
-    memory = memory_order(dims, order)
-    if memory is None:
+    """Return the product written into memory in the order of the result, if its own order is another."""
+    (sizes, costs), order = model, spec.order or ()
+    memory_order = order_dims_in_memory(product_dims, order)
+    if memory_order is None:
         return None
-    shape = tuple(map(node.shape.__getitem__, memory))
-    filled = tuple(map(memory.index, range(len(dims))))
-    after = () if shape == target.shape else (Reshape(target.shape),)
-    cost += costs.output_buffer_overhead + len(after) * costs.view_overhead
-    if not any(dim[-1:] == order[-1:] for dim in dims[-2:]):
+    shape = tuple(map(node.shape.__getitem__, memory_order))
+    order_in_buffer = tuple(map(memory_order.index, range(len(product_dims))))
+    epilogue = () if shape == spec.shape else (Reshape(spec.shape),)
+    cost += costs.output_buffer_overhead + len(epilogue) * costs.view_overhead
+    if not any(dim[-1:] == order[-1:] for dim in product_dims[-2:]):
         cost += prod([sizes[axis] for axis in order]) * (costs.copy_element + costs.copy_strided_element)
-    node = node._replace(shape=shape, order=filled, axes=order)
-    return PairwiseContraction(cost, plain.sides, node, after, plain.result)
+    node = node._replace(shape=shape, order=order_in_buffer, axes=order)
+    return PairwiseContraction(cost, candidate.operand_steps, node, epilogue, candidate.result)

@@ -1,6 +1,6 @@
-"""An einsum for any sizes, as products of two tensors at a time: for frameworks whose own einsum does not serve.
+"""Decompose an einsum for any sizes into products of two tensors, for frameworks whose own einsum does not serve.
 
-Tensors are taken from left to right. Where sizes are known, `plait._plan.contraction.search` finds better products.
+Tensors are multiplied from left to right. For known sizes `plait._plan.contraction.search` finds better products.
 """
 
 from __future__ import annotations
@@ -13,111 +13,115 @@ from plait._plan.graph import Plan, Step
 from plait._plan.nodes import Contract, Diagonal, EquationAxis, Node, Permute, Reshape, Shape, Sum, axes_of_term
 from plait._shapes.solver import BROADCAST, KINDS_WITH_RESULT, PRODUCT, SizeOp
 
-Tensor: TypeAlias = "tuple[int, dict[EquationAxis, int]]"
-"""The number of a tensor or a result, and its axes in order, each with the slot of its length."""
+LabeledTensor: TypeAlias = "tuple[int, dict[EquationAxis, int]]"
+"""The number of a tensor or a result in the plan, and for each of its axes in order the slot of its length."""
 
 
 def decompose_einsum(plan: Plan) -> Plan:
-    """The plan with products of matrices or of elements in the place of each einsum.
+    """Return the plan with matrix products or elementwise products instead of each einsum.
 
-    Diagonals are those of the last two dimensions.
+    Diagonals are taken of the last two dimensions.
     """
-    builder = _Builder(plan)
+    builder = _PlanBuilder(plan)
     numbers = list(range(len(plan.solved.ranks)))
     for node, operands in plan.steps:
-        chosen = [numbers[operand] for operand in operands]
+        operand_numbers = [numbers[operand] for operand in operands]
         if isinstance(node, Contract):
-            numbers.append(builder.contract(node.equation, chosen))
+            numbers.append(builder.add_einsum(node.equation, operand_numbers))
         else:
-            numbers.append(builder.add(node, *chosen))
+            numbers.append(builder.add_node(node, *operand_numbers))
     outputs = tuple([numbers[output] for output in plan.outputs])
     return plan._replace(size_ops=tuple(builder.size_ops), steps=tuple(builder.steps), outputs=outputs)
 
 
-class _Builder:
-    """The steps, and what they need: the shapes of all tensors and results, and the arithmetic of the sizes."""
+class _PlanBuilder:
+    """Collects the steps, the slots of all shapes, and the size operations of the decomposed plan."""
 
     def __init__(self, plan: Plan) -> None:
         self.shapes: list[Shape] = [tuple(range(*pair)) for pair in pairwise(accumulate(plan.solved.ranks, initial=0))]
         self.steps: list[Step] = []
         self.size_ops = list(plan.size_ops)
-        self.width = plan.solved.initial_slot_count
+        self.initial_slot_count = plan.solved.initial_slot_count
 
-    def add(self, node: Node, *operands: int) -> int:
-        """The number of the result."""
+    def add_node(self, node: Node, *operands: int) -> int:
+        """Append a node, and return the number of its result."""
         self.steps.append((node, operands))
         self.shapes.append(node.output_shape(*[self.shapes[operand] for operand in operands]))
         return len(self.shapes) - 1
 
-    def contract(self, equation: str, operands: Sequence[int]) -> int:
-        """The number of the result of an einsum."""
+    def add_einsum(self, equation: str, operands: Sequence[int]) -> int:
+        """Append the nodes of an einsum, and return the number of its result."""
         left, _, right = equation.partition("->")
-        tensors = [self._diagonals(*pair) for pair in zip(left.split(","), operands, strict=True)]
+        tensors = [self._take_diagonals(*pair) for pair in zip(left.split(","), operands, strict=True)]
         dots = min([axis for _, slots in tensors for axis in slots if isinstance(axis, int)], default=0)
         output = axes_of_term(right, len(right.replace("...", "")) - dots)
         while len(tensors) > 1:
-            one, other, *rest = tensors
-            tensors = [self._product(one, other, {*output}.union(*[slots for _, slots in rest])), *rest]
-        return self._arrange(self._sum(tensors[0], output), [[axis] for axis in output])
+            first, second, *rest = tensors
+            tensors = [self._multiply(first, second, {*output}.union(*[slots for _, slots in rest])), *rest]
+        return self._arrange_dims(self._sum_unneeded(tensors[0], output), [[axis] for axis in output])
 
-    def _size(self, kind: str, source: int, factors: Iterable[int]) -> int:
-        """The slot that an operation fills."""
-        operation = SizeOp(kind, source, tuple(factors))
-        if operation not in self.size_ops:
-            self.size_ops.append(operation)
-        return self.width + [each for each in self.size_ops if each.kind in KINDS_WITH_RESULT].index(operation)
+    def _size_slot(self, kind: str, source: int, factors: Iterable[int]) -> int:
+        """Return the slot that a size operation fills, and add the operation if it is new."""
+        size_op = SizeOp(kind, source, tuple(factors))
+        if size_op not in self.size_ops:
+            self.size_ops.append(size_op)
+        return self.initial_slot_count + [op for op in self.size_ops if op.kind in KINDS_WITH_RESULT].index(size_op)
 
-    def _diagonals(self, term: str, number: int) -> Tensor:
+    def _take_diagonals(self, term: str, number: int) -> LabeledTensor:
         axes = axes_of_term(term, len(self.shapes[number]))
         while repeated := [axis for axis in axes if axes.count(axis) > 1]:
-            pair = [place for place, axis in enumerate(axes) if axis == repeated[0]][:2]
-            order = (*[place for place in range(len(axes)) if place not in pair], *pair)
-            number = self.add(Diagonal((len(axes) - 2, len(axes) - 1)), self.add(Permute(order), number))
-            axes = [axes[place] for place in order[:-1]]
+            pair = [dim for dim, axis in enumerate(axes) if axis == repeated[0]][:2]
+            order = (*[dim for dim in range(len(axes)) if dim not in pair], *pair)
+            number = self.add_node(Diagonal((len(axes) - 2, len(axes) - 1)), self.add_node(Permute(order), number))
+            axes = [axes[dim] for dim in order[:-1]]
         return number, dict(zip(axes, self.shapes[number], strict=True))
 
-    def _sum(self, tensor: Tensor, needed: Collection[EquationAxis]) -> Tensor:
-        """The tensor without the axes that nothing needs."""
+    def _sum_unneeded(self, tensor: LabeledTensor, needed: Collection[EquationAxis]) -> LabeledTensor:
+        """Sum over the axes that are not needed."""
         number, slots = tensor
-        places = tuple([place for place, axis in enumerate(slots) if axis not in needed])
+        summed = tuple([dim for dim, axis in enumerate(slots) if axis not in needed])
         kept = {axis: slot for axis, slot in slots.items() if axis in needed}
-        return (self.add(Sum(places), number), kept) if places else tensor
+        return (self.add_node(Sum(summed), number), kept) if summed else tensor
 
-    def _arrange(self, tensor: Tensor, dims: Sequence[Sequence[EquationAxis]]) -> int:
-        """The number of the tensor with these axes in each of its dimensions."""
+    def _arrange_dims(self, tensor: LabeledTensor, dims: Sequence[Sequence[EquationAxis]]) -> int:
+        """Permute and reshape a tensor to dimensions of these axes, and return the number of the result."""
         number, slots = tensor
         order = tuple([[*slots].index(axis) for axis in chain(*dims)])
         if order != tuple(sorted(order)):
-            number = self.add(Permute(order), number)
+            number = self.add_node(Permute(order), number)
         if any(len(dim) != 1 for dim in dims):
-            number = self.add(Reshape(self._shape(slots, dims)), number)
+            number = self.add_node(Reshape(self._shape_slots(slots, dims)), number)
         return number
 
-    def _shape(self, slots: dict[EquationAxis, int], dims: Sequence[Sequence[EquationAxis]]) -> Shape:
+    def _shape_slots(self, slots: dict[EquationAxis, int], dims: Sequence[Sequence[EquationAxis]]) -> Shape:
         sizes = [[slots[axis] for axis in dim] for dim in dims]
-        return tuple([size[0] if len(size) == 1 else self._size(PRODUCT, 0, size) for size in sizes])
+        return tuple([size[0] if len(size) == 1 else self._size_slot(PRODUCT, 0, size) for size in sizes])
 
-    def _product(self, one: Tensor, other: Tensor, needed: Collection[EquationAxis]) -> Tensor:
-        """Two tensors as one: a product of matrices where something is summed, and otherwise of elements."""
-        one, other = self._sum(one, {*other[1], *needed}), self._sum(other, {*one[1], *needed})
-        slots = {**other[1], **one[1]}
-        dots = sorted([axis for axis in slots if isinstance(axis, int)])
-        both = [axis for axis in one[1] if axis in other[1]]
-        for axis in both:
-            if axis in dots:  # the others have the same length in both
-                slots[axis] = self._size(BROADCAST, other[1][axis], [one[1][axis]])
-        loops = [*dots, *[axis for axis in both if axis in needed and axis not in dots]]
-        inner = [axis for axis in both if axis not in needed]
-        rows, columns = [[axis for axis in each if axis not in (*both, *dots)] for _, each in (one, other)]
-        left, right = [[[axis] for axis in loops if axis in each] for _, each in (one, other)]
-        dims = [[axis] for axis in (*loops, *rows, *columns)]
-        kept = {axis: slots[axis] for axis in (*loops, *rows, *columns)}
+    def _multiply(self, first: LabeledTensor, second: LabeledTensor, needed: Collection[EquationAxis]) -> LabeledTensor:
+        """Multiply two tensors: by a matrix product if an axis is summed, otherwise elementwise."""
+        first = self._sum_unneeded(first, {*second[1], *needed})
+        second = self._sum_unneeded(second, {*first[1], *needed})
+        slots = {**second[1], **first[1]}
+        ellipsis = sorted([axis for axis in slots if isinstance(axis, int)])
+        shared = [axis for axis in first[1] if axis in second[1]]
+        for axis in shared:
+            if axis in ellipsis:  # axes with a letter have the same length in both
+                slots[axis] = self._size_slot(BROADCAST, second[1][axis], [first[1][axis]])
+        batch = [*ellipsis, *[axis for axis in shared if axis in needed and axis not in ellipsis]]
+        inner = [axis for axis in shared if axis not in needed]
+        rows, columns = [[axis for axis in own if axis not in (*shared, *ellipsis)] for _, own in (first, second)]
+        first_dims, second_dims = [[[axis] for axis in batch if axis in own] for _, own in (first, second)]
+        product_dims = [[axis] for axis in (*batch, *rows, *columns)]
+        kept = {axis: slots[axis] for axis in (*batch, *rows, *columns)}
         if not inner:
-            left += [[axis] if axis in rows else [] for axis in (*rows, *columns)]
-            right += [[axis] if axis in columns else [] for axis in (*rows, *columns)]
-            operands = self._arrange(one, left), self._arrange(other, right)
-            return self.add(Contract("multiply", self._shape(slots, dims)), *operands), kept
-        operands = self._arrange(one, [*left, rows, inner]), self._arrange(other, [*right, inner, columns])
-        merged = [*dims[: len(loops)], rows, columns]
-        number = self.add(Contract("matmul", self._shape(slots, merged)), *operands)
-        return (number if merged == dims else self.add(Reshape(self._shape(slots, dims)), number)), kept
+            first_dims += [[axis] if axis in rows else [] for axis in (*rows, *columns)]
+            second_dims += [[axis] if axis in columns else [] for axis in (*rows, *columns)]
+            operands = self._arrange_dims(first, first_dims), self._arrange_dims(second, second_dims)
+            return self.add_node(Contract("multiply", self._shape_slots(slots, product_dims)), *operands), kept
+        left = self._arrange_dims(first, [*first_dims, rows, inner])
+        right = self._arrange_dims(second, [*second_dims, inner, columns])
+        merged = [*product_dims[: len(batch)], rows, columns]
+        number = self.add_node(Contract("matmul", self._shape_slots(slots, merged)), left, right)
+        if merged != product_dims:
+            number = self.add_node(Reshape(self._shape_slots(slots, product_dims)), number)
+        return number, kept

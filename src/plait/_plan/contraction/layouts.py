@@ -1,4 +1,4 @@
-"""How a tensor gets other dimensions, as an operand or a result: the fewest steps, and what they copy."""
+"""The layout of operands and results: the fewest steps that change it, and how many elements they copy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from math import prod
 from operator import mul
 from typing import NamedTuple
 
-from plait._plan.contraction.network import Network
+from plait._plan.contraction.network import TensorNetwork
 from plait._plan.nodes import Node, Permute, Reshape
 from plait._shapes.coalesce import coalesce_axes
 from plait._shapes.solver import Axes, Dims
@@ -16,10 +16,10 @@ from plait.backends.costs import ContractionCosts
 
 
 class Operand(NamedTuple):
-    """A tensor in row-major order: its axes in that order, its shape, and the steps that are still to be done.
+    """A row-major tensor: its axes in memory order, its shape, and the steps that have yet to be applied to it.
 
-    After the ``steps`` it has this ``shape``, whose dimensions hold the axes, in order. Nobody else uses the memory of
-    a temporary, an intermediate result.
+    The steps give ``shape``, whose dimensions hold the axes in order. A temporary is an intermediate result whose
+    memory may be overwritten.
     """
 
     axes: Axes
@@ -28,106 +28,110 @@ class Operand(NamedTuple):
     is_temporary: bool = False
 
 
-class Target(NamedTuple):
-    """What is to be left: the axes that are ``kept``, and of the result of all their ``order`` and the ``shape``.
+class ResultSpec(NamedTuple):
+    """What a contraction must return: the axes to keep, and for the last one their order and the result's shape.
 
-    ``merges`` says that the shape has dimensions of several axes.
+    ``merges_axes`` says whether the shape has dimensions of several axes.
     """
 
-    kept: frozenset[int]
+    kept_axes: frozenset[int]
     order: Axes | None = None
     shape: tuple[int, ...] = ()
-    merges: bool = False
+    merges_axes: bool = False
 
 
 class CostModel(NamedTuple):
-    """The lengths of the axes, and what the calls of a framework cost."""
+    """The lengths of the axes, and the costs of a framework's calls."""
 
     sizes: tuple[int, ...]
     costs: ContractionCosts
 
 
 class LayoutChange(NamedTuple):
-    """The steps to other dimensions, and how many elements they copy: in rows of a length, with a stride before."""
+    """Steps that change a layout, and the number of elements they copy: in rows, read with a stride."""
 
     steps: tuple[Node, ...]
-    copied: int = 0
-    row: int = 1
-    stride: int = 1
+    copied_elements: int = 0
+    row_length: int = 1
+    source_stride: int = 1
 
     def cost(self, costs: ContractionCosts) -> float:
-        """In nanoseconds."""
+        """Return the cost in nanoseconds."""
         overhead = len(self.steps) * costs.view_overhead
-        return overhead + costs.copy_work(self.copied, self.row, self.stride) if self.copied else overhead
+        if not self.copied_elements:
+            return overhead
+        return overhead + costs.copy_work(self.copied_elements, self.row_length, self.source_stride)
 
 
-def to_dims(operand: Operand, dims: Dims, sizes: Sequence[int]) -> LayoutChange:
-    """Bring an operand into dimensions with these axes; a dimension without axes has length 1.
+def change_layout(operand: Operand, dims: Dims, sizes: Sequence[int]) -> LayoutChange:
+    """Return the steps that give an operand dimensions of these axes; a dimension without axes has length 1.
 
-    The axes of a dimension must be adjacent in memory, in this order; where they are not, the operand is copied.
+    The operand is copied where the axes of a dimension are not adjacent in memory, in this order.
     """
     axes, _, steps, _ = operand
     size = sizes.__getitem__
-    wanted: Axes = tuple(chain.from_iterable(dims))
-    shape = tuple([prod(map(size, group)) for group in dims])
-    if wanted == axes:
+    new_axes: Axes = tuple(chain.from_iterable(dims))
+    shape = tuple([prod(map(size, dim_axes)) for dim_axes in dims])
+    if new_axes == axes:
         return LayoutChange((*steps, Reshape(shape)) if shape != operand.shape else steps)
-    memory = memory_order(dims, axes)
-    if memory is not None:  # a reshape that merges, then a permutation: views both
-        order = tuple(map(memory.index, range(len(dims))))
-        return LayoutChange((*steps, *_reshape(operand.shape, tuple(map(shape.__getitem__, memory))), Permute(order)))
-    groups = coalesce_axes(((wanted,), (axes,)))
-    split = sorted(groups, key=lambda group: axes.index(group[0]))
-    lengths = tuple([prod(map(size, group)) for group in split])
-    order = tuple(map(split.index, groups))
-    stride = prod(map(size, axes[axes.index(wanted[-1]) + 1 :]))
-    steps = (*steps, *_reshape(operand.shape, lengths), Permute(order), Reshape(shape))
+    memory_order = order_dims_in_memory(dims, axes)
+    if memory_order is not None:  # merging adjacent axes and permuting are both views
+        order = tuple(map(memory_order.index, range(len(dims))))
+        return LayoutChange(
+            (*steps, *_reshape_if_needed(operand.shape, tuple(map(shape.__getitem__, memory_order))), Permute(order))
+        )
+    groups = coalesce_axes(((new_axes,), (axes,)))
+    source_groups = sorted(groups, key=lambda dim_axes: axes.index(dim_axes[0]))
+    lengths = tuple([prod(map(size, dim_axes)) for dim_axes in source_groups])
+    order = tuple(map(source_groups.index, groups))
+    stride = prod(map(size, axes[axes.index(new_axes[-1]) + 1 :]))
+    steps = (*steps, *_reshape_if_needed(operand.shape, lengths), Permute(order), Reshape(shape))
     return LayoutChange(steps, prod(lengths), lengths[order[-1]], stride)
 
 
-def memory_order(dims: Dims, axes: Axes) -> list[int] | None:
-    """How dimensions lie in memory in which the axes lie in this order: those without axes first, outer before inner.
+def order_dims_in_memory(dims: Dims, axes: Axes) -> list[int] | None:
+    """Return the dimensions in memory order if memory has the axes in the order ``axes``, those without axes first.
 
-    ``None`` where the axes of a dimension are not adjacent there.
+    Return ``None`` if the axes of a dimension are not adjacent there.
     """
-    starts = []
-    for group in dims:
-        start = axes.index(group[0]) if group else -1
-        if axes[start : start + len(group)] != group:
+    first_positions = []
+    for dim_axes in dims:
+        start = axes.index(dim_axes[0]) if dim_axes else -1
+        if axes[start : start + len(dim_axes)] != dim_axes:
             return None
-        starts.append(start)
-    return sorted(range(len(dims)), key=starts.__getitem__)
+        first_positions.append(start)
+    return sorted(range(len(dims)), key=first_positions.__getitem__)
 
 
-def _reshape(shape: tuple[int, ...], target: tuple[int, ...]) -> tuple[Node, ...]:
-    return () if shape == target else (Reshape(target),)
+def _reshape_if_needed(shape: tuple[int, ...], new_shape: tuple[int, ...]) -> tuple[Node, ...]:
+    return () if shape == new_shape else (Reshape(new_shape),)
 
 
-def final_target(network: Network) -> Target:
-    """The target of the last step."""
+def final_result_spec(network: TensorNetwork) -> ResultSpec:
+    """Return what the last contraction of a network must return."""
     order, shape = network.output, network.result
     boundaries = {*accumulate([network.sizes[axis] for axis in order], mul)}
-    return Target(frozenset(order), order, shape, merges=not boundaries <= {*accumulate(shape, mul)})
+    return ResultSpec(frozenset(order), order, shape, merges_axes=not boundaries <= {*accumulate(shape, mul)})
 
 
-def finish(product: Operand, target: Target, model: CostModel) -> tuple[float, tuple[Node, ...], Operand]:
-    """The cost and the steps from a product to the target, and what is left then."""
+def finish_result(product: Operand, spec: ResultSpec, model: CostModel) -> tuple[float, tuple[Node, ...], Operand]:
+    """Return the cost and the steps from a product to the result that is asked for, and that result."""
     sizes, costs = model
     axes, _, steps, _ = product
-    order = target.order
+    order = spec.order
     if order is None:
         return len(steps) * costs.view_overhead, steps, Operand(axes, product.shape)
-    result = Operand(order, target.shape)
+    result = Operand(order, spec.shape)
     if axes == order:
-        if product.shape != target.shape:
-            steps = (*steps, Reshape(target.shape))
+        if product.shape != spec.shape:
+            steps = (*steps, Reshape(spec.shape))
         return len(steps) * costs.view_overhead, steps, result
     size = sizes.__getitem__
-    change = to_dims(product, tuple([(axis,) for axis in order]), sizes)
-    if target.shape != tuple(map(size, order)):
-        steps = (*change.steps, Reshape(target.shape))
+    change = change_layout(product, tuple([(axis,) for axis in order]), sizes)
+    if spec.shape != tuple(map(size, order)):
+        steps = (*change.steps, Reshape(spec.shape))
         change = change._replace(steps=steps)
-        if target.merges:
+        if spec.merges_axes:
             stride = prod(map(size, axes[axes.index(order[-1]) + 1 :]))
             change = LayoutChange(steps, prod(map(size, order)), sizes[order[-1]], stride)
     return change.cost(costs), change.steps, result

@@ -1,7 +1,7 @@
-"""A contraction of tensors of given shapes, reduced to its axes: which of them each tensor has, and their lengths.
+"""A tensor network: the axes of each tensor of an einsum, and their lengths.
 
-Axes of length 1 are left out, and so are dimensions of an ellipsis that are stretched; axes that are adjacent in every
-tensor are coalesced.
+Axes of length 1 and broadcast dimensions of an ellipsis are left out; axes that are adjacent in every tensor are
+coalesced to one.
 """
 
 from __future__ import annotations
@@ -14,48 +14,48 @@ from typing import NamedTuple
 from plait._shapes.coalesce import coalesce_axes
 from plait._shapes.solver import Axes, Dims, SolvedPattern
 
-_flat = chain.from_iterable
+_flatten = chain.from_iterable
 
 
-class Network(NamedTuple):
-    """What is contracted."""
+class TensorNetwork(NamedTuple):
+    """The tensors to contract, as axes that are numbered from 0."""
 
     terms: tuple[Axes, ...]  # the axes of each tensor, in row-major order
     output: Axes  # the axes of the result
-    groups: tuple[Axes, ...]  # for each axis the axes of the pattern that it coalesces
-    labels: tuple[str, ...]  # the axes in the words of the pattern
+    groups: tuple[Axes, ...]  # for each axis the pattern's axes that are coalesced to it
+    labels: tuple[str, ...]  # for each axis its text in the pattern
     sizes: tuple[int, ...]  # the length of each axis
-    shapes: tuple[tuple[int, ...], ...]  # of the tensors as they are given
+    shapes: tuple[tuple[int, ...], ...]  # the shapes of the tensors that the caller gives
     result: tuple[int, ...]  # the shape of the result
 
 
-def build_network(solved: SolvedPattern, slots: Sequence[int], *, across: bool = True) -> Network:
-    """The network of a solved einsum whose slots are filled.
+def build_network(solved: SolvedPattern, slots: Sequence[int], *, across: bool = True) -> TensorNetwork:
+    """Return the network of a solved einsum; ``slots`` are all its sizes, evaluated.
 
-    Axes of different dimensions may be coalesced ``across`` them, which takes a reshape. They are not where nothing is
-    summed: elements are multiplied as they are.
+    If ``across``, axes of different dimensions may be coalesced, which takes a reshape. That is not done where nothing
+    is summed: the multiplication is elementwise, and takes the tensors as they are.
     """
-    is_long = {axis for axis, slot in enumerate(solved.slots) if slots[slot] != 1}.__contains__
-    tensors: list[Dims] = []
+    is_not_unit = {axis for axis, slot in enumerate(solved.slots) if slots[slot] != 1}.__contains__
+    tensor_dims: list[Dims] = []
     position = 0
     for dims in solved.inputs:
-        kept: list[Axes] = []
-        for axes in dims:  # an axis of an ellipsis may be longer in another tensor
-            kept.append(() if slots[position] == 1 else tuple(filter(is_long, axes)))
+        long_dims: list[Axes] = []
+        for axes in dims:  # this tensor may be broadcast along an axis of an ellipsis
+            long_dims.append(() if slots[position] == 1 else tuple(filter(is_not_unit, axes)))
             position += 1
-        tensors.append(tuple(kept))
-    output = tuple([tuple(filter(is_long, axes)) for axes in solved.output])
-    is_sum = {*_flat(_flat(tensors))} > {*_flat(output)}
-    groups = coalesce_axes([*tensors, output], across=across and is_sum)
-    number = {group[0]: place for place, group in enumerate(groups)}
-    terms = [tuple([number[axis] for axis in _flat(dims) if axis in number]) for dims in (*tensors, output)]
+        tensor_dims.append(tuple(long_dims))
+    output = tuple([tuple(filter(is_not_unit, axes)) for axes in solved.output])
+    is_sum = {*_flatten(_flatten(tensor_dims))} > {*_flatten(output)}
+    groups = coalesce_axes([*tensor_dims, output], across=across and is_sum)
+    numbers = {group[0]: number for number, group in enumerate(groups)}
+    terms = [tuple([numbers[axis] for axis in _flatten(dims) if axis in numbers]) for dims in (*tensor_dims, output)]
     labels = tuple([" ".join([solved.labels[axis] for axis in group]) for group in groups])
-    network = Network(tuple(terms[:-1]), terms[-1], tuple(groups), labels, (), (), ())
-    return with_lengths(network, solved, slots)
+    network = TensorNetwork(tuple(terms[:-1]), terms[-1], tuple(groups), labels, (), (), ())
+    return replace_lengths(network, solved, slots)
 
 
-def with_lengths(network: Network, solved: SolvedPattern, slots: Sequence[int]) -> Network:
-    """The network for tensors of other shapes; the same lengths must be 1."""
+def replace_lengths(network: TensorNetwork, solved: SolvedPattern, slots: Sequence[int]) -> TensorNetwork:
+    """Return the network for tensors of other shapes, of which the same dimensions have length 1."""
     length = [slots[slot] for slot in solved.slots].__getitem__
     sizes = tuple([prod(map(length, group)) for group in network.groups])
     ends = accumulate(solved.ranks)

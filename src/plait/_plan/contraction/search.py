@@ -1,4 +1,4 @@
-"""From a network to a contraction: the path, and the cheapest strategy for each step along it."""
+"""The search for a contraction of a network: the path, and the cheapest strategy for each step of the path."""
 
 from __future__ import annotations
 
@@ -8,156 +8,167 @@ from math import inf, prod
 from operator import attrgetter
 from typing import NamedTuple
 
-from plait._plan.contraction.candidates import EINSUM, PairwiseContraction, Strategy, candidate, strategies
-from plait._plan.contraction.layouts import CostModel, Operand, Target, final_target
-from plait._plan.contraction.network import Network
+from plait._plan.contraction.candidates import (
+    EINSUM_STRATEGY,
+    PairwiseContraction,
+    Strategy,
+    apply_strategy,
+    list_strategies,
+)
+from plait._plan.contraction.layouts import CostModel, Operand, ResultSpec, final_result_spec
+from plait._plan.contraction.network import TensorNetwork
 from plait._plan.contraction.paths import Optimize, Path, find_path, walk_path
 from plait._plan.graph import Plan, Step
 from plait._plan.nodes import Diagonal, Node, Reshape, Sum
 from plait._shapes.solver import Axes, SolvedPattern
 from plait.backends.costs import ContractionCosts
 
-LAYOUTS = 3
-"""How many layouts of an intermediate result are compared: the cheapest way to it may make the next step dear."""
+MAX_LAYOUTS = 3
+"""How many layouts of an intermediate result are kept: the cheapest one may make the next step expensive."""
 
 
 class Contraction(NamedTuple):
-    """A contraction of tensors of given shapes, or the first steps of one."""
+    """A contraction for given shapes, complete or up to some step of its path."""
 
-    network: Network
+    network: TensorNetwork
     path: Path
-    operands: tuple[Operand, ...]  # the tensors, and then the result of each step
-    is_prepared: bool  # whether axes that appear twice in a tensor, or in one tensor alone, are dealt with first
+    operands: tuple[Operand, ...]  # the input tensors, then the result of each step
+    is_simplified: bool  # whether repeated axes, and axes of one tensor alone, were removed first
     cost: float = 0.0  # nanoseconds, as estimated
-    pairs: tuple[PairwiseContraction, ...] = ()  # how the tensors are contracted along the path
-    strategies: tuple[Strategy, ...] = ()  # what was chosen for each of these, whatever the lengths
+    pairs: tuple[PairwiseContraction, ...] = ()  # for each step of the path
+    strategies: tuple[Strategy, ...] = ()  # for each step what was chosen
 
 
 def plan_contraction(
-    network: Network, costs: ContractionCosts, optimize: Optimize = "auto", memory_limit: int | None = None
+    network: TensorNetwork, costs: ContractionCosts, optimize: Optimize = "auto", memory_limit: int | None = None
 ) -> Contraction | None:
-    """The cheapest contraction of row-major tensors along the path of `find_path`.
+    """Return the cheapest contraction of row-major tensors along the path of `find_path`.
 
-    It is ``None`` where there is nothing to choose: there are too many letters for an einsum, and nothing else.
+    Return ``None`` if the einsum has too many letters and no other strategy applies: the framework's einsum is called.
     """
     path = find_path(network, optimize, memory_limit)
-    at_once: Path = (tuple(range(len(network.terms))),)
-    given = unprepared(network, at_once)
+    single_step: Path = (tuple(range(len(network.terms))),)
+    initial = initial_state(network, single_step)
     if costs.has_only_einsum:
-        start = given._replace(path=path)
-        found = _search(start, costs, (EINSUM,) * len(path))
+        start = initial._replace(path=path)
+        cheapest = _search_strategies(start, costs, (EINSUM_STRATEGY,) * len(path))
     else:
-        start = prepare(network, path, costs)
-        found = _search(start, costs)
-    is_loop = len(network.terms) == 1 or (costs.einsum_fuses and (path != at_once or start.operands != given.operands))
-    if optimize == "auto" and memory_limit is None and is_loop:
-        direct = _search(given, costs, (EINSUM,))
-        if direct is not None and (found is None or direct.cost < found.cost):
-            return direct
-    return found
+        start = simplified_state(network, path, costs)
+        cheapest = _search_strategies(start, costs)
+    may_be_one_loop = len(network.terms) == 1 or (
+        costs.einsum_fuses and (path != single_step or start.operands != initial.operands)
+    )
+    if optimize == "auto" and memory_limit is None and may_be_one_loop:
+        one_einsum = _search_strategies(initial, costs, (EINSUM_STRATEGY,))
+        if one_einsum is not None and (cheapest is None or one_einsum.cost < cheapest.cost):
+            return one_einsum
+    return cheapest
 
 
-def instantiate(contraction: Contraction, network: Network, costs: ContractionCosts) -> Contraction | None:
-    """The same strategies for other lengths, of which the same are 0 and 1."""
+def reuse_strategies(contraction: Contraction, network: TensorNetwork, costs: ContractionCosts) -> Contraction | None:
+    """Return the contraction by the same strategies for other lengths, of which the same are 0 and 1."""
     path = contraction.path
-    start = prepare(network, path, costs) if contraction.is_prepared else unprepared(network, path)
-    return _search(start, costs, contraction.strategies)
+    start = simplified_state(network, path, costs) if contraction.is_simplified else initial_state(network, path)
+    return _search_strategies(start, costs, contraction.strategies)
 
 
-def unprepared(network: Network, path: Path) -> Contraction:
-    """The start of a search in which each operand is as it is given."""
-    return Contraction(network, path, tuple(map(Operand, network.terms, network.shapes)), is_prepared=False)
+def initial_state(network: TensorNetwork, path: Path) -> Contraction:
+    """Return the start of a search with the operands as they are given."""
+    return Contraction(network, path, tuple(map(Operand, network.terms, network.shapes)), is_simplified=False)
 
 
-def prepare(network: Network, path: Path, costs: ContractionCosts) -> Contraction:
-    """The start of a search in which no axis appears twice in an operand, or in one alone and not in the result."""
-    seen: set[int] = set()
-    shared = {*network.output}
+def simplified_state(network: TensorNetwork, path: Path, costs: ContractionCosts) -> Contraction:
+    """Return the start of a search with simplified operands: by diagonals, and by sums.
+
+    No operand then has a repeated axis, or an axis that neither another operand nor the result has.
+    """
+    seen_axes: set[int] = set()
+    needed_axes = {*network.output}
     for term in network.terms:
-        shared |= seen.intersection(term)
-        seen.update(term)
+        needed_axes |= seen_axes.intersection(term)
+        seen_axes.update(term)
     cost, operands = 0.0, []
     for term, shape in zip(network.terms, network.shapes, strict=True):
-        more, operand = _prepare_operand(Operand(term, shape), seen - shared, network.sizes, costs)
+        more, operand = _simplify_operand(Operand(term, shape), seen_axes - needed_axes, network.sizes, costs)
         cost += more
         operands.append(operand)
-    return Contraction(network, path, tuple(operands), is_prepared=True, cost=cost)
+    return Contraction(network, path, tuple(operands), is_simplified=True, cost=cost)
 
 
-def _prepare_operand(
-    operand: Operand, alone: set[int], sizes: Sequence[int], costs: ContractionCosts
+def _simplify_operand(
+    operand: Operand, unneeded_axes: set[int], sizes: Sequence[int], costs: ContractionCosts
 ) -> tuple[float, Operand]:
-    """The diagonal of an operand with repeated axes, summed over the axes that only it has; and what that costs."""
+    """Return the cost and the operand with diagonals of repeated axes taken, and summed over unneeded axes."""
     axes, shape, *_ = operand
-    if len(set(axes)) == len(axes) and alone.isdisjoint(axes):
+    if len(set(axes)) == len(axes) and unneeded_axes.isdisjoint(axes):
         return 0.0, operand
     size, rank = sizes.__getitem__, len(axes)
     lengths = tuple(map(size, axes))
     steps: list[Node] = [] if lengths == shape else [Reshape(lengths)]
     while len(set(axes)) < len(axes):
-        twice = next(axis for axis in axes if axes.count(axis) > 1)
-        one, other = [place for place, axis in enumerate(axes) if axis == twice][:2]
-        steps.append(Diagonal((one, other)))
-        axes = (*[axis for place, axis in enumerate(axes) if place not in (one, other)], twice)
+        repeated_axis = next(axis for axis in axes if axes.count(axis) > 1)
+        first_dim, second_dim = [dim for dim, axis in enumerate(axes) if axis == repeated_axis][:2]
+        steps.append(Diagonal((first_dim, second_dim)))
+        axes = (*[axis for dim, axis in enumerate(axes) if dim not in (first_dim, second_dim)], repeated_axis)
     cost = costs.diagonal_overhead * (rank - len(axes))
-    if not alone.isdisjoint(axes):
-        steps.append(Sum(tuple([place for place, axis in enumerate(axes) if axis in alone])))
+    if not unneeded_axes.isdisjoint(axes):
+        steps.append(Sum(tuple([dim for dim, axis in enumerate(axes) if axis in unneeded_axes])))
         element = costs.sum_element if rank == len(axes) else costs.strided_vector_element
         cost += costs.sum_overhead + prod(map(size, axes)) * element
-        axes = tuple([axis for axis in axes if axis not in alone])
+        axes = tuple([axis for axis in axes if axis not in unneeded_axes])
     return cost, Operand(axes, tuple(map(size, axes)), tuple(steps))
 
 
-def _search(
-    start: Contraction, costs: ContractionCosts, chosen: Sequence[Strategy] | None = None
+def _search_strategies(
+    start: Contraction, costs: ContractionCosts, chosen_strategies: Sequence[Strategy] | None = None
 ) -> Contraction | None:
-    """The cheapest way along a path, by the strategies that are chosen or by any; ``None`` where there is none."""
+    """Return the cheapest contraction along a path, by the chosen strategies or by any; ``None`` if there is none."""
     network, path = start.network, start.path
     model = CostModel(network.sizes, costs)
-    states = [start]  # the cheapest first, each with another layout of the last result
-    for step, (numbers, left) in enumerate(walk_path(path, len(network.terms))):
+    states = [start]  # sorted by cost, each with another layout of the last result
+    for step, (numbers, remaining) in enumerate(walk_path(path, len(network.terms))):
         terms = [operand.axes for operand in states[0].operands]
-        needed = {*network.output}.union(*[terms[number] for number in left])
+        needed = {*network.output}.union(*[terms[number] for number in remaining])
         kept = needed.intersection(chain.from_iterable([terms[number] for number in numbers]))
-        target = final_target(network) if step == len(path) - 1 else Target(frozenset(kept))
-        overhead = costs.pairwise_overhead if left or step else 0
+        spec = final_result_spec(network) if step == len(path) - 1 else ResultSpec(frozenset(kept))
+        overhead = costs.pairwise_overhead if remaining or step else 0
         best: dict[Axes, Contraction] = {}
-        for _, _, known, is_prepared, before, pairs, taken in states:
-            operands = [known[number] for number in numbers]
-            for strategy in (chosen[step],) if chosen else strategies(operands, target, costs):
-                pair = candidate(strategy, operands, target, model)
+        for _, _, tensors_so_far, is_simplified, cost_so_far, pairs, strategies_so_far in states:
+            operands = [tensors_so_far[number] for number in numbers]
+            for strategy in (chosen_strategies[step],) if chosen_strategies else list_strategies(operands, spec, costs):
+                pair = apply_strategy(strategy, operands, spec, model)
                 if pair is None:
                     continue
-                cost = before + overhead + pair.cost
+                cost = cost_so_far + overhead + pair.cost
                 axes, shape, *_ = pair.result
                 if cost < (best[axes].cost if axes in best else inf):
-                    tensors = (*known, Operand(axes, shape, is_temporary=len(operands) > 1))
-                    found = (*pairs, pair), (*taken, strategy)
-                    best[axes] = Contraction(network, path, tensors, is_prepared, cost, *found)
+                    tensors = (*tensors_so_far, Operand(axes, shape, is_temporary=len(operands) > 1))
+                    found = (*pairs, pair), (*strategies_so_far, strategy)
+                    best[axes] = Contraction(network, path, tensors, is_simplified, cost, *found)
         if not best:
             return None
-        states = sorted(best.values(), key=attrgetter("cost"))[:LAYOUTS]
+        states = sorted(best.values(), key=attrgetter("cost"))[:MAX_LAYOUTS]
     return states[0]
 
 
-def contraction_plan(solved: SolvedPattern, contraction: Contraction) -> Plan:
-    """A contraction as a plan, with lengths in the place of slots."""
+def build_contraction_plan(solved: SolvedPattern, contraction: Contraction) -> Plan:
+    """Return a contraction as a plan whose nodes hold lengths instead of slots."""
     steps: list[Step] = []
-    count = len(solved.ranks)
-    path = walk_path(contraction.path, count)
-    values = [*range(count)]  # for each operand of the pairs its number in the plan
+    input_count = len(solved.ranks)
+    path = walk_path(contraction.path, input_count)
+    plan_numbers = [*range(input_count)]  # for each tensor and result of a step its number in the plan
 
-    def add(node: Node, *operands: int) -> int:
+    def add_node(node: Node, *operands: int) -> int:
         steps.append((node, operands))
-        return count + len(steps) - 1
+        return input_count + len(steps) - 1
 
     for (numbers, _), strategy, pair in zip(path, contraction.strategies, contraction.pairs, strict=True):
-        operands = [values[number] for number in (numbers[::-1] if strategy.swapped else numbers)]
-        for place, nodes in enumerate(pair.sides):
+        operands = [plan_numbers[number] for number in (numbers[::-1] if strategy.is_swapped else numbers)]
+        for position, nodes in enumerate(pair.operand_steps):
             for node in nodes:
-                operands[place] = add(node, operands[place])
-        result = operands[0] if pair.node is None else add(pair.node, *operands)
-        for node in pair.after:
-            result = add(node, result)
-        values.append(result)
-    return Plan(solved, (), tuple(steps), (values[-1],))
+                operands[position] = add_node(node, operands[position])
+        result = operands[0] if pair.node is None else add_node(pair.node, *operands)
+        for node in pair.epilogue:
+            result = add_node(node, result)
+        plan_numbers.append(result)
+    return Plan(solved, (), tuple(steps), (plan_numbers[-1],))
