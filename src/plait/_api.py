@@ -6,7 +6,7 @@ symbolic size, some mistakes) raise a `TypeError` or an `AttributeError` there, 
 
 from __future__ import annotations
 
-from plait._executor.cache import lookup, lookup_untyped, operand_keys, split_operands
+from plait._executor.cache import lookup, lookup_untyped, split_einsum_arguments, types_shapes_and_dtypes
 from plait._executor.dispatch import call_uncached
 from plait._executor.dynamo import traced, traced_einsum, traced_pack, traced_parse_shape, traced_unpack
 from plait._executor.options import CURRENT, with_backend_kwargs
@@ -223,11 +223,11 @@ def einsum(
             operation, pattern, tensors = "classical", operands[0], operands[1:]
         else:
             operation, pattern, tensors = "einsum", operands[-1], operands[:-1]
-        if len(tensors) == 2:  # written out: a call of `operand_keys` is a tenth of all that is added
+        if len(tensors) == 2:  # written out: a call of `types_shapes_and_dtypes` is a tenth of all that is added
             a, b = tensors
             classes, shapes, dtypes = (type(a), type(b)), (a.shape, b.shape), (a.dtype, b.dtype)
         else:
-            classes, shapes, dtypes = operand_keys(tensors)
+            classes, shapes, dtypes = types_shapes_and_dtypes(tensors)
         if sizes:
             call = lookup(operation, pattern, classes, shapes, dtypes, options, **sizes).call
         else:
@@ -235,7 +235,7 @@ def einsum(
     except (TypeError, AttributeError, IndexError):  # the arguments make no key
         call = None
     if call is None:
-        operation, pattern, tensors = split_operands(operands)
+        operation, pattern, tensors = split_einsum_arguments(operands)
         return call_uncached(operation, tensors, pattern, sizes, "", options)
     return call(*tensors)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from plait._caches import clearable_lru_cache
-from plait._executor.cache import lookup, lookup_key, operand_keys
+from plait._executor.cache import lookup, lookup_arguments, types_shapes_and_dtypes
 from plait._executor.dispatch import call_uncached
 from plait._executor.dynamo import traced, traced_steps
 from plait._executor.options import CURRENT, with_backend_kwargs, without_sharding
@@ -80,7 +80,7 @@ class PatternMethods:
                 options, out_sharding=out_sharding, precision=precision, preferred_element_type=preferred_element_type
             )
         try:
-            classes, shapes, dtypes = operand_keys(tensors)
+            classes, shapes, dtypes = types_shapes_and_dtypes(tensors)
             call = self._calls["einsum", classes, shapes, dtypes, options]
         except (KeyError, TypeError, AttributeError):
             call = None
@@ -134,7 +134,7 @@ class PatternMethods:
             entry = None
         if entry is None:
             return call_uncached(operation, tensors, text, sizes, reduction, options)
-        call = entry.plan()
+        call = entry.build()
         self._keep(key, call)
         return call(*tensors)
 
@@ -165,7 +165,7 @@ def _key(operation: str, tensors: Any, reduction: Any, options: Any) -> tuple[An
     if operation == "view":
         return None
     try:
-        key = (operation, *lookup_key(operation, *operand_keys(tensors), reduction, options))
+        key = (operation, *lookup_arguments(operation, *types_shapes_and_dtypes(tensors), reduction, options))
         hash(key)
     except (TypeError, AttributeError):
         return None

@@ -13,7 +13,7 @@ import pytest
 
 import plait
 from plait._caches import clearable_lru_cache
-from plait._executor.cache import CALLS, CachedCall, lookup
+from plait._executor.cache import MAX_CACHED_CALLS, CachedCall, lookup
 
 np = pytest.importorskip("numpy")
 
@@ -81,7 +81,7 @@ def test_an_error_is_not_remembered():
 def test_errors_that_are_evicted_are_not_counted():
     x = np.zeros((2, 3))
     plait.cache_clear()
-    for number in range(CALLS + 50):
+    for number in range(MAX_CACHED_CALLS + 50):
         with pytest.raises(plait.AxisError):
             plait.rearrange(x, f"a{number} b -> b")
     assert plait.cache_info().currsize == 0
@@ -98,7 +98,7 @@ def test_a_call_that_failed_once_is_kept_as_soon_as_it_succeeds(monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(CachedCall, "build", staticmethod(broken))
+        patch.setattr(CachedCall, "build_callable", staticmethod(broken))
         with pytest.raises(KeyboardInterrupt):
             plait.rearrange(x, "a b -> b a")
     assert plait.cache_info().currsize == 0
@@ -154,16 +154,16 @@ def test_memory_stays_flat_over_a_hundred_thousand_shapes():
             compiled_pattern.rearrange(x)
 
     plait.cache_clear()
-    visit(0, 2 * CALLS)
+    visit(0, 2 * MAX_CACHED_CALLS)
     tracemalloc.start()
-    visit(2 * CALLS, 20_000)
+    visit(2 * MAX_CACHED_CALLS, 20_000)
     gc.collect()
     early, _ = tracemalloc.get_traced_memory()
     visit(20_000, 100_000)
     gc.collect()
     late, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert plait.cache_info().currsize == CALLS
+    assert plait.cache_info().currsize == MAX_CACHED_CALLS
     assert late - early < 300_000  # bytes; 80,000 entries would be tens of millions
 
 
@@ -175,7 +175,7 @@ def test_a_hundred_thousand_patterns_leave_memory_flat():
         for number in range(start, stop):
             plait.rearrange(x, f"a{number} b -> b a{number}")
 
-    visit(0, 2 * CALLS)
+    visit(0, 2 * MAX_CACHED_CALLS)
     tracemalloc.start()
     visit(10_000, 16_000)
     gc.collect()

@@ -1,6 +1,7 @@
-"""The hot path: one look-up in C, in ``functools.lru_cache`` itself, then a function that already knows every constant.
+"""The cache of calls: one look-up in ``functools.lru_cache`` returns a callable that already holds every constant.
 
-``typed`` tells ``2`` from ``2.0`` and ``True``, so that a bad size never finds the entry of a good one.
+``typed=True`` distinguishes ``2`` from ``2.0`` and ``True``, so that an invalid size never matches the entry of a valid
+one.
 """
 
 from __future__ import annotations
@@ -14,121 +15,131 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-CALLS = 4096
-"""How many calls each of the two caches keeps: patterns, each with its shape, type, and sizes."""
+MAX_CACHED_CALLS = 4096
+"""The largest number of calls, each a pattern with shape, type and sizes, that each of the two caches keeps."""
 
-FAILED: set[int] = set()
-"""The entries whose planning has failed; as numbers, so that nothing keeps them alive."""
+FAILED_ENTRY_IDS: set[int] = set()
+"""The ``id`` of each cache entry whose callable could not be built; an ``id`` does not keep the entry alive."""
 
-register_clear_function(FAILED.clear)
+register_clear_function(FAILED_ENTRY_IDS.clear)
 
 
 class CachedCall:
-    """One call; ``call`` plans and makes it, and is the planned callable from then on; ``None`` if planning failed."""
+    """An entry of the cache: ``call`` makes the call.
 
-    __slots__ = ("_key", "call")
+    The first use of ``call`` builds the callable and replaces ``call`` with it, or with ``None`` if that fails.
+    """
 
-    build: Any = None
-    """`plait._executor.compile.build_callable`, which the first call imports."""
+    __slots__ = ("_build_arguments", "call")
 
-    def __init__(self, operation: str, pattern: str, cls: Any, shape: Any, /, *details: Any, **sizes: Any) -> None:
-        dimensions = check_cacheable(operation, cls, shape, details, sizes)
-        self._key: Any = operation, pattern, cls, dimensions, details, sizes
-        self.call: Callable[..., Any] | None = self._plan_and_call
+    build_callable: Any = None
+    """The function `plait._executor.compile.build_callable`, which the first call imports."""
 
-    def _plan_and_call(self, *tensors: Any) -> Any:
-        return self.plan()(*tensors)
+    def __init__(
+        self, operation: str, pattern: str, tensor_type: Any, shape: Any, /, *extra_key: Any, **sizes: Any
+    ) -> None:
+        dimensions = check_cacheable(operation, tensor_type, shape, extra_key, sizes)
+        self._build_arguments: Any = operation, pattern, tensor_type, dimensions, extra_key, sizes
+        self.call: Callable[..., Any] | None = self._build_and_call
 
-    def plan(self) -> Any:
-        """The callable, planned if it was not yet."""
-        key = self._key
-        if key is None:
+    def _build_and_call(self, *tensors: Any) -> Any:
+        return self.build()(*tensors)
+
+    def build(self) -> Any:
+        """Return the callable of this call, and build it if there is none yet."""
+        arguments = self._build_arguments
+        if arguments is None:
             return self.call
-        build = CachedCall.build
-        if build is None:
+        build_callable = CachedCall.build_callable
+        if build_callable is None:
             from plait._executor.compile import build_callable
 
-            CachedCall.build = build = build_callable
+            CachedCall.build_callable = build_callable
         try:
-            self.call = call = build(*key)
+            self.call = call = build_callable(*arguments)
         except BaseException:
-            FAILED.add(id(self))
-            self.call = None  # a method of the entry itself would keep it alive when it has left the cache
+            FAILED_ENTRY_IDS.add(id(self))
+            self.call = None  # a bound method would keep the entry alive after the cache drops it
             raise
-        self._key = None
-        if FAILED:
-            FAILED.discard(id(self))
+        self._build_arguments = None
+        if FAILED_ENTRY_IDS:
+            FAILED_ENTRY_IDS.discard(id(self))
         return call
 
-    def __del__(self, forget: Callable[[int], None] = FAILED.discard) -> None:  # globals may be gone at exit
-        forget(id(self))
+    # A default argument, because global names may be gone when Python exits.
+    def __del__(self, discard: Callable[[int], None] = FAILED_ENTRY_IDS.discard) -> None:
+        discard(id(self))
 
 
-def check_cacheable(operation: str, cls: Any, shape: Any, details: tuple[Any, ...], sizes: dict[str, Any]) -> Any:
-    """The shape (of an einsum: the shapes) as tuples of ints; a `TypeError` where a call must not be kept."""
-    several = type(cls) is tuple
-    if several:
-        pairs = zip(shape, cls, strict=True)
-        shape = tuple([each if isinstance(each, tuple) else _as_tuple(each, kind) for each, kind in pairs])
+def check_cacheable(
+    operation: str, tensor_type: Any, shape: Any, extra_key: tuple[Any, ...], sizes: dict[str, Any]
+) -> Any:
+    """Return the shape (for an einsum, the shapes) as tuples of ints; raise `TypeError` for a call not to be cached."""
+    has_several_operands = type(tensor_type) is tuple
+    if has_several_operands:
+        pairs = zip(shape, tensor_type, strict=True)
+        shape = tuple(
+            [each if isinstance(each, tuple) else _shape_as_tuple(each, operand_type) for each, operand_type in pairs]
+        )
     elif not isinstance(shape, tuple):
-        shape = _as_tuple(shape, cls)
-    for dimensions in shape if several else (shape,):
+        shape = _shape_as_tuple(shape, tensor_type)
+    for dimensions in shape if has_several_operands else (shape,):
         for size in dimensions:
-            if type(size) is not int or size < 0:  # a negative one is a size that is not known yet
+            if type(size) is not int or size < 0:  # some frameworks use -1 for an unknown size
                 raise TypeError
     for name, value in sizes.items():
-        if type(value) is not int or value < 0 or not (name.isascii() or _is_normal(name)):
+        if type(value) is not int or value < 0 or not (name.isascii() or _is_normalized_name(name)):
             raise TypeError
-    if operation == "reduce" and callable(details[0]) and not _is_named(details[0]):
-        raise TypeError  # it must not be kept with all that it holds on to
+    if operation == "reduce" and callable(extra_key[0]) and not _is_module_attribute(extra_key[0]):
+        raise TypeError  # the cache would keep alive all objects that the function refers to
     return shape
 
 
-def _as_tuple(shape: Any, cls: type) -> tuple[int, ...]:
-    """A shape as a tuple, where a framework has something else for it."""
+def _shape_as_tuple(shape: Any, tensor_type: type) -> tuple[int, ...]:
+    """Return a shape of another type, such as a list, as a tuple of ints."""
     from plait.backends.registry import backend_for_type
 
-    found = backend_for_type(cls).shape_as_tuple(shape)
-    if found is None:
+    dimensions = backend_for_type(tensor_type).shape_as_tuple(shape)
+    if dimensions is None:
         raise TypeError
-    return found
+    return dimensions
 
 
-def _is_normal(name: str) -> bool:
-    """Whether the parser reads this name as it is written."""
+def _is_normalized_name(name: str) -> bool:
+    """Whether the parser keeps this name unchanged when it normalizes Unicode."""
     from plait._notation.parser import normalize_name
 
     return normalize_name(name) == name
 
 
-def _is_named(function: Callable[..., Any]) -> bool:
-    """Whether a module names this function, and so keeps it alive."""
+def _is_module_attribute(function: Callable[..., Any]) -> bool:
+    """Whether the function is an attribute of its module, which keeps it alive anyway."""
     module = sys.modules.get(getattr(function, "__module__", None) or "")
     return getattr(module, getattr(function, "__name__", ""), None) is function
 
 
-lookup: Any = clearable_lru_cache(maxsize=CALLS, typed=True)(CachedCall)
-"""The `CachedCall` of one call; a `TypeError` where the arguments make no key: one has no hash, or must not be kept."""
+lookup: Any = clearable_lru_cache(maxsize=MAX_CACHED_CALLS, typed=True)(CachedCall)
+"""Return the `CachedCall` of a call; raise `TypeError` if an argument has no hash or the call must not be cached."""
 
-lookup_untyped: Any = clearable_lru_cache(maxsize=CALLS)(CachedCall)
-"""The same for an einsum without sizes, whose key holds nothing that equals what has another type: a step less."""
+lookup_untyped: Any = clearable_lru_cache(maxsize=MAX_CACHED_CALLS)(CachedCall)
+"""As `lookup`, for an einsum without sizes: no equal keys differ in their types there, and this look-up is faster."""
 
 
-def _unwrapped(*_: Any, **__: Any) -> Any:
-    """What Dynamo follows where it reads the look-up itself, as in ``torch.compile(plait.rearrange)``."""
+def _raise_type_error(*_: Any, **__: Any) -> Any:
+    """Raise `TypeError`: Dynamo traces this in place of a look-up, as in ``torch.compile(plait.rearrange)``."""
     raise TypeError
 
 
-lookup.__wrapped__ = _unwrapped
-lookup_untyped.__wrapped__ = _unwrapped
+lookup.__wrapped__ = _raise_type_error
+lookup_untyped.__wrapped__ = _raise_type_error
 
 
-LIST_SHAPES: set[type] = set()
-"""The types of tensors whose shape is a list of ints, which is no key."""
+TYPES_WITH_LIST_SHAPE: set[type] = set()
+"""The types of tensors whose shape is a list, which cannot be a cache key."""
 
 
-def split_operands(operands: tuple[Any, ...]) -> tuple[str, Any, tuple[Any, ...]]:
-    """The form of an einsum, its text, and its tensors."""
+def split_einsum_arguments(operands: tuple[Any, ...]) -> tuple[str, Any, tuple[Any, ...]]:
+    """Return the operation (``"einsum"`` or ``"classical"``), the pattern and the tensors of a call of ``einsum``."""
     if len(operands) < 2:
         raise TypeError("einsum() takes tensors and a pattern, or an equation and tensors")
     if isinstance(operands[0], str) and not isinstance(operands[-1], str):
@@ -136,9 +147,9 @@ def split_operands(operands: tuple[Any, ...]) -> tuple[str, Any, tuple[Any, ...]
     return "einsum", operands[-1], operands[:-1]
 
 
-def operand_keys(tensors: Any) -> tuple[Any, Any, Any]:
-    """Types, shapes and element types: what the callable of an einsum depends on beside the pattern."""
-    if len(tensors) == 2:  # few tensors are written out: a loop would take as long as all the rest
+def types_shapes_and_dtypes(tensors: Any) -> tuple[Any, Any, Any]:
+    """Return the types, shapes and element types of the tensors, on which the callable of an einsum depends."""
+    if len(tensors) == 2:  # without a loop, which would double the time of a cached call
         a, b = tensors
         return (type(a), type(b)), (a.shape, b.shape), (a.dtype, b.dtype)
     if len(tensors) == 1:
@@ -149,8 +160,8 @@ def operand_keys(tensors: Any) -> tuple[Any, Any, Any]:
         return (type(a), type(b), type(c)), (a.shape, b.shape, c.shape), (a.dtype, b.dtype, c.dtype)
     if len(tensors) == 4:
         a, b, c, d = tensors
-        kinds = (type(a), type(b), type(c), type(d))
-        return kinds, (a.shape, b.shape, c.shape, d.shape), (a.dtype, b.dtype, c.dtype, d.dtype)
+        types = (type(a), type(b), type(c), type(d))
+        return types, (a.shape, b.shape, c.shape, d.shape), (a.dtype, b.dtype, c.dtype, d.dtype)
     if not tensors:
         raise TypeError("an einsum takes a tensor at least")
     return (
@@ -160,16 +171,18 @@ def operand_keys(tensors: Any) -> tuple[Any, Any, Any]:
     )
 
 
-def lookup_key(operation: str, classes: Any, shapes: Any, dtypes: Any, reduction: Any, options: Any) -> tuple[Any, ...]:
-    """What `lookup` is given after the pattern, but for the strides of a view."""
+def lookup_arguments(
+    operation: str, tensor_types: Any, shapes: Any, dtypes: Any, reduction: Any, options: Any
+) -> tuple[Any, ...]:
+    """Return the positional arguments of `lookup` after the pattern, without the strides that ``view`` adds."""
     if operation in ("einsum", "classical"):
-        return classes, shapes, dtypes, options
-    (cls,), (shape,) = classes, shapes
-    return (cls, shape, reduction, dtypes[0]) if operation == "reduce" else (cls, shape)
+        return tensor_types, shapes, dtypes, options
+    (tensor_type,), (shape,) = tensor_types, shapes
+    return (tensor_type, shape, reduction, dtypes[0]) if operation == "reduce" else (tensor_type, shape)
 
 
 def cache_info() -> Any:
-    """How the cache of calls does.
+    """Return the statistics of the cache of calls.
 
     Returns:
         A named tuple ``(hits, misses, maxsize, currsize)``, counted in calls since the last `cache_clear`.
@@ -181,6 +194,6 @@ def cache_info() -> Any:
         >>> plait.cache_info()
         CacheInfo(hits=0, misses=1, maxsize=8192, currsize=1)
     """
-    info, more = lookup.cache_info(), lookup_untyped.cache_info()
-    found = type(info)(*[one + other for one, other in zip(info, more, strict=True)])
-    return found._replace(currsize=max(0, found.currsize - len(FAILED)))  # an error is not kept
+    typed, untyped = lookup.cache_info(), lookup_untyped.cache_info()
+    total = type(typed)(*[one + other for one, other in zip(typed, untyped, strict=True)])
+    return total._replace(currsize=max(0, total.currsize - len(FAILED_ENTRY_IDS)))  # calls that failed are not cached

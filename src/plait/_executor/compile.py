@@ -99,7 +99,7 @@ def _find_reduction(backend: Backend, name: str, dtype: Any) -> Callable[[Any, t
 def build_callable(
     operation: str, pattern: str, cls: Any, shape: Any, details: tuple[Any, ...], sizes: dict[str, int]
 ) -> Callable[..., Any]:
-    """The callable of one call whose sizes are all known, from what `plait._executor.cache.lookup_key` gives."""
+    """The callable of one call whose sizes are all known, from what `plait._executor.cache.lookup_arguments` gives."""
     try:
         if type(cls) is tuple:
             return build_einsum(operation, pattern, cls, shape, sizes, *details)

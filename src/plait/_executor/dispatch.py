@@ -1,9 +1,15 @@
-"""A call whose arguments make no key of the cache; the modules that serve it are imported by the first one."""
+"""The dispatch of calls whose arguments cannot be a cache key; the first such call imports what it needs."""
 
 from __future__ import annotations
 
 from plait._caches import clearable_lru_cache
-from plait._executor.cache import LIST_SHAPES, check_cacheable, lookup, lookup_key, operand_keys
+from plait._executor.cache import (
+    TYPES_WITH_LIST_SHAPE,
+    check_cacheable,
+    lookup,
+    lookup_arguments,
+    types_shapes_and_dtypes,
+)
 from plait._executor.dynamo import traced
 from plait._executor.tracer_hooks import dynamo_substitute
 
@@ -14,10 +20,12 @@ if TYPE_CHECKING:
 
 
 @clearable_lru_cache(maxsize=512, typed=True)
-def stacked_call(operation: str, _: str, keys: Any, reduction: Any, /, **sizes: Any) -> list[Callable[..., Any]]:
-    """Where the callable of a list of tensors of these types, shapes and element types is kept, once there is one."""
-    classes, shapes, _ = keys
-    check_cacheable(operation, classes, shapes, (reduction,), sizes)
+def cached_callables_for_list(
+    operation: str, _: str, tensor_keys: Any, reduction: Any, /, **sizes: Any
+) -> list[Callable[..., Any]]:
+    """Return the cached list, empty at first, that holds the callable for a list of tensors with these keys."""
+    types, shapes, _ = tensor_keys
+    check_cacheable(operation, types, shapes, (reduction,), sizes)
     return []
 
 
@@ -25,25 +33,25 @@ def stacked_call(operation: str, _: str, keys: Any, reduction: Any, /, **sizes: 
 def call_uncached(
     operation: str, tensors: Any, pattern: Any, sizes: dict[str, Any], reduction: Any = "", options: Any = None
 ) -> Any:
-    """Make a call whose arguments make no key of the cache; see `plait._executor.slow_path.call`."""
-    cls: Any = type(tensors[0]) if tensors else None
-    kept: list[Callable[..., Any]] | None = None
-    planned: Any = None
+    """Make a call whose arguments cannot be a cache key; see `plait._executor.slow_path.run_slow_path`."""
+    first_type: Any = type(tensors[0]) if tensors else None
+    cached_callables: list[Callable[..., Any]] | None = None
+    callable_: Any = None
     try:
-        if cls in (list, tuple) and operation != "view" and options is None:
-            (several,) = tensors
-            keys = tuple(zip(*[(type(each), each.shape, each.dtype) for each in several], strict=True))
-            kept = stacked_call(operation, pattern, keys, reduction, **sizes)
-            planned = kept[0] if kept else None
-        elif cls in LIST_SHAPES and operation != "view":  # whose key has strides
-            classes, shapes, dtypes = operand_keys(tensors)
-            if LIST_SHAPES.issuperset(classes):
-                key = lookup_key(operation, classes, tuple(map(tuple, shapes)), dtypes, reduction, options)
-                planned = lookup(operation, pattern, *key, **sizes).call
-    except (TypeError, ValueError, AttributeError):  # these make no key either
+        if first_type in (list, tuple) and operation != "view" and options is None:
+            (tensor_list,) = tensors
+            keys = tuple(zip(*[(type(tensor), tensor.shape, tensor.dtype) for tensor in tensor_list], strict=True))
+            cached_callables = cached_callables_for_list(operation, pattern, keys, reduction, **sizes)
+            callable_ = cached_callables[0] if cached_callables else None
+        elif first_type in TYPES_WITH_LIST_SHAPE and operation != "view":  # its key needs the strides
+            types, shapes, dtypes = types_shapes_and_dtypes(tensors)
+            if TYPES_WITH_LIST_SHAPE.issuperset(types):
+                key = lookup_arguments(operation, types, tuple(map(tuple, shapes)), dtypes, reduction, options)
+                callable_ = lookup(operation, pattern, *key, **sizes).call
+    except (TypeError, ValueError, AttributeError):  # these cannot be a key either
         pass
-    if planned is not None:
-        return planned(*tensors)
+    if callable_ is not None:
+        return callable_(*tensors)
     from plait._executor.slow_path import call
 
-    return call(operation, tensors, pattern, sizes, reduction, options, kept)
+    return call(operation, tensors, pattern, sizes, reduction, options, cached_callables)

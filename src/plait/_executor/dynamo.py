@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from operator import index
 
-from plait._executor.cache import split_operands
+from plait._executor.cache import split_einsum_arguments
 from plait._executor.options import with_backend_kwargs
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import plait`
@@ -54,7 +54,7 @@ def traced(
 
 def traced_einsum(*operands: Any, **keywords: Any) -> Any:
     """``einsum`` under Dynamo."""
-    operation, pattern, tensors = split_operands(operands)
+    operation, pattern, tensors = split_einsum_arguments(operands)
     kwargs = {name: keywords.pop(name, None) for name in ("out_sharding", "precision", "preferred_element_type")}
     return traced(operation, tensors, pattern, keywords, "", with_backend_kwargs(None, **kwargs))
 

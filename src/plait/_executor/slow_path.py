@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from plait._executor.cache import LIST_SHAPES, lookup, lookup_key
+from plait._executor.cache import TYPES_WITH_LIST_SHAPE, lookup, lookup_arguments
 from plait._executor.compile import CLASSICAL, add_context, build_callable, build_reduce, concrete_sizes, executable
 from plait._executor.tensors import check_text, is_concrete, shape_of, stack_before, stack_lists
 from plait._executor.trace import plan_data, trace
@@ -48,9 +48,9 @@ def call(
         exact = {name: size if type(size) is int else backend.size_from_user(size) for name, size in exact.items()}
         if all(is_concrete(shape) for shape in shapes) and all(type(size) is int for size in exact.values()):
             classes: Any = tuple([type(tensor) for tensor in stacked])
-            LIST_SHAPES.update([cls for cls in classes if backend_for_type(cls).shape_is_list])
+            TYPES_WITH_LIST_SHAPE.update([cls for cls in classes if backend_for_type(cls).shape_is_list])
             dtypes = tuple([backend.dtype(tensor) for tensor in stacked])
-            key = lookup_key(operation, classes, tuple(shapes), dtypes, reduction, options)
+            key = lookup_arguments(operation, classes, tuple(shapes), dtypes, reduction, options)
             if operation == "view":
                 key = (*key, backend.strides(stacked[0]))
             function = _concrete(operation, pattern, key, exact)
@@ -76,7 +76,7 @@ def _concrete(operation: str, pattern: str, key: tuple[Any, ...], sizes: dict[st
     if entry is None:
         cls, shape, *details = key
         return build_callable(operation, pattern, cls, shape, tuple(details), sizes)
-    planned: Callable[..., Any] = entry.plan()
+    planned: Callable[..., Any] = entry.build()
     return planned
 
 
