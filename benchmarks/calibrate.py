@@ -213,8 +213,8 @@ def _gradients(name: str, ops: Any, backend: Any, rand: Any, clock: Clock) -> di
     import torch
 
     from plait._executor.large.reductions import build_reduction
-    from plait._plan.schedule.loop_nest import loop_nest
-    from plait._plan.schedule.nodes import ReduceAxis, Reduction
+    from plait._plan.schedule.loop_nest import build_loop_nest
+    from plait._plan.schedule.schedules import ReduceAxis, ReductionSchedule
 
     plain = backend.reduction(name, torch.float32)
 
@@ -224,8 +224,9 @@ def _gradients(name: str, ops: Any, backend: Any, rand: Any, clock: Clock) -> di
 
     def wrapped(*shape: int) -> Callable[[], Any]:
         x, slope = rand(*shape).requires_grad_(), rand(shape[0])
-        nest = loop_nest(shape, (4 * shape[1], 4), (1,))
-        reduce = build_reduction(Reduction(nest, shape, (ReduceAxis(1),), None, (), 0.0), shape, (1,), backend, ops)
+        nest = build_loop_nest(shape, (4 * shape[1], 4), (1,))
+        schedule = ReductionSchedule(nest, shape, (ReduceAxis(1),), None, (), 0.0)
+        reduce = build_reduction(schedule, shape, (1,), backend, ops)
         return lambda: torch.autograd.grad(reduce(x, None), x, slope)
 
     def beyond(*shape: int) -> float:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from plait._executor.large.reductions import result_layout
 from plait._plan.nodes import Reduce
-from plait._plan.schedule.nodes import ScheduledStep
+from plait._plan.schedule.schedules import ScheduledStep
 from plait._plan.strides import contiguous_strides, dims_by_stride
 from plait.backends.capabilities import AllocateFunction, LargeTensorOps, ReductionOps, StepFunction, TwoPassOps
 from plait.backends.interface import Backend
@@ -68,7 +68,7 @@ def describe(task: KernelTask | None, scheduled: ScheduledStep, large: LargeTens
         return None
     if task is not None and task.filler.ready:
         return "by a compiled kernel, where the first calls show that it is faster"
-    step = scheduled.step
+    step = scheduled.node
     reduction = step.reduction if isinstance(step, Reduce) else None
     reason = large.why_no_kernel(reduction, dtype) if task is None else task.filler.why
     return None if reason is None else f"without a kernel: {reason}"

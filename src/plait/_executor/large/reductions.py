@@ -8,7 +8,16 @@ from math import prod
 from types import EllipsisType
 from typing import Any, TypeAlias
 
-from plait._plan.schedule.nodes import Block, Call, EinsumRows, MatmulOnes, ReduceAxis, Reduction, TiledCopy, TreeReduce
+from plait._plan.schedule.schedules import (
+    BlockedAxis,
+    CopySchedule,
+    EinsumRows,
+    MatmulOnes,
+    ReduceAxis,
+    ReductionCall,
+    ReductionSchedule,
+    TreeReduce,
+)
 from plait.backends.capabilities import LoopView, ReductionOps, StepFunction, UnaryFunction
 from plait.backends.interface import Backend
 
@@ -19,7 +28,7 @@ Lengths: TypeAlias = "tuple[int, ...]"
 
 
 def build_reduction(
-    schedule: Reduction, shape: Sequence[int], axes: Sequence[int], backend: Backend, ops: ReductionOps
+    schedule: ReductionSchedule, shape: Sequence[int], axes: Sequence[int], backend: Backend, ops: ReductionOps
 ) -> StepFunction:
     """The reduction of tensors of a shape along some axes; its second argument is nothing."""
     functions, left = _functions(schedule, ops)
@@ -40,7 +49,7 @@ def build_reduction(
     return ops.autograd_wrap(reduce, loop_view(schedule, shape, axes, backend))
 
 
-def loop_view(schedule: Reduction, shape: Sequence[int], axes: Sequence[int], backend: Backend) -> LoopView:
+def loop_view(schedule: ReductionSchedule, shape: Sequence[int], axes: Sequence[int], backend: Backend) -> LoopView:
     """A reduction as loops over memory, for the way back from its result."""
     order = schedule.nest.order
     _, back = result_layout(order, shape, axes)
@@ -98,7 +107,7 @@ def _argsort(values: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted(range(len(values)), key=values.__getitem__))
 
 
-def _functions(schedule: Reduction, ops: ReductionOps | None) -> tuple[list[StepFunction], list[int]]:
+def _functions(schedule: ReductionSchedule, ops: ReductionOps | None) -> tuple[list[StepFunction], list[int]]:
     """The calls as functions, where there are operations; and which loops they leave."""
     left = [*range(len(schedule.shape))]
     functions: list[StepFunction] = []
@@ -109,7 +118,7 @@ def _functions(schedule: Reduction, ops: ReductionOps | None) -> tuple[list[Step
     return functions, left
 
 
-def _function(call: Call, length: int, ops: ReductionOps) -> StepFunction:
+def _function(call: ReductionCall, length: int, ops: ReductionOps) -> StepFunction:
     if isinstance(call, TreeReduce):
         return tree_reduce(call, length, ops)
     if isinstance(call, MatmulOnes) and ops.matmul_ones is not None:
@@ -120,7 +129,7 @@ def _function(call: Call, length: int, ops: ReductionOps) -> StepFunction:
     return lambda tensor, out: reduce(tensor, axis, out)
 
 
-def _upcast(schedule: Reduction, ops: ReductionOps) -> UnaryFunction | None:
+def _upcast(schedule: ReductionSchedule, ops: ReductionOps) -> UnaryFunction | None:
     """What makes the elements as wide as they are combined; a call along an axis converts what it reads."""
     return None if isinstance(schedule.calls[0], ReduceAxis) else ops.upcast
 
@@ -190,7 +199,9 @@ def with_epilogue(
     return run
 
 
-def blockwise(run: Callable[[Any, Any], None], schedule: Reduction, left: Sequence[int]) -> Callable[[Any, Any], None]:
+def blockwise(
+    run: Callable[[Any, Any], None], schedule: ReductionSchedule, left: Sequence[int]
+) -> Callable[[Any, Any], None]:
     """The same, a block at a time."""
     if schedule.block is None:
         return run
@@ -203,7 +214,7 @@ def blockwise(run: Callable[[Any, Any], None], schedule: Reduction, left: Sequen
     return run_blocks
 
 
-def blocks(shape: Lengths, block: Block, left: Sequence[int]) -> list[tuple[Lengths, Index, Index]]:
+def blocks(shape: Lengths, block: BlockedAxis, left: Sequence[int]) -> list[tuple[Lengths, Index, Index]]:
     """The shape of each block, and its place in the tensor and in the result, which has the loops that are left."""
     if block is None:
         return [(shape, (...,), (...,))]
@@ -221,7 +232,7 @@ def slices(length: int, part: int) -> list[slice]:
 
 
 def build_copy(
-    schedule: TiledCopy, target: tuple[int, ...], copy: Callable[[Any, tuple[int, ...], list[Any]], Any]
+    schedule: CopySchedule, target: tuple[int, ...], copy: Callable[[Any, tuple[int, ...], list[Any]], Any]
 ) -> StepFunction:
     """The copy of a tensor into new memory of a shape; its second argument is nothing."""
     parts = [*product(*map(slices, schedule.shape, schedule.tiles))]

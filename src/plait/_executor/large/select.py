@@ -11,9 +11,9 @@ from plait._executor.program import Executable, chain, count_elements, min_eleme
 from plait._plan.graph import Plan
 from plait._plan.nodes import Reduce
 from plait._plan.schedule.copies import schedule_copy
-from plait._plan.schedule.loop_nest import loop_nest
-from plait._plan.schedule.nodes import Reduction, Schedule, ScheduledStep, TiledCopy, TwoPassReduction
+from plait._plan.schedule.loop_nest import build_loop_nest
 from plait._plan.schedule.reductions import schedule_reduction
+from plait._plan.schedule.schedules import CopySchedule, ReductionSchedule, Schedule, ScheduledStep, TwoPassSchedule
 from plait._plan.schedule.two_pass import schedule_two_pass
 from plait._plan.strides import StridedView, contiguous_strides
 from plait._shapes.sizes import fill_slots
@@ -73,11 +73,11 @@ def build_for_layout(
     if step is None:
         return None
     calls = [(function, select(slots) if select else constant) for function, select, constant in program.functions]
-    function, constant = calls[step.number]
+    function, constant = calls[step.position]
     better = build_step(step, function, program.backend, ops, dtype, requires_grad)
     if better is function:
         return None
-    calls[step.number] = better, constant
+    calls[step.position] = better, constant
     return chain(calls)
 
 
@@ -111,7 +111,7 @@ def choose_schedule(
         if isinstance(step, Reduce):
             found, pivot = costs(step.reduction), PIVOT_REDUCTIONS.get(step.reduction)
             first = costs(pivot) if pivot else None
-            nest = loop_nest(shape, before, step.axes)
+            nest = build_loop_nest(shape, before, step.axes)
             if found is not None and not pivot:
                 schedule = schedule_reduction(nest, itemsize, found)
             elif found is not None and first is not None:
@@ -134,18 +134,18 @@ def build_step(
     requires_grad: bool,
 ) -> StepFunction:
     """A step as a function of a tensor and its constant: in several calls or by a kernel where that is better."""
-    step, schedule, function = scheduled.step, scheduled.schedule, plain
+    step, schedule, function = scheduled.node, scheduled.schedule, plain
     reduction_ops = None
     if isinstance(step, Reduce):
         reduction_ops = ops.reduction_ops(step.reduction, dtype, requires_grad)
-        if isinstance(reduction_ops, ReductionOps) and isinstance(schedule, Reduction):
+        if isinstance(reduction_ops, ReductionOps) and isinstance(schedule, ReductionSchedule):
             function = build_reduction(schedule, scheduled.shape, step.axes, backend, reduction_ops)
-        elif isinstance(reduction_ops, TwoPassOps) and isinstance(schedule, TwoPassReduction):
+        elif isinstance(reduction_ops, TwoPassOps) and isinstance(schedule, TwoPassSchedule):
             from plait._executor.large.two_pass import build_two_pass
 
             function = build_two_pass(schedule, scheduled.shape, step.axes, backend, reduction_ops)
-    elif isinstance(schedule, TiledCopy) and ops.copy is not None:
-        function = build_copy(schedule, scheduled.target, ops.copy)
+    elif isinstance(schedule, CopySchedule) and ops.copy is not None:
+        function = build_copy(schedule, scheduled.output_shape, ops.copy)
     task = KernelTask.for_node(scheduled, ops, reduction_ops, dtype)
     return function if task is None else with_kernel_fallback(task, backend, function)
 
@@ -172,7 +172,7 @@ def explain_large(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple[tuple[
     found = choose_schedule(plan, slots, *memory, costs_of(ops, dtype, requires_grad))
     if found is None:
         return (), []
-    reduction_ops = ops.reduction_ops(found.step.reduction, dtype, False) if isinstance(found.step, Reduce) else None
+    reduction_ops = ops.reduction_ops(found.node.reduction, dtype, False) if isinstance(found.node, Reduce) else None
     task = KernelTask.for_node(found, ops, reduction_ops, dtype)
     line = describe(task, found, ops, dtype)
     lines = [] if line is None else [line]

@@ -17,10 +17,10 @@ from plait._executor.large.reductions import (
     slices,
     to_loop_order,
 )
-from plait._plan.schedule.loop_nest import LoopNest, loop_nest
-from plait._plan.schedule.nodes import TwoPassReduction
+from plait._plan.schedule.loop_nest import LoopNest, build_loop_nest
 from plait._plan.schedule.reductions import schedule_reduction
-from plait._plan.schedule.two_pass import temporary_nest
+from plait._plan.schedule.schedules import TwoPassSchedule
+from plait._plan.schedule.two_pass import temporary_loop_nest
 from plait.backends.capabilities import ReductionOps, StepFunction, TwoPassOps, UnaryFunction
 from plait.backends.interface import Backend
 
@@ -35,13 +35,13 @@ Totals: TypeAlias = "Callable[[Any, Any, Any], Iterator[tuple[Index, Any]]]"
 
 
 def build_two_pass(
-    schedule: TwoPassReduction, shape: Sequence[int], axes: Sequence[int], backend: Backend, ops: TwoPassOps
+    schedule: TwoPassSchedule, shape: Sequence[int], axes: Sequence[int], backend: Backend, ops: TwoPassOps
 ) -> StepFunction:
     """The reduction of tensors of a shape along some axes; its second argument is nothing."""
     builder = _Builder(schedule, backend, ops, prod([shape[axis] for axis in axes]))
     loops = schedule.nest.loops
     lengths = tuple([loop.length for loop in loops])
-    kept = [place for place, loop in enumerate(loops) if loop.kept]
+    kept = [place for place, loop in enumerate(loops) if loop.is_kept]
     parts = blocks(lengths, schedule.block, kept)
     functions = {each: builder.block(each) for each in {each for each, _, _ in parts}}
     result = tuple([lengths[place] for place in kept])
@@ -63,15 +63,15 @@ def build_two_pass(
 class _Builder:
     """Makes the functions of blocks and of tiles; each element of the result is made of ``count`` elements."""
 
-    def __init__(self, schedule: TwoPassReduction, backend: Backend, ops: TwoPassOps, count: int) -> None:
+    def __init__(self, schedule: TwoPassSchedule, backend: Backend, ops: TwoPassOps, count: int) -> None:
         self.schedule, self.backend, self.ops, self.count = schedule, backend, ops, count
         self.loops = schedule.nest.loops
-        self.axes = [place for place, loop in enumerate(self.loops) if not loop.kept]
+        self.axes = [place for place, loop in enumerate(self.loops) if not loop.is_kept]
 
     def block(self, shape: Lengths) -> Block:
         """What is done with a block of that shape: its pivot is found, and taken out of a tile after the other."""
         ops, count = self.ops, self.count
-        broadcast = tuple([size if loop.kept else 1 for size, loop in zip(shape, self.loops, strict=True)])
+        broadcast = tuple([size if loop.is_kept else 1 for size, loop in zip(shape, self.loops, strict=True)])
         whole = prod(self.schedule.tiles) >= prod(shape)
         upcast = ops.upcast if whole else None  # all of it stays in the cache
         find = self.pivot(shape) if whole or ops.upcast is None else self.pivot_by_tiles(shape, ops.upcast)
@@ -94,15 +94,15 @@ class _Builder:
         cut = [*map(slices, shape, self.schedule.tiles)]
         made: dict[Lengths, Tile] = {}
         work: list[tuple[Index, Index, list[tuple[Index, Tile]]]] = []
-        for part in product(*[own if loop.kept else [slice(None)] for own, loop in zip(cut, loops, strict=True)]):
+        for part in product(*[own if loop.is_kept else [slice(None)] for own, loop in zip(cut, loops, strict=True)]):
             tiles: list[tuple[Index, Tile]] = []
-            within = [[here] if loop.kept else own for here, own, loop in zip(part, cut, loops, strict=True)]
+            within = [[here] if loop.is_kept else own for here, own, loop in zip(part, cut, loops, strict=True)]
             for index in product(*within):
                 lengths = tuple([each.stop - each.start for each in index])
                 if lengths not in made:
                     made[lengths] = make(lengths)
                 tiles.append((index, made[lengths]))
-            work.append((part, tuple([here for here, loop in zip(part, loops, strict=True) if loop.kept]), tiles))
+            work.append((part, tuple([here for here, loop in zip(part, loops, strict=True) if loop.is_kept]), tiles))
 
         def totals(block: Any, pivot: Any, memory: Any) -> Iterator[tuple[Index, Any]]:
             for part, place, tiles in work:
@@ -116,13 +116,13 @@ class _Builder:
         ops = self.ops.pivot
         if self.ops.upcast is not None:
             return self.temporary_reduction(shape, ops)
-        nest = loop_nest(shape, [loop.stride for loop in self.loops], self.axes)
+        nest = build_loop_nest(shape, [loop.stride for loop in self.loops], self.axes)
         return self.reduction(nest, shape, self.schedule.itemsize, ops)
 
     def pivot_by_tiles(self, shape: Lengths, upcast: UnaryFunction) -> UnaryFunction:
         """The same of a block that has to be made wide, a tile at a time."""
         ops, count = self.ops.pivot, self.count
-        kept = tuple([size for size, loop in zip(shape, self.loops, strict=True) if loop.kept])
+        kept = tuple([size for size, loop in zip(shape, self.loops, strict=True) if loop.is_kept])
 
         def make(lengths: Lengths) -> Tile:
             reduce = self.temporary_reduction(lengths, ops._replace(finish=None))
@@ -142,7 +142,7 @@ class _Builder:
         """What is done with a tile of that shape: the sum of what it is transformed into."""
         transform, ops = self.ops.transform, self.ops.total
         *outer, last = shape
-        count, stays = prod(shape), self.loops[-1].kept
+        count, stays = prod(shape), self.loops[-1].is_kept
         if not self.schedule.unroll_last:
             add = self.temporary_reduction(shape, ops)
             return lambda part, pivot, memory: add(transform(part, pivot, memory[:count].reshape(shape)))
@@ -167,7 +167,7 @@ class _Builder:
 
     def temporary_reduction(self, shape: Lengths, ops: ReductionOps) -> UnaryFunction:
         """The reduction of new memory of that shape."""
-        return self.reduction(temporary_nest(shape, self.axes, ops.costs), shape, ops.costs.transform_bytes, ops)
+        return self.reduction(temporary_loop_nest(shape, self.axes, ops.costs), shape, ops.costs.transform_bytes, ops)
 
     def reduction(self, nest: LoopNest, shape: Lengths, itemsize: int, ops: ReductionOps) -> UnaryFunction:
         """The reduction of tensors of that shape, in the calls that are best, or in one."""

@@ -1,4 +1,4 @@
-"""A strided tensor as a nest of loops over its memory, outermost first."""
+"""Loop nests: a strided tensor as nested loops over its memory, outermost first."""
 
 from __future__ import annotations
 
@@ -10,69 +10,72 @@ from plait._plan.strides import dims_by_stride
 
 
 class Loop(NamedTuple):
-    """One dimension, or several that memory runs through as one."""
+    """A loop over one dimension, or over several that are coalesced."""
 
-    length: int  # how many steps it takes
-    stride: int  # by how many bytes one step moves
-    kept: bool = True  # whether the result has it, or what it runs through is combined
+    length: int  # the number of iterations
+    stride: int  # bytes from one iteration to the next
+    is_kept: bool = True  # whether the result has this dimension; otherwise it is reduced
 
 
 class LoopNest(NamedTuple):
-    """Loops in the order of memory, and where they come from."""
+    """The loops over a tensor in the order of memory, and facts about its dimensions."""
 
-    loops: tuple[Loop, ...]  # from the longest stride to the shortest, coalesced, without units
-    order: tuple[int, ...]  # of the tensor's dimensions
-    elements: int  # how many there are
-    innermost: int  # the length of the innermost dimension that is not a unit, before it was coalesced with others
-    reduces_units: bool  # whether a dimension of one element is reduced
-    coalesced: bool  # whether a loop is several dimensions
+    loops: tuple[Loop, ...]  # by decreasing stride, coalesced, without dimensions of length 1
+    order: tuple[int, ...]  # the tensor's dimensions, by decreasing stride
+    element_count: int  # of the tensor
+    innermost_length: int  # of the innermost dimension longer than 1, before coalescing
+    reduces_unit_dims: bool  # whether a dimension of length 1 is reduced
+    is_coalesced: bool  # whether a loop covers several dimensions
 
 
-def loop_nest(shape: Sequence[int], strides: Sequence[int], reduced: Sequence[int] = ()) -> LoopNest:
-    """The loops over a tensor, with strides in bytes, of which some dimensions are reduced.
+def build_loop_nest(shape: Sequence[int], strides: Sequence[int], reduced: Sequence[int] = ()) -> LoopNest:
+    """Return the loop nest of a tensor, with strides in bytes, of which the dimensions ``reduced`` are reduced.
 
-    >>> loop_nest((4, 6, 2), (48, 8, 4), (1, 2)).loops
-    (Loop(length=4, stride=48, kept=True), Loop(length=12, stride=4, kept=False))
+    >>> build_loop_nest((4, 6, 2), (48, 8, 4), (1, 2)).loops
+    (Loop(length=4, stride=48, is_kept=True), Loop(length=12, stride=4, is_kept=False))
     """
     order = dims_by_stride(strides)
     dims: list[Loop] = []
-    reduces_units = False
+    reduces_unit_dims = False
     for dim in order:
         if shape[dim] != 1:
             dims.append(Loop(shape[dim], strides[dim], dim not in reduced))
         elif dim in reduced:
-            reduces_units = True
-    loops = coalesce(dims)
-    innermost = dims[-1].length if dims else 1
-    return LoopNest(loops, order, prod(shape), innermost, reduces_units, len(loops) < len(dims))
+            reduces_unit_dims = True
+    loops = coalesce_loops(dims)
+    innermost_length = dims[-1].length if dims else 1
+    return LoopNest(loops, order, prod(shape), innermost_length, reduces_unit_dims, len(loops) < len(dims))
 
 
-def coalesce(loops: Iterable[Loop]) -> tuple[Loop, ...]:
-    """The same loops, with neighbours of one kind made one where memory runs on from the end of the inner one."""
-    found: list[Loop] = []
+def coalesce_loops(loops: Iterable[Loop]) -> tuple[Loop, ...]:
+    """Return the loops with adjacent loops coalesced, where memory continues from the end of the inner one.
+
+    Both must be kept by the result, or both reduced.
+    """
+    coalesced: list[Loop] = []
     for loop in loops:
-        last = found[-1] if found else None
-        if last is not None and last.kept == loop.kept and last.stride == loop.stride * loop.length:
-            found[-1] = Loop(last.length * loop.length, loop.stride, loop.kept)
+        last = coalesced[-1] if coalesced else None
+        if last is not None and last.is_kept == loop.is_kept and last.stride == loop.stride * loop.length:
+            coalesced[-1] = Loop(last.length * loop.length, loop.stride, loop.is_kept)
         else:
-            found.append(loop)
-    return tuple(found)
+            coalesced.append(loop)
+    return tuple(coalesced)
 
 
-def split(loops: Sequence[Loop], place: int, inner: int) -> tuple[Loop, ...]:
-    """The same loops, with one of them made two, of which the inner one has a length that divides that of both."""
-    length, stride, kept = loops[place]
-    parts = Loop(length // inner, stride * inner, kept), Loop(inner, stride, kept)
-    return (*loops[:place], *parts, *loops[place + 1 :])
+def split_loop(loops: Sequence[Loop], position: int, inner_length: int) -> tuple[Loop, ...]:
+    """Return the loops with one of them split in two; ``inner_length`` must divide its length."""
+    length, stride, is_kept = loops[position]
+    outer_and_inner = Loop(length // inner_length, stride * inner_length, is_kept), Loop(inner_length, stride, is_kept)
+    return (*loops[:position], *outer_and_inner, *loops[position + 1 :])
 
 
-def without(loops: Sequence[Loop], place: int, itemsize: int) -> tuple[Loop, ...]:
-    """The loops over what is left once one of them is reduced: new memory, filled in their order."""
-    found: list[Loop] = []
+def remove_loop(loops: Sequence[Loop], position: int, itemsize: int) -> tuple[Loop, ...]:
+    """Return the loops over the result once one loop is reduced: new memory, filled in their order."""
+    remaining: list[Loop] = []
     stride = itemsize
-    for other in range(len(loops) - 1, -1, -1):
-        if other != place:
-            length, _, kept = loops[other]
-            found.append(Loop(length, stride, kept))
+    for number in range(len(loops) - 1, -1, -1):
+        if number != position:
+            length, _, is_kept = loops[number]
+            remaining.append(Loop(length, stride, is_kept))
             stride *= length
-    return tuple(reversed(found))
+    return tuple(reversed(remaining))

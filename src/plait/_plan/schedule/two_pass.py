@@ -1,10 +1,9 @@
-"""The ways to reduce in two passes: a variance, which is a sum about the mean, or a sum of exponentials.
+"""Schedule a reduction in two passes: a variance, which sums squares of differences from the mean, or a logsumexp.
 
-In one call of a framework such a reduction makes tensors as large as its own: what is left of every element once the
-pivot (the mean, or the largest) is taken out. In blocks that the cache holds, that is made and added up a block at a
-time. A block has all the elements of its part of the result where it can, so that its pivot is found while it is at
-hand; what it has more than the cache holds goes in tiles. Sums of tiles are added in pairs, so that many of them lose
-no digits.
+One call of a framework makes temporary tensors as large as the input: the elements with the pivot (mean or maximum)
+removed, and what they are transformed to. Here that is done block by block in the cache. A block has all elements of
+its part of the result if possible, so that the pivot is computed while the block is in the cache; a larger block is
+processed in tiles. The sums of tiles are added in pairs, so that many of them lose no digits.
 """
 
 from __future__ import annotations
@@ -12,111 +11,122 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from plait._plan.schedule.loop_nest import Loop, LoopNest, loop_nest
-from plait._plan.schedule.nodes import Block, TwoPassReduction
+from plait._plan.schedule.loop_nest import Loop, LoopNest, build_loop_nest
 from plait._plan.schedule.reductions import one_call_cost, schedule_reduction
+from plait._plan.schedule.schedules import BlockedAxis, TwoPassSchedule
 from plait._plan.schedule.techniques import BLOCKING, TWO_PASSES, UNROLLED_SHORT_AXIS
 from plait._plan.strides import contiguous_strides
 from plait.backends.costs import MemoryCosts
 
-CALLS = 4
-"""How many calls a tile takes beside those that add it up, and how many a block beside those that find its pivot."""
+EXTRA_CALLS = 4
+"""The number of calls for a tile beside its sum, and for a block beside its pivot."""
 
 
-def schedule_two_pass(nest: LoopNest, itemsize: int, first: MemoryCosts, then: MemoryCosts) -> TwoPassReduction | None:
-    """The cheapest blocks, from the costs of finding the pivot and of the rest; ``None`` where one call is best."""
-    loops, size = nest.loops, nest.elements * itemsize
+def schedule_two_pass(
+    nest: LoopNest, itemsize: int, pivot_costs: MemoryCosts, costs: MemoryCosts
+) -> TwoPassSchedule | None:
+    """Return the cheapest schedule, from the costs of the pivot's reduction and of the rest; ``None`` if one call is
+    best.
+    """
+    loops, size = nest.loops, nest.element_count * itemsize
     if not loops or not size:
         return None
-    large = size > then.two_pass_bytes
-    if not large and loops[-1].length > then.two_pass_max_row:
+    large = size > costs.two_pass_bytes
+    if not large and loops[-1].length > costs.two_pass_max_row:
         return None
-    most = max(min(then.block_bytes, size // 2) // then.transform_bytes, 1)
+    max_elements = max(min(costs.block_bytes, size // 2) // costs.transform_bytes, 1)
     lengths = tuple([loop.length for loop in loops])
-    block = _block(loops, nest.elements, most, then)
-    within = lengths if block is None else (*lengths[: block[0]], block[1], *lengths[block[0] + 1 :])
-    tiles = _tiles(loops, within, most, then)
-    best = _estimated(TwoPassReduction(nest, itemsize, block, tiles, False, (), 0.0), within, first, then)
-    if len(loops) > 1 and loops[-1].length <= then.max_unrolled:
-        unrolled = _estimated(best._replace(unroll_last=True), within, first, then)
+    block = _choose_block(loops, nest.element_count, max_elements, costs)
+    block_shape = lengths if block is None else (*lengths[: block[0]], block[1], *lengths[block[0] + 1 :])
+    tiles = _choose_tiles(loops, block_shape, max_elements, costs)
+    best = _with_cost(TwoPassSchedule(nest, itemsize, block, tiles, False, (), 0.0), block_shape, pivot_costs, costs)
+    if len(loops) > 1 and loops[-1].length <= costs.max_unrolled:
+        unrolled = _with_cost(best._replace(unroll_last=True), block_shape, pivot_costs, costs)
         best = unrolled if unrolled.cost < best.cost else best
-    if large or best.cost < then.max_two_pass_ratio * _one_call_cost(nest, itemsize, first, then):
+    if large or best.cost < costs.max_two_pass_ratio * _one_call_two_pass_cost(nest, itemsize, pivot_costs, costs):
         return best
     return None
 
 
-def _block(loops: Sequence[Loop], count: int, most: int, costs: MemoryCosts) -> Block:
-    """The outermost axis that is kept, and the length of its blocks; ``None`` where it is not cut."""
-    axis = next((place for place, loop in enumerate(loops) if loop.kept), None)
+def _choose_block(loops: Sequence[Loop], count: int, max_elements: int, costs: MemoryCosts) -> BlockedAxis:
+    """Return the outermost kept axis and the length of its blocks; ``None`` for one block."""
+    axis = next((position for position, loop in enumerate(loops) if loop.is_kept), None)
     if axis is None:
         return None
     length = loops[axis].length
-    part = most * length // count
+    block_length = max_elements * length // count
     if axis:
-        part = max(part, -(-costs.min_row // prod([loop.length for loop in loops[axis + 1 :]])))
-    return (axis, max(part, 1)) if part < length else None
+        block_length = max(block_length, -(-costs.min_row // prod([loop.length for loop in loops[axis + 1 :]])))
+    return (axis, max(block_length, 1)) if block_length < length else None
 
 
-def _tiles(loops: Sequence[Loop], within: Sequence[int], most: int, costs: MemoryCosts) -> tuple[int, ...]:
-    """As much of a block as the cache holds, from the innermost loop outwards; of long rows that are kept, a part."""
+def _choose_tiles(
+    loops: Sequence[Loop], block_shape: Sequence[int], max_elements: int, costs: MemoryCosts
+) -> tuple[int, ...]:
+    """Return the largest tiles that the cache holds, from the innermost loop outwards; long kept rows are split."""
     tiles: list[int] = []
-    left = most
-    for place in range(len(loops) - 1, -1, -1):
-        length = within[place]
-        outside = prod([within[other] for other in range(place) if not loops[other].kept])
-        if loops[place].kept and outside > 1 and length > most // costs.max_whole_rows:
-            length = min(length, max(left // outside, costs.min_row))
-        tile = max(min(length, left), 1)
-        if tile < within[place] and tile > costs.tile_multiple:
+    remaining = max_elements
+    for axis in range(len(loops) - 1, -1, -1):
+        length = block_shape[axis]
+        outer_count = prod([block_shape[outer] for outer in range(axis) if not loops[outer].is_kept])
+        if loops[axis].is_kept and outer_count > 1 and length > max_elements // costs.max_whole_rows:
+            length = min(length, max(remaining // outer_count, costs.min_row))
+        tile = max(min(length, remaining), 1)
+        if tile < block_shape[axis] and tile > costs.tile_multiple:
             tile -= tile % costs.tile_multiple
         tiles.append(tile)
-        left //= tile
+        remaining //= tile
     return tuple(reversed(tiles))
 
 
-def _estimated(way: TwoPassReduction, within: Sequence[int], first: MemoryCosts, then: MemoryCosts) -> TwoPassReduction:
-    """The same with what it costs."""
-    loops, itemsize, count = way.nest.loops, way.itemsize, way.nest.elements
-    axes = [place for place, loop in enumerate(loops) if not loop.kept]
-    blocks, tiles = count / prod(within), count / prod(way.tiles)
-    block = loop_nest(within, [loop.stride for loop in loops], axes)
-    pivot = schedule_reduction(block, itemsize, first)
-    found = one_call_cost(block, itemsize, first) if pivot is None else pivot.cost
-    unrolled = loops[-1].length if way.unroll_last else 1
-    tile = way.tiles[:-1] if way.unroll_last else way.tiles
-    nest = temporary_nest(tile, axes, then)
-    total = schedule_reduction(nest, then.transform_bytes, then)
-    added = one_call_cost(nest, then.transform_bytes, then) if total is None else total.cost
-    element = then.transform_element
-    if way.unroll_last:
-        element += then.combine_strided_element - then.combine_element
-    row = loops[-2].length if way.unroll_last else loops[-1].length
-    overhead = CALLS * then.call_overhead
-    work = count * element + count / row * then.combine_row_overhead + tiles * unrolled * overhead
-    again = count * itemsize * then.memory_byte if prod(within) * itemsize > then.shared_cache_bytes else 0.0
-    cost = blocks * (found + overhead) + tiles * unrolled * added + work + again
+def _with_cost(
+    schedule: TwoPassSchedule, block_shape: Sequence[int], pivot_costs: MemoryCosts, costs: MemoryCosts
+) -> TwoPassSchedule:
+    """Return the schedule with its estimated cost and its techniques."""
+    loops, itemsize, count = schedule.nest.loops, schedule.itemsize, schedule.nest.element_count
+    axes = [axis for axis, loop in enumerate(loops) if not loop.is_kept]
+    block_count, tile_count = count / prod(block_shape), count / prod(schedule.tiles)
+    block_nest = build_loop_nest(block_shape, [loop.stride for loop in loops], axes)
+    pivot_schedule = schedule_reduction(block_nest, itemsize, pivot_costs)
+    pivot_cost = one_call_cost(block_nest, itemsize, pivot_costs) if pivot_schedule is None else pivot_schedule.cost
+    unrolled = loops[-1].length if schedule.unroll_last else 1
+    tile = schedule.tiles[:-1] if schedule.unroll_last else schedule.tiles
+    tile_nest = temporary_loop_nest(tile, axes, costs)
+    sum_schedule = schedule_reduction(tile_nest, costs.transform_bytes, costs)
+    sum_cost = one_call_cost(tile_nest, costs.transform_bytes, costs) if sum_schedule is None else sum_schedule.cost
+    element = costs.transform_element
+    if schedule.unroll_last:
+        element += costs.combine_strided_element - costs.combine_element
+    row = loops[-2].length if schedule.unroll_last else loops[-1].length
+    overhead = EXTRA_CALLS * costs.call_overhead
+    work = count * element + count / row * costs.combine_row_overhead + tile_count * unrolled * overhead
+    reread = count * itemsize * costs.memory_byte if prod(block_shape) * itemsize > costs.shared_cache_bytes else 0.0
+    cost = block_count * (pivot_cost + overhead) + tile_count * unrolled * sum_cost + work + reread
     names = (
         TWO_PASSES,
-        *(pivot.techniques if pivot is not None else ()),
-        *(UNROLLED_SHORT_AXIS,) * way.unroll_last,
+        *(pivot_schedule.techniques if pivot_schedule is not None else ()),
+        *(UNROLLED_SHORT_AXIS,) * schedule.unroll_last,
         BLOCKING,
     )
-    return way._replace(techniques=tuple(dict.fromkeys(names)), cost=cost)
+    return schedule._replace(techniques=tuple(dict.fromkeys(names)), cost=cost)
 
 
-def _one_call_cost(nest: LoopNest, itemsize: int, first: MemoryCosts, then: MemoryCosts) -> float:
-    """Nanoseconds of one call of the framework's, which makes temporaries as large as the tensor, in the cache."""
-    lengths, strides, kept = zip(*nest.loops, strict=True)
-    axes = [place for place, stays in enumerate(kept) if not stays]
-    pivot = one_call_cost(loop_nest(lengths, strides, axes), itemsize, first)
-    total = one_call_cost(temporary_nest(lengths, axes, then), then.transform_bytes, then)
-    rows = nest.elements / lengths[-1]
-    made = nest.elements * then.transform_element + rows * then.combine_row_overhead + CALLS * then.call_overhead
-    return pivot + total + made
-
-
-def temporary_nest(shape: Sequence[int], axes: Sequence[int], costs: MemoryCosts) -> LoopNest:
-    """The loops over new memory of what a tile is transformed into."""
-    return loop_nest(
-        shape, contiguous_strides(shape, costs.transform_bytes), [axis for axis in axes if axis < len(shape)]
+def _one_call_two_pass_cost(nest: LoopNest, itemsize: int, pivot_costs: MemoryCosts, costs: MemoryCosts) -> float:
+    """Return the nanoseconds of one call, with temporary tensors as large as the input, in the cache."""
+    lengths, strides, kept_flags = zip(*nest.loops, strict=True)
+    axes = [axis for axis, is_kept in enumerate(kept_flags) if not is_kept]
+    pivot_cost = one_call_cost(build_loop_nest(lengths, strides, axes), itemsize, pivot_costs)
+    sum_cost = one_call_cost(temporary_loop_nest(lengths, axes, costs), costs.transform_bytes, costs)
+    rows = nest.element_count / lengths[-1]
+    transform = (
+        nest.element_count * costs.transform_element
+        + rows * costs.combine_row_overhead
+        + EXTRA_CALLS * costs.call_overhead
     )
+    return pivot_cost + sum_cost + transform
+
+
+def temporary_loop_nest(shape: Sequence[int], axes: Sequence[int], costs: MemoryCosts) -> LoopNest:
+    """Return the loop nest of the temporary tensor that a tile is transformed to."""
+    strides = contiguous_strides(shape, costs.transform_bytes)
+    return build_loop_nest(shape, strides, [axis for axis in axes if axis < len(shape)])
