@@ -1,4 +1,4 @@
-"""Drawn patterns and shapes, against the oracle; laws that hold for all of them."""
+"""Property tests: random patterns and shapes, compared with the reference implementation in `oracle`."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from plait.testing._arrays import arange_array  # noqa: E402
 
 @given(transforms("rearrange"))
 @settings(max_examples=300)
-def test_rearrange_is_what_the_definition_says(drawn):
+def test_rearrange_equals_the_reference_implementation(drawn):
     x = arange_array(drawn.shape)
     result = plait.rearrange(x, drawn.pattern, **drawn.sizes)
     np.testing.assert_array_equal(result, oracle.rearrange(drawn.pattern, x, drawn.sizes).astype(float))
-    again = plait.rearrange(x, drawn.pattern, **drawn.sizes)  # by the cache this time
+    again = plait.rearrange(x, drawn.pattern, **drawn.sizes)  # the second call uses the cache
     np.testing.assert_array_equal(result, again)
     compiled = plait.compile(drawn.pattern, **drawn.sizes)
     np.testing.assert_array_equal(compiled.rearrange(x), result)
@@ -30,33 +30,33 @@ def test_rearrange_is_what_the_definition_says(drawn):
 
 
 @given(transforms("rearrange"))
-def test_the_inverse_leads_back(drawn):
+def test_inverse_undoes_rearrange(drawn):
     x = arange_array(drawn.shape)
     compiled = plait.compile(drawn.pattern, **drawn.sizes)
-    names = {name: size for name, size in plait_sizes(drawn).items() if name not in drawn.sizes}
+    names = {name: size for name, size in named_axis_sizes(drawn).items() if name not in drawn.sizes}
     there = compiled.rearrange(x)
     back = compiled.inverse(**names)
     if "(...)" in drawn.pattern:
         with pytest.raises(plait.AxisError, match="PLT208"):
-            back.rearrange(there)  # nothing could tell the axes of the ellipsis apart
+            back.rearrange(there)  # the lengths in the ellipsis cannot be inferred from its product
         return
     np.testing.assert_array_equal(back.rearrange(there), x)
 
 
-def plait_sizes(drawn):
-    """The size of every named axis, as the oracle finds it."""
+def named_axis_sizes(drawn):
+    """The size of every named axis, computed by the reference implementation."""
     sizes = oracle.axis_sizes(drawn.pattern, [drawn.shape], drawn.sizes)
     return {name: size for name, size in sizes.items() if name.isidentifier()}
 
 
 @given(transforms("reduce"), st.sampled_from(["sum", "max", "mean", "any", "logsumexp"]))
 @settings(max_examples=200)
-def test_reduce_is_what_the_definition_says(drawn, reduction):
+def test_reduce_equals_the_reference_implementation(drawn, reduction):
     x = np.sin(arange_array(drawn.shape))
     result = plait.reduce(x, drawn.pattern, reduction, **drawn.sizes)
     unreduced = len(oracle.ElementMap(drawn.pattern, [drawn.shape], drawn.sizes).sources) == x.size
     if unreduced and result.dtype == x.dtype and reduction == "any":
-        return  # without an axis to reduce nothing is done
+        return  # without an axis to reduce the input is returned unchanged
     np.testing.assert_allclose(
         np.asarray(result, float),
         oracle.reduce(drawn.pattern, x, reduction, drawn.sizes).astype(float),
@@ -67,24 +67,24 @@ def test_reduce_is_what_the_definition_says(drawn, reduction):
 
 @given(transforms("repeat"))
 @settings(max_examples=200)
-def test_repeat_is_what_the_definition_says(drawn):
+def test_repeat_equals_the_reference_implementation(drawn):
     x = arange_array(drawn.shape)
     result = plait.repeat(x, drawn.pattern, **drawn.sizes)
     np.testing.assert_array_equal(result, oracle.rearrange(drawn.pattern, x, drawn.sizes).astype(float))
 
 
 @given(transforms("repeat"))
-def test_reducing_what_was_repeated_gives_it_back(drawn):
+def test_reducing_a_repeated_tensor_restores_it(drawn):
     if 0 in drawn.sizes.values() or "(...)" in drawn.pattern:
         return
     x = arange_array(drawn.shape)
     repeated = plait.repeat(x, drawn.pattern, **drawn.sizes)
-    back = plait.compile(drawn.pattern, **{**plait_sizes(drawn), **drawn.sizes}).inverse()
+    back = plait.compile(drawn.pattern, **{**named_axis_sizes(drawn), **drawn.sizes}).inverse()
     np.testing.assert_array_equal(back.reduce(repeated, "max") if x.size else x, x)
 
 
 @given(transforms("rearrange"))
-def test_strided_inputs_make_no_difference(drawn):
+def test_results_do_not_depend_on_input_strides(drawn):
     x = arange_array(drawn.shape)
     strided = np.array(x, order="F")
     wide = np.repeat(x[..., None], 2, axis=-1)[..., 0]
@@ -107,7 +107,7 @@ def test_strided_inputs_make_no_difference(drawn):
     st.dictionaries(st.text(max_size=2), st.integers(-1, 3), max_size=2),
 )
 @settings(max_examples=500)
-def test_no_call_raises_anything_but_a_plait_error(pattern, shape, sizes):
+def test_calls_with_random_arguments_raise_only_plait_errors(pattern, shape, sizes):
     x = np.zeros(shape)
     sizes = {name: size for name, size in sizes.items() if name not in ("tensor", "pattern", "reduction")}
     for call in (
@@ -132,7 +132,7 @@ def test_no_call_raises_anything_but_a_plait_error(pattern, shape, sizes):
 
 
 @given(st.data())
-def test_classical_einsum_agrees_with_numpy(data):
+def test_classical_einsum_equals_numpy(data):
     letters = data.draw(st.permutations("abcdE"))[:4]
     lengths = dict(zip(letters, data.draw(st.lists(st.integers(1, 3), min_size=4, max_size=4)), strict=True))
     terms = data.draw(st.lists(st.lists(st.sampled_from(letters), max_size=3), min_size=1, max_size=3))

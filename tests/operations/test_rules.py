@@ -1,4 +1,4 @@
-"""The rules of the operations, on trees alone."""
+"""The checks of the operations on syntax trees, without tensors."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 import plait
 from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
-from plait._operations.pack import layout, lengths, split_shape
-from plait._operations.parse_shape import places, read_shape
-from plait._operations.reduce import check_kind, check_reduction
+from plait._operations.pack import packed_lengths, parse_pack_pattern, split_shape
+from plait._operations.parse_shape import label_dimensions, lengths_by_name
+from plait._operations.reduce import check_dtype_kind, check_reduction_name
 from plait._operations.table import OPERATIONS, find_operation, infer_operation
 from plait._shapes.solver import solve_pattern
 from plait.backends.reduction_rules import REDUCTION_RULES
@@ -54,7 +54,7 @@ from strategies import nearly_patterns, transforms
         ("einsum", "* -> *", "PLT201"),
     ],
 )
-def test_rules(operation, pattern, code):
+def test_check_accepts_or_rejects_patterns(operation, pattern, code):
     check = find_operation(operation).check
     if code is None:
         check(parse(pattern))
@@ -67,7 +67,7 @@ def test_rules(operation, pattern, code):
 
 @given(st.one_of(nearly_patterns(), transforms("rearrange").map(lambda drawn: drawn.pattern)), st.integers(0, 4))
 @settings(max_examples=500)
-def test_what_is_obvious_keeps_the_rule(pattern, rank):
+def test_plain_bijections_pass_every_check(pattern, rank):
     try:
         tree = parse(pattern)
         solved = solve_pattern(tree, (rank,) * len(tree.left), ())
@@ -78,7 +78,7 @@ def test_what_is_obvious_keeps_the_rule(pattern, rank):
             find_operation(name).check(tree)
 
 
-def test_every_operation_is_found_by_its_name():
+def test_find_operation_returns_every_operation():
     assert [find_operation(name).name for name in OPERATIONS] == [*OPERATIONS]
     assert {*OPERATIONS} < {*plait.__all__}
 
@@ -94,7 +94,7 @@ def test_every_operation_is_found_by_its_name():
         ("a, b -> a b", "einsum"),
     ],
 )
-def test_the_operation_is_read_off_the_pattern(pattern, operation):
+def test_infer_operation(pattern, operation):
     assert infer_operation(parse(pattern)) == operation
 
 
@@ -111,39 +111,39 @@ def test_the_operation_is_read_off_the_pattern(pattern, operation):
         ("", 1, "->"),
     ],
 )
-def test_classical_equations(equation, count, meaning):
+def test_parse_equation(equation, count, meaning):
     assert str(parse_equation(equation, count)) == meaning
 
 
-def test_reductions_by_name():
+def test_check_reduction_name_and_dtype_kind():
     for name in REDUCTION_RULES:
-        assert check_reduction(name) == name
-        check_kind(name, None, None)
-        check_kind(name, "floating", "float32")
+        assert check_reduction_name(name) == name
+        check_dtype_kind(name, None, None)
+        check_dtype_kind(name, "floating", "float32")
     with pytest.raises(plait.AxisError, match="PLT209"):
-        check_reduction("average")
+        check_reduction_name("average")
 
 
-def test_packing_patterns():
-    assert layout("a * b c", "pack") == (1, 2)
-    assert layout("*", "pack") == (0, 0)
-    assert split_shape((2, 3, 4, 5), layout("a * b", "pack"), "a * b", 0) == ((2,), (3, 4), (5,))
-    assert split_shape((2, 5), layout("a * b", "pack"), "a * b", 0) == ((2,), (), (5,))
+def test_parse_pack_pattern_and_split_shape():
+    assert parse_pack_pattern("a * b c", "pack") == (1, 2)
+    assert parse_pack_pattern("*", "pack") == (0, 0)
+    assert split_shape((2, 3, 4, 5), parse_pack_pattern("a * b", "pack"), "a * b", 0) == ((2,), (3, 4), (5,))
+    assert split_shape((2, 5), parse_pack_pattern("a * b", "pack"), "a * b", 0) == ((2,), (), (5,))
 
 
-def test_packed_lengths():
-    assert lengths([(2,), (3, 2), ()], 9, "*") == [(2, (2,)), (6, (3, 2)), (1, ())]
-    assert lengths([(2, -1), (3,)], 9, "*") == [(6, (2, 3)), (3, (3,))]
-    assert lengths([(-1,), (3,)], 3, "*") == [(0, (0,)), (3, (3,))]
+def test_packed_lengths_and_inferred_sizes():
+    assert packed_lengths([(2,), (3, 2), ()], 9, "*") == [(2, (2,)), (6, (3, 2)), (1, ())]
+    assert packed_lengths([(2, -1), (3,)], 9, "*") == [(6, (2, 3)), (3, (3,))]
+    assert packed_lengths([(-1,), (3,)], 3, "*") == [(0, (0,)), (3, (3,))]
     for shapes, total in (([(2,)], 3), ([(2, -1)], 3), ([(-1,), (4,)], 3), ([(-1, -1)], 4), ([(0, -1)], 0)):
         with pytest.raises(plait.SizeError, match="PLT309"):
-            lengths(shapes, total, "*")
+            packed_lengths(shapes, total, "*")
 
 
-def test_places_of_names():
-    assert places("a ... 3 _", 5) == ((0, "a"), (3, 3))
-    assert places("() ...", 1) == ((0, 1),)
-    assert read_shape(places("a _ c", 3), (4, 5, 6), "a _ c") == {"a": 4, "c": 6}
+def test_label_dimensions_and_lengths_by_name():
+    assert label_dimensions("a ... 3 _", 5) == ((0, "a"), (3, 3))
+    assert label_dimensions("() ...", 1) == ((0, 1),)
+    assert lengths_by_name(label_dimensions("a _ c", 3), (4, 5, 6), "a _ c") == {"a": 4, "c": 6}
     for pattern, rank in (("a b", 3), ("a b ...", 1), ("a", 0)):
         with pytest.raises(plait.SizeError, match="PLT304"):
-            places(pattern, rank)
+            label_dimensions(pattern, rank)

@@ -12,7 +12,7 @@ from plait._executor.tracer_hooks import SUBSTITUTED
 from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
 from plait._notation.tree import collect_names, items_by_dimension
-from plait._operations.reduce import CUSTOM, check_kind, check_reduction
+from plait._operations.reduce import CUSTOM_REDUCTION, check_dtype_kind, check_reduction_name
 from plait._operations.table import find_operation
 from plait._plan.graph import Plan
 from plait._plan.strides import StridedView
@@ -82,7 +82,7 @@ def executable(
     backend = common_backend(classes)
     backend.register_functions(SUBSTITUTED)
     plan = lower_pattern(operation, pattern, ranks, given, reduction)
-    if not reduction or reduction == CUSTOM:  # which `build_reduce` gives
+    if not reduction or reduction == CUSTOM_REDUCTION:  # which `build_reduce` gives
         return Executable(plan, backend)
     return Executable(plan, backend, _find_reduction(backend, reduction, dtype))
 
@@ -91,7 +91,7 @@ def executable(
 def _find_reduction(backend: Backend, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
     """The framework's reduction of elements of a type; an error where it is not defined on them."""
     kind = None if dtype is None else backend.kind(dtype)
-    check_kind(name, kind, dtype)
+    check_dtype_kind(name, kind, dtype)
     function = backend.reduction(name, dtype)
     return wrap_object_reduction(function, name, dtype) if kind == "other" else function
 
@@ -136,7 +136,7 @@ def build_einsum(
     """The callable of an ``einsum``."""
     from plait._executor.contraction import requested_path, specialize_einsum
     from plait._executor.einsum_options import check_implicit_sums
-    from plait._operations.einsum import lower as lower_einsum
+    from plait._operations.einsum import lower_einsum
 
     backend = common_backend(classes)
     backend.register_functions(SUBSTITUTED)
@@ -167,10 +167,10 @@ def build_reduce(
 ) -> Executable:
     """The executable of a ``reduce``; it may check the shape that a callable returns."""
     if callable(reduction):
-        found = executable("reduce", pattern, (cls,), (rank,), given, CUSTOM)
+        found = executable("reduce", pattern, (cls,), (rank,), given, CUSTOM_REDUCTION)
         function = check_result_shape(reduction, found.backend) if check_result else reduction
         return Executable(found.plan, found.backend, function)
-    return executable("reduce", pattern, (cls,), (rank,), given, check_reduction(reduction), dtype)
+    return executable("reduce", pattern, (cls,), (rank,), given, check_reduction_name(reduction), dtype)
 
 
 def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, sizes: dict[str, int]) -> None:
@@ -193,10 +193,10 @@ def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, 
 
 def read_pattern(text: str, sizes: dict[str, Any]) -> tuple[str, dict[str, int]]:
     """The pattern in canonical form, and the sizes as ints."""
-    from plait._operations.rules import two_sides
+    from plait._operations.rules import sides_with_one_output
 
     tree = parse(text)
-    two_sides(tree, "compile")
+    sides_with_one_output(tree, "compile")
     check_names(sizes, collect_names(tree.left + (tree.right or ())), text)
     return str(tree), concrete_sizes(text, sizes)
 

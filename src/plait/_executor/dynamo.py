@@ -78,9 +78,9 @@ def traced_unpack(tensor: Any, packed_shapes: Any, pattern: str) -> Any:
 def traced_parse_shape(tensor: Any, pattern: str) -> Any:
     """``parse_shape`` under Dynamo."""
     from plait._executor.packing import places_for
-    from plait._operations.parse_shape import read_shape
+    from plait._operations.parse_shape import lengths_by_name
 
-    return read_shape(_found(places_for(pattern, len(tensor.shape))), tensor.shape, pattern)
+    return lengths_by_name(_found(places_for(pattern, len(tensor.shape))), tensor.shape, pattern)
 
 
 def traced_steps(operation: str, texts: Any) -> Any:

@@ -8,15 +8,15 @@ from typing import Any
 from plait._caches import clearable_lru_cache
 from plait._executor.tensors import backend_for, check_text
 from plait._executor.tracer_hooks import while_tracing
-from plait._operations.pack import Layout, check_shared, layout, lengths, split_shape
-from plait._operations.parse_shape import places, read_shape
+from plait._operations.pack import PackLayout, check_shared_lengths, packed_lengths, parse_pack_pattern, split_shape
+from plait._operations.parse_shape import label_dimensions, lengths_by_name
 from plait._shapes.sizes import multiply_sizes
 from plait.backends.interface import Backend
 from plait.errors import PlaitError, make_error
 
-layout_of = clearable_lru_cache(maxsize=256)(layout)
-places_of = clearable_lru_cache(maxsize=256)(places)
-layout_for, places_for = while_tracing(layout), while_tracing(places)
+layout_of = clearable_lru_cache(maxsize=256)(parse_pack_pattern)
+places_of = clearable_lru_cache(maxsize=256)(label_dimensions)
+layout_for, places_for = while_tracing(parse_pack_pattern), while_tracing(label_dimensions)
 
 
 def pack(tensors: Any, pattern: str) -> tuple[Any, list[tuple[Any, ...]]]:
@@ -28,11 +28,13 @@ def pack(tensors: Any, pattern: str) -> tuple[Any, list[tuple[Any, ...]]]:
     return packed(tensors, pattern, layout_of(check_text(pattern), "pack"), backend_for(tensors))
 
 
-def packed(tensors: Sequence[Any], pattern: str, where: Layout, backend: Backend) -> tuple[Any, list[tuple[Any, ...]]]:
+def packed(
+    tensors: Sequence[Any], pattern: str, where: PackLayout, backend: Backend
+) -> tuple[Any, list[tuple[Any, ...]]]:
     """Pack tensors of one framework; a tracer may follow it."""
     shapes = [sizes_of(tensor, backend, pattern) for tensor in tensors]
     parts = [split_shape(shape, where, pattern, place) for place, shape in enumerate(shapes)]
-    check_shared(parts, pattern, comparable=backend.comparable(tensors))
+    check_shared_lengths(parts, pattern, comparable=backend.comparable(tensors))
     flat = [
         tensor if len(middle) == 1 else backend.reshape(tensor, (*first, multiply_sizes(middle), *last))
         for tensor, (first, middle, last) in zip(tensors, parts, strict=True)
@@ -48,7 +50,7 @@ def unpack(tensor: Any, packed_shapes: Sequence[Any], pattern: str) -> list[Any]
     return unpacked(tensor, packed_shapes, pattern, where, backend_for((tensor,)))
 
 
-def unpacked(tensor: Any, packed_shapes: Sequence[Any], pattern: str, where: Layout, backend: Backend) -> list[Any]:
+def unpacked(tensor: Any, packed_shapes: Sequence[Any], pattern: str, where: PackLayout, backend: Backend) -> list[Any]:
     """Unpack a tensor; a tracer may follow it."""
 
     def symbol(size: Any) -> Any:
@@ -60,7 +62,7 @@ def unpacked(tensor: Any, packed_shapes: Sequence[Any], pattern: str, where: Lay
         message = f"the tensor has rank {len(shape)}, and the pattern '{pattern}' has {before + 1 + after} dimensions"
         raise make_error("PLT304", message, pattern)
     comparable = backend.comparable([tensor])
-    found = lengths(packed_shapes, shape[before], pattern, symbol, comparable=comparable)
+    found = packed_lengths(packed_shapes, shape[before], pattern, symbol, comparable=comparable)
     parts = backend.split(tensor, before, [length for length, _ in found])
     return [
         part if len(middle) == 1 else backend.reshape(part, (*shape[:before], *middle, *shape[before + 1 :]))
@@ -72,7 +74,7 @@ def parse_shape(tensor: Any, pattern: str) -> dict[str, Any]:
     """See `plait.parse_shape`."""
     backend = backend_for((tensor,))
     found = places_of(check_text(pattern), rank_of(tensor, backend, pattern))
-    sizes = read_shape(found, backend.shape(tensor), pattern, comparable=backend.comparable([tensor]))
+    sizes = lengths_by_name(found, backend.shape(tensor), pattern, comparable=backend.comparable([tensor]))
     return {name: backend.size_to_user(size) for name, size in sizes.items()}
 
 

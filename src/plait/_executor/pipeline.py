@@ -17,8 +17,8 @@ from plait._executor.tensors import backend_for, is_concrete
 from plait._executor.tracer_hooks import while_tracing
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, TensorExpr, collect_names
-from plait._operations.reduce import CUSTOM, check_reduction
-from plait._operations.rules import collect_axes, two_sides
+from plait._operations.reduce import CUSTOM_REDUCTION, check_reduction_name
+from plait._operations.rules import collect_axes, sides_with_one_output
 from plait._operations.table import find_operation, infer_operation
 from plait._shapes.composition import ConcretePattern, compose_patterns, to_concrete_pattern, unparse_pattern
 from plait._shapes.sizes import evaluate_symbolic_size_ops, normalize_size_names, size_op_error, to_exact_size
@@ -60,11 +60,13 @@ def fuse(
     """The segments for these tensors; ``None`` where a size is not known, or a tensor missing."""
     backend = backend_for(tensors)
     if operation == "reduce" and not callable(reduction):
-        check_reduction(reduction)
+        check_reduction_name(reduction)
     shapes = [backend.shape(tensor) for tensor in tensors]
     if not all(is_concrete(shape) for shape in shapes):
         return None
-    return fuse_shapes(operation, stages, tuple(map(tuple, shapes)), CUSTOM if callable(reduction) else reduction)
+    return fuse_shapes(
+        operation, stages, tuple(map(tuple, shapes)), CUSTOM_REDUCTION if callable(reduction) else reduction
+    )
 
 
 @clearable_lru_cache(maxsize=1024)
@@ -112,7 +114,7 @@ def _concrete_patterns(
 
 def _compose(one: ConcretePattern, other: ConcretePattern, reduction: str) -> ConcretePattern | str:
     """Two as one, or the reason why they are not."""
-    if reduction == CUSTOM and other.dropped_axes:
+    if reduction == CUSTOM_REDUCTION and other.dropped_axes:
         return "a callable is given the dimensions of its own pattern"
     if reduction not in MERGEABLE_REDUCTIONS and reduction and one.dropped_axes and other.dropped_axes:
         return f"{reduction} of {reduction} is not {reduction} of all"
@@ -233,7 +235,7 @@ def _stage_shape(stages: tuple[PatternStage, ...], number: int, shapes: tuple[An
     text, sizes = stages[number]
     with _naming_stage_before(stages, number):
         tree = parse(text)
-        _, right = two_sides(tree, "output_shape")
+        _, right = sides_with_one_output(tree, "output_shape")
         if len(shapes) != len(tree.left):
             message = f"the pattern has {len(tree.left)} tensors on the left, and {len(shapes)} shapes were given"
             raise make_error("PLT202", message, tree.text, [expr.span for expr in tree.left])
@@ -264,7 +266,7 @@ def _naming_stage_before(stages: Sequence[PatternStage], number: int) -> Iterato
 def inverse(text: str, given: dict[str, int], more: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """The pattern that leads back, and the sizes of both."""
     tree = parse(text)
-    left, right = two_sides(tree, "inverse")
+    left, right = sides_with_one_output(tree, "inverse")
     if len(left) != 1:
         spans = [expr.span for expr in left]
         raise make_error("PLT211", f"{len(left)} tensors went in, and one cannot give them back", tree.text, spans)

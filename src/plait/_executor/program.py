@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Any, TypeAlias
 
 from plait._executor.options import without_sharding
-from plait._operations.reduce import CUSTOM
+from plait._operations.reduce import CUSTOM_REDUCTION
 from plait._plan.graph import Plan, group_by_contraction
 from plait._plan.nodes import Contract, Reduce
 from plait._shapes.sizes import evaluate_size_ops, fill_slots, format_shape, may_be_equal, size_op_error
@@ -47,7 +47,9 @@ class Executable:
                 self.functions.append((partial(own.einsum, node.equation), None, None))
                 own = backend.for_any_type()
             elif isinstance(node, Reduce):
-                if node.reduction == CUSTOM:  # what the caller's function does is not the framework's to compile
+                if (
+                    node.reduction == CUSTOM_REDUCTION
+                ):  # what the caller's function does is not the framework's to compile
                     self.wrap = None
                 self.functions.append((reduction, None, node.axes))
                 own = backend.for_any_type()

@@ -14,7 +14,7 @@ from plait._executor.tracer_hooks import exception_graph_breaks
 from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Tree
-from plait._operations.reduce import check_reduction
+from plait._operations.reduce import check_reduction_name
 from plait._shapes.sizes import size_op_error
 from plait.backends.interface import NO_VIEWS_MESSAGE, Backend
 from plait.backends.registry import backend_for_type, common_backend
@@ -43,7 +43,7 @@ def call(
         backend = common_backend(tuple([type(tensor) for tensor in stacked]))
         shapes[:] = [backend.shape(tensor) for tensor in stacked]
         if operation == "reduce" and not callable(reduction):
-            check_reduction(reduction)
+            check_reduction_name(reduction)
         exact = concrete_sizes(pattern, sizes, backend.is_symbolic)
         exact = {name: size if type(size) is int else backend.size_from_user(size) for name, size in exact.items()}
         if all(is_concrete(shape) for shape in shapes) and all(type(size) is int for size in exact.values()):

@@ -8,7 +8,7 @@ from typing import Any
 from plait._executor.compile import lower_pattern
 from plait._notation.parser import parse
 from plait._notation.tree import Name, Tree, item_leaves
-from plait._operations.reduce import check_reduction
+from plait._operations.reduce import check_reduction_name
 from plait._operations.table import OPERATIONS, infer_operation
 from plait._plan.codegen import generate_function
 from plait._plan.contraction.decompose import decompose_einsum
@@ -39,7 +39,7 @@ def source(
     if (operation == "reduce") != isinstance(reduction, str) or (operation != "reduce" and reduction is not None):
         takes = "takes a reduction by its name" if operation == "reduce" else "takes no reduction"
         raise make_error("PLT209", f"the source of {operation} {takes}, and this is {short_repr(reduction)}", pattern)
-    named = check_reduction(_plain(reduction)) if operation == "reduce" else ""
+    named = check_reduction_name(_plain(reduction)) if operation == "reduce" else ""
     checked = tuple([to_exact_size(f"ranks[{place}]", rank) for place, rank in enumerate(ranks)])
     given = (*sizes, *missing_sizes(tree, sizes))
     plan = lower_pattern(operation, _plain(pattern), checked, given, named)

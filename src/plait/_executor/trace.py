@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 from plait._executor.compile import CLASSICAL, concrete_sizes, lower_pattern, solve
 from plait._executor.options import CURRENT, without_sharding
 from plait._executor.tracer_hooks import SUBSTITUTED, assume_constant, while_tracing
-from plait._operations.reduce import CUSTOM, check_kind, check_reduction
+from plait._operations.reduce import CUSTOM_REDUCTION, check_dtype_kind, check_reduction_name
 from plait._plan.graph import Plan
 from plait._plan.nodes import Contract, Reshape, Shape
 from plait._shapes.sizes import SizeErrorFactory, evaluate_size_ops, evaluate_symbolic_size_ops, size_op_error
@@ -139,8 +139,8 @@ def data_for(operation: str, pattern: Any, ranks: Any, given: Any, reduction: st
     from plait.backends.torch.backend import TORCH
 
     TORCH.register_functions(SUBSTITUTED)
-    if reduction and reduction != CUSTOM:
-        check_kind(check_reduction(reduction), None if dtype is None else TORCH.kind(dtype), dtype)
+    if reduction and reduction != CUSTOM_REDUCTION:
+        check_dtype_kind(check_reduction_name(reduction), None if dtype is None else TORCH.kind(dtype), dtype)
     plan = lower_pattern(operation, pattern, ranks, given, reduction)
     return plan_data(with_given_path(plan, CURRENT.get()) if operation in ("einsum", CLASSICAL) else plan)
 

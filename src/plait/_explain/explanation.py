@@ -13,8 +13,8 @@ from plait._executor.large.select import explain_large
 from plait._executor.options import CURRENT
 from plait._executor.pipeline import PatternStage, fuse_shapes, output_shape, run_stages
 from plait._notation.parser import parse
-from plait._operations.einsum import lower
-from plait._operations.reduce import check_reduction
+from plait._operations.einsum import lower_einsum
+from plait._operations.reduce import check_reduction_name
 from plait._operations.table import infer_operation
 from plait._plan.contraction.search import build_contraction_plan
 from plait._plan.graph import Plan
@@ -76,7 +76,7 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
         if operation == "einsum":
             plan, lines, costs, notes = _contraction(pattern, checked, given, shapes)
         else:
-            named = check_reduction(reduction) if operation == "reduce" else ""
+            named = check_reduction_name(reduction) if operation == "reduce" else ""
             plan = lower_pattern(operation, pattern, tuple([len(shape) for shape in checked]), tuple(given), named)
             slots = fill_slots(plan.solved, plan.size_ops, checked[0], given)
             lines = list_plan_lines(plan, checked, slots)
@@ -102,7 +102,7 @@ def _contraction(
     slots = fill_slots(solved, solved.size_ops, flat, given)
     found, reason, element = contraction_to_explain(solved, slots, tensors, options)
     if found is None:
-        plan = lower(solved)
+        plan = lower_einsum(solved)
         return plan, list_plan_lines(plan, shapes, fill_slots(solved, plan.size_ops, flat, given)), None, [reason]
     plan = build_contraction_plan(solved, found)
     lines, costs = list_contraction_lines(plan, found.network, found.path)

@@ -1,1 +1,1 @@
-"""The operations: one file each, with its rule and its lowering, and one table of them all."""
+"""The operations: one module each, with the check of its patterns and its lowering to a plan, and a table of them."""

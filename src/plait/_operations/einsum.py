@@ -1,4 +1,4 @@
-"""``einsum``, of either form: multiply tensors, and sum over what the right side leaves out."""
+"""The operation ``einsum``, in both forms: multiply tensors, and sum over the axes that are not on the right."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from plait._shapes.solver import Axes, SolvedPattern
 from plait.errors import make_error
 
 
-def check(tree: Tree) -> None:
-    """Raise where the right side has an axis that no tensor has, or one twice."""
-    left, right = rules.two_sides(tree, "einsum")
+def check_pattern(tree: Tree) -> None:
+    """Raise if the right side has an axis that no tensor has, or the same axis twice."""
+    left, right = rules.sides_with_one_output(tree, "einsum")
     tensors = [rules.collect_axes(expr, tree, "einsum", repeats=True) for expr in left]
     after = rules.collect_axes(right, tree, "einsum")
     for expr, side in zip(left, tensors, strict=True):
         rules.forbid_grouped_ellipsis(expr, side, tree)
-    before = rules.Side(collect_names(left), [], [dots for side in tensors for dots in side.dots])
+    before = rules.TensorAxes(collect_names(left), [], [dots for side in tensors for dots in side.ellipses])
     rules.forbid_new_axes(before, after, tree, "einsum")
     rules.forbid_new_ellipsis(before, after, tree)
-    if before.dots and not after.dots:
+    if before.ellipses and not after.ellipses:
         message = "the ellipsis stands on the left only; put it on the right, or name the axes to be summed"
-        raise make_error("PLT208", message, *rules.text_and_spans(tree, before.dots))
+        raise make_error("PLT208", message, *rules.text_and_spans(tree, before.ellipses))
 
 
-def lower(solved: SolvedPattern, _: str = "", path: Path = ()) -> Plan:
-    """Split each tensor into the axes that the product needs, contract by the framework's einsum, merge.
+def lower_einsum(solved: SolvedPattern, _: str = "", path: Path = ()) -> Plan:
+    """Return the plan that splits the groups of each tensor, calls the framework's einsum, and merges groups again.
 
-    This is the plan for sizes that are not known, and for frameworks whose own einsum is best; without a path, all
-    tensors are contracted at once. `plait._plan.contraction` chooses among others where the sizes are known.
+    It is used if sizes are unknown, and for frameworks whose own einsum is fastest. Without a path, one einsum takes
+    all tensors. `plait._plan.contraction` makes other plans if the sizes are known.
     """
     sizes = SizeOpBuilder(solved)
     groups = coalesce_axes((*solved.inputs, solved.output))
@@ -46,14 +46,14 @@ def lower(solved: SolvedPattern, _: str = "", path: Path = ()) -> Plan:
     steps: list[Step] = []
     operands: list[tuple[int, list[Axes]]] = []
     count = len(solved.inputs)
-    first = 0
+    first = 0  # the slot of the first dimension of the tensor
     for number, dims in enumerate(solved.inputs):
         term = [start[axis] for axis in chain(*dims) if axis in start]
         operands.append((number, term))
         if list(dims) != term:
-            # a dimension that is a group already keeps its own length: in an ellipsis it may be 1, and be broadcast
-            places = {axes: place for place, axes in enumerate(dims, first)}
-            shape = tuple([places[group] if group in places else sizes.shape_slots([group])[0] for group in term])
+            # a group that is one dimension keeps the length of the dimension, which may be 1 if it is broadcast
+            slots = {axes: slot for slot, axes in enumerate(dims, first)}
+            shape = tuple([slots[group] if group in slots else sizes.shape_slots([group])[0] for group in term])
             steps.append((Reshape(shape), (number,)))
             operands[-1] = (count + len(steps) - 1, term)
         first += len(dims)
@@ -63,10 +63,10 @@ def lower(solved: SolvedPattern, _: str = "", path: Path = ()) -> Plan:
         if left:
             needed = {*output}.union(*[operands[number][1] for number in left])
             kept = [group for group in dict.fromkeys(chain(*[term for _, term in chosen])) if group in needed]
-            kept.sort(key=lambda group: not _is_dots(solved, group))  # the dots of a term are written once
+            kept.sort(key=lambda group: not _is_ellipsis(solved, group))  # a term may contain "..." once
         else:
             kept = output
-        equation = _equation(solved, [*[term for _, term in chosen], kept])
+        equation = _build_equation(solved, [*[term for _, term in chosen], kept])
         steps.append((Contract("einsum", sizes.shape_slots(kept), equation), tuple([number for number, _ in chosen])))
         operands.append((count + len(steps) - 1, kept))
     if list(solved.output) != output:
@@ -75,21 +75,22 @@ def lower(solved: SolvedPattern, _: str = "", path: Path = ()) -> Plan:
 
 
 def _default_path(solved: SolvedPattern, groups: Sequence[Axes]) -> Path:
-    """All tensors at once; or from left to right, where letters are too few."""
+    """Return the path that contracts all tensors at once, or from left to right if there are not enough letters."""
     count = len(solved.inputs)
-    named = [group for group in groups if not _is_dots(solved, group)]
+    named = [group for group in groups if not _is_ellipsis(solved, group)]
     if len(named) <= len(ascii_letters) or count < 3:
         return (tuple(range(count)),)
     return ((0, 1), *[(0, count - 2 - done) for done in range(count - 2)])
 
 
-def _is_dots(solved: SolvedPattern, group: Axes) -> bool:
+def _is_ellipsis(solved: SolvedPattern, group: Axes) -> bool:
+    """Whether coalesced axes belong to an ellipsis."""
     return solved.labels[group[0]] == "..."
 
 
-def _equation(solved: SolvedPattern, terms: list[list[Axes]]) -> str:
-    """A letter for every group but units; those of an ellipsis are dots, since the framework broadcasts them itself."""
-    groups = dict.fromkeys([group for term in terms for group in term if not _is_dots(solved, group)])
+def _build_equation(solved: SolvedPattern, terms: list[list[Axes]]) -> str:
+    """Return a classical equation: one letter for each group of axes, and ``...`` for those of an ellipsis."""
+    groups = dict.fromkeys([group for term in terms for group in term if not _is_ellipsis(solved, group)])
     if len(groups) > len(ascii_letters):
         message = f"einsum can name {len(ascii_letters)} axes, and the tensors that meet have more"
         raise make_error("PLT506", message, solved.text)
@@ -103,7 +104,7 @@ def _equation(solved: SolvedPattern, terms: list[list[Axes]]) -> str:
 
 @clearable_lru_cache(maxsize=512)
 def implicitly_summed_axes(solved: SolvedPattern) -> tuple[int, ...]:
-    """The axes that stand once on the left, and not on the right: einsum sums over each of them alone."""
+    """Return the axes that appear once on the left and not on the right, over which einsum sums."""
     counts = Counter(chain(*chain(*solved.inputs)))
     kept = {*chain(*solved.output)}
     return tuple([axis for axis, count in counts.items() if count == 1 and axis not in kept])

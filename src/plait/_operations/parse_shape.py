@@ -1,4 +1,4 @@
-"""``parse_shape``: the names of a pattern with the lengths that a tensor has there."""
+"""The operation ``parse_shape``: returns the names of a pattern with the lengths of a tensor's dimensions."""
 
 from __future__ import annotations
 
@@ -7,42 +7,43 @@ from typing import Any
 
 from plait._notation.parser import parse
 from plait._notation.tree import Bracket, Ellipsis, Group, Item, Name, Number, Tree, Wildcard, item_leaves
-from plait._operations.rules import add_name, single_list, text_and_spans
+from plait._operations.rules import add_unique_name, expr_without_arrow, text_and_spans
 from plait._shapes.sizes import format_shape
 from plait._shapes.solver import rank_error
 from plait.errors import make_error
 
-Places = tuple[tuple[int, str | int], ...]
-"""Dimensions, each with the name that it has, or the length that it must have."""
+DimensionLabels = tuple[tuple[int, str | int], ...]
+"""Pairs of a dimension and its label: the name of its axis, or the length that it must have."""
 
 
-def places(pattern: str, rank: int) -> Places:
-    """Which dimension has which name, or which length.
+def label_dimensions(pattern: str, rank: int) -> DimensionLabels:
+    """Return the dimensions of a tensor of this rank that the pattern labels, each with its name or number.
 
-    >>> places("b _ w 3", 4)
+
     ((0, 'b'), (2, 'w'), (3, 3))
     """
     tree = parse(pattern)
-    expr = single_list(tree, "parse_shape", "'b c _ w'")
+    expr = expr_without_arrow(tree, "parse_shape", "'b c _ w'")
     missing = rank - len(expr.items)
     if missing < -1 or (missing and Ellipsis not in map(type, expr.items)):
         raise rank_error(tree, 0, rank)
-    found: list[tuple[int, str | int]] = []
+    labels: list[tuple[int, str | int]] = []
     seen: dict[str, Name] = {}
-    place = 0
+    dim = 0
     for item in expr.items:
         if isinstance(item, Name):
-            add_name(seen, item, expr, tree)
-            found.append((place, item.text))
+            add_unique_name(seen, item, expr, tree)
+            labels.append((dim, item.text))
         elif isinstance(item, Ellipsis) and item.name is None:
-            place += missing
+            dim += missing
         elif not (isinstance(item, Wildcard) and item.text == "_"):
-            found.append((place, _length(item, tree)))
-        place += 1
-    return tuple(found)
+            labels.append((dim, _expected_length(item, tree)))
+        dim += 1
+    return tuple(labels)
 
 
-def _length(item: Item, tree: Tree) -> int:
+def _expected_length(item: Item, tree: Tree) -> int:
+    """Return the length that an item without a name requires: a number, or 1 for an empty group."""
     if isinstance(item, Number):
         return item.value
     if isinstance(item, (Group, Bracket)) and not item_leaves(item):
@@ -51,13 +52,18 @@ def _length(item: Item, tree: Tree) -> int:
     raise make_error("PLT201", message, *text_and_spans(tree, [item]))
 
 
-def read_shape(found: Places, shape: Sequence[Any], pattern: str, *, comparable: bool = True) -> dict[str, Any]:
-    """The names with their lengths, where the other dimensions have the lengths that the pattern says."""
+def lengths_by_name(
+    labels: DimensionLabels, shape: Sequence[Any], pattern: str, *, comparable: bool = True
+) -> dict[str, Any]:
+    """Return the length of each named dimension; raise if a numbered one has another length.
+
+    If ``comparable`` is false, lengths that are not ints are not checked.
+    """
     sizes: dict[str, Any] = {}
-    for place, label in found:
+    for dim, label in labels:
         if isinstance(label, str):
-            sizes[label] = shape[place]
-        elif (comparable or type(shape[place]) is int) and shape[place] != label:
-            message = f"dimension {place} must have length {label}, and its length is {shape[place]}"
+            sizes[label] = shape[dim]
+        elif (comparable or type(shape[dim]) is int) and shape[dim] != label:
+            message = f"dimension {dim} must have length {label}, and its length is {shape[dim]}"
             raise make_error("PLT305", message, pattern, facts={"input": format_shape(shape)})
     return sizes

@@ -1,4 +1,4 @@
-"""``reduce``: axes that the right side lacks are combined, as `plait.backends.reduction_rules` says."""
+"""The operation ``reduce``: the axes that are not on the right are reduced, by `plait.backends.reduction_rules`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from plait._shapes.solver import CHECK_NONEMPTY, SizeOp, SolvedPattern
 from plait.backends.reduction_rules import REDUCTION_RULES
 from plait.errors import did_you_mean, make_error, short_repr
 
-CUSTOM = "custom"
-"""Stands in a plan for a callable of the caller's."""
+CUSTOM_REDUCTION = "custom"
+"""The name in a plan for a reduction that is a callable of the caller."""
 
 
-def lower(solved: SolvedPattern, reduction: str) -> Plan:
-    """Split, reduce, permute, merge; first make sure that a minimum or maximum has something to choose from."""
+def lower_reduce(solved: SolvedPattern, reduction: str) -> Plan:
+    """Return the plan: split, reduce, permute, merge; and check that no axis is empty if the reduction needs that."""
     plan = lower_movement(solved, reduction)
     if reduction in REDUCTION_RULES and REDUCTION_RULES[reduction].empty_value is None:
         kept = {*chain(*solved.output)}
@@ -25,8 +25,8 @@ def lower(solved: SolvedPattern, reduction: str) -> Plan:
     return plan
 
 
-def check_reduction(name: object) -> str:
-    """The name of a known reduction; anything else is an error."""
+def check_reduction_name(name: object) -> str:
+    """Return the name if it is that of a reduction; raise PLT209 for any other object."""
     if isinstance(name, str):
         if name in REDUCTION_RULES:
             return name
@@ -36,8 +36,8 @@ def check_reduction(name: object) -> str:
     raise make_error("PLT209", message, facts={"known": ", ".join(REDUCTION_RULES)})
 
 
-def check_kind(name: str, kind: str | None, dtype: object) -> None:
-    """Raise PLT503 where the reduction is not defined on elements of that kind; ``None`` is not known yet."""
+def check_dtype_kind(name: str, kind: str | None, dtype: object) -> None:
+    """Raise PLT503 if the reduction is not defined for this kind of dtype; ``None``, an unknown kind, passes."""
     if kind is None or kind in REDUCTION_RULES[name].kinds:
         return
     if kind == "complex":

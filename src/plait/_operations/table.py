@@ -1,4 +1,4 @@
-"""The operations that have a pattern with an arrow: the rule and the lowering of each."""
+"""The table of the operations whose pattern has an arrow: the check and the lowering of each."""
 
 from __future__ import annotations
 
@@ -16,66 +16,69 @@ from plait._shapes.solver import SolvedPattern
 
 
 class Operation(NamedTuple):
-    """An operation, by the name of its public function."""
+    """One operation: the name of its public function, the check of its patterns, and the lowering to a plan."""
 
     name: str
-    check: Callable[[Tree], None]  # raises where a pattern breaks the rule of the operation
-    lower: Callable[[SolvedPattern, str], Plan]  # the plan of a solved pattern; the text is the reduction, or empty
+    check: Callable[[Tree], None]  # raises if a pattern breaks a rule of the operation
+    lower: Callable[[SolvedPattern, str], Plan]  # takes a solved pattern and the name of the reduction, or ""
 
 
-def _check(operation: str, tree: Tree, *, drops: bool = False, adds: bool = False) -> None:
-    """Raise where an operation on one tensor drops or adds axes, and may not."""
-    from plait._operations import rules  # a bijection does not need them
+def _check_unary_pattern(operation: str, tree: Tree, *, may_drop: bool = False, may_add: bool = False) -> None:
+    """Raise if the pattern of an operation on one tensor drops or adds axes and the operation may not do so."""
+    from plait._operations import rules  # imported here because a pattern that only permutes does not need it
 
-    left, right = rules.one_tensor(tree, operation)
+    left, right = rules.unary_sides(tree, operation)
     before, after = rules.collect_axes(left, tree, operation), rules.collect_axes(right, tree, operation)
     rules.forbid_new_ellipsis(before, after, tree)
     rules.forbid_grouped_ellipsis(left, before, tree)
-    if not drops:
+    if not may_drop:
         rules.forbid_dropped_axes(before, after, tree, operation)
-    if not adds:
+    if not may_add:
         rules.forbid_new_axes(before, after, tree, operation)
 
 
 def _lower_view(solved: SolvedPattern, _: str = "") -> Plan:
-    """The steps of ``rearrange``, each reshape as one that must not copy."""
+    """Return the plan of ``rearrange`` with each reshape replaced by one that must not copy."""
     plan = lower_movement(solved)
     steps = [(View(node.shape) if isinstance(node, Reshape) else node, operands) for node, operands in plan.steps]
     return plan._replace(steps=tuple(steps))
 
 
-_UNARY = {
-    "rearrange": Operation("rearrange", partial(_check, "rearrange"), lower_movement),
-    "view": Operation("view", partial(_check, "view"), _lower_view),
-    "reduce": Operation("reduce", partial(_check, "reduce", drops=True), reduce.lower),
-    "repeat": Operation("repeat", partial(_check, "repeat", adds=True), lower_movement),
+_UNARY_OPERATIONS = {
+    "rearrange": Operation("rearrange", partial(_check_unary_pattern, "rearrange"), lower_movement),
+    "view": Operation("view", partial(_check_unary_pattern, "view"), _lower_view),
+    "reduce": Operation("reduce", partial(_check_unary_pattern, "reduce", may_drop=True), reduce.lower_reduce),
+    "repeat": Operation("repeat", partial(_check_unary_pattern, "repeat", may_add=True), lower_movement),
 }
-OPERATIONS = (*_UNARY, "einsum")
+"""The operations on one tensor, by name."""
+
+OPERATIONS = (*_UNARY_OPERATIONS, "einsum")
+"""The names of all operations in the table."""
 
 
 @clearable_lru_cache(maxsize=8)
 def find_operation(name: str) -> Operation:
-    """The operation of this name, or that of an equation in the classical form."""
-    if name in _UNARY:
-        return _UNARY[name]
-    from plait._operations import einsum  # no other operation needs it
+    """Return the operation with this name; any other name is an einsum, such as one in the classical form."""
+    if name in _UNARY_OPERATIONS:
+        return _UNARY_OPERATIONS[name]
+    from plait._operations import einsum  # imported here because no other operation needs it
 
-    return Operation("einsum", einsum.check, einsum.lower)
+    return Operation("einsum", einsum.check_pattern, einsum.lower_einsum)
 
 
 def infer_operation(tree: Tree) -> str:
-    """The operation that a pattern describes: several tensors, or a diagonal, make an einsum."""
+    """Return the name of the operation that a pattern describes, such as ``einsum`` for several tensors."""
     if len(tree.left) > 1:
         return "einsum"
     right = tree.right or ()
     before, after = collect_names(tree.left), collect_names(right)
     if sum(isinstance(leaf, Name) for leaf in collect_leaves(tree.left)) > len(before):
         return "einsum"  # a diagonal
-    if before.keys() - after.keys() or _has_lengths(tree.left):
+    if before.keys() - after.keys() or _has_numeric_axes(tree.left):
         return "reduce"
-    return "repeat" if after.keys() - before.keys() or _has_lengths(right) else "rearrange"
+    return "repeat" if after.keys() - before.keys() or _has_numeric_axes(right) else "rearrange"
 
 
-def _has_lengths(side: tuple[TensorExpr, ...]) -> bool:
-    """Whether there is an axis without a name, other than a unit axis."""
+def _has_numeric_axes(side: tuple[TensorExpr, ...]) -> bool:
+    """Whether one side has an axis that is a number other than 1."""
     return any(isinstance(leaf, Number) and leaf.value != 1 for leaf in collect_leaves(side))

@@ -15,7 +15,14 @@ from typing import Any, NamedTuple
 from plait._executor.compile import check_names, concrete_sizes
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Name, Number, TensorExpr, Tree, collect_names, item_leaves
-from plait._operations.rules import Side, collect_axes, forbid_grouped_ellipsis, one_tensor, subject, text_and_spans
+from plait._operations.rules import (
+    TensorAxes,
+    collect_axes,
+    forbid_grouped_ellipsis,
+    subject_and_verb,
+    text_and_spans,
+    unary_sides,
+)
 from plait._pattern import Pattern
 from plait.errors import PlaitError, did_you_mean, make_error, short_repr
 from plait.layers._spec import LayerSpec, check_argument_names, compile_checked
@@ -134,7 +141,7 @@ class MixSpec(LayerSpec):
         """
         check_argument_names(pattern, **layer_arguments)
         tree = parse(str(parse(pattern)))
-        left, right = one_tensor(tree, "EinMix")
+        left, right = unary_sides(tree, "EinMix")
         left_axes, right_axes = collect_axes(left, tree, "EinMix"), collect_axes(right, tree, "EinMix")
         _check_sides(left, left_axes, right_axes, tree)
         weight = _parse_parameter_shape(weight_shape, "weight_shape")
@@ -161,14 +168,14 @@ class MixSpec(LayerSpec):
         )
 
 
-def _check_sides(left: TensorExpr, left_axes: Side, right_axes: Side, tree: Tree) -> None:
+def _check_sides(left: TensorExpr, left_axes: TensorAxes, right_axes: TensorAxes, tree: Tree) -> None:
     """Raise an error for an ellipsis on one side only or in a group of the input, and for a number other than 1."""
     forbid_grouped_ellipsis(left, left_axes, tree)
-    if bool(left_axes.dots) != bool(right_axes.dots):
-        side = "left" if left_axes.dots else "right"
+    if bool(left_axes.ellipses) != bool(right_axes.ellipses):
+        side = "left" if left_axes.ellipses else "right"
         message = f"the ellipsis stands on the {side} only, and EinMix keeps its axes; put it on both sides"
-        raise make_error("PLT208", message, *text_and_spans(tree, left_axes.dots or right_axes.dots))
-    _forbid_numbers([*left_axes.lengths, *right_axes.lengths], "EinMix", "h", tree)
+        raise make_error("PLT208", message, *text_and_spans(tree, left_axes.ellipses or right_axes.ellipses))
+    _forbid_numbers([*left_axes.numbers, *right_axes.numbers], "EinMix", "h", tree)
 
 
 def _forbid_numbers(numbers: list[Number], context: str, example: str, tree: Tree) -> None:
@@ -195,16 +202,16 @@ def _parse_parameter_shape(text: str, argument: str) -> Tree:
         raise make_error(
             "PLT201", f"{argument} takes names, without groups or an ellipsis", *text_and_spans(tree, invalid)
         )
-    _forbid_numbers(side.lengths, argument, "c", tree)
+    _forbid_numbers(side.numbers, argument, "c", tree)
     return tree
 
 
-def _check_new_axes(left_axes: Side, right_axes: Side, weight: Tree, tree: Tree) -> None:
+def _check_new_axes(left_axes: TensorAxes, right_axes: TensorAxes, weight: Tree, tree: Tree) -> None:
     """Raise PLT205 if an axis of the right side is an axis of neither the input nor the weight."""
     operand_axes = {*left_axes.names, *collect_names(weight.left)}
     new = [name for text, name in right_axes.names.items() if text not in operand_axes]
     if new:
-        message = f"{subject(new)} on the right only; put it in weight_shape too"
+        message = f"{subject_and_verb(new)} on the right only; put it in weight_shape too"
         raise make_error("PLT205", message, *text_and_spans(tree, new), {"weight_shape": str(weight.left[0])})
 
 

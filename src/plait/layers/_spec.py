@@ -13,8 +13,8 @@ from plait._executor.compile import lower_pattern
 from plait._executor.tensors import stack
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, collect_names
-from plait._operations.reduce import CUSTOM, check_reduction
-from plait._operations.rules import two_sides
+from plait._operations.reduce import CUSTOM_REDUCTION, check_reduction_name
+from plait._operations.rules import sides_with_one_output
 from plait._pattern import Pattern
 from plait._plan.graph import Plan
 from plait.errors import PlaitError, make_error, short_repr
@@ -187,14 +187,14 @@ def operation_spec(
     """
     reduction_name = ""
     if operation == "reduce":
-        reduction_name = CUSTOM if callable(reduction) else check_reduction(reduction)
+        reduction_name = CUSTOM_REDUCTION if callable(reduction) else check_reduction_name(reduction)
     check_argument_names(pattern, **layer_arguments)
     return OperationSpec(operation, compile_checked(operation, pattern, sizes, reduction_name), reduction)
 
 
 def compile_checked(operation: str, text: str, sizes: dict[str, Any], reduction: str = "") -> Pattern:
     """Compile a pattern, and raise an error if its operation forbids it or if no tensor fits it."""
-    two_sides(parse(text), operation)
+    sides_with_one_output(parse(text), operation)
     pattern = Pattern(text, sizes)
     ranks = [_minimum_rank(expr.items) for expr in parse(pattern.text).left]
     given = tuple(pattern.sizes)
