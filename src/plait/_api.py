@@ -8,8 +8,14 @@ from __future__ import annotations
 
 from plait._executor.cache import lookup, lookup_untyped, split_einsum_arguments, types_shapes_and_dtypes
 from plait._executor.dispatch import call_uncached
-from plait._executor.dynamo import traced, traced_einsum, traced_pack, traced_parse_shape, traced_unpack
-from plait._executor.options import CURRENT, with_backend_kwargs
+from plait._executor.dynamo import (
+    call_under_dynamo,
+    einsum_under_dynamo,
+    pack_under_dynamo,
+    parse_shape_under_dynamo,
+    unpack_under_dynamo,
+)
+from plait._executor.options import CURRENT_OPTIONS, with_backend_kwargs
 from plait._executor.tracer_hooks import do_not_convert, dynamo_substitute
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import plait`
@@ -33,7 +39,7 @@ else:
 def rearrange(tensor: Several[Tensor], pattern: str, **sizes: SupportsIndex) -> Tensor: ...
 @overload
 def rearrange(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor: ...
-@dynamo_substitute(lambda tensor, pattern, **sizes: traced("rearrange", (tensor,), pattern, sizes))
+@dynamo_substitute(lambda tensor, pattern, **sizes: call_under_dynamo("rearrange", (tensor,), pattern, sizes))
 def rearrange(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     """Permute, split, merge, add and drop unit axes: the same axes on both sides of the arrow.
 
@@ -64,7 +70,7 @@ def rearrange(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     return call_uncached("rearrange", (tensor,), pattern, sizes) if call is None else call(tensor)
 
 
-@dynamo_substitute(lambda tensor, pattern, **sizes: traced("view", (tensor,), pattern, sizes))
+@dynamo_substitute(lambda tensor, pattern, **sizes: call_under_dynamo("view", (tensor,), pattern, sizes))
 def view(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor:
     """`rearrange`, with the promise that the result shares the tensor's memory.
 
@@ -99,7 +105,9 @@ def view(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor:
 def reduce(tensor: Several[Tensor], pattern: str, reduction: Reduction, **sizes: SupportsIndex) -> Tensor: ...
 @overload
 def reduce(tensor: Tensor, pattern: str, reduction: Reduction, **sizes: SupportsIndex) -> Tensor: ...
-@dynamo_substitute(lambda tensor, pattern, reduction, **sizes: traced("reduce", (tensor,), pattern, sizes, reduction))
+@dynamo_substitute(
+    lambda tensor, pattern, reduction, **sizes: call_under_dynamo("reduce", (tensor,), pattern, sizes, reduction)
+)
 def reduce(tensor: Any, pattern: str, reduction: Reduction, **sizes: SupportsIndex) -> Any:
     """Combine the elements along the axes that the right side lacks.
 
@@ -138,7 +146,7 @@ def reduce(tensor: Any, pattern: str, reduction: Reduction, **sizes: SupportsInd
 def repeat(tensor: Several[Tensor], pattern: str, **sizes: SupportsIndex) -> Tensor: ...
 @overload
 def repeat(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor: ...
-@dynamo_substitute(lambda tensor, pattern, **sizes: traced("repeat", (tensor,), pattern, sizes))
+@dynamo_substitute(lambda tensor, pattern, **sizes: call_under_dynamo("repeat", (tensor,), pattern, sizes))
 def repeat(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     """Copy along the axes that the left side lacks.
 
@@ -170,7 +178,7 @@ def repeat(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     return call_uncached("repeat", (tensor,), pattern, sizes) if call is None else call(tensor)
 
 
-@dynamo_substitute(traced_einsum)
+@dynamo_substitute(einsum_under_dynamo)
 def einsum(
     *operands: Any,
     out_sharding: Any = None,
@@ -213,7 +221,7 @@ def einsum(
         >>> plait.einsum("bid,bjd", q, k).shape
         (5, 7)
     """
-    options = CURRENT.get()
+    options = CURRENT_OPTIONS.get()
     if not (out_sharding is precision is preferred_element_type is None):
         options = with_backend_kwargs(
             options, out_sharding=out_sharding, precision=precision, preferred_element_type=preferred_element_type
@@ -240,7 +248,7 @@ def einsum(
     return call(*tensors)
 
 
-@dynamo_substitute(traced_pack)
+@dynamo_substitute(pack_under_dynamo)
 def pack(tensors: Sequence[Tensor], pattern: str) -> tuple[Tensor, list[tuple[int, ...]]]:
     """Join tensors of different rank along one dimension.
 
@@ -267,7 +275,7 @@ def pack(tensors: Sequence[Tensor], pattern: str) -> tuple[Tensor, list[tuple[in
     return run(tensors, pattern)
 
 
-@dynamo_substitute(traced_unpack)
+@dynamo_substitute(unpack_under_dynamo)
 def unpack(tensor: Tensor, packed_shapes: Sequence[Sequence[int]], pattern: str) -> list[Tensor]:
     """Take apart what `pack` has joined.
 
@@ -294,7 +302,7 @@ def unpack(tensor: Tensor, packed_shapes: Sequence[Sequence[int]], pattern: str)
     return run(tensor, packed_shapes, pattern)
 
 
-@dynamo_substitute(traced_parse_shape)
+@dynamo_substitute(parse_shape_under_dynamo)
 def parse_shape(tensor: Any, pattern: str) -> dict[str, int]:
     """The lengths of a tensor's dimensions, by name.
 

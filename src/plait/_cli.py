@@ -116,15 +116,15 @@ def _tour(asked: argparse.Namespace) -> int:
 
 
 def _warmup(asked: argparse.Namespace) -> int:
-    from plait._executor.large.kernels import unavailable, warm
+    from plait._executor.large.kernels import compile_kernels, why_kernels_unavailable
 
-    why = unavailable()
+    why = why_kernels_unavailable()
     if why:
         print(f'plait warmup: {why}; kernels need: pip install "plait[fast]"', file=sys.stderr)
         return 1
     try:
         reductions = asked.reductions or ["copy", "max", "mean", "min", "sum"]
-        for name in warm(reductions, asked.dtype or ["float32", "uint8"]):
+        for name in compile_kernels(reductions, asked.dtype or ["float32", "uint8"]):
             print(name, flush=True)
     except (TypeError, ValueError) as error:
         print(f"plait warmup: {error}", file=sys.stderr)

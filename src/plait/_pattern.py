@@ -7,8 +7,8 @@ from functools import partial
 from plait._caches import clearable_lru_cache
 from plait._executor.cache import lookup, lookup_arguments, types_shapes_and_dtypes
 from plait._executor.dispatch import call_uncached
-from plait._executor.dynamo import traced, traced_steps
-from plait._executor.options import CURRENT, with_backend_kwargs, without_sharding
+from plait._executor.dynamo import call_under_dynamo, stage_operations_under_dynamo
+from plait._executor.options import CURRENT_OPTIONS, with_backend_kwargs, without_out_sharding
 from plait._executor.tracer_hooks import do_not_convert, dynamo_substitute
 from plait.errors import PlaitError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from plait._executor.einsum_options import EinsumOptions
-    from plait._executor.pipeline import PatternStage, Step
+    from plait._executor.pipeline import PatternStage, StageOperation
     from plait._explain.explanation import Explanation
 
     Size = TypeVar("Size", int, int | None)
@@ -74,7 +74,7 @@ class PatternMethods:
         self, *tensors: Any, out_sharding: Any = None, precision: Any = None, preferred_element_type: Any = None
     ) -> Any:
         """`plait.einsum` with this pattern, in the named form."""
-        options = CURRENT.get()
+        options = CURRENT_OPTIONS.get()
         if not (out_sharding is precision is preferred_element_type is None):
             options = with_backend_kwargs(
                 options, out_sharding=out_sharding, precision=precision, preferred_element_type=preferred_element_type
@@ -120,7 +120,7 @@ class PatternMethods:
     def _traced(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
         """A call that Dynamo follows; a pipeline overrides it."""
         text, sizes = self._stages[0]
-        return traced(operation, tensors, text, dict(sizes), reduction, options, method=True)
+        return call_under_dynamo(operation, tensors, text, dict(sizes), reduction, options, method=True)
 
     def _call_stage(
         self, stage: PatternStage, operation: str, tensors: tuple[Any, ...], reduction: Any, options: Any
@@ -217,9 +217,9 @@ class Pattern(PatternMethods):
     text: str
 
     def __init__(self, pattern: str, sizes: dict[str, Any]) -> None:
-        from plait._executor.compile import read_pattern
+        from plait._executor.compile import normalize_pattern
 
-        text, checked = read_pattern(pattern, sizes)
+        text, checked = normalize_pattern(pattern, sizes)
         object.__setattr__(self, "text", text)
         object.__setattr__(self, "_stages", ((text, tuple(checked.items())),))
         object.__setattr__(self, "_calls", {})
@@ -244,9 +244,9 @@ class Pattern(PatternMethods):
             >>> plait.compile("b c h w -> b (h w c)", c=3).inverse(h=4)
             plait.compile('b (h w c) -> b c h w', c=3, h=4)
         """
-        from plait._executor.pipeline import inverse
+        from plait._executor.pipeline import invert_pattern
 
-        return Pattern(*inverse(self.text, self.sizes, sizes))
+        return Pattern(*invert_pattern(self.text, self.sizes, sizes))
 
     @do_not_convert
     def explain(self, *shapes: Sequence[int]) -> Explanation:
@@ -291,9 +291,9 @@ class Pattern(PatternMethods):
                 return np.max(tensor, axis=2)
             <BLANKLINE>
         '''
-        from plait._executor.source import source
+        from plait._executor.source import generate_source
 
-        return source(framework, self.text, ranks, self.sizes, operation, reduction)
+        return generate_source(framework, self.text, ranks, self.sizes, operation, reduction)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Pattern, (self.text, self.sizes)
@@ -361,9 +361,9 @@ class PatternPipeline(PatternMethods):
             >>> (plait.compile("b h w -> b (h w)") >> plait.compile("b n -> n b")).inverse(w=3)
             plait.compile('n b -> b n') >> plait.compile('b (h w) -> b h w', w=3)
         """
-        from plait._executor.pipeline import distribute_sizes
+        from plait._executor.pipeline import distribute_sizes_to_stages
 
-        more = distribute_sizes(self._stages, sizes)
+        more = distribute_sizes_to_stages(self._stages, sizes)
         back = [pattern.inverse(**more[place]) for place, pattern in enumerate(self.patterns)]
         return PatternPipeline(back[::-1])
 
@@ -375,14 +375,14 @@ class PatternPipeline(PatternMethods):
         return explain_composed(repr(self), self._stages, shapes)
 
     def _first(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
-        from plait._executor.pipeline import fuse, stage_steps
-        from plait._executor.tensors import stack_lists
+        from plait._executor.pipeline import fuse_stages, stage_operations
+        from plait._executor.tensors import stack_lists_of_tensors
 
-        steps = stage_steps(operation, tuple([text for text, _ in self._stages]))
+        steps = stage_operations(operation, tuple([text for text, _ in self._stages]))
         if operation == "view" and isinstance(tensors[0], (list, tuple)):
             return self.patterns[0].view(*tensors)  # which says that stacking copies
-        tensors = tuple(stack_lists(tensors))
-        found = fuse(operation, self._stages, tensors, reduction)
+        tensors = tuple(stack_lists_of_tensors(tensors))
+        found = fuse_stages(operation, self._stages, tensors, reduction)
         segments = () if found is None else found.segments
         if len(segments) == 1 and segments[0].step.operation == operation:
             try:
@@ -402,7 +402,7 @@ class PatternPipeline(PatternMethods):
     def _traced(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
         from plait._executor.pipeline import run_stages
 
-        steps = traced_steps(operation, tuple([pattern.text for pattern in self.patterns]))
+        steps = stage_operations_under_dynamo(operation, tuple([pattern.text for pattern in self.patterns]))
 
         def run(number: int, tensors: tuple[Any, ...]) -> Any:
             return self.patterns[number]._traced(steps[number][0], tensors, reduction, options)
@@ -424,7 +424,7 @@ def _pattern(stage: PatternStage) -> Pattern:
 
 
 def in_turn(
-    parts: Sequence[tuple[Step, PatternStage]], reduction: Any, options: EinsumOptions | None
+    parts: Sequence[tuple[StageOperation, PatternStage]], reduction: Any, options: EinsumOptions | None
 ) -> Callable[..., Any]:
     """A function that calls one pattern after the other, each on what the one before gave."""
     kwargs = dict(options.backend_kwargs) if options else {}
@@ -434,7 +434,7 @@ def in_turn(
         if operation == "reduce":
             method = partial(method, reduction=reduction)
         elif kwargs:
-            method = partial(method, **(kwargs if number == len(parts) else without_sharding(kwargs)))
+            method = partial(method, **(kwargs if number == len(parts) else without_out_sharding(kwargs)))
         calls.append((method, count))
     *before, (last, _) = calls
 

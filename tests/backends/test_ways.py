@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends.frameworks import FRAMEWORKS, each
-from plait._executor.contraction import build_contraction
+from plait._executor.contraction import build_contraction_callable
 from plait._notation.equation import parse_equation
 from plait._plan.contraction.candidates import list_strategies
 from plait._plan.contraction.layouts import final_result_spec
@@ -69,7 +69,7 @@ def check(framework, equation, changes, taken):
     wanted = np.einsum(equation, *arrays)
     for contraction in every_way(network_of(equation), own.costs._replace(**changes)):
         plan = build_contraction_plan(solved_of(equation), contraction)
-        result = np.asarray(build_contraction(plan, backend, own)(*tensors))
+        result = np.asarray(build_contraction_callable(plan, backend, own)(*tensors))
         np.testing.assert_array_equal(result, wanted, err_msg=str(contraction.pairs))
         list_contraction_lines(plan, contraction.network, contraction.path)
         (pair,) = contraction.pairs

@@ -265,8 +265,8 @@ def test_lists_of_scalars_stack():
 
 
 def test_many_steps_compose():
-    from plait._executor.program import chain
+    from plait._executor.executable import chain_calls
 
     for count in range(12):
-        call = chain([(lambda tensor, constant: [*tensor, constant], number) for number in range(count)])
+        call = chain_calls([(lambda tensor, constant: [*tensor, constant], number) for number in range(count)])
         assert call([]) == list(range(count))

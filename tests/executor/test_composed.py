@@ -13,7 +13,7 @@ import weakref
 import pytest
 
 import plait
-from plait._executor.pipeline import fuse_shapes
+from plait._executor.pipeline import fuse_stages_for_shapes
 
 np = pytest.importorskip("numpy")
 
@@ -21,7 +21,7 @@ from compositions import C, counted, same, whole  # noqa: E402
 
 
 def segments(composed, *shapes, operation="rearrange", reduction=""):
-    return fuse_shapes(operation, composed._stages, shapes, reduction).segments
+    return fuse_stages_for_shapes(operation, composed._stages, shapes, reduction).segments
 
 
 # One plan
@@ -108,7 +108,7 @@ IN_TURN = [
 def test_one_after_the_other(composition, shapes, reduction, reason):
     composed = read(composition)
     operation = "reduce" if reduction else "einsum" if "a a" in composition else "rearrange"
-    found = fuse_shapes(operation, composed._stages, shapes, reduction)
+    found = fuse_stages_for_shapes(operation, composed._stages, shapes, reduction)
     assert [segment.stage for segment in found.segments] == list(composed._stages)
     assert found.reasons[0].startswith(reason)
 
@@ -149,7 +149,7 @@ rearrange  (c d) -> c d   c=3
 
 def test_a_reduction_that_cannot_be_merged_still_merges_the_rest():
     composed = C("a b c -> c b a") >> C("c b a -> c b") >> C("c b -> b c") >> C("b c -> b")
-    found = fuse_shapes("reduce", composed._stages, ((2, 3, 4),), "std")
+    found = fuse_stages_for_shapes("reduce", composed._stages, ((2, 3, 4),), "std")
     assert [segment.stage[0] for segment in found.segments] == ["a b c -> b c", "b c -> b"]
     x = np.sin(counted(2, 3, 4))
     np.testing.assert_allclose(composed.reduce(x, "std"), x.std(0).std(1))

@@ -332,6 +332,6 @@ def test_a_wrong_gradient_is_noticed(sabotage):
 
 
 def test_counting_too_far_is_noticed(monkeypatch):
-    monkeypatch.setattr("plait._executor.large.reductions._upcast", lambda *_: None)
+    monkeypatch.setattr("plait._executor.large.reductions._upcast_function", lambda *_: None)
     with pytest.raises(AssertionError):
         test_ties_that_a_half_cannot_count(torch.bfloat16)

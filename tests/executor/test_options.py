@@ -13,7 +13,7 @@ import pytest
 
 import plait
 from plait._executor import contraction
-from plait._executor.options import CURRENT
+from plait._executor.options import CURRENT_OPTIONS
 
 np = pytest.importorskip("numpy")
 
@@ -94,28 +94,28 @@ def test_a_limit_of_memory(paths):
 
 
 def test_options_nest_and_end():
-    assert CURRENT.get() is None
+    assert CURRENT_OPTIONS.get() is None
     with plait.options(strict=True):
         with plait.options(contract="greedy"):
-            assert CURRENT.get()[:3] == ("greedy", None, True)
+            assert CURRENT_OPTIONS.get()[:3] == ("greedy", None, True)
             with plait.options(strict=False, contract="auto"):
-                assert CURRENT.get() is None
-        assert CURRENT.get()[:3] == ("auto", None, True)
-    assert CURRENT.get() is None
+                assert CURRENT_OPTIONS.get() is None
+        assert CURRENT_OPTIONS.get()[:3] == ("auto", None, True)
+    assert CURRENT_OPTIONS.get() is None
 
 
 def test_options_end_with_an_error():
     with pytest.raises(ZeroDivisionError), plait.options(strict=True):
         raise ZeroDivisionError
-    assert CURRENT.get() is None
+    assert CURRENT_OPTIONS.get() is None
 
 
 def test_one_object_serves_many_blocks():
     strict = plait.options(strict=True)
     for _ in range(2):
         with strict, strict:
-            assert CURRENT.get().strict
-    assert CURRENT.get() is None
+            assert CURRENT_OPTIONS.get().strict
+    assert CURRENT_OPTIONS.get() is None
     assert repr(strict) == "plait.options(strict=True)"
 
 

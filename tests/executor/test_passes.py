@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import plait
-from plait._executor.large.reductions import _levels, blockwise
-from plait._executor.large.two_pass import combine_in_pairs
+from plait._executor.large.reductions import _tree_levels, blockwise
+from plait._executor.large.two_pass import combine_pairwise
 from plait._plan.schedule import copies, reductions, two_pass
 from plait._plan.schedule.techniques import AXIS_AT_A_TIME, BLOCKING, REASONS, TREE_REDUCTION, TWO_PASSES
 from plait.backends.reduction_rules import PIVOT_REDUCTIONS
@@ -175,7 +175,7 @@ def test_a_sum_of_exponentials_says_nothing_of_what_overflows():
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 64, 100])
 def test_blocks_are_added_in_pairs(count):
     """A term goes through as many additions as there are levels."""
-    depth, number = combine_in_pairs(((0, 1) for _ in range(count)), lambda a, b: (max(a[0], b[0]) + 1, a[1] + b[1]))
+    depth, number = combine_pairwise(((0, 1) for _ in range(count)), lambda a, b: (max(a[0], b[0]) + 1, a[1] + b[1]))
     assert (depth, number) == ((count - 1).bit_length(), count)
 
 
@@ -221,9 +221,9 @@ def test_each_rewrite_is_taken_somewhere():
 
     x = np.ones((64, 64, 64, 3), np.float32)
     with (
-        mock.patch("plait._executor.large.select.schedule_reduction", keep(reductions.schedule_reduction)),
-        mock.patch("plait._executor.large.select.schedule_copy", keep(copies.schedule_copy)),
-        mock.patch("plait._executor.large.select.schedule_two_pass", keep(two_pass.schedule_two_pass)),
+        mock.patch("plait._executor.large.specialize.schedule_reduction", keep(reductions.schedule_reduction)),
+        mock.patch("plait._executor.large.specialize.schedule_copy", keep(copies.schedule_copy)),
+        mock.patch("plait._executor.large.specialize.schedule_two_pass", keep(two_pass.schedule_two_pass)),
     ):
         plait.cache_clear()
         plait.reduce(x, "b (h 2) (w 2) c -> b h w c", "max")
@@ -242,7 +242,7 @@ def _elsewhere(whole, way, left):
 
 
 SABOTAGE = {
-    "what is left over is lost": ("_levels", lambda *given: [(*row[:3], None) for row in _levels(*given)]),
+    "what is left over is lost": ("_tree_levels", lambda *given: [(*row[:3], None) for row in _tree_levels(*given)]),
     "a part is put elsewhere": ("blockwise", _elsewhere),
     "the mean is not divided": ("prod", lambda _: 1),
 }

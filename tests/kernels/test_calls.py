@@ -12,7 +12,7 @@ import pytest
 
 import plait
 from kernels.views import ready
-from plait._executor.large.kernels import choose_by_timing
+from plait._executor.large.kernels import choose_faster_by_timing
 from plait.backends.registry import backend_for_type
 
 CALLS = {
@@ -58,7 +58,7 @@ def test_a_call_by_a_kernel_gives_what_numpy_gives(pattern, layout):
     array = np.random.default_rng(3).integers(-9, 9, (3, 4, 8, 6)).astype(np.float32)
     array = np.ascontiguousarray(array.transpose(layout)).transpose(np.argsort(layout))[::-1]
     expected = call(array, pattern)
-    with by_kernels(), mock.patch("plait._executor.large.kernels.TRIALS", 0):  # the kernel from the first call
+    with by_kernels(), mock.patch("plait._executor.large.kernels.TIMED_CALLS", 0):  # the kernel from the first call
         found = call(array, pattern)
     np.testing.assert_array_equal(found, expected)
     assert found.dtype == expected.dtype
@@ -70,7 +70,7 @@ def test_a_kernel_serves_the_layout_alone_that_it_was_made_for(pattern):
     array = np.random.default_rng(3).integers(-9, 9, (4, 4, 8, 8)).astype(np.float32)
     turned = np.ascontiguousarray(array.transpose(3, 2, 1, 0)).transpose(3, 2, 1, 0)
     expected = call(array, pattern)
-    with by_kernels(), mock.patch("plait._executor.large.kernels.TRIALS", 0):
+    with by_kernels(), mock.patch("plait._executor.large.kernels.TIMED_CALLS", 0):
         for each in (array, turned, array[::-1][::-1], turned, array):
             np.testing.assert_array_equal(call(each, pattern), expected)
 
@@ -110,7 +110,7 @@ def test_the_faster_of_two_ways_is_kept(kernel_is_faster):
 
     filler = Filler()
     with mock.patch("plait._executor.large.kernels.perf_counter", side_effect=lambda: now[0]):
-        run = choose_by_timing(way("plan", 2.0), way("kernel", 1.0 if kernel_is_faster else 3.0), filler)
+        run = choose_faster_by_timing(way("plan", 2.0), way("kernel", 1.0 if kernel_is_faster else 3.0), filler)
         for number in range(12):
             filler.ready = number >= 4 or None
             assert run(number, None) == number

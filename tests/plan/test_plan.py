@@ -105,7 +105,7 @@ def test_strides_of_a_reshape():
 
 def test_a_plan_may_share_a_value_and_give_several_results():
     """As concatenation, splitting and gathering will: no node assumes that its result is used once."""
-    from plait._executor.program import link
+    from plait._executor.executable import link_calls
 
     solved = solve_pattern(parse("a b -> b a"), (2,), ())
     reshape, permute, flat = Reshape((3, 2)), Permute((1, 0)), Reshape((6,))
@@ -124,7 +124,7 @@ def test_a_plan_may_share_a_value_and_give_several_results():
         for node, _ in steps
     ]
     x = np.arange(6.0).reshape(2, 3)
-    matrix, vector, turned = link(plan, calls)(x)
+    matrix, vector, turned = link_calls(plan, calls)(x)
     np.testing.assert_array_equal(matrix, x @ x.reshape(3, 2))
     np.testing.assert_array_equal(vector, x.reshape(3, 2).T.reshape(6))
     np.testing.assert_array_equal(turned, x.reshape(3, 2))

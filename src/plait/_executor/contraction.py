@@ -10,7 +10,7 @@ from typing import Any
 
 from plait._caches import clearable_lru_cache
 from plait._executor.einsum_options import EinsumOptions
-from plait._executor.program import Call, link
+from plait._executor.executable import FunctionAndArgument, link_calls
 from plait._plan.contraction.network import build_network, replace_lengths
 from plait._plan.contraction.paths import Path, find_path
 from plait._plan.contraction.search import Contraction, build_contraction_plan, plan_contraction, reuse_strategies
@@ -23,7 +23,7 @@ from plait.backends.interface import Backend
 from plait.backends.registry import backend_for_type, common_backend
 
 
-def specialize_einsum(
+def build_specialized_einsum(
     solved: SolvedPattern,
     slots: Sequence[int],
     classes: Sequence[type],
@@ -32,12 +32,12 @@ def specialize_einsum(
     options: EinsumOptions | None,
 ) -> Callable[..., Any] | None:
     """The callable of an einsum, or ``None`` where the framework's own einsum, called once, is the best way."""
-    ops = contraction_ops(classes, dtypes)
+    ops = find_contraction_ops(classes, dtypes)
     contraction = choose_contraction(solved, slots, ops, backend, options)
     if contraction is None:
         return None
     plan = build_contraction_plan(solved, contraction)
-    call = build_contraction(plan, backend_for_type(classes[0]) if ops else backend, ops)
+    call = build_contraction_callable(plan, backend_for_type(classes[0]) if ops else backend, ops)
     return backend.wrap_callable(call) if plan.steps else call
 
 
@@ -50,27 +50,27 @@ def choose_contraction(
 ) -> Contraction | None:
     """The contraction that a framework is to execute, or ``None`` for its own einsum, called once."""
     if ops is not None:
-        return cheapest(solved, slots, ops.costs, options)
+        return find_cheapest_contraction(solved, slots, ops.costs, options)
     if (len(solved.ranks) < 3 or backend.einsum_optimizes_path) and not (options and options.requests_path):
         return None
-    return cheapest(solved, slots, EINSUM_ONLY_COSTS, options)
+    return find_cheapest_contraction(solved, slots, EINSUM_ONLY_COSTS, options)
 
 
-def cheapest(
+def find_cheapest_contraction(
     solved: SolvedPattern, slots: Sequence[int], costs: ContractionCosts, options: EinsumOptions | None
 ) -> Contraction | None:
     """The cheapest contraction at these costs, within the options."""
     if options is not None:
         network = build_network(solved, slots, across=not costs.has_only_einsum)
         return plan_contraction(network, costs, options.contract, options.memory_limit)
-    rounded = _round_up(solved, slots)
-    contraction = _plan_rounded(solved, rounded, costs)
+    rounded = _round_lengths_up(solved, slots)
+    contraction = _plan_for_rounded_lengths(solved, rounded, costs)
     if contraction is None or rounded == tuple(slots):
         return contraction
     return reuse_strategies(contraction, replace_lengths(contraction.network, solved, slots), costs)
 
 
-def _round_up(solved: SolvedPattern, slots: Sequence[int]) -> tuple[int, ...]:
+def _round_lengths_up(solved: SolvedPattern, slots: Sequence[int]) -> tuple[int, ...]:
     """The slots with lengths rounded up to powers of two, so that similar shapes share one search."""
     rounded = list(slots)
     for slot in solved.slots:
@@ -82,47 +82,49 @@ def _round_up(solved: SolvedPattern, slots: Sequence[int]) -> tuple[int, ...]:
 
 
 @clearable_lru_cache(maxsize=1024)
-def _plan_rounded(solved: SolvedPattern, slots: tuple[int, ...], costs: ContractionCosts) -> Contraction | None:
+def _plan_for_rounded_lengths(
+    solved: SolvedPattern, slots: tuple[int, ...], costs: ContractionCosts
+) -> Contraction | None:
     return plan_contraction(build_network(solved, slots, across=not costs.has_only_einsum), costs)
 
 
-def contraction_to_explain(
+def contraction_for_explain(
     solved: SolvedPattern, slots: Sequence[int], tensors: Sequence[Any], options: EinsumOptions | None
 ) -> tuple[Contraction | None, str, tuple[int, str]]:
     """What `plait.explain` shows: the contraction, or why there is none; and the size and name of the element type."""
     if not tensors or not all(hasattr(tensor, "dtype") for tensor in tensors):
-        return cheapest(solved, slots, ContractionCosts(), options), "", (4, "float32")
+        return find_cheapest_contraction(solved, slots, ContractionCosts(), options), "", (4, "float32")
     classes = tuple([type(tensor) for tensor in tensors])
     backend = common_backend(classes)
     dtypes = tuple([backend.dtype(tensor) for tensor in tensors])
-    contraction = choose_contraction(solved, slots, contraction_ops(classes, dtypes), backend, options)
+    contraction = choose_contraction(solved, slots, find_contraction_ops(classes, dtypes), backend, options)
     order = "which finds the order itself" if backend.einsum_optimizes_path else "which nothing else is better than"
     reason = f"left to the einsum of {backend.name}, called once, {order}"
     itemsize = getattr(dtypes[0], "itemsize", 4)
     return contraction, reason, (itemsize, str(dtypes[0]).removeprefix("torch."))
 
 
-def contraction_ops(classes: Sequence[type], dtypes: tuple[Any, ...]) -> ContractionOps | None:
+def find_contraction_ops(classes: Sequence[type], dtypes: tuple[Any, ...]) -> ContractionOps | None:
     """The operations for tensors of these types; ``None`` where they differ in kind, or their einsum is better."""
     makers = {backend_for_type(cls).contraction_ops for cls in classes}
     return None if len(makers) > 1 else makers.pop()(dtypes)
 
 
-def requested_path(solved: SolvedPattern, slots: Sequence[int], options: EinsumOptions | None) -> Path | None:
+def find_requested_path(solved: SolvedPattern, slots: Sequence[int], options: EinsumOptions | None) -> Path | None:
     """The path that the options ask for, or ``None``."""
     if options is None or not options.requests_path:
         return None
     return find_path(build_network(solved, slots, across=False), options.contract, options.memory_limit)
 
 
-def build_contraction(plan: Plan, backend: Backend, ops: ContractionOps | None) -> Callable[..., Any]:
+def build_contraction_callable(plan: Plan, backend: Backend, ops: ContractionOps | None) -> Callable[..., Any]:
     """The callable of a plan for given sizes, by these operations; without them every contraction is by its einsum."""
-    calls: list[Call] = []
+    calls: list[FunctionAndArgument] = []
     scalars: set[int] = set()  # results that may be scalars of the framework, which have methods of their own
     count = len(plan.solved.ranks)
     for number, (node, operands) in enumerate(plan.steps, count):
         if isinstance(node, Contract):
-            calls.append((_contract_function(node, backend, ops), None))
+            calls.append((_pairwise_contraction_function(node, backend, ops), None))
             if not node.shape:
                 scalars.add(number)
             continue
@@ -133,11 +135,11 @@ def build_contraction(plan: Plan, backend: Backend, ops: ContractionOps | None) 
             scalars.add(number)
         source: Any = ops if isinstance(node, (Sum, Diagonal, Contiguous)) else own
         calls.append((getattr(source, node.method), node[0]))
-    call = link(plan, calls)
+    call = link_calls(plan, calls)
     return call if ops is None else ops.wrap(call)
 
 
-def _contract_function(node: Contract, backend: Backend, ops: ContractionOps | None) -> Callable[..., Any]:
+def _pairwise_contraction_function(node: Contract, backend: Backend, ops: ContractionOps | None) -> Callable[..., Any]:
     if node.method == "einsum" or ops is None:
         return partial(ops.einsum if ops else backend.einsum, node.equation)
     if node.method == "vecdot" and ops.vecdot is not None:

@@ -10,7 +10,7 @@ from plait._executor.cache import (
     lookup_arguments,
     types_shapes_and_dtypes,
 )
-from plait._executor.dynamo import traced
+from plait._executor.dynamo import call_under_dynamo
 from plait._executor.tracer_hooks import dynamo_substitute
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of `import plait`
@@ -29,7 +29,7 @@ def cached_callables_for_list(
     return []
 
 
-@dynamo_substitute(traced)
+@dynamo_substitute(call_under_dynamo)
 def call_uncached(
     operation: str, tensors: Any, pattern: Any, sizes: dict[str, Any], reduction: Any = "", options: Any = None
 ) -> Any:
@@ -52,6 +52,6 @@ def call_uncached(
         pass
     if callable_ is not None:
         return callable_(*tensors)
-    from plait._executor.slow_path import call
+    from plait._executor.slow_path import run_slow_path
 
-    return call(operation, tensors, pattern, sizes, reduction, options, cached_callables)
+    return run_slow_path(operation, tensors, pattern, sizes, reduction, options, cached_callables)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def traced(
+def call_under_dynamo(
     operation: str,
     tensors: Sequence[Any],
     pattern: str,
@@ -24,7 +24,12 @@ def traced(
     method: bool = False,
 ) -> Any:
     """Make one call under Dynamo, of a function or of a `Pattern`'s method."""
-    from plait._executor.trace import check_size, data_for, sizes_error, trace
+    from plait._executor.plan_data import (
+        check_size_for_dynamo,
+        plan_data_for_dynamo,
+        run_plan_data,
+        size_error_for_dynamo,
+    )
     from plait.backends.torch.backend import TORCH
     from plait.backends.torch.tracing import give_up, give_up_the_frame
 
@@ -35,62 +40,68 @@ def traced(
         give_up(f"{options.backend_kwargs[0][0]} belongs to JAX")
     for name, value in sizes.items():
         if isinstance(value, (bool, float)) or value < 0:
-            give_up(check_size(pattern, name, value if isinstance(value, (bool, float)) else index(value))[1])
+            give_up(
+                check_size_for_dynamo(pattern, name, value if isinstance(value, (bool, float)) else index(value))[1]
+            )
     given = tuple(sizes)
     ranks = tuple([len(tensor.shape) for tensor in tensors])
     named = reduction if isinstance(reduction, str) else "custom"
     dtype = tensors[0].dtype if operation == "reduce" else None
-    found = _found(data_for(operation, pattern, ranks, given, named, dtype), method=method)
+    found = _unwrap_or_break_graph(plan_data_for_dynamo(operation, pattern, ranks, given, named, dtype), method=method)
     function = reduction if named == "custom" else TORCH.reduction(named, dtype) if named else None
 
     def report(slots: list[Any], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
         # Of a symbol the number that it has in this call; ``None`` is a size that nothing needs.
         known = tuple([None if size is None else index(size) for size in slots])
-        give_up(sizes_error(operation, pattern, ranks, given, known, kind, source, factors))
+        give_up(size_error_for_dynamo(operation, pattern, ranks, given, known, kind, source, factors))
         return AssertionError("Python has taken over before this")
 
-    return trace(found, tensors, sizes, TORCH, function, report)
+    return run_plan_data(found, tensors, sizes, TORCH, function, report)
 
 
-def traced_einsum(*operands: Any, **keywords: Any) -> Any:
+def einsum_under_dynamo(*operands: Any, **keywords: Any) -> Any:
     """``einsum`` under Dynamo."""
     operation, pattern, tensors = split_einsum_arguments(operands)
     kwargs = {name: keywords.pop(name, None) for name in ("out_sharding", "precision", "preferred_element_type")}
-    return traced(operation, tensors, pattern, keywords, "", with_backend_kwargs(None, **kwargs))
+    return call_under_dynamo(operation, tensors, pattern, keywords, "", with_backend_kwargs(None, **kwargs))
 
 
-def traced_pack(tensors: Any, pattern: str) -> Any:
+def pack_under_dynamo(tensors: Any, pattern: str) -> Any:
     """``pack`` under Dynamo."""
-    from plait._executor.packing import layout_for, packed
+    from plait._executor.packing import layout_for_dynamo, pack_with_backend
     from plait.backends.torch.backend import TORCH
 
-    return packed(tensors, pattern, _found(layout_for(pattern, "pack")), TORCH)
+    return pack_with_backend(tensors, pattern, _unwrap_or_break_graph(layout_for_dynamo(pattern, "pack")), TORCH)
 
 
-def traced_unpack(tensor: Any, packed_shapes: Any, pattern: str) -> Any:
+def unpack_under_dynamo(tensor: Any, packed_shapes: Any, pattern: str) -> Any:
     """``unpack`` under Dynamo."""
-    from plait._executor.packing import layout_for, unpacked
+    from plait._executor.packing import layout_for_dynamo, unpack_with_backend
     from plait.backends.torch.backend import TORCH
 
-    return unpacked(tensor, packed_shapes, pattern, _found(layout_for(pattern, "unpack")), TORCH)
+    return unpack_with_backend(
+        tensor, packed_shapes, pattern, _unwrap_or_break_graph(layout_for_dynamo(pattern, "unpack")), TORCH
+    )
 
 
-def traced_parse_shape(tensor: Any, pattern: str) -> Any:
+def parse_shape_under_dynamo(tensor: Any, pattern: str) -> Any:
     """``parse_shape`` under Dynamo."""
-    from plait._executor.packing import places_for
+    from plait._executor.packing import named_dimensions_for_dynamo
     from plait._operations.parse_shape import lengths_by_name
 
-    return lengths_by_name(_found(places_for(pattern, len(tensor.shape))), tensor.shape, pattern)
+    return lengths_by_name(
+        _unwrap_or_break_graph(named_dimensions_for_dynamo(pattern, len(tensor.shape))), tensor.shape, pattern
+    )
 
 
-def traced_steps(operation: str, texts: Any) -> Any:
-    """The methods of a pipeline's patterns under Dynamo; see `plait._executor.pipeline.stage_steps`."""
-    from plait._executor.pipeline import steps_for
+def stage_operations_under_dynamo(operation: str, texts: Any) -> Any:
+    """The methods of a pipeline's patterns under Dynamo; see `plait._executor.pipeline.stage_operations`."""
+    from plait._executor.pipeline import stage_operations_for_dynamo
 
-    return _found(steps_for(operation, texts), method=True)
+    return _unwrap_or_break_graph(stage_operations_for_dynamo(operation, texts), method=True)
 
 
-def _found(result: Any, *, method: bool = False) -> Any:
+def _unwrap_or_break_graph(result: Any, *, method: bool = False) -> Any:
     """What a function returned that ran while Dynamo traces; the call is left to Python where it failed."""
     from plait.backends.torch.tracing import give_up, give_up_the_frame
 

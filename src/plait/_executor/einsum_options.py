@@ -32,20 +32,20 @@ class EinsumOptions(NamedTuple):
         return self.contract != "auto" or self.memory_limit is not None
 
 
-DEFAULT = EinsumOptions()
+DEFAULT_OPTIONS = EinsumOptions()
 
 
-def checked_options(given: dict[str, Any]) -> dict[str, Any]:
+def check_options(given: dict[str, Any]) -> dict[str, Any]:
     """The options in the form in which they are kept."""
-    checks = {"contract": _contract, "memory_limit": _memory_limit, "strict": bool}
+    checks = {"contract": _check_contract, "memory_limit": _check_memory_limit, "strict": bool}
     return {name: checks[name](value) for name, value in given.items()}
 
 
-def _memory_limit(limit: Any) -> int | None:
+def _check_memory_limit(limit: Any) -> int | None:
     return None if limit is None else to_exact_size("memory_limit", limit)
 
 
-def _contract(contract: Any) -> Any:
+def _check_contract(contract: Any) -> Any:
     if isinstance(contract, str):
         check_algorithm_name(contract)
         return contract
@@ -61,7 +61,7 @@ def _contract(contract: Any) -> Any:
         raise make_error("PLT214", message) from None
 
 
-def with_given_path(plan: Plan, options: EinsumOptions | None) -> Plan:
+def lower_with_given_path(plan: Plan, options: EinsumOptions | None) -> Plan:
     """The plan of an einsum of unknown sizes: of the options, a path that is given can be followed."""
     check_implicit_sums(plan.solved, options)
     if options is None or not isinstance(options.contract, tuple):
@@ -85,7 +85,7 @@ def check_implicit_sums(solved: SolvedPattern, options: EinsumOptions | None) ->
         for label in labels:
             near = next((other for other in dict.fromkeys(solved.labels) if looks_like_typo(label, other)), None)
             if near is not None:
-                _warn(solved.text, label, near)
+                _warn_about_typo(solved.text, label, near)
                 return
 
 
@@ -114,7 +114,7 @@ def looks_like_typo(one: str, other: str) -> bool:
 
 
 @clearable_lru_cache(maxsize=1024)
-def _warn(text: str, label: str, near: str) -> None:
+def _warn_about_typo(text: str, label: str, near: str) -> None:
     """Warn once, where the caller's own code called."""
     message = f"{label} stands once, on the left only of '{text}', and is summed; did you mean {near}?"
     level, frame = 1, sys._getframe()

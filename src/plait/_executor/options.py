@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Contract = str | Sequence[Sequence[int]] | Callable[..., Any]
 
-CURRENT: ContextVar[EinsumOptions | None] = ContextVar("plait.options", default=None)
+CURRENT_OPTIONS: ContextVar[EinsumOptions | None] = ContextVar("plait.options", default=None)
 """The options that hold now; ``None`` outside any block."""
 
 
@@ -68,23 +68,23 @@ class options:  # noqa: N801  # it reads as a function, as in `with plait.option
     def __init__(
         self, *, contract: Contract = UNCHANGED, memory_limit: int | None = UNCHANGED, strict: bool = UNCHANGED
     ) -> None:
-        from plait._executor.einsum_options import checked_options
+        from plait._executor.einsum_options import check_options
 
         given = {"contract": contract, "memory_limit": memory_limit, "strict": strict}
-        self._given = checked_options({name: value for name, value in given.items() if value is not UNCHANGED})
+        self._given = check_options({name: value for name, value in given.items() if value is not UNCHANGED})
         self._tokens: list[Token[EinsumOptions | None]] = []
 
     def __enter__(self) -> options:  # noqa: PYI034  # typing's Self is newer than Python 3.10
-        from plait._executor.einsum_options import DEFAULT
+        from plait._executor.einsum_options import DEFAULT_OPTIONS
 
-        chosen = (CURRENT.get() or DEFAULT)._replace(**self._given)
-        self._tokens.append(CURRENT.set(None if chosen == DEFAULT else chosen))
+        chosen = (CURRENT_OPTIONS.get() or DEFAULT_OPTIONS)._replace(**self._given)
+        self._tokens.append(CURRENT_OPTIONS.set(None if chosen == DEFAULT_OPTIONS else chosen))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        CURRENT.reset(self._tokens.pop())
+        CURRENT_OPTIONS.reset(self._tokens.pop())
 
     def __repr__(self) -> str:
         return f"plait.options({', '.join(f'{name}={value!r}' for name, value in self._given.items())})"
@@ -95,11 +95,11 @@ def with_backend_kwargs(options: EinsumOptions | None, **kwargs: Any) -> EinsumO
     given = tuple([(name, value) for name, value in kwargs.items() if value is not None])
     if not given:
         return options
-    from plait._executor.einsum_options import DEFAULT
+    from plait._executor.einsum_options import DEFAULT_OPTIONS
 
-    return (options or DEFAULT)._replace(backend_kwargs=given)
+    return (options or DEFAULT_OPTIONS)._replace(backend_kwargs=given)
 
 
-def without_sharding(kwargs: dict[str, Any]) -> dict[str, Any]:
+def without_out_sharding(kwargs: dict[str, Any]) -> dict[str, Any]:
     """The arguments of every contraction but the last, which alone is sharded as the caller says."""
     return {name: value for name, value in kwargs.items() if name != "out_sharding"}

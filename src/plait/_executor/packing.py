@@ -6,17 +6,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from plait._caches import clearable_lru_cache
-from plait._executor.tensors import backend_for, check_text
-from plait._executor.tracer_hooks import while_tracing
+from plait._executor.tensors import backend_for_tensors, check_pattern_is_text
+from plait._executor.tracer_hooks import assume_constant_or_error
 from plait._operations.pack import PackLayout, check_shared_lengths, packed_lengths, parse_pack_pattern, split_shape
 from plait._operations.parse_shape import label_dimensions, lengths_by_name
 from plait._shapes.sizes import multiply_sizes
 from plait.backends.interface import Backend
 from plait.errors import PlaitError, make_error
 
-layout_of = clearable_lru_cache(maxsize=256)(parse_pack_pattern)
-places_of = clearable_lru_cache(maxsize=256)(label_dimensions)
-layout_for, places_for = while_tracing(parse_pack_pattern), while_tracing(label_dimensions)
+cached_layout = clearable_lru_cache(maxsize=256)(parse_pack_pattern)
+cached_named_dimensions = clearable_lru_cache(maxsize=256)(label_dimensions)
+layout_for_dynamo, named_dimensions_for_dynamo = (
+    assume_constant_or_error(parse_pack_pattern),
+    assume_constant_or_error(label_dimensions),
+)
 
 
 def pack(tensors: Any, pattern: str) -> tuple[Any, list[tuple[Any, ...]]]:
@@ -25,14 +28,16 @@ def pack(tensors: Any, pattern: str) -> tuple[Any, list[tuple[Any, ...]]]:
         raise make_error("PLT501", f"pack takes a list of tensors, and this is {type(tensors).__name__}")
     if not tensors:
         raise make_error("PLT308", "a list of tensors must hold at least one")
-    return packed(tensors, pattern, layout_of(check_text(pattern), "pack"), backend_for(tensors))
+    return pack_with_backend(
+        tensors, pattern, cached_layout(check_pattern_is_text(pattern), "pack"), backend_for_tensors(tensors)
+    )
 
 
-def packed(
+def pack_with_backend(
     tensors: Sequence[Any], pattern: str, where: PackLayout, backend: Backend
 ) -> tuple[Any, list[tuple[Any, ...]]]:
     """Pack tensors of one framework; a tracer may follow it."""
-    shapes = [sizes_of(tensor, backend, pattern) for tensor in tensors]
+    shapes = [shape_as_tuple(tensor, backend, pattern) for tensor in tensors]
     parts = [split_shape(shape, where, pattern, place) for place, shape in enumerate(shapes)]
     check_shared_lengths(parts, pattern, comparable=backend.comparable(tensors))
     flat = [
@@ -46,18 +51,20 @@ def packed(
 
 def unpack(tensor: Any, packed_shapes: Sequence[Any], pattern: str) -> list[Any]:
     """See `plait.unpack`."""
-    where = layout_of(check_text(pattern), "unpack")
-    return unpacked(tensor, packed_shapes, pattern, where, backend_for((tensor,)))
+    where = cached_layout(check_pattern_is_text(pattern), "unpack")
+    return unpack_with_backend(tensor, packed_shapes, pattern, where, backend_for_tensors((tensor,)))
 
 
-def unpacked(tensor: Any, packed_shapes: Sequence[Any], pattern: str, where: PackLayout, backend: Backend) -> list[Any]:
+def unpack_with_backend(
+    tensor: Any, packed_shapes: Sequence[Any], pattern: str, where: PackLayout, backend: Backend
+) -> list[Any]:
     """Unpack a tensor; a tracer may follow it."""
 
     def symbol(size: Any) -> Any:
         return backend.size_from_user(size) if backend.is_symbolic(size) else None
 
     before, after = where
-    shape = sizes_of(tensor, backend, pattern)
+    shape = shape_as_tuple(tensor, backend, pattern)
     if len(shape) != before + 1 + after:
         message = f"the tensor has rank {len(shape)}, and the pattern '{pattern}' has {before + 1 + after} dimensions"
         raise make_error("PLT304", message, pattern)
@@ -72,15 +79,15 @@ def unpacked(tensor: Any, packed_shapes: Sequence[Any], pattern: str, where: Pac
 
 def parse_shape(tensor: Any, pattern: str) -> dict[str, Any]:
     """See `plait.parse_shape`."""
-    backend = backend_for((tensor,))
-    found = places_of(check_text(pattern), rank_of(tensor, backend, pattern))
+    backend = backend_for_tensors((tensor,))
+    found = cached_named_dimensions(check_pattern_is_text(pattern), rank_or_error(tensor, backend, pattern))
     sizes = lengths_by_name(found, backend.shape(tensor), pattern, comparable=backend.comparable([tensor]))
     return {name: backend.size_to_user(size) for name, size in sizes.items()}
 
 
 def asnumpy(tensor: Any) -> Any:
     """See `plait.asnumpy`."""
-    backend = backend_for((tensor,))
+    backend = backend_for_tensors((tensor,))
     try:
         return backend.to_numpy(tensor)
     except PlaitError:
@@ -91,16 +98,16 @@ def asnumpy(tensor: Any) -> Any:
         raise make_error("PLT508", message, facts={"reason": reason}) from error
 
 
-def sizes_of(tensor: Any, backend: Backend, pattern: str) -> tuple[Any, ...]:
+def shape_as_tuple(tensor: Any, backend: Backend, pattern: str) -> tuple[Any, ...]:
     """The shape as a tuple of ints and symbols."""
-    rank, shape = rank_of(tensor, backend, pattern), backend.shape(tensor)
+    rank, shape = rank_or_error(tensor, backend, pattern), backend.shape(tensor)
     return tuple([shape[place] for place in range(rank)])
 
 
-def rank_of(tensor: Any, backend: Backend, pattern: str) -> int:
+def rank_or_error(tensor: Any, backend: Backend, pattern: str) -> int:
     """The rank of a tensor, which the framework must reveal."""
     rank = backend.rank(tensor)
     if rank is None:
         message = f"{backend.name} does not reveal the rank of this {type(tensor).__name__}"
-        raise make_error("PLT505", message, check_text(pattern))
+        raise make_error("PLT505", message, check_pattern_is_text(pattern))
     return rank

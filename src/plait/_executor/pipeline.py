@@ -11,10 +11,10 @@ from math import prod
 from typing import Any, NamedTuple, TypeAlias
 
 from plait._caches import clearable_lru_cache
-from plait._executor.compile import add_context, check_names, solve
+from plait._executor.compile import add_error_context, check_and_solve, check_size_names
 from plait._executor.einsum_options import check_implicit_sums, looks_like_typo
-from plait._executor.tensors import backend_for, is_concrete
-from plait._executor.tracer_hooks import while_tracing
+from plait._executor.tensors import backend_for_tensors, is_concrete_shape
+from plait._executor.tracer_hooks import assume_constant_or_error
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, TensorExpr, collect_names
 from plait._operations.reduce import CUSTOM_REDUCTION, check_reduction_name
@@ -29,11 +29,11 @@ from plait.errors import PlaitError, make_error, short_repr
 PatternStage: TypeAlias = "tuple[str, tuple[tuple[str, int], ...]]"
 """The text of a pattern, and its sizes."""
 
-Shape: TypeAlias = "tuple[int | None, ...]"
+PartialShape: TypeAlias = "tuple[int | None, ...]"
 """The sizes of a tensor; ``None`` is a size that is not known."""
 
 
-class Step(NamedTuple):
+class StageOperation(NamedTuple):
     """A method of a pattern, and how many tensors it takes."""
 
     operation: str
@@ -43,7 +43,7 @@ class Step(NamedTuple):
 class FusedSegment(NamedTuple):
     """One pattern that replaces one stage or several, and how it takes part in the operation."""
 
-    step: Step
+    step: StageOperation
     stage: PatternStage
 
 
@@ -54,27 +54,27 @@ class FusedPipeline(NamedTuple):
     reasons: tuple[str, ...]
 
 
-def fuse(
+def fuse_stages(
     operation: str, stages: tuple[PatternStage, ...], tensors: Sequence[Any], reduction: Any
 ) -> FusedPipeline | None:
     """The segments for these tensors; ``None`` where a size is not known, or a tensor missing."""
-    backend = backend_for(tensors)
+    backend = backend_for_tensors(tensors)
     if operation == "reduce" and not callable(reduction):
         check_reduction_name(reduction)
     shapes = [backend.shape(tensor) for tensor in tensors]
-    if not all(is_concrete(shape) for shape in shapes):
+    if not all(is_concrete_shape(shape) for shape in shapes):
         return None
-    return fuse_shapes(
+    return fuse_stages_for_shapes(
         operation, stages, tuple(map(tuple, shapes)), CUSTOM_REDUCTION if callable(reduction) else reduction
     )
 
 
 @clearable_lru_cache(maxsize=1024)
-def fuse_shapes(
+def fuse_stages_for_shapes(
     operation: str, stages: tuple[PatternStage, ...], shapes: tuple[tuple[int, ...], ...], reduction: str = ""
 ) -> FusedPipeline | None:
     """The segments for tensors of these shapes; ``None`` where there are too many of them, or too few."""
-    steps = stage_steps(operation, tuple([text for text, _ in stages]))
+    steps = stage_operations(operation, tuple([text for text, _ in stages]))
     if len(shapes) != sum([step.tensors for step in steps]) - len(steps) + 1:
         return None
     unchanged = map(FusedSegment, steps, stages)
@@ -83,26 +83,26 @@ def fuse_shapes(
     ]
     place = 0
     while place < len(parts) - 1:
-        composed = _compose(parts[place][0], parts[place + 1][0], reduction)
+        composed = _compose_or_reason(parts[place][0], parts[place + 1][0], reduction)
         if isinstance(composed, str):
             place += 1
         else:
             parts[place : place + 2] = [(composed, None)]
             place = max(place - 1, 0)  # what two refuse, three may allow
-    reasons = [str(_compose(one, other, reduction)) for (one, _), (other, _) in pairwise(parts)]
-    segments = [segment or _write(composed, operation) for composed, segment in parts]
+    reasons = [str(_compose_or_reason(one, other, reduction)) for (one, _), (other, _) in pairwise(parts)]
+    segments = [segment or _segment_from_concrete_pattern(composed, operation) for composed, segment in parts]
     return FusedPipeline(tuple(segments), tuple(reasons))
 
 
 def _concrete_patterns(
-    stages: tuple[PatternStage, ...], steps: tuple[Step, ...], shapes: tuple[tuple[int, ...], ...]
+    stages: tuple[PatternStage, ...], steps: tuple[StageOperation, ...], shapes: tuple[tuple[int, ...], ...]
 ) -> list[ConcretePattern]:
     """Every stage, solved for the shapes that it will be given."""
     concrete: list[ConcretePattern] = []
 
-    def solve_stage(number: int, shapes: tuple[Shape, ...]) -> Shape:
-        with _naming_stage_before(stages, number):
-            solved, slots = solve_shapes(*stages[number], shapes)
+    def solve_stage(number: int, shapes: tuple[PartialShape, ...]) -> PartialShape:
+        with _errors_name_previous_stage(stages, number):
+            solved, slots = solve_for_shapes(*stages[number], shapes)
         if steps[number].operation == "einsum":
             check_implicit_sums(solved, None)
         concrete.append(to_concrete_pattern(solved, slots))
@@ -112,7 +112,7 @@ def _concrete_patterns(
     return concrete
 
 
-def _compose(one: ConcretePattern, other: ConcretePattern, reduction: str) -> ConcretePattern | str:
+def _compose_or_reason(one: ConcretePattern, other: ConcretePattern, reduction: str) -> ConcretePattern | str:
     """Two as one, or the reason why they are not."""
     if reduction == CUSTOM_REDUCTION and other.dropped_axes:
         return "a callable is given the dimensions of its own pattern"
@@ -124,7 +124,7 @@ def _compose(one: ConcretePattern, other: ConcretePattern, reduction: str) -> Co
     return composed
 
 
-def _write(composed: ConcretePattern, operation: str) -> FusedSegment:
+def _segment_from_concrete_pattern(composed: ConcretePattern, operation: str) -> FusedSegment:
     """What several stages have become, as one pattern."""
     if operation == "einsum":  # names of two patterns that are alike are no misspelling, of which it would warn
         counts = Counter(chain(*chain(*composed.inputs)))
@@ -139,22 +139,22 @@ def _write(composed: ConcretePattern, operation: str) -> FusedSegment:
         composed = composed._replace(labels=tuple(labels))
     text, sizes = unparse_pattern(composed)
     method = "repeat" if operation == "reduce" and composed.added_axes else operation
-    return FusedSegment(Step(method, len(composed.inputs)), (text, tuple(sizes.items())))
+    return FusedSegment(StageOperation(method, len(composed.inputs)), (text, tuple(sizes.items())))
 
 
 @clearable_lru_cache(maxsize=1024)
-def stage_steps(operation: str, texts: tuple[str, ...]) -> tuple[Step, ...]:
+def stage_operations(operation: str, texts: tuple[str, ...]) -> tuple[StageOperation, ...]:
     """How each stage takes part in an operation; in a reduction the stages that add axes repeat, and others reduce."""
     steps = []
     for text in texts:
         tree = parse(text)
         row = find_operation("repeat" if operation == "reduce" and infer_operation(tree) == "repeat" else operation)
         row.check(tree)
-        steps.append(Step(row.name, len(tree.left)))
+        steps.append(StageOperation(row.name, len(tree.left)))
     return tuple(steps)
 
 
-steps_for = while_tracing(stage_steps)
+stage_operations_for_dynamo = assume_constant_or_error(stage_operations)
 
 
 def run_stages(counts: Sequence[int], tensors: Sequence[Any], run: Callable[[int, tuple[Any, ...]], Any]) -> Any:
@@ -169,33 +169,33 @@ def run_stages(counts: Sequence[int], tensors: Sequence[Any], run: Callable[[int
     return run(len(counts) - 1, left)  # which says so if there are too many
 
 
-def distribute_sizes(stages: tuple[PatternStage, ...], sizes: dict[str, Any]) -> list[dict[str, Any]]:
+def distribute_sizes_to_stages(stages: tuple[PatternStage, ...], sizes: dict[str, Any]) -> list[dict[str, Any]]:
     """The sizes that each stage takes: of axes that it has, and whose size it has not."""
     given = normalize_size_names(sizes)
     known = [collect_names((*tree.left, *(tree.right or ()))) for tree in [parse(text) for text, _ in stages]]
-    check_names(given, {name for found in known for name in found}, " >> ".join([text for text, _ in stages]))
+    check_size_names(given, {name for found in known for name in found}, " >> ".join([text for text, _ in stages]))
     return [
         {name: size for name, size in given.items() if name in found and name not in dict(kept)}
         for found, (_, kept) in zip(known, stages, strict=True)
     ]
 
 
-def solve_shapes(
+def solve_for_shapes(
     text: str, sizes: Sequence[tuple[str, int]], shapes: Sequence[Sequence[int | None]]
 ) -> tuple[SolvedPattern, list[Any]]:
     """A stage solved for tensors of these shapes, and its slots filled; ``None`` is a size that is not known."""
     given = dict(sizes)
     try:
-        solved = solve("", text, tuple([len(shape) for shape in shapes]), tuple(given))
+        solved = check_and_solve("", text, tuple([len(shape) for shape in shapes]), tuple(given))
         slots: list[Any] = [*chain(*shapes), *given.values(), *solved.constants]
         evaluate_symbolic_size_ops(slots, solved.size_ops, partial(size_op_error, solved))
     except PlaitError as error:
-        add_context(error, text, shapes, given)
+        add_error_context(error, text, shapes, given)
         raise
     return solved, slots
 
 
-def result_shape(solved: SolvedPattern, slots: Sequence[int | None]) -> Shape:
+def result_shape(solved: SolvedPattern, slots: Sequence[int | None]) -> PartialShape:
     """The shape of the result, from the slots of a solved pattern."""
     sizes: list[list[Any]] = [[slots[solved.slots[axis]] for axis in axes] for axes in solved.output]
     return tuple([None if None in factors else prod(factors) for factors in sizes])
@@ -203,7 +203,7 @@ def result_shape(solved: SolvedPattern, slots: Sequence[int | None]) -> Shape:
 
 def check_stages(stages: tuple[PatternStage, ...]) -> None:
     """Raise what is known to be wrong before there is a tensor."""
-    known: Shape | None = None
+    known: PartialShape | None = None
     least = 0
     for number, (text, _) in enumerate(stages):
         tree = parse(text)
@@ -211,29 +211,29 @@ def check_stages(stages: tuple[PatternStage, ...]) -> None:
         if known is not None:
             shapes[0] = known
         elif number and shapes[0] is not None and least > len(shapes[0]):
-            with _naming_stage_before(stages, number):
+            with _errors_name_previous_stage(stages, number):
                 raise rank_error(tree, 0, f"{least} at least")
         right = (tree.right or ())[0]
-        known = _unknown_shape(right) if None in shapes else _stage_shape(stages, number, tuple(shapes))
+        known = _unknown_shape(right) if None in shapes else _stage_output_shape(stages, number, tuple(shapes))
         least = len(right.items) - 1
 
 
-def _unknown_shape(expr: TensorExpr) -> Shape | None:
+def _unknown_shape(expr: TensorExpr) -> PartialShape | None:
     """A shape of unknown sizes; ``None`` where an ellipsis leaves the rank open, too."""
     return None if Ellipsis in map(type, expr.items) else (None,) * len(expr.items)
 
 
-def output_shape(stages: tuple[PatternStage, ...], shapes: tuple[Any, ...]) -> Shape:
+def output_shape(stages: tuple[PatternStage, ...], shapes: tuple[Any, ...]) -> PartialShape:
     """The shape of the result for tensors of these shapes."""
     counts = [len(parse(text).left) for text, _ in stages]
-    found: Shape = run_stages(counts, shapes, partial(_stage_shape, stages))
+    found: PartialShape = run_stages(counts, shapes, partial(_stage_output_shape, stages))
     return found
 
 
-def _stage_shape(stages: tuple[PatternStage, ...], number: int, shapes: tuple[Any, ...]) -> Shape:
+def _stage_output_shape(stages: tuple[PatternStage, ...], number: int, shapes: tuple[Any, ...]) -> PartialShape:
     """The shape of the result of one stage; ``None`` is a size that is not known."""
     text, sizes = stages[number]
-    with _naming_stage_before(stages, number):
+    with _errors_name_previous_stage(stages, number):
         tree = parse(text)
         _, right = sides_with_one_output(tree, "output_shape")
         if len(shapes) != len(tree.left):
@@ -249,11 +249,11 @@ def _stage_shape(stages: tuple[PatternStage, ...], number: int, shapes: tuple[An
             [None if size is None else to_exact_size(f"shape[{place}]", size) for place, size in enumerate(shape)]
             for shape in shapes
         ]
-        return result_shape(*solve_shapes(text, sizes, checked))
+        return result_shape(*solve_for_shapes(text, sizes, checked))
 
 
 @contextmanager
-def _naming_stage_before(stages: Sequence[PatternStage], number: int) -> Iterator[None]:
+def _errors_name_previous_stage(stages: Sequence[PatternStage], number: int) -> Iterator[None]:
     """Let an error say which pattern made the tensor that does not fit."""
     try:
         yield
@@ -263,7 +263,7 @@ def _naming_stage_before(stages: Sequence[PatternStage], number: int) -> Iterato
         raise
 
 
-def inverse(text: str, given: dict[str, int], more: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def invert_pattern(text: str, given: dict[str, int], more: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """The pattern that leads back, and the sizes of both."""
     tree = parse(text)
     left, right = sides_with_one_output(tree, "inverse")

@@ -19,7 +19,7 @@ from plait.backends.source_templates import source_templates_of
 from plait.errors import make_error, short_repr
 
 
-def source(
+def generate_source(
     framework: str,
     pattern: str,
     ranks: tuple[Any, ...],
@@ -30,8 +30,8 @@ def source(
     """See `plait.Pattern.source`."""
     if not isinstance(framework, str):
         raise make_error("PLT501", f"a framework is given by its name, and this is {short_repr(framework)}")
-    templates, tree = source_templates_of(_plain(framework)), parse(_plain(pattern))
-    operation = infer_operation(tree) if operation is None else _plain(operation)
+    templates, tree = source_templates_of(_as_exact_str(framework)), parse(_as_exact_str(pattern))
+    operation = infer_operation(tree) if operation is None else _as_exact_str(operation)
     if operation not in OPERATIONS:
         raise make_error("PLT209", f"unknown operation {operation!r}", pattern, facts={"known": ", ".join(OPERATIONS)})
     if operation == "view" and not templates.view:
@@ -39,17 +39,17 @@ def source(
     if (operation == "reduce") != isinstance(reduction, str) or (operation != "reduce" and reduction is not None):
         takes = "takes a reduction by its name" if operation == "reduce" else "takes no reduction"
         raise make_error("PLT209", f"the source of {operation} {takes}, and this is {short_repr(reduction)}", pattern)
-    named = check_reduction_name(_plain(reduction)) if operation == "reduce" else ""
+    named = check_reduction_name(_as_exact_str(reduction)) if operation == "reduce" else ""
     checked = tuple([to_exact_size(f"ranks[{place}]", rank) for place, rank in enumerate(ranks)])
     given = (*sizes, *missing_sizes(tree, sizes))
-    plan = lower_pattern(operation, _plain(pattern), checked, given, named)
+    plan = lower_pattern(operation, _as_exact_str(pattern), checked, given, named)
     equations = [node.equation for node, _ in plan.steps if isinstance(node, Contract)]
     if not all(map(templates.supports_einsum, equations)):
         plan = decompose_einsum(plan)
     return generate_function(operation, plan, templates, sizes)
 
 
-def _plain(name: Any) -> Any:
+def _as_exact_str(name: Any) -> Any:
     """Text as itself: a class of text, such as an enumeration, may print as something else, and this is printed."""
     return str.__str__(name) if isinstance(name, str) else name
 

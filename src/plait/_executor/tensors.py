@@ -11,7 +11,7 @@ from plait.backends.registry import backend_for_type, common_backend
 from plait.errors import PlaitError, make_error, short_repr
 
 
-def check_text(pattern: Any) -> str:
+def check_pattern_is_text(pattern: Any) -> str:
     """A pattern, which must be text."""
     if not isinstance(pattern, str):
         raise make_error(
@@ -20,7 +20,7 @@ def check_text(pattern: Any) -> str:
     return pattern
 
 
-def shape_of(tensor: Any) -> Any:
+def shape_of_tensor(tensor: Any) -> Any:
     """The shape of what should be a tensor."""
     try:
         return tensor.shape
@@ -33,23 +33,23 @@ def shape_of(tensor: Any) -> Any:
         raise make_error("PLT501", message) from None
 
 
-def backend_for(tensors: Sequence[Any]) -> Backend:
+def backend_for_tensors(tensors: Sequence[Any]) -> Backend:
     """The backend of what should be tensors of one framework."""
     for tensor in tensors:
-        shape_of(tensor)
+        shape_of_tensor(tensor)
     return common_backend(tuple([type(tensor) for tensor in tensors]))
 
 
-def is_concrete(shape: Any) -> bool:
+def is_concrete_shape(shape: Any) -> bool:
     """Whether all sizes are known, and ints."""
     return isinstance(shape, (tuple, list)) and all(type(size) is int and size >= 0 for size in shape)
 
 
-def stack(tensors: Sequence[Any]) -> Any:
+def stack_tensors(tensors: Sequence[Any]) -> Any:
     """A list of tensors as one, with a new first dimension."""
     if not tensors:
         raise make_error("PLT308", "a list of tensors must hold at least one")
-    backend = backend_for(tensors)
+    backend = backend_for_tensors(tensors)
     shapes = [_known_shape(tensor, backend) for tensor in tensors]
     for place, shape in enumerate(shapes):
         if shape is not None and shapes[0] is not None and not may_be_equal(shape, shapes[0]):
@@ -58,20 +58,20 @@ def stack(tensors: Sequence[Any]) -> Any:
     return backend.stack(tensors)
 
 
-def stack_lists(tensors: Sequence[Any]) -> Sequence[Any]:
+def stack_lists_of_tensors(tensors: Sequence[Any]) -> Sequence[Any]:
     """The tensors of a call, where each list of them has become one."""
-    return [stack(tensor) if isinstance(tensor, (list, tuple)) else tensor for tensor in tensors]
+    return [stack_tensors(tensor) if isinstance(tensor, (list, tuple)) else tensor for tensor in tensors]
 
 
-def stack_before(function: Callable[[Any], Any], tensors: Sequence[Any]) -> Callable[[Sequence[Any]], Any]:
+def with_stacked_argument(function: Callable[[Any], Any], tensors: Sequence[Any]) -> Callable[[Sequence[Any]], Any]:
     """A function of what a list of tensors, as these are, becomes when it is stacked."""
-    stack = backend_for(tensors).stack
+    stack = backend_for_tensors(tensors).stack
     return lambda tensors: function(stack(tensors))
 
 
 def _known_shape(tensor: Any, backend: Backend) -> Sequence[int | None] | None:
     """The shape, with ``None`` for each size that must not be compared; ``None`` where not even the rank is known."""
     shape, rank = backend.shape(tensor), backend.rank(tensor)
-    if is_concrete(shape):
+    if is_concrete_shape(shape):
         return shape
     return None if rank is None else backend.static_shape(tensor, rank)

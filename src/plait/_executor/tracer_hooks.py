@@ -11,17 +11,19 @@ if TYPE_CHECKING:
 
     F = TypeVar("F", bound=Callable[..., Any])
 
-INLINE = "_torchdynamo_inline"  # Dynamo follows the function under this attribute in place of the one that has it
-CONSTANT = "_dynamo_marked_constant"  # Dynamo runs the function while it traces, and its result is a constant
-AUTOGRAPH = "autograph_info__"  # TensorFlow's AutoGraph does not rewrite the function, nor what it calls
+DYNAMO_INLINE = (
+    "_torchdynamo_inline"  # Dynamo follows the function under this attribute in place of the one that has it
+)
+DYNAMO_CONSTANT = "_dynamo_marked_constant"  # Dynamo runs the function while it traces, and its result is a constant
+AUTOGRAPH_DO_NOT_CONVERT = "autograph_info__"  # TensorFlow's AutoGraph does not rewrite the function, nor what it calls
 PADDLE_OPTIONS = "___jit_transform_options___"  # the same for Paddle; `paddle.jit.marker.unified` would set it
-GRAPH_BREAK = "__SOT_EXTRA_INFO__"  # Paddle leaves a call that raises an error with this attribute to Python
+PADDLE_GRAPH_BREAK = "__SOT_EXTRA_INFO__"  # Paddle leaves a call that raises an error with this attribute to Python
 
-SUBSTITUTED: list[Callable[..., Any]] = []
+FUNCTIONS_WITH_SUBSTITUTE: list[Callable[..., Any]] = []
 """The functions that have a substitute."""
 
 
-class _PaddleOptions:
+class _PaddleDoNotConvert:
     """It makes the same calls for tensors and for the values of a static program."""
 
     @staticmethod
@@ -33,7 +35,7 @@ class _PaddleOptions:
         return False
 
 
-class _GraphBreak:
+class _PaddleGraphBreak:
     need_breakgraph = True
 
 
@@ -41,8 +43,8 @@ def dynamo_substitute(substitute: Callable[..., Any]) -> Callable[[F], F]:
     """Decorate a function with the one that Dynamo follows in its place."""
 
     def decorate(function: F) -> F:
-        setattr(function, INLINE, substitute)
-        SUBSTITUTED.append(function)
+        setattr(function, DYNAMO_INLINE, substitute)
+        FUNCTIONS_WITH_SUBSTITUTE.append(function)
         return do_not_convert(function)
 
     return decorate
@@ -50,37 +52,37 @@ def dynamo_substitute(substitute: Callable[..., Any]) -> Callable[[F], F]:
 
 def do_not_convert(function: F) -> F:
     """Decorate a function that neither TensorFlow's AutoGraph nor Paddle need to rewrite with all that it calls."""
-    setattr(function, AUTOGRAPH, {})
-    setattr(function, PADDLE_OPTIONS, _PaddleOptions)
+    setattr(function, AUTOGRAPH_DO_NOT_CONVERT, {})
+    setattr(function, PADDLE_OPTIONS, _PaddleDoNotConvert)
     return function
 
 
 def assume_constant(function: F) -> F:
     """Decorate a function that Dynamo runs while it traces; the result is a constant of the trace."""
-    setattr(function, CONSTANT, True)
+    setattr(function, DYNAMO_CONSTANT, True)
     return function
 
 
-def while_tracing(function: Callable[..., Any]) -> Callable[..., Any]:
+def assume_constant_or_error(function: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate a function as `assume_constant` does; it gives its result as plain tuples, or ``None`` and a mistake."""
 
     @assume_constant
     def run(*arguments: Any) -> Any:
         try:
-            return _plain(function(*arguments)), None
+            return _to_plain_tuples(function(*arguments)), None
         except PlaitError as error:
             return None, str(error)
 
     return run
 
 
-def _plain(value: Any) -> Any:
-    return tuple([_plain(each) for each in value]) if isinstance(value, tuple) else value
+def _to_plain_tuples(value: Any) -> Any:
+    return tuple([_to_plain_tuples(each) for each in value]) if isinstance(value, tuple) else value
 
 
-def exception_graph_breaks(error: BaseException | type[BaseException]) -> None:
+def mark_exception_as_graph_break(error: BaseException | type[BaseException]) -> None:
     """Let Paddle leave the call that raises this error to Python, so that the caller can catch it."""
-    setattr(error, GRAPH_BREAK, _GraphBreak)
+    setattr(error, PADDLE_GRAPH_BREAK, _PaddleGraphBreak)
 
 
-exception_graph_breaks(PlaitError)
+mark_exception_as_graph_break(PlaitError)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from plait._executor.compile import add_context, concrete_sizes, lower_pattern, solve
-from plait._executor.contraction import contraction_to_explain
+from plait._executor.compile import add_error_context, check_and_solve, lower_pattern, sizes_to_ints
+from plait._executor.contraction import contraction_for_explain
 from plait._executor.einsum_options import check_implicit_sums
-from plait._executor.large.select import explain_large
-from plait._executor.options import CURRENT
-from plait._executor.pipeline import PatternStage, fuse_shapes, output_shape, run_stages
+from plait._executor.large.specialize import explain_large_tensor
+from plait._executor.options import CURRENT_OPTIONS
+from plait._executor.pipeline import PatternStage, fuse_stages_for_shapes, output_shape, run_stages
 from plait._notation.parser import parse
 from plait._operations.einsum import lower_einsum
 from plait._operations.reduce import check_reduction_name
@@ -54,9 +54,9 @@ class Explanation:
         if self._call is None:
             message = "the patterns do not become one, and one function does not do what they do; each has its source"
             raise make_error("PLT215", message)
-        from plait._executor.source import source  # seldom needed
+        from plait._executor.source import generate_source  # seldom needed
 
-        return source(framework, *self._call)
+        return generate_source(framework, *self._call)
 
     def __repr__(self) -> str:
         return self.text
@@ -67,7 +67,7 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
     reduction = sizes.pop("reduction") if isinstance(sizes.get("reduction"), str) else "sum"
     tree = parse(pattern)
     operation = infer_operation(tree)
-    given = concrete_sizes(pattern, sizes)
+    given = sizes_to_ints(pattern, sizes)
     checked = [shape_of(shape, number) for number, shape in enumerate(shapes)]
     named = ""
     costs: Costs | None = None
@@ -80,9 +80,9 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
             plan = lower_pattern(operation, pattern, tuple([len(shape) for shape in checked]), tuple(given), named)
             slots = fill_slots(plan.solved, plan.size_ops, checked[0], given)
             lines = list_plan_lines(plan, checked, slots)
-            rewrites, notes = explain_large(plan, slots, shapes[0])
+            rewrites, notes = explain_large_tensor(plan, slots, shapes[0])
     except PlaitError as error:
-        add_context(error, pattern, checked, given)
+        add_error_context(error, pattern, checked, given)
         raise
     if rewrites:
         notes = [f"in several calls: {', '.join(rewrites)}", *notes]
@@ -95,12 +95,12 @@ def _contraction(
     pattern: str, shapes: list[tuple[int, ...]], given: dict[str, int], tensors: Sequence[Any]
 ) -> tuple[Plan, list[PlanLine], Costs | None, list[str]]:
     """How an einsum is done: for shapes alone as NumPy would have it, for tensors as their framework does."""
-    solved = solve("einsum", pattern, tuple([len(shape) for shape in shapes]), tuple(given))
-    options = CURRENT.get()
+    solved = check_and_solve("einsum", pattern, tuple([len(shape) for shape in shapes]), tuple(given))
+    options = CURRENT_OPTIONS.get()
     check_implicit_sums(solved, options)
     flat = [size for shape in shapes for size in shape]
     slots = fill_slots(solved, solved.size_ops, flat, given)
-    found, reason, element = contraction_to_explain(solved, slots, tensors, options)
+    found, reason, element = contraction_for_explain(solved, slots, tensors, options)
     if found is None:
         plan = lower_einsum(solved)
         return plan, list_plan_lines(plan, shapes, fill_slots(solved, plan.size_ops, flat, given)), None, [reason]
@@ -114,7 +114,7 @@ def explain_composed(title: str, stages: tuple[PatternStage, ...], shapes: Seque
     kinds = [infer_operation(parse(text)) for text, _ in stages]
     operation = next((kind for kind in ("einsum", "reduce", "repeat") if kind in kinds), "rearrange")
     checked = tuple([shape_of(shape, number) for number, shape in enumerate(shapes)])
-    found = fuse_shapes(operation, stages, checked, "sum" if operation == "reduce" else "")
+    found = fuse_stages_for_shapes(operation, stages, checked, "sum" if operation == "reduce" else "")
     if found is None:
         output_shape(stages, checked)  # raises: too many shapes, or too few
         raise AssertionError

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from math import prod, sqrt
 from typing import Any, NamedTuple
 
-from plait._executor.compile import check_names, concrete_sizes
+from plait._executor.compile import check_size_names, sizes_to_ints
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Name, Number, TensorExpr, Tree, collect_names, item_leaves
 from plait._operations.rules import (
@@ -147,8 +147,8 @@ class MixSpec(LayerSpec):
         weight = _parse_parameter_shape(weight_shape, "weight_shape")
         bias = None if bias_shape is None else _parse_parameter_shape(bias_shape, "bias_shape")
         _check_new_axes(left_axes, right_axes, weight, tree)
-        check_names(sizes, collect_names((*tree.left, *weight.left)), tree.text)
-        int_sizes = concrete_sizes(tree.text, sizes)
+        check_size_names(sizes, collect_names((*tree.left, *weight.left)), tree.text)
+        int_sizes = sizes_to_ints(tree.text, sizes)
         _check_parameter_axes(weight, {**left_axes.names, **right_axes.names}, "the pattern", "weight", int_sizes, tree)
         if bias:
             _check_parameter_axes(bias, right_axes.names, "the right side", "bias", int_sizes, tree)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
 from plait._executor.compile import lower_pattern
-from plait._executor.tensors import stack
+from plait._executor.tensors import stack_tensors
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, collect_names
 from plait._operations.reduce import CUSTOM_REDUCTION, check_reduction_name
@@ -58,7 +58,7 @@ class LayerSpec:
         Keras needs it, since it computes the shape of a result before the call.
         """
         try:
-            return stack(tensors) if isinstance(tensors, (tuple, list)) else tensors
+            return stack_tensors(tensors) if isinstance(tensors, (tuple, list)) else tensors
         except PlaitError as error:
             error.pattern = self.pattern.text
             raise

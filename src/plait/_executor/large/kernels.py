@@ -18,7 +18,7 @@ from plait.backends.interface import Backend
 if TYPE_CHECKING:
     from plait.backends.kernels import Filler
 
-TRIALS = 3
+TIMED_CALLS = 3
 """How many calls each of two ways has to show how fast it is."""
 
 
@@ -62,7 +62,9 @@ class KernelTask(NamedTuple):
         return None if filler is None else cls(filler, order, lengths, back, empty, not axes)
 
 
-def describe(task: KernelTask | None, scheduled: ScheduledStep, large: LargeTensorOps, dtype: Any) -> str | None:
+def describe_kernel_use(
+    task: KernelTask | None, scheduled: ScheduledStep, large: LargeTensorOps, dtype: Any
+) -> str | None:
     """What ``explain`` says of a step that a kernel does, or could do; ``None`` where there is nothing to be said."""
     if large.build_kernel is None or large.why_no_kernel is None or prod(scheduled.shape) < large.min_kernel_elements:
         return None
@@ -74,7 +76,7 @@ def describe(task: KernelTask | None, scheduled: ScheduledStep, large: LargeTens
     return None if reason is None else f"without a kernel: {reason}"
 
 
-def with_kernel_fallback(task: KernelTask, backend: Backend, fallback: StepFunction) -> StepFunction:
+def kernel_with_fallback(task: KernelTask, backend: Backend, fallback: StepFunction) -> StepFunction:
     """The function that fills new memory once the kernel is ready, if that is faster; the second call asks for it."""
     filler, order, lengths, back, empty, copies = task
     permute, reshape = backend.permute, backend.reshape
@@ -84,13 +86,13 @@ def with_kernel_fallback(task: KernelTask, backend: Backend, fallback: StepFunct
         filler(permute(tensor, order), out)
         return reshape(out, constant) if copies else out
 
-    return choose_by_timing(fallback, fill, filler)
+    return choose_faster_by_timing(fallback, fill, filler)
 
 
-def choose_by_timing(fallback: StepFunction, fill: StepFunction, filler: Filler) -> StepFunction:
+def choose_faster_by_timing(fallback: StepFunction, fill: StepFunction, filler: Filler) -> StepFunction:
     """One of two functions, timed in their first calls: no estimate knows which is faster on a machine."""
     best = [inf, inf]
-    left = [TRIALS, TRIALS]
+    left = [TIMED_CALLS, TIMED_CALLS]
     chosen: StepFunction | None = None
 
     def call(tensor: Any, constant: Any) -> Any:
@@ -98,7 +100,7 @@ def choose_by_timing(fallback: StepFunction, fill: StepFunction, filler: Filler)
         if chosen is not None:
             return chosen(tensor, constant)
         turn = int(left[0] <= 0 and filler.ready is not None)
-        if left[0] < TRIALS and filler.ready is None:
+        if left[0] < TIMED_CALLS and filler.ready is None:
             filler.start()
         start = perf_counter()
         result = (fallback, fill)[turn](tensor, constant)
@@ -111,7 +113,7 @@ def choose_by_timing(fallback: StepFunction, fill: StepFunction, filler: Filler)
     return call
 
 
-def unavailable() -> str | None:
+def why_kernels_unavailable() -> str | None:
     """Why there are no kernels for ``plait warmup``, or ``None``."""
     if find_spec("numpy") is None:
         return "numpy is not installed"
@@ -120,7 +122,7 @@ def unavailable() -> str | None:
     return absent()
 
 
-def warm(names: Sequence[str], dtypes: Sequence[str]) -> Iterator[str]:
+def compile_kernels(names: Sequence[str], dtypes: Sequence[str]) -> Iterator[str]:
     """Compile the kernels for those reductions of those types; yields the name of each before its turn."""
     from plait.backends.kernels.warming import warm as compile_all
 

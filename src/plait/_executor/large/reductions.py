@@ -21,7 +21,7 @@ from plait._plan.schedule.schedules import (
 from plait.backends.capabilities import LoopView, ReductionOps, StepFunction, UnaryFunction
 from plait.backends.interface import Backend
 
-Index: TypeAlias = "tuple[int | slice | EllipsisType, ...]"
+BlockIndex: TypeAlias = "tuple[int | slice | EllipsisType, ...]"
 """What a part of a tensor is taken out by."""
 
 Lengths: TypeAlias = "tuple[int, ...]"
@@ -31,12 +31,12 @@ def build_reduction(
     schedule: ReductionSchedule, shape: Sequence[int], axes: Sequence[int], backend: Backend, ops: ReductionOps
 ) -> StepFunction:
     """The reduction of tensors of a shape along some axes; its second argument is nothing."""
-    functions, left = _functions(schedule, ops)
+    functions, left = _step_functions(schedule, ops)
     count = prod([shape[axis] for axis in axes])
-    run = blockwise(with_epilogue(functions, count, ops, _upcast(schedule, ops)), schedule, left)
+    run = blockwise(with_epilogue(functions, count, ops, _upcast_function(schedule, ops)), schedule, left)
     result = tuple([schedule.shape[place] for place in left])
-    to_loops = to_loop_order(schedule.nest.order, schedule.shape, backend)
-    from_loops = from_loop_order(*result_layout(schedule.nest.order, shape, axes), backend)
+    to_loops = build_to_loop_order(schedule.nest.order, schedule.shape, backend)
+    from_loops = build_from_loop_order(*result_layout(schedule.nest.order, shape, axes), backend)
     empty = ops.empty
 
     def reduce(tensor: Any, _: None) -> Any:
@@ -46,20 +46,22 @@ def build_reduction(
 
     if ops.autograd_wrap is None:
         return reduce
-    return ops.autograd_wrap(reduce, loop_view(schedule, shape, axes, backend))
+    return ops.autograd_wrap(reduce, build_loop_view(schedule, shape, axes, backend))
 
 
-def loop_view(schedule: ReductionSchedule, shape: Sequence[int], axes: Sequence[int], backend: Backend) -> LoopView:
+def build_loop_view(
+    schedule: ReductionSchedule, shape: Sequence[int], axes: Sequence[int], backend: Backend
+) -> LoopView:
     """A reduction as loops over memory, for the way back from its result."""
     order = schedule.nest.order
     _, back = result_layout(order, shape, axes)
-    _, left = _functions(schedule, None)
+    _, left = _step_functions(schedule, None)
     units = tuple([size if place in left else 1 for place, size in enumerate(schedule.shape)])
 
     def reduce(tensor: Any, ops: ReductionOps) -> Any:
-        upcast = _upcast(schedule, ops)
+        upcast = _upcast_function(schedule, ops)
         tensor = tensor if upcast is None else upcast(tensor)
-        for function in _functions(schedule, ops)[0]:
+        for function in _step_functions(schedule, ops)[0]:
             tensor = function(tensor, None)
         return tensor
 
@@ -67,14 +69,14 @@ def loop_view(schedule: ReductionSchedule, shape: Sequence[int], axes: Sequence[
         axes=tuple(axes),
         shape=schedule.shape,
         reduced_loops=tuple([place for place in range(len(schedule.shape)) if place not in left]),
-        to_loops=to_loop_order(order, schedule.shape, backend),
-        result_to_loops=to_loop_order(_argsort(back), units, backend),
-        from_loops=from_loop_order(tuple([shape[dim] for dim in order]), _argsort(order), backend),
+        to_loops=build_to_loop_order(order, schedule.shape, backend),
+        result_to_loops=build_to_loop_order(_argsort(back), units, backend),
+        from_loops=build_from_loop_order(tuple([shape[dim] for dim in order]), _argsort(order), backend),
         reduce=reduce,
     )
 
 
-def to_loop_order(order: tuple[int, ...], shape: tuple[int, ...], backend: Backend) -> UnaryFunction:
+def build_to_loop_order(order: tuple[int, ...], shape: tuple[int, ...], backend: Backend) -> UnaryFunction:
     """A tensor's dimensions in an order, and then in a shape."""
     permute, reshape = backend.permute, backend.reshape
     if order == tuple(range(len(order))):
@@ -82,7 +84,7 @@ def to_loop_order(order: tuple[int, ...], shape: tuple[int, ...], backend: Backe
     return lambda tensor: reshape(permute(tensor, order), shape)
 
 
-def from_loop_order(shape: tuple[int, ...], order: tuple[int, ...], backend: Backend) -> UnaryFunction:
+def build_from_loop_order(shape: tuple[int, ...], order: tuple[int, ...], backend: Backend) -> UnaryFunction:
     """A tensor in a shape, and then with its dimensions in an order."""
     permute, reshape = backend.permute, backend.reshape
     if order == tuple(range(len(order))):
@@ -107,20 +109,20 @@ def _argsort(values: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted(range(len(values)), key=values.__getitem__))
 
 
-def _functions(schedule: ReductionSchedule, ops: ReductionOps | None) -> tuple[list[StepFunction], list[int]]:
+def _step_functions(schedule: ReductionSchedule, ops: ReductionOps | None) -> tuple[list[StepFunction], list[int]]:
     """The calls as functions, where there are operations; and which loops they leave."""
     left = [*range(len(schedule.shape))]
     functions: list[StepFunction] = []
     for call in schedule.calls:
         if ops is not None:
-            functions.append(_function(call, schedule.shape[left[call.axis]], ops))
+            functions.append(_step_function(call, schedule.shape[left[call.axis]], ops))
         del left[call.axis]
     return functions, left
 
 
-def _function(call: ReductionCall, length: int, ops: ReductionOps) -> StepFunction:
+def _step_function(call: ReductionCall, length: int, ops: ReductionOps) -> StepFunction:
     if isinstance(call, TreeReduce):
-        return tree_reduce(call, length, ops)
+        return build_tree_reduce(call, length, ops)
     if isinstance(call, MatmulOnes) and ops.matmul_ones is not None:
         return ops.matmul_ones
     axis, reduce = call.axis, ops.reduce_axis
@@ -129,14 +131,14 @@ def _function(call: ReductionCall, length: int, ops: ReductionOps) -> StepFuncti
     return lambda tensor, out: reduce(tensor, axis, out)
 
 
-def _upcast(schedule: ReductionSchedule, ops: ReductionOps) -> UnaryFunction | None:
+def _upcast_function(schedule: ReductionSchedule, ops: ReductionOps) -> UnaryFunction | None:
     """What makes the elements as wide as they are combined; a call along an axis converts what it reads."""
     return None if isinstance(schedule.calls[0], ReduceAxis) else ops.upcast
 
 
-def tree_reduce(call: TreeReduce, length: int, ops: ReductionOps) -> StepFunction:
+def build_tree_reduce(call: TreeReduce, length: int, ops: ReductionOps) -> StepFunction:
     """One axis reduced by halves, in the memory that is given or new one."""
-    *levels, (last_even, last_odd, _, last_rest) = _levels(call.axis, length)
+    *levels, (last_even, last_odd, _, last_rest) = _tree_levels(call.axis, length)
     combine, scratch = ops.combine, ops.scratch
 
     def reduce(tensor: Any, out: Any) -> Any:
@@ -160,15 +162,15 @@ def tree_reduce(call: TreeReduce, length: int, ops: ReductionOps) -> StepFunctio
     return reduce_unrolled if call.unroll_last else reduce
 
 
-def _levels(axis: int, length: int) -> list[tuple[Index, Index, Index, Index | None]]:
+def _tree_levels(axis: int, length: int) -> list[tuple[BlockIndex, BlockIndex, BlockIndex, BlockIndex | None]]:
     """Until one element is left: the even and the odd ones, the first of what they make, and one that is left over.
 
-    >>> [(even[-1], odd[-1]) for even, odd, _, _ in _levels(0, 4)]
+    >>> [(even[-1], odd[-1]) for even, odd, _, _ in _tree_levels(0, 4)]
     [(slice(0, 4, 2), slice(1, 4, 2)), (0, 1)]
     """
     before = (slice(None),) * axis
     first = (*before, slice(0, 1))
-    levels: list[tuple[Index, Index, Index, Index | None]] = []
+    levels: list[tuple[BlockIndex, BlockIndex, BlockIndex, BlockIndex | None]] = []
     while length > 3:
         whole = length // 2 * 2
         rest = (*before, slice(whole, length)) if length % 2 else None
@@ -205,7 +207,7 @@ def blockwise(
     """The same, a block at a time."""
     if schedule.block is None:
         return run
-    parts = blocks(schedule.shape, schedule.block, left)
+    parts = block_indices(schedule.shape, schedule.block, left)
 
     def run_blocks(tensor: Any, out: Any) -> None:
         for _, part, place in parts:
@@ -214,7 +216,9 @@ def blockwise(
     return run_blocks
 
 
-def blocks(shape: Lengths, block: BlockedAxis, left: Sequence[int]) -> list[tuple[Lengths, Index, Index]]:
+def block_indices(
+    shape: Lengths, block: BlockedAxis, left: Sequence[int]
+) -> list[tuple[Lengths, BlockIndex, BlockIndex]]:
     """The shape of each block, and its place in the tensor and in the result, which has the loops that are left."""
     if block is None:
         return [(shape, (...,), (...,))]
@@ -222,11 +226,11 @@ def blocks(shape: Lengths, block: BlockedAxis, left: Sequence[int]) -> list[tupl
     before, after = (slice(None),) * axis, (slice(None),) * left.index(axis)
     return [
         ((*shape[:axis], part.stop - part.start, *shape[axis + 1 :]), (*before, part), (*after, part))
-        for part in slices(shape[axis], length)
+        for part in split_into_slices(shape[axis], length)
     ]
 
 
-def slices(length: int, part: int) -> list[slice]:
+def split_into_slices(length: int, part: int) -> list[slice]:
     """An axis cut into parts, of which the last may be shorter."""
     return [slice(start, min(start + part, length)) for start in range(0, length, part)]
 
@@ -235,5 +239,5 @@ def build_copy(
     schedule: CopySchedule, target: tuple[int, ...], copy: Callable[[Any, tuple[int, ...], list[Any]], Any]
 ) -> StepFunction:
     """The copy of a tensor into new memory of a shape; its second argument is nothing."""
-    parts = [*product(*map(slices, schedule.shape, schedule.tiles))]
+    parts = [*product(*map(split_into_slices, schedule.shape, schedule.tiles))]
     return lambda tensor, _: copy(tensor, schedule.shape, parts).reshape(target)

@@ -8,14 +8,14 @@ from math import prod
 from typing import Any, TypeAlias
 
 from plait._executor.large.reductions import (
-    Index,
+    BlockIndex,
     Lengths,
-    blocks,
+    block_indices,
+    build_from_loop_order,
     build_reduction,
-    from_loop_order,
+    build_to_loop_order,
     result_layout,
-    slices,
-    to_loop_order,
+    split_into_slices,
 )
 from plait._plan.schedule.loop_nest import LoopNest, build_loop_nest
 from plait._plan.schedule.reductions import schedule_reduction
@@ -24,13 +24,13 @@ from plait._plan.schedule.two_pass import temporary_loop_nest
 from plait.backends.capabilities import ReductionOps, StepFunction, TwoPassOps, UnaryFunction
 from plait.backends.interface import Backend
 
-Block: TypeAlias = Callable[[Any, Any, Any], None]
+BlockFunction: TypeAlias = Callable[[Any, Any, Any], None]
 """A function of a block, memory for its result, and memory for what a tile is transformed into."""
 
-Tile: TypeAlias = Callable[[Any, Any, Any], Any]
+TileFunction: TypeAlias = Callable[[Any, Any, Any], Any]
 """A function of a tile, its pivot, and the same memory: what is added up of it."""
 
-Totals: TypeAlias = "Callable[[Any, Any, Any], Iterator[tuple[Index, Any]]]"
+TotalsFunction: TypeAlias = "Callable[[Any, Any, Any], Iterator[tuple[BlockIndex, Any]]]"
 """A function of a block, its pivot, and the same memory: for each part of the result its place, and what it is."""
 
 
@@ -38,15 +38,15 @@ def build_two_pass(
     schedule: TwoPassSchedule, shape: Sequence[int], axes: Sequence[int], backend: Backend, ops: TwoPassOps
 ) -> StepFunction:
     """The reduction of tensors of a shape along some axes; its second argument is nothing."""
-    builder = _Builder(schedule, backend, ops, prod([shape[axis] for axis in axes]))
+    builder = _TwoPassBuilder(schedule, backend, ops, prod([shape[axis] for axis in axes]))
     loops = schedule.nest.loops
     lengths = tuple([loop.length for loop in loops])
     kept = [place for place, loop in enumerate(loops) if loop.is_kept]
-    parts = blocks(lengths, schedule.block, kept)
+    parts = block_indices(lengths, schedule.block, kept)
     functions = {each: builder.block(each) for each in {each for each, _, _ in parts}}
     result = tuple([lengths[place] for place in kept])
-    to_loops = to_loop_order(schedule.nest.order, lengths, backend)
-    from_loops = from_loop_order(*result_layout(schedule.nest.order, shape, axes), backend)
+    to_loops = build_to_loop_order(schedule.nest.order, lengths, backend)
+    from_loops = build_from_loop_order(*result_layout(schedule.nest.order, shape, axes), backend)
     empty, scratch, held, errstate = ops.empty, ops.scratch, (prod(schedule.tiles),), ops.errstate
 
     def reduce(tensor: Any, _: None) -> Any:
@@ -60,7 +60,7 @@ def build_two_pass(
     return reduce
 
 
-class _Builder:
+class _TwoPassBuilder:
     """Makes the functions of blocks and of tiles; each element of the result is made of ``count`` elements."""
 
     def __init__(self, schedule: TwoPassSchedule, backend: Backend, ops: TwoPassOps, count: int) -> None:
@@ -68,7 +68,7 @@ class _Builder:
         self.loops = schedule.nest.loops
         self.axes = [place for place, loop in enumerate(self.loops) if not loop.is_kept]
 
-    def block(self, shape: Lengths) -> Block:
+    def block(self, shape: Lengths) -> BlockFunction:
         """What is done with a block of that shape: its pivot is found, and taken out of a tile after the other."""
         ops, count = self.ops, self.count
         broadcast = tuple([size if loop.is_kept else 1 for size, loop in zip(shape, self.loops, strict=True)])
@@ -88,14 +88,16 @@ class _Builder:
 
         return run
 
-    def tilewise(self, shape: Lengths, make: Callable[[Lengths], Tile], combine: Callable[..., Any]) -> Totals:
+    def tilewise(
+        self, shape: Lengths, make: Callable[[Lengths], TileFunction], combine: Callable[..., Any]
+    ) -> TotalsFunction:
         """What the tiles of a block of that shape give, combined; ``make`` gives the function of tiles of a size."""
         loops = self.loops
-        cut = [*map(slices, shape, self.schedule.tiles)]
-        made: dict[Lengths, Tile] = {}
-        work: list[tuple[Index, Index, list[tuple[Index, Tile]]]] = []
+        cut = [*map(split_into_slices, shape, self.schedule.tiles)]
+        made: dict[Lengths, TileFunction] = {}
+        work: list[tuple[BlockIndex, BlockIndex, list[tuple[BlockIndex, TileFunction]]]] = []
         for part in product(*[own if loop.is_kept else [slice(None)] for own, loop in zip(cut, loops, strict=True)]):
-            tiles: list[tuple[Index, Tile]] = []
+            tiles: list[tuple[BlockIndex, TileFunction]] = []
             within = [[here] if loop.is_kept else own for here, own, loop in zip(part, cut, loops, strict=True)]
             for index in product(*within):
                 lengths = tuple([each.stop - each.start for each in index])
@@ -104,10 +106,10 @@ class _Builder:
                 tiles.append((index, made[lengths]))
             work.append((part, tuple([here for here, loop in zip(part, loops, strict=True) if loop.is_kept]), tiles))
 
-        def totals(block: Any, pivot: Any, memory: Any) -> Iterator[tuple[Index, Any]]:
+        def totals(block: Any, pivot: Any, memory: Any) -> Iterator[tuple[BlockIndex, Any]]:
             for part, place, tiles in work:
                 taken = None if pivot is None else pivot[part]
-                yield place, combine_in_pairs((add(block[index], taken, memory) for index, add in tiles), combine)
+                yield place, combine_pairwise((add(block[index], taken, memory) for index, add in tiles), combine)
 
         return totals
 
@@ -124,7 +126,7 @@ class _Builder:
         ops, count = self.ops.pivot, self.count
         kept = tuple([size for size, loop in zip(shape, self.loops, strict=True) if loop.is_kept])
 
-        def make(lengths: Lengths) -> Tile:
+        def make(lengths: Lengths) -> TileFunction:
             reduce = self.temporary_reduction(lengths, ops._replace(finish=None))
             return lambda tile, _pivot, _memory: reduce(upcast(tile))
 
@@ -138,7 +140,7 @@ class _Builder:
 
         return find
 
-    def tile(self, shape: Lengths) -> Tile:
+    def tile(self, shape: Lengths) -> TileFunction:
         """What is done with a tile of that shape: the sum of what it is transformed into."""
         transform, ops = self.ops.transform, self.ops.total
         *outer, last = shape
@@ -163,7 +165,7 @@ class _Builder:
                 found[..., index] = total
             return found
 
-        return side_by_side if stays else lambda *given: combine_in_pairs(each(*given), ops.combine)
+        return side_by_side if stays else lambda *given: combine_pairwise(each(*given), ops.combine)
 
     def temporary_reduction(self, shape: Lengths, ops: ReductionOps) -> UnaryFunction:
         """The reduction of new memory of that shape."""
@@ -187,10 +189,10 @@ class _Builder:
         return one_call
 
 
-def combine_in_pairs(parts: Iterable[Any], combine: Callable[..., Any]) -> Any:
+def combine_pairwise(parts: Iterable[Any], combine: Callable[..., Any]) -> Any:
     """All of them combined: neighbours first, then what these gave, so that a sum of many loses few digits.
 
-    >>> combine_in_pairs("abcde", lambda one, other: f"({one}{other})")
+    >>> combine_pairwise("abcde", lambda one, other: f"({one}{other})")
     '(((ab)(cd))e)'
     """
     waiting: list[Any] = []

@@ -8,7 +8,7 @@ from math import prod
 from operator import itemgetter
 from typing import Any, TypeAlias
 
-from plait._executor.options import without_sharding
+from plait._executor.options import without_out_sharding
 from plait._operations.reduce import CUSTOM_REDUCTION
 from plait._plan.graph import Plan, group_by_contraction
 from plait._plan.nodes import Contract, Reduce
@@ -17,16 +17,16 @@ from plait.backends.interface import Backend, identity
 from plait.backends.reduction_rules import ROUNDING_REDUCTIONS
 from plait.errors import make_error
 
-Reduction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
+ReductionFunction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
 
-Call: TypeAlias = "tuple[Callable[..., Any], Any]"
+FunctionAndArgument: TypeAlias = "tuple[Callable[..., Any], Any]"
 """A function of a tensor and an argument, and the argument; or of several tensors, with no argument."""
 
 
 class Executable:
     """A plan, with the functions of one backend."""
 
-    def __init__(self, plan: Plan, backend: Backend, reduction: Reduction | None = None) -> None:
+    def __init__(self, plan: Plan, backend: Backend, reduction: ReductionFunction | None = None) -> None:
         self.plan = plan
         self.backend = own = backend
         self.reduction = reduction
@@ -40,7 +40,7 @@ class Executable:
             method = node.method
             if node.takes_shape:
                 fixed = False
-                self.functions.append((getattr(own, method), _selector(node[0]), None))
+                self.functions.append((getattr(own, method), _shape_getter(node[0]), None))
                 self.has_new_axes |= method == "expand"
             elif isinstance(node, Contract):
                 self.contracts = True
@@ -58,7 +58,7 @@ class Executable:
         self._size_ops, self._constants = plan.size_ops, plan.solved.constants
         self._report = partial(size_op_error, plan.solved)
         large = backend.large_tensors
-        self.min_elements = large and min_elements(plan, large.min_elements, large.min_elements_rounding)
+        self.min_elements = large and min_elements_for_schedule(plan, large.min_elements, large.min_elements_rounding)
         self.ready = self.compile(()) if fixed else None
 
     def bind(self, shape: Sequence[int], sizes: dict[str, int]) -> Callable[..., Any]:
@@ -71,18 +71,18 @@ class Executable:
             evaluate_size_ops(slots, self._size_ops, self._report)
         return ready or self.compile(slots)
 
-    def count_elements(self, shape: Sequence[int], sizes: dict[str, int]) -> int:
+    def larger_element_count(self, shape: Sequence[int], sizes: dict[str, int]) -> int:
         """How many elements go in or come out, whichever is more."""
         if not self.has_new_axes:
             return prod(shape)
-        return count_elements(self.plan, fill_slots(self.plan.solved, self._size_ops, shape, sizes))
+        return larger_element_count(self.plan, fill_slots(self.plan.solved, self._size_ops, shape, sizes))
 
     def compile(self, slots: Sequence[int]) -> Callable[..., Any]:
         """The callable for these sizes."""
-        calls: list[Call] = []
+        calls: list[FunctionAndArgument] = []
         for function, select, argument in self.functions:
             calls.append((function, select(slots) if select else argument))
-        call = link(self.plan, calls) if self.contracts else chain(calls)
+        call = link_calls(self.plan, calls) if self.contracts else chain_calls(calls)
         return call if self.wrap is None else self.wrap(call)
 
     def compile_with_kwargs(self, slots: Sequence[int], kwargs: dict[str, Any]) -> Callable[..., Any]:
@@ -92,16 +92,16 @@ class Executable:
         last = max([step for step, (node, _) in enumerate(plan.steps) if isinstance(node, Contract)])
         shape = calls[-1][1] if last < len(calls) - 1 else None  # of the reshape behind it
         for step, (node, _) in enumerate(plan.steps):
-            own = kwargs if step == last else without_sharding(kwargs)
+            own = kwargs if step == last else without_out_sharding(kwargs)
             if isinstance(node, Contract) and own:
                 call = self.backend.einsum_with_backend_kwargs(node.equation, shape if step == last else None, own)
                 calls[step] = call, None
         plan = plan._replace(steps=plan.steps[: last + 1], outputs=(len(plan.solved.ranks) + last,))
-        call = link(plan, calls)
+        call = link_calls(plan, calls)
         return call if self.wrap is None else self.wrap(call)
 
 
-def _selector(shape: tuple[int, ...]) -> Callable[[Sequence[int]], tuple[int, ...]]:
+def _shape_getter(shape: tuple[int, ...]) -> Callable[[Sequence[int]], tuple[int, ...]]:
     """Picks a shape out of the slots."""
     if len(shape) > 1:
         return itemgetter(*shape)
@@ -111,7 +111,7 @@ def _selector(shape: tuple[int, ...]) -> Callable[[Sequence[int]], tuple[int, ..
     return lambda _: ()
 
 
-def min_elements(plan: Plan, least: int, least_rounding: int) -> int | None:
+def min_elements_for_schedule(plan: Plan, least: int, least_rounding: int) -> int | None:
     """From how many elements on a schedule may be worth it: to reduce a tensor, or to copy what merges axes."""
     if len(plan.solved.ranks) != 1:
         return None
@@ -125,29 +125,29 @@ def min_elements(plan: Plan, least: int, least_rounding: int) -> int | None:
     return least if max(map(len, plan.solved.output), default=0) > 1 else None
 
 
-def count_elements(plan: Plan, slots: Sequence[int]) -> int:
+def larger_element_count(plan: Plan, slots: Sequence[int]) -> int:
     """How many elements go in or come out, whichever is more."""
     axes = plan.solved.slots
     written = prod([slots[axes[axis]] for dim in plan.solved.output for axis in dim])
     return max(written, prod(slots[: plan.solved.ranks[0]]))
 
 
-def link(plan: Plan, calls: Sequence[Call]) -> Callable[..., Any]:
+def link_calls(plan: Plan, calls: Sequence[FunctionAndArgument]) -> Callable[..., Any]:
     """One function of all tensors that makes the calls of a plan, one for each step."""
     path: list[tuple[tuple[int, ...], Callable[..., Any]]] = []
     parts, outputs = group_by_contraction(plan)
     for operands, contract, after in parts:
-        before = [chain([calls[step] for step in steps]) if steps else None for _, steps in operands]
+        before = [chain_calls([calls[step] for step in steps]) if steps else None for _, steps in operands]
         call = before[0] or identity
         if contract is not None:
             call = _prepare_operands(calls[contract][0], before)
         if after:
-            call = _then(call, chain([calls[step] for step in after]))
+            call = _compose_functions(call, chain_calls([calls[step] for step in after]))
         path.append((tuple([source for source, _ in operands]), call))
-    return run_path(path, len(plan.solved.ranks), outputs)
+    return build_path_function(path, len(plan.solved.ranks), outputs)
 
 
-def chain(calls: Sequence[Call]) -> Callable[[Any], Any]:
+def chain_calls(calls: Sequence[FunctionAndArgument]) -> Callable[[Any], Any]:
     """One function of a tensor that makes the calls in order; up to four, as most patterns need, in one frame."""
     count = len(calls)
     if count == 1:
@@ -164,7 +164,7 @@ def chain(calls: Sequence[Call]) -> Callable[[Any], Any]:
         return lambda tensor: i(h(g(f(tensor, a), b), c), d)
     if count == 0:
         return identity
-    first, rest = chain(calls[:4]), chain(calls[4:])
+    first, rest = chain_calls(calls[:4]), chain_calls(calls[4:])
     return lambda tensor: rest(first(tensor))
 
 
@@ -185,11 +185,11 @@ def _prepare_operands(
     return lambda a, b: contract(one(a), other(b))
 
 
-def _then(call: Callable[..., Any], after: Callable[[Any], Any]) -> Callable[..., Any]:
+def _compose_functions(call: Callable[..., Any], after: Callable[[Any], Any]) -> Callable[..., Any]:
     return lambda *tensors: after(call(*tensors))
 
 
-def run_path(
+def build_path_function(
     path: Sequence[tuple[tuple[int, ...], Callable[..., Any]]], count: int, outputs: tuple[int, ...]
 ) -> Callable[..., Any]:
     """One function of ``count`` tensors that makes call after call, each on the values with these numbers."""
@@ -225,7 +225,7 @@ def run_path(
     return run_pairs if pairs else run
 
 
-def check_result_shape(reduction: Reduction, backend: Backend) -> Reduction:
+def with_result_shape_check(reduction: ReductionFunction, backend: Backend) -> ReductionFunction:
     """A reduction of the caller's, whose result is looked at."""
 
     def reduce(tensor: Any, axes: tuple[int, ...]) -> Any:
@@ -242,7 +242,7 @@ def check_result_shape(reduction: Reduction, backend: Backend) -> Reduction:
     return reduce
 
 
-def wrap_object_reduction(reduction: Reduction, name: str, dtype: Any) -> Reduction:
+def with_object_dtype_errors(reduction: ReductionFunction, name: str, dtype: Any) -> ReductionFunction:
     """A reduction of elements such as objects, which say themselves whether they have it."""
 
     def reduce(tensor: Any, axes: tuple[int, ...]) -> Any:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple, TypeAlias
 
-from plait._executor.compile import CLASSICAL, concrete_sizes, lower_pattern, solve
-from plait._executor.options import CURRENT, without_sharding
-from plait._executor.tracer_hooks import SUBSTITUTED, assume_constant, while_tracing
+from plait._executor.compile import CLASSICAL_EINSUM, check_and_solve, lower_pattern, sizes_to_ints
+from plait._executor.options import CURRENT_OPTIONS, without_out_sharding
+from plait._executor.tracer_hooks import FUNCTIONS_WITH_SUBSTITUTE, assume_constant, assume_constant_or_error
 from plait._operations.reduce import CUSTOM_REDUCTION, check_dtype_kind, check_reduction_name
 from plait._plan.graph import Plan
 from plait._plan.nodes import Contract, Reshape, Shape
@@ -16,10 +16,12 @@ from plait._shapes.sizes import SizeErrorFactory, evaluate_size_ops, evaluate_sy
 from plait._shapes.solver import CHECK_EQUAL, CHECK_NONEMPTY, KINDS_WITH_RESULT, PRODUCT, SizeOp
 from plait.backends.interface import Backend
 
-Axes: TypeAlias = "tuple[tuple[int, ...], ...]"
+AxisSlots: TypeAlias = "tuple[tuple[int, ...], ...]"
 """For each dimension the slots of the axes in it."""
 
-StepData: TypeAlias = "tuple[str, tuple[int, ...], Shape | None, tuple[int, ...] | tuple[Axes, Axes] | str | None]"
+StepData: TypeAlias = (
+    "tuple[str, tuple[int, ...], Shape | None, tuple[int, ...] | tuple[AxisSlots, AxisSlots] | str | None]"
+)
 """A method, its operands, the slots of the shape that it takes, or its argument (of a reshape, the axes of both)."""
 
 
@@ -36,7 +38,7 @@ class PlanData(NamedTuple):
     outputs: tuple[int, ...]
 
 
-def plan_data(plan: Plan) -> PlanData:
+def plan_to_data(plan: Plan) -> PlanData:
     """The plain data of a plan."""
     solved = plan.solved
     shapes: list[Shape] = [tuple(range(*pair)) for pair in pairwise(accumulate(solved.ranks, initial=0))]
@@ -60,8 +62,8 @@ def plan_data(plan: Plan) -> PlanData:
         solved.given,
         solved.constants,
         plan.size_ops,
-        _slots_read(plan, read, (*KINDS_WITH_RESULT, CHECK_EQUAL, CHECK_NONEMPTY)),
-        _slots_read(plan, read, KINDS_WITH_RESULT),
+        _find_slots_read(plan, read, (*KINDS_WITH_RESULT, CHECK_EQUAL, CHECK_NONEMPTY)),
+        _find_slots_read(plan, read, KINDS_WITH_RESULT),
         tuple(steps),
         plan.outputs,
     )
@@ -76,14 +78,14 @@ def _axes_of_slots(plan: Plan) -> dict[int, tuple[int, ...]]:
     return {**axes, **{solved.slot_count + number: op.factors for number, op in enumerate(products)}}
 
 
-def _slots_read(plan: Plan, read: list[int], kinds: tuple[str, ...]) -> tuple[int, ...]:
+def _find_slots_read(plan: Plan, read: list[int], kinds: tuple[str, ...]) -> tuple[int, ...]:
     """The slots that a step, or arithmetic of these kinds, reads."""
     ops = [op for op in plan.size_ops if op.kind in kinds]
     found = {*read, *[slot for op in ops for slot in op.factors], *[op.source for op in ops if op.kind != PRODUCT]}
     return tuple(sorted(found))
 
 
-def trace(
+def run_plan_data(
     data: PlanData,
     tensors: Sequence[Any],
     sizes: dict[str, Any],
@@ -119,7 +121,7 @@ def trace(
             if kwargs and all(step[0] != "einsum" for step in rest):
                 target = tuple([slots[slot] for slot in rest[-1][2] or ()]) if rest else None
                 return backend.einsum_with_backend_kwargs(argument, target, kwargs)(*chosen)
-            inner = without_sharding(kwargs) if kwargs else None
+            inner = without_out_sharding(kwargs) if kwargs else None
             call = backend.einsum_with_backend_kwargs(argument, None, inner) if inner else None
             values.append(call(*chosen) if call else backend.einsum(argument, *chosen))
         elif method == "reshape":
@@ -132,28 +134,30 @@ def trace(
     return values[outputs[0]] if len(outputs) == 1 else tuple([values[number] for number in outputs])
 
 
-@while_tracing
-def data_for(operation: str, pattern: Any, ranks: Any, given: Any, reduction: str, dtype: Any) -> PlanData:
+@assume_constant_or_error
+def plan_data_for_dynamo(operation: str, pattern: Any, ranks: Any, given: Any, reduction: str, dtype: Any) -> PlanData:
     """The plain data of a call's plan, for Dynamo."""
-    from plait._executor.einsum_options import with_given_path
+    from plait._executor.einsum_options import lower_with_given_path
     from plait.backends.torch.backend import TORCH
 
-    TORCH.register_functions(SUBSTITUTED)
+    TORCH.register_functions(FUNCTIONS_WITH_SUBSTITUTE)
     if reduction and reduction != CUSTOM_REDUCTION:
         check_dtype_kind(check_reduction_name(reduction), None if dtype is None else TORCH.kind(dtype), dtype)
     plan = lower_pattern(operation, pattern, ranks, given, reduction)
-    return plan_data(with_given_path(plan, CURRENT.get()) if operation in ("einsum", CLASSICAL) else plan)
+    return plan_to_data(
+        lower_with_given_path(plan, CURRENT_OPTIONS.get()) if operation in ("einsum", CLASSICAL_EINSUM) else plan
+    )
 
 
-@while_tracing
-def check_size(pattern: str, name: str, value: Any) -> None:
+@assume_constant_or_error
+def check_size_for_dynamo(pattern: str, name: str, value: Any) -> None:
     """Raise where a size is not an exact integer."""
-    concrete_sizes(pattern, {name: value})
+    sizes_to_ints(pattern, {name: value})
 
 
 @assume_constant
-def sizes_error(
+def size_error_for_dynamo(
     operation: str, pattern: str, ranks: Any, given: Any, slots: Any, kind: str, source: int, factors: Any
 ) -> str:
     """The text of the error for sizes that do not fit."""
-    return str(size_op_error(solve(operation, pattern, ranks, given), list(slots), kind, source, factors))
+    return str(size_op_error(check_and_solve(operation, pattern, ranks, given), list(slots), kind, source, factors))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from plait._executor.large.kernels import KernelTask, describe, with_kernel_fallback
+from plait._executor.executable import Executable, chain_calls, larger_element_count, min_elements_for_schedule
+from plait._executor.large.kernels import KernelTask, describe_kernel_use, kernel_with_fallback
 from plait._executor.large.reductions import build_copy, build_reduction
-from plait._executor.program import Executable, chain, count_elements, min_elements
 from plait._plan.graph import Plan
 from plait._plan.nodes import Reduce
 from plait._plan.schedule.copies import schedule_copy
@@ -28,11 +28,11 @@ MIN_ELEMENTS = 2048
 MIN_ELEMENTS_ROUNDING = 1 << 14
 """The same of a reduction that rounds."""
 
-LAYOUTS = 32
+MAX_LAYOUTS = 32
 """For how many ways to lie in memory one callable keeps what is best."""
 
 
-def specialize_large(
+def build_layout_dispatch(
     program: Executable, shape: Sequence[int], sizes: dict[str, int], plain: UnaryFunction
 ) -> UnaryFunction:
     """A callable for large tensors of one shape that looks at their memory; ``plain`` makes one call for each step."""
@@ -43,7 +43,7 @@ def specialize_large(
     known: dict[Any, UnaryFunction | None] = {}
     """By layout, what is best; ``None`` where there was one call, and nothing is chosen yet."""
     layout = ops.layout_key
-    eager = program.count_elements(shape, sizes) >= large.eager_elements
+    eager = program.larger_element_count(shape, sizes) >= large.eager_elements
     eager |= any(isinstance(node, Reduce) and node.reduction in ROUNDING_REDUCTIONS for node, _ in program.plan.steps)
 
     def call(tensor: Any) -> Any:
@@ -51,37 +51,39 @@ def specialize_large(
         found = known.get(key)
         if found is None:
             choose = eager or key in known
-            if len(known) >= LAYOUTS:
+            if len(known) >= MAX_LAYOUTS:
                 known.clear()
             if key is None:
                 found = plain
             elif choose:
-                found = build_for_layout(program, shape, sizes, tensor, ops) or plain
+                found = build_callable_for_layout(program, shape, sizes, tensor, ops) or plain
             known[key] = found
         return (found or plain)(tensor)
 
     return call
 
 
-def build_for_layout(
+def build_callable_for_layout(
     program: Executable, shape: Sequence[int], sizes: dict[str, int], tensor: Any, ops: LargeTensorOps
 ) -> UnaryFunction | None:
     """The calls that are best for a tensor, or ``None`` where that is one for each step."""
     slots = fill_slots(program.plan.solved, program.plan.size_ops, shape, sizes)
     dtype, requires_grad = program.backend.dtype(tensor), ops.requires_grad(tensor)
-    step = choose_schedule(program.plan, slots, *ops.strides_and_itemsize(tensor), costs_of(ops, dtype, requires_grad))
+    step = choose_schedule(
+        program.plan, slots, *ops.strides_and_itemsize(tensor), memory_costs_function(ops, dtype, requires_grad)
+    )
     if step is None:
         return None
     calls = [(function, select(slots) if select else constant) for function, select, constant in program.functions]
     function, constant = calls[step.position]
-    better = build_step(step, function, program.backend, ops, dtype, requires_grad)
+    better = build_step_function(step, function, program.backend, ops, dtype, requires_grad)
     if better is function:
         return None
     calls[step.position] = better, constant
-    return chain(calls)
+    return chain_calls(calls)
 
 
-def costs_of(ops: LargeTensorOps, dtype: Any, requires_grad: bool) -> Callable[[str], MemoryCosts | None]:
+def memory_costs_function(ops: LargeTensorOps, dtype: Any, requires_grad: bool) -> Callable[[str], MemoryCosts | None]:
     """What a reduction costs, or copies, which have no name; ``None`` where one call is best."""
 
     def costs(name: str) -> MemoryCosts | None:
@@ -125,7 +127,7 @@ def choose_schedule(
     return None
 
 
-def build_step(
+def build_step_function(
     scheduled: ScheduledStep,
     plain: StepFunction,
     backend: Backend,
@@ -147,16 +149,16 @@ def build_step(
     elif isinstance(schedule, CopySchedule) and ops.copy is not None:
         function = build_copy(schedule, scheduled.output_shape, ops.copy)
     task = KernelTask.for_node(scheduled, ops, reduction_ops, dtype)
-    return function if task is None else with_kernel_fallback(task, backend, function)
+    return function if task is None else kernel_with_fallback(task, backend, function)
 
 
-def explain_large(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple[tuple[str, ...], list[str]]:
+def explain_large_tensor(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple[tuple[str, ...], list[str]]:
     """Which techniques are applied to a large tensor, or to a NumPy array of a shape, and what else there is to say."""
-    least = min_elements(plan, MIN_ELEMENTS, MIN_ELEMENTS_ROUNDING)
+    least = min_elements_for_schedule(plan, MIN_ELEMENTS, MIN_ELEMENTS_ROUNDING)
     if least is None:
         return (), []
     if not hasattr(tensor, "dtype"):
-        if count_elements(plan, slots) < least:
+        if larger_element_count(plan, slots) < least:
             return (), []
         strides = contiguous_strides(slots[: plan.solved.ranks[0]], 4)
         return _technique_names(choose_schedule(plan, slots, strides, 4, lambda _: MemoryCosts())), []
@@ -166,20 +168,22 @@ def explain_large(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple[tuple[
     reason = None if ops is None else ops.why_not_decompose(tensor)
     if large is None or ops is None or reason is not None:
         return (), [f"one call of {backend.name} for each step{'' if reason is None else ': ' + reason}"]
-    if count_elements(plan, slots) < (min_elements(plan, large.min_elements, large.min_elements_rounding) or 0):
+    if larger_element_count(plan, slots) < (
+        min_elements_for_schedule(plan, large.min_elements, large.min_elements_rounding) or 0
+    ):
         return (), []
     dtype, requires_grad, memory = backend.dtype(tensor), ops.requires_grad(tensor), ops.strides_and_itemsize(tensor)
-    found = choose_schedule(plan, slots, *memory, costs_of(ops, dtype, requires_grad))
+    found = choose_schedule(plan, slots, *memory, memory_costs_function(ops, dtype, requires_grad))
     if found is None:
         return (), []
     reduction_ops = ops.reduction_ops(found.node.reduction, dtype, False) if isinstance(found.node, Reduce) else None
     task = KernelTask.for_node(found, ops, reduction_ops, dtype)
-    line = describe(task, found, ops, dtype)
+    line = describe_kernel_use(task, found, ops, dtype)
     lines = [] if line is None else [line]
     if requires_grad and found.schedule is not None:
         lines.append(f"recorded as one call of {backend.name}, with its gradient")
     elif requires_grad:
-        found = choose_schedule(plan, slots, *memory, costs_of(ops, dtype, requires_grad=False))
+        found = choose_schedule(plan, slots, *memory, memory_costs_function(ops, dtype, requires_grad=False))
         if found is not None and found.schedule is not None:
             lines.append(f"one call of {backend.name} for each step: a gradient is recorded")
             found = None
