@@ -1,4 +1,4 @@
-"""The command line: what it prints, where, and with which exit code."""
+"""The command line interface: its output, its errors and its exit codes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import plait
-from plait._cli import main, read_operands
+from plait._cli import main, parse_shapes_and_sizes
 
 PLAN = """\
 rearrange  b (h p) c -> b h (c p)   p=2
@@ -19,7 +19,7 @@ rearrange  b (h p) c -> b h (c p)   p=2
   output    2 3 8     b h (c p)
 """
 
-REFUSED = """\
+ERROR_OUTPUT = """\
 plait.SizeError [PLT302]: p=4 does not divide dimension 1 of the input, whose length is 6
   b (h p) c -> b h (c p)
     ^^^^^
@@ -39,14 +39,14 @@ def test_explain_takes_several_shapes(capsys):
 
 
 @pytest.mark.parametrize("pattern", [" -> a", "-> a", "->a"])
-def test_explain_of_a_scalar(pattern, capsys):
+def test_explain_accepts_the_shape_of_a_scalar(pattern, capsys):
     assert main(["explain", pattern, "()", "a=3"]) == 0
     assert capsys.readouterr().out.startswith("repeat")
 
 
-def test_an_error_of_plait_goes_to_stderr_with_its_carets(capsys):
+def test_plait_errors_are_printed_to_stderr_with_carets(capsys):
     assert main(["explain", "b (h p) c -> b h (c p)", "2,6,4", "p=4"]) == 2
-    assert capsys.readouterr() == ("", REFUSED)
+    assert capsys.readouterr() == ("", ERROR_OUTPUT)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_an_error_of_plait_goes_to_stderr_with_its_carets(capsys):
         ("h w -> w h", ["2,3", "q=2"], "plait.AxisError [PLT203]: "),
     ],
 )
-def test_every_class_of_error_names_itself(pattern, shapes, start, capsys):
+def test_plait_errors_are_printed_with_class_and_code(pattern, shapes, start, capsys):
     assert main(["explain", pattern, *shapes]) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -81,22 +81,22 @@ def test_every_class_of_error_names_itself(pattern, shapes, start, capsys):
         ("p=" + "9" * 5000, f"{'p=' + '9' * 38!r} holds a length that no tensor has"),
     ],
 )
-def test_what_is_neither_shape_nor_size_is_one_line(word, what, capsys):
+def test_invalid_words_are_reported_in_one_line(word, what, capsys):
     assert main(["explain", "h w -> w h", word]) == 2
     assert capsys.readouterr() == ("", f"plait explain: {what}\n")
 
 
-def test_a_size_given_twice(capsys):
+def test_a_size_given_twice_is_an_error(capsys):
     assert main(["explain", "(h p) -> h p", "6", "p=2", "p=3"]) == 2
     assert capsys.readouterr().err == "plait explain: the size p is given twice\n"
 
 
-def test_shapes_and_sizes_come_in_any_order():
-    assert read_operands(["p=2", "6,", "2x3", "größe=-1", "()"]) == ([(6,), (2, 3), ()], {"p": 2, "größe": -1})
+def test_shapes_and_sizes_may_be_mixed():
+    assert parse_shapes_and_sizes(["p=2", "6,", "2x3", "größe=-1", "()"]) == ([(6,), (2, 3), ()], {"p": 2, "größe": -1})
 
 
 @pytest.mark.parametrize("arguments", [[], ["unknown"], ["explain"], ["tour", "--unknown"], ["tour", "more"]])
-def test_bad_usage_exits_with_2(arguments, capsys):
+def test_invalid_usage_exits_with_code_2(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
@@ -104,27 +104,27 @@ def test_bad_usage_exits_with_2(arguments, capsys):
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["explain", "--help"]])
-def test_help_has_examples(arguments, capsys):
+def test_help_shows_examples(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 0
     assert '\n  plait explain "b (h p) c -> b h (c p)" 2x6x4 p=2\n' in capsys.readouterr().out
 
 
-def test_version(capsys):
+def test_version_option_prints_the_version(capsys):
     with pytest.raises(SystemExit) as caught:
         main(["--version"])
     assert caught.value.code == 0
     assert capsys.readouterr().out == f"plait {plait.__version__}\n"
 
 
-def test_a_missing_extra_is_one_line(monkeypatch, capsys):
+def test_missing_packages_are_reported_in_one_line(monkeypatch, capsys):
     monkeypatch.setattr("plait._tour.find_spec", lambda name: None if name in {"sklearn", "PIL"} else object())
     assert main(["tour"]) == 1
     assert capsys.readouterr() == ("", 'plait tour needs scikit-learn, pillow: pip install "plait[tour]"\n')
 
 
-def test_warmup_compiles_what_is_named(monkeypatch, capsys):
+def test_warmup_compiles_the_named_kernels(monkeypatch, capsys):
     pytest.importorskip("numba")
     monkeypatch.setattr("plait.backends.kernels.warming.compiled", lambda key: key)
     monkeypatch.setattr("plait.backends.kernels.state.Kernel.arrived", lambda kernel, function: None)
@@ -133,7 +133,7 @@ def test_warmup_compiles_what_is_named(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(("arguments", "what"), [(["std"], "'std' has no kernel"), (["--dtype", "float31"], "float31")])
-def test_warmup_knows_what_has_kernels(arguments, what, capsys):
+def test_warmup_rejects_reductions_and_dtypes_without_kernels(arguments, what, capsys):
     pytest.importorskip("numba")
     assert main(["warmup", *arguments]) == 2
     out, err = capsys.readouterr()
@@ -142,14 +142,14 @@ def test_warmup_knows_what_has_kernels(arguments, what, capsys):
     assert what in err
 
 
-def test_warmup_needs_numba(monkeypatch, capsys):
+def test_warmup_requires_numba(monkeypatch, capsys):
     pytest.importorskip("numpy")
     monkeypatch.setattr("plait.backends.kernels.state._installed", lambda: False)
     assert main(["warmup"]) == 1
     assert capsys.readouterr().err == 'plait warmup: numba is not installed; kernels need: pip install "plait[fast]"\n'
 
 
-def test_python_m_plait():
+def test_python_m_plait_runs_the_command():
     command = [sys.executable, "-m", "plait", "explain", "b (h p) c -> b h (c p)", "2,6,4", "p=2"]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     assert (ran.stdout, ran.stderr) == (PLAN, "")

@@ -1,4 +1,4 @@
-"""``python -m plait``: the command, where it is not on the path."""
+"""Runs the command line interface as ``python -m plait``."""
 
 from __future__ import annotations
 

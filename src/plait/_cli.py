@@ -24,9 +24,9 @@ _EXPLAIN_EXAMPLES = """\
   plait explain "b i d, b j d -> b i j" 8,128,64 8,256,64
 """
 
-_SHAPE = re.compile(r"\(\)|[0-9]+([,x][0-9]+)*,?")
-_SIZE = re.compile(r"(?P<name>[^\W\d]\w*)=(?P<size>-?[0-9]+)")
-_DIGITS = 18
+_SHAPE_REGEX = re.compile(r"\(\)|[0-9]+([,x][0-9]+)*,?")
+_SIZE_REGEX = re.compile(r"(?P<name>[^\W\d]\w*)=(?P<size>-?[0-9]+)")
+_MAX_DIGITS = 18
 """No tensor has a length with more digits than this."""
 
 
@@ -42,11 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = sys.argv[1:] if arguments is None else arguments
     # argparse would take a pattern such as "->h" for an option; white space has no meaning in a pattern
-    asked = _parser().parse_args([f" {word}" if word.startswith("->") else word for word in words])
+    asked = _build_parser().parse_args([f" {word}" if word.startswith("->") else word for word in words])
     return asked.run(asked)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         prog="plait",
@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     tour.add_argument(
         "-o", "--output", default="plait-tour", metavar="DIR", help="the folder to write (default: plait-tour)"
     )
-    tour.set_defaults(run=_tour)
+    tour.set_defaults(run=_run_tour)
 
     explain = commands.add_parser(
         "explain",
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SHAPE|NAME=N",
         help="the shape of each tensor, as 2,3,4 or 2x3x4, and () for a scalar; the sizes of axes, as p=16",
     )
-    explain.set_defaults(run=_explain)
+    explain.set_defaults(run=_run_explain)
 
     warmup = commands.add_parser(
         "warmup",
@@ -94,14 +94,14 @@ def _parser() -> argparse.ArgumentParser:
     warmup.add_argument(
         "reductions", nargs="*", metavar="REDUCTION", help="copy, max, sum, ... (default: copy max mean min sum)"
     )
-    warmup.set_defaults(run=_warmup)
+    warmup.set_defaults(run=_run_warmup)
     return parser
 
 
-def _tour(asked: argparse.Namespace) -> int:
-    from plait._tour import missing
+def _run_tour(asked: argparse.Namespace) -> int:
+    from plait._tour import missing_packages
 
-    absent = missing()
+    absent = missing_packages()
     if absent:
         print(f'plait tour needs {", ".join(absent)}: pip install "plait[tour]"', file=sys.stderr)
         return 1
@@ -115,7 +115,7 @@ def _tour(asked: argparse.Namespace) -> int:
     return 0
 
 
-def _warmup(asked: argparse.Namespace) -> int:
+def _run_warmup(asked: argparse.Namespace) -> int:
     from plait._executor.large.kernels import compile_kernels, why_kernels_unavailable
 
     why = why_kernels_unavailable()
@@ -135,9 +135,9 @@ def _warmup(asked: argparse.Namespace) -> int:
     return 0
 
 
-def _explain(asked: argparse.Namespace) -> int:
+def _run_explain(asked: argparse.Namespace) -> int:
     try:
-        shapes, sizes = read_operands(asked.operands)
+        shapes, sizes = parse_shapes_and_sizes(asked.operands)
         print(plait.explain(asked.pattern, *shapes, **sizes))
     except ArgumentTypeError as error:
         print(f"plait explain: {error}", file=sys.stderr)
@@ -149,7 +149,7 @@ def _explain(asked: argparse.Namespace) -> int:
     return 0
 
 
-def read_operands(words: Sequence[str]) -> tuple[list[tuple[int, ...]], dict[str, int]]:
+def parse_shapes_and_sizes(words: Sequence[str]) -> tuple[list[tuple[int, ...]], dict[str, int]]:
     """The shapes and sizes of a command line, in elements; it is an `ArgumentTypeError` where a word is neither.
 
     >>> read_operands(["2,3,4", "()", "p=16"])
@@ -159,14 +159,14 @@ def read_operands(words: Sequence[str]) -> tuple[list[tuple[int, ...]], dict[str
     sizes: dict[str, int] = {}
     for word in words:
         numbers = re.findall("[0-9]+", word)
-        size = _SIZE.fullmatch(word)
-        if any(len(number) > _DIGITS for number in numbers):
+        size = _SIZE_REGEX.fullmatch(word)
+        if any(len(number) > _MAX_DIGITS for number in numbers):
             raise ArgumentTypeError(f"{word[:40]!r} holds a length that no tensor has")
         if size and size["name"] in sizes:
             raise ArgumentTypeError(f"the size {size['name']} is given twice")
         if size:
             sizes[size["name"]] = int(size["size"])
-        elif _SHAPE.fullmatch(word):
+        elif _SHAPE_REGEX.fullmatch(word):
             shapes.append(tuple([int(number) for number in numbers]))
         elif "=" in word:
             raise ArgumentTypeError(f"{word!r} is no size; write NAME=N with a whole number, as in p=16")

@@ -370,9 +370,9 @@ class PatternPipeline(PatternMethods):
     @do_not_convert
     def explain(self, *shapes: Sequence[int]) -> Explanation:
         """The one plan; or the plan of each pattern, and why they are not one."""
-        from plait._explain.explanation import explain_composed
+        from plait._explain.explanation import explain_pipeline
 
-        return explain_composed(repr(self), self._stages, shapes)
+        return explain_pipeline(repr(self), self._stages, shapes)
 
     def _first(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
         from plait._executor.pipeline import fuse_stages, stage_operations

@@ -1,4 +1,4 @@
-"""Code written for einops 0.8 runs unchanged with the import replaced: beside einops itself, on NumPy and PyTorch."""
+"""Code written for einops 0.8 runs unchanged with the import replaced; compared with einops on NumPy and PyTorch."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import pytest
 from hypothesis import given, settings
 
 import plait
-from plait.compat import einops as ours
+from plait.compat import einops as plait_einops
 from strategies import transforms
 
-theirs = pytest.importorskip("einops")
+real_einops = pytest.importorskip("einops")
 np = pytest.importorskip("numpy")
 torch = pytest.importorskip("torch")
 
 X = np.random.default_rng(0).normal(size=(4, 3, 8, 12)).astype("float32")
 
 
-def test_the_names_are_the_same():
-    assert set(ours.__all__) == set(theirs.__all__)
+def test_public_names_equal_those_of_einops():
+    assert set(plait_einops.__all__) == set(real_einops.__all__)
 
 
 @pytest.mark.parametrize("name", ["rearrange", "reduce", "repeat", "pack", "unpack", "parse_shape", "asnumpy"])
-def test_the_names_of_arguments_are_the_same(name):
+def test_argument_names_equal_those_of_einops(name):
     def named(function):
         parameters = inspect.signature(function).parameters.values()
         return [p.name for p in parameters if p.kind is not inspect.Parameter.VAR_KEYWORD]
 
-    assert named(getattr(ours, name)) == named(getattr(theirs, name))
+    assert named(getattr(plait_einops, name)) == named(getattr(real_einops, name))
 
 
 SNIPPETS = {
@@ -73,10 +73,10 @@ SNIPPETS = {
 
 @pytest.mark.parametrize("framework", ["numpy", "torch"])
 @pytest.mark.parametrize("name", SNIPPETS)
-@pytest.mark.parametrize("library", [plait, ours], ids=["plait", "compat"])
-def test_snippets(library, name, framework):
+@pytest.mark.parametrize("library", [plait, plait_einops], ids=["plait", "compat"])
+def test_snippets_give_the_same_results_as_einops(library, name, framework):
     x = X if framework == "numpy" else torch.tensor(X)
-    mine, other = SNIPPETS[name](library, x), SNIPPETS[name](theirs, x)
+    mine, other = SNIPPETS[name](library, x), SNIPPETS[name](real_einops, x)
     assert type(mine) is type(other)
     assert mine.dtype == other.dtype
     np.testing.assert_allclose(np.asarray(mine), np.asarray(other), rtol=1e-5, atol=1e-5)
@@ -84,33 +84,33 @@ def test_snippets(library, name, framework):
 
 @given(transforms("rearrange"))
 @settings(max_examples=100)
-def test_drawn_patterns_agree(drawn):
+def test_rearrange_of_random_patterns_equals_einops(drawn):
     if "ß" in drawn.pattern or "in" in drawn.pattern or "\t" in drawn.pattern or "((" in drawn.pattern.replace(" ", ""):
-        return  # einops warns of keywords, and knows only spaces
+        return  # einops warns of Python keywords, and accepts only spaces as white space
     if drawn.pattern.count("(") and any(part.count("(") > 1 for part in drawn.pattern.split(")")):
         return  # einops has no nested groups
     x = np.arange(max(1, int(np.prod(drawn.shape))), dtype=float)[: int(np.prod(drawn.shape))].reshape(drawn.shape)
     try:
-        expected = theirs.rearrange(x, drawn.pattern, **drawn.sizes)
-    except theirs.EinopsError:
-        return  # as for sizes of 0
-    np.testing.assert_array_equal(ours.rearrange(x, drawn.pattern, **drawn.sizes), expected)
+        expected = real_einops.rearrange(x, drawn.pattern, **drawn.sizes)
+    except real_einops.EinopsError:
+        return  # einops rejects sizes of 0
+    np.testing.assert_array_equal(plait_einops.rearrange(x, drawn.pattern, **drawn.sizes), expected)
 
 
-def test_errors_are_caught_as_they_were():
-    with pytest.raises(ours.EinopsError):
-        ours.rearrange(X, "b c h -> b c h")
-    with pytest.raises(ours.EinopsError, match="mine"):
-        raise ours.EinopsError("mine")
-    assert ours.EinopsError is plait.PlaitError
-    assert issubclass(theirs.EinopsError, RuntimeError)
+def test_except_clauses_for_einops_errors_catch_plait_errors():
+    with pytest.raises(plait_einops.EinopsError):
+        plait_einops.rearrange(X, "b c h -> b c h")
+    with pytest.raises(plait_einops.EinopsError, match="mine"):
+        raise plait_einops.EinopsError("mine")
+    assert plait_einops.EinopsError is plait.PlaitError
+    assert issubclass(real_einops.EinopsError, RuntimeError)
     for kind in (RuntimeError, ValueError, plait.PlaitError):
         with pytest.raises(kind):
-            ours.reduce(X, "b c h w -> b c", "median")
+            plait_einops.reduce(X, "b c h w -> b c", "median")
 
 
-def test_repeat_may_be_written_to():
-    repeated = ours.repeat(X, "b c h w -> b c h w 2")
+def test_repeat_returns_a_writable_array():
+    repeated = plait_einops.repeat(X, "b c h w -> b c h w 2")
     repeated[0] = 0
     assert X[0].any()
     with pytest.raises(ValueError, match="read-only"):

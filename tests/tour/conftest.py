@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from plait._tour import missing
+from plait._tour import missing_packages
 
-if missing():  # the tests of the core run without the extra
+if missing_packages():  # the tests of the core run without the extra
     collect_ignore_glob = ["test_*.py"]
 
 

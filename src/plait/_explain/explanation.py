@@ -68,13 +68,13 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
     tree = parse(pattern)
     operation = infer_operation(tree)
     given = sizes_to_ints(pattern, sizes)
-    checked = [shape_of(shape, number) for number, shape in enumerate(shapes)]
+    checked = [exact_shape(shape, number) for number, shape in enumerate(shapes)]
     named = ""
     costs: Costs | None = None
     rewrites: tuple[str, ...] = ()
     try:
         if operation == "einsum":
-            plan, lines, costs, notes = _contraction(pattern, checked, given, shapes)
+            plan, lines, costs, notes = _explain_einsum(pattern, checked, given, shapes)
         else:
             named = check_reduction_name(reduction) if operation == "reduce" else ""
             plan = lower_pattern(operation, pattern, tuple([len(shape) for shape in checked]), tuple(given), named)
@@ -91,7 +91,7 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
     return Explanation(operation, text, lines, costs, rewrites, call)
 
 
-def _contraction(
+def _explain_einsum(
     pattern: str, shapes: list[tuple[int, ...]], given: dict[str, int], tensors: Sequence[Any]
 ) -> tuple[Plan, list[PlanLine], Costs | None, list[str]]:
     """How an einsum is done: for shapes alone as NumPy would have it, for tensors as their framework does."""
@@ -109,11 +109,11 @@ def _contraction(
     return plan, lines, costs, [format_costs(costs, *element)]
 
 
-def explain_composed(title: str, stages: tuple[PatternStage, ...], shapes: Sequence[Any]) -> Explanation:
+def explain_pipeline(title: str, stages: tuple[PatternStage, ...], shapes: Sequence[Any]) -> Explanation:
     """See `plait.PatternPipeline.explain`."""
     kinds = [infer_operation(parse(text)) for text, _ in stages]
     operation = next((kind for kind in ("einsum", "reduce", "repeat") if kind in kinds), "rearrange")
-    checked = tuple([shape_of(shape, number) for number, shape in enumerate(shapes)])
+    checked = tuple([exact_shape(shape, number) for number, shape in enumerate(shapes)])
     found = fuse_stages_for_shapes(operation, stages, checked, "sum" if operation == "reduce" else "")
     if found is None:
         output_shape(stages, checked)  # raises: too many shapes, or too few
@@ -134,7 +134,7 @@ def explain_composed(title: str, stages: tuple[PatternStage, ...], shapes: Seque
     return Explanation(operation, "\n".join(texts), lines, costs, _call=call)
 
 
-def shape_of(shape: Any, number: int) -> tuple[int, ...]:
+def exact_shape(shape: Any, number: int) -> tuple[int, ...]:
     """A shape, or that of a tensor, as exact integers."""
     sizes = shape if isinstance(shape, (tuple, list)) else getattr(shape, "shape", None)
     if sizes is None:

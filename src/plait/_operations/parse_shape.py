@@ -19,7 +19,7 @@ DimensionLabels = tuple[tuple[int, str | int], ...]
 def label_dimensions(pattern: str, rank: int) -> DimensionLabels:
     """Return the dimensions of a tensor of this rank that the pattern labels, each with its name or number.
 
-
+    >>> label_dimensions("b _ w 3", 4)
     ((0, 'b'), (2, 'w'), (3, 3))
     """
     tree = parse(pattern)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-REQUIRED = {
+REQUIRED_PACKAGES = {
     "numpy": "numpy",
     "sklearn": "scikit-learn",
     "PIL": "pillow",
@@ -17,6 +17,6 @@ REQUIRED = {
 """What the tour imports, and the name under which each is installed."""
 
 
-def missing() -> list[str]:
+def missing_packages() -> list[str]:
     """The packages that the tour needs and that are not installed, as pip calls them."""
-    return [package for module, package in REQUIRED.items() if find_spec(module) is None]
+    return [package for module, package in REQUIRED_PACKAGES.items() if find_spec(module) is None]

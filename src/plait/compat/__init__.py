@@ -1,1 +1,1 @@
-"""The names of other libraries over plait, for code that cannot change its imports."""
+"""Compatibility modules: the names of other libraries, implemented by plait."""

@@ -1,7 +1,7 @@
-"""The names of einops 0.8 over plait: ``import plait.compat.einops as einops``.
+"""The public names of einops 0.8, implemented by plait: ``import plait.compat.einops as einops``.
 
-They are plait's own functions, but where einops' names of arguments or results differ. ``EinopsError`` is the root
-of plait's errors, so that ``except EinopsError`` catches them all.
+They are plait's own functions, except `repeat` and `parse_shape`, whose results or argument names differ in einops.
+``EinopsError`` is `plait.PlaitError`, so that ``except EinopsError`` catches every error of plait.
 """
 
 from __future__ import annotations
@@ -16,14 +16,49 @@ EinopsError = PlaitError
 
 
 def repeat(tensor: Any, pattern: str, **axes_lengths: Any) -> Any:
-    """`plait.repeat`, but NumPy's result is always a new, writable array, as einops gives it."""
+    """Call `plait.repeat`, and copy a read-only result of NumPy, since einops returns writable arrays.
+
+    Args:
+        tensor: A tensor, or a list of tensors of the same shape.
+        pattern: The axes before and after, such as ``"h w -> h w c"``.
+        **axes_lengths: The sizes of axes.
+
+    Returns:
+        The repeated tensor.
+
+    Raises:
+        PlaitError: The pattern, the shape and the sizes do not fit together.
+
+    Example:
+        >>> import numpy as np
+        >>> from plait.compat.einops import repeat
+        >>> repeat(np.zeros((2, 3)), "h w -> h w c", c=4).flags.writeable
+        True
+    """
     result = plait.repeat(tensor, pattern, **axes_lengths)
     writeable = getattr(getattr(result, "flags", None), "writeable", True)
     return result if writeable else result.copy()
 
 
 def parse_shape(x: Any, pattern: str) -> dict[str, int]:
-    """`plait.parse_shape`, with einops' name for the tensor."""
+    """Call `plait.parse_shape`, whose first argument has the name ``x`` in einops.
+
+    Args:
+        x: A tensor.
+        pattern: The names of its dimensions, such as ``"b c _ w"``; ``_`` skips one.
+
+    Returns:
+        The length of each named dimension.
+
+    Raises:
+        PlaitError: The pattern does not fit the tensor.
+
+    Example:
+        >>> import numpy as np
+        >>> from plait.compat.einops import parse_shape
+        >>> parse_shape(x=np.zeros((2, 3)), pattern="h w")
+        {'h': 2, 'w': 3}
+    """
     return plait.parse_shape(x, pattern)
 
 
