@@ -1,4 +1,4 @@
-"""Plans: the steps that patterns come to, without a framework."""
+"""Plans: the nodes that patterns are lowered to, without a framework."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from plait._shapes.solver import solve_pattern
 from strategies import transforms
 
 
-def steps(pattern, rank, *given, reduction="sum", operation=None):
+def node_names(pattern, rank, *given, reduction="sum", operation=None):
     solved = solve_pattern(parse(pattern), (rank,), given)
     plan = find_operation(operation).lower(solved, reduction) if operation else lower_movement(solved, reduction)
     return [type(node).__name__.lower() for node, _ in plan.steps]
@@ -49,51 +49,51 @@ def steps(pattern, rank, *given, reduction="sum", operation=None):
         ("(a b) -> a r s b", 1, ["a", "r", "s"], ["reshape", "expand"]),
     ],
 )
-def test_the_steps_are_those_of_an_expert(pattern, rank, given, expected):
-    assert steps(pattern, rank, *given) == expected
+def test_plan_has_the_expected_nodes(pattern, rank, given, expected):
+    assert node_names(pattern, rank, *given) == expected
 
 
-def test_a_reduction_of_neighbours_takes_them_as_one():
+def test_adjacent_reduced_axes_are_coalesced():
     plan = lower_movement(solve_pattern(parse("(a b c) d -> d"), (2,), ("a", "b")), "sum")
     assert plan.steps == ((Reduce((0,), "sum"), (0,)),)
 
 
-def test_view_reshapes_strictly():
-    assert steps("a b c -> a (b c)", 3, operation="view") == ["view"]
+def test_view_operation_gives_view_nodes():
+    assert node_names("a b c -> a (b c)", 3, operation="view") == ["view"]
 
 
 @given(transforms("rearrange"))
-def test_no_step_can_be_left_out(drawn):
+def test_plan_has_no_redundant_nodes(drawn):
     solved = solve_pattern(parse(drawn.pattern), (len(drawn.shape),), tuple(drawn.sizes))
     plan = lower_movement(solved)
     nodes = [node for node, _ in plan.steps]
     assert remove_redundant_nodes(list(nodes)) == nodes
     assert len(nodes) <= 3
-    held = tuple(range(len(drawn.shape)))
+    shape = tuple(range(len(drawn.shape)))
     for node in nodes:
-        held = node.output_shape(held)
-    assert len(held) == len(solved.output)
+        shape = node.output_shape(shape)
+    assert len(shape) == len(solved.output)
 
 
-def test_every_step_knows_its_shape():
+def test_output_shape_of_nodes():
     assert Permute((2, 0, 1)).output_shape((5, 6, 7)) == (7, 5, 6)
     assert Reduce((0, 2), "sum").output_shape((5, 6, 7)) == (6,)
     for kind in (Reshape, View, Expand):
         assert kind((1, 2)).output_shape((5, 6, 7)) == (1, 2)
 
 
-def test_every_rewrite_has_a_name_and_a_reason():
+def test_redundancy_rules_have_docstrings():
     assert all(rule.__doc__ for rule in REDUNDANCY_RULES.values())
     assert len({rule.__name__ for rule in REDUNDANCY_RULES.values()}) == len(REDUNDANCY_RULES)
 
 
 @pytest.mark.parametrize("kind", REDUNDANCY_RULES)
-def test_every_rewrite_applies_to_something(kind):
+def test_redundancy_rules_apply(kind):
     examples = [[Permute((0, 1)), Reshape((2,))], [Reshape((0, 1)), Reshape((2,))]]
     assert any(type(one) is kind and REDUNDANCY_RULES[kind](one, other) for one, other in examples)
 
 
-def test_strides_of_a_reshape():
+def test_reshape_strides():
     assert contiguous_strides((2, 0, 3)) == (3, 3, 1)
     assert reshape_strides((4, 6), (6, 1), (24,)) == (1,)
     assert reshape_strides((4, 6), (1, 4), (24,)) == 0
@@ -103,8 +103,8 @@ def test_strides_of_a_reshape():
     assert reshape_strides((3, 4), (0, 1), (12,)) == 0
 
 
-def test_a_plan_may_share_a_value_and_give_several_results():
-    """As concatenation, splitting and gathering will: no node assumes that its result is used once."""
+def test_plan_with_a_shared_value_and_several_outputs():
+    """Nodes for concatenation or splitting will need this: no node assumes that its result is used once."""
     from plait._executor.executable import link_calls
 
     solved = solve_pattern(parse("a b -> b a"), (2,), ())
@@ -112,9 +112,9 @@ def test_a_plan_may_share_a_value_and_give_several_results():
     product = Contract("einsum", (2, 2), "ab,bc->ac")
     steps = ((reshape, (0,)), (permute, (1,)), (product, (0, 1)), (flat, (2,)))
     plan = Plan(solved, (), steps, (3, 4, 1))
-    found, outputs = group_by_contraction(plan)
+    groups, outputs = group_by_contraction(plan)
     assert len(outputs) == 3
-    assert outputs[2] in dict.fromkeys(source for segment in found for source, _ in segment.operand_chains)
+    assert outputs[2] in dict.fromkeys(source for group in groups for source, _ in group.operand_chains)
     np = pytest.importorskip("numpy")
     functions = {"reshape": np.reshape, "permute": np.transpose}
     calls = [
@@ -124,13 +124,13 @@ def test_a_plan_may_share_a_value_and_give_several_results():
         for node, _ in steps
     ]
     x = np.arange(6.0).reshape(2, 3)
-    matrix, vector, turned = link_calls(plan, calls)(x)
+    matrix, vector, reshaped = link_calls(plan, calls)(x)
     np.testing.assert_array_equal(matrix, x @ x.reshape(3, 2))
     np.testing.assert_array_equal(vector, x.reshape(3, 2).T.reshape(6))
-    np.testing.assert_array_equal(turned, x.reshape(3, 2))
+    np.testing.assert_array_equal(reshaped, x.reshape(3, 2))
 
 
-PAIRS = {
+REMOVALS = {
     Permute: [
         ([Permute((0, 1))], []),
         ([Permute((0, 1)), Reshape((2,))], [Reshape((2,))]),
@@ -143,10 +143,10 @@ PAIRS = {
         ([Reshape((0, 1)), Permute((1, 0)), Reshape((2,))], [Reshape((0, 1)), Permute((1, 0)), Reshape((2,))]),
     ],
 }
-"""For each rewrite nodes as they come, and what it makes of them."""
+"""For each redundancy rule lists of nodes, and what is left of them."""
 
 
-@pytest.mark.parametrize(("before", "after"), [pair for pairs in PAIRS.values() for pair in pairs])
-def test_a_rewrite_makes_this_of_that(before, after):
-    assert PAIRS.keys() == REDUNDANCY_RULES.keys()
+@pytest.mark.parametrize(("before", "after"), [pair for pairs in REMOVALS.values() for pair in pairs])
+def test_redundant_nodes_are_removed(before, after):
+    assert REMOVALS.keys() == REDUNDANCY_RULES.keys()
     assert remove_redundant_nodes(list(before)) == after

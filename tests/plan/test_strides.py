@@ -1,4 +1,4 @@
-"""Which steps are views, against what NumPy itself does with the same strides."""
+"""The strides of views, against those of NumPy."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ np = pytest.importorskip("numpy")
 
 @given(transforms("rearrange"))
 @settings(max_examples=200)
-def test_memory_agrees_with_numpy(drawn):
-    """Whether a step is a view, against what NumPy itself does with the same strides."""
+def test_strides_and_copies_agree_with_numpy(drawn):
+    """Whether each node is a view, and its strides, for random patterns."""
     solved = solve_pattern(parse(drawn.pattern), (len(drawn.shape),), tuple(drawn.sizes))
     plan = lower_movement(solved)
     slots = [*drawn.shape, *drawn.sizes.values(), *solved.constants]
     evaluate_size_ops(slots, plan.size_ops, lambda slots, *row: AssertionError(row))
     array = np.zeros(drawn.shape, np.int8)
-    memory = StridedView(array.shape, array.strides)
-    held = tuple(range(len(drawn.shape)))
+    view = StridedView(array.shape, array.strides)
+    dims = tuple(range(len(drawn.shape)))
     for step, _ in plan.steps:
-        held = step.output_shape(held)
-        sizes = tuple(slots[slot] for slot in held)
-        before = array
+        dims = step.output_shape(dims)
+        sizes = tuple(slots[slot] for slot in dims)
+        previous = array
         array = array.transpose(step.order) if isinstance(step, Permute) else array.reshape(sizes)
-        copying = step.update_view(memory, sizes)
-        assert memory.shape == array.shape
+        copied_dim = step.update_view(view, sizes)
+        assert view.shape == array.shape
         if array.size:
-            assert (copying is None) == np.shares_memory(before, array)
-            assert [s for s, n in zip(memory.strides, sizes, strict=True) if n > 1] == [
+            assert (copied_dim is None) == np.shares_memory(previous, array)
+            assert [s for s, n in zip(view.strides, sizes, strict=True) if n > 1] == [
                 s for s, n in zip(array.strides, sizes, strict=True) if n > 1
             ]
