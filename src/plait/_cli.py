@@ -1,7 +1,7 @@
-"""The command: ``plait tour``, ``plait explain`` and ``plait warmup``.
+"""The command line interface: ``plait tour``, ``plait explain`` and ``plait warmup``.
 
-Exit codes: 0, success; 1, something else is at fault (a package is missing, a folder cannot be written); 2, the
-arguments are (an option, a shape, a pattern).
+The exit code is 0 for success, 2 for invalid arguments (an option, a shape or a pattern), and 1 for any other error (a
+missing package, or a folder that cannot be written).
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _EXPLAIN_EXAMPLES = """\
 _SHAPE_REGEX = re.compile(r"\(\)|[0-9]+([,x][0-9]+)*,?")
 _SIZE_REGEX = re.compile(r"(?P<name>[^\W\d]\w*)=(?P<size>-?[0-9]+)")
 _MAX_DIGITS = 18
-"""No tensor has a length with more digits than this."""
+"""The most digits of a length or size on the command line."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command on what follows ``plait`` on the command line, and return the exit code.
+    """Run the command with the given command-line arguments, or with those of the process, and return the exit code.
 
     >>> main(["explain", "h w -> w h", "2,3"])
     rearrange  h w -> w h
@@ -41,12 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0
     """
     words = sys.argv[1:] if arguments is None else arguments
-    # argparse would take a pattern such as "->h" for an option; white space has no meaning in a pattern
-    asked = _build_parser().parse_args([f" {word}" if word.startswith("->") else word for word in words])
-    return asked.run(asked)
+    # argparse would mistake a pattern such as "->h" for an option; leading white space does not change a pattern
+    options = _build_parser().parse_args([f" {word}" if word.startswith("->") else word for word in words])
+    return options.run(options)
 
 
 def _build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line, with one subparser for each command."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         prog="plait",
@@ -98,24 +99,26 @@ def _build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run_tour(asked: argparse.Namespace) -> int:
+def _run_tour(options: argparse.Namespace) -> int:
+    """Run ``plait tour`` and return the exit code."""
     from plait._tour import missing_packages
 
-    absent = missing_packages()
-    if absent:
-        print(f'plait tour needs {", ".join(absent)}: pip install "plait[tour]"', file=sys.stderr)
+    missing = missing_packages()
+    if missing:
+        print(f'plait tour needs {", ".join(missing)}: pip install "plait[tour]"', file=sys.stderr)
         return 1
     from plait._tour.command import OutputError, tour
 
     try:
-        tour(asked.output)
+        tour(options.output)
     except OutputError as error:
         print(f"plait tour: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _run_warmup(asked: argparse.Namespace) -> int:
+def _run_warmup(options: argparse.Namespace) -> int:
+    """Run ``plait warmup`` and return the exit code."""
     from plait._executor.large.kernels import compile_kernels, why_kernels_unavailable
 
     why = why_kernels_unavailable()
@@ -123,22 +126,23 @@ def _run_warmup(asked: argparse.Namespace) -> int:
         print(f'plait warmup: {why}; kernels need: pip install "plait[fast]"', file=sys.stderr)
         return 1
     try:
-        reductions = asked.reductions or ["copy", "max", "mean", "min", "sum"]
-        for name in compile_kernels(reductions, asked.dtype or ["float32", "uint8"]):
+        reductions = options.reductions or ["copy", "max", "mean", "min", "sum"]
+        for name in compile_kernels(reductions, options.dtype or ["float32", "uint8"]):
             print(name, flush=True)
     except (TypeError, ValueError) as error:
         print(f"plait warmup: {error}", file=sys.stderr)
         return 2
-    except Exception as error:  # Numba is broken, or no folder can be written
+    except Exception as error:  # such as a broken installation of Numba, or a cache folder that cannot be written
         print(f"plait warmup: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _run_explain(asked: argparse.Namespace) -> int:
+def _run_explain(options: argparse.Namespace) -> int:
+    """Run ``plait explain`` and return the exit code."""
     try:
-        shapes, sizes = parse_shapes_and_sizes(asked.operands)
-        print(plait.explain(asked.pattern, *shapes, **sizes))
+        shapes, sizes = parse_shapes_and_sizes(options.operands)
+        print(plait.explain(options.pattern, *shapes, **sizes))
     except ArgumentTypeError as error:
         print(f"plait explain: {error}", file=sys.stderr)
         return 2
@@ -150,9 +154,9 @@ def _run_explain(asked: argparse.Namespace) -> int:
 
 
 def parse_shapes_and_sizes(words: Sequence[str]) -> tuple[list[tuple[int, ...]], dict[str, int]]:
-    """The shapes and sizes of a command line, in elements; it is an `ArgumentTypeError` where a word is neither.
+    """Return the shapes and the sizes among the words of a command line; raise `ArgumentTypeError` for any other word.
 
-    >>> read_operands(["2,3,4", "()", "p=16"])
+    >>> parse_shapes_and_sizes(["2,3,4", "()", "p=16"])
     ([(2, 3, 4), ()], {'p': 16})
     """
     shapes: list[tuple[int, ...]] = []

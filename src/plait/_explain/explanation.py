@@ -1,4 +1,4 @@
-"""`explain`: the plan of a pattern, or of a pipeline, for given shapes, as text."""
+"""The implementation of `plait.explain`: the plan of a pattern, or of a pipeline, for given shapes, as text."""
 
 from __future__ import annotations
 
@@ -25,16 +25,27 @@ from plait.errors import PlaitError, make_error, short_repr
 
 @dataclass(slots=True, repr=False, eq=False)
 class Explanation:
-    """The plan of one call. Prints itself.
+    """The plan of one call, as `plait.explain` returns it; its ``repr`` is the printed plan.
 
     Attributes:
-        operation: the function that the pattern was read for.
-        text: what is printed.
-        lines: for each step its name, the shape that it leaves, the axes of that shape, and what it costs.
-        costs: of an einsum that plait takes apart, its path, FLOPs, largest intermediate result, and the elements read
-            and written; else ``None``.
-        rewrites: of a large tensor that is reduced or copied in several calls, the names of what makes them faster than
-            one; each has its reason in ``plait._plan.schedule.techniques.REASONS``.
+        operation: The name of the function that the plan is for, such as ``"rearrange"``.
+        text: The printed plan.
+        lines: For each step its name, the shape of its result, the axes of that shape, and its cost.
+        costs: For an einsum that plait decomposes: the contraction path, the FLOPs, the elements of the largest
+            intermediate result, and the elements read and written. Otherwise ``None``.
+        rewrites: For a large tensor that is reduced or copied in several calls: the names of the techniques used. The
+            reason for each is in ``plait._plan.schedule.techniques.REASONS``.
+
+    Example:
+        >>> import plait
+        >>> explanation = plait.explain("h w -> w h", (2, 3))
+        >>> explanation
+        rearrange  h w -> w h
+          input     2 3   h w
+          permute   3 2   w h   view
+          output    3 2   w h
+        >>> explanation.lines[-1].shape
+        (3, 2)
     """
 
     operation: str
@@ -42,28 +53,39 @@ class Explanation:
     lines: list[PlanLine]
     costs: Costs | None = None
     rewrites: tuple[str, ...] = ()
-    _call: tuple[Any, ...] | None = None
+    _source_arguments: tuple[Any, ...] | None = None
 
     def source(self, framework: str) -> str:
-        """The pattern as a function in plain framework code: what `plait.Pattern.source` gives.
+        """Return the plan as the source of a function in plain framework code, as `plait.Pattern.source` does.
+
+        Args:
+            framework: The name of the framework, such as ``"numpy"``.
+
+        Returns:
+            The source code of one function, which does not need plait.
 
         Raises:
-            AxisError: PLT215, it explains several plans.
+            AxisError: PLT215, the explanation consists of several plans.
             BackendError: PLT501, there is no framework of that name.
+
+        Example:
+            >>> import plait
+            >>> plait.explain("h w -> w h", (2, 3)).source("numpy").splitlines()[-1]
+            '    return np.transpose(tensor, (1, 0))'
         """
-        if self._call is None:
+        if self._source_arguments is None:
             message = "the patterns do not become one, and one function does not do what they do; each has its source"
             raise make_error("PLT215", message)
-        from plait._executor.source import generate_source  # seldom needed
+        from plait._executor.source import generate_source  # imported here because it is rarely needed
 
-        return generate_source(framework, *self._call)
+        return generate_source(framework, *self._source_arguments)
 
     def __repr__(self) -> str:
         return self.text
 
 
 def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
-    """See `plait.explain`."""
+    """Implement `plait.explain`."""
     reduction = sizes.pop("reduction") if isinstance(sizes.get("reduction"), str) else "sum"
     tree = parse(pattern)
     operation = infer_operation(tree)
@@ -87,14 +109,17 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
     if rewrites:
         notes = [f"in several calls: {', '.join(rewrites)}", *notes]
     text = "\n  ".join([format_plan(operation, plan, lines, list(given.values())), *notes])
-    call = (pattern, plan.solved.ranks, given, operation, named or None)
-    return Explanation(operation, text, lines, costs, rewrites, call)
+    arguments = (pattern, plan.solved.ranks, given, operation, named or None)
+    return Explanation(operation, text, lines, costs, rewrites, arguments)
 
 
 def _explain_einsum(
     pattern: str, shapes: list[tuple[int, ...]], given: dict[str, int], tensors: Sequence[Any]
 ) -> tuple[Plan, list[PlanLine], Costs | None, list[str]]:
-    """How an einsum is done: for shapes alone as NumPy would have it, for tensors as their framework does."""
+    """Return the plan of an einsum, its lines, its costs, and notes for the printed text.
+
+    For shapes without tensors, the plan is the one for NumPy; for tensors, the one for their framework.
+    """
     solved = check_and_solve("einsum", pattern, tuple([len(shape) for shape in shapes]), tuple(given))
     options = CURRENT_OPTIONS.get()
     check_implicit_sums(solved, options)
@@ -110,13 +135,13 @@ def _explain_einsum(
 
 
 def explain_pipeline(title: str, stages: tuple[PatternStage, ...], shapes: Sequence[Any]) -> Explanation:
-    """See `plait.PatternPipeline.explain`."""
+    """Implement `plait.PatternPipeline.explain`."""
     kinds = [infer_operation(parse(text)) for text, _ in stages]
     operation = next((kind for kind in ("einsum", "reduce", "repeat") if kind in kinds), "rearrange")
     checked = tuple([exact_shape(shape, number) for number, shape in enumerate(shapes)])
     found = fuse_stages_for_shapes(operation, stages, checked, "sum" if operation == "reduce" else "")
     if found is None:
-        output_shape(stages, checked)  # raises: too many shapes, or too few
+        output_shape(stages, checked)  # raises an error, since the number of shapes is wrong
         raise AssertionError
     segments, parts = found.segments, list[Explanation]()
 
@@ -129,14 +154,14 @@ def explain_pipeline(title: str, stages: tuple[PatternStage, ...], shapes: Seque
     texts = [title, parts[0].text]
     for reason, part in zip(found.reasons, parts[1:], strict=True):
         texts += [f"then, since {reason}:", part.text]
-    costs, call = (parts[0].costs, parts[0]._call) if len(parts) == 1 else (None, None)
+    costs, arguments = (parts[0].costs, parts[0]._source_arguments) if len(parts) == 1 else (None, None)
     lines = [line for part in parts for line in part.lines]
-    return Explanation(operation, "\n".join(texts), lines, costs, _call=call)
+    return Explanation(operation, "\n".join(texts), lines, costs, _source_arguments=arguments)
 
 
 def exact_shape(shape: Any, number: int) -> tuple[int, ...]:
-    """A shape, or that of a tensor, as exact integers."""
+    """Return a shape, or the shape of a tensor, as ints; ``number`` is its position in the call, for the error."""
     sizes = shape if isinstance(shape, (tuple, list)) else getattr(shape, "shape", None)
     if sizes is None:
         raise make_error("PLT301", f"shape {number} is a tuple of exact integers, and this is {short_repr(shape)}")
-    return tuple([to_exact_size(f"shape[{place}]", size) for place, size in enumerate(sizes)])
+    return tuple([to_exact_size(f"shape[{dim}]", size) for dim, size in enumerate(sizes)])
