@@ -120,7 +120,7 @@ class PatternMethods:
     def _traced(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
         """A call that Dynamo follows; a pipeline overrides it."""
         text, sizes = self._stages[0]
-        return call_under_dynamo(operation, tensors, text, dict(sizes), reduction, options, method=True)
+        return call_under_dynamo(operation, tensors, text, dict(sizes), reduction, options, is_method=True)
 
     def _call_stage(
         self, stage: PatternStage, operation: str, tensors: tuple[Any, ...], reduction: Any, options: Any

@@ -1,4 +1,4 @@
-"""Behind a miss of the cache: from text to an executable, and from that to the callable that the cache keeps."""
+"""The compilation of a call that is not in the cache: pattern, plan, executable, and the callable to be cached."""
 
 from __future__ import annotations
 
@@ -34,62 +34,64 @@ if TYPE_CHECKING:
     from plait._executor.einsum_options import EinsumOptions
 
 CLASSICAL_EINSUM = "classical"
-"""The operation of an equation in the classical form."""
+"""The operation name of an einsum whose equation has the classical form, such as ``"ij,jk->ik"``."""
 
 
 @clearable_lru_cache(maxsize=1024)
-def check_and_solve(operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[str, ...]) -> SolvedPattern:
-    """A pattern, checked by the rule of its operation unless that is empty, and solved for these ranks."""
+def check_and_solve(operation: str, pattern: str, ranks: tuple[int, ...], size_names: tuple[str, ...]) -> SolvedPattern:
+    """Check a pattern by the rule of its operation, if one is given, and solve it for these ranks."""
     if not operation:
-        return solve_pattern(parse(pattern), ranks, given)
-    row = find_operation(operation)
+        return solve_pattern(parse(pattern), ranks, size_names)
+    rule = find_operation(operation)
     tree = parse_equation(pattern, len(ranks)) if operation == CLASSICAL_EINSUM else parse(pattern)
     if tree.is_plain and len(ranks) == 1:
         try:
-            solved = solve_pattern(tree, ranks, given)
+            solved = solve_pattern(tree, ranks, size_names)
         except PlaitError:
-            row.check(tree)  # what breaks the rule is said first
+            rule.check(tree)  # a violated rule is reported before an unsolvable size
             raise
-        if not solved.is_bijection:  # which keeps the rule of every operation
-            row.check(tree)
+        if not solved.is_bijection:  # a bijection satisfies the rule of every operation
+            rule.check(tree)
         return solved
-    row.check(tree)
+    rule.check(tree)
     if len(tree.left) != len(ranks):
         several = "s" * (len(tree.left) != 1)
-        message = f"the pattern has {len(tree.left)} tensor{several} on the left, and {row.name} was given {len(ranks)}"
+        message = (
+            f"the pattern has {len(tree.left)} tensor{several} on the left, and {rule.name} was given {len(ranks)}"
+        )
         raise make_error("PLT202", message, tree.text, [(expr.start, expr.stop) for expr in tree.left])
-    return solve_pattern(tree, ranks, given)
+    return solve_pattern(tree, ranks, size_names)
 
 
 def lower_pattern(
-    operation: str, pattern: str, ranks: tuple[int, ...], given: tuple[str, ...], reduction: str = ""
+    operation: str, pattern: str, ranks: tuple[int, ...], size_names: tuple[str, ...], reduction: str = ""
 ) -> Plan:
-    """The plan of a call, the same for every framework and shape."""
-    return find_operation(operation).lower(check_and_solve(operation, pattern, ranks, given), reduction)
+    """Return the plan of a call, which is the same for every framework and shape."""
+    return find_operation(operation).lower(check_and_solve(operation, pattern, ranks, size_names), reduction)
 
 
 @clearable_lru_cache(maxsize=1024)
 def build_executable(
     operation: str,
     pattern: str,
-    classes: tuple[type, ...],
+    tensor_types: tuple[type, ...],
     ranks: tuple[int, ...],
-    given: tuple[str, ...],
+    size_names: tuple[str, ...],
     reduction: str = "",
     dtype: Any = None,
 ) -> Executable:
-    """The plan of a call, bound to the framework of these types."""
-    backend = common_backend(classes)
+    """Return the plan of a call with the functions of the backend for these tensor types."""
+    backend = common_backend(tensor_types)
     backend.register_functions(FUNCTIONS_WITH_SUBSTITUTE)
-    plan = lower_pattern(operation, pattern, ranks, given, reduction)
-    if not reduction or reduction == CUSTOM_REDUCTION:  # which `build_reduce_executable` gives
+    plan = lower_pattern(operation, pattern, ranks, size_names, reduction)
+    if not reduction or reduction == CUSTOM_REDUCTION:  # the caller's function is added by `build_reduce_executable`
         return Executable(plan, backend)
     return Executable(plan, backend, _find_backend_reduction(backend, reduction, dtype))
 
 
 @clearable_lru_cache(maxsize=1024)
 def _find_backend_reduction(backend: Backend, name: str, dtype: Any) -> Callable[[Any, tuple[int, ...]], Any]:
-    """The framework's reduction of elements of a type; an error where it is not defined on them."""
+    """Return the backend's reduction for an element type; raise `BackendError` if it is not defined there."""
     kind = None if dtype is None else backend.kind(dtype)
     check_dtype_kind(name, kind, dtype)
     function = backend.reduction(name, dtype)
@@ -97,84 +99,86 @@ def _find_backend_reduction(backend: Backend, name: str, dtype: Any) -> Callable
 
 
 def build_callable(
-    operation: str, pattern: str, cls: Any, shape: Any, details: tuple[Any, ...], sizes: dict[str, int]
+    operation: str, pattern: str, tensor_type: Any, shape: Any, extra_key: tuple[Any, ...], sizes: dict[str, int]
 ) -> Callable[..., Any]:
-    """The callable of one call whose sizes are all known, from what `plait._executor.cache.lookup_arguments` gives."""
+    """Return the callable of a call whose sizes are all ints; the arguments after the pattern are those of `lookup`."""
     try:
-        if type(cls) is tuple:
-            return build_einsum_callable(operation, pattern, cls, shape, sizes, *details)
+        if type(tensor_type) is tuple:
+            return build_einsum_callable(operation, pattern, tensor_type, shape, sizes, *extra_key)
         if operation == "reduce":
-            found = build_reduce_executable(pattern, cls, len(shape), tuple(sizes), *details)
+            executable = build_reduce_executable(pattern, tensor_type, len(shape), tuple(sizes), *extra_key)
         else:
-            found = build_executable(operation, pattern, (cls,), (len(shape),), tuple(sizes))
+            executable = build_executable(operation, pattern, (tensor_type,), (len(shape),), tuple(sizes))
         if operation == "view":
-            check_view(found.plan, shape, details[0], sizes)
-            return found.bind(shape, sizes)
-        plain = found.bind(shape, sizes)
-        if found.min_elements is None:
-            return plain
-        count = found.larger_element_count(shape, sizes) if found.has_new_axes else prod(shape)
-        if count < found.min_elements:
-            return plain
+            check_view(executable.plan, shape, extra_key[0], sizes)
+            return executable.bind(shape, sizes)
+        stepwise_call = executable.bind(shape, sizes)
+        if executable.min_elements is None:
+            return stepwise_call
+        elements = executable.larger_element_count(shape, sizes) if executable.has_new_axes else prod(shape)
+        if elements < executable.min_elements:
+            return stepwise_call
         from plait._executor.large.specialize import build_layout_dispatch
 
-        return build_layout_dispatch(found, shape, sizes, plain)
+        return build_layout_dispatch(executable, shape, sizes, stepwise_call)
     except PlaitError as error:
-        add_error_context(error, pattern, shape if type(cls) is tuple else (shape,), sizes)
+        add_error_context(error, pattern, shape if type(tensor_type) is tuple else (shape,), sizes)
         raise
 
 
 def build_einsum_callable(
     operation: str,
     pattern: str,
-    classes: tuple[type, ...],
+    tensor_types: tuple[type, ...],
     shapes: Sequence[Sequence[int]],
     sizes: dict[str, int],
     dtypes: tuple[Any, ...],
     options: EinsumOptions | None,
 ) -> Callable[..., Any]:
-    """The callable of an ``einsum``."""
+    """Return the callable of an ``einsum`` for operands of these types, shapes and element types."""
     from plait._executor.contraction import build_specialized_einsum, find_requested_path
     from plait._executor.einsum_options import check_implicit_sums
     from plait._operations.einsum import lower_einsum
 
-    backend = common_backend(classes)
+    backend = common_backend(tensor_types)
     backend.register_functions(FUNCTIONS_WITH_SUBSTITUTE)
-    ranks, given = tuple([len(shape) for shape in shapes]), tuple(sizes)
-    solved = check_and_solve(operation, pattern, ranks, given)
+    ranks, size_names = tuple([len(shape) for shape in shapes]), tuple(sizes)
+    solved = check_and_solve(operation, pattern, ranks, size_names)
     check_implicit_sums(solved, options)
-    flat = [size for shape in shapes for size in shape]
-    slots = fill_slots(solved, solved.size_ops, flat, sizes)
+    all_lengths = [size for shape in shapes for size in shape]
+    slots = fill_slots(solved, solved.size_ops, all_lengths, sizes)
     if options is not None and options.backend_kwargs:
         plan = lower_einsum(solved, path=find_requested_path(solved, slots, options) or ())
-        slots = fill_slots(solved, plan.size_ops, flat, sizes)
+        slots = fill_slots(solved, plan.size_ops, all_lengths, sizes)
         return Executable(plan, backend).compile_with_kwargs(slots, dict(options.backend_kwargs))
-    call = build_specialized_einsum(solved, slots, classes, dtypes, backend, options)
+    call = build_specialized_einsum(solved, slots, tensor_types, dtypes, backend, options)
     if call is not None:
         return call
-    return build_executable(operation, pattern, classes, ranks, given).bind(flat, sizes)
+    return build_executable(operation, pattern, tensor_types, ranks, size_names).bind(all_lengths, sizes)
 
 
 def build_reduce_executable(
     pattern: str,
-    cls: type,
+    tensor_type: type,
     rank: int,
-    given: tuple[str, ...],
+    size_names: tuple[str, ...],
     reduction: Any,
     dtype: Any,
     *,
     check_result: bool = True,
 ) -> Executable:
-    """The executable of a ``reduce``; it may check the shape that a callable returns."""
+    """Return the executable of a ``reduce``; ``check_result`` makes it check the shape that a callable returns."""
     if callable(reduction):
-        found = build_executable("reduce", pattern, (cls,), (rank,), given, CUSTOM_REDUCTION)
-        function = with_result_shape_check(reduction, found.backend) if check_result else reduction
-        return Executable(found.plan, found.backend, function)
-    return build_executable("reduce", pattern, (cls,), (rank,), given, check_reduction_name(reduction), dtype)
+        executable = build_executable("reduce", pattern, (tensor_type,), (rank,), size_names, CUSTOM_REDUCTION)
+        function = with_result_shape_check(reduction, executable.backend) if check_result else reduction
+        return Executable(executable.plan, executable.backend, function)
+    return build_executable(
+        "reduce", pattern, (tensor_type,), (rank,), size_names, check_reduction_name(reduction), dtype
+    )
 
 
 def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, sizes: dict[str, int]) -> None:
-    """Raise where the memory of a tensor does not allow the view; ``strides`` are unknown where there are no views."""
+    """Raise `CopyRequiredError` if the strides do not allow the view; ``None`` means that the framework has no views."""
     tree = plan.solved.tree
     if strides is None:
         raise make_error("PLT507", NO_VIEWS_MESSAGE, tree.text)
@@ -183,16 +187,16 @@ def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, 
     dims = tuple(range(len(shape)))
     for node, _ in plan.steps:
         dims = node.output_shape(dims)
-        copying = node.update_view(view, tuple([slots[slot] for slot in dims]))
-        if copying is not None:
-            item = items_by_dimension((tree.right or ())[0], len(dims))[copying]
+        copied_dimension = node.update_view(view, tuple([slots[slot] for slot in dims]))
+        if copied_dimension is not None:
+            item = items_by_dimension((tree.right or ())[0], len(dims))[copied_dimension]
             message = f"{item} cannot be formed without a copy: its axes are not neighbours in memory"
-            seen = {**facts_of_slots(plan.solved, slots), "strides": format_shape(strides)}
-            raise make_error("PLT401", message + "; rearrange copies", tree.text, [(item.start, item.stop)], seen)
+            facts = {**facts_of_slots(plan.solved, slots), "strides": format_shape(strides)}
+            raise make_error("PLT401", message + "; rearrange copies", tree.text, [(item.start, item.stop)], facts)
 
 
 def normalize_pattern(text: str, sizes: dict[str, Any]) -> tuple[str, dict[str, int]]:
-    """The pattern in canonical form, and the sizes as ints."""
+    """Return the pattern in canonical form, and its sizes as ints."""
     from plait._operations.rules import sides_with_one_output
 
     tree = parse(text)
@@ -201,34 +205,34 @@ def normalize_pattern(text: str, sizes: dict[str, Any]) -> tuple[str, dict[str, 
     return str(tree), sizes_to_ints(text, sizes)
 
 
-def check_size_names(sizes: dict[str, Any], known: Collection[str], text: str) -> None:
-    """Raise where a size names no axis; its value comes later, since that of a misspelt keyword may be no size."""
+def check_size_names(sizes: dict[str, Any], axis_names: Collection[str], text: str) -> None:
+    """Raise `AxisError` if a size names no axis; the values are checked later, because a misspelt name comes first."""
     for name in normalize_size_names(sizes):
-        if name not in known:
-            raise unknown_size_error(name, known, text)
+        if name not in axis_names:
+            raise unknown_size_error(name, axis_names, text)
 
 
 def sizes_to_ints(
     pattern: str, sizes: dict[str, Any], is_symbolic: Callable[[Any], bool] | None = None
 ) -> dict[str, Any]:
-    """The given sizes as ints, but for symbols, under the names that Python gives them."""
-    normal = normalize_size_names(sizes)
-    for name, value in normal.items():
+    """Return the sizes as ints, under normalized names; sizes that ``is_symbolic`` accepts stay as they are."""
+    checked = normalize_size_names(sizes)
+    for name, value in checked.items():
         if (type(value) is int and value >= 0) or (is_symbolic is not None and is_symbolic(value)):
             continue
         try:
-            normal[name] = to_exact_size(name, value)
+            checked[name] = to_exact_size(name, value)
         except PlaitError as error:
             _add_axis_span(error, pattern, name)
             raise
-    return normal
+    return checked
 
 
 def _add_axis_span(error: PlaitError, pattern: str, name: str) -> None:
-    """Let an error show where in the pattern an axis appears."""
+    """Make an error point at an axis of the pattern."""
     try:
         tree = parse(pattern)
-    except PlaitError:  # it will be raised in its turn
+    except PlaitError:  # the syntax error is raised when the pattern is solved
         return
     error.pattern = pattern
     node = collect_names(tree.left + (tree.right or ())).get(name)
@@ -237,7 +241,7 @@ def _add_axis_span(error: PlaitError, pattern: str, name: str) -> None:
 
 
 def add_error_context(error: PlaitError, pattern: Any, shapes: Sequence[Any], sizes: dict[str, Any]) -> None:
-    """Add to an error what the call knows: the pattern, the shapes, and the sizes."""
+    """Add the pattern, the shapes and the sizes of the call to an error that lacks them."""
     if error.code.startswith("PLT1"):
         return
     if error.pattern is None and isinstance(pattern, str):

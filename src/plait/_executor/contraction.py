@@ -1,4 +1,4 @@
-"""A contraction bound to a framework's operations: one callable for tensors of given shapes."""
+"""The callable of an einsum for given shapes: a contraction path with the framework's operations for each pair."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from plait.backends.registry import backend_for_type, common_backend
 def build_specialized_einsum(
     solved: SolvedPattern,
     slots: Sequence[int],
-    classes: Sequence[type],
+    tensor_types: Sequence[type],
     dtypes: tuple[Any, ...],
     backend: Backend,
     options: EinsumOptions | None,
 ) -> Callable[..., Any] | None:
-    """The callable of an einsum, or ``None`` where the framework's own einsum, called once, is the best way."""
-    ops = find_contraction_ops(classes, dtypes)
+    """Return the callable of an einsum for these sizes; ``None`` if one call of the framework's einsum is best."""
+    ops = find_contraction_ops(tensor_types, dtypes)
     contraction = choose_contraction(solved, slots, ops, backend, options)
     if contraction is None:
         return None
     plan = build_contraction_plan(solved, contraction)
-    call = build_contraction_callable(plan, backend_for_type(classes[0]) if ops else backend, ops)
-    return backend.wrap_callable(call) if plan.steps else call
+    function = build_contraction_callable(plan, backend_for_type(tensor_types[0]) if ops else backend, ops)
+    return backend.wrap_callable(function) if plan.steps else function
 
 
 def choose_contraction(
@@ -48,7 +48,7 @@ def choose_contraction(
     backend: Backend,
     options: EinsumOptions | None,
 ) -> Contraction | None:
-    """The contraction that a framework is to execute, or ``None`` for its own einsum, called once."""
+    """Return the contraction to execute; ``None`` if one call of the framework's einsum is best."""
     if ops is not None:
         return find_cheapest_contraction(solved, slots, ops.costs, options)
     if (len(solved.ranks) < 3 or backend.einsum_optimizes_path) and not (options and options.requests_path):
@@ -59,19 +59,19 @@ def choose_contraction(
 def find_cheapest_contraction(
     solved: SolvedPattern, slots: Sequence[int], costs: ContractionCosts, options: EinsumOptions | None
 ) -> Contraction | None:
-    """The cheapest contraction at these costs, within the options."""
+    """Return the contraction with the lowest estimated cost that the options allow."""
     if options is not None:
         network = build_network(solved, slots, across=not costs.has_only_einsum)
         return plan_contraction(network, costs, options.contract, options.memory_limit)
-    rounded = _round_lengths_up(solved, slots)
-    contraction = _plan_for_rounded_lengths(solved, rounded, costs)
-    if contraction is None or rounded == tuple(slots):
+    rounded_slots = _round_lengths_up(solved, slots)
+    contraction = _plan_for_rounded_lengths(solved, rounded_slots, costs)
+    if contraction is None or rounded_slots == tuple(slots):
         return contraction
     return reuse_strategies(contraction, replace_lengths(contraction.network, solved, slots), costs)
 
 
 def _round_lengths_up(solved: SolvedPattern, slots: Sequence[int]) -> tuple[int, ...]:
-    """The slots with lengths rounded up to powers of two, so that similar shapes share one search."""
+    """Return the slots with lengths rounded up to powers of two, so that similar shapes share one search."""
     rounded = list(slots)
     for slot in solved.slots:
         rounded[slot] = 1 << (slots[slot] - 1).bit_length() if slots[slot] else 0
@@ -85,61 +85,67 @@ def _round_lengths_up(solved: SolvedPattern, slots: Sequence[int]) -> tuple[int,
 def _plan_for_rounded_lengths(
     solved: SolvedPattern, slots: tuple[int, ...], costs: ContractionCosts
 ) -> Contraction | None:
+    """Search for the contraction for rounded lengths; the cache shares it among similar shapes."""
     return plan_contraction(build_network(solved, slots, across=not costs.has_only_einsum), costs)
 
 
 def contraction_for_explain(
     solved: SolvedPattern, slots: Sequence[int], tensors: Sequence[Any], options: EinsumOptions | None
 ) -> tuple[Contraction | None, str, tuple[int, str]]:
-    """What `plait.explain` shows: the contraction, or why there is none; and the size and name of the element type."""
+    """Return what `plait.explain` shows of an einsum.
+
+    Returns:
+        The contraction or ``None``; the reason if it is ``None``; the bytes per element and the name of the dtype.
+    """
     if not tensors or not all(hasattr(tensor, "dtype") for tensor in tensors):
         return find_cheapest_contraction(solved, slots, ContractionCosts(), options), "", (4, "float32")
-    classes = tuple([type(tensor) for tensor in tensors])
-    backend = common_backend(classes)
+    tensor_types = tuple([type(tensor) for tensor in tensors])
+    backend = common_backend(tensor_types)
     dtypes = tuple([backend.dtype(tensor) for tensor in tensors])
-    contraction = choose_contraction(solved, slots, find_contraction_ops(classes, dtypes), backend, options)
+    contraction = choose_contraction(solved, slots, find_contraction_ops(tensor_types, dtypes), backend, options)
     order = "which finds the order itself" if backend.einsum_optimizes_path else "which nothing else is better than"
     reason = f"left to the einsum of {backend.name}, called once, {order}"
     itemsize = getattr(dtypes[0], "itemsize", 4)
     return contraction, reason, (itemsize, str(dtypes[0]).removeprefix("torch."))
 
 
-def find_contraction_ops(classes: Sequence[type], dtypes: tuple[Any, ...]) -> ContractionOps | None:
-    """The operations for tensors of these types; ``None`` where they differ in kind, or their einsum is better."""
-    makers = {backend_for_type(cls).contraction_ops for cls in classes}
-    return None if len(makers) > 1 else makers.pop()(dtypes)
+def find_contraction_ops(tensor_types: Sequence[type], dtypes: tuple[Any, ...]) -> ContractionOps | None:
+    """Return the backend's operations for contractions; ``None`` if the backends differ or only have an einsum."""
+    factories = {backend_for_type(cls).contraction_ops for cls in tensor_types}
+    return None if len(factories) > 1 else factories.pop()(dtypes)
 
 
 def find_requested_path(solved: SolvedPattern, slots: Sequence[int], options: EinsumOptions | None) -> Path | None:
-    """The path that the options ask for, or ``None``."""
+    """Return the contraction path that the options ask for; ``None`` if they ask for none."""
     if options is None or not options.requests_path:
         return None
     return find_path(build_network(solved, slots, across=False), options.contract, options.memory_limit)
 
 
 def build_contraction_callable(plan: Plan, backend: Backend, ops: ContractionOps | None) -> Callable[..., Any]:
-    """The callable of a plan for given sizes, by these operations; without them every contraction is by its einsum."""
+    """Return the callable of a contraction plan for given sizes; without ``ops`` it calls the einsum for each pair."""
     calls: list[FunctionAndArgument] = []
-    scalars: set[int] = set()  # results that may be scalars of the framework, which have methods of their own
-    count = len(plan.solved.ranks)
-    for number, (node, operands) in enumerate(plan.steps, count):
+    maybe_scalar: set[int] = set()  # the numbers of results that may be framework scalars instead of tensors
+    operand_count = len(plan.solved.ranks)
+    for number, (node, operands) in enumerate(plan.steps, operand_count):
         if isinstance(node, Contract):
             calls.append((_pairwise_contraction_function(node, backend, ops), None))
             if not node.shape:
-                scalars.add(number)
+                maybe_scalar.add(number)
             continue
-        if operands[0] in scalars:
-            scalars.add(number)
-        own = backend.for_any_type() if operands[0] in scalars else backend
+        if operands[0] in maybe_scalar:
+            maybe_scalar.add(number)
+        node_backend = backend.for_any_type() if operands[0] in maybe_scalar else backend
         if isinstance(node, (Sum, Diagonal)):
-            scalars.add(number)
-        source: Any = ops if isinstance(node, (Sum, Diagonal, Contiguous)) else own
-        calls.append((getattr(source, node.method), node[0]))
-    call = link_calls(plan, calls)
-    return call if ops is None else ops.wrap(call)
+            maybe_scalar.add(number)
+        provider: Any = ops if isinstance(node, (Sum, Diagonal, Contiguous)) else node_backend
+        calls.append((getattr(provider, node.method), node[0]))
+    function = link_calls(plan, calls)
+    return function if ops is None else ops.wrap(function)
 
 
 def _pairwise_contraction_function(node: Contract, backend: Backend, ops: ContractionOps | None) -> Callable[..., Any]:
+    """Return the function of the operands that executes one pairwise contraction."""
     if node.method == "einsum" or ops is None:
         return partial(ops.einsum if ops else backend.einsum, node.equation)
     if node.method == "vecdot" and ops.vecdot is not None:

@@ -1,4 +1,4 @@
-"""The options of an einsum, checked; and a check of axes that it sums implicitly."""
+"""The checked options of an einsum, and the check of axes that it sums implicitly."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from plait.errors import AxisWarning, make_error, short_repr
 
 
 class EinsumOptions(NamedTuple):
-    """How an einsum is contracted; ``backend_kwargs`` are arguments of the framework's own einsum."""
+    """The options of an einsum; ``backend_kwargs`` are passed to the framework's own einsum."""
 
     contract: Optimize = "auto"
     memory_limit: int | None = None
@@ -28,32 +28,34 @@ class EinsumOptions(NamedTuple):
 
     @property
     def requests_path(self) -> bool:
-        """Whether they ask for another path than the framework's own."""
+        """Whether the options ask for a contraction path other than the default."""
         return self.contract != "auto" or self.memory_limit is not None
 
 
 DEFAULT_OPTIONS = EinsumOptions()
 
 
-def check_options(given: dict[str, Any]) -> dict[str, Any]:
-    """The options in the form in which they are kept."""
+def check_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the given options, each checked and converted to the type of its field in `EinsumOptions`."""
     checks = {"contract": _check_contract, "memory_limit": _check_memory_limit, "strict": bool}
-    return {name: checks[name](value) for name, value in given.items()}
+    return {name: checks[name](value) for name, value in options.items()}
 
 
 def _check_memory_limit(limit: Any) -> int | None:
+    """Return a memory limit as an int, or ``None`` for no limit."""
     return None if limit is None else to_exact_size("memory_limit", limit)
 
 
 def _check_contract(contract: Any) -> Any:
+    """Return ``contract`` as a name, a function, or a path that is a tuple of tuples of ints."""
     if isinstance(contract, str):
         check_algorithm_name(contract)
         return contract
     if callable(contract):
         return contract
     try:
-        path = [places for places in contract if places != "einsum_path"]  # with which NumPy's begin
-        return tuple([tuple([index(place) for place in places]) for places in path])
+        pairs = [pair for pair in contract if pair != "einsum_path"]  # the first item of NumPy's paths
+        return tuple([tuple([index(operand) for operand in pair]) for pair in pairs])
     except TypeError:
         message = (
             f"contract is a name, a path such as [(0, 1), (0, 1)], or a function, and this is {short_repr(contract)}"
@@ -62,7 +64,7 @@ def _check_contract(contract: Any) -> Any:
 
 
 def lower_with_given_path(plan: Plan, options: EinsumOptions | None) -> Plan:
-    """The plan of an einsum of unknown sizes: of the options, a path that is given can be followed."""
+    """Return the plan of an einsum of unknown sizes, with the path of the options if that is explicit."""
     check_implicit_sums(plan.solved, options)
     if options is None or not isinstance(options.contract, tuple):
         return plan
@@ -70,11 +72,11 @@ def lower_with_given_path(plan: Plan, options: EinsumOptions | None) -> Plan:
 
 
 def check_implicit_sums(solved: SolvedPattern, options: EinsumOptions | None) -> None:
-    """Refuse axes that einsum sums over alone if the options are strict; warn where one looks misspelt."""
-    alone = implicitly_summed_axes(solved)
-    if not alone:
+    """Raise if the options are strict and a label of one operand only is summed; else warn if it looks misspelt."""
+    summed_axes = implicitly_summed_axes(solved)
+    if not summed_axes:
         return
-    labels = list(dict.fromkeys([solved.labels[axis] for axis in alone]))
+    labels = list(dict.fromkeys([solved.labels[axis] for axis in summed_axes]))
     if options is not None and options.strict:
         spans = [(leaf.start, leaf.stop) for leaf in collect_leaves(solved.tree.left) if str(leaf) in labels]
         message = (
@@ -83,40 +85,40 @@ def check_implicit_sums(solved: SolvedPattern, options: EinsumOptions | None) ->
         raise make_error("PLT204", message, solved.tree.text, spans)
     if not solved.is_classical:
         for label in labels:
-            near = next((other for other in dict.fromkeys(solved.labels) if looks_like_typo(label, other)), None)
-            if near is not None:
-                _warn_about_typo(solved.text, label, near)
+            similar = next((other for other in dict.fromkeys(solved.labels) if looks_like_typo(label, other)), None)
+            if similar is not None:
+                _warn_about_typo(solved.text, label, similar)
                 return
 
 
-def looks_like_typo(one: str, other: str) -> bool:
-    """Whether one name may be another misspelt: ``d`` and ``dd``, ``head`` and ``heads``, ``chanel`` and ``channel``.
+def looks_like_typo(label: str, candidate: str) -> bool:
+    """Whether one name may be a misspelling of the other, such as ``d`` and ``dd``, or ``chanel`` and ``channel``.
 
-    Names that differ in digits are told apart on purpose, and so are two different letters.
+    Names with digits and pairs of different single letters are taken as intended.
 
     >>> [looks_like_typo(*pair) for pair in (("head", "heads"), ("d", "dd"), ("i", "j"), ("h1", "h2"))]
     [True, True, False, False]
     """
-    if one == other or not (one.isidentifier() and other.isidentifier()):
+    if label == candidate or not (label.isidentifier() and candidate.isidentifier()):
         return False
-    short_one, long_one = sorted((one, other), key=len)
-    if any(char.isdigit() for char in one + other):
+    shorter, longer = sorted((label, candidate), key=len)
+    if any(char.isdigit() for char in label + candidate):
         return False
-    if long_one.startswith(short_one):
-        return long_one[len(short_one) :] in ("s", "es", short_one[-1])
-    if len(short_one) < 3:
+    if longer.startswith(shorter):
+        return longer[len(shorter) :] in ("s", "es", shorter[-1])
+    if len(shorter) < 3:
         return False
     from difflib import SequenceMatcher
 
-    if one.casefold() == other.casefold():
+    if label.casefold() == candidate.casefold():
         return True
-    return len(long_one) - len(short_one) <= 1 and SequenceMatcher(None, one, other).ratio() >= 0.8
+    return len(longer) - len(shorter) <= 1 and SequenceMatcher(None, label, candidate).ratio() >= 0.8
 
 
 @clearable_lru_cache(maxsize=1024)
-def _warn_about_typo(text: str, label: str, near: str) -> None:
-    """Warn once, where the caller's own code called."""
-    message = f"{label} stands once, on the left only of '{text}', and is summed; did you mean {near}?"
+def _warn_about_typo(text: str, label: str, similar: str) -> None:
+    """Issue an `AxisWarning` at the line of the caller's code, once for each pattern."""
+    message = f"{label} stands once, on the left only of '{text}', and is summed; did you mean {similar}?"
     level, frame = 1, sys._getframe()
     while str(frame.f_globals.get("__name__", "")).partition(".")[0] == "plait" and frame.f_back:
         level, frame = level + 1, frame.f_back

@@ -1,4 +1,4 @@
-"""`plait.options`: how einsums are contracted inside a ``with`` block, by a context variable that is part of a key."""
+"""The context manager `plait.options`, which keeps the options of einsums in a context variable."""
 
 from __future__ import annotations
 
@@ -16,36 +16,39 @@ if TYPE_CHECKING:
     Contract = str | Sequence[Sequence[int]] | Callable[..., Any]
 
 CURRENT_OPTIONS: ContextVar[EinsumOptions | None] = ContextVar("plait.options", default=None)
-"""The options that hold now; ``None`` outside any block."""
+"""The options of the current context; ``None`` outside any ``with`` block."""
 
 
 class _Unchanged:
-    """An option that is not given."""
+    """The type of the default of an option that the caller does not give."""
 
     def __repr__(self) -> str:
         return "..."
 
 
 UNCHANGED: Any = _Unchanged()
+"""The default of an option that the caller does not give."""
 
 
 class options:  # noqa: N801  # it reads as a function, as in `with plait.options(strict=True)`
-    """Ask something of every `einsum` inside a ``with`` block; what is not given stays as it is outside.
+    """Set options for every `einsum` inside a ``with`` block; an option that is not given keeps its outer value.
 
-    The options hold for the thread and the asynchronous task that entered the block, and for those it starts from a
-    copy of its context, as ``asyncio`` does. A compiler such as ``torch.compile`` sees those that hold while it traces.
+    The options apply to the thread or asynchronous task that enters the block, and to tasks that start with a copy of
+    its context, as those of ``asyncio`` do. A compiler such as ``torch.compile`` uses the options that apply while it
+    traces.
 
     Args:
-        contract: in which order three tensors and more are multiplied: ``"auto"``; ``"greedy"``; ``"optimal"``, the
-            fewest operations; another name that opt_einsum knows, such as ``"dp"``; ``"cotengra"``; a path, as
-            ``numpy.einsum_path`` and opt_einsum give it; or a function that finds one, as opt_einsum's optimizers do.
-        memory_limit: the most elements that an intermediate result may have; ``None`` for no limit. What no order of
-            pairs keeps below it is contracted at once.
-        strict: whether an axis that only one tensor has, and the result has not, is an error: without it, it is summed.
+        contract: the contraction path for three or more operands: ``"auto"``; ``"greedy"``; ``"optimal"``, the path
+            with the fewest operations; another name that opt_einsum knows, such as ``"dp"``; ``"cotengra"``; a path
+            in the form of ``numpy.einsum_path`` and opt_einsum; or a function that finds one, like opt_einsum's.
+        memory_limit: the largest number of elements of an intermediate result; ``None`` for no limit. Operands whose
+            pairwise contractions would all exceed it are contracted in one call.
+        strict: whether to raise an error for an axis that one operand alone has and the result lacks, instead of
+            summing over it.
 
     Raises:
-        AxisError: there is no such way to find a path, or the path does not fit.
-        SizeError: the limit is no exact integer.
+        AxisError: ``contract`` is not a known name, or the path does not fit the operands.
+        SizeError: ``memory_limit`` is not an exact integer.
 
     Examples:
         >>> import numpy as np, plait
@@ -91,7 +94,7 @@ class options:  # noqa: N801  # it reads as a function, as in `with plait.option
 
 
 def with_backend_kwargs(options: EinsumOptions | None, **kwargs: Any) -> EinsumOptions | None:
-    """The options of one call: those that hold, and arguments of the framework's own einsum."""
+    """Return the options with arguments for the framework's own einsum added, without those that are ``None``."""
     given = tuple([(name, value) for name, value in kwargs.items() if value is not None])
     if not given:
         return options
@@ -101,5 +104,5 @@ def with_backend_kwargs(options: EinsumOptions | None, **kwargs: Any) -> EinsumO
 
 
 def without_out_sharding(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of every contraction but the last, which alone is sharded as the caller says."""
+    """Return the arguments without ``out_sharding``, which only the last pairwise contraction gets."""
     return {name: value for name, value in kwargs.items() if name != "out_sharding"}

@@ -1,4 +1,4 @@
-"""``pack``, ``unpack`` and ``parse_shape``, for tracers, too: only the backend says which sizes are compared."""
+"""``pack``, ``unpack`` and ``parse_shape`` for tensors of any framework, also under tracers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from plait._shapes.sizes import multiply_sizes
 from plait.backends.interface import Backend
 from plait.errors import PlaitError, make_error
 
-cached_layout = clearable_lru_cache(maxsize=256)(parse_pack_pattern)
-cached_named_dimensions = clearable_lru_cache(maxsize=256)(label_dimensions)
-layout_for_dynamo, named_dimensions_for_dynamo = (
+parse_pack_pattern_cached = clearable_lru_cache(maxsize=256)(parse_pack_pattern)
+label_dimensions_cached = clearable_lru_cache(maxsize=256)(label_dimensions)
+parse_pack_pattern_for_dynamo, label_dimensions_for_dynamo = (
     assume_constant_or_error(parse_pack_pattern),
     assume_constant_or_error(label_dimensions),
 )
@@ -29,58 +29,61 @@ def pack(tensors: Any, pattern: str) -> tuple[Any, list[tuple[Any, ...]]]:
     if not tensors:
         raise make_error("PLT308", "a list of tensors must hold at least one")
     return pack_with_backend(
-        tensors, pattern, cached_layout(check_pattern_is_text(pattern), "pack"), backend_for_tensors(tensors)
+        tensors,
+        pattern,
+        parse_pack_pattern_cached(check_pattern_is_text(pattern), "pack"),
+        backend_for_tensors(tensors),
     )
 
 
 def pack_with_backend(
-    tensors: Sequence[Any], pattern: str, where: PackLayout, backend: Backend
+    tensors: Sequence[Any], pattern: str, layout: PackLayout, backend: Backend
 ) -> tuple[Any, list[tuple[Any, ...]]]:
-    """Pack tensors of one framework; a tracer may follow it."""
+    """Pack tensors of one framework; Dynamo traces this function."""
     shapes = [shape_as_tuple(tensor, backend, pattern) for tensor in tensors]
-    parts = [split_shape(shape, where, pattern, place) for place, shape in enumerate(shapes)]
+    parts = [split_shape(shape, layout, pattern, place) for place, shape in enumerate(shapes)]
     check_shared_lengths(parts, pattern, comparable=backend.comparable(tensors))
     flat = [
         tensor if len(middle) == 1 else backend.reshape(tensor, (*first, multiply_sizes(middle), *last))
         for tensor, (first, middle, last) in zip(tensors, parts, strict=True)
     ]
-    return backend.concat(flat, where[0]), [
+    return backend.concat(flat, layout[0]), [
         tuple([backend.size_to_user(size) for size in middle]) for _, middle, _ in parts
     ]
 
 
 def unpack(tensor: Any, packed_shapes: Sequence[Any], pattern: str) -> list[Any]:
     """See `plait.unpack`."""
-    where = cached_layout(check_pattern_is_text(pattern), "unpack")
-    return unpack_with_backend(tensor, packed_shapes, pattern, where, backend_for_tensors((tensor,)))
+    layout = parse_pack_pattern_cached(check_pattern_is_text(pattern), "unpack")
+    return unpack_with_backend(tensor, packed_shapes, pattern, layout, backend_for_tensors((tensor,)))
 
 
 def unpack_with_backend(
-    tensor: Any, packed_shapes: Sequence[Any], pattern: str, where: PackLayout, backend: Backend
+    tensor: Any, packed_shapes: Sequence[Any], pattern: str, layout: PackLayout, backend: Backend
 ) -> list[Any]:
-    """Unpack a tensor; a tracer may follow it."""
+    """Unpack a tensor of one framework; Dynamo traces this function."""
 
-    def symbol(size: Any) -> Any:
+    def to_symbolic_size(size: Any) -> Any:
         return backend.size_from_user(size) if backend.is_symbolic(size) else None
 
-    before, after = where
+    before, after = layout
     shape = shape_as_tuple(tensor, backend, pattern)
     if len(shape) != before + 1 + after:
         message = f"the tensor has rank {len(shape)}, and the pattern '{pattern}' has {before + 1 + after} dimensions"
         raise make_error("PLT304", message, pattern)
     comparable = backend.comparable([tensor])
-    found = packed_lengths(packed_shapes, shape[before], pattern, symbol, comparable=comparable)
-    parts = backend.split(tensor, before, [length for length, _ in found])
+    lengths_and_shapes = packed_lengths(packed_shapes, shape[before], pattern, to_symbolic_size, comparable=comparable)
+    parts = backend.split(tensor, before, [length for length, _ in lengths_and_shapes])
     return [
         part if len(middle) == 1 else backend.reshape(part, (*shape[:before], *middle, *shape[before + 1 :]))
-        for part, (_, middle) in zip(parts, found, strict=True)
+        for part, (_, middle) in zip(parts, lengths_and_shapes, strict=True)
     ]
 
 
 def parse_shape(tensor: Any, pattern: str) -> dict[str, Any]:
     """See `plait.parse_shape`."""
     backend = backend_for_tensors((tensor,))
-    found = cached_named_dimensions(check_pattern_is_text(pattern), rank_or_error(tensor, backend, pattern))
+    found = label_dimensions_cached(check_pattern_is_text(pattern), rank_or_error(tensor, backend, pattern))
     sizes = lengths_by_name(found, backend.shape(tensor), pattern, comparable=backend.comparable([tensor]))
     return {name: backend.size_to_user(size) for name, size in sizes.items()}
 
@@ -92,20 +95,20 @@ def asnumpy(tensor: Any) -> Any:
         return backend.to_numpy(tensor)
     except PlaitError:
         raise
-    except Exception as error:  # each framework has its own for a tensor without values yet
+    except Exception as error:  # frameworks raise different errors for a tensor that has no values yet
         reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
         message = f"this {type(tensor).__name__} of {backend.name} has no elements that NumPy can be given"
         raise make_error("PLT508", message, facts={"reason": reason}) from error
 
 
 def shape_as_tuple(tensor: Any, backend: Backend, pattern: str) -> tuple[Any, ...]:
-    """The shape as a tuple of ints and symbols."""
+    """Return the shape of a tensor as a tuple of ints and symbolic sizes."""
     rank, shape = rank_or_error(tensor, backend, pattern), backend.shape(tensor)
     return tuple([shape[place] for place in range(rank)])
 
 
 def rank_or_error(tensor: Any, backend: Backend, pattern: str) -> int:
-    """The rank of a tensor, which the framework must reveal."""
+    """Return the rank of a tensor; raise `BackendError` if the framework does not know it."""
     rank = backend.rank(tensor)
     if rank is None:
         message = f"{backend.name} does not reveal the rank of this {type(tensor).__name__}"
