@@ -1,4 +1,4 @@
-"""Costs at which any way to reduce or to copy may be the cheapest; any tensor is taken for a large one."""
+"""Random cost models, in which any schedule may be the cheapest, and tensors of any size are scheduled."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import plait
 from plait.backends.costs import MemoryCosts
 from plait.backends.registry import backend_for_type
 
-DRAWN = (
+DRAWN_COSTS = (
     *("call_overhead", "reduce_row_overhead", "reduce_element", "outer_axis_element", "combine_row_overhead"),
     *("combine_element", "combine_strided_element", "matmul_row_overhead", "matmul_element", "einsum_row_overhead"),
     *("copy_row_overhead", "copy_element", "copy_strided_element", "shared_cache_line", "memory_line", "tlb_miss_line"),
@@ -21,59 +21,60 @@ DRAWN = (
 
 @st.composite
 def cost_models(draw):
-    """Costs at which anything may be the cheapest, and caches that nothing fits into."""
-    found = {name: draw(st.sampled_from((0.001, 1.0, 30.0, 1000.0))) for name in DRAWN}
+    """Draw costs at which any schedule may be the cheapest, also with caches into which nothing fits."""
+    found = {name: draw(st.sampled_from((0.001, 1.0, 30.0, 1000.0))) for name in DRAWN_COSTS}
     sizes = {name: draw(st.sampled_from((1, 64, 4096, 1 << 20))) for name in ("cache_bytes", "block_bytes")}
     few = {"max_unrolled": draw(st.sampled_from((1, 8))), "max_matmul_part": draw(st.sampled_from((0, 2, 5)))}
     return MemoryCosts(**found, **sizes, **few)
 
 
 @contextmanager
-def everything_large(costs):
-    """Plans take any way that is the cheapest at these costs, be the tensor as small as it may."""
+def schedule_all_tensors(costs):
+    """Schedule tensors of any size by these costs, in the whole block."""
 
-    def changed(own):
-        part = costs.max_matmul_part if own.max_matmul_part else 0  # sums within others alone are taken apart
-        kept = {name: getattr(own, name) for name in ("transform_element", "transform_bytes")}
-        return costs._replace(**ANY_WAY, **kept, max_matmul_part=part)
+    def changed(backend_costs):
+        # a backend without matrix products with ones keeps long rows whole
+        matmul_part = costs.max_matmul_part if backend_costs.max_matmul_part else 0
+        kept = {name: getattr(backend_costs, name) for name in ("transform_element", "transform_bytes")}
+        return costs._replace(**ALWAYS_SCHEDULE, **kept, max_matmul_part=matmul_part)
 
     with changed_costs(changed, min_elements=1, min_elements_rounding=1, eager_elements=1):
         yield
 
 
-ANY_WAY = {
+ALWAYS_SCHEDULE = {
     **dict.fromkeys(("max_reduction_ratio", "max_copy_ratio", "max_two_pass_ratio", "two_pass_max_row"), float("inf")),
     "min_matmul_part": 2,
     "min_row": 8,
     "max_whole_rows": 2,
     "tile_multiple": 2,
 }
-"""Costs at which one call is never good enough, and small tensors are cut as large ones are."""
+"""Costs at which one call is never the best, and small tensors are split as large ones are."""
 
 
 @contextmanager
 def changed_costs(change, **sizes):
-    """Hand in other costs, and other sizes from which on a tensor is large."""
+    """Change the costs of the backends, and the sizes from which on a tensor is large, in the whole block."""
     plait.cache_clear()  # before the backends are looked up, which it forgets too
-    kept = {backend: backend.large_tensors for backend in _backends()}
-    for backend, own in kept.items():
-        ops = own.load()
+    kept = {backend: backend.large_tensors for backend in _backends_with_schedules()}
+    for backend, large_tensors in kept.items():
+        ops = large_tensors.load()
         ops = ops._replace(
-            reduction_ops=_changed(ops.reduction_ops, change),
+            reduction_ops=_with_changed_costs(ops.reduction_ops, change),
             copy_costs=ops.copy_costs and change(ops.copy_costs),
         )
-        backend.large_tensors = own._replace(load=lambda ops=ops: ops, **sizes)
+        backend.large_tensors = large_tensors._replace(load=lambda ops=ops: ops, **sizes)
     try:
         yield
     finally:
-        for backend, own in kept.items():
-            backend.large_tensors = own
+        for backend, large_tensors in kept.items():
+            backend.large_tensors = large_tensors
         plait.cache_clear()
 
 
-def _changed(offered, change):
-    def found(*asked):
-        ops = offered(*asked)
+def _with_changed_costs(reduction_ops, change):
+    def found(*arguments):
+        ops = reduction_ops(*arguments)
         parts = {part: getattr(ops, part) for part in ("pivot", "total") if hasattr(ops, part)}
         if parts:
             return ops._replace(**{part: own._replace(costs=change(own.costs)) for part, own in parts.items()})
@@ -82,7 +83,7 @@ def _changed(offered, change):
     return found
 
 
-def _backends():
+def _backends_with_schedules():
     found = [backend_for_type(importlib.import_module("numpy").ndarray)]
     try:
         torch = importlib.import_module("torch")

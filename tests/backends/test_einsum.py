@@ -11,7 +11,7 @@ from itertools import pairwise, product
 import ml_dtypes
 import numpy as np
 import pytest
-from equations import equations, meant, patterns, slopes, whole
+from einsum_strategies import classical_equations, einsum_patterns, expected_einsum, expected_gradients, integer_array
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -58,7 +58,7 @@ def drawn(framework, *strategies):
 
 
 def wholes(shapes, dtype="float64"):
-    return [whole(shape, seed, dtype) for seed, shape in enumerate(shapes)]
+    return [integer_array(shape, seed, dtype) for seed, shape in enumerate(shapes)]
 
 
 def assert_equal(result, expected):
@@ -69,7 +69,7 @@ def assert_equal(result, expected):
 
 @each()
 def test_an_equation_is_what_numpy_makes_of_it(framework):
-    @drawn(framework, equations())
+    @drawn(framework, classical_equations())
     def _(case):
         arrays = wholes(case.shapes)
         result = plait.einsum(case.text, *map(framework.make, arrays))
@@ -103,7 +103,7 @@ def test_an_equation_that_some_framework_gets_wrong_by_itself(framework, equatio
 def test_an_equation_is_what_the_framework_makes_of_it(framework):
     own, refusal = owned(framework)
 
-    @drawn(framework, equations(), st.sampled_from(["float32", "float64", "int32", "int64", "complex64"]))
+    @drawn(framework, classical_equations(), st.sampled_from(["float32", "float64", "int32", "int64", "complex64"]))
     def _(case, dtype):
         tensors = list(map(framework.make, wholes(case.shapes, dtype)))
         result = plait.einsum(case.text, *tensors)
@@ -149,11 +149,11 @@ GAPS = {"torch": is_summed_by_itself, "tensorflow": has_dots_and_no_arrow}
 
 @each()
 def test_a_pattern_is_what_the_definition_says(framework):
-    @drawn(framework, patterns())
+    @drawn(framework, einsum_patterns())
     def _(case):
         arrays = wholes(case.shapes)
         result = plait.einsum(*map(framework.make, arrays), case.text, **case.sizes)
-        expected = meant(case.text, arrays, case.sizes)
+        expected = expected_einsum(case.text, arrays, case.sizes)
         assert framework.shape(result) == expected.shape
         assert_equal(result, expected)
 
@@ -187,7 +187,7 @@ def backwards(framework, array):
 def test_strides_make_no_difference(framework, layout):
     layout(framework, np.zeros(2))
 
-    @drawn(framework, equations(), st.lists(st.booleans(), min_size=4, max_size=4))
+    @drawn(framework, classical_equations(), st.lists(st.booleans(), min_size=4, max_size=4))
     def _(case, strided):
         tensors = [
             layout(framework, array) if array.ndim and yes else framework.make(array)
@@ -218,7 +218,7 @@ def test_thirty_vectors_are_summed_before_they_are_multiplied(framework):
 def test_more_names_than_there_are_letters(framework):
     own = [" ".join(f"own{number}{letter}" for letter in "ab") for number in range(18)]
     terms = [f"link{number} {names} ... link{number + 1}" for number, names in enumerate(own)]
-    arrays = [whole((2, 2, 2, 1 + number % 2, 2), number) % 3 - 1 for number in range(18)]
+    arrays = [integer_array((2, 2, 2, 1 + number % 2, 2), number) % 3 - 1 for number in range(18)]
     result = plait.einsum(*map(framework.make, arrays), f"{','.join(terms)} -> ... link18 link0")
     chain = functools.reduce(np.matmul, [np.moveaxis(array.sum((1, 2)), 1, 0) for array in arrays])
     assert_equal(result, np.swapaxes(chain, 1, 2))
@@ -244,8 +244,8 @@ SLOPES = [
 @pytest.mark.parametrize("case", SLOPES, ids=str)
 def test_gradient_with_respect_to_each_tensor(framework, case):
     arrays = wholes(case.shapes)
-    weights = whole(meant(case.pattern, arrays, case.sizes).shape, 9)
-    expected = slopes(case.pattern, arrays, case.sizes, weights)
+    weights = integer_array(expected_einsum(case.pattern, arrays, case.sizes).shape, 9)
+    expected = expected_gradients(case.pattern, arrays, case.sizes, weights)
     for number, array in enumerate(arrays):
 
         def weighted(tensor, number=number):
@@ -294,7 +294,7 @@ def test_half_types_do_not_lose_what_they_sum(framework, dtype, equation, shapes
 )
 def test_the_element_type_is_what_the_framework_makes_it(framework, equation, dtypes):
     terms = equation.partition("->")[0].split(",")
-    arrays = [whole((2, 2), seed, dtypes.split()[seed % len(dtypes.split())]) for seed, _ in enumerate(terms)]
+    arrays = [integer_array((2, 2), seed, dtypes.split()[seed % len(dtypes.split())]) for seed, _ in enumerate(terms)]
     tensors = list(map(framework.make, arrays))
     own, refusal = owned(framework)
     try:

@@ -6,10 +6,10 @@ import inspect
 
 import pytest
 from hypothesis import given, settings
+from pattern_strategies import transform_patterns
 
 import plait
 from plait.compat import einops as plait_einops
-from strategies import transforms
 
 real_einops = pytest.importorskip("einops")
 np = pytest.importorskip("numpy")
@@ -82,7 +82,7 @@ def test_snippets_give_the_same_results_as_einops(library, name, framework):
     np.testing.assert_allclose(np.asarray(mine), np.asarray(other), rtol=1e-5, atol=1e-5)
 
 
-@given(transforms("rearrange"))
+@given(transform_patterns("rearrange"))
 @settings(max_examples=100)
 def test_rearrange_of_random_patterns_equals_einops(drawn):
     if "ß" in drawn.pattern or "in" in drawn.pattern or "\t" in drawn.pattern or "((" in drawn.pattern.replace(" ", ""):

@@ -17,7 +17,7 @@ from plait._executor.pipeline import fuse_stages_for_shapes
 
 np = pytest.importorskip("numpy")
 
-from compositions import C, counted, same, whole  # noqa: E402
+from pipelines import assert_same, compose_all, counting_array, to_pattern  # noqa: E402
 
 
 def segments(composed, *shapes, operation="rearrange", reduction=""):
@@ -28,8 +28,8 @@ def segments(composed, *shapes, operation="rearrange", reduction=""):
 
 
 def test_what_is_split_and_merged_again_is_the_tensor_itself():
-    x = counted(2, 12, 5)
-    split = C("b (h p) c -> p b c h", p=3)
+    x = counting_array(2, 12, 5)
+    split = to_pattern("b (h p) c -> p b c h", p=3)
     assert (split >> split.inverse()).rearrange(x) is x
     assert (split >> split.inverse() >> split >> split.inverse()).rearrange(x) is x
     assert (split >> split.inverse()).view(x) is x
@@ -73,9 +73,9 @@ ONE = [
 
 def read(text):
     """A composition as it is written in the table."""
-    return whole(
+    return compose_all(
         [
-            C(re.sub(r":\d+", "", part), **{n: int(s) for n, s in re.findall(r"(\w+):(\d+)", part)})
+            to_pattern(re.sub(r":\d+", "", part), **{n: int(s) for n, s in re.findall(r"(\w+):(\d+)", part)})
             for part in text.split(" >> ")
         ]
     )
@@ -114,7 +114,7 @@ def test_one_after_the_other(composition, shapes, reduction, reason):
 
 
 def test_what_two_refuse_three_may_allow():
-    halves, thirds = C("(a b) -> a b", a=2), C("(c d) -> c d", c=3)
+    halves, thirds = to_pattern("(a b) -> a b", a=2), to_pattern("(c d) -> c d", c=3)
     refused = halves.inverse() >> thirds
     assert [segment.stage for segment in segments(refused, (2, 6))] == list(refused._stages)
     composed = halves >> halves.inverse() >> thirds >> thirds.inverse()
@@ -125,12 +125,12 @@ def test_what_two_refuse_three_may_allow():
 
 
 def test_part_of_a_chain_may_be_one():
-    one, two, three = C("a b -> b a"), C("b a -> (a b)"), C("(c d) -> c d", c=3)
+    one, two, three = to_pattern("a b -> b a"), to_pattern("b a -> (a b)"), to_pattern("(c d) -> c d", c=3)
     composed = one >> two >> three
     assert [segment.stage for segment in segments(composed, (2, 6))] == [("a b -> (a b)", ()), *three._stages]
     x = np.arange(12).reshape(2, 6)
     for _ in range(2):
-        same(composed.rearrange(x), three.rearrange(two.rearrange(one.rearrange(x))))
+        assert_same(composed.rearrange(x), three.rearrange(two.rearrange(one.rearrange(x))))
     assert str(composed.explain((2, 6))) == CHAIN
 
 
@@ -148,32 +148,34 @@ rearrange  (c d) -> c d   c=3
 
 
 def test_a_reduction_that_cannot_be_merged_still_merges_the_rest():
-    composed = C("a b c -> c b a") >> C("c b a -> c b") >> C("c b -> b c") >> C("b c -> b")
+    composed = (
+        to_pattern("a b c -> c b a") >> to_pattern("c b a -> c b") >> to_pattern("c b -> b c") >> to_pattern("b c -> b")
+    )
     found = fuse_stages_for_shapes("reduce", composed._stages, ((2, 3, 4),), "std")
     assert [segment.stage[0] for segment in found.segments] == ["a b c -> b c", "b c -> b"]
-    x = np.sin(counted(2, 3, 4))
+    x = np.sin(counting_array(2, 3, 4))
     np.testing.assert_allclose(composed.reduce(x, "std"), x.std(0).std(1))
     np.testing.assert_allclose(composed.reduce(x, lambda tensor, axes: tensor.max(axes)), x.max((0, 2)))
 
 
 def test_units_that_are_combined_are_not_forgotten():
-    x = counted(2, 3)
-    composed = C("a b -> a b 1") >> C("a b c -> a b")
+    x = counting_array(2, 3)
+    composed = to_pattern("a b -> a b 1") >> to_pattern("a b c -> a b")
     assert composed.reduce(x, "any").dtype == bool
-    assert (C("a b -> a b 1") >> C("a b 1 -> a b")).reduce(x, "any") is x
+    assert (to_pattern("a b -> a b 1") >> to_pattern("a b 1 -> a b")).reduce(x, "any") is x
 
 
 def test_a_stretched_ellipsis_is_no_axis_of_the_seam():
-    x, y = counted(4, 1, 3), counted(5, 3)
-    composed = C("c a b -> a b c") >> C("... b c, ... b -> ... c")
-    same(composed.einsum(x, y), np.einsum("xbc,xb->xc", np.broadcast_to(x.transpose(1, 2, 0), (5, 3, 4)), y))
+    x, y = counting_array(4, 1, 3), counting_array(5, 3)
+    composed = to_pattern("c a b -> a b c") >> to_pattern("... b c, ... b -> ... c")
+    assert_same(composed.einsum(x, y), np.einsum("xbc,xb->xc", np.broadcast_to(x.transpose(1, 2, 0), (5, 3, 4)), y))
     assert len(segments(composed, (4, 1, 3), (5, 3), operation="einsum")) == 1
 
 
 def test_a_chain_of_products_is_one_contraction():
-    a, b, c = counted(40, 2), counted(2, 40), counted(40, 2)
-    composed = C("i j, j k -> i k") >> C("i k, k l -> i l")
-    same(composed.einsum(a, b, c), a @ b @ c)
+    a, b, c = counting_array(40, 2), counting_array(2, 40), counting_array(40, 2)
+    composed = to_pattern("i j, j k -> i k") >> to_pattern("i k, k l -> i l")
+    assert_same(composed.einsum(a, b, c), a @ b @ c)
     assert composed.explain(a.shape, b.shape, c.shape).costs.path == ((1, 2), (0, 1))
 
 
@@ -187,15 +189,15 @@ def test_a_chain_of_products_is_one_contraction():
 )
 def test_the_rearranged_copy_is_never_written(first, pool, product):
     x, weight = np.ones((4, 64, 64, 32)), np.ones((32, 8))
-    first = C(first)
-    pool, product = C(pool, **({"b": 4} if "(b n)" in pool else {})), C(product)
+    first = to_pattern(first)
+    pool, product = to_pattern(pool, **({"b": 4} if "(b n)" in pool else {})), to_pattern(product)
     pooled, multiplied = first >> pool, first >> product
     for call, separately in (
         (lambda: pooled.reduce(x, "sum"), lambda: pool.reduce(first.rearrange(x), "sum")),
         (lambda: pooled.reduce(x, "max"), lambda: pool.reduce(first.rearrange(x), "max")),
         (lambda: multiplied.einsum(x, weight), lambda: product.einsum(first.rearrange(x), weight)),
     ):
-        same(call(), separately())
+        assert_same(call(), separately())
         assert peak(call) < x.nbytes / 2 < x.nbytes <= peak(separately)
 
 
@@ -211,14 +213,14 @@ def peak(call):
 
 
 def test_a_view_of_the_whole_where_a_part_would_copy():
-    x = counted(2, 12, 5)
-    first = C("a b c -> c (b a)")
+    x = counting_array(2, 12, 5)
+    first = to_pattern("a b c -> c (b a)")
     with pytest.raises(plait.CopyRequiredError):
         first.view(x)
-    composed = first >> C("c (b a) -> a b c", a=2)
+    composed = first >> to_pattern("c (b a) -> a b c", a=2)
     assert composed.view(x) is x
     with pytest.raises(plait.CopyRequiredError) as caught:
-        (first >> C("c (b a) -> b (a c)", a=2)).view(x)
+        (first >> to_pattern("c (b a) -> b (a c)", a=2)).view(x)
     assert str(caught.value) == TEXTS["a copy"]
     with pytest.raises(plait.CopyRequiredError):
         composed.view([x[0], x[1]])
@@ -228,21 +230,21 @@ def test_a_view_of_the_whole_where_a_part_would_copy():
 
 
 def test_equal_compositions_are_equal_and_hash_alike():
-    one, two, three = C("a b -> b a"), C("b (h p) -> b h p", p=2), C("... -> (...)")
+    one, two, three = to_pattern("a b -> b a"), to_pattern("b (h p) -> b h p", p=2), to_pattern("... -> (...)")
     composed = one >> two >> three
     assert composed == one >> (two >> three)
     assert hash(composed) == hash(one >> (two >> three))
     assert composed != one >> two
-    assert composed != C("b (h p) -> b h p", p=3)
+    assert composed != to_pattern("b (h p) -> b h p", p=3)
     assert composed.patterns == (one, two, three)
     text = "plait.compile('a b -> b a') >> plait.compile('b (h p) -> b h p', p=2) >> plait.compile('... -> (...)')"
     assert repr(composed) == text
     assert eval(text) == composed
-    x = counted(4, 3)
+    x = counting_array(4, 3)
     composed.rearrange(x)
     for other in (pickle.loads(pickle.dumps(composed)), copy.copy(composed), copy.deepcopy(composed)):
         assert other == composed
-        same(other.rearrange(x), composed.rearrange(x))
+        assert_same(other.rearrange(x), composed.rearrange(x))
     for name in ("patterns", "other"):
         with pytest.raises(AttributeError, match="a PatternPipeline is immutable"):
             setattr(composed, name, ())
@@ -253,29 +255,29 @@ def test_equal_compositions_are_equal_and_hash_alike():
 @pytest.mark.parametrize("other", ["a b -> b a", None, 3, np.zeros(2), plait.rearrange])
 def test_only_patterns_follow_patterns(other):
     with pytest.raises(TypeError):
-        C("a b -> b a") >> other
+        to_pattern("a b -> b a") >> other
     with pytest.raises(TypeError):
-        other >> C("a b -> b a")
+        other >> to_pattern("a b -> b a")
 
 
 def test_inverse():
-    split, merge = C("b (h p) c -> b h p c", p=2), C("b h p c -> p b (h c)")
+    split, merge = to_pattern("b (h p) c -> b h p c", p=2), to_pattern("b h p c -> p b (h c)")
     composed = split >> merge
-    x = counted(2, 6, 5)
+    x = counting_array(2, 6, 5)
     back = composed.inverse(c=5)
     assert back == merge.inverse(c=5) >> split.inverse(c=5)
-    same(back.rearrange(composed.rearrange(x)), x)
+    assert_same(back.rearrange(composed.rearrange(x)), x)
     assert (composed >> back).rearrange(x) is x
     with pytest.raises(plait.SizeError, match="PLT303"):
         composed.inverse()
     with pytest.raises(plait.AxisError, match="PLT203"):
         composed.inverse(cc=5)
     with pytest.raises(plait.AxisError, match="PLT211"):
-        (C("a b -> b a") >> C("b a, a c -> b c")).inverse()
+        (to_pattern("a b -> b a") >> to_pattern("b a, a c -> b c")).inverse()
 
 
 def test_output_shape():
-    composed = C("b (h p) -> b h p", p=2) >> C("b h p, p k -> k (b h)")
+    composed = to_pattern("b (h p) -> b h p", p=2) >> to_pattern("b h p, p k -> k (b h)")
     assert composed.output_shape((3, 8), (2, 5)) == (5, 12)
     assert composed.output_shape((None, 8), (2, None)) == (None, None)
     for shapes, code in (
@@ -291,10 +293,10 @@ def test_output_shape():
 
 
 def test_a_second_call_is_one_look_up(monkeypatch):
-    x, y = counted(2, 12), counted(12, 3)
-    composed = C("a (b c) -> c b a", c=3) >> C("c b a -> a (c b)")
-    product = C("a b -> b a") >> C("b a, b c -> a c")
-    reduced = C("a b -> (a b)") >> C("(c d) -> c", d=8)
+    x, y = counting_array(2, 12), counting_array(12, 3)
+    composed = to_pattern("a (b c) -> c b a", c=3) >> to_pattern("c b a -> a (c b)")
+    product = to_pattern("a b -> b a") >> to_pattern("b a, b c -> a c")
+    reduced = to_pattern("a b -> (a b)") >> to_pattern("(c d) -> c", d=8)
     calls = [
         lambda: composed.rearrange(x),
         lambda: composed.repeat(x),
@@ -306,13 +308,13 @@ def test_a_second_call_is_one_look_up(monkeypatch):
     plait.cache_clear()
     monkeypatch.setattr(plait.PatternPipeline, "_first", None)
     for call, result in zip(calls, expected, strict=True):
-        same(call(), result)
+        assert_same(call(), result)
 
 
 def test_a_composition_keeps_a_bounded_number_of_calls():
     from plait._pattern import CALLS
 
-    composed = C("a b -> b a") >> C("b a -> (a b)")
+    composed = to_pattern("a b -> b a") >> to_pattern("b a -> (a b)")
     for size in range(2 * CALLS + 5):
         composed.rearrange(np.zeros((size, 1)))
     assert 0 < len(composed._calls) <= CALLS
@@ -324,62 +326,68 @@ def test_a_callable_is_not_kept_with_what_it_holds():
 
     held = Held()
     seen = weakref.ref(held)
-    composed = C("a b c -> c b a") >> C("c b a -> c")
-    composed.reduce(counted(2, 3, 4), lambda tensor, axes, held=held: tensor.max(axes))
+    composed = to_pattern("a b c -> c b a") >> to_pattern("c b a -> c")
+    composed.reduce(counting_array(2, 3, 4), lambda tensor, axes, held=held: tensor.max(axes))
     del held
     gc.collect()
     assert seen() is None
 
 
 def test_lists_are_stacked_once():
-    x = counted(2, 3)
-    composed = C("n a b -> b a n") >> C("b a n -> (n a) b")
-    same(composed.rearrange([x, x + 1]), np.concatenate([x, x + 1]))
-    same((C("n a -> a n") >> C("a n, a k -> n k")).einsum([x[0], x[1]], x.T), x @ x.T)
+    x = counting_array(2, 3)
+    composed = to_pattern("n a b -> b a n") >> to_pattern("b a n -> (n a) b")
+    assert_same(composed.rearrange([x, x + 1]), np.concatenate([x, x + 1]))
+    assert_same((to_pattern("n a -> a n") >> to_pattern("a n, a k -> n k")).einsum([x[0], x[1]], x.T), x @ x.T)
 
 
 def test_what_options_ask_is_asked_of_the_whole():
-    a, b, c = counted(4, 2), counted(2, 4), counted(4, 2)
-    composed = C("i j, j k -> i k") >> C("i k, k l -> i l")
+    a, b, c = counting_array(4, 2), counting_array(2, 4), counting_array(4, 2)
+    composed = to_pattern("i j, j k -> i k") >> to_pattern("i k, k l -> i l")
     with plait.options(contract=[(0, 2), (0, 1)]):
-        same(composed.einsum(a, b, c), a @ b @ c)
+        assert_same(composed.einsum(a, b, c), a @ b @ c)
     with plait.options(strict=True), pytest.raises(plait.AxisError, match="PLT204"):
-        (C("a b -> b a") >> C("b a -> b")).einsum(a)
+        (to_pattern("a b -> b a") >> to_pattern("b a -> b")).einsum(a)
 
 
 def test_a_warning_is_about_one_pattern():
-    x, y = counted(2, 3), counted(2, 4)
-    alike = C("b d -> d b") >> C("x b, b dd -> dd")
+    x, y = counting_array(2, 3), counting_array(2, 4)
+    alike = to_pattern("b d -> d b") >> to_pattern("x b, b dd -> dd")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        same(alike.einsum(x, y), np.einsum("bd,be->e", x, y))
+        assert_same(alike.einsum(x, y), np.einsum("bd,be->e", x, y))
     plait.cache_clear()
     with pytest.warns(plait.AxisWarning, match="head stands once, on the left only of 'head b, b heads -> heads'"):
-        (C("b d -> d b") >> C("head b, b heads -> heads")).einsum(x, y)
+        (to_pattern("b d -> d b") >> to_pattern("head b, b heads -> heads")).einsum(x, y)
 
 
 # Mistakes
 
 
-X = counted(2, 12, 5)
+X = counting_array(2, 12, 5)
 MISTAKES = {
-    "the rank": lambda: C("a b -> b a") >> C("a b c -> a (b c)"),
-    "the rank at least": lambda: C("a b ... -> b a ...") >> C("a -> a"),
-    "a length": lambda: C("a (b c) -> a b c", c=2) >> C("a b 3 -> a b"),
-    "a divisor": lambda: C("(a b) -> (b a 2)", a=2, b=2) >> C("(a b) -> a b", b=3),
-    "a loss": lambda: (C("a b c -> c (a b)") >> C("c n -> n")).rearrange(X),
-    "a gain": lambda: (C("a b c -> c (a b)") >> C("c n -> n c r", r=2)).rearrange(X),
-    "a product": lambda: (C("a b c -> c (a b)") >> C("c n, n k -> c k")).reduce(X, "sum"),
-    "a gain in a product": lambda: (C("a b c -> c a b r", r=2) >> C("c a b r, r k -> a k")).einsum(X, X),
-    "the size at the seam": lambda: (C("a b c -> c (a b)") >> C("c (n m) -> n m c", m=7)).rearrange(X),
-    "the size before the seam": lambda: (C("a (b d) c -> c a b d", d=5) >> C("... -> (...)")).rearrange(X),
-    "the reduction": lambda: (C("a b c -> c (a b)") >> C("c n -> n")).reduce(X, "maen"),
-    "the elements": lambda: (C("a b c -> c (a b)") >> C("c n -> n")).reduce(X, "mean"),
-    "nothing": lambda: (C("a b c -> c (a b)") >> C("c n -> c")).reduce(X[:0], "max"),
-    "too few": lambda: (C("a b c -> c (a b)") >> C("c n, n k -> c k")).einsum(X),
-    "too many": lambda: (C("a b c -> c (a b)") >> C("c n, n k -> c k")).einsum(X, X, X),
-    "no tensor": lambda: (C("a b -> b a") >> C("b a -> a b")).rearrange(5),
-    "a copy": lambda: (C("a b c -> c (b a)") >> C("c (b a) -> b (a c)", a=2)).view(X),
+    "the rank": lambda: to_pattern("a b -> b a") >> to_pattern("a b c -> a (b c)"),
+    "the rank at least": lambda: to_pattern("a b ... -> b a ...") >> to_pattern("a -> a"),
+    "a length": lambda: to_pattern("a (b c) -> a b c", c=2) >> to_pattern("a b 3 -> a b"),
+    "a divisor": lambda: to_pattern("(a b) -> (b a 2)", a=2, b=2) >> to_pattern("(a b) -> a b", b=3),
+    "a loss": lambda: (to_pattern("a b c -> c (a b)") >> to_pattern("c n -> n")).rearrange(X),
+    "a gain": lambda: (to_pattern("a b c -> c (a b)") >> to_pattern("c n -> n c r", r=2)).rearrange(X),
+    "a product": lambda: (to_pattern("a b c -> c (a b)") >> to_pattern("c n, n k -> c k")).reduce(X, "sum"),
+    "a gain in a product": lambda: (to_pattern("a b c -> c a b r", r=2) >> to_pattern("c a b r, r k -> a k")).einsum(
+        X, X
+    ),
+    "the size at the seam": lambda: (to_pattern("a b c -> c (a b)") >> to_pattern("c (n m) -> n m c", m=7)).rearrange(
+        X
+    ),
+    "the size before the seam": lambda: (
+        to_pattern("a (b d) c -> c a b d", d=5) >> to_pattern("... -> (...)")
+    ).rearrange(X),
+    "the reduction": lambda: (to_pattern("a b c -> c (a b)") >> to_pattern("c n -> n")).reduce(X, "maen"),
+    "the elements": lambda: (to_pattern("a b c -> c (a b)") >> to_pattern("c n -> n")).reduce(X, "mean"),
+    "nothing": lambda: (to_pattern("a b c -> c (a b)") >> to_pattern("c n -> c")).reduce(X[:0], "max"),
+    "too few": lambda: (to_pattern("a b c -> c (a b)") >> to_pattern("c n, n k -> c k")).einsum(X),
+    "too many": lambda: (to_pattern("a b c -> c (a b)") >> to_pattern("c n, n k -> c k")).einsum(X, X, X),
+    "no tensor": lambda: (to_pattern("a b -> b a") >> to_pattern("b a -> a b")).rearrange(5),
+    "a copy": lambda: (to_pattern("a b c -> c (b a)") >> to_pattern("c (b a) -> b (a c)", a=2)).view(X),
 }
 TEXTS = {
     "the rank": """\

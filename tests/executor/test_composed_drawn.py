@@ -10,7 +10,7 @@ import plait
 
 np = pytest.importorskip("numpy")
 
-from compositions import C, chains, counted, same, whole  # noqa: E402
+from pipelines import assert_same, compose_all, counting_array, pattern_chains, to_pattern  # noqa: E402
 
 
 def one_by_one(operations, patterns, x, *more):
@@ -20,45 +20,45 @@ def one_by_one(operations, patterns, x, *more):
     return x
 
 
-@given(chains("rearrange", "rearrange"))
+@given(pattern_chains("rearrange", "rearrange"))
 @settings(max_examples=100, deadline=None)
 def test_rearrange_is_one_and_then_the_other(drawn):
     shape, patterns = drawn
-    x = counted(*shape)
+    x = counting_array(*shape)
     expected = one_by_one(["rearrange"] * 2, patterns, x)
-    composed = whole(patterns)
+    composed = compose_all(patterns)
     for _ in range(2):
-        same(composed.rearrange(x), expected)
+        assert_same(composed.rearrange(x), expected)
     assert composed.output_shape(shape) == expected.shape
     assert composed.explain(shape).lines[-1].shape == expected.shape
     try:
         seen = patterns[1].view(patterns[0].view(x))
     except plait.CopyRequiredError:
         return
-    same(composed.view(x), seen)
+    assert_same(composed.view(x), seen)
 
 
-@given(chains("rearrange", "rearrange", "rearrange"))
+@given(pattern_chains("rearrange", "rearrange", "rearrange"))
 @settings(max_examples=60, deadline=None)
 def test_three_are_one_and_then_the_others(drawn):
     shape, patterns = drawn
     one, two, three = patterns
-    x = counted(*shape)
+    x = counting_array(*shape)
     expected = one_by_one(["rearrange"] * 3, patterns, x)
-    same((one >> two >> three).rearrange(x), expected)
+    assert_same((one >> two >> three).rearrange(x), expected)
     assert (one >> two) >> three == one >> (two >> three)
 
 
 @given(
     st.sampled_from([("repeat", "rearrange"), ("rearrange", "repeat"), ("repeat", "repeat")]).flatmap(
-        lambda k: chains(*k)
+        lambda k: pattern_chains(*k)
     )
 )
 @settings(max_examples=100, deadline=None)
 def test_repeat_is_one_and_then_the_other(drawn):
     shape, patterns = drawn
-    x = counted(*shape)
-    same(whole(patterns).repeat(x), one_by_one(["repeat"] * 2, patterns, x))
+    x = counting_array(*shape)
+    assert_same(compose_all(patterns).repeat(x), one_by_one(["repeat"] * 2, patterns, x))
 
 
 KINDS = [
@@ -72,14 +72,15 @@ REDUCTIONS = ["sum", "prod", "min", "max", "any", "all"]
 
 
 @given(
-    st.sampled_from(KINDS).flatmap(lambda kinds: st.tuples(st.just(kinds), chains(*kinds))), st.sampled_from(REDUCTIONS)
+    st.sampled_from(KINDS).flatmap(lambda kinds: st.tuples(st.just(kinds), pattern_chains(*kinds))),
+    st.sampled_from(REDUCTIONS),
 )
 @settings(max_examples=150, deadline=None)
 def test_reduce_is_one_and_then_the_other(drawn, reduction):
     kinds, (shape, patterns) = drawn
-    x = counted(*shape)
+    x = counting_array(*shape)
     steps = ["repeat" if kind == "repeat" else "reduce" for kind in kinds]
-    composed = whole(patterns)
+    composed = compose_all(patterns)
     try:
         expected = one_by_one(steps, patterns, x, reduction)
     except plait.PlaitError as error:
@@ -87,31 +88,31 @@ def test_reduce_is_one_and_then_the_other(drawn, reduction):
             composed.reduce(x, reduction)
         return
     for _ in range(2):
-        same(composed.reduce(x, reduction), expected)
+        assert_same(composed.reduce(x, reduction), expected)
 
 
-@given(chains("reduce", "reduce"), st.sampled_from(["mean", "var", "std", "logsumexp"]))
+@given(pattern_chains("reduce", "reduce"), st.sampled_from(["mean", "var", "std", "logsumexp"]))
 @settings(max_examples=60, deadline=None)
 def test_reductions_of_floats_are_close(drawn, reduction):
     shape, patterns = drawn
-    x = np.sin(counted(*shape))
+    x = np.sin(counting_array(*shape))
     expected = one_by_one(["reduce"] * 2, patterns, x, reduction)
-    np.testing.assert_allclose(whole(patterns).reduce(x, reduction), expected, atol=1e-12)
+    np.testing.assert_allclose(compose_all(patterns).reduce(x, reduction), expected, atol=1e-12)
 
 
-@given(chains("rearrange", "reduce"), st.data())
+@given(pattern_chains("rearrange", "reduce"), st.data())
 @settings(max_examples=60, deadline=None)
 def test_einsum_is_one_and_then_the_other(drawn, data):
     shape, (first, last) = drawn
     assume("..." not in last.text)
-    x = counted(*shape)
+    x = counting_array(*shape)
     left, _, right = last.text.partition("->")
     names = [word for word in left.replace("(", " ").replace(")", " ").split() if word.isidentifier()]
     shared = [name for name in names if data.draw(st.booleans())]
-    other = counted(*[last.sizes[name] for name in shared], 3)
-    product = C(f"{left}, {' '.join(shared)} other -> other {right}", **last.sizes)
+    other = counting_array(*[last.sizes[name] for name in shared], 3)
+    product = to_pattern(f"{left}, {' '.join(shared)} other -> other {right}", **last.sizes)
     middle = first.rearrange(x)
-    same((first >> product).einsum(x, other), product.einsum(middle, other))
-    same((first >> last).einsum(x), last.einsum(middle))
-    after = C("... -> (...)")
-    same((first >> product >> after).einsum(x, other), after.rearrange(product.einsum(middle, other)))
+    assert_same((first >> product).einsum(x, other), product.einsum(middle, other))
+    assert_same((first >> last).einsum(x), last.einsum(middle))
+    after = to_pattern("... -> (...)")
+    assert_same((first >> product >> after).einsum(x, other), after.rearrange(product.einsum(middle, other)))

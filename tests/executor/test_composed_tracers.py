@@ -8,15 +8,15 @@ import plait
 
 np = pytest.importorskip("numpy")
 
-from compositions import C  # noqa: E402
+from pipelines import to_pattern  # noqa: E402
 
 
 def test_torch():
     torch = pytest.importorskip("torch")
     x = torch.arange(120).reshape(2, 12, 5)
-    split = C("a (b r) c -> r (a b) c", r=3)
+    split = to_pattern("a (b r) c -> r (a b) c", r=3)
     assert (split >> split.inverse(a=2)).rearrange(x) is x
-    composed = split >> C("r n c -> (c n) r")
+    composed = split >> to_pattern("r n c -> (c n) r")
     assert composed.rearrange(x).tolist() == composed.rearrange(x.numpy()).tolist()
     assert composed.view(x[:, :, :1]).data_ptr() == x.data_ptr()
 
@@ -25,10 +25,14 @@ def test_torch():
 def test_torch_compile(dynamic):
     torch = pytest.importorskip("torch")
     torch._dynamo.reset()
-    moved = C("a (b r) c -> r (a b) c", r=3) >> C("r n c -> (c n) r")
-    reduced = C("a (b r) c -> r (a b) c", r=3) >> C("r n c -> r n c k", k=2) >> C("r n c k -> (k n) c")
-    product = C("a b c -> c (a b)") >> C("c n, c k -> n k") >> C("... -> (...)")
-    awkward = C("a b c -> a (b c)") >> C("a (d e) -> d e a", d=4)
+    moved = to_pattern("a (b r) c -> r (a b) c", r=3) >> to_pattern("r n c -> (c n) r")
+    reduced = (
+        to_pattern("a (b r) c -> r (a b) c", r=3)
+        >> to_pattern("r n c -> r n c k", k=2)
+        >> to_pattern("r n c k -> (k n) c")
+    )
+    product = to_pattern("a b c -> c (a b)") >> to_pattern("c n, c k -> n k") >> to_pattern("... -> (...)")
+    awkward = to_pattern("a b c -> a (b c)") >> to_pattern("a (d e) -> d e a", d=4)
 
     def function(x, w):
         return moved.rearrange(x), reduced.reduce(x, "max"), product.einsum(x, w), awkward.rearrange(x)
@@ -43,7 +47,7 @@ def test_torch_compile(dynamic):
 def test_a_mistake_under_torch_compile():
     torch = pytest.importorskip("torch")
     torch._dynamo.reset()
-    composed = C("a b -> b a") >> C("b a -> b")
+    composed = to_pattern("a b -> b a") >> to_pattern("b a -> b")
 
     def function(x):
         try:
@@ -58,11 +62,11 @@ def test_a_mistake_under_torch_compile():
 def test_jax():
     jax = pytest.importorskip("jax")
     x = jax.numpy.arange(120.0).reshape(2, 12, 5)
-    split = C("a (b r) c -> r (a b) c", r=3)
-    composed = split >> C("r n c -> (c n) r")
+    split = to_pattern("a (b r) c -> r (a b) c", r=3)
+    composed = split >> to_pattern("r n c -> (c n) r")
     assert jax.jit(composed.rearrange)(x).tolist() == composed.rearrange(np.asarray(x)).tolist()
     assert not jax.make_jaxpr((split >> split.inverse(a=2)).rearrange)(x).eqns
-    product = C("a b c -> c (a b)") >> C("c n, c k -> n k")
+    product = to_pattern("a b c -> c (a b)") >> to_pattern("c n, c k -> n k")
     w = jax.numpy.arange(10.0).reshape(5, 2)
     assert jax.jit(product.einsum)(x, w).tolist() == product.einsum(np.asarray(x), np.asarray(w)).tolist()
     assert product.einsum(x, w, precision="highest").shape == (24, 2)

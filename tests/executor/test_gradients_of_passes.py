@@ -10,7 +10,7 @@ from functools import partial
 from unittest import mock
 
 import pytest
-from cost_models import cost_models, everything_large
+from cost_models import cost_models, schedule_all_tensors
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -76,7 +76,7 @@ def nodes(result):
 @contextmanager
 def pooling(name):
     """A function that pools small tensors in several calls."""
-    with everything_large(CHEAP):
+    with schedule_all_tensors(CHEAP):
         yield lambda x: plait.reduce(x, PATTERN, name)
 
 
@@ -96,7 +96,7 @@ def test_the_gradient_is_that_of_one_call(case, name, costs):
     assume(not x.is_complex() or name in ("sum", "mean"))
     x = x.requires_grad_()
     expected = REDUCTIONS[name](x, axes)
-    with everything_large(costs):
+    with schedule_all_tensors(costs):
         found = plait.reduce(x, pattern_of(x, axes), name)
         if 1 < expected.numel() < x.numel():
             assert NODES[name] in nodes(found)
@@ -294,7 +294,9 @@ def test_ties_that_a_half_cannot_count(dtype):
     """A half counts to 2048, or to 256; so it is widened before."""
     torch.manual_seed(0)
     x = (torch.rand(63, 4, 61, 3) < 0.9).to(dtype).requires_grad_()
-    with everything_large(CHEAP._replace(reduce_row_overhead=1000, reduce_element=1000)):  # so that halves are combined
+    with schedule_all_tensors(
+        CHEAP._replace(reduce_row_overhead=1000, reduce_element=1000)
+    ):  # so that halves are combined
         found = plait.reduce(x, "a b c d -> b d", "max")
     slope = torch.randn(4, 3).to(dtype)
     identical(torch.autograd.grad(found, x, slope)[0], torch.autograd.grad(x.amax((0, 2)), x, slope)[0])

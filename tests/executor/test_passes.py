@@ -10,7 +10,7 @@ import warnings
 from unittest import mock
 
 import pytest
-from cost_models import cost_models, everything_large
+from cost_models import cost_models, schedule_all_tensors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -83,7 +83,7 @@ def test_every_way_to_reduce_gives_the_same(case, name, costs):
     if (name == "mean" and array.dtype.kind in "biu") or (name in ("min", "max") and array.dtype.kind == "c"):
         return
     expected = meant(array, kept, name)
-    with everything_large(costs), np.errstate(all="ignore"):
+    with schedule_all_tensors(costs), np.errstate(all="ignore"):
         found = plait.reduce(array, pattern, name)
     assert found.dtype == expected.dtype
     rounded = 2e-7 if (name, array.dtype.kind) == ("mean", "c") else 0  # NumPy's quotient of a scalar is another one
@@ -114,7 +114,7 @@ def test_every_way_to_reduce_about_a_centre_gives_the_same(case, name, costs):
     array, pattern, kept = case
     if (name == "logsumexp" and array.dtype.kind == "c") or array.size < 2:
         return
-    with everything_large(costs), np.errstate(all="ignore"):
+    with schedule_all_tensors(costs), np.errstate(all="ignore"):
         assert TWO_PASSES in plait.explain(pattern, array, reduction=name).rewrites
         found = plait.reduce(array, pattern, name)
         again = plait.reduce(array, pattern, name)
@@ -201,7 +201,7 @@ def test_every_way_to_copy_gives_the_same(case, costs):
     stretched = np.broadcast_to(array[..., None], (*array.shape, sizes.get("new", 1)))
     order = [names.index(name) if name in names else array.ndim for name in right]
     expected = stretched.transpose([*order, *({array.ndim} - {*order})])
-    with everything_large(costs):
+    with schedule_all_tensors(costs):
         found = plait.repeat(array, pattern, **sizes)
     assert found.dtype == array.dtype
     np.testing.assert_array_equal(found.ravel(), expected.ravel())
@@ -277,7 +277,7 @@ def test_every_way_to_reduce_a_tensor_of_torch(name, dtype):
         tensor = torch.from_numpy(np.abs(array).astype("float32")).nan_to_num(2, 1, 0).clamp(0, most)
         order = np.argsort([-abs(stride) for stride in array.strides])
         tensor = tensor.permute(*order).contiguous().permute(*np.argsort(order)).to(getattr(torch, dtype))
-        with everything_large(costs):
+        with schedule_all_tensors(costs):
             found = plait.reduce(tensor, pattern, name)
             if tensor.is_floating_point():
                 watched = plait.reduce(tensor.requires_grad_(), pattern, name)

@@ -9,6 +9,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pattern_strategies import malformed_patterns, transform_patterns
 
 import plait
 from plait._notation.parser import normalize_name, parse
@@ -23,7 +24,6 @@ from plait._notation.tree import (
     collect_names,
     item_leaves,
 )
-from strategies import nearly_patterns, transforms
 
 
 def leaves_by_dimension(expr):
@@ -45,7 +45,7 @@ def test_every_kind_of_node_has_its_range_in_the_text():
     assert text[first.start : first.stop].strip() == "a (b 12 + c...) [d]"
 
 
-@given(transforms())
+@given(transform_patterns())
 def test_node_ranges_match_the_source_text(drawn):
     tree = parse(drawn.pattern)
     for expr in (*tree.left, *(tree.right or ())):
@@ -56,7 +56,7 @@ def test_node_ranges_match_the_source_text(drawn):
                 assert written.strip() == written != ""
 
 
-@given(transforms())
+@given(transform_patterns())
 def test_canonical_text_parses_to_itself(drawn):
     once = str(parse(drawn.pattern))
     assert str(parse(once)) == once
@@ -97,7 +97,7 @@ def test_axis_names_are_normalized_as_python_identifiers(word):
     assert item.text == normalize_name(word)
 
 
-@given(nearly_patterns())
+@given(malformed_patterns())
 def test_parse_raises_only_pattern_syntax_errors(text):
     try:
         tree = parse(text)

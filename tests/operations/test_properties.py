@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pattern_strategies import malformed_patterns, transform_patterns
 
 import plait
-from strategies import nearly_patterns, transforms
 
 np = pytest.importorskip("numpy")
 
@@ -15,7 +15,7 @@ from plait.testing import _oracle as oracle  # noqa: E402
 from plait.testing._arrays import arange_array  # noqa: E402
 
 
-@given(transforms("rearrange"))
+@given(transform_patterns("rearrange"))
 @settings(max_examples=300)
 def test_rearrange_equals_the_reference_implementation(drawn):
     x = arange_array(drawn.shape)
@@ -29,7 +29,7 @@ def test_rearrange_equals_the_reference_implementation(drawn):
     assert plait.explain(drawn.pattern, drawn.shape, **drawn.sizes).lines[-1].shape == result.shape
 
 
-@given(transforms("rearrange"))
+@given(transform_patterns("rearrange"))
 def test_inverse_undoes_rearrange(drawn):
     x = arange_array(drawn.shape)
     compiled = plait.compile(drawn.pattern, **drawn.sizes)
@@ -49,7 +49,7 @@ def named_axis_sizes(drawn):
     return {name: size for name, size in sizes.items() if name.isidentifier()}
 
 
-@given(transforms("reduce"), st.sampled_from(["sum", "max", "mean", "any", "logsumexp"]))
+@given(transform_patterns("reduce"), st.sampled_from(["sum", "max", "mean", "any", "logsumexp"]))
 @settings(max_examples=200)
 def test_reduce_equals_the_reference_implementation(drawn, reduction):
     x = np.sin(arange_array(drawn.shape))
@@ -65,7 +65,7 @@ def test_reduce_equals_the_reference_implementation(drawn, reduction):
     )
 
 
-@given(transforms("repeat"))
+@given(transform_patterns("repeat"))
 @settings(max_examples=200)
 def test_repeat_equals_the_reference_implementation(drawn):
     x = arange_array(drawn.shape)
@@ -73,7 +73,7 @@ def test_repeat_equals_the_reference_implementation(drawn):
     np.testing.assert_array_equal(result, oracle.rearrange(drawn.pattern, x, drawn.sizes).astype(float))
 
 
-@given(transforms("repeat"))
+@given(transform_patterns("repeat"))
 def test_reducing_a_repeated_tensor_restores_it(drawn):
     if 0 in drawn.sizes.values() or "(...)" in drawn.pattern:
         return
@@ -83,7 +83,7 @@ def test_reducing_a_repeated_tensor_restores_it(drawn):
     np.testing.assert_array_equal(back.reduce(repeated, "max") if x.size else x, x)
 
 
-@given(transforms("rearrange"))
+@given(transform_patterns("rearrange"))
 def test_results_do_not_depend_on_input_strides(drawn):
     x = arange_array(drawn.shape)
     strided = np.array(x, order="F")
@@ -102,7 +102,7 @@ def test_results_do_not_depend_on_input_strides(drawn):
 
 
 @given(
-    nearly_patterns(),
+    malformed_patterns(),
     st.lists(st.integers(0, 3), max_size=4),
     st.dictionaries(st.text(max_size=2), st.integers(-1, 3), max_size=2),
 )

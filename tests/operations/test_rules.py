@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pattern_strategies import malformed_patterns, transform_patterns
 
 import plait
 from plait._notation.equation import parse_equation
@@ -15,7 +16,6 @@ from plait._operations.reduce import check_dtype_kind, check_reduction_name
 from plait._operations.table import OPERATIONS, find_operation, infer_operation
 from plait._shapes.solver import solve_pattern
 from plait.backends.reduction_rules import REDUCTION_RULES
-from strategies import nearly_patterns, transforms
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,9 @@ def test_check_accepts_or_rejects_patterns(operation, pattern, code):
     assert caught.value.spans
 
 
-@given(st.one_of(nearly_patterns(), transforms("rearrange").map(lambda drawn: drawn.pattern)), st.integers(0, 4))
+@given(
+    st.one_of(malformed_patterns(), transform_patterns("rearrange").map(lambda drawn: drawn.pattern)), st.integers(0, 4)
+)
 @settings(max_examples=500)
 def test_plain_bijections_pass_every_check(pattern, rank):
     try:

@@ -1,4 +1,4 @@
-"""Generated source: what it says, what it does where plait cannot be imported, and mistakes."""
+"""Generated source: its text, its results in a process that cannot import plait, and errors."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import pytest
 from hypothesis import Phase, given, settings
+from pattern_strategies import transform_patterns
 
 import plait
 from plait._executor.compile import lower_pattern
@@ -19,11 +20,10 @@ from plait._plan.contraction.decompose import decompose_einsum
 from plait._plan.nodes import Diagonal
 from plait.backends.reduction_rules import REDUCTION_RULES
 from plait.backends.source_templates import SOURCE_TEMPLATES, source_templates_of
-from strategies import transforms
 
-C = plait.compile
+to_pattern = plait.compile
 
-EVERYWHERE = [
+CALLS = [
     ("rearrange", "b (h p) (w q) c -> b (h w) (p q c)", (4,), None),
     ("rearrange", "... a 1 -> (a ...)", (4,), None),
     ("view", "a (b c) -> c b a", (2,), None),
@@ -36,10 +36,10 @@ EVERYWHERE = [
 
 
 @pytest.mark.parametrize("framework", SOURCE_TEMPLATES)
-@pytest.mark.parametrize(("operation", "pattern", "ranks", "reduction"), EVERYWHERE)
-def test_every_framework_has_every_operation(framework, operation, pattern, ranks, reduction):
+@pytest.mark.parametrize(("operation", "pattern", "ranks", "reduction"), CALLS)
+def test_source_of_every_operation_for_every_framework(framework, operation, pattern, ranks, reduction):
     def write():
-        return C(pattern).source(framework, *ranks, operation=operation, reduction=reduction)
+        return to_pattern(pattern).source(framework, *ranks, operation=operation, reduction=reduction)
 
     if operation == "view" and not source_templates_of(framework).view:
         with pytest.raises(plait.BackendError, match=r"PLT507"):
@@ -51,7 +51,7 @@ def test_every_framework_has_every_operation(framework, operation, pattern, rank
     assert text.count("def ") == 1
 
 
-def test_the_text():
+def test_generated_text():
     expected = '''\
 import torch
 
@@ -71,18 +71,20 @@ def rearrange(tensor, *, p=2, q):
     tensor = torch.permute(tensor, (0, 1, 3, 2, 4, 5))
     return torch.reshape(tensor, (b, h * w, p * q * c))
 '''
-    assert C("b (h p) (w q) c -> b (h w) (p q c)", p=2).source("torch", 4) == expected
+    assert to_pattern("b (h p) (w q) c -> b (h w) (p q c)", p=2).source("torch", 4) == expected
 
 
-def test_explain_writes_what_a_pattern_writes():
+def test_source_of_explain_equals_that_of_the_pattern():
     explained = plait.explain("b (h p) -> h", (2, 6), p=3, reduction="max")
-    assert explained.source("jax") == C("b (h p) -> h", p=3).source("jax", 2, reduction="max")
-    assert plait.explain("a b, b c -> c a", (2, 3), (3, 4)).source("mlx") == C("a b, b c -> c a").source("mlx", 2, 2)
-    both = C("a (b c) -> a b c", c=2) >> C("a b c -> c (a b)")
+    assert explained.source("jax") == to_pattern("b (h p) -> h", p=3).source("jax", 2, reduction="max")
+    assert plait.explain("a b, b c -> c a", (2, 3), (3, 4)).source("mlx") == to_pattern("a b, b c -> c a").source(
+        "mlx", 2, 2
+    )
+    both = to_pattern("a (b c) -> a b c", c=2) >> to_pattern("a b c -> c (a b)")
     assert "reshape(tensor, (c, a * b))" in both.explain((2, 6)).source("numpy")
 
 
-WORKER = """
+WORKER_SCRIPT = """
 import pickle, sys
 sys.modules["plait"] = None
 sys.dont_write_bytecode = True
@@ -111,16 +113,16 @@ with open(sys.argv[2], "wb") as file:
 """
 
 
-def run(framework, cases, folder):
-    """What the functions give, each of its arrays, in a process that cannot import plait; or the text of an error."""
+def run_without_plait(framework, cases, folder):
+    """Call each function on its arrays in a process that cannot import plait, and return results or error texts."""
     path = folder / "cases"
     path.write_bytes(pickle.dumps(cases))
-    subprocess.run([sys.executable, "-W", "error", "-c", WORKER, framework, str(path)], check=True)
+    subprocess.run([sys.executable, "-W", "error", "-c", WORKER_SCRIPT, framework, str(path)], check=True)
     return pickle.loads(path.read_bytes())
 
 
-def draw(strategy, count):
-    """Some examples, always the same."""
+def draw_examples(strategy, count):
+    """Return some examples of a strategy, always the same."""
     found = []
 
     @settings(max_examples=count, derandomize=True, database=None, phases=[Phase.generate])
@@ -132,29 +134,29 @@ def draw(strategy, count):
     return found
 
 
-def movements():
-    """Calls of all operations but einsum: how, the pattern, the arrays, the given sizes, and the reduction."""
+def movement_calls():
+    """Yield calls of all operations but einsum: operation, pattern, arrays, given sizes, and reduction."""
     np = pytest.importorskip("numpy")
     names = itertools.cycle(REDUCTION_RULES)
     for kind, count in (("rearrange", 60), ("repeat", 40), ("reduce", 80)):
-        for drawn in draw(transforms(kind), count):
+        for drawn in draw_examples(transform_patterns(kind), count):
             array = np.random.default_rng(0).normal(size=drawn.shape)
             yield kind, drawn.pattern, [array], drawn.sizes, next(names) if kind == "reduce" else None
 
 
-def products():
-    """Calls of einsum."""
+def einsum_calls():
+    """Yield calls of einsum, in the same form."""
     pytest.importorskip("numpy")
-    from equations import patterns, whole
+    from einsum_strategies import einsum_patterns, integer_array
 
-    for drawn in draw(patterns(), 100):
-        arrays = [whole(shape, number) for number, shape in enumerate(drawn.shapes)]
+    for drawn in draw_examples(einsum_patterns(), 100):
+        arrays = [integer_array(shape, number) for number, shape in enumerate(drawn.shapes)]
         yield "einsum", drawn.text, arrays, drawn.sizes, None
 
 
 @lru_cache(maxsize=2)
-def expected(calls):
-    """The calls, and what plait gives."""
+def expected_results(calls):
+    """Return the calls with the results of plait."""
     found = []
     for operation, pattern, arrays, sizes, reduction in calls():
         more = [] if reduction is None else [reduction]
@@ -167,45 +169,45 @@ def expected(calls):
     return found
 
 
-def assert_same(cases, results, calls):
+def assert_same_results(cases, results, calls):
     import numpy as np
 
-    for (_, wanted), (text, *_), found in zip(expected(calls), cases, results, strict=True):
+    for (_, wanted), (text, *_), found in zip(expected_results(calls), cases, results, strict=True):
         assert not isinstance(found, str), text
         assert found.shape == wanted.shape, text
         np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12, err_msg=text)
 
 
-@pytest.mark.parametrize("calls", [movements, products])
+@pytest.mark.parametrize("calls", [movement_calls, einsum_calls])
 @pytest.mark.parametrize("framework", ["numpy", "torch"])
-def test_it_does_what_plait_does_where_plait_cannot_be_imported(framework, calls, tmp_path):
+def test_generated_source_runs_without_plait(framework, calls, tmp_path):
     pytest.importorskip(framework)
-    calls_and_results = expected(calls)
+    calls_and_results = expected_results(calls)
     from plait.testing import _oracle as oracle  # it needs NumPy
 
     cases = []
-    for place, ((operation, pattern, arrays, sizes, reduction), _) in enumerate(calls_and_results):
-        own = C(pattern, **(sizes if place % 2 else {}))  # half of them ask for their sizes
+    for number, ((operation, pattern, arrays, sizes, reduction), _) in enumerate(calls_and_results):
+        pattern_with_sizes = to_pattern(pattern, **(sizes if number % 2 else {}))  # half of them ask for their sizes
         ranks = [array.ndim for array in arrays]
-        text = own.source(framework, *ranks, operation=operation, reduction=reduction)
+        text = pattern_with_sizes.source(framework, *ranks, operation=operation, reduction=reduction)
         cases.append((text, arrays, oracle.axis_sizes(pattern, [array.shape for array in arrays], sizes)))
     assert len(cases) >= 100
-    assert_same(cases, run(framework, cases, tmp_path), calls)
+    assert_same_results(cases, run_without_plait(framework, cases, tmp_path), calls)
 
 
-def test_products_of_matrices_do_what_an_einsum_does(tmp_path):
+def test_decomposed_einsum_gives_the_same_result(tmp_path):
     cases = []
-    for (_, pattern, arrays, sizes, _), _ in expected(products):
+    for (_, pattern, arrays, sizes, _), _ in expected_results(einsum_calls):
         plan = lower_pattern("einsum", pattern, tuple([array.ndim for array in arrays]), tuple(sizes))
         cases.append(
             (generate_function("einsum", decompose_einsum(plan), source_templates_of("numpy"), sizes), arrays, {})
         )
-    assert_same(cases, run("numpy", cases, tmp_path), products)
+    assert_same_results(cases, run_without_plait("numpy", cases, tmp_path), einsum_calls)
     for call in ("np.matmul(", "np.diagonal(", "np.sum(", " * tensor"):
         assert any(call in text for text, *_ in cases)
 
 
-SABOTAGE = {
+BROKEN_TEMPLATES = {
     "permute": "np.transpose({tensor}, {axes}[::-1])",
     "reshape": "np.reshape({tensor}, {shape}, order='F')",
     "expand": "np.broadcast_to({tensor} + 1, {shape})",
@@ -214,51 +216,53 @@ SABOTAGE = {
 }
 
 
-@pytest.mark.parametrize("field", SABOTAGE)
-def test_a_wrong_spelling_is_noticed(field, tmp_path, monkeypatch):
+@pytest.mark.parametrize("field", BROKEN_TEMPLATES)
+def test_broken_template_is_detected(field, tmp_path, monkeypatch):
     from plait._executor import source  # where it is looked up
 
-    templates = source_templates_of("numpy")._replace(**{field: SABOTAGE[field]})
+    templates = source_templates_of("numpy")._replace(**{field: BROKEN_TEMPLATES[field]})
     monkeypatch.setattr(source, "source_templates_of", lambda _: templates)
-    calls = products if field == "einsum" else movements
+    calls = einsum_calls if field == "einsum" else movement_calls
     with pytest.raises(AssertionError):
-        test_it_does_what_plait_does_where_plait_cannot_be_imported("numpy", calls, tmp_path)
+        test_generated_source_runs_without_plait("numpy", calls, tmp_path)
 
 
-def failures(tmp_path):
+def calls_with_wrong_sizes(tmp_path):
     np = pytest.importorskip("numpy")
     image = np.zeros((2, 6))
-    yield C("a (b c) -> a b c", c=4).source("numpy", 2), [image], "d1 is 6, which c = 4 does not divide"
-    yield C("a (b c) -> a b c", c=0).source("numpy", 2), [image], "d1 is 6, which c = 0 does not divide"
-    yield C("a (b 4) -> a b").source("numpy", 2, reduction="sum"), [image], "d1 is 6, which 4 does not divide"
-    yield C("a b -> b a", b=5).source("numpy", 2), [image], "d1 is 6, and not b = 5"
-    yield C("a 1 -> a").source("numpy", 2), [image], "d1 is 6, and not 1"
-    yield C("a b, b c -> a c").source("numpy", 2, 2), [image, image], "d2 is 2, and not b = 6"
-    yield C("... a, ... a -> ...").source("numpy", 2, 2), [image, np.zeros((3, 6))], "does not broadcast"
-    yield C("a b -> a").source("numpy", 2, reduction="max"), [np.zeros((2, 0))], "b is 0"
-    yield C("a b -> b a").source("numpy", 2), [np.zeros(2)], "not enough values"
-    yield C("a -> a r", r=3).source("numpy", 1).replace("r=3", "r=-3"), [np.zeros(2)], "negative"
+    yield to_pattern("a (b c) -> a b c", c=4).source("numpy", 2), [image], "d1 is 6, which c = 4 does not divide"
+    yield to_pattern("a (b c) -> a b c", c=0).source("numpy", 2), [image], "d1 is 6, which c = 0 does not divide"
+    yield to_pattern("a (b 4) -> a b").source("numpy", 2, reduction="sum"), [image], "d1 is 6, which 4 does not divide"
+    yield to_pattern("a b -> b a", b=5).source("numpy", 2), [image], "d1 is 6, and not b = 5"
+    yield to_pattern("a 1 -> a").source("numpy", 2), [image], "d1 is 6, and not 1"
+    yield to_pattern("a b, b c -> a c").source("numpy", 2, 2), [image, image], "d2 is 2, and not b = 6"
+    yield to_pattern("... a, ... a -> ...").source("numpy", 2, 2), [image, np.zeros((3, 6))], "does not broadcast"
+    yield to_pattern("a b -> a").source("numpy", 2, reduction="max"), [np.zeros((2, 0))], "b is 0"
+    yield to_pattern("a b -> b a").source("numpy", 2), [np.zeros(2)], "not enough values"
+    yield to_pattern("a -> a r", r=3).source("numpy", 1).replace("r=3", "r=-3"), [np.zeros(2)], "negative"
 
 
-def test_sizes_that_do_not_fit_are_a_value_error(tmp_path):
-    texts, arrays, messages = zip(*failures(tmp_path), strict=True)
-    results = run("numpy", [(text, tensors, {}) for text, tensors in zip(texts, arrays, strict=True)], tmp_path)
+def test_wrong_sizes_raise_a_value_error(tmp_path):
+    texts, arrays, messages = zip(*calls_with_wrong_sizes(tmp_path), strict=True)
+    results = run_without_plait(
+        "numpy", [(text, tensors, {}) for text, tensors in zip(texts, arrays, strict=True)], tmp_path
+    )
     for result, message in zip(results, messages, strict=True):
         assert isinstance(result, str)
         assert message in result
 
 
-def test_names_that_mean_something_else():
+def test_axis_names_do_not_shadow_other_names():
     pattern = "(class np) tensor ValueError d0 peak axis -> peak d0 (tensor axis) ValueError np class"
-    text = C(pattern).source("numpy", 6)
+    text = to_pattern(pattern).source("numpy", 6)
     assert "def rearrange(tensor, *, np_):" in text
     assert "d0_, tensor_, ValueError_, d0, peak_, axis_ = tensor.shape" in text
-    text = C("(d1 print) tensor0, tensor0 -> d1 print").source("array_api", 2, 1)
+    text = to_pattern("(d1 print) tensor0, tensor0 -> d1 print").source("array_api", 2, 1)
     assert "def einsum(tensor0, tensor1, *, print):" in text
 
 
-def test_what_cannot_be_written():
-    swap = C("a b -> b a")
+def test_errors_of_source():
+    swap = to_pattern("a b -> b a")
     with pytest.raises(plait.BackendError, match=r"PLT501.*did you mean numpy"):
         swap.source("nump", 2)
     with pytest.raises(plait.AxisError, match=r"PLT209"):
@@ -267,9 +271,9 @@ def test_what_cannot_be_written():
         swap.source("numpy", 2, reduction="sum")
     for reduction in (None, len):
         with pytest.raises(plait.AxisError, match=r"PLT209.*by its name"):
-            C("a b -> b").source("numpy", 2, reduction=reduction)
+            to_pattern("a b -> b").source("numpy", 2, reduction=reduction)
     with pytest.raises(plait.AxisError, match=r"PLT209.*median"):
-        C("a b -> b").source("numpy", 2, reduction="median")
+        to_pattern("a b -> b").source("numpy", 2, reduction="median")
     with pytest.raises(plait.SizeError, match=r"PLT304"):
         swap.source("numpy", 3)
     with pytest.raises(plait.SizeError, match=r"PLT301"):
@@ -277,14 +281,14 @@ def test_what_cannot_be_written():
     with pytest.raises(plait.AxisError, match=r"PLT202"):
         swap.source("numpy")
     with pytest.raises(plait.AxisError, match=r"PLT204"):
-        C("a b -> b").source("numpy", 2, operation="rearrange")
-    several = C("a b -> (a b)") >> C("(c d) -> c d", c=3)
+        to_pattern("a b -> b").source("numpy", 2, operation="rearrange")
+    several = to_pattern("a b -> (a b)") >> to_pattern("(c d) -> c d", c=3)
     with pytest.raises(plait.AxisError, match=r"PLT215"):
         several.explain((2, 6)).source("numpy")
 
 
-def test_names_are_written_as_the_text_that_they_are():
-    """A member of an enumeration is text, and prints as something else."""
+def test_arguments_may_be_string_enums():
+    """A member of such an enumeration is a string, but prints as something else."""
 
     class Chosen(str, Enum):
         FRAMEWORK = "numpy"
@@ -299,16 +303,16 @@ def test_names_are_written_as_the_text_that_they_are():
 
 
 @pytest.mark.parametrize("reduction", [len, [], 1, True, ("max",)])
-def test_a_reduction_where_nothing_is_reduced(reduction):
+def test_reduction_argument_without_reduced_axes_is_an_error(reduction):
     with pytest.raises(plait.PlaitError, match="PLT209"):
         plait.compile("a b -> b a").source("numpy", 2, reduction=reduction)
 
 
-def test_a_framework_that_is_no_text():
+def test_framework_argument_must_be_a_string():
     with pytest.raises(plait.BackendError, match="PLT501"):
         plait.compile("a b -> b a").source(["numpy"], 2)
 
 
-def test_the_diagonal_of_a_decomposition_is_that_of_the_last_dimensions():
+def test_decomposition_takes_diagonals_of_the_last_dimensions():
     plan = decompose_einsum(lower_pattern("einsum", "a b a c b -> c", (5,), ()))
     assert [node.axes for node, _ in plan.steps if isinstance(node, Diagonal)] == [(3, 4), (2, 3)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
+from pattern_strategies import transform_patterns
 
 from plait._notation.parser import parse
 from plait._operations.table import find_operation
@@ -12,7 +13,6 @@ from plait._plan.lowering import REDUNDANCY_RULES, lower_movement, remove_redund
 from plait._plan.nodes import Contract, Expand, Permute, Reduce, Reshape, View
 from plait._plan.strides import contiguous_strides, reshape_strides
 from plait._shapes.solver import solve_pattern
-from strategies import transforms
 
 
 def node_names(pattern, rank, *given, reduction="sum", operation=None):
@@ -62,7 +62,7 @@ def test_view_operation_gives_view_nodes():
     assert node_names("a b c -> a (b c)", 3, operation="view") == ["view"]
 
 
-@given(transforms("rearrange"))
+@given(transform_patterns("rearrange"))
 def test_plan_has_no_redundant_nodes(drawn):
     solved = solve_pattern(parse(drawn.pattern), (len(drawn.shape),), tuple(drawn.sizes))
     plan = lower_movement(solved)

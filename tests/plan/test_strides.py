@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given, settings
+from pattern_strategies import transform_patterns
 
 from plait._notation.parser import parse
 from plait._plan.lowering import lower_movement
@@ -11,12 +12,11 @@ from plait._plan.nodes import Permute
 from plait._plan.strides import StridedView
 from plait._shapes.sizes import evaluate_size_ops
 from plait._shapes.solver import solve_pattern
-from strategies import transforms
 
 np = pytest.importorskip("numpy")
 
 
-@given(transforms("rearrange"))
+@given(transform_patterns("rearrange"))
 @settings(max_examples=200)
 def test_strides_and_copies_agree_with_numpy(drawn):
     """Whether each node is a view, and its strides, for random patterns."""

@@ -1,4 +1,4 @@
-"""What the tests of compositions share: patterns drawn one after the other, and how results are compared."""
+"""Helpers of the tests of pipelines: chains of random patterns, and the comparison of results."""
 
 from __future__ import annotations
 
@@ -8,35 +8,37 @@ import math
 import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
+from pattern_strategies import AXIS_NAMES, grouped_axes, transform_patterns
 
 import plait
-from strategies import NAMES, grouped, transforms
 
-C = plait.compile
+to_pattern = plait.compile
 
 
-def counted(*shape):
+def counting_array(*shape):
     return np.asarray(np.arange(math.prod(shape)).reshape(shape) % 7)
 
 
-def same(ours, theirs):
+def assert_same(ours, theirs):
     assert ours.shape == theirs.shape
     assert ours.dtype == theirs.dtype
     np.testing.assert_array_equal(ours, theirs)
 
 
 @st.composite
-def followers(draw, shape, kind):
-    """A pattern that takes a tensor of this shape: dimensions of several axes, named, numbered, units and dots."""
-    names = itertools.chain(draw(st.permutations(NAMES)), (f"y{number}" for number in itertools.count()))
+def following_patterns(draw, shape, kind):
+    """Draw a pattern for a tensor of this shape, whose dimensions are groups, names, numbers, unit axes or an
+    ellipsis.
+    """
+    names = itertools.chain(draw(st.permutations(AXIS_NAMES)), (f"y{number}" for number in itertools.count()))
     left, axes, sizes = [], [], {}
     dots = draw(st.sampled_from([None, None, 0, 1]))
-    for place, length in enumerate(shape):
-        if place == dots:
+    for position, length in enumerate(shape):
+        if position == dots:
             left.append("...")
             axes.append("...")
             continue
-        parts = draw(st.sampled_from([parts for parts in factored(length) if len(parts) <= 3]))
+        parts = draw(st.sampled_from([parts for parts in factorizations(length) if len(parts) <= 3]))
         words = []
         for part in parts:
             word = str(part) if kind == "reduce" and part > 1 and draw(st.integers(0, 4)) == 0 else next(names)
@@ -52,12 +54,12 @@ def followers(draw, shape, kind):
             name = next(names)
             axes.append(name)
             sizes[name] = draw(st.sampled_from([0, 1, 2, 3]))
-    right, _ = draw(grouped(list(draw(st.permutations(axes)))))
-    return C(f"{' '.join(left)} -> {right}", **sizes)
+    right, _ = draw(grouped_axes(list(draw(st.permutations(axes)))))
+    return to_pattern(f"{' '.join(left)} -> {right}", **sizes)
 
 
-def factored(length):
-    """The ways to write a length as a product of at most three, units among them."""
+def factorizations(length):
+    """Return the ways to write a length as a product of at most three factors, which may be 1."""
     if length == 0:
         return [(0,), (0, 2), (1, 0), (2, 0)]
     divisors = [part for part in range(1, length + 1) if length % part == 0]
@@ -66,29 +68,29 @@ def factored(length):
         (part, *rest)
         for part in divisors
         for rest in [(d, length // part // d) for d in divisors]
-        if _fits(part, rest, length)
+        if _is_factorization(part, rest, length)
     ]
     return [(length,), (length,), *two, *three]
 
 
-def _fits(part, rest, length):
+def _is_factorization(part, rest, length):
     return part * rest[0] * rest[1] == length
 
 
 @st.composite
-def chains(draw, *kinds):
-    """Patterns one after the other, with the shape of the first input."""
-    drawn = draw(transforms(kinds[0]))
-    patterns = [C(drawn.pattern, **drawn.sizes)]
+def pattern_chains(draw, *kinds):
+    """Draw patterns that follow each other, and the shape of the first input."""
+    drawn = draw(transform_patterns(kinds[0]))
+    patterns = [to_pattern(drawn.pattern, **drawn.sizes)]
     shape = patterns[0].output_shape(drawn.shape)
     for kind in kinds[1:]:
-        patterns.append(draw(followers(shape, kind)))
+        patterns.append(draw(following_patterns(shape, kind)))
         shape = patterns[-1].output_shape(shape)
     assume(math.prod(drawn.shape) < 10_000 and math.prod(shape) < 10_000)
     return drawn.shape, patterns
 
 
-def whole(patterns):
+def compose_all(patterns):
     composed = patterns[0]
     for pattern in patterns[1:]:
         composed = composed >> pattern

@@ -1,0 +1,156 @@
+"""Hypothesis strategies for equations and patterns of ``einsum`` with shapes that fit, and the expected results."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from hypothesis import strategies as st
+from pattern_strategies import grouped_axes
+
+from plait.testing import _oracle as oracle
+
+LETTERS = "abijkzABKZ"
+NAMES = ["a", "b", "c", "long_name", "in", "ß"]
+LENGTHS = st.sampled_from([1, 2, 2, 2, 3, 3, 0])
+
+
+@dataclass(frozen=True)
+class DrawnEinsum:
+    """An equation or a pattern, the shapes of its tensors, and the sizes that must be given."""
+
+    text: str
+    shapes: tuple[tuple[int, ...], ...]
+    sizes: dict[str, int] = field(default_factory=dict)
+
+
+def integer_array(shape, seed=0, dtype="float64"):
+    """Return an array of integers so small that sums of their products are exact in 24 bits."""
+    return np.random.default_rng(seed).integers(0 if dtype == "uint8" else -8, 9, shape).astype(dtype)
+
+
+@st.composite
+def classical_equations(draw, most=4):
+    """Draw equations in the form of NumPy: with repeated letters, summed letters, ``...``, or without an arrow."""
+    letters = draw(st.lists(st.sampled_from(LETTERS), min_size=2, max_size=4, unique=True))
+    lengths = {letter: draw(LENGTHS) for letter in letters}
+    ellipsis_shape = draw(_ellipsis_shapes())
+    terms, shapes = [], []
+    for _ in range(draw(st.integers(1, most))):
+        term = draw(_tensor_axes(letters))
+        shape = [lengths[letter] for letter in term]
+        if ellipsis_shape is not None and draw(st.integers(0, 3)):
+            position = draw(st.integers(0, len(term)))
+            term.insert(position, "...")
+            shape[position:position] = draw(_broadcastable_shape(ellipsis_shape))
+        terms.append(term)
+        shapes.append(tuple(shape))
+    words = [word for term in terms for word in (",", *term)][1:]
+    if draw(st.booleans()):
+        present = sorted({*words} - {",", "..."})
+        output = draw(st.lists(st.sampled_from(present), unique=True)) if present else []
+        if "..." in words:
+            output.insert(draw(st.integers(0, len(output))), "...")
+        words += ["->", *output]
+    spaces = draw(st.lists(st.sampled_from(["", "", "", " ", "  "]), min_size=len(words), max_size=len(words)))
+    return DrawnEinsum("".join(space + word for space, word in zip(spaces, words, strict=True)), tuple(shapes))
+
+
+@st.composite
+def einsum_patterns(draw, most=3):
+    """Draw patterns with names: groups on both sides, numbers, unit axes, ``...``, repeated and summed axes."""
+    names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True))
+    lengths = {name: draw(LENGTHS) for name in names} | {"1": 1, "2": 2, "3": 3}
+    ellipsis_shape = draw(_ellipsis_shapes())
+    terms, shapes, dims = [], [], []
+    for _ in range(draw(st.integers(1, most))):
+        axes = draw(_tensor_axes([*names * 4, "2", "1", "3"]))
+        position = draw(st.integers(0, len(axes)))
+        (before, left), (after, right) = draw(grouped_axes(axes[:position])), draw(grouped_axes(axes[position:]))
+        dotted = ellipsis_shape is not None and draw(st.integers(0, 3)) > 0
+        middle = draw(_broadcastable_shape(ellipsis_shape)) if dotted else []
+        terms.append(f"{before} {'...' if dotted else ''} {after}")
+        shapes.append((*_dim_lengths(left, lengths), *middle, *_dim_lengths(right, lengths)))
+        dims += [*left, *right]
+    present = sorted({name for dim in dims for name in dim if name in names})
+    kept = draw(st.lists(st.sampled_from(present), unique=True)) if present else []
+    if any("..." in term for term in terms):
+        kept.insert(draw(st.integers(0, len(kept))), "...")
+    output, _ = draw(grouped_axes(kept))
+    sizes = draw(_required_sizes(dims, {name: lengths[name] for name in present}))
+    return DrawnEinsum(f"{','.join(terms)} -> {output}", tuple(shapes), sizes)
+
+
+@st.composite
+def _tensor_axes(draw, axes):
+    """Draw the axes of one tensor, some of them repeated; rarely none."""
+    return draw(st.lists(st.sampled_from(axes), min_size=draw(st.sampled_from([0, 1, 1, 1])), max_size=4))
+
+
+def _ellipsis_shapes():
+    """Draw the dimensions that ``...`` stands for, or ``None`` for no ellipsis in any tensor."""
+    return st.sampled_from([None, (), (1,), (2,), (3,), (2, 3), (3, 1), (2, 2)])
+
+
+@st.composite
+def _broadcastable_shape(draw, ellipsis_shape):
+    """Draw the dimensions that ``...`` stands for in one tensor: the last of the longest, some with length 1."""
+    rank = len(ellipsis_shape) - draw(st.sampled_from([0, 0, *range(len(ellipsis_shape) + 1)]))
+    return [draw(st.sampled_from([length, 1])) for length in ellipsis_shape[len(ellipsis_shape) - rank :]]
+
+
+def _dim_lengths(dims, lengths):
+    return [math.prod(lengths[axis] for axis in dim) for dim in dims]
+
+
+@st.composite
+def _required_sizes(draw, dims, lengths):
+    """Draw the sizes that a pattern requires, and sometimes others."""
+    if 0 in lengths.values():
+        return {name: lengths[name] for dim in dims if len(dim) > 1 for name in dim if name in lengths}
+    ungrouped = {dim[0] for dim in dims if len(dim) == 1}
+    given = {name for name in lengths if draw(st.integers(0, 5)) == 0}
+    for dim in dims:
+        hidden = [name for name in dim if name in lengths and name not in ungrouped]
+        if hidden:
+            inferred = draw(st.sampled_from(hidden))
+            given.update(name for name in hidden if name != inferred or dim.count(name) > 1)
+    return {name: lengths[name] for name in sorted(given)}
+
+
+def broadcast_shapes(pattern, shapes):
+    """Return the shapes with the dimensions of ``...`` broadcast to those of the longest tensor."""
+    terms = [oracle.read_side(term, "") for term in pattern.partition("->")[0].split(",")]
+    spans = [
+        (term.index(["..."]), len(shape) - len(term) + 1) if ["..."] in term else (0, 0)
+        for term, shape in zip(terms, shapes, strict=True)
+    ]
+    dots = [shape[start : start + rank] for shape, (start, rank) in zip(shapes, spans, strict=True)]
+    longest = np.broadcast_shapes(*dots)
+    return [
+        (*shape[:start], *longest[len(longest) - rank :], *shape[start + rank :])
+        for shape, (start, rank) in zip(shapes, spans, strict=True)
+    ]
+
+
+def expected_einsum(pattern, arrays, sizes):
+    """Return the result of a pattern, by definition."""
+    full_shapes = broadcast_shapes(pattern, [array.shape for array in arrays])
+    return oracle.einsum(pattern, list(map(np.broadcast_to, arrays, full_shapes)), sizes).astype(float)
+
+
+def expected_gradients(pattern, arrays, sizes, weights):
+    """Return the gradient of the weighted sum of the result with respect to each array, by definition."""
+    full_shapes = broadcast_shapes(pattern, [array.shape for array in arrays])
+    broadcast_arrays = list(map(np.broadcast_to, arrays, full_shapes))
+    gradients = list(map(np.zeros, full_shapes))
+    for position, sources in oracle.ElementMap(pattern, full_shapes, sizes).sources.items():
+        for source in sources:
+            factors = [array[index] for array, index in zip(broadcast_arrays, source, strict=True)]
+            for number, index in enumerate(source):
+                gradients[number][index] += weights[position] * math.prod(factors[:number] + factors[number + 1 :])
+    for number, (array, shape) in enumerate(zip(arrays, full_shapes, strict=True)):
+        axes = tuple(axis for axis, size in enumerate(array.shape) if size != shape[axis])
+        gradients[number] = gradients[number].sum(axes, keepdims=True)  # a stretched element counts wherever it stands
+    return gradients
