@@ -182,7 +182,7 @@ def ratios(session: nox.Session) -> None:
     """Whether reductions and copies are as fast, in times of einops, as they were: no worse than by their noise."""
     install(session, "bench", extras="einsum,fast")
     frameworks = ["--framework=numpy", "--framework=torch"]
-    session.run("python", "-m", "benchmarks.movements", "--quick", "--check", *frameworks)
+    session.run("python", "-m", "benchmarks.memory_bound", "--quick", "--check", *frameworks)
 
 
 @nox.session

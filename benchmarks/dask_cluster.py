@@ -1,12 +1,12 @@
-"""An array larger than the memory of a worker, on a Dask cluster of two: plait beside Dask's own calls by hand.
+"""Compare plait with Dask's own calls on a cluster of two workers, with arrays larger than the memory of a worker.
 
     python -m benchmarks.dask_cluster                the table: about a minute
     python -m benchmarks.dask_cluster --only plait    one variant
     python -m benchmarks.dask_cluster --json FILE    the figures, for a program to read
 
-Tasks are those of the graph that is sent, before and after Dask's own optimisation. The peak is the larger of the two
-workers' resident memory, seen every ten milliseconds, the interpreter with its imports included. Each variant has
-workers of its own, in which nothing has run before, and both variants are checked to give the same.
+The tasks are those of the graph before and after Dask's optimisation. The peak is the larger resident memory of the two
+workers, sampled every ten milliseconds, with the interpreter and its imports. Each variant runs on new workers, and the
+results of both variants are compared.
 """
 
 from __future__ import annotations
@@ -24,99 +24,121 @@ from distributed import Client, LocalCluster
 
 import plait
 
-LIMIT = 384
-"""What a worker may take, in MiB."""
+WORKER_MEMORY_MIB = 384
+"""The memory limit of a worker, in MiB."""
 
 MIB = 2**20
 
 
 @dataclass(frozen=True)
-class Row:
-    """One variant of one workload."""
+class Measurement:
+    """The measurements of one variant of one workload.
+
+    Attributes:
+        workload: the name of the workload.
+        variant: ``"plait"`` or ``"by hand"``.
+        array_mib: the size of the input, in MiB.
+        tasks: the number of tasks of the graph.
+        optimised_tasks: the number of tasks after Dask's optimisation.
+        peak_mib: the peak memory of a worker, in MiB.
+        seconds: the time of the computation.
+        restarts: the number of workers that were lost.
+    """
 
     workload: str
     variant: str
-    array: float  # MiB
+    array_mib: float
     tasks: int
-    optimised: int
-    peak: float  # MiB
+    optimised_tasks: int
+    peak_mib: float
     seconds: float
     restarts: int
 
 
-def images():
-    """1.2 GiB: a batch cut into chunks of 24 MiB."""
+def make_images():
+    """Return a batch of images, 1.2 GiB, in chunks of 24 MiB along the batch axis."""
     return da.random.default_rng(0).random((400, 3, 512, 512), chunks=(8, 3, 512, 512), dtype=np.float32)
 
 
-def rows():
-    """1.2 GiB: many rows, cut along both axes into chunks of 24 MiB."""
+def make_rows():
+    """Return a matrix of many rows, 1.2 GiB, in chunks of 24 MiB along both axes."""
     return da.random.default_rng(1).random((1_280_000, 256), chunks=(50_000, 128), dtype=np.float32)
 
 
-def plane():
-    """1.2 GiB: one image, cut along both axes into chunks of 9 MiB."""
+def make_plane():
+    """Return one large image, 1.2 GiB, in chunks of 9 MiB along both axes."""
     return da.random.default_rng(2).random((17_920, 17_920), chunks=(512, 4480), dtype=np.float32)
 
 
-def volumes():
-    """1.2 GiB: 64 volumes of 500 rows, a chunk of 5 MiB for 128 rows of one volume, the last of each shorter."""
+def make_volumes():
+    """Return 64 volumes of 500 rows, 1.2 GiB; a chunk of 5 MiB has 128 rows of one volume, or the rest of it."""
     return da.random.default_rng(3).random((64, 500, 10_000), chunks=(1, 128, 10_000), dtype=np.float32)
 
 
-def patches_plait(x):
+def mean_patches_plait(x):
+    """Compute the mean over the batch of all 16x16 patches."""
     return plait.reduce(plait.rearrange(x, "b c (h p) (w q) -> b (h w) (p q c)", p=16, q=16), "b n d -> n d", "mean")
 
 
-def patches_hand(x):
+def mean_patches_dask(x):
+    """Compute the same as `mean_patches_plait` with Dask's own calls."""
     b, c, height, width = x.shape
     x = x.reshape(b, c, height // 16, 16, width // 16, 16).transpose(0, 2, 4, 3, 5, 1)
     return x.reshape(b, height * width // 256, 256 * c).mean(axis=0)
 
 
-def heads_plait(x):
+def std_heads_plait(x):
+    """Compute the standard deviation over the rows of 16 groups of columns."""
     return plait.reduce(plait.rearrange(x, "n (h d) -> h n d", h=16), "h n d -> h d", "std")
 
 
-def heads_hand(x):
+def std_heads_dask(x):
+    """Compute the same as `std_heads_plait` with Dask's own calls."""
     return x.reshape(x.shape[0], 16, x.shape[1] // 16).transpose(1, 0, 2).std(axis=1)
 
 
-def products_plait(x):
+def gram_matrix_plait(x):
+    """Compute the product of the transposed matrix and the matrix."""
     return plait.einsum(x, x, "n i, n j -> i j")
 
 
-def products_hand(x):
+def gram_matrix_dask(x):
+    """Compute the same as `gram_matrix_plait` with Dask's own calls."""
     return da.einsum("ni,nj->ij", x, x, optimize=True)
 
 
-def merge_plait(x):
+def max_across_chunks_plait(x):
+    """Merge two chunked axes, and compute the maximum of groups of 4,096 elements."""
     return plait.reduce(plait.rearrange(x, "h w -> (h w)"), "(n k) -> n", "max", k=4096)
 
 
-def merge_hand(x):
+def max_across_chunks_dask(x):
+    """Compute the same as `max_across_chunks_plait` with Dask's own calls."""
     return x.reshape(x.size).reshape(x.size // 4096, 4096).max(axis=1)
 
 
-def stays_plait(x):
+def max_within_chunks_plait(x):
+    """Merge axes within the borders of chunks, and compute the maximum of each row."""
     return plait.reduce(plait.rearrange(x, "v r c -> (v r c)"), "(n k) -> n", "max", k=10_000)
 
 
-def stays_hand(x):
+def max_within_chunks_dask(x):
+    """Compute the same as `max_within_chunks_plait` with Dask's own calls."""
     return x.reshape(x.size).reshape(x.size // 10_000, 10_000).max(axis=1)
 
 
 WORKLOADS = {
-    "patches, mean over images": (images, {"plait": patches_plait, "by hand": patches_hand}),
-    "heads, std over rows": (rows, {"plait": heads_plait, "by hand": heads_hand}),
-    "products of columns": (rows, {"plait": products_plait, "by hand": products_hand}),
-    "merge along borders, max": (volumes, {"plait": stays_plait, "by hand": stays_hand}),
-    "merge of two cut axes, max": (plane, {"plait": merge_plait, "by hand": merge_hand}),
+    "patches, mean over images": (make_images, {"plait": mean_patches_plait, "by hand": mean_patches_dask}),
+    "heads, std over rows": (make_rows, {"plait": std_heads_plait, "by hand": std_heads_dask}),
+    "products of columns": (make_rows, {"plait": gram_matrix_plait, "by hand": gram_matrix_dask}),
+    "merge along borders, max": (make_volumes, {"plait": max_within_chunks_plait, "by hand": max_within_chunks_dask}),
+    "merge of two cut axes, max": (make_plane, {"plait": max_across_chunks_plait, "by hand": max_across_chunks_dask}),
 }
+"""The workloads by name: a function that makes the array, and the variants that compute the result."""
 
 
-def _start(dask_worker):
-    """Watch a worker's memory; runs there."""
+def _record_peak_memory(dask_worker):
+    """Start a thread on a worker that records its peak memory."""
     import threading
 
     import psutil
@@ -124,55 +146,55 @@ def _start(dask_worker):
     process = psutil.Process()
     dask_worker.peak = 0
 
-    def watch():
+    def record():
         while True:
             dask_worker.peak = max(dask_worker.peak, process.memory_info().rss)
             time.sleep(0.01)
 
-    threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=record, daemon=True).start()
 
 
-def measure(workload: str, variant: str, array, call) -> tuple[Row, np.ndarray]:
-    """Compute once, on workers of its own."""
+def run_variant(workload: str, variant: str, array, call) -> tuple[Measurement, np.ndarray]:
+    """Run one variant on new workers; return its measurements and its result."""
     result = call(array)
     (optimised,) = dask.optimize(result)
     cluster = LocalCluster(
         n_workers=2,
         threads_per_worker=1,
         processes=True,
-        memory_limit=LIMIT * MIB,
+        memory_limit=WORKER_MEMORY_MIB * MIB,
         host="127.0.0.1",
         dashboard_address=None,
     )
     with cluster, Client(cluster) as client:
-        client.run(_start)
+        client.run(_record_peak_memory)
         workers = set(client.scheduler_info()["workers"])
         start = time.perf_counter()
-        found = client.compute(result).result()
+        result_array = client.compute(result).result()
         seconds = time.perf_counter() - start
         peak = max(client.run(lambda dask_worker: getattr(dask_worker, "peak", 0)).values())
-        lost = len(workers - set(client.scheduler_info()["workers"]))
-    tasks, fewer = len(result.__dask_graph__()), len(optimised.__dask_graph__())
-    row = Row(workload, variant, array.nbytes / MIB, tasks, fewer, peak / MIB, seconds, lost)
-    return row, found
+        lost_workers = len(workers - set(client.scheduler_info()["workers"]))
+    tasks, optimised_tasks = len(result.__dask_graph__()), len(optimised.__dask_graph__())
+    row = Measurement(workload, variant, array.nbytes / MIB, tasks, optimised_tasks, peak / MIB, seconds, lost_workers)
+    return row, result_array
 
 
-def table(rows: list[Row]) -> str:
-    """The rows in Markdown."""
+def format_table(rows: list[Measurement]) -> str:
+    """Return the measurements as a table in Markdown."""
     lines = [
         f"| {'array, MiB':>10} | {'workload':<28} | {'':<7} | tasks | optimised | peak of a worker, MiB | seconds |",
         f"|{'-' * 11}:|{'-' * 30}|{'-' * 9}|{'-' * 6}:|{'-' * 10}:|{'-' * 22}:|{'-' * 8}:|",
     ]
     lines += [
-        f"| {row.array:>10.0f} | {row.workload:<28} | {row.variant:<7} | {row.tasks:>5} | {row.optimised:>9} "
-        f"| {row.peak:>21.0f} | {row.seconds:>7.1f} |"
+        f"| {row.array_mib:>10.0f} | {row.workload:<28} | {row.variant:<7} | {row.tasks:>5} | {row.optimised_tasks:>9} "
+        f"| {row.peak_mib:>21.0f} | {row.seconds:>7.1f} |"
         for row in rows
     ]
     return "\n".join(lines)
 
 
 def main() -> None:
-    """Print the table."""
+    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="write the figures to a file")
     parser.add_argument("--workload", choices=[*WORKLOADS], action="append", help="one workload (may be repeated)")
@@ -185,11 +207,11 @@ def main() -> None:
         for variant, call in variants.items():
             if options.only not in (None, variant):
                 continue
-            row, found = measure(workload, variant, make(), call)
+            row, result_array = run_variant(workload, variant, make(), call)
             rows.append(row)
-            results.append(found)
+            results.append(result_array)
         np.testing.assert_allclose(results[0], results[-1], rtol=1e-4)
-    print(table(rows))
+    print(format_table(rows))
     if options.json:
         options.json.write_text(json.dumps([asdict(row) for row in rows]))
 

@@ -1,10 +1,10 @@
-"""``plait.einsum`` beside its peers: NumPy's, opt_einsum's and PyTorch's einsum, and what an expert writes by hand.
+"""Compare ``plait.einsum`` with the einsum of NumPy, opt_einsum and PyTorch, and with hand-written code.
 
 From the root of the repository::
 
     python -m benchmarks.einsum [--quick] [--framework NAME] [--case SUBSTRING] [--check] [--json FILE]
 
-All variants of a case are checked to give the same before the clock starts; see `benchmarks.peers`.
+The results of all variants of a case are compared before they are timed; see `benchmarks.einsum_variants`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dataclasses import asdict, replace
 from importlib.metadata import version
 from math import ceil, floor, log2
 from pathlib import Path
+from statistics import geometric_mean
 from typing import Any
 
 import torch
@@ -25,137 +26,159 @@ from rich.console import Console
 from rich.text import Text
 from threadpoolctl import threadpool_limits
 
-from benchmarks.contractions import CONTRACTIONS
-from benchmarks.peers import CALLS, Case, limit_jax
-from benchmarks.promise import Promise, mean
-from benchmarks.race import FULL, QUICK, Effort, peaks, times
-from benchmarks.standings import BESIDE, PLAIN, Row, limit, promises
-from benchmarks.tables import duration, print_table, watched
+from benchmarks.einsum_cases import CONTRACTIONS
+from benchmarks.einsum_results import PLAIN_VARIANT, UNRANKED_VARIANT, EinsumResult, einsum_targets, max_ratio
+from benchmarks.einsum_variants import CALL_TEMPLATES, EinsumCase, set_jax_threads
+from benchmarks.tables import format_duration, print_table, with_progress
+from benchmarks.targets import Target
+from benchmarks.timing import FULL_EFFORT, QUICK_EFFORT, Effort, measure_peak_bytes, measure_seconds
 
 LIBRARIES = ("plait", "numpy", "opt_einsum", "torch")
 
-WIDTH = 160
-"""The columns of the widest table: a terminal that has fewer breaks lines rather than leave figures out."""
+TABLE_WIDTH = 160
+"""The width of the tables, in characters; a narrower terminal wraps lines."""
 
-PICTURE = 100
-"""The columns of the picture."""
+CHART_WIDTH = 100
+"""The width of the bar chart, in characters."""
 
 
-def measure(case: Case, effort: Effort) -> Row:
-    """Check a case, and measure it."""
-    does = case.contraction
+def measure_case(case: EinsumCase, effort: Effort) -> EinsumResult:
+    """Check the results of a case, and measure it."""
+    contraction = case.contraction
     namespace, expressions = case.namespace(), case.expressions()
-    case.check(namespace)
-    seconds = times(expressions, namespace, effort)
-    told = {} if case.framework != "numpy" else {name: text for name, text in expressions.items() if name != BESIDE}
-    held = peaks(told, namespace)
-    return Row(case.framework, does.group, does.name, does.equation, expressions, seconds, held, does.nbytes)
+    case.check_results(namespace)
+    seconds = measure_seconds(expressions, namespace, effort)
+    is_numpy = case.framework == "numpy"
+    numpy_expressions = {name: text for name, text in expressions.items() if is_numpy and name != UNRANKED_VARIANT}
+    peak_memory = measure_peak_bytes(numpy_expressions, namespace)
+    identity = (case.framework, contraction.group, contraction.name, contraction.equation)
+    return EinsumResult(*identity, expressions, seconds, peak_memory, contraction.output_bytes)
 
 
-def measured(cases: Sequence[Case], effort: Effort) -> list[Row]:
-    """Measure one case after the other, and show on a terminal how far it is."""
+def measure_cases(cases: Sequence[EinsumCase], effort: Effort) -> list[EinsumResult]:
+    """Measure the cases one after the other, with a progress bar."""
     name = lambda case: f"{case.framework}: {case.contraction.name}"
-    return [measure(case, effort) for case in watched(cases, name)]
+    return [measure_case(case, effort) for case in with_progress(cases, name)]
 
 
-def report(framework: str, rows: list[Row], kept: list[Promise], console: Console) -> None:
-    """Print what was measured on a framework: Markdown, where the output is no terminal."""
-    variants = [variant for variant in CALLS[framework] if variant != "plait"]
-    hand = ["by hand"] if any(row.by_hand for row in rows) else []
-    memory = ["extra memory"] if any(row.peaks for row in rows) else []
-    head = ["", "plait", *hand, *variants, "best peer", "plait / best peer", *memory]
-    gap = [""] * (len(head) - 2 - len(memory))
-    body = [_cells(row, variants) for row in rows]
-    body.append(["geometric mean", *gap, f"{mean(row.ratio for row in rows):.2f}"])
-    if PLAIN in variants:
-        body.append(["with plain among the peers", *gap, f"{mean(row.strict for row in rows):.2f}"])
-    print_table(console, f"{framework}: one call", head, body)
-    _picture(console, rows)
-    judged = [[p.text, f"{p.figure:.2f}", f"{p.limit:g}", p.where, p.verdict] for p in kept]
-    print_table(console, f"What plait promises on {framework}", ["", "measured", "limit", "where", ""], judged)
+def print_report(framework: str, results: list[EinsumResult], targets: list[Target], console: Console) -> None:
+    """Print the table, the bar chart and the targets of a framework."""
+    variants = [variant for variant in CALL_TEMPLATES[framework] if variant != "plait"]
+    handwritten_column = ["by hand"] if any(result.best_handwritten for result in results) else []
+    memory_column = ["extra memory"] if any(result.peak_bytes for result in results) else []
+    columns = ["", "plait", *handwritten_column, *variants, "best peer", "plait / best peer", *memory_column]
+    blanks = [""] * (len(columns) - 2 - len(memory_column))
+    rows = [_format_row(result, variants) for result in results]
+    rows.append(["geometric mean", *blanks, f"{geometric_mean(result.ratio_to_peer for result in results):.2f}"])
+    if PLAIN_VARIANT in variants:
+        rows.append(
+            [
+                "with plain among the peers",
+                *blanks,
+                f"{geometric_mean(result.ratio_with_plain for result in results):.2f}",
+            ]
+        )
+    print_table(console, f"{framework}: one call", columns, rows)
+    _print_chart(console, results)
+    target_rows = [
+        [target.description, f"{target.value:.2f}", f"{target.limit:g}", target.worst_case, target.verdict]
+        for target in targets
+    ]
+    print_table(console, f"Performance targets on {framework}", ["", "measured", "limit", "where", ""], target_rows)
 
 
-def _cells(row: Row, variants: list[str]) -> list[str]:
-    """A row of the table."""
-    hand = [] if row.by_hand is None else [duration(row.seconds[row.by_hand])]
-    others = [duration(row.seconds[variant]) if variant in row.seconds else "-" for variant in variants]
-    memory = [] if row.extra is None else [f"{row.extra:+.3g}" if row.extra else "0"]
-    return [row.case, duration(row.seconds["plait"]), *hand, *others, row.peer, f"{row.ratio:.2f}", *memory]
+def _format_row(result: EinsumResult, variants: list[str]) -> list[str]:
+    """Return the cells of a table row."""
+    best = result.best_handwritten
+    handwritten = [] if best is None else [format_duration(result.seconds[best])]
+    others = [format_duration(result.seconds[variant]) if variant in result.seconds else "-" for variant in variants]
+    extra = result.extra_memory
+    memory = [] if extra is None else [f"{extra:+.3g}" if extra else "0"]
+    plait, ratio = format_duration(result.seconds["plait"]), f"{result.ratio_to_peer:.2f}"
+    return [result.case, plait, *handwritten, *others, result.best_peer, ratio, *memory]
 
 
-def _picture(console: Console, rows: list[Row]) -> None:
-    """A bar for each case: to the left where plait is faster than the best peer, to the right where it is slower."""
+def _print_chart(console: Console, results: list[EinsumResult]) -> None:
+    """Print a bar for each case: to the left if plait is faster than the best peer, to the right if it is slower."""
     console.print("\nplait / best peer: bars to the left are faster, bars to the right slower\n", style="bold")
-    console.print(*([] if console.is_terminal else ["```text"]), *bars(rows, PICTURE), sep="\n")
+    console.print(*([] if console.is_terminal else ["```text"]), *format_bar_chart(results, CHART_WIDTH), sep="\n")
     if not console.is_terminal:
         console.print("```")
 
 
-def bars(rows: list[Row], width: int) -> list[Text]:
-    """The lines of the picture, on a logarithmic scale: a ruler of powers of two, and a bar for each case."""
-    logs = [log2(row.ratio) for row in rows]
-    lowest, highest = min(-1, floor(min(logs))), max(1, ceil(max(logs)))
-    margin = max(len(row.case) for row in rows) + 2
+def format_bar_chart(results: list[EinsumResult], width: int) -> list[Text]:
+    """Return the lines of the bar chart: a logarithmic scale of powers of two, and a bar for each case."""
+    log_ratios = [log2(result.ratio_to_peer) for result in results]
+    lowest, highest = min(-1, floor(min(log_ratios))), max(1, ceil(max(log_ratios)))
+    margin = max(len(result.case) for result in results) + 2
     unit = max(1, (width - margin - len("│ 100.00")) // (highest - lowest))
     ruler = [" "] * width
     for power in range(lowest, highest + 1):
-        label, place = f"{2**power}" if power >= 0 else f"1/{2**-power}", margin + (power - lowest) * unit
-        ruler[place : place + len(label)] = label
+        label, column = f"{2**power}" if power >= 0 else f"1/{2**-power}", margin + (power - lowest) * unit
+        ruler[column : column + len(label)] = label
     lines = [Text("".join(ruler).rstrip())]
-    for row, exponent in zip(rows, logs, strict=True):
-        faster, slower = ("█" * round(max(sign * exponent, 0) * unit) for sign in (-1, 1))
-        colour = "green" if row.ratio <= 1 else "yellow" if row.ratio <= limit(row.framework) else "red"
-        line = Text(f"{row.case:<{margin}}").append(f"{faster:>{-lowest * unit}}", colour)
-        lines.append(line.append("│").append(f"{slower:<{highest * unit}}", colour).append(f" {row.ratio:.2f}"))
+    for result, log_ratio in zip(results, log_ratios, strict=True):
+        faster, slower = ("█" * round(max(sign * log_ratio, 0) * unit) for sign in (-1, 1))
+        ratio = result.ratio_to_peer
+        colour = "green" if ratio <= 1 else "yellow" if ratio <= max_ratio(result.framework) else "red"
+        line = Text(f"{result.case:<{margin}}").append(f"{faster:>{-lowest * unit}}", colour)
+        lines.append(line.append("│").append(f"{slower:<{highest * unit}}", colour).append(f" {ratio:.2f}"))
     return lines
 
 
-def versions(frameworks: Sequence[str]) -> dict[str, str]:
-    """What was measured with."""
+def library_versions(frameworks: Sequence[str]) -> dict[str, str]:
+    """Return the versions of Python and of the measured libraries, by name."""
     names = (*LIBRARIES, *(["jax"] if "jax" in frameworks else []))
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
-def parsed(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[Case]]:
-    """The options, and the cases that they choose."""
+def parse_arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[EinsumCase]]:
+    """Parse the command line; return the options and the selected cases."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.einsum", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
-    parser.add_argument("--framework", choices=[*CALLS], action="append", help="numpy by default; may be repeated")
+    parser.add_argument(
+        "--framework", choices=[*CALL_TEMPLATES], action="append", help="numpy by default; may be repeated"
+    )
     parser.add_argument("--case", default="", metavar="SUBSTRING", help="only cases with this in their group and name")
-    parser.add_argument("--rounds", type=int, metavar="N", help="how often each variant takes its turn in a heat")
+    parser.add_argument("--rounds", type=int, metavar="N", help="how many turns each variant has in a series")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of all libraries, by default 1")
-    parser.add_argument("--check", action="store_true", help="exit with 1 where a promise is broken")
+    parser.add_argument("--check", action="store_true", help="exit with 1 if a target is broken")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file")
     options = parser.parse_args(arguments)
     options.framework = [*dict.fromkeys(options.framework or ["numpy"])]
-    chosen = [does for does in CONTRACTIONS if options.case in f"{does.group} {does.name}"]
-    if not chosen:
+    selected = [
+        contraction for contraction in CONTRACTIONS if options.case in f"{contraction.group} {contraction.name}"
+    ]
+    if not selected:
         parser.error(f"no case has {options.case!r} in its group and name")
-    return options, [Case(framework, does) for framework in options.framework for does in chosen]
+    return options, [EinsumCase(framework, contraction) for framework in options.framework for contraction in selected]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print, and say by the exit status whether the promises hold."""
-    options, cases = parsed(arguments)
-    effort = QUICK if options.quick else FULL
+    """Run the command; with ``--check`` return 1 if a target is broken, else 0."""
+    options, cases = parse_arguments(arguments)
+    effort = QUICK_EFFORT if options.quick else FULL_EFFORT
     effort = replace(effort, rounds=options.rounds or effort.rounds)
-    limit_jax(options.threads)
+    set_jax_threads(options.threads)
     torch.set_num_threads(options.threads)
     with threadpool_limits(options.threads):
-        rows = measured(cases, effort)
-    console = Console(width=max(WIDTH, Console().width), highlight=False)
-    used = versions(options.framework)
-    console.print(", ".join(f"{name} {number}" for name, number in used.items()))
-    kept: dict[str, Any] = {"versions": used, "threads": options.threads, "rows": [], "promises": []}
+        results = measure_cases(cases, effort)
+    console = Console(width=max(TABLE_WIDTH, Console().width), highlight=False)
+    versions = library_versions(options.framework)
+    console.print(", ".join(f"{name} {number}" for name, number in versions.items()))
+    record: dict[str, Any] = {"versions": versions, "threads": options.threads, "results": [], "targets": []}
     for framework in options.framework:
-        own = [row for row in rows if row.framework == framework]
-        judged = promises(framework, own)
-        report(framework, own, judged, console)
-        kept["rows"] += [asdict(row) | {name: getattr(row, name) for name in ("peer", "ratio", "extra")} for row in own]
-        kept["promises"] += [asdict(promise) | {"verdict": promise.verdict} for promise in judged]
+        framework_results = [result for result in results if result.framework == framework]
+        targets = einsum_targets(framework, framework_results)
+        print_report(framework, framework_results, targets, console)
+        derived = ("best_peer", "ratio_to_peer", "extra_memory")
+        record["results"] += [
+            asdict(result) | {name: getattr(result, name) for name in derived} for result in framework_results
+        ]
+        record["targets"] += [asdict(target) | {"verdict": target.verdict} for target in targets]
     if options.json:
-        options.json.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
-    return int(options.check and any(promise["verdict"] == "BROKEN" for promise in kept["promises"]))
+        options.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return int(options.check and any(target["verdict"] == "BROKEN" for target in record["targets"]))
 
 
 if __name__ == "__main__":

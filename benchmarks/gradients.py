@@ -1,11 +1,11 @@
-"""Reductions of large tensors of PyTorch with their gradients, there and back, beside einops, which makes one call.
+"""Compare reductions of large PyTorch tensors with einops, with and without the backward pass.
 
 From the root of the repository::
 
     python -m benchmarks.gradients [--quick] [--threads N] [--case SUBSTRING] [--elements N]
 
-The cases are those of `benchmarks.movements` that PyTorch has a gradient of, in floating types. Before the clock
-starts, the gradients of both are compared: they are the same to the bit.
+The cases are the reductions of floating-point tensors of `benchmarks.memory_bound` that PyTorch can differentiate.
+Before they are timed, the gradients of both libraries are compared: they must be equal to the bit.
 """
 
 from __future__ import annotations
@@ -18,51 +18,61 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.movement_cases import MOVEMENTS
-from benchmarks.movers import Case, result, settle
-from benchmarks.race import FULL, QUICK, times
-from benchmarks.tables import duration, print_table, watched
+from benchmarks.memory_bound_cases import MEMORY_BOUND_CASES
+from benchmarks.memory_bound_variants import MemoryBoundCase, configure_process, evaluate
+from benchmarks.tables import format_duration, print_table, with_progress
+from benchmarks.timing import FULL_EFFORT, QUICK_EFFORT, measure_seconds
 
 ELEMENTS = 6_422_528
-"""About how many elements a tensor has."""
+"""The approximate number of elements of a tensor."""
 
 REDUCTIONS = ("min", "max", "sum", "mean")
+"""The reductions that are measured."""
 
-HEAD = ["", "there: einops", "plait", "plait / einops", "there and back: einops", "plait", "plait / einops"]
+COLUMNS = ["", "forward: einops", "plait", "plait / einops", "forward and backward: einops", "plait", "plait / einops"]
+"""The titles of the columns."""
 
 
-def expressions(case: Case) -> tuple[dict[str, str], dict[str, str]]:
-    """The reduction by both libraries, and the same with the gradient of the tensor."""
+def make_expressions(case: MemoryBoundCase) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the forward pass of both libraries, and the forward and backward pass of both, as Python expressions."""
     calls = {library: text for library, text in case.expressions().items() if library in ("plait", "einops")}
-    return calls, {library: f"torch.autograd.grad({text}, x, slope)[0]" for library, text in calls.items()}
+    return calls, {library: f"torch.autograd.grad({text}, x, output_gradient)[0]" for library, text in calls.items()}
 
 
-def namespace(case: Case) -> dict[str, Any]:
-    """What the names stand for; ``slope`` is a gradient of the result."""
+def make_namespace(case: MemoryBoundCase) -> dict[str, Any]:
+    """Return the values of the names in the expressions; ``output_gradient`` is the gradient of the result."""
     import torch
 
-    space = case.namespace()
-    space["x"].requires_grad_()
-    space["slope"] = torch.rand(case.movement.output_shape, dtype=space["x"].dtype)
-    return space
+    values = case.namespace()
+    values["x"].requires_grad_()
+    values["output_gradient"] = torch.rand(case.operation.output_shape, dtype=values["x"].dtype)
+    return values
 
 
-def check(case: Case, space: dict[str, Any]) -> None:
-    """Raise where the gradients differ."""
-    found = {library: result(text, space) for library, text in expressions(case)[1].items()}
-    if not (found["plait"] == found["einops"]).all():
+def check_gradients(case: MemoryBoundCase, values: dict[str, Any]) -> None:
+    """Raise an error if the gradients of the libraries differ."""
+    gradients = {library: evaluate(text, values) for library, text in make_expressions(case)[1].items()}
+    if not (gradients["plait"] == gradients["einops"]).all():
         raise AssertionError(case.name)
 
 
-def chosen(text: str, elements: int) -> list[Case]:
-    """The cases with this text in their group and name, of about so many elements."""
-    has = [does for does in MOVEMENTS if does.reduction in REDUCTIONS and does.dtype.startswith("float")]
-    cases = [Case("torch", does.scaled(elements)) for does in has if text in f"{does.group} {does.name}"]
-    return [case for case in cases if case.exists and case.movement.pattern.split("->")[1].strip()]
+def select_cases(text: str, elements: int) -> list[MemoryBoundCase]:
+    """Return the cases whose group and name contain a text, with about this number of elements."""
+    differentiable = [
+        operation
+        for operation in MEMORY_BOUND_CASES
+        if operation.reduction in REDUCTIONS and operation.dtype.startswith("float")
+    ]
+    cases = [
+        MemoryBoundCase("torch", operation.with_elements(elements))
+        for operation in differentiable
+        if text in f"{operation.group} {operation.name}"
+    ]
+    return [case for case in cases if case.is_supported and case.operation.pattern.split("->")[1].strip()]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, and print."""
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gradients", description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--quick", action="store_true", help="fewer and shorter rounds")
@@ -70,23 +80,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--case", default="", metavar="SUBSTRING", help="only cases with this in their group and name")
     add("--elements", type=int, default=ELEMENTS, metavar="N", help=f"of a tensor, by default about {ELEMENTS:,}")
     options = parser.parse_args(arguments)
-    settle(options.threads, kernels=False)
+    configure_process(options.threads, kernels=False)
     import torch
 
     torch.set_num_threads(options.threads)
-    effort, rows, ratios = QUICK if options.quick else FULL, [], []
-    for case in watched(chosen(options.case, options.elements), lambda case: case.name):
-        space = namespace(case)
-        check(case, space)
-        row = [case.movement.name]
-        for calls in expressions(case):
-            seconds = times(calls, space, effort)
+    effort, rows, ratios = QUICK_EFFORT if options.quick else FULL_EFFORT, [], []
+    for case in with_progress(select_cases(options.case, options.elements), lambda case: case.name):
+        values = make_namespace(case)
+        check_gradients(case, values)
+        row = [case.operation.name]
+        for calls in make_expressions(case):
+            seconds = measure_seconds(calls, values, effort)
             ratios.append(seconds["plait"] / seconds["einops"])
-            row += [duration(seconds["einops"]), duration(seconds["plait"]), f"{ratios[-1]:.2g}"]
+            row += [format_duration(seconds["einops"]), format_duration(seconds["plait"]), f"{ratios[-1]:.2g}"]
         rows.append(row)
     means = [f"{geometric_mean(ratios[start::2]):.2g}" for start in range(2)] if rows else ["", ""]
     rows.append(["geometric mean", "", "", means[0], "", "", means[1]])
-    print_table(Console(width=140, highlight=False), "PyTorch, with gradients", HEAD, rows)
+    print_table(Console(width=140, highlight=False), "PyTorch, with gradients", COLUMNS, rows)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What a call of plait adds to the framework's own call, beside einops and einx, and what plait promises.
+"""Measure what a call of plait adds to the framework's own call, compared with einops and einx.
 
 From the root of the repository::
 
@@ -19,27 +19,27 @@ from statistics import geometric_mean
 import torch
 from rich.console import Console
 
-from benchmarks.cases import CASES, OPERATIONS
-from benchmarks.measure import (
-    FULL,
-    QUICK,
+from benchmarks.overhead_cases import OPERATIONS, OVERHEAD_CASES
+from benchmarks.overhead_timing import (
+    FULL_EFFORT,
+    QUICK_EFFORT,
     Effort,
-    call_times,
-    import_time,
-    imported,
-    new_pattern_times,
-    new_shape_times,
+    list_loaded_modules,
+    measure_import,
+    measure_new_patterns,
+    measure_new_shapes,
+    measure_repeated_call,
 )
-from benchmarks.promise import Promise
 from benchmarks.tables import print_table
+from benchmarks.targets import Target
 
 FRAMEWORKS = ("numpy", "torch")
 LIBRARIES = ("plait", "numpy", "torch", "einops", "einx")
 
 
 @dataclass(frozen=True)
-class Row:
-    """One case: microseconds of the native call, and what each variant adds to it."""
+class CallOverhead:
+    """The measurements of one case: microseconds of the native call, and what each variant adds to it."""
 
     case: str
     native: float
@@ -49,13 +49,13 @@ class Row:
     method: float
 
     def ratio(self, variant: str) -> float:
-        """The time of a variant's whole call, native work included, in calls of einops."""
+        """Return the time of a variant's whole call, native work included, divided by that of einops."""
         return (self.native + getattr(self, variant)) / (self.native + self.einops)
 
 
 @dataclass(frozen=True)
-class First:
-    """Microseconds of a first call: with a new shape, or a new pattern."""
+class FirstCall:
+    """The microseconds of a first call with a new shape or a new pattern, by library."""
 
     operation: str
     einops: float
@@ -63,60 +63,73 @@ class First:
 
     @property
     def ratio(self) -> float:
+        """The time of plait divided by that of einops."""
         return self.plait / self.einops
 
 
 @dataclass(frozen=True)
-class Figures:
-    """All that is measured. ``import_ms`` is in milliseconds; ``loaded`` are frameworks that ``import plait`` loads."""
+class OverheadResults:
+    """All measurements.
 
-    calls: list[Row]
-    shapes: list[First]
-    patterns: list[First]
+    Attributes:
+        calls: calls that were made before.
+        new_shapes: first calls with a new shape.
+        new_patterns: first calls with a new pattern.
+        import_ms: the milliseconds of ``import plait``.
+        loaded_frameworks: the frameworks that ``import plait`` loads.
+    """
+
+    calls: list[CallOverhead]
+    new_shapes: list[FirstCall]
+    new_patterns: list[FirstCall]
     import_ms: float
-    loaded: list[str]
+    loaded_frameworks: list[str]
 
-    def promises(self) -> list[Promise]:
-        """What plait promises, with what was measured."""
+    def targets(self) -> list[Target]:
+        """Return the performance targets with their measured values."""
         worst = max(row.ratio("plait") for row in self.calls)
         return [
-            Promise("a call takes, in calls of einops, in the geometric mean", self.mean("plait"), 0.6),
-            Promise("a call takes, in calls of einops, in the worst row", worst, 0.9),
-            Promise(
-                "a compiled pattern's method takes, in calls of einops, in the geometric mean", self.mean("method"), 0.5
+            Target("a call takes, in calls of einops, in the geometric mean", self.mean_ratio("plait"), 0.6),
+            Target("a call takes, in calls of einops, in the worst row", worst, 0.9),
+            Target(
+                "a compiled pattern's method takes, in calls of einops, in the geometric mean",
+                self.mean_ratio("method"),
+                0.5,
             ),
-            Promise("a new shape takes, in calls of einops, at worst", max(row.ratio for row in self.shapes), 1.0),
-            Promise("a new pattern takes, in calls of einops, at worst", max(row.ratio for row in self.patterns), 2.0),
-            Promise("import plait, in milliseconds", self.import_ms, 15.0),
-            Promise("frameworks that import plait loads", len(self.loaded), 0),
+            Target("a new shape takes, in calls of einops, at worst", max(row.ratio for row in self.new_shapes), 1.0),
+            Target(
+                "a new pattern takes, in calls of einops, at worst", max(row.ratio for row in self.new_patterns), 2.0
+            ),
+            Target("import plait, in milliseconds", self.import_ms, 15.0),
+            Target("frameworks that import plait loads", len(self.loaded_frameworks), 0),
         ]
 
-    def mean(self, variant: str) -> float:
-        """The geometric mean of the ratios to einops."""
+    def mean_ratio(self, variant: str) -> float:
+        """Return the geometric mean of a variant's ratios to einops."""
         return geometric_mean(row.ratio(variant) for row in self.calls)
 
 
-def measure(effort: Effort) -> Figures:
-    """Measure everything, on one thread."""
+def measure_all(effort: Effort) -> OverheadResults:
+    """Measure all cases and the import, on one thread."""
     torch.set_num_threads(1)
     calls = []
-    for case in CASES:
-        times = call_times(case, effort)
+    for case in OVERHEAD_CASES:
+        times = measure_repeated_call(case, effort)
         native = times.pop("native")
-        calls.append(Row(case.name, native, **{variant: time - native for variant, time in times.items()}))
-    return Figures(
+        calls.append(CallOverhead(case.name, native, **{variant: time - native for variant, time in times.items()}))
+    return OverheadResults(
         calls,
-        [First(operation.name, **new_shape_times(operation, effort)) for operation in OPERATIONS],
-        [First(operation.name, **new_pattern_times(operation, effort)) for operation in OPERATIONS],
-        import_time(effort),
-        imported(FRAMEWORKS),
+        [FirstCall(operation.name, **measure_new_shapes(operation, effort)) for operation in OPERATIONS],
+        [FirstCall(operation.name, **measure_new_patterns(operation, effort)) for operation in OPERATIONS],
+        measure_import(effort),
+        list_loaded_modules(FRAMEWORKS),
     )
 
 
-def report(figures: Figures, console: Console) -> None:
-    """Print the figures as tables: Markdown, where the output is no terminal."""
-    rows = [_row(row) for row in figures.calls]
-    means = [f"{figures.mean(variant):.2f}" for variant in ("plait", "method")]
+def print_report(results: OverheadResults, console: Console) -> None:
+    """Print the measurements as tables."""
+    rows = [_format_row(row) for row in results.calls]
+    means = [f"{results.mean_ratio(variant):.2f}" for variant in ("plait", "method")]
     print_table(
         console,
         "A call that has been made before, in µs: the native call, and what each adds to it",
@@ -125,58 +138,62 @@ def report(figures: Figures, console: Console) -> None:
     )
     print_table(
         console,
-        "A first call, in µs, the work included (NumPy)",
+        "A first call, in µs, with its computation (NumPy)",
         ["", "einops", "plait", "plait / einops"],
         [
-            [f"new {what}: {row.operation}", f"{row.einops:.1f}", f"{row.plait:.1f}", f"{row.ratio:.2f}"]
-            for what, first in (("shape", figures.shapes), ("pattern", figures.patterns))
-            for row in first
+            [f"new {kind}: {row.operation}", f"{row.einops:.1f}", f"{row.plait:.1f}", f"{row.ratio:.2f}"]
+            for kind, first_calls in (("shape", results.new_shapes), ("pattern", results.new_patterns))
+            for row in first_calls
         ],
     )
     print_table(
         console,
         "import plait",
         ["beyond a bare interpreter", "frameworks loaded"],
-        [[f"{figures.import_ms:.1f} ms", ", ".join(figures.loaded) or "none"]],
+        [[f"{results.import_ms:.1f} ms", ", ".join(results.loaded_frameworks) or "none"]],
     )
     print_table(
         console,
-        "What plait promises",
+        "Performance targets",
         ["", "measured", "limit", ""],
-        [[p.text, f"{p.figure:.2f}", f"{p.limit:g}", p.verdict] for p in figures.promises()],
+        [
+            [target.description, f"{target.value:.2f}", f"{target.limit:g}", target.verdict]
+            for target in results.targets()
+        ],
     )
 
 
-def _row(row: Row) -> list[str]:
+def _format_row(row: CallOverhead) -> list[str]:
+    """Return the cells of a table row."""
     times = [f"{time:.2f}" for time in (row.native, row.einops, row.einx, row.plait, row.method)]
     return [row.case, *times, f"{row.ratio('plait'):.2f}", f"{row.ratio('method'):.2f}"]
 
 
-def versions() -> dict[str, str]:
-    """What was measured with."""
+def library_versions() -> dict[str, str]:
+    """Return the versions of Python and of the measured libraries, by name."""
     return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
 
 
 def main() -> int:
-    """Measure, print, and say by the exit status whether the promises hold."""
+    """Run the command; with ``--check`` return 1 if a target is broken, else 0."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.overhead", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
-    parser.add_argument("--check", action="store_true", help="exit with 1 where a promise is broken")
+    parser.add_argument("--check", action="store_true", help="exit with 1 if a target is broken")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file")
     options = parser.parse_args()
-    figures = measure(QUICK if options.quick else FULL)
+    results = measure_all(QUICK_EFFORT if options.quick else FULL_EFFORT)
     console = Console() if sys.stdout.isatty() else Console(width=140)
-    console.print(", ".join(f"{name} {number}" for name, number in versions().items()), highlight=False)
-    report(figures, console)
-    promises = figures.promises()
+    console.print(", ".join(f"{name} {number}" for name, number in library_versions().items()), highlight=False)
+    print_report(results, console)
+    targets = results.targets()
     if options.json:
-        kept = {
-            "versions": versions(),
-            **asdict(figures),
-            "promises": [{**asdict(promise), "verdict": promise.verdict} for promise in promises],
+        record = {
+            "versions": library_versions(),
+            **asdict(results),
+            "targets": [{**asdict(target), "verdict": target.verdict} for target in targets],
         }
-        options.json.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
-    return int(options.check and any(promise.verdict == "BROKEN" for promise in promises))
+        options.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return int(options.check and any(target.verdict == "BROKEN" for target in targets))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""What a fresh process takes before its first results: ``import plait``, the first `rearrange`, and the first `einsum`.
+"""Measure the start of a new process: ``import plait``, the first `rearrange`, and the first `einsum`.
 
 From the root of the repository::
 
     python -m benchmarks.startup [--rounds N] [--check]
 
 Each round starts a new interpreter with NumPy imported and compiled bytecode, for plait and for einops in turn. The
-figures are milliseconds of the process's own CPU time, the least of all rounds, so that a busy machine changes little.
+results are the milliseconds of CPU time of the fastest round, which other programs on the machine hardly affect.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from benchmarks.promise import Promise
 from benchmarks.tables import print_table
+from benchmarks.targets import Target
 
 STAGES = ("import", "first rearrange", "first einsum")
+"""The measured stages of a process."""
 
-CODE = """
+STARTUP_CODE = """
 from time import process_time as clock
 import numpy as np
 x, y = np.zeros((2, 3, 4)), np.zeros((4, 5))
@@ -36,52 +37,55 @@ moved = clock()
 {library}.einsum(x, y, "b h w, w c -> b h c")
 print(imported - start, moved - imported, clock() - moved)
 """
+"""The code of a process; it prints the seconds of each stage."""
 
 
-def measure(library: str, env: dict[str, str]) -> list[float]:
-    """Milliseconds of each stage in one new process."""
-    command = [sys.executable, "-c", CODE.format(library=library)]
+def measure_process(library: str, env: dict[str, str]) -> list[float]:
+    """Return the milliseconds of each stage in one new process."""
+    command = [sys.executable, "-c", STARTUP_CODE.format(library=library)]
     result = subprocess.run(command, check=True, capture_output=True, text=True, env=env)
     return [float(seconds) * 1e3 for seconds in result.stdout.split()]
 
 
-def least(rounds: int) -> dict[str, list[float]]:
-    """The least of each stage, by library; the first round compiles the bytecode, and does not count."""
+def measure_fastest(rounds: int) -> dict[str, list[float]]:
+    """Return the milliseconds of each stage in its fastest round, by library; the first round is ignored."""
     best = {library: [inf] * len(STAGES) for library in ("plait", "einops")}
     with TemporaryDirectory() as bytecode:
         env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         env["PYTHONPYCACHEPREFIX"] = bytecode
         for number in range(rounds + 1):
             for library, times in best.items():
-                found = measure(library, env)
+                stages = measure_process(library, env)
                 if number:
-                    best[library] = [min(pair) for pair in zip(times, found, strict=True)]
+                    best[library] = [min(pair) for pair in zip(times, stages, strict=True)]
     return best
 
 
-def promises(best: dict[str, list[float]]) -> list[Promise]:
-    """What plait promises of a fresh process."""
-    imported, moved, contracted = best["plait"]
+def startup_targets(best: dict[str, list[float]]) -> list[Target]:
+    """Return the performance targets of a new process with their measured values."""
+    import_ms, rearrange_ms, einsum_ms = best["plait"]
     return [
-        Promise("import plait and the first rearrange, in milliseconds", imported + moved, 20.0),
-        Promise("the first einsum after that, in milliseconds", contracted, 15.0),
+        Target("import plait and the first rearrange, in milliseconds", import_ms + rearrange_ms, 20.0),
+        Target("the first einsum after that, in milliseconds", einsum_ms, 15.0),
     ]
 
 
 def main() -> int:
-    """Print the table, and with ``--check`` fail where a promise is broken."""
+    """Run the command; with ``--check`` return 1 if a target is broken, else 0."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=15, help="new processes of each library")
-    parser.add_argument("--check", action="store_true", help="exit with 1 where a promise is broken")
+    parser.add_argument("--rounds", type=int, default=15, help="the number of new processes for each library")
+    parser.add_argument("--check", action="store_true", help="exit with 1 if a target is broken")
     options = parser.parse_args()
-    best = least(options.rounds)
+    best = measure_fastest(options.rounds)
     console = Console()
     rows = [[library, *[f"{time:.1f}" for time in times], f"{sum(times):.1f}"] for library, times in best.items()]
     print_table(console, "A fresh process with NumPy, in ms of CPU time", ["", *STAGES, "together"], rows)
-    kept = promises(best)
-    promised = [[promise.text, f"{promise.figure:.1f}", f"{promise.limit:.0f}", promise.verdict] for promise in kept]
-    print_table(console, "What plait promises", ["", "measured", "limit", ""], promised)
-    return int(options.check and any(promise.verdict == "BROKEN" for promise in kept))
+    targets = startup_targets(best)
+    target_rows = [
+        [target.description, f"{target.value:.1f}", f"{target.limit:.0f}", target.verdict] for target in targets
+    ]
+    print_table(console, "Performance targets", ["", "measured", "limit", ""], target_rows)
+    return int(options.check and any(target.verdict == "BROKEN" for target in targets))
 
 
 if __name__ == "__main__":

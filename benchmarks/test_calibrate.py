@@ -1,4 +1,4 @@
-"""`benchmarks.calibrate`: every figure that is a cost is measured, and printed beside the one that is planned with."""
+"""Tests of `benchmarks.calibrate`: every cost is measured, and printed with the value that plait uses."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ import pytest
 from benchmarks import calibrate
 from plait.backends.costs import ContractionCosts, MemoryCosts
 
-SET = {"vector_bytes", *MemoryCosts._fields[MemoryCosts._fields.index("units_stop_coalescing") :]}
-"""What a framework is like, and limits: nothing that a clock measures."""
+UNTIMED_FIELDS = {"vector_bytes", *MemoryCosts._fields[MemoryCosts._fields.index("units_stop_coalescing") :]}
+"""The fields of `MemoryCosts` that cannot be timed: properties of a framework, and limits."""
 
 
 @pytest.fixture
-def clock(monkeypatch):
-    monkeypatch.setattr(calibrate, "HITS", 1 << 12)
-    monkeypatch.setattr(calibrate, "MANY", 1 << 14)
-    return calibrate.Clock(calibrate.Effort(1, 1e-6))
+def quick_timer(monkeypatch):
+    monkeypatch.setattr(calibrate, "CACHED_ELEMENTS", 1 << 12)
+    monkeypatch.setattr(calibrate, "UNCACHED_ELEMENTS", 1 << 14)
+    return calibrate.CallTimer(calibrate.Effort(1, 1e-6))
 
 
 @pytest.mark.parametrize("framework", calibrate.FRAMEWORKS)
-def test_that_every_figure_is_measured(framework, clock):
-    memory = {figure for _, figure, _, _ in calibrate.memory_figures(framework, clock)}
-    contractions = {figure for _, figure, _, _ in calibrate.contraction_figures(framework, clock)}
-    own = {name for name in ContractionCosts._fields if type(getattr(ContractionCosts(), name)) is float}
+def test_every_cost_is_measured(framework, quick_timer):
+    memory = {figure for _, figure, _, _ in calibrate.memory_figures(framework, quick_timer)}
+    contractions = {figure for _, figure, _, _ in calibrate.contraction_figures(framework, quick_timer)}
+    cost_fields = {name for name in ContractionCosts._fields if type(getattr(ContractionCosts(), name)) is float}
     if framework == "numpy":
-        recorded = {"autograd_overhead", "backward_row_overhead", "backward_element"}
-        assert {*MemoryCosts._fields} - SET - memory == recorded
-        assert contractions == own
+        gradient_costs = {"autograd_overhead", "backward_row_overhead", "backward_element"}
+        assert {*MemoryCosts._fields} - UNTIMED_FIELDS - memory == gradient_costs
+        assert contractions == cost_fields
     else:
         assert {"autograd_overhead", "backward_row_overhead", "backward_element"} <= memory
-        assert own - contractions == {"output_buffer_overhead"}
+        assert cost_fields - contractions == {"output_buffer_overhead"}
 
 
-def test_that_the_figures_are_printed(monkeypatch, capsys):
-    monkeypatch.setattr(calibrate, "QUICK", calibrate.Effort(1, 1e-6))
-    monkeypatch.setattr(calibrate, "settle", lambda threads, kernels: None)
+def test_command_prints_figures(monkeypatch, capsys):
+    monkeypatch.setattr(calibrate, "QUICK_EFFORT", calibrate.Effort(1, 1e-6))
+    monkeypatch.setattr(calibrate, "configure_process", lambda threads, kernels: None)
     assert calibrate.main(["--quick", "--framework", "numpy", "--figure", "reduce_element"]) == 0
     assert "reduce_element (max)" in capsys.readouterr().out

@@ -1,6 +1,6 @@
 """The techniques by which a schedule makes a large reduction or copy faster, by the name that `explain` prints.
 
-``python -m benchmarks.movements`` measures each of them.
+``python -m benchmarks.memory_bound`` measures each of them.
 """
 
 from __future__ import annotations

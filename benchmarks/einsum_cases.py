@@ -1,9 +1,9 @@
-"""The contractions that `benchmarks.einsum` compares, as data: an equation, the sizes, and what an expert writes.
+"""The contractions that `benchmarks.einsum` measures: equations, lengths of axes, and hand-written NumPy code.
 
-What is written by hand is text over ``a``, ``b``, ``c`` ..., the arrays in the order of the equation, so that the clock
-runs over exactly that. ``{h}`` is the length of the axis ``h``, which stands there as a constant. Where several ways
-are near one another, all of them are here: the fastest on the machine of the day is the one to be compared with.
-``np.matvec``, ``np.vecmat`` and ``np.vecdot`` need NumPy 2.2.
+The hand-written code is text, so that exactly this expression is timed. Its arrays are called ``a``, ``b``, ``c`` ...
+in the order of the equation; ``{h}`` is replaced by the length of the axis ``h``. If several expressions take about the
+same time, all of them are listed: plait is compared with the fastest one on the machine at hand. ``np.matvec``,
+``np.vecmat`` and ``np.vecdot`` need NumPy 2.2.
 """
 
 from __future__ import annotations
@@ -15,128 +15,128 @@ import numpy as np
 
 GROUPS = ("table", "attention", "layers", "networks", "elements", "reductions", "layouts", "types", "views", "tiny")
 
-LIGHT = frozenset({"views", "tiny"})
-"""The groups whose call costs more than the work: what is compared there is the reading of an equation."""
+CALL_BOUND_GROUPS = frozenset({"views", "tiny"})
+"""The groups of cases so small that the overhead of the call takes longer than the computation."""
 
 
 @dataclass(frozen=True)
 class Contraction:
-    """One thing to compute.
+    """One contraction to measure.
 
     Attributes:
         group: one of `GROUPS`.
-        name: a few words for it.
-        equation: in the classical form, with an arrow.
-        by_hand: NumPy expressions that compute it, each a way of its own.
+        name: a short description, unique among the cases.
+        equation: the equation in the form of ``np.einsum``, such as ``"ik,kj->ij"``.
+        handwritten: alternative NumPy expressions that compute it; ``{i}`` is replaced by the length of axis ``i``.
         sizes: the length of each axis.
-        dtype: of all arrays, and of the result.
+        dtype: the element type of the arrays and of the result.
     """
 
     group: str
     name: str
     equation: str
-    by_hand: tuple[str, ...]
+    handwritten: tuple[str, ...]
     sizes: dict[str, int]
     dtype: str = "float32"
 
     @property
-    def terms(self) -> list[str]:
-        """The axes of each array."""
+    def operand_axes(self) -> list[str]:
+        """The axes of each array, one letter for each axis."""
         return self.equation.split("->")[0].split(",")
 
     @property
-    def output(self) -> str:
+    def output_axes(self) -> str:
         """The axes of the result."""
         return self.equation.split("->")[1]
 
     @property
-    def names(self) -> str:
-        """The names of the arrays: ``abc`` of three."""
-        return "abcdefghijklm"[: len(self.terms)]
+    def array_names(self) -> str:
+        """The names of the arrays in the hand-written expressions: ``abc`` for three arrays."""
+        return "abcdefghijklm"[: len(self.operand_axes)]
 
     @property
-    def products(self) -> int:
-        """How many products one loop over all axes computes."""
+    def product_count(self) -> int:
+        """The number of products that one loop over all axes computes."""
         return prod(self.sizes.values())
 
     @property
-    def summed(self) -> int:
-        """How many products make one element of the result."""
-        return prod(size for axis, size in self.sizes.items() if axis not in self.output)
+    def products_per_output(self) -> int:
+        """The number of products that are summed to one element of the result."""
+        return prod(size for axis, size in self.sizes.items() if axis not in self.output_axes)
 
     @property
-    def nbytes(self) -> int:
-        """The bytes of the result."""
-        return prod(self.sizes[axis] for axis in self.output) * np.dtype(self.dtype).itemsize
+    def output_bytes(self) -> int:
+        """The size of the result, in bytes."""
+        return prod(self.sizes[axis] for axis in self.output_axes) * np.dtype(self.dtype).itemsize
 
-    def written(self) -> list[str]:
-        """What is written by hand, with the lengths in place."""
-        return [text.format(**self.sizes) for text in self.by_hand]
+    def handwritten_expressions(self) -> list[str]:
+        """Return the hand-written expressions with the lengths of the axes inserted."""
+        return [text.format(**self.sizes) for text in self.handwritten]
 
-    def arrays(self) -> list[np.ndarray]:
-        """New arrays of random numbers whose parts lie between 0 and 1, so that no sum cancels."""
+    def make_arrays(self) -> list[np.ndarray]:
+        """Create arrays of random numbers between 0 and 1 (real and imaginary parts), so that sums do not cancel."""
         random = np.random.default_rng(0).random
-        shapes = [tuple(self.sizes[axis] for axis in term) for term in self.terms]
+        shapes = [tuple(self.sizes[axis] for axis in term) for term in self.operand_axes]
         if np.dtype(self.dtype).kind == "c":
             return [(random(shape) + 1j * random(shape)).astype(self.dtype) for shape in shapes]
         return [random(shape).astype(self.dtype) for shape in shapes]
 
-    def shrunk(self) -> Contraction:
-        """The same with axes of 2, 3 and 4, in turn, so that an axis taken for another shows in a shape."""
-        return replace(self, sizes={axis: 2 + place % 3 for place, axis in enumerate(self.sizes)})
+    def with_small_sizes(self) -> Contraction:
+        """Return the contraction with axes of the lengths 2, 3 and 4 in turn: confused axes then change a shape."""
+        return replace(self, sizes={axis: 2 + index % 3 for index, axis in enumerate(self.sizes)})
 
-    def tiny(self, name: str, **sizes: int) -> Contraction:
-        """The same so small that the call costs more than the work."""
+    def make_tiny(self, name: str, **sizes: int) -> Contraction:
+        """Return the contraction with these sizes in the group ``"tiny"``."""
         return replace(self, group="tiny", name=f"tiny {name}", sizes=sizes)
 
 
-def case(group: str, name: str, equation: str, *by_hand: str, dtype: str = "float32", **sizes: int) -> Contraction:
-    """A contraction, on one line where it fits."""
-    return Contraction(group, name, equation, by_hand, sizes, dtype)
+def case(group: str, name: str, equation: str, *handwritten: str, dtype: str = "float32", **sizes: int) -> Contraction:
+    """Create a contraction from positional arguments, so that a case of the table below fits on one line."""
+    return Contraction(group, name, equation, handwritten, sizes, dtype)
 
 
 # fmt: off
-MATRICES = case("table", "matrix product", "ik,kj->ij", "a @ b", "a.dot(b)", i=1024, k=1024, j=1024)
-SCORES = case(
+MATRIX_PRODUCT = case("table", "matrix product", "ik,kj->ij", "a @ b", "a.dot(b)", i=1024, k=1024, j=1024)
+ATTENTION_SCORES = case(
     "table", "scores, heads inside", "bihd,bjhd->bhij",
     "a.transpose(0, 2, 1, 3) @ b.transpose(0, 2, 3, 1)",
     "a.transpose(0, 2, 1, 3).copy() @ b.transpose(0, 2, 3, 1)",
     b=4, h=8, i=256, j=256, d=64,
 )
-THREE = case(
+THREE_OPERANDS = case(
     "table", "three tensors", "ik,jkl,il->ij",
     "(a[:, :, None] * c[:, None]).reshape({i}, {k} * {l}) @ b.reshape({j}, {k} * {l}).T",
     "np.matvec((a @ b).transpose(1, 0, 2), c)", "np.vecdot(a @ b, c).T",
     i=64, k=96, j=128, l=80,
 )
-CHAIN = case(
+MATRIX_CHAIN = case(
     "table", "chain of four", "ab,bc,cd,de->ae", "(a @ b) @ (c @ d)", "a.dot(b).dot(c.dot(d))",
     "np.linalg.multi_dot((a, b, c, d))",
     a=40, b=300, c=40, d=300, e=40,
 )
-LINEAR = case(
+LINEAR_LAYER = case(
     "layers", "linear", "bij,jk->bik", "(a.reshape({b} * {i}, {j}) @ b).reshape({b}, {i}, {k})", "a @ b",
     b=64, i=32, j=128, k=128,
 )
-OUTER = case(
+OUTER_PRODUCT = case(
     "elements", "outer product", "i,j->ij", "a[:, None] * b", "np.multiply.outer(a, b)", "np.outer(a, b)",
     i=1000, j=1000,
 )
-HADAMARD = case("elements", "product of elements", "ij,ij->ij", "a * b", i=1000, j=1000)
-ROWS = case(
+ELEMENTWISE_PRODUCT = case("elements", "product of elements", "ij,ij->ij", "a * b", i=1000, j=1000)
+ROW_DOT_PRODUCTS = case(
     "reductions", "dot products of rows", "ij,ij->i", "np.vecdot(a, b)", "(a[:, None] @ b[:, :, None])[:, 0, 0]",
     "(a * b) @ np.ones({j}, np.float32)", "(a * b).sum(1)", i=1000, j=1000,
 )
 TRACE = case("views", "trace", "ii->", "a.trace()", "a.reshape({i} * {i})[::{i} + 1].sum()", i=1000)
 
 CONTRACTIONS = (
-    # The seven that plait is judged by.
-    MATRICES,
+    # The seven cases of the table in README.md.
+    MATRIX_PRODUCT,
     case("table", "scores, heads first", "bhid,bhjd->bhij", "a @ b.mT", "a @ b.mT.copy()",
          b=4, h=8, i=256, j=256, d=64),
-    SCORES,
-    THREE,
-    CHAIN,
+    ATTENTION_SCORES,
+    THREE_OPERANDS,
+    MATRIX_CHAIN,
     case("table", "a matrix for each head", "bhi,hij->bhj", "np.matmul(a, b, axes=[(0, 2), (1, 2), (0, 2)])",
          "(a.transpose(1, 0, 2) @ b).transpose(1, 0, 2)", "(a.transpose(1, 0, 2).copy() @ b).transpose(1, 0, 2)",
          "np.vecmat(a, b)", b=256, h=16, i=64, j=64),
@@ -154,7 +154,7 @@ CONTRACTIONS = (
     case("attention", "state, heads inside", "bnhd,bnhe->bhde", "a.transpose(0, 2, 3, 1) @ b.transpose(0, 2, 1, 3)",
          b=4, h=8, n=512, d=64, e=64),
 
-    LINEAR,
+    LINEAR_LAYER,
     case("layers", "bilinear", "bi,oij,bj->bo", "np.matvec((a @ b).transpose(1, 0, 2), c)", "np.vecdot(a @ b, c).T",
          "(a[:, :, None] * c[:, None]).reshape({b}, {i} * {j}) @ b.reshape({o}, {i} * {j}).T", b=64, o=32, i=64, j=64),
     case("layers", "quadratic form", "bi,ij,bj->b", "np.vecdot(a @ b, c)", b=4096, i=64, j=64),
@@ -190,16 +190,16 @@ CONTRACTIONS = (
     case("networks", "two axes to two", "abcd,cdef->abef", "np.tensordot(a, b, 2)", "(a.reshape({a} * {b}, {c} * {d})"
          " @ b.reshape({c} * {d}, {e} * {f})).reshape({a}, {b}, {e}, {f})", **dict.fromkeys("abcdef", 16)),
 
-    OUTER,
+    OUTER_PRODUCT,
     case("elements", "outer products", "bi,bj->bij", "a[:, :, None] * b[:, None]", b=256, i=64, j=64),
-    HADAMARD,
+    ELEMENTWISE_PRODUCT,
     case("elements", "elements, transposed", "ij,ji->ij", "a * b.T", "a * b.T.copy()", i=1000, j=1000),
     case("elements", "elements of three", "ij,ij,ij->ij", "a * b * c", i=1000, j=1000),
     case("elements", "scaled columns", "ij,j->ij", "a * b", i=1000, j=1000),
     case("elements", "scaled rows", "ij,i->ij", "a * b[:, None]", i=1000, j=1000),
 
-    ROWS,
-    replace(ROWS, name="dot products of short rows", sizes=dict(i=100_000, j=8)),
+    ROW_DOT_PRODUCTS,
+    replace(ROW_DOT_PRODUCTS, name="dot products of short rows", sizes=dict(i=100_000, j=8)),
     case("reductions", "dot products of columns", "ij,ij->j", "np.ones({i}, np.float32) @ (a * b)", "(a * b).sum(0)",
          "np.vecdot(a, b, axis=0)", i=1000, j=1000),
     case("reductions", "Frobenius", "ij,ij->", "np.vdot(a, b)", "a.ravel() @ b.ravel()", i=1000, j=1000),
@@ -216,8 +216,8 @@ CONTRACTIONS = (
     case("reductions", "an axis of one tensor", "ij,jk->k", "np.ones({i}, np.float32) @ a @ b", "a.sum(0) @ b",
          i=512, j=512, k=512),
 
-    replace(MATRICES, group="layouts", name="tall times small", sizes=dict(i=100_000, k=8, j=8)),
-    replace(MATRICES, group="layouts", name="wide times tall", sizes=dict(i=8, k=100_000, j=8)),
+    replace(MATRIX_PRODUCT, group="layouts", name="tall times small", sizes=dict(i=100_000, k=8, j=8)),
+    replace(MATRIX_PRODUCT, group="layouts", name="wide times tall", sizes=dict(i=8, k=100_000, j=8)),
     case("layouts", "both tall", "ki,kj->ij", "a.T @ b", k=100_000, i=8, j=8),
     case("layouts", "transposed result", "ik,kj->ji", "(a @ b).T", "b.T @ a.T", i=512, k=512, j=512),
     case("layouts", "transposed operands", "ki,jk->ij", "a.T @ b.T", "(b @ a).T", i=512, k=512, j=512),
@@ -228,14 +228,15 @@ CONTRACTIONS = (
     case("layouts", "summed batch", "bij,bjk->ik", "a.transpose(1, 0, 2).reshape({i}, {b} * {j}) @ "
          "b.reshape({b} * {j}, {k})", "(a @ b).sum(0)", b=64, i=64, j=64, k=64),
 
-    replace(MATRICES, group="types", name="float64 matrices", sizes=dict(i=512, k=512, j=512), dtype="float64"),
+    replace(MATRIX_PRODUCT, group="types", name="float64 matrices", sizes=dict(i=512, k=512, j=512), dtype="float64"),
     case("types", "float64 four indices", "pi,qj,pqrs,rk,sl->ijkl",
          "(a.T @ (b.T @ (d.T @ (c @ e)).reshape({p}, {q}, {k} * {l})).reshape({p}, {j} * {k} * {l}))"
          ".reshape({i}, {j}, {k}, {l})", dtype="float64", **dict.fromkeys("pqrsijkl", 20)),
     case("types", "float64 coupled cluster", "ikac,jkbc->ijab",
          "np.tensordot(a, b, ((1, 3), (1, 3))).transpose(0, 2, 1, 3)", dtype="float64",
          i=10, a=24, k=10, c=24, j=10, b=24),
-    replace(MATRICES, group="types", name="complex64 matrices", sizes=dict(i=256, k=256, j=256), dtype="complex64"),
+    replace(MATRIX_PRODUCT, group="types", name="complex64 matrices", sizes=dict(i=256, k=256, j=256),
+            dtype="complex64"),
     case("types", "float16 matrices", "ik,kj->ij", "(a.astype(np.float32) @ b.astype(np.float32)).astype(np.float16)",
          "a @ b", dtype="float16", i=128, k=128, j=128),
 
@@ -243,16 +244,16 @@ CONTRACTIONS = (
     case("views", "diagonal", "ii->i", "a.diagonal()", i=1000),
     TRACE,
 
-    MATRICES.tiny("matrix product", i=3, k=4, j=5),
-    LINEAR.tiny("linear", b=2, i=3, j=4, k=5),
-    SCORES.tiny("scores", b=2, h=2, i=4, j=4, d=3),
-    THREE.tiny("three tensors", i=3, k=4, j=5, l=2),
-    CHAIN.tiny("chain of four", a=3, b=5, c=3, d=5, e=3),
+    MATRIX_PRODUCT.make_tiny("matrix product", i=3, k=4, j=5),
+    LINEAR_LAYER.make_tiny("linear", b=2, i=3, j=4, k=5),
+    ATTENTION_SCORES.make_tiny("scores", b=2, h=2, i=4, j=4, d=3),
+    THREE_OPERANDS.make_tiny("three tensors", i=3, k=4, j=5, l=2),
+    MATRIX_CHAIN.make_tiny("chain of four", a=3, b=5, c=3, d=5, e=3),
     case("tiny", "tiny dot product", "i,i->", "a.dot(b)", "np.vdot(a, b)", i=6),
-    OUTER.tiny("outer product", i=5, j=6),
-    HADAMARD.tiny("product of elements", i=4, j=5),
-    ROWS.tiny("dot products of rows", i=4, j=5),
-    TRACE.tiny("trace", i=5),
+    OUTER_PRODUCT.make_tiny("outer product", i=5, j=6),
+    ELEMENTWISE_PRODUCT.make_tiny("product of elements", i=4, j=5),
+    ROW_DOT_PRODUCTS.make_tiny("dot products of rows", i=4, j=5),
+    TRACE.make_tiny("trace", i=5),
 )
-"""All of them, a group after the other, in the order of `GROUPS`."""
+"""All cases, ordered by group as in `GROUPS`."""
 # fmt: on

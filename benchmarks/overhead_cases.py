@@ -1,6 +1,6 @@
-"""The calls that are compared, as data: what an expert writes by hand, and the same in einops, einx and plait.
+"""The cases of `benchmarks.overhead`: small operations, as native code of a framework and in einops, einx and plait.
 
-A call is kept as text, so that the clock runs over exactly what a person would write, with its constants in place.
+A call is text, so that exactly the code that a person would write is timed, with its constants inserted.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ import torch
 import plait
 
 SHAPE = (2, 3, 4, 6)
-"""The shape of every tensor: so small that the call costs more than the work."""
+"""The shape of every tensor: so small that the overhead of a call takes longer than the computation."""
 
 VARIANTS = ("native", "einops", "einx", "plait", "method")
-"""Whose call it is; ``method`` is that of a compiled `plait.Pattern`."""
+"""The compared calls; ``native`` is the framework's own, and ``method`` is that of a compiled `plait.Pattern`."""
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One thing to do to a tensor ``x`` of `SHAPE`.
+    """An operation on a tensor ``x`` of the shape `SHAPE`.
 
     Attributes:
-        name: a word for it.
-        function: the function of einops and of plait, and the method of a pattern.
-        pattern: the pattern of einops and of plait.
-        native: the expression written by hand, by framework.
-        einx: the function of einx and its pattern.
-        reduction: of ``reduce``, the reduction.
-        sizes: the given sizes, by name, in elements.
+        name: a short description.
+        function: the name of the function of einops and plait, and of the method of a pattern.
+        pattern: the pattern of einops and plait.
+        native: the framework's own expression, by framework.
+        einx: the name of the function of einx, and its pattern.
+        reduction: a tuple with the name of the reduction, or an empty tuple.
+        sizes: the given sizes, by axis, in elements.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Operation:
     sizes: dict[str, int] = field(default_factory=dict)
 
     def call(self, library: Any, tensor: Any, pattern: str) -> Any:
-        """The operation by einops or plait, with another tensor or pattern."""
+        """Call the operation of a library, einops or plait, with a tensor and a pattern."""
         return getattr(library, self.function)(tensor, pattern, *self.reduction, **self.sizes)
 
 
@@ -96,41 +96,48 @@ OPERATIONS = (
 
 
 @dataclass(frozen=True)
-class Case:
-    """An operation on a framework."""
+class OverheadCase:
+    """An operation on one framework.
+
+    Attributes:
+        framework: ``"numpy"`` or ``"torch"``.
+        operation: the operation.
+    """
 
     framework: str
     operation: Operation
 
     @property
     def name(self) -> str:
-        """As tables and test ids have it."""
+        """The name of the case in tables and test ids, such as ``"numpy permute"``."""
         return f"{self.framework} {self.operation.name}"
 
     def expression(self, variant: str) -> str:
-        """The call of one variant, as Python text over the names of `namespace`."""
-        does = self.operation
-        sizes = "".join(f", {name}={size}" for name, size in does.sizes.items())
-        more = "".join(f", {name!r}" for name in does.reduction)
-        function, pattern = does.einx
+        """Return the call of a variant as a Python expression, whose names `namespace` defines."""
+        operation = self.operation
+        sizes = "".join(f", {name}={size}" for name, size in operation.sizes.items())
+        reduction = "".join(f", {name!r}" for name in operation.reduction)
+        function, pattern = operation.einx
         return {
-            "native": does.native[self.framework],
-            "einops": f"einops.{does.function}(x, {does.pattern!r}{more}{sizes})",
+            "native": operation.native[self.framework],
+            "einops": f"einops.{operation.function}(x, {operation.pattern!r}{reduction}{sizes})",
             "einx": f"einx.{function}({pattern!r}, x{sizes})",
-            "plait": f"plait.{does.function}(x, {does.pattern!r}{more}{sizes})",
-            "method": f"pattern.{does.function}(x{more})",
+            "plait": f"plait.{operation.function}(x, {operation.pattern!r}{reduction}{sizes})",
+            "method": f"pattern.{operation.function}(x{reduction})",
         }[variant]
 
     def namespace(self) -> dict[str, Any]:
-        """What the names of an expression stand for, with a new tensor ``x``."""
+        """Return the values of the names in the expressions, with a new tensor ``x``."""
         array = np.random.default_rng(0).random(SHAPE, dtype=np.float32)
         x = {"numpy": array, "torch": torch.from_numpy(array)}[self.framework]
         pattern = plait.compile(self.operation.pattern, **self.operation.sizes)
         return {"x": x, "pattern": pattern, "np": np, "einops": einops, "einx": einx, "plait": plait}
 
-    def function(self, variant: str) -> Callable[[], Any]:
-        """The call of one variant, as a function of nothing."""
-        return eval(f"lambda: {self.expression(variant)}", self.namespace())  # the text is this file's own
+    def make_function(self, variant: str) -> Callable[[], Any]:
+        """Return the call of a variant as a function without arguments."""
+        return eval(f"lambda: {self.expression(variant)}", self.namespace())  # the text comes from this file
 
 
-CASES = tuple(Case(framework, operation) for framework in ("numpy", "torch") for operation in OPERATIONS)
+OVERHEAD_CASES = tuple(
+    OverheadCase(framework, operation) for framework in ("numpy", "torch") for operation in OPERATIONS
+)
