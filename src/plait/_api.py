@@ -1,10 +1,13 @@
-"""The public functions.
+"""The public functions: each looks up its call in the cache and makes it, or leaves it to `call_uncached`.
 
-Each looks its call up in the cache, and makes it. Arguments that make no key of the cache (a list of tensors, a
-symbolic size, some mistakes) raise a `TypeError` or an `AttributeError` there, and go to `call_uncached`.
+Arguments that cannot be a key of the cache (a list of tensors, a symbolic size, some mistakes) raise a `TypeError` or
+an `AttributeError` at the look-up. The overloads are for type checkers; see `plait._types`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from plait._executor.cache import lookup, lookup_untyped, split_einsum_arguments, types_shapes_and_dtypes
 from plait._executor.dispatch import call_uncached
@@ -18,44 +21,67 @@ from plait._executor.dynamo import (
 from plait._executor.options import CURRENT_OPTIONS, with_backend_kwargs
 from plait._executor.tracer_hooks import do_not_convert, dynamo_substitute
 
-TYPE_CHECKING = False  # importing typing would take longer than the rest of `import plait`
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import Any, SupportsIndex, TypeAlias, TypeVar, overload
+    from typing import overload
+
+    from typing_extensions import Unpack
 
     from plait._explain.explanation import Explanation
-
-    Tensor = TypeVar("Tensor")
-    Several: TypeAlias = list[Tensor] | tuple[Tensor, ...]
-    Reduction: TypeAlias = str | Callable[[Any, tuple[int, ...]], Any]
-else:
+    from plait._types import (
+        JaxArray,
+        NumpyArray,
+        OneOrSeveral,
+        OtherResult,
+        Reduction,
+        Reshapable,
+        Result,
+        Tensor,
+        TensorsAndPattern,
+    )
+else:  # text, which `typing.get_type_hints` evaluates, so that `import plait` does not make these types
+    Explanation = "import_type('Explanation')"
+    NumpyArray = "import_type('NumpyArray')"
+    Reduction = "import_type('Reduction')"
 
     def overload(function):
-        """What ``typing.overload`` is to a type checker."""
+        """Return the function; `typing.overload` would register it too, which takes longer than all else here."""
         return function
 
 
+def import_type(name: str) -> Any:
+    """Return a type that annotations of the public functions name, and import its module."""
+    import plait._types
+
+    return getattr(plait._types, name)
+
+
 @overload
-def rearrange(tensor: Several[Tensor], pattern: str, **sizes: SupportsIndex) -> Tensor: ...
+def rearrange(tensor: OneOrSeveral[Result], pattern: str, **sizes: SupportsIndex) -> Result: ...
+@overload
+def rearrange(tensor: Sequence[Tensor], pattern: str, **sizes: SupportsIndex) -> Tensor: ...
 @overload
 def rearrange(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor: ...
 @dynamo_substitute(lambda tensor, pattern, **sizes: call_under_dynamo("rearrange", (tensor,), pattern, sizes))
 def rearrange(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
-    """Permute, split, merge, add and drop unit axes: the same axes on both sides of the arrow.
+    """Reorder, split, merge, add and drop dimensions; every axis appears on both sides of the arrow.
+
+    Axes of length 1 are the exception: a ``1`` may appear on one side only.
 
     Args:
-        tensor: a tensor of any framework, or a list of equally shaped ones, stacked on a new first axis.
-        pattern: what goes in and what comes out, such as ``"b (h p) c -> b h (p c)"``.
-        sizes: the sizes of axes, in elements, that cannot be inferred from the shape.
+        tensor: A tensor of any framework, of any shape that the left side matches. A list or tuple of tensors of one
+            shape is stacked, and its first axis is the position in the list.
+        pattern: The axes of the input and of the result, such as ``"b (h p) c -> b h (p c)"``.
+        sizes: The lengths of axes, in elements. Only those are needed that the shape does not determine.
 
     Returns:
-        A tensor of the same framework: a view where the framework can give one.
+        A tensor of the same framework and element type, with a dimension for each item on the right side. It is a
+        view of the input's memory if the framework can give one.
 
     Raises:
-        PatternSyntaxError: the pattern cannot be read.
-        AxisError: an axis appears on one side only, or a size names no axis.
-        SizeError: the rank or the sizes do not fit.
-        BackendError: the object is no tensor of a framework that plait knows.
+        PatternSyntaxError: If the pattern cannot be parsed.
+        AxisError: If an axis appears on one side only, or a size has the name of no axis.
+        SizeError: If the rank or a length of the tensor does not match the pattern.
+        BackendError: If plait does not know the framework of the tensor.
 
     Examples:
         >>> import numpy as np, plait
@@ -70,21 +96,26 @@ def rearrange(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     return call_uncached("rearrange", (tensor,), pattern, sizes) if call is None else call(tensor)
 
 
+@overload
+def view(tensor: Reshapable[Result], pattern: str, **sizes: SupportsIndex) -> Result: ...
+@overload
+def view(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor: ...
 @dynamo_substitute(lambda tensor, pattern, **sizes: call_under_dynamo("view", (tensor,), pattern, sizes))
-def view(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor:
-    """`rearrange`, with the promise that the result shares the tensor's memory.
+def view(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
+    """Do what `rearrange` does, but only if the result shares the memory of the tensor.
 
     Args:
-        tensor: a tensor of a framework that has views.
-        pattern: as for `rearrange`.
-        sizes: as for `rearrange`.
+        tensor: A tensor of a framework that has views, such as NumPy or PyTorch.
+        pattern: The axes of the input and of the result, such as ``"a (b c) -> b c a"``.
+        sizes: The lengths of axes, in elements. Only those are needed that the shape does not determine.
 
     Returns:
-        A view of the tensor.
+        A tensor with a dimension for each item on the right side; writing to it changes the input.
 
     Raises:
-        CopyRequiredError: the memory cannot be seen that way; the error names the group that forces a copy.
-        PlaitError: as for `rearrange`.
+        CopyRequiredError: If the result has no strides over the tensor's memory; the carets show which group
+            would have to be copied.
+        PlaitError: As `rearrange` does.
 
     Examples:
         >>> import numpy as np, plait
@@ -93,40 +124,45 @@ def view(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor:
         True
     """
     try:
-        array: Any = tensor
-        strides = array.strides if hasattr(array, "strides") else array.stride()
-        call = lookup("view", pattern, type(array), array.shape, strides, **sizes).call
+        strides = tensor.strides if hasattr(tensor, "strides") else tensor.stride()
+        call = lookup("view", pattern, type(tensor), tensor.shape, strides, **sizes).call
     except (TypeError, AttributeError):  # the arguments make no key
         call = None
     return call_uncached("view", (tensor,), pattern, sizes) if call is None else call(tensor)
 
 
 @overload
-def reduce(tensor: Several[Tensor], pattern: str, reduction: Reduction, **sizes: SupportsIndex) -> Tensor: ...
+def reduce(tensor: OneOrSeveral[Result], pattern: str, reduction: Reduction, **sizes: SupportsIndex) -> Result: ...
+@overload
+def reduce(tensor: Sequence[Tensor], pattern: str, reduction: Reduction, **sizes: SupportsIndex) -> Tensor: ...
 @overload
 def reduce(tensor: Tensor, pattern: str, reduction: Reduction, **sizes: SupportsIndex) -> Tensor: ...
 @dynamo_substitute(
     lambda tensor, pattern, reduction, **sizes: call_under_dynamo("reduce", (tensor,), pattern, sizes, reduction)
 )
 def reduce(tensor: Any, pattern: str, reduction: Reduction, **sizes: SupportsIndex) -> Any:
-    """Combine the elements along the axes that the right side lacks.
+    """Combine the elements along the axes that appear on the left side only.
 
     Args:
-        tensor: a tensor of any framework, or a list of equally shaped ones, stacked on a new first axis.
-        pattern: what goes in and what comes out, such as ``"b (h 2) (w 2) c -> b h w c"``.
-        reduction: ``"min"``, ``"max"``, ``"sum"``, ``"mean"``, ``"prod"``, ``"any"``, ``"all"``, ``"std"``,
-            ``"var"`` (both of the population), ``"logsumexp"``; or a callable ``f(tensor, axes)`` that returns
-            the tensor without the dimensions ``axes``.
-        sizes: the sizes of axes, in elements, that cannot be inferred from the shape.
+        tensor: A tensor of any framework, of any shape that the left side matches. A list or tuple of tensors of one
+            shape is stacked, and its first axis is the position in the list.
+        pattern: The axes of the input and of the result, such as ``"b (h 2) (w 2) c -> b h w c"``.
+        reduction: ``"min"``, ``"max"``, ``"sum"``, ``"mean"``, ``"prod"``, ``"any"``, ``"all"``, ``"std"``, ``"var"``
+            or ``"logsumexp"``, where ``"std"`` and ``"var"`` divide by the number of elements; or a function
+            ``f(tensor, axes)`` that returns the tensor without the dimensions whose positions are in ``axes``.
+        sizes: The lengths of axes, in elements. Only those are needed that the shape does not determine.
 
     Returns:
-        A tensor of the same framework.
+        A tensor of the same framework, with a dimension for each item on the right side.
 
     Raises:
-        PatternSyntaxError: the pattern cannot be read.
-        AxisError: an axis appears on the right only, a size names no axis, or the reduction is unknown.
-        SizeError: the rank or the sizes do not fit, or it is a minimum or maximum of nothing.
-        BackendError: the reduction is not defined on such elements, as the mean of integers is not.
+        PatternSyntaxError: If the pattern cannot be parsed.
+        AxisError: If an axis appears on the right side only, a size has the name of no axis, or there is no
+            reduction of that name.
+        SizeError: If the rank or a length of the tensor does not match the pattern, or if ``"min"`` or ``"max"``
+            would have no elements to choose from.
+        BackendError: If the reduction is not defined for the element type, such as ``"mean"`` for integers, or
+            plait does not know the framework of the tensor.
 
     Examples:
         >>> import numpy as np, plait
@@ -143,27 +179,31 @@ def reduce(tensor: Any, pattern: str, reduction: Reduction, **sizes: SupportsInd
 
 
 @overload
-def repeat(tensor: Several[Tensor], pattern: str, **sizes: SupportsIndex) -> Tensor: ...
+def repeat(tensor: OneOrSeveral[Result], pattern: str, **sizes: SupportsIndex) -> Result: ...
+@overload
+def repeat(tensor: Sequence[Tensor], pattern: str, **sizes: SupportsIndex) -> Tensor: ...
 @overload
 def repeat(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor: ...
 @dynamo_substitute(lambda tensor, pattern, **sizes: call_under_dynamo("repeat", (tensor,), pattern, sizes))
 def repeat(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
-    """Copy along the axes that the left side lacks.
+    """Repeat the elements along the axes that appear on the right side only.
 
     Args:
-        tensor: a tensor of any framework, or a list of equally shaped ones, stacked on a new first axis.
-        pattern: what goes in and what comes out, such as ``"h w -> (h 2) (w 2)"``.
-        sizes: the sizes of axes, in elements: of all that appear on the right only.
+        tensor: A tensor of any framework, of any shape that the left side matches. A list or tuple of tensors of one
+            shape is stacked, and its first axis is the position in the list.
+        pattern: The axes of the input and of the result, such as ``"h w -> (h 2) (w 2)"``.
+        sizes: The lengths of axes, in elements. Each axis that appears on the right side only needs one.
 
     Returns:
-        A tensor of the same framework: a view where the framework can give one. NumPy's is then read-only, since
-        one element of memory shows in several places; ``.copy()`` makes it writable.
+        A tensor of the same framework and element type, with a dimension for each item on the right side. It is a
+        view of the input's memory if the framework can give one. A view in NumPy is read-only, because several of its
+        elements are one element in memory; ``.copy()`` makes an array that can be written to.
 
     Raises:
-        PatternSyntaxError: the pattern cannot be read.
-        AxisError: an axis appears on the left only, or a size names no axis.
-        SizeError: the rank or the sizes do not fit, or the size of a new axis is not given.
-        BackendError: the object is no tensor of a framework that plait knows.
+        PatternSyntaxError: If the pattern cannot be parsed.
+        AxisError: If an axis appears on the left side only, or a size has the name of no axis.
+        SizeError: If the rank or a length of the tensor does not match the pattern, or a new axis has no size.
+        BackendError: If plait does not know the framework of the tensor.
 
     Examples:
         >>> import numpy as np, plait
@@ -178,7 +218,43 @@ def repeat(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     return call_uncached("repeat", (tensor,), pattern, sizes) if call is None else call(tensor)
 
 
-@dynamo_substitute(einsum_under_dynamo)
+@overload
+def einsum(
+    first: Reshapable[Result], second: Reshapable[OtherResult], pattern: str, /, **sizes: SupportsIndex
+) -> Result | OtherResult: ...
+@overload
+def einsum(*operands: Unpack[TensorsAndPattern[Reshapable[Result]]], **sizes: SupportsIndex) -> Result: ...
+@overload
+def einsum(
+    *operands: Unpack[TensorsAndPattern[JaxArray[Result]]],
+    out_sharding: Any = ...,
+    precision: Any = ...,
+    preferred_element_type: Any = ...,
+    **sizes: SupportsIndex,
+) -> Result: ...
+@overload
+def einsum(first: Result, second: OtherResult, pattern: str, /, **sizes: SupportsIndex) -> Result | OtherResult: ...
+@overload
+def einsum(*operands: Unpack[TensorsAndPattern[Any]], **sizes: SupportsIndex) -> Any: ...
+@overload
+def einsum(equation: str, first: Reshapable[Result], second: Reshapable[OtherResult], /) -> Result | OtherResult: ...
+@overload
+def einsum(equation: str, tensor: Reshapable[Result], /, *tensors: Reshapable[Result]) -> Result: ...
+@overload
+def einsum(
+    equation: str,
+    tensor: JaxArray[Result],
+    /,
+    *tensors: JaxArray[Result],
+    out_sharding: Any = ...,
+    precision: Any = ...,
+    preferred_element_type: Any = ...,
+) -> Result: ...
+@overload
+def einsum(equation: str, first: Result, second: OtherResult, /) -> Result | OtherResult: ...
+@overload
+def einsum(equation: str, tensor: Any, /, *tensors: Any) -> Any: ...
+@dynamo_substitute(einsum_under_dynamo)  # type: ignore[misc]  # mypy does not compare `*operands: Any` with `Unpack`
 def einsum(
     *operands: Any,
     out_sharding: Any = None,
@@ -186,32 +262,39 @@ def einsum(
     preferred_element_type: Any = None,
     **sizes: SupportsIndex,
 ) -> Any:
-    """Multiply tensors, and sum over the axes that the right side leaves out.
+    """Multiply tensors, and sum over the axes that the right side does not have.
 
-    In the named form the pattern comes last, and has named axes, groups, numbers and ``1``. In the classical form
-    the equation comes first, as in ``numpy.einsum``: every letter an axis, ``...``, and the output may be left out.
-    In both an axis has one length: length 1 is not stretched, but in the dimensions of ``...``. How the tensors meet is
-    chosen for their sizes: see `explain` and `options`. Half types on the CPU are summed in ``float32``.
+    In the named form, ``einsum(*tensors, pattern)``, axes are names, and groups, numbers and ``1`` may be used. In the
+    classical form, ``einsum(equation, *tensors)``, each letter is an axis as in ``numpy.einsum``, and the right side
+    may be left out. An axis has the same length in all tensors; only the dimensions of ``...`` broadcast.
+
+    plait chooses the contraction path for the lengths at hand; `explain` shows it, and `options` changes it. On a CPU,
+    products of 16-bit floats are summed in ``float32``.
 
     Args:
-        operands: ``*tensors, pattern`` or ``equation, *tensors``, of one framework.
-        out_sharding: for JAX alone, how the result is to lie on the devices: a ``PartitionSpec`` or ``NamedSharding``
-            with an entry for each dimension of the result, a group being one. No axis can have this name and a size.
-        precision: for JAX alone, that of its products; like the next, no axis with a size.
-        preferred_element_type: for JAX alone, the type in which its products are summed.
-        sizes: in the named form, the sizes of axes, in elements, that cannot be inferred from the shapes.
+        operands: One or more tensors of one framework, and the pattern or equation. The left side has a part for each
+            tensor, separated by commas, such as ``"b i d, b j d -> b i j"``.
+        out_sharding: For JAX only, the sharding of the result: a ``PartitionSpec`` or ``NamedSharding`` with one entry
+            for each dimension. This and the next two names cannot be axes with a size.
+        precision: For JAX only, the ``precision`` of `jax.numpy.einsum`.
+        preferred_element_type: For JAX only, the element type in which products are summed.
+        sizes: The lengths of axes, in elements, in the named form. Only those are needed that the shapes do not
+            determine.
 
     Returns:
-        A tensor of the same framework.
+        A tensor of the same framework and of the tensors' common element type, with a dimension for each item on the
+        right side.
 
     Raises:
-        PatternSyntaxError: the pattern or equation cannot be read.
-        AxisError: an axis appears on the right only, or the number of tensors differs.
-        SizeError: the ranks or the sizes do not fit.
-        BackendError: the tensors belong to different frameworks, or the result cannot be sharded like that.
+        PatternSyntaxError: If the pattern or equation cannot be parsed.
+        AxisError: If an axis appears on the right side only, a size has the name of no axis, or the pattern is for
+            another number of tensors.
+        SizeError: If a rank or a length does not match the pattern, or an axis has two lengths.
+        BackendError: If the tensors belong to different frameworks, or the framework cannot fulfil ``out_sharding``,
+            ``precision`` or ``preferred_element_type``.
 
     Warns:
-        AxisWarning: an axis appears once and is summed, and its name is nearly that of another.
+        AxisWarning: If an axis appears only once and so is summed, and its name is almost that of another axis.
 
     Examples:
         >>> import numpy as np, plait
@@ -248,21 +331,27 @@ def einsum(
     return call(*tensors)
 
 
+@overload
+def pack(tensors: Sequence[Reshapable[Result]], pattern: str) -> tuple[Result, list[tuple[int, ...]]]: ...
+@overload
+def pack(tensors: Sequence[Tensor], pattern: str) -> tuple[Tensor, list[tuple[int, ...]]]: ...
 @dynamo_substitute(pack_under_dynamo)
-def pack(tensors: Sequence[Tensor], pattern: str) -> tuple[Tensor, list[tuple[int, ...]]]:
-    """Join tensors of different rank along one dimension.
+def pack(tensors: Sequence[Any], pattern: str) -> tuple[Any, list[tuple[int, ...]]]:
+    """Concatenate tensors that differ in some dimensions, after merging those dimensions into one.
 
     Args:
-        tensors: tensors of one framework.
-        pattern: the dimensions that all tensors share, by name, and one ``*`` for the others: ``"b * c"``.
+        tensors: A list or tuple of tensors of one framework; their ranks may differ.
+        pattern: A name for each dimension that all tensors have, and one ``*`` for the others, such as ``"b * c"``.
 
     Returns:
-        The packed tensor, and for each tensor the shape that the ``*`` stood for, as `unpack` takes them.
+        The packed tensor, with one dimension for each name and one for the ``*``; and a list with the lengths, in
+        elements, of the dimensions that the ``*`` replaces in each tensor, which `unpack` needs.
 
     Raises:
-        PatternSyntaxError: the pattern cannot be read.
-        AxisError: the pattern is no list of names with exactly one ``*``.
-        SizeError: a rank is too small, or the tensors differ in a shared dimension.
+        PatternSyntaxError: If the pattern cannot be parsed.
+        AxisError: If the pattern is not a list of names with exactly one ``*``.
+        SizeError: If a tensor has too few dimensions, or the tensors differ in a dimension that has a name.
+        BackendError: If the tensors belong to different frameworks, or to one that plait does not know.
 
     Examples:
         >>> import numpy as np, plait
@@ -275,22 +364,29 @@ def pack(tensors: Sequence[Tensor], pattern: str) -> tuple[Tensor, list[tuple[in
     return run(tensors, pattern)
 
 
+@overload
+def unpack(tensor: Reshapable[Result], packed_shapes: Sequence[Sequence[int]], pattern: str) -> list[Result]: ...
+@overload
+def unpack(tensor: Tensor, packed_shapes: Sequence[Sequence[int]], pattern: str) -> list[Tensor]: ...
 @dynamo_substitute(unpack_under_dynamo)
-def unpack(tensor: Tensor, packed_shapes: Sequence[Sequence[int]], pattern: str) -> list[Tensor]:
-    """Take apart what `pack` has joined.
+def unpack(tensor: Any, packed_shapes: Sequence[Sequence[int]], pattern: str) -> list[Any]:
+    """Split a tensor into the tensors that `pack` has concatenated.
 
     Args:
-        tensor: the packed tensor.
-        packed_shapes: for each result the shape that takes the place of the ``*``; one size may be ``-1``.
-        pattern: the dimensions of the tensor, by name, and one ``*`` for the packed one.
+        tensor: The packed tensor.
+        packed_shapes: For each result the lengths, in elements, of the dimensions that replace the ``*``. One length
+            of all may be ``-1``, and is then computed from the others.
+        pattern: A name for each dimension of the tensor, and ``*`` for the packed one, such as ``"b * c"``.
 
     Returns:
-        The tensors: views where the framework can give them.
+        A list of tensors, one for each entry of ``packed_shapes``. They are views of the packed tensor's memory if the
+        framework can give them.
 
     Raises:
-        PatternSyntaxError: the pattern cannot be read.
-        AxisError: the pattern is no list of names with exactly one ``*``.
-        SizeError: the rank does not fit, or the shapes do not add up to the packed dimension.
+        PatternSyntaxError: If the pattern cannot be parsed.
+        AxisError: If the pattern is not a list of names with exactly one ``*``.
+        SizeError: If the tensor has another rank than the pattern, or the shapes do not add up to its packed dimension.
+        BackendError: If plait does not know the framework of the tensor.
 
     Examples:
         >>> import numpy as np, plait
@@ -304,19 +400,21 @@ def unpack(tensor: Tensor, packed_shapes: Sequence[Sequence[int]], pattern: str)
 
 @dynamo_substitute(parse_shape_under_dynamo)
 def parse_shape(tensor: Any, pattern: str) -> dict[str, int]:
-    """The lengths of a tensor's dimensions, by name.
+    """Return the lengths of a tensor's dimensions by name.
 
     Args:
-        tensor: a tensor of any framework.
-        pattern: a name for each dimension; ``_`` skips one, ``...`` any number, a number is checked.
+        tensor: A tensor of any framework.
+        pattern: A name for each dimension, such as ``"b _ h w"``. ``_`` skips one dimension and ``...`` any number of
+            them; a number is the length that the dimension must have.
 
     Returns:
-        Names and lengths, in the order of the pattern.
+        The length of each dimension that has a name, in elements, in the order of the pattern.
 
     Raises:
-        PatternSyntaxError: the pattern cannot be read.
-        AxisError: the pattern is more than a list of names.
-        SizeError: the rank or a length does not fit.
+        PatternSyntaxError: If the pattern cannot be parsed.
+        AxisError: If the pattern has an arrow, a comma, a group, or a name twice.
+        SizeError: If the rank or a length of the tensor does not match the pattern.
+        BackendError: If plait does not know the framework of the tensor, or its rank is not known yet.
 
     Examples:
         >>> import numpy as np, plait
@@ -329,18 +427,19 @@ def parse_shape(tensor: Any, pattern: str) -> dict[str, int]:
 
 
 @do_not_convert
-def asnumpy(tensor: Any) -> Any:
-    """The same elements as a NumPy array.
+def asnumpy(tensor: Any) -> NumpyArray:
+    """Convert a tensor to a NumPy array.
 
     Args:
-        tensor: a tensor of any framework, on any device.
+        tensor: A tensor of any framework, of any shape, on any device.
 
     Returns:
-        A ``numpy.ndarray``: without a copy where the framework can share its memory. Half types that NumPy lacks
-        become ``float32``.
+        A ``numpy.ndarray`` of the same shape. It shares the tensor's memory if the framework can share it, and is a
+        copy otherwise. 16-bit floats that NumPy does not have, such as ``bfloat16``, become ``float32``.
 
     Raises:
-        BackendError: the object is no tensor of a framework that plait knows.
+        BackendError: If plait does not know the framework of the tensor, or the tensor has no values, as while a
+            compiler traces a function.
 
     Examples:
         >>> import numpy as np, plait
@@ -354,21 +453,23 @@ def asnumpy(tensor: Any) -> Any:
 
 @do_not_convert
 def explain(pattern: str, /, *shapes: Any, **sizes: SupportsIndex | str) -> Explanation:
-    """What plait would do with a pattern, for tensors of these shapes.
+    """Return the steps that plait would take for a pattern and tensors of these shapes; no tensor is computed.
 
-    The operation is read off the pattern: several tensors make an `einsum`, an axis that the right side lacks a
-    `reduce`, one that the left side lacks a `repeat`, and otherwise it is a `rearrange`.
+    The pattern decides the operation: several tensors make an `einsum`, an axis on the left side only makes a
+    `reduce`, one on the right side only a `repeat`, and all other patterns are a `rearrange`.
 
     Args:
-        pattern: a pattern with an arrow.
-        shapes: the shape of each tensor, in elements, of NumPy's arrays in memory row by row; or the tensors.
-        sizes: the sizes of axes, in elements, that cannot be inferred from the shapes; and ``reduction``, by name.
+        pattern: A pattern with an arrow.
+        shapes: For each tensor its shape, in elements, which is taken as that of a contiguous NumPy array; or the
+            tensor itself.
+        sizes: The lengths of axes, in elements, that the shapes do not determine; and ``reduction``, the name of the
+            reduction, which is ``"sum"`` by default.
 
     Returns:
-        An object that prints the steps, each with the shape and axes that it leaves and whether it copies.
+        An object that prints the steps: each with the shape and axes of its result, and whether it copies.
 
     Raises:
-        PlaitError: what the call itself would raise.
+        PlaitError: If the operation itself would raise one for tensors of these shapes.
 
     Examples:
         >>> import plait

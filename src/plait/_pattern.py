@@ -1,9 +1,12 @@
-"""Patterns that are read once, and pipelines of them: to the functions of plait what ``re.compile`` is to ``re``."""
+"""Patterns that are parsed once, and pipelines of them, as ``re.compile`` parses a regular expression once."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
+from plait._api import import_type
 from plait._caches import clearable_lru_cache
 from plait._executor.cache import lookup, lookup_arguments, types_shapes_and_dtypes
 from plait._executor.dispatch import call_uncached
@@ -12,16 +15,19 @@ from plait._executor.options import CURRENT_OPTIONS, with_backend_kwargs, withou
 from plait._executor.tracer_hooks import do_not_convert, dynamo_substitute
 from plait.errors import PlaitError
 
-TYPE_CHECKING = False  # importing typing would take longer than the rest of `import plait`
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import Any, TypeVar
+    from typing import overload
 
     from plait._executor.einsum_options import EinsumOptions
     from plait._executor.pipeline import PatternStage, StageOperation
     from plait._explain.explanation import Explanation
+    from plait._types import JaxArray, OneOrSeveral, OtherResult, Reduction, Reshapable, Result, Tensor
+else:  # as in `plait._api`
+    from plait._api import overload
 
-    Size = TypeVar("Size", int, int | None)
+    Explanation = f"{import_type.__name__}('Explanation')"
+    Reduction = f"{import_type.__name__}('Reduction')"
+    PatternStage = tuple
 
 CALLS = 256
 """How many callables one pattern keeps: operations, each with a shape and a type."""
@@ -35,45 +41,165 @@ class PatternMethods:
     _calls: dict[Any, Callable[..., Any]]
     _stages: tuple[PatternStage, ...]
 
+    @overload
+    def rearrange(self, tensor: OneOrSeveral[Result]) -> Result: ...
+    @overload
+    def rearrange(self, tensor: Sequence[Tensor]) -> Tensor: ...
+    @overload
+    def rearrange(self, tensor: Tensor) -> Tensor: ...
     @dynamo_substitute(lambda self, tensor: self._traced("rearrange", (tensor,)))
     def rearrange(self, tensor: Any) -> Any:
-        """`plait.rearrange` with this pattern."""
+        """Apply `plait.rearrange` with this pattern and its sizes.
+
+        Args:
+            tensor: A tensor of any framework, or a list or tuple of tensors of one shape.
+
+        Returns:
+            A tensor with a dimension for each item on the right side.
+
+        Raises:
+            PlaitError: As `plait.rearrange` does.
+
+        Examples:
+            >>> import numpy as np, plait
+            >>> plait.compile("b (h p) -> h (b p)", p=2).rearrange(np.zeros((3, 8))).shape
+            (4, 6)
+        """
         try:
             call = self._calls["rearrange", tensor.__class__, tensor.shape]
         except (KeyError, TypeError, AttributeError):
             call = None
         return self._first("rearrange", (tensor,)) if call is None else call(tensor)
 
+    @overload
+    def view(self, tensor: Reshapable[Result]) -> Result: ...
+    @overload
+    def view(self, tensor: Tensor) -> Tensor: ...
     @dynamo_substitute(lambda self, tensor: self._traced("view", (tensor,)))
     def view(self, tensor: Any) -> Any:
-        """`plait.view` with this pattern."""
+        """Apply `plait.view` with this pattern and its sizes.
+
+        Args:
+            tensor: A tensor of a framework that has views, such as NumPy or PyTorch.
+
+        Returns:
+            A tensor with a dimension for each item on the right side, which shares the memory of the input.
+
+        Raises:
+            PlaitError: As `plait.view` does.
+
+        Examples:
+            >>> import numpy as np, plait
+            >>> x = np.zeros((3, 8))
+            >>> plait.compile("b (h p) -> p h b", p=2).view(x).base is x
+            True
+        """
         return self._first("view", (tensor,))
 
+    @overload
+    def reduce(self, tensor: OneOrSeveral[Result], reduction: Reduction) -> Result: ...
+    @overload
+    def reduce(self, tensor: Sequence[Tensor], reduction: Reduction) -> Tensor: ...
+    @overload
+    def reduce(self, tensor: Tensor, reduction: Reduction) -> Tensor: ...
     @dynamo_substitute(lambda self, tensor, reduction: self._traced("reduce", (tensor,), reduction))
-    def reduce(self, tensor: Any, reduction: Any) -> Any:
-        """`plait.reduce` with this pattern."""
+    def reduce(self, tensor: Any, reduction: Reduction) -> Any:
+        """Apply `plait.reduce` with this pattern and its sizes.
+
+        Args:
+            tensor: A tensor of any framework, or a list or tuple of tensors of one shape.
+            reduction: A name such as ``"mean"``, or a function ``f(tensor, axes)``, as for `plait.reduce`.
+
+        Returns:
+            A tensor with a dimension for each item on the right side.
+
+        Raises:
+            PlaitError: As `plait.reduce` does.
+
+        Examples:
+            >>> import numpy as np, plait
+            >>> plait.compile("b (h p) -> b h", p=2).reduce(np.ones((3, 8)), "sum").shape
+            (3, 4)
+        """
         try:
             call = self._calls["reduce", tensor.__class__, tensor.shape, reduction, tensor.dtype]
         except (KeyError, TypeError, AttributeError):
             call = None
         return self._first("reduce", (tensor,), reduction) if call is None else call(tensor)
 
+    @overload
+    def repeat(self, tensor: OneOrSeveral[Result]) -> Result: ...
+    @overload
+    def repeat(self, tensor: Sequence[Tensor]) -> Tensor: ...
+    @overload
+    def repeat(self, tensor: Tensor) -> Tensor: ...
     @dynamo_substitute(lambda self, tensor: self._traced("repeat", (tensor,)))
     def repeat(self, tensor: Any) -> Any:
-        """`plait.repeat` with this pattern."""
+        """Apply `plait.repeat` with this pattern and its sizes.
+
+        Args:
+            tensor: A tensor of any framework, or a list or tuple of tensors of one shape.
+
+        Returns:
+            A tensor with a dimension for each item on the right side.
+
+        Raises:
+            PlaitError: As `plait.repeat` does.
+
+        Examples:
+            >>> import numpy as np, plait
+            >>> plait.compile("h w -> h w c", c=3).repeat(np.zeros((2, 4))).shape
+            (2, 4, 3)
+        """
         try:
             call = self._calls["repeat", tensor.__class__, tensor.shape]
         except (KeyError, TypeError, AttributeError):
             call = None
         return self._first("repeat", (tensor,)) if call is None else call(tensor)
 
+    @overload
+    def einsum(self, first: Reshapable[Result], second: Reshapable[OtherResult], /) -> Result | OtherResult: ...
+    @overload
+    def einsum(self, tensor: Reshapable[Result], /, *tensors: Reshapable[Result]) -> Result: ...
+    @overload
+    def einsum(
+        self,
+        tensor: JaxArray[Result],
+        /,
+        *tensors: JaxArray[Result],
+        out_sharding: Any = ...,
+        precision: Any = ...,
+        preferred_element_type: Any = ...,
+    ) -> Result: ...
+    @overload
+    def einsum(self, first: Result, second: OtherResult, /) -> Result | OtherResult: ...
+    @overload
+    def einsum(self, tensor: Any, /, *tensors: Any) -> Any: ...
     @dynamo_substitute(
         lambda self, *tensors, **kwargs: self._traced("einsum", tensors, options=with_backend_kwargs(None, **kwargs))
     )
     def einsum(
         self, *tensors: Any, out_sharding: Any = None, precision: Any = None, preferred_element_type: Any = None
     ) -> Any:
-        """`plait.einsum` with this pattern, in the named form."""
+        """Apply `plait.einsum` with this pattern and its sizes, in the named form.
+
+        Args:
+            tensors: A tensor for each part of the left side, all of one framework.
+            out_sharding: For JAX only, the sharding of the result, as for `plait.einsum`.
+            precision: For JAX only, the ``precision`` of `jax.numpy.einsum`.
+            preferred_element_type: For JAX only, the element type in which products are summed.
+
+        Returns:
+            A tensor with a dimension for each item on the right side.
+
+        Raises:
+            PlaitError: As `plait.einsum` does.
+
+        Examples:
+            >>> import numpy as np, plait
+            >>> plait.compile("i k, k j -> i j").einsum(np.ones((2, 3)), np.ones((3, 4))).shape
+            (2, 4)
+        """
         options = CURRENT_OPTIONS.get()
         if not (out_sharding is precision is preferred_element_type is None):
             options = with_backend_kwargs(
@@ -87,18 +213,44 @@ class PatternMethods:
         return self._first("einsum", tensors, options=options) if call is None else call(*tensors)
 
     def __rshift__(self, other: PatternMethods) -> PatternPipeline:
-        """First this pattern, then the other, as one."""
+        """Return a pipeline that applies this pattern first, and then the other.
+
+        Args:
+            other: A pattern or a pipeline.
+
+        Returns:
+            A pipeline, whose methods apply both in one step if they can be composed.
+
+        Raises:
+            SizeError: If the other pattern cannot be applied to the result of this one.
+
+        Examples:
+            >>> import plait
+            >>> plait.compile("a b -> b a") >> plait.compile("b a -> (b a)")
+            plait.compile('a b -> b a') >> plait.compile('b a -> (b a)')
+        """
         if not isinstance(other, PatternMethods):
             return NotImplemented
         parts: list[Any] = [part.patterns if isinstance(part, PatternPipeline) else (part,) for part in (self, other)]
         return PatternPipeline((*parts[0], *parts[1]))
 
+    @overload
+    def output_shape(self, *shapes: Sequence[int]) -> tuple[int, ...]: ...
+    @overload
+    def output_shape(self, *shapes: Sequence[int | None]) -> tuple[int | None, ...]: ...
     @do_not_convert
-    def output_shape(self, *shapes: Sequence[Size]) -> tuple[Size, ...]:
-        """The shape of the result for tensors of these shapes, in elements; ``None`` is a size that is not known.
+    def output_shape(self, *shapes: Sequence[int | None]) -> tuple[int | None, ...]:
+        """Return the shape of the result for tensors of these shapes; no tensor is needed.
+
+        Args:
+            shapes: For each tensor its shape, in elements, with ``None`` for each length that is not known.
+
+        Returns:
+            The shape of the result, in elements, with ``None`` for each length that cannot be computed.
 
         Raises:
-            SizeError: a rank or a size does not fit, or cannot be inferred.
+            SizeError: If a rank or a length does not match the pattern.
+            AxisError: If the pattern is for another number of tensors.
 
         Examples:
             >>> import plait
@@ -173,20 +325,20 @@ def _key(operation: str, tensors: Any, reduction: Any, options: Any) -> tuple[An
 
 
 @do_not_convert
-def compile(pattern: str, /, **sizes: Any) -> Pattern:
-    """Read a pattern once, for many calls.
+def compile(pattern: str, /, **sizes: SupportsIndex) -> Pattern:
+    """Parse a pattern once, for many calls.
 
     Args:
-        pattern: a pattern of any operation with an arrow.
-        sizes: the sizes of some of its axes, in elements.
+        pattern: A pattern with an arrow, of any operation.
+        sizes: The lengths of some of its axes, in elements.
 
     Returns:
-        A pattern, with the operations as methods.
+        A pattern that has the operations as methods.
 
     Raises:
-        PatternSyntaxError: the pattern cannot be read, or has no arrow.
-        AxisError: a size names no axis.
-        SizeError: a size is no exact integer.
+        PatternSyntaxError: If the pattern cannot be parsed or has no arrow.
+        AxisError: If a size has the name of no axis.
+        SizeError: If a size is not an exact integer.
 
     Examples:
         >>> import numpy as np, plait
@@ -198,12 +350,20 @@ def compile(pattern: str, /, **sizes: Any) -> Pattern:
 
 
 class Pattern(PatternMethods):
-    """A pattern with the sizes of some of its axes. Immutable, hashable, picklable; made by `compile`.
+    """A pattern, and the lengths of some of its axes. It is immutable, hashable and picklable; `compile` makes one.
 
-    A call looks in a dictionary of this pattern, which is faster than the cache of all calls.
+    Each pattern keeps its calls in a dictionary of its own, which is faster than the cache of `plait.rearrange` and
+    the other functions.
+
+    Args:
+        pattern: A pattern with an arrow, of any operation.
+        sizes: The lengths of some of its axes, in elements, by name.
 
     Attributes:
-        text: the pattern, in canonical form.
+        text: The pattern in canonical form, with one blank between items.
+
+    Raises:
+        PlaitError: As `compile` does.
 
     Examples:
         >>> import numpy as np, plait
@@ -216,7 +376,7 @@ class Pattern(PatternMethods):
 
     text: str
 
-    def __init__(self, pattern: str, sizes: dict[str, Any]) -> None:
+    def __init__(self, pattern: str, sizes: Mapping[str, SupportsIndex]) -> None:
         from plait._executor.compile import normalize_pattern
 
         text, checked = normalize_pattern(pattern, sizes)
@@ -226,18 +386,22 @@ class Pattern(PatternMethods):
 
     @property
     def sizes(self) -> dict[str, int]:
-        """The given sizes, by name, in elements; a copy."""
+        """The lengths that were given for axes, in elements, by name; each access returns a new dictionary."""
         return dict(self._stages[0][1])
 
     @do_not_convert
-    def inverse(self, /, **sizes: Any) -> Pattern:
-        """The pattern that leads back.
+    def inverse(self, /, **sizes: SupportsIndex) -> Pattern:
+        """Return the pattern whose `rearrange` undoes the `rearrange` of this one.
 
         Args:
-            sizes: sizes, in elements, that the way back cannot infer: of a merged dimension all but one.
+            sizes: The lengths of axes, in elements, that the inverse cannot compute: for each dimension that this
+                pattern merges, all but one.
+
+        Returns:
+            A pattern with the two sides exchanged and the sizes that it needs.
 
         Raises:
-            AxisError: several tensors went in, or a size names no axis.
+            AxisError: If the pattern takes several tensors, or a size has the name of no axis.
 
         Examples:
             >>> import plait
@@ -249,31 +413,52 @@ class Pattern(PatternMethods):
         return Pattern(*invert_pattern(self.text, self.sizes, sizes))
 
     @do_not_convert
-    def explain(self, *shapes: Sequence[int]) -> Explanation:
-        """`plait.explain` with this pattern."""
+    def explain(self, *shapes: Any) -> Explanation:
+        """Apply `plait.explain` to this pattern and its sizes.
+
+        Args:
+            shapes: For each tensor its shape, in elements, or the tensor itself.
+
+        Returns:
+            An object that prints the steps.
+
+        Raises:
+            PlaitError: As `plait.explain` does.
+
+        Examples:
+            >>> import plait
+            >>> plait.compile("a b -> b a").explain((2, 3))
+            rearrange  a b -> b a
+              input     2 3   a b
+              permute   3 2   b a   view
+              output    3 2   b a
+        """
         from plait._explain.explanation import explain
 
         return explain(self.text, *shapes, **self.sizes)
 
     @do_not_convert
     def source(self, framework: str, *ranks: int, operation: str | None = None, reduction: str | None = None) -> str:
-        '''The pattern as a function in plain framework code, for tensors of any sizes, which needs plait no more.
+        '''Return the source of a function that computes this pattern with the framework alone, without plait.
 
-        It checks that the sizes fit, as plait does. Those of this pattern are defaults of its keyword arguments; what
-        else cannot be inferred are keyword arguments that must be given. Of other elements than floats of 32 bits and
-        more it makes what the framework's own functions make of them.
+        The function works for tensors of any lengths and checks that they match, as plait does. Its keyword arguments
+        are the sizes: those of this pattern have them as defaults, others that cannot be computed must be given. For
+        element types narrower than 32 bits, integers and booleans, its results are those of the framework's functions.
 
         Args:
-            framework: its name, such as ``torch``, ``jax`` or ``array_api``; it need not be installed.
-            ranks: the rank of each tensor.
-            operation: the name of the method; by default what `plait.explain` reads off the pattern.
-            reduction: of a ``reduce``, its name.
+            framework: The name of a framework, such as ``"torch"``, ``"jax"`` or ``"array_api"``; it need not be
+                installed.
+            ranks: The rank of each tensor.
+            operation: The name of the method to write; by default the operation that `plait.explain` finds.
+            reduction: The name of the reduction, for ``"reduce"`` only.
 
         Returns:
-            Import lines, if the framework needs any, and one function.
+            Import statements, if the framework needs any, and one function.
 
         Raises:
-            PlaitError: a name is not known, or the pattern does not fit the operation or the ranks.
+            BackendError: If there is no framework of that name, or it has no such operation.
+            AxisError: If there is no operation or reduction of that name, or the pattern is not one of the operation.
+            SizeError: If a rank does not match the pattern.
 
         Examples:
             >>> import plait
@@ -304,20 +489,23 @@ class Pattern(PatternMethods):
 
 
 class PatternPipeline(PatternMethods):
-    """Patterns one after the other. Immutable, hashable, picklable; made by ``>>``.
+    """Patterns that are applied one after the other. It is immutable, hashable and picklable; ``>>`` makes one.
 
-    For every new shape the patterns become one, in terms of the factors that the axes of both are made of, and what is
-    between them is never written. Where there are no such factors, or sizes are not known, they run in turn.
+    For each new shape plait composes the patterns into one, so that no intermediate result is computed. Patterns that
+    cannot be composed, because they split an axis in different ways or a length is not known, are applied in turn.
 
-    The method that is called says what the whole is: each pattern of a `rearrange` rearranges; of a `repeat` some add
-    axes; of a `reduce` some lose axes, all by the same reduction. In an `einsum` the result of a pattern is the first
-    tensor of the next, which takes its others from the arguments that are left.
+    The method decides what each pattern does. In `rearrange` all of them rearrange; in `repeat` some add axes; in
+    `reduce` some drop axes, all with the same reduction. In `einsum` the result of a pattern is the first tensor of
+    the next, which takes its other tensors from the remaining arguments.
+
+    Args:
+        patterns: The patterns, the one that is applied first in front.
 
     Attributes:
-        patterns: the patterns, from the first to the last.
+        patterns: The patterns, the one that is applied first in front.
 
     Raises:
-        SizeError: a pattern does not fit what the one before it gives.
+        SizeError: If a pattern cannot be applied to the result of the one before it.
 
     Examples:
         >>> import numpy as np, plait
@@ -346,15 +534,19 @@ class PatternPipeline(PatternMethods):
         object.__setattr__(self, "_calls", {})
 
     @do_not_convert
-    def inverse(self, /, **sizes: Any) -> PatternPipeline:
-        """The patterns that lead back, from the last to the first.
+    def inverse(self, /, **sizes: SupportsIndex) -> PatternPipeline:
+        """Return the pipeline of the inverse patterns, in the opposite order.
 
         Args:
-            sizes: sizes, in elements, that the way back cannot infer; each for every pattern that has the name.
+            sizes: The lengths of axes, in elements, that the inverse cannot compute; each goes to every pattern that
+                has an axis of that name.
+
+        Returns:
+            A pipeline whose `rearrange` undoes the `rearrange` of this one.
 
         Raises:
-            AxisError: several tensors went in, or a size names no axis.
-            SizeError: a size is missing.
+            AxisError: If a pattern takes several tensors, or a size has the name of no axis.
+            SizeError: If a size that is needed is missing.
 
         Examples:
             >>> import plait
@@ -368,8 +560,28 @@ class PatternPipeline(PatternMethods):
         return PatternPipeline(back[::-1])
 
     @do_not_convert
-    def explain(self, *shapes: Sequence[int]) -> Explanation:
-        """The one plan; or the plan of each pattern, and why they are not one."""
+    def explain(self, *shapes: Any) -> Explanation:
+        """Return the steps of the composed pattern; or the steps of each, and why they cannot be composed.
+
+        Args:
+            shapes: For each tensor its shape, in elements, or the tensor itself.
+
+        Returns:
+            An object that prints the steps.
+
+        Raises:
+            PlaitError: If the operation itself would raise one for tensors of these shapes.
+
+        Examples:
+            >>> import plait
+            >>> (plait.compile("a b -> b a") >> plait.compile("b a -> (b a)")).explain((2, 3))
+            plait.compile('a b -> b a') >> plait.compile('b a -> (b a)')
+            rearrange  a b -> (b a)
+              input     2 3   a b
+              permute   3 2   b a     view
+              reshape   6     (b a)   copies 6 elements
+              output    6     (b a)
+        """
         from plait._explain.explanation import explain_pipeline
 
         return explain_pipeline(repr(self), self._stages, shapes)

@@ -15,6 +15,8 @@ plait raises one with ``raise make_error("PLT302", "...", text, spans, facts)``,
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 __all__ = [
     "CODES",
     "AxisError",
@@ -25,10 +27,6 @@ __all__ = [
     "PlaitError",
     "SizeError",
 ]
-
-TYPE_CHECKING = False  # importing typing would take longer than the rest of `import plait`
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 Span = tuple[int, int]
 """A range of characters in a pattern, as a half-open pair ``(start, stop)``."""
@@ -75,8 +73,8 @@ class PlaitError(ValueError, RuntimeError):
         self.message = message
         self.code = code
         self.pattern = pattern
-        self.spans = tuple(spans)
-        self.facts = dict(facts or {})
+        self.spans: tuple[Span, ...] = tuple(spans)
+        self.facts: dict[str, str] = dict(facts or {})
 
     def __str__(self) -> str:
         lines = [f"[{self.code}] {self.message}" if self.code else self.message]

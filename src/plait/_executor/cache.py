@@ -7,13 +7,11 @@ one.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import _CacheInfo
+from typing import Any
 
 from plait._caches import clearable_lru_cache, register_clear_function
-
-TYPE_CHECKING = False  # importing typing would take longer than the rest of `import plait`
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
 
 MAX_CACHED_CALLS = 4096
 """The largest number of calls, each a pattern with shape, type and sizes, that each of the two caches keeps."""
@@ -181,7 +179,7 @@ def lookup_arguments(
     return (tensor_type, shape, reduction, dtypes[0]) if operation == "reduce" else (tensor_type, shape)
 
 
-def cache_info() -> Any:
+def cache_info() -> _CacheInfo:
     """Return the statistics of the cache of calls.
 
     Returns:

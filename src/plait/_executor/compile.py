@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -195,7 +195,7 @@ def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, 
             raise make_error("PLT401", message + "; rearrange copies", tree.text, [(item.start, item.stop)], facts)
 
 
-def normalize_pattern(text: str, sizes: dict[str, Any]) -> tuple[str, dict[str, int]]:
+def normalize_pattern(text: str, sizes: Mapping[str, Any]) -> tuple[str, dict[str, int]]:
     """Return the pattern in canonical form, and its sizes as ints."""
     from plait._operations.rules import sides_with_one_output
 
@@ -205,7 +205,7 @@ def normalize_pattern(text: str, sizes: dict[str, Any]) -> tuple[str, dict[str, 
     return str(tree), sizes_to_ints(text, sizes)
 
 
-def check_size_names(sizes: dict[str, Any], axis_names: Collection[str], text: str) -> None:
+def check_size_names(sizes: Mapping[str, Any], axis_names: Collection[str], text: str) -> None:
     """Raise `AxisError` if a size names no axis; the values are checked later, because a misspelt name comes first."""
     for name in normalize_size_names(sizes):
         if name not in axis_names:
@@ -213,7 +213,7 @@ def check_size_names(sizes: dict[str, Any], axis_names: Collection[str], text: s
 
 
 def sizes_to_ints(
-    pattern: str, sizes: dict[str, Any], is_symbolic: Callable[[Any], bool] | None = None
+    pattern: str, sizes: Mapping[str, Any], is_symbolic: Callable[[Any], bool] | None = None
 ) -> dict[str, Any]:
     """Return the sizes as ints, under normalized names; sizes that ``is_symbolic`` accepts stay as they are."""
     checked = normalize_size_names(sizes)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from plait._caches import clearable_lru_cache
 from plait._executor.cache import (
     TYPES_WITH_LIST_SHAPE,
@@ -12,11 +15,6 @@ from plait._executor.cache import (
 )
 from plait._executor.dynamo import call_under_dynamo
 from plait._executor.tracer_hooks import dynamo_substitute
-
-TYPE_CHECKING = False  # importing typing would take longer than the rest of `import plait`
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
 
 
 @clearable_lru_cache(maxsize=512, typed=True)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from operator import index
+from typing import Any
 
 from plait._executor.cache import split_einsum_arguments
 from plait._executor.options import with_backend_kwargs
-
-TYPE_CHECKING = False  # importing typing would take longer than the rest of `import plait`
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
 
 
 def call_under_dynamo(

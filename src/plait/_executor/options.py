@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-TYPE_CHECKING = False  # importing typing would take longer than the rest of `import plait`
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from contextvars import Token
-    from types import TracebackType
-    from typing import Any
-
     from plait._executor.einsum_options import EinsumOptions
 
-    Contract = str | Sequence[Sequence[int]] | Callable[..., Any]
+Contract: TypeAlias = "str | Sequence[Sequence[int]] | Callable[..., Any]"
+"""A name, a contraction path, or a function that finds one; text, since making the type slows down `import plait`."""
 
 CURRENT_OPTIONS: ContextVar[EinsumOptions | None] = ContextVar("plait.options", default=None)
 """The options of the current context; ``None`` outside any ``with`` block."""

@@ -5,7 +5,7 @@ A symbolic size is never hashed, compared or cached.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial, reduce
 from itertools import islice
 from operator import index
@@ -103,7 +103,7 @@ def to_exact_size(name: str, value: Any) -> int:
     return size
 
 
-def normalize_size_names(sizes: dict[str, Any]) -> dict[str, Any]:
+def normalize_size_names(sizes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the given sizes by their names in NFKC; raise if two names become equal, such as ``ℎ`` and ``h``."""
     normal: dict[str, Any] = {}
     for name, value in sizes.items():

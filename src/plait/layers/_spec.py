@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 from plait._executor.compile import lower_pattern
 from plait._executor.tensors import stack_tensors
@@ -17,9 +17,8 @@ from plait._operations.reduce import CUSTOM_REDUCTION, check_reduction_name
 from plait._operations.rules import sides_with_one_output
 from plait._pattern import Pattern
 from plait._plan.graph import Plan
+from plait._types import Reduction
 from plait.errors import PlaitError, make_error, short_repr
-
-Reduction: TypeAlias = "str | Callable[[Any, tuple[int, ...]], Any]"
 
 Layer = TypeVar("Layer")
 
@@ -105,7 +104,8 @@ class OperationSpec(LayerSpec):
             PlaitError: the tensor does not fit the pattern.
         """
         if self.operation == "reduce":
-            return self.pattern.reduce(tensor, self.reduction if module is None else module)
+            reduction: Any = self.reduction if module is None else module
+            return self.pattern.reduce(tensor, reduction)
         if self.operation == "repeat":
             return self.pattern.repeat(tensor)
         return self.pattern.rearrange(tensor)

@@ -23,9 +23,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from plait._types import Reduction
 from plait.layers import MixSpec, OperationSpec, _spec
 from plait.layers._jax_parameters import uniform_initializer
-from plait.layers._spec import Reduction
 
 
 class _Operation(eqx.Module):

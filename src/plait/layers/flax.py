@@ -32,9 +32,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax.core import FrozenDict
 
+from plait._types import Reduction
 from plait.layers import MixSpec, Parameter, _spec
 from plait.layers._jax_parameters import cast_arrays, uniform_initializer
-from plait.layers._spec import Reduction
 
 Sizes = Mapping[str, int]
 _DEFAULT_PARENT = {field.name: field.default for field in dataclasses.fields(nn.Dense)}["parent"]

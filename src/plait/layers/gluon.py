@@ -24,8 +24,8 @@ from typing import Any
 import mxnet as mx
 from mxnet.gluon import Block, HybridBlock
 
+from plait._types import Reduction
 from plait.layers import MixSpec, Parameter, _spec
-from plait.layers._spec import Reduction
 
 
 class _Block(HybridBlock):

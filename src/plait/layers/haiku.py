@@ -25,9 +25,9 @@ import haiku as hk
 import jax
 import jax.numpy as jnp
 
+from plait._types import Reduction
 from plait.layers import MixSpec, OperationSpec, Parameter, _spec
 from plait.layers._jax_parameters import uniform_initializer
-from plait.layers._spec import Reduction
 
 
 class _Operation(hk.Module):

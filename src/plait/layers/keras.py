@@ -29,8 +29,8 @@ import keras
 from keras import KerasTensor, constraints, initializers, ops, regularizers
 from keras.saving import deserialize_keras_object, register_keras_serializable, serialize_keras_object
 
+from plait._types import Reduction
 from plait.layers import MixSpec, Parameter, _spec
-from plait.layers._spec import Reduction
 
 _KERAS_KEYWORDS = frozenset({"activity_regularizer", "autocast", "dtype", "input_shape", "name", "trainable"})
 """The keywords that are passed on to Keras, unless the value is an integer: then it is the size of an axis."""
@@ -131,7 +131,9 @@ class Reduce(_Operation):
     def _output_dtype(self, tensor: KerasTensor) -> str:
         reduction = self.spec.reduction
         if isinstance(reduction, str):
-            return _spec.operation_spec("reduce", "a ->", {}, reduction)(KerasTensor((None,), tensor.dtype)).dtype
+            return _spec.operation_spec("reduce", "a ->", {}, self.spec.reduction)(
+                KerasTensor((None,), tensor.dtype)
+            ).dtype
         traced = replace(self.spec, reduction=lambda tensor, axes: _TracedReduction(reduction, axes)(tensor))
         return traced(tensor).dtype
 

@@ -1,0 +1,81 @@
+"""The types in the signatures of the public functions; only `typing.get_type_hints` and the layers import them.
+
+A result has the type of the tensor, but must not have its shape: ``np.ndarray[tuple[int, int], ...]`` is a type for a
+tensor of rank 2 alone. What the tensor's own ``reshape`` returns for a shape that is not known is such a type, so the
+overloads read it from there, by a protocol that needs no framework.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray  # type: ignore[import-not-found, unused-ignore]  # Any, if NumPy is not installed
+    from typing_extensions import Unpack
+
+    from plait._explain.explanation import Explanation
+
+    NumpyArray: TypeAlias = NDArray[Any]
+else:
+    NumpyArray = Any
+
+ReductionName: TypeAlias = Literal["min", "max", "sum", "mean", "prod", "any", "all", "std", "var", "logsumexp"]
+"""The names in `plait.backends.reduction_rules.REDUCTION_RULES`."""
+
+Reduction: TypeAlias = ReductionName | Callable[[Any, tuple[int, ...]], Any]
+"""A name, or a function of a tensor and the positions of the dimensions to remove, which returns the result."""
+
+
+class HasShape(Protocol):
+    """An object with a shape, as every tensor has; the upper bound of `Result`."""
+
+    @property
+    def shape(self) -> Any: ...
+
+
+Tensor = TypeVar("Tensor")
+"""A tensor without a method ``reshape``, as TensorFlow's; its result has the same type."""
+
+Result = TypeVar("Result", bound=HasShape)
+"""The type of a result, which may have any shape."""
+
+OtherResult = TypeVar("OtherResult", bound=HasShape)
+"""The type that the result has if the second of two tensors decides it."""
+
+Result_co = TypeVar("Result_co", bound=HasShape, covariant=True)
+
+
+class Reshapable(Protocol[Result_co]):
+    """A tensor whose ``reshape`` returns tensors of the type ``Result_co``."""
+
+    def reshape(self, shape: Sequence[int], /) -> Result_co: ...
+
+
+class JaxArray(Protocol[Result_co]):
+    """A `Reshapable` tensor with the two properties that only JAX's arrays have."""
+
+    @property
+    def at(self) -> Any: ...
+
+    @property
+    def sharding(self) -> Any: ...
+
+    def reshape(self, shape: Sequence[int], /) -> Result_co: ...
+
+
+OneOrSeveral: TypeAlias = Reshapable[Result] | Sequence[Reshapable[Result]]
+"""A tensor, or a list or tuple of tensors."""
+
+if TYPE_CHECKING:
+    TensorsAndPattern: TypeAlias = tuple[Tensor, Unpack[tuple[Tensor, ...]], str]
+    """The arguments of an `einsum` in the named form: one or more tensors, and then a pattern."""
+
+
+def __getattr__(name: str) -> type[Explanation]:
+    """Import the class of what `plait.explain` returns, which the layers do not need."""
+    if name == "Explanation":
+        from plait._explain.explanation import Explanation
+
+        return Explanation
+    raise AttributeError(name)

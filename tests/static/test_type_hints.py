@@ -1,0 +1,68 @@
+"""`typing.get_type_hints` evaluates the annotations of every public function, method and class."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import subprocess
+import sys
+import typing
+
+import pytest
+
+import plait
+import plait.compat.einops
+import plait.layers
+from layers.frameworks import NAMES
+from plait._types import ReductionName
+from plait.backends.reduction_rules import REDUCTION_RULES
+
+
+def members(public: object) -> list[object]:
+    """A function, or a class with the functions and properties that it defines."""
+    if not inspect.isclass(public):
+        return [public] if callable(public) else []
+    found: list[object] = [public]
+    for base in public.__mro__:
+        if base.__module__.partition(".")[0] == "plait":
+            for member in vars(base).values():
+                unwrapped = getattr(member, "__func__", None) or getattr(member, "fget", None) or member
+                found += [unwrapped] if inspect.isfunction(unwrapped) else []
+    return found
+
+
+PUBLIC = {
+    f"{module.__name__}.{name}": getattr(module, name)
+    for module in (plait, plait.errors, plait.compat.einops, plait.layers)
+    for name in module.__all__
+}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_names(name):
+    for member in members(PUBLIC[name]):
+        typing.get_type_hints(member)
+
+
+@pytest.mark.parametrize("framework", NAMES)
+@pytest.mark.parametrize("name", ["Rearrange", "Reduce", "Repeat", "EinMix"])
+def test_layers(framework, name):
+    module = importlib.import_module(f"plait.layers.{framework}")
+    for member in members(getattr(module, name)):
+        typing.get_type_hints(member)
+
+
+def test_what_the_hints_are():
+    hints = typing.get_type_hints(plait.reduce)
+    names, function = typing.get_args(hints["reduction"])
+    assert typing.get_args(names) == tuple(REDUCTION_RULES) == typing.get_args(ReductionName)
+    assert typing.get_origin(function).__name__ == "Callable"
+    assert typing.get_type_hints(plait.explain)["return"].__name__ == "Explanation"
+    assert typing.get_type_hints(plait.Pattern.explain)["return"].__name__ == "Explanation"
+
+
+def test_a_bare_interpreter():
+    """Neither NumPy nor a framework has imported what the annotations name."""
+    code = "import plait, typing; print(len(typing.get_type_hints(plait.einsum)))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "6"
