@@ -45,7 +45,7 @@ def call_under_dynamo(
     reduction_name = reduction if isinstance(reduction, str) else "custom"
     dtype = tensors[0].dtype if operation == "reduce" else None
     data = _unwrap_or_break_graph(
-        plan_data_for_dynamo(operation, pattern, ranks, given, reduction_name, dtype), method=is_method
+        plan_data_for_dynamo(operation, pattern, ranks, given, reduction_name, dtype), is_method=is_method
     )
     reduce_function = (
         reduction if reduction_name == "custom" else TORCH.reduction(reduction_name, dtype) if reduction_name else None

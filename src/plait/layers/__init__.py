@@ -4,6 +4,8 @@ Every module has the layers ``Rearrange``, ``Reduce``, ``Repeat`` and ``EinMix``
 holds its checked arguments: an `OperationSpec` or a `MixSpec`, which are independent of frameworks.
 """
 
+from plait._pattern import Pattern  # noqa: F401  # annotations of these classes name it
+from plait._types import Reduction  # noqa: F401  # as above
 from plait.layers._einmix import MixSpec, Parameter
 from plait.layers._spec import OperationSpec
 
