@@ -58,44 +58,44 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"plait {plait.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    tour = commands.add_parser(
+    tour_parser = commands.add_parser(
         "tour",
         help="run every operation on two photographs, and write a page that shows it",
         description="Runs plait's operations on two photographs, prints what each took and gave, and writes a page.",
     )
-    tour.add_argument(
+    tour_parser.add_argument(
         "-o", "--output", default="plait-tour", metavar="DIR", help="the folder to write (default: plait-tour)"
     )
-    tour.set_defaults(run=_run_tour)
+    tour_parser.set_defaults(run=_run_tour)
 
-    explain = commands.add_parser(
+    explain_parser = commands.add_parser(
         "explain",
         help="print the plan of a pattern for given shapes",
         description="Prints the steps that plait takes for a pattern, and which of them copy. Computes nothing.",
         epilog=f"examples:\n{_EXPLAIN_EXAMPLES}",
         formatter_class=raw,
     )
-    explain.add_argument("pattern", metavar="PATTERN", help='what goes in and what comes out: "h w c -> c h w"')
-    explain.add_argument(
+    explain_parser.add_argument("pattern", metavar="PATTERN", help='what goes in and what comes out: "h w c -> c h w"')
+    explain_parser.add_argument(
         "operands",
         nargs="*",
         metavar="SHAPE|NAME=N",
         help="the shape of each tensor, as 2,3,4 or 2x3x4, and () for a scalar; the sizes of axes, as p=16",
     )
-    explain.set_defaults(run=_run_explain)
+    explain_parser.set_defaults(run=_run_explain)
 
-    warmup = commands.add_parser(
+    warmup_parser = commands.add_parser(
         "warmup",
         help="compile the kernels for NumPy's arrays ahead of time",
         description="Compiles now, and for good, what plait would compile aside when it is first wanted.",
     )
-    warmup.add_argument(
+    warmup_parser.add_argument(
         "--dtype", action="append", metavar="TYPE", help="a type of elements, again for more (default: float32, uint8)"
     )
-    warmup.add_argument(
+    warmup_parser.add_argument(
         "reductions", nargs="*", metavar="REDUCTION", help="copy, max, sum, ... (default: copy max mean min sum)"
     )
-    warmup.set_defaults(run=_run_warmup)
+    warmup_parser.set_defaults(run=_run_warmup)
     return parser
 
 
@@ -107,10 +107,10 @@ def _run_tour(options: argparse.Namespace) -> int:
     if missing:
         print(f'plait tour needs {", ".join(missing)}: pip install "plait[tour]"', file=sys.stderr)
         return 1
-    from plait._tour.command import OutputError, tour
+    from plait._tour.command import OutputError, run_tour
 
     try:
-        tour(options.output)
+        run_tour(options.output)
     except OutputError as error:
         print(f"plait tour: {error}", file=sys.stderr)
         return 1

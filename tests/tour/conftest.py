@@ -1,4 +1,4 @@
-"""The tour, run once on small pieces of the photographs, for all the tests of this folder."""
+"""Fixtures for the tests of the tour, which is run once on small parts of the photographs."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ import pytest
 
 from plait._tour import missing_packages
 
-if missing_packages():  # the tests of the core run without the extra
+if missing_packages():  # skip these tests without the optional packages
     collect_ignore_glob = ["test_*.py"]
 
 
 @pytest.fixture(scope="session")
-def small():
-    from plait._tour.pictures import photographs
+def small_photographs():
+    from plait._tour.pictures import load_photographs
 
-    return {name: image[96:192, 96:224].copy() for name, image in photographs().items()}
+    return {name: image[96:192, 96:224].copy() for name, image in load_photographs().items()}
 
 
 @pytest.fixture(scope="session")
-def toured(small):
-    """The steps that have run; and by name the photographs, and the results of all steps."""
-    from plait._tour.runner import run
+def tour_run(small_photographs):
+    """The result of each step; and by name, the photographs and the results of all steps."""
+    from plait._tour.runner import run_steps
     from plait._tour.steps import STEPS
 
-    results = dict(small)
-    return list(run(STEPS, results)), results
+    results = dict(small_photographs)
+    return list(run_steps(STEPS, results)), results
 
 
 @pytest.fixture(scope="session")
-def done(toured):
-    return toured[0]
+def step_results(tour_run):
+    return tour_run[0]
 
 
 @pytest.fixture(scope="session")
-def made(toured):
-    return toured[1]
+def results(tour_run):
+    return tour_run[1]

@@ -1,4 +1,4 @@
-"""``plait tour``: what it prints and writes, and what it leaves alone."""
+"""The command ``plait tour``: its output, the files that it writes, and the files that it refuses to overwrite."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from plait._tour.steps import STEPS
 
 
 @pytest.fixture
-def quick(monkeypatch, small):
-    monkeypatch.setattr(command, "photographs", lambda: small)
+def use_small_photographs(monkeypatch, small_photographs):
+    monkeypatch.setattr(command, "load_photographs", lambda: small_photographs)
 
 
 @pytest.fixture
-def never(monkeypatch):
+def forbid_running(monkeypatch):
     def fail():
         raise AssertionError("nothing may run")
 
-    monkeypatch.setattr(command, "photographs", fail)
+    monkeypatch.setattr(command, "load_photographs", fail)
 
 
-def test_the_tour_prints_and_writes(quick, tmp_path, capsys):
+def test_tour_prints_steps_and_writes_the_page(use_small_photographs, tmp_path, capsys):
     folder = tmp_path / "deep" / "tour"
     assert main(["tour", "--output", str(folder)]) == 0
     out, err = capsys.readouterr()
@@ -48,17 +48,17 @@ def test_the_tour_prints_and_writes(quick, tmp_path, capsys):
         with Image.open(path) as image:
             assert image.format == "PNG"
 
-    assert main(["tour", "--output", str(folder)]) == 0, "its own files it writes again"
+    assert main(["tour", "--output", str(folder)]) == 0, "it overwrites its own files"
 
 
-def test_the_default_folder(quick, tmp_path, monkeypatch):
+def test_default_output_folder(use_small_photographs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["tour"]) == 0
     assert (tmp_path / "plait-tour" / "index.html").is_file()
 
 
 @pytest.mark.parametrize("name", ["index.html", "pictures/china.png"])
-def test_a_strangers_file_is_left_alone(name, never, tmp_path, capsys):
+def test_foreign_files_are_not_overwritten(name, forbid_running, tmp_path, capsys):
     (tmp_path / "pictures").mkdir()
     (tmp_path / name).write_text("mine")
     assert main(["tour", "-o", str(tmp_path)]) == 1
@@ -68,19 +68,19 @@ def test_a_strangers_file_is_left_alone(name, never, tmp_path, capsys):
     assert (tmp_path / name).read_text() == "mine"
 
 
-def test_a_file_in_place_of_the_folder(never, tmp_path, capsys):
+def test_output_path_that_is_a_file(forbid_running, tmp_path, capsys):
     (tmp_path / "taken").write_text("mine")
     assert main(["tour", "-o", str(tmp_path / "taken")]) == 1
     assert capsys.readouterr().err.startswith(f"plait tour: cannot write to {tmp_path / 'taken'}: ")
 
 
-def test_a_folder_that_cannot_be_written(never, tmp_path, monkeypatch, capsys):
+def test_output_folder_without_write_permission(forbid_running, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert main(["tour", "-o", str(tmp_path)]) == 1
     assert capsys.readouterr().err == f"plait tour: cannot write to {tmp_path}: Permission denied\n"
 
 
-def test_a_disk_that_fills_up(quick, tmp_path, monkeypatch, capsys):
+def test_full_disk(use_small_photographs, tmp_path, monkeypatch, capsys):
     def full(path, content):
         raise OSError(28, "No space left on device")
 
@@ -89,7 +89,7 @@ def test_a_disk_that_fills_up(quick, tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().err == f"plait tour: cannot write to {tmp_path}: No space left on device\n"
 
 
-def test_colour_where_it_is_asked_for_and_not_against_no_color(quick, tmp_path, monkeypatch, capsys):
+def test_force_color_and_no_color_are_respected(use_small_photographs, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("CI", "1")

@@ -1,18 +1,18 @@
-"""What each step computes, against plain NumPy."""
+"""The results of each step of the tour, compared with plain NumPy."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from plait._tour.helpers import HELPERS
-from plait._tour.pictures import photographs, prepare
+from plait._tour.helpers import HELPER_FUNCTIONS
+from plait._tour.pictures import load_photographs, prepare_photograph
 from plait._tour.steps import STEPS
 
-H, W = 96, 128
+HEIGHT, WIDTH = 96, 128
 
 
-def blocks(image, size):
+def blocks_by_loops(image, size):
     """Blocks of ``size`` by ``size`` pixels: ``h w size size c``, with loops."""
     return np.stack(
         [
@@ -22,12 +22,12 @@ def blocks(image, size):
     )
 
 
-def woven(one, other):
+def interleave_strips(one, other):
     strips = [part for pair in zip(np.split(one, 16, 1), np.split(other, 16, 1), strict=True) for part in pair]
     return np.concatenate(strips, 1)
 
 
-def traded(image):
+def transpose_tiles(image):
     """``(row h) (column w) c -> (column h) (row w) c``: tile (row, column) goes to (column, row)."""
     out = np.empty_like(image)
     h, w = image.shape[0] // 4, image.shape[1] // 4
@@ -38,13 +38,13 @@ def traded(image):
     return out
 
 
-def chequered(image):
+def negate_chessboard_squares(image):
     out = image.copy()
     for i in range(8):
         for j in range(8):
-            place = slice(i * H // 8, (i + 1) * H // 8), slice(j * W // 8, (j + 1) * W // 8)
+            square = slice(i * HEIGHT // 8, (i + 1) * HEIGHT // 8), slice(j * WIDTH // 8, (j + 1) * WIDTH // 8)
             if (i + j) % 2 == 0:
-                out[place] = 1 - out[place]
+                out[square] = 1 - out[square]
     return out
 
 
@@ -52,59 +52,67 @@ EXPECTED = {
     "transposed": lambda china, flower: china.transpose(1, 0, 2),
     "turned": lambda china, flower: np.rot90(china, -1),
     "tiles": lambda china, flower: np.array([np.split(row, 4, 1) for row in np.split(china, 4, 0)]),
-    "roof": lambda china, flower: china[: H // 4, W // 4 : W // 2],
-    "traded": lambda china, flower: traded(china),
+    "roof": lambda china, flower: china[: HEIGHT // 4, WIDTH // 4 : WIDTH // 2],
+    "traded": lambda china, flower: transpose_tiles(china),
     "channels": lambda china, flower: np.concatenate([flower[..., 0], flower[..., 1], flower[..., 2]], 1),
     "pair": lambda china, flower: np.hstack([china, flower]),
-    "woven": woven,
-    "patches": lambda china, flower: blocks(china, 16).reshape(H // 16, W // 16, 768),
+    "woven": interleave_strips,
+    "patches": lambda china, flower: blocks_by_loops(china, 16).reshape(HEIGHT // 16, WIDTH // 16, 768),
     "joined": lambda china, flower: china,
-    "sheet": lambda china, flower: chequered(flower),
-    "largest": lambda china, flower: blocks(china, 8).max((2, 3)),
-    "pooled": lambda china, flower: blocks(china, 8).mean((2, 3)),
-    "texture": lambda china, flower: blocks(china, 4).std((2, 3, 4)),
-    "enlarged": lambda china, flower: blocks(china, 8).mean((2, 3)).repeat(8, 0).repeat(8, 1),
+    "sheet": lambda china, flower: negate_chessboard_squares(flower),
+    "largest": lambda china, flower: blocks_by_loops(china, 8).max((2, 3)),
+    "pooled": lambda china, flower: blocks_by_loops(china, 8).mean((2, 3)),
+    "texture": lambda china, flower: blocks_by_loops(china, 4).std((2, 3, 4)),
+    "enlarged": lambda china, flower: blocks_by_loops(china, 8).mean((2, 3)).repeat(8, 0).repeat(8, 1),
     "grey": lambda china, flower: flower.mean(2),
     "grey_rgb": lambda china, flower: np.dstack([flower.mean(2)] * 3),
-    "mean_colour": lambda china, flower: np.concatenate([china, flower]).mean((0, 1), "f8"),  # in f4 it loses digits
+    "mean_colour": lambda china, flower: np.concatenate([china, flower]).mean(
+        (0, 1), "f8"
+    ),  # float32 would lose digits
     "packed": lambda china, flower: np.vstack(
         [china.reshape(-1, 3), flower.reshape(-1, 3), np.concatenate([china, flower]).mean((0, 1), "f8")]
     ),
-    "colours": lambda china, flower: blocks(china, 8).mean((2, 3)),
+    "colours": lambda china, flower: blocks_by_loops(china, 8).mean((2, 3)),
 }
-"""Each result by hand, from both photographs."""
+"""Each expected result, computed from both photographs with plain NumPy."""
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_a_result_is_what_plain_numpy_gives(name, made, small):
-    expected = EXPECTED[name](small["china"], small["flower"])
-    assert made[name].shape == expected.shape
-    np.testing.assert_allclose(made[name], expected, atol=1e-5)
+def test_results_equal_plain_numpy(name, results, small_photographs):
+    expected = EXPECTED[name](small_photographs["china"], small_photographs["flower"])
+    assert results[name].shape == expected.shape
+    np.testing.assert_allclose(results[name], expected, atol=1e-5)
 
 
-def test_the_round_trip_is_exact(made, small):
-    assert made["exact"] is True
-    assert made["joined"].tobytes() == small["china"].tobytes()
+def test_patches_and_back_is_exact(results, small_photographs):
+    assert results["exact"] is True
+    assert results["joined"].tobytes() == small_photographs["china"].tobytes()
 
 
-def test_the_view_shares_memory(made):
-    assert made["shared"] is True
-    assert np.shares_memory(made["squares"], made["sheet"])
+def test_view_shares_memory_with_its_input(results):
+    assert results["shared"] is True
+    assert np.shares_memory(results["squares"], results["sheet"])
 
 
-def test_parse_shape(made):
-    assert made["size"] == {"height": H, "width": W, "channel": 3}
+def test_parse_shape_result(results):
+    assert results["size"] == {"height": HEIGHT, "width": WIDTH, "channel": 3}
 
 
-def test_sepia_tones_all_that_was_packed(made, small):
-    for old, new in (("china", small["china"]), ("flower", small["flower"]), ("colour", made["mean_colour"])):
-        np.testing.assert_allclose(made[f"old_{old}"], new @ made["sepia"].T, atol=1e-5)
+def test_sepia_applies_to_every_packed_tensor(results, small_photographs):
+    for old, new in (
+        ("china", small_photographs["china"]),
+        ("flower", small_photographs["flower"]),
+        ("colour", results["mean_colour"]),
+    ):
+        np.testing.assert_allclose(results[f"old_{old}"], new @ results["sepia"].T, atol=1e-5)
 
 
-def test_every_cell_of_the_mosaic_is_the_stamp_in_one_colour(made):
-    stamp, colours, mosaic = made["stamp"], made["colours"], made["mosaic"]
+def test_every_mosaic_cell_is_the_stamp_times_one_colour(results):
+    stamp, colours, mosaic = results["stamp"], results["colours"], results["mosaic"]
     np.testing.assert_allclose(
-        stamp, blocks(made["blossom"][..., None], made["blossom"].shape[0] // 16).mean((2, 3, 4)), atol=1e-6
+        stamp,
+        blocks_by_loops(results["blossom"][..., None], results["blossom"].shape[0] // 16).mean((2, 3, 4)),
+        atol=1e-6,
     )
     for i in range(colours.shape[0]):
         for j in range(colours.shape[1]):
@@ -112,9 +120,9 @@ def test_every_cell_of_the_mosaic_is_the_stamp_in_one_colour(made):
             np.testing.assert_allclose(cell, stamp[..., None] * colours[i, j], atol=1e-6)
 
 
-def test_attention_is_that_of_a_loop_over_heads_and_patches(made, small):
-    signals = small["china"].astype(float) @ made["opponent"].T
-    patches = blocks(signals, 16).reshape(-1, 256, 3)  # patch, pixel, head
+def test_attention_equals_loops_over_heads_and_patches(results, small_photographs):
+    signals = small_photographs["china"].astype(float) @ results["opponent"].T
+    patches = blocks_by_loops(signals, 16).reshape(-1, 256, 3)  # patch, pixel, head
     centred = (patches - patches.mean(0)) / patches.std(0)
     mixed = np.empty_like(patches)
     maps = []
@@ -124,24 +132,24 @@ def test_attention_is_that_of_a_loop_over_heads_and_patches(made, small):
             scores = 10 * unit @ unit[query]
             weights = np.exp(scores) / np.exp(scores).sum()
             mixed[query, :, head] = weights @ patches[..., head]
-            if query == (H // 16 // 4) * (W // 16) + W // 16 // 3:
-                maps.append(weights.reshape(H // 16, W // 16))
-    np.testing.assert_allclose(made["maps"], maps, atol=1e-4)
-    rows = mixed.reshape(H // 16, W // 16, 16, 16, 3).transpose(0, 2, 1, 3, 4).reshape(H, W, 3)
-    np.testing.assert_allclose(made["attended"], rows @ np.linalg.inv(made["opponent"]).T, atol=2e-3)
-    np.testing.assert_allclose(made["weights"].sum((3, 4)), 1, atol=1e-4)
+            if query == (HEIGHT // 16 // 4) * (WIDTH // 16) + WIDTH // 16 // 3:
+                maps.append(weights.reshape(HEIGHT // 16, WIDTH // 16))
+    np.testing.assert_allclose(results["maps"], maps, atol=1e-4)
+    rows = mixed.reshape(HEIGHT // 16, WIDTH // 16, 16, 16, 3).transpose(0, 2, 1, 3, 4).reshape(HEIGHT, WIDTH, 3)
+    np.testing.assert_allclose(results["attended"], rows @ np.linalg.inv(results["opponent"]).T, atol=2e-3)
+    np.testing.assert_allclose(results["weights"].sum((3, 4)), 1, atol=1e-4)
 
 
-def test_every_result_is_checked_or_shown():
-    """A step that nothing looks at is not a step."""
+def test_every_step_shows_a_result():
+    """Every step has a picture, and its texts are complete sentences."""
     for step in STEPS:
-        shown = {name for picture in step.after for name in picture.of}
+        shown = {name for picture in step.after for name in picture.result_names}
         assert shown
         assert step.sentence.endswith((".", "?"))
         assert all(picture.alt.endswith(".") for picture in step.after)
 
 
-def test_names_of_pictures_are_unique_and_before_comes_before():
+def test_picture_names_are_unique_and_defined_before_use():
     seen = []
     for step in STEPS:
         assert set(step.before) <= set(seen)
@@ -149,19 +157,19 @@ def test_names_of_pictures_are_unique_and_before_comes_before():
     assert len(seen) == len(set(seen))
 
 
-def test_every_helper_is_used():
-    assert set(HELPERS) <= {call.function for step in STEPS for call in step.calls}
+def test_every_helper_function_is_used():
+    assert set(HELPER_FUNCTIONS) <= {call.function for step in STEPS for call in step.calls}
 
 
-def test_the_photographs_divide_evenly():
-    assert {name: image.shape for name, image in photographs().items()} == {
+def test_photograph_sizes_are_multiples_of_32():
+    assert {name: image.shape for name, image in load_photographs().items()} == {
         "china": (416, 640, 3),
         "flower": (416, 640, 3),
     }
 
 
-def test_prepare_scales_bytes():
-    image = prepare(np.arange(40 * 33 * 3, dtype=np.uint64).astype(np.uint8).reshape(40, 33, 3))
+def test_prepare_photograph_scales_bytes():
+    image = prepare_photograph(np.arange(40 * 33 * 3, dtype=np.uint64).astype(np.uint8).reshape(40, 33, 3))
     assert image.shape == (32, 32, 3)
     assert image.dtype == np.float32
     assert (image.min(), image.max()) == (0, 1)

@@ -178,7 +178,7 @@ def build_reduce_executable(
 
 
 def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, sizes: dict[str, int]) -> None:
-    """Raise `CopyRequiredError` if the strides do not allow the view; ``None`` means that the framework has no views."""
+    """Raise `CopyRequiredError` if the strides do not allow the view; ``None`` means the framework has no views."""
     tree = plan.solved.tree
     if strides is None:
         raise make_error("PLT507", NO_VIEWS_MESSAGE, tree.text)

@@ -1,6 +1,6 @@
-"""The tour: every operation on two photographs, in the terminal and as a page.
+"""The tour (``plait tour``): a demonstration of every operation on two photographs, in the terminal and as a web page.
 
-This file imports nothing else of it, so that a missing package can be named before anything needs it.
+This file imports no other module of the package, so that missing dependencies can be reported before they are imported.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ REQUIRED_PACKAGES = {
     "rich": "rich",
     "jinja2": "jinja2",
 }
-"""What the tour imports, and the name under which each is installed."""
+"""The modules that the tour imports, each with the name of the package to install."""
 
 
 def missing_packages() -> list[str]:
-    """The packages that the tour needs and that are not installed, as pip calls them."""
+    """Return the packages that the tour needs and that are not installed, by their names for pip."""
     return [package for module, package in REQUIRED_PACKAGES.items() if find_spec(module) is None]

@@ -1,4 +1,4 @@
-"""What ``plait tour`` does: runs the steps, tells the terminal, writes the page with the template beside this file."""
+"""The command ``plait tour``: runs the steps, prints them to the terminal, and writes an HTML page with pictures."""
 
 from __future__ import annotations
 
@@ -18,50 +18,57 @@ from rich.text import Text
 from rich.theme import Theme
 
 import plait
-from plait._tour.pictures import MARK, PHOTOGRAPHERS, photographs, png
-from plait._tour.runner import Done, run
+from plait._tour.pictures import FILE_MARK, PHOTOGRAPHERS, encode_png, load_photographs
+from plait._tour.runner import StepResult, run_steps
 from plait._tour.steps import STEPS
 
-_HEAD = 4096
-"""The mark is within this many bytes from the start of a file."""
+_SEARCHED_BYTES = 4096
+"""How many bytes at the start of a file are searched for the mark of the tour."""
 
-_AXES = ("cyan", "yellow", "magenta", "green", "blue", "red", "bright_cyan")
-_STYLES = {"plain": "none", "function": "bold", "text": "dim", **{f"axis-{i}": axis for i, axis in enumerate(_AXES)}}
-"""How the terminal shows each kind of `Part`."""
+_AXIS_COLOURS = ("cyan", "yellow", "magenta", "green", "blue", "red", "bright_cyan")
+_TERMINAL_STYLES = {
+    "plain": "none",
+    "function": "bold",
+    "text": "dim",
+    **{f"axis-{i}": axis for i, axis in enumerate(_AXIS_COLOURS)},
+}
+"""The style of each kind of `plait._tour.runner.CodePart` in the terminal."""
 
 
 class OutputError(Exception):
-    """The folder cannot be written, or holds a file that is not the tour's."""
+    """The output folder cannot be written, or contains a file that the tour did not write."""
 
 
-def tour(output: str) -> None:
-    """Run the tour: lines to the standard output, a page and pictures to a folder, which is made if it is not there.
+def run_tour(output: str) -> None:
+    """Run the tour: print its lines, and write a page and pictures to the folder ``output``, which is created.
 
-    An `OutputError` comes before anything runs, unless the disk fills up.
+    Raise `OutputError` if the folder cannot be used; this is checked before anything runs.
     """
     folder = Path(output)
     index = folder / "index.html"
     paths = {picture.name: folder / "pictures" / f"{picture.name}.png" for step in STEPS for picture in step.after}
-    _prepare(folder, [index, *paths.values()])
-    out = Console(theme=Theme(_STYLES), highlight=False, markup=False, emoji=False, soft_wrap=True)
+    _prepare_folder(folder, [index, *paths.values()])
+    out = Console(theme=Theme(_TERMINAL_STYLES), highlight=False, markup=False, emoji=False, soft_wrap=True)
     out.print(Text("plait tour", style="bold"), Text("every operation on two photographs", style="dim"))
-    done: list[Done] = []
+    step_results: list[StepResult] = []
     files: dict[Path, bytes] = {}
     console = Console(stderr=True)
     silent = not console.is_terminal or bool(os.environ.get("CI"))
     columns = SpinnerColumn(), BarColumn(), TextColumn("{task.description}")
-    shared = sys.stdout.isatty()  # then the lines must go around the bar; a pipe must get them untouched
+    shared = sys.stdout.isatty()  # a terminal shows both lines and progress bar; a pipe gets the lines unchanged
     with Progress(*columns, console=console, transient=True, disable=silent, redirect_stdout=shared) as progress:
         task = progress.add_task("reading the photographs", total=len(STEPS))
-        results = run(STEPS, photographs())
+        runs = run_steps(STEPS, load_photographs())
         for number, step in enumerate(STEPS):
             progress.update(task, description=step.title, completed=number)
-            each = next(results)
-            _report(out, number, each)
-            done.append(each)
-            files.update({paths[name]: png(image) for name, image in each.drawn.items()})
+            result = next(runs)
+            _print_step(out, number, result)
+            step_results.append(result)
+            files.update({paths[name]: encode_png(image) for name, image in result.images.items()})
     try:
-        size = sum(path.write_bytes(content) for path, content in {**files, index: page(done).encode()}.items())
+        size = sum(
+            path.write_bytes(content) for path, content in {**files, index: render_page(step_results).encode()}.items()
+        )
     except OSError as error:
         raise OutputError(f"cannot write to {folder}: {error.strerror}") from error
     out.print(f"\nWrote {index} and {len(files)} pictures ({size / 1e6:.1f} MB).\n")
@@ -70,50 +77,59 @@ def tour(output: str) -> None:
     out.print("  Read more   README.md, then docs/notation.md")
 
 
-def _prepare(folder: Path, targets: Sequence[Path]) -> None:
-    """Make the folder, and refuse one that holds a file of the same name that the tour did not write."""
+def _prepare_folder(folder: Path, targets: Sequence[Path]) -> None:
+    """Create the folder; raise `OutputError` if one of the target files exists and the tour did not write it."""
     try:
         (folder / "pictures").mkdir(parents=True, exist_ok=True)
-        strange = [target for target in targets if target.exists() and not _is_ours(target)]
+        foreign = [target for target in targets if target.exists() and not _is_tour_file(target)]
     except OSError as error:
         raise OutputError(f"cannot write to {folder}: {error.strerror}") from error
-    if strange:
-        raise OutputError(f"{strange[0]} is not a file of the tour, and stays; choose another folder with --output")
+    if foreign:
+        raise OutputError(f"{foreign[0]} is not a file of the tour, and stays; choose another folder with --output")
     if not all(os.access(each, os.W_OK) for each in (folder, folder / "pictures")):
         raise OutputError(f"cannot write to {folder}: Permission denied")
 
 
-def _is_ours(path: Path) -> bool:
+def _is_tour_file(path: Path) -> bool:
+    """Whether the tour wrote this file."""
     with path.open("rb") as file:
-        return MARK.encode() in file.read(_HEAD)
+        return FILE_MARK.encode() in file.read(_SEARCHED_BYTES)
 
 
-def _report(out: Console, number: int, done: Done) -> None:
-    """One step: its title, and for each call the code, the shapes and the times."""
-    out.print(f"\n{number:>2}  {done.step.title}", style="bold")
-    for ran in done.ran:
-        out.print(Text("    ").append_tokens((part.text, part.kind) for part in ran.call.parts()))
-        shapes = " -> ".join([text for text in (ran.inputs, "refused" if ran.error else ran.output) if text])
-        again = "" if ran.again is None else f"   again {milliseconds(ran.again):>10}"
-        out.print(f"        {shapes:<62} first {milliseconds(ran.first):>10}{again}", style="dim")
-        for text in ran.error.splitlines():
+def _print_step(out: Console, number: int, result: StepResult) -> None:
+    """Print one step: its title, and for each call the code, the shapes and the times."""
+    out.print(f"\n{number:>2}  {result.step.title}", style="bold")
+    for call_result in result.call_results:
+        out.print(Text("    ").append_tokens((part.text, part.kind) for part in call_result.call.parts()))
+        shapes = " -> ".join(
+            [text for text in (call_result.inputs, "refused" if call_result.error else call_result.output) if text]
+        )
+        again = (
+            ""
+            if call_result.repeated_seconds is None
+            else f"   again {format_milliseconds(call_result.repeated_seconds):>10}"
+        )
+        out.print(
+            f"        {shapes:<62} first {format_milliseconds(call_result.first_seconds):>10}{again}", style="dim"
+        )
+        for text in call_result.error.splitlines():
             out.print(f"        {text}", style="red")
-    for proof in done.step.proves:
-        out.print(f"    {proof}: yes", style="green")
+    for name in result.step.true_results:
+        out.print(f"    {name}: yes", style="green")
 
 
-def milliseconds(seconds: float) -> str:
-    """A time in three places at least, so that columns of them compare.
+def format_milliseconds(seconds: float) -> str:
+    """Return a time in milliseconds as text, with three significant digits from 0.1 ms on.
 
-    >>> milliseconds(0.0000042), milliseconds(0.1234)
+    >>> format_milliseconds(0.0000042), format_milliseconds(0.1234)
     ('0.0042 ms', '123 ms')
     """
     value = seconds * 1000
     return f"{value:.{4 - bisect((0.1, 1, 10, 100), value)}f} ms"
 
 
-def page(done: Sequence[Done]) -> str:
-    """The page as HTML: one file, which asks for the pictures beside it and for nothing else."""
+def render_page(step_results: Sequence[StepResult]) -> str:
+    """Return the HTML of the page: one file, which loads only the pictures in its folder."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("plait._tour", ""),
         autoescape=True,
@@ -121,15 +137,15 @@ def page(done: Sequence[Done]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["ms"] = milliseconds
-    chapters = groupby(enumerate(done), key=lambda numbered: numbered[1].step.chapter)
+    environment.filters["ms"] = format_milliseconds
+    chapters = groupby(enumerate(step_results), key=lambda numbered: numbered[1].step.chapter)
     template = environment.get_template("page.html.j2")
     return template.render(
-        mark=MARK,
+        mark=FILE_MARK,
         chapters=[{"title": title, "steps": list(steps)} for title, steps in chapters],
-        pictures={picture.name: picture for each in done for picture in each.step.after},
-        drawn={name: image for each in done for name, image in each.drawn.items()},
+        pictures={picture.name: picture for each in step_results for picture in each.step.after},
+        images={name: image for each in step_results for name, image in each.images.items()},
         photographers=PHOTOGRAPHERS,
         versions=f"plait {plait.__version__}, NumPy {np.__version__}, Python {platform.python_version()}",
-        calls=sum(len(each.ran) for each in done),
+        calls=sum(len(each.call_results) for each in step_results),
     )

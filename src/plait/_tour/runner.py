@@ -1,4 +1,4 @@
-"""What a step of the tour is, and what runs it: each line of code runs just as it is shown, and is measured."""
+"""The data types of the tour, and the functions that run its steps: each line of code runs as shown, and is timed."""
 
 from __future__ import annotations
 
@@ -15,96 +15,96 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import plait
-from plait._tour.helpers import HELPERS
+from plait._tour.helpers import HELPER_FUNCTIONS
 from plait._tour.pictures import Array
 
-RUNS = 3
-"""A call is measured again so many times."""
+TIMED_RUNS = 3
+"""How often a call is repeated to time it."""
 
-_AXIS = re.compile(r"[^\W\d_]\w*")
-_TOKEN = re.compile(r'"[^"]*"|[\w.]+=?|[^\w."]+')
+_AXIS_REGEX = re.compile(r"[^\W\d_]\w*")
+_TOKEN_REGEX = re.compile(r'"[^"]*"|[\w.]+=?|[^\w."]+')
 
 
-class Part(NamedTuple):
-    """A piece of a line of code, and what it is: ``"plain"``, ``"function"``, ``"text"`` or an axis, ``"axis-2"``."""
+class CodePart(NamedTuple):
+    """A part of a line of code; its kind is ``"plain"``, ``"function"``, ``"text"``, or for an axis ``"axis-2"``."""
 
     kind: str
     text: str
 
 
 class Call(NamedTuple):
-    """One line of code: ``makes = function(*tensors, pattern, reduction, **sizes)``."""
+    """One line of code: ``result_names = function(*tensors, pattern, reduction, **sizes)``."""
 
     code: str
-    makes: tuple[str, ...]  # the names of the results; none for a call that returns nothing
-    function: str  # what is called: "plait.rearrange", "cut.inverse", "np.copy"
-    pattern: str  # empty if the function takes none
+    result_names: tuple[str, ...]  # empty for a call that returns nothing
+    function: str  # such as "plait.rearrange", "cut.inverse", "np.copy"
+    pattern: str  # empty if the function takes no pattern
     sizes: Mapping[str, int]
-    refused: bool  # whether plait must refuse this call: its error is then the result
+    is_refused: bool  # whether plait must raise an error for this call, which is then shown
 
-    def parts(self) -> list[Part]:
-        """The line in pieces: an axis is of the same kind wherever it appears."""
-        axes = {name: f"axis-{index}" for index, name in enumerate(dict.fromkeys(_AXIS.findall(self.pattern)))}
+    def parts(self) -> list[CodePart]:
+        """Split the line into parts; the same axis has the same kind everywhere in the line."""
+        axes = {name: f"axis-{index}" for index, name in enumerate(dict.fromkeys(_AXIS_REGEX.findall(self.pattern)))}
         parts = []
-        for token in _TOKEN.findall(self.code):
+        for token in _TOKEN_REGEX.findall(self.code):
             if token == f'"{self.pattern}"':
-                pieces = re.split(f"({_AXIS.pattern})", token)
-                parts += [Part(axes.get(piece, "text"), piece) for piece in pieces if piece]
+                pieces = re.split(f"({_AXIS_REGEX.pattern})", token)
+                parts += [CodePart(axes.get(piece, "text"), piece) for piece in pieces if piece]
             elif token[-1] == "=" and token[:-1] in self.sizes:
-                parts += [Part(axes.get(token[:-1], "plain"), token[:-1]), Part("plain", "=")]
+                parts += [CodePart(axes.get(token[:-1], "plain"), token[:-1]), CodePart("plain", "=")]
             else:
                 kind = "function" if token == self.function else "text" if token[0] == '"' else "plain"
-                parts.append(Part(kind, token))
+                parts.append(CodePart(kind, token))
         return parts
 
 
 class Picture(NamedTuple):
-    """An array to look at."""
+    """An image on the page of the tour, drawn from results of a step."""
 
-    name: str  # of the file, without its ending
-    of: tuple[str, ...]  # the names of the results that it shows
-    draw: Callable[..., Any]  # from those to elements of type uint8, of shape "h w" or "h w channel"
+    name: str  # of the file, without its extension
+    result_names: tuple[str, ...]  # the results that it shows
+    draw: Callable[..., Any]  # takes the results, and returns uint8 of shape "h w" or "h w channel"
     caption: str
-    alt: str  # what is to be seen, for those who cannot see it
+    alt: str  # the text alternative of the image
 
 
 class Step(NamedTuple):
-    """One stop of the tour."""
+    """One step of the tour: a title, lines of code, and pictures before and after."""
 
     chapter: str
     title: str
     sentence: str
     calls: tuple[Call, ...]
-    before: tuple[str, ...]  # the names of pictures of earlier steps, to compare with
+    before: tuple[str, ...]  # the names of pictures of earlier steps, shown for comparison
     after: tuple[Picture, ...]
-    proves: tuple[str, ...] = ()  # the names of results that must be True
+    true_results: tuple[str, ...] = ()  # the names of results that must be True
 
 
-class Ran(NamedTuple):
-    """What became of a call."""
+class CallResult(NamedTuple):
+    """The result of running a `Call`: shapes, times, plan and error, as the page shows them."""
 
     call: Call
-    inputs: str  # the shapes; empty for a call without tensors
-    source: str  # of a helper; empty for plait's and NumPy's functions
-    first: float  # the seconds of the first call: reading the pattern, planning, computing
-    output: str = ""  # the shape, or the value where it is no tensor
-    again: float | None = None  # the least of further calls; None where a second call would not be the same
-    plan: str = ""  # what `plait.explain` says; empty where there is no pattern with an arrow
-    error: str = ""  # what plait said, where it refused
+    inputs: str  # the shapes of the tensors; empty for a call without tensors
+    source: str  # the source code of a helper function; empty for functions of plait and NumPy
+    first_seconds: float  # the time of the first call: parsing the pattern, planning, computing
+    output: str = ""  # the shape of the result, or its value if it is not a tensor
+    repeated_seconds: float | None = None  # the shortest time of a repeated call; None if it cannot be repeated
+    plan: str = ""  # the text of `plait.explain`; empty for a call without an arrow in its pattern
+    error: str = ""  # the text of the error that plait raised
 
 
-class Done(NamedTuple):
-    """A step that has run, and its pictures by name."""
+class StepResult(NamedTuple):
+    """The results of running a `Step`: one for each call, and its images by name."""
 
     step: Step
-    ran: tuple[Ran, ...]
-    drawn: Mapping[str, Array]
+    call_results: tuple[CallResult, ...]
+    images: Mapping[str, Array]
 
 
-def read(line: str) -> Call:
-    """A line of code as a call; ``# refused`` behind it says that plait must refuse it.
+def parse_call(line: str) -> Call:
+    """Parse a line of code into a `Call`; ``# refused`` at its end means that plait must raise an error.
 
-    >>> read('tall = plait.rearrange(photo, "(h p) w -> h (p w)", p=2)').pattern
+    >>> parse_call('tall = plait.rearrange(photo, "(h p) w -> h (p w)", p=2)').pattern
     '(h p) w -> h (p w)'
     """
     code, _, remark = line.partition("  # ")
@@ -122,68 +122,83 @@ def read(line: str) -> Call:
 
 
 def _find_call(code: str) -> ast.Call:
-    """The outermost call of a line of code."""
+    """Return the syntax node of the outermost call in a line of code."""
     return next(node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call))
 
 
-def run(steps: Sequence[Step], results: dict[str, Any]) -> Iterator[Done]:
-    """Run the steps one after the other on what `plait._tour.pictures.photographs` gives, to which they add results.
+def run_steps(steps: Sequence[Step], results: dict[str, Any]) -> Iterator[StepResult]:
+    """Run the steps in order, and yield the results of each.
 
-    Each step sees the results of those before it. It is an `AssertionError` if one does not prove what it promises.
+    ``results`` has the photographs by name; each step adds its results, which the later steps can use. Raise an
+    `AssertionError` if one of a step's ``true_results`` is not True.
     """
-    plait.asnumpy(next(iter(results.values())))  # loads the backend, which is no part of any step's time
-    names = ChainMap(results, {"plait": plait, "np": np, **HELPERS})
+    plait.asnumpy(next(iter(results.values())))  # loads the backend, so that no step's time includes it
+    names = ChainMap(results, {"plait": plait, "np": np, **HELPER_FUNCTIONS})
     for step in steps:
-        ran = tuple([_call(call, names) for call in step.calls])
-        for proof in step.proves:
-            if names[proof] is not True:
-                raise AssertionError(f"{step.title}: {proof} is {names[proof]!r}")
-        drawn = {picture.name: picture.draw(*[names[name] for name in picture.of]) for picture in step.after}
-        yield Done(step, ran, drawn)
+        call_results = tuple([_run_call(call, names) for call in step.calls])
+        for name in step.true_results:
+            if names[name] is not True:
+                raise AssertionError(f"{step.title}: {name} is {names[name]!r}")
+        images = {picture.name: picture.draw(*[names[name] for name in picture.result_names]) for picture in step.after}
+        yield StepResult(step, call_results, images)
 
 
-def _call(call: Call, names: ChainMap[str, Any]) -> Ran:
-    """Run a line of code, which leaves its results among the names."""
-    execute = _value(_find_call(call.code), names)
+def _run_call(call: Call, names: ChainMap[str, Any]) -> CallResult:
+    """Run a line of code, add its results to ``names``, and return the result for the page."""
+    execute = _evaluate_node(_find_call(call.code), names)
     tensors = [argument for argument in execute.args if not isinstance(argument, str)]
-    inputs = ", ".join([text for text in map(_shape, tensors) if text])
-    source = inspect.getsource(HELPERS[call.function]) if call.function in HELPERS else ""
+    inputs = ", ".join([text for text in map(_format_value, tensors) if text])
+    source = inspect.getsource(HELPER_FUNCTIONS[call.function]) if call.function in HELPER_FUNCTIONS else ""
     start = perf_counter()
     try:
         result = execute()
     except plait.PlaitError as error:
-        if not call.refused:
+        if not call.is_refused:
             raise
-        first = perf_counter() - start
+        first_seconds = perf_counter() - start
         text = str(error).removeprefix(f"[{error.code}] ")
-        return Ran(call, inputs, source, first, error=f"plait.{type(error).__name__} [{error.code}]: {text}")
-    first = perf_counter() - start
-    if call.refused:
+        return CallResult(
+            call, inputs, source, first_seconds, error=f"plait.{type(error).__name__} [{error.code}]: {text}"
+        )
+    first_seconds = perf_counter() - start
+    if call.is_refused:
         raise AssertionError(f"plait did not refuse {call.code}")
-    if call.makes:
-        names.update(zip(call.makes, result if len(call.makes) > 1 else [result], strict=True))
-    again = None if source else min(repeat(execute, number=1, repeat=RUNS))  # a helper may change what it is given
-    return Ran(call, inputs, source, first, _shape(result), again, _plan(call, names, tensors))
+    if call.result_names:
+        names.update(zip(call.result_names, result if len(call.result_names) > 1 else [result], strict=True))
+    # a helper may modify its argument, so it is not repeated
+    repeated_seconds = None if source else min(repeat(execute, number=1, repeat=TIMED_RUNS))
+    return CallResult(
+        call,
+        inputs,
+        source,
+        first_seconds,
+        _format_value(result),
+        repeated_seconds,
+        _explain_call(call, names, tensors),
+    )
 
 
-def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
-    """The value of names, attributes, constants and lists; of a call, what makes it."""
+def _evaluate_node(node: ast.expr, names: Mapping[str, Any]) -> Any:
+    """Return the value of a name, an attribute, a constant or a list; for a call, a function that makes it."""
     match node:
         case ast.Name(name):
             return names[name]
         case ast.Attribute(owner, name):
-            return getattr(_value(owner, names), name)
+            return getattr(_evaluate_node(owner, names), name)
         case ast.List(parts):
-            return [_value(part, names) for part in parts]
+            return [_evaluate_node(part, names) for part in parts]
         case ast.Constant(value):
             return value
         case ast.Call(function, arguments, sizes):
-            named = {str(size.arg): _value(size.value, names) for size in sizes}
-            return partial(_value(function, names), *[_value(argument, names) for argument in arguments], **named)
+            named = {str(size.arg): _evaluate_node(size.value, names) for size in sizes}
+            return partial(
+                _evaluate_node(function, names), *[_evaluate_node(argument, names) for argument in arguments], **named
+            )
     raise TypeError(ast.dump(node))
 
 
-def _plan(call: Call, names: Mapping[str, Any], tensors: Sequence[Any]) -> str:
+def _explain_call(call: Call, names: Mapping[str, Any], tensors: Sequence[Any]) -> str:
+    """Return the plan of a call as text, or ``""`` for a call without one."""
     owner = names[call.function.partition(".")[0]]
     if tensors and isinstance(owner, plait.Pattern):
         return str(owner.explain(*map(np.shape, tensors)))
@@ -192,10 +207,10 @@ def _plan(call: Call, names: Mapping[str, Any], tensors: Sequence[Any]) -> str:
     return ""
 
 
-def _shape(value: Any) -> str:
-    """The shape of a tensor or of each of several, the size of a mapping, or a plain value, as text."""
+def _format_value(value: Any) -> str:
+    """Return the shape of an array, or the shapes of several, as text; for any other value its ``repr``."""
     if isinstance(value, np.ndarray):
         return str(value.shape)
     if isinstance(value, (list, tuple)):
-        return ", ".join([_shape(part) for part in value if isinstance(part, np.ndarray)])
+        return ", ".join([_format_value(part) for part in value if isinstance(part, np.ndarray)])
     return "" if value is None else repr(value)
