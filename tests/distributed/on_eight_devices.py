@@ -19,7 +19,7 @@ from jax.sharding import AxisType, NamedSharding, reshard
 from jax.sharding import PartitionSpec as P
 
 import plait
-from plait.backends.jax.sharding import carried
+from plait.backends.jax.sharding import propagate_sharding
 
 PAGE = Path(__file__).parents[2] / "docs" / "jax-sharding.md"
 MODES = {"auto": AxisType.Auto, "explicit": AxisType.Explicit}
@@ -234,7 +234,7 @@ def test_a_reshape_carries_a_sharding_exactly_where_no_element_moves(shape, othe
             x = put(mesh, array(shape), spec)
             before = elements_by_device(shape, spec, mesh)
             for other in others:
-                sharding = carried(x, other)
+                sharding = propagate_sharding(x, other)
                 candidates = (each for each in specifications(other, mesh))
                 if sharding is None:
                     assert all(elements_by_device(other, each, mesh) != before for each in candidates), (spec, other)

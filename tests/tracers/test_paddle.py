@@ -456,9 +456,9 @@ def test_the_second_call_asks_the_cache():
 def test_the_tracer_of_bytecode_leaves_all_of_plait_alone(monkeypatch):
     from paddle.framework import core
 
-    from plait.backends.paddle.backend import leave_to_python
+    from plait.backends.paddle.backend import exclude_from_tracing
 
     left = []
     monkeypatch.setattr(core, "eval_frame_skip_file_prefix", left.extend)
-    leave_to_python()
+    exclude_from_tracing()
     assert left == [f"{Path(plait.__file__).parent}{os.sep}"]

@@ -27,17 +27,17 @@ def call_under_dynamo(
         run_plan_data,
         size_error_for_dynamo,
     )
-    from plait.backends.torch.backend import TORCH
-    from plait.backends.torch.tracing import give_up, give_up_the_frame
+    from plait.backends.torch.backend import TORCH_BACKEND
+    from plait.backends.torch.tracing import break_graph, leave_frame_to_python
 
     if is_method:
-        give_up = give_up_the_frame
-    tensors = [TORCH.stack(tensor) if isinstance(tensor, (list, tuple)) else tensor for tensor in tensors]
+        break_graph = leave_frame_to_python
+    tensors = [TORCH_BACKEND.stack(tensor) if isinstance(tensor, (list, tuple)) else tensor for tensor in tensors]
     if options is not None and options.backend_kwargs:
-        give_up(f"{options.backend_kwargs[0][0]} belongs to JAX")
+        break_graph(f"{options.backend_kwargs[0][0]} belongs to JAX")
     for name, value in sizes.items():
         if isinstance(value, (bool, float)) or value < 0:
-            give_up(
+            break_graph(
                 check_size_for_dynamo(pattern, name, value if isinstance(value, (bool, float)) else index(value))[1]
             )
     given = tuple(sizes)
@@ -48,16 +48,20 @@ def call_under_dynamo(
         plan_data_for_dynamo(operation, pattern, ranks, given, reduction_name, dtype), is_method=is_method
     )
     reduce_function = (
-        reduction if reduction_name == "custom" else TORCH.reduction(reduction_name, dtype) if reduction_name else None
+        reduction
+        if reduction_name == "custom"
+        else TORCH_BACKEND.reduction(reduction_name, dtype)
+        if reduction_name
+        else None
     )
 
     def report(slots: list[Any], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
         # A symbolic size becomes its value in this call; ``None`` is a size that no step reads.
         int_slots = tuple([None if size is None else index(size) for size in slots])
-        give_up(size_error_for_dynamo(operation, pattern, ranks, given, int_slots, kind, source, factors))
+        break_graph(size_error_for_dynamo(operation, pattern, ranks, given, int_slots, kind, source, factors))
         return AssertionError("Python has taken over before this")
 
-    return run_plan_data(data, tensors, sizes, TORCH, reduce_function, report)
+    return run_plan_data(data, tensors, sizes, TORCH_BACKEND, reduce_function, report)
 
 
 def einsum_under_dynamo(*operands: Any, **sizes: Any) -> Any:
@@ -70,20 +74,24 @@ def einsum_under_dynamo(*operands: Any, **sizes: Any) -> Any:
 def pack_under_dynamo(tensors: Any, pattern: str) -> Any:
     """Make a call of ``pack`` while Dynamo traces."""
     from plait._executor.packing import pack_with_backend, parse_pack_pattern_for_dynamo
-    from plait.backends.torch.backend import TORCH
+    from plait.backends.torch.backend import TORCH_BACKEND
 
     return pack_with_backend(
-        tensors, pattern, _unwrap_or_break_graph(parse_pack_pattern_for_dynamo(pattern, "pack")), TORCH
+        tensors, pattern, _unwrap_or_break_graph(parse_pack_pattern_for_dynamo(pattern, "pack")), TORCH_BACKEND
     )
 
 
 def unpack_under_dynamo(tensor: Any, packed_shapes: Any, pattern: str) -> Any:
     """Make a call of ``unpack`` while Dynamo traces."""
     from plait._executor.packing import parse_pack_pattern_for_dynamo, unpack_with_backend
-    from plait.backends.torch.backend import TORCH
+    from plait.backends.torch.backend import TORCH_BACKEND
 
     return unpack_with_backend(
-        tensor, packed_shapes, pattern, _unwrap_or_break_graph(parse_pack_pattern_for_dynamo(pattern, "unpack")), TORCH
+        tensor,
+        packed_shapes,
+        pattern,
+        _unwrap_or_break_graph(parse_pack_pattern_for_dynamo(pattern, "unpack")),
+        TORCH_BACKEND,
     )
 
 
@@ -106,9 +114,9 @@ def stage_operations_under_dynamo(operation: str, texts: Any) -> Any:
 
 def _unwrap_or_break_graph(result: Any, *, is_method: bool = False) -> Any:
     """Return the value of a pair of value and error message; if there is an error, let Python make the call instead."""
-    from plait.backends.torch.tracing import give_up, give_up_the_frame
+    from plait.backends.torch.tracing import break_graph, leave_frame_to_python
 
     value, message = result
     if value is None:
-        (give_up_the_frame if is_method else give_up)(message)
+        (leave_frame_to_python if is_method else break_graph)(message)
     return value

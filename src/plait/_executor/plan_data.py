@@ -138,11 +138,11 @@ def run_plan_data(
 def plan_data_for_dynamo(operation: str, pattern: Any, ranks: Any, given: Any, reduction: str, dtype: Any) -> PlanData:
     """The plain data of a call's plan, for Dynamo."""
     from plait._executor.einsum_options import lower_with_given_path
-    from plait.backends.torch.backend import TORCH
+    from plait.backends.torch.backend import TORCH_BACKEND
 
-    TORCH.register_functions(FUNCTIONS_WITH_SUBSTITUTE)
+    TORCH_BACKEND.register_functions(FUNCTIONS_WITH_SUBSTITUTE)
     if reduction and reduction != CUSTOM_REDUCTION:
-        check_dtype_kind(check_reduction_name(reduction), None if dtype is None else TORCH.kind(dtype), dtype)
+        check_dtype_kind(check_reduction_name(reduction), None if dtype is None else TORCH_BACKEND.kind(dtype), dtype)
     plan = lower_pattern(operation, pattern, ranks, given, reduction)
     return plan_to_data(
         lower_with_given_path(plan, CURRENT_OPTIONS.get()) if operation in ("einsum", CLASSICAL_EINSUM) else plan

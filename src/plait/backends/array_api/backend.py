@@ -1,4 +1,4 @@
-"""Any other library that follows the Python array API standard, https://data-apis.org/array-api/."""
+"""The backend for every other library that follows the array API standard, https://data-apis.org/array-api/."""
 
 from __future__ import annotations
 
@@ -12,47 +12,61 @@ from plait.backends.common.reductions import Elementwise, ReductionTable, build_
 from plait.backends.interface import Backend, Reduction
 from plait.backends.reduction_rules import COUNTING_REDUCTIONS, ROUNDING_REDUCTIONS
 
-_TO_NUMPY = ("todense", "unwrap_numpy")
-"""Methods that give a NumPy array where the library has no other way: of PyData Sparse and of ndonnx."""
+_TO_NUMPY_METHODS = ("todense", "unwrap_numpy")
+"""Methods that return a NumPy array, of libraries without another conversion: PyData Sparse and ndonnx."""
 
 
-def _space(tensor: Any) -> Any:
+def _namespace(tensor: Any) -> Any:
+    """The array API namespace of a tensor."""
     return tensor.__array_namespace__()
 
 
-def _along(name: str, **keywords: Any) -> Reduction:
-    return lambda tensor, axes: getattr(_space(tensor), name)(tensor, axis=axes, **keywords)
+def _reduction_function(name: str, **keywords: Any) -> Reduction:
+    """A reduction by the function of that name in the namespace of its tensor."""
+    return lambda tensor, axes: getattr(_namespace(tensor), name)(tensor, axis=axes, **keywords)
 
 
-def _each(name: str) -> Elementwise:
-    return lambda tensor: getattr(_space(tensor), name)(tensor)
+def _elementwise_function(name: str) -> Elementwise:
+    """The elementwise function of that name in the namespace of its tensor."""
+    return lambda tensor: getattr(_namespace(tensor), name)(tensor)
 
 
 def _cast(tensor: Any, dtype: Any) -> Any:
-    space = _space(tensor)
-    return space.astype(tensor, getattr(space, dtype) if isinstance(dtype, str) else dtype)
+    """Cast a tensor to an element type, given as an object or by name."""
+    namespace = _namespace(tensor)
+    return namespace.astype(tensor, getattr(namespace, dtype) if isinstance(dtype, str) else dtype)
 
 
 def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
-    space = _space(tensor)
-    found = space.max(tensor, axis=axes, keepdims=True)
-    return space.where(space.isfinite(found), found, space.zeros_like(found))
+    """Return the maximum with dimensions kept, or 0 where it is infinite, so that it can be subtracted."""
+    namespace = _namespace(tensor)
+    maximum = namespace.max(tensor, axis=axes, keepdims=True)
+    return namespace.where(namespace.isfinite(maximum), maximum, namespace.zeros_like(maximum))
 
 
 def _squared_magnitude(tensor: Any) -> Any:
-    space = _space(tensor)
-    return space.real(tensor) ** 2 + space.imag(tensor) ** 2
+    """The squares of the absolute values of complex elements."""
+    namespace = _namespace(tensor)
+    return namespace.real(tensor) ** 2 + namespace.imag(tensor) ** 2
 
 
 class ArrayAPIBackend(Backend):
-    """Plans call the functions of the array's own namespace."""
+    """Calls the functions of the array's own namespace."""
 
     reductions = ReductionTable(
-        function=_along,
+        function=_reduction_function,
         cast=_cast,
         overrides={
-            "logsumexp": build_logsumexp(_finite_max, _each("exp"), _along("sum"), _each("log"), _along("squeeze")),
-            ("var", "complex"): build_var(_along("mean", keepdims=True), _squared_magnitude, _along("mean")),
+            "logsumexp": build_logsumexp(
+                _finite_max,
+                _elementwise_function("exp"),
+                _reduction_function("sum"),
+                _elementwise_function("log"),
+                _reduction_function("squeeze"),
+            ),
+            ("var", "complex"): build_var(
+                _reduction_function("mean", keepdims=True), _squared_magnitude, _reduction_function("mean")
+            ),
         },
         upcast={"bool": COUNTING_REDUCTIONS, "half": ROUNDING_REDUCTIONS},
         has_bool_extrema=False,
@@ -60,52 +74,54 @@ class ArrayAPIBackend(Backend):
         is_empty=lambda tensor: 0 in tensor.shape,
     )
 
-    def __init__(self, kind: type) -> None:
-        self.name = kind.__module__.partition(".")[0]  # type: ignore[misc]  # each library is a framework of its own
+    def __init__(self, tensor_type: type) -> None:
+        self.name = tensor_type.__module__.partition(".")[0]  # type: ignore[misc]  # each library counts as a framework
 
     @staticmethod
     def reshape(tensor: Any, shape: Sequence[int]) -> Any:
-        return _space(tensor).reshape(tensor, tuple(shape))
+        return _namespace(tensor).reshape(tensor, tuple(shape))
 
     @staticmethod
     def view(tensor: Any, shape: Sequence[int]) -> Any:
-        return _space(tensor).reshape(tensor, tuple(shape), copy=False)
+        return _namespace(tensor).reshape(tensor, tuple(shape), copy=False)
 
     @staticmethod
     def permute(tensor: Any, order: Sequence[int]) -> Any:
-        return _space(tensor).permute_dims(tensor, tuple(order))
+        return _namespace(tensor).permute_dims(tensor, tuple(order))
 
     @staticmethod
     def expand(tensor: Any, shape: Sequence[int]) -> Any:
-        return _space(tensor).broadcast_to(tensor, tuple(shape))
+        return _namespace(tensor).broadcast_to(tensor, tuple(shape))
 
     @staticmethod
     def concat(tensors: Sequence[Any], axis: int) -> Any:
-        return _space(tensors[0]).concat(list(tensors), axis=axis)
+        return _namespace(tensors[0]).concat(list(tensors), axis=axis)
 
     @staticmethod
     def stack(tensors: Sequence[Any]) -> Any:
-        return _space(tensors[0]).stack(list(tensors))
+        return _namespace(tensors[0]).stack(list(tensors))
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        space = _space(tensors[0])
+        namespace = _namespace(tensors[0])
         if str(tensors[0].dtype).endswith("float16"):
-            return einsum_with_dtype(space.float32, partial(einsum_by_matmul, space), space.astype, equation, tensors)
-        return einsum_by_matmul(space, equation, *tensors)
+            return einsum_with_dtype(
+                namespace.float32, partial(einsum_by_matmul, namespace), namespace.astype, equation, tensors
+            )
+        return einsum_by_matmul(namespace, equation, *tensors)
 
     @staticmethod
     def to_numpy(tensor: Any) -> Any:
         import numpy as np
 
-        for method in _TO_NUMPY:
+        for method in _TO_NUMPY_METHODS:
             if hasattr(tensor, method):
                 return getattr(tensor, method)()
         try:
             return np.from_dlpack(tensor)
         except Exception:  # a library may have no DLPack, or a device that NumPy cannot read
             array = np.asarray(tensor)
-        if array.dtype == object:  # NumPy has made the tensor itself the only element
+        if array.dtype == object:  # NumPy takes the tensor itself for the only element
             raise TypeError("NumPy sees no elements in it")
         return array
 

@@ -1,4 +1,7 @@
-"""Chainer: variables over arrays of NumPy or CuPy, which themselves serve all but floats: those have no gradient."""
+"""The backend of Chainer, whose variables hold arrays of NumPy or CuPy.
+
+Only floats have gradients. Everything else is computed by the backend of the arrays.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from plait.backends.interface import Backend, Reduction
 from plait.backends.reduction_rules import is_half_precision
 from plait.backends.registry import backend_for_type
 
-_SPACE = SimpleNamespace(
+_NAMESPACE = SimpleNamespace(  # the functions that `einsum_by_matmul` needs
     reshape=F.reshape,
     permute_dims=F.transpose,
     sum=lambda tensor, axis, dtype: F.sum(tensor, axis),  # noqa: ARG005  # Chainer keeps the type
@@ -26,28 +29,29 @@ _SPACE = SimpleNamespace(
 
 
 def _is_differentiable(dtype: Any) -> bool:
-    """Whether `chainer.functions` takes elements of that type."""
+    """Whether `chainer.functions` accepts an element type."""
     return dtype.kind == "f"
 
 
 def _cast(tensor: Any, dtype: Any) -> Any:
-    """The same elements in another type; the gradient finds its way between floats that Chainer knows."""
+    """Cast a variable to an element type; gradients pass between the float types of Chainer."""
     if all(_is_differentiable(np.dtype(kind)) for kind in (tensor.dtype, dtype)):
         return F.cast(tensor, dtype)
     return chainer.Variable(chainer.as_array(tensor).astype(dtype))
 
 
 def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
-    found = tensor.array.max(axes, keepdims=True)
-    return tensor.xp.where(tensor.xp.isfinite(found), found, found.dtype.type(0))
+    """Return the maximum with dimensions kept, or 0 where it is infinite, so that it can be subtracted."""
+    maximum = tensor.array.max(axes, keepdims=True)
+    return tensor.xp.where(tensor.xp.isfinite(maximum), maximum, maximum.dtype.type(0))
 
 
 _logsumexp = build_logsumexp(_finite_max, F.exp, F.sum, F.log, lambda array, axes: array.squeeze(axes))
-_quiet = np.errstate(divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
+_ignore_infinities = np.errstate(divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
 
 
 class ChainerBackend(Backend):
-    """Plans call `chainer.functions`, which record the graph of the gradient."""
+    """Calls `chainer.functions`, which record the graph for gradients."""
 
     name = "chainer"
     accepts: ClassVar[frozenset[str]] = frozenset({"numpy", "cupy"})
@@ -61,9 +65,9 @@ class ChainerBackend(Backend):
         cast=F.cast,
         overrides={
             "var": build_var(partial(F.mean, keepdims=True), lambda tensor: tensor * tensor, F.mean),
-            "logsumexp": _quiet(_logsumexp),  # Chainer's own is NaN where the largest is infinite
+            "logsumexp": _ignore_infinities(_logsumexp),  # Chainer's own gives NaN where the maximum is infinite
         },
-        unsupported_empty=("mean", "var", "std", "logsumexp"),  # which it divides by zero, or refuses
+        unsupported_empty=("mean", "var", "std", "logsumexp"),  # Chainer divides by zero, or fails
     )
 
     @staticmethod
@@ -73,8 +77,8 @@ class ChainerBackend(Backend):
         if not all(_is_differentiable(tensor.dtype) for tensor in tensors):
             arrays = [chainer.as_array(tensor) for tensor in tensors]
             return chainer.Variable(backend_for_type(arrays[0].__class__).einsum(equation, *arrays))
-        if len(tensors) > 1 and "..." in equation:  # Chainer's does not broadcast
-            return einsum_by_matmul(_SPACE, equation, *map(chainer.as_variable, tensors))
+        if len(tensors) > 1 and "..." in equation:  # Chainer's einsum does not broadcast
+            return einsum_by_matmul(_NAMESPACE, equation, *map(chainer.as_variable, tensors))
         return F.einsum(equation, *tensors)
 
     def reduction(self, name: str, dtype: Any) -> Reduction:

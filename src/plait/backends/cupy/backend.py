@@ -1,4 +1,4 @@
-"""CuPy: NumPy's interface on a GPU."""
+"""The backend of CuPy: NumPy's interface on a GPU."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from plait.backends.interface import Backend
 
 
 def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
-    found = tensor.max(axes, keepdims=True)
-    return cupy.where(cupy.isfinite(found), found, cupy.zeros_like(found))
+    """Return the maximum with dimensions kept, or 0 where it is infinite, so that it can be subtracted."""
+    maximum = tensor.max(axes, keepdims=True)
+    return cupy.where(cupy.isfinite(maximum), maximum, cupy.zeros_like(maximum))
 
 
 class CupyBackend(Backend):
-    """Plans call the methods of the tensor's own class, as they do for NumPy."""
+    """Calls the methods of the tensor's own class, as NumPy's backend does."""
 
     name = "cupy"
     concat: Callable[[Sequence[Any], int], Any] = staticmethod(cupy.concatenate)
     stack: Callable[[Sequence[Any]], Any] = staticmethod(cupy.stack)
     expand: Callable[[Any, Sequence[int]], Any] = staticmethod(cupy.broadcast_to)
 
-    def __init__(self, kind: type) -> None:
-        cls: Any = kind
+    def __init__(self, tensor_type: type) -> None:
+        cls: Any = tensor_type
         self.reductions = ReductionTable(
             function=partial(getattr, cls),
             overrides={"logsumexp": build_logsumexp(_finite_max, cupy.exp, cls.sum, cupy.log, cupy.squeeze)},
-            unsupported_empty=("mean", "var", "std", "logsumexp"),  # of which it warns, or which it refuses
+            unsupported_empty=("mean", "var", "std", "logsumexp"),  # CuPy warns, or fails
         )
         self.reshape, self.view, self.permute = cls.reshape, cls.reshape, cls.transpose
 

@@ -1,7 +1,7 @@
-"""Reshapes that keep each chunk where all are intervals of the row-major order, before and after.
+"""Reshapes of Dask arrays that keep each chunk if it is an interval of the row-major order before and after.
 
-They are where one dimension is cut anyhow, those in front of it into single rows, and those behind it not at all. Of
-lengths that Dask learns only when it computes, as that of ``x[x > 0]``, its shapes have NaN.
+Chunks are intervals if one dimension has any chunks, those before it have chunks of length 1, and those after it have
+one chunk. A length that Dask learns only when it computes, such as that of ``x[x > 0]``, is NaN in a shape.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from plait.errors import PlaitError, make_error, short_repr
 
 
 class UnknownLength(float):
-    """NaN that knows how many times the length of the one unknown dimension it is."""
+    """A NaN that represents a multiple of the length of the one unknown dimension; ``factor`` is the multiple."""
 
     factor: Fraction
 
@@ -44,82 +44,84 @@ class UnknownLength(float):
         return 0 if type(other) is int and self.factor % other == 0 else super().__mul__(other)
 
 
-def sizes_of(tensor: Any) -> tuple[Any, ...]:
-    """The shape: ints, and symbols for what is unknown."""
+def shape_with_unknowns(tensor: Any) -> tuple[Any, ...]:
+    """The shape: an int for each length, and `UnknownLength` where Dask does not know it."""
     return tuple([int(size) if size == size else UnknownLength() for size in tensor.shape])  # noqa: PLR0124  # NaN differs
 
 
-def is_unknown(tensor: Any) -> bool:
+def has_unknown_length(tensor: Any) -> bool:
     """Whether the length of a dimension is unknown."""
-    return any(type(size) is UnknownLength for size in sizes_of(tensor))
+    return any(type(size) is UnknownLength for size in shape_with_unknowns(tensor))
 
 
-def non_ints(shape: Sequence[Any]) -> list[type]:
+def non_int_types(shape: Sequence[Any]) -> list[type]:
     """The types of the sizes in a shape that are not ints."""
     return [type(size) for size in shape if type(size) is not int]
 
 
 def comparison_key(size: Any) -> tuple[bool, Any]:
-    """What sizes are compared by: with an unknown length in it, a size is none of those without."""
+    """The key by which sizes are compared: a multiple of the unknown length differs from every int."""
     return (True, size.factor) if type(size) is UnknownLength else (False, size)
 
 
 def unknown_length_error(tensor: Any) -> PlaitError:
-    """The error where a length is needed."""
+    """The error for an operation that needs a length which Dask does not know."""
     message = "this needs a length that Dask does not know yet; call compute_chunk_sizes() of the array first"
     return make_error("PLT303", message, facts={"input": short_repr(tensor.shape)})
 
 
 def reshape(tensor: Any, shape: Sequence[Any]) -> Any:
-    """The elements in row-major order in another shape, where dimensions are merged and split."""
+    """Reshape an array: split and merge its dimensions in row-major order."""
     tensor = da.asanyarray(tensor)
-    before, after = sizes_of(tensor), tuple(shape)
-    if before == after:
+    old_shape, new_shape = shape_with_unknowns(tensor), tuple(shape)
+    if old_shape == new_shape:
         return tensor
-    if non_ints(before) != non_ints(after) or len(non_ints(after)) > 1:
+    if non_int_types(old_shape) != non_int_types(new_shape) or len(non_int_types(new_shape)) > 1:
         raise unknown_length_error(tensor)
-    if 0 in before:
-        return da.empty_like(tensor, shape=after, chunks=after)
+    if 0 in old_shape:
+        return da.empty_like(tensor, shape=new_shape, chunks=new_shape)
     chunks, grid = list[Any](), list[Any]()
-    for start, stop, run in reshape_groups(before, after, comparison_key):
-        old, cut = before[start:stop], tensor.chunks[start:stop]
-        lengths = _intervals(old, cut)
-        new = None if lengths is None else _cut(lengths, run)
-        if new is None and non_ints(old):
+    for start, stop, run in reshape_groups(old_shape, new_shape, comparison_key):
+        old, old_chunks = old_shape[start:stop], tensor.chunks[start:stop]
+        lengths = _interval_lengths(old, old_chunks)
+        new = None if lengths is None else _chunks_from_intervals(lengths, run)
+        if new is None and non_int_types(old):
             raise unknown_length_error(tensor)
-        if new is None and min(len(old), len(run)) > 1:  # which Dask does not do at once
-            return reshape(reshape(tensor, (*before[:start], *common_factors(old, run), *before[stop:])), after)
-        cut, new = (cut, new) if new is not None else reshape_rechunk(old, run, cut)[:2]
-        chunks += cut
+        if new is None and min(len(old), len(run)) > 1:  # Dask does not merge and split at once
+            return reshape(
+                reshape(tensor, (*old_shape[:start], *common_factors(old, run), *old_shape[stop:])), new_shape
+            )
+        old_chunks, new = (old_chunks, new) if new is not None else reshape_rechunk(old, run, old_chunks)[:2]
+        chunks += old_chunks
         grid += new
-    return _regrouped(tensor.rechunk(tuple(chunks)), grid)
+    return _change_chunk_grid(tensor.rechunk(tuple(chunks)), grid)
 
 
-def _intervals(shape: tuple[Any, ...], chunks: tuple[Any, ...]) -> list[Any] | None:
-    """The lengths of the chunks of a run, where all of them are intervals of the row-major order."""
-    place = next((place for place, sizes in enumerate(chunks) if set(sizes) != {1}), len(shape))
-    if any(len(sizes) > 1 for sizes in chunks[place + 1 :]):
+def _interval_lengths(shape: tuple[Any, ...], chunks: tuple[Any, ...]) -> list[Any] | None:
+    """The numbers of elements of the chunks of adjacent dimensions, or ``None`` unless all are intervals."""
+    split = next((dimension for dimension, lengths in enumerate(chunks) if set(lengths) != {1}), len(shape))
+    if any(len(lengths) > 1 for lengths in chunks[split + 1 :]):
         return None
-    inside = prod(shape[place + 1 :])
-    tile = [(UnknownLength() if size != size else size) * inside for size in (*chunks, (1,))[place]]  # noqa: PLR0124  # NaN
-    return tile * prod(shape[:place])
+    inside = prod(shape[split + 1 :])
+    tile = [(UnknownLength() if size != size else size) * inside for size in (*chunks, (1,))[split]]  # noqa: PLR0124  # NaN
+    return tile * prod(shape[:split])
 
 
-def _cut(lengths: list[Any], shape: tuple[Any, ...]) -> tuple[Any, ...] | None:
-    """The chunks of a run of that shape which are the intervals of these lengths, if there are such chunks."""
+def _chunks_from_intervals(lengths: list[Any], shape: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """The chunks of adjacent dimensions that are intervals of these numbers of elements, or ``None``."""
     if not shape:
         return ()
     inside = prod(shape[1:])
     if all(length % inside == 0 for length in lengths):
         return tuple([length // inside for length in lengths]), *[(size,) for size in shape[1:]]
-    rows = 0 if non_ints(shape[:1]) else shape[0]
+    rows = 0 if non_int_types(shape[:1]) else shape[0]
     row = lengths[: len(lengths) // rows] if rows else []
-    behind = _cut(row, shape[1:]) if row * rows == lengths else None
+    behind = _chunks_from_intervals(row, shape[1:]) if row * rows == lengths else None
     return None if behind is None else ((1,) * rows, *behind)
 
 
-def _regrouped(tensor: Any, chunks: list[Any]) -> Any:
-    """The same chunks in the same order, in another grid."""
+def _change_chunk_grid(tensor: Any, chunks: list[Any]) -> Any:
+    """Reshape each chunk, and keep the order of the chunks in a grid of another rank."""
     name = f"reshape-{tokenize(tensor, chunks)}"
     old = product([tensor.name], *map(range, tensor.numblocks))
     new = product([name], *[range(len(sizes)) for sizes in chunks])

@@ -1,4 +1,4 @@
-"""JAX: arrays, their tracers, and ``jax.ShapeDtypeStruct``, which has a shape alone."""
+"""The backends of JAX: arrays and their tracers, and ``jax.ShapeDtypeStruct``, which has a shape and no elements."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import numpy as np
 from jax import export, lax
 
 from plait.backends.interface import Backend, Reduction, TensorCall
-from plait.backends.jax.sharding import einsum, einsum_and_reshape, explained, part, reshape
+from plait.backends.jax.sharding import einsum, einsum_and_reshape, reshape, slice_dimension, with_sharding_errors
 
 
-def _compiled(call: TensorCall) -> TensorCall:
-    """The calls of a plan as one: dispatched once, and without an array after each."""
+def _jit_plan(call: TensorCall) -> TensorCall:
+    """Compile the calls of a plan as one, without an array for each intermediate result."""
 
-    def plait(*tensors: Any) -> Any:  # the name that a profile shows
+    def plait(*tensors: Any) -> Any:  # profiles show this name
         return call(*tensors)
 
-    return jax.jit(plait, inline=True)  # a trace that calls it on arrays must show the equations
+    return jax.jit(plait, inline=True)  # inlined, so that a jaxpr shows the equations
 
 
 class JaxBackend(Backend):
-    """Plans call functions that leave one equation each, so that a jaxpr is that of hand-written code."""
+    """Calls functions that add one equation each, so that a jaxpr is that of hand-written code."""
 
     name = "jax"
     einsum_optimizes_path = True
@@ -33,18 +33,22 @@ class JaxBackend(Backend):
     reshape = staticmethod(reshape)
     permute = staticmethod(lax.transpose)
     expand = staticmethod(jnp.broadcast_to)
-    concat = staticmethod(explained(jnp.concatenate, "the sharding differs from one tensor to another; reshard them"))
-    stack = staticmethod(explained(jnp.stack, "the sharding differs from one tensor to another; reshard them"))
+    concat = staticmethod(
+        with_sharding_errors(jnp.concatenate, "the sharding differs from one tensor to another; reshard them")
+    )
+    stack = staticmethod(
+        with_sharding_errors(jnp.stack, "the sharding differs from one tensor to another; reshard them")
+    )
     einsum = staticmethod(einsum)
-    slice = staticmethod(part)
+    slice = staticmethod(slice_dimension)
     to_numpy: Callable[[Any], Any] = staticmethod(np.asarray)
 
-    def __init__(self, kind: type) -> None:
-        if issubclass(kind, jax.Array):
-            self.wrap_callable = _compiled
+    def __init__(self, tensor_type: type) -> None:
+        if issubclass(tensor_type, jax.Array):
+            self.wrap_callable = _jit_plan
 
     def for_any_type(self) -> Backend:
-        return _TRACED
+        return _TRACER_BACKEND
 
     def reduction(self, name: str, dtype: Any) -> Reduction:
         return jax.nn.logsumexp if name == "logsumexp" else getattr(jnp, name)
@@ -61,8 +65,8 @@ class JaxBackend(Backend):
         return tensor.shape  # symbols are equal where JAX can prove it
 
 
-def _of_shapes(function: Callable[..., Any]) -> Any:
-    """A function of a tensor or a list of them, which computes shapes alone unless it is traced."""
+def _eval_shape_unless_traced(function: Callable[..., Any]) -> Any:
+    """Wrap a function of a tensor or a list of tensors: it computes only shapes, unless they are tracers."""
 
     def call(tensors: Any, *constants: Any) -> Any:
         if isinstance(jax.tree.leaves(tensors)[0], jax.core.Tracer):
@@ -73,25 +77,25 @@ def _of_shapes(function: Callable[..., Any]) -> Any:
 
 
 class ShapeBackend(JaxBackend):
-    """``jax.ShapeDtypeStruct``: plans are evaluated on shapes, and so is what pack and lists call beside a plan."""
+    """The backend of ``jax.ShapeDtypeStruct``, which evaluates plans, and the functions outside of plans, on shapes."""
 
-    reshape, slice = _of_shapes(JaxBackend.reshape), _of_shapes(JaxBackend.slice)
-    concat, stack = _of_shapes(JaxBackend.concat), _of_shapes(JaxBackend.stack)
-    to_numpy = staticmethod(np.ndarray.__array__)  # an error; np.asarray takes it for an object
+    reshape, slice = _eval_shape_unless_traced(JaxBackend.reshape), _eval_shape_unless_traced(JaxBackend.slice)
+    concat, stack = _eval_shape_unless_traced(JaxBackend.concat), _eval_shape_unless_traced(JaxBackend.stack)
+    to_numpy = staticmethod(np.ndarray.__array__)  # raises; np.asarray would make an array of an object
 
     @staticmethod
     def wrap_callable(call: TensorCall) -> TensorCall:
         return partial(jax.eval_shape, call)
 
 
-def backend_for(kind: type) -> Backend:
-    """The backend for tensors of a type."""
-    if issubclass(kind, jax.ShapeDtypeStruct):
-        return ShapeBackend(kind)
-    if not hasattr(kind, "__array__"):
+def create_backend(tensor_type: type) -> Backend:
+    """Return the backend for tensors of a type."""
+    if issubclass(tensor_type, jax.ShapeDtypeStruct):
+        return ShapeBackend(tensor_type)
+    if not hasattr(tensor_type, "__array__"):
         raise TypeError("it is no array; a Ref is read by ref[...]")
-    return JaxBackend(kind)
+    return JaxBackend(tensor_type)
 
 
-BACKEND = backend_for
-_TRACED = JaxBackend(jax.core.Tracer)
+BACKEND = create_backend
+_TRACER_BACKEND = JaxBackend(jax.core.Tracer)

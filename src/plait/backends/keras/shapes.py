@@ -1,4 +1,4 @@
-"""Operations with any number of unknown sizes, which a saved model keeps; ``keras.ops.reshape`` takes one, as -1."""
+"""A Keras operation with any number of unknown sizes, which can be saved; ``keras.ops.reshape`` takes one, as -1."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from keras import KerasTensor, ops
 from plait.backends.common.lazy_sizes import SIZE_OPERATORS, LazyShape, LazySize
 
 
-def _part(tensor: Any, sizes: Sequence[Any]) -> Any:
+def _slice(tensor: Any, sizes: Sequence[Any]) -> Any:
+    """An interval of one dimension; the sizes are the dimension, the start and the stop."""
     axis, start, stop = sizes
     part = (*((slice(None),) * axis), slice(start, stop))
     return tensor[part]
@@ -20,15 +21,15 @@ def _part(tensor: Any, sizes: Sequence[Any]) -> Any:
 _OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "reshape": ops.reshape,
     "broadcast_to": ops.broadcast_to,
-    "slice": _part,
+    "slice": _slice,
 }
 
 
 @keras.saving.register_keras_serializable(package="plait")
-class Sized(keras.Operation):  # type: ignore[misc]  # Keras says nothing of its types
-    """An operation on a tensor, with sizes that may be known only when it is called.
+class OperationWithSizes(keras.Operation):  # type: ignore[misc]  # Keras has no types
+    """An operation on a tensor whose sizes may be known only when it is called.
 
-    Each size is an int, or an operator and two sizes: ``["[]", 0, 2]`` is dimension 2 of tensor 0.
+    Each size is an int, or a list of an operator and two operands: ``["[]", 0, 2]`` is dimension 2 of tensor 0.
     """
 
     def __init__(self, operation: str, sizes: Sequence[Any], name: str | None = None) -> None:
@@ -37,46 +38,51 @@ class Sized(keras.Operation):  # type: ignore[misc]  # Keras says nothing of its
         self.sizes = sizes
 
     def call(self, *tensors: Any) -> Any:
-        """The operation on the first tensor, with sizes of all of them."""
+        """Apply the operation to the first tensor, with sizes that are computed from the shapes of all."""
         shapes = [*map(ops.shape, tensors)]
-        return _OPERATIONS[self.operation](tensors[0], [_read(size, shapes) for size in self.sizes])
+        return _OPERATIONS[self.operation](tensors[0], [_evaluate_size(size, shapes) for size in self.sizes])
 
     def compute_output_spec(self, *tensors: Any) -> Any:
-        """The sizes that are known."""
+        """Return a symbolic tensor with the lengths that are known."""
         sizes = [size if isinstance(size, int) else None for size in self.sizes]
         if self.operation == "slice":
             axis, start, stop = sizes
             length = None if start is None or stop is None else stop - start
-            sizes = [length if place == axis else size for place, size in enumerate(tensors[0].shape)]
+            sizes = [length if dimension == axis else size for dimension, size in enumerate(tensors[0].shape)]
         return KerasTensor(sizes, tensors[0].dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """What makes it anew."""
+        """Return the arguments of the constructor."""
         return {"name": self.name, "operation": self.operation, "sizes": self.sizes}
 
 
-def _read(size: Any, shapes: Sequence[Sequence[Any]]) -> Any:
+def _evaluate_size(size: Any, shapes: Sequence[Sequence[Any]]) -> Any:
+    """Compute a serialized size from the shapes of the tensors."""
     if isinstance(size, int):
         return size
     name, first, second = size
-    return shapes[first][second] if name == "[]" else SIZE_OPERATORS[name](_read(first, shapes), _read(second, shapes))
+    return (
+        shapes[first][second]
+        if name == "[]"
+        else SIZE_OPERATORS[name](_evaluate_size(first, shapes), _evaluate_size(second, shapes))
+    )
 
 
-def _written(size: Any, tensors: list[Any]) -> Any:
-    """A size as `Sized` takes it; a tensor whose shape it reads joins the others."""
+def _serialize_size(size: Any, tensors: list[Any]) -> Any:
+    """Serialize a size for `OperationWithSizes`, and append the tensors that it reads to the list."""
     if not isinstance(size, LazySize):
         return size
     name, first, second = size.parts
     if not isinstance(first, LazyShape):
-        return [name, _written(first, tensors), _written(second, tensors)]
+        return [name, _serialize_size(first, tensors), _serialize_size(second, tensors)]
     if not any(tensor is first.source_tensor for tensor in tensors):
         tensors.append(first.source_tensor)
     return [name, [tensor is first.source_tensor for tensor in tensors].index(True), second]
 
 
-def sized(operation: str, tensor: Any, sizes: Sequence[Any]) -> Any:
-    """The operation, by Keras' own function where all sizes are ints."""
+def apply_with_sizes(operation: str, tensor: Any, sizes: Sequence[Any]) -> Any:
+    """Apply an operation by name with sizes; by Keras' own function if all of them are ints."""
     if all(isinstance(size, int) for size in sizes):
         return _OPERATIONS[operation](tensor, sizes)
     tensors = [tensor]
-    return Sized(operation, [_written(size, tensors) for size in sizes])(*tensors)
+    return OperationWithSizes(operation, [_serialize_size(size, tensors) for size in sizes])(*tensors)

@@ -1,4 +1,7 @@
-"""MLX: lazy arrays, whose sizes are always ints: those of the first call under ``mx.compile(..., shapeless=True)``."""
+"""The backend of MLX, whose arrays are lazy.
+
+Sizes are ints even under ``mx.compile(..., shapeless=True)``: those of the first call.
+"""
 
 from __future__ import annotations
 
@@ -14,29 +17,31 @@ from plait.backends.reduction_rules import COUNTING_REDUCTIONS, REDUCTION_RULES
 
 
 def _cast(tensor: Any, dtype: Any) -> Any:
-    """The elements in another type; unsigned integers are counted in unsigned ones."""
+    """Cast a tensor to an element type; a cast of unsigned integers to ``int64`` gives ``uint64``."""
     if dtype == "int64" and "uint" in str(tensor.dtype):
         dtype = "uint64"
     return tensor.astype(getattr(mx, dtype) if isinstance(dtype, str) else dtype)
 
 
 def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
-    found = mx.max(tensor, axes, keepdims=True)
-    return mx.stop_gradient(mx.where(mx.isinf(found), 0, found))
+    """Return the maximum with dimensions kept, or 0 where it is infinite, so that it can be subtracted."""
+    maximum = mx.max(tensor, axes, keepdims=True)
+    return mx.stop_gradient(mx.where(mx.isinf(maximum), 0, maximum))
 
 
-def _fill(reduce: Reduction, tensor: Any, axes: tuple[int, ...], value: float | None) -> Any:
+def _fill_empty(reduce: Reduction, tensor: Any, axes: tuple[int, ...], value: float | None) -> Any:
+    """The result of a reduction of no elements: the value, in the element type of the result."""
     dtype = reduce(mx.zeros((1,) * tensor.ndim, tensor.dtype), axes).dtype  # lazy: nothing is computed
     shape = [size for axis, size in enumerate(tensor.shape) if axis not in axes]
-    return mx.full(shape, mx.array(value or 0, dtype))  # a minimum has no value, and no elements here
+    return mx.full(shape, mx.array(value or 0, dtype))  # min and max have no value, and here no elements
 
 
 _logsumexp = build_logsumexp(_finite_max, lambda tensor: mx.expm1(tensor) + 1, mx.sum, mx.log, mx.squeeze)
-"""In double precision, which MLX's own ``exp`` has not, and so neither its ``logsumexp``; ``expm1`` has it."""
+"""``logsumexp`` in double precision, by ``expm1``, since MLX computes ``exp`` in single precision."""
 
 
 class MLXBackend(Backend):
-    """Plans call the functions of ``mlx.core``, which use the default device and stream."""
+    """Calls the functions of ``mlx.core``, which use the default device and stream."""
 
     name = "mlx"
     einsum_optimizes_path = True
@@ -52,10 +57,10 @@ class MLXBackend(Backend):
         upcast={
             "bool": COUNTING_REDUCTIONS,
             "integer": COUNTING_REDUCTIONS,
-            "half": ("mean", "var", "std"),  # whose sums have more digits, and overflow before they are divided
+            "half": ("mean", "var", "std"),  # their sums overflow before they are divided
         },
         unsupported_empty=REDUCTION_RULES,  # MLX fails on some, and runs for hours on arrays of NumPy
-        fill_empty=_fill,
+        fill_empty=_fill_empty,
     )
 
     @staticmethod
@@ -63,9 +68,9 @@ class MLXBackend(Backend):
         if all(tensor.size for tensor in tensors):
             return mx.einsum(equation, *tensors)
         terms, output = replace_ellipsis(equation, [tensor.ndim for tensor in tensors])
-        sizes = axis_sizes(terms, tensors)  # of nothing MLX loops, as in reductions
-        kind = mx.einsum(",".join([""] * len(tensors)) + "->", *[mx.zeros((), tensor.dtype) for tensor in tensors])
-        return mx.zeros([sizes[name] for name in output], kind.dtype)
+        sizes = axis_sizes(terms, tensors)  # MLX does not return for no elements, as in reductions
+        example = mx.einsum(",".join([""] * len(tensors)) + "->", *[mx.zeros((), tensor.dtype) for tensor in tensors])
+        return mx.zeros([sizes[name] for name in output], example.dtype)
 
     @staticmethod
     def to_numpy(tensor: Any) -> Any:

@@ -1,4 +1,4 @@
-"""MXNet: arrays and symbols of ``mx.np``, and classic ones, as other handles of the same memory."""
+"""The backends of MXNet: arrays and symbols with NumPy's interface, and classic ones, which are views of them."""
 
 from __future__ import annotations
 
@@ -11,38 +11,43 @@ from plait.backends.common.equation import replace_ellipsis_and_squeeze
 from plait.backends.common.lazy_sizes import LazyShape
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
 from plait.backends.interface import Backend, Reduction
-from plait.backends.mxnet.shapes import expand, is_symbol, permute, reshape_symbol, space_of, type_of
+from plait.backends.mxnet.shapes import dtype_of, expand, is_symbol, namespace_of, permute, reshape_symbol
 from plait.backends.reduction_rules import COUNTING_REDUCTIONS, ROUNDING_REDUCTIONS
 
 
-def _function(name: str, **keywords: Any) -> Any:
-    """A function of arrays and of symbols, or of a list of either, by the name that it has for both."""
+def _namespace_function(name: str, **keywords: Any) -> Any:
+    """The function of that name in the namespace of its tensor, or of the first tensor of a list."""
 
     def call(tensor: Any, *arguments: Any) -> Any:
-        space = space_of(tensor[0] if isinstance(tensor, (list, tuple)) else tensor)
-        return getattr(space, name)(tensor, *arguments, **keywords)
+        namespace = namespace_of(tensor[0] if isinstance(tensor, (list, tuple)) else tensor)
+        return getattr(namespace, name)(tensor, *arguments, **keywords)
 
     return call
 
 
 def _classic_reduction(name: str, *, keepdims: bool = False) -> Reduction:
-    """A reduction of ``mx.nd``, which gives no rank 0 and takes no empty tensor; that of ``mx.np`` makes NaN of inf."""
+    """A reduction of ``mx.nd``, because that of ``mx.np`` gives NaN for infinity.
+
+    It cannot return rank 0, so dimensions are kept and squeezed.
+    """
 
     def reduce(tensor: Any, axes: tuple[int, ...]) -> Any:
         function = getattr(mx.sym if is_symbol(tensor) else mx.nd, name)
         keeps = keepdims or is_symbol(tensor) or len(axes) == tensor.ndim
         result = function(tensor.as_nd_ndarray(), axis=axes, keepdims=keeps).as_np_ndarray()
-        return space_of(tensor).squeeze(result, axis=axes) if keeps and not keepdims else result
+        return namespace_of(tensor).squeeze(result, axis=axes) if keeps and not keepdims else result
 
     return reduce
 
 
 def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
-    space = space_of(tensor)
-    return space.nan_to_num(space.max(tensor, axis=axes, keepdims=True), posinf=0.0, neginf=0.0)
+    """Return the maximum with dimensions kept, or 0 where it is infinite, so that it can be subtracted."""
+    namespace = namespace_of(tensor)
+    return namespace.nan_to_num(namespace.max(tensor, axis=axes, keepdims=True), posinf=0.0, neginf=0.0)
 
 
-def _fill(_: Reduction, tensor: Any, axes: tuple[int, ...], value: float | None) -> Any:
+def _fill_empty(_: Reduction, tensor: Any, axes: tuple[int, ...], value: float | None) -> Any:
+    """The result of a reduction of no elements: a sum, which is 0, plus the value."""
     dtype = None if "float" in str(tensor.dtype) else "int64"
     return mx.np.sum(tensor, axis=axes, dtype=dtype) + value
 
@@ -51,41 +56,47 @@ _sum, _mean = _classic_reduction("sum"), _classic_reduction("mean")
 
 
 class MXNetBackend(Backend):
-    """Arrays of ``mx.np``, and their symbols."""
+    """The backend of arrays of ``mx.np`` and of their symbols."""
 
     name = "mxnet.np"
     reshape = staticmethod(mx.np.reshape)
     permute = staticmethod(permute)
     expand = staticmethod(expand)
-    concat = staticmethod(_function("concatenate"))
-    stack = staticmethod(_function("stack"))
+    concat = staticmethod(_namespace_function("concatenate"))
+    stack = staticmethod(_namespace_function("stack"))
     reductions = ReductionTable(
-        function=_function,
+        function=_namespace_function,
         overrides={
             "sum": _sum,
             "mean": _mean,
-            # MXNet's own reads beyond the memory of a tensor of more than 6 dimensions
+            # MXNet's own reads out of bounds if a tensor has more than 6 dimensions
             "var": build_var(_classic_reduction("mean", keepdims=True), lambda tensor: tensor * tensor, _mean),
-            "logsumexp": build_logsumexp(_finite_max, _function("exp"), _sum, _function("log"), _function("squeeze")),
+            "logsumexp": build_logsumexp(
+                _finite_max,
+                _namespace_function("exp"),
+                _sum,
+                _namespace_function("log"),
+                _namespace_function("squeeze"),
+            ),
             **{
-                (name, kind): _function(name, dtype="int64")
+                (name, kind): _namespace_function(name, dtype="int64")
                 for name in COUNTING_REDUCTIONS
                 for kind in ("bool", "integer")
             },
         },
         unsupported_empty=ROUNDING_REDUCTIONS,
         is_empty=lambda tensor: not is_symbol(tensor) and not tensor.size,
-        fill_empty=_fill,
+        fill_empty=_fill_empty,
     )
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        if not any(map(is_symbol, tensors)) and "..." in equation:  # of which MXNet's gradient knows little
-            terms, output, found = replace_ellipsis_and_squeeze(
+        if not any(map(is_symbol, tensors)) and "..." in equation:  # MXNet's gradient does not support it
+            terms, output, operands = replace_ellipsis_and_squeeze(
                 equation, tensors, [tensor.shape for tensor in tensors], mx.np.squeeze
             )
-            return mx.np.einsum(f"{','.join(terms)}->{output}", *found)
-        return space_of(tensors[0]).einsum(equation, *tensors)
+            return mx.np.einsum(f"{','.join(terms)}->{output}", *operands)
+        return namespace_of(tensors[0]).einsum(equation, *tensors)
 
     @staticmethod
     def to_numpy(tensor: Any) -> Any:
@@ -101,46 +112,46 @@ class MXNetBackend(Backend):
         return None if is_symbol(tensor) else tensor.ndim
 
     def dtype(self, tensor: Any) -> Any:
-        return type_of(tensor)
+        return dtype_of(tensor)
 
     def comparable(self, tensors: Sequence[Any]) -> bool:
         return not any(map(is_symbol, tensors))
 
 
-def _modern(value: Any) -> Any:
-    """Classic tensors, or a sequence of them, as ``mx.np`` takes them; what else a function is given as it is."""
+def _to_numpy_interface(value: Any) -> Any:
+    """Convert classic tensors, or lists and tuples of them, to those of ``mx.np``; return all else unchanged."""
     if isinstance(value, (mx.nd.NDArray, mx.sym.Symbol)):
         return value.as_np_ndarray()
-    return type(value)(map(_modern, value)) if type(value) in (list, tuple) else value
+    return type(value)(map(_to_numpy_interface, value)) if type(value) in (list, tuple) else value
 
 
-def _classic(function: Callable[..., Any]) -> Any:
-    """A function of MXNet's NumPy arrays and symbols, for classic ones."""
-    return lambda *arguments: function(*map(_modern, arguments)).as_nd_ndarray()
+def _for_classic_tensors(function: Callable[..., Any]) -> Any:
+    """Wrap a function of tensors of ``mx.np`` so that it takes and returns classic tensors."""
+    return lambda *arguments: function(*map(_to_numpy_interface, arguments)).as_nd_ndarray()
 
 
 class ClassicBackend(MXNetBackend):
-    """Arrays of ``mx.nd`` and symbols of ``mx.sym``, by functions of ``mx.np``, which have einsum and rank 0."""
+    """The backend of arrays of ``mx.nd`` and symbols of ``mx.sym``, by functions of ``mx.np``, which has an einsum."""
 
     name = "mxnet.nd"
-    reshape = staticmethod(_classic(MXNetBackend.reshape))
-    permute = staticmethod(_classic(MXNetBackend.permute))
-    expand = staticmethod(_classic(MXNetBackend.expand))
-    concat = staticmethod(_classic(MXNetBackend.concat))
-    stack = staticmethod(_classic(MXNetBackend.stack))
-    einsum = staticmethod(_classic(MXNetBackend.einsum))
+    reshape = staticmethod(_for_classic_tensors(MXNetBackend.reshape))
+    permute = staticmethod(_for_classic_tensors(MXNetBackend.permute))
+    expand = staticmethod(_for_classic_tensors(MXNetBackend.expand))
+    concat = staticmethod(_for_classic_tensors(MXNetBackend.concat))
+    stack = staticmethod(_for_classic_tensors(MXNetBackend.stack))
+    einsum = staticmethod(_for_classic_tensors(MXNetBackend.einsum))
 
     def traced_reshape(self, tensor: Any, shape: Sequence[Any], sizes: Sequence[Any], axes: Any) -> Any:
-        return _classic(super().traced_reshape)(tensor, shape, sizes, axes)
+        return _for_classic_tensors(super().traced_reshape)(tensor, shape, sizes, axes)
 
     def reduction(self, name: str, dtype: Any) -> Reduction:
-        return _classic(super().reduction(name, dtype))
+        return _for_classic_tensors(super().reduction(name, dtype))
 
 
-def backend_for(kind: type) -> Backend:
-    """The backend for tensors of a type."""
-    modern = issubclass(kind, (mx.np.ndarray, mx.sym.np._Symbol))
-    return MXNetBackend(kind) if modern else ClassicBackend(kind)
+def create_backend(tensor_type: type) -> Backend:
+    """Return the backend for tensors of a type."""
+    has_numpy_interface = issubclass(tensor_type, (mx.np.ndarray, mx.sym.np._Symbol))
+    return MXNetBackend(tensor_type) if has_numpy_interface else ClassicBackend(tensor_type)
 
 
-BACKEND = backend_for
+BACKEND = create_backend

@@ -1,4 +1,4 @@
-"""Permutations and broadcasts beyond MXNet's own, and reshapes of symbols, which have no shape, by ``npx.reshape``."""
+"""Permutations and broadcasts that MXNet lacks, and reshapes of symbols, whose shapes are unknown."""
 
 from __future__ import annotations
 
@@ -12,91 +12,98 @@ import mxnet as mx
 from plait.errors import make_error
 
 INFER, KEEP, SKIP, MERGE, SPLIT = -1, -2, -3, -5, -6
-"""A length from the others, a dimension as it is, one of length 1 left out, two made one, and one made two.
+"""The codes of ``npx.reshape``: infer a length, keep a dimension, remove one of length 1, merge two, split in two.
 
-More than two take several reshapes, which copy nothing in a graph.
+More than two need several reshapes, which do not copy in a graph.
 """
 
-_LONGEST = 6
-"""How many dimensions MXNet transposes at once."""
+_MAX_TRANSPOSE_RANK = 6
+"""The largest rank that MXNet transposes."""
 
 Axes = tuple[int, ...]
+"""The numbers of the axes in one dimension."""
 
 
 def is_symbol(tensor: Any) -> bool:
-    """Whether it is a symbol of a graph, and not an array; symbols have no shape."""
+    """Whether a tensor is a symbol of a graph, which has no shape."""
     return isinstance(tensor, mx.sym.Symbol)
 
 
-def space_of(tensor: Any) -> Any:
-    """The functions that take it, Gluon's ``F``."""
+def namespace_of(tensor: Any) -> Any:
+    """The namespace of functions for a tensor, as Gluon's ``F``."""
     return mx.sym.np if is_symbol(tensor) else mx.np
 
 
-def type_of(tensor: Any) -> Any:
-    """The type of the elements; of a symbol where its graph tells, or else ``None``."""
+def dtype_of(tensor: Any) -> Any:
+    """The element type, or ``None`` for a symbol whose graph does not determine it."""
     return tensor.infer_type_partial()[1][0] if is_symbol(tensor) else tensor.dtype
 
 
 def permute(tensor: Any, order: Sequence[int]) -> Any:
-    """Transpose elements of any type, along any number of dimensions."""
-    if type_of(tensor) == mx.np.bool_:  # MXNet does not transpose truth values
+    """Permute the dimensions of a tensor of any element type and rank."""
+    if dtype_of(tensor) == mx.np.bool_:  # MXNet does not transpose bools
         return permute(tensor.astype("uint8"), order).astype(bool)
-    if len(order) <= _LONGEST:
-        return space_of(tensor).transpose(tensor, order)
-    places = list(range(len(order)))
-    for place, source in enumerate(order):
-        other = places.index(source)
-        if other != place:
-            tensor = space_of(tensor).swapaxes(tensor, place, other)
-            places[place], places[other] = places[other], places[place]
+    if len(order) <= _MAX_TRANSPOSE_RANK:
+        return namespace_of(tensor).transpose(tensor, order)
+    current = list(range(len(order)))
+    for position, source in enumerate(order):
+        other = current.index(source)
+        if other != position:
+            tensor = namespace_of(tensor).swapaxes(tensor, position, other)
+            current[position], current[other] = current[other], current[position]
     return tensor
 
 
 def expand(tensor: Any, shape: Sequence[Any]) -> Any:
-    """Broadcast to a shape; of a symbol a size that is not known stays as it is."""
+    """Broadcast a tensor to a shape; unknown lengths of a symbol are kept."""
     kept = [size if type(size) is int else KEEP for size in shape]
-    space = space_of(tensor)
+    namespace = namespace_of(tensor)
     if 0 not in shape or not (is_symbol(tensor) or tensor.size):
-        return space.broadcast_to(tensor, kept)
-    some = space.broadcast_to(tensor, [size or 1 for size in kept])  # MXNet writes no gradient of an empty result
-    return some[tuple([slice(None if size == KEEP else size) for size in kept])]
+        return namespace.broadcast_to(tensor, kept)
+    nonempty = namespace.broadcast_to(tensor, [size or 1 for size in kept])  # MXNet has no gradient of an empty result
+    return nonempty[tuple([slice(None if size == KEEP else size) for size in kept])]
 
 
 def reshape_symbol(tensor: Any, sizes: Sequence[Any], before: Sequence[Axes], after: Sequence[Axes]) -> Any:
-    """Split and merge the dimensions of a symbol, each given by the numbers of its axes; a unit has none."""
+    """Split and merge the dimensions of a symbol, which are given before and after by the numbers of their axes.
+
+    A dimension of length 1 has no axes.
+    """
     if () in before:
         tensor = mx.sym.npx.reshape(tensor, [KEEP if axes else SKIP for axes in before])
     old, new = ([axes for axes in dims if axes] for dims in (before, after))
-    cuts = {*accumulate(map(len, old)), *accumulate(map(len, new))}
-    parts = [[_length(sizes, atom) if len(atoms) > 1 else KEEP for atom in atoms] for atoms in _cut(old, cuts)]
-    for codes in _splits(parts):
+    boundaries = {*accumulate(map(len, old)), *accumulate(map(len, new))}
+    parts = [
+        [_part_length(sizes, group) if len(groups) > 1 else KEEP for group in groups]
+        for groups in _split_at_boundaries(old, boundaries)
+    ]
+    for codes in _split_codes(parts):
         tensor = mx.sym.npx.reshape(tensor, codes)
-    for codes in _merges([len(atoms) for atoms in _cut(new, cuts)]):
+    for codes in _merge_codes([len(groups) for groups in _split_at_boundaries(new, boundaries)]):
         tensor = mx.sym.npx.reshape(tensor, codes)
-    for place, axes in enumerate(after):
+    for dimension, axes in enumerate(after):
         if not axes:
-            tensor = mx.sym.np.expand_dims(tensor, place)
+            tensor = mx.sym.np.expand_dims(tensor, dimension)
     return tensor
 
 
-def _cut(dims: Sequence[Axes], cuts: set[int]) -> Iterator[list[Axes]]:
-    """Each dimension as the runs of axes between two cuts."""
+def _split_at_boundaries(dims: Sequence[Axes], boundaries: set[int]) -> Iterator[list[Axes]]:
+    """Yield the axes of each dimension, split where the dimensions before or after begin."""
     end = 0
     for axes in dims:
         start, end = end, end + len(axes)
-        inside = [start, *[cut for cut in range(start + 1, end) if cut in cuts], end]
+        inside = [start, *[boundary for boundary in range(start + 1, end) if boundary in boundaries], end]
         yield [axes[one - start : other - start] for one, other in pairwise(inside)]
 
 
-def _length(sizes: Sequence[Any], axes: Axes) -> int:
-    """The length of a part, or the code for one that a call will tell."""
+def _part_length(sizes: Sequence[Any], axes: Axes) -> int:
+    """The length of a part of a dimension, or ``INFER`` if it is not an int."""
     lengths = [sizes[axis] for axis in axes]
     return prod(lengths) if all(type(length) is int for length in lengths) else INFER
 
 
-def _splits(parts: list[list[int]]) -> Iterator[list[int]]:
-    """Codes, reshape by reshape, that split each dimension into parts of these lengths."""
+def _split_codes(parts: list[list[int]]) -> Iterator[list[int]]:
+    """Yield the codes of each reshape that splits dimensions into parts of these lengths."""
     if any(lengths.count(INFER) > 1 for lengths in parts):
         raise make_error("PLT303", "MXNet's symbols tell no more than one size of a group; give all but one as ints")
     while any(len(lengths) > 1 for lengths in parts):
@@ -113,8 +120,8 @@ def _splits(parts: list[list[int]]) -> Iterator[list[int]]:
         yield codes
 
 
-def _merges(counts: list[int]) -> Iterator[list[int]]:
-    """Codes, reshape by reshape, that make one dimension of as many neighbours as each count says."""
+def _merge_codes(counts: list[int]) -> Iterator[list[int]]:
+    """Yield the codes of each reshape that merges adjacent dimensions, as many as each count says."""
     while any(count > 1 for count in counts):
         yield [code for count in counts for code in [MERGE] * (count // 2) + [KEEP] * (count % 2)]
         counts = [(count + 1) // 2 for count in counts]

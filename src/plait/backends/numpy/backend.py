@@ -1,4 +1,4 @@
-"""NumPy: arrays, their subclasses, and scalars, which are tensors of rank 0; of masked arrays the masks are kept."""
+"""The backend of NumPy: arrays, their subclasses, masked arrays, and scalars, which are tensors of rank 0."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from plait.errors import make_error
 if TYPE_CHECKING:
     from plait.backends.capabilities import ContractionOps, LargeTensorOps
 
-_KINDS = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c": "complex"}
+_KIND_BY_CODE = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c": "complex"}
 
 
 def _large_tensor_ops() -> LargeTensorOps:
-    from plait.backends.numpy.large_tensors import OPS
+    """Import the operations for large tensors, which few programs need."""
+    from plait.backends.numpy.large_tensors import LARGE_TENSOR_OPS
 
-    return OPS
+    return LARGE_TENSOR_OPS
 
 
 def _contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
+    """Import the operations for contractions, and return those for element types."""
     from plait.backends.numpy.contraction import contraction_ops
 
     return contraction_ops(dtypes)
@@ -35,33 +37,33 @@ LARGE_TENSORS = LargeTensors(_large_tensor_ops, min_elements=2048)
 
 
 class NumpyBackend(Backend):
-    """Plans call the methods of the tensor's own class, so that a subclass keeps what it overrides."""
+    """Calls the methods of the tensor's own class, so that the overrides of a subclass take effect."""
 
     name = "numpy"
     concat: Callable[[Sequence[Any], int], Any] = staticmethod(np.concatenate)
     stack: Callable[[Sequence[Any]], Any] = staticmethod(np.stack)
     expand: Callable[[Any, Sequence[int]], Any] = staticmethod(np.broadcast_to)
 
-    def __init__(self, kind: type) -> None:
-        if not issubclass(kind, (np.ndarray, np.generic)) or issubclass(kind, np.matrix):
-            raise TypeError(f"{kind.__qualname__} is no array of any rank")
-        cls: Any = kind
+    def __init__(self, tensor_type: type) -> None:
+        if not issubclass(tensor_type, (np.ndarray, np.generic)) or issubclass(tensor_type, np.matrix):
+            raise TypeError(f"{tensor_type.__qualname__} is no array of any rank")
+        cls: Any = tensor_type
         self.cls = cls
-        if kind is np.ndarray:
+        if tensor_type is np.ndarray:
             self.contraction_ops, self.large_tensors = _contraction_ops, LARGE_TENSORS
         self.reshape, self.view, self.permute = cls.reshape, cls.reshape, cls.transpose
-        if issubclass(kind, np.generic):  # which becomes an array as soon as it is expanded
+        if issubclass(tensor_type, np.generic):  # expanding makes an array of a scalar
             self.reshape = self.view = lambda tensor, shape: tensor.reshape(shape)
-        if issubclass(kind, np.ndarray) and kind is not np.ndarray:
+        if issubclass(tensor_type, np.ndarray) and tensor_type is not np.ndarray:
             self.expand = partial(np.broadcast_to, subok=True)
-        if _is_masked(kind):
+        if _is_masked(tensor_type):
             self.expand, self.concat, self.stack = _expand_masked, np.ma.concatenate, np.ma.stack
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
         for tensor in tensors:
             if type(tensor) is not np.ndarray:
-                _refuse_masks(type(tensor), "einsum")
+                _raise_if_masked(type(tensor), "einsum")
         try:
             return np.einsum(equation, *tensors)
         except TypeError as error:
@@ -71,14 +73,16 @@ class NumpyBackend(Backend):
         from plait.backends.numpy.reductions import reductions_of
 
         if name == "logsumexp":
-            _refuse_masks(self.cls, name)
+            _raise_if_masked(self.cls, name)
         return reductions_of(self.cls).build(name, None if dtype is None else self.kind(dtype), dtype)
 
     def for_any_type(self) -> Backend:
         return _arrays_and_scalars(self.cls)
 
     def kind(self, dtype: Any) -> str:
-        return _KINDS.get(dtype.kind) or (super().kind(dtype) if dtype.kind == "V" and not dtype.names else "other")
+        return _KIND_BY_CODE.get(dtype.kind) or (
+            super().kind(dtype) if dtype.kind == "V" and not dtype.names else "other"
+        )
 
     def strides(self, tensor: Any) -> tuple[int, ...] | None:
         return tensor.strides
@@ -88,14 +92,14 @@ class NumpyBackend(Backend):
         return tensor if isinstance(tensor, np.ndarray) else np.asarray(tensor)
 
 
-def _is_masked(kind: type) -> bool:
-    """Whether arrays of that type have masks; `numpy.ma`, which takes long to import, is not needed to tell."""
-    masked_array = getattr(sys.modules.get("numpy.ma"), "MaskedArray", None)  # not while another thread imports it
-    return masked_array is not None and issubclass(kind, masked_array)
+def _is_masked(tensor_type: type) -> bool:
+    """Whether a type is of masked arrays. `numpy.ma` is slow to import and need not be loaded."""
+    masked_array = getattr(sys.modules.get("numpy.ma"), "MaskedArray", None)  # None while another thread imports it
+    return masked_array is not None and issubclass(tensor_type, masked_array)
 
 
 def _expand_masked(tensor: Any, shape: Sequence[int]) -> Any:
-    """Broadcast by copies, masks included."""
+    """Broadcast a masked array and its mask, by copies."""
     tensor = tensor.reshape((1,) * (len(shape) - tensor.ndim) + tensor.shape)
     for axis, size in enumerate(shape):
         if tensor.shape[axis] != size:
@@ -103,25 +107,25 @@ def _expand_masked(tensor: Any, shape: Sequence[int]) -> Any:
     return tensor
 
 
-def _concat(tensors: Sequence[Any], axis: int) -> Any:
-    """By the function that sees the masks, if there are any."""
+def _concat_with_masks(tensors: Sequence[Any], axis: int) -> Any:
+    """Concatenate arrays, by the function of `numpy.ma` if one is masked."""
     return (np.ma if any(_is_masked(type(tensor)) for tensor in tensors) else np).concatenate(tensors, axis)
 
 
-def _refuse_masks(kind: type, name: str) -> None:
-    """Raise PLT503 for what has no meaning with a mask."""
-    if _is_masked(kind):
+def _raise_if_masked(tensor_type: type, name: str) -> None:
+    """Raise PLT503 if a type is of masked arrays, for which the named operation is not defined."""
+    if _is_masked(tensor_type):
         raise make_error("PLT503", f"{name} is not defined on masked arrays; fill them first, as x.filled(0) does")
 
 
 class _ArraysAndScalars(NumpyBackend):
-    """Scalars, as a reduction of all axes returns them, and subclasses have methods of their own."""
+    """The backend for arrays of any type, and for the scalars that a reduction of all axes returns."""
 
-    def __init__(self, kind: type) -> None:
-        super().__init__(kind)
+    def __init__(self, tensor_type: type) -> None:
+        super().__init__(tensor_type)
         self.reshape = self.view = lambda tensor, shape: tensor.reshape(shape)
         self.permute = lambda tensor, order: tensor.transpose(order)
-        self.concat = _concat
+        self.concat = _concat_with_masks
 
 
 _arrays_and_scalars = clearable_lru_cache(maxsize=64)(_ArraysAndScalars)

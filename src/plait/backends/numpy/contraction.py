@@ -1,4 +1,4 @@
-"""NumPy's contraction operations: BLAS for its types, half types by way of ``float32``, and einsum's loop in C."""
+"""The operations of pairwise contractions in NumPy: BLAS, and einsum's loop in C; half precision is cast to float32."""
 
 from __future__ import annotations
 
@@ -13,21 +13,24 @@ from plait._caches import clearable_lru_cache
 from plait.backends.capabilities import ContractionOps, ProductFunction
 from plait.backends.costs import ContractionCosts
 from plait.backends.interface import identity
-from plait.backends.numpy.reductions import BLAS_REAL, add_by_blas
+from plait.backends.numpy.reductions import REAL_BLAS_CODES, sum_by_blas
 from plait.backends.reduction_rules import is_half_precision
 
-try:  # numpy.einsum without the Python around it
+try:  # numpy.einsum without its Python wrapper
     from numpy._core.multiarray import c_einsum
 except ImportError:
     c_einsum = np.einsum
 
-_BLAS = {"f": 0.012, "d": 0.034, "F": 0.068, "D": 0.136}
-"""The types that BLAS multiplies, and how many nanoseconds an operation takes."""
+_BLAS_FLOP_COSTS = {"f": 0.012, "d": 0.034, "F": 0.068, "D": 0.136}
+"""By type code of the element types of BLAS, the nanoseconds of one multiplication or addition."""
 
 
 @clearable_lru_cache(maxsize=256)
 def contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
-    """For arrays of these types, all converted to the result's first; ``None`` where only ``numpy.einsum`` can tell."""
+    """Return the operations for arrays of these types; ``None`` for types that only ``numpy.einsum`` supports.
+
+    The operands are cast to the type of the accumulator first.
+    """
     try:
         result = np.result_type(*dtypes)
         dtype = np.result_type(*[np.float32 if is_half_precision(each) else each for each in dtypes])
@@ -35,43 +38,48 @@ def contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
         return None
     if dtype.kind not in "biufc" or dtype.isbuiltin != 1:
         return None
-    vecdot = getattr(np, "vecdot", None) if dtype.kind == "f" else None  # it conjugates complex numbers
+    vecdot = getattr(np, "vecdot", None) if dtype.kind == "f" else None  # np.vecdot conjugates complex numbers
     return ContractionOps(
         einsum=c_einsum,
         dot=np.ndarray.dot,
         matmul=np.matmul,
         vecdot=vecdot,
         multiply=np.multiply,
-        multiply_into=lambda one, other: np.multiply(one, other, one),
+        multiply_into=lambda left, right: np.multiply(left, right, left),
         copy=lambda tensor, _: tensor.copy(),
-        add=add_by_blas if dtype.char in BLAS_REAL else partial(np.add.reduce, dtype=dtype),
+        add=sum_by_blas if dtype.char in REAL_BLAS_CODES else partial(np.add.reduce, dtype=dtype),
         diagonal=_diagonal,
-        matmul_into=partial(_matmul_into, dtype),
-        costs=ContractionCosts(flop=_BLAS.get(dtype.char, inf), multiply_reuses=True, has_vecdot=vecdot is not None),
-        wrap=identity if all(each == dtype for each in dtypes) else lambda call: _within(call, dtype, result),
+        matmul_into=partial(_build_matmul_into, dtype),
+        costs=ContractionCosts(
+            flop=_BLAS_FLOP_COSTS.get(dtype.char, inf), multiply_reuses=True, has_vecdot=vecdot is not None
+        ),
+        wrap=identity if all(each == dtype for each in dtypes) else lambda call: _wrap_with_dtypes(call, dtype, result),
     )
 
 
-def _within(call: Callable[..., Any], inside: Any, result: Any) -> Callable[..., Any]:
-    """A call with arrays of one type, and the result in another: sums in 16 bits would lose most of their digits."""
+def _wrap_with_dtypes(call: Callable[..., Any], accumulator: Any, result: Any) -> Callable[..., Any]:
+    """Wrap a function so that it casts its arrays to the accumulator's type, and its result to another."""
 
-    def within(*tensors: Any) -> Any:
-        return call(*[tensor.astype(inside, copy=False) for tensor in tensors]).astype(result, copy=False)
+    def call_with_dtypes(*tensors: Any) -> Any:
+        return call(*[tensor.astype(accumulator, copy=False) for tensor in tensors]).astype(result, copy=False)
 
-    return within
+    return call_with_dtypes
 
 
 def _diagonal(tensor: Any, axes: tuple[int, int]) -> Any:
+    """The diagonal of two dimensions as a view, writeable if the array is."""
     view = tensor.diagonal(0, *axes)
-    if tensor.flags.writeable:  # as that of numpy.einsum is
+    if tensor.flags.writeable:  # as the diagonal of numpy.einsum is
         view.flags.writeable = True
     return view
 
 
-def _matmul_into(dtype: Any, shape: Sequence[int], order: Sequence[int]) -> ProductFunction:
-    def product(one: Any, other: Any) -> Any:
+def _build_matmul_into(dtype: Any, shape: Sequence[int], order: Sequence[int]) -> ProductFunction:
+    """Return a matrix product that writes its result in an order of dimensions into new memory of a shape."""
+
+    def matmul_into(left: Any, right: Any) -> Any:
         result = np.empty(shape, dtype)
-        np.matmul(one, other, result.transpose(order))
+        np.matmul(left, right, result.transpose(order))
         return result
 
-    return product
+    return matmul_into

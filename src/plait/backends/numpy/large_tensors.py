@@ -1,4 +1,4 @@
-"""How large arrays of NumPy are reduced and copied: by ufuncs into memory, by copies part by part, and by kernels."""
+"""The operations for large arrays of NumPy: ufuncs that write into memory, copies block by block, and kernels."""
 
 from __future__ import annotations
 
@@ -11,41 +11,46 @@ import numpy as np
 from plait._caches import clearable_lru_cache
 from plait.backends.capabilities import LargeTensorOps, ReductionOps, TwoPassOps
 from plait.backends.costs import MemoryCosts
-from plait.backends.numpy.reductions import BLAS_REAL, UFUNCS, ones
+from plait.backends.numpy.reductions import REAL_BLAS_CODES, UFUNCS, ones
 from plait.backends.reduction_rules import PIVOT_REDUCTIONS, ROUNDING_REDUCTIONS, is_half_precision
 
-_OF_BOOLS: dict[str, Any] = {"any": np.bitwise_or, "all": np.bitwise_and, "max": np.bitwise_or, "min": np.bitwise_and}
-"""The same, many at a time."""
+_BOOL_UFUNCS: dict[str, Any] = {
+    "any": np.bitwise_or,
+    "all": np.bitwise_and,
+    "max": np.bitwise_or,
+    "min": np.bitwise_and,
+}
+"""Bitwise ufuncs, which give the same for bools as the logical ones and process many at a time."""
 
 
 def _one_pass_ops(name: str, dtype: Any) -> ReductionOps | None:
-    """The calls of a reduction in one pass, or ``None`` where it is one call."""
-    ufunc = _OF_BOOLS.get(name) if dtype.kind == "b" else None
+    """Return the operations of a reduction in one pass, or ``None`` where one call is fastest."""
+    ufunc = _BOOL_UFUNCS.get(name) if dtype.kind == "b" else None
     ufunc = ufunc or UFUNCS.get("sum" if name == "mean" else name)
     if ufunc is None or dtype.kind not in "biufc":
         return None
-    result = ufunc.reduce(np.ones(1, dtype)).dtype  # a sum of narrow integers is wide
-    half = name in ROUNDING_REDUCTIONS and is_half_precision(dtype)
-    wide = np.dtype(np.float32) if half else result
-    real = name in ("sum", "mean") and wide.char in BLAS_REAL
-    truth = name in ("any", "all")  # whose first call takes any type, and gives bool
+    result = ufunc.reduce(np.ones(1, dtype)).dtype  # sums of narrow integers have 64 bits
+    is_half = name in ROUNDING_REDUCTIONS and is_half_precision(dtype)
+    wide = np.dtype(np.float32) if is_half else result
+    sums_by_blas = name in ("sum", "mean") and wide.char in REAL_BLAS_CODES
+    is_logical = name in ("any", "all")  # its first call casts any type to bool
     return ReductionOps(
-        empty=lambda _, shape: np.empty(shape, dtype if half else result),
+        empty=lambda _, shape: np.empty(shape, dtype if is_half else result),
         scratch=lambda _, shape: np.empty(shape, wide),
         combine=ufunc,
         reduce_axis=lambda array, axis, out: ufunc.reduce(array, axis, wide, out),
-        matmul_ones=_matmul_ones if real else None,
-        reduce_rows=_reduce_rows if real else None,
-        upcast=None if truth or wide == dtype else lambda array: array.astype(wide),
-        finish=_FINISH.get(name) if wide.kind in "fc" else None,
-        needs_downcast=half,
-        itemsize=(dtype if half else result).itemsize,
+        matmul_ones=_matmul_ones if sums_by_blas else None,
+        reduce_rows=_reduce_rows if sums_by_blas else None,
+        upcast=None if is_logical or wide == dtype else lambda array: array.astype(wide),
+        finish=_FINISH_FUNCTIONS.get(name) if wide.kind in "fc" else None,
+        needs_downcast=is_half,
+        itemsize=(dtype if is_half else result).itemsize,
         costs=_costs(name, wide, dtype),
     )
 
 
 def _costs(name: str, wide: Any, dtype: Any) -> MemoryCosts:
-    """Wider elements take longer, and so do those that are converted first; a row of minima is begun slowly."""
+    """The costs of a reduction: wider elements take longer, and so do elements that are cast first."""
     scale = max(wide.itemsize / 4, 0.5) * (6 if is_half_precision(dtype) else 1)
     costs = MemoryCosts(
         reduce_element=0.2 * scale,
@@ -59,138 +64,152 @@ def _costs(name: str, wide: Any, dtype: Any) -> MemoryCosts:
         return costs._replace(multi_axis_element=1.2, single_outer_axis_element=1.2)
     if name in ("sum", "mean"):
         costs = costs._replace(combine_strided_element=0.35 * scale)
-        if wide.char in BLAS_REAL:
+        if wide.char in REAL_BLAS_CODES:
             costs = costs._replace(matmul_row_overhead=3.0, matmul_element=0.1 * scale)
             costs = costs._replace(einsum_row_overhead=5.0, einsum_element=0.27 * scale)
     return costs
 
 
 def _matmul_ones(array: Any, out: Any) -> Any:
+    """Sum the last dimension by a matrix product with a vector of ones."""
     *shape, length = array.shape
-    made = (array.reshape(-1, length) @ ones(length, array.dtype)).reshape(shape)
+    result = (array.reshape(-1, length) @ ones(length, array.dtype)).reshape(shape)
     if out is None:
-        return made
-    out[...] = made
+        return result
+    out[...] = result
     return out
 
 
 def _reduce_rows(array: Any, axis: int, out: Any) -> Any:
+    """Sum one dimension by einsum."""
     axes = [*range(array.ndim)]
     return np.einsum(array, axes, axes[:axis] + axes[axis + 1 :], out=out)
 
 
-_FINISH: dict[str, Any] = {
+_FINISH_FUNCTIONS: dict[str, Any] = {
     "mean": lambda out, count: np.true_divide(out, count, out=out),
-    "sum": lambda out, _: np.add(out, 0, out=out),  # NumPy begins at 0: a sum of negative zeros alone is positive
+    "sum": lambda out, _: np.add(out, 0, out=out),  # as in NumPy, a sum of negative zeros is positive
 }
 
 
-_PART = 128
-"""How many elements a product with ones adds up."""
+_MATMUL_PART = 128
+"""How many elements one product with ones sums in a two-pass reduction."""
 
 
 def _two_pass_ops(name: str, dtype: Any) -> TwoPassOps | None:
-    """The calls of a reduction in two passes, or ``None`` where it is one call."""
-    exponentials = name == "logsumexp"
-    if dtype.kind not in ("f" if exponentials else "fc"):
+    """Return the operations of a two-pass reduction, or ``None`` where one call is fastest."""
+    is_logsumexp = name == "logsumexp"
+    if dtype.kind not in ("f" if is_logsumexp else "fc"):
         return None
-    half = is_half_precision(dtype)
-    wide = np.dtype(np.float32) if half else dtype.newbyteorder("=")
+    is_half = is_half_precision(dtype)
+    wide = np.dtype(np.float32) if is_half else dtype.newbyteorder("=")
     real = np.empty(0, wide).real.dtype
     pivot, total = _one_pass_ops(PIVOT_REDUCTIONS[name], wide), _one_pass_ops("sum", real)
     if pivot is None or total is None:
         return None
-    transform, element = _TRANSFORM[exponentials, wide.kind]
-    held = wide.itemsize if real == wide else wide.itemsize + real.itemsize
+    transform, element = _TRANSFORMS[is_logsumexp, wide.kind]
+    transform_bytes = wide.itemsize if real == wide else wide.itemsize + real.itemsize
     element *= wide.itemsize / 4
-    costs = total.costs._replace(max_matmul_part=_PART, transform_element=element, transform_bytes=held)
+    costs = total.costs._replace(
+        max_matmul_part=_MATMUL_PART, transform_element=element, transform_bytes=transform_bytes
+    )
     return TwoPassOps(
         pivot=pivot,
-        fix_pivot=(lambda peak: np.where(np.isfinite(peak), peak, wide.type(0))) if exponentials else None,
+        fix_pivot=(lambda peak: np.where(np.isfinite(peak), peak, wide.type(0))) if is_logsumexp else None,
         upcast=None if wide == dtype else lambda array: array.astype(wide),
         scratch=lambda _, shape: np.empty(shape, wide),
         transform=transform,
         total=total._replace(finish=None, costs=costs),
-        empty=lambda _, shape: np.empty(shape, dtype if half else real),
-        errstate=_QUIET if exponentials else nullcontext,
-        finish=_TWO_PASS_FINISH[name],
+        empty=lambda _, shape: np.empty(shape, dtype if is_half else real),
+        errstate=_ignore_infinities if is_logsumexp else nullcontext,
+        finish=_TWO_PASS_FINISH_FUNCTIONS[name],
     )
 
 
-_QUIET = partial(np.errstate, divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
+_ignore_infinities = partial(np.errstate, divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
 
 
-def _without(part: Any, pivot: Any, memory: Any) -> Any:
-    if part.dtype != memory.dtype:  # made wide all at once, which is faster than in the ufunc's own buffers
+def _subtract_pivot(part: Any, pivot: Any, memory: Any) -> Any:
+    """Write the differences of a block and its pivot into memory."""
+    if part.dtype != memory.dtype:  # one cast is faster than casts in the buffers of the ufunc
         np.copyto(memory, part)
         part = memory
     return np.subtract(part, pivot, memory)
 
 
-def _squares(part: Any, pivot: Any, memory: Any) -> Any:
-    return np.square(_without(part, pivot, memory), memory)
+def _squared_deviations(part: Any, pivot: Any, memory: Any) -> Any:
+    """The squares of the differences of a block and its pivot."""
+    return np.square(_subtract_pivot(part, pivot, memory), memory)
 
 
-def _squares_of_complex(part: Any, pivot: Any, memory: Any) -> Any:
-    memory = _without(part, pivot, memory)
+def _squared_magnitudes(part: Any, pivot: Any, memory: Any) -> Any:
+    """The squared absolute values of the differences of a complex block and its pivot."""
+    memory = _subtract_pivot(part, pivot, memory)
     pairs = memory.reshape(-1).view(memory.real.dtype).reshape(*memory.shape, 2)
     np.square(pairs, pairs)
     return np.add(pairs[..., 0], pairs[..., 1])
 
 
 def _exponentials(part: Any, pivot: Any, memory: Any) -> Any:
-    return np.exp(_without(part, pivot, memory), memory)
+    """The exponentials of the differences of a block and its pivot."""
+    return np.exp(_subtract_pivot(part, pivot, memory), memory)
 
 
-_TRANSFORM: dict[tuple[bool, str], tuple[Any, float]] = {
-    (False, "f"): (_squares, 0.25),
-    (False, "c"): (_squares_of_complex, 0.4),
+_TRANSFORMS: dict[tuple[bool, str], tuple[Any, float]] = {
+    (False, "f"): (_squared_deviations, 0.25),
+    (False, "c"): (_squared_magnitudes, 0.4),
     (True, "f"): (_exponentials, 1.2),
 }
-"""What is made of each element, and how many nanoseconds that takes for one of 32 bits."""
+"""By whether it is logsumexp and kind: the transform of each element, and its nanoseconds for 32 bits."""
 
 
-def _var(total: Any, _: Any, count: int) -> Any:
+def _finish_var(total: Any, _: Any, count: int) -> Any:
+    """The variance, from the sum of the squared deviations."""
     return np.true_divide(total, count, dtype=total.dtype)
 
 
-_TWO_PASS_FINISH: dict[str, Any] = {
-    "var": _var,
-    "std": lambda total, pivot, count: np.sqrt(_var(total, pivot, count)),
+_TWO_PASS_FINISH_FUNCTIONS: dict[str, Any] = {
+    "var": _finish_var,
+    "std": lambda total, pivot, count: np.sqrt(_finish_var(total, pivot, count)),
     "logsumexp": lambda total, pivot, _: np.log(total) + pivot,
 }
 
 
 def _empty(array: Any, shape: tuple[int, ...]) -> Any:
+    """Allocate memory in the element type of an array."""
     return np.empty(shape, array.dtype)
 
 
-def _copy(array: Any, shape: tuple[int, ...], parts: list[Any]) -> Any:
+def _copy(array: Any, shape: tuple[int, ...], blocks: list[Any]) -> Any:
+    """Copy an array to new memory of another shape, block by block."""
     out = _empty(array, shape)
     source = array.reshape(shape)
-    for part in parts:
-        out[part] = source[part]
+    for block in blocks:
+        out[block] = source[block]
     return out
 
 
 @clearable_lru_cache(maxsize=256)
 def _reduction_ops(name: str, dtype: Any, _: bool) -> ReductionOps | TwoPassOps | None:
+    """Return the operations of a reduction, or ``None`` where one call is fastest."""
     return _two_pass_ops(name, dtype) if name in PIVOT_REDUCTIONS else _one_pass_ops(name, dtype)
 
 
 def _build_kernel(*task: Any) -> Any:
+    """Import the kernels, and build one: see `LargeTensorOps.build_kernel`."""
     from plait.backends.kernels import filling
 
     return filling(*task)
 
 
 def _why_no_kernel(name: str | None, dtype: Any) -> str | None:
+    """Return why there is no kernel for a reduction of an element type, or ``None`` if there is one."""
     from plait.backends.kernels import why_not
 
     return why_not(name, dtype)
 
 
-OPS = LargeTensorOps(
+LARGE_TENSOR_OPS = LargeTensorOps(
     layout_key=lambda array: (array.strides, array.dtype),
     strides_and_itemsize=lambda array: (array.strides, array.itemsize),
     reduction_ops=_reduction_ops,

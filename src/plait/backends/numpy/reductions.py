@@ -1,4 +1,4 @@
-"""The reductions of NumPy arrays, by the ufuncs that its methods end in, and sums as products with ones, by BLAS."""
+"""The reductions of NumPy arrays by ufuncs, and sums by BLAS as products with a vector of ones."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ _KINDS = ("bool", "integer", "floating", "complex")
 
 
 def _mean(tensor: Any, axes: tuple[int, ...], dtype: Any = None) -> Any:
+    """The mean, without the Python of ``ndarray.mean``, and NaN without a warning for no elements."""
     total = np.add.reduce(tensor, axes, dtype)
     if not tensor.size:
         return np.full_like(total, np.nan)[()]
@@ -26,12 +27,14 @@ def _mean(tensor: Any, axes: tuple[int, ...], dtype: Any = None) -> Any:
 
 
 def _var(tensor: Any, axes: tuple[int, ...]) -> Any:
+    """The variance, and NaN without a warning for no elements."""
     return tensor.var(axes) if tensor.size else _mean(tensor.real, axes)
 
 
 def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
-    found = np.maximum.reduce(tensor, axes, keepdims=True, initial=-np.inf)
-    return np.where(np.isfinite(found), found, 0).astype(tensor.dtype)
+    """Return the maximum with dimensions kept, or 0 where it is infinite, so that it can be subtracted."""
+    maximum = np.maximum.reduce(tensor, axes, keepdims=True, initial=-np.inf)
+    return np.where(np.isfinite(maximum), maximum, 0).astype(tensor.dtype)
 
 
 UFUNCS: dict[str, Any] = {
@@ -42,78 +45,79 @@ UFUNCS: dict[str, Any] = {
     "any": np.logical_or,
     "all": np.logical_and,
 }
+"""The ufunc of each reduction that has one."""
 
-_REDUCTIONS: dict[str, Reduction] = {
+_UFUNC_REDUCTIONS: dict[str, Reduction] = {
     **{name: ufunc.reduce for name, ufunc in UFUNCS.items()},
     "mean": _mean,
     "var": _var,
     "std": lambda tensor, axes: np.sqrt(_var(tensor, axes)),
 }
-"""What the methods of arrays end in."""
+"""The reductions without the Python methods of arrays."""
 
-_IN_FLOAT32: dict[str, Reduction] = {
+_FLOAT32_REDUCTIONS: dict[str, Reduction] = {
     "sum": lambda tensor, axes: np.add.reduce(tensor, axes, np.float32).astype(tensor.dtype),
     "prod": lambda tensor, axes: np.multiply.reduce(tensor, axes, np.float32).astype(tensor.dtype),
     "mean": lambda tensor, axes: _mean(tensor, axes, np.float32).astype(tensor.dtype),
 }
-"""For half types, without a copy of all elements."""
+"""The reductions of half-precision arrays in float32, without a copy of all elements."""
 
 
 @clearable_lru_cache(maxsize=64)
 def reductions_of(cls: Any) -> ReductionTable:
-    """The reductions of a class of arrays: its methods, which a subclass may have overridden."""
+    """Return the reductions of a class of arrays: its methods, which a subclass may override."""
     from plait.backends.common.reductions import ReductionTable, build_logsumexp
 
-    quiet = np.errstate(divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
+    ignore_infinities = np.errstate(divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
     overrides: dict[str | tuple[str, str | None], Reduction] = {
-        "logsumexp": quiet(build_logsumexp(_finite_max, np.exp, np.add.reduce, np.log, np.squeeze)),
-        ("std", "other"): lambda tensor, axes: tensor.var(axes) ** 0.5,  # objects have no method for numpy.sqrt
+        "logsumexp": ignore_infinities(build_logsumexp(_finite_max, np.exp, np.add.reduce, np.log, np.squeeze)),
+        ("std", "other"): lambda tensor, axes: tensor.var(axes) ** 0.5,  # numpy.sqrt does not support objects
     }
     if cls is np.ndarray:
-        overrides |= {(name, kind): reduce for name, reduce in _REDUCTIONS.items() for kind in _KINDS}
-        overrides |= {(name, "half"): reduce for name, reduce in _IN_FLOAT32.items()}
+        overrides |= {(name, kind): reduce for name, reduce in _UFUNC_REDUCTIONS.items() for kind in _KINDS}
+        overrides |= {(name, "half"): reduce for name, reduce in _FLOAT32_REDUCTIONS.items()}
     upcast = [name for name in ROUNDING_REDUCTIONS if (name, "half") not in overrides]
     return ReductionTable(
         partial(getattr, cls), overrides=overrides, upcast={"half": upcast}, is_half_precision=is_half_precision
     )
 
 
-BLAS_REAL = "fd"
-"""The types whose sums may be products with ones: of a complex infinity times one a part is NaN."""
+REAL_BLAS_CODES = "fd"
+"""The codes of the real element types of BLAS. A complex infinity times one has a part that is NaN."""
 
-_BLOCK = 2048
-"""The most elements that one product with ones adds up."""
+_MAX_BLOCK = 2048
+"""The most elements that one product with ones sums."""
 
-_SMALL = 1024
-"""Below so many elements NumPy's own sum is as fast."""
+_MIN_BLAS_ELEMENTS = 1024
+"""Below this number of elements NumPy's own sum is as fast."""
 
 
-def add_by_blas(tensor: Any, axes: tuple[int, ...]) -> Any:
-    """The sum along some dimensions, for real types that BLAS knows."""
+def sum_by_blas(tensor: Any, axes: tuple[int, ...]) -> Any:
+    """Sum along some dimensions by BLAS where that is faster; for its real element types."""
     shape, count = tensor.shape, tensor.ndim - len(axes)
     size = prod([shape[axis] for axis in axes])
-    block = _block(size)
-    if tensor.size < _SMALL or not block or not tensor.flags.c_contiguous:
+    block = _block_length(size)
+    if tensor.size < _MIN_BLAS_ELEMENTS or not block or not tensor.flags.c_contiguous:
         return np.add.reduce(tensor, axes)
-    if axes[0] == count:  # the last ones
+    if axes[0] == count:  # the last dimensions
         sums = tensor.reshape(-1, block) @ ones(block, tensor.dtype)
         if block == size:
             return sums.reshape(shape[:count])
         return np.add.reduce(sums.reshape(*shape[:count], size // block), -1)
-    if axes[-1] == len(axes) - 1 and block == size:  # the first ones
+    if axes[-1] == len(axes) - 1 and block == size:  # the first dimensions
         return (ones(size, tensor.dtype) @ tensor.reshape(size, -1)).reshape(shape[len(axes) :])
     return np.add.reduce(tensor, axes)
 
 
 @clearable_lru_cache(maxsize=256)
-def _block(size: int) -> int:
-    """How many of so many elements are added up at a time, few enough that little is lost in rounding; 0 for none."""
-    if size <= _BLOCK:
+def _block_length(size: int) -> int:
+    """The length of the equal blocks, short for accuracy, in which so many elements are summed; 0 if there are none."""
+    if size <= _MAX_BLOCK:
         return size
-    return next((block for block in range(_BLOCK, _BLOCK // 8, -1) if size % block == 0), 0)
+    return next((block for block in range(_MAX_BLOCK, _MAX_BLOCK // 8, -1) if size % block == 0), 0)
 
 
 @clearable_lru_cache(maxsize=64)
 def ones(count: int, dtype: Any) -> Any:
-    """So many ones."""
+    """A vector of ones, cached."""
     return np.ones(count, dtype)

@@ -1,4 +1,4 @@
-"""PaddlePaddle: eager tensors, and the values of its static programs, whose sizes may be unknown."""
+"""The backends of PaddlePaddle: eager tensors, and the values of static programs, which may have unknown lengths."""
 
 from __future__ import annotations
 
@@ -16,55 +16,58 @@ from plait.backends.interface import Backend, Reduction
 from plait.backends.paddle.einsum import einsum
 from plait.backends.reduction_rules import COUNTING_REDUCTIONS, ROUNDING_REDUCTIONS
 
-_UNKNOWN = -1
-"""What a static program has in a shape for a size that only its run will tell."""
+_UNKNOWN_LENGTH = -1
+"""The length in a shape of a static program that is known only when it runs."""
 
-_SHORT = 4
-"""How long an axis is at most whose elements are compared in pairs."""
+_MAX_UNROLLED = 4
+"""The largest length of a dimension that is reduced by pairwise minima or maxima."""
 
-_NARROW = (paddle.uint8, paddle.int8, paddle.int16)
-"""What has no minimum and no maximum."""
+_TYPES_WITHOUT_EXTREMA = (paddle.uint8, paddle.int8, paddle.int16)
+"""The element types for which Paddle has neither min nor max."""
 
 
-def _extreme(reduce: Callable[..., Any], of_two: Callable[[Any, Any], Any]) -> Reduction:
-    """Paddle's own gradient along several axes of five or six is uninitialized memory; along one it is right.
+def _min_or_max(reduce: Callable[..., Any], combine: Callable[[Any, Any], Any]) -> Reduction:
+    """Return a min or max with the right gradient.
 
-    Along a short axis, that of a pooling, the gradient of a chain of pairs is computed twenty times as fast.
+    Paddle's own gradient along several of five or six dimensions is uninitialized memory; along one it is right. Along
+    a short dimension, as of a pooling, the gradient of pairwise minima or maxima is twenty times as fast.
     """
 
-    def extreme(tensor: Any, axes: tuple[int, ...]) -> Any:
-        if tensor.dtype in _NARROW:
-            return paddle.cast(extreme(paddle.cast(tensor, "int32"), axes), tensor.dtype)
+    def min_or_max(tensor: Any, axes: tuple[int, ...]) -> Any:
+        if tensor.dtype in _TYPES_WITHOUT_EXTREMA:
+            return paddle.cast(min_or_max(paddle.cast(tensor, "int32"), axes), tensor.dtype)
         if tensor.stop_gradient or len(tensor.shape) not in (5, 6):
             return reduce(tensor, axes)
         for axis in sorted(axes, reverse=True):
-            if 1 < tensor.shape[axis] <= _SHORT:
+            if 1 < tensor.shape[axis] <= _MAX_UNROLLED:
                 tensor, *parts = paddle.unbind(tensor, axis)
                 for part in parts:
-                    tensor = of_two(tensor, part)
+                    tensor = combine(tensor, part)
             else:
                 tensor = reduce(tensor, axis)
         return tensor
 
-    return extreme
+    return min_or_max
 
 
 def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
-    found = paddle.amax(tensor, axes, True).detach()  # of nothing it is anything, which log 0 outweighs
-    zero = paddle.cast(found < found, found.dtype)  # noqa: PLR0124  # zeros_like warns in a static program
-    return paddle.where(paddle.isfinite(found), found, zero)
+    """Return the maximum with dimensions kept, or 0 where it is infinite, so that it can be subtracted."""
+    maximum = paddle.amax(tensor, axes, True).detach()  # for no elements any value will do, since log 0 is added
+    zero = paddle.cast(maximum < maximum, maximum.dtype)  # noqa: PLR0124  # zeros_like warns in a static program
+    return paddle.where(paddle.isfinite(maximum), maximum, zero)
 
 
 def _log(total: Any) -> Any:
-    return paddle.log(total * paddle.cast(total > 0.5, total.dtype))  # Paddle's exp(-inf) is not 0 but 2e-308
+    """The logarithm of a sum of exponentials, which is 0 or at least 1."""
+    return paddle.log(total * paddle.cast(total > 0.5, total.dtype))  # Paddle's exp(-inf) is 2e-308
 
 
-_mean_kept = partial(paddle.mean, keepdim=True)
-_complex_var = build_var(_mean_kept, lambda tensor: paddle.real(tensor) ** 2 + paddle.imag(tensor) ** 2, paddle.mean)
+_mean_keepdim = partial(paddle.mean, keepdim=True)
+_complex_var = build_var(_mean_keepdim, lambda tensor: paddle.real(tensor) ** 2 + paddle.imag(tensor) ** 2, paddle.mean)
 
 
 class PaddleBackend(LazySizeBackend):
-    """The values of static programs, and tensors of any type: the functions of paddle serve both of its modes."""
+    """The backend of values of static programs, and of tensors of any type: the functions accept both."""
 
     name = "paddle"
     permute = staticmethod(paddle.transpose)
@@ -76,11 +79,11 @@ class PaddleBackend(LazySizeBackend):
         function=partial(getattr, paddle),
         cast=paddle.cast,
         overrides={
-            "min": _extreme(paddle.amin, paddle.minimum),
-            "max": _extreme(paddle.amax, paddle.maximum),
+            "min": _min_or_max(paddle.amin, paddle.minimum),
+            "max": _min_or_max(paddle.amax, paddle.maximum),
             # Paddle's own takes fifteen times as long
-            "var": build_var(_mean_kept, lambda tensor: tensor * tensor, paddle.mean),
-            # Paddle's own takes no rank above 4, and is NaN where the largest is infinite
+            "var": build_var(_mean_keepdim, lambda tensor: tensor * tensor, paddle.mean),
+            # Paddle's own has a maximal rank of 4, and gives NaN where the maximum is infinite
             "logsumexp": build_logsumexp(_finite_max, paddle.exp, paddle.sum, _log, paddle.squeeze),
             ("var", "complex"): _complex_var,
         },
@@ -97,12 +100,14 @@ class PaddleBackend(LazySizeBackend):
         return paddle.reshape(tensor, self.materialize_all(self.infer_one_size(tensor, shape)))
 
     def expand(self, tensor: Any, shape: Sequence[Any]) -> Any:
-        known = [*[1] * (len(shape) - len(tensor.shape)), *self.static_sizes(tensor)]
-        sizes = [_UNKNOWN if old is None else size for old, size in zip(known, shape, strict=True)]  # it stays
+        old_shape = [*[1] * (len(shape) - len(tensor.shape)), *self.static_sizes(tensor)]
+        sizes = [
+            _UNKNOWN_LENGTH if old is None else size for old, size in zip(old_shape, shape, strict=True)
+        ]  # it is kept
         return paddle.expand(tensor, self.materialize_all(sizes))
 
     def for_any_type(self) -> Backend:
-        return _ANY
+        return _ANY_TYPE
 
     def strides(self, tensor: Any) -> tuple[int, ...] | None:
         return tuple(tensor.strides) if isinstance(tensor, paddle.Tensor) else None
@@ -113,7 +118,7 @@ class PaddleBackend(LazySizeBackend):
 
     @staticmethod
     def static_sizes(tensor: Any) -> list[int | None]:
-        return [None if size == _UNKNOWN else size for size in tensor.shape]
+        return [None if size == _UNKNOWN_LENGTH else size for size in tensor.shape]
 
     def is_symbolic(self, size: Any) -> bool:
         return isinstance(size, paddle.pir.Value) or super().is_symbolic(size)
@@ -123,7 +128,7 @@ class PaddleBackend(LazySizeBackend):
 
 
 class EagerBackend(PaddleBackend):
-    """Eager tensors."""
+    """The backend of eager tensors."""
 
     shape_is_list = True
     reshape = staticmethod(paddle.reshape)
@@ -136,21 +141,21 @@ class EagerBackend(PaddleBackend):
         return paddle.unsqueeze(tensor, list(range(len(shape))))  # Paddle's view refuses a tensor of rank 0
 
 
-def backend_for(kind: type) -> Backend:
-    """The backend for tensors of a type."""
-    return EagerBackend(kind) if issubclass(kind, paddle.Tensor) else PaddleBackend(kind)
+def create_backend(tensor_type: type) -> Backend:
+    """Return the backend for tensors of a type."""
+    return EagerBackend(tensor_type) if issubclass(tensor_type, paddle.Tensor) else PaddleBackend(tensor_type)
 
 
-def leave_to_python() -> None:
-    """Keep Paddle's tracer of bytecode out of plait's frames, as of Paddle's, where it has left a call to Python."""
+def exclude_from_tracing() -> None:
+    """Exclude plait's frames from Paddle's bytecode tracer, as Paddle's own are."""
     try:
         from paddle.framework import core
 
         core.eval_frame_skip_file_prefix((f"{Path(__file__).parents[2]}{sep}",))
-    except (ImportError, AttributeError):  # another Paddle may have no such list, and is only slower then
+    except (ImportError, AttributeError):  # other versions may lack the list, and are only slower
         pass
 
 
-leave_to_python()
-BACKEND = backend_for
-_ANY = PaddleBackend(object)
+exclude_from_tracing()
+BACKEND = create_backend
+_ANY_TYPE = PaddleBackend(object)

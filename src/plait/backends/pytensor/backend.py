@@ -1,4 +1,4 @@
-"""PyTensor: graphs, whose sizes may be unknown; ``pytensor.xtensor`` has names for its axes already: not served."""
+"""The backend of PyTensor, whose graphs may have unknown sizes; ``pytensor.xtensor`` is not supported."""
 
 from __future__ import annotations
 
@@ -17,52 +17,53 @@ from plait.backends.common.reductions import ReductionTable, build_logsumexp, bu
 from plait.backends.interface import Reduction
 
 
-def _static(tensor: Any) -> tuple[int | None, ...]:
-    """The shape of a variable or an array, ``None`` where it is not known before the graph runs."""
+def _static_shape(tensor: Any) -> tuple[int | None, ...]:
+    """The shape of a variable or an array, with ``None`` for lengths that are unknown before the graph runs."""
     return tensor.type.shape if isinstance(tensor, pt.TensorVariable) else tensor.shape
 
 
-def _with_nan(reduce: Reduction) -> Reduction:
-    """With NaN where there is one: what PyTensor compiles by default loses it."""
+def _propagate_nan(reduce: Reduction) -> Reduction:
+    """Wrap a min or max so that a NaN element gives NaN, which PyTensor's default mode loses."""
 
-    def with_nan(tensor: Any, axes: tuple[int, ...]) -> Any:
-        found = pt.any(pt.isnan(tensor), axes)
-        return pt.switch(found, pt.constant(float("nan"), dtype=tensor.dtype), reduce(tensor, axes))
+    def reduce_with_nan(tensor: Any, axes: tuple[int, ...]) -> Any:
+        has_nan = pt.any(pt.isnan(tensor), axes)
+        return pt.switch(has_nan, pt.constant(float("nan"), dtype=tensor.dtype), reduce(tensor, axes))
 
-    return with_nan
+    return reduce_with_nan
 
 
 def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
-    found = pt.max(tensor, axes, keepdims=True)
-    return disconnected_grad(pt.switch(pt.isinf(found), 0, found))
+    """Return the maximum with dimensions kept, or 0 where it is infinite, so that it can be subtracted."""
+    maximum = pt.max(tensor, axes, keepdims=True)
+    return disconnected_grad(pt.switch(pt.isinf(maximum), 0, maximum))
 
 
 _logsumexp = build_logsumexp(_finite_max, pt.exp, pt.sum, lambda total: pt.log1p(total - 1), pt.squeeze)
-"""PyTensor rewrites its own into this, but not in every mode, and with ``log`` would subtract the maximum once more."""
+"""PyTensor's own is stable in some modes only; it would rewrite ``log`` of a sum, but not ``log1p``."""
 
 _complex_var = build_var(
     partial(pt.mean, keepdims=True),
-    lambda tensor: pt.real(tensor) ** 2 + pt.imag(tensor) ** 2,  # pt.var squares, and squares may be negative
+    lambda tensor: pt.real(tensor) ** 2 + pt.imag(tensor) ** 2,  # pt.var squares complex numbers
     pt.mean,
 )
 
 
 class PyTensorBackend(LazySizeBackend):
-    """Plans call the functions of ``pytensor.tensor``, which take NumPy's arrays for constants."""
+    """Calls the functions of ``pytensor.tensor``, which convert arrays of NumPy to constants."""
 
     name = "pytensor"
     accepts = frozenset({"numpy"})
     permute = staticmethod(pt.transpose)
     concat = staticmethod(pt.concatenate)
     stack = staticmethod(pt.stack)
-    static_sizes = staticmethod(_static)
+    static_sizes = staticmethod(_static_shape)
     shape_tensor = staticmethod(pt.shape)
     reductions = ReductionTable(
         function=partial(getattr, pt),
         cast=pt.cast,
         overrides={
-            ("min", "floating"): _with_nan(pt.min),
-            ("max", "floating"): _with_nan(pt.max),
+            ("min", "floating"): _propagate_nan(pt.min),
+            ("max", "floating"): _propagate_nan(pt.max),
             "logsumexp": _logsumexp,
             ("var", "complex"): _complex_var,
         },
@@ -71,12 +72,12 @@ class PyTensorBackend(LazySizeBackend):
         is_empty=lambda tensor: 0 in tensor.type.shape,
     )
 
-    def __init__(self, kind: type) -> None:
-        if not issubclass(kind, pt.TensorVariable):
-            raise TypeError(f"{kind.__qualname__} is no TensorVariable")
+    def __init__(self, tensor_type: type) -> None:
+        if not issubclass(tensor_type, pt.TensorVariable):
+            raise TypeError(f"{tensor_type.__qualname__} is no TensorVariable")
 
     def reshape(self, tensor: Any, shape: Sequence[Any]) -> Any:
-        sizes = self.materialize_all(self.infer_one_size(tensor, shape))  # to infer one, PyTensor needs a smaller graph
+        sizes = self.materialize_all(self.infer_one_size(tensor, shape))  # an inferred size makes a smaller graph
         return pt.reshape(tensor, sizes, ndim=len(shape))
 
     def expand(self, tensor: Any, shape: Sequence[Any]) -> Any:
@@ -85,20 +86,21 @@ class PyTensorBackend(LazySizeBackend):
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
         terms, output, operands = replace_ellipsis_and_squeeze(
-            equation, tensors, [_static(tensor) for tensor in tensors], pt.squeeze
+            equation, tensors, [_static_shape(tensor) for tensor in tensors], pt.squeeze
         )
         result = pt.einsum(",".join(terms) + "->" + output, *operands)
-        known = {
+        lengths = {
             letter: size
             for term, operand in zip(terms, operands, strict=True)
-            for letter, size in zip(term, _static(operand), strict=True)
+            for letter, size in zip(term, _static_shape(operand), strict=True)
             if size is not None
         }
-        shape = tuple([known.get(letter) for letter in output])
-        if 0 in known.values() and None not in shape:  # which it does not vectorize
-            nothing = [pt.sum(operand.flatten()[:0]) for operand in operands]  # 0, by which gradients reach them
-            return pt.zeros(shape, dtype=result.dtype) + sum(nothing).astype(result.dtype)
-        return result if shape == _static(result) else pt.specify_shape(result, shape)  # it forgets some sizes
+        shape = tuple([lengths.get(letter) for letter in output])
+        if 0 in lengths.values() and None not in shape:  # PyTensor does not vectorize it
+            zeros = [pt.sum(operand.flatten()[:0]) for operand in operands]  # so that gradients reach the operands
+            return pt.zeros(shape, dtype=result.dtype) + sum(zeros).astype(result.dtype)
+        # PyTensor's einsum loses some static sizes
+        return result if shape == _static_shape(result) else pt.specify_shape(result, shape)
 
     @staticmethod
     def to_numpy(tensor: Any) -> Any:

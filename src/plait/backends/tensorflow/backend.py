@@ -1,4 +1,4 @@
-"""TensorFlow 2: eager tensors and variables, and the tensors of graphs, which may have sizes that only a run knows."""
+"""The backend of TensorFlow 2: eager tensors, variables, and tensors of graphs, which may have unknown sizes."""
 
 from __future__ import annotations
 
@@ -15,49 +15,50 @@ from plait.backends.interface import Reduction
 from plait.backends.reduction_rules import COUNTING_REDUCTIONS, ROUNDING_REDUCTIONS
 from plait.errors import make_error
 
-_INT32 = 2**31
-_DENSE = {"RaggedTensor": "its to_tensor()", "SparseTensor": "tf.sparse.to_dense"}
+_INT32_LIMIT = 2**31
+_DENSE_CONVERSIONS = {"RaggedTensor": "its to_tensor()", "SparseTensor": "tf.sparse.to_dense"}
 
-_CONTRACTED = frozenset(
+_EINSUM_TYPES = frozenset(
     {tf.float16, tf.bfloat16, tf.float32, tf.float64, tf.int32, tf.int64, tf.complex64, tf.complex128}
 )
-"""The element types that einsum has kernels for."""
+"""The element types for which einsum has kernels."""
 
-_COMPOSED: dict[str, Any] = {
+_COMPOSITE_REDUCTIONS: dict[str, Any] = {
     "std": tf.math.reduce_std,
     "var": tf.math.reduce_variance,
     "logsumexp": tf.math.reduce_logsumexp,
 }
-"""The reductions that are not one operation."""
+"""The reductions that are several operations."""
 
 
 @clearable_lru_cache(maxsize=4096)
-def _eager_ints(ints: tuple[int, ...]) -> Any:
-    """Ints as a tensor in the host's memory, made once: a conversion at each call takes longer than the operation."""
+def _ints_to_tensor(ints: tuple[int, ...]) -> Any:
+    """Convert ints to a tensor in host memory. It is cached, since the conversion takes longer than the operation."""
     with tf.device("CPU"):
-        return tf.constant(ints, tf.int32 if all(size < _INT32 for size in ints) else tf.int64)
+        return tf.constant(ints, tf.int32 if all(size < _INT32_LIMIT for size in ints) else tf.int64)
 
 
-def _constant(ints: tuple[int, ...]) -> Any:
-    """Axes, or an order of dimensions."""
-    return _eager_ints(ints) if tf.executing_eagerly() else ints
+def _axes_argument(ints: tuple[int, ...]) -> Any:
+    """Return axes, or an order of dimensions, in the form that is fastest as an argument."""
+    return _ints_to_tensor(ints) if tf.executing_eagerly() else ints
 
 
-def _reduction(name: str) -> Reduction:
-    if name in _COMPOSED:
-        return lambda tensor, axes: _COMPOSED[name](tensor, _constant(axes))
+def _reduction_function(name: str) -> Reduction:
+    """Return TensorFlow's own reduction of a name."""
+    if name in _COMPOSITE_REDUCTIONS:
+        return lambda tensor, axes: _COMPOSITE_REDUCTIONS[name](tensor, _axes_argument(axes))
     operation = getattr(tf.raw_ops, name.capitalize())
-    return lambda tensor, axes: operation(input=tensor, axis=_constant(axes))
+    return lambda tensor, axes: operation(input=tensor, axis=_axes_argument(axes))
 
 
 @clearable_lru_cache(maxsize=1)
-def _is_all_cpu() -> bool:
-    """Whether there is nothing else to compute on, where half types would lose most of their digits in a sum."""
+def _has_only_cpu() -> bool:
+    """Whether the CPU is the only device; its half-precision sums lose most of their digits."""
     return {device.device_type for device in tf.config.list_logical_devices()} == {"CPU"}
 
 
 class TensorflowBackend(LazySizeBackend):
-    """Plans call ``tf.raw_ops``, which is what the public functions end in, without the Python around them."""
+    """Calls ``tf.raw_ops``, which skip the Python code of the public functions."""
 
     name = "tensorflow"
     einsum_optimizes_path = True
@@ -66,40 +67,42 @@ class TensorflowBackend(LazySizeBackend):
     stack = staticmethod(tf.stack)
     shape_tensor = staticmethod(tf.shape)
     reductions = ReductionTable(
-        function=_reduction,
+        function=_reduction_function,
         cast=tf.cast,
         upcast={"bool": COUNTING_REDUCTIONS, "integer": COUNTING_REDUCTIONS, "half": ROUNDING_REDUCTIONS},
         has_bool_extrema=False,
         has_any_of_numbers=False,
     )
 
-    def __init__(self, kind: type) -> None:
-        if not issubclass(kind, (tf.Tensor, tf.Variable)):
-            raise TypeError(f"it is not dense; {_DENSE.get(kind.__name__, 'tf.convert_to_tensor')} makes it so")
+    def __init__(self, tensor_type: type) -> None:
+        if not issubclass(tensor_type, (tf.Tensor, tf.Variable)):
+            raise TypeError(
+                f"it is not dense; {_DENSE_CONVERSIONS.get(tensor_type.__name__, 'tf.convert_to_tensor')} makes it so"
+            )
 
     def reshape(self, tensor: Any, shape: Any) -> Any:
         eager = tf.executing_eagerly()
-        sizes = _eager_ints(shape) if eager else self.materialize_all(self.infer_one_size(tensor, shape))
+        sizes = _ints_to_tensor(shape) if eager else self.materialize_all(self.infer_one_size(tensor, shape))
         return tf.raw_ops.Reshape(tensor=tensor, shape=sizes)
 
     @staticmethod
     def permute(tensor: Any, order: Any) -> Any:
-        return tf.raw_ops.Transpose(x=tensor, perm=_constant(order))
+        return tf.raw_ops.Transpose(x=tensor, perm=_axes_argument(order))
 
     def expand(self, tensor: Any, shape: Any) -> Any:
-        sizes = _eager_ints(shape) if tf.executing_eagerly() else self.materialize_all(shape)
+        sizes = _ints_to_tensor(shape) if tf.executing_eagerly() else self.materialize_all(shape)
         return tf.raw_ops.BroadcastTo(input=tensor, shape=sizes)
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        """One operation for one or two tensors; for more, ``tf.einsum`` finds an order."""
+        """One operation for one or two tensors; for more, ``tf.einsum`` finds a contraction path."""
         dtype = tf.as_dtype(tensors[0].dtype)
         if any(tf.as_dtype(tensor.dtype) != dtype for tensor in tensors):
             kinds = " and ".join(dict.fromkeys([tf.as_dtype(tensor.dtype).name for tensor in tensors]))
             raise make_error("PLT503", f"einsum is not defined on a mixture of {kinds}; cast one of them")
-        if dtype in (tf.float16, tf.bfloat16) and _is_all_cpu():
+        if dtype in (tf.float16, tf.bfloat16) and _has_only_cpu():
             return einsum_with_dtype(tf.float32, TensorflowBackend.einsum, tf.cast, equation, tensors)
-        if dtype not in _CONTRACTED:
+        if dtype not in _EINSUM_TYPES:
             return einsum_with_dtype(tf.int64, TensorflowBackend.einsum, tf.cast, equation, tensors)
         if len(tensors) > 2:
             return tf.einsum(equation, *tensors)
@@ -112,7 +115,7 @@ class TensorflowBackend(LazySizeBackend):
 
     def shape(self, tensor: Any) -> Any:
         sizes = self.static_sizes(tensor)
-        if (sizes is None or None in sizes) and tf.executing_eagerly():  # a variable may leave its shape open
+        if (sizes is None or None in sizes) and tf.executing_eagerly():  # the static shape of a variable may be unknown
             return tuple(tf.shape(tensor).numpy().tolist())
         return super().shape(tensor)
 

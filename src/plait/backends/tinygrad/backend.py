@@ -1,4 +1,4 @@
-"""tinygrad: lazy tensors, whose sizes may be variables; no kernel is compiled before the caller reads values."""
+"""The backend of tinygrad: lazy tensors, whose sizes may be variables. Kernels are compiled when values are read."""
 
 from __future__ import annotations
 
@@ -17,31 +17,32 @@ from plait.backends.common.reductions import ReductionTable, build_logsumexp
 from plait.backends.interface import Backend, Reduction
 from plait.backends.reduction_rules import COUNTING_REDUCTIONS
 
-_SPACE = SimpleNamespace(permute_dims=Tensor.permute, reshape=Tensor.reshape)
+_NAMESPACE = SimpleNamespace(permute_dims=Tensor.permute, reshape=Tensor.reshape)
 
 
 def _cast(tensor: Any, dtype: Any) -> Any:
-    """The elements in another type; unsigned integers are counted in unsigned ones."""
+    """Cast a tensor to an element type; a cast of unsigned integers to ``int64`` gives ``uint64``."""
     return tensor.cast("uint64" if dtype == "int64" and dtypes.is_unsigned(tensor.dtype) else dtype)
 
 
 def _squeeze(tensor: Any, axes: tuple[int, ...]) -> Any:
-    """Remove dimensions of length 1, of which the method takes one at a time."""
+    """Remove several dimensions of length 1; the method removes one at a time."""
     return tensor.reshape([size for axis, size in enumerate(tensor.shape) if axis not in axes])
 
 
-def _with_nan(reduce: Reduction) -> Reduction:
-    """With NaN where there is one; the method loses it."""
+def _propagate_nan(reduce: Reduction) -> Reduction:
+    """Wrap a min or max so that a NaN element gives NaN, which the method loses."""
     return lambda tensor, axes: tensor.isnan().any(axes).where(math.nan, reduce(tensor, axes))
 
 
 def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
-    found = tensor.max(axes, keepdim=True).detach()
-    return found.isinf().where(0, found)
+    """Return the maximum with dimensions kept, or 0 where it is infinite, so that it can be subtracted."""
+    maximum = tensor.max(axes, keepdim=True).detach()
+    return maximum.isinf().where(0, maximum)
 
 
 class TinygradBackend(Backend):
-    """Plans call the methods of ``Tensor``."""
+    """Calls the methods of ``Tensor``."""
 
     name = "tinygrad"
     reshape = staticmethod(Tensor.reshape)
@@ -52,23 +53,24 @@ class TinygradBackend(Backend):
         function=partial(getattr, Tensor),
         cast=_cast,
         overrides={
-            ("min", "floating"): _with_nan(Tensor.min),
-            ("max", "floating"): _with_nan(Tensor.max),
+            ("min", "floating"): _propagate_nan(Tensor.min),
+            ("max", "floating"): _propagate_nan(Tensor.max),
             "var": lambda tensor, axes: tensor.var(axes, correction=0),
-            # the method takes one axis, and makes NaN of infinities
+            # the method reduces one axis, and gives NaN for infinities
             "logsumexp": build_logsumexp(_finite_max, Tensor.exp, Tensor.sum, Tensor.log, _squeeze),
         },
         upcast={
             "bool": COUNTING_REDUCTIONS,
             "integer": COUNTING_REDUCTIONS,
-            "half": ("min", "max", "prod", "var", "std", "logsumexp"),  # which it rounds early, or does not compile
+            # tinygrad rounds these early, or does not compile them
+            "half": ("min", "max", "prod", "var", "std", "logsumexp"),
         },
         is_half_precision=lambda dtype: dtypes.is_float(dtype) and dtype.itemsize < 4,
     )
 
-    def __init__(self, kind: type) -> None:
-        if not issubclass(kind, Tensor):
-            raise TypeError(f"{kind.__qualname__} is no tensor")
+    def __init__(self, tensor_type: type) -> None:
+        if not issubclass(tensor_type, Tensor):
+            raise TypeError(f"{tensor_type.__qualname__} is no tensor")
 
     @staticmethod
     def concat(tensors: Sequence[Any], axis: int) -> Any:
@@ -80,15 +82,15 @@ class TinygradBackend(Backend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        """``Tensor.einsum`` (0.14) does not stretch length 1 in ``...``, and mixes up axes where one is repeated."""
+        """Einsum with ``...`` and diagonals replaced, which ``Tensor.einsum`` (0.14) computes wrongly."""
         dtype = least_upper_dtype(*[tensor.dtype for tensor in tensors])
-        tensors = tuple([tensor.cast(dtype) for tensor in tensors])  # which it forgets, where one holds truth values
+        tensors = tuple([tensor.cast(dtype) for tensor in tensors])  # Tensor.einsum does not promote bools
         terms, output, operands = replace_ellipsis_and_squeeze(
             equation, tensors, [tensor.shape for tensor in tensors], _squeeze
         )
-        for place, term in enumerate(terms):
+        for number, term in enumerate(terms):
             if len(set(term)) < len(term):
-                terms[place], operands[place] = take_diagonal(_SPACE, term, operands[place])
+                terms[number], operands[number] = take_diagonal(_NAMESPACE, term, operands[number])
         return Tensor.einsum(",".join(terms) + "->" + output, *operands)
 
     def kind(self, dtype: Any) -> str:
@@ -103,7 +105,7 @@ class TinygradBackend(Backend):
         return isinstance(size, UOp)
 
     def comparable(self, tensors: Sequence[Any]) -> bool:
-        return False  # called only where there are variables, and a comparison of those may raise
+        return False  # called only if there are variables, which may raise in comparisons
 
 
 BACKEND = TinygradBackend

@@ -1,4 +1,4 @@
-"""PyTorch: eager tensors, and every tracer that its users have."""
+"""The backend of PyTorch: eager tensors, and those of its tracers."""
 
 from __future__ import annotations
 
@@ -10,29 +10,31 @@ import torch
 from torch.fx import Proxy
 
 from plait.backends.interface import Backend, LargeTensors, Reduction
-from plait.backends.torch.tracing import leave_to_python
+from plait.backends.torch.tracing import exclude_from_dynamo
 
 if TYPE_CHECKING:
     from plait.backends.capabilities import ContractionOps, LargeTensorOps
 
 
 def _contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
+    """Import the operations for contractions, and return those for element types."""
     from plait.backends.torch.contraction import contraction_ops
 
     return contraction_ops(dtypes)
 
 
 def _large_tensor_ops() -> LargeTensorOps:
-    from plait.backends.torch.large_tensors import OPS
+    """Import the operations for large tensors, which few programs need."""
+    from plait.backends.torch.large_tensors import LARGE_TENSOR_OPS
 
-    return OPS
+    return LARGE_TENSOR_OPS
 
 
 LARGE_TENSORS = LargeTensors(_large_tensor_ops, min_elements=4096)
 
 
 class TorchBackend(Backend):
-    """Plans call the functions of the torch namespace, which parse their arguments faster than the methods do."""
+    """Calls the functions of the torch namespace, which parse their arguments faster than the methods do."""
 
     name = "torch"
     reshape = staticmethod(torch.reshape)
@@ -43,17 +45,17 @@ class TorchBackend(Backend):
     einsum = staticmethod(torch.einsum)
     view = staticmethod(lambda tensor, shape: tensor.view(shape))
 
-    def __init__(self, kind: type) -> None:
-        if kind in (torch.Tensor, torch.nn.Parameter):
+    def __init__(self, tensor_type: type) -> None:
+        if tensor_type in (torch.Tensor, torch.nn.Parameter):
             self.contraction_ops, self.large_tensors = _contraction_ops, LARGE_TENSORS
 
     def register_functions(self, functions: Sequence[Any]) -> None:
-        leave_to_python(functions)
+        exclude_from_dynamo(functions)
 
     def reduction(self, name: str, dtype: Any) -> Reduction:
-        if name in ("any", "all") and dtype is torch.uint8:  # torch keeps uint8 there, and truth is bool
-            truth = _REDUCTIONS[name]
-            return lambda tensor, axes: truth(tensor.bool(), axes)
+        if name in ("any", "all") and dtype is torch.uint8:  # torch would return uint8
+            reduce_bools = _REDUCTIONS[name]
+            return lambda tensor, axes: reduce_bools(tensor.bool(), axes)
         return _REDUCTIONS[name]
 
     def strides(self, tensor: Any) -> tuple[int, ...] | None:
@@ -83,6 +85,7 @@ class TorchBackend(Backend):
 
 
 def _prod(tensor: Any, axes: tuple[int, ...]) -> Any:
+    """The product along several dimensions; ``torch.prod`` reduces one."""
     for axis in sorted(axes, reverse=True):
         tensor = torch.prod(tensor, axis)
     return tensor
@@ -103,5 +106,5 @@ _REDUCTIONS: dict[str, Reduction] = {
 
 
 BACKEND = TorchBackend
-TORCH = TorchBackend(torch.Tensor)
-"""What Dynamo follows: one instance serves every type of tensor."""
+TORCH_BACKEND = TorchBackend(torch.Tensor)
+"""The instance that Dynamo traces, for every type of tensor."""

@@ -1,4 +1,4 @@
-"""PyTorch's contraction operations, which ``torch.einsum`` ends in, without what it does before."""
+"""The operations of pairwise contractions in PyTorch, which ``torch.einsum`` ends in, without its own planning."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _COSTS = ContractionCosts(
     matmul_fills=False,
     matmul_folds=True,
 )
-"""Calls that autograd records take longer than NumPy's."""
+"""The costs of the operations; calls that autograd records take longer than NumPy's."""
 
 
 def contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
-    """What there is for tensors of these types; of several types ``torch.einsum`` says itself what it thinks."""
+    """Return the operations for tensors of one element type; ``None`` for several, which ``torch.einsum`` refuses."""
     dtype = dtypes[0]
     if any(other is not dtype for other in dtypes):
         return None
     return ContractionOps(
         einsum=torch.einsum,
-        dot=torch.matmul,  # which autocast knows, as it does not torch.dot
+        dot=torch.matmul,  # autocast applies to matmul, and not to torch.dot
         matmul=torch.bmm,
         multiply=torch.mul,
         copy=lambda tensor, _: tensor.contiguous(),

@@ -1,4 +1,4 @@
-"""How large tensors of PyTorch are reduced: in several calls on the CPU, of which autograd records one node."""
+"""The operations for large tensors of PyTorch on the CPU; autograd records a reduction as one node."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from plait.backends.costs import MemoryCosts
 from plait.backends.torch.autograd import autograd_wrap
 from plait.backends.torch.tracing import why_not_decompose
 
-_HALF = (torch.float16, torch.bfloat16)
-_CALLS: dict[str, tuple[Any, Any]] = {
+_HALF_TYPES = (torch.float16, torch.bfloat16)
+_COMBINE_AND_REDUCE: dict[str, tuple[Any, Any]] = {
     "min": (torch.minimum, torch.amin),
     "max": (torch.maximum, torch.amax),
     "sum": (torch.add, torch.sum),
@@ -22,7 +22,7 @@ _CALLS: dict[str, tuple[Any, Any]] = {
     "any": (torch.logical_or, torch.any),
     "all": (torch.logical_and, torch.all),
 }
-"""What combines two tensors, and what reduces along an axis."""
+"""By reduction, the function that combines two tensors, and the one that reduces along a dimension."""
 
 _COSTS = MemoryCosts(
     call_overhead=5000.0,
@@ -40,33 +40,35 @@ _SUMS = _COSTS._replace(multi_axis_element=1.3, multi_axis_row_overhead=16.0, co
 
 @clearable_lru_cache(maxsize=256)
 def _reduction_ops(name: str, dtype: torch.dtype, requires_grad: bool) -> ReductionOps | None:
-    """The calls of a reduction, or ``None`` where it is one call."""
-    exact = dtype.is_floating_point or dtype.is_complex
-    chooses = name in ("min", "max", "any", "all")
-    half = dtype in _HALF and not chooses
-    if name not in _CALLS or (dtype is torch.bool) != (name in ("any", "all")):
+    """Return the operations of a reduction, or ``None`` where one call is fastest."""
+    is_inexact = dtype.is_floating_point or dtype.is_complex
+    selects_element = name in ("min", "max", "any", "all")
+    is_half = dtype in _HALF_TYPES and not selects_element
+    if name not in _COMBINE_AND_REDUCE or (dtype is torch.bool) != (name in ("any", "all")):
         return None
     if requires_grad and name not in ("min", "max", "sum", "mean"):
         return None
-    result = dtype if chooses or exact else torch.int64  # of narrow integers a sum is wide
-    wide = torch.float32 if half else result
-    (combine, along), sum_ops = _CALLS[name], _reduction_ops("sum", dtype, False) if requires_grad else None
-    typed: dict[str, Any] = {} if chooses else {"dtype": wide}
+    result = dtype if selects_element or is_inexact else torch.int64  # sums of narrow integers have 64 bits
+    wide = torch.float32 if is_half else result
+    combine, reduce_axis = _COMBINE_AND_REDUCE[name]
+    sum_ops = _reduction_ops("sum", dtype, False) if requires_grad else None
+    typed: dict[str, Any] = {} if selects_element else {"dtype": wide}
     return ReductionOps(
         empty=lambda tensor, shape: tensor.new_empty(shape, dtype=result),
         scratch=lambda tensor, shape: tensor.new_empty(shape, dtype=wide),
         combine=combine,
-        reduce_axis=lambda tensor, axis, out: along(tensor, axis, **typed, out=out),
+        reduce_axis=lambda tensor, axis, out: reduce_axis(tensor, axis, **typed, out=out),
         upcast=None if wide is dtype else lambda tensor: tensor.to(wide),
-        finish=_FINISH.get(name) if exact else None,
-        needs_downcast=half,
-        itemsize=(dtype if half else result).itemsize,
+        finish=_FINISH_FUNCTIONS.get(name) if is_inexact else None,
+        needs_downcast=is_half,
+        itemsize=(dtype if is_half else result).itemsize,
         costs=_costs(name, dtype, wide, requires_grad),
         autograd_wrap=autograd_wrap(name, sum_ops) if sum_ops is not None else None,
     )
 
 
 def _costs(name: str, dtype: torch.dtype, wide: torch.dtype, requires_grad: bool) -> MemoryCosts:
+    """The costs of a reduction of an element type with an accumulator of another."""
     upcast = max(wide.itemsize / dtype.itemsize, 1.0)
     if name in ("min", "max", "any", "all"):
         costs = _EXTREMA._replace(upcast_ratio=upcast)
@@ -82,26 +84,29 @@ def _costs(name: str, dtype: torch.dtype, wide: torch.dtype, requires_grad: bool
     )
 
 
-_FINISH: dict[str, Any] = {"mean": lambda out, count: out.div_(count), "sum": lambda out, _: out.add_(0)}
+_FINISH_FUNCTIONS: dict[str, Any] = {"mean": lambda out, count: out.div_(count), "sum": lambda out, _: out.add_(0)}
 
 
-def _layout(tensor: torch.Tensor) -> Any:
+def _layout_key(tensor: torch.Tensor) -> Any:
+    """Strides, element type and whether a gradient is recorded; ``None`` where one call is fastest."""
     return None if why_not_decompose(tensor) else (tensor.stride(), tensor.dtype, _requires_grad(tensor))
 
 
 def _requires_grad(tensor: torch.Tensor) -> bool:
+    """Whether autograd records what is done to a tensor."""
     return tensor.requires_grad and torch.is_grad_enabled()
 
 
-def _memory(tensor: torch.Tensor) -> tuple[tuple[int, ...], int]:
+def _strides_and_itemsize(tensor: torch.Tensor) -> tuple[tuple[int, ...], int]:
+    """The strides and the size of an element, in bytes."""
     size = tensor.element_size()
     return tuple([stride * size for stride in tensor.stride()]), size
 
 
-OPS = LargeTensorOps(
+LARGE_TENSOR_OPS = LargeTensorOps(
     why_not_decompose=why_not_decompose,
-    layout_key=_layout,
+    layout_key=_layout_key,
     requires_grad=_requires_grad,
-    strides_and_itemsize=_memory,
+    strides_and_itemsize=_strides_and_itemsize,
     reduction_ops=_reduction_ops,
 )

@@ -1,4 +1,4 @@
-"""Instructions for TorchDynamo beyond the attributes of `plait._executor.tracer_hooks`."""
+"""How PyTorch's tracers treat plait: TorchDynamo, and tensors that must not be decomposed into several calls."""
 
 from __future__ import annotations
 
@@ -8,48 +8,52 @@ from typing import Any
 import torch
 from torch.autograd import forward_ad
 
-_told: set[int] = set()
+_excluded: set[int] = set()
+"""The identities of the functions that Dynamo does not compile."""
 
 
-def leave_to_python(functions: Sequence[Callable[..., Any]]) -> None:
-    """Keep Dynamo from compiling plait's own frames where it does not inline them: that meets the recompile limit."""
-    if len(_told) == len(functions):
+def exclude_from_dynamo(functions: Sequence[Callable[..., Any]]) -> None:
+    """Keep Dynamo from compiling plait's frames where it does not inline them, which would hit the recompile limit."""
+    if len(_excluded) == len(functions):
         return
     try:
         from torch._C._dynamo import eval_frame
 
-        skip = eval_frame._FrameExecStrategy(eval_frame._FrameAction.SKIP, eval_frame._FrameAction.SKIP)
+        skip_strategy = eval_frame._FrameExecStrategy(eval_frame._FrameAction.SKIP, eval_frame._FrameAction.SKIP)
         for function in functions:
-            eval_frame.set_code_exec_strategy(function.__code__, skip)
-    except (ImportError, AttributeError):  # another torch may have no such switch, and needs none to be right
+            eval_frame.set_code_exec_strategy(function.__code__, skip_strategy)
+    except (ImportError, AttributeError):  # other versions may lack it, and are only slower
         pass
-    _told.update(map(id, functions))
+    _excluded.update(map(id, functions))
 
 
-def give_up(text: str) -> None:
-    """Leave a call with a mistake to Python, which raises plait's error; ``fullgraph=True`` shows only its text."""
+def break_graph(text: str) -> None:
+    """Break the graph at a call with a mistake, so that Python executes it and raises plait's error.
+
+    With ``fullgraph=True`` Dynamo raises an error with this text.
+    """
     import torch._dynamo
 
     torch._dynamo.graph_break(msg=text)
 
 
-class LeftToPython(BaseException):
-    """Raised while Dynamo reads a frame that Python is to run; no handler of the caller's is meant to see it."""
+class FrameLeftToPython(BaseException):
+    """Raised while Dynamo traces a frame that Python must execute; no caller may catch it."""
 
 
-def give_up_the_frame(text: str) -> None:
-    """Leave the caller's whole frame to Python: of a method, Dynamo would call the stand-in without ``self``."""
-    raise LeftToPython(text)
+def leave_frame_to_python(text: str) -> None:
+    """Leave the caller's frame to Python; after a graph break in a method, Dynamo would call it without ``self``."""
+    raise FrameLeftToPython(text)
 
 
-_autocasts: Any = getattr(torch._C, "_is_any_autocast_enabled", torch.is_autocast_cpu_enabled)
+_is_autocast_enabled: Any = getattr(torch._C, "_is_any_autocast_enabled", torch.is_autocast_cpu_enabled)
 
 
 def why_not_decompose(tensor: torch.Tensor) -> str | None:
-    """Why one call is best for a tensor, or ``None``."""
+    """Return why one call is fastest for a tensor, or ``None`` if several may be faster."""
     if not tensor.is_cpu:
         return f"on {tensor.device.type} one call takes the whole device"
-    if tensor.layout is not torch.strided or tensor.is_quantized or _autocasts():
+    if tensor.layout is not torch.strided or tensor.is_quantized or _is_autocast_enabled():
         return "its elements are not combined as they are"
     if torch.jit.is_tracing() or torch._C._len_torch_dispatch_stack():
         return "a tracer watches, whose compiler fuses it"

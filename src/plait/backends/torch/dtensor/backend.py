@@ -1,4 +1,4 @@
-"""PyTorch's DTensor, whose shards lie on many processes: torch shards and communicates, plait makes the calls."""
+"""The backend of PyTorch's DTensor, whose shards are on several processes; torch does all communication."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch.distributed.tensor import DTensor, Partial, Replicate, Shard
 from plait.backends.common.equation import axis_sizes, replace_ellipsis
 from plait.backends.interface import Reduction
 from plait.backends.torch.backend import TorchBackend
-from plait.backends.torch.dtensor.shapes import is_uneven, reshape, steps
+from plait.backends.torch.dtensor.shapes import is_uneven, reshape, reshape_steps
 from plait.errors import make_error
 
-_MIXED = "some of these tensors are DTensors, and others are not; distribute those too"
+_MIXED_TENSORS_MESSAGE = "some of these tensors are DTensors, and others are not; distribute those too"
 
 
-def _together(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of several tensors, whose complaint about plain ones among them is plait's."""
+def _with_mixed_tensors_error(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a function of several tensors so that its error about plain tensors among DTensors becomes PLT504."""
 
     def call(*arguments: Any) -> Any:
         try:
@@ -26,100 +26,104 @@ def _together(function: Callable[..., Any]) -> Callable[..., Any]:
         except RuntimeError as error:
             if "mixed torch.Tensor and DTensor" not in str(error):
                 raise
-            raise make_error("PLT504", _MIXED) from error
+            raise make_error("PLT504", _MIXED_TENSORS_MESSAGE) from error
 
     return call
 
 
 def _einsum(equation: str, *tensors: Any) -> Any:
+    """``torch.einsum``, or one einsum on each process where it fails."""
     try:
-        if not any(0 in tensor.shape for tensor in tensors):  # of which torch's reshape may never return
+        if not any(0 in tensor.shape for tensor in tensors):  # torch's reshape may never return for them
             return torch.einsum(equation, *tensors)
-    except RuntimeError as error:  # it reshapes
+    except RuntimeError as error:  # raised by a reshape inside
         if not is_uneven(error):
             raise
     if not all(isinstance(tensor, DTensor) for tensor in tensors):
-        raise make_error("PLT504", _MIXED)
+        raise make_error("PLT504", _MIXED_TENSORS_MESSAGE)
     return _einsum_by_shards(equation, tensors)
 
 
 def _einsum_by_shards(equation: str, tensors: Sequence[Any]) -> Any:
-    """Cut one axis along each dimension of the mesh, in all tensors that have it; torch would merge uneven shards."""
+    """Shard one axis along each dimension of the mesh, in all tensors that have it, and contract the shards."""
     terms, output = replace_ellipsis(equation, [tensor.ndim for tensor in tensors])
     mesh = tensors[0].device_mesh
-    axes = [_axis(terms, output, tensors, number) for number in range(mesh.ndim)]
+    axes = [_choose_sharded_axis(terms, output, tensors, mesh_dimension) for mesh_dimension in range(mesh.ndim)]
     parts = []
     for term, tensor in zip(terms, tensors, strict=True):
-        placements = [_wanted(axis, term, tensor) for axis in axes]
-        gradients = [_gradient(axis, placement) for axis, placement in zip(axes, placements, strict=True)]
-        parts.append(tensor.redistribute(placements=placements).to_local(grad_placements=gradients))
+        placements = [_wanted_placement(axis, term, tensor) for axis in axes]
+        gradient_placements = [
+            _gradient_placement(axis, placement) for axis, placement in zip(axes, placements, strict=True)
+        ]
+        parts.append(tensor.redistribute(placements=placements).to_local(grad_placements=gradient_placements))
     sizes = axis_sizes(terms, tensors)
-    whole = torch.empty([sizes[name] for name in output], device="meta")
+    meta_result = torch.empty([sizes[name] for name in output], device="meta")
     return DTensor.from_local(
         torch.einsum(equation, *parts).contiguous(),
         mesh,
         [Replicate() if axis is None else Shard(output.index(axis)) if axis in output else Partial() for axis in axes],
         run_check=False,
-        shape=whole.shape,
-        stride=whole.stride(),
+        shape=meta_result.shape,
+        stride=meta_result.stride(),
     )
 
 
-def _axis(terms: list[str], output: str, tensors: Sequence[Any], number: int) -> str | None:
-    """The axis whose shards along a dimension of the mesh let the fewest elements move."""
-    cut = {
+def _choose_sharded_axis(terms: list[str], output: str, tensors: Sequence[Any], mesh_dimension: int) -> str | None:
+    """Return the axis to shard along a dimension of the mesh so that the fewest elements move, or ``None``."""
+    candidates = {
         term[placement.dim]: None
         for term, tensor in zip(terms, tensors, strict=True)
-        if isinstance(placement := tensor.placements[number], Shard)
+        if isinstance(placement := tensor.placements[mesh_dimension], Shard)
         and all(other.count(term[placement.dim]) < 2 for other in terms)  # not along a diagonal
         and tensor.shape[placement.dim] > 1
     }
 
-    def moved(axis: str | None) -> tuple[int, bool]:
+    def elements_moved(axis: str | None) -> tuple[int, bool]:
         count = 0
         for term, tensor in zip(terms, tensors, strict=True):
-            now, then = tensor.placements[number], _wanted(axis, term, tensor)
-            if now != then and not now.is_replicate():
+            current, wanted = tensor.placements[mesh_dimension], _wanted_placement(axis, term, tensor)
+            if current != wanted and not current.is_replicate():
                 count += tensor.numel()
         return count, axis is None or axis not in output
 
-    return min([*cut, None], key=moved)
+    return min([*candidates, None], key=elements_moved)
 
 
-def _wanted(axis: str | None, term: str, tensor: Any) -> Any:
+def _wanted_placement(axis: str | None, term: str, tensor: Any) -> Any:
+    """The placement of a tensor along a dimension of the mesh where an axis is sharded."""
     if axis is None or axis not in term or tensor.shape[term.index(axis)] == 1:
         return Replicate()
     return Shard(term.index(axis))
 
 
-def _gradient(axis: str | None, placement: Any) -> Any:
-    """A tensor that all processes have whole has from each of them a part of its gradient."""
+def _gradient_placement(axis: str | None, placement: Any) -> Any:
+    """The placement of a gradient: partial sums where the tensor is replicated and an axis is sharded."""
     return Partial() if axis is not None and placement.is_replicate() else placement
 
 
-def _added_up(tensor: Any) -> Any:
-    """The same without summands on several processes, of which torch's ``any`` takes each for the whole."""
+def _without_partial_sums(tensor: Any) -> Any:
+    """Redistribute a tensor without partial sums, for which torch's ``any`` gives wrong results."""
     placements = [Replicate() if placement.is_partial() else placement for placement in tensor.placements]
     return tensor if list(tensor.placements) == placements else tensor.redistribute(placements=placements)
 
 
 class DTensorBackend(TorchBackend):
-    """The functions of torch, and where they refuse or forget a sharding, others."""
+    """Calls the functions of torch, or replacements where they fail or lose a sharding."""
 
     name = "DTensor"
     einsum_optimizes_path = True
     accepts = frozenset({"torch"})
     reshape = staticmethod(reshape)
-    concat = staticmethod(_together(torch.cat))
-    stack = staticmethod(_together(torch.stack))
-    einsum = staticmethod(_together(_einsum))
+    concat = staticmethod(_with_mixed_tensors_error(torch.cat))
+    stack = staticmethod(_with_mixed_tensors_error(torch.stack))
+    einsum = staticmethod(_with_mixed_tensors_error(_einsum))
 
     @staticmethod
     def view(tensor: Any, shape: Sequence[Any]) -> Any:
         if 0 in tensor.shape:
             return reshape(tensor, shape)
         try:
-            for step in steps(tuple(tensor.shape), tuple(shape)):
+            for step in reshape_steps(tuple(tensor.shape), tuple(shape)):
                 tensor = tensor.view(step)
         except RuntimeError as error:
             message = f"a tensor that lies as {tuple(tensor.placements)} has no such view; rearrange redistributes it"
@@ -127,11 +131,11 @@ class DTensorBackend(TorchBackend):
         return tensor
 
     def split(self, tensor: Any, axis: int, lengths: Sequence[int]) -> Sequence[Any]:
-        return torch.split(tensor, lengths, axis)  # communicates once, and not for each part
+        return torch.split(tensor, lengths, axis)  # one communication for all parts
 
     def reduction(self, name: str, dtype: Any) -> Reduction:
         reduce = super().reduction(name, dtype)
-        return (lambda tensor, axes: reduce(_added_up(tensor), axes)) if name == "any" else reduce
+        return (lambda tensor, axes: reduce(_without_partial_sums(tensor), axes)) if name == "any" else reduce
 
     @staticmethod
     def to_numpy(tensor: Any) -> Any:
