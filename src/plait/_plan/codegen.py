@@ -39,9 +39,8 @@ class _FunctionWriter:
         solved, count = plan.solved, len(plan.solved.ranks)
         self.tensor_names = ["tensor"] if count == 1 else [f"tensor{number}" for number in range(count)]
         self.used_names = {"ValueError", "min", *self.tensor_names, *templates.identifiers}
-        self.size_names = {
-            label: self._reserve_name(label) for label in dict.fromkeys(solved.labels) if label.isidentifier()
-        }
+        axis_names = [label for label in dict.fromkeys(solved.labels) if label.isidentifier()]
+        self.size_names = {name: self._reserve_name(name) for name in axis_names}
         """For each axis with a name the name of the variable that holds its size."""
         self.label_by_slot = dict(zip(solved.slots, solved.labels, strict=True))
         self.slot_code = [self._size_name(slot) for slot in range(solved.initial_slot_count - len(solved.constants))]
@@ -61,9 +60,8 @@ class _FunctionWriter:
     def shape_lines(self) -> list[str]:
         """Return the lines that unpack the shapes; each raises an error if the rank is another."""
         lines = self.templates.format_call("setup", self.tensor_names).splitlines()
-        for tensor, slots in zip(
-            self.tensor_names, pairwise(accumulate(self.plan.solved.ranks, initial=0)), strict=True
-        ):
+        ends = accumulate(self.plan.solved.ranks, initial=0)
+        for tensor, slots in zip(self.tensor_names, pairwise(ends), strict=True):
             sizes = self.slot_code[slice(*slots)]
             target = ", ".join(sizes) if len(sizes) > 1 else tuple_source_code(sizes)
             lines.append(f"{target} = {self.templates.format_call('shape', [tensor])}")
@@ -101,19 +99,13 @@ class _FunctionWriter:
             return f"{length} != {product}", f"{actual}, and not {expected}", ""
         if op.kind == BROADCAST:
             fails = f"{length} != {product} and 1 not in ({length}, {product})"
-            return (
-                fails,
-                f"{actual}, which does not broadcast with {expected}",
-                f"{product} if {length} == 1 else {length}",
-            )
+            message = f"{actual}, which does not broadcast with {expected}"
+            return fails, message, f"{product} if {length} == 1 else {length}"
         divisor = f"({product})" if len(op.factors) > 1 else product
         maybe_zero = [self.slot_code[factor] for factor in op.factors if not _is_positive(self.slot_code[factor])]
         zero_check = f"{' * '.join(maybe_zero)} == 0 or " if maybe_zero else ""
-        return (
-            f"{zero_check}{length} % {divisor}",
-            f"{actual}, which {expected} does not divide",
-            f"{length} // {divisor}",
-        )
+        message = f"{actual}, which {expected} does not divide"
+        return f"{zero_check}{length} % {divisor}", message, f"{length} // {divisor}"
 
     def node_lines(self) -> list[str]:
         """Return the lines of the nodes.

@@ -14,9 +14,7 @@ Step: TypeAlias = "tuple[Node, tuple[int, ...]]"
 
 
 class Plan(NamedTuple):
-    """A solved pattern lowered to nodes, for any backend; input tensors and results of steps are numbered in one
-    row.
-    """
+    """A solved pattern lowered to nodes, for any backend; tensors and results of steps are numbered together."""
 
     solved: SolvedPattern
     size_ops: tuple[SizeOp, ...]  # of the solved pattern, then those that only the nodes need
@@ -24,10 +22,14 @@ class Plan(NamedTuple):
     outputs: tuple[int, ...]  # the numbers of the plan's results
 
 
+Chain: TypeAlias = "tuple[int, tuple[int, ...]]"
+"""The number of a tensor or of a group's result, and the nodes that are applied to it, by their step numbers."""
+
+
 class ContractionGroup(NamedTuple):
     """A contraction with the nodes around it, or a chain of nodes alone; nodes are given by their step numbers."""
 
-    operand_chains: tuple[tuple[int, tuple[int, ...]], ...]  # for each operand a number and the nodes applied to it
+    operand_chains: tuple[Chain, ...]  # for each operand
     contraction: int | None  # ``None`` for a chain of nodes alone
     epilogue: tuple[int, ...] = ()  # the nodes applied to the result
 
@@ -39,19 +41,16 @@ def group_by_contraction(plan: Plan) -> tuple[list[ContractionGroup], tuple[int,
     second.
     """
     input_count = len(plan.solved.ranks)
-    last_contraction = max(
-        [step for step, (node, _) in enumerate(plan.steps) if isinstance(node, Contract)], default=-1
-    )
+    contractions = [step for step, (node, _) in enumerate(plan.steps) if isinstance(node, Contract)]
+    last_contraction = max(contractions, default=-1)
     use_counts = Counter(plan.outputs)
     for _, operands in plan.steps:
         use_counts.update(operands)
     groups: list[ContractionGroup] = []
-    chains: dict[int, tuple[int, tuple[int, ...]]] = {number: (number, ()) for number in range(input_count)}
+    chains: dict[int, Chain] = {number: (number, ()) for number in range(input_count)}
     """For each number of the plan the number among tensors and groups, and the nodes still to be applied to it."""
 
-    def add_group(
-        operands: tuple[tuple[int, tuple[int, ...]], ...], contraction: int | None
-    ) -> tuple[int, tuple[int, ...]]:
+    def add_group(operands: tuple[Chain, ...], contraction: int | None) -> Chain:
         groups.append(ContractionGroup(operands, contraction))
         return input_count + len(groups) - 1, ()
 

@@ -28,7 +28,7 @@ class PlanLine(NamedTuple):
 
 
 class Costs(NamedTuple):
-    """What a whole contraction costs."""
+    """The total cost of a contraction."""
 
     path: Path
     flops: int  # multiplications and additions, counted as in opt_einsum

@@ -95,11 +95,8 @@ def check_path(found: Iterable[Iterable[int]], count: int) -> Path:
     """Return a path as tuples, which contracts remaining tensors at the end; raise PLT214 for an invalid position."""
     path = tuple(map(tuple, found))
     for positions in path:
-        if (
-            not positions
-            or len(set(positions)) < len(positions)
-            or not all(0 <= position < count for position in positions)
-        ):
+        exist = all(0 <= position < count for position in positions)
+        if not positions or len(set(positions)) < len(positions) or not exist:
             entry = format_path((positions,))
             message = f"the path has {entry} where the places 0 to {count - 1} are at hand"
             raise make_error("PLT214", message, facts={"path": format_path(path)})
@@ -172,27 +169,25 @@ def find_optimal_path(network: TensorNetwork, memory_limit: int | None) -> Path:
     """Return the path with the fewest operations, and among those with the smallest intermediate results."""
     count, size = len(network.terms), network.sizes.__getitem__
     all_tensors = (1 << count) - 1
-    axis_users = [0] * len(network.sizes)  # for each axis the tensors that have it, as bits; the output is one more
+    users_of = [0] * len(network.sizes)  # for each axis the tensors that have it, as bits; the output is one more
     for number, term in enumerate((*network.terms, network.output)):
         for axis in term:
-            axis_users[axis] |= 1 << number
-    group_axes = {}  # for each group of tensors the axes of their product
+            users_of[axis] |= 1 << number
+    axes_of = {}  # for each group of tensors the axes of their product
     for group in range(1, all_tensors + 1):
         is_one = not group & (group - 1)
-        group_axes[group] = {
-            axis for axis, users in enumerate(axis_users) if users & group and (is_one or users & ~group)
-        }
+        axes_of[group] = {axis for axis, users in enumerate(users_of) if users & group and (is_one or users & ~group)}
     best: dict[int, tuple[float, float, int]] = {1 << number: (0, 0, 0) for number in range(count)}
-    for group in sorted(group_axes, key=int.bit_count):
-        result_size = prod(map(size, group_axes[group]))
+    for group in sorted(axes_of, key=int.bit_count):
+        result_size = prod(map(size, axes_of[group]))
         if group in best or (memory_limit is not None and result_size > memory_limit and group != all_tensors):
             continue
         subset = (group - 1) & group
         while subset > group ^ subset:  # each pair once
             first, second = best.get(subset), best.get(group ^ subset)
             if first and second:
-                axes = group_axes[subset] | group_axes[group ^ subset]
-                flops = prod(map(size, axes)) * (1 + (axes > group_axes[group]))  # counted as opt_einsum does
+                axes = axes_of[subset] | axes_of[group ^ subset]
+                flops = prod(map(size, axes)) * (1 + (axes > axes_of[group]))  # counted as opt_einsum does
                 work = flops + first[0] + second[0]
                 candidate = (work, max(result_size, first[1], second[1]), subset)
                 best[group] = min(best.get(group, (inf, inf, 0)), candidate)

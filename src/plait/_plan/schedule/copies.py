@@ -138,8 +138,6 @@ def _refetch_cost(loops: Sequence[Loop], tiles: Sequence[int], tiled_axes: Seque
     may_conflict = all(loops[axis].stride % PAGE_BYTES == 0 for axis in inner_axes)
     if line_count > TLB_PAGES and any(abs(loops[axis].stride) >= PAGE_BYTES for axis in inner_axes):
         return costs.tlb_miss_line
-    if line_count * CACHE_LINE > costs.cache_bytes or (
-        may_conflict and line_count > CACHE_ASSOCIATIVITY * CACHE_ASSOCIATIVITY
-    ):
+    if line_count * CACHE_LINE > costs.cache_bytes or (may_conflict and line_count > CACHE_ASSOCIATIVITY**2):
         return costs.memory_line
     return costs.shared_cache_line if may_conflict and line_count > CACHE_ASSOCIATIVITY else 0.0

@@ -12,6 +12,7 @@ from math import prod
 from operator import add, attrgetter
 from typing import NamedTuple
 
+from plait._plan.schedule import techniques
 from plait._plan.schedule.loop_nest import Loop, LoopNest, remove_loop, split_loop
 from plait._plan.schedule.schedules import (
     BlockedAxis,
@@ -21,16 +22,6 @@ from plait._plan.schedule.schedules import (
     ReductionCall,
     ReductionSchedule,
     TreeReduce,
-)
-from plait._plan.schedule.techniques import (
-    AXIS_AT_A_TIME,
-    BLOCKING,
-    COALESCED,
-    EINSUM_OVER_ROWS,
-    FOLDED_ROWS,
-    MATMUL_WITH_ONES,
-    TREE_REDUCTION,
-    UNROLLED_SHORT_AXIS,
 )
 from plait.backends.costs import MemoryCosts
 
@@ -80,14 +71,16 @@ def _technique_names(schedule: ReductionSchedule) -> tuple[str, ...]:
     nest, calls = schedule.nest, schedule.calls
     kinds = {*map(type, calls)}
     applied = {
-        COALESCED: len(calls) == 1 and TreeReduce not in kinds and (nest.is_coalesced or nest.reduces_unit_dims),
-        AXIS_AT_A_TIME: len(calls) > 1,
-        TREE_REDUCTION: TreeReduce in kinds,
-        MATMUL_WITH_ONES: MatmulOnes in kinds,
-        EINSUM_OVER_ROWS: EinsumRows in kinds,
-        UNROLLED_SHORT_AXIS: any(isinstance(call, TreeReduce) and call.unroll_last for call in calls),
-        FOLDED_ROWS: len(schedule.shape) > len(nest.loops),
-        BLOCKING: schedule.block is not None,
+        techniques.COALESCED: len(calls) == 1
+        and TreeReduce not in kinds
+        and (nest.is_coalesced or nest.reduces_unit_dims),
+        techniques.AXIS_AT_A_TIME: len(calls) > 1,
+        techniques.TREE_REDUCTION: TreeReduce in kinds,
+        techniques.MATMUL_WITH_ONES: MatmulOnes in kinds,
+        techniques.EINSUM_OVER_ROWS: EinsumRows in kinds,
+        techniques.UNROLLED_SHORT_AXIS: any(isinstance(call, TreeReduce) and call.unroll_last for call in calls),
+        techniques.FOLDED_ROWS: len(schedule.shape) > len(nest.loops),
+        techniques.BLOCKING: schedule.block is not None,
     }
     return tuple([name for name, holds in applied.items() if holds])
 
@@ -162,7 +155,7 @@ class _CallSequence(NamedTuple):
 def _cheapest_calls(
     loops: tuple[Loop, ...], itemsize: int, costs: MemoryCosts, memo: dict[tuple[Loop, ...], _CallSequence]
 ) -> _CallSequence:
-    """Return the cheapest calls that reduce the axes one at a time, from either end; ``memo`` has known results."""
+    """Return the cheapest calls that reduce the axes one at a time, from either end; ``memo`` caches results."""
     if loops in memo:
         return memo[loops]
     first, last, is_single = -1, -1, True
@@ -253,6 +246,6 @@ def _choose_block(
     if block_length >= length:
         return in_one_block, None
     in_blocks = work + -(-length // block_length) * sequence.call_count * costs.call_overhead
-    return (
-        (in_blocks, (axis, block_length)) if in_blocks < in_one_block or upcasts else (in_one_block, None)
-    )  # an upcast copy of everything takes too much memory
+    if in_blocks < in_one_block or upcasts:  # an upcast copy of everything takes too much memory
+        return in_blocks, (axis, block_length)
+    return in_one_block, None

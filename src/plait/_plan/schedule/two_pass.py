@@ -102,12 +102,8 @@ def _with_cost(
     work = count * element + count / row * costs.combine_row_overhead + tile_count * unrolled * overhead
     reread = count * itemsize * costs.memory_byte if prod(block_shape) * itemsize > costs.shared_cache_bytes else 0.0
     cost = block_count * (pivot_cost + overhead) + tile_count * unrolled * sum_cost + work + reread
-    names = (
-        TWO_PASSES,
-        *(pivot_schedule.techniques if pivot_schedule is not None else ()),
-        *(UNROLLED_SHORT_AXIS,) * schedule.unroll_last,
-        BLOCKING,
-    )
+    pivot_techniques = () if pivot_schedule is None else pivot_schedule.techniques
+    names = (TWO_PASSES, *pivot_techniques, *(UNROLLED_SHORT_AXIS,) * schedule.unroll_last, BLOCKING)
     return schedule._replace(techniques=tuple(dict.fromkeys(names)), cost=cost)
 
 
@@ -117,12 +113,9 @@ def _one_call_two_pass_cost(nest: LoopNest, itemsize: int, pivot_costs: MemoryCo
     axes = [axis for axis, is_kept in enumerate(kept_flags) if not is_kept]
     pivot_cost = one_call_cost(build_loop_nest(lengths, strides, axes), itemsize, pivot_costs)
     sum_cost = one_call_cost(temporary_loop_nest(lengths, axes, costs), costs.transform_bytes, costs)
-    rows = nest.element_count / lengths[-1]
-    transform = (
-        nest.element_count * costs.transform_element
-        + rows * costs.combine_row_overhead
-        + EXTRA_CALLS * costs.call_overhead
-    )
+    count = nest.element_count
+    rows = count / lengths[-1]
+    transform = count * costs.transform_element + rows * costs.combine_row_overhead + EXTRA_CALLS * costs.call_overhead
     return pivot_cost + sum_cost + transform
 
 
