@@ -596,7 +596,7 @@ class PatternPipeline(PatternMethods):
         tensors = tuple(stack_lists_of_tensors(tensors))
         found = fuse_stages(operation, self._stages, tensors, reduction)
         segments = () if found is None else found.segments
-        if len(segments) == 1 and segments[0].step.operation == operation:
+        if len(segments) == 1 and segments[0].stage_operation.operation == operation:
             try:
                 return self._call_stage(segments[0].stage, operation, tensors, reduction, options)
             except PlaitError:

@@ -34,7 +34,7 @@ def by_kernels():
     backend = backend_for_type(np.ndarray)
     kept = backend.large_tensors
     ops = kept.load()
-    by_kernels = ops._replace(min_kernel_elements=1, kernel=lambda *task: ready(ops.kernel(*task)))
+    by_kernels = ops._replace(min_kernel_elements=1, build_kernel=lambda *task: ready(ops.build_kernel(*task)))
     backend.large_tensors = kept._replace(
         load=lambda: by_kernels, min_elements=1, min_elements_rounding=1, eager_elements=1
     )

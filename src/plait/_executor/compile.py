@@ -150,7 +150,7 @@ def build_einsum_callable(
     if options is not None and options.backend_kwargs:
         plan = lower_einsum(solved, path=find_requested_path(solved, slots, options) or ())
         slots = fill_slots(solved, plan.size_ops, all_lengths, sizes)
-        return Executable(plan, backend).compile_with_kwargs(slots, dict(options.backend_kwargs))
+        return Executable(plan, backend).compile_with_backend_kwargs(slots, dict(options.backend_kwargs))
     call = build_specialized_einsum(solved, slots, tensor_types, dtypes, backend, options)
     if call is not None:
         return call

@@ -1,4 +1,4 @@
-"""A plan bound to a backend: it knows ranks and the names of sizes, and makes a callable for every shape."""
+"""A plan with the functions of a backend; it depends on ranks alone and makes a callable for each shape."""
 
 from __future__ import annotations
 
@@ -20,135 +20,141 @@ from plait.errors import make_error
 ReductionFunction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
 
 FunctionAndArgument: TypeAlias = "tuple[Callable[..., Any], Any]"
-"""A function of a tensor and an argument, and the argument; or of several tensors, with no argument."""
+"""A function of a tensor and an argument, with the argument; or a function of several tensors, with ``None``."""
 
 
 class Executable:
-    """A plan, with the functions of one backend."""
+    """A plan, with the function of the backend for each of its nodes."""
 
     def __init__(self, plan: Plan, backend: Backend, reduction: ReductionFunction | None = None) -> None:
         self.plan = plan
-        self.backend = own = backend
+        self.backend = node_backend = backend
         self.reduction = reduction
-        self.functions: list[tuple[Any, Callable[..., Any] | None, Any]] = []
-        """For each step its function, what picks its shape out of the slots, and its argument otherwise."""
-        wrap = backend.wrap_callable
-        self.wrap = wrap if plan.steps and wrap is not identity else None
-        self.has_new_axes = self.contracts = False
-        fixed = True
+        self.node_functions: list[tuple[Any, Callable[..., Any] | None, Any]] = []
+        """For each node its function, and either a function that picks its shape out of the slots or an argument."""
+        wrap_callable = backend.wrap_callable
+        self.wrap_call = wrap_callable if plan.steps and wrap_callable is not identity else None
+        self.has_new_axes = self.has_contractions = False
+        is_shape_independent = True
         for node, _ in plan.steps:
             method = node.method
             if node.takes_shape:
-                fixed = False
-                self.functions.append((getattr(own, method), _shape_getter(node[0]), None))
+                is_shape_independent = False
+                self.node_functions.append((getattr(node_backend, method), _shape_getter(node[0]), None))
                 self.has_new_axes |= method == "expand"
             elif isinstance(node, Contract):
-                self.contracts = True
-                self.functions.append((partial(own.einsum, node.equation), None, None))
-                own = backend.for_any_type()
+                self.has_contractions = True
+                self.node_functions.append((partial(node_backend.einsum, node.equation), None, None))
+                node_backend = backend.for_any_type()
             elif isinstance(node, Reduce):
-                if (
-                    node.reduction == CUSTOM_REDUCTION
-                ):  # what the caller's function does is not the framework's to compile
-                    self.wrap = None
-                self.functions.append((reduction, None, node.axes))
-                own = backend.for_any_type()
+                if node.reduction == CUSTOM_REDUCTION:  # the framework must not compile a caller's function
+                    self.wrap_call = None
+                self.node_functions.append((reduction, None, node.axes))
+                node_backend = backend.for_any_type()
             else:
-                self.functions.append((getattr(own, method), None, node[0]))
+                self.node_functions.append((getattr(node_backend, method), None, node[0]))
         self._size_ops, self._constants = plan.size_ops, plan.solved.constants
         self._report = partial(size_op_error, plan.solved)
         large = backend.large_tensors
         self.min_elements = large and min_elements_for_schedule(plan, large.min_elements, large.min_elements_rounding)
-        self.ready = self.compile(()) if fixed else None
+        self.shape_independent_call = self.compile(()) if is_shape_independent else None
 
     def bind(self, shape: Sequence[int], sizes: dict[str, int]) -> Callable[..., Any]:
-        """The callable for tensors of this shape (of several tensors: their dimensions in one sequence)."""
-        ready = self.ready
-        if ready is not None and not self._size_ops:
-            return ready
+        """Return the callable for tensors of this shape (for several tensors, their lengths in one sequence)."""
+        shape_independent_call = self.shape_independent_call
+        if shape_independent_call is not None and not self._size_ops:
+            return shape_independent_call
         slots = [*shape, *sizes.values(), *self._constants]
         if self._size_ops:
             evaluate_size_ops(slots, self._size_ops, self._report)
-        return ready or self.compile(slots)
+        return shape_independent_call or self.compile(slots)
 
     def larger_element_count(self, shape: Sequence[int], sizes: dict[str, int]) -> int:
-        """How many elements go in or come out, whichever is more."""
+        """Return the number of elements of the input or of the output, whichever is larger."""
         if not self.has_new_axes:
             return prod(shape)
         return larger_element_count(self.plan, fill_slots(self.plan.solved, self._size_ops, shape, sizes))
 
     def compile(self, slots: Sequence[int]) -> Callable[..., Any]:
-        """The callable for these sizes."""
+        """Return the callable for these slots."""
         calls: list[FunctionAndArgument] = []
-        for function, select, argument in self.functions:
+        for function, select, argument in self.node_functions:
             calls.append((function, select(slots) if select else argument))
-        call = link_calls(self.plan, calls) if self.contracts else chain_calls(calls)
-        return call if self.wrap is None else self.wrap(call)
+        call = link_calls(self.plan, calls) if self.has_contractions else chain_calls(calls)
+        return call if self.wrap_call is None else self.wrap_call(call)
 
-    def compile_with_kwargs(self, slots: Sequence[int], kwargs: dict[str, Any]) -> Callable[..., Any]:
-        """The same for an einsum, with arguments of the backend's own."""
+    def compile_with_backend_kwargs(self, slots: Sequence[int], kwargs: dict[str, Any]) -> Callable[..., Any]:
+        """Return the callable of an einsum for these slots, with arguments for the backend's own einsum."""
         plan = self.plan
-        calls = [(function, select(slots) if select else argument) for function, select, argument in self.functions]
-        last = max([step for step, (node, _) in enumerate(plan.steps) if isinstance(node, Contract)])
-        shape = calls[-1][1] if last < len(calls) - 1 else None  # of the reshape behind it
+        calls = [
+            (function, select(slots) if select else argument) for function, select, argument in self.node_functions
+        ]
+        last_contraction = max([step for step, (node, _) in enumerate(plan.steps) if isinstance(node, Contract)])
+        shape = calls[-1][1] if last_contraction < len(calls) - 1 else None  # the shape that the reshape after it gives
         for step, (node, _) in enumerate(plan.steps):
-            own = kwargs if step == last else without_out_sharding(kwargs)
-            if isinstance(node, Contract) and own:
-                call = self.backend.einsum_with_backend_kwargs(node.equation, shape if step == last else None, own)
+            node_kwargs = kwargs if step == last_contraction else without_out_sharding(kwargs)
+            if isinstance(node, Contract) and node_kwargs:
+                call = self.backend.einsum_with_backend_kwargs(
+                    node.equation, shape if step == last_contraction else None, node_kwargs
+                )
                 calls[step] = call, None
-        plan = plan._replace(steps=plan.steps[: last + 1], outputs=(len(plan.solved.ranks) + last,))
+        plan = plan._replace(
+            steps=plan.steps[: last_contraction + 1], outputs=(len(plan.solved.ranks) + last_contraction,)
+        )
         call = link_calls(plan, calls)
-        return call if self.wrap is None else self.wrap(call)
+        return call if self.wrap_call is None else self.wrap_call(call)
 
 
 def _shape_getter(shape: tuple[int, ...]) -> Callable[[Sequence[int]], tuple[int, ...]]:
-    """Picks a shape out of the slots."""
+    """Return a function that picks the lengths of a shape out of the slots."""
     if len(shape) > 1:
         return itemgetter(*shape)
     if shape:
-        only = shape[0]
-        return lambda slots: (slots[only],)
+        slot = shape[0]
+        return lambda slots: (slots[slot],)
     return lambda _: ()
 
 
-def min_elements_for_schedule(plan: Plan, least: int, least_rounding: int) -> int | None:
-    """From how many elements on a schedule may be worth it: to reduce a tensor, or to copy what merges axes."""
+def min_elements_for_schedule(plan: Plan, min_elements: int, min_elements_rounding: int) -> int | None:
+    """Return the number of elements from which a schedule may be faster; ``None`` if no node of the plan profits.
+
+    A reduction profits, and a copy that merges axes. Reductions that round have a higher limit, because their last
+    digits depend on the schedule.
+    """
     if len(plan.solved.ranks) != 1:
         return None
     for node, _ in plan.steps:
         if isinstance(node, Contract):
             return None
         if isinstance(node, Reduce):
-            return (
-                least_rounding if node.reduction in ROUNDING_REDUCTIONS else least
-            )  # whose last digits depend on the calls
-    return least if max(map(len, plan.solved.output), default=0) > 1 else None
+            return min_elements_rounding if node.reduction in ROUNDING_REDUCTIONS else min_elements
+    return min_elements if max(map(len, plan.solved.output), default=0) > 1 else None
 
 
 def larger_element_count(plan: Plan, slots: Sequence[int]) -> int:
-    """How many elements go in or come out, whichever is more."""
+    """Return the number of elements of the input or of the output, whichever is larger."""
     axes = plan.solved.slots
     written = prod([slots[axes[axis]] for dim in plan.solved.output for axis in dim])
     return max(written, prod(slots[: plan.solved.ranks[0]]))
 
 
 def link_calls(plan: Plan, calls: Sequence[FunctionAndArgument]) -> Callable[..., Any]:
-    """One function of all tensors that makes the calls of a plan, one for each step."""
+    """Return one function of all tensors that makes the calls of a plan, one for each node."""
     path: list[tuple[tuple[int, ...], Callable[..., Any]]] = []
-    parts, outputs = group_by_contraction(plan)
-    for operands, contract, after in parts:
-        before = [chain_calls([calls[step] for step in steps]) if steps else None for _, steps in operands]
-        call = before[0] or identity
+    groups, outputs = group_by_contraction(plan)
+    for operands, contract, later_steps in groups:
+        prepare_functions = [chain_calls([calls[step] for step in steps]) if steps else None for _, steps in operands]
+        call = prepare_functions[0] or identity
         if contract is not None:
-            call = _prepare_operands(calls[contract][0], before)
-        if after:
-            call = _compose_functions(call, chain_calls([calls[step] for step in after]))
+            call = _prepare_operands(calls[contract][0], prepare_functions)
+        if later_steps:
+            call = _compose_functions(call, chain_calls([calls[step] for step in later_steps]))
         path.append((tuple([source for source, _ in operands]), call))
     return build_path_function(path, len(plan.solved.ranks), outputs)
 
 
 def chain_calls(calls: Sequence[FunctionAndArgument]) -> Callable[[Any], Any]:
-    """One function of a tensor that makes the calls in order; up to four, as most patterns need, in one frame."""
+    """Return one function of a tensor that makes the calls in order; up to four calls need a single frame."""
     count = len(calls)
     if count == 1:
         ((f, a),) = calls
@@ -169,64 +175,65 @@ def chain_calls(calls: Sequence[FunctionAndArgument]) -> Callable[[Any], Any]:
 
 
 def _prepare_operands(
-    contract: Callable[..., Any], before: Sequence[Callable[[Any], Any] | None]
+    contract: Callable[..., Any], prepare_functions: Sequence[Callable[[Any], Any] | None]
 ) -> Callable[..., Any]:
-    """A contraction of what is made of its operands before, with no call more than there is something to do."""
-    if not any(before):
+    """Return a contraction whose operands first go through these functions; ``None`` leaves an operand as it is."""
+    if not any(prepare_functions):
         return contract
-    whole = [call or identity for call in before]
-    if len(whole) != 2:
-        return lambda *tensors: contract(*[call(tensor) for call, tensor in zip(whole, tensors, strict=True)])
-    one, other = whole
-    if before[0] is None:
-        return lambda a, b: contract(a, other(b))
-    if before[1] is None:
-        return lambda a, b: contract(one(a), b)
-    return lambda a, b: contract(one(a), other(b))
+    functions = [call or identity for call in prepare_functions]
+    if len(functions) != 2:
+        return lambda *tensors: contract(*[call(tensor) for call, tensor in zip(functions, tensors, strict=True)])
+    prepare_first, prepare_second = functions
+    if prepare_functions[0] is None:
+        return lambda a, b: contract(a, prepare_second(b))
+    if prepare_functions[1] is None:
+        return lambda a, b: contract(prepare_first(a), b)
+    return lambda a, b: contract(prepare_first(a), prepare_second(b))
 
 
-def _compose_functions(call: Callable[..., Any], after: Callable[[Any], Any]) -> Callable[..., Any]:
-    return lambda *tensors: after(call(*tensors))
+def _compose_functions(first: Callable[..., Any], second: Callable[[Any], Any]) -> Callable[..., Any]:
+    """Return a function that passes the result of the first function to the second."""
+    return lambda *tensors: second(first(*tensors))
 
 
 def build_path_function(
-    path: Sequence[tuple[tuple[int, ...], Callable[..., Any]]], count: int, outputs: tuple[int, ...]
+    path: Sequence[tuple[tuple[int, ...], Callable[..., Any]]], tensor_count: int, outputs: tuple[int, ...]
 ) -> Callable[..., Any]:
-    """One function of ``count`` tensors that makes call after call, each on the values with these numbers."""
-    ((operands, call), *later) = path
-    if not later and operands == tuple(range(count)):
+    """Return a function of ``tensor_count`` tensors that makes each call on the values with these numbers."""
+    ((operands, call), *rest) = path
+    if not rest and operands == tuple(range(tensor_count)):
         return call
-    if not later and len(operands) == 2:
-        return lambda one, other: call(other, one)
+    if not rest and len(operands) == 2:
+        return lambda first, second: call(second, first)
     steps: list[tuple[Callable[..., Any], tuple[int, ...], list[int]]] = []
-    needed = {*outputs, *range(count)}
+    used_later = {*outputs, *range(tensor_count)}
     result = itemgetter(*outputs)
     for operands, call in reversed(path):
-        steps.insert(0, (call, operands, [number for number in operands if number not in needed]))
-        needed.update(operands)
+        steps.insert(0, (call, operands, [number for number in operands if number not in used_later]))
+        used_later.update(operands)
 
     def run(*tensors: Any) -> Any:
         values = list(tensors)
-        for call, operands, used in steps:
+        for call, operands, last_used in steps:
             values.append(call(*[values[number] for number in operands]))
-            for number in used:
+            for number in last_used:
                 values[number] = None
         return result(values)
 
     def run_pairs(*tensors: Any) -> Any:
         values = list(tensors)
-        for call, (one, other), used in steps:
-            values.append(call(values[one], values[other]))
-            for number in used:
+        for call, (first, second), last_used in steps:
+            values.append(call(values[first], values[second]))
+            for number in last_used:
                 values[number] = None
         return values[-1]
 
-    pairs = outputs == (count + len(path) - 1,) and {len(operands) for operands, _ in path} == {2}
-    return run_pairs if pairs else run
+    is_pairwise = outputs == (tensor_count + len(path) - 1,) and {len(operands) for operands, _ in path} == {2}
+    return run_pairs if is_pairwise else run
 
 
 def with_result_shape_check(reduction: ReductionFunction, backend: Backend) -> ReductionFunction:
-    """A reduction of the caller's, whose result is looked at."""
+    """Return a caller's reduction with a check of the shape that it returns."""
 
     def reduce(tensor: Any, axes: tuple[int, ...]) -> Any:
         result = reduction(tensor, axes)
@@ -243,7 +250,7 @@ def with_result_shape_check(reduction: ReductionFunction, backend: Backend) -> R
 
 
 def with_object_dtype_errors(reduction: ReductionFunction, name: str, dtype: Any) -> ReductionFunction:
-    """A reduction of elements such as objects, which say themselves whether they have it."""
+    """Return a reduction of object elements that raises `BackendError` if the elements do not support it."""
 
     def reduce(tensor: Any, axes: tuple[int, ...]) -> Any:
         try:

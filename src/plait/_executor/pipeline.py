@@ -1,4 +1,4 @@
-"""Patterns one after the other, composed for given shapes into as few patterns as possible; and their inverses."""
+"""Pipelines of patterns: stages are fused into as few patterns as possible for given shapes; also inverse patterns."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ from plait.backends.reduction_rules import MERGEABLE_REDUCTIONS
 from plait.errors import PlaitError, make_error, short_repr
 
 PatternStage: TypeAlias = "tuple[str, tuple[tuple[str, int], ...]]"
-"""The text of a pattern, and its sizes."""
+"""The text of a pattern, and its sizes as pairs of name and size."""
 
 PartialShape: TypeAlias = "tuple[int | None, ...]"
-"""The sizes of a tensor; ``None`` is a size that is not known."""
+"""The shape of a tensor; ``None`` is an unknown length."""
 
 
 class StageOperation(NamedTuple):
-    """A method of a pattern, and how many tensors it takes."""
+    """The operation that a stage of a pipeline performs, and its number of operands."""
 
     operation: str
-    tensors: int
+    operand_count: int
 
 
 class FusedSegment(NamedTuple):
-    """One pattern that replaces one stage or several, and how it takes part in the operation."""
+    """One pattern that replaces one or several consecutive stages, and its operation."""
 
-    step: StageOperation
+    stage_operation: StageOperation
     stage: PatternStage
 
 
 class FusedPipeline(NamedTuple):
-    """The segments of a pipeline; ``reasons`` say why a segment and the next are not one."""
+    """The segments of a pipeline; ``reasons`` say for each two neighbours why they are not fused."""
 
     segments: tuple[FusedSegment, ...]
     reasons: tuple[str, ...]
@@ -57,7 +57,7 @@ class FusedPipeline(NamedTuple):
 def fuse_stages(
     operation: str, stages: tuple[PatternStage, ...], tensors: Sequence[Any], reduction: Any
 ) -> FusedPipeline | None:
-    """The segments for these tensors; ``None`` where a size is not known, or a tensor missing."""
+    """Return the fused segments for these tensors; ``None`` if a size is unknown or the number of tensors is wrong."""
     backend = backend_for_tensors(tensors)
     if operation == "reduce" and not callable(reduction):
         check_reduction_name(reduction)
@@ -73,165 +73,173 @@ def fuse_stages(
 def fuse_stages_for_shapes(
     operation: str, stages: tuple[PatternStage, ...], shapes: tuple[tuple[int, ...], ...], reduction: str = ""
 ) -> FusedPipeline | None:
-    """The segments for tensors of these shapes; ``None`` where there are too many of them, or too few."""
-    steps = stage_operations(operation, tuple([text for text, _ in stages]))
-    if len(shapes) != sum([step.tensors for step in steps]) - len(steps) + 1:
+    """Return the fused segments for tensors of these shapes; ``None`` if the number of tensors is wrong."""
+    operations = stage_operations(operation, tuple([text for text, _ in stages]))
+    if len(shapes) != sum([each.operand_count for each in operations]) - len(operations) + 1:
         return None
-    unchanged = map(FusedSegment, steps, stages)
+    unchanged = map(FusedSegment, operations, stages)
     parts: list[tuple[ConcretePattern, FusedSegment | None]] = [
-        *zip(_concrete_patterns(stages, steps, shapes), unchanged, strict=True)
+        *zip(_concrete_patterns(stages, operations, shapes), unchanged, strict=True)
     ]
-    place = 0
-    while place < len(parts) - 1:
-        composed = _compose_or_reason(parts[place][0], parts[place + 1][0], reduction)
-        if isinstance(composed, str):
-            place += 1
+    index = 0
+    while index < len(parts) - 1:
+        composed_pattern = _compose_or_reason(parts[index][0], parts[index + 1][0], reduction)
+        if isinstance(composed_pattern, str):
+            index += 1
         else:
-            parts[place : place + 2] = [(composed, None)]
-            place = max(place - 1, 0)  # what two refuse, three may allow
-    reasons = [str(_compose_or_reason(one, other, reduction)) for (one, _), (other, _) in pairwise(parts)]
-    segments = [segment or _segment_from_concrete_pattern(composed, operation) for composed, segment in parts]
+            parts[index : index + 2] = [(composed_pattern, None)]
+            index = max(index - 1, 0)  # the new pattern may compose with the one before it
+    reasons = [str(_compose_or_reason(first, second, reduction)) for (first, _), (second, _) in pairwise(parts)]
+    segments = [
+        segment or _segment_from_concrete_pattern(composed_pattern, operation) for composed_pattern, segment in parts
+    ]
     return FusedPipeline(tuple(segments), tuple(reasons))
 
 
 def _concrete_patterns(
-    stages: tuple[PatternStage, ...], steps: tuple[StageOperation, ...], shapes: tuple[tuple[int, ...], ...]
+    stages: tuple[PatternStage, ...], operations: tuple[StageOperation, ...], shapes: tuple[tuple[int, ...], ...]
 ) -> list[ConcretePattern]:
-    """Every stage, solved for the shapes that it will be given."""
-    concrete: list[ConcretePattern] = []
+    """Solve every stage for the shapes of its operands."""
+    patterns: list[ConcretePattern] = []
 
     def solve_stage(number: int, shapes: tuple[PartialShape, ...]) -> PartialShape:
         with _errors_name_previous_stage(stages, number):
             solved, slots = solve_for_shapes(*stages[number], shapes)
-        if steps[number].operation == "einsum":
+        if operations[number].operation == "einsum":
             check_implicit_sums(solved, None)
-        concrete.append(to_concrete_pattern(solved, slots))
+        patterns.append(to_concrete_pattern(solved, slots))
         return result_shape(solved, slots)
 
-    run_stages([step.tensors for step in steps], shapes, solve_stage)
-    return concrete
+    run_stages([each.operand_count for each in operations], shapes, solve_stage)
+    return patterns
 
 
-def _compose_or_reason(one: ConcretePattern, other: ConcretePattern, reduction: str) -> ConcretePattern | str:
-    """Two as one, or the reason why they are not."""
-    if reduction == CUSTOM_REDUCTION and other.dropped_axes:
+def _compose_or_reason(first: ConcretePattern, second: ConcretePattern, reduction: str) -> ConcretePattern | str:
+    """Return two patterns composed into one, or the reason why that is not possible."""
+    if reduction == CUSTOM_REDUCTION and second.dropped_axes:
         return "a callable is given the dimensions of its own pattern"
-    if reduction not in MERGEABLE_REDUCTIONS and reduction and one.dropped_axes and other.dropped_axes:
+    if reduction not in MERGEABLE_REDUCTIONS and reduction and first.dropped_axes and second.dropped_axes:
         return f"{reduction} of {reduction} is not {reduction} of all"
-    composed = compose_patterns(one, other)
+    composed = compose_patterns(first, second)
     if isinstance(composed, ConcretePattern) and composed.dropped_axes and composed.added_axes:
         return "one operation does not both drop and add axes"
     return composed
 
 
-def _segment_from_concrete_pattern(composed: ConcretePattern, operation: str) -> FusedSegment:
-    """What several stages have become, as one pattern."""
-    if operation == "einsum":  # names of two patterns that are alike are no misspelling, of which it would warn
-        counts = Counter(chain(*chain(*composed.inputs)))
+def _segment_from_concrete_pattern(pattern: ConcretePattern, operation: str) -> FusedSegment:
+    """Return the segment whose text and sizes are those of a composed pattern."""
+    if operation == "einsum":  # similar names from different stages must not cause a warning about a typo
+        counts = Counter(chain(*chain(*pattern.inputs)))
         labels = [
             f"{label}1"
-            if axis in composed.dropped_axes
+            if axis in pattern.dropped_axes
             and counts[axis] == 1
-            and any(looks_like_typo(label, other) for other in composed.labels)
+            and any(looks_like_typo(label, other) for other in pattern.labels)
             else label
-            for axis, label in enumerate(composed.labels)
+            for axis, label in enumerate(pattern.labels)
         ]
-        composed = composed._replace(labels=tuple(labels))
-    text, sizes = unparse_pattern(composed)
-    method = "repeat" if operation == "reduce" and composed.added_axes else operation
-    return FusedSegment(StageOperation(method, len(composed.inputs)), (text, tuple(sizes.items())))
+        pattern = pattern._replace(labels=tuple(labels))
+    text, sizes = unparse_pattern(pattern)
+    method = "repeat" if operation == "reduce" and pattern.added_axes else operation
+    return FusedSegment(StageOperation(method, len(pattern.inputs)), (text, tuple(sizes.items())))
 
 
 @clearable_lru_cache(maxsize=1024)
 def stage_operations(operation: str, texts: tuple[str, ...]) -> tuple[StageOperation, ...]:
-    """How each stage takes part in an operation; in a reduction the stages that add axes repeat, and others reduce."""
-    steps = []
+    """Return the operation of each stage; in a ``reduce``, stages that add axes use ``repeat``."""
+    operations = []
     for text in texts:
         tree = parse(text)
-        row = find_operation("repeat" if operation == "reduce" and infer_operation(tree) == "repeat" else operation)
-        row.check(tree)
-        steps.append(StageOperation(row.name, len(tree.left)))
-    return tuple(steps)
+        definition = find_operation(
+            "repeat" if operation == "reduce" and infer_operation(tree) == "repeat" else operation
+        )
+        definition.check(tree)
+        operations.append(StageOperation(definition.name, len(tree.left)))
+    return tuple(operations)
 
 
 stage_operations_for_dynamo = assume_constant_or_error(stage_operations)
 
 
-def run_stages(counts: Sequence[int], tensors: Sequence[Any], run: Callable[[int, tuple[Any, ...]], Any]) -> Any:
-    """Run each stage, by its number, on the result of the stage before it and on the next of the other tensors.
+def run_stages(
+    operand_counts: Sequence[int], tensors: Sequence[Any], run: Callable[[int, tuple[Any, ...]], Any]
+) -> Any:
+    """Call ``run(number, operands)`` for each stage, with the previous result as the first of its operands.
 
     >>> run_stages([2, 2, 1], "abc", lambda number, tensors: f"{number}({' '.join(tensors)})")
     '2(1(0(a b) c))'
     """
-    left = tuple(tensors)
-    for number, count in enumerate(counts[:-1]):
-        left = (run(number, left[:count]), *left[count:])
-    return run(len(counts) - 1, left)  # which says so if there are too many
+    remaining = tuple(tensors)
+    for number, count in enumerate(operand_counts[:-1]):
+        remaining = (run(number, remaining[:count]), *remaining[count:])
+    return run(len(operand_counts) - 1, remaining)  # the last stage raises an error if too many operands remain
 
 
 def distribute_sizes_to_stages(stages: tuple[PatternStage, ...], sizes: dict[str, Any]) -> list[dict[str, Any]]:
-    """The sizes that each stage takes: of axes that it has, and whose size it has not."""
-    given = normalize_size_names(sizes)
-    known = [collect_names((*tree.left, *(tree.right or ()))) for tree in [parse(text) for text, _ in stages]]
-    check_size_names(given, {name for found in known for name in found}, " >> ".join([text for text, _ in stages]))
+    """Return for each stage the sizes of axes that it has and whose sizes it lacks."""
+    new_sizes = normalize_size_names(sizes)
+    names_by_stage = [collect_names((*tree.left, *(tree.right or ()))) for tree in [parse(text) for text, _ in stages]]
+    check_size_names(
+        new_sizes, {name for names in names_by_stage for name in names}, " >> ".join([text for text, _ in stages])
+    )
     return [
-        {name: size for name, size in given.items() if name in found and name not in dict(kept)}
-        for found, (_, kept) in zip(known, stages, strict=True)
+        {name: size for name, size in new_sizes.items() if name in names and name not in dict(stage_sizes)}
+        for names, (_, stage_sizes) in zip(names_by_stage, stages, strict=True)
     ]
 
 
 def solve_for_shapes(
     text: str, sizes: Sequence[tuple[str, int]], shapes: Sequence[Sequence[int | None]]
 ) -> tuple[SolvedPattern, list[Any]]:
-    """A stage solved for tensors of these shapes, and its slots filled; ``None`` is a size that is not known."""
-    given = dict(sizes)
+    """Return a stage solved for tensors of these shapes, and its slots; ``None`` is an unknown size."""
+    sizes_by_name = dict(sizes)
     try:
-        solved = check_and_solve("", text, tuple([len(shape) for shape in shapes]), tuple(given))
-        slots: list[Any] = [*chain(*shapes), *given.values(), *solved.constants]
+        solved = check_and_solve("", text, tuple([len(shape) for shape in shapes]), tuple(sizes_by_name))
+        slots: list[Any] = [*chain(*shapes), *sizes_by_name.values(), *solved.constants]
         evaluate_symbolic_size_ops(slots, solved.size_ops, partial(size_op_error, solved))
     except PlaitError as error:
-        add_error_context(error, text, shapes, given)
+        add_error_context(error, text, shapes, sizes_by_name)
         raise
     return solved, slots
 
 
 def result_shape(solved: SolvedPattern, slots: Sequence[int | None]) -> PartialShape:
-    """The shape of the result, from the slots of a solved pattern."""
+    """Return the shape of the result, from the slots of a solved pattern."""
     sizes: list[list[Any]] = [[slots[solved.slots[axis]] for axis in axes] for axes in solved.output]
     return tuple([None if None in factors else prod(factors) for factors in sizes])
 
 
 def check_stages(stages: tuple[PatternStage, ...]) -> None:
-    """Raise what is known to be wrong before there is a tensor."""
-    known: PartialShape | None = None
-    least = 0
+    """Raise the errors that do not depend on tensors, such as stages whose ranks do not match."""
+    previous_shape: PartialShape | None = None
+    min_rank = 0
     for number, (text, _) in enumerate(stages):
         tree = parse(text)
         shapes = [_unknown_shape(expr) for expr in tree.left]
-        if known is not None:
-            shapes[0] = known
-        elif number and shapes[0] is not None and least > len(shapes[0]):
+        if previous_shape is not None:
+            shapes[0] = previous_shape
+        elif number and shapes[0] is not None and min_rank > len(shapes[0]):
             with _errors_name_previous_stage(stages, number):
-                raise rank_error(tree, 0, f"{least} at least")
+                raise rank_error(tree, 0, f"{min_rank} at least")
         right = (tree.right or ())[0]
-        known = _unknown_shape(right) if None in shapes else _stage_output_shape(stages, number, tuple(shapes))
-        least = len(right.items) - 1
+        previous_shape = _unknown_shape(right) if None in shapes else _stage_output_shape(stages, number, tuple(shapes))
+        min_rank = len(right.items) - 1
 
 
 def _unknown_shape(expr: TensorExpr) -> PartialShape | None:
-    """A shape of unknown sizes; ``None`` where an ellipsis leaves the rank open, too."""
+    """Return a shape of unknown sizes; ``None`` if an ellipsis leaves the rank open too."""
     return None if Ellipsis in map(type, expr.items) else (None,) * len(expr.items)
 
 
 def output_shape(stages: tuple[PatternStage, ...], shapes: tuple[Any, ...]) -> PartialShape:
-    """The shape of the result for tensors of these shapes."""
-    counts = [len(parse(text).left) for text, _ in stages]
-    found: PartialShape = run_stages(counts, shapes, partial(_stage_output_shape, stages))
-    return found
+    """Return the shape of the result for tensors of these shapes."""
+    operand_counts = [len(parse(text).left) for text, _ in stages]
+    shape: PartialShape = run_stages(operand_counts, shapes, partial(_stage_output_shape, stages))
+    return shape
 
 
 def _stage_output_shape(stages: tuple[PatternStage, ...], number: int, shapes: tuple[Any, ...]) -> PartialShape:
-    """The shape of the result of one stage; ``None`` is a size that is not known."""
+    """Return the shape of the result of one stage; ``None`` is an unknown size."""
     text, sizes = stages[number]
     with _errors_name_previous_stage(stages, number):
         tree = parse(text)
@@ -254,7 +262,7 @@ def _stage_output_shape(stages: tuple[PatternStage, ...], number: int, shapes: t
 
 @contextmanager
 def _errors_name_previous_stage(stages: Sequence[PatternStage], number: int) -> Iterator[None]:
-    """Let an error say which pattern made the tensor that does not fit."""
+    """Add the pattern of the previous stage to an error, because it made the operand that does not fit."""
     try:
         yield
     except PlaitError as error:
@@ -263,11 +271,11 @@ def _errors_name_previous_stage(stages: Sequence[PatternStage], number: int) -> 
         raise
 
 
-def invert_pattern(text: str, given: dict[str, int], more: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The pattern that leads back, and the sizes of both."""
+def invert_pattern(text: str, sizes: dict[str, int], new_sizes: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the text of the inverse pattern, and the old and new sizes together."""
     tree = parse(text)
     left, right = sides_with_one_output(tree, "inverse")
     if len(left) != 1:
         spans = [expr.span for expr in left]
         raise make_error("PLT211", f"{len(left)} tensors went in, and one cannot give them back", tree.text, spans)
-    return f"{right} -> {left[0]}", {**given, **more}
+    return f"{right} -> {left[0]}", {**sizes, **new_sizes}

@@ -1,4 +1,4 @@
-"""A plan as plain tuples, which every tracer takes for a constant, and its only run, on sizes that may be symbols."""
+"""A plan as plain tuples, which every tracer accepts as a constant, and its execution on sizes that may be symbolic."""
 
 from __future__ import annotations
 
@@ -26,51 +26,55 @@ StepData: TypeAlias = (
 
 
 class PlanData(NamedTuple):
-    """A plan without its pattern. ``needed`` are the slots that something reads, ``computed`` those without checks."""
+    """A plan without its pattern, as tuples of ints and strings.
+
+    ``slots_to_read`` are the slots that a node or a size operation reads; ``slots_to_read_unchecked`` are those without
+    the checks of sizes, which tracers that cannot compare sizes leave out.
+    """
 
     ranks: tuple[int, ...]
-    given: tuple[str, ...]
+    size_names: tuple[str, ...]
     constants: tuple[int, ...]
     size_ops: tuple[SizeOp, ...]
-    needed: tuple[int, ...]
-    computed: tuple[int, ...]
+    slots_to_read: tuple[int, ...]
+    slots_to_read_unchecked: tuple[int, ...]
     steps: tuple[StepData, ...]
     outputs: tuple[int, ...]
 
 
 def plan_to_data(plan: Plan) -> PlanData:
-    """The plain data of a plan."""
+    """Return a plan as plain tuples."""
     solved = plan.solved
     shapes: list[Shape] = [tuple(range(*pair)) for pair in pairwise(accumulate(solved.ranks, initial=0))]
     axes = _axes_of_slots(plan)
     steps: list[StepData] = []
     for node, operands in plan.steps:
-        before = [shapes[number] for number in operands]
-        shapes.append(node.output_shape(*before))
+        input_shapes = [shapes[number] for number in operands]
+        shapes.append(node.output_shape(*input_shapes))
         if isinstance(node, Contract):
             steps.append((node.method, operands, None, node.equation))
         elif not node.takes_shape:
             steps.append((node.method, operands, None, node[0]))
         elif type(node) is Reshape:
-            groups = [tuple([axes.get(slot, (slot,)) for slot in shape]) for shape in (before[0], shapes[-1])]
+            groups = [tuple([axes.get(slot, (slot,)) for slot in shape]) for shape in (input_shapes[0], shapes[-1])]
             steps.append((node.method, operands, node.shape, (groups[0], groups[1])))
         else:
             steps.append((node.method, operands, node[0], None))
-    read = [slot for _, _, shape, _ in steps for slot in shape or ()]
+    node_slots = [slot for _, _, shape, _ in steps for slot in shape or ()]
     return PlanData(
         solved.ranks,
         solved.given,
         solved.constants,
         plan.size_ops,
-        _find_slots_read(plan, read, (*KINDS_WITH_RESULT, CHECK_EQUAL, CHECK_NONEMPTY)),
-        _find_slots_read(plan, read, KINDS_WITH_RESULT),
+        _find_slots_read(plan, node_slots, (*KINDS_WITH_RESULT, CHECK_EQUAL, CHECK_NONEMPTY)),
+        _find_slots_read(plan, node_slots, KINDS_WITH_RESULT),
         tuple(steps),
         plan.outputs,
     )
 
 
 def _axes_of_slots(plan: Plan) -> dict[int, tuple[int, ...]]:
-    """For each slot of a group, or of no axes, the slots of the axes that it is the product of."""
+    """Return for each slot that holds a product of axes, or of none, the slots of these axes."""
     solved = plan.solved
     dims = enumerate(sum(solved.inputs, ()))
     axes = {place: tuple([solved.slots[axis] for axis in dim]) for place, dim in dims if len(dim) != 1}
@@ -78,11 +82,15 @@ def _axes_of_slots(plan: Plan) -> dict[int, tuple[int, ...]]:
     return {**axes, **{solved.slot_count + number: op.factors for number, op in enumerate(products)}}
 
 
-def _find_slots_read(plan: Plan, read: list[int], kinds: tuple[str, ...]) -> tuple[int, ...]:
-    """The slots that a step, or arithmetic of these kinds, reads."""
+def _find_slots_read(plan: Plan, node_slots: list[int], kinds: tuple[str, ...]) -> tuple[int, ...]:
+    """Return the slots that a node, or a size operation of these kinds, reads."""
     ops = [op for op in plan.size_ops if op.kind in kinds]
-    found = {*read, *[slot for op in ops for slot in op.factors], *[op.source for op in ops if op.kind != PRODUCT]}
-    return tuple(sorted(found))
+    slots_read = {
+        *node_slots,
+        *[slot for op in ops for slot in op.factors],
+        *[op.source for op in ops if op.kind != PRODUCT],
+    }
+    return tuple(sorted(slots_read))
 
 
 def run_plan_data(
@@ -94,18 +102,18 @@ def run_plan_data(
     error_factory: SizeErrorFactory,
     kwargs: dict[str, Any] | None = None,
 ) -> Any:
-    """Run a plan once, reading the dimensions that something needs; ``kwargs`` are those of the backend's einsum."""
-    ranks, given, constants, size_ops, needed, computed, steps, outputs = data
+    """Run a plan once, and read only the lengths that it needs; ``kwargs`` go to the backend's own einsum."""
+    ranks, size_names, constants, size_ops, slots_to_read, slots_to_read_unchecked, steps, outputs = data
     comparable = backend.comparable(tensors)
     if not comparable:
-        needed = computed
+        slots_to_read = slots_to_read_unchecked
     slots: list[Any] = []
     for tensor, rank in zip(tensors, ranks):  # noqa: B905  # Dynamo does not follow strict=True before torch 2.6
         shape = backend.shape(tensor)
-        known = (None,) * rank if comparable else backend.static_shape(tensor, rank)
-        for place in range(rank):
-            slots.append(shape[place] if len(slots) in needed else known[place])  # uses its own length
-    slots += [sizes[name] for name in given]
+        static_shape = (None,) * rank if comparable else backend.static_shape(tensor, rank)
+        for dim in range(rank):
+            slots.append(shape[dim] if len(slots) in slots_to_read else static_shape[dim])
+    slots += [sizes[name] for name in size_names]
     slots += constants
     if comparable:
         evaluate_size_ops(slots, size_ops, error_factory)
@@ -114,36 +122,38 @@ def run_plan_data(
     values = list(tensors)
     for number, (method, operands, shape_slots, constant) in enumerate(steps):
         argument: Any = constant if shape_slots is None else tuple([slots[slot] for slot in shape_slots])
-        first = values[operands[0]]
+        first_operand = values[operands[0]]
         if method == "einsum":
             chosen = [values[operand] for operand in operands]
-            rest = steps[number + 1 :]
-            if kwargs and all(step[0] != "einsum" for step in rest):
-                target = tuple([slots[slot] for slot in rest[-1][2] or ()]) if rest else None
+            later_steps = steps[number + 1 :]
+            if kwargs and all(step[0] != "einsum" for step in later_steps):
+                target = tuple([slots[slot] for slot in later_steps[-1][2] or ()]) if later_steps else None
                 return backend.einsum_with_backend_kwargs(argument, target, kwargs)(*chosen)
-            inner = without_out_sharding(kwargs) if kwargs else None
-            call = backend.einsum_with_backend_kwargs(argument, None, inner) if inner else None
+            inner_kwargs = without_out_sharding(kwargs) if kwargs else None
+            call = backend.einsum_with_backend_kwargs(argument, None, inner_kwargs) if inner_kwargs else None
             values.append(call(*chosen) if call else backend.einsum(argument, *chosen))
         elif method == "reshape":
-            values.append(backend.traced_reshape(first, argument, slots, constant))
+            values.append(backend.traced_reshape(first_operand, argument, slots, constant))
         elif method == "reduce" and reduction is not None:
-            values.append(reduction(first, argument))
+            values.append(reduction(first_operand, argument))
         else:
             function: Any = getattr(backend, method)
-            values.append(function(first, argument))
+            values.append(function(first_operand, argument))
     return values[outputs[0]] if len(outputs) == 1 else tuple([values[number] for number in outputs])
 
 
 @assume_constant_or_error
-def plan_data_for_dynamo(operation: str, pattern: Any, ranks: Any, given: Any, reduction: str, dtype: Any) -> PlanData:
-    """The plain data of a call's plan, for Dynamo."""
+def plan_data_for_dynamo(
+    operation: str, pattern: Any, ranks: Any, size_names: Any, reduction: str, dtype: Any
+) -> PlanData:
+    """Return the plan of a call as plain tuples, for Dynamo."""
     from plait._executor.einsum_options import lower_with_given_path
     from plait.backends.torch.backend import TORCH_BACKEND
 
     TORCH_BACKEND.register_functions(FUNCTIONS_WITH_SUBSTITUTE)
     if reduction and reduction != CUSTOM_REDUCTION:
         check_dtype_kind(check_reduction_name(reduction), None if dtype is None else TORCH_BACKEND.kind(dtype), dtype)
-    plan = lower_pattern(operation, pattern, ranks, given, reduction)
+    plan = lower_pattern(operation, pattern, ranks, size_names, reduction)
     return plan_to_data(
         lower_with_given_path(plan, CURRENT_OPTIONS.get()) if operation in ("einsum", CLASSICAL_EINSUM) else plan
     )
@@ -151,13 +161,15 @@ def plan_data_for_dynamo(operation: str, pattern: Any, ranks: Any, given: Any, r
 
 @assume_constant_or_error
 def check_size_for_dynamo(pattern: str, name: str, value: Any) -> None:
-    """Raise where a size is not an exact integer."""
+    """Raise `SizeError` if a size is not an exact integer."""
     sizes_to_ints(pattern, {name: value})
 
 
 @assume_constant
 def size_error_for_dynamo(
-    operation: str, pattern: str, ranks: Any, given: Any, slots: Any, kind: str, source: int, factors: Any
+    operation: str, pattern: str, ranks: Any, size_names: Any, slots: Any, kind: str, source: int, factors: Any
 ) -> str:
-    """The text of the error for sizes that do not fit."""
-    return str(size_op_error(check_and_solve(operation, pattern, ranks, given), list(slots), kind, source, factors))
+    """Return the text of the error for sizes that do not fit."""
+    return str(
+        size_op_error(check_and_solve(operation, pattern, ranks, size_names), list(slots), kind, source, factors)
+    )

@@ -1,4 +1,4 @@
-"""Calls whose arguments make no key of the cache: lists of tensors, symbols for sizes, callables, and mistakes."""
+"""The path of calls whose arguments cannot be a cache key: lists of tensors, symbolic sizes, closures, and mistakes."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def run_slow_path(
     sizes: dict[str, Any],
     reduction: Any,
     options: Any,
-    kept: list[Callable[..., Any]] | None = None,
+    cached_callables: list[Callable[..., Any]] | None = None,
 ) -> Any:
-    """Make one call; of the tensors, lists are stacked first, and what then served the only one of them is kept."""
+    """Make a call; lists of tensors are stacked first, and their callable is appended to ``cached_callables``."""
     check_pattern_is_text(pattern)
     if not tensors:
         raise TypeError(f"{operation}() takes one tensor at least")
@@ -57,42 +57,49 @@ def run_slow_path(
         shapes[:] = [backend.shape(tensor) for tensor in stacked]
         if operation == "reduce" and not callable(reduction):
             check_reduction_name(reduction)
-        exact = sizes_to_ints(pattern, sizes, backend.is_symbolic)
-        exact = {name: size if type(size) is int else backend.size_from_user(size) for name, size in exact.items()}
-        if all(is_concrete_shape(shape) for shape in shapes) and all(type(size) is int for size in exact.values()):
-            classes: Any = tuple([type(tensor) for tensor in stacked])
-            TYPES_WITH_LIST_SHAPE.update([cls for cls in classes if backend_for_type(cls).shape_is_list])
+        int_or_symbolic_sizes = sizes_to_ints(pattern, sizes, backend.is_symbolic)
+        int_or_symbolic_sizes = {
+            name: size if type(size) is int else backend.size_from_user(size)
+            for name, size in int_or_symbolic_sizes.items()
+        }
+        if all(is_concrete_shape(shape) for shape in shapes) and all(
+            type(size) is int for size in int_or_symbolic_sizes.values()
+        ):
+            tensor_types: Any = tuple([type(tensor) for tensor in stacked])
+            TYPES_WITH_LIST_SHAPE.update([cls for cls in tensor_types if backend_for_type(cls).shape_is_list])
             dtypes = tuple([backend.dtype(tensor) for tensor in stacked])
-            key = lookup_arguments(operation, classes, tuple(shapes), dtypes, reduction, options)
+            arguments = lookup_arguments(operation, tensor_types, tuple(shapes), dtypes, reduction, options)
             if operation == "view":
-                key = (*key, backend.strides(stacked[0]))
-            function = _callable_for_known_sizes(operation, pattern, key, exact)
+                arguments = (*arguments, backend.strides(stacked[0]))
+            function = _callable_for_known_sizes(operation, pattern, arguments, int_or_symbolic_sizes)
         else:
-            function = _callable_for_symbolic_sizes(operation, stacked, pattern, exact, reduction, backend, options)
-        if kept is not None:
-            kept.append(with_stacked_argument(function, tensors[0]))
+            function = _callable_for_symbolic_sizes(
+                operation, stacked, pattern, int_or_symbolic_sizes, reduction, backend, options
+            )
+        if cached_callables is not None:
+            cached_callables.append(with_stacked_argument(function, tensors[0]))
         return function(*stacked)
     except Exception as error:
         if not isinstance(error, PlaitError):
-            mark_exception_as_graph_break(error)  # it may be a callable's that a tracer cannot run
+            mark_exception_as_graph_break(error)  # the caller's function may fail because a tracer cannot run it
         elif all(is_concrete_shape(shape) for shape in shapes):
             add_error_context(error, pattern, shapes, sizes)
         raise
 
 
 def _callable_for_known_sizes(
-    operation: str, pattern: str, key: tuple[Any, ...], sizes: dict[str, int]
+    operation: str, pattern: str, arguments: tuple[Any, ...], sizes: dict[str, int]
 ) -> Callable[..., Any]:
-    """The callable where all sizes are ints after all, as for a list of arrays, or sizes of NumPy's ints."""
+    """Return the callable if all sizes are ints after all, as for a list of arrays, or for NumPy integers."""
     try:
-        entry = lookup(operation, pattern, *key, **sizes)
-    except TypeError:  # what the cache must not keep, such as a callable that no module names
+        entry = lookup(operation, pattern, *arguments, **sizes)
+    except TypeError:  # not cacheable, such as a closure
         entry = None
     if entry is None:
-        cls, shape, *details = key
-        return build_callable(operation, pattern, cls, shape, tuple(details), sizes)
-    planned: Callable[..., Any] = entry.build()
-    return planned
+        tensor_type, shape, *extra_key = arguments
+        return build_callable(operation, pattern, tensor_type, shape, tuple(extra_key), sizes)
+    function: Callable[..., Any] = entry.build()
+    return function
 
 
 def _callable_for_symbolic_sizes(
@@ -104,33 +111,35 @@ def _callable_for_symbolic_sizes(
     backend: Backend,
     options: Any,
 ) -> Callable[..., Any]:
-    """The call where sizes are not all known: the plan runs once, on symbols."""
+    """Return the callable if some sizes are unknown; it runs the plan on symbolic sizes."""
     if operation == "view" and backend.view is None:
         raise make_error("PLT507", NO_VIEWS_MESSAGE, pattern)
-    classes = tuple([type(tensor) for tensor in tensors])
+    tensor_types = tuple([type(tensor) for tensor in tensors])
     tree = parse_equation(pattern, len(tensors)) if operation == CLASSICAL_EINSUM else parse(pattern)
     ranks = tuple([_rank_of_operand(tensor, place, tree, backend) for place, tensor in enumerate(tensors)])
-    given = tuple(sizes)
-    if operation == "reduce":  # what a callable returns while a tracer watches is not looked into
+    size_names = tuple(sizes)
+    if operation == "reduce":  # under a tracer the result of a caller's function is not checked
         dtype = backend.dtype(tensors[0])
-        found = build_reduce_executable(pattern, classes[0], ranks[0], given, reduction, dtype, check_result=False)
+        executable = build_reduce_executable(
+            pattern, tensor_types[0], ranks[0], size_names, reduction, dtype, check_result=False
+        )
     else:
-        found = build_executable(operation, pattern, classes, ranks, given)
-    plan, kwargs = found.plan, None
+        executable = build_executable(operation, pattern, tensor_types, ranks, size_names)
+    plan, kwargs = executable.plan, None
     if operation in ("einsum", CLASSICAL_EINSUM):
         from plait._executor.einsum_options import lower_with_given_path
 
         plan, kwargs = lower_with_given_path(plan, options), dict(options.backend_kwargs) if options else None
-    data, fail_as = plan_to_data(plan), partial(size_op_error, plan.solved)
-    return lambda *tensors: run_plan_data(data, tensors, sizes, backend, found.reduction, fail_as, kwargs)
+    data, error_factory = plan_to_data(plan), partial(size_op_error, plan.solved)
+    return lambda *tensors: run_plan_data(data, tensors, sizes, backend, executable.reduction, error_factory, kwargs)
 
 
-def _rank_of_operand(tensor: Any, place: int, tree: Tree, backend: Backend) -> int:
-    """The rank, from the pattern where the framework does not reveal it."""
+def _rank_of_operand(tensor: Any, number: int, tree: Tree, backend: Backend) -> int:
+    """Return the rank of an operand, from the pattern if the framework does not know it."""
     rank = backend.rank(tensor)
     if rank is not None:
         return rank
-    expr = tree.left[min(place, len(tree.left) - 1)]
+    expr = tree.left[min(number, len(tree.left) - 1)]
     for item in expr.items:
         if isinstance(item, Ellipsis):
             message = f"{backend.name} does not reveal the rank of this {type(tensor).__name__}; name the axes"

@@ -1,4 +1,4 @@
-"""Generated source: a plan as a function in plain framework code, which needs plait no more."""
+"""Generated source: a plan as a Python function that calls the framework alone, without plait."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def generate_source(
     if (operation == "reduce") != isinstance(reduction, str) or (operation != "reduce" and reduction is not None):
         takes = "takes a reduction by its name" if operation == "reduce" else "takes no reduction"
         raise make_error("PLT209", f"the source of {operation} {takes}, and this is {short_repr(reduction)}", pattern)
-    named = check_reduction_name(_as_exact_str(reduction)) if operation == "reduce" else ""
-    checked = tuple([to_exact_size(f"ranks[{place}]", rank) for place, rank in enumerate(ranks)])
-    given = (*sizes, *missing_sizes(tree, sizes))
-    plan = lower_pattern(operation, _as_exact_str(pattern), checked, given, named)
+    reduction_name = check_reduction_name(_as_exact_str(reduction)) if operation == "reduce" else ""
+    int_ranks = tuple([to_exact_size(f"ranks[{place}]", rank) for place, rank in enumerate(ranks)])
+    size_names = (*sizes, *missing_sizes(tree, sizes))
+    plan = lower_pattern(operation, _as_exact_str(pattern), int_ranks, size_names, reduction_name)
     equations = [node.equation for node, _ in plan.steps if isinstance(node, Contract)]
     if not all(map(templates.supports_einsum, equations)):
         plan = decompose_einsum(plan)
@@ -50,26 +50,26 @@ def generate_source(
 
 
 def _as_exact_str(name: Any) -> Any:
-    """Text as itself: a class of text, such as an enumeration, may print as something else, and this is printed."""
+    """Return a string as an exact `str`, because a subclass, such as an enumeration, may print differently."""
     return str.__str__(name) if isinstance(name, str) else name
 
 
-def missing_sizes(tree: Tree, given: Mapping[str, int]) -> list[str]:
-    """The axes whose sizes must be given too: in each dimension all but the first, and those of the right side alone.
+def missing_sizes(tree: Tree, sizes: Mapping[str, int]) -> list[str]:
+    """Return the axes whose sizes must also be given: on the left all but one of each dimension, and new axes.
 
     >>> missing_sizes(parse("(a b) (b c d) -> a b c d e"), {"d": 2})
     ['b', 'e']
     """
     items = [item for expr in tree.left for item in expr.items]
     dims = [[leaf.text for leaf in item_leaves(item) if isinstance(leaf, Name)] for item in items]
-    known, missing = {*given}, []
+    known_names, missing = {*sizes}, []
     while dims:
-        unknown = [[name for name in dim if name not in known] for dim in dims]
+        unknown = [[name for name in dim if name not in known_names] for dim in dims]
         inferred = [names[0] for names in unknown if len(names) == 1]
         dims = [names for names in unknown if len(names) > 1]
         if not inferred and dims:
             missing.append(dims[0][-1])
             inferred = missing[-1:]
-        known.update(inferred)
+        known_names.update(inferred)
     right = [leaf for expr in tree.right or () for item in expr.items for leaf in item_leaves(item)]
-    return missing + [leaf.text for leaf in right if isinstance(leaf, Name) and leaf.text not in known]
+    return missing + [leaf.text for leaf in right if isinstance(leaf, Name) and leaf.text not in known_names]

@@ -1,4 +1,4 @@
-"""What a call is given: whether it is a tensor, and whether its sizes are known."""
+"""Checks of the tensors of a call, and the stacking of lists of tensors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from plait.errors import PlaitError, make_error, short_repr
 
 
 def check_pattern_is_text(pattern: Any) -> str:
-    """A pattern, which must be text."""
+    """Return the pattern; raise `PatternSyntaxError` if it is not a string."""
     if not isinstance(pattern, str):
         raise make_error(
             "PLT101", f"the pattern must be text, and this is {type(pattern).__name__}: {short_repr(pattern)}"
@@ -21,56 +21,56 @@ def check_pattern_is_text(pattern: Any) -> str:
 
 
 def shape_of_tensor(tensor: Any) -> Any:
-    """The shape of what should be a tensor."""
+    """Return the shape of an argument; raise `BackendError` if it is not a tensor."""
     try:
         return tensor.shape
     except AttributeError:
         message = f"a tensor is needed, and this is {type(tensor).__name__}: {short_repr(tensor)}"
     kind: Any = type(tensor)
     try:
-        return backend_for_type(kind).shape(tensor)  # a framework may have another name for it
+        return backend_for_type(kind).shape(tensor)  # a framework may use another attribute
     except (PlaitError, AttributeError):
         raise make_error("PLT501", message) from None
 
 
 def backend_for_tensors(tensors: Sequence[Any]) -> Backend:
-    """The backend of what should be tensors of one framework."""
+    """Return the common backend of the arguments; raise `BackendError` if one is not a tensor."""
     for tensor in tensors:
         shape_of_tensor(tensor)
     return common_backend(tuple([type(tensor) for tensor in tensors]))
 
 
 def is_concrete_shape(shape: Any) -> bool:
-    """Whether all sizes are known, and ints."""
+    """Whether all lengths of a shape are known ints."""
     return isinstance(shape, (tuple, list)) and all(type(size) is int and size >= 0 for size in shape)
 
 
 def stack_tensors(tensors: Sequence[Any]) -> Any:
-    """A list of tensors as one, with a new first dimension."""
+    """Stack a list of tensors along a new first dimension."""
     if not tensors:
         raise make_error("PLT308", "a list of tensors must hold at least one")
     backend = backend_for_tensors(tensors)
     shapes = [_known_shape(tensor, backend) for tensor in tensors]
-    for place, shape in enumerate(shapes):
+    for number, shape in enumerate(shapes):
         if shape is not None and shapes[0] is not None and not may_be_equal(shape, shapes[0]):
             theirs, ours = format_shape(shape), format_shape(shapes[0])
-            raise make_error("PLT308", f"tensor {place} of the list has the shape {theirs}, and tensor 0 {ours}")
+            raise make_error("PLT308", f"tensor {number} of the list has the shape {theirs}, and tensor 0 {ours}")
     return backend.stack(tensors)
 
 
 def stack_lists_of_tensors(tensors: Sequence[Any]) -> Sequence[Any]:
-    """The tensors of a call, where each list of them has become one."""
+    """Return the arguments of a call with each list of tensors stacked."""
     return [stack_tensors(tensor) if isinstance(tensor, (list, tuple)) else tensor for tensor in tensors]
 
 
 def with_stacked_argument(function: Callable[[Any], Any], tensors: Sequence[Any]) -> Callable[[Sequence[Any]], Any]:
-    """A function of what a list of tensors, as these are, becomes when it is stacked."""
+    """Return a function of a list of tensors like these that stacks them and calls the given function."""
     stack = backend_for_tensors(tensors).stack
     return lambda tensors: function(stack(tensors))
 
 
 def _known_shape(tensor: Any, backend: Backend) -> Sequence[int | None] | None:
-    """The shape, with ``None`` for each size that must not be compared; ``None`` where not even the rank is known."""
+    """Return the shape with ``None`` for lengths that cannot be compared; ``None`` if the rank is unknown."""
     shape, rank = backend.shape(tensor), backend.rank(tensor)
     if is_concrete_shape(shape):
         return shape

@@ -1,4 +1,4 @@
-"""Attributes by which tracers that read Python treat a function in another way; nothing else looks at them."""
+"""Decorators that set attributes by which TorchDynamo, AutoGraph and Paddle treat a function specially."""
 
 from __future__ import annotations
 
@@ -21,27 +21,31 @@ PADDLE_OPTIONS = "___jit_transform_options___"  # the same for Paddle; `paddle.j
 PADDLE_GRAPH_BREAK = "__SOT_EXTRA_INFO__"  # Paddle leaves a call that raises an error with this attribute to Python
 
 FUNCTIONS_WITH_SUBSTITUTE: list[Callable[..., Any]] = []
-"""The functions that have a substitute."""
+"""The functions that `dynamo_substitute` decorates."""
 
 
 class _PaddleDoNotConvert:
-    """It makes the same calls for tensors and for the values of a static program."""
+    """The options by which Paddle leaves a function unconverted."""
 
     @staticmethod
     def need_transform(_: object) -> bool:
+        """Whether Paddle rewrites the function."""
         return False
 
     @staticmethod
     def need_capture_control_flow() -> bool:
+        """Whether Paddle turns the function's branches and loops into graph operations."""
         return False
 
 
 class _PaddleGraphBreak:
+    """The mark by which Paddle leaves a call that raises an error to Python."""
+
     need_breakgraph = True
 
 
 def dynamo_substitute(substitute: Callable[..., Any]) -> Callable[[F], F]:
-    """Decorate a function with the one that Dynamo follows in its place."""
+    """Decorate a function with another one that Dynamo traces in its place."""
 
     def decorate(function: F) -> F:
         setattr(function, DYNAMO_INLINE, substitute)
@@ -52,20 +56,20 @@ def dynamo_substitute(substitute: Callable[..., Any]) -> Callable[[F], F]:
 
 
 def do_not_convert(function: F) -> F:
-    """Decorate a function that neither TensorFlow's AutoGraph nor Paddle need to rewrite with all that it calls."""
+    """Decorate a function so that AutoGraph and Paddle rewrite neither it nor the functions that it calls."""
     setattr(function, AUTOGRAPH_DO_NOT_CONVERT, {})
     setattr(function, PADDLE_OPTIONS, _PaddleDoNotConvert)
     return function
 
 
 def assume_constant(function: F) -> F:
-    """Decorate a function that Dynamo runs while it traces; the result is a constant of the trace."""
+    """Decorate a function that Dynamo runs while it traces; its result is a constant of the trace."""
     setattr(function, DYNAMO_CONSTANT, True)
     return function
 
 
 def assume_constant_or_error(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate a function as `assume_constant` does; it gives its result as plain tuples, or ``None`` and a mistake."""
+    """Decorate as `assume_constant` does; the function returns ``(result, None)``, or ``(None, message)`` on error."""
 
     @assume_constant
     def run(*arguments: Any) -> Any:
@@ -78,11 +82,12 @@ def assume_constant_or_error(function: Callable[..., Any]) -> Callable[..., Any]
 
 
 def _to_plain_tuples(value: Any) -> Any:
+    """Return a value with each named tuple in it replaced by a plain tuple."""
     return tuple([_to_plain_tuples(each) for each in value]) if isinstance(value, tuple) else value
 
 
 def mark_exception_as_graph_break(error: BaseException | type[BaseException]) -> None:
-    """Let Paddle leave the call that raises this error to Python, so that the caller can catch it."""
+    """Let Paddle leave a call that raises this error to Python, so that the caller can catch it."""
     setattr(error, PADDLE_GRAPH_BREAK, _PaddleGraphBreak)
 
 

@@ -150,7 +150,7 @@ def explain_pipeline(title: str, stages: tuple[PatternStage, ...], shapes: Seque
         parts.append(explain(text, *shapes, **dict(sizes)))
         return parts[-1].lines[-1].shape
 
-    run_stages([segment.step.tensors for segment in segments], shapes, explain_segment)
+    run_stages([segment.stage_operation.operand_count for segment in segments], shapes, explain_segment)
     texts = [title, parts[0].text]
     for reason, part in zip(found.reasons, parts[1:], strict=True):
         texts += [f"then, since {reason}:", part.text]

@@ -74,7 +74,7 @@ def build_callable_for_layout(
     )
     if step is None:
         return None
-    calls = [(function, select(slots) if select else constant) for function, select, constant in program.functions]
+    calls = [(function, select(slots) if select else constant) for function, select, constant in program.node_functions]
     function, constant = calls[step.position]
     better = build_step_function(step, function, program.backend, ops, dtype, requires_grad)
     if better is function:
