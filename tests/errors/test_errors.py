@@ -1,6 +1,6 @@
-"""Every way to be wrong: the full text of each error is in `snapshot.txt`, and every code has at least one.
+"""Error messages: calls that fail, whose full error texts are in `snapshot.txt`; every code has at least one.
 
-``python tests/errors/test_errors.py`` writes the file anew; read the difference before committing it.
+``python tests/errors/test_errors.py`` rewrites that file; read the difference before committing it.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from plait.layers.torch import Reduce  # noqa: E402
 
 SNAPSHOT = Path(__file__).with_name("snapshot.txt")
 X = np.zeros((2, 3, 4, 6))
-NOTHING = np.zeros((0, 3))
+EMPTY_ARRAY = np.zeros((0, 3))
 
 
 def fresh_lambda(tensor, axes):
     return tensor
 
 
-class Modular:
-    """What a framework has for a module."""
+class ModuleStandIn:
+    """A callable in place of a module of a framework, such as ``torch.nn.Module``."""
 
     def __call__(self, tensor, axes):
         return tensor
@@ -42,8 +42,8 @@ class Modular:
         return "Modular()"
 
 
-CALLS = {
-    # W1: the text
+FAILING_CALLS = {
+    # PLT1: syntax
     "PLT101 a number for a pattern": lambda: plait.rearrange(X, 5),
     "PLT101 tensor and pattern swapped": lambda: plait.rearrange("a -> a", X),
     "PLT101 bytes": lambda: plait.compile(b"a -> a"),
@@ -70,7 +70,7 @@ CALLS = {
     "PLT109 nothing after": lambda: plait.rearrange(X, "(c +) -> c"),
     "PLT110 classical": lambda: plait.einsum("ij;jk", X, X),
     "PLT110 classical two outputs": lambda: plait.einsum("ij->i,j", np.zeros((2, 3))),
-    # W2: the rules
+    # PLT2: rules of the operations
     "PLT201 brackets": lambda: plait.rearrange(X, "b [c] h w -> b c h w"),
     "PLT201 plus": lambda: plait.rearrange(X, "b (c + d) h w -> b c h w d"),
     "PLT201 named ellipsis": lambda: plait.rearrange(X, "b c... -> c... b"),
@@ -87,7 +87,7 @@ CALLS = {
     "PLT203 misspelt": lambda: plait.rearrange(np.zeros((8, 8)), "(h ph) w -> h ph w", p=2),
     "PLT203 unknown": lambda: plait.rearrange(X, "b c h w -> b c h w", zebra=2),
     "PLT204 dropped": lambda: plait.rearrange(X, "b c h w -> b h"),
-    "PLT204 strict": lambda: asked(strict=True),
+    "PLT204 strict": lambda: einsum_with_options(strict=True),
     "PLT204 repeat drops": lambda: plait.repeat(X, "b c h w -> b c h w2", w2=3),
     "PLT205 added": lambda: plait.rearrange(X, "b c h w -> b c h w d"),
     "PLT205 reduce adds": lambda: plait.reduce(X, "b c h w -> b d", "max", d=2),
@@ -111,13 +111,13 @@ CALLS = {
     ),
     "PLT210 no star": lambda: plait.pack([X], "b c"),
     "PLT210 two stars": lambda: plait.unpack(X, [(1,)], "* b *"),
-    "PLT214 a path that does not fit": lambda: asked(contract=[(0, 3), (0, 1)]),
-    "PLT214 a misspelt way": lambda: asked(contract="optimum"),
-    "PLT214 no path": lambda: asked(contract=3.5),
+    "PLT214 a path that does not fit": lambda: einsum_with_options(contract=[(0, 3), (0, 1)]),
+    "PLT214 a misspelt way": lambda: einsum_with_options(contract="optimum"),
+    "PLT214 no path": lambda: einsum_with_options(contract=3.5),
     "PLT215 two plans": lambda: (
         (plait.compile("a b -> (a b)") >> plait.compile("(c d) -> c d", c=3)).explain((2, 6)).source("numpy")
     ),
-    "PLT301 a limit": lambda: asked(memory_limit=2.5),
+    "PLT301 a limit": lambda: einsum_with_options(memory_limit=2.5),
     "PLT201 a comma in a weight": lambda: MixSpec.read("b c -> b d", "c, d", None, {"c": 3, "d": 4}),
     "PLT201 a group in a weight": lambda: MixSpec.read("b c -> b d", "(c d)", None, {"c": 3, "d": 4}),
     "PLT205 in no weight": lambda: MixSpec.read("b c -> b d", "c", None, {"c": 3, "d": 4}),
@@ -128,7 +128,7 @@ CALLS = {
     "PLT212 of a bias": lambda: MixSpec.read("b c -> b d", "c d", "c d", {"c": 3, "d": 4}),
     "PLT213 an argument of a layer": lambda: check_argument_names("b dtype -> b c", dtype=2),
     "PLT209 a module with parameters": lambda: forbid_module(
-        operation_spec("reduce", "b c -> b", {}, Modular()), Modular
+        operation_spec("reduce", "b c -> b", {}, ModuleStandIn()), ModuleStandIn
     ),
     "PLT101 a weight that is no text": lambda: MixSpec.read("b c -> b d", ["c", "d"], None, {"c": 3, "d": 4}),
     "PLT105 a layer": lambda: operation_spec("reduce", "b c", {}, "max"),
@@ -136,7 +136,7 @@ CALLS = {
         "b c -> b d", "c d", None, {"c": 3, "d": 4, "dtpye": "float"}
     ),
     "PLT211 no inverse": lambda: plait.compile("a b, b c -> a c").inverse(),
-    # W3: ranks and sizes
+    # PLT3: ranks and sizes
     "PLT301 float": lambda: plait.rearrange(X, "b c (h p) w -> b c h p w", h=2.0),
     "PLT301 bool": lambda: plait.rearrange(X, "b c (h p) w -> b c h p w", h=True),
     "PLT301 text": lambda: plait.rearrange(X, "b c (h p) w -> b c h p w", h="2"),
@@ -174,7 +174,7 @@ CALLS = {
     "PLT305 parse_shape": lambda: plait.parse_shape(X, "b 5 h w"),
     "PLT306 negative": lambda: plait.rearrange(X, "b c (h p) w -> b c h p w", h=-1),
     "PLT306 zero": lambda: plait.rearrange(X, "b c (h p) w -> b c h p w", h=0),
-    "PLT307 max of nothing": lambda: plait.reduce(NOTHING, "a b -> b", "max"),
+    "PLT307 max of nothing": lambda: plait.reduce(EMPTY_ARRAY, "a b -> b", "max"),
     "PLT308 shapes differ": lambda: plait.rearrange([X, X[:1]], "n b c h w -> n b c h w"),
     "PLT308 empty list": lambda: plait.rearrange([], "n b -> b n"),
     "PLT309 too much": lambda: plait.unpack(np.zeros((2, 5)), [(3,), (3,)], "b *"),
@@ -185,11 +185,11 @@ CALLS = {
     "PLT310 callable": lambda: plait.reduce(X, "b c h w -> b", fresh_lambda),
     "PLT310 callable returns nothing": lambda: plait.reduce(X, "b c h w -> b", lambda tensor, axes: None),
     "PLT311 twice": lambda: plait.rearrange(X, "b c (h p) w -> b c h p w", **{"h": 2, "ℎ": 2}),
-    # W4: views
+    # PLT4: views
     "PLT401 merge": lambda: plait.view(X, "b c h w -> b (h w c)"),
     "PLT401 list": lambda: plait.view([X, X], "n b c h w -> n b c h w"),
     "PLT401 strided": lambda: plait.view(X[:, ::2], "b c h w -> (b c) h w"),
-    # W5: frameworks
+    # PLT5: frameworks
     "PLT501 a framework": lambda: plait.compile("a -> a").source("nunpy", 1),
     "PLT501 a number": lambda: plait.rearrange(5, "a -> a"),
     "PLT501 a list of numbers": lambda: plait.rearrange([1, 2], "a -> a"),
@@ -205,19 +205,21 @@ CALLS = {
     "PLT504 mixed list": lambda: plait.rearrange([X, torch.zeros(2, 3, 4, 6)], "n ... -> ... n"),
     "PLT505 hidden rank": lambda: torch.fx.symbolic_trace(lambda x: plait.rearrange(x, "a ... -> ... a")),
     "PLT506 too many axes": lambda: plait.einsum(
-        strict_array((1,) * 30), strict_array((1,) * 30), f"{axes('a', 30)}, {axes('b', 30)} -> {axes('a', 30)} b0"
+        strict_array((1,) * 30),
+        strict_array((1,) * 30),
+        f"{numbered_axes('a', 30)}, {numbered_axes('b', 30)} -> {numbered_axes('a', 30)} b0",
     ),
     "PLT507 no promise": lambda: plait.view(strict_array(), "a b -> b a"),
     "PLT508 no elements": lambda: plait.asnumpy(torch.zeros(2, 3, device="meta")),
     "PLT509 no sharding": lambda: plait.einsum(X, "a b c d -> a b", out_sharding=("x", None)),
     "PLT510 a callable in TorchScript": lambda: Reduce("a b -> a", torch.amax).__prepare_scriptable__(),
-    "PLT511 no opt_einsum": lambda: without("opt_einsum", lambda: asked(contract="dp")),
-    "PLT511 no cotengra": lambda: without("cotengra", lambda: asked(contract="cotengra")),
+    "PLT511 no opt_einsum": lambda: call_without_package("opt_einsum", lambda: einsum_with_options(contract="dp")),
+    "PLT511 no cotengra": lambda: call_without_package("cotengra", lambda: einsum_with_options(contract="cotengra")),
     "PLT512 a wish": lambda: plait.einsum(X, X, "a b c d, a b c e -> d e", precision="highest"),
 }
 
 
-def axes(letter, count):
+def numbered_axes(letter, count):
     return " ".join(f"{letter}{number}" for number in range(count))
 
 
@@ -225,14 +227,14 @@ def strict_array(shape=(2, 3)):
     return pytest.importorskip("array_api_strict").zeros(shape)
 
 
-def asked(**options):
-    """A contraction of three tensors, as the options want it."""
+def einsum_with_options(**options):
+    """Contract three tensors with these options of `plait.options`."""
     with plait.options(**options):
         return plait.einsum(X, X, X, "a b c d, a b c e, a b c f -> d e")
 
 
-def without(package, call):
-    """A call where a package is not installed."""
+def call_without_package(package, call):
+    """Run a call as if a package were not installed."""
     kept = sys.modules.get(package)
     sys.modules[package] = None
     try:
@@ -243,7 +245,7 @@ def without(package, call):
             sys.modules[package] = kept
 
 
-def text_of(call) -> str:
+def error_text(call) -> str:
     with pytest.raises(PlaitError) as caught:
         call()
     error = caught.value
@@ -251,34 +253,34 @@ def text_of(call) -> str:
     return f"{type(error).__module__}.{type(error).__name__}: {error}".replace(hex(id(fresh_lambda)), "0x0")
 
 
-def taken() -> dict[str, str]:
+def read_snapshot() -> dict[str, str]:
     parts = SNAPSHOT.read_text(encoding="utf-8").split("\n\n## ")[1:]
     return dict(part.rstrip("\n").split("\n", 1) for part in parts)
 
 
-@pytest.mark.parametrize("name", CALLS)
-def test_the_text_is_that_of_the_snapshot(name):
-    text = text_of(CALLS[name])
-    assert text == taken()[name]
+@pytest.mark.parametrize("name", FAILING_CALLS)
+def test_error_text_equals_the_snapshot(name):
+    text = error_text(FAILING_CALLS[name])
+    assert text == read_snapshot()[name]
     assert f"[{name.split()[0]}]" in text
 
 
-def test_every_code_has_a_snapshot():
-    assert {name.split()[0] for name in CALLS} == set(CODES)
-    assert taken().keys() == CALLS.keys()
+def test_every_code_has_a_snapshot_entry():
+    assert {name.split()[0] for name in FAILING_CALLS} == set(CODES)
+    assert read_snapshot().keys() == FAILING_CALLS.keys()
 
 
-@pytest.mark.parametrize("name", CALLS)
-def test_carets_stand_below_what_they_mean(name):
+@pytest.mark.parametrize("name", FAILING_CALLS)
+def test_spans_are_within_the_pattern(name):
     with pytest.raises(PlaitError) as caught:
-        CALLS[name]()
+        FAILING_CALLS[name]()
     error = caught.value
     for start, stop in error.spans:
         assert error.pattern is not None
         assert 0 <= start <= stop <= len(error.pattern)
 
 
-def test_what_a_bad_size_leaves_behind_is_nothing():
+def test_invalid_sizes_do_not_change_the_cache():
     pattern = "b c (h p) w -> b c h p w"
     for bad in (2.0, True, np.True_, torch.tensor(True), np.float64(2), "2", None, 2 + 0j):
         with pytest.raises(plait.SizeError, match="PLT301"):
@@ -291,7 +293,7 @@ def test_what_a_bad_size_leaves_behind_is_nothing():
         plait.rearrange(X[:, :, :1], pattern, h=True)
 
 
-def test_sizes_may_be_any_exact_integer():
+def test_sizes_may_be_any_object_with_an_exact_index():
     class Two:
         def __index__(self):
             return 2
@@ -300,7 +302,7 @@ def test_sizes_may_be_any_exact_integer():
         assert plait.rearrange(X, "b c (h p) w -> b c h p w", h=size).shape == (2, 3, 2, 2, 6)
 
 
-def test_a_size_meets_its_axis_under_every_spelling():
+def test_size_names_are_normalized_to_nfkc():
     assert plait.rearrange(X, "b c (ℎ p) w -> b c ℎ p w", h=2).shape == (2, 3, 2, 2, 6)
     assert plait.rearrange(X, "b c (h p) w -> b c h p w", **{"ℎ": 2}).shape == (2, 3, 2, 2, 6)
     assert eval('plait.rearrange(X, "b c (ℎ p) w -> b c ℎ p w", ℎ=2).shape', {"plait": plait, "X": X}) == (
@@ -313,7 +315,7 @@ def test_a_size_meets_its_axis_under_every_spelling():
     assert plait.compile("b (ℎ p) -> b ℎ p", h=2) == plait.compile("b (h p) -> b h p", h=2)
 
 
-def test_a_size_that_is_not_used_is_an_error_in_every_operation():
+def test_every_operation_rejects_unknown_sizes():
     for call in (
         lambda: plait.rearrange(X, "b c h w -> b c w h", q=2),
         lambda: plait.view(X, "b c h w -> b c w h", q=2),
@@ -329,9 +331,10 @@ def test_a_size_that_is_not_used_is_an_error_in_every_operation():
 
 
 @pytest.mark.parametrize("name", ["PLT305 einsum", "PLT204 dropped", "PLT303 three unknown", "PLT205 added"])
-def test_the_text_does_not_change_with_the_hash_seed(name):
+def test_error_text_does_not_depend_on_the_hash_seed(name):
     here = str(Path(__file__).parent)
-    code = f"import sys; sys.path.insert(0, {here!r}); import test_errors as t; print(t.text_of(t.CALLS[{name!r}]))"
+    imports = f"import sys; sys.path.insert(0, {here!r}); import test_errors as tests"
+    code = f"{imports}; print(tests.error_text(tests.FAILING_CALLS[{name!r}]))"
     texts = set()
     for seed in ("0", "1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": seed}
@@ -340,26 +343,26 @@ def test_the_text_does_not_change_with_the_hash_seed(name):
     assert len(texts) == 1
 
 
-def test_errors_are_pickled_whole():
+def test_pickled_errors_keep_their_attributes():
     with pytest.raises(PlaitError) as caught:
-        CALLS["PLT302 indivisible"]()
+        FAILING_CALLS["PLT302 indivisible"]()
     copy = pickle.loads(pickle.dumps(caught.value))
     assert type(copy) is plait.SizeError
     assert (str(copy), copy.code, copy.spans) == (str(caught.value), "PLT302", caught.value.spans)
 
 
-def test_an_error_made_by_hand():
+def test_plait_error_without_a_code():
     error = PlaitError("nothing fits")
     assert str(error) == "nothing fits"
     assert isinstance(error, ValueError)
 
 
-def test_carets_under_wide_and_combining_characters():
+def test_carets_align_below_wide_and_combining_characters():
     error = make_error("PLT103", "no", "日本 e\u0301 x", [(6, 7)])
     assert str(error).splitlines()[1:] == ["  日本 e\u0301 x", " " * 9 + "^"]
 
 
-def test_a_long_pattern_is_shown_in_part():
+def test_long_patterns_are_shown_in_part():
     pattern = " ".join(f"a{number}" for number in range(500)) + " ("
     with pytest.raises(plait.PatternSyntaxError) as caught:
         plait.compile(pattern)
@@ -368,8 +371,8 @@ def test_a_long_pattern_is_shown_in_part():
     assert lines[1].index("(") == lines[2].index("^")
 
 
-def test_an_error_comes_alone():
-    """The ways that a call takes inside plait are not shown above it."""
+def test_errors_have_no_visible_context():
+    """A traceback does not show exceptions that plait handled internally."""
     for call in (
         lambda: plait.rearrange([X, X[:1]], "n ... -> ... n"),
         lambda: plait.rearrange(5, "a -> a"),
@@ -382,7 +385,7 @@ def test_an_error_comes_alone():
         assert caught.value.__context__ is None or caught.value.__suppress_context__
 
 
-def test_an_error_in_a_callable_is_the_callers_own():
+def test_errors_in_a_callable_reduction_are_raised_unchanged():
     def failing(tensor, axes):
         raise KeyError("mine")
 
@@ -393,5 +396,5 @@ def test_an_error_in_a_callable_is_the_callers_own():
 
 
 if __name__ == "__main__":
-    texts = [f"\n\n## {name}\n{text_of(call)}" for name, call in CALLS.items()]
+    texts = [f"\n\n## {name}\n{error_text(call)}" for name, call in FAILING_CALLS.items()]
     SNAPSHOT.write_text("# The full text of every error" + "".join(texts) + "\n", encoding="utf-8")
