@@ -1,6 +1,6 @@
-"""The checks of plait, each in an environment of its own: ``nox`` runs all tests, ``nox -l`` lists the sessions.
+"""Sessions that test and build plait, each in its own environment: ``nox`` runs all tests, ``nox -l`` lists them.
 
-While working: ``nox -R -s tests -- -m "not slow"``, or another session with what it should run.
+Arguments after ``--`` are passed to pytest: ``nox -R -s tests -- -m "not slow"`` runs the fast tests.
 """
 
 from __future__ import annotations
@@ -12,158 +12,188 @@ from pathlib import Path
 
 import nox
 
-nox.needs_version = ">=2025.2.9"  # the first that reads dependency groups
+nox.needs_version = ">=2025.2.9"  # the first version that reads dependency groups
 nox.options.default_venv_backend = "virtualenv"
-nox.options.sessions = ["tests", "ratios", "frameworks", "paddle", "legacy", "machines"]  # and the core, on each Python
+nox.options.sessions = ["tests", "ratios", "frameworks", "paddle", "legacy", "machines"]  # core-* are added below
 nox.options.error_on_missing_interpreters = False
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
-CORE = (
+"""The supported versions of Python."""
+CORE_TESTS = (
     *("tests/notation", "tests/shapes", "tests/plan", "tests/operations", "tests/executor", "tests/test_layering.py"),
     *("tests/test_imports.py", "tests/test_cli.py"),
 )
-"""The tests that need no framework; those of them that would use one are skipped by its name."""
+"""The tests of the core; those of them that need a framework are skipped."""
 
-SUITE = tuple(f"tests/backends/test_{name}.py" for name in ("conformance", "einsum", "source"))
-LOADING = "tests/backends/test_loading.py::test_a_tensor_loads_its_own_backend_and_no_other"
-BASE = ("numpy", "torch", "array_api_strict")
+CONFORMANCE_TESTS = tuple(f"tests/backends/test_{name}.py" for name in ("conformance", "einsum", "source"))
+"""The tests that every framework has to pass."""
+LOADING_TEST = "tests/backends/test_loading.py::test_a_tensor_loads_its_own_backend_and_no_other"
+BASE_FRAMEWORKS = ("numpy", "torch", "array_api_strict")
 """The frameworks of the session `tests`."""
-TOGETHER = ("jax", "tensorflow", "keras", "mlx", "tinygrad", "pytensor", "sparse", "ndonnx", "cupy")
-"""The frameworks that live in one process."""
-LAYERS = ("flax", "nnx", "equinox", "haiku", "keras", "tensorflow", "mlx")
-"""Those of them that have layers."""
-LEGACY = ("numpy==1.23.5", "setuptools<60", "wheel")
-"""What Chainer 7.8.1 and MXNet 1.9.1 need to be there before they are installed."""
+JOINT_FRAMEWORKS = ("jax", "tensorflow", "keras", "mlx", "tinygrad", "pytensor", "sparse", "ndonnx", "cupy")
+"""The frameworks of the session `frameworks`, which can be imported together."""
+LAYER_FRAMEWORKS = ("flax", "nnx", "equinox", "haiku", "keras", "tensorflow", "mlx")
+"""The frameworks of the session `frameworks` that have layers."""
+LEGACY_REQUIREMENTS = ("numpy==1.23.5", "setuptools<60", "wheel")
+"""The packages that must be installed before Chainer 7.8.1 and MXNet 1.9.1."""
 
 
-def interpreters() -> dict[str, str]:
-    """Each supported Python that this machine has: by its name, or as pyenv keeps it."""
-    found = {}
+def find_interpreters() -> dict[str, str]:
+    """Return the path of each supported Python on this machine, in ``PATH`` or in pyenv, by version."""
+    interpreters = {}
     for version in PYTHONS:
         candidates = [f"python{version}"]
         if shutil.which("pyenv"):
-            latest = _output("pyenv", "latest", version)
-            prefix = _output("pyenv", "prefix", latest) if latest else ""
+            latest = _command_output("pyenv", "latest", version)
+            prefix = _command_output("pyenv", "prefix", latest) if latest else ""
             candidates += [f"{prefix}/bin/python"] if prefix else []
         if sys.version_info[:2] == tuple(map(int, version.split("."))):
             candidates.insert(0, sys.executable)
-        working = [path for path in candidates if _output(path, "-c", "print(1)") == "1"]
-        if working:
-            found[version] = working[0]
-    return found
+        working_paths = [path for path in candidates if _command_output(path, "-c", "print(1)") == "1"]
+        if working_paths:
+            interpreters[version] = working_paths[0]
+    return interpreters
 
 
-def _output(*command: str) -> str:
+def _command_output(*command: str) -> str:
+    """Return what a command prints, or ``""`` if it fails."""
     try:
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        process = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError:
         return ""
-    return run.stdout.strip() if run.returncode == 0 else ""
+    return process.stdout.strip() if process.returncode == 0 else ""
 
 
-def install(session: nox.Session, group: str, *also: str, extras: str = "") -> None:
-    """Install plait with these of its extras, and a dependency group of pyproject.toml, in one resolution."""
-    needed = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), group)
-    session.install(f".[{extras}]" if extras else ".", *needed, *also)
+def install(session: nox.Session, group: str, *packages: str, extras: str = "") -> None:
+    """Install plait with extras, a dependency group of pyproject.toml, and other packages, in one resolution."""
+    group_packages = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), group)
+    session.install(f".[{extras}]" if extras else ".", *group_packages, *packages)
 
 
 @nox.session
 def quick(session: nox.Session) -> None:
-    """While you work: the fast tests, on NumPy and the array API standard; under three minutes on two cores."""
+    """Run the fast tests with NumPy and the array API standard; they take less than three minutes on two cores."""
     install(session, "quick")
     ignored = ("tests/tracers", "tests/distributed", "tests/layers", "tests/layers_by_framework", "tests/pytorch")
     files = ["tests", *[f"--ignore={path}" for path in ignored]]
-    run(session, ("numpy", "array_api_strict"), *files, "-m", "not slow", record=False)
+    run_pytest(session, ("numpy", "array_api_strict"), *files, "-m", "not slow", record=False)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """All tests, with every framework that this session is for; `nox -s tests -- -m "not slow"` for the fast ones."""
+    """Run all tests with NumPy, PyTorch and the array API standard."""
     install(session, "tests", extras="einsum,fast,tour")
-    promised = ("ml_dtypes", "cotengra", "einops", "opt_einsum", "sklearn", "PIL", "rich", "jinja2", "mypy")
-    others = {*Path("tests/layers_by_framework").glob("test_*.py")} - {*map(Path, layers_by_framework("torch"))}
-    ignored = ["tests/tracers", "tests/distributed", *map(str, sorted(others))]
-    run(session, BASE, "tests", *[f"--ignore={path}" for path in ignored], promised=promised, layers=("torch",))
+    required = ("ml_dtypes", "cotengra", "einops", "opt_einsum", "sklearn", "PIL", "rich", "jinja2", "mypy")
+    other_layer_tests = {*Path("tests/layers_by_framework").glob("test_*.py")} - {*map(Path, layer_tests("torch"))}
+    ignored = ["tests/tracers", "tests/distributed", *map(str, sorted(other_layer_tests))]
+    run_pytest(
+        session,
+        BASE_FRAMEWORKS,
+        "tests",
+        *[f"--ignore={path}" for path in ignored],
+        required=required,
+        layers=("torch",),
+    )
 
 
 @nox.session
 def frameworks(session: nox.Session) -> None:
-    """The frameworks that live in one process: the conformance suite, and what their own users do with them."""
+    """Run the conformance suite, the tracer tests and the layer tests with `JOINT_FRAMEWORKS`."""
     install(session, "frameworks")
-    own = ("tests/backends/test_cupy.py", *tracers(*TOGETHER), *layers_by_framework(*LAYERS))
-    run(session, TOGETHER, *SUITE, LOADING, *own, layers=LAYERS)
+    framework_tests = ("tests/backends/test_cupy.py", *tracer_tests(*JOINT_FRAMEWORKS), *layer_tests(*LAYER_FRAMEWORKS))
+    run_pytest(session, JOINT_FRAMEWORKS, *CONFORMANCE_TESTS, LOADING_TEST, *framework_tests, layers=LAYER_FRAMEWORKS)
 
 
 @nox.session
 def paddle(session: nox.Session) -> None:
-    """PaddlePaddle, which crashes in a process that has TensorFlow."""
+    """Run the tests with PaddlePaddle, which crashes in a process that has imported TensorFlow."""
     install(session, "paddle")
-    run(session, ("paddle",), *SUITE, LOADING, *tracers("paddle"), *layers_by_framework("paddle"), layers=("paddle",))
+    run_pytest(
+        session,
+        ("paddle",),
+        *CONFORMANCE_TESTS,
+        LOADING_TEST,
+        *tracer_tests("paddle"),
+        *layer_tests("paddle"),
+        layers=("paddle",),
+    )
 
 
 def legacy(session: nox.Session) -> None:
-    """Chainer and MXNet, on the last NumPy that they run on."""
-    session.install(*LEGACY)
+    """Run the tests with Chainer and MXNet, on the last version of NumPy that they support."""
+    session.install(*LEGACY_REQUIREMENTS)
     session.install("--no-build-isolation", "chainer==7.8.1")
     session.install("--no-deps", "mxnet==1.9.1")
-    install(session, "legacy", *LEGACY)
+    install(session, "legacy", *LEGACY_REQUIREMENTS)
     names = ("numpy", "chainer", "mxnet")
     layers = ("chainer", "gluon")
-    run(session, names, *SUITE, LOADING, *tracers(*names[1:]), *layers_by_framework(*layers), layers=layers)
+    run_pytest(
+        session,
+        names,
+        *CONFORMANCE_TESTS,
+        LOADING_TEST,
+        *tracer_tests(*names[1:]),
+        *layer_tests(*layers),
+        layers=layers,
+    )
 
 
 @nox.session
 def machines(session: nox.Session) -> None:
-    """Arrays that live on many machines: Dask, PyTorch's DTensor, JAX's shardings; several processes on this one."""
+    """Run the tests of distributed arrays (Dask, PyTorch's DTensor, JAX's shardings) with several local processes."""
     install(session, "machines")
-    promised = ("torch", "jax", "distributed")
-    run(session, ("dask",), *SUITE, LOADING, "tests/distributed", promised=promised)
+    required = ("torch", "jax", "distributed")
+    run_pytest(session, ("dask",), *CONFORMANCE_TESTS, LOADING_TEST, "tests/distributed", required=required)
 
 
-def tracers(*names: str) -> list[str]:
-    """The files of tests that belong to these frameworks alone."""
+def tracer_tests(*names: str) -> list[str]:
+    """Return the files with tests of the tracers and compilers of these frameworks."""
     return [path for name in names if Path(path := f"tests/tracers/test_{name}.py").exists()]
 
 
-def layers_by_framework(*names: str) -> list[str]:
-    """The tests of the layers of these frameworks: those that all share, and each one's own."""
+def layer_tests(*names: str) -> list[str]:
+    """Return the tests of the layers of these frameworks: the common ones, and a file for each framework."""
     return ["tests/layers", "tests/test_digits.py", *(f"tests/layers_by_framework/test_{name}.py" for name in names)]
 
 
-def run(
+def run_pytest(
     session: nox.Session,
     names: tuple[str, ...],
     *args: str,
-    promised: tuple[str, ...] = (),
+    required: tuple[str, ...] = (),
     layers: tuple[str, ...] = (),
     record: bool = True,
 ) -> None:
-    """Run tests over these frameworks; one that is missing, or another record than is kept, fails the session."""
+    """Run pytest with these frameworks.
+
+    The session fails if a framework or a required package is missing, or if the results differ from the conformance
+    record in ``docs/conformance``.
+    """
     env = {
         "PLAIT_FRAMEWORKS": ",".join(names),
         "PLAIT_LAYERS": ",".join(layers),
-        "PLAIT_PROMISED": ",".join((*names, *promised)),
+        "PLAIT_REQUIRED": ",".join((*names, *required)),
     }
     check = ["--record=check"] if record and not session.posargs else []
     session.run("python", "-m", "pytest", "-n", "2", *args, *check, *session.posargs, env=env)
 
 
 def core(session: nox.Session) -> None:
-    """The pure core, without any framework, on each Python that the machine has."""
+    """Run the tests of the core without any framework."""
     install(session, "core")
-    session.run("python", "-m", "pytest", "-q", *CORE, *session.posargs)
+    session.run("python", "-m", "pytest", "-q", *CORE_TESTS, *session.posargs)
 
 
-found = interpreters()
-nox.session(python=found.get("3.11", "3.11"), name="legacy")(legacy)
-for version, interpreter in found.items():
+interpreters = find_interpreters()
+nox.session(python=interpreters.get("3.11", "3.11"), name="legacy")(legacy)
+for version, interpreter in interpreters.items():
     nox.session(python=interpreter, name=f"core-{version}")(core)
     nox.options.sessions.append(f"core-{version}")
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Ruff, the formatter, and mypy --strict."""
+    """Run Ruff, its formatter, and mypy --strict."""
     install(session, "lint")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -172,14 +202,14 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The table of overheads, beside native code, einops and einx."""
+    """Print the overhead of calls, compared with native code, einops and einx."""
     install(session, "bench", extras="einsum,fast")
     session.run("python", "-m", "benchmarks.overhead", *session.posargs)
 
 
 @nox.session
 def ratios(session: nox.Session) -> None:
-    """Whether reductions and copies are as fast, in times of einops, as they were: no worse than by their noise."""
+    """Fail if the time of a reduction or a copy, relative to einops, is worse than in the baseline."""
     install(session, "bench", extras="einsum,fast")
     frameworks = ["--framework=numpy", "--framework=torch"]
     session.run("python", "-m", "benchmarks.memory_bound", "--quick", "--check", *frameworks)

@@ -1,1 +1,1 @@
-"""Examples: run one from the root of the repository, as in ``python -m examples.digits``."""
+"""Examples, which run from the root of the repository, as in ``python -m examples.digits``."""

@@ -1,4 +1,4 @@
-"""A table of outcomes: on a terminal, and in a README between two marks."""
+"""Print a table of results, and read and write it in a README between two marks."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-START, STOP = "<!-- table -->", "<!-- end of table -->"
+START_MARK, END_MARK = "<!-- table -->", "<!-- end of table -->"
+"""The marks before and after the table in a README."""
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], console: Console) -> None:
-    """Print the rows; what a row is about stands on the left, and its numbers on the right of their columns."""
+    """Print a table; the first column is left-aligned, the others are right-aligned."""
     table = Table()
     for column in columns:
         table.add_column(column, justify="left" if column == columns[0] else "right")
@@ -22,17 +23,17 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], console: 
 
 
 def read_table(readme: Path) -> list[list[str]]:
-    """The rows that stand between the marks, without the head."""
-    kept = readme.read_text(encoding="utf-8").partition(START)[2].partition(STOP)[0]
-    lines = [line for line in kept.splitlines() if line.startswith("|")]
+    """Return the rows between the marks of a README, without the header."""
+    marked_text = readme.read_text(encoding="utf-8").partition(START_MARK)[2].partition(END_MARK)[0]
+    lines = [line for line in marked_text.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:]]
 
 
 def write_table(readme: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Put the rows between the marks, in place of what stands there."""
-    before, _, rest = readme.read_text(encoding="utf-8").partition(START)
-    after = rest.partition(STOP)[2]
-    rule = "|---" + "|---:" * (len(columns) - 1) + "|"
+    """Replace the table between the marks of a README."""
+    before, _, rest = readme.read_text(encoding="utf-8").partition(START_MARK)
+    after = rest.partition(END_MARK)[2]
+    alignment_row = "|---" + "|---:" * (len(columns) - 1) + "|"
     head, *body = [f"| {' | '.join(row)} |" for row in (columns, *rows)]
-    table = "\n".join([START, "", head, rule, *body, "", STOP])
+    table = "\n".join([START_MARK, "", head, alignment_row, *body, "", END_MARK])
     readme.write_text(before + table + after, encoding="utf-8")

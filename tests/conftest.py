@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Options, checks and fixtures of all tests."""
 
 from __future__ import annotations
 
@@ -21,27 +21,28 @@ def pytest_addoption(parser) -> None:
 
 
 def pytest_configure(config) -> None:
-    """What an environment promises, in ``PLAIT_PROMISED``, may not be missing: a skip would hide it."""
-    promised = filter(None, os.environ.get("PLAIT_PROMISED", "").split(","))
-    missing = [name for name in promised if importlib.util.find_spec(name) is None]
+    """Fail if a package in ``PLAIT_REQUIRED`` is missing, since its tests would be skipped without notice."""
+    required = filter(None, os.environ.get("PLAIT_REQUIRED", "").split(","))
+    missing = [name for name in required if importlib.util.find_spec(name) is None]
     if missing:
         raise pytest.UsageError(f"not installed: {', '.join(missing)}")
     if config.getoption("record"):
-        from record import Record
+        from record import ConformanceRecord
 
-        config.pluginmanager.register(Record(config.getoption("record")))
+        config.pluginmanager.register(ConformanceRecord(config.getoption("record")))
 
 
 @pytest.fixture(autouse=True)
-def _a_fresh_cache():
+def _clear_caches():
+    """Start each test with empty caches of plait."""
     import plait
 
     plait.cache_clear()
 
 
 @pytest.fixture(autouse=True)
-def _layers_in_single_precision(request):
-    """Layers and models are made as users make them; the suite of the backends has JAX count in 64 bits."""
+def _disable_x64_for_layers(request):
+    """Test layers with JAX's default of 32 bits; the tests of the backends switch to 64 bits."""
     jax = sys.modules.get("jax")
     if jax is None or not {"layers", "layers_by_framework", "test_digits.py"} & {*request.path.parts}:
         yield

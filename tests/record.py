@@ -1,7 +1,7 @@
-"""The record of the conformance suite: which framework passed what, a file each in ``docs/conformance``.
+"""A pytest plugin that records which conformance tests each framework passes, in files in ``docs/conformance``.
 
-``--record=write`` writes the files of the frameworks that the run was for, ``--record=check`` fails where a file says
-something else than the run. The tables of ``docs/frameworks.md`` are made of the files.
+``--record=write`` writes the files of the tested frameworks, ``--record=check`` fails if a file differs from what the
+run shows. The tables of ``docs/frameworks.md`` are generated from the files.
 """
 
 from __future__ import annotations
@@ -11,12 +11,19 @@ import json
 from collections import Counter, defaultdict
 from pathlib import Path
 
-FOLDER = Path(__file__).parent.parent / "docs" / "conformance"
-TRACERS = ("tests/tracers/test_", "tests/distributed/test_")
+RECORD_FOLDER = Path(__file__).parent.parent / "docs" / "conformance"
+TRACER_TESTS = ("tests/tracers/test_", "tests/distributed/test_")
 
 
-class Record:
-    """Listens to the reports of a run."""
+class ConformanceRecord:
+    """Collects the results of a run of pytest.
+
+    Attributes:
+        mode: ``"write"`` or ``"check"``.
+        areas: the number of passed and skipped tests by framework and area, which is the name of a test.
+        tracers: the passed tests of tracers by framework.
+        failed: whether a test failed.
+    """
 
     def __init__(self, mode: str) -> None:
         self.mode = mode
@@ -33,7 +40,7 @@ class Record:
             return
         file, _, rest = report.nodeid.partition("::")
         name = rest.partition("[")[0].rpartition("::")[2].removeprefix("test_")
-        if file.startswith(TRACERS):
+        if file.startswith(TRACER_TESTS):
             framework = file.rpartition("/test_")[2].removesuffix(".py")
             if report.passed and name not in self.tracers[framework]:
                 self.tracers[framework].append(name)
@@ -44,44 +51,49 @@ class Record:
             elif framework and report.skipped:
                 self.areas[framework][name]["skipped"] += 1
 
-    def found(self) -> dict[str, dict]:
-        """What the files should hold, as far as the run had tests for it."""
+    def make_records(self) -> dict[str, dict]:
+        """Return the contents of the file of each tested framework, as far as this run shows them."""
         from backends.frameworks import FRAMEWORKS
 
-        known = {framework.name: framework for framework in FRAMEWORKS}
-        found: dict[str, dict] = {}
+        by_name = {framework.name: framework for framework in FRAMEWORKS}
+        records: dict[str, dict] = {}
         for name in sorted({*self.areas, *self.tracers}):
-            found[name] = {"tracers": sorted(self.tracers[name])} if name in self.tracers else {}
+            records[name] = {"tracers": sorted(self.tracers[name])} if name in self.tracers else {}
             if name in self.areas:
-                framework = known[name]
+                framework = by_name[name]
                 areas = {area: dict(counts) for area, counts in self.areas[name].items() if counts["passed"]}
-                found[name] |= {"version": framework.version(), "areas": areas}
-                found[name]["unsupported_dtypes"] = framework.unsupported_dtypes
+                records[name] |= {"version": framework.version(), "areas": areas}
+                records[name]["unsupported_dtypes"] = framework.unsupported_dtypes
                 if framework.copying_operations:
-                    found[name]["copying_operations"] = framework.copying_operations
-        return found
+                    records[name]["copying_operations"] = framework.copying_operations
+        return records
 
     def pytest_sessionfinish(self, session):
         if hasattr(session.config, "workerinput") or self.failed:
             return
-        FOLDER.mkdir(exist_ok=True)
-        wrong = []
-        for name, found in self.found().items():
-            path = FOLDER / f"{name}.json"
-            known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        RECORD_FOLDER.mkdir(exist_ok=True)
+        differences = []
+        for name, new in self.make_records().items():
+            path = RECORD_FOLDER / f"{name}.json"
+            recorded = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
             if self.mode == "write":
-                path.write_text(_text({**known, **found}), encoding="utf-8")
+                path.write_text(_to_json({**recorded, **new}), encoding="utf-8")
                 continue
-            versions = {"version": known["version"]} if "version" in known else {}
-            before, after = (_text(record).splitlines() for record in (known, {**known, **found, **versions}))
-            wrong += difflib.unified_diff(before, after, f"{path.name}: kept", f"{path.name}: found", n=1, lineterm="")
-        if wrong:
+            versions = {"version": recorded["version"]} if "version" in recorded else {}
+            before, after = (_to_json(record).splitlines() for record in (recorded, {**recorded, **new, **versions}))
+            differences += difflib.unified_diff(
+                before, after, f"{path.name}: recorded", f"{path.name}: measured", n=1, lineterm=""
+            )
+        if differences:
             session.exitstatus = 1
             reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-            reporter.write_line("docs/conformance is not what the run found; run it with --record=write", red=True)
-            for line in wrong:
+            reporter.write_line(
+                "docs/conformance differs from the results of this run; update it with --record=write", red=True
+            )
+            for line in differences:
                 reporter.write_line(line)
 
 
-def _text(record: dict) -> str:
+def _to_json(record: dict) -> str:
+    """Return a record as JSON text."""
     return json.dumps(record, indent=1, ensure_ascii=False, sort_keys=True) + "\n"

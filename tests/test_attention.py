@@ -1,4 +1,4 @@
-"""The four ways to write attention are PyTorch's `scaled_dot_product_attention`, with their gradients."""
+"""Tests of `examples.attention`: results and gradients equal those of PyTorch's `scaled_dot_product_attention`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ pytest.importorskip("rich")
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT))
 
-import examples.attention.__main__ as command  # noqa: E402  # the root of the repository is no package
+import examples.attention.__main__ as command  # noqa: E402  # the root of the repository is not a package
 from examples.attention import comparison, plain, torch_einmix, torch_grouped, torch_rearrange, weights  # noqa: E402
-from examples.attention.comparison import WAYS, Outcome, Problem  # noqa: E402
+from examples.attention.comparison import IMPLEMENTATIONS, Comparison, Problem  # noqa: E402
 from plait import asnumpy, rearrange  # noqa: E402
 
 PROBLEMS = [
@@ -33,7 +33,7 @@ PROBLEMS = [
     Problem(1, 1, 1, 1, 1),
 ]
 TOLERANCE = {torch.float64: dict(rtol=1e-12, atol=1e-12), torch.float32: dict(rtol=1e-5, atol=1e-5)}
-problems = pytest.mark.parametrize(
+each_problem = pytest.mark.parametrize(
     "problem",
     [replace(problem, dtype=torch.float64) for problem in PROBLEMS],
     ids=lambda p: f"{p.batch} {p.queries} {p.keys} {p.heads} {p.channels}",
@@ -41,15 +41,15 @@ problems = pytest.mark.parametrize(
 
 
 @pytest.fixture(autouse=True)
-def _a_seed():
+def _set_seed():
     torch.manual_seed(0)
 
 
-def drawn(*shape):
+def random_tensor(*shape):
     return torch.randn(*shape, dtype=torch.float64)
 
 
-def causal(problem):
+def causal_mask(problem):
     return torch.full((problem.queries, problem.keys), -inf, dtype=problem.dtype).triu(1)
 
 
@@ -58,77 +58,77 @@ def assert_close(actual, expected):
     torch.testing.assert_close(actual, expected, **TOLERANCE[expected.dtype])
 
 
-@problems
-@pytest.mark.parametrize("name", WAYS)
+@each_problem
+@pytest.mark.parametrize("name", IMPLEMENTATIONS)
 @torch.no_grad()
-def test_a_way_is_plain_pytorch(name, problem):
-    ours, theirs = WAYS[name](problem)
-    expected = theirs()
+def test_implementation_equals_plain_pytorch(name, problem):
+    actual, expected_call = IMPLEMENTATIONS[name](problem)
+    expected = expected_call()
     assert expected.shape == (problem.batch, problem.queries, problem.channels)
-    assert_close(torch.as_tensor(ours()), expected)
-    mask = causal(problem)
+    assert_close(torch.as_tensor(actual()), expected)
+    mask = causal_mask(problem)
     given = asnumpy(mask) if name == "numpy_einsum" else mask
-    expected = theirs(mask=mask)
-    assert_close(torch.as_tensor(ours(mask=given)), expected)
+    expected = expected_call(mask=mask)
+    assert_close(torch.as_tensor(actual(mask=given)), expected)
     if problem.keys > 1:
-        assert not torch.allclose(expected, theirs())
+        assert not torch.allclose(expected, expected_call())
 
 
-@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("name", IMPLEMENTATIONS)
 @torch.no_grad()
 def test_a_way_keeps_float32(name):
-    ours, theirs = WAYS[name](PROBLEMS[0])
-    result = torch.as_tensor(ours())
+    actual, expected_call = IMPLEMENTATIONS[name](PROBLEMS[0])
+    result = torch.as_tensor(actual())
     assert result.dtype == torch.float32
-    assert_close(result, theirs())
+    assert_close(result, expected_call())
 
 
 @pytest.mark.parametrize("attention", [torch_rearrange.attention, torch_grouped.attention], ids=lambda f: f.__module__)
-def test_the_scores_may_be_large(attention):
+def test_large_scores_do_not_overflow(attention):
     """The softmax is that of PyTorch, or stable in itself."""
-    queries, keys, values = drawn(1, 4, 6) * 1e3, drawn(1, 5, 6) * 1e3, drawn(1, 5, 6)
+    queries, keys, values = random_tensor(1, 4, 6) * 1e3, random_tensor(1, 5, 6) * 1e3, random_tensor(1, 5, 6)
     assert_close(attention(queries, keys, values, 2), plain.attention(queries, keys, values, 2))
 
 
 @torch.no_grad()
 def test_the_scores_of_numpy_may_be_large():
-    ours, theirs = WAYS["numpy_einsum"](replace(PROBLEMS[0], dtype=torch.float64))
-    for sequence in ours.args[:2]:
+    actual, expected_call = IMPLEMENTATIONS["numpy_einsum"](replace(PROBLEMS[0], dtype=torch.float64))
+    for sequence in actual.args[:2]:
         np.multiply(sequence, 1e3, out=sequence)  # which is the memory of the tensors
-    result = torch.as_tensor(ours())
+    result = torch.as_tensor(actual())
     assert result.isfinite().all()
-    torch.testing.assert_close(result, theirs(), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(result, expected_call(), rtol=1e-9, atol=1e-9)
 
 
-@problems
+@each_problem
 @pytest.mark.parametrize("attention", [torch_rearrange.attention, torch_grouped.attention], ids=lambda f: f.__module__)
-def test_the_gradients(attention, problem):
+def test_gradients_equal_plain_pytorch(attention, problem):
     sizes = [(problem.batch, length, problem.channels) for length in (problem.queries, problem.keys, problem.keys)]
-    leaves = [drawn(*size).requires_grad_() for size in sizes]
-    slope, mask = drawn(*sizes[0]), causal(problem)
+    leaves = [random_tensor(*size).requires_grad_() for size in sizes]
+    slope, mask = random_tensor(*sizes[0]), causal_mask(problem)
     found = torch.autograd.grad((attention(*leaves, problem.heads, mask) * slope).sum(), leaves)
     expected = torch.autograd.grad((plain.attention(*leaves, problem.heads, mask) * slope).sum(), leaves)
     for one, other in zip(found, expected, strict=True):
         assert_close(one, other)
 
 
-@problems
-def test_the_gradients_of_the_module(problem):
+@each_problem
+def test_gradients_of_the_module_equal_plain_pytorch(problem):
     layers = plain.Attention(problem.channels, problem.heads).double()
     module = torch_einmix.Attention(problem.channels, problem.heads).double()
-    module.load_state_dict(weights.for_einmix(layers), strict=True)
-    ours = [problem.draw(length).requires_grad_() for length in (problem.queries, problem.keys)]
-    theirs = [tensor.detach().clone().requires_grad_() for tensor in ours]
-    slope, mask = drawn(problem.batch, problem.queries, problem.channels), causal(problem)
-    (module(*ours, mask) * slope).sum().backward()
-    (layers(*theirs, mask) * slope).sum().backward()
-    for one, other in zip(ours, theirs, strict=True):
+    module.load_state_dict(weights.state_for_einmix(layers), strict=True)
+    actual = [problem.draw_sequences(length).requires_grad_() for length in (problem.queries, problem.keys)]
+    expected_call = [tensor.detach().clone().requires_grad_() for tensor in actual]
+    slope, mask = random_tensor(problem.batch, problem.queries, problem.channels), causal_mask(problem)
+    (module(*actual, mask) * slope).sum().backward()
+    (layers(*expected_call, mask) * slope).sum().backward()
+    for one, other in zip(actual, expected_call, strict=True):
         assert_close(one.grad, other.grad)
     with torch.no_grad():
         for layer in (layers.queries, layers.keys, layers.values, layers.back):
             layer.weight.copy_(layer.weight.grad)
             layer.bias.copy_(layer.bias.grad)
-    expected = weights.for_einmix(layers)  # the gradients, where the weights were
+    expected = weights.state_for_einmix(layers)  # the gradients, where the weights were
     assert expected.keys() == dict(module.named_parameters()).keys()
     for name, parameter in module.named_parameters():
         assert_close(parameter.grad, expected[name].detach())
@@ -137,7 +137,7 @@ def test_the_gradients_of_the_module(problem):
 @torch.no_grad()
 def test_plain_pytorch_is_causal_too():
     """What the ways are checked against gives what PyTorch's own words for it give."""
-    queries, keys, values = drawn(2, 5, 12), drawn(2, 5, 12), drawn(2, 5, 12)
+    queries, keys, values = random_tensor(2, 5, 12), random_tensor(2, 5, 12), random_tensor(2, 5, 12)
     heads = [tensor.view(2, 5, 3, 4).transpose(1, 2) for tensor in (queries, keys, values)]
     expected = torch.nn.functional.scaled_dot_product_attention(*heads, is_causal=True)
     mask = torch.full((5, 5), -inf, dtype=torch.float64).triu(1)
@@ -160,35 +160,35 @@ def test_the_module_is_that_of_pytorch():
             "queries.bias": bias[0],
             "keys_values.weight": weight[1:],
             "keys_values.bias": bias[1:],
-            "back.weight": rearrange(native.out_proj.weight, "c (h d) -> h d c", h=4),
-            "back.bias": native.out_proj.bias[None, None],
+            "output.weight": rearrange(native.out_proj.weight, "c (h d) -> h d c", h=4),
+            "output.bias": native.out_proj.bias[None, None],
         }
     )
-    x, context = drawn(2, 5, 24), drawn(2, 7, 24)
+    x, context = random_tensor(2, 5, 24), random_tensor(2, 7, 24)
     assert_close(module(x, context), native(x, context, context, need_weights=False)[0])
     assert_close(module(x, x), native(x, x, x, need_weights=False)[0])
 
 
 @pytest.mark.parametrize("heads", [0, 5])
 def test_heads_must_divide_the_channels(heads):
-    tensor = drawn(1, 3, 8)
+    tensor = random_tensor(1, 3, 8)
     for attention in (torch_rearrange.attention, torch_grouped.attention):
         with pytest.raises(ValueError, match=r"h=\d"):
             attention(tensor, tensor, tensor, heads)
 
 
-def test_lines_without_documentation(tmp_path, monkeypatch):
-    (tmp_path / "way.py").write_text(
+def test_count_lines_ignores_docstrings_and_comments(tmp_path, monkeypatch):
+    (tmp_path / "implementation.py").write_text(
         '"""A\n\nfile."""\n\nimport a\n\n\ndef b():\n    """C."""\n    # d\n    return 1\n'
     )
     monkeypatch.setattr(comparison, "__file__", str(tmp_path / "comparison.py"))
-    assert comparison.lines("way") == 3
+    assert comparison.count_lines("implementation") == 3
 
 
-def test_the_ratio_is_of_the_least_times_after_a_first_round(monkeypatch):
+def test_time_ratio_uses_minimal_times_after_warm_up(monkeypatch):
     now = 0.0
 
-    def taking(times):
+    def make_call(times):
         def call():
             nonlocal now
             now += next(times)
@@ -196,40 +196,40 @@ def test_the_ratio_is_of_the_least_times_after_a_first_round(monkeypatch):
         return call
 
     monkeypatch.setattr(comparison, "perf_counter", lambda: now)
-    ours, theirs = taking(iter([0.5, 6, 4, 8])), taking(iter([1, 7, 5, 2]))
-    assert comparison.ratio(ours, theirs, rounds=3) == 2
+    actual, expected_call = make_call(iter([0.5, 6, 4, 8])), make_call(iter([1, 7, 5, 2]))
+    assert comparison.measure_time_ratio(actual, expected_call, rounds=3) == 2
 
 
-def test_a_comparison_says_how_far_a_way_is_off(monkeypatch):
-    def off(problem):
-        ours, theirs = WAYS["torch_grouped"](problem)
-        return (lambda: ours() - torch.eye(problem.queries, problem.channels, dtype=problem.dtype) / 4), theirs
+def test_comparison_measures_the_largest_difference(monkeypatch):
+    def prepare_shifted(problem):
+        actual, expected_call = IMPLEMENTATIONS["torch_grouped"](problem)
+        return (lambda: actual() - torch.eye(problem.queries, problem.channels, dtype=problem.dtype) / 4), expected_call
 
-    monkeypatch.setitem(comparison.WAYS, "torch_rearrange", off)
-    outcome = comparison.compare("torch_rearrange", rounds=1)
-    assert outcome.difference == pytest.approx(0.25)
-    assert outcome.time > 0
+    monkeypatch.setitem(comparison.IMPLEMENTATIONS, "torch_rearrange", prepare_shifted)
+    result = comparison.compare("torch_rearrange", rounds=1)
+    assert result.difference == pytest.approx(0.25)
+    assert result.time_ratio > 0
 
 
-def test_every_way_has_its_row_in_the_readme():
+def test_readme_has_a_row_for_each_implementation():
     lines = command.README.read_text(encoding="utf-8").splitlines()
     rows = {cells[1].partition("`")[2].partition("`")[0]: cells for line in lines if len(cells := line.split("|")) == 6}
-    for name in WAYS:
-        assert int(rows[name][2]) == comparison.lines(name), "python -m examples.attention --write"
+    for name in IMPLEMENTATIONS:
+        assert int(rows[name][2]) == comparison.count_lines(name), "python -m examples.attention --write"
         assert float(rows[name][3]) < 1e-14
         assert float(rows[name][4].removesuffix(" × ")) > 0
 
 
-def test_the_table_is_written_between_its_marks(tmp_path, monkeypatch):
+def test_table_is_written_between_the_marks(tmp_path, monkeypatch):
     monkeypatch.setattr(command, "README", tmp_path / "README.md")
     command.README.write_text("before\n\n<!-- table -->\nold\n<!-- end of table -->\n\nafter\n", encoding="utf-8")
-    command.write([Outcome("torch_grouped", 10, 1.2e-16, 1.994)])
+    command.write_readme([Comparison("torch_grouped", 10, 1.2e-16, 1.994)])
     assert command.README.read_text(encoding="utf-8").splitlines() == [
         "before",
         "",
         "<!-- table -->",
         "",
-        "| way | lines of code | largest difference | time |",
+        "| implementation | lines of code | largest difference | time |",
         "|---|---:|---:|---:|",
         "| [`torch_grouped`](torch_grouped.py) | 10 | 1e-16 | 1.99 × |",
         "",
@@ -239,8 +239,8 @@ def test_the_table_is_written_between_its_marks(tmp_path, monkeypatch):
     ]
 
 
-def test_the_command_prints_a_table():
-    run = subprocess.run(
+def test_command_prints_a_table():
+    process = subprocess.run(
         [sys.executable, "-m", "examples.attention", "--rounds", "1"],
         cwd=ROOT,
         capture_output=True,
@@ -249,8 +249,8 @@ def test_the_command_prints_a_table():
         env={"PYTHONIOENCODING": "utf-8", "COLUMNS": "100", **os.environ},
         check=False,
     )
-    assert run.returncode == 0, run.stdout + run.stderr
-    for name in WAYS:
-        (row,) = [line for line in run.stdout.splitlines() if name in line]
-        assert f" {comparison.lines(name)} " in row
+    assert process.returncode == 0, process.stdout + process.stderr
+    for name in IMPLEMENTATIONS:
+        (row,) = [line for line in process.stdout.splitlines() if name in line]
+        assert f" {comparison.count_lines(name)} " in row
         assert "×" in row

@@ -1,4 +1,4 @@
-"""Each framework's model of the digits is built of one specification, learns, and reads digits that it has not seen."""
+"""Tests of `examples.digits`: the model of each framework learns to read digits that it was not trained on."""
 
 from __future__ import annotations
 
@@ -15,30 +15,33 @@ from layers.frameworks import FRAMEWORKS, each
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT))
 
-import examples.digits.__main__ as command_line  # noqa: E402  # the root of the repository is no package
+import examples.digits.__main__ as command_line  # noqa: E402  # the root of the repository is not a package
 from examples.digits import report  # noqa: E402
-from examples.digits.specification import Specification, load  # noqa: E402
-from examples.digits.training import MODELS, Outcome, train  # noqa: E402
+from examples.digits.specification import Specification, load_data  # noqa: E402
+from examples.digits.training import MODELS, TrainingResult, train  # noqa: E402
 
 ACCURACY = 0.95
+"""The accuracy on held-out digits that every model has to reach."""
 
 
 @pytest.mark.slow
 @each()
-def test_the_digits_are_read(framework):
+def test_model_learns_to_read_digits(framework):
     specification = Specification()
-    framework.module()  # what an old one says while it is imported is no error then
-    seen = []
-    outcome = train(framework.name, specification, load(), lambda step, steps, loss: seen.append((step, steps, loss)))
-    assert outcome.accuracy >= ACCURACY
-    assert outcome.parameters == specification.parameters
-    assert [step for step, _, _ in seen] == list(range(1, seen[0][1] + 1))
-    assert 1.8 < seen[0][2] < 3.5  # about ln 10, before anything is learnt
-    assert seen[-1][2] < 0.5
+    framework.module()  # import it before the test turns its warnings into errors
+    steps_seen = []
+    result = train(
+        framework.name, specification, load_data(), lambda step, steps, loss: steps_seen.append((step, steps, loss))
+    )
+    assert result.accuracy >= ACCURACY
+    assert result.parameters == specification.parameters
+    assert [step for step, _, _ in steps_seen] == list(range(1, steps_seen[0][1] + 1))
+    assert 1.8 < steps_seen[0][2] < 3.5  # about ln 10 before training
+    assert steps_seen[-1][2] < 0.5
 
 
-def test_the_data_are_all_digits_once():
-    data = load()
+def test_data_has_each_digit_once():
+    data = load_data()
     assert len(data.images) == len(data.digits) == 1438
     assert len(data.held_out_images) == len(data.held_out_digits) == 359
     assert data.images.min() == 0
@@ -46,7 +49,7 @@ def test_the_data_are_all_digits_once():
     assert not {row.tobytes() for row in data.images} & {row.tobytes() for row in data.held_out_images}
 
 
-def test_the_table_of_the_readme_has_a_row_for_every_framework():
+def test_readme_has_a_row_for_each_framework():
     lines = report.README.read_text(encoding="utf-8").splitlines()
     rows = {cells[1].strip(): cells for line in lines if (cells := line.split("|")) and len(cells) == 6}
     for title, _ in MODELS.values():
@@ -55,12 +58,12 @@ def test_the_table_of_the_readme_has_a_row_for_every_framework():
         assert int(rows[title][4]) < 60
 
 
-def test_a_new_outcome_replaces_its_row_and_no_other(tmp_path, monkeypatch):
+def test_write_table_replaces_only_the_rows_of_new_results(tmp_path, monkeypatch):
     monkeypatch.setattr(report, "README", tmp_path / "README.md")
     report.README.write_text("before\n<!-- table -->\n<!-- end of table -->\nafter\n", encoding="utf-8")
-    one = Outcome("mlx", 0.975, 2730, 3.2)
+    one = TrainingResult("mlx", 0.975, 2730, 3.2)
     report.write_table([one])
-    report.write_table([Outcome("torch", 0.96, 2730, 4.6)])
+    report.write_table([TrainingResult("torch", 0.96, 2730, 4.6)])
     report.write_table([replace(one, accuracy=0.981)])
     lines = report.README.read_text(encoding="utf-8").splitlines()
     assert lines[0] == "before"
@@ -71,52 +74,54 @@ def test_a_new_outcome_replaces_its_row_and_no_other(tmp_path, monkeypatch):
     ]
 
 
-def test_a_model_that_does_not_exist_is_said_with_those_that_do():
+def test_error_for_an_unknown_model_lists_the_models():
     command = [sys.executable, "-m", "examples.digits", "tensor-flow"]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert run.returncode == 2
-    assert "tensor-flow" in run.stderr
-    assert all(name in run.stderr for name in MODELS)
-    assert "Traceback" not in run.stderr
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert process.returncode == 2
+    assert "tensor-flow" in process.stderr
+    assert all(name in process.stderr for name in MODELS)
+    assert "Traceback" not in process.stderr
 
 
 @pytest.mark.parametrize("models", [[], ["torch", "flax"]], ids=len)
-def test_a_process_that_trains_alone_is_told_one_model(models):
+def test_worker_process_needs_exactly_one_model(models):
     command = [sys.executable, "-m", "examples.digits", *models]
-    environment = {**os.environ, command_line.ALONE: "1"}
-    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert run.returncode == 2
-    assert command_line.ALONE in run.stderr
-    assert "Traceback" not in run.stderr
+    environment = {**os.environ, command_line.WORKER_VARIABLE: "1"}
+    process = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert process.returncode == 2
+    assert command_line.WORKER_VARIABLE in process.stderr
+    assert "Traceback" not in process.stderr
 
 
-def test_what_is_missing_is_said_with_its_packages(monkeypatch, capsys):
+def test_missing_packages_are_printed(monkeypatch, capsys):
     monkeypatch.setattr(command_line.importlib.util, "find_spec", lambda name: None if name == "optax" else name)
-    monkeypatch.setattr(command_line, "watched", lambda name, console: Outcome(name, 0.975, 2730, 3.2))
+    monkeypatch.setattr(
+        command_line, "train_in_new_process", lambda name, console: TrainingResult(name, 0.975, 2730, 3.2)
+    )
     monkeypatch.setattr(sys, "argv", ["digits", "flax", "mlx"])
     assert command_line.main() == 1
-    said = capsys.readouterr().out
-    assert "Not installed here: Flax Linen (optax)." in said
-    assert "MLX" in said
+    printed = capsys.readouterr().out
+    assert "Not installed here: Flax Linen (optax)." in printed
+    assert "MLX" in printed
 
 
-def test_what_the_user_set_wins_where_the_model_can_do_with_it(monkeypatch):
+def test_environment_of_the_user_overrides_defaults(monkeypatch):
     for name in ("KERAS_BACKEND", "OMP_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
-    unset = command_line.environment("keras")
+    unset = command_line.worker_environment("keras")
     assert (unset["KERAS_BACKEND"], unset["OMP_NUM_THREADS"]) == ("tensorflow", "1")
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    found = command_line.environment("keras")
-    assert (found["KERAS_BACKEND"], found["OMP_NUM_THREADS"]) == ("torch", "2")
-    assert command_line.environment("tensorflow")["KERAS_BACKEND"] == "tensorflow"
+    configured = command_line.worker_environment("keras")
+    assert (configured["KERAS_BACKEND"], configured["OMP_NUM_THREADS"]) == ("torch", "2")
+    assert command_line.worker_environment("tensorflow")["KERAS_BACKEND"] == "tensorflow"
 
 
 @pytest.mark.slow
-def test_the_command_trains_and_prints_a_table():
+def test_command_trains_and_prints_a_table():
     name = next(framework.name for framework in FRAMEWORKS if framework.installed())
     command = [sys.executable, "-m", "examples.digits", name]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert MODELS[name][0] in run.stdout
-    assert "2,730" in run.stdout
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert MODELS[name][0] in process.stdout
+    assert "2,730" in process.stdout

@@ -1,1 +1,1 @@
-"""Multi-head attention, written with plait in four ways."""
+"""Four implementations of multi-head attention with plait."""

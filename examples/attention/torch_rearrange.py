@@ -1,4 +1,4 @@
-"""PyTorch: `rearrange` moves the heads out of the channels, and back into them."""
+"""Multi-head attention in PyTorch: `rearrange` splits the heads from the channels, and merges them again."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from plait import rearrange
 def attention(
     queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, heads: int, mask: torch.Tensor | float = 0.0
 ) -> torch.Tensor:
-    """Multi-head attention of what is projected already.
+    """Multi-head attention of projected queries, keys and values.
 
     Args:
-        queries: ``b i (h d)``: batch, position, head and channel of the head.
-        keys: ``b j (h d)``.
-        values: ``b j (h d)``.
-        heads: ``h``.
-        mask: is added to the scores, ``b h i j``; -∞ where a query may not look at a key.
+        queries: the queries, ``b i (h d)``: batch, position, head and channel of the head.
+        keys: the keys, ``b j (h d)``.
+        values: the values, ``b j (h d)``.
+        heads: the number of heads, ``h``.
+        mask: a term that is added to the scores, ``b h i j``: -∞ if a query must not attend to a key.
 
     Returns:
-        As the queries: ``b i (h d)``.
+        The output sequence, ``b i (h d)``.
     """
     queries = rearrange(queries, "b i (h d) -> b h i d", h=heads)
     keys = rearrange(keys, "b j (h d) -> b h d j", h=heads)

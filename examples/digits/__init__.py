@@ -1,1 +1,1 @@
-"""One network, one specification, every framework: handwritten digits, learnt with plait's layers."""
+"""A network that reads handwritten digits, built from one specification in every framework with plait's layers."""

@@ -1,4 +1,4 @@
-"""The table of outcomes: on a terminal, and in README.md, where it keeps the rows of models that this run left out."""
+"""Print the table of results, and write it to README.md, which keeps the rows of models that were not trained."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ from pathlib import Path
 from rich.console import Console
 
 from examples import table
-from examples.digits.training import MODELS, Outcome
+from examples.digits.training import MODELS, TrainingResult
 
 README = Path(__file__).parent / "README.md"
+"""The file whose table is written."""
+
 COLUMNS = ("framework", "held-out digits read", "parameters", "seconds")
+"""The titles of the columns."""
 
 
-def cells(outcome: Outcome) -> list[str]:
-    """A row: the name of the framework, the accuracy in per cent, the number of parameters, and the seconds."""
-    name = MODELS[outcome.name][0]
-    return [name, f"{100 * outcome.accuracy:.1f} %", f"{outcome.parameters:,}", f"{outcome.seconds:.0f}"]
+def format_row(result: TrainingResult) -> list[str]:
+    """Return the cells of a table row."""
+    name = MODELS[result.name][0]
+    return [name, f"{100 * result.accuracy:.1f} %", f"{result.parameters:,}", f"{result.seconds:.0f}"]
 
 
-def print_table(outcomes: list[Outcome], console: Console) -> None:
-    """Print the outcomes."""
-    table.print_table(COLUMNS, [cells(outcome) for outcome in outcomes], console)
+def print_table(results: list[TrainingResult], console: Console) -> None:
+    """Print the table."""
+    table.print_table(COLUMNS, [format_row(result) for result in results], console)
 
 
-def write_table(outcomes: list[Outcome]) -> None:
-    """Put the rows of these outcomes into the table of README.md."""
-    rows = {row[0]: row for row in (*table.read_table(README), *map(cells, outcomes))}
+def write_table(results: list[TrainingResult]) -> None:
+    """Write the rows of these results to the table of README.md."""
+    rows = {row[0]: row for row in (*table.read_table(README), *map(format_row, results))}
     table.write_table(README, COLUMNS, [rows[title] for title, _ in MODELS.values() if title in rows])

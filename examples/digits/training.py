@@ -1,4 +1,4 @@
-"""The training of any framework's model: steps over shuffled batches, then a look at the digits held out."""
+"""Train the model of a framework on shuffled batches, and measure its accuracy on held-out digits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol, SupportsFloat
 
 import numpy as np
 
-from examples.digits.specification import Data, Specification
+from examples.digits.specification import DigitsData, Specification
 
 MODELS = {
     "torch": ("PyTorch", ("torch",)),
@@ -25,27 +25,34 @@ MODELS = {
     "chainer": ("Chainer", ("chainer",)),
     "gluon": ("MXNet Gluon", ("mxnet",)),
 }
-"""Each model, how its framework is called, and what must be installed."""
+"""The models: the title of the framework, and the packages that it needs."""
 
 
 class Model(Protocol):
-    """What a framework's file gives: a class ``Model`` that is made of the specification."""
+    """The protocol of the class ``Model`` in the module of each framework."""
 
     def __init__(self, specification: Specification) -> None: ...
 
     def step(self, images: np.ndarray, digits: np.ndarray) -> SupportsFloat:
-        """Learn from one batch of pixels (``batch × 64``) and digits (``batch``); the mean cross-entropy before."""
+        """Train on a batch of pixels (``batch × 64``) and digits (``batch``); return the mean cross-entropy before it."""
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        """The most likely digit of each image."""
+        """Return the most likely digit of each image."""
 
     def count(self) -> int:
-        """The elements of all parameters."""
+        """Return the number of elements of all parameters."""
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How the training of one model ended: the accuracy on digits that it has never seen, and the time it took."""
+class TrainingResult:
+    """The result of a training.
+
+    Attributes:
+        name: a key of `MODELS`.
+        accuracy: the fraction of held-out digits that are predicted correctly.
+        parameters: the number of elements of all parameters.
+        seconds: the time of the training, with compilation.
+    """
 
     name: str
     accuracy: float
@@ -56,23 +63,23 @@ class Outcome:
 def train(
     name: str,
     specification: Specification,
-    data: Data,
-    watch: Callable[[int, int, float], None] | None = None,
-) -> Outcome:
-    """Train a framework's model from the start.
+    data: DigitsData,
+    report_step: Callable[[int, int, float], None] | None = None,
+) -> TrainingResult:
+    """Create and train the model of a framework.
 
     Args:
         name: a key of `MODELS`.
         specification: the network and its training.
-        data: the digits.
-        watch: is told of every step: its number, the number of all steps, and the loss.
+        data: the training images and the held-out images.
+        report_step: called after every step with its number, the number of all steps, and the loss.
 
     Returns:
-        How well the model reads the digits that were held out.
+        The accuracy on held-out digits, the number of parameters, and the time.
     """
-    make = importlib.import_module(f"examples.digits.models.{name}_").Model
+    model_class = importlib.import_module(f"examples.digits.models.{name}_").Model
     started = time.perf_counter()
-    model: Model = make(specification)
+    model: Model = model_class(specification)
     order = np.random.default_rng(specification.seed)
     batches = len(data.digits) // specification.batch
     steps = batches * specification.epochs
@@ -80,9 +87,9 @@ def train(
         if step % batches == 0:
             shuffled = order.permutation(len(data.digits))
         start = step % batches * specification.batch
-        chosen = shuffled[start : start + specification.batch]
-        loss = model.step(data.images[chosen], data.digits[chosen])
-        if watch:
-            watch(step + 1, steps, float(loss))
+        batch_indices = shuffled[start : start + specification.batch]
+        loss = model.step(data.images[batch_indices], data.digits[batch_indices])
+        if report_step:
+            report_step(step + 1, steps, float(loss))
     accuracy = float((model.predict(data.held_out_images) == data.held_out_digits).mean())
-    return Outcome(name, accuracy, model.count(), time.perf_counter() - started)
+    return TrainingResult(name, accuracy, model.count(), time.perf_counter() - started)

@@ -1,1 +1,1 @@
-"""The network of the specification in each framework: the same four lines, by its own layers and plait's."""
+"""The network of the specification in each framework, built from its own layers and plait's."""

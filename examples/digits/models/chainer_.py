@@ -1,9 +1,9 @@
-"""Chainer."""
+"""The network and its training step in Chainer."""
 
 from __future__ import annotations
 
 import chainer
-import chainer.functions as F  # noqa: N812  # its users know it by this name
+import chainer.functions as F  # noqa: N812  # the usual name
 import chainer.links as L  # noqa: N812
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Equinox."""
+"""The network and its training step in Equinox."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from plait.layers.equinox import EinMix, Rearrange, Reduce
 
 
 class Network(eqx.Module):
-    """The network for a batch of pixels."""
+    """The network, which takes a batch of rows of pixels."""
 
     image: Rearrange
     conv: eqx.nn.Conv2d
@@ -28,7 +28,7 @@ class Network(eqx.Module):
         self.classify = EinMix(s.classify, s.classify_weight, s.classify_bias, f=s.features, k=s.digits, key=classify)
 
     def __call__(self, images: jax.Array) -> jax.Array:
-        features = jax.nn.relu(jax.vmap(self.conv)(self.image(images)))  # Equinox's own layers are for one image
+        features = jax.nn.relu(jax.vmap(self.conv)(self.image(images)))  # Equinox's own layers take one image
         return self.classify(self.pool(features))
 
 
@@ -53,7 +53,7 @@ class Model:
 
 @eqx.filter_value_and_grad
 def mean_loss(network: Network, images: jax.Array, digits: jax.Array) -> jax.Array:
-    """The mean cross-entropy; decorated, its gradient too."""
+    """Return the mean cross-entropy, and through the decorator its gradient."""
     return optax.softmax_cross_entropy_with_integer_labels(network(images), digits).mean()
 
 
@@ -65,7 +65,7 @@ def train_step(
     images: jax.Array,
     digits: jax.Array,
 ) -> tuple[Network, optax.OptState, jax.Array]:
-    """One step of the optimizer, and the loss before."""
+    """Make one step of the optimizer; return the loss before it."""
     loss, gradients = mean_loss(network, images, digits)
     updates, state = optimizer.update(gradients, state)
     return eqx.apply_updates(network, updates), state, loss

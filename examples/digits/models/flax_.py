@@ -1,4 +1,4 @@
-"""Flax Linen."""
+"""The network and its training step in Flax Linen."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from plait.layers.flax import EinMix, Rearrange, Reduce
 
 
 class Network(nn.Module):
-    """The network for a batch of pixels."""
+    """The network, which takes a batch of rows of pixels."""
 
     specification: Specification
 
@@ -49,7 +49,7 @@ class Model:
 
 @jax.jit
 def train_step(state: TrainState, images: jax.Array, digits: jax.Array) -> tuple[TrainState, jax.Array]:
-    """One step of the optimizer, and the loss before."""
+    """Make one step of the optimizer; return the loss before it."""
 
     def mean_loss(params: dict) -> jax.Array:
         logits = state.apply_fn({"params": params}, images)

@@ -1,4 +1,4 @@
-"""MXNet Gluon."""
+"""The network and its training step in MXNet Gluon."""
 
 from __future__ import annotations
 

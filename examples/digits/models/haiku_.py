@@ -1,4 +1,4 @@
-"""Haiku."""
+"""The network and its training step in Haiku."""
 
 from __future__ import annotations
 

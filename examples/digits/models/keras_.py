@@ -1,4 +1,4 @@
-"""Keras, on whichever backend it is set to."""
+"""The network and its training step in Keras, on any of its backends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MLX."""
+"""The network and its training step in MLX."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flax NNX."""
+"""The network and its training step in Flax NNX."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Model:
 
 @nnx.jit
 def train_step(network: nnx.Sequential, optimizer: nnx.Optimizer, images: jax.Array, digits: jax.Array) -> jax.Array:
-    """One step of the optimizer, and the loss before."""
+    """Make one step of the optimizer; return the loss before it."""
 
     def mean_loss(network: nnx.Sequential) -> jax.Array:
         return optax.softmax_cross_entropy_with_integer_labels(network(images), digits).mean()

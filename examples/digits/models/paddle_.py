@@ -1,4 +1,4 @@
-"""PaddlePaddle."""
+"""The network and its training step in PaddlePaddle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TensorFlow: a module, and a step that is a graph."""
+"""The network as a TensorFlow module, and its training step as a graph."""
 
 from __future__ import annotations
 

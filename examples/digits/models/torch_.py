@@ -1,4 +1,4 @@
-"""PyTorch."""
+"""The network and its training step in PyTorch."""
 
 from __future__ import annotations
 
