@@ -76,7 +76,7 @@ def test_implementation_equals_plain_pytorch(name, problem):
 
 @pytest.mark.parametrize("name", IMPLEMENTATIONS)
 @torch.no_grad()
-def test_a_way_keeps_float32(name):
+def test_float32_is_kept(name):
     actual, expected_call = IMPLEMENTATIONS[name](PROBLEMS[0])
     result = torch.as_tensor(actual())
     assert result.dtype == torch.float32
@@ -91,7 +91,7 @@ def test_large_scores_do_not_overflow(attention):
 
 
 @torch.no_grad()
-def test_the_scores_of_numpy_may_be_large():
+def test_large_scores_do_not_overflow_in_numpy():
     actual, expected_call = IMPLEMENTATIONS["numpy_einsum"](replace(PROBLEMS[0], dtype=torch.float64))
     for sequence in actual.args[:2]:
         np.multiply(sequence, 1e3, out=sequence)  # which is the memory of the tensors
@@ -125,18 +125,18 @@ def test_gradients_of_the_module_equal_plain_pytorch(problem):
     for one, other in zip(actual, expected_call, strict=True):
         assert_close(one.grad, other.grad)
     with torch.no_grad():
-        for layer in (layers.queries, layers.keys, layers.values, layers.back):
+        for layer in (layers.queries, layers.keys, layers.values, layers.output):
             layer.weight.copy_(layer.weight.grad)
             layer.bias.copy_(layer.bias.grad)
-    expected = weights.state_for_einmix(layers)  # the gradients, where the weights were
+    expected = weights.state_for_einmix(layers)  # the gradients, in place of the weights
     assert expected.keys() == dict(module.named_parameters()).keys()
     for name, parameter in module.named_parameters():
         assert_close(parameter.grad, expected[name].detach())
 
 
 @torch.no_grad()
-def test_plain_pytorch_is_causal_too():
-    """What the ways are checked against gives what PyTorch's own words for it give."""
+def test_plain_attention_with_a_causal_mask():
+    """A causal mask gives the same result as ``is_causal`` of PyTorch."""
     queries, keys, values = random_tensor(2, 5, 12), random_tensor(2, 5, 12), random_tensor(2, 5, 12)
     heads = [tensor.view(2, 5, 3, 4).transpose(1, 2) for tensor in (queries, keys, values)]
     expected = torch.nn.functional.scaled_dot_product_attention(*heads, is_causal=True)
@@ -147,9 +147,9 @@ def test_plain_pytorch_is_causal_too():
 
 
 @torch.no_grad()
-def test_the_module_is_that_of_pytorch():
+def test_module_equals_multihead_attention_of_pytorch():
     native = torch.nn.MultiheadAttention(24, 4, batch_first=True, dtype=torch.float64)
-    native.in_proj_bias.normal_()  # PyTorch begins with zeros
+    native.in_proj_bias.normal_()  # PyTorch initializes it with zeros
     native.out_proj.bias.normal_()
     module = torch_einmix.Attention(24, 4).double()
     weight = rearrange(native.in_proj_weight, "(qkv h d) c -> qkv c h d", qkv=3, h=4)

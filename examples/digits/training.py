@@ -34,7 +34,7 @@ class Model(Protocol):
     def __init__(self, specification: Specification) -> None: ...
 
     def step(self, images: np.ndarray, digits: np.ndarray) -> SupportsFloat:
-        """Train on a batch of pixels (``batch × 64``) and digits (``batch``); return the mean cross-entropy before it."""
+        """Train on a batch of pixels (``batch × 64``) and digits (``batch``); return the loss before it."""
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Return the most likely digit of each image."""
