@@ -55,7 +55,7 @@ ALWAYS_SCHEDULE = {
 @contextmanager
 def changed_costs(change, **sizes):
     """Change the costs of the backends, and the sizes from which on a tensor is large, in the whole block."""
-    plait.cache_clear()  # before the backends are looked up, which it forgets too
+    plait.cache_clear()  # it also forgets the backends, so they are looked up after it
     kept = {backend: backend.large_tensors for backend in _backends_with_schedules()}
     for backend, large_tensors in kept.items():
         ops = large_tensors.load()

@@ -16,10 +16,12 @@ to_pattern = plait.compile
 
 
 def counting_array(*shape):
+    """Return an array of the integers 0 to 6, repeated in order."""
     return np.asarray(np.arange(math.prod(shape)).reshape(shape) % 7)
 
 
 def assert_same(ours, theirs):
+    """Assert that two arrays have the same shape, dtype and elements."""
     assert ours.shape == theirs.shape
     assert ours.dtype == theirs.dtype
     np.testing.assert_array_equal(ours, theirs)
@@ -27,9 +29,7 @@ def assert_same(ours, theirs):
 
 @st.composite
 def following_patterns(draw, shape, kind):
-    """Draw a pattern for a tensor of this shape, whose dimensions are groups, names, numbers, unit axes or an
-    ellipsis.
-    """
+    """Draw a pattern for a tensor of this shape, with groups, names, numbers, unit axes, or an ellipsis."""
     names = itertools.chain(draw(st.permutations(AXIS_NAMES)), (f"y{number}" for number in itertools.count()))
     left, axes, sizes = [], [], {}
     dots = draw(st.sampled_from([None, None, 0, 1]))
@@ -91,6 +91,7 @@ def pattern_chains(draw, *kinds):
 
 
 def compose_all(patterns):
+    """Return the pipeline of all patterns."""
     composed = patterns[0]
     for pattern in patterns[1:]:
         composed = composed >> pattern

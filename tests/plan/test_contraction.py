@@ -24,16 +24,19 @@ from plait.backends.costs import EINSUM_ONLY_COSTS, ContractionCosts
 
 
 def solve(pattern, *shapes, **sizes):
+    """Return the solved pattern; a pattern without blanks is an equation in the form of NumPy."""
     tree = parse(pattern) if " " in pattern else parse_equation(pattern, len(shapes))
     return solve_pattern(tree, tuple(map(len, shapes)), tuple(sizes))
 
 
 def explained_costs(contraction, equation, *shapes):
+    """Return the total cost that `explain` prints for a contraction."""
     plan = build_contraction_plan(solve(equation, *shapes), contraction)
     return list_contraction_lines(plan, contraction.network, contraction.path)[1]
 
 
 def make_network(pattern, *shapes, **sizes):
+    """Return the tensor network of a pattern for these shapes."""
     solved = solve(pattern, *shapes, **sizes)
     registers = [size for shape in shapes for size in shape] + [*sizes.values(), *solved.constants]
     evaluate_size_ops(registers, solved.size_ops, partial(size_op_error, solved))
@@ -41,6 +44,7 @@ def make_network(pattern, *shapes, **sizes):
 
 
 def plan_pairs(pattern, *shapes, costs=None, **sizes):
+    """Return the pairwise contractions of the cheapest contraction."""
     return plan_contraction(make_network(pattern, *shapes, **sizes), costs or ContractionCosts()).pairs
 
 
@@ -57,7 +61,7 @@ def test_adjacent_axes_are_coalesced():
 def test_network_omits_unit_and_broadcast_dimensions():
     found = make_network("...ij,...jk", (1, 2, 3), (7, 3, 1))
     assert [[found.sizes[axis] for axis in term] for term in found.terms] == [[2, 3], [7, 3]]
-    assert found.result == (7, 2, 1)
+    assert found.result_shape == (7, 2, 1)
 
 
 def test_axes_of_an_elementwise_product_are_not_coalesced():
@@ -133,6 +137,7 @@ def test_tensors_without_elements_are_contracted(equation):
 
 @st.composite
 def random_networks(draw, most=5):
+    """Draw an equation of up to ``most`` tensors, and their shapes."""
     letters = "abcdefg"
     lengths = {letter: draw(st.sampled_from([2, 3, 5, 8])) for letter in letters}
     count = draw(st.integers(1, most))
@@ -160,6 +165,7 @@ def count_flops(equation, shapes, path):
 
 
 def all_paths(count):
+    """Yield all contraction paths of so many tensors that contract two at a time."""
     if count == 1:
         yield ()
         return

@@ -21,7 +21,7 @@ from plait._plan.contraction.layouts import (
     Operand,
     ResultSpec,
     change_layout,
-    finish_result,
+    convert_to_result,
     order_dims_in_memory,
 )
 from plait._plan.nodes import Contiguous, Contract, Node, Reshape, Sum
@@ -97,7 +97,7 @@ def apply_strategy(
         return _einsum_candidate(operands, spec, model)
     if strategy.method == "multiply":
         return _multiply_candidate(operands, strategy.order, spec, model)
-    cost, steps, result = finish_result(operands[0], spec, model)
+    cost, steps, result = convert_to_result(operands[0], spec, model)
     return PairwiseContraction(cost, (steps,), None, (), result)
 
 
@@ -116,7 +116,7 @@ def _einsum_candidate(operands: Sequence[Operand], spec: ResultSpec, model: Cost
         lengths = tuple(map(size, term))
         operand_steps.append(steps if given == lengths else (*steps, Reshape(lengths)))
     shape = tuple(map(size, order))
-    extra, epilogue, result = finish_result(Operand(order, shape), spec, model)
+    extra, epilogue, result = convert_to_result(Operand(order, shape), spec, model)
     cost = _einsum_cost(axes, terms, order, model) + extra + sum(map(len, operand_steps)) * model.costs.view_overhead
     node = Contract("einsum", shape, equation, axes=order)
     return PairwiseContraction(cost, tuple(operand_steps), node, epilogue, result)
@@ -174,7 +174,7 @@ def _multiply_candidate(
     if len(kept) < len(order):
         steps = (Sum(tuple(range(len(kept), len(order)))),)
         cost += costs.sum_overhead + count * costs.sum_element
-    extra, epilogue, result = finish_result(Operand(kept, tuple(map(size, kept)), steps), spec, model)
+    extra, epilogue, result = convert_to_result(Operand(kept, tuple(map(size, kept)), steps), spec, model)
     node = Contract("multiply", tuple(map(size, order)), reused_operand=reused_operand, axes=order)
     return PairwiseContraction(cost + extra, tuple(operand_steps), node, epilogue, result)
 
@@ -256,7 +256,7 @@ def _matmul_candidate(
         steps = (Sum(tuple(range(len(summed_after)))),)
         product_axes, shape = product_axes[len(summed_after) :], shape[len(summed_after) :]
         cost += costs.sum_overhead + batch_size * costs.sum_element
-    extra, epilogue, result = finish_result(Operand(product_axes, shape, steps), spec, model)
+    extra, epilogue, result = convert_to_result(Operand(product_axes, shape, steps), spec, model)
     best = PairwiseContraction(cost + extra, (first_change.steps, second_change.steps), node, epilogue, result)
     if summed_after or is_vecdot:
         return best

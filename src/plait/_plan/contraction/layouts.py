@@ -109,12 +109,12 @@ def _reshape_if_needed(shape: tuple[int, ...], new_shape: tuple[int, ...]) -> tu
 
 def final_result_spec(network: TensorNetwork) -> ResultSpec:
     """Return what the last contraction of a network must return."""
-    order, shape = network.output, network.result
+    order, shape = network.output, network.result_shape
     boundaries = {*accumulate([network.sizes[axis] for axis in order], mul)}
     return ResultSpec(frozenset(order), order, shape, merges_axes=not boundaries <= {*accumulate(shape, mul)})
 
 
-def finish_result(product: Operand, spec: ResultSpec, model: CostModel) -> tuple[float, tuple[Node, ...], Operand]:
+def convert_to_result(product: Operand, spec: ResultSpec, model: CostModel) -> tuple[float, tuple[Node, ...], Operand]:
     """Return the cost and the steps from a product to the result that is asked for, and that result."""
     sizes, costs = model
     axes, _, steps, _ = product

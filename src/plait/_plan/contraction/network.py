@@ -26,7 +26,7 @@ class TensorNetwork(NamedTuple):
     labels: tuple[str, ...]  # for each axis its text in the pattern
     sizes: tuple[int, ...]  # the length of each axis
     shapes: tuple[tuple[int, ...], ...]  # the shapes of the tensors that the caller gives
-    result: tuple[int, ...]  # the shape of the result
+    result_shape: tuple[int, ...]  # the shape of the result
 
 
 def build_network(solved: SolvedPattern, slots: Sequence[int], *, across: bool = True) -> TensorNetwork:
@@ -60,5 +60,5 @@ def replace_lengths(network: TensorNetwork, solved: SolvedPattern, slots: Sequen
     sizes = tuple([prod(map(length, group)) for group in network.groups])
     ends = accumulate(solved.ranks)
     shapes = tuple([tuple(slots[end - rank : end]) for rank, end in zip(solved.ranks, ends, strict=True)])
-    result = tuple([prod(map(length, axes)) for axes in solved.output])
-    return network._replace(sizes=sizes, shapes=shapes, result=result)
+    result_shape = tuple([prod(map(length, axes)) for axes in solved.output])
+    return network._replace(sizes=sizes, shapes=shapes, result_shape=result_shape)

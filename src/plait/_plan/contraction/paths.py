@@ -24,10 +24,10 @@ Path: TypeAlias = tuple[tuple[int, ...], ...]
 Optimize: TypeAlias = "str | Path | Callable[..., Any]"
 """``"auto"``, ``"greedy"``, ``"optimal"`` or another algorithm of opt_einsum, a path, or a function that finds one."""
 
-MAX_TENSORS_AUTO = 4
+AUTO_MAX_TENSORS_FOR_OPTIMAL = 4
 """Up to this many tensors ``"auto"`` compares all paths, which takes less time than a call of opt_einsum."""
 
-MAX_TENSORS_OPTIMAL = 10
+MAX_TENSORS_FOR_OPTIMAL = 10
 """Up to this many tensors ``"optimal"`` compares all paths; for more it needs opt_einsum."""
 
 PATH_ALGORITHMS = (
@@ -53,9 +53,11 @@ def find_path(network: TensorNetwork, optimize: Optimize, memory_limit: int | No
         return check_path(optimize(inputs, output, sizes, memory_limit), count)
     if optimize == "cotengra":
         return _find_with_cotengra(network)
-    if optimize == "greedy" or (optimize == "auto" and count > MAX_TENSORS_AUTO and not _has_opt_einsum()):
+    if optimize == "greedy" or (optimize == "auto" and count > AUTO_MAX_TENSORS_FOR_OPTIMAL and not _has_opt_einsum()):
         return find_greedy_path(network, memory_limit)
-    if (optimize == "optimal" and count <= MAX_TENSORS_OPTIMAL) or (optimize == "auto" and count <= MAX_TENSORS_AUTO):
+    if (optimize == "optimal" and count <= MAX_TENSORS_FOR_OPTIMAL) or (
+        optimize == "auto" and count <= AUTO_MAX_TENSORS_FOR_OPTIMAL
+    ):
         return find_optimal_path(network, memory_limit)
     return _find_with_opt_einsum(network, optimize, memory_limit)
 

@@ -23,7 +23,7 @@ from plait._plan.nodes import Diagonal, Node, Reshape, Sum
 from plait._shapes.solver import Axes, SolvedPattern
 from plait.backends.costs import ContractionCosts
 
-MAX_LAYOUTS = 3
+MAX_LAYOUTS_PER_STEP = 3
 """How many layouts of an intermediate result are kept: the cheapest one may make the next step expensive."""
 
 
@@ -147,7 +147,7 @@ def _search_strategies(
                     best[axes] = Contraction(network, path, tensors, is_simplified, cost, *found)
         if not best:
             return None
-        states = sorted(best.values(), key=attrgetter("cost"))[:MAX_LAYOUTS]
+        states = sorted(best.values(), key=attrgetter("cost"))[:MAX_LAYOUTS_PER_STEP]
     return states[0]
 
 

@@ -21,10 +21,10 @@ CACHE_ASSOCIATIVITY, PAGE_BYTES = 8, 4096
 TLB_PAGES = 1024
 """How many pages the processor's translation lookaside buffer (TLB) holds."""
 
-TILE_LINES = (CACHE_ASSOCIATIVITY, 64, 512, 4096)
+TILE_LINE_COUNTS = (CACHE_ASSOCIATIVITY, 64, 512, 4096)
 """The numbers of cache lines among which a tile may switch before it returns to the first."""
 
-MAX_UNROLLED_ROW = 8
+MAX_UNROLLED_ROW_LENGTH = 8
 """Rows of up to this many elements may get a call for each element."""
 
 
@@ -59,7 +59,7 @@ def _list_tilings(
     strided_axes = [axis for axis, loop in enumerate(loops) if loop.stride]
     fastest = min(strided_axes, key=lambda axis: abs(loops[axis].stride), default=len(loops) - 1)
     caches = [size // itemsize for size in (costs.cache_bytes, costs.shared_cache_bytes)]
-    for line_count in TILE_LINES:
+    for line_count in TILE_LINE_COUNTS:
         tiles, remaining = list(lengths), line_count
         for axis in range(len(loops) - 1, fastest, -1):
             tiles[axis] = min(lengths[axis], max(remaining, 1))
@@ -69,7 +69,7 @@ def _list_tilings(
         else:
             for max_elements in caches:
                 yield _grow_tile(lengths, tiles, fastest, max_elements)
-    if lengths[-1] <= MAX_UNROLLED_ROW:
+    if lengths[-1] <= MAX_UNROLLED_ROW_LENGTH:
         for max_elements in caches:
             yield _grow_tile(lengths, [*lengths[:-1], 1], len(loops) - 2, max_elements)
 

@@ -25,16 +25,16 @@ from plait._plan.schedule.schedules import (
 )
 from plait.backends.costs import MemoryCosts
 
-MAX_TREE_LENGTH = 64
+MAX_TREE_AXIS_LENGTH = 64
 """Longer axes are not reduced by a tree reduction: the framework's loop is as fast."""
 
-MAX_MATMUL_ROW = 128
+MAX_MATMUL_ROW_LENGTH = 128
 """Longer rows are not summed by a matrix product, which may add one element at a time and lose digits."""
 
-SHORT_ROW = 64
+SHORT_ROW_LENGTH = 64
 """One call is slow for reduced rows up to about this length, and not for much longer ones."""
 
-FOLDED_ROW = 4096
+FOLDED_ROW_LENGTH = 4096
 """Short rows are folded to rows of up to this many elements."""
 
 
@@ -96,7 +96,7 @@ def one_call_cost(nest: LoopNest, itemsize: int, costs: MemoryCosts) -> float:
     lengths = [loop.length for loop in loops if not loop.is_kept]
     if len(lengths) > 1:
         long = costs.vector_bytes / itemsize
-        short = 1.0 if inner.is_kept else float(row < long) if long else min((SHORT_ROW / row) ** 2, 1.0)
+        short = 1.0 if inner.is_kept else float(row < long) if long else min((SHORT_ROW_LENGTH / row) ** 2, 1.0)
         rows = count / lengths[-1] * costs.multi_axis_row_overhead * inner.is_kept
         time = max(time, count * costs.multi_axis_element * short, rows)
     elif inner.is_kept:
@@ -126,8 +126,8 @@ def _list_loop_splits(loops: tuple[Loop, ...], itemsize: int, costs: MemoryCosts
         length, stride, kept = loops[position]
         if stride != row * itemsize:
             break
-        if not kept and 1 < row < FOLDED_ROW // 2:
-            for inner_length in range(min(FOLDED_ROW // row, length // 2), 1, -1):
+        if not kept and 1 < row < FOLDED_ROW_LENGTH // 2:
+            for inner_length in range(min(FOLDED_ROW_LENGTH // row, length // 2), 1, -1):
                 if length % inner_length == 0:
                     yield split_loop(loops, position, inner_length)
                     break
@@ -196,10 +196,10 @@ def _cheapest_call(loops: Sequence[Loop], axis: int, itemsize: int, costs: Memor
     if not is_inner and is_contiguous:
         work = count / row * costs.einsum_row_overhead + count * costs.einsum_element
         calls.append((EinsumRows(axis), work, 1, results))
-    if is_inner and is_dense and length <= MAX_MATMUL_ROW:
+    if is_inner and is_dense and length <= MAX_MATMUL_ROW_LENGTH:
         work = results * costs.matmul_row_overhead + count * costs.matmul_element
         calls.append((MatmulOnes(axis), work, 1, results))
-    if length <= MAX_TREE_LENGTH:
+    if length <= MAX_TREE_AXIS_LENGTH:
         writes, levels = count - count // length, length.bit_length() + length.bit_count() - 2
         row, element = (writes, costs.combine_strided_element) if is_inner else (row, costs.combine_element)
         work = writes * element + writes / max(row, 1) * costs.combine_row_overhead
