@@ -16,9 +16,9 @@ _CLEAR_FUNCTIONS: list[Callable[[], None]] = []
 """The functions that empty one cache each."""
 
 
-def register_clear_function(clear: Callable[[], None]) -> None:
+def register_clear_function(clear_function: Callable[[], None]) -> None:
     """Make `cache_clear` call this function too."""
-    _CLEAR_FUNCTIONS.append(clear)
+    _CLEAR_FUNCTIONS.append(clear_function)
 
 
 def clearable_lru_cache(
@@ -49,5 +49,5 @@ def cache_clear() -> None:
         >>> plait.cache_info().currsize
         0
     """
-    for clear in _CLEAR_FUNCTIONS:
-        clear()
+    for clear_function in _CLEAR_FUNCTIONS:
+        clear_function()

@@ -18,14 +18,19 @@ from plait.errors import PlaitError
 _TOUR_EXAMPLE = """\
   plait tour                                        every operation on two photographs, and a page to look at
 """
+"""The example of ``plait tour`` in the help text."""
+
 _EXPLAIN_EXAMPLES = """\
   plait explain "h w c -> c h w" 480,640,3          the plan of a pattern for a tensor of that shape
   plait explain "b (h p) c -> b h (c p)" 2x6x4 p=2
   plait explain "b i d, b j d -> b i j" 8,128,64 8,256,64
 """
+"""The examples of ``plait explain`` in the help text."""
 
 _SHAPE_REGEX = re.compile(r"\(\)|[0-9]+([,x][0-9]+)*,?")
+"""Matches a shape on the command line: ``2,3,4``, ``2x3x4`` or ``()``."""
 _SIZE_REGEX = re.compile(r"(?P<name>[^\W\d]\w*)=(?P<size>-?[0-9]+)")
+"""Matches the size of an axis on the command line: ``p=16``."""
 _MAX_DIGITS = 18
 """The most digits of a length or size on the command line."""
 

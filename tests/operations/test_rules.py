@@ -10,8 +10,8 @@ from pattern_strategies import malformed_patterns, transform_patterns
 import plait
 from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
-from plait._operations.pack import packed_lengths, parse_pack_pattern, split_shape
-from plait._operations.parse_shape import label_dimensions, lengths_by_name
+from plait._operations.pack import compute_packed_lengths, parse_pack_pattern, split_shape
+from plait._operations.parse_shape import label_dimensions, read_named_lengths
 from plait._operations.reduce import check_dtype_kind, check_reduction_name
 from plait._operations.table import OPERATIONS, find_operation, infer_operation
 from plait._shapes.solver import solve_pattern
@@ -134,18 +134,18 @@ def test_parse_pack_pattern_and_split_shape():
 
 
 def test_packed_lengths_and_inferred_sizes():
-    assert packed_lengths([(2,), (3, 2), ()], 9, "*") == [(2, (2,)), (6, (3, 2)), (1, ())]
-    assert packed_lengths([(2, -1), (3,)], 9, "*") == [(6, (2, 3)), (3, (3,))]
-    assert packed_lengths([(-1,), (3,)], 3, "*") == [(0, (0,)), (3, (3,))]
+    assert compute_packed_lengths([(2,), (3, 2), ()], 9, "*") == [(2, (2,)), (6, (3, 2)), (1, ())]
+    assert compute_packed_lengths([(2, -1), (3,)], 9, "*") == [(6, (2, 3)), (3, (3,))]
+    assert compute_packed_lengths([(-1,), (3,)], 3, "*") == [(0, (0,)), (3, (3,))]
     for shapes, total in (([(2,)], 3), ([(2, -1)], 3), ([(-1,), (4,)], 3), ([(-1, -1)], 4), ([(0, -1)], 0)):
         with pytest.raises(plait.SizeError, match="PLT309"):
-            packed_lengths(shapes, total, "*")
+            compute_packed_lengths(shapes, total, "*")
 
 
 def test_label_dimensions_and_lengths_by_name():
     assert label_dimensions("a ... 3 _", 5) == ((0, "a"), (3, 3))
     assert label_dimensions("() ...", 1) == ((0, 1),)
-    assert lengths_by_name(label_dimensions("a _ c", 3), (4, 5, 6), "a _ c") == {"a": 4, "c": 6}
+    assert read_named_lengths(label_dimensions("a _ c", 3), (4, 5, 6), "a _ c") == {"a": 4, "c": 6}
     for pattern, rank in (("a b", 3), ("a b ...", 1), ("a", 0)):
         with pytest.raises(plait.SizeError, match="PLT304"):
             label_dimensions(pattern, rank)

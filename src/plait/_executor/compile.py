@@ -17,8 +17,8 @@ from plait._operations.table import find_operation
 from plait._plan.graph import Plan
 from plait._plan.strides import StridedView
 from plait._shapes.sizes import (
-    facts_of_call,
-    facts_of_slots,
+    error_facts,
+    error_facts_from_slots,
     fill_slots,
     format_shape,
     normalize_size_names,
@@ -191,16 +191,16 @@ def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, 
         if copied_dimension is not None:
             item = items_by_dimension((tree.right or ())[0], len(dims))[copied_dimension]
             message = f"{item} cannot be formed without a copy: its axes are not neighbours in memory"
-            facts = {**facts_of_slots(plan.solved, slots), "strides": format_shape(strides)}
+            facts = {**error_facts_from_slots(plan.solved, slots), "strides": format_shape(strides)}
             raise make_error("PLT401", message + "; rearrange copies", tree.text, [(item.start, item.stop)], facts)
 
 
 def normalize_pattern(text: str, sizes: Mapping[str, Any]) -> tuple[str, dict[str, int]]:
     """Return the pattern in canonical form, and its sizes as ints."""
-    from plait._operations.rules import sides_with_one_output
+    from plait._operations.rules import require_one_output
 
     tree = parse(text)
-    sides_with_one_output(tree, "compile")
+    require_one_output(tree, "compile")
     check_size_names(sizes, collect_names(tree.left + (tree.right or ())), text)
     return str(tree), sizes_to_ints(text, sizes)
 
@@ -247,4 +247,4 @@ def add_error_context(error: PlaitError, pattern: Any, shapes: Sequence[Any], si
     if error.pattern is None and isinstance(pattern, str):
         error.pattern = pattern
     if not error.facts:
-        error.facts = facts_of_call(shapes, sizes)
+        error.facts = error_facts(shapes, sizes)

@@ -98,9 +98,9 @@ def unpack_under_dynamo(tensor: Any, packed_shapes: Any, pattern: str) -> Any:
 def parse_shape_under_dynamo(tensor: Any, pattern: str) -> Any:
     """Make a call of ``parse_shape`` while Dynamo traces."""
     from plait._executor.packing import label_dimensions_for_dynamo
-    from plait._operations.parse_shape import lengths_by_name
+    from plait._operations.parse_shape import read_named_lengths
 
-    return lengths_by_name(
+    return read_named_lengths(
         _unwrap_or_break_graph(label_dimensions_for_dynamo(pattern, len(tensor.shape))), tensor.shape, pattern
     )
 

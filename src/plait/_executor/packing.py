@@ -8,8 +8,14 @@ from typing import Any
 from plait._caches import clearable_lru_cache
 from plait._executor.tensors import backend_for_tensors, check_pattern_is_text
 from plait._executor.tracer_hooks import assume_constant_or_error
-from plait._operations.pack import PackLayout, check_shared_lengths, packed_lengths, parse_pack_pattern, split_shape
-from plait._operations.parse_shape import label_dimensions, lengths_by_name
+from plait._operations.pack import (
+    PackLayout,
+    check_shared_lengths,
+    compute_packed_lengths,
+    parse_pack_pattern,
+    split_shape,
+)
+from plait._operations.parse_shape import label_dimensions, read_named_lengths
 from plait._shapes.sizes import multiply_sizes
 from plait.backends.interface import Backend
 from plait.errors import PlaitError, make_error
@@ -72,7 +78,9 @@ def unpack_with_backend(
         message = f"the tensor has rank {len(shape)}, and the pattern '{pattern}' has {before + 1 + after} dimensions"
         raise make_error("PLT304", message, pattern)
     comparable = backend.comparable([tensor])
-    lengths_and_shapes = packed_lengths(packed_shapes, shape[before], pattern, to_symbolic_size, comparable=comparable)
+    lengths_and_shapes = compute_packed_lengths(
+        packed_shapes, shape[before], pattern, to_symbolic_size, comparable=comparable
+    )
     parts = backend.split(tensor, before, [length for length, _ in lengths_and_shapes])
     return [
         part if len(middle) == 1 else backend.reshape(part, (*shape[:before], *middle, *shape[before + 1 :]))
@@ -84,7 +92,7 @@ def parse_shape(tensor: Any, pattern: str) -> dict[str, Any]:
     """See `plait.parse_shape`."""
     backend = backend_for_tensors((tensor,))
     found = label_dimensions_cached(check_pattern_is_text(pattern), rank_or_error(tensor, backend, pattern))
-    sizes = lengths_by_name(found, backend.shape(tensor), pattern, comparable=backend.comparable([tensor]))
+    sizes = read_named_lengths(found, backend.shape(tensor), pattern, comparable=backend.comparable([tensor]))
     return {name: backend.size_to_user(size) for name, size in sizes.items()}
 
 

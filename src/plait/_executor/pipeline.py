@@ -18,7 +18,7 @@ from plait._executor.tracer_hooks import assume_constant_or_error
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, TensorExpr, collect_names
 from plait._operations.reduce import CUSTOM_REDUCTION, check_reduction_name
-from plait._operations.rules import collect_axes, sides_with_one_output
+from plait._operations.rules import collect_axes, require_one_output
 from plait._operations.table import find_operation, infer_operation
 from plait._shapes.composition import ConcretePattern, compose_patterns, to_concrete_pattern, unparse_pattern
 from plait._shapes.sizes import evaluate_symbolic_size_ops, normalize_size_names, size_op_error, to_exact_size
@@ -243,7 +243,7 @@ def _stage_output_shape(stages: tuple[PatternStage, ...], number: int, shapes: t
     text, sizes = stages[number]
     with _errors_name_previous_stage(stages, number):
         tree = parse(text)
-        _, right = sides_with_one_output(tree, "output_shape")
+        _, right = require_one_output(tree, "output_shape")
         if len(shapes) != len(tree.left):
             message = f"the pattern has {len(tree.left)} tensors on the left, and {len(shapes)} shapes were given"
             raise make_error("PLT202", message, tree.text, [expr.span for expr in tree.left])
@@ -274,7 +274,7 @@ def _errors_name_previous_stage(stages: Sequence[PatternStage], number: int) -> 
 def invert_pattern(text: str, sizes: dict[str, int], new_sizes: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Return the text of the inverse pattern, and the old and new sizes together."""
     tree = parse(text)
-    left, right = sides_with_one_output(tree, "inverse")
+    left, right = require_one_output(tree, "inverse")
     if len(left) != 1:
         spans = [expr.span for expr in left]
         raise make_error("PLT211", f"{len(left)} tensors went in, and one cannot give them back", tree.text, spans)

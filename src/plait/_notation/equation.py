@@ -12,8 +12,8 @@ _TOKEN_REGEX = re.compile(r"->|\.\.\.|\S|\Z")
 """With ``finditer``: matches each token of an equation, and at the end the empty string."""
 
 
-def parse_equation(equation: str, count: int) -> Tree:
-    """Return the tree of a classical equation for ``count`` tensors; white space is ignored, the output is optional.
+def parse_equation(equation: str, tensor_count: int) -> Tree:
+    """Return the tree of a classical equation for several tensors; it may have white space, and may lack an output.
 
     >>> str(parse_equation("ij, jk", 2))
     'i j, j k -> i k'
@@ -44,8 +44,8 @@ def parse_equation(equation: str, count: int) -> Tree:
             message = f"{symbol!r} cannot stand in an equation, whose axes are the letters a to z and A to Z"
             raise make_error("PLT110", message, equation, [(start, stop)])
     left = sides[0]
-    if len(left) != count:
-        message = f"the equation has {len(left)} tensor{'s' * (len(left) != 1)}, and einsum was given {count}"
+    if len(left) != tensor_count:
+        message = f"the equation has {len(left)} tensor{'s' * (len(left) != 1)}, and einsum was given {tensor_count}"
         raise make_error("PLT202", message, equation, [(expr.start, expr.stop) for expr in left])
     right = sides[1] if len(sides) == 2 else (_implicit_output(left, len(equation)),)
     if len(right) != 1:

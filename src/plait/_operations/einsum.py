@@ -21,17 +21,17 @@ from plait.errors import make_error
 
 def check_pattern(tree: Tree) -> None:
     """Raise if the right side has an axis that no tensor has, or the same axis twice."""
-    left, right = rules.sides_with_one_output(tree, "einsum")
+    left, right = rules.require_one_output(tree, "einsum")
     tensors = [rules.collect_axes(expr, tree, "einsum", repeats=True) for expr in left]
-    after = rules.collect_axes(right, tree, "einsum")
+    right_axes = rules.collect_axes(right, tree, "einsum")
     for expr, side in zip(left, tensors, strict=True):
         rules.forbid_grouped_ellipsis(expr, side, tree)
-    before = rules.TensorAxes(collect_names(left), [], [dots for side in tensors for dots in side.ellipses])
-    rules.forbid_new_axes(before, after, tree, "einsum")
-    rules.forbid_new_ellipsis(before, after, tree)
-    if before.ellipses and not after.ellipses:
+    left_axes = rules.TensorAxes(collect_names(left), [], [dots for side in tensors for dots in side.ellipses])
+    rules.forbid_new_axes(left_axes, right_axes, tree, "einsum")
+    rules.forbid_new_ellipsis(left_axes, right_axes, tree)
+    if left_axes.ellipses and not right_axes.ellipses:
         message = "the ellipsis stands on the left only; put it on the right, or name the axes to be summed"
-        raise make_error("PLT208", message, *rules.text_and_spans(tree, before.ellipses))
+        raise make_error("PLT208", message, *rules.text_and_spans(tree, left_axes.ellipses))
 
 
 def lower_einsum(solved: SolvedPattern, _: str = "", path: Path = ()) -> Plan:

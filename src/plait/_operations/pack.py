@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from plait._notation.parser import parse
 from plait._notation.tree import Name
-from plait._operations.rules import add_unique_name, expr_without_arrow, text_and_spans
+from plait._operations.rules import add_unique_name, require_single_tensor, text_and_spans
 from plait._shapes.sizes import format_shape, multiply_sizes, to_exact_size
 from plait.errors import PlaitError, make_error, short_repr
 
@@ -19,7 +19,7 @@ PackLayout: TypeAlias = "tuple[int, int]"
 def parse_pack_pattern(pattern: str, operation: str) -> PackLayout:
     """Return the layout of a packing pattern: ``(1, 1)`` for ``"b * c"``."""
     tree = parse(pattern)
-    expr = expr_without_arrow(tree, operation, "'b * c'")
+    expr = require_single_tensor(tree, operation, "'b * c'")
     stars = [item for item in expr.items if str(item) == "*"]
     if len(stars) != 1:
         message = f"the pattern of {operation} has exactly one '*', and this one has {len(stars)}"
@@ -34,11 +34,9 @@ def parse_pack_pattern(pattern: str, operation: str) -> PackLayout:
     return before, len(expr.items) - before - 1
 
 
-def split_shape(
-    shape: Sequence[Any], parse_pack_pattern: PackLayout, pattern: str, number: int
-) -> tuple[Any, Any, Any]:
+def split_shape(shape: Sequence[Any], layout: PackLayout, pattern: str, number: int) -> tuple[Any, Any, Any]:
     """Split the shape of tensor ``number`` into the parts before the ``*``, for the ``*``, and after it."""
-    before, after = parse_pack_pattern
+    before, after = layout
     if len(shape) < before + after:
         message = f"tensor {number} has rank {len(shape)}, and the pattern needs at least {before + after}"
         raise make_error("PLT304", message, pattern, facts={f"tensor {number}": format_shape(shape)})
@@ -61,7 +59,7 @@ def check_shared_lengths(parts: Sequence[tuple[Any, Any, Any]], pattern: str, *,
                 raise make_error("PLT305", message, pattern, [(name.start, name.stop)])
 
 
-def packed_lengths(
+def compute_packed_lengths(
     packed_shapes: Sequence[Sequence[Any]],
     total: Any,
     pattern: str,

@@ -7,7 +7,7 @@ from typing import Any
 
 from plait._notation.parser import parse
 from plait._notation.tree import Bracket, Ellipsis, Group, Item, Name, Number, Tree, Wildcard, item_leaves
-from plait._operations.rules import add_unique_name, expr_without_arrow, text_and_spans
+from plait._operations.rules import add_unique_name, require_single_tensor, text_and_spans
 from plait._shapes.sizes import format_shape
 from plait._shapes.solver import rank_error
 from plait.errors import make_error
@@ -23,7 +23,7 @@ def label_dimensions(pattern: str, rank: int) -> DimensionLabels:
     ((0, 'b'), (2, 'w'), (3, 3))
     """
     tree = parse(pattern)
-    expr = expr_without_arrow(tree, "parse_shape", "'b c _ w'")
+    expr = require_single_tensor(tree, "parse_shape", "'b c _ w'")
     missing = rank - len(expr.items)
     if missing < -1 or (missing and Ellipsis not in map(type, expr.items)):
         raise rank_error(tree, 0, rank)
@@ -52,7 +52,7 @@ def _expected_length(item: Item, tree: Tree) -> int:
     raise make_error("PLT201", message, *text_and_spans(tree, [item]))
 
 
-def lengths_by_name(
+def read_named_lengths(
     labels: DimensionLabels, shape: Sequence[Any], pattern: str, *, comparable: bool = True
 ) -> dict[str, Any]:
     """Return the length of each named dimension; raise if a numbered one has another length.

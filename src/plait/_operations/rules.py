@@ -17,7 +17,7 @@ class TensorAxes(NamedTuple):
     ellipses: list[Ellipsis]
 
 
-def sides_with_one_output(tree: Tree, operation: str) -> tuple[tuple[TensorExpr, ...], TensorExpr]:
+def require_one_output(tree: Tree, operation: str) -> tuple[tuple[TensorExpr, ...], TensorExpr]:
     """Return the tensors on the left and the one on the right; raise unless the right side has exactly one."""
     if tree.right is None:
         message = f"{operation} needs an arrow: what goes in -> what comes out"
@@ -28,9 +28,9 @@ def sides_with_one_output(tree: Tree, operation: str) -> tuple[tuple[TensorExpr,
     return tree.left, tree.right[0]
 
 
-def unary_sides(tree: Tree, operation: str) -> tuple[TensorExpr, TensorExpr]:
+def require_unary_sides(tree: Tree, operation: str) -> tuple[TensorExpr, TensorExpr]:
     """Return the tensor on the left and the one on the right; raise unless each side has exactly one."""
-    left, right = sides_with_one_output(tree, operation)
+    left, right = require_one_output(tree, operation)
     if len(left) != 1:
         message = f"{operation} takes one tensor, and the left side has {len(left)}"
         raise make_error("PLT202", message, tree.text, [expr.span for expr in left])
@@ -60,7 +60,7 @@ def collect_axes(expr: TensorExpr, tree: Tree, operation: str, *, repeats: bool 
     return side
 
 
-def expr_without_arrow(tree: Tree, operation: str, example: str) -> TensorExpr:
+def require_single_tensor(tree: Tree, operation: str, example: str) -> TensorExpr:
     """Return the one tensor of a pattern without an arrow; raise for an arrow or a comma."""
     if tree.right is not None or len(tree.left) != 1:
         message = f"{operation} takes the dimensions of one tensor, as in {example}: no arrow, and no comma"
@@ -85,44 +85,44 @@ def _forbid_brackets_and_concatenation(item: Item, tree: Tree, operation: str) -
             _forbid_brackets_and_concatenation(inner, tree, operation)
 
 
-def forbid_grouped_ellipsis(expr: TensorExpr, side: TensorAxes, tree: Tree) -> None:
+def forbid_grouped_ellipsis(expr: TensorExpr, axes: TensorAxes, tree: Tree) -> None:
     """Raise PLT208 for an ellipsis in a group of an input, because the lengths of its axes cannot be inferred."""
-    if side.ellipses and side.ellipses[0] not in expr.items:
+    if axes.ellipses and axes.ellipses[0] not in expr.items:
         raise make_error(
-            "PLT208", "an ellipsis inside a group may stand on the right only", *text_and_spans(tree, side.ellipses)
+            "PLT208", "an ellipsis inside a group may stand on the right only", *text_and_spans(tree, axes.ellipses)
         )
 
 
-def forbid_dropped_axes(before: TensorAxes, after: TensorAxes, tree: Tree, operation: str) -> None:
+def forbid_dropped_axes(left_axes: TensorAxes, right_axes: TensorAxes, tree: Tree, operation: str) -> None:
     """Raise PLT204, PLT207 or PLT208 for names, numbers or an ellipsis that are on the left side only."""
-    if not before.names.keys() <= after.names.keys():
-        lost = [name for text, name in before.names.items() if text not in after.names]
-        message = f"{subject_and_verb(lost)} on the left only, and {operation} drops no axis; reduce does"
+    if not left_axes.names.keys() <= right_axes.names.keys():
+        lost = [name for text, name in left_axes.names.items() if text not in right_axes.names]
+        message = f"{format_subject_and_verb(lost)} on the left only, and {operation} drops no axis; reduce does"
         raise make_error("PLT204", message, *text_and_spans(tree, lost))
-    if lengths := before.numbers:
+    if lengths := left_axes.numbers:
         values = " and ".join(str(number.value) for number in lengths)
         message = f"{operation} cannot follow an axis without a name; give {values} a name, as in h={lengths[0].value}"
         raise make_error("PLT207", message, *text_and_spans(tree, lengths))
-    if before.ellipses and not after.ellipses:
+    if left_axes.ellipses and not right_axes.ellipses:
         message = f"the ellipsis stands on the left only, and {operation} drops no axis; reduce does"
-        raise make_error("PLT208", message, *text_and_spans(tree, before.ellipses))
+        raise make_error("PLT208", message, *text_and_spans(tree, left_axes.ellipses))
 
 
-def forbid_new_axes(before: TensorAxes, after: TensorAxes, tree: Tree, operation: str) -> None:
+def forbid_new_axes(left_axes: TensorAxes, right_axes: TensorAxes, tree: Tree, operation: str) -> None:
     """Raise PLT205 or PLT207 for names or numbers that are on the right side only."""
-    if not after.names.keys() <= before.names.keys():
-        new = [name for text, name in after.names.items() if text not in before.names]
-        message = f"{subject_and_verb(new)} on the right only, and {operation} adds no axis; repeat does"
+    if not right_axes.names.keys() <= left_axes.names.keys():
+        new = [name for text, name in right_axes.names.items() if text not in left_axes.names]
+        message = f"{format_subject_and_verb(new)} on the right only, and {operation} adds no axis; repeat does"
         raise make_error("PLT205", message, *text_and_spans(tree, new))
-    if lengths := after.numbers:
+    if lengths := right_axes.numbers:
         message = f"{operation} adds no axis, and so takes no length but 1 on the right; repeat does"
         raise make_error("PLT207", message, *text_and_spans(tree, lengths))
 
 
-def forbid_new_ellipsis(before: TensorAxes, after: TensorAxes, tree: Tree) -> None:
+def forbid_new_ellipsis(left_axes: TensorAxes, right_axes: TensorAxes, tree: Tree) -> None:
     """Raise PLT208 for an ellipsis that is on the right side only."""
-    if after.ellipses and not before.ellipses:
-        raise make_error("PLT208", "this ellipsis stands on the right only", *text_and_spans(tree, after.ellipses))
+    if right_axes.ellipses and not left_axes.ellipses:
+        raise make_error("PLT208", "this ellipsis stands on the right only", *text_and_spans(tree, right_axes.ellipses))
 
 
 def text_and_spans(tree: Tree, items: Iterable[Item]) -> tuple[str, list[Span]]:
@@ -130,7 +130,7 @@ def text_and_spans(tree: Tree, items: Iterable[Item]) -> tuple[str, list[Span]]:
     return tree.text, [(item.start, item.stop) for item in items]
 
 
-def subject_and_verb(items: Iterable[Name | str]) -> str:
+def format_subject_and_verb(items: Iterable[Name | str]) -> str:
     """Return names as the subject of a sentence, with the verb: ``a stands``, ``a and b stand``."""
     *others, last = map(str, items)
     return f"{', '.join(others)} and {last} stand" if others else f"{last} stands"

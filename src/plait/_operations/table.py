@@ -27,14 +27,14 @@ def _check_unary_pattern(operation: str, tree: Tree, *, may_drop: bool = False, 
     """Raise if the pattern of an operation on one tensor drops or adds axes and the operation may not do so."""
     from plait._operations import rules  # imported here because a pattern that only permutes does not need it
 
-    left, right = rules.unary_sides(tree, operation)
-    before, after = rules.collect_axes(left, tree, operation), rules.collect_axes(right, tree, operation)
-    rules.forbid_new_ellipsis(before, after, tree)
-    rules.forbid_grouped_ellipsis(left, before, tree)
+    left, right = rules.require_unary_sides(tree, operation)
+    left_axes, right_axes = rules.collect_axes(left, tree, operation), rules.collect_axes(right, tree, operation)
+    rules.forbid_new_ellipsis(left_axes, right_axes, tree)
+    rules.forbid_grouped_ellipsis(left, left_axes, tree)
     if not may_drop:
-        rules.forbid_dropped_axes(before, after, tree, operation)
+        rules.forbid_dropped_axes(left_axes, right_axes, tree, operation)
     if not may_add:
-        rules.forbid_new_axes(before, after, tree, operation)
+        rules.forbid_new_axes(left_axes, right_axes, tree, operation)
 
 
 def _lower_view(solved: SolvedPattern, _: str = "") -> Plan:
@@ -71,12 +71,12 @@ def infer_operation(tree: Tree) -> str:
     if len(tree.left) > 1:
         return "einsum"
     right = tree.right or ()
-    before, after = collect_names(tree.left), collect_names(right)
-    if sum(isinstance(leaf, Name) for leaf in collect_leaves(tree.left)) > len(before):
+    left_names, right_names = collect_names(tree.left), collect_names(right)
+    if sum(isinstance(leaf, Name) for leaf in collect_leaves(tree.left)) > len(left_names):
         return "einsum"  # a diagonal
-    if before.keys() - after.keys() or _has_numeric_axes(tree.left):
+    if left_names.keys() - right_names.keys() or _has_numeric_axes(tree.left):
         return "reduce"
-    return "repeat" if after.keys() - before.keys() or _has_numeric_axes(right) else "rearrange"
+    return "repeat" if right_names.keys() - left_names.keys() or _has_numeric_axes(right) else "rearrange"
 
 
 def _has_numeric_axes(side: tuple[TensorExpr, ...]) -> bool:

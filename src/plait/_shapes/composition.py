@@ -99,7 +99,7 @@ def compose_patterns(first: ConcretePattern, second: ConcretePattern) -> Concret
     return composed._replace(lengths=tuple([prod([lengths[factor] for factor in group]) for group in groups]))
 
 
-def common_factors(one: Sequence[int], other: Sequence[int]) -> list[tuple[int, int, int]] | None:
+def common_factors(lengths: Sequence[int], other_lengths: Sequence[int]) -> list[tuple[int, int, int]] | None:
     """Return the common factors of two equal products: the length of each, and the index of its axis in both products.
 
     A length of 1 is only a factor of another 1. Without common factors, return ``None``.
@@ -108,12 +108,15 @@ def common_factors(one: Sequence[int], other: Sequence[int]) -> list[tuple[int, 
     [(2, 0, 0), (3, 0, 2), (4, 1, 2)]
     >>> common_factors([2, 6], [3, 4])
     """
-    unit_indices = [[index for index, length in enumerate(lengths) if length == 1] for lengths in (one, other)]
+    unit_indices = [
+        [index for index, length in enumerate(product) if length == 1] for product in (lengths, other_lengths)
+    ]
     factors = [(1, *pair) for pair in zip(*unit_indices, strict=False)]
     left, right = [
-        [(length, index) for index, length in enumerate(lengths) if length != 1][::-1] for lengths in (one, other)
+        [(length, index) for index, length in enumerate(product) if length != 1][::-1]
+        for product in (lengths, other_lengths)
     ]
-    if 0 in one and [length for length, _ in left] != [length for length, _ in right]:
+    if 0 in lengths and [length for length, _ in left] != [length for length, _ in right]:
         return None
     while left:
         (length, index), (other_length, other_index) = left.pop(), right.pop()
@@ -194,12 +197,12 @@ def _label_groups(groups: Iterable[Axes], axes: Sequence[tuple[str, Axes]]) -> t
     return tuple(labels)
 
 
-def _format_dimension_product(side: ConcretePattern, axes: Axes) -> str:
+def _format_dimension_product(pattern: ConcretePattern, axes: Axes) -> str:
     """Return a dimension as the product of its axes, with names and lengths: ``h*p = 2*6``."""
     if not axes:
         return "1"
-    lengths = "*".join([str(side.lengths[axis]) for axis in axes])
-    names = "*".join([side.labels[axis] for axis in axes])
+    lengths = "*".join([str(pattern.lengths[axis]) for axis in axes])
+    names = "*".join([pattern.labels[axis] for axis in axes])
     return lengths if names == lengths else f"{names} = {lengths}"
 
 

@@ -114,14 +114,14 @@ def normalize_size_names(sizes: Mapping[str, Any]) -> dict[str, Any]:
     return normal
 
 
-def facts_of_slots(solved: SolvedPattern, slots: Sequence[Any]) -> dict[str, str]:
+def error_facts_from_slots(solved: SolvedPattern, slots: Sequence[Any]) -> dict[str, str]:
     """Return the shapes and sizes that an error prints, read from the slots of the failed call."""
     sizes = iter(slots)
     shapes = [[*islice(sizes, rank)] for rank in solved.ranks]
-    return facts_of_call(shapes, dict(zip(solved.given, sizes, strict=False)))
+    return error_facts(shapes, dict(zip(solved.given, sizes, strict=False)))
 
 
-def facts_of_call(shapes: Sequence[Sequence[Any]], sizes: dict[str, Any]) -> dict[str, str]:
+def error_facts(shapes: Sequence[Sequence[Any]], sizes: dict[str, Any]) -> dict[str, str]:
     """Return what an error prints below the pattern: the shape of each tensor, and the given sizes, by label."""
     facts = {tensor_label(number, len(shapes)): format_shape(shape) for number, shape in enumerate(shapes)}
     if sizes:
@@ -170,7 +170,7 @@ def size_op_error(
                 places = sorted({factors[0], source})
             message = f"{where} has length {length}, and {known}"
     spans = [describe_dimension(tree, ranks, place)[1] for place in places]
-    return make_error(code, message, tree.text, spans, facts_of_slots(solved, slots))
+    return make_error(code, message, tree.text, spans, error_facts_from_slots(solved, slots))
 
 
 def _format_product(solved: SolvedPattern, slots: Sequence[Any], factors: tuple[int, ...]) -> str:

@@ -99,7 +99,7 @@ def solve_pattern(tree: Tree, ranks: tuple[int, ...], given: tuple[str, ...] = (
     >>> solve_pattern(parse("b (h p) -> b h p"), (2,), ("p",)).size_ops
     (SizeOp(kind='quotient', source=1, factors=(2,)),)
     """
-    dots = 0
+    ellipsis_rank = 0
     axes: dict[object, int] = {}
     inputs: list[Dims] = []
     for number, expr in enumerate(tree.left):
@@ -108,8 +108,8 @@ def solve_pattern(tree: Tree, ranks: tuple[int, ...], given: tuple[str, ...] = (
         if len(inputs[-1]) != ranks[number]:
             raise rank_error(tree, number, ranks[number], len(ranks))
         if Ellipsis in map(type, expr.items):
-            dots = max(dots, missing)
-    output = _number_axes(tree.right[0], dots, axes) if tree.right else ()
+            ellipsis_rank = max(ellipsis_rank, missing)
+    output = _number_axes(tree.right[0], ellipsis_rank, axes) if tree.right else ()
     for name in given:
         if name not in axes:
             raise unknown_size_error(name, collect_names(tree.left + (tree.right or ())), tree.text)
@@ -144,11 +144,11 @@ def solve_pattern(tree: Tree, ranks: tuple[int, ...], given: tuple[str, ...] = (
     )
 
 
-def _number_axes(expr: TensorExpr, dots: int, axes: dict[object, int]) -> Dims:
+def _number_axes(expr: TensorExpr, ellipsis_rank: int, axes: dict[object, int]) -> Dims:
     """Return the dimensions of one tensor, each as the numbers of its axes; new axes are added to ``axes``.
 
     The key of an axis in ``axes`` is its name, the node of its number, or its index in an ellipsis, counted from the
-    right as in broadcasting. The ellipsis of this tensor represents ``dots`` axes.
+    right as in broadcasting. The ellipsis of this tensor represents ``ellipsis_rank`` axes.
     """
     dims: list[Axes] = []
     for item in expr.items:
@@ -160,7 +160,7 @@ def _number_axes(expr: TensorExpr, dots: int, axes: dict[object, int]) -> Dims:
             if type(leaf) is Name:
                 dim.append(axes.setdefault(leaf.text, len(axes)))
             elif type(leaf) is Ellipsis:
-                dim += [axes.setdefault(index, len(axes)) for index in reversed(range(dots))]
+                dim += [axes.setdefault(index, len(axes)) for index in reversed(range(ellipsis_rank))]
             elif type(leaf) is Number and leaf.value != 1:
                 dim.append(axes.setdefault(leaf, len(axes)))
         if type(item) is Ellipsis:

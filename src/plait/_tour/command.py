@@ -26,6 +26,7 @@ _SEARCHED_BYTES = 4096
 """How many bytes at the start of a file are searched for the mark of the tour."""
 
 _AXIS_COLOURS = ("cyan", "yellow", "magenta", "green", "blue", "red", "bright_cyan")
+"""The terminal colour of each axis of a pattern, in the order of the axes."""
 _TERMINAL_STYLES = {
     "plain": "none",
     "function": "bold",

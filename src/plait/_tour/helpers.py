@@ -46,7 +46,7 @@ def opponent_colour_matrix() -> Array:
     return np.array([[1, 1, 1], [1, -1, 0], [-0.5, -0.5, 1]], np.float32)
 
 
-def normalise_patches(patches: Array) -> Array:
+def normalize_patches(patches: Array) -> Array:
     """Return one key vector for each patch and head: its difference from the mean patch, with a fixed length."""
     centred: Array = (patches - patches.mean((0, 1))) / (patches.std((0, 1)) + 1e-6)
     heads = plait.rearrange(centred, "h w (head d) -> h w head d", head=3)

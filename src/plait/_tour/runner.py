@@ -22,7 +22,9 @@ TIMED_RUNS = 3
 """How often a call is repeated to time it."""
 
 _AXIS_REGEX = re.compile(r"[^\W\d_]\w*")
+"""Matches the name of an axis."""
 _TOKEN_REGEX = re.compile(r'"[^"]*"|[\w.]+=?|[^\w."]+')
+"""Matches a token of a line of code: a string, a name with dots, or anything between them."""
 
 
 class CodePart(NamedTuple):

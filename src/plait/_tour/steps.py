@@ -218,7 +218,7 @@ STEPS: tuple[Step, ...] = (
             opponent = opponent_colour_matrix()
             signals = plait.einsum(china, opponent, "h w c, k c -> h w k")
             values = plait.rearrange(signals, "(h p) (w q) k -> h w (k p q)", p=16, q=16)
-            keys = normalise_patches(values)
+            keys = normalize_patches(values)
             scores = plait.einsum(keys, keys, "i j head d, y x head d -> head i j y x")
             total = plait.reduce(scores, "head i j y x -> head i j 1 1", "logsumexp")
             weights = softmax(scores, total)

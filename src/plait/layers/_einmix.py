@@ -19,9 +19,9 @@ from plait._operations.rules import (
     TensorAxes,
     collect_axes,
     forbid_grouped_ellipsis,
-    subject_and_verb,
+    format_subject_and_verb,
+    require_unary_sides,
     text_and_spans,
-    unary_sides,
 )
 from plait._pattern import Pattern
 from plait.errors import PlaitError, did_you_mean, make_error, short_repr
@@ -141,7 +141,7 @@ class MixSpec(LayerSpec):
         """
         check_argument_names(pattern, **layer_arguments)
         tree = parse(str(parse(pattern)))
-        left, right = unary_sides(tree, "EinMix")
+        left, right = require_unary_sides(tree, "EinMix")
         left_axes, right_axes = collect_axes(left, tree, "EinMix"), collect_axes(right, tree, "EinMix")
         _check_sides(left, left_axes, right_axes, tree)
         weight = _parse_parameter_shape(weight_shape, "weight_shape")
@@ -211,7 +211,7 @@ def _check_new_axes(left_axes: TensorAxes, right_axes: TensorAxes, weight: Tree,
     operand_axes = {*left_axes.names, *collect_names(weight.left)}
     new = [name for text, name in right_axes.names.items() if text not in operand_axes]
     if new:
-        message = f"{subject_and_verb(new)} on the right only; put it in weight_shape too"
+        message = f"{format_subject_and_verb(new)} on the right only; put it in weight_shape too"
         raise make_error("PLT205", message, *text_and_spans(tree, new), {"weight_shape": str(weight.left[0])})
 
 

@@ -14,7 +14,7 @@ from plait._executor.tensors import stack_tensors
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, collect_names
 from plait._operations.reduce import CUSTOM_REDUCTION, check_reduction_name
-from plait._operations.rules import sides_with_one_output
+from plait._operations.rules import require_one_output
 from plait._pattern import Pattern
 from plait._plan.graph import Plan
 from plait._types import Reduction
@@ -194,7 +194,7 @@ def operation_spec(
 
 def compile_checked(operation: str, text: str, sizes: dict[str, Any], reduction: str = "") -> Pattern:
     """Compile a pattern, and raise an error if its operation forbids it or if no tensor fits it."""
-    sides_with_one_output(parse(text), operation)
+    require_one_output(parse(text), operation)
     pattern = Pattern(text, sizes)
     ranks = [_minimum_rank(expr.items) for expr in parse(pattern.text).left]
     given = tuple(pattern.sizes)
