@@ -1,4 +1,4 @@
-"""CuPy, as far as a machine without a GPU goes: each name that the backend calls is there, and takes its arguments."""
+"""CuPy without a GPU: every function that the backend calls exists and accepts its arguments."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-SOURCES = Path(__file__).parent.parent.parent / "src" / "plait" / "backends" / "cupy"
+BACKEND_FOLDER = Path(__file__).parent.parent.parent / "src" / "plait" / "backends" / "cupy"
 
-LOOK = """
+CHECK_SOURCE_CODE = """
 import inspect, sys
 import cupy
 missing = [name for name in sys.argv[1].split(",") if not hasattr(cupy, name)]
@@ -28,9 +28,9 @@ assert backend_for_type(cupy.ndarray).name == "cupy"
 """
 
 
-def names(base: str) -> set[str]:
-    """The attributes that the backend's source takes of a name."""
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES.glob("*.py")]
+def attributes_of(base: str) -> set[str]:
+    """The attributes of a name that the source code of the backend uses."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in BACKEND_FOLDER.glob("*.py")]
     return {
         node.attr
         for tree in trees
@@ -39,17 +39,20 @@ def names(base: str) -> set[str]:
     }
 
 
-def test_every_name_is_there():
+def test_every_used_function_of_cupy_exists():
     pytest.importorskip("cupy", reason="cupy is not installed")
-    functions, methods = names("cupy"), names("tensor") | names("cls") | {"max", "min", "prod", "any", "all"}
+    functions, methods = (
+        attributes_of("cupy"),
+        attributes_of("tensor") | attributes_of("cls") | {"max", "min", "prod", "any", "all"},
+    )
     assert {"einsum", "where", "concatenate"} <= functions
     assert {"reshape", "transpose", "get", "astype", "strides"} <= methods
-    command = [sys.executable, "-W", "ignore", "-c", LOOK, ",".join(functions), ",".join(methods)]
+    command = [sys.executable, "-W", "ignore", "-c", CHECK_SOURCE_CODE, ",".join(functions), ",".join(methods)]
     subprocess.run(command, check=True, timeout=300)
 
 
-def test_the_stand_in_offers_no_more_than_is_called():
+def test_the_fake_cupy_covers_what_the_backend_uses():
     from backends.frameworks import cupy_
 
-    offered = {*cupy_.NAMES, "ndarray", "float32", "nan"}
-    assert names("cupy") <= offered
+    available = {*cupy_.NAMES, "ndarray", "float32", "nan"}
+    assert attributes_of("cupy") <= available

@@ -1,4 +1,4 @@
-"""Sizes that only a run tells, on a framework as small as can be: its graph is text."""
+"""Lazy sizes of frameworks with unknown lengths, on a minimal framework whose graph is text."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ class Tensor:
         self.name, self.shape = name, shape
 
 
-class Text(str):
-    """A size in the graph; arithmetic with it is written down."""
+class TextSize(str):
+    """A size in the graph, whose arithmetic gives text."""
 
     __slots__ = ()
 
     def __getitem__(self, dimension):
-        return Text(f"{self}[{dimension}]")
+        return TextSize(f"{self}[{dimension}]")
 
     def __mul__(self, other):
-        return Text(f"({self} * {other})")
+        return TextSize(f"({self} * {other})")
 
     def __rmul__(self, other):
-        return Text(f"({other} * {self})")
+        return TextSize(f"({other} * {self})")
 
     def __floordiv__(self, other):
-        return Text(f"({self} // {other})")
+        return TextSize(f"({self} // {other})")
 
     def __rsub__(self, other):
-        return Text(f"({other} - {self})")
+        return TextSize(f"({other} - {self})")
 
 
 class TextBackend(LazySizeBackend):
@@ -39,7 +39,7 @@ class TextBackend(LazySizeBackend):
 
     def shape_tensor(self, tensor):
         self.asked.append(tensor.name)
-        return Text(tensor.name)
+        return TextSize(tensor.name)
 
     @staticmethod
     def static_sizes(tensor):
@@ -59,13 +59,13 @@ def test_known_sizes_are_ints(backend):
     assert backend.static_shape(Tensor("x", (None, 3)), 2) == (None, 3)
 
 
-def test_of_an_unknown_rank_each_dimension_is_unknown(backend):
+def test_an_unknown_rank_makes_every_dimension_unknown(backend):
     shape = backend.shape(Tensor("x", None))
     assert backend.materialize(shape[4]) == "x[4]"
     assert backend.static_shape(Tensor("x", None), 2) == (None, None)
 
 
-def test_a_size_is_made_once_and_only_when_it_is_needed(backend):
+def test_sizes_are_materialized_once_and_on_demand(backend):
     batch, width = backend.shape(Tensor("x", (None, None)))
     merged = 2 * batch * width // 4
     assert not backend.asked
@@ -74,7 +74,7 @@ def test_a_size_is_made_once_and_only_when_it_is_needed(backend):
     assert backend.asked == ["x"]
 
 
-def test_what_changes_nothing_is_not_computed(backend):
+def test_neutral_arithmetic_adds_nothing_to_the_graph(backend):
     (size,) = backend.shape(Tensor("x", (None,)))
     assert size * 1 is size
     assert 1 * size is size
@@ -102,16 +102,16 @@ def test_one_unknown_size_is_inferred(backend):
         ((None, 0), lambda n, _: (n, 0)),
     ],
 )
-def test_what_could_hide_a_mistake_is_not_inferred(backend, known, shape):
+def test_sizes_whose_inference_could_hide_an_error_are_not_inferred(backend, known, shape):
     x = Tensor("x", known)
     new = shape(*backend.shape(x))
     assert backend.infer_one_size(x, new) is new
 
 
-def test_a_size_of_the_caller_is_never_inferred(backend):
+def test_sizes_from_the_user_are_never_inferred(backend):
     x = Tensor("x", (None, 6))
     batch, _ = backend.shape(x)
-    given = backend.size_from_user(Text("n"))
+    given = backend.size_from_user(TextSize("n"))
     assert given.from_user
     assert (2 * given).from_user
     assert (batch // given).from_user

@@ -14,9 +14,9 @@ import pytest
 import plait.backends
 from plait.backends.registry import ARRAY_API_MODULE, BACKEND_MODULES
 
-FOLDER = Path(plait.backends.__file__).parent
+BACKENDS_FOLDER = Path(plait.backends.__file__).parent
 
-MAKE = {
+TENSOR_SOURCE_CODE = {
     "numpy": "import numpy; x = numpy.zeros((2, 3))",
     "torch": "import torch; x = torch.zeros(2, 3)",
     "jax": "import jax; x = jax.numpy.zeros((2, 3))",
@@ -31,54 +31,54 @@ MAKE = {
     "mxnet": "import mxnet; x = mxnet.np.zeros((2, 3))",
     "sparse": "import sparse; x = sparse.zeros((2, 3))",
 }
-"""A tensor of rank 2 of each framework."""
+"""By framework, source code that creates a tensor of rank 2."""
 
-BESIDE = {"keras": {"tensorflow", "jax", "torch", "numpy"}, "dask": {"numpy"}}
-"""Backends that another one is made of."""
+BACKENDS_USED_BY = {"keras": {"tensorflow", "jax", "torch", "numpy"}, "dask": {"numpy"}}
+"""By backend, the other backends that it uses."""
 
 
-def python(code: str, *options: str) -> str:
+def run_python(code: str, *options: str) -> str:
     command = [sys.executable, "-W", "ignore", *options, "-c", code]
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert result.returncode == 0, result.stderr
     return result.stdout.strip().rpartition("\n")[2]
 
 
-SHARED = {"common", "kernels"}
-"""The packages that belong to no framework."""
+SHARED_PACKAGES = {"common", "kernels"}
+"""The packages of the folder that are not backends."""
 
 
-def test_every_row_names_a_file():
+def test_every_registered_module_exists():
     for module in (*BACKEND_MODULES.values(), ARRAY_API_MODULE):
         *packages, name = module.split(".")[2:]
         assert name == "backend", module
-        assert FOLDER.joinpath(*packages, f"{name}.py").is_file(), module
+        assert BACKENDS_FOLDER.joinpath(*packages, f"{name}.py").is_file(), module
 
 
-def test_every_package_has_a_row():
+def test_every_backend_package_is_registered():
     rows = {module.split(".")[2] for module in (*BACKEND_MODULES.values(), ARRAY_API_MODULE)}
-    assert {path.parent.name for path in FOLDER.glob("*/__init__.py")} == rows | SHARED
+    assert {path.parent.name for path in BACKENDS_FOLDER.glob("*/__init__.py")} == rows | SHARED_PACKAGES
 
 
-@pytest.mark.parametrize("framework", MAKE)
+@pytest.mark.parametrize("framework", TENSOR_SOURCE_CODE)
 def test_a_tensor_loads_its_own_backend_and_no_other(framework):
     if importlib.util.find_spec(framework) is None:
         pytest.skip(f"{framework} is not installed")
     code = f"""
-{MAKE[framework]}
+{TENSOR_SOURCE_CODE[framework]}
 import sys, plait
 assert not any(name.startswith("plait.backends.") for name in sys.modules)
 plait.rearrange(x, "a b -> b a")
 print(sorted(set(name.split(".")[2] for name in sys.modules if name.startswith("plait.backends."))))
 """
-    loaded = set(ast.literal_eval(python(code)))
+    loaded = set(ast.literal_eval(run_python(code)))
     rows = {module.split(".")[2] for module in BACKEND_MODULES.values()}
     own = {"sparse": "array_api"}.get(framework, framework)
     assert own in loaded
-    assert loaded & rows <= {own} | BESIDE.get(framework, set())
+    assert loaded & rows <= {own} | BACKENDS_USED_BY.get(framework, set())
 
 
-BROKEN = {
+BROKEN_MODULE_SOURCE_CODE = {
     "a stub": "sys.modules[root] = types.ModuleType(root)",
     "half imported": "sys.modules[root] = types.ModuleType(root); sys.modules[root].__spec__ = None",
     "nothing": "sys.modules[root] = None",
@@ -90,9 +90,9 @@ sys.modules[root] = Broken(root)""",
 }
 
 
-@pytest.mark.parametrize("how", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize("how", BROKEN_MODULE_SOURCE_CODE.values(), ids=BROKEN_MODULE_SOURCE_CODE)
 @pytest.mark.parametrize("root", sorted({row.partition(".")[0] for row in BACKEND_MODULES} - {"numpy"}))
-def test_a_broken_framework_disturbs_no_other(root, how):
+def test_a_broken_framework_does_not_affect_others(root, how):
     pytest.importorskip("numpy", reason="numpy is not installed")
     code = f"""
 import sys, types
@@ -121,10 +121,10 @@ assert plait.reduce(x, "a b -> a", "sum").tolist() == [3, 12]
 assert plait.einsum(x, x, "a b, a b ->") == 55
 print("fine")
 """
-    assert python(code) == "fine"
+    assert run_python(code) == "fine"
 
 
-def test_what_did_not_load_may_load_later():
+def test_a_backend_that_failed_to_load_can_load_later():
     pytest.importorskip("torch", reason="torch is not installed")
     code = """
 import sys, types, plait
@@ -138,4 +138,4 @@ except plait.BackendError as error:
 sys.modules["torch"] = real["torch"]
 print(tuple(plait.rearrange(torch.zeros(2, 3), "a b -> b a").shape))
 """
-    assert python(code) == "(3, 2)"
+    assert run_python(code) == "(3, 2)"

@@ -1,4 +1,4 @@
-"""The conformance suite must notice: backends broken on purpose, each in one way, must fail it."""
+"""Mutation tests: backends and rules with one deliberate fault each must fail the conformance suite."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from plait.testing import BackendTests
 from plait.testing._cases import EINSUM, EMPTY, REARRANGE, REDUCE, REPEAT
 
 
-class _Reversed(NumpyBackend):
+class _ReversedPermute(NumpyBackend):
     def __init__(self, kind):
         super().__init__(kind)
         self.permute = lambda tensor, order: np.transpose(tensor, tuple(reversed(order)))
 
 
-class _ColumnMajor(NumpyBackend):
+class _ColumnMajorReshape(NumpyBackend):
     def __init__(self, kind):
         super().__init__(kind)
         self.reshape = lambda tensor, shape: np.reshape(tensor, shape, order="F")
 
 
-class _Unreduced(NumpyBackend):
+class _UnreducedReduction(NumpyBackend):
     def reduction(self, name, dtype):
         reduce = super().reduction(name, dtype)
         return lambda tensor, axes: reduce(tensor, axes[:1]) if len(axes) == 1 else reduce(tensor, axes[::-1]) + 1
@@ -40,47 +40,47 @@ class _SampleVariance(NumpyBackend):
         return super().reduction(name, dtype)
 
 
-class _NoNan(NumpyBackend):
+class _NanIgnoringReduction(NumpyBackend):
     def reduction(self, name, dtype):
         return np.fmax.reduce if name == "max" else super().reduction(name, dtype)
 
 
-class _Overflowing(NumpyBackend):
+class _OverflowingLogsumexp(NumpyBackend):
     def reduction(self, name, dtype):
         if name == "logsumexp":
             return lambda tensor, axes: np.log(np.exp(tensor).sum(axes))
         return super().reduction(name, dtype)
 
 
-class _Copying(NumpyBackend):
+class _CopyingPermute(NumpyBackend):
     def __init__(self, kind):
         super().__init__(kind)
         self.permute = lambda tensor, order: np.transpose(tensor, order).copy()
 
 
-class _Doubling(NumpyBackend):
+class _DoublingExpand(NumpyBackend):
     expand = staticmethod(lambda tensor, shape: np.broadcast_to(tensor, shape) * 2)
 
 
-def _wrong(*names):
-    """A backend some of whose operations are a little too large."""
+def _backend_with_wrong_operations(*names):
+    """Return a backend class whose named contraction operations give slightly too large results."""
 
     class Wrong(NumpyBackend):
         def __init__(self, kind):
             super().__init__(kind)
             self.contraction_ops = lambda dtypes: contraction_ops(dtypes)._replace(
-                **{name: _too_large(getattr(contraction_ops(dtypes), name)) for name in names}
+                **{name: _slightly_too_large(getattr(contraction_ops(dtypes), name)) for name in names}
             )
 
     return Wrong
 
 
-def _too_large(product):
+def _slightly_too_large(product):
     return lambda *arguments: product(*arguments) + 1e-9
 
 
-def _large_products():
-    """Products that are large enough for every way to be taken."""
+def _run_large_products():
+    """Run products that are large enough for every strategy to be chosen."""
     rng = np.random.default_rng(0)
     for equation, shapes in (
         ("bij,bjk->bik", [(4, 32, 64), (4, 64, 32)]),
@@ -94,24 +94,24 @@ def _large_products():
 SUITE = BackendTests()
 NUMPY = importlib.import_module("backends.frameworks.numpy_").FRAMEWORK
 
-SABOTAGE = [
-    (_Reversed, lambda: [SUITE.test_rearrange(NUMPY, case) for case in REARRANGE]),
-    (_ColumnMajor, lambda: [SUITE.test_rearrange(NUMPY, case) for case in REARRANGE]),
-    (_Unreduced, lambda: [SUITE.test_reduce(NUMPY, case, "sum") for case in REDUCE]),
+MUTATIONS = [
+    (_ReversedPermute, lambda: [SUITE.test_rearrange(NUMPY, case) for case in REARRANGE]),
+    (_ColumnMajorReshape, lambda: [SUITE.test_rearrange(NUMPY, case) for case in REARRANGE]),
+    (_UnreducedReduction, lambda: [SUITE.test_reduce(NUMPY, case, "sum") for case in REDUCE]),
     (_SampleVariance, lambda: [SUITE.test_reduce(NUMPY, case, "var") for case in REDUCE]),
-    (_NoNan, lambda: SUITE.test_reduce_of_nan_and_infinity(NUMPY, "max")),
-    (_Overflowing, lambda: SUITE.test_reduce_of_nan_and_infinity(NUMPY, "logsumexp")),
-    (_Copying, lambda: [SUITE.test_view_or_copy(NUMPY, case) for case in REARRANGE if case.view]),
-    (_Doubling, lambda: [SUITE.test_repeat(NUMPY, case) for case in REPEAT]),
+    (_NanIgnoringReduction, lambda: SUITE.test_reduce_of_nan_and_infinity(NUMPY, "max")),
+    (_OverflowingLogsumexp, lambda: SUITE.test_reduce_of_nan_and_infinity(NUMPY, "logsumexp")),
+    (_CopyingPermute, lambda: [SUITE.test_view_or_copy(NUMPY, case) for case in REARRANGE if case.view]),
+    (_DoublingExpand, lambda: [SUITE.test_repeat(NUMPY, case) for case in REPEAT]),
     *[
-        (_wrong(name), lambda: [SUITE.test_einsum(NUMPY, case) for case in EINSUM])
+        (_backend_with_wrong_operations(name), lambda: [SUITE.test_einsum(NUMPY, case) for case in EINSUM])
         for name in ("einsum", "dot", "multiply")
     ],
-    *[(_wrong(name), _large_products) for name in ("matmul", "vecdot", "add")],
+    *[(_backend_with_wrong_operations(name), _run_large_products) for name in ("matmul", "vecdot", "add")],
 ]
 
 
-@pytest.mark.parametrize(("broken", "check"), SABOTAGE, ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.parametrize(("broken", "check"), MUTATIONS, ids=lambda value: getattr(value, "__name__", ""))
 def test_a_broken_backend_fails(monkeypatch, broken, check):
     from plait.backends.registry import backend_for_type
 
@@ -128,14 +128,14 @@ def test_a_broken_backend_fails(monkeypatch, broken, check):
         plait.cache_clear()
 
 
-STANDARD = importlib.import_module("backends.frameworks.array_api_strict_").FRAMEWORK
+ARRAY_API = importlib.import_module("backends.frameworks.array_api_strict_").FRAMEWORK
 
 
-def _of_each_type(framework, reduction, *dtypes):
+def _check_dtype(framework, reduction, *dtypes):
     return lambda: [SUITE.test_reduce_of_every_dtype(framework, dtype, reduction) for dtype in dtypes]
 
 
-def _of_nothing(framework, reduction):
+def _check_empty(framework, reduction):
     return lambda: [SUITE.test_reduce_of_no_elements(framework, case, reduction) for case in EMPTY]
 
 
@@ -145,20 +145,20 @@ def _variance_of_variances():
     np.testing.assert_allclose(composed.reduce(array, "var"), array.var(2).var(1))
 
 
-WRONG_RULES = [
-    ("mean", {"kinds": REDUCTION_RULES["sum"].kinds}, _of_each_type(NUMPY, "mean", "int32")),
-    ("sum", {"kinds": REDUCTION_RULES["mean"].kinds}, _of_each_type(NUMPY, "sum", "int32")),
-    ("min", {"empty_value": 0}, _of_nothing(NUMPY, "min")),
-    ("sum", {"empty_value": None}, _of_nothing(NUMPY, "sum")),
-    ("logsumexp", {"empty_value": 0}, _of_nothing(STANDARD, "logsumexp")),
-    ("sum", {"accumulators": {"bool": "uint8"}}, _of_each_type(STANDARD, "sum", "bool")),
-    ("prod", {"accumulators": {}}, _of_each_type(STANDARD, "prod", "bool")),
-    ("max", {"bool_equivalent": "all"}, _of_each_type(STANDARD, "max", "bool")),
-    ("min", {"bool_equivalent": None}, _of_each_type(STANDARD, "min", "bool")),
+RULE_MUTATIONS = [
+    ("mean", {"kinds": REDUCTION_RULES["sum"].kinds}, _check_dtype(NUMPY, "mean", "int32")),
+    ("sum", {"kinds": REDUCTION_RULES["mean"].kinds}, _check_dtype(NUMPY, "sum", "int32")),
+    ("min", {"empty_value": 0}, _check_empty(NUMPY, "min")),
+    ("sum", {"empty_value": None}, _check_empty(NUMPY, "sum")),
+    ("logsumexp", {"empty_value": 0}, _check_empty(ARRAY_API, "logsumexp")),
+    ("sum", {"accumulators": {"bool": "uint8"}}, _check_dtype(ARRAY_API, "sum", "bool")),
+    ("prod", {"accumulators": {}}, _check_dtype(ARRAY_API, "prod", "bool")),
+    ("max", {"bool_equivalent": "all"}, _check_dtype(ARRAY_API, "max", "bool")),
+    ("min", {"bool_equivalent": None}, _check_dtype(ARRAY_API, "min", "bool")),
 ]
 
 
-@pytest.mark.parametrize(("name", "changes", "check"), WRONG_RULES)
+@pytest.mark.parametrize(("name", "changes", "check"), RULE_MUTATIONS)
 def test_a_wrong_rule_fails(monkeypatch, name, changes, check):
     pytest.importorskip("array_api_strict", reason="array_api_strict is not installed")
     check()

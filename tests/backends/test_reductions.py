@@ -1,4 +1,4 @@
-"""The table of what reductions mean, and the reductions that a framework's table builds."""
+"""The rules of reductions, and the reductions that `ReductionTable` builds from them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from plait.backends.registry import backend_for_type
 from plait.testing import _oracle as oracle
 from plait.testing._suite import DEFINED_DTYPES
 
-KINDS = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c": "complex"}
+KIND_BY_CODE = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c": "complex"}
 
 
 @pytest.mark.parametrize("name", sorted(REDUCTION_RULES))
-def test_a_rule_is_what_the_oracle_computes(name):
+def test_rules_agree_with_the_oracle(name):
     rule, combine = REDUCTION_RULES[name], oracle.REDUCTIONS[name]
-    defined = {KINDS[np.dtype(dtype).kind] for dtype in DEFINED_DTYPES[name] if dtype != "bfloat16"}
+    defined = {KIND_BY_CODE[np.dtype(dtype).kind] for dtype in DEFINED_DTYPES[name] if dtype != "bfloat16"}
     assert rule.kinds - {"other"} == defined
     if rule.empty_value is not None:
         np.testing.assert_equal(float(rule.empty_value), float(combine([])))
@@ -38,14 +38,14 @@ def test_a_rule_is_what_the_oracle_computes(name):
     assert set(oracle.REDUCTIONS) == set(REDUCTION_RULES)
 
 
-def test_the_sets_of_reductions():
+def test_sets_of_reductions_with_a_property():
     assert {"sum", "prod", "mean", "var", "std", "logsumexp"} == ROUNDING_REDUCTIONS
     assert {"sum", "prod"} == COUNTING_REDUCTIONS
     assert PIVOT_REDUCTIONS == {"var": "mean", "std": "mean", "logsumexp": "max"}
 
 
-class _Calls:
-    """A framework that is NumPy, and notes what it is called for."""
+class _RecordingFramework:
+    """A framework whose functions are NumPy's, and which records the calls."""
 
     def __init__(self, **flags):
         self.seen = []
@@ -67,10 +67,10 @@ class _Calls:
 
     def reduce(self, name, array):
         self.seen.clear()
-        return self.table.build(name, KINDS[array.dtype.kind], array.dtype)(array, (0,))
+        return self.table.build(name, KIND_BY_CODE[array.dtype.kind], array.dtype)(array, (0,))
 
 
-def test_a_function_that_is_right_is_called_directly():
+def test_correct_functions_are_called_directly():
     table = ReductionTable(
         function=partial(getattr, np), cast=np.ndarray.astype, overrides={}, upcast={"half": ROUNDING_REDUCTIONS}
     )
@@ -82,8 +82,8 @@ def test_a_function_that_is_right_is_called_directly():
 
 
 @pytest.mark.parametrize("name", ["sum", "mean", "var"])
-def test_half_types_are_widened_and_come_back(name):
-    calls = _Calls()
+def test_half_precision_is_upcast_and_cast_back(name):
+    calls = _RecordingFramework()
     assert calls.reduce(name, np.ones((4, 2), np.float16)).dtype == np.float16
     assert calls.seen == [f"{name} of float32"]
     assert calls.reduce(name, np.ones((4, 2), np.float32)).dtype == np.float32
@@ -91,7 +91,7 @@ def test_half_types_are_widened_and_come_back(name):
 
 
 def test_bools_and_integers_are_counted_in_64_bits():
-    calls = _Calls(upcast={"bool": COUNTING_REDUCTIONS, "integer": COUNTING_REDUCTIONS})
+    calls = _RecordingFramework(upcast={"bool": COUNTING_REDUCTIONS, "integer": COUNTING_REDUCTIONS})
     for dtype in ("bool", "int8", "uint16"):
         assert calls.reduce("sum", np.ones((300, 2), dtype)).dtype == np.int64
         assert calls.seen == ["sum of int64"]
@@ -100,8 +100,8 @@ def test_bools_and_integers_are_counted_in_64_bits():
     assert calls.reduce("sum", np.ones((3, 2), np.uint64)).dtype == np.uint64  # which int64 does not hold
 
 
-def test_bools_without_an_order_and_truth_of_numbers():
-    calls = _Calls(has_bool_extrema=False, has_any_of_numbers=False)
+def test_bools_without_min_max_and_numbers_without_any_all():
+    calls = _RecordingFramework(has_bool_extrema=False, has_any_of_numbers=False)
     assert calls.reduce("min", np.array([[True, False], [True, True]])).tolist() == [True, False]
     assert calls.seen == ["all of bool"]
     for dtype in ("float16", "float64", "int64", "complex64"):
@@ -110,28 +110,28 @@ def test_bools_without_an_order_and_truth_of_numbers():
 
 
 @pytest.mark.parametrize("name", ["sum", "prod", "mean", "logsumexp"])
-def test_what_a_framework_has_not_of_no_elements(name):
-    calls = _Calls(unsupported_empty=REDUCTION_RULES)
+def test_empty_tensors_where_the_framework_fails(name):
+    calls = _RecordingFramework(unsupported_empty=REDUCTION_RULES)
     result = calls.reduce(name, np.zeros((0, 2), np.float32))
     np.testing.assert_equal(result, np.full(2, REDUCTION_RULES[name].empty_value, np.float32))
     assert calls.seen == ["sum of float32"]
-    filled = _Calls(
+    filled = _RecordingFramework(
         unsupported_empty=REDUCTION_RULES,
         fill_empty=lambda reduce, tensor, axes, value: (reduce, tensor.shape, axes, value),
     )
     assert filled.reduce(name, np.zeros((0, 2), np.float32))[1:] == ((0, 2), (0,), REDUCTION_RULES[name].empty_value)
 
 
-def test_what_replaces_a_function():
+def test_overrides_replace_functions():
     overrides = {"sum": np.min, ("sum", "complex"): np.prod, ("sum", np.dtype("float32")): np.mean}
-    table = _Calls(overrides=overrides).table
+    table = _RecordingFramework(overrides=overrides).table
     assert table.build("sum", "floating", np.dtype("float64")) is np.min
     assert table.build("sum", "complex", np.dtype("complex64")) is np.prod
     assert table.build("sum", "floating", np.dtype("float32")) is np.mean
     assert table.build("sum", None, None) is np.min
 
 
-def test_what_is_built_of_several_functions():
+def test_logsumexp_and_var_built_from_functions():
     array = np.array([[1e4, -1e4], [1e4 + 1, -1e4 - 1]])
     peak = partial(np.max, keepdims=True)
     logsumexp = build_logsumexp(peak, np.exp, np.sum, np.log, np.squeeze)

@@ -1,4 +1,4 @@
-"""Generated source on every framework, against the oracle; it runs without plait."""
+"""Generated source code on every framework, compared with the oracle; it does not need plait."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from plait.testing import _oracle as oracle
 from plait.testing._arrays import arange_array, assert_close, assert_equal, random_array
 from plait.testing._cases import EINSUM, REARRANGE, REDUCE, REPEAT, EinsumCase
 
-SPELLED_AS = {"array_api_strict": "array_api", "sparse": "array_api", "ndonnx": "array_api"}
-MORE = [
+TEMPLATES_BY_FRAMEWORK = {"array_api_strict": "array_api", "sparse": "array_api", "ndonnx": "array_api"}
+MORE_EINSUM_CASES = [
     EinsumCase("... i j, ... j k -> i ... k", ((2, 1, 2, 3), (4, 3, 2))),
     EinsumCase("... i, ... i -> ...", ((1, 2, 3), (2, 1, 3))),
     EinsumCase("a a b, b c c -> a c", ((3, 3, 2), (2, 2, 2))),
@@ -23,7 +23,7 @@ MORE = [
 ]
 
 
-REFUSED = {
+UNSUPPORTED_CASES = {
     ("dask", "(a 1 b) c -> a (b 1 c)"): "Dask's reshape moves no elements from one dimension to the next",
     ("dask", "(a b) c -> b (a c)"): "Dask reshapes no array without elements into one of another rank",
     ("mxnet", "a b c d e f g -> g f e d c b a"): "MXNet transposes six dimensions at most",
@@ -35,31 +35,33 @@ REFUSED = {
 """What a framework's own functions do not do, where plait finds another way."""
 
 
-def function(framework, pattern, ranks, sizes, **options):
-    """What the source defines."""
+def generated_function(framework, pattern, ranks, sizes, **options):
+    """Generate source code, execute it and return the function that it defines."""
     if framework.name == "cupy" and not has_device():
         pytest.skip("no GPU, and the stand-in has no more functions than the backend needs")
     framework.module()  # with the settings that the suite has for its import
     namespace = {}
-    text = plait.compile(pattern, **sizes).source(SPELLED_AS.get(framework.name, framework.name), *ranks, **options)
+    text = plait.compile(pattern, **sizes).source(
+        TEMPLATES_BY_FRAMEWORK.get(framework.name, framework.name), *ranks, **options
+    )
     exec(text, namespace)
     return namespace[text.partition("def ")[2].partition("(")[0]]
 
 
 @each()
 @pytest.mark.parametrize("operation", ["rearrange", "repeat", "view"])
-def test_movement(framework, operation):
-    if operation == "view" and not source_templates_of(SPELLED_AS.get(framework.name, framework.name)).view:
+def test_source_of_movements(framework, operation):
+    if operation == "view" and not source_templates_of(TEMPLATES_BY_FRAMEWORK.get(framework.name, framework.name)).view:
         pytest.skip(f"no plain call of {framework.name} promises a view")
-    if (framework.name, operation) in REFUSED:
-        pytest.skip(REFUSED[framework.name, operation])
+    if (framework.name, operation) in UNSUPPORTED_CASES:
+        pytest.skip(UNSUPPORTED_CASES[framework.name, operation])
     if operation == "view" and framework.name == "numpy" and np.lib.NumpyVersion(np.__version__) < "2.1.0":
         pytest.skip("np.reshape takes copy=False from NumPy 2.1 on")
     for case in REPEAT if operation == "repeat" else REARRANGE:
-        if (framework.name, case.pattern) in REFUSED or (operation == "view" and not case.view):
+        if (framework.name, case.pattern) in UNSUPPORTED_CASES or (operation == "view" and not case.view):
             continue
         array = arange_array(case.shape)
-        call = function(framework, case.pattern, [array.ndim], case.sizes, operation=operation)
+        call = generated_function(framework, case.pattern, [array.ndim], case.sizes, operation=operation)
         tensor = framework.make(array)
         result = call(tensor)
         assert type(result) in framework.result_types(tensor), case
@@ -68,13 +70,15 @@ def test_movement(framework, operation):
 
 @each()
 @pytest.mark.parametrize("reduction", sorted(oracle.REDUCTIONS))
-def test_reduce(framework, reduction):
-    if (framework.name, reduction) in REFUSED:
-        pytest.skip(REFUSED[framework.name, reduction])
+def test_source_of_reductions(framework, reduction):
+    if (framework.name, reduction) in UNSUPPORTED_CASES:
+        pytest.skip(UNSUPPORTED_CASES[framework.name, reduction])
     digits = "float32" if (framework.name, reduction) == ("mlx", "logsumexp") else "float64"  # MLX has no more of exp
     for case in REDUCE:
         array = random_array(case.shape)
-        call = function(framework, case.pattern, [array.ndim], case.sizes, operation="reduce", reduction=reduction)
+        call = generated_function(
+            framework, case.pattern, [array.ndim], case.sizes, operation="reduce", reduction=reduction
+        )
         result = call(framework.make(array))
         if case.pattern in ("->", "a b -> a b"):
             assert_equal(plait.asnumpy(result), oracle.rearrange(case.pattern, array, case.sizes))
@@ -83,17 +87,17 @@ def test_reduce(framework, reduction):
 
 
 @each()
-@pytest.mark.parametrize("case", [*EINSUM, *MORE], ids=str)
-def test_einsum(framework, case):
+@pytest.mark.parametrize("case", [*EINSUM, *MORE_EINSUM_CASES], ids=str)
+def test_source_of_einsum(framework, case):
     arrays = [random_array(shape, seed=number) for number, shape in enumerate(case.shapes)]
-    call = function(framework, case.pattern, [array.ndim for array in arrays], case.sizes, operation="einsum")
+    call = generated_function(framework, case.pattern, [array.ndim for array in arrays], case.sizes, operation="einsum")
     result = plait.asnumpy(call(*map(framework.make, arrays)))
     np.testing.assert_allclose(result, expected_einsum(case.pattern, arrays, case.sizes), rtol=1e-12, atol=1e-12)
 
 
 @each()
-def test_a_size_that_does_not_fit(framework):
-    call = function(framework, "b (h p) -> b h p", [2], {"p": 2})
+def test_generated_functions_check_sizes(framework):
+    call = generated_function(framework, "b (h p) -> b h p", [2], {"p": 2})
     with pytest.raises(ValueError, match="p = 2 does not divide"):
         call(framework.make(arange_array((2, 5))))
     array = arange_array((2, 9))

@@ -1,6 +1,6 @@
-"""Every way to contract two tensors, not the cheapest alone: each is executed, and gives what NumPy's gives.
+"""Pairwise contractions by every strategy, not only by the cheapest, compared with NumPy's einsum.
 
-Which way is taken depends on costs and on lengths, so that tests of small tensors would hardly see some of them.
+The cost model chooses by lengths, so that tests of small tensors would execute only some of the strategies.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from plait._plan.printer import list_contraction_lines
 from plait._shapes.solver import solve_pattern
 from plait.backends.registry import backend_for_type
 
-LENGTHS = dict(zip("abcdef", (2, 3, 4, 5, 6, 7), strict=True))
-TAKEN_APART = tuple(framework for framework in FRAMEWORKS if framework.name in ("numpy", "torch"))
+LENGTH_BY_LETTER = dict(zip("abcdef", (2, 3, 4, 5, 6, 7), strict=True))
+FRAMEWORKS_WITH_CONTRACTION_OPS = tuple(framework for framework in FRAMEWORKS if framework.name in ("numpy", "torch"))
 
 
 @st.composite
-def products(draw):
-    """An equation of one or two tensors in which no letter appears twice in one."""
+def pairwise_equations(draw):
+    """Draw an equation of one or two operands without a repeated letter in a term."""
     terms = [
         "".join(draw(st.permutations("abcdef"))[: draw(st.integers(1, 4))]) for _ in range(draw(st.integers(1, 2)))
     ]
@@ -39,66 +39,66 @@ def products(draw):
     return f"{','.join(terms)}->{output}"
 
 
-def solved_of(equation):
+def solve_equation(equation):
     terms = equation.split("->")[0].split(",")
     return solve_pattern(parse_equation(equation, len(terms)), tuple(map(len, terms)))
 
 
-def network_of(equation):
+def build_equation_network(equation):
     terms = equation.split("->")[0].split(",")
-    return build_network(solved_of(equation), [LENGTHS[letter] for term in terms for letter in term])
+    return build_network(solve_equation(equation), [LENGTH_BY_LETTER[letter] for term in terms for letter in term])
 
 
-def every_way(found, costs):
-    """The contractions by the first strategy, the second, and so on."""
+def contractions_by_each_strategy(found, costs):
+    """Yield the contraction by each strategy in turn."""
     path = (tuple(range(len(found.terms))),)
     start = simplified_state(found, path, costs)
     for strategy in list_strategies(start.operands, final_result_spec(found), costs):
         yield reuse_strategies(start._replace(strategies=(strategy,)), found, costs)
 
 
-def check(framework, equation, changes, taken):
+def check_all_strategies(framework, equation, changes, used_methods):
     terms = equation.split("->")[0].split(",")
     arrays = [
         np.arange(prod(shape), dtype=np.float64).reshape(shape) % 7 - 3
-        for shape in ([LENGTHS[letter] for letter in term] for term in terms)
+        for shape in ([LENGTH_BY_LETTER[letter] for letter in term] for term in terms)
     ]
     tensors = [framework.make(array) for array in arrays]
     backend = backend_for_type(type(tensors[0]))
     own = backend.contraction_ops(tuple(tensor.dtype for tensor in tensors))
     wanted = np.einsum(equation, *arrays)
-    for contraction in every_way(network_of(equation), own.costs._replace(**changes)):
-        plan = build_contraction_plan(solved_of(equation), contraction)
+    for contraction in contractions_by_each_strategy(build_equation_network(equation), own.costs._replace(**changes)):
+        plan = build_contraction_plan(solve_equation(equation), contraction)
         result = np.asarray(build_contraction_callable(plan, backend, own)(*tensors))
         np.testing.assert_array_equal(result, wanted, err_msg=str(contraction.pairs))
         list_contraction_lines(plan, contraction.network, contraction.path)
         (pair,) = contraction.pairs
-        taken |= {pair.node and pair.node.method, *(["buffer"] if pair.node and pair.node.order else [])}
-        taken |= {type(node) for nodes in (*pair.operand_steps, pair.epilogue) for node in nodes}
+        used_methods |= {pair.node and pair.node.method, *(["buffer"] if pair.node and pair.node.order else [])}
+        used_methods |= {type(node) for nodes in (*pair.operand_steps, pair.epilogue) for node in nodes}
 
 
-CHANGES = {
+COST_CHANGES = {
     "as they are": {},
     "results filled in order": {"output_buffer_overhead": -1e12},
     "no products of vectors": {"has_vecdot": False},
     "rows that the framework folds": {"view_overhead": 1e12},
 }
-"""Costs that let each of the ways be taken that are chosen between within a product."""
+"""Changes of costs that make the planner choose each variant of a matrix product."""
 
 
-@each(TAKEN_APART)
-@pytest.mark.parametrize("changes", CHANGES)
-def test_every_way_gives_the_same(framework, changes):
-    taken = set()
+@each(FRAMEWORKS_WITH_CONTRACTION_OPS)
+@pytest.mark.parametrize("changes", COST_CHANGES)
+def test_every_strategy_gives_the_result_of_numpy(framework, changes):
+    used_methods = set()
 
     @settings(max_examples=150, derandomize=True)
-    @given(products())
+    @given(pairwise_equations())
     def _(equation):
-        check(framework, equation, CHANGES[changes], taken)
+        check_all_strategies(framework, equation, COST_CHANGES[changes], used_methods)
 
     _()
-    assert taken >= {"matmul", "dot", "multiply", "einsum", None}
+    assert used_methods >= {"matmul", "dot", "multiply", "einsum", None}
     if framework.name == "numpy":
-        assert ("vecdot" in taken) == (changes != "no products of vectors")
-        assert Contiguous in taken
-        assert ("buffer" in taken) or changes != "results filled in order"
+        assert ("vecdot" in used_methods) == (changes != "no products of vectors")
+        assert Contiguous in used_methods
+        assert ("buffer" in used_methods) or changes != "results filled in order"

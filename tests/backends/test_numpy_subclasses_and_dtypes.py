@@ -1,4 +1,4 @@
-"""NumPy's own relatives: subclasses, elements of other kinds, other orders in memory, and files seen as memory."""
+"""NumPy arrays of other kinds: subclasses, masked arrays, object and structured dtypes, memory-mapped files."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_objects_are_reduced_by_their_own_arithmetic(reduction, expected):
     assert plait.reduce(OBJECTS, "a b -> a", reduction).tolist() == expected
 
 
-def test_the_spread_of_objects():
+def test_var_and_std_of_objects():
     numbers = np.array([[1.0, 2.0, 6.0]], dtype=object)
     assert plait.reduce(numbers, "a b -> a", "var")[0] == pytest.approx(14 / 3)
     assert plait.reduce(numbers, "a b -> a", "std")[0] == pytest.approx((14 / 3) ** 0.5)
@@ -59,7 +59,7 @@ def test_records_have_no_reductions(reduction):
         plait.reduce(RECORDS, "a b -> a", reduction)
 
 
-def test_what_elements_do_not_have():
+def test_undefined_operations_of_dtypes_are_errors():
     with pytest.raises(plait.BackendError, match="PLT503"):
         plait.einsum(RECORDS, RECORDS, "a b, a b ->")
     with pytest.raises(plait.BackendError, match="PLT503"):
@@ -68,14 +68,14 @@ def test_what_elements_do_not_have():
         plait.reduce(np.array([object()]), "a ->", "mean")
 
 
-def test_dates_and_text():
+def test_dates_and_strings():
     dates = np.array([["2020-01-03", "2021-01-01"]], dtype="M8[D]")
     assert plait.reduce(dates, "a b -> a", "min").tolist() == [dates[0, 0].item()]
     assert plait.reduce(dates - dates[0, 0], "a b ->", "sum") == np.timedelta64(364, "D")
     assert plait.rearrange(np.array([["a", "bb"]]), "a b -> b a").tolist() == [["a"], ["bb"]]
 
 
-def test_fortran_order_is_kept_a_view():
+def test_fortran_order_arrays_are_viewed():
     tensor = np.asfortranarray(np.arange(24.0).reshape(2, 3, 4))
     turned = plait.rearrange(tensor, "a b c -> c b a")
     assert turned.flags.c_contiguous
@@ -90,26 +90,26 @@ def test_fortran_order_is_kept_a_view():
         plait.view(tensor, "a b c -> (a b) c")
 
 
-class Named(np.ndarray):
-    """A subclass that carries a name, as NumPy's own guide to subclasses has it."""
+class NamedArray(np.ndarray):
+    """A subclass with an attribute, as in NumPy's guide to subclassing."""
 
     def __array_finalize__(self, other):
         self.name = getattr(other, "name", None)
 
 
-def test_subclasses_keep_what_they_carry():
-    tensor = np.arange(6.0).reshape(2, 3).view(Named)
+def test_subclasses_keep_their_attributes():
+    tensor = np.arange(6.0).reshape(2, 3).view(NamedArray)
     tensor.name = "heat"
     for result in (
         plait.rearrange(tensor, "a b -> (b a)"),
         plait.repeat(tensor, "a b -> b a 2"),
         plait.reduce(tensor, "a b -> a", "max"),
     ):
-        assert type(result) is Named
+        assert type(result) is NamedArray
         assert result.name == "heat"
 
 
-def test_masks_go_with_their_elements():
+def test_masks_move_with_their_elements():
     tensor = np.ma.masked_array(np.arange(6.0).reshape(2, 3), [[0, 1, 0], [0, 0, 1]])
     moved = plait.rearrange(tensor, "a b -> (b a)")
     assert moved.mask.tolist() == [False, False, True, False, False, True]
@@ -117,15 +117,15 @@ def test_masks_go_with_their_elements():
     assert plait.repeat(tensor, "a b -> b a 2").mask[1, 0].tolist() == [True, True]
 
 
-def test_a_matrix_is_no_array_of_any_rank():
+def test_numpy_matrix_is_refused():
     with pytest.warns(PendingDeprecationWarning):
         matrix = np.matrix([[1, 2], [3, 4]])
     with pytest.raises(plait.BackendError, match=r"PLT502.*matrix is no array of any rank"):
         plait.rearrange(matrix, "a b -> (a b)")
 
 
-def test_a_mapped_file_is_not_read_by_a_view(tmp_path):
-    """The file is larger than any memory: what would read it all would not come back."""
+def test_views_of_a_memory_mapped_file_read_nothing(tmp_path):
+    """The file is larger than memory, so that reading all of it would not finish."""
     path = tmp_path / "large"
     shape = (1 << 10, 1 << 14, 1 << 14)  # a quarter of a tebibyte, of which the disk keeps nothing
     with path.open("wb") as file:
