@@ -63,7 +63,7 @@ def plan_to_data(plan: Plan) -> PlanData:
     node_slots = [slot for _, _, shape, _ in steps for slot in shape or ()]
     return PlanData(
         solved.ranks,
-        solved.given,
+        solved.size_names,
         solved.constants,
         plan.size_ops,
         _find_slots_read(plan, node_slots, (*KINDS_WITH_RESULT, CHECK_EQUAL, CHECK_NONEMPTY)),

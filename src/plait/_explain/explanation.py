@@ -89,48 +89,50 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
     reduction = sizes.pop("reduction") if isinstance(sizes.get("reduction"), str) else "sum"
     tree = parse(pattern)
     operation = infer_operation(tree)
-    given = sizes_to_ints(pattern, sizes)
-    checked = [exact_shape(shape, number) for number, shape in enumerate(shapes)]
-    named = ""
+    int_sizes = sizes_to_ints(pattern, sizes)
+    exact_shapes = [exact_shape(shape, number) for number, shape in enumerate(shapes)]
+    reduction_name = ""
     costs: Costs | None = None
     rewrites: tuple[str, ...] = ()
     try:
         if operation == "einsum":
-            plan, lines, costs, notes = _explain_einsum(pattern, checked, given, shapes)
+            plan, lines, costs, notes = _explain_einsum(pattern, exact_shapes, int_sizes, shapes)
         else:
-            named = check_reduction_name(reduction) if operation == "reduce" else ""
-            plan = lower_pattern(operation, pattern, tuple([len(shape) for shape in checked]), tuple(given), named)
-            slots = fill_slots(plan.solved, plan.size_ops, checked[0], given)
-            lines = list_plan_lines(plan, checked, slots)
+            reduction_name = check_reduction_name(reduction) if operation == "reduce" else ""
+            plan = lower_pattern(
+                operation, pattern, tuple([len(shape) for shape in exact_shapes]), tuple(int_sizes), reduction_name
+            )
+            slots = fill_slots(plan.solved, plan.size_ops, exact_shapes[0], int_sizes)
+            lines = list_plan_lines(plan, exact_shapes, slots)
             rewrites, notes = explain_large_tensor(plan, slots, shapes[0])
     except PlaitError as error:
-        add_error_context(error, pattern, checked, given)
+        add_error_context(error, pattern, exact_shapes, int_sizes)
         raise
     if rewrites:
         notes = [f"in several calls: {', '.join(rewrites)}", *notes]
-    text = "\n  ".join([format_plan(operation, plan, lines, list(given.values())), *notes])
-    arguments = (pattern, plan.solved.ranks, given, operation, named or None)
+    text = "\n  ".join([format_plan(operation, plan, lines, list(int_sizes.values())), *notes])
+    arguments = (pattern, plan.solved.ranks, int_sizes, operation, reduction_name or None)
     return Explanation(operation, text, lines, costs, rewrites, arguments)
 
 
 def _explain_einsum(
-    pattern: str, shapes: list[tuple[int, ...]], given: dict[str, int], tensors: Sequence[Any]
+    pattern: str, shapes: list[tuple[int, ...]], int_sizes: dict[str, int], tensors: Sequence[Any]
 ) -> tuple[Plan, list[PlanLine], Costs | None, list[str]]:
     """Return the plan of an einsum, its lines, its costs, and notes for the printed text.
 
     For shapes without tensors, the plan is the one for NumPy; for tensors, the one for their framework.
     """
-    solved = check_and_solve("einsum", pattern, tuple([len(shape) for shape in shapes]), tuple(given))
+    solved = check_and_solve("einsum", pattern, tuple([len(shape) for shape in shapes]), tuple(int_sizes))
     options = CURRENT_OPTIONS.get()
     check_implicit_sums(solved, options)
     flat = [size for shape in shapes for size in shape]
-    slots = fill_slots(solved, solved.size_ops, flat, given)
-    found, reason, element = contraction_for_explain(solved, slots, tensors, options)
-    if found is None:
+    slots = fill_slots(solved, solved.size_ops, flat, int_sizes)
+    contraction, reason, element = contraction_for_explain(solved, slots, tensors, options)
+    if contraction is None:
         plan = lower_einsum(solved)
-        return plan, list_plan_lines(plan, shapes, fill_slots(solved, plan.size_ops, flat, given)), None, [reason]
-    plan = build_contraction_plan(solved, found)
-    lines, costs = list_contraction_lines(plan, found.network, found.path)
+        return plan, list_plan_lines(plan, shapes, fill_slots(solved, plan.size_ops, flat, int_sizes)), None, [reason]
+    plan = build_contraction_plan(solved, contraction)
+    lines, costs = list_contraction_lines(plan, contraction.network, contraction.path)
     return plan, lines, costs, [format_costs(costs, *element)]
 
 
@@ -138,12 +140,12 @@ def explain_pipeline(title: str, stages: tuple[PatternStage, ...], shapes: Seque
     """Implement `plait.PatternPipeline.explain`."""
     kinds = [infer_operation(parse(text)) for text, _ in stages]
     operation = next((kind for kind in ("einsum", "reduce", "repeat") if kind in kinds), "rearrange")
-    checked = tuple([exact_shape(shape, number) for number, shape in enumerate(shapes)])
-    found = fuse_stages_for_shapes(operation, stages, checked, "sum" if operation == "reduce" else "")
-    if found is None:
-        output_shape(stages, checked)  # raises an error, since the number of shapes is wrong
+    exact_shapes = tuple([exact_shape(shape, number) for number, shape in enumerate(shapes)])
+    fused = fuse_stages_for_shapes(operation, stages, exact_shapes, "sum" if operation == "reduce" else "")
+    if fused is None:
+        output_shape(stages, exact_shapes)  # raises an error, since the number of shapes is wrong
         raise AssertionError
-    segments, parts = found.segments, list[Explanation]()
+    segments, parts = fused.segments, list[Explanation]()
 
     def explain_segment(number: int, shapes: tuple[Any, ...]) -> tuple[int, ...]:
         text, sizes = segments[number].stage
@@ -152,7 +154,7 @@ def explain_pipeline(title: str, stages: tuple[PatternStage, ...], shapes: Seque
 
     run_stages([segment.stage_operation.operand_count for segment in segments], shapes, explain_segment)
     texts = [title, parts[0].text]
-    for reason, part in zip(found.reasons, parts[1:], strict=True):
+    for reason, part in zip(fused.reasons, parts[1:], strict=True):
         texts += [f"then, since {reason}:", part.text]
     costs, arguments = (parts[0].costs, parts[0]._source_arguments) if len(parts) == 1 else (None, None)
     lines = [line for part in parts for line in part.lines]

@@ -78,20 +78,20 @@ def compute_packed_lengths(
     unknown = [(number, dim) for number, shape in enumerate(shapes) for dim, size in enumerate(shape) if size is None]
     if len(unknown) > 1:
         raise make_error("PLT309", "at most one size of the packed shapes may be -1", pattern, facts=facts)
-    known = [multiply_sizes([size for size in shape if size is not None]) for shape in shapes]
+    lengths = [multiply_sizes([size for size in shape if size is not None]) for shape in shapes]
     for number, dim in unknown:
-        rest = total - sum(known[:number]) - sum(known[number + 1 :])
-        ints = type(rest) is int and type(known[number]) is int
-        if ints and (rest < 0 or known[number] == 0 or rest % known[number]):
+        rest = total - sum(lengths[:number]) - sum(lengths[number + 1 :])
+        ints = type(rest) is int and type(lengths[number]) is int
+        if ints and (rest < 0 or lengths[number] == 0 or rest % lengths[number]):
             message = f"no size in place of -1 makes the packed shapes add up to {total}"
             raise make_error("PLT309", message, pattern, facts=facts)
-        shapes[number][dim] = rest // known[number]
-        known[number] = rest
-    comparable = comparable or all(type(size) is int for size in (total, *known))
-    if not unknown and comparable and sum(known) != total:
-        message = f"the packed shapes hold {sum(known)} elements along the packed dimension, whose length is {total}"
+        shapes[number][dim] = rest // lengths[number]
+        lengths[number] = rest
+    comparable = comparable or all(type(size) is int for size in (total, *lengths))
+    if not unknown and comparable and sum(lengths) != total:
+        message = f"the packed shapes hold {sum(lengths)} elements along the packed dimension, whose length is {total}"
         raise make_error("PLT309", message, pattern, facts=facts)
-    return [(length, tuple(shape)) for length, shape in zip(known, shapes, strict=True)]
+    return [(length, tuple(shape)) for length, shape in zip(lengths, shapes, strict=True)]
 
 
 def _to_list(values: Any, message: str, pattern: str) -> list[Any]:

@@ -23,7 +23,9 @@ def generate_function(name: str, plan: Plan, templates: SourceTemplates, default
     the pattern alone, as its docstring.
     """
     writer = _FunctionWriter(plan, templates)
-    given = [writer.size_names[axis] + (f"={defaults[axis]}" if axis in defaults else "") for axis in plan.solved.given]
+    given = [
+        writer.size_names[axis] + (f"={defaults[axis]}" if axis in defaults else "") for axis in plan.solved.size_names
+    ]
     parameters = ", ".join([*writer.tensor_names, *["*"][: len(given)], *given])
     pattern = json.dumps(str(plan.solved.tree), ensure_ascii=False)  # a JSON string is a Python string literal too
     lines = [f'""{pattern}""', *writer.shape_lines(), *writer.size_lines(), *writer.node_lines()]
@@ -69,7 +71,7 @@ class _FunctionWriter:
 
     def size_lines(self) -> list[str]:
         """Return the lines that check the sizes, and compute those that the nodes need."""
-        given = [self.size_names[axis] for axis in self.plan.solved.given]
+        given = [self.size_names[axis] for axis in self.plan.solved.size_names]
         smallest = f"min({', '.join(given)})" if len(given) > 1 else "".join(given)
         lines = _raise_if(f"{smallest} < 0", "a size is negative") if given else []
         read_slots = {slot for node, _ in self.plan.steps if node.takes_shape for slot in node[0]}

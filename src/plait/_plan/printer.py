@@ -179,7 +179,7 @@ def list_contraction_lines(plan: Plan, network: TensorNetwork, path: Path) -> tu
 
 def format_plan(title: str, plan: Plan, lines: Sequence[PlanLine], sizes: Sequence[int]) -> str:
     """Return the whole table as text, below a line with the operation, the pattern and the given sizes."""
-    given = ", ".join(f"{name}={size}" for name, size in zip(plan.solved.given, sizes, strict=True))
+    given = ", ".join(f"{name}={size}" for name, size in zip(plan.solved.size_names, sizes, strict=True))
     rows = [(line.step, format_shape(line.shape), line.axes, line.cost) for line in lines]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     drawn = [f"{title}  {plan.solved.tree}{'   ' + given if given else ''}"]

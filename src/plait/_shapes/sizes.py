@@ -118,7 +118,7 @@ def error_facts_from_slots(solved: SolvedPattern, slots: Sequence[Any]) -> dict[
     """Return the shapes and sizes that an error prints, read from the slots of the failed call."""
     sizes = iter(slots)
     shapes = [[*islice(sizes, rank)] for rank in solved.ranks]
-    return error_facts(shapes, dict(zip(solved.given, sizes, strict=False)))
+    return error_facts(shapes, dict(zip(solved.size_names, sizes, strict=False)))
 
 
 def error_facts(shapes: Sequence[Sequence[Any]], sizes: dict[str, Any]) -> dict[str, str]:
@@ -146,30 +146,30 @@ def size_op_error(
 ) -> Exception:
     """Return the error for a size operation that failed: PLT302, PLT305, PLT306 or PLT307."""
     tree, ranks, dims = solved.tree, solved.ranks, sum(solved.ranks)
-    code, places, length = "PLT305", [source], slots[source]
+    code, shown_slots, length = "PLT305", [source], slots[source]
     if kind == CHECK_NONEMPTY:
         code = "PLT307"
         message = "the minimum or maximum of nothing is not defined, and an axis that is reduced has length 0"
-        places = [source] if source < dims else []
+        shown_slots = [source] if source < dims else []
     else:
         where, _ = describe_dimension(tree, ranks, source)
-        known = _format_product(solved, slots, factors)
+        product = _format_product(solved, slots, factors)
         if not factors:
             message = f"{where} must have length 1, and its length is {length}"
-        elif kind == QUOTIENT and known.endswith("=0"):
-            code, message = "PLT306", f"{known} leaves the other size in {where} open; give it too"
+        elif kind == QUOTIENT and product.endswith("=0"):
+            code, message = "PLT306", f"{product} leaves the other size in {where} open; give it too"
         elif kind == QUOTIENT:
-            code, message = "PLT302", f"{known} does not divide {where}, whose length is {length}"
+            code, message = "PLT302", f"{product} does not divide {where}, whose length is {length}"
         elif kind == BROADCAST:
             message = f"{where} has length {length}, which does not broadcast with {slots[factors[0]]}"
-        elif known == str(slots[factors[0]]):
-            message = f"{where} must have length {known}, and its length is {length}"
+        elif product == str(slots[factors[0]]):
+            message = f"{where} must have length {product}, and its length is {length}"
         else:
             if len(factors) == 1 and factors[0] < dims:
-                known = f"{known} by {describe_dimension(tree, ranks, factors[0])[0]}"
-                places = sorted({factors[0], source})
-            message = f"{where} has length {length}, and {known}"
-    spans = [describe_dimension(tree, ranks, place)[1] for place in places]
+                product = f"{product} by {describe_dimension(tree, ranks, factors[0])[0]}"
+                shown_slots = sorted({factors[0], source})
+            message = f"{where} has length {length}, and {product}"
+    spans = [describe_dimension(tree, ranks, slot)[1] for slot in shown_slots]
     return make_error(code, message, tree.text, spans, error_facts_from_slots(solved, slots))
 
 

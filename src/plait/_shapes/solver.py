@@ -62,7 +62,7 @@ class SolvedPattern(NamedTuple):
     text: str
     is_classical: bool  # whether the text is a classical equation of single letters
     ranks: tuple[int, ...]
-    given: tuple[str, ...]  # the names of the given sizes
+    size_names: tuple[str, ...]  # of the given sizes
     constants: tuple[int, ...]  # the numbers in the pattern, except 1
     inputs: tuple[Dims, ...]  # without unit axes: a dimension without axes has the length 1
     output: Dims
@@ -89,10 +89,10 @@ class SolvedPattern(NamedTuple):
     @property
     def initial_slot_count(self) -> int:
         """The number of slots before the first size operation runs."""
-        return sum(self.ranks) + len(self.given) + len(self.constants)
+        return sum(self.ranks) + len(self.size_names) + len(self.constants)
 
 
-def solve_pattern(tree: Tree, ranks: tuple[int, ...], given: tuple[str, ...] = ()) -> SolvedPattern:
+def solve_pattern(tree: Tree, ranks: tuple[int, ...], size_names: tuple[str, ...] = ()) -> SolvedPattern:
     """Solve a pattern for tensors of the given ranks and for the names of the sizes that the caller gives.
 
     >>> from plait._notation.parser import parse
@@ -110,7 +110,7 @@ def solve_pattern(tree: Tree, ranks: tuple[int, ...], given: tuple[str, ...] = (
         if Ellipsis in map(type, expr.items):
             ellipsis_rank = max(ellipsis_rank, missing)
     output = _number_axes(tree.right[0], ellipsis_rank, axes) if tree.right else ()
-    for name in given:
+    for name in size_names:
         if name not in axes:
             raise unknown_size_error(name, collect_names(tree.left + (tree.right or ())), tree.text)
     first_given = sum(ranks)  # the slot of the first given size
@@ -120,12 +120,12 @@ def solve_pattern(tree: Tree, ranks: tuple[int, ...], given: tuple[str, ...] = (
     for key in axes:
         if type(key) is Number:
             labels.append(str(key.value))
-            slots.append(first_given + len(given) + len(constants))
+            slots.append(first_given + len(size_names) + len(constants))
             constants.append(key.value)
         else:
             labels.append(key if type(key) is str else ELLIPSIS_LABEL)
-            slots.append(first_given + given.index(key) if key in given else None)
-    next_slot = first_given + len(given) + len(constants)
+            slots.append(first_given + size_names.index(key) if key in size_names else None)
+    next_slot = first_given + len(size_names) + len(constants)
     size_ops, slot_count = _infer_sizes(tree, ranks, sum(inputs, ()), labels, slots, next_slot)
     if None in slots:
         raise _missing_size_error(tree, labels[slots.index(None)])
@@ -133,7 +133,7 @@ def solve_pattern(tree: Tree, ranks: tuple[int, ...], given: tuple[str, ...] = (
         text=tree.text,
         is_classical=tree.is_classical,
         ranks=ranks,
-        given=given,
+        size_names=size_names,
         constants=tuple(constants),
         inputs=tuple(inputs),
         output=output,
