@@ -86,27 +86,86 @@ class PlaitError(ValueError, RuntimeError):
 
 
 class PatternSyntaxError(PlaitError):
-    """The text of a pattern does not follow the grammar of the notation (PLT1xx)."""
+    """The text of a pattern does not follow the grammar of the notation (PLT1xx).
+
+    Example:
+        >>> import plait
+        >>> try:
+        ...     plait.compile("h (w -> w h")
+        ... except plait.PatternSyntaxError as error:
+        ...     print(error.code)
+        PLT104
+    """
 
 
 class AxisError(PlaitError):
-    """The pattern breaks a rule of the operation; for example, only ``reduce`` may drop an axis (PLT2xx)."""
+    """The pattern breaks a rule of the operation; for example, only ``reduce`` may drop an axis (PLT2xx).
+
+    Example:
+        >>> import numpy as np
+        >>> import plait
+        >>> try:
+        ...     plait.rearrange(np.zeros((2, 3)), "h w -> h")
+        ... except plait.AxisError as error:
+        ...     print(error.code)
+        PLT204
+    """
 
 
 class SizeError(PlaitError):
-    """The rank or the shape of a tensor, or a given size, does not fit the pattern (PLT3xx)."""
+    """The rank or the shape of a tensor, or a given size, does not fit the pattern (PLT3xx).
+
+    Example:
+        >>> import numpy as np
+        >>> import plait
+        >>> try:
+        ...     plait.rearrange(np.zeros((2, 3)), "h -> h")
+        ... except plait.SizeError as error:
+        ...     print(error.code)
+        PLT304
+    """
 
 
 class CopyRequiredError(PlaitError):
-    """``view`` was called for a result that cannot share memory with its input (PLT4xx)."""
+    """``view`` was called for a result that cannot share memory with its input (PLT4xx).
+
+    Example:
+        >>> import numpy as np
+        >>> import plait
+        >>> try:
+        ...     plait.view(np.zeros((2, 3)), "h w -> (w h)")
+        ... except plait.CopyRequiredError as error:
+        ...     print(error.code)
+        PLT401
+    """
 
 
 class BackendError(PlaitError):
-    """The framework of the tensor is unknown, cannot be imported, or does not support the operation (PLT5xx)."""
+    """The framework of the tensor is unknown, cannot be imported, or does not support the operation (PLT5xx).
+
+    Example:
+        >>> import plait
+        >>> try:
+        ...     plait.rearrange("not a tensor", "a -> a")
+        ... except plait.BackendError as error:
+        ...     print(error.code)
+        PLT501
+    """
 
 
 class AxisWarning(UserWarning):
-    """Warns that einsum sums over an axis whose name is nearly that of another axis, and so may be misspelt."""
+    """Warns that einsum sums over an axis whose name is nearly that of another axis, and so may be misspelt.
+
+    Example:
+        >>> import warnings
+        >>> import numpy as np
+        >>> import plait
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always")
+        ...     result = plait.einsum(np.zeros((2, 3)), np.zeros((4, 3)), "h channel, w chanel -> h w")
+        >>> caught[0].category.__name__
+        'AxisWarning'
+    """
 
 
 CODES: dict[str, tuple[type[PlaitError], str]] = {
