@@ -48,7 +48,7 @@ def _is_identity_permute(node: Node, _: Node | None) -> bool:
 
 
 def _is_reshape_before_reshape(_: Node, next_node: Node | None) -> bool:
-    """Whether the next node is a reshape too, whose shape alone counts."""
+    """Whether the next node is a reshape too, which makes this one unnecessary."""
     return isinstance(next_node, Reshape)
 
 

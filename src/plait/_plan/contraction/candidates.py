@@ -67,7 +67,7 @@ class PairwiseContraction(NamedTuple):
 def list_strategies(operands: Sequence[Operand], spec: ResultSpec, costs: ContractionCosts) -> list[Strategy]:
     """Return the strategies that may be the cheapest.
 
-    Of two operands none has a repeated axis, or an axis that is summed and that the other does not have.
+    Two operands must not have a repeated axis, or an axis that neither the other operand nor the result has.
     """
     found = [EINSUM_STRATEGY]
     if len(operands) == 1 and spec.kept_axes == {*operands[0].axes}:

@@ -90,7 +90,7 @@ def change_layout(operand: Operand, dims: Dims, sizes: Sequence[int]) -> LayoutC
 
 
 def order_dims_in_memory(dims: Dims, axes: Axes) -> list[int] | None:
-    """Return the dimensions in memory order if memory has the axes in the order ``axes``, those without axes first.
+    """Return the order of the dimensions in memory that has the axes in this order; those without axes come first.
 
     Return ``None`` if the axes of a dimension are not adjacent there.
     """
@@ -115,7 +115,7 @@ def final_result_spec(network: TensorNetwork) -> ResultSpec:
 
 
 def convert_to_result(product: Operand, spec: ResultSpec, model: CostModel) -> tuple[float, tuple[Node, ...], Operand]:
-    """Return the cost and the steps from a product to the result that is asked for, and that result."""
+    """Return the cost and the steps that turn a product into the required result, and that result."""
     sizes, costs = model
     axes, _, steps, _ = product
     order = spec.order

@@ -26,7 +26,7 @@ class TensorNetwork(NamedTuple):
     labels: tuple[str, ...]  # for each axis its text in the pattern
     sizes: tuple[int, ...]  # the length of each axis
     shapes: tuple[tuple[int, ...], ...]  # the shapes of the tensors that the caller gives
-    result_shape: tuple[int, ...]  # the shape of the result
+    result_shape: tuple[int, ...]
 
 
 def build_network(solved: SolvedPattern, slots: Sequence[int], *, across: bool = True) -> TensorNetwork:
@@ -55,7 +55,7 @@ def build_network(solved: SolvedPattern, slots: Sequence[int], *, across: bool =
 
 
 def replace_lengths(network: TensorNetwork, solved: SolvedPattern, slots: Sequence[int]) -> TensorNetwork:
-    """Return the network for tensors of other shapes, of which the same dimensions have length 1."""
+    """Return the network for tensors of other shapes; the same dimensions must have length 1."""
     length = [slots[slot] for slot in solved.slots].__getitem__
     sizes = tuple([prod(map(length, group)) for group in network.groups])
     ends = accumulate(solved.ranks)

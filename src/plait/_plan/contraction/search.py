@@ -66,7 +66,7 @@ def plan_contraction(
 
 
 def reuse_strategies(contraction: Contraction, network: TensorNetwork, costs: ContractionCosts) -> Contraction | None:
-    """Return the contraction by the same strategies for other lengths, of which the same are 0 and 1."""
+    """Return the contraction for other lengths by the same strategies; the same axes must have length 0 or 1."""
     path = contraction.path
     start = simplified_state(network, path, costs) if contraction.is_simplified else initial_state(network, path)
     return _search_strategies(start, costs, contraction.strategies)

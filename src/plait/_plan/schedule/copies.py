@@ -16,13 +16,13 @@ from plait._plan.schedule.techniques import BLOCKING, UNROLLED_SHORT_AXIS
 from plait.backends.costs import CACHE_LINE, MemoryCosts
 
 CACHE_ASSOCIATIVITY, PAGE_BYTES = 8, 4096
-"""The nearest cache keeps this many of the lines that are a multiple of a page apart: they are in the same set."""
+"""The nearest cache keeps 8 of the lines whose addresses differ by a multiple of 4096: they are in the same set."""
 
 TLB_PAGES = 1024
 """How many pages the processor's translation lookaside buffer (TLB) holds."""
 
 TILE_LINE_COUNTS = (CACHE_ASSOCIATIVITY, 64, 512, 4096)
-"""The numbers of cache lines among which a tile may switch before it returns to the first."""
+"""How many cache lines a tile may touch before it reads the first of them again."""
 
 MAX_UNROLLED_ROW_LENGTH = 8
 """Rows of up to this many elements may get a call for each element."""
@@ -115,7 +115,7 @@ def _estimate_cost(loops: Sequence[Loop], tiles: Sequence[int], itemsize: int, c
 
 
 def _rewrite_ratio(loops: Sequence[Loop], tiles: Sequence[int], itemsize: int, costs: MemoryCosts) -> float:
-    """Return how many times more cache lines of the result are written than it has: calls may fill a line in parts."""
+    """Return how many extra times a cache line of the result is written, because each call fills only a part of it."""
     lengths = [loop.length for loop in loops]
     run_bytes = _contiguous_length(lengths, tiles) * itemsize
     last_partial = max([axis for axis, tile in enumerate(tiles) if tile < lengths[axis]], default=None)
