@@ -1,4 +1,4 @@
-"""Large tensors by a compiled kernel, in one pass over memory; until it is ready, by the framework's calls."""
+"""Compiled kernels for large tensors: one pass over memory, with the framework's calls as the fallback."""
 
 from __future__ import annotations
 
@@ -19,102 +19,102 @@ if TYPE_CHECKING:
     from plait.backends.kernels import Filler
 
 TIMED_CALLS = 3
-"""How many calls each of two ways has to show how fast it is."""
+"""The number of calls by which each of two functions is timed."""
 
 
 class KernelTask(NamedTuple):
-    """What a kernel fills."""
+    """A kernel for one node, and the layouts of its input and of its result."""
 
     filler: Filler
-    order: tuple[int, ...]  # of the tensor's dimensions, those that are reduced last
-    lengths: tuple[int, ...]  # of new memory, in the order in which the tensor has its dimensions in memory
-    back: tuple[int, ...]  # the order in which the result has them
-    empty: AllocateFunction
-    copies: bool  # whether the result is a copy, whose shape may be another
+    kernel_order: tuple[int, ...]  # a permutation that puts the reduced dimensions of the input last
+    result_lengths: tuple[int, ...]  # of the kept dimensions, in the order in which they lie in memory
+    result_order: tuple[int, ...]  # a permutation from the order in memory to that of the result
+    allocate: AllocateFunction
+    is_copy: bool  # whether the node is a copy, whose result may be reshaped
 
     @classmethod
     def for_node(
         cls, scheduled: ScheduledStep, large: LargeTensorOps, ops: ReductionOps | TwoPassOps | None, dtype: Any
     ) -> KernelTask | None:
-        """The task of a reduction, or of a copy to row-major memory; ``None`` where no kernel has it."""
+        """Return the task for a reduction, or for a copy to row-major memory; ``None`` if there is no kernel for it."""
         _, node, shape, strides, *_ = scheduled
         if large.build_kernel is None or large.empty is None or prod(shape) < large.min_kernel_elements:
             return None
-        name: str | None = None
+        reduction: str | None = None
         axes: tuple[int, ...] = ()
-        itemsize, empty, memory = dtype.itemsize, large.empty, tuple(range(len(shape)))
+        result_itemsize, allocate, memory_order = dtype.itemsize, large.empty, tuple(range(len(shape)))
         if isinstance(node, Reduce):
             if not isinstance(ops, ReductionOps) or len(node.axes) == len(shape):
                 return None
-            name, axes, itemsize, empty = node.reduction, node.axes, ops.itemsize, ops.empty
-            memory = dims_by_stride(strides)
-        lengths, back = result_layout(memory, shape, axes)
-        order = (*[dim for dim in range(len(shape)) if dim not in axes], *axes)
-        new = contiguous_strides(lengths, itemsize)
+            reduction, axes, result_itemsize, allocate = node.reduction, node.axes, ops.itemsize, ops.empty
+            memory_order = dims_by_stride(strides)
+        result_lengths, result_order = result_layout(memory_order, shape, axes)
+        kernel_order = (*[dim for dim in range(len(shape)) if dim not in axes], *axes)
+        result_strides = contiguous_strides(result_lengths, result_itemsize)
         filler = large.build_kernel(
-            name,
-            tuple(map(shape.__getitem__, order)),
-            tuple(map(strides.__getitem__, order)),
+            reduction,
+            tuple(map(shape.__getitem__, kernel_order)),
+            tuple(map(strides.__getitem__, kernel_order)),
             len(axes),
-            tuple(map(new.__getitem__, back)),
+            tuple(map(result_strides.__getitem__, result_order)),
             dtype,
         )
-        return None if filler is None else cls(filler, order, lengths, back, empty, not axes)
+        return None if filler is None else cls(filler, kernel_order, result_lengths, result_order, allocate, not axes)
 
 
 def describe_kernel_use(
     task: KernelTask | None, scheduled: ScheduledStep, large: LargeTensorOps, dtype: Any
 ) -> str | None:
-    """What ``explain`` says of a step that a kernel does, or could do; ``None`` where there is nothing to be said."""
+    """Return what ``explain`` prints about the kernel of a node; ``None`` for nothing."""
     if large.build_kernel is None or large.why_no_kernel is None or prod(scheduled.shape) < large.min_kernel_elements:
         return None
     if task is not None and task.filler.ready:
         return "by a compiled kernel, where the first calls show that it is faster"
-    step = scheduled.node
-    reduction = step.reduction if isinstance(step, Reduce) else None
+    node = scheduled.node
+    reduction = node.reduction if isinstance(node, Reduce) else None
     reason = large.why_no_kernel(reduction, dtype) if task is None else task.filler.why
     return None if reason is None else f"without a kernel: {reason}"
 
 
 def kernel_with_fallback(task: KernelTask, backend: Backend, fallback: StepFunction) -> StepFunction:
-    """The function that fills new memory once the kernel is ready, if that is faster; the second call asks for it."""
-    filler, order, lengths, back, empty, copies = task
+    """Return a function that uses the kernel once it is compiled and if it is faster, and the fallback until then."""
+    filler, kernel_order, result_lengths, result_order, allocate, is_copy = task
     permute, reshape = backend.permute, backend.reshape
 
-    def fill(tensor: Any, constant: Any) -> Any:
-        out = permute(empty(tensor, lengths), back)
-        filler(permute(tensor, order), out)
-        return reshape(out, constant) if copies else out
+    def run_kernel(tensor: Any, constant: Any) -> Any:
+        out = permute(allocate(tensor, result_lengths), result_order)
+        filler(permute(tensor, kernel_order), out)
+        return reshape(out, constant) if is_copy else out
 
-    return choose_faster_by_timing(fallback, fill, filler)
+    return choose_faster_by_timing(fallback, run_kernel, filler)
 
 
-def choose_faster_by_timing(fallback: StepFunction, fill: StepFunction, filler: Filler) -> StepFunction:
-    """One of two functions, timed in their first calls: no estimate knows which is faster on a machine."""
-    best = [inf, inf]
-    left = [TIMED_CALLS, TIMED_CALLS]
+def choose_faster_by_timing(fallback: StepFunction, run_kernel: StepFunction, filler: Filler) -> StepFunction:
+    """Return a function that times both functions in its first calls, and then calls the faster one alone."""
+    best_seconds = [inf, inf]
+    calls_left = [TIMED_CALLS, TIMED_CALLS]
     chosen: StepFunction | None = None
 
     def call(tensor: Any, constant: Any) -> Any:
         nonlocal chosen
         if chosen is not None:
             return chosen(tensor, constant)
-        turn = int(left[0] <= 0 and filler.ready is not None)
-        if left[0] < TIMED_CALLS and filler.ready is None:
+        candidate = int(calls_left[0] <= 0 and filler.ready is not None)
+        if calls_left[0] < TIMED_CALLS and filler.ready is None:
             filler.start()
         start = perf_counter()
-        result = (fallback, fill)[turn](tensor, constant)
-        best[turn] = min(best[turn], perf_counter() - start)
-        left[turn] -= 1
-        if left[1] <= 0:
-            chosen = fill if best[1] < best[0] else fallback
+        result = (fallback, run_kernel)[candidate](tensor, constant)
+        best_seconds[candidate] = min(best_seconds[candidate], perf_counter() - start)
+        calls_left[candidate] -= 1
+        if calls_left[1] <= 0:
+            chosen = run_kernel if best_seconds[1] < best_seconds[0] else fallback
         return result
 
     return call
 
 
 def why_kernels_unavailable() -> str | None:
-    """Why there are no kernels for ``plait warmup``, or ``None``."""
+    """Return the reason why there are no kernels for ``plait warmup``; ``None`` if they are available."""
     if find_spec("numpy") is None:
         return "numpy is not installed"
     from plait.backends.kernels.state import unavailable as absent
@@ -123,7 +123,7 @@ def why_kernels_unavailable() -> str | None:
 
 
 def compile_kernels(names: Sequence[str], dtypes: Sequence[str]) -> Iterator[str]:
-    """Compile the kernels for those reductions of those types; yields the name of each before its turn."""
+    """Compile the kernels of these reductions for these dtypes; yield the name of each before it is compiled."""
     from plait.backends.kernels.warming import warm as compile_all
 
     return compile_all(names, dtypes)

@@ -1,4 +1,4 @@
-"""Reductions and copies of large tensors: from a schedule to one function of a tensor."""
+"""The functions that execute the schedules of reductions and copies of large tensors."""
 
 from __future__ import annotations
 
@@ -22,26 +22,27 @@ from plait.backends.capabilities import LoopView, ReductionOps, StepFunction, Un
 from plait.backends.interface import Backend
 
 BlockIndex: TypeAlias = "tuple[int | slice | EllipsisType, ...]"
-"""What a part of a tensor is taken out by."""
+"""The index of a block of a tensor."""
 
 Lengths: TypeAlias = "tuple[int, ...]"
+"""The lengths of the loops of a block."""
 
 
 def build_reduction(
     schedule: ReductionSchedule, shape: Sequence[int], axes: Sequence[int], backend: Backend, ops: ReductionOps
 ) -> StepFunction:
-    """The reduction of tensors of a shape along some axes; its second argument is nothing."""
-    functions, left = _step_functions(schedule, ops)
+    """Return a function that reduces tensors of this shape along some axes; it ignores its second argument."""
+    functions, kept_loops = _call_functions(schedule, ops)
     count = prod([shape[axis] for axis in axes])
-    run = blockwise(with_epilogue(functions, count, ops, _upcast_function(schedule, ops)), schedule, left)
-    result = tuple([schedule.shape[place] for place in left])
+    reduce_into = blockwise(with_epilogue(functions, count, ops, _upcast_function(schedule, ops)), schedule, kept_loops)
+    result_shape = tuple([schedule.shape[loop] for loop in kept_loops])
     to_loops = build_to_loop_order(schedule.nest.order, schedule.shape, backend)
     from_loops = build_from_loop_order(*result_layout(schedule.nest.order, shape, axes), backend)
     empty = ops.empty
 
     def reduce(tensor: Any, _: None) -> Any:
-        out = empty(tensor, result)
-        run(to_loops(tensor), out)
+        out = empty(tensor, result_shape)
+        reduce_into(to_loops(tensor), out)
         return from_loops(out)
 
     if ops.autograd_wrap is None:
@@ -52,32 +53,32 @@ def build_reduction(
 def build_loop_view(
     schedule: ReductionSchedule, shape: Sequence[int], axes: Sequence[int], backend: Backend
 ) -> LoopView:
-    """A reduction as loops over memory, for the way back from its result."""
+    """Return a reduction as a loop nest over memory, through which the gradient is computed."""
     order = schedule.nest.order
-    _, back = result_layout(order, shape, axes)
-    _, left = _step_functions(schedule, None)
-    units = tuple([size if place in left else 1 for place, size in enumerate(schedule.shape)])
+    _, result_order = result_layout(order, shape, axes)
+    _, kept_loops = _call_functions(schedule, None)
+    shape_with_units = tuple([size if loop in kept_loops else 1 for loop, size in enumerate(schedule.shape)])
 
     def reduce(tensor: Any, ops: ReductionOps) -> Any:
         upcast = _upcast_function(schedule, ops)
         tensor = tensor if upcast is None else upcast(tensor)
-        for function in _step_functions(schedule, ops)[0]:
+        for function in _call_functions(schedule, ops)[0]:
             tensor = function(tensor, None)
         return tensor
 
     return LoopView(
         axes=tuple(axes),
         shape=schedule.shape,
-        reduced_loops=tuple([place for place in range(len(schedule.shape)) if place not in left]),
+        reduced_loops=tuple([loop for loop in range(len(schedule.shape)) if loop not in kept_loops]),
         to_loops=build_to_loop_order(order, schedule.shape, backend),
-        result_to_loops=build_to_loop_order(_argsort(back), units, backend),
+        result_to_loops=build_to_loop_order(_argsort(result_order), shape_with_units, backend),
         from_loops=build_from_loop_order(tuple([shape[dim] for dim in order]), _argsort(order), backend),
         reduce=reduce,
     )
 
 
 def build_to_loop_order(order: tuple[int, ...], shape: tuple[int, ...], backend: Backend) -> UnaryFunction:
-    """A tensor's dimensions in an order, and then in a shape."""
+    """Return a function that permutes the dimensions of a tensor, and then reshapes it."""
     permute, reshape = backend.permute, backend.reshape
     if order == tuple(range(len(order))):
         return lambda tensor: reshape(tensor, shape)
@@ -85,7 +86,7 @@ def build_to_loop_order(order: tuple[int, ...], shape: tuple[int, ...], backend:
 
 
 def build_from_loop_order(shape: tuple[int, ...], order: tuple[int, ...], backend: Backend) -> UnaryFunction:
-    """A tensor in a shape, and then with its dimensions in an order."""
+    """Return a function that reshapes a tensor, and then permutes its dimensions."""
     permute, reshape = backend.permute, backend.reshape
     if order == tuple(range(len(order))):
         return lambda tensor: reshape(tensor, shape)
@@ -95,32 +96,34 @@ def build_from_loop_order(shape: tuple[int, ...], order: tuple[int, ...], backen
 def result_layout(
     order: Sequence[int], shape: Sequence[int], axes: Sequence[int]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The lengths of a result in the order in which the tensor has its dimensions in memory, and the way back."""
-    kept: list[int] = []
+    """Return the lengths of a result in the order of the input's memory, and the permutation to its own order."""
+    kept_dims: list[int] = []
     lengths: list[int] = []
     for dim in order:
         if dim not in axes:
-            kept.append(dim)
+            kept_dims.append(dim)
             lengths.append(shape[dim])
-    return tuple(lengths), _argsort(kept)
+    return tuple(lengths), _argsort(kept_dims)
 
 
 def _argsort(values: Sequence[int]) -> tuple[int, ...]:
+    """Return the indices that sort the values."""
     return tuple(sorted(range(len(values)), key=values.__getitem__))
 
 
-def _step_functions(schedule: ReductionSchedule, ops: ReductionOps | None) -> tuple[list[StepFunction], list[int]]:
-    """The calls as functions, where there are operations; and which loops they leave."""
-    left = [*range(len(schedule.shape))]
+def _call_functions(schedule: ReductionSchedule, ops: ReductionOps | None) -> tuple[list[StepFunction], list[int]]:
+    """Return a function for each call of the schedule (none without ``ops``), and the loops that are not reduced."""
+    kept_loops = [*range(len(schedule.shape))]
     functions: list[StepFunction] = []
     for call in schedule.calls:
         if ops is not None:
-            functions.append(_step_function(call, schedule.shape[left[call.axis]], ops))
-        del left[call.axis]
-    return functions, left
+            functions.append(_call_function(call, schedule.shape[kept_loops[call.axis]], ops))
+        del kept_loops[call.axis]
+    return functions, kept_loops
 
 
-def _step_function(call: ReductionCall, length: int, ops: ReductionOps) -> StepFunction:
+def _call_function(call: ReductionCall, length: int, ops: ReductionOps) -> StepFunction:
+    """Return the function of a tensor and its output memory that executes one call along an axis."""
     if isinstance(call, TreeReduce):
         return build_tree_reduce(call, length, ops)
     if isinstance(call, MatmulOnes) and ops.matmul_ones is not None:
@@ -132,24 +135,24 @@ def _step_function(call: ReductionCall, length: int, ops: ReductionOps) -> StepF
 
 
 def _upcast_function(schedule: ReductionSchedule, ops: ReductionOps) -> UnaryFunction | None:
-    """What makes the elements as wide as they are combined; a call along an axis converts what it reads."""
+    """Return the conversion of a block to the accumulator's type; ``None`` if the first call converts what it reads."""
     return None if isinstance(schedule.calls[0], ReduceAxis) else ops.upcast
 
 
 def build_tree_reduce(call: TreeReduce, length: int, ops: ReductionOps) -> StepFunction:
-    """One axis reduced by halves, in the memory that is given or new one."""
-    *levels, (last_even, last_odd, _, last_rest) = _tree_levels(call.axis, length)
+    """Return a function that reduces one axis by combining its even and odd elements until one is left."""
+    *levels, (last_even, last_odd, _, last_leftover) = _tree_levels(call.axis, length)
     combine, scratch = ops.combine, ops.scratch
 
     def reduce(tensor: Any, out: Any) -> Any:
-        for even, odd, first, rest in levels:
-            found = combine(tensor[even], tensor[odd])
-            if rest is not None:
-                combine(found[first], tensor[rest], out=found[first])
-            tensor = found
-        if last_rest is None:
+        for even, odd, first, leftover in levels:
+            combined = combine(tensor[even], tensor[odd])
+            if leftover is not None:
+                combine(combined[first], tensor[leftover], out=combined[first])
+            tensor = combined
+        if last_leftover is None:
             return combine(tensor[last_even], tensor[last_odd], out=out)
-        return combine(combine(tensor[last_even], tensor[last_odd]), tensor[last_rest], out=out)
+        return combine(combine(tensor[last_even], tensor[last_odd]), tensor[last_leftover], out=out)
 
     def reduce_unrolled(tensor: Any, out: Any) -> Any:
         if out is None:
@@ -163,81 +166,85 @@ def build_tree_reduce(call: TreeReduce, length: int, ops: ReductionOps) -> StepF
 
 
 def _tree_levels(axis: int, length: int) -> list[tuple[BlockIndex, BlockIndex, BlockIndex, BlockIndex | None]]:
-    """Until one element is left: the even and the odd ones, the first of what they make, and one that is left over.
+    """Return the indices, level by level: even and odd elements, the first result, and the leftover of an odd length.
 
     >>> [(even[-1], odd[-1]) for even, odd, _, _ in _tree_levels(0, 4)]
     [(slice(0, 4, 2), slice(1, 4, 2)), (0, 1)]
     """
-    before = (slice(None),) * axis
-    first = (*before, slice(0, 1))
+    leading = (slice(None),) * axis
+    first = (*leading, slice(0, 1))
     levels: list[tuple[BlockIndex, BlockIndex, BlockIndex, BlockIndex | None]] = []
     while length > 3:
-        whole = length // 2 * 2
-        rest = (*before, slice(whole, length)) if length % 2 else None
-        levels.append(((*before, slice(0, whole, 2)), (*before, slice(1, whole, 2)), first, rest))
+        even_length = length // 2 * 2
+        leftover = (*leading, slice(even_length, length)) if length % 2 else None
+        levels.append(((*leading, slice(0, even_length, 2)), (*leading, slice(1, even_length, 2)), first, leftover))
         length //= 2
-    levels.append(((*before, 0), (*before, 1), first, (*before, 2) if length == 3 else None))
+    levels.append(((*leading, 0), (*leading, 1), first, (*leading, 2) if length == 3 else None))
     return levels
 
 
 def with_epilogue(
     functions: Sequence[StepFunction], count: int, ops: ReductionOps, upcast: UnaryFunction | None
 ) -> Callable[[Any, Any], None]:
-    """The functions one after the other, from a part of the tensor to the memory of its result."""
-    *early, last = functions
-    finish, downcast, scratch = ops.finish, ops.needs_downcast, ops.scratch
+    """Return a function that reduces a block in these steps, finishes the result, and writes it in its own type."""
+    *first_functions, last = functions
+    finish, needs_downcast, scratch = ops.finish, ops.needs_downcast, ops.scratch
 
-    def run(tensor: Any, out: Any) -> None:
+    def reduce_into(tensor: Any, out: Any) -> None:
         if upcast is not None:
             tensor = upcast(tensor)
-        for function in early:
+        for function in first_functions:
             tensor = function(tensor, None)
-        found = last(tensor, scratch(tensor, out.shape) if downcast else out)
+        result = last(tensor, scratch(tensor, out.shape) if needs_downcast else out)
         if finish is not None:
-            finish(found, count)
-        if downcast:
-            out[...] = found
+            finish(result, count)
+        if needs_downcast:
+            out[...] = result
 
-    return run
+    return reduce_into
 
 
 def blockwise(
-    run: Callable[[Any, Any], None], schedule: ReductionSchedule, left: Sequence[int]
+    reduce_into: Callable[[Any, Any], None], schedule: ReductionSchedule, kept_loops: Sequence[int]
 ) -> Callable[[Any, Any], None]:
-    """The same, a block at a time."""
+    """Return a function that reduces a tensor one block after the other."""
     if schedule.block is None:
-        return run
-    parts = block_indices(schedule.shape, schedule.block, left)
+        return reduce_into
+    blocks = block_indices(schedule.shape, schedule.block, kept_loops)
 
     def run_blocks(tensor: Any, out: Any) -> None:
-        for _, part, place in parts:
-            run(tensor[part], out[place])
+        for _, input_index, result_index in blocks:
+            reduce_into(tensor[input_index], out[result_index])
 
     return run_blocks
 
 
 def block_indices(
-    shape: Lengths, block: BlockedAxis, left: Sequence[int]
+    shape: Lengths, block: BlockedAxis, kept_loops: Sequence[int]
 ) -> list[tuple[Lengths, BlockIndex, BlockIndex]]:
-    """The shape of each block, and its place in the tensor and in the result, which has the loops that are left."""
+    """Return the shape of each block, its index in the tensor, and its index in the result of the kept loops."""
     if block is None:
         return [(shape, (...,), (...,))]
     axis, length = block
-    before, after = (slice(None),) * axis, (slice(None),) * left.index(axis)
+    leading, result_leading = (slice(None),) * axis, (slice(None),) * kept_loops.index(axis)
     return [
-        ((*shape[:axis], part.stop - part.start, *shape[axis + 1 :]), (*before, part), (*after, part))
-        for part in split_into_slices(shape[axis], length)
+        (
+            (*shape[:axis], block_slice.stop - block_slice.start, *shape[axis + 1 :]),
+            (*leading, block_slice),
+            (*result_leading, block_slice),
+        )
+        for block_slice in split_into_slices(shape[axis], length)
     ]
 
 
-def split_into_slices(length: int, part: int) -> list[slice]:
-    """An axis cut into parts, of which the last may be shorter."""
-    return [slice(start, min(start + part, length)) for start in range(0, length, part)]
+def split_into_slices(length: int, slice_length: int) -> list[slice]:
+    """Return the slices of an axis; the last one may be shorter."""
+    return [slice(start, min(start + slice_length, length)) for start in range(0, length, slice_length)]
 
 
 def build_copy(
     schedule: CopySchedule, target: tuple[int, ...], copy: Callable[[Any, tuple[int, ...], list[Any]], Any]
 ) -> StepFunction:
-    """The copy of a tensor into new memory of a shape; its second argument is nothing."""
-    parts = [*product(*map(split_into_slices, schedule.shape, schedule.tiles))]
-    return lambda tensor, _: copy(tensor, schedule.shape, parts).reshape(target)
+    """Return a function that copies a tensor tile by tile to new memory of a shape; it ignores its second argument."""
+    tiles = [*product(*map(split_into_slices, schedule.shape, schedule.tiles))]
+    return lambda tensor, _: copy(tensor, schedule.shape, tiles).reshape(target)

@@ -1,4 +1,4 @@
-"""How a large tensor is reduced or copied: chosen by its strides when it comes; the cache knows only its shape."""
+"""The choice of a schedule for a large tensor by its strides, at call time, because the cache knows only shapes."""
 
 from __future__ import annotations
 
@@ -24,73 +24,77 @@ from plait.backends.reduction_rules import PIVOT_REDUCTIONS, ROUNDING_REDUCTIONS
 from plait.backends.registry import common_backend
 
 MIN_ELEMENTS = 2048
-"""How many elements a tensor has at least that may be worth a schedule, where only its shape is known: NumPy's."""
+"""The smallest number of elements for which ``explain`` shows a schedule if only a shape is given: NumPy's."""
 MIN_ELEMENTS_ROUNDING = 1 << 14
-"""The same of a reduction that rounds."""
+"""As `MIN_ELEMENTS`, for reductions that round."""
 
 MAX_LAYOUTS = 32
-"""For how many ways to lie in memory one callable keeps what is best."""
+"""The number of memory layouts for which one callable keeps its choice."""
 
 
 def build_layout_dispatch(
-    program: Executable, shape: Sequence[int], sizes: dict[str, int], plain: UnaryFunction
+    executable: Executable, shape: Sequence[int], sizes: dict[str, int], stepwise_call: UnaryFunction
 ) -> UnaryFunction:
-    """A callable for large tensors of one shape that looks at their memory; ``plain`` makes one call for each step."""
-    large = program.backend.large_tensors
-    if large is None:
-        return plain
-    ops = large.load()
-    known: dict[Any, UnaryFunction | None] = {}
-    """By layout, what is best; ``None`` where there was one call, and nothing is chosen yet."""
-    layout = ops.layout_key
-    eager = program.larger_element_count(shape, sizes) >= large.eager_elements
-    eager |= any(isinstance(node, Reduce) and node.reduction in ROUNDING_REDUCTIONS for node, _ in program.plan.steps)
+    """Return a callable for large tensors of one shape that chooses a schedule for each memory layout."""
+    large_tensors = executable.backend.large_tensors
+    if large_tensors is None:
+        return stepwise_call
+    ops = large_tensors.load()
+    calls_by_layout: dict[Any, UnaryFunction | None] = {}
+    """The chosen callable for each layout; ``None`` after its first call, when nothing is chosen yet."""
+    layout_key = ops.layout_key
+    choose_at_once = executable.larger_element_count(shape, sizes) >= large_tensors.eager_elements
+    choose_at_once |= any(
+        isinstance(node, Reduce) and node.reduction in ROUNDING_REDUCTIONS for node, _ in executable.plan.steps
+    )
 
     def call(tensor: Any) -> Any:
-        key = layout(tensor)
-        found = known.get(key)
-        if found is None:
-            choose = eager or key in known
-            if len(known) >= MAX_LAYOUTS:
-                known.clear()
+        key = layout_key(tensor)
+        chosen_call = calls_by_layout.get(key)
+        if chosen_call is None:
+            choose = choose_at_once or key in calls_by_layout
+            if len(calls_by_layout) >= MAX_LAYOUTS:
+                calls_by_layout.clear()
             if key is None:
-                found = plain
+                chosen_call = stepwise_call
             elif choose:
-                found = build_callable_for_layout(program, shape, sizes, tensor, ops) or plain
-            known[key] = found
-        return (found or plain)(tensor)
+                chosen_call = build_callable_for_layout(executable, shape, sizes, tensor, ops) or stepwise_call
+            calls_by_layout[key] = chosen_call
+        return (chosen_call or stepwise_call)(tensor)
 
     return call
 
 
 def build_callable_for_layout(
-    program: Executable, shape: Sequence[int], sizes: dict[str, int], tensor: Any, ops: LargeTensorOps
+    executable: Executable, shape: Sequence[int], sizes: dict[str, int], tensor: Any, ops: LargeTensorOps
 ) -> UnaryFunction | None:
-    """The calls that are best for a tensor, or ``None`` where that is one for each step."""
-    slots = fill_slots(program.plan.solved, program.plan.size_ops, shape, sizes)
-    dtype, requires_grad = program.backend.dtype(tensor), ops.requires_grad(tensor)
-    step = choose_schedule(
-        program.plan, slots, *ops.strides_and_itemsize(tensor), memory_costs_function(ops, dtype, requires_grad)
+    """Return the scheduled callable for tensors with this one's layout; ``None`` if one call for each node is best."""
+    slots = fill_slots(executable.plan.solved, executable.plan.size_ops, shape, sizes)
+    dtype, requires_grad = executable.backend.dtype(tensor), ops.requires_grad(tensor)
+    scheduled = choose_schedule(
+        executable.plan, slots, *ops.strides_and_itemsize(tensor), memory_costs_function(ops, dtype, requires_grad)
     )
-    if step is None:
+    if scheduled is None:
         return None
-    calls = [(function, select(slots) if select else constant) for function, select, constant in program.node_functions]
-    function, constant = calls[step.position]
-    better = build_step_function(step, function, program.backend, ops, dtype, requires_grad)
-    if better is function:
+    calls = [
+        (function, select(slots) if select else constant) for function, select, constant in executable.node_functions
+    ]
+    function, constant = calls[scheduled.position]
+    scheduled_function = build_step_function(scheduled, function, executable.backend, ops, dtype, requires_grad)
+    if scheduled_function is function:
         return None
-    calls[step.position] = better, constant
+    calls[scheduled.position] = scheduled_function, constant
     return chain_calls(calls)
 
 
 def memory_costs_function(ops: LargeTensorOps, dtype: Any, requires_grad: bool) -> Callable[[str], MemoryCosts | None]:
-    """What a reduction costs, or copies, which have no name; ``None`` where one call is best."""
+    """Return a function that maps a reduction's name, or ``""`` for a copy, to its costs; ``None`` means one call."""
 
     def costs(name: str) -> MemoryCosts | None:
         if not name:
             return ops.copy_costs
-        found = ops.reduction_ops(name, dtype, requires_grad)
-        return None if found is None else found.costs
+        reduction_ops = ops.reduction_ops(name, dtype, requires_grad)
+        return None if reduction_ops is None else reduction_ops.costs
 
     return costs
 
@@ -102,50 +106,50 @@ def choose_schedule(
     itemsize: int,
     costs: Callable[[str], MemoryCosts | None],
 ) -> ScheduledStep | None:
-    """The step of a plan that writes new memory, and how it is best done on a tensor with these strides, in bytes."""
+    """Return the node of a plan that writes new memory, with its best schedule for strides and itemsize in bytes."""
     dims = tuple(range(plan.solved.ranks[0]))
-    memory = StridedView([slots[slot] for slot in dims], strides)
-    for number, (step, _) in enumerate(plan.steps):
-        shape, before = memory.shape, memory.strides
-        dims = step.output_shape(dims)
-        target = tuple([slots[slot] for slot in dims])
+    view = StridedView([slots[slot] for slot in dims], strides)
+    for number, (node, _) in enumerate(plan.steps):
+        shape, strides_before = view.shape, view.strides
+        dims = node.output_shape(dims)
+        output_shape = tuple([slots[slot] for slot in dims])
         schedule: Schedule | None = None
-        if isinstance(step, Reduce):
-            found, pivot = costs(step.reduction), PIVOT_REDUCTIONS.get(step.reduction)
-            first = costs(pivot) if pivot else None
-            nest = build_loop_nest(shape, before, step.axes)
-            if found is not None and not pivot:
-                schedule = schedule_reduction(nest, itemsize, found)
-            elif found is not None and first is not None:
-                schedule = schedule_two_pass(nest, itemsize, first, found)
-        elif step.update_view(memory, target) is None:  # a view
+        if isinstance(node, Reduce):
+            memory_costs, pivot = costs(node.reduction), PIVOT_REDUCTIONS.get(node.reduction)
+            pivot_costs = costs(pivot) if pivot else None
+            loop_nest = build_loop_nest(shape, strides_before, node.axes)
+            if memory_costs is not None and not pivot:
+                schedule = schedule_reduction(loop_nest, itemsize, memory_costs)
+            elif memory_costs is not None and pivot_costs is not None:
+                schedule = schedule_two_pass(loop_nest, itemsize, pivot_costs, memory_costs)
+        elif node.update_view(view, output_shape) is None:  # a view
             continue
         else:
-            found = costs("")
-            schedule = None if found is None else schedule_copy(shape, before, itemsize, found)
-        return ScheduledStep(number, step, shape, before, target, schedule)
+            memory_costs = costs("")
+            schedule = None if memory_costs is None else schedule_copy(shape, strides_before, itemsize, memory_costs)
+        return ScheduledStep(number, node, shape, strides_before, output_shape, schedule)
     return None
 
 
 def build_step_function(
     scheduled: ScheduledStep,
-    plain: StepFunction,
+    single_call: StepFunction,
     backend: Backend,
     ops: LargeTensorOps,
     dtype: Any,
     requires_grad: bool,
 ) -> StepFunction:
-    """A step as a function of a tensor and its constant: in several calls or by a kernel where that is better."""
-    step, schedule, function = scheduled.node, scheduled.schedule, plain
+    """Return the function of a tensor and a constant that executes a node by its schedule, or by a kernel."""
+    node, schedule, function = scheduled.node, scheduled.schedule, single_call
     reduction_ops = None
-    if isinstance(step, Reduce):
-        reduction_ops = ops.reduction_ops(step.reduction, dtype, requires_grad)
+    if isinstance(node, Reduce):
+        reduction_ops = ops.reduction_ops(node.reduction, dtype, requires_grad)
         if isinstance(reduction_ops, ReductionOps) and isinstance(schedule, ReductionSchedule):
-            function = build_reduction(schedule, scheduled.shape, step.axes, backend, reduction_ops)
+            function = build_reduction(schedule, scheduled.shape, node.axes, backend, reduction_ops)
         elif isinstance(reduction_ops, TwoPassOps) and isinstance(schedule, TwoPassSchedule):
             from plait._executor.large.two_pass import build_two_pass
 
-            function = build_two_pass(schedule, scheduled.shape, step.axes, backend, reduction_ops)
+            function = build_two_pass(schedule, scheduled.shape, node.axes, backend, reduction_ops)
     elif isinstance(schedule, CopySchedule) and ops.copy is not None:
         function = build_copy(schedule, scheduled.output_shape, ops.copy)
     task = KernelTask.for_node(scheduled, ops, reduction_ops, dtype)
@@ -153,12 +157,12 @@ def build_step_function(
 
 
 def explain_large_tensor(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple[tuple[str, ...], list[str]]:
-    """Which techniques are applied to a large tensor, or to a NumPy array of a shape, and what else there is to say."""
-    least = min_elements_for_schedule(plan, MIN_ELEMENTS, MIN_ELEMENTS_ROUNDING)
-    if least is None:
+    """Return the names of the techniques for a tensor, or for a NumPy array of a shape, and lines of explanation."""
+    min_elements = min_elements_for_schedule(plan, MIN_ELEMENTS, MIN_ELEMENTS_ROUNDING)
+    if min_elements is None:
         return (), []
     if not hasattr(tensor, "dtype"):
-        if larger_element_count(plan, slots) < least:
+        if larger_element_count(plan, slots) < min_elements:
             return (), []
         strides = contiguous_strides(slots[: plan.solved.ranks[0]], 4)
         return _technique_names(choose_schedule(plan, slots, strides, 4, lambda _: MemoryCosts())), []
@@ -172,23 +176,32 @@ def explain_large_tensor(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple
         min_elements_for_schedule(plan, large.min_elements, large.min_elements_rounding) or 0
     ):
         return (), []
-    dtype, requires_grad, memory = backend.dtype(tensor), ops.requires_grad(tensor), ops.strides_and_itemsize(tensor)
-    found = choose_schedule(plan, slots, *memory, memory_costs_function(ops, dtype, requires_grad))
-    if found is None:
+    dtype, requires_grad, strides_and_itemsize = (
+        backend.dtype(tensor),
+        ops.requires_grad(tensor),
+        ops.strides_and_itemsize(tensor),
+    )
+    scheduled = choose_schedule(plan, slots, *strides_and_itemsize, memory_costs_function(ops, dtype, requires_grad))
+    if scheduled is None:
         return (), []
-    reduction_ops = ops.reduction_ops(found.node.reduction, dtype, False) if isinstance(found.node, Reduce) else None
-    task = KernelTask.for_node(found, ops, reduction_ops, dtype)
-    line = describe_kernel_use(task, found, ops, dtype)
+    reduction_ops = (
+        ops.reduction_ops(scheduled.node.reduction, dtype, False) if isinstance(scheduled.node, Reduce) else None
+    )
+    task = KernelTask.for_node(scheduled, ops, reduction_ops, dtype)
+    line = describe_kernel_use(task, scheduled, ops, dtype)
     lines = [] if line is None else [line]
-    if requires_grad and found.schedule is not None:
+    if requires_grad and scheduled.schedule is not None:
         lines.append(f"recorded as one call of {backend.name}, with its gradient")
     elif requires_grad:
-        found = choose_schedule(plan, slots, *memory, memory_costs_function(ops, dtype, requires_grad=False))
-        if found is not None and found.schedule is not None:
+        scheduled = choose_schedule(
+            plan, slots, *strides_and_itemsize, memory_costs_function(ops, dtype, requires_grad=False)
+        )
+        if scheduled is not None and scheduled.schedule is not None:
             lines.append(f"one call of {backend.name} for each step: a gradient is recorded")
-            found = None
-    return _technique_names(found), lines
+            scheduled = None
+    return _technique_names(scheduled), lines
 
 
-def _technique_names(step: ScheduledStep | None) -> tuple[str, ...]:
-    return () if step is None or step.schedule is None else step.schedule.techniques
+def _technique_names(scheduled: ScheduledStep | None) -> tuple[str, ...]:
+    """Return the names of the techniques of a schedule, if there is one."""
+    return () if scheduled is None or scheduled.schedule is None else scheduled.schedule.techniques

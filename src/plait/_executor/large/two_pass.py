@@ -1,4 +1,4 @@
-"""Reductions in two passes: a block after the other, and within a block a tile after the other."""
+"""The functions that execute two-pass reductions, block by block, and tile by tile within a block."""
 
 from __future__ import annotations
 
@@ -25,159 +25,177 @@ from plait.backends.capabilities import ReductionOps, StepFunction, TwoPassOps, 
 from plait.backends.interface import Backend
 
 BlockFunction: TypeAlias = Callable[[Any, Any, Any], None]
-"""A function of a block, memory for its result, and memory for what a tile is transformed into."""
+"""A function of a block, the memory for its result, and scratch memory for a transformed tile."""
 
 TileFunction: TypeAlias = Callable[[Any, Any, Any], Any]
-"""A function of a tile, its pivot, and the same memory: what is added up of it."""
+"""A function of a tile, its pivot, and scratch memory that returns the sum of the transformed tile."""
 
 TotalsFunction: TypeAlias = "Callable[[Any, Any, Any], Iterator[tuple[BlockIndex, Any]]]"
-"""A function of a block, its pivot, and the same memory: for each part of the result its place, and what it is."""
+"""A function of a block, its pivot, and scratch memory that yields index and value of each part of the result."""
 
 
 def build_two_pass(
     schedule: TwoPassSchedule, shape: Sequence[int], axes: Sequence[int], backend: Backend, ops: TwoPassOps
 ) -> StepFunction:
-    """The reduction of tensors of a shape along some axes; its second argument is nothing."""
+    """Return a function that reduces tensors of this shape along some axes; it ignores its second argument."""
     builder = _TwoPassBuilder(schedule, backend, ops, prod([shape[axis] for axis in axes]))
     loops = schedule.nest.loops
     lengths = tuple([loop.length for loop in loops])
-    kept = [place for place, loop in enumerate(loops) if loop.is_kept]
-    parts = block_indices(lengths, schedule.block, kept)
-    functions = {each: builder.block(each) for each in {each for each, _, _ in parts}}
-    result = tuple([lengths[place] for place in kept])
+    kept_loops = [place for place, loop in enumerate(loops) if loop.is_kept]
+    blocks = block_indices(lengths, schedule.block, kept_loops)
+    functions = {each: builder.build_block_function(each) for each in {each for each, _, _ in blocks}}
+    result_shape = tuple([lengths[place] for place in kept_loops])
     to_loops = build_to_loop_order(schedule.nest.order, lengths, backend)
     from_loops = build_from_loop_order(*result_layout(schedule.nest.order, shape, axes), backend)
-    empty, scratch, held, errstate = ops.empty, ops.scratch, (prod(schedule.tiles),), ops.errstate
+    empty, scratch, scratch_shape, errstate = ops.empty, ops.scratch, (prod(schedule.tiles),), ops.errstate
 
     def reduce(tensor: Any, _: None) -> Any:
-        out, memory = empty(tensor, result), scratch(tensor, held)
+        out, memory = empty(tensor, result_shape), scratch(tensor, scratch_shape)
         view = to_loops(tensor)
         with errstate():
-            for each, part, place in parts:
-                functions[each](view[part], out[place], memory)
+            for each, input_index, place in blocks:
+                functions[each](view[input_index], out[place], memory)
         return from_loops(out)[()]
 
     return reduce
 
 
 class _TwoPassBuilder:
-    """Makes the functions of blocks and of tiles; each element of the result is made of ``count`` elements."""
+    """A builder of the functions for blocks and tiles; ``count`` elements are reduced to each element of the result."""
 
     def __init__(self, schedule: TwoPassSchedule, backend: Backend, ops: TwoPassOps, count: int) -> None:
         self.schedule, self.backend, self.ops, self.count = schedule, backend, ops, count
         self.loops = schedule.nest.loops
         self.axes = [place for place, loop in enumerate(self.loops) if not loop.is_kept]
 
-    def block(self, shape: Lengths) -> BlockFunction:
-        """What is done with a block of that shape: its pivot is found, and taken out of a tile after the other."""
+    def build_block_function(self, shape: Lengths) -> BlockFunction:
+        """Return the function that finds the pivot of a block and then reduces its transformed tiles."""
         ops, count = self.ops, self.count
         broadcast = tuple([size if loop.is_kept else 1 for size, loop in zip(shape, self.loops, strict=True)])
-        whole = prod(self.schedule.tiles) >= prod(shape)
-        upcast = ops.upcast if whole else None  # all of it stays in the cache
-        find = self.pivot(shape) if whole or ops.upcast is None else self.pivot_by_tiles(shape, ops.upcast)
-        totals = self.tilewise(shape, self.tile, ops.total.combine)
+        fits_one_tile = prod(self.schedule.tiles) >= prod(shape)
+        upcast = ops.upcast if fits_one_tile else None  # the whole block stays in the cache
+        find_pivot = (
+            self.build_pivot_function(shape)
+            if fits_one_tile or ops.upcast is None
+            else self.build_tiled_pivot_function(shape, ops.upcast)
+        )
+        totals = self.build_totals_function(shape, self.build_tile_function, ops.total.combine)
 
-        def run(block: Any, out: Any, memory: Any) -> None:
+        def reduce_block(block: Any, out: Any, memory: Any) -> None:
             if upcast is not None:
                 block = upcast(block)
-            pivot = find(block)
+            pivot = find_pivot(block)
             if ops.fix_pivot is not None:
                 pivot = ops.fix_pivot(pivot)
             for place, total in totals(block, pivot.reshape(broadcast), memory):
                 out[place] = ops.finish(total, pivot[place], count)
 
-        return run
+        return reduce_block
 
-    def tilewise(
-        self, shape: Lengths, make: Callable[[Lengths], TileFunction], combine: Callable[..., Any]
+    def build_totals_function(
+        self, shape: Lengths, build_tile: Callable[[Lengths], TileFunction], combine: Callable[..., Any]
     ) -> TotalsFunction:
-        """What the tiles of a block of that shape give, combined; ``make`` gives the function of tiles of a size."""
+        """Return the function that combines the results of a block's tiles; ``build_tile`` makes that of a tile."""
         loops = self.loops
-        cut = [*map(split_into_slices, shape, self.schedule.tiles)]
-        made: dict[Lengths, TileFunction] = {}
+        slices_by_loop = [*map(split_into_slices, shape, self.schedule.tiles)]
+        functions_by_shape: dict[Lengths, TileFunction] = {}
         work: list[tuple[BlockIndex, BlockIndex, list[tuple[BlockIndex, TileFunction]]]] = []
-        for part in product(*[own if loop.is_kept else [slice(None)] for own, loop in zip(cut, loops, strict=True)]):
+        for part in product(
+            *[
+                loop_slices if loop.is_kept else [slice(None)]
+                for loop_slices, loop in zip(slices_by_loop, loops, strict=True)
+            ]
+        ):
             tiles: list[tuple[BlockIndex, TileFunction]] = []
-            within = [[here] if loop.is_kept else own for here, own, loop in zip(part, cut, loops, strict=True)]
-            for index in product(*within):
+            tile_slices = [
+                [here] if loop.is_kept else loop_slices
+                for here, loop_slices, loop in zip(part, slices_by_loop, loops, strict=True)
+            ]
+            for index in product(*tile_slices):
                 lengths = tuple([each.stop - each.start for each in index])
-                if lengths not in made:
-                    made[lengths] = make(lengths)
-                tiles.append((index, made[lengths]))
+                if lengths not in functions_by_shape:
+                    functions_by_shape[lengths] = build_tile(lengths)
+                tiles.append((index, functions_by_shape[lengths]))
             work.append((part, tuple([here for here, loop in zip(part, loops, strict=True) if loop.is_kept]), tiles))
 
         def totals(block: Any, pivot: Any, memory: Any) -> Iterator[tuple[BlockIndex, Any]]:
             for part, place, tiles in work:
-                taken = None if pivot is None else pivot[part]
-                yield place, combine_pairwise((add(block[index], taken, memory) for index, add in tiles), combine)
+                pivot_part = None if pivot is None else pivot[part]
+                yield place, combine_pairwise((add(block[index], pivot_part, memory) for index, add in tiles), combine)
 
         return totals
 
-    def pivot(self, shape: Lengths) -> UnaryFunction:
-        """What finds the pivot of a block of that shape."""
+    def build_pivot_function(self, shape: Lengths) -> UnaryFunction:
+        """Return the function that computes the pivot of a block of this shape."""
         ops = self.ops.pivot
         if self.ops.upcast is not None:
-            return self.temporary_reduction(shape, ops)
+            return self.build_temporary_reduction(shape, ops)
         nest = build_loop_nest(shape, [loop.stride for loop in self.loops], self.axes)
-        return self.reduction(nest, shape, self.schedule.itemsize, ops)
+        return self.build_reduction_of_nest(nest, shape, self.schedule.itemsize, ops)
 
-    def pivot_by_tiles(self, shape: Lengths, upcast: UnaryFunction) -> UnaryFunction:
-        """The same of a block that has to be made wide, a tile at a time."""
+    def build_tiled_pivot_function(self, shape: Lengths, upcast: UnaryFunction) -> UnaryFunction:
+        """Return the function that computes the pivot of a block whose tiles are upcast one at a time."""
         ops, count = self.ops.pivot, self.count
-        kept = tuple([size for size, loop in zip(shape, self.loops, strict=True) if loop.is_kept])
+        kept_lengths = tuple([size for size, loop in zip(shape, self.loops, strict=True) if loop.is_kept])
 
-        def make(lengths: Lengths) -> TileFunction:
-            reduce = self.temporary_reduction(lengths, ops._replace(finish=None))
+        def build_tile(lengths: Lengths) -> TileFunction:
+            reduce = self.build_temporary_reduction(lengths, ops._replace(finish=None))
             return lambda tile, _pivot, _memory: reduce(upcast(tile))
 
-        totals = self.tilewise(shape, make, ops.combine)
+        totals = self.build_totals_function(shape, build_tile, ops.combine)
 
-        def find(block: Any) -> Any:
-            out = ops.scratch(block, kept)
+        def find_pivot(block: Any) -> Any:
+            out = ops.scratch(block, kept_lengths)
             for place, total in totals(block, None, None):
                 out[place] = total
             return out if ops.finish is None else ops.finish(out, count)
 
-        return find
+        return find_pivot
 
-    def tile(self, shape: Lengths) -> TileFunction:
-        """What is done with a tile of that shape: the sum of what it is transformed into."""
+    def build_tile_function(self, shape: Lengths) -> TileFunction:
+        """Return the function that transforms a tile of this shape by the pivot and sums the result."""
         transform, ops = self.ops.transform, self.ops.total
         *outer, last = shape
-        count, stays = prod(shape), self.loops[-1].is_kept
+        count, last_is_kept = prod(shape), self.loops[-1].is_kept
         if not self.schedule.unroll_last:
-            add = self.temporary_reduction(shape, ops)
+            add = self.build_temporary_reduction(shape, ops)
             return lambda part, pivot, memory: add(transform(part, pivot, memory[:count].reshape(shape)))
-        rest = tuple(outer)
-        one = self.temporary_reduction(rest, ops)
+        column_shape = tuple(outer)
+        reduce_column = self.build_temporary_reduction(column_shape, ops)
         count //= last
 
-        def each(part: Any, pivot: Any, memory: Any) -> Iterable[Any]:
-            here = memory[:count].reshape(rest)
+        def column_totals(part: Any, pivot: Any, memory: Any) -> Iterable[Any]:
+            column_memory = memory[:count].reshape(column_shape)
             for index in range(last):
-                yield one(transform(part[..., index], pivot[..., index if stays else 0], here))
+                yield reduce_column(
+                    transform(part[..., index], pivot[..., index if last_is_kept else 0], column_memory)
+                )
 
-        def side_by_side(part: Any, pivot: Any, memory: Any) -> Any:
-            found: Any = None
-            for index, total in enumerate(each(part, pivot, memory)):
-                if found is None:
-                    found = ops.scratch(total, (*total.shape, last))
-                found[..., index] = total
-            return found
+        def reduce_columns(part: Any, pivot: Any, memory: Any) -> Any:
+            result: Any = None
+            for index, total in enumerate(column_totals(part, pivot, memory)):
+                if result is None:
+                    result = ops.scratch(total, (*total.shape, last))
+                result[..., index] = total
+            return result
 
-        return side_by_side if stays else lambda *given: combine_pairwise(each(*given), ops.combine)
+        return reduce_columns if last_is_kept else lambda *given: combine_pairwise(column_totals(*given), ops.combine)
 
-    def temporary_reduction(self, shape: Lengths, ops: ReductionOps) -> UnaryFunction:
-        """The reduction of new memory of that shape."""
-        return self.reduction(temporary_loop_nest(shape, self.axes, ops.costs), shape, ops.costs.transform_bytes, ops)
+    def build_temporary_reduction(self, shape: Lengths, ops: ReductionOps) -> UnaryFunction:
+        """Return the function that reduces temporary memory of this shape."""
+        return self.build_reduction_of_nest(
+            temporary_loop_nest(shape, self.axes, ops.costs), shape, ops.costs.transform_bytes, ops
+        )
 
-    def reduction(self, nest: LoopNest, shape: Lengths, itemsize: int, ops: ReductionOps) -> UnaryFunction:
-        """The reduction of tensors of that shape, in the calls that are best, or in one."""
+    def build_reduction_of_nest(
+        self, loop_nest: LoopNest, shape: Lengths, itemsize: int, ops: ReductionOps
+    ) -> UnaryFunction:
+        """Return the function that reduces tensors of this shape by the best schedule, or in one call."""
         axes = tuple([axis for axis in self.axes if axis < len(shape)])
-        best = schedule_reduction(nest, itemsize, ops.costs)
-        if best is not None:
-            run = build_reduction(best, shape, axes, self.backend, ops)
-            return lambda tensor: run(tensor, None)
+        schedule = schedule_reduction(loop_nest, itemsize, ops.costs)
+        if schedule is not None:
+            reduce = build_reduction(schedule, shape, axes, self.backend, ops)
+            return lambda tensor: reduce(tensor, None)
         reduce_axis, scratch, finish = ops.reduce_axis, ops.scratch, ops.finish
         lengths = tuple([size for axis, size in enumerate(shape) if axis not in axes])
         count = prod([shape[axis] for axis in axes])
@@ -190,7 +208,7 @@ class _TwoPassBuilder:
 
 
 def combine_pairwise(parts: Iterable[Any], combine: Callable[..., Any]) -> Any:
-    """All of them combined: neighbours first, then what these gave, so that a sum of many loses few digits.
+    """Combine neighbours first and then their results, so that a sum of many terms loses fewer digits.
 
     >>> combine_pairwise("abcde", lambda one, other: f"({one}{other})")
     '(((ab)(cd))e)'
