@@ -1,4 +1,4 @@
-"""What a first call passes through: few frames, no planner twice, and an error of the planner once, as itself."""
+"""The cost of a first call: the number of Python frames, one run of the planner, and unchanged planner errors."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from plait._plan.contraction import search
 
 np = pytest.importorskip("numpy")
 
-SOURCE = str(Path(plait.__file__).parent)
-SLACK = 1.1
+PACKAGE_PATH = str(Path(plait.__file__).parent)
+FRAME_LIMIT_FACTOR = 1.1
 """The frames that are allowed depend a little on the Python version: of 3.12 on, list comprehensions have none."""
 
 
-def frames(call) -> Counter:
-    """How often each function of plait is entered."""
+def count_frames(call) -> Counter:
+    """Count how often each function of plait is entered during a call."""
     found: Counter = Counter()
 
     def count(frame, event, _):
-        if event == "call" and frame.f_code.co_filename.startswith(SOURCE):
-            found[frame.f_code.co_filename.removeprefix(SOURCE), frame.f_code.co_name] += 1
+        if event == "call" and frame.f_code.co_filename.startswith(PACKAGE_PATH):
+            found[frame.f_code.co_filename.removeprefix(PACKAGE_PATH), frame.f_code.co_name] += 1
 
     before = sys.getprofile()
     sys.setprofile(count)
@@ -42,7 +42,7 @@ IMAGES = np.zeros((2, 8, 6, 3))
 LARGE = np.zeros((16, 32, 64, 64), "f4")
 CHAIN = [np.ones(shape) for shape in ((20, 30), (30, 40), (40, 50))]
 
-CALLS = {
+CALLS_WITH_FRAME_LIMITS = {
     "rearrange": (
         lambda: plait.rearrange(IMAGES, "b h w c -> b (h w) c"),
         lambda: plait.rearrange(IMAGES, "b (h p) (w q) c -> b (h w) (p q c)", p=4, q=2),
@@ -62,22 +62,22 @@ CALLS = {
 """A call that loads what is needed, the first call that is counted, and how many frames it may pass."""
 
 
-@pytest.mark.parametrize("name", CALLS)
-def test_a_first_call_passes_few_frames(name, monkeypatch):
+@pytest.mark.parametrize("name", CALLS_WITH_FRAME_LIMITS)
+def test_first_call_enters_few_frames(name, monkeypatch):
     monkeypatch.setenv("PLAIT_KERNELS", "off")
-    load, call, most = CALLS[name]
+    load, call, most = CALLS_WITH_FRAME_LIMITS[name]
     load()
-    found = frames(call)
-    assert sum(found.values()) <= most * SLACK, found.most_common(20)
+    found = count_frames(call)
+    assert sum(found.values()) <= most * FRAME_LIMIT_FACTOR, found.most_common(20)
 
 
-def test_a_second_call_passes_two():
+def test_second_call_enters_two_frames():
     plait.rearrange(IMAGES, "b h w c -> b (h w) c")
-    found = frames(lambda: plait.rearrange(IMAGES, "b h w c -> b (h w) c"))
+    found = count_frames(lambda: plait.rearrange(IMAGES, "b h w c -> b (h w) c"))
     assert sum(found.values()) <= 3, found
 
 
-def test_a_list_of_tensors_takes_the_short_path_the_second_time():
+def test_second_call_with_a_list_of_tensors_enters_few_frames():
     calls = [
         lambda: plait.rearrange([IMAGES, IMAGES], "n b h w c -> b (n h) w c"),
         lambda: plait.reduce([IMAGES, IMAGES], "n b h w c -> b", "max"),
@@ -85,13 +85,13 @@ def test_a_list_of_tensors_takes_the_short_path_the_second_time():
     ]
     for call in calls:
         first = call()
-        found = frames(call)
+        found = count_frames(call)
         np.testing.assert_array_equal(call(), first)
         assert not any("slow_path" in file or "compile" in file for file, _ in found), found
         assert sum(found.values()) <= 12, found
 
 
-def test_an_einsum_is_planned_once(monkeypatch):
+def test_einsum_is_planned_once(monkeypatch):
     planned = []
     plan = contraction.plan_contraction
 
@@ -101,7 +101,7 @@ def test_an_einsum_is_planned_once(monkeypatch):
 
     monkeypatch.setattr(contraction, "plan_contraction", watched)
     plait.cache_clear()
-    found = frames(lambda: plait.einsum(*CHAIN, "i j, j k, k l -> i l"))
+    found = count_frames(lambda: plait.einsum(*CHAIN, "i j, j k, k l -> i l"))
     assert len(planned) == 1
     assert not any("_operations/einsum" in file and name == "lower" for file, name in found), found
 
@@ -118,7 +118,7 @@ def test_an_einsum_is_planned_once(monkeypatch):
     ],
     ids=["rearrange", "a list", "reduce", "einsum", "a pattern"],
 )
-def test_a_bug_in_the_planner_is_seen_once_as_itself(monkeypatch, call, kind):
+def test_planner_bug_is_raised_unchanged_after_one_attempt(monkeypatch, call, kind):
     planted = []
 
     def broken(*_, **__):
@@ -135,7 +135,7 @@ def test_a_bug_in_the_planner_is_seen_once_as_itself(monkeypatch, call, kind):
 
 
 @pytest.mark.parametrize(("tensors", "pattern"), [(CHAIN, "i j, j k, k l -> i l"), (CHAIN[:2], "i j, j k -> i k")])
-def test_a_path_that_is_asked_for_is_searched_once(monkeypatch, tensors, pattern):
+def test_requested_path_is_searched_once(monkeypatch, tensors, pattern):
     xp = pytest.importorskip("array_api_strict")
     searched = []
     find = search.find_path

@@ -1,4 +1,4 @@
-"""What a caller may ask of contractions: `plait.options`, and the wishes of one product."""
+"""`plait.options`, and the arguments of one einsum."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ CHAIN = "i j, j k, k l -> i l"
 
 
 @pytest.fixture
-def paths(monkeypatch):
-    """The path of every contraction that is decided."""
+def contraction_paths(monkeypatch):
+    """The contraction paths chosen during a test."""
     seen, choose = [], contraction.choose_contraction
 
     def watched(*arguments):
@@ -35,27 +35,27 @@ def paths(monkeypatch):
     return seen
 
 
-def test_a_path_is_taken_as_it_is_given(paths):
+def test_explicit_path_is_used(contraction_paths):
     for path in ([(1, 2), (0, 1)], [(0, 1), (0, 1)], ((0, 1, 2),), [(0, 2), (0, 1)]):
         with plait.options(contract=path):
             np.testing.assert_array_equal(plait.einsum(A, B, C, CHAIN), A @ B @ C)
-    assert paths == [((1, 2), (0, 1)), ((0, 1), (0, 1)), ((0, 1, 2),), ((0, 2), (0, 1))]
+    assert contraction_paths == [((1, 2), (0, 1)), ((0, 1), (0, 1)), ((0, 1, 2),), ((0, 2), (0, 1))]
 
 
-def test_a_path_of_numpy_is_taken(paths):
+def test_path_of_numpy_einsum_path_is_used(contraction_paths):
     found, _ = np.einsum_path("ij,jk,kl->il", A, B, C, optimize="optimal")
     with plait.options(contract=found):
         plait.einsum("ij,jk,kl->il", A, B, C)
-    assert paths == [tuple(found[1:])]
+    assert contraction_paths == [tuple(found[1:])]
 
 
-def test_what_a_path_leaves_over_is_contracted_at_the_end(paths):
+def test_incomplete_path_ends_with_one_contraction(contraction_paths):
     with plait.options(contract=[(1, 2)]):
         np.testing.assert_array_equal(plait.einsum(A, B, C, CHAIN), A @ B @ C)
-    assert paths == [((1, 2), (0, 1))]
+    assert contraction_paths == [((1, 2), (0, 1))]
 
 
-def test_a_function_finds_the_path(paths):
+def test_path_found_by_a_function(contraction_paths):
     seen = []
 
     def last_first(inputs, output, sizes, limit):
@@ -64,7 +64,7 @@ def test_a_function_finds_the_path(paths):
 
     with plait.options(contract=last_first, memory_limit=1000):
         plait.einsum(A, B, C, CHAIN)
-    assert paths == [((1, 2), (0, 1))]
+    assert contraction_paths == [((1, 2), (0, 1))]
     ((inputs, _, sizes, limit), *_) = seen
     assert len(inputs) == 3
     assert sorted(sizes.values()) == [2, 4, 5, 30]
@@ -72,7 +72,7 @@ def test_a_function_finds_the_path(paths):
 
 
 @pytest.mark.parametrize("how", ["auto", "greedy", "optimal", "dp", "branch-2", "cotengra"])
-def test_every_way_to_find_a_path_gives_the_same(how):
+def test_all_path_optimizers_give_the_same_result(how):
     if how not in ("auto", "greedy", "optimal"):
         pytest.importorskip("cotengra" if how == "cotengra" else "opt_einsum")
     rng = np.random.default_rng(0)
@@ -83,17 +83,17 @@ def test_every_way_to_find_a_path_gives_the_same(how):
         np.testing.assert_allclose(plait.einsum(*tensors, pattern), np.linalg.multi_dot(tensors), rtol=1e-12)
 
 
-def test_a_limit_of_memory(paths):
+def test_memory_limit(contraction_paths):
     outer = "i, j, i j -> i"  # i and j first would make 10 000 elements
     x, y = np.ones(100), np.ones((100, 100))
     with plait.options(contract="optimal", memory_limit=100):
         np.testing.assert_array_equal(plait.einsum(x, x, y, outer), y @ x * x)
     with plait.options(memory_limit=1):
         np.testing.assert_array_equal(plait.einsum(x, x, y, outer), y @ x * x)
-    assert paths == [((1, 2), (0, 1)), ((0, 1, 2),)]
+    assert contraction_paths == [((1, 2), (0, 1)), ((0, 1, 2),)]
 
 
-def test_options_nest_and_end():
+def test_nested_options_are_restored():
     assert CURRENT_OPTIONS.get() is None
     with plait.options(strict=True):
         with plait.options(contract="greedy"):
@@ -104,13 +104,13 @@ def test_options_nest_and_end():
     assert CURRENT_OPTIONS.get() is None
 
 
-def test_options_end_with_an_error():
+def test_options_are_restored_after_an_error():
     with pytest.raises(ZeroDivisionError), plait.options(strict=True):
         raise ZeroDivisionError
     assert CURRENT_OPTIONS.get() is None
 
 
-def test_one_object_serves_many_blocks():
+def test_options_object_can_be_entered_repeatedly():
     strict = plait.options(strict=True)
     for _ in range(2):
         with strict, strict:
@@ -127,7 +127,7 @@ def is_strict():
     return False
 
 
-def test_options_hold_for_one_thread():
+def test_options_apply_to_one_thread():
     found, inside, outside = {}, threading.Event(), threading.Event()
 
     def other():
@@ -145,7 +145,7 @@ def test_options_hold_for_one_thread():
     assert found == {"this": True, "other": False}
 
 
-def test_options_hold_for_one_task():
+def test_options_apply_to_one_asyncio_task():
     found = {}
 
     async def strict():
@@ -168,7 +168,7 @@ def test_options_hold_for_one_task():
     assert found == {"strict": True, "child": True, "lax": False}
 
 
-def test_no_call_is_served_what_another_asked_for():
+def test_calls_with_different_options_are_cached_separately():
     product = plait.compile("i j, j k -> i")
     for call in (
         lambda: plait.einsum(A, B, "i j, j k -> i"),
@@ -185,7 +185,7 @@ def test_no_call_is_served_what_another_asked_for():
     ("pattern", "lonely"),
     [("i j, j k -> i", "k stands"), ("a b c ->", "a, b and c stand"), ("3 b, b -> b", "3 stands")],
 )
-def test_strict_names_every_axis_that_is_summed_alone(pattern, lonely):
+def test_strict_error_names_all_implicitly_summed_axes(pattern, lonely):
     tensors = [np.ones((3, 3)), np.ones((3, 3))] if "j k" in pattern else [np.ones((3, 3)), np.ones(3)]
     tensors = [np.ones((3, 3, 3))] if "a b c" in pattern else tensors
     with plait.options(strict=True), pytest.raises(plait.AxisError) as caught:
@@ -194,7 +194,7 @@ def test_strict_names_every_axis_that_is_summed_alone(pattern, lonely):
     assert plait.einsum(*tensors, pattern) is not None
 
 
-def test_strict_leaves_alone_what_two_tensors_share():
+def test_strict_allows_sums_over_shared_axes():
     with plait.options(strict=True):
         assert plait.einsum(A, B, "i j, j k -> i k").shape == (2, 4)
         assert plait.einsum("ij,kj->ik", A, A).shape == (2, 2)
@@ -214,7 +214,7 @@ def test_strict_leaves_alone_what_two_tensors_share():
         ("b d, d dd -> b dd", None),
     ],
 )
-def test_a_name_that_is_nearly_another_is_warned_of_once(pattern, warned):
+def test_likely_typo_warns_once(pattern, warned):
     tensors = [np.ones((3,) * len(term.split())) for term in pattern.split("->")[0].split(",")]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -227,19 +227,19 @@ def test_a_name_that_is_nearly_another_is_warned_of_once(pattern, warned):
         assert warning.filename == __file__
 
 
-def test_letters_of_the_classical_form_are_nobodys_misspelling():
+def test_classical_equations_never_warn_of_typos():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         plait.einsum("aA,a->a", np.ones((2, 3)), np.ones(2))
 
 
 @pytest.mark.parametrize("path", [[(0, 5)], [(0, 0)], [()], [(0, 1), (0, 1), (0, 1)]])
-def test_a_path_that_does_not_fit_is_an_error(path):
+def test_invalid_path_raises(path):
     with plait.options(contract=path), pytest.raises(plait.AxisError, match="PLT214"):
         plait.einsum(A, B, C, CHAIN)
 
 
-def test_what_no_framework_but_jax_has_is_an_error():
+def test_jax_arguments_raise_for_other_frameworks():
     for wish in ({"precision": "highest"}, {"preferred_element_type": np.float32}):
         with pytest.raises(plait.BackendError, match="PLT512"):
             plait.einsum(A, B, "i j, j k -> i k", **wish)
@@ -247,7 +247,7 @@ def test_what_no_framework_but_jax_has_is_an_error():
             plait.compile("i j, j k -> i k").einsum(A, B, **wish)
 
 
-def test_options_of_an_unknown_rank_are_those_of_a_path():
+def test_explicit_path_with_unknown_shapes():
     """Where sizes are symbols, a path that is given is taken, and its meetings are the framework's einsum."""
     torch = pytest.importorskip("torch")
 
@@ -263,7 +263,7 @@ def test_options_of_an_unknown_rank_are_those_of_a_path():
 # what a call keeps, and takes
 
 
-def peak(call):
+def peak_memory(call):
     call()
     gc.collect()
     tracemalloc.start()
@@ -285,23 +285,23 @@ def peak(call):
         ("ij->", [(1000, 1000)]),
     ],
 )
-def test_no_more_memory_than_the_result_and_what_must_be(equation, shapes):
+def test_einsum_peak_memory(equation, shapes):
     """Copies of operands and intermediate results are avoided here altogether."""
     tensors = [np.ones(shape, np.float32) for shape in shapes]
-    most, result = peak(lambda: plait.einsum(equation, *tensors))
+    most, result = peak_memory(lambda: plait.einsum(equation, *tensors))
     assert most <= result + 16_384  # objects of Python, and what NumPy buffers
 
 
-def test_intermediate_results_are_let_go():
+def test_intermediate_results_are_freed():
     """A chain of squares: two of them at a time, however long the chain."""
     square = np.eye(200, dtype=np.float32)
     pattern = ", ".join(f"a{n} a{n + 1}" for n in range(12)) + " -> a0 a12"
     with plait.options(contract=[(0, 1)] + [(0, 10 - n) for n in range(10)]):
-        most, result = peak(lambda: plait.einsum(*[square] * 12, pattern))
+        most, result = peak_memory(lambda: plait.einsum(*[square] * 12, pattern))
     assert most <= 2 * result + 16_384
 
 
-def test_no_tensor_is_kept():
+def test_einsum_keeps_no_tensor_alive():
     class Traceable(np.ndarray):
         pass
 

@@ -1,4 +1,4 @@
-"""What once went wrong, each a few lines."""
+"""Bugs that were fixed, each as a small test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ X = np.arange(6.0).reshape(2, 3)
 MASKED = np.ma.MaskedArray(X, mask=X > 3)
 
 
-def test_a_stretched_ellipsis_beside_a_group():
+def test_broadcast_ellipsis_next_to_a_group():
     one, other = np.arange(6.0).reshape(1, 6), np.arange(10.0).reshape(5, 2)
     result = plait.einsum(one, other, "... (a b), ... a -> ... b")
     assert np.allclose(result, np.einsum("...ab,...a->...b", one.reshape(1, 2, 3), other))
@@ -27,7 +27,7 @@ def test_a_stretched_ellipsis_beside_a_group():
     )
 
 
-def test_steps_after_a_scalar():
+def test_nodes_after_a_scalar_result():
     assert plait.einsum(X, "a b -> 1").tolist() == [15]
     assert plait.einsum(X[0], X[0], "a, a -> 1 1").tolist() == [[5]]
     assert plait.compile("a b -> () 1").einsum(X).tolist() == [[15]]
@@ -36,19 +36,19 @@ def test_steps_after_a_scalar():
     assert plait.einsum(np.float64(3), X, ", a (b c) -> a b c", b=3).shape == (2, 3, 1)
 
 
-def test_a_scalar_that_is_copied_between_units():
+def test_repeat_of_a_scalar_between_unit_axes():
     assert plait.repeat(np.float64(3.0), "-> 1 a 1", a=2).tolist() == [[[3.0], [3.0]]]
     assert plait.repeat(np.int64(3), "-> () (a b)", a=0, b=2).shape == (1, 0)
 
 
-def test_scalars_and_arrays_packed_together():
+def test_pack_of_scalars_and_arrays():
     packed, shapes = plait.pack([X, X.sum()], "*")
     assert packed.tolist() == [0, 1, 2, 3, 4, 5, 15]
     assert shapes == [(2, 3), ()]
     assert plait.pack([np.float64(1), X], "*")[0].shape == (7,)
 
 
-def test_masks_are_kept_or_refused():
+def test_masked_arrays_keep_masks_or_raise():
     assert plait.repeat(MASKED, "a b -> a b r", r=2).sum() == 12
     assert plait.repeat(MASKED, "a b -> (r a) b", r=2).sum() == 12
     assert plait.rearrange([MASKED, MASKED], "n a b -> (n a b)").sum() == 12
@@ -64,20 +64,28 @@ def test_masks_are_kept_or_refused():
             call()
 
 
-NONSENSE = [[(np.int64(-5),), (8,)], [(np.float32(1),), (2,)], [(None,), (2,)], 5, None, [(True,), (2,)], [("1",)]]
+INVALID_PACKED_SHAPES = [
+    [(np.int64(-5),), (8,)],
+    [(np.float32(1),), (2,)],
+    [(None,), (2,)],
+    5,
+    None,
+    [(True,), (2,)],
+    [("1",)],
+]
 
 
-@pytest.mark.parametrize("shapes", NONSENSE, ids=str)
-def test_nonsense_packed_shapes(shapes):
+@pytest.mark.parametrize("shapes", INVALID_PACKED_SHAPES, ids=str)
+def test_invalid_packed_shapes_raise(shapes):
     with pytest.raises(plait.SizeError, match="PLT309"):
         plait.unpack(X, shapes, "a *")
 
 
-def test_packed_shapes_may_be_of_numpys_integers():
+def test_packed_shapes_of_numpy_integers():
     assert [part.shape for part in plait.unpack(X, [(np.int64(-1),), np.array([1])], "a *")] == [(2, 2), (2, 1)]
 
 
-def test_axes_may_be_named_like_parameters():
+def test_axis_names_equal_to_parameter_names():
     for name in "operation cls shape self name details backend sizes tensors more given".split():
         text = f"({name} b) -> {name} b"
         assert plait.compile(text, **{name: 3}).view(np.zeros(6)).shape == (3, 2)
@@ -88,7 +96,7 @@ def test_axes_may_be_named_like_parameters():
     assert plait.explain("(pattern b) -> pattern b", (6,), pattern=3).lines[-1].shape == (3, 2)
 
 
-def test_what_a_callable_holds_is_let_go():
+def test_closures_are_not_kept_alive():
     class Held:
         pass
 
@@ -106,7 +114,7 @@ def test_what_a_callable_holds_is_let_go():
         assert reference() is None
 
 
-def test_tensors_are_not_kept():
+def test_tensors_are_not_kept_alive():
     x = np.zeros((2, 3)).view(type("Mine", (np.ndarray,), {}))
     reference = weakref.ref(x)
     plait.rearrange(x, "a b -> b a")
@@ -116,7 +124,7 @@ def test_tensors_are_not_kept():
     assert reference() is None
 
 
-def test_mistakes_in_shapes():
+def test_invalid_shapes_raise():
     for call in (
         lambda: plait.compile("a -> a").output_shape(5),
         lambda: plait.explain("a -> a", 5),
@@ -127,12 +135,12 @@ def test_mistakes_in_shapes():
     assert plait.explain("a -> a", (np.int64(5),)).lines[-1].shape == (5,)
 
 
-def test_dates_have_a_mean():
+def test_mean_of_datetimes():
     times = np.array([[1, 3], [5, 7]], "m8[s]")
     assert plait.reduce(times, "a b -> a", "mean").tolist() == times.mean(1).tolist()
 
 
-def test_the_second_arrow_is_shown():
+def test_error_points_at_the_second_arrow():
     with pytest.raises(plait.PatternSyntaxError) as caught:
         plait.einsum("a->b->c", X)
     assert caught.value.spans == ((4, 6),)

@@ -1,4 +1,4 @@
-"""Kernels broken on purpose: the tests must notice."""
+"""Kernels with a deliberate fault must fail the tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kernels import test_copies, test_reductions, views
 
 
 @pytest.mark.parametrize("fault", [lambda out: out.fill(0), lambda out: out.flat.__setitem__(-1, 7)])
-def test_a_wrong_result_is_noticed(fault, monkeypatch):
+def test_broken_kernel_is_detected(fault, monkeypatch):
     whole = views.fill
 
     def broken(*arguments):
@@ -22,6 +22,6 @@ def test_a_wrong_result_is_noticed(fault, monkeypatch):
     for module in (test_copies, test_reductions):
         monkeypatch.setattr(module, "fill", broken)
     with pytest.raises(AssertionError):
-        test_copies.check(np.arange(1, 13, dtype="f4").reshape(3, 4).T, np.zeros((4, 3), "f4"))
+        test_copies.assert_copy_equals_numpy(np.arange(1, 13, dtype="f4").reshape(3, 4).T, np.zeros((4, 3), "f4"))
     with pytest.raises(AssertionError):
-        test_reductions.check("max", "float32", ([4, 5], [1, 0], [1, 1], [0, 0]), 1, 0)
+        test_reductions.assert_reduction_equals_numpy("max", "float32", ([4, 5], [1, 0], [1, 1], [0, 0]), 1, 0)

@@ -1,4 +1,4 @@
-"""Reductions, against NumPy's own."""
+"""Reductions by kernels equal those of NumPy."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ UFUNCS = {
     "any": np.logical_or,
     "all": np.logical_and,
 }
-FAST = [("max", "float32"), ("sum", "float32"), ("sum", "float64"), ("sum", "int8"), ("max", "float16")]
-FLOATING = ("float16", "float32", "float64", "complex64", "complex128")
-ALL = [
+VECTORIZED_CASES = [("max", "float32"), ("sum", "float32"), ("sum", "float64"), ("sum", "int8"), ("max", "float16")]
+FLOAT_DTYPES = ("float16", "float32", "float64", "complex64", "complex128")
+ALL_CASES = [
     *((name, dtype) for name in UFUNCS for dtype in NUMBERS),
-    *(("mean", dtype) for dtype in FLOATING),
+    *(("mean", dtype) for dtype in FLOAT_DTYPES),
     *((name, dtype) for name in ("min", "max") for dtype in ("M8[s]", "m8[ns]")),
 ]
 
 
-def expected(name, source, reduced):
+def reduce_with_numpy(name, source, reduced):
     axes = tuple(range(source.ndim - reduced, source.ndim))
     with np.errstate(all="ignore"):
         if name in UFUNCS and not (name in ("sum", "prod") and source.dtype.kind in "fc"):
@@ -42,7 +42,7 @@ def expected(name, source, reduced):
         return np.asarray(UFUNCS[name].reduce(wide, axes)).astype(source.dtype)
 
 
-def same(name, mine, theirs, source):
+def assert_same(name, mine, theirs, source):
     if name not in ("sum", "prod", "mean") or source.dtype.kind in "biu":
         np.testing.assert_array_equal(mine, theirs)
         return
@@ -58,39 +58,39 @@ def same(name, mine, theirs, source):
         )
 
 
-def check(name, dtype, layout, reduced, seed):
+def assert_reduction_equals_numpy(name, dtype, layout, reduced, seed):
     source = view(random_values(dtype, seed), layout)
     reduced = min(reduced, source.ndim)
     if reduced:
-        same(name, fill(name, source, reduced), expected(name, source, reduced), source)
+        assert_same(name, fill(name, source, reduced), reduce_with_numpy(name, source, reduced), source)
 
 
-@pytest.mark.parametrize(("name", "dtype"), FAST)
+@pytest.mark.parametrize(("name", "dtype"), VECTORIZED_CASES)
 @given(layout=layouts(), reduced=st.integers(1, 6), seed=st.integers(0, 99))
 @settings(max_examples=150)
-def test_any_layout(name, dtype, layout, reduced, seed):
-    check(name, dtype, layout, reduced, seed)
+def test_reduction_of_any_layout(name, dtype, layout, reduced, seed):
+    assert_reduction_equals_numpy(name, dtype, layout, reduced, seed)
 
 
-@pytest.mark.parametrize(("name", "dtype"), [*FAST, ("mean", "float32"), ("mean", "float64")])
+@pytest.mark.parametrize(("name", "dtype"), [*VECTORIZED_CASES, ("mean", "float32"), ("mean", "float64")])
 @pytest.mark.parametrize("channels", [1, 2, 3, 5, 16, 33])
 @pytest.mark.parametrize("side", [2, 3, 8, 9])
-def test_windows_of_pictures(name, dtype, channels, side):
+def test_pooling_of_images(name, dtype, channels, side):
     values = np.resize(random_values(dtype, side), (2, 2, side, 70, side, channels))
     source = values.transpose(0, 1, 3, 5, 2, 4)
-    same(name, fill(name, source, 2), expected(name, source, 2), source)
+    assert_same(name, fill(name, source, 2), reduce_with_numpy(name, source, 2), source)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "dtype"), [case for case in ALL if why_not(case[0], np.dtype(case[1])) is None])
+@pytest.mark.parametrize(("name", "dtype"), [case for case in ALL_CASES if why_not(case[0], np.dtype(case[1])) is None])
 @given(layout=layouts(), reduced=st.integers(1, 6), seed=st.integers(0, 99))
 @settings(max_examples=60)
-def test_every_reduction_of_every_type(name, dtype, layout, reduced, seed):
-    check(name, dtype, layout, reduced, seed)
+def test_every_reduction_of_every_dtype(name, dtype, layout, reduced, seed):
+    assert_reduction_equals_numpy(name, dtype, layout, reduced, seed)
 
 
 @pytest.mark.parametrize("name", ["min", "max"])
-def test_no_number_of_half_precision_has_its_usual_bits(name):
+def test_half_precision_results_are_bit_identical(name):
     source = np.ones((3, 40), "f2")
     source[0, 7], source[1, 8] = np.nan, -np.inf
     np.testing.assert_array_equal(fill(name, source, 1).view("u2"), UFUNCS[name].reduce(source, 1).view("u2"))
@@ -103,7 +103,7 @@ def test_no_number_of_half_precision_has_its_usual_bits(name):
         *(("std", "f4"), ("max", "S3"), ("max", "i4,i4")),
     ],
 )
-def test_what_has_no_kernel(name, dtype):
+def test_reductions_without_a_kernel(name, dtype):
     dtype = np.dtype(dtype)
     assert why_not(name, dtype) == f"no kernel computes {name} of {dtype}" or dtype.hasobject
     assert filling(name, (3, 4), (4 * dtype.itemsize, dtype.itemsize), 1, (8,), dtype) is None

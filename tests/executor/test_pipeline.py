@@ -1,4 +1,4 @@
-"""Patterns one after the other, by one plan where there is one; as an object; and mistakes in them."""
+"""`PatternPipeline`: which stages fuse into one pattern, its methods, and its error messages."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ np = pytest.importorskip("numpy")
 from pipelines import assert_same, compose_all, counting_array, to_pattern  # noqa: E402
 
 
-def segments(composed, *shapes, operation="rearrange", reduction=""):
+def fused_segments(composed, *shapes, operation="rearrange", reduction=""):
     return fuse_stages_for_shapes(operation, composed._stages, shapes, reduction).segments
 
 
 # One plan
 
 
-def test_what_is_split_and_merged_again_is_the_tensor_itself():
+def test_inverse_stages_fuse_to_the_identity():
     x = counting_array(2, 12, 5)
     split = to_pattern("b (h p) c -> p b c h", p=3)
     assert (split >> split.inverse()).rearrange(x) is x
@@ -35,7 +35,7 @@ def test_what_is_split_and_merged_again_is_the_tensor_itself():
     assert (split >> split.inverse()).view(x) is x
 
 
-ONE = [
+FUSED_CASES = [
     ("b h w c -> b c h w >> n c h w -> n (c h w)", ((2, 3, 4, 5),), "b h w c -> b (c h w)", {}),
     ("b (h w:6) -> b h w >> b (h p:2) w -> b (h p w)", ((2, 24),), "b h_p_w -> b h_p_w", {}),
     ("b (h w:6) -> b h w >> b h w -> b (h w)", ((2, 24),), "b h_w -> b h_w", {}),
@@ -71,7 +71,7 @@ ONE = [
 """Patterns, with some sizes written behind a colon; the shapes; and the one pattern."""
 
 
-def read(text):
+def read_stages(text):
     """A composition as it is written in the table."""
     return compose_all(
         [
@@ -81,18 +81,20 @@ def read(text):
     )
 
 
-@pytest.mark.parametrize(("composition", "shapes", "text", "sizes"), ONE)
-def test_the_one_pattern(composition, shapes, text, sizes):
-    composed = read(composition)
+@pytest.mark.parametrize(("composition", "shapes", "text", "sizes"), FUSED_CASES)
+def test_stages_fuse_into_one_pattern(composition, shapes, text, sizes):
+    composed = read_stages(composition)
     explained = composed.explain(*shapes)
     operation = explained.operation
-    (segment,) = segments(composed, *shapes, operation=operation, reduction="sum" if operation == "reduce" else "")
+    (segment,) = fused_segments(
+        composed, *shapes, operation=operation, reduction="sum" if operation == "reduce" else ""
+    )
     assert segment.stage == (text, tuple(sizes.items()))
     assert explained.lines == plait.explain(text, *shapes, **sizes).lines
     assert explained.lines[-1].shape == composed.output_shape(*shapes)
 
 
-IN_TURN = [
+UNFUSED_CASES = [
     ("a b -> (a b) >> (c d:4) -> d c", ((2, 6),), "", "dimension 0 between them is a*b = 2*6 and then c*d = 3*4"),
     ("a -> a 2 >> a b -> a", ((3,),), "sum", "an axis that the first adds is combined by the second"),
     ("a b -> a >> a -> a 2", ((3, 4),), "sum", "one operation does not both drop and add axes"),
@@ -104,37 +106,37 @@ IN_TURN = [
 """Compositions that are not one pattern, the reduction, and the reason."""
 
 
-@pytest.mark.parametrize(("composition", "shapes", "reduction", "reason"), IN_TURN)
-def test_one_after_the_other(composition, shapes, reduction, reason):
-    composed = read(composition)
+@pytest.mark.parametrize(("composition", "shapes", "reduction", "reason"), UNFUSED_CASES)
+def test_stages_that_do_not_fuse(composition, shapes, reduction, reason):
+    composed = read_stages(composition)
     operation = "reduce" if reduction else "einsum" if "a a" in composition else "rearrange"
     found = fuse_stages_for_shapes(operation, composed._stages, shapes, reduction)
     assert [segment.stage for segment in found.segments] == list(composed._stages)
     assert found.reasons[0].startswith(reason)
 
 
-def test_what_two_refuse_three_may_allow():
+def test_third_stage_may_make_fusion_possible():
     halves, thirds = to_pattern("(a b) -> a b", a=2), to_pattern("(c d) -> c d", c=3)
     refused = halves.inverse() >> thirds
-    assert [segment.stage for segment in segments(refused, (2, 6))] == list(refused._stages)
+    assert [segment.stage for segment in fused_segments(refused, (2, 6))] == list(refused._stages)
     composed = halves >> halves.inverse() >> thirds >> thirds.inverse()
-    (segment,) = segments(composed, (12,))
+    (segment,) = fused_segments(composed, (12,))
     assert segment.stage[0] == "c_d -> c_d"
     x = np.arange(12)
     assert composed.rearrange(x) is x
 
 
-def test_part_of_a_chain_may_be_one():
+def test_part_of_a_pipeline_fuses():
     one, two, three = to_pattern("a b -> b a"), to_pattern("b a -> (a b)"), to_pattern("(c d) -> c d", c=3)
     composed = one >> two >> three
-    assert [segment.stage for segment in segments(composed, (2, 6))] == [("a b -> (a b)", ()), *three._stages]
+    assert [segment.stage for segment in fused_segments(composed, (2, 6))] == [("a b -> (a b)", ()), *three._stages]
     x = np.arange(12).reshape(2, 6)
     for _ in range(2):
         assert_same(composed.rearrange(x), three.rearrange(two.rearrange(one.rearrange(x))))
-    assert str(composed.explain((2, 6))) == CHAIN
+    assert str(composed.explain((2, 6))) == CHAIN_EXPLANATION
 
 
-CHAIN = """\
+CHAIN_EXPLANATION = """\
 plait.compile('a b -> b a') >> plait.compile('b a -> (a b)') >> plait.compile('(c d) -> c d', c=3)
 rearrange  a b -> (a b)
   input     2 6   a b
@@ -147,7 +149,7 @@ rearrange  (c d) -> c d   c=3
   output    3 4   c d"""
 
 
-def test_a_reduction_that_cannot_be_merged_still_merges_the_rest():
+def test_stages_around_an_unmergeable_reduction_fuse():
     composed = (
         to_pattern("a b c -> c b a") >> to_pattern("c b a -> c b") >> to_pattern("c b -> b c") >> to_pattern("b c -> b")
     )
@@ -158,21 +160,21 @@ def test_a_reduction_that_cannot_be_merged_still_merges_the_rest():
     np.testing.assert_allclose(composed.reduce(x, lambda tensor, axes: tensor.max(axes)), x.max((0, 2)))
 
 
-def test_units_that_are_combined_are_not_forgotten():
+def test_unit_axes_survive_fusion():
     x = counting_array(2, 3)
     composed = to_pattern("a b -> a b 1") >> to_pattern("a b c -> a b")
     assert composed.reduce(x, "any").dtype == bool
     assert (to_pattern("a b -> a b 1") >> to_pattern("a b 1 -> a b")).reduce(x, "any") is x
 
 
-def test_a_stretched_ellipsis_is_no_axis_of_the_seam():
+def test_broadcast_ellipsis_does_not_fuse():
     x, y = counting_array(4, 1, 3), counting_array(5, 3)
     composed = to_pattern("c a b -> a b c") >> to_pattern("... b c, ... b -> ... c")
     assert_same(composed.einsum(x, y), np.einsum("xbc,xb->xc", np.broadcast_to(x.transpose(1, 2, 0), (5, 3, 4)), y))
-    assert len(segments(composed, (4, 1, 3), (5, 3), operation="einsum")) == 1
+    assert len(fused_segments(composed, (4, 1, 3), (5, 3), operation="einsum")) == 1
 
 
-def test_a_chain_of_products_is_one_contraction():
+def test_chain_of_matrix_products_fuses_into_one_einsum():
     a, b, c = counting_array(40, 2), counting_array(2, 40), counting_array(40, 2)
     composed = to_pattern("i j, j k -> i k") >> to_pattern("i k, k l -> i l")
     assert_same(composed.einsum(a, b, c), a @ b @ c)
@@ -187,7 +189,7 @@ def test_a_chain_of_products_is_one_contraction():
         ("b h w c -> (w h) c b", "(n 16) c b -> b n c", "n c b, c k -> k b n"),
     ],
 )
-def test_the_rearranged_copy_is_never_written(first, pool, product):
+def test_fusion_avoids_the_memory_of_a_rearranged_copy(first, pool, product):
     x, weight = np.ones((4, 64, 64, 32)), np.ones((32, 8))
     first = to_pattern(first)
     pool, product = to_pattern(pool, **({"b": 4} if "(b n)" in pool else {})), to_pattern(product)
@@ -198,10 +200,10 @@ def test_the_rearranged_copy_is_never_written(first, pool, product):
         (lambda: multiplied.einsum(x, weight), lambda: product.einsum(first.rearrange(x), weight)),
     ):
         assert_same(call(), separately())
-        assert peak(call) < x.nbytes / 2 < x.nbytes <= peak(separately)
+        assert peak_memory(call) < x.nbytes / 2 < x.nbytes <= peak_memory(separately)
 
 
-def peak(call):
+def peak_memory(call):
     """The most memory that a call asks for at a time, in bytes."""
     gc.collect()
     tracemalloc.start()
@@ -212,7 +214,7 @@ def peak(call):
         tracemalloc.stop()
 
 
-def test_a_view_of_the_whole_where_a_part_would_copy():
+def test_pipeline_view_where_one_stage_alone_would_copy():
     x = counting_array(2, 12, 5)
     first = to_pattern("a b c -> c (b a)")
     with pytest.raises(plait.CopyRequiredError):
@@ -221,7 +223,7 @@ def test_a_view_of_the_whole_where_a_part_would_copy():
     assert composed.view(x) is x
     with pytest.raises(plait.CopyRequiredError) as caught:
         (first >> to_pattern("c (b a) -> b (a c)", a=2)).view(x)
-    assert str(caught.value) == TEXTS["a copy"]
+    assert str(caught.value) == EXPECTED_MESSAGES["a copy"]
     with pytest.raises(plait.CopyRequiredError):
         composed.view([x[0], x[1]])
 
@@ -229,7 +231,7 @@ def test_a_view_of_the_whole_where_a_part_would_copy():
 # As an object
 
 
-def test_equal_compositions_are_equal_and_hash_alike():
+def test_equality_and_hash_of_pipelines():
     one, two, three = to_pattern("a b -> b a"), to_pattern("b (h p) -> b h p", p=2), to_pattern("... -> (...)")
     composed = one >> two >> three
     assert composed == one >> (two >> three)
@@ -253,14 +255,14 @@ def test_equal_compositions_are_equal_and_hash_alike():
 
 
 @pytest.mark.parametrize("other", ["a b -> b a", None, 3, np.zeros(2), plait.rearrange])
-def test_only_patterns_follow_patterns(other):
+def test_composition_with_another_type_raises(other):
     with pytest.raises(TypeError):
         to_pattern("a b -> b a") >> other
     with pytest.raises(TypeError):
         other >> to_pattern("a b -> b a")
 
 
-def test_inverse():
+def test_inverse_of_a_pipeline():
     split, merge = to_pattern("b (h p) c -> b h p c", p=2), to_pattern("b h p c -> p b (h c)")
     composed = split >> merge
     x = counting_array(2, 6, 5)
@@ -276,7 +278,7 @@ def test_inverse():
         (to_pattern("a b -> b a") >> to_pattern("b a, a c -> b c")).inverse()
 
 
-def test_output_shape():
+def test_output_shape_of_a_pipeline():
     composed = to_pattern("b (h p) -> b h p", p=2) >> to_pattern("b h p, p k -> k (b h)")
     assert composed.output_shape((3, 8), (2, 5)) == (5, 12)
     assert composed.output_shape((None, 8), (2, None)) == (None, None)
@@ -292,7 +294,7 @@ def test_output_shape():
             composed.explain(*shapes)
 
 
-def test_a_second_call_is_one_look_up(monkeypatch):
+def test_second_call_of_a_pipeline_is_one_look_up(monkeypatch):
     x, y = counting_array(2, 12), counting_array(12, 3)
     composed = to_pattern("a (b c) -> c b a", c=3) >> to_pattern("c b a -> a (c b)")
     product = to_pattern("a b -> b a") >> to_pattern("b a, b c -> a c")
@@ -311,7 +313,7 @@ def test_a_second_call_is_one_look_up(monkeypatch):
         assert_same(call(), result)
 
 
-def test_a_composition_keeps_a_bounded_number_of_calls():
+def test_pipeline_caches_a_bounded_number_of_calls():
     from plait._pattern import CALLS
 
     composed = to_pattern("a b -> b a") >> to_pattern("b a -> (a b)")
@@ -320,7 +322,7 @@ def test_a_composition_keeps_a_bounded_number_of_calls():
     assert 0 < len(composed._calls) <= CALLS
 
 
-def test_a_callable_is_not_kept_with_what_it_holds():
+def test_pipeline_does_not_keep_closures_alive():
     class Held:
         pass
 
@@ -333,14 +335,14 @@ def test_a_callable_is_not_kept_with_what_it_holds():
     assert seen() is None
 
 
-def test_lists_are_stacked_once():
+def test_pipeline_stacks_a_list_of_tensors_once():
     x = counting_array(2, 3)
     composed = to_pattern("n a b -> b a n") >> to_pattern("b a n -> (n a) b")
     assert_same(composed.rearrange([x, x + 1]), np.concatenate([x, x + 1]))
     assert_same((to_pattern("n a -> a n") >> to_pattern("a n, a k -> n k")).einsum([x[0], x[1]], x.T), x @ x.T)
 
 
-def test_what_options_ask_is_asked_of_the_whole():
+def test_options_apply_to_the_whole_pipeline():
     a, b, c = counting_array(4, 2), counting_array(2, 4), counting_array(4, 2)
     composed = to_pattern("i j, j k -> i k") >> to_pattern("i k, k l -> i l")
     with plait.options(contract=[(0, 2), (0, 1)]):
@@ -349,7 +351,7 @@ def test_what_options_ask_is_asked_of_the_whole():
         (to_pattern("a b -> b a") >> to_pattern("b a -> b")).einsum(a)
 
 
-def test_a_warning_is_about_one_pattern():
+def test_typo_warning_names_one_stage():
     x, y = counting_array(2, 3), counting_array(2, 4)
     alike = to_pattern("b d -> d b") >> to_pattern("x b, b dd -> dd")
     with warnings.catch_warnings():
@@ -389,7 +391,7 @@ MISTAKES = {
     "no tensor": lambda: (to_pattern("a b -> b a") >> to_pattern("b a -> a b")).rearrange(5),
     "a copy": lambda: (to_pattern("a b c -> c (b a)") >> to_pattern("c (b a) -> b (a c)", a=2)).view(X),
 }
-TEXTS = {
+EXPECTED_MESSAGES = {
     "the rank": """\
 [PLT304] the input has rank 2, and the pattern 'a b c' has 3 dimensions
   a b c -> a (b c)
@@ -469,13 +471,13 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_mistakes_are_told_in_the_words_of_the_pattern(name):
+def test_error_messages_quote_the_stage(name):
     with pytest.raises(plait.PlaitError) as caught:
         MISTAKES[name]()
-    assert str(caught.value) == TEXTS[name]
+    assert str(caught.value) == EXPECTED_MESSAGES[name]
 
 
-def test_a_reduction_that_becomes_one_repeat_is_kept():
+def test_reduce_that_fuses_into_a_repeat():
     composed = plait.compile("a -> a b", b=2) >> plait.compile("a b -> b a")
     x = np.arange(3.0)
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""Compositions on other frameworks, and while a tracer watches."""
+"""Pipelines with PyTorch and JAX, eager and under their compilers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ np = pytest.importorskip("numpy")
 from pipelines import to_pattern  # noqa: E402
 
 
-def test_torch():
+def test_pipeline_with_torch():
     torch = pytest.importorskip("torch")
     x = torch.arange(120).reshape(2, 12, 5)
     split = to_pattern("a (b r) c -> r (a b) c", r=3)
@@ -22,7 +22,7 @@ def test_torch():
 
 
 @pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
-def test_torch_compile(dynamic):
+def test_pipeline_under_torch_compile(dynamic):
     torch = pytest.importorskip("torch")
     torch._dynamo.reset()
     moved = to_pattern("a (b r) c -> r (a b) c", r=3) >> to_pattern("r n c -> (c n) r")
@@ -44,7 +44,7 @@ def test_torch_compile(dynamic):
             torch.testing.assert_close(ours, theirs)
 
 
-def test_a_mistake_under_torch_compile():
+def test_pipeline_error_under_torch_compile():
     torch = pytest.importorskip("torch")
     torch._dynamo.reset()
     composed = to_pattern("a b -> b a") >> to_pattern("b a -> b")
@@ -59,7 +59,7 @@ def test_a_mistake_under_torch_compile():
     assert torch.equal(torch.compile(function, backend="eager")(x), x + 6)
 
 
-def test_jax():
+def test_pipeline_under_jax_jit():
     jax = pytest.importorskip("jax")
     x = jax.numpy.arange(120.0).reshape(2, 12, 5)
     split = to_pattern("a (b r) c -> r (a b) c", r=3)

@@ -1,6 +1,6 @@
-"""Large tensors: every way to reduce and to copy gives what one call of the framework's gives.
+"""Large tensors: every schedule of a reduction or a copy gives the result of one framework call.
 
-Which way is taken depends on costs. So costs are drawn, and tensors of any size are taken for large ones.
+The cost model chooses the schedule, so the tests draw costs at random, and treat tensors of any size as large.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from plait.backends.registry import backend_for_type
 
 np = pytest.importorskip("numpy")
 
-NAMES = ("min", "max", "sum", "mean", "prod", "any", "all")
-CENTRED_DTYPES = ("float32", "float64", "float16", "complex64", "complex128", ">f4", ">f2", "longdouble")
+EXACT_REDUCTIONS = ("min", "max", "sum", "mean", "prod", "any", "all")
+TWO_PASS_DTYPES = ("float32", "float64", "float16", "complex64", "complex128", ">f4", ">f2", "longdouble")
 DTYPES = ("float32", "float64", "float16", "int8", "uint8", "int64", "uint64", "bool", "complex64")
-SPECIAL = (float("nan"), float("inf"), -float("inf"), -0.0, 0.0)
+SPECIAL_VALUES = (float("nan"), float("inf"), -float("inf"), -0.0, 0.0)
 
 
 @st.composite
-def strided(draw, array):
-    """The same values in memory in another order, with gaps, or from the end."""
+def strided_copies(draw, array):
+    """The same values with other strides: another order of dimensions, gaps, or negative steps."""
     order = draw(st.permutations(range(array.ndim)))
     held = np.ascontiguousarray(array.transpose(order)).transpose(np.argsort(order))
     steps = tuple([draw(st.sampled_from((1, 1, 1, 2, -1))) for _ in range(array.ndim)])
@@ -45,19 +45,19 @@ def strided(draw, array):
 
 @st.composite
 def arrays(draw, dtypes=DTYPES):
-    """Arrays whose sums and products are exact, with what is special about their type."""
+    """Arrays whose sums and products are exact, with NaN, infinities and negative zeros."""
     shape = tuple(draw(st.lists(st.sampled_from((1, 2, 2, 3, 4, 5, 7)), min_size=1, max_size=5)))
     dtype = np.dtype(draw(st.sampled_from(dtypes)))
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     array = rng.integers(0, 3, shape).astype(dtype)
     if dtype.kind in "fc":
-        array[rng.random(shape) < draw(st.sampled_from((0.0, 0.0, 0.3)))] = draw(st.sampled_from(SPECIAL))
-    return draw(strided(array))
+        array[rng.random(shape) < draw(st.sampled_from((0.0, 0.0, 0.3)))] = draw(st.sampled_from(SPECIAL_VALUES))
+    return draw(strided_copies(array))
 
 
 @st.composite
-def reducing(draw, dtypes=DTYPES):
-    """An array, a pattern that keeps some of its axes, in any order and group, and the axes that are reduced."""
+def reduce_cases(draw, dtypes=DTYPES):
+    """An array, a pattern that keeps some of its axes in any order and grouping, and the kept axes."""
     array = draw(arrays(dtypes))
     names = [f"a{place}" for place in range(array.ndim)]
     kept = draw(st.permutations(range(array.ndim)))[: draw(st.integers(0, array.ndim - 1))]
@@ -67,22 +67,22 @@ def reducing(draw, dtypes=DTYPES):
     return array, f"{' '.join(names)} -> {' '.join(right)}", kept
 
 
-def meant(array, kept, name):
-    """NumPy's own reduction of the array in plain memory."""
-    rest = tuple([place for place in range(array.ndim) if place not in kept])
-    plain = np.ascontiguousarray(array)
+def reduce_with_numpy(array, kept, name):
+    """Return NumPy's own reduction of the array as a contiguous one."""
+    reduced_axes = tuple([place for place in range(array.ndim) if place not in kept])
+    contiguous = np.ascontiguousarray(array)
     with np.errstate(all="ignore"):
-        found = getattr(plain, name)(rest) if rest else getattr(plain, name)(())
-    return np.transpose(found, [sorted(kept).index(place) for place in kept])
+        result = getattr(contiguous, name)(reduced_axes) if reduced_axes else getattr(contiguous, name)(())
+    return np.transpose(result, [sorted(kept).index(place) for place in kept])
 
 
 @settings(max_examples=400)
-@given(reducing(), st.sampled_from(NAMES), cost_models())
-def test_every_way_to_reduce_gives_the_same(case, name, costs):
+@given(reduce_cases(), st.sampled_from(EXACT_REDUCTIONS), cost_models())
+def test_all_reduction_schedules_give_the_same_result(case, name, costs):
     array, pattern, kept = case
     if (name == "mean" and array.dtype.kind in "biu") or (name in ("min", "max") and array.dtype.kind == "c"):
         return
-    expected = meant(array, kept, name)
+    expected = reduce_with_numpy(array, kept, name)
     with schedule_all_tensors(costs), np.errstate(all="ignore"):
         found = plait.reduce(array, pattern, name)
     assert found.dtype == expected.dtype
@@ -92,25 +92,25 @@ def test_every_way_to_reduce_gives_the_same(case, name, costs):
         np.testing.assert_array_equal(np.signbit(found.ravel()), np.signbit(expected.ravel()))
 
 
-def about_centre(array, kept, name):
-    """The same of a reduction that has a centre, with more digits, in NumPy's type and numbers."""
-    rest = tuple([place for place in range(array.ndim) if place not in kept])
-    wide = np.ascontiguousarray(array).astype(np.clongdouble if array.dtype.kind == "c" else np.longdouble)
+def two_pass_reduce_with_numpy(array, kept, name):
+    """Return ``std``, ``var`` or ``logsumexp`` computed in long double precision, in NumPy's result type."""
+    reduced_axes = tuple([place for place in range(array.ndim) if place not in kept])
+    wide_array = np.ascontiguousarray(array).astype(np.clongdouble if array.dtype.kind == "c" else np.longdouble)
     with np.errstate(all="ignore"):
         if name == "logsumexp":
-            peak = wide.max(rest, keepdims=True)
-            peak = np.where(np.isfinite(peak), peak, 0)
-            found = np.log(np.exp(wide - peak).sum(rest)) + peak.squeeze(rest)
+            maximum = wide_array.max(reduced_axes, keepdims=True)
+            maximum = np.where(np.isfinite(maximum), maximum, 0)
+            result = np.log(np.exp(wide_array - maximum).sum(reduced_axes)) + maximum.squeeze(reduced_axes)
         else:
-            found = getattr(wide, name)(rest)
-    half = array.dtype.itemsize == 2
-    dtype = array.dtype if half else array.real.dtype.newbyteorder("=")
-    return np.transpose(found, [sorted(kept).index(place) for place in kept]).astype(dtype)
+            result = getattr(wide_array, name)(reduced_axes)
+    is_half = array.dtype.itemsize == 2
+    dtype = array.dtype if is_half else array.real.dtype.newbyteorder("=")
+    return np.transpose(result, [sorted(kept).index(place) for place in kept]).astype(dtype)
 
 
 @settings(max_examples=400)
-@given(reducing(CENTRED_DTYPES), st.sampled_from(sorted(PIVOT_REDUCTIONS)), cost_models())
-def test_every_way_to_reduce_about_a_centre_gives_the_same(case, name, costs):
+@given(reduce_cases(TWO_PASS_DTYPES), st.sampled_from(sorted(PIVOT_REDUCTIONS)), cost_models())
+def test_all_two_pass_schedules_give_the_same_result(case, name, costs):
     array, pattern, kept = case
     if (name == "logsumexp" and array.dtype.kind == "c") or array.size < 2:
         return
@@ -119,7 +119,7 @@ def test_every_way_to_reduce_about_a_centre_gives_the_same(case, name, costs):
         found = plait.reduce(array, pattern, name)
         again = plait.reduce(array, pattern, name)
         plain = backend_for_type(np.ndarray).reduction(name, array.dtype)(array, tuple({*range(array.ndim)} - {*kept}))
-    expected = about_centre(array, kept, name)
+    expected = two_pass_reduce_with_numpy(array, kept, name)
     np.testing.assert_array_equal(found, again)
     assert (type(found), found.dtype) == (type(plain), plain.dtype)
     most = 32 * float(np.finfo(expected.dtype).eps)
@@ -128,8 +128,8 @@ def test_every_way_to_reduce_about_a_centre_gives_the_same(case, name, costs):
 
 @pytest.mark.parametrize("name", sorted(PIVOT_REDUCTIONS))
 @pytest.mark.parametrize("pattern", ["b c h -> b", "b c h -> c", "b c h -> h", "b c h ->", "b c h -> b h c"])
-@pytest.mark.parametrize("special", [*SPECIAL[:3], "all -inf", "stretched", "backwards"])
-def test_what_is_special_is_so_about_a_centre(name, pattern, special):
+@pytest.mark.parametrize("special", [*SPECIAL_VALUES[:3], "all -inf", "stretched", "backwards"])
+def test_two_pass_reduction_of_special_values(name, pattern, special):
     """Warnings are errors here: there is one where one call has one, and none where it has none."""
     x = np.random.default_rng(5).standard_normal((16, 32, 4096)).astype(np.float32)
     if special == "all -inf":
@@ -161,7 +161,7 @@ def test_what_is_special_is_so_about_a_centre(name, pattern, special):
             plait.reduce(x, pattern, name)
 
 
-def test_a_sum_of_exponentials_says_nothing_of_what_overflows():
+def test_logsumexp_does_not_warn_of_overflow():
     rows = np.zeros((2, 64, 65536), np.float32)
     rows[0, :, 0], rows[0, :, 1] = 3e38, -3e38
     rows[1, :, 0], rows[1, :, 1:9] = np.inf, 88.5
@@ -173,15 +173,15 @@ def test_a_sum_of_exponentials_says_nothing_of_what_overflows():
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 64, 100])
-def test_blocks_are_added_in_pairs(count):
+def test_combine_pairwise_depth_is_logarithmic(count):
     """A term goes through as many additions as there are levels."""
     depth, number = combine_pairwise(((0, 1) for _ in range(count)), lambda a, b: (max(a[0], b[0]) + 1, a[1] + b[1]))
     assert (depth, number) == ((count - 1).bit_length(), count)
 
 
 @st.composite
-def copying(draw):
-    """An array and a pattern that permutes its axes, stretches it and merges all."""
+def copy_cases(draw):
+    """An array and a pattern that copies it."""
     array = draw(arrays((*DTYPES, "U3", "M8[s]", "O", "i4,f8")))
     names = [f"a{place}" for place in range(array.ndim)]
     order = draw(st.permutations(names))
@@ -195,8 +195,8 @@ def copying(draw):
 
 
 @settings(max_examples=300)
-@given(copying(), cost_models())
-def test_every_way_to_copy_gives_the_same(case, costs):
+@given(copy_cases(), cost_models())
+def test_all_copy_schedules_give_the_same_result(case, costs):
     array, pattern, sizes, right, names, _ = case
     stretched = np.broadcast_to(array[..., None], (*array.shape, sizes.get("new", 1)))
     order = [names.index(name) if name in names else array.ndim for name in right]
@@ -207,7 +207,7 @@ def test_every_way_to_copy_gives_the_same(case, costs):
     np.testing.assert_array_equal(found.ravel(), expected.ravel())
 
 
-def test_each_rewrite_is_taken_somewhere():
+def test_every_technique_is_used():
     """Otherwise the tests above would say nothing about it."""
     taken = set()
 
@@ -236,21 +236,21 @@ def test_each_rewrite_is_taken_somewhere():
     assert taken == {*REASONS}
 
 
-def _elsewhere(whole, way, left):
+def _write_blocks_in_reverse(whole, way, left):
     carried = blockwise(whole, way, left)
     return lambda tensor, out: carried(tensor, out[::-1])
 
 
-SABOTAGE = {
+MUTATIONS = {
     "what is left over is lost": ("_tree_levels", lambda *given: [(*row[:3], None) for row in _tree_levels(*given)]),
-    "a part is put elsewhere": ("blockwise", _elsewhere),
+    "a part is put elsewhere": ("blockwise", _write_blocks_in_reverse),
     "the mean is not divided": ("prod", lambda _: 1),
 }
 
 
-@pytest.mark.parametrize("sabotage", SABOTAGE)
-def test_what_is_carried_out_wrongly_is_noticed(sabotage):
-    name, instead = SABOTAGE[sabotage]
+@pytest.mark.parametrize("sabotage", MUTATIONS)
+def test_mutated_reduction_is_detected(sabotage):
+    name, instead = MUTATIONS[sabotage]
     x = np.arange(4096 * 9 * 9.0).reshape(4096, 9, 9)
     expected = x.reshape(4096, 3, 3, 3, 3).mean((2, 4))
     plait.cache_clear()
@@ -263,7 +263,7 @@ def test_what_is_carried_out_wrongly_is_noticed(sabotage):
 
 @pytest.mark.parametrize("name", ["min", "max", "sum", "mean", "prod"])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16", "int8", "uint8", "int64"])
-def test_every_way_to_reduce_a_tensor_of_torch(name, dtype):
+def test_all_reduction_schedules_of_torch_tensors(name, dtype):
     torch = pytest.importorskip("torch")
     if name == "mean" and "float" not in dtype:
         pytest.skip(f"{name} is not defined on {dtype}")
@@ -271,7 +271,7 @@ def test_every_way_to_reduce_a_tensor_of_torch(name, dtype):
     most = 1 if name == "prod" else 2  # so that nothing is rounded
 
     @settings(max_examples=25)
-    @given(reducing(), cost_models())
+    @given(reduce_cases(), cost_models())
     def check(case, costs):
         array, pattern, _ = case
         tensor = torch.from_numpy(np.abs(array).astype("float32")).nan_to_num(2, 1, 0).clamp(0, most)
@@ -291,7 +291,7 @@ def test_every_way_to_reduce_a_tensor_of_torch(name, dtype):
     check()
 
 
-def test_explain_says_which_way_a_call_takes_and_why(monkeypatch):
+def test_explain_prints_techniques_and_reasons(monkeypatch):
     monkeypatch.setenv("PLAIT_KERNELS", "off")
     pattern, x = "b c (h 2) (w 2) -> b c h w", np.zeros((4, 3, 224, 224), np.float32)
     pooled = plait.explain(pattern, x, reduction="max")
@@ -307,7 +307,7 @@ def test_explain_says_which_way_a_call_takes_and_why(monkeypatch):
     assert {TWO_PASSES, BLOCKING} <= {*plait.explain("b c h w -> c", large, reduction="std").rewrites}
 
 
-def test_explain_says_why_it_is_one_call():
+def test_explain_prints_why_there_is_one_call():
     torch = pytest.importorskip("torch")
     pattern, x = "b c (h 2) (w 2) -> b c h w", torch.zeros((4, 3, 224, 224))
 
@@ -327,7 +327,7 @@ def test_explain_says_why_it_is_one_call():
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # in torch's own import
 @pytest.mark.parametrize("name", ["max", "sum", "mean"])
-def test_what_torch_transforms_is_one_call(name):
+def test_torch_func_transforms_use_one_call(name):
     """Memory that is filled could not be seen through; a dual number, a batch, and what a tracer follows."""
     torch = pytest.importorskip("torch")
     pattern, x = "b c (h 2) (w 2) -> b c h w", torch.rand(2, 3, 32, 32)
@@ -346,8 +346,8 @@ def test_what_torch_transforms_is_one_call(name):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
-@pytest.mark.parametrize("special", SPECIAL[:3])
-def test_what_is_infinite_stays_where_it_is(monkeypatch, dtype, special):
+@pytest.mark.parametrize("special", SPECIAL_VALUES[:3])
+def test_infinite_values_stay_in_their_row(monkeypatch, dtype, special):
     """A product with ones would make NaN of a part of a complex infinity."""
     monkeypatch.setenv("PLAIT_KERNELS", "off")
     x = np.ones((64, 64, 64), dtype)
@@ -361,7 +361,7 @@ def test_what_is_infinite_stays_where_it_is(monkeypatch, dtype, special):
     np.testing.assert_array_equal(plait.einsum("ijk->ij", x), np.einsum("ijk->ij", x))
 
 
-def test_explain_of_a_shape_starts_where_an_array_does():
+def test_explain_of_a_shape_matches_that_of_an_array():
     """A reduction that rounds is one call up to more elements than one that does not."""
     for pattern, name, shape in (("a b -> a", "sum", (1024, 4)), ("a b -> a", "max", (128, 4))):
         array = np.zeros(shape, "f4")

@@ -1,4 +1,4 @@
-"""What a large call holds when it holds most: its result, and at most one intermediate smaller than the input."""
+"""The peak memory of large calls: the result, and at most one intermediate smaller than the input."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import plait
 
 np = pytest.importorskip("numpy")
 
-OBJECTS = 1 << 16
-"""Bytes of Python's objects, and of NumPy's buffers."""
+OVERHEAD_BYTES = 1 << 16
+"""The bytes that Python objects and NumPy buffers may take in addition."""
 
-BLOCK = 1 << 20
-"""Bytes of a block, as the costs have it."""
+BLOCK_BYTES = 1 << 20
+"""The bytes of a block in the default costs."""
 
-REDUCTIONS = {
+REDUCTION_PATTERNS = {
     "b c (h 2) (w 2) -> b c h w": (4, 8, 128, 128),
     "b c (h 16) (w 16) -> b c h w": (4, 8, 128, 128),
     "b c (h 16) (w 16) -> (w b) (h c)": (4, 8, 128, 128),
@@ -25,8 +25,8 @@ REDUCTIONS = {
     "b c h w -> c w": (4, 8, 128, 128),
     "b c h w -> w": (4, 8, 128, 128),
 }
-CENTRED = {
-    **REDUCTIONS,
+TWO_PASS_PATTERNS = {
+    **REDUCTION_PATTERNS,
     "b c h w ->": (4, 8, 128, 128),
     "b c h w -> c": (4, 8, 128, 128),
     "b c h w -> c h w": (4, 8, 128, 128),
@@ -34,7 +34,7 @@ CENTRED = {
     "p c -> c": (2, 1 << 18),
     "c p -> c": (1 << 17, 2),
 }
-COPIES = {
+COPY_PATTERNS = {
     "b c h w -> b (h w c)": (4, 32, 64, 64),
     "b c h w -> (w h c b)": (4, 32, 64, 64),
     "b (h c) w -> (b w) c h": (4, 64, 128),
@@ -48,8 +48,8 @@ def _no_kernels(monkeypatch):
     plait.cache_clear()
 
 
-def held(call):
-    """The result of the second of two calls, and the bytes held beside what was there before, at most."""
+def peak_memory(call):
+    """Return the largest number of bytes that a call allocates."""
     call()
     tracemalloc.start()
     try:
@@ -62,39 +62,39 @@ def held(call):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "uint8", "complex64"])
-@pytest.mark.parametrize("pattern", REDUCTIONS)
-def test_a_reduction_holds_its_result_and_less_than_its_input(pattern, dtype):
-    array = np.ones((8 * REDUCTIONS[pattern][0], *REDUCTIONS[pattern][1:]), dtype)
-    result, most = held(lambda: plait.reduce(array, pattern, "sum"))
-    assert most < 2 * result.nbytes + array.nbytes + OBJECTS
+@pytest.mark.parametrize("pattern", REDUCTION_PATTERNS)
+def test_reduction_needs_less_memory_than_its_input(pattern, dtype):
+    array = np.ones((8 * REDUCTION_PATTERNS[pattern][0], *REDUCTION_PATTERNS[pattern][1:]), dtype)
+    result, most = peak_memory(lambda: plait.reduce(array, pattern, "sum"))
+    assert most < 2 * result.nbytes + array.nbytes + OVERHEAD_BYTES
 
 
-@pytest.mark.parametrize("pattern", REDUCTIONS)
+@pytest.mark.parametrize("pattern", REDUCTION_PATTERNS)
 @pytest.mark.parametrize("name", ["max", "mean"])
-def test_what_goes_in_blocks_holds_next_to_nothing_else(pattern, name):
-    array = np.ones((8 * REDUCTIONS[pattern][0], *REDUCTIONS[pattern][1:]), np.float64)
-    result, most = held(lambda: plait.reduce(array, pattern, name))
-    assert most < 2 * result.nbytes + array.nbytes / 2 + OBJECTS
+def test_blocked_reduction_needs_little_extra_memory(pattern, name):
+    array = np.ones((8 * REDUCTION_PATTERNS[pattern][0], *REDUCTION_PATTERNS[pattern][1:]), np.float64)
+    result, most = peak_memory(lambda: plait.reduce(array, pattern, name))
+    assert most < 2 * result.nbytes + array.nbytes / 2 + OVERHEAD_BYTES
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", ">f4", "complex64"])
-@pytest.mark.parametrize("pattern", CENTRED)
+@pytest.mark.parametrize("pattern", TWO_PASS_PATTERNS)
 @pytest.mark.parametrize("name", ["var", "std", "logsumexp"])
-def test_what_has_a_centre_holds_its_result_and_a_few_blocks(name, pattern, dtype):
+def test_two_pass_reduction_needs_memory_of_a_few_blocks(name, pattern, dtype):
     if name == "logsumexp" and dtype == "complex64":
         return
-    shape = CENTRED[pattern]
+    shape = TWO_PASS_PATTERNS[pattern]
     array = np.ones(
         (shape[0], *shape[1:-1], 16 * shape[-1]) if pattern[0] == "p" else (16 * shape[0], *shape[1:]), dtype
     )
-    result, most = held(lambda: plait.reduce(array, pattern, name))
-    assert most < 2 * result.nbytes + array.nbytes / 2 + 3 * BLOCK + OBJECTS
+    result, most = peak_memory(lambda: plait.reduce(array, pattern, name))
+    assert most < 2 * result.nbytes + array.nbytes / 2 + 3 * BLOCK_BYTES + OVERHEAD_BYTES
     assert most < result.nbytes + array.nbytes
 
 
-@pytest.mark.parametrize("pattern", COPIES)
-def test_a_copy_holds_its_result(pattern):
-    array = np.ones(COPIES[pattern], np.float32)
+@pytest.mark.parametrize("pattern", COPY_PATTERNS)
+def test_copy_needs_memory_of_its_result_only(pattern):
+    array = np.ones(COPY_PATTERNS[pattern], np.float32)
     sizes = {"h": 8} if "(h c)" in pattern else {}
-    result, most = held(lambda: plait.rearrange(array, pattern, **sizes))
-    assert most < result.nbytes + OBJECTS
+    result, most = peak_memory(lambda: plait.rearrange(array, pattern, **sizes))
+    assert most < result.nbytes + OVERHEAD_BYTES

@@ -1,4 +1,4 @@
-"""Patterns drawn at random: a composition has the values of doing one and then the other."""
+"""Pipelines of random patterns: one call of the pipeline equals separate calls of its stages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ np = pytest.importorskip("numpy")
 from pipelines import assert_same, compose_all, counting_array, pattern_chains, to_pattern  # noqa: E402
 
 
-def one_by_one(operations, patterns, x, *more):
+def run_stages_separately(operations, patterns, x, *more):
     """The result by plait's functions, each of which is told the operation."""
     for operation, pattern in zip(operations, patterns, strict=True):
         x = getattr(plait, operation)(x, pattern.text, *(more if operation == "reduce" else ()), **pattern.sizes)
@@ -22,10 +22,10 @@ def one_by_one(operations, patterns, x, *more):
 
 @given(pattern_chains("rearrange", "rearrange"))
 @settings(max_examples=100, deadline=None)
-def test_rearrange_is_one_and_then_the_other(drawn):
+def test_rearrange_pipeline_equals_separate_calls(drawn):
     shape, patterns = drawn
     x = counting_array(*shape)
-    expected = one_by_one(["rearrange"] * 2, patterns, x)
+    expected = run_stages_separately(["rearrange"] * 2, patterns, x)
     composed = compose_all(patterns)
     for _ in range(2):
         assert_same(composed.rearrange(x), expected)
@@ -40,11 +40,11 @@ def test_rearrange_is_one_and_then_the_other(drawn):
 
 @given(pattern_chains("rearrange", "rearrange", "rearrange"))
 @settings(max_examples=60, deadline=None)
-def test_three_are_one_and_then_the_others(drawn):
+def test_three_stage_pipeline_equals_separate_calls(drawn):
     shape, patterns = drawn
     one, two, three = patterns
     x = counting_array(*shape)
-    expected = one_by_one(["rearrange"] * 3, patterns, x)
+    expected = run_stages_separately(["rearrange"] * 3, patterns, x)
     assert_same((one >> two >> three).rearrange(x), expected)
     assert (one >> two) >> three == one >> (two >> three)
 
@@ -55,13 +55,13 @@ def test_three_are_one_and_then_the_others(drawn):
     )
 )
 @settings(max_examples=100, deadline=None)
-def test_repeat_is_one_and_then_the_other(drawn):
+def test_repeat_pipeline_equals_separate_calls(drawn):
     shape, patterns = drawn
     x = counting_array(*shape)
-    assert_same(compose_all(patterns).repeat(x), one_by_one(["repeat"] * 2, patterns, x))
+    assert_same(compose_all(patterns).repeat(x), run_stages_separately(["repeat"] * 2, patterns, x))
 
 
-KINDS = [
+REDUCE_PIPELINES = [
     ("rearrange", "reduce"),
     ("reduce", "rearrange"),
     ("reduce", "reduce"),
@@ -72,17 +72,17 @@ REDUCTIONS = ["sum", "prod", "min", "max", "any", "all"]
 
 
 @given(
-    st.sampled_from(KINDS).flatmap(lambda kinds: st.tuples(st.just(kinds), pattern_chains(*kinds))),
+    st.sampled_from(REDUCE_PIPELINES).flatmap(lambda kinds: st.tuples(st.just(kinds), pattern_chains(*kinds))),
     st.sampled_from(REDUCTIONS),
 )
 @settings(max_examples=150, deadline=None)
-def test_reduce_is_one_and_then_the_other(drawn, reduction):
+def test_reduce_pipeline_equals_separate_calls(drawn, reduction):
     kinds, (shape, patterns) = drawn
     x = counting_array(*shape)
     steps = ["repeat" if kind == "repeat" else "reduce" for kind in kinds]
     composed = compose_all(patterns)
     try:
-        expected = one_by_one(steps, patterns, x, reduction)
+        expected = run_stages_separately(steps, patterns, x, reduction)
     except plait.PlaitError as error:
         with pytest.raises(type(error), match=error.code):
             composed.reduce(x, reduction)
@@ -93,16 +93,16 @@ def test_reduce_is_one_and_then_the_other(drawn, reduction):
 
 @given(pattern_chains("reduce", "reduce"), st.sampled_from(["mean", "var", "std", "logsumexp"]))
 @settings(max_examples=60, deadline=None)
-def test_reductions_of_floats_are_close(drawn, reduction):
+def test_reduce_pipeline_of_floats_is_close(drawn, reduction):
     shape, patterns = drawn
     x = np.sin(counting_array(*shape))
-    expected = one_by_one(["reduce"] * 2, patterns, x, reduction)
+    expected = run_stages_separately(["reduce"] * 2, patterns, x, reduction)
     np.testing.assert_allclose(compose_all(patterns).reduce(x, reduction), expected, atol=1e-12)
 
 
 @given(pattern_chains("rearrange", "reduce"), st.data())
 @settings(max_examples=60, deadline=None)
-def test_einsum_is_one_and_then_the_other(drawn, data):
+def test_einsum_pipeline_equals_separate_calls(drawn, data):
     shape, (first, last) = drawn
     assume("..." not in last.text)
     x = counting_array(*shape)

@@ -1,4 +1,4 @@
-"""plait's own calls by kernels: what they give is what NumPy gives, and nothing waits for them."""
+"""Calls of plait that use kernels equal NumPy, and do not wait for compilation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kernels.views import ready
 from plait._executor.large.kernels import choose_faster_by_timing
 from plait.backends.registry import backend_for_type
 
-CALLS = {
+REDUCTION_AND_SIZES_BY_PATTERN = {
     "b c (h 2) (w 2) -> b c h w": ("max", {}),
     "b c (h 4) (w 2) -> w (b h) c": ("sum", {}),
     "b c h w -> (w b)": ("mean", {}),
@@ -28,8 +28,8 @@ CALLS = {
 
 
 @contextmanager
-def by_kernels():
-    """Kernels serve arrays of any size, and are ready when they are asked for."""
+def kernels_for_all_arrays():
+    """Use kernels for arrays of any size, compiled at once."""
     plait.cache_clear()  # which forgets the backends too
     backend = backend_for_type(np.ndarray)
     kept = backend.large_tensors
@@ -45,37 +45,40 @@ def by_kernels():
         plait.cache_clear()
 
 
-def call(array, pattern):
-    name, sizes = CALLS[pattern]
+def call_plait(array, pattern):
+    name, sizes = REDUCTION_AND_SIZES_BY_PATTERN[pattern]
     if name == "repeat":
         return plait.repeat(array, pattern, **sizes)
     return plait.rearrange(array, pattern, **sizes) if name is None else plait.reduce(array, pattern, name, **sizes)
 
 
-@pytest.mark.parametrize("pattern", CALLS)
+@pytest.mark.parametrize("pattern", REDUCTION_AND_SIZES_BY_PATTERN)
 @pytest.mark.parametrize("layout", [(0, 1, 2, 3), (0, 2, 3, 1), (3, 2, 1, 0)])
-def test_a_call_by_a_kernel_gives_what_numpy_gives(pattern, layout):
+def test_call_with_a_kernel_equals_numpy(pattern, layout):
     array = np.random.default_rng(3).integers(-9, 9, (3, 4, 8, 6)).astype(np.float32)
     array = np.ascontiguousarray(array.transpose(layout)).transpose(np.argsort(layout))[::-1]
-    expected = call(array, pattern)
-    with by_kernels(), mock.patch("plait._executor.large.kernels.TIMED_CALLS", 0):  # the kernel from the first call
-        found = call(array, pattern)
+    expected = call_plait(array, pattern)
+    with (
+        kernels_for_all_arrays(),
+        mock.patch("plait._executor.large.kernels.TIMED_CALLS", 0),
+    ):  # the kernel from the first call
+        found = call_plait(array, pattern)
     np.testing.assert_array_equal(found, expected)
     assert found.dtype == expected.dtype
 
 
-@pytest.mark.parametrize("pattern", CALLS)
-def test_a_kernel_serves_the_layout_alone_that_it_was_made_for(pattern):
+@pytest.mark.parametrize("pattern", REDUCTION_AND_SIZES_BY_PATTERN)
+def test_kernel_is_used_for_its_own_layout_only(pattern):
     """The cache of calls knows shapes, and a kernel strides."""
     array = np.random.default_rng(3).integers(-9, 9, (4, 4, 8, 8)).astype(np.float32)
     turned = np.ascontiguousarray(array.transpose(3, 2, 1, 0)).transpose(3, 2, 1, 0)
-    expected = call(array, pattern)
-    with by_kernels(), mock.patch("plait._executor.large.kernels.TIMED_CALLS", 0):
+    expected = call_plait(array, pattern)
+    with kernels_for_all_arrays(), mock.patch("plait._executor.large.kernels.TIMED_CALLS", 0):
         for each in (array, turned, array[::-1][::-1], turned, array):
-            np.testing.assert_array_equal(call(each, pattern), expected)
+            np.testing.assert_array_equal(call_plait(each, pattern), expected)
 
 
-def test_the_kernel_is_asked_for_by_the_second_call():
+def test_second_call_requests_the_kernel():
     code = (
         "import numpy as np, plait\n"
         "from plait.backends.kernels.state import kernel\n"
@@ -90,7 +93,7 @@ def test_the_kernel_is_asked_for_by_the_second_call():
 
 
 @pytest.mark.parametrize("kernel_is_faster", [True, False])
-def test_the_faster_of_two_ways_is_kept(kernel_is_faster):
+def test_faster_of_kernel_and_fallback_is_kept(kernel_is_faster):
     """By the clock, in the first calls of both, once the kernel is ready, which the second call asks for."""
     now, made = [0.0], []
 

@@ -1,4 +1,4 @@
-"""Kernels that several processes compiled, loaded into one: none takes another's functions for its own."""
+"""Kernels that several processes compiled and one process loads have separate functions."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 
 pytest.importorskip("numba")
 
-COMPILE = "import sys; from plait.backends.kernels.compiling import compiled; compiled(sys.argv[1])"
+COMPILE_SCRIPT = "import sys; from plait.backends.kernels.compiling import compiled; compiled(sys.argv[1])"
 
-USE = """
+USE_SCRIPT = """
     import numpy as np
     from plait.backends.kernels.background import wait
     from plait.backends.kernels.filler import filling
@@ -28,7 +28,7 @@ USE = """
 """
 
 
-HALVES = """
+HALF_PRECISION_SCRIPT = """
     import numpy as np
     from plait.backends.kernels.background import wait
     from plait.backends.kernels.filler import filling
@@ -45,17 +45,19 @@ HALVES = """
 
 
 @pytest.mark.slow
-def test_halves_on_a_processor_that_has_no_instruction_for_them(tmp_path, monkeypatch):
+def test_half_precision_without_processor_support(tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     monkeypatch.setenv("NUMBA_CPU_NAME", "generic")
-    used = subprocess.run([sys.executable, "-c", dedent(HALVES)], check=True, capture_output=True, text=True)
+    used = subprocess.run(
+        [sys.executable, "-c", dedent(HALF_PRECISION_SCRIPT)], check=True, capture_output=True, text=True
+    )
     assert used.stdout == "all\n"
 
 
 @pytest.mark.slow
-def test_each_kernel_has_functions_of_its_own(tmp_path, monkeypatch):
+def test_each_kernel_has_its_own_functions(tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     for name in ("max", "min", "prod"):
-        subprocess.run([sys.executable, "-c", COMPILE, f"{name} float32"], check=True)
-    used = subprocess.run([sys.executable, "-c", dedent(USE)], check=True, capture_output=True, text=True)
+        subprocess.run([sys.executable, "-c", COMPILE_SCRIPT, f"{name} float32"], check=True)
+    used = subprocess.run([sys.executable, "-c", dedent(USE_SCRIPT)], check=True, capture_output=True, text=True)
     assert used.stdout.split("\n")[:3] == ["max 4.0 7.0", "min 2.0 1.0", "prod 24.0 35.0"]

@@ -1,4 +1,4 @@
-"""Plans, carried out by loops of Python: no compiler is needed to see that every element is visited once."""
+"""The loops of kernels, run in Python without a compiler, visit every element exactly once."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from plait.backends.kernels.copying import ALONG_A, ALONG_B, BLOCKS, DEAL, ROWS,
 from plait.backends.kernels.reducing import FOLDED, INNER, OUTER, reduce_plan
 
 
-def places(loops, columns):
+def visited_offsets(loops, columns):
     """Where each iteration stands."""
     for turns in product(*(range(loop[0]) for loop in loops)):
         yield [sum(turn * loop[1 + axis] for turn, loop in zip(turns, loops, strict=True)) for axis in range(columns)]
 
 
-def address(array):
+def memory_address(array):
     return array.__array_interface__["data"][0]
 
 
 @given(layout=layouts(5), order=st.randoms())
 @settings(max_examples=30)
-def test_a_copy_visits_every_element_once(layout, order):
+def test_copy_loops_visit_every_element_once(layout, order):
     source = view(np.arange(4000, dtype="i4"), layout)
     axes = [*range(source.ndim)]
     order.shuffle(axes)
     out = np.zeros([source.shape[axis] for axis in axes], "i4").transpose(np.argsort(axes))
     plan = copy_plan(source.shape, source.strides, out.strides, 4)
     seen = []
-    for here, there, *at in places(plan.loops, 6):
+    for here, there, *at in visited_offsets(plan.loops, 6):
         have = [range(min(axis[3], axis[0] - begun)) for axis, begun in zip(plan.axes, at, strict=True)]
         for turns in product(*have, range(plan.head[0])):
             steps = [*plan.axes, (0, 4, 4, 0)]
@@ -51,13 +51,13 @@ def test_a_copy_visits_every_element_once(layout, order):
         for index in np.ndindex(*source.shape)
     ]
     assert sorted(seen) == sorted(wanted)
-    assert len(list(places(plan.loops, 6))) == plan.tasks
+    assert len(list(visited_offsets(plan.loops, 6))) == plan.tasks
 
 
 @given(layout=layouts(5), reduced=st.integers(1, 6), room=st.sampled_from([2, 7, 64, 2048]))
 @example(layout=([7, 2, 3], [0, 2, 1], [1, 2, 1], [0, 0, 0]), reduced=1, room=64)  # a stack of what is kept inside
 @settings(max_examples=100)
-def test_a_reduction_visits_every_element_once(layout, reduced, room):
+def test_reduction_loops_visit_every_element_once(layout, reduced, room):
     source = view(np.arange(4000, dtype="i4"), layout)
     kept = max(source.ndim - reduced, 0)
     out = np.zeros(source.shape[:kept], "i4")
@@ -67,8 +67,8 @@ def test_a_reduction_visits_every_element_once(layout, reduced, room):
     tall, deep, pitch = plan.head[10:13]
     assert deep * np.prod(sizes) <= room
     seen = []
-    for here, there, at, below in places(plan.outer, 4):
-        for further, also in places(plan.inner, 2):
+    for here, there, at, below in visited_offsets(plan.outer, 4):
+        for further, also in visited_offsets(plan.inner, 2):
             have = list(sizes)
             have[place] = min(block, whole - at - also)
             assert np.prod(have) == each * have[place]
@@ -84,7 +84,7 @@ def test_a_reduction_visits_every_element_once(layout, reduced, room):
     assert sorted(seen) == sorted(wanted)
 
 
-def test_how_a_tile_is_copied():
+def test_choice_of_tile_copy():
     def how(source, axes):
         turned = source.transpose(axes)
         return copy_plan(

@@ -1,4 +1,4 @@
-"""Compiled patterns: as immutable, hashable and picklable as text, and bound to no operation."""
+"""Compiled patterns: they are immutable, hashable and picklable, and work with several operations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import plait
 np = pytest.importorskip("numpy")
 
 
-def test_equal_patterns_are_equal_and_hash_alike():
+def test_equality_and_hash_of_patterns():
     one = plait.compile("b (h  p)->b h p", p=2)
     other = plait.compile("b (h p) -> b h p", p=np.int64(2))
     assert one == other
@@ -24,7 +24,7 @@ def test_equal_patterns_are_equal_and_hash_alike():
     assert eval(repr(one)) == one
 
 
-def test_copies_are_equal():
+def test_copied_and_pickled_patterns_are_equal():
     pattern = plait.compile("b (h p) -> b h p", p=2)
     pattern.rearrange(np.zeros((2, 6)))
     for other in (pickle.loads(pickle.dumps(pattern)), copy.copy(pattern), copy.deepcopy(pattern)):
@@ -32,7 +32,7 @@ def test_copies_are_equal():
         assert other.rearrange(np.zeros((2, 6))).shape == (2, 3, 2)
 
 
-def test_nothing_can_be_changed():
+def test_patterns_are_immutable():
     pattern = plait.compile("b (h p) -> b h p", p=2)
     with pytest.raises(AttributeError):
         pattern.text = "a -> a"
@@ -44,7 +44,7 @@ def test_nothing_can_be_changed():
     assert pattern.sizes == {"p": 2}
 
 
-def test_the_methods_are_the_functions():
+def test_methods_equal_the_functions():
     x = np.arange(24.0).reshape(2, 12)
     split = plait.compile("b (h p) -> p b h", p=3)
     for _ in range(2):
@@ -58,7 +58,7 @@ def test_the_methods_are_the_functions():
         assert split.explain((2, 12)).text == plait.explain(split.text, (2, 12), p=3).text
 
 
-def test_one_pattern_serves_several_operations_and_reductions():
+def test_one_pattern_with_several_operations():
     x = np.arange(6.0).reshape(2, 3)
     pattern = plait.compile("a b -> a")
     assert pattern.reduce(x, "sum").tolist() == [3, 12]
@@ -68,13 +68,13 @@ def test_one_pattern_serves_several_operations_and_reductions():
     assert pattern.einsum(x).tolist() == [3, 12]
 
 
-def test_sizes_of_a_pattern_are_checked_when_it_is_made():
+def test_compile_checks_the_sizes():
     for sizes, code in (({"q": 2}, "PLT203"), ({"p": 2.0}, "PLT301"), ({"p": -2}, "PLT306")):
         with pytest.raises(plait.PlaitError, match=code):
             plait.compile("b (h p) -> b h p", **sizes)
 
 
-def test_inverse():
+def test_inverse_of_a_pattern():
     pattern = plait.compile("b (h p) (w q) c -> b (h w) (p q c)", p=2, q=3)
     x = np.arange(2 * 4 * 6 * 3).reshape(2, 4, 6, 3)
     back = pattern.inverse(h=2)
@@ -86,7 +86,7 @@ def test_inverse():
         pattern.inverse(hh=2)
 
 
-def test_output_shape():
+def test_output_shape_of_a_pattern():
     assert plait.compile("b (h p) -> b h p 1", p=2).output_shape((3, 8)) == (3, 4, 2, 1)
     assert plait.compile("a b, b c -> (a c)").output_shape((2, 3), (3, 4)) == (8,)
     assert plait.compile("... c -> c ...").output_shape((2, 3, 4)) == (4, 2, 3)
@@ -101,7 +101,7 @@ def test_output_shape():
             plait.compile("b (h p) -> b h p", p=2).output_shape(*shapes)
 
 
-def test_a_pattern_keeps_a_bounded_number_of_calls():
+def test_pattern_caches_a_bounded_number_of_calls():
     from plait._pattern import CALLS
 
     pattern = plait.compile("a b -> b a")

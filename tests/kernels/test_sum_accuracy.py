@@ -1,4 +1,4 @@
-"""How exact sums are, against `math.fsum`; and that threads change nothing."""
+"""The accuracy of sums by kernels against `math.fsum`, and their independence of the number of threads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from plait.backends.kernels import set_threads, threads
 from plait.backends.kernels.lanes import lost
 from plait.backends.kernels.threads import shared
 
-HARD = {
+HARD_SUMS = {
     "one and many tiny": lambda n: np.where(np.arange(n) == 0, 1.0, 2.0**-30),
     "large ones that cancel": lambda n: np.where(np.arange(n) % 2, -1e7, 1e7) + np.sin(np.arange(n)),
     "all alike": lambda n: np.full(n, 0.1),
@@ -26,10 +26,10 @@ HARD = {
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("values", HARD)
+@pytest.mark.parametrize("values", HARD_SUMS)
 @pytest.mark.parametrize("columns", [1, 3, 64])
-def test_a_sum_is_as_exact_as_numpys(values, dtype, columns):
-    source = np.stack([HARD[values](100_001)] * columns, 1).astype(dtype).T
+def test_kernel_sum_is_as_accurate_as_numpy(values, dtype, columns):
+    source = np.stack([HARD_SUMS[values](100_001)] * columns, 1).astype(dtype).T
     exact = math.fsum(source[0].tolist())
     error = abs(float(fill("sum", source, 1)[0]) - exact)
     theirs = abs(float(np.add.reduce(np.ascontiguousarray(source), 1)[0]) - exact)
@@ -39,7 +39,7 @@ def test_a_sum_is_as_exact_as_numpys(values, dtype, columns):
 
 @pytest.mark.parametrize("length", [2, 3, 4, 5, 6, 9, 12, 18, 48, 96])
 @pytest.mark.parametrize("inner", [1, 3, 20])
-def test_nothing_is_lost_where_lanes_are_joined(length, inner):
+def test_sum_across_vector_lanes(length, inner):
     random = np.random.default_rng(length)
     source = random.standard_normal((200, length, inner)) * 10.0 ** random.integers(-9, 9, (200, length, inner))
     source[:, -1] -= source[:, :-1].sum(1)  # so that what rounding took is all that is left
@@ -48,7 +48,7 @@ def test_nothing_is_lost_where_lanes_are_joined(length, inner):
     np.testing.assert_allclose(found, exact, rtol=1e-9)
 
 
-def test_parts_are_waited_for_whatever_happens():
+def test_all_threads_finish_after_an_error():
     written = []
 
     def kernel(start, stop):
@@ -66,27 +66,27 @@ def test_parts_are_waited_for_whatever_happens():
         set_threads(None)
 
 
-def test_zeros_and_infinities():
+def test_sums_of_zeros_and_infinities():
     minus = np.full((3, 40), -0.0)
     assert np.signbit(fill("sum", minus, 1)).all()
     source = np.array([[np.inf, 1.0], [-np.inf, np.inf], [np.nan, 1.0], [1e308, 1e308]])
     assert repr(fill("sum", source, 1).tolist()) == "[inf, nan, nan, inf]"
 
 
-def test_a_mean_is_divided_once():
+def test_mean_is_rounded_once():
     source = np.full((2, 3), 0.1, "f4")
     assert fill("mean", source, 1).tolist() == [float(np.float32(0.1))] * 2
 
 
 @pytest.fixture
-def _threads_restored():
+def _restore_threads():
     yield
     set_threads(None)
 
 
-@pytest.mark.usefixtures("_threads_restored")
+@pytest.mark.usefixtures("_restore_threads")
 @pytest.mark.parametrize("name", [None, "sum", "max"])
-def test_threads_change_nothing(name):
+def test_result_is_independent_of_threads(name):
     source = np.random.default_rng(0).standard_normal((8, 500, 700), np.float32)
     results = []
     for count in (1, 2, 3):
@@ -96,6 +96,6 @@ def test_threads_change_nothing(name):
     assert len({*results}) == 1
 
 
-def test_what_rounding_takes():
+def test_rounding_error_of_an_addition():
     assert lost(1.0, 2.0**-60) == 2.0**-60
     assert lost(1e16, 1.0) + (1e16 + 1.0 - 1e16) == 1.0
