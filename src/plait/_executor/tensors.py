@@ -52,7 +52,7 @@ def stack_tensors(tensors: Sequence[Any]) -> Any:
     backend = backend_for_tensors(tensors)
     shapes = [_known_shape(tensor, backend) for tensor in tensors]
     for number, shape in enumerate(shapes):
-        if shape is not None and shapes[0] is not None and not may_be_equal(shape, shapes[0]):
+        if shape is not None and shapes[0] is not None and not may_be_equal(shape, shapes[0], comparable=True):
             theirs, ours = format_shape(shape), format_shape(shapes[0])
             raise make_error("PLT308", f"tensor {number} of the list has the shape {theirs}, and tensor 0 {ours}")
     return backend.stack(tensors)
