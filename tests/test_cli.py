@@ -20,7 +20,7 @@ rearrange  b (h p) c -> b h (c p)   p=2
 """
 
 ERROR_OUTPUT = """\
-plait.SizeError [PLT302]: p=4 does not divide dimension 1 of the input, whose length is 6
+plait.SizeError [PLT302]: p=4 does not divide dimension 1 of the input (length 6)
   b (h p) c -> b h (c p)
     ^^^^^
   input: 2 6 4   given: p=4
@@ -69,16 +69,16 @@ def test_plait_errors_are_printed_with_class_and_code(pattern, shapes, start, ca
 @pytest.mark.parametrize(
     ("word", "what"),
     [
-        ("2,,3", "'2,,3' is no shape; write the lengths as 2,3,4 or 2x3x4, and () for a scalar"),
-        ("2 3", "'2 3' is no shape; write the lengths as 2,3,4 or 2x3x4, and () for a scalar"),
-        ("2.5", "'2.5' is no shape; write the lengths as 2,3,4 or 2x3x4, and () for a scalar"),
-        ("", "'' is no shape; write the lengths as 2,3,4 or 2x3x4, and () for a scalar"),
-        ("٣", "'٣' is no shape; write the lengths as 2,3,4 or 2x3x4, and () for a scalar"),
-        ("p=2.5", "'p=2.5' is no size; write NAME=N with a whole number, as in p=16"),
-        ("p=", "'p=' is no size; write NAME=N with a whole number, as in p=16"),
-        ("=3", "'=3' is no size; write NAME=N with a whole number, as in p=16"),
-        ("9" * 5000, f"{'9' * 40!r} holds a length that no tensor has"),
-        ("p=" + "9" * 5000, f"{'p=' + '9' * 38!r} holds a length that no tensor has"),
+        ("2,,3", "'2,,3' is not a shape; write 2,3,4 or 2x3x4, or () for a scalar"),
+        ("2 3", "'2 3' is not a shape; write 2,3,4 or 2x3x4, or () for a scalar"),
+        ("2.5", "'2.5' is not a shape; write 2,3,4 or 2x3x4, or () for a scalar"),
+        ("", "'' is not a shape; write 2,3,4 or 2x3x4, or () for a scalar"),
+        ("٣", "'٣' is not a shape; write 2,3,4 or 2x3x4, or () for a scalar"),
+        ("p=2.5", "'p=2.5' is not a size; write NAME=N with an integer, as in p=16"),
+        ("p=", "'p=' is not a size; write NAME=N with an integer, as in p=16"),
+        ("=3", "'=3' is not a size; write NAME=N with an integer, as in p=16"),
+        ("9" * 5000, f"{'9' * 40!r} contains a length that is too large for a tensor"),
+        ("p=" + "9" * 5000, f"{'p=' + '9' * 38!r} contains a length that is too large for a tensor"),
     ],
 )
 def test_invalid_words_are_reported_in_one_line(word, what, capsys):

@@ -170,7 +170,7 @@ def parse_shapes_and_sizes(words: Sequence[str]) -> tuple[list[tuple[int, ...]],
         numbers = re.findall("[0-9]+", word)
         size = _SIZE_REGEX.fullmatch(word)
         if any(len(number) > _MAX_DIGITS for number in numbers):
-            raise ArgumentTypeError(f"{word[:40]!r} holds a length that no tensor has")
+            raise ArgumentTypeError(f"{word[:40]!r} contains a length that is too large for a tensor")
         if size and size["name"] in sizes:
             raise ArgumentTypeError(f"the size {size['name']} is given twice")
         if size:
@@ -178,7 +178,7 @@ def parse_shapes_and_sizes(words: Sequence[str]) -> tuple[list[tuple[int, ...]],
         elif _SHAPE_REGEX.fullmatch(word):
             shapes.append(tuple([int(number) for number in numbers]))
         elif "=" in word:
-            raise ArgumentTypeError(f"{word!r} is no size; write NAME=N with a whole number, as in p=16")
+            raise ArgumentTypeError(f"{word!r} is not a size; write NAME=N with an integer, as in p=16")
         else:
-            raise ArgumentTypeError(f"{word!r} is no shape; write the lengths as 2,3,4 or 2x3x4, and () for a scalar")
+            raise ArgumentTypeError(f"{word!r} is not a shape; write 2,3,4 or 2x3x4, or () for a scalar")
     return shapes, sizes

@@ -470,7 +470,7 @@ class Pattern(PatternMethods):
                 """b (h 2) c -> b h c"""
                 b, d1, c = tensor.shape
                 if d1 % 2:
-                    raise ValueError(f"d1 is {d1}, which 2 does not divide")
+                    raise ValueError(f"2 does not divide d1 = {d1}")
                 h = d1 // 2
                 tensor = np.reshape(tensor, (b, h, 2, c))
                 return np.max(tensor, axis=2)

@@ -171,7 +171,7 @@ class AxisWarning(UserWarning):
 CODES: dict[str, tuple[type[PlaitError], str]] = {
     "PLT101": (PatternSyntaxError, "the pattern is not text"),
     "PLT102": (PatternSyntaxError, "a character that is not part of the notation"),
-    "PLT103": (PatternSyntaxError, "a word that is no axis name"),
+    "PLT103": (PatternSyntaxError, "a word that is not an axis name"),
     "PLT104": (PatternSyntaxError, "a parenthesis or bracket without its partner"),
     "PLT105": (PatternSyntaxError, "no arrow, or more than one"),
     "PLT106": (PatternSyntaxError, "more than one ellipsis in one tensor"),
@@ -179,45 +179,45 @@ CODES: dict[str, tuple[type[PlaitError], str]] = {
     "PLT108": (PatternSyntaxError, "groups nested too deep"),
     "PLT109": (PatternSyntaxError, "a `+` outside of a group, or with nothing beside it"),
     "PLT110": (PatternSyntaxError, "an equation of the classical einsum that cannot be read"),
-    "PLT201": (AxisError, "notation that this operation does not take"),
+    "PLT201": (AxisError, "notation that this operation does not support"),
     "PLT202": (AxisError, "the number of tensors differs from the number in the pattern"),
-    "PLT203": (AxisError, "a size that names no axis of the pattern"),
-    "PLT204": (AxisError, "an axis that stands on the left only"),
-    "PLT205": (AxisError, "an axis that stands on the right only"),
-    "PLT206": (AxisError, "an axis that stands twice on one side"),
-    "PLT207": (AxisError, "an axis without a name, where the operation needs one"),
-    "PLT208": (AxisError, "an ellipsis where the operation does not take one"),
+    "PLT203": (AxisError, "a size that is not an axis of the pattern"),
+    "PLT204": (AxisError, "an axis that appears only on the left"),
+    "PLT205": (AxisError, "an axis that appears only on the right"),
+    "PLT206": (AxisError, "an axis that appears twice on one side"),
+    "PLT207": (AxisError, "an axis without a name where the operation needs one"),
+    "PLT208": (AxisError, "an ellipsis where the operation does not support one"),
     "PLT209": (AxisError, "a reduction or an operation that plait does not know"),
     "PLT210": (AxisError, "a packing pattern without exactly one `*`"),
     "PLT211": (AxisError, "a pattern that has no inverse"),
-    "PLT212": (AxisError, "an axis of a layer's weight or bias that its pattern lacks"),
-    "PLT213": (AxisError, "an axis with a size that is called as an argument of the layer"),
-    "PLT214": (AxisError, "a path of a contraction that does not fit, or a way to find one that nobody knows"),
-    "PLT215": (AxisError, "source of patterns that do not become one plan"),
-    "PLT301": (SizeError, "a size that is not an exact integer"),
+    "PLT212": (AxisError, "an axis of a layer's weight or bias that is not in its pattern"),
+    "PLT213": (AxisError, "an axis that has the name of an argument of the layer"),
+    "PLT214": (AxisError, "a contraction path that does not fit, or an unknown method to find one"),
+    "PLT215": (AxisError, "patterns that cannot be combined into one function"),
+    "PLT301": (SizeError, "a size that is not an integer"),
     "PLT302": (SizeError, "a size that does not divide the dimension"),
     "PLT303": (SizeError, "a size that cannot be inferred"),
-    "PLT304": (SizeError, "a tensor of another rank than the pattern's"),
+    "PLT304": (SizeError, "a tensor whose rank differs from that of the pattern"),
     "PLT305": (SizeError, "two lengths for the same axis"),
-    "PLT306": (SizeError, "a negative size, or a zero that leaves another size open"),
-    "PLT307": (SizeError, "a minimum or maximum of nothing"),
+    "PLT306": (SizeError, "a negative size, or a zero from which another size cannot be inferred"),
+    "PLT307": (SizeError, "a minimum or maximum over no elements"),
     "PLT308": (SizeError, "a list of tensors that cannot be stacked"),
     "PLT309": (SizeError, "packed shapes that do not fit the tensor"),
     "PLT310": (SizeError, "a reduction that returned a tensor of another shape"),
-    "PLT311": (SizeError, "one size given twice"),
+    "PLT311": (SizeError, "a size that is given twice"),
     "PLT401": (CopyRequiredError, "a group that cannot be formed without a copy"),
     "PLT501": (BackendError, "a tensor or a framework that plait does not know"),
     "PLT502": (BackendError, "a backend that does not load"),
     "PLT503": (BackendError, "an element type on which the reduction is not defined"),
     "PLT504": (BackendError, "tensors of different frameworks in one call"),
-    "PLT505": (BackendError, "a rank that the framework does not reveal"),
+    "PLT505": (BackendError, "a rank that the framework does not know"),
     "PLT506": (BackendError, "more axes than the framework's einsum can name"),
     "PLT507": (BackendError, "a framework that cannot promise a view"),
-    "PLT508": (BackendError, "a tensor without elements to be read, or out of NumPy's reach"),
-    "PLT509": (BackendError, "a sharding that a tensor cannot have, or that is for the caller to choose"),
-    "PLT510": (BackendError, "a callable that the framework cannot compile"),
-    "PLT511": (BackendError, "a package that finds paths, and is not installed"),
-    "PLT512": (BackendError, "a wish about a product that the framework cannot fulfil"),
+    "PLT508": (BackendError, "a tensor whose elements NumPy cannot read"),
+    "PLT509": (BackendError, "a sharding that a tensor cannot have, or that the caller must choose"),
+    "PLT510": (BackendError, "a function that the framework cannot compile"),
+    "PLT511": (BackendError, "a package for contraction paths that is not installed"),
+    "PLT512": (BackendError, "an argument of einsum that the framework does not have"),
 }
 """The exception class and a short description of each code."""
 
@@ -241,7 +241,7 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """Return a clause that proposes the candidate most similar to a misspelt word, or ``""`` if none is similar.
 
     >>> did_you_mean("heigth", ["height", "width"])
-    '; did you mean height?'
+    "; did you mean 'height'?"
     """
     from difflib import get_close_matches  # imported here because only errors need it
 
@@ -250,7 +250,7 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     if not matches:  # difflib's similarity is too small for short words, such as p and ph
         matches = [name for name in candidates if name.startswith(word) or word.startswith(name)]
         matches += [name for name in candidates if name.casefold() == word.casefold()]
-    return f"; did you mean {matches[0]}?" if matches else ""
+    return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
 def short_repr(value: object) -> str:

@@ -120,7 +120,7 @@ def test_masks_move_with_their_elements():
 def test_numpy_matrix_is_refused():
     with pytest.warns(PendingDeprecationWarning):
         matrix = np.matrix([[1, 2], [3, 4]])
-    with pytest.raises(plait.BackendError, match=r"PLT502.*matrix is no array of any rank"):
+    with pytest.raises(plait.BackendError, match=r"PLT502.*matrix is not an array"):
         plait.rearrange(matrix, "a b -> (a b)")
 
 

@@ -97,7 +97,7 @@ def test_without_the_entry_point_it_is_unknown(installed):
     finally:
         entry.write_text(text, encoding="utf-8")
     assert "PLT501" in result.stderr
-    assert "tinytensors.Tensor is no tensor of a framework that plait knows" in result.stderr
+    assert "tinytensors.Tensor is not a tensor of a framework that plait supports" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ try:
     plait.rearrange(tinytensors.Tensor([1.0], (1,)), "a -> a 1")
 except plait.BackendError as error:
     assert error.code == "PLT502", error
-    assert "TinyBackend has no {name}" in error.message, error
+    assert "TinyBackend does not define {name}" in error.message, error
 else:
     raise AssertionError
 """

@@ -358,7 +358,7 @@ def test_typo_warning_names_one_stage():
         warnings.simplefilter("error")
         assert_same(alike.einsum(x, y), np.einsum("bd,be->e", x, y))
     plait.cache_clear()
-    with pytest.warns(plait.AxisWarning, match="head stands once, on the left only of 'head b, b heads -> heads'"):
+    with pytest.warns(plait.AxisWarning, match="axis 'head' appears only once in 'head b, b heads -> heads'"):
         (to_pattern("b d -> d b") >> to_pattern("head b, b heads -> heads")).einsum(x, y)
 
 
@@ -393,77 +393,77 @@ MISTAKES = {
 }
 EXPECTED_MESSAGES = {
     "the rank": """\
-[PLT304] the input has rank 2, and the pattern 'a b c' has 3 dimensions
+[PLT304] the input has rank 2, but the pattern 'a b c' has 3 dimensions
   a b c -> a (b c)
   ^^^^^
   input: _ _   after: a b -> b a""",
     "the rank at least": """\
-[PLT304] the input has rank 2 at least, and the pattern 'a' has 1 dimension
+[PLT304] the input has rank 2 at least, but the pattern 'a' has 1 dimension
   a -> a
   ^
   after: a b ... -> b a ...""",
     "a length": """\
-[PLT305] dimension 2 of the input must have length 3, and its length is 2
+[PLT305] dimension 2 of the input must have length 3, but has length 2
   a b 3 -> a b
       ^
   input: _ _ 2   after: a (b c) -> a b c""",
     "a divisor": """\
-[PLT302] b=3 does not divide dimension 0 of the input, whose length is 8
+[PLT302] b=3 does not divide dimension 0 of the input (length 8)
   (a b) -> a b
   ^^^^^
   input: 8   given: b=3   after: (a b) -> (b a 2)""",
     "a loss": """\
-[PLT204] c stands on the left only, and rearrange drops no axis; reduce does
+[PLT204] axis 'c' does not appear on the right; rearrange cannot remove axes (use reduce)
   c n -> n
   ^""",
     "a gain": """\
-[PLT205] r stands on the right only, and rearrange adds no axis; repeat does
+[PLT205] axis 'r' does not appear on the left; rearrange cannot add axes (use repeat)
   c n -> n c r
              ^""",
     "a product": """\
-[PLT202] reduce takes one tensor, and the left side has 2
+[PLT202] reduce takes one tensor, but the left side has 2
   c n, n k -> c k
   ^^^  ^^^""",
     "a gain in a product": """\
-[PLT205] r stands on the right only, and einsum adds no axis; repeat does
+[PLT205] axis 'r' does not appear on the left; einsum cannot add axes (use repeat)
   a b c -> c a b r
                  ^""",
     "the size at the seam": """\
-[PLT302] m=7 does not divide dimension 1 of the input, whose length is 24
+[PLT302] m=7 does not divide dimension 1 of the input (length 24)
   c (n m) -> n m c
     ^^^^^
   input: 5 24   given: m=7   after: a b c -> c (a b)""",
     "the size before the seam": """\
-[PLT302] d=5 does not divide dimension 1 of the input, whose length is 12
+[PLT302] d=5 does not divide dimension 1 of the input (length 12)
   a (b d) c -> c a b d
     ^^^^^
   input: 2 12 5   given: d=5""",
     "the reduction": """\
-[PLT209] 'maen' is no reduction; did you mean mean?
+[PLT209] unknown reduction 'maen'; did you mean 'mean'?
   known: min, max, sum, mean, prod, any, all, std, var, logsumexp""",
     "the elements": """\
-[PLT503] mean is not defined on int64; convert the tensor to floating point first
+[PLT503] mean is not defined on int64; convert the tensor to floating point first, or pass a function, e.g. np.mean
   a b c -> c (a b)
   input: 2 12 5""",
     "nothing": """\
-[PLT307] the minimum or maximum of nothing is not defined, and an axis that is reduced has length 0
+[PLT307] the minimum or maximum over no elements is not defined; a reduced axis has length 0
   c n -> c
     ^
   input: 5 0""",
     "too few": """\
-[PLT202] the pattern has 2 tensors on the left, and einsum was given 1
+[PLT202] the left side of the pattern has 2 tensors, but einsum was given 1
   c n, n k -> c k
   ^^^ ^^^^^
   input: 5 24""",
     "too many": """\
-[PLT202] the pattern has 2 tensors on the left, and einsum was given 3
+[PLT202] the left side of the pattern has 2 tensors, but einsum was given 3
   c n, n k -> c k
   ^^^ ^^^^^
   tensor 0: 5 24   tensor 1: 2 12 5   tensor 2: 2 12 5""",
     "no tensor": """\
-[PLT501] a tensor is needed, and this is int: 5""",
+[PLT501] expected a tensor, not int: 5""",
     "a copy": """\
-[PLT401] (a c) cannot be formed without a copy: its axes are not neighbours in memory; rearrange copies
+[PLT401] (a c) needs a copy, since its axes are not adjacent in memory; use rearrange, which copies where it must
   a b c -> b (a c)
              ^^^^^
   input: 2 12 5   strides: 480 40 8""",

@@ -63,7 +63,7 @@ def test_foreign_files_are_not_overwritten(name, forbid_running, tmp_path, capsy
     (tmp_path / name).write_text("mine")
     assert main(["tour", "-o", str(tmp_path)]) == 1
     assert capsys.readouterr().err == (
-        f"plait tour: {tmp_path / name} is not a file of the tour, and stays; choose another folder with --output\n"
+        f"plait tour: {tmp_path / name} was not written by the tour; choose another folder with --output\n"
     )
     assert (tmp_path / name).read_text() == "mine"
 

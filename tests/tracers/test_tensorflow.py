@@ -306,7 +306,7 @@ def test_an_error_shows_what_is_known():
     with pytest.raises(plait.SizeError) as caught:
         graph(lambda x: plait.rearrange(x, "b (h p) c -> b h p c", p=3), spec(None, 8, None))
     assert str(caught.value).splitlines() == [
-        "[PLT302] p=3 does not divide dimension 1 of the input, whose length is 8",
+        "[PLT302] p=3 does not divide dimension 1 of the input (length 8)",
         "  b (h p) c -> b h p c",
         "    ^^^^^",
         "  input: _ 8 _   given: p=3",

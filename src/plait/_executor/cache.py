@@ -139,7 +139,7 @@ TYPES_WITH_LIST_SHAPE: set[type] = set()
 def split_einsum_arguments(operands: tuple[Any, ...]) -> tuple[str, Any, tuple[Any, ...]]:
     """Return the operation (``"einsum"`` or ``"classical"``), the pattern and the tensors of a call of ``einsum``."""
     if len(operands) < 2:
-        raise TypeError("einsum() takes tensors and a pattern, or an equation and tensors")
+        raise TypeError("einsum() needs tensors and a pattern, or an equation and tensors")
     if isinstance(operands[0], str) and not isinstance(operands[-1], str):
         return "classical", operands[0], operands[1:]
     return "einsum", operands[-1], operands[:-1]
@@ -161,7 +161,7 @@ def types_shapes_and_dtypes(tensors: Any) -> tuple[Any, Any, Any]:
         types = (type(a), type(b), type(c), type(d))
         return types, (a.shape, b.shape, c.shape, d.shape), (a.dtype, b.dtype, c.dtype, d.dtype)
     if not tensors:
-        raise TypeError("an einsum takes a tensor at least")
+        raise TypeError("einsum needs at least one tensor")
     return (
         tuple([type(tensor) for tensor in tensors]),
         tuple([tensor.shape for tensor in tensors]),

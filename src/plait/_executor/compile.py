@@ -57,7 +57,7 @@ def check_and_solve(operation: str, pattern: str, ranks: tuple[int, ...], size_n
     if len(tree.left) != len(ranks):
         several = "s" * (len(tree.left) != 1)
         message = (
-            f"the pattern has {len(tree.left)} tensor{several} on the left, and {rule.name} was given {len(ranks)}"
+            f"the left side of the pattern has {len(tree.left)} tensor{several}, but {rule.name} was given {len(ranks)}"
         )
         raise make_error("PLT202", message, tree.text, [(expr.start, expr.stop) for expr in tree.left])
     return solve_pattern(tree, ranks, size_names)
@@ -190,9 +190,15 @@ def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, 
         copied_dimension = node.update_view(view, tuple([slots[slot] for slot in dims]))
         if copied_dimension is not None:
             item = items_by_dimension((tree.right or ())[0], len(dims))[copied_dimension]
-            message = f"{item} cannot be formed without a copy: its axes are not neighbours in memory"
+            message = f"{item} needs a copy, since its axes are not adjacent in memory"
             facts = {**error_facts_from_slots(plan.solved, slots), "strides": format_shape(strides)}
-            raise make_error("PLT401", message + "; rearrange copies", tree.text, [(item.start, item.stop)], facts)
+            raise make_error(
+                "PLT401",
+                message + "; use rearrange, which copies where it must",
+                tree.text,
+                [(item.start, item.stop)],
+                facts,
+            )
 
 
 def normalize_pattern(text: str, sizes: Mapping[str, Any]) -> tuple[str, dict[str, int]]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from plait._caches import clearable_lru_cache
 from plait._notation.tree import collect_leaves
 from plait._operations.einsum import implicitly_summed_axes, lower_einsum
-from plait._operations.rules import format_subject_and_verb
+from plait._operations.rules import list_axes
 from plait._plan.contraction.paths import Optimize, check_algorithm_name, check_path
 from plait._plan.graph import Plan
 from plait._shapes.sizes import to_exact_size
@@ -57,9 +57,7 @@ def _check_contract(contract: Any) -> Any:
         pairs = [pair for pair in contract if pair != "einsum_path"]  # the first item of NumPy's paths
         return tuple([tuple([index(operand) for operand in pair]) for pair in pairs])
     except TypeError:
-        message = (
-            f"contract is a name, a path such as [(0, 1), (0, 1)], or a function, and this is {short_repr(contract)}"
-        )
+        message = f"contract must be a name, a path such as [(0, 1), (0, 1)], or a function, not {short_repr(contract)}"
         raise make_error("PLT214", message) from None
 
 
@@ -79,8 +77,7 @@ def check_implicit_sums(solved: SolvedPattern, options: EinsumOptions | None) ->
     labels = list(dict.fromkeys([solved.labels[axis] for axis in summed_axes]))
     if options is not None and options.strict:
         spans = [(leaf.start, leaf.stop) for leaf in collect_leaves(solved.tree.left) if str(leaf) in labels]
-        subject = format_subject_and_verb(labels)
-        message = f"{subject} once, on the left only, and would be summed, which strict=True does not allow"
+        message = f"{list_axes(labels)} would be summed, but appear{'s' * (len(labels) == 1)} only once (strict=True)"
         raise make_error("PLT204", message, solved.tree.text, spans)
     if not solved.is_classical:
         for label in labels:
@@ -117,7 +114,7 @@ def looks_like_typo(label: str, candidate: str) -> bool:
 @clearable_lru_cache(maxsize=1024)
 def _warn_about_typo(text: str, label: str, similar: str) -> None:
     """Issue an `AxisWarning` at the line of the caller's code, once for each pattern."""
-    message = f"{label} stands once, on the left only of '{text}', and is summed; did you mean {similar}?"
+    message = f"axis '{label}' appears only once in '{text}', so it is summed; did you mean '{similar}'?"
     level, frame = 1, sys._getframe()
     while str(frame.f_globals.get("__name__", "")).partition(".")[0] == "plait" and frame.f_back:
         level, frame = level + 1, frame.f_back

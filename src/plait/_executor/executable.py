@@ -240,9 +240,9 @@ def with_result_shape_check(reduction: ReductionFunction, backend: Backend) -> R
         expected = tuple(size for place, size in enumerate(backend.shape(tensor)) if place not in axes)
         shape = tuple(backend.shape(result)) if hasattr(result, "shape") else None
         if shape is None or not may_be_equal(shape, expected):
-            got = type(result).__name__ if shape is None else f"the shape {format_shape(shape)}"
+            got = type(result).__name__ if shape is None else f"shape {format_shape(shape)}"
             name = getattr(reduction, "__name__", type(reduction).__name__)
-            message = f"{name}(tensor, {axes}) returned {got}, and not the shape {format_shape(expected)}"
+            message = f"{name}(tensor, {axes}) must return shape {format_shape(expected)}, but returned {got}"
             raise make_error("PLT310", message, facts={"tensor": format_shape(backend.shape(tensor))})
         return result
 

@@ -58,7 +58,7 @@ class options:  # noqa: N801  # it reads as a function, as in `with plait.option
         ...     plait.einsum(a, "i j -> i")
         Traceback (most recent call last):
             ...
-        plait.AxisError: [PLT204] j stands once, on the left only, and would be summed, which strict=True does not allow
+        plait.AxisError: [PLT204] axis 'j' would be summed, but appears only once (strict=True)
           i j -> i
             ^
           input: 2 30

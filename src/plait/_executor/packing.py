@@ -31,9 +31,9 @@ parse_pack_pattern_for_dynamo, label_dimensions_for_dynamo = (
 def pack(tensors: Any, pattern: str) -> tuple[Any, list[tuple[Any, ...]]]:
     """See `plait.pack`."""
     if hasattr(tensors, "shape") or not isinstance(tensors, Sequence):
-        raise make_error("PLT501", f"pack takes a list of tensors, and this is {type(tensors).__name__}")
+        raise make_error("PLT501", f"pack needs a list of tensors, not {type(tensors).__name__}")
     if not tensors:
-        raise make_error("PLT308", "a list of tensors must hold at least one")
+        raise make_error("PLT308", "the list of tensors is empty")
     return pack_with_backend(
         tensors,
         pattern,
@@ -75,7 +75,7 @@ def unpack_with_backend(
     before, after = layout
     shape = shape_as_tuple(tensor, backend, pattern)
     if len(shape) != before + 1 + after:
-        message = f"the tensor has rank {len(shape)}, and the pattern '{pattern}' has {before + 1 + after} dimensions"
+        message = f"the tensor has rank {len(shape)}, but the pattern '{pattern}' has {before + 1 + after} dimensions"
         raise make_error("PLT304", message, pattern)
     comparable = backend.comparable([tensor])
     lengths_and_shapes = compute_packed_lengths(
@@ -105,7 +105,7 @@ def asnumpy(tensor: Any) -> Any:
         raise
     except Exception as error:  # frameworks raise different errors for a tensor that has no values yet
         reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-        message = f"this {type(tensor).__name__} of {backend.name} has no elements that NumPy can be given"
+        message = f"NumPy cannot read the elements of this {type(tensor).__name__} of {backend.name}"
         raise make_error("PLT508", message, facts={"reason": reason}) from error
 
 
@@ -119,6 +119,6 @@ def rank_or_error(tensor: Any, backend: Backend, pattern: str) -> int:
     """Return the rank of a tensor; raise `BackendError` if the framework does not know it."""
     rank = backend.rank(tensor)
     if rank is None:
-        message = f"{backend.name} does not reveal the rank of this {type(tensor).__name__}"
+        message = f"{backend.name} does not know the rank of this {type(tensor).__name__}"
         raise make_error("PLT505", message, check_pattern_is_text(pattern))
     return rank

@@ -245,13 +245,13 @@ def _stage_output_shape(stages: tuple[PatternStage, ...], number: int, shapes: t
         tree = parse(text)
         _, right = require_one_output(tree, "output_shape")
         if len(shapes) != len(tree.left):
-            message = f"the pattern has {len(tree.left)} tensors on the left, and {len(shapes)} shapes were given"
+            message = f"the left side of the pattern has {len(tree.left)} tensors, but {len(shapes)} shapes were given"
             raise make_error("PLT202", message, tree.text, [expr.span for expr in tree.left])
         for expr in (*tree.left, right):
             collect_axes(expr, tree, "output_shape", repeats=expr is not right)
         for place, shape in enumerate(shapes):
             if not isinstance(shape, (tuple, list)):
-                message = f"shape {place} is a tuple of exact integers, and this is {short_repr(shape)}"
+                message = f"shape {place} must be a tuple of integers, not {short_repr(shape)}"
                 raise make_error("PLT301", message, text)
         checked = [
             [None if size is None else to_exact_size(f"shape[{place}]", size) for place, size in enumerate(shape)]
@@ -277,5 +277,5 @@ def invert_pattern(text: str, sizes: dict[str, int], new_sizes: dict[str, Any]) 
     left, right = require_one_output(tree, "inverse")
     if len(left) != 1:
         spans = [expr.span for expr in left]
-        raise make_error("PLT211", f"{len(left)} tensors went in, and one cannot give them back", tree.text, spans)
+        raise make_error("PLT211", f"a pattern with {len(left)} inputs has no inverse", tree.text, spans)
     return f"{right} -> {left[0]}", {**sizes, **new_sizes}

@@ -44,13 +44,15 @@ def run_slow_path(
     cached_callables: list[Callable[..., Any]] | None = None,
 ) -> Any:
     """Make a call; lists of tensors are stacked first, and their callable is appended to ``cached_callables``."""
-    check_pattern_is_text(pattern)
+    check_pattern_is_text(pattern, operation, tensors)
     if not tensors:
-        raise TypeError(f"{operation}() takes one tensor at least")
+        raise TypeError(f"{operation}() needs at least one tensor")
     shapes: list[Any] = []
     try:
         if operation == "view" and any(isinstance(tensor, (list, tuple)) for tensor in tensors):
-            raise make_error("PLT401", "a list of tensors is stacked, which copies; rearrange does that", pattern)
+            raise make_error(
+                "PLT401", "view cannot take a list of tensors, since stacking copies; use rearrange", pattern
+            )
         stacked = stack_lists_of_tensors(tensors)
         shapes += [shape_of_tensor(tensor) for tensor in stacked]
         backend = common_backend(tuple([type(tensor) for tensor in stacked]))
@@ -142,6 +144,6 @@ def _rank_of_operand(tensor: Any, number: int, tree: Tree, backend: Backend) -> 
     expr = tree.left[min(number, len(tree.left) - 1)]
     for item in expr.items:
         if isinstance(item, Ellipsis):
-            message = f"{backend.name} does not reveal the rank of this {type(tensor).__name__}; name the axes"
-            raise make_error("PLT505", message + " instead of the ellipsis", tree.text, [(item.start, item.stop)])
+            message = f"{backend.name} does not know the rank of this {type(tensor).__name__}; name the axes"
+            raise make_error("PLT505", message + " instead of writing '...'", tree.text, [(item.start, item.stop)])
     return len(expr.items)

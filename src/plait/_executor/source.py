@@ -29,7 +29,7 @@ def generate_source(
 ) -> str:
     """See `plait.Pattern.source`."""
     if not isinstance(framework, str):
-        raise make_error("PLT501", f"a framework is given by its name, and this is {short_repr(framework)}")
+        raise make_error("PLT501", f"the framework must be a name, not {short_repr(framework)}")
     templates, tree = source_templates_of(_as_exact_str(framework)), parse(_as_exact_str(pattern))
     operation = infer_operation(tree) if operation is None else _as_exact_str(operation)
     if operation not in OPERATIONS:
@@ -37,8 +37,8 @@ def generate_source(
     if operation == "view" and not templates.view:
         raise make_error("PLT507", NO_VIEWS_MESSAGE, pattern)
     if (operation == "reduce") != isinstance(reduction, str) or (operation != "reduce" and reduction is not None):
-        takes = "takes a reduction by its name" if operation == "reduce" else "takes no reduction"
-        raise make_error("PLT209", f"the source of {operation} {takes}, and this is {short_repr(reduction)}", pattern)
+        needs = "needs the name of a reduction, not" if operation == "reduce" else "has no reduction, but was given"
+        raise make_error("PLT209", f"the source of {operation} {needs} {short_repr(reduction)}", pattern)
     reduction_name = check_reduction_name(_as_exact_str(reduction)) if operation == "reduce" else ""
     int_ranks = tuple([to_exact_size(f"ranks[{place}]", rank) for place, rank in enumerate(ranks)])
     size_names = (*sizes, *missing_sizes(tree, sizes))

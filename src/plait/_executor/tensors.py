@@ -11,13 +11,17 @@ from plait.backends.registry import backend_for_type, common_backend
 from plait.errors import PlaitError, make_error, short_repr
 
 
-def check_pattern_is_text(pattern: Any) -> str:
-    """Return the pattern; raise `PatternSyntaxError` if it is not a string."""
-    if not isinstance(pattern, str):
-        raise make_error(
-            "PLT101", f"the pattern must be text, and this is {type(pattern).__name__}: {short_repr(pattern)}"
-        )
-    return pattern
+def check_pattern_is_text(pattern: Any, operation: str = "", tensors: Sequence[Any] = ()) -> str:
+    """Return the pattern; raise `PatternSyntaxError` if it is not a string, with the order of swapped arguments."""
+    if isinstance(pattern, str):
+        return pattern
+    message = f"the pattern must be a string, not {type(pattern).__name__}: {short_repr(pattern)}"
+    if any(isinstance(tensor, str) for tensor in tensors):
+        first = "tensors come" if operation == "einsum" else "tensor comes"
+        message = f"the pattern must be a string, not {type(pattern).__name__}; the {first} before the pattern"
+    elif operation == "einsum" and isinstance(pattern, (list, tuple)):
+        message += "; einsum does not support lists of axes, write an equation"
+    raise make_error("PLT101", message)
 
 
 def shape_of_tensor(tensor: Any) -> Any:
@@ -25,7 +29,7 @@ def shape_of_tensor(tensor: Any) -> Any:
     try:
         return tensor.shape
     except AttributeError:
-        message = f"a tensor is needed, and this is {type(tensor).__name__}: {short_repr(tensor)}"
+        message = f"expected a tensor, not {type(tensor).__name__}: {short_repr(tensor)}"
     kind: Any = type(tensor)
     try:
         return backend_for_type(kind).shape(tensor)  # a framework may use another attribute
@@ -48,13 +52,13 @@ def is_concrete_shape(shape: Any) -> bool:
 def stack_tensors(tensors: Sequence[Any]) -> Any:
     """Stack a list of tensors along a new first dimension."""
     if not tensors:
-        raise make_error("PLT308", "a list of tensors must hold at least one")
+        raise make_error("PLT308", "the list of tensors is empty")
     backend = backend_for_tensors(tensors)
     shapes = [_known_shape(tensor, backend) for tensor in tensors]
     for number, shape in enumerate(shapes):
         if shape is not None and shapes[0] is not None and not may_be_equal(shape, shapes[0], comparable=True):
             theirs, ours = format_shape(shape), format_shape(shapes[0])
-            raise make_error("PLT308", f"tensor {number} of the list has the shape {theirs}, and tensor 0 {ours}")
+            raise make_error("PLT308", f"tensor {number} of the list has shape {theirs}, but tensor 0 has shape {ours}")
     return backend.stack(tensors)
 
 

@@ -74,7 +74,7 @@ class Explanation:
             '    return np.transpose(tensor, (1, 0))'
         """
         if self._source_arguments is None:
-            message = "the patterns do not become one, and one function does not do what they do; each has its source"
+            message = "these patterns cannot be combined into one function; take the source of each"
             raise make_error("PLT215", message)
         from plait._executor.source import generate_source  # imported here because it is rarely needed
 
@@ -165,5 +165,5 @@ def exact_shape(shape: Any, number: int) -> tuple[int, ...]:
     """Return a shape, or the shape of a tensor, as ints; ``number`` is its position in the call, for the error."""
     sizes = shape if isinstance(shape, (tuple, list)) else getattr(shape, "shape", None)
     if sizes is None:
-        raise make_error("PLT301", f"shape {number} is a tuple of exact integers, and this is {short_repr(shape)}")
+        raise make_error("PLT301", f"shape {number} must be a tuple of integers, not {short_repr(shape)}")
     return tuple([to_exact_size(f"shape[{dim}]", size) for dim, size in enumerate(sizes)])

@@ -19,7 +19,7 @@ def parse_equation(equation: str, tensor_count: int) -> Tree:
     'i j, j k -> i k'
     """
     if not isinstance(equation, str):
-        raise make_error("PLT101", f"the equation must be text, and this is {type(equation).__name__}")
+        raise make_error("PLT101", f"the equation must be a string, not {type(equation).__name__}")
     sides: list[tuple[TensorExpr, ...]] = []
     exprs: list[TensorExpr] = []
     items: list[Name | Ellipsis] = []
@@ -28,7 +28,7 @@ def parse_equation(equation: str, tensor_count: int) -> Tree:
         symbol, (start, stop) = match[0], match.span()
         if symbol in ("->", ",", ""):
             if symbol == "->" and sides:
-                raise make_error("PLT105", "an equation has one arrow", equation, [(start, stop)])
+                raise make_error("PLT105", "an equation has only one arrow", equation, [(start, stop)])
             exprs.append(TensorExpr(tuple(items), expr_start, start))
             items, expr_start = [], stop
             if symbol != ",":
@@ -36,20 +36,22 @@ def parse_equation(equation: str, tensor_count: int) -> Tree:
                 exprs = []
         elif symbol == "...":
             if Ellipsis in map(type, items):
-                raise make_error("PLT106", "an ellipsis may stand once in a tensor", equation, [(start, stop)])
+                raise make_error("PLT106", "an ellipsis can appear only once in a tensor", equation, [(start, stop)])
             items.append(Ellipsis(None, start, stop))
         elif symbol.isascii() and symbol.isalpha():
             items.append(Name(symbol, start, stop))
         else:
-            message = f"{symbol!r} cannot stand in an equation, whose axes are the letters a to z and A to Z"
+            message = f"unexpected {symbol!r} in an equation; its axes are the letters a to z and A to Z"
             raise make_error("PLT110", message, equation, [(start, stop)])
     left = sides[0]
     if len(left) != tensor_count:
-        message = f"the equation has {len(left)} tensor{'s' * (len(left) != 1)}, and einsum was given {tensor_count}"
+        message = f"the equation has {len(left)} tensor{'s' * (len(left) != 1)}, but einsum was given {tensor_count}"
         raise make_error("PLT202", message, equation, [(expr.start, expr.stop) for expr in left])
     right = sides[1] if len(sides) == 2 else (_implicit_output(left, len(equation)),)
     if len(right) != 1:
-        raise make_error("PLT110", "einsum gives one tensor", equation, [(expr.start, expr.stop) for expr in right])
+        raise make_error(
+            "PLT110", "einsum has exactly one output", equation, [(expr.start, expr.stop) for expr in right]
+        )
     return Tree(equation, left, right, is_classical=True)
 
 

@@ -31,7 +31,7 @@ def parse(text: str) -> Tree:  # noqa: PLR0915  # one loop, with a branch for ea
     (Name(text='a', start=0, stop=1),)
     """
     if not isinstance(text, str):
-        raise make_error("PLT101", f"the pattern must be text, and this is {type(text).__name__}: {short_repr(text)}")
+        raise make_error("PLT101", f"the pattern must be a string, not {type(text).__name__}: {short_repr(text)}")
     left: tuple[TensorExpr, ...] | None = None
     exprs: list[TensorExpr] = []
     expr_start = 0
@@ -46,19 +46,21 @@ def parse(text: str) -> Tree:  # noqa: PLR0915  # one loop, with a branch for ea
             items.append(_new_node(Name, (symbol, start, stop)))
         elif symbol in ("(", "["):
             if len(open_groups) == MAX_GROUP_DEPTH:
-                raise make_error("PLT108", f"groups nest at most {MAX_GROUP_DEPTH} deep", text, [(start, stop)])
+                raise make_error(
+                    "PLT108", f"groups can be nested at most {MAX_GROUP_DEPTH} deep", text, [(start, stop)]
+                )
             open_groups.append((symbol, start, items, []))
             items = []
         elif symbol in (")", "]"):
             if not open_groups:
-                raise make_error("PLT104", f"'{symbol}' closes nothing", text, [(start, stop)])
+                raise make_error("PLT104", f"'{symbol}' closes no group", text, [(start, stop)])
             opening, first, outer, parts = open_groups.pop()
             if opening + symbol not in ("()", "[]"):
                 raise make_error(
                     "PLT104", f"'{opening}' is closed by '{symbol}'", text, [(first, first + 1), (start, stop)]
                 )
             if parts and not items:
-                raise make_error("PLT109", "nothing stands after this '+'", text, [(start, stop)])
+                raise make_error("PLT109", "an axis is missing after '+'", text, [(start, stop)])
             if symbol == ")":
                 outer.append(_new_node(Group, ((*parts, tuple(items)), first, stop)))
             else:
@@ -71,14 +73,14 @@ def parse(text: str) -> Tree:  # noqa: PLR0915  # one loop, with a branch for ea
                 before = f" before '{symbol}'" if symbol else ""
                 raise make_error("PLT104", f"'{opening}' is never closed{before}", text, [(first, first + 1)])
             if len(ellipsis_spans) > 1:
-                raise make_error("PLT106", "an ellipsis may stand once in a tensor", text, ellipsis_spans)
+                raise make_error("PLT106", "an ellipsis can appear only once in a tensor", text, ellipsis_spans)
             exprs.append(TensorExpr(tuple(items), expr_start, start))
             items, ellipsis_spans, expr_start = [], [], stop
             if symbol == ",":
                 is_plain = False
             elif symbol:
                 if left is not None:
-                    raise make_error("PLT105", "a pattern has one arrow", text, [(start, stop)])
+                    raise make_error("PLT105", "a pattern has only one arrow", text, [(start, stop)])
                 left, exprs = tuple(exprs), []
         elif match.lastindex and symbol != "_":
             items.append(_parse_word(text, symbol, start, stop))
@@ -86,9 +88,11 @@ def parse(text: str) -> Tree:  # noqa: PLR0915  # one loop, with a branch for ea
             is_plain = False
             if symbol == "+":
                 if not open_groups or open_groups[-1][0] != "(":
-                    raise make_error("PLT109", "'+' concatenates inside a group, as in (a + b)", text, [(start, stop)])
+                    raise make_error(
+                        "PLT109", "'+' can appear only inside a group, as in (a + b)", text, [(start, stop)]
+                    )
                 if not items:
-                    raise make_error("PLT109", "nothing stands before this '+'", text, [(start, stop)])
+                    raise make_error("PLT109", "an axis is missing before '+'", text, [(start, stop)])
                 open_groups[-1][3].append(tuple(items))
                 items = []
             elif symbol in ("...", "…"):
@@ -125,7 +129,7 @@ def _parse_word(text: str, word: str, start: int, stop: int) -> Name | Number:
     if word.isascii() and word.isdigit():
         digits = word.lstrip("0")
         if len(digits) > _MAX_DIGITS:
-            raise make_error("PLT107", "this number is too large to be a length", text, [(start, stop)])
+            raise make_error("PLT107", "this number is too large for the length of an axis", text, [(start, stop)])
         return Number(int(digits or "0"), start, stop)
     name = normalize_name(word)
     if name.isidentifier() and name[0] != "_" != name[-1]:
@@ -133,24 +137,29 @@ def _parse_word(text: str, word: str, start: int, stop: int) -> Name | Number:
     raise _invalid_word_error(text, word, start)
 
 
+_ARROWS = "→⟶➔➜➝⇒⟹−–—"
+"""Characters that are often typed for an arrow or its parts."""
+
+
 def _invalid_word_error(text: str, word: str, start: int) -> Exception:
     """Return the error PLT102 or PLT103 for a word or symbol that is not part of the notation."""
     at = [(start, start + len(word))]
     if normalize_name(word).isidentifier():
-        return make_error("PLT103", "an axis name neither begins nor ends with an underscore", text, at)
+        return make_error("PLT103", "an axis name cannot begin or end with an underscore", text, at)
     if word == ".":
-        return make_error("PLT102", "a single '.' means nothing; an ellipsis is written '...'", text, at)
+        return make_error("PLT102", "unexpected '.'; write an ellipsis as '...'", text, at)
     if word in "->":
-        return make_error("PLT102", f"a single '{word}' means nothing; the arrow is written '->'", text, at)
+        return make_error("PLT102", f"unexpected '{word}'; write the arrow as '->'", text, at)
     if word.isdigit():
         from unicodedata import digit
 
         meant = "".join([str(digit(char)) for char in word[:20]])
-        return make_error("PLT102", f"numbers are written with the digits 0 to 9: write {meant}", text, at)
+        return make_error("PLT102", f"write numbers with the digits 0 to 9, here {meant}", text, at)
     if word[0] in "0123456789":
-        return make_error("PLT103", "an axis name does not begin with a digit", text, at)
+        return make_error("PLT103", "an axis name cannot begin with a digit", text, at)
     for place, char in enumerate(word, start):
         if not ("a" + normalize_name(char)).isidentifier():
-            message = f"the character {char!r} is not part of the notation"
+            arrow = "; write the arrow as '->'" if char in _ARROWS else ""
+            message = f"unexpected character {char!r}{arrow}"
             return make_error("PLT102", message, text, [(place, place + 1)])
-    return make_error("PLT103", "this is no axis name: a name is a Python identifier", text, at)
+    return make_error("PLT103", "this is not an axis name; a name must be a Python identifier", text, at)

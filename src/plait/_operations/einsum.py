@@ -30,7 +30,7 @@ def check_pattern(tree: Tree) -> None:
     rules.forbid_new_axes(left_axes, right_axes, tree, "einsum")
     rules.forbid_new_ellipsis(left_axes, right_axes, tree)
     if left_axes.ellipses and not right_axes.ellipses:
-        message = "the ellipsis stands on the left only; put it on the right, or name the axes to be summed"
+        message = "'...' does not appear on the right; add it there, or name the axes to be summed"
         raise make_error("PLT208", message, *rules.text_and_spans(tree, left_axes.ellipses))
 
 
@@ -92,7 +92,7 @@ def _build_equation(solved: SolvedPattern, terms: list[list[Axes]]) -> str:
     """Return a classical equation: one letter for each group of axes, and ``...`` for those of an ellipsis."""
     groups = dict.fromkeys([group for term in terms for group in term if not _is_ellipsis(solved, group)])
     if len(groups) > len(ascii_letters):
-        message = f"einsum can name {len(ascii_letters)} axes, and the tensors that meet have more"
+        message = f"einsum supports {len(ascii_letters)} different axes, but these tensors have more"
         raise make_error("PLT506", message, solved.text)
     letter = dict(zip(groups, ascii_letters, strict=False))
     texts = []

@@ -22,14 +22,18 @@ def parse_pack_pattern(pattern: str, operation: str) -> PackLayout:
     expr = require_single_tensor(tree, operation, "'b * c'")
     stars = [item for item in expr.items if str(item) == "*"]
     if len(stars) != 1:
-        message = f"the pattern of {operation} has exactly one '*', and this one has {len(stars)}"
+        message = f"the pattern of {operation} needs exactly one '*', but has {len(stars)}"
         raise make_error("PLT210", message, *text_and_spans(tree, stars))
     seen: dict[str, Name] = {}
     for item in expr.items:
         if isinstance(item, Name):
             add_unique_name(seen, item, expr, tree)
         elif item is not stars[0]:
-            raise make_error("PLT201", f"{operation} takes names and one '*'", *text_and_spans(tree, [item]))
+            raise make_error(
+                "PLT201",
+                f"the pattern of {operation} can contain only names and one '*'",
+                *text_and_spans(tree, [item]),
+            )
     before = expr.items.index(stars[0])
     return before, len(expr.items) - before - 1
 
@@ -38,7 +42,7 @@ def split_shape(shape: Sequence[Any], layout: PackLayout, pattern: str, number: 
     """Split the shape of tensor ``number`` into the parts before the ``*``, for the ``*``, and after it."""
     before, after = layout
     if len(shape) < before + after:
-        message = f"tensor {number} has rank {len(shape)}, and the pattern needs at least {before + after}"
+        message = f"tensor {number} has rank {len(shape)}, but the pattern needs rank {before + after} or more"
         raise make_error("PLT304", message, pattern, facts={f"tensor {number}": format_shape(shape)})
     stop = len(shape) - after
     return tuple(shape[:before]), tuple(shape[before:stop]), tuple(shape[stop:])
@@ -55,7 +59,7 @@ def check_shared_lengths(parts: Sequence[tuple[Any, Any, Any]], pattern: str, *,
         for position, (size, other) in enumerate(zip(sizes, shared[0], strict=True)):
             if (comparable or type(size) is type(other) is int) and size != other:
                 name = [item for item in parse(pattern).left[0].items if isinstance(item, Name)][position]
-                message = f"{name} has length {size} in tensor {number}, and {other} in tensor 0"
+                message = f"axis '{name}' has length {size} in tensor {number}, but {other} in tensor 0"
                 raise make_error("PLT305", message, pattern, [(name.start, name.stop)])
 
 
@@ -77,19 +81,19 @@ def compute_packed_lengths(
     facts = {"packed shapes": short_repr(listed)}
     unknown = [(number, dim) for number, shape in enumerate(shapes) for dim, size in enumerate(shape) if size is None]
     if len(unknown) > 1:
-        raise make_error("PLT309", "at most one size of the packed shapes may be -1", pattern, facts=facts)
+        raise make_error("PLT309", "only one size of the packed shapes can be -1", pattern, facts=facts)
     lengths = [multiply_sizes([size for size in shape if size is not None]) for shape in shapes]
     for number, dim in unknown:
         rest = total - sum(lengths[:number]) - sum(lengths[number + 1 :])
         ints = type(rest) is int and type(lengths[number]) is int
         if ints and (rest < 0 or lengths[number] == 0 or rest % lengths[number]):
-            message = f"no size in place of -1 makes the packed shapes add up to {total}"
+            message = f"no integer in place of -1 makes the packed shapes add up to {total}"
             raise make_error("PLT309", message, pattern, facts=facts)
         shapes[number][dim] = rest // lengths[number]
         lengths[number] = rest
     comparable = comparable or all(type(size) is int for size in (total, *lengths))
     if not unknown and comparable and sum(lengths) != total:
-        message = f"the packed shapes hold {sum(lengths)} elements along the packed dimension, whose length is {total}"
+        message = f"the packed shapes add up to {sum(lengths)}, but the packed dimension has length {total}"
         raise make_error("PLT309", message, pattern, facts=facts)
     return [(length, tuple(shape)) for length, shape in zip(lengths, shapes, strict=True)]
 
@@ -104,7 +108,7 @@ def _to_list(values: Any, message: str, pattern: str) -> list[Any]:
 
 def _parse_packed_shape(shape: Any, number: int, pattern: str, to_symbolic_size: Callable[[Any], Any]) -> list[Any]:
     """Return the sizes of one packed shape, each as `_parse_packed_size` returns it."""
-    sizes = _to_list(shape, f"packed shape {number} is no shape: {{}}; write a tuple of sizes", pattern)
+    sizes = _to_list(shape, f"packed shape {number} must be a tuple of integers, not {{}}", pattern)
     return [_parse_packed_size(size, number, pattern, to_symbolic_size) for size in sizes]
 
 
@@ -119,5 +123,5 @@ def _parse_packed_size(size: Any, number: int, pattern: str, to_symbolic_size: C
         return None if not isinstance(size, bool) and index(size) == -1 else to_exact_size("", size)
     except (TypeError, PlaitError):
         raise make_error(
-            "PLT309", f"packed shape {number} holds {short_repr(size)}, which is no size", pattern
+            "PLT309", f"packed shape {number} contains {short_repr(size)}, which is not an integer", pattern
         ) from None

@@ -48,7 +48,7 @@ def _expected_length(item: Item, tree: Tree) -> int:
         return item.value
     if isinstance(item, (Group, Bracket)) and not item_leaves(item):
         return 1
-    message = "parse_shape takes names, lengths, '_' and an ellipsis; a group has no length of its own"
+    message = "the pattern of parse_shape can contain names, numbers, '_' and '...', but no groups"
     raise make_error("PLT201", message, *text_and_spans(tree, [item]))
 
 
@@ -64,6 +64,6 @@ def read_named_lengths(
         if isinstance(label, str):
             sizes[label] = shape[dim]
         elif (comparable or type(shape[dim]) is int) and shape[dim] != label:
-            message = f"dimension {dim} must have length {label}, and its length is {shape[dim]}"
+            message = f"dimension {dim} must have length {label}, but has length {shape[dim]}"
             raise make_error("PLT305", message, pattern, facts={"input": format_shape(shape)})
     return sizes

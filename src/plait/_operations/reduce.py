@@ -30,9 +30,13 @@ def check_reduction_name(name: object) -> str:
     if isinstance(name, str):
         if name in REDUCTION_RULES:
             return name
-        message = f"{name!r} is no reduction{did_you_mean(name, REDUCTION_RULES)}"
+        if "->" in name:
+            hint = "; the pattern comes before the reduction: reduce(tensor, pattern, reduction)"
+        else:
+            hint = did_you_mean(name, REDUCTION_RULES) or "; pass a function f(tensor, axes) instead, e.g. np.median"
+        message = f"unknown reduction {name!r}{hint}"
     else:
-        message = f"a reduction is a name or a callable f(tensor, axes), and this is {short_repr(name)}"
+        message = f"the reduction must be a name or a function f(tensor, axes), not {short_repr(name)}"
     raise make_error("PLT209", message, facts={"known": ", ".join(REDUCTION_RULES)})
 
 
@@ -41,7 +45,10 @@ def check_dtype_kind(name: str, kind: str | None, dtype: object) -> None:
     if kind is None or kind in REDUCTION_RULES[name].kinds:
         return
     if kind == "complex":
-        hint = "complex numbers have no order" if name in ("min", "max") else "take real and imaginary parts apart"
+        hint = (
+            "complex numbers have no order" if name in ("min", "max") else "reduce real and imaginary parts separately"
+        )
     else:
-        hint = "convert the tensor to floating point first"
+        example = f", or pass a function, e.g. np.{name}" if name != "logsumexp" else ""
+        hint = f"convert the tensor to floating point first{example}"
     raise make_error("PLT503", f"{name} is not defined on {dtype}; {hint}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from plait._notation.tree import Bracket, Ellipsis, Group, Item, Name, Number, TensorExpr, Tree, Wildcard, item_leaves
@@ -20,10 +20,10 @@ class TensorAxes(NamedTuple):
 def require_one_output(tree: Tree, operation: str) -> tuple[tuple[TensorExpr, ...], TensorExpr]:
     """Return the tensors on the left and the one on the right; raise unless the right side has exactly one."""
     if tree.right is None:
-        message = f"{operation} needs an arrow: what goes in -> what comes out"
+        message = f"the pattern of {operation} needs an arrow between input and output, as in 'a b -> b a'"
         raise make_error("PLT105", message, tree.text, [(len(tree.text), len(tree.text))])
     if len(tree.right) != 1:
-        message = f"{operation} gives one tensor, and the right side has {len(tree.right)}"
+        message = f"{operation} has exactly one output, but the right side has {len(tree.right)} tensors"
         raise make_error("PLT202", message, tree.text, [expr.span for expr in tree.right])
     return tree.left, tree.right[0]
 
@@ -32,7 +32,7 @@ def require_unary_sides(tree: Tree, operation: str) -> tuple[TensorExpr, TensorE
     """Return the tensor on the left and the one on the right; raise unless each side has exactly one."""
     left, right = require_one_output(tree, operation)
     if len(left) != 1:
-        message = f"{operation} takes one tensor, and the left side has {len(left)}"
+        message = f"{operation} takes one tensor, but the left side has {len(left)}"
         raise make_error("PLT202", message, tree.text, [expr.span for expr in left])
     return left[0], right
 
@@ -63,7 +63,7 @@ def collect_axes(expr: TensorExpr, tree: Tree, operation: str, *, repeats: bool 
 def require_single_tensor(tree: Tree, operation: str, example: str) -> TensorExpr:
     """Return the one tensor of a pattern without an arrow; raise for an arrow or a comma."""
     if tree.right is not None or len(tree.left) != 1:
-        message = f"{operation} takes the dimensions of one tensor, as in {example}: no arrow, and no comma"
+        message = f"the pattern of {operation} describes one tensor, as in {example}, without an arrow or a comma"
         raise make_error("PLT201", message, tree.text)
     return tree.left[0]
 
@@ -72,7 +72,7 @@ def add_unique_name(seen: dict[str, Name], name: Name, expr: TensorExpr, tree: T
     """Add a name to the names seen in one tensor; raise PLT206 if it is already there."""
     first = seen.setdefault(name.text, name)
     if first is not name:
-        message = f"{name.text} stands twice in '{expr}'"
+        message = f"axis '{name.text}' appears twice in '{expr}'"
         raise make_error("PLT206", message, *text_and_spans(tree, [first, name]))
 
 
@@ -89,7 +89,7 @@ def forbid_grouped_ellipsis(expr: TensorExpr, axes: TensorAxes, tree: Tree) -> N
     """Raise PLT208 for an ellipsis in a group of an input, because the lengths of its axes cannot be inferred."""
     if axes.ellipses and axes.ellipses[0] not in expr.items:
         raise make_error(
-            "PLT208", "an ellipsis inside a group may stand on the right only", *text_and_spans(tree, axes.ellipses)
+            "PLT208", "an ellipsis inside a group is allowed only on the right", *text_and_spans(tree, axes.ellipses)
         )
 
 
@@ -97,14 +97,14 @@ def forbid_dropped_axes(left_axes: TensorAxes, right_axes: TensorAxes, tree: Tre
     """Raise PLT204, PLT207 or PLT208 for names, numbers or an ellipsis that are on the left side only."""
     if not left_axes.names.keys() <= right_axes.names.keys():
         lost = [name for text, name in left_axes.names.items() if text not in right_axes.names]
-        message = f"{format_subject_and_verb(lost)} on the left only, and {operation} drops no axis; reduce does"
+        message = f"{axes_do_not_appear(lost)} on the right; {operation} cannot remove axes (use reduce)"
         raise make_error("PLT204", message, *text_and_spans(tree, lost))
     if lengths := left_axes.numbers:
         values = " and ".join(str(number.value) for number in lengths)
-        message = f"{operation} cannot follow an axis without a name; give {values} a name, as in h={lengths[0].value}"
+        message = f"{operation} needs a name for each axis; name {values}, and pass e.g. h={lengths[0].value}"
         raise make_error("PLT207", message, *text_and_spans(tree, lengths))
     if left_axes.ellipses and not right_axes.ellipses:
-        message = f"the ellipsis stands on the left only, and {operation} drops no axis; reduce does"
+        message = f"'...' does not appear on the right; {operation} cannot remove axes (use reduce)"
         raise make_error("PLT208", message, *text_and_spans(tree, left_axes.ellipses))
 
 
@@ -112,17 +112,17 @@ def forbid_new_axes(left_axes: TensorAxes, right_axes: TensorAxes, tree: Tree, o
     """Raise PLT205 or PLT207 for names or numbers that are on the right side only."""
     if not right_axes.names.keys() <= left_axes.names.keys():
         new = [name for text, name in right_axes.names.items() if text not in left_axes.names]
-        message = f"{format_subject_and_verb(new)} on the right only, and {operation} adds no axis; repeat does"
+        message = f"{axes_do_not_appear(new)} on the left; {operation} cannot add axes (use repeat)"
         raise make_error("PLT205", message, *text_and_spans(tree, new))
     if lengths := right_axes.numbers:
-        message = f"{operation} adds no axis, and so takes no length but 1 on the right; repeat does"
+        message = f"{operation} cannot add an axis of length {lengths[0].value} (use repeat)"
         raise make_error("PLT207", message, *text_and_spans(tree, lengths))
 
 
 def forbid_new_ellipsis(left_axes: TensorAxes, right_axes: TensorAxes, tree: Tree) -> None:
     """Raise PLT208 for an ellipsis that is on the right side only."""
     if right_axes.ellipses and not left_axes.ellipses:
-        raise make_error("PLT208", "this ellipsis stands on the right only", *text_and_spans(tree, right_axes.ellipses))
+        raise make_error("PLT208", "'...' does not appear on the left", *text_and_spans(tree, right_axes.ellipses))
 
 
 def text_and_spans(tree: Tree, items: Iterable[Item]) -> tuple[str, list[Span]]:
@@ -130,10 +130,15 @@ def text_and_spans(tree: Tree, items: Iterable[Item]) -> tuple[str, list[Span]]:
     return tree.text, [(item.start, item.stop) for item in items]
 
 
-def format_subject_and_verb(items: Iterable[Name | str]) -> str:
-    """Return names as the subject of a sentence, with the verb: ``a stands``, ``a and b stand``."""
-    *others, last = map(str, items)
-    return f"{', '.join(others)} and {last} stand" if others else f"{last} stands"
+def list_axes(items: Iterable[Name | str]) -> str:
+    """Return names as the subject of a sentence: ``axis 'a'``, ``axes 'a', 'b' and 'c'``."""
+    *others, last = [f"'{item}'" for item in items]
+    return f"axes {', '.join(others)} and {last}" if others else f"axis {last}"
+
+
+def axes_do_not_appear(items: Sequence[Name]) -> str:
+    """Return the beginning of a sentence about axes that are missing on one side."""
+    return f"{list_axes(items)} {'do' if len(items) > 1 else 'does'} not appear"
 
 
 def _unsupported_item_error(item: Item, tree: Tree, operation: str) -> Exception:
@@ -141,7 +146,9 @@ def _unsupported_item_error(item: Item, tree: Tree, operation: str) -> Exception
     description = {
         Bracket: "brackets",
         Group: "'+' in a group",
-        Ellipsis: f"an ellipsis with a name, {item}",
-        Wildcard: f"'{item}'; it belongs to {'parse_shape' if str(item) == '_' else 'pack and unpack'}",
+        Ellipsis: f"a named ellipsis, {item}",
+        Wildcard: f"'{item}' (only {'parse_shape does' if str(item) == '_' else 'pack and unpack do'})",
     }
-    return make_error("PLT201", f"{operation} does not take {description[type(item)]}", *text_and_spans(tree, [item]))
+    return make_error(
+        "PLT201", f"{operation} does not support {description[type(item)]}", *text_and_spans(tree, [item])
+    )

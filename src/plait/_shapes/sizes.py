@@ -90,16 +90,16 @@ def to_exact_size(name: str, value: Any) -> int:
     """Return a size as an int; raise if it is not an exact integer, or is negative. ``name`` appears in the error."""
     dtype = str(getattr(value, "dtype", ""))
     if isinstance(value, bool) or dtype.endswith("bool"):
-        raise make_error("PLT301", f"the size {name}={value} is a truth value, and a size is an exact integer")
+        raise make_error("PLT301", f"size {name}={value} is a bool, not an integer")
     try:
         if "float" in dtype:  # Paddle's __index__ truncates floats
             raise TypeError(value)
         size = index(value)
     except Exception:  # a foreign __index__ may raise anything
         hint = f"; write {name}={int(value)}" if isinstance(value, float) and value.is_integer() else ""
-        raise make_error("PLT301", f"the size {name}={short_repr(value)} is not an exact integer{hint}") from None
+        raise make_error("PLT301", f"size {name}={short_repr(value)} is not an integer{hint}") from None
     if size < 0:
-        raise make_error("PLT306", f"the size {name}={size} is negative")
+        raise make_error("PLT306", f"size {name}={size} is negative")
     return size
 
 
@@ -109,7 +109,7 @@ def normalize_size_names(sizes: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in sizes.items():
         key = normalize_name(name)
         if key in normal:
-            raise make_error("PLT311", f"the size {key} is given twice, once by another spelling of the name")
+            raise make_error("PLT311", f"size '{key}' is given twice, in two spellings of the same name")
         normal[key] = value
     return normal
 
@@ -156,26 +156,26 @@ def size_op_error(
     code, shown_slots, length = "PLT305", [source], slots[source]
     if kind == CHECK_NONEMPTY:
         code = "PLT307"
-        message = "the minimum or maximum of nothing is not defined, and an axis that is reduced has length 0"
+        message = "the minimum or maximum over no elements is not defined; a reduced axis has length 0"
         shown_slots = [source] if source < dims else []
     else:
         where, _ = describe_dimension(tree, ranks, source)
         product = _format_product(solved, slots, factors)
         if not factors:
-            message = f"{where} must have length 1, and its length is {length}"
+            message = f"{where} must have length 1, but has length {length}"
         elif kind == QUOTIENT and product.endswith("=0"):
-            code, message = "PLT306", f"{product} leaves the other size in {where} open; give it too"
+            code, message = "PLT306", f"the other size in {where} cannot be inferred when {product}; pass it too"
         elif kind == QUOTIENT:
-            code, message = "PLT302", f"{product} does not divide {where}, whose length is {length}"
+            code, message = "PLT302", f"{product} does not divide {where} (length {length})"
         elif kind == BROADCAST:
             message = f"{where} has length {length}, which does not broadcast with {slots[factors[0]]}"
         elif product == str(slots[factors[0]]):
-            message = f"{where} must have length {product}, and its length is {length}"
+            message = f"{where} must have length {product}, but has length {length}"
         else:
             if len(factors) == 1 and factors[0] < dims:
-                product = f"{product} by {describe_dimension(tree, ranks, factors[0])[0]}"
+                product = f"{product} in {describe_dimension(tree, ranks, factors[0])[0]}"
                 shown_slots = sorted({factors[0], source})
-            message = f"{where} has length {length}, and {product}"
+            message = f"{where} has length {length}, but {product}"
     spans = [describe_dimension(tree, ranks, slot)[1] for slot in shown_slots]
     return make_error(code, message, tree.text, spans, error_facts_from_slots(solved, slots))
 

@@ -240,9 +240,22 @@ def format_dimension(axes: Sequence[str]) -> str:
     return f"({' '.join(axes)})" if axes else "1"
 
 
+_ARGUMENT_HINTS = {
+    "optimize": " or an argument; plait.options(contract=...) chooses the contraction path",
+    "out": " or an argument; plait always returns a new result",
+    "dtype": " or an argument; convert the tensor before or after the call",
+    "axis": " or an argument; leave the axis out on the right of the pattern",
+    "dim": " or an argument; leave the axis out on the right of the pattern",
+    "keepdims": " or an argument; write 1 on the right for each dimension to keep",
+    "keepdim": " or an argument; write 1 on the right for each dimension to keep",
+}
+"""For arguments of other libraries the end of the message that a size of this name gets."""
+
+
 def unknown_size_error(name: str, axis_names: Collection[str], text: str) -> Exception:
     """Return the error for a given size whose name is not an axis of the pattern."""
-    return make_error("PLT203", f"size {name} names no axis of the pattern{did_you_mean(name, axis_names)}", text)
+    hint = _ARGUMENT_HINTS.get(name) or did_you_mean(name, axis_names)
+    return make_error("PLT203", f"'{name}' is not an axis of the pattern{hint}", text)
 
 
 def _ambiguous_dimension_error(
@@ -251,16 +264,16 @@ def _ambiguous_dimension_error(
     """Return the error for a dimension with several axes whose sizes cannot be inferred."""
     unknown = [labels[axis] for axis in axes if slots[axis] is None]
     listed = f"{', '.join(unknown[:-1])} and {unknown[-1]}"
-    both, others = ("both", "one of them") if len(unknown) == 2 else ("all", "all but one")
+    others = "one of them" if len(unknown) == 2 else "all but one"
     where, span = describe_dimension(tree, ranks, source)
-    message = f"{listed} cannot {both} be inferred from {where}; give {others}, as in {unknown[-1]}=2"
+    message = f"cannot infer {listed} from {where}; pass {others}, e.g. {unknown[-1]}=2"
     return make_error("PLT303", message, tree.text, [span])
 
 
 def _missing_size_error(tree: Tree, label: str) -> Exception:
     """Return the error for a new axis on the right whose size is not given."""
     node = collect_names(tree.right or ())[label]
-    message = f"nothing tells the size of {label}, which stands on the right only; give it, as in {label}=2"
+    message = f"cannot infer the length of new axis '{label}'; pass it, e.g. {label}=2"
     return make_error("PLT303", message, tree.text, [(node.start, node.stop)])
 
 
@@ -270,9 +283,12 @@ def rank_error(tree: Tree, number: int, rank: object, tensors: int = 1) -> Plait
     dots = any(type(item) is Ellipsis for item in expr.items)
     count = len(expr.items) - dots
     message = (
-        f"{describe_tensor(number, tensors)} has rank {rank}, and the pattern "
+        f"{describe_tensor(number, tensors)} has rank {rank}, but the pattern "
         f"'{expr}' has {'at least ' if dots else ''}{count} dimension{'s' if count != 1 else ''}"
     )
+    letters = str(expr)
+    if count == 1 and letters.isalpha() and len(letters) == rank:
+        message += f"; write blanks between axes: '{' '.join(letters)}'"
     return make_error("PLT304", message, tree.text, [expr.span])
 
 

@@ -86,7 +86,7 @@ def _prepare_folder(folder: Path, targets: Sequence[Path]) -> None:
     except OSError as error:
         raise OutputError(f"cannot write to {folder}: {error.strerror}") from error
     if foreign:
-        raise OutputError(f"{foreign[0]} is not a file of the tour, and stays; choose another folder with --output")
+        raise OutputError(f"{foreign[0]} was not written by the tour; choose another folder with --output")
     if not all(os.access(each, os.W_OK) for each in (folder, folder / "pictures")):
         raise OutputError(f"cannot write to {folder}: Permission denied")
 

@@ -23,7 +23,7 @@ Reduction: TypeAlias = Callable[[Tensor, tuple[int, ...]], Tensor]
 TensorCall: TypeAlias = Callable[..., Tensor]
 """A function of the tensors of one call, in which every other argument is fixed."""
 
-NO_VIEWS_MESSAGE = "this framework does not promise views; rearrange gives one where it can"
+NO_VIEWS_MESSAGE = "this framework does not say whether a result is a view; use rearrange"
 _KINDS = (("bool", "bool"), ("complex", "complex"), ("float", "floating"), ("int", "integer"))
 
 REQUIRED_ATTRIBUTES = ("name", "reshape", "permute", "expand", "concat", "stack", "einsum", "to_numpy")
@@ -250,10 +250,8 @@ class Backend:
             BackendError: PLT509, the framework has no ``out_sharding``; PLT512, it has none of the other arguments.
         """
         if "out_sharding" in kwargs:
-            raise make_error(
-                "PLT509", f"a result of {self.name} has no sharding to choose; out_sharding belongs to JAX"
-            )
-        raise make_error("PLT512", f"a product of {self.name} takes no {' and no '.join(kwargs)}; that belongs to JAX")
+            raise make_error("PLT509", f"out_sharding is supported for JAX arrays only, not for {self.name}")
+        raise make_error("PLT512", f"{' and '.join(kwargs)} can be given for JAX arrays only, not for {self.name}")
 
     def slice(self, tensor: Tensor, axis: int, start: Size, stop: Size) -> Tensor:
         """Take an interval of one dimension.

@@ -53,7 +53,9 @@ def backend_for_type(cls: type) -> Backend:
             return _load_backend(*entry, root, cls)
         if "__array_namespace__" in vars(base):  # before the base classes, which may be mixins of another framework
             return _load_backend(ARRAY_API_MODULE, "BACKEND", root, cls)
-    raise make_error("PLT501", f"{cls.__module__}.{cls.__qualname__} is no tensor of a framework that plait knows")
+    raise make_error(
+        "PLT501", f"{cls.__module__}.{cls.__qualname__} is not a tensor of a framework that plait supports"
+    )
 
 
 def common_backend(classes: tuple[type, ...]) -> Backend:
@@ -68,7 +70,7 @@ def common_backend(classes: tuple[type, ...]) -> Backend:
         if backend.name in other.accepts:
             backend = other.for_any_type()
         elif other.name != backend.name and other.name not in backend.accepts:
-            message = f"tensor {number} is of {other.name}, and those before it of {backend.name}; convert one of them"
+            message = f"tensor {number} is of {other.name}, but others are of {backend.name}; convert one of them"
             raise make_error("PLT504", message)
         elif cls is not classes[0]:
             backend = backend.for_any_type()
@@ -88,11 +90,11 @@ def _load_backend(module: str, attribute: str, package: str, cls: type) -> Backe
     try:
         backend = getattr(import_module(module), attribute)(cls)
         if not isinstance(backend, Backend):
-            raise TypeError(f"{module}:{attribute} gives {type(backend).__name__}, which is not a subclass of Backend")
+            raise TypeError(f"{module}:{attribute} is {type(backend).__name__}, which is not a subclass of Backend")
         if missing := backend.missing():
-            raise TypeError(f"{type(backend).__qualname__} has no {' and no '.join(missing)}")
+            raise TypeError(f"{type(backend).__qualname__} does not define {' and '.join(missing)}")
     except Exception as error:  # a broken framework may raise anything, and must not disturb the others
         reason = f"{type(error).__name__}: {error}"
         name = f"{cls.__module__}.{cls.__qualname__}"
-        raise make_error("PLT502", f"the backend of {package} does not serve {name}: {reason}") from error
+        raise make_error("PLT502", f"the backend for {package} cannot be used for {name}: {reason}") from error
     return backend

@@ -17,9 +17,9 @@ from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Name, Number, TensorExpr, Tree, collect_names, item_leaves
 from plait._operations.rules import (
     TensorAxes,
+    axes_do_not_appear,
     collect_axes,
     forbid_grouped_ellipsis,
-    format_subject_and_verb,
     require_unary_sides,
     text_and_spans,
 )
@@ -173,7 +173,7 @@ def _check_sides(left: TensorExpr, left_axes: TensorAxes, right_axes: TensorAxes
     forbid_grouped_ellipsis(left, left_axes, tree)
     if bool(left_axes.ellipses) != bool(right_axes.ellipses):
         side = "left" if left_axes.ellipses else "right"
-        message = f"the ellipsis stands on the {side} only, and EinMix keeps its axes; put it on both sides"
+        message = f"'...' appears only on the {side}; EinMix keeps its axes, so write it on both sides"
         raise make_error("PLT208", message, *text_and_spans(tree, left_axes.ellipses or right_axes.ellipses))
     _forbid_numbers([*left_axes.numbers, *right_axes.numbers], "EinMix", "h", tree)
 
@@ -181,26 +181,26 @@ def _check_sides(left: TensorExpr, left_axes: TensorAxes, right_axes: TensorAxes
 def _forbid_numbers(numbers: list[Number], context: str, example: str, tree: Tree) -> None:
     """Raise PLT207 if there are numbers other than 1, which are axes without a name."""
     if numbers:
-        message = f"{context} takes no axis without a name but 1; give it a name, as in {example}={numbers[0].value}"
+        message = (
+            f"{context} needs a name for each axis; name {numbers[0].value}, and pass e.g. {example}={numbers[0].value}"
+        )
         raise make_error("PLT207", message, *text_and_spans(tree, numbers))
 
 
 def _parse_parameter_shape(text: str, argument: str) -> Tree:
     """Parse ``weight_shape`` or ``bias_shape``: names and unit axes, separated by blanks."""
     if not isinstance(text, str):
-        raise make_error("PLT101", f"{argument} must be text, and this is {type(text).__name__}: {short_repr(text)}")
+        raise make_error("PLT101", f"{argument} must be a string, not {type(text).__name__}: {short_repr(text)}")
     tree = parse(text)
     if tree.right is not None or len(tree.left) != 1:
         spans = [(tree.left[0].stop, len(text))]
-        raise make_error(
-            "PLT201", f"{argument} is the axes of one tensor, without an arrow or a comma", tree.text, spans
-        )
+        raise make_error("PLT201", f"{argument} describes one tensor, without an arrow or a comma", tree.text, spans)
     (expr,) = tree.left
     side = collect_axes(expr, tree, argument)
     invalid = [item for item in expr.items if not isinstance(item, (Name, Number))]
     if invalid:
         raise make_error(
-            "PLT201", f"{argument} takes names, without groups or an ellipsis", *text_and_spans(tree, invalid)
+            "PLT201", f"{argument} can contain names only, without groups or '...'", *text_and_spans(tree, invalid)
         )
     _forbid_numbers(side.numbers, argument, "c", tree)
     return tree
@@ -211,7 +211,7 @@ def _check_new_axes(left_axes: TensorAxes, right_axes: TensorAxes, weight: Tree,
     operand_axes = {*left_axes.names, *collect_names(weight.left)}
     new = [name for text, name in right_axes.names.items() if text not in operand_axes]
     if new:
-        message = f"{format_subject_and_verb(new)} on the right only; put it in weight_shape too"
+        message = f"{axes_do_not_appear(new)} on the left; add {'them' if len(new) > 1 else 'it'} to weight_shape"
         raise make_error("PLT205", message, *text_and_spans(tree, new), {"weight_shape": str(weight.left[0])})
 
 
@@ -223,12 +223,12 @@ def _check_parameter_axes(
     unknown = [name for text, name in axes.items() if text not in allowed]
     if unknown:
         hint = did_you_mean(unknown[0].text, allowed)
-        message = f"{unknown[0].text} of {kind}_shape is no axis of {allowed_in}{hint}"
+        message = f"axis '{unknown[0].text}' of {kind}_shape is not an axis of {allowed_in}{hint}"
         raise make_error("PLT212", message, *text_and_spans(parameter, unknown), details)
     missing = [name for text, name in axes.items() if text not in sizes]
     if missing:
         wanted = ", ".join(f"{name.text}=..." for name in missing)
-        message = f"the sizes of all axes of the {kind} must be given; add {wanted}"
+        message = f"the {kind} needs the length of every axis; pass {wanted}"
         raise make_error("PLT303", message, *text_and_spans(parameter, missing), details)
 
 

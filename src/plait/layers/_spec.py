@@ -213,7 +213,7 @@ def check_argument_names(text: str, **layer_arguments: Any) -> None:
     axes = collect_names((*tree.left, *(tree.right or ())))
     for name in integers:
         if name in axes:
-            message = f"{name} is an argument of the layer, and not the size of an axis; call the axis something else"
+            message = f"'{name}' is an argument of the layer; choose another name for the axis"
             raise make_error("PLT213", message, tree.text, [(axes[name].start, axes[name].stop)])
 
 
@@ -222,10 +222,10 @@ def merge_sizes(sizes: Any, keyword_sizes: Mapping[str, Any]) -> dict[str, Any]:
     if sizes is None:
         return dict(keyword_sizes)
     if not isinstance(sizes, Mapping) or not all(isinstance(name, str) for name in sizes):
-        raise make_error("PLT301", f"sizes is a dict of axes and their sizes, and this is {short_repr(sizes)}")
+        raise make_error("PLT301", f"sizes must be a dict of axes and their lengths, not {short_repr(sizes)}")
     both = [name for name in keyword_sizes if name in sizes]
     if both:
-        raise make_error("PLT311", f"the size {both[0]} is given twice, in the dict and as a keyword")
+        raise make_error("PLT311", f"size '{both[0]}' is given twice, in the dict and as a keyword")
     return {**sizes, **keyword_sizes}
 
 
@@ -243,7 +243,10 @@ def split_module(spec: OperationSpec, module_class: type) -> tuple[OperationSpec
 def forbid_module(spec: OperationSpec, module_class: type) -> OperationSpec:
     """Raise PLT209 if the reduction is a module of the framework, which would not find its parameters in the layer."""
     if isinstance(spec.reduction, module_class):
-        message = f"the parameters of {short_repr(spec.reduction)} would not be found; a reduction here is a function"
+        message = (
+            f"the reduction must be a function, since the layer would not register the parameters of "
+            f"{short_repr(spec.reduction)}"
+        )
         raise make_error("PLT209", message, spec.pattern.text)
     return spec
 

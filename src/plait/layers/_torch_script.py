@@ -37,7 +37,7 @@ def script_layer(spec: OperationSpec | MixSpec, module: Any = None) -> Any:
     reduction = spec.reduction if module is None else module
     if callable(reduction):
         message = f"torch.jit.script cannot compile the reduction {format_value(reduction)}"
-        raise make_error("PLT510", f"{message}; use torch.jit.trace, or a reduction of plait's", text)
+        raise make_error("PLT510", f"{message}; use torch.jit.trace, or the name of a reduction", text)
     scripts = [_script_pattern(spec.operation, spec.pattern, text, reduction or "")]
     return torch.jit.Attribute(scripts, list[PatternScript])
 

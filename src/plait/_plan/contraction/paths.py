@@ -100,7 +100,7 @@ def check_path(found: Iterable[Iterable[int]], count: int) -> Path:
         exist = all(0 <= position < count for position in positions)
         if not positions or len(set(positions)) < len(positions) or not exist:
             entry = format_path((positions,))
-            message = f"the path has {entry} where the places 0 to {count - 1} are at hand"
+            message = f"the path has {entry}, but only operands 0 to {count - 1} are left"
             raise make_error("PLT214", message, facts={"path": format_path(path)})
         count -= len(positions) - 1
     return path if count == 1 and path else (*path, tuple(range(count)))
@@ -119,7 +119,7 @@ def check_algorithm_name(name: str) -> None:
     """Raise PLT214 if no algorithm has this name; those that are registered with opt_einsum count too."""
     if name in PATH_ALGORITHMS or (_has_opt_einsum() and name in _registered_algorithms()):
         return
-    message = f"{name!r} is no way to find a path{did_you_mean(name, PATH_ALGORITHMS)}"
+    message = f"unknown method for the contraction path: {name!r}{did_you_mean(name, PATH_ALGORITHMS)}"
     raise make_error("PLT214", message, facts={"known": ", ".join(PATH_ALGORITHMS)})
 
 

@@ -122,7 +122,7 @@ class ArrayAPIBackend(Backend):
         except Exception:  # a library may have no DLPack, or a device that NumPy cannot read
             array = np.asarray(tensor)
         if array.dtype == object:  # NumPy takes the tensor itself for the only element
-            raise TypeError("NumPy sees no elements in it")
+            raise TypeError("NumPy cannot read its elements")
         return array
 
 

@@ -21,7 +21,7 @@ def replace_ellipsis(equation: str, ranks: Sequence[int]) -> tuple[list[str], st
     counts = [rank - len(term.replace("...", "")) for rank, term in zip(ranks, terms, strict=True)]
     longest = max([count for count, term in zip(counts, terms, strict=True) if "..." in term], default=0)
     if longest > len(free):
-        raise make_error("PLT506", f"einsum can name {len(ascii_letters)} axes, and the tensors have more")
+        raise make_error("PLT506", f"einsum supports {len(ascii_letters)} different axes, but these tensors have more")
     dots = "".join(free[:longest])
     named = [term.replace("...", dots[longest - count :]) for count, term in zip(counts, terms, strict=True)]
     return named, output.replace("...", dots)

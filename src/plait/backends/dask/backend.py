@@ -87,7 +87,7 @@ class DaskBackend(Backend):
 
     def __init__(self, tensor_type: type) -> None:
         if not issubclass(tensor_type, da.Array):
-            raise TypeError(f"{tensor_type.__qualname__} is no array")
+            raise TypeError(f"{tensor_type.__qualname__} is not an array")
 
     @staticmethod
     def permute(tensor: Any, order: Sequence[int]) -> Any:

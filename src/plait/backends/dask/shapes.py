@@ -66,7 +66,7 @@ def comparison_key(size: Any) -> tuple[bool, Any]:
 
 def unknown_length_error(tensor: Any) -> PlaitError:
     """The error for an operation that needs a length which Dask does not know."""
-    message = "this needs a length that Dask does not know yet; call compute_chunk_sizes() of the array first"
+    message = "this needs a length that Dask does not know yet; call array.compute_chunk_sizes() first"
     return make_error("PLT303", message, facts={"input": short_repr(tensor.shape)})
 
 

@@ -93,7 +93,7 @@ def create_backend(tensor_type: type) -> Backend:
     if issubclass(tensor_type, jax.ShapeDtypeStruct):
         return ShapeBackend(tensor_type)
     if not hasattr(tensor_type, "__array__"):
-        raise TypeError("it is no array; a Ref is read by ref[...]")
+        raise TypeError("it is not an array; read a Ref with ref[...]")
     return JaxBackend(tensor_type)
 
 

@@ -37,7 +37,9 @@ def reshape(tensor: Any, shape: Sequence[Any]) -> Any:
             raise
         sharding = propagate_sharding(tensor, shape)
         if sharding is None:
-            message = f"{jax.typeof(tensor)} cannot become {tuple(shape)} where it lies; jax.sharding.reshard it first"
+            message = (
+                f"{jax.typeof(tensor)} cannot be reshaped to {tuple(shape)} without communication; reshard it first"
+            )
             raise make_error("PLT509", message) from error
     return lax.reshape(tensor, shape, out_sharding=sharding)
 
@@ -48,7 +50,9 @@ def slice_dimension(tensor: Any, axis: int, start: Any, stop: Any) -> Any:
         return _slice(tensor, start, stop, 1, axis)
     except jax.errors.InconclusiveDimensionOperation as error:
         part = f"{start}:{stop} is a part of {tensor.shape[axis]}"
-        raise make_error("PLT309", f"whether {part} is not known; a constraint of jax.export can say so") from error
+        raise make_error(
+            "PLT309", f"jax cannot tell whether {part}; add a constraint to jax.export.symbolic_shape"
+        ) from error
 
 
 _slice = with_sharding_errors(
@@ -101,7 +105,7 @@ def einsum_and_reshape(equation: str, shape: Sequence[Any] | None, **kwargs: Any
     if not isinstance(sharding, (NamedSharding, PartitionSpec)):
         kind = type(sharding).__name__
         raise make_error(
-            "PLT509", f"out_sharding is a PartitionSpec or a NamedSharding, and this is {kind}: {short_repr(sharding)}"
+            "PLT509", f"out_sharding must be a PartitionSpec or a NamedSharding, not {kind}: {short_repr(sharding)}"
         )
     terms = equation.partition("->")[0].replace("...", "").split(",")
     is_direct = shape is None and len(terms) == 2 and all(len(set(term)) == len(term) for term in terms)

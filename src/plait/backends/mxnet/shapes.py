@@ -105,7 +105,7 @@ def _part_length(sizes: Sequence[Any], axes: Axes) -> int:
 def _split_codes(parts: list[list[int]]) -> Iterator[list[int]]:
     """Yield the codes of each reshape that splits dimensions into parts of these lengths."""
     if any(lengths.count(INFER) > 1 for lengths in parts):
-        raise make_error("PLT303", "MXNet's symbols tell no more than one size of a group; give all but one as ints")
+        raise make_error("PLT303", "an MXNet symbol can infer only one size of a group; pass all others as integers")
     while any(len(lengths) > 1 for lengths in parts):
         codes: list[int] = []
         left: list[list[int]] = []

@@ -46,7 +46,7 @@ class NumpyBackend(Backend):
 
     def __init__(self, tensor_type: type) -> None:
         if not issubclass(tensor_type, (np.ndarray, np.generic)) or issubclass(tensor_type, np.matrix):
-            raise TypeError(f"{tensor_type.__qualname__} is no array of any rank")
+            raise TypeError(f"{tensor_type.__qualname__} is not an array")
         cls: Any = tensor_type
         self.cls = cls
         if tensor_type is np.ndarray:

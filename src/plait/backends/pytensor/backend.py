@@ -74,7 +74,7 @@ class PyTensorBackend(LazySizeBackend):
 
     def __init__(self, tensor_type: type) -> None:
         if not issubclass(tensor_type, pt.TensorVariable):
-            raise TypeError(f"{tensor_type.__qualname__} is no TensorVariable")
+            raise TypeError(f"{tensor_type.__qualname__} is not a TensorVariable")
 
     def reshape(self, tensor: Any, shape: Sequence[Any]) -> Any:
         sizes = self.materialize_all(self.infer_one_size(tensor, shape))  # an inferred size makes a smaller graph

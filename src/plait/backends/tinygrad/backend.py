@@ -70,7 +70,7 @@ class TinygradBackend(Backend):
 
     def __init__(self, tensor_type: type) -> None:
         if not issubclass(tensor_type, Tensor):
-            raise TypeError(f"{tensor_type.__qualname__} is no tensor")
+            raise TypeError(f"{tensor_type.__qualname__} is not a tensor")
 
     @staticmethod
     def concat(tensors: Sequence[Any], axis: int) -> Any:

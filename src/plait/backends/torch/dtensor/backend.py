@@ -126,7 +126,9 @@ class DTensorBackend(TorchBackend):
             for step in reshape_steps(tuple(tensor.shape), tuple(shape)):
                 tensor = tensor.view(step)
         except RuntimeError as error:
-            message = f"a tensor that lies as {tuple(tensor.placements)} has no such view; rearrange redistributes it"
+            message = (
+                f"placements {tuple(tensor.placements)} do not allow this view; use rearrange, which redistributes"
+            )
             raise make_error("PLT509", message) from error
         return tensor
 
