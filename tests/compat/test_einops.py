@@ -15,7 +15,7 @@ real_einops = pytest.importorskip("einops")
 np = pytest.importorskip("numpy")
 torch = pytest.importorskip("torch")
 
-X = np.random.default_rng(0).normal(size=(4, 3, 8, 12)).astype("float32")
+ARRAY = np.random.default_rng(0).normal(size=(4, 3, 8, 12)).astype("float32")
 
 
 def test_public_names_equal_those_of_einops():
@@ -75,7 +75,7 @@ SNIPPETS = {
 @pytest.mark.parametrize("name", SNIPPETS)
 @pytest.mark.parametrize("library", [plait, plait_einops], ids=["plait", "compat"])
 def test_snippets_give_the_same_results_as_einops(library, name, framework):
-    x = X if framework == "numpy" else torch.tensor(X)
+    x = ARRAY if framework == "numpy" else torch.tensor(ARRAY)
     mine, other = SNIPPETS[name](library, x), SNIPPETS[name](real_einops, x)
     assert type(mine) is type(other)
     assert mine.dtype == other.dtype
@@ -99,19 +99,19 @@ def test_rearrange_of_random_patterns_equals_einops(drawn):
 
 def test_except_clauses_for_einops_errors_catch_plait_errors():
     with pytest.raises(plait_einops.EinopsError):
-        plait_einops.rearrange(X, "b c h -> b c h")
+        plait_einops.rearrange(ARRAY, "b c h -> b c h")
     with pytest.raises(plait_einops.EinopsError, match="mine"):
         raise plait_einops.EinopsError("mine")
     assert plait_einops.EinopsError is plait.PlaitError
     assert issubclass(real_einops.EinopsError, RuntimeError)
     for kind in (RuntimeError, ValueError, plait.PlaitError):
         with pytest.raises(kind):
-            plait_einops.reduce(X, "b c h w -> b c", "median")
+            plait_einops.reduce(ARRAY, "b c h w -> b c", "median")
 
 
 def test_repeat_returns_a_writable_array():
-    repeated = plait_einops.repeat(X, "b c h w -> b c h w 2")
+    repeated = plait_einops.repeat(ARRAY, "b c h w -> b c h w 2")
     repeated[0] = 0
-    assert X[0].any()
+    assert ARRAY[0].any()
     with pytest.raises(ValueError, match="read-only"):
-        plait.repeat(X, "b c h w -> b c h w 2")[0] = 0
+        plait.repeat(ARRAY, "b c h w -> b c h w 2")[0] = 0
