@@ -1,1 +1,1 @@
-"""From a call to the framework's functions: the cache of calls, and what plans and binds a call that is not in it."""
+"""The executor: the cache of calls, and what plans, binds and runs a call that is not in the cache."""

@@ -55,13 +55,13 @@ def call_under_dynamo(
         else None
     )
 
-    def report(slots: list[Any], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
+    def break_graph_with_size_error(slots: list[Any], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
         # A symbolic size becomes its value in this call; ``None`` is a size that no step reads.
         int_slots = tuple([None if size is None else index(size) for size in slots])
         break_graph(size_error_for_dynamo(operation, pattern, ranks, given, int_slots, kind, source, factors))
         return AssertionError("Python has taken over before this")
 
-    return run_plan_data(data, tensors, sizes, TORCH_BACKEND, reduce_function, report)
+    return run_plan_data(data, tensors, sizes, TORCH_BACKEND, reduce_function, break_graph_with_size_error)
 
 
 def einsum_under_dynamo(*operands: Any, **sizes: Any) -> Any:

@@ -18,6 +18,7 @@ from plait.backends.reduction_rules import ROUNDING_REDUCTIONS
 from plait.errors import make_error
 
 ReductionFunction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
+"""A function of a tensor and the dimensions that it reduces."""
 
 FunctionAndArgument: TypeAlias = "tuple[Callable[..., Any], Any]"
 """A function of a tensor and an argument, with the argument; or a function of several tensors, with ``None``."""
@@ -54,7 +55,7 @@ class Executable:
             else:
                 self.node_functions.append((getattr(node_backend, method), None, node[0]))
         self._size_ops, self._constants = plan.size_ops, plan.solved.constants
-        self._report = partial(size_op_error, plan.solved)
+        self._size_error_factory = partial(size_op_error, plan.solved)
         large = backend.large_tensors
         self.min_elements = large and min_elements_for_schedule(plan, large.min_elements, large.min_elements_rounding)
         self.shape_independent_call = self.compile(()) if is_shape_independent else None
@@ -66,7 +67,7 @@ class Executable:
             return shape_independent_call
         slots = [*shape, *sizes.values(), *self._constants]
         if self._size_ops:
-            evaluate_size_ops(slots, self._size_ops, self._report)
+            evaluate_size_ops(slots, self._size_ops, self._size_error_factory)
         return shape_independent_call or self.compile(slots)
 
     def larger_element_count(self, shape: Sequence[int], sizes: dict[str, int]) -> int:

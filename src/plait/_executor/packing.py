@@ -22,10 +22,8 @@ from plait.errors import PlaitError, make_error
 
 parse_pack_pattern_cached = clearable_lru_cache(maxsize=256)(parse_pack_pattern)
 label_dimensions_cached = clearable_lru_cache(maxsize=256)(label_dimensions)
-parse_pack_pattern_for_dynamo, label_dimensions_for_dynamo = (
-    assume_constant_or_error(parse_pack_pattern),
-    assume_constant_or_error(label_dimensions),
-)
+parse_pack_pattern_for_dynamo = assume_constant_or_error(parse_pack_pattern)
+label_dimensions_for_dynamo = assume_constant_or_error(label_dimensions)
 
 
 def pack(tensors: Any, pattern: str) -> tuple[Any, list[tuple[Any, ...]]]:
@@ -91,8 +89,8 @@ def unpack_with_backend(
 def parse_shape(tensor: Any, pattern: str) -> dict[str, Any]:
     """See `plait.parse_shape`."""
     backend = backend_for_tensors((tensor,))
-    found = label_dimensions_cached(check_pattern_is_text(pattern), rank_or_error(tensor, backend, pattern))
-    sizes = read_named_lengths(found, backend.shape(tensor), pattern, comparable=backend.comparable([tensor]))
+    labels = label_dimensions_cached(check_pattern_is_text(pattern), rank_or_error(tensor, backend, pattern))
+    sizes = read_named_lengths(labels, backend.shape(tensor), pattern, comparable=backend.comparable([tensor]))
     return {name: backend.size_to_user(size) for name, size in sizes.items()}
 
 

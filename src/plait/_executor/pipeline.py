@@ -103,7 +103,7 @@ def _concrete_patterns(
     patterns: list[ConcretePattern] = []
 
     def solve_stage(number: int, shapes: tuple[PartialShape, ...]) -> PartialShape:
-        with _errors_name_previous_stage(stages, number):
+        with _add_previous_stage_to_errors(stages, number):
             solved, slots = solve_for_shapes(*stages[number], shapes)
         if operations[number].operation == "einsum":
             check_implicit_sums(solved, None)
@@ -219,7 +219,7 @@ def check_stages(stages: tuple[PatternStage, ...]) -> None:
         if previous_shape is not None:
             shapes[0] = previous_shape
         elif number and shapes[0] is not None and min_rank > len(shapes[0]):
-            with _errors_name_previous_stage(stages, number):
+            with _add_previous_stage_to_errors(stages, number):
                 raise rank_error(tree, 0, f"{min_rank} at least")
         right = (tree.right or ())[0]
         previous_shape = _unknown_shape(right) if None in shapes else _stage_output_shape(stages, number, tuple(shapes))
@@ -241,7 +241,7 @@ def output_shape(stages: tuple[PatternStage, ...], shapes: tuple[Any, ...]) -> P
 def _stage_output_shape(stages: tuple[PatternStage, ...], number: int, shapes: tuple[Any, ...]) -> PartialShape:
     """Return the shape of the result of one stage; ``None`` is an unknown size."""
     text, sizes = stages[number]
-    with _errors_name_previous_stage(stages, number):
+    with _add_previous_stage_to_errors(stages, number):
         tree = parse(text)
         _, right = require_one_output(tree, "output_shape")
         if len(shapes) != len(tree.left):
@@ -261,7 +261,7 @@ def _stage_output_shape(stages: tuple[PatternStage, ...], number: int, shapes: t
 
 
 @contextmanager
-def _errors_name_previous_stage(stages: Sequence[PatternStage], number: int) -> Iterator[None]:
+def _add_previous_stage_to_errors(stages: Sequence[PatternStage], number: int) -> Iterator[None]:
     """Add the pattern of the previous stage to an error, because it made the operand that does not fit."""
     try:
         yield

@@ -17,12 +17,12 @@ from plait._shapes.solver import CHECK_EQUAL, CHECK_NONEMPTY, KINDS_WITH_RESULT,
 from plait.backends.interface import Backend
 
 AxisSlots: TypeAlias = "tuple[tuple[int, ...], ...]"
-"""For each dimension the slots of the axes in it."""
+"""The slots of the axes of each dimension."""
 
 StepData: TypeAlias = (
     "tuple[str, tuple[int, ...], Shape | None, tuple[int, ...] | tuple[AxisSlots, AxisSlots] | str | None]"
 )
-"""A method, its operands, the slots of the shape that it takes, or its argument (of a reshape, the axes of both)."""
+"""A backend method, its operands, the slots of its shape, and its argument (for a reshape, the axes of both shapes)."""
 
 
 class PlanData(NamedTuple):
@@ -42,7 +42,7 @@ class PlanData(NamedTuple):
     outputs: tuple[int, ...]
 
 
-def plan_to_data(plan: Plan) -> PlanData:
+def plan_to_tuples(plan: Plan) -> PlanData:
     """Return a plan as plain tuples."""
     solved = plan.solved
     shapes: list[Shape] = [tuple(range(*pair)) for pair in pairwise(accumulate(solved.ranks, initial=0))]
@@ -154,7 +154,7 @@ def plan_data_for_dynamo(
     if reduction and reduction != CUSTOM_REDUCTION:
         check_dtype_kind(check_reduction_name(reduction), None if dtype is None else TORCH_BACKEND.kind(dtype), dtype)
     plan = lower_pattern(operation, pattern, ranks, size_names, reduction)
-    return plan_to_data(
+    return plan_to_tuples(
         lower_with_given_path(plan, CURRENT_OPTIONS.get()) if operation in ("einsum", CLASSICAL_EINSUM) else plan
     )
 

@@ -15,7 +15,7 @@ from plait._executor.compile import (
     build_reduce_executable,
     sizes_to_ints,
 )
-from plait._executor.plan_data import plan_to_data, run_plan_data
+from plait._executor.plan_data import plan_to_tuples, run_plan_data
 from plait._executor.tensors import (
     check_pattern_is_text,
     is_concrete_shape,
@@ -132,7 +132,7 @@ def _callable_for_symbolic_sizes(
         from plait._executor.einsum_options import lower_with_given_path
 
         plan, kwargs = lower_with_given_path(plan, options), dict(options.backend_kwargs) if options else None
-    data, error_factory = plan_to_data(plan), partial(size_op_error, plan.solved)
+    data, error_factory = plan_to_tuples(plan), partial(size_op_error, plan.solved)
     return lambda *tensors: run_plan_data(data, tensors, sizes, backend, executable.reduction, error_factory, kwargs)
 
 

@@ -12,13 +12,16 @@ if TYPE_CHECKING:
 
     F = TypeVar("F", bound=Callable[..., Any])
 
-DYNAMO_INLINE = (
-    "_torchdynamo_inline"  # Dynamo follows the function under this attribute in place of the one that has it
-)
-DYNAMO_CONSTANT = "_dynamo_marked_constant"  # Dynamo runs the function while it traces, and its result is a constant
-AUTOGRAPH_DO_NOT_CONVERT = "autograph_info__"  # TensorFlow's AutoGraph does not rewrite the function, nor what it calls
-PADDLE_OPTIONS = "___jit_transform_options___"  # the same for Paddle; `paddle.jit.marker.unified` would set it
-PADDLE_GRAPH_BREAK = "__SOT_EXTRA_INFO__"  # Paddle leaves a call that raises an error with this attribute to Python
+DYNAMO_INLINE_ATTRIBUTE = "_torchdynamo_inline"
+"""The attribute that holds the function that Dynamo traces in place of its owner."""
+DYNAMO_CONSTANT_ATTRIBUTE = "_dynamo_marked_constant"
+"""The attribute of functions that Dynamo runs while it traces, and whose results are constants."""
+AUTOGRAPH_ATTRIBUTE = "autograph_info__"
+"""The attribute of functions that TensorFlow's AutoGraph does not rewrite."""
+PADDLE_OPTIONS_ATTRIBUTE = "___jit_transform_options___"
+"""The attribute of functions that Paddle does not rewrite, as ``paddle.jit.marker.unified`` sets it."""
+PADDLE_GRAPH_BREAK_ATTRIBUTE = "__SOT_EXTRA_INFO__"
+"""The attribute of errors after which Paddle leaves the call to Python."""
 
 FUNCTIONS_WITH_SUBSTITUTE: list[Callable[..., Any]] = []
 """The functions that `dynamo_substitute` decorates."""
@@ -48,7 +51,7 @@ def dynamo_substitute(substitute: Callable[..., Any]) -> Callable[[F], F]:
     """Decorate a function with another one that Dynamo traces in its place."""
 
     def decorate(function: F) -> F:
-        setattr(function, DYNAMO_INLINE, substitute)
+        setattr(function, DYNAMO_INLINE_ATTRIBUTE, substitute)
         FUNCTIONS_WITH_SUBSTITUTE.append(function)
         return do_not_convert(function)
 
@@ -57,14 +60,14 @@ def dynamo_substitute(substitute: Callable[..., Any]) -> Callable[[F], F]:
 
 def do_not_convert(function: F) -> F:
     """Decorate a function so that AutoGraph and Paddle rewrite neither it nor the functions that it calls."""
-    setattr(function, AUTOGRAPH_DO_NOT_CONVERT, {})
-    setattr(function, PADDLE_OPTIONS, _PaddleDoNotConvert)
+    setattr(function, AUTOGRAPH_ATTRIBUTE, {})
+    setattr(function, PADDLE_OPTIONS_ATTRIBUTE, _PaddleDoNotConvert)
     return function
 
 
 def assume_constant(function: F) -> F:
     """Decorate a function that Dynamo runs while it traces; its result is a constant of the trace."""
-    setattr(function, DYNAMO_CONSTANT, True)
+    setattr(function, DYNAMO_CONSTANT_ATTRIBUTE, True)
     return function
 
 
@@ -88,7 +91,7 @@ def _to_plain_tuples(value: Any) -> Any:
 
 def mark_exception_as_graph_break(error: BaseException | type[BaseException]) -> None:
     """Let Paddle leave a call that raises this error to Python, so that the caller can catch it."""
-    setattr(error, PADDLE_GRAPH_BREAK, _PaddleGraphBreak)
+    setattr(error, PADDLE_GRAPH_BREAK_ATTRIBUTE, _PaddleGraphBreak)
 
 
 mark_exception_as_graph_break(PlaitError)

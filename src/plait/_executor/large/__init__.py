@@ -1,1 +1,1 @@
-"""Large tensors: several calls or a compiled kernel instead of one call."""
+"""The execution of large tensors by several calls or a compiled kernel instead of one call."""

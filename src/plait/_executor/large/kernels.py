@@ -34,24 +34,24 @@ class KernelTask(NamedTuple):
 
     @classmethod
     def for_node(
-        cls, scheduled: ScheduledStep, large: LargeTensorOps, ops: ReductionOps | TwoPassOps | None, dtype: Any
+        cls, scheduled: ScheduledStep, large_ops: LargeTensorOps, node_ops: ReductionOps | TwoPassOps | None, dtype: Any
     ) -> KernelTask | None:
         """Return the task for a reduction, or for a copy to row-major memory; ``None`` if there is no kernel for it."""
         _, node, shape, strides, *_ = scheduled
-        if large.build_kernel is None or large.empty is None or prod(shape) < large.min_kernel_elements:
+        if large_ops.build_kernel is None or large_ops.empty is None or prod(shape) < large_ops.min_kernel_elements:
             return None
         reduction: str | None = None
         axes: tuple[int, ...] = ()
-        result_itemsize, allocate, memory_order = dtype.itemsize, large.empty, tuple(range(len(shape)))
+        result_itemsize, allocate, memory_order = dtype.itemsize, large_ops.empty, tuple(range(len(shape)))
         if isinstance(node, Reduce):
-            if not isinstance(ops, ReductionOps) or len(node.axes) == len(shape):
+            if not isinstance(node_ops, ReductionOps) or len(node.axes) == len(shape):
                 return None
-            reduction, axes, result_itemsize, allocate = node.reduction, node.axes, ops.itemsize, ops.empty
+            reduction, axes, result_itemsize, allocate = node.reduction, node.axes, node_ops.itemsize, node_ops.empty
             memory_order = dims_by_stride(strides)
         result_lengths, result_order = result_layout(memory_order, shape, axes)
         kernel_order = (*[dim for dim in range(len(shape)) if dim not in axes], *axes)
         result_strides = contiguous_strides(result_lengths, result_itemsize)
-        filler = large.build_kernel(
+        filler = large_ops.build_kernel(
             reduction,
             tuple(map(shape.__getitem__, kernel_order)),
             tuple(map(strides.__getitem__, kernel_order)),
@@ -63,16 +63,20 @@ class KernelTask(NamedTuple):
 
 
 def describe_kernel_use(
-    task: KernelTask | None, scheduled: ScheduledStep, large: LargeTensorOps, dtype: Any
+    task: KernelTask | None, scheduled: ScheduledStep, large_ops: LargeTensorOps, dtype: Any
 ) -> str | None:
     """Return what ``explain`` prints about the kernel of a node; ``None`` for nothing."""
-    if large.build_kernel is None or large.why_no_kernel is None or prod(scheduled.shape) < large.min_kernel_elements:
+    if (
+        large_ops.build_kernel is None
+        or large_ops.why_no_kernel is None
+        or prod(scheduled.shape) < large_ops.min_kernel_elements
+    ):
         return None
     if task is not None and task.filler.ready:
         return "by a compiled kernel, where the first calls show that it is faster"
     node = scheduled.node
     reduction = node.reduction if isinstance(node, Reduce) else None
-    reason = large.why_no_kernel(reduction, dtype) if task is None else task.filler.why
+    reason = large_ops.why_no_kernel(reduction, dtype) if task is None else task.filler.why
     return None if reason is None else f"without a kernel: {reason}"
 
 

@@ -41,10 +41,10 @@ def build_two_pass(
     builder = _TwoPassBuilder(schedule, backend, ops, prod([shape[axis] for axis in axes]))
     loops = schedule.nest.loops
     lengths = tuple([loop.length for loop in loops])
-    kept_loops = [place for place, loop in enumerate(loops) if loop.is_kept]
+    kept_loops = [index for index, loop in enumerate(loops) if loop.is_kept]
     blocks = block_indices(lengths, schedule.block, kept_loops)
-    functions = {each: builder.build_block_function(each) for each in {each for each, _, _ in blocks}}
-    result_shape = tuple([lengths[place] for place in kept_loops])
+    functions = {each: builder.build_block_function(each) for each in {block_shape for block_shape, _, _ in blocks}}
+    result_shape = tuple([lengths[index] for index in kept_loops])
     to_loops = build_to_loop_order(schedule.nest.order, lengths, backend)
     from_loops = build_from_loop_order(*result_layout(schedule.nest.order, shape, axes), backend)
     empty, scratch, scratch_shape, errstate = ops.empty, ops.scratch, (prod(schedule.tiles),), ops.errstate
@@ -53,8 +53,8 @@ def build_two_pass(
         out, memory = empty(tensor, result_shape), scratch(tensor, scratch_shape)
         view = to_loops(tensor)
         with errstate():
-            for each, input_index, place in blocks:
-                functions[each](view[input_index], out[place], memory)
+            for block_shape, input_index, result_index in blocks:
+                functions[block_shape](view[input_index], out[result_index], memory)
         return from_loops(out)[()]
 
     return reduce
@@ -66,12 +66,12 @@ class _TwoPassBuilder:
     def __init__(self, schedule: TwoPassSchedule, backend: Backend, ops: TwoPassOps, count: int) -> None:
         self.schedule, self.backend, self.ops, self.count = schedule, backend, ops, count
         self.loops = schedule.nest.loops
-        self.axes = [place for place, loop in enumerate(self.loops) if not loop.is_kept]
+        self.reduced_loops = [index for index, loop in enumerate(self.loops) if not loop.is_kept]
 
     def build_block_function(self, shape: Lengths) -> BlockFunction:
         """Return the function that finds the pivot of a block and then reduces its transformed tiles."""
         ops, count = self.ops, self.count
-        broadcast = tuple([size if loop.is_kept else 1 for size, loop in zip(shape, self.loops, strict=True)])
+        pivot_shape = tuple([size if loop.is_kept else 1 for size, loop in zip(shape, self.loops, strict=True)])
         fits_one_tile = prod(self.schedule.tiles) >= prod(shape)
         upcast = ops.upcast if fits_one_tile else None  # the whole block stays in the cache
         find_pivot = (
@@ -87,8 +87,8 @@ class _TwoPassBuilder:
             pivot = find_pivot(block)
             if ops.fix_pivot is not None:
                 pivot = ops.fix_pivot(pivot)
-            for place, total in totals(block, pivot.reshape(broadcast), memory):
-                out[place] = ops.finish(total, pivot[place], count)
+            for result_index, total in totals(block, pivot.reshape(pivot_shape), memory):
+                out[result_index] = ops.finish(total, pivot[result_index], count)
 
         return reduce_block
 
@@ -99,8 +99,8 @@ class _TwoPassBuilder:
         loops = self.loops
         slices_by_loop = [*map(split_into_slices, shape, self.schedule.tiles)]
         functions_by_shape: dict[Lengths, TileFunction] = {}
-        work: list[tuple[BlockIndex, BlockIndex, list[tuple[BlockIndex, TileFunction]]]] = []
-        for part in product(
+        parts: list[tuple[BlockIndex, BlockIndex, list[tuple[BlockIndex, TileFunction]]]] = []
+        for outer_index in product(
             *[
                 loop_slices if loop.is_kept else [slice(None)]
                 for loop_slices, loop in zip(slices_by_loop, loops, strict=True)
@@ -108,20 +108,31 @@ class _TwoPassBuilder:
         ):
             tiles: list[tuple[BlockIndex, TileFunction]] = []
             tile_slices = [
-                [here] if loop.is_kept else loop_slices
-                for here, loop_slices, loop in zip(part, slices_by_loop, loops, strict=True)
+                [outer_slice] if loop.is_kept else loop_slices
+                for outer_slice, loop_slices, loop in zip(outer_index, slices_by_loop, loops, strict=True)
             ]
             for index in product(*tile_slices):
                 lengths = tuple([each.stop - each.start for each in index])
                 if lengths not in functions_by_shape:
                     functions_by_shape[lengths] = build_tile(lengths)
                 tiles.append((index, functions_by_shape[lengths]))
-            work.append((part, tuple([here for here, loop in zip(part, loops, strict=True) if loop.is_kept]), tiles))
+            parts.append(
+                (
+                    outer_index,
+                    tuple([outer_slice for outer_slice, loop in zip(outer_index, loops, strict=True) if loop.is_kept]),
+                    tiles,
+                )
+            )
 
         def totals(block: Any, pivot: Any, memory: Any) -> Iterator[tuple[BlockIndex, Any]]:
-            for part, place, tiles in work:
-                pivot_part = None if pivot is None else pivot[part]
-                yield place, combine_pairwise((add(block[index], pivot_part, memory) for index, add in tiles), combine)
+            for outer_index, result_index, tiles in parts:
+                pivot_part = None if pivot is None else pivot[outer_index]
+                yield (
+                    result_index,
+                    combine_pairwise(
+                        (reduce_tile(block[index], pivot_part, memory) for index, reduce_tile in tiles), combine
+                    ),
+                )
 
         return totals
 
@@ -130,7 +141,7 @@ class _TwoPassBuilder:
         ops = self.ops.pivot
         if self.ops.upcast is not None:
             return self.build_temporary_reduction(shape, ops)
-        nest = build_loop_nest(shape, [loop.stride for loop in self.loops], self.axes)
+        nest = build_loop_nest(shape, [loop.stride for loop in self.loops], self.reduced_loops)
         return self.build_reduction_of_nest(nest, shape, self.schedule.itemsize, ops)
 
     def build_tiled_pivot_function(self, shape: Lengths, upcast: UnaryFunction) -> UnaryFunction:
@@ -146,8 +157,8 @@ class _TwoPassBuilder:
 
         def find_pivot(block: Any) -> Any:
             out = ops.scratch(block, kept_lengths)
-            for place, total in totals(block, None, None):
-                out[place] = total
+            for result_index, total in totals(block, None, None):
+                out[result_index] = total
             return out if ops.finish is None else ops.finish(out, count)
 
         return find_pivot
@@ -184,14 +195,14 @@ class _TwoPassBuilder:
     def build_temporary_reduction(self, shape: Lengths, ops: ReductionOps) -> UnaryFunction:
         """Return the function that reduces temporary memory of this shape."""
         return self.build_reduction_of_nest(
-            temporary_loop_nest(shape, self.axes, ops.costs), shape, ops.costs.transform_bytes, ops
+            temporary_loop_nest(shape, self.reduced_loops, ops.costs), shape, ops.costs.transform_bytes, ops
         )
 
     def build_reduction_of_nest(
         self, loop_nest: LoopNest, shape: Lengths, itemsize: int, ops: ReductionOps
     ) -> UnaryFunction:
         """Return the function that reduces tensors of this shape by the best schedule, or in one call."""
-        axes = tuple([axis for axis in self.axes if axis < len(shape)])
+        axes = tuple([axis for axis in self.reduced_loops if axis < len(shape)])
         schedule = schedule_reduction(loop_nest, itemsize, ops.costs)
         if schedule is not None:
             reduce = build_reduction(schedule, shape, axes, self.backend, ops)
@@ -200,11 +211,11 @@ class _TwoPassBuilder:
         lengths = tuple([size for axis, size in enumerate(shape) if axis not in axes])
         count = prod([shape[axis] for axis in axes])
 
-        def one_call(tensor: Any) -> Any:
+        def reduce_in_one_call(tensor: Any) -> Any:
             out = reduce_axis(tensor, axes, scratch(tensor, lengths))
             return out if finish is None else finish(out, count)
 
-        return one_call
+        return reduce_in_one_call
 
 
 def combine_pairwise(parts: Iterable[Any], combine: Callable[..., Any]) -> Any:
