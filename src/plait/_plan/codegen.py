@@ -96,9 +96,9 @@ class _FunctionWriter:
         actual = f"{length} is {{{length}}}"
         expected = product if product.isdecimal() else f"{product} = {{{product}}}"
         if op.kind == CHECK_NONEMPTY:
-            return f"{length} == 0", f"{length} is 0, and nothing has no minimum or maximum", ""
+            return f"{length} == 0", f"the minimum or maximum over no elements is not defined; {length} is 0", ""
         if op.kind == CHECK_EQUAL:
-            return f"{length} != {product}", f"{actual}, and not {expected}", ""
+            return f"{length} != {product}", f"{actual}, but must be {expected}", ""
         if op.kind == BROADCAST:
             fails = f"{length} != {product} and 1 not in ({length}, {product})"
             message = f"{actual}, which does not broadcast with {expected}"
@@ -106,7 +106,7 @@ class _FunctionWriter:
         divisor = f"({product})" if len(op.factors) > 1 else product
         maybe_zero = [self.slot_code[factor] for factor in op.factors if not _is_positive(self.slot_code[factor])]
         zero_check = f"{' * '.join(maybe_zero)} == 0 or " if maybe_zero else ""
-        message = f"{actual}, which {expected} does not divide"
+        message = f"{expected} does not divide {length} = {{{length}}}"
         return f"{zero_check}{length} % {divisor}", message, f"{length} // {divisor}"
 
     def node_lines(self) -> list[str]:
