@@ -229,21 +229,22 @@ def sizes_to_ints(
         try:
             checked[name] = to_exact_size(name, value)
         except PlaitError as error:
-            _add_axis_span(error, pattern, name)
-            raise
+            raise _error_of_size(error, pattern, name) from None
     return checked
 
 
-def _add_axis_span(error: PlaitError, pattern: str, name: str) -> None:
-    """Make an error point at an axis of the pattern."""
+def _error_of_size(error: PlaitError, pattern: str, name: str) -> PlaitError:
+    """Return the error of a size, pointing at its axis, or PLT203 if the pattern has no such axis."""
     try:
         tree = parse(pattern)
     except PlaitError:  # the syntax error is raised when the pattern is solved
-        return
+        return error
+    axes = collect_names(tree.left + (tree.right or ()))
+    if name not in axes:
+        return unknown_size_error(name, axes, pattern)
     error.pattern = pattern
-    node = collect_names(tree.left + (tree.right or ())).get(name)
-    if node is not None:
-        error.spans = ((node.start, node.stop),)
+    error.spans = ((axes[name].start, axes[name].stop),)
+    return error
 
 
 def add_error_context(error: PlaitError, pattern: Any, shapes: Sequence[Any], sizes: dict[str, Any]) -> None:

@@ -25,6 +25,10 @@ def lower_reduce(solved: SolvedPattern, reduction: str) -> Plan:
     return plan
 
 
+_NUMPY_REDUCTIONS = ("average", "count_nonzero", "median", "nanmax", "nanmean", "nanmin", "nansum", "ptp")
+"""Functions of NumPy that can be passed as a reduction, and whose names are often tried."""
+
+
 def check_reduction_name(name: object) -> str:
     """Return the name if it is that of a reduction; raise PLT209 for any other object."""
     if isinstance(name, str):
@@ -32,8 +36,10 @@ def check_reduction_name(name: object) -> str:
             return name
         if "->" in name:
             hint = "; the pattern comes before the reduction: reduce(tensor, pattern, reduction)"
+        elif name in _NUMPY_REDUCTIONS:
+            hint = f"; pass a function f(tensor, axes), e.g. np.{name}"
         else:
-            hint = did_you_mean(name, REDUCTION_RULES) or "; pass a function f(tensor, axes) instead, e.g. np.median"
+            hint = did_you_mean(name, REDUCTION_RULES) or "; pass a function f(tensor, axes), e.g. np.median"
         message = f"unknown reduction {name!r}{hint}"
     else:
         message = f"the reduction must be a name or a function f(tensor, axes), not {short_repr(name)}"

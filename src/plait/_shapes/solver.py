@@ -252,7 +252,7 @@ _ARGUMENT_HINTS = {
 """For arguments of other libraries the end of the message that a size of this name gets."""
 
 
-def unknown_size_error(name: str, axis_names: Collection[str], text: str) -> Exception:
+def unknown_size_error(name: str, axis_names: Collection[str], text: str) -> PlaitError:
     """Return the error for a given size whose name is not an axis of the pattern."""
     hint = _ARGUMENT_HINTS.get(name) or did_you_mean(name, axis_names)
     return make_error("PLT203", f"'{name}' is not an axis of the pattern{hint}", text)
