@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from layers.frameworks import FRAMEWORKS, each
+from layers.frameworks import FRAMEWORKS, each_framework
 
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT))
@@ -25,10 +25,10 @@ ACCURACY = 0.95
 
 
 @pytest.mark.slow
-@each()
+@each_framework()
 def test_model_learns_to_read_digits(framework):
     specification = Specification()
-    framework.module()  # import it before the test turns its warnings into errors
+    framework.import_framework()  # import it before the test turns its warnings into errors
     steps_seen = []
     result = train(
         framework.name, specification, load_data(), lambda step, steps, loss: steps_seen.append((step, steps, loss))
@@ -119,7 +119,7 @@ def test_environment_of_the_user_overrides_defaults(monkeypatch):
 
 @pytest.mark.slow
 def test_command_trains_and_prints_a_table():
-    name = next(framework.name for framework in FRAMEWORKS if framework.installed())
+    name = next(framework.name for framework in FRAMEWORKS if framework.is_installed())
     command = [sys.executable, "-m", "examples.digits", name]
     process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stdout + process.stderr

@@ -10,40 +10,40 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import plait
-from layers.cases import MISTAKES, MIXES, OPERATIONS, Mix
-from layers.test_conformance import SPECS, by_definition, filled
+from layers.cases import EINMIX_CASES, INVALID_ARGUMENTS, OPERATION_CASES, EinMixCase
+from layers.test_conformance import SPEC_BUILDERS, compute_einmix_reference, random_array
 from plait.layers import MixSpec
 from plait.layers import _spec as spec
 
 
-def made(case):
-    if isinstance(case, Mix):
+def make_spec(case):
+    if isinstance(case, EinMixCase):
         return MixSpec.read(case.pattern, case.weight_shape, case.bias_shape, case.sizes)
-    return SPECS[case.kind](*case.arguments, **case.sizes)
+    return SPEC_BUILDERS[case.kind](*case.arguments, **case.sizes)
 
 
-def parameters(found):
-    weight = filled(found.weight.shape, 1)
-    return weight, None if found.bias is None else filled(found.bias.shape, 2)
+def random_parameters(layer_spec):
+    weight = random_array(layer_spec.weight.shape, 1)
+    return weight, None if layer_spec.bias is None else random_array(layer_spec.bias.shape, 2)
 
 
-@pytest.mark.parametrize("case", MIXES, ids=str)
-def test_a_mix(case):
-    found = made(case)
-    assert found.weight.shape == case.weight
-    assert (found.bias and found.bias.shape) == case.bias
-    assert found.weight.bound == pytest.approx((3 / case.fan_in) ** 0.5)
-    assert found.bias is None or found.bias.bound == pytest.approx(case.fan_in**-0.5)
-    x = filled(case.shape)
-    weight, bias = parameters(found)
-    result = found(x, weight, bias)
-    expected = by_definition(case, x, weight, bias)
-    assert result.shape == expected.shape == found.output_shape(x.shape)
+@pytest.mark.parametrize("case", EINMIX_CASES, ids=str)
+def test_einmix_spec_equals_the_reference(case):
+    layer_spec = make_spec(case)
+    assert layer_spec.weight.shape == case.weight
+    assert (layer_spec.bias and layer_spec.bias.shape) == case.bias
+    assert layer_spec.weight.bound == pytest.approx((3 / case.fan_in) ** 0.5)
+    assert layer_spec.bias is None or layer_spec.bias.bound == pytest.approx(case.fan_in**-0.5)
+    x = random_array(case.shape)
+    weight, bias = random_parameters(layer_spec)
+    result = layer_spec(x, weight, bias)
+    expected = compute_einmix_reference(case, x, weight, bias)
+    assert result.shape == expected.shape == layer_spec.output_shape(x.shape)
     np.testing.assert_allclose(result, expected, rtol=1e-5, atol=2e-6)
 
 
 @st.composite
-def mixes(draw):
+def einmix_cases(draw):
     """A valid EinMix: axes of the input alone are kept or summed, those of the weight too or not, new ones are made."""
     names = draw(st.permutations("a b c d e f".split()))
     sizes = {name: draw(st.integers(1, 3)) for name in names}
@@ -57,15 +57,15 @@ def mixes(draw):
     if bias and not {*bias} <= {*new, *kept}:
         bias = []
     left_items = draw(st.permutations([*shared, *ours]))
-    left = [*grouped(draw, left_items), *(["..."] if dots else [])]
+    left = [*group_neighbours(draw, left_items), *(["..."] if dots else [])]
     shape = tuple(int(np.prod([sizes[n] for n in item.strip("()").split()])) for item in left if item != "...")
     shape += (2, 3) if dots else ()
-    pattern = f"{' '.join(left)} -> {' '.join(grouped(draw, draw(st.permutations(right))))}"
+    pattern = f"{' '.join(left)} -> {' '.join(group_neighbours(draw, draw(st.permutations(right))))}"
     given_sizes = {name: sizes[name] for name in {*shared, *ours, *new}}
-    return Mix(pattern, " ".join(weight), None if bias is None else " ".join(bias), shape, given_sizes, ())
+    return EinMixCase(pattern, " ".join(weight), None if bias is None else " ".join(bias), shape, given_sizes, ())
 
 
-def grouped(draw, items):
+def group_neighbours(draw, items):
     """Some neighbours put into a group."""
     out = []
     items = list(items)
@@ -76,25 +76,25 @@ def grouped(draw, items):
     return out
 
 
-@given(mixes())
-def test_drawn_mixes(case):
-    found = made(case)
-    x = filled(case.shape)
-    weight, bias = parameters(found)
-    result = found(x, weight, bias)
-    expected = by_definition(case, x, weight, bias)
-    assert result.shape == expected.shape == found.output_shape(x.shape)
+@given(einmix_cases())
+def test_random_einmix_specs_equal_the_reference(case):
+    layer_spec = make_spec(case)
+    x = random_array(case.shape)
+    weight, bias = random_parameters(layer_spec)
+    result = layer_spec(x, weight, bias)
+    expected = compute_einmix_reference(case, x, weight, bias)
+    assert result.shape == expected.shape == layer_spec.output_shape(x.shape)
     np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5)
-    assert MixSpec.read(**found.config) == found
+    assert MixSpec.read(**layer_spec.config) == layer_spec
     right = case.pattern.partition("->")[2].replace("(", " ").replace(")", " ").split()
     fan_in = np.prod([case.sizes[name] for name in case.weight_shape.split() if name not in right])
-    assert found.weight.bound == pytest.approx((3 / fan_in) ** 0.5)
-    assert found.bias is None or found.bias.bound == pytest.approx(fan_in**-0.5)
+    assert layer_spec.weight.bound == pytest.approx((3 / fan_in) ** 0.5)
+    assert layer_spec.bias is None or layer_spec.bias.bound == pytest.approx(fan_in**-0.5)
 
 
-@pytest.mark.parametrize("case", [*OPERATIONS, *MIXES], ids=str)
-def test_a_spec_is_a_value(case):
-    one, two = made(case), made(case)
+@pytest.mark.parametrize("case", [*OPERATION_CASES, *EINMIX_CASES], ids=str)
+def test_spec_is_immutable_hashable_and_picklable(case):
+    one, two = make_spec(case), make_spec(case)
     assert one == two
     assert hash(one) == hash(two)
     assert pickle.loads(pickle.dumps(one)) == one
@@ -102,17 +102,17 @@ def test_a_spec_is_a_value(case):
         one.pattern = None
 
 
-@pytest.mark.parametrize("case", [*OPERATIONS, *MIXES], ids=str)
-def test_what_it_writes_of_itself_makes_it_again(case):
-    one = made(case)
-    kind = "EinMix" if isinstance(case, Mix) else case.kind
+@pytest.mark.parametrize("case", [*OPERATION_CASES, *EINMIX_CASES], ids=str)
+def test_repr_and_config_recreate_the_spec(case):
+    one = make_spec(case)
+    kind = "EinMix" if isinstance(case, EinMixCase) else case.kind
     if not {"class", "in"} & one.pattern.sizes.keys():  # keywords of Python go through a dict
-        assert eval(f"made({one.arguments})", {"made": SPECS[kind]}) == one
+        assert eval(f"made({one.arguments})", {"made": SPEC_BUILDERS[kind]}) == one
     config = dict(one.config)
-    assert SPECS[kind](*[value for key, value in config.items() if key != "sizes"], **config["sizes"]) == one
+    assert SPEC_BUILDERS[kind](*[value for key, value in config.items() if key != "sizes"], **config["sizes"]) == one
 
 
-def test_an_unknown_size_stays_unknown():
+def test_output_shape_with_unknown_lengths():
     pooled = spec.operation_spec("reduce", "b c (h 2) (w 2) -> b (c h w)", {}, "max")
     assert pooled.output_shape((None, 3, 4, 6)) == (None, 18)
     assert pooled.output_shape((2, 3, None, 6)) == (2, None)
@@ -126,28 +126,28 @@ def test_an_unknown_size_stays_unknown():
         mixed.output_shape((None, 6))
 
 
-def test_a_weight_of_nothing_has_a_bound():
-    found = MixSpec.read("b c -> b d", "c d", "d", {"c": 0, "d": 4})
-    assert found.weight.bound == 3**0.5
-    assert (found(np.zeros((2, 0)), np.zeros((0, 4)), np.ones((1, 4))) == 1).all()
+def test_empty_weight_has_a_bound():
+    layer_spec = MixSpec.read("b c -> b d", "c d", "d", {"c": 0, "d": 4})
+    assert layer_spec.weight.bound == 3**0.5
+    assert (layer_spec(np.zeros((2, 0)), np.zeros((0, 4)), np.ones((1, 4))) == 1).all()
 
 
-def test_the_sizes_of_a_mix_may_be_those_of_a_library():
-    found = MixSpec.read("b c -> b d", "c d", None, {"c": np.int64(3), "d": np.int8(4)})
-    assert found.weight.shape == (3, 4)
-    assert all(type(size) is int for size in (*found.weight.shape, *found.config["sizes"].values()))
+def test_sizes_may_be_numpy_integers():
+    layer_spec = MixSpec.read("b c -> b d", "c d", None, {"c": np.int64(3), "d": np.int8(4)})
+    assert layer_spec.weight.shape == (3, 4)
+    assert all(type(size) is int for size in (*layer_spec.weight.shape, *layer_spec.config["sizes"].values()))
 
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
-def test_a_mistake_points_into_what_was_written(mistake):
+@pytest.mark.parametrize("mistake", INVALID_ARGUMENTS, ids=str)
+def test_error_points_into_the_argument(mistake):
     kind, arguments, sizes = mistake
-    with pytest.raises(plait.PlaitError) as found:
-        SPECS[kind](*arguments, **sizes)
-    if found.value.code == "PLT209":  # the name of a reduction
-        assert found.value.pattern is None
+    with pytest.raises(plait.PlaitError) as error:
+        SPEC_BUILDERS[kind](*arguments, **sizes)
+    if error.value.code == "PLT209":  # the name of a reduction
+        assert error.value.pattern is None
         return
-    assert found.value.pattern in arguments
-    assert found.value.code == "PLT203" or found.value.spans  # a size that names no axis stands nowhere
+    assert error.value.pattern in arguments
+    assert error.value.code == "PLT203" or error.value.spans  # a size that names no axis stands nowhere
 
 
 @pytest.mark.parametrize(
@@ -163,22 +163,22 @@ def test_a_mistake_points_into_what_was_written(mistake):
         ("PLT301", lambda: spec.merge_sizes([], {"h": 2})),
     ],
 )
-def test_what_is_no_argument(code, make):
-    with pytest.raises(plait.PlaitError) as found:
+def test_invalid_arguments_raise(code, make):
+    with pytest.raises(plait.PlaitError) as error:
         make()
-    assert found.value.code == code
-    assert "compile" not in str(found.value)
+    assert error.value.code == code
+    assert "compile" not in str(error.value)
 
 
-def test_an_argument_is_not_the_size_of_an_axis():
+def test_integer_argument_with_the_name_of_an_axis_raises():
     spec.check_argument_names("b c -> c b", device=0, name="b")
     spec.check_argument_names("b device -> device b", device="cpu", dtype=None)
-    with pytest.raises(plait.AxisError, match="PLT213") as found:
+    with pytest.raises(plait.AxisError, match="PLT213") as error:
         spec.check_argument_names("b device -> device b", device=0)
-    assert found.value.spans == ((2, 8),)
+    assert error.value.spans == ((2, 8),)
 
 
-def test_sizes_come_as_a_dict_or_as_keywords():
+def test_merge_sizes():
     assert spec.merge_sizes(None, {"h": 2}) == {"h": 2}
     assert spec.merge_sizes({"h": 2}, {"w": 3}) == {"h": 2, "w": 3}
     with pytest.raises(plait.SizeError, match="PLT311"):

@@ -28,11 +28,11 @@ pytestmark = [
 ]
 
 
-def values(*shape, seed=0):
+def random_array(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def array(tensor):
+def to_numpy(tensor):
     """The elements of a tensor, a variable, or what `predict` returns."""
     tensor = getattr(tensor, "value", tensor)
     if isinstance(tensor, (list, float)):
@@ -40,18 +40,18 @@ def array(tensor):
     return plait.asnumpy(tensor.detach() if hasattr(tensor, "detach") else tensor)
 
 
-def near(actual, expected, rtol=1e-5, atol=1e-6):
-    np.testing.assert_allclose(array(actual), array(expected), rtol=rtol, atol=atol)
+def assert_near(actual, expected, rtol=1e-5, atol=1e-6):
+    np.testing.assert_allclose(to_numpy(actual), to_numpy(expected), rtol=rtol, atol=atol)
 
 
 @keras.saving.register_keras_serializable(package="checks")
-def spread(tensor, axes):
+def value_range(tensor, axes):
     """A reduction in Keras' own functions."""
     return ops.max(tensor, axes) - ops.min(tensor, axes)
 
 
 @keras.saving.register_keras_serializable(package="checks")
-def native(tensor, axes):
+def backend_max(tensor, axes):
     """A reduction in the functions of the backend alone."""
     if BACKEND == "tensorflow":
         import tensorflow as tf
@@ -64,7 +64,7 @@ def native(tensor, axes):
     return tensor.amax(axes)
 
 
-def positive(tensor, axes):
+def any_positive(tensor, axes):
     return ops.any(tensor > 0, axes)
 
 
@@ -88,19 +88,19 @@ SHAPES = [
 
 
 @pytest.mark.parametrize(("make", "shape", "expected"), SHAPES)
-def test_the_shapes_that_a_layer_tells(make, shape, expected):
+def test_compute_output_shape(make, shape, expected):
     assert make().compute_output_shape(shape) == expected
     assert make().compute_output_shape(list(shape)) == expected
     x = keras.Input(batch_shape=shape)
     functional = keras.Model(x, make()(x))
     sequential = keras.Sequential([keras.Input(batch_shape=shape), make()])
     assert functional.output_shape == sequential.output_shape == expected
-    tensor = values(*[size or 6 for size in shape])
+    tensor = random_array(*[size or 6 for size in shape])
     result = functional(tensor)
     assert all(said in (None, size) for said, size in zip(expected, result.shape, strict=True))
     sequential.set_weights(functional.get_weights())
-    near(sequential(tensor), result)
-    larger = values(*[size or 12 for size in shape])
+    assert_near(sequential(tensor), result)
+    larger = random_array(*[size or 12 for size in shape])
     assert all(said in (None, size) for said, size in zip(expected, sequential(larger).shape, strict=True))
 
 
@@ -116,14 +116,18 @@ TYPES = [
     ),
     *(("Reduce", ("a b c -> a c", reduction), name) for reduction in ("sum", "prod") for name in ("int32", "float32")),
     *(("Reduce", ("a b c -> a c", reduction), "float32") for reduction in ("mean", "var", "std", "logsumexp")),
-    *(("Reduce", ("a b c -> a c", reduction), name) for reduction in (spread, native) for name in ("int32", "float32")),
-    ("Reduce", ("a b c -> a c", positive), "float32"),
+    *(
+        ("Reduce", ("a b c -> a c", reduction), name)
+        for reduction in (value_range, backend_max)
+        for name in ("int32", "float32")
+    ),
+    ("Reduce", ("a b c -> a c", any_positive), "float32"),
     *(("EinMix", ("a b c -> a b d", "c d", "d"), name) for name in ("bool", "int32", "float32")),
 ]
 
 
 @pytest.mark.parametrize(("kind", "given", "dtype"), TYPES)
-def test_the_element_type_that_a_layer_tells_is_that_of_the_result(kind, given, dtype):
+def test_compute_output_spec_has_the_dtype_of_the_result(kind, given, dtype):
     sizes = dict(c=3, d=4) if kind == "EinMix" else {}
     layer = getattr(plait.layers.keras, kind)(*given, **sizes, dtype=dtype if dtype == "float16" else None)
     x = ops.cast(ops.convert_to_tensor(ARRAY), dtype)
@@ -132,27 +136,27 @@ def test_the_element_type_that_a_layer_tells_is_that_of_the_result(kind, given, 
     assert said.dtype == keras.backend.standardize_dtype(result.dtype)
     if kind == "EinMix":
         assert said.dtype == "float32"
-        near(result, ARRAY.astype(dtype).astype("float32") @ array(layer.weight) + array(layer.bias))
+        assert_near(result, ARRAY.astype(dtype).astype("float32") @ to_numpy(layer.weight) + to_numpy(layer.bias))
         return
-    if kind in ("Rearrange", "Repeat") or given[-1] in ("min", "max", spread, native):
+    if kind in ("Rearrange", "Repeat") or given[-1] in ("min", "max", value_range, backend_max):
         assert said.dtype == dtype
-    if given[-1] in ("any", "all", positive):
+    if given[-1] in ("any", "all", any_positive):
         assert said.dtype == "bool"
     expected = plait.asnumpy(getattr(plait, kind.lower())(x, *given))
-    np.testing.assert_array_equal(array(result), expected)
+    np.testing.assert_array_equal(to_numpy(result), expected)
 
 
 @pytest.mark.parametrize("unknown", [(None, 6), (None, None), (4, None)])
-@pytest.mark.parametrize("reduction", [spread, native])
-def test_a_callable_reduction_of_unknown_sizes(reduction, unknown):
+@pytest.mark.parametrize("reduction", [value_range, backend_max])
+def test_callable_reduction_with_unknown_lengths(reduction, unknown):
     """It sees what the pattern leaves of the tensor, which no size that stands for another would divide."""
     x = keras.Input(batch_shape=unknown)
     model = keras.Model(x, Reduce("(b 2) (c p) -> b p", reduction, p=3)(x))
     assert model.output_shape == ({4: 2}.get(unknown[0]), 3)
-    tensor = values(4, 6)
+    tensor = random_array(4, 6)
     split = tensor.reshape(2, 2, 2, 3)
-    expected = split.max((1, 2)) - (split.min((1, 2)) if reduction is spread else 0)
-    near(model(tensor), expected)
+    expected = split.max((1, 2)) - (split.min((1, 2)) if reduction is value_range else 0)
+    assert_near(model(tensor), expected)
 
 
 @pytest.mark.parametrize(
@@ -164,8 +168,8 @@ def test_a_callable_reduction_of_unknown_sizes(reduction, unknown):
         pytest.param("float64", marks=pytest.mark.skipif(BACKEND == "jax", reason="JAX is not allowed 64 bits here")),
     ],
 )
-def test_policies_of_element_types(policy):
-    x = values(4, 6)
+def test_dtype_policies(policy):
+    x = random_array(4, 6)
     compute = policy.removeprefix("mixed_")
     shared = dict(dtype=policy)
     split = Rearrange("b (t c) -> b t c", c=3, **shared)
@@ -179,31 +183,31 @@ def test_policies_of_element_types(policy):
     result = model(x)
     assert keras.backend.standardize_dtype(result.dtype) == compute
     assert {weight.dtype for weight in model.weights} == {"float32" if "mixed" in policy else compute}
-    weight, bias = (array(ops.cast(each, "float32")) for each in model.weights)
+    weight, bias = (to_numpy(ops.cast(each_framework, "float32")) for each_framework in model.weights)
     expected = (x.reshape(4, 2, 3) @ weight + bias).mean(1)
-    near(ops.cast(result, "float32"), expected, rtol=3e-2, atol=3e-2)
+    assert_near(ops.cast(result, "float32"), expected, rtol=3e-2, atol=3e-2)
     integers = Rearrange("b c -> c b", dtype=policy)(keras.Input((6,), dtype="int32"))
     assert integers.dtype == "int32"
 
 
-def everything():
+def make_model_with_all_layers():
     """A model with all four layers, several inputs, and callables."""
     x, y = keras.Input((6, 4)), keras.Input((6, 4))
     both = Rearrange("k b t c -> b t (c k)", name="both")([x, y])
     hidden = EinMix("b (t p) c -> b t (c e)", "p c e", "e", p=2, c=8, e=2, name="hidden")(both)
-    peaks = Reduce("b t c -> b c", spread, name="peaks")(hidden)
+    peaks = Reduce("b t c -> b c", value_range, name="peaks")(hidden)
     highest = Reduce("b (t 3) c -> b t c", "max", name="highest")(hidden)
     again = Repeat("b c -> b r c", r=1, dtype="float32", trainable=False)(peaks)
     return keras.Model([x, y], keras.layers.Add()([highest, again]))
 
 
-def test_a_model_is_saved_and_loaded_without_custom_objects(tmp_path):
-    model = everything()
+def test_model_is_saved_and_loaded_without_custom_objects(tmp_path):
+    model = make_model_with_all_layers()
     path = str(tmp_path / "model.keras")
-    inputs = [values(5, 6, 4), values(5, 6, 4, seed=1)]
+    inputs = [random_array(5, 6, 4), random_array(5, 6, 4, seed=1)]
     model.save(path)
     loaded = keras.models.load_model(path)
-    near(loaded(inputs), model(inputs))
+    assert_near(loaded(inputs), model(inputs))
     assert [layer.name for layer in loaded.layers] == [layer.name for layer in model.layers]
     for layer, other in zip(loaded.layers, model.layers, strict=True):
         assert type(layer) is type(other)
@@ -211,11 +215,11 @@ def test_a_model_is_saved_and_loaded_without_custom_objects(tmp_path):
         assert layer.trainable == other.trainable
     twin = keras.models.model_from_json(model.to_json())
     twin.set_weights(model.get_weights())
-    near(twin(inputs), model(inputs))
-    near(pickle.loads(pickle.dumps(model))(inputs), model(inputs))
+    assert_near(twin(inputs), model(inputs))
+    assert_near(pickle.loads(pickle.dumps(model))(inputs), model(inputs))
 
 
-FRESH = """
+LOADING_SCRIPT = """
 import sys
 import keras
 assert keras.backend.backend() == sys.argv[2]
@@ -228,24 +232,24 @@ np.testing.assert_allclose(result, np.load(sys.argv[1] + "/y.npy"), rtol=1e-5, a
 
 
 @pytest.mark.skipif(BACKEND == "jax", reason="it loads what PyTorch has saved, and need not be loaded itself")
-def test_a_fresh_process_loads_a_model_on_another_backend(tmp_path):
+def test_new_process_loads_a_model_on_another_backend(tmp_path):
     """It has to import the layers, and nothing else: what a file may name is for the process to say, not for it."""
     x = keras.Input((8, 8, 1))
     hidden = keras.layers.Conv2D(4, 3, padding="same")(x)
     pooled = Reduce("b (h 2) (w 2) c -> b (c h w)", "max")(hidden)
     model = keras.Model(x, EinMix("b f -> b k", "f k", "k", f=64, k=3)(pooled))
     model.save(tmp_path / "model.keras")
-    np.save(tmp_path / "x.npy", values(5, 8, 8, 1))
-    np.save(tmp_path / "y.npy", array(model(values(5, 8, 8, 1))))
+    np.save(tmp_path / "x.npy", random_array(5, 8, 8, 1))
+    np.save(tmp_path / "y.npy", to_numpy(model(random_array(5, 8, 8, 1))))
     other = {"tensorflow": "torch", "torch": "jax"}[BACKEND]
     environment = {**os.environ, "KERAS_BACKEND": other}
-    command = [sys.executable, "-c", FRESH, str(tmp_path), other]
+    command = [sys.executable, "-c", LOADING_SCRIPT, str(tmp_path), other]
     run = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr
 
 
 @pytest.mark.parametrize("name", ["name", "dtype", "trainable", "sizes", "pattern", "self", "class", "autocast"])
-def test_a_configuration_keeps_an_axis_of_any_name(name):
+def test_config_round_trip_with_an_axis_of_any_name(name):
     layer = Rearrange(f"b ({name} p) -> b {name} p", sizes={name: 3}, name="mine", trainable=False, dtype="bfloat16")
     config = json.loads(json.dumps(layer.get_config()))
     again = Rearrange.from_config(config)
@@ -256,7 +260,7 @@ def test_a_configuration_keeps_an_axis_of_any_name(name):
         assert Rearrange(f"b ({name} p) -> b {name} p", **{name: np.int64(3)}).get_config()["sizes"] == {name: 3}
 
 
-def test_a_size_is_given_once():
+def test_duplicate_size_raises():
     with pytest.raises(plait.SizeError, match="PLT311"):
         Rearrange("b (c p) -> b c p", sizes={"p": 2}, p=2)
     with pytest.raises(plait.AxisError, match="PLT203"):
@@ -272,7 +276,7 @@ def test_a_size_is_given_once():
         ("EinMix", {"pattern": "b t c -> b t d", "weight_shape": "c d", "bias_shape": None, "c": 4, "d": 3}, (5, 6, 4)),
     ],
 )
-def test_configurations_as_einops_writes_them(kind, config, shape):
+def test_config_of_einops_is_accepted(kind, config, shape):
     layer = keras_custom_objects[kind].from_config(config)
     given = {key: value for key, value in config.items() if key != "pattern"}
     same = keras_custom_objects[kind](config["pattern"], **given)
@@ -280,11 +284,11 @@ def test_configurations_as_einops_writes_them(kind, config, shape):
     assert layer.spec == same.spec
 
 
-def test_the_layers_by_name():
+def test_keras_custom_objects_has_the_four_layers():
     assert keras_custom_objects == {"Rearrange": Rearrange, "Reduce": Reduce, "Repeat": Repeat, "EinMix": EinMix}
 
 
-def test_configurations_of_einmix_keep_what_was_chosen():
+def test_einmix_config_keeps_initializers_regularizers_and_constraints():
     chosen = dict(
         weight_initializer=keras.initializers.RandomNormal(stddev=0.5, seed=3),
         bias_initializer="ones",
@@ -299,22 +303,22 @@ def test_configurations_of_einmix_keep_what_was_chosen():
     again = EinMix.from_config(json.loads(json.dumps(layer.get_config())))
     again.build((None, 3))
     assert again.get_config() == layer.get_config()
-    np.testing.assert_array_equal(array(again.weight), array(layer.weight))
-    np.testing.assert_array_equal(array(layer.bias), np.ones((1, 4)))
-    tensor = values(2, 3)
+    np.testing.assert_array_equal(to_numpy(again.weight), to_numpy(layer.weight))
+    np.testing.assert_array_equal(to_numpy(layer.bias), np.ones((1, 4)))
+    tensor = random_array(2, 3)
     again(tensor)
-    weight = array(again.weight)
-    activity = 0.1 * np.abs(array(again(tensor))).sum() / 2
-    near(sum(array(loss) for loss in again.losses), 0.5 * (weight**2).sum() + 0.25 * 4 + activity)
+    weight = to_numpy(again.weight)
+    activity = 0.1 * np.abs(to_numpy(again(tensor))).sum() / 2
+    assert_near(sum(to_numpy(loss) for loss in again.losses), 0.5 * (weight**2).sum() + 0.25 * 4 + activity)
     model = keras.Sequential([keras.Input((3,)), layer])
     model.compile(optimizer=keras.optimizers.SGD(0.1), loss="mse")
     assert (weight < 0).any()
-    model.fit(tensor, values(2, 4), verbose=0)
-    assert (array(layer.weight) >= 0).all()
-    assert (np.abs(array(layer.bias)) <= 0.1 + 1e-6).all()
+    model.fit(tensor, random_array(2, 4), verbose=0)
+    assert (to_numpy(layer.weight) >= 0).all()
+    assert (np.abs(to_numpy(layer.bias)) <= 0.1 + 1e-6).all()
 
 
-def test_parameters_are_made_when_the_layer_is_built():
+def test_einmix_creates_its_parameters_in_build():
     layer = EinMix("b c -> b d", "c d", "d", c=30, d=40, name="mixing")
     assert (layer.built, layer.weights) == (False, [])
     assert layer.weight is layer.bias is None
@@ -333,12 +337,12 @@ def test_parameters_are_made_when_the_layer_is_built():
     assert len(plain.weights) == 1
 
 
-def test_the_initial_values_are_uniform_and_follow_the_seed():
+def test_initial_parameters_are_uniform_and_depend_on_the_seed():
     def drawn(seed):
         keras.utils.set_random_seed(seed)
         layer = EinMix("b c -> b d", "c d", "d", c=64, d=64)
         layer.build((None, 64))
-        return [array(weight) for weight in layer.weights]
+        return [to_numpy(weight) for weight in layer.weights]
 
     specification = MixSpec.read("b c -> b d", "c d", "d", dict(c=64, d=64))
     for found, made in zip(drawn(0), (specification.weight, specification.bias), strict=True):
@@ -353,8 +357,8 @@ def test_the_initial_values_are_uniform_and_follow_the_seed():
 
 
 @pytest.mark.parametrize("jit", {"tensorflow": [False, True], "jax": [True], "torch": [False]}[BACKEND])
-def test_einmix_learns_as_the_dense_layer_of_keras_does(jit):
-    x, y = values(20, 6), values(20, 1, seed=1)
+def test_einmix_trains_like_dense(jit):
+    x, y = random_array(20, 6), random_array(20, 1, seed=1)
 
     def model(first, last):
         network = keras.Sequential([keras.Input((6,)), first, keras.layers.ReLU(), last])
@@ -365,39 +369,39 @@ def test_einmix_learns_as_the_dense_layer_of_keras_does(jit):
         EinMix("b c -> b d", "c d", "d", c=6, d=8), EinMix("b (h c) -> b (h d)", "h c d", "h d", h=1, c=8, d=1)
     )
     theirs = model(keras.layers.Dense(8), keras.layers.Dense(1))
-    theirs.set_weights([array(w).reshape(v.shape) for w, v in zip(ours.weights, theirs.weights, strict=True)])
+    theirs.set_weights([to_numpy(w).reshape(v.shape) for w, v in zip(ours.weights, theirs.weights, strict=True)])
     first = [
         network.fit(x, y, batch_size=8, epochs=3, verbose=0, shuffle=False).history["loss"]
         for network in (ours, theirs)
     ]
-    near(first[0], first[1], rtol=1e-4)
+    assert_near(first[0], first[1], rtol=1e-4)
     assert first[0][-1] < first[0][0]
     for weight, other in zip(ours.weights, theirs.weights, strict=True):
-        near(array(weight).reshape(other.shape), other, rtol=1e-4)
-    near(ours.predict(x, verbose=0), theirs.predict(x, verbose=0), rtol=1e-4)
-    near(ours.evaluate(x, y, verbose=0), theirs.evaluate(x, y, verbose=0), rtol=1e-4)
+        assert_near(to_numpy(weight).reshape(other.shape), other, rtol=1e-4)
+    assert_near(ours.predict(x, verbose=0), theirs.predict(x, verbose=0), rtol=1e-4)
+    assert_near(ours.evaluate(x, y, verbose=0), theirs.evaluate(x, y, verbose=0), rtol=1e-4)
 
 
 def test_weights_are_saved_and_loaded(tmp_path):
-    one, two = everything(), everything()
-    inputs = [values(5, 6, 4), values(5, 6, 4, seed=1)]
-    assert not np.allclose(array(one(inputs)), array(two(inputs)))
+    one, two = make_model_with_all_layers(), make_model_with_all_layers()
+    inputs = [random_array(5, 6, 4), random_array(5, 6, 4, seed=1)]
+    assert not np.allclose(to_numpy(one(inputs)), to_numpy(two(inputs)))
     one.save_weights(tmp_path / "model.weights.h5")
     two.load_weights(tmp_path / "model.weights.h5")
-    near(two(inputs), one(inputs))
+    assert_near(two(inputs), one(inputs))
     three = keras.models.clone_model(one)
-    assert not np.allclose(array(one(inputs)), array(three(inputs)))
+    assert not np.allclose(to_numpy(one(inputs)), to_numpy(three(inputs)))
     assert [weight.shape for weight in three.weights] == [weight.shape for weight in one.weights]
     three.set_weights(one.get_weights())
-    near(three(inputs), one(inputs))
+    assert_near(three(inputs), one(inputs))
     layer = copy.deepcopy(one.get_layer("hidden"))
-    near(layer.weight, one.get_layer("hidden").weight)
+    assert_near(layer.weight, one.get_layer("hidden").weight)
     assert layer.weight is not one.get_layer("hidden").weight
 
 
-def test_a_summary():
+def test_model_summary_and_repr():
     text = io.StringIO()
-    model = everything()
+    model = make_model_with_all_layers()
     model.summary(print_fn=lambda line: text.write(line + "\n"), line_length=120)
     for word in (
         "both (Rearrange)",
@@ -411,10 +415,10 @@ def test_a_summary():
     assert repr(model.get_layer("hidden")) == (
         "<EinMix 'b (t p) c -> b t (c e)', 'p c e', 'e', p=2, c=8, e=2, name=hidden, built=True>"
     )
-    assert repr(Reduce("b c -> b", spread, name="r")) == "<Reduce 'b c -> b', spread, name=r, built=False>"
+    assert repr(Reduce("b c -> b", value_range, name="r")) == "<Reduce 'b c -> b', value_range, name=r, built=False>"
 
 
-def test_names_of_other_layers_are_left_alone():
+def test_symbolic_calls_do_not_change_names_of_other_layers():
     """What a layer asks Keras to learn its shape and type must not count among the operations of a model."""
     x = keras.Input((6, 4))
     before = keras.layers.Reshape((24,)).name
@@ -427,11 +431,11 @@ def test_names_of_other_layers_are_left_alone():
     assert len(x._keras_history.operation._outbound_nodes) == 4
     x = keras.Input((6, 4))
     hidden = Rearrange("k b t c -> b t (k c)")([x, keras.Input((6, 4))])
-    y = Reduce("b t c -> b c", spread)(hidden)
+    y = Reduce("b t c -> b c", value_range)(hidden)
     for tensor in (x, hidden):  # of the model's operations one takes it, and none that Keras was asked about beside it
         assert len(tensor._keras_history.operation._outbound_nodes) == 1
     x = keras.Input((6, 4))
-    y = Reduce("b t c -> b c", spread)(Rearrange("k b t c -> b t (k c)")([x, x]))
+    y = Reduce("b t c -> b c", value_range)(Rearrange("k b t c -> b t (k c)")([x, x]))
     assert [type(operation).__name__ for operation in keras.Model(x, y).operations] == [
         "InputLayer",
         "Rearrange",
@@ -439,14 +443,14 @@ def test_names_of_other_layers_are_left_alone():
     ]
 
 
-def test_in_other_layers():
-    x = values(3, 5, 6)
-    near(
+def test_layers_inside_other_layers_and_models():
+    x = random_array(3, 5, 6)
+    assert_near(
         keras.layers.TimeDistributed(Rearrange("b (c p) -> b p c", p=2))(x),
         plait.rearrange(x, "b t (c p) -> b t p c", p=2),
     )
     mixing = EinMix("b c -> b d", "c d", "d", c=6, d=2)
-    near(keras.layers.TimeDistributed(mixing)(x), x @ array(mixing.weight) + array(mixing.bias), rtol=1e-4)
+    assert_near(keras.layers.TimeDistributed(mixing)(x), x @ to_numpy(mixing.weight) + to_numpy(mixing.bias), rtol=1e-4)
     assert keras.layers.TimeDistributed(mixing)(keras.Input((None, 6))).shape == (None, None, 2)
 
     class Block(keras.layers.Layer):
@@ -456,7 +460,7 @@ def test_in_other_layers():
             super().__init__()
             self.split = Rearrange("b (c p) -> b c p", p=2)
             self.mixing = EinMix("b c p -> b c d", "p d", "d", p=2, d=3)
-            self.pool = Reduce("b c d -> b d", spread)
+            self.pool = Reduce("b c d -> b d", value_range)
 
         def build(self, shape):
             self.mixing.build(self.split.compute_output_shape(shape))
@@ -467,8 +471,8 @@ def test_in_other_layers():
     block = Block()
     model = keras.Sequential([keras.Input((6,)), block])
     assert model.output_shape == (None, 3)
-    hidden = x[0].reshape(5, 3, 2) @ array(block.mixing.weight) + array(block.mixing.bias)
-    near(model(x[0]), hidden.max(1) - hidden.min(1), rtol=1e-4)
+    hidden = x[0].reshape(5, 3, 2) @ to_numpy(block.mixing.weight) + to_numpy(block.mixing.bias)
+    assert_near(model(x[0]), hidden.max(1) - hidden.min(1), rtol=1e-4)
     assert len(model.trainable_weights) == 2
 
     class Subclassed(keras.Model):
@@ -481,7 +485,7 @@ def test_in_other_layers():
 
     subclassed = Subclassed()
     subclassed.compile(optimizer="sgd", loss="mse")
-    subclassed.fit(x[0], values(5, 3), verbose=0)
+    subclassed.fit(x[0], random_array(5, 3), verbose=0)
     assert len(subclassed.trainable_weights) == 2
 
 
@@ -489,13 +493,13 @@ def test_lists_of_tensors():
     x, y = keras.Input((None, 4)), keras.Input((5, 4))
     model = keras.Model([x, y], Rearrange("k b t c -> b t (c k)")([x, y]))
     assert model.output_shape in ((None, None, 8), (None, 5, 8))
-    one, two = values(2, 5, 4), values(2, 5, 4, seed=1)
-    near(model([one, two]), np.stack([one, two], -1).reshape(2, 5, 8))
+    one, two = random_array(2, 5, 4), random_array(2, 5, 4, seed=1)
+    assert_near(model([one, two]), np.stack([one, two], -1).reshape(2, 5, 8))
     assert Reduce("k b c -> b c", "sum").compute_output_shape([(None, 4), (None, 4)]) == (None, 4)
-    near(Reduce("k b t c -> b c", "sum")([one, two]), (one + two).sum(1), rtol=1e-4)
+    assert_near(Reduce("k b t c -> b c", "sum")([one, two]), (one + two).sum(1), rtol=1e-4)
     mixing = EinMix("k b t c -> b t d", "k c d", k=2, c=4, d=3)
     assert mixing([x, y]).shape[-1] == 3
-    near(mixing([one, two]), one @ array(mixing.weight)[0] + two @ array(mixing.weight)[1], rtol=1e-4)
+    assert_near(mixing([one, two]), one @ to_numpy(mixing.weight)[0] + two @ to_numpy(mixing.weight)[1], rtol=1e-4)
     for call in (
         lambda: Rearrange("k b t c -> b t (c k)")([x, keras.Input((5, 3))]),
         lambda: Rearrange("k b t c -> b t (c k)").compute_output_shape([(2, 5, 4), (2, 5, 3)]),
@@ -507,12 +511,12 @@ def test_lists_of_tensors():
         assert "k b t c -> b t (c k)" in str(error.value)
 
 
-def test_errors_of_a_call_are_those_of_the_functions():
+def test_errors_of_a_call_equal_those_of_the_functions():
     """With their code and their places in the pattern, wherever Keras makes the call."""
     split, mixing = Rearrange("b (c p) -> b c p", p=2), EinMix("b c -> b d", "c d", "d", c=6, d=4)
     model = keras.Sequential([keras.Input((None,)), split])
     model.compile(loss="mse", optimizer="sgd")
-    wrong = values(2, 5)
+    wrong = random_array(2, 5)
     with pytest.raises(plait.SizeError) as expected:
         plait.rearrange(wrong, "b (c p) -> b c p", p=2)
     for call in (split, model, lambda x: model.predict(x, verbose=0), lambda x: split.compute_output_shape(x.shape)):
@@ -534,23 +538,23 @@ def test_errors_of_a_call_are_those_of_the_functions():
         assert found.value.code == "PLT503"
 
 
-def test_a_shape_that_a_layer_of_keras_is_given():
+def test_input_shape_argument():
     with pytest.warns(UserWarning, match="input_shape"):
         layer = Rearrange("b (c p) -> b c p", p=2, input_shape=(6,))
     assert keras.Sequential([layer]).output_shape == (None, 3, 2)
 
 
-def test_gradients_without_side_effects():
+def test_stateless_call():
     """As JAX trains: variables go in, and nothing is changed."""
     layer = EinMix("b c -> b d", "c d", "d", c=3, d=4)
     layer.build((None, 3))
-    x = ops.convert_to_tensor(values(2, 3))
+    x = ops.convert_to_tensor(random_array(2, 3))
     variables = [ops.ones(variable.shape) for variable in layer.trainable_variables]
     result, _ = layer.stateless_call(variables, [], x)
-    near(result, values(2, 3).sum(1, keepdims=True) + np.ones((1, 4)))
+    assert_near(result, random_array(2, 3).sum(1, keepdims=True) + np.ones((1, 4)))
 
 
-def test_a_reduction_with_weights_is_refused():
+def test_reduction_with_weights_raises():
     """Keras would not find them."""
     with pytest.raises(plait.AxisError, match="PLT209"):
         Reduce("b c -> b", keras.layers.Dense(3))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import plait
-from layers.test_conformance import FUNCTIONS, filled
+from layers.test_conformance import FUNCTIONS, random_array
 
 jax = pytest.importorskip("jax")
 
@@ -16,19 +16,19 @@ import jax.numpy as jnp  # noqa: E402
 from jax import export  # noqa: E402
 
 
-class Odd:
+class UnknownDtypeTensor:
     """As a tensor of another framework, it has a dtype that JAX does not know."""
 
     shape = (2, 3)
     dtype = "odd.float"
 
 
-def squares(tensor, axes):
+def sum_of_squares(tensor, axes):
     """A reduction of the caller's own."""
     return (tensor**2).sum(axes)
 
 
-WRITTEN = {
+HANDWRITTEN_CASES = {
     "space to depth": (
         ("Rearrange", "b (h p) (w q) c -> b h w (p q c)"),
         {"p": 2, "q": 3},
@@ -42,7 +42,7 @@ WRITTEN = {
         lambda x: x.reshape(2, 2, 2, 3, 2, 3).max((2, 4)).transpose(0, 3, 1, 2).reshape(2, 18),
     ),
     "logsumexp": (("Reduce", "b h w c -> b c", "logsumexp"), {}, lambda x: jax.nn.logsumexp(x, (1, 2))),
-    "callable": (("Reduce", "b h w c -> b c", squares), {}, lambda x: (x**2).sum((1, 2))),
+    "callable": (("Reduce", "b h w c -> b c", sum_of_squares), {}, lambda x: (x**2).sum((1, 2))),
     "repeat": (
         ("Repeat", "b h w c -> b h r w c"),
         {"r": 5},
@@ -69,10 +69,10 @@ WRITTEN = {
 """A layer, its sizes, and what an expert writes instead; the input is of shape (2, 4, 6, 3)."""
 
 SHAPE = (2, 4, 6, 3)
-each_written = pytest.mark.parametrize("name", WRITTEN)
+each_handwritten_case = pytest.mark.parametrize("name", HANDWRITTEN_CASES)
 
 
-def named(params):
+def parameters_by_name(params):
     """The parameters by name, from whatever the framework keeps them in."""
     found = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
@@ -81,48 +81,48 @@ def named(params):
     return found
 
 
-def equal_trees(one, other):
+def assert_trees_equal(one, other):
     assert jax.tree.structure(one) == jax.tree.structure(other)
     for ours, theirs in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
         assert ours.dtype == theirs.dtype
         np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
 
 
-def near(actual, expected, tolerance=1e-5):
+def assert_near(actual, expected, tolerance=1e-5):
     assert actual.shape == expected.shape
     assert actual.dtype == expected.dtype
     actual, expected = (np.asarray(array).astype("complex128") for array in (actual, expected))  # bfloat16 too
     np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance)
 
 
-class OnJax:
+class JaxLayerTests:
     """Tests that ask the framework for a pure function of a layer, and for its parameters."""
 
     framework = None
     """An object of the conformance suite."""
 
-    wide = "float32"
+    x64_parameter_dtype = "float32"
     """The element type of parameters that are told none, where JAX counts in 64 bits and the input is in float32."""
 
     @pytest.fixture(autouse=True)
-    def _bits(self, request):
+    def _enable_x64(self, request):
         with jax.enable_x64(getattr(request, "param", False)):
             yield
 
     @staticmethod
-    def pure(built):
+    def make_pure_function(built):
         """A function of parameters and a tensor, and the parameters."""
         raise NotImplementedError
 
-    def made(self, name, x):
-        arguments, sizes, written = WRITTEN[name]
-        function, params = self.pure(self.framework.build(*arguments, example=np.asarray(x), **sizes))
-        return function, lambda params, x: written(x, **named(params)), params
+    def make_functions(self, name, x):
+        arguments, sizes, written = HANDWRITTEN_CASES[name]
+        function, params = self.make_pure_function(self.framework.build(*arguments, example=np.asarray(x), **sizes))
+        return function, lambda params, x: written(x, **parameters_by_name(params)), params
 
-    @each_written
-    def test_the_jaxpr_is_that_of_hand_written_code(self, name):
-        x = jnp.asarray(filled(SHAPE))
-        ours, theirs, params = self.made(name, x)
+    @each_handwritten_case
+    def test_jaxpr_equals_that_of_handwritten_code(self, name):
+        x = jnp.asarray(random_array(SHAPE))
+        ours, theirs, params = self.make_functions(name, x)
         assert str(jax.make_jaxpr(ours)(params, x)) == str(jax.make_jaxpr(theirs)(params, x))
         loss = lambda function: lambda params, x: (function(params, x) ** 2).sum()
         ours_back, theirs_back = (jax.value_and_grad(loss(function), (0, 1)) for function in (ours, theirs))
@@ -132,42 +132,44 @@ class OnJax:
             assert str(jax.make_jaxpr(many[0])(params, x[None])) == str(jax.make_jaxpr(many[1])(params, x[None]))
 
     @pytest.mark.parametrize("name", ["pool", "heads"])
-    def test_the_transformations(self, name):
-        x = jnp.asarray(filled(SHAPE))
-        ours, theirs, params = self.made(name, x)
+    def test_results_under_transformations_equal_handwritten_code(self, name):
+        x = jnp.asarray(random_array(SHAPE))
+        ours, theirs, params = self.make_functions(name, x)
         expected = theirs(params, x)
         assert isinstance(ours(params, x), jax.Array)
-        near(ours(params, x), expected)
-        near(jax.jit(ours)(params, x), expected)
-        near(jax.checkpoint(ours)(params, x), expected)
-        near(jax.vmap(ours, (None, 0))(params, jnp.stack([x, -x]))[1], theirs(params, -x))
+        assert_near(ours(params, x), expected)
+        assert_near(jax.jit(ours)(params, x), expected)
+        assert_near(jax.checkpoint(ours)(params, x), expected)
+        assert_near(jax.vmap(ours, (None, 0))(params, jnp.stack([x, -x]))[1], theirs(params, -x))
         _, several = jax.lax.scan(lambda carry, x: (carry, ours(params, x)), 0, jnp.stack([x, -x]))
-        near(several[1], theirs(params, -x))
+        assert_near(several[1], theirs(params, -x))
         tangents = jax.jvp(ours, (params, x), (params, x))[1], jax.jvp(theirs, (params, x), (params, x))[1]
-        near(*tangents)
+        assert_near(*tangents)
         shape = jax.eval_shape(ours, params, jax.ShapeDtypeStruct(SHAPE, jnp.float32))
         assert (shape.shape, shape.dtype) == (expected.shape, expected.dtype)
 
     @pytest.mark.parametrize("name", ["pool", "repeat", "heads"])
     def test_export_with_a_symbolic_batch(self, name):
-        x = filled(SHAPE)
-        ours, _, params = self.made(name, x)
+        x = random_array(SHAPE)
+        ours, _, params = self.make_functions(name, x)
         (batch,) = export.symbolic_shape("batch")
         leaves, tree = jax.tree.flatten(params)  # some frameworks' trees have no serial form
         flat = jax.jit(lambda leaves, x: ours(jax.tree.unflatten(tree, leaves), x))
         exported = export.export(flat)(leaves, jax.ShapeDtypeStruct((batch, *SHAPE[1:]), x.dtype))
         loaded = export.deserialize(exported.serialize())
-        more = filled((7, *SHAPE[1:]), 1)
+        more = random_array((7, *SHAPE[1:]), 1)
         for array in (x, more):
-            near(loaded.call(leaves, array), ours(params, jnp.asarray(array)))
+            assert_near(loaded.call(leaves, array), ours(params, jnp.asarray(array)))
 
-    def test_a_list_of_tensors_under_jit(self):
-        several = [filled((3, 4), seed) for seed in range(2)]
-        function, params = self.pure(self.framework.build("Rearrange", "k a b -> a (k b)", example=several))
-        near(jax.jit(function)(params, several), plait.rearrange(np.stack(several), "k a b -> a (k b)"))
+    def test_jit_with_a_list_of_tensors(self):
+        several = [random_array((3, 4), seed) for seed in range(2)]
+        function, params = self.make_pure_function(
+            self.framework.build("Rearrange", "k a b -> a (k b)", example=several)
+        )
+        assert_near(jax.jit(function)(params, several), plait.rearrange(np.stack(several), "k a b -> a (k b)"))
 
     @pytest.mark.parametrize(
-        "through",
+        "transformation",
         {
             "jit": jax.jit,
             "grad": lambda f: jax.grad(lambda *args: f(*args).sum(), 1),
@@ -178,50 +180,54 @@ class OnJax:
         }.items(),
         ids=lambda item: item[0],
     )
-    def test_a_mistake_is_the_same_error_under_every_transformation(self, through):
+    def test_error_is_the_same_under_every_transformation(self, transformation):
         good, bad = jnp.ones((2, 6)), jnp.ones((2, 5))
         cases = (("Rearrange", "b (c p) -> b c p", {"p": 3}), ("Repeat", "b (c p) -> b c p r", {"p": 3, "r": 2}))
         for kind, pattern, sizes in cases:
-            function, params = self.pure(self.framework.build(kind, pattern, example=good, **sizes))
+            function, params = self.make_pure_function(self.framework.build(kind, pattern, example=good, **sizes))
             with pytest.raises(plait.SizeError, match="PLT302") as expected:
                 FUNCTIONS[kind](bad, pattern, **sizes)
             with pytest.raises(plait.SizeError) as found:
-                through[1](function)(params, bad)
+                transformation[1](function)(params, bad)
             assert str(found.value) == str(expected.value)
-        function, params = self.pure(self.framework.build("EinMix", "b c -> b d", "c d", example=good, c=6, d=2))
+        function, params = self.make_pure_function(
+            self.framework.build("EinMix", "b c -> b d", "c d", example=good, c=6, d=2)
+        )
         with pytest.raises(plait.SizeError, match="PLT305"):
-            through[1](function)(params, bad)
-        function, params = self.pure(self.framework.build("Reduce", "b c -> b", "mean", example=good))
+            transformation[1](function)(params, bad)
+        function, params = self.make_pure_function(self.framework.build("Reduce", "b c -> b", "mean", example=good))
         with pytest.raises(plait.BackendError, match="PLT503"):
             jax.jit(function)(params, jnp.ones((2, 3), int))
 
-    @pytest.mark.parametrize("nonsense", ["text", None, 3.0, Odd()], ids=lambda nonsense: type(nonsense).__name__)
-    def test_what_is_no_tensor_is_refused(self, nonsense):
+    @pytest.mark.parametrize(
+        "non_tensor", ["text", None, 3.0, UnknownDtypeTensor()], ids=lambda non_tensor: type(non_tensor).__name__
+    )
+    def test_call_with_a_non_tensor_raises(self, non_tensor):
         for built in (
             self.framework.build("Rearrange", "b c -> c b", example=np.ones((2, 3), "float32")),
             self.framework.build("EinMix", "b c -> b d", "c d", "d", example=np.ones((2, 3), "float32"), c=3, d=4),
         ):
             with pytest.raises(plait.PlaitError, match="PLT501"):
-                self.framework.call(built, nonsense)
+                self.framework.call(built, non_tensor)
 
-    @pytest.mark.parametrize("_bits", [False, True], ids=["32 bits", "64 bits"], indirect=True)
-    def test_both_modes_of_jax(self):
-        x = filled((2, 3))
+    @pytest.mark.parametrize("_enable_x64", [False, True], ids=["32 bits", "64 bits"], indirect=True)
+    def test_parameter_dtype_with_32_and_64_bits(self):
+        x = random_array((2, 3))
         built = self.framework.build("EinMix", "b c -> b d", "c d", "d", example=x, c=3, d=4)
         kinds = {value.dtype.name for value in self.framework.parameters(built).values()}
-        assert kinds == {self.wide if jax.config.jax_enable_x64 else "float32"}
+        assert kinds == {self.x64_parameter_dtype if jax.config.jax_enable_x64 else "float32"}
         result = self.framework.call(built, jnp.asarray(x))
         assert result.dtype.name in kinds
         parameters = self.framework.parameters(built)
         np.testing.assert_allclose(result, x @ parameters["weight"] + parameters["bias"], rtol=1e-5, atol=1e-6)
 
-    def test_integers_are_mixed_into_floats(self):
+    def test_einmix_of_integers_returns_floats(self):
         x = np.arange(6).reshape(2, 3)
         built = self.framework.build("EinMix", "b c -> b d", "c d", example=x, c=3, d=4)
         result = self.framework.call(built, jnp.asarray(x))
-        near(result, (x @ self.framework.parameters(built)["weight"]).astype("float32"))
+        assert_near(result, (x @ self.framework.parameters(built)["weight"]).astype("float32"))
 
-    def test_the_layers_are_those_of_the_list(self):
+    def test_layers_have_their_names_modules_and_docstrings(self):
         layers = importlib.import_module(f"plait.layers.{self.framework.name}")
         for name in ("Rearrange", "Reduce", "Repeat", "EinMix"):
             assert getattr(layers, name).__name__ == name

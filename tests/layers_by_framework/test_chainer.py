@@ -1,4 +1,4 @@
-"""What Chainer promises of a link, of plait's: each beside a link of Chainer's own, or code written by hand."""
+"""Tests of plait's layers in Chainer: each is compared with a link of Chainer, or with hand-written code."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import numpy as np
 import pytest
 
 import plait
-from layers.frameworks.base import quietly
+from layers.frameworks.base import import_without_warnings
 from layers.frameworks.chainer_ import FRAMEWORK
 
 if importlib.util.find_spec("chainer") is None:
     pytest.skip("chainer is not installed", allow_module_level=True)
 
-chainer, layers = FRAMEWORK.module(), FRAMEWORK.layers()
+chainer, layers = FRAMEWORK.import_framework(), FRAMEWORK.import_layers()
 EinMix, Rearrange, Reduce, Repeat = layers.EinMix, layers.Rearrange, layers.Reduce, layers.Repeat
 F, L, serializers = chainer.functions, chainer.links, chainer.serializers
 
 
 @pytest.fixture(autouse=True)
-def _a_seed():
+def _set_seed():
     np.random.seed(0)  # noqa: NPY002  # Chainer draws from this generator
 
 
-def filled(*shape, dtype="float32", seed=0):
+def random_array(*shape, dtype="float32", seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype(dtype)
 
 
@@ -49,7 +49,7 @@ def assert_same(one, other):
         np.testing.assert_array_equal(array, other[name])
 
 
-def doubled(tensor, axes):
+def double_sum(tensor, axes):
     return F.sum(tensor, axes) * 2
 
 
@@ -66,7 +66,7 @@ class Network(chainer.Chain):
         return self.linear(self.pool(F.relu(self.convolution(self.images(x)))))
 
 
-class Native(chainer.Chain):
+class NativeNetwork(chainer.Chain):
     """The same, as it is written without plait."""
 
     def __init__(self):
@@ -80,9 +80,9 @@ class Native(chainer.Chain):
         return self.linear(F.reshape(x, (x.shape[0], -1)))
 
 
-def twins():
+def make_network_pair():
     """A network of plait's links and its native twin, with the same parameters."""
-    ours, native = Network(), Native()
+    ours, native = Network(), NativeNetwork()
     native.convolution.copyparams(ours.convolution)
     native.linear.W.array[...] = ours.linear.weight.array.T
     native.linear.b.array[...] = ours.linear.bias.array[0]
@@ -99,10 +99,10 @@ def sequential():
     )
 
 
-BOTH = pytest.mark.parametrize("make", [Network, sequential])
+EACH_NETWORK = pytest.mark.parametrize("make", [Network, sequential])
 
 
-def test_links_and_parameters_are_found():
+def test_chain_registers_links_and_parameters():
     model = Network()
     assert {name: type(link) for name, link in model.namedlinks(skipself=True)} == {
         "/images": Rearrange,
@@ -117,7 +117,7 @@ def test_links_and_parameters_are_found():
         "/linear/bias": (1, 5),
     }
     assert all(isinstance(parameter, chainer.Parameter) for parameter in model.params())
-    assert model.count_params() == Native().count_params() == 225
+    assert model.count_params() == NativeNetwork().count_params() == 225
     assert [child.name for child in model.children()] == ["convolution", "images", "linear", "pool"]
 
 
@@ -132,11 +132,11 @@ def test_only_einmix_has_parameters():
 
 
 @pytest.mark.parametrize("given", [chainer.Variable, chainer.as_variable, np.asarray], ids=["variable", "as", "array"])
-def test_the_network_computes_what_its_native_twin_does(given):
-    ours, native = twins()
-    result = ours(given(filled(4, 36)))
+def test_network_equals_the_native_network(given):
+    ours, native = make_network_pair()
+    result = ours(given(random_array(4, 36)))
     assert isinstance(result, chainer.Variable)
-    assert_close(result, native(filled(4, 36)))
+    assert_close(result, native(random_array(4, 36)))
 
 
 @pytest.mark.parametrize("given", [chainer.Variable, np.asarray])
@@ -148,22 +148,22 @@ def test_the_network_computes_what_its_native_twin_does(given):
         (Repeat("k b c -> b (k c) r", r=2), lambda x, y: np.stack([np.concatenate([x, y], 1)] * 2, 2)),
     ],
 )
-def test_a_list_of_variables_or_of_arrays(link, expected, given):
-    x, y = filled(2, 3), filled(2, 3, seed=1)
+def test_list_of_variables_or_arrays(link, expected, given):
+    x, y = random_array(2, 3), random_array(2, 3, seed=1)
     result = link([given(x), given(y)])
     assert isinstance(result, chainer.Variable)
     assert_close(result, expected(x, y))
 
 
 @pytest.mark.parametrize("optimizer", ["SGD", "Adam", "MomentumSGD"])
-def test_an_optimizer_updates_it_as_its_native_twin(optimizer):
-    ours, native = twins()
+def test_optimizer_updates_equal_the_native_network(optimizer):
+    ours, native = make_network_pair()
     before, digits = state(ours), np.arange(4)
     for model in (ours, native):
         step = getattr(chainer.optimizers, optimizer)(0.1).setup(model)
         step.add_hook(chainer.optimizer_hooks.WeightDecay(0.01))
         for _ in range(3):
-            loss = F.softmax_cross_entropy(model(filled(4, 36)), digits)
+            loss = F.softmax_cross_entropy(model(random_array(4, 36)), digits)
             model.cleargrads()
             loss.backward()
             step.update()
@@ -173,8 +173,8 @@ def test_an_optimizer_updates_it_as_its_native_twin(optimizer):
     assert all((array != before[name]).any() for name, array in state(ours).items())
 
 
-def test_gradients_are_cleared_and_summed():
-    link, x = EinMix("b c -> b d", "c d", "d", c=3, d=4), filled(2, 3)
+def test_cleargrads_and_accumulation():
+    link, x = EinMix("b c -> b d", "c d", "d", c=3, d=4), random_array(2, 3)
     link.cleargrads()
     for times in (1, 2):
         F.sum(link(x)).backward()
@@ -185,16 +185,16 @@ def test_gradients_are_cleared_and_summed():
     assert not link.update_enabled
 
 
-def test_gradients_of_gradients():
-    link, x = EinMix("b c -> b d", "c d", c=3, d=4), chainer.Variable(filled(2, 3))
+def test_second_order_gradients():
+    link, x = EinMix("b c -> b d", "c d", c=3, d=4), chainer.Variable(random_array(2, 3))
     (first,) = chainer.grad([F.sum(link(x) ** 2)], [x], enable_double_backprop=True)
     (second,) = chainer.grad([F.sum(first)], [x])
     assert_close(second, np.tile(2 * (link.weight.array @ link.weight.array.T).sum(0), (2, 1)), rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["npz", "hdf5"])
-@BOTH
-def test_serializers(kind, make, tmp_path):
+@EACH_NETWORK
+def test_serializers_save_and_load(kind, make, tmp_path):
     if kind == "hdf5":
         pytest.importorskip("h5py")
     model, other, path = make(), make(), str(tmp_path / "model")
@@ -202,10 +202,10 @@ def test_serializers(kind, make, tmp_path):
     getattr(serializers, f"save_{kind}")(path, model)
     getattr(serializers, f"load_{kind}")(path, other)
     assert_same(other, model)
-    assert_close(other(filled(2, 36)), model(filled(2, 36)))
+    assert_close(other(random_array(2, 36)), model(random_array(2, 36)))
 
 
-def test_what_is_saved_of_a_chain_is_its_parameters(tmp_path):
+def test_saved_file_has_only_parameters(tmp_path):
     serializers.save_npz(str(tmp_path / "model.npz"), Network())
     with np.load(tmp_path / "model.npz") as saved:
         assert {name: saved[name].shape for name in saved.files} == {
@@ -216,9 +216,9 @@ def test_what_is_saved_of_a_chain_is_its_parameters(tmp_path):
         }
 
 
-def test_an_optimizer_is_saved_and_goes_on(tmp_path):
+def test_saved_optimizer_continues_training(tmp_path):
     def learn(model, optimizer):
-        optimizer.update(lambda: F.softmax_cross_entropy(model(filled(4, 36)), np.arange(4)))
+        optimizer.update(lambda: F.softmax_cross_entropy(model(random_array(4, 36)), np.arange(4)))
 
     models = [Network(), Network()]
     optimizers = [chainer.optimizers.Adam(0.1).setup(model) for model in models]
@@ -232,9 +232,9 @@ def test_an_optimizer_is_saved_and_goes_on(tmp_path):
     assert_same(*models)
 
 
-@BOTH
+@EACH_NETWORK
 def test_copies_of_each_mode(make):
-    model, x = make(), filled(2, 36)
+    model, x = make(), random_array(2, 36)
     expected, before = model(x).array, state(model)
     shared, copied, fresh = (model.copy(mode) for mode in ("share", "copy", "init"))
     for other in (shared, copied):
@@ -251,9 +251,9 @@ def test_copies_of_each_mode(make):
     assert (shared(x).array == 0).all()
 
 
-@BOTH
+@EACH_NETWORK
 def test_deep_copies_and_pickles(make):
-    model, x = make(), filled(2, 36)
+    model, x = make(), random_array(2, 36)
     for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert_same(other, model)
         assert str(other) == str(model)
@@ -262,9 +262,9 @@ def test_deep_copies_and_pickles(make):
         assert any((array != state(model)[name]).any() for name, array in state(other).items())
 
 
-@pytest.mark.parametrize("link", [Reduce("b c -> b", doubled), Repeat("b c -> b c r", r=2), Rearrange("b c -> c b")])
+@pytest.mark.parametrize("link", [Reduce("b c -> b", double_sum), Repeat("b c -> b c r", r=2), Rearrange("b c -> c b")])
 def test_links_without_parameters_are_copied(link):
-    x = filled(2, 3)
+    x = random_array(2, 3)
     for other in (copy.deepcopy(link), pickle.loads(pickle.dumps(link)), *map(link.copy, ("share", "copy", "init"))):
         assert str(other) == str(link)
         assert_close(other(x), link(x))
@@ -274,56 +274,58 @@ def test_repeated_links_have_parameters_of_their_own():
     model = EinMix("b c -> b d", "c d", c=3, d=3).repeat(2)
     assert isinstance(model[0], EinMix)
     assert (model[0].weight.array != model[1].weight.array).any()
-    assert_close(model(filled(2, 3)), filled(2, 3) @ model[0].weight.array @ model[1].weight.array)
+    assert_close(model(random_array(2, 3)), random_array(2, 3) @ model[0].weight.array @ model[1].weight.array)
     assert len(Rearrange("b c -> c b").repeat(3)) == 3
 
 
-def test_sequential_knows_the_kinds():
+def test_sequential_finds_layers_by_type():
     model = sequential()
     assert model.count_by_layer_type("EinMix") == model.count_by_layer_type("Rearrange") == 1
     model.remove_by_layer_type("EinMix")
     assert len(model) == 4
-    assert model(filled(2, 36)).shape == (2, 36)
+    assert model(random_array(2, 36)).shape == (2, 36)
     longer = model + chainer.Sequential(EinMix("b c -> b d", "c d", c=36, d=2))
-    assert longer.flatten()(filled(2, 36)).shape == (2, 2)
+    assert longer.flatten()(random_array(2, 36)).shape == (2, 2)
 
 
-def test_it_moves_to_a_device():
+def test_to_device():
     model = Network()
-    expected = model(filled(2, 36))
+    expected = model(random_array(2, 36))
     assert model.to_device("@numpy") is model
     assert model.linear.device.xp is np
-    assert_close(model(filled(2, 36)), expected)
+    assert_close(model(random_array(2, 36)), expected)
     if chainer.backends.cuda.available:
         model.to_device("@cupy:0")
-        assert_close(chainer.backends.cuda.to_cpu(model(model.xp.asarray(filled(2, 36))).array), expected, rtol=1e-4)
+        assert_close(
+            chainer.backends.cuda.to_cpu(model(model.xp.asarray(random_array(2, 36))).array), expected, rtol=1e-4
+        )
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, chainer.mixed16])
-def test_the_type_of_the_parameters_is_that_of_the_configuration(dtype):
+def test_parameter_dtype_follows_the_configuration(dtype):
     with chainer.using_config("dtype", dtype):
         link, native = EinMix("b c -> b d", "c d", "d", c=3, d=4), L.Linear(3, 4)
     assert link.weight.dtype == native.W.dtype
     assert link.bias.dtype == native.b.dtype
-    x = filled(2, 3, dtype=link.weight.dtype)
+    x = random_array(2, 3, dtype=link.weight.dtype)
     native.W.array[...], native.b.array[...] = link.weight.array.T, link.bias.array[0]
     assert_close(link(x), native(x), rtol=1e-2)
 
 
-def test_an_initializer_has_the_say():
+def test_initializer_argument():
     def mixed(**given):
         return EinMix("b c -> b d", "c d", "d", c=3, d=4, **given)
 
     assert mixed(initialW=chainer.initializers.One(dtype="float64")).weight.dtype == np.float64
     assert (mixed(initialW=0.5).weight.array == 0.5).all()
     assert (mixed(initial_bias=0).bias.array == 0).all()
-    array = filled(3, 4)
+    array = random_array(3, 4)
     link = mixed(initialW=array, initial_bias=chainer.initializers.Constant(2))
-    assert_close(link(filled(2, 3)), filled(2, 3) @ array + 2)
+    assert_close(link(random_array(2, 3)), random_array(2, 3) @ array + 2)
     assert link.weight.array is not array
 
 
-def test_hooks_fire():
+def test_link_and_function_hooks():
     seen = []
 
     class Watch(chainer.LinkHook):
@@ -337,25 +339,25 @@ def test_hooks_fire():
 
     link = Reduce("b c -> b", "max")
     link.add_hook(Watch())
-    chainer.Sequential(link)(filled(2, 3))
+    chainer.Sequential(link)(random_array(2, 3))
     assert seen == [("before", Reduce, (2, 3)), ("after", Reduce, (2,))]
     seen.clear()
     with Watch():
-        EinMix("b c -> b d", "c d", c=3, d=4)(filled(2, 3))
+        EinMix("b c -> b d", "c d", c=3, d=4)(random_array(2, 3))
     assert seen == [("before", EinMix, (2, 3)), ("after", EinMix, (2, 4))]
 
 
-def test_weight_standardization_takes_it():
+def test_weight_standardization_hook():
     """A hook of Chainer's that changes a parameter for the time of the call."""
     link = EinMix("b c -> b d", "c d", c=3, d=4)
     weight = link.weight.array.copy()
-    link.add_hook(quietly("chainer.link_hooks").WeightStandardization(weight_name="weight"))
-    result = link(filled(2, 3))
+    link.add_hook(import_without_warnings("chainer.link_hooks").WeightStandardization(weight_name="weight"))
+    result = link(random_array(2, 3))
     standard = (weight - weight.mean(1, keepdims=True)) / np.sqrt(weight.var(1, keepdims=True) + 1e-5)
-    assert_close(result, filled(2, 3) @ standard, rtol=1e-3, atol=1e-4)
+    assert_close(result, random_array(2, 3) @ standard, rtol=1e-3, atol=1e-4)
 
 
-def test_it_describes_itself():
+def test_repr():
     assert str(sequential()).splitlines()[1] == "  (0): Rearrange(pattern='b (h w) -> b 1 h w', h=6),"
     assert str(sequential()).splitlines()[4:6] == [
         "  (3): Reduce(pattern='b c (h 2) (w 2) -> b (c h w)', reduction='max'),",
@@ -365,7 +367,7 @@ def test_it_describes_itself():
     assert repr(without) == "EinMix(pattern='b c -> b d', weight_shape='c d', c=3, d=4)"
     for link in (
         Repeat("b c -> b c r", r=2),
-        Reduce("b c -> b", doubled),
+        Reduce("b c -> b", double_sum),
         without,
         EinMix("b c -> b d", "c d", "d", c=3, d=4),
     ):
@@ -383,32 +385,32 @@ def test_it_describes_itself():
         ("PLT304", Reduce("b c h -> b c", "max"), (2, 3)),
     ],
 )
-def test_a_tensor_that_does_not_fit(code, link, shape):
+def test_tensor_of_the_wrong_shape_raises(code, link, shape):
     with pytest.raises(plait.SizeError, match=code):
-        chainer.Sequential(link)(filled(*shape))
+        chainer.Sequential(link)(random_array(*shape))
 
 
-def test_without_a_graph():
+def test_no_backprop_mode():
     model = Network()
     with chainer.using_config("train", False), chainer.no_backprop_mode():
-        assert model(filled(2, 36)).creator is None
-    assert model(filled(2, 36)).creator is not None
+        assert model(random_array(2, 36)).creator is None
+    assert model(random_array(2, 36)).creator is not None
 
 
-def test_whole_numbers_pass():
+def test_rearrange_of_integers():
     result = Rearrange("b (c p) -> b c p", p=3)(np.arange(6).reshape(1, 6))
     assert result.dtype == np.int64
     assert result.array.tolist() == [[[0, 1, 2], [3, 4, 5]]]
 
 
-def test_a_reduction_with_parameters_is_refused():
+def test_reduction_with_parameters_raises():
     """A link without children would not find them."""
     with pytest.raises(plait.AxisError, match="PLT209"):
-        FRAMEWORK.layers().Reduce("b c -> b", chainer.links.Linear(3))
+        FRAMEWORK.import_layers().Reduce("b c -> b", chainer.links.Linear(3))
 
 
-def test_an_argument_is_not_the_size_of_an_axis():
+def test_integer_argument_with_the_name_of_an_axis_raises():
     with pytest.raises(plait.AxisError, match="PLT213"):
-        FRAMEWORK.layers().EinMix("b initialW -> b c", "initialW c", c=3, initialW=2)
-    layer = FRAMEWORK.layers().EinMix("b c -> b d", "c d", c=3, d=2, initialW=2)
+        FRAMEWORK.import_layers().EinMix("b initialW -> b c", "initialW c", c=3, initialW=2)
+    layer = FRAMEWORK.import_layers().EinMix("b c -> b d", "c d", c=3, d=2, initialW=2)
     assert (layer.weight.array == 2).all()

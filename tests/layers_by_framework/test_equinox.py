@@ -1,4 +1,4 @@
-"""What Equinox promises of a module, of plait's: each beside a module of Equinox's own, or code written by hand."""
+"""Tests of plait's layers in Equinox: each is compared with a module of Equinox, or with hand-written code."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 
 from layers.frameworks.equinox_ import FRAMEWORK  # noqa: E402
-from layers.test_conformance import filled  # noqa: E402
-from layers_by_framework.on_jax import OnJax, equal_trees, near  # noqa: E402
+from layers.test_conformance import random_array  # noqa: E402
+from layers_by_framework.on_jax import JaxLayerTests, assert_near, assert_trees_equal  # noqa: E402
 from plait.layers.equinox import EinMix, Rearrange, Reduce, Repeat  # noqa: E402
 
 KEY = jax.random.key(0)
 
 
-class TestOnJax(OnJax):
+class TestOnJax(JaxLayerTests):
     framework = FRAMEWORK
-    wide = "float64"  # as Equinox's own layers; see test_the_default_dtype_is_that_of_linear
+    x64_parameter_dtype = "float64"  # as Equinox's own layers; see test_the_default_dtype_is_that_of_linear
 
     @staticmethod
-    def pure(built):
+    def make_pure_function(built):
         params, static = eqx.partition(built, eqx.is_array)
         return lambda params, x: eqx.combine(params, static)(x), params
 
 
-def dense(key=KEY, **options):
+def make_einmix(key=KEY, **options):
     return EinMix("c -> d", "c d", "d", c=3, d=4, key=key, **options)
 
 
-def native(layer, **options):
+def native_layer(layer, **options):
     """Equinox's own layer with the parameters of `dense`."""
     linear = eqx.nn.Linear(3, 4, key=KEY, **options)
     return eqx.tree_at(lambda linear: (linear.weight, linear.bias), linear, (layer.weight.T, layer.bias))
 
 
-def network(key=KEY):
+def make_network(key=KEY):
     conv, head = jax.random.split(key)
     return eqx.nn.Sequential(
         [
@@ -58,7 +58,7 @@ def network(key=KEY):
     )
 
 
-class Native(eqx.Module):
+class NativeNetwork(eqx.Module):
     """The network of `network`, as it is written without plait, with the same parameters."""
 
     conv: eqx.nn.Conv2d
@@ -75,8 +75,8 @@ class Native(eqx.Module):
         return self.head(self.pool(jax.nn.relu(self.conv(x.reshape(1, 6, 6)))).reshape(-1))
 
 
-def test_a_network_trains_as_that_of_equinox():
-    x, y = filled((8, 36)), np.arange(8) % 5
+def test_network_trains_like_native_equinox():
+    x, y = random_array((8, 36)), np.arange(8) % 5
     optimizer = optax.adam(1e-2)
 
     @eqx.filter_jit
@@ -89,20 +89,20 @@ def test_a_network_trains_as_that_of_equinox():
         updates, state = optimizer.update(gradients, state)
         return eqx.apply_updates(module, updates), state, value
 
-    ours = network()
-    theirs = Native(ours)
+    ours = make_network()
+    theirs = NativeNetwork(ours)
     states = [optimizer.init(eqx.filter(module, eqx.is_inexact_array)) for module in (ours, theirs)]
     losses = []
     for _ in range(5):
         ours, states[0], value = step(ours, states[0])
         theirs, states[1], expected = step(theirs, states[1])
-        near(value, expected, 1e-4)
+        assert_near(value, expected, 1e-4)
         losses.append(value)
     assert losses[-1] < losses[0]
-    near(ours.layers[1].weight, theirs.conv.weight, 1e-4)
-    near(ours.layers[4].weight.T, theirs.head.weight, 1e-4)
-    near(ours.layers[4].bias, theirs.head.bias, 1e-4)
-    assert (ours.layers[4].weight != network().layers[4].weight).any()
+    assert_near(ours.layers[1].weight, theirs.conv.weight, 1e-4)
+    assert_near(ours.layers[4].weight.T, theirs.head.weight, 1e-4)
+    assert_near(ours.layers[4].bias, theirs.head.bias, 1e-4)
+    assert (ours.layers[4].weight != make_network().layers[4].weight).any()
 
 
 OPERATIONS = [
@@ -114,26 +114,26 @@ OPERATIONS = [
 
 
 @pytest.mark.parametrize("module", OPERATIONS, ids=lambda module: type(module).__name__)
-def test_an_operation_has_no_leaves(module):
+def test_operation_layers_have_no_leaves(module):
     """So `jax.jit` takes it as an argument without a filter."""
     assert jax.tree.leaves(module) == []
-    x = jnp.asarray(filled((2, 6)))
-    near(jax.jit(lambda module, x: module(x))(module, x), module(x))
+    x = jnp.asarray(random_array((2, 6)))
+    assert_near(jax.jit(lambda module, x: module(x))(module, x), module(x))
     assert jax.tree.map(lambda leaf: leaf + 1, module) == module
 
 
-def test_the_leaves_are_the_parameters():
-    module = dense()
-    equal_trees(jax.tree.leaves(module), [module.weight, module.bias])
+def test_einmix_leaves_are_its_parameters():
+    module = make_einmix()
+    assert_trees_equal(jax.tree.leaves(module), [module.weight, module.bias])
     assert EinMix("c -> d", "c d", c=3, d=4, key=KEY).bias is None
     assert len(jax.tree.leaves(EinMix("c -> d", "c d", c=3, d=4, key=KEY))) == 1
-    params, static = eqx.partition(network(), eqx.is_array)
+    params, static = eqx.partition(make_network(), eqx.is_array)
     assert params.layers[4].weight.shape == (36, 5)
     assert (static.layers[4].weight, static.layers[4].bias) == (None, None)
-    assert eqx.tree_equal(eqx.combine(params, static), network())
+    assert eqx.tree_equal(eqx.combine(params, static), make_network())
 
 
-def test_an_equal_layer_is_not_traced_again():
+def test_equal_layers_share_a_jit_trace():
     traces = []
 
     @eqx.filter_jit
@@ -162,75 +162,75 @@ def test_equality_and_hashes():
     assert one == same
     assert hash(one) == hash(same)
     assert one != other
-    assert eqx.tree_equal(dense(), dense())
-    assert not eqx.tree_equal(dense(), dense(jax.random.key(1)))
+    assert eqx.tree_equal(make_einmix(), make_einmix())
+    assert not eqx.tree_equal(make_einmix(), make_einmix(jax.random.key(1)))
 
 
-def test_gradients_by_equinox():
-    x = jnp.asarray(filled((2, 3)))
-    module = dense()
+def test_filter_grad():
+    x = jnp.asarray(random_array((2, 3)))
+    module = make_einmix()
     loss = eqx.filter_grad(lambda module: (jax.vmap(module)(x) ** 2).sum())
-    found, expected = loss(module), loss(native(module))
-    near(found.weight, expected.weight.T)
-    near(found.bias, expected.bias)
+    found, expected = loss(module), loss(native_layer(module))
+    assert_near(found.weight, expected.weight.T)
+    assert_near(found.bias, expected.bias)
     assert found.spec == module.spec
     checked = eqx.filter_grad(lambda module: (jax.vmap(eqx.filter_checkpoint(module))(x) ** 2).sum())(module)
-    near(checked.weight, found.weight)
+    assert_near(checked.weight, found.weight)
 
 
 def test_serialisation(tmp_path):
-    module = network()
+    module = make_network()
     path = tmp_path / "network.eqx"
     eqx.tree_serialise_leaves(path, module)
-    other = network(jax.random.key(1))
+    other = make_network(jax.random.key(1))
     assert not eqx.tree_equal(other, module)
     assert eqx.tree_equal(eqx.tree_deserialise_leaves(path, other), module)
     empty = io.BytesIO()
     eqx.tree_serialise_leaves(empty, OPERATIONS)
     assert empty.getvalue() == b""
-    like = eqx.filter_eval_shape(network)
+    like = eqx.filter_eval_shape(make_network)
     assert eqx.tree_equal(eqx.tree_deserialise_leaves(path, like), module)
 
 
-def test_sequential_calls_with_and_without_a_key():
-    x = jnp.asarray(filled((2, 6)))
+def test_sequential_with_and_without_a_key():
+    x = jnp.asarray(random_array((2, 6)))
     for module in (*OPERATIONS, EinMix("b c -> b d", "c d", c=6, d=4, key=KEY)):
         sequence = eqx.nn.Sequential([module])
-        near(sequence(x), module(x))
-        near(sequence(x, key=KEY), module(x))
-        near(module(x, key=KEY), module(x))
+        assert_near(sequence(x), module(x))
+        assert_near(sequence(x, key=KEY), module(x))
+        assert_near(module(x, key=KEY), module(x))
 
 
-def test_a_batch_by_vmap_and_by_the_pattern():
-    x = jnp.asarray(filled((2, 3)))
-    one, other = dense(), EinMix("b c -> b d", "c d", "d", c=3, d=4, key=KEY)
-    near(one.weight, other.weight)
-    near(jax.vmap(one)(x), other(x))
-    near(eqx.filter_vmap(one)(x), other(x))
-    near(one(x[0]), native(one)(x[0]))
+def test_vmap_equals_a_batch_axis_in_the_pattern():
+    x = jnp.asarray(random_array((2, 3)))
+    one, other = make_einmix(), EinMix("b c -> b d", "c d", "d", c=3, d=4, key=KEY)
+    assert_near(one.weight, other.weight)
+    assert_near(jax.vmap(one)(x), other(x))
+    assert_near(eqx.filter_vmap(one)(x), other(x))
+    assert_near(one(x[0]), native_layer(one)(x[0]))
 
 
-def test_surgery():
-    x = jnp.asarray(filled((2, 36)))
-    module = network()
+def test_tree_at_replaces_parameters():
+    x = jnp.asarray(random_array((2, 36)))
+    module = make_network()
     found = eqx.tree_at(lambda module: module.layers[4].weight, module, replace_fn=jnp.zeros_like)
-    near(jax.vmap(found)(x), jnp.broadcast_to(module.layers[4].bias, (2, 5)))
+    assert_near(jax.vmap(found)(x), jnp.broadcast_to(module.layers[4].bias, (2, 5)))
     frozen = jax.tree.map(lambda _: False, module)
     frozen = eqx.tree_at(lambda tree: (tree.layers[4].weight, tree.layers[4].bias), frozen, (True, True))
     params, static = eqx.partition(module, frozen)
     assert len(jax.tree.leaves(params)) == 2
-    near(jax.vmap(eqx.combine(params, static))(x), jax.vmap(module)(x))
+    assert_near(jax.vmap(eqx.combine(params, static))(x), jax.vmap(module)(x))
     with pytest.raises(AttributeError):
         module.layers[4].weight = x
 
 
 def test_an_ensemble_and_a_scan_over_layers():
-    x = jnp.asarray(filled((3,)))
+    x = jnp.asarray(random_array((3,)))
     make = lambda key: EinMix("c -> d", "c d", "d", c=3, d=3, key=key)
     several = eqx.filter_vmap(make)(jax.random.split(KEY, 4))
     assert several.weight.shape == (4, 3, 3)
     assert (several.weight[0] != several.weight[1]).all()
-    near(
+    assert_near(
         eqx.filter_vmap(lambda module, x: module(x), in_axes=(eqx.if_array(0), None))(several, x),
         jnp.einsum("c,ncd->nd", x, several.weight) + several.bias,
     )
@@ -238,34 +238,34 @@ def test_an_ensemble_and_a_scan_over_layers():
     result, _ = jax.lax.scan(lambda x, params: (jnp.tanh(eqx.combine(params, static)(x)), None), x, params)
     for weight, bias in zip(several.weight, several.bias, strict=True):
         x = jnp.tanh(x @ weight + bias)
-    near(result, x)
+    assert_near(result, x)
 
 
-def test_shapes_without_elements():
-    found = eqx.filter_eval_shape(dense)
+def test_filter_eval_shape():
+    found = eqx.filter_eval_shape(make_einmix)
     assert found.weight == jax.ShapeDtypeStruct((3, 4), jnp.float32)
     assert found.bias == jax.ShapeDtypeStruct((4,), jnp.float32)
     result = eqx.filter_eval_shape(found, jax.ShapeDtypeStruct((3,), jnp.float32))
     assert result == jax.ShapeDtypeStruct((4,), jnp.float32)
 
 
-@pytest.mark.parametrize("module", [*OPERATIONS, dense()], ids=lambda module: type(module).__name__)
+@pytest.mark.parametrize("module", [*OPERATIONS, make_einmix()], ids=lambda module: type(module).__name__)
 def test_copies_and_pickles(module):
-    x = jnp.asarray(filled((2, 6) if jax.tree.leaves(module) == [] else (3,)))
+    x = jnp.asarray(random_array((2, 6) if jax.tree.leaves(module) == [] else (3,)))
     for other in (copy.copy(module), copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
         assert type(other) is type(module)
         assert eqx.tree_equal(other, module)
-        near(other(x), module(x))
+        assert_near(other(x), module(x))
 
 
-@pytest.mark.parametrize("_bits", [False, True])
-def test_the_default_dtype_is_that_of_linear(_bits):
-    with jax.enable_x64(_bits):
+@pytest.mark.parametrize("_enable_x64", [False, True])
+def test_default_dtype_equals_that_of_linear(_enable_x64):
+    with jax.enable_x64(_enable_x64):
         for options in ({}, {"dtype": jnp.float32}, {"dtype": jnp.bfloat16}, {"dtype": jnp.complex64}):
-            module, linear = dense(**options), eqx.nn.Linear(3, 4, key=KEY, **options)
+            module, linear = make_einmix(**options), eqx.nn.Linear(3, 4, key=KEY, **options)
             assert (module.weight.dtype, module.bias.dtype) == (linear.weight.dtype, linear.bias.dtype)
-            x = jnp.asarray(filled((3,)))
-            near(module(x), native(module)(x), 1e-2)
+            x = jnp.asarray(random_array((3,)))
+            assert_near(module(x), native_layer(module)(x), 1e-2)
 
 
 def test_complex_parameters_are_drawn_in_both_parts():
@@ -277,7 +277,7 @@ def test_complex_parameters_are_drawn_in_both_parts():
     assert abs(np.corrcoef(weight.real.ravel(), weight.imag.ravel())[0, 1]) < 0.1
 
 
-def test_the_key_decides():
+def test_key_determines_the_parameters():
     module = EinMix("c -> c", "c", "c", c=5, key=KEY)
     assert (module.weight / 3**0.5 != module.bias).all()
     old = jax.random.PRNGKey(0)
@@ -296,19 +296,19 @@ class Pooling(eqx.Module):
         return jnp.tensordot(tensor, self.scores, (axis, 0))
 
 
-def test_a_module_as_reduction():
-    x = jnp.asarray(filled((2, 5, 3)))
-    module = Reduce("b t c -> b c", Pooling(jnp.asarray(filled((5,)))))
-    equal_trees(jax.tree.leaves(module), [module.module.scores])
+def test_reduction_that_is_a_module():
+    x = jnp.asarray(random_array((2, 5, 3)))
+    module = Reduce("b t c -> b c", Pooling(jnp.asarray(random_array((5,)))))
+    assert_trees_equal(jax.tree.leaves(module), [module.module.scores])
     expected = jnp.einsum("btc,t->bc", x, module.module.scores)
-    near(module(x), expected)
-    near(eqx.filter_jit(module)(x), expected)
+    assert_near(module(x), expected)
+    assert_near(eqx.filter_jit(module)(x), expected)
     gradient = eqx.filter_grad(lambda module: module(x).sum())(module)
-    near(gradient.module.scores, x.sum((0, 2)))
-    near(eqx.tree_at(lambda module: module.module.scores, module, jnp.ones(5))(x), x.sum(1))
+    assert_near(gradient.module.scores, x.sum((0, 2)))
+    assert_near(eqx.tree_at(lambda module: module.module.scores, module, jnp.ones(5))(x), x.sum(1))
 
 
-def test_a_subclass_may_have_fields():
+def test_subclass_with_fields():
     class Scaled(EinMix):
         by: jax.Array
 
@@ -319,18 +319,18 @@ def test_a_subclass_may_have_fields():
         def __call__(self, x, *, key=None):
             return super().__call__(x) * self.by
 
-    x = jnp.asarray(filled((3,)))
+    x = jnp.asarray(random_array((3,)))
     module = Scaled("c -> d", "c d", "d", c=3, d=4, key=KEY, by=2.0)
     assert len(jax.tree.leaves(module)) == 3
-    near(module(x), dense()(x) * 2)
+    assert_near(module(x), make_einmix()(x) * 2)
 
 
-def test_a_readable_description():
-    text = " ".join(repr(dense()).split())
+def test_repr():
+    text = " ".join(repr(make_einmix()).split())
     for part in ("EinMix(", "weight=f32[3,4]", "bias=f32[4]", "'c -> d', c=3, d=4", "weight_shape='c d'"):
         assert part in text
     assert "bound" not in text
-    text = repr(network())
+    text = repr(make_network())
     for part in ("Rearrange(", "(h w) -> 1 h w", "Reduce(", "reduction='max'", "EinMix(", "weight=f32[36,5]"):
         assert part in text
 
@@ -344,12 +344,12 @@ def test_axes_of_any_name():
         Rearrange("b c -> c b", key=3)
 
 
-def test_an_argument_is_not_the_size_of_an_axis():
+def test_integer_argument_with_the_name_of_an_axis_raises():
     with pytest.raises(plait.AxisError, match="PLT213"):
         EinMix("b key -> b c", "key c", c=3, key=2)
 
 
-def test_a_module_that_is_false_reduces():
+def test_reduction_that_is_a_falsy_module():
     class Several(eqx.Module):
         def __len__(self):
             return 0
@@ -357,4 +357,4 @@ def test_a_module_that_is_false_reduces():
         def __call__(self, tensor, axes):
             return tensor.sum(axes)
 
-    near(Reduce("b c -> b", Several())(jnp.asarray(filled((2, 3)))), filled((2, 3)).sum(1))
+    assert_near(Reduce("b c -> b", Several())(jnp.asarray(random_array((2, 3)))), random_array((2, 3)).sum(1))

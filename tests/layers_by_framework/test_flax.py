@@ -1,4 +1,4 @@
-"""What Flax Linen promises of a module, of plait's: each beside a module of Linen's own, or code written by hand."""
+"""Tests of plait's layers in Flax Linen: each is compared with a module of Flax Linen, or with hand-written code."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from flax import errors, serialization  # noqa: E402
 from flax import linen as nn  # noqa: E402
 from flax.training.train_state import TrainState  # noqa: E402
 
-from layers.cases import MIXES  # noqa: E402
+from layers.cases import EINMIX_CASES  # noqa: E402
 from layers.frameworks.flax_ import FRAMEWORK  # noqa: E402
-from layers.test_conformance import arguments, filled  # noqa: E402
-from layers_by_framework.on_jax import OnJax, equal_trees, near  # noqa: E402
+from layers.test_conformance import constructor_arguments, random_array  # noqa: E402
+from layers_by_framework.on_jax import JaxLayerTests, assert_near, assert_trees_equal  # noqa: E402
 from plait.layers.flax import EinMix, Rearrange, Reduce, Repeat  # noqa: E402
 
 KEY = jax.random.key(0)
 
 
-class TestOnJax(OnJax):
+class TestOnJax(JaxLayerTests):
     framework = FRAMEWORK
 
     @staticmethod
-    def pure(built):
+    def make_pure_function(built):
         module, variables = built
         return lambda params, x: module.apply({"params": params}, x), variables.get("params", {})
 
 
-def dense(**options):
+def make_einmix(**options):
     return EinMix("b c -> b d", "c d", "d", c=3, d=4, **options)
 
 
-class Native(nn.Module):
+class NativeNetwork(nn.Module):
     """The network of `network`, as it is written without plait."""
 
     @nn.compact
@@ -71,7 +71,7 @@ class Setup(nn.Module):
         return self.head(self.pool(nn.relu(self.conv(self.image(x)))))
 
 
-def network():
+def make_network():
     return nn.Sequential(
         [
             Rearrange("b (h w) -> b h w 1", h=6),
@@ -83,18 +83,18 @@ def network():
     )
 
 
-STYLES = {
-    "sequential": (network, "layers_1", "layers_4"),
+NETWORK_STYLES = {
+    "sequential": (make_network, "layers_1", "layers_4"),
     "compact": (Compact, "Conv_0", "EinMix_0"),
     "setup": (Setup, "conv", "head"),
 }
 
 
-@pytest.mark.parametrize("style", STYLES)
-def test_a_network_trains_as_that_of_linen(style):
-    make, conv, head = STYLES[style]
-    x, y = filled((8, 36)), np.arange(8) % 5
-    ours, theirs = make(), Native()
+@pytest.mark.parametrize("style", NETWORK_STYLES)
+def test_network_trains_like_native_linen(style):
+    make, conv, head = NETWORK_STYLES[style]
+    x, y = random_array((8, 36)), np.arange(8) % 5
+    ours, theirs = make(), NativeNetwork()
     params = ours.init(KEY, x)["params"]
     assert params.keys() == {conv, head}  # layers without parameters add nothing
     there = lambda params: {
@@ -119,15 +119,15 @@ def test_a_network_trains_as_that_of_linen(style):
     for _ in range(5):
         (one, ours_loss), (other, theirs_loss) = map(step, states)
         states = [one, other]
-        near(ours_loss, theirs_loss, 1e-4)
+        assert_near(ours_loss, theirs_loss, 1e-4)
         first = first or float(ours_loss)
     assert float(ours_loss) < first
     for one, other in zip(jax.tree.leaves(there(states[0].params)), jax.tree.leaves(states[1].params), strict=True):
-        near(one, other, 1e-4)
+        assert_near(one, other, 1e-4)
 
 
 def test_sizes_are_a_dict_or_keywords():
-    x = jnp.asarray(filled((24, 5)))
+    x = jnp.asarray(random_array((24, 5)))
     expected = plait.rearrange(x, "(b1 b2) d -> b1 b2 d", b1=12)
     pattern = "(b1 b2) d -> b1 b2 d"
     forms = [
@@ -142,7 +142,7 @@ def test_sizes_are_a_dict_or_keywords():
         assert form == forms[0]
         assert hash(form) == hash(forms[0])
         assert form.sizes == {"b1": 12}
-        near(form.apply({}, x), expected)
+        assert_near(form.apply({}, x), expected)
     assert Rearrange(pattern, b1=6) != forms[0]
     both = Repeat("b -> b p q", {"p": 2}, q=3)
     assert both.apply({}, jnp.ones(4)).shape == (4, 2, 3)
@@ -151,7 +151,7 @@ def test_sizes_are_a_dict_or_keywords():
     assert mixed == EinMix("b c -> b d", weight_shape="c d", sizes={"c": 3, "d": 4})
 
 
-def test_a_size_given_twice_and_sizes_that_are_none():
+def test_duplicate_or_invalid_sizes_raise():
     for make in (
         lambda **more: Rearrange("b (c p) -> b c p", {"p": 2}, **more),
         lambda **more: Reduce("b (c p) -> b c", "max", {"p": 2}, **more),
@@ -169,7 +169,7 @@ def test_a_size_given_twice_and_sizes_that_are_none():
 
 
 @pytest.mark.parametrize("axis", ["name", "parent", "sizes", "pattern"])
-def test_an_axis_called_as_an_argument_stands_in_the_dict(axis):
+def test_axis_with_the_name_of_an_argument_needs_the_dict(axis):
     x = jnp.ones((2, 6))
     assert Rearrange(f"b (c {axis}) -> b c {axis}", {axis: 3}).apply({}, x).shape == (2, 2, 3)
     assert Reduce(f"b (c {axis}) -> b {axis}", "max", {axis: 3}).apply({}, x).shape == (2, 3)
@@ -189,7 +189,7 @@ def test_an_axis_called_as_an_argument_stands_in_the_dict(axis):
     ids=lambda module: type(module).__name__,
 )
 def test_clones_copies_and_pickles(module):
-    x = jnp.asarray(filled((2, 6)))
+    x = jnp.asarray(random_array((2, 6)))
     expected = module.init_with_output(KEY, x)
     given = {field.name: getattr(module, field.name) for field in dataclasses.fields(module) if field.name != "parent"}
     for other in (
@@ -203,10 +203,10 @@ def test_clones_copies_and_pickles(module):
         assert type(other) is type(module)
         assert other == module
         assert repr(other) == repr(module)
-        equal_trees(other.init_with_output(KEY, x), expected)
+        assert_trees_equal(other.init_with_output(KEY, x), expected)
 
 
-def test_a_copy_with_another_argument():
+def test_copy_with_another_argument():
     module = Rearrange("b (c p) -> b c p", p=3)
     x = jnp.ones((2, 6))
     assert module.copy(sizes={"p": 2}).apply({}, x).shape == (2, 3, 2)
@@ -230,23 +230,23 @@ class Scaled(EinMix):
 
 
 def test_subclasses():
-    x = jnp.asarray(filled((2, 3)))
+    x = jnp.asarray(random_array((2, 3)))
     assert Patches("b (c p) -> b c p", p=3).apply({}, x).shape == (2, 1, 3)
     assert Patches("b (c p) -> b c p", {"p": 3}, name="patches").name == "patches"
     scaled = Scaled("b c -> b d", "c d", "d", {"c": 3, "d": 4}, by=3.0)
     result, variables = scaled.init_with_output(KEY, x)
-    near(result, dense().apply(variables, x) * 3)
+    assert_near(result, make_einmix().apply(variables, x) * 3)
     with pytest.raises(plait.PlaitError, match="PLT303"):
         Scaled("b c -> b d", "c d", "d", {"c": 3})
 
 
-def test_names():
+def test_module_names():
     class Network(nn.Module):
         @nn.compact
         def __call__(self, x):
-            x = dense()(x)
+            x = make_einmix()(x)
             x = EinMix("b d -> b c", "d c", c=3, d=4, name="back")(x)
-            return dense()(x), Rearrange("b c -> c b").name, Rearrange("b c -> c b", name="turned").name
+            return make_einmix()(x), Rearrange("b c -> c b").name, Rearrange("b c -> c b", name="turned").name
 
     (_, *names), variables = Network().init_with_output(KEY, jnp.ones((2, 3)))
     assert variables["params"].keys() == {"EinMix_0", "back", "EinMix_1"}
@@ -254,17 +254,17 @@ def test_names():
     assert variables["params"]["back"].keys() == {"weight"}
 
 
-def test_a_name_is_given_once():
+def test_duplicate_name_raises():
     class Twice(nn.Module):
         @nn.compact
         def __call__(self, x):
-            return dense(name="back")(x), dense(name="back")(x)
+            return make_einmix(name="back")(x), make_einmix(name="back")(x)
 
     with pytest.raises(errors.NameInUseError, match="back"):
         Twice().init(KEY, jnp.ones((2, 3)))
 
 
-def test_a_module_from_outside_belongs_to_its_user():
+def test_shared_module_belongs_to_the_module_that_uses_it():
     class User(nn.Module):
         layer: nn.Module
 
@@ -275,27 +275,27 @@ def test_a_module_from_outside_belongs_to_its_user():
     class Maker(nn.Module):
         @nn.compact
         def __call__(self, x):
-            return User(dense(parent=None))(x)
+            return User(make_einmix(parent=None))(x)
 
     x = jnp.ones((2, 3))
-    assert User(dense()).init(KEY, x)["params"].keys() == {"layer"}
+    assert User(make_einmix()).init(KEY, x)["params"].keys() == {"layer"}
     assert Maker().init(KEY, x)["params"].keys() == {"User_0"}
     assert Maker().init(KEY, x)["params"]["User_0"]["layer"].keys() == {"weight", "bias"}
 
 
-def test_bound_modules_show_their_parameters():
-    x = jnp.asarray(filled((2, 3)))
-    variables = dense().init(KEY, x)
-    bound = dense().bind(variables)
-    equal_trees({"weight": bound.weight, "bias": bound.bias}, variables["params"])
-    near(bound(x), x @ bound.weight + bound.bias)
+def test_bound_module_has_its_parameters():
+    x = jnp.asarray(random_array((2, 3)))
+    variables = make_einmix().init(KEY, x)
+    bound = make_einmix().bind(variables)
+    assert_trees_equal({"weight": bound.weight, "bias": bound.bias}, variables["params"])
+    assert_near(bound(x), x @ bound.weight + bound.bias)
     module, found = bound.unbind()
-    assert module == dense()
-    equal_trees(found, variables)
+    assert module == make_einmix()
+    assert_trees_equal(found, variables)
     assert EinMix("b c -> b d", "c d", c=3, d=4).bind({"params": {"weight": jnp.ones((3, 4))}}).bias is None
 
 
-def test_a_weight_can_be_shared():
+def test_shared_weight():
     class Tied(nn.Module):
         def setup(self):
             self.up = EinMix("b c -> b d", "c d", c=3, d=4)
@@ -303,10 +303,10 @@ def test_a_weight_can_be_shared():
         def __call__(self, x):
             return plait.einsum(self.up(x), self.up.weight, "b d, c d -> b c")
 
-    x = jnp.asarray(filled((2, 3)))
+    x = jnp.asarray(random_array((2, 3)))
     result, variables = Tied().init_with_output(KEY, x)
     weight = variables["params"]["up"]["weight"]
-    near(result, x @ weight @ weight.T)
+    assert_near(result, x @ weight @ weight.T)
 
 
 def test_scan_over_layers():
@@ -316,23 +316,23 @@ def test_scan_over_layers():
             return nn.tanh(EinMix("b c -> b d", "c d", "d", c=3, d=3)(x)), None
 
     deep = nn.scan(Layer, variable_axes={"params": 0}, split_rngs={"params": True}, length=4)()
-    x = jnp.asarray(filled((2, 3)))
+    x = jnp.asarray(random_array((2, 3)))
     (result, _), variables = deep.init_with_output(KEY, x, None)
     params = variables["params"]["EinMix_0"]
     assert {name: value.shape for name, value in params.items()} == {"weight": (4, 3, 3), "bias": (4, 1, 3)}
     assert (params["weight"][0] != params["weight"][1]).all()
     for weight, bias in zip(params["weight"], params["bias"], strict=True):
         x = jnp.tanh(x @ weight + bias)
-    near(result, x)
+    assert_near(result, x)
 
 
 def test_lifted_transformations_take_the_class_and_its_keywords():
-    x = jnp.asarray(filled((2, 3)))
-    variables = dense().init(KEY, x)
-    expected = dense().apply(variables, x)
+    x = jnp.asarray(random_array((2, 3)))
+    variables = make_einmix().init(KEY, x)
+    expected = make_einmix().apply(variables, x)
     for lift in (nn.remat, nn.jit):
         lifted = lift(EinMix)("b c -> b d", "c d", "d", c=3, d=4)
-        near(lifted.apply(variables, x), expected)
+        assert_near(lifted.apply(variables, x), expected)
         assert jax.tree.map(jnp.shape, lifted.init(KEY, x)) == jax.tree.map(jnp.shape, variables)
         assert lift(Rearrange)("b (c p) -> b c p", p=3).apply({}, x).shape == (2, 1, 3)
         with pytest.raises(plait.PlaitError, match="PLT303"):
@@ -342,36 +342,36 @@ def test_lifted_transformations_take_the_class_and_its_keywords():
     params = variables["params"]
     assert params["weight"].shape == (2, 3, 4)
     assert (params["weight"][0] != params["weight"][1]).all()
-    near(result, jnp.stack([x @ params["weight"][n] + params["bias"][n] for n in range(2)]))
+    assert_near(result, jnp.stack([x @ params["weight"][n] + params["bias"][n] for n in range(2)]))
 
 
-def test_gradients_by_rematerialisation_are_the_same():
-    x = jnp.asarray(filled((2, 3)))
-    variables = dense().init(KEY, x)
+def test_remat_gradients_are_equal():
+    x = jnp.asarray(random_array((2, 3)))
+    variables = make_einmix().init(KEY, x)
     one, other = (
         jax.grad(lambda v, module=module: (module("b c -> b d", "c d", "d", c=3, d=4).apply(v, x) ** 2).sum())(
             variables
         )
         for module in (EinMix, nn.remat(EinMix))
     )
-    equal_trees(one, other)
+    assert_trees_equal(one, other)
 
 
-def test_an_equal_module_is_not_traced_again():
+def test_equal_modules_share_a_jit_trace():
     traces = []
 
     @jax.jit
     def plain(variables, x):
         traces.append("plain")
-        return network().apply(variables, x)
+        return make_network().apply(variables, x)
 
     def static(module, variables, x):
         traces.append(type(module).__name__)
         return module.apply(variables, x)
 
     static = jax.jit(static, static_argnums=0)
-    x = filled((2, 36))
-    variables = network().init(KEY, x)
+    x = random_array((2, 36))
+    variables = make_network().init(KEY, x)
     for _ in range(2):
         plain(variables, x)
         static(EinMix("b f -> b k", "f k", f=36, k=5), {"params": {"weight": jnp.ones((36, 5))}}, x)
@@ -382,7 +382,7 @@ def test_an_equal_module_is_not_traced_again():
     assert len(traces) == 4
 
 
-KINDS = [
+DTYPES = [
     (None, "float32"),
     ("bfloat16", "float32"),
     (None, "bfloat16"),
@@ -391,23 +391,23 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize(("dtype", "param_dtype"), KINDS)
+@pytest.mark.parametrize(("dtype", "param_dtype"), DTYPES)
 @pytest.mark.parametrize("given", ["float32", "bfloat16"])
-def test_the_dtypes_of_computation_and_parameters_are_those_of_dense(dtype, param_dtype, given):
-    x = jnp.asarray(filled((2, 3)), given)
+def test_dtype_and_param_dtype_equal_those_of_dense(dtype, param_dtype, given):
+    x = jnp.asarray(random_array((2, 3)), given)
     options = {"dtype": dtype, "param_dtype": jnp.dtype(param_dtype)}
-    ours, theirs = dense(**options), nn.Dense(4, **options)
+    ours, theirs = make_einmix(**options), nn.Dense(4, **options)
     result, variables = ours.init_with_output(KEY, x)
     params = variables["params"]
     assert {value.dtype.name for value in params.values()} == {param_dtype}
     expected = theirs.apply({"params": {"kernel": params["weight"], "bias": params["bias"][0]}}, x)
-    near(result, expected, 1e-2)
+    assert_near(result, expected, 1e-2)
 
 
-def test_the_computation_is_in_its_dtype():
+def test_every_operation_has_the_computation_dtype():
     """Every operation is; a cast of the result would not do."""
-    x = jnp.asarray(filled((2, 3)))
-    module = dense(dtype=jnp.bfloat16)
+    x = jnp.asarray(random_array((2, 3)))
+    module = make_einmix(dtype=jnp.bfloat16)
     variables = module.init(KEY, x)
     jaxpr = jax.make_jaxpr(module.apply)(variables, x)
     (product,) = [equation for equation in jaxpr.eqns if equation.primitive.name in ("dot_general", "jit", "pjit")]
@@ -416,8 +416,8 @@ def test_the_computation_is_in_its_dtype():
     assert {variable.aval.dtype.name for variable in added.invars} == {"bfloat16"}
 
 
-def test_what_is_no_tensor_is_refused_by_a_layer_with_a_dtype():
-    module = dense(dtype=jnp.bfloat16)
+def test_non_tensor_raises_in_a_layer_with_a_dtype():
+    module = make_einmix(dtype=jnp.bfloat16)
     for nonsense in (None, "text", [1.0, 2.0]):
         with pytest.raises(plait.BackendError, match="PLT501"):
             module.init(KEY, nonsense)
@@ -435,63 +435,63 @@ def test_complex_parameters_are_drawn_in_both_parts():
 
 
 def test_initializers():
-    module = dense(weight_init=nn.initializers.ones, bias_init=nn.initializers.constant(2.0))
-    x = jnp.asarray(filled((2, 3)))
+    module = make_einmix(weight_init=nn.initializers.ones, bias_init=nn.initializers.constant(2.0))
+    x = jnp.asarray(random_array((2, 3)))
     result, variables = module.init_with_output(KEY, x)
-    equal_trees(variables, {"params": {"weight": jnp.ones((3, 4)), "bias": jnp.full((1, 4), 2.0)}})
-    near(result, x.sum(1, keepdims=True) + jnp.full((2, 4), 2.0))
+    assert_trees_equal(variables, {"params": {"weight": jnp.ones((3, 4)), "bias": jnp.full((1, 4), 2.0)}})
+    assert_near(result, x.sum(1, keepdims=True) + jnp.full((2, 4), 2.0))
 
 
 def test_partitions():
     init = nn.with_partitioning(nn.initializers.variance_scaling(1.0, "fan_in", "uniform"), ("model", None))
-    module = dense(weight_init=init)
-    x = jnp.asarray(filled((2, 3)))
+    module = make_einmix(weight_init=init)
+    x = jnp.asarray(random_array((2, 3)))
     variables = module.init(KEY, x)
     assert isinstance(variables["params"]["weight"], nn.Partitioned)
     specs = nn.get_partition_spec(variables)["params"]
     assert specs["weight"] == jax.sharding.PartitionSpec("model", None)
-    near(module.apply(variables, x), module.apply(nn.unbox(variables), x))
+    assert_near(module.apply(variables, x), module.apply(nn.unbox(variables), x))
 
 
-def test_the_weight_and_the_bias_are_drawn_apart():
+def test_weight_and_bias_are_drawn_independently():
     params = EinMix("b c -> c", "c", "c", c=5).init(KEY, jnp.ones((2, 5)))["params"]
     assert (params["weight"] / 3**0.5 != params["bias"]).all()
 
 
 def test_serialization():
-    module = network()
-    x = filled((2, 36))
+    module = make_network()
+    x = random_array((2, 36))
     variables = module.init(KEY, x)
     blank = jax.tree.map(jnp.zeros_like, variables)
-    equal_trees(serialization.from_bytes(blank, serialization.to_bytes(variables)), variables)
+    assert_trees_equal(serialization.from_bytes(blank, serialization.to_bytes(variables)), variables)
     state = serialization.to_state_dict(variables)
     assert state["params"]["layers_4"].keys() == {"weight", "bias"}
-    equal_trees(serialization.from_state_dict(blank, state), variables)
+    assert_trees_equal(serialization.from_state_dict(blank, state), variables)
 
 
-def test_a_checkpoint_of_orbax(tmp_path):
+def test_orbax_checkpoint(tmp_path):
     orbax = pytest.importorskip("orbax.checkpoint")
-    variables = network().init(KEY, filled((2, 36)))
+    variables = make_network().init(KEY, random_array((2, 36)))
     with orbax.StandardCheckpointer() as checkpointer:
         checkpointer.save(tmp_path / "network", variables)
         checkpointer.wait_until_finished()
         found = checkpointer.restore(tmp_path / "network", jax.tree.map(jnp.zeros_like, variables))
-    equal_trees(found, variables)
+    assert_trees_equal(found, variables)
 
 
-def test_tables():
-    table = network().tabulate(KEY, jnp.ones((2, 36)), console_kwargs={"width": 200, "force_terminal": False})
+def test_tabulate():
+    table = make_network().tabulate(KEY, jnp.ones((2, 36)), console_kwargs={"width": 200, "force_terminal": False})
     for text in ("Rearrange", "Reduce", "EinMix", "layers_4", "weight: float32[36,5]", "bias: float32[1,5]"):
         assert text in table
     assert f"Total Parameters: {4 * 10 + 5 * 37}" in table
-    paths = network().module_paths(KEY, jnp.ones((2, 36)))
+    paths = make_network().module_paths(KEY, jnp.ones((2, 36)))
     assert paths["layers_0"].sizes == {"h": 6}
 
 
 def test_intermediates_and_interceptors():
-    x = filled((2, 36))
-    variables = network().init(KEY, x)
-    _, state = network().apply(variables, x, capture_intermediates=True)
+    x = random_array((2, 36))
+    variables = make_network().init(KEY, x)
+    _, state = make_network().apply(variables, x, capture_intermediates=True)
     assert state["intermediates"]["layers_3"]["__call__"][0].shape == (2, 36)
     seen = []
 
@@ -500,16 +500,16 @@ def test_intermediates_and_interceptors():
         return function(*args, **kwargs)
 
     with nn.intercept_methods(interceptor):
-        network().apply(variables, x)
+        make_network().apply(variables, x)
     assert {"Rearrange", "Reduce", "EinMix"} <= {*seen}
 
 
-def test_parameters_without_a_computation():
+def test_eval_shape_of_init():
     x = jax.ShapeDtypeStruct((2, 3), jnp.float32)
-    shapes = jax.eval_shape(dense().init, KEY, x)
+    shapes = jax.eval_shape(make_einmix().init, KEY, x)
     assert shapes["params"]["weight"].shape == (3, 4)
-    equal_trees(dense().lazy_init(KEY, x), dense().init(KEY, jnp.ones((2, 3))))
-    equal_trees(jax.jit(dense().init)(KEY, jnp.ones((2, 3))), dense().init(KEY, jnp.ones((2, 3))))
+    assert_trees_equal(make_einmix().lazy_init(KEY, x), make_einmix().init(KEY, jnp.ones((2, 3))))
+    assert_trees_equal(jax.jit(make_einmix().init)(KEY, jnp.ones((2, 3))), make_einmix().init(KEY, jnp.ones((2, 3))))
 
 
 class Pooling(nn.Module):
@@ -522,60 +522,62 @@ class Pooling(nn.Module):
         return jnp.tensordot(tensor, scores, (axis, 0))
 
 
-def test_a_module_as_reduction():
-    x = jnp.asarray(filled((2, 5, 3)))
+def test_reduction_that_is_a_module():
+    x = jnp.asarray(random_array((2, 5, 3)))
     module = Reduce("b t c -> b c", Pooling())
     result, variables = module.init_with_output(KEY, x)
     scores = variables["params"]["reduction"]["scores"]
-    near(result, jnp.einsum("btc,t->bc", x, scores))
-    near(jax.jit(module.apply)(variables, x), result)
-    near(jax.grad(lambda v: module.apply(v, x).sum())(variables)["params"]["reduction"]["scores"], x.sum((0, 2)))
+    assert_near(result, jnp.einsum("btc,t->bc", x, scores))
+    assert_near(jax.jit(module.apply)(variables, x), result)
+    assert_near(jax.grad(lambda v: module.apply(v, x).sum())(variables)["params"]["reduction"]["scores"], x.sum((0, 2)))
 
 
-def test_a_readable_description():
-    text = repr(dense())
+def test_repr():
+    text = repr(make_einmix())
     for line in ("pattern = 'b c -> b d'", "weight_shape = 'c d'", "bias_shape = 'd'", "c: 3", "d: 4"):
         assert line in text
     assert "reduction = 'max'" in repr(Reduce("b c -> b", "max"))
 
 
-def drawn_alike(case, x, ours, theirs):
+def make_pair_with_equal_parameters(case, x, ours, theirs):
     shapes, expected = (jax.eval_shape(module.init, KEY, x) for module in (ours, theirs))
     assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), shapes) == jax.tree.map(
         lambda leaf: (leaf.shape, leaf.dtype), expected
     )
-    variables = jax.tree.map(lambda leaf: jnp.asarray(filled(leaf.shape, leaf.size)), expected)
-    near(jax.jit(ours.apply)(variables, x), jax.jit(theirs.apply)(variables, x), 1e-4)
+    variables = jax.tree.map(lambda leaf: jnp.asarray(random_array(leaf.shape, leaf.size)), expected)
+    assert_near(jax.jit(ours.apply)(variables, x), jax.jit(theirs.apply)(variables, x), 1e-4)
 
 
-THEIRS = [case for case in MIXES if case.weight_shape and not {"1", "class"} & {*case.weight_shape.split()}]
+EINOPS_CASES = [
+    case for case in EINMIX_CASES if case.weight_shape and not {"1", "class"} & {*case.weight_shape.split()}
+]
 """The cases that einops has a result or an error for, and no warning."""
 
 
-@pytest.mark.parametrize("case", THEIRS, ids=str)
-def test_parameters_of_einops_load(case):
+@pytest.mark.parametrize("case", EINOPS_CASES, ids=str)
+def test_einops_parameters_can_be_loaded(case):
     """Where einops takes a bias before an ellipsis for an error, plait does not."""
     einops = pytest.importorskip("einops")
     from einops.layers import flax as theirs
 
-    x = jnp.asarray(filled(case.shape))
+    x = jnp.asarray(random_array(case.shape))
     try:
-        other = theirs.EinMix(*arguments(case), sizes=case.sizes)
+        other = theirs.EinMix(*constructor_arguments(case), sizes=case.sizes)
         jax.eval_shape(other.init, KEY, x)
     except einops.EinopsError as error:
         assert "ellipsis" in str(error)
         assert "..." in case.pattern
         return
-    drawn_alike(case, x, EinMix(*arguments(case), sizes=case.sizes), other)
+    make_pair_with_equal_parameters(case, x, EinMix(*constructor_arguments(case), sizes=case.sizes), other)
 
 
-def test_code_for_einops_runs_with_the_import_replaced():
+def test_einops_code_runs_with_the_import_replaced():
     pytest.importorskip("einops")
     from einops.layers import flax as theirs
 
     import plait.layers.flax as ours
 
-    def written(layers):
+    def build_network(layers):
         class Network(nn.Module):
             @nn.compact
             def __call__(self, x):
@@ -590,14 +592,14 @@ def test_code_for_einops_runs_with_the_import_replaced():
 
         return Network()
 
-    x = jnp.asarray(filled((8, 12)))
-    variables = written(theirs).init(KEY, x)
+    x = jnp.asarray(random_array((8, 12)))
+    variables = build_network(theirs).init(KEY, x)
     shapes = jax.tree.map(jnp.shape, variables)
-    assert jax.tree.map(jnp.shape, written(ours).init(KEY, x)) == shapes
-    near(written(ours).apply(variables, x), written(theirs).apply(variables, x))
+    assert jax.tree.map(jnp.shape, build_network(ours).init(KEY, x)) == shapes
+    assert_near(build_network(ours).apply(variables, x), build_network(theirs).apply(variables, x))
 
 
-def test_an_argument_is_not_the_size_of_an_axis():
+def test_integer_argument_with_the_name_of_an_axis_raises():
     with pytest.raises(plait.AxisError, match="PLT213"):
         Rearrange("name b -> b name", name=7)
     with pytest.raises(plait.AxisError, match="PLT213"):

@@ -1,4 +1,4 @@
-"""What MXNet Gluon promises of a block, of plait's: each beside a block of Gluon's own, or code written by hand."""
+"""Tests of plait's layers in MXNet Gluon: each is compared with a block of MXNet Gluon, or with hand-written code."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 
 import plait
-from layers.cases import MIXES, OPERATIONS
+from layers.cases import EINMIX_CASES, OPERATION_CASES
 from layers.frameworks.gluon_ import FRAMEWORK
 
 if importlib.util.find_spec("mxnet") is None:
     pytest.skip("mxnet is not installed", allow_module_level=True)
 
-mx, layers = FRAMEWORK.module(), FRAMEWORK.layers()
+mx, layers = FRAMEWORK.import_framework(), FRAMEWORK.import_layers()
 EinMix, Rearrange, Reduce, Repeat = layers.EinMix, layers.Rearrange, layers.Reduce, layers.Repeat
 autograd, gluon, nn = mx.autograd, mx.gluon, mx.gluon.nn
 
 
 @pytest.fixture(params=["classic", "numpy"], autouse=True)
-def make(request):
+def make_array(request):
     """How an array of either kind is made, with MXNet's switches as its users have them."""
     if request.param == "classic":
         mx.npx.reset_np()
@@ -34,7 +34,7 @@ def make(request):
     mx.npx.reset_np()
 
 
-def filled(*shape, dtype="float32", seed=0):
+def random_array(*shape, dtype="float32", seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype(dtype)
 
 
@@ -45,7 +45,7 @@ def assert_close(actual, expected, **tolerance):
     np.testing.assert_allclose(actual.asnumpy(), expected.asnumpy(), **{"rtol": 1e-4, "atol": 1e-5, **tolerance})
 
 
-def near(actual, expected):
+def assert_near(actual, expected):
     np.testing.assert_allclose(actual.asnumpy(), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -60,14 +60,14 @@ def assert_same(one, other):
         np.testing.assert_array_equal(array, other[name])
 
 
-def ready(block, hybrid=False, **how):
+def initialized(block, hybrid=False, **how):
     block.initialize()
     if hybrid:
         block.hybridize(**how)
     return block
 
 
-def network(**names):
+def make_network(**names):
     block = nn.HybridSequential(**names)
     with block.name_scope():
         block.add(
@@ -79,7 +79,7 @@ def network(**names):
     return block
 
 
-class Native(gluon.HybridBlock):
+class NativeNetwork(gluon.HybridBlock):
     """The same, as it is written without plait."""
 
     def __init__(self):
@@ -93,9 +93,9 @@ class Native(gluon.HybridBlock):
         return self.linear(self.pool(self.convolution(x.reshape((-1, 1, 6, 6)))))
 
 
-def twins(make, hybrid=False):
+def make_network_pair(make_array, hybrid=False):
     """A network of plait's blocks and its native twin, with the same parameters."""
-    ours, native = ready(network(), hybrid), ready(Native(), hybrid)
+    ours, native = initialized(make_network(), hybrid), initialized(NativeNetwork(), hybrid)
     values = state(ours)
     for parameter, value in [
         (native.convolution.weight, values["1.weight"]),
@@ -103,48 +103,48 @@ def twins(make, hybrid=False):
         (native.linear.weight, values["3.weight"].T),
         (native.linear.bias, values["3.bias"][0]),
     ]:
-        parameter.set_data(make(np.ascontiguousarray(value)))
+        parameter.set_data(make_array(np.ascontiguousarray(value)))
     return ours, native
 
 
-EACH_WAY = pytest.mark.parametrize("hybrid", [False, True], ids=["", "hybrid"])
+EAGER_AND_HYBRID = pytest.mark.parametrize("hybrid", [False, True], ids=["", "hybrid"])
 
 
-@EACH_WAY
-def test_the_network_computes_what_its_native_twin_does(make, hybrid):
-    ours, native = twins(make, hybrid)
+@EAGER_AND_HYBRID
+def test_network_equals_the_native_network(make_array, hybrid):
+    ours, native = make_network_pair(make_array, hybrid)
     for size in (4, 7, 1):
-        x = make(filled(size, 36))
+        x = make_array(random_array(size, 36))
         assert_close(ours(x), native(x))
 
 
 @pytest.mark.parametrize("how", [{}, {"static_alloc": True}, {"static_alloc": True, "static_shape": True}], ids=str)
-def test_a_hybrid_block_runs_as_one_graph(make, how):
-    block = ready(network(), hybrid=True, **how)
-    expected = ready(network())
+def test_hybridized_block_is_one_graph(make_array, how):
+    block = initialized(make_network(), hybrid=True, **how)
+    expected = initialized(make_network())
     for name, parameter in expected._collect_params_with_prefix().items():
         parameter.set_data(block._collect_params_with_prefix()[name].data())
     for size in (4, 4, 2):
-        x = make(filled(size, 36))
+        x = make_array(random_array(size, 36))
         assert_close(block(x), expected(x))
     assert block._cached_op is not None
     names = {node["op"] for node in json.loads(block._cached_graph[1].tojson())["nodes"]}
     assert "_npi_einsum" in names
 
 
-@pytest.mark.parametrize("case", [*OPERATIONS, *MIXES], ids=str)
-def test_every_case_in_a_hybrid_block(make, case):
-    if case in MIXES and not case.weight and not mx.util.is_np_shape():
+@pytest.mark.parametrize("case", [*OPERATION_CASES, *EINMIX_CASES], ids=str)
+def test_every_case_in_a_hybridized_block(make_array, case):
+    if case in EINMIX_CASES and not case.weight and not mx.util.is_np_shape():
         pytest.skip("classic MXNet takes the shape of a weight without axes for one that it does not know yet")
-    if case in MIXES:
+    if case in EINMIX_CASES:
         block = EinMix(case.pattern, case.weight_shape, case.bias_shape, **case.sizes)
     else:
         block = getattr(layers, case.kind)(*case.arguments, **case.sizes)
     block.initialize()
-    x = make(filled(*case.shape))
+    x = make_array(random_array(*case.shape))
     expected = block(x)
     block.hybridize()
-    if "..." in case.pattern if case in MIXES else "..." in case.arguments[0]:
+    if "..." in case.pattern if case in EINMIX_CASES else "..." in case.arguments[0]:
         with pytest.raises(plait.BackendError, match="PLT505"):  # a symbol does not tell its rank
             block(x)
         return
@@ -152,27 +152,27 @@ def test_every_case_in_a_hybrid_block(make, case):
         assert_close(block(x), expected)
 
 
-@EACH_WAY
-def test_gradients_and_a_trainer_do_what_they_do_to_its_native_twin(make, hybrid):
-    ours, native = twins(make, hybrid)
-    before, digits = state(ours), make(np.arange(4))
+@EAGER_AND_HYBRID
+def test_gradients_and_training_equal_the_native_network(make_array, hybrid):
+    ours, native = make_network_pair(make_array, hybrid)
+    before, digits = state(ours), make_array(np.arange(4))
     loss = gluon.loss.SoftmaxCrossEntropyLoss()
     for block in (ours, native):
         trainer = gluon.Trainer(block.collect_params(), "adam", {"learning_rate": 0.1, "wd": 0.01})
         for _ in range(3):
             with autograd.record():
-                losses = loss(block(make(filled(4, 36))), digits)
+                losses = loss(block(make_array(random_array(4, 36))), digits)
             losses.backward()
             trainer.step(4)
     after = state(ours)
-    near(native.convolution.weight.data(), after["1.weight"])
-    near(native.linear.weight.data(), after["3.weight"].T)
-    near(native.linear.bias.data(), after["3.bias"][0])
+    assert_near(native.convolution.weight.data(), after["1.weight"])
+    assert_near(native.linear.weight.data(), after["3.weight"].T)
+    assert_near(native.linear.bias.data(), after["3.bias"][0])
     assert all((array != before[name]).any() for name, array in after.items())
 
 
-def test_blocks_and_parameters_are_found():
-    block = ready(network(prefix="net_"))
+def test_block_registers_children_and_parameters():
+    block = initialized(make_network(prefix="net_"))
     assert [type(child) for child in block] == [Rearrange, nn.Conv2D, Reduce, EinMix]
     assert {name: parameter.shape for name, parameter in block.collect_params().items()} == {
         "net_conv0_weight": (4, 1, 3, 3),
@@ -198,17 +198,17 @@ def test_only_einmix_has_parameters():
     assert Repeat("a -> a 2", prefix="r_").prefix == "r_"
 
 
-def test_parameters_are_shared(make):
-    one = ready(EinMix("b c -> b d", "c d", "d", c=3, d=4))
+def test_parameters_are_shared(make_array):
+    one = initialized(EinMix("b c -> b d", "c d", "d", c=3, d=4))
     other = EinMix("c b -> b d", "c d", "d", params=one.params, c=3, d=4)
     assert other.weight is one.weight
     assert other.bias is one.bias
-    assert_close(other(make(np.ascontiguousarray(filled(2, 3).T))), one(make(filled(2, 3))))
+    assert_close(other(make_array(np.ascontiguousarray(random_array(2, 3).T))), one(make_array(random_array(2, 3))))
     with pytest.raises(AssertionError, match="shape"):  # Gluon's own words about another shape
         EinMix("b c -> b d", "c d", params=one.params, c=3, d=5)
 
 
-def test_initialize_draws_between_the_bounds():
+def test_initialize_draws_within_bounds():
     block = EinMix("b c -> b d", "c d", "d", c=100, d=50)
     block.initialize(mx.init.Zero())  # for those parameters that say nothing of their own
     weight, bias = block.weight.data().asnumpy(), block.bias.data().asnumpy()
@@ -220,9 +220,9 @@ def test_initialize_draws_between_the_bounds():
     assert (block.weight.data().asnumpy() != weight).any()
 
 
-def test_an_initializer_has_the_say():
+def test_initializer_argument():
     def mixed(**given):
-        return ready(EinMix("b c -> b d", "c d", "d", c=3, d=4, **given))
+        return initialized(EinMix("b c -> b d", "c d", "d", c=3, d=4, **given))
 
     assert (mixed(weight_initializer="ones").weight.data().asnumpy() == 1).all()
     assert (mixed(weight_initializer=mx.init.Constant(0.5)).weight.data().asnumpy() == 0.5).all()
@@ -231,36 +231,36 @@ def test_an_initializer_has_the_say():
     assert (block.weight.data().asnumpy() != 0).any()
 
 
-@EACH_WAY
-def test_parameters_are_saved_and_loaded(make, tmp_path, hybrid):
-    one, other = ready(network(), hybrid), network()
+@EAGER_AND_HYBRID
+def test_parameters_are_saved_and_loaded(make_array, tmp_path, hybrid):
+    one, other = initialized(make_network(), hybrid), make_network()
     path = str(tmp_path / "net.params")
     one.save_parameters(path)
     other.load_parameters(path)
     assert_same(other, one)
-    assert_close(other(make(filled(2, 36))), one(make(filled(2, 36))))
+    assert_close(other(make_array(random_array(2, 36))), one(make_array(random_array(2, 36))))
     assert sorted(mx.nd.load(path)) == ["1.bias", "1.weight", "3.bias", "3.weight"]
 
 
 @pytest.mark.filterwarnings("ignore:Cannot decide type")  # MXNet's own words about the input of what it imports
-def test_an_exported_block_takes_other_batches(make, tmp_path):
-    block = ready(network(), hybrid=True)
-    block(make(filled(2, 36)))
+def test_exported_block_accepts_other_batch_sizes(make_array, tmp_path):
+    block = initialized(make_network(), hybrid=True)
+    block(make_array(random_array(2, 36)))
     block.export(str(tmp_path / "net"), epoch=3)
     loaded = gluon.SymbolBlock.imports(str(tmp_path / "net-symbol.json"), ["data"], str(tmp_path / "net-0003.params"))
     for size in (1, 4, 7):
-        assert_close(loaded(make(filled(size, 36))), block(make(filled(size, 36))))
+        assert_close(loaded(make_array(random_array(size, 36))), block(make_array(random_array(size, 36))))
     assert sorted(loaded.collect_params()) == sorted(block.collect_params())
     trainer = gluon.Trainer(loaded.collect_params(), "sgd", {"learning_rate": 0.1})
-    before = loaded(make(filled(3, 36))).asnumpy().sum()
+    before = loaded(make_array(random_array(3, 36))).asnumpy().sum()
     with autograd.record():
-        total = loaded(make(filled(3, 36))).sum()
+        total = loaded(make_array(random_array(3, 36))).sum()
     total.backward()
     trainer.step(1)
-    assert loaded(make(filled(3, 36))).asnumpy().sum() < before
+    assert loaded(make_array(random_array(3, 36))).asnumpy().sum() < before
 
 
-def test_a_block_inside_a_block_of_its_own(make):
+def test_nested_block(make_array):
     class Attention(gluon.HybridBlock):
         def __init__(self, heads):
             super().__init__()
@@ -272,63 +272,68 @@ def test_a_block_inside_a_block_of_its_own(make):
         def hybrid_forward(self, F, x):
             return self.merge(self.first(self.project(x)))
 
-    block = ready(Attention(2))
-    x = filled(2, 5, 6)
+    block = initialized(Attention(2))
+    x = random_array(2, 5, 6)
     weight, merge = (parameter.data().asnumpy() for parameter in block.collect_params().values())
     expected = np.einsum("btc,ckhd,hde->bte", x, weight, merge)
-    near(block(make(x)), expected)
+    assert_near(block(make_array(x)), expected)
     block.hybridize()
-    near(block(make(x)), expected)
+    assert_near(block(make_array(x)), expected)
 
 
-@EACH_WAY
-def test_a_list_of_arrays(make, hybrid):
-    x, y = filled(2, 3), filled(2, 3, seed=1)
-    block = ready(Rearrange("k b c -> b (k c)"), hybrid)
-    near(block([make(x), make(y)]), np.concatenate([x, y], 1))
+@EAGER_AND_HYBRID
+def test_list_of_arrays(make_array, hybrid):
+    x, y = random_array(2, 3), random_array(2, 3, seed=1)
+    block = initialized(Rearrange("k b c -> b (k c)"), hybrid)
+    assert_near(block([make_array(x), make_array(y)]), np.concatenate([x, y], 1))
 
 
-def test_an_identity_in_a_hybrid_block(make):
-    near(ready(Rearrange("a b -> a b"), hybrid=True)(make(filled(2, 3))), filled(2, 3))
+def test_identity_in_a_hybridized_block(make_array):
+    assert_near(initialized(Rearrange("a b -> a b"), hybrid=True)(make_array(random_array(2, 3))), random_array(2, 3))
 
 
-def doubled(tensor, axes):
+def double_sum(tensor, axes):
     return tensor.sum(axis=axes) * 2
 
 
-@EACH_WAY
-def test_a_reduction_by_a_callable(make, hybrid):
-    near(ready(Reduce("a b c -> b", doubled), hybrid)(make(filled(2, 3, 4))), 2 * filled(2, 3, 4).sum((0, 2)))
+@EAGER_AND_HYBRID
+def test_reduce_with_a_callable(make_array, hybrid):
+    assert_near(
+        initialized(Reduce("a b c -> b", double_sum), hybrid)(make_array(random_array(2, 3, 4))),
+        2 * random_array(2, 3, 4).sum((0, 2)),
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
-@EACH_WAY
-def test_cast(make, dtype, hybrid):
-    block = ready(EinMix("b c -> b d", "c d", "d", c=3, d=4), hybrid)
-    block(make(filled(2, 3)))
+@EAGER_AND_HYBRID
+def test_cast(make_array, dtype, hybrid):
+    block = initialized(EinMix("b c -> b d", "c d", "d", c=3, d=4), hybrid)
+    block(make_array(random_array(2, 3)))
     weight, bias = state(block).values()
     block.cast(dtype)
-    result = block(make(filled(2, 3, dtype=dtype)))
-    assert {np.dtype(each.dtype) for each in (block.weight, block.weight.data(), result)} == {np.dtype(dtype)}
-    np.testing.assert_allclose(result.asnumpy(), filled(2, 3) @ weight + bias, rtol=1e-2, atol=5e-3)
+    result = block(make_array(random_array(2, 3, dtype=dtype)))
+    assert {np.dtype(each_framework.dtype) for each_framework in (block.weight, block.weight.data(), result)} == {
+        np.dtype(dtype)
+    }
+    np.testing.assert_allclose(result.asnumpy(), random_array(2, 3) @ weight + bias, rtol=1e-2, atol=5e-3)
 
 
-def test_the_type_of_the_parameters(make):
+def test_parameter_dtype(make_array):
     drawn = {}
     if mx.util.is_np_array():  # there Gluon draws float32 alone
         with pytest.raises(mx.base.MXNetError, match="_npi_uniform"):
             nn.Dense(4, in_units=3, dtype="float64").initialize()
         drawn = {"weight_initializer": "ones", "bias_initializer": "ones"}
-    block = ready(EinMix("b c -> b d", "c d", "d", dtype="float64", c=3, d=4, **drawn))
+    block = initialized(EinMix("b c -> b d", "c d", "d", dtype="float64", c=3, d=4, **drawn))
     assert block.weight.data().dtype == block.bias.data().dtype == np.float64
-    assert block(make(filled(2, 3, dtype="float64"))).dtype == np.float64
+    assert block(make_array(random_array(2, 3, dtype="float64"))).dtype == np.float64
 
 
-def test_gradients_can_be_stopped_and_cleared(make):
-    block = ready(EinMix("b c -> b d", "c d", "d", c=3, d=4))
+def test_gradients_can_be_stopped_and_cleared(make_array):
+    block = initialized(EinMix("b c -> b d", "c d", "d", c=3, d=4))
     block.weight.grad_req = "null"
     with autograd.record():
-        total = block(make(filled(2, 3))).sum()
+        total = block(make_array(random_array(2, 3))).sum()
     total.backward()
     assert (block.bias.grad().asnumpy() == 2).all()
     with pytest.raises(RuntimeError, match="null"):
@@ -337,41 +342,41 @@ def test_gradients_can_be_stopped_and_cleared(make):
     assert (block.bias.grad().asnumpy() == 0).all()
 
 
-def test_hooks_fire(make):
-    block, seen = ready(EinMix("b c -> b d", "c d", c=3, d=4)), []
+def test_forward_hooks(make_array):
+    block, seen = initialized(EinMix("b c -> b d", "c d", c=3, d=4)), []
     before = block.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape))
     after = block.register_forward_hook(lambda _, inputs, output: seen.append(output.shape))
-    block(make(filled(2, 3)))
+    block(make_array(random_array(2, 3)))
     assert seen == [(2, 3), (2, 4)]
     before.detach()
     after.detach()
-    block(make(filled(2, 3)))
+    block(make_array(random_array(2, 3)))
     assert len(seen) == 2
 
 
-def test_copies(make):
-    for block in (ready(network()), ready(EinMix("b f -> b k", "f k", "k", f=36, k=5))):
+def test_copies(make_array):
+    for block in (initialized(make_network()), initialized(EinMix("b f -> b k", "f k", "k", f=36, k=5))):
         other = copy.deepcopy(block)
         assert repr(other) == repr(block)
         assert_same(other, block)
-        expected = block(make(filled(2, 36)))
+        expected = block(make_array(random_array(2, 36)))
         for parameter in block.collect_params().values():
             parameter.set_data(parameter.data() * 0)
-        assert_close(other(make(filled(2, 36))), expected)
+        assert_close(other(make_array(random_array(2, 36))), expected)
 
 
 @pytest.mark.parametrize("link", ["Rearrange", "Reduce", "EinMix"])
-def test_pickles_before_a_block_is_initialized(make, link):
+def test_pickle_of_an_uninitialized_block(make_array, link):
     """As far as Gluon pickles its own: an initialized parameter holds a pointer of C."""
-    arguments = {"Rearrange": ["b c -> c b"], "Reduce": ["b c -> b", doubled], "EinMix": ["b c -> b d", "c d"]}[link]
+    arguments = {"Rearrange": ["b c -> c b"], "Reduce": ["b c -> b", double_sum], "EinMix": ["b c -> b d", "c d"]}[link]
     block = getattr(layers, link)(*arguments, **({"c": 3, "d": 4} if link == "EinMix" else {}))
-    other = ready(pickle.loads(pickle.dumps(block)))
+    other = initialized(pickle.loads(pickle.dumps(block)))
     assert repr(other) == repr(block)
-    assert other(make(filled(2, 3))).shape == {"Rearrange": (3, 2), "Reduce": (2,), "EinMix": (2, 4)}[link]
+    assert other(make_array(random_array(2, 3))).shape == {"Rearrange": (3, 2), "Reduce": (2,), "EinMix": (2, 4)}[link]
 
 
-def test_summary(make, capsys):
-    ready(network()).summary(make(filled(2, 36)))
+def test_summary(make_array, capsys):
+    initialized(make_network()).summary(make_array(random_array(2, 36)))
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     shown = {row[0].split("-")[0]: row[1:] for row in rows if row and "-" in row[0]}
     assert shown["Rearrange"] == ["(2,", "1,", "6,", "6)", "0"]
@@ -380,9 +385,9 @@ def test_summary(make, capsys):
     assert ["Total", "params:", "225"] in rows
 
 
-def test_it_describes_itself():
+def test_repr():
     assert (
-        repr(network())
+        repr(make_network())
         == """\
 HybridSequential(
   (0): Rearrange('b (h w) -> b 1 h w', h=6)
@@ -392,7 +397,7 @@ HybridSequential(
 )"""
     )
     assert repr(Repeat("b c -> b c r", r=2)) == "Repeat('b c -> b c r', r=2)"
-    assert repr(Reduce("b c -> b", doubled)) == "Reduce('b c -> b', doubled)"
+    assert repr(Reduce("b c -> b", double_sum)) == "Reduce('b c -> b', double_sum)"
 
 
 @pytest.mark.parametrize(
@@ -404,42 +409,42 @@ HybridSequential(
         ("PLT304", lambda: Reduce("b c h -> b c", "max"), (2, 3)),
     ],
 )
-def test_a_tensor_that_does_not_fit(make, code, build, shape):
-    block = ready(build())
+def test_tensor_of_the_wrong_shape_raises(make_array, code, build, shape):
+    block = initialized(build())
     with pytest.raises(plait.SizeError, match=code):
-        block(make(filled(*shape)))
+        block(make_array(random_array(*shape)))
     block.hybridize()
     with pytest.raises((mx.base.MXNetError, ValueError)):  # a symbol tells no size: MXNet's own check, when it runs
-        block(make(filled(*shape))).asnumpy()
+        block(make_array(random_array(*shape))).asnumpy()
 
 
-def test_classic_arrays_and_parameters_of_numpy_do_not_meet():
+def test_classic_arrays_with_numpy_parameters_raise():
     if not mx.util.is_np_array():
         pytest.skip("the parameters are classic too")
-    block = ready(EinMix("b c -> b d", "c d", c=3, d=4))
+    block = initialized(EinMix("b c -> b d", "c d", c=3, d=4))
     with pytest.raises(plait.BackendError, match="PLT504"):
         block(mx.nd.ones((2, 3)))
 
 
-def test_a_weight_without_axes_needs_the_shapes_of_numpy(make):
+def test_scalar_weight_needs_numpy_shapes(make_array):
     block = EinMix("a b -> a b", "")
     if mx.util.is_np_shape():
         block.initialize()
-        near(block(make(filled(2, 3))), filled(2, 3) * block.weight.data().asnumpy())
+        assert_near(block(make_array(random_array(2, 3))), random_array(2, 3) * block.weight.data().asnumpy())
     else:
         with pytest.raises(ValueError, match="invalid shape"):  # Gluon's own words about any parameter
             block.initialize()
         with mx.util.np_shape():
             block.initialize()
-            near(block(make(filled(2, 3))), filled(2, 3) * block.weight.data().asnumpy())
+            assert_near(block(make_array(random_array(2, 3))), random_array(2, 3) * block.weight.data().asnumpy())
 
 
-def test_a_reduction_with_parameters_is_refused():
+def test_reduction_with_parameters_raises():
     """Gluon would not find them."""
     with pytest.raises(plait.AxisError, match="PLT209"):
-        FRAMEWORK.layers().Reduce("b c -> b", mx.gluon.nn.Dense(3))
+        FRAMEWORK.import_layers().Reduce("b c -> b", mx.gluon.nn.Dense(3))
 
 
-def test_an_argument_is_not_the_size_of_an_axis():
+def test_integer_argument_with_the_name_of_an_axis_raises():
     with pytest.raises(plait.AxisError, match="PLT213"):
-        FRAMEWORK.layers().Rearrange("(prefix b) -> prefix b", prefix=2)
+        FRAMEWORK.import_layers().Rearrange("(prefix b) -> prefix b", prefix=2)

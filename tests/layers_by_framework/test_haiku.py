@@ -1,4 +1,4 @@
-"""What Haiku promises of a module, of plait's: each beside a module of Haiku's own, or code written by hand."""
+"""Tests of plait's layers in Haiku: each is compared with a module of Haiku, or with hand-written code."""
 
 # ruff: noqa: PLW0108  # a module is made inside of a transformed function only
 
@@ -18,23 +18,23 @@ import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 
 from layers.frameworks.haiku_ import FRAMEWORK  # noqa: E402
-from layers.test_conformance import filled  # noqa: E402
-from layers_by_framework.on_jax import OnJax, equal_trees, near  # noqa: E402
+from layers.test_conformance import random_array  # noqa: E402
+from layers_by_framework.on_jax import JaxLayerTests, assert_near, assert_trees_equal  # noqa: E402
 from plait.layers.haiku import EinMix, Rearrange, Reduce, Repeat  # noqa: E402
 
 KEY = jax.random.key(0)
 
 
-class TestOnJax(OnJax):
+class TestOnJax(JaxLayerTests):
     framework = FRAMEWORK
 
     @staticmethod
-    def pure(built):
+    def make_pure_function(built):
         function, params, _ = built
         return function.apply, params
 
 
-def dense(**options):
+def make_einmix(**options):
     return EinMix("b c -> b d", "c d", "d", c=3, d=4, **options)
 
 
@@ -60,25 +60,25 @@ def network(x):
 
 
 @transformed
-def native(x):
+def native_network(x):
     """The network of `network`, as it is written without plait."""
     x = hk.max_pool(jax.nn.relu(hk.Conv2D(4, 3)(x.reshape(-1, 6, 6, 1))), (2, 2, 1), (2, 2, 1), "SAME")
     return hk.Linear(5)(x.transpose(0, 3, 1, 2).reshape(len(x), -1))
 
 
-def there(params):
+def as_native_parameters(params):
     """The parameters of `network`, as `native` names them."""
     head = params["ein_mix"]
     return {"conv2_d": params["conv2_d"], "linear": {"w": head["weight"], "b": head["bias"][0]}}
 
 
-def test_a_network_trains_as_that_of_haiku():
-    x, y = filled((8, 36)), np.arange(8) % 5
+def test_network_trains_like_native_haiku():
+    x, y = random_array((8, 36)), np.arange(8) % 5
     optimizer = optax.adam(1e-2)
     params = network.init(KEY, x)
     assert params.keys() == {"conv2_d", "ein_mix"}  # layers without parameters add nothing
     runs = []
-    for function, found in ((network, params), (native, there(params))):
+    for function, found in ((network, params), (native_network, as_native_parameters(params))):
         run = found, optimizer.init(found)
 
         @jax.jit
@@ -96,19 +96,19 @@ def test_a_network_trains_as_that_of_haiku():
             losses.append(value)
         runs.append((losses, run[0]))
     (losses, ours), (expected, theirs) = runs
-    near(jnp.stack(losses), jnp.stack(expected), 1e-4)
+    assert_near(jnp.stack(losses), jnp.stack(expected), 1e-4)
     assert losses[-1] < losses[0]
-    jax.tree.map(lambda one, other: near(one, other, 1e-4), there(ours), theirs)
+    jax.tree.map(lambda one, other: assert_near(one, other, 1e-4), as_native_parameters(ours), theirs)
 
 
-def test_names():
+def test_module_names():
     class Block(hk.Module):
         def __call__(self, x):
-            x = dense()(x)
+            x = make_einmix()(x)
             x = EinMix("b d -> b c", "d c", d=4, c=3, name="back")(x)
-            return dense()(Rearrange("b c -> b c", name="turn")(x))
+            return make_einmix()(Rearrange("b c -> b c", name="turn")(x))
 
-    found = shapes(transformed(lambda x: Block()(x) + dense()(x)).init(KEY, jnp.ones((2, 3))))
+    found = shapes(transformed(lambda x: Block()(x) + make_einmix()(x)).init(KEY, jnp.ones((2, 3))))
     both = {"weight": (3, 4), "bias": (1, 4)}
     assert found == {
         "block/ein_mix": both,
@@ -119,7 +119,7 @@ def test_names():
     seen = []
 
     @transformed
-    def named(x):
+    def parameters_by_name(x):
         layers = (
             Rearrange("b c -> c b"),
             Rearrange("b c -> c b", name="turn"),
@@ -130,26 +130,26 @@ def test_names():
         )
         seen.extend(layer.module_name for layer in layers)
         with hk.name_scope("scope"):
-            seen.append(dense(name="mixing").module_name)
+            seen.append(make_einmix(name="mixing").module_name)
 
-    named.apply({}, None)
+    parameters_by_name.apply({}, None)
     assert seen == ["rearrange", "turn", "reduce", "pool", "repeat", "copies", "scope/mixing"]
 
 
-def test_a_module_called_twice_shares_its_parameters():
+def test_module_called_twice_shares_parameters():
     def twice(x):
         mixing = EinMix("b c -> b d", "c d", c=3, d=3)
         return mixing(mixing(x))
 
-    x = jnp.asarray(filled((2, 3)))
+    x = jnp.asarray(random_array((2, 3)))
     function = transformed(twice)
     params = function.init(KEY, x)
     assert shapes(params) == {"ein_mix": {"weight": (3, 3)}}
     weight = params["ein_mix"]["weight"]
-    near(function.apply(params, x), x @ weight @ weight)
+    assert_near(function.apply(params, x), x @ weight @ weight)
 
 
-def test_the_constructor_raises():
+def test_constructor_raises_for_invalid_arguments():
     """Before there is a tensor, and under the name of the pattern."""
     with pytest.raises(plait.SizeError, match="PLT303"):
         hk.transform(lambda: EinMix("b c -> b d", "c d", c=3)).init(KEY)
@@ -158,31 +158,31 @@ def test_the_constructor_raises():
 
 
 def test_initializers():
-    function = transformed(lambda x: dense(w_init=jnp.ones, b_init=hk.initializers.Constant(2.0))(x))
+    function = transformed(lambda x: make_einmix(w_init=jnp.ones, b_init=hk.initializers.Constant(2.0))(x))
     params = function.init(KEY, jnp.ones((2, 3)))
-    equal_trees(params, {"ein_mix": {"weight": jnp.ones((3, 4)), "bias": jnp.full((1, 4), 2.0)}})
+    assert_trees_equal(params, {"ein_mix": {"weight": jnp.ones((3, 4)), "bias": jnp.full((1, 4), 2.0)}})
 
 
 @pytest.mark.parametrize("kind", ["float32", "bfloat16", "float16", "complex64"])
-def test_the_parameters_are_of_the_inputs_dtype(kind):
+def test_parameters_have_the_dtype_of_the_input(kind):
     """As those of `hk.Linear`."""
-    x = jnp.asarray(filled((2, 3)), kind)
-    ours, theirs = transformed(lambda x: dense()(x)), transformed(lambda x: hk.Linear(4)(x))
+    x = jnp.asarray(random_array((2, 3)), kind)
+    ours, theirs = transformed(lambda x: make_einmix()(x)), transformed(lambda x: hk.Linear(4)(x))
     params = ours.init(KEY, x)
     kinds = {leaf.dtype.name for leaf in jax.tree.leaves(params)}
     assert kinds == {leaf.dtype.name for leaf in jax.tree.leaves(jax.eval_shape(theirs.init, KEY, x))} == {kind}
     found = params["ein_mix"]
-    near(ours.apply(params, x), theirs.apply({"linear": {"w": found["weight"], "b": found["bias"][0]}}, x), 1e-2)
+    assert_near(ours.apply(params, x), theirs.apply({"linear": {"w": found["weight"], "b": found["bias"][0]}}, x), 1e-2)
 
 
-@pytest.mark.parametrize("wide", [False, True])
-def test_an_array_of_numpy_in_64_bits(wide):
+@pytest.mark.parametrize("x64_enabled", [False, True])
+def test_64_bit_numpy_input(x64_enabled):
     """JAX takes it in its own width, and so are the parameters; nothing warns."""
-    with jax.enable_x64(wide):
-        x = filled((2, 3)).astype("float64")
-        function = transformed(lambda x: dense()(x))
+    with jax.enable_x64(x64_enabled):
+        x = random_array((2, 3)).astype("float64")
+        function = transformed(lambda x: make_einmix()(x))
         params = function.init(KEY, x)
-        assert {leaf.dtype.name for leaf in jax.tree.leaves(params)} == {"float64" if wide else "float32"}
+        assert {leaf.dtype.name for leaf in jax.tree.leaves(params)} == {"float64" if x64_enabled else "float32"}
         found = params["ein_mix"]
         np.testing.assert_allclose(function.apply(params, x), x @ found["weight"] + found["bias"], rtol=1e-5, atol=1e-6)
 
@@ -198,8 +198,8 @@ def test_mixed_precision():
 
     hk.mixed_precision.set_policy(EinMix, policy)
     try:
-        function = transformed(lambda x: dense()(x))
-        x = jnp.asarray(filled((2, 3)))
+        function = transformed(lambda x: make_einmix()(x))
+        x = jnp.asarray(random_array((2, 3)))
         params = function.init(KEY, x)
         result = function.apply(params, x)
         jaxpr = str(jax.make_jaxpr(function.apply)(params, x))
@@ -208,31 +208,33 @@ def test_mixed_precision():
     assert {leaf.dtype.name for leaf in jax.tree.leaves(params)} == {"float32"}
     assert result.dtype == "float32"
     assert "f16[2,4] = add" in jaxpr
-    exact = transformed(lambda x: dense()(x)).apply(params, x)
-    near(result, exact, 1e-2)
+    exact = transformed(lambda x: make_einmix()(x)).apply(params, x)
+    assert_near(result, exact, 1e-2)
     assert (result != exact).any()
 
 
-def test_the_weight_and_the_bias_are_drawn_apart():
+def test_weight_and_bias_are_drawn_independently():
     params = transformed(lambda x: EinMix("b c -> c", "c", "c", c=5)(x)).init(KEY, jnp.ones((2, 5)))["ein_mix"]
     assert (params["weight"] / 3**0.5 != params["bias"]).all()
 
 
 def test_an_ensemble_by_vmap():
-    x = jnp.asarray(filled((2, 3)))
+    x = jnp.asarray(random_array((2, 3)))
 
     def shared(x):
-        return hk.vmap(dense(), split_rng=False)(x)
+        return hk.vmap(make_einmix(), split_rng=False)(x)
 
     function = transformed(shared)
     params = function.init(KEY, x[None])
     assert shapes(params)["ein_mix"] == {"weight": (3, 4), "bias": (1, 4)}
     found = params["ein_mix"]
-    near(function.apply(params, jnp.stack([x, -x]))[1], -x @ found["weight"] + found["bias"])
-    plain = transformed(lambda x: dense()(x))
+    assert_near(function.apply(params, jnp.stack([x, -x]))[1], -x @ found["weight"] + found["bias"])
+    plain = transformed(lambda x: make_einmix()(x))
     several = jax.vmap(plain.init, (0, None))(jax.random.split(KEY, 3), x)
     assert (several["ein_mix"]["weight"][0] != several["ein_mix"]["weight"][1]).all()
-    near(jax.vmap(plain.apply, (0, None))(several, x)[2], plain.apply(jax.tree.map(lambda leaf: leaf[2], several), x))
+    assert_near(
+        jax.vmap(plain.apply, (0, None))(several, x)[2], plain.apply(jax.tree.map(lambda leaf: leaf[2], several), x)
+    )
 
 
 def test_layers_in_a_stack():
@@ -243,7 +245,7 @@ def test_layers_in_a_stack():
 
         return layer(x)
 
-    x = jnp.asarray(filled((2, 3)))
+    x = jnp.asarray(random_array((2, 3)))
     function = transformed(deep)
     params = function.init(KEY, x)
     (found,) = params.values()
@@ -251,33 +253,33 @@ def test_layers_in_a_stack():
     result = function.apply(params, x)
     for weight, bias in zip(found["weight"], found["bias"], strict=True):
         x = jnp.tanh(x @ weight + bias)
-    near(result, x)
+    assert_near(result, x)
 
 
-def test_transformations_of_haiku():
-    x = jnp.asarray(filled((2, 3)))
-    plain = transformed(lambda x: dense()(x))
+def test_haiku_transformations():
+    x = jnp.asarray(random_array((2, 3)))
+    plain = transformed(lambda x: make_einmix()(x))
     params = plain.init(KEY, x)
     for lifted in (
-        lambda x: hk.remat(dense())(x),
-        lambda x: hk.cond(True, dense(), lambda x: jnp.zeros((2, 4)), x),
-        lambda x: hk.scan(lambda mixing, x: (mixing, dense(name="ein_mix")(x)), 0, x[None])[1][0],
+        lambda x: hk.remat(make_einmix())(x),
+        lambda x: hk.cond(True, make_einmix(), lambda x: jnp.zeros((2, 4)), x),
+        lambda x: hk.scan(lambda mixing, x: (mixing, make_einmix(name="ein_mix")(x)), 0, x[None])[1][0],
     ):
-        near(transformed(lifted).apply(params, x), plain.apply(params, x))
-    assert transformed(lambda x: hk.eval_shape(dense(), x)).apply(params, x).shape == (2, 4)
-    with_state = hk.without_apply_rng(hk.transform_with_state(lambda x: dense()(x)))
+        assert_near(transformed(lifted).apply(params, x), plain.apply(params, x))
+    assert transformed(lambda x: hk.eval_shape(make_einmix(), x)).apply(params, x).shape == (2, 4)
+    with_state = hk.without_apply_rng(hk.transform_with_state(lambda x: make_einmix()(x)))
     found, state = with_state.init(KEY, x)
-    equal_trees(found, params)
+    assert_trees_equal(found, params)
     assert state == {}
 
 
-def test_a_second_call_is_not_traced_again():
+def test_second_call_is_not_traced():
     traces = []
 
     @transformed
     def function(x):
         traces.append(1)
-        return dense()(x)
+        return make_einmix()(x)
 
     x = jnp.ones((2, 3))
     params = function.init(KEY, x)
@@ -288,14 +290,14 @@ def test_a_second_call_is_not_traced_again():
 
 
 def test_parameters_are_pickled_and_counted():
-    params = network.init(KEY, filled((2, 36)))
-    equal_trees(pickle.loads(pickle.dumps(params)), params)
+    params = network.init(KEY, random_array((2, 36)))
+    assert_trees_equal(pickle.loads(pickle.dumps(params)), params)
     assert hk.data_structures.tree_size(params) == 4 * 10 + 5 * 37
     head, rest = hk.data_structures.partition(lambda module, name, value: module == "ein_mix", params)
     assert (head.keys(), rest.keys()) == ({"ein_mix"}, {"conv2_d"})
 
 
-def test_tables_and_interceptors():
+def test_tabulate_and_interceptors():
     x = jnp.ones((2, 36))
     table = hk.experimental.tabulate(network)(x)
     for text in ("Rearrange", "Reduce", "EinMix", "ein_mix", "weight: f32[36,5]", "bias: f32[1,5]"):
@@ -311,7 +313,7 @@ def test_tables_and_interceptors():
     assert {("Rearrange", "__call__"), ("Reduce", "__call__"), ("EinMix", "__call__")} <= {*seen}
 
 
-def test_getters_see_the_parameters():
+def test_parameter_getters():
     seen = []
 
     def getter(next_getter, value, context):
@@ -319,14 +321,14 @@ def test_getters_see_the_parameters():
         return next_getter(value * 0)
 
     x = jnp.ones((2, 3))
-    plain = transformed(lambda x: dense()(x))
+    plain = transformed(lambda x: make_einmix()(x))
 
     @transformed
     def zeros(x):
         with hk.custom_getter(getter):
-            return dense()(x)
+            return make_einmix()(x)
 
-    near(zeros.apply(plain.init(KEY, x), x), jnp.zeros((2, 4)))
+    assert_near(zeros.apply(plain.init(KEY, x), x), jnp.zeros((2, 4)))
     assert seen == [("ein_mix/weight", (3, 4)), ("ein_mix/bias", (1, 4))]
 
 
@@ -339,18 +341,18 @@ class Pooling(hk.Module):
         return jnp.tensordot(tensor, scores, (axis, 0))
 
 
-def test_a_module_as_reduction():
-    x = jnp.asarray(filled((2, 5, 3)))
+def test_reduction_that_is_a_module():
+    x = jnp.asarray(random_array((2, 5, 3)))
     function = transformed(lambda x: Reduce("b t c -> b c", Pooling())(x))
     params = function.init(KEY, x)
-    near(function.apply(params, x), jnp.einsum("btc,t->bc", x, params["pooling"]["scores"]))
-    near(jax.grad(lambda params: function.apply(params, x).sum())(params)["pooling"]["scores"], x.sum((0, 2)))
+    assert_near(function.apply(params, x), jnp.einsum("btc,t->bc", x, params["pooling"]["scores"]))
+    assert_near(jax.grad(lambda params: function.apply(params, x).sum())(params)["pooling"]["scores"], x.sum((0, 2)))
 
 
-def test_a_readable_description():
+def test_repr():
     @transformed
     def described():
-        return repr(dense(name="mixing")), repr(Reduce("b (c p) -> b c", "max", p=2))
+        return repr(make_einmix(name="mixing")), repr(Reduce("b (c p) -> b c", "max", p=2))
 
     mixing, pool = described.apply({})
     assert (
@@ -360,6 +362,6 @@ def test_a_readable_description():
     assert pool == "Reduce(pattern='b (c p) -> b c', reduction='max', p=2)"
 
 
-def test_an_argument_is_not_the_size_of_an_axis():
+def test_integer_argument_with_the_name_of_an_axis_raises():
     with pytest.raises(plait.AxisError, match="PLT213"):
         hk.transform(lambda x: Rearrange("name b -> b name", name=2)(x)).init(jax.random.key(0), jnp.zeros((2, 3)))

@@ -1,4 +1,4 @@
-"""What MLX promises of a module, of plait's: each beside a module of MLX's own, or code written by hand."""
+"""Tests of plait's layers in MLX: each is compared with a module of MLX, or with hand-written code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EinMix, Rearrange, Reduce, Repeat = layers.EinMix, layers.Rearrange, layers.Redu
 
 
 @pytest.fixture(autouse=True)
-def _a_seed():
+def _set_seed():
     mx.random.seed(0)
 
 
@@ -41,7 +41,7 @@ def assert_same(actual, expected):
         assert mx.array_equal(array, expected[name]), name
 
 
-class Native(nn.Module):
+class NativeNetwork(nn.Module):
     """The network of `network`, as it is written without plait."""
 
     def __init__(self):
@@ -55,7 +55,7 @@ class Native(nn.Module):
         return self.linear(x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1))
 
 
-def network():
+def make_network():
     return nn.Sequential(
         Rearrange("b (h w) -> b h w 1", h=6),
         nn.Conv2d(1, 4, 3, padding=1),
@@ -65,9 +65,9 @@ def network():
     )
 
 
-def twins():
+def make_network_pair():
     """Both networks, with the same weights."""
-    ours, native = network(), Native()
+    ours, native = make_network(), NativeNetwork()
     convolution, mixing = ours.layers[1], ours.layers[4]
     native.convolution.update(convolution.parameters())
     native.linear.update({"weight": mixing.weight.T, "bias": mixing.bias[0]})
@@ -93,7 +93,7 @@ def cross_entropy(model, x, y):
     return nn.losses.cross_entropy(model(x), y, reduction="mean")
 
 
-def learner(model, optimizer, compiled=False):
+def make_training_step(model, optimizer, compiled=False):
     """A training step, as MLX's own guide writes it."""
     state = [model.state, optimizer.state]
     gradient = nn.value_and_grad(model, partial(cross_entropy, model))
@@ -106,13 +106,13 @@ def learner(model, optimizer, compiled=False):
     return mx.compile(step, inputs=state, outputs=state) if compiled else step
 
 
-def test_a_network_is_that_of_native_modules():
-    ours, native = twins()
+def test_network_equals_native_modules():
+    ours, native = make_network_pair()
     x, _ = batch()
     assert_close(ours(x), native(x))
 
 
-def test_einmix_is_linear():
+def test_einmix_equals_linear():
     ours, native = EinMix("... i -> ... o", "i o", "o", i=6, o=3), nn.Linear(6, 3)
     ours.weight, ours.bias = native.weight.T, native.bias
     for shape in ((6,), (2, 6), (2, 5, 6)):
@@ -120,13 +120,13 @@ def test_einmix_is_linear():
         assert_close(ours(x), native(x))
 
 
-def test_repeat_is_upsampling():
+def test_repeat_equals_upsample():
     x = mx.random.normal((2, 3, 4, 5))
     assert_close(Repeat("b h w c -> b (h 2) (w k) c", k=3)(x), nn.Upsample((2.0, 3.0))(x))
 
 
-def test_the_names_of_parameters_and_modules():
-    model = network()
+def test_names_of_parameters_and_modules():
+    model = make_network()
     x, _ = batch()
     shapes = {name: array.shape for name, array in utils.tree_flatten(model.parameters())}
     assert shapes == {
@@ -157,13 +157,13 @@ def test_the_names_of_parameters_and_modules():
     ],
     ids=lambda layer: layer.spec.operation,
 )
-def test_an_operation_holds_nothing(layer):
+def test_operation_layers_have_no_parameters(layer):
     assert isinstance(layer, nn.Module)
     assert dict(layer) == layer.state == {}
     assert layer.parameters() == layer.trainable_parameters() == layer.children() == {}
 
 
-def test_einmix_holds_its_parameters_alone():
+def test_einmix_has_only_its_parameters():
     layer = EinMix("b i -> b o", "i o", "o", i=2, o=3)
     assert sorted(layer) == ["bias", "weight"]
     assert all(type(array) is mx.array and array.dtype == mx.float32 for array in layer.values())
@@ -178,7 +178,10 @@ def test_modules_in_lists_and_dicts():
         def __init__(self):
             super().__init__()
             self.blocks = [EinMix("b i -> b o", "i o", i=2, o=2) for _ in range(2)]
-            self.named = {"pool": Reduce("b (c 2) -> b c", "mean"), "mix": EinMix("b i -> b o", "i o", i=1, o=2)}
+            self.named = {
+                "pool": Reduce("b (c 2) -> b c", "mean"),
+                "mix": EinMix("b i -> b o", "i o", i=1, o=2),
+            }
 
         def __call__(self, x):
             for block in self.blocks:
@@ -190,7 +193,7 @@ def test_modules_in_lists_and_dicts():
     assert names == {"blocks.0.weight", "blocks.1.weight", "named.mix.weight"}
     x = mx.random.normal((3, 2))
     first, second = (block.weight for block in model.blocks)
-    assert_close(model(x), (x @ first @ second).mean(1, keepdims=True) @ model.named["mix"].weight)
+    assert_close(model(x), (x @ first @ second).mean(1, keepdims=True) @ model.parameters_by_name["mix"].weight)
 
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
@@ -199,11 +202,11 @@ def test_modules_in_lists_and_dicts():
     [partial(optimizers.SGD, 0.1, momentum=0.9), partial(optimizers.Adam, 1e-2), partial(optimizers.Lion, 1e-3)],
     ids=["SGD", "Adam", "Lion"],
 )
-def test_training_is_that_of_native_modules(optimizer, compiled):
-    ours, native = twins()
+def test_training_equals_native_modules(optimizer, compiled):
+    ours, native = make_network_pair()
     before = ours.layers[4].weight
     x, y = batch()
-    steps = [learner(ours, optimizer(), compiled), learner(native, optimizer())]
+    steps = [make_training_step(ours, optimizer(), compiled), make_training_step(native, optimizer())]
     losses = []
     for _ in range(5):
         loss, expected = (step(x, y) for step in steps)
@@ -214,7 +217,7 @@ def test_training_is_that_of_native_modules(optimizer, compiled):
     assert_twins(ours, native)
 
 
-def test_a_compiled_step_is_compiled_once():
+def test_compiled_step_is_traced_once():
     """The Python code of a layer runs while MLX traces, and not again."""
     calls = []
 
@@ -224,7 +227,7 @@ def test_a_compiled_step_is_compiled_once():
             return super().__call__(tensor)
 
     model = nn.Sequential(Rearrange("b (h w) -> b h w", h=6), Counted("b h w -> b k", "h w k", "k", h=6, w=6, k=5))
-    step = learner(model, optimizers.SGD(0.1), compiled=True)
+    step = make_training_step(model, optimizers.SGD(0.1), compiled=True)
     x, y = batch()
     losses = [step(x, y).item() for _ in range(4)]
     assert len(calls) <= 2  # the state of the optimizer grows in the first step
@@ -235,7 +238,7 @@ def test_a_compiled_step_is_compiled_once():
 
 
 def test_compile_without_state():
-    model = network()
+    model = make_network()
     x, _ = batch()
     forward = mx.compile(model)
     assert_close(forward(x), model(x))
@@ -243,14 +246,14 @@ def test_compile_without_state():
 
 
 def test_gradients_of_the_input():
-    ours, native = twins()
+    ours, native = make_network_pair()
     x, y = batch()
     found, expected = (mx.grad(lambda x, model=model: cross_entropy(model, x, y))(x) for model in (ours, native))
     assert_close(found, expected)
     assert mx.abs(found).max() > 0
 
 
-def test_products_with_the_jacobian():
+def test_jvp_and_vjp():
     ours = nn.Sequential(EinMix("b i -> b o", "i o", "o", i=6, o=4), Reduce("b (o 2) -> b o", "mean"))
     weight, bias = ours.layers[0].weight, ours.layers[0].bias
 
@@ -264,7 +267,7 @@ def test_products_with_the_jacobian():
 
 
 def test_checkpoint():
-    model = network()
+    model = make_network()
     x, y = batch()
     saving = nn.utils.checkpoint(model)
     _, expected = nn.value_and_grad(model, partial(cross_entropy, model))(x, y)
@@ -275,7 +278,7 @@ def test_checkpoint():
 
 
 def test_freeze_and_unfreeze():
-    ours, native = twins()
+    ours, native = make_network_pair()
     mixing = ours.layers[4]
     ours.layers[1].freeze()
     native.convolution.freeze()
@@ -290,7 +293,7 @@ def test_freeze_and_unfreeze():
     assert [name for name, _ in utils.tree_flatten(gradients)] == ["layers.4.weight"]
     bias, weight = mixing.bias, mixing.weight
     for model in (ours, native):
-        step = learner(model, optimizers.SGD(0.5))
+        step = make_training_step(model, optimizers.SGD(0.5))
         step(x, y)
     assert mx.array_equal(mixing.bias, bias)
     assert not mx.allclose(mixing.weight, weight)
@@ -305,7 +308,7 @@ def test_freeze_and_unfreeze():
         mixing.freeze(keys="scale", strict=True)
 
 
-def test_update():
+def test_update_parameters():
     layer = EinMix("b i -> b o", "i o", "o", i=2, o=3)
     bias = layer.bias
     assert layer.update({"weight": mx.ones((2, 3))}) is layer
@@ -313,14 +316,14 @@ def test_update():
     assert_close(layer(x), x.sum(1, keepdims=True) + bias)
     with pytest.raises(ValueError, match="scale"):
         layer.update({"scale": mx.ones(3)})
-    doubled = utils.tree_map(lambda array: array * 2, layer.parameters())
-    assert_close(layer.update(doubled)(x), 2 * x.sum(1, keepdims=True) + 2 * bias)
+    double_sum = utils.tree_map(lambda array: array * 2, layer.parameters())
+    assert_close(layer.update(double_sum)(x), 2 * x.sum(1, keepdims=True) + 2 * bias)
     layer.weight = mx.zeros((2, 3))
     assert_close(layer(x), mx.broadcast_to(2 * bias, (4, 3)))
 
 
 def test_update_modules():
-    model = network()
+    model = make_network()
     other = EinMix("b f -> b k", "f k", f=36, k=2)
     model.update_modules({"layers": [{}, {}, {}, {}, other]})
     assert model.layers[4] is other
@@ -331,7 +334,7 @@ def test_update_modules():
 @pytest.mark.parametrize("suffix", ["npz", "safetensors"])
 def test_weights_are_saved_and_loaded(suffix, tmp_path):
     path = str(tmp_path / f"weights.{suffix}")
-    model, other = network(), network()
+    model, other = make_network(), make_network()
     x, _ = batch()
     assert not mx.allclose(model(x), other(x))
     model.save_weights(path)
@@ -341,7 +344,7 @@ def test_weights_are_saved_and_loaded(suffix, tmp_path):
     assert mx.array_equal(other(x), model(x))
 
 
-def test_weights_that_do_not_fit_are_refused():
+def test_load_weights_of_the_wrong_shape_raises():
     layer = EinMix("b i -> b o", "i o", "o", i=2, o=3)
     with pytest.raises(ValueError, match="Missing 1 parameters: \nbias"):
         layer.load_weights([("weight", mx.zeros((2, 3)))])
@@ -353,7 +356,7 @@ def test_weights_that_do_not_fit_are_refused():
     assert not layer.weight.any()
 
 
-def test_weights_come_from_numpy(tmp_path):
+def test_weights_are_loaded_from_a_numpy_file(tmp_path):
     """A checkpoint of another framework's EinMix has the same names and shapes."""
     rng = np.random.default_rng(0)
     arrays = {"weight": rng.normal(size=(2, 3, 4)).astype("float32"), "bias": np.ones((1, 1, 2, 4), "float32")}
@@ -367,7 +370,7 @@ def test_weights_come_from_numpy(tmp_path):
 
 @pytest.mark.parametrize("dtype", [mx.float16, mx.bfloat16, mx.float64], ids=str)
 def test_set_dtype(dtype):
-    model = network()
+    model = make_network()
     x, y = batch()
     with mx.stream(mx.cpu):
         expected = model(x)
@@ -388,7 +391,7 @@ def test_mixed_dtypes_promote_as_in_linear():
 
 
 def test_apply():
-    model = network()
+    model = make_network()
     model.apply(nn.init.constant(0.5))
     assert all((array == 0.5).all() for _, array in utils.tree_flatten(model.parameters()))
     model.layers[4].apply(mx.zeros_like, filter_fn=lambda module, key, value: key == "bias")
@@ -416,7 +419,7 @@ def test_train_and_eval():
 
 def test_repr():
     convolution = "1, 4, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), dilation=1, groups=1, bias=True"
-    assert repr(network()).splitlines() == [
+    assert repr(make_network()).splitlines() == [
         "Sequential(",
         "  (layers.0): Rearrange('b (h w) -> b h w 1', h=6)",
         f"  (layers.1): Conv2d({convolution})",
@@ -425,22 +428,24 @@ def test_repr():
         "  (layers.4): EinMix('b f -> b k', 'f k', 'k', f=36, k=5)",
         ")",
     ]
-    for layer in network().layers:
+    for layer in make_network().layers:
         if type(layer).__module__ == "plait.layers.mlx":
             again = eval(repr(layer), vars(layers))
             assert type(again) is type(layer)
             assert again.spec == layer.spec
 
 
-def highest(tensor, axes):
+def max_reduction(tensor, axes):
     return mx.max(tensor, axes)
 
 
 @pytest.mark.parametrize(
     "copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))], ids=["copy", "pickle"]
 )
-def test_a_copy_is_another_model(copied):
-    model = nn.Sequential(network(), Rearrange("b k -> k b"), Reduce("k b -> b", highest), Repeat("b -> b r", r=2))
+def test_copy_is_independent(copied):
+    model = nn.Sequential(
+        make_network(), Rearrange("b k -> k b"), Reduce("k b -> b", max_reduction), Repeat("b -> b r", r=2)
+    )
     model.layers[0].layers[4].freeze(keys="bias")
     model.eval()
     x, _ = batch()
@@ -468,7 +473,7 @@ class Softpool(nn.Module):
         return (mx.softmax(self.sharpness * tensor, axes) * tensor).sum(axes)
 
 
-def test_a_reduction_that_is_a_module_is_learnt(tmp_path):
+def test_reduction_that_is_a_module_is_trained(tmp_path):
     model = nn.Sequential(EinMix("b i -> b o", "i o", i=36, o=8), Reduce("b (o 2) -> b o", Softpool()))
     names = [name for name, _ in utils.tree_flatten(model.parameters())]
     assert names == ["layers.0.weight", "layers.1.module.sharpness"]
@@ -492,7 +497,7 @@ def test_a_reduction_that_is_a_module_is_learnt(tmp_path):
     assert_close(mx.compile(other)(x), model(x))
 
 
-def test_a_reduction_that_is_a_module_without_parameters():
+def test_reduction_that_is_a_module_without_parameters():
     class Highest(nn.Module):
         def __call__(self, tensor, axes):
             return tensor.max(axes)
@@ -505,7 +510,7 @@ def test_a_reduction_that_is_a_module_without_parameters():
 
 
 def test_vmap():
-    model = network()
+    model = make_network()
     x = mx.random.normal((3, 8, 36))
     expected = mx.stack([model(one) for one in x])
     assert_close(mx.vmap(model)(x), expected)
@@ -527,7 +532,7 @@ def test_an_ensemble_by_vmap():
     assert_close(result, expected)
 
 
-def test_quantize_leaves_it_alone():
+def test_quantize_ignores_the_layers():
     class Model(nn.Module):
         def __init__(self):
             super().__init__()
@@ -549,7 +554,7 @@ def test_quantize_leaves_it_alone():
 
 
 def test_export(tmp_path):
-    model = network()
+    model = make_network()
     x, _ = batch()
     path = str(tmp_path / "model.mlxfn")
     mx.export_function(path, model, x)
@@ -567,14 +572,14 @@ def test_lists_of_arrays():
 
 
 def test_streams():
-    model = network()
+    model = make_network()
     x, _ = batch()
     expected = model(x)
     with mx.stream(mx.new_stream(mx.cpu)):
         assert_close(model(x), expected)
 
 
-def test_the_parameters_are_drawn_by_mlx_s_own_generator():
+def test_parameters_are_drawn_from_the_mlx_generator():
     mx.random.seed(3)
     one = EinMix("b i -> b o", "i o", i=2, o=3).weight
     mx.random.seed(3)
@@ -582,7 +587,7 @@ def test_the_parameters_are_drawn_by_mlx_s_own_generator():
     assert_close(one, mx.random.uniform(-bound, bound, (2, 3)))
 
 
-def trained(layer):
+def train_layer(layer):
     model = nn.Sequential(nn.Linear(6, 6), layer)
     return nn.value_and_grad(model, lambda x: model(x).sum())
 
@@ -592,13 +597,13 @@ TRANSFORMS = {
     "compile": mx.compile,
     "shapeless": partial(mx.compile, shapeless=True),
     "grad": lambda layer: mx.grad(lambda x: layer(x).sum()),
-    "value_and_grad": trained,
+    "value_and_grad": train_layer,
     "checkpoint": nn.utils.checkpoint,
 }
 
 
 @pytest.mark.parametrize("transform", TRANSFORMS)
-def test_an_error_of_the_caller_is_plait_s(transform):
+def test_errors_are_the_same_under_transformations(transform):
     """Each transformation lets it through with the text that the call itself gives."""
     transformed = TRANSFORMS[transform]
     x = mx.zeros((4, 6))
@@ -611,20 +616,20 @@ def test_an_error_of_the_caller_is_plait_s(transform):
         transformed(Reduce("b i j -> b", "max"))(x)
 
 
-def test_an_error_under_vmap():
+def test_error_under_vmap():
     with pytest.raises(plait.SizeError, match="PLT302") as caught:
         mx.vmap(Rearrange("(c p) -> c p", p=4))(mx.zeros((4, 6)))
     assert "input: 6   given: p=4" in str(caught.value)
 
 
-def test_what_is_no_array_is_refused():
+def test_non_array_raises():
     with pytest.raises(plait.BackendError):
         Rearrange("a -> a 1")(object())
     with pytest.raises(plait.PlaitError, match="PLT504"):
         EinMix("b i -> b o", "i o", i=2, o=3)(np.zeros((4, 2), "float32"))
 
 
-def test_keywords_of_the_constructors():
+def test_constructor_keywords():
     assert Rearrange(pattern="b (c p) -> b c p", p=2).spec == Rearrange("b (c p) -> b c p", p=2).spec
     assert Reduce(pattern="b c -> b", reduction="max").spec == Reduce("b c -> b", "max").spec
     assert Repeat(pattern="b -> b r", r=2).spec == Repeat("b -> b r", r=2).spec

@@ -1,4 +1,4 @@
-"""What Flax NNX promises of a module, of plait's: each beside a module of NNX's own, or code written by hand."""
+"""Tests of plait's layers in Flax NNX: each is compared with a module of Flax NNX, or with hand-written code."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ import jax.numpy as jnp  # noqa: E402
 from flax import nnx  # noqa: E402
 
 from layers.frameworks.nnx_ import FRAMEWORK  # noqa: E402
-from layers.test_conformance import filled  # noqa: E402
-from layers_by_framework.on_jax import OnJax, equal_trees, near  # noqa: E402
+from layers.test_conformance import random_array  # noqa: E402
+from layers_by_framework.on_jax import JaxLayerTests, assert_near, assert_trees_equal  # noqa: E402
 from plait.layers.nnx import EinMix, Rearrange, Reduce, Repeat  # noqa: E402
 
 
-class TestOnJax(OnJax):
+class TestOnJax(JaxLayerTests):
     framework = FRAMEWORK
 
     @staticmethod
-    def pure(built):
+    def make_pure_function(built):
         graphdef, state = nnx.split(built)
         return lambda state, x: nnx.merge(graphdef, state)(x), state
 
 
-def dense(seed=0, **options):
+def make_einmix(seed=0, **options):
     return EinMix("b c -> b d", "c d", "d", c=3, d=4, rngs=nnx.Rngs(seed), **options)
 
 
-def native(layer, **options):
+def native_layer(layer, **options):
     """NNX's own layer with the parameters of `dense`."""
     found = nnx.Linear(3, 4, rngs=nnx.Rngs(0), **options)
     found.kernel[...], found.bias[...] = layer.weight[...], layer.bias[...][0]
     return found
 
 
-def network(seed=0):
+def make_network(seed=0):
     rngs = nnx.Rngs(seed)
     return nnx.Sequential(
         Rearrange("b (h w) -> b h w 1", h=6),
@@ -54,7 +54,7 @@ def network(seed=0):
     )
 
 
-class Native(nnx.Module):
+class NativeNetwork(nnx.Module):
     """The network of `network`, as it is written without plait, with the same parameters."""
 
     def __init__(self, other):
@@ -71,10 +71,10 @@ def values(module):
     return nnx.to_pure_dict(nnx.state(module))
 
 
-def test_a_network_trains_as_that_of_nnx():
-    x, y = filled((8, 36)), np.arange(8) % 5
-    ours = network()
-    theirs = Native(ours)
+def test_network_trains_like_native_nnx():
+    x, y = random_array((8, 36)), np.arange(8) % 5
+    ours = make_network()
+    theirs = NativeNetwork(ours)
 
     @nnx.jit
     def step(module, optimizer):
@@ -90,16 +90,16 @@ def test_a_network_trains_as_that_of_nnx():
     losses = []
     for _ in range(5):
         losses.append(step(ours, optimizers[0]))
-        near(losses[-1], step(theirs, optimizers[1]), 1e-4)
+        assert_near(losses[-1], step(theirs, optimizers[1]), 1e-4)
     assert losses[-1] < losses[0]
-    near(ours.layers[1].kernel[...], theirs.conv.kernel[...], 1e-4)
-    near(ours.layers[4].weight[...], theirs.head.kernel[...], 1e-4)
-    near(ours.layers[4].bias[...][0], theirs.head.bias[...], 1e-4)
+    assert_near(ours.layers[1].kernel[...], theirs.conv.kernel[...], 1e-4)
+    assert_near(ours.layers[4].weight[...], theirs.head.kernel[...], 1e-4)
+    assert_near(ours.layers[4].bias[...][0], theirs.head.bias[...], 1e-4)
     assert all((one != other).any() for one, other in zip(*map(jax.tree.leaves, (before, values(ours))), strict=True))
 
 
-def test_the_state_is_the_parameters():
-    module = network()
+def test_state_has_only_the_parameters():
+    module = make_network()
     state = nnx.state(module)
     assert {type(leaf) for leaf in jax.tree.leaves(state, is_leaf=lambda leaf: isinstance(leaf, nnx.Variable))} == {
         nnx.Param
@@ -111,21 +111,21 @@ def test_the_state_is_the_parameters():
 
 
 def test_split_merge_update_and_clone():
-    x = jnp.asarray(filled((2, 36)))
-    one, other = network(0), network(1)
+    x = jnp.asarray(random_array((2, 36)))
+    one, other = make_network(0), make_network(1)
     graphdef, params, rest = nnx.split(one, nnx.Param, ...)
     assert not jax.tree.leaves(rest)
-    near(nnx.merge(graphdef, params, rest)(x), one(x))
+    assert_near(nnx.merge(graphdef, params, rest)(x), one(x))
     assert (one(x) != other(x)).any()
     nnx.update(other, nnx.state(one))
-    near(other(x), one(x))
+    assert_near(other(x), one(x))
     cloned = nnx.clone(one)
     one.layers[4].weight[...] = jnp.zeros((36, 5))
-    near(cloned(x), other(x))
-    near(one(x), jnp.broadcast_to(one.layers[4].bias[...], (2, 5)))
+    assert_near(cloned(x), other(x))
+    assert_near(one(x), jnp.broadcast_to(one.layers[4].bias[...], (2, 5)))
 
 
-def test_an_equal_layer_is_not_traced_again():
+def test_equal_layers_share_a_jit_trace():
     traces = []
 
     @nnx.jit
@@ -149,13 +149,13 @@ def test_an_equal_layer_is_not_traced_again():
     assert nnx.graphdef(mixing(0)) == nnx.graphdef(mixing(1)) != nnx.graphdef(mixing(0, d=5))
 
 
-def test_gradients_by_nnx():
-    x = jnp.asarray(filled((2, 3)))
-    module = dense()
+def test_nnx_grad():
+    x = jnp.asarray(random_array((2, 3)))
+    module = make_einmix()
     found = nnx.to_pure_dict(nnx.grad(lambda module: (module(x) ** 2).sum())(module))
-    expected = nnx.to_pure_dict(nnx.grad(lambda module: (module(x) ** 2).sum())(native(module)))
-    near(found["weight"], expected["kernel"])
-    near(found["bias"][0], expected["bias"])
+    expected = nnx.to_pure_dict(nnx.grad(lambda module: (module(x) ** 2).sum())(native_layer(module)))
+    assert_near(found["weight"], expected["kernel"])
+    assert_near(found["bias"][0], expected["bias"])
 
 
 def test_an_ensemble_by_vmap():
@@ -164,12 +164,12 @@ def test_an_ensemble_by_vmap():
     def create(rngs):
         return EinMix("b c -> b d", "c d", "d", c=3, d=4, rngs=rngs)
 
-    x = jnp.asarray(filled((2, 3)))
+    x = jnp.asarray(random_array((2, 3)))
     several = create(nnx.Rngs(0))
     assert several.weight.shape == (3, 3, 4)
     assert (several.weight[0] != several.weight[1]).all()
     result = nnx.vmap(lambda module, x: module(x), in_axes=(0, None))(several, x)
-    near(result, jnp.einsum("bc,ncd->nbd", x, several.weight[...]) + several.bias[...])
+    assert_near(result, jnp.einsum("bc,ncd->nbd", x, several.weight[...]) + several.bias[...])
 
 
 def test_scan_over_layers():
@@ -182,21 +182,21 @@ def test_scan_over_layers():
     def forward(x, layer):
         return nnx.tanh(layer(x))
 
-    x = jnp.asarray(filled((2, 3)))
+    x = jnp.asarray(random_array((2, 3)))
     deep = create(nnx.Rngs(0))
     result = forward(x, deep)
     for weight, bias in zip(deep.weight[...], deep.bias[...], strict=True):
         x = jnp.tanh(x @ weight + bias)
-    near(result, x)
+    assert_near(result, x)
 
 
-def test_remat_and_cached_calls():
-    x = jnp.asarray(filled((2, 3)))
-    module = dense()
+def test_remat_and_cached_partial():
+    x = jnp.asarray(random_array((2, 3)))
+    module = make_einmix()
     loss = lambda module: (module(x) ** 2).sum()
     again = lambda module: (nnx.remat(lambda module, x: module(x))(module, x) ** 2).sum()
-    equal_trees(nnx.grad(again)(module), nnx.grad(loss)(module))
-    near(nnx.cached_partial(nnx.jit(lambda module, x: module(x)), module)(x), module(x))
+    assert_trees_equal(nnx.grad(again)(module), nnx.grad(loss)(module))
+    assert_near(nnx.cached_partial(nnx.jit(lambda module, x: module(x)), module)(x), module(x))
 
 
 @pytest.mark.parametrize(
@@ -211,24 +211,24 @@ def test_remat_and_cached_calls():
     ids=lambda module: f"{type(module).__name__} {len(jax.tree.leaves(nnx.state(module)))}",
 )
 def test_copies_and_pickles(module):
-    x = jnp.asarray(filled((2, 6)))
+    x = jnp.asarray(random_array((2, 6)))
     for other in (copy.deepcopy(module), pickle.loads(pickle.dumps(module)), nnx.clone(module)):
         assert type(other) is type(module)
         assert other is not module
         assert nnx.graphdef(other) == nnx.graphdef(module)
-        equal_trees(nnx.state(other), nnx.state(module))
-        near(other(x), module(x))
+        assert_trees_equal(nnx.state(other), nnx.state(module))
+        assert_near(other(x), module(x))
 
 
-def test_shapes_without_elements():
-    module = nnx.eval_shape(dense)
+def test_eval_shape():
+    module = nnx.eval_shape(make_einmix)
     assert isinstance(module.weight.get_value(), jax.ShapeDtypeStruct)
     assert (module.weight.shape, module.bias.shape) == ((3, 4), (1, 4))
-    nnx.update(module, nnx.state(dense()))
-    near(module(jnp.ones((2, 3))), dense()(jnp.ones((2, 3))))
+    nnx.update(module, nnx.state(make_einmix()))
+    assert_near(module(jnp.ones((2, 3))), make_einmix()(jnp.ones((2, 3))))
 
 
-KINDS = [
+DTYPES = [
     (None, "float32"),
     ("bfloat16", "float32"),
     (None, "bfloat16"),
@@ -237,14 +237,14 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize(("dtype", "param_dtype"), KINDS)
+@pytest.mark.parametrize(("dtype", "param_dtype"), DTYPES)
 @pytest.mark.parametrize("given", ["float32", "bfloat16"])
-def test_the_dtypes_of_computation_and_parameters_are_those_of_linear(dtype, param_dtype, given):
-    x = jnp.asarray(filled((2, 3)), given)
+def test_dtype_and_param_dtype_equal_those_of_linear(dtype, param_dtype, given):
+    x = jnp.asarray(random_array((2, 3)), given)
     options = {"dtype": dtype, "param_dtype": jnp.dtype(param_dtype)}
-    module = dense(**options)
+    module = make_einmix(**options)
     assert {leaf.dtype.name for leaf in jax.tree.leaves(nnx.state(module))} == {param_dtype}
-    near(module(x), native(module, **options)(x), 1e-2)
+    assert_near(module(x), native_layer(module, **options)(x), 1e-2)
     products = jax.make_jaxpr(module)(x).eqns
     added = [equation for equation in products if equation.primitive.name == "add"]
     assert {variable.aval.dtype for variable in added[0].invars} == {module(x).dtype}
@@ -252,19 +252,19 @@ def test_the_dtypes_of_computation_and_parameters_are_those_of_linear(dtype, par
 
 def test_initializers_and_metadata():
     init = nnx.initializers.ones
-    module = dense(weight_init=init, bias_init=nnx.initializers.constant(2.0))
-    near(module.weight[...], jnp.ones((3, 4)))
-    near(module.bias[...], jnp.full((1, 4), 2.0))
-    module = dense(weight_metadata={"note": "w"}, bias_metadata={"note": "b"})
+    module = make_einmix(weight_init=init, bias_init=nnx.initializers.constant(2.0))
+    assert_near(module.weight[...], jnp.ones((3, 4)))
+    assert_near(module.bias[...], jnp.full((1, 4), 2.0))
+    module = make_einmix(weight_metadata={"note": "w"}, bias_metadata={"note": "b"})
     assert (module.weight.get_metadata("note"), module.bias.get_metadata("note")) == ("w", "b")
-    equal_trees(jax.tree.leaves(nnx.state(module)), jax.tree.leaves(nnx.state(dense())))
+    assert_trees_equal(jax.tree.leaves(nnx.state(module)), jax.tree.leaves(nnx.state(make_einmix())))
 
 
-def test_a_sharding():
+def test_sharding_metadata():
     mesh = jax.make_mesh((1,), ("model",), (jax.sharding.AxisType.Auto,))
     with jax.set_mesh(mesh):
-        by_init = dense(weight_init=nnx.with_partitioning(nnx.initializers.lecun_normal(), ("model", None)))
-        by_metadata = dense(weight_metadata={"out_sharding": ("model", None)})
+        by_init = make_einmix(weight_init=nnx.with_partitioning(nnx.initializers.lecun_normal(), ("model", None)))
+        by_metadata = make_einmix(weight_metadata={"out_sharding": ("model", None)})
         linear = nnx.Linear(3, 4, kernel_metadata={"out_sharding": ("model", None)}, rngs=nnx.Rngs(0))
     expected = nnx.get_partition_spec(nnx.state(linear))["kernel"].get_value()
     assert expected == jax.sharding.PartitionSpec("model", None)
@@ -273,22 +273,24 @@ def test_a_sharding():
         assert module.weight[...].sharding == linear.kernel[...].sharding
 
 
-def test_a_bias_may_come_later():
+def test_bias_can_be_assigned_later():
     module = EinMix("b c -> b d", "c d", c=3, d=4, rngs=nnx.Rngs(0))
-    x = jnp.asarray(filled((2, 3)))
+    x = jnp.asarray(random_array((2, 3)))
     before = module(x)
     module.bias = nnx.Param(jnp.ones((1, 4)))
-    near(module(x), before + 1)
+    assert_near(module(x), before + 1)
     assert len(jax.tree.leaves(nnx.state(module, nnx.Param))) == 2
 
 
-def test_what_the_parameters_are_drawn_from():
+def test_rngs_determine_the_parameters():
     rngs = nnx.Rngs(0)
     one, other = (EinMix("b c -> c", "c", "c", c=5, rngs=rngs) for _ in range(2))
     assert (one.weight[...] != other.weight[...]).all()
     assert (one.weight[...] / 3**0.5 != one.bias[...]).all()
     only = EinMix("b c -> c", "c", "c", c=5, rngs=nnx.Rngs(params=0))
-    equal_trees(nnx.state(only), nnx.state(EinMix("b c -> c", "c", "c", c=5, rngs=nnx.Rngs(params=0, dropout=1))))
+    assert_trees_equal(
+        nnx.state(only), nnx.state(EinMix("b c -> c", "c", "c", c=5, rngs=nnx.Rngs(params=0, dropout=1)))
+    )
     rngs = nnx.Rngs(params=0)
     EinMix("b c -> c", "c", c=5, rngs=rngs)
     assert rngs.params.count[...] == 1  # none for a bias that is not there
@@ -307,23 +309,23 @@ class Pooling(nnx.Module):
         return jnp.tensordot(tensor, self.scores[...], (axis, 0))
 
 
-def test_a_module_as_reduction():
-    x = jnp.asarray(filled((2, 5, 3)))
+def test_reduction_that_is_a_module():
+    x = jnp.asarray(random_array((2, 5, 3)))
     module = Reduce("b t c -> b c", Pooling(5, nnx.Rngs(0)))
     assert len(jax.tree.leaves(nnx.state(module, nnx.Param))) == 1
     expected = lambda module: jnp.einsum("btc,t->bc", x, module.module.scores[...])
-    near(module(x), expected(module))
-    near(nnx.jit(lambda module: module(x))(module), expected(module))
+    assert_near(module(x), expected(module))
+    assert_near(nnx.jit(lambda module: module(x))(module), expected(module))
     (gradient,) = jax.tree.leaves(nnx.grad(lambda module: module(x).sum())(module))
-    near(gradient, x.sum((0, 2)))
+    assert_near(gradient, x.sum((0, 2)))
     again = nnx.merge(*nnx.split(module))
     again.module.scores[...] = jnp.ones(5)
-    near(again(x), x.sum(1))
-    near(module(x), expected(module))
+    assert_near(again(x), x.sum(1))
+    assert_near(module(x), expected(module))
 
 
-def test_modes_and_walks():
-    module = network()
+def test_train_eval_and_iter_modules():
+    module = make_network()
     module.train()
     module.eval()
     assert {type(found) for _, found in nnx.iter_modules(module)} >= {Rearrange, Reduce, EinMix}
@@ -332,39 +334,39 @@ def test_modes_and_walks():
         assert text in table
 
 
-def test_a_readable_description(capsys):
-    text = repr(dense())
+def test_repr(capsys):
+    text = repr(make_einmix())
     for part in ("EinMix(", "weight=Param(", "bias=Param(", "'b c -> b d', c=3, d=4", "weight_shape='c d'"):
         assert part in text
     assert "reduction='max'" in repr(Reduce("b c -> b", "max"))
     assert "bound" not in text
-    nnx.display(network())
+    nnx.display(make_network())
     shown = capsys.readouterr().out
     for name in ("Rearrange", "Reduce", "EinMix"):
         assert name in shown
 
 
-def test_a_checkpoint_of_orbax(tmp_path):
+def test_orbax_checkpoint(tmp_path):
     orbax = pytest.importorskip("orbax.checkpoint")
-    state = nnx.to_pure_dict(nnx.state(network()))
+    state = nnx.to_pure_dict(nnx.state(make_network()))
     with orbax.StandardCheckpointer() as checkpointer:
         checkpointer.save(tmp_path / "network", state)
         checkpointer.wait_until_finished()
         found = checkpointer.restore(tmp_path / "network", jax.tree.map(jnp.zeros_like, state))
-    other = network(1)
+    other = make_network(1)
     loaded = nnx.state(other)
     nnx.replace_by_pure_dict(loaded, found)
     nnx.update(other, loaded)
-    equal_trees(nnx.state(other), nnx.state(network()))
+    assert_trees_equal(nnx.state(other), nnx.state(make_network()))
 
 
-def test_a_layer_in_a_linen_module():
+def test_layer_in_a_linen_module():
     """By the bridge: NNX's modules are used in models of Linen, and EinMix among them."""
-    x = jnp.asarray(filled((2, 3)))
+    x = jnp.asarray(random_array((2, 3)))
     module = nnx.bridge.to_linen(EinMix, "b c -> b d", "c d", "d", c=3, d=4)
     result, variables = module.init_with_output(jax.random.key(0), x)
     params = variables["params"]
-    near(result, x @ params["weight"] + params["bias"])
+    assert_near(result, x @ params["weight"] + params["bias"])
 
 
 def test_axes_of_any_name():
@@ -376,6 +378,6 @@ def test_axes_of_any_name():
         Rearrange("b c -> c b", rngs=3)
 
 
-def test_an_argument_is_not_the_size_of_an_axis():
+def test_integer_argument_with_the_name_of_an_axis_raises():
     with pytest.raises(plait.AxisError, match="PLT213"):
         EinMix("b rngs -> b c", "rngs c", c=3, rngs=2)

@@ -1,4 +1,4 @@
-"""What PaddlePaddle promises of a layer, of plait's: each beside a layer of Paddle's own, or code written by hand."""
+"""Tests of plait's layers in PaddlePaddle: each is compared with a layer of PaddlePaddle, or with hand-written code."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 import plait
-from layers.cases import MIXES, OPERATIONS
+from layers.cases import EINMIX_CASES, OPERATION_CASES
 from layers.frameworks.paddle_ import FRAMEWORK
 
 if importlib.util.find_spec("paddle") is None:
     pytest.skip("paddle is not installed", allow_module_level=True)
 
-paddle, layers = FRAMEWORK.module(), FRAMEWORK.layers()
+paddle, layers = FRAMEWORK.import_framework(), FRAMEWORK.import_layers()
 EinMix, Rearrange, Reduce, Repeat = layers.EinMix, layers.Rearrange, layers.Reduce, layers.Repeat
 
 from paddle import nn  # noqa: E402
@@ -28,11 +28,11 @@ pytestmark = pytest.mark.filterwarnings("ignore:Tensor do not have 'place'")
 
 
 @pytest.fixture(autouse=True)
-def _a_seed():
+def _set_seed():
     paddle.seed(0)
 
 
-def filled(*shape, dtype="float32"):
+def random_array(*shape, dtype="float32"):
     return paddle.to_tensor(np.random.default_rng(0).normal(size=shape).astype(dtype))
 
 
@@ -50,7 +50,7 @@ def assert_same(actual, expected):
         np.testing.assert_array_equal(tensor.numpy(), expected[name].numpy())
 
 
-class Native(nn.Layer):
+class NativeNetwork(nn.Layer):
     """The network of `network`, as it is written without plait, with the same names of its parameters."""
 
     def __init__(self):
@@ -64,7 +64,7 @@ class Native(nn.Layer):
         return linear(x.flatten(1))
 
 
-def network():
+def make_network():
     return nn.Sequential(
         Rearrange("b (h w) -> b 1 h w", h=6),
         nn.Conv2D(1, 4, 3, padding=1),
@@ -79,15 +79,15 @@ def as_native(state):
     return {name: tensor.flatten() if name == "5.bias" else tensor for name, tensor in state.items()}
 
 
-def twins():
+def make_network_pair():
     """A network of plait's layers and its native twin, with the same parameters."""
-    ours, native = network(), Native()
+    ours, native = make_network(), NativeNetwork()
     native.set_state_dict(as_native(ours.state_dict()))
     return ours, native
 
 
-def test_sublayers_and_parameters_are_found():
-    model = nn.Sequential(network(), nn.Sequential(EinMix("b k -> b j", "k j", k=5, j=2)))
+def test_layer_registers_sublayers_and_parameters():
+    model = nn.Sequential(make_network(), nn.Sequential(EinMix("b k -> b j", "k j", k=5, j=2)))
     assert [name for name, _ in model.named_children()] == ["0", "1"]
     kinds = {name: type(layer) for name, layer in model.named_sublayers()}
     assert kinds["0.0"] is Rearrange
@@ -101,7 +101,7 @@ def test_sublayers_and_parameters_are_found():
     assert list(model.buffers()) == []
 
 
-def test_only_einmix_has_a_state():
+def test_only_einmix_has_parameters():
     for layer in (Rearrange("a b -> b a"), Reduce("a b -> a", "max"), Repeat("a -> a 2")):
         assert layer.state_dict() == {}
         assert layer.parameters() == []
@@ -110,20 +110,20 @@ def test_only_einmix_has_a_state():
     assert list(EinMix("b c -> b d", "c d", c=3, d=4).state_dict()) == ["weight"]
 
 
-def test_the_network_computes_what_its_native_twin_does():
-    ours, native = twins()
-    assert_close(ours(filled(4, 36)), native(filled(4, 36)))
+def test_network_equals_the_native_network():
+    ours, native = make_network_pair()
+    assert_close(ours(random_array(4, 36)), native(random_array(4, 36)))
 
 
 @pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
-def test_an_optimizer_updates_it_as_its_native_twin(optimizer):
-    ours, native = twins()
+def test_optimizer_updates_equal_the_native_network(optimizer):
+    ours, native = make_network_pair()
     before = {name: tensor.numpy().copy() for name, tensor in ours.state_dict().items()}
     digits = paddle.to_tensor([0, 1, 2, 3])
     for model in (ours, native):
         step = getattr(paddle.optimizer, optimizer)(0.1, parameters=model.parameters())
         for _ in range(3):
-            loss = nn.functional.cross_entropy(model(filled(4, 36)), digits)
+            loss = nn.functional.cross_entropy(model(random_array(4, 36)), digits)
             loss.backward()
             step.step()
             step.clear_grad()
@@ -133,34 +133,34 @@ def test_an_optimizer_updates_it_as_its_native_twin(optimizer):
         assert (tensor.numpy() != before[name].reshape(tensor.shape)).any()
 
 
-def test_a_saved_state_is_loaded(tmp_path):
-    ours, other = network(), network()
+def test_state_dict_is_saved_and_loaded(tmp_path):
+    ours, other = make_network(), make_network()
     assert (ours[5].weight != other[5].weight).any()
     paddle.save(ours.state_dict(), str(tmp_path / "model.pdparams"))
     missing, unexpected = other.set_state_dict(paddle.load(str(tmp_path / "model.pdparams")))
     assert missing == unexpected == []
     assert_same(other.state_dict(), ours.state_dict())
-    assert_close(other(filled(4, 36)), ours(filled(4, 36)))
+    assert_close(other(random_array(4, 36)), ours(random_array(4, 36)))
 
 
 @pytest.mark.parametrize("full_graph", [True, False])
-def test_to_static_learns_as_python_does(full_graph):
-    ours, native = twins()
+def test_to_static_trains_like_eager_mode(full_graph):
+    ours, native = make_network_pair()
     static = paddle.jit.to_static(ours, full_graph=full_graph)
     for size in (4, 7, 2):
         for model in (ours, native):
             model.clear_gradients()
-        x = filled(size, 36)
+        x = random_array(size, 36)
         found, expected = static(x), native(x)
         assert_close(found, expected, rtol=1e-4, atol=1e-5)
         for result in (found, expected):
-            (result * filled(size, 5)).sum().backward()
+            (result * random_array(size, 5)).sum().backward()
         for one, other in zip(ours.parameters(), native.parameters(), strict=True):
             assert_close(one.grad.reshape(other.shape), other.grad, rtol=1e-4, atol=1e-4)
 
 
-def test_the_tracer_of_bytecode_makes_one_graph():
-    model = nn.Sequential(network(), Repeat("b k -> b r k", r=2), EinMix("b (r) k -> b (k r)", "r k", r=2, k=5))
+def test_bytecode_tracer_makes_one_graph():
+    model = nn.Sequential(make_network(), Repeat("b k -> b r k", r=2), EinMix("b (r) k -> b (k r)", "r k", r=2, k=5))
 
     @check_no_breakgraph
     def whole(x):
@@ -168,63 +168,63 @@ def test_the_tracer_of_bytecode_makes_one_graph():
 
     static = paddle.jit.to_static(whole, full_graph=False)
     for size in (4, 3):
-        assert_close(static(filled(size, 36)), model(filled(size, 36)))
+        assert_close(static(random_array(size, 36)), model(random_array(size, 36)))
 
 
 @pytest.mark.parametrize("full_graph", [True, False])
-@pytest.mark.parametrize("case", [*OPERATIONS, *MIXES], ids=str)
+@pytest.mark.parametrize("case", [*OPERATION_CASES, *EINMIX_CASES], ids=str)
 def test_every_case_by_both_tracers(case, full_graph):
     """By the tracer of source code with a batch that is not known."""
-    if case in MIXES:
+    if case in EINMIX_CASES:
         layer = EinMix(case.pattern, case.weight_shape, case.bias_shape, **case.sizes)
     else:
         layer = getattr(layers, case.kind)(*case.arguments, **case.sizes)
-    x = filled(*case.shape)
+    x = random_array(*case.shape)
     expected = layer(x)
     spec = [InputSpec([None, *case.shape[1:]], "float32")] if full_graph else None
     static = paddle.jit.to_static(layer, input_spec=spec, full_graph=full_graph)
     assert_close(static(x), expected)
 
 
-def doubled(tensor, axes):
+def double_sum(tensor, axes):
     return paddle.sum(tensor, axes) * 2
 
 
 @pytest.mark.parametrize("shape", [[None, 36], [None, None]])
-def test_a_saved_program_takes_other_batches(tmp_path, shape):
-    model = nn.Sequential(network(), Reduce("b k -> b", doubled), Repeat("b -> b r", r=2))
+def test_saved_program_accepts_other_batch_sizes(tmp_path, shape):
+    model = nn.Sequential(make_network(), Reduce("b k -> b", double_sum), Repeat("b -> b r", r=2))
     model.eval()
     paddle.jit.save(model, str(tmp_path / "model"), input_spec=[InputSpec(shape, "float32")])
     loaded = paddle.jit.load(str(tmp_path / "model"))
     for size in (1, 4, 7):
-        assert_close(loaded(filled(size, 36)), model(filled(size, 36)))
+        assert_close(loaded(random_array(size, 36)), model(random_array(size, 36)))
     assert sum(parameter.size for parameter in loaded.parameters()) == sum(p.size for p in model.parameters())
 
 
-def test_a_saved_program_learns_on(tmp_path):
+def test_saved_program_can_be_trained(tmp_path):
     """One with an einsum does not: Paddle itself has no gradient for that of a program that was loaded."""
-    model = nn.Sequential(*[network()[place] for place in range(4)])
+    model = nn.Sequential(*[make_network()[place] for place in range(4)])
     paddle.jit.save(model, str(tmp_path / "model"), input_spec=[InputSpec([None, 36], "float32")])
     loaded = paddle.jit.load(str(tmp_path / "model"))
     loaded.train()
     optimizer = paddle.optimizer.SGD(0.1, parameters=loaded.parameters())
-    before = loaded(filled(3, 36)).sum()
+    before = loaded(random_array(3, 36)).sum()
     before.backward()
     optimizer.step()
-    assert loaded(filled(3, 36)).sum() < before
+    assert loaded(random_array(3, 36)).sum() < before
 
 
 @pytest.mark.filterwarnings("ignore:no variable in your model")  # Paddle's own words: there are no parameters to save
-def test_a_list_of_tensors_in_a_saved_program(tmp_path):
+def test_saved_program_with_a_list_of_tensors(tmp_path):
     spec = [[InputSpec([None, 3], "float32"), InputSpec([None, 3], "float32")]]
     layer = Rearrange("k b c -> b (k c)")
     paddle.jit.save(layer, str(tmp_path / "model"), input_spec=spec)
     loaded = paddle.jit.load(str(tmp_path / "model"))
-    one, other = filled(4, 3), filled(4, 3) + 1
+    one, other = random_array(4, 3), random_array(4, 3) + 1
     assert_close(loaded(one, other), layer([one, other]))
 
 
-def test_a_static_program_has_the_parameters():
+def test_static_program_has_the_parameters():
     paddle.enable_static()
     try:
         main, startup = paddle.static.Program(), paddle.static.Program()
@@ -244,43 +244,43 @@ def test_a_static_program_has_the_parameters():
     np.testing.assert_allclose(found, feed @ weight + bias, rtol=1e-5, atol=1e-6)
 
 
-def test_it_moves_to_another_type():
+def test_to_another_dtype():
     layer, native = EinMix("b c -> b d", "c d", "d", c=3, d=4), nn.Linear(3, 4)
     for model in (layer, native):
         model.to(dtype="float64")
     native.set_state_dict({"weight": layer.weight, "bias": layer.bias.flatten()})
     assert layer.weight.dtype == native.weight.dtype == paddle.float64
-    x = filled(2, 3, dtype="float64")
+    x = random_array(2, 3, dtype="float64")
     assert_close(layer(x), native(x))
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_half_types(dtype):
+def test_half_precision(dtype):
     """Without a bias: Paddle adds none on a CPU, nor does its own Linear take them there."""
     layer = EinMix("b c -> b d", "c d", c=3, d=4)
     layer.to(dtype=dtype)
     assert layer.weight.dtype == getattr(paddle, dtype)
-    x = filled(2, 3).astype(dtype)
+    x = random_array(2, 3).astype(dtype)
     assert layer(x).dtype == x.dtype
-    wide = x.astype("float32") @ layer.weight.astype("float32")
-    assert_close(layer(x).astype("float32"), wide, rtol=0, atol=0.02)
+    expected = x.astype("float32") @ layer.weight.astype("float32")
+    assert_close(layer(x).astype("float32"), expected, rtol=0, atol=0.02)
 
 
-def test_the_default_type_is_that_of_the_parameters():
+def test_parameters_have_the_default_dtype():
     paddle.set_default_dtype("float64")
     try:
         layer, native = EinMix("b c -> b d", "c d", "d", c=3, d=4), nn.Linear(3, 4)
     finally:
         paddle.set_default_dtype("float32")
     assert layer.weight.dtype == layer.bias.dtype == native.weight.dtype == paddle.float64
-    assert layer(filled(2, 3, dtype="float64")).dtype == paddle.float64
+    assert layer(random_array(2, 3, dtype="float64")).dtype == paddle.float64
 
 
-def test_hooks_fire():
+def test_forward_hooks():
     layer, seen = EinMix("b c -> b d", "c d", c=3, d=4), []
     before = layer.register_forward_pre_hook(lambda _, inputs: (inputs[0] * 2,))
     after = layer.register_forward_post_hook(lambda _, inputs, output: seen.append(inputs[0]) or output + 1)
-    x = filled(2, 3)
+    x = random_array(2, 3)
     assert_close(layer(x), 2 * x @ layer.weight + 1)
     assert_close(seen[0], 2 * x)
     before.remove()
@@ -295,13 +295,13 @@ def test_hooks_fire():
     "make",
     [
         lambda: EinMix("b c -> b d", "c d", "d", c=3, d=4),
-        lambda: Reduce("b c -> b", doubled),
+        lambda: Reduce("b c -> b", double_sum),
         lambda: Repeat("b c -> b c r", r=2),
         lambda: Rearrange("b (c p) -> b c p", p=3),
     ],
 )
 def test_copies(make, copied):
-    layer, x = make(), filled(2, 3)
+    layer, x = make(), random_array(2, 3)
     expected = layer(x)
     other = copied(layer)
     assert repr(other) == repr(layer)
@@ -312,24 +312,24 @@ def test_copies(make, copied):
     assert all(not parameter.stop_gradient for parameter in other.parameters())
 
 
-def test_a_network_is_copied_and_pickled():
-    model = network()
+def test_network_is_copied_and_pickled():
+    model = make_network()
     for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert_same(other.state_dict(), model.state_dict())
-        assert_close(other(filled(2, 36)), model(filled(2, 36)))
+        assert_close(other(random_array(2, 36)), model(random_array(2, 36)))
 
 
-def test_apply_reaches_it():
+def test_apply_visits_the_layers():
     def init(layer):
         if isinstance(layer, EinMix):
             nn.initializer.Constant(0.5)(layer.weight)
 
-    model = network()
+    model = make_network()
     model.apply(init)
     assert (model[5].weight == 0.5).all()
 
 
-def test_attributes_of_the_parameters():
+def test_weight_attr_and_bias_attr():
     def mixed(**attributes):
         return EinMix("b c -> b d", "c d", "d", c=3, d=4, **attributes)
 
@@ -352,10 +352,10 @@ def test_attributes_of_the_parameters():
     assert list(without.state_dict()) == list(native.state_dict()) == ["weight"]
     assert repr(without) == "EinMix('b c -> b d', 'c d', c=3, d=4)"
     native.set_state_dict(without.state_dict())
-    assert_close(without(filled(2, 3)), native(filled(2, 3)))
+    assert_close(without(random_array(2, 3)), native(random_array(2, 3)))
 
 
-def test_lazy_parameters_are_made_later():
+def test_lazy_init():
     with paddle.LazyGuard():
         layer = EinMix("b c -> b d", "c d", c=3, d=4)
     assert not layer.weight._is_initialized()
@@ -364,18 +364,18 @@ def test_lazy_parameters_are_made_later():
     assert (layer.weight < 0).any()
 
 
-def test_weight_norm_takes_it():
+def test_weight_norm():
     layer = EinMix("b c -> b d", "c d", c=3, d=4)
-    expected = layer(filled(2, 3))
+    expected = layer(random_array(2, 3))
     nn.utils.weight_norm(layer, "weight", dim=1)
     assert sorted(layer.state_dict()) == ["weight_g", "weight_v"]
-    assert_close(layer(filled(2, 3)), expected)
+    assert_close(layer(random_array(2, 3)), expected)
 
 
-def test_a_frozen_weight_gets_no_gradient():
+def test_frozen_weight_has_no_gradient():
     layer = EinMix("b c -> b d", "c d", "d", c=3, d=4)
     layer.weight.stop_gradient = True
-    x = filled(2, 3)
+    x = random_array(2, 3)
     x.stop_gradient = False
     layer(x).sum().backward()
     assert layer.weight.grad is None
@@ -384,7 +384,7 @@ def test_a_frozen_weight_gets_no_gradient():
 
 
 def test_summary_counts_the_parameters(capsys):
-    assert paddle.summary(network(), (4, 36)) == {"total_params": 225, "trainable_params": 225}
+    assert paddle.summary(make_network(), (4, 36)) == {"total_params": 225, "trainable_params": 225}
     shown = capsys.readouterr().out
     assert [line.split()[-1] for line in shown.splitlines() if line.strip().startswith(("EinMix", "Reduce"))] == [
         "0",
@@ -392,9 +392,9 @@ def test_summary_counts_the_parameters(capsys):
     ]
 
 
-def test_it_describes_itself():
+def test_repr():
     assert (
-        repr(network())
+        repr(make_network())
         == """\
 Sequential(
   (0): Rearrange('b (h w) -> b 1 h w', h=6)
@@ -405,7 +405,7 @@ Sequential(
   (5): EinMix('b f -> b k', 'f k', 'k', f=36, k=5)
 )"""
     )
-    assert repr(Reduce("b c -> b", doubled)) == "Reduce('b c -> b', doubled)"
+    assert repr(Reduce("b c -> b", double_sum)) == "Reduce('b c -> b', double_sum)"
     assert repr(Repeat("b c -> b c r", r=2)) == "Repeat('b c -> b c r', r=2)"
 
 
@@ -419,8 +419,8 @@ Sequential(
     ],
 )
 @pytest.mark.parametrize("graph", [None, "source", "bytecode", "saved"])
-def test_a_tensor_that_does_not_fit(code, make, shape, graph, tmp_path):
-    layer, x = make(), filled(*shape)
+def test_tensor_of_the_wrong_shape_raises(code, make, shape, graph, tmp_path):
+    layer, x = make(), random_array(*shape)
     with pytest.raises(plait.SizeError, match=code) as expected:
         layer(x)
     spec = [InputSpec([None, *shape[1:]], "float32")]
@@ -436,15 +436,15 @@ def test_a_tensor_that_does_not_fit(code, make, shape, graph, tmp_path):
         assert line in str(found.value)
 
 
-def test_a_size_that_only_the_run_tells_is_checked_by_it():
+def test_unknown_length_is_checked_at_run_time():
     layer = EinMix("b c -> b d", "c d", c=4, d=5)
     static = paddle.jit.to_static(layer, input_spec=[InputSpec([None, None], "float32")], full_graph=True)
-    assert static(filled(3, 4)).shape == [3, 5]
+    assert static(random_array(3, 4)).shape == [3, 5]
     with pytest.raises((ValueError, RuntimeError)):
-        static(filled(3, 6))
+        static(random_array(3, 6))
 
 
-EINMIXES = [
+EINMIX_ARGUMENTS = [
     ("b c -> b d", "c d", "d", {"c": 3, "d": 4}, (2, 3)),
     ("b t (h c) -> b t (h d)", "h c d", "h d", {"h": 2, "c": 3, "d": 4}, (2, 5, 6)),
     ("b c ... -> b ... d", "d c", "d", {"c": 3, "d": 4}, (2, 3, 5)),
@@ -452,8 +452,8 @@ EINMIXES = [
 ]
 
 
-@pytest.mark.parametrize(("pattern", "weight", "bias", "sizes", "shape"), EINMIXES)
-def test_weights_of_einops_are_loaded(pattern, weight, bias, sizes, shape):
+@pytest.mark.parametrize(("pattern", "weight", "bias", "sizes", "shape"), EINMIX_ARGUMENTS)
+def test_einops_weights_can_be_loaded(pattern, weight, bias, sizes, shape):
     theirs = pytest.importorskip("einops.layers.paddle").EinMix(pattern, weight, bias, **sizes)
     ours = EinMix(pattern=pattern, weight_shape=weight, bias_shape=bias, **sizes)
     state = theirs.state_dict()
@@ -462,12 +462,12 @@ def test_weights_of_einops_are_loaded(pattern, weight, bias, sizes, shape):
     }
     missing, unexpected = ours.set_state_dict(state)
     assert missing == unexpected == []
-    assert_close(ours(filled(*shape)), theirs(filled(*shape)))
+    assert_close(ours(random_array(*shape)), theirs(random_array(*shape)))
     missing, unexpected = theirs.set_state_dict(EinMix(pattern, weight, bias, **sizes).state_dict())
     assert missing == unexpected == []
 
 
-def written_for(imported):
+def build_network(imported):
     """A network as code for einops has it, with the names of the arguments too."""
     return nn.Sequential(
         imported.Rearrange(pattern="b (h w) -> b 1 h w", h=6),
@@ -478,11 +478,11 @@ def written_for(imported):
     )
 
 
-def test_code_for_einops_runs_with_the_import_replaced():
-    theirs, ours = written_for(pytest.importorskip("einops.layers.paddle")), written_for(layers)
+def test_einops_code_runs_with_the_import_replaced():
+    theirs, ours = build_network(pytest.importorskip("einops.layers.paddle")), build_network(layers)
     missing, unexpected = ours.set_state_dict(theirs.state_dict())
     assert missing == unexpected == []
-    assert_close(ours(filled(3, 36)), theirs(filled(3, 36)))
+    assert_close(ours(random_array(3, 36)), theirs(random_array(3, 36)))
     assert repr(ours[0]) == "Rearrange('b (h w) -> b 1 h w', h=6)"
 
 
@@ -497,8 +497,8 @@ class Scaled(nn.Layer):
         return tensor.sum(axes) * self.scale
 
 
-def test_a_reduction_that_is_a_layer_is_a_sublayer():
-    layer = FRAMEWORK.layers().Reduce("b c -> b", Scaled(2.0))
+def test_reduction_that_is_a_layer_is_a_sublayer():
+    layer = FRAMEWORK.import_layers().Reduce("b c -> b", Scaled(2.0))
     x = paddle.ones([2, 3])
     assert [name for name, _ in layer.named_parameters()] == ["module.scale"]
     assert layer(x).tolist() == [6, 6]

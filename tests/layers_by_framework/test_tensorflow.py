@@ -28,11 +28,11 @@ pytestmark = pytest.mark.filterwarnings(  # of Keras' own variables
 )
 
 
-def values(*shape, seed=0):
+def random_array(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def near(actual, expected):
+def assert_near(actual, expected):
     np.testing.assert_allclose(np.asarray(actual), np.asarray(expected), rtol=1e-5, atol=1e-5)
 
 
@@ -42,7 +42,7 @@ class Network(tf.Module):
     def __init__(self):
         super().__init__()
         self.image = Rearrange("b (h w) -> b h w 1", h=8)
-        self.filters = tf.Variable(values(3, 3, 1, 4))
+        self.filters = tf.Variable(random_array(3, 3, 1, 4))
         self.pool = Reduce("b (h 2) (w 2) c -> b (c h w)", "max")
         self.blocks = [
             EinMix("b (h c) -> b (h d)", "h c d", "h d", h=4, c=16, d=2),
@@ -57,7 +57,7 @@ class Network(tf.Module):
         return self.copies(self.blocks[1]["last"](tf.nn.relu(self.blocks[0](self.pool(hidden))))) * self.scale
 
 
-def by_hand(network, pixels):
+def handwritten_network(network, pixels):
     """The same in TensorFlow's own functions."""
     hidden = tf.nn.conv2d(tf.reshape(pixels, (-1, 8, 8, 1)), network.filters, 1, "SAME")
     pooled = tf.nn.max_pool2d(hidden, 2, 2, "VALID")
@@ -68,7 +68,7 @@ def by_hand(network, pixels):
     return tf.stack([result] * 2, -1) * network.scale
 
 
-def test_a_module_finds_what_its_layers_learn():
+def test_module_collects_the_variables_of_its_layers():
     network = Network()
     first, last = network.blocks[0], network.blocks[1]["last"]
     learnt = {variable.ref() for variable in network.trainable_variables}
@@ -95,20 +95,20 @@ def test_a_module_finds_what_its_layers_learn():
     assert repr(last) == "<EinMix 'b c -> b d', 'c d', c=8, d=3, name=no-identifier, built=True>"
 
 
-def test_a_graph_of_unknown_sizes_is_traced_once_and_has_the_gradients_of_the_functions():
+def test_graph_with_unknown_lengths_is_traced_once_and_has_correct_gradients():
     network = Network()
     for batch in (2, 5):
-        pixels = tf.constant(values(batch, 64))
-        near(network(pixels), by_hand(network, pixels))
+        pixels = tf.constant(random_array(batch, 64))
+        assert_near(network(pixels), handwritten_network(network, pixels))
     assert network.__call__.experimental_get_tracing_count() == 1
     variables = network.trainable_variables
     gradients = []
-    for call in (network, lambda pixels: by_hand(network, pixels)):
+    for call in (network, lambda pixels: handwritten_network(network, pixels)):
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(call(pixels) ** 2)
         gradients.append(tape.gradient(loss, variables))
     for found, expected in zip(*gradients, strict=True):
-        near(found, expected)
+        assert_near(found, expected)
         assert np.abs(np.asarray(expected)).max() > 0
     before = float(loss)
     optimizer = keras.optimizers.Adam(0.01)
@@ -117,20 +117,20 @@ def test_a_graph_of_unknown_sizes_is_traced_once_and_has_the_gradients_of_the_fu
             loss = tf.reduce_mean(network(pixels) ** 2)
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
     assert float(loss) < before
-    near(network(pixels), by_hand(network, pixels))
+    assert_near(network(pixels), handwritten_network(network, pixels))
 
 
 def test_xla():
     network = Network()
     compiled = tf.function(network, jit_compile=True, autograph=False)
-    pixels = tf.constant(values(3, 64))
-    near(compiled(pixels), by_hand(network, pixels))
+    pixels = tf.constant(random_array(3, 64))
+    assert_near(compiled(pixels), handwritten_network(network, pixels))
 
 
-def test_a_data_set_is_mapped():
+def test_dataset_map():
     split = Rearrange("(h w) -> h w", h=2)
-    (first,) = tf.data.Dataset.from_tensor_slices(values(1, 6)).map(split)
-    near(first, values(2, 3))
+    (first,) = tf.data.Dataset.from_tensor_slices(random_array(1, 6)).map(split)
+    assert_near(first, random_array(2, 3))
 
 
 def test_checkpoints(tmp_path):
@@ -139,10 +139,10 @@ def test_checkpoints(tmp_path):
     saved = [name for name, shape in tf.train.list_variables(path) if shape]
     assert len(saved) == 4
     assert "network/blocks/0/weight/.ATTRIBUTES/VARIABLE_VALUE" in saved
-    pixels = tf.constant(values(2, 64))
+    pixels = tf.constant(random_array(2, 64))
     assert not np.allclose(one(pixels), two(pixels))
     tf.train.Checkpoint(network=two).read(path).assert_consumed()
-    near(two(pixels), one(pixels))
+    assert_near(two(pixels), one(pixels))
     plain = tf.Module()
     plain.layer = keras_layers.EinMix("b c -> b d", "c d", "d", c=3, d=4)
     plain.layer.build((None, 3))
@@ -150,7 +150,7 @@ def test_checkpoints(tmp_path):
     assert plain.trainable_variables == ()  # what the EinMix of this module is for
 
 
-FRESH = """
+LOADING_SCRIPT = """
 import sys
 sys.modules["plait"] = None  # no import of it would succeed
 import numpy as np
@@ -172,7 +172,7 @@ for name in ("module", "model", "exported"):
 """
 
 
-def test_saved_models_are_loaded_where_there_is_no_plait(tmp_path):
+def test_saved_model_is_loaded_without_plait(tmp_path):
     module = Network()
     model = keras.Sequential(
         [
@@ -187,18 +187,18 @@ def test_saved_models_are_loaded_where_there_is_no_plait(tmp_path):
     tf.saved_model.save(model, str(tmp_path / "model"))
     model.export(str(tmp_path / "exported"), verbose=False)
     for batch in (2, 5):
-        pixels = values(batch, 64)
+        pixels = random_array(batch, 64)
         np.save(tmp_path / f"{batch}.npy", pixels)
         np.save(tmp_path / f"module{batch}.npy", module(pixels))
         for name in ("model", "exported"):
             np.save(tmp_path / f"{name}{batch}.npy", model(pixels))
-    command = [sys.executable, "-c", FRESH, str(tmp_path)]
+    command = [sys.executable, "-c", LOADING_SCRIPT, str(tmp_path)]
     run = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr
 
 
-def test_models_of_keras(tmp_path, monkeypatch):
-    x, y = values(8, 6), values(8, 4, seed=1)
+def test_keras_models(tmp_path, monkeypatch):
+    x, y = random_array(8, 6), random_array(8, 4, seed=1)
     model = keras.Sequential([keras.Input((6,)), EinMix("b c -> b d", "c d", "d", c=6, d=4)])
     model.compile(optimizer="adam", loss="mse")
     before = model.evaluate(x, y, verbose=0)
@@ -208,7 +208,7 @@ def test_models_of_keras(tmp_path, monkeypatch):
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert type(loaded.layers[0]) is EinMix
     assert len(loaded.weights) == 2
-    near(loaded(x), model(x))
+    assert_near(loaded(x), model(x))
     copy = keras.models.clone_model(model)
     assert type(copy.layers[0]) is EinMix
     assert len(copy.weights) == 2
@@ -216,17 +216,17 @@ def test_models_of_keras(tmp_path, monkeypatch):
         elsewhere.setitem(keras.saving.get_custom_objects(), "plait>EinMix", keras_layers.EinMix)
         loaded = keras.models.load_model(tmp_path / "model.keras")
     assert type(loaded.layers[0]) is keras_layers.EinMix
-    near(loaded(x), model(x))
+    assert_near(loaded(x), model(x))
     plain = keras.Sequential([keras.Input((6,)), keras_layers.EinMix("b c -> b d", "c d", "d", c=6, d=4)])
     plain.save(tmp_path / "plain.keras")
-    near(keras.models.load_model(tmp_path / "plain.keras")(x), plain(x))
+    assert_near(keras.models.load_model(tmp_path / "plain.keras")(x), plain(x))
     assert layers.Rearrange is keras_layers.Rearrange
     mixed = EinMix("b c -> b d", "c d", c=6, d=4, dtype="mixed_float16", weight_initializer="ones")
     assert mixed(x).dtype == tf.float16
-    near(mixed.weight.numpy(), np.ones((6, 4)))
+    assert_near(mixed.weight.numpy(), np.ones((6, 4)))
 
 
-def test_mistakes_in_graphs_are_those_of_the_functions():
+def test_errors_in_graphs_equal_those_of_the_functions():
     split = tf.function(Rearrange("b (h w) -> b h w", h=8), input_signature=[tf.TensorSpec([None, 60])])
     with pytest.raises(plait.SizeError) as found:
         split(tf.zeros((2, 60)))
@@ -244,14 +244,14 @@ def test_mistakes_in_graphs_are_those_of_the_functions():
     assert found.value.code == "PLT305"
 
 
-def test_another_backend_of_keras_is_an_error(monkeypatch):
+def test_other_keras_backend_raises(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     specification = importlib.util.spec_from_file_location("anew", layers.__file__)
     with pytest.raises(plait.BackendError, match=r"PLT502.*it is on jax.*plait\.layers\.keras"):
         specification.loader.exec_module(importlib.util.module_from_spec(specification))
 
 
-CONSTRUCTED = [
+EINOPS_CALLS = [
     ("Rearrange", ("b (h p) c -> b h (p c)",), dict(p=2), (5, 6, 4)),
     ("Rearrange", (), dict(pattern="b (h p) c -> b h (p c)", p=2), (5, 6, 4)),
     ("Reduce", ("b (h 2) c -> b h c", "max"), {}, (5, 6, 4)),
@@ -265,24 +265,24 @@ CONSTRUCTED = [
 """As code that is written for einops' layers makes them."""
 
 
-@pytest.mark.parametrize(("kind", "given", "sizes", "shape"), CONSTRUCTED)
+@pytest.mark.parametrize(("kind", "given", "sizes", "shape"), EINOPS_CALLS)
 @pytest.mark.parametrize("module", ["tensorflow", "keras"])
-def test_the_import_alone_is_replaced(module, kind, given, sizes, shape, tmp_path):
+def test_einops_code_runs_with_the_import_replaced(module, kind, given, sizes, shape, tmp_path):
     theirs = getattr(pytest.importorskip(f"einops.layers.{module}"), kind)(*given, **sizes)
     ours = getattr(importlib.import_module(f"plait.layers.{module}"), kind)(*given, **sizes)
-    x = values(*shape)
+    x = random_array(*shape)
     models = [keras.Sequential([keras.Input(shape[1:]), layer]) for layer in (theirs, ours)]
     assert models[0].output_shape == models[1].output_shape
     assert [w.shape for w in models[0].weights] == [w.shape for w in models[1].weights]
     models[0].save_weights(tmp_path / "theirs.weights.h5")
     models[1].load_weights(tmp_path / "theirs.weights.h5")
-    near(models[1](x), models[0](x))
+    assert_near(models[1](x), models[0](x))
     config = {key: value for key, value in theirs.get_config().items() if not callable(value)}
     if kind != "Reduce" or "reduction" in config:
         assert type(ours).from_config(config).spec == ours.spec
 
 
-def test_a_model_that_is_saved_with_the_layers_of_einops(tmp_path):
+def test_model_saved_with_einops_layers_is_loaded(tmp_path):
     theirs = pytest.importorskip("einops.layers.keras")
     x = keras.Input((8, 8, 3))
     hidden = theirs.Rearrange("b (h p) (w q) c -> b h w (p q c)", p=2, q=2)(x)
@@ -291,7 +291,7 @@ def test_a_model_that_is_saved_with_the_layers_of_einops(tmp_path):
     model.save(tmp_path / "einops.keras")
     loaded = keras.models.load_model(tmp_path / "einops.keras", custom_objects=keras_layers.keras_custom_objects)
     assert [type(layer).__module__ for layer in loaded.layers[1:]] == ["plait.layers.keras"] * 3
-    images = values(4, 8, 8, 3)
-    near(loaded(images), model(images))
+    images = random_array(4, 8, 8, 3)
+    assert_near(loaded(images), model(images))
     loaded.save(tmp_path / "plait.keras")
-    near(keras.models.load_model(tmp_path / "plait.keras")(images), model(images))
+    assert_near(keras.models.load_model(tmp_path / "plait.keras")(images), model(images))

@@ -1,4 +1,4 @@
-"""What PyTorch promises of a module, of plait's: each beside a module of PyTorch's own, or code written by hand."""
+"""Tests of plait's layers in PyTorch: each is compared with a module of PyTorch, or with hand-written code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import warnings
 import pytest
 
 import plait
-from layers.cases import MIXES, OPERATIONS
+from layers.cases import EINMIX_CASES, OPERATION_CASES
 
 torch = pytest.importorskip("torch")
 
@@ -21,21 +21,32 @@ from torch.nn.utils import parametrizations, parametrize, prune  # noqa: E402
 
 from plait.layers.torch import EinMix, Rearrange, Reduce, Repeat  # noqa: E402
 
-TORCH_SCRIPT = pytest.mark.filterwarnings("ignore:`torch.jit.* is deprecated:DeprecationWarning")  # all of it is
-CASES = [*OPERATIONS, *MIXES]
-FEW = [*OPERATIONS[1:3], OPERATIONS[5], OPERATIONS[6], OPERATIONS[-1], MIXES[0], *MIXES[4:7], MIXES[9], MIXES[12]]
+IGNORE_TORCH_SCRIPT_DEPRECATION = pytest.mark.filterwarnings(
+    "ignore:`torch.jit.* is deprecated:DeprecationWarning"
+)  # all of it is
+CASES = [*OPERATION_CASES, *EINMIX_CASES]
+COMMON_CASES = [
+    *OPERATION_CASES[1:3],
+    OPERATION_CASES[5],
+    OPERATION_CASES[6],
+    OPERATION_CASES[-1],
+    EINMIX_CASES[0],
+    *EINMIX_CASES[4:7],
+    EINMIX_CASES[9],
+    EINMIX_CASES[12],
+]
 """For tracers that take long, and that the functions are tested under: each has its own kind of step."""
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
-each_of_a_few = pytest.mark.parametrize("case", FEW, ids=str)
+each_common_case = pytest.mark.parametrize("case", COMMON_CASES, ids=str)
 
 
 @pytest.fixture(autouse=True)
-def _a_seed():
+def _set_seed():
     torch.manual_seed(0)
 
 
-def build(case, **more):
+def build_layer(case, **more):
     if hasattr(case, "kind"):
         return {"Rearrange": Rearrange, "Reduce": Reduce, "Repeat": Repeat}[case.kind](*case.arguments, **case.sizes)
     return EinMix(case.pattern, case.weight_shape, case.bias_shape, **more, **case.sizes)
@@ -47,11 +58,11 @@ def example(case, batch=1):
     return torch.randn(first * batch if rest else first, *rest)
 
 
-def same(actual, expected):
+def assert_equal(actual, expected):
     torch.testing.assert_close(actual, expected, rtol=0, atol=0)
 
 
-def near(actual, expected, **tolerance):
+def assert_near(actual, expected, **tolerance):
     torch.testing.assert_close(actual, expected, **tolerance)
 
 
@@ -89,23 +100,23 @@ class Handwritten(nn.Module):
         return x @ self.network.classify.weight + self.network.classify.bias
 
 
-def images(count=3):
+def random_images(count=3):
     return torch.randn(count, 1, 8, 8)
 
 
 # A module among modules
 
 
-def test_the_network_is_that_of_the_hand_written_code():
-    network, x = Network(), images()
-    near(network(x), Handwritten(network)(x))
+def test_network_equals_handwritten_code():
+    network, x = Network(), random_images()
+    assert_near(network(x), Handwritten(network)(x))
 
 
-def test_in_a_sequence():
+def test_layers_in_sequential():
     layers = [Rearrange("b (h w) -> b 1 h w", h=8), nn.Conv2d(1, 2, 3), Reduce("b c h w -> b c", "mean")]
     network = nn.Sequential(*layers)
     x = torch.randn(3, 64)
-    near(network(x), layers[1](x.view(3, 1, 8, 8)).mean((2, 3)))
+    assert_near(network(x), layers[1](x.view(3, 1, 8, 8)).mean((2, 3)))
     assert [*network] == layers
     assert network[0] is layers[0]
     network.append(EinMix("b c -> b d", "c d", c=2, d=5))
@@ -113,7 +124,7 @@ def test_in_a_sequence():
     assert network[-1:](torch.ones(1, 2)).shape == (1, 5)
 
 
-def test_children_and_modules_are_named():
+def test_names_of_children_and_modules():
     network = Network()
     children = dict(network.named_children())
     assert list(children) == ["features", "twice", "flat", "classify"]
@@ -132,7 +143,7 @@ def test_children_and_modules_are_named():
         assert list(layer.modules()) == [layer]
 
 
-def test_the_representation_is_readable_at_every_depth():
+def test_repr_at_every_depth():
     assert repr(Rearrange("b (h w)->b h w", h=8)) == "Rearrange('b (h w) -> b h w', h=8)"
     assert repr(Reduce("b c h w -> b c", "mean")) == "Reduce('b c h w -> b c', 'mean')"
     assert repr(Repeat("b -> b r", r=2)) == "Repeat('b -> b r', r=2)"
@@ -145,7 +156,7 @@ def test_the_representation_is_readable_at_every_depth():
     assert repr(eval(repr(layer))) == repr(layer)
 
 
-def test_the_examples_of_the_module_run():
+def test_docstring_examples_run():
     module = importlib.import_module("plait.layers.torch")
     failures, examples = doctest.testmod(module)
     assert (failures, examples > 0) == (0, True)
@@ -154,7 +165,7 @@ def test_the_examples_of_the_module_run():
 # Parameters
 
 
-def test_the_parameters_of_einmix_are_parameters():
+def test_einmix_registers_its_parameters():
     layer = EinMix("b c -> b d", "c d", "d", c=3, d=4)
     assert [(name, type(parameter)) for name, parameter in layer.named_parameters()] == [
         ("weight", nn.Parameter),
@@ -167,11 +178,11 @@ def test_the_parameters_of_einmix_are_parameters():
     vector = nn.utils.parameters_to_vector(layer.parameters())
     assert vector.shape == (16,)
     nn.utils.vector_to_parameters(torch.arange(16.0), layer.parameters())
-    same(layer(torch.eye(3)), torch.arange(12.0).view(3, 4) + torch.arange(12.0, 16.0))
+    assert_equal(layer(torch.eye(3)), torch.arange(12.0).view(3, 4) + torch.arange(12.0, 16.0))
 
 
 @pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.Adam], ids=["SGD", "Adam"])
-def test_an_optimizer_updates_them_as_those_of_a_linear_layer(optimizer):
+def test_optimizer_updates_equal_those_of_linear(optimizer):
     ours = EinMix("b i -> b o", "o i", "o", i=6, o=4)
     theirs = nn.Linear(6, 4)
     with torch.no_grad():
@@ -185,12 +196,12 @@ def test_an_optimizer_updates_them_as_those_of_a_linear_layer(optimizer):
             steps.zero_grad()
             nn.functional.mse_loss(layer(x), target).backward()
             steps.step()
-    near(ours.weight, theirs.weight)
-    near(ours.bias[0], theirs.bias)
+    assert_near(ours.weight, theirs.weight)
+    assert_near(ours.bias[0], theirs.bias)
     assert (ours.weight != start).all()
 
 
-def test_frozen_parameters_get_no_gradient():
+def test_frozen_parameters_have_no_gradient():
     layer = EinMix("b c -> b d", "c d", "d", c=3, d=4)
     layer.requires_grad_(False)
     assert not layer(torch.ones(1, 3)).requires_grad
@@ -202,20 +213,20 @@ def test_frozen_parameters_get_no_gradient():
     assert layer.weight.grad is None
 
 
-def test_gradients_are_those_of_the_hand_written_code():
-    network, x = Network(), images()
+def test_gradients_equal_handwritten_code():
+    network, x = Network(), random_images()
     ours = torch.autograd.grad(network(x).square().sum(), list(network.parameters()))
     theirs = torch.autograd.grad(Handwritten(network)(x).square().sum(), list(network.parameters()))
     for one, other in zip(ours, theirs, strict=True):
-        near(one, other, rtol=1e-4, atol=1e-4)
+        assert_near(one, other, rtol=1e-4, atol=1e-4)
 
 
-def test_reset_parameters_and_apply_reach_them():
+def test_reset_parameters_and_apply():
     network = Network()
     before = copy.deepcopy(network.state_dict())
     network.features[3].reset_parameters()
     assert (network.features[3].weight != before["features.3.weight"]).all()
-    same(network.classify.weight, before["classify.weight"])
+    assert_equal(network.classify.weight, before["classify.weight"])
     seen = []
 
     def init(module):
@@ -227,13 +238,13 @@ def test_reset_parameters_and_apply_reach_them():
     assert network.apply(init) is network
     assert seen.count(EinMix) == 2
     assert {Rearrange, Reduce, Repeat} <= set(seen)
-    same(network.classify(torch.ones(1, 160)), torch.full((1, 10), 320.0))
+    assert_equal(network.classify(torch.ones(1, 160)), torch.full((1, 10), 320.0))
 
 
 # States
 
 
-def test_the_state_is_saved_and_loaded_strictly(tmp_path):
+def test_state_dict_is_saved_and_loaded_strictly(tmp_path):
     network, other = Network(), Network()
     state = network.state_dict()
     assert list(state) == [
@@ -243,12 +254,12 @@ def test_the_state_is_saved_and_loaded_strictly(tmp_path):
     torch.save(state, tmp_path / "state.pt")
     loaded = other.load_state_dict(torch.load(tmp_path / "state.pt"), strict=True)
     assert (loaded.missing_keys, loaded.unexpected_keys) == ([], [])
-    x = images()
-    same(other(x), network(x))
+    x = random_images()
+    assert_equal(other(x), network(x))
     assert other.classify.weight is not network.classify.weight
 
 
-def test_layers_without_parameters_add_nothing_to_the_state():
+def test_layers_without_parameters_have_an_empty_state_dict():
     for layer in (Rearrange("a b -> b a"), Reduce("a b -> a", "max"), Repeat("a -> a 2")):
         assert layer.state_dict() == {}
         assert list(layer.parameters()) == list(layer.buffers()) == []
@@ -257,7 +268,7 @@ def test_layers_without_parameters_add_nothing_to_the_state():
     nn.Sequential(nn.Linear(3, 4), Rearrange("b ... -> b (...)")).load_state_dict(state, strict=True)
 
 
-def test_a_state_that_does_not_fit_is_refused():
+def test_load_state_dict_of_the_wrong_shape_raises():
     layer = EinMix("b c -> b d", "c d", "d", c=3, d=4)
     with pytest.raises(RuntimeError, match="size mismatch for weight"):
         layer.load_state_dict({"weight": torch.zeros(4, 3), "bias": torch.zeros(1, 4)})
@@ -267,23 +278,23 @@ def test_a_state_that_does_not_fit_is_refused():
         layer.load_state_dict({"weight": torch.zeros(3, 4)})
 
 
-def test_a_state_can_be_assigned_to_a_network_on_meta():
+def test_state_dict_is_assigned_to_a_network_on_meta():
     network = Network()
     with torch.device("meta"):
         empty = Network()
     assert {parameter.device.type for parameter in empty.parameters()} == {"meta"}
     empty.load_state_dict(network.state_dict(), assign=True)
-    x = images()
-    same(empty(x), network(x))
+    x = random_images()
+    assert_equal(empty(x), network(x))
 
 
 @pytest.mark.parametrize(
     "way", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))], ids=["copy", "pickle"]
 )
 def test_copies_and_pickles(way):
-    network, x = Network(), images()
+    network, x = Network(), random_images()
     other = way(network)
-    same(other(x), network(x))
+    assert_equal(other(x), network(x))
     assert repr(other) == repr(network)
     with torch.no_grad():
         other.classify.bias.zero_()
@@ -291,32 +302,32 @@ def test_copies_and_pickles(way):
     assert (network.classify.bias != 0).all()
     assert (network.features[3].weight != 0).all()
     for case in CASES:
-        layer, tensor = build(case), example(case)
-        same(way(layer)(tensor), layer(tensor))
+        layer, tensor = build_layer(case), example(case)
+        assert_equal(way(layer)(tensor), layer(tensor))
 
 
-def test_a_whole_module_is_saved_and_loaded(tmp_path):
-    network, x = Network(), images()
+def test_module_is_saved_and_loaded(tmp_path):
+    network, x = Network(), random_images()
     torch.save(network, tmp_path / "network.pt")
     other = torch.load(tmp_path / "network.pt", weights_only=False)
-    same(other(x), network(x))
+    assert_equal(other(x), network(x))
     with pytest.raises(pickle.UnpicklingError):
         torch.load(tmp_path / "network.pt", weights_only=True)
 
 
-def test_a_whole_layer_is_loaded_with_its_classes_allowed(tmp_path):
+def test_layer_is_loaded_with_safe_globals(tmp_path):
     layer = EinMix("b (t p) c -> b t d", "p c d", "d", p=2, c=4, d=3)
     torch.save(layer, tmp_path / "layer.pt")
     allowed = torch.serialization.get_unsafe_globals_in_checkpoint(tmp_path / "layer.pt")
     assert all(name.startswith(("plait.", "torch.nn.", "copyreg.", "builtins.")) for name in allowed)
-    classes = [_named(name) for name in allowed]
+    classes = [_load_class(name) for name in allowed]
     with torch.serialization.safe_globals(classes):
         other = torch.load(tmp_path / "layer.pt", weights_only=True)
     x = torch.randn(2, 6, 4)
-    same(other(x), layer(x))
+    assert_equal(other(x), layer(x))
 
 
-def _named(name):
+def _load_class(name):
     module, _, attribute = name.rpartition(".")
     return getattr(importlib.import_module(module), attribute)
 
@@ -331,7 +342,7 @@ def test_buffers():
     del layer.weight
     layer.register_buffer("weight", torch.ones(3, 4))  # a weight that is not trained
     assert list(layer.parameters()) == []
-    same(layer(torch.ones(1, 3)), torch.full((1, 4), 3.0))
+    assert_equal(layer(torch.ones(1, 3)), torch.full((1, 4), 3.0))
     assert list(dict(Rearrange("a b -> b a").to("meta").named_buffers())) == []
 
 
@@ -346,21 +357,21 @@ class Positive(nn.Module):
         return x.log()
 
 
-def test_a_parametrization():
+def test_parametrization():
     layer = EinMix("b c -> b d", "c d", "d", c=3, d=4)
     nn.init.uniform_(layer.weight, 0.1, 1)
     parametrize.register_parametrization(layer, "weight", Positive())
     assert parametrize.is_parametrized(layer, "weight")
     original = layer.parametrizations.weight.original
     x = torch.randn(2, 3)
-    near(layer(x), x @ original.exp() + layer.bias)
+    assert_near(layer(x), x @ original.exp() + layer.bias)
     layer(x).sum().backward()
     assert original.grad.abs().min() > 0
     assert list(layer.state_dict()) == ["bias", "parametrizations.weight.original"]
     layer.weight = torch.full((3, 4), 2.0)
-    near(layer.weight, torch.full((3, 4), 2.0))
+    assert_near(layer.weight, torch.full((3, 4), 2.0))
     with parametrize.cached():
-        near(layer(x), 2 * x.sum(1, keepdim=True).expand(2, 4) + layer.bias)
+        assert_near(layer(x), 2 * x.sum(1, keepdim=True).expand(2, 4) + layer.bias)
     parametrize.remove_parametrizations(layer, "weight")
     assert type(layer) is EinMix
     assert type(layer.weight) is nn.Parameter
@@ -371,9 +382,9 @@ def test_weight_and_spectral_norm():
     like = parametrizations.weight_norm(nn.Linear(3, 4, bias=False), "weight", dim=0)
     like.load_state_dict(layer.state_dict())
     x = torch.randn(2, 3)
-    near(layer(x), like(x))
+    assert_near(layer(x), like(x))
     normed = parametrizations.spectral_norm(EinMix("b c -> b d", "d c", c=3, d=4), n_power_iterations=20)
-    near(torch.linalg.matrix_norm(normed.weight, 2), torch.tensor(1.0), rtol=1e-2, atol=1e-2)
+    assert_near(torch.linalg.matrix_norm(normed.weight, 2), torch.tensor(1.0), rtol=1e-2, atol=1e-2)
     assert normed(x).shape == (2, 4)
 
 
@@ -382,21 +393,21 @@ def test_pruning():
     prune.l1_unstructured(layer, "weight", amount=0.5)
     assert (layer.weight_mask == 0).sum() == 8
     x = torch.randn(2, 4)
-    near(layer(x), x @ (layer.weight_orig * layer.weight_mask) + layer.bias)
+    assert_near(layer(x), x @ (layer.weight_orig * layer.weight_mask) + layer.bias)
     prune.remove(layer, "weight")
     assert (layer.weight == 0).sum() == 8
     assert type(layer.weight) is nn.Parameter
 
 
-def test_gradients_are_clipped():
+def test_gradient_clipping():
     network = Network()
-    network(images()).square().sum().backward()
+    network(random_images()).square().sum().backward()
     nn.utils.clip_grad_norm_(network.parameters(), 0.5)
     norm = torch.stack([parameter.grad.norm() for parameter in network.parameters()]).norm()
-    near(norm, torch.tensor(0.5), rtol=1e-4, atol=1e-4)
+    assert_near(norm, torch.tensor(0.5), rtol=1e-4, atol=1e-4)
 
 
-def test_dynamic_quantization_leaves_them_as_they_are():
+def test_dynamic_quantization_ignores_the_layers():
     network = nn.Sequential(Rearrange("b c -> b c"), nn.Linear(4, 4), EinMix("b c -> b d", "c d", c=4, d=2))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.ao is deprecated, and warns in several ways
@@ -404,14 +415,14 @@ def test_dynamic_quantization_leaves_them_as_they_are():
     assert type(quantized[1]) is not nn.Linear
     assert [type(quantized[0]), type(quantized[2])] == [Rearrange, EinMix]
     x = torch.randn(3, 4)
-    near(quantized(x), network(x), rtol=0.1, atol=0.1)
+    assert_near(quantized(x), network(x), rtol=0.1, atol=0.1)
     assert type(network[1]) is nn.Linear
 
 
 # Hooks
 
 
-def test_forward_hooks_fire():
+def test_forward_hooks():
     for layer, x in (
         (Rearrange("a b -> b a"), torch.randn(2, 3)),
         (EinMix("a b -> a c", "b c", b=3, c=2), torch.ones(1, 3)),
@@ -423,19 +434,19 @@ def test_forward_hooks_fire():
         after = layer.register_forward_hook(
             lambda module, given, result, seen=seen: seen.append((given, result)) or result + 1
         )
-        near(layer(x), layer.forward(x * 2) + 1)
+        assert_near(layer(x), layer.forward(x * 2) + 1)
         (module, (first,)), ((second,), result) = seen
         assert module is layer
         assert first is x
-        same(second, x * 2)
-        same(result, layer.forward(x * 2))
+        assert_equal(second, x * 2)
+        assert_equal(result, layer.forward(x * 2))
         before.remove()
         after.remove()
-        same(layer(x), layer.forward(x))
+        assert_equal(layer(x), layer.forward(x))
         assert len(seen) == 2
 
 
-def test_full_backward_hooks_fire():
+def test_full_backward_hooks():
     layers = nn.Sequential(EinMix("a b -> a c", "b c", b=3, c=2), Rearrange("a c -> c a"), Reduce("c a -> c", "sum"))
     seen = {}
     for place, layer in enumerate(layers):
@@ -443,18 +454,18 @@ def test_full_backward_hooks_fire():
         layer.register_full_backward_pre_hook(lambda _, outer, place=place: seen.update({f"pre {place}": outer}))
     x = torch.randn(4, 3, requires_grad=True)
     layers(x).sum().backward()
-    same(seen[2], ((torch.ones(2, 4),), (torch.ones(2),)))
-    same(seen[1], ((torch.ones(4, 2),), (torch.ones(2, 4),)))
-    near(seen[0][0][0], layers[0].weight.sum(1).expand(4, 3))
+    assert_equal(seen[2], ((torch.ones(2, 4),), (torch.ones(2),)))
+    assert_equal(seen[1], ((torch.ones(4, 2),), (torch.ones(2, 4),)))
+    assert_near(seen[0][0][0], layers[0].weight.sum(1).expand(4, 3))
     assert list(seen) == ["pre 2", 2, "pre 1", 1, "pre 0", 0]
-    near(x.grad, seen[0][0][0])
+    assert_near(x.grad, seen[0][0][0])
 
 
-def test_hooks_of_the_whole_process_fire():
+def test_global_hooks():
     seen = []
     handle = nn.modules.module.register_module_forward_hook(lambda module, given, result: seen.append(type(module)))
     try:
-        Network()(images())
+        Network()(random_images())
     finally:
         handle.remove()
     assert seen.count(EinMix) == 2
@@ -468,29 +479,29 @@ def test_hooks_of_the_whole_process_fire():
 def test_to_a_dtype(dtype):
     network = Network().to(dtype)
     assert {parameter.dtype for parameter in network.parameters()} == {dtype}
-    x = images().to(dtype)
+    x = random_images().to(dtype)
     result = network(x)
     assert result.dtype == dtype
-    near(result, Handwritten(network)(x))
+    assert_near(result, Handwritten(network)(x))
     half = Network().half().float()
-    assert half(images()).dtype == torch.float32
+    assert half(random_images()).dtype == torch.float32
 
 
 def test_to_a_device():
     network = Network().to("meta")
-    assert network(images().to("meta")).device.type == "meta"
-    assert network(images().to("meta")).shape == (3, 10)
+    assert network(random_images().to("meta")).device.type == "meta"
+    assert network(random_images().to("meta")).shape == (3, 10)
     empty = network.to_empty(device="cpu")
     assert {parameter.device.type for parameter in empty.parameters()} == {"cpu"}
     if torch.cuda.is_available():
-        network, x = Network(), images()
+        network, x = Network(), random_images()
         expected = network(x)
         result = network.cuda()(x.cuda())
         assert result.is_cuda
-        near(result.cpu(), expected, rtol=1e-3, atol=1e-3)
+        assert_near(result.cpu(), expected, rtol=1e-3, atol=1e-3)
 
 
-def test_parameters_are_made_where_they_are_asked_for():
+def test_device_and_dtype_arguments():
     layer = EinMix("b c -> b d", "c d", "d", c=3, d=4, device="meta", dtype=torch.float64)
     assert {(p.device.type, p.dtype) for p in layer.parameters()} == {("meta", torch.float64)}
     with torch.device("meta"):
@@ -506,7 +517,7 @@ def test_parameters_are_made_where_they_are_asked_for():
     assert half.weight.min() < 0 < half.weight.max()
 
 
-def test_autocast_gives_what_a_linear_layer_gives():
+def test_autocast_equals_a_linear_layer():
     ours, theirs = EinMix("b i -> b o", "o i", "o", i=64, o=4), nn.Linear(64, 4)
     with torch.no_grad():
         theirs.weight.copy_(ours.weight)
@@ -515,32 +526,32 @@ def test_autocast_gives_what_a_linear_layer_gives():
     with torch.autocast("cpu", torch.bfloat16):
         result, expected = ours(x), theirs(x)
     assert result.dtype == expected.dtype == torch.bfloat16
-    near(result, expected)
+    assert_near(result, expected)
     result.sum().backward()
     assert ours.weight.grad.dtype == ours.bias.grad.dtype == torch.float32
     network = Network()
     with torch.autocast("cpu", torch.bfloat16):
-        assert network(images()).dtype == torch.bfloat16
+        assert network(random_images()).dtype == torch.bfloat16
 
 
-def test_channels_last_stays_a_view():
+def test_channels_last_input_gives_a_view():
     x = torch.randn(2, 3, 4, 6).to(memory_format=torch.channels_last)
     result = Rearrange("b c h w -> b (h w) c")(x)
     assert result.data_ptr() == x.data_ptr()
     assert result.is_contiguous()
     pooled = Reduce("b c (h 2) (w 2) -> b c h w", "max")(x)
-    same(pooled, nn.functional.max_pool2d(x, 2))
+    assert_equal(pooled, nn.functional.max_pool2d(x, 2))
     network = Network()
     network.features[0] = nn.Conv2d(3, 4, 3, padding=1)  # the memory format of one channel is any
     x = torch.randn(3, 3, 8, 8)
     expected = network(x)
     network.to(memory_format=torch.channels_last)
-    near(network(x.to(memory_format=torch.channels_last)), expected, rtol=1e-5, atol=1e-6)
+    assert_near(network(x.to(memory_format=torch.channels_last)), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_training_and_evaluation_are_the_same():
-    network, x = Network(), images()
-    same(network.eval()(x), network.train()(x))
+def test_train_and_eval_modes_are_equal():
+    network, x = Network(), random_images()
+    assert_equal(network.eval()(x), network.train()(x))
     assert not network.eval().flat.training
     with torch.inference_mode():
         assert not network(x).requires_grad
@@ -549,10 +560,10 @@ def test_training_and_evaluation_are_the_same():
 def test_lists_of_tensors():
     several = [torch.randn(3, 4) for _ in range(2)]
     stacked = torch.stack(several)
-    same(Rearrange("b h w -> h (b w)")(several), stacked.permute(1, 0, 2).reshape(3, 8))
-    same(Rearrange("b h w -> h (b w)")(tuple(several)), stacked.permute(1, 0, 2).reshape(3, 8))
-    same(Reduce("b h w -> h w", "max")(several), stacked.amax(0))
-    same(Repeat("b h w -> b h w 2")(several), torch.stack([stacked, stacked], 3))
+    assert_equal(Rearrange("b h w -> h (b w)")(several), stacked.permute(1, 0, 2).reshape(3, 8))
+    assert_equal(Rearrange("b h w -> h (b w)")(tuple(several)), stacked.permute(1, 0, 2).reshape(3, 8))
+    assert_equal(Reduce("b h w -> h w", "max")(several), stacked.amax(0))
+    assert_equal(Repeat("b h w -> b h w 2")(several), torch.stack([stacked, stacked], 3))
 
 
 # Reductions that are callables
@@ -569,53 +580,53 @@ class Largest(nn.Module):
         return tensor.amax(axes) * self.scale
 
 
-def test_a_reduction_that_is_a_module_is_a_child():
+def test_reduction_that_is_a_module_is_a_child():
     layer = Reduce("b c h w -> b c", Largest())
     assert [name for name, _ in layer.named_parameters()] == ["module.scale"]
     x = torch.randn(2, 3, 4, 6)
-    same(layer(x), x.amax((2, 3)))
+    assert_equal(layer(x), x.amax((2, 3)))
     other = copy.deepcopy(layer)
     with torch.no_grad():
         other.module.scale.fill_(3)
-    same(other(x), x.amax((2, 3)) * 3)
-    same(layer(x), x.amax((2, 3)))
+    assert_equal(other(x), x.amax((2, 3)) * 3)
+    assert_equal(layer(x), x.amax((2, 3)))
     other.to(torch.float64)
     assert other(x.double()).dtype == torch.float64
-    same(torch.func.functional_call(layer, {"module.scale": torch.full((1,), 2.0)}, x), x.amax((2, 3)) * 2)
+    assert_equal(torch.func.functional_call(layer, {"module.scale": torch.full((1,), 2.0)}, x), x.amax((2, 3)) * 2)
     layer(x).sum().backward()
     assert layer.module.scale.grad.shape == (1,)
 
 
-def test_a_reduction_that_is_a_module_is_replaced():
+def test_reduction_that_is_a_module_can_be_replaced():
     class Other(nn.Module):
         def forward(self, tensor, axes):
             return tensor.amin(axes)
 
     layer, x = Reduce("b c h w -> b c", Largest()), torch.randn(2, 3, 4, 6)
-    same(layer(x), x.amax((2, 3)))
+    assert_equal(layer(x), x.amax((2, 3)))
     layer.module = Other()
     assert list(layer.parameters()) == []
-    same(layer(x), x.amin((2, 3)))
-    same(copy.deepcopy(layer)(x), x.amin((2, 3)))
+    assert_equal(layer(x), x.amin((2, 3)))
+    assert_equal(copy.deepcopy(layer)(x), x.amin((2, 3)))
 
 
-def test_a_reduction_that_is_a_function():
+def test_reduction_that_is_a_function():
     layer = Reduce("b c h w -> b c", torch.amin)
     x = torch.randn(2, 3, 4, 6)
-    same(layer(x), x.amin((2, 3)))
-    same(pickle.loads(pickle.dumps(layer))(x), x.amin((2, 3)))
+    assert_equal(layer(x), x.amin((2, 3)))
+    assert_equal(pickle.loads(pickle.dumps(layer))(x), x.amin((2, 3)))
     assert repr(layer) == "Reduce('b c h w -> b c', amin)"
 
 
 # torch.func
 
 
-def test_functional_calls_and_their_gradients():
-    network, x = Network(), images()
+def test_functional_call_and_its_gradients():
+    network, x = Network(), random_images()
     state = {name: parameter.detach() * 2 for name, parameter in network.named_parameters()}
     twice = copy.deepcopy(network)
     twice.load_state_dict(state)
-    same(torch.func.functional_call(network, state, (x,)), twice(x))
+    assert_equal(torch.func.functional_call(network, state, (x,)), twice(x))
 
     def loss(state, x):
         return torch.func.functional_call(network, state, (x,)).square().mean()
@@ -623,11 +634,11 @@ def test_functional_calls_and_their_gradients():
     found = torch.func.grad(loss)(state, x)
     twice(x).square().mean().backward()
     for name, parameter in twice.named_parameters():
-        near(found[name], parameter.grad)
+        assert_near(found[name], parameter.grad)
 
 
-def test_gradients_of_each_sample():
-    network, x = Network(), images(4)
+def test_per_sample_gradients():
+    network, x = Network(), random_images(4)
     state = dict(network.named_parameters())
 
     def loss(state, sample):
@@ -637,7 +648,7 @@ def test_gradients_of_each_sample():
     for number, sample in enumerate(x):
         expected = torch.autograd.grad(loss(state, sample), list(state.values()))
         for name, gradient in zip(state, expected, strict=True):
-            near(found[name][number], gradient, rtol=1e-4, atol=1e-5)
+            assert_near(found[name][number], gradient, rtol=1e-4, atol=1e-5)
 
 
 def test_an_ensemble_of_stacked_states():
@@ -648,20 +659,20 @@ def test_an_ensemble_of_stacked_states():
         return torch.func.functional_call(networks[0], state, (x,))
 
     result = torch.func.vmap(call, in_dims=(0, None))(parameters, x)
-    near(result, torch.stack([network(x) for network in networks]))
+    assert_near(result, torch.stack([network(x) for network in networks]))
     only_bias = torch.func.vmap(lambda bias: call({"bias": bias}, x))(parameters["bias"])
     assert only_bias.shape == (3, 5, 4)
 
 
-@TORCH_SCRIPT  # jacfwd begins with some
-def test_jacobians_and_tangents():
+@IGNORE_TORCH_SCRIPT_DEPRECATION  # jacfwd begins with some
+def test_jacobian_and_jvp():
     layer = EinMix("b c -> b d", "c d", "d", c=3, d=4).double()
     x = torch.randn(2, 3, dtype=torch.float64, requires_grad=True)
     jacobian = torch.func.jacrev(layer)(x)
-    near(jacobian[0, :, 0], layer.weight.T)
-    near(torch.func.jacfwd(layer)(x), jacobian)
+    assert_near(jacobian[0, :, 0], layer.weight.T)
+    assert_near(torch.func.jacfwd(layer)(x), jacobian)
     _, tangent = torch.func.jvp(layer, (x,), (torch.ones_like(x),))
-    near(tangent, torch.ones_like(x) @ layer.weight)
+    assert_near(tangent, torch.ones_like(x) @ layer.weight)
     assert torch.autograd.gradcheck(layer, (x,))
 
 
@@ -669,70 +680,70 @@ def test_jacobians_and_tangents():
 
 
 def test_data_parallel_replicas():
-    network, x = Network(), images()
-    same(nn.DataParallel(network)(x), network(x))
+    network, x = Network(), random_images()
+    assert_equal(nn.DataParallel(network)(x), network(x))
     layer = EinMix("b c -> b d", "c d", "d", c=3, d=4)
     replica = layer._replicate_for_data_parallel()  # what DataParallel does on each device, then it sets the parameters
     replica.weight, replica.bias = layer.weight.detach() * 2, layer.bias.detach() * 2
     x = torch.randn(2, 3)
-    near(replica(x), layer(x) * 2)
+    assert_near(replica(x), layer(x) * 2)
     layer, x = Reduce("b c h w -> b c", Largest()), torch.randn(2, 3, 4, 6)
     replica, child = layer._replicate_for_data_parallel(), layer.module._replicate_for_data_parallel()
     child.scale = layer.module.scale.detach() * 2
     replica.module = child
-    same(replica(x), x.amax((2, 3)) * 2)
-    same(layer(x), x.amax((2, 3)))
+    assert_equal(replica(x), x.amax((2, 3)) * 2)
+    assert_equal(layer(x), x.amax((2, 3)))
 
 
-def test_shared_memory_and_averages():
-    network, x = Network(), images()
+def test_shared_memory_and_averaged_models():
+    network, x = Network(), random_images()
     network.share_memory()
     assert network.classify.weight.is_shared()
     averaged = torch.optim.swa_utils.AveragedModel(network)
     averaged.update_parameters(network)
-    near(averaged(x), network(x))
+    assert_near(averaged(x), network(x))
 
 
 # TorchScript
 
 
-@TORCH_SCRIPT
+@IGNORE_TORCH_SCRIPT_DEPRECATION
 @each_case
-def test_a_scripted_layer(case):
-    layer = build(case)
+def test_scripted_layer_equals_the_layer(case):
+    layer = build_layer(case)
     scripted = torch.jit.script(nn.Sequential(layer))
     for x in (example(case), example(case, batch=6)):
         x.requires_grad_(True)
         result, expected = scripted(x), layer(x)
-        near(result, expected)
+        assert_near(result, expected)
         (ours,) = torch.autograd.grad(result.sum(), x)
         (theirs,) = torch.autograd.grad(expected.sum(), x)
-        near(ours, theirs)
+        assert_near(ours, theirs)
 
 
-@TORCH_SCRIPT
+@IGNORE_TORCH_SCRIPT_DEPRECATION
 @each_case
-def test_a_traced_layer(case):
-    layer = build(case)
+def test_traced_layer_equals_the_layer(case):
+    layer = build_layer(case)
     traced = torch.jit.trace(layer, example(case))
     x = example(case, batch=6)
-    near(through_a_file(traced)(x), layer(x))
+    assert_near(save_and_load(traced)(x), layer(x))
 
 
-@TORCH_SCRIPT
+@IGNORE_TORCH_SCRIPT_DEPRECATION
 @pytest.mark.parametrize("reduction", ["any", "all", "sum", "max"])
 @pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64], ids=str)
-def test_scripted_reductions_of_other_types(reduction, dtype):
+def test_scripted_reductions_of_other_dtypes(reduction, dtype):
     layer = Reduce("a b c -> b", reduction)
     x = torch.randint(0, 2, (2, 3, 2)).to(dtype)
     result, expected = torch.jit.script(layer)(x), layer(x)
     assert result.dtype == expected.dtype
-    same(result, expected)
+    assert_equal(result, expected)
 
 
-@TORCH_SCRIPT
+@IGNORE_TORCH_SCRIPT_DEPRECATION
 @pytest.mark.parametrize("rank", range(1, 9))
-def test_a_scripted_ellipsis_takes_any_rank(rank):
+def test_scripted_ellipsis_accepts_any_rank(rank):
     x = torch.randn(*([1, 2] * 4)[: rank - 1], 3)
     layers = [
         EinMix("... c -> ... d", "c d", "d", c=3, d=4),
@@ -741,55 +752,55 @@ def test_a_scripted_ellipsis_takes_any_rank(rank):
         Repeat("... c -> 2 ... c"),
     ]
     for layer in layers:
-        near(torch.jit.script(layer)(x), layer(x))
+        assert_near(torch.jit.script(layer)(x), layer(x))
 
 
-@TORCH_SCRIPT
-def test_a_scripted_network_is_saved_frozen_and_trained():
-    network, x = Network(), images()
+@IGNORE_TORCH_SCRIPT_DEPRECATION
+def test_scripted_network_is_saved_frozen_and_trained():
+    network, x = Network(), random_images()
     scripted = torch.jit.script(network)
     assert list(scripted.state_dict()) == list(network.state_dict())
     for one, other in zip(scripted.parameters(), network.parameters(), strict=True):
         assert one.data_ptr() == other.data_ptr()
-    near(scripted(x), network(x))
-    loaded = through_a_file(scripted)
-    near(loaded(x), network(x))
+    assert_near(scripted(x), network(x))
+    loaded = save_and_load(scripted)
+    assert_near(loaded(x), network(x))
     network.load_state_dict(loaded.state_dict(), strict=True)
     frozen = torch.jit.freeze(torch.jit.script(network.eval()))
-    near(frozen(x), network(x))
+    assert_near(frozen(x), network(x))
     assert list(frozen.parameters()) == []
-    other = images(2)
-    near(torch.jit.optimize_for_inference(torch.jit.script(network.eval()))(other), network(other))
+    other = random_images(2)
+    assert_near(torch.jit.optimize_for_inference(torch.jit.script(network.eval()))(other), network(other))
     before = scripted(x).detach()
     optimizer = torch.optim.SGD(scripted.parameters(), lr=0.1)
     scripted(x).square().sum().backward()
     optimizer.step()
     assert (scripted(x) != before).all()
-    near(scripted(x), network(x))  # they share the parameters
+    assert_near(scripted(x), network(x))  # they share the parameters
     assert scripted.double()(x.double()).dtype == torch.float64
 
 
-@TORCH_SCRIPT
-def test_scripting_leaves_the_network_as_it_was():
-    network, x = Network(), images()
+@IGNORE_TORCH_SCRIPT_DEPRECATION
+def test_scripting_does_not_change_the_network():
+    network, x = Network(), random_images()
     expected, modules = network(x), list(network.modules())
     state, shown = list(network.state_dict()), repr(network)
     torch.jit.script(network)
     assert all(one is other for one, other in zip(network.modules(), modules, strict=True))
     assert (list(network.state_dict()), repr(network)) == (state, shown)
-    same(network(x), expected)
-    same(copy.deepcopy(network)(x), expected)
-    same(pickle.loads(pickle.dumps(network))(x), expected)
+    assert_equal(network(x), expected)
+    assert_equal(copy.deepcopy(network)(x), expected)
+    assert_equal(pickle.loads(pickle.dumps(network))(x), expected)
 
 
-@TORCH_SCRIPT
-def test_a_scripted_layer_takes_a_list_of_tensors():
+@IGNORE_TORCH_SCRIPT_DEPRECATION
+def test_scripted_layer_accepts_a_list_of_tensors():
     several = [torch.randn(3, 4) for _ in range(2)]
     for layer in (Rearrange("b h w -> h (b w)"), Reduce("b h w -> h w", "max"), Repeat("b h w -> b h w 2")):
-        same(torch.jit.script(layer)(several), layer(several))
+        assert_equal(torch.jit.script(layer)(several), layer(several))
 
 
-@TORCH_SCRIPT
+@IGNORE_TORCH_SCRIPT_DEPRECATION
 @pytest.mark.parametrize(
     ("layer", "shape", "text"),
     [
@@ -803,7 +814,7 @@ def test_a_scripted_layer_takes_a_list_of_tensors():
     ],
     ids=str,
 )
-def test_a_scripted_layer_refuses_what_the_layer_refuses(layer, shape, text):
+def test_scripted_layer_raises_the_errors_of_the_layer(layer, shape, text):
     if len(shape) < 9:
         with pytest.raises(plait.SizeError):
             layer(torch.zeros(shape))
@@ -812,17 +823,17 @@ def test_a_scripted_layer_refuses_what_the_layer_refuses(layer, shape, text):
     assert layer.spec.pattern.text in str(caught.value)
 
 
-@TORCH_SCRIPT
-def test_a_callable_cannot_be_scripted_and_can_be_traced():
+@IGNORE_TORCH_SCRIPT_DEPRECATION
+def test_callable_reduction_can_be_traced_but_not_scripted():
     layer = nn.Sequential(Reduce("b c h w -> b c", torch.amin))
     with pytest.raises(plait.BackendError, match=r"PLT510.*amin") as caught:
         torch.jit.script(layer)
     assert "b c h w -> b c" in str(caught.value)
     x = torch.randn(2, 3, 4, 6)
-    same(torch.jit.trace(layer, x)(x[:1]), x[:1].amin((2, 3)))
+    assert_equal(torch.jit.trace(layer, x)(x[:1]), x[:1].amin((2, 3)))
 
 
-def through_a_file(scripted):
+def save_and_load(scripted):
     file = io.BytesIO()
     torch.jit.save(scripted, file)
     file.seek(0)
@@ -832,44 +843,44 @@ def through_a_file(scripted):
 # torch.compile
 
 
-def compiled(module, **options):
+def compile_fullgraph(module, **options):
     torch._dynamo.reset()
     return torch.compile(module, backend="eager", **options)
 
 
-@each_of_a_few
-def test_compiled_without_a_break(case):
-    layer = build(case)
-    function = compiled(layer, fullgraph=True)
+@each_common_case
+def test_compiled_layer_has_no_graph_break(case):
+    layer = build_layer(case)
+    function = compile_fullgraph(layer, fullgraph=True)
     for x in (example(case), example(case, batch=6)):
-        same(function(x), layer(x))
+        assert_equal(function(x), layer(x))
 
 
-def test_compiled_with_dynamic_shapes_once():
+def test_dynamic_shapes_are_compiled_once():
     network, graphs = Network(), []
     torch._dynamo.reset()
     function = torch.compile(
         network, fullgraph=True, dynamic=True, backend=lambda graph, _: graphs.append(graph) or graph
     )
     for count in (2, 3, 7):
-        x = images(count)
-        same(function(x), network(x))
+        x = random_images(count)
+        assert_equal(function(x), network(x))
     assert len(graphs) == 1
-    function(images()).sum().backward()
+    function(random_images()).sum().backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inductor's own
-def test_the_default_backend_compiles_layers():
+def test_inductor_compiles_layers():
     torch._dynamo.reset()
     layers = nn.Sequential(Reduce("b (t 2) c -> b t c", "max"), EinMix("b t c -> b (t d)", "c d", "d", c=4, d=3))
     x = torch.randn(2, 6, 4)
     with torch.no_grad():
-        near(torch.compile(layers, fullgraph=True)(x), layers(x))
+        assert_near(torch.compile(layers, fullgraph=True)(x), layers(x))
 
 
-MISTAKEN = [
+INVALID_CALLS = [
     (Rearrange("b (h p) -> b h p", p=3), "PLT302"),
     (Reduce("b (h 3) -> b h", "max"), "PLT302"),
     (Repeat("b c d -> b c d r", r=2), "PLT304"),
@@ -878,21 +889,21 @@ MISTAKEN = [
 
 
 @pytest.mark.parametrize("dynamic", [None, True], ids=["automatic", "dynamic"])
-@pytest.mark.parametrize(("layer", "code"), MISTAKEN, ids=[repr(layer) for layer, _ in MISTAKEN])
-def test_a_mistake_in_a_compiled_call(layer, code, dynamic):
+@pytest.mark.parametrize(("layer", "code"), INVALID_CALLS, ids=[repr(layer) for layer, _ in INVALID_CALLS])
+def test_error_in_a_compiled_call(layer, code, dynamic):
     x = torch.zeros(2, 7)
     with pytest.raises(plait.SizeError) as eager:
         layer(x)
     inside = nn.Sequential(nn.Identity(), layer)
     for module in (layer, inside):
         with pytest.raises(plait.SizeError, match=code) as caught:
-            compiled(module, dynamic=dynamic)(x)
+            compile_fullgraph(module, dynamic=dynamic)(x)
         assert str(caught.value) == str(eager.value)
         with pytest.raises(torch._dynamo.exc.Unsupported, match=code):
-            compiled(module, dynamic=dynamic, fullgraph=True)(x)
+            compile_fullgraph(module, dynamic=dynamic, fullgraph=True)(x)
 
 
-def test_a_mistake_in_a_compiled_call_can_be_caught():
+def test_error_in_a_compiled_call_can_be_caught():
     layer = EinMix("b c -> b d", "c d", c=3, d=4).requires_grad_(False)
 
     def function(x):
@@ -902,33 +913,33 @@ def test_a_mistake_in_a_compiled_call_can_be_caught():
         except plait.PlaitError as error:
             return error.code
 
-    function = compiled(function)
+    function = compile_fullgraph(function)
     x = torch.zeros(2, 3)
     assert function(torch.zeros(2, 4)) == "PLT305"
-    near(function(x), layer(x + 1))
+    assert_near(function(x), layer(x + 1))
 
 
 # torch.export and ONNX
 
 
-@each_of_a_few
-def test_exported_with_a_dynamic_batch(case):
-    layer = build(case).eval()
+@each_common_case
+def test_export_with_a_dynamic_batch(case):
+    layer = build_layer(case).eval()
     dim = 3 * torch.export.Dim("third") if "heads" in case.sizes else torch.export.Dim("batch")
     program = torch.export.export(layer, (example(case, batch=3),), dynamic_shapes=({0: dim},))
     x = example(case, batch=6)
-    near(program.module()(x), layer(x))
+    assert_near(program.module()(x), layer(x))
 
 
-def test_an_export_is_saved_and_has_the_names_of_the_parameters():
+def test_saved_export_has_the_parameter_names():
     network = Network().eval()
-    program = torch.export.export(network, (images(),), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    program = torch.export.export(network, (random_images(),), dynamic_shapes=({0: torch.export.Dim("batch")},))
     assert list(program.state_dict) == list(network.state_dict())
     file = io.BytesIO()
     torch.export.save(program, file)
     file.seek(0)
-    x = images(7)
-    near(torch.export.load(file).module()(x), network(x))
+    x = random_images(7)
+    assert_near(torch.export.load(file).module()(x), network(x))
 
 
 def run_onnx(file, x):
@@ -957,14 +968,14 @@ class Mixed(nn.Module):
 
 @pytest.mark.parametrize("network", [Network, Mixed])
 @pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.` is deprecated:FutureWarning")  # torch's own
-def test_exported_to_onnx(network, tmp_path):
+def test_onnx_export(network, tmp_path):
     pytest.importorskip("onnxscript")
     network = network().eval()
     batch = torch.export.Dim("batch")
-    program = torch.onnx.export(network, (images(),), dynamo=True, dynamic_shapes=({0: batch},), verbose=False)
+    program = torch.onnx.export(network, (random_images(),), dynamo=True, dynamic_shapes=({0: batch},), verbose=False)
     program.save(tmp_path / "network.onnx")
-    x = images(7)
-    near(run_onnx(tmp_path / "network.onnx", x), network(x).detach(), rtol=1e-4, atol=1e-5)
+    x = random_images(7)
+    assert_near(run_onnx(tmp_path / "network.onnx", x), network(x).detach(), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("network", [Network, Mixed])
@@ -972,44 +983,44 @@ def test_exported_to_onnx(network, tmp_path):
 @pytest.mark.filterwarnings("ignore:no signature found for <torch.ScriptMethod:UserWarning")  # of what was traced
 @pytest.mark.filterwarnings("ignore:You are using the legacy TorchScript-based ONNX export:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:The feature will be removed:DeprecationWarning")  # inside of that exporter
-@TORCH_SCRIPT
-def test_exported_to_onnx_by_the_exporter_of_torch_script(network, traced, tmp_path):
+@IGNORE_TORCH_SCRIPT_DEPRECATION
+def test_onnx_export_by_torch_script(network, traced, tmp_path):
     pytest.importorskip("onnx")
     network = network().eval()
-    module = torch.jit.trace(network, images()) if traced else network
+    module = torch.jit.trace(network, random_images()) if traced else network
     axes = {"x": {0: "batch"}}
     file = tmp_path / "network.onnx"
-    torch.onnx.export(module, (images(),), str(file), dynamo=False, input_names=["x"], dynamic_axes=axes)
-    x = images(7)
-    near(run_onnx(file, x), network(x).detach(), rtol=1e-4, atol=1e-5)
+    torch.onnx.export(module, (random_images(),), str(file), dynamo=False, input_names=["x"], dynamic_axes=axes)
+    x = random_images(7)
+    assert_near(run_onnx(file, x), network(x).detach(), rtol=1e-4, atol=1e-5)
 
 
 # torch.fx
 
 
-def test_symbolic_traces():
-    network, x = Network(), images()
+def test_fx_symbolic_trace():
+    network, x = Network(), random_images()
     traced = torch.fx.symbolic_trace(network)
-    near(traced(x), network(x))
-    more = images(7)
-    near(traced(more), network(more))
+    assert_near(traced(x), network(x))
+    more = random_images(7)
+    assert_near(traced(more), network(more))
     assert list(traced.state_dict()) == list(network.state_dict())
     mixed = torch.fx.symbolic_trace(nn.Sequential(Rearrange("b c -> c b"), EinMix("c b -> c d", "b d", "d", b=3, d=4)))
     assert mixed(torch.zeros(3, 2)).shape == (2, 4)
 
 
-def test_layers_are_leaves_where_a_tracer_says_so():
+def test_fx_trace_with_layers_as_leaves():
     class Leaves(torch.fx.Tracer):
         def is_leaf_module(self, module, name):
             return type(module).__module__.startswith("plait.layers") or super().is_leaf_module(module, name)
 
-    network, x = nn.Sequential(EinMix("... c -> ... d", "c d", c=8, d=3), Reduce("... d -> d", "max")), images()
+    network, x = nn.Sequential(EinMix("... c -> ... d", "c d", c=8, d=3), Reduce("... d -> d", "max")), random_images()
     graph = Leaves().trace(network)
     assert [(node.op, node.target) for node in graph.nodes][1:3] == [("call_module", "0"), ("call_module", "1")]
-    near(torch.fx.GraphModule(network, graph)(x), network(x))
+    assert_near(torch.fx.GraphModule(network, graph)(x), network(x))
 
 
-def test_a_symbolic_trace_needs_names_where_the_rank_is_hidden():
+def test_fx_trace_of_an_ellipsis_raises():
     with pytest.raises(plait.BackendError, match="PLT505"):
         torch.fx.symbolic_trace(Rearrange("b ... -> ... b"))
 
@@ -1017,7 +1028,7 @@ def test_a_symbolic_trace_needs_names_where_the_rank_is_hidden():
 # Code written for einops
 
 
-def einops_pairs(name):
+def make_einops_pair(name):
     einops = pytest.importorskip("einops.layers.torch")
     return getattr(einops, name), globals()[name]
 
@@ -1039,34 +1050,34 @@ def einops_pairs(name):
     ],
     ids=str,
 )
-def test_it_takes_the_place_of_einops(name, given, sizes, shape):
-    theirs, ours = einops_pairs(name)
+def test_einops_code_runs_with_the_import_replaced(name, given, sizes, shape):
+    theirs, ours = make_einops_pair(name)
     one, other = theirs(*given, **sizes), ours(*given, **sizes)
     states = one.state_dict(), other.state_dict()
     assert [(key, value.shape) for key, value in states[0].items()] == [(k, v.shape) for k, v in states[1].items()]
     x = torch.randn(shape)
     other.load_state_dict(states[0], strict=True)
-    near(other(x), one(x))
+    assert_near(other(x), one(x))
     fresh = theirs(*given, **sizes)
     fresh.load_state_dict(ours(*given, **sizes).state_dict(), strict=True)
     other.load_state_dict(fresh.state_dict(), strict=True)
-    near(other(x), fresh(x))
+    assert_near(other(x), fresh(x))
 
 
-def test_keywords_of_einops():
+def test_einops_keywords():
     for name, keywords in (
         ("Rearrange", {"pattern": "a (b c) -> a b c", "b": 2}),
         ("Reduce", {"pattern": "a b -> a", "reduction": "sum"}),
         ("EinMix", {"pattern": "a b -> a c", "weight_shape": "b c", "bias_shape": "c", "b": 6, "c": 2}),
     ):
-        theirs, ours = einops_pairs(name)
+        theirs, ours = make_einops_pair(name)
         one, other = theirs(**keywords), ours(**keywords)
         other.load_state_dict(one.state_dict())
         x = torch.randn(3, 6)
-        near(other(x), one(x))
+        assert_near(other(x), one(x))
 
 
-def test_a_state_of_a_whole_network_of_einops():
+def test_state_dict_of_an_einops_network():
     def network(library):
         return nn.Sequential(
             library.Rearrange("b c (h p) (w q) -> b (h w) (p q c)", p=4, q=4),
@@ -1079,18 +1090,18 @@ def test_a_state_of_a_whole_network_of_einops():
     theirs = network(pytest.importorskip("einops.layers.torch"))
     ours = network(importlib.import_module("plait.layers.torch"))
     ours.load_state_dict(theirs.state_dict(), strict=True)
-    x = images()
-    near(ours(x), theirs(x))
+    x = random_images()
+    assert_near(ours(x), theirs(x))
     theirs.load_state_dict(network(importlib.import_module("plait.layers.torch")).state_dict(), strict=True)
 
 
-def test_an_argument_is_not_the_size_of_an_axis():
+def test_integer_argument_with_the_name_of_an_axis_raises():
     with pytest.raises(plait.AxisError, match="PLT213"):
         EinMix("b device -> b c", "device c", c=3, device=2)
 
 
-@TORCH_SCRIPT
-def test_a_scripted_logsumexp_of_integers_is_refused_as_it_is_unscripted():
+@IGNORE_TORCH_SCRIPT_DEPRECATION
+def test_scripted_logsumexp_of_integers_raises_the_error_of_the_layer():
     layer = Reduce("b c -> b", "logsumexp")
     x = torch.ones(2, 3, dtype=torch.int64)
     with pytest.raises(plait.BackendError, match="PLT503"):

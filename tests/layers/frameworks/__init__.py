@@ -1,7 +1,7 @@
-"""The frameworks that have layers, a file each.
+"""The frameworks that have layers, with a module for each.
 
-``PLAIT_LAYERS`` says which of them a run is for, as ``PLAIT_FRAMEWORKS`` does for the backends: one that it names and
-that is missing is an error, and without it one that is missing is a skip.
+The environment variable ``PLAIT_LAYERS`` lists the frameworks to test, as ``PLAIT_FRAMEWORKS`` does for the backends. A
+framework on the list that is not installed is an error; without the list, its tests are skipped.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import os
 import pytest
 
 NAMES = ("torch", "flax", "nnx", "equinox", "haiku", "mlx", "paddle", "chainer", "gluon", "keras", "tensorflow")
-PROMISED = tuple(filter(None, os.environ.get("PLAIT_LAYERS", "").split(",")))
-FRAMEWORKS = tuple(importlib.import_module(f"layers.frameworks.{name}_").FRAMEWORK for name in PROMISED or NAMES)
+REQUESTED_NAMES = tuple(filter(None, os.environ.get("PLAIT_LAYERS", "").split(",")))
+FRAMEWORKS = tuple(importlib.import_module(f"layers.frameworks.{name}_").FRAMEWORK for name in REQUESTED_NAMES or NAMES)
 
 
-def each():
-    """Parametrize a test by the frameworks."""
+def each_framework():
+    """Return a decorator that runs a test with each framework."""
     return pytest.mark.parametrize(
         "framework",
         [
@@ -25,7 +25,7 @@ def each():
                 framework,
                 id=framework.name,
                 marks=pytest.mark.skipif(
-                    not PROMISED and not framework.installed(), reason=f"{framework.name} is not installed"
+                    not REQUESTED_NAMES and not framework.is_installed(), reason=f"{framework.name} is not installed"
                 ),
             )
             for framework in FRAMEWORKS

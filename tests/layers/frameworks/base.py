@@ -1,4 +1,4 @@
-"""What the suite of the layers asks of a framework under test."""
+"""The interface to a framework that the tests of layers use."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 
-def quietly(module: str) -> Any:
-    """A module; what an old framework says while it is imported is not plait's doing."""
+def import_without_warnings(module: str) -> Any:
+    """Import a module, and ignore the warnings that an old framework raises."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return importlib.import_module(module)
@@ -20,61 +20,61 @@ def quietly(module: str) -> Any:
 
 @dataclass(frozen=True)
 class Framework:
-    """One framework: its module ``plait.layers.<name>``, and how its layers are made, called and looked into.
+    """A framework: how its layers, which are in ``plait.layers.<name>``, are created, called and inspected.
 
-    What `build` returns is whatever the other methods need: a layer, or a layer with its variables.
+    `build` returns what the other methods take: a layer, or a layer with its variables.
     """
 
     name: str
-    needs: tuple[str, ...]
+    packages: tuple[str, ...]
     """The packages that must be installed; the first is the framework."""
 
-    any_name: ClassVar[bool] = True
-    """Whether an axis may be called ``self``: how Haiku and NNX make a module does not allow it."""
+    allows_axis_self: ClassVar[bool] = True
+    """Whether an axis may be called ``self``; the metaclasses of Haiku and NNX do not allow it."""
 
     def __str__(self) -> str:
         return self.name
 
-    def installed(self) -> bool:
-        return all(importlib.util.find_spec(package) for package in self.needs)
+    def is_installed(self) -> bool:
+        """Whether all packages of the framework are installed."""
+        return all(importlib.util.find_spec(package) for package in self.packages)
 
-    def module(self) -> Any:
-        """The framework."""
-        return quietly(self.needs[0])
+    def import_framework(self) -> Any:
+        """Import and return the module of the framework."""
+        return import_without_warnings(self.packages[0])
 
-    def layers(self) -> Any:
-        """The module with the four layers."""
-        return quietly(f"plait.layers.{self.name}")
+    def import_layers(self) -> Any:
+        """Import and return the module with the four layers."""
+        return import_without_warnings(f"plait.layers.{self.name}")
 
-    def make(self, array: np.ndarray) -> Any:
-        """A tensor of the same elements."""
+    def to_tensor(self, array: np.ndarray) -> Any:
+        """Convert an array to a tensor of the framework."""
         raise NotImplementedError
 
-    def array(self, tensor: Any) -> np.ndarray:
-        """The elements of a tensor, or of a parameter."""
+    def to_numpy(self, tensor: Any) -> np.ndarray:
+        """Convert a tensor or a parameter to an array."""
         return np.asarray(tensor)
 
     def construct(self, /, kind: str, *arguments: Any, **sizes: Any) -> Any:
-        """A layer, as the framework's users make it."""
-        return getattr(self.layers(), kind)(*arguments, **sizes)
+        """Create a layer of this class, as users of the framework do."""
+        return getattr(self.import_layers(), kind)(*arguments, **sizes)
 
     def build(self, /, kind: str, *arguments: Any, example: np.ndarray, seed: int = 0, **sizes: Any) -> Any:
-        """A layer that is ready to be called on tensors like the example, its parameters drawn from this seed."""
+        """Create a layer that can be called on tensors like the example, with parameters drawn from a seed."""
         raise NotImplementedError
 
     def call(self, built: Any, tensor: Any) -> Any:
-        """The result for a tensor, or for a list of tensors."""
+        """Call a layer with a tensor, or with a list of tensors."""
         return built(tensor)
 
     def parameters(self, built: Any) -> dict[str, np.ndarray]:
-        """The parameters by name: ``weight`` and ``bias``, as far as there are any; found as the framework's
-        optimizers find them."""
+        """Return the parameters that the framework's optimizers find, by name: ``weight``, ``bias`` or none."""
         raise NotImplementedError
 
     def gradients(self, built: Any, tensor: Any) -> dict[str, np.ndarray]:
-        """The gradients of the sum of the result, by the names of the parameters."""
+        """Return the gradients of the sum of the result by the names of the parameters."""
         raise NotImplementedError
 
-    def description(self, built: Any) -> str:
-        """What the framework prints of a layer."""
+    def describe(self, built: Any) -> str:
+        """Return the text that the framework prints for a layer."""
         return repr(built)

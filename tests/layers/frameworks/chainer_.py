@@ -6,10 +6,10 @@ from layers.frameworks.base import Framework
 
 
 class Chainer(Framework):
-    def make(self, array):
-        return self.module().Variable(array)
+    def to_tensor(self, array):
+        return self.import_framework().Variable(array)
 
-    def array(self, tensor):
+    def to_numpy(self, tensor):
         return tensor.array
 
     def build(self, /, kind, *arguments, example, seed=0, **sizes):
@@ -21,10 +21,10 @@ class Chainer(Framework):
 
     def gradients(self, built, tensor):
         built.cleargrads()
-        self.module().functions.sum(built(tensor)).backward()
+        self.import_framework().functions.sum(built(tensor)).backward()
         return {parameter.name: parameter.grad for parameter in built.params()}
 
-    def description(self, built):
+    def describe(self, built):
         return str(built)
 
 

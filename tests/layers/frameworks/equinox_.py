@@ -1,9 +1,9 @@
 """Equinox."""
 
-from layers.frameworks.on_jax import Jax
+from layers.frameworks.on_jax import JaxFramework
 
 
-class Equinox(Jax):
+class Equinox(JaxFramework):
     def construct(self, /, kind, *arguments, seed=0, **sizes):
         import jax
 
@@ -16,7 +16,7 @@ class Equinox(Jax):
     def parameters(self, built):
         import jax
 
-        return {path[0].name: self.array(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(built)}
+        return {path[0].name: self.to_numpy(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(built)}
 
     def gradients(self, built, tensor):
         import equinox as eqx

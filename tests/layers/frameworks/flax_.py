@@ -1,9 +1,9 @@
-"""Flax Linen: what is built is a module with its variables."""
+"""Flax Linen; `build` returns a module with its variables."""
 
-from layers.frameworks.on_jax import Jax
+from layers.frameworks.on_jax import JaxFramework
 
 
-class Flax(Jax):
+class Flax(JaxFramework):
     def build(self, /, kind, *arguments, example, seed=0, **sizes):
         import jax
 
@@ -16,16 +16,16 @@ class Flax(Jax):
 
     def parameters(self, built):
         assert built[1].keys() <= {"params"}
-        return {name: self.array(value) for name, value in built[1].get("params", {}).items()}
+        return {name: self.to_numpy(value) for name, value in built[1].get("params", {}).items()}
 
     def gradients(self, built, tensor):
         import jax
 
         module, variables = built
         found = jax.grad(lambda params: module.apply({"params": params}, tensor).sum())(variables["params"])
-        return {name: self.array(value) for name, value in found.items()}
+        return {name: self.to_numpy(value) for name, value in found.items()}
 
-    def description(self, built):
+    def describe(self, built):
         return repr(built[0])
 
 

@@ -1,19 +1,19 @@
-"""MXNet Gluon, with NumPy's arrays and shapes in effect; classic arrays are in tests/layers_by_framework."""
+"""MXNet Gluon with NumPy arrays and shapes; classic arrays are tested in tests/layers_by_framework."""
 
 from layers.frameworks.base import Framework
 
 
 class Gluon(Framework):
-    def make(self, array):
-        mx = self.module()
+    def to_tensor(self, array):
+        mx = self.import_framework()
         mx.npx.set_np()
         return mx.np.array(array, dtype=array.dtype)
 
-    def array(self, tensor):
+    def to_numpy(self, tensor):
         return tensor.asnumpy()
 
     def build(self, /, kind, *arguments, example, seed=0, **sizes):
-        mx = self.module()
+        mx = self.import_framework()
         mx.npx.set_np()
         mx.random.seed(seed)
         block = self.construct(kind, *arguments, **sizes)
@@ -25,7 +25,7 @@ class Gluon(Framework):
         return {name.removeprefix(found.prefix): parameter.data().asnumpy() for name, parameter in found.items()}
 
     def gradients(self, built, tensor):
-        mx = self.module()
+        mx = self.import_framework()
         with mx.autograd.record():
             total = built(tensor).sum()
         total.backward()

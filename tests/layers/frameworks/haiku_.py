@@ -1,13 +1,13 @@
-"""Haiku: what is built is a transformed function with its parameters."""
+"""Haiku; `build` returns a transformed function with its parameters and its description."""
 
-from layers.frameworks.on_jax import Jax
+from layers.frameworks.on_jax import JaxFramework
 
 
-class Haiku(Jax):
-    any_name = False
+class Haiku(JaxFramework):
+    allows_axis_self = False
 
     def construct(self, /, kind, *arguments, **sizes):
-        """Haiku makes a module inside a transformed function only; its constructor is all that is run."""
+        """Return the repr of a module, which Haiku can create inside of a transformed function only."""
         import haiku as hk
         import jax
 
@@ -34,16 +34,16 @@ class Haiku(Jax):
 
     def parameters(self, built):
         assert built[1].keys() <= {"ein_mix"}
-        return {name: self.array(value) for name, value in built[1].get("ein_mix", {}).items()}
+        return {name: self.to_numpy(value) for name, value in built[1].get("ein_mix", {}).items()}
 
     def gradients(self, built, tensor):
         import jax
 
         function, parameters, _ = built
         found = jax.grad(lambda parameters: function.apply(parameters, tensor).sum())(parameters)
-        return {name: self.array(value) for name, value in found["ein_mix"].items()}
+        return {name: self.to_numpy(value) for name, value in found["ein_mix"].items()}
 
-    def description(self, built):
+    def describe(self, built):
         return built[2]
 
 

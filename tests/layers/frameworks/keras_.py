@@ -1,4 +1,4 @@
-"""Keras, on the backend that the process has for good: `tests/layers_by_framework/test_keras.py` starts one each."""
+"""Keras on the backend of the process; `tests/layers_by_framework/test_keras.py` starts a process for each backend."""
 
 import numpy as np
 
@@ -6,12 +6,12 @@ from layers.frameworks.base import Framework
 
 
 class Keras(Framework):
-    def make(self, array):
+    def to_tensor(self, array):
         from keras import ops
 
         return ops.convert_to_tensor(array)
 
-    def array(self, tensor):
+    def to_numpy(self, tensor):
         tensor = getattr(tensor, "value", tensor)
         tensor = tensor.detach() if hasattr(tensor, "detach") else tensor
         return tensor.numpy() if hasattr(tensor, "numpy") else np.array(tensor)
@@ -25,17 +25,17 @@ class Keras(Framework):
         return layer
 
     def parameters(self, built):
-        return {variable.name: self.array(variable) for variable in built.trainable_variables}
+        return {variable.name: self.to_numpy(variable) for variable in built.trainable_variables}
 
     def gradients(self, built, tensor):
         import keras
 
-        found = GRADIENTS[keras.backend.backend()](built, tensor, built.trainable_variables)
+        found = GRADIENT_FUNCTIONS[keras.backend.backend()](built, tensor, built.trainable_variables)
         names = [variable.name for variable in built.trainable_variables]
-        return {name: self.array(gradient) for name, gradient in zip(names, found, strict=True)}
+        return {name: self.to_numpy(gradient) for name, gradient in zip(names, found, strict=True)}
 
 
-def by_tensorflow(layer, tensor, variables):
+def gradients_by_tensorflow(layer, tensor, variables):
     import tensorflow as tf
 
     with tf.GradientTape() as tape:
@@ -43,19 +43,19 @@ def by_tensorflow(layer, tensor, variables):
     return tape.gradient(total, [variable.value for variable in variables])
 
 
-def by_jax(layer, tensor, variables):
+def gradients_by_jax(layer, tensor, variables):
     import jax
 
     values = [variable.value for variable in variables]
     return jax.grad(lambda values: layer.stateless_call(values, [], tensor)[0].sum())(values)
 
 
-def by_torch(layer, tensor, variables):
+def gradients_by_torch(layer, tensor, variables):
     import torch
 
     return torch.autograd.grad(layer(tensor).sum(), [variable.value for variable in variables])
 
 
-GRADIENTS = {"tensorflow": by_tensorflow, "jax": by_jax, "torch": by_torch}
+GRADIENT_FUNCTIONS = {"tensorflow": gradients_by_tensorflow, "jax": gradients_by_jax, "torch": gradients_by_torch}
 
 FRAMEWORK = Keras("keras", ("keras", "tensorflow"))

@@ -4,7 +4,7 @@ from layers.frameworks.base import Framework
 
 
 class MLX(Framework):
-    def make(self, array):
+    def to_tensor(self, array):
         import mlx.core as mx
 
         return mx.array(array)
@@ -18,14 +18,14 @@ class MLX(Framework):
     def parameters(self, built):
         from mlx.utils import tree_flatten
 
-        return {name: self.array(parameter) for name, parameter in tree_flatten(built.trainable_parameters())}
+        return {name: self.to_numpy(parameter) for name, parameter in tree_flatten(built.trainable_parameters())}
 
     def gradients(self, built, tensor):
         from mlx import nn
         from mlx.utils import tree_flatten
 
         _, found = nn.value_and_grad(built, lambda given: built(given).sum())(tensor)
-        return {name: self.array(gradient) for name, gradient in tree_flatten(found)}
+        return {name: self.to_numpy(gradient) for name, gradient in tree_flatten(found)}
 
 
 FRAMEWORK = MLX("mlx", ("mlx",))

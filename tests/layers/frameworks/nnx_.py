@@ -1,10 +1,10 @@
 """Flax NNX."""
 
-from layers.frameworks.on_jax import Jax
+from layers.frameworks.on_jax import JaxFramework
 
 
-class Nnx(Jax):
-    any_name = False
+class Nnx(JaxFramework):
+    allows_axis_self = False
 
     def construct(self, /, kind, *arguments, seed=0, **sizes):
         from flax import nnx
@@ -18,13 +18,13 @@ class Nnx(Jax):
     def parameters(self, built):
         from flax import nnx
 
-        return {name: self.array(value) for name, value in nnx.to_pure_dict(nnx.state(built, nnx.Param)).items()}
+        return {name: self.to_numpy(value) for name, value in nnx.to_pure_dict(nnx.state(built, nnx.Param)).items()}
 
     def gradients(self, built, tensor):
         from flax import nnx
 
         found = nnx.grad(lambda module: module(tensor).sum())(built)
-        return {name: self.array(value) for name, value in nnx.to_pure_dict(found).items()}
+        return {name: self.to_numpy(value) for name, value in nnx.to_pure_dict(found).items()}
 
 
 FRAMEWORK = Nnx("nnx", ("flax",))

@@ -1,14 +1,14 @@
-"""What the frameworks on JAX share: arrays, and gradients by the names of the parameters."""
+"""The base class of the frameworks on JAX."""
 
 from layers.frameworks.base import Framework
 
 
-class Jax(Framework):
-    def make(self, array):
+class JaxFramework(Framework):
+    def to_tensor(self, array):
         import jax.numpy as jnp
 
         return jnp.asarray(array)
 
     def example(self, example):
-        """Tensors like the example, or a list of them."""
-        return [self.make(x) for x in example] if isinstance(example, list) else self.make(example)
+        """Convert the example, an array or a list of arrays, to JAX."""
+        return [self.to_tensor(x) for x in example] if isinstance(example, list) else self.to_tensor(example)

@@ -4,15 +4,15 @@ from layers.frameworks.base import Framework
 
 
 class Paddle(Framework):
-    def make(self, array):
-        return self.module().to_tensor(array)
+    def to_tensor(self, array):
+        return self.import_framework().to_tensor(array)
 
     def build(self, /, kind, *arguments, example, seed=0, **sizes):
-        self.module().seed(seed)
+        self.import_framework().seed(seed)
         return self.construct(kind, *arguments, **sizes)
 
     def parameters(self, built):
-        return {name: self.array(parameter) for name, parameter in built.named_parameters()}
+        return {name: self.to_numpy(parameter) for name, parameter in built.named_parameters()}
 
     def gradients(self, built, tensor):
         built.clear_gradients()

@@ -1,4 +1,4 @@
-"""TensorFlow: its layers are those of Keras, and what they learn is looked for by a ``tf.Module`` that holds them."""
+"""TensorFlow; `build` returns a ``tf.Module`` that contains the layer, and collects its variables."""
 
 import numpy as np
 
@@ -6,12 +6,12 @@ from layers.frameworks.base import Framework
 
 
 class TensorFlow(Framework):
-    def make(self, array):
+    def to_tensor(self, array):
         import tensorflow as tf
 
         return tf.constant(array)
 
-    def array(self, tensor):
+    def to_numpy(self, tensor):
         return tensor.numpy()
 
     def build(self, /, kind, *arguments, example, seed=0, **sizes):
@@ -26,7 +26,7 @@ class TensorFlow(Framework):
         return built.layer(tensor)
 
     def parameters(self, built):
-        return {name_of(variable): self.array(variable) for variable in built.trainable_variables}
+        return {short_name(variable): self.to_numpy(variable) for variable in built.trainable_variables}
 
     def gradients(self, built, tensor):
         import tensorflow as tf
@@ -35,14 +35,14 @@ class TensorFlow(Framework):
             total = tf.reduce_sum(built.layer(tensor))
         variables = built.trainable_variables
         found = tape.gradient(total, variables)
-        return {name_of(variable): np.asarray(one) for variable, one in zip(variables, found, strict=True)}
+        return {short_name(variable): np.asarray(one) for variable, one in zip(variables, found, strict=True)}
 
-    def description(self, built):
+    def describe(self, built):
         return repr(built.layer)
 
 
-def name_of(variable):
-    """``weight`` of ``ein_mix/weight:0``."""
+def short_name(variable):
+    """Return the last part of a variable's name, such as ``weight`` of ``ein_mix/weight:0``."""
     return variable.name.rpartition("/")[2].partition(":")[0]
 
 

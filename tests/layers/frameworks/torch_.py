@@ -4,12 +4,12 @@ from layers.frameworks.base import Framework
 
 
 class Torch(Framework):
-    def make(self, array):
+    def to_tensor(self, array):
         import torch
 
         return torch.tensor(array)
 
-    def array(self, tensor):
+    def to_numpy(self, tensor):
         return tensor.detach().numpy()
 
     def build(self, /, kind, *arguments, example, seed=0, **sizes):
@@ -19,7 +19,7 @@ class Torch(Framework):
         return self.construct(kind, *arguments, **sizes)
 
     def parameters(self, built):
-        return {name: self.array(parameter) for name, parameter in built.named_parameters()}
+        return {name: self.to_numpy(parameter) for name, parameter in built.named_parameters()}
 
     def gradients(self, built, tensor):
         built.zero_grad()
