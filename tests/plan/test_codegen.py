@@ -270,7 +270,7 @@ def test_errors_of_source():
     with pytest.raises(plait.AxisError, match=r"PLT209.*has no reduction"):
         swap.source("numpy", 2, reduction="sum")
     for reduction in (None, len):
-        with pytest.raises(plait.AxisError, match=r"PLT209.*by its name"):
+        with pytest.raises(plait.AxisError, match=r"PLT209.*needs the name of a reduction"):
             to_pattern("a b -> b").source("numpy", 2, reduction=reduction)
     with pytest.raises(plait.AxisError, match=r"PLT209.*median"):
         to_pattern("a b -> b").source("numpy", 2, reduction="median")
