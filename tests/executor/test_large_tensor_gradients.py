@@ -31,7 +31,7 @@ PATTERN, POOL = "b c (h 2) (w 2) -> b c h w", (3, 5)
 
 @st.composite
 def gradient_cases(draw):
-    """A tensor in an order of memory, with gaps and ties and what is special, the axes to reduce, and a gradient."""
+    """A tensor with any strides and many ties and special values, the axes to reduce, and a gradient."""
     shape = draw(st.lists(st.sampled_from((1, 2, 2, 3, 4, 5, 7, 40)), min_size=2, max_size=5))
     axes = sorted(draw(st.sets(st.sampled_from(range(len(shape))), min_size=1, max_size=len(shape) - 1)))
     dtype = draw(st.sampled_from(DTYPES))
@@ -52,40 +52,44 @@ def gradient_cases(draw):
 
 
 def keep_axes_pattern(x, axes):
+    """Return the pattern that reduces these axes."""
     names = [f"a{place}" for place in range(x.dim())]
     return f"{' '.join(names)} -> {' '.join([name for place, name in enumerate(names) if place not in axes])}"
 
 
-def assert_identical(one, other):
-    assert one.dtype == other.dtype
-    torch.testing.assert_close(one, other, rtol=0, atol=0, equal_nan=True)
-    if not one.is_complex():
-        assert torch.equal(one.signbit() & ~one.isnan(), other.signbit() & ~other.isnan())
+def assert_identical(actual, expected):
+    """Check that two tensors are equal bit for bit, except for NaN."""
+    assert actual.dtype == expected.dtype
+    torch.testing.assert_close(actual, expected, rtol=0, atol=0, equal_nan=True)
+    if not actual.is_complex():
+        assert torch.equal(actual.signbit() & ~actual.isnan(), expected.signbit() & ~expected.isnan())
 
 
 def autograd_node_names(result):
-    """The names of what is recorded, back to the tensor."""
-    found, node = [], result.grad_fn
+    """Return the names of the autograd nodes from the result back to the tensor."""
+    names, node = [], result.grad_fn
     while node is not None:
-        found.append(node.name().rsplit(".", 1)[-1])
+        names.append(node.name().rsplit(".", 1)[-1])
         node = node.next_functions[0][0] if node.next_functions else None
-    return found
+    return names
 
 
 @contextmanager
 def pool_by_two(name):
-    """A function that pools small tensors in several calls."""
+    """Yield a function that pools small tensors by a schedule with several calls."""
     with schedule_all_tensors(CHEAP):
         yield lambda x: plait.reduce(x, PATTERN, name)
 
 
 def pool_with_torch(x, name):
+    """Pool by two with one call of PyTorch."""
     return REDUCTIONS[name](x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)), POOL)
 
 
-def random_image(seed=0, dtype=torch.float64, most=4):
+def random_image(seed=0, dtype=torch.float64, upper_bound=4):
+    """Return a small random image that requires a gradient."""
     torch.manual_seed(seed)
-    return torch.randint(0, most, (2, 3, 4, 6)).to(dtype).requires_grad_()
+    return torch.randint(0, upper_bound, (2, 3, 4, 6)).to(dtype).requires_grad_()
 
 
 @settings(max_examples=300, deadline=None)
@@ -134,10 +138,12 @@ def test_retained_graph_accumulates_gradients(name):
 
 
 def _change_input_in_place(x, result):
+    """Change the input in place."""
     x.detach().add_(1)
 
 
 def _change_result_in_place(x, result):
+    """Change the result in place."""
     result.add_(1)
 
 
@@ -293,7 +299,7 @@ def test_empty_and_expanded_tensors(name):
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_more_ties_than_half_precision_can_count(dtype):
-    """A half counts to 2048, or to 256; so it is widened before."""
+    """``float16`` counts to 2048 and ``bfloat16`` to 256, so ties are counted in a wider type."""
     torch.manual_seed(0)
     x = (torch.rand(63, 4, 61, 3) < 0.9).to(dtype).requires_grad_()
     with schedule_all_tensors(CHEAP._replace(reduce_row_overhead=1000, reduce_element=1000)):  # tree reductions

@@ -86,7 +86,7 @@ def test_all_reduction_schedules_give_the_same_result(case, name, costs):
     with schedule_all_tensors(costs), np.errstate(all="ignore"):
         found = plait.reduce(array, pattern, name)
     assert found.dtype == expected.dtype
-    rounded = 2e-7 if (name, array.dtype.kind) == ("mean", "c") else 0  # NumPy's quotient of a scalar is another one
+    rounded = 2e-7 if (name, array.dtype.kind) == ("mean", "c") else 0  # NumPy divides a scalar in another way
     np.testing.assert_allclose(found.ravel(), expected.ravel(), rtol=rounded)
     if name in ("sum", "mean") and array.dtype.kind == "f":
         np.testing.assert_array_equal(np.signbit(found.ravel()), np.signbit(expected.ravel()))
@@ -130,7 +130,7 @@ def test_all_two_pass_schedules_give_the_same_result(case, name, costs):
 @pytest.mark.parametrize("pattern", ["b c h -> b", "b c h -> c", "b c h -> h", "b c h ->", "b c h -> b h c"])
 @pytest.mark.parametrize("special", [*SPECIAL_VALUES[:3], "all -inf", "stretched", "backwards"])
 def test_two_pass_reduction_of_special_values(name, pattern, special):
-    """Warnings are errors here: there is one where one call has one, and none where it has none."""
+    """Warnings are errors here; a schedule warns exactly when one NumPy call does."""
     x = np.random.default_rng(5).standard_normal((16, 32, 4096)).astype(np.float32)
     if special == "all -inf":
         x[...] = -np.inf
@@ -174,7 +174,7 @@ def test_logsumexp_does_not_warn_of_overflow():
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 64, 100])
 def test_combine_pairwise_depth_is_logarithmic(count):
-    """A term goes through as many additions as there are levels."""
+    """Each term takes part in at most as many additions as there are levels."""
     depth, number = combine_pairwise(((0, 1) for _ in range(count)), lambda a, b: (max(a[0], b[0]) + 1, a[1] + b[1]))
     assert (depth, number) == ((count - 1).bit_length(), count)
 
@@ -208,7 +208,7 @@ def test_all_copy_schedules_give_the_same_result(case, costs):
 
 
 def test_every_technique_is_used():
-    """Otherwise the tests above would say nothing about it."""
+    """Without this, the tests above might not cover a technique."""
     taken = set()
 
     def keep(found):
@@ -236,9 +236,10 @@ def test_every_technique_is_used():
     assert taken == {*REASONS}
 
 
-def _write_blocks_in_reverse(whole, way, left):
-    carried = blockwise(whole, way, left)
-    return lambda tensor, out: carried(tensor, out[::-1])
+def _write_blocks_in_reverse(reduce_into, schedule, kept_loops):
+    """Return a `blockwise` function that writes the blocks in reverse order."""
+    run = blockwise(reduce_into, schedule, kept_loops)
+    return lambda tensor, out: run(tensor, out[::-1])
 
 
 MUTATIONS = {
@@ -268,7 +269,7 @@ def test_all_reduction_schedules_of_torch_tensors(name, dtype):
     if name == "mean" and "float" not in dtype:
         pytest.skip(f"{name} is not defined on {dtype}")
 
-    most = 1 if name == "prod" else 2  # so that nothing is rounded
+    most = 1 if name == "prod" else 2  # so that results are exact
 
     @settings(max_examples=25)
     @given(reduce_cases(), cost_models())
@@ -328,7 +329,7 @@ def test_explain_prints_why_there_is_one_call():
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # in torch's own import
 @pytest.mark.parametrize("name", ["max", "sum", "mean"])
 def test_torch_func_transforms_use_one_call(name):
-    """Memory that is filled could not be seen through; a dual number, a batch, and what a tracer follows."""
+    """Forward-mode gradients, ``vmap`` and tracers do not support writes into new memory."""
     torch = pytest.importorskip("torch")
     pattern, x = "b c (h 2) (w 2) -> b c h w", torch.rand(2, 3, 32, 32)
     expected = plait.reduce(x, pattern, name)
@@ -348,7 +349,7 @@ def test_torch_func_transforms_use_one_call(name):
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
 @pytest.mark.parametrize("special", SPECIAL_VALUES[:3])
 def test_infinite_values_stay_in_their_row(monkeypatch, dtype, special):
-    """A product with ones would make NaN of a part of a complex infinity."""
+    """A product with a vector of ones would make NaN of complex infinities."""
     monkeypatch.setenv("PLAIT_KERNELS", "off")
     x = np.ones((64, 64, 64), dtype)
     x[1, 2, 3] = special
@@ -362,7 +363,7 @@ def test_infinite_values_stay_in_their_row(monkeypatch, dtype, special):
 
 
 def test_explain_of_a_shape_matches_that_of_an_array():
-    """A reduction that rounds is one call up to more elements than one that does not."""
+    """Reductions that round have schedules from a larger number of elements."""
     for pattern, name, shape in (("a b -> a", "sum", (1024, 4)), ("a b -> a", "max", (128, 4))):
         array = np.zeros(shape, "f4")
         of_shape = str(plait.explain(pattern, shape, reduction=name))

@@ -79,12 +79,12 @@ def test_all_path_optimizers_give_the_same_result(how):
     tensors = [rng.normal(size=(3, 3)) for _ in range(7)]
     pattern = ", ".join(f"a{n} a{n + 1}" for n in range(7)) + " -> a0 a7"
     with warnings.catch_warnings(), plait.options(contract=how):
-        warnings.simplefilter("ignore")  # what cotengra misses
+        warnings.simplefilter("ignore")  # about optional packages that cotengra misses
         np.testing.assert_allclose(plait.einsum(*tensors, pattern), np.linalg.multi_dot(tensors), rtol=1e-12)
 
 
 def test_memory_limit(contraction_paths):
-    outer = "i, j, i j -> i"  # i and j first would make 10 000 elements
+    outer = "i, j, i j -> i"  # contracting i and j first would make 10 000 elements
     x, y = np.ones(100), np.ones((100, 100))
     with plait.options(contract="optimal", memory_limit=100):
         np.testing.assert_array_equal(plait.einsum(x, x, y, outer), y @ x * x)
@@ -120,6 +120,7 @@ def test_options_object_can_be_entered_repeatedly():
 
 
 def is_strict():
+    """Whether einsum is strict in the current context."""
     try:
         plait.einsum(A, "i j -> i")
     except plait.AxisError:
@@ -248,7 +249,7 @@ def test_jax_arguments_raise_for_other_frameworks():
 
 
 def test_explicit_path_with_unknown_shapes():
-    """Where sizes are symbols, a path that is given is taken, and its meetings are the framework's einsum."""
+    """With symbolic sizes an explicit path is used, and each pair is one call of the framework's einsum."""
     torch = pytest.importorskip("torch")
 
     def call(x, y, z):
@@ -260,10 +261,11 @@ def test_explicit_path_with_unknown_shapes():
     torch.testing.assert_close(traced(*map(torch.tensor, (A, B, C))).numpy(), A @ B @ C)
 
 
-# what a call keeps, and takes
+# Memory
 
 
 def peak_memory(call):
+    """Return the largest number of bytes that a call allocates."""
     call()
     gc.collect()
     tracemalloc.start()
@@ -286,14 +288,14 @@ def peak_memory(call):
     ],
 )
 def test_einsum_peak_memory(equation, shapes):
-    """Copies of operands and intermediate results are avoided here altogether."""
+    """These equations need no copies of operands and no intermediate results."""
     tensors = [np.ones(shape, np.float32) for shape in shapes]
     most, result = peak_memory(lambda: plait.einsum(equation, *tensors))
-    assert most <= result + 16_384  # objects of Python, and what NumPy buffers
+    assert most <= result + 16_384  # for Python objects and NumPy buffers
 
 
 def test_intermediate_results_are_freed():
-    """A chain of squares: two of them at a time, however long the chain."""
+    """A chain of square matrices needs the memory of two intermediate results, for any length."""
     square = np.eye(200, dtype=np.float32)
     pattern = ", ".join(f"a{n} a{n + 1}" for n in range(12)) + " -> a0 a12"
     with plait.options(contract=[(0, 1)] + [(0, 10 - n) for n in range(10)]):

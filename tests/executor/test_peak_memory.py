@@ -43,7 +43,7 @@ COPY_PATTERNS = {
 
 @pytest.fixture(autouse=True)
 def _no_kernels(monkeypatch):
-    """Otherwise memory would be traced that the thread takes which imports Numba."""
+    """Turn kernels off, because the thread that imports Numba would allocate memory too."""
     monkeypatch.setenv("PLAIT_KERNELS", "off")
     plait.cache_clear()
 

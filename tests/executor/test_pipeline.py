@@ -21,10 +21,11 @@ from pipelines import assert_same, compose_all, counting_array, to_pattern  # no
 
 
 def fused_segments(composed, *shapes, operation="rearrange", reduction=""):
+    """Return the segments of a pipeline for tensors of these shapes."""
     return fuse_stages_for_shapes(operation, composed._stages, shapes, reduction).segments
 
 
-# One plan
+# Fusion
 
 
 def test_inverse_stages_fuse_to_the_identity():
@@ -72,7 +73,7 @@ FUSED_CASES = [
 
 
 def read_stages(text):
-    """A composition as it is written in the table."""
+    """Return the pipeline for a text with ``>>`` between the patterns."""
     return compose_all(
         [
             to_pattern(re.sub(r":\d+", "", part), **{n: int(s) for n, s in re.findall(r"(\w+):(\d+)", part)})
@@ -204,7 +205,7 @@ def test_fusion_avoids_the_memory_of_a_rearranged_copy(first, pool, product):
 
 
 def peak_memory(call):
-    """The most memory that a call asks for at a time, in bytes."""
+    """Return the largest number of bytes that a call allocates."""
     gc.collect()
     tracemalloc.start()
     try:
@@ -228,7 +229,7 @@ def test_pipeline_view_where_one_stage_alone_would_copy():
         composed.view([x[0], x[1]])
 
 
-# As an object
+# The methods of a pipeline
 
 
 def test_equality_and_hash_of_pipelines():
@@ -362,7 +363,7 @@ def test_typo_warning_names_one_stage():
         (to_pattern("b d -> d b") >> to_pattern("head b, b heads -> heads")).einsum(x, y)
 
 
-# Mistakes
+# Error messages
 
 
 X = counting_array(2, 12, 5)

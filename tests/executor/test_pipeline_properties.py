@@ -14,7 +14,7 @@ from pipelines import assert_same, compose_all, counting_array, pattern_chains, 
 
 
 def run_stages_separately(operations, patterns, x, *more):
-    """The result by plait's functions, each of which is told the operation."""
+    """Return the result of one call of plait's functions for each pattern."""
     for operation, pattern in zip(operations, patterns, strict=True):
         x = getattr(plait, operation)(x, pattern.text, *(more if operation == "reduce" else ()), **pattern.sizes)
     return x

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import plait
-from kernels.views import ready
+from kernels.array_layouts import compile_kernel
 from plait._executor.large.kernels import choose_faster_by_timing
 from plait.backends.registry import backend_for_type
 
@@ -30,11 +30,11 @@ REDUCTION_AND_SIZES_BY_PATTERN = {
 @contextmanager
 def kernels_for_all_arrays():
     """Use kernels for arrays of any size, compiled at once."""
-    plait.cache_clear()  # which forgets the backends too
+    plait.cache_clear()  # it also clears the cached backends
     backend = backend_for_type(np.ndarray)
     kept = backend.large_tensors
     ops = kept.load()
-    by_kernels = ops._replace(min_kernel_elements=1, build_kernel=lambda *task: ready(ops.build_kernel(*task)))
+    by_kernels = ops._replace(min_kernel_elements=1, build_kernel=lambda *task: compile_kernel(ops.build_kernel(*task)))
     backend.large_tensors = kept._replace(
         load=lambda: by_kernels, min_elements=1, min_elements_rounding=1, eager_elements=1
     )
@@ -46,6 +46,7 @@ def kernels_for_all_arrays():
 
 
 def call_plait(array, pattern):
+    """Call the operation of this pattern."""
     name, sizes = REDUCTION_AND_SIZES_BY_PATTERN[pattern]
     if name == "repeat":
         return plait.repeat(array, pattern, **sizes)
@@ -69,7 +70,7 @@ def test_call_with_a_kernel_equals_numpy(pattern, layout):
 
 @pytest.mark.parametrize("pattern", REDUCTION_AND_SIZES_BY_PATTERN)
 def test_kernel_is_used_for_its_own_layout_only(pattern):
-    """The cache of calls knows shapes, and a kernel strides."""
+    """The cache of calls knows shapes only, but a kernel is compiled for strides."""
     array = np.random.default_rng(3).integers(-9, 9, (4, 4, 8, 8)).astype(np.float32)
     turned = np.ascontiguousarray(array.transpose(3, 2, 1, 0)).transpose(3, 2, 1, 0)
     expected = call_plait(array, pattern)
@@ -94,11 +95,11 @@ def test_second_call_requests_the_kernel():
 
 @pytest.mark.parametrize("kernel_is_faster", [True, False])
 def test_faster_of_kernel_and_fallback_is_kept(kernel_is_faster):
-    """By the clock, in the first calls of both, once the kernel is ready, which the second call asks for."""
+    """Both are timed in their first calls after the kernel is compiled."""
     now, made = [0.0], []
 
     class Filler:
-        ready = None
+        compile_kernel = None
 
         def start(self):
             made.append("asked")

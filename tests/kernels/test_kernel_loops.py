@@ -12,25 +12,26 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kernels.views import layouts, view
+from kernels.array_layouts import array_with_layout, layouts
 from plait.backends.kernels.copying import ALONG_A, ALONG_B, BLOCKS, DEAL, ROWS, WEAVE, copy_plan
 from plait.backends.kernels.reducing import FOLDED, INNER, OUTER, reduce_plan
 
 
 def visited_offsets(loops, columns):
-    """Where each iteration stands."""
+    """Return the memory offset of each iteration."""
     for turns in product(*(range(loop[0]) for loop in loops)):
         yield [sum(turn * loop[1 + axis] for turn, loop in zip(turns, loops, strict=True)) for axis in range(columns)]
 
 
 def memory_address(array):
+    """Return the address of the first element."""
     return array.__array_interface__["data"][0]
 
 
 @given(layout=layouts(5), order=st.randoms())
 @settings(max_examples=30)
 def test_copy_loops_visit_every_element_once(layout, order):
-    source = view(np.arange(4000, dtype="i4"), layout)
+    source = array_with_layout(np.arange(4000, dtype="i4"), layout)
     axes = [*range(source.ndim)]
     order.shuffle(axes)
     out = np.zeros([source.shape[axis] for axis in axes], "i4").transpose(np.argsort(axes))
@@ -58,7 +59,7 @@ def test_copy_loops_visit_every_element_once(layout, order):
 @example(layout=([7, 2, 3], [0, 2, 1], [1, 2, 1], [0, 0, 0]), reduced=1, room=64)  # a stack of what is kept inside
 @settings(max_examples=100)
 def test_reduction_loops_visit_every_element_once(layout, reduced, room):
-    source = view(np.arange(4000, dtype="i4"), layout)
+    source = array_with_layout(np.arange(4000, dtype="i4"), layout)
     kept = max(source.ndim - reduced, 0)
     out = np.zeros(source.shape[:kept], "i4")
     plan = reduce_plan(source.shape, source.strides, out.strides, 4, room)

@@ -10,7 +10,7 @@ pytest.importorskip("numba")
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels.views import NUMBERS, fill, layouts, random_values, view
+from kernels.array_layouts import NUMERIC_DTYPES, array_with_layout, layouts, random_values, run_kernel
 from plait.backends.kernels import filling, why_not
 
 UFUNCS = {
@@ -24,13 +24,14 @@ UFUNCS = {
 VECTORIZED_CASES = [("max", "float32"), ("sum", "float32"), ("sum", "float64"), ("sum", "int8"), ("max", "float16")]
 FLOAT_DTYPES = ("float16", "float32", "float64", "complex64", "complex128")
 ALL_CASES = [
-    *((name, dtype) for name in UFUNCS for dtype in NUMBERS),
+    *((name, dtype) for name in UFUNCS for dtype in NUMERIC_DTYPES),
     *(("mean", dtype) for dtype in FLOAT_DTYPES),
     *((name, dtype) for name in ("min", "max") for dtype in ("M8[s]", "m8[ns]")),
 ]
 
 
 def reduce_with_numpy(name, source, reduced):
+    """Reduce the last dimensions with NumPy."""
     axes = tuple(range(source.ndim - reduced, source.ndim))
     with np.errstate(all="ignore"):
         if name in UFUNCS and not (name in ("sum", "prod") and source.dtype.kind in "fc"):
@@ -43,6 +44,7 @@ def reduce_with_numpy(name, source, reduced):
 
 
 def assert_same(name, mine, theirs, source):
+    """Check that two results are equal, or close where the order of additions differs."""
     if name not in ("sum", "prod", "mean") or source.dtype.kind in "biu":
         np.testing.assert_array_equal(mine, theirs)
         return
@@ -59,10 +61,11 @@ def assert_same(name, mine, theirs, source):
 
 
 def assert_reduction_equals_numpy(name, dtype, layout, reduced, seed):
-    source = view(random_values(dtype, seed), layout)
+    """Check that the kernel gives the result of NumPy for an array of random values."""
+    source = array_with_layout(random_values(dtype, seed), layout)
     reduced = min(reduced, source.ndim)
     if reduced:
-        assert_same(name, fill(name, source, reduced), reduce_with_numpy(name, source, reduced), source)
+        assert_same(name, run_kernel(name, source, reduced), reduce_with_numpy(name, source, reduced), source)
 
 
 @pytest.mark.parametrize(("name", "dtype"), VECTORIZED_CASES)
@@ -78,7 +81,7 @@ def test_reduction_of_any_layout(name, dtype, layout, reduced, seed):
 def test_pooling_of_images(name, dtype, channels, side):
     values = np.resize(random_values(dtype, side), (2, 2, side, 70, side, channels))
     source = values.transpose(0, 1, 3, 5, 2, 4)
-    assert_same(name, fill(name, source, 2), reduce_with_numpy(name, source, 2), source)
+    assert_same(name, run_kernel(name, source, 2), reduce_with_numpy(name, source, 2), source)
 
 
 @pytest.mark.slow
@@ -93,7 +96,7 @@ def test_every_reduction_of_every_dtype(name, dtype, layout, reduced, seed):
 def test_half_precision_results_are_bit_identical(name):
     source = np.ones((3, 40), "f2")
     source[0, 7], source[1, 8] = np.nan, -np.inf
-    np.testing.assert_array_equal(fill(name, source, 1).view("u2"), UFUNCS[name].reduce(source, 1).view("u2"))
+    np.testing.assert_array_equal(run_kernel(name, source, 1).view("u2"), UFUNCS[name].reduce(source, 1).view("u2"))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("numba")
 
-from kernels.views import fill
+from kernels.array_layouts import run_kernel
 from plait.backends.kernels import set_threads, threads
 from plait.backends.kernels.lanes import lost
 from plait.backends.kernels.threads import shared
@@ -31,7 +31,7 @@ HARD_SUMS = {
 def test_kernel_sum_is_as_accurate_as_numpy(values, dtype, columns):
     source = np.stack([HARD_SUMS[values](100_001)] * columns, 1).astype(dtype).T
     exact = math.fsum(source[0].tolist())
-    error = abs(float(fill("sum", source, 1)[0]) - exact)
+    error = abs(float(run_kernel("sum", source, 1)[0]) - exact)
     theirs = abs(float(np.add.reduce(np.ascontiguousarray(source), 1)[0]) - exact)
     last = float(np.spacing(np.asarray(abs(exact), dtype)))
     assert error <= max(theirs, last)
@@ -42,8 +42,8 @@ def test_kernel_sum_is_as_accurate_as_numpy(values, dtype, columns):
 def test_sum_across_vector_lanes(length, inner):
     random = np.random.default_rng(length)
     source = random.standard_normal((200, length, inner)) * 10.0 ** random.integers(-9, 9, (200, length, inner))
-    source[:, -1] -= source[:, :-1].sum(1)  # so that what rounding took is all that is left
-    found = fill("sum", source.transpose(0, 2, 1), 1)
+    source[:, -1] -= source[:, :-1].sum(1)  # so that the sum consists of rounding errors
+    found = run_kernel("sum", source.transpose(0, 2, 1), 1)
     exact = [[math.fsum(row.tolist()) for row in rows.T] for rows in source]
     np.testing.assert_allclose(found, exact, rtol=1e-9)
 
@@ -68,18 +68,19 @@ def test_all_threads_finish_after_an_error():
 
 def test_sums_of_zeros_and_infinities():
     minus = np.full((3, 40), -0.0)
-    assert np.signbit(fill("sum", minus, 1)).all()
+    assert np.signbit(run_kernel("sum", minus, 1)).all()
     source = np.array([[np.inf, 1.0], [-np.inf, np.inf], [np.nan, 1.0], [1e308, 1e308]])
-    assert repr(fill("sum", source, 1).tolist()) == "[inf, nan, nan, inf]"
+    assert repr(run_kernel("sum", source, 1).tolist()) == "[inf, nan, nan, inf]"
 
 
 def test_mean_is_rounded_once():
     source = np.full((2, 3), 0.1, "f4")
-    assert fill("mean", source, 1).tolist() == [float(np.float32(0.1))] * 2
+    assert run_kernel("mean", source, 1).tolist() == [float(np.float32(0.1))] * 2
 
 
 @pytest.fixture
 def _restore_threads():
+    """Restore the default number of threads after a test."""
     yield
     set_threads(None)
 
@@ -92,7 +93,7 @@ def test_result_is_independent_of_threads(name):
     for count in (1, 2, 3):
         set_threads(count)
         assert threads() == count
-        results.append(fill(name, source.transpose(0, 2, 1), 0 if name is None else 1).tobytes())
+        results.append(run_kernel(name, source.transpose(0, 2, 1), 0 if name is None else 1).tobytes())
     assert len({*results}) == 1
 
 

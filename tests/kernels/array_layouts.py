@@ -1,4 +1,4 @@
-"""Arrays as programs have them: cut, flipped, repeated and transposed; and kernels made ready here and now."""
+"""Arrays of random memory layouts (strided, reversed, broadcast, transposed), and kernels compiled in this process."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from hypothesis import strategies as st
 
 from plait.backends.kernels import filling
 
-NUMBERS = (
+NUMERIC_DTYPES = (
     *("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"),
     *("float16", "float32", "float64", "complex64", "complex128"),
 )
-COPIED = (*NUMBERS, "longdouble", "S3", "U3", "V12", ">f4", "M8[s]", "i4,f8,S3")
+COPY_DTYPES = (*NUMERIC_DTYPES, "longdouble", "S3", "U3", "V12", ">f4", "M8[s]", "i4,f8,S3")
 
 
 @st.composite
 def layouts(draw, longest=7):
-    """The shape of a base, and what is done to it: order, steps, starts, signs, repeats."""
+    """The base shape, order of dimensions, steps and repeats of an array."""
     rank = draw(st.integers(0, 6))
     shape = draw(st.lists(st.integers(1, longest), min_size=rank, max_size=rank))
     if rank and draw(st.booleans()):  # one dimension long enough for vectors, blocks of lanes and tiles
@@ -27,11 +27,11 @@ def layouts(draw, longest=7):
     return shape, order, steps, repeats
 
 
-def view(values, layout):
-    """An array of that layout, whose elements are those of the given array, again and again."""
+def array_with_layout(values, layout):
+    """Return an array of that layout, filled with the values again and again."""
     shape, order, steps, repeats = layout
     count = int(np.prod([size * abs(step) for size, step in zip(shape, steps, strict=True)])) if shape else 1
-    base = np.resize(values, count + 1)[1:]  # not where an allocator would put it
+    base = np.resize(values, count + 1)[1:]  # an address that is not aligned
     base = base.reshape([size * abs(step) for size, step in zip(shape, steps, strict=True)])
     base = base[tuple(slice(None, None, step) for step in steps)].transpose(order)
     for axis, repeat in enumerate(repeats):
@@ -41,7 +41,7 @@ def view(values, layout):
 
 
 def random_values(dtype, seed, count=4000):
-    """Numbers of every size, and among them what is no number, or two zeros."""
+    """Return numbers of all magnitudes, with NaN, infinities and both zeros among them."""
     random = np.random.default_rng(seed)
     dtype = np.dtype(dtype)
     if dtype.kind == "f":
@@ -50,34 +50,37 @@ def random_values(dtype, seed, count=4000):
         rare = random.random(count) < random.choice([0, 0.01, 0.5])
         return np.where(rare, special, values).astype(dtype)
     if dtype.kind == "c":
-        return np.exp(6j * random.random(count)).astype(dtype)  # products stay in range
+        return np.exp(6j * random.random(count)).astype(dtype)  # of magnitude 1, so that products do not overflow
     if dtype.kind == "b":
         return random.random(count) < random.random()
     raw = np.frombuffer(random.bytes(count * dtype.itemsize), dtype)
     return raw.view("i8").view(dtype) if dtype.kind in "mM" else raw
 
 
-def ready(filler):
-    """The filler, with a kernel; the first time it is compiled, here."""
+def compile_kernel(filler):
+    """Compile the kernel of a filler in this process, and return the filler."""
     if filler.ready is None:
-        from plait.backends.kernels.compiling import compiled  # the plans are looked at without Numba, too
+        from plait.backends.kernels.compiling import (
+            compiled,  # imported here, because the tests of loops run without Numba
+        )
 
         filler._kernel.arrived(compiled(filler.key))
     return filler
 
 
-def fill(name, source, reduced=0, out=None):
-    """What the kernel makes of an array."""
+def run_kernel(name, source, reduced=0, out=None):
+    """Return the result of a kernel for an array."""
     kept = source.shape[: source.ndim - reduced]
     if out is None:
         out = np.zeros(kept, result_type(name, source.dtype))
     filler = filling(name, source.shape, source.strides, reduced, out.strides, source.dtype)
     assert filler is not None
-    ready(filler)(source, out)
+    compile_kernel(filler)(source, out)
     return out
 
 
 def result_type(name, dtype):
+    """Return the dtype of the result of a reduction."""
     if name in ("any", "all"):
         return np.dtype(bool)
     if name in ("sum", "prod"):
