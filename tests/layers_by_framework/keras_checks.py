@@ -1,4 +1,4 @@
-"""What `test_keras` runs once for each backend of Keras, which a process chooses when it starts."""
+"""Tests of Keras layers, which `test_keras` runs in a new process for each backend of Keras."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def random_array(*shape, seed=0):
 
 
 def to_numpy(tensor):
-    """The elements of a tensor, a variable, or what `predict` returns."""
+    """Convert a tensor, a variable or a result of ``predict`` to an array."""
     tensor = getattr(tensor, "value", tensor)
     if isinstance(tensor, (list, float)):
         return np.array(tensor)
@@ -46,13 +46,13 @@ def assert_near(actual, expected, rtol=1e-5, atol=1e-6):
 
 @keras.saving.register_keras_serializable(package="checks")
 def value_range(tensor, axes):
-    """A reduction in Keras' own functions."""
+    """A callable reduction by functions of Keras."""
     return ops.max(tensor, axes) - ops.min(tensor, axes)
 
 
 @keras.saving.register_keras_serializable(package="checks")
 def backend_max(tensor, axes):
-    """A reduction in the functions of the backend alone."""
+    """A callable reduction by functions of the backend."""
     if BACKEND == "tensorflow":
         import tensorflow as tf
 
@@ -149,7 +149,7 @@ def test_compute_output_spec_has_the_dtype_of_the_result(kind, given, dtype):
 @pytest.mark.parametrize("unknown", [(None, 6), (None, None), (4, None)])
 @pytest.mark.parametrize("reduction", [value_range, backend_max])
 def test_callable_reduction_with_unknown_lengths(reduction, unknown):
-    """It sees what the pattern leaves of the tensor, which no size that stands for another would divide."""
+    """The reduction is called with a symbolic tensor whose unknown lengths are not replaced by numbers."""
     x = keras.Input(batch_shape=unknown)
     model = keras.Model(x, Reduce("(b 2) (c p) -> b p", reduction, p=3)(x))
     assert model.output_shape == ({4: 2}.get(unknown[0]), 3)
@@ -233,7 +233,7 @@ np.testing.assert_allclose(result, np.load(sys.argv[1] + "/y.npy"), rtol=1e-5, a
 
 @pytest.mark.skipif(BACKEND == "jax", reason="it loads what PyTorch has saved, and need not be loaded itself")
 def test_new_process_loads_a_model_on_another_backend(tmp_path):
-    """It has to import the layers, and nothing else: what a file may name is for the process to say, not for it."""
+    """The process has to import the layers, and nothing else."""
     x = keras.Input((8, 8, 1))
     hidden = keras.layers.Conv2D(4, 3, padding="same")(x)
     pooled = Reduce("b (h 2) (w 2) c -> b (c h w)", "max")(hidden)
@@ -419,7 +419,7 @@ def test_model_summary_and_repr():
 
 
 def test_symbolic_calls_do_not_change_names_of_other_layers():
-    """What a layer asks Keras to learn its shape and type must not count among the operations of a model."""
+    """The calls by which a layer computes its output shape do not become operations of the model."""
     x = keras.Input((6, 4))
     before = keras.layers.Reshape((24,)).name
     Reduce("b (t 2) c -> b (c t)", "max")(x)
@@ -454,7 +454,7 @@ def test_layers_inside_other_layers_and_models():
     assert keras.layers.TimeDistributed(mixing)(keras.Input((None, 6))).shape == (None, None, 2)
 
     class Block(keras.layers.Layer):
-        """A layer that says nothing of its shapes, so that Keras traces it."""
+        """A layer without ``compute_output_shape``, so that Keras traces it."""
 
         def __init__(self):
             super().__init__()
@@ -512,7 +512,7 @@ def test_lists_of_tensors():
 
 
 def test_errors_of_a_call_equal_those_of_the_functions():
-    """With their code and their places in the pattern, wherever Keras makes the call."""
+    """The errors have the same code and spans, wherever Keras makes the call."""
     split, mixing = Rearrange("b (c p) -> b c p", p=2), EinMix("b c -> b d", "c d", "d", c=6, d=4)
     model = keras.Sequential([keras.Input((None,)), split])
     model.compile(loss="mse", optimizer="sgd")
@@ -545,7 +545,7 @@ def test_input_shape_argument():
 
 
 def test_stateless_call():
-    """As JAX trains: variables go in, and nothing is changed."""
+    """A stateless call takes variables as arguments, as JAX trains, and changes nothing."""
     layer = EinMix("b c -> b d", "c d", "d", c=3, d=4)
     layer.build((None, 3))
     x = ops.convert_to_tensor(random_array(2, 3))
@@ -555,6 +555,6 @@ def test_stateless_call():
 
 
 def test_reduction_with_weights_raises():
-    """Keras would not find them."""
+    """Keras would not find the weights of the reduction."""
     with pytest.raises(plait.AxisError, match="PLT209"):
         Reduce("b c -> b", keras.layers.Dense(3))

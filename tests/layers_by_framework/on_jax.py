@@ -1,4 +1,4 @@
-"""What every framework on JAX promises of a layer: each test file of such a framework inherits from `OnJax`."""
+"""Tests of layers that all frameworks on JAX share: the test file of each framework inherits from `JaxLayerTests`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from jax import export  # noqa: E402
 
 
 class UnknownDtypeTensor:
-    """As a tensor of another framework, it has a dtype that JAX does not know."""
+    """An object like a tensor of another framework: JAX does not know its dtype."""
 
     shape = (2, 3)
     dtype = "odd.float"
 
 
 def sum_of_squares(tensor, axes):
-    """A reduction of the caller's own."""
+    """A callable reduction."""
     return (tensor**2).sum(axes)
 
 
@@ -66,14 +66,14 @@ HANDWRITTEN_CASES = {
         ),
     ),
 }
-"""A layer, its sizes, and what an expert writes instead; the input is of shape (2, 4, 6, 3)."""
+"""Arguments of a layer, its sizes, and hand-written code that computes the same, for an input of the shape `SHAPE`."""
 
 SHAPE = (2, 4, 6, 3)
 each_handwritten_case = pytest.mark.parametrize("name", HANDWRITTEN_CASES)
 
 
 def parameters_by_name(params):
-    """The parameters by name, from whatever the framework keeps them in."""
+    """Return the parameters by name from the tree of a framework."""
     found = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         (name,) = [name for name in ("weight", "bias") if name in jax.tree_util.keystr(path)]
@@ -96,13 +96,13 @@ def assert_near(actual, expected, tolerance=1e-5):
 
 
 class JaxLayerTests:
-    """Tests that ask the framework for a pure function of a layer, and for its parameters."""
+    """Tests of a framework, given as an object of `layers.frameworks`."""
 
     framework = None
-    """An object of the conformance suite."""
+    """The framework under test."""
 
     x64_parameter_dtype = "float32"
-    """The element type of parameters that are told none, where JAX counts in 64 bits and the input is in float32."""
+    """The default element type of parameters if JAX is set to 64 bits and the input has float32."""
 
     @pytest.fixture(autouse=True)
     def _enable_x64(self, request):
@@ -111,7 +111,7 @@ class JaxLayerTests:
 
     @staticmethod
     def make_pure_function(built):
-        """A function of parameters and a tensor, and the parameters."""
+        """Return a function of parameters and a tensor, and the parameters, for the result of ``framework.build``."""
         raise NotImplementedError
 
     def make_functions(self, name, x):

@@ -67,7 +67,7 @@ class Network(chainer.Chain):
 
 
 class NativeNetwork(chainer.Chain):
-    """The same, as it is written without plait."""
+    """The same network, written without plait."""
 
     def __init__(self):
         super().__init__()
@@ -81,7 +81,7 @@ class NativeNetwork(chainer.Chain):
 
 
 def make_network_pair():
-    """A network of plait's links and its native twin, with the same parameters."""
+    """Return a network of plait's links and the same network without plait, with equal parameters."""
     ours, native = Network(), NativeNetwork()
     native.convolution.copyparams(ours.convolution)
     native.linear.W.array[...] = ours.linear.weight.array.T

@@ -40,7 +40,7 @@ def make_einmix(key=KEY, **options):
 
 
 def native_layer(layer, **options):
-    """Equinox's own layer with the parameters of `dense`."""
+    """Equinox's own layer with the parameters of `make_einmix`."""
     linear = eqx.nn.Linear(3, 4, key=KEY, **options)
     return eqx.tree_at(lambda linear: (linear.weight, linear.bias), linear, (layer.weight.T, layer.bias))
 
@@ -59,7 +59,7 @@ def make_network(key=KEY):
 
 
 class NativeNetwork(eqx.Module):
-    """The network of `network`, as it is written without plait, with the same parameters."""
+    """The network of `make_network`, written without plait, with the same parameters."""
 
     conv: eqx.nn.Conv2d
     pool: eqx.nn.MaxPool2d

@@ -43,7 +43,7 @@ def make_einmix(**options):
 
 
 class NativeNetwork(nn.Module):
-    """The network of `network`, as it is written without plait."""
+    """The network of `make_network`, written without plait."""
 
     @nn.compact
     def __call__(self, x):

@@ -24,7 +24,7 @@ autograd, gluon, nn = mx.autograd, mx.gluon, mx.gluon.nn
 
 @pytest.fixture(params=["classic", "numpy"], autouse=True)
 def make_array(request):
-    """How an array of either kind is made, with MXNet's switches as its users have them."""
+    """Return the function that makes classic or NumPy arrays, with MXNet's switches set accordingly."""
     if request.param == "classic":
         mx.npx.reset_np()
     else:
@@ -80,7 +80,7 @@ def make_network(**names):
 
 
 class NativeNetwork(gluon.HybridBlock):
-    """The same, as it is written without plait."""
+    """The same network, written without plait."""
 
     def __init__(self):
         super().__init__()
@@ -94,7 +94,7 @@ class NativeNetwork(gluon.HybridBlock):
 
 
 def make_network_pair(make_array, hybrid=False):
-    """A network of plait's blocks and its native twin, with the same parameters."""
+    """Return a network of plait's blocks and the same network without plait, with equal parameters."""
     ours, native = initialized(make_network(), hybrid), initialized(NativeNetwork(), hybrid)
     values = state(ours)
     for parameter, value in [

@@ -61,13 +61,13 @@ def network(x):
 
 @transformed
 def native_network(x):
-    """The network of `network`, as it is written without plait."""
+    """The same as `network`, written without plait."""
     x = hk.max_pool(jax.nn.relu(hk.Conv2D(4, 3)(x.reshape(-1, 6, 6, 1))), (2, 2, 1), (2, 2, 1), "SAME")
     return hk.Linear(5)(x.transpose(0, 3, 1, 2).reshape(len(x), -1))
 
 
 def as_native_parameters(params):
-    """The parameters of `network`, as `native` names them."""
+    """Rename the parameters of `network` to those of `native_network`."""
     head = params["ein_mix"]
     return {"conv2_d": params["conv2_d"], "linear": {"w": head["weight"], "b": head["bias"][0]}}
 

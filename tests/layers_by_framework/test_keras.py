@@ -1,4 +1,4 @@
-"""Layers of Keras on each of its backends, in a process of its own, since a process has one for good."""
+"""Run `keras_checks` on each backend of Keras, in a new process, since a process cannot change its backend."""
 
 from __future__ import annotations
 

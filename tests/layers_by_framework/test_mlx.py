@@ -42,7 +42,7 @@ def assert_same(actual, expected):
 
 
 class NativeNetwork(nn.Module):
-    """The network of `network`, as it is written without plait."""
+    """The network of `make_network`, written without plait."""
 
     def __init__(self):
         super().__init__()
@@ -66,7 +66,7 @@ def make_network():
 
 
 def make_network_pair():
-    """Both networks, with the same weights."""
+    """Return the network of plait's modules and the native network, with equal weights."""
     ours, native = make_network(), NativeNetwork()
     convolution, mixing = ours.layers[1], ours.layers[4]
     native.convolution.update(convolution.parameters())

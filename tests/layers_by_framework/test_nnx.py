@@ -37,7 +37,7 @@ def make_einmix(seed=0, **options):
 
 
 def native_layer(layer, **options):
-    """NNX's own layer with the parameters of `dense`."""
+    """NNX's own layer with the parameters of `make_einmix`."""
     found = nnx.Linear(3, 4, rngs=nnx.Rngs(0), **options)
     found.kernel[...], found.bias[...] = layer.weight[...], layer.bias[...][0]
     return found
@@ -55,7 +55,7 @@ def make_network(seed=0):
 
 
 class NativeNetwork(nnx.Module):
-    """The network of `network`, as it is written without plait, with the same parameters."""
+    """The network of `make_network`, written without plait, with the same parameters."""
 
     def __init__(self, other):
         self.conv = nnx.clone(other.layers[1])

@@ -51,7 +51,7 @@ def assert_same(actual, expected):
 
 
 class NativeNetwork(nn.Layer):
-    """The network of `network`, as it is written without plait, with the same names of its parameters."""
+    """The network of `make_network`, written without plait, with the same parameter names."""
 
     def __init__(self):
         super().__init__()
@@ -80,7 +80,7 @@ def as_native(state):
 
 
 def make_network_pair():
-    """A network of plait's layers and its native twin, with the same parameters."""
+    """Return a network of plait's layers and the same network without plait, with equal parameters."""
     ours, native = make_network(), NativeNetwork()
     native.set_state_dict(as_native(ours.state_dict()))
     return ours, native

@@ -1,4 +1,4 @@
-"""Layers of TensorFlow: modules, graphs, checkpoints, SavedModels; and the layers of einops beside them."""
+"""Tests of TensorFlow layers in modules, graphs, checkpoints and SavedModels, and compared with einops' layers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def assert_near(actual, expected):
 
 
 class Network(tf.Module):
-    """A module as TensorFlow's users write it, with layers of all kinds among its attributes."""
+    """A module whose attributes are layers of all four classes."""
 
     def __init__(self):
         super().__init__()
@@ -58,7 +58,7 @@ class Network(tf.Module):
 
 
 def handwritten_network(network, pixels):
-    """The same in TensorFlow's own functions."""
+    """Compute the same as `Network` by functions of TensorFlow."""
     hidden = tf.nn.conv2d(tf.reshape(pixels, (-1, 8, 8, 1)), network.filters, 1, "SAME")
     pooled = tf.nn.max_pool2d(hidden, 2, 2, "VALID")
     heads = tf.reshape(tf.transpose(pooled, (0, 3, 1, 2)), (-1, 4, 16))
@@ -262,7 +262,7 @@ EINOPS_CALLS = [
     ("EinMix", (), dict(pattern="b ... c -> b ... d", weight_shape="c d", bias_shape=None, c=4, d=3), (5, 6, 4)),
     ("EinMix", ("b t (h c) -> b t (h d)", "h c d", "h d"), dict(h=2, c=2, d=3), (5, 6, 4)),
 ]
-"""As code that is written for einops' layers makes them."""
+"""Calls of layer constructors in code that was written for einops."""
 
 
 @pytest.mark.parametrize(("kind", "given", "sizes", "shape"), EINOPS_CALLS)

@@ -35,7 +35,7 @@ COMMON_CASES = [
     EINMIX_CASES[9],
     EINMIX_CASES[12],
 ]
-"""For tracers that take long, and that the functions are tested under: each has its own kind of step."""
+"""A selection of cases for slow tracers; each case has another kind of plan node."""
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 each_common_case = pytest.mark.parametrize("case", COMMON_CASES, ids=str)
@@ -86,7 +86,7 @@ class Network(nn.Module):
 
 
 class Handwritten(nn.Module):
-    """The same in PyTorch alone, with the parameters of a `Network`."""
+    """The same as `Network` in PyTorch alone, with its parameters."""
 
     def __init__(self, network):
         super().__init__()
@@ -950,7 +950,7 @@ def run_onnx(file, x):
 
 
 class Mixed(nn.Module):
-    """What the network lacks: groups in a mix, an ellipsis, and the other reductions that ONNX has."""
+    """A network with what `Network` lacks: groups in an EinMix, an ellipsis, and other reductions."""
 
     def __init__(self):
         super().__init__()
