@@ -1,4 +1,4 @@
-"""JAX on eight devices: run by ``test_jax_sharding.py``, in a process that has them.
+"""Tests of JAX on eight devices, which ``test_jax_sharding.py`` runs in a process that has them.
 
 Every result lies as hand-written code would leave it, with the same communication between devices.
 """
@@ -23,7 +23,7 @@ from plait.backends.jax.sharding import propagate_sharding
 
 PAGE = Path(__file__).parents[2] / "docs" / "jax-sharding.md"
 MODES = {"auto": AxisType.Auto, "explicit": AxisType.Explicit}
-KINDS = ("all-gather", "all-reduce", "all-to-all", "collective-permute", "reduce-scatter")
+COLLECTIVES = ("all-gather", "all-reduce", "all-to-all", "collective-permute", "reduce-scatter")
 
 
 def test_there_are_eight_devices():
@@ -32,7 +32,7 @@ def test_there_are_eight_devices():
 
 @pytest.fixture(params=MODES)
 def mesh(request):
-    """Four by two devices, in the mode of the parameter, for the whole test."""
+    """A mesh of four by two devices with automatic or explicit axes, active during the test."""
     mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(MODES[request.param],) * 2)
     with jax.set_mesh(mesh):
         yield mesh
@@ -46,33 +46,33 @@ def array(shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def put(mesh, values, spec):
+def shard_array(mesh, values, spec):
     return jax.device_put(values, NamedSharding(mesh, spec))
 
 
-def padded(spec, rank):
-    """A specification in one form: a tuple of names for each dimension."""
+def normalize_spec(spec, rank):
+    """A partition specification as a tuple of names of mesh axes for each dimension."""
     entries = [entry if isinstance(entry, tuple) else () if entry is None else (entry,) for entry in spec]
     return (*entries, *[()] * (rank - len(entries)))
 
 
-def lies(result, spec):
-    assert padded(result.sharding.spec, result.ndim) == padded(spec, result.ndim)
+def assert_sharding(result, spec):
+    assert normalize_spec(result.sharding.spec, result.ndim) == normalize_spec(spec, result.ndim)
 
 
-def communication(function, *tensors):
-    """How often the compiled function has devices talk to each other, by kind."""
+def count_collectives(function, *tensors):
+    """The number of collectives in the compiled function, by kind."""
     text = jax.jit(function).lower(*tensors).compile().as_text()
-    return {kind: len(re.findall(rf" {kind}(?:-start)?\(", text)) for kind in KINDS}
+    return {kind: len(re.findall(rf" {kind}(?:-start)?\(", text)) for kind in COLLECTIVES}
 
 
-def test_communication_is_seen(mesh):
-    x = put(mesh, array((8, 6, 4)), P("x", "y"))
-    assert communication(lambda x: x.sum(0), x)["all-reduce"] == 1
-    assert sum(communication(lambda x: x * 2, x).values()) == 0
+def test_collectives_are_counted(mesh):
+    x = shard_array(mesh, array((8, 6, 4)), P("x", "y"))
+    assert count_collectives(lambda x: x.sum(0), x)["all-reduce"] == 1
+    assert sum(count_collectives(lambda x: x * 2, x).values()) == 0
 
 
-MOVED = {
+MOVEMENTS = {
     "permute": (
         lambda x: plait.rearrange(x, "a b c -> c a b"),
         lambda x: x.transpose(2, 0, 1),
@@ -160,34 +160,34 @@ MOVED = {
 """What plait is called with, what one writes by hand, and how the result of both lies."""
 
 
-@pytest.mark.parametrize("name", MOVED)
-def test_a_sharding_goes_where_its_axis_goes(mesh, name):
-    ours, theirs, spec = MOVED[name]
+@pytest.mark.parametrize("name", MOVEMENTS)
+def test_shardings_follow_their_axes(mesh, name):
+    ours, theirs, spec = MOVEMENTS[name]
     values = array((8, 6, 4))
-    x = put(mesh, values, P("x", "y", None))
+    x = shard_array(mesh, values, P("x", "y", None))
     expected = theirs(jnp.asarray(values))
     for call in (ours, jax.jit(ours)):
         result = call(x)
-        lies(result, spec)
+        assert_sharding(result, spec)
         np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)
-    lies(jax.jit(theirs)(x), spec)
-    assert communication(ours, x) == communication(theirs, x)
+    assert_sharding(jax.jit(theirs)(x), spec)
+    assert count_collectives(ours, x) == count_collectives(theirs, x)
 
 
 @pytest.mark.parametrize("name", ["patches", "pooling", "repeat", "mean over a sharded axis"])
-def test_gradients_lie_as_their_tensors(mesh, name):
-    ours, theirs, _ = MOVED[name]
-    x = put(mesh, array((8, 6, 4)), P("x", "y", None))
+def test_gradients_have_the_sharding_of_their_tensors(mesh, name):
+    ours, theirs, _ = MOVEMENTS[name]
+    x = shard_array(mesh, array((8, 6, 4)), P("x", "y", None))
     gradients = [jax.jit(jax.grad(lambda x, call=call: (call(x) ** 2).sum())) for call in (ours, theirs)]
-    lies(gradients[0](x), P("x", "y", None) if is_explicit(mesh) else gradients[1](x).sharding.spec)
+    assert_sharding(gradients[0](x), P("x", "y", None) if is_explicit(mesh) else gradients[1](x).sharding.spec)
     np.testing.assert_allclose(gradients[0](x), gradients[1](x), rtol=1e-5)
-    assert communication(gradients[0], x) == communication(gradients[1], x)
+    assert count_collectives(gradients[0], x) == count_collectives(gradients[1], x)
 
 
-def test_the_type_is_that_of_the_axes():
+def test_explicit_shardings_in_types_follow_the_axes():
     mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(AxisType.Explicit,) * 2)
     with jax.set_mesh(mesh):
-        x = put(mesh, array((8, 6, 4)), P("x", "y", None))
+        x = shard_array(mesh, array((8, 6, 4)), P("x", "y", None))
         types = []
 
         @jax.jit
@@ -201,14 +201,14 @@ def test_the_type_is_that_of_the_axes():
 
 
 def elements_by_device(shape, spec, mesh):
-    """For each device the elements that it holds, as places in the row-major order."""
+    """By device, the elements that it holds, as indices in row-major order."""
     places = np.arange(np.prod(shape)).reshape(shape)
     indices = NamedSharding(mesh, spec).devices_indices_map(shape)
     return {device: places[index].tobytes() for device, index in indices.items()}
 
 
 def specifications(shape, mesh):
-    """Every way to lay axes of the mesh on dimensions that they divide."""
+    """Every partition specification whose mesh axes divide their dimensions."""
     entries = [(), ("x",), ("y",), ("x", "y"), ("y", "x")]
     for choice in itertools.product(entries, repeat=len(shape)):
         used = [name for entry in choice for name in entry]
@@ -225,13 +225,13 @@ def specifications(shape, mesh):
         ((8, 3), [(4, 6), (2, 12), (24,), (6, 4), (2, 4, 3), (12, 2)]),
     ],
 )
-def test_a_reshape_carries_a_sharding_exactly_where_no_element_moves(shape, others):
-    """Against every sharding that the result might have: one is found where there is one that moves nothing."""
+def test_reshape_propagates_a_sharding_exactly_where_no_element_moves(shape, others):
+    """A sharding is propagated if and only if some sharding of the result moves no element."""
     mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(AxisType.Explicit,) * 2)
     found = 0
     with jax.set_mesh(mesh):
         for spec in specifications(shape, mesh):
-            x = put(mesh, array(shape), spec)
+            x = shard_array(mesh, array(shape), spec)
             before = elements_by_device(shape, spec, mesh)
             for other in others:
                 sharding = propagate_sharding(x, other)
@@ -247,8 +247,8 @@ def test_a_reshape_carries_a_sharding_exactly_where_no_element_moves(shape, othe
 def test_a_mesh_axis_of_one_device_stays_in_the_type():
     mesh = jax.make_mesh((8, 1), ("x", "y"), axis_types=(AxisType.Explicit,) * 2)
     with jax.set_mesh(mesh):
-        x = put(mesh, array((8, 6, 4)), P("x", "y", None))
-        lies(plait.rearrange(x, "(a p) (b q) c -> a b p q c", p=1, q=3), P("x", "y", None, None, None))
+        x = shard_array(mesh, array((8, 6, 4)), P("x", "y", None))
+        assert_sharding(plait.rearrange(x, "(a p) (b q) c -> a b p q c", p=1, q=3), P("x", "y", None, None, None))
 
 
 @pytest.mark.parametrize(
@@ -262,17 +262,17 @@ def test_a_mesh_axis_of_one_device_stays_in_the_type():
         (lambda x: plait.einsum(x, x, "a b c, d b c -> a d"), P("x", "y", None)),
     ],
 )
-def test_what_explicit_shardings_leave_open_is_an_error(call, spec):
+def test_ambiguous_explicit_shardings_are_an_error(call, spec):
     mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(AxisType.Explicit,) * 2)
     with jax.set_mesh(mesh):
-        x = put(mesh, array((8, 6, 4)), spec)
+        x = shard_array(mesh, array((8, 6, 4)), spec)
         for each in (call, jax.jit(call)):
             with pytest.raises(plait.BackendError, match="PLT509"):
                 each(x)
         call(reshard(x, P(None, None, None)))  # and nothing is left open where nothing is sharded
 
 
-PRODUCTS = {
+EINSUM_CASES = {
     "matrices": ("a b, b c -> a c", "ab,bc->ac", P("x", "y")),
     "replicated": ("a b, b c -> a c", "ab,bc->ac", P()),
     "permuted": ("a b, b c -> c a", "ab,bc->ca", P("x", "y")),
@@ -281,8 +281,8 @@ PRODUCTS = {
 }
 
 
-def by_hand(mesh, equation, spec, shape=None):
-    """What one writes instead."""
+def hand_written_einsum(mesh, equation, spec, shape=None):
+    """The call of ``jnp.einsum`` that a user would write."""
 
     def call(*tensors):
         if is_explicit(mesh) and shape is None:
@@ -293,12 +293,12 @@ def by_hand(mesh, equation, spec, shape=None):
     return call
 
 
-@pytest.mark.parametrize("name", PRODUCTS)
-def test_einsum_over_a_sharded_axis_lies_as_the_caller_says(mesh, name):
-    pattern, equation, spec = PRODUCTS[name]
+@pytest.mark.parametrize("name", EINSUM_CASES)
+def test_einsum_over_a_sharded_axis_has_the_out_sharding(mesh, name):
+    pattern, equation, spec = EINSUM_CASES[name]
     one, two = array((8, 6)), array((6, 8), 1)
-    a, b = put(mesh, one, P("x", "y")), put(mesh, two, P("y", None))
-    hand = by_hand(mesh, equation, spec)
+    a, b = shard_array(mesh, one, P("x", "y")), shard_array(mesh, two, P("y", None))
+    hand = hand_written_einsum(mesh, equation, spec)
     for call in (
         lambda a, b: plait.einsum(a, b, pattern, out_sharding=spec),
         lambda a, b: plait.einsum(a, b, pattern, out_sharding=NamedSharding(mesh, spec)),
@@ -307,20 +307,20 @@ def test_einsum_over_a_sharded_axis_lies_as_the_caller_says(mesh, name):
     ):
         for each in (call, jax.jit(call)):
             result = each(a, b)
-            lies(result, spec)
+            assert_sharding(result, spec)
             np.testing.assert_allclose(result, np.einsum(equation, one, two), rtol=1e-4, atol=1e-5)
-        assert communication(call, a, b) == communication(hand, a, b)
+        assert count_collectives(call, a, b) == count_collectives(hand, a, b)
 
 
-@pytest.mark.parametrize("name", PRODUCTS)
-def test_the_jaxpr_of_a_placed_product_is_that_of_hand_written_code(mesh, name):
-    pattern, equation, spec = PRODUCTS[name]
-    a, b = put(mesh, array((8, 6)), P("x", "y")), put(mesh, array((6, 8)), P("y", None))
+@pytest.mark.parametrize("name", EINSUM_CASES)
+def test_the_jaxpr_of_einsum_with_out_sharding_is_that_of_hand_written_code(mesh, name):
+    pattern, equation, spec = EINSUM_CASES[name]
+    a, b = shard_array(mesh, array((8, 6)), P("x", "y")), shard_array(mesh, array((6, 8)), P("y", None))
     ours = jax.make_jaxpr(lambda a, b: plait.einsum(a, b, pattern, out_sharding=spec))(a, b)
-    assert str(ours) == str(jax.make_jaxpr(by_hand(mesh, equation, spec))(a, b))
+    assert str(ours) == str(jax.make_jaxpr(hand_written_einsum(mesh, equation, spec))(a, b))
 
 
-GROUPED = {
+GROUPED_EINSUM_CASES = {
     "an axis in a group": (
         ("b i d, b j (h d) -> b (h i j)", {"h": 4}),
         ((2, 3, 2), (2, 4, 8)),
@@ -366,11 +366,11 @@ GROUPED = {
 }
 
 
-@pytest.mark.parametrize("name", GROUPED)
-def test_groups_are_dimensions_of_the_sharding(mesh, name):
-    (pattern, sizes), shapes, specs, spec, hand = GROUPED[name]
+@pytest.mark.parametrize("name", GROUPED_EINSUM_CASES)
+def test_out_sharding_of_grouped_axes(mesh, name):
+    (pattern, sizes), shapes, specs, spec, hand = GROUPED_EINSUM_CASES[name]
     arrays = [array(shape, seed) for seed, shape in enumerate(shapes)]
-    tensors = [put(mesh, values, each) for values, each in zip(arrays, specs, strict=True)]
+    tensors = [shard_array(mesh, values, each) for values, each in zip(arrays, specs, strict=True)]
     expected = hand(*map(jnp.asarray, arrays))
 
     def call(*tensors):
@@ -378,20 +378,20 @@ def test_groups_are_dimensions_of_the_sharding(mesh, name):
 
     for each in (call, jax.jit(call)):
         result = each(*tensors)
-        lies(result, spec)
+        assert_sharding(result, spec)
         np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5)
     auto = jax.make_mesh((4, 2), ("x", "y"), axis_types=(AxisType.Auto,) * 2)
     with jax.set_mesh(auto):  # where the compiler sees the whole of the hand-written code
-        moved = [put(auto, values, each) for values, each in zip(arrays, specs, strict=True)]
-        limit = communication(lambda *tensors: lax.with_sharding_constraint(hand(*tensors), spec), *moved)
-    assert communication(call, *tensors) == limit
+        moved = [shard_array(auto, values, each) for values, each in zip(arrays, specs, strict=True)]
+        limit = count_collectives(lambda *tensors: lax.with_sharding_constraint(hand(*tensors), spec), *moved)
+    assert count_collectives(call, *tensors) == limit
 
 
 @pytest.mark.parametrize(
     "spec", [P("z"), P("x", "y", None), P(None, "x"), P("x", "x"), ("x", None), "x", P(("x", "y"))], ids=str
 )
-def test_a_sharding_that_the_result_cannot_have(mesh, spec):
-    a, b = put(mesh, array((6, 8)), P("y", "x")), put(mesh, array((8, 6)), P("x", "y"))
+def test_an_impossible_out_sharding_is_an_error(mesh, spec):
+    a, b = shard_array(mesh, array((6, 8)), P("y", "x")), shard_array(mesh, array((8, 6)), P("x", "y"))
 
     def call(a, b):
         return plait.einsum(a, b, "a b, b c -> a c", out_sharding=spec)
@@ -403,25 +403,27 @@ def test_a_sharding_that_the_result_cannot_have(mesh, spec):
         plait.einsum(a, a, "a b, b c -> a c", out_sharding=spec)
 
 
-def test_a_specification_belongs_to_the_mesh_around_the_call():
+def test_partition_specs_use_the_current_mesh():
     a, b = array((8, 6)), array((6, 8), 1)
     for sizes in ((4, 2), (2, 4), (8, 1)):
         mesh = jax.make_mesh(sizes, ("x", "y"), axis_types=(AxisType.Auto,) * 2)
         with jax.set_mesh(mesh):
             for _ in range(2):
-                result = plait.einsum(put(mesh, a, P()), put(mesh, b, P()), "a b, b c -> a c", out_sharding=P("x", "y"))
+                result = plait.einsum(
+                    shard_array(mesh, a, P()), shard_array(mesh, b, P()), "a b, b c -> a c", out_sharding=P("x", "y")
+                )
                 assert result.sharding.shard_shape(result.shape) == (8 // sizes[0], 8 // sizes[1])
                 assert result.sharding.mesh.shape == mesh.shape
     with pytest.raises(plait.BackendError, match="PLT509"):
         plait.einsum(jnp.asarray(a), jnp.asarray(b), "a b, b c -> a c", out_sharding=P("x", "y"))
     mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(AxisType.Auto,) * 2)
     named = NamedSharding(mesh, P("y", "x"))
-    result = plait.einsum(put(mesh, a, P()), put(mesh, b, P()), "a b, b c -> a c", out_sharding=named)
+    result = plait.einsum(shard_array(mesh, a, P()), shard_array(mesh, b, P()), "a b, b c -> a c", out_sharding=named)
     assert result.sharding == named
 
 
-def test_a_placed_product_is_compiled_once(mesh):
-    a, b = put(mesh, array((8, 6)), P("x", "y")), put(mesh, array((6, 8)), P("y", None))
+def test_einsum_with_out_sharding_is_compiled_once(mesh):
+    a, b = shard_array(mesh, array((8, 6)), P("x", "y")), shard_array(mesh, array((6, 8)), P("y", None))
     plait.einsum(a, b, "a b, b c -> a c", out_sharding=P("x", "y"))
     before = plait.cache_info()
     plait.einsum(a, b, "a b, b c -> a c", out_sharding=P("x", "y"))
@@ -430,7 +432,7 @@ def test_a_placed_product_is_compiled_once(mesh):
 
 
 def test_inside_shard_map(mesh):
-    x = put(mesh, array((8, 6, 4)), P("x", "y"))
+    x = shard_array(mesh, array((8, 6, 4)), P("x", "y"))
 
     def local(x):
         patches = plait.rearrange(x, "(a p) b c -> a b (p c)", p=2)
@@ -441,7 +443,7 @@ def test_inside_shard_map(mesh):
     values = np.asarray(x)
     assert (np.asarray(patches) == values.reshape(4, 2, 6, 4).transpose(0, 2, 1, 3).reshape(4, 6, 8)).all()
     np.testing.assert_allclose(total, values.sum((0, 1)), rtol=1e-4)
-    assert communication(mapped, x)["all-reduce"] == 1
+    assert count_collectives(mapped, x)["all-reduce"] == 1
 
 
 def test_a_tensor_stays_on_its_device():
@@ -458,10 +460,10 @@ def test_a_tensor_stays_on_its_device():
         assert result.devices() == {device}
     assert (plait.asnumpy(x) == np.asarray(x)).all()
     mesh = jax.make_mesh((8,), ("x",), axis_types=(AxisType.Auto,))
-    assert (plait.asnumpy(put(mesh, array((8, 3)), P("x"))) == array((8, 3))).all()
+    assert (plait.asnumpy(shard_array(mesh, array((8, 3)), P("x"))) == array((8, 3))).all()
 
 
-def test_the_page():
+def test_examples_of_the_documentation():
     blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     assert len(blocks) > 5
     test = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, PAGE.name, str(PAGE), 0)

@@ -1,4 +1,4 @@
-"""DTensor on several processes: run by ``test_dtensor.py``, which reads what each process reports.
+"""Checks of DTensor on several processes, which ``test_dtensor.py`` starts and whose reports it reads.
 
     python tests/distributed/on_processes.py COUNT FOLDER          all checks
     python tests/distributed/on_processes.py COUNT FOLDER PAGE     the examples of a page
@@ -30,8 +30,8 @@ import plait
 CHECKS = {}
 
 
-def check(name):
-    """Add a check, a function of nothing, under a name."""
+def register_check(name):
+    """Register a check, a function without arguments, under a name."""
 
     def add(function):
         assert name not in CHECKS
@@ -44,8 +44,8 @@ def random(shape, seed=0):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def spread(full, mesh, placements):
-    """A DTensor of these elements; a summand on each process where it is to be a sum."""
+def distribute(full, mesh, placements):
+    """Distribute a tensor; partial placements get a different summand on each process."""
     summands = [Replicate() if placement.is_partial() else placement for placement in placements]
     tensor = distribute_tensor(full, mesh, summands)
     share = 1.0
@@ -57,20 +57,20 @@ def spread(full, mesh, placements):
     )
 
 
-def counted(call):
+def count_collectives(call):
     with CommDebugMode() as mode:
         result = call()
     return result, mode.get_total_counts()
 
 
-def by_hand(call, *tensors):
-    """What a person writes: torch's calls, and a redistribution before them where torch refuses."""
+def run_hand_written(call, *tensors):
+    """Run hand-written code, on replicated tensors if torch refuses their sharding; return the collectives too."""
     try:
-        return counted(lambda: call(*tensors))
+        return count_collectives(lambda: call(*tensors))
     except RuntimeError:
         pass
     placements = [[Replicate()] * tensor.device_mesh.ndim for tensor in tensors]
-    return counted(
+    return count_collectives(
         lambda: call(*[tensor.redistribute(placements=each) for tensor, each in zip(tensors, placements, strict=True)])
     )
 
@@ -83,21 +83,21 @@ def assert_same(result, expected):
     torch.testing.assert_close(full, expected, equal_nan=True)
 
 
-def compare(ours, hand, tensors, spreads):
-    """Values as without shards, and no more collectives than by hand."""
-    result, count = counted(lambda: ours(*spreads))
-    assert_same(result, ours(*tensors))
-    other, limit = by_hand(hand, *spreads)
-    assert_same(other, hand(*tensors))
+def compare_with_hand_written(plait_call, hand_written, tensors, distributed_tensors):
+    """Check that values equal those without shards, with no more collectives than hand-written code needs."""
+    result, count = count_collectives(lambda: plait_call(*distributed_tensors))
+    assert_same(result, plait_call(*tensors))
+    other, limit = run_hand_written(hand_written, *distributed_tensors)
+    assert_same(other, hand_written(*tensors))
     assert count <= limit, f"{count} collectives, and {limit} by hand"
     return result
 
 
-def everywhere(rank, partial=True):
+def all_placements(rank, partial=True):
     return [Replicate(), *([Partial()] if partial else []), *map(Shard, range(rank))]
 
 
-MOVES = {
+MOVEMENTS = {
     "permute": ("a b c -> c a b", {}, lambda x: x.permute(2, 0, 1)),
     "merge first": ("a b c -> (a b) c", {}, lambda x: x.flatten(0, 1)),
     "merge last": ("a b c -> a (b c)", {}, lambda x: x.flatten(1, 2)),
@@ -124,25 +124,25 @@ REPEATS = {
 SHAPES = {"even": (4, 8, 12), "uneven": (5, 6, 7)}
 
 
-def moves(mesh, placements_of_all, prefix, kind):
+def add_movement_checks(mesh, placements_of_all, prefix, kind):
     for placements in placements_of_all:
         shape = SHAPES[kind]
         where = f"{prefix} {kind} {placements}"
-        for name, (pattern, sizes, hand) in MOVES.items():
+        for name, (pattern, sizes, hand_written) in MOVEMENTS.items():
 
-            @check(f"rearrange, {name}: {where}")
-            def _(pattern=pattern, sizes=sizes, hand=hand, shape=shape, placements=placements):
+            @register_check(f"rearrange, {name}: {where}")
+            def _(pattern=pattern, sizes=sizes, hand_written=hand_written, shape=shape, placements=placements):
                 full = random(shape)
-                ours = lambda x: plait.rearrange(x, pattern, **sizes)
-                compare(ours, hand, [full], [spread(full, mesh, placements)])
+                plait_call = lambda x: plait.rearrange(x, pattern, **sizes)
+                compare_with_hand_written(plait_call, hand_written, [full], [distribute(full, mesh, placements)])
 
-        for name, (pattern, sizes, hand) in REPEATS.items():
+        for name, (pattern, sizes, hand_written) in REPEATS.items():
 
-            @check(f"repeat, {name}: {where}")
-            def _(pattern=pattern, sizes=sizes, hand=hand, shape=shape, placements=placements):
+            @register_check(f"repeat, {name}: {where}")
+            def _(pattern=pattern, sizes=sizes, hand_written=hand_written, shape=shape, placements=placements):
                 full = random(shape)
-                ours = lambda x: plait.repeat(x, pattern, **sizes)
-                compare(ours, hand, [full], [spread(full, mesh, placements)])
+                plait_call = lambda x: plait.repeat(x, pattern, **sizes)
+                compare_with_hand_written(plait_call, hand_written, [full], [distribute(full, mesh, placements)])
 
 
 def prod(x, axes):
@@ -158,7 +158,7 @@ REDUCTIONS = {
     "mean": torch.mean,
     "prod": prod,
     "any": lambda x, axes: torch.any(
-        x.redistribute(placements=[Replicate()] * x.device_mesh.ndim) if _is_summand(x) else x, axes
+        x.redistribute(placements=[Replicate()] * x.device_mesh.ndim) if _has_partial_sums(x) else x, axes
     ),
     "all": torch.all,
     "std": lambda x, axes: torch.std(x, axes, correction=0),
@@ -167,27 +167,29 @@ REDUCTIONS = {
 }
 
 
-def _is_summand(x):
+def _has_partial_sums(x):
     return isinstance(x, DTensor) and any(placement.is_partial() for placement in x.placements)
 
 
-REDUCED = {"a b c -> b": (0, 2), "a b c -> c a": (1,), "a b c ->": (0, 1, 2)}
+REDUCE_CASES = {"a b c -> b": (0, 2), "a b c -> c a": (1,), "a b c ->": (0, 1, 2)}
 
 
-def reductions(mesh, placements_of_all, prefix, kind):
+def add_reduction_checks(mesh, placements_of_all, prefix, kind):
     for placements in placements_of_all:
         shape = SHAPES[kind]
-        for (name, function), (pattern, axes) in itertools.product(REDUCTIONS.items(), REDUCED.items()):
+        for (name, function), (pattern, axes) in itertools.product(REDUCTIONS.items(), REDUCE_CASES.items()):
 
-            @check(f"reduce, {name} {pattern}: {prefix} {kind} {placements}")
+            @register_check(f"reduce, {name} {pattern}: {prefix} {kind} {placements}")
             def _(name=name, function=function, pattern=pattern, axes=axes, shape=shape, placements=placements):
                 full = random(shape)
                 full[1, :, 2] = 0  # for any and all
-                hand = lambda x: function(x, axes).T if pattern.endswith("c a") else function(x, axes)
-                compare(lambda x: plait.reduce(x, pattern, name), hand, [full], [spread(full, mesh, placements)])
+                hand_written = lambda x: function(x, axes).T if pattern.endswith("c a") else function(x, axes)
+                compare_with_hand_written(
+                    lambda x: plait.reduce(x, pattern, name), hand_written, [full], [distribute(full, mesh, placements)]
+                )
 
 
-PRODUCTS = {
+EINSUM_CASES = {
     "i k, k j -> i j": [(4, 8), (8, 12)],
     "i k, k j -> j": [(5, 6), (6, 7)],
     "b i d, b j d -> b i j": [(5, 4, 6), (5, 3, 6)],
@@ -198,8 +200,8 @@ PRODUCTS = {
     "a a b -> b": [(4, 4, 6)],
     "... i, i o -> ... o": [(3, 5, 6), (6, 4)],
 }
-SIZES = {"b i (h d), b j (h d) -> b h i j": {"h": 2}, "b i (e d), b j (e d) -> b e i j": {"e": 3}}
-HAND = {
+EINSUM_SIZES = {"b i (h d), b j (h d) -> b h i j": {"h": 2}, "b i (e d), b j (e d) -> b e i j": {"e": 3}}
+HAND_WRITTEN_EINSUMS = {
     "i k, k j -> i j": lambda x, y: x @ y,
     "b i d, b j d -> b i j": lambda x, y: torch.einsum("bid,bjd->bij", x, y),
     "b i (h d), b j (h d) -> b h i j": lambda x, y: torch.einsum(
@@ -215,21 +217,28 @@ HAND = {
 }
 
 
-def products(mesh, partial, prefix, every=1):
-    for pattern, shapes in PRODUCTS.items():
-        choices = [itertools.product(everywhere(len(shape), partial), repeat=mesh.ndim) for shape in shapes]
+def add_einsum_checks(mesh, partial, prefix, every=1):
+    for pattern, shapes in EINSUM_CASES.items():
+        choices = [itertools.product(all_placements(len(shape), partial), repeat=mesh.ndim) for shape in shapes]
         for placements in itertools.islice(itertools.product(*choices), None, None, every):
 
-            @check(f"einsum, {pattern}: {prefix} {placements}")
+            @register_check(f"einsum, {pattern}: {prefix} {placements}")
             def _(pattern=pattern, shapes=shapes, placements=placements):
                 fulls = [random(shape, number) for number, shape in enumerate(shapes)]
-                spreads = [spread(full, mesh, each) for full, each in zip(fulls, placements, strict=True)]
-                ours = lambda *tensors: plait.einsum(*tensors, pattern, **SIZES.get(pattern, {}))
+                distributed_tensors = [
+                    distribute(full, mesh, each) for full, each in zip(fulls, placements, strict=True)
+                ]
+                plait_call = lambda *tensors: plait.einsum(*tensors, pattern, **EINSUM_SIZES.get(pattern, {}))
                 equation = "".join(pattern.split())
-                compare(ours, HAND.get(pattern, lambda *tensors: torch.einsum(equation, *tensors)), fulls, spreads)
+                compare_with_hand_written(
+                    plait_call,
+                    HAND_WRITTEN_EINSUMS.get(pattern, lambda *tensors: torch.einsum(equation, *tensors)),
+                    fulls,
+                    distributed_tensors,
+                )
 
 
-KEPT = [
+KEPT_SHARDING_CASES = [
     # pattern, sizes, and for each dimension that is cut, the dimension of the result that then is
     ("a b c -> c a b", {}, {0: 1, 1: 2, 2: 0}),
     ("a b c -> (a b) c", {}, {0: 0, 2: 1}),
@@ -242,54 +251,54 @@ KEPT = [
 ]
 
 
-def keeps(mesh):
-    for pattern, sizes, kept in KEPT:
+def add_kept_sharding_checks(mesh):
+    for pattern, sizes, kept in KEPT_SHARDING_CASES:
         for old, new in kept.items():
 
-            @check(f"keeps its sharding: {pattern} {old}")
+            @register_check(f"keeps its sharding: {pattern} {old}")
             def _(pattern=pattern, sizes=sizes, old=old, new=new):
                 full = random((4, 8, 12))
                 operation = plait.repeat if "r" in sizes else plait.rearrange
-                tensor = spread(full, mesh, [Shard(old)])
-                result, count = counted(lambda: operation(tensor, pattern, **sizes))
+                tensor = distribute(full, mesh, [Shard(old)])
+                result, count = count_collectives(lambda: operation(tensor, pattern, **sizes))
                 assert list(result.placements) == [Shard(new)]
                 assert count == 0
 
-    @check("an uneven shard that cannot stay goes to an axis that is not touched, and is nowhere gathered")
+    @register_check("an uneven shard that cannot stay goes to an axis that is not touched, and is nowhere gathered")
     def _():
         full = random((5, 3, 8))
         for pattern, placement in [("a b c -> (a b) c", Shard(1)), ("a b c -> c (a b)", Shard(0))]:
-            tensor = spread(full, mesh, [Shard(0)])
-            result, count = counted(lambda: plait.rearrange(tensor, pattern))
+            tensor = distribute(full, mesh, [Shard(0)])
+            result, count = count_collectives(lambda: plait.rearrange(tensor, pattern))
             assert list(result.placements) == [placement]
             assert count == 1
 
-    @check("an uneven shard in the middle of a group")
+    @register_check("an uneven shard in the middle of a group")
     def _():
         full = random((4, 5, 3, 8))
-        for pattern, hand in [
+        for pattern, hand_written in [
             ("a b c d -> (a b c) d", lambda x: x.flatten(0, 2)),
             ("a b c d -> d (a b c)", lambda x: x.permute(3, 0, 1, 2).flatten(1, 3)),
             ("a b c d -> a (b c) d", lambda x: x.flatten(1, 2)),
         ]:
-            ours = lambda x, pattern=pattern: plait.rearrange(x, pattern)
-            compare(ours, hand, [full], [spread(full, mesh, [Shard(1)])])
+            plait_call = lambda x, pattern=pattern: plait.rearrange(x, pattern)
+            compare_with_hand_written(plait_call, hand_written, [full], [distribute(full, mesh, [Shard(1)])])
 
-    @check("only the shards that stand in the way move")
+    @register_check("only the shards that stand in the way move")
     def _():
         if mesh.size() != 4:
             return
         square = init_device_mesh("cpu", (2, 2))
         full = random((5, 4, 6))
-        tensor = spread(full, square, [Shard(0), Shard(1)])
-        result, count = counted(lambda: plait.rearrange(tensor, "a b c -> (a b) c"))
+        tensor = distribute(full, square, [Shard(0), Shard(1)])
+        result, count = count_collectives(lambda: plait.rearrange(tensor, "a b c -> (a b) c"))
         assert_same(result, full.flatten(0, 1))
         assert result.placements[0] == Shard(1)
         assert not result.placements[1].is_replicate()
         assert count == 1
 
 
-def gradients(mesh):
+def add_gradient_checks(mesh):
     calls = {
         "merge": lambda x: plait.rearrange(x, "a b c -> (a b) c"),
         "split and merge": lambda x: plait.rearrange(x, "a (b d) c -> (d a) (b c)", d=2),
@@ -301,20 +310,20 @@ def gradients(mesh):
         "contraction": lambda x: plait.einsum(x, x, "a b c, d b c -> a d"),
     }
     for (name, call), shape in itertools.product(calls.items(), [(4, 6, 8), (5, 6, 7)]):
-        for placement in everywhere(3, partial=False):
+        for placement in all_placements(3, partial=False):
 
-            @check(f"gradient of {name}: {shape} {placement}")
+            @register_check(f"gradient of {name}: {shape} {placement}")
             def _(call=call, shape=shape, placement=placement):
                 full = random(shape).requires_grad_()
                 weights = random(tuple(call(full).shape), 1)
                 (call(full) * weights).sum().backward()
-                tensor = spread(full.detach(), mesh, [placement]).requires_grad_()
+                tensor = distribute(full.detach(), mesh, [placement]).requires_grad_()
                 result = call(tensor)
                 (result * distribute_tensor(weights, mesh, [Replicate()])).sum().backward()
                 assert_same(tensor.grad, full.grad)
 
 
-COMPILED = [
+COMPILED_CASES = [
     (lambda x: plait.rearrange(x * 2, "a b c -> c (a b)") + 1, lambda x: (x * 2).permute(2, 0, 1).flatten(1) + 1),
     (lambda x: plait.reduce(x, "a b c -> b", "mean"), lambda x: x.mean((0, 2))),
     (lambda x: plait.einsum(x, x, "a b c, d b c -> a d"), lambda x: torch.einsum("abc,dbc->ad", x, x)),
@@ -322,20 +331,20 @@ COMPILED = [
 
 
 def grouped(x, w):
-    """torch's einsum would merge a and b, whose shards are uneven."""
+    """An einsum in which torch itself would merge a and b, whose shards are uneven."""
     return plait.einsum(x, w, "a b i, i j -> a b j")
 
 
-def mixed_gradients(mesh):
-    for one, other in itertools.product(everywhere(3, partial=False), everywhere(2, partial=False)):
+def add_mixed_gradient_checks(mesh):
+    for one, other in itertools.product(all_placements(3, partial=False), all_placements(2, partial=False)):
 
-        @check(f"gradient of a product of two: {one} {other}")
+        @register_check(f"gradient of a product of two: {one} {other}")
         def _(one=one, other=other):
             fulls = [random(shape, seed).requires_grad_() for seed, shape in enumerate([(5, 6, 8), (8, 4)])]
             weights = random((5, 6, 4), 2)
             (grouped(*fulls) * weights).sum().backward()
             tensors = [
-                spread(full.detach(), mesh, [place]).requires_grad_()
+                distribute(full.detach(), mesh, [place]).requires_grad_()
                 for full, place in zip(fulls, (one, other), strict=True)
             ]
             result = grouped(*tensors)
@@ -344,45 +353,47 @@ def mixed_gradients(mesh):
                 assert_same(tensor.grad, full.grad)
 
 
-def others(mesh):
+def add_other_checks(mesh):
     full = random((4, 24, 8))
 
-    @check("a compiled pattern, and sizes of other types")
+    @register_check("a compiled pattern, and sizes of other types")
     def _():
         pattern = plait.compile("a (b d) c -> d (a b) c", d=2)
-        assert_same(pattern.rearrange(spread(full, mesh, [Shard(0)])), pattern.rearrange(full))
+        assert_same(pattern.rearrange(distribute(full, mesh, [Shard(0)])), pattern.rearrange(full))
         assert_same(
-            plait.rearrange(spread(full, mesh, [Shard(2)]), "a (b d) c -> d (a b) c", d=np.int64(2)),
+            plait.rearrange(distribute(full, mesh, [Shard(2)]), "a (b d) c -> d (a b) c", d=np.int64(2)),
             pattern.rearrange(full),
         )
 
-    @check("no elements, and no dimensions")
+    @register_check("no elements, and no dimensions")
     def _():
         empty = distribute_tensor(torch.zeros(4, 0, 6), mesh, [Shard(0)])
         assert plait.rearrange(empty, "a b (c d) -> (a c) (b d)", c=2).shape == (8, 0)
         assert plait.reduce(empty, "a b c -> a c", "sum").full_tensor().abs().sum() == 0
-        total = plait.reduce(spread(full, mesh, [Shard(1)]), "a b c ->", "sum")
+        total = plait.reduce(distribute(full, mesh, [Shard(1)]), "a b c ->", "sum")
         assert_same(plait.repeat(total, "-> r", r=3), full.sum().expand(3))
 
-    @check("torch.compile")
+    @register_check("torch.compile")
     def _():
         if mesh.size() > 2:
             return  # one number of processes is as good as another, and the compiler is slow
         made = 0
-        for placement, (ours, hand) in itertools.product(everywhere(3, partial=False), COMPILED):
-            tensor = spread(full, mesh, [placement])
+        for placement, (plait_call, hand_written) in itertools.product(
+            all_placements(3, partial=False), COMPILED_CASES
+        ):
+            tensor = distribute(full, mesh, [placement])
             torch._dynamo.reset()
             try:
-                expected = torch.compile(hand, backend="aot_eager", fullgraph=True)(tensor)
+                expected = torch.compile(hand_written, backend="aot_eager", fullgraph=True)(tensor)
             except torch._dynamo.exc.BackendCompilerFailed:  # torch 2.13 compiles no merge of a second axis
                 continue
-            result = torch.compile(ours, backend="aot_eager", fullgraph=True)(tensor)
-            assert_same(result, hand(full))
+            result = torch.compile(plait_call, backend="aot_eager", fullgraph=True)(tensor)
+            assert_same(result, hand_written(full))
             assert result.placements == expected.placements
             made += 1
         assert made >= 11
 
-    @check("any of what adds up to nothing")
+    @register_check("any of what adds up to nothing")
     def _():
         summands = torch.tensor([[1.0, 2.0], [1.0, -1.0]]) * (1 if mesh.get_rank() == 0 else -1)
         local = summands if mesh.get_rank() < 2 else torch.zeros(2, 2)
@@ -390,9 +401,9 @@ def others(mesh):
         tensor = DTensor.from_local(local, mesh, [Partial()], run_check=False)
         assert plait.reduce(tensor, "a b -> a", "any").full_tensor().tolist() == [False, True]
 
-    @check("a mistake")
+    @register_check("a mistake")
     def _():
-        tensor = spread(full, mesh, [Shard(0)])
+        tensor = distribute(full, mesh, [Shard(0)])
         texts = []
         for x in (tensor, full):
             for call in (
@@ -408,10 +419,10 @@ def others(mesh):
         assert len(texts) == 8
         assert texts[:4] == texts[4:]
 
-    @check("plain tensors beside DTensors")
+    @register_check("plain tensors beside DTensors")
     def _():
-        tensor = spread(full, mesh, [Shard(0)])
-        uneven = spread(random((5, 3)), mesh, [Shard(0)])
+        tensor = distribute(full, mesh, [Shard(0)])
+        uneven = distribute(random((5, 3)), mesh, [Shard(0)])
         for call in (
             lambda: plait.einsum(uneven, random((5, 3)), "a b, a c -> a b c"),
             lambda: plait.einsum(tensor, full, "a b c, d b c -> a d"),
@@ -427,57 +438,61 @@ def others(mesh):
             else:
                 raise AssertionError("nothing was raised")
 
-    for placement in everywhere(3):
+    for placement in all_placements(3):
 
-        @check(f"a list is stacked: {placement}")
+        @register_check(f"a list is stacked: {placement}")
         def _(placement=placement):
-            tensors = [spread(full + number, mesh, [placement]) for number in range(3)]
+            tensors = [distribute(full + number, mesh, [placement]) for number in range(3)]
             stacked = plait.rearrange(tensors, "n a b c -> a (b n) c")
             assert_same(stacked, torch.stack([full, full + 1, full + 2]).permute(1, 2, 0, 3).flatten(1, 2))
 
-        @check(f"pack and unpack: {placement}")
+        @register_check(f"pack and unpack: {placement}")
         def _(placement=placement):
             parts = [full, full[:, 0], full.reshape(4, 2, 12, 8)]
             places = [placement, placement, placement]
             if isinstance(placement, Shard) and placement.dim:
                 places[1:] = [Shard(placement.dim - 1), Shard(placement.dim + 1)]
-            spreads = [spread(part, mesh, [each]) for part, each in zip(parts, places, strict=True)]
-            (packed, shapes), count = counted(lambda: plait.pack(spreads, "a * c"))
-            _, limit = counted(lambda: torch.cat([spreads[0], spreads[1][:, None], spreads[2].flatten(1, 2)], 1))
+            distributed_tensors = [distribute(part, mesh, [each]) for part, each in zip(parts, places, strict=True)]
+            (packed, shapes), count = count_collectives(lambda: plait.pack(distributed_tensors, "a * c"))
+            _, limit = count_collectives(
+                lambda: torch.cat(
+                    [distributed_tensors[0], distributed_tensors[1][:, None], distributed_tensors[2].flatten(1, 2)], 1
+                )
+            )
             assert shapes == [(24,), (), (2, 12)]
             assert count <= limit
             assert_same(packed, torch.cat([full, full[:, :1], full], 1))
-            whole = spread(torch.cat([full, full[:, :1], full], 1), mesh, [placement])
-            found, count = counted(lambda: plait.unpack(whole, shapes, "a * c"))
-            _, limit = counted(lambda: torch.split(whole, [24, 1, 24], 1))
+            whole = distribute(torch.cat([full, full[:, :1], full], 1), mesh, [placement])
+            found, count = count_collectives(lambda: plait.unpack(whole, shapes, "a * c"))
+            _, limit = count_collectives(lambda: torch.split(whole, [24, 1, 24], 1))
             assert count <= limit
             for part, expected in zip(found, parts, strict=True):
                 assert_same(part, expected)
 
-        @check(f"view: {placement}")
+        @register_check(f"view: {placement}")
         def _(placement=placement):
-            tensor = spread(full, mesh, [placement])
+            tensor = distribute(full, mesh, [placement])
             for pattern in ("a b c -> c a b", "a b c -> (a b) c", "a (b d) c -> a d b c", "a (b d) c -> (a b) d c"):
                 sizes = {"d": 3} if "d" in pattern else {}
-                result, count = counted(lambda: plait.view(tensor, pattern, **sizes))
+                result, count = count_collectives(lambda: plait.view(tensor, pattern, **sizes))
                 assert_same(result, plait.view(full, pattern, **sizes))
                 assert count == 0
                 local, own = result.to_local(), tensor.to_local()
                 assert local.untyped_storage().data_ptr() == own.untyped_storage().data_ptr()
 
-        @check(f"asnumpy, parse_shape: {placement}")
+        @register_check(f"asnumpy, parse_shape: {placement}")
         def _(placement=placement):
-            tensor = spread(full, mesh, [placement]).requires_grad_()
+            tensor = distribute(full, mesh, [placement]).requires_grad_()
             array = plait.asnumpy(tensor)
             assert type(array) is np.ndarray
             np.testing.assert_allclose(array, full.numpy())
             assert plait.parse_shape(tensor, "a _ c") == {"a": 4, "c": 8}
 
-    @check("a view that would have to be redistributed")
+    @register_check("a view that would have to be redistributed")
     def _():
         for tensor, pattern, sizes in [
-            (spread(random((5, 6)), mesh, [Shard(0)]), "a b -> (a b)", {}),
-            (spread(random((4, 6)), mesh, [Shard(1)]), "a (b d) -> a b d", {"b": 3}),
+            (distribute(random((5, 6)), mesh, [Shard(0)]), "a b -> (a b)", {}),
+            (distribute(random((4, 6)), mesh, [Shard(1)]), "a (b d) -> a b d", {"b": 3}),
         ]:
             try:
                 plait.view(tensor, pattern, **sizes)
@@ -489,28 +504,28 @@ def others(mesh):
 
 def gather_checks(count: int) -> None:
     line = init_device_mesh("cpu", (count,))
-    keeps(line)
-    others(line)
-    each = [[placement] for placement in everywhere(3)]
-    moves(line, each, "in a line", "uneven")
+    add_kept_sharding_checks(line)
+    add_other_checks(line)
+    each = [[placement] for placement in all_placements(3)]
+    add_movement_checks(line, each, "in a line", "uneven")
     if count == 2:
-        moves(line, each, "in a line", "even")
-        reductions(line, each, "in a line", "uneven")
-        products(line, partial=True, prefix="in a line")
-        gradients(line)
-        mixed_gradients(line)
+        add_movement_checks(line, each, "in a line", "even")
+        add_reduction_checks(line, each, "in a line", "uneven")
+        add_einsum_checks(line, partial=True, prefix="in a line")
+        add_gradient_checks(line)
+        add_mixed_gradient_checks(line)
     else:
         square = init_device_mesh("cpu", (2, 2))
-        moves(
+        add_movement_checks(
             square, [list(pair) for pair in itertools.product(map(Shard, range(3)), repeat=2)], "in a square", "uneven"
         )
-        moves(square, [[Replicate(), Shard(1)], [Shard(1), Shard(1)]], "in a square", "even")
-        reductions(square, [[Shard(0), Shard(1)], [Partial(), Shard(2)]], "in a square", "uneven")
-        products(square, partial=False, prefix="in a square", every=61)
+        add_movement_checks(square, [[Replicate(), Shard(1)], [Shard(1), Shard(1)]], "in a square", "even")
+        add_reduction_checks(square, [[Shard(0), Shard(1)], [Partial(), Shard(2)]], "in a square", "uneven")
+        add_einsum_checks(square, partial=False, prefix="in a square", every=61)
 
 
 def run_checks(count: int) -> dict[str, str]:
-    """Make all checks, in one order on every process: what became of each."""
+    """Run all checks in the same order on every process, and return the outcome of each."""
     gather_checks(count)
     outcomes = {}
     for name, function in CHECKS.items():
@@ -535,7 +550,7 @@ def run_page(path: Path) -> dict[str, str]:
 
 
 def run(rank: int, count: int, folder: str, *pages: str) -> None:
-    """What one process does; it writes what came of it."""
+    """Run the checks on one process, and write their outcomes to a file."""
     torch.set_num_threads(1)
     store = dist.FileStore(f"{folder}/store", count)
     dist.init_process_group("gloo", store=store, rank=rank, world_size=count, timeout=timedelta(seconds=20))

@@ -1,4 +1,4 @@
-"""Dask: nothing is computed, chunks follow their axes, and a cluster takes what no worker could."""
+"""Dask: calls compute nothing, chunks follow their axes, and a cluster reduces more than one worker can hold."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
-def _in_this_thread():
+def _synchronous_scheduler():
     with dask.config.set(scheduler="synchronous"):
         yield
 
 
 class ComputedError(Exception):
-    """A task has run."""
+    """Raised if a task is computed."""
 
 
-def _explode(*_):
+def _raise_computed_error(*_):
     raise ComputedError
 
 
-def bomb(shape, chunks, dtype="float64"):
-    """An array whose chunks cannot be had."""
+def array_that_raises_when_computed(shape, chunks, dtype="float64"):
+    """An array whose chunks raise `ComputedError` when they are computed."""
     shaped = da.from_array(np.zeros(shape, dtype), chunks=chunks)
-    return da.map_blocks(_explode, shaped, dtype=dtype, meta=np.empty((0,) * len(shape), dtype))
+    return da.map_blocks(_raise_computed_error, shaped, dtype=dtype, meta=np.empty((0,) * len(shape), dtype))
 
 
-def cut(shape, chunks):
+def numpy_and_dask_arrays(shape, chunks):
     array = np.arange(math.prod(shape), dtype="float64").reshape(shape)
     return array, da.from_array(array, chunks=chunks)
 
 
-def origins(result, source):
-    """For each chunk of the result, the chunks of the source that it is made of."""
+def source_chunks_of_each_chunk(result, source):
+    """By chunk of the result, the chunks of the source from which it is computed."""
     graph = result.__dask_graph__()
     found = {}
     for key in product([result.name], *map(range, result.numblocks)):
@@ -59,24 +59,24 @@ def origins(result, source):
     return found
 
 
-def assert_nothing_moves(result, source):
-    """Each chunk of the result is one of the source, and each of the source is in one."""
-    found = origins(result, source)
+def assert_chunks_map_one_to_one(result, source):
+    """Assert that each chunk of the result is computed from one chunk of the source, and each of those is used once."""
+    found = source_chunks_of_each_chunk(result, source)
     assert all(len(chunks) == 1 for chunks in found.values())
     assert sorted(chunks[0] for chunks in found.values()) == sorted(np.ndindex(source.numblocks))
 
 
-def widest(result):
-    """The most tasks that one task waits for."""
+def max_dependencies(result):
+    """The largest number of tasks on which one task depends."""
     return max(len(names) for names in result.__dask_graph__().get_all_dependencies().values())
 
 
-def largest(array):
-    """Bytes of the largest chunk."""
+def largest_chunk_bytes(array):
+    """The size of the largest chunk in bytes."""
     return math.prod(map(max, array.chunks)) * array.dtype.itemsize
 
 
-def count(array):
+def task_count(array):
     return len(array.__dask_graph__())
 
 
@@ -103,7 +103,7 @@ CALLS = {
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 def test_nothing_is_computed_while_planning(call):
-    result = call(bomb((4, 4, 6), (2, 3, 4)))
+    result = call(array_that_raises_when_computed((4, 4, 6), (2, 3, 4)))
     expected = call(np.ones((4, 4, 6)))
     assert type(result) is da.Array
     assert (result.shape, result.dtype) == (expected.shape, expected.dtype)
@@ -113,21 +113,21 @@ def test_nothing_is_computed_while_planning(call):
 
 
 def test_shapes_are_read_without_computing():
-    assert plait.parse_shape(bomb((4, 6), (3, 4)), "a b") == {"a": 4, "b": 6}
+    assert plait.parse_shape(array_that_raises_when_computed((4, 6), (3, 4)), "a b") == {"a": 4, "b": 6}
 
 
 # Chunks follow the axes.
 
 
 def test_a_permutation_permutes_the_chunks():
-    array, x = cut((5, 6, 7), (2, 4, 3))
+    array, x = numpy_and_dask_arrays((5, 6, 7), (2, 4, 3))
     result = plait.rearrange(x, "a b c -> c a b")
     assert result.chunks == (x.chunks[2], x.chunks[0], x.chunks[1])
-    assert_nothing_moves(result, x)
+    assert_chunks_map_one_to_one(result, x)
     assert (result.compute() == array.transpose(2, 0, 1)).all()
 
 
-ALONG_BORDERS = [
+CASES_WITHOUT_MOVES = [
     # pattern, sizes, shape, chunks, the chunks of the result
     ("(a b) c -> a b c", {"b": 3}, (12, 2), ((3, 6, 3), (1, 1)), ((1, 2, 1), (3,), (1, 1))),
     ("(a b) c -> a b c", {"b": 4}, (8, 2), ((3, 1, 3, 1), (2,)), ((1, 1), (3, 1), (2,))),
@@ -151,16 +151,16 @@ ALONG_BORDERS = [
 ]
 
 
-@pytest.mark.parametrize(("pattern", "sizes", "shape", "chunks", "expected"), ALONG_BORDERS)
-def test_no_data_moves_along_the_borders_of_chunks(pattern, sizes, shape, chunks, expected):
-    array, x = cut(shape, chunks)
+@pytest.mark.parametrize(("pattern", "sizes", "shape", "chunks", "expected"), CASES_WITHOUT_MOVES)
+def test_reshapes_along_chunk_boundaries_move_no_data(pattern, sizes, shape, chunks, expected):
+    array, x = numpy_and_dask_arrays(shape, chunks)
     result = plait.rearrange(x, pattern, **sizes)
     assert result.chunks == expected
-    assert_nothing_moves(result, x)
+    assert_chunks_map_one_to_one(result, x)
     assert (result.compute() == plait.rearrange(array, pattern, **sizes)).all()
 
 
-ACROSS_BORDERS = [
+CASES_WITH_MOVES = [
     ("h w -> (h w)", {}, (60, 60), (10, 10)),
     ("h w -> (w h)", {}, (60, 60), (10, 10)),
     ("a h w -> (a h w)", {}, (8, 8, 8), (4, 4, 4)),
@@ -170,30 +170,30 @@ ACROSS_BORDERS = [
 ]
 
 
-@pytest.mark.parametrize(("pattern", "sizes", "shape", "chunks"), ACROSS_BORDERS)
-def test_what_must_move_is_not_gathered(pattern, sizes, shape, chunks):
-    array, x = cut(shape, chunks)
+@pytest.mark.parametrize(("pattern", "sizes", "shape", "chunks"), CASES_WITH_MOVES)
+def test_reshapes_across_chunk_boundaries_keep_chunks_small(pattern, sizes, shape, chunks):
+    array, x = numpy_and_dask_arrays(shape, chunks)
     result = plait.rearrange(x, pattern, **sizes)
-    assert largest(result) <= 1.5 * largest(x)
+    assert largest_chunk_bytes(result) <= 1.5 * largest_chunk_bytes(x)
     assert result.npartitions >= x.npartitions / 2
     assert (result.compute() == plait.rearrange(array, pattern, **sizes)).all()
 
 
-def test_merging_follows_what_can_stay_where_another_group_must_move():
-    array, x = cut((6, 3, 8, 8), ((4, 2), (3,), (4, 4), (4, 4)))
+def test_groups_without_moves_keep_their_chunks():
+    array, x = numpy_and_dask_arrays((6, 3, 8, 8), ((4, 2), (3,), (4, 4), (4, 4)))
     result = plait.rearrange(x, "a b h w -> (a b) (h w)")
     assert result.chunks[0] == (12, 6)
-    for place, found in origins(result, x).items():
+    for place, found in source_chunks_of_each_chunk(result, x).items():
         assert {chunk[0] for chunk in found} == {place[0]}
     assert (result.compute() == array.reshape(18, 64)).all()
 
 
-def test_new_axes_do_not_let_a_chunk_outgrow_the_configuration():
+def test_chunks_with_new_axes_stay_within_the_configured_size():
     with dask.config.set({"array.chunk-size": "1KiB"}):
-        array, x = cut((16, 16), (8, 8))
+        array, x = numpy_and_dask_arrays((16, 16), (8, 8))
         for pattern in ("a b -> r a b", "a b -> a r b", "a b -> a b r"):
             result = plait.repeat(x, pattern, r=100)
-            assert largest(result) <= 1024
+            assert largest_chunk_bytes(result) <= 1024
             assert (result.compute() == plait.repeat(array, pattern, r=100)).all()
 
 
@@ -216,8 +216,8 @@ def test_a_reduction_is_a_tree_over_the_chunks(name):
     x = da.from_array(array, chunks=(1, 3))
     result = plait.reduce(x, "n c -> c", name)
     by_hand = da.max(x, axis=0) if name == "logsumexp" else getattr(da, name)(x, axis=0)
-    assert widest(result) <= 4  # Dask's split_every
-    assert count(result) <= count(by_hand)
+    assert max_dependencies(result) <= 4  # Dask's split_every
+    assert task_count(result) <= task_count(by_hand)
     assert result.chunks == by_hand.chunks
     np.testing.assert_allclose(result.compute(), plait.reduce(array, "n c -> c", name), rtol=1e-12)
 
@@ -234,7 +234,7 @@ def test_a_reduction_is_a_tree_over_the_chunks(name):
     ],
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_logsumexp_is_stable_from_chunk_to_chunk(values, dtype):
+def test_logsumexp_is_stable_across_chunks(values, dtype):
     array = np.array(values * 5).astype("float32" if dtype == "float32" and max(values) > -1e30 else "float64")
     x = da.from_array(array, chunks=1)
     result = plait.reduce(x, "n ->", "logsumexp")
@@ -242,57 +242,57 @@ def test_logsumexp_is_stable_from_chunk_to_chunk(values, dtype):
     np.testing.assert_allclose(result.compute(), plait.reduce(array, "n ->", "logsumexp"), rtol=1e-6)
 
 
-def test_a_product_is_taken_chunk_by_chunk():
+def test_einsum_works_chunk_by_chunk():
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(24, 40)), rng.normal(size=(40, 24))
     x, y = da.from_array(a, chunks=(4, 4)), da.from_array(b, chunks=(4, 4))
     result = plait.einsum(x, y, "i k, k j -> i j")
     assert result.chunks == (x.chunks[0], y.chunks[1])
-    assert widest(result) <= 4
-    assert count(result) <= count(da.einsum("ik,kj->ij", x, y))
+    assert max_dependencies(result) <= 4
+    assert task_count(result) <= task_count(da.einsum("ik,kj->ij", x, y))
     np.testing.assert_allclose(result.compute(), a @ b)
 
 
 @pytest.mark.filterwarnings("ignore:Increasing number of chunks")  # by Dask alone, for comparison
-def test_many_factors_never_meet_in_one_task():
+def test_einsum_of_many_operands_contracts_pairwise():
     rng = np.random.default_rng(0)
     arrays = [rng.normal(size=(12, 12)) for _ in range(4)]
     tensors = [da.from_array(array, chunks=(3, 3)) for array in arrays]
     result = plait.einsum(*tensors, "a b, b c, c d, d e -> a e")
-    assert widest(result) <= 4
-    assert count(result) < count(da.einsum("ab,bc,cd,de->ae", *tensors)) / 3
-    assert largest(result) <= largest(tensors[0])
+    assert max_dependencies(result) <= 4
+    assert task_count(result) < task_count(da.einsum("ab,bc,cd,de->ae", *tensors)) / 3
+    assert largest_chunk_bytes(result) <= largest_chunk_bytes(tensors[0])
     np.testing.assert_allclose(result.compute(), np.linalg.multi_dot(arrays))
 
 
-def test_the_order_of_products_is_the_cheap_one():
+def test_einsum_uses_a_cheap_contraction_path():
     rng = np.random.default_rng(0)
     arrays = [rng.normal(size=shape) for shape in ((60, 3), (3, 60), (60, 3))]
     x, y, z = (da.from_array(array, chunks=(3, 3)) for array in arrays)
     result = plait.einsum(x, y, z, "a b, b c, c d -> a d")
-    assert count(result) <= count(da.einsum("ab,bd->ad", x, da.einsum("bc,cd->bd", y, z)))
+    assert task_count(result) <= task_count(da.einsum("ab,bd->ad", x, da.einsum("bc,cd->bd", y, z)))
     np.testing.assert_allclose(result.compute(), np.linalg.multi_dot(arrays))
 
 
 @pytest.mark.filterwarnings("ignore:Increasing number of chunks")  # as above
-def test_an_axis_of_one_factor_is_summed_before_it_meets_the_others():
+def test_axes_of_one_operand_are_summed_first():
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(12, 30)), rng.normal(size=(12, 30))
     x, y = da.from_array(a, chunks=(3, 3)), da.from_array(b, chunks=(3, 3))
     result = plait.einsum(x, y, "i k, i j -> i")
-    assert count(result) < count(da.einsum("ik,ij->i", x, y))
+    assert task_count(result) < task_count(da.einsum("ik,ij->i", x, y))
     np.testing.assert_allclose(result.compute(), a.sum(1) * b.sum(1))
 
 
 @pytest.mark.parametrize("equation", ["ii->i", "ii->", "iij->j", "iji->j", "jii->ij", "iii->i"])
-def test_a_diagonal_across_chunks_of_other_borders(equation):
+def test_diagonals_of_dimensions_with_different_chunks(equation):
     array = np.random.default_rng(0).normal(size=(5,) * len(equation.split("->")[0]))
     x = da.from_array(array, chunks=((2, 3), (1, 1, 3), (4, 1))[: array.ndim])
     np.testing.assert_allclose(plait.einsum(equation, x).compute(), np.einsum(equation, array))
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int32", "float16", "float32", "complex64"])
-def test_a_product_keeps_the_element_type(dtype):
+def test_einsum_keeps_the_dtype(dtype):
     array = (np.arange(36).reshape(6, 6) % 3).astype(dtype)
     x = da.from_array(array, chunks=2)
     result = plait.einsum(x, x, "i k, k j -> i j")
@@ -300,7 +300,7 @@ def test_a_product_keeps_the_element_type(dtype):
     assert (result.compute() == np.einsum("ik,kj->ij", array, array)).all()
 
 
-def test_dots_broadcast_over_chunks():
+def test_ellipsis_broadcasts_over_chunks():
     rng = np.random.default_rng(0)
     a, b, c = rng.normal(size=(5, 1, 4, 6)), rng.normal(size=(3, 6, 2)), rng.normal(size=(2,))
     tensors = [da.from_array(array, chunks=2) for array in (a, b, c)]
@@ -310,7 +310,7 @@ def test_dots_broadcast_over_chunks():
 
 # Tasks: no more than by hand.
 
-HAND = {
+HAND_WRITTEN = {
     "patches": (
         lambda x: plait.rearrange(x, "b c (h p) w -> b h (p c w)", p=2),
         lambda x: x.reshape(6, 4, 4, 2, 6).transpose(0, 2, 3, 1, 4).reshape(6, 4, 48),
@@ -335,25 +335,25 @@ HAND = {
 
 
 @pytest.mark.parametrize("chunks", [(2, 2, 4, 3), (6, 4, 2, 6), (1, 4, 8, 6), (4, 3, 3, 5), (6, 4, 8, 6)])
-@pytest.mark.parametrize(("ours", "hand"), HAND.values(), ids=HAND.keys())
+@pytest.mark.parametrize(("ours", "hand"), HAND_WRITTEN.values(), ids=HAND_WRITTEN.keys())
 def test_no_more_tasks_than_by_hand(ours, hand, chunks):
-    _, x = cut((6, 4, 8, 6), chunks)
+    _, x = numpy_and_dask_arrays((6, 4, 8, 6), chunks)
     one, other = ours(x), hand(x)
     np.testing.assert_allclose(one.compute(), other.compute())
-    assert count(one) <= count(other)
-    assert count(dask.optimize(one)[0]) <= count(dask.optimize(other)[0])
+    assert task_count(one) <= task_count(other)
+    assert task_count(dask.optimize(one)[0]) <= task_count(dask.optimize(other)[0])
 
 
 # Lengths that are not known before the array is computed.
 
 
-def unknown():
-    """Ten rows, of which six are left."""
+def array_with_unknown_length():
+    """An array of unknown length: six of ten rows, selected by a condition."""
     array = np.arange(60.0).reshape(10, 6)
     return array[array[:, 0] > 20], (x := da.from_array(array, chunks=(3, 6)))[x[:, 0] > 20]
 
 
-WITH_UNKNOWN = {
+CALLS_WITH_UNKNOWN_LENGTHS = {
     "permute": lambda x: plait.rearrange(x, "n c -> c n"),
     "split": lambda x: plait.rearrange(x, "n (a b) -> a n b", a=2),
     "units": lambda x: plait.rearrange(x, "n c -> 1 n 1 c"),
@@ -373,15 +373,15 @@ WITH_UNKNOWN = {
 }
 
 
-@pytest.mark.parametrize("call", WITH_UNKNOWN.values(), ids=WITH_UNKNOWN.keys())
-def test_what_needs_no_unknown_length(call):
-    array, x = unknown()
+@pytest.mark.parametrize("call", CALLS_WITH_UNKNOWN_LENGTHS.values(), ids=CALLS_WITH_UNKNOWN_LENGTHS.keys())
+def test_calls_that_need_no_unknown_length(call):
+    array, x = array_with_unknown_length()
     result = call(x)
     assert any(math.isnan(size) for size in result.shape) or result.shape == call(array).shape
     np.testing.assert_allclose(result.compute(), call(array))
 
 
-NEEDS = {
+CALLS_THAT_NEED_UNKNOWN_LENGTHS = {
     "split": lambda x: plait.rearrange(x, "(n k) c -> n k c", k=2),
     "cut up": lambda x: plait.rearrange(x.rechunk({1: 3}), "n c -> (n c)"),
     "split by it": lambda x: plait.rearrange(x, "n (a b) -> n a b", a=plait.parse_shape(x, "n c")["n"]),
@@ -392,23 +392,23 @@ NEEDS = {
 }
 
 
-@pytest.mark.parametrize("call", NEEDS.values(), ids=NEEDS.keys())
-def test_what_needs_an_unknown_length_says_so(call):
+@pytest.mark.parametrize("call", CALLS_THAT_NEED_UNKNOWN_LENGTHS.values(), ids=CALLS_THAT_NEED_UNKNOWN_LENGTHS.keys())
+def test_calls_that_need_an_unknown_length_are_errors(call):
     with pytest.raises(plait.SizeError, match=r"PLT303.*compute_chunk_sizes"):
-        call(unknown()[1])
+        call(array_with_unknown_length()[1])
 
 
 def test_known_lengths_are_checked_beside_unknown_ones():
     with pytest.raises(plait.SizeError, match="PLT302"):
-        plait.rearrange(unknown()[1], "n (a b) -> n a b", a=4)
+        plait.rearrange(array_with_unknown_length()[1], "n (a b) -> n a b", a=4)
     with pytest.raises(plait.SizeError, match="PLT305"):
-        plait.reduce(unknown()[1], "n 5 -> n", "sum")
+        plait.reduce(array_with_unknown_length()[1], "n 5 -> n", "sum")
 
 
 # What the chunks are made of.
 
 
-def test_masks_stay():
+def test_masks_are_kept():
     array = np.ma.masked_greater(np.arange(24.0).reshape(4, 6), 17)
     x = da.from_array(array, chunks=(2, 3))
     moved = plait.rearrange(x, "a (b c) -> c (a b)", b=2).compute()
@@ -440,8 +440,8 @@ def test_sparse_chunks_stay_sparse():
         np.testing.assert_allclose(plait.asnumpy(call(x)), call(array))
 
 
-def test_arrays_of_numpy_are_taken_beside_those_of_dask():
-    array, x = cut((4, 6), (2, 3))
+def test_numpy_arrays_beside_dask_arrays():
+    array, x = numpy_and_dask_arrays((4, 6), (2, 3))
     for result in (
         plait.einsum(x, array, "a b, c b -> a c"),
         plait.einsum(array, x, "a (b c), d (b c) -> a d b", b=2),
@@ -454,7 +454,7 @@ def test_arrays_of_numpy_are_taken_beside_those_of_dask():
 
 
 def test_sizes_and_scalars_of_other_types():
-    array, x = cut((4, 6), (2, 3))
+    array, x = numpy_and_dask_arrays((4, 6), (2, 3))
     result = plait.rearrange(x, "a (b c) -> a b c", b=np.int64(2))
     assert (result.compute() == array.reshape(4, 2, 3)).all()
     total = plait.reduce(x, "a b ->", "sum")
@@ -465,7 +465,7 @@ def test_sizes_and_scalars_of_other_types():
         plait.rearrange(x, "a (b c) -> a b c", b=total)
 
 
-def test_objects_and_structures():
+def test_object_and_structured_dtypes():
     array = np.array([[1, "a"], [None, 2.5]], dtype=object)
     x = da.from_array(array, chunks=1)
     assert (plait.repeat(x, "a b -> b a r", r=2).compute() == plait.repeat(array, "a b -> b a r", r=2)).all()
@@ -474,15 +474,15 @@ def test_objects_and_structures():
     assert moved.dtype == moved.compute().dtype == records.dtype
 
 
-def test_a_reduction_of_the_callers():
-    array, x = cut((4, 6), (2, 3))
+def test_callable_reductions():
+    array, x = numpy_and_dask_arrays((4, 6), (2, 3))
     result = plait.reduce(x, "a b -> b", lambda tensor, axes: da.nansum(tensor, axis=axes))
     assert (result.compute() == array.sum(0)).all()
     with pytest.raises(plait.SizeError, match="PLT310"):
         plait.reduce(x, "a b -> b", lambda tensor, axes: tensor)
 
 
-def test_what_is_of_dask_and_no_array():
+def test_other_dask_collections_are_refused():
     with pytest.raises(plait.BackendError, match="PLT502"):
         plait.rearrange(dask.delayed(np.ones)(3), "a -> a")
 
@@ -491,7 +491,7 @@ def test_what_is_of_dask_and_no_array():
 
 
 @pytest.mark.filterwarnings("ignore:Increasing number of chunks")  # by Dask alone, for comparison
-def test_the_page():
+def test_examples_of_the_documentation():
     text = (ROOT / "docs" / "dask.md").read_text(encoding="utf-8")
     examples = "\n".join(re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
     report = io.StringIO()
@@ -501,7 +501,7 @@ def test_the_page():
     assert results.failed == 0, report.getvalue()
 
 
-def cluster_module():
+def load_cluster_benchmark():
     spec = importlib.util.spec_from_file_location("dask_cluster", ROOT / "benchmarks" / "dask_cluster.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
@@ -509,7 +509,7 @@ def cluster_module():
     return module
 
 
-def test_a_cluster_takes_what_no_worker_could(tmp_path):
+def test_a_cluster_reduces_more_than_one_worker_can_hold(tmp_path):
     pytest.importorskip("distributed")
     figures = tmp_path / "figures.json"
     workloads = ["patches, mean over images", "products of columns"]
@@ -528,7 +528,7 @@ def test_a_cluster_takes_what_no_worker_could(tmp_path):
         command += ["--workload", workload]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert ran.returncode == 0, ran.stderr[-3000:]
-    cluster = cluster_module()
+    cluster = load_cluster_benchmark()
     rows = json.loads(figures.read_text())
     assert [row["workload"] for row in rows] == workloads
     for row in rows:
@@ -537,5 +537,5 @@ def test_a_cluster_takes_what_no_worker_could(tmp_path):
         assert row["array_mib"] > 3 * cluster.WORKER_MEMORY_MIB
         assert row["peak_mib"] < cluster.WORKER_MEMORY_MIB
         assert row["restarts"] == 0
-        assert row["tasks"] <= count(by_hand)
-        assert row["optimised_tasks"] <= count(dask.optimize(by_hand)[0])
+        assert row["tasks"] <= task_count(by_hand)
+        assert row["optimised_tasks"] <= task_count(dask.optimize(by_hand)[0])

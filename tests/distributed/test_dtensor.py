@@ -26,7 +26,7 @@ def launch(*arguments):
 
 
 def reports(folder, count):
-    """What each process reports: all of them the same checks."""
+    """Return the outcomes of the checks, which must be the same on every process."""
     found = [json.loads((folder / f"{rank}.json").read_text()) for rank in range(count)]
     assert all(list(report) == list(found[0]) for report in found)
     failed = {name: text for report in found for name, text in report.items() if text}
@@ -35,17 +35,17 @@ def reports(folder, count):
 
 
 @pytest.mark.parametrize(("count", "checks"), [(2, 550), (4, 300)])
-def test_on_several_processes(count, checks, tmp_path):
+def test_checks_pass_on_several_processes(count, checks, tmp_path):
     launch(HERE / "on_processes.py", count, tmp_path)
     assert len(reports(tmp_path, count)) > checks
 
 
-def test_the_page(tmp_path):
+def test_examples_of_the_documentation(tmp_path):
     launch(HERE / "on_processes.py", 2, tmp_path, PAGE)
     assert list(reports(tmp_path, 2)) == ["dtensor.md"]
 
 
-def test_a_plain_tensor_never_loads_what_dtensors_need():
+def test_plain_tensors_do_not_load_the_dtensor_backend():
     call = "plait.rearrange(torch.ones(2, 3), 'a b -> b a')"
     code = f"import sys, torch, plait; {call}; print([name for name in sys.modules if '.torch.dtensor' in name])"
     assert launch("-c", code).strip() == "[]"

@@ -44,11 +44,11 @@ def permute_by_hand(x):
     return x.permute(0, 2, 3, 1)
 
 
-def dots(x):
+def ellipsis_merge(x):
     return plait.rearrange(x, "b ... w -> b w ...")
 
 
-def dots_by_hand(x):
+def ellipsis_merge_by_hand(x):
     return x.permute(0, 3, 1, 2)
 
 
@@ -77,11 +77,11 @@ def max_pool_by_hand(x):
     return x.reshape(b, c, h // 2, 2, w // 2, 2).amax((3, 5))
 
 
-def by_callable(x):
+def reduce_by_callable(x):
     return plait.reduce(x, "b c h w -> c", torch.amin)
 
 
-def by_callable_by_hand(x):
+def reduce_by_callable_by_hand(x):
     return torch.amin(x, (0, 2, 3))
 
 
@@ -121,11 +121,11 @@ def classical_einsum_by_hand(x):
     return torch.einsum("abcd,abce->ade", x, x)
 
 
-def listed(x):
+def rearrange_list(x):
     return plait.rearrange([x, x], "k b c h w -> b (k c) h w")
 
 
-def listed_by_hand(x):
+def rearrange_list_by_hand(x):
     b, c, h, w = x.shape
     return torch.stack([x, x]).permute(1, 0, 2, 3, 4).reshape(b, 2 * c, h, w)
 
@@ -156,79 +156,79 @@ def compiled_pattern_by_hand(x):
     return x.reshape(b, c, h // 2, 2, w).permute(0, 2, 3, 1, 4).reshape(b, h // 2, 2 * c * w)
 
 
-def a_view(x):
+def view(x):
     return plait.view(x, "b c h w -> b c (h w)")
 
 
-def a_view_by_hand(x):
+def view_by_hand(x):
     b, c, h, w = x.shape
     return x.view(b, c, h * w)
 
 
-def packed(x):
+def pack(x):
     return plait.pack([x, x[:, :, 0, 0]], "b c *")[0]
 
 
-def packed_by_hand(x):
+def pack_by_hand(x):
     b, c, h, w = x.shape
     corner = x[:, :, 0, 0]
     return torch.cat([x.reshape(b, c, h * w), corner.reshape(b, c, 1)], 2)
 
 
-def unpacked(x):
+def unpack(x):
     one, two = plait.unpack(x, [(1,), (-1,)], "b c h *")
     return one + two
 
 
-def unpacked_by_hand(x):
+def unpack_by_hand(x):
     return torch.narrow(x, 3, 0, 1) + torch.narrow(x, 3, 1, x.shape[3] - 1)
 
 
-def parsed(x):
+def parse_shape(x):
     return x * plait.parse_shape(x, "b _ h w")["h"]
 
 
-def parsed_by_hand(x):
+def parse_shape_by_hand(x):
     return x * x.shape[2]
 
 
-PAIRS = [
+FUNCTIONS_AND_HAND_WRITTEN = [
     (space_to_depth, space_to_depth_by_hand),
     (merge, merge_by_hand),
     (permute, permute_by_hand),
-    (dots, dots_by_hand),
+    (ellipsis_merge, ellipsis_merge_by_hand),
     (identity, identity_by_hand),
     (mean, mean_by_hand),
     (max_pool, max_pool_by_hand),
-    (by_callable, by_callable_by_hand),
+    (reduce_by_callable, reduce_by_callable_by_hand),
     (repeat, repeat_by_hand),
     (named_einsum, named_einsum_by_hand),
     (grouped_einsum, grouped_einsum_by_hand),
     (classical_einsum, classical_einsum_by_hand),
-    (listed, listed_by_hand),
+    (rearrange_list, rearrange_list_by_hand),
     (size_from_shape, size_from_shape_by_hand),
     (compiled_pattern, compiled_pattern_by_hand),
-    (a_view, a_view_by_hand),
-    (packed, packed_by_hand),
-    (unpacked, unpacked_by_hand),
-    (parsed, parsed_by_hand),
+    (view, view_by_hand),
+    (pack, pack_by_hand),
+    (unpack, unpack_by_hand),
+    (parse_shape, parse_shape_by_hand),
 ]
 
-ARITHMETIC = {operator.mul, operator.floordiv, operator.add, operator.sub, operator.mod, operator.eq, operator.ne}
-SAME = {"broadcast_to": "expand"}
+SIZE_ARITHMETIC = {operator.mul, operator.floordiv, operator.add, operator.sub, operator.mod, operator.eq, operator.ne}
+EQUIVALENT_METHODS = {"broadcast_to": "expand"}
 
 
 def calls(graph):
-    """The calls on tensors in order, and how many of each on sizes; a method and its function count as one."""
+    """The calls on tensors in order, and the number of each on sizes; a method and its function count as the same."""
     tensors, sizes = [], Counter()
     for node in graph.graph.nodes:
         if node.op not in ("call_function", "call_method"):
             continue
-        if node.target in ARITHMETIC and not isinstance(node.meta.get("example_value"), torch.Tensor):
+        if node.target in SIZE_ARITHMETIC and not isinstance(node.meta.get("example_value"), torch.Tensor):
             sizes[node.target.__name__] += 1
         else:
             name = node.target if isinstance(node.target, str) else node.target.__name__
-            tensors.append(SAME.get(name, name))
+            tensors.append(EQUIVALENT_METHODS.get(name, name))
     return tensors, sizes
 
 
@@ -244,7 +244,7 @@ def compiled(function, dynamic):
 
 
 @pytest.mark.parametrize("dynamic", [False, True, None], ids=["static", "dynamic", "automatic"])
-@pytest.mark.parametrize(("function", "by_hand"), PAIRS, ids=lambda function: function.__name__)
+@pytest.mark.parametrize(("function", "by_hand"), FUNCTIONS_AND_HAND_WRITTEN, ids=lambda function: function.__name__)
 def test_the_graph_is_that_of_the_hand_written_code(function, by_hand, dynamic):
     ours, our_graphs = compiled(function, dynamic)
     for shape in SHAPES:
@@ -260,7 +260,7 @@ def test_the_graph_is_that_of_the_hand_written_code(function, by_hand, dynamic):
     assert not our_sizes - their_sizes
 
 
-def test_a_second_call_of_the_same_shape_compiles_nothing():
+def test_a_second_call_with_the_same_shape_does_not_recompile():
     function, graphs = compiled(space_to_depth, False)
     plait.rearrange(torch.zeros(1, 1, 2, 2), "b c h w -> b c (h w)")  # fills plait's cache between the calls
     function(torch.zeros(SHAPES[0]))
@@ -322,7 +322,7 @@ def in_a_loop_by_hand(x, count):
     return x
 
 
-def test_a_frame_that_dynamo_leaves_to_python_makes_no_graphs():
+def test_frames_that_dynamo_skips_make_no_graphs():
     torch._dynamo.reset()
     graphs = {in_a_loop: [], in_a_loop_by_hand: []}
     for function, made in graphs.items():
@@ -334,7 +334,7 @@ def test_a_frame_that_dynamo_leaves_to_python_makes_no_graphs():
     assert len(graphs[in_a_loop]) <= len(graphs[in_a_loop_by_hand])
 
 
-def test_the_functions_themselves_may_be_compiled():
+def test_public_functions_can_be_compiled_directly():
     x = torch.randn(SHAPES[0])
     torch._dynamo.reset()
     with warnings.catch_warnings():
@@ -361,7 +361,7 @@ def test_the_functions_themselves_may_be_compiled():
         (lambda x: plait.parse_shape(x, "a b"), "PLT304"),
     ],
 )
-def test_mistakes_can_be_caught_and_show_their_text(call, code):
+def test_errors_can_be_caught_and_show_their_message(call, code):
     x = torch.zeros(SHAPES[0])
     torch._dynamo.reset()
     with pytest.raises(plait.PlaitError, match=code) as caught:
@@ -390,7 +390,7 @@ def test_mistakes_can_be_caught_and_show_their_text(call, code):
         (lambda x: POOLED.reduce(x, "maen"), "PLT209"),
     ],
 )
-def test_mistakes_of_symbolic_sizes_and_of_methods(call, code, dynamic):
+def test_errors_of_symbolic_sizes_and_of_methods(call, code, dynamic):
     x = torch.zeros(SHAPES[0])
     with pytest.raises(plait.PlaitError, match=code) as eager:
         call(x)
@@ -403,7 +403,7 @@ def test_mistakes_of_symbolic_sizes_and_of_methods(call, code, dynamic):
         torch.compile(call, fullgraph=True, backend="eager", dynamic=dynamic)(x)
 
 
-def test_a_caught_mistake_of_a_method_goes_on():
+def test_execution_continues_after_a_caught_error_of_a_method():
     def function(x):
         try:
             return FIFTHS.rearrange(x + 1)
@@ -416,7 +416,7 @@ def test_a_caught_mistake_of_a_method_goes_on():
     assert function(torch.zeros(1, 1, 5, 1)).shape == (1, 1, 1, 1, 5)
 
 
-def test_a_caught_mistake_goes_on():
+def test_execution_continues_after_a_caught_error():
     def function(x):
         try:
             return plait.rearrange(x, "b c (h p) w -> b c h w p", p=5)
@@ -428,7 +428,7 @@ def test_a_caught_mistake_goes_on():
     assert torch.equal(torch.compile(function, backend="eager")(x), x + 1)
 
 
-FIRST_CALL = """
+FIRST_CALL_SOURCE_CODE = """
 import sys, torch, plait
 loaded = [name for name in sys.modules if name.startswith("plait.") and ("backends" in name or "build" in name)]
 assert not loaded, loaded
@@ -448,15 +448,15 @@ print(len(graphs))
 
 
 @pytest.mark.parametrize(("dynamic", "graphs"), [(None, 2), (True, 1), (False, 3)])
-def test_the_first_call_of_the_process_may_be_compiled(dynamic, graphs):
-    code = textwrap.dedent(FIRST_CALL.format(dynamic=dynamic))
+def test_the_first_call_of_a_process_can_be_compiled(dynamic, graphs):
+    code = textwrap.dedent(FIRST_CALL_SOURCE_CODE.format(dynamic=dynamic))
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert run.stdout.split() == [str(graphs)]
     assert "plait" not in run.stderr
 
 
-def test_a_reduction_of_patterns_of_which_one_repeats():
+def test_reduce_of_a_pipeline_with_a_repeat():
     composed = plait.compile("a b -> a b 2") >> plait.compile("a b c -> a c")
     x = torch.randn(3, 4)
     call = torch.compile(lambda x: composed.reduce(x, "logsumexp"), backend="eager", fullgraph=True)

@@ -15,7 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
 
 SHAPE = (2, 3, 4, 6)
-OTHER = (5, 3, 8, 6)
+OTHER_SHAPE = (5, 3, 8, 6)
 
 CALLS = {
     "permute": lambda x: plait.rearrange(x, "b c h w -> b h w c"),
@@ -65,23 +65,23 @@ def test_export_adds_no_call_of_its_own():
 
 
 @each_call
-def test_jit_trace_follows_other_shapes(call):
+def test_jit_trace_accepts_other_shapes(call):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", message=".*torch.jit.trace.* is deprecated")
         traced = torch.jit.trace(call, torch.randn(SHAPE))
-    x = torch.randn(OTHER)
+    x = torch.randn(OTHER_SHAPE)
     torch.testing.assert_close(traced(x), call(x))
 
 
 @each_call
-def test_symbolic_trace_follows_other_shapes(call):
+def test_symbolic_trace_accepts_other_shapes(call):
     if call is CALLS["pack"]:
         with pytest.raises(plait.BackendError, match="PLT505"):
             fx.symbolic_trace(call)  # a rank is needed to know what the star stands for
         return
     traced = fx.symbolic_trace(call)
-    x = torch.randn(OTHER)
+    x = torch.randn(OTHER_SHAPE)
     torch.testing.assert_close(traced(x), call(x))
 
 
@@ -109,7 +109,7 @@ def test_symbolic_trace_of_callables_and_equations():
         torch.testing.assert_close(fx.symbolic_trace(call)(x), call(x))
 
 
-def test_jit_trace_warns_of_nothing():
+def test_jit_trace_does_not_warn():
     x = torch.randn(3, 4)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -122,7 +122,7 @@ def test_jit_trace_warns_of_nothing():
             torch.testing.assert_close(torch.jit.trace(call, x)(x), call(x))
 
 
-def test_symbolic_trace_needs_names_where_the_rank_is_hidden():
+def test_symbolic_trace_without_a_rank_needs_axis_names():
     with pytest.raises(plait.BackendError, match="PLT505") as caught:
         fx.symbolic_trace(lambda x: plait.rearrange(x, "b ... -> ... b"))
     assert caught.value.spans == ((2, 5),)
@@ -131,7 +131,7 @@ def test_symbolic_trace_needs_names_where_the_rank_is_hidden():
 @each_call
 def test_make_fx_with_symbols(call):
     traced = make_fx(call, tracing_mode="symbolic")(torch.randn(SHAPE))
-    x = torch.randn(OTHER)
+    x = torch.randn(OTHER_SHAPE)
     torch.testing.assert_close(traced(x), call(x))
 
 
@@ -164,7 +164,7 @@ def test_meta_and_fake_tensors(call):
 
 
 def test_parameters_and_subclasses():
-    class Mine(torch.Tensor):
+    class TensorSubclass(torch.Tensor):
         pass
 
     x = torch.randn(SHAPE)
@@ -173,7 +173,7 @@ def test_parameters_and_subclasses():
     assert result.requires_grad
     result.sum().backward()
     assert parameter.grad.shape == SHAPE
-    assert type(plait.rearrange(x.as_subclass(Mine), "b c h w -> b (c h w)")) is Mine
+    assert type(plait.rearrange(x.as_subclass(TensorSubclass), "b c h w -> b (c h w)")) is TensorSubclass
 
 
 def test_double_backward():
@@ -205,7 +205,7 @@ def test_memory_formats_and_negative_views():
     assert (plait.asnumpy(z.conj().imag) == -z.imag.numpy()).all()
 
 
-def test_uint8_truth_is_bool():
+def test_any_and_all_of_uint8_are_bool():
     x = torch.tensor([[0, 2], [0, 0]], dtype=torch.uint8)
     assert plait.reduce(x, "a b -> a", "any").tolist() == [True, False]
     assert plait.reduce(x, "a b -> a", "all").dtype is torch.bool

@@ -1,4 +1,4 @@
-"""What `test_keras` runs once for each backend of Keras, which a process chooses when it starts."""
+"""The tests that `test_keras` runs in one process for each backend of Keras."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-def values(*shape, seed=0):
+def random_values(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def symbol(shape, unknown):
-    """An input of that shape, of which some sizes are not said."""
+def symbolic_input(shape, unknown):
+    """An input of a functional model with some unknown lengths: none, the batch, or all."""
     hidden = min({"none": 0, "batch": 1, "all": 9}[unknown], len(shape))
     return keras.Input(batch_shape=(None,) * hidden + tuple(shape[hidden:]))
 
 
-def run(inputs, outputs, arrays):
-    """A functional model, called."""
+def run_model(inputs, outputs, arrays):
+    """Build a functional model, and call it with arrays."""
     results = keras.Function(inputs, outputs)([ops.convert_to_tensor(array) for array in arrays])
     return [plait.asnumpy(result) for result in results]
 
 
-def check(call, shapes, unknown):
-    """A call gives in a model what it gives on arrays, and what it says of its shape is true."""
-    arrays = [values(*shape, seed=seed) for seed, shape in enumerate(shapes)]
-    inputs = [symbol(shape, unknown) for shape in shapes]
+def check_model(call, shapes, unknown):
+    """Check that a call gives the same in a model as on arrays, and that its static shape is right."""
+    arrays = [random_values(*shape, seed=seed) for seed, shape in enumerate(shapes)]
+    inputs = [symbolic_input(shape, unknown) for shape in shapes]
     output = call(*inputs)
     assert isinstance(output, keras.KerasTensor)
-    (result,) = run(inputs, [output], arrays)
+    (result,) = run_model(inputs, [output], arrays)
     np.testing.assert_allclose(result, call(*arrays), rtol=2e-5, atol=1e-5)
     assert len(output.shape) == result.ndim
     assert all(said in (None, size) for said, size in zip(output.shape, result.shape, strict=True))
@@ -51,36 +51,36 @@ def check(call, shapes, unknown):
         assert output.shape == result.shape
 
 
-each_ignorance = pytest.mark.parametrize("unknown", ["none", "batch", "all"])
+for_each_set_of_unknown_sizes = pytest.mark.parametrize("unknown", ["none", "batch", "all"])
 
 
-@each_ignorance
+@for_each_set_of_unknown_sizes
 @pytest.mark.parametrize("case", REARRANGE, ids=str)
 def test_rearrange(case, unknown):
-    check(lambda x: plait.rearrange(x, case.pattern, **case.sizes), [case.shape], unknown)
+    check_model(lambda x: plait.rearrange(x, case.pattern, **case.sizes), [case.shape], unknown)
 
 
-@each_ignorance
+@for_each_set_of_unknown_sizes
 @pytest.mark.parametrize("case", REPEAT, ids=str)
 def test_repeat(case, unknown):
-    check(lambda x: plait.repeat(x, case.pattern, **case.sizes), [case.shape], unknown)
+    check_model(lambda x: plait.repeat(x, case.pattern, **case.sizes), [case.shape], unknown)
 
 
-@each_ignorance
+@for_each_set_of_unknown_sizes
 @pytest.mark.parametrize("case", EINSUM, ids=str)
 def test_einsum(case, unknown):
-    check(lambda *tensors: plait.einsum(*tensors, case.pattern, **case.sizes), case.shapes, unknown)
+    check_model(lambda *tensors: plait.einsum(*tensors, case.pattern, **case.sizes), case.shapes, unknown)
 
 
 @pytest.mark.parametrize(
     ("reduction", "unknown"), [("max", "none"), ("max", "batch"), *[(name, "all") for name in REDUCTIONS]]
 )
 def test_reduce(reduction, unknown):
-    """All cases as one model, since there are many."""
-    arrays = [values(*case.shape) for case in REDUCE]
-    inputs = [symbol(case.shape, unknown) for case in REDUCE]
+    """All cases are outputs of one model, which saves time."""
+    arrays = [random_values(*case.shape) for case in REDUCE]
+    inputs = [symbolic_input(case.shape, unknown) for case in REDUCE]
     outputs = [plait.reduce(x, case.pattern, reduction, **case.sizes) for x, case in zip(inputs, REDUCE, strict=True)]
-    for case, array, result in zip(REDUCE, arrays, run(inputs, outputs, arrays), strict=True):
+    for case, array, result in zip(REDUCE, arrays, run_model(inputs, outputs, arrays), strict=True):
         expected = plait.reduce(array, case.pattern, reduction, **case.sizes)
         np.testing.assert_allclose(result, expected, rtol=2e-5, atol=1e-6, err_msg=case.pattern)
 
@@ -98,7 +98,7 @@ def test_reduce_of_every_element_type(reduction, dtype):
             plait.reduce(x, "a (b c) d -> d b", reduction, b=2)
         return
     output = plait.reduce(x, "a (b c) d -> d b", reduction, b=2)
-    (result,) = run([x], [output], [array])
+    (result,) = run_model([x], [output], [array])
     digits = 2e-2 if dtype in ("float16", "bfloat16") else 1e-5
     np.testing.assert_allclose(np.asarray(result, expected.dtype), expected, rtol=digits)
     if reduction in ("any", "all"):
@@ -111,10 +111,10 @@ def test_reduce_of_every_element_type(reduction, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_half_types_do_not_lose_what_they_sum(dtype):
+def test_half_precision_is_accumulated_in_float32(dtype):
     x = keras.Input(batch_shape=(None, 2), dtype=dtype)
     for reduction, expected in (("sum", 4096), ("mean", 1), ("var", 0)):
-        (result,) = run([x], [plait.reduce(x, "n c -> c", reduction)], [ops.ones((4096, 2), dtype)])
+        (result,) = run_model([x], [plait.reduce(x, "n c -> c", reduction)], [ops.ones((4096, 2), dtype)])
         assert result.astype(float).tolist() == [expected] * 2
 
 
@@ -122,33 +122,36 @@ def test_infinities():
     x = keras.Input(batch_shape=(None, 3))
     array = np.array([[1, np.nan, 2], [np.inf, 1, 2], [-np.inf] * 3, [1000, 1000, -1000]], np.float32)
     for reduction in ("min", "max", "sum", "logsumexp", "any"):
-        (result,) = run([x], [plait.reduce(x, "a b -> a", reduction)], [array])
+        (result,) = run_model([x], [plait.reduce(x, "a b -> a", reduction)], [array])
         np.testing.assert_allclose(result, plait.reduce(array, "a b -> a", reduction), rtol=1e-6)
 
 
 def test_lists_pack_and_unpack():
-    check(lambda x: plait.rearrange([x, x + 1], "k b c -> b (c k)"), [(2, 3)], "all")
-    check(lambda x: plait.pack([x, x[:, 0]], "b * c")[0], [(2, 3, 4)], "batch")
+    check_model(lambda x: plait.rearrange([x, x + 1], "k b c -> b (c k)"), [(2, 3)], "all")
+    check_model(lambda x: plait.pack([x, x[:, 0]], "b * c")[0], [(2, 3, 4)], "batch")
     for unknown in ("batch", "all"):
         for place in range(3):
-            check(lambda x: plait.unpack(x, [(1, 2), (), (-1, 3)], "b * c")[place], [(2, 9, 4)], unknown)
-    check(lambda x: plait.unpack(*plait.pack([x, x[:, 0]], "b * c"), "b * c")[0], [(2, 3, 5, 4)], "all")
+            check_model(lambda x: plait.unpack(x, [(1, 2), (), (-1, 3)], "b * c")[place], [(2, 9, 4)], unknown)
+    check_model(lambda x: plait.unpack(*plait.pack([x, x[:, 0]], "b * c"), "b * c")[0], [(2, 3, 5, 4)], "all")
 
 
-def names_of(model):
+def operation_names(model):
     return [type(operation).__name__ for operation in model.operations]
 
 
-def test_one_unknown_size_takes_the_operations_of_keras():
+def test_one_unknown_size_uses_the_operations_of_keras():
     x = keras.Input((8, 8, 3))
     ours = plait.rearrange(x, "b (h p) (w q) c -> b h w (p q c)", p=2, q=2)
     native = ops.reshape(ops.transpose(ops.reshape(x, (-1, 4, 2, 4, 2, 3)), (0, 1, 3, 2, 4, 5)), (-1, 4, 4, 12))
     assert ours.shape == native.shape == (None, 4, 4, 12)
-    assert names_of(keras.Model(x, ours)) == names_of(keras.Model(x, native))
-    assert names_of(keras.Model(x, plait.reduce(x, "b h w c -> b c", "mean"))) == ["InputLayer", "Mean"]
-    assert names_of(keras.Model(x, plait.einsum(x, x, "b h w c, b h v c -> b w v"))) == ["InputLayer", "Einsum"]
+    assert operation_names(keras.Model(x, ours)) == operation_names(keras.Model(x, native))
+    assert operation_names(keras.Model(x, plait.reduce(x, "b h w c -> b c", "mean"))) == ["InputLayer", "Mean"]
+    assert operation_names(keras.Model(x, plait.einsum(x, x, "b h w c, b h v c -> b w v"))) == ["InputLayer", "Einsum"]
     images = keras.Input((None, None, 3))
-    assert names_of(keras.Model(images, plait.rearrange(images, "b h w c -> b c h w"))) == ["InputLayer", "Transpose"]
+    assert operation_names(keras.Model(images, plait.rearrange(images, "b h w c -> b c h w"))) == [
+        "InputLayer",
+        "Transpose",
+    ]
 
 
 def fully_convolutional():
@@ -167,7 +170,7 @@ def test_a_fully_convolutional_model():
     assert [output.shape for output in model.outputs] == [(None, 5, 2), (None, None, None, 5)]
     kernel, bias = (plait.asnumpy(weight) for weight in model.layers[-1].weights or model.weights)
     for shape in ((2, 4, 6, 3), (1, 8, 2, 3)):
-        x = values(*shape)
+        x = random_values(*shape)
         hidden = plait.rearrange(x, "b (h p) (w q) c -> b (h w) (p q c)", p=2, q=2) @ kernel + bias
         up = hidden.reshape(shape[0], shape[1] // 2, shape[2] // 2, 5).repeat(2, 1).repeat(2, 2)
         for results in (
@@ -182,7 +185,7 @@ def test_a_model_is_saved_and_loaded(tmp_path):
     model = fully_convolutional()
     path = str(tmp_path / "model.keras")
     model.save(path)
-    x = values(2, 4, 6, 3)
+    x = random_values(2, 4, 6, 3)
     expected = model.predict(x, verbose=0)
     loaded = keras.models.load_model(path)
     for result, other in zip(loaded.predict(x, verbose=0), expected, strict=True):
@@ -201,20 +204,20 @@ def test_a_model_is_saved_and_loaded(tmp_path):
         subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, timeout=120)
 
 
-def test_sizes_of_one_input_for_another():
+def test_sizes_taken_from_another_input():
     x, y = keras.Input((None, None, 1)), keras.Input((None, 4))
     sizes = plait.parse_shape(x, "b h w c")
     assert sizes["c"] == 1
     output = plait.rearrange(y, "b (h w) c -> b h w c", h=sizes["h"], w=sizes["w"])
     assert output.shape == (None, None, None, 4)
     model = keras.Model([x, y], output)
-    image, flat = values(2, 3, 5, 1), values(2, 15, 4)
+    image, flat = random_values(2, 3, 5, 1), random_values(2, 15, 4)
     np.testing.assert_array_equal(model.predict([image, flat], verbose=0), flat.reshape(2, 3, 5, 4))
     with pytest.raises(Exception, match=r"(?i)shape|size"):  # each backend has an error of its own
-        model.predict([image, values(2, 16, 4)], verbose=0)
+        model.predict([image, random_values(2, 16, 4)], verbose=0)
 
 
-def test_a_wrong_size_is_not_hidden_by_an_inferred_one():
+def test_an_inferred_size_does_not_hide_a_wrong_one():
     x = keras.Input((None,))
     model = keras.Function(x, plait.rearrange(x, "b (h p) -> b h p", h=3, p=2))
     assert plait.asnumpy(model(ops.ones((2, 6)))).shape == (2, 3, 2)
@@ -233,7 +236,7 @@ def test_a_wrong_size_is_not_hidden_by_an_inferred_one():
 
 
 class Attention(keras.layers.Layer):
-    """A layer as users write it: ``call`` gets the tensors of the backend, and weights are variables."""
+    """A custom layer: ``call`` gets native tensors, and weights are variables."""
 
     def build(self, shape):
         self.kernel = self.add_weight(shape=(shape[-1], 3 * shape[-1]), initializer="glorot_uniform")
@@ -254,7 +257,7 @@ def test_a_layer_is_fitted():
     assert hidden.shape == (None, None, 4)
     model = keras.Model(x, keras.layers.Dense(1)(plait.reduce(hidden, "b t c -> b c", "mean")))
     model.compile(optimizer=keras.optimizers.Adam(0.05), loss="mse")
-    inputs, targets = values(20, 6, 4), values(20, 1, seed=1)
+    inputs, targets = random_values(20, 6, 4), random_values(20, 1, seed=1)
     before = [plait.asnumpy(weight).copy() for weight in model.weights]
     history = model.fit(inputs, targets, batch_size=8, epochs=5, verbose=0).history["loss"]  # the last batch has 4
     assert history[-1] < history[0]
@@ -270,7 +273,7 @@ def test_a_layer_is_fitted():
 
 
 def test_variables():
-    array = values(4, 6)
+    array = random_values(4, 6)
     variable = keras.Variable(array)
     native = ops.convert_to_tensor(array)
     for call in (
@@ -294,9 +297,9 @@ def test_variables():
             )
 
 
-def test_mistakes():
+def test_errors():
     x = keras.Input((8, None))
-    variable = keras.Variable(values(4, 6))
+    variable = keras.Variable(random_values(4, 6))
     calls = {
         lambda: plait.rearrange(x, "b (h p) c -> b h p c", p=3): "PLT302",
         lambda: plait.rearrange(x, "b (h p) c -> b h p c", p=2, h=3): "PLT305",

@@ -1,4 +1,4 @@
-"""Chainer: gradients through every operation, layers, arrays beside variables, views, and what its functions refuse."""
+"""Chainer: gradients of every operation, layers, arrays beside variables, views, and unsupported dtypes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def filled(shape=SHAPE, dtype="float64", seed=0):
 
 
 @each_call
-def test_the_way_back_is_the_slope_of_the_way_there(call):
+def test_gradients_agree_with_finite_differences(call):
     x = filled()
     weights = np.random.default_rng(1).normal(size=call(x).shape)
 
@@ -71,7 +71,7 @@ def test_the_way_back_is_the_slope_of_the_way_there(call):
 
 
 @pytest.mark.parametrize("name", ["permute", "mean", "prod", "var", "logsumexp", "repeat", "einsum", "ellipsis"])
-def test_gradients_of_gradients(name):
+def test_second_derivatives_agree_with_finite_differences(name):
     x = filled()
     (first,) = chainer.grad([F.sum(CALLS[name](x) ** 2)], [x], enable_double_backprop=True)
     (second,) = chainer.grad([F.sum(first * first)], [x])
@@ -88,11 +88,11 @@ def test_gradients_of_gradients(name):
 
 
 @each_call
-def test_single_precision_stays_single(call):
+def test_float32_results_stay_float32(call):
     assert call(filled(dtype="float32")).dtype == np.float32
 
 
-def test_a_chain_learns_what_the_hand_written_one_learns():
+def test_a_trained_chain_equals_the_hand_written_one():
     class Patches(chainer.Chain):
         def __init__(self, by_hand):
             super().__init__()
@@ -124,7 +124,7 @@ def test_a_chain_learns_what_the_hand_written_one_learns():
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
-def test_functions_in_a_sequence():
+def test_compiled_patterns_in_a_sequential_model():
     patches = plait.compile("b c h w -> b (c h w)")
     model = chainer.Sequential(patches.rearrange, L.Linear(72, 4), lambda x: plait.reduce(x, "b d -> b", "logsumexp"))
     x = filled(dtype="float32")
@@ -138,7 +138,7 @@ def test_functions_in_a_sequence():
 
 
 @each_call
-def test_nothing_is_recorded_where_nothing_goes_back(call):
+def test_no_graph_is_recorded_without_backprop(call):
     x = filled()
     with chainer.no_backprop_mode():
         quiet = call(x)
@@ -171,7 +171,7 @@ def test_arrays_beside_variables(call):
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int32", "int64", "complex64", "float16"])
-def test_einsum_of_what_chainers_own_refuses(dtype):
+def test_einsum_of_dtypes_that_chainer_does_not_support(dtype):
     rng = np.random.default_rng(0)
     a, b = (rng.integers(0, 2, shape).astype(dtype) for shape in [(2, 3), (3, 4)])
     for pattern, order in (("i j, j k -> k i", "ij,jk->ki"), ("... j, j k -> k ...", "...j,jk->k...")):
@@ -181,7 +181,7 @@ def test_einsum_of_what_chainers_own_refuses(dtype):
         assert (result.array == np.einsum(order, a, b)).all()
 
 
-def test_views_follow_the_array():
+def test_views_share_the_memory_of_the_array():
     x = filled()
     turned = F.transpose(x, (0, 2, 3, 1))
     assert np.shares_memory(plait.view(turned, "b h w c -> b (h w) c").array, x.array)
@@ -193,7 +193,7 @@ def test_views_follow_the_array():
         plait.view(columns, "b c h w -> (b c h w)")
 
 
-def test_an_unborn_parameter_is_no_tensor():
+def test_uninitialized_parameters_are_refused():
     for unborn in (chainer.Parameter(), chainer.Variable()):
         for call in (
             lambda x: plait.rearrange(x, "a b -> b a"),
@@ -205,7 +205,7 @@ def test_an_unborn_parameter_is_no_tensor():
                 call(unborn)
 
 
-MISTAKES = {
+ERROR_CASES = {
     "PLT302": lambda x: plait.rearrange(x, "b c (h p) w -> b c h p w", p=3),
     "PLT304": lambda x: plait.rearrange(x, "b c h -> b (c h)"),
     "PLT203": lambda x: plait.rearrange(x, "b c h w -> b c (h w)", p=3),
@@ -214,12 +214,12 @@ MISTAKES = {
     "PLT305": lambda x: plait.einsum(x, x, "b c h w, b h c w -> b"),
     "PLT308": lambda x: plait.rearrange([x, x[0]], "n b c h w -> b"),
     "PLT310": lambda x: plait.reduce(x, "b c h w -> b c", lambda tensor, axes: tensor),
-    "PLT504": lambda x: plait.einsum(x, Stranger(), "b c h w, a -> b"),
+    "PLT504": lambda x: plait.einsum(x, UnsupportedArray(), "b c h w, a -> b"),
 }
 
 
-class Stranger:
-    """An array of a library that Chainer knows nothing of."""
+class UnsupportedArray:
+    """An array of a library that Chainer does not support."""
 
     shape = (3,)
 
@@ -227,13 +227,13 @@ class Stranger:
         return np
 
 
-@pytest.mark.parametrize("code", MISTAKES)
-def test_mistakes(code):
+@pytest.mark.parametrize("code", ERROR_CASES)
+def test_errors(code):
     with pytest.raises(plait.PlaitError, match=code):
-        MISTAKES[code](filled())
+        ERROR_CASES[code](filled())
 
 
-def test_nothing_warns():
+def test_no_operation_warns():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for reduction, expected in (("mean", np.nan), ("var", np.nan), ("logsumexp", -np.inf), ("sum", 0.0)):
@@ -249,7 +249,7 @@ def test_asnumpy():
     assert plait.asnumpy(chainer.Parameter(np.ones((2, 3)))).shape == (2, 3)
 
 
-def test_the_second_call_asks_the_cache():
+def test_the_second_call_uses_the_cache():
     x, parameter = filled(), chainer.Parameter(filled().array)
     before = plait.cache_info()
     for _ in range(4):

@@ -1,4 +1,4 @@
-"""JAX: its transformations, its jaxprs, its symbolic dimensions, and what is no array."""
+"""JAX: transformations, jaxprs, symbolic dimensions, and values that are not arrays."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ import jax.numpy as jnp  # noqa: E402
 from jax import export, lax  # noqa: E402
 
 SHAPE = (2, 3, 4, 6)
-OTHER = (4, 3, 8, 2)
+OTHER_SHAPE = (4, 3, 8, 2)
 
 
 @pytest.fixture
-def wide():
+def x64_enabled():
     return False
 
 
 @pytest.fixture(autouse=True)
-def _bits(wide):
-    """JAX counts in 32 bits unless it is told otherwise, as the conformance suite does."""
-    with jax.enable_x64(wide):
+def _set_x64(x64_enabled):
+    """Enable or disable 64-bit types, which are disabled in JAX by default."""
+    with jax.enable_x64(x64_enabled):
         yield
 
 
-both = pytest.mark.parametrize("wide", [False, True], ids=["32 bits", "64 bits"])
+with_and_without_x64 = pytest.mark.parametrize("x64_enabled", [False, True], ids=["32 bits", "64 bits"])
 """The test is run in both modes of JAX."""
 
 
@@ -39,11 +39,11 @@ def ones(*shape):
     return jnp.ones(shape, jnp.float32)
 
 
-def some(shape):
+def random_array(shape):
     return np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
 
-def total(tensor, axes):
+def sum_axes(tensor, axes):
     return tensor.sum(axes)
 
 
@@ -55,7 +55,7 @@ CALLS = {
     "max": lambda x: plait.reduce(x, "b c (h 2) w -> b c h w", "max"),
     "std": lambda x: plait.reduce(x, "b c h w -> b", "std"),
     "logsumexp": lambda x: plait.reduce(x, "b c h w -> b (c h)", "logsumexp"),
-    "callable": lambda x: plait.reduce(x, "b c h w -> b (c h)", total),
+    "callable": lambda x: plait.reduce(x, "b c h w -> b (c h)", sum_axes),
     "repeat": lambda x: plait.repeat(x, "b c h w -> b c (h r) w", r=2),
     "einsum": lambda x: plait.einsum(x, x, "b c h w, b d h w -> b c d"),
     "grouped einsum": lambda x: plait.einsum(x, x, "b c h (k d), b c j (k d) -> b c (k h) j", k=2),
@@ -70,8 +70,8 @@ CALLS = {
 each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 
 
-def by_numpy(name, x):
-    """The same through plait's NumPy backend, which the oracle has judged."""
+def result_of_numpy(name, x):
+    """The result of the same call by the NumPy backend, which is tested against the oracle."""
     return CALLS[name](x)
 
 
@@ -80,20 +80,20 @@ def assert_near(actual, expected, digits=2e-5):
     np.testing.assert_allclose(np.asarray(actual), np.asarray(expected), rtol=digits, atol=digits)
 
 
-@both
+@with_and_without_x64
 @pytest.mark.parametrize("name", CALLS)
-def test_jit_vmap_and_the_eager_call_agree_with_numpy(name, wide):
-    array = some(SHAPE)
-    expected = by_numpy(name, array)
+def test_jit_vmap_and_the_eager_call_agree_with_numpy(name, x64_enabled):
+    array = random_array(SHAPE)
+    expected = result_of_numpy(name, array)
     assert_near(CALLS[name](jnp.asarray(array)), expected)
     assert_near(jax.jit(CALLS[name])(array), expected)
     many = np.stack([array, array + 1])
-    assert_near(jax.vmap(CALLS[name])(many), np.stack([expected, by_numpy(name, array + 1)]), 1e-4)
+    assert_near(jax.vmap(CALLS[name])(many), np.stack([expected, result_of_numpy(name, array + 1)]), 1e-4)
 
 
 @each_call
-def test_forward_and_reverse_derivatives_belong_together(call):
-    x, tangent = some(SHAPE), some(SHAPE) + 1
+def test_forward_and_reverse_derivatives_agree(call):
+    x, tangent = random_array(SHAPE), random_array(SHAPE) + 1
 
     @jax.jit
     def both_ways(x, tangent):
@@ -110,7 +110,7 @@ def test_forward_and_reverse_derivatives_belong_together(call):
 
 @pytest.mark.parametrize("name", ["space to depth", "logsumexp", "repeat"])
 def test_gradients_of_eager_calls(name):
-    x = some((2, 3, 2, 2))
+    x = random_array((2, 3, 2, 2))
     loss = lambda x: (CALLS[name](x) ** 2).sum()
     eager = jax.grad(loss)(jnp.asarray(x))
     assert_near(eager, jax.jit(jax.grad(loss))(x))
@@ -127,7 +127,7 @@ def test_shapes_without_elements(call):
     assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
 
 
-def test_a_shape_without_elements_is_taken_as_it_is():
+def test_operations_on_shape_dtype_structs():
     spec = jax.ShapeDtypeStruct((2, 6), jnp.float32)
     assert plait.rearrange(spec, "a (b c) -> c a b", b=2) == jax.ShapeDtypeStruct((3, 2, 2), jnp.float32)
     assert plait.reduce(spec, "a b -> b", "any") == jax.ShapeDtypeStruct((6,), jnp.bool_)
@@ -143,7 +143,7 @@ def test_a_shape_without_elements_is_taken_as_it_is():
         plait.asnumpy(spec)
 
 
-WRITTEN = {
+HAND_WRITTEN = {
     "permute": (CALLS["permute"], lambda x: jnp.transpose(x, (0, 2, 3, 1))),
     "merge": (CALLS["merge"], lambda x: jnp.reshape(x, (2, 72))),
     "space to depth": (
@@ -210,10 +210,10 @@ WRITTEN = {
 """What plait is called with, and what an expert writes instead."""
 
 
-@both
-@pytest.mark.parametrize("name", WRITTEN)
-def test_the_jaxpr_is_that_of_hand_written_code(name, wide):
-    ours, theirs = WRITTEN[name]
+@with_and_without_x64
+@pytest.mark.parametrize("name", HAND_WRITTEN)
+def test_the_jaxpr_is_that_of_hand_written_code(name, x64_enabled):
+    ours, theirs = HAND_WRITTEN[name]
     x = ones(*SHAPE)
     assert str(jax.make_jaxpr(ours)(x)) == str(jax.make_jaxpr(theirs)(x))
     gradients = [jax.grad(lambda x, f=f: sum(leaf.sum() for leaf in jax.tree.leaves(f(x)))) for f in (ours, theirs)]
@@ -224,7 +224,7 @@ def test_the_jaxpr_is_that_of_hand_written_code(name, wide):
 
 
 @pytest.mark.parametrize("pattern", ["... -> ...", "a b c d -> a b c d", "a ... d -> a ... d", "(a) b c d -> a b c d"])
-def test_a_pattern_that_moves_nothing_adds_nothing(pattern):
+def test_identity_patterns_add_no_equations(pattern):
     x = ones(*SHAPE)
     for call in (
         lambda x: plait.rearrange(x, pattern),
@@ -235,8 +235,8 @@ def test_a_pattern_that_moves_nothing_adds_nothing(pattern):
         assert call(x) is x
 
 
-def test_an_array_in_a_trace_adds_no_call_of_its_own():
-    """The calls on an array are compiled as one; where it is a constant of a trace, they are equations as ever."""
+def test_constant_arrays_in_a_trace_add_no_nested_call():
+    """Eager calls are one compiled function, but calls on a constant of a trace are inlined as equations."""
     constant = ones(*SHAPE)
     traced = jax.make_jaxpr(lambda y: CALLS["space to depth"](constant) * y)(1.0)
     names = [equation.primitive.name for equation in traced.eqns]
@@ -244,7 +244,7 @@ def test_an_array_in_a_trace_adds_no_call_of_its_own():
     assert len(names) <= 5  # the product
 
 
-def test_an_eager_call_is_compiled_as_one(caplog):
+def test_an_eager_call_is_one_compiled_function(caplog):
     x = ones(*SHAPE)
     with jax.log_compiles(True):
         for _ in range(2):
@@ -255,24 +255,24 @@ def test_an_eager_call_is_compiled_as_one(caplog):
     assert all("jit(plait)" in message for message in compiled)
 
 
-def test_a_callable_sees_arrays_where_the_caller_has_arrays():
+def test_callable_reductions_get_arrays_in_eager_calls():
     seen = []
 
-    def total(tensor, axes):
+    def sum_axes(tensor, axes):
         seen.append(isinstance(tensor, jax.core.Tracer))
         return jnp.sum(tensor, axes)
 
     x = ones(*SHAPE)
-    plait.reduce(x, "b c (h p) w -> c p", total, p=2)
-    plait.reduce(x, "b c (h p) w -> c p", total, p=2)
-    jax.jit(lambda x: plait.reduce(x, "b c (h p) w -> c p", total, p=2))(x)
+    plait.reduce(x, "b c (h p) w -> c p", sum_axes, p=2)
+    plait.reduce(x, "b c (h p) w -> c p", sum_axes, p=2)
+    jax.jit(lambda x: plait.reduce(x, "b c (h p) w -> c p", sum_axes, p=2))(x)
     assert seen == [False, False, True]
     with pytest.raises(plait.SizeError, match="PLT310"):
         jax.jit(lambda x: plait.reduce(x, "b c h w -> b c", lambda tensor, axes: tensor))(x)
 
 
-def specs(*shapes, constraints=()):
-    """Arguments for `jax.export`, out of shapes in its notation."""
+def symbolic_specs(*shapes, constraints=()):
+    """Arguments of `jax.export` from shapes in its notation, as ``"b, 3, h"``."""
     likes = [
         jax.ShapeDtypeStruct([int(size) if size.strip().isdigit() else 1 for size in shape.split(",")], jnp.float32)
         for shape in shapes
@@ -280,7 +280,7 @@ def specs(*shapes, constraints=()):
     return export.symbolic_args_specs(likes, list(shapes), constraints=constraints)
 
 
-EXPORTED = {
+EXPORT_CASES = {
     "permute": ("b, 3, h, w", ()),
     "merge": ("b, c, h, w", ()),
     "space to depth": ("b, c, 2*h, 2*w", ()),
@@ -304,18 +304,18 @@ EXPORTED = {
 
 @pytest.mark.parametrize("name", CALLS)
 def test_export_with_symbolic_dimensions(name):
-    shape, constraints = EXPORTED[name]
-    exported = export.export(jax.jit(CALLS[name]))(*specs(shape, constraints=constraints))
-    for sizes in (SHAPE, OTHER):
-        array = some(sizes)
-        assert_near(exported.call(array), by_numpy(name, array))
+    shape, constraints = EXPORT_CASES[name]
+    exported = export.export(jax.jit(CALLS[name]))(*symbolic_specs(shape, constraints=constraints))
+    for sizes in (SHAPE, OTHER_SHAPE):
+        array = random_array(sizes)
+        assert_near(exported.call(array), result_of_numpy(name, array))
 
 
 def exported(call, *shapes, constraints=()):
-    return export.export(jax.jit(call))(*specs(*shapes, constraints=constraints))
+    return export.export(jax.jit(call))(*symbolic_specs(*shapes, constraints=constraints))
 
 
-def test_export_of_sizes_that_are_symbols():
+def test_export_with_symbolic_sizes_of_axes():
     def call(x, y):
         packed, shapes = plait.pack([x, y], "b *")
         left, right = plait.unpack(packed, shapes, "b *")
@@ -324,16 +324,16 @@ def test_export_of_sizes_that_are_symbols():
             plait.rearrange(x, "b (n p) -> (p b) n", n=x.shape[1] // 2),
         )
 
-    one, two = exported(call, "b, 2*n", "b, m, 3").call(some((2, 6)), some((2, 4, 3)))
-    assert_near(one, np.repeat(some((2, 6)), 4, 0))
+    one, two = exported(call, "b, 2*n", "b, m, 3").call(random_array((2, 6)), random_array((2, 4, 3)))
+    assert_near(one, np.repeat(random_array((2, 6)), 4, 0))
     assert two.shape == (4, 3)
     many = exported(lambda x, y: plait.einsum(x, y, "b i (h d), b j (h d) -> b h i j", h=2), "b, n, 6", "b, m, 6")
-    x, y = some((2, 5, 6)), some((2, 7, 6))
+    x, y = random_array((2, 5, 6)), random_array((2, 7, 6))
     assert_near(
         many.call(x, y), np.einsum("bihd,bjhd->bhij", x.reshape(2, 5, 2, 3), y.reshape(2, 7, 2, 3)), digits=1e-4
     )
     open_shape = exported(lambda x: plait.unpack(x, [(2, 2), (-1,)], "b *"), "b, n", constraints=["n >= 4"])
-    assert [part.shape for part in open_shape.call(some((2, 9)))] == [(2, 2, 2), (2, 5)]
+    assert [part.shape for part in open_shape.call(random_array((2, 9)))] == [(2, 2, 2), (2, 5)]
 
 
 @pytest.mark.parametrize(
@@ -355,12 +355,12 @@ def test_export_of_sizes_that_are_symbols():
         ("PLT507", lambda x: plait.view(x, "b n -> n b"), ["b, n"]),
     ],
 )
-def test_mistakes_with_symbols_are_plaits_errors(code, call, shapes):
+def test_errors_with_symbolic_dimensions(code, call, shapes):
     with pytest.raises(plait.PlaitError, match=code):
         exported(call, *shapes)
 
 
-MISTAKES = {
+ERROR_CASES = {
     "divide": lambda x: plait.rearrange(x, "b c (h p) w -> b c h w p", p=3),
     "rank": lambda x: plait.rearrange(x, "b c h -> b c h"),
     "dropped": lambda x: plait.rearrange(x, "b c h w -> b c h"),
@@ -374,23 +374,23 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("name", MISTAKES)
-def test_mistakes_read_the_same_in_every_transformation(name):
+@pytest.mark.parametrize("name", ERROR_CASES)
+def test_errors_are_the_same_in_every_transformation(name):
     texts = set()
     if name != "view":
         with pytest.raises(plait.PlaitError) as caught:
-            MISTAKES[name](np.ones(SHAPE, np.float32))
+            ERROR_CASES[name](np.ones(SHAPE, np.float32))
         texts.add(str(caught.value))
     for transform in (lambda call: call, jax.jit, jax.grad):
         with pytest.raises(plait.PlaitError) as caught:
-            transform(MISTAKES[name])(ones(*SHAPE))
+            transform(ERROR_CASES[name])(ones(*SHAPE))
         texts.add(str(caught.value))
     with pytest.raises(plait.PlaitError) as caught:
-        jax.vmap(MISTAKES[name])(ones(5, *SHAPE))
+        jax.vmap(ERROR_CASES[name])(ones(5, *SHAPE))
     assert texts == {str(caught.value)}
 
 
-def test_sizes_are_ints_or_arrays_of_one_but_no_tracers():
+def test_sizes_can_be_ints_or_scalar_arrays_but_not_tracers():
     x = ones(*SHAPE)
     for size in (2, np.int32(2), jnp.int32(2), jnp.asarray(2)):
         assert plait.rearrange(x, "b c (h p) w -> b c h p w", p=size).shape == (2, 3, 2, 2, 6)
@@ -428,7 +428,7 @@ class Batch:
     masks: object
 
 
-def test_trees_are_mapped_over_and_no_tensors():
+def test_pytrees_are_refused_and_can_be_mapped_over():
     batch = Batch(ones(2, 4, 6), {"a": ones(2, 4, 6, 3), "b": [ones(2, 8, 2)]})
 
     @jax.jit
@@ -446,15 +446,15 @@ def test_trees_are_mapped_over_and_no_tensors():
         jax.jit(lambda tree: plait.rearrange(tree, "b ... -> ... b"))(batch.masks)
 
 
-def test_control_flow_checkpoints_and_rules_of_ones_own():
-    x = some((5, 4, 6))
+def test_control_flow_checkpoints_and_custom_derivatives():
+    x = random_array((5, 4, 6))
 
     def step(carry, image):
         patches = plait.rearrange(image, "(h p) w -> h (p w)", p=2)
         return carry + plait.reduce(patches, "h d -> d", "sum"), patches
 
-    total, patches = jax.jit(lambda x: lax.scan(step, jnp.zeros(12), x))(x)
-    assert_near(total, x.reshape(5, 2, 12).sum((0, 1)), 1e-4)
+    sum_axes, patches = jax.jit(lambda x: lax.scan(step, jnp.zeros(12), x))(x)
+    assert_near(sum_axes, x.reshape(5, 2, 12).sum((0, 1)), 1e-4)
     assert_near(patches, x.reshape(5, 2, 12))
 
     def branch(flag, x):
@@ -480,8 +480,8 @@ def test_control_flow_checkpoints_and_rules_of_ones_own():
     assert_near(jax.hessian(lambda x: plait.reduce(x * x, "a -> ", "sum"))(x[0, 0]), 2 * np.eye(6))
 
 
-def test_numpy_beside_jax_gives_jax():
-    x, y = some((2, 3)), jnp.asarray(some((3, 4)))
+def test_numpy_arrays_with_jax_arrays_give_jax_arrays():
+    x, y = random_array((2, 3)), jnp.asarray(random_array((3, 4)))
     for product in (plait.einsum(x, y, "a b, b c -> a c"), plait.einsum("ab,bc", x, y)):
         assert_near(product, x @ np.asarray(y))
     assert_near(plait.einsum(y, x, "b c, a b -> (c a)"), (x @ np.asarray(y)).T.reshape(-1))
@@ -492,14 +492,14 @@ def test_numpy_beside_jax_gives_jax():
     assert_near(jax.grad(lambda y: plait.einsum(x, y, "a b, b c -> ").sum())(y), np.repeat(x.sum(0)[:, None], 4, 1))
 
 
-@both
-def test_element_types_of_both_modes(wide):
-    assert jax.config.jax_enable_x64 is wide
+@with_and_without_x64
+def test_dtypes_with_and_without_x64(x64_enabled):
+    assert jax.config.jax_enable_x64 is x64_enabled
     x = jnp.ones((300, 2), jnp.int8)
-    total = plait.reduce(x, "a b -> b", "sum")
-    assert total.tolist() == [300, 300]
-    assert total.dtype == (jnp.int64 if wide else jnp.int32)
-    assert plait.reduce(x > 0, "a b -> b", "sum").dtype == total.dtype
+    sum_axes = plait.reduce(x, "a b -> b", "sum")
+    assert sum_axes.tolist() == [300, 300]
+    assert sum_axes.dtype == (jnp.int64 if x64_enabled else jnp.int32)
+    assert plait.reduce(x > 0, "a b -> b", "sum").dtype == sum_axes.dtype
     assert plait.reduce(jnp.ones((2, 3), jnp.complex64), "a b -> b", "var").dtype == jnp.float32
     for dtype in (jnp.bfloat16, jnp.float16, jnp.float8_e4m3fn, jnp.int4, jnp.uint8, jnp.bool_):
         assert plait.rearrange(jnp.ones((2, 6), dtype), "a (b c) -> c a b", b=2).dtype == dtype
@@ -510,7 +510,7 @@ def test_element_types_of_both_modes(wide):
     assert plait.rearrange(jnp.float32(3), "-> 1 1").shape == (1, 1)
 
 
-def test_keys_are_arrays_too():
+def test_random_keys_can_be_rearranged():
     keys = jax.random.split(jax.random.key(0), (4, 2))
     flat = plait.rearrange(keys, "a b -> (b a)")
     assert (jax.random.key_data(flat) == jax.random.key_data(keys.T.reshape(8))).all()
@@ -520,7 +520,7 @@ def test_keys_are_arrays_too():
         plait.asnumpy(keys)
 
 
-def test_a_ref_is_read_first():
+def test_refs_are_refused_until_they_are_read():
     ref = jax.new_ref(ones(2, 3))
     with pytest.raises(plait.BackendError, match=r"PLT502.*ref\[\.\.\.\]"):
         plait.rearrange(ref, "a b -> b a")
@@ -533,7 +533,7 @@ def test_a_ref_is_read_first():
     assert_near(turn(ref), np.full((3, 2), 2.0))
 
 
-def test_no_elements_where_there_are_none_yet():
+def test_asnumpy_of_tracers_is_an_error():
     for transform in (jax.jit, jax.vmap):
         with pytest.raises(plait.BackendError, match="PLT508"):
             transform(plait.asnumpy)(ones(2, 3))
@@ -541,7 +541,7 @@ def test_no_elements_where_there_are_none_yet():
         jax.grad(lambda x: plait.asnumpy(x).sum())(ones(2, 3))
 
 
-def test_nothing_of_a_trace_is_kept():
+def test_the_cache_keeps_no_tracers():
     with jax.checking_leaks():
         jax.make_jaxpr(lambda x: CALLS["grouped einsum"](CALLS["space to depth"](x)))(ones(2, 3, 4, 8))
         jax.make_jaxpr(jax.vmap(jax.grad(lambda x: CALLS["logsumexp"](x[None]).sum())))(ones(*SHAPE))
@@ -549,7 +549,7 @@ def test_nothing_of_a_trace_is_kept():
 
 
 @pytest.mark.parametrize("path", [None, [(1, 2), (0, 1)]])
-def test_precision_and_element_type_reach_every_product(path):
+def test_precision_and_preferred_element_type_reach_every_dot_general(path):
     x, y, z = (jnp.ones(shape, jnp.bfloat16) for shape in ((2, 3), (3, 4), (4, 5)))
 
     def call(x, y, z):
@@ -569,7 +569,7 @@ def test_precision_and_element_type_reach_every_product(path):
     assert call(x, y, z).dtype == jnp.float32
 
 
-def test_a_path_is_that_of_the_products():
+def test_the_contraction_path_of_the_options_is_used():
     x, y, z = jnp.ones((2, 30)), jnp.ones((30, 4)), jnp.ones((4, 5))
     with plait.options(contract=[(1, 2), (0, 1)]):
         shapes = str(jax.make_jaxpr(lambda *tensors: plait.einsum(*tensors, "a b, b c, c d -> a d"))(x, y, z))

@@ -1,4 +1,4 @@
-"""Keras on each of its backends, in a process of its own, since a process has one for good."""
+"""Keras on each of its backends, each in its own process, since a process can have only one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHECKS = Path(__file__).with_name("keras_checks.py")
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
-def test_models_that_are_saved_and_layers_that_learn_on_each_backend(backend):
+def test_keras_checks_pass_on_each_keras_backend(backend):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "2"}

@@ -14,7 +14,7 @@ import plait
 mx = pytest.importorskip("mlx.core")
 
 SHAPE = (2, 3, 4, 6)
-OTHER = (5, 3, 8, 6)
+OTHER_SHAPE = (5, 3, 8, 6)
 
 
 def space_to_depth(x):
@@ -114,7 +114,7 @@ def test_the_graph_of_an_identity_is_empty():
     assert primitives(lambda x: plait.rearrange(x, "a ... -> a ..."), random(SHAPE)) == {}
 
 
-def test_building_computes_nothing():
+def test_building_a_graph_computes_nothing():
     before = mx.get_peak_memory()
     x = mx.zeros((1 << 12, 1 << 14))  # a quarter of a gigabyte, if anything looked at it
     y = plait.repeat(plait.reduce(plait.rearrange(x, "a b -> b a"), "b a -> a", "mean"), "a -> a r", r=1 << 14)
@@ -125,7 +125,7 @@ def test_building_computes_nothing():
 @each_call
 def test_compile(call, native):
     compiled = mx.compile(call)
-    for shape in (SHAPE, OTHER, SHAPE):  # each shape is traced once
+    for shape in (SHAPE, OTHER_SHAPE, SHAPE):  # each shape is traced once
         x = random(shape)
         assert_close(compiled(x), native(x))
 
@@ -135,25 +135,25 @@ SHAPELESS = ("identity", "permute", "mean", "callable")
 
 
 @pytest.mark.parametrize("name", SHAPELESS)
-def test_shapeless_compile_where_no_step_names_a_size(name):
+def test_shapeless_compile_of_plans_without_sizes(name):
     call, native = CALLS[name]
     traces = []
     compiled = mx.compile(lambda x: traces.append(1) or call(x), shapeless=True)
-    for shape in (SHAPE, OTHER):
+    for shape in (SHAPE, OTHER_SHAPE):
         x = random(shape)
         assert_close(compiled(x), native(x))
     assert len(traces) == 1
 
 
 @pytest.mark.parametrize("name", ["merge", "space to depth", "repeat", "einsum"])
-def test_shapeless_compile_refuses_another_shape_where_one_does_as_for_code_written_by_hand(name):
+def test_shapeless_compile_of_plans_with_sizes_refuses_other_shapes(name):
     for call in CALLS[name]:
         if name == "merge" and call is CALLS[name][1]:
             continue  # its -1 takes the place of the batch's size, and gives a wrong shape
         compiled = mx.compile(call, shapeless=True)
         assert_close(compiled(random(SHAPE)), call(random(SHAPE)))
         with pytest.raises(ValueError, match=r"Cannot reshape|cannot be broadcast"):
-            mx.eval(compiled(random(OTHER)))
+            mx.eval(compiled(random(OTHER_SHAPE)))
 
 
 @each_call
@@ -263,7 +263,7 @@ def test_asnumpy_of_every_element_type(dtype):
     assert result.dtype.name == {"bfloat16": "float32"}.get(dtype, dtype.strip("_"))
 
 
-def test_asnumpy_of_what_is_to_come():
+def test_asnumpy_in_a_transformation_is_an_error():
     x = random((3,))
     for transformed in (mx.compile(plait.asnumpy), mx.vmap(plait.asnumpy)):
         with pytest.raises(plait.BackendError, match="PLT508") as caught:
@@ -300,8 +300,8 @@ def test_logsumexp_of_doubles():
     np.testing.assert_allclose(np.asarray(gradient), softmax, rtol=1e-14, atol=1e-16)
 
 
-def test_nothing_is_reduced_at_once():
-    """MLX loops over garbage where an empty array came from NumPy, and refuses what is empty beside the reduction."""
+def test_reductions_of_empty_arrays_return():
+    """MLX itself does not return for empty arrays of NumPy, and fails on other empty arrays."""
     for _ in range(20):
         x = mx.array(np.zeros((0, 3), np.float32))
         assert plait.reduce(x, "a b -> b", "sum").tolist() == [0, 0, 0]
@@ -314,7 +314,7 @@ def test_nothing_is_reduced_at_once():
     assert plait.reduce(truth, "a b -> b", "any").dtype == mx.bool_
 
 
-def test_sizes_of_mlx():
+def test_sizes_that_are_mlx_arrays():
     x = random((4, 6))
     assert plait.rearrange(x, "(a p) b -> a p b", p=mx.array(2)).shape == (2, 2, 6)
     for size in (mx.array(2.0), mx.array(True), mx.array([2, 2])):
@@ -322,6 +322,6 @@ def test_sizes_of_mlx():
             plait.rearrange(x, "(a p) b -> a p b", p=size)
 
 
-def test_numpy_is_another_framework():
+def test_numpy_arrays_are_refused_beside_mlx_arrays():
     with pytest.raises(plait.BackendError, match="PLT504"):
         plait.einsum(mx.zeros(3), np.zeros(3), "a, a ->")

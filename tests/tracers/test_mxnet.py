@@ -22,14 +22,14 @@ mx = FRAMEWORK.module()
 
 
 @pytest.fixture(autouse=True)
-def _as_it_was():
+def _reset_numpy_interface():
     yield
     mx.npx.reset_np()
 
 
 @pytest.fixture(params=["classic", "numpy"])
-def make(request):
-    """How an array of either kind is made, with MXNet's switches as its users have them."""
+def make_array(request):
+    """A function that creates classic arrays, or arrays of ``mx.np`` with NumPy's semantics switched on."""
     if request.param == "classic":
         mx.npx.reset_np()
         return lambda array: mx.nd.array(array, dtype=array.dtype)
@@ -45,8 +45,8 @@ def classic(request):
         yield lambda array: mx.nd.array(array, dtype=array.dtype)
 
 
-def skip_unless_known(*shapes):
-    """Skip where classic MXNet takes one of these shapes for one that it does not know yet."""
+def skip_shapes_that_mxnet_takes_for_unknown(*shapes):
+    """Skip shapes with a 0 or of rank 0, which classic MXNet takes for unknown."""
     if not mx.util.is_np_shape() and any(not shape or 0 in shape for shape in shapes):
         pytest.skip("mxnet.nd without np_shape takes rank 0 and length 0 for unknown")
 
@@ -55,7 +55,7 @@ def skip_unless_known(*shapes):
 def test_classic_movement(classic, case):
     array = arange_array(case.shape)
     expected = oracle.rearrange(case.pattern, array, case.sizes)
-    skip_unless_known(case.shape, expected.shape)
+    skip_shapes_that_mxnet_takes_for_unknown(case.shape, expected.shape)
     operation = plait.repeat if case in REPEAT else plait.rearrange
     result = operation(classic(array), case.pattern, **case.sizes)
     assert type(result) is mx.nd.NDArray
@@ -69,12 +69,12 @@ def test_classic_movement(classic, case):
 def test_classic_reduce(classic, case, reduction):
     array = random_array(case.shape)
     if case in EMPTY and reduction in ("min", "max"):
-        skip_unless_known(case.shape)
+        skip_shapes_that_mxnet_takes_for_unknown(case.shape)
         with pytest.raises(plait.SizeError, match="PLT307"):
             plait.reduce(classic(array), case.pattern, reduction, **case.sizes)
         return
     expected = oracle.reduce(case.pattern, array, reduction, case.sizes)
-    skip_unless_known(case.shape, expected.shape)
+    skip_shapes_that_mxnet_takes_for_unknown(case.shape, expected.shape)
     if not mx.util.is_np_shape() and case.pattern in ("a -> 1", "a b -> () 1"):
         with pytest.raises(mx.base.MXNetError, match="inferring shapes failed"):  # rank 0 is on the way
             plait.reduce(classic(array), case.pattern, reduction, **case.sizes)
@@ -88,14 +88,14 @@ def test_classic_reduce(classic, case, reduction):
 def test_classic_einsum(classic, case):
     arrays = [random_array(shape, seed=number) for number, shape in enumerate(case.shapes)]
     expected = oracle.einsum(case.pattern, arrays, case.sizes)
-    skip_unless_known(*case.shapes, expected.shape)
+    skip_shapes_that_mxnet_takes_for_unknown(*case.shapes, expected.shape)
     result = plait.einsum(*map(classic, arrays), case.pattern, **case.sizes)
     assert type(result) is mx.nd.NDArray
     assert_close(plait.asnumpy(result), expected)
 
 
 SHAPE = (2, 3, 4, 6)
-OTHER = (4, 6, 8, 12)
+OTHER_SHAPE = (4, 6, 8, 12)
 CALLS = {
     "permute": lambda x: plait.rearrange(x, "b c h w -> b h w c"),
     "merge": lambda x: plait.rearrange(x, "b c h w -> b (c h w)"),
@@ -126,8 +126,8 @@ CALLS = {
 each_call = pytest.mark.parametrize("name", CALLS)
 
 
-class Block(mx.gluon.HybridBlock):
-    """What it is given, in a block; hybridized it is traced with symbols, and then run on arrays."""
+class CallBlock(mx.gluon.HybridBlock):
+    """A hybrid block of one call; hybridized it is traced with symbols and then run on arrays."""
 
     def __init__(self, call):
         super().__init__()
@@ -138,45 +138,47 @@ class Block(mx.gluon.HybridBlock):
         return self.call(x)
 
 
-def on_numpy(name, array):
+def result_of_numpy(name, array):
     if name == "callable":
         return array.max((2, 3))
     return np.asarray(CALLS[name](array))
 
 
 @each_call
-def test_a_hybrid_block_gives_what_numpy_gives(make, name):
-    block = Block(CALLS[name])
+def test_a_hybrid_block_gives_what_numpy_gives(make_array, name):
+    block = CallBlock(CALLS[name])
     block.hybridize()
-    for shape in (SHAPE, OTHER, SHAPE):
+    for shape in (SHAPE, OTHER_SHAPE, SHAPE):
         array = np.random.default_rng(0).normal(size=shape).astype("float32")
-        expected = on_numpy(name, array)
+        expected = result_of_numpy(name, array)
         for run in (CALLS[name], block):
-            result = run(make(array))
-            assert type(result) is type(make(array))
+            result = run(make_array(array))
+            assert type(result) is type(make_array(array))
             assert result.shape == expected.shape
             np.testing.assert_allclose(plait.asnumpy(result), expected, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", [name for name in CALLS if name not in ("any", "all")])
 @pytest.mark.parametrize("hybrid", [False, True])
-def test_gradients(make, name, hybrid):
-    block = Block(CALLS[name])
+def test_gradients(make_array, name, hybrid):
+    block = CallBlock(CALLS[name])
     if hybrid:
         block.hybridize()
     array = np.random.default_rng(1).normal(size=SHAPE)
-    x = make(array)
+    x = make_array(array)
     x.attach_grad()
     with mx.autograd.record():
         result = block(x)
     weights = np.random.default_rng(2).normal(size=result.shape)
-    result.backward(make(weights) if result.shape else None)
+    result.backward(make_array(weights) if result.shape else None)
     gradient = x.grad.asnumpy()
     for place in [(0, 0, 0, 0), (1, 2, 3, 5), (0, 1, 2, 1)]:
         step = np.zeros(SHAPE)
         step[place] = 1e-6
         slope = (
-            (on_numpy(name, array + step) - on_numpy(name, array - step)) / 2e-6 * (weights if result.shape else 1)
+            (result_of_numpy(name, array + step) - result_of_numpy(name, array - step))
+            / 2e-6
+            * (weights if result.shape else 1)
         ).sum()
         np.testing.assert_allclose(gradient[place], slope, rtol=1e-5, atol=1e-6)
 
@@ -207,17 +209,17 @@ def test_a_graph_has_the_operations_of_the_hand_written_code(name, expected):
     assert operations(lambda x: plait.rearrange(x, "a b -> a b")) == []
 
 
-def test_an_exported_block_takes_other_batches(make, tmp_path):
-    block = Block(CALLS["space to depth"])
+def test_an_exported_block_takes_other_batches(make_array, tmp_path):
+    block = CallBlock(CALLS["space to depth"])
     block.hybridize()
-    block(make(np.ones(SHAPE, "float32")))
+    block(make_array(np.ones(SHAPE, "float32")))
     block.export(str(tmp_path / "block"))
     loaded = mx.gluon.SymbolBlock.imports(str(tmp_path / "block-symbol.json"), ["data"])
-    array = np.random.default_rng(0).normal(size=OTHER).astype("float32")
-    np.testing.assert_array_equal(plait.asnumpy(loaded(make(array))), on_numpy("space to depth", array))
+    array = np.random.default_rng(0).normal(size=OTHER_SHAPE).astype("float32")
+    np.testing.assert_array_equal(plait.asnumpy(loaded(make_array(array))), result_of_numpy("space to depth", array))
 
 
-MISTAKES = {
+ERROR_CASES = {
     "PLT505": lambda x: plait.rearrange(x, "b ... -> ... b"),
     "PLT507": lambda x: plait.view(x, "b c h w -> (b c) h w"),
     "PLT508": plait.asnumpy,
@@ -230,12 +232,12 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("code", MISTAKES)
-def test_mistakes_are_found_while_a_block_is_traced(make, code):
-    block = Block(MISTAKES[code])
+@pytest.mark.parametrize("code", ERROR_CASES)
+def test_errors_are_raised_while_a_block_is_traced(make_array, code):
+    block = CallBlock(ERROR_CASES[code])
     block.hybridize()
     with pytest.raises(plait.PlaitError, match=code):
-        block(make(np.ones(SHAPE, "float32")))
+        block(make_array(np.ones(SHAPE, "float32")))
 
 
 @pytest.mark.parametrize(
@@ -247,14 +249,14 @@ def test_mistakes_are_found_while_a_block_is_traced(make, code):
         ("b c h -> b (c h)", {}, "Cannot reshape"),
     ],
 )
-def test_a_block_that_runs_does_not_take_what_does_not_fit(make, pattern, sizes, words):
-    block = Block(lambda x: plait.rearrange(x, pattern, **sizes))
+def test_a_hybridized_block_refuses_shapes_that_do_not_fit(make_array, pattern, sizes, words):
+    block = CallBlock(lambda x: plait.rearrange(x, pattern, **sizes))
     block.hybridize()
     with pytest.raises(mx.base.MXNetError, match=words):
-        block(make(np.ones(SHAPE, "float32"))).asnumpy()
+        block(make_array(np.ones(SHAPE, "float32"))).asnumpy()
 
 
-def test_classic_and_numpy_arrays_do_not_meet():
+def test_classic_and_numpy_arrays_cannot_be_mixed():
     x = mx.nd.ones((2, 3))
     with pytest.raises(plait.BackendError, match="PLT504") as caught:
         plait.einsum(x, x.as_np_ndarray(), "a b, a b -> a")
@@ -262,37 +264,37 @@ def test_classic_and_numpy_arrays_do_not_meet():
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int32", "int64", "float16", "float32", "float64"])
-def test_more_dimensions_than_mxnet_transposes(make, dtype):
+def test_more_dimensions_than_mxnet_transposes(make_array, dtype):
     array = random_array((2, 1, 3, 2, 2, 1, 2, 2), dtype)
-    result = plait.rearrange(make(array), "a b c d e f g h -> c a h b g d f e")
+    result = plait.rearrange(make_array(array), "a b c d e f g h -> c a h b g d f e")
     assert (plait.asnumpy(result) == array.transpose(2, 0, 7, 1, 6, 3, 5, 4)).all()
 
 
-def test_truth_values_and_small_integers(make):
+def test_bools_and_small_integers(make_array):
     array = np.full((100, 2), 100, "uint8")
-    assert plait.asnumpy(plait.reduce(make(array), "n c -> c", "sum")).tolist() == [10000, 10000]
+    assert plait.asnumpy(plait.reduce(make_array(array), "n c -> c", "sum")).tolist() == [10000, 10000]
     truth = np.array([[True, False, True]])
-    assert (plait.asnumpy(plait.rearrange(make(truth), "a b -> b a")) == truth.T).all()
-    assert plait.asnumpy(plait.reduce(make(truth), "a b -> a", "sum")).tolist() == [2]
+    assert (plait.asnumpy(plait.rearrange(make_array(truth), "a b -> b a")) == truth.T).all()
+    assert plait.asnumpy(plait.reduce(make_array(truth), "a b -> a", "sum")).tolist() == [2]
 
 
-def test_infinities_are_summed(make):
+def test_sums_of_infinities(make_array):
     array = np.array([[np.inf, 1.0, 2.0], [1.0, -np.inf, 2.0]])
     for name in ("sum", "mean"):
-        assert plait.asnumpy(plait.reduce(make(array), "a b -> a", name)).tolist() == [np.inf, -np.inf]
+        assert plait.asnumpy(plait.reduce(make_array(array), "a b -> a", name)).tolist() == [np.inf, -np.inf]
 
 
-def test_pack_and_unpack_and_parse_shape(make):
+def test_pack_and_unpack_and_parse_shape(make_array):
     arrays = [random_array((2, 3, 5)), random_array((2, 5), seed=1)]
-    packed, shapes = plait.pack([make(array) for array in arrays], "b * c")
+    packed, shapes = plait.pack([make_array(array) for array in arrays], "b * c")
     assert shapes == [(3,), ()]
     for part, array in zip(plait.unpack(packed, shapes, "b * c"), arrays, strict=True):
         assert (plait.asnumpy(part) == array).all()
     assert plait.parse_shape(packed, "b n _") == {"b": 2, "n": 4}
 
 
-def test_the_second_call_asks_the_cache(make):
-    x = make(random_array(SHAPE, "float32"))
+def test_the_second_call_uses_the_cache(make_array):
+    x = make_array(random_array(SHAPE, "float32"))
     before = plait.cache_info()
     for _ in range(3):
         for name in ("permute", "max", "einsum", "classical"):

@@ -23,7 +23,7 @@ from paddle.jit.sot.psdb import check_no_breakgraph  # noqa: E402
 from paddle.static import InputSpec  # noqa: E402
 
 SHAPE = (2, 3, 4, 6)
-OTHER = (5, 3, 4, 6)
+OTHER_SHAPE = (5, 3, 4, 6)
 
 
 def permute(x):
@@ -153,19 +153,19 @@ def assert_same(actual, expected):
 def test_to_static_with_unknown_dimensions(call, known):
     spec = [InputSpec([None] * (4 - known) + list(SHAPE[4 - known :]), "float32")]
     static = paddle.jit.to_static(call, input_spec=spec, full_graph=True)
-    for x in [filled(SHAPE)] if known == 4 else [filled(SHAPE), filled(OTHER)]:
+    for x in [filled(SHAPE)] if known == 4 else [filled(SHAPE), filled(OTHER_SHAPE)]:
         assert_same(static(x), call(x))
 
 
 @each_call
 def test_to_static_by_reading_bytecode(call):
     static = paddle.jit.to_static(call, full_graph=False)
-    for x in (filled(SHAPE), filled(OTHER), filled((7, *SHAPE[1:]))):
+    for x in (filled(SHAPE), filled(OTHER_SHAPE), filled((7, *SHAPE[1:]))):
         assert_same(static(x), call(x))
 
 
 @check_no_breakgraph
-def whole(x):
+def combined_operations(x):
     packed, shapes = plait.pack([space_to_depth(x), einsum(x)], "b *")
     first, second = plait.unpack(packed, shapes, "b *")
     return (
@@ -176,12 +176,12 @@ def whole(x):
 
 
 def test_reading_bytecode_makes_one_graph():
-    static = paddle.jit.to_static(whole, full_graph=False)
-    for x in (filled(SHAPE), filled(OTHER)):
-        assert_same(static(x), whole(x))
+    static = paddle.jit.to_static(combined_operations, full_graph=False)
+    for x in (filled(SHAPE), filled(OTHER_SHAPE)):
+        assert_same(static(x), combined_operations(x))
 
 
-MISTAKES = {
+ERROR_CASES = {
     "PLT302": lambda x: plait.rearrange(x, "b c (h p) w -> b c h p w", p=3),
     "PLT304": lambda x: plait.rearrange(x, "b c h -> b (c h)"),
     "PLT203": lambda x: plait.rearrange(x, "b c h w -> b c (h w)", p=3),
@@ -190,10 +190,10 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("code", MISTAKES)
+@pytest.mark.parametrize("code", ERROR_CASES)
 @pytest.mark.parametrize("graph", ["source", "bytecode"])
-def test_mistakes_are_found_while_a_program_is_built(code, graph):
-    make = MISTAKES[code]
+def test_errors_are_raised_while_a_program_is_built(code, graph):
+    make = ERROR_CASES[code]
 
     def call(x):
         return make(x)
@@ -205,7 +205,7 @@ def test_mistakes_are_found_while_a_program_is_built(code, graph):
         static(filled(SHAPE))
 
 
-def see(x):
+def view(x):
     return plait.view(x, "b c h w -> (b c) h w")
 
 
@@ -213,8 +213,8 @@ def to_numpy(x):
     return plait.asnumpy(x)
 
 
-@pytest.mark.parametrize(("code", "call"), [("PLT507", see), ("PLT508", to_numpy)])
-def test_what_a_program_does_not_have(code, call):
+@pytest.mark.parametrize(("code", "call"), [("PLT507", view), ("PLT508", to_numpy)])
+def test_view_and_asnumpy_are_errors_in_a_program(code, call):
     static = paddle.jit.to_static(call, input_spec=[InputSpec([None, *SHAPE[1:]], "float32")], full_graph=True)
     with pytest.raises(plait.BackendError, match=code):
         static(filled(SHAPE))
@@ -236,8 +236,8 @@ def test_what_a_program_does_not_have(code, call):
     ],
 )
 @pytest.mark.parametrize("graph", [None, "source", "bytecode"])
-def test_the_gradient_of_an_extreme_along_several_axes(shape, pattern, reduction, graph):
-    """Paddle's own is wrong where a tensor has five dimensions or six."""
+def test_gradients_of_min_and_max_along_several_axes(shape, pattern, reduction, graph):
+    """Paddle's own gradients are wrong for tensors of five or six dimensions."""
     array = np.random.default_rng(0).permutation(np.prod(shape)).reshape(shape).astype("float32")
     weights = np.random.default_rng(1).normal(size=plait.reduce(array, pattern, reduction).shape).astype("float32")
 
@@ -300,13 +300,13 @@ def test_a_program_has_the_operations_of_the_hand_written_code(call, expected):
         (to_scalar, []),
     ],
 )
-def test_a_program_keeps_the_dimensions_that_it_knows(call, shape):
+def test_a_program_keeps_static_dimensions(call, shape):
     with static_program():
         assert list(call(paddle.static.data("x", [None, *SHAPE[1:]], "float32")).shape) == shape
 
 
 def test_a_static_program_runs():
-    feeds = [np.random.default_rng(0).normal(size=size).astype("float32") for size in (SHAPE, OTHER)]
+    feeds = [np.random.default_rng(0).normal(size=size).astype("float32") for size in (SHAPE, OTHER_SHAPE)]
     with static_program() as program:
         x = paddle.static.data("x", [None, None, 4, 6], "float32")
         results = [call(x) for call in CALLS if call is not unknown_size]  # here the caller has no symbol for a size
@@ -331,7 +331,7 @@ class Patches(paddle.nn.Layer):
 
 @pytest.mark.filterwarnings("ignore:Tensor do not have 'place'")  # Paddle's own words about its own full_like
 @pytest.mark.parametrize("graph", ["source", "bytecode"])
-def test_a_layer_learns_the_same_in_a_program(graph):
+def test_training_in_a_program_equals_eager_training(graph):
     layer, x = Patches(), filled((4, 3, 4, 6))
 
     def learned(forward):
@@ -374,7 +374,7 @@ def product(x, y):
     return plait.einsum(x, y, "i j, j k -> k i")
 
 
-def test_integers_and_diagonals_that_paddles_einsum_does_not_know():
+def test_einsum_of_integers_and_diagonals_that_paddle_does_not_support():
     rng = np.random.default_rng(0)
     for dtype in ("bool", "uint8", "int16", "int32", "int64"):
         a, b = rng.integers(0, 2, (2, 3)).astype(dtype), rng.integers(0, 2, (3, 4)).astype(dtype)
@@ -389,14 +389,14 @@ def test_integers_and_diagonals_that_paddles_einsum_does_not_know():
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_einsum_of_half_types_has_the_digits_of_single_precision(dtype):
+def test_einsum_of_half_precision_is_accumulated_in_float32(dtype):
     x = paddle.ones([4096, 2]).astype(dtype)
     result = plait.einsum(x, x, "n i, n j -> i j")
     assert result.dtype == x.dtype
     assert (plait.asnumpy(result) == 4096).all()
 
 
-def test_logsumexp_of_what_paddles_own_gets_wrong():
+def test_logsumexp_where_paddles_own_is_wrong():
     rank5 = np.random.default_rng(0).normal(size=(2, 2, 2, 2, 2))
     found = plait.reduce(paddle.to_tensor(rank5), "a b c d e -> a d", "logsumexp")
     np.testing.assert_allclose(found.numpy(), np.log(np.exp(rank5).sum((1, 2, 4))))
@@ -439,7 +439,7 @@ def test_asnumpy():
     assert plait.asnumpy(x.astype("bfloat16")).dtype == np.float32
 
 
-def test_the_second_call_asks_the_cache():
+def test_the_second_call_uses_the_cache():
     x = filled(SHAPE)
     before = plait.cache_info()
     for _ in range(4):
@@ -453,7 +453,7 @@ def test_the_second_call_asks_the_cache():
     assert after.hits - before.hits >= 15
 
 
-def test_the_tracer_of_bytecode_leaves_all_of_plait_alone(monkeypatch):
+def test_the_bytecode_tracer_excludes_all_of_plait(monkeypatch):
     from paddle.framework import core
 
     from plait.backends.paddle.backend import exclude_from_tracing

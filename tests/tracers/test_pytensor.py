@@ -1,4 +1,4 @@
-"""PyTensor: graphs whose dimensions are not known, in part known, or known, beside those of code written by hand."""
+"""PyTensor: graphs with unknown and static lengths, compared with those of hand-written code."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pytensor.graph.traversal import ancestors  # noqa: E402
 SHAPE = (2, 3, 4, 6)
 
 
-def unknown(shape, dtype="float64"):
+def symbolic_variable(shape, dtype="float64"):
     return pt.tensor(shape=(None,) * len(shape), dtype=dtype)
 
 
@@ -32,7 +32,7 @@ def filled(shape, seed=0):
 
 
 def operations(variable):
-    """The names of all that computes a variable."""
+    """The names of the operations that compute a variable."""
     return [type(each.owner.op).__name__ for each in ancestors([variable]) if each.owner]
 
 
@@ -42,14 +42,14 @@ def operations(variable):
 @pytest.mark.parametrize("case", [*REARRANGE, *REPEAT], ids=str)
 def test_movement_of_unknown_dimensions(case):
     operation = plait.repeat if case in REPEAT else plait.rearrange
-    array, x = filled(case.shape), unknown(case.shape)
+    array, x = filled(case.shape), symbolic_variable(case.shape)
     result = operation(x, case.pattern, **case.sizes).eval({x: array})
     assert_equal(result, oracle.rearrange(case.pattern, array, case.sizes))
 
 
 @pytest.mark.parametrize("case", REDUCE, ids=str)
 def test_reductions_of_unknown_dimensions(case):
-    array, x = filled(case.shape), unknown(case.shape)
+    array, x = filled(case.shape), symbolic_variable(case.shape)
     for reduction in ("mean", "max", "logsumexp") if case.pattern not in ("->", "a b -> a b") else ():
         result = plait.reduce(x, case.pattern, reduction, **case.sizes).eval({x: array})
         assert_close(result, oracle.reduce(case.pattern, array, reduction, case.sizes))
@@ -58,7 +58,7 @@ def test_reductions_of_unknown_dimensions(case):
 @pytest.mark.parametrize("case", EINSUM, ids=str)
 def test_einsum_of_unknown_dimensions(case):
     arrays = [filled(shape, seed) for seed, shape in enumerate(case.shapes)]
-    inputs = [unknown(shape) for shape in case.shapes]
+    inputs = [symbolic_variable(shape) for shape in case.shapes]
     result = plait.einsum(*inputs, case.pattern, **case.sizes).eval(dict(zip(inputs, arrays, strict=True)))
     assert_close(result, oracle.einsum(case.pattern, arrays, case.sizes))
 
@@ -114,16 +114,16 @@ def test_the_graph_is_that_of_the_hand_written_code(found, expected, shape):
 
 
 @pytest.mark.parametrize("name", ["identity", "permute", "sum", "callable"])
-def test_no_size_is_asked_for_that_nobody_needs(name):
+def test_graphs_read_no_unneeded_sizes(name):
     names = operations(GRAPHS[name][0])
     assert not {"Shape", "Subtensor", "MakeVector"} & set(names)
 
 
-def test_a_merge_asks_only_for_what_it_cannot_know():
+def test_a_merge_reads_only_unknown_sizes():
     assert operations(GRAPHS["merge"][0]).count("Subtensor") == 2
 
 
-def test_repeat_keeps_what_is_known():
+def test_repeat_keeps_static_sizes():
     x = pt.tensor(shape=(None, 4), dtype="float64")
     assert plait.repeat(x, "a b -> a b r", r=3).type.shape == (None, 4, 3)
     assert plait.repeat(x, "a b -> (r b) a", r=3).type.shape == (12, None)
@@ -131,7 +131,7 @@ def test_repeat_keeps_what_is_known():
 
 
 def test_gradients():
-    array, x = filled(SHAPE), unknown(SHAPE)
+    array, x = filled(SHAPE), symbolic_variable(SHAPE)
     for call, native in (
         (
             lambda x: plait.rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=2, q=3),
@@ -157,7 +157,7 @@ def test_gradients():
 
 
 def test_sizes_that_are_variables():
-    x, array = unknown((4, 6)), filled((4, 6))
+    x, array = symbolic_variable((4, 6)), filled((4, 6))
     for size in (pt.iscalar("p"), pt.lscalar("p"), pt.tensor("p", shape=(), dtype="uint8")):
         found = plait.rearrange(x, "a (b p) -> p a b", p=size)
         for value in (2, 3):
@@ -185,7 +185,7 @@ def test_shared_variables():
     assert plait.rearrange(fixed, "a (b p) -> p (a b)", p=2).type.shape == (2, 12)
 
 
-def test_what_is_known_is_checked_when_the_graph_is_built():
+def test_static_sizes_are_checked_when_the_graph_is_built():
     x = pt.tensor("x", shape=(None, 3, 4), dtype="float64")
     y = pt.tensor(shape=(5, None), dtype="float64")
     for call, code, text in (
@@ -209,8 +209,8 @@ def test_what_is_known_is_checked_when_the_graph_is_built():
         assert text in str(caught.value)
 
 
-def test_what_is_not_known_is_refused_when_the_graph_runs():
-    x = unknown((4, 6))
+def test_unknown_sizes_are_checked_when_the_graph_runs():
+    x = symbolic_variable((4, 6))
     with pytest.raises(ValueError, match="reshape"):
         plait.rearrange(x, "a (b p) -> p a b", p=4).eval({x: filled((4, 6))})
     with pytest.raises(ValueError, match="reshape"):
@@ -218,7 +218,7 @@ def test_what_is_not_known_is_refused_when_the_graph_runs():
 
 
 def test_pack_unpack_and_parse_shape():
-    x, array = unknown((2, 3, 4)), filled((2, 3, 4))
+    x, array = symbolic_variable((2, 3, 4)), filled((2, 3, 4))
     packed, shapes = plait.pack([x, x[:, 0]], "n * b")
     np.testing.assert_array_equal(packed.eval({x: array}), np.concatenate([array, array[:, :1]], 1))
     whole, first = plait.unpack(packed, shapes, "n * b")
@@ -231,14 +231,14 @@ def test_pack_unpack_and_parse_shape():
 
 def test_patterns_are_compiled_once_for_every_graph():
     split = plait.compile("b (h d) -> b h d", h=2)
-    x, array = unknown((3, 8)), filled((3, 8))
+    x, array = symbolic_variable((3, 8)), filled((3, 8))
     np.testing.assert_array_equal(split.rearrange(x).eval({x: array}), array.reshape(3, 2, 4))
     np.testing.assert_array_equal(plait.asnumpy(split.rearrange(pt.constant(array))), array.reshape(3, 2, 4))
 
 
 def test_views_are_not_promised():
     with pytest.raises(plait.BackendError, match="PLT507"):
-        plait.view(unknown((2, 3)), "a b -> b a")
+        plait.view(symbolic_variable((2, 3)), "a b -> b a")
 
 
 @pytest.mark.parametrize(
@@ -253,13 +253,13 @@ def test_asnumpy_of_every_element_type(dtype):
         assert (result == array).all()
 
 
-def test_asnumpy_of_what_is_to_come():
+def test_asnumpy_of_unevaluated_variables():
     with pytest.raises(plait.BackendError, match="PLT508"):
-        plait.asnumpy(unknown((2, 3)) * 2)
+        plait.asnumpy(symbolic_variable((2, 3)) * 2)
 
 
 def test_arrays_of_numpy_are_constants():
-    x, array, weight = unknown((2, 3)), filled((2, 3)), filled((3, 4), seed=1)
+    x, array, weight = symbolic_variable((2, 3)), filled((2, 3)), filled((3, 4), seed=1)
     for product in (plait.einsum(x, weight, "a b, b c -> a c"), plait.einsum("ab,bc", x, weight)):
         np.testing.assert_allclose(product.eval({x: array}), array @ weight)
     np.testing.assert_allclose(plait.einsum(weight.T, x, "c b, a b -> a c").eval({x: array}), array @ weight)
@@ -269,7 +269,7 @@ def test_arrays_of_numpy_are_constants():
         plait.einsum(pt.tensor(shape=(None, 4)), weight, "a b, b c -> a c")
 
 
-def test_graphs_of_plait_are_vectorized_and_looped_over():
+def test_graphs_in_vectorize_and_scan():
     x, array = pt.tensor(shape=(3, 4), dtype="float64"), filled((5, 3, 4))
     y = plait.reduce(plait.rearrange(x, "a (b p) -> (p a) b", p=2), "pa b -> b", "logsumexp")
     batch = pt.tensor(shape=(None, 3, 4), dtype="float64")
@@ -283,7 +283,7 @@ def test_graphs_of_plait_are_vectorized_and_looped_over():
     np.testing.assert_allclose(looped.eval({batch: array}), expected)
 
 
-def test_other_variables_of_pytensor_are_not_served():
+def test_other_variable_types_are_refused():
     xtensor = pytest.importorskip("pytensor.xtensor")
     x = xtensor.xtensor("x", dims=("a", "b"), shape=(2, 3))
     with pytest.raises(plait.BackendError, match="PLT502"):
@@ -291,10 +291,10 @@ def test_other_variables_of_pytensor_are_not_served():
 
 
 @pytest.mark.slow
-def test_nan_and_infinity_as_pytensor_compiles_by_default():
+def test_nan_and_infinity_in_the_default_mode():
     pytest.importorskip("numba")
     rows = [[1, np.nan, 2], [np.inf, 1, -np.inf], [-np.inf] * 3, [1000, 1000, -1000], [np.nan, np.inf, 0]]
-    x = unknown((5, 3))
+    x = symbolic_variable((5, 3))
     names = ("max", "min", "logsumexp")
     found = pytensor.function([x], [plait.reduce(x, "a b -> a", name) for name in names], mode="NUMBA")(np.array(rows))
     for name, values in zip(names, found, strict=True):

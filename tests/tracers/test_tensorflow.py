@@ -1,4 +1,4 @@
-"""TensorFlow: graphs with unknown sizes and ranks, the operations that calls leave, XLA, SavedModel; and eager code."""
+"""TensorFlow: graphs with unknown sizes and ranks, their operations, XLA, SavedModel; and eager calls."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ def spec(*shape, dtype="float32"):
 
 
 def graph(call, *specs):
-    """A concrete function; AutoGraph, which finds no source of a lambda among others, has tests of its own."""
+    """Return a concrete function, without AutoGraph, which needs the source code of the function."""
     return tf.function(call, autograph=False).get_concrete_function(*specs)
 
 
 def operations(call, *specs):
-    """The operations of the graph that a call leaves, without constants."""
+    """The operations in the graph of a call, without constants."""
     passed = ("Const", "Placeholder", "Identity", "NoOp")
     return [op.type for op in graph(call, *specs).graph.get_operations() if op.type not in passed]
 
@@ -195,11 +195,11 @@ def _merge(x):
     return tf.reshape(x, [shape[0], shape[1] * shape[2], 3])
 
 
-def _spread(x):
+def _repeat(x):
     return tf.broadcast_to(tf.reshape(x, [-1, 4, 1]), [tf.shape(x)[0], 4, 3])
 
 
-def _by_tensor(x):
+def _split_by_tensor_size(x):
     p = tf.shape(x)[1] // 2
     return tf.reshape(x, [3, 8 // p, p])
 
@@ -248,11 +248,11 @@ NATIVE = [
         _merge,
         [None, None, None, 3],
     ),
-    ("a repetition", lambda x: plait.repeat(x, "b c -> b c r", r=3), _spread, [None, 4]),
+    ("a repetition", lambda x: plait.repeat(x, "b c -> b c r", r=3), _repeat, [None, 4]),
     (
         "a size that is a tensor",
         lambda x: plait.rearrange(x, "b (h p) -> b h p", p=tf.shape(x)[1] // 2),
-        _by_tensor,
+        _split_by_tensor_size,
         [3, 8],
     ),
 ]
@@ -296,13 +296,13 @@ def test_graphs_have_the_operations_of_the_hand_written_code(ours, native, shape
         (None, lambda x: plait.parse_shape(x, "b ..."), "PLT505"),
     ],
 )
-def test_mistakes_are_found_while_the_graph_is_made(shape, call, code):
+def test_errors_are_raised_while_the_graph_is_built(shape, call, code):
     with pytest.raises(plait.PlaitError) as caught:
         graph(call, tf.TensorSpec(shape, tf.float32))
     assert caught.value.code == code
 
 
-def test_an_error_shows_what_is_known():
+def test_an_error_shows_the_static_sizes():
     with pytest.raises(plait.SizeError) as caught:
         graph(lambda x: plait.rearrange(x, "b (h p) c -> b h p c", p=3), spec(None, 8, None))
     assert str(caught.value).splitlines() == [
@@ -324,8 +324,8 @@ def test_an_error_shows_what_is_known():
         (lambda x: plait.einsum(x, x, "a b, b (c d) -> a c d", d=2), (4, 4), (3, 4)),
     ],
 )
-def test_sizes_that_only_the_run_knows_are_checked_by_the_run(call, good, bad):
-    """What cannot be right must not pass: in particular no other size may make up for a wrong one."""
+def test_unknown_sizes_are_checked_when_the_graph_runs(call, good, bad):
+    """Wrong sizes must fail, even if another inferred size could compensate for them."""
     function = graph(call, spec(None, None))
     array = np.arange(np.prod(good), dtype=np.float32).reshape(good)
     assert_close(function(tf.constant(array)), call(array))
@@ -333,14 +333,14 @@ def test_sizes_that_only_the_run_knows_are_checked_by_the_run(call, good, bad):
         function(tf.zeros(bad))
 
 
-def test_a_size_of_the_caller_is_never_replaced_by_what_would_fit():
+def test_sizes_from_the_user_are_never_inferred():
     function = tf.function(lambda x, p: plait.rearrange(x, "b (h p) -> b h p", h=4, p=p))
     assert function(tf.zeros((3, 8)), tf.constant(2)).shape == (3, 4, 2)
     with pytest.raises(tf.errors.InvalidArgumentError):
         function(tf.zeros((3, 8)), tf.constant(3))
 
 
-def test_an_unknown_batch_of_nothing():
+def test_an_empty_batch_of_unknown_size():
     for call in (CALLS["space to depth"], CALLS["merge"], CALLS["repeat"], CALLS["einsum"], CALLS["pack"]):
         array = X[:0]
         assert graph(call, spec(*SIGNATURES["batch"]))(tf.constant(array)).shape == call(array).shape
@@ -412,7 +412,7 @@ def test_packed_shapes_are_tensors_of_the_graph():
 
 
 def test_control_flow_and_inner_graphs():
-    """A size belongs to the graph in which it is asked for, and one made in a branch is of no use outside."""
+    """A size tensor that is created in a branch or loop must not be used outside of it."""
 
     @tf.function(input_signature=[spec(None, None, 4)])
     def function(x):
@@ -454,8 +454,8 @@ def test_datasets():
     assert_close(next(iter(data)), plait.rearrange(X, "b c (h p) w -> b h (p w) c", p=2))
 
 
-def test_autograph_leaves_plait_as_it_is(caplog):
-    """It would rewrite every function of plait in seconds, warn of those it cannot, and replace plait's errors."""
+def test_autograph_does_not_convert_plait(caplog):
+    """AutoGraph would take seconds to convert plait, warn, and replace plait's errors."""
     seen = []
 
     def reduction(tensor, axes):
@@ -483,7 +483,7 @@ def test_autograph_leaves_plait_as_it_is(caplog):
     assert not caplog.records
 
 
-def test_autograph_lets_the_errors_pass():
+def test_autograph_does_not_replace_errors():
     def rearrange(x):
         return plait.rearrange(x, "b (h p) -> b h p", p=3)
 
@@ -588,7 +588,7 @@ def test_an_unknown_dimension_that_is_stretched():
         assert_close(function(tf.constant(first), tf.constant(second)), many.reshape(15, 4).T)
 
 
-def test_what_is_not_dense_is_refused():
+def test_ragged_and_sparse_tensors_are_refused():
     ragged = tf.ragged.constant([[1.0], [2.0, 3.0]])
     sparse = tf.sparse.from_dense([[1.0, 0.0]])
     for tensor, hint in ((ragged, "to_tensor()"), (sparse, "tf.sparse.to_dense")):
@@ -599,7 +599,7 @@ def test_what_is_not_dense_is_refused():
         plait.einsum(tf.zeros((2, 3)), pytest.importorskip("torch").zeros(3, 2), "a b, b c -> a c")
 
 
-def test_eager_calls_are_kept_by_their_shape():
+def test_eager_calls_are_cached_by_shape():
     plait.cache_clear()
     for _ in range(3):
         plait.rearrange(tf.constant(X), "b c h w -> b (c h w)")
@@ -611,8 +611,8 @@ def test_eager_calls_are_kept_by_their_shape():
     assert plait.cache_info().currsize == 3
 
 
-def test_a_graph_does_not_leave_its_tensors_to_eager_calls():
-    """Constants are made once: what is made while a graph is traced must not be kept for others."""
+def test_the_cache_keeps_no_graph_tensors():
+    """Constants are cached, but not those that are created while a graph is traced."""
     x = tf.constant(X)
     pattern = "b c (h p) w -> p b h (w c)"
     traced = tf.function(lambda: plait.rearrange(x, pattern, p=4))()

@@ -1,4 +1,4 @@
-"""tinygrad: nothing is computed while building, kernels are those of code written by hand, sizes may be variables."""
+"""tinygrad: graphs are built without computation, kernels are those of hand-written code, sizes may be variables."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def random(shape=SHAPE, seed=0):
 
 
 def kernels(call):
-    """The kernels that a call would run, without a name: what they compute and in which order."""
+    """The kernels of a call in their order, without names."""
     return [kernel.src[0].key for kernel in call(random()).contiguous().schedule_linear().src]
 
 
@@ -83,14 +83,14 @@ def test_the_kernels_are_those_of_the_hand_written_code(call, native):
     assert kernels(call) == kernels(native)
 
 
-def test_a_movement_is_a_part_of_the_kernel_that_reads_it():
+def test_movements_are_fused_into_the_kernel_that_reads_them():
     moved = kernels(lambda x: plait.reduce(plait.rearrange(x, "b c h w -> (w h) (c b)") * 2, "wh cb -> cb", "sum"))
     assert len(moved) == 1
     assert kernels(lambda x: plait.rearrange(x, "b c h w -> b (c h w)")) == []  # a view, and nothing to compute
 
 
 @each_call
-def test_building_costs_no_kernel(call, native):
+def test_building_a_graph_runs_no_kernel(call, native):
     x = random()
     GlobalCounters.reset()
     y = call(x)
@@ -116,7 +116,7 @@ def test_backward_reaches_parameters():
     np.testing.assert_allclose(x.grad.numpy(), x.reshape(2, 2, 3).softmax(-1).reshape(2, 6).numpy(), rtol=1e-5)
 
 
-def test_jit_runs_plait_once():
+def test_jit_does_not_call_plait_when_it_replays():
     calls = []
 
     @TinyJit
@@ -136,7 +136,7 @@ def test_jit_runs_plait_once():
     assert launched <= 2
 
 
-def test_a_mistake_under_jit_is_plaits():
+def test_errors_under_jit():
     with pytest.raises(plait.SizeError, match="PLT302"):
         TinyJit(lambda x: plait.rearrange(x, "b c (h p) w -> b h p w c", p=3).realize())(random())
 
@@ -144,13 +144,13 @@ def test_a_mistake_under_jit_is_plaits():
 DATA = np.random.default_rng(5).normal(size=(10, 3, 4)).astype(np.float32)
 
 
-def bound(size, low=1):
+def bound_variable(size, low=1):
     return UOp.variable("n", low, 10).bind(size)
 
 
-def some(size, low=1):
-    """The first rows of the data; how many, is a variable."""
-    return Tensor(DATA).realize()[: bound(size, low)]
+def rows_of_variable_number(size, low=1):
+    """The first rows of the data, whose number is a bound variable."""
+    return Tensor(DATA).realize()[: bound_variable(size, low)]
 
 
 SYMBOLIC = {
@@ -197,7 +197,7 @@ SYMBOLIC = {
 }
 
 
-def read(x, size):
+def read_values(x, size):
     """The values of a tensor whose sizes are multiples of a variable."""
     whole = x.pad_to(tuple(side if isinstance(side, int) else side.vmax for side in x.shape))
     values = whole.contiguous().numpy()
@@ -207,9 +207,9 @@ def read(x, size):
 @pytest.mark.parametrize(("call", "native"), SYMBOLIC.values(), ids=SYMBOLIC.keys())
 def test_sizes_that_are_variables(call, native):
     for size in (2, 5):
-        found, expected = call(some(size)), native(DATA[:size])
+        found, expected = call(rows_of_variable_number(size)), native(DATA[:size])
         assert sum(isinstance(side, UOp) for side in found.shape) == (expected.shape != native(DATA[:3]).shape)
-        np.testing.assert_allclose(read(found, size), expected, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(read_values(found, size), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_jit_replays_for_other_values_of_a_variable():
@@ -222,12 +222,14 @@ def test_jit_replays_for_other_values_of_a_variable():
         return plait.reduce(x, "(n a) b -> a b", "mean", a=3).realize()
 
     for size in (2, 3, 4, 5, 7):
-        np.testing.assert_allclose(step(some(size)).numpy(), DATA[:size].mean(0), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            step(rows_of_variable_number(size)).numpy(), DATA[:size].mean(0), rtol=1e-5, atol=1e-6
+        )
     assert len(calls) == 2
 
 
-def test_what_is_known_beside_variables_is_checked():
-    x = some(4)
+def test_static_sizes_are_checked_beside_variables():
+    x = rows_of_variable_number(4)
     for call, code, text in (
         (lambda: plait.rearrange(x, "n a (p b) -> n p a b", p=3), "PLT302", "input: _ 3 4   given: p=3"),
         (lambda: plait.rearrange(x, "n a -> a n"), "PLT304", "the input has rank 3"),
@@ -242,13 +244,13 @@ def test_what_is_known_beside_variables_is_checked():
         assert text in str(caught.value)
 
 
-def test_values_of_an_open_size_cannot_be_given_to_numpy():
+def test_asnumpy_of_a_variable_size_is_an_error():
     with pytest.raises(plait.BackendError, match="PLT508"):
-        plait.asnumpy(some(4))
+        plait.asnumpy(rows_of_variable_number(4))
 
 
 def test_parse_shape_gives_the_variable():
-    x = some(4)
+    x = rows_of_variable_number(4)
     assert plait.parse_shape(x, "n _ b")["n"] is x.shape[0]
 
 
@@ -283,7 +285,7 @@ def test_counts_do_not_overflow(dtype):
     assert total.dtype == (dtypes.uint64 if dtype.startswith("uint") else dtypes.int64)
 
 
-def test_einsum_beside_tinygrads_mistakes():
+def test_einsum_where_tinygrads_own_is_wrong():
     x = np.random.default_rng(0).normal(size=(3, 2, 3, 2))
     for equation in ("abab->ba", "abcb->cab", "abad->dba", "abab->"):
         np.testing.assert_allclose(plait.einsum(equation, Tensor(x)).numpy(), np.einsum(equation, x), rtol=1e-12)
@@ -293,12 +295,12 @@ def test_einsum_beside_tinygrads_mistakes():
         np.testing.assert_allclose(found, np.einsum(equation, a, b), rtol=1e-12)
 
 
-def test_sizes_of_tinygrad_that_are_no_variables():
+def test_tensors_as_sizes_are_refused():
     for size in (Tensor([2]), Tensor(2.0)):
         with pytest.raises(plait.SizeError, match="PLT301"):
             plait.rearrange(random((4, 6)), "(a p) b -> a p b", p=size)
 
 
-def test_a_graph_node_is_no_tensor():
+def test_uops_are_refused():
     with pytest.raises(plait.BackendError, match="PLT50"):
         plait.rearrange(random((4, 6)).uop, "a b -> b a")
