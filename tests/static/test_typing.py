@@ -1,94 +1,373 @@
-"""What mypy and pyright infer of plait's public functions."""
+"""What mypy and pyright infer of plait's public functions, with and without NumPy beside it."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
 
-SOURCE = """
+import plait
+
+PACKAGE = Path(plait.__file__).parent
+
+CLASSES = """
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import plait
+
+
+class Array:
+    shape: tuple[int, ...]
+
+    def reshape(self, shape: Sequence[int], /) -> Array:
+        raise NotImplementedError
+
+
+class Subclass(Array):
+    pass
+
+
+class Plain:
+    shape: tuple[int, ...]
+
+
+class LikeJax(Array):
+    at: Any
+    sharding: Any
+
+    def reshape(self, shape: Sequence[int], /) -> LikeJax:
+        raise NotImplementedError
+"""
+
+ARGUMENTS = (
+    "array: Array, child: Subclass, plain: Plain, jax: LikeJax, unknown: Any, arrays: list[Array], "
+    "children: tuple[Subclass, ...], plains: list[Plain], unknowns: list[Any], pattern: plait.Pattern, "
+    "pipeline: plait.PatternPipeline"
+)
+
+TYPES = {
+    'plait.rearrange(array, "")': "Array",
+    'plait.rearrange(child, "", a=2)': "Array",
+    'plait.rearrange(plain, "")': "Plain",
+    'plait.rearrange(unknown, "")': "Any",
+    'plait.rearrange(arrays, "")': "Array",
+    'plait.rearrange(children, "")': "Array",
+    'plait.rearrange([child, array], "")': "Array",
+    'plait.rearrange(plains, "")': "Plain",
+    'plait.rearrange((plain, plain), "")': "Plain",
+    'plait.rearrange(unknowns, "")': "Any",
+    'plait.view(child, "")': "Array",
+    'plait.view(plain, "")': "Plain",
+    'plait.view(unknown, "")': "Any",
+    'plait.reduce(child, "", "max")': "Array",
+    'plait.reduce(plain, "", lambda tensor, axes: tensor.max(axes))': "Plain",
+    'plait.reduce(children, "", max)': "Array",
+    'plait.repeat(child, "", r=3)': "Array",
+    'plait.repeat(children, "", r=3)': "Array",
+    'plait.repeat(plain, "", r=3)': "Plain",
+    'plait.einsum(child, "")': "Array",
+    'plait.einsum(child, array, "", k=3)': "Array",
+    'plait.einsum(child, array, child, "")': "Array",
+    'plait.einsum(*children, "")': "Array",
+    'plait.einsum(*arrays, array, "")': "Array",
+    'plait.einsum(plain, plain, "")': "Plain",
+    'plait.einsum(plain, array, "")': "Array | Plain",
+    'plait.einsum(unknown, unknown, "")': "Any",
+    'plait.einsum(*unknowns, "")': "Any",
+    'plait.einsum("", child)': "Array",
+    'plait.einsum("", child, child)': "Array",
+    'plait.einsum("", array, child, array, array, array)': "Array",
+    'plait.einsum("", *children)': "Array",
+    'plait.einsum("", plain, plain)': "Plain",
+    'plait.einsum("", unknown)': "Any",
+    'plait.einsum(jax, jax, "", precision="highest", out_sharding=())': "LikeJax",
+    'plait.einsum("", jax, preferred_element_type=float)': "LikeJax",
+    'plait.einsum(unknown, unknown, "", precision="highest")': "Any",
+    'plait.pack(children, "*")': "tuple[Array, list[tuple[int, ...]]]",
+    'plait.pack(plains, "*")': "tuple[Plain, list[tuple[int, ...]]]",
+    'plait.unpack(child, [(1,), ()], "*")': "list[Array]",
+    'plait.unpack(plain, [(1,), ()], "*")': "list[Plain]",
+    'plait.parse_shape(array, "a b")': "dict[str, int]",
+    'plait.explain("a b -> b a", (2, 3))': "Explanation",
+    'plait.explain("a b -> b", child, reduction="max")': "Explanation",
+    'plait.compile("a b -> b a")': "Pattern",
+    'plait.compile("a b -> b a", a=2).sizes': "dict[str, int]",
+    "pattern >> pattern": "PatternPipeline",
+    "pipeline >> pattern": "PatternPipeline",
+    "pattern.rearrange(child)": "Array",
+    "pattern.rearrange(children)": "Array",
+    "pattern.rearrange(plain)": "Plain",
+    "pattern.view(child)": "Array",
+    'pattern.reduce(child, "mean")': "Array",
+    'pattern.reduce(unknown, "mean")': "Any",
+    "pipeline.repeat(child)": "Array",
+    "pattern.einsum(child)": "Array",
+    "pattern.einsum(child, array, child)": "Array",
+    "pipeline.einsum(*children)": "Array",
+    "pattern.einsum(plain, plain)": "Plain",
+    'pattern.einsum(jax, precision="highest")': "LikeJax",
+    "pattern.output_shape((2, 3))": "tuple[int, ...]",
+    "pipeline.output_shape((2, None))": "tuple[int | None, ...]",
+    "pattern.inverse(a=2)": "Pattern",
+    "pipeline.inverse()": "PatternPipeline",
+    "pattern.explain((2, 3))": "Explanation",
+    'pattern.source("torch", 2)': "str",
+    "plait.cache_info().hits": "int",
+    "plait.options(strict=True)": "options",
+}
+"""Expressions and the types that both type checkers infer for them, without the modules of the types."""
+
+MISTAKES = (
+    'plait.rearrange(array, "", a=2.0)',
+    "plait.rearrange(array, 5)",
+    "plait.rearrange(array)",
+    'plait.reduce(array, "", "maen")',
+    'plait.reduce(array, "", 3)',
+    'plait.reduce(array, "")',
+    'plait.repeat(array, "", r="3")',
+    "plait.einsum(array, array)",
+    'plait.einsum(array, "", array)',
+    'plait.einsum("")',
+    'plait.einsum(array, array, "", precision="highest")',
+    'plait.einsum("", array, out_sharding=())',
+    'plait.unpack(array, (1, 2), "*")',
+    "plait.compile(5)",
+    'plait.compile("a -> a", a=2.0)',
+    'plait.compile("a -> a") >> "a -> a"',
+    'pattern.reduce(array, "maen")',
+    'pattern.einsum(array, precision="highest")',
+    "pattern.rearrange()",
+    "plait.options(contract=5)",
+    "plait.options(strct=True)",
+)
+"""Expressions that are errors to both type checkers."""
+
+NUMPY = """
 import numpy as np
 import numpy.typing as npt
-import plait
 
-x: npt.NDArray[np.float32] = np.zeros((2, 3), np.float32)
-reveal_type(plait.rearrange(x, "a b -> b a"))
-reveal_type(plait.rearrange([x, x], "n a b -> n b a"))
-reveal_type(plait.rearrange((x, x), "n a b -> n b a"))
-reveal_type(plait.view(x, "a b -> b a"))
-reveal_type(plait.reduce(x, "a b -> a", "max"))
-reveal_type(plait.reduce(x, "a b -> a", lambda t, axes: t.max(axes)))
-reveal_type(plait.repeat(x, "a b -> a b c", c=3))
-reveal_type(plait.pack([x, x], "a *")[0])
-reveal_type(plait.unpack(x, [(1,), (2,)], "a *")[0])
-reveal_type(plait.parse_shape(x, "a b"))
-reveal_type(plait.compile("a b -> b a"))
-reveal_type(plait.compile("a b -> b a") >> plait.compile("b a -> (b a)"))
-reveal_type(plait.compile("a b -> b a").output_shape((2, 3)))
-reveal_type(plait.compile("a b -> b a").output_shape((2, None)))
-"""
-ARRAY = "an array of float32"
-EXPECTED = [*[ARRAY] * 9, "dict[str, int]", "Pattern", "PatternPipeline", "tuple[int, ...]", "tuple[int | None, ...]"]
-
-MISTAKES = """
-import numpy as np
-import plait
-
-plait.rearrange(np.zeros(4), "(a b) -> a b", a=2.0)
-plait.rearrange(np.zeros(4), 5)
-plait.reduce(np.zeros(4), "a ->", 3)
-plait.compile("a -> a") >> "a -> a"
+class Matrix(np.ndarray[tuple[int, int], np.dtype[np.float32]]):
+    pass
 """
 
+NUMPY_ARGUMENTS = (
+    "x: npt.NDArray[np.float32], matrix: np.ndarray[tuple[int, int], np.dtype[np.float32]], child: Matrix, "
+    "double: npt.NDArray[np.float64], matrices: list[np.ndarray[tuple[int, int], np.dtype[np.float32]]], "
+    "masked: np.ma.MaskedArray[tuple[int, int], np.dtype[np.float64]], pattern: plait.Pattern"
+)
 
-def normal(text: str) -> str:
-    if "ndarray[" in text and ("float32" in text or "_32Bit" in text):
-        return ARRAY
-    return re.sub(r"^plait\._pattern\.", "", text).replace("builtins.", "")
+FLOAT = "ndarray[tuple[Any, ...], dtype[float32]]"
+DOUBLE = "ndarray[tuple[Any, ...], dtype[float64]]"
+
+NUMPY_TYPES = {
+    'plait.rearrange(x, "")': FLOAT,
+    'plait.rearrange(matrix, "")': FLOAT,
+    'plait.rearrange(child, "")': FLOAT,
+    'plait.rearrange(masked, "")': "MaskedArray[tuple[Any, ...], dtype[float64]]",
+    'plait.rearrange(matrices, "")': FLOAT,
+    'plait.rearrange([matrix, matrix], "")': FLOAT,
+    'plait.rearrange((matrix, matrix), "")': FLOAT,
+    'plait.view(matrix, "")': FLOAT,
+    'plait.reduce(matrix, "", "max")': FLOAT,
+    'plait.reduce(matrix, "", lambda tensor, axes: tensor.max(axes))': FLOAT,
+    'plait.reduce(matrix, "", np.max)': FLOAT,
+    'plait.repeat(matrix, "", c=3)': FLOAT,
+    'plait.einsum(matrix, "")': FLOAT,
+    'plait.einsum(matrix, x, "")': FLOAT,
+    'plait.einsum(matrix, x, child, "")': FLOAT,
+    'plait.einsum(x, double, "")': f"{FLOAT} | {DOUBLE}",
+    'plait.einsum("", matrix, child, x)': FLOAT,
+    'plait.einsum(*matrices, "")': FLOAT,
+    'plait.pack([matrix, matrix], "*")[0]': FLOAT,
+    'plait.unpack(matrix, [(1,), (2,)], "*")[0]': FLOAT,
+    "pattern.rearrange(matrix)": FLOAT,
+    'pattern.reduce(matrix, "any")': FLOAT,
+    "pattern.einsum(matrix, matrix)": FLOAT,
+    "plait.asnumpy(x)": "ndarray[tuple[Any, ...], dtype[Any]]",
+    'plait.repeat(matrix, "h w -> h w c", c=3).shape': "tuple[Any, ...]",
+}
+
+TORCH = """
+import torch
+from torch import nn
+from plait.layers.torch import EinMix, Rearrange, Reduce
+"""
+
+TORCH_TYPES = {
+    'plait.rearrange(tensor, "")': "Tensor",
+    'plait.rearrange(parameter, "")': "Tensor",
+    'plait.rearrange([tensor, parameter], "")': "Tensor",
+    'plait.reduce(parameter, "", torch.amax)': "Tensor",
+    'plait.einsum(tensor, parameter, "")': "Tensor",
+    'plait.einsum("", parameter)': "Tensor",
+    'plait.view(parameter, "")': "Tensor",
+    'plait.unpack(parameter, [(1,)], "*")': "list[Tensor]",
+    'Rearrange("a b -> b a")(tensor)': "Tensor",
+    'Rearrange("n a b -> n b a")([tensor, tensor])': "Tensor",
+    'Reduce("a b -> a", nn.Identity())(tensor)': "Tensor",
+    'EinMix("a b -> a c", "b c", b=2, c=3)(tensor)': "Tensor",
+    'EinMix("a b -> a c", "b c", b=2, c=3).weight': "Parameter",
+}
+
+TORCH_MISTAKES = ('Reduce("a b -> a", "maen")', 'Rearrange("a b -> b a", a=2.0)', 'Rearrange("a b -> b a")("tensor")')
+
+JAX = """
+import jax
+from plait.layers import equinox, flax, nnx
+"""
+
+JAX_TYPES = {
+    'plait.rearrange(array, "")': "Array",
+    'plait.rearrange([array, array], "")': "Array",
+    'plait.einsum(array, array, "", precision="highest", out_sharding=None)': "Array",
+    'plait.einsum("", array, preferred_element_type=float)': "Array",
+    'plait.unpack(array, [(1,)], "*")': "list[Array]",
+    'pattern.einsum(array, array, precision="highest")': "Array",
+    'equinox.Rearrange("a b -> b a")(array)': "Array",
+    'equinox.Repeat("a b -> b a c", c=3)(array)': "Array",
+    'equinox.Reduce("a b -> b", "max")(array)': "Array",
+    'flax.Rearrange("a (b c) -> b a c", c=3)(array)': "Array",
+    'flax.Repeat("a b -> b a c", {"c": 3})(array)': "Array",
+    'flax.Reduce("a b -> b", "max", name="pool")(array)': "Array",
+    'nnx.Reduce("a b -> b", "max")(array)': "Array",
+}
+
+JAX_MISTAKES = ('plait.rearrange(array, "", a=2.0)', 'equinox.Reduce("a b -> b", "maen")', "flax.Repeat(5)")
+
+SOURCES = {
+    "without NumPy": (CLASSES, ARGUMENTS, {**TYPES, "plait.asnumpy(array)": "Any"}, MISTAKES),
+    "numpy": (
+        NUMPY,
+        NUMPY_ARGUMENTS,
+        NUMPY_TYPES,
+        ('plait.einsum(x, x, "", precision="highest")', 'plait.reduce(x, "", "maen")'),
+    ),
+    "torch": (TORCH, "tensor: torch.Tensor, parameter: nn.Parameter", TORCH_TYPES, TORCH_MISTAKES),
+    "jax equinox flax": (JAX, "array: jax.Array, pattern: plait.Pattern", JAX_TYPES, JAX_MISTAKES),
+}
+"""By the packages that are installed beside plait: imports, arguments of a function, types and mistakes in its body."""
+
+
+def simplify(text: str) -> str:
+    """The type that a type checker has written, without modules, and the parts of a union in order."""
+    text = text.replace("Unknown", "Any").replace("floating[numpy._typing._nbit_base._32Bit]", "float32")
+    text = re.sub(r"\b(?:\w+\.)+(?=\w)", "", text).replace("floating[_32Bit]", "float32")
+    return " | ".join(sorted(text.split(" | "))) if "[int | None" not in text else text
+
+
+@pytest.fixture(scope="module", params=SOURCES)
+def project(request, tmp_path_factory) -> tuple[Path, Path, str]:
+    """A folder with a file of each kind, the Python of a new environment, and what is installed in that."""
+    installed = request.param
+    folder = tmp_path_factory.mktemp("project")
+    venv.create(folder / ".venv", symlinks=os.name != "nt", with_pip=False)
+    (site,) = (folder / ".venv").glob("[Ll]ib/**/site-packages")
+    (site / "plait").symlink_to(PACKAGE, target_is_directory=True)
+    for package in () if installed == "without NumPy" else installed.split():
+        spec = importlib.util.find_spec(package)
+        if spec is None or spec.origin is None:
+            pytest.skip(f"{package} is not installed")
+        (site / "installed.pth").write_text(str(Path(spec.origin).parent.parent))
+    imports, arguments, types, mistakes = SOURCES[installed]
+    head = [*("" if "import plait" in imports else "import plait\n").splitlines(), *imports.splitlines()]
+    head.append(f"def check({arguments}) -> None:")
+    (folder / "types.txt").write_text(str(len(head)))
+    (folder / "good.py").write_text("\n".join([*head, *(f"    reveal_type({line})" for line in types)]) + "\n")
+    (folder / "bad.py").write_text("\n".join([*head, *(f"    {line}" for line in mistakes)]) + "\n")
+    python = next(path for path in (folder / ".venv").glob("*/python*") if path.stem == "python")
+    return folder, python, installed
+
+
+def check(project: tuple[Path, Path, str], revealed: dict[int, str], errors: set[tuple[str, int]]) -> None:
+    """Compare what a type checker says of the lines of both files with what it should say."""
+    folder, _, installed = project
+    _, _, types, mistakes = SOURCES[installed]
+    first = int((folder / "types.txt").read_text()) + 1
+    found = {line: simplify(revealed.get(first + number, "nothing")) for number, line in enumerate(types)}
+    assert found == types
+    wrong = {mistakes[line - first] if name == "bad.py" else (name, line) for name, line in errors}
+    assert wrong == {*mistakes}
 
 
 @pytest.mark.slow
-def test_mypy(tmp_path):
+def test_mypy(project):
     pytest.importorskip("mypy")
-    (tmp_path / "good.py").write_text(SOURCE)
-    (tmp_path / "bad.py").write_text(MISTAKES)
-    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--cache-dir", str(tmp_path / "cache")]
-    good = subprocess.run([*command, "good.py"], capture_output=True, text=True, check=False, cwd=tmp_path)
-    revealed = [line.partition('"')[2].rpartition('"')[0] for line in good.stdout.splitlines() if "Revealed" in line]
-    assert [normal(text) for text in revealed] == EXPECTED, good.stdout
-    bad = subprocess.run([*command, "bad.py"], capture_output=True, text=True, check=False, cwd=tmp_path)
-    lines = {int(line.split(":")[1]) for line in bad.stdout.splitlines() if ": error:" in line}
-    assert lines == {5, 6, 7, 8}, bad.stdout
+    folder, python, _ = project
+    command = [sys.executable, "-m", "mypy", "--strict", "--python-executable", str(python), "good.py", "bad.py"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=clean_environment())
+    assert not run.stderr, run.stderr
+    revealed: dict[int, str] = {}
+    errors = set()
+    for line in run.stdout.splitlines():
+        if match := re.match(r'good\.py:(\d+): note: Revealed type is "(.*)"', line):
+            revealed[int(match[1])] = match[2]
+        elif match := re.match(r"([^:]+):(\d+): error:", line):
+            errors.add((match[1], int(match[2])))
+    check(project, revealed, errors)
 
 
 @pytest.mark.slow
-def test_pyright(tmp_path):
+def test_pyright(project):
+    require_pyright()
+    folder, python, _ = project
+    command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", str(python), "good.py", "bad.py"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=clean_environment())
+    revealed: dict[int, str] = {}
+    errors = set()
+    for entry in json.loads(run.stdout)["generalDiagnostics"]:
+        line = entry["range"]["start"]["line"] + 1
+        if entry["severity"] == "information" and (match := re.search(r'is "(.*)"$', entry["message"])):
+            revealed[line] = match[1]
+        elif entry["severity"] == "error":
+            errors.add((Path(entry["file"]).name, line))
+    check(project, revealed, errors)
+
+
+def require_pyright() -> None:
     pytest.importorskip("pyright")
     if shutil.which("node") is None:
         pytest.skip("pyright needs node")
-    (tmp_path / "good.py").write_text(SOURCE)
-    (tmp_path / "bad.py").write_text(MISTAKES)
-    command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable]
 
-    def check(name):
-        run = subprocess.run([*command, name], capture_output=True, text=True, check=False, cwd=tmp_path)
-        return json.loads(run.stdout)["generalDiagnostics"]
 
-    found = check("good.py")
-    revealed = [
-        entry["message"].partition('is "')[2].rstrip('"') for entry in found if entry["severity"] == "information"
-    ]
-    assert [normal(text) for text in revealed] == EXPECTED, found
-    lines = {entry["range"]["start"]["line"] + 1 for entry in check("bad.py") if entry["severity"] == "error"}
-    assert lines == {5, 6, 7, 8}
+def clean_environment() -> dict[str, str]:
+    """The variables of this process without those that would show another plait or NumPy to a type checker."""
+    return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "MYPYPATH", "VIRTUAL_ENV")}
+
+
+PRIVATE = re.compile(r"plait\.(backends|layers)\.(?!interface|capabilities|registry|costs|torch\.[A-Z])\w+\.")
+"""Frameworks that are not installed have no types; a backend is used through the interface."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("project", ["torch"], indirect=True)
+def test_every_public_name_has_a_type(project):
+    """In the sense of ``pyright --verifytypes``, which asks the Python that it finds first."""
+    require_pyright()
+    folder, python, _ = project
+    environment = clean_environment()
+    environment["PATH"] = os.pathsep.join([str(python.parent), environment["PATH"]])
+    command = [sys.executable, "-m", "pyright", "--verifytypes", "plait", "--ignoreexternal", "--outputjson"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment)
+    symbols = json.loads(run.stdout)["typeCompleteness"]["symbols"]
+    public = {
+        symbol["name"]: symbol["isTypeKnown"] and not symbol["isTypeAmbiguous"]
+        for symbol in symbols
+        if symbol["isExported"] and not PRIVATE.match(symbol["name"])
+    }
+    assert {f"plait.{name}" for name in plait.__all__ if name != "errors"} <= public.keys()
+    assert [name for name, known in public.items() if not known] == []
 
 
 def test_the_package_says_that_it_is_typed():
-    import plait
-
-    assert Path(plait.__file__).with_name("py.typed").exists()
+    assert (PACKAGE / "py.typed").exists()

@@ -17,7 +17,7 @@ Examples:
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -53,6 +53,10 @@ class Rearrange(_spec.RearrangeConstructor, _Operation):
         >>> Rearrange("b c h w -> b (c h w)")(jnp.zeros((2, 3, 4, 5))).shape
         (2, 60)
     """
+
+    if TYPE_CHECKING:  # otherwise type checkers make one of the fields, as for a dataclass
+
+        def __init__(self, /, pattern: str, **sizes: int) -> None: ...
 
 
 @_spec.complete_docstring()
@@ -93,6 +97,10 @@ class Repeat(_spec.RepeatConstructor, _Operation):
         >>> Repeat("b c -> b c r", r=3)(jnp.zeros((2, 5))).shape
         (2, 5, 3)
     """
+
+    if TYPE_CHECKING:  # otherwise type checkers make one of the fields, as for a dataclass
+
+        def __init__(self, /, pattern: str, **sizes: int) -> None: ...
 
 
 @_spec.complete_docstring(

@@ -25,7 +25,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -103,6 +103,19 @@ class Rearrange(_Operation):
         (2, 60)
     """
 
+    if TYPE_CHECKING:  # otherwise type checkers make one of the fields, as for a dataclass
+
+        def __init__(
+            self,
+            /,
+            pattern: str,
+            sizes: Sizes | None = None,
+            *,
+            parent: Any = ...,
+            name: str | None = None,
+            **more: int,
+        ) -> None: ...
+
     _operation = "rearrange"
 
 
@@ -162,6 +175,19 @@ class Repeat(_Operation):
         >>> Repeat("b c -> b c r", r=3).apply({}, jnp.zeros((2, 5))).shape
         (2, 5, 3)
     """
+
+    if TYPE_CHECKING:  # otherwise type checkers make one of the fields, as for a dataclass
+
+        def __init__(
+            self,
+            /,
+            pattern: str,
+            sizes: Sizes | None = None,
+            *,
+            parent: Any = ...,
+            name: str | None = None,
+            **more: int,
+        ) -> None: ...
 
     _operation = "repeat"
 

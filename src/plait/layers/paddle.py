@@ -17,7 +17,8 @@ Examples:
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import paddle
 from paddle import nn
@@ -28,12 +29,21 @@ from plait.layers import MixSpec, OperationSpec, Parameter, _spec
 class _Layer(nn.Layer):
     """A layer whose ``repr`` shows the arguments of its constructor."""
 
+    spec: OperationSpec | MixSpec
+
     def extra_repr(self) -> str:
         return self.spec.arguments
 
 
 class _Operation(_Layer):
     """The base class of the layers without parameters of their own; a reduction that is a layer is a sublayer."""
+
+    spec: OperationSpec
+    module: nn.Layer | None
+
+    if TYPE_CHECKING:
+
+        def __call__(self, tensor: paddle.Tensor | Sequence[paddle.Tensor]) -> paddle.Tensor: ...
 
     def __init__(self, operation: OperationSpec) -> None:
         super().__init__()
@@ -108,6 +118,12 @@ class EinMix(_Layer):
         >>> layer.weight.shape, layer.bias.shape
         (paddle.Size([8, 4, 16]), paddle.Size([1, 1, 8, 16]))
     """
+
+    spec: MixSpec
+
+    if TYPE_CHECKING:
+
+        def __call__(self, tensor: paddle.Tensor) -> paddle.Tensor: ...
 
     def __init__(
         self,

@@ -17,7 +17,8 @@ Examples:
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -29,6 +30,10 @@ from plait.layers import MixSpec, OperationSpec, _spec, _torch_script
 class _Layer(nn.Module):
     """A module whose ``repr`` shows the arguments of its constructor."""
 
+    if TYPE_CHECKING:  # TorchScript would read annotations that exist at run time
+        spec: OperationSpec | MixSpec
+        script: Any
+
     def extra_repr(self) -> str:
         return self.spec.arguments
 
@@ -39,6 +44,12 @@ class _Layer(nn.Module):
 
 class _Operation(_Layer):
     """The base class of the modules without parameters of their own; a reduction that is a module is a child."""
+
+    if TYPE_CHECKING:
+        spec: OperationSpec
+        module: nn.Module | None
+
+        def __call__(self, tensor: torch.Tensor | Sequence[torch.Tensor]) -> torch.Tensor: ...
 
     def __init__(self, operation: OperationSpec) -> None:
         super().__init__()
@@ -127,6 +138,13 @@ class EinMix(_Layer):  # its docstring is complete: the documentation is built w
         >>> layer.weight.shape, layer.bias.shape
         (torch.Size([8, 4, 16]), torch.Size([1, 1, 8, 16]))
     """
+
+    if TYPE_CHECKING:
+        spec: MixSpec
+        weight: nn.Parameter
+        bias: nn.Parameter | None
+
+        def __call__(self, tensor: torch.Tensor) -> torch.Tensor: ...
 
     def __init__(
         self,
