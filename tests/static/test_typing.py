@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import plait
+import plait.compat.einops as einops
 
 
 class Array:
@@ -76,6 +77,9 @@ TYPES = {
     'plait.repeat(child, "", r=3)': "Array",
     'plait.repeat(children, "", r=3)': "Array",
     'plait.repeat(plain, "", r=3)': "Plain",
+    'einops.repeat(child, "", r=3)': "Array",
+    'einops.repeat(plains, "", r=3)': "Plain",
+    'einops.reduce(child, "", "max")': "Array",
     'plait.einsum(child, "")': "Array",
     'plait.einsum(child, array, "", k=3)': "Array",
     'plait.einsum(child, array, child, "")': "Array",

@@ -6,16 +6,26 @@ They are plait's own functions, except `repeat` and `parse_shape`, whose results
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 import plait
 from plait import asnumpy, einsum, pack, rearrange, reduce, unpack
 from plait.errors import PlaitError
 
+if TYPE_CHECKING:
+    from plait._types import OneOrSeveral, Result, Tensor
+
 EinopsError = PlaitError
 
 
-def repeat(tensor: Any, pattern: str, **axes_lengths: Any) -> Any:
+@overload
+def repeat(tensor: OneOrSeveral[Result], pattern: str, **axes_lengths: SupportsIndex) -> Result: ...
+@overload
+def repeat(tensor: Sequence[Tensor], pattern: str, **axes_lengths: SupportsIndex) -> Tensor: ...
+@overload
+def repeat(tensor: Tensor, pattern: str, **axes_lengths: SupportsIndex) -> Tensor: ...
+def repeat(tensor: Any, pattern: str, **axes_lengths: SupportsIndex) -> Any:
     """Call `plait.repeat`, and copy a read-only result of NumPy, since einops returns writable arrays.
 
     Args:
