@@ -76,32 +76,30 @@ class Executable:
             return prod(shape)
         return larger_element_count(self.plan, fill_slots(self.plan.solved, self._size_ops, shape, sizes))
 
+    def bind_arguments(self, slots: Sequence[int]) -> list[FunctionAndArgument]:
+        """Return the function of each node with its argument for these slots."""
+        return [(function, select(slots) if select else argument) for function, select, argument in self.node_functions]
+
     def compile(self, slots: Sequence[int]) -> Callable[..., Any]:
         """Return the callable for these slots."""
-        calls: list[FunctionAndArgument] = []
-        for function, select, argument in self.node_functions:
-            calls.append((function, select(slots) if select else argument))
+        calls = self.bind_arguments(slots)
         call = link_calls(self.plan, calls) if self.has_contractions else chain_calls(calls)
         return call if self.wrap_call is None else self.wrap_call(call)
 
     def compile_with_backend_kwargs(self, slots: Sequence[int], kwargs: dict[str, Any]) -> Callable[..., Any]:
         """Return the callable of an einsum for these slots, with arguments for the backend's own einsum."""
         plan = self.plan
-        calls = [
-            (function, select(slots) if select else argument) for function, select, argument in self.node_functions
-        ]
-        last_contraction = max([step for step, (node, _) in enumerate(plan.steps) if isinstance(node, Contract)])
-        shape = calls[-1][1] if last_contraction < len(calls) - 1 else None  # the shape that the reshape after it gives
+        calls = self.bind_arguments(slots)
+        last = max([step for step, (node, _) in enumerate(plan.steps) if isinstance(node, Contract)])
+        shape = calls[-1][1] if last < len(calls) - 1 else None  # the shape that the reshape after it gives
         for step, (node, _) in enumerate(plan.steps):
-            node_kwargs = kwargs if step == last_contraction else without_out_sharding(kwargs)
+            node_kwargs = kwargs if step == last else without_out_sharding(kwargs)
             if isinstance(node, Contract) and node_kwargs:
                 call = self.backend.einsum_with_backend_kwargs(
-                    node.equation, shape if step == last_contraction else None, node_kwargs
+                    node.equation, shape if step == last else None, node_kwargs
                 )
                 calls[step] = call, None
-        plan = plan._replace(
-            steps=plan.steps[: last_contraction + 1], outputs=(len(plan.solved.ranks) + last_contraction,)
-        )
+        plan = plan._replace(steps=plan.steps[: last + 1], outputs=(len(plan.solved.ranks) + last,))
         call = link_calls(plan, calls)
         return call if self.wrap_call is None else self.wrap_call(call)
 

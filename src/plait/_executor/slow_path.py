@@ -59,25 +59,18 @@ def run_slow_path(
         shapes[:] = [backend.shape(tensor) for tensor in stacked]
         if operation == "reduce" and not callable(reduction):
             check_reduction_name(reduction)
-        int_or_symbolic_sizes = sizes_to_ints(pattern, sizes, backend.is_symbolic)
-        int_or_symbolic_sizes = {
-            name: size if type(size) is int else backend.size_from_user(size)
-            for name, size in int_or_symbolic_sizes.items()
-        }
-        if all(is_concrete_shape(shape) for shape in shapes) and all(
-            type(size) is int for size in int_or_symbolic_sizes.values()
-        ):
+        checked = sizes_to_ints(pattern, sizes, backend.is_symbolic)
+        checked = {name: size if type(size) is int else backend.size_from_user(size) for name, size in checked.items()}
+        if all(is_concrete_shape(shape) for shape in shapes) and all(type(size) is int for size in checked.values()):
             tensor_types: Any = tuple([type(tensor) for tensor in stacked])
             TYPES_WITH_LIST_SHAPE.update([cls for cls in tensor_types if backend_for_type(cls).shape_is_list])
             dtypes = tuple([backend.dtype(tensor) for tensor in stacked])
             arguments = lookup_arguments(operation, tensor_types, tuple(shapes), dtypes, reduction, options)
             if operation == "view":
                 arguments = (*arguments, backend.strides(stacked[0]))
-            function = _callable_for_known_sizes(operation, pattern, arguments, int_or_symbolic_sizes)
+            function = _callable_for_known_sizes(operation, pattern, arguments, checked)
         else:
-            function = _callable_for_symbolic_sizes(
-                operation, stacked, pattern, int_or_symbolic_sizes, reduction, backend, options
-            )
+            function = _callable_for_symbolic_sizes(operation, stacked, pattern, checked, reduction, backend, options)
         if cached_callables is not None:
             cached_callables.append(with_stacked_argument(function, tensors[0]))
         return function(*stacked)

@@ -76,9 +76,7 @@ def build_callable_for_layout(
     )
     if scheduled is None:
         return None
-    calls = [
-        (function, select(slots) if select else constant) for function, select, constant in executable.node_functions
-    ]
+    calls = executable.bind_arguments(slots)
     function, constant = calls[scheduled.position]
     scheduled_function = build_step_function(scheduled, function, executable.backend, ops, dtype, requires_grad)
     if scheduled_function is function:
@@ -176,11 +174,8 @@ def explain_large_tensor(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple
         min_elements_for_schedule(plan, large.min_elements, large.min_elements_rounding) or 0
     ):
         return (), []
-    dtype, requires_grad, strides_and_itemsize = (
-        backend.dtype(tensor),
-        ops.requires_grad(tensor),
-        ops.strides_and_itemsize(tensor),
-    )
+    dtype, requires_grad = backend.dtype(tensor), ops.requires_grad(tensor)
+    strides_and_itemsize = ops.strides_and_itemsize(tensor)
     scheduled = choose_schedule(plan, slots, *strides_and_itemsize, memory_costs_function(ops, dtype, requires_grad))
     if scheduled is None:
         return (), []

@@ -100,16 +100,12 @@ class _TwoPassBuilder:
         slices_by_loop = [*map(split_into_slices, shape, self.schedule.tiles)]
         functions_by_shape: dict[Lengths, TileFunction] = {}
         parts: list[tuple[BlockIndex, BlockIndex, list[tuple[BlockIndex, TileFunction]]]] = []
-        for outer_index in product(
-            *[
-                loop_slices if loop.is_kept else [slice(None)]
-                for loop_slices, loop in zip(slices_by_loop, loops, strict=True)
-            ]
-        ):
+        outer = [each if loop.is_kept else [slice(None)] for each, loop in zip(slices_by_loop, loops, strict=True)]
+        for outer_index in product(*outer):
             tiles: list[tuple[BlockIndex, TileFunction]] = []
             tile_slices = [
-                [outer_slice] if loop.is_kept else loop_slices
-                for outer_slice, loop_slices, loop in zip(outer_index, slices_by_loop, loops, strict=True)
+                [outer_slice] if loop.is_kept else slices
+                for outer_slice, slices, loop in zip(outer_index, slices_by_loop, loops, strict=True)
             ]
             for index in product(*tile_slices):
                 lengths = tuple([each.stop - each.start for each in index])
