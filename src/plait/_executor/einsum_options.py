@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from plait._caches import clearable_lru_cache
 from plait._notation.tree import collect_leaves
 from plait._operations.einsum import implicitly_summed_axes, lower_einsum
-from plait._operations.rules import list_axes
+from plait._operations.rules import format_axis_names
 from plait._plan.contraction.paths import Optimize, check_algorithm_name, check_path
 from plait._plan.graph import Plan
 from plait._shapes.sizes import to_exact_size
@@ -77,7 +77,9 @@ def check_implicit_sums(solved: SolvedPattern, options: EinsumOptions | None) ->
     labels = list(dict.fromkeys([solved.labels[axis] for axis in summed_axes]))
     if options is not None and options.strict:
         spans = [(leaf.start, leaf.stop) for leaf in collect_leaves(solved.tree.left) if str(leaf) in labels]
-        message = f"{list_axes(labels)} would be summed, but appear{'s' * (len(labels) == 1)} only once (strict=True)"
+        message = (
+            f"{format_axis_names(labels)} would be summed, but appear{'s' * (len(labels) == 1)} only once (strict=True)"
+        )
         raise make_error("PLT204", message, solved.tree.text, spans)
     if not solved.is_classical:
         for label in labels:

@@ -97,7 +97,7 @@ def forbid_dropped_axes(left_axes: TensorAxes, right_axes: TensorAxes, tree: Tre
     """Raise PLT204, PLT207 or PLT208 for names, numbers or an ellipsis that are on the left side only."""
     if not left_axes.names.keys() <= right_axes.names.keys():
         lost = [name for text, name in left_axes.names.items() if text not in right_axes.names]
-        message = f"{axes_do_not_appear(lost)} on the right; {operation} cannot remove axes (use reduce)"
+        message = f"{format_missing_axes(lost)} on the right; {operation} cannot remove axes (use reduce)"
         message += _missing_blanks_hint(tree)
         raise make_error("PLT204", message, *text_and_spans(tree, lost))
     if lengths := left_axes.numbers:
@@ -113,7 +113,7 @@ def forbid_new_axes(left_axes: TensorAxes, right_axes: TensorAxes, tree: Tree, o
     """Raise PLT205 or PLT207 for names or numbers that are on the right side only."""
     if not right_axes.names.keys() <= left_axes.names.keys():
         new = [name for text, name in right_axes.names.items() if text not in left_axes.names]
-        message = f"{axes_do_not_appear(new)} on the left; {operation} cannot add axes (use repeat)"
+        message = f"{format_missing_axes(new)} on the left; {operation} cannot add axes (use repeat)"
         message += _missing_blanks_hint(tree)
         raise make_error("PLT205", message, *text_and_spans(tree, new))
     if lengths := right_axes.numbers:
@@ -140,15 +140,15 @@ def text_and_spans(tree: Tree, items: Iterable[Item]) -> tuple[str, list[Span]]:
     return tree.text, [(item.start, item.stop) for item in items]
 
 
-def list_axes(items: Iterable[Name | str]) -> str:
+def format_axis_names(items: Iterable[Name | str]) -> str:
     """Return names as the subject of a sentence: ``axis 'a'``, ``axes 'a', 'b' and 'c'``."""
     *others, last = [f"'{item}'" for item in items]
     return f"axes {', '.join(others)} and {last}" if others else f"axis {last}"
 
 
-def axes_do_not_appear(items: Sequence[Name]) -> str:
+def format_missing_axes(items: Sequence[Name]) -> str:
     """Return the beginning of a sentence about axes that are missing on one side."""
-    return f"{list_axes(items)} {'do' if len(items) > 1 else 'does'} not appear"
+    return f"{format_axis_names(items)} {'do' if len(items) > 1 else 'does'} not appear"
 
 
 def _unsupported_item_error(item: Item, tree: Tree, operation: str) -> Exception:

@@ -21,6 +21,7 @@ class Operation(NamedTuple):
     name: str
     check: Callable[[Tree], None]  # raises if a pattern breaks a rule of the operation
     lower: Callable[[SolvedPattern, str], Plan]  # takes a solved pattern and the name of the reduction, or ""
+    allows_bijections: bool = True  # whether ``check`` passes every pattern that has each axis once on each side
 
 
 def _check_unary_pattern(operation: str, tree: Tree, *, may_drop: bool = False, may_add: bool = False) -> None:

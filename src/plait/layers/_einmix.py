@@ -17,9 +17,9 @@ from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Name, Number, TensorExpr, Tree, collect_names, item_leaves
 from plait._operations.rules import (
     TensorAxes,
-    axes_do_not_appear,
     collect_axes,
     forbid_grouped_ellipsis,
+    format_missing_axes,
     require_unary_sides,
     text_and_spans,
 )
@@ -211,7 +211,7 @@ def _check_new_axes(left_axes: TensorAxes, right_axes: TensorAxes, weight: Tree,
     operand_axes = {*left_axes.names, *collect_names(weight.left)}
     new = [name for text, name in right_axes.names.items() if text not in operand_axes]
     if new:
-        message = f"{axes_do_not_appear(new)} on the left; add {'them' if len(new) > 1 else 'it'} to weight_shape"
+        message = f"{format_missing_axes(new)} on the left; add {'them' if len(new) > 1 else 'it'} to weight_shape"
         raise make_error("PLT205", message, *text_and_spans(tree, new), {"weight_shape": str(weight.left[0])})
 
 
