@@ -50,7 +50,7 @@ def check_and_solve(operation: str, pattern: str, ranks: tuple[int, ...], size_n
         except PlaitError:
             rule.check(tree)  # a violated rule is reported before an unsolvable size
             raise
-        if not (solved.is_bijection and row.allows_bijections):
+        if not (solved.is_bijection and rule.allows_bijections):
             rule.check(tree)
         return solved
     rule.check(tree)
