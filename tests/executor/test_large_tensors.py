@@ -303,7 +303,7 @@ def test_explain_prints_techniques_and_reasons(monkeypatch):
     ]
     assert plait.explain(pattern, x.shape).rewrites == (AXIS_AT_A_TIME, TREE_REDUCTION, BLOCKING)
     assert plait.explain(pattern, x[:, :, :4, :4], reduction="max").rewrites == ()
-    assert plait.explain("b c h w -> b c", x, reduction="std").rewrites == ()  # it is at hand
+    assert plait.explain("b c h w -> b c", x, reduction="std").rewrites == ()  # the array is too small for two passes
     large = np.zeros((16, 32, 64, 64), np.float32)
     assert {TWO_PASSES, BLOCKING} <= {*plait.explain("b c h w -> c", large, reduction="std").rewrites}
 
@@ -312,18 +312,24 @@ def test_explain_prints_why_there_is_one_call():
     torch = pytest.importorskip("torch")
     pattern, x = "b c (h 2) (w 2) -> b c h w", torch.zeros((4, 3, 224, 224))
 
-    def said(tensor, reduction="max"):
+    def rewrites_and_last_line(tensor, reduction="max"):
         explanation = plait.explain(pattern, tensor, reduction=reduction)
         return explanation.rewrites, repr(explanation).splitlines()[-1].strip()
 
-    assert said(x)[0] == (AXIS_AT_A_TIME, TREE_REDUCTION, BLOCKING)
-    assert said(x.to("meta")) == ((), "one call of torch for each step: on meta one call takes the whole device")
+    assert rewrites_and_last_line(x)[0] == (AXIS_AT_A_TIME, TREE_REDUCTION, BLOCKING)
+    assert rewrites_and_last_line(x.to("meta")) == (
+        (),
+        "one call of torch for each step: on meta one call takes the whole device",
+    )
     x.requires_grad_()
-    assert said(x) == ((AXIS_AT_A_TIME, TREE_REDUCTION, BLOCKING), "recorded as one call of torch, with its gradient")
-    assert said(x, "prod") == ((), "one call of torch for each step: a gradient is recorded")
+    assert rewrites_and_last_line(x) == (
+        (AXIS_AT_A_TIME, TREE_REDUCTION, BLOCKING),
+        "recorded as one call of torch, with its gradient",
+    )
+    assert rewrites_and_last_line(x, "prod") == ((), "one call of torch for each step: a gradient is recorded")
     assert plait.explain("b c h w -> b", x, reduction="sum").rewrites == ()
     with torch.no_grad():
-        assert said(x)[0] == (AXIS_AT_A_TIME, TREE_REDUCTION, BLOCKING)
+        assert rewrites_and_last_line(x)[0] == (AXIS_AT_A_TIME, TREE_REDUCTION, BLOCKING)
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # in torch's own import
