@@ -153,7 +153,8 @@ def tracer_tests(*names: str) -> list[str]:
 
 def layer_tests(*names: str) -> list[str]:
     """Return the tests of the layers of these frameworks: the common ones, and a file for each framework."""
-    return ["tests/layers", "tests/test_digits.py", *(f"tests/layers_by_framework/test_{name}.py" for name in names)]
+    shared = ["tests/layers", "tests/test_digits.py", "tests/static/test_type_hints.py"]
+    return [*shared, *(f"tests/layers_by_framework/test_{name}.py" for name in names)]
 
 
 def run_pytest(
