@@ -20,6 +20,7 @@ from plait._executor.dynamo import (
 )
 from plait._executor.options import CURRENT_OPTIONS, with_backend_kwargs
 from plait._executor.tracer_hooks import do_not_convert, dynamo_substitute
+from plait.errors import PlaitError, shorten_traceback
 
 if TYPE_CHECKING:
     from typing import overload
@@ -93,7 +94,10 @@ def rearrange(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
         call = lookup("rearrange", pattern, type(tensor), tensor.shape, **sizes).call
     except (TypeError, AttributeError):  # the arguments make no key
         call = None
-    return call_uncached("rearrange", (tensor,), pattern, sizes) if call is None else call(tensor)
+    try:
+        return call_uncached("rearrange", (tensor,), pattern, sizes) if call is None else call(tensor)
+    except PlaitError as error:
+        raise shorten_traceback(error) from error.__cause__
 
 
 @overload
@@ -128,7 +132,10 @@ def view(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
         call = lookup("view", pattern, type(tensor), tensor.shape, strides, **sizes).call
     except (TypeError, AttributeError):  # the arguments make no key
         call = None
-    return call_uncached("view", (tensor,), pattern, sizes) if call is None else call(tensor)
+    try:
+        return call_uncached("view", (tensor,), pattern, sizes) if call is None else call(tensor)
+    except PlaitError as error:
+        raise shorten_traceback(error) from error.__cause__
 
 
 @overload
@@ -175,7 +182,10 @@ def reduce(tensor: Any, pattern: str, reduction: Reduction, **sizes: SupportsInd
         call = lookup("reduce", pattern, type(tensor), tensor.shape, reduction, tensor.dtype, **sizes).call
     except (TypeError, AttributeError):  # the arguments make no key
         call = None
-    return call_uncached("reduce", (tensor,), pattern, sizes, reduction) if call is None else call(tensor)
+    try:
+        return call_uncached("reduce", (tensor,), pattern, sizes, reduction) if call is None else call(tensor)
+    except PlaitError as error:
+        raise shorten_traceback(error) from error.__cause__
 
 
 @overload
@@ -215,7 +225,10 @@ def repeat(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
         call = lookup("repeat", pattern, type(tensor), tensor.shape, **sizes).call
     except (TypeError, AttributeError):  # the arguments make no key
         call = None
-    return call_uncached("repeat", (tensor,), pattern, sizes) if call is None else call(tensor)
+    try:
+        return call_uncached("repeat", (tensor,), pattern, sizes) if call is None else call(tensor)
+    except PlaitError as error:
+        raise shorten_traceback(error) from error.__cause__
 
 
 @overload
@@ -327,8 +340,10 @@ def einsum(
         call = None
     if call is None:
         operation, pattern, tensors = split_einsum_arguments(operands)
-        return call_uncached(operation, tensors, pattern, sizes, "", options)
-    return call(*tensors)
+    try:
+        return call_uncached(operation, tensors, pattern, sizes, "", options) if call is None else call(*tensors)
+    except PlaitError as error:
+        raise shorten_traceback(error) from error.__cause__
 
 
 @overload
@@ -361,7 +376,10 @@ def pack(tensors: Sequence[Any], pattern: str) -> tuple[Any, list[tuple[int, ...
     """
     from plait._executor.packing import pack as run
 
-    return run(tensors, pattern)
+    try:
+        return run(tensors, pattern)
+    except PlaitError as error:
+        raise shorten_traceback(error) from error.__cause__
 
 
 @overload
@@ -395,7 +413,10 @@ def unpack(tensor: Any, packed_shapes: Sequence[Sequence[int]], pattern: str) ->
     """
     from plait._executor.packing import unpack as run
 
-    return run(tensor, packed_shapes, pattern)
+    try:
+        return run(tensor, packed_shapes, pattern)
+    except PlaitError as error:
+        raise shorten_traceback(error) from error.__cause__
 
 
 @dynamo_substitute(parse_shape_under_dynamo)
@@ -423,7 +444,10 @@ def parse_shape(tensor: Any, pattern: str) -> dict[str, int]:
     """
     from plait._executor.packing import parse_shape as run
 
-    return run(tensor, pattern)
+    try:
+        return run(tensor, pattern)
+    except PlaitError as error:
+        raise shorten_traceback(error) from error.__cause__
 
 
 @do_not_convert
@@ -448,7 +472,10 @@ def asnumpy(tensor: Any) -> NumpyArray:
     """
     from plait._executor.packing import asnumpy as run
 
-    return run(tensor)
+    try:
+        return run(tensor)
+    except PlaitError as error:
+        raise shorten_traceback(error) from error.__cause__
 
 
 @do_not_convert
@@ -483,4 +510,7 @@ def explain(pattern: str, /, *shapes: Any, **sizes: SupportsIndex | str) -> Expl
     """
     from plait._explain.explanation import explain
 
-    return explain(pattern, *shapes, **sizes)
+    try:
+        return explain(pattern, *shapes, **sizes)
+    except PlaitError as error:
+        raise shorten_traceback(error) from error.__cause__

@@ -13,7 +13,7 @@ from plait._executor.dispatch import call_uncached
 from plait._executor.dynamo import call_under_dynamo, stage_operations_under_dynamo
 from plait._executor.options import CURRENT_OPTIONS, with_backend_kwargs, without_out_sharding
 from plait._executor.tracer_hooks import do_not_convert, dynamo_substitute
-from plait.errors import PlaitError
+from plait.errors import PlaitError, shorten_traceback
 
 if TYPE_CHECKING:
     from typing import overload
@@ -69,7 +69,10 @@ class PatternMethods:
             call = self._calls["rearrange", tensor.__class__, tensor.shape]
         except (KeyError, TypeError, AttributeError):
             call = None
-        return self._first("rearrange", (tensor,)) if call is None else call(tensor)
+        try:
+            return self._first("rearrange", (tensor,)) if call is None else call(tensor)
+        except PlaitError as error:
+            raise shorten_traceback(error) from error.__cause__
 
     @overload
     def view(self, tensor: Reshapable[Result]) -> Result: ...
@@ -94,7 +97,10 @@ class PatternMethods:
             >>> plait.compile("b (h p) -> p h b", p=2).view(x).base is x
             True
         """
-        return self._first("view", (tensor,))
+        try:
+            return self._first("view", (tensor,))
+        except PlaitError as error:
+            raise shorten_traceback(error) from error.__cause__
 
     @overload
     def reduce(self, tensor: OneOrSeveral[Result], reduction: Reduction) -> Result: ...
@@ -125,7 +131,10 @@ class PatternMethods:
             call = self._calls["reduce", tensor.__class__, tensor.shape, reduction, tensor.dtype]
         except (KeyError, TypeError, AttributeError):
             call = None
-        return self._first("reduce", (tensor,), reduction) if call is None else call(tensor)
+        try:
+            return self._first("reduce", (tensor,), reduction) if call is None else call(tensor)
+        except PlaitError as error:
+            raise shorten_traceback(error) from error.__cause__
 
     @overload
     def repeat(self, tensor: OneOrSeveral[Result]) -> Result: ...
@@ -155,7 +164,10 @@ class PatternMethods:
             call = self._calls["repeat", tensor.__class__, tensor.shape]
         except (KeyError, TypeError, AttributeError):
             call = None
-        return self._first("repeat", (tensor,)) if call is None else call(tensor)
+        try:
+            return self._first("repeat", (tensor,)) if call is None else call(tensor)
+        except PlaitError as error:
+            raise shorten_traceback(error) from error.__cause__
 
     @overload
     def einsum(self, first: Reshapable[Result], second: Reshapable[OtherResult], /) -> Result | OtherResult: ...
@@ -210,7 +222,10 @@ class PatternMethods:
             call = self._calls["einsum", classes, shapes, dtypes, options]
         except (KeyError, TypeError, AttributeError):
             call = None
-        return self._first("einsum", tensors, options=options) if call is None else call(*tensors)
+        try:
+            return self._first("einsum", tensors, options=options) if call is None else call(*tensors)
+        except PlaitError as error:
+            raise shorten_traceback(error) from error.__cause__
 
     def __rshift__(self, other: PatternMethods) -> PatternPipeline:
         """Return a pipeline that applies this pattern first, and then the other.
@@ -262,7 +277,10 @@ class PatternMethods:
         """
         from plait._executor.pipeline import output_shape
 
-        found: Any = output_shape(self._stages, shapes)
+        try:
+            found: Any = output_shape(self._stages, shapes)
+        except PlaitError as error:
+            raise shorten_traceback(error) from error.__cause__
         return found
 
     def _first(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
@@ -346,7 +364,10 @@ def compile(pattern: str, /, **sizes: SupportsIndex) -> Pattern:
         >>> heads.rearrange(np.zeros((2, 5, 64))).shape
         (2, 8, 5, 8)
     """
-    return Pattern(pattern, sizes)
+    try:
+        return Pattern(pattern, sizes)
+    except PlaitError as error:
+        raise shorten_traceback(error) from error.__cause__
 
 
 class Pattern(PatternMethods):
@@ -410,7 +431,10 @@ class Pattern(PatternMethods):
         """
         from plait._executor.pipeline import invert_pattern
 
-        return Pattern(*invert_pattern(self.text, self.sizes, sizes))
+        try:
+            return Pattern(*invert_pattern(self.text, self.sizes, sizes))
+        except PlaitError as error:
+            raise shorten_traceback(error) from error.__cause__
 
     @do_not_convert
     def explain(self, *shapes: Any) -> Explanation:
@@ -435,7 +459,10 @@ class Pattern(PatternMethods):
         """
         from plait._explain.explanation import explain
 
-        return explain(self.text, *shapes, **self.sizes)
+        try:
+            return explain(self.text, *shapes, **self.sizes)
+        except PlaitError as error:
+            raise shorten_traceback(error) from error.__cause__
 
     @do_not_convert
     def source(self, framework: str, *ranks: int, operation: str | None = None, reduction: str | None = None) -> str:
@@ -478,7 +505,10 @@ class Pattern(PatternMethods):
         '''
         from plait._executor.source import generate_source
 
-        return generate_source(framework, self.text, ranks, self.sizes, operation, reduction)
+        try:
+            return generate_source(framework, self.text, ranks, self.sizes, operation, reduction)
+        except PlaitError as error:
+            raise shorten_traceback(error) from error.__cause__
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Pattern, (self.text, self.sizes)
@@ -555,8 +585,11 @@ class PatternPipeline(PatternMethods):
         """
         from plait._executor.pipeline import distribute_sizes_to_stages
 
-        more = distribute_sizes_to_stages(self._stages, sizes)
-        back = [pattern.inverse(**more[place]) for place, pattern in enumerate(self.patterns)]
+        try:
+            more = distribute_sizes_to_stages(self._stages, sizes)
+            back = [pattern.inverse(**more[place]) for place, pattern in enumerate(self.patterns)]
+        except PlaitError as error:
+            raise shorten_traceback(error) from error.__cause__
         return PatternPipeline(back[::-1])
 
     @do_not_convert
@@ -584,7 +617,10 @@ class PatternPipeline(PatternMethods):
         """
         from plait._explain.explanation import explain_pipeline
 
-        return explain_pipeline(repr(self), self._stages, shapes)
+        try:
+            return explain_pipeline(repr(self), self._stages, shapes)
+        except PlaitError as error:
+            raise shorten_traceback(error) from error.__cause__
 
     def _first(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
         from plait._executor.pipeline import fuse_stages, stage_operations

@@ -237,6 +237,16 @@ def make_error(
     return CODES[code][0](message, code=code, pattern=pattern, spans=spans, facts=facts)
 
 
+def shorten_traceback(error: PlaitError) -> PlaitError:
+    """Return the error without the frames inside plait, so that a traceback shows the public function alone.
+
+    With ``PLAIT_FULL_TRACEBACK=1`` in the environment the error keeps them.
+    """
+    import os  # imported here because only errors need it
+
+    return error if os.environ.get("PLAIT_FULL_TRACEBACK") else error.with_traceback(None)
+
+
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """Return a clause that proposes the candidate most similar to a misspelt word, or ``""`` if none is similar.
 
