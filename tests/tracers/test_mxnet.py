@@ -260,7 +260,7 @@ def test_classic_and_numpy_arrays_cannot_be_mixed():
     x = mx.nd.ones((2, 3))
     with pytest.raises(plait.BackendError, match="PLT504") as caught:
         plait.einsum(x, x.as_np_ndarray(), "a b, a b -> a")
-    assert "tensor 1 is of mxnet.np, and those before it of mxnet.nd" in str(caught.value)
+    assert "tensor 1 is of mxnet.np, but others are of mxnet.nd" in str(caught.value)
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int32", "int64", "float16", "float32", "float64"])
