@@ -43,7 +43,7 @@ __all__ = [
     "view",
 ]
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 for _name in __all__:
     if _name != "errors":  # tracebacks and pickles then say plait.SizeError, and no private path
