@@ -67,14 +67,13 @@ def test_docstrings_of_public_names(name):
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_pages(path):
-    examples = [block for block in blocks(path, "python") if ">>>" in block]
-    test = doctest.DocTestParser().get_doctest("\n".join(examples), {}, path.name, str(path), 0)
+    test = doctest.DocTestParser().get_doctest("\n".join(blocks(path, "pycon")), {}, path.name, str(path), 0)
     runner = doctest.DocTestRunner()
     runner.run(test)
     assert runner.failures == 0
     for block in blocks(path, "python"):
-        if ">>>" not in block:
-            exec(compile(block, str(path), "exec"), {})
+        assert ">>>" not in block, "a session of the interpreter belongs in a block of pycon"
+        exec(compile(block, str(path), "exec"), {})
 
 
 ROW = re.compile(r"^\| `([^`]+)` \| `([^`]+)` \|$", re.MULTILINE)

@@ -40,7 +40,7 @@ def cache_clear() -> None:
     No result changes; the next call of each pattern is slower, because it is parsed and planned again. A compiled
     `Pattern` keeps the calls that it has cached itself.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import plait
         >>> plait.rearrange(np.zeros((2, 3)), "h w -> w h").shape

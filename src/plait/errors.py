@@ -47,7 +47,7 @@ class PlaitError(ValueError, RuntimeError):
         spans: Ranges of characters in ``pattern`` that the carets underline, as half-open pairs ``(start, stop)``.
         facts: The shapes and sizes that are printed below the pattern, by label, such as ``{"input": "2 8 6 3"}``.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import plait
         >>> try:
@@ -88,7 +88,7 @@ class PlaitError(ValueError, RuntimeError):
 class PatternSyntaxError(PlaitError):
     """The text of a pattern does not follow the grammar of the notation (PLT1xx).
 
-    Example:
+    Examples:
         >>> import plait
         >>> try:
         ...     plait.compile("h (w -> w h")
@@ -101,7 +101,7 @@ class PatternSyntaxError(PlaitError):
 class AxisError(PlaitError):
     """The pattern breaks a rule of the operation; for example, only ``reduce`` may drop an axis (PLT2xx).
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import plait
         >>> try:
@@ -115,7 +115,7 @@ class AxisError(PlaitError):
 class SizeError(PlaitError):
     """The rank or the shape of a tensor, or a given size, does not fit the pattern (PLT3xx).
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import plait
         >>> try:
@@ -129,7 +129,7 @@ class SizeError(PlaitError):
 class CopyRequiredError(PlaitError):
     """``view`` was called for a result that cannot share memory with its input (PLT4xx).
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> import plait
         >>> try:
@@ -143,7 +143,7 @@ class CopyRequiredError(PlaitError):
 class BackendError(PlaitError):
     """The framework of the tensor is unknown, cannot be imported, or does not support the operation (PLT5xx).
 
-    Example:
+    Examples:
         >>> import plait
         >>> try:
         ...     plait.rearrange("not a tensor", "a -> a")
@@ -156,7 +156,7 @@ class BackendError(PlaitError):
 class AxisWarning(UserWarning):
     """Warns that einsum sums over an axis whose name is nearly that of another axis, and so may be misspelt.
 
-    Example:
+    Examples:
         >>> import warnings
         >>> import numpy as np
         >>> import plait

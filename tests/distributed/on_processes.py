@@ -541,7 +541,7 @@ def run_checks(count: int) -> dict[str, str]:
 
 def run_page(path: Path) -> dict[str, str]:
     """Execute the examples of a page, which every process does."""
-    text = "\n".join(re.findall(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))
+    text = "\n".join(re.findall(r"^```pycon\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))
     test = doctest.DocTestParser().get_doctest(text, {}, path.name, str(path), 0)
     report = io.StringIO()
     results = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=report.write)

@@ -493,7 +493,7 @@ def test_other_dask_collections_are_refused():
 @pytest.mark.filterwarnings("ignore:Increasing number of chunks")  # by Dask alone, for comparison
 def test_examples_of_the_documentation():
     text = (ROOT / "docs" / "dask.md").read_text(encoding="utf-8")
-    examples = "\n".join(re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    examples = "\n".join(re.findall(r"^```pycon\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
     report = io.StringIO()
     test = doctest.DocTestParser().get_doctest(examples, {}, "dask.md", None, 0)
     results = doctest.DocTestRunner().run(test, out=report.write)

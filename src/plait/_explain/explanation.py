@@ -36,7 +36,7 @@ class Explanation:
         rewrites: For a large tensor that is reduced or copied in several calls: the names of the techniques used. The
             reason for each is in ``plait._plan.schedule.techniques.REASONS``.
 
-    Example:
+    Examples:
         >>> import plait
         >>> explanation = plait.explain("h w -> w h", (2, 3))
         >>> explanation
@@ -68,7 +68,7 @@ class Explanation:
             AxisError: PLT215, the explanation consists of several plans.
             BackendError: PLT501, there is no framework of that name.
 
-        Example:
+        Examples:
             >>> import plait
             >>> plait.explain("h w -> w h", (2, 3)).source("numpy").splitlines()[-1]
             '    return np.transpose(tensor, (1, 0))'

@@ -65,7 +65,7 @@ class Backend:
     Args:
         kind: the type of the tensors. Raise `TypeError` if the framework has no dense tensors of that type.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from plait.backends.numpy.backend import NumpyBackend
         >>> backend = NumpyBackend(np.ndarray)
@@ -82,77 +82,63 @@ class Backend:
     reshape: Callable[[Tensor, Sequence[Size]], Tensor]
     """``reshape(tensor, shape)`` changes the shape and keeps the row-major order of the elements.
 
-    Args:
-        tensor: a tensor of any shape.
-        shape: the new shape, with as many elements as the tensor has.
+    * ``tensor``: a tensor of any shape.
+    * ``shape``: the new shape, with as many elements as the tensor has.
 
-    Returns:
-        A tensor of that shape: a view if the framework can make one, or else a copy.
+    Returns a tensor of that shape: a view if the framework can make one, or else a copy.
     """
 
     permute: Callable[[Tensor, Sequence[int]], Tensor]
     """``permute(tensor, order)`` reorders the dimensions, as ``numpy.transpose`` does.
 
-    Args:
-        tensor: a tensor of any rank.
-        order: for each dimension of the result, the index of the dimension of the tensor. No index is negative.
+    * ``tensor``: a tensor of any rank.
+    * ``order``: for each dimension of the result, the index of the dimension of the tensor. No index is negative.
 
-    Returns:
-        A tensor whose dimension ``i`` is dimension ``order[i]`` of the given one; a view if the framework has views.
+    Returns a tensor whose dimension ``i`` is dimension ``order[i]`` of ``tensor``; a view if the framework has views.
     """
 
     expand: Callable[[Tensor, Sequence[Size]], Tensor]
     """``expand(tensor, shape)`` broadcasts a tensor, as ``numpy.broadcast_to`` does.
 
-    Args:
-        tensor: a tensor of at most the rank of the shape; its dimensions align with the last ones of the shape.
-        shape: the new shape. It may differ from the tensor's only where that has length 1, or no dimension.
+    * ``tensor``: a tensor of at most the rank of the shape; its dimensions align with the last ones of the shape.
+    * ``shape``: the new shape. It may differ from the tensor's only where that has length 1, or no dimension.
 
-    Returns:
-        A tensor of that shape; a view if the framework has views.
+    Returns a tensor of that shape; a view if the framework has views.
     """
 
     concat: Callable[[Sequence[Tensor], int], Tensor]
     """``concat(tensors, axis)`` concatenates tensors, as ``numpy.concatenate`` does.
 
-    Args:
-        tensors: at least one tensor; all have the same lengths except along the dimension.
-        axis: the index of the dimension, which every tensor has.
+    * ``tensors``: at least one tensor; all have the same lengths except along the dimension.
+    * ``axis``: the index of the dimension, which every tensor has.
 
-    Returns:
-        A tensor of the same rank, whose length along the dimension is the sum of theirs.
+    Returns a tensor of the same rank, whose length along the dimension is the sum of theirs.
     """
 
     stack: Callable[[Sequence[Tensor]], Tensor]
     """``stack(tensors)`` stacks tensors of one shape along a new first dimension.
 
-    Args:
-        tensors: at least one tensor; all have the same shape.
+    * ``tensors``: at least one tensor; all have the same shape.
 
-    Returns:
-        A tensor of shape ``(len(tensors), *shape)``.
+    Returns a tensor of shape ``(len(tensors), *shape)``.
     """
 
     einsum: Callable[Concatenate[str, ...], Tensor]
     """``einsum(equation, *tensors)`` is the framework's einsum.
 
-    Args:
-        equation: the classical form with an arrow, as ``"ij,jk->ik"``. It may have ``...``, which
-                broadcasts, and a letter that appears twice in a term, which takes a diagonal.
-        *tensors: one tensor for each term of the equation.
+    * ``equation``: the classical form with an arrow, as ``"ij,jk->ik"``. It may have ``...``, which
+      broadcasts, and a letter that appears twice in a term, which takes a diagonal.
+    * ``*tensors``: one tensor for each term of the equation.
 
-    Returns:
-        A tensor of the promoted element type of the operands. Narrow element types are accumulated in a wider one.
+    Returns a tensor of the promoted element type of the operands. Narrow element types are accumulated in a wider one.
     """
 
     to_numpy: Callable[[Tensor], Any]
     """``to_numpy(tensor)`` copies a tensor to a NumPy array, from any device.
 
-    Args:
-        tensor: a tensor of any shape.
+    * ``tensor``: a tensor of any shape.
 
-    Returns:
-        A ``numpy.ndarray`` with the same shape and elements. A type that NumPy lacks, as bfloat16, may be widened.
+    Returns a ``numpy.ndarray`` with the same shape and elements. A type that NumPy lacks, as bfloat16, may be widened.
     """
 
     reductions: ReductionTable
@@ -162,8 +148,7 @@ class Backend:
     view: Callable[[Tensor, Sequence[Size]], Tensor] | None = None
     """``view(tensor, shape)`` is `reshape` that never copies; ``None`` if the framework hides its memory.
 
-    Raises:
-        Exception: any error of the framework's, if the shape needs a copy.
+    Raises any error of the framework's, if the shape needs a copy.
     """
 
     accepts: ClassVar[frozenset[str]] = frozenset()
@@ -175,11 +160,9 @@ class Backend:
     contraction_ops: Callable[[tuple[Any, ...]], ContractionOps | None] = staticmethod(lambda _: None)
     """``contraction_ops(dtypes)`` returns the operations that pairwise contractions are made of.
 
-    Args:
-        dtypes: the element type of each operand.
+    * ``dtypes``: the element type of each operand.
 
-    Returns:
-        The operations, or ``None`` where ``einsum`` of all the operands is faster.
+    Returns the operations, or ``None`` where ``einsum`` of all the operands is faster.
     """
 
     large_tensors: LargeTensors | None = None
@@ -188,11 +171,9 @@ class Backend:
     wrap_callable: Callable[[TensorCall], TensorCall] = staticmethod(identity)
     """``wrap_callable(call)`` wraps all calls of a plan before they are cached; a framework can compile them here.
 
-    Args:
-        call: a function of the operands, which calls functions of this backend and nothing else.
+    * ``call``: a function of the operands, which calls functions of this backend and nothing else.
 
-    Returns:
-        A function of the same operands that returns the same.
+    Returns a function of the same operands that returns the same.
     """
 
     shape_is_list: bool = False

@@ -39,7 +39,7 @@ def repeat(tensor: Any, pattern: str, **axes_lengths: SupportsIndex) -> Any:
     Raises:
         PlaitError: The pattern, the shape and the sizes do not fit together.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from plait.compat.einops import repeat
         >>> repeat(np.zeros((2, 3)), "h w -> h w c", c=4).flags.writeable
@@ -63,7 +63,7 @@ def parse_shape(x: Any, pattern: str) -> dict[str, int]:
     Raises:
         PlaitError: The pattern does not fit the tensor.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from plait.compat.einops import parse_shape
         >>> parse_shape(x=np.zeros((2, 3)), pattern="h w")
