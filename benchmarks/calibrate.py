@@ -38,7 +38,7 @@ CACHED_ELEMENTS, UNCACHED_ELEMENTS = 1 << 16, 1 << 24
 MAX_SECONDS = 1.0
 """The seconds after which slow calls are not run again."""
 
-Measurement: TypeAlias = Callable[[], float]
+MeasureFunction: TypeAlias = Callable[[], float]
 """A function that measures a figure, in nanoseconds or bytes."""
 
 
@@ -139,7 +139,7 @@ def timed_functions_of(framework: str) -> TimedFunctions:
     )
 
 
-def memory_figures(framework: str, timer: CallTimer) -> Iterator[tuple[str, str, float, Measurement]]:
+def memory_figures(framework: str, timer: CallTimer) -> Iterator[tuple[str, str, float, MeasureFunction]]:
     """Yield the figures of `MemoryCosts`: the reduction, the name, the value that plait uses, and the measurement."""
     from plait.backends.registry import backend_for_type
 
@@ -174,7 +174,7 @@ def memory_figures(framework: str, timer: CallTimer) -> Iterator[tuple[str, str,
             yield "copy", figure, getattr(large.copy_costs, figure), measure
 
 
-def _reduction_measurements(ops: Any, rand: Any, timer: CallTimer) -> dict[str, Measurement]:
+def _reduction_measurements(ops: Any, rand: Any, timer: CallTimer) -> dict[str, MeasureFunction]:
     """Return the measurements of reductions along axes, and of calls that combine two tensors."""
 
     def reduce(shape: Sequence[int], *axes: int) -> Callable[[], Any]:
@@ -210,7 +210,7 @@ def _reduction_measurements(ops: Any, rand: Any, timer: CallTimer) -> dict[str, 
     }
 
 
-def _sum_measurements(ops: Any, rand: Any, timer: CallTimer) -> dict[str, Measurement]:
+def _sum_measurements(ops: Any, rand: Any, timer: CallTimer) -> dict[str, MeasureFunction]:
     """Return the measurements of sums that are computed by products with ones and by einsum."""
 
     def ones(*shape: int) -> Callable[[], Any]:
@@ -229,7 +229,9 @@ def _sum_measurements(ops: Any, rand: Any, timer: CallTimer) -> dict[str, Measur
     }
 
 
-def _gradient_measurements(name: str, ops: Any, backend: Any, rand: Any, timer: CallTimer) -> dict[str, Measurement]:
+def _gradient_measurements(
+    name: str, ops: Any, backend: Any, rand: Any, timer: CallTimer
+) -> dict[str, MeasureFunction]:
     """Return the measurements of a reduction with its backward pass, where plait wraps its calls in one autograd node.
 
     The figures are differences to PyTorch's own reduction with its backward pass.
@@ -265,7 +267,7 @@ def _gradient_measurements(name: str, ops: Any, backend: Any, rand: Any, timer: 
     }
 
 
-def _copy_measurements(copy: Any, rand: Any, timer: CallTimer) -> dict[str, Measurement]:
+def _copy_measurements(copy: Any, rand: Any, timer: CallTimer) -> dict[str, MeasureFunction]:
     """Return the measurements of copies into allocated memory, and of the memory itself."""
 
     def fill(out: Any, x: Any) -> Callable[[], Any]:
@@ -305,7 +307,7 @@ def _cache_bytes(name: str) -> float:
     return float(os.sysconf(name)) if name in getattr(os, "sysconf_names", ()) else 0.0
 
 
-def contraction_figures(framework: str, timer: CallTimer) -> Iterator[tuple[str, str, float, Measurement]]:
+def contraction_figures(framework: str, timer: CallTimer) -> Iterator[tuple[str, str, float, MeasureFunction]]:
     """Yield the figures of `ContractionCosts` in the form of `memory_figures`; the name of the reduction is ``""``."""
     import plait
     from plait.backends.registry import backend_for_type
@@ -333,7 +335,7 @@ def contraction_figures(framework: str, timer: CallTimer) -> Iterator[tuple[str,
     def copied(x: Any) -> Callable[[], Any]:
         return lambda: calls.copy(x)
 
-    figures: dict[str, Measurement] = {
+    figures: dict[str, MeasureFunction] = {
         "view_overhead": lambda: timer(lambda: backend.reshape(a, (4,))),
         "diagonal_overhead": lambda: timer(lambda: calls.diagonal(a)),
         "pairwise_overhead": lambda: timer.time_per_unit(chain(4), chain(3), 1) - timer(lambda: dot(a, b)),

@@ -38,7 +38,7 @@ def schedule_all_tensors(costs):
         kept = {name: getattr(backend_costs, name) for name in ("transform_element", "transform_bytes")}
         return costs._replace(**ALWAYS_SCHEDULE, **kept, max_matmul_part=matmul_part)
 
-    with changed_costs(changed, min_elements=1, min_elements_rounding=1, eager_elements=1):
+    with changed_costs(changed, min_elements=1, min_elements_if_rounding=1, eager_elements=1):
         yield
 
 

@@ -29,7 +29,7 @@ else:  # as in `plait._api`
     Reduction = f"{import_type.__name__}('Reduction')"
     PatternStage = tuple
 
-CALLS = 256
+MAX_CALLABLES_PER_PATTERN = 256
 """How many callables one pattern keeps: operations, each with a shape and a type."""
 
 
@@ -309,7 +309,7 @@ class PatternMethods:
         return call(*tensors)
 
     def _keep(self, key: Any, call: Callable[..., Any]) -> None:
-        if len(self._calls) >= CALLS:
+        if len(self._calls) >= MAX_CALLABLES_PER_PATTERN:
             self._calls.clear()
         self._calls[key] = call
 

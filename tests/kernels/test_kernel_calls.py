@@ -36,7 +36,7 @@ def kernels_for_all_arrays():
     ops = kept.load()
     by_kernels = ops._replace(min_kernel_elements=1, build_kernel=lambda *task: compile_kernel(ops.build_kernel(*task)))
     backend.large_tensors = kept._replace(
-        load=lambda: by_kernels, min_elements=1, min_elements_rounding=1, eager_elements=1
+        load=lambda: by_kernels, min_elements=1, min_elements_if_rounding=1, eager_elements=1
     )
     try:
         yield

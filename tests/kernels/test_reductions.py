@@ -106,7 +106,7 @@ def test_half_precision_results_are_bit_identical(name):
         *(("std", "f4"), ("max", "S3"), ("max", "i4,i4")),
     ],
 )
-def test_reductions_without_a_kernel(name, dtype):
+def test_no_kernel_for_unsupported_reductions(name, dtype):
     dtype = np.dtype(dtype)
     assert why_not(name, dtype) == f"no kernel computes {name} of {dtype}" or dtype.hasobject
     assert filling(name, (3, 4), (4 * dtype.itemsize, dtype.itemsize), 1, (8,), dtype) is None

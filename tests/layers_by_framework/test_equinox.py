@@ -277,7 +277,7 @@ def test_complex_parameters_are_drawn_in_both_parts():
     assert abs(np.corrcoef(weight.real.ravel(), weight.imag.ravel())[0, 1]) < 0.1
 
 
-def test_key_determines_the_parameters():
+def test_key_is_required_and_differs_for_weight_and_bias():
     module = EinMix("c -> c", "c", "c", c=5, key=KEY)
     assert (module.weight / 3**0.5 != module.bias).all()
     old = jax.random.PRNGKey(0)

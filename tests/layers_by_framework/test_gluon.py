@@ -53,7 +53,7 @@ def state(block):
     return {name: parameter.data().asnumpy() for name, parameter in block._collect_params_with_prefix().items()}
 
 
-def assert_same(one, other):
+def assert_same_state(one, other):
     one, other = state(one), state(other)
     assert one.keys() == other.keys()
     for name, array in one.items():
@@ -237,7 +237,7 @@ def test_parameters_are_saved_and_loaded(make_array, tmp_path, hybrid):
     path = str(tmp_path / "net.params")
     one.save_parameters(path)
     other.load_parameters(path)
-    assert_same(other, one)
+    assert_same_state(other, one)
     assert_close(other(make_array(random_array(2, 36))), one(make_array(random_array(2, 36))))
     assert sorted(mx.nd.load(path)) == ["1.bias", "1.weight", "3.bias", "3.weight"]
 
@@ -358,7 +358,7 @@ def test_copies(make_array):
     for block in (initialized(make_network()), initialized(EinMix("b f -> b k", "f k", "k", f=36, k=5))):
         other = copy.deepcopy(block)
         assert repr(other) == repr(block)
-        assert_same(other, block)
+        assert_same_state(other, block)
         expected = block(make_array(random_array(2, 36)))
         for parameter in block.collect_params().values():
             parameter.set_data(parameter.data() * 0)

@@ -25,7 +25,7 @@ IGNORE_TORCH_SCRIPT_DEPRECATION = pytest.mark.filterwarnings(
     "ignore:`torch.jit.* is deprecated:DeprecationWarning"
 )  # all of it is
 CASES = [*OPERATION_CASES, *EINMIX_CASES]
-COMMON_CASES = [
+CASE_PER_NODE_KIND = [
     *OPERATION_CASES[1:3],
     OPERATION_CASES[5],
     OPERATION_CASES[6],
@@ -38,7 +38,7 @@ COMMON_CASES = [
 """A selection of cases for slow tracers; each case has another kind of plan node."""
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
-each_common_case = pytest.mark.parametrize("case", COMMON_CASES, ids=str)
+each_common_case = pytest.mark.parametrize("case", CASE_PER_NODE_KIND, ids=str)
 
 
 @pytest.fixture(autouse=True)

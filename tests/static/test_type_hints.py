@@ -39,7 +39,7 @@ PUBLIC = {
 
 
 @pytest.mark.parametrize("name", PUBLIC)
-def test_public_names(name):
+def test_type_hints_of_public_names_resolve(name):
     for member in members(PUBLIC[name]):
         typing.get_type_hints(member)
 

@@ -141,7 +141,7 @@ def test_heat_map_of_a_constant_is_defined():
 
 
 def test_draw_attention_leaves_the_query_patch_unchanged(results, small_photographs):
-    shown = pictures.draw_attention(small_photographs["china"], results["maps"], 0)
+    shown = pictures.tint_by_attention(small_photographs["china"], results["maps"], 0)
     row, column = 96 // 16 // 4 * 16, 128 // 16 // 3 * 16
     patch = slice(row, row + 16), slice(column, column + 16)
     np.testing.assert_array_equal(shown[patch], pictures.to_uint8(small_photographs["china"])[patch])

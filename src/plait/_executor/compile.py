@@ -17,9 +17,9 @@ from plait._operations.table import find_operation
 from plait._plan.graph import Plan
 from plait._plan.strides import StridedView
 from plait._shapes.sizes import (
+    compute_all_slots,
     error_facts,
     error_facts_from_slots,
-    fill_slots,
     format_shape,
     normalize_size_names,
     to_exact_size,
@@ -146,10 +146,10 @@ def build_einsum_callable(
     solved = check_and_solve(operation, pattern, ranks, size_names)
     check_implicit_sums(solved, options)
     all_lengths = [size for shape in shapes for size in shape]
-    slots = fill_slots(solved, solved.size_ops, all_lengths, sizes)
+    slots = compute_all_slots(solved, solved.size_ops, all_lengths, sizes)
     if options is not None and options.backend_kwargs:
         plan = lower_einsum(solved, path=find_requested_path(solved, slots, options) or ())
-        slots = fill_slots(solved, plan.size_ops, all_lengths, sizes)
+        slots = compute_all_slots(solved, plan.size_ops, all_lengths, sizes)
         return Executable(plan, backend).compile_with_backend_kwargs(slots, dict(options.backend_kwargs))
     call = build_specialized_einsum(solved, slots, tensor_types, dtypes, backend, options)
     if call is not None:
@@ -182,7 +182,7 @@ def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, 
     tree = plan.solved.tree
     if strides is None:
         raise make_error("PLT507", NO_VIEWS_MESSAGE, tree.text)
-    slots = fill_slots(plan.solved, plan.size_ops, shape, sizes)
+    slots = compute_all_slots(plan.solved, plan.size_ops, shape, sizes)
     view = StridedView(shape, strides)
     dims = tuple(range(len(shape)))
     for node, _ in plan.steps:

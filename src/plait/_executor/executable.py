@@ -12,7 +12,7 @@ from plait._executor.options import without_out_sharding
 from plait._operations.reduce import CUSTOM_REDUCTION
 from plait._plan.graph import Plan, group_by_contraction
 from plait._plan.nodes import Contract, Reduce
-from plait._shapes.sizes import evaluate_size_ops, fill_slots, format_shape, may_be_equal, size_op_error
+from plait._shapes.sizes import compute_all_slots, evaluate_size_ops, format_shape, may_be_equal, size_op_error
 from plait.backends.interface import Backend, identity
 from plait.backends.reduction_rules import ROUNDING_REDUCTIONS
 from plait.errors import make_error
@@ -57,7 +57,9 @@ class Executable:
         self._size_ops, self._constants = plan.size_ops, plan.solved.constants
         self._size_error_factory = partial(size_op_error, plan.solved)
         large = backend.large_tensors
-        self.min_elements = large and min_elements_for_schedule(plan, large.min_elements, large.min_elements_rounding)
+        self.min_elements = large and min_elements_for_schedule(
+            plan, large.min_elements, large.min_elements_if_rounding
+        )
         self.shape_independent_call = self.compile(()) if is_shape_independent else None
 
     def bind(self, shape: Sequence[int], sizes: dict[str, int]) -> Callable[..., Any]:
@@ -74,7 +76,7 @@ class Executable:
         """Return the number of elements of the input or of the output, whichever is larger."""
         if not self.has_new_axes:
             return prod(shape)
-        return larger_element_count(self.plan, fill_slots(self.plan.solved, self._size_ops, shape, sizes))
+        return larger_element_count(self.plan, compute_all_slots(self.plan.solved, self._size_ops, shape, sizes))
 
     def bind_arguments(self, slots: Sequence[int]) -> list[FunctionAndArgument]:
         """Return the function of each node with its argument for these slots."""
@@ -114,7 +116,7 @@ def _shape_getter(shape: tuple[int, ...]) -> Callable[[Sequence[int]], tuple[int
     return lambda _: ()
 
 
-def min_elements_for_schedule(plan: Plan, min_elements: int, min_elements_rounding: int) -> int | None:
+def min_elements_for_schedule(plan: Plan, min_elements: int, min_elements_if_rounding: int) -> int | None:
     """Return the number of elements from which a schedule may be faster; ``None`` if no node of the plan profits.
 
     A reduction profits, and a copy that merges axes. Reductions that round have a higher limit, because their last
@@ -126,7 +128,7 @@ def min_elements_for_schedule(plan: Plan, min_elements: int, min_elements_roundi
         if isinstance(node, Contract):
             return None
         if isinstance(node, Reduce):
-            return min_elements_rounding if node.reduction in ROUNDING_REDUCTIONS else min_elements
+            return min_elements_if_rounding if node.reduction in ROUNDING_REDUCTIONS else min_elements
     return min_elements if max(map(len, plan.solved.output), default=0) > 1 else None
 
 

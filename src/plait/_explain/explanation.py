@@ -19,7 +19,7 @@ from plait._operations.table import infer_operation
 from plait._plan.contraction.search import build_contraction_plan
 from plait._plan.graph import Plan
 from plait._plan.printer import Costs, PlanLine, format_costs, format_plan, list_contraction_lines, list_plan_lines
-from plait._shapes.sizes import fill_slots, to_exact_size
+from plait._shapes.sizes import compute_all_slots, to_exact_size
 from plait.errors import PlaitError, make_error, short_repr
 
 
@@ -102,7 +102,7 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
             plan = lower_pattern(
                 operation, pattern, tuple([len(shape) for shape in exact_shapes]), tuple(int_sizes), reduction_name
             )
-            slots = fill_slots(plan.solved, plan.size_ops, exact_shapes[0], int_sizes)
+            slots = compute_all_slots(plan.solved, plan.size_ops, exact_shapes[0], int_sizes)
             lines = list_plan_lines(plan, exact_shapes, slots)
             rewrites, notes = explain_large_tensor(plan, slots, shapes[0])
     except PlaitError as error:
@@ -126,11 +126,16 @@ def _explain_einsum(
     options = CURRENT_OPTIONS.get()
     check_implicit_sums(solved, options)
     flat = [size for shape in shapes for size in shape]
-    slots = fill_slots(solved, solved.size_ops, flat, int_sizes)
+    slots = compute_all_slots(solved, solved.size_ops, flat, int_sizes)
     contraction, reason, element = contraction_for_explain(solved, slots, tensors, options)
     if contraction is None:
         plan = lower_einsum(solved)
-        return plan, list_plan_lines(plan, shapes, fill_slots(solved, plan.size_ops, flat, int_sizes)), None, [reason]
+        return (
+            plan,
+            list_plan_lines(plan, shapes, compute_all_slots(solved, plan.size_ops, flat, int_sizes)),
+            None,
+            [reason],
+        )
     plan = build_contraction_plan(solved, contraction)
     lines, costs = list_contraction_lines(plan, contraction.network, contraction.path)
     return plan, lines, costs, [format_costs(costs, *element)]

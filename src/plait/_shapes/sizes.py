@@ -53,7 +53,7 @@ def evaluate_size_ops(slots: list[Any], size_ops: Iterable[SizeOp], error_factor
             raise error_factory(slots, kind, source, factors)
 
 
-def fill_slots(
+def compute_all_slots(
     solved: SolvedPattern, size_ops: Iterable[SizeOp], lengths: Sequence[int], sizes: dict[str, int]
 ) -> list[int]:
     """Return all slots: the lengths of the dimensions, the given sizes, the constants, and then the computed sizes."""

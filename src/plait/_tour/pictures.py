@@ -90,7 +90,7 @@ def draw_heat_map(values: Array) -> Array:
     return to_uint8(np.stack([np.interp(level, positions, channel) for channel in _HEAT_COLOURS.T], axis=-1))
 
 
-def draw_attention(photo: Array, maps: Array, head: int) -> Array:
+def tint_by_attention(photo: Array, maps: Array, head: int) -> Array:
     """Draw the attention of the query patch over a photograph, from grey (low) to golden (high); frame the patch."""
     row, column = query_patch(*maps.shape[1:])
     others = maps[head].copy()

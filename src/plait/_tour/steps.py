@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any
 
 from plait._tour.pictures import (
-    draw_attention,
     draw_heat_map,
     draw_swatch,
     join_patches_with_gaps,
     join_tiles_with_gaps,
+    tint_by_attention,
     to_uint8,
 )
 from plait._tour.runner import Call, Picture, Step, parse_call
@@ -30,7 +30,7 @@ def _picture(result: str, alt: str, draw: Callable[..., Any] = to_uint8, name: s
 def _attention_picture(head: int, colours: str, alt: str) -> Picture:
     """Return a picture of the attention map of one head over the photograph."""
     name = f"head-{colours.replace(', ', '-')}"
-    return Picture(name, ("china", "maps"), partial(draw_attention, head=head), f"maps[{head}]: {colours}", alt)
+    return Picture(name, ("china", "maps"), partial(tint_by_attention, head=head), f"maps[{head}]: {colours}", alt)
 
 
 STEPS: tuple[Step, ...] = (

@@ -34,7 +34,7 @@ KernelBuilder: TypeAlias = Callable[
 """``f(name, shape, strides, reduced, out_strides, dtype)``: see `LargeTensorOps.build_kernel`."""
 
 
-class LoopView(NamedTuple):
+class ReductionLoops(NamedTuple):
     """A reduction of one tensor seen as a loop nest over its memory, which the gradient of the reduction runs through.
 
     Attributes:
@@ -91,7 +91,7 @@ class ReductionOps(NamedTuple):
     costs: MemoryCosts
     matmul_ones: Callable[[Any, Any], Any] | None = None
     reduce_rows: Callable[[Any, int, Any], Any] | None = None
-    autograd_wrap: Callable[[StepFunction, LoopView], StepFunction] | None = None
+    autograd_wrap: Callable[[StepFunction, ReductionLoops], StepFunction] | None = None
 
 
 class TwoPassOps(NamedTuple):

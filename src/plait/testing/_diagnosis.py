@@ -21,7 +21,7 @@ from plait.testing._framework import Framework
 X = arange_array((2, 3, 4))
 Y = arange_array((4, 2))
 Z = arange_array((3, 1))
-TENSORS = "x, y and z are 0, 1, 2, ... in the shapes (2, 3, 4), (4, 2) and (3, 1)"
+TENSORS_DESCRIPTION = "x, y and z are 0, 1, 2, ... in the shapes (2, 3, 4), (4, 2) and (3, 1)"
 
 
 class Check(NamedTuple):
@@ -95,5 +95,5 @@ def wrong_functions(framework: Framework, reduction: str | None) -> list[str]:
     except Exception:  # this is only a part of the message about another mistake
         return []
     if lines:
-        return [*lines, f"  ({TENSORS})"]
+        return [*lines, f"  ({TENSORS_DESCRIPTION})"]
     return [f"  {type(backend).__name__}: every function that was called by itself on a small tensor is right"]

@@ -18,7 +18,7 @@ from plait._plan.schedule.schedules import (
     ReductionSchedule,
     TreeReduce,
 )
-from plait.backends.capabilities import LoopView, ReductionOps, StepFunction, UnaryFunction
+from plait.backends.capabilities import ReductionLoops, ReductionOps, StepFunction, UnaryFunction
 from plait.backends.interface import Backend
 
 BlockIndex: TypeAlias = "tuple[int | slice | EllipsisType, ...]"
@@ -47,12 +47,12 @@ def build_reduction(
 
     if ops.autograd_wrap is None:
         return reduce
-    return ops.autograd_wrap(reduce, build_loop_view(schedule, shape, axes, backend))
+    return ops.autograd_wrap(reduce, describe_reduction_loops(schedule, shape, axes, backend))
 
 
-def build_loop_view(
+def describe_reduction_loops(
     schedule: ReductionSchedule, shape: Sequence[int], axes: Sequence[int], backend: Backend
-) -> LoopView:
+) -> ReductionLoops:
     """Return a reduction as a loop nest over memory, through which the gradient is computed."""
     order = schedule.nest.order
     _, result_order = result_layout(order, shape, axes)
@@ -66,7 +66,7 @@ def build_loop_view(
             tensor = function(tensor, None)
         return tensor
 
-    return LoopView(
+    return ReductionLoops(
         axes=tuple(axes),
         shape=schedule.shape,
         reduced_loops=tuple([loop for loop in range(len(schedule.shape)) if loop not in kept_loops]),

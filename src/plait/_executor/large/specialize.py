@@ -16,7 +16,7 @@ from plait._plan.schedule.reductions import schedule_reduction
 from plait._plan.schedule.schedules import CopySchedule, ReductionSchedule, Schedule, ScheduledStep, TwoPassSchedule
 from plait._plan.schedule.two_pass import schedule_two_pass
 from plait._plan.strides import StridedView, contiguous_strides
-from plait._shapes.sizes import fill_slots
+from plait._shapes.sizes import compute_all_slots
 from plait.backends.capabilities import LargeTensorOps, ReductionOps, StepFunction, TwoPassOps, UnaryFunction
 from plait.backends.costs import MemoryCosts
 from plait.backends.interface import Backend
@@ -69,7 +69,7 @@ def build_callable_for_layout(
     executable: Executable, shape: Sequence[int], sizes: dict[str, int], tensor: Any, ops: LargeTensorOps
 ) -> UnaryFunction | None:
     """Return the scheduled callable for tensors with this one's layout; ``None`` if one call for each node is best."""
-    slots = fill_slots(executable.plan.solved, executable.plan.size_ops, shape, sizes)
+    slots = compute_all_slots(executable.plan.solved, executable.plan.size_ops, shape, sizes)
     dtype, requires_grad = executable.backend.dtype(tensor), ops.requires_grad(tensor)
     scheduled = choose_schedule(
         executable.plan, slots, *ops.strides_and_itemsize(tensor), memory_costs_function(ops, dtype, requires_grad)
@@ -171,7 +171,7 @@ def explain_large_tensor(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple
     if large is None or ops is None or reason is not None:
         return (), [f"one call of {backend.name} for each step{'' if reason is None else ': ' + reason}"]
     if larger_element_count(plan, slots) < (
-        min_elements_for_schedule(plan, large.min_elements, large.min_elements_rounding) or 0
+        min_elements_for_schedule(plan, large.min_elements, large.min_elements_if_rounding) or 0
     ):
         return (), []
     dtype, requires_grad = backend.dtype(tensor), ops.requires_grad(tensor)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.autograd import Function
 
-from plait.backends.capabilities import LoopView, ReductionOps, StepFunction
+from plait.backends.capabilities import ReductionLoops, ReductionOps, StepFunction
 from plait.backends.torch.tracing import why_not_decompose
 
 
@@ -21,7 +21,7 @@ class Sum(Function):  # type: ignore[misc]  # PyTorch is Any to the checker
     """The node of a sum or a mean, which PyTorch displays as ``SumBackward``."""
 
     @staticmethod
-    def forward(ctx: Any, tensor: Any, reduce: StepFunction, loops: LoopView, divide: int | None) -> Any:
+    def forward(ctx: Any, tensor: Any, reduce: StepFunction, loops: ReductionLoops, divide: int | None) -> Any:
         """Compute the sum, or the mean if ``divide`` is the number of elements, and save what the gradient needs."""
         ctx.context = tensor.shape, loops, divide
         ctx.set_materialize_grads(False)
@@ -44,7 +44,7 @@ class Amax(Function):  # type: ignore[misc]  # as above
     """The node of a minimum or maximum, which PyTorch displays as ``AmaxBackward``."""
 
     @staticmethod
-    def forward(ctx: Any, tensor: Any, reduce: StepFunction, loops: LoopView, sum_ops: ReductionOps) -> Any:
+    def forward(ctx: Any, tensor: Any, reduce: StepFunction, loops: ReductionLoops, sum_ops: ReductionOps) -> Any:
         """Compute the minimum or maximum, and save what the gradient needs."""
         result = reduce(tensor, None).data  # as above
         ctx.save_for_backward(tensor, result)
@@ -71,14 +71,14 @@ def _needs_differentiable_gradient(grad: Any) -> bool:
     return not torch._C._has_storage(grad)  # a batch of gradients, by `is_grads_batched`
 
 
-def _unsqueeze_reduced(result: Any, loops: LoopView) -> Any:
+def _unsqueeze_reduced(result: Any, loops: ReductionLoops) -> Any:
     """Insert the reduced dimensions, with length 1, into a result or its gradient."""
     for axis in sorted(loops.axes):
         result = result.unsqueeze(axis)
     return result
 
 
-def autograd_wrap(name: str, sum_ops: ReductionOps) -> Callable[[StepFunction, LoopView], StepFunction]:
+def autograd_wrap(name: str, sum_ops: ReductionOps) -> Callable[[StepFunction, ReductionLoops], StepFunction]:
     """Return the function that wraps a reduction so that it is recorded as one node.
 
     For a minimum or maximum, ``sum_ops`` count the elements that share its gradient.
@@ -101,12 +101,12 @@ GRADIENT_BLOCK_ELEMENTS = 1 << 18
 """The number of elements of a block that goes through all calls of the gradient."""
 
 
-def gradient_of_sum(grad: Any, loops: LoopView) -> Any:
+def gradient_of_sum(grad: Any, loops: ReductionLoops) -> Any:
     """The gradient of a sum: the gradient of each element of the result, broadcast to the elements it sums."""
     return loops.from_loops(_repeat_short_rows(loops.result_to_loops(grad), loops).expand(loops.shape))
 
 
-def gradient_of_extremum(tensor: Any, result: Any, grad: Any, loops: LoopView, sum_ops: ReductionOps) -> Any:
+def gradient_of_extremum(tensor: Any, result: Any, grad: Any, loops: ReductionLoops, sum_ops: ReductionOps) -> Any:
     """The gradient of a minimum or maximum, divided among all elements that equal it; ``sum_ops`` count them."""
     tensor, result, grad = loops.to_loops(tensor), loops.result_to_loops(result), loops.result_to_loops(grad)
     shares = tensor.new_empty(loops.shape)
@@ -123,7 +123,7 @@ def gradient_of_extremum(tensor: Any, result: Any, grad: Any, loops: LoopView, s
 
 
 def _fill_gradient_block(
-    tensor: Any, result: Any, grad: Any, shares: Any, loops: LoopView, sum_ops: ReductionOps
+    tensor: Any, result: Any, grad: Any, shares: Any, loops: ReductionLoops, sum_ops: ReductionOps
 ) -> None:
     """Write the gradient of one block into ``shares``, which first has 1 for equal elements and 0 for others."""
     torch.eq(tensor, _repeat_short_rows(result, loops), out=shares)
@@ -131,12 +131,12 @@ def _fill_gradient_block(
     shares.mul_(_repeat_short_rows(grad / ties, loops))
 
 
-def elements_per_result(loops: LoopView) -> int:
+def elements_per_result(loops: ReductionLoops) -> int:
     """The number of elements that are reduced to one element of the result."""
     return prod([loops.shape[axis] for axis in loops.reduced_loops])
 
 
-def _repeat_short_rows(result: Any, loops: LoopView) -> Any:
+def _repeat_short_rows(result: Any, loops: ReductionLoops) -> Any:
     """Repeat a result along the reduced loops whose rows are short."""
     for axis in reversed(loops.reduced_loops):
         length, rest = loops.shape[axis], loops.shape[axis + 1 :]
