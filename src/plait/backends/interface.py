@@ -41,7 +41,7 @@ class LargeTensors(NamedTuple):
     Attributes:
         load: returns the operations; called when the first large tensor arrives, so that they are imported only then.
         min_elements: the number of elements from which a schedule may be faster than one call of the framework.
-        min_elements_if_rounding: the same for reductions that round. All calls with one shape must agree to the last bit.
+        min_elements_if_rounding: the same for reductions that round. All calls with one shape must give equal bits.
         eager_elements: the number of elements from which the schedule is chosen at the first call. Smaller tensors
             wait for the second call, because choosing takes longer than one call.
     """
