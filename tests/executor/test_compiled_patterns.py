@@ -102,9 +102,9 @@ def test_output_shape_of_a_pattern():
 
 
 def test_pattern_caches_a_bounded_number_of_calls():
-    from plait._pattern import CALLS
+    from plait._pattern import MAX_CALLABLES_PER_PATTERN
 
     pattern = plait.compile("a b -> b a")
-    for size in range(3 * CALLS):
+    for size in range(3 * MAX_CALLABLES_PER_PATTERN):
         pattern.rearrange(np.zeros((size, 1)))
-    assert 0 < len(pattern._calls) <= CALLS
+    assert 0 < len(pattern._calls) <= MAX_CALLABLES_PER_PATTERN

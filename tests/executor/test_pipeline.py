@@ -315,12 +315,12 @@ def test_second_call_of_a_pipeline_is_one_look_up(monkeypatch):
 
 
 def test_pipeline_caches_a_bounded_number_of_calls():
-    from plait._pattern import CALLS
+    from plait._pattern import MAX_CALLABLES_PER_PATTERN
 
     composed = to_pattern("a b -> b a") >> to_pattern("b a -> (a b)")
-    for size in range(2 * CALLS + 5):
+    for size in range(2 * MAX_CALLABLES_PER_PATTERN + 5):
         composed.rearrange(np.zeros((size, 1)))
-    assert 0 < len(composed._calls) <= CALLS
+    assert 0 < len(composed._calls) <= MAX_CALLABLES_PER_PATTERN
 
 
 def test_pipeline_does_not_keep_closures_alive():
