@@ -163,8 +163,7 @@ COLUMNS = {
     "reduce": ("reduce", "reduce_with_a_callable"),
     "repeat": ("repeat",),
     "einsum": ("einsum", "classical_einsum"),
-    "pack, lists, parse_shape": ("pack_and_unpack", "parse_shape", "list_of_tensors_is_stacked"),
-    "asnumpy": ("asnumpy",),
+    "pack, lists, parse_shape, asnumpy": ("pack_and_unpack", "parse_shape", "list_of_tensors_is_stacked", "asnumpy"),
     "dtypes": (
         *("rearrange_and_repeat_keep_the_dtype", "reduce_of_every_dtype"),
         "half_precision_is_accumulated_wider",
@@ -228,10 +227,17 @@ def lacking() -> str:
 def tracers() -> str:
     """What passed beyond the suite, by framework, in the words of the tests' names."""
     return "\n".join(
-        f"* **{name}**: {'; '.join(test.replace('_', ' ') for test in record['tracers'])}."
+        folded(name, [test.replace("_", " ") for test in record["tracers"]])
         for name, record in records().items()
         if record.get("tracers")
     )
+
+
+def folded(name: str, tests: list[str]) -> str:
+    """A list of tests that a click opens."""
+    items = "".join([f"* {test}\n" for test in tests])
+    count = f"{len(tests)} test{'s' * (len(tests) != 1)}"
+    return f'<details markdown="1">\n<summary>{name}: {count}</summary>\n\n{items}\n</details>'
 
 
 def file(path: str) -> str:
@@ -240,7 +246,7 @@ def file(path: str) -> str:
 
 
 def frameworks() -> str:
-    """The text of the page of frameworks, with what stands between its marks made anew."""
+    """The text of the page of frameworks, with the parts between its marks made anew."""
     parts = {"conformance": conformance, "lacking": lacking, "tracers": tracers}
 
     def fill(match: re.Match[str]) -> str:
