@@ -36,9 +36,9 @@ MAX_CALLABLES_PER_PATTERN = 256
 class PatternMethods:
     """The operations as methods of a pattern or of a pipeline. Immutable."""
 
-    __slots__ = ("__weakref__", "_calls", "_stages")
+    __slots__ = ("__weakref__", "_callables", "_stages")
 
-    _calls: dict[Any, Callable[..., Any]]
+    _callables: dict[Any, Callable[..., Any]]
     _stages: tuple[PatternStage, ...]
 
     @overload
@@ -47,7 +47,7 @@ class PatternMethods:
     def rearrange(self, tensor: Sequence[Tensor]) -> Tensor: ...
     @overload
     def rearrange(self, tensor: Tensor) -> Tensor: ...
-    @dynamo_substitute(lambda self, tensor: self._traced("rearrange", (tensor,)))
+    @dynamo_substitute(lambda self, tensor: self._call_under_dynamo("rearrange", (tensor,)))
     def rearrange(self, tensor: Any) -> Any:
         """Apply `plait.rearrange` with this pattern and its sizes.
 
@@ -66,11 +66,11 @@ class PatternMethods:
             (4, 6)
         """
         try:
-            call = self._calls["rearrange", tensor.__class__, tensor.shape]
+            call = self._callables["rearrange", tensor.__class__, tensor.shape]
         except (KeyError, TypeError, AttributeError):
             call = None
         try:
-            return self._first("rearrange", (tensor,)) if call is None else call(tensor)
+            return self._call_uncached("rearrange", (tensor,)) if call is None else call(tensor)
         except PlaitError as error:
             raise shorten_traceback(error) from error.__cause__
 
@@ -78,7 +78,7 @@ class PatternMethods:
     def view(self, tensor: Reshapable[Result]) -> Result: ...
     @overload
     def view(self, tensor: Tensor) -> Tensor: ...
-    @dynamo_substitute(lambda self, tensor: self._traced("view", (tensor,)))
+    @dynamo_substitute(lambda self, tensor: self._call_under_dynamo("view", (tensor,)))
     def view(self, tensor: Any) -> Any:
         """Apply `plait.view` with this pattern and its sizes.
 
@@ -98,7 +98,7 @@ class PatternMethods:
             True
         """
         try:
-            return self._first("view", (tensor,))
+            return self._call_uncached("view", (tensor,))
         except PlaitError as error:
             raise shorten_traceback(error) from error.__cause__
 
@@ -108,7 +108,7 @@ class PatternMethods:
     def reduce(self, tensor: Sequence[Tensor], reduction: Reduction) -> Tensor: ...
     @overload
     def reduce(self, tensor: Tensor, reduction: Reduction) -> Tensor: ...
-    @dynamo_substitute(lambda self, tensor, reduction: self._traced("reduce", (tensor,), reduction))
+    @dynamo_substitute(lambda self, tensor, reduction: self._call_under_dynamo("reduce", (tensor,), reduction))
     def reduce(self, tensor: Any, reduction: Reduction) -> Any:
         """Apply `plait.reduce` with this pattern and its sizes.
 
@@ -128,11 +128,11 @@ class PatternMethods:
             (3, 4)
         """
         try:
-            call = self._calls["reduce", tensor.__class__, tensor.shape, reduction, tensor.dtype]
+            call = self._callables["reduce", tensor.__class__, tensor.shape, reduction, tensor.dtype]
         except (KeyError, TypeError, AttributeError):
             call = None
         try:
-            return self._first("reduce", (tensor,), reduction) if call is None else call(tensor)
+            return self._call_uncached("reduce", (tensor,), reduction) if call is None else call(tensor)
         except PlaitError as error:
             raise shorten_traceback(error) from error.__cause__
 
@@ -142,7 +142,7 @@ class PatternMethods:
     def repeat(self, tensor: Sequence[Tensor]) -> Tensor: ...
     @overload
     def repeat(self, tensor: Tensor) -> Tensor: ...
-    @dynamo_substitute(lambda self, tensor: self._traced("repeat", (tensor,)))
+    @dynamo_substitute(lambda self, tensor: self._call_under_dynamo("repeat", (tensor,)))
     def repeat(self, tensor: Any) -> Any:
         """Apply `plait.repeat` with this pattern and its sizes.
 
@@ -161,11 +161,11 @@ class PatternMethods:
             (2, 4, 3)
         """
         try:
-            call = self._calls["repeat", tensor.__class__, tensor.shape]
+            call = self._callables["repeat", tensor.__class__, tensor.shape]
         except (KeyError, TypeError, AttributeError):
             call = None
         try:
-            return self._first("repeat", (tensor,)) if call is None else call(tensor)
+            return self._call_uncached("repeat", (tensor,)) if call is None else call(tensor)
         except PlaitError as error:
             raise shorten_traceback(error) from error.__cause__
 
@@ -188,7 +188,9 @@ class PatternMethods:
     @overload
     def einsum(self, tensor: Any, /, *tensors: Any) -> Any: ...
     @dynamo_substitute(
-        lambda self, *tensors, **kwargs: self._traced("einsum", tensors, options=with_backend_kwargs(None, **kwargs))
+        lambda self, *tensors, **kwargs: self._call_under_dynamo(
+            "einsum", tensors, options=with_backend_kwargs(None, **kwargs)
+        )
     )
     def einsum(
         self, *tensors: Any, out_sharding: Any = None, precision: Any = None, preferred_element_type: Any = None
@@ -219,11 +221,11 @@ class PatternMethods:
             )
         try:
             classes, shapes, dtypes = types_shapes_and_dtypes(tensors)
-            call = self._calls["einsum", classes, shapes, dtypes, options]
+            call = self._callables["einsum", classes, shapes, dtypes, options]
         except (KeyError, TypeError, AttributeError):
             call = None
         try:
-            return self._first("einsum", tensors, options=options) if call is None else call(*tensors)
+            return self._call_uncached("einsum", tensors, options=options) if call is None else call(*tensors)
         except PlaitError as error:
             raise shorten_traceback(error) from error.__cause__
 
@@ -283,21 +285,23 @@ class PatternMethods:
             raise shorten_traceback(error) from error.__cause__
         return found
 
-    def _first(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
+    def _call_uncached(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
         """A call that has not been made, or cannot be kept, by the one pattern; a pipeline overrides it."""
-        return self._call_stage(self._stages[0], operation, tensors, reduction, options)
+        return self._call_and_cache(self._stages[0], operation, tensors, reduction, options)
 
-    def _traced(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
+    def _call_under_dynamo(
+        self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None
+    ) -> Any:
         """A call that Dynamo follows; a pipeline overrides it."""
         text, sizes = self._stages[0]
         return call_under_dynamo(operation, tensors, text, dict(sizes), reduction, options, is_method=True)
 
-    def _call_stage(
+    def _call_and_cache(
         self, stage: PatternStage, operation: str, tensors: tuple[Any, ...], reduction: Any, options: Any
     ) -> Any:
         """A call by one pattern, which is kept if it can be."""
         text, sizes = stage[0], dict(stage[1])
-        key = _key(operation, tensors, reduction, options)
+        key = _callable_key(operation, tensors, reduction, options)
         try:
             entry = None if key is None else lookup(operation, text, *key[1:], **sizes)
         except TypeError:  # the arguments make no key
@@ -305,21 +309,21 @@ class PatternMethods:
         if entry is None:
             return call_uncached(operation, tensors, text, sizes, reduction, options)
         call = entry.build()
-        self._keep(key, call)
+        self._cache_callable(key, call)
         return call(*tensors)
 
-    def _keep(self, key: Any, call: Callable[..., Any]) -> None:
-        if len(self._calls) >= MAX_CALLABLES_PER_PATTERN:
-            self._calls.clear()
-        self._calls[key] = call
+    def _cache_callable(self, key: Any, call: Callable[..., Any]) -> None:
+        if len(self._callables) >= MAX_CALLABLES_PER_PATTERN:
+            self._callables.clear()
+        self._callables[key] = call
 
     def __eq__(self, other: object) -> bool:
-        return self._value() == other._value() if isinstance(other, PatternMethods) else NotImplemented
+        return self._equality_key() == other._equality_key() if isinstance(other, PatternMethods) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash(self._value())
+        return hash(self._equality_key())
 
-    def _value(self) -> tuple[Any, ...]:
+    def _equality_key(self) -> tuple[Any, ...]:
         """What makes two equal: the order of sizes does not."""
         return type(self), *[(text, frozenset(sizes)) for text, sizes in self._stages]
 
@@ -330,7 +334,7 @@ class PatternMethods:
         raise AttributeError(f"a {type(self).__name__} is immutable; {name} cannot be deleted")
 
 
-def _key(operation: str, tensors: Any, reduction: Any, options: Any) -> tuple[Any, ...] | None:
+def _callable_key(operation: str, tensors: Any, reduction: Any, options: Any) -> tuple[Any, ...] | None:
     """Under what a method looks its call up; the cache of all calls has the pattern behind the operation."""
     if operation == "view":
         return None
@@ -403,7 +407,7 @@ class Pattern(PatternMethods):
         text, checked = normalize_pattern(pattern, sizes)
         object.__setattr__(self, "text", text)
         object.__setattr__(self, "_stages", ((text, tuple(checked.items())),))
-        object.__setattr__(self, "_calls", {})
+        object.__setattr__(self, "_callables", {})
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -561,7 +565,7 @@ class PatternPipeline(PatternMethods):
         check_stages(stages)
         object.__setattr__(self, "patterns", tuple(patterns))
         object.__setattr__(self, "_stages", stages)
-        object.__setattr__(self, "_calls", {})
+        object.__setattr__(self, "_callables", {})
 
     @do_not_convert
     def inverse(self, /, **sizes: SupportsIndex) -> PatternPipeline:
@@ -622,7 +626,7 @@ class PatternPipeline(PatternMethods):
         except PlaitError as error:
             raise shorten_traceback(error) from error.__cause__
 
-    def _first(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
+    def _call_uncached(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
         from plait._executor.pipeline import fuse_stages, stage_operations
         from plait._executor.tensors import stack_lists_of_tensors
 
@@ -634,26 +638,28 @@ class PatternPipeline(PatternMethods):
         segments = () if found is None else found.segments
         if len(segments) == 1 and segments[0].stage_operation.operation == operation:
             try:
-                return self._call_stage(segments[0].stage, operation, tensors, reduction, options)
+                return self._call_and_cache(segments[0].stage, operation, tensors, reduction, options)
             except PlaitError:
                 if operation == "view":  # of the whole: the patterns need not be views themselves
                     raise
                 segments = ()
         # without segments sizes are not known, or there is a mistake: each pattern says it in the caller's own words
-        call = in_turn(segments or list(zip(steps, self._stages, strict=True)), reduction, options)
+        call = chain_stages(segments or list(zip(steps, self._stages, strict=True)), reduction, options)
         result = call(*tensors)
-        key = _key(operation, tensors, reduction, options) if segments else None
+        key = _callable_key(operation, tensors, reduction, options) if segments else None
         if key is not None and not callable(reduction):  # a callable must not be kept with all that it holds
-            self._keep(key, call)
+            self._cache_callable(key, call)
         return result
 
-    def _traced(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
+    def _call_under_dynamo(
+        self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None
+    ) -> Any:
         from plait._executor.pipeline import run_stages
 
         steps = stage_operations_under_dynamo(operation, tuple([pattern.text for pattern in self.patterns]))
 
         def run(number: int, tensors: tuple[Any, ...]) -> Any:
-            return self.patterns[number]._traced(steps[number][0], tensors, reduction, options)
+            return self.patterns[number]._call_under_dynamo(steps[number][0], tensors, reduction, options)
 
         return run_stages([count for _, count in steps], tensors, run)
 
@@ -665,20 +671,20 @@ class PatternPipeline(PatternMethods):
 
 
 @clearable_lru_cache(maxsize=256)
-def _pattern(stage: PatternStage) -> Pattern:
+def _pattern_of_stage(stage: PatternStage) -> Pattern:
     """A pattern that is called with others in turn."""
     text, sizes = stage
     return Pattern(text, dict(sizes))
 
 
-def in_turn(
+def chain_stages(
     parts: Sequence[tuple[StageOperation, PatternStage]], reduction: Any, options: EinsumOptions | None
 ) -> Callable[..., Any]:
     """A function that calls one pattern after the other, each on what the one before gave."""
     kwargs = dict(options.backend_kwargs) if options else {}
     calls = []
     for number, ((operation, count), stage) in enumerate(parts, 1):
-        method = getattr(_pattern(stage), operation)
+        method = getattr(_pattern_of_stage(stage), operation)
         if operation == "reduce":
             method = partial(method, reduction=reduction)
         elif kwargs:

@@ -107,4 +107,4 @@ def test_pattern_caches_a_bounded_number_of_calls():
     pattern = plait.compile("a b -> b a")
     for size in range(3 * MAX_CALLABLES_PER_PATTERN):
         pattern.rearrange(np.zeros((size, 1)))
-    assert 0 < len(pattern._calls) <= MAX_CALLABLES_PER_PATTERN
+    assert 0 < len(pattern._callables) <= MAX_CALLABLES_PER_PATTERN

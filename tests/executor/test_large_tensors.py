@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import plait
-from plait._executor.large.reductions import _tree_levels, blockwise
+from plait._executor.large.reductions import _tree_levels, reduce_in_blocks
 from plait._executor.large.two_pass import combine_pairwise
 from plait._plan.schedule import copies, reductions, two_pass
 from plait._plan.schedule.techniques import AXIS_AT_A_TIME, BLOCKING, REASONS, TREE_REDUCTION, TWO_PASSES
@@ -237,14 +237,14 @@ def test_every_technique_is_used():
 
 
 def _write_blocks_in_reverse(reduce_into, schedule, kept_loops):
-    """Return a `blockwise` function that writes the blocks in reverse order."""
-    run = blockwise(reduce_into, schedule, kept_loops)
+    """Return a `reduce_in_blocks` function that writes the blocks in reverse order."""
+    run = reduce_in_blocks(reduce_into, schedule, kept_loops)
     return lambda tensor, out: run(tensor, out[::-1])
 
 
 MUTATIONS = {
     "what is left over is lost": ("_tree_levels", lambda *given: [(*row[:3], None) for row in _tree_levels(*given)]),
-    "a part is put elsewhere": ("blockwise", _write_blocks_in_reverse),
+    "a part is put elsewhere": ("reduce_in_blocks", _write_blocks_in_reverse),
     "the mean is not divided": ("prod", lambda _: 1),
 }
 

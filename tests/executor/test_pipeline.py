@@ -309,7 +309,7 @@ def test_second_call_of_a_pipeline_is_one_look_up(monkeypatch):
     ]
     expected = [call() for call in calls]
     plait.cache_clear()
-    monkeypatch.setattr(plait.PatternPipeline, "_first", None)
+    monkeypatch.setattr(plait.PatternPipeline, "_call_uncached", None)
     for call, result in zip(calls, expected, strict=True):
         assert_same(call(), result)
 
@@ -320,7 +320,7 @@ def test_pipeline_caches_a_bounded_number_of_calls():
     composed = to_pattern("a b -> b a") >> to_pattern("b a -> (a b)")
     for size in range(2 * MAX_CALLABLES_PER_PATTERN + 5):
         composed.rearrange(np.zeros((size, 1)))
-    assert 0 < len(composed._calls) <= MAX_CALLABLES_PER_PATTERN
+    assert 0 < len(composed._callables) <= MAX_CALLABLES_PER_PATTERN
 
 
 def test_pipeline_does_not_keep_closures_alive():
@@ -483,4 +483,4 @@ def test_reduce_that_fuses_into_a_repeat():
     x = np.arange(3.0)
     for _ in range(2):
         assert composed.reduce(x, "sum").tolist() == [[0, 1, 2], [0, 1, 2]]
-    assert [key[0] for key in composed._calls] == ["reduce"]
+    assert [key[0] for key in composed._callables] == ["reduce"]

@@ -61,7 +61,7 @@ def test_call_with_a_kernel_equals_numpy(pattern, layout):
     expected = call_plait(array, pattern)
     with (
         kernels_for_all_arrays(),
-        mock.patch("plait._executor.large.kernels.TIMED_CALLS", 0),
+        mock.patch("plait._executor.large.kernels.TIMED_CALLS_PER_FUNCTION", 0),
     ):  # the kernel from the first call
         found = call_plait(array, pattern)
     np.testing.assert_array_equal(found, expected)
@@ -74,7 +74,7 @@ def test_kernel_is_used_for_its_own_layout_only(pattern):
     array = np.random.default_rng(3).integers(-9, 9, (4, 4, 8, 8)).astype(np.float32)
     turned = np.ascontiguousarray(array.transpose(3, 2, 1, 0)).transpose(3, 2, 1, 0)
     expected = call_plait(array, pattern)
-    with kernels_for_all_arrays(), mock.patch("plait._executor.large.kernels.TIMED_CALLS", 0):
+    with kernels_for_all_arrays(), mock.patch("plait._executor.large.kernels.TIMED_CALLS_PER_FUNCTION", 0):
         for each in (array, turned, array[::-1][::-1], turned, array):
             np.testing.assert_array_equal(call_plait(each, pattern), expected)
 

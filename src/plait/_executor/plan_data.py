@@ -13,7 +13,7 @@ from plait._operations.reduce import CUSTOM_REDUCTION, check_dtype_kind, check_r
 from plait._plan.graph import Plan
 from plait._plan.nodes import Contract, Reshape, Shape
 from plait._shapes.sizes import SizeErrorFactory, evaluate_size_ops, evaluate_symbolic_size_ops, size_op_error
-from plait._shapes.solver import CHECK_EQUAL, CHECK_NONEMPTY, KINDS_WITH_RESULT, PRODUCT, SizeOp
+from plait._shapes.solver import CHECK_EQUAL, CHECK_NONEMPTY, PRODUCT, SIZE_OP_KINDS_WITH_RESULT, SizeOp
 from plait.backends.interface import Backend
 
 AxisSlots: TypeAlias = "tuple[tuple[int, ...], ...]"
@@ -66,8 +66,8 @@ def plan_to_tuples(plan: Plan) -> PlanData:
         solved.size_names,
         solved.constants,
         plan.size_ops,
-        _find_slots_read(plan, node_slots, (*KINDS_WITH_RESULT, CHECK_EQUAL, CHECK_NONEMPTY)),
-        _find_slots_read(plan, node_slots, KINDS_WITH_RESULT),
+        _find_slots_read(plan, node_slots, (*SIZE_OP_KINDS_WITH_RESULT, CHECK_EQUAL, CHECK_NONEMPTY)),
+        _find_slots_read(plan, node_slots, SIZE_OP_KINDS_WITH_RESULT),
         tuple(steps),
         plan.outputs,
     )

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeVar
 
-    F = TypeVar("F", bound=Callable[..., Any])
+    DecoratedFunction = TypeVar("DecoratedFunction", bound=Callable[..., Any])
 
 DYNAMO_INLINE_ATTRIBUTE = "_torchdynamo_inline"
 """The attribute that holds the function that Dynamo traces in place of its owner."""
@@ -47,10 +47,10 @@ class _PaddleGraphBreak:
     need_breakgraph = True
 
 
-def dynamo_substitute(substitute: Callable[..., Any]) -> Callable[[F], F]:
+def dynamo_substitute(substitute: Callable[..., Any]) -> Callable[[DecoratedFunction], DecoratedFunction]:
     """Decorate a function with another one that Dynamo traces in its place."""
 
-    def decorate(function: F) -> F:
+    def decorate(function: DecoratedFunction) -> DecoratedFunction:
         setattr(function, DYNAMO_INLINE_ATTRIBUTE, substitute)
         FUNCTIONS_WITH_SUBSTITUTE.append(function)
         return do_not_convert(function)
@@ -58,14 +58,14 @@ def dynamo_substitute(substitute: Callable[..., Any]) -> Callable[[F], F]:
     return decorate
 
 
-def do_not_convert(function: F) -> F:
+def do_not_convert(function: DecoratedFunction) -> DecoratedFunction:
     """Decorate a function so that AutoGraph and Paddle rewrite neither it nor the functions that it calls."""
     setattr(function, AUTOGRAPH_ATTRIBUTE, {})
     setattr(function, PADDLE_OPTIONS_ATTRIBUTE, _PaddleDoNotConvert)
     return function
 
 
-def assume_constant(function: F) -> F:
+def assume_constant(function: DecoratedFunction) -> DecoratedFunction:
     """Decorate a function that Dynamo runs while it traces; its result is a constant of the trace."""
     setattr(function, DYNAMO_CONSTANT_ATTRIBUTE, True)
     return function

@@ -14,7 +14,7 @@ MAX_GROUP_DEPTH = 32
 _TOKEN_REGEX = re.compile(r"([^\s()\[\]+,*.…>\-]+)|->|\.\.\.|\S|\Z")
 """With ``finditer``: matches each token of a pattern, a word or a symbol, and at the end the empty string."""
 
-_MAX_DIGITS = 18
+_MAX_NUMBER_DIGITS = 18
 """The most digits of a number: a longer one does not fit the 64-bit sizes of any framework."""
 
 _OpenGroup: TypeAlias = "tuple[str, int, list[Item], list[tuple[Item, ...]]]"
@@ -128,7 +128,7 @@ def _parse_word(text: str, word: str, start: int, stop: int) -> Name | Number:
     """Return the node of a number, or of a name that the fast path of `parse` does not handle."""
     if word.isascii() and word.isdigit():
         digits = word.lstrip("0")
-        if len(digits) > _MAX_DIGITS:
+        if len(digits) > _MAX_NUMBER_DIGITS:
             raise make_error("PLT107", "this number is too large for the length of an axis", text, [(start, stop)])
         return Number(int(digits or "0"), start, stop)
     name = normalize_name(word)
@@ -137,7 +137,7 @@ def _parse_word(text: str, word: str, start: int, stop: int) -> Name | Number:
     raise _invalid_word_error(text, word, start)
 
 
-_ARROWS = "→⟶➔➜➝⇒⟹−–—"
+_MISTYPED_ARROW_CHARACTERS = "→⟶➔➜➝⇒⟹−–—"
 """Characters that are often typed for an arrow or its parts."""
 
 
@@ -159,7 +159,7 @@ def _invalid_word_error(text: str, word: str, start: int) -> Exception:
         return make_error("PLT103", "an axis name cannot begin with a digit", text, at)
     for place, char in enumerate(word, start):
         if not ("a" + normalize_name(char)).isidentifier():
-            arrow = "; write the arrow as '->'" if char in _ARROWS else ""
+            arrow = "; write the arrow as '->'" if char in _MISTYPED_ARROW_CHARACTERS else ""
             message = f"unexpected character {char!r}{arrow}"
             return make_error("PLT102", message, text, [(place, place + 1)])
     return make_error("PLT103", "this is not an axis name; a name must be a Python identifier", text, at)

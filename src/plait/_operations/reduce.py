@@ -25,7 +25,16 @@ def lower_reduce(solved: SolvedPattern, reduction: str) -> Plan:
     return plan
 
 
-_NUMPY_REDUCTIONS = ("average", "count_nonzero", "median", "nanmax", "nanmean", "nanmin", "nansum", "ptp")
+_NUMPY_FUNCTIONS_USABLE_AS_REDUCTION = (
+    "average",
+    "count_nonzero",
+    "median",
+    "nanmax",
+    "nanmean",
+    "nanmin",
+    "nansum",
+    "ptp",
+)
 """Functions of NumPy that can be passed as a reduction, and whose names are often tried."""
 
 
@@ -36,7 +45,7 @@ def check_reduction_name(name: object) -> str:
             return name
         if "->" in name:
             hint = "; the pattern comes before the reduction: reduce(tensor, pattern, reduction)"
-        elif name in _NUMPY_REDUCTIONS:
+        elif name in _NUMPY_FUNCTIONS_USABLE_AS_REDUCTION:
             hint = f"; pass a function f(tensor, axes), e.g. np.{name}"
         else:
             hint = did_you_mean(name, REDUCTION_RULES) or "; pass a function f(tensor, axes), e.g. np.median"

@@ -15,9 +15,9 @@ from plait._notation.parser import normalize_name
 from plait._shapes.solver import (
     BROADCAST,
     CHECK_NONEMPTY,
-    KINDS_WITH_RESULT,
     PRODUCT,
     QUOTIENT,
+    SIZE_OP_KINDS_WITH_RESULT,
     SizeOp,
     SolvedPattern,
     describe_dimension,
@@ -73,7 +73,7 @@ def evaluate_symbolic_size_ops(slots: list[Any], size_ops: Iterable[SizeOp], err
             length, other = slots[source], slots[factors[0]]
             is_result = (type(other) is int and other == 1) or (type(length) is int and length != 1)
             slots.append(length if is_result else other)
-        elif kind in KINDS_WITH_RESULT:
+        elif kind in SIZE_OP_KINDS_WITH_RESULT:
             if any(slots[slot] is None for slot in read):
                 slots.append(None)
             else:

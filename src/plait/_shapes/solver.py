@@ -35,7 +35,7 @@ BROADCAST = "broadcast"
 """A kind of `SizeOp`: append the length to which the source and the only factor broadcast."""
 CHECK_NONEMPTY = "nonempty"
 """A kind of `SizeOp`: raise if the source is 0."""
-KINDS_WITH_RESULT = (PRODUCT, QUOTIENT, BROADCAST)
+SIZE_OP_KINDS_WITH_RESULT = (PRODUCT, QUOTIENT, BROADCAST)
 """The kinds of `SizeOp` that append a slot; the other kinds only check."""
 
 ELLIPSIS_LABEL = "..."
@@ -229,7 +229,7 @@ def slot_labels(solved: SolvedPattern, size_ops: Iterable[SizeOp]) -> dict[int, 
     for op in size_ops:
         if op.kind == PRODUCT:
             labels[next_slot] = format_dimension([labels[factor] for factor in op.factors])
-        next_slot += op.kind in KINDS_WITH_RESULT
+        next_slot += op.kind in SIZE_OP_KINDS_WITH_RESULT
     return labels
 
 
@@ -240,7 +240,7 @@ def format_dimension(axes: Sequence[str]) -> str:
     return f"({' '.join(axes)})" if axes else "1"
 
 
-_ARGUMENT_HINTS = {
+_HINTS_BY_ARGUMENT_NAME = {
     "optimize": " or an argument; plait.options(contract=...) chooses the contraction path",
     "out": " or an argument; plait always returns a new result",
     "dtype": " or an argument; convert the tensor before or after the call",
@@ -254,7 +254,7 @@ _ARGUMENT_HINTS = {
 
 def unknown_size_error(name: str, axis_names: Collection[str], text: str) -> PlaitError:
     """Return the error for a given size whose name is not an axis of the pattern."""
-    hint = _ARGUMENT_HINTS.get(name) or did_you_mean(name, axis_names)
+    hint = _HINTS_BY_ARGUMENT_NAME.get(name) or did_you_mean(name, axis_names)
     return make_error("PLT203", f"'{name}' is not an axis of the pattern{hint}", text)
 
 

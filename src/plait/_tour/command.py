@@ -22,7 +22,7 @@ from plait._tour.pictures import FILE_MARK, PHOTOGRAPHERS, encode_png, load_phot
 from plait._tour.runner import StepResult, run_steps
 from plait._tour.steps import STEPS
 
-_SEARCHED_BYTES = 4096
+_MAX_BYTES_SEARCHED_FOR_MARK = 4096
 """How many bytes at the start of a file are searched for the mark of the tour."""
 
 _AXIS_COLOURS = ("cyan", "yellow", "magenta", "green", "blue", "red", "bright_cyan")
@@ -94,7 +94,7 @@ def _prepare_folder(folder: Path, targets: Sequence[Path]) -> None:
 def _is_tour_file(path: Path) -> bool:
     """Whether the tour wrote this file."""
     with path.open("rb") as file:
-        return FILE_MARK.encode() in file.read(_SEARCHED_BYTES)
+        return FILE_MARK.encode() in file.read(_MAX_BYTES_SEARCHED_FOR_MARK)
 
 
 def _print_step(out: Console, number: int, result: StepResult) -> None:

@@ -22,7 +22,7 @@ PHOTOGRAPHERS = {
 }
 """The name of each photographer and the URL of each photograph, from scikit-learn's README of its images."""
 
-SIZE_MULTIPLE = 32
+CROPPED_SIZE_MULTIPLE = 32
 """Heights and widths are cropped to a multiple of this, in pixels, so that tiles and patches divide them evenly."""
 
 PATCH_SIZE = 16
@@ -45,12 +45,12 @@ def load_photographs() -> dict[str, Array]:
 
 
 def prepare_photograph(image: Array) -> Array:
-    """Convert bytes to ``float32`` from 0 to 1, and crop height and width to a multiple of `SIZE_MULTIPLE`.
+    """Convert bytes to ``float32`` from 0 to 1, and crop height and width to a multiple of `CROPPED_SIZE_MULTIPLE`.
 
     >>> prepare_photograph(np.full((70, 64, 3), 255, np.uint8)).shape
     (64, 64, 3)
     """
-    height, width = (length - length % SIZE_MULTIPLE for length in image.shape[:2])
+    height, width = (length - length % CROPPED_SIZE_MULTIPLE for length in image.shape[:2])
     return image[:height, :width].astype(np.float32) / 255
 
 

@@ -18,7 +18,7 @@ import plait
 from plait._tour.helpers import HELPER_FUNCTIONS
 from plait._tour.pictures import Array
 
-TIMED_RUNS = 3
+REPETITIONS_PER_TIMING = 3
 """How often a call is repeated to time it."""
 
 _AXIS_REGEX = re.compile(r"[^\W\d_]\w*")
@@ -168,7 +168,7 @@ def _run_call(call: Call, names: ChainMap[str, Any]) -> CallResult:
     if call.result_names:
         names.update(zip(call.result_names, result if len(call.result_names) > 1 else [result], strict=True))
     # a helper may modify its argument, so it is not repeated
-    repeated_seconds = None if source else min(repeat(execute, number=1, repeat=TIMED_RUNS))
+    repeated_seconds = None if source else min(repeat(execute, number=1, repeat=REPETITIONS_PER_TIMING))
     return CallResult(
         call,
         inputs,

@@ -18,7 +18,7 @@ from plait.backends.interface import Backend
 if TYPE_CHECKING:
     from plait.backends.kernels import Filler
 
-TIMED_CALLS = 3
+TIMED_CALLS_PER_FUNCTION = 3
 """The number of calls by which each of two functions is timed."""
 
 
@@ -96,7 +96,7 @@ def kernel_with_fallback(task: KernelTask, backend: Backend, fallback: StepFunct
 def choose_faster_by_timing(fallback: StepFunction, run_kernel: StepFunction, filler: Filler) -> StepFunction:
     """Return a function that times both functions in its first calls, and then calls the faster one alone."""
     best_seconds = [inf, inf]
-    calls_left = [TIMED_CALLS, TIMED_CALLS]
+    calls_left = [TIMED_CALLS_PER_FUNCTION, TIMED_CALLS_PER_FUNCTION]
     chosen: StepFunction | None = None
 
     def call(tensor: Any, constant: Any) -> Any:
@@ -104,7 +104,7 @@ def choose_faster_by_timing(fallback: StepFunction, run_kernel: StepFunction, fi
         if chosen is not None:
             return chosen(tensor, constant)
         candidate = int(calls_left[0] <= 0 and filler.ready is not None)
-        if calls_left[0] < TIMED_CALLS and filler.ready is None:
+        if calls_left[0] < TIMED_CALLS_PER_FUNCTION and filler.ready is None:
             filler.start()
         start = perf_counter()
         result = (fallback, run_kernel)[candidate](tensor, constant)

@@ -32,9 +32,11 @@ def build_reduction(
     schedule: ReductionSchedule, shape: Sequence[int], axes: Sequence[int], backend: Backend, ops: ReductionOps
 ) -> StepFunction:
     """Return a function that reduces tensors of this shape along some axes; it ignores its second argument."""
-    functions, kept_loops = _call_functions(schedule, ops)
+    functions, kept_loops = _functions_of_calls(schedule, ops)
     count = prod([shape[axis] for axis in axes])
-    reduce_into = blockwise(with_epilogue(functions, count, ops, _upcast_function(schedule, ops)), schedule, kept_loops)
+    reduce_into = reduce_in_blocks(
+        build_block_reduction(functions, count, ops, _upcast_function(schedule, ops)), schedule, kept_loops
+    )
     result_shape = tuple([schedule.shape[loop] for loop in kept_loops])
     to_loops = build_to_loop_order(schedule.nest.order, schedule.shape, backend)
     from_loops = build_from_loop_order(*result_layout(schedule.nest.order, shape, axes), backend)
@@ -56,13 +58,13 @@ def describe_reduction_loops(
     """Return a reduction as a loop nest over memory, through which the gradient is computed."""
     order = schedule.nest.order
     _, result_order = result_layout(order, shape, axes)
-    _, kept_loops = _call_functions(schedule, None)
+    _, kept_loops = _functions_of_calls(schedule, None)
     shape_with_units = tuple([size if loop in kept_loops else 1 for loop, size in enumerate(schedule.shape)])
 
     def reduce(tensor: Any, ops: ReductionOps) -> Any:
         upcast = _upcast_function(schedule, ops)
         tensor = tensor if upcast is None else upcast(tensor)
-        for function in _call_functions(schedule, ops)[0]:
+        for function in _functions_of_calls(schedule, ops)[0]:
             tensor = function(tensor, None)
         return tensor
 
@@ -111,18 +113,18 @@ def _argsort(values: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted(range(len(values)), key=values.__getitem__))
 
 
-def _call_functions(schedule: ReductionSchedule, ops: ReductionOps | None) -> tuple[list[StepFunction], list[int]]:
+def _functions_of_calls(schedule: ReductionSchedule, ops: ReductionOps | None) -> tuple[list[StepFunction], list[int]]:
     """Return a function for each call of the schedule (none without ``ops``), and the loops that are not reduced."""
     kept_loops = [*range(len(schedule.shape))]
     functions: list[StepFunction] = []
     for call in schedule.calls:
         if ops is not None:
-            functions.append(_call_function(call, schedule.shape[kept_loops[call.axis]], ops))
+            functions.append(_function_of_call(call, schedule.shape[kept_loops[call.axis]], ops))
         del kept_loops[call.axis]
     return functions, kept_loops
 
 
-def _call_function(call: ReductionCall, length: int, ops: ReductionOps) -> StepFunction:
+def _function_of_call(call: ReductionCall, length: int, ops: ReductionOps) -> StepFunction:
     """Return the function of a tensor and its output memory that executes one call along an axis."""
     if isinstance(call, TreeReduce):
         return build_tree_reduce(call, length, ops)
@@ -183,7 +185,7 @@ def _tree_levels(axis: int, length: int) -> list[tuple[BlockIndex, BlockIndex, B
     return levels
 
 
-def with_epilogue(
+def build_block_reduction(
     functions: Sequence[StepFunction], count: int, ops: ReductionOps, upcast: UnaryFunction | None
 ) -> Callable[[Any, Any], None]:
     """Return a function that reduces a block in these steps, finishes the result, and writes it in its own type."""
@@ -204,7 +206,7 @@ def with_epilogue(
     return reduce_into
 
 
-def blockwise(
+def reduce_in_blocks(
     reduce_into: Callable[[Any, Any], None], schedule: ReductionSchedule, kept_loops: Sequence[int]
 ) -> Callable[[Any, Any], None]:
     """Return a function that reduces a tensor one block after the other."""

@@ -23,12 +23,12 @@ from plait.backends.interface import Backend
 from plait.backends.reduction_rules import PIVOT_REDUCTIONS, ROUNDING_REDUCTIONS
 from plait.backends.registry import common_backend
 
-MIN_ELEMENTS = 2048
+MIN_ELEMENTS_FOR_SCHEDULE = 2048
 """The smallest number of elements for which ``explain`` shows a schedule if only a shape is given: NumPy's."""
-MIN_ELEMENTS_ROUNDING = 1 << 14
-"""As `MIN_ELEMENTS`, for reductions that round."""
+MIN_ELEMENTS_FOR_SCHEDULE_IF_ROUNDING = 1 << 14
+"""As `MIN_ELEMENTS_FOR_SCHEDULE`, for reductions that round."""
 
-MAX_LAYOUTS = 32
+MAX_LAYOUTS_PER_CALLABLE = 32
 """The number of memory layouts for which one callable keeps its choice."""
 
 
@@ -53,7 +53,7 @@ def build_layout_dispatch(
         chosen_call = calls_by_layout.get(key)
         if chosen_call is None:
             choose = choose_at_once or key in calls_by_layout
-            if len(calls_by_layout) >= MAX_LAYOUTS:
+            if len(calls_by_layout) >= MAX_LAYOUTS_PER_CALLABLE:
                 calls_by_layout.clear()
             if key is None:
                 chosen_call = stepwise_call
@@ -156,7 +156,7 @@ def build_step_function(
 
 def explain_large_tensor(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple[tuple[str, ...], list[str]]:
     """Return the names of the techniques for a tensor, or for a NumPy array of a shape, and lines of explanation."""
-    min_elements = min_elements_for_schedule(plan, MIN_ELEMENTS, MIN_ELEMENTS_ROUNDING)
+    min_elements = min_elements_for_schedule(plan, MIN_ELEMENTS_FOR_SCHEDULE, MIN_ELEMENTS_FOR_SCHEDULE_IF_ROUNDING)
     if min_elements is None:
         return (), []
     if not hasattr(tensor, "dtype"):

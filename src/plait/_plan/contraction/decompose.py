@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from plait._plan.graph import Plan, Step
 from plait._plan.nodes import Contract, Diagonal, EquationAxis, Node, Permute, Reshape, Shape, Sum, axes_of_term
-from plait._shapes.solver import BROADCAST, KINDS_WITH_RESULT, PRODUCT, SizeOp
+from plait._shapes.solver import BROADCAST, PRODUCT, SIZE_OP_KINDS_WITH_RESULT, SizeOp
 
 LabeledTensor: TypeAlias = "tuple[int, dict[EquationAxis, int]]"
 """The number of a tensor or a result in the plan, and for each of its axes in order the slot of its length."""
@@ -65,7 +65,9 @@ class _PlanBuilder:
         size_op = SizeOp(kind, source, tuple(factors))
         if size_op not in self.size_ops:
             self.size_ops.append(size_op)
-        return self.initial_slot_count + [op for op in self.size_ops if op.kind in KINDS_WITH_RESULT].index(size_op)
+        return self.initial_slot_count + [op for op in self.size_ops if op.kind in SIZE_OP_KINDS_WITH_RESULT].index(
+            size_op
+        )
 
     def _take_diagonals(self, term: str, number: int) -> LabeledTensor:
         axes = axes_of_term(term, len(self.shapes[number]))

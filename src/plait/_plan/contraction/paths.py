@@ -197,16 +197,20 @@ def find_optimal_path(network: TensorNetwork, memory_limit: int | None) -> Path:
     if all_tensors not in best:
         return find_greedy_path(network, memory_limit)
     steps: list[tuple[int, int]] = []
-    _add_steps(all_tensors, best, steps, count)
+    _append_steps_of_group(all_tensors, best, steps, count)
     return build_path(steps, count)
 
 
-def _add_steps(group: int, best: dict[int, tuple[float, float, int]], steps: list[tuple[int, int]], count: int) -> int:
+def _append_steps_of_group(
+    group: int, best: dict[int, tuple[float, float, int]], steps: list[tuple[int, int]], count: int
+) -> int:
     """Append the steps that contract a group of tensors, and return the number of the result."""
     subset = best[group][2]
     if not subset:
         return group.bit_length() - 1
-    steps.append((_add_steps(subset, best, steps, count), _add_steps(group ^ subset, best, steps, count)))
+    steps.append(
+        (_append_steps_of_group(subset, best, steps, count), _append_steps_of_group(group ^ subset, best, steps, count))
+    )
     return count + len(steps) - 1
 
 

@@ -21,7 +21,7 @@ CACHE_ASSOCIATIVITY, PAGE_BYTES = 8, 4096
 TLB_PAGES = 1024
 """How many pages the processor's translation lookaside buffer (TLB) holds."""
 
-TILE_LINE_COUNTS = (CACHE_ASSOCIATIVITY, 64, 512, 4096)
+MAX_CACHE_LINES_PER_TILE_CHOICES = (CACHE_ASSOCIATIVITY, 64, 512, 4096)
 """How many cache lines a tile may touch before it reads the first of them again."""
 
 MAX_UNROLLED_ROW_LENGTH = 8
@@ -59,7 +59,7 @@ def _list_tilings(
     strided_axes = [axis for axis, loop in enumerate(loops) if loop.stride]
     fastest = min(strided_axes, key=lambda axis: abs(loops[axis].stride), default=len(loops) - 1)
     caches = [size // itemsize for size in (costs.cache_bytes, costs.shared_cache_bytes)]
-    for line_count in TILE_LINE_COUNTS:
+    for line_count in MAX_CACHE_LINES_PER_TILE_CHOICES:
         tiles, remaining = list(lengths), line_count
         for axis in range(len(loops) - 1, fastest, -1):
             tiles[axis] = min(lengths[axis], max(remaining, 1))

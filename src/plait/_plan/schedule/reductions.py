@@ -31,10 +31,10 @@ MAX_TREE_AXIS_LENGTH = 64
 MAX_MATMUL_ROW_LENGTH = 128
 """Longer rows are not summed by a matrix product, which may add one element at a time and lose digits."""
 
-SHORT_ROW_LENGTH = 64
+MAX_SLOW_ROW_LENGTH = 64
 """One call is slow for reduced rows up to about this length, and not for much longer ones."""
 
-FOLDED_ROW_LENGTH = 4096
+MAX_FOLDED_ROW_LENGTH = 4096
 """Short rows are folded to rows of up to this many elements."""
 
 
@@ -96,7 +96,7 @@ def one_call_cost(nest: LoopNest, itemsize: int, costs: MemoryCosts) -> float:
     lengths = [loop.length for loop in loops if not loop.is_kept]
     if len(lengths) > 1:
         long = costs.vector_bytes / itemsize
-        short = 1.0 if inner.is_kept else float(row < long) if long else min((SHORT_ROW_LENGTH / row) ** 2, 1.0)
+        short = 1.0 if inner.is_kept else float(row < long) if long else min((MAX_SLOW_ROW_LENGTH / row) ** 2, 1.0)
         rows = count / lengths[-1] * costs.multi_axis_row_overhead * inner.is_kept
         time = max(time, count * costs.multi_axis_element * short, rows)
     elif inner.is_kept:
@@ -126,8 +126,8 @@ def _list_loop_splits(loops: tuple[Loop, ...], itemsize: int, costs: MemoryCosts
         length, stride, kept = loops[position]
         if stride != row * itemsize:
             break
-        if not kept and 1 < row < FOLDED_ROW_LENGTH // 2:
-            for inner_length in range(min(FOLDED_ROW_LENGTH // row, length // 2), 1, -1):
+        if not kept and 1 < row < MAX_FOLDED_ROW_LENGTH // 2:
+            for inner_length in range(min(MAX_FOLDED_ROW_LENGTH // row, length // 2), 1, -1):
                 if length % inner_length == 0:
                     yield split_loop(loops, position, inner_length)
                     break

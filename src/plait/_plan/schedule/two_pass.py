@@ -18,7 +18,7 @@ from plait._plan.schedule.techniques import BLOCKING, TWO_PASSES, UNROLLED_SHORT
 from plait._plan.strides import contiguous_strides
 from plait.backends.costs import MemoryCosts
 
-EXTRA_CALLS = 4
+EXTRA_CALLS_PER_TILE_OR_BLOCK = 4
 """The number of calls for a tile beside its sum, and for a block beside its pivot."""
 
 
@@ -98,7 +98,7 @@ def _with_cost(
     if schedule.unroll_last:
         element += costs.combine_strided_element - costs.combine_element
     row = loops[-2].length if schedule.unroll_last else loops[-1].length
-    overhead = EXTRA_CALLS * costs.call_overhead
+    overhead = EXTRA_CALLS_PER_TILE_OR_BLOCK * costs.call_overhead
     work = count * element + count / row * costs.combine_row_overhead + tile_count * unrolled * overhead
     reread = count * itemsize * costs.memory_byte if prod(block_shape) * itemsize > costs.shared_cache_bytes else 0.0
     cost = block_count * (pivot_cost + overhead) + tile_count * unrolled * sum_cost + work + reread
@@ -115,7 +115,11 @@ def _one_call_two_pass_cost(nest: LoopNest, itemsize: int, pivot_costs: MemoryCo
     sum_cost = one_call_cost(temporary_loop_nest(lengths, axes, costs), costs.transform_bytes, costs)
     count = nest.element_count
     rows = count / lengths[-1]
-    transform = count * costs.transform_element + rows * costs.combine_row_overhead + EXTRA_CALLS * costs.call_overhead
+    transform = (
+        count * costs.transform_element
+        + rows * costs.combine_row_overhead
+        + EXTRA_CALLS_PER_TILE_OR_BLOCK * costs.call_overhead
+    )
     return pivot_cost + sum_cost + transform
 
 
