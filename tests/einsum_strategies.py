@@ -121,7 +121,7 @@ def _required_sizes(draw, dims, lengths):
 
 def broadcast_shapes(pattern, shapes):
     """Return the shapes with the dimensions of ``...`` broadcast to those of the longest tensor."""
-    terms = [oracle.read_side(term, "") for term in pattern.partition("->")[0].split(",")]
+    terms = [oracle.parse_dimensions(term, "") for term in pattern.partition("->")[0].split(",")]
     spans = [
         (term.index(["..."]), len(shape) - len(term) + 1) if ["..."] in term else (0, 0)
         for term, shape in zip(terms, shapes, strict=True)

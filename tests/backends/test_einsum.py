@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import plait
 from backends.frameworks import FRAMEWORKS, WITH_GRADIENTS, each
-from plait.testing._cases import EINSUM, EinsumCase
+from plait.testing._cases import EINSUM_CASES, EinsumCase
 
 MAX_EXAMPLES = {"ndonnx": 10, "pytensor": 4, "jax": 20, "tinygrad": 40, "keras": 50, "sparse": 50}
 """By framework that is slow, the number of drawn examples; elsewhere 100."""
@@ -229,7 +229,7 @@ def test_more_axis_names_than_letters(framework):
 
 
 GRADIENT_CASES = [
-    *EINSUM,
+    *EINSUM_CASES,
     EinsumCase("b i (h d), b j (h d), b j (h e) -> b i (h e)", ((2, 3, 4), (2, 2, 4), (2, 2, 6)), {"h": 2}),
     EinsumCase("i j, j k, k l -> l i", ((2, 3), (3, 2), (2, 3))),
     EinsumCase("(a b) c, a (c d), d b -> (d a)", ((4, 3), (2, 6), (2, 2)), {"a": 2}),
@@ -391,7 +391,7 @@ def test_numpy_intermediate_results_have_the_dtype_of_the_result(equation, path,
     np.testing.assert_array_equal(result, np.einsum(equation, *[array.astype(result.dtype) for array in arrays]))
 
 
-@pytest.mark.parametrize("case", EINSUM, ids=str)
+@pytest.mark.parametrize("case", EINSUM_CASES, ids=str)
 def test_operands_are_not_modified(case):
     """Results are written to new memory or to that of intermediate results, and never to an operand."""
     arrays = integer_arrays(case.shapes)

@@ -12,7 +12,7 @@ from plait.backends.numpy.backend import NumpyBackend
 from plait.backends.numpy.contraction import contraction_ops
 from plait.backends.reduction_rules import MERGEABLE_REDUCTIONS, REDUCTION_RULES
 from plait.testing import BackendTests
-from plait.testing._cases import EINSUM, EMPTY, REARRANGE, REDUCE, REPEAT
+from plait.testing._cases import EINSUM_CASES, EMPTY_REDUCE_CASES, REARRANGE_CASES, REDUCE_CASES, REPEAT_CASES
 
 
 class _ReversedPermute(NumpyBackend):
@@ -95,16 +95,16 @@ SUITE = BackendTests()
 NUMPY = importlib.import_module("backends.frameworks.numpy_").FRAMEWORK
 
 MUTATIONS = [
-    (_ReversedPermute, lambda: [SUITE.test_rearrange(NUMPY, case) for case in REARRANGE]),
-    (_ColumnMajorReshape, lambda: [SUITE.test_rearrange(NUMPY, case) for case in REARRANGE]),
-    (_UnreducedReduction, lambda: [SUITE.test_reduce(NUMPY, case, "sum") for case in REDUCE]),
-    (_SampleVariance, lambda: [SUITE.test_reduce(NUMPY, case, "var") for case in REDUCE]),
+    (_ReversedPermute, lambda: [SUITE.test_rearrange(NUMPY, case) for case in REARRANGE_CASES]),
+    (_ColumnMajorReshape, lambda: [SUITE.test_rearrange(NUMPY, case) for case in REARRANGE_CASES]),
+    (_UnreducedReduction, lambda: [SUITE.test_reduce(NUMPY, case, "sum") for case in REDUCE_CASES]),
+    (_SampleVariance, lambda: [SUITE.test_reduce(NUMPY, case, "var") for case in REDUCE_CASES]),
     (_NanIgnoringReduction, lambda: SUITE.test_reduce_of_nan_and_infinity(NUMPY, "max")),
     (_OverflowingLogsumexp, lambda: SUITE.test_reduce_of_nan_and_infinity(NUMPY, "logsumexp")),
-    (_CopyingPermute, lambda: [SUITE.test_view_or_copy(NUMPY, case) for case in REARRANGE if case.view]),
-    (_DoublingExpand, lambda: [SUITE.test_repeat(NUMPY, case) for case in REPEAT]),
+    (_CopyingPermute, lambda: [SUITE.test_view_or_copy(NUMPY, case) for case in REARRANGE_CASES if case.view]),
+    (_DoublingExpand, lambda: [SUITE.test_repeat(NUMPY, case) for case in REPEAT_CASES]),
     *[
-        (_backend_with_wrong_operations(name), lambda: [SUITE.test_einsum(NUMPY, case) for case in EINSUM])
+        (_backend_with_wrong_operations(name), lambda: [SUITE.test_einsum(NUMPY, case) for case in EINSUM_CASES])
         for name in ("einsum", "dot", "multiply")
     ],
     *[(_backend_with_wrong_operations(name), _run_large_products) for name in ("matmul", "vecdot", "add")],
@@ -136,7 +136,7 @@ def _check_dtype(framework, reduction, *dtypes):
 
 
 def _check_empty(framework, reduction):
-    return lambda: [SUITE.test_reduce_of_no_elements(framework, case, reduction) for case in EMPTY]
+    return lambda: [SUITE.test_reduce_of_no_elements(framework, case, reduction) for case in EMPTY_REDUCE_CASES]
 
 
 def _variance_of_variances():

@@ -17,7 +17,7 @@ from plait.backends.reduction_rules import (
 )
 from plait.backends.registry import backend_for_type
 from plait.testing import _oracle as oracle
-from plait.testing._suite import DEFINED_DTYPES
+from plait.testing._suite import DTYPES_BY_REDUCTION
 
 KIND_BY_CODE = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c": "complex"}
 
@@ -25,7 +25,7 @@ KIND_BY_CODE = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c
 @pytest.mark.parametrize("name", sorted(REDUCTION_RULES))
 def test_rules_agree_with_the_oracle(name):
     rule, combine = REDUCTION_RULES[name], oracle.REDUCTIONS[name]
-    defined = {KIND_BY_CODE[np.dtype(dtype).kind] for dtype in DEFINED_DTYPES[name] if dtype != "bfloat16"}
+    defined = {KIND_BY_CODE[np.dtype(dtype).kind] for dtype in DTYPES_BY_REDUCTION[name] if dtype != "bfloat16"}
     assert rule.kinds - {"other"} == defined
     if rule.empty_value is not None:
         np.testing.assert_equal(float(rule.empty_value), float(combine([])))

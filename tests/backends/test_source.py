@@ -12,7 +12,7 @@ from backends.frameworks.cupy_ import has_device
 from plait.backends.source_templates import source_templates_of
 from plait.testing import _oracle as oracle
 from plait.testing._arrays import arange_array, assert_close, assert_equal, random_array
-from plait.testing._cases import EINSUM, REARRANGE, REDUCE, REPEAT, EinsumCase
+from plait.testing._cases import EINSUM_CASES, REARRANGE_CASES, REDUCE_CASES, REPEAT_CASES, EinsumCase
 
 TEMPLATES_BY_FRAMEWORK = {"array_api_strict": "array_api", "sparse": "array_api", "ndonnx": "array_api"}
 MORE_EINSUM_CASES = [
@@ -57,7 +57,7 @@ def test_source_of_movements(framework, operation):
         pytest.skip(UNSUPPORTED_CASES[framework.name, operation])
     if operation == "view" and framework.name == "numpy" and np.lib.NumpyVersion(np.__version__) < "2.1.0":
         pytest.skip("np.reshape takes copy=False from NumPy 2.1 on")
-    for case in REPEAT if operation == "repeat" else REARRANGE:
+    for case in REPEAT_CASES if operation == "repeat" else REARRANGE_CASES:
         if (framework.name, case.pattern) in UNSUPPORTED_CASES or (operation == "view" and not case.view):
             continue
         array = arange_array(case.shape)
@@ -74,7 +74,7 @@ def test_source_of_reductions(framework, reduction):
     if (framework.name, reduction) in UNSUPPORTED_CASES:
         pytest.skip(UNSUPPORTED_CASES[framework.name, reduction])
     digits = "float32" if (framework.name, reduction) == ("mlx", "logsumexp") else "float64"  # MLX has no more of exp
-    for case in REDUCE:
+    for case in REDUCE_CASES:
         array = random_array(case.shape)
         call = generated_function(
             framework, case.pattern, [array.ndim], case.sizes, operation="reduce", reduction=reduction
@@ -87,7 +87,7 @@ def test_source_of_reductions(framework, reduction):
 
 
 @each()
-@pytest.mark.parametrize("case", [*EINSUM, *MORE_EINSUM_CASES], ids=str)
+@pytest.mark.parametrize("case", [*EINSUM_CASES, *MORE_EINSUM_CASES], ids=str)
 def test_source_of_einsum(framework, case):
     arrays = [random_array(shape, seed=number) for number, shape in enumerate(case.shapes)]
     call = generated_function(framework, case.pattern, [array.ndim for array in arrays], case.sizes, operation="einsum")

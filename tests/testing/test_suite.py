@@ -10,9 +10,9 @@ import plait  # noqa: E402
 from plait.testing import BackendTests, Framework  # noqa: E402
 from plait.testing import _oracle as oracle  # noqa: E402
 from plait.testing import _suite as suite  # noqa: E402
-from plait.testing._arrays import difference  # noqa: E402
+from plait.testing._arrays import describe_difference  # noqa: E402
 from plait.testing._calls import Call  # noqa: E402
-from plait.testing._cases import REARRANGE  # noqa: E402
+from plait.testing._cases import REARRANGE_CASES  # noqa: E402
 
 TESTS = BackendTests()
 
@@ -32,7 +32,7 @@ def test_what_a_framework_does_not_have_is_skipped():
     with pytest.raises(pytest.skip.Exception, match="plain has no int32: an example"):
         TESTS.test_reduce_of_every_dtype(PLAIN, "int32", "sum")
     with pytest.raises(pytest.skip.Exception, match="plain has no views: NumPy does not define shares_memory"):
-        TESTS.test_view_or_copy(PLAIN, REARRANGE[0])
+        TESTS.test_view_or_copy(PLAIN, REARRANGE_CASES[0])
     with pytest.raises(pytest.skip.Exception, match="plain has no gradients: NumPy does not define gradient"):
         TESTS.test_gradient_of_reduce(PLAIN, "sum")
 
@@ -88,17 +88,17 @@ def test_an_exception_is_a_failure_and_an_error_of_plait_is_not():
         call.run()
 
 
-def test_differences():
+def test_describe_difference():
     ones = np.ones((2, 2))
-    assert difference(ones, ones) is None
-    assert difference(ones, ones + 1e-15) is not None
-    assert difference(ones, ones + 1e-15, "float64") is None
-    assert difference(ones * np.nan, ones * np.nan, "float64") is None
-    assert difference(ones, np.ones(4)) == "the shape is (2, 2), and should be (4,)"
-    assert "the first at index ()" in difference(np.array(1.0), np.array(2.0))
+    assert describe_difference(ones, ones) is None
+    assert describe_difference(ones, ones + 1e-15) is not None
+    assert describe_difference(ones, ones + 1e-15, "float64") is None
+    assert describe_difference(ones * np.nan, ones * np.nan, "float64") is None
+    assert describe_difference(ones, np.ones(4)) == "the shape is (2, 2), and should be (4,)"
+    assert "the first at index ()" in describe_difference(np.array(1.0), np.array(2.0))
 
 
-def test_the_definition():
+def test_oracle_gives_results_computed_by_hand():
     x = np.arange(12).reshape(2, 6)
     assert oracle.rearrange("a (b c) -> c (b a)", x, {"c": 3}).tolist() == [[0, 6, 3, 9], [1, 7, 4, 10], [2, 8, 5, 11]]
     assert oracle.rearrange("a b -> a 2 b", x, {}).shape == (2, 2, 6)

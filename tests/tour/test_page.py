@@ -140,7 +140,7 @@ def test_heat_map_of_a_constant_is_defined():
     assert (pictures.draw_heat_map(np.ones((2, 2))) == (13, 11, 38)).all()
 
 
-def test_draw_attention_leaves_the_query_patch_unchanged(results, small_photographs):
+def test_tint_by_attention_leaves_the_query_patch_unchanged(results, small_photographs):
     shown = pictures.tint_by_attention(small_photographs["china"], results["maps"], 0)
     row, column = 96 // 16 // 4 * 16, 128 // 16 // 3 * 16
     patch = slice(row, row + 16), slice(column, column + 16)

@@ -11,7 +11,7 @@ import pytest
 from keras import ops
 
 import plait
-from plait.testing._cases import EINSUM, REARRANGE, REDUCE, REPEAT
+from plait.testing._cases import EINSUM_CASES, REARRANGE_CASES, REDUCE_CASES, REPEAT_CASES
 
 BACKEND = keras.backend.backend()
 REDUCTIONS = ("min", "max", "sum", "mean", "prod", "any", "all", "std", "var", "logsumexp")
@@ -55,19 +55,19 @@ for_each_set_of_unknown_sizes = pytest.mark.parametrize("unknown", ["none", "bat
 
 
 @for_each_set_of_unknown_sizes
-@pytest.mark.parametrize("case", REARRANGE, ids=str)
+@pytest.mark.parametrize("case", REARRANGE_CASES, ids=str)
 def test_rearrange(case, unknown):
     check_model(lambda x: plait.rearrange(x, case.pattern, **case.sizes), [case.shape], unknown)
 
 
 @for_each_set_of_unknown_sizes
-@pytest.mark.parametrize("case", REPEAT, ids=str)
+@pytest.mark.parametrize("case", REPEAT_CASES, ids=str)
 def test_repeat(case, unknown):
     check_model(lambda x: plait.repeat(x, case.pattern, **case.sizes), [case.shape], unknown)
 
 
 @for_each_set_of_unknown_sizes
-@pytest.mark.parametrize("case", EINSUM, ids=str)
+@pytest.mark.parametrize("case", EINSUM_CASES, ids=str)
 def test_einsum(case, unknown):
     check_model(lambda *tensors: plait.einsum(*tensors, case.pattern, **case.sizes), case.shapes, unknown)
 
@@ -77,10 +77,12 @@ def test_einsum(case, unknown):
 )
 def test_reduce(reduction, unknown):
     """All cases are outputs of one model, which saves time."""
-    arrays = [random_values(*case.shape) for case in REDUCE]
-    inputs = [symbolic_input(case.shape, unknown) for case in REDUCE]
-    outputs = [plait.reduce(x, case.pattern, reduction, **case.sizes) for x, case in zip(inputs, REDUCE, strict=True)]
-    for case, array, result in zip(REDUCE, arrays, run_model(inputs, outputs, arrays), strict=True):
+    arrays = [random_values(*case.shape) for case in REDUCE_CASES]
+    inputs = [symbolic_input(case.shape, unknown) for case in REDUCE_CASES]
+    outputs = [
+        plait.reduce(x, case.pattern, reduction, **case.sizes) for x, case in zip(inputs, REDUCE_CASES, strict=True)
+    ]
+    for case, array, result in zip(REDUCE_CASES, arrays, run_model(inputs, outputs, arrays), strict=True):
         expected = plait.reduce(array, case.pattern, reduction, **case.sizes)
         np.testing.assert_allclose(result, expected, rtol=2e-5, atol=1e-6, err_msg=case.pattern)
 

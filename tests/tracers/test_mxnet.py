@@ -11,7 +11,7 @@ import pytest
 import plait
 from plait.testing import _oracle as oracle
 from plait.testing._arrays import arange_array, assert_close, assert_equal, random_array
-from plait.testing._cases import EINSUM, EMPTY, REARRANGE, REDUCE, REPEAT
+from plait.testing._cases import EINSUM_CASES, EMPTY_REDUCE_CASES, REARRANGE_CASES, REDUCE_CASES, REPEAT_CASES
 
 if importlib.util.find_spec("mxnet") is None:
     pytest.skip("mxnet is not installed", allow_module_level=True)
@@ -51,12 +51,12 @@ def skip_shapes_that_mxnet_takes_for_unknown(*shapes):
         pytest.skip("mxnet.nd without np_shape takes rank 0 and length 0 for unknown")
 
 
-@pytest.mark.parametrize("case", [*REARRANGE, *REPEAT], ids=str)
+@pytest.mark.parametrize("case", [*REARRANGE_CASES, *REPEAT_CASES], ids=str)
 def test_classic_movement(classic, case):
     array = arange_array(case.shape)
     expected = oracle.rearrange(case.pattern, array, case.sizes)
     skip_shapes_that_mxnet_takes_for_unknown(case.shape, expected.shape)
-    operation = plait.repeat if case in REPEAT else plait.rearrange
+    operation = plait.repeat if case in REPEAT_CASES else plait.rearrange
     result = operation(classic(array), case.pattern, **case.sizes)
     assert type(result) is mx.nd.NDArray
     assert_equal(plait.asnumpy(result), expected)
@@ -64,11 +64,11 @@ def test_classic_movement(classic, case):
 
 @pytest.mark.parametrize("reduction", sorted(oracle.REDUCTIONS))
 @pytest.mark.parametrize(
-    "case", [case for case in (*REDUCE, *EMPTY) if case.pattern not in ("->", "a b -> a b")], ids=str
+    "case", [case for case in (*REDUCE_CASES, *EMPTY_REDUCE_CASES) if case.pattern not in ("->", "a b -> a b")], ids=str
 )
 def test_classic_reduce(classic, case, reduction):
     array = random_array(case.shape)
-    if case in EMPTY and reduction in ("min", "max"):
+    if case in EMPTY_REDUCE_CASES and reduction in ("min", "max"):
         skip_shapes_that_mxnet_takes_for_unknown(case.shape)
         with pytest.raises(plait.SizeError, match="PLT307"):
             plait.reduce(classic(array), case.pattern, reduction, **case.sizes)
@@ -84,7 +84,7 @@ def test_classic_reduce(classic, case, reduction):
     assert_close(plait.asnumpy(result), expected)
 
 
-@pytest.mark.parametrize("case", EINSUM, ids=str)
+@pytest.mark.parametrize("case", EINSUM_CASES, ids=str)
 def test_classic_einsum(classic, case):
     arrays = [random_array(shape, seed=number) for number, shape in enumerate(case.shapes)]
     expected = oracle.einsum(case.pattern, arrays, case.sizes)

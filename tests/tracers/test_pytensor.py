@@ -9,7 +9,7 @@ import plait
 from backends.frameworks.pytensor_ import FRAMEWORK
 from plait.testing import _oracle as oracle
 from plait.testing._arrays import assert_close, assert_equal
-from plait.testing._cases import EINSUM, REARRANGE, REDUCE, REPEAT
+from plait.testing._cases import EINSUM_CASES, REARRANGE_CASES, REDUCE_CASES, REPEAT_CASES
 
 if not FRAMEWORK.installed():
     pytest.skip("pytensor is not installed", allow_module_level=True)
@@ -39,15 +39,15 @@ def operations(variable):
 # The suite's cases, with not one dimension known.
 
 
-@pytest.mark.parametrize("case", [*REARRANGE, *REPEAT], ids=str)
+@pytest.mark.parametrize("case", [*REARRANGE_CASES, *REPEAT_CASES], ids=str)
 def test_movement_of_unknown_dimensions(case):
-    operation = plait.repeat if case in REPEAT else plait.rearrange
+    operation = plait.repeat if case in REPEAT_CASES else plait.rearrange
     array, x = filled(case.shape), symbolic_variable(case.shape)
     result = operation(x, case.pattern, **case.sizes).eval({x: array})
     assert_equal(result, oracle.rearrange(case.pattern, array, case.sizes))
 
 
-@pytest.mark.parametrize("case", REDUCE, ids=str)
+@pytest.mark.parametrize("case", REDUCE_CASES, ids=str)
 def test_reductions_of_unknown_dimensions(case):
     array, x = filled(case.shape), symbolic_variable(case.shape)
     for reduction in ("mean", "max", "logsumexp") if case.pattern not in ("->", "a b -> a b") else ():
@@ -55,7 +55,7 @@ def test_reductions_of_unknown_dimensions(case):
         assert_close(result, oracle.reduce(case.pattern, array, reduction, case.sizes))
 
 
-@pytest.mark.parametrize("case", EINSUM, ids=str)
+@pytest.mark.parametrize("case", EINSUM_CASES, ids=str)
 def test_einsum_of_unknown_dimensions(case):
     arrays = [filled(shape, seed) for seed, shape in enumerate(case.shapes)]
     inputs = [symbolic_variable(shape) for shape in case.shapes]

@@ -14,11 +14,18 @@ DTYPES = ("bool", "uint8", "int32", "int64", "float16", "bfloat16", "float32", "
 HAS_BFLOAT16 = find_spec("ml_dtypes") is not None
 """NumPy has no ``bfloat16`` itself."""
 
-SPACING = {"float16": 1e-3, "bfloat16": 8e-3, "float32": 1e-6, "complex64": 1e-6, "float64": 1e-14, "complex128": 1e-14}
+RELATIVE_SPACING_BY_DTYPE = {
+    "float16": 1e-3,
+    "bfloat16": 8e-3,
+    "float32": 1e-6,
+    "complex64": 1e-6,
+    "float64": 1e-14,
+    "complex128": 1e-14,
+}
 """The relative spacing of the numbers of each floating dtype; results may differ by a few of these."""
 
 
-def as_dtype(name: str) -> np.dtype[Any]:
+def dtype_from_name(name: str) -> np.dtype[Any]:
     """The dtype of a name, ``bfloat16`` among them."""
     if name == "bfloat16":
         return np.dtype(import_module("ml_dtypes").bfloat16)
@@ -40,10 +47,10 @@ def random_array(shape: tuple[int, ...], dtype: str = "float64", seed: int = 0) 
     values = rng.normal(size=shape)
     if dtype.startswith("complex"):
         return (values + 1j * rng.normal(size=shape)).astype(dtype)
-    return values.astype(as_dtype(dtype))
+    return values.astype(dtype_from_name(dtype))
 
 
-def difference(actual: NDArray[Any], expected: NDArray[Any], dtype: str | None = None) -> str | None:
+def describe_difference(actual: NDArray[Any], expected: NDArray[Any], dtype: str | None = None) -> str | None:
     """How an array differs from the expected one, in words; ``None`` where it does not.
 
     With a dtype, numbers are equal if they differ by a few of its spacings, and NaN is equal to NaN; without one they
@@ -55,7 +62,7 @@ def difference(actual: NDArray[Any], expected: NDArray[Any], dtype: str | None =
         equal = np.asarray(actual == expected.astype(actual.dtype), dtype=bool)
     else:
         wide = np.complex128 if actual.dtype.kind == "c" else np.float64
-        spacing = SPACING.get(dtype, 1e-14)
+        spacing = RELATIVE_SPACING_BY_DTYPE.get(dtype, 1e-14)
         actual, expected = actual.astype(wide), expected.astype(wide)
         equal = np.isclose(actual, expected, rtol=4 * spacing, atol=8 * spacing, equal_nan=True)
     if equal.all():
@@ -72,12 +79,12 @@ def difference(actual: NDArray[Any], expected: NDArray[Any], dtype: str | None =
 def assert_equal(actual: NDArray[Any], expected: NDArray[Any]) -> None:
     """Fail unless two arrays have the same shape and exactly the same elements."""
     __tracebackhide__ = True
-    if problem := difference(actual, expected):
+    if problem := describe_difference(actual, expected):
         raise AssertionError(problem)
 
 
 def assert_close(actual: NDArray[Any], expected: NDArray[Any], dtype: str = "float64") -> None:
     """Fail unless two arrays have the same shape, and elements that are equal but for rounding in a dtype."""
     __tracebackhide__ = True
-    if problem := difference(actual, expected, dtype):
+    if problem := describe_difference(actual, expected, dtype):
         raise AssertionError(problem)

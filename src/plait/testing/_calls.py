@@ -8,8 +8,8 @@ from typing import Any, NoReturn
 from numpy.typing import NDArray
 
 import plait
-from plait.testing._arrays import difference
-from plait.testing._diagnosis import wrong_functions
+from plait.testing._arrays import describe_difference
+from plait.testing._diagnosis import describe_wrong_functions
 from plait.testing._framework import Framework
 
 
@@ -41,13 +41,13 @@ class Call:
         """What the call returns, or another call that this one describes. Plait's errors pass, others fail the test."""
         __tracebackhide__ = True
         try:
-            return self.run_on(*self.tensors) if function is None else function()
+            return self.run_on_tensors(*self.tensors) if function is None else function()
         except plait.PlaitError:
             raise
         except Exception as error:
             raise AssertionError(self.message(f"it raises {type(error).__name__}: {error}")) from error
 
-    def run_on(self, *tensors: Any) -> Any:
+    def run_on_tensors(self, *tensors: Any) -> Any:
         """What the function returns of other tensors."""
         reduction = () if self.reduction is None else (self.reduction,)
         return getattr(plait, self.operation)(*tensors, self.pattern, *reduction, **self.sizes)
@@ -56,28 +56,28 @@ class Call:
         reduction = [] if self.reduction is None else [repr(self.reduction)]
         sizes = [f"{name}={size}" for name, size in self.sizes.items()]
         pattern = [repr(self.pattern)] if self.pattern else []
-        arguments = [*self._names(), *pattern, *reduction, *sizes]
+        arguments = [*self._tensor_names(), *pattern, *reduction, *sizes]
         return f"plait.{self.operation}({', '.join(arguments)})"
 
-    def _names(self) -> list[str]:
+    def _tensor_names(self) -> list[str]:
         return ["x"] if len(self.arrays) == 1 else [f"x{number}" for number in range(len(self.arrays))]
 
     def check_equal(self, result: Any, expected: NDArray[Any]) -> None:
         """Fail unless the result has exactly these elements."""
         __tracebackhide__ = True
-        if problem := difference(plait.asnumpy(result), expected):
+        if problem := describe_difference(plait.asnumpy(result), expected):
             self.fail(problem)
 
     def check_close(self, result: Any, expected: NDArray[Any], dtype: str = "float64") -> None:
         """Fail unless the result has these elements, but for rounding in a dtype."""
         __tracebackhide__ = True
-        if problem := difference(plait.asnumpy(result), expected, dtype):
+        if problem := describe_difference(plait.asnumpy(result), expected, dtype):
             self.fail(problem)
 
     def check_gradient(self, gradient: NDArray[Any], expected: NDArray[Any]) -> None:
         """Fail unless the gradient with respect to the tensor is this one, but for rounding."""
         __tracebackhide__ = True
-        if problem := difference(gradient, expected, "float64"):
+        if problem := describe_difference(gradient, expected, "float64"):
             self.fail(f"the gradient is wrong: {problem}")
 
     def check_type(self, result: Any) -> None:
@@ -105,12 +105,12 @@ class Call:
         lines = [f"{self} is wrong on {self.framework}"]
         lines += [
             f"  {name}: shape {array.shape}, {array.dtype}"
-            for name, array in zip(self._names(), self.arrays, strict=True)
+            for name, array in zip(self._tensor_names(), self.arrays, strict=True)
         ]
-        lines += [f"  {problem}", *self._plan(), *wrong_functions(self.framework, self.reduction)]
+        lines += [f"  {problem}", *self._describe_plan(), *describe_wrong_functions(self.framework, self.reduction)]
         return "\n".join(lines)
 
-    def _plan(self) -> list[str]:
+    def _describe_plan(self) -> list[str]:
         """What the backend is called for, step by step; nothing where that cannot be said."""
         reduction = {} if self.reduction is None else {"reduction": self.reduction}
         try:

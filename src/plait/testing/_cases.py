@@ -26,7 +26,7 @@ class Case:
         return f"{self.pattern.strip()}{sizes} {'x'.join(map(str, self.shape))}"
 
 
-REARRANGE = [
+REARRANGE_CASES = [
     Case("->", (), view=True),
     Case("-> 1", (), view=True),
     Case("1 ->", (1,), view=True),
@@ -59,7 +59,7 @@ REARRANGE = [
     Case("(h h2) w -> h h2 w", (4, 6), {"h": 2, "h2": 2}, view=True),
 ]
 
-REDUCE = [
+REDUCE_CASES = [
     Case("a ->", (4,)),
     Case("a -> 1", (4,)),
     Case("a b -> () 1", (2, 3)),
@@ -80,14 +80,14 @@ REDUCE = [
     Case("->", ()),
 ]
 
-EMPTY = [
+EMPTY_REDUCE_CASES = [
     Case("a b -> b", (0, 3)),
     Case("a b -> a", (3, 0)),
     Case("a b ->", (0, 0)),
 ]
 """Cases of ``reduce`` in which a reduced axis has length 0."""
 
-REPEAT = [
+REPEAT_CASES = [
     Case("-> a", (), {"a": 3}, view=True),
     Case("a -> a b", (2,), {"b": 3}, view=True),
     Case("a -> b a", (2,), {"b": 3}, view=True),
@@ -125,7 +125,7 @@ class EinsumCase:
         return self.pattern
 
 
-EINSUM = [
+EINSUM_CASES = [
     EinsumCase("i k, k j -> i j", ((2, 3), (3, 4))),
     EinsumCase("i k, k j -> j i", ((2, 3), (3, 4))),
     EinsumCase("b i d, b j d -> b i j", ((2, 3, 4), (2, 5, 4))),
@@ -152,7 +152,7 @@ EINSUM = [
     EinsumCase(", a -> a", ((), (3,))),
 ]
 
-CLASSICAL_EINSUM: list[tuple[str, list[tuple[int, ...]]]] = [
+CLASSICAL_EINSUM_CASES: list[tuple[str, list[tuple[int, ...]]]] = [
     ("ij,jk", [(2, 3), (3, 4)]),
     ("ba", [(2, 3)]),
     ("ii", [(3, 3)]),

@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from plait.backends.interface import Backend
 from plait.backends.registry import backend_for_type
 from plait.testing import _oracle as oracle
-from plait.testing._arrays import arange_array, difference
+from plait.testing._arrays import arange_array, describe_difference
 from plait.testing._framework import Framework
 
-X = arange_array((2, 3, 4))
-Y = arange_array((4, 2))
-Z = arange_array((3, 1))
-TENSORS_DESCRIPTION = "x, y and z are 0, 1, 2, ... in the shapes (2, 3, 4), (4, 2) and (3, 1)"
+ARRAY_X = arange_array((2, 3, 4))
+ARRAY_Y = arange_array((4, 2))
+ARRAY_Z = arange_array((3, 1))
+ARRAYS_DESCRIPTION = "x, y and z are 0, 1, 2, ... in the shapes (2, 3, 4), (4, 2) and (3, 1)"
 
 
-class Check(NamedTuple):
+class FunctionCheck(NamedTuple):
     """A function of a backend, what it is called with, and what it should return."""
 
     text: str
@@ -33,52 +33,57 @@ class Check(NamedTuple):
     expected: NDArray[Any]
 
 
-def _functions(framework: Framework, backend: Backend) -> Iterator[Check]:
-    x, negative, y, z = map(framework.make, (X, -X, Y, Z))
-    yield Check("reshape(x, (4, 6))", backend.reshape, (x, (4, 6)), X.reshape(4, 6))
-    yield Check("permute(x, (2, 0, 1))", backend.permute, (x, (2, 0, 1)), X.transpose(2, 0, 1))
-    yield Check("expand(z, (2, 3, 4))", backend.expand, (z, (2, 3, 4)), np.broadcast_to(Z, (2, 3, 4)))
-    yield Check("concat([x, -x], 1)", backend.concat, ([x, negative], 1), np.concatenate([X, -X], 1))
-    yield Check("stack([x, -x])", backend.stack, ([x, negative],), np.stack([X, -X]))
-    yield Check("slice(x, 1, 1, 3)", backend.slice, (x, 1, 1, 3), X[:, 1:3])
+def _function_checks(framework: Framework, backend: Backend) -> Iterator[FunctionCheck]:
+    x, negative, y, z = map(framework.make, (ARRAY_X, -ARRAY_X, ARRAY_Y, ARRAY_Z))
+    yield FunctionCheck("reshape(x, (4, 6))", backend.reshape, (x, (4, 6)), ARRAY_X.reshape(4, 6))
+    yield FunctionCheck("permute(x, (2, 0, 1))", backend.permute, (x, (2, 0, 1)), ARRAY_X.transpose(2, 0, 1))
+    yield FunctionCheck("expand(z, (2, 3, 4))", backend.expand, (z, (2, 3, 4)), np.broadcast_to(ARRAY_Z, (2, 3, 4)))
+    yield FunctionCheck(
+        "concat([x, -x], 1)", backend.concat, ([x, negative], 1), np.concatenate([ARRAY_X, -ARRAY_X], 1)
+    )
+    yield FunctionCheck("stack([x, -x])", backend.stack, ([x, negative],), np.stack([ARRAY_X, -ARRAY_X]))
+    yield FunctionCheck("slice(x, 1, 1, 3)", backend.slice, (x, 1, 1, 3), ARRAY_X[:, 1:3])
     for equation in ("abc,cd->abd", "abc,cd->bd", "...c,cd->...d"):
-        expected = np.einsum(equation, X, Y)
-        yield Check(f'einsum("{equation}", x, y)', backend.einsum, (equation, x, y), expected)
+        expected = np.einsum(equation, ARRAY_X, ARRAY_Y)
+        yield FunctionCheck(f'einsum("{equation}", x, y)', backend.einsum, (equation, x, y), expected)
 
 
-def _reductions(framework: Framework, backend: Backend, name: str) -> Iterator[Check]:
-    x = framework.make(X)
+def _reduction_checks(framework: Framework, backend: Backend, name: str) -> Iterator[FunctionCheck]:
+    x = framework.make(ARRAY_X)
     reduce = backend.reduction(name, backend.dtype(x))
     for axes, pattern in (((1,), "a b c -> a c"), ((0, 2), "a b c -> b"), ((0, 1, 2), "a b c ->")):
-        yield Check(f'reduction("{name}", dtype)(x, {axes})', reduce, (x, axes), oracle.reduce(pattern, X, name, {}))
+        yield FunctionCheck(
+            f'reduction("{name}", dtype)(x, {axes})', reduce, (x, axes), oracle.reduce(pattern, ARRAY_X, name, {})
+        )
 
 
-def _problem(check: Check, backend: Backend) -> str | None:
+def _describe_failure(check: FunctionCheck, backend: Backend) -> str | None:
     """What is wrong with the result of a function, or the exception that it raises."""
     try:
         with np.errstate(all="ignore"):
             result = np.asarray(backend.to_numpy(check.function(*check.arguments)))
-        return difference(result, check.expected, "float64")
+        return describe_difference(result, check.expected, "float64")
     except Exception as error:  # whatever it raises is the answer
         return f"it raises {type(error).__name__}: {error}"
 
 
-def _problems(framework: Framework, backend: Backend, reduction: str | None) -> list[str]:
+def _describe_failures(framework: Framework, backend: Backend, reduction: str | None) -> list[str]:
     name = type(backend).__name__
-    x = framework.make(X)
-    if problem := _problem(Check("", lambda tensor: tensor, (x,), X), backend):  # then nothing else can be judged
+    x = framework.make(ARRAY_X)
+    conversion = FunctionCheck("", lambda tensor: tensor, (x,), ARRAY_X)
+    if problem := _describe_failure(conversion, backend):  # then nothing else can be judged
         return [f"  wrong function of the backend: {name}.to_numpy(x)", f"    {problem}"]
-    checks = [*_functions(framework, backend)]
+    checks = [*_function_checks(framework, backend)]
     if reduction is not None:
-        checks += _reductions(framework, backend, reduction)
+        checks += _reduction_checks(framework, backend, reduction)
     lines = []
     for check in checks:
-        if problem := _problem(check, backend):
+        if problem := _describe_failure(check, backend):
             lines += [f"  wrong function of the backend: {name}.{check.text}", f"    {problem}"]
     return lines
 
 
-def wrong_functions(framework: Framework, reduction: str | None) -> list[str]:
+def describe_wrong_functions(framework: Framework, reduction: str | None) -> list[str]:
     """Lines of text that name the functions of the backend that are wrong, or that say that none is.
 
     Args:
@@ -89,11 +94,11 @@ def wrong_functions(framework: Framework, reduction: str | None) -> list[str]:
         The lines; none where the functions could not be called.
     """
     try:
-        cls: Any = type(framework.make(X))
+        cls: Any = type(framework.make(ARRAY_X))
         backend: Backend = backend_for_type(cls)
-        lines = _problems(framework, backend, reduction)
+        lines = _describe_failures(framework, backend, reduction)
     except Exception:  # this is only a part of the message about another mistake
         return []
     if lines:
-        return [*lines, f"  ({TENSORS_DESCRIPTION})"]
+        return [*lines, f"  ({ARRAYS_DESCRIPTION})"]
     return [f"  {type(backend).__name__}: every function that was called by itself on a small tensor is right"]

@@ -20,7 +20,7 @@ Shape: TypeAlias = tuple[int, ...]
 Sizes: TypeAlias = Mapping[str, int]
 
 
-def read_side(text: str, prefix: str) -> Dimensions:
+def parse_dimensions(text: str, prefix: str) -> Dimensions:
     """The dimensions of one tensor of a pattern. The axis of a number gets a name: prefix, position, ``:``, length."""
     dimensions: Dimensions = []
     depth = 0
@@ -52,26 +52,26 @@ def expand_ellipsis(dimensions: Dimensions, count: int) -> Dimensions:
     return result
 
 
-def _numbers(dimensions: Dimensions) -> dict[str, int]:
+def _sizes_of_numeric_axes(dimensions: Dimensions) -> dict[str, int]:
     """The sizes of the axes that are written as numbers."""
     return {axis: int(axis.partition(":")[2]) for dimension in dimensions for axis in dimension if ":" in axis}
 
 
-def read_inputs(pattern: str, shapes: Sequence[Shape]) -> list[Dimensions]:
+def parse_input_dimensions(pattern: str, shapes: Sequence[Shape]) -> list[Dimensions]:
     """The dimensions of each tensor on the left side, with ``...`` replaced by axes."""
     result = []
     for number, (text, shape) in enumerate(zip(pattern.partition("->")[0].split(","), shapes, strict=True)):
-        dimensions = read_side(text, f"<{number}.")
+        dimensions = parse_dimensions(text, f"<{number}.")
         result.append(expand_ellipsis(dimensions, len(shape) - len(dimensions) + 1))
     return result
 
 
 def axis_sizes(pattern: str, shapes: Sequence[Shape], given: Sizes) -> dict[str, int]:
     """The size of every axis of the left side."""
-    inputs = read_inputs(pattern, shapes)
+    inputs = parse_input_dimensions(pattern, shapes)
     sizes = dict(given)
     for dimensions in inputs:
-        sizes.update(_numbers(dimensions))
+        sizes.update(_sizes_of_numeric_axes(dimensions))
     for _ in range(3):
         for dimensions, shape in zip(inputs, shapes, strict=True):
             for dimension, length in zip(dimensions, shape, strict=True):
@@ -101,12 +101,12 @@ class ElementMap:
     """
 
     def __init__(self, pattern: str, shapes: Sequence[Shape], given: Sizes) -> None:
-        inputs = read_inputs(pattern, shapes)
+        inputs = parse_input_dimensions(pattern, shapes)
         axes = list(dict.fromkeys(axis for dimensions in inputs for dimension in dimensions for axis in dimension))
-        output = read_side(pattern.partition("->")[2], ">")
+        output = parse_dimensions(pattern.partition("->")[2], ">")
         output = expand_ellipsis(output, sum(axis.startswith("...") for axis in axes))
         axes += dict.fromkeys(axis for dimension in output for axis in dimension if axis not in axes)
-        sizes = {**axis_sizes(pattern, shapes, given), **_numbers(output)}
+        sizes = {**axis_sizes(pattern, shapes, given), **_sizes_of_numeric_axes(output)}
         self.shape: Shape = tuple(math.prod(sizes[axis] for axis in dimension) for dimension in output)
         self.sources: dict[Index, list[tuple[Index, ...]]] = {
             index: [] for index in itertools.product(*map(range, self.shape))
@@ -116,7 +116,7 @@ class ElementMap:
             source = tuple(tensor_index(dimensions, positions, sizes) for dimensions in inputs)
             self.sources[tensor_index(output, positions, sizes)].append(source)
 
-    def compute(self, element: Callable[[list[tuple[Index, ...]]], Any]) -> NDArray[Any]:
+    def compute_elements(self, element: Callable[[list[tuple[Index, ...]]], Any]) -> NDArray[Any]:
         """An array of objects: each is what a function makes of the sources of one element of the output."""
         result = np.empty(self.shape, dtype=object)
         for index, sources in self.sources.items():
@@ -131,13 +131,13 @@ def rearrange(pattern: str, array: NDArray[Any], sizes: Sizes) -> NDArray[Any]:
         ((index,),) = sources
         return array[index]
 
-    return ElementMap(pattern, [array.shape], sizes).compute(element)
+    return ElementMap(pattern, [array.shape], sizes).compute_elements(element)
 
 
 def reduce(pattern: str, array: NDArray[Any], reduction: str, sizes: Sizes) -> NDArray[Any]:
     """``reduce``: every element of the output is a reduction of some elements of the input."""
     combine = REDUCTIONS[reduction]
-    return ElementMap(pattern, [array.shape], sizes).compute(
+    return ElementMap(pattern, [array.shape], sizes).compute_elements(
         lambda sources: combine([array[index].item() for (index,) in sources])
     )
 
@@ -148,7 +148,7 @@ def einsum(pattern: str, arrays: Sequence[NDArray[Any]], sizes: Sizes) -> NDArra
     def product(indices: tuple[Index, ...]) -> Any:
         return math.prod(array[index].item() for array, index in zip(arrays, indices, strict=True))
 
-    return ElementMap(pattern, [array.shape for array in arrays], sizes).compute(
+    return ElementMap(pattern, [array.shape for array in arrays], sizes).compute_elements(
         lambda sources: sum(product(indices) for indices in sources)
     )
 
