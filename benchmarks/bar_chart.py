@@ -23,7 +23,7 @@ BAR_HEIGHT, CASE_GAP, GROUP_GAP = 11, 12, 10
 NUMBER_WIDTH = 28
 """The width of the number after a bar."""
 
-HEADING_HEIGHT = 30
+FRAMEWORK_HEADING_HEIGHT = 30
 """The height of the line with the name of a framework."""
 
 BAR_COLOURS = {"einops": "#b0883a", "by hand": "#7c8794", "plait": "#2f7fd0", "plait, kernels": "#2f9e62"}
@@ -73,14 +73,14 @@ def draw_svg(results: Sequence[MemoryBoundResult]) -> str:
     body: list[str] = []
     top = TOP_MARGIN
     for framework in frameworks:
-        body.append(_text_element(LEFT_MARGIN - 10, top + HEADING_HEIGHT - 12, framework, "framework", "end"))
-        top += HEADING_HEIGHT
+        body.append(_text_element(LEFT_MARGIN - 10, top + FRAMEWORK_HEADING_HEIGHT - 12, framework, "framework", "end"))
+        top += FRAMEWORK_HEADING_HEIGHT
         framework_results = [result for result in results if result.framework == framework]
         for result, previous in zip(framework_results, [framework_results[0], *framework_results], strict=False):
             top += GROUP_GAP * (result.group != previous.group)
             body += _draw_bars(result, top, scale)
             top += BAR_HEIGHT * len(result.ratios_to_memcpy) + CASE_GAP
-    lines = [*_draw_heading(labels), *_draw_scale(scale, top), *body]
+    lines = [*_draw_title_and_legend(labels), *_draw_grid_lines(scale, top), *body]
     description = (
         f"Bars, on a logarithmic scale, of what {len(results)} reductions and copies take, in times of memcpy."
     )
@@ -93,7 +93,7 @@ def draw_svg(results: Sequence[MemoryBoundResult]) -> str:
     )
 
 
-def _draw_heading(labels: Sequence[str]) -> Iterator[str]:
+def _draw_title_and_legend(labels: Sequence[str]) -> Iterator[str]:
     """Yield the SVG elements of the title and the legend."""
     yield _text_element(20, 32, TITLE, "title")
     yield _text_element(
@@ -106,7 +106,7 @@ def _draw_heading(labels: Sequence[str]) -> Iterator[str]:
         left += 44 + 7 * len(name)
 
 
-def _draw_scale(scale: LogScale, bottom: int) -> Iterator[str]:
+def _draw_grid_lines(scale: LogScale, bottom: int) -> Iterator[str]:
     """Yield the vertical lines of the scale, with labels above and below."""
     for tick in scale.ticks():
         x = scale.x_of(tick)

@@ -35,7 +35,7 @@ COLUMNS = ["", "used by plait", "measured", "measured / used"]
 CACHED_ELEMENTS, UNCACHED_ELEMENTS = 1 << 16, 1 << 24
 """The number of elements of an array that fits into the first-level caches, and of one that fits into no cache."""
 
-MAX_SECONDS = 1.0
+MAX_TIMING_SECONDS = 1.0
 """The seconds after which slow calls are not run again."""
 
 MeasureFunction: TypeAlias = Callable[[], float]
@@ -65,9 +65,9 @@ class CallTimer:
 
     def __call__(self, call: Callable[[], Any]) -> float:
         """Return the nanoseconds of a call in its fastest run."""
-        return self.fastest(call)[0]
+        return self.time_fastest_runs(call)[0]
 
-    def fastest(self, *calls: Callable[[], Any]) -> list[float]:
+    def time_fastest_runs(self, *calls: Callable[[], Any]) -> list[float]:
         """Return the nanoseconds of each call in its fastest run; the calls run in turn."""
         timers, counts = [Timer(call) for call in calls], []
         for timer in timers:
@@ -75,7 +75,7 @@ class CallTimer:
             while timer.timeit(count) < self.effort.run_seconds / 2:
                 count *= 4
             counts.append(count)
-        best, end = [inf] * len(calls), perf_counter() + MAX_SECONDS
+        best, end = [inf] * len(calls), perf_counter() + MAX_TIMING_SECONDS
         for run in range(self.effort.runs):
             if run > self.effort.runs // 20 and perf_counter() > end:
                 break
@@ -87,7 +87,7 @@ class CallTimer:
         self, larger_call: Callable[[], Any], smaller_call: Callable[[], Any], unit_count: float
     ) -> float:
         """Return the nanoseconds per unit, where the first call has this many units more than the second."""
-        first, second = self.fastest(larger_call, smaller_call)
+        first, second = self.time_fastest_runs(larger_call, smaller_call)
         return (first - second) / unit_count
 
 
@@ -213,19 +213,23 @@ def _reduction_measurements(ops: Any, rand: Any, timer: CallTimer) -> dict[str, 
 def _sum_measurements(ops: Any, rand: Any, timer: CallTimer) -> dict[str, MeasureFunction]:
     """Return the measurements of sums that are computed by products with ones and by einsum."""
 
-    def ones(*shape: int) -> Callable[[], Any]:
+    def sum_by_ones(*shape: int) -> Callable[[], Any]:
         x, out = rand(*shape), rand(shape[0])
         return lambda: ops.matmul_ones(x, out)
 
-    def rows(*shape: int) -> Callable[[], Any]:
+    def sum_by_einsum(*shape: int) -> Callable[[], Any]:
         x, out = rand(*shape), rand(shape[0], shape[2])
         return lambda: ops.reduce_rows(x, 1, out)
 
     return {
-        "matmul_row_overhead": lambda: timer.time_per_unit(ones(4096, 16), ones(512, 128), 4096 - 512),
-        "matmul_element": lambda: timer.time_per_unit(ones(512, 128), ones(512, 64), 512 * 64),
-        "einsum_row_overhead": lambda: timer.time_per_unit(rows(64, 64, 16), rows(64, 4, 256), 4096 - 256),
-        "einsum_element": lambda: timer.time_per_unit(rows(16, 4, 1024), rows(16, 2, 1024), CACHED_ELEMENTS / 2),
+        "matmul_row_overhead": lambda: timer.time_per_unit(sum_by_ones(4096, 16), sum_by_ones(512, 128), 4096 - 512),
+        "matmul_element": lambda: timer.time_per_unit(sum_by_ones(512, 128), sum_by_ones(512, 64), 512 * 64),
+        "einsum_row_overhead": lambda: timer.time_per_unit(
+            sum_by_einsum(64, 64, 16), sum_by_einsum(64, 4, 256), 4096 - 256
+        ),
+        "einsum_element": lambda: timer.time_per_unit(
+            sum_by_einsum(16, 4, 1024), sum_by_einsum(16, 2, 1024), CACHED_ELEMENTS / 2
+        ),
     }
 
 
@@ -276,27 +280,33 @@ def _copy_measurements(copy: Any, rand: Any, timer: CallTimer) -> dict[str, Meas
 
         return run
 
-    def columns(count: int, length: int, gap: int = 0) -> Callable[[], Any]:
+    def copy_columns(count: int, length: int, gap: int = 0) -> Callable[[], Any]:
         """Copy columns of a matrix, whose elements are ``length + gap`` elements apart, to rows of the result."""
         return fill(rand(length, count), rand(count, length + gap)[:, :length].T)
 
     flat, wide = rand(CACHED_ELEMENTS), rand(2 * CACHED_ELEMENTS)[::2]
     large, larger_call = rand(UNCACHED_ELEMENTS), rand(UNCACHED_ELEMENTS)
 
-    def new() -> Any:
+    def copy_to_new_memory() -> Any:
         return copy(large, large.shape, [...])
 
-    lines = columns(256, 256)  # a matrix in the cache
+    lines = copy_columns(256, 256)  # a matrix in the cache
     return {
         "copy_row_overhead": lambda: timer.time_per_unit(
             fill(rand(4096, 16), rand(4096, 32)[:, :16]), fill(rand(64, 1024), rand(64, 2048)[:, :1024]), 4096 - 64
         ),
         "copy_element": lambda: timer(fill(rand(CACHED_ELEMENTS), flat)) / CACHED_ELEMENTS,
         "copy_strided_element": lambda: timer(fill(rand(CACHED_ELEMENTS), wide)) / CACHED_ELEMENTS,
-        "page_fault_byte": lambda: timer.time_per_unit(new, fill(larger_call, large), 4 * UNCACHED_ELEMENTS),
-        "shared_cache_line": lambda: timer.time_per_unit(columns(32, 1024), columns(32, 1024, gap=16), 32 * 1024),
-        "memory_line": lambda: timer(columns(1 << 14, 256)) / (1 << 22) - timer(lines) / CACHED_ELEMENTS,
-        "tlb_miss_line": lambda: timer(columns(1 << 12, 1 << 10, gap=16)) / (1 << 22) - timer(lines) / CACHED_ELEMENTS,
+        "page_fault_byte": lambda: timer.time_per_unit(
+            copy_to_new_memory, fill(larger_call, large), 4 * UNCACHED_ELEMENTS
+        ),
+        "shared_cache_line": lambda: timer.time_per_unit(
+            copy_columns(32, 1024), copy_columns(32, 1024, gap=16), 32 * 1024
+        ),
+        "memory_line": lambda: timer(copy_columns(1 << 14, 256)) / (1 << 22) - timer(lines) / CACHED_ELEMENTS,
+        "tlb_miss_line": lambda: (
+            timer(copy_columns(1 << 12, 1 << 10, gap=16)) / (1 << 22) - timer(lines) / CACHED_ELEMENTS
+        ),
         "cache_bytes": lambda: _cache_bytes("SC_LEVEL2_CACHE_SIZE"),
         "shared_cache_bytes": lambda: _cache_bytes("SC_LEVEL3_CACHE_SIZE"),
     }
@@ -320,48 +330,54 @@ def contraction_figures(framework: str, timer: CallTimer) -> Iterator[tuple[str,
     square = rand(512, 512)
     tile = rand(256, 256)
 
-    def batch(count: int, rows: int, inner: int, columns: int) -> Callable[[], Any]:
+    def matmul_batch(count: int, rows: int, inner: int, columns: int) -> Callable[[], Any]:
         x, y = rand(count, rows, inner), rand(count, inner, columns)
         return lambda: matmul(x, y)
 
-    def chain(count: int) -> Callable[[], Any]:
+    def einsum_chain(count: int) -> Callable[[], Any]:
         pattern = f"{', '.join([f'a{n} a{n + 1}' for n in range(count)])} -> a0 a{count}"
         return lambda: plait.einsum(*[a] * count, pattern)
 
-    def summed(*shape: int) -> Callable[[], Any]:
+    def einsum_row_dots(*shape: int) -> Callable[[], Any]:
         x = rand(*shape)
         return lambda: einsum("ab,ab->a", x, x)
 
-    def copied(x: Any) -> Callable[[], Any]:
+    def copy_tensor(x: Any) -> Callable[[], Any]:
         return lambda: calls.copy(x)
 
     figures: dict[str, MeasureFunction] = {
         "view_overhead": lambda: timer(lambda: backend.reshape(a, (4,))),
         "diagonal_overhead": lambda: timer(lambda: calls.diagonal(a)),
-        "pairwise_overhead": lambda: timer.time_per_unit(chain(4), chain(3), 1) - timer(lambda: dot(a, b)),
+        "pairwise_overhead": lambda: (
+            timer.time_per_unit(einsum_chain(4), einsum_chain(3), 1) - timer(lambda: dot(a, b))
+        ),
         "dot_overhead": lambda: timer(lambda: dot(a, b)),
         "matmul_overhead": lambda: timer(lambda: matmul(many, many)),
         "multiply_overhead": lambda: timer(lambda: multiply(a, b)),
         "sum_overhead": lambda: timer(lambda: calls.add(a, 0)),
         "einsum_overhead": lambda: timer(lambda: einsum("ab,ab->a", a, b)),
         "einsum_view_overhead": lambda: timer(lambda: einsum("ab->ba", a)),
-        "matmul_item": lambda: timer.time_per_unit(batch(1024, 2, 2, 2), batch(512, 2, 2, 2), 512),
-        "vecdot_item": lambda: timer.time_per_unit(batch(4096, 1, 2, 1), batch(2048, 1, 2, 1), 2048),
+        "matmul_item": lambda: timer.time_per_unit(matmul_batch(1024, 2, 2, 2), matmul_batch(512, 2, 2, 2), 512),
+        "vecdot_item": lambda: timer.time_per_unit(matmul_batch(4096, 1, 2, 1), matmul_batch(2048, 1, 2, 1), 2048),
         "flop": lambda: timer(lambda: dot(square, square)) / (2 * 512**3),
-        "matmul_element": lambda: timer.time_per_unit(batch(256, 32, 2, 32), batch(256, 16, 2, 16), 256 * 832),
+        "matmul_element": lambda: timer.time_per_unit(
+            matmul_batch(256, 32, 2, 32), matmul_batch(256, 16, 2, 16), 256 * 832
+        ),
         "matvec_element": lambda: timer(lambda: dot(tile, tile[0])) / CACHED_ELEMENTS,
-        "batched_matvec_element": lambda: timer(batch(16, 64, 64, 1)) / CACHED_ELEMENTS,
+        "batched_matvec_element": lambda: timer(matmul_batch(16, 64, 64, 1)) / CACHED_ELEMENTS,
         "strided_vector_element": lambda: timer.time_per_unit(
             lambda: dot(square[:, 0], square[:, 1]), lambda: dot(square[:256, 0], square[:256, 1]), 256
         ),
-        "einsum_element": lambda: timer.time_per_unit(summed(64, 1024), summed(64, 512), CACHED_ELEMENTS / 2),
-        "einsum_strided_element": lambda: timer(lambda: einsum("ab,ba->a", tile, tile)) / CACHED_ELEMENTS,
-        "einsum_row": lambda: timer.time_per_unit(summed(4096, 16), summed(64, 1024), 4096 - 64),
-        "copy_element": lambda: timer(copied(tile)) / CACHED_ELEMENTS,
-        "copy_row": lambda: timer.time_per_unit(
-            copied(rand(4096, 32)[:, :16]), copied(rand(64, 2048)[:, :1024]), 4096 - 64
+        "einsum_element": lambda: timer.time_per_unit(
+            einsum_row_dots(64, 1024), einsum_row_dots(64, 512), CACHED_ELEMENTS / 2
         ),
-        "copy_strided_element": lambda: timer.time_per_unit(copied(tile.T), copied(tile), CACHED_ELEMENTS),
+        "einsum_strided_element": lambda: timer(lambda: einsum("ab,ba->a", tile, tile)) / CACHED_ELEMENTS,
+        "einsum_row": lambda: timer.time_per_unit(einsum_row_dots(4096, 16), einsum_row_dots(64, 1024), 4096 - 64),
+        "copy_element": lambda: timer(copy_tensor(tile)) / CACHED_ELEMENTS,
+        "copy_row": lambda: timer.time_per_unit(
+            copy_tensor(rand(4096, 32)[:, :16]), copy_tensor(rand(64, 2048)[:, :1024]), 4096 - 64
+        ),
+        "copy_strided_element": lambda: timer.time_per_unit(copy_tensor(tile.T), copy_tensor(tile), CACHED_ELEMENTS),
         "multiply_element": lambda: timer(lambda: multiply(tile, tile)) / CACHED_ELEMENTS,
         "multiply_into_element": lambda: timer(lambda: multiply(tile, tile, out=tile)) / CACHED_ELEMENTS,
         "multiply_broadcast_element": lambda: timer(lambda: multiply(tile, tile[:, :1])) / CACHED_ELEMENTS,
@@ -370,10 +386,12 @@ def contraction_figures(framework: str, timer: CallTimer) -> Iterator[tuple[str,
     if framework == "numpy":
         import numpy as np
 
-        def buffered() -> Any:
+        def matmul_to_permuted_output() -> Any:
             return np.matmul(many, many, np.empty((2, 2, 2), np.float32).transpose(0, 2, 1))
 
-        figures["output_buffer_overhead"] = lambda: timer.time_per_unit(buffered, lambda: matmul(many, many), 1)
+        figures["output_buffer_overhead"] = lambda: timer.time_per_unit(
+            matmul_to_permuted_output, lambda: matmul(many, many), 1
+        )
     for figure, measure in figures.items():
         yield "", figure, getattr(costs, figure), measure
 

@@ -60,12 +60,12 @@ def make_images():
     return da.random.default_rng(0).random((400, 3, 512, 512), chunks=(8, 3, 512, 512), dtype=np.float32)
 
 
-def make_rows():
+def make_matrix():
     """Return a matrix of many rows, 1.2 GiB, in chunks of 24 MiB along both axes."""
     return da.random.default_rng(1).random((1_280_000, 256), chunks=(50_000, 128), dtype=np.float32)
 
 
-def make_plane():
+def make_large_image():
     """Return one large image, 1.2 GiB, in chunks of 9 MiB along both axes."""
     return da.random.default_rng(2).random((17_920, 17_920), chunks=(512, 4480), dtype=np.float32)
 
@@ -87,13 +87,13 @@ def mean_patches_dask(x):
     return x.reshape(b, height * width // 256, 256 * c).mean(axis=0)
 
 
-def std_heads_plait(x):
+def std_column_groups_plait(x):
     """Compute the standard deviation over the rows of 16 groups of columns."""
     return plait.reduce(plait.rearrange(x, "n (h d) -> h n d", h=16), "h n d -> h d", "std")
 
 
-def std_heads_dask(x):
-    """Compute the same as `std_heads_plait` with Dask's own calls."""
+def std_column_groups_dask(x):
+    """Compute the same as `std_column_groups_plait` with Dask's own calls."""
     return x.reshape(x.shape[0], 16, x.shape[1] // 16).transpose(1, 0, 2).std(axis=1)
 
 
@@ -129,10 +129,13 @@ def max_within_chunks_dask(x):
 
 WORKLOADS = {
     "patches, mean over images": (make_images, {"plait": mean_patches_plait, "by hand": mean_patches_dask}),
-    "heads, std over rows": (make_rows, {"plait": std_heads_plait, "by hand": std_heads_dask}),
-    "products of columns": (make_rows, {"plait": gram_matrix_plait, "by hand": gram_matrix_dask}),
+    "heads, std over rows": (make_matrix, {"plait": std_column_groups_plait, "by hand": std_column_groups_dask}),
+    "products of columns": (make_matrix, {"plait": gram_matrix_plait, "by hand": gram_matrix_dask}),
     "merge along borders, max": (make_volumes, {"plait": max_within_chunks_plait, "by hand": max_within_chunks_dask}),
-    "merge of two cut axes, max": (make_plane, {"plait": max_across_chunks_plait, "by hand": max_across_chunks_dask}),
+    "merge of two cut axes, max": (
+        make_large_image,
+        {"plait": max_across_chunks_plait, "by hand": max_across_chunks_dask},
+    ),
 }
 """The workloads by name: a function that makes the array, and the variants that compute the result."""
 

@@ -33,7 +33,7 @@ from benchmarks.tables import format_duration, print_table, with_progress
 from benchmarks.targets import Target
 from benchmarks.timing import FULL_EFFORT, QUICK_EFFORT, Effort, measure_peak_bytes, measure_seconds
 
-LIBRARIES = ("plait", "numpy", "opt_einsum", "torch")
+VERSIONED_LIBRARIES = ("plait", "numpy", "opt_einsum", "torch")
 
 TABLE_WIDTH = 160
 """The width of the tables, in characters; a narrower terminal wraps lines."""
@@ -128,7 +128,7 @@ def format_bar_chart(results: list[EinsumResult], width: int) -> list[Text]:
 
 def library_versions(frameworks: Sequence[str]) -> dict[str, str]:
     """Return the versions of Python and of the measured libraries, by name."""
-    names = (*LIBRARIES, *(["jax"] if "jax" in frameworks else []))
+    names = (*VERSIONED_LIBRARIES, *(["jax"] if "jax" in frameworks else []))
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 

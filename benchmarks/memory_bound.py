@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.bar_chart import draw_svg
 from benchmarks.baseline import BASELINE_FILE, Baseline, make_baseline, read_baseline
-from benchmarks.memory_bound_cases import MEMORY_BOUND_CASES, TARGET_NAMES
+from benchmarks.memory_bound_cases import MEMORY_BOUND_CASES, TARGET_CASE_NAMES
 from benchmarks.memory_bound_report import print_regressions, print_results, print_size_scaling, print_targets
 from benchmarks.memory_bound_results import MAX_RATIO_TO_EINOPS, MemoryBoundResult, memory_bound_targets
 from benchmarks.memory_bound_variants import MemoryBoundCase, compile_kernels, configure_process, evaluate
@@ -36,7 +36,7 @@ from benchmarks.tables import with_progress
 from benchmarks.targets import Target
 from benchmarks.timing import FULL_EFFORT, QUICK_EFFORT, Effort, measure_peak_bytes, measure_seconds
 
-LIBRARIES = ("plait", "numpy", "einops", "torch")
+VERSIONED_LIBRARIES = ("plait", "numpy", "einops", "torch")
 FRAMEWORKS = ("numpy", "torch")
 
 TABLE_WIDTH = 150
@@ -81,7 +81,7 @@ def measure_cases(cases: Sequence[MemoryBoundCase], effort: Effort, uses_kernels
     return [measure_case(case, effort, uses_kernels) for case in with_progress(cases, lambda case: case.name)]
 
 
-def measure_sizes(cases: Sequence[MemoryBoundCase], sizes: Sequence[int], effort: Effort) -> list[SizeScaling]:
+def measure_size_scaling(cases: Sequence[MemoryBoundCase], sizes: Sequence[int], effort: Effort) -> list[SizeScaling]:
     """Measure plait, einops and ``memcpy`` at each of these numbers of elements."""
     scalings = []
     for case in with_progress(cases, lambda case: case.name):
@@ -131,7 +131,7 @@ def confirm_regressions(
 
 def library_versions() -> dict[str, str]:
     """Return the versions of Python and of the measured libraries, by name."""
-    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+    return {"python": platform.python_version(), **{name: version(name) for name in VERSIONED_LIBRARIES}}
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -171,10 +171,10 @@ def select_cases(options: argparse.Namespace) -> list[MemoryBoundCase]:
         operation for operation in MEMORY_BOUND_CASES if options.case in f"{operation.group} {operation.name}"
     ]
     if options.sizes and not options.case:
-        operations = [operation for operation in operations if operation.name in TARGET_NAMES]
+        operations = [operation for operation in operations if operation.name in TARGET_CASE_NAMES]
     elements = options.elements or (QUICK_ELEMENTS if options.quick else None)
     if elements:
-        unscaled = TARGET_NAMES if not options.elements else frozenset[str]()
+        unscaled = TARGET_CASE_NAMES if not options.elements else frozenset[str]()
         operations = [
             operation if operation.name in unscaled else operation.with_elements(elements) for operation in operations
         ]
@@ -197,14 +197,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         torch.set_num_threads(options.threads)
         uses_kernels = options.kernel_mode == "on"
         if options.sizes:
-            return _run_sizes(options, console)
+            return _run_size_scaling(options, console)
         return _run_table(options, baseline, uses_kernels, console)
 
 
-def _run_sizes(options: argparse.Namespace, console: Console) -> int:
+def _run_size_scaling(options: argparse.Namespace, console: Console) -> int:
     """Measure and print how the times scale with the sizes of the arrays; return the exit status."""
     effort = QUICK_EFFORT if options.quick else FULL_EFFORT
-    scalings = measure_sizes(select_cases(options), QUICK_SIZES if options.quick else SIZES, effort)
+    scalings = measure_size_scaling(select_cases(options), QUICK_SIZES if options.quick else SIZES, effort)
     print_size_scaling(scalings, console)
     targets = [cliff_target(scalings)]
     print_targets(targets, console)

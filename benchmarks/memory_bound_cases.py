@@ -35,7 +35,7 @@ def case(
     return MemoryBoundOperation(group, name, function, pattern, reduction, handwritten, sizes, given, dtype)
 
 
-def code(numpy: tuple[str, ...], torch: tuple[str, ...]) -> HandwrittenCode:
+def handwritten_code(numpy: tuple[str, ...], torch: tuple[str, ...]) -> HandwrittenCode:
     """Return the hand-written code of an operation by framework."""
     return {"numpy": numpy, "torch": torch}
 
@@ -58,7 +58,7 @@ def pool_code(combine: str, torch: tuple[str, ...], scale: str = "") -> Handwrit
         f"hand.pool_rows_then_columns(x, {function}{scale_argument})",
         f"hand.pool_columns_then_rows(x, {function}{scale_argument})",
     )
-    return code((*whole_arrays, *blocks), torch)
+    return handwritten_code((*whole_arrays, *blocks), torch)
 
 
 # fmt: off
@@ -81,7 +81,7 @@ MEAN_POOL_CODE = pool_code("add", (
 SUM_POOL_CODE = pool_code("add", (
     *(text.format("add", "") for text in TORCH_POOL_TEMPLATES), "hand.pool_rows_then_columns_torch(x, torch.add)",
 ))
-CHANNELS_LAST_CODE = code(("x.transpose(0, 2, 3, 1).reshape({b}, -1)",
+CHANNELS_LAST_CODE = handwritten_code(("x.transpose(0, 2, 3, 1).reshape({b}, -1)",
              "hand.to_channels_last_blocked(x, 8, 32).reshape({b}, -1)",
              "hand.to_channels_last_blocked(x, 11, 32).reshape({b}, -1)"),
             ("x.permute(0, 2, 3, 1).reshape({b}, -1)",
@@ -92,13 +92,13 @@ MAX_POOL_2X2 = case("pooling", "max-pool 2x2", f"max: {POOL_PATTERN}", MAX_POOL_
 MEAN_POOL_2X2 = case("pooling", "mean-pool 2x2", f"mean: {POOL_PATTERN}", MEAN_POOL_CODE, **HALF_IMAGE_SIZES)
 TO_CHANNELS_LAST = case("copies", "b c h w -> b h w c", "rearrange: b c h w -> b (h w c)", CHANNELS_LAST_CODE,
                         **IMAGE_SIZES)
-TRANSPOSE = case("copies", "h w -> w h", "rearrange: b c h w -> b c (w h)", code(
+TRANSPOSE = case("copies", "h w -> w h", "rearrange: b c h w -> b c (w h)", handwritten_code(
     ("x.swapaxes(2, 3).reshape({b}, {c}, -1)",), ("x.transpose(2, 3).reshape({b}, {c}, -1)",)), **IMAGE_SIZES)
 
 TARGET_CASES = (
     MAX_POOL_2X2,
     MEAN_POOL_2X2,
-    case("blocks", "sum 16x16", "sum: b c (h p) (w q) -> b c h w", code(
+    case("blocks", "sum 16x16", "sum: b c (h p) (w q) -> b c h w", handwritten_code(
         ("x.reshape({b}, {c}, {h}, {p}, -1).sum(3).reshape({b}, {c}, {h}, {w}, {q}).sum(4)",
          "x.reshape({b}, {c}, {h}, {p}, -1).sum(3).reshape({b}, {c}, {h}, {w}, {q}) @ np.ones({q}, x.dtype)",
          ("(np.einsum('npw->nw', x.reshape(-1, {p}, {w} * {q})).reshape(-1, {q}) @ np.ones({q}, x.dtype))"
@@ -109,24 +109,24 @@ TARGET_CASES = (
          "x.reshape({b}, {c}, {h}, {p}, {w}, {q}).sum(5).sum(3)",
          "(x.reshape(-1, {q}) @ torch.ones({q})).view({b}, {c}, {h}, {p}, {w}).sum(3)",
          "F.avg_pool2d(x, {p}, divisor_override=1)")), "p", "q", b=16, c=32, h=14, w=14, p=16, q=16),
-    case("blocks", "max 16x16", "max: b c (h p) (w q) -> b c h w", code(
+    case("blocks", "max 16x16", "max: b c (h p) (w q) -> b c h w", handwritten_code(
         ("x.reshape({b}, {c}, {h}, {p}, -1).max(3).reshape({b}, {c}, {h}, {w}, {q}).max(4)",
          "np.maximum.reduceat(x.reshape({b}, {c}, {h}, {p}, -1).max(3), np.arange({w}) * {q}, 3)",
          "hand.max_of_short_groups(x.reshape({b}, {c}, {h}, {p}, -1).max(3), {q}).reshape({b}, {c}, {h}, {w})"),
         ("x.reshape({b}, {c}, {h}, {p}, -1).amax(3).view({b}, {c}, {h}, {w}, {q}).amax(4)",
          "x.reshape({b}, {c}, {h}, {p}, {w}, {q}).amax(5).amax(3)", "F.max_pool2d(x, {p})")),
         "p", "q", b=16, c=32, h=14, w=14, p=16, q=16),
-    case("axes", "max -> b w", "max: b c h w -> b w", code(
+    case("axes", "max -> b w", "max: b c h w -> b w", handwritten_code(
         ("x.max((1, 2))", "x.max(2).max(1)", "hand.reduce_folded_rows(x.reshape({b}, -1, {w}), np.maximum.reduce, 16)",
          "hand.reduce_folded_rows(x.reshape({b}, -1, {w}), np.maximum.reduce, 64)"),
         ("x.amax((1, 2))", "x.amax(2).amax(1)", "hand.reduce_folded_rows(x.reshape({b}, -1, {w}), torch.amax, 2)")),
         **IMAGE_SIZES),
     TO_CHANNELS_LAST,
-    case("copies", "b c h w -> w h c b", "rearrange: b c h w -> (w h c b)", code(
+    case("copies", "b c h w -> w h c b", "rearrange: b c h w -> (w h c b)", handwritten_code(
         ("x.T.ravel()", "hand.reverse_axes_blocked(x, 8).ravel()", "hand.reverse_axes_blocked(x, 1).ravel()"),
         ("x.permute(3, 2, 1, 0).reshape(-1)", "hand.reverse_axes_in_two_copies(x).view(-1)")), **IMAGE_SIZES),
     TRANSPOSE,
-    case("copies", "patches of 16", "rearrange: b c (h p) (w q) -> b (h w) (p q c)", code(
+    case("copies", "patches of 16", "rearrange: b c (h p) (w q) -> b (h w) (p q c)", handwritten_code(
         ("x.reshape({b}, {c}, {h}, {p}, {w}, {q}).transpose(0, 2, 4, 3, 5, 1).reshape({b}, {h} * {w}, -1)",
          "hand.to_patches_blocked(x, {p}, 16)"),
         ("x.reshape({b}, {c}, {h}, {p}, {w}, {q}).permute(0, 2, 4, 3, 5, 1).reshape({b}, {h} * {w}, -1)",
@@ -136,14 +136,14 @@ TARGET_CASES = (
 )
 """The nine operations that have performance targets."""
 
-TARGET_NAMES = frozenset(operation.name for operation in TARGET_CASES)
+TARGET_CASE_NAMES = frozenset(operation.name for operation in TARGET_CASES)
 """The names of `TARGET_CASES`."""
 
 POOL_3D_TEMPLATE = (
     "(lambda t: {0}(t[..., 0::2], t[..., 1::2]))((lambda t: {0}(t[:, :, :, 0::2], t[:, :, :, 1::2]))"
     "({0}(x[:, :, 0::2], x[:, :, 1::2])))"
 )
-CHANNELS_LAST_POOL_CODE = code(
+CHANNELS_LAST_POOL_CODE = handwritten_code(
     ("(lambda t: np.maximum(t[:, :, 0::2], t[:, :, 1::2]))(np.maximum(x[:, 0::2], x[:, 1::2]))",
      "(lambda t: np.maximum(t[:, 0::2], t[:, 1::2]))(np.maximum(x[:, :, 0::2], x[:, :, 1::2]))",
      "np.maximum(np.maximum(x[:, 0::2, 0::2], x[:, 0::2, 1::2]), np.maximum(x[:, 1::2, 0::2], x[:, 1::2, 1::2]))"),
@@ -156,10 +156,10 @@ MEMORY_BOUND_CASES = (
          b=8, h=112, w=112, c=64),
     case("pooling", "max-pool 2x2, 3 channels last", "max: b (h 2) (w 2) c -> b h w c", CHANNELS_LAST_POOL_CODE,
          b=170, h=112, w=112, c=3),
-    case("pooling", "max-pool 2x2x2", "max: b c (d 2) (h 2) (w 2) -> b c d h w", code(
+    case("pooling", "max-pool 2x2x2", "max: b c (d 2) (h 2) (w 2) -> b c d h w", handwritten_code(
         (POOL_3D_TEMPLATE.format("np.maximum"),), (POOL_3D_TEMPLATE.format("torch.maximum"), "F.max_pool3d(x, 2)")),
         b=4, c=16, d=16, h=56, w=56),
-    case("pooling", "mean-pool 1d by 4", "mean: b c (t 4) -> b c t", code(
+    case("pooling", "mean-pool 1d by 4", "mean: b c (t 4) -> b c t", handwritten_code(
         ("np.add(np.add(x[..., 0::4], x[..., 1::4]), np.add(x[..., 2::4], x[..., 3::4])) * np.float32(0.25)",
          "x.reshape({b}, {c}, {t}, 4) @ np.full(4, 0.25, np.float32)"),
         ("x.view({b}, {c}, {t}, 4).mean(3)", "F.avg_pool1d(x, 4)",
@@ -171,73 +171,73 @@ MEMORY_BOUND_CASES = (
         text.format("mul", "") for text in TORCH_POOL_TEMPLATES)), **HALF_IMAGE_SIZES),
 
     TARGET_CASES[4],
-    case("axes", "mean -> b c", "mean: b c h w -> b c", code(
+    case("axes", "mean -> b c", "mean: b c h w -> b c", handwritten_code(
         ("x.mean((2, 3))", "x.reshape({b}, {c}, -1).mean(2)",
          "x.reshape({b}, {c}, -1) @ np.full({h} * {w}, 1 / ({h} * {w}), np.float32)"),
         ("x.mean((2, 3))", "F.adaptive_avg_pool2d(x, 1)[:, :, 0, 0]", "x.mean(3).mean(2)")), **IMAGE_SIZES),
-    case("axes", "sum -> c", "sum: b c h w -> c", code(
+    case("axes", "sum -> c", "sum: b c h w -> c", handwritten_code(
         ("x.sum((0, 2, 3))", "x.reshape({b}, {c}, -1).sum(2).sum(0)",
          "(x.reshape({b}, {c}, -1) @ np.ones({h} * {w}, np.float32)).sum(0)"),
         ("x.sum((0, 2, 3))", "x.sum((2, 3)).sum(0)")), **IMAGE_SIZES),
-    case("axes", "mean -> h w", "mean: b c h w -> h w", code(
+    case("axes", "mean -> h w", "mean: b c h w -> h w", handwritten_code(
         ("x.mean((0, 1))", "x.reshape({b} * {c}, -1).mean(0).reshape({h}, {w})", "x.mean(1).mean(0)"),
         ("x.mean((0, 1))", "x.view({b} * {c}, -1).mean(0).view({h}, {w})", "x.mean(1).mean(0)")), **IMAGE_SIZES),
-    case("axes", "sum -> b h", "sum: b c h w -> b h", code(
+    case("axes", "sum -> b h", "sum: b c h w -> b h", handwritten_code(
         ("x.sum((1, 3))", "x.sum(1).sum(2)", "x.sum(3).sum(1)", "(x @ np.ones({w}, np.float32)).sum(1)"),
         ("x.sum((1, 3))", "x.sum(1).sum(2)", "x.sum(3).sum(1)")), **IMAGE_SIZES),
-    case("axes", "max of all", "max: b c h w ->", code(
+    case("axes", "max of all", "max: b c h w ->", handwritten_code(
         ("x.max()", "x.reshape(-1, {w}).max(0).max()"),
         ("x.max()", "x.view(-1, {w}).amax(0).max()")), **IMAGE_SIZES),
-    case("axes", "any -> b h", "any: b c h w -> b h", code(
+    case("axes", "any -> b h", "any: b c h w -> b h", handwritten_code(
         ("x.any((1, 3))", "x.any(1).any(2)", "np.bitwise_or.reduce(x, 1).any(2)"),
         ("x.any(3).any(1)", "x.any(1).any(2)")), dtype="bool", **IMAGE_SIZES),
-    case("axes", "all -> b w", "all: b c h w -> b w", code(
+    case("axes", "all -> b w", "all: b c h w -> b w", handwritten_code(
         ("x.all((1, 2))", "np.bitwise_and.reduce(x.reshape({b}, -1, {w}), 1)", "x.all(2).all(1)"),
         ("x.all(2).all(1)", "x.all(1).all(1)")), dtype="bool", **IMAGE_SIZES),
 
-    case("statistics", "std -> c", "std: b c h w -> c", code(
+    case("statistics", "std -> c", "std: b c h w -> c", handwritten_code(
         ("x.std((0, 2, 3))",
          "(lambda m: np.sqrt(np.mean(np.square(x - m[:, None, None]), (0, 2, 3))))(x.mean((0, 2, 3)))"),
         ("x.std((0, 2, 3), correction=0)",)), **IMAGE_SIZES),
-    case("statistics", "var -> b c", "var: b c h w -> b c", code(
+    case("statistics", "var -> b c", "var: b c h w -> b c", handwritten_code(
         ("x.var((2, 3))",
          "(lambda t: np.vecdot(t, t) / np.float32({h} * {w}))(x.reshape({b}, {c}, -1) - x.mean((2, 3))[..., None])"),
         ("x.var((2, 3), correction=0)", "x.view({b}, {c}, -1).var(2, correction=0)")), **IMAGE_SIZES),
-    case("statistics", "logsumexp -> b c h", "logsumexp: b c h w -> b c h", code(
+    case("statistics", "logsumexp -> b c h", "logsumexp: b c h w -> b c h", handwritten_code(
         ("(lambda m: np.log(np.exp(x - m).sum(3)) + m[..., 0])(x.max(3, keepdims=True))",
          "(lambda m: (lambda t: np.log(np.exp(t, out=t).sum(3)) + m[..., 0])(x - m))(x.max(3, keepdims=True))"),
         ("x.logsumexp(3)",)), **IMAGE_SIZES),
 
     *TARGET_CASES[5:],
-    case("copies", "space to depth", "rearrange: b c (h p) (w q) -> b (c p q) h w", code(
+    case("copies", "space to depth", "rearrange: b c (h p) (w q) -> b (c p q) h w", handwritten_code(
         ("x.reshape({b}, {c}, {h}, {p}, {w}, {q}).transpose(0, 1, 3, 5, 2, 4).reshape({b}, -1, {h}, {w})",
          "np.stack([x[:, :, i::{p}, j::{q}] for i in range({p}) for j in range({q})], 2).reshape({b}, -1, {h}, {w})"),
         ("F.pixel_unshuffle(x, {p})",
          "x.view({b}, {c}, {h}, {p}, {w}, {q}).permute(0, 1, 3, 5, 2, 4).reshape({b}, -1, {h}, {w})")),
         "p", "q", p=2, q=2, **HALF_IMAGE_SIZES),
-    case("copies", "depth to space", "rearrange: b (c p q) h w -> b c (h p) (w q)", code(
+    case("copies", "depth to space", "rearrange: b (c p q) h w -> b c (h p) (w q)", handwritten_code(
         ("x.reshape({b}, {c}, {p}, {q}, {h}, {w}).transpose(0, 1, 4, 2, 5, 3).reshape({b}, {c}, {h} * {p}, -1)",),
         ("F.pixel_shuffle(x, {p})",
          "x.view({b}, {c}, {p}, {q}, {h}, {w}).permute(0, 1, 4, 2, 5, 3).reshape({b}, {c}, {h} * {p}, {w} * {q})")),
         "p", "q", p=2, q=2, **HALF_IMAGE_SIZES),
-    case("copies", "heads", "rearrange: b t (h d) -> b (h t) d", code(
+    case("copies", "heads", "rearrange: b t (h d) -> b (h t) d", handwritten_code(
         ("x.reshape({b}, {t}, {h}, {d}).transpose(0, 2, 1, 3).reshape({b}, {h} * {t}, {d})",),
         ("x.view({b}, {t}, {h}, {d}).transpose(1, 2).reshape({b}, {h} * {t}, {d})",)),
         "h", "d", b=32, t=1024, h=12, d=64),
-    case("copies", "heads, for keys", "rearrange: b t (h d) -> b h (d t)", code(
+    case("copies", "heads, for keys", "rearrange: b t (h d) -> b h (d t)", handwritten_code(
         ("x.reshape({b}, {t}, {h}, {d}).transpose(0, 2, 3, 1).reshape({b}, {h}, -1)",
          "x.swapaxes(1, 2).reshape({b}, {h}, -1)"),
         ("x.view({b}, {t}, {h}, {d}).permute(0, 2, 3, 1).reshape({b}, {h}, -1)",
          "x.transpose(1, 2).reshape({b}, {h}, -1)")),
         "h", "d", b=32, t=1024, h=12, d=64),
 
-    case("repeats", "upsample 2x2", "repeat: b c h w -> b c (h p) (w q)", code(
+    case("repeats", "upsample 2x2", "repeat: b c h w -> b c (h p) (w q)", handwritten_code(
         ("np.broadcast_to(x[:, :, :, None, :, None], ({b}, {c}, {h}, {p}, {w}, {q})).reshape({b}, {c}, {h} * {p}, -1)",
          "x.repeat({q}, 3).repeat({p}, 2)", "hand.upsample_2x2(x)"),
         ("x[:, :, :, None, :, None].expand({b}, {c}, {h}, {p}, {w}, {q}).reshape({b}, {c}, {h} * {p}, -1)",
          "x.repeat_interleave({q}, 3).repeat_interleave({p}, 2)", "F.interpolate(x, scale_factor=2)")),
         "p", "q", p=2, q=2, **HALF_IMAGE_SIZES),
-    case("repeats", "tile 2x2", "repeat: b c h w -> b c (p h) (q w)", code(
+    case("repeats", "tile 2x2", "repeat: b c h w -> b c (p h) (q w)", handwritten_code(
         ("np.tile(x, ({p}, {q}))", "(lambda t: np.concatenate((t, t), 2))(np.concatenate((x, x), 3))"),
         ("x.repeat(1, 1, {p}, {q})", "x.tile({p}, {q})")), "p", "q", p=2, q=2, **HALF_IMAGE_SIZES),
 

@@ -8,7 +8,7 @@ from math import prod
 
 import numpy as np
 
-LAYOUTS = {
+ARRAY_FUNCTION_BY_LAYOUT = {
     "contiguous": lambda random, shape: random(shape),
     "every second": lambda random, shape: random((*shape[:-1], 2 * shape[-1]))[..., ::2],
     "transposed": lambda random, shape: random((*shape[:-2], shape[-1], shape[-2])).swapaxes(-1, -2),
@@ -36,7 +36,7 @@ class MemoryBoundOperation:
         sizes: the length of each named axis of the pattern.
         given_axes: the axes whose sizes are passed in the call.
         dtype: the element type of the array.
-        layout: a key of `LAYOUTS`.
+        layout: a key of `ARRAY_FUNCTION_BY_LAYOUT`.
     """
 
     group: str
@@ -92,7 +92,7 @@ class MemoryBoundOperation:
             numbers = random.random(shape, np.float32) + np.float32(0.5)
             return (numbers * (1 + 1j) if kind == "c" else numbers).astype(self.dtype)
 
-        return LAYOUTS[self.layout](draw, self.shape)
+        return ARRAY_FUNCTION_BY_LAYOUT[self.layout](draw, self.shape)
 
     def with_elements(self, elements: int) -> MemoryBoundOperation:
         """Return the operation with about this number of elements: another batch size, or smaller images.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from statistics import geometric_mean
 
-from benchmarks.memory_bound_cases import TARGET_NAMES
+from benchmarks.memory_bound_cases import TARGET_CASE_NAMES
 from benchmarks.memory_bound_variants import HANDWRITTEN_PREFIX
 from benchmarks.targets import Target, worst_case_target
 from benchmarks.timing import IGNORED_BYTES
@@ -111,8 +111,8 @@ def memory_bound_targets(framework: str, results: Sequence[MemoryBoundResult]) -
             targets.append(
                 worst_case_target(f"{' and '.join(names)}, in times of einops", selected, ratio, 1 / speedup)
             )
-    target_results = [result for result in results if result.case in TARGET_NAMES]
-    if framework in MIN_MEAN_SPEEDUP and len(target_results) == len(TARGET_NAMES):
+    target_results = [result for result in results if result.case in TARGET_CASE_NAMES]
+    if framework in MIN_MEAN_SPEEDUP and len(target_results) == len(TARGET_CASE_NAMES):
         description = "the nine, in times of einops, in the geometric mean"
         targets.append(Target(description, geometric_mean(map(ratio, target_results)), 1 / MIN_MEAN_SPEEDUP[framework]))
     return [*targets, *kernel_targets(framework, results), *memory_targets(results)]

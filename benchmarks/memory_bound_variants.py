@@ -30,7 +30,7 @@ def logsumexp(tensor: Any, axes: tuple[int, ...]) -> Any:
     return np.log(np.exp(tensor - peak).sum(axes)) + peak.squeeze(axes)
 
 
-EINOPS_CALLABLES: dict[str, dict[str, Callable[[Any, tuple[int, ...]], Any]]] = {
+EINOPS_REDUCTION_CALLABLES: dict[str, dict[str, Callable[[Any, tuple[int, ...]], Any]]] = {
     "numpy": {"std": np.std, "var": np.var, "logsumexp": logsumexp},
     "torch": {
         "std": lambda tensor, axes: tensor.std(axes, correction=0),
@@ -71,7 +71,7 @@ class MemoryBoundCase:
         reductions = {
             "plait": quoted_reduction,
             "einops": operation.reduction
-            if operation.reduction in EINOPS_CALLABLES[self.framework]
+            if operation.reduction in EINOPS_REDUCTION_CALLABLES[self.framework]
             else quoted_reduction,
         }
         calls = {"memcpy": MEMCPY_EXPRESSIONS[self.framework]}
@@ -98,7 +98,7 @@ class MemoryBoundCase:
         if self.framework == "torch":
             x, m = torch.from_numpy(x), torch.from_numpy(m)
         values: dict[str, Any] = {"plait": plait, "einops": einops, "np": np, "torch": torch, "hand": handwritten}
-        return values | {"F": torch.nn.functional, "x": x, "m": m} | EINOPS_CALLABLES[self.framework]
+        return values | {"F": torch.nn.functional, "x": x, "m": m} | EINOPS_REDUCTION_CALLABLES[self.framework]
 
     def check_results(self, namespace: dict[str, Any]) -> None:
         """Raise an error if a variant returns another result or another shape than plait.
@@ -127,7 +127,7 @@ def relative_tolerance(operation: MemoryBoundOperation, dtype: np.dtype[Any]) ->
     """Return the relative difference that is allowed between two correct results."""
     if operation.reduction in EXACT_REDUCTIONS or dtype.kind not in "fc":
         return 0.0
-    digits = 10 if operation.reduction in EINOPS_CALLABLES["numpy"] else 1
+    digits = 10 if operation.reduction in EINOPS_REDUCTION_CALLABLES["numpy"] else 1
     return 8 * digits * float(np.finfo(dtype).eps) * operation.elements_per_output**0.5
 
 

@@ -34,7 +34,7 @@ from benchmarks.tables import print_table
 from benchmarks.targets import Target
 
 FRAMEWORKS = ("numpy", "torch")
-LIBRARIES = ("plait", "numpy", "torch", "einops", "einx")
+VERSIONED_LIBRARIES = ("plait", "numpy", "torch", "einops", "einx")
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def _format_row(row: CallOverhead) -> list[str]:
 
 def library_versions() -> dict[str, str]:
     """Return the versions of Python and of the measured libraries, by name."""
-    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+    return {"python": platform.python_version(), **{name: version(name) for name in VERSIONED_LIBRARIES}}
 
 
 def main() -> int:

@@ -24,10 +24,10 @@ import plait
 from benchmarks.overhead_cases import SHAPE, VARIANTS, Operation, OverheadCase
 from plait._executor.cache import lookup
 
-NEW_CALLS = 400
+NEW_CALLS_PER_ROUND = 400
 """The number of new shapes, or of new patterns, in a round."""
 
-LIBRARIES = {"einops": einops, "plait": plait}
+MODULE_BY_LIBRARY = {"einops": einops, "plait": plait}
 """The libraries whose first calls are compared."""
 
 
@@ -66,20 +66,20 @@ def measure_repeated_call(case: OverheadCase, effort: Effort) -> dict[str, float
 def measure_new_shapes(operation: Operation, effort: Effort) -> dict[str, float]:
     """Measure a call with a known pattern and a new shape, with its computation; return microseconds by library."""
     sizes = product(range(2, 18, 2), range(1, 9), range(2, 18, 2), range(2, 18, 2))
-    arrays = [np.zeros(shape, np.float32) for shape, _ in zip(sizes, range(NEW_CALLS), strict=False)]
+    arrays = [np.zeros(shape, np.float32) for shape, _ in zip(sizes, range(NEW_CALLS_PER_ROUND), strict=False)]
     warm_up_array = np.zeros((20, 1, 2, 2), np.float32)
 
     def clear_shape_caches(library: str) -> None:
         einops_caches._reconstruct_from_shape.cache_clear()
         lookup.cache_clear()
-        operation.call(LIBRARIES[library], warm_up_array, operation.pattern)
+        operation.call(MODULE_BY_LIBRARY[library], warm_up_array, operation.pattern)
 
     return _measure_calls(operation, [(array, operation.pattern) for array in arrays], clear_shape_caches, effort)
 
 
 def measure_new_patterns(operation: Operation, effort: Effort) -> dict[str, float]:
     """Measure a call with a new pattern, with its computation; return microseconds by library."""
-    names = [f"c{first}{second}" for first, second in product(ascii_lowercase, repeat=2)][:NEW_CALLS]
+    names = [f"c{first}{second}" for first, second in product(ascii_lowercase, repeat=2)][:NEW_CALLS_PER_ROUND]
     patterns = [re.sub(r"\bc\b", name, operation.pattern) for name in names]
     array = np.zeros(SHAPE, np.float32)
 
@@ -99,9 +99,9 @@ def _measure_calls(
     ``before_round`` is called with the name of the library before each round. The garbage collector runs, as it does in
     a program.
     """
-    best = dict.fromkeys(LIBRARIES, float("inf"))
+    best = dict.fromkeys(MODULE_BY_LIBRARY, float("inf"))
     for _ in range(effort.rounds):
-        for library, module in LIBRARIES.items():
+        for library, module in MODULE_BY_LIBRARY.items():
             function = getattr(module, operation.function)
             reduction, sizes = operation.reduction, operation.sizes
             before_round(library)

@@ -59,11 +59,19 @@ def test_peak_memory_of_a_call():
     assert 2 * MIB <= measured["two"] <= 2 * MIB + IGNORED_BYTES
 
 
-SECONDS = {"plait": 2, "optimize=True": 4, "opt_einsum": 8, "plain": 1, "torch": 0.1, "by hand 1": 3, "by hand 2": 2.5}
+SECONDS_BY_VARIANT = {
+    "plait": 2,
+    "optimize=True": 4,
+    "opt_einsum": 8,
+    "plain": 1,
+    "torch": 0.1,
+    "by hand 1": 3,
+    "by hand 2": 2.5,
+}
 
 
 def test_plait_is_compared_with_the_best_peer():
-    table, tiny = make_result(SECONDS), make_result(SECONDS, group="tiny")
+    table, tiny = make_result(SECONDS_BY_VARIANT), make_result(SECONDS_BY_VARIANT, group="tiny")
     assert (table.best_handwritten, table.best_peer, table.ratio_to_peer, table.ratio_with_plain) == (
         "by hand 2",
         "by hand 2",
@@ -98,17 +106,18 @@ def test_verdict_of_a_target():
     assert verdicts == ["holds", "within noise", "BROKEN"]
 
 
-def test_targets():
-    peak_bytes = dict.fromkeys(SECONDS, MIB)
+def test_value_limit_and_worst_case_of_each_target():
+    peak_bytes = dict.fromkeys(SECONDS_BY_VARIANT, MIB)
     targets = einsum_targets(
-        "numpy", [make_result(SECONDS, peak_bytes), make_result(SECONDS, peak_bytes, group="tiny")]
+        "numpy",
+        [make_result(SECONDS_BY_VARIANT, peak_bytes), make_result(SECONDS_BY_VARIANT, peak_bytes, group="tiny")],
     )
     assert [(target.value, target.limit) for target in targets] == [(2, 1.15), (2, 1), (2, 1), (0, 1)]
     results = [make_result({"plait": 1.2, "jnp.einsum": 1}, framework="jax")] * 3
     assert einsum_targets("jax", results) == [Target(targets[0].description, 1.2, 1.05, "name, and 2 more")]
 
 
-def test_bar_chart():
+def test_bar_chart_has_a_bar_and_a_ratio_for_each_case():
     results = [make_result({"plait": 0.5, "opt_einsum": 1}), make_result({"plait": 4, "opt_einsum": 1})]
     assert [line.plain.rstrip() for line in einsum.format_bar_chart(results, 26)] == [
         "      1/2 1   2   4",

@@ -12,8 +12,8 @@ import pytest
 from benchmarks import gradients, memory_bound
 from benchmarks.bar_chart import BAR_COLOURS, LEFT_MARGIN, WIDTH, draw_svg
 from benchmarks.baseline import BASELINE_FILE, Baseline, BaselineRatio, make_baseline, read_baseline
-from benchmarks.memory_bound_cases import GROUPS, MEMORY_BOUND_CASES, TARGET_NAMES
-from benchmarks.memory_bound_operation import LAYOUTS
+from benchmarks.memory_bound_cases import GROUPS, MEMORY_BOUND_CASES, TARGET_CASE_NAMES
+from benchmarks.memory_bound_operation import ARRAY_FUNCTION_BY_LAYOUT
 from benchmarks.memory_bound_results import MemoryBoundResult, memory_bound_targets
 from benchmarks.memory_bound_variants import MemoryBoundCase
 from benchmarks.size_scaling import SizeScaling
@@ -69,7 +69,7 @@ def test_with_elements_scales_to_the_requested_number(operation):
 
 
 def test_other_layouts_are_not_contiguous():
-    for layout in LAYOUTS.keys() - {"contiguous"}:
+    for layout in ARRAY_FUNCTION_BY_LAYOUT.keys() - {"contiguous"}:
         operation = replace(MEMORY_BOUND_CASES[0], layout=layout).with_elements(5000)
         assert operation.make_array().shape == operation.shape
         assert not operation.make_array().flags.c_contiguous, layout
@@ -79,8 +79,8 @@ def test_case_names_are_unique_and_groups_are_known():
     names = [operation.name for operation in MEMORY_BOUND_CASES]
     groups = [operation.group for operation in MEMORY_BOUND_CASES]
     assert len({*names}) == len(names)
-    assert len(TARGET_NAMES) == 9
-    assert {*names} >= TARGET_NAMES
+    assert len(TARGET_CASE_NAMES) == 9
+    assert {*names} >= TARGET_CASE_NAMES
     assert groups == sorted(groups, key=GROUPS.index)
 
 
@@ -104,12 +104,12 @@ def test_extra_memory_does_not_count_the_result():
     assert verdicts["memory of a reduction beyond its result, in inputs"] == "holds"
 
 
-def test_targets_name_the_worst_case():
+def test_targets_have_the_verdict_of_the_worst_case():
     slow, fast = make_result(11.0, case="mean-pool 2x2"), make_result(0.5)
     every, pools = memory_bound_targets("numpy", [slow, fast])
     assert (every.value, every.worst_case, every.verdict) == (1.1, "mean-pool 2x2", "within noise")
     assert (pools.limit, pools.verdict) == (0.1, "BROKEN")
-    target_results = [make_result(0.9, case=name) for name in TARGET_NAMES]
+    target_results = [make_result(0.9, case=name) for name in TARGET_CASE_NAMES]
     assert [target.verdict for target in memory_bound_targets("numpy", target_results)] == ["holds"] * 4
     assert [target.limit for target in memory_bound_targets("torch", [fast])] == [1.03, 0.2]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from timeit import Timer
 from typing import Any
 
-CLOSE_FACTOR = 1.5
+MAX_RATIO_TO_FASTEST = 1.5
 """An expression whose time is this many times that of the fastest one is not measured again."""
 
 CONVERGENCE_FACTOR = 0.98
@@ -35,7 +35,7 @@ class Effort:
     turn_seconds: float
 
     @property
-    def max_seconds(self) -> float:
+    def max_seconds_per_series(self) -> float:
         """The seconds after which an expression has no more turns in a series.
 
         An expression whose call takes longer than a turn is measured less often: it is either far slower than the
@@ -87,7 +87,7 @@ def measure_seconds(expressions: dict[str, str], namespace: dict[str, Any], effo
         if number and has_converged:  # before the first series, the times are those of the warm-up
             break
         fastest = min(expression.best_seconds for expression in remaining)
-        remaining = [expression for expression in remaining if expression.best_seconds < CLOSE_FACTOR * fastest]
+        remaining = [expression for expression in remaining if expression.best_seconds < MAX_RATIO_TO_FASTEST * fastest]
     return {variant: expression.best_seconds for variant, expression in timed.items()}
 
 
@@ -96,7 +96,7 @@ def _run_series(timed: list[TimedExpression], effort: Effort) -> None:
     spent = dict.fromkeys(timed, 0.0)
     for _ in range(effort.rounds):
         for expression in timed:
-            if spent[expression] < effort.max_seconds:
+            if spent[expression] < effort.max_seconds_per_series:
                 spent[expression] += expression.run_turn()
 
 

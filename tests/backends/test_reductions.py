@@ -9,11 +9,11 @@ import pytest
 
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
 from plait.backends.reduction_rules import (
-    COUNTING_REDUCTIONS,
+    INT64_REDUCTIONS,
     MERGEABLE_REDUCTIONS,
+    ORDER_SENSITIVE_REDUCTIONS,
     PIVOT_REDUCTIONS,
     REDUCTION_RULES,
-    ROUNDING_REDUCTIONS,
 )
 from plait.backends.registry import backend_for_type
 from plait.testing import _oracle as oracle
@@ -39,8 +39,8 @@ def test_rules_agree_with_the_oracle(name):
 
 
 def test_sets_of_reductions_with_a_property():
-    assert {"sum", "prod", "mean", "var", "std", "logsumexp"} == ROUNDING_REDUCTIONS
-    assert {"sum", "prod"} == COUNTING_REDUCTIONS
+    assert {"sum", "prod", "mean", "var", "std", "logsumexp"} == ORDER_SENSITIVE_REDUCTIONS
+    assert {"sum", "prod"} == INT64_REDUCTIONS
     assert PIVOT_REDUCTIONS == {"var": "mean", "std": "mean", "logsumexp": "max"}
 
 
@@ -52,7 +52,7 @@ class _RecordingFramework:
         self.table = ReductionTable(
             function=self.function,
             cast=self.cast,
-            **{"overrides": {}, "upcast": {"half": ROUNDING_REDUCTIONS}, **flags},
+            **{"overrides": {}, "upcast": {"half": ORDER_SENSITIVE_REDUCTIONS}, **flags},
         )
 
     def function(self, name):
@@ -72,7 +72,7 @@ class _RecordingFramework:
 
 def test_correct_functions_are_called_directly():
     table = ReductionTable(
-        function=partial(getattr, np), cast=np.ndarray.astype, overrides={}, upcast={"half": ROUNDING_REDUCTIONS}
+        function=partial(getattr, np), cast=np.ndarray.astype, overrides={}, upcast={"half": ORDER_SENSITIVE_REDUCTIONS}
     )
     assert table.build("sum", "floating", np.dtype("float64")) is np.sum
     assert table.build("max", "floating", np.dtype("float16")) is np.max
@@ -91,7 +91,7 @@ def test_half_precision_is_upcast_and_cast_back(name):
 
 
 def test_bools_and_integers_are_counted_in_64_bits():
-    calls = _RecordingFramework(upcast={"bool": COUNTING_REDUCTIONS, "integer": COUNTING_REDUCTIONS})
+    calls = _RecordingFramework(upcast={"bool": INT64_REDUCTIONS, "integer": INT64_REDUCTIONS})
     for dtype in ("bool", "int8", "uint16"):
         assert calls.reduce("sum", np.ones((300, 2), dtype)).dtype == np.int64
         assert calls.seen == ["sum of int64"]
@@ -117,7 +117,7 @@ def test_empty_tensors_where_the_framework_fails(name):
     assert calls.seen == ["sum of float32"]
     filled = _RecordingFramework(
         unsupported_empty=REDUCTION_RULES,
-        fill_empty=lambda reduce, tensor, axes, value: (reduce, tensor.shape, axes, value),
+        reduce_empty=lambda reduce, tensor, axes, value: (reduce, tensor.shape, axes, value),
     )
     assert filled.reduce(name, np.zeros((0, 2), np.float32))[1:] == ((0, 2), (0,), REDUCTION_RULES[name].empty_value)
 

@@ -17,7 +17,7 @@ import pytest
 import plait
 from plait.errors import CODES, PlaitError, make_error
 from plait.layers import MixSpec
-from plait.layers._spec import check_argument_names, forbid_module, merge_sizes, operation_spec
+from plait.layers._spec import check_argument_names, forbid_reduction_module, merge_sizes, operation_spec
 
 torch = pytest.importorskip("torch")
 
@@ -127,7 +127,7 @@ FAILING_CALLS = {
     "PLT212 of a weight": lambda: MixSpec.read("batch chan -> batch out", "chans out", None, {"chans": 3, "out": 4}),
     "PLT212 of a bias": lambda: MixSpec.read("b c -> b d", "c d", "c d", {"c": 3, "d": 4}),
     "PLT213 an argument of a layer": lambda: check_argument_names("b dtype -> b c", dtype=2),
-    "PLT209 a module with parameters": lambda: forbid_module(
+    "PLT209 a module with parameters": lambda: forbid_reduction_module(
         operation_spec("reduce", "b c -> b", {}, ModuleStandIn()), ModuleStandIn
     ),
     "PLT101 a weight that is no text": lambda: MixSpec.read("b c -> b d", ["c", "d"], None, {"c": 3, "d": 4}),

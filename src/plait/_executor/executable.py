@@ -14,7 +14,7 @@ from plait._plan.graph import Plan, group_by_contraction
 from plait._plan.nodes import Contract, Reduce
 from plait._shapes.sizes import compute_all_slots, evaluate_size_ops, format_shape, may_be_equal, size_op_error
 from plait.backends.interface import Backend, identity
-from plait.backends.reduction_rules import ROUNDING_REDUCTIONS
+from plait.backends.reduction_rules import ORDER_SENSITIVE_REDUCTIONS
 from plait.errors import make_error
 
 ReductionFunction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
@@ -128,7 +128,7 @@ def min_elements_for_schedule(plan: Plan, min_elements: int, min_elements_if_rou
         if isinstance(node, Contract):
             return None
         if isinstance(node, Reduce):
-            return min_elements_if_rounding if node.reduction in ROUNDING_REDUCTIONS else min_elements
+            return min_elements_if_rounding if node.reduction in ORDER_SENSITIVE_REDUCTIONS else min_elements
     return min_elements if max(map(len, plan.solved.output), default=0) > 1 else None
 
 

@@ -24,7 +24,7 @@ TensorCall: TypeAlias = Callable[..., Tensor]
 """A function of the tensors of one call, in which every other argument is fixed."""
 
 NO_VIEWS_MESSAGE = "this framework does not say whether a result is a view; use rearrange"
-_KINDS = (("bool", "bool"), ("complex", "complex"), ("float", "floating"), ("int", "integer"))
+_KIND_BY_WORD_IN_NAME = (("bool", "bool"), ("complex", "complex"), ("float", "floating"), ("int", "integer"))
 
 REQUIRED_ATTRIBUTES = ("name", "reshape", "permute", "expand", "concat", "stack", "einsum", "to_numpy")
 """What every backend must define, beside its reductions; everything else has a default."""
@@ -283,7 +283,7 @@ class Backend:
             dtype: an element type as `dtype` returns it. ``other`` means that plait cannot judge it, as of objects.
         """
         name = str(dtype)
-        return next((kind for word, kind in _KINDS if word in name), "other")
+        return next((kind for word, kind in _KIND_BY_WORD_IN_NAME if word in name), "other")
 
     def shape(self, tensor: Tensor) -> Sequence[Size]:
         """Return the shape: a tuple of ints, or, while the framework traces, a sequence that has symbolic sizes.

@@ -21,32 +21,38 @@ class ReductionRule(NamedTuple):
     pivot: str | None = None  # the reduction whose result is subtracted from the elements in a first pass, if any
 
 
-_ALL = frozenset({"bool", "integer", "floating", "complex", "other"})
-_FLOATING = frozenset({"floating", "complex", "other"})
-_HALF = {"half": "float32"}
-_COUNT = {**_HALF, "bool": "int64", "integer": "int64"}
-_TRUTH = dict.fromkeys(("half", "integer", "floating", "complex", "other"), "bool")
+_ALL_KINDS = frozenset({"bool", "integer", "floating", "complex", "other"})
+_FLOATING_KINDS = frozenset({"floating", "complex", "other"})
+_HALF_ACCUMULATORS = {"half": "float32"}
+_INT64_ACCUMULATORS = {**_HALF_ACCUMULATORS, "bool": "int64", "integer": "int64"}
+_BOOL_ACCUMULATORS = dict.fromkeys(("half", "integer", "floating", "complex", "other"), "bool")
 _NAN = float("nan")
 
 REDUCTION_RULES: dict[str, ReductionRule] = {
-    "min": ReductionRule(_ALL - {"complex"}, None, _HALF, bool_equivalent="all"),
-    "max": ReductionRule(_ALL - {"complex"}, None, _HALF, bool_equivalent="any"),
-    "sum": ReductionRule(_ALL, 0, _COUNT, is_order_sensitive=True),
-    "mean": ReductionRule(_FLOATING, _NAN, _HALF, is_order_sensitive=True),
-    "prod": ReductionRule(_ALL, 1, _COUNT, is_order_sensitive=True),
-    "any": ReductionRule(_ALL, False, _TRUTH),
-    "all": ReductionRule(_ALL, True, _TRUTH),
-    "std": ReductionRule(_FLOATING, _NAN, _HALF, is_order_sensitive=True, is_mergeable=False, pivot="mean"),
-    "var": ReductionRule(_FLOATING, _NAN, _HALF, is_order_sensitive=True, is_mergeable=False, pivot="mean"),
-    "logsumexp": ReductionRule(frozenset({"floating"}), -float("inf"), _HALF, is_order_sensitive=True, pivot="max"),
+    "min": ReductionRule(_ALL_KINDS - {"complex"}, None, _HALF_ACCUMULATORS, bool_equivalent="all"),
+    "max": ReductionRule(_ALL_KINDS - {"complex"}, None, _HALF_ACCUMULATORS, bool_equivalent="any"),
+    "sum": ReductionRule(_ALL_KINDS, 0, _INT64_ACCUMULATORS, is_order_sensitive=True),
+    "mean": ReductionRule(_FLOATING_KINDS, _NAN, _HALF_ACCUMULATORS, is_order_sensitive=True),
+    "prod": ReductionRule(_ALL_KINDS, 1, _INT64_ACCUMULATORS, is_order_sensitive=True),
+    "any": ReductionRule(_ALL_KINDS, False, _BOOL_ACCUMULATORS),
+    "all": ReductionRule(_ALL_KINDS, True, _BOOL_ACCUMULATORS),
+    "std": ReductionRule(
+        _FLOATING_KINDS, _NAN, _HALF_ACCUMULATORS, is_order_sensitive=True, is_mergeable=False, pivot="mean"
+    ),
+    "var": ReductionRule(
+        _FLOATING_KINDS, _NAN, _HALF_ACCUMULATORS, is_order_sensitive=True, is_mergeable=False, pivot="mean"
+    ),
+    "logsumexp": ReductionRule(
+        frozenset({"floating"}), -float("inf"), _HALF_ACCUMULATORS, is_order_sensitive=True, pivot="max"
+    ),
 }
 """The rule of each reduction by name. ``var`` and ``std`` divide by the count (``ddof=0``). A NaN element gives NaN."""
 
-ROUNDING_REDUCTIONS = frozenset(name for name, rule in REDUCTION_RULES.items() if rule.is_order_sensitive)
+ORDER_SENSITIVE_REDUCTIONS = frozenset(name for name, rule in REDUCTION_RULES.items() if rule.is_order_sensitive)
 """The reductions whose last digits depend on the order of the elements."""
 MERGEABLE_REDUCTIONS = frozenset(name for name, rule in REDUCTION_RULES.items() if rule.is_mergeable)
 """The reductions that two reductions one after the other can replace."""
-COUNTING_REDUCTIONS = frozenset(name for name, rule in REDUCTION_RULES.items() if "bool" in rule.accumulators)
+INT64_REDUCTIONS = frozenset(name for name, rule in REDUCTION_RULES.items() if "bool" in rule.accumulators)
 """The reductions that give 64-bit integers for bools and narrower integers."""
 PIVOT_REDUCTIONS = {name: rule.pivot for name, rule in REDUCTION_RULES.items() if rule.pivot is not None}
 """By name of a two-pass reduction, the reduction that computes its pivot."""

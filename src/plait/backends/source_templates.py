@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from plait.errors import did_you_mean, make_error
 
-_LOGSUMEXP = """\
+_LOGSUMEXP_TEMPLATE = """\
 peak = {module}.max({tensor}, axis={axis}, keepdims=True)
 peak = {module}.where({module}.isfinite(peak), peak, {module}.zeros_like(peak))
 {module}.log({module}.sum({module}.exp({tensor} - peak), axis={axis})) + {module}.squeeze(peak, axis={axis})"""
 
-_NAME = re.compile(r"(?<![.\w])[^\W\d]\w*")
+_IDENTIFIER_REGEX = re.compile(r"(?<![.\w])[^\W\d]\w*")
 
 
 class SourceTemplates(NamedTuple):
@@ -38,13 +38,13 @@ class SourceTemplates(NamedTuple):
     multiply: str = "{tensor} * {other}"
     einsum: str = "{module}.einsum({equation}, {tensors})"
     reduction: str = "{module}.{name}({tensor}, axis={axis})"  # ``{axis}`` is an int where one axis is reduced
-    reductions: Mapping[str, str] = {"logsumexp": _LOGSUMEXP}  # the reductions with templates of their own
+    reductions: Mapping[str, str] = {"logsumexp": _LOGSUMEXP_TEMPLATE}  # the reductions with templates of their own
     unsupported_einsum: str = "(?!)"  # a regular expression: the einsum fails on an equation in which it is found
 
     @property
     def identifiers(self) -> frozenset[str]:
         """The names that the templates use, which the generated code must not bind to anything else."""
-        return frozenset(_NAME.findall(" ".join([*self[:-2], *self.reductions.values()])))
+        return frozenset(_IDENTIFIER_REGEX.findall(" ".join([*self[:-2], *self.reductions.values()])))
 
     def supports_einsum(self, equation: str) -> bool:
         """Whether the framework's einsum can execute an equation."""
@@ -62,20 +62,20 @@ class SourceTemplates(NamedTuple):
         return template.format(name=name, tensor=tensor, axes=axes, axis=axis, module=self.module)
 
 
-_TORCH_PROD = """\
+_TORCH_PROD_TEMPLATE = """\
 for axis in reversed({axes}):
     {tensor} = torch.prod({tensor}, axis)
 {tensor}"""
 
-_TINYGRAD_LOGSUMEXP = """\
+_TINYGRAD_LOGSUMEXP_TEMPLATE = """\
 peak = {tensor}.max({axis}, keepdim=True)
 peak = peak.isinf().where(0, peak)
 total = ({tensor} - peak).exp().sum({axis}).log()
 total + peak.reshape(total.shape)"""
 
-_CHAINER_DEVIATION = "deviation = {tensor} - F.mean({tensor}, axis={axis}, keepdims=True)\n"
+_CHAINER_DEVIATION_TEMPLATE = "deviation = {tensor} - F.mean({tensor}, axis={axis}, keepdims=True)\n"
 
-_MXNET_LOGSUMEXP = """\
+_MXNET_LOGSUMEXP_TEMPLATE = """\
 peak = np.nan_to_num(np.max({tensor}, axis={axis}, keepdims=True), posinf=0.0, neginf=0.0)
 np.log(np.sum(np.exp({tensor} - peak), axis={axis})) + np.squeeze(peak, axis={axis})"""
 
@@ -93,7 +93,7 @@ SOURCE_TEMPLATES = {
         imports="import numpy as np",
         module="np",
         view="np.reshape({tensor}, {shape}, copy=False)",  # NumPy 2.1 and later
-        reductions={"logsumexp": _LOGSUMEXP.replace("keepdims=True", "keepdims=True, initial=-np.inf")},
+        reductions={"logsumexp": _LOGSUMEXP_TEMPLATE.replace("keepdims=True", "keepdims=True, initial=-np.inf")},
     ),
     "torch": SourceTemplates(
         imports="import torch",
@@ -105,7 +105,7 @@ SOURCE_TEMPLATES = {
         reductions={
             "min": "torch.amin({tensor}, dim={axis})",
             "max": "torch.amax({tensor}, dim={axis})",
-            "prod": _TORCH_PROD,
+            "prod": _TORCH_PROD_TEMPLATE,
             "std": "torch.std({tensor}, dim={axis}, correction=0)",
             "var": "torch.var({tensor}, dim={axis}, correction=0)",
         },
@@ -144,7 +144,7 @@ SOURCE_TEMPLATES = {
         reductions={
             "std": "{tensor}.std({axis}, correction=0)",
             "var": "{tensor}.var({axis}, correction=0)",
-            "logsumexp": _TINYGRAD_LOGSUMEXP,
+            "logsumexp": _TINYGRAD_LOGSUMEXP_TEMPLATE,
         },
     ),
     "paddle": SourceTemplates(
@@ -159,7 +159,7 @@ SOURCE_TEMPLATES = {
             "all": 'paddle.all(paddle.cast({tensor}, "bool"), axis={axis})',
             "std": "paddle.std({tensor}, axis={axis}, unbiased=False)",
             "var": "paddle.var({tensor}, axis={axis}, unbiased=False)",
-            "logsumexp": _LOGSUMEXP.replace("max(", "amax(").replace("keepdims", "keepdim", 1),
+            "logsumexp": _LOGSUMEXP_TEMPLATE.replace("max(", "amax(").replace("keepdims", "keepdim", 1),
         },
     ),
     "pytensor": SourceTemplates(
@@ -175,11 +175,13 @@ SOURCE_TEMPLATES = {
         reductions={
             "any": "chainer.Variable({tensor}.xp.asarray({tensor}.array.any(axis={axis})))",
             "all": "chainer.Variable({tensor}.xp.asarray({tensor}.array.all(axis={axis})))",
-            "var": _CHAINER_DEVIATION + "F.mean(deviation * deviation, axis={axis})",
-            "std": _CHAINER_DEVIATION + "F.sqrt(F.mean(deviation * deviation, axis={axis}))",
+            "var": _CHAINER_DEVIATION_TEMPLATE + "F.mean(deviation * deviation, axis={axis})",
+            "std": _CHAINER_DEVIATION_TEMPLATE + "F.sqrt(F.mean(deviation * deviation, axis={axis}))",
         },
     ),
-    "mxnet": SourceTemplates(imports="from mxnet import np", module="np", reductions={"logsumexp": _MXNET_LOGSUMEXP}),
+    "mxnet": SourceTemplates(
+        imports="from mxnet import np", module="np", reductions={"logsumexp": _MXNET_LOGSUMEXP_TEMPLATE}
+    ),
     "cupy": SourceTemplates(imports="import cupy as cp", module="cp"),
     "dask": SourceTemplates(imports="import dask.array as da", module="da"),
 }

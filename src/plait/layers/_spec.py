@@ -95,7 +95,7 @@ class OperationSpec(LayerSpec):
         Args:
             tensor: a tensor of the shape on the left of the pattern, or a list of equally shaped tensors, which are
                 stacked on a new first axis.
-            module: a callable to reduce with instead of ``reduction``: the second result of `split_module`.
+            module: a callable to reduce with instead of ``reduction``: the second result of `split_reduction_module`.
 
         Returns:
             A tensor of the shape on the right of the pattern.
@@ -229,7 +229,7 @@ def merge_sizes(sizes: Any, keyword_sizes: Mapping[str, Any]) -> dict[str, Any]:
     return {**sizes, **keyword_sizes}
 
 
-def split_module(spec: OperationSpec, module_class: type) -> tuple[OperationSpec, Any]:
+def split_reduction_module(spec: OperationSpec, module_class: type) -> tuple[OperationSpec, Any]:
     """Take a reduction that is a module of the framework out of a specification.
 
     The layer keeps the module as an attribute, where the framework looks for parameters; it does not look into a
@@ -240,7 +240,7 @@ def split_module(spec: OperationSpec, module_class: type) -> tuple[OperationSpec
     return spec, None
 
 
-def forbid_module(spec: OperationSpec, module_class: type) -> OperationSpec:
+def forbid_reduction_module(spec: OperationSpec, module_class: type) -> OperationSpec:
     """Raise PLT209 if the reduction is a module of the framework, which would not find its parameters in the layer."""
     if isinstance(spec.reduction, module_class):
         message = (

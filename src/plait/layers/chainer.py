@@ -53,7 +53,7 @@ class _Operation(_Link):
 
     def __init__(self, operation: OperationSpec) -> None:
         super().__init__()
-        self.spec = _spec.forbid_module(operation, chainer.Link)
+        self.spec = _spec.forbid_reduction_module(operation, chainer.Link)
 
     def forward(self, tensor: Any) -> chainer.Variable:
         return self.spec(_as_variables(tensor))

@@ -77,7 +77,7 @@ class Reduce(_Operation):
     module: eqx.Module | None = None
 
     def __init__(self, /, pattern: str, reduction: Reduction, **sizes: int) -> None:
-        self.spec, self.module = _spec.split_module(
+        self.spec, self.module = _spec.split_reduction_module(
             _spec.operation_spec("reduce", pattern, sizes, reduction), eqx.Module
         )
 

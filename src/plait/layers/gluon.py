@@ -44,7 +44,7 @@ class _Operation(_Block):
 
     def __init__(self, operation: str, pattern: str, sizes: Any, reduction: Any = None, **names: Any) -> None:
         spec = _spec.operation_spec(operation, pattern, sizes, reduction, **names)
-        super().__init__(_spec.forbid_module(spec, Block), **names)
+        super().__init__(_spec.forbid_reduction_module(spec, Block), **names)
 
     def hybrid_forward(self, F: Any, tensor: Any) -> Any:  # noqa: N803  # as Gluon calls it
         return self.spec(tensor)

@@ -126,7 +126,7 @@ class Reduce(_Operation):
         self, /, pattern: str, reduction: Reduction, *, sizes: dict[str, int] | None = None, **keywords: Any
     ) -> None:
         super().__init__(partial(_spec.operation_spec, "reduce", pattern, reduction=reduction), sizes, keywords)
-        _spec.forbid_module(self.spec, keras.layers.Layer)
+        _spec.forbid_reduction_module(self.spec, keras.layers.Layer)
 
     def _output_dtype(self, tensor: KerasTensor) -> str:
         reduction = self.spec.reduction

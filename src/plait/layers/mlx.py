@@ -37,7 +37,7 @@ class _Operation(_Layer):
 
     def __init__(self, operation: OperationSpec) -> None:
         super().__init__()
-        self.spec, self.module = _spec.split_module(operation, nn.Module)
+        self.spec, self.module = _spec.split_reduction_module(operation, nn.Module)
 
     def __call__(self, tensor: Any) -> mx.array:
         return self.spec(tensor, self.module)

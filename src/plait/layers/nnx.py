@@ -31,7 +31,7 @@ class _Operation(nnx.Module):
     """The base class of the modules without state of their own; a reduction that is a module is a child."""
 
     def __init__(self, operation: OperationSpec) -> None:
-        self.spec, self.module = _spec.split_module(operation, nnx.Module)
+        self.spec, self.module = _spec.split_reduction_module(operation, nnx.Module)
 
     def __call__(self, tensor: Any) -> jax.Array:
         return self.spec(tensor, self.module)

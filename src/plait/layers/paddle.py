@@ -47,7 +47,7 @@ class _Operation(_Layer):
 
     def __init__(self, operation: OperationSpec) -> None:
         super().__init__()
-        self.spec, self.module = _spec.split_module(operation, nn.Layer)
+        self.spec, self.module = _spec.split_reduction_module(operation, nn.Layer)
 
     def forward(self, tensor: Any) -> paddle.Tensor:
         return self.spec(tensor, self.module)

@@ -38,8 +38,8 @@ from plait.layers.keras import Rearrange, Reduce, Repeat
 __all__ = ["EinMix", "Rearrange", "Reduce", "Repeat"]
 
 if keras.backend.backend() != "tensorflow":
-    _MESSAGE = f"plait.layers.tensorflow needs Keras on TensorFlow, and it is on {keras.backend.backend()}"
-    raise make_error("PLT502", f"{_MESSAGE}; set KERAS_BACKEND=tensorflow, or use plait.layers.keras")
+    _BACKEND_MESSAGE = f"plait.layers.tensorflow needs Keras on TensorFlow, and it is on {keras.backend.backend()}"
+    raise make_error("PLT502", f"{_BACKEND_MESSAGE}; set KERAS_BACKEND=tensorflow, or use plait.layers.keras")
 
 
 @keras.saving.register_keras_serializable(package="plait")

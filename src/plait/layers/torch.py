@@ -53,7 +53,7 @@ class _Operation(_Layer):
 
     def __init__(self, operation: OperationSpec) -> None:
         super().__init__()
-        self.spec, self.module = _spec.split_module(operation, nn.Module)
+        self.spec, self.module = _spec.split_reduction_module(operation, nn.Module)
 
     def forward(self, tensor: torch.Tensor | list[torch.Tensor]) -> torch.Tensor:
         if is_scripting():

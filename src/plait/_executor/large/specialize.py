@@ -20,7 +20,7 @@ from plait._shapes.sizes import compute_all_slots
 from plait.backends.capabilities import LargeTensorOps, ReductionOps, StepFunction, TwoPassOps, UnaryFunction
 from plait.backends.costs import MemoryCosts
 from plait.backends.interface import Backend
-from plait.backends.reduction_rules import PIVOT_REDUCTIONS, ROUNDING_REDUCTIONS
+from plait.backends.reduction_rules import ORDER_SENSITIVE_REDUCTIONS, PIVOT_REDUCTIONS
 from plait.backends.registry import common_backend
 
 MIN_ELEMENTS_FOR_SCHEDULE = 2048
@@ -45,7 +45,7 @@ def build_layout_dispatch(
     layout_key = ops.layout_key
     choose_at_once = executable.larger_element_count(shape, sizes) >= large_tensors.eager_elements
     choose_at_once |= any(
-        isinstance(node, Reduce) and node.reduction in ROUNDING_REDUCTIONS for node, _ in executable.plan.steps
+        isinstance(node, Reduce) and node.reduction in ORDER_SENSITIVE_REDUCTIONS for node, _ in executable.plan.steps
     )
 
     def call(tensor: Any) -> Any:

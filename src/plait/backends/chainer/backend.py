@@ -20,7 +20,7 @@ from plait.backends.interface import Backend, Reduction
 from plait.backends.reduction_rules import is_half_precision
 from plait.backends.registry import backend_for_type
 
-_NAMESPACE = SimpleNamespace(  # the functions that `einsum_by_matmul` needs
+_ARRAY_API_NAMESPACE = SimpleNamespace(  # the functions that `einsum_by_matmul` needs
     reshape=F.reshape,
     permute_dims=F.transpose,
     sum=lambda tensor, axis, dtype: F.sum(tensor, axis),  # noqa: ARG005  # Chainer keeps the type
@@ -78,7 +78,7 @@ class ChainerBackend(Backend):
             arrays = [chainer.as_array(tensor) for tensor in tensors]
             return chainer.Variable(backend_for_type(arrays[0].__class__).einsum(equation, *arrays))
         if len(tensors) > 1 and "..." in equation:  # Chainer's einsum does not broadcast
-            return einsum_by_matmul(_NAMESPACE, equation, *map(chainer.as_variable, tensors))
+            return einsum_by_matmul(_ARRAY_API_NAMESPACE, equation, *map(chainer.as_variable, tensors))
         return F.einsum(equation, *tensors)
 
     def reduction(self, name: str, dtype: Any) -> Reduction:

@@ -32,7 +32,9 @@ class LazyShape:
 
 def _operator_methods(name: str) -> Any:
     """Return the method of a binary operator, and its reflected method."""
-    return lambda self, other: _combine(name, self, other), lambda self, other: _combine(name, other, self)
+    return lambda self, other: _apply_operator(name, self, other), lambda self, other: _apply_operator(
+        name, other, self
+    )
 
 
 class LazySize:
@@ -62,7 +64,7 @@ class LazySize:
     __sub__, __rsub__ = _operator_methods("-")
 
 
-def _combine(name: str, left: Any, right: Any) -> Any:
+def _apply_operator(name: str, left: Any, right: Any) -> Any:
     """Return the size that an operator gives for two sizes, simplified where one operand changes nothing."""
     if not (isinstance(left, (int, LazySize)) and isinstance(right, (int, LazySize))):
         return NotImplemented

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from plait.backends.interface import Reduction
-from plait.backends.reduction_rules import REDUCTION_RULES, ROUNDING_REDUCTIONS
+from plait.backends.reduction_rules import ORDER_SENSITIVE_REDUCTIONS, REDUCTION_RULES
 
 Elementwise: TypeAlias = Callable[[Any], Any]
 """``f(tensor)`` applies a function to each element."""
@@ -19,14 +19,14 @@ class ReductionTable(NamedTuple):
     cast: Callable[[Any, Any], Any] = lambda tensor, dtype: tensor.astype(dtype)  # dtype: the framework's, or a name
     overrides: Mapping[str | tuple[str, Any], Reduction] = {}
     """Replacements of the framework's own reductions: by name, or by name and kind or element type."""
-    upcast: Mapping[str, Collection[str]] = {"half": ROUNDING_REDUCTIONS}
+    upcast: Mapping[str, Collection[str]] = {"half": ORDER_SENSITIVE_REDUCTIONS}
     """By kind, the reductions for which the framework's accumulator is too narrow."""
     has_bool_extrema: bool = True  # whether the framework has min and max of bools
     has_any_of_numbers: bool = True  # whether the framework has any and all of numbers
     is_half_precision: Callable[[Any], bool] = lambda dtype: "float16" in str(dtype)
     unsupported_empty: Collection[str] = ()  # reductions that fail, warn or are wrong for no elements
     is_empty: Callable[[Any], bool] = lambda tensor: not tensor.size
-    fill_empty: Callable[[Reduction, Any, tuple[int, ...], float | None], Any] | None = None
+    reduce_empty: Callable[[Reduction, Any, tuple[int, ...], float | None], Any] | None = None
     """``f(reduce, tensor, axes, value)`` returns the result for no elements; ``None``: the sum plus the value."""
 
     def build(self, name: str, kind: str | None, dtype: Any) -> Reduction:
@@ -57,9 +57,9 @@ class ReductionTable(NamedTuple):
     def _with_empty_case(self, name: str, reduce: Reduction) -> Reduction:
         """Return the reduction with the result that the rule demands for tensors without elements."""
         value, is_empty, total = REDUCTION_RULES[name].empty_value, self.is_empty, self.function("sum")
-        fill_empty = self.fill_empty or (lambda _, tensor, axes, value: total(tensor, axes) + value)
+        reduce_empty = self.reduce_empty or (lambda _, tensor, axes, value: total(tensor, axes) + value)
         return lambda tensor, axes: (
-            fill_empty(reduce, tensor, axes, value) if is_empty(tensor) else reduce(tensor, axes)
+            reduce_empty(reduce, tensor, axes, value) if is_empty(tensor) else reduce(tensor, axes)
         )
 
 

@@ -76,7 +76,7 @@ class DaskBackend(Backend):
         overrides={"min": _min_or_max("min"), "max": _min_or_max("max"), "logsumexp": _logsumexp},
         is_half_precision=is_half_precision,
         unsupported_empty=("var", "std"),
-        fill_empty=lambda _, tensor, axes, __: da.mean(tensor.real, axes),  # NaN without the warning of Dask's own
+        reduce_empty=lambda _, tensor, axes, __: da.mean(tensor.real, axes),  # NaN without the warning of Dask's own
     )
     einsum_optimizes_path = True
     accepts = frozenset({"numpy"})

@@ -19,13 +19,13 @@ from plait.backends.interface import Backend, Reduction
 from plait.backends.keras.shapes import apply_with_sizes
 from plait.backends.registry import backend_for_type
 
-_COUNTING_OVERRIDES: dict[str, Reduction] = {
+_INT64_OVERRIDES: dict[str, Reduction] = {
     "sum": lambda tensor, axes: ops.cast(ops.sum(ops.cast(tensor, "int64"), axes), "int64"),
     "prod": lambda tensor, axes: ops.prod(ops.cast(tensor, "int64"), axes, dtype="int64"),
 }
 """Sums and products in ``int64``; the final cast corrects the type that Keras reports on PyTorch."""
 
-_COUNTED_KINDS = () if keras.backend.backend() == "jax" else ("bool", "integer")
+_INT64_OVERRIDE_KINDS = () if keras.backend.backend() == "jax" else ("bool", "integer")
 """The kinds that need them: JAX counts so itself if it has 64 bits."""
 
 
@@ -44,7 +44,7 @@ class SymbolicBackend(LazySizeBackend):
         overrides={
             ("std", "complex"): ops.std,
             ("var", "complex"): lambda tensor, axes: ops.square(ops.std(tensor, axes)),  # ops.var drops imaginary parts
-            **{(name, kind): count for name, count in _COUNTING_OVERRIDES.items() for kind in _COUNTED_KINDS},
+            **{(name, kind): count for name, count in _INT64_OVERRIDES.items() for kind in _INT64_OVERRIDE_KINDS},
         },
         has_bool_extrema=False,
     )

@@ -13,7 +13,7 @@ import mlx.core as mx
 from plait.backends.common.equation import axis_sizes, replace_ellipsis
 from plait.backends.common.reductions import ReductionTable, build_logsumexp
 from plait.backends.interface import Backend, Reduction
-from plait.backends.reduction_rules import COUNTING_REDUCTIONS, REDUCTION_RULES
+from plait.backends.reduction_rules import INT64_REDUCTIONS, REDUCTION_RULES
 
 
 def _cast(tensor: Any, dtype: Any) -> Any:
@@ -29,7 +29,7 @@ def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
     return mx.stop_gradient(mx.where(mx.isinf(maximum), 0, maximum))
 
 
-def _fill_empty(reduce: Reduction, tensor: Any, axes: tuple[int, ...], value: float | None) -> Any:
+def _reduce_empty(reduce: Reduction, tensor: Any, axes: tuple[int, ...], value: float | None) -> Any:
     """The result of a reduction of no elements: the value, in the element type of the result."""
     dtype = reduce(mx.zeros((1,) * tensor.ndim, tensor.dtype), axes).dtype  # lazy: nothing is computed
     shape = [size for axis, size in enumerate(tensor.shape) if axis not in axes]
@@ -55,12 +55,12 @@ class MLXBackend(Backend):
         cast=_cast,
         overrides={("logsumexp", mx.float64): _logsumexp},
         upcast={
-            "bool": COUNTING_REDUCTIONS,
-            "integer": COUNTING_REDUCTIONS,
+            "bool": INT64_REDUCTIONS,
+            "integer": INT64_REDUCTIONS,
             "half": ("mean", "var", "std"),  # their sums overflow before they are divided
         },
         unsupported_empty=REDUCTION_RULES,  # MLX fails on some, and runs for hours on arrays of NumPy
-        fill_empty=_fill_empty,
+        reduce_empty=_reduce_empty,
     )
 
     @staticmethod

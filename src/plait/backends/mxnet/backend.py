@@ -12,7 +12,7 @@ from plait.backends.common.lazy_sizes import LazyShape
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
 from plait.backends.interface import Backend, Reduction
 from plait.backends.mxnet.shapes import dtype_of, expand, is_symbol, namespace_of, permute, reshape_symbol
-from plait.backends.reduction_rules import COUNTING_REDUCTIONS, ROUNDING_REDUCTIONS
+from plait.backends.reduction_rules import INT64_REDUCTIONS, ORDER_SENSITIVE_REDUCTIONS
 
 
 def _namespace_function(name: str, **keywords: Any) -> Any:
@@ -46,7 +46,7 @@ def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
     return namespace.nan_to_num(namespace.max(tensor, axis=axes, keepdims=True), posinf=0.0, neginf=0.0)
 
 
-def _fill_empty(_: Reduction, tensor: Any, axes: tuple[int, ...], value: float | None) -> Any:
+def _reduce_empty(_: Reduction, tensor: Any, axes: tuple[int, ...], value: float | None) -> Any:
     """The result of a reduction of no elements: a sum, which is 0, plus the value."""
     dtype = None if "float" in str(tensor.dtype) else "int64"
     return mx.np.sum(tensor, axis=axes, dtype=dtype) + value
@@ -80,13 +80,13 @@ class MXNetBackend(Backend):
             ),
             **{
                 (name, kind): _namespace_function(name, dtype="int64")
-                for name in COUNTING_REDUCTIONS
+                for name in INT64_REDUCTIONS
                 for kind in ("bool", "integer")
             },
         },
-        unsupported_empty=ROUNDING_REDUCTIONS,
+        unsupported_empty=ORDER_SENSITIVE_REDUCTIONS,
         is_empty=lambda tensor: not is_symbol(tensor) and not tensor.size,
-        fill_empty=_fill_empty,
+        reduce_empty=_reduce_empty,
     )
 
     @staticmethod

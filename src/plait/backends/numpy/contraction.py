@@ -13,7 +13,7 @@ from plait._caches import clearable_lru_cache
 from plait.backends.capabilities import ContractionOps, ProductFunction
 from plait.backends.costs import ContractionCosts
 from plait.backends.interface import identity
-from plait.backends.numpy.reductions import REAL_BLAS_CODES, sum_by_blas
+from plait.backends.numpy.reductions import REAL_BLAS_DTYPE_CODES, sum_by_blas
 from plait.backends.reduction_rules import is_half_precision
 
 try:  # numpy.einsum without its Python wrapper
@@ -47,7 +47,7 @@ def contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
         multiply=np.multiply,
         multiply_into=lambda left, right: np.multiply(left, right, left),
         copy=lambda tensor, _: tensor.copy(),
-        add=sum_by_blas if dtype.char in REAL_BLAS_CODES else partial(np.add.reduce, dtype=dtype),
+        add=sum_by_blas if dtype.char in REAL_BLAS_DTYPE_CODES else partial(np.add.reduce, dtype=dtype),
         diagonal=_diagonal,
         matmul_into=partial(_build_matmul_into, dtype),
         costs=ContractionCosts(

@@ -11,8 +11,8 @@ import numpy as np
 from plait._caches import clearable_lru_cache
 from plait.backends.capabilities import LargeTensorOps, ReductionOps, TwoPassOps
 from plait.backends.costs import MemoryCosts
-from plait.backends.numpy.reductions import REAL_BLAS_CODES, UFUNCS, ones
-from plait.backends.reduction_rules import PIVOT_REDUCTIONS, ROUNDING_REDUCTIONS, is_half_precision
+from plait.backends.numpy.reductions import REAL_BLAS_DTYPE_CODES, UFUNC_BY_REDUCTION, ones
+from plait.backends.reduction_rules import ORDER_SENSITIVE_REDUCTIONS, PIVOT_REDUCTIONS, is_half_precision
 
 _BOOL_UFUNCS: dict[str, Any] = {
     "any": np.bitwise_or,
@@ -26,13 +26,13 @@ _BOOL_UFUNCS: dict[str, Any] = {
 def _one_pass_ops(name: str, dtype: Any) -> ReductionOps | None:
     """Return the operations of a reduction in one pass, or ``None`` where one call is fastest."""
     ufunc = _BOOL_UFUNCS.get(name) if dtype.kind == "b" else None
-    ufunc = ufunc or UFUNCS.get("sum" if name == "mean" else name)
+    ufunc = ufunc or UFUNC_BY_REDUCTION.get("sum" if name == "mean" else name)
     if ufunc is None or dtype.kind not in "biufc":
         return None
     result = ufunc.reduce(np.ones(1, dtype)).dtype  # sums of narrow integers have 64 bits
-    is_half = name in ROUNDING_REDUCTIONS and is_half_precision(dtype)
+    is_half = name in ORDER_SENSITIVE_REDUCTIONS and is_half_precision(dtype)
     wide = np.dtype(np.float32) if is_half else result
-    sums_by_blas = name in ("sum", "mean") and wide.char in REAL_BLAS_CODES
+    sums_by_blas = name in ("sum", "mean") and wide.char in REAL_BLAS_DTYPE_CODES
     is_logical = name in ("any", "all")  # its first call casts any type to bool
     return ReductionOps(
         empty=lambda _, shape: np.empty(shape, dtype if is_half else result),
@@ -45,11 +45,11 @@ def _one_pass_ops(name: str, dtype: Any) -> ReductionOps | None:
         finish=_FINISH_FUNCTIONS.get(name) if wide.kind in "fc" else None,
         needs_downcast=is_half,
         itemsize=(dtype if is_half else result).itemsize,
-        costs=_costs(name, wide, dtype),
+        costs=_reduction_costs(name, wide, dtype),
     )
 
 
-def _costs(name: str, wide: Any, dtype: Any) -> MemoryCosts:
+def _reduction_costs(name: str, wide: Any, dtype: Any) -> MemoryCosts:
     """The costs of a reduction: wider elements take longer, and so do elements that are cast first."""
     scale = max(wide.itemsize / 4, 0.5) * (6 if is_half_precision(dtype) else 1)
     costs = MemoryCosts(
@@ -64,7 +64,7 @@ def _costs(name: str, wide: Any, dtype: Any) -> MemoryCosts:
         return costs._replace(multi_axis_element=1.2, single_outer_axis_element=1.2)
     if name in ("sum", "mean"):
         costs = costs._replace(combine_strided_element=0.35 * scale)
-        if wide.char in REAL_BLAS_CODES:
+        if wide.char in REAL_BLAS_DTYPE_CODES:
             costs = costs._replace(matmul_row_overhead=3.0, matmul_element=0.1 * scale)
             costs = costs._replace(einsum_row_overhead=5.0, einsum_element=0.27 * scale)
     return costs
@@ -92,7 +92,7 @@ _FINISH_FUNCTIONS: dict[str, Any] = {
 }
 
 
-_MATMUL_PART = 128
+_MATMUL_PART_ELEMENTS = 128
 """How many elements one product with ones sums in a two-pass reduction."""
 
 
@@ -107,11 +107,11 @@ def _two_pass_ops(name: str, dtype: Any) -> TwoPassOps | None:
     pivot, total = _one_pass_ops(PIVOT_REDUCTIONS[name], wide), _one_pass_ops("sum", real)
     if pivot is None or total is None:
         return None
-    transform, element = _TRANSFORMS[is_logsumexp, wide.kind]
+    transform, element = _TRANSFORM_FUNCTIONS_AND_COSTS[is_logsumexp, wide.kind]
     transform_bytes = wide.itemsize if real == wide else wide.itemsize + real.itemsize
     element *= wide.itemsize / 4
     costs = total.costs._replace(
-        max_matmul_part=_MATMUL_PART, transform_element=element, transform_bytes=transform_bytes
+        max_matmul_part=_MATMUL_PART_ELEMENTS, transform_element=element, transform_bytes=transform_bytes
     )
     return TwoPassOps(
         pivot=pivot,
@@ -155,7 +155,7 @@ def _exponentials(part: Any, pivot: Any, memory: Any) -> Any:
     return np.exp(_subtract_pivot(part, pivot, memory), memory)
 
 
-_TRANSFORMS: dict[tuple[bool, str], tuple[Any, float]] = {
+_TRANSFORM_FUNCTIONS_AND_COSTS: dict[tuple[bool, str], tuple[Any, float]] = {
     (False, "f"): (_squared_deviations, 0.25),
     (False, "c"): (_squared_magnitudes, 0.4),
     (True, "f"): (_exponentials, 1.2),
@@ -175,14 +175,14 @@ _TWO_PASS_FINISH_FUNCTIONS: dict[str, Any] = {
 }
 
 
-def _empty(array: Any, shape: tuple[int, ...]) -> Any:
+def _allocate(array: Any, shape: tuple[int, ...]) -> Any:
     """Allocate memory in the element type of an array."""
     return np.empty(shape, array.dtype)
 
 
-def _copy(array: Any, shape: tuple[int, ...], blocks: list[Any]) -> Any:
+def _copy_by_blocks(array: Any, shape: tuple[int, ...], blocks: list[Any]) -> Any:
     """Copy an array to new memory of another shape, block by block."""
-    out = _empty(array, shape)
+    out = _allocate(array, shape)
     source = array.reshape(shape)
     for block in blocks:
         out[block] = source[block]
@@ -213,8 +213,8 @@ LARGE_TENSOR_OPS = LargeTensorOps(
     layout_key=lambda array: (array.strides, array.dtype),
     strides_and_itemsize=lambda array: (array.strides, array.itemsize),
     reduction_ops=_reduction_ops,
-    empty=_empty,
-    copy=_copy,
+    empty=_allocate,
+    copy=_copy_by_blocks,
     copy_costs=MemoryCosts(),
     build_kernel=_build_kernel,
     why_no_kernel=_why_no_kernel,

@@ -10,12 +10,12 @@ import numpy as np
 
 from plait._caches import clearable_lru_cache
 from plait.backends.interface import Reduction
-from plait.backends.reduction_rules import ROUNDING_REDUCTIONS, is_half_precision
+from plait.backends.reduction_rules import ORDER_SENSITIVE_REDUCTIONS, is_half_precision
 
 if TYPE_CHECKING:
     from plait.backends.common.reductions import ReductionTable
 
-_KINDS = ("bool", "integer", "floating", "complex")
+_UFUNC_KINDS = ("bool", "integer", "floating", "complex")
 
 
 def _mean(tensor: Any, axes: tuple[int, ...], dtype: Any = None) -> Any:
@@ -37,7 +37,7 @@ def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
     return np.where(np.isfinite(maximum), maximum, 0).astype(tensor.dtype)
 
 
-UFUNCS: dict[str, Any] = {
+UFUNC_BY_REDUCTION: dict[str, Any] = {
     "min": np.minimum,
     "max": np.maximum,
     "sum": np.add,
@@ -48,7 +48,7 @@ UFUNCS: dict[str, Any] = {
 """The ufunc of each reduction that has one."""
 
 _UFUNC_REDUCTIONS: dict[str, Reduction] = {
-    **{name: ufunc.reduce for name, ufunc in UFUNCS.items()},
+    **{name: ufunc.reduce for name, ufunc in UFUNC_BY_REDUCTION.items()},
     "mean": _mean,
     "var": _var,
     "std": lambda tensor, axes: np.sqrt(_var(tensor, axes)),
@@ -74,18 +74,18 @@ def reductions_of(cls: Any) -> ReductionTable:
         ("std", "other"): lambda tensor, axes: tensor.var(axes) ** 0.5,  # numpy.sqrt does not support objects
     }
     if cls is np.ndarray:
-        overrides |= {(name, kind): reduce for name, reduce in _UFUNC_REDUCTIONS.items() for kind in _KINDS}
+        overrides |= {(name, kind): reduce for name, reduce in _UFUNC_REDUCTIONS.items() for kind in _UFUNC_KINDS}
         overrides |= {(name, "half"): reduce for name, reduce in _FLOAT32_REDUCTIONS.items()}
-    upcast = [name for name in ROUNDING_REDUCTIONS if (name, "half") not in overrides]
+    upcast = [name for name in ORDER_SENSITIVE_REDUCTIONS if (name, "half") not in overrides]
     return ReductionTable(
         partial(getattr, cls), overrides=overrides, upcast={"half": upcast}, is_half_precision=is_half_precision
     )
 
 
-REAL_BLAS_CODES = "fd"
+REAL_BLAS_DTYPE_CODES = "fd"
 """The codes of the real element types of BLAS. A complex infinity times one has a part that is NaN."""
 
-_MAX_BLOCK = 2048
+_MAX_BLOCK_LENGTH = 2048
 """The most elements that one product with ones sums."""
 
 _MIN_BLAS_ELEMENTS = 1024
@@ -112,9 +112,9 @@ def sum_by_blas(tensor: Any, axes: tuple[int, ...]) -> Any:
 @clearable_lru_cache(maxsize=256)
 def _block_length(size: int) -> int:
     """The length of the equal blocks, short for accuracy, in which so many elements are summed; 0 if there are none."""
-    if size <= _MAX_BLOCK:
+    if size <= _MAX_BLOCK_LENGTH:
         return size
-    return next((block for block in range(_MAX_BLOCK, _MAX_BLOCK // 8, -1) if size % block == 0), 0)
+    return next((block for block in range(_MAX_BLOCK_LENGTH, _MAX_BLOCK_LENGTH // 8, -1) if size % block == 0), 0)
 
 
 @clearable_lru_cache(maxsize=64)

@@ -14,12 +14,12 @@ from plait.backends.common.lazy_sizes import LazySizeBackend
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
 from plait.backends.interface import Backend, Reduction
 from plait.backends.paddle.einsum import einsum
-from plait.backends.reduction_rules import COUNTING_REDUCTIONS, ROUNDING_REDUCTIONS
+from plait.backends.reduction_rules import INT64_REDUCTIONS, ORDER_SENSITIVE_REDUCTIONS
 
 _UNKNOWN_LENGTH = -1
 """The length in a shape of a static program that is known only when it runs."""
 
-_MAX_UNROLLED = 4
+_MAX_UNROLLED_LENGTH = 4
 """The largest length of a dimension that is reduced by pairwise minima or maxima."""
 
 _TYPES_WITHOUT_EXTREMA = (paddle.uint8, paddle.int8, paddle.int16)
@@ -39,7 +39,7 @@ def _min_or_max(reduce: Callable[..., Any], combine: Callable[[Any, Any], Any]) 
         if tensor.stop_gradient or len(tensor.shape) not in (5, 6):
             return reduce(tensor, axes)
         for axis in sorted(axes, reverse=True):
-            if 1 < tensor.shape[axis] <= _MAX_UNROLLED:
+            if 1 < tensor.shape[axis] <= _MAX_UNROLLED_LENGTH:
                 tensor, *parts = paddle.unbind(tensor, axis)
                 for part in parts:
                     tensor = combine(tensor, part)
@@ -57,7 +57,7 @@ def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
     return paddle.where(paddle.isfinite(maximum), maximum, zero)
 
 
-def _log(total: Any) -> Any:
+def _log_of_exponential_sum(total: Any) -> Any:
     """The logarithm of a sum of exponentials, which is 0 or at least 1."""
     return paddle.log(total * paddle.cast(total > 0.5, total.dtype))  # Paddle's exp(-inf) is 2e-308
 
@@ -84,13 +84,13 @@ class PaddleBackend(LazySizeBackend):
             # Paddle's own takes fifteen times as long
             "var": build_var(_mean_keepdim, lambda tensor: tensor * tensor, paddle.mean),
             # Paddle's own has a maximal rank of 4, and gives NaN where the maximum is infinite
-            "logsumexp": build_logsumexp(_finite_max, paddle.exp, paddle.sum, _log, paddle.squeeze),
+            "logsumexp": build_logsumexp(_finite_max, paddle.exp, paddle.sum, _log_of_exponential_sum, paddle.squeeze),
             ("var", "complex"): _complex_var,
         },
         upcast={
-            "bool": COUNTING_REDUCTIONS,
-            "integer": COUNTING_REDUCTIONS,
-            "half": {*ROUNDING_REDUCTIONS, "min", "max"},
+            "bool": INT64_REDUCTIONS,
+            "integer": INT64_REDUCTIONS,
+            "half": {*ORDER_SENSITIVE_REDUCTIONS, "min", "max"},
         },
         has_bool_extrema=False,
         has_any_of_numbers=False,
@@ -107,7 +107,7 @@ class PaddleBackend(LazySizeBackend):
         return paddle.expand(tensor, self.materialize_all(sizes))
 
     def for_any_type(self) -> Backend:
-        return _ANY_TYPE
+        return _ANY_TYPE_BACKEND
 
     def strides(self, tensor: Any) -> tuple[int, ...] | None:
         return tuple(tensor.strides) if isinstance(tensor, paddle.Tensor) else None
@@ -158,4 +158,4 @@ def exclude_from_tracing() -> None:
 
 exclude_from_tracing()
 BACKEND = create_backend
-_ANY_TYPE = PaddleBackend(object)
+_ANY_TYPE_BACKEND = PaddleBackend(object)

@@ -13,13 +13,13 @@ from plait.backends.common.contraction import einsum_by_matmul
 from plait.backends.common.equation import einsum_with_dtype
 from plait.errors import make_error
 
-_NAMESPACE = SimpleNamespace(
+_ARRAY_API_NAMESPACE = SimpleNamespace(
     reshape=paddle.reshape, permute_dims=paddle.transpose, sum=paddle.sum, matmul=paddle.matmul
 )
-_einsum_by_matmul = partial(einsum_by_matmul, _NAMESPACE)
+_einsum_by_matmul = partial(einsum_by_matmul, _ARRAY_API_NAMESPACE)
 
 _INTEGER_TYPES = (paddle.bool, paddle.uint8, paddle.int8, paddle.int16, paddle.int32, paddle.int64)
-_EINSUM_TYPES = {paddle.float16: "float32", paddle.bfloat16: "float32", **dict.fromkeys(_INTEGER_TYPES, "int64")}
+_CAST_BEFORE_EINSUM = {paddle.float16: "float32", paddle.bfloat16: "float32", **dict.fromkeys(_INTEGER_TYPES, "int64")}
 """By element type, the one to cast to if there is no kernel. Integers have kernels of matrix products only."""
 
 
@@ -33,7 +33,7 @@ def einsum(equation: str, *tensors: Any) -> Any:
     try:
         return paddle.einsum(equation, *tensors)
     except (RuntimeError, TypeError):  # no kernel: eager tensors and programs raise different errors
-        dtype = _EINSUM_TYPES.get(tensors[0].dtype)
+        dtype = _CAST_BEFORE_EINSUM.get(tensors[0].dtype)
         if dtype is None or (dtype == "int64" and _has_unknown_sizes(tensors)):
             raise
         return einsum_with_dtype(

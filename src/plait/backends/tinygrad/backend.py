@@ -15,9 +15,9 @@ from plait.backends.common.contraction import take_diagonal
 from plait.backends.common.equation import replace_ellipsis_and_squeeze
 from plait.backends.common.reductions import ReductionTable, build_logsumexp
 from plait.backends.interface import Backend, Reduction
-from plait.backends.reduction_rules import COUNTING_REDUCTIONS
+from plait.backends.reduction_rules import INT64_REDUCTIONS
 
-_NAMESPACE = SimpleNamespace(permute_dims=Tensor.permute, reshape=Tensor.reshape)
+_ARRAY_API_NAMESPACE = SimpleNamespace(permute_dims=Tensor.permute, reshape=Tensor.reshape)
 
 
 def _cast(tensor: Any, dtype: Any) -> Any:
@@ -60,8 +60,8 @@ class TinygradBackend(Backend):
             "logsumexp": build_logsumexp(_finite_max, Tensor.exp, Tensor.sum, Tensor.log, _squeeze),
         },
         upcast={
-            "bool": COUNTING_REDUCTIONS,
-            "integer": COUNTING_REDUCTIONS,
+            "bool": INT64_REDUCTIONS,
+            "integer": INT64_REDUCTIONS,
             # tinygrad rounds these early, or does not compile them
             "half": ("min", "max", "prod", "var", "std", "logsumexp"),
         },
@@ -90,7 +90,7 @@ class TinygradBackend(Backend):
         )
         for number, term in enumerate(terms):
             if len(set(term)) < len(term):
-                terms[number], operands[number] = take_diagonal(_NAMESPACE, term, operands[number])
+                terms[number], operands[number] = take_diagonal(_ARRAY_API_NAMESPACE, term, operands[number])
         return Tensor.einsum(",".join(terms) + "->" + output, *operands)
 
     def kind(self, dtype: Any) -> str:

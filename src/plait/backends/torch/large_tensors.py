@@ -13,7 +13,7 @@ from plait.backends.torch.autograd import autograd_wrap
 from plait.backends.torch.tracing import why_not_decompose
 
 _HALF_TYPES = (torch.float16, torch.bfloat16)
-_COMBINE_AND_REDUCE: dict[str, tuple[Any, Any]] = {
+_COMBINE_AND_REDUCE_FUNCTIONS: dict[str, tuple[Any, Any]] = {
     "min": (torch.minimum, torch.amin),
     "max": (torch.maximum, torch.amax),
     "sum": (torch.add, torch.sum),
@@ -24,7 +24,7 @@ _COMBINE_AND_REDUCE: dict[str, tuple[Any, Any]] = {
 }
 """By reduction, the function that combines two tensors, and the one that reduces along a dimension."""
 
-_COSTS = MemoryCosts(
+_DEFAULT_COSTS = MemoryCosts(
     call_overhead=5000.0,
     units_stop_coalescing=False,
     combine_row_overhead=3.0,
@@ -34,8 +34,8 @@ _COSTS = MemoryCosts(
     reduce_row_overhead=5.0,
     combine_element=0.5,
 )
-_EXTREMA = _COSTS._replace(vector_tail_element=1.2, multi_axis_element=4.0, combine_strided_element=1.9)
-_SUMS = _COSTS._replace(multi_axis_element=1.3, multi_axis_row_overhead=16.0, combine_strided_element=0.6)
+_EXTREMA_COSTS = _DEFAULT_COSTS._replace(vector_tail_element=1.2, multi_axis_element=4.0, combine_strided_element=1.9)
+_SUM_COSTS = _DEFAULT_COSTS._replace(multi_axis_element=1.3, multi_axis_row_overhead=16.0, combine_strided_element=0.6)
 
 
 @clearable_lru_cache(maxsize=256)
@@ -44,13 +44,13 @@ def _reduction_ops(name: str, dtype: torch.dtype, requires_grad: bool) -> Reduct
     is_inexact = dtype.is_floating_point or dtype.is_complex
     selects_element = name in ("min", "max", "any", "all")
     is_half = dtype in _HALF_TYPES and not selects_element
-    if name not in _COMBINE_AND_REDUCE or (dtype is torch.bool) != (name in ("any", "all")):
+    if name not in _COMBINE_AND_REDUCE_FUNCTIONS or (dtype is torch.bool) != (name in ("any", "all")):
         return None
     if requires_grad and name not in ("min", "max", "sum", "mean"):
         return None
     result = dtype if selects_element or is_inexact else torch.int64  # sums of narrow integers have 64 bits
     wide = torch.float32 if is_half else result
-    combine, reduce_axis = _COMBINE_AND_REDUCE[name]
+    combine, reduce_axis = _COMBINE_AND_REDUCE_FUNCTIONS[name]
     sum_ops = _reduction_ops("sum", dtype, False) if requires_grad else None
     typed: dict[str, Any] = {} if selects_element else {"dtype": wide}
     return ReductionOps(
@@ -62,21 +62,21 @@ def _reduction_ops(name: str, dtype: torch.dtype, requires_grad: bool) -> Reduct
         finish=_FINISH_FUNCTIONS.get(name) if is_inexact else None,
         needs_downcast=is_half,
         itemsize=(dtype if is_half else result).itemsize,
-        costs=_costs(name, dtype, wide, requires_grad),
+        costs=_reduction_costs(name, dtype, wide, requires_grad),
         autograd_wrap=autograd_wrap(name, sum_ops) if sum_ops is not None else None,
     )
 
 
-def _costs(name: str, dtype: torch.dtype, wide: torch.dtype, requires_grad: bool) -> MemoryCosts:
+def _reduction_costs(name: str, dtype: torch.dtype, wide: torch.dtype, requires_grad: bool) -> MemoryCosts:
     """The costs of a reduction of an element type with an accumulator of another."""
     upcast = max(wide.itemsize / dtype.itemsize, 1.0)
     if name in ("min", "max", "any", "all"):
-        costs = _EXTREMA._replace(upcast_ratio=upcast)
+        costs = _EXTREMA_COSTS._replace(upcast_ratio=upcast)
         if requires_grad:
             costs = costs._replace(autograd_overhead=105000.0, backward_row_overhead=8.0, backward_element=1.5)
         return costs
     size = max(wide.itemsize / 4, 1.0)
-    return _SUMS._replace(
+    return _SUM_COSTS._replace(
         upcast_ratio=upcast,
         reduce_element=0.13 * size,
         outer_axis_element=0.09 * size,

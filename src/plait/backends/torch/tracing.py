@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch.autograd import forward_ad
 
-_excluded: set[int] = set()
+_excluded_function_ids: set[int] = set()
 """The identities of the functions that Dynamo does not compile."""
 
 
 def exclude_from_dynamo(functions: Sequence[Callable[..., Any]]) -> None:
     """Keep Dynamo from compiling plait's frames where it does not inline them, which would hit the recompile limit."""
-    if len(_excluded) == len(functions):
+    if len(_excluded_function_ids) == len(functions):
         return
     try:
         from torch._C._dynamo import eval_frame
@@ -24,7 +24,7 @@ def exclude_from_dynamo(functions: Sequence[Callable[..., Any]]) -> None:
             eval_frame.set_code_exec_strategy(function.__code__, skip_strategy)
     except (ImportError, AttributeError):  # other versions may lack it, and are only slower
         pass
-    _excluded.update(map(id, functions))
+    _excluded_function_ids.update(map(id, functions))
 
 
 def break_graph(text: str) -> None:
