@@ -193,7 +193,7 @@ def test_modules_in_lists_and_dicts():
     assert names == {"blocks.0.weight", "blocks.1.weight", "named.mix.weight"}
     x = mx.random.normal((3, 2))
     first, second = (block.weight for block in model.blocks)
-    assert_close(model(x), (x @ first @ second).mean(1, keepdims=True) @ model.parameters_by_name["mix"].weight)
+    assert_close(model(x), (x @ first @ second).mean(1, keepdims=True) @ model.named["mix"].weight)
 
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
