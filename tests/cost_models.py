@@ -36,13 +36,13 @@ def schedule_all_tensors(costs):
         # a backend without matrix products with ones keeps long rows whole
         matmul_part = costs.max_matmul_part if backend_costs.max_matmul_part else 0
         kept = {name: getattr(backend_costs, name) for name in ("transform_element", "transform_bytes")}
-        return costs._replace(**ALWAYS_SCHEDULE, **kept, max_matmul_part=matmul_part)
+        return costs._replace(**COSTS_THAT_ALWAYS_SCHEDULE, **kept, max_matmul_part=matmul_part)
 
     with changed_costs(changed, min_elements=1, min_elements_if_rounding=1, eager_elements=1):
         yield
 
 
-ALWAYS_SCHEDULE = {
+COSTS_THAT_ALWAYS_SCHEDULE = {
     **dict.fromkeys(("max_reduction_ratio", "max_copy_ratio", "max_two_pass_ratio", "two_pass_max_row"), float("inf")),
     "min_matmul_part": 2,
     "min_row": 8,

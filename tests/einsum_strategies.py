@@ -12,8 +12,8 @@ from pattern_strategies import grouped_axes
 from plait.testing import _oracle as oracle
 
 LETTERS = "abijkzABKZ"
-NAMES = ["a", "b", "c", "long_name", "in", "ß"]
-LENGTHS = st.sampled_from([1, 2, 2, 2, 3, 3, 0])
+AXIS_NAMES = ["a", "b", "c", "long_name", "in", "ß"]
+AXIS_LENGTHS = st.sampled_from([1, 2, 2, 2, 3, 3, 0])
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def integer_array(shape, seed=0, dtype="float64"):
 def classical_equations(draw, most=4):
     """Draw equations in the form of NumPy: with repeated letters, summed letters, ``...``, or without an arrow."""
     letters = draw(st.lists(st.sampled_from(LETTERS), min_size=2, max_size=4, unique=True))
-    lengths = {letter: draw(LENGTHS) for letter in letters}
+    lengths = {letter: draw(AXIS_LENGTHS) for letter in letters}
     ellipsis_shape = draw(_ellipsis_shapes())
     terms, shapes = [], []
     for _ in range(draw(st.integers(1, most))):
@@ -60,8 +60,8 @@ def classical_equations(draw, most=4):
 @st.composite
 def einsum_patterns(draw, most=3):
     """Draw patterns with names: groups on both sides, numbers, unit axes, ``...``, repeated and summed axes."""
-    names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True))
-    lengths = {name: draw(LENGTHS) for name in names} | {"1": 1, "2": 2, "3": 3}
+    names = draw(st.lists(st.sampled_from(AXIS_NAMES), min_size=1, max_size=3, unique=True))
+    lengths = {name: draw(AXIS_LENGTHS) for name in names} | {"1": 1, "2": 2, "3": 3}
     ellipsis_shape = draw(_ellipsis_shapes())
     terms, shapes, dims = [], [], []
     for _ in range(draw(st.integers(1, most))):

@@ -20,7 +20,7 @@ def counting_array(*shape):
     return np.asarray(np.arange(math.prod(shape)).reshape(shape) % 7)
 
 
-def assert_same(ours, theirs):
+def assert_equal_arrays(ours, theirs):
     """Assert that two arrays have the same shape, dtype and elements."""
     assert ours.shape == theirs.shape
     assert ours.dtype == theirs.dtype

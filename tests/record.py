@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 RECORD_FOLDER = Path(__file__).parent.parent / "docs" / "conformance"
-TRACER_TESTS = ("tests/tracers/test_", "tests/distributed/test_")
+TRACER_TEST_PREFIXES = ("tests/tracers/test_", "tests/distributed/test_")
 
 
 class ConformanceRecord:
@@ -40,7 +40,7 @@ class ConformanceRecord:
             return
         file, _, rest = report.nodeid.partition("::")
         name = rest.partition("[")[0].rpartition("::")[2].removeprefix("test_")
-        if file.startswith(TRACER_TESTS):
+        if file.startswith(TRACER_TEST_PREFIXES):
             framework = file.rpartition("/test_")[2].removesuffix(".py")
             if report.passed and name not in self.tracers[framework]:
                 self.tracers[framework].append(name)

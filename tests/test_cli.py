@@ -10,7 +10,7 @@ import pytest
 import plait
 from plait._cli import main, parse_shapes_and_sizes
 
-PLAN = """\
+EXPLAIN_OUTPUT = """\
 rearrange  b (h p) c -> b h (c p)   p=2
   input     2 6 4     b (h p) c
   reshape   2 3 2 4   b h p c     view
@@ -30,7 +30,7 @@ plait.SizeError [PLT302]: p=4 does not divide dimension 1 of the input (length 6
 @pytest.mark.parametrize("shape", ["2,6,4", "2x6x4"])
 def test_explain_prints_the_plan(shape, capsys):
     assert main(["explain", "b (h p) c -> b h (c p)", shape, "p=2"]) == 0
-    assert capsys.readouterr() == (PLAN, "")
+    assert capsys.readouterr() == (EXPLAIN_OUTPUT, "")
 
 
 def test_explain_takes_several_shapes(capsys):
@@ -152,7 +152,7 @@ def test_warmup_requires_numba(monkeypatch, capsys):
 def test_python_m_plait_runs_the_command():
     command = [sys.executable, "-m", "plait", "explain", "b (h p) c -> b h (c p)", "2,6,4", "p=2"]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert (ran.stdout, ran.stderr) == (PLAN, "")
+    assert (ran.stdout, ran.stderr) == (EXPLAIN_OUTPUT, "")
 
 
 def test_explain_imports_no_framework():

@@ -13,29 +13,29 @@ from pathlib import Path
 import pytest
 
 import plait
-from layers.frameworks import NAMES
+from layers.frameworks import FRAMEWORK_NAMES
 
 pytest.importorskip("numpy")
 
 ROOT = Path(__file__).parent.parent
-ELSEWHERE = {
+TEST_FILE_BY_OTHER_PAGE = {
     "dask.md": "tests/distributed/test_dask.py",
     "dtensor.md": "tests/distributed/test_dtensor.py",
     "jax-sharding.md": "tests/distributed/test_jax_sharding.py",
 }
 """Pages that need several processes or devices, and the tests that execute them."""
 ALL_PAGES = sorted((ROOT / "docs").rglob("*.md"))
-PAGES = [path for path in ALL_PAGES if path.name not in ELSEWHERE]
-LAYERS = {f"plait.layers.{name}" for name in NAMES}
+PAGES = [path for path in ALL_PAGES if path.name not in TEST_FILE_BY_OTHER_PAGE]
+LAYER_MODULES = {f"plait.layers.{name}" for name in FRAMEWORK_NAMES}
 """Their examples are executed by tests/layers, each with its framework."""
 MODULES = sorted(
     module.name
     for module in pkgutil.walk_packages(plait.__path__, "plait.")
-    if "__main__" not in module.name and module.name not in LAYERS
+    if "__main__" not in module.name and module.name not in LAYER_MODULES
 )
 
 
-def blocks(path: Path, language: str) -> list[str]:
+def code_blocks(path: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
@@ -67,19 +67,19 @@ def test_docstrings_of_public_names(name):
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_pages(path):
-    test = doctest.DocTestParser().get_doctest("\n".join(blocks(path, "pycon")), {}, path.name, str(path), 0)
+    test = doctest.DocTestParser().get_doctest("\n".join(code_blocks(path, "pycon")), {}, path.name, str(path), 0)
     runner = doctest.DocTestRunner()
     runner.run(test)
     assert runner.failures == 0
-    for block in blocks(path, "python"):
+    for block in code_blocks(path, "python"):
         assert ">>>" not in block, "a session of the interpreter belongs in a block of pycon"
         if "import torch" in block:
             pytest.importorskip("torch")
         exec(compile(block, str(path), "exec"), {})
 
 
-ROW = re.compile(r"^\| `([^`]+)` \| `([^`]+)` \|$", re.MULTILINE)
-TABLES = {
+TABLE_ROW_REGEX = re.compile(r"^\| `([^`]+)` \| `([^`]+)` \|$", re.MULTILINE)
+TENSOR_SHAPES_BY_PAGE = {
     "from-view-and-permute.md": dict(x=(2, 3, 4, 6)),
     "from-einsum.md": dict(q=(2, 8, 5, 16), k=(2, 8, 5, 16), m=(4, 4)),
 }
@@ -88,13 +88,17 @@ TABLES = {
 
 @pytest.mark.parametrize(
     ("page", "by_hand", "with_plait"),
-    [(page, *row) for page in TABLES for row in ROW.findall((ROOT / "docs" / page).read_text(encoding="utf-8"))],
+    [
+        (page, *row)
+        for page in TENSOR_SHAPES_BY_PAGE
+        for row in TABLE_ROW_REGEX.findall((ROOT / "docs" / page).read_text(encoding="utf-8"))
+    ],
 )
 def test_both_columns_of_a_table_are_equal(page, by_hand, with_plait):
     import numpy as np
 
     rng = np.random.default_rng(0)
-    arrays = {name: rng.normal(size=shape) for name, shape in TABLES[page].items()}
+    arrays = {name: rng.normal(size=shape) for name, shape in TENSOR_SHAPES_BY_PAGE[page].items()}
     expected = eval(by_hand, {"np": np, **arrays})
     actual = eval(with_plait, {**vars(plait), **arrays})
     assert actual.shape == expected.shape
@@ -104,10 +108,10 @@ def test_both_columns_of_a_table_are_equal(page, by_hand, with_plait):
 def test_the_readme_runs(capsys):
     pytest.importorskip("torch")
     namespace: dict[str, object] = {}
-    for block in blocks(ROOT / "README.md", "python"):
+    for block in code_blocks(ROOT / "README.md", "python"):
         exec(compile(block, "README.md", "exec"), namespace)
     printed = capsys.readouterr().out
-    for text in blocks(ROOT / "README.md", "text"):
+    for text in code_blocks(ROOT / "README.md", "text"):
         if "overhead" not in text and "native" not in text:
             assert text in printed
 
@@ -139,7 +143,7 @@ def test_the_generated_pages_are_those_of_their_sources():
 
 
 def test_pages_that_are_executed_elsewhere_are():
-    for page, test in ELSEWHERE.items():
+    for page, test in TEST_FILE_BY_OTHER_PAGE.items():
         assert page in (ROOT / test).read_text(encoding="utf-8"), page
 
 

@@ -16,7 +16,7 @@ import plait
 ROOT = Path(plait.__file__).parent
 
 
-def run(code: str) -> str:
+def run_python(code: str) -> str:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     return result.stdout.strip()
@@ -34,7 +34,7 @@ def test_no_framework_is_imported():
     assert result.stdout.strip() == "[]"
 
 
-PUBLIC = sorted(
+PUBLIC_NAMES = sorted(
     [
         *("AxisError", "AxisWarning", "BackendError", "CopyRequiredError", "Pattern", "PatternPipeline"),
         *("PatternSyntaxError", "PlaitError", "SizeError", "asnumpy", "cache_clear", "cache_info", "compile", "einsum"),
@@ -44,17 +44,17 @@ PUBLIC = sorted(
 
 
 def test_the_public_names():
-    assert plait.__all__ == PUBLIC
+    assert plait.__all__ == PUBLIC_NAMES
     code = "import plait, plait.layers, plait.backends.registry, plait.compat.einops; print(*dir(plait))"
-    shown = run(code).split()
-    assert [name for name in shown if not name.startswith("__")] == PUBLIC
+    shown = run_python(code).split()
+    assert [name for name in shown if not name.startswith("__")] == PUBLIC_NAMES
     assert {"__all__", "__doc__", "__file__", "__name__", "__path__", "__version__"} <= {*shown}
 
 
 def test_the_conformance_suite_is_imported_on_request():
     pytest.importorskip("numpy")
-    assert run("import sys, plait; print('plait.testing' in sys.modules)") == "False"
-    assert run("from plait.testing import *; print(*sorted(name for name in dir() if name[0] != '_'))") == (
+    assert run_python("import sys, plait; print('plait.testing' in sys.modules)") == "False"
+    assert run_python("from plait.testing import *; print(*sorted(name for name in dir() if name[0] != '_'))") == (
         "BackendTests Framework"
     )
 
@@ -76,24 +76,26 @@ try:
 except ImportError as error:
     print(error)
 """
-    assert run(code) == message
+    assert run_python(code) == message
 
 
 def test_everything_can_be_imported_with_a_star():
     code = "from plait import *; print(*sorted(name for name in dir() if not name.startswith('__')))"
-    assert run(code).split() == PUBLIC
-    errors = run("from plait.errors import *; print(*[name for name in dir() if not name.startswith('__')])").split()
+    assert run_python(code).split() == PUBLIC_NAMES
+    errors = run_python(
+        "from plait.errors import *; print(*[name for name in dir() if not name.startswith('__')])"
+    ).split()
     assert errors == sorted(plait.errors.__all__)
-    assert {name for name in errors if name != "CODES"} == {name for name in PUBLIC if name[0].isupper()} - {
+    assert {name for name in errors if name != "CODES"} == {name for name in PUBLIC_NAMES if name[0].isupper()} - {
         *("Pattern", "PatternPipeline")
     }
 
 
-PACKAGES = sorted(path for path in ROOT.rglob("__init__.py") if path.parent.name != "kernels")
+PACKAGE_FILES = sorted(path for path in ROOT.rglob("__init__.py") if path.parent.name != "kernels")
 """All but the kernels, where the function `threads` hides its module; they are about to be replaced."""
 
 
-@pytest.mark.parametrize("path", PACKAGES, ids=lambda path: str(path.parent.relative_to(ROOT)))
+@pytest.mark.parametrize("path", PACKAGE_FILES, ids=lambda path: str(path.parent.relative_to(ROOT)))
 def test_no_name_of_a_package_hides_a_module(path):
     """A function of the same name would take the place of the module, for everyone who looks for that."""
     modules = {each.stem for each in path.parent.iterdir() if each.suffix == ".py" or (each / "__init__.py").exists()}
@@ -114,7 +116,7 @@ def test_no_name_of_a_package_hides_a_module(path):
         plait.compile("b (h p) -> b h p", p=2),
         plait.compile("a b -> b a") >> plait.compile("b a -> (b a)"),
         plait.errors.make_error("PLT302", "no", "a -> a", [(0, 1)]),
-        *[getattr(plait, name) for name in PUBLIC if name != "errors"],
+        *[getattr(plait, name) for name in PUBLIC_NAMES if name != "errors"],
     ],
     ids=lambda value: getattr(value, "__name__", None) or type(value).__name__,
 )
@@ -128,7 +130,7 @@ def test_pickles_name_public_modules(value, protocol):
 
 
 def test_the_cold_rooms_are_not_imported():
-    rooms = run("import sys, plait; print([name for name in sys.modules if name.startswith('plait.')])")
+    rooms = run_python("import sys, plait; print([name for name in sys.modules if name.startswith('plait.')])")
     assert "plait._notation" not in rooms
     assert "plait.backends" not in rooms
     assert "plait._types" not in rooms
@@ -140,7 +142,7 @@ def test_the_version_is_in_one_place():
     assert importlib.metadata.version("plait") == plait.__version__
 
 
-LARGE = ("_plan.schedule", "_executor.large", "backends.numpy.large_tensors")
+LARGE_TENSOR_MODULES = ("_plan.schedule", "_executor.large", "backends.numpy.large_tensors")
 """What schedules of large tensors are made of and by."""
 
 
@@ -151,6 +153,6 @@ def test_only_a_large_tensor_loads_what_schedules_are_made_of(size):
         "import sys, numpy, plait\n"
         f"x = numpy.zeros(({size}, {size}, 4))\n"
         "plait.rearrange(x, 'h w c -> w h c'), plait.reduce(x, '(h 2) w c -> h c', 'max')\n"
-        f"print(*[name for name in {LARGE!r} if 'plait.' + name in sys.modules])\n"
+        f"print(*[name for name in {LARGE_TENSOR_MODULES!r} if 'plait.' + name in sys.modules])\n"
     )
-    assert run(code).split() == ([] if size == 8 else [*LARGE])
+    assert run_python(code).split() == ([] if size == 8 else [*LARGE_TENSOR_MODULES])

@@ -9,39 +9,39 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "src" / "plait"
 
-ORDER = (
+PACKAGES_BOTTOM_UP = (
     "errors _caches _notation _shapes _plan _operations _executor _explain _types _api _pattern layers compat testing"
     " _tour _cli"
 ).split()
 """Each package may import from those before it, and from itself."""
 
-BACKENDS = {"errors", "_caches", "backends"}
+PACKAGES_KNOWN_TO_BACKENDS = {"errors", "_caches", "backends"}
 """A backend knows its framework, and nothing of patterns or plans."""
 
-KNOWN_TO_PLANS = {"plait.backends.costs", "plait.backends.interface"}
+BACKEND_MODULES_KNOWN_TO_PLANS = {"plait.backends.costs", "plait.backends.interface"}
 """A plan knows what calls cost, and nothing of how a framework spells them."""
 
-KNOWN_TO_TESTING = {"plait.backends.interface", "plait.backends.registry"}
+BACKEND_MODULES_KNOWN_TO_TESTING = {"plait.backends.interface", "plait.backends.registry"}
 """What `plait.testing` imports beside the public names: it calls the functions of a backend one by one."""
 
-DATA = {"plait.backends.reduction_rules"}
+BACKEND_MODULES_OF_DATA = {"plait.backends.reduction_rules"}
 """What plans and operations may import of the backends: it knows no framework, and imports nothing."""
 
-SHARED_BY_LAYERS = {"__init__.py", "_spec.py", "_einmix.py"}
+FILES_SHARED_BY_LAYERS = {"__init__.py", "_spec.py", "_einmix.py"}
 """What the layers of all frameworks share imports none of them."""
 
-FOR_TYPE_CHECKERS = {"_types": {"numpy"}}
+MODULES_FOR_TYPE_CHECKERS = {"_types": {"numpy"}}
 """What a module imports under ``TYPE_CHECKING`` alone."""
 
 FRAMEWORKS = {"numpy", "torch", "jax", "tensorflow", "array_api_strict", "sklearn", "PIL", "rich", "jinja2"}
-TOP = {"__init__", "__main__"}
+FILES_WITHOUT_RULES = {"__init__", "__main__"}
 
 
-def package(path: Path) -> str:
+def top_level_package(path: Path) -> str:
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
-def imports(path: Path) -> set[str]:
+def imported_modules(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -54,30 +54,32 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-FILES = sorted(path for path in ROOT.rglob("*.py") if package(path) not in TOP)
+CHECKED_FILES = sorted(path for path in ROOT.rglob("*.py") if top_level_package(path) not in FILES_WITHOUT_RULES)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", CHECKED_FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_import_runs_uphill(path):
-    here = package(path)
-    for name in imports(path):
+    here = top_level_package(path)
+    for name in imported_modules(path):
         parts = name.split(".")
         if parts[0] != "plait":
-            if here in ORDER[: ORDER.index("layers")] or path.name in SHARED_BY_LAYERS:
-                assert parts[0] not in FRAMEWORKS - FOR_TYPE_CHECKERS.get(here, set()), f"{path} imports {name}"
+            if here in PACKAGES_BOTTOM_UP[: PACKAGES_BOTTOM_UP.index("layers")] or path.name in FILES_SHARED_BY_LAYERS:
+                assert parts[0] not in FRAMEWORKS - MODULES_FOR_TYPE_CHECKERS.get(here, set()), f"{path} imports {name}"
             continue
         if len(parts) == 1:
             assert here in ("compat", "testing", "_tour", "_cli"), f"{path} imports the whole of plait"
             continue
         there = parts[1]
         if here == "backends":
-            assert there in BACKENDS, f"{path} imports {name}"
+            assert there in PACKAGES_KNOWN_TO_BACKENDS, f"{path} imports {name}"
         elif there == "backends":
-            allowed = here == "_executor" or (here == "_plan" and name in KNOWN_TO_PLANS)
-            allowed |= here == "testing" and name in KNOWN_TO_TESTING
-            assert allowed or (here in ("_plan", "_operations") and name in DATA), f"{path} imports {name}"
-        elif there in ORDER:
-            assert ORDER.index(there) <= ORDER.index(here), f"{path} imports {name}"
+            allowed = here == "_executor" or (here == "_plan" and name in BACKEND_MODULES_KNOWN_TO_PLANS)
+            allowed |= here == "testing" and name in BACKEND_MODULES_KNOWN_TO_TESTING
+            assert allowed or (here in ("_plan", "_operations") and name in BACKEND_MODULES_OF_DATA), (
+                f"{path} imports {name}"
+            )
+        elif there in PACKAGES_BOTTOM_UP:
+            assert PACKAGES_BOTTOM_UP.index(there) <= PACKAGES_BOTTOM_UP.index(here), f"{path} imports {name}"
 
 
 def runtime_imports(path: Path, modules: set[str]) -> set[str]:
@@ -118,23 +120,26 @@ def test_no_imports_run_in_a_circle():
 def test_a_layer_file_is_glue():
     """It imports its framework and what all layers share; no layer is made of another framework's."""
     for path in (ROOT / "layers").glob("*.py"):
-        ours = {name for name in imports(path) if name.startswith("plait.")}
-        if path.name not in SHARED_BY_LAYERS:
+        ours = {name for name in imported_modules(path) if name.startswith("plait.")}
+        if path.name not in FILES_SHARED_BY_LAYERS:
             assert {name.split(".")[1] for name in ours} <= {"layers", "errors", "_types"}, path
 
 
 def test_the_conformance_suite_imports_public_names():
     """An author of a backend can write the same tests."""
     for path in (ROOT / "testing").glob("*.py"):
-        ours = {name for name in imports(path) if name.partition(".")[0] == "plait"}
-        assert {name for name in ours if not name.startswith("plait.testing")} <= {"plait", *KNOWN_TO_TESTING}, path
+        ours = {name for name in imported_modules(path) if name.partition(".")[0] == "plait"}
+        assert {name for name in ours if not name.startswith("plait.testing")} <= {
+            "plait",
+            *BACKEND_MODULES_KNOWN_TO_TESTING,
+        }, path
 
 
 def test_every_package_has_its_place():
-    assert {package(path) for path in FILES} == {*ORDER, "backends"}
+    assert {top_level_package(path) for path in CHECKED_FILES} == {*PACKAGES_BOTTOM_UP, "backends"}
 
 
 def test_data_that_all_may_import_imports_nothing():
-    for name in DATA:
+    for name in BACKEND_MODULES_OF_DATA:
         path = ROOT.parent.joinpath(*name.split(".")).with_suffix(".py")
-        assert imports(path) <= {"__future__", "typing"}, path
+        assert imported_modules(path) <= {"__future__", "typing"}, path

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from backends.frameworks import parameters
+from backends.frameworks import framework_parameters
 from plait.testing import BackendTests
 
 
 class TestConformance(BackendTests):
-    @pytest.fixture(name="framework", params=parameters())
+    @pytest.fixture(name="framework", params=framework_parameters())
     def framework_under_test(self, request):
         return request.param

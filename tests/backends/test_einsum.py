@@ -19,7 +19,7 @@ import plait
 from backends.frameworks import FRAMEWORKS, WITH_GRADIENTS, each
 from plait.testing._cases import EINSUM_CASES, EinsumCase
 
-MAX_EXAMPLES = {"ndonnx": 10, "pytensor": 4, "jax": 20, "tinygrad": 40, "keras": 50, "sparse": 50}
+MAX_EXAMPLES_BY_FRAMEWORK = {"ndonnx": 10, "pytensor": 4, "jax": 20, "tinygrad": 40, "keras": 50, "sparse": 50}
 """By framework that is slow, the number of drawn examples; elsewhere 100."""
 
 FRAMEWORK_EINSUMS = {
@@ -48,11 +48,13 @@ def given_for_framework(framework, *strategies):
     plait.asnumpy(plait.einsum(framework.make(np.ones((2, 2))), "a b -> b"))
 
     phases = [Phase.explicit, Phase.reuse, Phase.generate]
-    if framework.name not in MAX_EXAMPLES:  # elsewhere it would take minutes
+    if framework.name not in MAX_EXAMPLES_BY_FRAMEWORK:  # elsewhere it would take minutes
         phases.append(Phase.shrink)
 
     def run(check):
-        settings(max_examples=MAX_EXAMPLES.get(framework.name, 100), phases=phases)(given(*strategies)(check))()
+        settings(max_examples=MAX_EXAMPLES_BY_FRAMEWORK.get(framework.name, 100), phases=phases)(
+            given(*strategies)(check)
+        )()
 
     return run
 
@@ -67,7 +69,7 @@ def assert_equal(result, expected):
     np.testing.assert_array_equal(actual, expected)
 
 
-@each()
+@each_framework()
 def test_equations_agree_with_numpy(framework):
     @given_for_framework(framework, classical_equations())
     def _(case):
@@ -77,7 +79,7 @@ def test_equations_agree_with_numpy(framework):
         assert_equal(result, np.einsum(case.text, *arrays))
 
 
-@each()
+@each_framework()
 @pytest.mark.parametrize(
     ("equation", "shapes"),
     [
@@ -99,7 +101,7 @@ def test_equations_that_some_framework_computes_wrongly(framework, equation, sha
     assert_equal(plait.einsum(equation, *map(framework.make, arrays)), np.einsum(equation, *arrays))
 
 
-@each(FRAMEWORKS_WITH_EINSUM)
+@each_framework(FRAMEWORKS_WITH_EINSUM)
 def test_equations_agree_with_the_einsum_of_the_framework(framework):
     own, refusal = framework_einsum(framework)
 
@@ -149,7 +151,7 @@ KNOWN_DIFFERENCES = {"torch": sums_one_operand_first, "tensorflow": has_ellipsis
 """The equations that a framework's own einsum refuses, and plait does not."""
 
 
-@each()
+@each_framework()
 def test_named_patterns_agree_with_the_definition_of_einsum(framework):
     @given_for_framework(framework, einsum_patterns())
     def _(case):
@@ -184,7 +186,7 @@ def reversed_order(framework, array):
     return array[::-1, ..., ::-1] if array.ndim > 1 else array[::-1]
 
 
-@each(FRAMEWORKS_WITH_STRIDES)
+@each_framework(FRAMEWORKS_WITH_STRIDES)
 @pytest.mark.parametrize("layout", [fortran_order, permuted, with_step, broadcast, reversed_order])
 def test_results_do_not_depend_on_strides(framework, layout):
     layout(framework, np.zeros(2))
@@ -200,7 +202,7 @@ def test_results_do_not_depend_on_strides(framework, layout):
         assert_equal(plait.einsum(case.text, *tensors), np.einsum(case.text, *arrays))
 
 
-@each(
+@each_framework(
     frameworks_without("ndonnx")
 )  # a product of matrices takes it a third of a second; its backend is that of array_api_strict
 def test_a_product_of_sixty_matrices(framework):
@@ -211,14 +213,14 @@ def test_a_product_of_sixty_matrices(framework):
     assert_equal(plait.einsum(*map(framework.make, arrays), pattern), functools.reduce(np.matmul, arrays))
 
 
-@each(frameworks_without("ndonnx"))  # as above
+@each_framework(frameworks_without("ndonnx"))  # as above
 def test_thirty_vectors_are_summed_before_they_are_multiplied(framework):
     vectors = [np.array([number, 1.0 - number - 2 * (number % 2)]) for number in range(30)]  # each sums to 1 or -1
     pattern = ", ".join(f"a{number}" for number in range(30)) + " ->"
     assert_equal(plait.einsum(*map(framework.make, vectors), pattern), -1.0)  # the product of all is 8 gigabytes
 
 
-@each()
+@each_framework()
 def test_more_axis_names_than_letters(framework):
     own = [" ".join(f"own{number}{letter}" for letter in "ab") for number in range(18)]
     terms = [f"link{number} {names} ... link{number + 1}" for number, names in enumerate(own)]
@@ -244,7 +246,7 @@ GRADIENT_CASES = [
 ]
 
 
-@each(WITH_GRADIENTS)
+@each_framework(FRAMEWORKS_WITH_GRADIENTS)
 @pytest.mark.parametrize("case", GRADIENT_CASES, ids=str)
 def test_gradient_with_respect_to_each_tensor(framework, case):
     arrays = integer_arrays(case.shapes)
@@ -261,7 +263,7 @@ def test_gradient_with_respect_to_each_tensor(framework, case):
         np.testing.assert_array_equal(gradient, expected[number])
 
 
-@each()
+@each_framework()
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @pytest.mark.parametrize(
     ("equation", "shapes"),
@@ -287,7 +289,7 @@ def test_half_precision_operands_are_accumulated_in_float32(framework, dtype, eq
     assert_equal(plait.asnumpy(result).astype(float), expected)
 
 
-@each(FRAMEWORKS_WITH_EINSUM)
+@each_framework(FRAMEWORKS_WITH_EINSUM)
 @pytest.mark.parametrize("equation", ["ij->i", "ij,ij->ji", "ij,jk->ik", "ij,jk->i", "ij,jk,kl->li"])
 @pytest.mark.parametrize(
     "dtypes",
@@ -309,7 +311,7 @@ def test_result_dtype_agrees_with_the_einsum_of_the_framework(framework, equatio
     assert_same_type(plait.einsum(equation, *tensors), expected, np.einsum(equation, *arrays))
 
 
-@each(FRAMEWORKS_WITH_EINSUM)
+@each_framework(FRAMEWORKS_WITH_EINSUM)
 @pytest.mark.parametrize(
     ("equation", "shapes"),
     [("aa,aajj", [(2, 2), (2, 2, 3, 3)]), ("a,aa,aiij,j", [(1,), (1, 1), (1, 2, 2, 2), (2,)])],
@@ -331,7 +333,8 @@ VALUE_BY_DTYPE = {"bool": 1, "uint8": 7, "int32": 300, "int64": 2**31, "float32"
 """By dtype, a value that the dtypes before it cannot represent."""
 
 
-@each(frameworks_without("sparse"))  # it compiles for seconds for each pair; its backend is that of array_api_strict
+# Sparse compiles for seconds for each pair; its backend is that of array_api_strict.
+@each_framework(frameworks_without("sparse"))
 @pytest.mark.parametrize(("one", "other"), list(product(VALUE_BY_DTYPE, VALUE_BY_DTYPE)))
 def test_mixed_dtypes_are_promoted_or_refused(framework, one, other):
     arrays = [np.full((2, 1), VALUE_BY_DTYPE[one], one), np.full((1, 2), VALUE_BY_DTYPE[other], other)]
@@ -356,7 +359,7 @@ UNEQUAL_LENGTH_CASES = [
 ]
 
 
-@each()
+@each_framework()
 @pytest.mark.parametrize(("text", "shapes", "where", "beside"), UNEQUAL_LENGTH_CASES)
 def test_different_lengths_of_one_axis_are_an_error(framework, text, shapes, where, beside):
     found = []

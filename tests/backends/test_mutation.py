@@ -92,7 +92,7 @@ def _run_large_products():
 
 
 SUITE = BackendTests()
-NUMPY = importlib.import_module("backends.frameworks.numpy_").FRAMEWORK
+NUMPY_FRAMEWORK = importlib.import_module("backends.frameworks.numpy_").FRAMEWORK
 
 MUTATIONS = [
     (_ReversedPermute, lambda: [SUITE.test_rearrange(NUMPY, case) for case in REARRANGE_CASES]),
@@ -128,7 +128,7 @@ def test_a_broken_backend_fails(monkeypatch, broken, check):
         plait.cache_clear()
 
 
-ARRAY_API = importlib.import_module("backends.frameworks.array_api_strict_").FRAMEWORK
+ARRAY_API_FRAMEWORK = importlib.import_module("backends.frameworks.array_api_strict_").FRAMEWORK
 
 
 def _check_dtype(framework, reduction, *dtypes):
@@ -146,15 +146,15 @@ def _variance_of_variances():
 
 
 RULE_MUTATIONS = [
-    ("mean", {"kinds": REDUCTION_RULES["sum"].kinds}, _check_dtype(NUMPY, "mean", "int32")),
-    ("sum", {"kinds": REDUCTION_RULES["mean"].kinds}, _check_dtype(NUMPY, "sum", "int32")),
-    ("min", {"empty_value": 0}, _check_empty(NUMPY, "min")),
-    ("sum", {"empty_value": None}, _check_empty(NUMPY, "sum")),
-    ("logsumexp", {"empty_value": 0}, _check_empty(ARRAY_API, "logsumexp")),
-    ("sum", {"accumulators": {"bool": "uint8"}}, _check_dtype(ARRAY_API, "sum", "bool")),
-    ("prod", {"accumulators": {}}, _check_dtype(ARRAY_API, "prod", "bool")),
-    ("max", {"bool_equivalent": "all"}, _check_dtype(ARRAY_API, "max", "bool")),
-    ("min", {"bool_equivalent": None}, _check_dtype(ARRAY_API, "min", "bool")),
+    ("mean", {"kinds": REDUCTION_RULES["sum"].kinds}, _check_dtype(NUMPY_FRAMEWORK, "mean", "int32")),
+    ("sum", {"kinds": REDUCTION_RULES["mean"].kinds}, _check_dtype(NUMPY_FRAMEWORK, "sum", "int32")),
+    ("min", {"empty_value": 0}, _check_empty(NUMPY_FRAMEWORK, "min")),
+    ("sum", {"empty_value": None}, _check_empty(NUMPY_FRAMEWORK, "sum")),
+    ("logsumexp", {"empty_value": 0}, _check_empty(ARRAY_API_FRAMEWORK, "logsumexp")),
+    ("sum", {"accumulators": {"bool": "uint8"}}, _check_dtype(ARRAY_API_FRAMEWORK, "sum", "bool")),
+    ("prod", {"accumulators": {}}, _check_dtype(ARRAY_API_FRAMEWORK, "prod", "bool")),
+    ("max", {"bool_equivalent": "all"}, _check_dtype(ARRAY_API_FRAMEWORK, "max", "bool")),
+    ("min", {"bool_equivalent": None}, _check_dtype(ARRAY_API_FRAMEWORK, "min", "bool")),
 ]
 
 

@@ -7,7 +7,7 @@ import pytest
 from einsum_strategies import expected_einsum
 
 import plait
-from backends.frameworks import each
+from backends.frameworks import each_framework
 from backends.frameworks.cupy_ import has_device
 from plait.backends.source_templates import source_templates_of
 from plait.testing import _oracle as oracle
@@ -48,7 +48,7 @@ def generated_function(framework, pattern, ranks, sizes, **options):
     return namespace[text.partition("def ")[2].partition("(")[0]]
 
 
-@each()
+@each_framework()
 @pytest.mark.parametrize("operation", ["rearrange", "repeat", "view"])
 def test_source_of_movements(framework, operation):
     if operation == "view" and not source_templates_of(TEMPLATES_BY_FRAMEWORK.get(framework.name, framework.name)).view:
@@ -68,7 +68,7 @@ def test_source_of_movements(framework, operation):
         assert_equal(plait.asnumpy(result), oracle.rearrange(case.pattern, array, case.sizes))
 
 
-@each()
+@each_framework()
 @pytest.mark.parametrize("reduction", sorted(oracle.REDUCTIONS))
 def test_source_of_reductions(framework, reduction):
     if (framework.name, reduction) in UNSUPPORTED_CASES:
@@ -95,7 +95,7 @@ def test_source_of_einsum(framework, case):
     np.testing.assert_allclose(result, expected_einsum(case.pattern, arrays, case.sizes), rtol=1e-12, atol=1e-12)
 
 
-@each()
+@each_framework()
 def test_generated_functions_check_sizes(framework):
     call = generated_function(framework, "b (h p) -> b h p", [2], {"p": 2})
     with pytest.raises(ValueError, match="p = 2 does not divide"):

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parent / "third_party" / "tinytensors"
-CONFORMANCE = SOURCE.parent / "conformance.py"
+TINYTENSORS_FOLDER = Path(__file__).parent / "third_party" / "tinytensors"
+CONFORMANCE_TEST_FILE = TINYTENSORS_FOLDER.parent / "conformance.py"
 PAGE = Path(__file__).parent.parent.parent / "docs" / "frameworks.md"
-INFO = "tinytensors-1.0.dist-info"
-FILES = {
-    f"{INFO}/METADATA": "Metadata-Version: 2.1\nName: tinytensors\nVersion: 1.0\n",
-    f"{INFO}/WHEEL": "Wheel-Version: 1.0\nGenerator: plait\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    f"{INFO}/entry_points.txt": "[plait.backends]\ntinytensors = tinytensors.for_plait:TinyBackend\n",
+DIST_INFO_FOLDER = "tinytensors-1.0.dist-info"
+DIST_INFO_CONTENTS = {
+    f"{DIST_INFO_FOLDER}/METADATA": "Metadata-Version: 2.1\nName: tinytensors\nVersion: 1.0\n",
+    f"{DIST_INFO_FOLDER}/WHEEL": "Wheel-Version: 1.0\nGenerator: plait\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    f"{DIST_INFO_FOLDER}/entry_points.txt": "[plait.backends]\ntinytensors = tinytensors.for_plait:TinyBackend\n",
 }
-USE = """
+SCRIPT_THAT_USES_TINYTENSORS = """
 import sys
 import tinytensors, plait
 x = tinytensors.Tensor(map(float, range(24)), (2, 12))
@@ -50,11 +50,14 @@ def installed(tmp_path_factory):
     """The folder that a wheel of the framework is installed into, by pip."""
     wheel = tmp_path_factory.mktemp("wheel") / "tinytensors-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
-        for path in SOURCE.glob("*.py"):
+        for path in TINYTENSORS_FOLDER.glob("*.py"):
             archive.write(path, f"tinytensors/{path.name}")
-        for name, text in FILES.items():
+        for name, text in DIST_INFO_CONTENTS.items():
             archive.writestr(name, text)
-        archive.writestr(f"{INFO}/RECORD", "".join(f"{name},,\n" for name in (*archive.namelist(), f"{INFO}/RECORD")))
+        archive.writestr(
+            f"{DIST_INFO_FOLDER}/RECORD",
+            "".join(f"{name},,\n" for name in (*archive.namelist(), f"{DIST_INFO_FOLDER}/RECORD")),
+        )
     folder = tmp_path_factory.mktemp("site")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-warn-script-location"]
     subprocess.run([*pip, "--disable-pip-version-check", "--target", str(folder), str(wheel)], check=True)
@@ -77,14 +80,14 @@ def run_suite(folder: Path, tmp_path: Path, fault: str = "", *options: str) -> s
     """The conformance suite on the framework, whose backend has a fault first."""
     pytest.importorskip("numpy", reason="numpy is not installed")
     file = tmp_path / "test_tinytensors.py"
-    file.write_text(f"{CONFORMANCE.read_text(encoding='utf-8')}\n\n{fault}", encoding="utf-8")
+    file.write_text(f"{CONFORMANCE_TEST_FILE.read_text(encoding='utf-8')}\n\n{fault}", encoding="utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n", encoding="utf-8")
     return run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), *options, str(file))
 
 
 def test_an_entry_point_makes_plait_serve_a_framework(installed):
     pytest.importorskip("numpy", reason="numpy is not installed")
-    result = python(installed, USE)
+    result = python(installed, SCRIPT_THAT_USES_TINYTENSORS)
     assert result.returncode == 0, result.stderr
 
 
@@ -93,7 +96,7 @@ def test_without_the_entry_point_it_is_unknown(installed):
     text = entry.read_text(encoding="utf-8")
     entry.write_text("", encoding="utf-8")
     try:
-        result = python(installed, USE)
+        result = python(installed, SCRIPT_THAT_USES_TINYTENSORS)
     finally:
         entry.write_text(text, encoding="utf-8")
     assert "PLT501" in result.stderr
@@ -168,7 +171,7 @@ def test_the_conformance_suite_passes(installed, tmp_path):
     assert int(summary.split(" passed")[0]) >= 300, summary
 
 
-FAULTS = {
+FAULT_SOURCE_CODE = {
     "permute": """
 TinyBackend.permute = staticmethod(lambda tensor, order: tinytensors.permute(tensor, list(order)[::-1]))
 """,
@@ -216,16 +219,16 @@ TinyBackend.stack = staticmethod(lambda tensors: tinytensors.stack(tensors[::-1]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", FAULT_SOURCE_CODE)
 def test_the_conformance_suite_names_a_wrong_function(installed, tmp_path, name):
-    fault = f"import math\nfrom tinytensors.for_plait import REDUCTIONS, TinyBackend\n{FAULTS[name]}"
+    fault = f"import math\nfrom tinytensors.for_plait import REDUCTIONS, TinyBackend\n{FAULT_SOURCE_CODE[name]}"
     result = run_suite(installed, tmp_path, fault, "--maxfail=1")
     assert result.returncode == 1, result.stdout
     assert f"wrong function of the backend: TinyBackend.{name}" in result.stdout
 
 
 def test_the_page_shows_what_a_test_that_fails_shows(installed, tmp_path):
-    fault = f"from tinytensors.for_plait import TinyBackend\n{FAULTS['permute']}"
+    fault = f"from tinytensors.for_plait import TinyBackend\n{FAULT_SOURCE_CODE['permute']}"
     result = run_suite(installed, tmp_path, fault, "--maxfail=2")
     page = PAGE.read_text(encoding="utf-8").rpartition("```text\n")[2].partition("```")[0]
     first, *lines = [f"E       {line}" for line in page.splitlines()]

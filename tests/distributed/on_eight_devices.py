@@ -22,7 +22,7 @@ import plait
 from plait.backends.jax.sharding import propagate_sharding
 
 PAGE = Path(__file__).parents[2] / "docs" / "jax-sharding.md"
-MODES = {"auto": AxisType.Auto, "explicit": AxisType.Explicit}
+AXIS_TYPE_BY_MODE = {"auto": AxisType.Auto, "explicit": AxisType.Explicit}
 COLLECTIVES = ("all-gather", "all-reduce", "all-to-all", "collective-permute", "reduce-scatter")
 
 
@@ -30,10 +30,10 @@ def test_there_are_eight_devices():
     assert len(jax.devices()) == 8
 
 
-@pytest.fixture(params=MODES)
+@pytest.fixture(params=AXIS_TYPE_BY_MODE)
 def mesh(request):
     """A mesh of four by two devices with automatic or explicit axes, active during the test."""
-    mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(MODES[request.param],) * 2)
+    mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(AXIS_TYPE_BY_MODE[request.param],) * 2)
     with jax.set_mesh(mesh):
         yield mesh
 
@@ -42,7 +42,7 @@ def is_explicit(mesh):
     return AxisType.Explicit in mesh.axis_types
 
 
-def array(shape, seed=0):
+def random_array(shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
@@ -67,12 +67,12 @@ def count_collectives(function, *tensors):
 
 
 def test_collectives_are_counted(mesh):
-    x = shard_array(mesh, array((8, 6, 4)), P("x", "y"))
+    x = shard_array(mesh, random_array((8, 6, 4)), P("x", "y"))
     assert count_collectives(lambda x: x.sum(0), x)["all-reduce"] == 1
     assert sum(count_collectives(lambda x: x * 2, x).values()) == 0
 
 
-MOVEMENTS = {
+MOVEMENT_CASES = {
     "permute": (
         lambda x: plait.rearrange(x, "a b c -> c a b"),
         lambda x: x.transpose(2, 0, 1),
@@ -160,10 +160,10 @@ MOVEMENTS = {
 """What plait is called with, what one writes by hand, and how the result of both lies."""
 
 
-@pytest.mark.parametrize("name", MOVEMENTS)
+@pytest.mark.parametrize("name", MOVEMENT_CASES)
 def test_shardings_follow_their_axes(mesh, name):
-    ours, theirs, spec = MOVEMENTS[name]
-    values = array((8, 6, 4))
+    ours, theirs, spec = MOVEMENT_CASES[name]
+    values = random_array((8, 6, 4))
     x = shard_array(mesh, values, P("x", "y", None))
     expected = theirs(jnp.asarray(values))
     for call in (ours, jax.jit(ours)):
@@ -176,8 +176,8 @@ def test_shardings_follow_their_axes(mesh, name):
 
 @pytest.mark.parametrize("name", ["patches", "pooling", "repeat", "mean over a sharded axis"])
 def test_gradients_have_the_sharding_of_their_tensors(mesh, name):
-    ours, theirs, _ = MOVEMENTS[name]
-    x = shard_array(mesh, array((8, 6, 4)), P("x", "y", None))
+    ours, theirs, _ = MOVEMENT_CASES[name]
+    x = shard_array(mesh, random_array((8, 6, 4)), P("x", "y", None))
     gradients = [jax.jit(jax.grad(lambda x, call=call: (call(x) ** 2).sum())) for call in (ours, theirs)]
     assert_sharding(gradients[0](x), P("x", "y", None) if is_explicit(mesh) else gradients[1](x).sharding.spec)
     np.testing.assert_allclose(gradients[0](x), gradients[1](x), rtol=1e-5)
@@ -187,7 +187,7 @@ def test_gradients_have_the_sharding_of_their_tensors(mesh, name):
 def test_explicit_shardings_in_types_follow_the_axes():
     mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(AxisType.Explicit,) * 2)
     with jax.set_mesh(mesh):
-        x = shard_array(mesh, array((8, 6, 4)), P("x", "y", None))
+        x = shard_array(mesh, random_array((8, 6, 4)), P("x", "y", None))
         types = []
 
         @jax.jit
@@ -207,7 +207,7 @@ def elements_by_device(shape, spec, mesh):
     return {device: places[index].tobytes() for device, index in indices.items()}
 
 
-def specifications(shape, mesh):
+def all_partition_specs(shape, mesh):
     """Every partition specification whose mesh axes divide their dimensions."""
     entries = [(), ("x",), ("y",), ("x", "y"), ("y", "x")]
     for choice in itertools.product(entries, repeat=len(shape)):
@@ -230,12 +230,12 @@ def test_reshape_propagates_a_sharding_exactly_where_no_element_moves(shape, oth
     mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(AxisType.Explicit,) * 2)
     found = 0
     with jax.set_mesh(mesh):
-        for spec in specifications(shape, mesh):
-            x = shard_array(mesh, array(shape), spec)
+        for spec in all_partition_specs(shape, mesh):
+            x = shard_array(mesh, random_array(shape), spec)
             before = elements_by_device(shape, spec, mesh)
             for other in others:
                 sharding = propagate_sharding(x, other)
-                candidates = (each for each in specifications(other, mesh))
+                candidates = (each for each in all_partition_specs(other, mesh))
                 if sharding is None:
                     assert all(elements_by_device(other, each, mesh) != before for each in candidates), (spec, other)
                 else:
@@ -247,7 +247,7 @@ def test_reshape_propagates_a_sharding_exactly_where_no_element_moves(shape, oth
 def test_a_mesh_axis_of_one_device_stays_in_the_type():
     mesh = jax.make_mesh((8, 1), ("x", "y"), axis_types=(AxisType.Explicit,) * 2)
     with jax.set_mesh(mesh):
-        x = shard_array(mesh, array((8, 6, 4)), P("x", "y", None))
+        x = shard_array(mesh, random_array((8, 6, 4)), P("x", "y", None))
         assert_sharding(plait.rearrange(x, "(a p) (b q) c -> a b p q c", p=1, q=3), P("x", "y", None, None, None))
 
 
@@ -265,7 +265,7 @@ def test_a_mesh_axis_of_one_device_stays_in_the_type():
 def test_ambiguous_explicit_shardings_are_an_error(call, spec):
     mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(AxisType.Explicit,) * 2)
     with jax.set_mesh(mesh):
-        x = shard_array(mesh, array((8, 6, 4)), spec)
+        x = shard_array(mesh, random_array((8, 6, 4)), spec)
         for each in (call, jax.jit(call)):
             with pytest.raises(plait.BackendError, match="PLT509"):
                 each(x)
@@ -296,7 +296,7 @@ def hand_written_einsum(mesh, equation, spec, shape=None):
 @pytest.mark.parametrize("name", EINSUM_CASES)
 def test_einsum_over_a_sharded_axis_has_the_out_sharding(mesh, name):
     pattern, equation, spec = EINSUM_CASES[name]
-    one, two = array((8, 6)), array((6, 8), 1)
+    one, two = random_array((8, 6)), random_array((6, 8), 1)
     a, b = shard_array(mesh, one, P("x", "y")), shard_array(mesh, two, P("y", None))
     hand = hand_written_einsum(mesh, equation, spec)
     for call in (
@@ -315,7 +315,7 @@ def test_einsum_over_a_sharded_axis_has_the_out_sharding(mesh, name):
 @pytest.mark.parametrize("name", EINSUM_CASES)
 def test_the_jaxpr_of_einsum_with_out_sharding_is_that_of_hand_written_code(mesh, name):
     pattern, equation, spec = EINSUM_CASES[name]
-    a, b = shard_array(mesh, array((8, 6)), P("x", "y")), shard_array(mesh, array((6, 8)), P("y", None))
+    a, b = shard_array(mesh, random_array((8, 6)), P("x", "y")), shard_array(mesh, random_array((6, 8)), P("y", None))
     ours = jax.make_jaxpr(lambda a, b: plait.einsum(a, b, pattern, out_sharding=spec))(a, b)
     assert str(ours) == str(jax.make_jaxpr(hand_written_einsum(mesh, equation, spec))(a, b))
 
@@ -369,7 +369,7 @@ GROUPED_EINSUM_CASES = {
 @pytest.mark.parametrize("name", GROUPED_EINSUM_CASES)
 def test_out_sharding_of_grouped_axes(mesh, name):
     (pattern, sizes), shapes, specs, spec, hand = GROUPED_EINSUM_CASES[name]
-    arrays = [array(shape, seed) for seed, shape in enumerate(shapes)]
+    arrays = [random_array(shape, seed) for seed, shape in enumerate(shapes)]
     tensors = [shard_array(mesh, values, each) for values, each in zip(arrays, specs, strict=True)]
     expected = hand(*map(jnp.asarray, arrays))
 
@@ -391,7 +391,7 @@ def test_out_sharding_of_grouped_axes(mesh, name):
     "spec", [P("z"), P("x", "y", None), P(None, "x"), P("x", "x"), ("x", None), "x", P(("x", "y"))], ids=str
 )
 def test_an_impossible_out_sharding_is_an_error(mesh, spec):
-    a, b = shard_array(mesh, array((6, 8)), P("y", "x")), shard_array(mesh, array((8, 6)), P("x", "y"))
+    a, b = shard_array(mesh, random_array((6, 8)), P("y", "x")), shard_array(mesh, random_array((8, 6)), P("x", "y"))
 
     def call(a, b):
         return plait.einsum(a, b, "a b, b c -> a c", out_sharding=spec)
@@ -404,7 +404,7 @@ def test_an_impossible_out_sharding_is_an_error(mesh, spec):
 
 
 def test_partition_specs_use_the_current_mesh():
-    a, b = array((8, 6)), array((6, 8), 1)
+    a, b = random_array((8, 6)), random_array((6, 8), 1)
     for sizes in ((4, 2), (2, 4), (8, 1)):
         mesh = jax.make_mesh(sizes, ("x", "y"), axis_types=(AxisType.Auto,) * 2)
         with jax.set_mesh(mesh):
@@ -423,7 +423,7 @@ def test_partition_specs_use_the_current_mesh():
 
 
 def test_einsum_with_out_sharding_is_compiled_once(mesh):
-    a, b = shard_array(mesh, array((8, 6)), P("x", "y")), shard_array(mesh, array((6, 8)), P("y", None))
+    a, b = shard_array(mesh, random_array((8, 6)), P("x", "y")), shard_array(mesh, random_array((6, 8)), P("y", None))
     plait.einsum(a, b, "a b, b c -> a c", out_sharding=P("x", "y"))
     before = plait.cache_info()
     plait.einsum(a, b, "a b, b c -> a c", out_sharding=P("x", "y"))
@@ -432,7 +432,7 @@ def test_einsum_with_out_sharding_is_compiled_once(mesh):
 
 
 def test_inside_shard_map(mesh):
-    x = shard_array(mesh, array((8, 6, 4)), P("x", "y"))
+    x = shard_array(mesh, random_array((8, 6, 4)), P("x", "y"))
 
     def local(x):
         patches = plait.rearrange(x, "(a p) b c -> a b (p c)", p=2)
@@ -448,7 +448,7 @@ def test_inside_shard_map(mesh):
 
 def test_a_tensor_stays_on_its_device():
     device = jax.devices()[5]
-    x = jax.device_put(array((4, 6)), device)
+    x = jax.device_put(random_array((4, 6)), device)
     for result in (
         plait.rearrange(x, "a (b c) -> c a b", b=2),
         plait.reduce(x, "a b -> b", "std"),
@@ -460,7 +460,7 @@ def test_a_tensor_stays_on_its_device():
         assert result.devices() == {device}
     assert (plait.asnumpy(x) == np.asarray(x)).all()
     mesh = jax.make_mesh((8,), ("x",), axis_types=(AxisType.Auto,))
-    assert (plait.asnumpy(shard_array(mesh, array((8, 3)), P("x"))) == array((8, 3))).all()
+    assert (plait.asnumpy(shard_array(mesh, random_array((8, 3)), P("x"))) == random_array((8, 3))).all()
 
 
 def test_examples_of_the_documentation():

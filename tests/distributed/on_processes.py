@@ -40,7 +40,7 @@ def register_check(name):
     return add
 
 
-def random(shape, seed=0):
+def random_tensor(shape, seed=0):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
@@ -75,7 +75,7 @@ def run_hand_written(call, *tensors):
     )
 
 
-def assert_same(result, expected):
+def assert_equals_dense(result, expected):
     assert type(result) is DTensor
     assert result.shape == expected.shape
     full = result.full_tensor()
@@ -86,9 +86,9 @@ def assert_same(result, expected):
 def compare_with_hand_written(plait_call, hand_written, tensors, distributed_tensors):
     """Check that values equal those without shards, with no more collectives than hand-written code needs."""
     result, count = count_collectives(lambda: plait_call(*distributed_tensors))
-    assert_same(result, plait_call(*tensors))
+    assert_equals_dense(result, plait_call(*tensors))
     other, limit = run_hand_written(hand_written, *distributed_tensors)
-    assert_same(other, hand_written(*tensors))
+    assert_equals_dense(other, hand_written(*tensors))
     assert count <= limit, f"{count} collectives, and {limit} by hand"
     return result
 
@@ -97,7 +97,7 @@ def all_placements(rank, partial=True):
     return [Replicate(), *([Partial()] if partial else []), *map(Shard, range(rank))]
 
 
-MOVEMENTS = {
+MOVEMENT_CASES = {
     "permute": ("a b c -> c a b", {}, lambda x: x.permute(2, 0, 1)),
     "merge first": ("a b c -> (a b) c", {}, lambda x: x.flatten(0, 1)),
     "merge last": ("a b c -> a (b c)", {}, lambda x: x.flatten(1, 2)),
@@ -115,32 +115,32 @@ MOVEMENTS = {
     "units": ("a b c -> 1 a b () c 1", {}, lambda x: x[None, :, :, None, :, None]),
     "nothing": ("a b c -> a b c", {}, lambda x: x),
 }
-REPEATS = {
+REPEAT_CASES = {
     "between": ("a b c -> a r b c", {"r": 2}, lambda x: x[:, None].expand(-1, 2, -1, -1)),
     "before": ("a b c -> r a b c", {"r": 2}, lambda x: x[None].expand(2, -1, -1, -1)),
     "merged behind": ("a b c -> a (b r) c", {"r": 2}, lambda x: x[:, :, None].expand(-1, -1, 2, -1).flatten(1, 2)),
     "merged before": ("a b c -> (r a) b c", {"r": 2}, lambda x: x[None].expand(2, -1, -1, -1).flatten(0, 1)),
 }
-SHAPES = {"even": (4, 8, 12), "uneven": (5, 6, 7)}
+SHAPE_BY_KIND = {"even": (4, 8, 12), "uneven": (5, 6, 7)}
 
 
 def add_movement_checks(mesh, placements_of_all, prefix, kind):
     for placements in placements_of_all:
-        shape = SHAPES[kind]
+        shape = SHAPE_BY_KIND[kind]
         where = f"{prefix} {kind} {placements}"
-        for name, (pattern, sizes, hand_written) in MOVEMENTS.items():
+        for name, (pattern, sizes, hand_written) in MOVEMENT_CASES.items():
 
             @register_check(f"rearrange, {name}: {where}")
             def _(pattern=pattern, sizes=sizes, hand_written=hand_written, shape=shape, placements=placements):
-                full = random(shape)
+                full = random_tensor(shape)
                 plait_call = lambda x: plait.rearrange(x, pattern, **sizes)
                 compare_with_hand_written(plait_call, hand_written, [full], [distribute(full, mesh, placements)])
 
-        for name, (pattern, sizes, hand_written) in REPEATS.items():
+        for name, (pattern, sizes, hand_written) in REPEAT_CASES.items():
 
             @register_check(f"repeat, {name}: {where}")
             def _(pattern=pattern, sizes=sizes, hand_written=hand_written, shape=shape, placements=placements):
-                full = random(shape)
+                full = random_tensor(shape)
                 plait_call = lambda x: plait.repeat(x, pattern, **sizes)
                 compare_with_hand_written(plait_call, hand_written, [full], [distribute(full, mesh, placements)])
 
@@ -151,7 +151,7 @@ def prod(x, axes):
     return x
 
 
-REDUCTIONS = {
+TORCH_REDUCTIONS = {
     "min": torch.amin,
     "max": torch.amax,
     "sum": torch.sum,
@@ -176,12 +176,12 @@ REDUCE_CASES = {"a b c -> b": (0, 2), "a b c -> c a": (1,), "a b c ->": (0, 1, 2
 
 def add_reduction_checks(mesh, placements_of_all, prefix, kind):
     for placements in placements_of_all:
-        shape = SHAPES[kind]
-        for (name, function), (pattern, axes) in itertools.product(REDUCTIONS.items(), REDUCE_CASES.items()):
+        shape = SHAPE_BY_KIND[kind]
+        for (name, function), (pattern, axes) in itertools.product(TORCH_REDUCTIONS.items(), REDUCE_CASES.items()):
 
             @register_check(f"reduce, {name} {pattern}: {prefix} {kind} {placements}")
             def _(name=name, function=function, pattern=pattern, axes=axes, shape=shape, placements=placements):
-                full = random(shape)
+                full = random_tensor(shape)
                 full[1, :, 2] = 0  # for any and all
                 hand_written = lambda x: function(x, axes).T if pattern.endswith("c a") else function(x, axes)
                 compare_with_hand_written(
@@ -200,7 +200,7 @@ EINSUM_CASES = {
     "a a b -> b": [(4, 4, 6)],
     "... i, i o -> ... o": [(3, 5, 6), (6, 4)],
 }
-EINSUM_SIZES = {"b i (h d), b j (h d) -> b h i j": {"h": 2}, "b i (e d), b j (e d) -> b e i j": {"e": 3}}
+GIVEN_SIZES_BY_EINSUM = {"b i (h d), b j (h d) -> b h i j": {"h": 2}, "b i (e d), b j (e d) -> b e i j": {"e": 3}}
 HAND_WRITTEN_EINSUMS = {
     "i k, k j -> i j": lambda x, y: x @ y,
     "b i d, b j d -> b i j": lambda x, y: torch.einsum("bid,bjd->bij", x, y),
@@ -224,11 +224,11 @@ def add_einsum_checks(mesh, partial, prefix, every=1):
 
             @register_check(f"einsum, {pattern}: {prefix} {placements}")
             def _(pattern=pattern, shapes=shapes, placements=placements):
-                fulls = [random(shape, number) for number, shape in enumerate(shapes)]
+                fulls = [random_tensor(shape, number) for number, shape in enumerate(shapes)]
                 distributed_tensors = [
                     distribute(full, mesh, each) for full, each in zip(fulls, placements, strict=True)
                 ]
-                plait_call = lambda *tensors: plait.einsum(*tensors, pattern, **EINSUM_SIZES.get(pattern, {}))
+                plait_call = lambda *tensors: plait.einsum(*tensors, pattern, **GIVEN_SIZES_BY_EINSUM.get(pattern, {}))
                 equation = "".join(pattern.split())
                 compare_with_hand_written(
                     plait_call,
@@ -257,7 +257,7 @@ def add_kept_sharding_checks(mesh):
 
             @register_check(f"keeps its sharding: {pattern} {old}")
             def _(pattern=pattern, sizes=sizes, old=old, new=new):
-                full = random((4, 8, 12))
+                full = random_tensor((4, 8, 12))
                 operation = plait.repeat if "r" in sizes else plait.rearrange
                 tensor = distribute(full, mesh, [Shard(old)])
                 result, count = count_collectives(lambda: operation(tensor, pattern, **sizes))
@@ -266,7 +266,7 @@ def add_kept_sharding_checks(mesh):
 
     @register_check("an uneven shard that cannot stay goes to an axis that is not touched, and is nowhere gathered")
     def _():
-        full = random((5, 3, 8))
+        full = random_tensor((5, 3, 8))
         for pattern, placement in [("a b c -> (a b) c", Shard(1)), ("a b c -> c (a b)", Shard(0))]:
             tensor = distribute(full, mesh, [Shard(0)])
             result, count = count_collectives(lambda: plait.rearrange(tensor, pattern))
@@ -275,7 +275,7 @@ def add_kept_sharding_checks(mesh):
 
     @register_check("an uneven shard in the middle of a group")
     def _():
-        full = random((4, 5, 3, 8))
+        full = random_tensor((4, 5, 3, 8))
         for pattern, hand_written in [
             ("a b c d -> (a b c) d", lambda x: x.flatten(0, 2)),
             ("a b c d -> d (a b c)", lambda x: x.permute(3, 0, 1, 2).flatten(1, 3)),
@@ -289,10 +289,10 @@ def add_kept_sharding_checks(mesh):
         if mesh.size() != 4:
             return
         square = init_device_mesh("cpu", (2, 2))
-        full = random((5, 4, 6))
+        full = random_tensor((5, 4, 6))
         tensor = distribute(full, square, [Shard(0), Shard(1)])
         result, count = count_collectives(lambda: plait.rearrange(tensor, "a b c -> (a b) c"))
-        assert_same(result, full.flatten(0, 1))
+        assert_equals_dense(result, full.flatten(0, 1))
         assert result.placements[0] == Shard(1)
         assert not result.placements[1].is_replicate()
         assert count == 1
@@ -314,13 +314,13 @@ def add_gradient_checks(mesh):
 
             @register_check(f"gradient of {name}: {shape} {placement}")
             def _(call=call, shape=shape, placement=placement):
-                full = random(shape).requires_grad_()
-                weights = random(tuple(call(full).shape), 1)
+                full = random_tensor(shape).requires_grad_()
+                weights = random_tensor(tuple(call(full).shape), 1)
                 (call(full) * weights).sum().backward()
                 tensor = distribute(full.detach(), mesh, [placement]).requires_grad_()
                 result = call(tensor)
                 (result * distribute_tensor(weights, mesh, [Replicate()])).sum().backward()
-                assert_same(tensor.grad, full.grad)
+                assert_equals_dense(tensor.grad, full.grad)
 
 
 COMPILED_CASES = [
@@ -330,7 +330,7 @@ COMPILED_CASES = [
 ]
 
 
-def grouped(x, w):
+def einsum_that_torch_would_group(x, w):
     """An einsum in which torch itself would merge a and b, whose shards are uneven."""
     return plait.einsum(x, w, "a b i, i j -> a b j")
 
@@ -340,27 +340,27 @@ def add_mixed_gradient_checks(mesh):
 
         @register_check(f"gradient of a product of two: {one} {other}")
         def _(one=one, other=other):
-            fulls = [random(shape, seed).requires_grad_() for seed, shape in enumerate([(5, 6, 8), (8, 4)])]
-            weights = random((5, 6, 4), 2)
-            (grouped(*fulls) * weights).sum().backward()
+            fulls = [random_tensor(shape, seed).requires_grad_() for seed, shape in enumerate([(5, 6, 8), (8, 4)])]
+            weights = random_tensor((5, 6, 4), 2)
+            (einsum_that_torch_would_group(*fulls) * weights).sum().backward()
             tensors = [
                 distribute(full.detach(), mesh, [place]).requires_grad_()
                 for full, place in zip(fulls, (one, other), strict=True)
             ]
-            result = grouped(*tensors)
+            result = einsum_that_torch_would_group(*tensors)
             (result * distribute_tensor(weights, mesh, [Replicate()])).sum().backward()
             for tensor, full in zip(tensors, fulls, strict=True):
-                assert_same(tensor.grad, full.grad)
+                assert_equals_dense(tensor.grad, full.grad)
 
 
 def add_other_checks(mesh):
-    full = random((4, 24, 8))
+    full = random_tensor((4, 24, 8))
 
     @register_check("a compiled pattern, and sizes of other types")
     def _():
         pattern = plait.compile("a (b d) c -> d (a b) c", d=2)
-        assert_same(pattern.rearrange(distribute(full, mesh, [Shard(0)])), pattern.rearrange(full))
-        assert_same(
+        assert_equals_dense(pattern.rearrange(distribute(full, mesh, [Shard(0)])), pattern.rearrange(full))
+        assert_equals_dense(
             plait.rearrange(distribute(full, mesh, [Shard(2)]), "a (b d) c -> d (a b) c", d=np.int64(2)),
             pattern.rearrange(full),
         )
@@ -371,7 +371,7 @@ def add_other_checks(mesh):
         assert plait.rearrange(empty, "a b (c d) -> (a c) (b d)", c=2).shape == (8, 0)
         assert plait.reduce(empty, "a b c -> a c", "sum").full_tensor().abs().sum() == 0
         total = plait.reduce(distribute(full, mesh, [Shard(1)]), "a b c ->", "sum")
-        assert_same(plait.repeat(total, "-> r", r=3), full.sum().expand(3))
+        assert_equals_dense(plait.repeat(total, "-> r", r=3), full.sum().expand(3))
 
     @register_check("torch.compile")
     def _():
@@ -388,7 +388,7 @@ def add_other_checks(mesh):
             except torch._dynamo.exc.BackendCompilerFailed:  # torch 2.13 compiles no merge of a second axis
                 continue
             result = torch.compile(plait_call, backend="aot_eager", fullgraph=True)(tensor)
-            assert_same(result, hand_written(full))
+            assert_equals_dense(result, hand_written(full))
             assert result.placements == expected.placements
             made += 1
         assert made >= 11
@@ -422,9 +422,9 @@ def add_other_checks(mesh):
     @register_check("plain tensors beside DTensors")
     def _():
         tensor = distribute(full, mesh, [Shard(0)])
-        uneven = distribute(random((5, 3)), mesh, [Shard(0)])
+        uneven = distribute(random_tensor((5, 3)), mesh, [Shard(0)])
         for call in (
-            lambda: plait.einsum(uneven, random((5, 3)), "a b, a c -> a b c"),
+            lambda: plait.einsum(uneven, random_tensor((5, 3)), "a b, a c -> a b c"),
             lambda: plait.einsum(tensor, full, "a b c, d b c -> a d"),
             lambda: plait.einsum(full, tensor, "a b c, d b c -> a d"),
             lambda: plait.rearrange([full, tensor], "n a b c -> a b (n c)"),
@@ -444,7 +444,7 @@ def add_other_checks(mesh):
         def _(placement=placement):
             tensors = [distribute(full + number, mesh, [placement]) for number in range(3)]
             stacked = plait.rearrange(tensors, "n a b c -> a (b n) c")
-            assert_same(stacked, torch.stack([full, full + 1, full + 2]).permute(1, 2, 0, 3).flatten(1, 2))
+            assert_equals_dense(stacked, torch.stack([full, full + 1, full + 2]).permute(1, 2, 0, 3).flatten(1, 2))
 
         @register_check(f"pack and unpack: {placement}")
         def _(placement=placement):
@@ -461,13 +461,13 @@ def add_other_checks(mesh):
             )
             assert shapes == [(24,), (), (2, 12)]
             assert count <= limit
-            assert_same(packed, torch.cat([full, full[:, :1], full], 1))
+            assert_equals_dense(packed, torch.cat([full, full[:, :1], full], 1))
             whole = distribute(torch.cat([full, full[:, :1], full], 1), mesh, [placement])
             found, count = count_collectives(lambda: plait.unpack(whole, shapes, "a * c"))
             _, limit = count_collectives(lambda: torch.split(whole, [24, 1, 24], 1))
             assert count <= limit
             for part, expected in zip(found, parts, strict=True):
-                assert_same(part, expected)
+                assert_equals_dense(part, expected)
 
         @register_check(f"view: {placement}")
         def _(placement=placement):
@@ -475,7 +475,7 @@ def add_other_checks(mesh):
             for pattern in ("a b c -> c a b", "a b c -> (a b) c", "a (b d) c -> a d b c", "a (b d) c -> (a b) d c"):
                 sizes = {"d": 3} if "d" in pattern else {}
                 result, count = count_collectives(lambda: plait.view(tensor, pattern, **sizes))
-                assert_same(result, plait.view(full, pattern, **sizes))
+                assert_equals_dense(result, plait.view(full, pattern, **sizes))
                 assert count == 0
                 local, own = result.to_local(), tensor.to_local()
                 assert local.untyped_storage().data_ptr() == own.untyped_storage().data_ptr()
@@ -491,8 +491,8 @@ def add_other_checks(mesh):
     @register_check("a view that would have to be redistributed")
     def _():
         for tensor, pattern, sizes in [
-            (distribute(random((5, 6)), mesh, [Shard(0)]), "a b -> (a b)", {}),
-            (distribute(random((4, 6)), mesh, [Shard(1)]), "a (b d) -> a b d", {"b": 3}),
+            (distribute(random_tensor((5, 6)), mesh, [Shard(0)]), "a b -> (a b)", {}),
+            (distribute(random_tensor((4, 6)), mesh, [Shard(1)]), "a (b d) -> a b d", {"b": 3}),
         ]:
             try:
                 plait.view(tensor, pattern, **sizes)
@@ -502,7 +502,7 @@ def add_other_checks(mesh):
                 raise AssertionError("nothing was raised")
 
 
-def gather_checks(count: int) -> None:
+def register_all_checks(count: int) -> None:
     line = init_device_mesh("cpu", (count,))
     add_kept_sharding_checks(line)
     add_other_checks(line)
@@ -526,7 +526,7 @@ def gather_checks(count: int) -> None:
 
 def run_checks(count: int) -> dict[str, str]:
     """Run all checks in the same order on every process, and return the outcome of each."""
-    gather_checks(count)
+    register_all_checks(count)
     outcomes = {}
     for name, function in CHECKS.items():
         try:
@@ -539,7 +539,7 @@ def run_checks(count: int) -> dict[str, str]:
     return outcomes
 
 
-def run_page(path: Path) -> dict[str, str]:
+def run_page_examples(path: Path) -> dict[str, str]:
     """Execute the examples of a page, which every process does."""
     text = "\n".join(re.findall(r"^```pycon\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))
     test = doctest.DocTestParser().get_doctest(text, {}, path.name, str(path), 0)
@@ -549,15 +549,15 @@ def run_page(path: Path) -> dict[str, str]:
     return {path.name: report.getvalue() if results.failed else ""}
 
 
-def run(rank: int, count: int, folder: str, *pages: str) -> None:
+def run_process(rank: int, count: int, folder: str, *pages: str) -> None:
     """Run the checks on one process, and write their outcomes to a file."""
     torch.set_num_threads(1)
     store = dist.FileStore(f"{folder}/store", count)
     dist.init_process_group("gloo", store=store, rank=rank, world_size=count, timeout=timedelta(seconds=20))
-    outcomes = run_page(Path(pages[0])) if pages else run_checks(count)
+    outcomes = run_page_examples(Path(pages[0])) if pages else run_checks(count)
     Path(folder, f"{rank}.json").write_text(json.dumps(outcomes))
     dist.destroy_process_group()
 
 
 if __name__ == "__main__":
-    torch.multiprocessing.spawn(run, (int(sys.argv[1]), *sys.argv[2:]), nprocs=int(sys.argv[1]))
+    torch.multiprocessing.spawn(run_process, (int(sys.argv[1]), *sys.argv[2:]), nprocs=int(sys.argv[1]))

@@ -13,7 +13,7 @@ IMAGE = np.zeros((4, 6, 3), np.uint8)
 Q = np.zeros((2, 5, 8))
 K = np.zeros((2, 7, 8))
 
-MISTAKES = {
+MISTAKES_AND_ADVICE = {
     # argument order and types
     "tensor and pattern swapped": (
         lambda: plait.rearrange("b c h w -> b h w c", X),
@@ -107,9 +107,9 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.parametrize("name", MISTAKES_AND_ADVICE)
 def test_the_message_names_the_way_out(name):
-    call, advice = MISTAKES[name]
+    call, advice = MISTAKES_AND_ADVICE[name]
     with pytest.raises(plait.PlaitError) as caught:
         call()
     assert caught.match(advice)

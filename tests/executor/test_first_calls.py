@@ -39,8 +39,8 @@ def count_frames(call) -> Counter:
 
 
 IMAGES = np.zeros((2, 8, 6, 3))
-LARGE = np.zeros((16, 32, 64, 64), "f4")
-CHAIN = [np.ones(shape) for shape in ((20, 30), (30, 40), (40, 50))]
+LARGE_IMAGES = np.zeros((16, 32, 64, 64), "f4")
+MATRIX_CHAIN = [np.ones(shape) for shape in ((20, 30), (30, 40), (40, 50))]
 
 CALLS_WITH_FRAME_LIMITS = {
     "rearrange": (
@@ -49,13 +49,13 @@ CALLS_WITH_FRAME_LIMITS = {
         60,
     ),
     "a large reduce": (
-        lambda: plait.reduce(LARGE, "a b c d -> a b", "max"),
-        lambda: plait.reduce(LARGE, "b c (h 2) (w 2) -> b c h w", "max"),
+        lambda: plait.reduce(LARGE_IMAGES, "a b c d -> a b", "max"),
+        lambda: plait.reduce(LARGE_IMAGES, "b c (h 2) (w 2) -> b c h w", "max"),
         250,
     ),
     "an einsum of three": (
-        lambda: plait.einsum(*CHAIN, "x y, y z, z w -> x w"),
-        lambda: plait.einsum(*CHAIN, "i j, j k, k l -> i l"),
+        lambda: plait.einsum(*MATRIX_CHAIN, "x y, y z, z w -> x w"),
+        lambda: plait.einsum(*MATRIX_CHAIN, "i j, j k, k l -> i l"),
         500,
     ),
 }
@@ -101,7 +101,7 @@ def test_einsum_is_planned_once(monkeypatch):
 
     monkeypatch.setattr(contraction, "plan_contraction", watched)
     plait.cache_clear()
-    found = count_frames(lambda: plait.einsum(*CHAIN, "i j, j k, k l -> i l"))
+    found = count_frames(lambda: plait.einsum(*MATRIX_CHAIN, "i j, j k, k l -> i l"))
     assert len(planned) == 1
     assert not any("_operations/einsum" in file and name == "lower" for file, name in found), found
 
@@ -134,7 +134,9 @@ def test_planner_bug_is_raised_unchanged_after_one_attempt(monkeypatch, call, ki
     assert traceback.extract_tb(caught.value.__traceback__)[-1].name == "broken"
 
 
-@pytest.mark.parametrize(("tensors", "pattern"), [(CHAIN, "i j, j k, k l -> i l"), (CHAIN[:2], "i j, j k -> i k")])
+@pytest.mark.parametrize(
+    ("tensors", "pattern"), [(MATRIX_CHAIN, "i j, j k, k l -> i l"), (MATRIX_CHAIN[:2], "i j, j k -> i k")]
+)
 def test_requested_path_is_searched_once(monkeypatch, tensors, pattern):
     xp = pytest.importorskip("array_api_strict")
     searched = []

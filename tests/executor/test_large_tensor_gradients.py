@@ -18,15 +18,15 @@ import plait
 from plait.backends.costs import MemoryCosts
 
 torch = pytest.importorskip("torch")
-gradients = pytest.importorskip("plait.backends.torch.autograd")
+autograd_module = pytest.importorskip("plait.backends.torch.autograd")
 
 REDUCTIONS = {"min": torch.amin, "max": torch.amax, "sum": torch.sum, "mean": torch.mean}
 AUTOGRAD_NODES = {"min": "AmaxBackward", "max": "AmaxBackward", "sum": "SumBackward", "mean": "SumBackward"}
 DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.complex64)
 SPECIAL_VALUES = (float("nan"), float("inf"), -float("inf"), -0.0, 0.0)
-CHEAP = MemoryCosts(call_overhead=0.001)
+COSTS_WITH_CHEAP_CALLS = MemoryCosts(call_overhead=0.001)
 
-PATTERN, POOL = "b c (h 2) (w 2) -> b c h w", (3, 5)
+POOLING_PATTERN, POOLED_AXES = "b c (h 2) (w 2) -> b c h w", (3, 5)
 
 
 @st.composite
@@ -51,7 +51,7 @@ def gradient_cases(draw):
     return x, axes, drawn([size for place, size in enumerate(shape) if place not in axes], 40)
 
 
-def keep_axes_pattern(x, axes):
+def pattern_that_reduces_axes(x, axes):
     """Return the pattern that reduces these axes."""
     names = [f"a{place}" for place in range(x.dim())]
     return f"{' '.join(names)} -> {' '.join([name for place, name in enumerate(names) if place not in axes])}"
@@ -77,13 +77,13 @@ def autograd_node_names(result):
 @contextmanager
 def pool_by_two(name):
     """Yield a function that pools small tensors by a schedule with several calls."""
-    with schedule_all_tensors(CHEAP):
-        yield lambda x: plait.reduce(x, PATTERN, name)
+    with schedule_all_tensors(COSTS_WITH_CHEAP_CALLS):
+        yield lambda x: plait.reduce(x, POOLING_PATTERN, name)
 
 
 def pool_with_torch(x, name):
     """Pool by two with one call of PyTorch."""
-    return REDUCTIONS[name](x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)), POOL)
+    return REDUCTIONS[name](x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)), POOLED_AXES)
 
 
 def random_image(seed=0, dtype=torch.float64, upper_bound=4):
@@ -100,7 +100,7 @@ def test_gradient_equals_that_of_one_torch_call(case, name, costs):
     x = x.requires_grad_()
     expected = REDUCTIONS[name](x, axes)
     with schedule_all_tensors(costs):
-        found = plait.reduce(x, keep_axes_pattern(x, axes), name)
+        found = plait.reduce(x, pattern_that_reduces_axes(x, axes), name)
         if 1 < expected.numel() < x.numel():
             assert AUTOGRAD_NODES[name] in autograd_node_names(found)
     if name in ("min", "max"):
@@ -302,22 +302,23 @@ def test_more_ties_than_half_precision_can_count(dtype):
     """``float16`` counts to 2048 and ``bfloat16`` to 256, so ties are counted in a wider type."""
     torch.manual_seed(0)
     x = (torch.rand(63, 4, 61, 3) < 0.9).to(dtype).requires_grad_()
-    with schedule_all_tensors(CHEAP._replace(reduce_row_overhead=1000, reduce_element=1000)):  # tree reductions
+    costs_of_tree_reductions = COSTS_WITH_CHEAP_CALLS._replace(reduce_row_overhead=1000, reduce_element=1000)
+    with schedule_all_tensors(costs_of_tree_reductions):
         found = plait.reduce(x, "a b c d -> b d", "max")
     slope = torch.randn(4, 3).to(dtype)
     assert_identical(torch.autograd.grad(found, x, slope)[0], torch.autograd.grad(x.amax((0, 2)), x, slope)[0])
 
 
 def test_torch_handles_more_ties_than_floats_can_count(monkeypatch):
-    monkeypatch.setattr(gradients, "MAX_EXACT_COUNT", 1)
-    monkeypatch.setattr(gradients, "gradient_of_extremum", None)
+    monkeypatch.setattr(autograd_module, "MAX_EXACT_COUNT", 1)
+    monkeypatch.setattr(autograd_module, "gradient_of_extremum", None)
     test_retained_graph_accumulates_gradients("max")
 
 
 def test_large_tensor_is_reduced_in_blocks():
     x = torch.randint(0, 3, (8, 3, 224, 224)).float().requires_grad_()
     for name in REDUCTIONS:
-        result = plait.reduce(x, PATTERN, name)
+        result = plait.reduce(x, POOLING_PATTERN, name)
         assert AUTOGRAD_NODES[name] in autograd_node_names(result)
         slope = torch.randn_like(result)
         found, meant = [torch.autograd.grad(each, x, slope)[0] for each in (result, pool_with_torch(x, name))]
@@ -325,9 +326,9 @@ def test_large_tensor_is_reduced_in_blocks():
 
 
 MUTATIONS = {
-    "nothing is repeated right": (gradients, "_repeat_short_rows", lambda left, loops: left * 2, ("max", "sum")),
-    "ties are counted wrongly": (gradients, "_fill_gradient_block", lambda *given: given[3].fill_(1), ("max",)),
-    "a mean divides by something else": (gradients, "elements_per_result", lambda loops: 2, ("mean",)),
+    "nothing is repeated right": (autograd_module, "_repeat_short_rows", lambda left, loops: left * 2, ("max", "sum")),
+    "ties are counted wrongly": (autograd_module, "_fill_gradient_block", lambda *given: given[3].fill_(1), ("max",)),
+    "a mean divides by something else": (autograd_module, "elements_per_result", lambda loops: 2, ("mean",)),
 }
 
 

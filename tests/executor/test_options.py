@@ -22,7 +22,7 @@ CHAIN = "i j, j k, k l -> i l"
 
 
 @pytest.fixture
-def contraction_paths(monkeypatch):
+def recorded_contraction_paths(monkeypatch):
     """The contraction paths chosen during a test."""
     seen, choose = [], contraction.choose_contraction
 
@@ -35,27 +35,27 @@ def contraction_paths(monkeypatch):
     return seen
 
 
-def test_explicit_path_is_used(contraction_paths):
+def test_explicit_path_is_used(recorded_contraction_paths):
     for path in ([(1, 2), (0, 1)], [(0, 1), (0, 1)], ((0, 1, 2),), [(0, 2), (0, 1)]):
         with plait.options(contract=path):
             np.testing.assert_array_equal(plait.einsum(A, B, C, CHAIN), A @ B @ C)
-    assert contraction_paths == [((1, 2), (0, 1)), ((0, 1), (0, 1)), ((0, 1, 2),), ((0, 2), (0, 1))]
+    assert recorded_contraction_paths == [((1, 2), (0, 1)), ((0, 1), (0, 1)), ((0, 1, 2),), ((0, 2), (0, 1))]
 
 
-def test_path_of_numpy_einsum_path_is_used(contraction_paths):
+def test_path_of_numpy_einsum_path_is_used(recorded_contraction_paths):
     found, _ = np.einsum_path("ij,jk,kl->il", A, B, C, optimize="optimal")
     with plait.options(contract=found):
         plait.einsum("ij,jk,kl->il", A, B, C)
-    assert contraction_paths == [tuple(found[1:])]
+    assert recorded_contraction_paths == [tuple(found[1:])]
 
 
-def test_incomplete_path_ends_with_one_contraction(contraction_paths):
+def test_incomplete_path_ends_with_one_contraction(recorded_contraction_paths):
     with plait.options(contract=[(1, 2)]):
         np.testing.assert_array_equal(plait.einsum(A, B, C, CHAIN), A @ B @ C)
-    assert contraction_paths == [((1, 2), (0, 1))]
+    assert recorded_contraction_paths == [((1, 2), (0, 1))]
 
 
-def test_path_found_by_a_function(contraction_paths):
+def test_path_found_by_a_function(recorded_contraction_paths):
     seen = []
 
     def last_first(inputs, output, sizes, limit):
@@ -64,7 +64,7 @@ def test_path_found_by_a_function(contraction_paths):
 
     with plait.options(contract=last_first, memory_limit=1000):
         plait.einsum(A, B, C, CHAIN)
-    assert contraction_paths == [((1, 2), (0, 1))]
+    assert recorded_contraction_paths == [((1, 2), (0, 1))]
     ((inputs, _, sizes, limit), *_) = seen
     assert len(inputs) == 3
     assert sorted(sizes.values()) == [2, 4, 5, 30]
@@ -83,14 +83,14 @@ def test_all_path_optimizers_give_the_same_result(how):
         np.testing.assert_allclose(plait.einsum(*tensors, pattern), np.linalg.multi_dot(tensors), rtol=1e-12)
 
 
-def test_memory_limit(contraction_paths):
+def test_memory_limit(recorded_contraction_paths):
     outer = "i, j, i j -> i"  # contracting i and j first would make 10 000 elements
     x, y = np.ones(100), np.ones((100, 100))
     with plait.options(contract="optimal", memory_limit=100):
         np.testing.assert_array_equal(plait.einsum(x, x, y, outer), y @ x * x)
     with plait.options(memory_limit=1):
         np.testing.assert_array_equal(plait.einsum(x, x, y, outer), y @ x * x)
-    assert contraction_paths == [((1, 2), (0, 1)), ((0, 1, 2),)]
+    assert recorded_contraction_paths == [((1, 2), (0, 1)), ((0, 1, 2),)]
 
 
 def test_nested_options_are_restored():
@@ -119,7 +119,7 @@ def test_options_object_can_be_entered_repeatedly():
     assert repr(strict) == "plait.options(strict=True)"
 
 
-def is_strict():
+def is_einsum_strict():
     """Whether einsum is strict in the current context."""
     try:
         plait.einsum(A, "i j -> i")
@@ -133,7 +133,7 @@ def test_options_apply_to_one_thread():
 
     def other():
         inside.wait()
-        found["other"] = is_strict()
+        found["other"] = is_einsum_strict()
         outside.set()
 
     thread = threading.Thread(target=other)
@@ -141,7 +141,7 @@ def test_options_apply_to_one_thread():
     with plait.options(strict=True):
         inside.set()
         outside.wait()
-        found["this"] = is_strict()
+        found["this"] = is_einsum_strict()
     thread.join()
     assert found == {"this": True, "other": False}
 
@@ -152,15 +152,15 @@ def test_options_apply_to_one_asyncio_task():
     async def strict():
         with plait.options(strict=True):
             await asyncio.sleep(0)
-            found["strict"] = is_strict()
+            found["strict"] = is_einsum_strict()
             found["child"] = await asyncio.create_task(child())
 
     async def child():
-        return is_strict()
+        return is_einsum_strict()
 
     async def lax():
         await asyncio.sleep(0)
-        found["lax"] = is_strict()
+        found["lax"] = is_einsum_strict()
 
     async def both():
         await asyncio.gather(strict(), lax())

@@ -47,7 +47,7 @@ def terms_of_all_magnitudes(rng, shape):
     return rng.standard_normal(shape) * 10.0 ** rng.integers(-6, 6, shape)
 
 
-DATA = {"growing": positive_terms, "cancelling": cancelling_terms, "spread": terms_of_all_magnitudes}
+TERMS_FUNCTIONS = {"growing": positive_terms, "cancelling": cancelling_terms, "spread": terms_of_all_magnitudes}
 
 
 def exact_sums_and_magnitudes(array, pattern, sizes):
@@ -58,7 +58,7 @@ def exact_sums_and_magnitudes(array, pattern, sizes):
     return np.array([fsum(row) for row in flat]), np.abs(flat).sum(1)
 
 
-@pytest.mark.parametrize("data", DATA.values(), ids=DATA)
+@pytest.mark.parametrize("data", TERMS_FUNCTIONS.values(), ids=TERMS_FUNCTIONS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("pattern", SUM_CASES)
 def test_sum_is_as_accurate_as_numpy(pattern, dtype, data):
@@ -89,7 +89,7 @@ def noise_around_large_number(rng, shape):
     return 1e8 + 100 * rng.standard_normal(shape)
 
 
-TWO_PASS_DATA = {**DATA, "far_away": noise_around_large_number}
+TWO_PASS_TERMS_FUNCTIONS = {**TERMS_FUNCTIONS, "far_away": noise_around_large_number}
 
 TWO_PASS_CASES = {
     "b c h w ->": (8, 16, 128, 120),
@@ -101,7 +101,7 @@ TWO_PASS_CASES = {
 }
 
 
-@pytest.mark.parametrize("data", TWO_PASS_DATA.values(), ids=TWO_PASS_DATA)
+@pytest.mark.parametrize("data", TWO_PASS_TERMS_FUNCTIONS.values(), ids=TWO_PASS_TERMS_FUNCTIONS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("pattern", TWO_PASS_CASES)
 @pytest.mark.parametrize("name", ["var", "logsumexp"])

@@ -23,7 +23,7 @@ UFUNCS = {
 }
 VECTORIZED_CASES = [("max", "float32"), ("sum", "float32"), ("sum", "float64"), ("sum", "int8"), ("max", "float16")]
 FLOAT_DTYPES = ("float16", "float32", "float64", "complex64", "complex128")
-ALL_CASES = [
+REDUCTIONS_AND_DTYPES = [
     *((name, dtype) for name in UFUNCS for dtype in NUMERIC_DTYPES),
     *(("mean", dtype) for dtype in FLOAT_DTYPES),
     *((name, dtype) for name in ("min", "max") for dtype in ("M8[s]", "m8[ns]")),
@@ -43,7 +43,7 @@ def reduce_with_numpy(name, source, reduced):
         return np.asarray(UFUNCS[name].reduce(wide, axes)).astype(source.dtype)
 
 
-def assert_same(name, mine, theirs, source):
+def assert_equal_or_close(name, mine, theirs, source):
     """Check that two results are equal, or close where the order of additions differs."""
     if name not in ("sum", "prod", "mean") or source.dtype.kind in "biu":
         np.testing.assert_array_equal(mine, theirs)
@@ -65,7 +65,7 @@ def assert_reduction_equals_numpy(name, dtype, layout, reduced, seed):
     source = array_with_layout(random_values(dtype, seed), layout)
     reduced = min(reduced, source.ndim)
     if reduced:
-        assert_same(name, run_kernel(name, source, reduced), reduce_with_numpy(name, source, reduced), source)
+        assert_equal_or_close(name, run_kernel(name, source, reduced), reduce_with_numpy(name, source, reduced), source)
 
 
 @pytest.mark.parametrize(("name", "dtype"), VECTORIZED_CASES)
@@ -81,11 +81,13 @@ def test_reduction_of_any_layout(name, dtype, layout, reduced, seed):
 def test_pooling_of_images(name, dtype, channels, side):
     values = np.resize(random_values(dtype, side), (2, 2, side, 70, side, channels))
     source = values.transpose(0, 1, 3, 5, 2, 4)
-    assert_same(name, run_kernel(name, source, 2), reduce_with_numpy(name, source, 2), source)
+    assert_equal_or_close(name, run_kernel(name, source, 2), reduce_with_numpy(name, source, 2), source)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "dtype"), [case for case in ALL_CASES if why_not(case[0], np.dtype(case[1])) is None])
+@pytest.mark.parametrize(
+    ("name", "dtype"), [case for case in REDUCTIONS_AND_DTYPES if why_not(case[0], np.dtype(case[1])) is None]
+)
 @given(layout=layouts(), reduced=st.integers(1, 6), seed=st.integers(0, 99))
 @settings(max_examples=60)
 def test_every_reduction_of_every_dtype(name, dtype, layout, reduced, seed):

@@ -18,7 +18,7 @@ from plait.layers import MixSpec
 from plait.layers import _spec as spec
 from plait.testing import _oracle as oracle
 
-FUNCTIONS = {"Rearrange": plait.rearrange, "Reduce": plait.reduce, "Repeat": plait.repeat}
+FUNCTION_BY_LAYER = {"Rearrange": plait.rearrange, "Reduce": plait.reduce, "Repeat": plait.repeat}
 SPEC_BUILDERS = {
     "Rearrange": lambda pattern, **sizes: spec.operation_spec("rearrange", pattern, sizes),
     "Reduce": lambda pattern, reduction, **sizes: spec.operation_spec("reduce", pattern, sizes, reduction),
@@ -70,7 +70,7 @@ def test_operation_layer_equals_the_function(framework, case):
     x = random_array(case.shape)
     built = framework.build(case.kind, *case.arguments, example=x, **case.sizes)
     result = framework.to_numpy(framework.call(built, framework.to_tensor(x)))
-    assert_near(result, FUNCTIONS[case.kind](x, *case.arguments, **case.sizes))
+    assert_near(result, FUNCTION_BY_LAYER[case.kind](x, *case.arguments, **case.sizes))
     assert framework.parameters(built) == {}
 
 
@@ -109,7 +109,7 @@ def test_list_of_tensors_is_stacked(framework, case):
     several = [random_array((3, 4), seed) for seed in range(2)]
     built = framework.build(kind, *given, example=several)
     result = framework.to_numpy(framework.call(built, [framework.to_tensor(x) for x in several]))
-    assert_near(result, FUNCTIONS[kind](np.stack(several), *given))
+    assert_near(result, FUNCTION_BY_LAYER[kind](np.stack(several), *given))
 
 
 @each_framework()

@@ -68,7 +68,7 @@ def any_positive(tensor, axes):
     return ops.any(tensor > 0, axes)
 
 
-SHAPES = [
+SYMBOLIC_SHAPE_CASES = [
     (lambda: Rearrange("b (h p) c -> b h (p c)", p=2), (None, 6, 4), (None, 3, 8)),
     (lambda: Rearrange("b (h p) c -> b h (p c)", p=2), (None, None, 4), (None, None, 8)),
     (lambda: Rearrange("b (h p) c -> b h (p c)", p=2), (5, 6, 4), (5, 3, 8)),
@@ -87,7 +87,7 @@ SHAPES = [
 ]
 
 
-@pytest.mark.parametrize(("make", "shape", "expected"), SHAPES)
+@pytest.mark.parametrize(("make", "shape", "expected"), SYMBOLIC_SHAPE_CASES)
 def test_compute_output_shape(make, shape, expected):
     assert make().compute_output_shape(shape) == expected
     assert make().compute_output_shape(list(shape)) == expected
@@ -106,7 +106,7 @@ def test_compute_output_shape(make, shape, expected):
 
 ARRAY = np.array([[[0, 1, 2], [3, 4, 5]], [[7, 0, 1], [1, 1, 1]]])
 
-TYPES = [
+CASES_WITH_DTYPES = [
     *(("Rearrange", ("a b c -> c (a b)",), name) for name in ("bool", "uint8", "int32", "float16", "float32")),
     *(("Repeat", ("a b c -> a b c 2",), name) for name in ("bool", "int32", "float32")),
     *(
@@ -126,7 +126,7 @@ TYPES = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "given", "dtype"), TYPES)
+@pytest.mark.parametrize(("kind", "given", "dtype"), CASES_WITH_DTYPES)
 def test_compute_output_spec_has_the_dtype_of_the_result(kind, given, dtype):
     sizes = dict(c=3, d=4) if kind == "EinMix" else {}
     layer = getattr(plait.layers.keras, kind)(*given, **sizes, dtype=dtype if dtype == "float16" else None)

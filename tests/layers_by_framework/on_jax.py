@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import plait
-from layers.test_conformance import FUNCTIONS, random_array
+from layers.test_conformance import FUNCTION_BY_LAYER, random_array
 
 jax = pytest.importorskip("jax")
 
@@ -186,7 +186,7 @@ class JaxLayerTests:
         for kind, pattern, sizes in cases:
             function, params = self.make_pure_function(self.framework.build(kind, pattern, example=good, **sizes))
             with pytest.raises(plait.SizeError, match="PLT302") as expected:
-                FUNCTIONS[kind](bad, pattern, **sizes)
+                FUNCTION_BY_LAYER[kind](bad, pattern, **sizes)
             with pytest.raises(plait.SizeError) as found:
                 transformation[1](function)(params, bad)
             assert str(found.value) == str(expected.value)

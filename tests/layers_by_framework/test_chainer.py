@@ -37,12 +37,12 @@ def assert_close(actual, expected, **tolerance):
     np.testing.assert_allclose(actual, expected, **{"rtol": 1e-5, "atol": 1e-6, **tolerance})
 
 
-def state(link):
+def copy_parameters(link):
     return {name: parameter.array.copy() for name, parameter in link.namedparams()}
 
 
-def assert_same(one, other):
-    one, other = state(one), state(other)
+def assert_same_parameters(one, other):
+    one, other = copy_parameters(one), copy_parameters(other)
     assert one.keys() == other.keys()
     for name, array in one.items():
         assert array.dtype == other[name].dtype
@@ -89,7 +89,7 @@ def make_network_pair():
     return ours, native
 
 
-def sequential():
+def make_sequential_network():
     return chainer.Sequential(
         Rearrange("b (h w) -> b 1 h w", h=6),
         L.Convolution2D(1, 4, 3, pad=1),
@@ -99,7 +99,7 @@ def sequential():
     )
 
 
-EACH_NETWORK = pytest.mark.parametrize("make", [Network, sequential])
+each_network = pytest.mark.parametrize("make", [Network, make_sequential_network])
 
 
 def test_chain_registers_links_and_parameters():
@@ -158,7 +158,7 @@ def test_list_of_variables_or_arrays(link, expected, given):
 @pytest.mark.parametrize("optimizer", ["SGD", "Adam", "MomentumSGD"])
 def test_optimizer_updates_equal_the_native_network(optimizer):
     ours, native = make_network_pair()
-    before, digits = state(ours), np.arange(4)
+    before, digits = copy_parameters(ours), np.arange(4)
     for model in (ours, native):
         step = getattr(chainer.optimizers, optimizer)(0.1).setup(model)
         step.add_hook(chainer.optimizer_hooks.WeightDecay(0.01))
@@ -170,7 +170,7 @@ def test_optimizer_updates_equal_the_native_network(optimizer):
     assert_close(ours.convolution.W, native.convolution.W, rtol=1e-4, atol=1e-5)
     assert_close(ours.linear.weight, native.linear.W.array.T, rtol=1e-4, atol=1e-5)
     assert_close(ours.linear.bias[0], native.linear.b, rtol=1e-4, atol=1e-5)
-    assert all((array != before[name]).any() for name, array in state(ours).items())
+    assert all((array != before[name]).any() for name, array in copy_parameters(ours).items())
 
 
 def test_cleargrads_and_accumulation():
@@ -193,15 +193,15 @@ def test_second_order_gradients():
 
 
 @pytest.mark.parametrize("kind", ["npz", "hdf5"])
-@EACH_NETWORK
+@each_network
 def test_serializers_save_and_load(kind, make, tmp_path):
     if kind == "hdf5":
         pytest.importorskip("h5py")
     model, other, path = make(), make(), str(tmp_path / "model")
-    assert any((array != state(other)[name]).any() for name, array in state(model).items())
+    assert any((array != copy_parameters(other)[name]).any() for name, array in copy_parameters(model).items())
     getattr(serializers, f"save_{kind}")(path, model)
     getattr(serializers, f"load_{kind}")(path, other)
-    assert_same(other, model)
+    assert_same_parameters(other, model)
     assert_close(other(random_array(2, 36)), model(random_array(2, 36)))
 
 
@@ -229,19 +229,21 @@ def test_saved_optimizer_continues_training(tmp_path):
         serializers.load_npz(str(tmp_path / name), other)
     for model, optimizer in zip(models, optimizers, strict=True):
         learn(model, optimizer)
-    assert_same(*models)
+    assert_same_parameters(*models)
 
 
-@EACH_NETWORK
+@each_network
 def test_copies_of_each_mode(make):
     model, x = make(), random_array(2, 36)
-    expected, before = model(x).array, state(model)
+    expected, before = model(x).array, copy_parameters(model)
     shared, copied, fresh = (model.copy(mode) for mode in ("share", "copy", "init"))
     for other in (shared, copied):
-        assert_same(other, model)
+        assert_same_parameters(other, model)
         assert_close(other(x), expected)
-    assert all((array != before[name]).any() for name, array in state(fresh).items() if not name.endswith("/b"))
-    for array in state(fresh).values():
+    assert all(
+        (array != before[name]).any() for name, array in copy_parameters(fresh).items() if not name.endswith("/b")
+    )
+    for array in copy_parameters(fresh).values():
         if array.shape == (36, 5):
             assert array.min() < 0 < array.max()
             assert (3 / 36) ** 0.5 * 0.9 < abs(array).max() <= (3 / 36) ** 0.5
@@ -251,15 +253,15 @@ def test_copies_of_each_mode(make):
     assert (shared(x).array == 0).all()
 
 
-@EACH_NETWORK
+@each_network
 def test_deep_copies_and_pickles(make):
     model, x = make(), random_array(2, 36)
     for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
-        assert_same(other, model)
+        assert_same_parameters(other, model)
         assert str(other) == str(model)
         assert_close(other(x), model(x))
         chainer.optimizers.SGD(0.1).setup(other).update(lambda other=other: F.sum(other(x)))
-        assert any((array != state(model)[name]).any() for name, array in state(other).items())
+        assert any((array != copy_parameters(model)[name]).any() for name, array in copy_parameters(other).items())
 
 
 @pytest.mark.parametrize("link", [Reduce("b c -> b", double_sum), Repeat("b c -> b c r", r=2), Rearrange("b c -> c b")])
@@ -279,7 +281,7 @@ def test_repeated_links_have_parameters_of_their_own():
 
 
 def test_sequential_finds_layers_by_type():
-    model = sequential()
+    model = make_sequential_network()
     assert model.count_by_layer_type("EinMix") == model.count_by_layer_type("Rearrange") == 1
     model.remove_by_layer_type("EinMix")
     assert len(model) == 4
@@ -358,8 +360,8 @@ def test_weight_standardization_hook():
 
 
 def test_repr():
-    assert str(sequential()).splitlines()[1] == "  (0): Rearrange(pattern='b (h w) -> b 1 h w', h=6),"
-    assert str(sequential()).splitlines()[4:6] == [
+    assert str(make_sequential_network()).splitlines()[1] == "  (0): Rearrange(pattern='b (h w) -> b 1 h w', h=6),"
+    assert str(make_sequential_network()).splitlines()[4:6] == [
         "  (3): Reduce(pattern='b c (h 2) (w 2) -> b (c h w)', reduction='max'),",
         "  (4): EinMix(pattern='b f -> b k', weight_shape='f k', bias_shape='k', f=36, k=5),",
     ]

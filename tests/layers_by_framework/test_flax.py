@@ -52,7 +52,7 @@ class NativeNetwork(nn.Module):
         return nn.Dense(5)(x.transpose(0, 3, 1, 2).reshape(len(x), -1))
 
 
-class Compact(nn.Module):
+class CompactNetwork(nn.Module):
     @nn.compact
     def __call__(self, x):
         x = Rearrange("b (h w) -> b h w 1", h=6)(x)
@@ -60,7 +60,7 @@ class Compact(nn.Module):
         return EinMix("b f -> b k", weight_shape="f k", bias_shape="k", f=36, k=5)(x)
 
 
-class Setup(nn.Module):
+class SetupNetwork(nn.Module):
     def setup(self):
         self.image = Rearrange("b (h w) -> b h w 1", {"h": 6})
         self.conv = nn.Conv(4, (3, 3))
@@ -85,8 +85,8 @@ def make_network():
 
 NETWORK_STYLES = {
     "sequential": (make_network, "layers_1", "layers_4"),
-    "compact": (Compact, "Conv_0", "EinMix_0"),
-    "setup": (Setup, "conv", "head"),
+    "compact": (CompactNetwork, "Conv_0", "EinMix_0"),
+    "setup": (SetupNetwork, "conv", "head"),
 }
 
 
@@ -216,11 +216,11 @@ def test_copy_with_another_argument():
         module.copy(pattern="b (c p) -> b c")
 
 
-class Patches(Rearrange):
+class RearrangeSubclass(Rearrange):
     """A subclass without fields of its own."""
 
 
-class Scaled(EinMix):
+class ScaledEinMix(EinMix):
     """A subclass with a field."""
 
     by: float = 2.0
@@ -231,13 +231,13 @@ class Scaled(EinMix):
 
 def test_subclasses():
     x = jnp.asarray(random_array((2, 3)))
-    assert Patches("b (c p) -> b c p", p=3).apply({}, x).shape == (2, 1, 3)
-    assert Patches("b (c p) -> b c p", {"p": 3}, name="patches").name == "patches"
-    scaled = Scaled("b c -> b d", "c d", "d", {"c": 3, "d": 4}, by=3.0)
+    assert RearrangeSubclass("b (c p) -> b c p", p=3).apply({}, x).shape == (2, 1, 3)
+    assert RearrangeSubclass("b (c p) -> b c p", {"p": 3}, name="patches").name == "patches"
+    scaled = ScaledEinMix("b c -> b d", "c d", "d", {"c": 3, "d": 4}, by=3.0)
     result, variables = scaled.init_with_output(KEY, x)
     assert_near(result, make_einmix().apply(variables, x) * 3)
     with pytest.raises(plait.PlaitError, match="PLT303"):
-        Scaled("b c -> b d", "c d", "d", {"c": 3})
+        ScaledEinMix("b c -> b d", "c d", "d", {"c": 3})
 
 
 def test_module_names():
@@ -382,7 +382,7 @@ def test_equal_modules_share_a_jit_trace():
     assert len(traces) == 4
 
 
-DTYPES = [
+PARAMETER_AND_INPUT_DTYPES = [
     (None, "float32"),
     ("bfloat16", "float32"),
     (None, "bfloat16"),
@@ -391,7 +391,7 @@ DTYPES = [
 ]
 
 
-@pytest.mark.parametrize(("dtype", "param_dtype"), DTYPES)
+@pytest.mark.parametrize(("dtype", "param_dtype"), PARAMETER_AND_INPUT_DTYPES)
 @pytest.mark.parametrize("given", ["float32", "bfloat16"])
 def test_dtype_and_param_dtype_equal_those_of_dense(dtype, param_dtype, given):
     x = jnp.asarray(random_array((2, 3)), given)

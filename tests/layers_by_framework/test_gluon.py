@@ -49,18 +49,18 @@ def assert_near(actual, expected):
     np.testing.assert_allclose(actual.asnumpy(), expected, rtol=1e-4, atol=1e-5)
 
 
-def state(block):
+def parameter_arrays(block):
     return {name: parameter.data().asnumpy() for name, parameter in block._collect_params_with_prefix().items()}
 
 
 def assert_same_state(one, other):
-    one, other = state(one), state(other)
+    one, other = parameter_arrays(one), parameter_arrays(other)
     assert one.keys() == other.keys()
     for name, array in one.items():
         np.testing.assert_array_equal(array, other[name])
 
 
-def initialized(block, hybrid=False, **how):
+def initialize_block(block, hybrid=False, **how):
     block.initialize()
     if hybrid:
         block.hybridize(**how)
@@ -95,8 +95,8 @@ class NativeNetwork(gluon.HybridBlock):
 
 def make_network_pair(make_array, hybrid=False):
     """Return a network of plait's blocks and the same network without plait, with equal parameters."""
-    ours, native = initialized(make_network(), hybrid), initialized(NativeNetwork(), hybrid)
-    values = state(ours)
+    ours, native = initialize_block(make_network(), hybrid), initialize_block(NativeNetwork(), hybrid)
+    values = parameter_arrays(ours)
     for parameter, value in [
         (native.convolution.weight, values["1.weight"]),
         (native.convolution.bias, values["1.bias"]),
@@ -120,8 +120,8 @@ def test_network_equals_the_native_network(make_array, hybrid):
 
 @pytest.mark.parametrize("how", [{}, {"static_alloc": True}, {"static_alloc": True, "static_shape": True}], ids=str)
 def test_hybridized_block_is_one_graph(make_array, how):
-    block = initialized(make_network(), hybrid=True, **how)
-    expected = initialized(make_network())
+    block = initialize_block(make_network(), hybrid=True, **how)
+    expected = initialize_block(make_network())
     for name, parameter in expected._collect_params_with_prefix().items():
         parameter.set_data(block._collect_params_with_prefix()[name].data())
     for size in (4, 4, 2):
@@ -155,7 +155,7 @@ def test_every_case_in_a_hybridized_block(make_array, case):
 @EAGER_AND_HYBRID
 def test_gradients_and_training_equal_the_native_network(make_array, hybrid):
     ours, native = make_network_pair(make_array, hybrid)
-    before, digits = state(ours), make_array(np.arange(4))
+    before, digits = parameter_arrays(ours), make_array(np.arange(4))
     loss = gluon.loss.SoftmaxCrossEntropyLoss()
     for block in (ours, native):
         trainer = gluon.Trainer(block.collect_params(), "adam", {"learning_rate": 0.1, "wd": 0.01})
@@ -164,7 +164,7 @@ def test_gradients_and_training_equal_the_native_network(make_array, hybrid):
                 losses = loss(block(make_array(random_array(4, 36))), digits)
             losses.backward()
             trainer.step(4)
-    after = state(ours)
+    after = parameter_arrays(ours)
     assert_near(native.convolution.weight.data(), after["1.weight"])
     assert_near(native.linear.weight.data(), after["3.weight"].T)
     assert_near(native.linear.bias.data(), after["3.bias"][0])
@@ -172,7 +172,7 @@ def test_gradients_and_training_equal_the_native_network(make_array, hybrid):
 
 
 def test_block_registers_children_and_parameters():
-    block = initialized(make_network(prefix="net_"))
+    block = initialize_block(make_network(prefix="net_"))
     assert [type(child) for child in block] == [Rearrange, nn.Conv2D, Reduce, EinMix]
     assert {name: parameter.shape for name, parameter in block.collect_params().items()} == {
         "net_conv0_weight": (4, 1, 3, 3),
@@ -199,7 +199,7 @@ def test_only_einmix_has_parameters():
 
 
 def test_parameters_are_shared(make_array):
-    one = initialized(EinMix("b c -> b d", "c d", "d", c=3, d=4))
+    one = initialize_block(EinMix("b c -> b d", "c d", "d", c=3, d=4))
     other = EinMix("c b -> b d", "c d", "d", params=one.params, c=3, d=4)
     assert other.weight is one.weight
     assert other.bias is one.bias
@@ -222,7 +222,7 @@ def test_initialize_draws_within_bounds():
 
 def test_initializer_argument():
     def mixed(**given):
-        return initialized(EinMix("b c -> b d", "c d", "d", c=3, d=4, **given))
+        return initialize_block(EinMix("b c -> b d", "c d", "d", c=3, d=4, **given))
 
     assert (mixed(weight_initializer="ones").weight.data().asnumpy() == 1).all()
     assert (mixed(weight_initializer=mx.init.Constant(0.5)).weight.data().asnumpy() == 0.5).all()
@@ -233,7 +233,7 @@ def test_initializer_argument():
 
 @EAGER_AND_HYBRID
 def test_parameters_are_saved_and_loaded(make_array, tmp_path, hybrid):
-    one, other = initialized(make_network(), hybrid), make_network()
+    one, other = initialize_block(make_network(), hybrid), make_network()
     path = str(tmp_path / "net.params")
     one.save_parameters(path)
     other.load_parameters(path)
@@ -244,7 +244,7 @@ def test_parameters_are_saved_and_loaded(make_array, tmp_path, hybrid):
 
 @pytest.mark.filterwarnings("ignore:Cannot decide type")  # MXNet's own words about the input of what it imports
 def test_exported_block_accepts_other_batch_sizes(make_array, tmp_path):
-    block = initialized(make_network(), hybrid=True)
+    block = initialize_block(make_network(), hybrid=True)
     block(make_array(random_array(2, 36)))
     block.export(str(tmp_path / "net"), epoch=3)
     loaded = gluon.SymbolBlock.imports(str(tmp_path / "net-symbol.json"), ["data"], str(tmp_path / "net-0003.params"))
@@ -272,7 +272,7 @@ def test_nested_block(make_array):
         def hybrid_forward(self, F, x):
             return self.merge(self.first(self.project(x)))
 
-    block = initialized(Attention(2))
+    block = initialize_block(Attention(2))
     x = random_array(2, 5, 6)
     weight, merge = (parameter.data().asnumpy() for parameter in block.collect_params().values())
     expected = np.einsum("btc,ckhd,hde->bte", x, weight, merge)
@@ -284,12 +284,14 @@ def test_nested_block(make_array):
 @EAGER_AND_HYBRID
 def test_list_of_arrays(make_array, hybrid):
     x, y = random_array(2, 3), random_array(2, 3, seed=1)
-    block = initialized(Rearrange("k b c -> b (k c)"), hybrid)
+    block = initialize_block(Rearrange("k b c -> b (k c)"), hybrid)
     assert_near(block([make_array(x), make_array(y)]), np.concatenate([x, y], 1))
 
 
 def test_identity_in_a_hybridized_block(make_array):
-    assert_near(initialized(Rearrange("a b -> a b"), hybrid=True)(make_array(random_array(2, 3))), random_array(2, 3))
+    assert_near(
+        initialize_block(Rearrange("a b -> a b"), hybrid=True)(make_array(random_array(2, 3))), random_array(2, 3)
+    )
 
 
 def double_sum(tensor, axes):
@@ -299,7 +301,7 @@ def double_sum(tensor, axes):
 @EAGER_AND_HYBRID
 def test_reduce_with_a_callable(make_array, hybrid):
     assert_near(
-        initialized(Reduce("a b c -> b", double_sum), hybrid)(make_array(random_array(2, 3, 4))),
+        initialize_block(Reduce("a b c -> b", double_sum), hybrid)(make_array(random_array(2, 3, 4))),
         2 * random_array(2, 3, 4).sum((0, 2)),
     )
 
@@ -307,9 +309,9 @@ def test_reduce_with_a_callable(make_array, hybrid):
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
 @EAGER_AND_HYBRID
 def test_cast(make_array, dtype, hybrid):
-    block = initialized(EinMix("b c -> b d", "c d", "d", c=3, d=4), hybrid)
+    block = initialize_block(EinMix("b c -> b d", "c d", "d", c=3, d=4), hybrid)
     block(make_array(random_array(2, 3)))
-    weight, bias = state(block).values()
+    weight, bias = parameter_arrays(block).values()
     block.cast(dtype)
     result = block(make_array(random_array(2, 3, dtype=dtype)))
     assert {np.dtype(each_framework.dtype) for each_framework in (block.weight, block.weight.data(), result)} == {
@@ -324,13 +326,13 @@ def test_parameter_dtype(make_array):
         with pytest.raises(mx.base.MXNetError, match="_npi_uniform"):
             nn.Dense(4, in_units=3, dtype="float64").initialize()
         drawn = {"weight_initializer": "ones", "bias_initializer": "ones"}
-    block = initialized(EinMix("b c -> b d", "c d", "d", dtype="float64", c=3, d=4, **drawn))
+    block = initialize_block(EinMix("b c -> b d", "c d", "d", dtype="float64", c=3, d=4, **drawn))
     assert block.weight.data().dtype == block.bias.data().dtype == np.float64
     assert block(make_array(random_array(2, 3, dtype="float64"))).dtype == np.float64
 
 
 def test_gradients_can_be_stopped_and_cleared(make_array):
-    block = initialized(EinMix("b c -> b d", "c d", "d", c=3, d=4))
+    block = initialize_block(EinMix("b c -> b d", "c d", "d", c=3, d=4))
     block.weight.grad_req = "null"
     with autograd.record():
         total = block(make_array(random_array(2, 3))).sum()
@@ -343,7 +345,7 @@ def test_gradients_can_be_stopped_and_cleared(make_array):
 
 
 def test_forward_hooks(make_array):
-    block, seen = initialized(EinMix("b c -> b d", "c d", c=3, d=4)), []
+    block, seen = initialize_block(EinMix("b c -> b d", "c d", c=3, d=4)), []
     before = block.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape))
     after = block.register_forward_hook(lambda _, inputs, output: seen.append(output.shape))
     block(make_array(random_array(2, 3)))
@@ -355,7 +357,7 @@ def test_forward_hooks(make_array):
 
 
 def test_copies(make_array):
-    for block in (initialized(make_network()), initialized(EinMix("b f -> b k", "f k", "k", f=36, k=5))):
+    for block in (initialize_block(make_network()), initialize_block(EinMix("b f -> b k", "f k", "k", f=36, k=5))):
         other = copy.deepcopy(block)
         assert repr(other) == repr(block)
         assert_same_state(other, block)
@@ -370,13 +372,13 @@ def test_pickle_of_an_uninitialized_block(make_array, link):
     """As far as Gluon pickles its own: an initialized parameter holds a pointer of C."""
     arguments = {"Rearrange": ["b c -> c b"], "Reduce": ["b c -> b", double_sum], "EinMix": ["b c -> b d", "c d"]}[link]
     block = getattr(layers, link)(*arguments, **({"c": 3, "d": 4} if link == "EinMix" else {}))
-    other = initialized(pickle.loads(pickle.dumps(block)))
+    other = initialize_block(pickle.loads(pickle.dumps(block)))
     assert repr(other) == repr(block)
     assert other(make_array(random_array(2, 3))).shape == {"Rearrange": (3, 2), "Reduce": (2,), "EinMix": (2, 4)}[link]
 
 
 def test_summary(make_array, capsys):
-    initialized(make_network()).summary(make_array(random_array(2, 36)))
+    initialize_block(make_network()).summary(make_array(random_array(2, 36)))
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     shown = {row[0].split("-")[0]: row[1:] for row in rows if row and "-" in row[0]}
     assert shown["Rearrange"] == ["(2,", "1,", "6,", "6)", "0"]
@@ -410,7 +412,7 @@ HybridSequential(
     ],
 )
 def test_tensor_of_the_wrong_shape_raises(make_array, code, build, shape):
-    block = initialized(build())
+    block = initialize_block(build())
     with pytest.raises(plait.SizeError, match=code):
         block(make_array(random_array(*shape)))
     block.hybridize()
@@ -421,7 +423,7 @@ def test_tensor_of_the_wrong_shape_raises(make_array, code, build, shape):
 def test_classic_arrays_with_numpy_parameters_raise():
     if not mx.util.is_np_array():
         pytest.skip("the parameters are classic too")
-    block = initialized(EinMix("b c -> b d", "c d", c=3, d=4))
+    block = initialize_block(EinMix("b c -> b d", "c d", c=3, d=4))
     with pytest.raises(plait.BackendError, match="PLT504"):
         block(mx.nd.ones((2, 3)))
 

@@ -42,7 +42,7 @@ def transformed(function):
     return hk.without_apply_rng(hk.transform(function))
 
 
-def shapes(tree):
+def tree_shapes(tree):
     return jax.tree.map(jnp.shape, tree)
 
 
@@ -108,7 +108,7 @@ def test_module_names():
             x = EinMix("b d -> b c", "d c", d=4, c=3, name="back")(x)
             return make_einmix()(Rearrange("b c -> b c", name="turn")(x))
 
-    found = shapes(transformed(lambda x: Block()(x) + make_einmix()(x)).init(KEY, jnp.ones((2, 3))))
+    found = tree_shapes(transformed(lambda x: Block()(x) + make_einmix()(x)).init(KEY, jnp.ones((2, 3))))
     both = {"weight": (3, 4), "bias": (1, 4)}
     assert found == {
         "block/ein_mix": both,
@@ -144,7 +144,7 @@ def test_module_called_twice_shares_parameters():
     x = jnp.asarray(random_array((2, 3)))
     function = transformed(twice)
     params = function.init(KEY, x)
-    assert shapes(params) == {"ein_mix": {"weight": (3, 3)}}
+    assert tree_shapes(params) == {"ein_mix": {"weight": (3, 3)}}
     weight = params["ein_mix"]["weight"]
     assert_near(function.apply(params, x), x @ weight @ weight)
 
@@ -226,7 +226,7 @@ def test_an_ensemble_by_vmap():
 
     function = transformed(shared)
     params = function.init(KEY, x[None])
-    assert shapes(params)["ein_mix"] == {"weight": (3, 4), "bias": (1, 4)}
+    assert tree_shapes(params)["ein_mix"] == {"weight": (3, 4), "bias": (1, 4)}
     found = params["ein_mix"]
     assert_near(function.apply(params, jnp.stack([x, -x]))[1], -x @ found["weight"] + found["bias"])
     plain = transformed(lambda x: make_einmix()(x))
@@ -249,7 +249,7 @@ def test_layers_in_a_stack():
     function = transformed(deep)
     params = function.init(KEY, x)
     (found,) = params.values()
-    assert shapes(found) == {"weight": (4, 3, 3), "bias": (4, 1, 3)}
+    assert tree_shapes(found) == {"weight": (4, 3, 3), "bias": (4, 1, 3)}
     result = function.apply(params, x)
     for weight, bias in zip(found["weight"], found["bias"], strict=True):
         x = jnp.tanh(x @ weight + bias)

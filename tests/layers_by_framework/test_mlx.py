@@ -32,7 +32,7 @@ def assert_close(actual, expected, **tolerance):
     np.testing.assert_allclose(actual, expected, **{"rtol": 1e-5, "atol": 1e-6, **tolerance})
 
 
-def assert_same(actual, expected):
+def assert_same_trees(actual, expected):
     """Two trees: the same names, and the same arrays bit by bit."""
     actual, expected = (dict(utils.tree_flatten(tree)) for tree in (actual, expected))
     assert actual.keys() == expected.keys()
@@ -74,7 +74,7 @@ def make_network_pair():
     return ours, native
 
 
-def assert_twins(ours, native):
+def assert_equal_parameters(ours, native):
     convolution, mixing = ours.layers[1], ours.layers[4]
     for actual, expected in (
         (convolution.weight, native.convolution.weight),
@@ -85,7 +85,7 @@ def assert_twins(ours, native):
         assert_close(actual, expected, atol=1e-5)
 
 
-def batch():
+def random_batch():
     return mx.random.normal((8, 36)), mx.arange(8) % 5
 
 
@@ -108,7 +108,7 @@ def make_training_step(model, optimizer, compiled=False):
 
 def test_network_equals_native_modules():
     ours, native = make_network_pair()
-    x, _ = batch()
+    x, _ = random_batch()
     assert_close(ours(x), native(x))
 
 
@@ -127,7 +127,7 @@ def test_repeat_equals_upsample():
 
 def test_names_of_parameters_and_modules():
     model = make_network()
-    x, _ = batch()
+    x, _ = random_batch()
     shapes = {name: array.shape for name, array in utils.tree_flatten(model.parameters())}
     assert shapes == {
         "layers.1.weight": (4, 3, 3, 1),
@@ -205,7 +205,7 @@ def test_modules_in_lists_and_dicts():
 def test_training_equals_native_modules(optimizer, compiled):
     ours, native = make_network_pair()
     before = ours.layers[4].weight
-    x, y = batch()
+    x, y = random_batch()
     steps = [make_training_step(ours, optimizer(), compiled), make_training_step(native, optimizer())]
     losses = []
     for _ in range(5):
@@ -214,7 +214,7 @@ def test_training_equals_native_modules(optimizer, compiled):
         losses.append(loss.item())
     assert losses[-1] < losses[0]
     assert not mx.allclose(ours.layers[4].weight, before)
-    assert_twins(ours, native)
+    assert_equal_parameters(ours, native)
 
 
 def test_compiled_step_is_traced_once():
@@ -228,7 +228,7 @@ def test_compiled_step_is_traced_once():
 
     model = nn.Sequential(Rearrange("b (h w) -> b h w", h=6), Counted("b h w -> b k", "h w k", "k", h=6, w=6, k=5))
     step = make_training_step(model, optimizers.SGD(0.1), compiled=True)
-    x, y = batch()
+    x, y = random_batch()
     losses = [step(x, y).item() for _ in range(4)]
     assert len(calls) <= 2  # the state of the optimizer grows in the first step
     assert losses == sorted(losses, reverse=True)
@@ -239,7 +239,7 @@ def test_compiled_step_is_traced_once():
 
 def test_compile_without_state():
     model = make_network()
-    x, _ = batch()
+    x, _ = random_batch()
     forward = mx.compile(model)
     assert_close(forward(x), model(x))
     assert_close(forward(x[:3]), model(x[:3]))
@@ -247,7 +247,7 @@ def test_compile_without_state():
 
 def test_gradients_of_the_input():
     ours, native = make_network_pair()
-    x, y = batch()
+    x, y = random_batch()
     found, expected = (mx.grad(lambda x, model=model: cross_entropy(model, x, y))(x) for model in (ours, native))
     assert_close(found, expected)
     assert mx.abs(found).max() > 0
@@ -268,7 +268,7 @@ def test_jvp_and_vjp():
 
 def test_checkpoint():
     model = make_network()
-    x, y = batch()
+    x, y = random_batch()
     saving = nn.utils.checkpoint(model)
     _, expected = nn.value_and_grad(model, partial(cross_entropy, model))(x, y)
     _, found = nn.value_and_grad(model, lambda x, y: nn.losses.cross_entropy(saving(x), y, reduction="mean"))(x, y)
@@ -288,7 +288,7 @@ def test_freeze_and_unfreeze():
     native.linear.freeze(keys="bias")
     assert [name for name, _ in utils.tree_flatten(ours.trainable_parameters())] == ["layers.4.weight"]
     assert len(utils.tree_flatten(ours.parameters())) == 4
-    x, y = batch()
+    x, y = random_batch()
     _, gradients = nn.value_and_grad(ours, partial(cross_entropy, ours))(x, y)
     assert [name for name, _ in utils.tree_flatten(gradients)] == ["layers.4.weight"]
     bias, weight = mixing.bias, mixing.weight
@@ -297,11 +297,11 @@ def test_freeze_and_unfreeze():
         step(x, y)
     assert mx.array_equal(mixing.bias, bias)
     assert not mx.allclose(mixing.weight, weight)
-    assert_twins(ours, native)
+    assert_equal_parameters(ours, native)
     ours.freeze()
     assert utils.tree_flatten(ours.trainable_parameters()) == []
     ours.unfreeze()
-    assert_same(ours.trainable_parameters(), ours.parameters())
+    assert_same_trees(ours.trainable_parameters(), ours.parameters())
     ours.freeze(keys="bias", strict=True)
     assert [name for name, _ in utils.tree_flatten(mixing.trainable_parameters())] == ["weight"]
     with pytest.raises(KeyError, match="scale"):
@@ -327,7 +327,7 @@ def test_update_modules():
     other = EinMix("b f -> b k", "f k", f=36, k=2)
     model.update_modules({"layers": [{}, {}, {}, {}, other]})
     assert model.layers[4] is other
-    x, _ = batch()
+    x, _ = random_batch()
     assert model(x).shape == (8, 2)
 
 
@@ -335,12 +335,12 @@ def test_update_modules():
 def test_weights_are_saved_and_loaded(suffix, tmp_path):
     path = str(tmp_path / f"weights.{suffix}")
     model, other = make_network(), make_network()
-    x, _ = batch()
+    x, _ = random_batch()
     assert not mx.allclose(model(x), other(x))
     model.save_weights(path)
     assert sorted(mx.load(path)) == ["layers.1.bias", "layers.1.weight", "layers.4.bias", "layers.4.weight"]
     assert other.load_weights(path) is other
-    assert_same(other.parameters(), model.parameters())
+    assert_same_trees(other.parameters(), model.parameters())
     assert mx.array_equal(other(x), model(x))
 
 
@@ -371,7 +371,7 @@ def test_weights_are_loaded_from_a_numpy_file(tmp_path):
 @pytest.mark.parametrize("dtype", [mx.float16, mx.bfloat16, mx.float64], ids=str)
 def test_set_dtype(dtype):
     model = make_network()
-    x, y = batch()
+    x, y = random_batch()
     with mx.stream(mx.cpu):
         expected = model(x)
         model.set_dtype(dtype)
@@ -395,7 +395,7 @@ def test_apply():
     model.apply(nn.init.constant(0.5))
     assert all((array == 0.5).all() for _, array in utils.tree_flatten(model.parameters()))
     model.layers[4].apply(mx.zeros_like, filter_fn=lambda module, key, value: key == "bias")
-    x, _ = batch()
+    x, _ = random_batch()
     hidden = x
     for layer in model.layers[:4]:
         hidden = layer(hidden)
@@ -410,7 +410,7 @@ def test_train_and_eval():
     assert model.layers[0].training
     assert model.eval() is model
     assert not any(layer.training for layer in model.layers)
-    x, _ = batch()
+    x, _ = random_batch()
     assert_close(model(x), x.sum(1))
     model.train()
     assert all(layer.training for layer in model.layers)
@@ -448,12 +448,12 @@ def test_copy_is_independent(copied):
     )
     model.layers[0].layers[4].freeze(keys="bias")
     model.eval()
-    x, _ = batch()
+    x, _ = random_batch()
     expected = model(x)
     other = copied(model)
     assert repr(other) == repr(model)
-    assert_same(other.parameters(), model.parameters())
-    assert_same(other.trainable_parameters(), model.trainable_parameters())
+    assert_same_trees(other.parameters(), model.parameters())
+    assert_same_trees(other.trainable_parameters(), model.trainable_parameters())
     assert len(utils.tree_flatten(other.trainable_parameters())) == 3
     assert not other.layers[0].layers[0].training
     assert mx.array_equal(other(x), expected)
@@ -548,14 +548,14 @@ def test_quantize_ignores_the_layers():
     nn.quantize(model, group_size=64, bits=8)
     assert isinstance(model.linear, nn.QuantizedLinear)
     assert isinstance(model.mix, EinMix)
-    assert_same(model.mix.parameters(), before.mix.parameters())
+    assert_same_trees(model.mix.parameters(), before.mix.parameters())
     x = mx.random.normal((3, 128))
     assert_close(model(x), before(x), rtol=0.05, atol=0.05)
 
 
 def test_export(tmp_path):
     model = make_network()
-    x, _ = batch()
+    x, _ = random_batch()
     path = str(tmp_path / "model.mlxfn")
     mx.export_function(path, model, x)
     (result,) = mx.import_function(path)(x)
@@ -573,7 +573,7 @@ def test_lists_of_arrays():
 
 def test_streams():
     model = make_network()
-    x, _ = batch()
+    x, _ = random_batch()
     expected = model(x)
     with mx.stream(mx.new_stream(mx.cpu)):
         assert_close(model(x), expected)

@@ -67,7 +67,7 @@ class NativeNetwork(nnx.Module):
         return self.head(x.transpose(0, 3, 1, 2).reshape(len(x), -1))
 
 
-def values(module):
+def parameter_values(module):
     return nnx.to_pure_dict(nnx.state(module))
 
 
@@ -86,7 +86,7 @@ def test_network_trains_like_native_nnx():
         return value
 
     optimizers = [nnx.Optimizer(module, optax.adam(1e-2), wrt=nnx.Param) for module in (ours, theirs)]
-    before = values(ours)
+    before = parameter_values(ours)
     losses = []
     for _ in range(5):
         losses.append(step(ours, optimizers[0]))
@@ -95,7 +95,9 @@ def test_network_trains_like_native_nnx():
     assert_near(ours.layers[1].kernel[...], theirs.conv.kernel[...], 1e-4)
     assert_near(ours.layers[4].weight[...], theirs.head.kernel[...], 1e-4)
     assert_near(ours.layers[4].bias[...][0], theirs.head.bias[...], 1e-4)
-    assert all((one != other).any() for one, other in zip(*map(jax.tree.leaves, (before, values(ours))), strict=True))
+    assert all(
+        (one != other).any() for one, other in zip(*map(jax.tree.leaves, (before, parameter_values(ours))), strict=True)
+    )
 
 
 def test_state_has_only_the_parameters():
@@ -104,8 +106,8 @@ def test_state_has_only_the_parameters():
     assert {type(leaf) for leaf in jax.tree.leaves(state, is_leaf=lambda leaf: isinstance(leaf, nnx.Variable))} == {
         nnx.Param
     }
-    assert values(module)["layers"].keys() == {1, 4}  # layers without parameters add nothing
-    assert values(module)["layers"][4].keys() == {"weight", "bias"}
+    assert parameter_values(module)["layers"].keys() == {1, 4}  # layers without parameters add nothing
+    assert parameter_values(module)["layers"][4].keys() == {"weight", "bias"}
     assert isinstance(module.layers[4].weight, nnx.Param)
     assert EinMix("b c -> b d", "c d", c=3, d=4, rngs=nnx.Rngs(0)).bias is None
 
@@ -228,7 +230,7 @@ def test_eval_shape():
     assert_near(module(jnp.ones((2, 3))), make_einmix()(jnp.ones((2, 3))))
 
 
-DTYPES = [
+PARAMETER_AND_INPUT_DTYPES = [
     (None, "float32"),
     ("bfloat16", "float32"),
     (None, "bfloat16"),
@@ -237,7 +239,7 @@ DTYPES = [
 ]
 
 
-@pytest.mark.parametrize(("dtype", "param_dtype"), DTYPES)
+@pytest.mark.parametrize(("dtype", "param_dtype"), PARAMETER_AND_INPUT_DTYPES)
 @pytest.mark.parametrize("given", ["float32", "bfloat16"])
 def test_dtype_and_param_dtype_equal_those_of_linear(dtype, param_dtype, given):
     x = jnp.asarray(random_array((2, 3)), given)

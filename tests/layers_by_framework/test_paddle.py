@@ -42,7 +42,7 @@ def assert_close(actual, expected, **tolerance):
     np.testing.assert_allclose(actual.numpy(), expected.numpy(), **{"rtol": 1e-5, "atol": 1e-6, **tolerance})
 
 
-def assert_same(actual, expected):
+def assert_same_state(actual, expected):
     """Two dicts of tensors: the same names, and the same elements bit by bit."""
     assert list(actual) == list(expected)
     for name, tensor in actual.items():
@@ -75,14 +75,14 @@ def make_network():
     )
 
 
-def as_native(state):
+def to_native_state(state):
     return {name: tensor.flatten() if name == "5.bias" else tensor for name, tensor in state.items()}
 
 
 def make_network_pair():
     """Return a network of plait's layers and the same network without plait, with equal parameters."""
     ours, native = make_network(), NativeNetwork()
-    native.set_state_dict(as_native(ours.state_dict()))
+    native.set_state_dict(to_native_state(ours.state_dict()))
     return ours, native
 
 
@@ -127,7 +127,7 @@ def test_optimizer_updates_equal_the_native_network(optimizer):
             loss.backward()
             step.step()
             step.clear_grad()
-    after, expected = as_native(ours.state_dict()), native.state_dict()
+    after, expected = to_native_state(ours.state_dict()), native.state_dict()
     for name, tensor in after.items():
         assert_close(tensor, expected[name], rtol=1e-4, atol=1e-5)
         assert (tensor.numpy() != before[name].reshape(tensor.shape)).any()
@@ -139,7 +139,7 @@ def test_state_dict_is_saved_and_loaded(tmp_path):
     paddle.save(ours.state_dict(), str(tmp_path / "model.pdparams"))
     missing, unexpected = other.set_state_dict(paddle.load(str(tmp_path / "model.pdparams")))
     assert missing == unexpected == []
-    assert_same(other.state_dict(), ours.state_dict())
+    assert_same_state(other.state_dict(), ours.state_dict())
     assert_close(other(random_array(4, 36)), ours(random_array(4, 36)))
 
 
@@ -305,7 +305,7 @@ def test_copies(make, copied):
     expected = layer(x)
     other = copied(layer)
     assert repr(other) == repr(layer)
-    assert_same(other.state_dict(), layer.state_dict())
+    assert_same_state(other.state_dict(), layer.state_dict())
     for parameter in layer.parameters():
         parameter.set_value(paddle.zeros_like(parameter))
     assert_close(other(x), expected)
@@ -315,7 +315,7 @@ def test_copies(make, copied):
 def test_network_is_copied_and_pickled():
     model = make_network()
     for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
-        assert_same(other.state_dict(), model.state_dict())
+        assert_same_state(other.state_dict(), model.state_dict())
         assert_close(other(random_array(2, 36)), model(random_array(2, 36)))
 
 
@@ -467,7 +467,7 @@ def test_einops_weights_can_be_loaded(pattern, weight, bias, sizes, shape):
     assert missing == unexpected == []
 
 
-def build_network(imported):
+def build_network_from(imported):
     """A network as code for einops has it, with the names of the arguments too."""
     return nn.Sequential(
         imported.Rearrange(pattern="b (h w) -> b 1 h w", h=6),
@@ -479,14 +479,14 @@ def build_network(imported):
 
 
 def test_einops_code_runs_with_the_import_replaced():
-    theirs, ours = build_network(pytest.importorskip("einops.layers.paddle")), build_network(layers)
+    theirs, ours = build_network_from(pytest.importorskip("einops.layers.paddle")), build_network_from(layers)
     missing, unexpected = ours.set_state_dict(theirs.state_dict())
     assert missing == unexpected == []
     assert_close(ours(random_array(3, 36)), theirs(random_array(3, 36)))
     assert repr(ours[0]) == "Rearrange('b (h w) -> b 1 h w', h=6)"
 
 
-class Scaled(nn.Layer):
+class ScaledSum(nn.Layer):
     """A reduction that learns."""
 
     def __init__(self, value):
@@ -498,12 +498,12 @@ class Scaled(nn.Layer):
 
 
 def test_reduction_that_is_a_layer_is_a_sublayer():
-    layer = FRAMEWORK.import_layers().Reduce("b c -> b", Scaled(2.0))
+    layer = FRAMEWORK.import_layers().Reduce("b c -> b", ScaledSum(2.0))
     x = paddle.ones([2, 3])
     assert [name for name, _ in layer.named_parameters()] == ["module.scale"]
     assert layer(x).tolist() == [6, 6]
     layer(x).sum().backward()
     assert layer.module.scale.grad.tolist() == [6]
-    layer.module = Scaled(5.0)
+    layer.module = ScaledSum(5.0)
     assert layer(x).tolist() == [15, 15]
     assert layer.state_dict()["module.scale"].tolist() == [5]

@@ -38,7 +38,7 @@ CASE_PER_NODE_KIND = [
 """A selection of cases for slow tracers; each case has another kind of plan node."""
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
-each_common_case = pytest.mark.parametrize("case", CASE_PER_NODE_KIND, ids=str)
+each_node_kind = pytest.mark.parametrize("case", CASE_PER_NODE_KIND, ids=str)
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +85,7 @@ class Network(nn.Module):
         return self.classify(self.flat(self.twice(self.features(x))))
 
 
-class Handwritten(nn.Module):
+class HandwrittenNetwork(nn.Module):
     """The same as `Network` in PyTorch alone, with its parameters."""
 
     def __init__(self, network):
@@ -109,7 +109,7 @@ def random_images(count=3):
 
 def test_network_equals_handwritten_code():
     network, x = Network(), random_images()
-    assert_near(network(x), Handwritten(network)(x))
+    assert_near(network(x), HandwrittenNetwork(network)(x))
 
 
 def test_layers_in_sequential():
@@ -150,7 +150,7 @@ def test_repr_at_every_depth():
     assert repr(EinMix("b c -> b d", "c d", "d", c=2, d=5)) == "EinMix('b c -> b d', 'c d', 'd', c=2, d=5)"
     assert repr(EinMix("b c -> b d", "c d", c=2, d=5)) == "EinMix('b c -> b d', 'c d', c=2, d=5)"
     assert "    (3): EinMix('b h w c -> b k w c', 'h k', 'k', h=4, k=5)\n" in repr(Network())
-    reduced_by_a_module = Reduce("b c h w -> b c", Largest())
+    reduced_by_a_module = Reduce("b c h w -> b c", ScaledMax())
     assert repr(reduced_by_a_module).startswith("Reduce(\n  'b c h w -> b c'\n  (module): Largest")
     layer = Rearrange("b (h w)->b h w", h=8)
     assert repr(eval(repr(layer))) == repr(layer)
@@ -216,7 +216,7 @@ def test_frozen_parameters_have_no_gradient():
 def test_gradients_equal_handwritten_code():
     network, x = Network(), random_images()
     ours = torch.autograd.grad(network(x).square().sum(), list(network.parameters()))
-    theirs = torch.autograd.grad(Handwritten(network)(x).square().sum(), list(network.parameters()))
+    theirs = torch.autograd.grad(HandwrittenNetwork(network)(x).square().sum(), list(network.parameters()))
     for one, other in zip(ours, theirs, strict=True):
         assert_near(one, other, rtol=1e-4, atol=1e-4)
 
@@ -349,7 +349,7 @@ def test_buffers():
 # What torch.nn.utils does to a layer
 
 
-class Positive(nn.Module):
+class ExponentialParametrization(nn.Module):
     def forward(self, x):
         return x.exp()
 
@@ -360,7 +360,7 @@ class Positive(nn.Module):
 def test_parametrization():
     layer = EinMix("b c -> b d", "c d", "d", c=3, d=4)
     nn.init.uniform_(layer.weight, 0.1, 1)
-    parametrize.register_parametrization(layer, "weight", Positive())
+    parametrize.register_parametrization(layer, "weight", ExponentialParametrization())
     assert parametrize.is_parametrized(layer, "weight")
     original = layer.parametrizations.weight.original
     x = torch.randn(2, 3)
@@ -482,7 +482,7 @@ def test_to_a_dtype(dtype):
     x = random_images().to(dtype)
     result = network(x)
     assert result.dtype == dtype
-    assert_near(result, Handwritten(network)(x))
+    assert_near(result, HandwrittenNetwork(network)(x))
     half = Network().half().float()
     assert half(random_images()).dtype == torch.float32
 
@@ -569,7 +569,7 @@ def test_lists_of_tensors():
 # Reductions that are callables
 
 
-class Largest(nn.Module):
+class ScaledMax(nn.Module):
     """A reduction with a parameter of its own."""
 
     def __init__(self):
@@ -581,7 +581,7 @@ class Largest(nn.Module):
 
 
 def test_reduction_that_is_a_module_is_a_child():
-    layer = Reduce("b c h w -> b c", Largest())
+    layer = Reduce("b c h w -> b c", ScaledMax())
     assert [name for name, _ in layer.named_parameters()] == ["module.scale"]
     x = torch.randn(2, 3, 4, 6)
     assert_equal(layer(x), x.amax((2, 3)))
@@ -602,7 +602,7 @@ def test_reduction_that_is_a_module_can_be_replaced():
         def forward(self, tensor, axes):
             return tensor.amin(axes)
 
-    layer, x = Reduce("b c h w -> b c", Largest()), torch.randn(2, 3, 4, 6)
+    layer, x = Reduce("b c h w -> b c", ScaledMax()), torch.randn(2, 3, 4, 6)
     assert_equal(layer(x), x.amax((2, 3)))
     layer.module = Other()
     assert list(layer.parameters()) == []
@@ -687,7 +687,7 @@ def test_data_parallel_replicas():
     replica.weight, replica.bias = layer.weight.detach() * 2, layer.bias.detach() * 2
     x = torch.randn(2, 3)
     assert_near(replica(x), layer(x) * 2)
-    layer, x = Reduce("b c h w -> b c", Largest()), torch.randn(2, 3, 4, 6)
+    layer, x = Reduce("b c h w -> b c", ScaledMax()), torch.randn(2, 3, 4, 6)
     replica, child = layer._replicate_for_data_parallel(), layer.module._replicate_for_data_parallel()
     child.scale = layer.module.scale.detach() * 2
     replica.module = child
@@ -848,7 +848,7 @@ def compile_fullgraph(module, **options):
     return torch.compile(module, backend="eager", **options)
 
 
-@each_common_case
+@each_node_kind
 def test_compiled_layer_has_no_graph_break(case):
     layer = build_layer(case)
     function = compile_fullgraph(layer, fullgraph=True)
@@ -922,7 +922,7 @@ def test_error_in_a_compiled_call_can_be_caught():
 # torch.export and ONNX
 
 
-@each_common_case
+@each_node_kind
 def test_export_with_a_dynamic_batch(case):
     layer = build_layer(case).eval()
     dim = 3 * torch.export.Dim("third") if "heads" in case.sizes else torch.export.Dim("batch")
@@ -949,7 +949,7 @@ def run_onnx(file, x):
     return torch.from_numpy(result)
 
 
-class Mixed(nn.Module):
+class NetworkOfGroupsAndReductions(nn.Module):
     """A network with what `Network` lacks: groups in an EinMix, an ellipsis, and other reductions."""
 
     def __init__(self):
@@ -966,7 +966,7 @@ class Mixed(nn.Module):
         return torch.cat([reduction(x) for reduction in self.reductions], 1)
 
 
-@pytest.mark.parametrize("network", [Network, Mixed])
+@pytest.mark.parametrize("network", [Network, NetworkOfGroupsAndReductions])
 @pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.` is deprecated:FutureWarning")  # torch's own
 def test_onnx_export(network, tmp_path):
     pytest.importorskip("onnxscript")
@@ -978,7 +978,7 @@ def test_onnx_export(network, tmp_path):
     assert_near(run_onnx(tmp_path / "network.onnx", x), network(x).detach(), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("network", [Network, Mixed])
+@pytest.mark.parametrize("network", [Network, NetworkOfGroupsAndReductions])
 @pytest.mark.parametrize("traced", [False, True], ids=["module", "traced"])
 @pytest.mark.filterwarnings("ignore:no signature found for <torch.ScriptMethod:UserWarning")  # of what was traced
 @pytest.mark.filterwarnings("ignore:You are using the legacy TorchScript-based ONNX export:DeprecationWarning")

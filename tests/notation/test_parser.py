@@ -27,7 +27,7 @@ from plait._notation.tree import (
 
 
 def leaves_by_dimension(expr):
-    """The leaves_by_dimension of one tensor, each as its axes."""
+    """The leaves of each dimension of one tensor."""
     return [item_leaves(item) for item in expr.items]
 
 

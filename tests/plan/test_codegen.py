@@ -23,7 +23,7 @@ from plait.backends.source_templates import SOURCE_TEMPLATES, source_templates_o
 
 to_pattern = plait.compile
 
-CALLS = [
+CALLS_WITH_SOURCE_CODE = [
     ("rearrange", "b (h p) (w q) c -> b (h w) (p q c)", (4,), None),
     ("rearrange", "... a 1 -> (a ...)", (4,), None),
     ("view", "a (b c) -> c b a", (2,), None),
@@ -36,7 +36,7 @@ CALLS = [
 
 
 @pytest.mark.parametrize("framework", SOURCE_TEMPLATES)
-@pytest.mark.parametrize(("operation", "pattern", "ranks", "reduction"), CALLS)
+@pytest.mark.parametrize(("operation", "pattern", "ranks", "reduction"), CALLS_WITH_SOURCE_CODE)
 def test_source_of_every_operation_for_every_framework(framework, operation, pattern, ranks, reduction):
     def write():
         return to_pattern(pattern).source(framework, *ranks, operation=operation, reduction=reduction)

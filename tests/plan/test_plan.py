@@ -130,7 +130,7 @@ def test_plan_with_a_shared_value_and_several_outputs():
     np.testing.assert_array_equal(reshaped, x.reshape(3, 2))
 
 
-REMOVALS = {
+SIMPLIFICATIONS_BY_NODE = {
     Permute: [
         ([Permute((0, 1))], []),
         ([Permute((0, 1)), Reshape((2,))], [Reshape((2,))]),
@@ -146,7 +146,7 @@ REMOVALS = {
 """For each redundancy rule lists of nodes, and what is left of them."""
 
 
-@pytest.mark.parametrize(("before", "after"), [pair for pairs in REMOVALS.values() for pair in pairs])
+@pytest.mark.parametrize(("before", "after"), [pair for pairs in SIMPLIFICATIONS_BY_NODE.values() for pair in pairs])
 def test_redundant_nodes_are_removed(before, after):
-    assert REMOVALS.keys() == REDUNDANCY_RULES.keys()
+    assert SIMPLIFICATIONS_BY_NODE.keys() == REDUNDANCY_RULES.keys()
     assert remove_redundant_nodes(list(before)) == after

@@ -218,7 +218,7 @@ SIZE_ARITHMETIC = {operator.mul, operator.floordiv, operator.add, operator.sub, 
 EQUIVALENT_METHODS = {"broadcast_to": "expand"}
 
 
-def calls(graph):
+def count_calls(graph):
     """The calls on tensors in order, and the number of each on sizes; a method and its function count as the same."""
     tensors, sizes = [], Counter()
     for node in graph.graph.nodes:
@@ -232,7 +232,7 @@ def calls(graph):
     return tensors, sizes
 
 
-def compiled(function, dynamic):
+def compile_and_record(function, dynamic):
     torch._dynamo.reset()
     graphs = []
 
@@ -246,22 +246,22 @@ def compiled(function, dynamic):
 @pytest.mark.parametrize("dynamic", [False, True, None], ids=["static", "dynamic", "automatic"])
 @pytest.mark.parametrize(("function", "by_hand"), FUNCTIONS_AND_HAND_WRITTEN, ids=lambda function: function.__name__)
 def test_the_graph_is_that_of_the_hand_written_code(function, by_hand, dynamic):
-    ours, our_graphs = compiled(function, dynamic)
+    ours, our_graphs = compile_and_record(function, dynamic)
     for shape in SHAPES:
         x = torch.randn(shape)
         torch.testing.assert_close(ours(x), by_hand(x), rtol=0, atol=0)
-    theirs, their_graphs = compiled(by_hand, dynamic)
+    theirs, their_graphs = compile_and_record(by_hand, dynamic)
     for shape in SHAPES:
         theirs(torch.randn(shape))
     assert len(our_graphs) <= len(their_graphs)
-    our_calls, our_sizes = calls(our_graphs[-1])
-    their_calls, their_sizes = calls(their_graphs[-1])
+    our_calls, our_sizes = count_calls(our_graphs[-1])
+    their_calls, their_sizes = count_calls(their_graphs[-1])
     assert our_calls == their_calls
     assert not our_sizes - their_sizes
 
 
 def test_a_second_call_with_the_same_shape_does_not_recompile():
-    function, graphs = compiled(space_to_depth, False)
+    function, graphs = compile_and_record(space_to_depth, False)
     plait.rearrange(torch.zeros(1, 1, 2, 2), "b c h w -> b c (h w)")  # fills plait's cache between the calls
     function(torch.zeros(SHAPES[0]))
     plait.rearrange(torch.zeros(3, 1, 2, 2), "b c h w -> b c (h w)")
@@ -272,7 +272,7 @@ def test_a_second_call_with_the_same_shape_does_not_recompile():
 
 def test_gradients_flow_through_the_compiled_function():
     x = torch.randn(SHAPES[0], requires_grad=True)
-    function, _ = compiled(max_pool, None)
+    function, _ = compile_and_record(max_pool, None)
     function(x).sum().backward()
     (expected,) = torch.autograd.grad(max_pool_by_hand(x).sum(), x)
     torch.testing.assert_close(x.grad, expected)
@@ -296,7 +296,7 @@ def test_a_module_with_parameters():
             return plait.einsum(x, plait.rearrange(self.weight, "i o -> o i"), "b i, o i -> b o")
 
     model = Heads()
-    function, graphs = compiled(model, None)
+    function, graphs = compile_and_record(model, None)
     x = torch.randn(3, 4)
     torch.testing.assert_close(function(x), x @ model.weight)
     assert len(graphs) == 1

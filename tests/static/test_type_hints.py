@@ -13,12 +13,12 @@ import pytest
 import plait
 import plait.compat.einops
 import plait.layers
-from layers.frameworks import NAMES
+from layers.frameworks import FRAMEWORK_NAMES
 from plait._types import ReductionName
 from plait.backends.reduction_rules import REDUCTION_RULES
 
 
-def members(public: object) -> list[object]:
+def public_members(public: object) -> list[object]:
     """A function, or a class with the functions and properties that it defines."""
     if not inspect.isclass(public):
         return [public] if callable(public) else []
@@ -31,28 +31,28 @@ def members(public: object) -> list[object]:
     return found
 
 
-PUBLIC = {
+PUBLIC_BY_NAME = {
     f"{module.__name__}.{name}": getattr(module, name)
     for module in (plait, plait.errors, plait.compat.einops, plait.layers)
     for name in module.__all__
 }
 
 
-@pytest.mark.parametrize("name", PUBLIC)
+@pytest.mark.parametrize("name", PUBLIC_BY_NAME)
 def test_type_hints_of_public_names_resolve(name):
-    for member in members(PUBLIC[name]):
+    for member in public_members(PUBLIC_BY_NAME[name]):
         typing.get_type_hints(member)
 
 
 @pytest.mark.filterwarnings("ignore")  # of frameworks while they are imported
-@pytest.mark.parametrize("framework", NAMES)
+@pytest.mark.parametrize("framework", FRAMEWORK_NAMES)
 @pytest.mark.parametrize("name", ["Rearrange", "Reduce", "Repeat", "EinMix"])
 def test_layers(framework, name):
     try:
         module = importlib.import_module(f"plait.layers.{framework}")
     except ModuleNotFoundError as error:
         pytest.skip(f"{error.name} is not installed")
-    for member in members(getattr(module, name)):
+    for member in public_members(getattr(module, name)):
         typing.get_type_hints(member)
 
 

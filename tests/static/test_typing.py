@@ -18,7 +18,7 @@ import plait
 
 PACKAGE = Path(plait.__file__).parent
 
-CLASSES = """
+CLASSES_SOURCE_CODE = """
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -51,13 +51,13 @@ class LikeJax(Array):
         raise NotImplementedError
 """
 
-ARGUMENTS = (
+ARGUMENT_DECLARATIONS = (
     "array: Array, child: Subclass, plain: Plain, jax: LikeJax, unknown: Any, arrays: list[Array], "
     "children: tuple[Subclass, ...], plains: list[Plain], unknowns: list[Any], pattern: plait.Pattern, "
     "pipeline: plait.PatternPipeline"
 )
 
-TYPES = {
+TYPE_BY_CALL = {
     'plait.rearrange(array, "")': "Array",
     'plait.rearrange(child, "", a=2)': "Array",
     'plait.rearrange(plain, "")': "Plain",
@@ -132,7 +132,7 @@ TYPES = {
 }
 """Expressions and the types that both type checkers infer for them, without the modules of the types."""
 
-MISTAKES = (
+CALLS_WITH_TYPE_ERRORS = (
     'plait.rearrange(array, "", a=2.0)',
     "plait.rearrange(array, 5)",
     "plait.rearrange(array)",
@@ -157,7 +157,7 @@ MISTAKES = (
 )
 """Expressions that are errors to both type checkers."""
 
-NUMPY = """
+NUMPY_SOURCE_CODE = """
 import numpy as np
 import numpy.typing as npt
 
@@ -165,50 +165,50 @@ class Matrix(np.ndarray[tuple[int, int], np.dtype[np.float32]]):
     pass
 """
 
-NUMPY_ARGUMENTS = (
+NUMPY_ARGUMENT_DECLARATIONS = (
     "x: npt.NDArray[np.float32], matrix: np.ndarray[tuple[int, int], np.dtype[np.float32]], child: Matrix, "
     "double: npt.NDArray[np.float64], matrices: list[np.ndarray[tuple[int, int], np.dtype[np.float32]]], "
     "masked: np.ma.MaskedArray[tuple[int, int], np.dtype[np.float64]], pattern: plait.Pattern"
 )
 
-FLOAT = "ndarray[tuple[Any, ...], dtype[float32]]"
-DOUBLE = "ndarray[tuple[Any, ...], dtype[float64]]"
+FLOAT32_ARRAY_TYPE = "ndarray[tuple[Any, ...], dtype[float32]]"
+FLOAT64_ARRAY_TYPE = "ndarray[tuple[Any, ...], dtype[float64]]"
 
-NUMPY_TYPES = {
-    'plait.rearrange(x, "")': FLOAT,
-    'plait.rearrange(matrix, "")': FLOAT,
-    'plait.rearrange(child, "")': FLOAT,
+NUMPY_TYPE_BY_CALL = {
+    'plait.rearrange(x, "")': FLOAT32_ARRAY_TYPE,
+    'plait.rearrange(matrix, "")': FLOAT32_ARRAY_TYPE,
+    'plait.rearrange(child, "")': FLOAT32_ARRAY_TYPE,
     'plait.rearrange(masked, "")': "MaskedArray[tuple[Any, ...], dtype[float64]]",
-    'plait.rearrange(matrices, "")': FLOAT,
-    'plait.rearrange([matrix, matrix], "")': FLOAT,
-    'plait.rearrange((matrix, matrix), "")': FLOAT,
-    'plait.view(matrix, "")': FLOAT,
-    'plait.reduce(matrix, "", "max")': FLOAT,
-    'plait.reduce(matrix, "", lambda tensor, axes: tensor.max(axes))': FLOAT,
-    'plait.reduce(matrix, "", np.max)': FLOAT,
-    'plait.repeat(matrix, "", c=3)': FLOAT,
-    'plait.einsum(matrix, "")': FLOAT,
-    'plait.einsum(matrix, x, "")': FLOAT,
-    'plait.einsum(matrix, x, child, "")': FLOAT,
-    'plait.einsum(x, double, "")': f"{FLOAT} | {DOUBLE}",
-    'plait.einsum("", matrix, child, x)': FLOAT,
-    'plait.einsum(*matrices, "")': FLOAT,
-    'plait.pack([matrix, matrix], "*")[0]': FLOAT,
-    'plait.unpack(matrix, [(1,), (2,)], "*")[0]': FLOAT,
-    "pattern.rearrange(matrix)": FLOAT,
-    'pattern.reduce(matrix, "any")': FLOAT,
-    "pattern.einsum(matrix, matrix)": FLOAT,
+    'plait.rearrange(matrices, "")': FLOAT32_ARRAY_TYPE,
+    'plait.rearrange([matrix, matrix], "")': FLOAT32_ARRAY_TYPE,
+    'plait.rearrange((matrix, matrix), "")': FLOAT32_ARRAY_TYPE,
+    'plait.view(matrix, "")': FLOAT32_ARRAY_TYPE,
+    'plait.reduce(matrix, "", "max")': FLOAT32_ARRAY_TYPE,
+    'plait.reduce(matrix, "", lambda tensor, axes: tensor.max(axes))': FLOAT32_ARRAY_TYPE,
+    'plait.reduce(matrix, "", np.max)': FLOAT32_ARRAY_TYPE,
+    'plait.repeat(matrix, "", c=3)': FLOAT32_ARRAY_TYPE,
+    'plait.einsum(matrix, "")': FLOAT32_ARRAY_TYPE,
+    'plait.einsum(matrix, x, "")': FLOAT32_ARRAY_TYPE,
+    'plait.einsum(matrix, x, child, "")': FLOAT32_ARRAY_TYPE,
+    'plait.einsum(x, double, "")': f"{FLOAT32_ARRAY_TYPE} | {FLOAT64_ARRAY_TYPE}",
+    'plait.einsum("", matrix, child, x)': FLOAT32_ARRAY_TYPE,
+    'plait.einsum(*matrices, "")': FLOAT32_ARRAY_TYPE,
+    'plait.pack([matrix, matrix], "*")[0]': FLOAT32_ARRAY_TYPE,
+    'plait.unpack(matrix, [(1,), (2,)], "*")[0]': FLOAT32_ARRAY_TYPE,
+    "pattern.rearrange(matrix)": FLOAT32_ARRAY_TYPE,
+    'pattern.reduce(matrix, "any")': FLOAT32_ARRAY_TYPE,
+    "pattern.einsum(matrix, matrix)": FLOAT32_ARRAY_TYPE,
     "plait.asnumpy(x)": "ndarray[tuple[Any, ...], dtype[Any]]",
     'plait.repeat(matrix, "h w -> h w c", c=3).shape': "tuple[Any, ...]",
 }
 
-TORCH = """
+TORCH_SOURCE_CODE = """
 import torch
 from torch import nn
 from plait.layers.torch import EinMix, Rearrange, Reduce
 """
 
-TORCH_TYPES = {
+TORCH_TYPE_BY_CALL = {
     'plait.rearrange(tensor, "")': "Tensor",
     'plait.rearrange(parameter, "")': "Tensor",
     'plait.rearrange([tensor, parameter], "")': "Tensor",
@@ -224,14 +224,18 @@ TORCH_TYPES = {
     'EinMix("a b -> a c", "b c", b=2, c=3).weight': "Parameter",
 }
 
-TORCH_MISTAKES = ('Reduce("a b -> a", "maen")', 'Rearrange("a b -> b a", a=2.0)', 'Rearrange("a b -> b a")("tensor")')
+TORCH_CALLS_WITH_TYPE_ERRORS = (
+    'Reduce("a b -> a", "maen")',
+    'Rearrange("a b -> b a", a=2.0)',
+    'Rearrange("a b -> b a")("tensor")',
+)
 
-JAX = """
+JAX_SOURCE_CODE = """
 import jax
 from plait.layers import equinox, flax, nnx
 """
 
-JAX_TYPES = {
+JAX_TYPE_BY_CALL = {
     'plait.rearrange(array, "")': "Array",
     'plait.rearrange([array, array], "")': "Array",
     'plait.einsum(array, array, "", precision="highest", out_sharding=None)': "Array",
@@ -247,30 +251,49 @@ JAX_TYPES = {
     'nnx.Reduce("a b -> b", "max")(array)': "Array",
 }
 
-JAX_MISTAKES = ('plait.rearrange(array, "", a=2.0)', 'equinox.Reduce("a b -> b", "maen")', "flax.Repeat(5)")
+JAX_CALLS_WITH_TYPE_ERRORS = (
+    'plait.rearrange(array, "", a=2.0)',
+    'equinox.Reduce("a b -> b", "maen")',
+    "flax.Repeat(5)",
+)
 
-SOURCES = {
-    "without NumPy": (CLASSES, ARGUMENTS, {**TYPES, "plait.asnumpy(array)": "Any"}, MISTAKES),
+FILE_PARTS_BY_PACKAGE = {
+    "without NumPy": (
+        CLASSES_SOURCE_CODE,
+        ARGUMENT_DECLARATIONS,
+        {**TYPE_BY_CALL, "plait.asnumpy(array)": "Any"},
+        CALLS_WITH_TYPE_ERRORS,
+    ),
     "numpy": (
-        NUMPY,
-        NUMPY_ARGUMENTS,
-        NUMPY_TYPES,
+        NUMPY_SOURCE_CODE,
+        NUMPY_ARGUMENT_DECLARATIONS,
+        NUMPY_TYPE_BY_CALL,
         ('plait.einsum(x, x, "", precision="highest")', 'plait.reduce(x, "", "maen")'),
     ),
-    "torch": (TORCH, "tensor: torch.Tensor, parameter: nn.Parameter", TORCH_TYPES, TORCH_MISTAKES),
-    "jax equinox flax": (JAX, "array: jax.Array, pattern: plait.Pattern", JAX_TYPES, JAX_MISTAKES),
+    "torch": (
+        TORCH_SOURCE_CODE,
+        "tensor: torch.Tensor, parameter: nn.Parameter",
+        TORCH_TYPE_BY_CALL,
+        TORCH_CALLS_WITH_TYPE_ERRORS,
+    ),
+    "jax equinox flax": (
+        JAX_SOURCE_CODE,
+        "array: jax.Array, pattern: plait.Pattern",
+        JAX_TYPE_BY_CALL,
+        JAX_CALLS_WITH_TYPE_ERRORS,
+    ),
 }
 """By the packages that are installed beside plait: imports, arguments of a function, types and mistakes in its body."""
 
 
-def simplify(text: str) -> str:
+def simplify_type_text(text: str) -> str:
     """The type that a type checker has written, without modules, and the parts of a union in order."""
     text = text.replace("Unknown", "Any").replace("floating[numpy._typing._nbit_base._32Bit]", "float32")
     text = re.sub(r"\b(?:\w+\.)+(?=\w)", "", text).replace("floating[_32Bit]", "float32")
     return " | ".join(sorted(text.split(" | "))) if "[int | None" not in text else text
 
 
-@pytest.fixture(scope="module", params=SOURCES)
+@pytest.fixture(scope="module", params=FILE_PARTS_BY_PACKAGE)
 def project(request, tmp_path_factory) -> tuple[Path, Path, str]:
     """A folder with a file of each kind, the Python of a new environment, and what is installed in that."""
     installed = request.param
@@ -283,7 +306,7 @@ def project(request, tmp_path_factory) -> tuple[Path, Path, str]:
         if spec is None or spec.origin is None:
             pytest.skip(f"{package} is not installed")
         (site / "installed.pth").write_text(str(Path(spec.origin).parent.parent))
-    imports, arguments, types, mistakes = SOURCES[installed]
+    imports, arguments, types, mistakes = FILE_PARTS_BY_PACKAGE[installed]
     head = [*("" if "import plait" in imports else "import plait\n").splitlines(), *imports.splitlines()]
     head.append(f"def check({arguments}) -> None:")
     (folder / "types.txt").write_text(str(len(head)))
@@ -296,9 +319,9 @@ def project(request, tmp_path_factory) -> tuple[Path, Path, str]:
 def check(project: tuple[Path, Path, str], revealed: dict[int, str], errors: set[tuple[str, int]]) -> None:
     """Compare what a type checker says of the lines of both files with what it should say."""
     folder, _, installed = project
-    _, _, types, mistakes = SOURCES[installed]
+    _, _, types, mistakes = FILE_PARTS_BY_PACKAGE[installed]
     first = int((folder / "types.txt").read_text()) + 1
-    found = {line: simplify(revealed.get(first + number, "nothing")) for number, line in enumerate(types)}
+    found = {line: simplify_type_text(revealed.get(first + number, "nothing")) for number, line in enumerate(types)}
     assert found == types
     wrong = {mistakes[line - first] if name == "bad.py" else (name, line) for name, line in errors}
     assert wrong == {*mistakes}
@@ -349,7 +372,9 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "MYPYPATH", "VIRTUAL_ENV")}
 
 
-PRIVATE = re.compile(r"plait\.(backends|layers)\.(?!interface|capabilities|registry|costs|torch\.[A-Z])\w+\.")
+PRIVATE_MODULE_REGEX = re.compile(
+    r"plait\.(backends|layers)\.(?!interface|capabilities|registry|costs|torch\.[A-Z])\w+\."
+)
 """Frameworks that are not installed have no types; a backend is used through the interface."""
 
 
@@ -367,7 +392,7 @@ def test_every_public_name_has_a_type(project):
     public = {
         symbol["name"]: symbol["isTypeKnown"] and not symbol["isTypeAmbiguous"]
         for symbol in symbols
-        if symbol["isExported"] and not PRIVATE.match(symbol["name"])
+        if symbol["isExported"] and not PRIVATE_MODULE_REGEX.match(symbol["name"])
     }
     assert {f"plait.{name}" for name in plait.__all__ if name != "errors"} <= public.keys()
     assert [name for name, known in public.items() if not known] == []

@@ -14,7 +14,7 @@ from plait.testing._arrays import describe_difference  # noqa: E402
 from plait.testing._calls import Call  # noqa: E402
 from plait.testing._cases import REARRANGE_CASES  # noqa: E402
 
-TESTS = BackendTests()
+BACKEND_TESTS = BackendTests()
 
 
 class NumPy(Framework):
@@ -24,37 +24,37 @@ class NumPy(Framework):
         return array
 
 
-PLAIN = NumPy("plain", "numpy", unsupported_dtypes={"int32": "an example"})
+PLAIN_NUMPY = NumPy("plain", "numpy", unsupported_dtypes={"int32": "an example"})
 
 
 def test_what_a_framework_does_not_have_is_skipped():
-    assert (PLAIN.has_views, PLAIN.has_gradients) == (False, False)
+    assert (PLAIN_NUMPY.has_views, PLAIN_NUMPY.has_gradients) == (False, False)
     with pytest.raises(pytest.skip.Exception, match="plain has no int32: an example"):
-        TESTS.test_reduce_of_every_dtype(PLAIN, "int32", "sum")
+        BACKEND_TESTS.test_reduce_of_every_dtype(PLAIN_NUMPY, "int32", "sum")
     with pytest.raises(pytest.skip.Exception, match="plain has no views: NumPy does not define shares_memory"):
         TESTS.test_view_or_copy(PLAIN, REARRANGE_CASES[0])
     with pytest.raises(pytest.skip.Exception, match="plain has no gradients: NumPy does not define gradient"):
-        TESTS.test_gradient_of_reduce(PLAIN, "sum")
+        BACKEND_TESTS.test_gradient_of_reduce(PLAIN_NUMPY, "sum")
 
 
 def test_bfloat16_is_skipped_without_ml_dtypes(monkeypatch):
     monkeypatch.setattr(suite, "HAS_BFLOAT16", False)
     with pytest.raises(pytest.skip.Exception, match="bfloat16 needs ml_dtypes, which is not installed"):
-        TESTS.test_reduce_of_every_dtype(PLAIN, "bfloat16", "sum")
+        BACKEND_TESTS.test_reduce_of_every_dtype(PLAIN_NUMPY, "bfloat16", "sum")
 
 
 def test_views_that_the_framework_does_not_declare_fail():
     with pytest.raises(AssertionError, match=r"it gives a view: define Framework\.shares_memory"):
-        TESTS.test_view_is_an_error_without_views(PLAIN)
+        BACKEND_TESTS.test_view_is_an_error_without_views(PLAIN_NUMPY)
 
 
 def test_a_framework_must_be_set():
     with pytest.raises(TypeError, match=r"BackendTests must set the class attribute framework"):
-        TESTS.framework_under_test.__wrapped__(TESTS)
+        BACKEND_TESTS.framework_under_test.__wrapped__(BACKEND_TESTS)
 
 
 def test_a_message_shows_the_call_the_elements_and_the_plan():
-    call = Call(PLAIN, "reduce", "a (b c) -> b", [np.ones((2, 6))], {"b": 2}, "max")
+    call = Call(PLAIN_NUMPY, "reduce", "a (b c) -> b", [np.ones((2, 6))], {"b": 2}, "max")
     with pytest.raises(AssertionError) as caught:
         call.check_close(call.run(), np.array([1.0, 2.0]))
     lines = str(caught.value).splitlines()
@@ -70,7 +70,7 @@ def test_a_message_shows_the_call_the_elements_and_the_plan():
 
 
 def test_a_message_names_types_and_dtypes():
-    call = Call(PLAIN, "rearrange", "a -> a 1", [np.ones(2)])
+    call = Call(PLAIN_NUMPY, "rearrange", "a -> a 1", [np.ones(2)])
     with pytest.raises(AssertionError, match=r"the result is of type builtins\.list, and should be of numpy\.ndarray"):
         call.check_type([])
     with pytest.raises(AssertionError, match=r"the dtype of the result is int64, and should be float64"):
@@ -81,7 +81,7 @@ def test_an_exception_is_a_failure_and_an_error_of_plait_is_not():
     def fault():
         raise IndexError("out of range")
 
-    call = Call(PLAIN, "rearrange", "a -> a", [np.ones((2, 3))])
+    call = Call(PLAIN_NUMPY, "rearrange", "a -> a", [np.ones((2, 3))])
     with pytest.raises(AssertionError, match="it raises IndexError: out of range"):
         call.run(fault)
     with pytest.raises(plait.SizeError):

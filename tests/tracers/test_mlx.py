@@ -75,7 +75,7 @@ CALLS = {
 each_call = pytest.mark.parametrize(("call", "native"), CALLS.values(), ids=CALLS.keys())
 
 
-def random(shape, seed=0):
+def random_array(shape, seed=0):
     return mx.random.normal(shape, key=mx.random.key(seed))
 
 
@@ -90,7 +90,7 @@ def assert_close(one, other):
     np.testing.assert_allclose(np.asarray(one), np.asarray(other), rtol=1e-5, atol=1e-6)
 
 
-def primitives(call, x):
+def count_primitives(call, x):
     """How often each of MLX's primitives is in the graph that a call builds."""
     mx.eval(x)
     text = io.StringIO()
@@ -100,18 +100,18 @@ def primitives(call, x):
 
 @each_call
 def test_eager(call, native):
-    x = random(SHAPE)
+    x = random_array(SHAPE)
     assert_equal(call(x), native(x))
 
 
 @each_call
 def test_the_graph_is_that_of_the_hand_written_code(call, native):
-    x = random(SHAPE)
-    assert primitives(call, x) == primitives(native, x)
+    x = random_array(SHAPE)
+    assert count_primitives(call, x) == count_primitives(native, x)
 
 
 def test_the_graph_of_an_identity_is_empty():
-    assert primitives(lambda x: plait.rearrange(x, "a ... -> a ..."), random(SHAPE)) == {}
+    assert count_primitives(lambda x: plait.rearrange(x, "a ... -> a ..."), random_array(SHAPE)) == {}
 
 
 def test_building_a_graph_computes_nothing():
@@ -126,21 +126,21 @@ def test_building_a_graph_computes_nothing():
 def test_compile(call, native):
     compiled = mx.compile(call)
     for shape in (SHAPE, OTHER_SHAPE, SHAPE):  # each shape is traced once
-        x = random(shape)
+        x = random_array(shape)
         assert_close(compiled(x), native(x))
 
 
-SHAPELESS = ("identity", "permute", "mean", "callable")
+SHAPELESS_CALLS = ("identity", "permute", "mean", "callable")
 """Calls whose steps name no size, which MLX's graphs without shapes can hold."""
 
 
-@pytest.mark.parametrize("name", SHAPELESS)
+@pytest.mark.parametrize("name", SHAPELESS_CALLS)
 def test_shapeless_compile_of_plans_without_sizes(name):
     call, native = CALLS[name]
     traces = []
     compiled = mx.compile(lambda x: traces.append(1) or call(x), shapeless=True)
     for shape in (SHAPE, OTHER_SHAPE):
-        x = random(shape)
+        x = random_array(shape)
         assert_close(compiled(x), native(x))
     assert len(traces) == 1
 
@@ -151,15 +151,15 @@ def test_shapeless_compile_of_plans_with_sizes_refuses_other_shapes(name):
         if name == "merge" and call is CALLS[name][1]:
             continue  # its -1 takes the place of the batch's size, and gives a wrong shape
         compiled = mx.compile(call, shapeless=True)
-        assert_close(compiled(random(SHAPE)), call(random(SHAPE)))
+        assert_close(compiled(random_array(SHAPE)), call(random_array(SHAPE)))
         with pytest.raises(ValueError, match=r"Cannot reshape|cannot be broadcast"):
-            mx.eval(compiled(random(OTHER_SHAPE)))
+            mx.eval(compiled(random_array(OTHER_SHAPE)))
 
 
 @each_call
 def test_grad(call, native):
-    x = random(SHAPE)
-    weights = random(native(x).shape, seed=1)
+    x = random_array(SHAPE)
+    weights = random_array(native(x).shape, seed=1)
     value, gradient = mx.value_and_grad(lambda x: (call(x) * weights).sum())(x)
     expected_value, expected = mx.value_and_grad(lambda x: (native(x) * weights).sum())(x)
     assert_close(value, expected_value)
@@ -169,7 +169,7 @@ def test_grad(call, native):
 @pytest.mark.parametrize("name", ["space to depth", "max"])
 def test_compile_of_grad(name):
     call, native = CALLS[name]
-    x = random(SHAPE)
+    x = random_array(SHAPE)
     gradient = mx.compile(mx.grad(lambda x: call(x).sum()))(x)
     assert_close(gradient, mx.grad(lambda x: native(x).sum())(x))
 
@@ -181,14 +181,14 @@ def test_jvp_and_second_derivatives():
     def native(x):
         return mx.logsumexp(mx.reshape(x, (2, 2, 3)), (1,)).T
 
-    x, tangent = random((2, 6)), random((2, 6), seed=1)
+    x, tangent = random_array((2, 6)), random_array((2, 6), seed=1)
     for function, expected in ((pool, native), (mx.grad(lambda x: pool(x).sum()), mx.grad(lambda x: native(x).sum()))):
         assert_close(mx.jvp(function, (x,), (tangent,))[1][0], mx.jvp(expected, (x,), (tangent,))[1][0])
 
 
 @pytest.mark.parametrize("axis", [0, 1, 3])
 def test_vmap(axis):
-    x = random(SHAPE)
+    x = random_array(SHAPE)
     for call, native in (
         (lambda x: plait.rearrange(x, "a (b p) c -> b (a p) c", p=1), lambda x: mx.transpose(x, (1, 0, 2))),
         (lambda x: plait.reduce(x, "a b c -> c a", "std"), lambda x: mx.std(x, 1).T),
@@ -201,7 +201,7 @@ def test_vmap(axis):
 
 
 def test_vmap_of_grad_and_of_errors():
-    x = random((4, 6))
+    x = random_array((4, 6))
 
     def loss(x):
         return (plait.reduce(x, "(a p) -> a", "max", p=2) ** 2).sum()
@@ -223,12 +223,12 @@ def test_a_module_of_parameters_is_trained():
     class Heads(nn.Module):
         def __init__(self):
             super().__init__()
-            self.weight = random((2, 6, 3))
+            self.weight = random_array((2, 6, 3))
 
         def __call__(self, x):
             return plait.einsum(x, self.weight, "b (h d), h d e -> b (h e)")
 
-    heads, x = Heads(), random((5, 12))
+    heads, x = Heads(), random_array((5, 12))
 
     def loss(model, x):
         return (model(x) ** 2).mean()
@@ -244,7 +244,7 @@ def test_a_module_of_parameters_is_trained():
 
 
 def test_streams():
-    x = random(SHAPE)
+    x = random_array(SHAPE)
     with mx.stream(mx.new_stream(mx.cpu)):
         y = plait.rearrange(x, "b c h w -> (w b) (c h)")
         z = plait.reduce(y, "a b -> b", "sum")
@@ -264,7 +264,7 @@ def test_asnumpy_of_every_element_type(dtype):
 
 
 def test_asnumpy_in_a_transformation_is_an_error():
-    x = random((3,))
+    x = random_array((3,))
     for transformed in (mx.compile(plait.asnumpy), mx.vmap(plait.asnumpy)):
         with pytest.raises(plait.BackendError, match="PLT508") as caught:
             transformed(x)
@@ -315,7 +315,7 @@ def test_reductions_of_empty_arrays_return():
 
 
 def test_sizes_that_are_mlx_arrays():
-    x = random((4, 6))
+    x = random_array((4, 6))
     assert plait.rearrange(x, "(a p) b -> a p b", p=mx.array(2)).shape == (2, 2, 6)
     for size in (mx.array(2.0), mx.array(True), mx.array([2, 2])):
         with pytest.raises(plait.SizeError, match="PLT301"):

@@ -118,12 +118,12 @@ def compiled_before(x):
     return PATTERN.reduce(x, "sum")
 
 
-def named(tensor, axes):
+def named_sum(tensor, axes):
     return paddle.sum(tensor, axes)
 
 
 def callable_by_name(x):
-    return plait.reduce(x, "b c h w -> b c", named)
+    return plait.reduce(x, "b c h w -> b c", named_sum)
 
 
 def callable_without_a_name(x):

@@ -65,43 +65,47 @@ def test_einsum_of_unknown_dimensions(case):
 
 # The graph.
 
-X = pt.tensor("x", shape=(None, 3, None, 6), dtype="float64")
-B, H = X.shape[0], X.shape[2]
+SYMBOLIC_X = pt.tensor("x", shape=(None, 3, None, 6), dtype="float64")
+B, H = SYMBOLIC_X.shape[0], SYMBOLIC_X.shape[2]
 
 GRAPHS = {
-    "identity": (plait.rearrange(X, "... -> ..."), X, (None, 3, None, 6)),
-    "permute": (plait.rearrange(X, "b c h w -> w c h b"), pt.transpose(X, (3, 1, 2, 0)), (6, 3, None, None)),
+    "identity": (plait.rearrange(SYMBOLIC_X, "... -> ..."), SYMBOLIC_X, (None, 3, None, 6)),
+    "permute": (
+        plait.rearrange(SYMBOLIC_X, "b c h w -> w c h b"),
+        pt.transpose(SYMBOLIC_X, (3, 1, 2, 0)),
+        (6, 3, None, None),
+    ),
     "split": (
-        plait.rearrange(X, "b c h (w p) -> b p c h w", p=2),
-        pt.transpose(pt.reshape(X, (B, 3, H, 3, 2)), (0, 4, 1, 2, 3)),
+        plait.rearrange(SYMBOLIC_X, "b c h (w p) -> b p c h w", p=2),
+        pt.transpose(pt.reshape(SYMBOLIC_X, (B, 3, H, 3, 2)), (0, 4, 1, 2, 3)),
         (None, 2, 3, None, 3),
     ),
     "split of an unknown dimension": (
-        plait.rearrange(X, "b c (h p) w -> b c h p w", p=2),
-        pt.reshape(X, (B, 3, H // 2, 2, 6)),
+        plait.rearrange(SYMBOLIC_X, "b c (h p) w -> b c h p w", p=2),
+        pt.reshape(SYMBOLIC_X, (B, 3, H // 2, 2, 6)),
         (None, 3, None, 2, 6),
     ),
     "one unknown dimension": (
-        plait.rearrange(X[:, :, 0], "b c (w p) -> w (b c p)", p=2),
-        pt.reshape(pt.transpose(pt.reshape(X[:, :, 0], (-1, 3, 3, 2)), (2, 0, 1, 3)), (3, -1)),
+        plait.rearrange(SYMBOLIC_X[:, :, 0], "b c (w p) -> w (b c p)", p=2),
+        pt.reshape(pt.transpose(pt.reshape(SYMBOLIC_X[:, :, 0], (-1, 3, 3, 2)), (2, 0, 1, 3)), (3, -1)),
         (3, None),
     ),
     "merge": (
-        plait.rearrange(X, "b c h w -> b h (c w)"),
-        pt.reshape(pt.transpose(X, (0, 2, 1, 3)), (B, H, 18)),
+        plait.rearrange(SYMBOLIC_X, "b c h w -> b h (c w)"),
+        pt.reshape(pt.transpose(SYMBOLIC_X, (0, 2, 1, 3)), (B, H, 18)),
         (None, None, 18),
     ),
-    "sum": (plait.reduce(X, "b c h w -> c w", "sum"), pt.sum(X, (0, 2)), (3, 6)),
-    "std": (plait.reduce(X, "b c h w -> b w", "std"), pt.std(X, (1, 2)), (None, 6)),
-    "callable": (plait.reduce(X, "b c h w -> c w", pt.max), pt.max(X, (0, 2)), (3, 6)),
+    "sum": (plait.reduce(SYMBOLIC_X, "b c h w -> c w", "sum"), pt.sum(SYMBOLIC_X, (0, 2)), (3, 6)),
+    "std": (plait.reduce(SYMBOLIC_X, "b c h w -> b w", "std"), pt.std(SYMBOLIC_X, (1, 2)), (None, 6)),
+    "callable": (plait.reduce(SYMBOLIC_X, "b c h w -> c w", pt.max), pt.max(SYMBOLIC_X, (0, 2)), (3, 6)),
     "einsum": (
-        plait.einsum(X, X, "b c h w, b d h w -> b c d"),
-        pt.specify_shape(pt.einsum("abcd,aecd->abe", X, X), (None, 3, 3)),
+        plait.einsum(SYMBOLIC_X, SYMBOLIC_X, "b c h w, b d h w -> b c d"),
+        pt.specify_shape(pt.einsum("abcd,aecd->abe", SYMBOLIC_X, SYMBOLIC_X), (None, 3, 3)),
         (None, 3, 3),
     ),
     "einsum with an ellipsis": (
-        plait.einsum(X, X[0, 0], "... w, v w -> ... v"),
-        pt.einsum("acde,be->acdb", X, X[0, 0]),
+        plait.einsum(SYMBOLIC_X, SYMBOLIC_X[0, 0], "... w, v w -> ... v"),
+        pt.einsum("acde,be->acdb", SYMBOLIC_X, SYMBOLIC_X[0, 0]),
         (None, 3, None, None),
     ),
 }

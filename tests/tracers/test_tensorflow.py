@@ -57,11 +57,11 @@ SIGNATURES = {
 }
 
 
-def spec(*shape, dtype="float32"):
+def tensor_spec(*shape, dtype="float32"):
     return tf.TensorSpec(shape, dtype)
 
 
-def graph(call, *specs):
+def trace_graph(call, *specs):
     """Return a concrete function, without AutoGraph, which needs the source code of the function."""
     return tf.function(call, autograph=False).get_concrete_function(*specs)
 
@@ -69,7 +69,7 @@ def graph(call, *specs):
 def operations(call, *specs):
     """The operations in the graph of a call, without constants."""
     passed = ("Const", "Placeholder", "Identity", "NoOp")
-    return [op.type for op in graph(call, *specs).graph.get_operations() if op.type not in passed]
+    return [op.type for op in trace_graph(call, *specs).graph.get_operations() if op.type not in passed]
 
 
 def assert_close(actual, expected):
@@ -85,7 +85,7 @@ def test_eager(call):
 @each_call
 @pytest.mark.parametrize("shape", SIGNATURES.values(), ids=SIGNATURES.keys())
 def test_graphs_with_unknown_sizes(call, shape):
-    function = graph(call, spec(*shape))
+    function = trace_graph(call, tensor_spec(*shape))
     for array in (X, np.concatenate([X, -X])) if shape[0] is None else (X,):
         result = function(tf.constant(array))
         assert_close(result, call(array))
@@ -99,7 +99,7 @@ def test_graphs_with_unknown_sizes(call, shape):
 def test_xla(call):
     compiled = tf.function(call, jit_compile=True, autograph=False)
     assert_close(compiled(tf.constant(X)), call(X))
-    unknown = tf.function(call, jit_compile=True, autograph=False, input_signature=[spec(*SIGNATURES["image"])])
+    unknown = tf.function(call, jit_compile=True, autograph=False, input_signature=[tensor_spec(*SIGNATURES["image"])])
     assert_close(unknown(tf.constant(X)), call(X))
 
 
@@ -113,7 +113,7 @@ def test_gradients_are_those_of_the_eager_call(call):
         return tape.gradient(total, x, unconnected_gradients="zero")
 
     x = tf.constant(X)
-    assert_close(tf.function(gradient, input_signature=[spec(*SIGNATURES["all"])])(x), gradient(x))
+    assert_close(tf.function(gradient, input_signature=[tensor_spec(*SIGNATURES["all"])])(x), gradient(x))
 
 
 @pytest.mark.parametrize("reduction", ["min", "max", "sum", "mean", "prod", "std", "var", "logsumexp"])
@@ -164,14 +164,14 @@ def test_second_derivatives():
 def test_static_sizes_are_kept(pattern, sizes, shape, expected):
     if expected is None:
         with pytest.raises(plait.AxisError):
-            graph(lambda x: plait.rearrange(x, pattern, **sizes), spec(*shape))
+            trace_graph(lambda x: plait.rearrange(x, pattern, **sizes), tensor_spec(*shape))
         return
-    function = graph(lambda x: plait.rearrange(x, pattern, **sizes), spec(*shape))
+    function = trace_graph(lambda x: plait.rearrange(x, pattern, **sizes), tensor_spec(*shape))
     assert function.structured_outputs.shape.as_list() == expected
 
 
 def test_static_sizes_are_kept_by_the_other_operations():
-    x = spec(None, None, 8)
+    x = tensor_spec(None, None, 8)
     calls = {
         lambda x: plait.reduce(x, "a b (c d) -> d a", "max", d=2): [2, None],
         lambda x: plait.repeat(x, "a b c -> a b c 3"): [None, None, 8, 3],
@@ -182,7 +182,7 @@ def test_static_sizes_are_kept_by_the_other_operations():
         lambda x: plait.unpack(x, [(2,), (2, 3)], "a b *")[1]: [None, None, 2, 3],
     }
     for call, expected in calls.items():
-        assert graph(call, x).structured_outputs.shape.as_list() == expected
+        assert trace_graph(call, x).structured_outputs.shape.as_list() == expected
 
 
 def _split(x):
@@ -204,7 +204,7 @@ def _split_by_tensor_size(x):
     return tf.reshape(x, [3, 8 // p, p])
 
 
-NATIVE = [
+NATIVE_CASES = [
     ("identity", lambda x: plait.rearrange(x, "... -> ..."), lambda x: x, [None, 8]),
     (
         "one size is unknown",
@@ -258,11 +258,15 @@ NATIVE = [
 ]
 
 
-@pytest.mark.parametrize(("ours", "native", "shape"), [row[1:] for row in NATIVE], ids=[row[0] for row in NATIVE])
+@pytest.mark.parametrize(
+    ("ours", "native", "shape"), [row[1:] for row in NATIVE_CASES], ids=[row[0] for row in NATIVE_CASES]
+)
 def test_graphs_have_the_operations_of_the_hand_written_code(ours, native, shape):
-    assert sorted(operations(ours, spec(*shape))) == sorted(operations(native, spec(*shape)))
+    assert sorted(operations(ours, tensor_spec(*shape))) == sorted(operations(native, tensor_spec(*shape)))
     array = np.random.default_rng(1).normal(size=[size or 2 for size in shape])
-    assert_close(graph(ours, spec(*shape))(tf.constant(array, tf.float32)), np.asarray(native(tf.constant(array))))
+    assert_close(
+        trace_graph(ours, tensor_spec(*shape))(tf.constant(array, tf.float32)), np.asarray(native(tf.constant(array)))
+    )
 
 
 @pytest.mark.parametrize(
@@ -298,13 +302,13 @@ def test_graphs_have_the_operations_of_the_hand_written_code(ours, native, shape
 )
 def test_errors_are_raised_while_the_graph_is_built(shape, call, code):
     with pytest.raises(plait.PlaitError) as caught:
-        graph(call, tf.TensorSpec(shape, tf.float32))
+        trace_graph(call, tf.TensorSpec(shape, tf.float32))
     assert caught.value.code == code
 
 
 def test_an_error_shows_the_static_sizes():
     with pytest.raises(plait.SizeError) as caught:
-        graph(lambda x: plait.rearrange(x, "b (h p) c -> b h p c", p=3), spec(None, 8, None))
+        trace_graph(lambda x: plait.rearrange(x, "b (h p) c -> b h p c", p=3), tensor_spec(None, 8, None))
     assert str(caught.value).splitlines() == [
         "[PLT302] p=3 does not divide dimension 1 of the input (length 8)",
         "  b (h p) c -> b h p c",
@@ -326,7 +330,7 @@ def test_an_error_shows_the_static_sizes():
 )
 def test_unknown_sizes_are_checked_when_the_graph_runs(call, good, bad):
     """Wrong sizes must fail, even if another inferred size could compensate for them."""
-    function = graph(call, spec(None, None))
+    function = trace_graph(call, tensor_spec(None, None))
     array = np.arange(np.prod(good), dtype=np.float32).reshape(good)
     assert_close(function(tf.constant(array)), call(array))
     with pytest.raises(tf.errors.InvalidArgumentError):
@@ -343,8 +347,8 @@ def test_sizes_from_the_user_are_never_inferred():
 def test_an_empty_batch_of_unknown_size():
     for call in (CALLS["space to depth"], CALLS["merge"], CALLS["repeat"], CALLS["einsum"], CALLS["pack"]):
         array = X[:0]
-        assert graph(call, spec(*SIGNATURES["batch"]))(tf.constant(array)).shape == call(array).shape
-    empty = graph(lambda x: plait.rearrange(x, "b (h p) -> b h p", p=2), spec(None, 0))
+        assert trace_graph(call, tensor_spec(*SIGNATURES["batch"]))(tf.constant(array)).shape == call(array).shape
+    empty = trace_graph(lambda x: plait.rearrange(x, "b (h p) -> b h p", p=2), tensor_spec(None, 0))
     assert empty(tf.zeros((5, 0))).shape == (5, 0, 2)
 
 
@@ -356,7 +360,7 @@ def test_unknown_ranks():
         lambda x: plait.repeat(x, "b c h w -> b c (h 2) w"),
         lambda x: plait.einsum(x, x, "b c h w, b c h v -> w (v b)"),
     ):
-        assert_close(graph(call, unknown)(tf.constant(X)), call(X))
+        assert_close(trace_graph(call, unknown)(tf.constant(X)), call(X))
     assert operations(lambda x: plait.rearrange(x, "a b -> b a"), unknown) == ["Transpose"]
 
 
@@ -370,10 +374,13 @@ def test_sizes_that_are_scalar_tensors(dtype):
 
     assert_close(call(x, tf.constant(3, dtype)), expected)
     for shape in SIGNATURES.values():
-        function = tf.function(call, input_signature=[spec(*shape), spec(dtype=dtype)])
+        function = tf.function(call, input_signature=[tensor_spec(*shape), tensor_spec(dtype=dtype)])
         assert_close(function(x, tf.constant(3, dtype)), expected)
     constant = tf.constant(3, dtype)
-    assert graph(lambda x: call(x, constant), spec(*SIGNATURES["known"])).structured_outputs.shape == expected.shape
+    assert (
+        trace_graph(lambda x: call(x, constant), tensor_spec(*SIGNATURES["known"])).structured_outputs.shape
+        == expected.shape
+    )
 
 
 def test_sizes_that_are_tensors_of_several_types():
@@ -382,7 +389,7 @@ def test_sizes_that_are_tensors_of_several_types():
 
     array = np.arange(2 * 600, dtype=np.float32).reshape(2, 600)
     for shape in ((None, None), (None, 600), (2, 600)):
-        function = graph(call, spec(*shape), spec(dtype="uint8"), spec(dtype="int64"))
+        function = trace_graph(call, tensor_spec(*shape), tensor_spec(dtype="uint8"), tensor_spec(dtype="int64"))
         result = function(tf.constant(array), tf.constant(3, tf.uint8), tf.constant(100, tf.int64))
         assert_close(result, call(array, 3, 100))
 
@@ -395,7 +402,7 @@ def test_sizes_taken_from_another_tensor():
         return plait.rearrange(y, "b (h w) c -> b h w c", h=sizes["h"], w=sizes["w"]) + tf.cast(sizes["h"], y.dtype)
 
     x, y = np.zeros((2, 3, 5, 1), np.float32), np.random.default_rng(0).normal(size=(2, 15, 4)).astype(np.float32)
-    function = graph(call, spec(None, None, None, 1), spec(None, None, 4))
+    function = trace_graph(call, tensor_spec(None, None, None, 1), tensor_spec(None, None, 4))
     assert_close(function(tf.constant(x), tf.constant(y)), y.reshape(2, 3, 5, 4) + 3)
     with pytest.raises(tf.errors.InvalidArgumentError):
         function(tf.constant(x), tf.zeros((2, 16, 4)))
@@ -405,7 +412,9 @@ def test_packed_shapes_are_tensors_of_the_graph():
     def call(x):
         return plait.pack([x, x[:, :, 0]], "b * w")[1][0]
 
-    assert [int(size) for size in tf.function(call, input_signature=[spec(*SIGNATURES["all"])])(tf.constant(X))] == [
+    assert [
+        int(size) for size in tf.function(call, input_signature=[tensor_spec(*SIGNATURES["all"])])(tf.constant(X))
+    ] == [
         6,
         4,
     ]
@@ -414,7 +423,7 @@ def test_packed_shapes_are_tensors_of_the_graph():
 def test_control_flow_and_inner_graphs():
     """A size tensor that is created in a branch or loop must not be used outside of it."""
 
-    @tf.function(input_signature=[spec(None, None, 4)])
+    @tf.function(input_signature=[tensor_spec(None, None, 4)])
     def function(x):
         sizes = plait.parse_shape(x, "b h c")
         if tf.reduce_sum(x) > 0:
@@ -464,7 +473,7 @@ def test_autograph_does_not_convert_plait(caplog):
 
     pattern = plait.compile("b c (h p) w -> b c h p w", p=2)
 
-    @tf.function(input_signature=[spec(*SIGNATURES["image"])])
+    @tf.function(input_signature=[tensor_spec(*SIGNATURES["image"])])
     def function(x):
         y = plait.reduce(x, "b c h w -> b c", reduction)
         z = plait.compile("b c h w -> (b c) (h w)").rearrange(x)
@@ -502,7 +511,7 @@ def test_autograph_does_not_replace_errors():
     codes = {rearrange: "PLT302", reduce: "PLT209", pack: "PLT304", compiled: "PLT203", asnumpy: "PLT508"}
     for user, code in codes.items():
         with pytest.raises(plait.PlaitError) as caught:
-            tf.function(user).get_concrete_function(spec(None, 8))
+            tf.function(user).get_concrete_function(tensor_spec(None, 8))
         assert caught.value.code == code
 
 
@@ -511,7 +520,7 @@ def test_a_saved_model_takes_other_sizes(tmp_path):
         def __init__(self):
             self.weight = tf.Variable(np.eye(12, 5, dtype=np.float32))
 
-        @tf.function(input_signature=[spec(None, None, None, 3)])
+        @tf.function(input_signature=[tensor_spec(None, None, None, 3)])
         def __call__(self, x):
             patches = plait.rearrange(x, "b (h p) (w q) c -> b (h w) (p q c)", p=2, q=2)
             return plait.einsum(patches, self.weight, "b n i, i o -> b o n")
@@ -550,7 +559,7 @@ def test_one_einsum_of_tensors_variables_and_arrays():
     for first in (tf.constant(X), tf.Variable(X), X):
         for second in (tf.constant(weight), variable, weight):
             assert_close(plait.einsum(first, second, pattern), expected)
-    function = tf.function(lambda x: plait.einsum(x, variable, pattern), input_signature=[spec(None, 6, 4, 8)])
+    function = tf.function(lambda x: plait.einsum(x, variable, pattern), input_signature=[tensor_spec(None, 6, 4, 8)])
     with tf.GradientTape() as tape:
         total = tf.reduce_sum(function(tf.constant(X)))
     assert_close(total, expected.sum())
@@ -571,9 +580,14 @@ def test_einsum_of_every_element_type(dtype):
 
 def test_einsum_of_diagonals_and_stretched_dimensions_in_graphs():
     square = np.random.default_rng(0).normal(size=(3, 3, 4)).astype(np.float32)
-    assert_close(graph(lambda x: plait.einsum("iij->ji", x), spec(None, None, 4))(square), np.einsum("iij->ji", square))
+    assert_close(
+        trace_graph(lambda x: plait.einsum("iij->ji", x), tensor_spec(None, None, 4))(square),
+        np.einsum("iij->ji", square),
+    )
     one, many = square[:1], square[:, 0]
-    function = graph(lambda x, y: plait.einsum("...a,...a->...", x, y), spec(None, None, 4), spec(None, 4))
+    function = trace_graph(
+        lambda x, y: plait.einsum("...a,...a->...", x, y), tensor_spec(None, None, 4), tensor_spec(None, 4)
+    )
     assert_close(function(one, many), np.einsum("...a,...a->...", one, many))
 
 
@@ -581,8 +595,8 @@ def test_an_unknown_dimension_that_is_stretched():
     one, many = np.ones((1, 5, 4), np.float32), np.arange(60, dtype=np.float32).reshape(3, 5, 4)
     for first, second in ((one, many), (many, one)):
         shapes = [(None, 5, 4) if array is one else (3, 5, 4) for array in (first, second)]
-        function = graph(
-            lambda x, y: plait.einsum(x, y, "... i, ... i -> i (...)"), *[spec(*shape) for shape in shapes]
+        function = trace_graph(
+            lambda x, y: plait.einsum(x, y, "... i, ... i -> i (...)"), *[tensor_spec(*shape) for shape in shapes]
         )
         assert function.structured_outputs.shape == (4, 15)
         assert_close(function(tf.constant(first), tf.constant(second)), many.reshape(15, 4).T)
@@ -607,7 +621,7 @@ def test_eager_calls_are_cached_by_shape():
         plait.einsum(tf.constant(X), tf.Variable(X), "b c h w, b c h v -> w v")
     info = plait.cache_info()
     assert (info.hits, info.misses) == (6, 3)
-    graph(lambda x: plait.rearrange(x, "b c h w -> b (c h w)"), spec(*SIGNATURES["image"]))
+    trace_graph(lambda x: plait.rearrange(x, "b c h w -> b (c h w)"), tensor_spec(*SIGNATURES["image"]))
     assert plait.cache_info().currsize == 3
 
 

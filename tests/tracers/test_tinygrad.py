@@ -69,29 +69,32 @@ CALLS = {
 each_call = pytest.mark.parametrize(("call", "native"), CALLS.values(), ids=CALLS.keys())
 
 
-def random(shape=SHAPE, seed=0):
+def random_tensor(shape=SHAPE, seed=0):
     return Tensor(np.random.default_rng(seed).normal(size=shape).astype(np.float32)).realize()
 
 
-def kernels(call):
+def scheduled_kernels(call):
     """The kernels of a call in their order, without names."""
-    return [kernel.src[0].key for kernel in call(random()).contiguous().schedule_linear().src]
+    return [kernel.src[0].key for kernel in call(random_tensor()).contiguous().schedule_linear().src]
 
 
 @each_call
 def test_the_kernels_are_those_of_the_hand_written_code(call, native):
-    assert kernels(call) == kernels(native)
+    assert scheduled_kernels(call) == scheduled_kernels(native)
 
 
 def test_movements_are_fused_into_the_kernel_that_reads_them():
-    moved = kernels(lambda x: plait.reduce(plait.rearrange(x, "b c h w -> (w h) (c b)") * 2, "wh cb -> cb", "sum"))
+    moved = scheduled_kernels(
+        lambda x: plait.reduce(plait.rearrange(x, "b c h w -> (w h) (c b)") * 2, "wh cb -> cb", "sum")
+    )
     assert len(moved) == 1
-    assert kernels(lambda x: plait.rearrange(x, "b c h w -> b (c h w)")) == []  # a view, and nothing to compute
+    # A view, and nothing to compute:
+    assert scheduled_kernels(lambda x: plait.rearrange(x, "b c h w -> b (c h w)")) == []
 
 
 @each_call
 def test_building_a_graph_runs_no_kernel(call, native):
-    x = random()
+    x = random_tensor()
     GlobalCounters.reset()
     y = call(x)
     assert GlobalCounters.kernel_count == 0
@@ -103,15 +106,15 @@ def test_building_a_graph_runs_no_kernel(call, native):
 @pytest.mark.parametrize("name", ["space to depth", "std", "max", "repeat", "attention", "pack"])
 def test_gradients(name):
     call, native = CALLS[name]
-    x = random()
-    weights = random(native(x).shape, seed=1)
+    x = random_tensor()
+    weights = random_tensor(native(x).shape, seed=1)
     (found,) = (call(x) * weights).sum().gradient(x)
     (expected,) = (native(x) * weights).sum().gradient(x)
     np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-4, atol=1e-6)
 
 
 def test_backward_reaches_parameters():
-    x = random((2, 6)).is_param_()
+    x = random_tensor((2, 6)).is_param_()
     plait.reduce(x, "a (b c) -> a b", "logsumexp", b=2).sum().backward()
     np.testing.assert_allclose(x.grad.numpy(), x.reshape(2, 2, 3).softmax(-1).reshape(2, 6).numpy(), rtol=1e-5)
 
@@ -126,7 +129,7 @@ def test_jit_does_not_call_plait_when_it_replays():
         return plait.reduce(x, "b h c -> h", "logsumexp").realize()
 
     for seed in range(5):
-        x = random(seed=seed)
+        x = random_tensor(seed=seed)
         GlobalCounters.reset()
         found = step(x)
         launched = GlobalCounters.kernel_count
@@ -138,7 +141,7 @@ def test_jit_does_not_call_plait_when_it_replays():
 
 def test_errors_under_jit():
     with pytest.raises(plait.SizeError, match="PLT302"):
-        TinyJit(lambda x: plait.rearrange(x, "b c (h p) w -> b h p w c", p=3).realize())(random())
+        TinyJit(lambda x: plait.rearrange(x, "b c (h p) w -> b h p w c", p=3).realize())(random_tensor())
 
 
 DATA = np.random.default_rng(5).normal(size=(10, 3, 4)).astype(np.float32)
@@ -153,7 +156,7 @@ def rows_of_variable_number(size, low=1):
     return Tensor(DATA).realize()[: bound_variable(size, low)]
 
 
-SYMBOLIC = {
+SYMBOLIC_SIZE_CASES = {
     "permute": (lambda x: plait.rearrange(x, "n a b -> b n a"), lambda x: x.transpose(2, 0, 1)),
     "merge": (lambda x: plait.rearrange(x, "n a b -> (a n) b"), lambda x: x.transpose(1, 0, 2).reshape(-1, 4)),
     "split": (
@@ -204,7 +207,7 @@ def read_values(x, size):
     return values[tuple(slice(side if isinstance(side, int) else side.vmax // 10 * size) for side in x.shape)]
 
 
-@pytest.mark.parametrize(("call", "native"), SYMBOLIC.values(), ids=SYMBOLIC.keys())
+@pytest.mark.parametrize(("call", "native"), SYMBOLIC_SIZE_CASES.values(), ids=SYMBOLIC_SIZE_CASES.keys())
 def test_sizes_that_are_variables(call, native):
     for size in (2, 5):
         found, expected = call(rows_of_variable_number(size)), native(DATA[:size])
@@ -266,11 +269,11 @@ def test_asnumpy_of_every_element_type(dtype):
 
 
 def test_devices():
-    x = random((4, 6)).to("PYTHON")
+    x = random_tensor((4, 6)).to("PYTHON")
     y = plait.reduce(plait.rearrange(x, "a (b c) -> c b a", b=2), "c b a -> a", "sum")
     assert y.device == "PYTHON"
     np.testing.assert_allclose(plait.asnumpy(y), x.numpy().sum(1), rtol=1e-5)
-    sharded = random((4, 6)).shard(("PYTHON:1", "PYTHON:2"), axis=0)
+    sharded = random_tensor((4, 6)).shard(("PYTHON:1", "PYTHON:2"), axis=0)
     y = plait.rearrange(sharded, "a (b c) -> c b a", b=2)
     assert y.device == sharded.device
     assert y.uop.axis == 2  # where the sharded axis has gone
@@ -298,9 +301,9 @@ def test_einsum_where_tinygrads_own_is_wrong():
 def test_tensors_as_sizes_are_refused():
     for size in (Tensor([2]), Tensor(2.0)):
         with pytest.raises(plait.SizeError, match="PLT301"):
-            plait.rearrange(random((4, 6)), "(a p) b -> a p b", p=size)
+            plait.rearrange(random_tensor((4, 6)), "(a p) b -> a p b", p=size)
 
 
 def test_uops_are_refused():
     with pytest.raises(plait.BackendError, match="PLT50"):
-        plait.rearrange(random((4, 6)).uop, "a b -> b a")
+        plait.rearrange(random_tensor((4, 6)).uop, "a b -> b a")

@@ -12,7 +12,7 @@ import os
 
 import pytest
 
-NAMES = (
+FRAMEWORK_NAMES = (
     "numpy",
     "torch",
     "array_api_strict",
@@ -30,27 +30,29 @@ NAMES = (
     "mxnet",
     "paddle",
 )
-PROMISED = tuple(filter(None, os.environ.get("PLAIT_FRAMEWORKS", "").split(",")))
-FRAMEWORKS = tuple(importlib.import_module(f"backends.frameworks.{name}_").FRAMEWORK for name in PROMISED or NAMES)
+REQUESTED_NAMES = tuple(filter(None, os.environ.get("PLAIT_FRAMEWORKS", "").split(",")))
+FRAMEWORKS = tuple(
+    importlib.import_module(f"backends.frameworks.{name}_").FRAMEWORK for name in REQUESTED_NAMES or FRAMEWORK_NAMES
+)
 
 
-WITH_GRADIENTS = tuple(framework for framework in FRAMEWORKS if framework.has_gradients)
+FRAMEWORKS_WITH_GRADIENTS = tuple(framework for framework in FRAMEWORKS if framework.has_gradients)
 
 
-def parameters(frameworks=FRAMEWORKS):
+def framework_parameters(frameworks=FRAMEWORKS):
     """The frameworks as parameters of a test or of a fixture, with their names; one that is missing is skipped."""
     return [
         pytest.param(
             framework,
             id=framework.name,
             marks=pytest.mark.skipif(
-                not PROMISED and not framework.installed(), reason=f"{framework.name} is not installed"
+                not REQUESTED_NAMES and not framework.installed(), reason=f"{framework.name} is not installed"
             ),
         )
         for framework in frameworks
     ]
 
 
-def each(frameworks=FRAMEWORKS):
+def each_framework(frameworks=FRAMEWORKS):
     """Parametrize a test by the frameworks."""
-    return pytest.mark.parametrize("framework", parameters(frameworks))
+    return pytest.mark.parametrize("framework", framework_parameters(frameworks))

@@ -17,43 +17,45 @@ import pytest
 from plait.testing import Framework
 
 
-class StandIn(np.ndarray):
+class ArrayStandIn(np.ndarray):
     """A NumPy array that says it is CuPy's, and like those never becomes a scalar or, by itself, a NumPy array."""
 
     def get(self):
         return self.view(np.ndarray)
 
     def __array_wrap__(self, array, context=None, return_scalar=False):
-        return array.view(StandIn)
+        return array.view(ArrayStandIn)
 
-    def _reduced(name):  # makes the methods below, and is none
+    def _reduction_method(name):  # makes the methods below, and is none
         def reduce(self, axis=None, keepdims=False):
             with np.errstate(all="ignore"):  # a GPU divides by zero without a word
-                return np.asarray(getattr(np.ndarray, name)(self.get(), axis, keepdims=keepdims)).view(StandIn)
+                return np.asarray(getattr(np.ndarray, name)(self.get(), axis, keepdims=keepdims)).view(ArrayStandIn)
 
         return reduce
 
-    max, min, sum, prod, mean, var, std, any, all = map(_reduced, "max min sum prod mean var std any all".split())
+    max, min, sum, prod, mean, var, std, any, all = map(
+        _reduction_method, "max min sum prod mean var std any all".split()
+    )
 
 
-StandIn.__module__ = "cupy"
-NAMES = "concatenate stack broadcast_to einsum where isfinite zeros_like log exp squeeze".split()
+ArrayStandIn.__module__ = "cupy"
+WRAPPED_FUNCTIONS = "concatenate stack broadcast_to einsum where isfinite zeros_like log exp squeeze".split()
 """The functions that the backend calls."""
 
 
-def _function(name):
+def _wrapped_numpy_function(name):
     def function(*args, **kwargs):
         with np.errstate(all="ignore"):
-            return np.asarray(getattr(np, name)(*_bare(args), **kwargs)).view(StandIn)
+            return np.asarray(getattr(np, name)(*_to_numpy_arguments(args), **kwargs)).view(ArrayStandIn)
 
     return function
 
 
-def _bare(value):
+def _to_numpy_arguments(value):
     """Arguments as NumPy knows them."""
     if isinstance(value, (list, tuple)):
-        return type(value)(map(_bare, value))
-    return value.get() if isinstance(value, StandIn) else value
+        return type(value)(map(_to_numpy_arguments, value))
+    return value.get() if isinstance(value, ArrayStandIn) else value
 
 
 def has_device() -> bool:
@@ -75,9 +77,9 @@ class CuPy(Framework):
             "plait.backends.cupy.backend" not in sys.modules
         ):  # only for as long as the import takes, lest others meet it
             with pytest.MonkeyPatch.context() as patch:
-                patch.setitem(sys.modules, "cupy", STAND_IN)
+                patch.setitem(sys.modules, "cupy", MODULE_STAND_IN)
                 importlib.import_module("plait.backends.cupy.backend")
-        return STAND_IN
+        return MODULE_STAND_IN
 
     def version(self):
         return super().version() if has_device() else "stand-in"
@@ -89,24 +91,24 @@ class CuPy(Framework):
         return self.module().shares_memory(first, second)
 
 
-class Module(types.ModuleType):
+class ModuleStandIn(types.ModuleType):
     """NumPy in CuPy's place."""
 
-    ndarray = StandIn
+    ndarray = ArrayStandIn
     float32 = np.float32
     nan = np.nan
 
     @staticmethod
     def asarray(array):
-        return np.array(array, copy=True).view(StandIn)
+        return np.array(array, copy=True).view(ArrayStandIn)
 
     @staticmethod
     def shares_memory(first, second):
         return np.shares_memory(first, second)
 
 
-for name in NAMES:
-    setattr(Module, name, staticmethod(_function(name)))
+for name in WRAPPED_FUNCTIONS:
+    setattr(ModuleStandIn, name, staticmethod(_wrapped_numpy_function(name)))
 
-STAND_IN = Module("cupy")
+MODULE_STAND_IN = ModuleStandIn("cupy")
 FRAMEWORK = CuPy("cupy", "cupy")

@@ -6,13 +6,13 @@ from unittest import mock
 
 from plait.testing import Framework
 
-SETTINGS = {"PYTENSOR_FLAGS": "linker=py,optimizer=fast_compile,cxx="}
+ENVIRONMENT_VARIABLES_AT_IMPORT = {"PYTENSOR_FLAGS": "linker=py,optimizer=fast_compile,cxx="}
 """Every graph is run once, so that compiling it would take longer than anything else."""
 
 
 class PyTensor(Framework):
     def module(self):
-        with mock.patch.dict(os.environ, SETTINGS):  # read by the import, and kept
+        with mock.patch.dict(os.environ, ENVIRONMENT_VARIABLES_AT_IMPORT):  # read by the import, and kept
             return importlib.import_module("pytensor")
 
     def make(self, array):

@@ -11,14 +11,14 @@ import numpy as np
 
 from plait.testing import Framework
 
-SETTINGS = {"PARALLEL": "0", "NOOPT": "1"}
+ENVIRONMENT_VARIABLES_AT_IMPORT = {"PARALLEL": "0", "NOOPT": "1"}
 """No optimisation of kernels, and no processes for it: there are hundreds of kernels, each run once."""
 
 if shutil.which("clang"):
-    SETTINGS["DEV"] = "CPU"
+    ENVIRONMENT_VARIABLES_AT_IMPORT["DEV"] = "CPU"
 else:  # tinygrad writes the machine code itself, but for four little programs of the device
-    SETTINGS["DEV"] = "CPU:X86"
-    SETTINGS["CC"] = str(Path(__file__).parent / "gcc-as-clang")
+    ENVIRONMENT_VARIABLES_AT_IMPORT["DEV"] = "CPU:X86"
+    ENVIRONMENT_VARIABLES_AT_IMPORT["CC"] = str(Path(__file__).parent / "gcc-as-clang")
 
 
 class Tinygrad(Framework):
@@ -27,7 +27,7 @@ class Tinygrad(Framework):
         return super().installed() and bool(compiles)
 
     def module(self):
-        with mock.patch.dict(os.environ, SETTINGS):  # read by the import, and kept
+        with mock.patch.dict(os.environ, ENVIRONMENT_VARIABLES_AT_IMPORT):  # read by the import, and kept
             tinygrad = importlib.import_module("tinygrad")
             importlib.import_module("tinygrad.helpers").getenv("CC", "clang")
         return tinygrad

@@ -11,9 +11,23 @@ import os
 
 import pytest
 
-NAMES = ("torch", "flax", "nnx", "equinox", "haiku", "mlx", "paddle", "chainer", "gluon", "keras", "tensorflow")
+FRAMEWORK_NAMES = (
+    "torch",
+    "flax",
+    "nnx",
+    "equinox",
+    "haiku",
+    "mlx",
+    "paddle",
+    "chainer",
+    "gluon",
+    "keras",
+    "tensorflow",
+)
 REQUESTED_NAMES = tuple(filter(None, os.environ.get("PLAIT_LAYERS", "").split(",")))
-FRAMEWORKS = tuple(importlib.import_module(f"layers.frameworks.{name}_").FRAMEWORK for name in REQUESTED_NAMES or NAMES)
+FRAMEWORKS = tuple(
+    importlib.import_module(f"layers.frameworks.{name}_").FRAMEWORK for name in REQUESTED_NAMES or FRAMEWORK_NAMES
+)
 
 
 def each_framework():

@@ -8,7 +8,7 @@ class Flax(JaxFramework):
         import jax
 
         module = self.construct(kind, *arguments, **sizes)
-        return module, module.init(jax.random.key(seed), self.example(example))
+        return module, module.init(jax.random.key(seed), self.convert_example(example))
 
     def call(self, built, tensor):
         module, variables = built

@@ -25,7 +25,7 @@ class Haiku(JaxFramework):
         def function(tensor):
             return made(kind, *arguments, **sizes)(tensor)
 
-        parameters = function.init(jax.random.key(seed), self.example(example))
+        parameters = function.init(jax.random.key(seed), self.convert_example(example))
         return function, parameters, self.construct(kind, *arguments, **sizes)
 
     def call(self, built, tensor):
