@@ -40,7 +40,7 @@ def code_blocks(path: Path, language: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_docstrings(name):
+def test_docstring_examples_of_modules_run(name):
     if name.startswith("plait._tour"):
         pytest.importorskip("sklearn")
     try:
@@ -54,7 +54,7 @@ def test_docstrings(name):
 
 
 @pytest.mark.parametrize("name", plait.__all__)
-def test_docstrings_of_public_names(name):
+def test_docstring_examples_of_public_names_run(name):
     """Their module is ``plait``, so that doctest does not find them in the file that defines them."""
     public = getattr(plait, name)
     if inspect.isclass(public) and not issubclass(public, Warning):
@@ -66,7 +66,7 @@ def test_docstrings_of_public_names(name):
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_pages(path):
+def test_examples_of_documentation_pages_run(path):
     test = doctest.DocTestParser().get_doctest("\n".join(code_blocks(path, "pycon")), {}, path.name, str(path), 0)
     runner = doctest.DocTestRunner()
     runner.run(test)
@@ -105,7 +105,7 @@ def test_both_columns_of_a_table_are_equal(page, by_hand, with_plait):
     np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-12)
 
 
-def test_the_readme_runs(capsys):
+def test_readme_examples_run(capsys):
     pytest.importorskip("torch")
     namespace: dict[str, object] = {}
     for block in code_blocks(ROOT / "README.md", "python"):
@@ -116,7 +116,7 @@ def test_the_readme_runs(capsys):
             assert text in printed
 
 
-def test_every_public_name_says_what_it_takes_and_gives():
+def test_docstrings_of_public_functions_have_all_sections():
     for name in (
         "rearrange",
         "view",
@@ -134,7 +134,7 @@ def test_every_public_name_says_what_it_takes_and_gives():
             assert part in text, f"{name} has no {part}"
 
 
-def test_the_generated_pages_are_those_of_their_sources():
+def test_generated_pages_are_up_to_date():
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)
@@ -142,12 +142,12 @@ def test_the_generated_pages_are_those_of_their_sources():
     assert generate.FRAMEWORKS.read_text(encoding="utf-8") == generate.frameworks()
 
 
-def test_pages_that_are_executed_elsewhere_are():
+def test_pages_run_in_other_test_files_are_named_there():
     for page, test in TEST_FILE_BY_OTHER_PAGE.items():
         assert page in (ROOT / test).read_text(encoding="utf-8"), page
 
 
-def test_every_link_leads_somewhere():
+def test_relative_links_have_targets():
     for path in [ROOT / "README.md", *ALL_PAGES]:
         for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text(encoding="utf-8")):
             if "://" not in target:

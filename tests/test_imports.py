@@ -22,7 +22,7 @@ def run_python(code: str) -> str:
     return result.stdout.strip()
 
 
-def test_no_framework_is_imported():
+def test_import_of_plait_imports_no_framework():
     code = "import sys, plait; print(sorted({name.partition('.')[0] for name in sys.modules} & set(sys.argv[1:])))"
     frameworks = ["numpy", "torch", "jax", "tensorflow", "sklearn", "rich", "dataclasses"]
     result = subprocess.run(
@@ -43,7 +43,7 @@ PUBLIC_NAMES = sorted(
 )
 
 
-def test_the_public_names():
+def test_public_names_are_listed_in_all_and_dir():
     assert plait.__all__ == PUBLIC_NAMES
     code = "import plait, plait.layers, plait.backends.registry, plait.compat.einops; print(*dir(plait))"
     shown = run_python(code).split()
@@ -79,7 +79,7 @@ except ImportError as error:
     assert run_python(code) == message
 
 
-def test_everything_can_be_imported_with_a_star():
+def test_import_star_gives_the_public_names():
     code = "from plait import *; print(*sorted(name for name in dir() if not name.startswith('__')))"
     assert run_python(code).split() == PUBLIC_NAMES
     errors = run_python(
@@ -129,14 +129,14 @@ def test_pickles_name_public_modules(value, protocol):
     assert again == value or str(again) == str(value)
 
 
-def test_the_cold_rooms_are_not_imported():
+def test_import_of_plait_imports_no_notation_or_backends():
     rooms = run_python("import sys, plait; print([name for name in sys.modules if name.startswith('plait.')])")
     assert "plait._notation" not in rooms
     assert "plait.backends" not in rooms
     assert "plait._types" not in rooms
 
 
-def test_the_version_is_in_one_place():
+def test_version_equals_that_of_the_installed_package():
     import importlib.metadata
 
     assert importlib.metadata.version("plait") == plait.__version__
@@ -147,7 +147,7 @@ LARGE_TENSOR_MODULES = ("_plan.schedule", "_executor.large", "backends.numpy.lar
 
 
 @pytest.mark.parametrize("size", [8, 64])
-def test_only_a_large_tensor_loads_what_schedules_are_made_of(size):
+def test_schedule_modules_are_imported_for_large_tensors_only(size):
     pytest.importorskip("numpy")
     code = (
         "import sys, numpy, plait\n"

@@ -58,7 +58,7 @@ CHECKED_FILES = sorted(path for path in ROOT.rglob("*.py") if top_level_package(
 
 
 @pytest.mark.parametrize("path", CHECKED_FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_import_runs_uphill(path):
+def test_packages_import_only_lower_packages(path):
     here = top_level_package(path)
     for name in imported_modules(path):
         parts = name.split(".")
@@ -107,7 +107,7 @@ def module_name(path: Path) -> str:
     return ".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__")
 
 
-def test_no_imports_run_in_a_circle():
+def test_modules_have_no_circular_imports():
     """Also inside a package, and wherever in a file the import is."""
     paths = {module_name(path): path for path in ROOT.rglob("*.py")}
     imported = {name: runtime_imports(path, set(paths)) - {name} for name, path in paths.items()}
@@ -117,7 +117,7 @@ def test_no_imports_run_in_a_circle():
     assert not imported, f"these import each other: {sorted(imported)}"
 
 
-def test_a_layer_file_is_glue():
+def test_layer_files_import_only_layers_errors_and_types():
     """It imports its framework and what all layers share; no layer is made of another framework's."""
     for path in (ROOT / "layers").glob("*.py"):
         ours = {name for name in imported_modules(path) if name.startswith("plait.")}
@@ -135,11 +135,11 @@ def test_the_conformance_suite_imports_public_names():
         }, path
 
 
-def test_every_package_has_its_place():
+def test_every_package_is_listed_in_the_order():
     assert {top_level_package(path) for path in CHECKED_FILES} == {*PACKAGES_BOTTOM_UP, "backends"}
 
 
-def test_data_that_all_may_import_imports_nothing():
+def test_modules_of_data_import_nothing():
     for name in BACKEND_MODULES_OF_DATA:
         path = ROOT.parent.joinpath(*name.split(".")).with_suffix(".py")
         assert imported_modules(path) <= {"__future__", "typing"}, path

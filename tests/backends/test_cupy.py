@@ -59,7 +59,7 @@ def test_every_used_function_of_cupy_exists():
     subprocess.run(command, check=True, timeout=300)
 
 
-def test_the_fake_cupy_covers_what_the_backend_uses():
+def test_module_stand_in_has_every_function_that_the_backend_uses():
     from backends.frameworks import cupy_
 
     available = {*cupy_.WRAPPED_FUNCTIONS, "ndarray", "float32", "nan"}

@@ -205,7 +205,7 @@ def test_results_do_not_depend_on_strides(framework, layout):
 @each_framework(
     frameworks_without("ndonnx")
 )  # a product of matrices takes it a third of a second; its backend is that of array_api_strict
-def test_a_product_of_sixty_matrices(framework):
+def test_chain_of_sixty_matrices_equals_numpy(framework):
     names = [f"a{number}" for number in range(61)]
     steps = np.array([[[1, 1], [0, 1]], [[1, 0], [1, 1]], [[0, 1], [1, 0]]], float)  # products stay below 2^53
     arrays = list(steps[np.random.default_rng(0).integers(0, 3, 60)])

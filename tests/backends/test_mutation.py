@@ -112,7 +112,7 @@ MUTATIONS = [
 
 
 @pytest.mark.parametrize(("broken", "check"), MUTATIONS, ids=lambda value: getattr(value, "__name__", ""))
-def test_a_broken_backend_fails(monkeypatch, broken, check):
+def test_a_faulty_backend_fails_the_conformance_suite(monkeypatch, broken, check):
     from plait.backends.registry import backend_for_type
 
     check()
@@ -159,7 +159,7 @@ RULE_MUTATIONS = [
 
 
 @pytest.mark.parametrize(("name", "changes", "check"), RULE_MUTATIONS)
-def test_a_wrong_rule_fails(monkeypatch, name, changes, check):
+def test_a_wrong_reduction_rule_fails_the_conformance_suite(monkeypatch, name, changes, check):
     pytest.importorskip("array_api_strict", reason="array_api_strict is not installed")
     check()
     plait.cache_clear()
@@ -169,7 +169,7 @@ def test_a_wrong_rule_fails(monkeypatch, name, changes, check):
     plait.cache_clear()
 
 
-def test_a_reduction_that_does_not_merge_fails(monkeypatch):
+def test_fusing_an_unmergeable_reduction_is_detected(monkeypatch):
     _variance_of_variances()
     plait.cache_clear()
     monkeypatch.setattr("plait._executor.pipeline.MERGEABLE_REDUCTIONS", MERGEABLE_REDUCTIONS | {"var"})

@@ -68,7 +68,7 @@ def test_undefined_operations_of_dtypes_are_errors():
         plait.reduce(np.array([object()]), "a ->", "mean")
 
 
-def test_dates_and_strings():
+def test_dates_are_reduced_and_strings_are_moved():
     dates = np.array([["2020-01-03", "2021-01-01"]], dtype="M8[D]")
     assert plait.reduce(dates, "a b -> a", "min").tolist() == [dates[0, 0].item()]
     assert plait.reduce(dates - dates[0, 0], "a b ->", "sum") == np.timedelta64(364, "D")

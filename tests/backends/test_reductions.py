@@ -100,7 +100,7 @@ def test_bools_and_integers_are_counted_in_64_bits():
     assert calls.reduce("sum", np.ones((3, 2), np.uint64)).dtype == np.uint64  # which int64 does not hold
 
 
-def test_bools_without_min_max_and_numbers_without_any_all():
+def test_unsupported_reductions_of_bools_and_numbers_are_replaced():
     calls = _RecordingFramework(has_bool_extrema=False, has_any_of_numbers=False)
     assert calls.reduce("min", np.array([[True, False], [True, True]])).tolist() == [True, False]
     assert calls.seen == ["all of bool"]
@@ -110,7 +110,7 @@ def test_bools_without_min_max_and_numbers_without_any_all():
 
 
 @pytest.mark.parametrize("name", ["sum", "prod", "mean", "logsumexp"])
-def test_empty_tensors_where_the_framework_fails(name):
+def test_empty_tensors_give_the_empty_value_where_the_framework_fails(name):
     calls = _RecordingFramework(unsupported_empty=REDUCTION_RULES)
     result = calls.reduce(name, np.zeros((0, 2), np.float32))
     np.testing.assert_equal(result, np.full(2, REDUCTION_RULES[name].empty_value, np.float32))

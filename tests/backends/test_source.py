@@ -50,7 +50,7 @@ def generated_function(framework, pattern, ranks, sizes, **options):
 
 @each_framework()
 @pytest.mark.parametrize("operation", ["rearrange", "repeat", "view"])
-def test_source_of_movements(framework, operation):
+def test_source_of_movements_gives_the_results_of_plait(framework, operation):
     if operation == "view" and not source_templates_of(TEMPLATES_BY_FRAMEWORK.get(framework.name, framework.name)).view:
         pytest.skip(f"no plain call of {framework.name} promises a view")
     if (framework.name, operation) in UNSUPPORTED_CASES:
@@ -70,7 +70,7 @@ def test_source_of_movements(framework, operation):
 
 @each_framework()
 @pytest.mark.parametrize("reduction", sorted(oracle.REDUCTIONS))
-def test_source_of_reductions(framework, reduction):
+def test_source_of_reductions_gives_the_results_of_plait(framework, reduction):
     if (framework.name, reduction) in UNSUPPORTED_CASES:
         pytest.skip(UNSUPPORTED_CASES[framework.name, reduction])
     digits = "float32" if (framework.name, reduction) == ("mlx", "logsumexp") else "float64"  # MLX has no more of exp

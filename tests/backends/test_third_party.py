@@ -91,7 +91,7 @@ def test_an_entry_point_makes_plait_serve_a_framework(installed):
     assert result.returncode == 0, result.stderr
 
 
-def test_without_the_entry_point_it_is_unknown(installed):
+def test_without_the_entry_point_the_framework_is_unknown(installed):
     (entry,) = installed.glob("*.dist-info/entry_points.txt")
     text = entry.read_text(encoding="utf-8")
     entry.write_text("", encoding="utf-8")
@@ -227,7 +227,7 @@ def test_the_conformance_suite_names_a_wrong_function(installed, tmp_path, name)
     assert f"wrong function of the backend: TinyBackend.{name}" in result.stdout
 
 
-def test_the_page_shows_what_a_test_that_fails_shows(installed, tmp_path):
+def test_page_quotes_the_output_of_a_failing_conformance_test(installed, tmp_path):
     fault = f"from tinytensors.for_plait import TinyBackend\n{FAULT_SOURCE_CODE['permute']}"
     result = run_suite(installed, tmp_path, fault, "--maxfail=2")
     page = PAGE.read_text(encoding="utf-8").rpartition("```text\n")[2].partition("```")[0]

@@ -108,7 +108,7 @@ MISTAKES_AND_ADVICE = {
 
 
 @pytest.mark.parametrize("name", MISTAKES_AND_ADVICE)
-def test_the_message_names_the_way_out(name):
+def test_message_of_a_common_mistake_gives_advice(name):
     call, advice = MISTAKES_AND_ADVICE[name]
     with pytest.raises(plait.PlaitError) as caught:
         call()

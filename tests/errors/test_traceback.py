@@ -62,7 +62,7 @@ def test_a_traceback_has_one_frame_of_plait(name, times):
     assert frames[0].filename in (str(PACKAGE / "_api.py"), str(PACKAGE / "_pattern.py"))
 
 
-def test_the_full_traceback_on_demand(monkeypatch):
+def test_full_traceback_with_environment_variable(monkeypatch):
     monkeypatch.setenv("PLAIT_FULL_TRACEBACK", "1")
     with pytest.raises(plait.PlaitError) as caught:
         plait.rearrange(X, "b c -> c b")
@@ -70,7 +70,7 @@ def test_the_full_traceback_on_demand(monkeypatch):
     assert "solver.py" in files
 
 
-def test_what_python_prints(tmp_path):
+def test_traceback_printed_by_python_has_two_frames(tmp_path):
     script = tmp_path / "script.py"
     script.write_text("import numpy as np, plait\nplait.rearrange(np.zeros((2, 3)), 'a b c -> c b a')\n")
     run = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)

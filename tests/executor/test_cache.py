@@ -254,7 +254,7 @@ def test_scalars_are_tensors_of_rank_0():
         assert plait.einsum(scalar, np.ones(2), ", a -> a").tolist() == [scalar, scalar]
 
 
-def test_masked_arrays_keep_their_masks():
+def test_masked_arrays_are_rearranged_and_reduced_with_their_masks():
     masked = np.ma.masked_array(np.arange(6.0).reshape(2, 3), mask=[[0, 1, 0], [0, 0, 1]])
     turned = plait.rearrange(masked, "a b -> b a")
     assert turned.mask.tolist() == [[False, False], [True, False], [False, True]]
@@ -266,7 +266,7 @@ def test_lists_of_scalars_stack():
     assert plait.rearrange([np.float64(1), np.float64(2)], "a -> a 1").shape == (2, 1)
 
 
-def test_chain_calls_of_any_length():
+def test_chain_calls_composes_functions_in_order():
     from plait._executor.executable import chain_calls
 
     for count in range(12):

@@ -202,7 +202,7 @@ def test_saved_tensor_hooks_may_change_the_layout(name):
 
 @pytest.mark.parametrize("reentrant", [False, True])
 @pytest.mark.parametrize("name", REDUCTIONS)
-def test_activation_checkpointing(name, reentrant):
+def test_activation_checkpointing_gives_the_same_gradient(name, reentrant):
     x = random_image()
     with pool_by_two(name) as pool:
         result = torch.utils.checkpoint.checkpoint(lambda x: pool(x * 2) ** 2, x, use_reentrant=reentrant)

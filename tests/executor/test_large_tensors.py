@@ -207,7 +207,7 @@ def test_all_copy_schedules_give_the_same_result(case, costs):
     np.testing.assert_array_equal(found.ravel(), expected.ravel())
 
 
-def test_every_technique_is_used():
+def test_every_schedule_technique_is_used():
     """Without this, the tests above might not cover a technique."""
     taken = set()
 

@@ -83,7 +83,7 @@ def test_all_path_optimizers_give_the_same_result(how):
         np.testing.assert_allclose(plait.einsum(*tensors, pattern), np.linalg.multi_dot(tensors), rtol=1e-12)
 
 
-def test_memory_limit(recorded_contraction_paths):
+def test_memory_limit_changes_the_contraction_path(recorded_contraction_paths):
     outer = "i, j, i j -> i"  # contracting i and j first would make 10 000 elements
     x, y = np.ones(100), np.ones((100, 100))
     with plait.options(contract="optimal", memory_limit=100):

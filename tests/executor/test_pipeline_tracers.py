@@ -11,7 +11,7 @@ np = pytest.importorskip("numpy")
 from pipelines import to_pattern  # noqa: E402
 
 
-def test_pipeline_with_torch():
+def test_pipeline_of_torch_tensors_equals_numpy():
     torch = pytest.importorskip("torch")
     x = torch.arange(120).reshape(2, 12, 5)
     split = to_pattern("a (b r) c -> r (a b) c", r=3)
@@ -22,7 +22,7 @@ def test_pipeline_with_torch():
 
 
 @pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
-def test_pipeline_under_torch_compile(dynamic):
+def test_pipeline_compiles_under_torch_compile(dynamic):
     torch = pytest.importorskip("torch")
     torch._dynamo.reset()
     moved = to_pattern("a (b r) c -> r (a b) c", r=3) >> to_pattern("r n c -> (c n) r")

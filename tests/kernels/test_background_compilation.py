@@ -47,7 +47,7 @@ def test_kernels_can_be_turned_off(tmp_path):
     assert (ran.stdout, ran.stderr) == ("None PLAIT_KERNELS is off\n", "")
 
 
-def test_missing_numba(tmp_path):
+def test_why_not_says_that_numba_is_missing(tmp_path):
     ran = run_in_new_process(
         "import sys; sys.modules['numba'] = None" + CREATE_FILLER + "print(f, why_not('max', x.dtype))", tmp_path
     )
@@ -55,7 +55,7 @@ def test_missing_numba(tmp_path):
 
 
 @needs_numba
-def test_broken_numba(tmp_path):
+def test_filler_says_why_numba_does_not_import(tmp_path):
     (tmp_path / "numba.py").write_text("raise OSError('no such library')")
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})"

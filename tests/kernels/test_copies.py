@@ -25,7 +25,7 @@ def assert_copy_equals_numpy(source, out):
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "S3", pytest.param("i4,f8,S3", marks=pytest.mark.slow)])
 @given(layout=layouts(), order=st.randoms())
 @settings(max_examples=150)
-def test_copy_of_any_layout(dtype, layout, order):
+def test_copy_of_any_layout_equals_numpy(dtype, layout, order):
     raw = np.frombuffer(np.random.default_rng(0).bytes(5000 * np.dtype(dtype).itemsize), dtype)
     source = array_with_layout(raw, layout)
     axes = [*range(source.ndim)]
@@ -48,7 +48,7 @@ def test_copy_of_every_dtype_and_order(dtype, shape):
 
 @pytest.mark.parametrize("dtype", ["u1", "f2", "f4", "f8", "c16"])
 @pytest.mark.parametrize("parts", [2, 3, 4, 5, 7, 8, 12, 15])
-def test_interleaved_channels(dtype, parts):
+def test_copy_of_interleaved_channels_equals_numpy(dtype, parts):
     values = np.frombuffer(np.random.default_rng(2).bytes(2 * 37 * 48 * parts * np.dtype(dtype).itemsize), dtype)
     last, first = values.reshape(2, 37, 48, parts), values.reshape(2, parts, 37, 48)
     for picture in (last, last[:, :, :47], last[:, 1:], last[::-1, ::-1]):
@@ -71,7 +71,7 @@ def test_vector_copies_stay_in_bounds(side):
 
 @pytest.mark.parametrize("dtype", ["u1", "f2", "f4", "f8"])
 @pytest.mark.parametrize("shape", [(16, 40, 5, 33), (17, 70, 3, 16), (18, 3, 300, 20)])
-def test_copy_tiles_with_trailing_axes(dtype, shape):
+def test_copy_in_tiles_with_trailing_axes_equals_numpy(dtype, shape):
     values = np.frombuffer(np.random.default_rng(3).bytes(400_000 * np.dtype(dtype).itemsize), dtype)
     source = np.resize(values, shape)
     for axes in [(3, 2, 1, 0), (2, 3, 1, 0), (1, 2, 3, 0), (2, 1, 3, 0)]:

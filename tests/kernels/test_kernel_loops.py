@@ -85,7 +85,7 @@ def test_reduction_loops_visit_every_element_once(layout, reduced, room):
     assert sorted(seen) == sorted(wanted)
 
 
-def test_choice_of_tile_copy():
+def test_copy_plan_chooses_the_tile_copy():
     def how(source, axes):
         turned = source.transpose(axes)
         return copy_plan(

@@ -45,7 +45,7 @@ HALF_PRECISION_SCRIPT = """
 
 
 @pytest.mark.slow
-def test_half_precision_without_processor_support(tmp_path, monkeypatch):
+def test_half_precision_kernel_without_processor_support_is_correct(tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     monkeypatch.setenv("NUMBA_CPU_NAME", "generic")
     used = subprocess.run(
@@ -55,7 +55,7 @@ def test_half_precision_without_processor_support(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_each_kernel_has_its_own_functions(tmp_path, monkeypatch):
+def test_cached_kernels_are_not_confused(tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     for name in ("max", "min", "prod"):
         subprocess.run([sys.executable, "-c", COMPILE_SCRIPT, f"{name} float32"], check=True)

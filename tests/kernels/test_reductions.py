@@ -71,14 +71,14 @@ def assert_reduction_equals_numpy(name, dtype, layout, reduced, seed):
 @pytest.mark.parametrize(("name", "dtype"), VECTORIZED_CASES)
 @given(layout=layouts(), reduced=st.integers(1, 6), seed=st.integers(0, 99))
 @settings(max_examples=150)
-def test_reduction_of_any_layout(name, dtype, layout, reduced, seed):
+def test_reduction_of_any_layout_equals_numpy(name, dtype, layout, reduced, seed):
     assert_reduction_equals_numpy(name, dtype, layout, reduced, seed)
 
 
 @pytest.mark.parametrize(("name", "dtype"), [*VECTORIZED_CASES, ("mean", "float32"), ("mean", "float64")])
 @pytest.mark.parametrize("channels", [1, 2, 3, 5, 16, 33])
 @pytest.mark.parametrize("side", [2, 3, 8, 9])
-def test_pooling_of_images(name, dtype, channels, side):
+def test_pooling_of_images_equals_numpy(name, dtype, channels, side):
     values = np.resize(random_values(dtype, side), (2, 2, side, 70, side, channels))
     source = values.transpose(0, 1, 3, 5, 2, 4)
     assert_equal_or_close(name, run_kernel(name, source, 2), reduce_with_numpy(name, source, 2), source)
@@ -90,7 +90,7 @@ def test_pooling_of_images(name, dtype, channels, side):
 )
 @given(layout=layouts(), reduced=st.integers(1, 6), seed=st.integers(0, 99))
 @settings(max_examples=60)
-def test_every_reduction_of_every_dtype(name, dtype, layout, reduced, seed):
+def test_every_reduction_of_every_dtype_equals_numpy(name, dtype, layout, reduced, seed):
     assert_reduction_equals_numpy(name, dtype, layout, reduced, seed)
 
 

@@ -39,7 +39,7 @@ def test_kernel_sum_is_as_accurate_as_numpy(values, dtype, columns):
 
 @pytest.mark.parametrize("length", [2, 3, 4, 5, 6, 9, 12, 18, 48, 96])
 @pytest.mark.parametrize("inner", [1, 3, 20])
-def test_sum_across_vector_lanes(length, inner):
+def test_sum_of_short_rows_is_accurate(length, inner):
     random = np.random.default_rng(length)
     source = random.standard_normal((200, length, inner)) * 10.0 ** random.integers(-9, 9, (200, length, inner))
     source[:, -1] -= source[:, :-1].sum(1)  # so that the sum consists of rounding errors
@@ -97,6 +97,6 @@ def test_result_is_independent_of_threads(name):
     assert len({*results}) == 1
 
 
-def test_rounding_error_of_an_addition():
+def test_lost_returns_the_rounding_error_of_an_addition():
     assert lost(1.0, 2.0**-60) == 2.0**-60
     assert lost(1e16, 1.0) + (1e16 + 1.0 - 1e16) == 1.0

@@ -76,7 +76,7 @@ def test_operation_layer_equals_the_function(framework, case):
 
 @each_framework()
 @pytest.mark.parametrize("reduction", ["any", "all"])
-def test_reduce_of_booleans(framework, reduction):
+def test_reduce_of_booleans_equals_the_function(framework, reduction):
     x = random_array((2, 3, 4)) > 0
     built = framework.build("Reduce", "a b c -> a c", reduction, example=x)
     result = framework.to_numpy(framework.call(built, framework.to_tensor(x)))
@@ -126,7 +126,7 @@ def test_einmix_equals_the_reference(framework, case):
 
 @each_framework()
 @pytest.mark.parametrize("case", EINMIX_CASES, ids=str)
-def test_einmix_gradients(framework, case):
+def test_einmix_gradients_equal_the_reference(framework, case):
     """The result is linear in each parameter, so that a gradient is the result for a parameter with one 1, else 0."""
     x = random_array(case.shape)
     built = framework.build("EinMix", *constructor_arguments(case), example=x, **case.sizes)
@@ -186,7 +186,7 @@ def test_constructor_raises_for_invalid_arguments(framework, mistake):
 
 
 @each_framework()
-def test_axis_named_self(framework):
+def test_axis_named_self_is_accepted_or_raises_type_error(framework):
     x = random_array((6, 2))
     if not framework.allows_axis_self:
         with pytest.raises(TypeError, match="self"):

@@ -178,7 +178,7 @@ def test_integer_argument_with_the_name_of_an_axis_raises():
     assert error.value.spans == ((2, 8),)
 
 
-def test_merge_sizes():
+def test_merge_sizes_merges_dict_and_keywords():
     assert spec.merge_sizes(None, {"h": 2}) == {"h": 2}
     assert spec.merge_sizes({"h": 2}, {"w": 3}) == {"h": 2, "w": 3}
     with pytest.raises(plait.SizeError, match="PLT311"):

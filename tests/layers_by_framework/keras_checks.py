@@ -168,7 +168,7 @@ def test_callable_reduction_with_unknown_lengths(reduction, unknown):
         pytest.param("float64", marks=pytest.mark.skipif(BACKEND == "jax", reason="JAX is not allowed 64 bits here")),
     ],
 )
-def test_dtype_policies(policy):
+def test_layers_follow_their_dtype_policy(policy):
     x = random_array(4, 6)
     compute = policy.removeprefix("mixed_")
     shared = dict(dtype=policy)
@@ -489,7 +489,7 @@ def test_layers_inside_other_layers_and_models():
     assert len(subclassed.trainable_weights) == 2
 
 
-def test_lists_of_tensors():
+def test_list_of_tensors_is_stacked():
     x, y = keras.Input((None, 4)), keras.Input((5, 4))
     model = keras.Model([x, y], Rearrange("k b t c -> b t (c k)")([x, y]))
     assert model.output_shape in ((None, None, 8), (None, 5, 8))
@@ -538,13 +538,13 @@ def test_errors_of_a_call_equal_those_of_the_functions():
         assert found.value.code == "PLT503"
 
 
-def test_input_shape_argument():
+def test_input_shape_argument_builds_a_sequential_model():
     with pytest.warns(UserWarning, match="input_shape"):
         layer = Rearrange("b (c p) -> b c p", p=2, input_shape=(6,))
     assert keras.Sequential([layer]).output_shape == (None, 3, 2)
 
 
-def test_stateless_call():
+def test_stateless_call_uses_the_given_variables():
     """A stateless call takes variables as arguments, as JAX trains, and changes nothing."""
     layer = EinMix("b c -> b d", "c d", "d", c=3, d=4)
     layer.build((None, 3))

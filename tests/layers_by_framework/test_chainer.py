@@ -148,7 +148,7 @@ def test_network_equals_the_native_network(given):
         (Repeat("k b c -> b (k c) r", r=2), lambda x, y: np.stack([np.concatenate([x, y], 1)] * 2, 2)),
     ],
 )
-def test_list_of_variables_or_arrays(link, expected, given):
+def test_list_of_variables_or_arrays_is_stacked(link, expected, given):
     x, y = random_array(2, 3), random_array(2, 3, seed=1)
     result = link([given(x), given(y)])
     assert isinstance(result, chainer.Variable)
@@ -290,7 +290,7 @@ def test_sequential_finds_layers_by_type():
     assert longer.flatten()(random_array(2, 36)).shape == (2, 2)
 
 
-def test_to_device():
+def test_network_is_moved_to_a_device():
     model = Network()
     expected = model(random_array(2, 36))
     assert model.to_device("@numpy") is model

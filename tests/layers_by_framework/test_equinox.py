@@ -166,7 +166,7 @@ def test_equality_and_hashes():
     assert not eqx.tree_equal(make_einmix(), make_einmix(jax.random.key(1)))
 
 
-def test_filter_grad():
+def test_filter_grad_equals_native_linear():
     x = jnp.asarray(random_array((2, 3)))
     module = make_einmix()
     loss = eqx.filter_grad(lambda module: (jax.vmap(module)(x) ** 2).sum())
@@ -178,7 +178,7 @@ def test_filter_grad():
     assert_near(checked.weight, found.weight)
 
 
-def test_serialisation(tmp_path):
+def test_serialised_leaves_are_loaded(tmp_path):
     module = make_network()
     path = tmp_path / "network.eqx"
     eqx.tree_serialise_leaves(path, module)
@@ -241,7 +241,7 @@ def test_an_ensemble_and_a_scan_over_layers():
     assert_near(result, x)
 
 
-def test_filter_eval_shape():
+def test_filter_eval_shape_gives_parameter_shapes():
     found = eqx.filter_eval_shape(make_einmix)
     assert found.weight == jax.ShapeDtypeStruct((3, 4), jnp.float32)
     assert found.bias == jax.ShapeDtypeStruct((4,), jnp.float32)

@@ -229,7 +229,7 @@ class ScaledEinMix(EinMix):
         return super().__call__(x) * self.by
 
 
-def test_subclasses():
+def test_subclasses_with_and_without_fields():
     x = jnp.asarray(random_array((2, 3)))
     assert RearrangeSubclass("b (c p) -> b c p", p=3).apply({}, x).shape == (2, 1, 3)
     assert RearrangeSubclass("b (c p) -> b c p", {"p": 3}, name="patches").name == "patches"
@@ -295,7 +295,7 @@ def test_bound_module_has_its_parameters():
     assert EinMix("b c -> b d", "c d", c=3, d=4).bind({"params": {"weight": jnp.ones((3, 4))}}).bias is None
 
 
-def test_shared_weight():
+def test_weight_is_shared_by_another_call():
     class Tied(nn.Module):
         def setup(self):
             self.up = EinMix("b c -> b d", "c d", c=3, d=4)
@@ -434,7 +434,7 @@ def test_complex_parameters_are_drawn_in_both_parts():
     assert abs(np.corrcoef(weight.real.ravel(), weight.imag.ravel())[0, 1]) < 0.1
 
 
-def test_initializers():
+def test_initializer_arguments():
     module = make_einmix(weight_init=nn.initializers.ones, bias_init=nn.initializers.constant(2.0))
     x = jnp.asarray(random_array((2, 3)))
     result, variables = module.init_with_output(KEY, x)
@@ -442,7 +442,7 @@ def test_initializers():
     assert_near(result, x.sum(1, keepdims=True) + jnp.full((2, 4), 2.0))
 
 
-def test_partitions():
+def test_partitioned_weight_keeps_its_partition_spec():
     init = nn.with_partitioning(nn.initializers.variance_scaling(1.0, "fan_in", "uniform"), ("model", None))
     module = make_einmix(weight_init=init)
     x = jnp.asarray(random_array((2, 3)))
@@ -458,7 +458,7 @@ def test_weight_and_bias_are_drawn_independently():
     assert (params["weight"] / 3**0.5 != params["bias"]).all()
 
 
-def test_serialization():
+def test_serialized_parameters_are_restored():
     module = make_network()
     x = random_array((2, 36))
     variables = module.init(KEY, x)
@@ -479,7 +479,7 @@ def test_orbax_checkpoint(tmp_path):
     assert_trees_equal(found, variables)
 
 
-def test_tabulate():
+def test_tabulate_lists_the_layers_and_parameters():
     table = make_network().tabulate(KEY, jnp.ones((2, 36)), console_kwargs={"width": 200, "force_terminal": False})
     for text in ("Rearrange", "Reduce", "EinMix", "layers_4", "weight: float32[36,5]", "bias: float32[1,5]"):
         assert text in table

@@ -282,7 +282,7 @@ def test_nested_block(make_array):
 
 
 @EAGER_AND_HYBRID
-def test_list_of_arrays(make_array, hybrid):
+def test_list_of_arrays_is_stacked(make_array, hybrid):
     x, y = random_array(2, 3), random_array(2, 3, seed=1)
     block = initialize_block(Rearrange("k b c -> b (k c)"), hybrid)
     assert_near(block([make_array(x), make_array(y)]), np.concatenate([x, y], 1))
@@ -308,7 +308,7 @@ def test_reduce_with_a_callable(make_array, hybrid):
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
 @EAGER_AND_HYBRID
-def test_cast(make_array, dtype, hybrid):
+def test_cast_changes_the_dtype_of_parameters_and_result(make_array, dtype, hybrid):
     block = initialize_block(EinMix("b c -> b d", "c d", "d", c=3, d=4), hybrid)
     block(make_array(random_array(2, 3)))
     weight, bias = parameter_arrays(block).values()
@@ -356,7 +356,7 @@ def test_forward_hooks(make_array):
     assert len(seen) == 2
 
 
-def test_copies(make_array):
+def test_deep_copies_are_independent(make_array):
     for block in (initialize_block(make_network()), initialize_block(EinMix("b f -> b k", "f k", "k", f=36, k=5))):
         other = copy.deepcopy(block)
         assert repr(other) == repr(block)
@@ -377,7 +377,7 @@ def test_pickle_of_an_uninitialized_block(make_array, link):
     assert other(make_array(random_array(2, 3))).shape == {"Rearrange": (3, 2), "Reduce": (2,), "EinMix": (2, 4)}[link]
 
 
-def test_summary(make_array, capsys):
+def test_summary_lists_the_layers(make_array, capsys):
     initialize_block(make_network()).summary(make_array(random_array(2, 36)))
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     shown = {row[0].split("-")[0]: row[1:] for row in rows if row and "-" in row[0]}

@@ -157,7 +157,7 @@ def test_constructor_raises_for_invalid_arguments():
         hk.transform(lambda: Rearrange("b c -> b")).init(KEY)
 
 
-def test_initializers():
+def test_initializer_arguments():
     function = transformed(lambda x: make_einmix(w_init=jnp.ones, b_init=hk.initializers.Constant(2.0))(x))
     params = function.init(KEY, jnp.ones((2, 3)))
     assert_trees_equal(params, {"ein_mix": {"weight": jnp.ones((3, 4)), "bias": jnp.full((1, 4), 2.0)}})
@@ -256,7 +256,7 @@ def test_layers_in_a_stack():
     assert_near(result, x)
 
 
-def test_haiku_transformations():
+def test_einmix_under_haiku_transformations():
     x = jnp.asarray(random_array((2, 3)))
     plain = transformed(lambda x: make_einmix()(x))
     params = plain.init(KEY, x)

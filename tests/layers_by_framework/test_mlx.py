@@ -245,7 +245,7 @@ def test_compile_without_state():
     assert_close(forward(x[:3]), model(x[:3]))
 
 
-def test_gradients_of_the_input():
+def test_input_gradients_equal_native_modules():
     ours, native = make_network_pair()
     x, y = random_batch()
     found, expected = (mx.grad(lambda x, model=model: cross_entropy(model, x, y))(x) for model in (ours, native))
@@ -253,7 +253,7 @@ def test_gradients_of_the_input():
     assert mx.abs(found).max() > 0
 
 
-def test_jvp_and_vjp():
+def test_jvp_and_vjp_equal_native_code():
     ours = nn.Sequential(EinMix("b i -> b o", "i o", "o", i=6, o=4), Reduce("b (o 2) -> b o", "mean"))
     weight, bias = ours.layers[0].weight, ours.layers[0].bias
 
@@ -266,7 +266,7 @@ def test_jvp_and_vjp():
             assert_close(one[0], other[0])
 
 
-def test_checkpoint():
+def test_checkpointed_gradients_are_equal():
     model = make_network()
     x, y = random_batch()
     saving = nn.utils.checkpoint(model)
@@ -369,7 +369,7 @@ def test_weights_are_loaded_from_a_numpy_file(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [mx.float16, mx.bfloat16, mx.float64], ids=str)
-def test_set_dtype(dtype):
+def test_set_dtype_casts_parameters_and_result(dtype):
     model = make_network()
     x, y = random_batch()
     with mx.stream(mx.cpu):
@@ -390,7 +390,7 @@ def test_mixed_dtypes_promote_as_in_linear():
         assert ours(x).dtype == native(x).dtype == mx.float32
 
 
-def test_apply():
+def test_apply_maps_the_parameters():
     model = make_network()
     model.apply(nn.init.constant(0.5))
     assert all((array == 0.5).all() for _, array in utils.tree_flatten(model.parameters()))
@@ -509,7 +509,7 @@ def test_reduction_that_is_a_module_without_parameters():
     assert [type(module) for module in layer.modules()] == [Reduce, Highest]
 
 
-def test_vmap():
+def test_vmap_equals_separate_calls():
     model = make_network()
     x = mx.random.normal((3, 8, 36))
     expected = mx.stack([model(one) for one in x])
@@ -553,7 +553,7 @@ def test_quantize_ignores_the_layers():
     assert_close(model(x), before(x), rtol=0.05, atol=0.05)
 
 
-def test_export(tmp_path):
+def test_exported_function_gives_the_same_result(tmp_path):
     model = make_network()
     x, _ = random_batch()
     path = str(tmp_path / "model.mlxfn")
@@ -562,7 +562,7 @@ def test_export(tmp_path):
     assert_close(result, model(x))
 
 
-def test_lists_of_arrays():
+def test_list_of_arrays_is_stacked():
     arrays = [mx.random.normal((2, 3)) for _ in range(4)]
     model = nn.Sequential(Rearrange("k b c -> b (k c)"), EinMix("b i -> b o", "i o", i=12, o=2))
     expected = mx.concatenate(arrays, 1) @ model.layers[1].weight
@@ -571,7 +571,7 @@ def test_lists_of_arrays():
     assert_close(Reduce("k b c -> b c", "max")(arrays), mx.max(mx.stack(arrays), 0))
 
 
-def test_streams():
+def test_network_on_another_stream():
     model = make_network()
     x, _ = random_batch()
     expected = model(x)

@@ -151,7 +151,7 @@ def test_equal_layers_share_a_jit_trace():
     assert nnx.graphdef(mixing(0)) == nnx.graphdef(mixing(1)) != nnx.graphdef(mixing(0, d=5))
 
 
-def test_nnx_grad():
+def test_nnx_grad_equals_native_linear():
     x = jnp.asarray(random_array((2, 3)))
     module = make_einmix()
     found = nnx.to_pure_dict(nnx.grad(lambda module: (module(x) ** 2).sum())(module))
@@ -222,7 +222,7 @@ def test_copies_and_pickles(module):
         assert_near(other(x), module(x))
 
 
-def test_eval_shape():
+def test_eval_shape_gives_parameter_shapes():
     module = nnx.eval_shape(make_einmix)
     assert isinstance(module.weight.get_value(), jax.ShapeDtypeStruct)
     assert (module.weight.shape, module.bias.shape) == ((3, 4), (1, 4))

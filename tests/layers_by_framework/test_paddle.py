@@ -255,7 +255,7 @@ def test_to_another_dtype():
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_half_precision(dtype):
+def test_einmix_in_half_precision(dtype):
     """Without a bias: Paddle adds none on a CPU, nor does its own Linear take them there."""
     layer = EinMix("b c -> b d", "c d", c=3, d=4)
     layer.to(dtype=dtype)
@@ -300,7 +300,7 @@ def test_forward_hooks():
         lambda: Rearrange("b (c p) -> b c p", p=3),
     ],
 )
-def test_copies(make, copied):
+def test_deep_copies_and_pickles_are_independent(make, copied):
     layer, x = make(), random_array(2, 3)
     expected = layer(x)
     other = copied(layer)
@@ -355,7 +355,7 @@ def test_weight_attr_and_bias_attr():
     assert_close(without(random_array(2, 3)), native(random_array(2, 3)))
 
 
-def test_lazy_init():
+def test_lazy_guard_delays_initialization():
     with paddle.LazyGuard():
         layer = EinMix("b c -> b d", "c d", c=3, d=4)
     assert not layer.weight._is_initialized()

@@ -120,20 +120,20 @@ def test_graph_with_unknown_lengths_is_traced_once_and_has_correct_gradients():
     assert_near(network(pixels), handwritten_network(network, pixels))
 
 
-def test_xla():
+def test_xla_compiled_network_equals_handwritten_code():
     network = Network()
     compiled = tf.function(network, jit_compile=True, autograph=False)
     pixels = tf.constant(random_array(3, 64))
     assert_near(compiled(pixels), handwritten_network(network, pixels))
 
 
-def test_dataset_map():
+def test_layer_in_dataset_map():
     split = Rearrange("(h w) -> h w", h=2)
     (first,) = tf.data.Dataset.from_tensor_slices(random_array(1, 6)).map(split)
     assert_near(first, random_array(2, 3))
 
 
-def test_checkpoints(tmp_path):
+def test_checkpoint_saves_and_restores_the_variables(tmp_path):
     one, two = Network(), Network()
     path = tf.train.Checkpoint(network=one).write(str(tmp_path / "checkpoint"))
     saved = [name for name, shape in tf.train.list_variables(path) if shape]
@@ -197,7 +197,7 @@ def test_saved_model_is_loaded_without_plait(tmp_path):
     assert run.returncode == 0, run.stderr
 
 
-def test_keras_models(tmp_path, monkeypatch):
+def test_einmix_is_trained_saved_and_cloned_in_keras_models(tmp_path, monkeypatch):
     x, y = random_array(8, 6), random_array(8, 4, seed=1)
     model = keras.Sequential([keras.Input((6,)), EinMix("b c -> b d", "c d", "d", c=6, d=4)])
     model.compile(optimizer="adam", loss="mse")

@@ -332,7 +332,7 @@ def _load_class(name):
     return getattr(importlib.import_module(module), attribute)
 
 
-def test_buffers():
+def test_einmix_with_registered_buffers():
     layer = EinMix("b c -> b d", "c d", c=3, d=4)
     layer.register_buffer("mean", torch.ones(3))
     layer.register_buffer("scratch", torch.zeros(1), persistent=False)
@@ -357,7 +357,7 @@ class ExponentialParametrization(nn.Module):
         return x.log()
 
 
-def test_parametrization():
+def test_parametrized_einmix_weight():
     layer = EinMix("b c -> b d", "c d", "d", c=3, d=4)
     nn.init.uniform_(layer.weight, 0.1, 1)
     parametrize.register_parametrization(layer, "weight", ExponentialParametrization())
@@ -388,7 +388,7 @@ def test_weight_and_spectral_norm():
     assert normed(x).shape == (2, 4)
 
 
-def test_pruning():
+def test_pruned_einmix_weight():
     layer = EinMix("b c -> b d", "c d", "d", c=4, d=4)
     prune.l1_unstructured(layer, "weight", amount=0.5)
     assert (layer.weight_mask == 0).sum() == 8
@@ -399,7 +399,7 @@ def test_pruning():
     assert type(layer.weight) is nn.Parameter
 
 
-def test_gradient_clipping():
+def test_gradient_norm_is_clipped():
     network = Network()
     network(random_images()).square().sum().backward()
     nn.utils.clip_grad_norm_(network.parameters(), 0.5)
@@ -461,7 +461,7 @@ def test_full_backward_hooks():
     assert_near(x.grad, seen[0][0][0])
 
 
-def test_global_hooks():
+def test_global_forward_hook_sees_every_layer():
     seen = []
     handle = nn.modules.module.register_module_forward_hook(lambda module, given, result: seen.append(type(module)))
     try:
@@ -476,7 +476,7 @@ def test_global_hooks():
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16], ids=str)
-def test_to_a_dtype(dtype):
+def test_network_is_cast_to_a_dtype(dtype):
     network = Network().to(dtype)
     assert {parameter.dtype for parameter in network.parameters()} == {dtype}
     x = random_images().to(dtype)
@@ -487,7 +487,7 @@ def test_to_a_dtype(dtype):
     assert half(random_images()).dtype == torch.float32
 
 
-def test_to_a_device():
+def test_network_is_moved_to_the_meta_device():
     network = Network().to("meta")
     assert network(random_images().to("meta")).device.type == "meta"
     assert network(random_images().to("meta")).shape == (3, 10)
@@ -557,7 +557,7 @@ def test_train_and_eval_modes_are_equal():
         assert not network(x).requires_grad
 
 
-def test_lists_of_tensors():
+def test_list_of_tensors_is_stacked():
     several = [torch.randn(3, 4) for _ in range(2)]
     stacked = torch.stack(several)
     assert_equal(Rearrange("b h w -> h (b w)")(several), stacked.permute(1, 0, 2).reshape(3, 8))
@@ -968,7 +968,7 @@ class NetworkOfGroupsAndReductions(nn.Module):
 
 @pytest.mark.parametrize("network", [Network, NetworkOfGroupsAndReductions])
 @pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.` is deprecated:FutureWarning")  # torch's own
-def test_onnx_export(network, tmp_path):
+def test_exported_onnx_model_gives_the_same_result(network, tmp_path):
     pytest.importorskip("onnxscript")
     network = network().eval()
     batch = torch.export.Dim("batch")

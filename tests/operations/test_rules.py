@@ -96,7 +96,7 @@ def test_find_operation_returns_every_operation():
         ("a, b -> a b", "einsum"),
     ],
 )
-def test_infer_operation(pattern, operation):
+def test_infer_operation_from_the_pattern(pattern, operation):
     assert infer_operation(parse(pattern)) == operation
 
 

@@ -51,7 +51,7 @@ def test_source_of_every_operation_for_every_framework(framework, operation, pat
     assert text.count("def ") == 1
 
 
-def test_generated_text():
+def test_generated_source_text():
     expected = '''\
 import torch
 
@@ -261,7 +261,7 @@ def test_axis_names_do_not_shadow_other_names():
     assert "def einsum(tensor0, tensor1, *, print):" in text
 
 
-def test_errors_of_source():
+def test_source_raises_for_invalid_arguments():
     swap = to_pattern("a b -> b a")
     with pytest.raises(plait.BackendError, match=r"PLT501.*did you mean 'numpy'"):
         swap.source("nump", 2)

@@ -93,7 +93,7 @@ def test_redundancy_rules_apply(kind):
     assert any(type(one) is kind and REDUNDANCY_RULES[kind](one, other) for one, other in examples)
 
 
-def test_reshape_strides():
+def test_reshape_strides_of_views_and_copies():
     assert contiguous_strides((2, 0, 3)) == (3, 3, 1)
     assert reshape_strides((4, 6), (6, 1), (24,)) == (1,)
     assert reshape_strides((4, 6), (1, 4), (24,)) == 0

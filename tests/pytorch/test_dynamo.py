@@ -280,13 +280,13 @@ def test_gradients_flow_through_the_compiled_function():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inductor's own
-def test_the_default_backend_compiles_it():
+def test_space_to_depth_compiles_with_the_default_backend():
     torch._dynamo.reset()
     x = torch.randn(SHAPES[0])
     torch.testing.assert_close(torch.compile(space_to_depth, fullgraph=True)(x), space_to_depth_by_hand(x))
 
 
-def test_a_module_with_parameters():
+def test_a_module_with_parameters_is_compiled():
     class Heads(torch.nn.Module):
         def __init__(self):
             super().__init__()

@@ -135,7 +135,7 @@ def test_make_fx_with_symbols(call):
     torch.testing.assert_close(traced(x), call(x))
 
 
-def test_vmap_and_grad():
+def test_vmap_and_grad_of_max_pooling():
     def pool(x):
         return plait.reduce(x, "c (h 2) w -> c w h", "max")
 
@@ -176,7 +176,7 @@ def test_parameters_and_subclasses():
     assert type(plait.rearrange(x.as_subclass(TensorSubclass), "b c h w -> b (c h w)")) is TensorSubclass
 
 
-def test_double_backward():
+def test_second_derivatives_of_logsumexp():
     x = torch.randn(2, 6, dtype=torch.float64, requires_grad=True)
 
     def function(x):

@@ -47,7 +47,7 @@ def test_type_hints_of_public_names_resolve(name):
 @pytest.mark.filterwarnings("ignore")  # of frameworks while they are imported
 @pytest.mark.parametrize("framework", FRAMEWORK_NAMES)
 @pytest.mark.parametrize("name", ["Rearrange", "Reduce", "Repeat", "EinMix"])
-def test_layers(framework, name):
+def test_type_hints_of_layers_resolve(framework, name):
     try:
         module = importlib.import_module(f"plait.layers.{framework}")
     except ModuleNotFoundError as error:
@@ -56,7 +56,7 @@ def test_layers(framework, name):
         typing.get_type_hints(member)
 
 
-def test_what_the_hints_are():
+def test_type_hints_of_reduce_and_explain():
     hints = typing.get_type_hints(plait.reduce)
     names, function = typing.get_args(hints["reduction"])
     assert typing.get_args(names) == tuple(REDUCTION_RULES) == typing.get_args(ReductionName)
@@ -65,7 +65,7 @@ def test_what_the_hints_are():
     assert typing.get_type_hints(plait.Pattern.explain)["return"].__name__ == "Explanation"
 
 
-def test_a_bare_interpreter():
+def test_type_hints_resolve_without_any_framework():
     """Neither NumPy nor a framework has imported what the annotations name."""
     code = "import plait, typing; print(len(typing.get_type_hints(plait.einsum)))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -328,7 +328,7 @@ def check(project: tuple[Path, Path, str], revealed: dict[int, str], errors: set
 
 
 @pytest.mark.slow
-def test_mypy(project):
+def test_mypy_reveals_types_and_reports_mistakes(project):
     pytest.importorskip("mypy")
     folder, python, _ = project
     command = [sys.executable, "-m", "mypy", "--strict", "--python-executable", str(python), "good.py", "bad.py"]
@@ -345,7 +345,7 @@ def test_mypy(project):
 
 
 @pytest.mark.slow
-def test_pyright(project):
+def test_pyright_reveals_types_and_reports_mistakes(project):
     require_pyright()
     folder, python, _ = project
     command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", str(python), "good.py", "bad.py"]
@@ -398,5 +398,5 @@ def test_every_public_name_has_a_type(project):
     assert [name for name, known in public.items() if not known] == []
 
 
-def test_the_package_says_that_it_is_typed():
+def test_package_has_a_py_typed_file():
     assert (PACKAGE / "py.typed").exists()

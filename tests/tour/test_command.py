@@ -51,7 +51,7 @@ def test_tour_prints_steps_and_writes_the_page(use_small_photographs, tmp_path, 
     assert main(["tour", "--output", str(folder)]) == 0, "it overwrites its own files"
 
 
-def test_default_output_folder(use_small_photographs, tmp_path, monkeypatch):
+def test_default_output_folder_is_plait_tour(use_small_photographs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["tour"]) == 0
     assert (tmp_path / "plait-tour" / "index.html").is_file()
@@ -80,7 +80,7 @@ def test_output_folder_without_write_permission(forbid_running, tmp_path, monkey
     assert capsys.readouterr().err == f"plait tour: cannot write to {tmp_path}: Permission denied\n"
 
 
-def test_full_disk(use_small_photographs, tmp_path, monkeypatch, capsys):
+def test_full_disk_is_reported_in_one_line(use_small_photographs, tmp_path, monkeypatch, capsys):
     def full(path, content):
         raise OSError(28, "No space left on device")
 

@@ -25,7 +25,7 @@ IMAGE = np.ones((32, 32, 3), np.float32)
         ("b = cut.inverse()", ("b",), "cut.inverse", "", {}),
     ],
 )
-def test_parse_call(code, result_names, function, pattern, sizes):
+def test_parse_call_reads_names_function_pattern_and_sizes(code, result_names, function, pattern, sizes):
     call = parse_call(code)
     assert (call.code, call.result_names, call.function) == (code, result_names, function)
     assert (call.pattern, call.sizes, call.is_refused) == (pattern, sizes, False)

@@ -94,7 +94,7 @@ def test_view_shares_memory_with_its_input(results):
     assert np.shares_memory(results["squares"], results["sheet"])
 
 
-def test_parse_shape_result(results):
+def test_parse_shape_result_is_the_photograph_size(results):
     assert results["size"] == {"height": HEIGHT, "width": WIDTH, "channel": 3}
 
 
