@@ -183,7 +183,7 @@ def test_layers_follow_their_dtype_policy(policy):
     result = model(x)
     assert keras.backend.standardize_dtype(result.dtype) == compute
     assert {weight.dtype for weight in model.weights} == {"float32" if "mixed" in policy else compute}
-    weight, bias = (to_numpy(ops.cast(each_framework, "float32")) for each_framework in model.weights)
+    weight, bias = (to_numpy(ops.cast(variable, "float32")) for variable in model.weights)
     expected = (x.reshape(4, 2, 3) @ weight + bias).mean(1)
     assert_near(ops.cast(result, "float32"), expected, rtol=3e-2, atol=3e-2)
     integers = Rearrange("b c -> c b", dtype=policy)(keras.Input((6,), dtype="int32"))

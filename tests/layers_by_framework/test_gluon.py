@@ -314,9 +314,7 @@ def test_cast_changes_the_dtype_of_parameters_and_result(make_array, dtype, hybr
     weight, bias = parameter_arrays(block).values()
     block.cast(dtype)
     result = block(make_array(random_array(2, 3, dtype=dtype)))
-    assert {np.dtype(each_framework.dtype) for each_framework in (block.weight, block.weight.data(), result)} == {
-        np.dtype(dtype)
-    }
+    assert {np.dtype(array.dtype) for array in (block.weight, block.weight.data(), result)} == {np.dtype(dtype)}
     np.testing.assert_allclose(result.asnumpy(), random_array(2, 3) @ weight + bias, rtol=1e-2, atol=5e-3)
 
 
