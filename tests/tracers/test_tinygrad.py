@@ -240,7 +240,7 @@ def test_static_sizes_are_checked_beside_variables():
         (lambda: plait.einsum(x, Tensor(DATA[0]), "n a b, b c -> n a c"), "PLT305", "tensor 0: _ 3 4   tensor 1: 3 4"),
         (lambda: plait.rearrange([x, x[:, :2]], "k n a b -> n (k a) b"), "PLT308", "shape _ 2 4"),
         (lambda: plait.parse_shape(x, "n 2 b"), "PLT305", "input: _ 3 4"),
-        (lambda: plait.pack([x, x[:, :, :2]], "n * b"), "PLT305", "b has length 2"),
+        (lambda: plait.pack([x, x[:, :, :2]], "n * b"), "PLT305", "'b' has length 2"),
     ):
         with pytest.raises(plait.PlaitError, match=code) as caught:
             call()
