@@ -16,7 +16,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import plait
-from backends.frameworks import FRAMEWORKS, WITH_GRADIENTS, each
+from backends.frameworks import FRAMEWORKS, FRAMEWORKS_WITH_GRADIENTS, each_framework
 from plait.testing._cases import EINSUM_CASES, EinsumCase
 
 MAX_EXAMPLES_BY_FRAMEWORK = {"ndonnx": 10, "pytensor": 4, "jax": 20, "tinygrad": 40, "keras": 50, "sparse": 50}

@@ -95,16 +95,22 @@ SUITE = BackendTests()
 NUMPY_FRAMEWORK = importlib.import_module("backends.frameworks.numpy_").FRAMEWORK
 
 MUTATIONS = [
-    (_ReversedPermute, lambda: [SUITE.test_rearrange(NUMPY, case) for case in REARRANGE_CASES]),
-    (_ColumnMajorReshape, lambda: [SUITE.test_rearrange(NUMPY, case) for case in REARRANGE_CASES]),
-    (_UnreducedReduction, lambda: [SUITE.test_reduce(NUMPY, case, "sum") for case in REDUCE_CASES]),
-    (_SampleVariance, lambda: [SUITE.test_reduce(NUMPY, case, "var") for case in REDUCE_CASES]),
-    (_NanIgnoringReduction, lambda: SUITE.test_reduce_of_nan_and_infinity(NUMPY, "max")),
-    (_OverflowingLogsumexp, lambda: SUITE.test_reduce_of_nan_and_infinity(NUMPY, "logsumexp")),
-    (_CopyingPermute, lambda: [SUITE.test_view_or_copy(NUMPY, case) for case in REARRANGE_CASES if case.view]),
-    (_DoublingExpand, lambda: [SUITE.test_repeat(NUMPY, case) for case in REPEAT_CASES]),
+    (_ReversedPermute, lambda: [SUITE.test_rearrange(NUMPY_FRAMEWORK, case) for case in REARRANGE_CASES]),
+    (_ColumnMajorReshape, lambda: [SUITE.test_rearrange(NUMPY_FRAMEWORK, case) for case in REARRANGE_CASES]),
+    (_UnreducedReduction, lambda: [SUITE.test_reduce(NUMPY_FRAMEWORK, case, "sum") for case in REDUCE_CASES]),
+    (_SampleVariance, lambda: [SUITE.test_reduce(NUMPY_FRAMEWORK, case, "var") for case in REDUCE_CASES]),
+    (_NanIgnoringReduction, lambda: SUITE.test_reduce_of_nan_and_infinity(NUMPY_FRAMEWORK, "max")),
+    (_OverflowingLogsumexp, lambda: SUITE.test_reduce_of_nan_and_infinity(NUMPY_FRAMEWORK, "logsumexp")),
+    (
+        _CopyingPermute,
+        lambda: [SUITE.test_view_or_copy(NUMPY_FRAMEWORK, case) for case in REARRANGE_CASES if case.view],
+    ),
+    (_DoublingExpand, lambda: [SUITE.test_repeat(NUMPY_FRAMEWORK, case) for case in REPEAT_CASES]),
     *[
-        (_backend_with_wrong_operations(name), lambda: [SUITE.test_einsum(NUMPY, case) for case in EINSUM_CASES])
+        (
+            _backend_with_wrong_operations(name),
+            lambda: [SUITE.test_einsum(NUMPY_FRAMEWORK, case) for case in EINSUM_CASES],
+        )
         for name in ("einsum", "dot", "multiply")
     ],
     *[(_backend_with_wrong_operations(name), _run_large_products) for name in ("matmul", "vecdot", "add")],

@@ -86,7 +86,7 @@ def test_source_of_reductions_gives_the_results_of_plait(framework, reduction):
             assert_close(plait.asnumpy(result), oracle.reduce(case.pattern, array, reduction, case.sizes), digits)
 
 
-@each()
+@each_framework()
 @pytest.mark.parametrize("case", [*EINSUM_CASES, *MORE_EINSUM_CASES], ids=str)
 def test_source_of_einsum(framework, case):
     arrays = [random_array(shape, seed=number) for number, shape in enumerate(case.shapes)]
