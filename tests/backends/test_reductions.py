@@ -38,7 +38,7 @@ def test_rules_agree_with_the_oracle(name):
     assert set(oracle.REDUCTIONS) == set(REDUCTION_RULES)
 
 
-def test_sets_of_reductions_with_a_property():
+def test_order_sensitive_int64_and_pivot_reductions():
     assert {"sum", "prod", "mean", "var", "std", "logsumexp"} == ORDER_SENSITIVE_REDUCTIONS
     assert {"sum", "prod"} == INT64_REDUCTIONS
     assert PIVOT_REDUCTIONS == {"var": "mean", "std": "mean", "logsumexp": "max"}
