@@ -18,7 +18,7 @@ from plait._operations.reduce import check_reduction_name
 from plait._operations.table import infer_operation
 from plait._plan.contraction.search import build_contraction_plan
 from plait._plan.graph import Plan
-from plait._plan.printer import PlanLine, TotalCosts, format_costs, format_plan, list_contraction_lines, list_plan_lines
+from plait._plan.printer import Costs, PlanLine, format_costs, format_plan, list_contraction_lines, list_plan_lines
 from plait._shapes.sizes import compute_all_slots, to_exact_size
 from plait.errors import PlaitError, make_error, short_repr
 
@@ -51,7 +51,7 @@ class Explanation:
     operation: str
     text: str
     lines: list[PlanLine]
-    costs: TotalCosts | None = None
+    costs: Costs | None = None
     rewrites: tuple[str, ...] = ()
     _source_arguments: tuple[Any, ...] | None = None
 
@@ -92,7 +92,7 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
     int_sizes = sizes_to_ints(pattern, sizes)
     exact_shapes = [exact_shape(shape, number) for number, shape in enumerate(shapes)]
     reduction_name = ""
-    costs: TotalCosts | None = None
+    costs: Costs | None = None
     rewrites: tuple[str, ...] = ()
     try:
         if operation == "einsum":
@@ -117,7 +117,7 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
 
 def _explain_einsum(
     pattern: str, shapes: list[tuple[int, ...]], int_sizes: dict[str, int], tensors: Sequence[Any]
-) -> tuple[Plan, list[PlanLine], TotalCosts | None, list[str]]:
+) -> tuple[Plan, list[PlanLine], Costs | None, list[str]]:
     """Return the plan of an einsum, its lines, its costs, and notes for the printed text.
 
     For shapes without tensors, the plan is the one for NumPy; for tensors, the one for their framework.

@@ -27,7 +27,7 @@ class PlanLine(NamedTuple):
     cost: str
 
 
-class TotalCosts(NamedTuple):
+class Costs(NamedTuple):
     """The total cost of a contraction."""
 
     path: Path
@@ -169,12 +169,12 @@ def list_plan_lines(plan: Plan, shapes: Sequence[Sequence[int]], slots: Sequence
     return _PlanPrinter(plan, [tuple(shape) for shape in shapes], SlotLabeler(plan, slots), ()).lines
 
 
-def list_contraction_lines(plan: Plan, network: TensorNetwork, path: Path) -> tuple[list[PlanLine], TotalCosts]:
+def list_contraction_lines(plan: Plan, network: TensorNetwork, path: Path) -> tuple[list[PlanLine], Costs]:
     """Return the lines of a contraction for given sizes, and its total cost."""
     tree = plan.solved.tree
     printer = _PlanPrinter(plan, network.shapes, AxisLabeler(network), [*map(str, tree.left)])
     total = printer.total_cost
-    return printer.lines, TotalCosts(path, total.flops, printer.largest_intermediate, total.read, total.written)
+    return printer.lines, Costs(path, total.flops, printer.largest_intermediate, total.read, total.written)
 
 
 def format_plan(title: str, plan: Plan, lines: Sequence[PlanLine], sizes: Sequence[int]) -> str:
@@ -189,7 +189,7 @@ def format_plan(title: str, plan: Plan, lines: Sequence[PlanLine], sizes: Sequen
     return "\n".join(drawn)
 
 
-def format_costs(costs: TotalCosts, itemsize: int, dtype: str) -> str:
+def format_costs(costs: Costs, itemsize: int, dtype: str) -> str:
     """Return the line below the table: path, FLOPs, largest intermediate result, bytes read and written."""
     parts = [f"path {format_path(costs.path)}", f"{costs.flops:,} FLOPs"]
     if costs.largest:
