@@ -89,8 +89,7 @@ def test_redundancy_rules_have_docstrings():
 
 @pytest.mark.parametrize("kind", REDUNDANCY_RULES)
 def test_redundancy_rules_apply(kind):
-    examples = [[Permute((0, 1)), Reshape((2,))], [Reshape((0, 1)), Reshape((2,))]]
-    assert any(type(one) is kind and REDUNDANCY_RULES[kind](one, other) for one, other in examples)
+    assert any(len(after) < len(before) for before, after in SIMPLIFICATIONS_BY_NODE[kind])
 
 
 def test_reshape_strides_of_views_and_copies():

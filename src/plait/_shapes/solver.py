@@ -83,8 +83,8 @@ class SolvedPattern(NamedTuple):
     @property
     def is_bijection(self) -> bool:
         """Whether there is one tensor, and every axis has a name and appears exactly once on each side."""
-        axes = len(self.labels)
-        return len(sum(self.inputs[0], ())) == axes == len(sum(self.output, ())) and not self.constants
+        axes = [*range(len(self.labels))]
+        return axes == sorted(sum(self.inputs[0], ())) == sorted(sum(self.output, ())) and not self.constants
 
     @property
     def initial_slot_count(self) -> int:
