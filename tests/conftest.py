@@ -27,9 +27,9 @@ def pytest_configure(config) -> None:
     if missing:
         raise pytest.UsageError(f"not installed: {', '.join(missing)}")
     if config.getoption("record"):
-        from record import ConformanceRecord
+        from record import ConformanceRecordCheck
 
-        config.pluginmanager.register(ConformanceRecord(config.getoption("record")))
+        config.pluginmanager.register(ConformanceRecordCheck(config.getoption("record")))
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ RECORD_FOLDER = Path(__file__).parent.parent / "docs" / "conformance"
 TRACER_TEST_PREFIXES = ("tests/tracers/test_", "tests/distributed/test_")
 
 
-class ConformanceRecord:
+class ConformanceRecordCheck:
     """Collects the results of a run of pytest.
 
     Attributes:

@@ -33,7 +33,7 @@ def test_rearrange_equals_the_reference_implementation(drawn):
 def test_inverse_undoes_rearrange(drawn):
     x = arange_array(drawn.shape)
     compiled = plait.compile(drawn.pattern, **drawn.sizes)
-    names = {name: size for name, size in named_axis_sizes(drawn).items() if name not in drawn.sizes}
+    names = {name: size for name, size in axis_sizes_by_oracle(drawn).items() if name not in drawn.sizes}
     there = compiled.rearrange(x)
     back = compiled.inverse(**names)
     if "(...)" in drawn.pattern:
@@ -43,7 +43,7 @@ def test_inverse_undoes_rearrange(drawn):
     np.testing.assert_array_equal(back.rearrange(there), x)
 
 
-def named_axis_sizes(drawn):
+def axis_sizes_by_oracle(drawn):
     """The size of every named axis, computed by the reference implementation."""
     sizes = oracle.axis_sizes(drawn.pattern, [drawn.shape], drawn.sizes)
     return {name: size for name, size in sizes.items() if name.isidentifier()}
@@ -79,7 +79,7 @@ def test_reducing_a_repeated_tensor_restores_it(drawn):
         return
     x = arange_array(drawn.shape)
     repeated = plait.repeat(x, drawn.pattern, **drawn.sizes)
-    back = plait.compile(drawn.pattern, **{**named_axis_sizes(drawn), **drawn.sizes}).inverse()
+    back = plait.compile(drawn.pattern, **{**axis_sizes_by_oracle(drawn), **drawn.sizes}).inverse()
     np.testing.assert_array_equal(back.reduce(repeated, "max") if x.size else x, x)
 
 

@@ -107,7 +107,7 @@ def shape(x):
     return x * plait.parse_shape(x, "b _ h w")["b"] + plait.parse_shape(x, "b _ h w")["h"]
 
 
-def compiled(x):
+def rearrange_by_compiled_pattern(x):
     return plait.compile("b c h w -> b (c h w)").rearrange(x)
 
 
@@ -133,7 +133,7 @@ def callable_without_a_name(x):
 CALLS = [
     *(permute, merge, space_to_depth, new_units, ellipsis, maximum, to_scalar, std, logsumexp, repeat, einsum),
     *(grouped_einsum, classical, stacked, pack, unpack, unpack_what_was_packed, size_of_the_shape, unknown_size),
-    *(shape, compiled, compiled_before, callable_by_name, callable_without_a_name),
+    *(shape, rearrange_by_compiled_pattern, compiled_before, callable_by_name, callable_without_a_name),
 ]
 
 each_call = pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)

@@ -12,11 +12,11 @@ from plait._shapes.sizes import format_shape
 from plait._shapes.solver import rank_error
 from plait.errors import make_error
 
-DimensionLabels = tuple[tuple[int, str | int], ...]
+NamesOrLengthsByDimension = tuple[tuple[int, str | int], ...]
 """Pairs of a dimension and its label: the name of its axis, or the length that it must have."""
 
 
-def label_dimensions(pattern: str, rank: int) -> DimensionLabels:
+def label_dimensions(pattern: str, rank: int) -> NamesOrLengthsByDimension:
     """Return the dimensions of a tensor of this rank that the pattern labels, each with its name or number.
 
     >>> label_dimensions("b _ w 3", 4)
@@ -53,7 +53,7 @@ def _expected_length(item: Item, tree: Tree) -> int:
 
 
 def read_named_lengths(
-    labels: DimensionLabels, shape: Sequence[Any], pattern: str, *, comparable: bool = True
+    labels: NamesOrLengthsByDimension, shape: Sequence[Any], pattern: str, *, comparable: bool = True
 ) -> dict[str, Any]:
     """Return the length of each named dimension; raise if a numbered one has another length.
 

@@ -196,8 +196,10 @@ def _list_matmul_axes(first: Operand, second: Operand, spec: ResultSpec, costs: 
     is_inner = (shared - spec.kept_axes).__contains__
     inner_orders = dict.fromkeys((tuple(filter(is_inner, first.axes)), tuple(filter(is_inner, second.axes))))
     may_split = costs.matmul_broadcasts
-    row_choices = _list_mergeable_axes(rows, first.axes) if may_split and len(rows) > 1 else [rows]
-    column_choices = _list_mergeable_axes(columns, second.axes) if may_split and len(columns) > 1 else [columns]
+    row_choices = _list_choices_of_axes_to_merge(rows, first.axes) if may_split and len(rows) > 1 else [rows]
+    column_choices = (
+        _list_choices_of_axes_to_merge(columns, second.axes) if may_split and len(columns) > 1 else [columns]
+    )
     found = [MatmulAxes(*merged, inner) for merged in product(row_choices, column_choices) for inner in inner_orders]
     if len(inner_orders) > 1 and not rows and not columns and may_split:
         inner = next(iter(inner_orders))
@@ -205,7 +207,7 @@ def _list_matmul_axes(first: Operand, second: Operand, spec: ResultSpec, costs: 
     return found
 
 
-def _list_mergeable_axes(own: Axes, axes: Axes) -> list[Axes]:
+def _list_choices_of_axes_to_merge(own: Axes, axes: Axes) -> list[Axes]:
     """Return the choices of an operand's own axes to merge: all, those adjacent in memory, or one."""
     runs = [run for run in coalesce_axes(((own,), (axes,))) if run[0] in own]
     return list(dict.fromkeys([own, *runs, *[(axis,) for axis in own]]))

@@ -40,7 +40,7 @@ def _one_pass_ops(name: str, dtype: Any) -> ReductionOps | None:
         combine=ufunc,
         reduce_axis=lambda array, axis, out: ufunc.reduce(array, axis, wide, out),
         matmul_ones=_matmul_ones if sums_by_blas else None,
-        reduce_rows=_reduce_rows if sums_by_blas else None,
+        reduce_rows=_sum_by_einsum if sums_by_blas else None,
         upcast=None if is_logical or wide == dtype else lambda array: array.astype(wide),
         finish=_FINISH_FUNCTIONS.get(name) if wide.kind in "fc" else None,
         needs_downcast=is_half,
@@ -80,7 +80,7 @@ def _matmul_ones(array: Any, out: Any) -> Any:
     return out
 
 
-def _reduce_rows(array: Any, axis: int, out: Any) -> Any:
+def _sum_by_einsum(array: Any, axis: int, out: Any) -> Any:
     """Sum one dimension by einsum."""
     axes = [*range(array.ndim)]
     return np.einsum(array, axes, axes[:axis] + axes[axis + 1 :], out=out)
