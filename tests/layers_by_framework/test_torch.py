@@ -151,7 +151,7 @@ def test_repr_at_every_depth():
     assert repr(EinMix("b c -> b d", "c d", c=2, d=5)) == "EinMix('b c -> b d', 'c d', c=2, d=5)"
     assert "    (3): EinMix('b h w c -> b k w c', 'h k', 'k', h=4, k=5)\n" in repr(Network())
     reduced_by_a_module = Reduce("b c h w -> b c", ScaledMax())
-    assert repr(reduced_by_a_module).startswith("Reduce(\n  'b c h w -> b c'\n  (module): Largest")
+    assert repr(reduced_by_a_module).startswith("Reduce(\n  'b c h w -> b c'\n  (module): ScaledMax")
     layer = Rearrange("b (h w)->b h w", h=8)
     assert repr(eval(repr(layer))) == repr(layer)
 
