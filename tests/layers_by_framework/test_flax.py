@@ -158,7 +158,7 @@ def test_duplicate_or_invalid_sizes_raise():
         lambda **more: Repeat("b -> b p", {"p": 2}, **more),
         lambda **more: EinMix("b c -> b p", "c p", sizes={"c": 2, "p": 2}, **more),
     ):
-        with pytest.raises(plait.SizeError, match=r"PLT311.*p is given twice"):
+        with pytest.raises(plait.SizeError, match=r"PLT311.*'p' is given twice"):
             make(p=2)
     with pytest.raises(plait.SizeError, match=r"PLT301.*sizes is a dict"):
         Rearrange("b (c p) -> b c p", 2)

@@ -203,7 +203,7 @@ def test_static_sizes_are_checked_when_the_graph_is_built():
         (lambda: plait.einsum(x, y, "n a b, b c -> n a c"), "PLT305", "tensor 0: _ 3 4   tensor 1: 5 _"),
         (lambda: plait.rearrange([x, x[:, :2]], "k n a b -> n (k a) b"), "PLT308", "shape _ 2 4"),
         (lambda: plait.parse_shape(x, "n 2 b"), "PLT305", "dimension 1 must have length 2"),
-        (lambda: plait.pack([x, x[:, :, :2]], "n * b"), "PLT305", "b has length 2"),
+        (lambda: plait.pack([x, x[:, :, :2]], "n * b"), "PLT305", "axis 'b' has length 2"),
         (lambda: plait.unpack(x, [(2,), (2,)], "n * b"), "PLT309", "has length 3"),
         (lambda: plait.reduce(pt.tensor(shape=(None, 0)), "a b -> a", "max"), "PLT307", "of nothing"),
         (lambda: plait.rearrange(x, "n a b -> b a n", q=2), "PLT203", "size q names no axis"),
