@@ -160,7 +160,7 @@ def test_duplicate_or_invalid_sizes_raise():
     ):
         with pytest.raises(plait.SizeError, match=r"PLT311.*'p' is given twice"):
             make(p=2)
-    with pytest.raises(plait.SizeError, match=r"PLT301.*sizes is a dict"):
+    with pytest.raises(plait.SizeError, match=r"PLT301.*sizes must be a dict"):
         Rearrange("b (c p) -> b c p", 2)
     with pytest.raises(plait.SizeError, match="PLT301"):
         Rearrange("b (c p) -> b c p", {"p": 2.0})
