@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pattern_strategies import malformed_patterns, transform_patterns
 
 import plait
+import plait._executor.compile as compile_module
 from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
 from plait._operations.pack import compute_packed_lengths, parse_pack_pattern, split_shape
@@ -158,3 +159,12 @@ def test_label_dimensions_and_lengths_by_name():
     for pattern, rank in (("a b", 3), ("a b ...", 1), ("a", 0)):
         with pytest.raises(plait.SizeError, match="PLT304"):
             label_dimensions(pattern, rank)
+
+
+@pytest.mark.parametrize("allows_bijections", [True, False])
+def test_check_of_a_bijection_is_skipped_only_if_the_operation_allows_all(monkeypatch, allows_bijections):
+    checked = []
+    operation = find_operation("rearrange")._replace(check=checked.append, allows_bijections=allows_bijections)
+    monkeypatch.setattr(compile_module, "find_operation", lambda _: operation)
+    compile_module.check_and_solve("rearrange", "a b -> b a", (2,), ())
+    assert len(checked) == (0 if allows_bijections else 1)
