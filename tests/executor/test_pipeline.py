@@ -97,12 +97,12 @@ def test_stages_fuse_into_one_pattern(composition, shapes, text, sizes):
 
 UNFUSED_CASES = [
     ("a b -> (a b) >> (c d:4) -> d c", ((2, 6),), "", "dimension 0 between them is a*b = 2*6 and then c*d = 3*4"),
-    ("a -> a 2 >> a b -> a", ((3,),), "sum", "an axis that the first adds is combined by the second"),
-    ("a b -> a >> a -> a 2", ((3, 4),), "sum", "one operation does not both drop and add axes"),
+    ("a -> a 2 >> a b -> a", ((3,),), "sum", "the second pattern reduces an axis that the first one adds"),
+    ("a b -> a >> a -> a 2", ((3, 4),), "sum", "no single operation both removes and adds axes"),
     ("a b c -> a b >> a b -> a", ((2, 3, 4),), "var", "var of var is not var of all"),
-    ("-> 1 >> a ->", ((),), "any", "the tensor has no dimension in which the unit between them could stand"),
-    ("a b -> b a >> a b -> a", ((2, 3),), "custom", "a callable is given the dimensions of its own pattern"),
-    ("a b -> b a >> a a -> a", ((2, 2),), "", "an axis stands twice in the tensor between them"),
+    ("-> 1 >> a ->", ((),), "any", "the tensor has no dimension for the unit axis between them"),
+    ("a b -> b a >> a b -> a", ((2, 3),), "custom", "a function is called with the dimensions of its own pattern"),
+    ("a b -> b a >> a a -> a", ((2, 2),), "", "an axis appears twice in the tensor between them"),
 ]
 """Compositions that are not one pattern, the reduction, and the reason."""
 

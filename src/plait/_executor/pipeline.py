@@ -117,12 +117,12 @@ def _concrete_patterns(
 def _compose_or_reason(first: ConcretePattern, second: ConcretePattern, reduction: str) -> ConcretePattern | str:
     """Return two patterns composed into one, or the reason why that is not possible."""
     if reduction == CUSTOM_REDUCTION and second.dropped_axes:
-        return "a callable is given the dimensions of its own pattern"
+        return "a function is called with the dimensions of its own pattern"
     if reduction not in MERGEABLE_REDUCTIONS and reduction and first.dropped_axes and second.dropped_axes:
         return f"{reduction} of {reduction} is not {reduction} of all"
     composed = compose_patterns(first, second)
     if isinstance(composed, ConcretePattern) and composed.dropped_axes and composed.added_axes:
-        return "one operation does not both drop and add axes"
+        return "no single operation both removes and adds axes"
     return composed
 
 

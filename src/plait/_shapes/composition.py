@@ -63,7 +63,7 @@ def compose_patterns(first: ConcretePattern, second: ConcretePattern) -> Concret
     """
     between = [*chain(*second.inputs[0])]
     if len({*between}) < len(between):
-        return "an axis stands twice in the tensor between them"
+        return "an axis appears twice in the tensor between them"
     kept = {*chain(*second.output), *chain(*chain(*second.inputs[1:]))}
     lengths: list[int] = []  # of the factors
     before: list[Axes] = [()] * len(first.lengths)  # the factors of each axis of the first pattern
@@ -152,11 +152,11 @@ def compose_factored_patterns(
     output = _replace_axes(second.output, after)
     if units:
         if not tensors[0]:
-            return "the tensor has no dimension in which the unit between them could stand"
+            return "the tensor has no dimension for the unit axis between them"
         tensors[0] = ((*tensors[0][0], *units), *tensors[0][1:])
     read, written = {*chain(*chain(*tensors))}, {*chain(*output)}
     if not (read | written).issuperset(chain(*before)):
-        return "an axis that the first adds is combined by the second"
+        return "the second pattern reduces an axis that the first one adds"
     groups = coalesce_axes((*tensors, output), separate=(read ^ written).union(separate))
     numbers: dict[int, Axes] = dict.fromkeys(chain(*groups), ())
     numbers.update({group[0]: (number,) for number, group in enumerate(groups)})

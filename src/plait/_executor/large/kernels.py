@@ -73,7 +73,7 @@ def describe_kernel_use(
     ):
         return None
     if task is not None and task.filler.ready:
-        return "by a compiled kernel, where the first calls show that it is faster"
+        return "by a compiled kernel, if the first calls show that it is faster"
     node = scheduled.node
     reduction = node.reduction if isinstance(node, Reduce) else None
     reason = large_ops.why_no_kernel(reduction, dtype) if task is None else task.filler.why
