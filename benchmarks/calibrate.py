@@ -83,7 +83,7 @@ class CallTimer:
                 best[index] = min(best[index], timer.timeit(count) / count * 1e9)
         return best
 
-    def time_per_unit(
+    def time_difference_per_unit(
         self, larger_call: Callable[[], Any], smaller_call: Callable[[], Any], unit_count: float
     ) -> float:
         """Return the nanoseconds per unit, where the first call has this many units more than the second."""
@@ -99,7 +99,7 @@ class TimedFunctions(NamedTuple):
     matmul: Callable[[Any, Any], Any]
     multiply: Callable[..., Any]
     einsum: Callable[..., Any]
-    add: Callable[[Any, int], Any]
+    sum: Callable[[Any, int], Any]
     diagonal: Callable[[Any], Any]
     copy: Callable[[Any], Any]
 
@@ -149,12 +149,12 @@ def memory_figures(framework: str, timer: CallTimer) -> Iterator[tuple[str, str,
     backend = backend_for_type(cls)
     large = backend.large_tensors.load()
     for name in ("max", "sum"):
-        ops = large.reduction_ops(name, dtype, False)
-        figures = _reduction_measurements(ops, rand, timer)
-        if name == "sum" and ops.matmul_ones is not None and ops.reduce_rows is not None:
-            figures |= _sum_measurements(ops, rand, timer)
+        reduction_ops = large.reduction_ops(name, dtype, False)
+        figures = _reduction_measurements(reduction_ops, rand, timer)
+        if name == "sum" and reduction_ops.matmul_ones is not None and reduction_ops.reduce_rows is not None:
+            figures |= _sum_measurements(reduction_ops, rand, timer)
         for figure, measure in figures.items():
-            yield name, figure, getattr(ops.costs, figure), measure
+            yield name, figure, getattr(reduction_ops.costs, figure), measure
         if framework == "torch":
             differentiable = large.reduction_ops(name, dtype, True)
             for figure, measure in _gradient_measurements(name, differentiable, backend, rand, timer).items():
@@ -174,30 +174,30 @@ def memory_figures(framework: str, timer: CallTimer) -> Iterator[tuple[str, str,
             yield "copy", figure, getattr(large.copy_costs, figure), measure
 
 
-def _reduction_measurements(ops: Any, rand: Any, timer: CallTimer) -> dict[str, MeasureFunction]:
+def _reduction_measurements(reduction_ops: Any, rand: Any, timer: CallTimer) -> dict[str, MeasureFunction]:
     """Return the measurements of reductions along axes, and of calls that combine two tensors."""
 
     def reduce(shape: Sequence[int], *axes: int) -> Callable[[], Any]:
         x, axis = rand(*shape), axes if len(axes) > 1 else axes[0]
         out = rand(*[size for dim, size in enumerate(shape) if dim not in axes])
-        return lambda: ops.reduce_axis(x, axis, out)
+        return lambda: reduction_ops.reduce_axis(x, axis, out)
 
     def combine(rows: int, row: int, step: int = 1) -> Callable[[], Any]:
         x, y, out = (rand(rows, 2 * row)[:, : row * step : step] for _ in range(3))
-        return lambda: ops.combine(x, y, out=out)
+        return lambda: reduction_ops.combine(x, y, out=out)
 
     long, first = reduce((64, 1024), 1), rand(8)
     short, tail, outer = reduce((4096, 16), 1), reduce((1024, 63), 1), reduce((64, 1024), 0)
     return {
-        "call_overhead": lambda: timer(lambda: ops.combine(first[:1], first[1:2], out=first[2:3])),
-        "reduce_element": lambda: timer.time_per_unit(long, reduce((64, 512), 1), CACHED_ELEMENTS / 2),
-        "reduce_row_overhead": lambda: timer.time_per_unit(short, long, 4096 - 64),
-        "vector_tail_element": lambda: timer.time_per_unit(tail, reduce((1024, 64), 1), 1024 * 31),
+        "call_overhead": lambda: timer(lambda: reduction_ops.combine(first[:1], first[1:2], out=first[2:3])),
+        "reduce_element": lambda: timer.time_difference_per_unit(long, reduce((64, 512), 1), CACHED_ELEMENTS / 2),
+        "reduce_row_overhead": lambda: timer.time_difference_per_unit(short, long, 4096 - 64),
+        "vector_tail_element": lambda: timer.time_difference_per_unit(tail, reduce((1024, 64), 1), 1024 * 31),
         "multi_axis_element": lambda: timer(reduce((256, 2, 64, 2), 1, 3)) / CACHED_ELEMENTS,
         "multi_axis_row_overhead": lambda: timer(reduce((64, 32, 8, 4), 0, 2)) / (CACHED_ELEMENTS / 8),
         "single_outer_axis_element": lambda: timer(outer) / CACHED_ELEMENTS,
-        "outer_axis_element": lambda: timer.time_per_unit(outer, long, CACHED_ELEMENTS),
-        "combine_row_overhead": lambda: timer.time_per_unit(combine(4096, 16), combine(64, 1024), 4096 - 64),
+        "outer_axis_element": lambda: timer.time_difference_per_unit(outer, long, CACHED_ELEMENTS),
+        "combine_row_overhead": lambda: timer.time_difference_per_unit(combine(4096, 16), combine(64, 1024), 4096 - 64),
         "combine_element": lambda: timer(combine(1, CACHED_ELEMENTS)) / CACHED_ELEMENTS,
         "combine_strided_element": lambda: timer(combine(1, CACHED_ELEMENTS // 2, step=2)) / (CACHED_ELEMENTS // 2),
         "memory_byte": lambda: (
@@ -210,31 +210,33 @@ def _reduction_measurements(ops: Any, rand: Any, timer: CallTimer) -> dict[str, 
     }
 
 
-def _sum_measurements(ops: Any, rand: Any, timer: CallTimer) -> dict[str, MeasureFunction]:
+def _sum_measurements(reduction_ops: Any, rand: Any, timer: CallTimer) -> dict[str, MeasureFunction]:
     """Return the measurements of sums that are computed by products with ones and by einsum."""
 
     def sum_by_ones(*shape: int) -> Callable[[], Any]:
         x, out = rand(*shape), rand(shape[0])
-        return lambda: ops.matmul_ones(x, out)
+        return lambda: reduction_ops.matmul_ones(x, out)
 
     def sum_by_einsum(*shape: int) -> Callable[[], Any]:
         x, out = rand(*shape), rand(shape[0], shape[2])
-        return lambda: ops.reduce_rows(x, 1, out)
+        return lambda: reduction_ops.reduce_rows(x, 1, out)
 
     return {
-        "matmul_row_overhead": lambda: timer.time_per_unit(sum_by_ones(4096, 16), sum_by_ones(512, 128), 4096 - 512),
-        "matmul_element": lambda: timer.time_per_unit(sum_by_ones(512, 128), sum_by_ones(512, 64), 512 * 64),
-        "einsum_row_overhead": lambda: timer.time_per_unit(
+        "matmul_row_overhead": lambda: timer.time_difference_per_unit(
+            sum_by_ones(4096, 16), sum_by_ones(512, 128), 4096 - 512
+        ),
+        "matmul_element": lambda: timer.time_difference_per_unit(sum_by_ones(512, 128), sum_by_ones(512, 64), 512 * 64),
+        "einsum_row_overhead": lambda: timer.time_difference_per_unit(
             sum_by_einsum(64, 64, 16), sum_by_einsum(64, 4, 256), 4096 - 256
         ),
-        "einsum_element": lambda: timer.time_per_unit(
+        "einsum_element": lambda: timer.time_difference_per_unit(
             sum_by_einsum(16, 4, 1024), sum_by_einsum(16, 2, 1024), CACHED_ELEMENTS / 2
         ),
     }
 
 
 def _gradient_measurements(
-    name: str, ops: Any, backend: Any, rand: Any, timer: CallTimer
+    name: str, reduction_ops: Any, backend: Any, rand: Any, timer: CallTimer
 ) -> dict[str, MeasureFunction]:
     """Return the measurements of a reduction with its backward pass, where plait wraps its calls in one autograd node.
 
@@ -256,11 +258,11 @@ def _gradient_measurements(
         x, output_gradient = rand(*shape).requires_grad_(), rand(shape[0])
         nest = build_loop_nest(shape, (4 * shape[1], 4), (1,))
         schedule = ReductionSchedule(nest, shape, (ReduceAxis(1),), None, (), 0.0)
-        reduce = build_reduction(schedule, shape, (1,), backend, ops)
+        reduce = build_reduction(schedule, shape, (1,), backend, reduction_ops)
         return lambda: torch.autograd.grad(reduce(x, None), x, output_gradient)
 
     def overhead_difference(*shape: int) -> float:
-        return timer.time_per_unit(torch_reduction(*shape), plait_reduction(*shape), 1)
+        return timer.time_difference_per_unit(torch_reduction(*shape), plait_reduction(*shape), 1)
 
     return {
         "autograd_overhead": lambda: -overhead_difference(2, 2),
@@ -285,22 +287,22 @@ def _copy_measurements(copy: Any, rand: Any, timer: CallTimer) -> dict[str, Meas
         return fill(rand(length, count), rand(count, length + gap)[:, :length].T)
 
     flat, wide = rand(CACHED_ELEMENTS), rand(2 * CACHED_ELEMENTS)[::2]
-    large, larger_call = rand(UNCACHED_ELEMENTS), rand(UNCACHED_ELEMENTS)
+    large, large_out = rand(UNCACHED_ELEMENTS), rand(UNCACHED_ELEMENTS)
 
     def copy_to_new_memory() -> Any:
         return copy(large, large.shape, [...])
 
     lines = copy_columns(256, 256)  # a matrix in the cache
     return {
-        "copy_row_overhead": lambda: timer.time_per_unit(
+        "copy_row_overhead": lambda: timer.time_difference_per_unit(
             fill(rand(4096, 16), rand(4096, 32)[:, :16]), fill(rand(64, 1024), rand(64, 2048)[:, :1024]), 4096 - 64
         ),
         "copy_element": lambda: timer(fill(rand(CACHED_ELEMENTS), flat)) / CACHED_ELEMENTS,
         "copy_strided_element": lambda: timer(fill(rand(CACHED_ELEMENTS), wide)) / CACHED_ELEMENTS,
-        "page_fault_byte": lambda: timer.time_per_unit(
-            copy_to_new_memory, fill(larger_call, large), 4 * UNCACHED_ELEMENTS
+        "page_fault_byte": lambda: timer.time_difference_per_unit(
+            copy_to_new_memory, fill(large_out, large), 4 * UNCACHED_ELEMENTS
         ),
-        "shared_cache_line": lambda: timer.time_per_unit(
+        "shared_cache_line": lambda: timer.time_difference_per_unit(
             copy_columns(32, 1024), copy_columns(32, 1024, gap=16), 32 * 1024
         ),
         "memory_line": lambda: timer(copy_columns(1 << 14, 256)) / (1 << 22) - timer(lines) / CACHED_ELEMENTS,
@@ -349,39 +351,47 @@ def contraction_figures(framework: str, timer: CallTimer) -> Iterator[tuple[str,
         "view_overhead": lambda: timer(lambda: backend.reshape(a, (4,))),
         "diagonal_overhead": lambda: timer(lambda: calls.diagonal(a)),
         "pairwise_overhead": lambda: (
-            timer.time_per_unit(einsum_chain(4), einsum_chain(3), 1) - timer(lambda: dot(a, b))
+            timer.time_difference_per_unit(einsum_chain(4), einsum_chain(3), 1) - timer(lambda: dot(a, b))
         ),
         "dot_overhead": lambda: timer(lambda: dot(a, b)),
         "matmul_overhead": lambda: timer(lambda: matmul(many, many)),
         "multiply_overhead": lambda: timer(lambda: multiply(a, b)),
-        "sum_overhead": lambda: timer(lambda: calls.add(a, 0)),
+        "sum_overhead": lambda: timer(lambda: calls.sum(a, 0)),
         "einsum_overhead": lambda: timer(lambda: einsum("ab,ab->a", a, b)),
         "einsum_view_overhead": lambda: timer(lambda: einsum("ab->ba", a)),
-        "matmul_item": lambda: timer.time_per_unit(matmul_batch(1024, 2, 2, 2), matmul_batch(512, 2, 2, 2), 512),
-        "vecdot_item": lambda: timer.time_per_unit(matmul_batch(4096, 1, 2, 1), matmul_batch(2048, 1, 2, 1), 2048),
+        "matmul_item": lambda: timer.time_difference_per_unit(
+            matmul_batch(1024, 2, 2, 2), matmul_batch(512, 2, 2, 2), 512
+        ),
+        "vecdot_item": lambda: timer.time_difference_per_unit(
+            matmul_batch(4096, 1, 2, 1), matmul_batch(2048, 1, 2, 1), 2048
+        ),
         "flop": lambda: timer(lambda: dot(square, square)) / (2 * 512**3),
-        "matmul_element": lambda: timer.time_per_unit(
+        "matmul_element": lambda: timer.time_difference_per_unit(
             matmul_batch(256, 32, 2, 32), matmul_batch(256, 16, 2, 16), 256 * 832
         ),
         "matvec_element": lambda: timer(lambda: dot(tile, tile[0])) / CACHED_ELEMENTS,
         "batched_matvec_element": lambda: timer(matmul_batch(16, 64, 64, 1)) / CACHED_ELEMENTS,
-        "strided_vector_element": lambda: timer.time_per_unit(
+        "strided_vector_element": lambda: timer.time_difference_per_unit(
             lambda: dot(square[:, 0], square[:, 1]), lambda: dot(square[:256, 0], square[:256, 1]), 256
         ),
-        "einsum_element": lambda: timer.time_per_unit(
+        "einsum_element": lambda: timer.time_difference_per_unit(
             einsum_row_dots(64, 1024), einsum_row_dots(64, 512), CACHED_ELEMENTS / 2
         ),
         "einsum_strided_element": lambda: timer(lambda: einsum("ab,ba->a", tile, tile)) / CACHED_ELEMENTS,
-        "einsum_row": lambda: timer.time_per_unit(einsum_row_dots(4096, 16), einsum_row_dots(64, 1024), 4096 - 64),
+        "einsum_row": lambda: timer.time_difference_per_unit(
+            einsum_row_dots(4096, 16), einsum_row_dots(64, 1024), 4096 - 64
+        ),
         "copy_element": lambda: timer(copy_tensor(tile)) / CACHED_ELEMENTS,
-        "copy_row": lambda: timer.time_per_unit(
+        "copy_row": lambda: timer.time_difference_per_unit(
             copy_tensor(rand(4096, 32)[:, :16]), copy_tensor(rand(64, 2048)[:, :1024]), 4096 - 64
         ),
-        "copy_strided_element": lambda: timer.time_per_unit(copy_tensor(tile.T), copy_tensor(tile), CACHED_ELEMENTS),
+        "copy_strided_element": lambda: timer.time_difference_per_unit(
+            copy_tensor(tile.T), copy_tensor(tile), CACHED_ELEMENTS
+        ),
         "multiply_element": lambda: timer(lambda: multiply(tile, tile)) / CACHED_ELEMENTS,
         "multiply_into_element": lambda: timer(lambda: multiply(tile, tile, out=tile)) / CACHED_ELEMENTS,
         "multiply_broadcast_element": lambda: timer(lambda: multiply(tile, tile[:, :1])) / CACHED_ELEMENTS,
-        "sum_element": lambda: timer(lambda: calls.add(tile, 1)) / CACHED_ELEMENTS,
+        "sum_element": lambda: timer(lambda: calls.sum(tile, 1)) / CACHED_ELEMENTS,
     }
     if framework == "numpy":
         import numpy as np
@@ -389,7 +399,7 @@ def contraction_figures(framework: str, timer: CallTimer) -> Iterator[tuple[str,
         def matmul_to_permuted_output() -> Any:
             return np.matmul(many, many, np.empty((2, 2, 2), np.float32).transpose(0, 2, 1))
 
-        figures["output_buffer_overhead"] = lambda: timer.time_per_unit(
+        figures["output_buffer_overhead"] = lambda: timer.time_difference_per_unit(
             matmul_to_permuted_output, lambda: matmul(many, many), 1
         )
     for figure, measure in figures.items():

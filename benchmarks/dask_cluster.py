@@ -75,25 +75,25 @@ def make_volumes():
     return da.random.default_rng(3).random((64, 500, 10_000), chunks=(1, 128, 10_000), dtype=np.float32)
 
 
-def mean_patches_plait(x):
+def batch_mean_of_patches_plait(x):
     """Compute the mean over the batch of all 16x16 patches."""
     return plait.reduce(plait.rearrange(x, "b c (h p) (w q) -> b (h w) (p q c)", p=16, q=16), "b n d -> n d", "mean")
 
 
-def mean_patches_dask(x):
-    """Compute the same as `mean_patches_plait` with Dask's own calls."""
+def batch_mean_of_patches_dask(x):
+    """Compute the same as `batch_mean_of_patches_plait` with Dask's own calls."""
     b, c, height, width = x.shape
     x = x.reshape(b, c, height // 16, 16, width // 16, 16).transpose(0, 2, 4, 3, 5, 1)
     return x.reshape(b, height * width // 256, 256 * c).mean(axis=0)
 
 
-def std_column_groups_plait(x):
+def std_over_rows_of_column_groups_plait(x):
     """Compute the standard deviation over the rows of 16 groups of columns."""
     return plait.reduce(plait.rearrange(x, "n (h d) -> h n d", h=16), "h n d -> h d", "std")
 
 
-def std_column_groups_dask(x):
-    """Compute the same as `std_column_groups_plait` with Dask's own calls."""
+def std_over_rows_of_column_groups_dask(x):
+    """Compute the same as `std_over_rows_of_column_groups_plait` with Dask's own calls."""
     return x.reshape(x.shape[0], 16, x.shape[1] // 16).transpose(1, 0, 2).std(axis=1)
 
 
@@ -128,8 +128,14 @@ def max_within_chunks_dask(x):
 
 
 WORKLOADS = {
-    "patches, mean over images": (make_images, {"plait": mean_patches_plait, "by hand": mean_patches_dask}),
-    "heads, std over rows": (make_matrix, {"plait": std_column_groups_plait, "by hand": std_column_groups_dask}),
+    "patches, mean over images": (
+        make_images,
+        {"plait": batch_mean_of_patches_plait, "by hand": batch_mean_of_patches_dask},
+    ),
+    "heads, std over rows": (
+        make_matrix,
+        {"plait": std_over_rows_of_column_groups_plait, "by hand": std_over_rows_of_column_groups_dask},
+    ),
     "products of columns": (make_matrix, {"plait": gram_matrix_plait, "by hand": gram_matrix_dask}),
     "merge along borders, max": (make_volumes, {"plait": max_within_chunks_plait, "by hand": max_within_chunks_dask}),
     "merge of two cut axes, max": (

@@ -27,7 +27,7 @@ from rich.text import Text
 from threadpoolctl import threadpool_limits
 
 from benchmarks.einsum_cases import CONTRACTIONS
-from benchmarks.einsum_results import PLAIN_VARIANT, UNRANKED_VARIANT, EinsumResult, einsum_targets, max_ratio
+from benchmarks.einsum_results import PLAIN_VARIANT, UNRANKED_VARIANT, EinsumResult, einsum_targets, ratio_to_peer_limit
 from benchmarks.einsum_variants import CALL_TEMPLATES, EinsumCase, set_jax_threads
 from benchmarks.tables import format_duration, print_table, with_progress
 from benchmarks.targets import Target
@@ -75,7 +75,7 @@ def print_report(framework: str, results: list[EinsumResult], targets: list[Targ
             [
                 "with plain among the peers",
                 *blanks,
-                f"{geometric_mean(result.ratio_with_plain for result in results):.2f}",
+                f"{geometric_mean(result.ratio_to_peer_or_plain for result in results):.2f}",
             ]
         )
     print_table(console, f"{framework}: one call", columns, rows)
@@ -120,7 +120,7 @@ def format_bar_chart(results: list[EinsumResult], width: int) -> list[Text]:
     for result, log_ratio in zip(results, log_ratios, strict=True):
         faster, slower = ("█" * round(max(sign * log_ratio, 0) * unit) for sign in (-1, 1))
         ratio = result.ratio_to_peer
-        colour = "green" if ratio <= 1 else "yellow" if ratio <= max_ratio(result.framework) else "red"
+        colour = "green" if ratio <= 1 else "yellow" if ratio <= ratio_to_peer_limit(result.framework) else "red"
         line = Text(f"{result.case:<{margin}}").append(f"{faster:>{-lowest * unit}}", colour)
         lines.append(line.append("│").append(f"{slower:<{highest * unit}}", colour).append(f" {ratio:.2f}"))
     return lines

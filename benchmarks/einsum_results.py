@@ -66,7 +66,7 @@ class EinsumResult:
         return self.ratio_to(self.best_peer)
 
     @property
-    def ratio_with_plain(self) -> float:
+    def ratio_to_peer_or_plain(self) -> float:
         """The same ratio, where plain ``np.einsum`` counts as a peer in every group."""
         if PLAIN_VARIANT not in self.seconds:
             return self.ratio_to_peer
@@ -89,19 +89,19 @@ class EinsumResult:
         return min(variants, key=self.seconds.__getitem__, default=None)
 
 
-def max_ratio(framework: str) -> float:
+def ratio_to_peer_limit(framework: str) -> float:
     """Return the limit of the ratio to the best peer."""
     return 1.15 if framework == "numpy" else 1.05
 
 
 def einsum_targets(framework: str, results: list[EinsumResult]) -> list[Target]:
     """Return the performance targets of a framework with their measured values."""
-    description, limit = "a case, in times of the best peer, at worst", max_ratio(framework)
+    description, limit = "a case, in times of the best peer, at worst", ratio_to_peer_limit(framework)
     targets = [worst_case_target(description, results, lambda result: result.ratio_to_peer, limit)]
     if framework != "numpy":
         return targets
     description = "the geometric mean, with plain np.einsum among the peers"
-    targets.append(Target(description, geometric_mean(result.ratio_with_plain for result in results), 1.0))
+    targets.append(Target(description, geometric_mean(result.ratio_to_peer_or_plain for result in results), 1.0))
     call_bound = [result for result in results if result.group in CALL_BOUND_GROUPS]
     if call_bound:
         description = "a tiny case or a view, in times of plain np.einsum, at worst"

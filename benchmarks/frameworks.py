@@ -28,7 +28,7 @@ ROUNDS = 9
 TURN_SECONDS = 0.02
 """The length of a turn, in seconds."""
 
-LIBRARY_CALLS = {
+CALL_TEMPLATE_BY_OPERATION = {
     "space to depth": "{library}.rearrange(x, 'b c (h p) (w q) -> b (c p q) h w', p=2, q=2)",
     "mean": "{library}.reduce(x, 'b c h w -> b c', 'mean')",
     "repeat": "{library}.repeat(x, 'b c h w -> b c h w r', r=3)",
@@ -44,7 +44,7 @@ class Framework:
         name: the name of the framework.
         package: the package that must be installed.
         setup: code that makes a tensor ``x`` of the array ``a``, and imports the module ``m``.
-        native: the hand-written expressions, one for each operation of `LIBRARY_CALLS`.
+        native: the hand-written expressions, one for each operation of `CALL_TEMPLATE_BY_OPERATION`.
         has_einops: whether einops supports the framework.
     """
 
@@ -55,12 +55,10 @@ class Framework:
     has_einops: bool = True
 
 
-SPACE_TO_DEPTH = "(2, 3, 2, 2, 3, 2)", "(0, 1, 3, 5, 2, 4)", "(2, 12, 2, 3)"
+SPACE_TO_DEPTH_ARGUMENTS = "(2, 3, 2, 2, 3, 2)", "(0, 1, 3, 5, 2, 4)", "(2, 12, 2, 3)"
 """The first shape, the permutation and the second shape of the operation "space to depth"."""
 
-NUMPY_LIKE_SPACE_TO_DEPTH = (
-    f"m.reshape(m.transpose(m.reshape(x, {SPACE_TO_DEPTH[0]}), {SPACE_TO_DEPTH[1]}), {SPACE_TO_DEPTH[2]})"
-)
+NUMPY_LIKE_SPACE_TO_DEPTH = "m.reshape(m.transpose(m.reshape(x, {}), {}), {})".format(*SPACE_TO_DEPTH_ARGUMENTS)
 """The operation "space to depth" in frameworks with functions like those of NumPy."""
 
 FRAMEWORKS = (
@@ -87,7 +85,7 @@ FRAMEWORKS = (
         "tinygrad",
         "from tinygrad import Tensor; x = Tensor(a)",
         (
-            f"x.reshape({SPACE_TO_DEPTH[0]}).permute({SPACE_TO_DEPTH[1]}).reshape({SPACE_TO_DEPTH[2]})",
+            f"x.reshape({SPACE_TO_DEPTH_ARGUMENTS[0]}).permute({SPACE_TO_DEPTH_ARGUMENTS[1]}).reshape({SPACE_TO_DEPTH_ARGUMENTS[2]})",
             "x.mean((2, 3))",
             "x.unsqueeze(-1).expand((2, 3, 4, 6, 3))",
         ),
@@ -156,7 +154,7 @@ def measure_framework(framework: Framework) -> list[str]:
         namespace["einops"] = einops
         libraries.insert(0, "einops")
     rows = []
-    for (name, call), native in zip(LIBRARY_CALLS.items(), framework.native, strict=True):
+    for (name, call), native in zip(CALL_TEMPLATE_BY_OPERATION.items(), framework.native, strict=True):
         for library in libraries:
             actual, expected = eval(call.format(library=library), namespace), eval(native, namespace)
             np.testing.assert_allclose(plait.asnumpy(actual), plait.asnumpy(expected), rtol=1e-6)

@@ -18,7 +18,7 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.memory_bound_cases import MEMORY_BOUND_CASES
+from benchmarks.memory_bound_cases import MEMORY_BOUND_OPERATIONS
 from benchmarks.memory_bound_variants import MemoryBoundCase, configure_process, evaluate
 from benchmarks.tables import format_duration, print_table, with_progress
 from benchmarks.timing import FULL_EFFORT, QUICK_EFFORT, measure_seconds
@@ -33,7 +33,7 @@ COLUMNS = ["", "forward: einops", "plait", "plait / einops", "forward and backwa
 """The titles of the columns."""
 
 
-def make_expressions(case: MemoryBoundCase) -> tuple[dict[str, str], dict[str, str]]:
+def make_forward_and_gradient_expressions(case: MemoryBoundCase) -> tuple[dict[str, str], dict[str, str]]:
     """Return the forward pass of both libraries, and the forward and backward pass of both, as Python expressions."""
     calls = {library: text for library, text in case.expressions().items() if library in ("plait", "einops")}
     return calls, {library: f"torch.autograd.grad({text}, x, output_gradient)[0]" for library, text in calls.items()}
@@ -51,7 +51,9 @@ def make_namespace(case: MemoryBoundCase) -> dict[str, Any]:
 
 def check_gradients(case: MemoryBoundCase, values: dict[str, Any]) -> None:
     """Raise an error if the gradients of the libraries differ."""
-    gradients = {library: evaluate(text, values) for library, text in make_expressions(case)[1].items()}
+    gradients = {
+        library: evaluate(text, values) for library, text in make_forward_and_gradient_expressions(case)[1].items()
+    }
     if not (gradients["plait"] == gradients["einops"]).all():
         raise AssertionError(case.name)
 
@@ -60,7 +62,7 @@ def select_cases(text: str, elements: int) -> list[MemoryBoundCase]:
     """Return the cases whose group and name contain a text, with about this number of elements."""
     differentiable = [
         operation
-        for operation in MEMORY_BOUND_CASES
+        for operation in MEMORY_BOUND_OPERATIONS
         if operation.reduction in REDUCTIONS and operation.dtype.startswith("float")
     ]
     cases = [
@@ -89,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         values = make_namespace(case)
         check_gradients(case, values)
         row = [case.operation.name]
-        for calls in make_expressions(case):
+        for calls in make_forward_and_gradient_expressions(case):
             seconds = measure_seconds(calls, values, effort)
             ratios.append(seconds["plait"] / seconds["einops"])
             row += [format_duration(seconds["einops"]), format_duration(seconds["plait"]), f"{ratios[-1]:.2g}"]

@@ -16,7 +16,7 @@ BLOCK_ELEMENTS = 65_536
 """The number of elements of a block; the block and its result fit into a second-level cache."""
 
 
-def flatten_images(x: Any) -> tuple[Any, int]:
+def merge_batch_and_channels(x: Any) -> tuple[Any, int]:
     """Merge the axes ``b c`` of ``b c h w``; return the images, and the number of images in a block."""
     images = x.reshape(-1, *x.shape[2:])
     return images, max(1, BLOCK_ELEMENTS // (x.shape[2] * x.shape[3]))
@@ -30,7 +30,7 @@ def pool_rows_then_columns(x: Any, combine: Any, scale: Any = None) -> Any:
         combine: the ufunc that combines two elements, such as ``np.maximum``.
         scale: a number by which the result is multiplied.
     """
-    images, block_images = flatten_images(x)
+    images, block_images = merge_batch_and_channels(x)
     height, width = x.shape[2] // 2, x.shape[3] // 2
     out = np.empty((len(images), height, width), x.dtype)
     half_pooled = np.empty((block_images, height, 2 * width), x.dtype)
@@ -46,7 +46,7 @@ def pool_rows_then_columns(x: Any, combine: Any, scale: Any = None) -> Any:
 
 def pool_columns_then_rows(x: Any, combine: Any, scale: Any = None) -> Any:
     """Compute the same as `pool_rows_then_columns` with the columns first, in longer inner loops."""
-    images, block_images = flatten_images(x)
+    images, block_images = merge_batch_and_channels(x)
     height, width = x.shape[2] // 2, x.shape[3] // 2
     out = np.empty((len(images), height, width), x.dtype)
     half_pooled = np.empty((block_images, 2 * height, width), x.dtype)
@@ -62,7 +62,7 @@ def pool_columns_then_rows(x: Any, combine: Any, scale: Any = None) -> Any:
 
 def pool_rows_then_columns_torch(x: Any, combine: Any, scale: float = 1.0) -> Any:
     """Compute the same as `pool_rows_then_columns` on tensors; the reused block avoids slow allocations of PyTorch."""
-    images, block_images = flatten_images(x)
+    images, block_images = merge_batch_and_channels(x)
     height, width = x.shape[2] // 2, x.shape[3] // 2
     block_images *= 8  # a call of PyTorch costs more
     out = torch.empty((len(images), height, width), dtype=x.dtype)
@@ -89,7 +89,7 @@ def max_of_short_groups(x: Any, length: int) -> Any:
     return np.maximum.reduce(x.reshape(-1, length).T.copy(), 0)
 
 
-def to_channels_last_blocked(x: Any, channels: int, rows: int) -> Any:
+def to_channels_last_blocked(x: Any, block_channels: int, block_rows: int) -> Any:
     """``b c h w -> b h w c``, a few channels and rows at a time.
 
     The same column of many channels is mapped to the same cache set, in which only a few lines fit.
@@ -98,25 +98,25 @@ def to_channels_last_blocked(x: Any, channels: int, rows: int) -> Any:
     out = np.empty((batch, height, width, channel_count), x.dtype)
     transposed = x.transpose(0, 2, 3, 1)
     for image in range(batch):
-        for row in range(0, height, rows):
-            for channel in range(0, channel_count, channels):
-                block = (image, slice(row, row + rows), slice(None), slice(channel, channel + channels))
+        for row in range(0, height, block_rows):
+            for channel in range(0, channel_count, block_channels):
+                block = (image, slice(row, row + block_rows), slice(None), slice(channel, channel + block_channels))
                 out[block] = transposed[block]
     return out
 
 
-def reverse_axes_blocked(x: Any, rows: int) -> Any:
+def reverse_axes_blocked(x: Any, block_rows: int) -> Any:
     """``b c h w -> w h c b``, a few rows of one channel of all images at a time."""
     out = np.empty(x.shape[::-1], x.dtype)
     transposed = x.transpose(3, 2, 1, 0)
-    for row in range(0, x.shape[2], rows):
+    for row in range(0, x.shape[2], block_rows):
         for channel in range(x.shape[1]):
-            block = (slice(None), slice(row, row + rows), slice(channel, channel + 1))
+            block = (slice(None), slice(row, row + block_rows), slice(channel, channel + 1))
             out[block] = transposed[block]
     return out
 
 
-def to_patches_blocked(x: Any, size: int, channels: int) -> Any:
+def to_patches_blocked(x: Any, size: int, block_channels: int) -> Any:
     """``b c (h p) (w q) -> b (h w) (p q c)``, a few channels of a row of patches at a time."""
     batch, channel_count, height, width = x.shape
     patch_rows, patch_columns = height // size, width // size
@@ -124,8 +124,8 @@ def to_patches_blocked(x: Any, size: int, channels: int) -> Any:
     transposed = x.reshape(batch, channel_count, patch_rows, size, patch_columns, size).transpose(0, 2, 4, 3, 5, 1)
     for image in range(batch):
         for row in range(patch_rows):
-            for channel in range(0, channel_count, channels):
-                block = (image, row, ..., slice(channel, channel + channels))
+            for channel in range(0, channel_count, block_channels):
+                block = (image, row, ..., slice(channel, channel + block_channels))
                 out[block] = transposed[block]
     return out.reshape(batch, patch_rows * patch_columns, size * size * channel_count)
 

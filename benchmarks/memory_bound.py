@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.bar_chart import draw_svg
 from benchmarks.baseline import BASELINE_FILE, Baseline, make_baseline, read_baseline
-from benchmarks.memory_bound_cases import MEMORY_BOUND_CASES, TARGET_CASE_NAMES
+from benchmarks.memory_bound_cases import MEMORY_BOUND_OPERATIONS, TARGET_OPERATION_NAMES
 from benchmarks.memory_bound_report import print_regressions, print_results, print_size_scaling, print_targets
 from benchmarks.memory_bound_results import MAX_RATIO_TO_EINOPS, MemoryBoundResult, memory_bound_targets
 from benchmarks.memory_bound_variants import MemoryBoundCase, compile_kernels, configure_process, evaluate
@@ -51,7 +51,7 @@ BASELINE_RUNS = 3
 REGRESSION_ATTEMPTS = 3
 """How often a case is measured before it counts as a regression."""
 
-EXTRA_MEASUREMENTS = 4
+MAX_EXTRA_MEASUREMENTS = 4
 """How often plait and einops are measured again if plait seems too slow; the fastest time of each counts, so that
 disturbances by other programs disappear."""
 
@@ -64,7 +64,7 @@ def measure_case(case: MemoryBoundCase, effort: Effort, uses_kernels: bool) -> M
     if uses_kernels:
         compile_kernels(expressions["plait"], namespace)
     seconds = measure_seconds(expressions, namespace, effort)
-    for _ in range(EXTRA_MEASUREMENTS):
+    for _ in range(MAX_EXTRA_MEASUREMENTS):
         if seconds["plait"] <= MAX_RATIO_TO_EINOPS * seconds["einops"]:
             break
         repeated = measure_seconds({name: expressions[name] for name in ("plait", "einops")}, namespace, effort)
@@ -95,7 +95,7 @@ def measure_size_scaling(cases: Sequence[MemoryBoundCase], sizes: Sequence[int],
     return scalings
 
 
-def add_kernel_ratios(results: Sequence[MemoryBoundResult], options: argparse.Namespace) -> list[MemoryBoundResult]:
+def measure_kernel_ratios(results: Sequence[MemoryBoundResult], options: argparse.Namespace) -> list[MemoryBoundResult]:
     """Measure plait with kernels in another process, and return the results with its ratios to ``memcpy``."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "results.json"
@@ -168,13 +168,13 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def select_cases(options: argparse.Namespace) -> list[MemoryBoundCase]:
     """Return the cases that the options select, with the arrays scaled to the requested sizes."""
     operations = [
-        operation for operation in MEMORY_BOUND_CASES if options.case in f"{operation.group} {operation.name}"
+        operation for operation in MEMORY_BOUND_OPERATIONS if options.case in f"{operation.group} {operation.name}"
     ]
     if options.sizes and not options.case:
-        operations = [operation for operation in operations if operation.name in TARGET_CASE_NAMES]
+        operations = [operation for operation in operations if operation.name in TARGET_OPERATION_NAMES]
     elements = options.elements or (QUICK_ELEMENTS if options.quick else None)
     if elements:
-        unscaled = TARGET_CASE_NAMES if not options.elements else frozenset[str]()
+        unscaled = TARGET_OPERATION_NAMES if not options.elements else frozenset[str]()
         operations = [
             operation if operation.name in unscaled else operation.with_elements(elements) for operation in operations
         ]
@@ -217,7 +217,7 @@ def _run_table(options: argparse.Namespace, baseline: Baseline | None, uses_kern
     effort, cases = QUICK_EFFORT if options.quick else FULL_EFFORT, select_cases(options)
     results = measure_cases(cases, effort, uses_kernels)
     if options.kernel_mode == "both":
-        results = add_kernel_ratios(results, options)
+        results = measure_kernel_ratios(results, options)
     targets = []
     for framework in options.framework:
         framework_results = [result for result in results if result.framework == framework]

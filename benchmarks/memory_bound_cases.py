@@ -95,7 +95,7 @@ TO_CHANNELS_LAST = case("copies", "b c h w -> b h w c", "rearrange: b c h w -> b
 TRANSPOSE = case("copies", "h w -> w h", "rearrange: b c h w -> b c (w h)", handwritten_code(
     ("x.swapaxes(2, 3).reshape({b}, {c}, -1)",), ("x.transpose(2, 3).reshape({b}, {c}, -1)",)), **IMAGE_SIZES)
 
-TARGET_CASES = (
+TARGET_OPERATIONS = (
     MAX_POOL_2X2,
     MEAN_POOL_2X2,
     case("blocks", "sum 16x16", "sum: b c (h p) (w q) -> b c h w", handwritten_code(
@@ -136,25 +136,25 @@ TARGET_CASES = (
 )
 """The nine operations that have performance targets."""
 
-TARGET_CASE_NAMES = frozenset(operation.name for operation in TARGET_CASES)
-"""The names of `TARGET_CASES`."""
+TARGET_OPERATION_NAMES = frozenset(operation.name for operation in TARGET_OPERATIONS)
+"""The names of `TARGET_OPERATIONS`."""
 
 POOL_3D_TEMPLATE = (
     "(lambda t: {0}(t[..., 0::2], t[..., 1::2]))((lambda t: {0}(t[:, :, :, 0::2], t[:, :, :, 1::2]))"
     "({0}(x[:, :, 0::2], x[:, :, 1::2])))"
 )
-CHANNELS_LAST_POOL_CODE = handwritten_code(
+CHANNELS_LAST_MAX_POOL_CODE = handwritten_code(
     ("(lambda t: np.maximum(t[:, :, 0::2], t[:, :, 1::2]))(np.maximum(x[:, 0::2], x[:, 1::2]))",
      "(lambda t: np.maximum(t[:, 0::2], t[:, 1::2]))(np.maximum(x[:, :, 0::2], x[:, :, 1::2]))",
      "np.maximum(np.maximum(x[:, 0::2, 0::2], x[:, 0::2, 1::2]), np.maximum(x[:, 1::2, 0::2], x[:, 1::2, 1::2]))"),
     ("(lambda t: torch.maximum(t[:, :, 0::2], t[:, :, 1::2]))(torch.maximum(x[:, 0::2], x[:, 1::2]))",
      "F.max_pool2d(x.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)"))
 
-MEMORY_BOUND_CASES = (
+MEMORY_BOUND_OPERATIONS = (
     MAX_POOL_2X2, MEAN_POOL_2X2,
-    case("pooling", "max-pool 2x2, 64 channels last", "max: b (h 2) (w 2) c -> b h w c", CHANNELS_LAST_POOL_CODE,
+    case("pooling", "max-pool 2x2, 64 channels last", "max: b (h 2) (w 2) c -> b h w c", CHANNELS_LAST_MAX_POOL_CODE,
          b=8, h=112, w=112, c=64),
-    case("pooling", "max-pool 2x2, 3 channels last", "max: b (h 2) (w 2) c -> b h w c", CHANNELS_LAST_POOL_CODE,
+    case("pooling", "max-pool 2x2, 3 channels last", "max: b (h 2) (w 2) c -> b h w c", CHANNELS_LAST_MAX_POOL_CODE,
          b=170, h=112, w=112, c=3),
     case("pooling", "max-pool 2x2x2", "max: b c (d 2) (h 2) (w 2) -> b c d h w", handwritten_code(
         (POOL_3D_TEMPLATE.format("np.maximum"),), (POOL_3D_TEMPLATE.format("torch.maximum"), "F.max_pool3d(x, 2)")),
@@ -166,11 +166,11 @@ MEMORY_BOUND_CASES = (
          "torch.add(torch.add(x[..., 0::4], x[..., 1::4]), torch.add(x[..., 2::4], x[..., 3::4])).mul_(0.25)")),
         b=64, c=64, t=1568),
 
-    *TARGET_CASES[2:4],
+    *TARGET_OPERATIONS[2:4],
     case("blocks", "prod 2x2", f"prod: {POOL_PATTERN}", pool_code("multiply", tuple(
         text.format("mul", "") for text in TORCH_POOL_TEMPLATES)), **HALF_IMAGE_SIZES),
 
-    TARGET_CASES[4],
+    TARGET_OPERATIONS[4],
     case("axes", "mean -> b c", "mean: b c h w -> b c", handwritten_code(
         ("x.mean((2, 3))", "x.reshape({b}, {c}, -1).mean(2)",
          "x.reshape({b}, {c}, -1) @ np.full({h} * {w}, 1 / ({h} * {w}), np.float32)"),
@@ -208,7 +208,7 @@ MEMORY_BOUND_CASES = (
          "(lambda m: (lambda t: np.log(np.exp(t, out=t).sum(3)) + m[..., 0])(x - m))(x.max(3, keepdims=True))"),
         ("x.logsumexp(3)",)), **IMAGE_SIZES),
 
-    *TARGET_CASES[5:],
+    *TARGET_OPERATIONS[5:],
     case("copies", "space to depth", "rearrange: b c (h p) (w q) -> b (c p q) h w", handwritten_code(
         ("x.reshape({b}, {c}, {h}, {p}, {w}, {q}).transpose(0, 1, 3, 5, 2, 4).reshape({b}, -1, {h}, {w})",
          "np.stack([x[:, :, i::{p}, j::{q}] for i in range({p}) for j in range({q})], 2).reshape({b}, -1, {h}, {w})"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from statistics import geometric_mean
 
-from benchmarks.memory_bound_cases import TARGET_CASE_NAMES
+from benchmarks.memory_bound_cases import TARGET_OPERATION_NAMES
 from benchmarks.memory_bound_variants import HANDWRITTEN_PREFIX
 from benchmarks.targets import Target, worst_case_target
 from benchmarks.timing import IGNORED_BYTES
@@ -15,16 +15,16 @@ from benchmarks.timing import IGNORED_BYTES
 MAX_RATIO_TO_EINOPS = 1.03
 """The limit of the ratio of plait's time to that of einops."""
 
-MIN_SPEEDUPS = {
+MIN_SPEEDUPS_BY_FRAMEWORK = {
     "numpy": ((("max-pool 2x2", "mean-pool 2x2"), 10.0), (("sum 16x16",), 4.0)),
     "torch": ((("max-pool 2x2", "mean-pool 2x2"), 5.0),),
 }
 """The cases for which plait should be faster than einops by a factor, by framework."""
 
-MIN_MEAN_SPEEDUP = {"numpy": 3.0}
-"""The factor by which plait should be faster than einops in the geometric mean of `TARGET_CASES`, by framework."""
+MIN_MEAN_SPEEDUP_BY_FRAMEWORK = {"numpy": 3.0}
+"""The factor by which plait should be faster than einops in the geometric mean of `TARGET_OPERATIONS`, by framework."""
 
-MAX_KERNEL_RATIOS = {"copies": 2.0, "pooling": 1.0, "blocks": 1.0}
+MAX_KERNEL_RATIO_BY_GROUP = {"copies": 2.0, "pooling": 1.0, "blocks": 1.0}
 """The limit of the time with kernels on NumPy, divided by that of ``memcpy``, by group."""
 
 
@@ -106,15 +106,19 @@ def memory_bound_targets(framework: str, results: Sequence[MemoryBoundResult]) -
     """Return the performance targets of a framework with their measured values."""
     ratio = attrgetter("ratio_to_einops")
     targets = [worst_case_target("a case, in times of einops, at worst", results, ratio, MAX_RATIO_TO_EINOPS)]
-    for names, speedup in MIN_SPEEDUPS[framework]:
+    for names, speedup in MIN_SPEEDUPS_BY_FRAMEWORK[framework]:
         if selected := [result for result in results if result.case in names]:
             targets.append(
                 worst_case_target(f"{' and '.join(names)}, in times of einops", selected, ratio, 1 / speedup)
             )
-    target_results = [result for result in results if result.case in TARGET_CASE_NAMES]
-    if framework in MIN_MEAN_SPEEDUP and len(target_results) == len(TARGET_CASE_NAMES):
+    target_results = [result for result in results if result.case in TARGET_OPERATION_NAMES]
+    if framework in MIN_MEAN_SPEEDUP_BY_FRAMEWORK and len(target_results) == len(TARGET_OPERATION_NAMES):
         description = "the nine, in times of einops, in the geometric mean"
-        targets.append(Target(description, geometric_mean(map(ratio, target_results)), 1 / MIN_MEAN_SPEEDUP[framework]))
+        targets.append(
+            Target(
+                description, geometric_mean(map(ratio, target_results)), 1 / MIN_MEAN_SPEEDUP_BY_FRAMEWORK[framework]
+            )
+        )
     return [*targets, *kernel_targets(framework, results), *memory_targets(results)]
 
 
@@ -126,7 +130,7 @@ def kernel_targets(framework: str, results: Sequence[MemoryBoundResult]) -> list
 
     targets = []
     measured = [result for result in results if result.uses_kernels or result.kernel_ratio is not None]
-    for group, limit in MAX_KERNEL_RATIOS.items():
+    for group, limit in MAX_KERNEL_RATIO_BY_GROUP.items():
         selected = [result for result in measured if result.group == group]
         if framework == "numpy" and selected:
             description = f"{group} with kernels, in times of memcpy, at worst"

@@ -93,7 +93,7 @@ def measure_new_patterns(operation: Operation, effort: Effort) -> dict[str, floa
 
 
 def _measure_calls(
-    operation: Operation, calls: list[tuple[Any, str]], before_round: Callable[[str], None], effort: Effort
+    operation: Operation, call_arguments: list[tuple[Any, str]], before_round: Callable[[str], None], effort: Effort
 ) -> dict[str, float]:
     """Measure calls with these tensors and patterns; return the mean microseconds of a call by library.
 
@@ -107,9 +107,9 @@ def _measure_calls(
             reduction, sizes = operation.reduction, operation.sizes
             before_round(library)
             start = perf_counter()
-            for tensor, pattern in calls:
+            for tensor, pattern in call_arguments:
                 function(tensor, pattern, *reduction, **sizes)
-            best[library] = min(best[library], (perf_counter() - start) / len(calls) * 1e6)
+            best[library] = min(best[library], (perf_counter() - start) / len(call_arguments) * 1e6)
     return best
 
 
@@ -130,7 +130,7 @@ def _measure_interpreter(code: str) -> float:
     return (perf_counter() - start) * 1e3
 
 
-def list_loaded_modules(modules: Iterable[str]) -> list[str]:
+def find_modules_loaded_by_plait(modules: Iterable[str]) -> list[str]:
     """Return which of these modules ``import plait`` loads."""
     code = "import sys, plait; print(*sys.modules)"
     process = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -14,7 +14,7 @@ SIZES = (64, 1024, 16_384, 262_144, 4_194_304, 25_690_112, 102_760_448)
 QUICK_SIZES = SIZES[:5]
 """The numbers of elements with ``--quick``."""
 
-MIN_RATIO_TO_FASTEST_SIZE = 4.0
+MIN_RATIO_TO_SHORTEST_CALL = 4.0
 """A size is considered if it takes this many times the time of the fastest size: the call overhead is then small."""
 
 MAX_CLIFF = 2.0
@@ -40,7 +40,7 @@ class SizeScaling:
         The division removes the steps at which an array no longer fits into a cache, which no library can avoid.
         """
         least = min(times["plait"] for times in self.seconds.values())
-        sizes = [size for size, times in self.seconds.items() if times["plait"] > MIN_RATIO_TO_FASTEST_SIZE * least]
+        sizes = [size for size, times in self.seconds.items() if times["plait"] > MIN_RATIO_TO_SHORTEST_CALL * least]
         growth_factors = [
             self._growth_factor(*pair, "plait") / max(1, self._growth_factor(*pair, "memcpy"))
             for pair in pairwise(sizes)

@@ -34,7 +34,7 @@ class Target:
         return "within noise" if self.value <= self.limit * NOISE_FACTOR else "BROKEN"
 
 
-class HasCase(Protocol):
+class CaseResult(Protocol):
     """The result of one benchmark case."""
 
     @property
@@ -42,7 +42,7 @@ class HasCase(Protocol):
         """The name of the case."""
 
 
-Result = TypeVar("Result", bound=HasCase)
+Result = TypeVar("Result", bound=CaseResult)
 
 
 def worst_case_target(

@@ -12,14 +12,16 @@ import pytest
 from benchmarks import gradients, memory_bound
 from benchmarks.bar_chart import BAR_COLOURS, LEFT_MARGIN, WIDTH, draw_svg
 from benchmarks.baseline import BASELINE_FILE, Baseline, BaselineRatio, make_baseline, read_baseline
-from benchmarks.memory_bound_cases import GROUPS, MEMORY_BOUND_CASES, TARGET_CASE_NAMES
+from benchmarks.memory_bound_cases import GROUPS, MEMORY_BOUND_OPERATIONS, TARGET_OPERATION_NAMES
 from benchmarks.memory_bound_operation import ARRAY_FUNCTION_BY_LAYOUT
 from benchmarks.memory_bound_results import MemoryBoundResult, memory_bound_targets
 from benchmarks.memory_bound_variants import MemoryBoundCase
 from benchmarks.size_scaling import SizeScaling
 
 CASES = [
-    MemoryBoundCase(framework, operation) for framework in memory_bound.FRAMEWORKS for operation in MEMORY_BOUND_CASES
+    MemoryBoundCase(framework, operation)
+    for framework in memory_bound.FRAMEWORKS
+    for operation in MEMORY_BOUND_OPERATIONS
 ]
 MIB = 2**20
 
@@ -49,13 +51,13 @@ def test_all_variants_agree(case, elements):
 
 
 def test_error_names_the_variant_with_a_wrong_result():
-    operation = replace(MEMORY_BOUND_CASES[0], handwritten={"numpy": ("x[:, :, ::2, ::2]",)}).with_elements(64)
+    operation = replace(MEMORY_BOUND_OPERATIONS[0], handwritten={"numpy": ("x[:, :, ::2, ::2]",)}).with_elements(64)
     wrong = MemoryBoundCase("numpy", operation)
     with pytest.raises(AssertionError, match=r"numpy max-pool 2x2, by hand 1: x\[:, :, ::2, ::2\]"):
         wrong.check_results(wrong.namespace())
 
 
-@pytest.mark.parametrize("operation", MEMORY_BOUND_CASES, ids=lambda operation: operation.name)
+@pytest.mark.parametrize("operation", MEMORY_BOUND_OPERATIONS, ids=lambda operation: operation.name)
 def test_with_elements_scales_to_the_requested_number(operation):
     for elements in (64, 5000, 10**6, 10**8):
         small = operation.with_elements(elements)
@@ -70,17 +72,17 @@ def test_with_elements_scales_to_the_requested_number(operation):
 
 def test_other_layouts_are_not_contiguous():
     for layout in ARRAY_FUNCTION_BY_LAYOUT.keys() - {"contiguous"}:
-        operation = replace(MEMORY_BOUND_CASES[0], layout=layout).with_elements(5000)
+        operation = replace(MEMORY_BOUND_OPERATIONS[0], layout=layout).with_elements(5000)
         assert operation.make_array().shape == operation.shape
         assert not operation.make_array().flags.c_contiguous, layout
 
 
-def test_case_names_are_unique_and_groups_are_known():
-    names = [operation.name for operation in MEMORY_BOUND_CASES]
-    groups = [operation.group for operation in MEMORY_BOUND_CASES]
+def test_case_names_are_unique_and_cases_are_ordered_by_group():
+    names = [operation.name for operation in MEMORY_BOUND_OPERATIONS]
+    groups = [operation.group for operation in MEMORY_BOUND_OPERATIONS]
     assert len({*names}) == len(names)
-    assert len(TARGET_CASE_NAMES) == 9
-    assert {*names} >= TARGET_CASE_NAMES
+    assert len(TARGET_OPERATION_NAMES) == 9
+    assert {*names} >= TARGET_OPERATION_NAMES
     assert groups == sorted(groups, key=GROUPS.index)
 
 
@@ -109,7 +111,7 @@ def test_targets_have_the_verdict_of_the_worst_case():
     every, pools = memory_bound_targets("numpy", [slow, fast])
     assert (every.value, every.worst_case, every.verdict) == (1.1, "mean-pool 2x2", "within noise")
     assert (pools.limit, pools.verdict) == (0.1, "BROKEN")
-    target_results = [make_result(0.9, case=name) for name in TARGET_CASE_NAMES]
+    target_results = [make_result(0.9, case=name) for name in TARGET_OPERATION_NAMES]
     assert [target.verdict for target in memory_bound_targets("numpy", target_results)] == ["holds"] * 4
     assert [target.limit for target in memory_bound_targets("torch", [fast])] == [1.03, 0.2]
 
@@ -143,7 +145,7 @@ def test_allowed_ratio_depends_on_the_recorded_ratio():
     assert not BaselineRatio(0.1, 0.6).allows(0.17)
 
 
-def test_baseline_round_trip(tmp_path):
+def test_baseline_has_median_and_noise_and_round_trips(tmp_path):
     runs = [[make_result(1.0)], [make_result(1.0)], [make_result(1.4)]]
     result = make_baseline(64, {"numpy": "2"}, runs)
     assert result.ratios["numpy max-pool 2x2"] == BaselineRatio(0.1, 0.8)

@@ -27,9 +27,9 @@ def pytest_configure(config) -> None:
     if missing:
         raise pytest.UsageError(f"not installed: {', '.join(missing)}")
     if config.getoption("record"):
-        from record import ConformanceRecordCheck
+        from record import ConformanceRecorder
 
-        config.pluginmanager.register(ConformanceRecordCheck(config.getoption("record")))
+        config.pluginmanager.register(ConformanceRecorder(config.getoption("record")))
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ import plait
 from plait.backends.costs import MemoryCosts
 from plait.backends.registry import backend_for_type
 
-DRAWN_COSTS = (
+DRAWN_COST_NAMES = (
     *("call_overhead", "reduce_row_overhead", "reduce_element", "outer_axis_element", "combine_row_overhead"),
     *("combine_element", "combine_strided_element", "matmul_row_overhead", "matmul_element", "einsum_row_overhead"),
     *("copy_row_overhead", "copy_element", "copy_strided_element", "shared_cache_line", "memory_line", "tlb_miss_line"),
@@ -22,7 +22,7 @@ DRAWN_COSTS = (
 @st.composite
 def cost_models(draw):
     """Draw costs at which any schedule may be the cheapest, also with caches into which nothing fits."""
-    found = {name: draw(st.sampled_from((0.001, 1.0, 30.0, 1000.0))) for name in DRAWN_COSTS}
+    found = {name: draw(st.sampled_from((0.001, 1.0, 30.0, 1000.0))) for name in DRAWN_COST_NAMES}
     sizes = {name: draw(st.sampled_from((1, 64, 4096, 1 << 20))) for name in ("cache_bytes", "block_bytes")}
     few = {"max_unrolled": draw(st.sampled_from((1, 8))), "max_matmul_part": draw(st.sampled_from((0, 2, 5)))}
     return MemoryCosts(**found, **sizes, **few)
@@ -53,15 +53,15 @@ COSTS_THAT_ALWAYS_SCHEDULE = {
 
 
 @contextmanager
-def changed_costs(change, **sizes):
+def changed_costs(change_costs, **sizes):
     """Change the costs of the backends, and the sizes from which on a tensor is large, in the whole block."""
     plait.cache_clear()  # it also forgets the backends, so they are looked up after it
     kept = {backend: backend.large_tensors for backend in _backends_with_schedules()}
     for backend, large_tensors in kept.items():
         ops = large_tensors.load()
         ops = ops._replace(
-            reduction_ops=_with_changed_costs(ops.reduction_ops, change),
-            copy_costs=ops.copy_costs and change(ops.copy_costs),
+            reduction_ops=_wrap_reduction_ops(ops.reduction_ops, change_costs),
+            copy_costs=ops.copy_costs and change_costs(ops.copy_costs),
         )
         backend.large_tensors = large_tensors._replace(load=lambda ops=ops: ops, **sizes)
     try:
@@ -72,13 +72,13 @@ def changed_costs(change, **sizes):
         plait.cache_clear()
 
 
-def _with_changed_costs(reduction_ops, change):
+def _wrap_reduction_ops(reduction_ops, change_costs):
     def found(*arguments):
         ops = reduction_ops(*arguments)
         parts = {part: getattr(ops, part) for part in ("pivot", "total") if hasattr(ops, part)}
         if parts:
-            return ops._replace(**{part: own._replace(costs=change(own.costs)) for part, own in parts.items()})
-        return ops and ops._replace(costs=change(ops.costs))
+            return ops._replace(**{part: own._replace(costs=change_costs(own.costs)) for part, own in parts.items()})
+        return ops and ops._replace(costs=change_costs(ops.costs))
 
     return found
 

@@ -119,7 +119,7 @@ def _required_sizes(draw, dims, lengths):
     return {name: lengths[name] for name in sorted(given)}
 
 
-def broadcast_shapes(pattern, shapes):
+def broadcast_ellipsis_dimensions(pattern, shapes):
     """Return the shapes with the dimensions of ``...`` broadcast to those of the longest tensor."""
     terms = [oracle.parse_dimensions(term, "") for term in pattern.partition("->")[0].split(",")]
     spans = [
@@ -136,13 +136,13 @@ def broadcast_shapes(pattern, shapes):
 
 def expected_einsum(pattern, arrays, sizes):
     """Return the result of a pattern, by definition."""
-    full_shapes = broadcast_shapes(pattern, [array.shape for array in arrays])
+    full_shapes = broadcast_ellipsis_dimensions(pattern, [array.shape for array in arrays])
     return oracle.einsum(pattern, list(map(np.broadcast_to, arrays, full_shapes)), sizes).astype(float)
 
 
 def expected_gradients(pattern, arrays, sizes, weights):
     """Return the gradient of the weighted sum of the result with respect to each array, by definition."""
-    full_shapes = broadcast_shapes(pattern, [array.shape for array in arrays])
+    full_shapes = broadcast_ellipsis_dimensions(pattern, [array.shape for array in arrays])
     broadcast_arrays = list(map(np.broadcast_to, arrays, full_shapes))
     gradients = list(map(np.zeros, full_shapes))
     for position, sources in oracle.ElementMap(pattern, full_shapes, sizes).sources.items():

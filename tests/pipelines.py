@@ -15,7 +15,7 @@ import plait
 to_pattern = plait.compile
 
 
-def counting_array(*shape):
+def integers_modulo_7(*shape):
     """Return an array of the integers 0 to 6, repeated in order."""
     return np.asarray(np.arange(math.prod(shape)).reshape(shape) % 7)
 
@@ -28,7 +28,7 @@ def assert_equal_arrays(ours, theirs):
 
 
 @st.composite
-def following_patterns(draw, shape, kind):
+def patterns_for_shape(draw, shape, kind):
     """Draw a pattern for a tensor of this shape, with groups, names, numbers, unit axes, or an ellipsis."""
     names = itertools.chain(draw(st.permutations(AXIS_NAMES)), (f"y{number}" for number in itertools.count()))
     left, axes, sizes = [], [], {}
@@ -84,7 +84,7 @@ def pattern_chains(draw, *kinds):
     patterns = [to_pattern(drawn.pattern, **drawn.sizes)]
     shape = patterns[0].output_shape(drawn.shape)
     for kind in kinds[1:]:
-        patterns.append(draw(following_patterns(shape, kind)))
+        patterns.append(draw(patterns_for_shape(shape, kind)))
         shape = patterns[-1].output_shape(shape)
     assume(math.prod(drawn.shape) < 10_000 and math.prod(shape) < 10_000)
     return drawn.shape, patterns

@@ -15,7 +15,7 @@ RECORD_FOLDER = Path(__file__).parent.parent / "docs" / "conformance"
 TRACER_TEST_PREFIXES = ("tests/tracers/test_", "tests/distributed/test_")
 
 
-class ConformanceRecordCheck:
+class ConformanceRecorder:
     """Collects the results of a run of pytest.
 
     Attributes:
@@ -77,10 +77,12 @@ class ConformanceRecordCheck:
             path = RECORD_FOLDER / f"{name}.json"
             recorded = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
             if self.mode == "write":
-                path.write_text(_to_json({**recorded, **new}), encoding="utf-8")
+                path.write_text(_to_json_text({**recorded, **new}), encoding="utf-8")
                 continue
             versions = {"version": recorded["version"]} if "version" in recorded else {}
-            before, after = (_to_json(record).splitlines() for record in (recorded, {**recorded, **new, **versions}))
+            before, after = (
+                _to_json_text(record).splitlines() for record in (recorded, {**recorded, **new, **versions})
+            )
             differences += difflib.unified_diff(
                 before, after, f"{path.name}: recorded", f"{path.name}: measured", n=1, lineterm=""
             )
@@ -94,6 +96,6 @@ class ConformanceRecordCheck:
                 reporter.write_line(line)
 
 
-def _to_json(record: dict) -> str:
+def _to_json_text(record: dict) -> str:
     """Return a record as JSON text."""
     return json.dumps(record, indent=1, ensure_ascii=False, sort_keys=True) + "\n"

@@ -32,7 +32,7 @@ PROBLEMS = [
     Problem(2, 5, 1, 2, 4),
     Problem(1, 1, 1, 1, 1),
 ]
-TOLERANCE = {torch.float64: dict(rtol=1e-12, atol=1e-12), torch.float32: dict(rtol=1e-5, atol=1e-5)}
+TOLERANCES_BY_DTYPE = {torch.float64: dict(rtol=1e-12, atol=1e-12), torch.float32: dict(rtol=1e-5, atol=1e-5)}
 each_problem = pytest.mark.parametrize(
     "problem",
     [replace(problem, dtype=torch.float64) for problem in PROBLEMS],
@@ -49,27 +49,27 @@ def random_tensor(*shape):
     return torch.randn(*shape, dtype=torch.float64)
 
 
-def causal_mask(problem):
+def additive_causal_mask(problem):
     return torch.full((problem.queries, problem.keys), -inf, dtype=problem.dtype).triu(1)
 
 
 def assert_close(actual, expected):
     assert actual.shape == expected.shape
-    torch.testing.assert_close(actual, expected, **TOLERANCE[expected.dtype])
+    torch.testing.assert_close(actual, expected, **TOLERANCES_BY_DTYPE[expected.dtype])
 
 
 @each_problem
 @pytest.mark.parametrize("name", IMPLEMENTATIONS)
 @torch.no_grad()
 def test_implementation_equals_plain_pytorch(name, problem):
-    actual, expected_call = IMPLEMENTATIONS[name](problem)
+    actual_call, expected_call = IMPLEMENTATIONS[name](problem)
     expected = expected_call()
     assert expected.shape == (problem.batch, problem.queries, problem.channels)
-    assert_close(torch.as_tensor(actual()), expected)
-    mask = causal_mask(problem)
+    assert_close(torch.as_tensor(actual_call()), expected)
+    mask = additive_causal_mask(problem)
     given = asnumpy(mask) if name == "numpy_einsum" else mask
     expected = expected_call(mask=mask)
-    assert_close(torch.as_tensor(actual(mask=given)), expected)
+    assert_close(torch.as_tensor(actual_call(mask=given)), expected)
     if problem.keys > 1:
         assert not torch.allclose(expected, expected_call())
 
@@ -77,8 +77,8 @@ def test_implementation_equals_plain_pytorch(name, problem):
 @pytest.mark.parametrize("name", IMPLEMENTATIONS)
 @torch.no_grad()
 def test_float32_is_kept(name):
-    actual, expected_call = IMPLEMENTATIONS[name](PROBLEMS[0])
-    result = torch.as_tensor(actual())
+    actual_call, expected_call = IMPLEMENTATIONS[name](PROBLEMS[0])
+    result = torch.as_tensor(actual_call())
     assert result.dtype == torch.float32
     assert_close(result, expected_call())
 
@@ -92,10 +92,10 @@ def test_large_scores_do_not_overflow(attention):
 
 @torch.no_grad()
 def test_large_scores_do_not_overflow_in_numpy():
-    actual, expected_call = IMPLEMENTATIONS["numpy_einsum"](replace(PROBLEMS[0], dtype=torch.float64))
-    for sequence in actual.args[:2]:
+    actual_call, expected_call = IMPLEMENTATIONS["numpy_einsum"](replace(PROBLEMS[0], dtype=torch.float64))
+    for sequence in actual_call.args[:2]:
         np.multiply(sequence, 1e3, out=sequence)  # which is the memory of the tensors
-    result = torch.as_tensor(actual())
+    result = torch.as_tensor(actual_call())
     assert result.isfinite().all()
     torch.testing.assert_close(result, expected_call(), rtol=1e-9, atol=1e-9)
 
@@ -105,7 +105,7 @@ def test_large_scores_do_not_overflow_in_numpy():
 def test_gradients_equal_plain_pytorch(attention, problem):
     sizes = [(problem.batch, length, problem.channels) for length in (problem.queries, problem.keys, problem.keys)]
     leaves = [random_tensor(*size).requires_grad_() for size in sizes]
-    slope, mask = random_tensor(*sizes[0]), causal_mask(problem)
+    slope, mask = random_tensor(*sizes[0]), additive_causal_mask(problem)
     found = torch.autograd.grad((attention(*leaves, problem.heads, mask) * slope).sum(), leaves)
     expected = torch.autograd.grad((plain.attention(*leaves, problem.heads, mask) * slope).sum(), leaves)
     for one, other in zip(found, expected, strict=True):
@@ -117,12 +117,12 @@ def test_gradients_of_the_module_equal_plain_pytorch(problem):
     layers = plain.Attention(problem.channels, problem.heads).double()
     module = torch_einmix.Attention(problem.channels, problem.heads).double()
     module.load_state_dict(weights.state_for_einmix(layers), strict=True)
-    actual = [problem.draw_sequences(length).requires_grad_() for length in (problem.queries, problem.keys)]
-    expected_call = [tensor.detach().clone().requires_grad_() for tensor in actual]
-    slope, mask = random_tensor(problem.batch, problem.queries, problem.channels), causal_mask(problem)
-    (module(*actual, mask) * slope).sum().backward()
-    (layers(*expected_call, mask) * slope).sum().backward()
-    for one, other in zip(actual, expected_call, strict=True):
+    actual_inputs = [problem.draw_sequences(length).requires_grad_() for length in (problem.queries, problem.keys)]
+    expected_inputs = [tensor.detach().clone().requires_grad_() for tensor in actual_inputs]
+    slope, mask = random_tensor(problem.batch, problem.queries, problem.channels), additive_causal_mask(problem)
+    (module(*actual_inputs, mask) * slope).sum().backward()
+    (layers(*expected_inputs, mask) * slope).sum().backward()
+    for one, other in zip(actual_inputs, expected_inputs, strict=True):
         assert_close(one.grad, other.grad)
     with torch.no_grad():
         for layer in (layers.queries, layers.keys, layers.values, layers.output):
@@ -135,7 +135,7 @@ def test_gradients_of_the_module_equal_plain_pytorch(problem):
 
 
 @torch.no_grad()
-def test_plain_attention_with_a_causal_mask():
+def test_additive_causal_mask_equals_is_causal():
     """A causal mask gives the same result as ``is_causal`` of PyTorch."""
     queries, keys, values = random_tensor(2, 5, 12), random_tensor(2, 5, 12), random_tensor(2, 5, 12)
     heads = [tensor.view(2, 5, 3, 4).transpose(1, 2) for tensor in (queries, keys, values)]
@@ -196,14 +196,16 @@ def test_time_ratio_uses_minimal_times_after_warm_up(monkeypatch):
         return call
 
     monkeypatch.setattr(comparison, "perf_counter", lambda: now)
-    actual, expected_call = make_call(iter([0.5, 6, 4, 8])), make_call(iter([1, 7, 5, 2]))
-    assert comparison.measure_time_ratio(actual, expected_call, rounds=3) == 2
+    actual_call, expected_call = make_call(iter([0.5, 6, 4, 8])), make_call(iter([1, 7, 5, 2]))
+    assert comparison.measure_time_ratio(actual_call, expected_call, rounds=3) == 2
 
 
 def test_comparison_measures_the_largest_difference(monkeypatch):
     def prepare_shifted(problem):
-        actual, expected_call = IMPLEMENTATIONS["torch_grouped"](problem)
-        return (lambda: actual() - torch.eye(problem.queries, problem.channels, dtype=problem.dtype) / 4), expected_call
+        actual_call, expected_call = IMPLEMENTATIONS["torch_grouped"](problem)
+        return (
+            lambda: actual_call() - torch.eye(problem.queries, problem.channels, dtype=problem.dtype) / 4
+        ), expected_call
 
     monkeypatch.setitem(comparison.IMPLEMENTATIONS, "torch_rearrange", prepare_shifted)
     result = comparison.compare("torch_rearrange", rounds=1)

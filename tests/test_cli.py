@@ -81,7 +81,7 @@ def test_plait_errors_are_printed_with_class_and_code(pattern, shapes, start, ca
         ("p=" + "9" * 5000, f"{'p=' + '9' * 38!r} contains a length that is too large for a tensor"),
     ],
 )
-def test_invalid_words_are_reported_in_one_line(word, what, capsys):
+def test_invalid_shapes_and_sizes_are_reported_in_one_line(word, what, capsys):
     assert main(["explain", "h w -> w h", word]) == 2
     assert capsys.readouterr() == ("", f"plait explain: {what}\n")
 
@@ -118,7 +118,7 @@ def test_version_option_prints_the_version(capsys):
     assert capsys.readouterr().out == f"plait {plait.__version__}\n"
 
 
-def test_missing_packages_are_reported_in_one_line(monkeypatch, capsys):
+def test_tour_reports_missing_packages_in_one_line(monkeypatch, capsys):
     monkeypatch.setattr("plait._tour.find_spec", lambda name: None if name in {"sklearn", "PIL"} else object())
     assert main(["tour"]) == 1
     assert capsys.readouterr() == ("", 'plait tour needs scikit-learn, pillow: pip install "plait[tour]"\n')

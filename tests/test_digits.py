@@ -40,7 +40,7 @@ def test_model_learns_to_read_digits(framework):
     assert steps_seen[-1][2] < 0.5
 
 
-def test_data_has_each_digit_once():
+def test_held_out_images_are_not_training_images():
     data = load_data()
     assert len(data.images) == len(data.digits) == 1438
     assert len(data.held_out_images) == len(data.held_out_digits) == 359

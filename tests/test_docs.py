@@ -18,14 +18,14 @@ from layers.frameworks import FRAMEWORK_NAMES
 pytest.importorskip("numpy")
 
 ROOT = Path(__file__).parent.parent
-TEST_FILE_BY_OTHER_PAGE = {
+TEST_FILE_BY_PAGE = {
     "dask.md": "tests/distributed/test_dask.py",
     "dtensor.md": "tests/distributed/test_dtensor.py",
     "jax-sharding.md": "tests/distributed/test_jax_sharding.py",
 }
 """Pages that need several processes or devices, and the tests that execute them."""
 ALL_PAGES = sorted((ROOT / "docs").rglob("*.md"))
-PAGES = [path for path in ALL_PAGES if path.name not in TEST_FILE_BY_OTHER_PAGE]
+PAGES_RUN_HERE = [path for path in ALL_PAGES if path.name not in TEST_FILE_BY_PAGE]
 LAYER_MODULES = {f"plait.layers.{name}" for name in FRAMEWORK_NAMES}
 """Their examples are executed by tests/layers, each with its framework."""
 MODULES = sorted(
@@ -65,7 +65,7 @@ def test_docstring_examples_of_public_names_run(name):
         assert runner.failures == 0
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PAGES_RUN_HERE, ids=lambda path: path.name)
 def test_examples_of_documentation_pages_run(path):
     test = doctest.DocTestParser().get_doctest("\n".join(code_blocks(path, "pycon")), {}, path.name, str(path), 0)
     runner = doctest.DocTestRunner()
@@ -143,7 +143,7 @@ def test_generated_pages_are_up_to_date():
 
 
 def test_pages_run_in_other_test_files_are_named_there():
-    for page, test in TEST_FILE_BY_OTHER_PAGE.items():
+    for page, test in TEST_FILE_BY_PAGE.items():
         assert page in (ROOT / test).read_text(encoding="utf-8"), page
 
 

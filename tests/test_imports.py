@@ -13,7 +13,7 @@ import pytest
 
 import plait
 
-ROOT = Path(plait.__file__).parent
+PACKAGE_FOLDER = Path(plait.__file__).parent
 
 
 def run_python(code: str) -> str:
@@ -91,17 +91,17 @@ def test_import_star_gives_the_public_names():
     }
 
 
-PACKAGE_FILES = sorted(path for path in ROOT.rglob("__init__.py") if path.parent.name != "kernels")
+PACKAGE_INIT_FILES = sorted(path for path in PACKAGE_FOLDER.rglob("__init__.py") if path.parent.name != "kernels")
 """All but the kernels, where the function `threads` hides its module; they are about to be replaced."""
 
 
-@pytest.mark.parametrize("path", PACKAGE_FILES, ids=lambda path: str(path.parent.relative_to(ROOT)))
+@pytest.mark.parametrize("path", PACKAGE_INIT_FILES, ids=lambda path: str(path.parent.relative_to(PACKAGE_FOLDER)))
 def test_no_name_of_a_package_hides_a_module(path):
     """A function of the same name would take the place of the module, for everyone who looks for that."""
     modules = {each.stem for each in path.parent.iterdir() if each.suffix == ".py" or (each / "__init__.py").exists()}
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ImportFrom):
-            package = ".".join(["plait", *path.parent.relative_to(ROOT).parts])
+            package = ".".join(["plait", *path.parent.relative_to(PACKAGE_FOLDER).parts])
             bound = {alias.asname or alias.name for alias in node.names if node.module != package}
         elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             bound = {node.name}
@@ -130,10 +130,12 @@ def test_pickles_name_public_modules(value, protocol):
 
 
 def test_import_of_plait_imports_no_notation_or_backends():
-    rooms = run_python("import sys, plait; print([name for name in sys.modules if name.startswith('plait.')])")
-    assert "plait._notation" not in rooms
-    assert "plait.backends" not in rooms
-    assert "plait._types" not in rooms
+    imported_modules = run_python(
+        "import sys, plait; print([name for name in sys.modules if name.startswith('plait.')])"
+    )
+    assert "plait._notation" not in imported_modules
+    assert "plait.backends" not in imported_modules
+    assert "plait._types" not in imported_modules
 
 
 def test_version_equals_that_of_the_installed_package():
@@ -147,7 +149,7 @@ LARGE_TENSOR_MODULES = ("_plan.schedule", "_executor.large", "backends.numpy.lar
 
 
 @pytest.mark.parametrize("size", [8, 64])
-def test_schedule_modules_are_imported_for_large_tensors_only(size):
+def test_large_tensor_modules_are_imported_for_large_tensors_only(size):
     pytest.importorskip("numpy")
     code = (
         "import sys, numpy, plait\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent / "src" / "plait"
+PACKAGE_FOLDER = Path(__file__).parent.parent / "src" / "plait"
 
 PACKAGES_BOTTOM_UP = (
     "errors _caches _notation _shapes _plan _operations _executor _explain _types _api _pattern layers compat testing"
@@ -30,15 +30,15 @@ BACKEND_MODULES_OF_DATA = {"plait.backends.reduction_rules"}
 FILES_SHARED_BY_LAYERS = {"__init__.py", "_spec.py", "_einmix.py"}
 """What the layers of all frameworks share imports none of them."""
 
-MODULES_FOR_TYPE_CHECKERS = {"_types": {"numpy"}}
+TYPE_CHECKING_DEPENDENCIES_BY_PACKAGE = {"_types": {"numpy"}}
 """What a module imports under ``TYPE_CHECKING`` alone."""
 
-FRAMEWORKS = {"numpy", "torch", "jax", "tensorflow", "array_api_strict", "sklearn", "PIL", "rich", "jinja2"}
+OPTIONAL_DEPENDENCIES = {"numpy", "torch", "jax", "tensorflow", "array_api_strict", "sklearn", "PIL", "rich", "jinja2"}
 FILES_WITHOUT_RULES = {"__init__", "__main__"}
 
 
 def top_level_package(path: Path) -> str:
-    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+    return path.relative_to(PACKAGE_FOLDER).parts[0].removesuffix(".py")
 
 
 def imported_modules(path: Path) -> set[str]:
@@ -54,17 +54,21 @@ def imported_modules(path: Path) -> set[str]:
     return found
 
 
-CHECKED_FILES = sorted(path for path in ROOT.rglob("*.py") if top_level_package(path) not in FILES_WITHOUT_RULES)
+CHECKED_FILES = sorted(
+    path for path in PACKAGE_FOLDER.rglob("*.py") if top_level_package(path) not in FILES_WITHOUT_RULES
+)
 
 
-@pytest.mark.parametrize("path", CHECKED_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", CHECKED_FILES, ids=lambda path: str(path.relative_to(PACKAGE_FOLDER)))
 def test_packages_import_only_lower_packages(path):
     here = top_level_package(path)
     for name in imported_modules(path):
         parts = name.split(".")
         if parts[0] != "plait":
             if here in PACKAGES_BOTTOM_UP[: PACKAGES_BOTTOM_UP.index("layers")] or path.name in FILES_SHARED_BY_LAYERS:
-                assert parts[0] not in FRAMEWORKS - MODULES_FOR_TYPE_CHECKERS.get(here, set()), f"{path} imports {name}"
+                assert parts[0] not in OPTIONAL_DEPENDENCIES - TYPE_CHECKING_DEPENDENCIES_BY_PACKAGE.get(here, set()), (
+                    f"{path} imports {name}"
+                )
             continue
         if len(parts) == 1:
             assert here in ("compat", "testing", "_tour", "_cli"), f"{path} imports the whole of plait"
@@ -104,12 +108,12 @@ def runtime_imports(path: Path, modules: set[str]) -> set[str]:
 
 
 def module_name(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__")
+    return ".".join(path.relative_to(PACKAGE_FOLDER.parent).with_suffix("").parts).removesuffix(".__init__")
 
 
 def test_modules_have_no_circular_imports():
     """Also inside a package, and wherever in a file the import is."""
-    paths = {module_name(path): path for path in ROOT.rglob("*.py")}
+    paths = {module_name(path): path for path in PACKAGE_FOLDER.rglob("*.py")}
     imported = {name: runtime_imports(path, set(paths)) - {name} for name, path in paths.items()}
     while leaves := [name for name, others in imported.items() if not others & imported.keys()]:
         for name in leaves:
@@ -119,7 +123,7 @@ def test_modules_have_no_circular_imports():
 
 def test_layer_files_import_only_layers_errors_and_types():
     """It imports its framework and what all layers share; no layer is made of another framework's."""
-    for path in (ROOT / "layers").glob("*.py"):
+    for path in (PACKAGE_FOLDER / "layers").glob("*.py"):
         ours = {name for name in imported_modules(path) if name.startswith("plait.")}
         if path.name not in FILES_SHARED_BY_LAYERS:
             assert {name.split(".")[1] for name in ours} <= {"layers", "errors", "_types"}, path
@@ -127,7 +131,7 @@ def test_layer_files_import_only_layers_errors_and_types():
 
 def test_the_conformance_suite_imports_public_names():
     """An author of a backend can write the same tests."""
-    for path in (ROOT / "testing").glob("*.py"):
+    for path in (PACKAGE_FOLDER / "testing").glob("*.py"):
         ours = {name for name in imported_modules(path) if name.partition(".")[0] == "plait"}
         assert {name for name in ours if not name.startswith("plait.testing")} <= {
             "plait",
@@ -141,5 +145,5 @@ def test_every_package_is_listed_in_the_order():
 
 def test_modules_of_data_import_nothing():
     for name in BACKEND_MODULES_OF_DATA:
-        path = ROOT.parent.joinpath(*name.split(".")).with_suffix(".py")
+        path = PACKAGE_FOLDER.parent.joinpath(*name.split(".")).with_suffix(".py")
         assert imported_modules(path) <= {"__future__", "typing"}, path

@@ -18,7 +18,7 @@ from plait._executor.dynamo import (
     parse_shape_under_dynamo,
     unpack_under_dynamo,
 )
-from plait._executor.options import CURRENT_OPTIONS, with_backend_kwargs
+from plait._executor.options import CURRENT_OPTIONS, options_with_backend_kwargs
 from plait._executor.tracer_hooks import do_not_convert, dynamo_substitute
 from plait.errors import PlaitError, shorten_traceback
 
@@ -319,7 +319,7 @@ def einsum(
     """
     options = CURRENT_OPTIONS.get()
     if not (out_sharding is precision is preferred_element_type is None):
-        options = with_backend_kwargs(
+        options = options_with_backend_kwargs(
             options, out_sharding=out_sharding, precision=precision, preferred_element_type=preferred_element_type
         )
     try:

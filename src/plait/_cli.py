@@ -15,12 +15,12 @@ from collections.abc import Sequence
 import plait
 from plait.errors import PlaitError
 
-_TOUR_EXAMPLE = """\
+_TOUR_USAGE_EXAMPLE = """\
   plait tour                                        every operation on two photographs, and a page to look at
 """
 """The example of ``plait tour`` in the help text."""
 
-_EXPLAIN_EXAMPLES = """\
+_EXPLAIN_USAGE_EXAMPLES = """\
   plait explain "h w c -> c h w" 480,640,3          the plan of a pattern for a tensor of that shape
   plait explain "b (h p) c -> b h (c p)" 2x6x4 p=2
   plait explain "b i d, b j d -> b i j" 8,128,64 8,256,64
@@ -57,7 +57,7 @@ def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="plait",
         description="One readable notation for tensor operations, on every array framework.",
-        epilog=f"examples:\n{_TOUR_EXAMPLE}{_EXPLAIN_EXAMPLES}",
+        epilog=f"examples:\n{_TOUR_USAGE_EXAMPLE}{_EXPLAIN_USAGE_EXAMPLES}",
         formatter_class=raw,
     )
     parser.add_argument("--version", action="version", version=f"plait {plait.__version__}")
@@ -77,7 +77,7 @@ def _build_parser() -> argparse.ArgumentParser:
         "explain",
         help="print the plan of a pattern for given shapes",
         description="Prints the steps that plait takes for a pattern, and which of them copy. Computes nothing.",
-        epilog=f"examples:\n{_EXPLAIN_EXAMPLES}",
+        epilog=f"examples:\n{_EXPLAIN_USAGE_EXAMPLES}",
         formatter_class=raw,
     )
     explain_parser.add_argument("pattern", metavar="PATTERN", help='what goes in and what comes out: "h w c -> c h w"')

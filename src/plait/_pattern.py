@@ -10,8 +10,8 @@ from plait._api import import_type
 from plait._caches import clearable_lru_cache
 from plait._executor.cache import lookup, lookup_arguments, types_shapes_and_dtypes
 from plait._executor.dispatch import call_uncached
-from plait._executor.dynamo import call_under_dynamo, stage_operations_under_dynamo
-from plait._executor.options import CURRENT_OPTIONS, with_backend_kwargs, without_out_sharding
+from plait._executor.dynamo import call_under_dynamo, operations_by_stage_under_dynamo
+from plait._executor.options import CURRENT_OPTIONS, options_with_backend_kwargs, without_out_sharding
 from plait._executor.tracer_hooks import do_not_convert, dynamo_substitute
 from plait.errors import PlaitError, shorten_traceback
 
@@ -189,7 +189,7 @@ class PatternMethods:
     def einsum(self, tensor: Any, /, *tensors: Any) -> Any: ...
     @dynamo_substitute(
         lambda self, *tensors, **kwargs: self._call_under_dynamo(
-            "einsum", tensors, options=with_backend_kwargs(None, **kwargs)
+            "einsum", tensors, options=options_with_backend_kwargs(None, **kwargs)
         )
     )
     def einsum(
@@ -216,7 +216,7 @@ class PatternMethods:
         """
         options = CURRENT_OPTIONS.get()
         if not (out_sharding is precision is preferred_element_type is None):
-            options = with_backend_kwargs(
+            options = options_with_backend_kwargs(
                 options, out_sharding=out_sharding, precision=precision, preferred_element_type=preferred_element_type
             )
         try:
@@ -507,7 +507,7 @@ class Pattern(PatternMethods):
                 return np.max(tensor, axis=2)
             <BLANKLINE>
         '''
-        from plait._executor.source import generate_source
+        from plait._executor.standalone_source import generate_source
 
         try:
             return generate_source(framework, self.text, ranks, self.sizes, operation, reduction)
@@ -627,26 +627,26 @@ class PatternPipeline(PatternMethods):
             raise shorten_traceback(error) from error.__cause__
 
     def _call_uncached(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
-        from plait._executor.pipeline import fuse_stages, stage_operations
+        from plait._executor.pipeline import fuse_stages, operations_by_stage
         from plait._executor.tensors import stack_lists_of_tensors
 
-        steps = stage_operations(operation, tuple([text for text, _ in self._stages]))
+        steps = operations_by_stage(operation, tuple([text for text, _ in self._stages]))
         if operation == "view" and isinstance(tensors[0], (list, tuple)):
             return self.patterns[0].view(*tensors)  # which says that stacking copies
         tensors = tuple(stack_lists_of_tensors(tensors))
         found = fuse_stages(operation, self._stages, tensors, reduction)
-        segments = () if found is None else found.segments
-        if len(segments) == 1 and segments[0].stage_operation.operation == operation:
+        fused_stages = () if found is None else found.fused_stages
+        if len(fused_stages) == 1 and fused_stages[0].stage_operation.operation == operation:
             try:
-                return self._call_and_cache(segments[0].stage, operation, tensors, reduction, options)
+                return self._call_and_cache(fused_stages[0].stage, operation, tensors, reduction, options)
             except PlaitError:
                 if operation == "view":  # of the whole: the patterns need not be views themselves
                     raise
-                segments = ()
-        # without segments sizes are not known, or there is a mistake: each pattern says it in the caller's own words
-        call = chain_stages(segments or list(zip(steps, self._stages, strict=True)), reduction, options)
+                fused_stages = ()
+        # no fused stages: sizes are unknown, or there is a mistake, which each stage reports in the caller's own words
+        call = chain_stages(fused_stages or list(zip(steps, self._stages, strict=True)), reduction, options)
         result = call(*tensors)
-        key = _callable_key(operation, tensors, reduction, options) if segments else None
+        key = _callable_key(operation, tensors, reduction, options) if fused_stages else None
         if key is not None and not callable(reduction):  # a callable must not be kept with all that it holds
             self._cache_callable(key, call)
         return result
@@ -656,7 +656,7 @@ class PatternPipeline(PatternMethods):
     ) -> Any:
         from plait._executor.pipeline import run_stages
 
-        steps = stage_operations_under_dynamo(operation, tuple([pattern.text for pattern in self.patterns]))
+        steps = operations_by_stage_under_dynamo(operation, tuple([pattern.text for pattern in self.patterns]))
 
         def run(number: int, tensors: tuple[Any, ...]) -> Any:
             return self.patterns[number]._call_under_dynamo(steps[number][0], tensors, reduction, options)

@@ -31,7 +31,7 @@ __all__ = [
 Span = tuple[int, int]
 """A range of characters in a pattern, as a half-open pair ``(start, stop)``."""
 
-_MAX_SHOWN_LENGTH = 100
+_MAX_SHOWN_PATTERN_LENGTH = 100
 """An error shows at most this many characters of a pattern, around its first span."""
 
 
@@ -79,7 +79,7 @@ class PlaitError(ValueError, RuntimeError):
     def __str__(self) -> str:
         lines = [f"[{self.code}] {self.message}" if self.code else self.message]
         if self.pattern is not None:
-            lines += ["  " + line for line in _draw_carets(self.pattern, self.spans)]
+            lines += ["  " + line for line in _underline_pattern(self.pattern, self.spans)]
         if self.facts:
             lines.append("  " + "   ".join(f"{label}: {text}" for label, text in self.facts.items()))
         return "\n".join(lines)
@@ -272,13 +272,13 @@ def short_repr(value: object) -> str:
     return text if len(text) <= 60 else text[:60] + "…"
 
 
-def _draw_carets(pattern: str, spans: tuple[Span, ...]) -> list[str]:
+def _underline_pattern(pattern: str, spans: tuple[Span, ...]) -> list[str]:
     """Return the line of the pattern and, if there are spans, a line with a caret below each of their characters."""
     start, stop = 0, len(pattern)
-    if stop > _MAX_SHOWN_LENGTH:
+    if stop > _MAX_SHOWN_PATTERN_LENGTH:
         first = spans[0][0] if spans else 0
-        start = max(0, min(first - _MAX_SHOWN_LENGTH // 2, stop - _MAX_SHOWN_LENGTH))
-        stop = start + _MAX_SHOWN_LENGTH
+        start = max(0, min(first - _MAX_SHOWN_PATTERN_LENGTH // 2, stop - _MAX_SHOWN_PATTERN_LENGTH))
+        stop = start + _MAX_SHOWN_PATTERN_LENGTH
     chars = [char if char.isprintable() else " " for char in pattern[start:stop]]
     prefix, suffix = ("… " if start else ""), (" …" if stop < len(pattern) else "")
     marks = [" "] * (len(chars) + 1)  # one more, because a span may be at the end of the text

@@ -29,7 +29,7 @@ FRAMEWORKS_WITH_CONTRACTION_OPS = tuple(framework for framework in FRAMEWORKS if
 
 
 @st.composite
-def pairwise_equations(draw):
+def unary_and_binary_equations(draw):
     """Draw an equation of one or two operands without a repeated letter in a term."""
     terms = [
         "".join(draw(st.permutations("abcdef"))[: draw(st.integers(1, 4))]) for _ in range(draw(st.integers(1, 2)))
@@ -49,12 +49,12 @@ def build_equation_network(equation):
     return build_network(solve_equation(equation), [LENGTH_BY_LETTER[letter] for term in terms for letter in term])
 
 
-def contractions_by_each_strategy(found, costs):
+def contractions_by_each_strategy(network, costs):
     """Yield the contraction by each strategy in turn."""
-    path = (tuple(range(len(found.terms))),)
-    start = simplified_state(found, path, costs)
-    for strategy in list_strategies(start.operands, final_result_spec(found), costs):
-        yield reuse_strategies(start._replace(strategies=(strategy,)), found, costs)
+    path = (tuple(range(len(network.terms))),)
+    start = simplified_state(network, path, costs)
+    for strategy in list_strategies(start.operands, final_result_spec(network), costs):
+        yield reuse_strategies(start._replace(strategies=(strategy,)), network, costs)
 
 
 def check_all_strategies(framework, equation, changes, used_methods):
@@ -87,18 +87,18 @@ COST_CHANGES = {
 
 
 @each_framework(FRAMEWORKS_WITH_CONTRACTION_OPS)
-@pytest.mark.parametrize("changes", COST_CHANGES)
-def test_every_strategy_gives_the_result_of_numpy(framework, changes):
+@pytest.mark.parametrize("change_name", COST_CHANGES)
+def test_every_strategy_gives_the_result_of_numpy(framework, change_name):
     used_methods = set()
 
     @settings(max_examples=150, derandomize=True)
-    @given(pairwise_equations())
+    @given(unary_and_binary_equations())
     def _(equation):
-        check_all_strategies(framework, equation, COST_CHANGES[changes], used_methods)
+        check_all_strategies(framework, equation, COST_CHANGES[change_name], used_methods)
 
     _()
     assert used_methods >= {"matmul", "dot", "multiply", "einsum", None}
     if framework.name == "numpy":
-        assert ("vecdot" in used_methods) == (changes != "no products of vectors")
+        assert ("vecdot" in used_methods) == (change_name != "no products of vectors")
         assert Contiguous in used_methods
-        assert ("buffer" in used_methods) or changes != "results filled in order"
+        assert ("buffer" in used_methods) or change_name != "results filled in order"

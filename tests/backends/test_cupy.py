@@ -11,7 +11,7 @@ import pytest
 
 BACKEND_FOLDER = Path(__file__).parent.parent.parent / "src" / "plait" / "backends" / "cupy"
 
-LIST_MISSING_ATTRIBUTES_SCRIPT = """
+CUPY_API_CHECK_SCRIPT = """
 import inspect, sys
 import cupy
 missing = [name for name in sys.argv[1].split(",") if not hasattr(cupy, name)]
@@ -52,7 +52,7 @@ def test_every_used_function_of_cupy_exists():
         "-W",
         "ignore",
         "-c",
-        LIST_MISSING_ATTRIBUTES_SCRIPT,
+        CUPY_API_CHECK_SCRIPT,
         ",".join(functions),
         ",".join(methods),
     ]

@@ -22,7 +22,7 @@ from plait.testing._cases import EINSUM_CASES, EinsumCase
 MAX_EXAMPLES_BY_FRAMEWORK = {"ndonnx": 10, "pytensor": 4, "jax": 20, "tinygrad": 40, "keras": 50, "sparse": 50}
 """By framework that is slow, the number of drawn examples; elsewhere 100."""
 
-FRAMEWORK_EINSUMS = {
+EINSUM_AND_ERRORS_FUNCTION_BY_FRAMEWORK = {
     "numpy": lambda numpy: (numpy.einsum, ()),
     "torch": lambda torch: (torch.einsum, RuntimeError),
     "tensorflow": lambda tf: (tf.einsum, tf.errors.OpError),
@@ -30,7 +30,9 @@ FRAMEWORK_EINSUMS = {
 }
 """By framework whose einsum accepts NumPy's equations: its einsum, and the errors of what it does not support."""
 
-FRAMEWORKS_WITH_EINSUM = tuple(framework for framework in FRAMEWORKS if framework.name in FRAMEWORK_EINSUMS)
+FRAMEWORKS_WITH_EINSUM = tuple(
+    framework for framework in FRAMEWORKS if framework.name in EINSUM_AND_ERRORS_FUNCTION_BY_FRAMEWORK
+)
 FRAMEWORKS_WITH_STRIDES = tuple(framework for framework in FRAMEWORKS if framework.name in ("numpy", "torch"))
 
 
@@ -38,8 +40,8 @@ def frameworks_without(name):
     return tuple(framework for framework in FRAMEWORKS if framework.name != name)
 
 
-def framework_einsum(framework):
-    return FRAMEWORK_EINSUMS[framework.name](framework.module())
+def framework_einsum_and_errors(framework):
+    return EINSUM_AND_ERRORS_FUNCTION_BY_FRAMEWORK[framework.name](framework.module())
 
 
 def given_for_framework(framework, *strategies):
@@ -103,7 +105,7 @@ def test_equations_that_some_framework_computes_wrongly(framework, equation, sha
 
 @each_framework(FRAMEWORKS_WITH_EINSUM)
 def test_equations_agree_with_the_einsum_of_the_framework(framework):
-    own, refusal = framework_einsum(framework)
+    own, refusal = framework_einsum_and_errors(framework)
 
     @given_for_framework(
         framework, classical_equations(), st.sampled_from(["float32", "float64", "int32", "int64", "complex64"])
@@ -118,10 +120,10 @@ def test_equations_agree_with_the_einsum_of_the_framework(framework):
             assert KNOWN_DIFFERENCES[framework.name](case, dtype)
             return
         assert result.shape == expected.shape
-        assert_same_type(result, expected, np.einsum(case.text, *integer_arrays(case.shapes, dtype)))
+        assert_same_dtype_and_values(result, expected, np.einsum(case.text, *integer_arrays(case.shapes, dtype)))
 
 
-def assert_same_type(result, expected, numpy_result):
+def assert_same_dtype_and_values(result, expected, numpy_result):
     """Assert that dtype and values are those of the framework's einsum; sums of integers keep their dtype."""
     if str(expected.dtype) == "torch.int64" and numpy_result.dtype != np.int64:  # PyTorch widens sums of integers
         assert str(result.dtype) == f"torch.{numpy_result.dtype}"
@@ -131,7 +133,7 @@ def assert_same_type(result, expected, numpy_result):
         assert_equal(result, plait.asnumpy(expected))
 
 
-def sums_one_operand_first(case, dtype):
+def is_widened_by_torch(case, dtype):
     """Whether PyTorch sums an axis of one operand before it multiplies, which gives int64 for int32."""
     left, arrow, output = case.text.partition("->")
     terms = [{*term} - {*" ."} for term in left.split(",")]
@@ -147,7 +149,7 @@ def has_ellipsis_without_arrow(case, dtype):
     return "->" not in case.text and len(dotted) > 1 and any(len(shape) > len(term) - 3 for term, shape in dotted)
 
 
-KNOWN_DIFFERENCES = {"torch": sums_one_operand_first, "tensorflow": has_ellipsis_without_arrow}
+KNOWN_DIFFERENCES = {"torch": is_widened_by_torch, "tensorflow": has_ellipsis_without_arrow}
 """The equations that a framework's own einsum refuses, and plait does not."""
 
 
@@ -302,13 +304,13 @@ def test_result_dtype_agrees_with_the_einsum_of_the_framework(framework, equatio
     terms = equation.partition("->")[0].split(",")
     arrays = [integer_array((2, 2), seed, dtypes.split()[seed % len(dtypes.split())]) for seed, _ in enumerate(terms)]
     tensors = list(map(framework.make, arrays))
-    own, refusal = framework_einsum(framework)
+    own, refusal = framework_einsum_and_errors(framework)
     try:
         expected = own(equation, *tensors)
     except refusal:
         assert_correct_or_error(equation, tensors, arrays)
         return
-    assert_same_type(plait.einsum(equation, *tensors), expected, np.einsum(equation, *arrays))
+    assert_same_dtype_and_values(plait.einsum(equation, *tensors), expected, np.einsum(equation, *arrays))
 
 
 @each_framework(FRAMEWORKS_WITH_EINSUM)
@@ -316,7 +318,7 @@ def test_result_dtype_agrees_with_the_einsum_of_the_framework(framework, equatio
     ("equation", "shapes"),
     [("aa,aajj", [(2, 2), (2, 2, 3, 3)]), ("a,aa,aiij,j", [(1,), (1, 1), (1, 2, 2, 2), (2,)])],
 )
-def test_integers_where_one_operand_is_summed_first(framework, equation, shapes):
+def test_int32_with_one_operand_summed_first_equals_numpy(framework, equation, shapes):
     arrays = integer_arrays(shapes, "int32")
     assert_equal(plait.einsum(equation, *map(framework.make, arrays)), np.einsum(equation, *arrays))
 

@@ -78,7 +78,7 @@ print(sorted(set(name.split(".")[2] for name in sys.modules if name.startswith("
     assert loaded & rows <= {own} | BACKENDS_USED_BY.get(framework, set())
 
 
-BROKEN_MODULE_SOURCE_CODE = {
+MODULE_BREAKING_CODE_BY_FAULT = {
     "a stub": "sys.modules[root] = types.ModuleType(root)",
     "half imported": "sys.modules[root] = types.ModuleType(root); sys.modules[root].__spec__ = None",
     "nothing": "sys.modules[root] = None",
@@ -90,7 +90,7 @@ sys.modules[root] = Broken(root)""",
 }
 
 
-@pytest.mark.parametrize("how", BROKEN_MODULE_SOURCE_CODE.values(), ids=BROKEN_MODULE_SOURCE_CODE)
+@pytest.mark.parametrize("how", MODULE_BREAKING_CODE_BY_FAULT.values(), ids=MODULE_BREAKING_CODE_BY_FAULT)
 @pytest.mark.parametrize("root", sorted({row.partition(".")[0] for row in BACKEND_MODULES} - {"numpy"}))
 def test_a_broken_framework_does_not_affect_others(root, how):
     pytest.importorskip("numpy", reason="numpy is not installed")

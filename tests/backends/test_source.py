@@ -14,7 +14,7 @@ from plait.testing import _oracle as oracle
 from plait.testing._arrays import arange_array, assert_close, assert_equal, random_array
 from plait.testing._cases import EINSUM_CASES, REARRANGE_CASES, REDUCE_CASES, REPEAT_CASES, EinsumCase
 
-TEMPLATES_BY_FRAMEWORK = {"array_api_strict": "array_api", "sparse": "array_api", "ndonnx": "array_api"}
+TEMPLATE_NAME_BY_FRAMEWORK = {"array_api_strict": "array_api", "sparse": "array_api", "ndonnx": "array_api"}
 MORE_EINSUM_CASES = [
     EinsumCase("... i j, ... j k -> i ... k", ((2, 1, 2, 3), (4, 3, 2))),
     EinsumCase("... i, ... i -> ...", ((1, 2, 3), (2, 1, 3))),
@@ -42,7 +42,7 @@ def generated_function(framework, pattern, ranks, sizes, **options):
     framework.module()  # with the settings that the suite has for its import
     namespace = {}
     text = plait.compile(pattern, **sizes).source(
-        TEMPLATES_BY_FRAMEWORK.get(framework.name, framework.name), *ranks, **options
+        TEMPLATE_NAME_BY_FRAMEWORK.get(framework.name, framework.name), *ranks, **options
     )
     exec(text, namespace)
     return namespace[text.partition("def ")[2].partition("(")[0]]
@@ -50,8 +50,11 @@ def generated_function(framework, pattern, ranks, sizes, **options):
 
 @each_framework()
 @pytest.mark.parametrize("operation", ["rearrange", "repeat", "view"])
-def test_source_of_movements_gives_the_results_of_plait(framework, operation):
-    if operation == "view" and not source_templates_of(TEMPLATES_BY_FRAMEWORK.get(framework.name, framework.name)).view:
+def test_source_of_movements_agrees_with_the_oracle(framework, operation):
+    if (
+        operation == "view"
+        and not source_templates_of(TEMPLATE_NAME_BY_FRAMEWORK.get(framework.name, framework.name)).view
+    ):
         pytest.skip(f"no plain call of {framework.name} promises a view")
     if (framework.name, operation) in UNSUPPORTED_CASES:
         pytest.skip(UNSUPPORTED_CASES[framework.name, operation])
@@ -70,7 +73,7 @@ def test_source_of_movements_gives_the_results_of_plait(framework, operation):
 
 @each_framework()
 @pytest.mark.parametrize("reduction", sorted(oracle.REDUCTIONS))
-def test_source_of_reductions_gives_the_results_of_plait(framework, reduction):
+def test_source_of_reductions_agrees_with_the_oracle(framework, reduction):
     if (framework.name, reduction) in UNSUPPORTED_CASES:
         pytest.skip(UNSUPPORTED_CASES[framework.name, reduction])
     digits = "float32" if (framework.name, reduction) == ("mlx", "logsumexp") else "float64"  # MLX has no more of exp

@@ -46,7 +46,7 @@ else:
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
+def site_folder(tmp_path_factory):
     """The folder that a wheel of the framework is installed into, by pip."""
     wheel = tmp_path_factory.mktemp("wheel") / "tinytensors-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
@@ -64,7 +64,7 @@ def installed(tmp_path_factory):
     return folder
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_interpreter(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "PYTHONPATH": path}
     return subprocess.run(
@@ -72,8 +72,8 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def python(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
-    return run(folder, "-c", code)
+def run_code(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
+    return run_interpreter(folder, "-c", code)
 
 
 def run_suite(folder: Path, tmp_path: Path, fault: str = "", *options: str) -> subprocess.CompletedProcess[str]:
@@ -82,21 +82,23 @@ def run_suite(folder: Path, tmp_path: Path, fault: str = "", *options: str) -> s
     file = tmp_path / "test_tinytensors.py"
     file.write_text(f"{CONFORMANCE_TEST_FILE.read_text(encoding='utf-8')}\n\n{fault}", encoding="utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n", encoding="utf-8")
-    return run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), *options, str(file))
+    return run_interpreter(
+        folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), *options, str(file)
+    )
 
 
-def test_an_entry_point_makes_plait_serve_a_framework(installed):
+def test_an_entry_point_makes_plait_serve_a_framework(site_folder):
     pytest.importorskip("numpy", reason="numpy is not installed")
-    result = python(installed, SCRIPT_THAT_USES_TINYTENSORS)
+    result = run_code(site_folder, SCRIPT_THAT_USES_TINYTENSORS)
     assert result.returncode == 0, result.stderr
 
 
-def test_without_the_entry_point_the_framework_is_unknown(installed):
-    (entry,) = installed.glob("*.dist-info/entry_points.txt")
+def test_without_the_entry_point_the_framework_is_unknown(site_folder):
+    (entry,) = site_folder.glob("*.dist-info/entry_points.txt")
     text = entry.read_text(encoding="utf-8")
     entry.write_text("", encoding="utf-8")
     try:
-        result = python(installed, SCRIPT_THAT_USES_TINYTENSORS)
+        result = run_code(site_folder, SCRIPT_THAT_USES_TINYTENSORS)
     finally:
         entry.write_text(text, encoding="utf-8")
     assert "PLT501" in result.stderr
@@ -106,9 +108,9 @@ def test_without_the_entry_point_the_framework_is_unknown(installed):
 @pytest.mark.parametrize(
     "line", ["tinytensors = tinytensors.missing:Backend", "tinytensors = tinytensors.for_plait:Missing"]
 )
-def test_an_entry_point_that_does_not_load_disturbs_nobody(installed, line):
+def test_an_entry_point_that_does_not_load_disturbs_nobody(site_folder, line):
     pytest.importorskip("numpy", reason="numpy is not installed")
-    (entry,) = installed.glob("*.dist-info/entry_points.txt")
+    (entry,) = site_folder.glob("*.dist-info/entry_points.txt")
     text = entry.read_text(encoding="utf-8")
     entry.write_text(f"[plait.backends]\n{line}\n", encoding="utf-8")
     code = """
@@ -123,14 +125,14 @@ else:
 assert plait.rearrange(np.ones((2, 3)), "a b -> b a").shape == (3, 2)
 """
     try:
-        result = python(installed, code)
+        result = run_code(site_folder, code)
     finally:
         entry.write_text(text, encoding="utf-8")
     assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize("name", ["reshape", "permute", "expand", "concat", "stack", "einsum", "to_numpy", "reduction"])
-def test_a_backend_without_a_required_function_is_refused_when_it_is_loaded(installed, name):
+def test_a_backend_without_a_required_function_is_refused_when_it_is_loaded(site_folder, name):
     code = f"""
 import tinytensors, plait
 from tinytensors.for_plait import TinyBackend
@@ -143,11 +145,11 @@ except plait.BackendError as error:
 else:
     raise AssertionError
 """
-    result = python(installed, code)
+    result = run_code(site_folder, code)
     assert result.returncode == 0, result.stderr
 
 
-def test_a_backend_that_is_no_backend_is_refused_when_it_is_loaded(installed):
+def test_a_backend_that_is_no_backend_is_refused_when_it_is_loaded(site_folder):
     code = """
 import tinytensors, plait
 import tinytensors.for_plait
@@ -160,12 +162,12 @@ except plait.BackendError as error:
 else:
     raise AssertionError
 """
-    result = python(installed, code)
+    result = run_code(site_folder, code)
     assert result.returncode == 0, result.stderr
 
 
-def test_the_conformance_suite_passes(installed, tmp_path):
-    result = run_suite(installed, tmp_path)
+def test_the_conformance_suite_passes(site_folder, tmp_path):
+    result = run_suite(site_folder, tmp_path)
     assert result.returncode == 0, result.stdout
     summary = result.stdout.splitlines()[-1]
     assert int(summary.split(" passed")[0]) >= 300, summary
@@ -220,26 +222,26 @@ TinyBackend.stack = staticmethod(lambda tensors: tinytensors.stack(tensors[::-1]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FAULT_SOURCE_CODE)
-def test_the_conformance_suite_names_a_wrong_function(installed, tmp_path, name):
+def test_the_conformance_suite_names_a_wrong_function(site_folder, tmp_path, name):
     fault = f"import math\nfrom tinytensors.for_plait import REDUCTIONS, TinyBackend\n{FAULT_SOURCE_CODE[name]}"
-    result = run_suite(installed, tmp_path, fault, "--maxfail=1")
+    result = run_suite(site_folder, tmp_path, fault, "--maxfail=1")
     assert result.returncode == 1, result.stdout
     assert f"wrong function of the backend: TinyBackend.{name}" in result.stdout
 
 
-def test_page_quotes_the_output_of_a_failing_conformance_test(installed, tmp_path):
+def test_page_quotes_the_output_of_a_failing_conformance_test(site_folder, tmp_path):
     fault = f"from tinytensors.for_plait import TinyBackend\n{FAULT_SOURCE_CODE['permute']}"
-    result = run_suite(installed, tmp_path, fault, "--maxfail=2")
+    result = run_suite(site_folder, tmp_path, fault, "--maxfail=2")
     page = PAGE.read_text(encoding="utf-8").rpartition("```text\n")[2].partition("```")[0]
     first, *lines = [f"E       {line}" for line in page.splitlines()]
     assert "\n".join([first.replace("plait", "AssertionError: plait", 1), *lines]) in result.stdout
 
 
 @pytest.mark.slow
-def test_the_conformance_suite_finds_a_maximum_that_ignores_nan(installed, tmp_path):
+def test_the_conformance_suite_finds_a_maximum_that_ignores_nan(site_folder, tmp_path):
     """The functions are right on a small tensor without NaN."""
     fault = 'from tinytensors.for_plait import REDUCTIONS\nREDUCTIONS["max"] = max\n'
-    result = run_suite(installed, tmp_path, fault)
+    result = run_suite(site_folder, tmp_path, fault)
     assert result.returncode == 1, result.stdout
     assert "plait.reduce(x, 'a b -> a', 'max') is wrong on tinytensors" in result.stdout
     assert "actual:   2.0" in result.stdout
@@ -247,16 +249,16 @@ def test_the_conformance_suite_finds_a_maximum_that_ignores_nan(installed, tmp_p
     assert result.stdout.splitlines()[-1].startswith("1 failed")
 
 
-def test_the_conformance_suite_says_which_call_raises(installed, tmp_path):
+def test_the_conformance_suite_says_which_call_raises(site_folder, tmp_path):
     fault = "from tinytensors.for_plait import TinyBackend\nTinyBackend.permute = staticmethod(lambda x: x)\n"
-    result = run_suite(installed, tmp_path, fault, "--maxfail=1")
+    result = run_suite(site_folder, tmp_path, fault, "--maxfail=1")
     assert result.returncode == 1, result.stdout
     assert "plait.rearrange(x, 'b c h w -> b h w c') is wrong on tinytensors" in result.stdout
     assert "it raises TypeError: " in result.stdout
     assert "wrong function of the backend: TinyBackend.permute(x, (2, 0, 1))" in result.stdout
 
 
-def test_a_suite_without_a_framework_says_so(installed, tmp_path):
-    result = run_suite(installed, tmp_path, "TestTiny.framework = Tiny", "--maxfail=1")
+def test_a_suite_without_a_framework_says_so(site_folder, tmp_path):
+    result = run_suite(site_folder, tmp_path, "TestTiny.framework = Tiny", "--maxfail=1")
     assert result.returncode == 1, result.stdout
     assert "TestTiny must set the class attribute framework to an instance of a subclass of" in result.stdout

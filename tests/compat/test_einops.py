@@ -31,7 +31,7 @@ def test_argument_names_equal_those_of_einops(name):
     assert named(getattr(plait_einops, name)) == named(getattr(real_einops, name))
 
 
-SNIPPETS = {
+EINOPS_API_CALLS = {
     "transpose": lambda e, x: e.rearrange(x, "b c h w -> b h w c"),
     "flatten": lambda e, x: e.rearrange(x, "b c h w -> b (c h w)"),
     "keywords": lambda e, x: e.rearrange(tensor=x, pattern="b c h w -> (b h) w c"),
@@ -72,11 +72,11 @@ SNIPPETS = {
 
 
 @pytest.mark.parametrize("framework", ["numpy", "torch"])
-@pytest.mark.parametrize("name", SNIPPETS)
+@pytest.mark.parametrize("name", EINOPS_API_CALLS)
 @pytest.mark.parametrize("library", [plait, plait_einops], ids=["plait", "compat"])
-def test_snippets_give_the_same_results_as_einops(library, name, framework):
+def test_calls_give_the_same_results_as_einops(library, name, framework):
     x = ARRAY if framework == "numpy" else torch.tensor(ARRAY)
-    mine, other = SNIPPETS[name](library, x), SNIPPETS[name](real_einops, x)
+    mine, other = EINOPS_API_CALLS[name](library, x), EINOPS_API_CALLS[name](real_einops, x)
     assert type(mine) is type(other)
     assert mine.dtype == other.dtype
     np.testing.assert_allclose(np.asarray(mine), np.asarray(other), rtol=1e-5, atol=1e-5)

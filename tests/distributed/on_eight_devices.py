@@ -19,7 +19,7 @@ from jax.sharding import AxisType, NamedSharding, reshard
 from jax.sharding import PartitionSpec as P
 
 import plait
-from plait.backends.jax.sharding import propagate_sharding
+from plait.backends.jax.sharding import sharding_after_reshape
 
 PAGE = Path(__file__).parents[2] / "docs" / "jax-sharding.md"
 AXIS_TYPE_BY_MODE = {"auto": AxisType.Auto, "explicit": AxisType.Explicit}
@@ -234,7 +234,7 @@ def test_reshape_propagates_a_sharding_exactly_where_no_element_moves(shape, oth
             x = shard_array(mesh, random_array(shape), spec)
             before = elements_by_device(shape, spec, mesh)
             for other in others:
-                sharding = propagate_sharding(x, other)
+                sharding = sharding_after_reshape(x, other)
                 candidates = (each for each in all_partition_specs(other, mesh))
                 if sharding is None:
                     assert all(elements_by_device(other, each, mesh) != before for each in candidates), (spec, other)
@@ -422,7 +422,7 @@ def test_partition_specs_use_the_current_mesh():
     assert result.sharding == named
 
 
-def test_einsum_with_out_sharding_is_compiled_once(mesh):
+def test_second_einsum_with_out_sharding_is_a_cache_hit(mesh):
     a, b = shard_array(mesh, random_array((8, 6)), P("x", "y")), shard_array(mesh, random_array((6, 8)), P("y", None))
     plait.einsum(a, b, "a b, b c -> a c", out_sharding=P("x", "y"))
     before = plait.cache_info()

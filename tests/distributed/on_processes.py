@@ -57,7 +57,7 @@ def distribute(full, mesh, placements):
     )
 
 
-def count_collectives(call):
+def run_and_count_collectives(call):
     with CommDebugMode() as mode:
         result = call()
     return result, mode.get_total_counts()
@@ -66,11 +66,11 @@ def count_collectives(call):
 def run_hand_written(call, *tensors):
     """Run hand-written code, on replicated tensors if torch refuses their sharding; return the collectives too."""
     try:
-        return count_collectives(lambda: call(*tensors))
+        return run_and_count_collectives(lambda: call(*tensors))
     except RuntimeError:
         pass
     placements = [[Replicate()] * tensor.device_mesh.ndim for tensor in tensors]
-    return count_collectives(
+    return run_and_count_collectives(
         lambda: call(*[tensor.redistribute(placements=each) for tensor, each in zip(tensors, placements, strict=True)])
     )
 
@@ -85,7 +85,7 @@ def assert_equals_dense(result, expected):
 
 def compare_with_hand_written(plait_call, hand_written, tensors, distributed_tensors):
     """Check that values equal those without shards, with no more collectives than hand-written code needs."""
-    result, count = count_collectives(lambda: plait_call(*distributed_tensors))
+    result, count = run_and_count_collectives(lambda: plait_call(*distributed_tensors))
     assert_equals_dense(result, plait_call(*tensors))
     other, limit = run_hand_written(hand_written, *distributed_tensors)
     assert_equals_dense(other, hand_written(*tensors))
@@ -124,8 +124,8 @@ REPEAT_CASES = {
 SHAPE_BY_KIND = {"even": (4, 8, 12), "uneven": (5, 6, 7)}
 
 
-def add_movement_checks(mesh, placements_of_all, prefix, kind):
-    for placements in placements_of_all:
+def add_movement_checks(mesh, placement_combinations, prefix, kind):
+    for placements in placement_combinations:
         shape = SHAPE_BY_KIND[kind]
         where = f"{prefix} {kind} {placements}"
         for name, (pattern, sizes, hand_written) in MOVEMENT_CASES.items():
@@ -145,7 +145,7 @@ def add_movement_checks(mesh, placements_of_all, prefix, kind):
                 compare_with_hand_written(plait_call, hand_written, [full], [distribute(full, mesh, placements)])
 
 
-def prod(x, axes):
+def prod_over_axes(x, axes):
     for axis in sorted(axes, reverse=True):
         x = x.prod(axis)
     return x
@@ -156,7 +156,7 @@ TORCH_REDUCTIONS = {
     "max": torch.amax,
     "sum": torch.sum,
     "mean": torch.mean,
-    "prod": prod,
+    "prod": prod_over_axes,
     "any": lambda x, axes: torch.any(
         x.redistribute(placements=[Replicate()] * x.device_mesh.ndim) if _has_partial_sums(x) else x, axes
     ),
@@ -174,8 +174,8 @@ def _has_partial_sums(x):
 REDUCE_CASES = {"a b c -> b": (0, 2), "a b c -> c a": (1,), "a b c ->": (0, 1, 2)}
 
 
-def add_reduction_checks(mesh, placements_of_all, prefix, kind):
-    for placements in placements_of_all:
+def add_reduction_checks(mesh, placement_combinations, prefix, kind):
+    for placements in placement_combinations:
         shape = SHAPE_BY_KIND[kind]
         for (name, function), (pattern, axes) in itertools.product(TORCH_REDUCTIONS.items(), REDUCE_CASES.items()):
 
@@ -260,7 +260,7 @@ def add_kept_sharding_checks(mesh):
                 full = random_tensor((4, 8, 12))
                 operation = plait.repeat if "r" in sizes else plait.rearrange
                 tensor = distribute(full, mesh, [Shard(old)])
-                result, count = count_collectives(lambda: operation(tensor, pattern, **sizes))
+                result, count = run_and_count_collectives(lambda: operation(tensor, pattern, **sizes))
                 assert list(result.placements) == [Shard(new)]
                 assert count == 0
 
@@ -269,7 +269,7 @@ def add_kept_sharding_checks(mesh):
         full = random_tensor((5, 3, 8))
         for pattern, placement in [("a b c -> (a b) c", Shard(1)), ("a b c -> c (a b)", Shard(0))]:
             tensor = distribute(full, mesh, [Shard(0)])
-            result, count = count_collectives(lambda: plait.rearrange(tensor, pattern))
+            result, count = run_and_count_collectives(lambda: plait.rearrange(tensor, pattern))
             assert list(result.placements) == [placement]
             assert count == 1
 
@@ -291,7 +291,7 @@ def add_kept_sharding_checks(mesh):
         square = init_device_mesh("cpu", (2, 2))
         full = random_tensor((5, 4, 6))
         tensor = distribute(full, square, [Shard(0), Shard(1)])
-        result, count = count_collectives(lambda: plait.rearrange(tensor, "a b c -> (a b) c"))
+        result, count = run_and_count_collectives(lambda: plait.rearrange(tensor, "a b c -> (a b) c"))
         assert_equals_dense(result, full.flatten(0, 1))
         assert result.placements[0] == Shard(1)
         assert not result.placements[1].is_replicate()
@@ -335,7 +335,7 @@ def einsum_that_torch_would_group(x, w):
     return plait.einsum(x, w, "a b i, i j -> a b j")
 
 
-def add_mixed_gradient_checks(mesh):
+def add_two_tensor_gradient_checks(mesh):
     for one, other in itertools.product(all_placements(3, partial=False), all_placements(2, partial=False)):
 
         @register_check(f"gradient of a product of two: {one} {other}")
@@ -453,8 +453,8 @@ def add_other_checks(mesh):
             if isinstance(placement, Shard) and placement.dim:
                 places[1:] = [Shard(placement.dim - 1), Shard(placement.dim + 1)]
             distributed_tensors = [distribute(part, mesh, [each]) for part, each in zip(parts, places, strict=True)]
-            (packed, shapes), count = count_collectives(lambda: plait.pack(distributed_tensors, "a * c"))
-            _, limit = count_collectives(
+            (packed, shapes), count = run_and_count_collectives(lambda: plait.pack(distributed_tensors, "a * c"))
+            _, limit = run_and_count_collectives(
                 lambda: torch.cat(
                     [distributed_tensors[0], distributed_tensors[1][:, None], distributed_tensors[2].flatten(1, 2)], 1
                 )
@@ -463,8 +463,8 @@ def add_other_checks(mesh):
             assert count <= limit
             assert_equals_dense(packed, torch.cat([full, full[:, :1], full], 1))
             whole = distribute(torch.cat([full, full[:, :1], full], 1), mesh, [placement])
-            found, count = count_collectives(lambda: plait.unpack(whole, shapes, "a * c"))
-            _, limit = count_collectives(lambda: torch.split(whole, [24, 1, 24], 1))
+            found, count = run_and_count_collectives(lambda: plait.unpack(whole, shapes, "a * c"))
+            _, limit = run_and_count_collectives(lambda: torch.split(whole, [24, 1, 24], 1))
             assert count <= limit
             for part, expected in zip(found, parts, strict=True):
                 assert_equals_dense(part, expected)
@@ -474,7 +474,7 @@ def add_other_checks(mesh):
             tensor = distribute(full, mesh, [placement])
             for pattern in ("a b c -> c a b", "a b c -> (a b) c", "a (b d) c -> a d b c", "a (b d) c -> (a b) d c"):
                 sizes = {"d": 3} if "d" in pattern else {}
-                result, count = count_collectives(lambda: plait.view(tensor, pattern, **sizes))
+                result, count = run_and_count_collectives(lambda: plait.view(tensor, pattern, **sizes))
                 assert_equals_dense(result, plait.view(full, pattern, **sizes))
                 assert count == 0
                 local, own = result.to_local(), tensor.to_local()
@@ -513,7 +513,7 @@ def register_all_checks(count: int) -> None:
         add_reduction_checks(line, each, "in a line", "uneven")
         add_einsum_checks(line, partial=True, prefix="in a line")
         add_gradient_checks(line)
-        add_mixed_gradient_checks(line)
+        add_two_tensor_gradient_checks(line)
     else:
         square = init_device_mesh("cpu", (2, 2))
         add_movement_checks(

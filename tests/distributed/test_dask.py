@@ -310,7 +310,7 @@ def test_ellipsis_broadcasts_over_chunks():
 
 # Tasks: no more than by hand.
 
-HAND_WRITTEN = {
+HAND_WRITTEN_CASES = {
     "patches": (
         lambda x: plait.rearrange(x, "b c (h p) w -> b h (p c w)", p=2),
         lambda x: x.reshape(6, 4, 4, 2, 6).transpose(0, 2, 3, 1, 4).reshape(6, 4, 48),
@@ -335,7 +335,7 @@ HAND_WRITTEN = {
 
 
 @pytest.mark.parametrize("chunks", [(2, 2, 4, 3), (6, 4, 2, 6), (1, 4, 8, 6), (4, 3, 3, 5), (6, 4, 8, 6)])
-@pytest.mark.parametrize(("ours", "hand"), HAND_WRITTEN.values(), ids=HAND_WRITTEN.keys())
+@pytest.mark.parametrize(("ours", "hand"), HAND_WRITTEN_CASES.values(), ids=HAND_WRITTEN_CASES.keys())
 def test_no_more_tasks_than_by_hand(ours, hand, chunks):
     _, x = numpy_and_dask_arrays((6, 4, 8, 6), chunks)
     one, other = ours(x), hand(x)
@@ -347,7 +347,7 @@ def test_no_more_tasks_than_by_hand(ours, hand, chunks):
 # Lengths that are not known before the array is computed.
 
 
-def array_with_unknown_length():
+def numpy_and_unknown_length_dask_arrays():
     """An array of unknown length: six of ten rows, selected by a condition."""
     array = np.arange(60.0).reshape(10, 6)
     return array[array[:, 0] > 20], (x := da.from_array(array, chunks=(3, 6)))[x[:, 0] > 20]
@@ -375,7 +375,7 @@ CALLS_WITH_UNKNOWN_LENGTHS = {
 
 @pytest.mark.parametrize("call", CALLS_WITH_UNKNOWN_LENGTHS.values(), ids=CALLS_WITH_UNKNOWN_LENGTHS.keys())
 def test_calls_that_need_no_unknown_length(call):
-    array, x = array_with_unknown_length()
+    array, x = numpy_and_unknown_length_dask_arrays()
     result = call(x)
     assert any(math.isnan(size) for size in result.shape) or result.shape == call(array).shape
     np.testing.assert_allclose(result.compute(), call(array))
@@ -395,14 +395,14 @@ CALLS_THAT_NEED_UNKNOWN_LENGTHS = {
 @pytest.mark.parametrize("call", CALLS_THAT_NEED_UNKNOWN_LENGTHS.values(), ids=CALLS_THAT_NEED_UNKNOWN_LENGTHS.keys())
 def test_calls_that_need_an_unknown_length_are_errors(call):
     with pytest.raises(plait.SizeError, match=r"PLT303.*compute_chunk_sizes"):
-        call(array_with_unknown_length()[1])
+        call(numpy_and_unknown_length_dask_arrays()[1])
 
 
 def test_known_lengths_are_checked_beside_unknown_ones():
     with pytest.raises(plait.SizeError, match="PLT302"):
-        plait.rearrange(array_with_unknown_length()[1], "n (a b) -> n a b", a=4)
+        plait.rearrange(numpy_and_unknown_length_dask_arrays()[1], "n (a b) -> n a b", a=4)
     with pytest.raises(plait.SizeError, match="PLT305"):
-        plait.reduce(array_with_unknown_length()[1], "n 5 -> n", "sum")
+        plait.reduce(numpy_and_unknown_length_dask_arrays()[1], "n 5 -> n", "sum")
 
 
 # What the chunks are made of.
@@ -453,7 +453,7 @@ def test_numpy_arrays_beside_dask_arrays():
     assert (plait.rearrange([array, x], "n a b -> a (n b)").compute() == np.hstack([array, array])).all()
 
 
-def test_sizes_and_scalars_of_other_types():
+def test_numpy_integers_are_sizes_and_dask_scalars_are_not():
     array, x = numpy_and_dask_arrays((4, 6), (2, 3))
     result = plait.rearrange(x, "a (b c) -> a b c", b=np.int64(2))
     assert (result.compute() == array.reshape(4, 2, 3)).all()

@@ -17,7 +17,7 @@ PAGE = HERE.parents[1] / "docs" / "dtensor.md"
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
 
 
-def run_on_processes(*arguments):
+def run_interpreter(*arguments):
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     command = [sys.executable, *map(str, arguments)]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
@@ -25,7 +25,7 @@ def run_on_processes(*arguments):
     return ran.stdout
 
 
-def read_outcomes(folder, count):
+def read_passed_outcomes(folder, count):
     """Return the outcomes of the checks, which must be the same on every process."""
     found = [json.loads((folder / f"{rank}.json").read_text()) for rank in range(count)]
     assert all(list(report) == list(found[0]) for report in found)
@@ -36,16 +36,16 @@ def read_outcomes(folder, count):
 
 @pytest.mark.parametrize(("count", "checks"), [(2, 550), (4, 300)])
 def test_checks_pass_on_several_processes(count, checks, tmp_path):
-    run_on_processes(HERE / "on_processes.py", count, tmp_path)
-    assert len(read_outcomes(tmp_path, count)) > checks
+    run_interpreter(HERE / "on_processes.py", count, tmp_path)
+    assert len(read_passed_outcomes(tmp_path, count)) > checks
 
 
 def test_examples_of_the_documentation(tmp_path):
-    run_on_processes(HERE / "on_processes.py", 2, tmp_path, PAGE)
-    assert list(read_outcomes(tmp_path, 2)) == ["dtensor.md"]
+    run_interpreter(HERE / "on_processes.py", 2, tmp_path, PAGE)
+    assert list(read_passed_outcomes(tmp_path, 2)) == ["dtensor.md"]
 
 
 def test_plain_tensors_do_not_load_the_dtensor_backend():
     call = "plait.rearrange(torch.ones(2, 3), 'a b -> b a')"
     code = f"import sys, torch, plait; {call}; print([name for name in sys.modules if '.torch.dtensor' in name])"
-    assert run_on_processes("-c", code).strip() == "[]"
+    assert run_interpreter("-c", code).strip() == "[]"

@@ -17,7 +17,7 @@ import pytest
 import plait
 from plait.errors import CODES, PlaitError, make_error
 from plait.layers import MixSpec
-from plait.layers._spec import check_argument_names, forbid_reduction_module, merge_sizes, operation_spec
+from plait.layers._spec import forbid_axes_named_like_arguments, forbid_reduction_module, merge_sizes, operation_spec
 
 torch = pytest.importorskip("torch")
 
@@ -28,11 +28,11 @@ ARRAY = np.zeros((2, 3, 4, 6))
 EMPTY_ARRAY = np.zeros((0, 3))
 
 
-def fresh_lambda(tensor, axes):
+def return_unchanged(tensor, axes):
     return tensor
 
 
-class ModuleStandIn:
+class NNModuleStandIn:
     """A callable in place of a module of a framework, such as ``torch.nn.Module``."""
 
     def __call__(self, tensor, axes):
@@ -105,7 +105,7 @@ FAILING_CALLS = {
     "PLT209 misspelt": lambda: plait.reduce(ARRAY, "b c h w -> b", "maen"),
     "PLT209 no reduction": lambda: plait.reduce(ARRAY, "b c h w -> b", 3),
     "PLT209 an operation without source": lambda: plait.compile("a -> a").source("numpy", 1, operation="pack"),
-    "PLT209 the source of a callable": lambda: plait.compile("a b -> a").source("numpy", 2, reduction=fresh_lambda),
+    "PLT209 the source of a callable": lambda: plait.compile("a b -> a").source("numpy", 2, reduction=return_unchanged),
     "PLT209 the source of a reduction that is not made": lambda: plait.compile("a -> a").source(
         "numpy", 1, reduction="sum"
     ),
@@ -126,9 +126,9 @@ FAILING_CALLS = {
     "PLT208 in a mix": lambda: MixSpec.read("b c ... -> b d", "c d", None, {"c": 3, "d": 4}),
     "PLT212 of a weight": lambda: MixSpec.read("batch chan -> batch out", "chans out", None, {"chans": 3, "out": 4}),
     "PLT212 of a bias": lambda: MixSpec.read("b c -> b d", "c d", "c d", {"c": 3, "d": 4}),
-    "PLT213 an argument of a layer": lambda: check_argument_names("b dtype -> b c", dtype=2),
+    "PLT213 an argument of a layer": lambda: forbid_axes_named_like_arguments("b dtype -> b c", dtype=2),
     "PLT209 a module with parameters": lambda: forbid_reduction_module(
-        operation_spec("reduce", "b c -> b", {}, ModuleStandIn()), ModuleStandIn
+        operation_spec("reduce", "b c -> b", {}, NNModuleStandIn()), NNModuleStandIn
     ),
     "PLT101 a weight that is no text": lambda: MixSpec.read("b c -> b d", ["c", "d"], None, {"c": 3, "d": 4}),
     "PLT105 a layer": lambda: operation_spec("reduce", "b c", {}, "max"),
@@ -182,7 +182,7 @@ FAILING_CALLS = {
     "PLT309 open does not fit": lambda: plait.unpack(np.zeros((2, 5)), [(2, -1)], "b *"),
     "PLT309 no shape": lambda: plait.unpack(np.zeros((2, 5)), [3, 2], "b *"),
     "PLT309 a float": lambda: plait.unpack(np.zeros((2, 5)), [(2.0,), (3,)], "b *"),
-    "PLT310 callable": lambda: plait.reduce(ARRAY, "b c h w -> b", fresh_lambda),
+    "PLT310 callable": lambda: plait.reduce(ARRAY, "b c h w -> b", return_unchanged),
     "PLT310 callable returns nothing": lambda: plait.reduce(ARRAY, "b c h w -> b", lambda tensor, axes: None),
     "PLT311 twice": lambda: plait.rearrange(ARRAY, "b c (h p) w -> b c h p w", **{"h": 2, "ℎ": 2}),
     # PLT4: views
@@ -250,7 +250,7 @@ def error_text(call) -> str:
         call()
     error = caught.value
     assert isinstance(error, CODES[error.code][0])
-    return f"{type(error).__module__}.{type(error).__name__}: {error}".replace(hex(id(fresh_lambda)), "0x0")
+    return f"{type(error).__module__}.{type(error).__name__}: {error}".replace(hex(id(return_unchanged)), "0x0")
 
 
 def read_snapshot() -> dict[str, str]:
@@ -315,7 +315,7 @@ def test_size_names_are_normalized_to_nfkc():
     assert plait.compile("b (ℎ p) -> b ℎ p", h=2) == plait.compile("b (h p) -> b h p", h=2)
 
 
-def test_every_operation_rejects_unknown_sizes():
+def test_every_operation_rejects_sizes_of_absent_axes():
     for call in (
         lambda: plait.rearrange(ARRAY, "b c h w -> b c w h", q=2),
         lambda: plait.view(ARRAY, "b c h w -> b c w h", q=2),

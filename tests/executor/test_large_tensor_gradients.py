@@ -20,8 +20,8 @@ from plait.backends.costs import MemoryCosts
 torch = pytest.importorskip("torch")
 autograd_module = pytest.importorskip("plait.backends.torch.autograd")
 
-REDUCTIONS = {"min": torch.amin, "max": torch.amax, "sum": torch.sum, "mean": torch.mean}
-AUTOGRAD_NODES = {"min": "AmaxBackward", "max": "AmaxBackward", "sum": "SumBackward", "mean": "SumBackward"}
+TORCH_FUNCTION_BY_REDUCTION = {"min": torch.amin, "max": torch.amax, "sum": torch.sum, "mean": torch.mean}
+AUTOGRAD_NODE_BY_REDUCTION = {"min": "AmaxBackward", "max": "AmaxBackward", "sum": "SumBackward", "mean": "SumBackward"}
 DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.complex64)
 SPECIAL_VALUES = (float("nan"), float("inf"), -float("inf"), -0.0, 0.0)
 COSTS_WITH_CHEAP_CALLS = MemoryCosts(call_overhead=0.001)
@@ -75,7 +75,7 @@ def autograd_node_names(result):
 
 
 @contextmanager
-def pool_by_two(name):
+def scheduled_pooling(name):
     """Yield a function that pools small tensors by a schedule with several calls."""
     with schedule_all_tensors(COSTS_WITH_CHEAP_CALLS):
         yield lambda x: plait.reduce(x, POOLING_PATTERN, name)
@@ -83,7 +83,7 @@ def pool_by_two(name):
 
 def pool_with_torch(x, name):
     """Pool by two with one call of PyTorch."""
-    return REDUCTIONS[name](x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)), POOLED_AXES)
+    return TORCH_FUNCTION_BY_REDUCTION[name](x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)), POOLED_AXES)
 
 
 def random_image(seed=0, dtype=torch.float64, upper_bound=4):
@@ -93,16 +93,16 @@ def random_image(seed=0, dtype=torch.float64, upper_bound=4):
 
 
 @settings(max_examples=300, deadline=None)
-@given(gradient_cases(), st.sampled_from([*REDUCTIONS]), cost_models())
+@given(gradient_cases(), st.sampled_from([*TORCH_FUNCTION_BY_REDUCTION]), cost_models())
 def test_gradient_equals_that_of_one_torch_call(case, name, costs):
     x, axes, slope = case
     assume(not x.is_complex() or name in ("sum", "mean"))
     x = x.requires_grad_()
-    expected = REDUCTIONS[name](x, axes)
+    expected = TORCH_FUNCTION_BY_REDUCTION[name](x, axes)
     with schedule_all_tensors(costs):
         found = plait.reduce(x, pattern_that_reduces_axes(x, axes), name)
         if 1 < expected.numel() < x.numel():
-            assert AUTOGRAD_NODES[name] in autograd_node_names(found)
+            assert AUTOGRAD_NODE_BY_REDUCTION[name] in autograd_node_names(found)
     if name in ("min", "max"):
         assert_identical(found.detach().abs(), expected.detach().abs())
     (meant,) = torch.autograd.grad(expected, x, slope)
@@ -110,10 +110,10 @@ def test_gradient_equals_that_of_one_torch_call(case, name, costs):
     assert_identical(given, meant)
 
 
-@pytest.mark.parametrize("name", REDUCTIONS)
+@pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
 def test_second_order_gradients(name):
     x, ties = torch.randn(2, 3, 4, 6, dtype=torch.float64, requires_grad=True), random_image()
-    with pool_by_two(name) as pool:
+    with scheduled_pooling(name) as pool:
         assert torch.autograd.gradcheck(pool, x)
         assert torch.autograd.gradgradcheck(pool, x)
         for does in (pool, partial(pool_with_torch, name=name)):
@@ -125,10 +125,10 @@ def test_second_order_gradients(name):
     assert_identical(found[1], second)
 
 
-@pytest.mark.parametrize("name", REDUCTIONS)
+@pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
 def test_retained_graph_accumulates_gradients(name):
     x = random_image()
-    with pool_by_two(name) as pool:
+    with scheduled_pooling(name) as pool:
         result = pool(x)
         for _ in range(2):
             result.sum().backward(retain_graph=True)
@@ -148,10 +148,10 @@ def _change_result_in_place(x, result):
 
 
 @pytest.mark.parametrize("change", [_change_input_in_place, _change_result_in_place])
-@pytest.mark.parametrize("name", REDUCTIONS)
+@pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
 def test_in_place_changes_are_detected_as_by_torch(name, change):
     outcomes = []
-    with pool_by_two(name) as pool:
+    with scheduled_pooling(name) as pool:
         for does in (pool, partial(pool_with_torch, name=name)):
             x = random_image()
             result = does(x)
@@ -166,10 +166,10 @@ def test_in_place_changes_are_detected_as_by_torch(name, change):
     assert (outcomes[0] is None) == (outcomes[1] is None) == (name in ("min", "max"))
 
 
-@pytest.mark.parametrize("name", REDUCTIONS)
+@pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
 def test_hooks_get_the_same_gradients(name):
     seen = []
-    with pool_by_two(name) as pool:
+    with scheduled_pooling(name) as pool:
         for does in (pool, partial(pool_with_torch, name=name)):
             x, saved, passed = random_image(), [], []
             x.register_hook(passed.append)
@@ -184,10 +184,10 @@ def test_hooks_get_the_same_gradients(name):
     assert_identical(seen[0][2], seen[1][2])
 
 
-@pytest.mark.parametrize("name", REDUCTIONS)
+@pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
 def test_saved_tensor_hooks_may_change_the_layout(name):
     x = random_image()
-    with pool_by_two(name) as pool:
+    with scheduled_pooling(name) as pool:
         moved = torch.autograd.graph.saved_tensors_hooks(
             lambda tensor: tensor.mT.contiguous() if tensor.dim() > 1 else tensor, lambda kept: kept.mT
         )
@@ -201,16 +201,16 @@ def test_saved_tensor_hooks_may_change_the_layout(name):
 
 
 @pytest.mark.parametrize("reentrant", [False, True])
-@pytest.mark.parametrize("name", REDUCTIONS)
+@pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
 def test_activation_checkpointing_gives_the_same_gradient(name, reentrant):
     x = random_image()
-    with pool_by_two(name) as pool:
+    with scheduled_pooling(name) as pool:
         result = torch.utils.checkpoint.checkpoint(lambda x: pool(x * 2) ** 2, x, use_reentrant=reentrant)
         result.sum().backward()
     assert_identical(x.grad, torch.autograd.grad((pool_with_torch(x * 2, name) ** 2).sum(), x)[0])
 
 
-@pytest.mark.parametrize("name", REDUCTIONS)
+@pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
 def test_missing_gradient_is_none(name):
     class Stop(torch.autograd.Function):
         @staticmethod
@@ -229,10 +229,10 @@ def test_missing_gradient_is_none(name):
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # in torch's own import
-@pytest.mark.parametrize("name", REDUCTIONS)
-def test_torch_func_transforms_record_one_call(name):
+@pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
+def test_torch_func_transforms_equal_those_of_one_torch_call(name):
     x, plain = random_image().detach(), partial(pool_with_torch, name=name)
-    with pool_by_two(name) as pool:
+    with scheduled_pooling(name) as pool:
         for does in (pool, plain):
             found = (
                 torch.func.grad(lambda x, does=does: (does(x) ** 2).sum())(x),
@@ -252,8 +252,8 @@ def test_torch_func_transforms_record_one_call(name):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=0)
 
 
-@pytest.mark.parametrize("name", REDUCTIONS)
-def test_parameters_and_tensor_subclasses(name):
+@pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
+def test_autograd_node_is_used_for_parameters_not_subclasses(name):
     class Sub(torch.Tensor):
         pass
 
@@ -261,35 +261,35 @@ def test_parameters_and_tensor_subclasses(name):
         torch.nn.Parameter(random_image().detach()),
         random_image().detach().as_subclass(Sub).requires_grad_(),
     )
-    with pool_by_two(name) as pool:
+    with scheduled_pooling(name) as pool:
         result, other = pool(parameter), pool(mine)
         result.sum().backward()
         other.sum().backward()
-        assert AUTOGRAD_NODES[name] in autograd_node_names(result)
+        assert AUTOGRAD_NODE_BY_REDUCTION[name] in autograd_node_names(result)
         assert type(result) is torch.Tensor
         assert type(other) is Sub
-        assert AUTOGRAD_NODES[name] not in autograd_node_names(other)
+        assert AUTOGRAD_NODE_BY_REDUCTION[name] not in autograd_node_names(other)
     leaf = random_image()
     pool_with_torch(leaf, name).sum().backward()
     assert_identical(parameter.grad, leaf.grad)
     assert_identical(mine.grad.as_subclass(torch.Tensor), leaf.grad)
 
 
-@pytest.mark.parametrize("name", REDUCTIONS)
-def test_no_graph_without_requires_grad(name):
+@pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
+def test_no_graph_in_no_grad_and_inference_mode(name):
     x = random_image()
-    with pool_by_two(name) as pool:
+    with scheduled_pooling(name) as pool:
         with torch.no_grad():
             assert pool(x).grad_fn is None
         with torch.inference_mode():
             assert pool(x).is_inference()
-        assert AUTOGRAD_NODES[name] in autograd_node_names(pool(x))
+        assert AUTOGRAD_NODE_BY_REDUCTION[name] in autograd_node_names(pool(x))
 
 
-@pytest.mark.parametrize("name", REDUCTIONS)
+@pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
 def test_empty_and_expanded_tensors(name):
     empty, one = torch.zeros(0, 3, 4, 6, requires_grad=True), torch.randn(1, 3, 1, 6, requires_grad=True)
-    with pool_by_two(name) as pool:
+    with scheduled_pooling(name) as pool:
         pool(empty).sum().backward()
         assert empty.grad.shape == empty.shape
         found = pool(one.expand(2, 3, 4, 6))
@@ -315,11 +315,11 @@ def test_torch_handles_more_ties_than_floats_can_count(monkeypatch):
     test_retained_graph_accumulates_gradients("max")
 
 
-def test_large_tensor_is_reduced_in_blocks():
+def test_gradients_of_a_large_tensor_equal_torch():
     x = torch.randint(0, 3, (8, 3, 224, 224)).float().requires_grad_()
-    for name in REDUCTIONS:
+    for name in TORCH_FUNCTION_BY_REDUCTION:
         result = plait.reduce(x, POOLING_PATTERN, name)
-        assert AUTOGRAD_NODES[name] in autograd_node_names(result)
+        assert AUTOGRAD_NODE_BY_REDUCTION[name] in autograd_node_names(result)
         slope = torch.randn_like(result)
         found, meant = [torch.autograd.grad(each, x, slope)[0] for each in (result, pool_with_torch(x, name))]
         assert_identical(found, meant)

@@ -15,16 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import plait
-from plait._executor.large.reductions import _tree_levels, reduce_in_blocks
+from plait._executor.large.reductions import _tree_levels, build_loop_over_blocks
 from plait._executor.large.two_pass import combine_pairwise
 from plait._plan.schedule import copies, reductions, two_pass
 from plait._plan.schedule.techniques import AXIS_AT_A_TIME, BLOCKING, REASONS, TREE_REDUCTION, TWO_PASSES
-from plait.backends.reduction_rules import PIVOT_REDUCTIONS
+from plait.backends.reduction_rules import PIVOT_BY_REDUCTION
 from plait.backends.registry import backend_for_type
 
 np = pytest.importorskip("numpy")
 
-EXACT_REDUCTIONS = ("min", "max", "sum", "mean", "prod", "any", "all")
+ONE_PASS_REDUCTIONS = ("min", "max", "sum", "mean", "prod", "any", "all")
 TWO_PASS_DTYPES = ("float32", "float64", "float16", "complex64", "complex128", ">f4", ">f2", "longdouble")
 DTYPES = ("float32", "float64", "float16", "int8", "uint8", "int64", "uint64", "bool", "complex64")
 SPECIAL_VALUES = (float("nan"), float("inf"), -float("inf"), -0.0, 0.0)
@@ -77,7 +77,7 @@ def reduce_with_numpy(array, kept, name):
 
 
 @settings(max_examples=400)
-@given(reduce_cases(), st.sampled_from(EXACT_REDUCTIONS), cost_models())
+@given(reduce_cases(), st.sampled_from(ONE_PASS_REDUCTIONS), cost_models())
 def test_all_reduction_schedules_give_the_same_result(case, name, costs):
     array, pattern, kept = case
     if (name == "mean" and array.dtype.kind in "biu") or (name in ("min", "max") and array.dtype.kind == "c"):
@@ -92,7 +92,7 @@ def test_all_reduction_schedules_give_the_same_result(case, name, costs):
         np.testing.assert_array_equal(np.signbit(found.ravel()), np.signbit(expected.ravel()))
 
 
-def two_pass_reduce_with_numpy(array, kept, name):
+def reduce_in_longdouble(array, kept, name):
     """Return ``std``, ``var`` or ``logsumexp`` computed in long double precision, in NumPy's result type."""
     reduced_axes = tuple([place for place in range(array.ndim) if place not in kept])
     wide_array = np.ascontiguousarray(array).astype(np.clongdouble if array.dtype.kind == "c" else np.longdouble)
@@ -109,7 +109,7 @@ def two_pass_reduce_with_numpy(array, kept, name):
 
 
 @settings(max_examples=400)
-@given(reduce_cases(TWO_PASS_DTYPES), st.sampled_from(sorted(PIVOT_REDUCTIONS)), cost_models())
+@given(reduce_cases(TWO_PASS_DTYPES), st.sampled_from(sorted(PIVOT_BY_REDUCTION)), cost_models())
 def test_all_two_pass_schedules_give_the_same_result(case, name, costs):
     array, pattern, kept = case
     if (name == "logsumexp" and array.dtype.kind == "c") or array.size < 2:
@@ -119,14 +119,14 @@ def test_all_two_pass_schedules_give_the_same_result(case, name, costs):
         found = plait.reduce(array, pattern, name)
         again = plait.reduce(array, pattern, name)
         plain = backend_for_type(np.ndarray).reduction(name, array.dtype)(array, tuple({*range(array.ndim)} - {*kept}))
-    expected = two_pass_reduce_with_numpy(array, kept, name)
+    expected = reduce_in_longdouble(array, kept, name)
     np.testing.assert_array_equal(found, again)
     assert (type(found), found.dtype) == (type(plain), plain.dtype)
     most = 32 * float(np.finfo(expected.dtype).eps)
     np.testing.assert_allclose(found.ravel(), expected.ravel(), rtol=most, atol=most)
 
 
-@pytest.mark.parametrize("name", sorted(PIVOT_REDUCTIONS))
+@pytest.mark.parametrize("name", sorted(PIVOT_BY_REDUCTION))
 @pytest.mark.parametrize("pattern", ["b c h -> b", "b c h -> c", "b c h -> h", "b c h ->", "b c h -> b h c"])
 @pytest.mark.parametrize("special", [*SPECIAL_VALUES[:3], "all -inf", "stretched", "backwards"])
 def test_two_pass_reduction_of_special_values(name, pattern, special):
@@ -236,15 +236,15 @@ def test_every_schedule_technique_is_used():
     assert taken == {*REASONS}
 
 
-def _write_blocks_in_reverse(reduce_into, schedule, kept_loops):
-    """Return a `reduce_in_blocks` function that writes the blocks in reverse order."""
-    run = reduce_in_blocks(reduce_into, schedule, kept_loops)
+def _reduce_in_reversed_blocks(reduce_into, schedule, kept_loops):
+    """Return a `build_loop_over_blocks` function that writes the blocks in reverse order."""
+    run = build_loop_over_blocks(reduce_into, schedule, kept_loops)
     return lambda tensor, out: run(tensor, out[::-1])
 
 
 MUTATIONS = {
     "what is left over is lost": ("_tree_levels", lambda *given: [(*row[:3], None) for row in _tree_levels(*given)]),
-    "a part is put elsewhere": ("reduce_in_blocks", _write_blocks_in_reverse),
+    "a part is put elsewhere": ("build_loop_over_blocks", _reduce_in_reversed_blocks),
     "the mean is not divided": ("prod", lambda _: 1),
 }
 

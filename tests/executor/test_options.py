@@ -264,7 +264,7 @@ def test_explicit_path_with_unknown_shapes():
 # Memory
 
 
-def peak_memory(call):
+def peak_and_result_bytes(call):
     """Return the largest number of bytes that a call allocates."""
     call()
     gc.collect()
@@ -287,10 +287,10 @@ def peak_memory(call):
         ("ij->", [(1000, 1000)]),
     ],
 )
-def test_einsum_peak_memory(equation, shapes):
+def test_einsum_needs_memory_of_its_result_only(equation, shapes):
     """These equations need no copies of operands and no intermediate results."""
     tensors = [np.ones(shape, np.float32) for shape in shapes]
-    most, result = peak_memory(lambda: plait.einsum(equation, *tensors))
+    most, result = peak_and_result_bytes(lambda: plait.einsum(equation, *tensors))
     assert most <= result + 16_384  # for Python objects and NumPy buffers
 
 
@@ -299,7 +299,7 @@ def test_intermediate_results_are_freed():
     square = np.eye(200, dtype=np.float32)
     pattern = ", ".join(f"a{n} a{n + 1}" for n in range(12)) + " -> a0 a12"
     with plait.options(contract=[(0, 1)] + [(0, 10 - n) for n in range(10)]):
-        most, result = peak_memory(lambda: plait.einsum(*[square] * 12, pattern))
+        most, result = peak_and_result_bytes(lambda: plait.einsum(*[square] * 12, pattern))
     assert most <= 2 * result + 16_384
 
 

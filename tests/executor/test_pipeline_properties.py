@@ -10,7 +10,7 @@ import plait
 
 np = pytest.importorskip("numpy")
 
-from pipelines import assert_equal_arrays, compose_all, counting_array, pattern_chains, to_pattern  # noqa: E402
+from pipelines import assert_equal_arrays, compose_all, integers_modulo_7, pattern_chains, to_pattern  # noqa: E402
 
 
 def run_stages_separately(operations, patterns, x, *more):
@@ -24,7 +24,7 @@ def run_stages_separately(operations, patterns, x, *more):
 @settings(max_examples=100, deadline=None)
 def test_rearrange_pipeline_equals_separate_calls(drawn):
     shape, patterns = drawn
-    x = counting_array(*shape)
+    x = integers_modulo_7(*shape)
     expected = run_stages_separately(["rearrange"] * 2, patterns, x)
     composed = compose_all(patterns)
     for _ in range(2):
@@ -43,7 +43,7 @@ def test_rearrange_pipeline_equals_separate_calls(drawn):
 def test_three_stage_pipeline_equals_separate_calls(drawn):
     shape, patterns = drawn
     one, two, three = patterns
-    x = counting_array(*shape)
+    x = integers_modulo_7(*shape)
     expected = run_stages_separately(["rearrange"] * 3, patterns, x)
     assert_equal_arrays((one >> two >> three).rearrange(x), expected)
     assert (one >> two) >> three == one >> (two >> three)
@@ -57,11 +57,11 @@ def test_three_stage_pipeline_equals_separate_calls(drawn):
 @settings(max_examples=100, deadline=None)
 def test_repeat_pipeline_equals_separate_calls(drawn):
     shape, patterns = drawn
-    x = counting_array(*shape)
+    x = integers_modulo_7(*shape)
     assert_equal_arrays(compose_all(patterns).repeat(x), run_stages_separately(["repeat"] * 2, patterns, x))
 
 
-REDUCE_PIPELINES = [
+REDUCE_PIPELINE_OPERATIONS = [
     ("rearrange", "reduce"),
     ("reduce", "rearrange"),
     ("reduce", "reduce"),
@@ -72,13 +72,15 @@ REDUCTIONS = ["sum", "prod", "min", "max", "any", "all"]
 
 
 @given(
-    st.sampled_from(REDUCE_PIPELINES).flatmap(lambda kinds: st.tuples(st.just(kinds), pattern_chains(*kinds))),
+    st.sampled_from(REDUCE_PIPELINE_OPERATIONS).flatmap(
+        lambda kinds: st.tuples(st.just(kinds), pattern_chains(*kinds))
+    ),
     st.sampled_from(REDUCTIONS),
 )
 @settings(max_examples=150, deadline=None)
 def test_reduce_pipeline_equals_separate_calls(drawn, reduction):
     kinds, (shape, patterns) = drawn
-    x = counting_array(*shape)
+    x = integers_modulo_7(*shape)
     steps = ["repeat" if kind == "repeat" else "reduce" for kind in kinds]
     composed = compose_all(patterns)
     try:
@@ -95,7 +97,7 @@ def test_reduce_pipeline_equals_separate_calls(drawn, reduction):
 @settings(max_examples=60, deadline=None)
 def test_reduce_pipeline_of_floats_is_close(drawn, reduction):
     shape, patterns = drawn
-    x = np.sin(counting_array(*shape))
+    x = np.sin(integers_modulo_7(*shape))
     expected = run_stages_separately(["reduce"] * 2, patterns, x, reduction)
     np.testing.assert_allclose(compose_all(patterns).reduce(x, reduction), expected, atol=1e-12)
 
@@ -105,11 +107,11 @@ def test_reduce_pipeline_of_floats_is_close(drawn, reduction):
 def test_einsum_pipeline_equals_separate_calls(drawn, data):
     shape, (first, last) = drawn
     assume("..." not in last.text)
-    x = counting_array(*shape)
+    x = integers_modulo_7(*shape)
     left, _, right = last.text.partition("->")
     names = [word for word in left.replace("(", " ").replace(")", " ").split() if word.isidentifier()]
     shared = [name for name in names if data.draw(st.booleans())]
-    other = counting_array(*[last.sizes[name] for name in shared], 3)
+    other = integers_modulo_7(*[last.sizes[name] for name in shared], 3)
     product = to_pattern(f"{left}, {' '.join(shared)} other -> other {right}", **last.sizes)
     middle = first.rearrange(x)
     assert_equal_arrays((first >> product).einsum(x, other), product.einsum(middle, other))

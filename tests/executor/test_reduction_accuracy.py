@@ -12,7 +12,7 @@ from plait._plan.schedule.techniques import TWO_PASSES
 
 np = pytest.importorskip("numpy")
 
-SUM_CASES = {
+SHAPE_AND_SIZES_BY_PATTERN = {
     "b c (h p) (w q) -> b c h w": ((2, 3, 64, 64), {"p": 2, "q": 2}),
     "b c (h p) (w q) -> b c h w ": ((2, 3, 64, 64), {"p": 16, "q": 16}),
     "b (h p) (w q) c -> b h w c": ((8, 28, 30, 3), {"p": 7, "q": 5}),
@@ -60,9 +60,9 @@ def exact_sums_and_magnitudes(array, pattern, sizes):
 
 @pytest.mark.parametrize("data", TERMS_FUNCTIONS.values(), ids=TERMS_FUNCTIONS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("pattern", SUM_CASES)
+@pytest.mark.parametrize("pattern", SHAPE_AND_SIZES_BY_PATTERN)
 def test_sum_is_as_accurate_as_numpy(pattern, dtype, data):
-    shape, sizes = SUM_CASES[pattern]
+    shape, sizes = SHAPE_AND_SIZES_BY_PATTERN[pattern]
     array = data(np.random.default_rng(7), shape).astype(dtype)
     exact_sums, magnitude = exact_sums_and_magnitudes(array, pattern, sizes)
     assert plait.explain(
@@ -91,7 +91,7 @@ def noise_around_large_number(rng, shape):
 
 TWO_PASS_TERMS_FUNCTIONS = {**TERMS_FUNCTIONS, "far_away": noise_around_large_number}
 
-TWO_PASS_CASES = {
+SHAPE_BY_TWO_PASS_PATTERN = {
     "b c h w ->": (8, 16, 128, 120),
     "b c h w -> c": (8, 16, 128, 120),
     "b c h w -> w": (8, 16, 128, 120),
@@ -103,11 +103,11 @@ TWO_PASS_CASES = {
 
 @pytest.mark.parametrize("data", TWO_PASS_TERMS_FUNCTIONS.values(), ids=TWO_PASS_TERMS_FUNCTIONS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("pattern", TWO_PASS_CASES)
+@pytest.mark.parametrize("pattern", SHAPE_BY_TWO_PASS_PATTERN)
 @pytest.mark.parametrize("name", ["var", "logsumexp"])
 def test_two_pass_reduction_is_as_accurate_as_numpy(name, pattern, dtype, data):
     """Compare ``var`` and ``logsumexp``, reduced in many blocks, with NumPy."""
-    array = data(np.random.default_rng(7), TWO_PASS_CASES[pattern])
+    array = data(np.random.default_rng(7), SHAPE_BY_TWO_PASS_PATTERN[pattern])
     array = (array if name == "var" else array % 32).astype(dtype)
     axes = tuple([place for place, axis in enumerate(pattern.split(" ->")[0].split()) if axis not in pattern[-4:]])
     axes = axes if "-> " in pattern else tuple(range(array.ndim))

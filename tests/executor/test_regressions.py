@@ -27,7 +27,7 @@ def test_broadcast_ellipsis_next_to_a_group():
     )
 
 
-def test_nodes_after_a_scalar_result():
+def test_unit_axes_of_a_scalar_result():
     assert plait.einsum(X, "a b -> 1").tolist() == [15]
     assert plait.einsum(X[0], X[0], "a, a -> 1 1").tolist() == [[5]]
     assert plait.compile("a b -> () 1").einsum(X).tolist() == [[15]]
@@ -135,7 +135,7 @@ def test_invalid_shapes_raise():
     assert plait.explain("a -> a", (np.int64(5),)).lines[-1].shape == (5,)
 
 
-def test_mean_of_datetimes():
+def test_mean_of_timedeltas():
     times = np.array([[1, 3], [5, 7]], "m8[s]")
     assert plait.reduce(times, "a b -> a", "mean").tolist() == times.mean(1).tolist()
 

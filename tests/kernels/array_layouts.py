@@ -68,18 +68,18 @@ def compile_kernel(filler):
     return filler
 
 
-def run_kernel(name, source, reduced=0, out=None):
+def run_kernel(name, source, reduced_ndim=0, out=None):
     """Return the result of a kernel for an array."""
-    kept = source.shape[: source.ndim - reduced]
+    kept = source.shape[: source.ndim - reduced_ndim]
     if out is None:
-        out = np.zeros(kept, result_type(name, source.dtype))
-    filler = filling(name, source.shape, source.strides, reduced, out.strides, source.dtype)
+        out = np.zeros(kept, result_dtype(name, source.dtype))
+    filler = filling(name, source.shape, source.strides, reduced_ndim, out.strides, source.dtype)
     assert filler is not None
     compile_kernel(filler)(source, out)
     return out
 
 
-def result_type(name, dtype):
+def result_dtype(name, dtype):
     """Return the dtype of the result of a reduction."""
     if name in ("any", "all"):
         return np.dtype(bool)

@@ -37,7 +37,7 @@ needs_numba = pytest.mark.skipif(find_spec("numba") is None, reason="needs Numba
 
 
 @needs_numba
-def test_first_call_does_not_import_numba(tmp_path):
+def test_creating_a_filler_does_not_import_numba(tmp_path):
     ran = run_in_new_process(CREATE_FILLER + "assert 'numba' not in sys.modules; print(f.why)", tmp_path)
     assert (ran.stdout, ran.stderr) == ("the kernel is not compiled yet\n", "")
 

@@ -12,7 +12,7 @@ import pytest
 
 import plait
 from kernels.array_layouts import compile_kernel
-from plait._executor.large.kernels import choose_faster_by_timing
+from plait._executor.large.kernels import build_timed_choice
 from plait.backends.registry import backend_for_type
 
 REDUCTION_AND_SIZES_BY_PATTERN = {
@@ -114,7 +114,7 @@ def test_faster_of_kernel_and_fallback_is_kept(kernel_is_faster):
 
     filler = Filler()
     with mock.patch("plait._executor.large.kernels.perf_counter", side_effect=lambda: now[0]):
-        run = choose_faster_by_timing(way("plan", 2.0), way("kernel", 1.0 if kernel_is_faster else 3.0), filler)
+        run = build_timed_choice(way("plan", 2.0), way("kernel", 1.0 if kernel_is_faster else 3.0), filler)
         for number in range(12):
             filler.ready = number >= 4 or None
             assert run(number, None) == number

@@ -17,10 +17,12 @@ from plait.backends.kernels.copying import ALONG_A, ALONG_B, BLOCKS, DEAL, ROWS,
 from plait.backends.kernels.reducing import FOLDED, INNER, OUTER, reduce_plan
 
 
-def visited_offsets(loops, columns):
+def visited_offsets(loops, offset_count):
     """Return the memory offset of each iteration."""
     for turns in product(*(range(loop[0]) for loop in loops)):
-        yield [sum(turn * loop[1 + axis] for turn, loop in zip(turns, loops, strict=True)) for axis in range(columns)]
+        yield [
+            sum(turn * loop[1 + axis] for turn, loop in zip(turns, loops, strict=True)) for axis in range(offset_count)
+        ]
 
 
 def memory_address(array):
@@ -55,12 +57,12 @@ def test_copy_loops_visit_every_element_once(layout, order):
     assert len(list(visited_offsets(plan.loops, 6))) == plan.tasks
 
 
-@given(layout=layouts(5), reduced=st.integers(1, 6), room=st.sampled_from([2, 7, 64, 2048]))
-@example(layout=([7, 2, 3], [0, 2, 1], [1, 2, 1], [0, 0, 0]), reduced=1, room=64)  # a stack of what is kept inside
+@given(layout=layouts(5), reduced_ndim=st.integers(1, 6), room=st.sampled_from([2, 7, 64, 2048]))
+@example(layout=([7, 2, 3], [0, 2, 1], [1, 2, 1], [0, 0, 0]), reduced_ndim=1, room=64)  # a stack of what is kept inside
 @settings(max_examples=100)
-def test_reduction_loops_visit_every_element_once(layout, reduced, room):
+def test_reduction_loops_visit_every_element_once(layout, reduced_ndim, room):
     source = array_with_layout(np.arange(4000, dtype="i4"), layout)
-    kept = max(source.ndim - reduced, 0)
+    kept = max(source.ndim - reduced_ndim, 0)
     out = np.zeros(source.shape[:kept], "i4")
     plan = reduce_plan(source.shape, source.strides, out.strides, 4, room)
     sizes, step, steps = plan.head[:3], plan.head[3], {OUTER: plan.head[4], FOLDED: 0, INNER: plan.head[5]}
@@ -85,7 +87,7 @@ def test_reduction_loops_visit_every_element_once(layout, reduced, room):
     assert sorted(seen) == sorted(wanted)
 
 
-def test_copy_plan_chooses_the_tile_copy():
+def test_copy_plan_chooses_how_a_tile_is_copied():
     def how(source, axes):
         turned = source.transpose(axes)
         return copy_plan(

@@ -30,9 +30,9 @@ REDUCTIONS_AND_DTYPES = [
 ]
 
 
-def reduce_with_numpy(name, source, reduced):
+def reduce_with_numpy(name, source, reduced_ndim):
     """Reduce the last dimensions with NumPy."""
-    axes = tuple(range(source.ndim - reduced, source.ndim))
+    axes = tuple(range(source.ndim - reduced_ndim, source.ndim))
     with np.errstate(all="ignore"):
         if name in UFUNCS and not (name in ("sum", "prod") and source.dtype.kind in "fc"):
             return UFUNCS[name].reduce(source, axes)
@@ -60,19 +60,21 @@ def assert_equal_or_close(name, mine, theirs, source):
         )
 
 
-def assert_reduction_equals_numpy(name, dtype, layout, reduced, seed):
+def assert_reduction_equals_numpy(name, dtype, layout, reduced_ndim, seed):
     """Check that the kernel gives the result of NumPy for an array of random values."""
     source = array_with_layout(random_values(dtype, seed), layout)
-    reduced = min(reduced, source.ndim)
-    if reduced:
-        assert_equal_or_close(name, run_kernel(name, source, reduced), reduce_with_numpy(name, source, reduced), source)
+    reduced_ndim = min(reduced_ndim, source.ndim)
+    if reduced_ndim:
+        assert_equal_or_close(
+            name, run_kernel(name, source, reduced_ndim), reduce_with_numpy(name, source, reduced_ndim), source
+        )
 
 
 @pytest.mark.parametrize(("name", "dtype"), VECTORIZED_CASES)
-@given(layout=layouts(), reduced=st.integers(1, 6), seed=st.integers(0, 99))
+@given(layout=layouts(), reduced_ndim=st.integers(1, 6), seed=st.integers(0, 99))
 @settings(max_examples=150)
-def test_reduction_of_any_layout_equals_numpy(name, dtype, layout, reduced, seed):
-    assert_reduction_equals_numpy(name, dtype, layout, reduced, seed)
+def test_reduction_of_any_layout_equals_numpy(name, dtype, layout, reduced_ndim, seed):
+    assert_reduction_equals_numpy(name, dtype, layout, reduced_ndim, seed)
 
 
 @pytest.mark.parametrize(("name", "dtype"), [*VECTORIZED_CASES, ("mean", "float32"), ("mean", "float64")])
@@ -88,10 +90,10 @@ def test_pooling_of_images_equals_numpy(name, dtype, channels, side):
 @pytest.mark.parametrize(
     ("name", "dtype"), [case for case in REDUCTIONS_AND_DTYPES if why_not(case[0], np.dtype(case[1])) is None]
 )
-@given(layout=layouts(), reduced=st.integers(1, 6), seed=st.integers(0, 99))
+@given(layout=layouts(), reduced_ndim=st.integers(1, 6), seed=st.integers(0, 99))
 @settings(max_examples=60)
-def test_every_reduction_of_every_dtype_equals_numpy(name, dtype, layout, reduced, seed):
-    assert_reduction_equals_numpy(name, dtype, layout, reduced, seed)
+def test_every_reduction_of_every_dtype_equals_numpy(name, dtype, layout, reduced_ndim, seed):
+    assert_reduction_equals_numpy(name, dtype, layout, reduced_ndim, seed)
 
 
 @pytest.mark.parametrize("name", ["min", "max"])

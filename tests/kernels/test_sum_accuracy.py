@@ -15,7 +15,7 @@ from plait.backends.kernels import set_threads, threads
 from plait.backends.kernels.lanes import lost
 from plait.backends.kernels.threads import shared
 
-HARD_SUMS = {
+TERMS_FUNCTIONS = {
     "one and many tiny": lambda n: np.where(np.arange(n) == 0, 1.0, 2.0**-30),
     "large ones that cancel": lambda n: np.where(np.arange(n) % 2, -1e7, 1e7) + np.sin(np.arange(n)),
     "all alike": lambda n: np.full(n, 0.1),
@@ -26,10 +26,10 @@ HARD_SUMS = {
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("values", HARD_SUMS)
+@pytest.mark.parametrize("values", TERMS_FUNCTIONS)
 @pytest.mark.parametrize("columns", [1, 3, 64])
 def test_kernel_sum_is_as_accurate_as_numpy(values, dtype, columns):
-    source = np.stack([HARD_SUMS[values](100_001)] * columns, 1).astype(dtype).T
+    source = np.stack([TERMS_FUNCTIONS[values](100_001)] * columns, 1).astype(dtype).T
     exact = math.fsum(source[0].tolist())
     error = abs(float(run_kernel("sum", source, 1)[0]) - exact)
     theirs = abs(float(np.add.reduce(np.ascontiguousarray(source), 1)[0]) - exact)

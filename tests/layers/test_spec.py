@@ -171,10 +171,10 @@ def test_invalid_arguments_raise(code, make):
 
 
 def test_integer_argument_with_the_name_of_an_axis_raises():
-    spec.check_argument_names("b c -> c b", device=0, name="b")
-    spec.check_argument_names("b device -> device b", device="cpu", dtype=None)
+    spec.forbid_axes_named_like_arguments("b c -> c b", device=0, name="b")
+    spec.forbid_axes_named_like_arguments("b device -> device b", device="cpu", dtype=None)
     with pytest.raises(plait.AxisError, match="PLT213") as error:
-        spec.check_argument_names("b device -> device b", device=0)
+        spec.forbid_axes_named_like_arguments("b device -> device b", device=0)
     assert error.value.spans == ((2, 8),)
 
 

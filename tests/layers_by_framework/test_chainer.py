@@ -37,12 +37,12 @@ def assert_close(actual, expected, **tolerance):
     np.testing.assert_allclose(actual, expected, **{"rtol": 1e-5, "atol": 1e-6, **tolerance})
 
 
-def copy_parameters(link):
+def parameter_copies(link):
     return {name: parameter.array.copy() for name, parameter in link.namedparams()}
 
 
 def assert_same_parameters(one, other):
-    one, other = copy_parameters(one), copy_parameters(other)
+    one, other = parameter_copies(one), parameter_copies(other)
     assert one.keys() == other.keys()
     for name, array in one.items():
         assert array.dtype == other[name].dtype
@@ -158,7 +158,7 @@ def test_list_of_variables_or_arrays_is_stacked(link, expected, given):
 @pytest.mark.parametrize("optimizer", ["SGD", "Adam", "MomentumSGD"])
 def test_optimizer_updates_equal_the_native_network(optimizer):
     ours, native = make_network_pair()
-    before, digits = copy_parameters(ours), np.arange(4)
+    before, digits = parameter_copies(ours), np.arange(4)
     for model in (ours, native):
         step = getattr(chainer.optimizers, optimizer)(0.1).setup(model)
         step.add_hook(chainer.optimizer_hooks.WeightDecay(0.01))
@@ -170,7 +170,7 @@ def test_optimizer_updates_equal_the_native_network(optimizer):
     assert_close(ours.convolution.W, native.convolution.W, rtol=1e-4, atol=1e-5)
     assert_close(ours.linear.weight, native.linear.W.array.T, rtol=1e-4, atol=1e-5)
     assert_close(ours.linear.bias[0], native.linear.b, rtol=1e-4, atol=1e-5)
-    assert all((array != before[name]).any() for name, array in copy_parameters(ours).items())
+    assert all((array != before[name]).any() for name, array in parameter_copies(ours).items())
 
 
 def test_cleargrads_and_accumulation():
@@ -198,7 +198,7 @@ def test_serializers_save_and_load(kind, make, tmp_path):
     if kind == "hdf5":
         pytest.importorskip("h5py")
     model, other, path = make(), make(), str(tmp_path / "model")
-    assert any((array != copy_parameters(other)[name]).any() for name, array in copy_parameters(model).items())
+    assert any((array != parameter_copies(other)[name]).any() for name, array in parameter_copies(model).items())
     getattr(serializers, f"save_{kind}")(path, model)
     getattr(serializers, f"load_{kind}")(path, other)
     assert_same_parameters(other, model)
@@ -235,15 +235,15 @@ def test_saved_optimizer_continues_training(tmp_path):
 @each_network
 def test_copies_of_each_mode(make):
     model, x = make(), random_array(2, 36)
-    expected, before = model(x).array, copy_parameters(model)
+    expected, before = model(x).array, parameter_copies(model)
     shared, copied, fresh = (model.copy(mode) for mode in ("share", "copy", "init"))
     for other in (shared, copied):
         assert_same_parameters(other, model)
         assert_close(other(x), expected)
     assert all(
-        (array != before[name]).any() for name, array in copy_parameters(fresh).items() if not name.endswith("/b")
+        (array != before[name]).any() for name, array in parameter_copies(fresh).items() if not name.endswith("/b")
     )
-    for array in copy_parameters(fresh).values():
+    for array in parameter_copies(fresh).values():
         if array.shape == (36, 5):
             assert array.min() < 0 < array.max()
             assert (3 / 36) ** 0.5 * 0.9 < abs(array).max() <= (3 / 36) ** 0.5
@@ -261,7 +261,7 @@ def test_deep_copies_and_pickles(make):
         assert str(other) == str(model)
         assert_close(other(x), model(x))
         chainer.optimizers.SGD(0.1).setup(other).update(lambda other=other: F.sum(other(x)))
-        assert any((array != copy_parameters(model)[name]).any() for name, array in copy_parameters(other).items())
+        assert any((array != parameter_copies(model)[name]).any() for name, array in parameter_copies(other).items())
 
 
 @pytest.mark.parametrize("link", [Reduce("b c -> b", double_sum), Repeat("b c -> b c r", r=2), Rearrange("b c -> c b")])

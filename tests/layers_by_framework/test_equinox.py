@@ -19,7 +19,7 @@ import jax.numpy as jnp  # noqa: E402
 
 from layers.frameworks.equinox_ import FRAMEWORK  # noqa: E402
 from layers.test_conformance import random_array  # noqa: E402
-from layers_by_framework.on_jax import JaxLayerTests, assert_near, assert_trees_equal  # noqa: E402
+from layers_by_framework.jax_layer_tests import JaxLayerTests, assert_near, assert_trees_equal  # noqa: E402
 from plait.layers.equinox import EinMix, Rearrange, Reduce, Repeat  # noqa: E402
 
 KEY = jax.random.key(0)
@@ -30,7 +30,7 @@ class TestOnJax(JaxLayerTests):
     x64_parameter_dtype = "float64"  # as Equinox's own layers; see test_the_default_dtype_is_that_of_linear
 
     @staticmethod
-    def make_pure_function(built):
+    def make_functional(built):
         params, static = eqx.partition(built, eqx.is_array)
         return lambda params, x: eqx.combine(params, static)(x), params
 
@@ -39,7 +39,7 @@ def make_einmix(key=KEY, **options):
     return EinMix("c -> d", "c d", "d", c=3, d=4, key=key, **options)
 
 
-def native_layer(layer, **options):
+def native_linear(layer, **options):
     """Equinox's own layer with the parameters of `make_einmix`."""
     linear = eqx.nn.Linear(3, 4, key=KEY, **options)
     return eqx.tree_at(lambda linear: (linear.weight, linear.bias), linear, (layer.weight.T, layer.bias))
@@ -105,7 +105,7 @@ def test_network_trains_like_native_equinox():
     assert (ours.layers[4].weight != make_network().layers[4].weight).any()
 
 
-OPERATIONS = [
+OPERATION_LAYERS = [
     Rearrange("b (c p) -> b c p", p=3),
     Reduce("b (c p) -> b c", "max", p=3),
     Reduce("b (c p) -> b c", jnp.max, p=3),
@@ -113,7 +113,7 @@ OPERATIONS = [
 ]
 
 
-@pytest.mark.parametrize("module", OPERATIONS, ids=lambda module: type(module).__name__)
+@pytest.mark.parametrize("module", OPERATION_LAYERS, ids=lambda module: type(module).__name__)
 def test_operation_layers_have_no_leaves(module):
     """So `jax.jit` takes it as an argument without a filter."""
     assert jax.tree.leaves(module) == []
@@ -170,7 +170,7 @@ def test_filter_grad_equals_native_linear():
     x = jnp.asarray(random_array((2, 3)))
     module = make_einmix()
     loss = eqx.filter_grad(lambda module: (jax.vmap(module)(x) ** 2).sum())
-    found, expected = loss(module), loss(native_layer(module))
+    found, expected = loss(module), loss(native_linear(module))
     assert_near(found.weight, expected.weight.T)
     assert_near(found.bias, expected.bias)
     assert found.spec == module.spec
@@ -186,7 +186,7 @@ def test_serialised_leaves_are_loaded(tmp_path):
     assert not eqx.tree_equal(other, module)
     assert eqx.tree_equal(eqx.tree_deserialise_leaves(path, other), module)
     empty = io.BytesIO()
-    eqx.tree_serialise_leaves(empty, OPERATIONS)
+    eqx.tree_serialise_leaves(empty, OPERATION_LAYERS)
     assert empty.getvalue() == b""
     like = eqx.filter_eval_shape(make_network)
     assert eqx.tree_equal(eqx.tree_deserialise_leaves(path, like), module)
@@ -194,7 +194,7 @@ def test_serialised_leaves_are_loaded(tmp_path):
 
 def test_sequential_with_and_without_a_key():
     x = jnp.asarray(random_array((2, 6)))
-    for module in (*OPERATIONS, EinMix("b c -> b d", "c d", c=6, d=4, key=KEY)):
+    for module in (*OPERATION_LAYERS, EinMix("b c -> b d", "c d", c=6, d=4, key=KEY)):
         sequence = eqx.nn.Sequential([module])
         assert_near(sequence(x), module(x))
         assert_near(sequence(x, key=KEY), module(x))
@@ -207,7 +207,7 @@ def test_vmap_equals_a_batch_axis_in_the_pattern():
     assert_near(one.weight, other.weight)
     assert_near(jax.vmap(one)(x), other(x))
     assert_near(eqx.filter_vmap(one)(x), other(x))
-    assert_near(one(x[0]), native_layer(one)(x[0]))
+    assert_near(one(x[0]), native_linear(one)(x[0]))
 
 
 def test_tree_at_replaces_parameters():
@@ -249,7 +249,7 @@ def test_filter_eval_shape_gives_parameter_shapes():
     assert result == jax.ShapeDtypeStruct((4,), jnp.float32)
 
 
-@pytest.mark.parametrize("module", [*OPERATIONS, make_einmix()], ids=lambda module: type(module).__name__)
+@pytest.mark.parametrize("module", [*OPERATION_LAYERS, make_einmix()], ids=lambda module: type(module).__name__)
 def test_copies_and_pickles(module):
     x = jnp.asarray(random_array((2, 6) if jax.tree.leaves(module) == [] else (3,)))
     for other in (copy.copy(module), copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
@@ -258,14 +258,14 @@ def test_copies_and_pickles(module):
         assert_near(other(x), module(x))
 
 
-@pytest.mark.parametrize("_enable_x64", [False, True])
-def test_default_dtype_equals_that_of_linear(_enable_x64):
-    with jax.enable_x64(_enable_x64):
+@pytest.mark.parametrize("x64_enabled", [False, True])
+def test_default_dtype_equals_that_of_linear(x64_enabled):
+    with jax.enable_x64(x64_enabled):
         for options in ({}, {"dtype": jnp.float32}, {"dtype": jnp.bfloat16}, {"dtype": jnp.complex64}):
             module, linear = make_einmix(**options), eqx.nn.Linear(3, 4, key=KEY, **options)
             assert (module.weight.dtype, module.bias.dtype) == (linear.weight.dtype, linear.bias.dtype)
             x = jnp.asarray(random_array((3,)))
-            assert_near(module(x), native_layer(module)(x), 1e-2)
+            assert_near(module(x), native_linear(module)(x), 1e-2)
 
 
 def test_complex_parameters_are_drawn_in_both_parts():
@@ -286,7 +286,7 @@ def test_key_is_required_and_differs_for_weight_and_bias():
         EinMix("c -> c", "c", "c", c=5)
 
 
-class Pooling(eqx.Module):
+class WeightedSum(eqx.Module):
     """A reduction with parameters: a weighted sum."""
 
     scores: jax.Array
@@ -298,7 +298,7 @@ class Pooling(eqx.Module):
 
 def test_reduction_that_is_a_module():
     x = jnp.asarray(random_array((2, 5, 3)))
-    module = Reduce("b t c -> b c", Pooling(jnp.asarray(random_array((5,)))))
+    module = Reduce("b t c -> b c", WeightedSum(jnp.asarray(random_array((5,)))))
     assert_trees_equal(jax.tree.leaves(module), [module.module.scores])
     expected = jnp.einsum("btc,t->bc", x, module.module.scores)
     assert_near(module(x), expected)

@@ -23,7 +23,7 @@ from flax.training.train_state import TrainState  # noqa: E402
 from layers.cases import EINMIX_CASES  # noqa: E402
 from layers.frameworks.flax_ import FRAMEWORK  # noqa: E402
 from layers.test_conformance import constructor_arguments, random_array  # noqa: E402
-from layers_by_framework.on_jax import JaxLayerTests, assert_near, assert_trees_equal  # noqa: E402
+from layers_by_framework.jax_layer_tests import JaxLayerTests, assert_near, assert_trees_equal  # noqa: E402
 from plait.layers.flax import EinMix, Rearrange, Reduce, Repeat  # noqa: E402
 
 KEY = jax.random.key(0)
@@ -33,7 +33,7 @@ class TestOnJax(JaxLayerTests):
     framework = FRAMEWORK
 
     @staticmethod
-    def make_pure_function(built):
+    def make_functional(built):
         module, variables = built
         return lambda params, x: module.apply({"params": params}, x), variables.get("params", {})
 
@@ -43,7 +43,7 @@ def make_einmix(**options):
 
 
 class NativeNetwork(nn.Module):
-    """The network of `make_network`, written without plait."""
+    """The network of `make_sequential_network`, written without plait."""
 
     @nn.compact
     def __call__(self, x):
@@ -71,7 +71,7 @@ class SetupNetwork(nn.Module):
         return self.head(self.pool(nn.relu(self.conv(self.image(x)))))
 
 
-def make_network():
+def make_sequential_network():
     return nn.Sequential(
         [
             Rearrange("b (h w) -> b h w 1", h=6),
@@ -84,7 +84,7 @@ def make_network():
 
 
 NETWORK_STYLES = {
-    "sequential": (make_network, "layers_1", "layers_4"),
+    "sequential": (make_sequential_network, "layers_1", "layers_4"),
     "compact": (CompactNetwork, "Conv_0", "EinMix_0"),
     "setup": (SetupNetwork, "conv", "head"),
 }
@@ -295,7 +295,7 @@ def test_bound_module_has_its_parameters():
     assert EinMix("b c -> b d", "c d", c=3, d=4).bind({"params": {"weight": jnp.ones((3, 4))}}).bias is None
 
 
-def test_weight_is_shared_by_another_call():
+def test_weight_is_tied_to_another_operation():
     class Tied(nn.Module):
         def setup(self):
             self.up = EinMix("b c -> b d", "c d", c=3, d=4)
@@ -363,7 +363,7 @@ def test_equal_modules_share_a_jit_trace():
     @jax.jit
     def plain(variables, x):
         traces.append("plain")
-        return make_network().apply(variables, x)
+        return make_sequential_network().apply(variables, x)
 
     def static(module, variables, x):
         traces.append(type(module).__name__)
@@ -371,7 +371,7 @@ def test_equal_modules_share_a_jit_trace():
 
     static = jax.jit(static, static_argnums=0)
     x = random_array((2, 36))
-    variables = make_network().init(KEY, x)
+    variables = make_sequential_network().init(KEY, x)
     for _ in range(2):
         plain(variables, x)
         static(EinMix("b f -> b k", "f k", f=36, k=5), {"params": {"weight": jnp.ones((36, 5))}}, x)
@@ -382,7 +382,7 @@ def test_equal_modules_share_a_jit_trace():
     assert len(traces) == 4
 
 
-PARAMETER_AND_INPUT_DTYPES = [
+COMPUTATION_AND_PARAMETER_DTYPES = [
     (None, "float32"),
     ("bfloat16", "float32"),
     (None, "bfloat16"),
@@ -391,7 +391,7 @@ PARAMETER_AND_INPUT_DTYPES = [
 ]
 
 
-@pytest.mark.parametrize(("dtype", "param_dtype"), PARAMETER_AND_INPUT_DTYPES)
+@pytest.mark.parametrize(("dtype", "param_dtype"), COMPUTATION_AND_PARAMETER_DTYPES)
 @pytest.mark.parametrize("given", ["float32", "bfloat16"])
 def test_dtype_and_param_dtype_equal_those_of_dense(dtype, param_dtype, given):
     x = jnp.asarray(random_array((2, 3)), given)
@@ -459,7 +459,7 @@ def test_weight_and_bias_are_drawn_independently():
 
 
 def test_serialized_parameters_are_restored():
-    module = make_network()
+    module = make_sequential_network()
     x = random_array((2, 36))
     variables = module.init(KEY, x)
     blank = jax.tree.map(jnp.zeros_like, variables)
@@ -471,7 +471,7 @@ def test_serialized_parameters_are_restored():
 
 def test_orbax_checkpoint(tmp_path):
     orbax = pytest.importorskip("orbax.checkpoint")
-    variables = make_network().init(KEY, random_array((2, 36)))
+    variables = make_sequential_network().init(KEY, random_array((2, 36)))
     with orbax.StandardCheckpointer() as checkpointer:
         checkpointer.save(tmp_path / "network", variables)
         checkpointer.wait_until_finished()
@@ -480,18 +480,20 @@ def test_orbax_checkpoint(tmp_path):
 
 
 def test_tabulate_lists_the_layers_and_parameters():
-    table = make_network().tabulate(KEY, jnp.ones((2, 36)), console_kwargs={"width": 200, "force_terminal": False})
+    table = make_sequential_network().tabulate(
+        KEY, jnp.ones((2, 36)), console_kwargs={"width": 200, "force_terminal": False}
+    )
     for text in ("Rearrange", "Reduce", "EinMix", "layers_4", "weight: float32[36,5]", "bias: float32[1,5]"):
         assert text in table
     assert f"Total Parameters: {4 * 10 + 5 * 37}" in table
-    paths = make_network().module_paths(KEY, jnp.ones((2, 36)))
+    paths = make_sequential_network().module_paths(KEY, jnp.ones((2, 36)))
     assert paths["layers_0"].sizes == {"h": 6}
 
 
 def test_intermediates_and_interceptors():
     x = random_array((2, 36))
-    variables = make_network().init(KEY, x)
-    _, state = make_network().apply(variables, x, capture_intermediates=True)
+    variables = make_sequential_network().init(KEY, x)
+    _, state = make_sequential_network().apply(variables, x, capture_intermediates=True)
     assert state["intermediates"]["layers_3"]["__call__"][0].shape == (2, 36)
     seen = []
 
@@ -500,11 +502,11 @@ def test_intermediates_and_interceptors():
         return function(*args, **kwargs)
 
     with nn.intercept_methods(interceptor):
-        make_network().apply(variables, x)
+        make_sequential_network().apply(variables, x)
     assert {"Rearrange", "Reduce", "EinMix"} <= {*seen}
 
 
-def test_eval_shape_of_init():
+def test_init_under_eval_shape_lazy_init_and_jit():
     x = jax.ShapeDtypeStruct((2, 3), jnp.float32)
     shapes = jax.eval_shape(make_einmix().init, KEY, x)
     assert shapes["params"]["weight"].shape == (3, 4)
@@ -512,7 +514,7 @@ def test_eval_shape_of_init():
     assert_trees_equal(jax.jit(make_einmix().init)(KEY, jnp.ones((2, 3))), make_einmix().init(KEY, jnp.ones((2, 3))))
 
 
-class Pooling(nn.Module):
+class WeightedSum(nn.Module):
     """A reduction with parameters: a weighted sum."""
 
     @nn.compact
@@ -524,7 +526,7 @@ class Pooling(nn.Module):
 
 def test_reduction_that_is_a_module():
     x = jnp.asarray(random_array((2, 5, 3)))
-    module = Reduce("b t c -> b c", Pooling())
+    module = Reduce("b t c -> b c", WeightedSum())
     result, variables = module.init_with_output(KEY, x)
     scores = variables["params"]["reduction"]["scores"]
     assert_near(result, jnp.einsum("btc,t->bc", x, scores))
@@ -539,7 +541,7 @@ def test_repr():
     assert "reduction = 'max'" in repr(Reduce("b c -> b", "max"))
 
 
-def make_pair_with_equal_parameters(case, x, ours, theirs):
+def assert_equal_results_with_equal_parameters(case, x, ours, theirs):
     shapes, expected = (jax.eval_shape(module.init, KEY, x) for module in (ours, theirs))
     assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), shapes) == jax.tree.map(
         lambda leaf: (leaf.shape, leaf.dtype), expected
@@ -568,7 +570,7 @@ def test_einops_parameters_can_be_loaded(case):
         assert "ellipsis" in str(error)
         assert "..." in case.pattern
         return
-    make_pair_with_equal_parameters(case, x, EinMix(*constructor_arguments(case), sizes=case.sizes), other)
+    assert_equal_results_with_equal_parameters(case, x, EinMix(*constructor_arguments(case), sizes=case.sizes), other)
 
 
 def test_einops_code_runs_with_the_import_replaced():

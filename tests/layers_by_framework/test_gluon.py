@@ -45,7 +45,7 @@ def assert_close(actual, expected, **tolerance):
     np.testing.assert_allclose(actual.asnumpy(), expected.asnumpy(), **{"rtol": 1e-4, "atol": 1e-5, **tolerance})
 
 
-def assert_near(actual, expected):
+def assert_close_to_numpy(actual, expected):
     np.testing.assert_allclose(actual.asnumpy(), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -119,7 +119,7 @@ def test_network_equals_the_native_network(make_array, hybrid):
 
 
 @pytest.mark.parametrize("how", [{}, {"static_alloc": True}, {"static_alloc": True, "static_shape": True}], ids=str)
-def test_hybridized_block_is_one_graph(make_array, how):
+def test_hybridized_network_equals_the_eager_network(make_array, how):
     block = initialize_block(make_network(), hybrid=True, **how)
     expected = initialize_block(make_network())
     for name, parameter in expected._collect_params_with_prefix().items():
@@ -165,9 +165,9 @@ def test_gradients_and_training_equal_the_native_network(make_array, hybrid):
             losses.backward()
             trainer.step(4)
     after = parameter_arrays(ours)
-    assert_near(native.convolution.weight.data(), after["1.weight"])
-    assert_near(native.linear.weight.data(), after["3.weight"].T)
-    assert_near(native.linear.bias.data(), after["3.bias"][0])
+    assert_close_to_numpy(native.convolution.weight.data(), after["1.weight"])
+    assert_close_to_numpy(native.linear.weight.data(), after["3.weight"].T)
+    assert_close_to_numpy(native.linear.bias.data(), after["3.bias"][0])
     assert all((array != before[name]).any() for name, array in after.items())
 
 
@@ -276,20 +276,20 @@ def test_nested_block(make_array):
     x = random_array(2, 5, 6)
     weight, merge = (parameter.data().asnumpy() for parameter in block.collect_params().values())
     expected = np.einsum("btc,ckhd,hde->bte", x, weight, merge)
-    assert_near(block(make_array(x)), expected)
+    assert_close_to_numpy(block(make_array(x)), expected)
     block.hybridize()
-    assert_near(block(make_array(x)), expected)
+    assert_close_to_numpy(block(make_array(x)), expected)
 
 
 @EAGER_AND_HYBRID
 def test_list_of_arrays_is_stacked(make_array, hybrid):
     x, y = random_array(2, 3), random_array(2, 3, seed=1)
     block = initialize_block(Rearrange("k b c -> b (k c)"), hybrid)
-    assert_near(block([make_array(x), make_array(y)]), np.concatenate([x, y], 1))
+    assert_close_to_numpy(block([make_array(x), make_array(y)]), np.concatenate([x, y], 1))
 
 
 def test_identity_in_a_hybridized_block(make_array):
-    assert_near(
+    assert_close_to_numpy(
         initialize_block(Rearrange("a b -> a b"), hybrid=True)(make_array(random_array(2, 3))), random_array(2, 3)
     )
 
@@ -300,7 +300,7 @@ def double_sum(tensor, axes):
 
 @EAGER_AND_HYBRID
 def test_reduce_with_a_callable(make_array, hybrid):
-    assert_near(
+    assert_close_to_numpy(
         initialize_block(Reduce("a b c -> b", double_sum), hybrid)(make_array(random_array(2, 3, 4))),
         2 * random_array(2, 3, 4).sum((0, 2)),
     )
@@ -366,13 +366,13 @@ def test_deep_copies_are_independent(make_array):
 
 
 @pytest.mark.parametrize("link", ["Rearrange", "Reduce", "EinMix"])
-def test_pickle_of_an_uninitialized_block(make_array, link):
+def test_pickle_of_an_uninitialized_block(make_array, kind):
     """As far as Gluon pickles its own: an initialized parameter holds a pointer of C."""
-    arguments = {"Rearrange": ["b c -> c b"], "Reduce": ["b c -> b", double_sum], "EinMix": ["b c -> b d", "c d"]}[link]
-    block = getattr(layers, link)(*arguments, **({"c": 3, "d": 4} if link == "EinMix" else {}))
+    arguments = {"Rearrange": ["b c -> c b"], "Reduce": ["b c -> b", double_sum], "EinMix": ["b c -> b d", "c d"]}[kind]
+    block = getattr(layers, kind)(*arguments, **({"c": 3, "d": 4} if kind == "EinMix" else {}))
     other = initialize_block(pickle.loads(pickle.dumps(block)))
     assert repr(other) == repr(block)
-    assert other(make_array(random_array(2, 3))).shape == {"Rearrange": (3, 2), "Reduce": (2,), "EinMix": (2, 4)}[link]
+    assert other(make_array(random_array(2, 3))).shape == {"Rearrange": (3, 2), "Reduce": (2,), "EinMix": (2, 4)}[kind]
 
 
 def test_summary_lists_the_layers(make_array, capsys):
@@ -430,13 +430,15 @@ def test_scalar_weight_needs_numpy_shapes(make_array):
     block = EinMix("a b -> a b", "")
     if mx.util.is_np_shape():
         block.initialize()
-        assert_near(block(make_array(random_array(2, 3))), random_array(2, 3) * block.weight.data().asnumpy())
+        assert_close_to_numpy(block(make_array(random_array(2, 3))), random_array(2, 3) * block.weight.data().asnumpy())
     else:
         with pytest.raises(ValueError, match="invalid shape"):  # Gluon's own words about any parameter
             block.initialize()
         with mx.util.np_shape():
             block.initialize()
-            assert_near(block(make_array(random_array(2, 3))), random_array(2, 3) * block.weight.data().asnumpy())
+            assert_close_to_numpy(
+                block(make_array(random_array(2, 3))), random_array(2, 3) * block.weight.data().asnumpy()
+            )
 
 
 def test_reduction_with_parameters_raises():

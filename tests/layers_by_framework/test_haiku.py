@@ -19,7 +19,7 @@ import jax.numpy as jnp  # noqa: E402
 
 from layers.frameworks.haiku_ import FRAMEWORK  # noqa: E402
 from layers.test_conformance import random_array  # noqa: E402
-from layers_by_framework.on_jax import JaxLayerTests, assert_near, assert_trees_equal  # noqa: E402
+from layers_by_framework.jax_layer_tests import JaxLayerTests, assert_near, assert_trees_equal  # noqa: E402
 from plait.layers.haiku import EinMix, Rearrange, Reduce, Repeat  # noqa: E402
 
 KEY = jax.random.key(0)
@@ -29,7 +29,7 @@ class TestOnJax(JaxLayerTests):
     framework = FRAMEWORK
 
     @staticmethod
-    def make_pure_function(built):
+    def make_functional(built):
         function, params, _ = built
         return function.apply, params
 
@@ -332,7 +332,7 @@ def test_parameter_getters():
     assert seen == [("ein_mix/weight", (3, 4)), ("ein_mix/bias", (1, 4))]
 
 
-class Pooling(hk.Module):
+class WeightedSum(hk.Module):
     """A reduction with parameters: a weighted sum."""
 
     def __call__(self, tensor, axes):
@@ -343,7 +343,7 @@ class Pooling(hk.Module):
 
 def test_reduction_that_is_a_module():
     x = jnp.asarray(random_array((2, 5, 3)))
-    function = transformed(lambda x: Reduce("b t c -> b c", Pooling())(x))
+    function = transformed(lambda x: Reduce("b t c -> b c", WeightedSum())(x))
     params = function.init(KEY, x)
     assert_near(function.apply(params, x), jnp.einsum("btc,t->bc", x, params["pooling"]["scores"]))
     assert_near(jax.grad(lambda params: function.apply(params, x).sum())(params)["pooling"]["scores"], x.sum((0, 2)))

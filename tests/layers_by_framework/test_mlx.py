@@ -217,7 +217,7 @@ def test_training_equals_native_modules(optimizer, compiled):
     assert_equal_parameters(ours, native)
 
 
-def test_compiled_step_is_traced_once():
+def test_compiled_step_is_traced_at_most_twice():
     """The Python code of a layer runs while MLX traces, and not again."""
     calls = []
 
@@ -316,8 +316,8 @@ def test_update_parameters():
     assert_close(layer(x), x.sum(1, keepdims=True) + bias)
     with pytest.raises(ValueError, match="scale"):
         layer.update({"scale": mx.ones(3)})
-    double_sum = utils.tree_map(lambda array: array * 2, layer.parameters())
-    assert_close(layer.update(double_sum)(x), 2 * x.sum(1, keepdims=True) + 2 * bias)
+    doubled_parameters = utils.tree_map(lambda array: array * 2, layer.parameters())
+    assert_close(layer.update(doubled_parameters)(x), 2 * x.sum(1, keepdims=True) + 2 * bias)
     layer.weight = mx.zeros((2, 3))
     assert_close(layer(x), mx.broadcast_to(2 * bias, (4, 3)))
 
@@ -344,7 +344,7 @@ def test_weights_are_saved_and_loaded(suffix, tmp_path):
     assert mx.array_equal(other(x), model(x))
 
 
-def test_load_weights_of_the_wrong_shape_raises():
+def test_load_weights_of_wrong_names_or_shapes_raises():
     layer = EinMix("b i -> b o", "i o", "o", i=2, o=3)
     with pytest.raises(ValueError, match="Missing 1 parameters: \nbias"):
         layer.load_weights([("weight", mx.zeros((2, 3)))])
@@ -587,7 +587,7 @@ def test_parameters_are_drawn_from_the_mlx_generator():
     assert_close(one, mx.random.uniform(-bound, bound, (2, 3)))
 
 
-def train_layer(layer):
+def make_value_and_grad(layer):
     model = nn.Sequential(nn.Linear(6, 6), layer)
     return nn.value_and_grad(model, lambda x: model(x).sum())
 
@@ -597,7 +597,7 @@ TRANSFORMS = {
     "compile": mx.compile,
     "shapeless": partial(mx.compile, shapeless=True),
     "grad": lambda layer: mx.grad(lambda x: layer(x).sum()),
-    "value_and_grad": train_layer,
+    "value_and_grad": make_value_and_grad,
     "checkpoint": nn.utils.checkpoint,
 }
 

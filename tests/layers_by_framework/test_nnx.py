@@ -19,7 +19,7 @@ from flax import nnx  # noqa: E402
 
 from layers.frameworks.nnx_ import FRAMEWORK  # noqa: E402
 from layers.test_conformance import random_array  # noqa: E402
-from layers_by_framework.on_jax import JaxLayerTests, assert_near, assert_trees_equal  # noqa: E402
+from layers_by_framework.jax_layer_tests import JaxLayerTests, assert_near, assert_trees_equal  # noqa: E402
 from plait.layers.nnx import EinMix, Rearrange, Reduce, Repeat  # noqa: E402
 
 
@@ -27,7 +27,7 @@ class TestOnJax(JaxLayerTests):
     framework = FRAMEWORK
 
     @staticmethod
-    def make_pure_function(built):
+    def make_functional(built):
         graphdef, state = nnx.split(built)
         return lambda state, x: nnx.merge(graphdef, state)(x), state
 
@@ -36,7 +36,7 @@ def make_einmix(seed=0, **options):
     return EinMix("b c -> b d", "c d", "d", c=3, d=4, rngs=nnx.Rngs(seed), **options)
 
 
-def native_layer(layer, **options):
+def native_linear(layer, **options):
     """NNX's own layer with the parameters of `make_einmix`."""
     found = nnx.Linear(3, 4, rngs=nnx.Rngs(0), **options)
     found.kernel[...], found.bias[...] = layer.weight[...], layer.bias[...][0]
@@ -135,19 +135,19 @@ def test_equal_layers_share_a_jit_trace():
         traces.append(1)
         return module(x)
 
-    def twice(*makes):
+    def count_traces(*makes):
         before = len(traces)
         for make in makes:
             call(make(), jnp.ones((2, 6)))
         return len(traces) - before
 
     mixing = lambda seed, d=4: EinMix("b c -> b d", "c d", "d", c=6, d=d, rngs=nnx.Rngs(seed))
-    assert twice(lambda: Rearrange("b (c p) -> b c p", p=2), lambda: Rearrange("b  (c p)->b c p", p=2)) == 1
-    assert twice(lambda: Rearrange("b (c p) -> b c p", p=3)) == 1
-    assert twice(lambda: Reduce("b c -> b", "max"), lambda: Reduce("b c -> b", "max")) == 1
-    assert twice(lambda: Reduce("b c -> b", "min")) == 1
-    assert twice(lambda: mixing(0), lambda: mixing(1)) == 1
-    assert twice(lambda: mixing(0, d=5)) == 1
+    assert count_traces(lambda: Rearrange("b (c p) -> b c p", p=2), lambda: Rearrange("b  (c p)->b c p", p=2)) == 1
+    assert count_traces(lambda: Rearrange("b (c p) -> b c p", p=3)) == 1
+    assert count_traces(lambda: Reduce("b c -> b", "max"), lambda: Reduce("b c -> b", "max")) == 1
+    assert count_traces(lambda: Reduce("b c -> b", "min")) == 1
+    assert count_traces(lambda: mixing(0), lambda: mixing(1)) == 1
+    assert count_traces(lambda: mixing(0, d=5)) == 1
     assert nnx.graphdef(mixing(0)) == nnx.graphdef(mixing(1)) != nnx.graphdef(mixing(0, d=5))
 
 
@@ -155,7 +155,7 @@ def test_nnx_grad_equals_native_linear():
     x = jnp.asarray(random_array((2, 3)))
     module = make_einmix()
     found = nnx.to_pure_dict(nnx.grad(lambda module: (module(x) ** 2).sum())(module))
-    expected = nnx.to_pure_dict(nnx.grad(lambda module: (module(x) ** 2).sum())(native_layer(module)))
+    expected = nnx.to_pure_dict(nnx.grad(lambda module: (module(x) ** 2).sum())(native_linear(module)))
     assert_near(found["weight"], expected["kernel"])
     assert_near(found["bias"][0], expected["bias"])
 
@@ -230,7 +230,7 @@ def test_eval_shape_gives_parameter_shapes():
     assert_near(module(jnp.ones((2, 3))), make_einmix()(jnp.ones((2, 3))))
 
 
-PARAMETER_AND_INPUT_DTYPES = [
+COMPUTATION_AND_PARAMETER_DTYPES = [
     (None, "float32"),
     ("bfloat16", "float32"),
     (None, "bfloat16"),
@@ -239,14 +239,14 @@ PARAMETER_AND_INPUT_DTYPES = [
 ]
 
 
-@pytest.mark.parametrize(("dtype", "param_dtype"), PARAMETER_AND_INPUT_DTYPES)
+@pytest.mark.parametrize(("dtype", "param_dtype"), COMPUTATION_AND_PARAMETER_DTYPES)
 @pytest.mark.parametrize("given", ["float32", "bfloat16"])
 def test_dtype_and_param_dtype_equal_those_of_linear(dtype, param_dtype, given):
     x = jnp.asarray(random_array((2, 3)), given)
     options = {"dtype": dtype, "param_dtype": jnp.dtype(param_dtype)}
     module = make_einmix(**options)
     assert {leaf.dtype.name for leaf in jax.tree.leaves(nnx.state(module))} == {param_dtype}
-    assert_near(module(x), native_layer(module, **options)(x), 1e-2)
+    assert_near(module(x), native_linear(module, **options)(x), 1e-2)
     products = jax.make_jaxpr(module)(x).eqns
     added = [equation for equation in products if equation.primitive.name == "add"]
     assert {variable.aval.dtype for variable in added[0].invars} == {module(x).dtype}
@@ -300,7 +300,7 @@ def test_rngs_determine_the_parameters():
         EinMix("b c -> c", "c", c=5)
 
 
-class Pooling(nnx.Module):
+class WeightedSum(nnx.Module):
     """A reduction with parameters: a weighted sum."""
 
     def __init__(self, length, rngs):
@@ -313,7 +313,7 @@ class Pooling(nnx.Module):
 
 def test_reduction_that_is_a_module():
     x = jnp.asarray(random_array((2, 5, 3)))
-    module = Reduce("b t c -> b c", Pooling(5, nnx.Rngs(0)))
+    module = Reduce("b t c -> b c", WeightedSum(5, nnx.Rngs(0)))
     assert len(jax.tree.leaves(nnx.state(module, nnx.Param))) == 1
     expected = lambda module: jnp.einsum("btc,t->bc", x, module.module.scores[...])
     assert_near(module(x), expected(module))

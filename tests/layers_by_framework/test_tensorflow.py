@@ -226,7 +226,7 @@ def test_einmix_is_trained_saved_and_cloned_in_keras_models(tmp_path, monkeypatc
     assert_near(mixed.weight.numpy(), np.ones((6, 4)))
 
 
-def test_errors_in_graphs_equal_those_of_the_functions():
+def test_size_errors_are_raised_in_graphs():
     split = tf.function(Rearrange("b (h w) -> b h w", h=8), input_signature=[tf.TensorSpec([None, 60])])
     with pytest.raises(plait.SizeError) as found:
         split(tf.zeros((2, 60)))

@@ -52,10 +52,10 @@ def build_layer(case, **more):
     return EinMix(case.pattern, case.weight_shape, case.bias_shape, **more, **case.sizes)
 
 
-def example(case, batch=1):
+def random_input(case, batch_factor=1):
     """A tensor for a case, or one with another batch size."""
     first, *rest = case.shape
-    return torch.randn(first * batch if rest else first, *rest)
+    return torch.randn(first * batch_factor if rest else first, *rest)
 
 
 def assert_equal(actual, expected):
@@ -268,7 +268,7 @@ def test_layers_without_parameters_have_an_empty_state_dict():
     nn.Sequential(nn.Linear(3, 4), Rearrange("b ... -> b (...)")).load_state_dict(state, strict=True)
 
 
-def test_load_state_dict_of_the_wrong_shape_raises():
+def test_load_state_dict_of_wrong_names_or_shapes_raises():
     layer = EinMix("b c -> b d", "c d", "d", c=3, d=4)
     with pytest.raises(RuntimeError, match="size mismatch for weight"):
         layer.load_state_dict({"weight": torch.zeros(4, 3), "bias": torch.zeros(1, 4)})
@@ -302,7 +302,7 @@ def test_copies_and_pickles(way):
     assert (network.classify.bias != 0).all()
     assert (network.features[3].weight != 0).all()
     for case in CASES:
-        layer, tensor = build_layer(case), example(case)
+        layer, tensor = build_layer(case), random_input(case)
         assert_equal(way(layer)(tensor), layer(tensor))
 
 
@@ -712,7 +712,7 @@ def test_shared_memory_and_averaged_models():
 def test_scripted_layer_equals_the_layer(case):
     layer = build_layer(case)
     scripted = torch.jit.script(nn.Sequential(layer))
-    for x in (example(case), example(case, batch=6)):
+    for x in (random_input(case), random_input(case, batch_factor=6)):
         x.requires_grad_(True)
         result, expected = scripted(x), layer(x)
         assert_near(result, expected)
@@ -725,8 +725,8 @@ def test_scripted_layer_equals_the_layer(case):
 @each_case
 def test_traced_layer_equals_the_layer(case):
     layer = build_layer(case)
-    traced = torch.jit.trace(layer, example(case))
-    x = example(case, batch=6)
+    traced = torch.jit.trace(layer, random_input(case))
+    x = random_input(case, batch_factor=6)
     assert_near(save_and_load(traced)(x), layer(x))
 
 
@@ -843,7 +843,7 @@ def save_and_load(scripted):
 # torch.compile
 
 
-def compile_fullgraph(module, **options):
+def compile_with_eager_backend(module, **options):
     torch._dynamo.reset()
     return torch.compile(module, backend="eager", **options)
 
@@ -851,8 +851,8 @@ def compile_fullgraph(module, **options):
 @each_node_kind
 def test_compiled_layer_has_no_graph_break(case):
     layer = build_layer(case)
-    function = compile_fullgraph(layer, fullgraph=True)
-    for x in (example(case), example(case, batch=6)):
+    function = compile_with_eager_backend(layer, fullgraph=True)
+    for x in (random_input(case), random_input(case, batch_factor=6)):
         assert_equal(function(x), layer(x))
 
 
@@ -880,7 +880,7 @@ def test_inductor_compiles_layers():
         assert_near(torch.compile(layers, fullgraph=True)(x), layers(x))
 
 
-INVALID_CALLS = [
+LAYERS_AND_ERROR_CODES = [
     (Rearrange("b (h p) -> b h p", p=3), "PLT302"),
     (Reduce("b (h 3) -> b h", "max"), "PLT302"),
     (Repeat("b c d -> b c d r", r=2), "PLT304"),
@@ -889,7 +889,9 @@ INVALID_CALLS = [
 
 
 @pytest.mark.parametrize("dynamic", [None, True], ids=["automatic", "dynamic"])
-@pytest.mark.parametrize(("layer", "code"), INVALID_CALLS, ids=[repr(layer) for layer, _ in INVALID_CALLS])
+@pytest.mark.parametrize(
+    ("layer", "code"), LAYERS_AND_ERROR_CODES, ids=[repr(layer) for layer, _ in LAYERS_AND_ERROR_CODES]
+)
 def test_error_in_a_compiled_call(layer, code, dynamic):
     x = torch.zeros(2, 7)
     with pytest.raises(plait.SizeError) as eager:
@@ -897,10 +899,10 @@ def test_error_in_a_compiled_call(layer, code, dynamic):
     inside = nn.Sequential(nn.Identity(), layer)
     for module in (layer, inside):
         with pytest.raises(plait.SizeError, match=code) as caught:
-            compile_fullgraph(module, dynamic=dynamic)(x)
+            compile_with_eager_backend(module, dynamic=dynamic)(x)
         assert str(caught.value) == str(eager.value)
         with pytest.raises(torch._dynamo.exc.Unsupported, match=code):
-            compile_fullgraph(module, dynamic=dynamic, fullgraph=True)(x)
+            compile_with_eager_backend(module, dynamic=dynamic, fullgraph=True)(x)
 
 
 def test_error_in_a_compiled_call_can_be_caught():
@@ -913,7 +915,7 @@ def test_error_in_a_compiled_call_can_be_caught():
         except plait.PlaitError as error:
             return error.code
 
-    function = compile_fullgraph(function)
+    function = compile_with_eager_backend(function)
     x = torch.zeros(2, 3)
     assert function(torch.zeros(2, 4)) == "PLT305"
     assert_near(function(x), layer(x + 1))
@@ -926,8 +928,8 @@ def test_error_in_a_compiled_call_can_be_caught():
 def test_export_with_a_dynamic_batch(case):
     layer = build_layer(case).eval()
     dim = 3 * torch.export.Dim("third") if "heads" in case.sizes else torch.export.Dim("batch")
-    program = torch.export.export(layer, (example(case, batch=3),), dynamic_shapes=({0: dim},))
-    x = example(case, batch=6)
+    program = torch.export.export(layer, (random_input(case, batch_factor=3),), dynamic_shapes=({0: dim},))
+    x = random_input(case, batch_factor=6)
     assert_near(program.module()(x), layer(x))
 
 
@@ -1028,7 +1030,7 @@ def test_fx_trace_of_an_ellipsis_raises():
 # Code written for einops
 
 
-def make_einops_pair(name):
+def einops_and_plait_classes(name):
     einops = pytest.importorskip("einops.layers.torch")
     return getattr(einops, name), globals()[name]
 
@@ -1051,7 +1053,7 @@ def make_einops_pair(name):
     ids=str,
 )
 def test_einops_code_runs_with_the_import_replaced(name, given, sizes, shape):
-    theirs, ours = make_einops_pair(name)
+    theirs, ours = einops_and_plait_classes(name)
     one, other = theirs(*given, **sizes), ours(*given, **sizes)
     states = one.state_dict(), other.state_dict()
     assert [(key, value.shape) for key, value in states[0].items()] == [(k, v.shape) for k, v in states[1].items()]
@@ -1070,7 +1072,7 @@ def test_einops_keywords():
         ("Reduce", {"pattern": "a b -> a", "reduction": "sum"}),
         ("EinMix", {"pattern": "a b -> a c", "weight_shape": "b c", "bias_shape": "c", "b": 6, "c": 2}),
     ):
-        theirs, ours = make_einops_pair(name)
+        theirs, ours = einops_and_plait_classes(name)
         one, other = theirs(**keywords), ours(**keywords)
         other.load_state_dict(one.state_dict())
         x = torch.randn(3, 6)
@@ -1110,7 +1112,7 @@ def test_scripted_logsumexp_of_integers_raises_the_error_of_the_layer():
         torch.jit.script(layer)(x)
 
 
-def test_a_bias_of_another_type_is_promoted_and_not_rounded():
+def test_result_has_the_dtype_of_a_wider_bias():
     layer = EinMix("b c -> b d", "c d", "d", c=3, d=2)
     layer.bias = nn.Parameter(torch.full((1, 2), 1 / 3, dtype=torch.float64))
     result = layer(torch.zeros(1, 3))

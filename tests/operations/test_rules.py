@@ -11,10 +11,10 @@ import plait
 import plait._executor.compile as compile_module
 from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
-from plait._operations.pack import compute_packed_lengths, parse_pack_pattern, split_shape
+from plait._operations.pack import packed_lengths_and_shapes, parse_pack_pattern, split_shape
 from plait._operations.parse_shape import label_dimensions, read_named_lengths
 from plait._operations.reduce import check_dtype_kind, check_reduction_name
-from plait._operations.table import OPERATIONS, find_operation, infer_operation
+from plait._operations.table import OPERATION_NAMES, find_operation, infer_operation
 from plait._shapes.solver import solve_pattern
 from plait.backends.reduction_rules import REDUCTION_RULES
 
@@ -77,7 +77,7 @@ def test_plain_bijections_pass_every_check(pattern, rank):
     except plait.PlaitError:
         return
     if tree.is_plain and solved.is_bijection:
-        for operation in map(find_operation, OPERATIONS):
+        for operation in map(find_operation, OPERATION_NAMES):
             if operation.allows_bijections:
                 operation.check(tree)
 
@@ -91,8 +91,8 @@ def test_an_axis_twice_on_the_right_is_an_error(operation, pattern):
 
 
 def test_find_operation_returns_every_operation():
-    assert [find_operation(name).name for name in OPERATIONS] == [*OPERATIONS]
-    assert {*OPERATIONS} < {*plait.__all__}
+    assert [find_operation(name).name for name in OPERATION_NAMES] == [*OPERATION_NAMES]
+    assert {*OPERATION_NAMES} < {*plait.__all__}
 
 
 @pytest.mark.parametrize(
@@ -144,12 +144,12 @@ def test_parse_pack_pattern_and_split_shape():
 
 
 def test_packed_lengths_and_inferred_sizes():
-    assert compute_packed_lengths([(2,), (3, 2), ()], 9, "*") == [(2, (2,)), (6, (3, 2)), (1, ())]
-    assert compute_packed_lengths([(2, -1), (3,)], 9, "*") == [(6, (2, 3)), (3, (3,))]
-    assert compute_packed_lengths([(-1,), (3,)], 3, "*") == [(0, (0,)), (3, (3,))]
+    assert packed_lengths_and_shapes([(2,), (3, 2), ()], 9, "*") == [(2, (2,)), (6, (3, 2)), (1, ())]
+    assert packed_lengths_and_shapes([(2, -1), (3,)], 9, "*") == [(6, (2, 3)), (3, (3,))]
+    assert packed_lengths_and_shapes([(-1,), (3,)], 3, "*") == [(0, (0,)), (3, (3,))]
     for shapes, total in (([(2,)], 3), ([(2, -1)], 3), ([(-1,), (4,)], 3), ([(-1, -1)], 4), ([(0, -1)], 0)):
         with pytest.raises(plait.SizeError, match="PLT309"):
-            compute_packed_lengths(shapes, total, "*")
+            packed_lengths_and_shapes(shapes, total, "*")
 
 
 def test_label_dimensions_and_lengths_by_name():
@@ -162,7 +162,7 @@ def test_label_dimensions_and_lengths_by_name():
 
 
 @pytest.mark.parametrize("allows_bijections", [True, False])
-def test_check_of_a_bijection_is_skipped_only_if_the_operation_allows_all(monkeypatch, allows_bijections):
+def test_check_of_a_bijection_is_skipped_only_if_bijections_are_allowed(monkeypatch, allows_bijections):
     checked = []
     operation = find_operation("rearrange")._replace(check=checked.append, allows_bijections=allows_bijections)
     monkeypatch.setattr(compile_module, "find_operation", lambda _: operation)

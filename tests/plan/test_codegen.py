@@ -23,7 +23,7 @@ from plait.backends.source_templates import SOURCE_TEMPLATES, source_templates_o
 
 to_pattern = plait.compile
 
-CALLS_WITH_SOURCE_CODE = [
+SOURCE_ARGUMENTS = [
     ("rearrange", "b (h p) (w q) c -> b (h w) (p q c)", (4,), None),
     ("rearrange", "... a 1 -> (a ...)", (4,), None),
     ("view", "a (b c) -> c b a", (2,), None),
@@ -36,7 +36,7 @@ CALLS_WITH_SOURCE_CODE = [
 
 
 @pytest.mark.parametrize("framework", SOURCE_TEMPLATES)
-@pytest.mark.parametrize(("operation", "pattern", "ranks", "reduction"), CALLS_WITH_SOURCE_CODE)
+@pytest.mark.parametrize(("operation", "pattern", "ranks", "reduction"), SOURCE_ARGUMENTS)
 def test_source_of_every_operation_for_every_framework(framework, operation, pattern, ranks, reduction):
     def write():
         return to_pattern(pattern).source(framework, *ranks, operation=operation, reduction=reduction)
@@ -155,7 +155,7 @@ def einsum_calls():
 
 
 @lru_cache(maxsize=2)
-def expected_results(calls):
+def pair_calls_with_results(calls):
     """Return the calls with the results of plait."""
     found = []
     for operation, pattern, arrays, sizes, reduction in calls():
@@ -172,7 +172,7 @@ def expected_results(calls):
 def assert_same_results(cases, results, calls):
     import numpy as np
 
-    for (_, wanted), (text, *_), found in zip(expected_results(calls), cases, results, strict=True):
+    for (_, wanted), (text, *_), found in zip(pair_calls_with_results(calls), cases, results, strict=True):
         assert not isinstance(found, str), text
         assert found.shape == wanted.shape, text
         np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12, err_msg=text)
@@ -182,7 +182,7 @@ def assert_same_results(cases, results, calls):
 @pytest.mark.parametrize("framework", ["numpy", "torch"])
 def test_generated_source_runs_without_plait(framework, calls, tmp_path):
     pytest.importorskip(framework)
-    calls_and_results = expected_results(calls)
+    calls_and_results = pair_calls_with_results(calls)
     from plait.testing import _oracle as oracle  # it needs NumPy
 
     cases = []
@@ -197,7 +197,7 @@ def test_generated_source_runs_without_plait(framework, calls, tmp_path):
 
 def test_decomposed_einsum_gives_the_same_result(tmp_path):
     cases = []
-    for (_, pattern, arrays, sizes, _), _ in expected_results(einsum_calls):
+    for (_, pattern, arrays, sizes, _), _ in pair_calls_with_results(einsum_calls):
         plan = lower_pattern("einsum", pattern, tuple([array.ndim for array in arrays]), tuple(sizes))
         cases.append(
             (generate_function("einsum", decompose_einsum(plan), source_templates_of("numpy"), sizes), arrays, {})
@@ -218,10 +218,10 @@ BROKEN_TEMPLATES = {
 
 @pytest.mark.parametrize("field", BROKEN_TEMPLATES)
 def test_broken_template_is_detected(field, tmp_path, monkeypatch):
-    from plait._executor import source  # where it is looked up
+    from plait._executor import standalone_source  # where it is looked up
 
     templates = source_templates_of("numpy")._replace(**{field: BROKEN_TEMPLATES[field]})
-    monkeypatch.setattr(source, "source_templates_of", lambda _: templates)
+    monkeypatch.setattr(standalone_source, "source_templates_of", lambda _: templates)
     calls = einsum_calls if field == "einsum" else movement_calls
     with pytest.raises(AssertionError):
         test_generated_source_runs_without_plait("numpy", calls, tmp_path)

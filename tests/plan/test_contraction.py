@@ -15,7 +15,7 @@ from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
 from plait._plan.contraction.network import build_network
 from plait._plan.contraction.paths import find_path
-from plait._plan.contraction.search import build_contraction_plan, plan_contraction, reuse_strategies
+from plait._plan.contraction.search import build_contraction_plan, reuse_strategies, search_contraction
 from plait._plan.nodes import Permute, Reshape
 from plait._plan.printer import list_contraction_lines
 from plait._shapes.sizes import evaluate_size_ops, size_op_error
@@ -45,7 +45,7 @@ def make_network(pattern, *shapes, **sizes):
 
 def plan_pairs(pattern, *shapes, costs=None, **sizes):
     """Return the pairwise contractions of the cheapest contraction."""
-    return plan_contraction(make_network(pattern, *shapes, **sizes), costs or ContractionCosts()).pairs
+    return search_contraction(make_network(pattern, *shapes, **sizes), costs or ContractionCosts()).pairs
 
 
 ATTENTION_SCORES = ("b i (h d), b j (h d) -> b h i j", (8, 1024, 512), (8, 1024, 512))
@@ -86,7 +86,7 @@ def test_matmul_writes_into_a_buffer_instead_of_copying_the_result():
 
 
 def test_operands_are_swapped_to_avoid_a_permutation():
-    found = plan_contraction(make_network("b c h w, o c -> b o h w", (8, 64, 56, 56), (64, 64)), ContractionCosts())
+    found = search_contraction(make_network("b c h w, o c -> b o h w", (8, 64, 56, 56), (64, 64)), ContractionCosts())
     (pair,), (strategy,) = found.pairs, found.strategies
     assert strategy.is_swapped
     assert pair.operand_steps == ((), (Reshape((8, 64, 3136)),))
@@ -122,25 +122,25 @@ def test_layout_of_an_intermediate_suits_the_next_contraction():
 
 def test_strategies_are_reused_for_other_lengths():
     small, large = (make_network("bhij,bjhd->bihd", (2, 3, n, n), (2, n, 3, 4)) for n in (9, 15))
-    found = plan_contraction(small, ContractionCosts())
-    assert reuse_strategies(found, large, ContractionCosts()) == plan_contraction(large, ContractionCosts())
+    found = search_contraction(small, ContractionCosts())
+    assert reuse_strategies(found, large, ContractionCosts()) == search_contraction(large, ContractionCosts())
 
 
 @pytest.mark.parametrize("equation", ["ij,jk->ik", "ii->", "i,j->ij", "ij,jk,kl->il"])
 def test_tensors_without_elements_are_contracted(equation):
     shapes = [(0,) * len(term) for term in equation.split("->")[0].split(",")]
-    assert plan_contraction(make_network(equation, *shapes), ContractionCosts()).pairs
+    assert search_contraction(make_network(equation, *shapes), ContractionCosts()).pairs
 
 
 # contraction paths
 
 
 @st.composite
-def random_networks(draw, most=5):
-    """Draw an equation of up to ``most`` tensors, and their shapes."""
+def equations_with_shapes(draw, max_tensors=5):
+    """Draw an equation of up to ``max_tensors`` tensors, and their shapes."""
     letters = "abcdefg"
     lengths = {letter: draw(st.sampled_from([2, 3, 5, 8])) for letter in letters}
-    count = draw(st.integers(1, most))
+    count = draw(st.integers(1, max_tensors))
     terms = ["".join(draw(st.permutations(letters))[: draw(st.integers(0, 4))]) for _ in range(count)]
     present = sorted({letter for term in terms for letter in term})
     output = "".join(draw(st.permutations(present))[: draw(st.integers(0, len(present)))])
@@ -174,7 +174,7 @@ def all_paths(count):
             yield (pair, *rest)
 
 
-@given(random_networks(4))
+@given(equations_with_shapes(4))
 @settings(max_examples=60)
 def test_optimal_path_is_the_cheapest_of_all_paths(drawn):
     equation, shapes = drawn
@@ -184,7 +184,7 @@ def test_optimal_path_is_the_cheapest_of_all_paths(drawn):
         assert count_flops(equation, shapes, found) == cheapest
 
 
-@given(random_networks(6), st.sampled_from(["auto", "greedy", "optimal"]))
+@given(equations_with_shapes(6), st.sampled_from(["auto", "greedy", "optimal"]))
 def test_path_contracts_every_tensor_once(drawn, algorithm):
     equation, shapes = drawn
     remaining = len(shapes)
@@ -195,7 +195,7 @@ def test_path_contracts_every_tensor_once(drawn, algorithm):
     assert remaining == 1
 
 
-@given(random_networks(6))
+@given(equations_with_shapes(6))
 def test_paths_respect_the_memory_limit(drawn):
     equation, shapes = drawn
     limit = 64
@@ -223,7 +223,7 @@ def test_flops_equal_those_of_opt_einsum():
         ("abc,ai,bj,ck->ijk", [(16, 16, 16), (16, 20), (16, 20), (16, 20)]),
     ]
     for equation, shapes in cases:
-        found = plan_contraction(make_network(equation, *shapes), ContractionCosts())
+        found = search_contraction(make_network(equation, *shapes), ContractionCosts())
         costs = explained_costs(found, equation, *shapes)
         _, info = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize=found.path)
         assert costs.flops == int(info.opt_cost), equation
@@ -231,13 +231,13 @@ def test_flops_equal_those_of_opt_einsum():
             assert costs.largest == max(info.size_list[:-1]), equation
 
 
-@given(random_networks(4))
+@given(equations_with_shapes(4))
 @settings(max_examples=60)
 def test_flops_of_random_networks_are_at_most_those_of_opt_einsum(drawn):
     """They are fewer where an axis is summed before the product, or a diagonal is taken."""
     opt_einsum = pytest.importorskip("opt_einsum")
     equation, shapes = drawn
-    found = plan_contraction(make_network(equation, *shapes), ContractionCosts())
+    found = search_contraction(make_network(equation, *shapes), ContractionCosts())
     costs = explained_costs(found, equation, *shapes)
     _, info = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize=found.path)
     assert costs.flops <= int(info.opt_cost)
@@ -265,7 +265,7 @@ def test_explain_prints_path_and_costs():
     assert shown.costs.written == 8 * 8 * 1024 * 1024
 
 
-def test_explain_marks_copies():
+def test_explain_counts_reads_of_copies():
     shown = plait.explain("a b c, b d c -> a (d c)", (64, 64, 64), (64, 64, 64))
     copying = [line for line in shown.lines if "copies" in line.cost]
     assert shown.costs.read >= 2 * 64**3 + sum(64**3 for _ in copying)

@@ -44,11 +44,11 @@ def permute_by_hand(x):
     return x.permute(0, 2, 3, 1)
 
 
-def ellipsis_merge(x):
+def ellipsis_permute(x):
     return plait.rearrange(x, "b ... w -> b w ...")
 
 
-def ellipsis_merge_by_hand(x):
+def ellipsis_permute_by_hand(x):
     return x.permute(0, 3, 1, 2)
 
 
@@ -140,18 +140,18 @@ def size_from_shape_by_hand(x):
     return x.reshape(b, c, h // p, p, w).permute(0, 1, 3, 2, 4)
 
 
-PATCHES = plait.compile("b c (h p) w -> b h (p c w)", p=2)
-FIFTHS = plait.compile("b c (h p) w -> b c h w p", p=5)
-COPIES = plait.compile("b c (h p) w -> b c h p w r", p=5, r=2)
-POOLED = plait.compile("b c h w -> b c")
-PRODUCT = plait.compile("b c h w, w k -> b c h k")
+PATCH_PATTERN = plait.compile("b c (h p) w -> b h (p c w)", p=2)
+SPLIT_PATTERN = plait.compile("b c (h p) w -> b c h w p", p=5)
+REPEAT_PATTERN = plait.compile("b c (h p) w -> b c h p w r", p=5, r=2)
+REDUCE_PATTERN = plait.compile("b c h w -> b c")
+EINSUM_PATTERN = plait.compile("b c h w, w k -> b c h k")
 
 
-def compiled_pattern(x):
-    return PATCHES.rearrange(x)
+def compiled_rearrange(x):
+    return PATCH_PATTERN.rearrange(x)
 
 
-def compiled_pattern_by_hand(x):
+def compiled_rearrange_by_hand(x):
     b, c, h, w = x.shape
     return x.reshape(b, c, h // 2, 2, w).permute(0, 2, 3, 1, 4).reshape(b, h // 2, 2 * c * w)
 
@@ -196,7 +196,7 @@ FUNCTIONS_AND_HAND_WRITTEN = [
     (space_to_depth, space_to_depth_by_hand),
     (merge, merge_by_hand),
     (permute, permute_by_hand),
-    (ellipsis_merge, ellipsis_merge_by_hand),
+    (ellipsis_permute, ellipsis_permute_by_hand),
     (identity, identity_by_hand),
     (mean, mean_by_hand),
     (max_pool, max_pool_by_hand),
@@ -207,7 +207,7 @@ FUNCTIONS_AND_HAND_WRITTEN = [
     (classical_einsum, classical_einsum_by_hand),
     (rearrange_list, rearrange_list_by_hand),
     (size_from_shape, size_from_shape_by_hand),
-    (compiled_pattern, compiled_pattern_by_hand),
+    (compiled_rearrange, compiled_rearrange_by_hand),
     (view, view_by_hand),
     (pack, pack_by_hand),
     (unpack, unpack_by_hand),
@@ -218,7 +218,7 @@ SIZE_ARITHMETIC = {operator.mul, operator.floordiv, operator.add, operator.sub, 
 EQUIVALENT_METHODS = {"broadcast_to": "expand"}
 
 
-def count_calls(graph):
+def tensor_calls_and_size_counts(graph):
     """The calls on tensors in order, and the number of each on sizes; a method and its function count as the same."""
     tensors, sizes = [], Counter()
     for node in graph.graph.nodes:
@@ -254,8 +254,8 @@ def test_the_graph_is_that_of_the_hand_written_code(function, by_hand, dynamic):
     for shape in SHAPES:
         theirs(torch.randn(shape))
     assert len(our_graphs) <= len(their_graphs)
-    our_calls, our_sizes = count_calls(our_graphs[-1])
-    their_calls, their_sizes = count_calls(their_graphs[-1])
+    our_calls, our_sizes = tensor_calls_and_size_counts(our_graphs[-1])
+    their_calls, their_sizes = tensor_calls_and_size_counts(their_graphs[-1])
     assert our_calls == their_calls
     assert not our_sizes - their_sizes
 
@@ -306,7 +306,7 @@ def in_a_loop(x, count):
     for number in range(count):
         torch._dynamo.graph_break()  # in a loop: Dynamo leaves the whole frame to Python
         x = plait.rearrange(x, "b c h w -> b c w h")
-        PATCHES.rearrange(x)
+        PATCH_PATTERN.rearrange(x)
         plait.rearrange(x, f"b c{number} h w -> b c{number} (w h)")
         plait.reduce(x, "b c h w -> b", "mean")
         plait.pack([x, x], "b c h *")
@@ -322,7 +322,7 @@ def in_a_loop_by_hand(x, count):
     return x
 
 
-def test_frames_that_dynamo_skips_make_no_graphs():
+def test_skipped_frames_make_no_more_graphs_than_hand_written_code():
     torch._dynamo.reset()
     graphs = {in_a_loop: [], in_a_loop_by_hand: []}
     for function, made in graphs.items():
@@ -381,13 +381,13 @@ def test_errors_can_be_caught_and_show_their_message(call, code):
         (lambda x: plait.rearrange(x, "b c (h p) w -> b c h w p", p=5), "PLT302"),
         (lambda x: plait.rearrange(x, "b c (h p) w -> b c h w p", p=x.shape[2] - 1), "PLT302"),
         (lambda x: plait.repeat(x, "b c h w -> b c h w r", r=x.shape[2] - 9), "PLT306"),
-        (lambda x: FIFTHS.rearrange(x + 1), "PLT302"),
-        (lambda x: FIFTHS.view(x + 1), "PLT302"),
-        (lambda x: FIFTHS.reduce(x, "max"), "PLT302"),
-        (lambda x: COPIES.repeat(x + 1), "PLT302"),
-        (lambda x: PRODUCT.einsum(x, x[0, 0]), "PLT305"),
-        (lambda x: PRODUCT.einsum(x + 1), "PLT202"),
-        (lambda x: POOLED.reduce(x, "maen"), "PLT209"),
+        (lambda x: SPLIT_PATTERN.rearrange(x + 1), "PLT302"),
+        (lambda x: SPLIT_PATTERN.view(x + 1), "PLT302"),
+        (lambda x: SPLIT_PATTERN.reduce(x, "max"), "PLT302"),
+        (lambda x: REPEAT_PATTERN.repeat(x + 1), "PLT302"),
+        (lambda x: EINSUM_PATTERN.einsum(x, x[0, 0]), "PLT305"),
+        (lambda x: EINSUM_PATTERN.einsum(x + 1), "PLT202"),
+        (lambda x: REDUCE_PATTERN.reduce(x, "maen"), "PLT209"),
     ],
 )
 def test_errors_of_symbolic_sizes_and_of_methods(call, code, dynamic):
@@ -406,7 +406,7 @@ def test_errors_of_symbolic_sizes_and_of_methods(call, code, dynamic):
 def test_execution_continues_after_a_caught_error_of_a_method():
     def function(x):
         try:
-            return FIFTHS.rearrange(x + 1)
+            return SPLIT_PATTERN.rearrange(x + 1)
         except plait.SizeError as error:
             return error.code
 

@@ -8,7 +8,7 @@ from math import prod
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plait._shapes.composition import common_factors
+from plait._shapes.composition import indexed_common_factors
 
 LENGTHS = st.lists(st.integers(1, 12), max_size=5)
 
@@ -25,7 +25,7 @@ def draw_factors(draw, total):
 @given(LENGTHS, st.data())
 def test_products_of_common_factors_are_both_products(one, data):
     other = draw_factors(data.draw, prod(one))
-    factors = common_factors(one, other)
+    factors = indexed_common_factors(one, other)
     if factors is None:
         partial_products = sorted({prod(side[:stop]) for side in (one, other) for stop in range(len(side) + 1)})
         assert any(large % small for small, large in pairwise(partial_products))
@@ -39,7 +39,7 @@ def test_products_of_common_factors_are_both_products(one, data):
 
 
 def test_a_length_of_zero_is_only_a_factor_of_itself():
-    assert common_factors([0, 5], [0, 5]) == [(0, 0, 0), (5, 1, 1)]
-    assert common_factors([0, 5], [5, 0]) is None
-    assert common_factors([0, 6], [0, 2, 3]) is None
-    assert common_factors([], [1]) == []
+    assert indexed_common_factors([0, 5], [0, 5]) == [(0, 0, 0), (5, 1, 1)]
+    assert indexed_common_factors([0, 5], [5, 0]) is None
+    assert indexed_common_factors([0, 6], [0, 2, 3]) is None
+    assert indexed_common_factors([], [1]) == []

@@ -31,16 +31,16 @@ def public_members(public: object) -> list[object]:
     return found
 
 
-PUBLIC_BY_NAME = {
+PUBLIC_OBJECT_BY_NAME = {
     f"{module.__name__}.{name}": getattr(module, name)
     for module in (plait, plait.errors, plait.compat.einops, plait.layers)
     for name in module.__all__
 }
 
 
-@pytest.mark.parametrize("name", PUBLIC_BY_NAME)
+@pytest.mark.parametrize("name", PUBLIC_OBJECT_BY_NAME)
 def test_type_hints_of_public_names_resolve(name):
-    for member in public_members(PUBLIC_BY_NAME[name]):
+    for member in public_members(PUBLIC_OBJECT_BY_NAME[name]):
         typing.get_type_hints(member)
 
 

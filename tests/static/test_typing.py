@@ -16,7 +16,7 @@ import pytest
 
 import plait
 
-PACKAGE = Path(plait.__file__).parent
+PACKAGE_FOLDER = Path(plait.__file__).parent
 
 CLASSES_SOURCE_CODE = """
 from __future__ import annotations
@@ -257,7 +257,7 @@ JAX_CALLS_WITH_TYPE_ERRORS = (
     "flax.Repeat(5)",
 )
 
-FILE_PARTS_BY_PACKAGE = {
+FILE_PARTS_BY_INSTALLED_PACKAGES = {
     "without NumPy": (
         CLASSES_SOURCE_CODE,
         ARGUMENT_DECLARATIONS,
@@ -293,20 +293,20 @@ def simplify_type_text(text: str) -> str:
     return " | ".join(sorted(text.split(" | "))) if "[int | None" not in text else text
 
 
-@pytest.fixture(scope="module", params=FILE_PARTS_BY_PACKAGE)
+@pytest.fixture(scope="module", params=FILE_PARTS_BY_INSTALLED_PACKAGES)
 def project(request, tmp_path_factory) -> tuple[Path, Path, str]:
     """A folder with a file of each kind, the Python of a new environment, and what is installed in that."""
     installed = request.param
     folder = tmp_path_factory.mktemp("project")
     venv.create(folder / ".venv", symlinks=os.name != "nt", with_pip=False)
     (site,) = (folder / ".venv").glob("[Ll]ib/**/site-packages")
-    (site / "plait").symlink_to(PACKAGE, target_is_directory=True)
+    (site / "plait").symlink_to(PACKAGE_FOLDER, target_is_directory=True)
     for package in () if installed == "without NumPy" else installed.split():
         spec = importlib.util.find_spec(package)
         if spec is None or spec.origin is None:
             pytest.skip(f"{package} is not installed")
         (site / "installed.pth").write_text(str(Path(spec.origin).parent.parent))
-    imports, arguments, types, mistakes = FILE_PARTS_BY_PACKAGE[installed]
+    imports, arguments, types, mistakes = FILE_PARTS_BY_INSTALLED_PACKAGES[installed]
     head = [*("" if "import plait" in imports else "import plait\n").splitlines(), *imports.splitlines()]
     head.append(f"def check({arguments}) -> None:")
     (folder / "types.txt").write_text(str(len(head)))
@@ -316,10 +316,12 @@ def project(request, tmp_path_factory) -> tuple[Path, Path, str]:
     return folder, python, installed
 
 
-def check(project: tuple[Path, Path, str], revealed: dict[int, str], errors: set[tuple[str, int]]) -> None:
+def assert_types_and_errors(
+    project: tuple[Path, Path, str], revealed: dict[int, str], errors: set[tuple[str, int]]
+) -> None:
     """Compare what a type checker says of the lines of both files with what it should say."""
     folder, _, installed = project
-    _, _, types, mistakes = FILE_PARTS_BY_PACKAGE[installed]
+    _, _, types, mistakes = FILE_PARTS_BY_INSTALLED_PACKAGES[installed]
     first = int((folder / "types.txt").read_text()) + 1
     found = {line: simplify_type_text(revealed.get(first + number, "nothing")) for number, line in enumerate(types)}
     assert found == types
@@ -341,7 +343,7 @@ def test_mypy_reveals_types_and_reports_mistakes(project):
             revealed[int(match[1])] = match[2]
         elif match := re.match(r"([^:]+):(\d+): error:", line):
             errors.add((match[1], int(match[2])))
-    check(project, revealed, errors)
+    assert_types_and_errors(project, revealed, errors)
 
 
 @pytest.mark.slow
@@ -358,7 +360,7 @@ def test_pyright_reveals_types_and_reports_mistakes(project):
             revealed[line] = match[1]
         elif entry["severity"] == "error":
             errors.add((Path(entry["file"]).name, line))
-    check(project, revealed, errors)
+    assert_types_and_errors(project, revealed, errors)
 
 
 def require_pyright() -> None:
@@ -399,4 +401,4 @@ def test_every_public_name_has_a_type(project):
 
 
 def test_package_has_a_py_typed_file():
-    assert (PACKAGE / "py.typed").exists()
+    assert (PACKAGE_FOLDER / "py.typed").exists()

@@ -77,7 +77,7 @@ def test_a_message_names_types_and_dtypes():
         call.check_dtype("int64", "float64")
 
 
-def test_an_exception_is_a_failure_and_an_error_of_plait_is_not():
+def test_exceptions_become_failures_and_plait_errors_propagate():
     def fault():
         raise IndexError("out of range")
 

@@ -23,8 +23,8 @@ def tour_run(small_photographs):
     from plait._tour.runner import run_steps
     from plait._tour.steps import STEPS
 
-    results = dict(small_photographs)
-    return list(run_steps(STEPS, results)), results
+    value_by_name = dict(small_photographs)
+    return list(run_steps(STEPS, value_by_name)), value_by_name
 
 
 @pytest.fixture(scope="session")
@@ -33,5 +33,5 @@ def step_results(tour_run):
 
 
 @pytest.fixture(scope="session")
-def results(tour_run):
+def value_by_name(tour_run):
     return tour_run[1]

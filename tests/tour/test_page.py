@@ -36,7 +36,7 @@ class TagCollector(HTMLParser):
     def handle_data(self, data):
         self.text += data
 
-    def all(self, tag):
+    def attributes_of(self, tag):
         return [attrs for each, attrs in self.tags if each == tag]
 
 
@@ -71,7 +71,7 @@ def test_the_page_shows_the_error_with_carets(collected_page):
 
 def test_every_picture_has_its_size_and_a_text_alternative(collected_page, step_results):
     drawn = {f"pictures/{name}.png": drawn for each in step_results for name, drawn in each.images.items()}
-    images = collected_page.all("img")
+    images = collected_page.attributes_of("img")
     assert {image["src"] for image in images} == set(drawn)
     for image in images:
         with Image.open(BytesIO(pictures.encode_png(drawn[image["src"]]))) as file:
@@ -82,13 +82,13 @@ def test_every_picture_has_its_size_and_a_text_alternative(collected_page, step_
 
 def test_the_page_loads_no_other_resources(html, collected_page):
     assert not {"script", "iframe", "object"} & {tag for tag, _ in collected_page.tags}
-    assert [link["href"] for link in collected_page.all("link")] == ["data:,"]
+    assert [link["href"] for link in collected_page.attributes_of("link")] == ["data:,"]
     assert not re.search(r"url\(|@import|src=\"http", html)
 
 
 def test_internal_links_have_targets(collected_page):
     places = {attrs["id"] for _, attrs in collected_page.tags if "id" in attrs}
-    links = {attrs["href"][1:] for attrs in collected_page.all("a") if attrs["href"].startswith("#")}
+    links = {attrs["href"][1:] for attrs in collected_page.attributes_of("a") if attrs["href"].startswith("#")}
     assert links == places
     assert len(places) == len(STEPS)
 
@@ -140,8 +140,8 @@ def test_heat_map_of_a_constant_is_defined():
     assert (pictures.draw_heat_map(np.ones((2, 2))) == (13, 11, 38)).all()
 
 
-def test_tint_by_attention_leaves_the_query_patch_unchanged(results, small_photographs):
-    shown = pictures.tint_by_attention(small_photographs["china"], results["maps"], 0)
+def test_tint_by_attention_leaves_the_query_patch_unchanged(value_by_name, small_photographs):
+    shown = pictures.tint_by_attention(small_photographs["china"], value_by_name["maps"], 0)
     row, column = 96 // 16 // 4 * 16, 128 // 16 // 3 * 16
     patch = slice(row, row + 16), slice(column, column + 16)
     np.testing.assert_array_equal(shown[patch], pictures.to_uint8(small_photographs["china"])[patch])

@@ -41,7 +41,7 @@ def test_an_axis_has_the_same_kind_everywhere_in_a_line():
     assert [part.text for part in parts if part.kind == "function"] == ["plait.rearrange"]
 
 
-def test_executing_the_shown_code_gives_the_same_results(step_results, results, small_photographs):
+def test_executing_the_shown_code_gives_the_same_results(step_results, value_by_name, small_photographs):
     """Execute every line of code of the tour once more, as a reader of the page would."""
     from plait._tour.helpers import HELPER_FUNCTIONS
 
@@ -53,7 +53,7 @@ def test_executing_the_shown_code_gives_the_same_results(step_results, results, 
                     exec(call_result.call.code, names)
             else:
                 exec(call_result.call.code, names)
-    for name, value in results.items():
+    for name, value in value_by_name.items():
         if isinstance(value, np.ndarray):
             # a kernel compiled in the meantime may round differently
             np.testing.assert_allclose(names[name], value, rtol=1e-6, err_msg=name)

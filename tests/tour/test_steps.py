@@ -48,7 +48,7 @@ def negate_chessboard_squares(image):
     return out
 
 
-EXPECTED = {
+REFERENCE_FUNCTION_BY_RESULT_NAME = {
     "transposed": lambda china, flower: china.transpose(1, 0, 2),
     "turned": lambda china, flower: np.rot90(china, -1),
     "tiles": lambda china, flower: np.array([np.split(row, 4, 1) for row in np.split(china, 4, 0)]),
@@ -77,41 +77,41 @@ EXPECTED = {
 """Each expected result, computed from both photographs with plain NumPy."""
 
 
-@pytest.mark.parametrize("name", EXPECTED)
-def test_results_equal_plain_numpy(name, results, small_photographs):
-    expected = EXPECTED[name](small_photographs["china"], small_photographs["flower"])
-    assert results[name].shape == expected.shape
-    np.testing.assert_allclose(results[name], expected, atol=1e-5)
+@pytest.mark.parametrize("name", REFERENCE_FUNCTION_BY_RESULT_NAME)
+def test_results_equal_plain_numpy(name, value_by_name, small_photographs):
+    expected = REFERENCE_FUNCTION_BY_RESULT_NAME[name](small_photographs["china"], small_photographs["flower"])
+    assert value_by_name[name].shape == expected.shape
+    np.testing.assert_allclose(value_by_name[name], expected, atol=1e-5)
 
 
-def test_patches_and_back_is_exact(results, small_photographs):
-    assert results["exact"] is True
-    assert results["joined"].tobytes() == small_photographs["china"].tobytes()
+def test_patches_and_back_is_exact(value_by_name, small_photographs):
+    assert value_by_name["exact"] is True
+    assert value_by_name["joined"].tobytes() == small_photographs["china"].tobytes()
 
 
-def test_view_shares_memory_with_its_input(results):
-    assert results["shared"] is True
-    assert np.shares_memory(results["squares"], results["sheet"])
+def test_view_shares_memory_with_its_input(value_by_name):
+    assert value_by_name["shared"] is True
+    assert np.shares_memory(value_by_name["squares"], value_by_name["sheet"])
 
 
-def test_parse_shape_result_is_the_photograph_size(results):
-    assert results["size"] == {"height": HEIGHT, "width": WIDTH, "channel": 3}
+def test_parse_shape_result_is_the_photograph_size(value_by_name):
+    assert value_by_name["size"] == {"height": HEIGHT, "width": WIDTH, "channel": 3}
 
 
-def test_sepia_applies_to_every_packed_tensor(results, small_photographs):
+def test_sepia_applies_to_every_packed_tensor(value_by_name, small_photographs):
     for old, new in (
         ("china", small_photographs["china"]),
         ("flower", small_photographs["flower"]),
-        ("colour", results["mean_colour"]),
+        ("colour", value_by_name["mean_colour"]),
     ):
-        np.testing.assert_allclose(results[f"old_{old}"], new @ results["sepia"].T, atol=1e-5)
+        np.testing.assert_allclose(value_by_name[f"old_{old}"], new @ value_by_name["sepia"].T, atol=1e-5)
 
 
-def test_every_mosaic_cell_is_the_stamp_times_one_colour(results):
-    stamp, colours, mosaic = results["stamp"], results["colours"], results["mosaic"]
+def test_every_mosaic_cell_is_the_stamp_times_one_colour(value_by_name):
+    stamp, colours, mosaic = value_by_name["stamp"], value_by_name["colours"], value_by_name["mosaic"]
     np.testing.assert_allclose(
         stamp,
-        blocks_by_loops(results["blossom"][..., None], results["blossom"].shape[0] // 16).mean((2, 3, 4)),
+        blocks_by_loops(value_by_name["blossom"][..., None], value_by_name["blossom"].shape[0] // 16).mean((2, 3, 4)),
         atol=1e-6,
     )
     for i in range(colours.shape[0]):
@@ -120,8 +120,8 @@ def test_every_mosaic_cell_is_the_stamp_times_one_colour(results):
             np.testing.assert_allclose(cell, stamp[..., None] * colours[i, j], atol=1e-6)
 
 
-def test_attention_equals_loops_over_heads_and_patches(results, small_photographs):
-    signals = small_photographs["china"].astype(float) @ results["opponent"].T
+def test_attention_equals_loops_over_heads_and_patches(value_by_name, small_photographs):
+    signals = small_photographs["china"].astype(float) @ value_by_name["opponent"].T
     patches = blocks_by_loops(signals, 16).reshape(-1, 256, 3)  # patch, pixel, head
     centred = (patches - patches.mean(0)) / patches.std(0)
     mixed = np.empty_like(patches)
@@ -134,13 +134,13 @@ def test_attention_equals_loops_over_heads_and_patches(results, small_photograph
             mixed[query, :, head] = weights @ patches[..., head]
             if query == (HEIGHT // 16 // 4) * (WIDTH // 16) + WIDTH // 16 // 3:
                 maps.append(weights.reshape(HEIGHT // 16, WIDTH // 16))
-    np.testing.assert_allclose(results["maps"], maps, atol=1e-4)
+    np.testing.assert_allclose(value_by_name["maps"], maps, atol=1e-4)
     rows = mixed.reshape(HEIGHT // 16, WIDTH // 16, 16, 16, 3).transpose(0, 2, 1, 3, 4).reshape(HEIGHT, WIDTH, 3)
-    np.testing.assert_allclose(results["attended"], rows @ np.linalg.inv(results["opponent"]).T, atol=2e-3)
-    np.testing.assert_allclose(results["weights"].sum((3, 4)), 1, atol=1e-4)
+    np.testing.assert_allclose(value_by_name["attended"], rows @ np.linalg.inv(value_by_name["opponent"]).T, atol=2e-3)
+    np.testing.assert_allclose(value_by_name["weights"].sum((3, 4)), 1, atol=1e-4)
 
 
-def test_every_step_shows_a_result():
+def test_every_step_has_pictures_and_complete_sentences():
     """Every step has a picture, and its texts are complete sentences."""
     for step in STEPS:
         shown = {name for picture in step.after for name in picture.result_names}

@@ -25,9 +25,9 @@ def random_values(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def symbolic_input(shape, unknown):
+def symbolic_input(shape, unknown_sizes):
     """An input of a functional model with some unknown lengths: none, the batch, or all."""
-    hidden = min({"none": 0, "batch": 1, "all": 9}[unknown], len(shape))
+    hidden = min({"none": 0, "batch": 1, "all": 9}[unknown_sizes], len(shape))
     return keras.Input(batch_shape=(None,) * hidden + tuple(shape[hidden:]))
 
 
@@ -37,48 +37,48 @@ def run_model(inputs, outputs, arrays):
     return [plait.asnumpy(result) for result in results]
 
 
-def check_model(call, shapes, unknown):
+def check_model(call, shapes, unknown_sizes):
     """Check that a call gives the same in a model as on arrays, and that its static shape is right."""
     arrays = [random_values(*shape, seed=seed) for seed, shape in enumerate(shapes)]
-    inputs = [symbolic_input(shape, unknown) for shape in shapes]
+    inputs = [symbolic_input(shape, unknown_sizes) for shape in shapes]
     output = call(*inputs)
     assert isinstance(output, keras.KerasTensor)
     (result,) = run_model(inputs, [output], arrays)
     np.testing.assert_allclose(result, call(*arrays), rtol=2e-5, atol=1e-5)
     assert len(output.shape) == result.ndim
     assert all(said in (None, size) for said, size in zip(output.shape, result.shape, strict=True))
-    if unknown == "none":
+    if unknown_sizes == "none":
         assert output.shape == result.shape
 
 
-for_each_set_of_unknown_sizes = pytest.mark.parametrize("unknown", ["none", "batch", "all"])
+for_each_set_of_unknown_sizes = pytest.mark.parametrize("unknown_sizes", ["none", "batch", "all"])
 
 
 @for_each_set_of_unknown_sizes
 @pytest.mark.parametrize("case", REARRANGE_CASES, ids=str)
-def test_rearrange(case, unknown):
-    check_model(lambda x: plait.rearrange(x, case.pattern, **case.sizes), [case.shape], unknown)
+def test_rearrange(case, unknown_sizes):
+    check_model(lambda x: plait.rearrange(x, case.pattern, **case.sizes), [case.shape], unknown_sizes)
 
 
 @for_each_set_of_unknown_sizes
 @pytest.mark.parametrize("case", REPEAT_CASES, ids=str)
-def test_repeat(case, unknown):
-    check_model(lambda x: plait.repeat(x, case.pattern, **case.sizes), [case.shape], unknown)
+def test_repeat(case, unknown_sizes):
+    check_model(lambda x: plait.repeat(x, case.pattern, **case.sizes), [case.shape], unknown_sizes)
 
 
 @for_each_set_of_unknown_sizes
 @pytest.mark.parametrize("case", EINSUM_CASES, ids=str)
-def test_einsum(case, unknown):
-    check_model(lambda *tensors: plait.einsum(*tensors, case.pattern, **case.sizes), case.shapes, unknown)
+def test_einsum(case, unknown_sizes):
+    check_model(lambda *tensors: plait.einsum(*tensors, case.pattern, **case.sizes), case.shapes, unknown_sizes)
 
 
 @pytest.mark.parametrize(
-    ("reduction", "unknown"), [("max", "none"), ("max", "batch"), *[(name, "all") for name in REDUCTIONS]]
+    ("reduction", "unknown_sizes"), [("max", "none"), ("max", "batch"), *[(name, "all") for name in REDUCTIONS]]
 )
-def test_reduce(reduction, unknown):
+def test_reduce(reduction, unknown_sizes):
     """All cases are outputs of one model, which saves time."""
     arrays = [random_values(*case.shape) for case in REDUCE_CASES]
-    inputs = [symbolic_input(case.shape, unknown) for case in REDUCE_CASES]
+    inputs = [symbolic_input(case.shape, unknown_sizes) for case in REDUCE_CASES]
     outputs = [
         plait.reduce(x, case.pattern, reduction, **case.sizes) for x, case in zip(inputs, REDUCE_CASES, strict=True)
     ]
@@ -101,8 +101,8 @@ def test_reduce_of_every_element_type(reduction, dtype):
         return
     output = plait.reduce(x, "a (b c) d -> d b", reduction, b=2)
     (result,) = run_model([x], [output], [array])
-    digits = 2e-2 if dtype in ("float16", "bfloat16") else 1e-5
-    np.testing.assert_allclose(np.asarray(result, expected.dtype), expected, rtol=digits)
+    rtol = 2e-2 if dtype in ("float16", "bfloat16") else 1e-5
+    np.testing.assert_allclose(np.asarray(result, expected.dtype), expected, rtol=rtol)
     if reduction in ("any", "all"):
         assert output.dtype == str(result.dtype) == "bool"
     elif "float" in dtype:
@@ -120,7 +120,7 @@ def test_half_precision_is_accumulated_in_float32(dtype):
         assert result.astype(float).tolist() == [expected] * 2
 
 
-def test_infinities():
+def test_reductions_of_nan_and_infinities():
     x = keras.Input(batch_shape=(None, 3))
     array = np.array([[1, np.nan, 2], [np.inf, 1, 2], [-np.inf] * 3, [1000, 1000, -1000]], np.float32)
     for reduction in ("min", "max", "sum", "logsumexp", "any"):
@@ -131,9 +131,9 @@ def test_infinities():
 def test_lists_pack_and_unpack():
     check_model(lambda x: plait.rearrange([x, x + 1], "k b c -> b (c k)"), [(2, 3)], "all")
     check_model(lambda x: plait.pack([x, x[:, 0]], "b * c")[0], [(2, 3, 4)], "batch")
-    for unknown in ("batch", "all"):
+    for unknown_sizes in ("batch", "all"):
         for place in range(3):
-            check_model(lambda x: plait.unpack(x, [(1, 2), (), (-1, 3)], "b * c")[place], [(2, 9, 4)], unknown)
+            check_model(lambda x: plait.unpack(x, [(1, 2), (), (-1, 3)], "b * c")[place], [(2, 9, 4)], unknown_sizes)
     check_model(lambda x: plait.unpack(*plait.pack([x, x[:, 0]], "b * c"), "b * c")[0], [(2, 3, 5, 4)], "all")
 
 
@@ -156,7 +156,7 @@ def test_one_unknown_size_uses_the_operations_of_keras():
     ]
 
 
-def fully_convolutional():
+def fully_convolutional_model():
     x = keras.Input((None, None, 3))
     sizes = plait.parse_shape(x, "_ h w _")
     patches = plait.rearrange(x, "b (h p) (w q) c -> b h w (p q c)", p=2, q=2)
@@ -168,7 +168,7 @@ def fully_convolutional():
 
 
 def test_a_fully_convolutional_model():
-    model = fully_convolutional()
+    model = fully_convolutional_model()
     assert [output.shape for output in model.outputs] == [(None, 5, 2), (None, None, None, 5)]
     kernel, bias = (plait.asnumpy(weight) for weight in model.layers[-1].weights or model.weights)
     for shape in ((2, 4, 6, 3), (1, 8, 2, 3)):
@@ -184,7 +184,7 @@ def test_a_fully_convolutional_model():
 
 
 def test_a_model_is_saved_and_loaded(tmp_path):
-    model = fully_convolutional()
+    model = fully_convolutional_model()
     path = str(tmp_path / "model.keras")
     model.save(path)
     x = random_values(2, 4, 6, 3)

@@ -39,7 +39,7 @@ def ones(*shape):
     return jnp.ones(shape, jnp.float32)
 
 
-def random_array(shape):
+def random_numpy_array(shape):
     return np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
 
@@ -75,25 +75,25 @@ def result_of_numpy(name, x):
     return CALLS[name](x)
 
 
-def assert_near(actual, expected, digits=2e-5):
+def assert_close(actual, expected, tolerance=2e-5):
     assert isinstance(actual, jax.Array)
-    np.testing.assert_allclose(np.asarray(actual), np.asarray(expected), rtol=digits, atol=digits)
+    np.testing.assert_allclose(np.asarray(actual), np.asarray(expected), rtol=tolerance, atol=tolerance)
 
 
 @with_and_without_x64
 @pytest.mark.parametrize("name", CALLS)
 def test_jit_vmap_and_the_eager_call_agree_with_numpy(name, x64_enabled):
-    array = random_array(SHAPE)
+    array = random_numpy_array(SHAPE)
     expected = result_of_numpy(name, array)
-    assert_near(CALLS[name](jnp.asarray(array)), expected)
-    assert_near(jax.jit(CALLS[name])(array), expected)
+    assert_close(CALLS[name](jnp.asarray(array)), expected)
+    assert_close(jax.jit(CALLS[name])(array), expected)
     many = np.stack([array, array + 1])
-    assert_near(jax.vmap(CALLS[name])(many), np.stack([expected, result_of_numpy(name, array + 1)]), 1e-4)
+    assert_close(jax.vmap(CALLS[name])(many), np.stack([expected, result_of_numpy(name, array + 1)]), 1e-4)
 
 
 @each_call
 def test_forward_and_reverse_derivatives_agree(call):
-    x, tangent = random_array(SHAPE), random_array(SHAPE) + 1
+    x, tangent = random_numpy_array(SHAPE), random_numpy_array(SHAPE) + 1
 
     @jax.jit
     def both_ways(x, tangent):
@@ -110,17 +110,17 @@ def test_forward_and_reverse_derivatives_agree(call):
 
 @pytest.mark.parametrize("name", ["space to depth", "logsumexp", "repeat"])
 def test_gradients_of_eager_calls(name):
-    x = random_array((2, 3, 2, 2))
+    x = random_numpy_array((2, 3, 2, 2))
     loss = lambda x: (CALLS[name](x) ** 2).sum()
     eager = jax.grad(loss)(jnp.asarray(x))
-    assert_near(eager, jax.jit(jax.grad(loss))(x))
+    assert_close(eager, jax.jit(jax.grad(loss))(x))
     step = np.zeros_like(x)
     step[1, 2, 0, 1] = 1e-2
     assert abs((loss(x + step) - loss(x - step)) / 2e-2 - eager[1, 2, 0, 1]) < 1e-2
 
 
 @each_call
-def test_shapes_without_elements(call):
+def test_eval_shape_equals_the_eager_call(call):
     spec = jax.ShapeDtypeStruct(SHAPE, jnp.float32)
     found = jax.eval_shape(call, spec)
     expected = call(ones(*SHAPE))
@@ -143,7 +143,7 @@ def test_operations_on_shape_dtype_structs():
         plait.asnumpy(spec)
 
 
-HAND_WRITTEN = {
+PLAIT_AND_NATIVE_CALLS = {
     "permute": (CALLS["permute"], lambda x: jnp.transpose(x, (0, 2, 3, 1))),
     "merge": (CALLS["merge"], lambda x: jnp.reshape(x, (2, 72))),
     "space to depth": (
@@ -211,9 +211,9 @@ HAND_WRITTEN = {
 
 
 @with_and_without_x64
-@pytest.mark.parametrize("name", HAND_WRITTEN)
+@pytest.mark.parametrize("name", PLAIT_AND_NATIVE_CALLS)
 def test_the_jaxpr_is_that_of_hand_written_code(name, x64_enabled):
-    ours, theirs = HAND_WRITTEN[name]
+    ours, theirs = PLAIT_AND_NATIVE_CALLS[name]
     x = ones(*SHAPE)
     assert str(jax.make_jaxpr(ours)(x)) == str(jax.make_jaxpr(theirs)(x))
     gradients = [jax.grad(lambda x, f=f: sum(leaf.sum() for leaf in jax.tree.leaves(f(x)))) for f in (ours, theirs)]
@@ -307,11 +307,11 @@ def test_export_with_symbolic_dimensions(name):
     shape, constraints = EXPORT_CASES[name]
     exported = export.export(jax.jit(CALLS[name]))(*symbolic_specs(shape, constraints=constraints))
     for sizes in (SHAPE, OTHER_SHAPE):
-        array = random_array(sizes)
-        assert_near(exported.call(array), result_of_numpy(name, array))
+        array = random_numpy_array(sizes)
+        assert_close(exported.call(array), result_of_numpy(name, array))
 
 
-def exported(call, *shapes, constraints=()):
+def export_call(call, *shapes, constraints=()):
     return export.export(jax.jit(call))(*symbolic_specs(*shapes, constraints=constraints))
 
 
@@ -324,16 +324,16 @@ def test_export_with_symbolic_sizes_of_axes():
             plait.rearrange(x, "b (n p) -> (p b) n", n=x.shape[1] // 2),
         )
 
-    one, two = exported(call, "b, 2*n", "b, m, 3").call(random_array((2, 6)), random_array((2, 4, 3)))
-    assert_near(one, np.repeat(random_array((2, 6)), 4, 0))
+    one, two = export_call(call, "b, 2*n", "b, m, 3").call(random_numpy_array((2, 6)), random_numpy_array((2, 4, 3)))
+    assert_close(one, np.repeat(random_numpy_array((2, 6)), 4, 0))
     assert two.shape == (4, 3)
-    many = exported(lambda x, y: plait.einsum(x, y, "b i (h d), b j (h d) -> b h i j", h=2), "b, n, 6", "b, m, 6")
-    x, y = random_array((2, 5, 6)), random_array((2, 7, 6))
-    assert_near(
-        many.call(x, y), np.einsum("bihd,bjhd->bhij", x.reshape(2, 5, 2, 3), y.reshape(2, 7, 2, 3)), digits=1e-4
+    many = export_call(lambda x, y: plait.einsum(x, y, "b i (h d), b j (h d) -> b h i j", h=2), "b, n, 6", "b, m, 6")
+    x, y = random_numpy_array((2, 5, 6)), random_numpy_array((2, 7, 6))
+    assert_close(
+        many.call(x, y), np.einsum("bihd,bjhd->bhij", x.reshape(2, 5, 2, 3), y.reshape(2, 7, 2, 3)), tolerance=1e-4
     )
-    open_shape = exported(lambda x: plait.unpack(x, [(2, 2), (-1,)], "b *"), "b, n", constraints=["n >= 4"])
-    assert [part.shape for part in open_shape.call(random_array((2, 9)))] == [(2, 2, 2), (2, 5)]
+    open_shape = export_call(lambda x: plait.unpack(x, [(2, 2), (-1,)], "b *"), "b, n", constraints=["n >= 4"])
+    assert [part.shape for part in open_shape.call(random_numpy_array((2, 9)))] == [(2, 2, 2), (2, 5)]
 
 
 @pytest.mark.parametrize(
@@ -357,7 +357,7 @@ def test_export_with_symbolic_sizes_of_axes():
 )
 def test_errors_with_symbolic_dimensions(code, call, shapes):
     with pytest.raises(plait.PlaitError, match=code):
-        exported(call, *shapes)
+        export_call(call, *shapes)
 
 
 ERROR_CASES = {
@@ -417,8 +417,8 @@ def test_a_compiled_pattern_is_a_static_argument():
         assert apply(x, plait.compile("b c h (w q) -> q b c h w", q=3)).shape == (3, 2, 3, 4, 2)
     assert len(traces) == 2
     pattern = plait.compile("b c h w, b d h w -> c d")
-    assert_near(jax.jit(pattern.einsum)(x, x), pattern.einsum(x, x))
-    assert_near(jax.jit(lambda x: plait.compile("b ... -> b").reduce(x, "sum"))(x), np.full(2, 72.0))
+    assert_close(jax.jit(pattern.einsum)(x, x), pattern.einsum(x, x))
+    assert_close(jax.jit(lambda x: plait.compile("b ... -> b").reduce(x, "sum"))(x), np.full(2, 72.0))
 
 
 @jax.tree_util.register_dataclass
@@ -447,59 +447,59 @@ def test_pytrees_are_refused_and_can_be_mapped_over():
 
 
 def test_control_flow_checkpoints_and_custom_derivatives():
-    x = random_array((5, 4, 6))
+    x = random_numpy_array((5, 4, 6))
 
     def step(carry, image):
         patches = plait.rearrange(image, "(h p) w -> h (p w)", p=2)
         return carry + plait.reduce(patches, "h d -> d", "sum"), patches
 
-    sum_axes, patches = jax.jit(lambda x: lax.scan(step, jnp.zeros(12), x))(x)
-    assert_near(sum_axes, x.reshape(5, 2, 12).sum((0, 1)), 1e-4)
-    assert_near(patches, x.reshape(5, 2, 12))
+    sums, patches = jax.jit(lambda x: lax.scan(step, jnp.zeros(12), x))(x)
+    assert_close(sums, x.reshape(5, 2, 12).sum((0, 1)), 1e-4)
+    assert_close(patches, x.reshape(5, 2, 12))
 
     def branch(flag, x):
         return lax.cond(
             flag, lambda x: plait.rearrange(x, "a b c -> c b a"), lambda x: plait.rearrange(x, "a b c -> c b a") * 2, x
         )
 
-    assert_near(jax.jit(branch)(True, x), x.transpose(2, 1, 0))
-    assert_near(jax.jit(branch)(False, x), 2 * x.transpose(2, 1, 0))
-    assert_near(lax.map(lambda x: plait.rearrange(x, "b c -> c b"), x), x.transpose(0, 2, 1))
+    assert_close(jax.jit(branch)(True, x), x.transpose(2, 1, 0))
+    assert_close(jax.jit(branch)(False, x), 2 * x.transpose(2, 1, 0))
+    assert_close(lax.map(lambda x: plait.rearrange(x, "b c -> c b"), x), x.transpose(0, 2, 1))
 
     def loss(x):
         return plait.einsum(x, x, "a b c, a d c -> b d").sum()
 
-    assert_near(jax.grad(jax.checkpoint(loss))(x), jax.grad(loss)(x), 1e-4)
+    assert_close(jax.grad(jax.checkpoint(loss))(x), jax.grad(loss)(x), 1e-4)
 
     @jax.custom_vjp
     def turned(x):
         return plait.rearrange(x, "a b c -> b a c")
 
     turned.defvjp(lambda x: (turned(x), None), lambda _, g: (plait.rearrange(g, "b a c -> a b c") * 3,))
-    assert_near(jax.grad(lambda x: turned(x).sum())(x), np.full((5, 4, 6), 3.0))
-    assert_near(jax.hessian(lambda x: plait.reduce(x * x, "a -> ", "sum"))(x[0, 0]), 2 * np.eye(6))
+    assert_close(jax.grad(lambda x: turned(x).sum())(x), np.full((5, 4, 6), 3.0))
+    assert_close(jax.hessian(lambda x: plait.reduce(x * x, "a -> ", "sum"))(x[0, 0]), 2 * np.eye(6))
 
 
 def test_numpy_arrays_with_jax_arrays_give_jax_arrays():
-    x, y = random_array((2, 3)), jnp.asarray(random_array((3, 4)))
+    x, y = random_numpy_array((2, 3)), jnp.asarray(random_numpy_array((3, 4)))
     for product in (plait.einsum(x, y, "a b, b c -> a c"), plait.einsum("ab,bc", x, y)):
-        assert_near(product, x @ np.asarray(y))
-    assert_near(plait.einsum(y, x, "b c, a b -> (c a)"), (x @ np.asarray(y)).T.reshape(-1))
-    assert_near(plait.rearrange([np.asarray(y), y], "k b c -> (k b) c"), np.concatenate([y, y]))
-    assert_near(plait.pack([x, jnp.asarray(x)], "a *")[0], np.concatenate([x, x], 1))
-    assert_near(jax.jit(lambda y: plait.einsum(x, y, "a b, b c -> a c"))(y), x @ np.asarray(y))
-    assert_near(jax.vmap(lambda y: plait.einsum(x, y, "a b, b -> a"), 1, 1)(y), x @ np.asarray(y))
-    assert_near(jax.grad(lambda y: plait.einsum(x, y, "a b, b c -> ").sum())(y), np.repeat(x.sum(0)[:, None], 4, 1))
+        assert_close(product, x @ np.asarray(y))
+    assert_close(plait.einsum(y, x, "b c, a b -> (c a)"), (x @ np.asarray(y)).T.reshape(-1))
+    assert_close(plait.rearrange([np.asarray(y), y], "k b c -> (k b) c"), np.concatenate([y, y]))
+    assert_close(plait.pack([x, jnp.asarray(x)], "a *")[0], np.concatenate([x, x], 1))
+    assert_close(jax.jit(lambda y: plait.einsum(x, y, "a b, b c -> a c"))(y), x @ np.asarray(y))
+    assert_close(jax.vmap(lambda y: plait.einsum(x, y, "a b, b -> a"), 1, 1)(y), x @ np.asarray(y))
+    assert_close(jax.grad(lambda y: plait.einsum(x, y, "a b, b c -> ").sum())(y), np.repeat(x.sum(0)[:, None], 4, 1))
 
 
 @with_and_without_x64
 def test_dtypes_with_and_without_x64(x64_enabled):
     assert jax.config.jax_enable_x64 is x64_enabled
     x = jnp.ones((300, 2), jnp.int8)
-    sum_axes = plait.reduce(x, "a b -> b", "sum")
-    assert sum_axes.tolist() == [300, 300]
-    assert sum_axes.dtype == (jnp.int64 if x64_enabled else jnp.int32)
-    assert plait.reduce(x > 0, "a b -> b", "sum").dtype == sum_axes.dtype
+    sums = plait.reduce(x, "a b -> b", "sum")
+    assert sums.tolist() == [300, 300]
+    assert sums.dtype == (jnp.int64 if x64_enabled else jnp.int32)
+    assert plait.reduce(x > 0, "a b -> b", "sum").dtype == sums.dtype
     assert plait.reduce(jnp.ones((2, 3), jnp.complex64), "a b -> b", "var").dtype == jnp.float32
     for dtype in (jnp.bfloat16, jnp.float16, jnp.float8_e4m3fn, jnp.int4, jnp.uint8, jnp.bool_):
         assert plait.rearrange(jnp.ones((2, 6), dtype), "a (b c) -> c a b", b=2).dtype == dtype
@@ -530,7 +530,7 @@ def test_refs_are_refused_until_they_are_read():
         ref[...] = plait.repeat(plait.reduce(ref[...], "a b -> b", "sum"), "b -> a b", a=2)
         return plait.rearrange(ref[...], "a b -> b a")
 
-    assert_near(turn(ref), np.full((3, 2), 2.0))
+    assert_close(turn(ref), np.full((3, 2), 2.0))
 
 
 def test_asnumpy_of_tracers_is_an_error():
@@ -545,7 +545,7 @@ def test_the_cache_keeps_no_tracers():
     with jax.checking_leaks():
         jax.make_jaxpr(lambda x: CALLS["grouped einsum"](CALLS["space to depth"](x)))(ones(2, 3, 4, 8))
         jax.make_jaxpr(jax.vmap(jax.grad(lambda x: CALLS["logsumexp"](x[None]).sum())))(ones(*SHAPE))
-        exported(CALLS["pack"], "b, c, h, w")
+        export_call(CALLS["pack"], "b, c, h, w")
 
 
 @pytest.mark.parametrize("path", [None, [(1, 2), (0, 1)]])
@@ -553,9 +553,9 @@ def test_precision_and_preferred_element_type_reach_every_dot_general(path):
     x, y, z = (jnp.ones(shape, jnp.bfloat16) for shape in ((2, 3), (3, 4), (4, 5)))
 
     def call(x, y, z):
-        wishes = {"precision": "highest", "preferred_element_type": jnp.float32}
+        dot_options = {"precision": "highest", "preferred_element_type": jnp.float32}
         with plait.options(contract=path or "auto"):
-            return plait.einsum(x, y, z, "a b, b c, c d -> (a d)", **wishes)
+            return plait.einsum(x, y, z, "a b, b c, c d -> (a d)", **dot_options)
 
     text = str(jax.make_jaxpr(call)(x, y, z))
     assert text.count("dot_general[") == text.count("preferred_element_type=float32") == 2

@@ -28,7 +28,7 @@ def repeated(x):
     return mx.reshape(mx.broadcast_to(mx.reshape(x, (b, c, h, 1, w)), (b, c, h, 2, w)), (b, c, h * 2, w))
 
 
-CALLS = {
+PLAIT_AND_NATIVE_CALLS = {
     "identity": (lambda x: plait.rearrange(x, "... -> ..."), lambda x: x),
     "permute": (lambda x: plait.rearrange(x, "b c h w -> b h w c"), lambda x: mx.transpose(x, (0, 2, 3, 1))),
     "merge": (lambda x: plait.rearrange(x, "b c h w -> b (c h w)"), lambda x: mx.reshape(x, (x.shape[0], -1))),
@@ -72,7 +72,9 @@ CALLS = {
     ),
 }
 
-each_call = pytest.mark.parametrize(("call", "native"), CALLS.values(), ids=CALLS.keys())
+each_call = pytest.mark.parametrize(
+    ("call", "native"), PLAIT_AND_NATIVE_CALLS.values(), ids=PLAIT_AND_NATIVE_CALLS.keys()
+)
 
 
 def random_array(shape, seed=0):
@@ -99,7 +101,7 @@ def count_primitives(call, x):
 
 
 @each_call
-def test_eager(call, native):
+def test_eager_calls_equal_native_calls(call, native):
     x = random_array(SHAPE)
     assert_equal(call(x), native(x))
 
@@ -123,7 +125,7 @@ def test_building_a_graph_computes_nothing():
 
 
 @each_call
-def test_compile(call, native):
+def test_compiled_calls_equal_native_calls(call, native):
     compiled = mx.compile(call)
     for shape in (SHAPE, OTHER_SHAPE, SHAPE):  # each shape is traced once
         x = random_array(shape)
@@ -136,7 +138,7 @@ SHAPELESS_CALLS = ("identity", "permute", "mean", "callable")
 
 @pytest.mark.parametrize("name", SHAPELESS_CALLS)
 def test_shapeless_compile_of_plans_without_sizes(name):
-    call, native = CALLS[name]
+    call, native = PLAIT_AND_NATIVE_CALLS[name]
     traces = []
     compiled = mx.compile(lambda x: traces.append(1) or call(x), shapeless=True)
     for shape in (SHAPE, OTHER_SHAPE):
@@ -147,8 +149,8 @@ def test_shapeless_compile_of_plans_without_sizes(name):
 
 @pytest.mark.parametrize("name", ["merge", "space to depth", "repeat", "einsum"])
 def test_shapeless_compile_of_plans_with_sizes_refuses_other_shapes(name):
-    for call in CALLS[name]:
-        if name == "merge" and call is CALLS[name][1]:
+    for call in PLAIT_AND_NATIVE_CALLS[name]:
+        if name == "merge" and call is PLAIT_AND_NATIVE_CALLS[name][1]:
             continue  # its -1 takes the place of the batch's size, and gives a wrong shape
         compiled = mx.compile(call, shapeless=True)
         assert_close(compiled(random_array(SHAPE)), call(random_array(SHAPE)))
@@ -157,7 +159,7 @@ def test_shapeless_compile_of_plans_with_sizes_refuses_other_shapes(name):
 
 
 @each_call
-def test_grad(call, native):
+def test_gradients_equal_native_gradients(call, native):
     x = random_array(SHAPE)
     weights = random_array(native(x).shape, seed=1)
     value, gradient = mx.value_and_grad(lambda x: (call(x) * weights).sum())(x)
@@ -168,7 +170,7 @@ def test_grad(call, native):
 
 @pytest.mark.parametrize("name", ["space to depth", "max"])
 def test_compile_of_grad(name):
-    call, native = CALLS[name]
+    call, native = PLAIT_AND_NATIVE_CALLS[name]
     x = random_array(SHAPE)
     gradient = mx.compile(mx.grad(lambda x: call(x).sum()))(x)
     assert_close(gradient, mx.grad(lambda x: native(x).sum())(x))
@@ -200,7 +202,7 @@ def test_vmap(axis):
         assert_close(mx.vmap(call, in_axes=axis)(x), mx.stack(parts))
 
 
-def test_vmap_of_grad_and_of_errors():
+def test_vmap_of_grad_and_errors_in_transformations():
     x = random_array((4, 6))
 
     def loss(x):
@@ -243,7 +245,7 @@ def test_a_module_of_parameters_is_trained():
     assert_close(gradients["weight"], expected)
 
 
-def test_streams():
+def test_operations_run_in_another_stream():
     x = random_array(SHAPE)
     with mx.stream(mx.new_stream(mx.cpu)):
         y = plait.rearrange(x, "b c h w -> (w b) (c h)")
@@ -272,7 +274,7 @@ def test_asnumpy_in_a_transformation_is_an_error():
 
 
 @pytest.mark.parametrize("dtype", ["bool_", "int8", "int16", "int32", "uint8", "uint16", "uint32", "int64", "uint64"])
-def test_counts_do_not_overflow(dtype):
+def test_sums_of_integers_do_not_overflow(dtype):
     kind = getattr(mx, dtype)
     high = 1 if dtype == "bool_" else min(int(mx.iinfo(kind).max), 1 << 40)
     x = mx.full((3, 2), high, kind)

@@ -38,7 +38,7 @@ def make_array(request):
 
 
 @pytest.fixture(params=[False, True], ids=["", "np_shape"])
-def classic(request):
+def make_classic_array(request):
     """Classic arrays, without and with the shapes of NumPy."""
     mx.npx.reset_np()
     with mx.util.np_shape(request.param):
@@ -52,12 +52,12 @@ def skip_shapes_that_mxnet_takes_for_unknown(*shapes):
 
 
 @pytest.mark.parametrize("case", [*REARRANGE_CASES, *REPEAT_CASES], ids=str)
-def test_classic_movement(classic, case):
+def test_classic_movement(make_classic_array, case):
     array = arange_array(case.shape)
     expected = oracle.rearrange(case.pattern, array, case.sizes)
     skip_shapes_that_mxnet_takes_for_unknown(case.shape, expected.shape)
     operation = plait.repeat if case in REPEAT_CASES else plait.rearrange
-    result = operation(classic(array), case.pattern, **case.sizes)
+    result = operation(make_classic_array(array), case.pattern, **case.sizes)
     assert type(result) is mx.nd.NDArray
     assert_equal(plait.asnumpy(result), expected)
 
@@ -66,30 +66,30 @@ def test_classic_movement(classic, case):
 @pytest.mark.parametrize(
     "case", [case for case in (*REDUCE_CASES, *EMPTY_REDUCE_CASES) if case.pattern not in ("->", "a b -> a b")], ids=str
 )
-def test_classic_reduce(classic, case, reduction):
+def test_classic_reduce(make_classic_array, case, reduction):
     array = random_array(case.shape)
     if case in EMPTY_REDUCE_CASES and reduction in ("min", "max"):
         skip_shapes_that_mxnet_takes_for_unknown(case.shape)
         with pytest.raises(plait.SizeError, match="PLT307"):
-            plait.reduce(classic(array), case.pattern, reduction, **case.sizes)
+            plait.reduce(make_classic_array(array), case.pattern, reduction, **case.sizes)
         return
     expected = oracle.reduce(case.pattern, array, reduction, case.sizes)
     skip_shapes_that_mxnet_takes_for_unknown(case.shape, expected.shape)
     if not mx.util.is_np_shape() and case.pattern in ("a -> 1", "a b -> () 1"):
         with pytest.raises(mx.base.MXNetError, match="inferring shapes failed"):  # rank 0 is on the way
-            plait.reduce(classic(array), case.pattern, reduction, **case.sizes)
+            plait.reduce(make_classic_array(array), case.pattern, reduction, **case.sizes)
         return
-    result = plait.reduce(classic(array), case.pattern, reduction, **case.sizes)
+    result = plait.reduce(make_classic_array(array), case.pattern, reduction, **case.sizes)
     assert type(result) is mx.nd.NDArray
     assert_close(plait.asnumpy(result), expected)
 
 
 @pytest.mark.parametrize("case", EINSUM_CASES, ids=str)
-def test_classic_einsum(classic, case):
+def test_classic_einsum(make_classic_array, case):
     arrays = [random_array(shape, seed=number) for number, shape in enumerate(case.shapes)]
     expected = oracle.einsum(case.pattern, arrays, case.sizes)
     skip_shapes_that_mxnet_takes_for_unknown(*case.shapes, expected.shape)
-    result = plait.einsum(*map(classic, arrays), case.pattern, **case.sizes)
+    result = plait.einsum(*map(make_classic_array, arrays), case.pattern, **case.sizes)
     assert type(result) is mx.nd.NDArray
     assert_close(plait.asnumpy(result), expected)
 
@@ -209,7 +209,7 @@ def test_a_graph_has_the_operations_of_the_hand_written_code(name, expected):
     assert operations(lambda x: plait.rearrange(x, "a b -> a b")) == []
 
 
-def test_an_exported_block_takes_other_batches(make_array, tmp_path):
+def test_an_exported_block_takes_other_shapes(make_array, tmp_path):
     block = CallBlock(CALLS["space to depth"])
     block.hybridize()
     block(make_array(np.ones(SHAPE, "float32")))

@@ -74,11 +74,11 @@ def grouped_einsum(x):
     return plait.einsum(x, x, "b c h (k d), b c j (k d) -> b k (c h) j", k=2)
 
 
-def classical(x):
+def classical_einsum(x):
     return plait.einsum("bchw,bdhw->cd", x, x)
 
 
-def stacked(x):
+def concatenate_channels(x):
     return plait.rearrange([x, x + 1], "k b c h w -> b (k c) h w")
 
 
@@ -95,15 +95,15 @@ def unpack_what_was_packed(x):
     return plait.unpack(packed, shapes, "b *")[0]
 
 
-def size_of_the_shape(x):
+def size_from_shape(x):
     return plait.rearrange(x, "b c (h p) w -> b c h p w", p=x.shape[2] // 2)
 
 
-def unknown_size(x):
+def batch_size_from_shape(x):
     return plait.rearrange(plait.rearrange(x, "b c h w -> (b c) h w"), "(b c) h w -> c b h w", b=x.shape[0])
 
 
-def shape(x):
+def arithmetic_with_parsed_sizes(x):
     return x * plait.parse_shape(x, "b _ h w")["b"] + plait.parse_shape(x, "b _ h w")["h"]
 
 
@@ -111,39 +111,54 @@ def rearrange_by_compiled_pattern(x):
     return plait.compile("b c h w -> b (c h w)").rearrange(x)
 
 
-PATTERN = plait.compile("b c (h p) w -> b c h", p=2)
+COMPILED_PATTERN = plait.compile("b c (h p) w -> b c h", p=2)
 
 
 def compiled_before(x):
-    return PATTERN.reduce(x, "sum")
+    return COMPILED_PATTERN.reduce(x, "sum")
 
 
 def named_sum(tensor, axes):
     return paddle.sum(tensor, axes)
 
 
-def callable_by_name(x):
+def reduce_by_named_function(x):
     return plait.reduce(x, "b c h w -> b c", named_sum)
 
 
-def callable_without_a_name(x):
+def reduce_by_lambda(x):
     return plait.reduce(x, "b c h w -> b c", lambda tensor, axes: paddle.sum(tensor, axes) * 2)
 
 
 CALLS = [
     *(permute, merge, space_to_depth, new_units, ellipsis, maximum, to_scalar, std, logsumexp, repeat, einsum),
-    *(grouped_einsum, classical, stacked, pack, unpack, unpack_what_was_packed, size_of_the_shape, unknown_size),
-    *(shape, rearrange_by_compiled_pattern, compiled_before, callable_by_name, callable_without_a_name),
+    *(
+        grouped_einsum,
+        classical_einsum,
+        concatenate_channels,
+        pack,
+        unpack,
+        unpack_what_was_packed,
+        size_from_shape,
+        batch_size_from_shape,
+    ),
+    *(
+        arithmetic_with_parsed_sizes,
+        rearrange_by_compiled_pattern,
+        compiled_before,
+        reduce_by_named_function,
+        reduce_by_lambda,
+    ),
 ]
 
 each_call = pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
 
 
-def filled(shape):
+def random_tensor(shape):
     return paddle.to_tensor(np.random.default_rng(0).normal(size=shape).astype("float32"))
 
 
-def assert_same(actual, expected):
+def assert_close(actual, expected):
     assert tuple(actual.shape) == tuple(expected.shape)
     np.testing.assert_allclose(np.asarray(actual), np.asarray(expected), rtol=1e-5, atol=1e-6)
 
@@ -153,15 +168,15 @@ def assert_same(actual, expected):
 def test_to_static_with_unknown_dimensions(call, known):
     spec = [InputSpec([None] * (4 - known) + list(SHAPE[4 - known :]), "float32")]
     static = paddle.jit.to_static(call, input_spec=spec, full_graph=True)
-    for x in [filled(SHAPE)] if known == 4 else [filled(SHAPE), filled(OTHER_SHAPE)]:
-        assert_same(static(x), call(x))
+    for x in [random_tensor(SHAPE)] if known == 4 else [random_tensor(SHAPE), random_tensor(OTHER_SHAPE)]:
+        assert_close(static(x), call(x))
 
 
 @each_call
 def test_to_static_by_reading_bytecode(call):
     static = paddle.jit.to_static(call, full_graph=False)
-    for x in (filled(SHAPE), filled(OTHER_SHAPE), filled((7, *SHAPE[1:]))):
-        assert_same(static(x), call(x))
+    for x in (random_tensor(SHAPE), random_tensor(OTHER_SHAPE), random_tensor((7, *SHAPE[1:]))):
+        assert_close(static(x), call(x))
 
 
 @check_no_breakgraph
@@ -171,14 +186,14 @@ def combined_operations(x):
     return (
         first.sum() * logsumexp(x)
         + second.mean()
-        + PATTERN.reduce(x, "max").sum() * plait.parse_shape(x, "_ c _ _")["c"]
+        + COMPILED_PATTERN.reduce(x, "max").sum() * plait.parse_shape(x, "_ c _ _")["c"]
     )
 
 
 def test_reading_bytecode_makes_one_graph():
     static = paddle.jit.to_static(combined_operations, full_graph=False)
-    for x in (filled(SHAPE), filled(OTHER_SHAPE)):
-        assert_same(static(x), combined_operations(x))
+    for x in (random_tensor(SHAPE), random_tensor(OTHER_SHAPE)):
+        assert_close(static(x), combined_operations(x))
 
 
 ERROR_CASES = {
@@ -192,17 +207,17 @@ ERROR_CASES = {
 
 @pytest.mark.parametrize("code", ERROR_CASES)
 @pytest.mark.parametrize("graph", ["source", "bytecode"])
-def test_errors_are_raised_while_a_program_is_built(code, graph):
+def test_errors_are_raised_while_a_program_is_built(code, tracer):
     make = ERROR_CASES[code]
 
     def call(x):
         return make(x)
 
-    full = graph == "source"
+    full = tracer == "source"
     spec = [InputSpec([None, *SHAPE[1:]], "float32")] if full else None
     static = paddle.jit.to_static(call, input_spec=spec, full_graph=full)
     with pytest.raises(plait.PlaitError, match=code):
-        static(filled(SHAPE))
+        static(random_tensor(SHAPE))
 
 
 def view(x):
@@ -217,9 +232,9 @@ def to_numpy(x):
 def test_view_and_asnumpy_are_errors_in_a_program(code, call):
     static = paddle.jit.to_static(call, input_spec=[InputSpec([None, *SHAPE[1:]], "float32")], full_graph=True)
     with pytest.raises(plait.BackendError, match=code):
-        static(filled(SHAPE))
+        static(random_tensor(SHAPE))
     by_bytecode = paddle.jit.to_static(call, full_graph=False)  # it leaves to Python what has no place in a program
-    assert_same(by_bytecode(filled(SHAPE)), call(filled(SHAPE)))
+    assert_close(by_bytecode(random_tensor(SHAPE)), call(random_tensor(SHAPE)))
 
 
 @pytest.mark.filterwarnings("ignore:Tensor do not have 'place'")  # Paddle's own words about its own full_like
@@ -236,7 +251,7 @@ def test_view_and_asnumpy_are_errors_in_a_program(code, call):
     ],
 )
 @pytest.mark.parametrize("graph", [None, "source", "bytecode"])
-def test_gradients_of_min_and_max_along_several_axes(shape, pattern, reduction, graph):
+def test_gradients_of_min_and_max_along_several_axes(shape, pattern, reduction, tracer):
     """Paddle's own gradients are wrong for tensors of five or six dimensions."""
     array = np.random.default_rng(0).permutation(np.prod(shape)).reshape(shape).astype("float32")
     weights = np.random.default_rng(1).normal(size=plait.reduce(array, pattern, reduction).shape).astype("float32")
@@ -244,7 +259,7 @@ def test_gradients_of_min_and_max_along_several_axes(shape, pattern, reduction, 
     def extreme(x):
         return plait.reduce(x, pattern, reduction)
 
-    call = extreme if graph is None else paddle.jit.to_static(extreme, full_graph=graph == "source")
+    call = extreme if tracer is None else paddle.jit.to_static(extreme, full_graph=tracer == "source")
     x = paddle.to_tensor(array, stop_gradient=False)
     result = call(x)
     (result * paddle.to_tensor(weights)).sum().backward()
@@ -257,7 +272,7 @@ def test_gradients_of_min_and_max_along_several_axes(shape, pattern, reduction, 
 
 
 @contextmanager
-def static_program():
+def new_static_program():
     paddle.enable_static()
     try:
         with paddle.static.program_guard(paddle.static.Program()):
@@ -277,7 +292,7 @@ def static_program():
     ],
 )
 def test_a_program_has_the_operations_of_the_hand_written_code(call, expected):
-    with static_program() as program:
+    with new_static_program() as program:
         x = paddle.static.data("x", [None, *SHAPE[1:]], "float32")
         result = call(x)
         names = [op.name() for op in program.global_block().ops]
@@ -296,25 +311,27 @@ def test_a_program_has_the_operations_of_the_hand_written_code(call, expected):
         (repeat, [2, -1, 3, 12, 6, 2]),
         (logsumexp, [-1, 12]),
         (grouped_einsum, [-1, 2, 12, 4]),
-        (stacked, [-1, 6, 4, 6]),
+        (concatenate_channels, [-1, 6, 4, 6]),
         (to_scalar, []),
     ],
 )
 def test_a_program_keeps_static_dimensions(call, shape):
-    with static_program():
+    with new_static_program():
         assert list(call(paddle.static.data("x", [None, *SHAPE[1:]], "float32")).shape) == shape
 
 
 def test_a_static_program_runs():
     feeds = [np.random.default_rng(0).normal(size=size).astype("float32") for size in (SHAPE, OTHER_SHAPE)]
-    with static_program() as program:
+    with new_static_program() as program:
         x = paddle.static.data("x", [None, None, 4, 6], "float32")
-        results = [call(x) for call in CALLS if call is not unknown_size]  # here the caller has no symbol for a size
+        results = [
+            call(x) for call in CALLS if call is not batch_size_from_shape
+        ]  # here the caller has no symbol for a size
         executor = paddle.static.Executor(paddle.CPUPlace())
         found = [executor.run(program, feed={"x": feed}, fetch_list=results) for feed in feeds]
     for feed, values in zip(feeds, found, strict=True):
-        for call, value in zip([call for call in CALLS if call is not unknown_size], values, strict=True):
-            assert_same(value, call(paddle.to_tensor(feed)))
+        for call, value in zip([call for call in CALLS if call is not batch_size_from_shape], values, strict=True):
+            assert_close(value, call(paddle.to_tensor(feed)))
 
 
 class Patches(paddle.nn.Layer):
@@ -331,18 +348,18 @@ class Patches(paddle.nn.Layer):
 
 @pytest.mark.filterwarnings("ignore:Tensor do not have 'place'")  # Paddle's own words about its own full_like
 @pytest.mark.parametrize("graph", ["source", "bytecode"])
-def test_training_in_a_program_equals_eager_training(graph):
-    layer, x = Patches(), filled((4, 3, 4, 6))
+def test_gradients_in_a_program_equal_eager_gradients(tracer):
+    layer, x = Patches(), random_tensor((4, 3, 4, 6))
 
-    def learned(forward):
+    def parameter_gradients(forward):
         layer.clear_gradients()
         forward(x).sum().backward()
         return [parameter.grad.numpy() for parameter in layer.parameters()]
 
-    expected = learned(layer)
-    spec = [InputSpec([None, 3, 4, 6], "float32")] if graph == "source" else None
-    static = paddle.jit.to_static(layer, input_spec=spec, full_graph=graph == "source")
-    for ours, theirs in zip(learned(static), expected, strict=True):
+    expected = parameter_gradients(layer)
+    spec = [InputSpec([None, 3, 4, 6], "float32")] if tracer == "source" else None
+    static = paddle.jit.to_static(layer, input_spec=spec, full_graph=tracer == "source")
+    for ours, theirs in zip(parameter_gradients(static), expected, strict=True):
         assert abs(theirs).max() > 0
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
@@ -353,8 +370,8 @@ def test_a_saved_program_takes_other_batches(tmp_path):
     paddle.jit.save(layer, str(tmp_path / "patches"), input_spec=[InputSpec([None, 3, 4, 6], "float32")])
     loaded = paddle.jit.load(str(tmp_path / "patches"))
     for batch in (1, 7):
-        x = filled((batch, 3, 4, 6))
-        assert_same(loaded(x), layer(x))
+        x = random_tensor((batch, 3, 4, 6))
+        assert_close(loaded(x), layer(x))
 
 
 @each_call
@@ -370,7 +387,7 @@ def test_gradients_in_double_precision(call):
         np.testing.assert_allclose(float(x.grad[place]), float(slope), rtol=1e-5, atol=1e-6)
 
 
-def product(x, y):
+def transposed_matrix_product(x, y):
     return plait.einsum(x, y, "i j, j k -> k i")
 
 
@@ -380,7 +397,7 @@ def test_einsum_of_integers_and_diagonals_that_paddle_does_not_support():
         a, b = rng.integers(0, 2, (2, 3)).astype(dtype), rng.integers(0, 2, (3, 4)).astype(dtype)
         x, y = paddle.to_tensor(a), paddle.to_tensor(b)
         result = plait.einsum(x, y, "i j, j k -> k i")
-        assert (paddle.jit.to_static(product, full_graph=True)(x, y).numpy() == (a @ b).T).all()
+        assert (paddle.jit.to_static(transposed_matrix_product, full_graph=True)(x, y).numpy() == (a @ b).T).all()
         assert (result.numpy() == (a @ b).T).all()
         assert str(result.dtype) == f"paddle.{dtype}"
     a, b = rng.normal(size=(2, 2, 3)), rng.normal(size=3)
@@ -413,18 +430,18 @@ def test_small_integers_do_not_overflow():
 
 
 def test_views_of_strided_tensors():
-    x = filled(SHAPE)
+    x = random_tensor(SHAPE)
     turned = paddle.transpose(x, [0, 2, 3, 1])
     assert plait.view(turned, "b h w c -> b (h w) c").data_ptr() == x.data_ptr()
     with pytest.raises(plait.CopyRequiredError):
         plait.view(turned, "b h w c -> b h (w c)")
-    assert_same(plait.rearrange(turned, "b h w c -> b h (w c)"), paddle.reshape(turned, [2, 4, 18]))
+    assert_close(plait.rearrange(turned, "b h w c -> b h (w c)"), paddle.reshape(turned, [2, 4, 18]))
     scalar = paddle.to_tensor(3.0)
     assert plait.view(scalar, "-> 1 1").data_ptr() == scalar.data_ptr()
 
 
 def test_sizes_that_are_tensors():
-    x = filled(SHAPE)
+    x = random_tensor(SHAPE)
     assert plait.rearrange(x, "b c (h p) w -> b c h p w", p=paddle.to_tensor(2)).shape == [2, 3, 2, 2, 6]
     with pytest.raises(plait.SizeError, match="PLT301"):
         plait.rearrange(x, "b c (h p) w -> b c h p w", p=paddle.to_tensor(True))
@@ -433,21 +450,21 @@ def test_sizes_that_are_tensors():
 
 
 def test_asnumpy():
-    x = filled(SHAPE)
+    x = random_tensor(SHAPE)
     x.stop_gradient = False
     assert (plait.asnumpy(x) == x.numpy()).all()
     assert plait.asnumpy(x.astype("bfloat16")).dtype == np.float32
 
 
 def test_the_second_call_uses_the_cache():
-    x = filled(SHAPE)
+    x = random_tensor(SHAPE)
     before = plait.cache_info()
     for _ in range(4):
         plait.rearrange(x, "b c h w -> b h w c")
         plait.reduce(x, "b c h w -> b", "max")
         plait.einsum(x, x, "b c h w, b c h w -> b")
         plait.einsum("bchw,bchw->b", x, x)
-        PATTERN.reduce(x, "sum")
+        COMPILED_PATTERN.reduce(x, "sum")
     after = plait.cache_info()
     assert after.misses - before.misses == 5
     assert after.hits - before.hits >= 15

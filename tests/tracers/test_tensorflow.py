@@ -49,7 +49,7 @@ CALLS = {
 
 each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 
-SIGNATURES = {
+SPEC_SHAPE_BY_UNKNOWN_SIZES = {
     "known": [2, 6, 4, 8],
     "batch": [None, 6, 4, 8],
     "image": [None, 6, None, None],
@@ -61,7 +61,7 @@ def tensor_spec(*shape, dtype="float32"):
     return tf.TensorSpec(shape, dtype)
 
 
-def trace_graph(call, *specs):
+def trace_concrete_function(call, *specs):
     """Return a concrete function, without AutoGraph, which needs the source code of the function."""
     return tf.function(call, autograph=False).get_concrete_function(*specs)
 
@@ -69,7 +69,7 @@ def trace_graph(call, *specs):
 def operations(call, *specs):
     """The operations in the graph of a call, without constants."""
     passed = ("Const", "Placeholder", "Identity", "NoOp")
-    return [op.type for op in trace_graph(call, *specs).graph.get_operations() if op.type not in passed]
+    return [op.type for op in trace_concrete_function(call, *specs).graph.get_operations() if op.type not in passed]
 
 
 def assert_close(actual, expected):
@@ -77,29 +77,31 @@ def assert_close(actual, expected):
 
 
 @each_call
-def test_eager(call):
+def test_eager_calls_equal_numpy(call):
     assert_close(call(tf.constant(X)), call(X))
     assert_close(call(tf.Variable(X)), call(X))
 
 
 @each_call
-@pytest.mark.parametrize("shape", SIGNATURES.values(), ids=SIGNATURES.keys())
+@pytest.mark.parametrize("shape", SPEC_SHAPE_BY_UNKNOWN_SIZES.values(), ids=SPEC_SHAPE_BY_UNKNOWN_SIZES.keys())
 def test_graphs_with_unknown_sizes(call, shape):
-    function = trace_graph(call, tensor_spec(*shape))
+    function = trace_concrete_function(call, tensor_spec(*shape))
     for array in (X, np.concatenate([X, -X])) if shape[0] is None else (X,):
         result = function(tf.constant(array))
         assert_close(result, call(array))
         static = function.structured_outputs.shape
         assert static.is_compatible_with(result.shape)
-    if shape == SIGNATURES["known"]:
+    if shape == SPEC_SHAPE_BY_UNKNOWN_SIZES["known"]:
         assert static == call(X).shape
 
 
 @each_call
-def test_xla(call):
+def test_xla_compiled_calls_equal_numpy(call):
     compiled = tf.function(call, jit_compile=True, autograph=False)
     assert_close(compiled(tf.constant(X)), call(X))
-    unknown = tf.function(call, jit_compile=True, autograph=False, input_signature=[tensor_spec(*SIGNATURES["image"])])
+    unknown = tf.function(
+        call, jit_compile=True, autograph=False, input_signature=[tensor_spec(*SPEC_SHAPE_BY_UNKNOWN_SIZES["image"])]
+    )
     assert_close(unknown(tf.constant(X)), call(X))
 
 
@@ -113,7 +115,9 @@ def test_gradients_are_those_of_the_eager_call(call):
         return tape.gradient(total, x, unconnected_gradients="zero")
 
     x = tf.constant(X)
-    assert_close(tf.function(gradient, input_signature=[tensor_spec(*SIGNATURES["all"])])(x), gradient(x))
+    assert_close(
+        tf.function(gradient, input_signature=[tensor_spec(*SPEC_SHAPE_BY_UNKNOWN_SIZES["all"])])(x), gradient(x)
+    )
 
 
 @pytest.mark.parametrize("reduction", ["min", "max", "sum", "mean", "prod", "std", "var", "logsumexp"])
@@ -164,9 +168,9 @@ def test_second_derivatives():
 def test_static_sizes_are_kept(pattern, sizes, shape, expected):
     if expected is None:
         with pytest.raises(plait.AxisError):
-            trace_graph(lambda x: plait.rearrange(x, pattern, **sizes), tensor_spec(*shape))
+            trace_concrete_function(lambda x: plait.rearrange(x, pattern, **sizes), tensor_spec(*shape))
         return
-    function = trace_graph(lambda x: plait.rearrange(x, pattern, **sizes), tensor_spec(*shape))
+    function = trace_concrete_function(lambda x: plait.rearrange(x, pattern, **sizes), tensor_spec(*shape))
     assert function.structured_outputs.shape.as_list() == expected
 
 
@@ -182,7 +186,7 @@ def test_static_sizes_are_kept_by_the_other_operations():
         lambda x: plait.unpack(x, [(2,), (2, 3)], "a b *")[1]: [None, None, 2, 3],
     }
     for call, expected in calls.items():
-        assert trace_graph(call, x).structured_outputs.shape.as_list() == expected
+        assert trace_concrete_function(call, x).structured_outputs.shape.as_list() == expected
 
 
 def _split(x):
@@ -265,7 +269,8 @@ def test_graphs_have_the_operations_of_the_hand_written_code(ours, native, shape
     assert sorted(operations(ours, tensor_spec(*shape))) == sorted(operations(native, tensor_spec(*shape)))
     array = np.random.default_rng(1).normal(size=[size or 2 for size in shape])
     assert_close(
-        trace_graph(ours, tensor_spec(*shape))(tf.constant(array, tf.float32)), np.asarray(native(tf.constant(array)))
+        trace_concrete_function(ours, tensor_spec(*shape))(tf.constant(array, tf.float32)),
+        np.asarray(native(tf.constant(array))),
     )
 
 
@@ -302,13 +307,13 @@ def test_graphs_have_the_operations_of_the_hand_written_code(ours, native, shape
 )
 def test_errors_are_raised_while_the_graph_is_built(shape, call, code):
     with pytest.raises(plait.PlaitError) as caught:
-        trace_graph(call, tf.TensorSpec(shape, tf.float32))
+        trace_concrete_function(call, tf.TensorSpec(shape, tf.float32))
     assert caught.value.code == code
 
 
 def test_an_error_shows_the_static_sizes():
     with pytest.raises(plait.SizeError) as caught:
-        trace_graph(lambda x: plait.rearrange(x, "b (h p) c -> b h p c", p=3), tensor_spec(None, 8, None))
+        trace_concrete_function(lambda x: plait.rearrange(x, "b (h p) c -> b h p c", p=3), tensor_spec(None, 8, None))
     assert str(caught.value).splitlines() == [
         "[PLT302] p=3 does not divide dimension 1 of the input (length 8)",
         "  b (h p) c -> b h p c",
@@ -330,7 +335,7 @@ def test_an_error_shows_the_static_sizes():
 )
 def test_unknown_sizes_are_checked_when_the_graph_runs(call, good, bad):
     """Wrong sizes must fail, even if another inferred size could compensate for them."""
-    function = trace_graph(call, tensor_spec(None, None))
+    function = trace_concrete_function(call, tensor_spec(None, None))
     array = np.arange(np.prod(good), dtype=np.float32).reshape(good)
     assert_close(function(tf.constant(array)), call(array))
     with pytest.raises(tf.errors.InvalidArgumentError):
@@ -347,8 +352,11 @@ def test_sizes_from_the_user_are_never_inferred():
 def test_an_empty_batch_of_unknown_size():
     for call in (CALLS["space to depth"], CALLS["merge"], CALLS["repeat"], CALLS["einsum"], CALLS["pack"]):
         array = X[:0]
-        assert trace_graph(call, tensor_spec(*SIGNATURES["batch"]))(tf.constant(array)).shape == call(array).shape
-    empty = trace_graph(lambda x: plait.rearrange(x, "b (h p) -> b h p", p=2), tensor_spec(None, 0))
+        assert (
+            trace_concrete_function(call, tensor_spec(*SPEC_SHAPE_BY_UNKNOWN_SIZES["batch"]))(tf.constant(array)).shape
+            == call(array).shape
+        )
+    empty = trace_concrete_function(lambda x: plait.rearrange(x, "b (h p) -> b h p", p=2), tensor_spec(None, 0))
     assert empty(tf.zeros((5, 0))).shape == (5, 0, 2)
 
 
@@ -360,7 +368,7 @@ def test_unknown_ranks():
         lambda x: plait.repeat(x, "b c h w -> b c (h 2) w"),
         lambda x: plait.einsum(x, x, "b c h w, b c h v -> w (v b)"),
     ):
-        assert_close(trace_graph(call, unknown)(tf.constant(X)), call(X))
+        assert_close(trace_concrete_function(call, unknown)(tf.constant(X)), call(X))
     assert operations(lambda x: plait.rearrange(x, "a b -> b a"), unknown) == ["Transpose"]
 
 
@@ -373,12 +381,14 @@ def test_sizes_that_are_scalar_tensors(dtype):
         return plait.rearrange(x, "b (c d) h w -> b c (d h w)", d=d)
 
     assert_close(call(x, tf.constant(3, dtype)), expected)
-    for shape in SIGNATURES.values():
+    for shape in SPEC_SHAPE_BY_UNKNOWN_SIZES.values():
         function = tf.function(call, input_signature=[tensor_spec(*shape), tensor_spec(dtype=dtype)])
         assert_close(function(x, tf.constant(3, dtype)), expected)
     constant = tf.constant(3, dtype)
     assert (
-        trace_graph(lambda x: call(x, constant), tensor_spec(*SIGNATURES["known"])).structured_outputs.shape
+        trace_concrete_function(
+            lambda x: call(x, constant), tensor_spec(*SPEC_SHAPE_BY_UNKNOWN_SIZES["known"])
+        ).structured_outputs.shape
         == expected.shape
     )
 
@@ -389,7 +399,9 @@ def test_sizes_that_are_tensors_of_several_types():
 
     array = np.arange(2 * 600, dtype=np.float32).reshape(2, 600)
     for shape in ((None, None), (None, 600), (2, 600)):
-        function = trace_graph(call, tensor_spec(*shape), tensor_spec(dtype="uint8"), tensor_spec(dtype="int64"))
+        function = trace_concrete_function(
+            call, tensor_spec(*shape), tensor_spec(dtype="uint8"), tensor_spec(dtype="int64")
+        )
         result = function(tf.constant(array), tf.constant(3, tf.uint8), tf.constant(100, tf.int64))
         assert_close(result, call(array, 3, 100))
 
@@ -402,7 +414,7 @@ def test_sizes_taken_from_another_tensor():
         return plait.rearrange(y, "b (h w) c -> b h w c", h=sizes["h"], w=sizes["w"]) + tf.cast(sizes["h"], y.dtype)
 
     x, y = np.zeros((2, 3, 5, 1), np.float32), np.random.default_rng(0).normal(size=(2, 15, 4)).astype(np.float32)
-    function = trace_graph(call, tensor_spec(None, None, None, 1), tensor_spec(None, None, 4))
+    function = trace_concrete_function(call, tensor_spec(None, None, None, 1), tensor_spec(None, None, 4))
     assert_close(function(tf.constant(x), tf.constant(y)), y.reshape(2, 3, 5, 4) + 3)
     with pytest.raises(tf.errors.InvalidArgumentError):
         function(tf.constant(x), tf.zeros((2, 16, 4)))
@@ -413,7 +425,10 @@ def test_packed_shapes_are_tensors_of_the_graph():
         return plait.pack([x, x[:, :, 0]], "b * w")[1][0]
 
     assert [
-        int(size) for size in tf.function(call, input_signature=[tensor_spec(*SIGNATURES["all"])])(tf.constant(X))
+        int(size)
+        for size in tf.function(call, input_signature=[tensor_spec(*SPEC_SHAPE_BY_UNKNOWN_SIZES["all"])])(
+            tf.constant(X)
+        )
     ] == [
         6,
         4,
@@ -456,7 +471,7 @@ def test_vectorized_map_and_jacobians():
     assert_close(tape.jacobian(y, x)[0, 0], np.ones_like(X[0]))
 
 
-def test_datasets():
+def test_rearrange_in_dataset_map():
     data = (
         tf.data.Dataset.from_tensor_slices(X).map(lambda x: plait.rearrange(x, "c (h p) w -> h (p w) c", p=2)).batch(2)
     )
@@ -473,7 +488,7 @@ def test_autograph_does_not_convert_plait(caplog):
 
     pattern = plait.compile("b c (h p) w -> b c h p w", p=2)
 
-    @tf.function(input_signature=[tensor_spec(*SIGNATURES["image"])])
+    @tf.function(input_signature=[tensor_spec(*SPEC_SHAPE_BY_UNKNOWN_SIZES["image"])])
     def function(x):
         y = plait.reduce(x, "b c h w -> b c", reduction)
         z = plait.compile("b c h w -> (b c) (h w)").rearrange(x)
@@ -581,11 +596,11 @@ def test_einsum_of_every_element_type(dtype):
 def test_einsum_of_diagonals_and_stretched_dimensions_in_graphs():
     square = np.random.default_rng(0).normal(size=(3, 3, 4)).astype(np.float32)
     assert_close(
-        trace_graph(lambda x: plait.einsum("iij->ji", x), tensor_spec(None, None, 4))(square),
+        trace_concrete_function(lambda x: plait.einsum("iij->ji", x), tensor_spec(None, None, 4))(square),
         np.einsum("iij->ji", square),
     )
     one, many = square[:1], square[:, 0]
-    function = trace_graph(
+    function = trace_concrete_function(
         lambda x, y: plait.einsum("...a,...a->...", x, y), tensor_spec(None, None, 4), tensor_spec(None, 4)
     )
     assert_close(function(one, many), np.einsum("...a,...a->...", one, many))
@@ -595,7 +610,7 @@ def test_an_unknown_dimension_that_is_stretched():
     one, many = np.ones((1, 5, 4), np.float32), np.arange(60, dtype=np.float32).reshape(3, 5, 4)
     for first, second in ((one, many), (many, one)):
         shapes = [(None, 5, 4) if array is one else (3, 5, 4) for array in (first, second)]
-        function = trace_graph(
+        function = trace_concrete_function(
             lambda x, y: plait.einsum(x, y, "... i, ... i -> i (...)"), *[tensor_spec(*shape) for shape in shapes]
         )
         assert function.structured_outputs.shape == (4, 15)
@@ -621,7 +636,9 @@ def test_eager_calls_are_cached_by_shape():
         plait.einsum(tf.constant(X), tf.Variable(X), "b c h w, b c h v -> w v")
     info = plait.cache_info()
     assert (info.hits, info.misses) == (6, 3)
-    trace_graph(lambda x: plait.rearrange(x, "b c h w -> b (c h w)"), tensor_spec(*SIGNATURES["image"]))
+    trace_concrete_function(
+        lambda x: plait.rearrange(x, "b c h w -> b (c h w)"), tensor_spec(*SPEC_SHAPE_BY_UNKNOWN_SIZES["image"])
+    )
     assert plait.cache_info().currsize == 3
 
 
@@ -639,7 +656,7 @@ def test_the_cache_keeps_no_graph_tensors():
         assert_close(actual, plait.rearrange(X, pattern, p=4))
 
 
-def test_uint8_counts_in_int64_and_sizes_of_eager_tensors_are_ints():
+def test_sums_of_uint8_are_int64_and_non_integer_sizes_are_refused():
     x = tf.constant([[200, 100], [3, 4]], tf.uint8)
     total = plait.reduce(x, "a b -> a", "sum")
     assert total.dtype == tf.int64

@@ -16,7 +16,7 @@ from tinygrad import GlobalCounters, Tensor, TinyJit, UOp, dtypes  # noqa: E402
 
 SHAPE = (2, 3, 4, 6)
 
-CALLS = {
+PLAIT_AND_NATIVE_CALLS = {
     "identity": (lambda x: plait.rearrange(x, "... -> ..."), lambda x: x),
     "permute": (lambda x: plait.rearrange(x, "b c h w -> b h w c"), lambda x: x.permute(0, 2, 3, 1)),
     "merge": (lambda x: plait.rearrange(x, "b c h w -> b (c h w)"), lambda x: x.reshape(2, 72)),
@@ -66,7 +66,9 @@ CALLS = {
     ),
 }
 
-each_call = pytest.mark.parametrize(("call", "native"), CALLS.values(), ids=CALLS.keys())
+each_call = pytest.mark.parametrize(
+    ("call", "native"), PLAIT_AND_NATIVE_CALLS.values(), ids=PLAIT_AND_NATIVE_CALLS.keys()
+)
 
 
 def random_tensor(shape=SHAPE, seed=0):
@@ -105,7 +107,7 @@ def test_building_a_graph_runs_no_kernel(call, native):
 
 @pytest.mark.parametrize("name", ["space to depth", "std", "max", "repeat", "attention", "pack"])
 def test_gradients(name):
-    call, native = CALLS[name]
+    call, native = PLAIT_AND_NATIVE_CALLS[name]
     x = random_tensor()
     weights = random_tensor(native(x).shape, seed=1)
     (found,) = (call(x) * weights).sum().gradient(x)
@@ -268,7 +270,7 @@ def test_asnumpy_of_every_element_type(dtype):
     assert result.dtype.name == {"bfloat16": "float32"}.get(dtype, dtype)
 
 
-def test_devices():
+def test_results_stay_on_the_device_of_the_input():
     x = random_tensor((4, 6)).to("PYTHON")
     y = plait.reduce(plait.rearrange(x, "a (b c) -> c b a", b=2), "c b a -> a", "sum")
     assert y.device == "PYTHON"
@@ -281,7 +283,7 @@ def test_devices():
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int8", "int32", "uint8", "uint32", "int64", "uint64"])
-def test_counts_do_not_overflow(dtype):
+def test_sums_of_integers_do_not_overflow(dtype):
     high = 1 if dtype == "bool" else min(np.iinfo(dtype).max, 1 << 40)
     total = plait.reduce(Tensor(np.full((3, 2), high, dtype)), "a b -> b", "sum")
     assert total.tolist() == [3 * high] * 2

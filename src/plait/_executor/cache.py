@@ -36,7 +36,7 @@ class CachedCall:
     def __init__(
         self, operation: str, pattern: str, tensor_type: Any, shape: Any, /, *extra_key: Any, **sizes: Any
     ) -> None:
-        dimensions = check_cacheable(operation, tensor_type, shape, extra_key, sizes)
+        dimensions = cacheable_shape(operation, tensor_type, shape, extra_key, sizes)
         self._build_arguments: Any = operation, pattern, tensor_type, dimensions, extra_key, sizes
         self.call: Callable[..., Any] | None = self._build_and_call
 
@@ -69,7 +69,7 @@ class CachedCall:
         discard(id(self))
 
 
-def check_cacheable(
+def cacheable_shape(
     operation: str, tensor_type: Any, shape: Any, extra_key: tuple[Any, ...], sizes: dict[str, Any]
 ) -> Any:
     """Return the shape (for an einsum, the shapes) as tuples of ints; raise `TypeError` for a call not to be cached."""
@@ -97,7 +97,7 @@ def _shape_as_tuple(shape: Any, tensor_type: type) -> tuple[int, ...]:
     """Return a shape of another type, such as a list, as a tuple of ints."""
     from plait.backends.registry import backend_for_type
 
-    dimensions = backend_for_type(tensor_type).shape_as_tuple(shape)
+    dimensions = backend_for_type(tensor_type).fully_known_shape(shape)
     if dimensions is None:
         raise TypeError
     return dimensions

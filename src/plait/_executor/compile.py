@@ -24,7 +24,7 @@ from plait._shapes.sizes import (
     normalize_size_names,
     to_exact_size,
 )
-from plait._shapes.solver import SolvedPattern, solve_pattern, unknown_size_error
+from plait._shapes.solver import SolvedPattern, solve_pattern, unknown_size_name_error
 from plait.backends.interface import NO_VIEWS_MESSAGE, Backend
 from plait.backends.registry import common_backend
 from plait.errors import PlaitError, make_error
@@ -82,7 +82,7 @@ def build_executable(
 ) -> Executable:
     """Return the plan of a call with the functions of the backend for these tensor types."""
     backend = common_backend(tensor_types)
-    backend.register_functions(FUNCTIONS_WITH_SUBSTITUTE)
+    backend.exclude_functions_from_tracing(FUNCTIONS_WITH_SUBSTITUTE)
     plan = lower_pattern(operation, pattern, ranks, size_names, reduction)
     if not reduction or reduction == CUSTOM_REDUCTION:  # the caller's function is added by `build_reduce_executable`
         return Executable(plan, backend)
@@ -141,7 +141,7 @@ def build_einsum_callable(
     from plait._operations.einsum import lower_einsum
 
     backend = common_backend(tensor_types)
-    backend.register_functions(FUNCTIONS_WITH_SUBSTITUTE)
+    backend.exclude_functions_from_tracing(FUNCTIONS_WITH_SUBSTITUTE)
     ranks, size_names = tuple([len(shape) for shape in shapes]), tuple(sizes)
     solved = check_and_solve(operation, pattern, ranks, size_names)
     check_implicit_sums(solved, options)
@@ -150,7 +150,7 @@ def build_einsum_callable(
     if options is not None and options.backend_kwargs:
         plan = lower_einsum(solved, path=find_requested_path(solved, slots, options) or ())
         slots = compute_all_slots(solved, plan.size_ops, all_lengths, sizes)
-        return Executable(plan, backend).compile_with_backend_kwargs(slots, dict(options.backend_kwargs))
+        return Executable(plan, backend).bind_einsum_with_backend_kwargs(slots, dict(options.backend_kwargs))
     call = build_specialized_einsum(solved, slots, tensor_types, dtypes, backend, options)
     if call is not None:
         return call
@@ -215,25 +215,25 @@ def check_size_names(sizes: Mapping[str, Any], axis_names: Collection[str], text
     """Raise `AxisError` if a size names no axis; the values are checked later, because a misspelt name comes first."""
     for name in normalize_size_names(sizes):
         if name not in axis_names:
-            raise unknown_size_error(name, axis_names, text)
+            raise unknown_size_name_error(name, axis_names, text)
 
 
 def sizes_to_ints(
-    pattern: str, sizes: Mapping[str, Any], is_symbolic: Callable[[Any], bool] | None = None
+    pattern: str, sizes: Mapping[str, Any], is_symbolic_size: Callable[[Any], bool] | None = None
 ) -> dict[str, Any]:
-    """Return the sizes as ints, under normalized names; sizes that ``is_symbolic`` accepts stay as they are."""
+    """Return the sizes as ints, under normalized names; sizes that ``is_symbolic_size`` accepts stay as they are."""
     checked = normalize_size_names(sizes)
     for name, value in checked.items():
-        if (type(value) is int and value >= 0) or (is_symbolic is not None and is_symbolic(value)):
+        if (type(value) is int and value >= 0) or (is_symbolic_size is not None and is_symbolic_size(value)):
             continue
         try:
             checked[name] = to_exact_size(name, value)
         except PlaitError as error:
-            raise _error_of_size(error, pattern, name) from None
+            raise _locate_size_error(error, pattern, name) from None
     return checked
 
 
-def _error_of_size(error: PlaitError, pattern: str, name: str) -> PlaitError:
+def _locate_size_error(error: PlaitError, pattern: str, name: str) -> PlaitError:
     """Return the error of a size, pointing at its axis, or PLT203 if the pattern has no such axis."""
     try:
         tree = parse(pattern)
@@ -241,7 +241,7 @@ def _error_of_size(error: PlaitError, pattern: str, name: str) -> PlaitError:
         return error
     axes = collect_names(tree.left + (tree.right or ()))
     if name not in axes:
-        return unknown_size_error(name, axes, pattern)
+        return unknown_size_name_error(name, axes, pattern)
     error.pattern = pattern
     error.spans = ((axes[name].start, axes[name].stop),)
     return error

@@ -10,10 +10,10 @@ from typing import Any
 
 from plait._caches import clearable_lru_cache
 from plait._executor.einsum_options import EinsumOptions
-from plait._executor.executable import FunctionAndArgument, link_calls
+from plait._executor.executable import FunctionAndArgument, build_plan_function
 from plait._plan.contraction.network import build_network, replace_lengths
 from plait._plan.contraction.paths import Path, find_path
-from plait._plan.contraction.search import Contraction, build_contraction_plan, plan_contraction, reuse_strategies
+from plait._plan.contraction.search import Contraction, build_contraction_plan, reuse_strategies, search_contraction
 from plait._plan.graph import Plan
 from plait._plan.nodes import Contiguous, Contract, Diagonal, Sum
 from plait._shapes.solver import SolvedPattern
@@ -32,7 +32,7 @@ def build_specialized_einsum(
     options: EinsumOptions | None,
 ) -> Callable[..., Any] | None:
     """Return the callable of an einsum for these sizes; ``None`` if one call of the framework's einsum is best."""
-    ops = find_contraction_ops(tensor_types, dtypes)
+    ops = common_contraction_ops(tensor_types, dtypes)
     contraction = choose_contraction(solved, slots, ops, backend, options)
     if contraction is None:
         return None
@@ -62,9 +62,9 @@ def find_cheapest_contraction(
     """Return the contraction with the lowest estimated cost that the options allow."""
     if options is not None:
         network = build_network(solved, slots, across=not costs.has_only_einsum)
-        return plan_contraction(network, costs, options.contract, options.memory_limit)
+        return search_contraction(network, costs, options.contract, options.memory_limit)
     rounded_slots = _round_lengths_up(solved, slots)
-    contraction = _plan_for_rounded_lengths(solved, rounded_slots, costs)
+    contraction = _contraction_for_rounded_lengths(solved, rounded_slots, costs)
     if contraction is None or rounded_slots == tuple(slots):
         return contraction
     return reuse_strategies(contraction, replace_lengths(contraction.network, solved, slots), costs)
@@ -82,11 +82,11 @@ def _round_lengths_up(solved: SolvedPattern, slots: Sequence[int]) -> tuple[int,
 
 
 @clearable_lru_cache(maxsize=1024)
-def _plan_for_rounded_lengths(
+def _contraction_for_rounded_lengths(
     solved: SolvedPattern, slots: tuple[int, ...], costs: ContractionCosts
 ) -> Contraction | None:
     """Search for the contraction for rounded lengths; the cache shares it among similar shapes."""
-    return plan_contraction(build_network(solved, slots, across=not costs.has_only_einsum), costs)
+    return search_contraction(build_network(solved, slots, across=not costs.has_only_einsum), costs)
 
 
 def contraction_for_explain(
@@ -102,14 +102,14 @@ def contraction_for_explain(
     tensor_types = tuple([type(tensor) for tensor in tensors])
     backend = common_backend(tensor_types)
     dtypes = tuple([backend.dtype(tensor) for tensor in tensors])
-    contraction = choose_contraction(solved, slots, find_contraction_ops(tensor_types, dtypes), backend, options)
+    contraction = choose_contraction(solved, slots, common_contraction_ops(tensor_types, dtypes), backend, options)
     order = "which finds the order itself" if backend.einsum_optimizes_path else "which nothing else is better than"
     reason = f"left to the einsum of {backend.name}, called once, {order}"
     itemsize = getattr(dtypes[0], "itemsize", 4)
     return contraction, reason, (itemsize, str(dtypes[0]).removeprefix("torch."))
 
 
-def find_contraction_ops(tensor_types: Sequence[type], dtypes: tuple[Any, ...]) -> ContractionOps | None:
+def common_contraction_ops(tensor_types: Sequence[type], dtypes: tuple[Any, ...]) -> ContractionOps | None:
     """Return the backend's operations for contractions; ``None`` if the backends differ or only have an einsum."""
     factories = {backend_for_type(cls).contraction_ops for cls in tensor_types}
     return None if len(factories) > 1 else factories.pop()(dtypes)
@@ -140,7 +140,7 @@ def build_contraction_callable(plan: Plan, backend: Backend, ops: ContractionOps
             maybe_scalar.add(number)
         provider: Any = ops if isinstance(node, (Sum, Diagonal, Contiguous)) else node_backend
         calls.append((getattr(provider, node.method), node[0]))
-    function = link_calls(plan, calls)
+    function = build_plan_function(plan, calls)
     return function if ops is None else ops.wrap(function)
 
 
@@ -155,6 +155,6 @@ def _pairwise_contraction_function(node: Contract, backend: Backend, ops: Contra
             return ops.multiply
         multiply_into = ops.multiply_into
         return multiply_into if node.reused_operand == 0 else lambda one, other: multiply_into(other, one)
-    if node.order is not None and ops.matmul_into is not None:
-        return ops.matmul_into(node.shape, node.order)
+    if node.order is not None and ops.build_matmul_with_output_order is not None:
+        return ops.build_matmul_with_output_order(node.shape, node.order)
     return ops.dot if node.method == "dot" else ops.matmul

@@ -8,7 +8,7 @@ from typing import Any
 from plait._caches import clearable_lru_cache
 from plait._executor.cache import (
     TYPES_WITH_LIST_SHAPE,
-    check_cacheable,
+    cacheable_shape,
     lookup,
     lookup_arguments,
     types_shapes_and_dtypes,
@@ -18,12 +18,12 @@ from plait._executor.tracer_hooks import dynamo_substitute
 
 
 @clearable_lru_cache(maxsize=512, typed=True)
-def cached_callables_for_list(
+def callable_cell_for_list(
     operation: str, _: str, tensor_keys: Any, reduction: Any, /, **sizes: Any
 ) -> list[Callable[..., Any]]:
     """Return the cached list, empty at first, that holds the callable for a list of tensors with these keys."""
     types, shapes, _ = tensor_keys
-    check_cacheable(operation, types, shapes, (reduction,), sizes)
+    cacheable_shape(operation, types, shapes, (reduction,), sizes)
     return []
 
 
@@ -33,14 +33,14 @@ def call_uncached(
 ) -> Any:
     """Make a call whose arguments cannot be a cache key; see `plait._executor.slow_path.run_slow_path`."""
     first_type: Any = type(tensors[0]) if tensors else None
-    cached_callables: list[Callable[..., Any]] | None = None
+    callable_cell: list[Callable[..., Any]] | None = None
     callable_: Any = None
     try:
         if first_type in (list, tuple) and operation != "view" and options is None:
             (tensor_list,) = tensors
             keys = tuple(zip(*[(type(tensor), tensor.shape, tensor.dtype) for tensor in tensor_list], strict=True))
-            cached_callables = cached_callables_for_list(operation, pattern, keys, reduction, **sizes)
-            callable_ = cached_callables[0] if cached_callables else None
+            callable_cell = callable_cell_for_list(operation, pattern, keys, reduction, **sizes)
+            callable_ = callable_cell[0] if callable_cell else None
         elif first_type in TYPES_WITH_LIST_SHAPE and operation != "view":  # its key needs the strides
             types, shapes, dtypes = types_shapes_and_dtypes(tensors)
             if TYPES_WITH_LIST_SHAPE.issuperset(types):
@@ -52,4 +52,4 @@ def call_uncached(
         return callable_(*tensors)
     from plait._executor.slow_path import run_slow_path
 
-    return run_slow_path(operation, tensors, pattern, sizes, reduction, options, cached_callables)
+    return run_slow_path(operation, tensors, pattern, sizes, reduction, options, callable_cell)

@@ -7,7 +7,7 @@ from operator import index
 from typing import Any
 
 from plait._executor.cache import split_einsum_arguments
-from plait._executor.options import with_backend_kwargs
+from plait._executor.options import options_with_backend_kwargs
 
 
 def call_under_dynamo(
@@ -25,7 +25,7 @@ def call_under_dynamo(
         check_size_for_dynamo,
         plan_data_for_dynamo,
         run_plan_data,
-        size_error_for_dynamo,
+        size_error_message_for_dynamo,
     )
     from plait.backends.torch.backend import TORCH_BACKEND
     from plait.backends.torch.tracing import break_graph, leave_frame_to_python
@@ -58,7 +58,7 @@ def call_under_dynamo(
     def break_graph_with_size_error(slots: list[Any], kind: str, source: int, factors: tuple[int, ...]) -> Exception:
         # A symbolic size becomes its value in this call; ``None`` is a size that no step reads.
         int_slots = tuple([None if size is None else index(size) for size in slots])
-        break_graph(size_error_for_dynamo(operation, pattern, ranks, given, int_slots, kind, source, factors))
+        break_graph(size_error_message_for_dynamo(operation, pattern, ranks, given, int_slots, kind, source, factors))
         return AssertionError("Python has taken over before this")
 
     return run_plan_data(data, tensors, sizes, TORCH_BACKEND, reduce_function, break_graph_with_size_error)
@@ -68,7 +68,7 @@ def einsum_under_dynamo(*operands: Any, **sizes: Any) -> Any:
     """Make a call of ``einsum`` while Dynamo traces."""
     operation, pattern, tensors = split_einsum_arguments(operands)
     kwargs = {name: sizes.pop(name, None) for name in ("out_sharding", "precision", "preferred_element_type")}
-    return call_under_dynamo(operation, tensors, pattern, sizes, "", with_backend_kwargs(None, **kwargs))
+    return call_under_dynamo(operation, tensors, pattern, sizes, "", options_with_backend_kwargs(None, **kwargs))
 
 
 def pack_under_dynamo(tensors: Any, pattern: str) -> Any:
@@ -105,11 +105,11 @@ def parse_shape_under_dynamo(tensor: Any, pattern: str) -> Any:
     )
 
 
-def stage_operations_under_dynamo(operation: str, texts: Any) -> Any:
-    """Return what `plait._executor.pipeline.stage_operations` returns, while Dynamo traces."""
-    from plait._executor.pipeline import stage_operations_for_dynamo
+def operations_by_stage_under_dynamo(operation: str, texts: Any) -> Any:
+    """Return what `plait._executor.pipeline.operations_by_stage` returns, while Dynamo traces."""
+    from plait._executor.pipeline import operations_by_stage_for_dynamo
 
-    return _unwrap_or_break_graph(stage_operations_for_dynamo(operation, texts), is_method=True)
+    return _unwrap_or_break_graph(operations_by_stage_for_dynamo(operation, texts), is_method=True)
 
 
 def _unwrap_or_break_graph(result: Any, *, is_method: bool = False) -> Any:

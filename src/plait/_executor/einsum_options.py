@@ -11,7 +11,7 @@ from plait._caches import clearable_lru_cache
 from plait._notation.tree import collect_leaves
 from plait._operations.einsum import implicitly_summed_axes, lower_einsum
 from plait._operations.rules import format_axis_names
-from plait._plan.contraction.paths import Optimize, check_algorithm_name, check_path
+from plait._plan.contraction.paths import PathOrAlgorithm, check_algorithm_name, normalize_path
 from plait._plan.graph import Plan
 from plait._shapes.sizes import to_exact_size
 from plait._shapes.solver import SolvedPattern
@@ -21,7 +21,7 @@ from plait.errors import AxisWarning, make_error, short_repr
 class EinsumOptions(NamedTuple):
     """The options of an einsum; ``backend_kwargs`` are passed to the framework's own einsum."""
 
-    contract: Optimize = "auto"
+    contract: PathOrAlgorithm = "auto"
     memory_limit: int | None = None
     strict: bool = False
     backend_kwargs: tuple[tuple[str, Any], ...] = ()
@@ -35,18 +35,18 @@ class EinsumOptions(NamedTuple):
 DEFAULT_OPTIONS = EinsumOptions()
 
 
-def check_options(options: dict[str, Any]) -> dict[str, Any]:
+def normalize_options(options: dict[str, Any]) -> dict[str, Any]:
     """Return the given options, each checked and converted to the type of its field in `EinsumOptions`."""
-    checks = {"contract": _check_contract, "memory_limit": _check_memory_limit, "strict": bool}
+    checks = {"contract": _normalize_contract, "memory_limit": _normalize_memory_limit, "strict": bool}
     return {name: checks[name](value) for name, value in options.items()}
 
 
-def _check_memory_limit(limit: Any) -> int | None:
+def _normalize_memory_limit(limit: Any) -> int | None:
     """Return a memory limit as an int, or ``None`` for no limit."""
     return None if limit is None else to_exact_size("memory_limit", limit)
 
 
-def _check_contract(contract: Any) -> Any:
+def _normalize_contract(contract: Any) -> Any:
     """Return ``contract`` as a name, a function, or a path that is a tuple of tuples of ints."""
     if isinstance(contract, str):
         check_algorithm_name(contract)
@@ -61,12 +61,12 @@ def _check_contract(contract: Any) -> Any:
         raise make_error("PLT214", message) from None
 
 
-def lower_with_given_path(plan: Plan, options: EinsumOptions | None) -> Plan:
+def plan_with_given_path(plan: Plan, options: EinsumOptions | None) -> Plan:
     """Return the plan of an einsum of unknown sizes, with the path of the options if that is explicit."""
     check_implicit_sums(plan.solved, options)
     if options is None or not isinstance(options.contract, tuple):
         return plan
-    return lower_einsum(plan.solved, path=check_path(options.contract, len(plan.solved.ranks)))
+    return lower_einsum(plan.solved, path=normalize_path(options.contract, len(plan.solved.ranks)))
 
 
 def check_implicit_sums(solved: SolvedPattern, options: EinsumOptions | None) -> None:

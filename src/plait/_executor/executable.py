@@ -12,13 +12,10 @@ from plait._executor.options import without_out_sharding
 from plait._operations.reduce import CUSTOM_REDUCTION
 from plait._plan.graph import Plan, group_by_contraction
 from plait._plan.nodes import Contract, Reduce
-from plait._shapes.sizes import compute_all_slots, evaluate_size_ops, format_shape, may_be_equal, size_op_error
-from plait.backends.interface import Backend, identity
+from plait._shapes.sizes import compute_all_slots, evaluate_size_ops, format_shape, shapes_may_be_equal, size_op_error
+from plait.backends.interface import Backend, ReductionFunction, identity
 from plait.backends.reduction_rules import ORDER_SENSITIVE_REDUCTIONS
 from plait.errors import make_error
-
-ReductionFunction: TypeAlias = Callable[[Any, tuple[int, ...]], Any]
-"""A function of a tensor and the dimensions that it reduces."""
 
 FunctionAndArgument: TypeAlias = "tuple[Callable[..., Any], Any]"
 """A function of a tensor and an argument, with the argument; or a function of several tensors, with ``None``."""
@@ -41,7 +38,7 @@ class Executable:
             method = node.method
             if node.takes_shape:
                 is_shape_independent = False
-                self.node_functions.append((getattr(node_backend, method), _shape_getter(node[0]), None))
+                self.node_functions.append((getattr(node_backend, method), _shape_selector(node[0]), None))
                 self.has_new_axes |= method == "expand"
             elif isinstance(node, Contract):
                 self.has_contractions = True
@@ -60,7 +57,7 @@ class Executable:
         self.min_elements = large and min_elements_for_schedule(
             plan, large.min_elements, large.min_elements_if_rounding
         )
-        self.shape_independent_call = self.compile(()) if is_shape_independent else None
+        self.shape_independent_call = self.bind_slots(()) if is_shape_independent else None
 
     def bind(self, shape: Sequence[int], sizes: dict[str, int]) -> Callable[..., Any]:
         """Return the callable for tensors of this shape (for several tensors, their lengths in one sequence)."""
@@ -70,7 +67,7 @@ class Executable:
         slots = [*shape, *sizes.values(), *self._constants]
         if self._size_ops:
             evaluate_size_ops(slots, self._size_ops, self._size_error_factory)
-        return shape_independent_call or self.compile(slots)
+        return shape_independent_call or self.bind_slots(slots)
 
     def larger_element_count(self, shape: Sequence[int], sizes: dict[str, int]) -> int:
         """Return the number of elements of the input or of the output, whichever is larger."""
@@ -82,13 +79,13 @@ class Executable:
         """Return the function of each node with its argument for these slots."""
         return [(function, select(slots) if select else argument) for function, select, argument in self.node_functions]
 
-    def compile(self, slots: Sequence[int]) -> Callable[..., Any]:
+    def bind_slots(self, slots: Sequence[int]) -> Callable[..., Any]:
         """Return the callable for these slots."""
         calls = self.bind_arguments(slots)
-        call = link_calls(self.plan, calls) if self.has_contractions else chain_calls(calls)
+        call = build_plan_function(self.plan, calls) if self.has_contractions else chain_calls(calls)
         return call if self.wrap_call is None else self.wrap_call(call)
 
-    def compile_with_backend_kwargs(self, slots: Sequence[int], kwargs: dict[str, Any]) -> Callable[..., Any]:
+    def bind_einsum_with_backend_kwargs(self, slots: Sequence[int], kwargs: dict[str, Any]) -> Callable[..., Any]:
         """Return the callable of an einsum for these slots, with arguments for the backend's own einsum."""
         plan = self.plan
         calls = self.bind_arguments(slots)
@@ -102,11 +99,11 @@ class Executable:
                 )
                 calls[step] = call, None
         plan = plan._replace(steps=plan.steps[: last + 1], outputs=(len(plan.solved.ranks) + last,))
-        call = link_calls(plan, calls)
+        call = build_plan_function(plan, calls)
         return call if self.wrap_call is None else self.wrap_call(call)
 
 
-def _shape_getter(shape: tuple[int, ...]) -> Callable[[Sequence[int]], tuple[int, ...]]:
+def _shape_selector(shape: tuple[int, ...]) -> Callable[[Sequence[int]], tuple[int, ...]]:
     """Return a function that picks the lengths of a shape out of the slots."""
     if len(shape) > 1:
         return itemgetter(*shape)
@@ -139,7 +136,7 @@ def larger_element_count(plan: Plan, slots: Sequence[int]) -> int:
     return max(written, prod(slots[: plan.solved.ranks[0]]))
 
 
-def link_calls(plan: Plan, calls: Sequence[FunctionAndArgument]) -> Callable[..., Any]:
+def build_plan_function(plan: Plan, calls: Sequence[FunctionAndArgument]) -> Callable[..., Any]:
     """Return one function of all tensors that makes the calls of a plan, one for each node."""
     path: list[tuple[tuple[int, ...], Callable[..., Any]]] = []
     groups, outputs = group_by_contraction(plan)
@@ -147,7 +144,7 @@ def link_calls(plan: Plan, calls: Sequence[FunctionAndArgument]) -> Callable[...
         prepare_functions = [chain_calls([calls[step] for step in steps]) if steps else None for _, steps in operands]
         call = prepare_functions[0] or identity
         if contract is not None:
-            call = _prepare_operands(calls[contract][0], prepare_functions)
+            call = _with_prepared_operands(calls[contract][0], prepare_functions)
         if later_steps:
             call = _compose_functions(call, chain_calls([calls[step] for step in later_steps]))
         path.append((tuple([source for source, _ in operands]), call))
@@ -175,7 +172,7 @@ def chain_calls(calls: Sequence[FunctionAndArgument]) -> Callable[[Any], Any]:
     return lambda tensor: rest(first(tensor))
 
 
-def _prepare_operands(
+def _with_prepared_operands(
     contract: Callable[..., Any], prepare_functions: Sequence[Callable[[Any], Any] | None]
 ) -> Callable[..., Any]:
     """Return a contraction whose operands first go through these functions; ``None`` leaves an operand as it is."""
@@ -240,7 +237,7 @@ def with_result_shape_check(reduction: ReductionFunction, backend: Backend) -> R
         result = reduction(tensor, axes)
         expected = tuple(size for place, size in enumerate(backend.shape(tensor)) if place not in axes)
         shape = tuple(backend.shape(result)) if hasattr(result, "shape") else None
-        if shape is None or not may_be_equal(shape, expected):
+        if shape is None or not shapes_may_be_equal(shape, expected):
             got = type(result).__name__ if shape is None else f"shape {format_shape(shape)}"
             name = getattr(reduction, "__name__", type(reduction).__name__)
             message = f"{name}(tensor, {axes}) must return shape {format_shape(expected)}, but returned {got}"

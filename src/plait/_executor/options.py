@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     from plait._executor.einsum_options import EinsumOptions
 
-Contract: TypeAlias = "str | Sequence[Sequence[int]] | Callable[..., Any]"
+ContractOption: TypeAlias = "str | Sequence[Sequence[int]] | Callable[..., Any]"
 """A name, a contraction path, or a function that finds one; text, since making the type slows down `import plait`."""
 
 CURRENT_OPTIONS: ContextVar[EinsumOptions | None] = ContextVar("plait.options", default=None)
@@ -67,12 +67,12 @@ class options:  # noqa: N801  # it reads as a function, as in `with plait.option
     __slots__ = ("_given", "_tokens")
 
     def __init__(
-        self, *, contract: Contract = UNCHANGED, memory_limit: int | None = UNCHANGED, strict: bool = UNCHANGED
+        self, *, contract: ContractOption = UNCHANGED, memory_limit: int | None = UNCHANGED, strict: bool = UNCHANGED
     ) -> None:
-        from plait._executor.einsum_options import check_options
+        from plait._executor.einsum_options import normalize_options
 
         given = {"contract": contract, "memory_limit": memory_limit, "strict": strict}
-        self._given = check_options({name: value for name, value in given.items() if value is not UNCHANGED})
+        self._given = normalize_options({name: value for name, value in given.items() if value is not UNCHANGED})
         self._tokens: list[Token[EinsumOptions | None]] = []
 
     def __enter__(self) -> options:  # noqa: PYI034  # typing's Self is newer than Python 3.10
@@ -91,7 +91,7 @@ class options:  # noqa: N801  # it reads as a function, as in `with plait.option
         return f"plait.options({', '.join(f'{name}={value!r}' for name, value in self._given.items())})"
 
 
-def with_backend_kwargs(options: EinsumOptions | None, **kwargs: Any) -> EinsumOptions | None:
+def options_with_backend_kwargs(options: EinsumOptions | None, **kwargs: Any) -> EinsumOptions | None:
     """Return the options with arguments for the framework's own einsum added, without those that are ``None``."""
     given = tuple([(name, value) for name, value in kwargs.items() if value is not None])
     if not given:

@@ -11,7 +11,7 @@ from plait._executor.tracer_hooks import assume_constant_or_error
 from plait._operations.pack import (
     PackLayout,
     check_shared_lengths,
-    compute_packed_lengths,
+    packed_lengths_and_shapes,
     parse_pack_pattern,
     split_shape,
 )
@@ -44,9 +44,9 @@ def pack_with_backend(
     tensors: Sequence[Any], pattern: str, layout: PackLayout, backend: Backend
 ) -> tuple[Any, list[tuple[Any, ...]]]:
     """Pack tensors of one framework; Dynamo traces this function."""
-    shapes = [shape_as_tuple(tensor, backend, pattern) for tensor in tensors]
+    shapes = [shape_or_error(tensor, backend, pattern) for tensor in tensors]
     parts = [split_shape(shape, layout, pattern, place) for place, shape in enumerate(shapes)]
-    check_shared_lengths(parts, pattern, comparable=backend.comparable(tensors))
+    check_shared_lengths(parts, pattern, can_compare_sizes=backend.can_compare_sizes(tensors))
     flat = [
         tensor if len(middle) == 1 else backend.reshape(tensor, (*first, multiply_sizes(middle), *last))
         for tensor, (first, middle, last) in zip(tensors, parts, strict=True)
@@ -68,16 +68,16 @@ def unpack_with_backend(
     """Unpack a tensor of one framework; Dynamo traces this function."""
 
     def to_symbolic_size(size: Any) -> Any:
-        return backend.size_from_user(size) if backend.is_symbolic(size) else None
+        return backend.size_from_user(size) if backend.is_symbolic_size(size) else None
 
     before, after = layout
-    shape = shape_as_tuple(tensor, backend, pattern)
+    shape = shape_or_error(tensor, backend, pattern)
     if len(shape) != before + 1 + after:
         message = f"the tensor has rank {len(shape)}, but the pattern '{pattern}' has {before + 1 + after} dimensions"
         raise make_error("PLT304", message, pattern)
-    comparable = backend.comparable([tensor])
-    lengths_and_shapes = compute_packed_lengths(
-        packed_shapes, shape[before], pattern, to_symbolic_size, comparable=comparable
+    can_compare_sizes = backend.can_compare_sizes([tensor])
+    lengths_and_shapes = packed_lengths_and_shapes(
+        packed_shapes, shape[before], pattern, to_symbolic_size, can_compare_sizes=can_compare_sizes
     )
     parts = backend.split(tensor, before, [length for length, _ in lengths_and_shapes])
     return [
@@ -90,7 +90,9 @@ def parse_shape(tensor: Any, pattern: str) -> dict[str, Any]:
     """See `plait.parse_shape`."""
     backend = backend_for_tensors((tensor,))
     labels = label_dimensions_cached(check_pattern_is_text(pattern), rank_or_error(tensor, backend, pattern))
-    sizes = read_named_lengths(labels, backend.shape(tensor), pattern, comparable=backend.comparable([tensor]))
+    sizes = read_named_lengths(
+        labels, backend.shape(tensor), pattern, can_compare_sizes=backend.can_compare_sizes([tensor])
+    )
     return {name: backend.size_to_user(size) for name, size in sizes.items()}
 
 
@@ -107,7 +109,7 @@ def asnumpy(tensor: Any) -> Any:
         raise make_error("PLT508", message, facts={"reason": reason}) from error
 
 
-def shape_as_tuple(tensor: Any, backend: Backend, pattern: str) -> tuple[Any, ...]:
+def shape_or_error(tensor: Any, backend: Backend, pattern: str) -> tuple[Any, ...]:
     """Return the shape of a tensor as a tuple of ints and symbolic sizes."""
     rank, shape = rank_or_error(tensor, backend, pattern), backend.shape(tensor)
     return tuple([shape[place] for place in range(rank)])

@@ -40,7 +40,7 @@ class StageOperation(NamedTuple):
     operand_count: int
 
 
-class FusedSegment(NamedTuple):
+class FusedStage(NamedTuple):
     """One pattern that replaces one or several consecutive stages, and its operation."""
 
     stage_operation: StageOperation
@@ -48,16 +48,16 @@ class FusedSegment(NamedTuple):
 
 
 class FusedPipeline(NamedTuple):
-    """The segments of a pipeline; ``reasons`` say for each two neighbours why they are not fused."""
+    """The fused stages of a pipeline; ``reasons`` say for each two neighbours why they are not fused."""
 
-    segments: tuple[FusedSegment, ...]
+    fused_stages: tuple[FusedStage, ...]
     reasons: tuple[str, ...]
 
 
 def fuse_stages(
     operation: str, stages: tuple[PatternStage, ...], tensors: Sequence[Any], reduction: Any
 ) -> FusedPipeline | None:
-    """Return the fused segments for these tensors; ``None`` if a size is unknown or the number of tensors is wrong."""
+    """Return the fused stages for these tensors; ``None`` if a size is unknown or the number of tensors is wrong."""
     backend = backend_for_tensors(tensors)
     if operation == "reduce" and not callable(reduction):
         check_reduction_name(reduction)
@@ -73,12 +73,12 @@ def fuse_stages(
 def fuse_stages_for_shapes(
     operation: str, stages: tuple[PatternStage, ...], shapes: tuple[tuple[int, ...], ...], reduction: str = ""
 ) -> FusedPipeline | None:
-    """Return the fused segments for tensors of these shapes; ``None`` if the number of tensors is wrong."""
-    operations = stage_operations(operation, tuple([text for text, _ in stages]))
+    """Return the fused stages for tensors of these shapes; ``None`` if the number of tensors is wrong."""
+    operations = operations_by_stage(operation, tuple([text for text, _ in stages]))
     if len(shapes) != sum([each.operand_count for each in operations]) - len(operations) + 1:
         return None
-    unchanged = map(FusedSegment, operations, stages)
-    parts: list[tuple[ConcretePattern, FusedSegment | None]] = [
+    unchanged = map(FusedStage, operations, stages)
+    parts: list[tuple[ConcretePattern, FusedStage | None]] = [
         *zip(_concrete_patterns(stages, operations, shapes), unchanged, strict=True)
     ]
     index = 0
@@ -90,10 +90,11 @@ def fuse_stages_for_shapes(
             parts[index : index + 2] = [(composed_pattern, None)]
             index = max(index - 1, 0)  # the new pattern may compose with the one before it
     reasons = [str(_compose_or_reason(first, second, reduction)) for (first, _), (second, _) in pairwise(parts)]
-    segments = [
-        segment or _segment_from_concrete_pattern(composed_pattern, operation) for composed_pattern, segment in parts
+    fused_stages = [
+        fused_stage or _stage_from_concrete_pattern(composed_pattern, operation)
+        for composed_pattern, fused_stage in parts
     ]
-    return FusedPipeline(tuple(segments), tuple(reasons))
+    return FusedPipeline(tuple(fused_stages), tuple(reasons))
 
 
 def _concrete_patterns(
@@ -108,7 +109,7 @@ def _concrete_patterns(
         if operations[number].operation == "einsum":
             check_implicit_sums(solved, None)
         patterns.append(to_concrete_pattern(solved, slots))
-        return result_shape(solved, slots)
+        return output_shape_from_slots(solved, slots)
 
     run_stages([each.operand_count for each in operations], shapes, solve_stage)
     return patterns
@@ -126,8 +127,8 @@ def _compose_or_reason(first: ConcretePattern, second: ConcretePattern, reductio
     return composed
 
 
-def _segment_from_concrete_pattern(pattern: ConcretePattern, operation: str) -> FusedSegment:
-    """Return the segment whose text and sizes are those of a composed pattern."""
+def _stage_from_concrete_pattern(pattern: ConcretePattern, operation: str) -> FusedStage:
+    """Return the stage whose text and sizes are those of a composed pattern."""
     if operation == "einsum":  # similar names from different stages must not cause a warning about a typo
         counts = Counter(chain(*chain(*pattern.inputs)))
         labels = [
@@ -141,11 +142,11 @@ def _segment_from_concrete_pattern(pattern: ConcretePattern, operation: str) -> 
         pattern = pattern._replace(labels=tuple(labels))
     text, sizes = unparse_pattern(pattern)
     method = "repeat" if operation == "reduce" and pattern.added_axes else operation
-    return FusedSegment(StageOperation(method, len(pattern.inputs)), (text, tuple(sizes.items())))
+    return FusedStage(StageOperation(method, len(pattern.inputs)), (text, tuple(sizes.items())))
 
 
 @clearable_lru_cache(maxsize=1024)
-def stage_operations(operation: str, texts: tuple[str, ...]) -> tuple[StageOperation, ...]:
+def operations_by_stage(operation: str, texts: tuple[str, ...]) -> tuple[StageOperation, ...]:
     """Return the operation of each stage; in a ``reduce``, stages that add axes use ``repeat``."""
     operations = []
     for text in texts:
@@ -158,7 +159,7 @@ def stage_operations(operation: str, texts: tuple[str, ...]) -> tuple[StageOpera
     return tuple(operations)
 
 
-stage_operations_for_dynamo = assume_constant_or_error(stage_operations)
+operations_by_stage_for_dynamo = assume_constant_or_error(operations_by_stage)
 
 
 def run_stages(
@@ -203,7 +204,7 @@ def solve_for_shapes(
     return solved, slots
 
 
-def result_shape(solved: SolvedPattern, slots: Sequence[int | None]) -> PartialShape:
+def output_shape_from_slots(solved: SolvedPattern, slots: Sequence[int | None]) -> PartialShape:
     """Return the shape of the result, from the slots of a solved pattern."""
     sizes: list[list[Any]] = [[slots[solved.slots[axis]] for axis in axes] for axes in solved.output]
     return tuple([None if None in factors else prod(factors) for factors in sizes])
@@ -257,7 +258,7 @@ def _stage_output_shape(stages: tuple[PatternStage, ...], number: int, shapes: t
             [None if size is None else to_exact_size(f"shape[{place}]", size) for place, size in enumerate(shape)]
             for shape in shapes
         ]
-        return result_shape(*solve_for_shapes(text, sizes, checked))
+        return output_shape_from_slots(*solve_for_shapes(text, sizes, checked))
 
 
 @contextmanager

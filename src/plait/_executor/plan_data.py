@@ -16,13 +16,14 @@ from plait._shapes.sizes import SizeErrorFactory, evaluate_size_ops, evaluate_sy
 from plait._shapes.solver import CHECK_EQUAL, CHECK_NONEMPTY, PRODUCT, SIZE_OP_KINDS_WITH_RESULT, SizeOp
 from plait.backends.interface import Backend
 
-AxisSlots: TypeAlias = "tuple[tuple[int, ...], ...]"
+AxisSlotsByDimension: TypeAlias = "tuple[tuple[int, ...], ...]"
 """The slots of the axes of each dimension."""
 
-StepData: TypeAlias = (
-    "tuple[str, tuple[int, ...], Shape | None, tuple[int, ...] | tuple[AxisSlots, AxisSlots] | str | None]"
-)
-"""A backend method, its operands, the slots of its shape, and its argument (for a reshape, the axes of both shapes)."""
+StepArgument: TypeAlias = "tuple[int, ...] | tuple[AxisSlotsByDimension, AxisSlotsByDimension] | str | None"
+"""The constant argument of a step; for a reshape, the axes of both shapes."""
+
+StepData: TypeAlias = "tuple[str, tuple[int, ...], Shape | None, StepArgument]"
+"""A backend method, its operands, the slots of its shape, and its argument."""
 
 
 class PlanData(NamedTuple):
@@ -46,7 +47,7 @@ def plan_to_tuples(plan: Plan) -> PlanData:
     """Return a plan as plain tuples."""
     solved = plan.solved
     shapes: list[Shape] = [tuple(range(*pair)) for pair in pairwise(accumulate(solved.ranks, initial=0))]
-    axes = _axes_of_slots(plan)
+    axes = _axis_slots_by_product_slot(plan)
     steps: list[StepData] = []
     for node, operands in plan.steps:
         input_shapes = [shapes[number] for number in operands]
@@ -66,14 +67,14 @@ def plan_to_tuples(plan: Plan) -> PlanData:
         solved.size_names,
         solved.constants,
         plan.size_ops,
-        _find_slots_read(plan, node_slots, (*SIZE_OP_KINDS_WITH_RESULT, CHECK_EQUAL, CHECK_NONEMPTY)),
-        _find_slots_read(plan, node_slots, SIZE_OP_KINDS_WITH_RESULT),
+        _find_size_slots_read(plan, node_slots, (*SIZE_OP_KINDS_WITH_RESULT, CHECK_EQUAL, CHECK_NONEMPTY)),
+        _find_size_slots_read(plan, node_slots, SIZE_OP_KINDS_WITH_RESULT),
         tuple(steps),
         plan.outputs,
     )
 
 
-def _axes_of_slots(plan: Plan) -> dict[int, tuple[int, ...]]:
+def _axis_slots_by_product_slot(plan: Plan) -> dict[int, tuple[int, ...]]:
     """Return for each slot that holds a product of axes, or of none, the slots of these axes."""
     solved = plan.solved
     dims = enumerate(sum(solved.inputs, ()))
@@ -82,7 +83,7 @@ def _axes_of_slots(plan: Plan) -> dict[int, tuple[int, ...]]:
     return {**axes, **{solved.slot_count + number: op.factors for number, op in enumerate(products)}}
 
 
-def _find_slots_read(plan: Plan, node_slots: list[int], kinds: tuple[str, ...]) -> tuple[int, ...]:
+def _find_size_slots_read(plan: Plan, node_slots: list[int], kinds: tuple[str, ...]) -> tuple[int, ...]:
     """Return the slots that a node, or a size operation of these kinds, reads."""
     ops = [op for op in plan.size_ops if op.kind in kinds]
     slots_read = {
@@ -104,18 +105,18 @@ def run_plan_data(
 ) -> Any:
     """Run a plan once, and read only the lengths that it needs; ``kwargs`` go to the backend's own einsum."""
     ranks, size_names, constants, size_ops, slots_to_read, slots_to_read_unchecked, steps, outputs = data
-    comparable = backend.comparable(tensors)
-    if not comparable:
+    can_compare_sizes = backend.can_compare_sizes(tensors)
+    if not can_compare_sizes:
         slots_to_read = slots_to_read_unchecked
     slots: list[Any] = []
     for tensor, rank in zip(tensors, ranks):  # noqa: B905  # Dynamo does not follow strict=True before torch 2.6
         shape = backend.shape(tensor)
-        static_shape = (None,) * rank if comparable else backend.static_shape(tensor, rank)
+        static_shape = (None,) * rank if can_compare_sizes else backend.static_shape(tensor, rank)
         for dim in range(rank):
             slots.append(shape[dim] if len(slots) in slots_to_read else static_shape[dim])
     slots += [sizes[name] for name in size_names]
     slots += constants
-    if comparable:
+    if can_compare_sizes:
         evaluate_size_ops(slots, size_ops, error_factory)
     else:
         evaluate_symbolic_size_ops(slots, size_ops, error_factory)
@@ -147,15 +148,15 @@ def plan_data_for_dynamo(
     operation: str, pattern: Any, ranks: Any, size_names: Any, reduction: str, dtype: Any
 ) -> PlanData:
     """Return the plan of a call as plain tuples, for Dynamo."""
-    from plait._executor.einsum_options import lower_with_given_path
+    from plait._executor.einsum_options import plan_with_given_path
     from plait.backends.torch.backend import TORCH_BACKEND
 
-    TORCH_BACKEND.register_functions(FUNCTIONS_WITH_SUBSTITUTE)
+    TORCH_BACKEND.exclude_functions_from_tracing(FUNCTIONS_WITH_SUBSTITUTE)
     if reduction and reduction != CUSTOM_REDUCTION:
         check_dtype_kind(check_reduction_name(reduction), None if dtype is None else TORCH_BACKEND.kind(dtype), dtype)
     plan = lower_pattern(operation, pattern, ranks, size_names, reduction)
     return plan_to_tuples(
-        lower_with_given_path(plan, CURRENT_OPTIONS.get()) if operation in ("einsum", CLASSICAL_EINSUM) else plan
+        plan_with_given_path(plan, CURRENT_OPTIONS.get()) if operation in ("einsum", CLASSICAL_EINSUM) else plan
     )
 
 
@@ -166,7 +167,7 @@ def check_size_for_dynamo(pattern: str, name: str, value: Any) -> None:
 
 
 @assume_constant
-def size_error_for_dynamo(
+def size_error_message_for_dynamo(
     operation: str, pattern: str, ranks: Any, size_names: Any, slots: Any, kind: str, source: int, factors: Any
 ) -> str:
     """Return the text of the error for sizes that do not fit."""

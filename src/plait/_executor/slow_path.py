@@ -21,7 +21,7 @@ from plait._executor.tensors import (
     is_concrete_shape,
     shape_of_tensor,
     stack_lists_of_tensors,
-    with_stacked_argument,
+    with_input_stacking,
 )
 from plait._executor.tracer_hooks import mark_exception_as_graph_break
 from plait._notation.equation import parse_equation
@@ -41,9 +41,9 @@ def run_slow_path(
     sizes: dict[str, Any],
     reduction: Any,
     options: Any,
-    cached_callables: list[Callable[..., Any]] | None = None,
+    callable_cell: list[Callable[..., Any]] | None = None,
 ) -> Any:
-    """Make a call; lists of tensors are stacked first, and their callable is appended to ``cached_callables``."""
+    """Make a call; lists of tensors are stacked first, and their callable is appended to ``callable_cell``."""
     check_pattern_is_text(pattern, operation, tensors)
     if not tensors:
         raise TypeError(f"{operation}() needs at least one tensor")
@@ -59,7 +59,7 @@ def run_slow_path(
         shapes[:] = [backend.shape(tensor) for tensor in stacked]
         if operation == "reduce" and not callable(reduction):
             check_reduction_name(reduction)
-        checked = sizes_to_ints(pattern, sizes, backend.is_symbolic)
+        checked = sizes_to_ints(pattern, sizes, backend.is_symbolic_size)
         checked = {name: size if type(size) is int else backend.size_from_user(size) for name, size in checked.items()}
         if all(is_concrete_shape(shape) for shape in shapes) and all(type(size) is int for size in checked.values()):
             tensor_types: Any = tuple([type(tensor) for tensor in stacked])
@@ -71,8 +71,8 @@ def run_slow_path(
             function = _callable_for_known_sizes(operation, pattern, arguments, checked)
         else:
             function = _callable_for_symbolic_sizes(operation, stacked, pattern, checked, reduction, backend, options)
-        if cached_callables is not None:
-            cached_callables.append(with_stacked_argument(function, tensors[0]))
+        if callable_cell is not None:
+            callable_cell.append(with_input_stacking(function, tensors[0]))
         return function(*stacked)
     except Exception as error:
         if not isinstance(error, PlaitError):
@@ -122,9 +122,9 @@ def _callable_for_symbolic_sizes(
         executable = build_executable(operation, pattern, tensor_types, ranks, size_names)
     plan, kwargs = executable.plan, None
     if operation in ("einsum", CLASSICAL_EINSUM):
-        from plait._executor.einsum_options import lower_with_given_path
+        from plait._executor.einsum_options import plan_with_given_path
 
-        plan, kwargs = lower_with_given_path(plan, options), dict(options.backend_kwargs) if options else None
+        plan, kwargs = plan_with_given_path(plan, options), dict(options.backend_kwargs) if options else None
     data, error_factory = plan_to_tuples(plan), partial(size_op_error, plan.solved)
     return lambda *tensors: run_plan_data(data, tensors, sizes, backend, executable.reduction, error_factory, kwargs)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from plait._shapes.sizes import format_shape, may_be_equal
+from plait._shapes.sizes import format_shape, shapes_may_be_equal
 from plait.backends.interface import Backend
 from plait.backends.registry import backend_for_type, common_backend
 from plait.errors import PlaitError, make_error, short_repr
@@ -56,7 +56,11 @@ def stack_tensors(tensors: Sequence[Any]) -> Any:
     backend = backend_for_tensors(tensors)
     shapes = [_known_shape(tensor, backend) for tensor in tensors]
     for number, shape in enumerate(shapes):
-        if shape is not None and shapes[0] is not None and not may_be_equal(shape, shapes[0], comparable=True):
+        if (
+            shape is not None
+            and shapes[0] is not None
+            and not shapes_may_be_equal(shape, shapes[0], can_compare_sizes=True)
+        ):
             theirs, ours = format_shape(shape), format_shape(shapes[0])
             raise make_error("PLT308", f"tensor {number} of the list has shape {theirs}, but tensor 0 has shape {ours}")
     return backend.stack(tensors)
@@ -67,7 +71,7 @@ def stack_lists_of_tensors(tensors: Sequence[Any]) -> Sequence[Any]:
     return [stack_tensors(tensor) if isinstance(tensor, (list, tuple)) else tensor for tensor in tensors]
 
 
-def with_stacked_argument(function: Callable[[Any], Any], tensors: Sequence[Any]) -> Callable[[Sequence[Any]], Any]:
+def with_input_stacking(function: Callable[[Any], Any], tensors: Sequence[Any]) -> Callable[[Sequence[Any]], Any]:
     """Return a function of a list of tensors like these that stacks them and calls the given function."""
     stack = backend_for_tensors(tensors).stack
     return lambda tensors: function(stack(tensors))

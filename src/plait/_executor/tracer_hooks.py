@@ -20,14 +20,14 @@ AUTOGRAPH_ATTRIBUTE = "autograph_info__"
 """The attribute of functions that TensorFlow's AutoGraph does not rewrite."""
 PADDLE_OPTIONS_ATTRIBUTE = "___jit_transform_options___"
 """The attribute of functions that Paddle does not rewrite, as ``paddle.jit.marker.unified`` sets it."""
-PADDLE_GRAPH_BREAK_ATTRIBUTE = "__SOT_EXTRA_INFO__"
+PADDLE_GRAPH_BREAK_ERROR_ATTRIBUTE = "__SOT_EXTRA_INFO__"
 """The attribute of errors after which Paddle leaves the call to Python."""
 
 FUNCTIONS_WITH_SUBSTITUTE: list[Callable[..., Any]] = []
 """The functions that `dynamo_substitute` decorates."""
 
 
-class _PaddleDoNotConvert:
+class _PaddleDoNotConvertOptions:
     """The options by which Paddle leaves a function unconverted."""
 
     @staticmethod
@@ -41,7 +41,7 @@ class _PaddleDoNotConvert:
         return False
 
 
-class _PaddleGraphBreak:
+class _PaddleGraphBreakInfo:
     """The mark by which Paddle leaves a call that raises an error to Python."""
 
     need_breakgraph = True
@@ -61,7 +61,7 @@ def dynamo_substitute(substitute: Callable[..., Any]) -> Callable[[DecoratedFunc
 def do_not_convert(function: DecoratedFunction) -> DecoratedFunction:
     """Decorate a function so that AutoGraph and Paddle rewrite neither it nor the functions that it calls."""
     setattr(function, AUTOGRAPH_ATTRIBUTE, {})
-    setattr(function, PADDLE_OPTIONS_ATTRIBUTE, _PaddleDoNotConvert)
+    setattr(function, PADDLE_OPTIONS_ATTRIBUTE, _PaddleDoNotConvertOptions)
     return function
 
 
@@ -91,7 +91,7 @@ def _to_plain_tuples(value: Any) -> Any:
 
 def mark_exception_as_graph_break(error: BaseException | type[BaseException]) -> None:
     """Let Paddle leave a call that raises this error to Python, so that the caller can catch it."""
-    setattr(error, PADDLE_GRAPH_BREAK_ATTRIBUTE, _PaddleGraphBreak)
+    setattr(error, PADDLE_GRAPH_BREAK_ERROR_ATTRIBUTE, _PaddleGraphBreakInfo)
 
 
 mark_exception_as_graph_break(PlaitError)

@@ -76,7 +76,7 @@ class Explanation:
         if self._source_arguments is None:
             message = "these patterns cannot be combined into one function; take the source of each"
             raise make_error("PLT215", message)
-        from plait._executor.source import generate_source  # imported here because it is rarely needed
+        from plait._executor.standalone_source import generate_source  # imported here because it is rarely needed
 
         return generate_source(framework, *self._source_arguments)
 
@@ -150,14 +150,14 @@ def explain_pipeline(title: str, stages: tuple[PatternStage, ...], shapes: Seque
     if fused is None:
         output_shape(stages, exact_shapes)  # raises an error, since the number of shapes is wrong
         raise AssertionError
-    segments, parts = fused.segments, list[Explanation]()
+    fused_stages, parts = fused.fused_stages, list[Explanation]()
 
-    def explain_segment(number: int, shapes: tuple[Any, ...]) -> tuple[int, ...]:
-        text, sizes = segments[number].stage
+    def explain_stage(number: int, shapes: tuple[Any, ...]) -> tuple[int, ...]:
+        text, sizes = fused_stages[number].stage
         parts.append(explain(text, *shapes, **dict(sizes)))
         return parts[-1].lines[-1].shape
 
-    run_stages([segment.stage_operation.operand_count for segment in segments], shapes, explain_segment)
+    run_stages([fused_stage.stage_operation.operand_count for fused_stage in fused_stages], shapes, explain_stage)
     texts = [title, parts[0].text]
     for reason, part in zip(fused.reasons, parts[1:], strict=True):
         texts += [f"then, since {reason}:", part.text]

@@ -11,10 +11,10 @@ from string import ascii_letters
 from plait._caches import clearable_lru_cache
 from plait._notation.tree import Tree, collect_names
 from plait._operations import rules
-from plait._plan.contraction.paths import Path, walk_path
+from plait._plan.contraction.paths import Path, operands_and_rest_by_step
 from plait._plan.graph import Plan, SizeOpBuilder, Step
 from plait._plan.nodes import Contract, Reshape
-from plait._shapes.coalesce import coalesce_axes
+from plait._shapes.coalesce import group_adjacent_axes
 from plait._shapes.solver import Axes, SolvedPattern
 from plait.errors import make_error
 
@@ -41,7 +41,7 @@ def lower_einsum(solved: SolvedPattern, _: str = "", path: Path = ()) -> Plan:
     all tensors. `plait._plan.contraction` makes other plans if the sizes are known.
     """
     sizes = SizeOpBuilder(solved)
-    groups = coalesce_axes((*solved.inputs, solved.output))
+    groups = group_adjacent_axes((*solved.inputs, solved.output))
     start = {group[0]: group for group in groups}
     steps: list[Step] = []
     operands: list[tuple[int, list[Axes]]] = []
@@ -58,7 +58,7 @@ def lower_einsum(solved: SolvedPattern, _: str = "", path: Path = ()) -> Plan:
             operands[-1] = (count + len(steps) - 1, term)
         first += len(dims)
     output = [start[axis] for axis in chain(*solved.output) if axis in start]
-    for numbers, left in walk_path(path or _default_path(solved, groups), count):
+    for numbers, left in operands_and_rest_by_step(path or _default_path(solved, groups), count):
         chosen = [operands[number] for number in numbers]
         if left:
             needed = {*output}.union(*[operands[number][1] for number in left])

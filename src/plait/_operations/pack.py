@@ -48,28 +48,30 @@ def split_shape(shape: Sequence[Any], layout: PackLayout, pattern: str, number: 
     return tuple(shape[:before]), tuple(shape[before:stop]), tuple(shape[stop:])
 
 
-def check_shared_lengths(parts: Sequence[tuple[Any, Any, Any]], pattern: str, *, comparable: bool = True) -> None:
+def check_shared_lengths(
+    parts: Sequence[tuple[Any, Any, Any]], pattern: str, *, can_compare_sizes: bool = True
+) -> None:
     """Raise PLT305 if the tensors differ in the length of a dimension that is not packed.
 
-    ``parts`` has for each tensor what `split_shape` returns. If ``comparable`` is false, lengths that are not ints are
-    not checked.
+    ``parts`` has for each tensor what `split_shape` returns. If ``can_compare_sizes`` is false, lengths that are not
+    ints are not checked.
     """
     shared = [(*before, *after) for before, _, after in parts]
     for number, sizes in enumerate(shared):
         for position, (size, other) in enumerate(zip(sizes, shared[0], strict=True)):
-            if (comparable or type(size) is type(other) is int) and size != other:
+            if (can_compare_sizes or type(size) is type(other) is int) and size != other:
                 name = [item for item in parse(pattern).left[0].items if isinstance(item, Name)][position]
                 message = f"axis '{name}' has length {size} in tensor {number}, but {other} in tensor 0"
                 raise make_error("PLT305", message, pattern, [(name.start, name.stop)])
 
 
-def compute_packed_lengths(
+def packed_lengths_and_shapes(
     packed_shapes: Sequence[Sequence[Any]],
     total: Any,
     pattern: str,
     to_symbolic_size: Callable[[Any], Any] = lambda _: None,
     *,
-    comparable: bool = True,
+    can_compare_sizes: bool = True,
 ) -> list[tuple[Any, Any]]:
     """Return for each packed shape its length along the packed dimension, and the shape with its ``-1`` inferred.
 
@@ -91,8 +93,8 @@ def compute_packed_lengths(
             raise make_error("PLT309", message, pattern, facts=facts)
         shapes[number][dim] = rest // lengths[number]
         lengths[number] = rest
-    comparable = comparable or all(type(size) is int for size in (total, *lengths))
-    if not unknown and comparable and sum(lengths) != total:
+    can_compare_sizes = can_compare_sizes or all(type(size) is int for size in (total, *lengths))
+    if not unknown and can_compare_sizes and sum(lengths) != total:
         message = f"the packed shapes add up to {sum(lengths)}, but the packed dimension has length {total}"
         raise make_error("PLT309", message, pattern, facts=facts)
     return [(length, tuple(shape)) for length, shape in zip(lengths, shapes, strict=True)]

@@ -53,17 +53,17 @@ def _expected_length(item: Item, tree: Tree) -> int:
 
 
 def read_named_lengths(
-    labels: NamesOrLengthsByDimension, shape: Sequence[Any], pattern: str, *, comparable: bool = True
+    labels: NamesOrLengthsByDimension, shape: Sequence[Any], pattern: str, *, can_compare_sizes: bool = True
 ) -> dict[str, Any]:
     """Return the length of each named dimension; raise if a numbered one has another length.
 
-    If ``comparable`` is false, lengths that are not ints are not checked.
+    If ``can_compare_sizes`` is false, lengths that are not ints are not checked.
     """
     sizes: dict[str, Any] = {}
     for dim, label in labels:
         if isinstance(label, str):
             sizes[label] = shape[dim]
-        elif (comparable or type(shape[dim]) is int) and shape[dim] != label:
+        elif (can_compare_sizes or type(shape[dim]) is int) and shape[dim] != label:
             message = f"dimension {dim} must have length {label}, but has length {shape[dim]}"
             raise make_error("PLT305", message, pattern, facts={"input": format_shape(shape)})
     return sizes

@@ -53,7 +53,7 @@ _UNARY_OPERATIONS = {
 }
 """The operations on one tensor, by name."""
 
-OPERATIONS = (*_UNARY_OPERATIONS, "einsum")
+OPERATION_NAMES = (*_UNARY_OPERATIONS, "einsum")
 """The names of all operations in the table."""
 
 

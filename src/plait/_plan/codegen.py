@@ -73,7 +73,7 @@ class _FunctionWriter:
         """Return the lines that check the sizes, and compute those that the nodes need."""
         given = [self.size_names[axis] for axis in self.plan.solved.size_names]
         smallest = f"min({', '.join(given)})" if len(given) > 1 else "".join(given)
-        lines = _raise_if(f"{smallest} < 0", "a size is negative") if given else []
+        lines = _raise_if_lines(f"{smallest} < 0", "a size is negative") if given else []
         read_slots = {slot for node, _ in self.plan.steps if node.takes_shape for slot in node[0]}
         read_slots.update([slot for op in self.plan.size_ops for slot in (op.source, *op.factors)])
         for op in self.plan.size_ops:
@@ -84,7 +84,7 @@ class _FunctionWriter:
             if op.kind == CHECK_NONEMPTY and _is_positive(self.slot_code[op.source]):
                 continue
             condition, message, value = self._size_op_code(op, self.slot_code[op.source], product)
-            lines += _raise_if(condition, message)
+            lines += _raise_if_lines(condition, message)
             if value:
                 slot = len(self.slot_code)
                 self.slot_code.append(self._size_name(slot))
@@ -124,7 +124,7 @@ class _FunctionWriter:
         return [*lines[:-1], f"return {result}"] if lines else [f"return {value_names[output]}"]
 
 
-def _raise_if(condition: str, message: str) -> list[str]:
+def _raise_if_lines(condition: str, message: str) -> list[str]:
     prefix = "f" if "{" in message else ""
     return [f"if {condition}:", f'    raise ValueError({prefix}"{message}")']
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from plait._plan.graph import Plan, SizeOpBuilder, build_chain_plan
 from plait._plan.nodes import Expand, Node, Permute, Reduce, Reshape
-from plait._shapes.coalesce import coalesce_axes
+from plait._shapes.coalesce import group_adjacent_axes
 from plait._shapes.solver import SolvedPattern
 
 
@@ -19,7 +19,7 @@ def lower_movement(solved: SolvedPattern, reduction: str = "") -> Plan:
     sizes = SizeOpBuilder(solved)
     (dims,) = solved.inputs
     group_by_first_axis: dict[int, tuple[int, ...]] = {}
-    for group in coalesce_axes((dims, solved.output)):
+    for group in group_adjacent_axes((dims, solved.output)):
         group_by_first_axis[group[0]] = group
     groups = [group_by_first_axis[axis] for axis in sum(dims, ()) if axis in group_by_first_axis]
     target = [group_by_first_axis[axis] for axis in sum(solved.output, ()) if axis in group_by_first_axis]

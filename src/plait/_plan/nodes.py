@@ -106,7 +106,7 @@ class _OrderField(NamedTuple):
     order: tuple[int, ...]
 
 
-class _ReductionFields(NamedTuple):
+class _ReduceFields(NamedTuple):
     axes: tuple[int, ...]
     reduction: str
 
@@ -171,7 +171,7 @@ class Expand(_ShapeField, Node):
         return None
 
 
-class Reduce(_ReductionFields, Node):
+class Reduce(_ReduceFields, Node):
     """Reduce along some dimensions, which the result does not have, by the reduction of the call."""
 
     __slots__ = ()
@@ -305,10 +305,10 @@ def _drop_dims(values: Sequence[Any], axes: Sequence[int]) -> tuple[Any, ...]:
     return tuple([value for dim, value in enumerate(values) if dim not in axes])
 
 
-def axes_of_term(term: str, rank: int) -> list[EquationAxis]:
+def axes_of_equation_term(term: str, rank: int) -> list[EquationAxis]:
     """Return the axes of one term of an equation, for a tensor of this rank.
 
-    >>> axes_of_term("a...b", 4)
+    >>> axes_of_equation_term("a...b", 4)
     ['a', -2, -1, 'b']
     """
     before, _, after = term.partition("...")
@@ -319,7 +319,7 @@ def _axis_lengths(equation: str, shapes: Sequence[Shape], result: Shape) -> dict
     lengths: dict[EquationAxis, int] = {}
     left, _, right = equation.partition("->")
     for term, shape in zip([*left.split(","), right], [*shapes, result], strict=True):
-        for axis, length in zip(axes_of_term(term, len(shape)), shape, strict=True):
+        for axis, length in zip(axes_of_equation_term(term, len(shape)), shape, strict=True):
             if lengths.get(axis, 1) == 1:
                 lengths[axis] = length
     return lengths

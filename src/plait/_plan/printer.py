@@ -49,7 +49,7 @@ class SlotLabeler:
         """Return the slots of an input tensor's dimensions."""
         return tuple(range(self.first_slots[number], self.first_slots[number + 1]))
 
-    def result_dims(self, node: Node, dims: Sequence[Any], _: Sequence[Shape]) -> tuple[Any, Shape]:
+    def result_dims_and_shape(self, node: Node, dims: Sequence[Any], _: Sequence[Shape]) -> tuple[Any, Shape]:
         """Return the slots of a result's dimensions, and its shape."""
         result_slots = node.output_shape(*dims)
         return result_slots, tuple([self.slots[slot] for slot in result_slots])
@@ -69,7 +69,7 @@ class AxisLabeler:
         """Return the groups of axes of an input tensor's dimensions."""
         return self._split_into_dims(self.network.terms[number], self.network.shapes[number])
 
-    def result_dims(self, node: Node, dims: Sequence[Any], shapes: Sequence[Shape]) -> tuple[Any, Shape]:
+    def result_dims_and_shape(self, node: Node, dims: Sequence[Any], shapes: Sequence[Shape]) -> tuple[Any, Shape]:
         """Return the groups of axes of a result's dimensions, and its shape."""
         shape = node.output_shape(*shapes)
         if isinstance(node, Contract):
@@ -143,17 +143,17 @@ class _PlanPrinter:
 
     def _add_node(self, node: Node, operands: Sequence[_TensorInPlan]) -> _TensorInPlan:
         shapes = [value.view.shape for value in operands]
-        dims, lengths = self.labeler.result_dims(node, [value.dims for value in operands], shapes)
+        dims, lengths = self.labeler.result_dims_and_shape(node, [value.dims for value in operands], shapes)
         view = StridedView(shapes[0], operands[0].view.strides)
         copies = node.update_view(view, lengths) is not None
         cost = node.cost(shapes, lengths, copies=copies)
-        text = " ".join(self.labeler.dim_texts(dims)) if self._has_lengths(dims, lengths) else ""
+        text = " ".join(self.labeler.dim_texts(dims)) if self._dims_match_shape(dims, lengths) else ""
         step = node.describe(self.labeler.dim_texts(operands[0].dims))
         self.lines.append(PlanLine(step, lengths, text, node.describe_cost(cost)))
         self.total_cost = Cost(*[one + other for one, other in zip(self.total_cost, cost, strict=True)])
         return _TensorInPlan("", dims, text, view)
 
-    def _has_lengths(self, dims: Any, shape: Shape) -> bool:
+    def _dims_match_shape(self, dims: Any, shape: Shape) -> bool:
         """Whether these groups of axes have these lengths; not if one axis of the network was split."""
         if isinstance(self.labeler, SlotLabeler):
             return True

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 
 
-def coalesce_axes(
+def group_adjacent_axes(
     tensors: Iterable[Iterable[Sequence[int]]], *, across: bool = False, separate: Collection[int] = ()
 ) -> list[tuple[int, ...]]:
     """Return the longest groups of axes that are adjacent, in this order, in every tensor that has one of them.
@@ -14,9 +14,9 @@ def coalesce_axes(
     A tensor is given as its dimensions, and a dimension as its axes. If ``across`` is true, the last axis of a
     dimension and the first axis of the next one count as adjacent. The axes in ``separate`` are not coalesced.
 
-    >>> coalesce_axes([((0, 1), (2,)), ((2,), (3,)), ((0, 1), (3,))])
+    >>> group_adjacent_axes([((0, 1), (2,)), ((2,), (3,)), ((0, 1), (3,))])
     [(0, 1), (2,), (3,)]
-    >>> coalesce_axes([((0,), (1,), (2,)), ((2,), (0, 1))], across=True)
+    >>> group_adjacent_axes([((0,), (1,), (2,)), ((2,), (0, 1))], across=True)
     [(0, 1), (2,)]
     """
     before: dict[int, int | None] = {}  # the axis before each axis; None if there are several or none

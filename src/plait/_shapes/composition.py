@@ -15,7 +15,7 @@ from math import prod
 from typing import NamedTuple
 
 from plait._caches import clearable_lru_cache
-from plait._shapes.coalesce import coalesce_axes
+from plait._shapes.coalesce import group_adjacent_axes
 from plait._shapes.solver import ELLIPSIS_LABEL, Axes, Dims, SolvedPattern, format_dimension
 
 
@@ -66,47 +66,52 @@ def compose_patterns(first: ConcretePattern, second: ConcretePattern) -> Concret
         return "an axis appears twice in the tensor between them"
     kept = {*chain(*second.output), *chain(*chain(*second.inputs[1:]))}
     lengths: list[int] = []  # of the factors
-    before: list[Axes] = [()] * len(first.lengths)  # the factors of each axis of the first pattern
-    after: list[Axes] = [()] * len(second.lengths)  # the factors of each axis of the second pattern
-    units: Axes = ()
+    first_factors: list[Axes] = [()] * len(first.lengths)  # the factors of each axis of the first pattern
+    second_factors: list[Axes] = [()] * len(second.lengths)  # the factors of each axis of the second pattern
+    reduced_unit_factors: Axes = ()
     for dim, (axes, other_axes) in enumerate(zip(first.output, second.inputs[0], strict=True)):
-        common = common_factors([first.lengths[axis] for axis in axes], [second.lengths[axis] for axis in other_axes])
+        common = indexed_common_factors(
+            [first.lengths[axis] for axis in axes], [second.lengths[axis] for axis in other_axes]
+        )
         if common is None:
             products = (
                 f"{_format_dimension_product(first, axes)} and then {_format_dimension_product(second, other_axes)}"
             )
             return f"dimension {dim} between them is {products}, which are not made of the same parts"
         for length, index, other_index in common:
-            before[axes[index]] += (len(lengths),)
-            after[other_axes[other_index]] += (len(lengths),)
+            first_factors[axes[index]] += (len(lengths),)
+            second_factors[other_axes[other_index]] += (len(lengths),)
             lengths.append(length)
         for axis in other_axes:
-            if not after[axis] and axis not in kept:
-                after[axis] = (len(lengths),)
-                units += after[axis]
+            if not second_factors[axis] and axis not in kept:
+                second_factors[axis] = (len(lengths),)
+                reduced_unit_factors += second_factors[axis]
                 lengths.append(1)
-    for pattern, factors, shared in ((first, before, {*chain(*first.output)}), (second, after, {*between})):
+    for pattern, factors, shared in (
+        (first, first_factors, {*chain(*first.output)}),
+        (second, second_factors, {*between}),
+    ):
         for axis, length in enumerate(pattern.lengths):
             if axis not in shared:
                 factors[axis] = (len(lengths),)
                 lengths.append(length)
-    separate = tuple([factor for factor, length in enumerate(lengths) if length == 1])
-    factored = (first._replace(lengths=()), tuple(before), second._replace(lengths=()), tuple(after))
-    result = compose_factored_patterns(*factored, units, separate)
+    unit_factors = tuple([factor for factor, length in enumerate(lengths) if length == 1])
+    factored = (first._replace(lengths=()), tuple(first_factors), second._replace(lengths=()), tuple(second_factors))
+    result = compose_factored_patterns(*factored, reduced_unit_factors, unit_factors)
     if isinstance(result, str):
         return result
     composed, groups = result
     return composed._replace(lengths=tuple([prod([lengths[factor] for factor in group]) for group in groups]))
 
 
-def common_factors(lengths: Sequence[int], other_lengths: Sequence[int]) -> list[tuple[int, int, int]] | None:
+def indexed_common_factors(lengths: Sequence[int], other_lengths: Sequence[int]) -> list[tuple[int, int, int]] | None:
     """Return the common factors of two equal products: the length of each, and the index of its axis in both products.
 
     A length of 1 is only a factor of another 1. Without common factors, return ``None``.
 
-    >>> common_factors([6, 4], [2, 1, 12])
+    >>> indexed_common_factors([6, 4], [2, 1, 12])
     [(2, 0, 0), (3, 0, 2), (4, 1, 2)]
-    >>> common_factors([2, 6], [3, 4])
+    >>> indexed_common_factors([2, 6], [3, 4])
     """
     unit_indices = [
         [index for index, length in enumerate(product) if length == 1] for product in (lengths, other_lengths)
@@ -134,34 +139,37 @@ def common_factors(lengths: Sequence[int], other_lengths: Sequence[int]) -> list
 @clearable_lru_cache(maxsize=1024)
 def compose_factored_patterns(
     first: ConcretePattern,
-    before: tuple[Axes, ...],
+    first_factors: tuple[Axes, ...],
     second: ConcretePattern,
-    after: tuple[Axes, ...],
-    units: Axes,
-    separate: Axes,
+    second_factors: tuple[Axes, ...],
+    reduced_unit_factors: Axes,
+    unit_factors: Axes,
 ) -> tuple[ConcretePattern, list[Axes]] | str:
     """Return the composition of two patterns whose axes are split into factors, and the factors of each of its axes.
 
-    It does not depend on lengths, and so is cached for all shapes. ``before`` and ``after`` are the factors of each
-    axis of the two patterns. ``separate`` are the factors of length 1. ``units`` are those of them that only the second
-    pattern has and reduces; they are kept, since a reduction may change even a single element.
+    It does not depend on lengths, and so is cached for all shapes. ``first_factors`` and ``second_factors`` are the
+    factors of each axis of the two patterns. ``unit_factors`` are the factors of length 1. ``reduced_unit_factors`` are
+    those of them that only the second pattern has and reduces; they are kept, since a reduction may change even a
+    single element.
     """
-    tensors = [_replace_axes(dims, before) for dims in first.inputs] + [
-        _replace_axes(dims, after) for dims in second.inputs[1:]
+    tensors = [_replace_axes(dims, first_factors) for dims in first.inputs] + [
+        _replace_axes(dims, second_factors) for dims in second.inputs[1:]
     ]
-    output = _replace_axes(second.output, after)
-    if units:
+    output = _replace_axes(second.output, second_factors)
+    if reduced_unit_factors:
         if not tensors[0]:
             return "the tensor has no dimension for the unit axis between them"
-        tensors[0] = ((*tensors[0][0], *units), *tensors[0][1:])
+        tensors[0] = ((*tensors[0][0], *reduced_unit_factors), *tensors[0][1:])
     read, written = {*chain(*chain(*tensors))}, {*chain(*output)}
-    if not (read | written).issuperset(chain(*before)):
+    if not (read | written).issuperset(chain(*first_factors)):
         return "the second pattern reduces an axis that the first one adds"
-    groups = coalesce_axes((*tensors, output), separate=(read ^ written).union(separate))
+    groups = group_adjacent_axes((*tensors, output), separate=(read ^ written).union(unit_factors))
     numbers: dict[int, Axes] = dict.fromkeys(chain(*groups), ())
     numbers.update({group[0]: (number,) for number, group in enumerate(groups)})
     inputs = tuple([_replace_axes(dims, numbers) for dims in tensors])
-    labels = _label_groups(groups, [*zip(first.labels, before, strict=True), *zip(second.labels, after, strict=True)])
+    labels = _label_groups(
+        groups, [*zip(first.labels, first_factors, strict=True), *zip(second.labels, second_factors, strict=True)]
+    )
     return ConcretePattern(inputs, _replace_axes(output, numbers), (), labels), groups
 
 
@@ -214,12 +222,12 @@ def unparse_pattern(pattern: ConcretePattern) -> tuple[str, dict[str, int]]:
     """
     lengths = zip(pattern.labels, pattern.lengths, strict=True)
     needed = tuple([min(length, 1) if label.isidentifier() else length for label, length in lengths])
-    text, sizes = unparse_normalized(pattern._replace(lengths=needed))
+    text, sizes = unparse_with_clipped_lengths(pattern._replace(lengths=needed))
     return text, {name: pattern.lengths[axis] for name, axis in sizes}
 
 
 @clearable_lru_cache(maxsize=1024)
-def unparse_normalized(pattern: ConcretePattern) -> tuple[str, tuple[tuple[str, int], ...]]:
+def unparse_with_clipped_lengths(pattern: ConcretePattern) -> tuple[str, tuple[tuple[str, int], ...]]:
     """Return the text of a pattern, and the name and the number of each axis whose size a caller must give.
 
     The length of each named axis is 0 or 1 here, because it only matters whether it is 0. So patterns that differ in

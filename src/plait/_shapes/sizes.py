@@ -135,15 +135,15 @@ def format_shape(shape: Sequence[Any]) -> str:
     return " ".join("_" if "\n" in text else text for text in texts) or "(rank 0)"
 
 
-def may_be_equal(shape: Sequence[Any], other: Sequence[Any], *, comparable: bool = False) -> bool:
+def shapes_may_be_equal(shape: Sequence[Any], other: Sequence[Any], *, can_compare_sizes: bool = False) -> bool:
     """Whether two shapes have the same rank, and the same length wherever both lengths can be compared.
 
-    Two ints can be compared; if ``comparable`` is true, symbolic sizes too; ``None`` never.
+    Two ints can be compared; if ``can_compare_sizes`` is true, symbolic sizes too; ``None`` never.
     """
     if len(shape) != len(other):
         return False
     pairs = zip(shape, other, strict=True)
-    if comparable:
+    if can_compare_sizes:
         return all(one is None or two is None or one == two for one, two in pairs)
     return all(one == two for one, two in pairs if type(one) is type(two) is int)
 

@@ -112,7 +112,7 @@ def solve_pattern(tree: Tree, ranks: tuple[int, ...], size_names: tuple[str, ...
     output = _number_axes(tree.right[0], ellipsis_rank, axes) if tree.right else ()
     for name in size_names:
         if name not in axes:
-            raise unknown_size_error(name, collect_names(tree.left + (tree.right or ())), tree.text)
+            raise unknown_size_name_error(name, collect_names(tree.left + (tree.right or ())), tree.text)
     first_given = sum(ranks)  # the slot of the first given size
     labels: list[str] = []
     slots: list[int | None] = []
@@ -252,7 +252,7 @@ _HINTS_BY_ARGUMENT_NAME = {
 """For arguments of other libraries the end of the message that a size of this name gets."""
 
 
-def unknown_size_error(name: str, axis_names: Collection[str], text: str) -> PlaitError:
+def unknown_size_name_error(name: str, axis_names: Collection[str], text: str) -> PlaitError:
     """Return the error for a given size whose name is not an axis of the pattern."""
     hint = _HINTS_BY_ARGUMENT_NAME.get(name) or did_you_mean(name, axis_names)
     return make_error("PLT203", f"'{name}' is not an axis of the pattern{hint}", text)

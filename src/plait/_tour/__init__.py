@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-REQUIRED_PACKAGES = {
+REQUIRED_PACKAGES_BY_MODULE = {
     "numpy": "numpy",
     "sklearn": "scikit-learn",
     "PIL": "pillow",
@@ -19,4 +19,4 @@ REQUIRED_PACKAGES = {
 
 def missing_packages() -> list[str]:
     """Return the packages that the tour needs and that are not installed, by their names for pip."""
-    return [package for module, package in REQUIRED_PACKAGES.items() if find_spec(module) is None]
+    return [package for module, package in REQUIRED_PACKAGES_BY_MODULE.items() if find_spec(module) is None]

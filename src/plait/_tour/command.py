@@ -18,20 +18,20 @@ from rich.text import Text
 from rich.theme import Theme
 
 import plait
-from plait._tour.pictures import FILE_MARK, PHOTOGRAPHERS, encode_png, load_photographs
+from plait._tour.pictures import FILE_MARK, PHOTOGRAPHER_BY_PHOTOGRAPH, encode_png, load_photographs
 from plait._tour.runner import StepResult, run_steps
 from plait._tour.steps import STEPS
 
 _MAX_BYTES_SEARCHED_FOR_MARK = 4096
 """How many bytes at the start of a file are searched for the mark of the tour."""
 
-_AXIS_COLOURS = ("cyan", "yellow", "magenta", "green", "blue", "red", "bright_cyan")
+_TERMINAL_AXIS_COLOURS = ("cyan", "yellow", "magenta", "green", "blue", "red", "bright_cyan")
 """The terminal colour of each axis of a pattern, in the order of the axes."""
 _TERMINAL_STYLES = {
     "plain": "none",
     "function": "bold",
     "text": "dim",
-    **{f"axis-{i}": axis for i, axis in enumerate(_AXIS_COLOURS)},
+    **{f"axis-{i}": axis for i, axis in enumerate(_TERMINAL_AXIS_COLOURS)},
 }
 """The style of each kind of `plait._tour.runner.CodePart` in the terminal."""
 
@@ -146,7 +146,7 @@ def render_page(step_results: Sequence[StepResult]) -> str:
         chapters=[{"title": title, "steps": list(steps)} for title, steps in chapters],
         pictures={picture.name: picture for each in step_results for picture in each.step.after},
         images={name: image for each in step_results for name, image in each.images.items()},
-        photographers=PHOTOGRAPHERS,
+        photographers=PHOTOGRAPHER_BY_PHOTOGRAPH,
         versions=f"plait {plait.__version__}, NumPy {np.__version__}, Python {platform.python_version()}",
         calls=sum(len(each.call_results) for each in step_results),
     )

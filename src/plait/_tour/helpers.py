@@ -7,7 +7,7 @@ from inspect import isfunction
 import numpy as np
 
 import plait
-from plait._tour.pictures import Array, query_patch
+from plait._tour.pictures import Array, query_patch_position
 
 
 def reverse_rows(image: Array) -> Array:
@@ -63,7 +63,7 @@ def softmax(scores: Array, total: Array) -> Array:
 
 def attention_of_query_patch(weights: Array) -> Array:
     """Return the attention weights of the query patch: one map for each head."""
-    row, column = query_patch(*weights.shape[1:3])
+    row, column = query_patch_position(*weights.shape[1:3])
     maps: Array = weights[:, row, column]
     return maps
 

@@ -16,7 +16,7 @@ Array = npt.NDArray[Any]
 FILE_MARK = "plait tour"
 """A text in every file that the tour writes, by which it recognises its own files."""
 
-PHOTOGRAPHERS = {
+PHOTOGRAPHER_BY_PHOTOGRAPH = {
     "china": ("danielbuechele", "https://www.flickr.com/photos/danielbuechele/6061409035/"),
     "flower": ("vultilion", "https://www.flickr.com/photos/vultilion/6056698931/"),
 }
@@ -41,7 +41,7 @@ def load_photographs() -> dict[str, Array]:
     """Return both photographs by name: ``float32`` from 0 to 1, of shape ``(416, 640, 3)`` (height, width, channel)."""
     from sklearn.datasets import load_sample_image
 
-    return {name: prepare_photograph(load_sample_image(f"{name}.jpg")) for name in PHOTOGRAPHERS}
+    return {name: prepare_photograph(load_sample_image(f"{name}.jpg")) for name in PHOTOGRAPHER_BY_PHOTOGRAPH}
 
 
 def prepare_photograph(image: Array) -> Array:
@@ -54,7 +54,7 @@ def prepare_photograph(image: Array) -> Array:
     return image[:height, :width].astype(np.float32) / 255
 
 
-def query_patch(rows: int, columns: int) -> tuple[int, int]:
+def query_patch_position(rows: int, columns: int) -> tuple[int, int]:
     """Return the row and column of the query patch, which shows a part of the pavilion's upper roof."""
     return rows // 4, columns // 3
 
@@ -92,7 +92,7 @@ def draw_heat_map(values: Array) -> Array:
 
 def tint_by_attention(photo: Array, maps: Array, head: int) -> Array:
     """Draw the attention of the query patch over a photograph, from grey (low) to golden (high); frame the patch."""
-    row, column = query_patch(*maps.shape[1:])
+    row, column = query_patch_position(*maps.shape[1:])
     others = maps[head].copy()
     others[row, column] = 0  # a patch attends to itself most, which would hide the other values
     level = np.minimum(others / max(float(np.quantile(others, 0.997)), 1e-12), 1)

@@ -27,10 +27,12 @@ def _picture(result: str, alt: str, draw: Callable[..., Any] = to_uint8, name: s
     return Picture(name or result.replace("_", "-"), (result,), draw, result, alt)
 
 
-def _attention_picture(head: int, colours: str, alt: str) -> Picture:
+def _attention_picture(head: int, opponent_colours: str, alt: str) -> Picture:
     """Return a picture of the attention map of one head over the photograph."""
-    name = f"head-{colours.replace(', ', '-')}"
-    return Picture(name, ("china", "maps"), partial(tint_by_attention, head=head), f"maps[{head}]: {colours}", alt)
+    name = f"head-{opponent_colours.replace(', ', '-')}"
+    return Picture(
+        name, ("china", "maps"), partial(tint_by_attention, head=head), f"maps[{head}]: {opponent_colours}", alt
+    )
 
 
 STEPS: tuple[Step, ...] = (

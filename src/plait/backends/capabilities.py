@@ -1,7 +1,7 @@
 """The operations that a backend can offer beyond `Backend`: for contractions and for large tensors.
 
-A backend returns them from `Backend.contraction_ops` and `LargeTensors.load`. All are optional: without them plait
-calls the framework's einsum, and one function for each reduction and copy.
+A backend returns them from `Backend.contraction_ops` and `LargeTensorSettings.load`. All are optional: without them
+plait calls the framework's einsum, and one function for each reduction and copy.
 """
 
 from __future__ import annotations
@@ -176,8 +176,8 @@ class ContractionOps(NamedTuple):
         costs: what the operations cost, in nanoseconds.
         vecdot: the products of the vectors in the last dimension, if the framework has them.
         multiply_into: the product of elements, written into the memory of the first tensor, if that is possible.
-        matmul_into: ``f(shape, order)`` returns `matmul` into new memory of that shape, if that is possible; dimension
-            ``i`` of the product is dimension ``order[i]`` of the memory.
+        build_matmul_with_output_order: ``f(shape, order)`` returns `matmul` into new memory of that shape, if that is
+            possible; dimension ``i`` of the product is dimension ``order[i]`` of the memory.
         wrap: wraps the function of a whole contraction, for example to cast its operands and its result.
     """
 
@@ -191,5 +191,5 @@ class ContractionOps(NamedTuple):
     costs: ContractionCosts
     vecdot: ProductFunction | None = None
     multiply_into: ProductFunction | None = None
-    matmul_into: Callable[[Sequence[int], Sequence[int]], ProductFunction] | None = None
+    build_matmul_with_output_order: Callable[[Sequence[int], Sequence[int]], ProductFunction] | None = None
     wrap: Callable[[Callable[..., Any]], Callable[..., Any]] = identity

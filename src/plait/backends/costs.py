@@ -8,7 +8,7 @@ from __future__ import annotations
 from math import inf
 from typing import NamedTuple
 
-CACHE_LINE = 64
+CACHE_LINE_BYTES = 64
 """The size of a cache line in bytes; elements with a larger stride share none."""
 
 
@@ -120,7 +120,7 @@ class ContractionCosts(NamedTuple):
 
     def copy_work(self, count: int, row: int, stride: int) -> float:
         """The nanoseconds to copy ``count`` elements, in rows of ``row`` elements that are ``stride`` apart."""
-        scattered = self.copy_strided_element * min(1, (stride - 1) / CACHE_LINE)
+        scattered = self.copy_strided_element * min(1, (stride - 1) / CACHE_LINE_BYTES)
         return count * (self.copy_element + self.copy_row / max(row, 1) + scattered)
 
     def matmul_work(self, count: int, rows: int, columns: int, inner: int) -> float:

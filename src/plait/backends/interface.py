@@ -18,9 +18,9 @@ Tensor: TypeAlias = Any
 """A tensor of the framework."""
 Size: TypeAlias = Any
 """The length of a dimension or of an axis: an int, or a symbolic size of the framework."""
-Reduction: TypeAlias = Callable[[Tensor, tuple[int, ...]], Tensor]
+ReductionFunction: TypeAlias = Callable[[Tensor, tuple[int, ...]], Tensor]
 """``f(tensor, axes)`` returns the tensor without these dimensions, which are indices that are not negative."""
-TensorCall: TypeAlias = Callable[..., Tensor]
+TensorFunction: TypeAlias = Callable[..., Tensor]
 """A function of the tensors of one call, in which every other argument is fixed."""
 
 NO_VIEWS_MESSAGE = "this framework does not say whether a result is a view; use rearrange"
@@ -35,7 +35,7 @@ def identity(call: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-class LargeTensors(NamedTuple):
+class LargeTensorSettings(NamedTuple):
     """From which size on a backend schedules reductions and copies, and the function that loads the operations.
 
     Attributes:
@@ -165,10 +165,10 @@ class Backend:
     Returns the operations, or ``None`` where ``einsum`` of all the operands is faster.
     """
 
-    large_tensors: LargeTensors | None = None
+    large_tensors: LargeTensorSettings | None = None
     """How large tensors are reduced and copied; ``None`` if one call is fastest, or if the framework hides memory."""
 
-    wrap_callable: Callable[[TensorCall], TensorCall] = staticmethod(identity)
+    wrap_callable: Callable[[TensorFunction], TensorFunction] = staticmethod(identity)
     """``wrap_callable(call)`` wraps all calls of a plan before they are cached; a framework can compile them here.
 
     * ``call``: a function of the operands, which calls functions of this backend and nothing else.
@@ -187,7 +187,7 @@ class Backend:
         table = ("reductions",) if type(self).reduction is Backend.reduction else ()
         return [name for name in (*REQUIRED_ATTRIBUTES, *table) if not hasattr(self, name)]
 
-    def reduction(self, name: str, dtype: Any) -> Reduction:
+    def reduction(self, name: str, dtype: Any) -> ReductionFunction:
         """Return the function of a reduction.
 
         Args:
@@ -197,9 +197,9 @@ class Backend:
         Returns:
             A function ``f(tensor, axes)`` that removes these dimensions, and gives what the rule of the name says.
         """
-        return self.reductions.build(name, None if dtype is None else self.kind(dtype), dtype)
+        return self.reductions.reduction(name, None if dtype is None else self.kind(dtype), dtype)
 
-    def register_functions(self, functions: Sequence[Callable[..., Any]]) -> None:
+    def exclude_functions_from_tracing(self, functions: Sequence[Callable[..., Any]]) -> None:
         """Tell a framework which functions its tracers must not compile; the default does nothing.
 
         Args:
@@ -216,7 +216,7 @@ class Backend:
 
     def einsum_with_backend_kwargs(
         self, equation: str, shape: Sequence[Size] | None, kwargs: dict[str, Any]
-    ) -> TensorCall:
+    ) -> TensorFunction:
         """Return an einsum with keyword arguments of the framework, and a reshape of its result.
 
         Args:
@@ -293,7 +293,7 @@ class Backend:
         shape: Sequence[Size] = tensor.shape
         return shape
 
-    def shape_as_tuple(self, shape: Any) -> tuple[int, ...] | None:
+    def fully_known_shape(self, shape: Any) -> tuple[int, ...] | None:
         """Convert a tensor's attribute ``shape`` that is not a tuple, but has a hash, to a tuple.
 
         Args:
@@ -310,7 +310,7 @@ class Backend:
 
     # Tracing: sizes that are known only when a graph runs. The defaults are for a framework that knows every size.
     def static_shape(self, tensor: Tensor, rank: int) -> Sequence[int | None]:
-        """Return the lengths that are ints while the framework traces; called only where `comparable` is false.
+        """Return the lengths that are ints while the framework traces; called only where `can_compare_sizes` is false.
 
         Args:
             tensor: a tensor, which may have unknown lengths.
@@ -321,11 +321,11 @@ class Backend:
         """
         return (None,) * rank
 
-    def comparable(self, tensors: Sequence[Tensor]) -> bool:
+    def can_compare_sizes(self, tensors: Sequence[Tensor]) -> bool:
         """Return whether sizes of these tensors may be compared; if not, only those of `static_shape` are checked."""
         return True
 
-    def is_symbolic(self, size: Any) -> bool:
+    def is_symbolic_size(self, size: Any) -> bool:
         """Return whether a value is a symbolic size of this framework, which plait may compute with but not read."""
         return False
 

@@ -22,25 +22,25 @@ class ReductionRule(NamedTuple):
 
 
 _ALL_KINDS = frozenset({"bool", "integer", "floating", "complex", "other"})
-_FLOATING_KINDS = frozenset({"floating", "complex", "other"})
+_INEXACT_KINDS = frozenset({"floating", "complex", "other"})
 _HALF_ACCUMULATORS = {"half": "float32"}
-_INT64_ACCUMULATORS = {**_HALF_ACCUMULATORS, "bool": "int64", "integer": "int64"}
-_BOOL_ACCUMULATORS = dict.fromkeys(("half", "integer", "floating", "complex", "other"), "bool")
+_SUM_ACCUMULATORS = {**_HALF_ACCUMULATORS, "bool": "int64", "integer": "int64"}
+_LOGICAL_ACCUMULATORS = dict.fromkeys(("half", "integer", "floating", "complex", "other"), "bool")
 _NAN = float("nan")
 
 REDUCTION_RULES: dict[str, ReductionRule] = {
     "min": ReductionRule(_ALL_KINDS - {"complex"}, None, _HALF_ACCUMULATORS, bool_equivalent="all"),
     "max": ReductionRule(_ALL_KINDS - {"complex"}, None, _HALF_ACCUMULATORS, bool_equivalent="any"),
-    "sum": ReductionRule(_ALL_KINDS, 0, _INT64_ACCUMULATORS, is_order_sensitive=True),
-    "mean": ReductionRule(_FLOATING_KINDS, _NAN, _HALF_ACCUMULATORS, is_order_sensitive=True),
-    "prod": ReductionRule(_ALL_KINDS, 1, _INT64_ACCUMULATORS, is_order_sensitive=True),
-    "any": ReductionRule(_ALL_KINDS, False, _BOOL_ACCUMULATORS),
-    "all": ReductionRule(_ALL_KINDS, True, _BOOL_ACCUMULATORS),
+    "sum": ReductionRule(_ALL_KINDS, 0, _SUM_ACCUMULATORS, is_order_sensitive=True),
+    "mean": ReductionRule(_INEXACT_KINDS, _NAN, _HALF_ACCUMULATORS, is_order_sensitive=True),
+    "prod": ReductionRule(_ALL_KINDS, 1, _SUM_ACCUMULATORS, is_order_sensitive=True),
+    "any": ReductionRule(_ALL_KINDS, False, _LOGICAL_ACCUMULATORS),
+    "all": ReductionRule(_ALL_KINDS, True, _LOGICAL_ACCUMULATORS),
     "std": ReductionRule(
-        _FLOATING_KINDS, _NAN, _HALF_ACCUMULATORS, is_order_sensitive=True, is_mergeable=False, pivot="mean"
+        _INEXACT_KINDS, _NAN, _HALF_ACCUMULATORS, is_order_sensitive=True, is_mergeable=False, pivot="mean"
     ),
     "var": ReductionRule(
-        _FLOATING_KINDS, _NAN, _HALF_ACCUMULATORS, is_order_sensitive=True, is_mergeable=False, pivot="mean"
+        _INEXACT_KINDS, _NAN, _HALF_ACCUMULATORS, is_order_sensitive=True, is_mergeable=False, pivot="mean"
     ),
     "logsumexp": ReductionRule(
         frozenset({"floating"}), -float("inf"), _HALF_ACCUMULATORS, is_order_sensitive=True, pivot="max"
@@ -54,7 +54,7 @@ MERGEABLE_REDUCTIONS = frozenset(name for name, rule in REDUCTION_RULES.items() 
 """The reductions that two reductions one after the other can replace."""
 INT64_REDUCTIONS = frozenset(name for name, rule in REDUCTION_RULES.items() if "bool" in rule.accumulators)
 """The reductions that give 64-bit integers for bools and narrower integers."""
-PIVOT_REDUCTIONS = {name: rule.pivot for name, rule in REDUCTION_RULES.items() if rule.pivot is not None}
+PIVOT_BY_REDUCTION = {name: rule.pivot for name, rule in REDUCTION_RULES.items() if rule.pivot is not None}
 """By name of a two-pass reduction, the reduction that computes its pivot."""
 
 

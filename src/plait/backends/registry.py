@@ -25,7 +25,7 @@ BACKEND_MODULES = {
     "cupy": "plait.backends.cupy.backend",
     "dask": "plait.backends.dask.backend",
 }
-"""By package of a tensor's type, the module of its backend, whose ``BACKEND`` is called with the type."""
+"""By package of a tensor's type, the module of its backend, whose ``BACKEND_FACTORY`` is called with the type."""
 
 ARRAY_API_MODULE = "plait.backends.array_api.backend"
 """The module of the backend for libraries that follow the Python array API standard and have no row above."""
@@ -47,12 +47,12 @@ def backend_for_type(cls: type) -> Backend:
         while package and package not in BACKEND_MODULES:
             package = package.rpartition(".")[0]
         if package:
-            return _load_backend(BACKEND_MODULES[package], "BACKEND", package, cls)
+            return _load_backend(BACKEND_MODULES[package], "BACKEND_FACTORY", package, cls)
         entry = _third_party_entry_points().get(root)
         if entry is not None:
             return _load_backend(*entry, root, cls)
         if "__array_namespace__" in vars(base):  # before the base classes, which may be mixins of another framework
-            return _load_backend(ARRAY_API_MODULE, "BACKEND", root, cls)
+            return _load_backend(ARRAY_API_MODULE, "BACKEND_FACTORY", root, cls)
     raise make_error(
         "PLT501", f"{cls.__module__}.{cls.__qualname__} is not a tensor of a framework that plait supports"
     )

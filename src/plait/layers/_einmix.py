@@ -25,7 +25,7 @@ from plait._operations.rules import (
 )
 from plait._pattern import Pattern
 from plait.errors import PlaitError, did_you_mean, make_error, short_repr
-from plait.layers._spec import LayerSpec, check_argument_names, compile_checked
+from plait.layers._spec import LayerSpec, compile_checked, forbid_axes_named_like_arguments
 
 
 class Parameter(NamedTuple):
@@ -90,9 +90,9 @@ class MixSpec(LayerSpec):
         Raises:
             PlaitError: the tensor or the weight does not fit the pattern.
         """
-        return self.apply_bias(self.product.einsum(tensor, weight), bias)
+        return self.add_bias_and_group(self.product.einsum(tensor, weight), bias)
 
-    def apply_bias(self, product: Any, bias: Any) -> Any:
+    def add_bias_and_group(self, product: Any, bias: Any) -> Any:
         """Add the bias to the product of the input and the weight, and merge its axes into groups."""
         has_bias = bias is not None  # Paddle's bytecode tracer fails on a branch whose condition contains a tensor
         if has_bias:
@@ -139,11 +139,11 @@ class MixSpec(LayerSpec):
             >>> MixSpec.read("b (t p) c -> b t d", "p c d", None, {"p": 4, "c": 3, "d": 8}).weight.shape
             (4, 3, 8)
         """
-        check_argument_names(pattern, **layer_arguments)
+        forbid_axes_named_like_arguments(pattern, **layer_arguments)
         tree = parse(str(parse(pattern)))
         left, right = require_unary_sides(tree, "EinMix")
         left_axes, right_axes = collect_axes(left, tree, "EinMix"), collect_axes(right, tree, "EinMix")
-        _check_sides(left, left_axes, right_axes, tree)
+        _check_ellipses_and_numbers(left, left_axes, right_axes, tree)
         weight = _parse_parameter_shape(weight_shape, "weight_shape")
         bias = None if bias_shape is None else _parse_parameter_shape(bias_shape, "bias_shape")
         _check_new_axes(left_axes, right_axes, weight, tree)
@@ -156,7 +156,7 @@ class MixSpec(LayerSpec):
         weight_lengths = [int_sizes[item.text] if isinstance(item, Name) else 1 for item in weight.left[0].items]
         bias_axes = collect_names(bias.left) if bias else {}
         bias_lengths = [int_sizes[name] if name in bias_axes else 1 for name in right_axes.names]
-        product, flat_right = _einsum_pattern(left, right, weight, bias)
+        product, flat_right = _einsum_pattern_and_product_axes(left, right, weight, bias)
         return cls(
             Pattern(tree.text, int_sizes),
             str(weight.left[0]),
@@ -168,7 +168,7 @@ class MixSpec(LayerSpec):
         )
 
 
-def _check_sides(left: TensorExpr, left_axes: TensorAxes, right_axes: TensorAxes, tree: Tree) -> None:
+def _check_ellipses_and_numbers(left: TensorExpr, left_axes: TensorAxes, right_axes: TensorAxes, tree: Tree) -> None:
     """Raise an error for an ellipsis on one side only or in a group of the input, and for a number other than 1."""
     forbid_grouped_ellipsis(left, left_axes, tree)
     if bool(left_axes.ellipses) != bool(right_axes.ellipses):
@@ -206,20 +206,20 @@ def _parse_parameter_shape(text: str, argument: str) -> Tree:
     return tree
 
 
-def _check_new_axes(left_axes: TensorAxes, right_axes: TensorAxes, weight: Tree, tree: Tree) -> None:
+def _check_new_axes(left_axes: TensorAxes, right_axes: TensorAxes, weight: Tree, pattern_tree: Tree) -> None:
     """Raise PLT205 if an axis of the right side is an axis of neither the input nor the weight."""
     operand_axes = {*left_axes.names, *collect_names(weight.left)}
     new = [name for text, name in right_axes.names.items() if text not in operand_axes]
     if new:
         message = f"{format_missing_axes(new)} on the left; add {'them' if len(new) > 1 else 'it'} to weight_shape"
-        raise make_error("PLT205", message, *text_and_spans(tree, new), {"weight_shape": str(weight.left[0])})
+        raise make_error("PLT205", message, *text_and_spans(pattern_tree, new), {"weight_shape": str(weight.left[0])})
 
 
 def _check_parameter_axes(
-    parameter: Tree, allowed: dict[str, Name], allowed_in: str, kind: str, sizes: dict[str, int], tree: Tree
+    parameter: Tree, allowed: dict[str, Name], allowed_in: str, kind: str, sizes: dict[str, int], pattern_tree: Tree
 ) -> None:
     """Raise an error if an axis of a weight or a bias (the kind) is not among the allowed ones, or has no size."""
-    axes, details = collect_names(parameter.left), {"pattern": tree.text}
+    axes, details = collect_names(parameter.left), {"pattern": pattern_tree.text}
     unknown = [name for text, name in axes.items() if text not in allowed]
     if unknown:
         hint = did_you_mean(unknown[0].text, allowed)
@@ -232,7 +232,9 @@ def _check_parameter_axes(
         raise make_error("PLT303", message, *text_and_spans(parameter, missing), details)
 
 
-def _einsum_pattern(left: TensorExpr, right: TensorExpr, weight: Tree, bias: Tree | None) -> tuple[str, str | None]:
+def _einsum_pattern_and_product_axes(
+    left: TensorExpr, right: TensorExpr, weight: Tree, bias: Tree | None
+) -> tuple[str, str | None]:
     """Return the pattern of the einsum, and the axes of its result if they are not yet the right side.
 
     For a layer with a bias, each axis of the result is a dimension of its own. If the bias has an axis before the

@@ -44,7 +44,7 @@ class LayerSpec:
         raise NotImplementedError
 
     @property
-    def arguments(self) -> str:
+    def arguments_text(self) -> str:
         """The constructor's arguments as they appear in a ``repr``, such as ``'b (h p) -> b h p', p=2``."""
         config = self.config
         sizes = config.pop("sizes")
@@ -95,7 +95,7 @@ class OperationSpec(LayerSpec):
         Args:
             tensor: a tensor of the shape on the left of the pattern, or a list of equally shaped tensors, which are
                 stacked on a new first axis.
-            module: a callable to reduce with instead of ``reduction``: the second result of `split_reduction_module`.
+            module: a callable to reduce with instead of ``reduction``: the second result of `extract_reduction_module`.
 
         Returns:
             A tensor of the shape on the right of the pattern.
@@ -188,7 +188,7 @@ def operation_spec(
     reduction_name = ""
     if operation == "reduce":
         reduction_name = CUSTOM_REDUCTION if callable(reduction) else check_reduction_name(reduction)
-    check_argument_names(pattern, **layer_arguments)
+    forbid_axes_named_like_arguments(pattern, **layer_arguments)
     return OperationSpec(operation, compile_checked(operation, pattern, sizes, reduction_name), reduction)
 
 
@@ -202,7 +202,7 @@ def compile_checked(operation: str, text: str, sizes: dict[str, Any], reduction:
     return pattern
 
 
-def check_argument_names(text: str, **layer_arguments: Any) -> None:
+def forbid_axes_named_like_arguments(text: str, **layer_arguments: Any) -> None:
     """Raise PLT213 if an integer argument of the layer has the name of an axis: it was meant as a size."""
     integers = [
         name for name, value in layer_arguments.items() if isinstance(value, int) and not isinstance(value, bool)
@@ -229,7 +229,7 @@ def merge_sizes(sizes: Any, keyword_sizes: Mapping[str, Any]) -> dict[str, Any]:
     return {**sizes, **keyword_sizes}
 
 
-def split_reduction_module(spec: OperationSpec, module_class: type) -> tuple[OperationSpec, Any]:
+def extract_reduction_module(spec: OperationSpec, module_class: type) -> tuple[OperationSpec, Any]:
     """Take a reduction that is a module of the framework out of a specification.
 
     The layer keeps the module as an attribute, where the framework looks for parameters; it does not look into a

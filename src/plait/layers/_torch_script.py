@@ -99,13 +99,13 @@ def run_pattern(tensors: list[torch.Tensor], script: PatternScript) -> torch.Ten
         elif kind == "reshape":
             tensors[index] = tensors[index].reshape([slots[value] for value in values])
         else:
-            message = compute_size(slots, kind, index, values)
+            message = run_size_op(slots, kind, index, values)
             if len(message) > 0:
                 raise ValueError(f"{message}\n  {text}\n  input: {list(tensors[0].shape)}")
     return tensors[0]
 
 
-def compute_size(slots: list[int], kind: str, source: int, factors: list[int]) -> str:
+def run_size_op(slots: list[int], kind: str, source: int, factors: list[int]) -> str:
     """Run one operation as `plait._shapes.sizes.evaluate_size_ops` does; return its error message, or ``""``.
 
     The operations that only patterns with several ellipses need are missing.

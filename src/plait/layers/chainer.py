@@ -51,9 +51,9 @@ class _Link(chainer.Link):
 class _Operation(_Link):
     """The base class of the links without parameters."""
 
-    def __init__(self, operation: OperationSpec) -> None:
+    def __init__(self, spec: OperationSpec) -> None:
         super().__init__()
-        self.spec = _spec.forbid_reduction_module(operation, chainer.Link)
+        self.spec = _spec.forbid_reduction_module(spec, chainer.Link)
 
     def forward(self, tensor: Any) -> chainer.Variable:
         return self.spec(_as_variables(tensor))

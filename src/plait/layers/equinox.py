@@ -33,8 +33,8 @@ class _Operation(eqx.Module):
 
     spec: OperationSpec = eqx.field(static=True)
 
-    def __init__(self, operation: OperationSpec) -> None:
-        self.spec = operation
+    def __init__(self, spec: OperationSpec) -> None:
+        self.spec = spec
 
     def __call__(self, tensor: Any, *, key: Any = None) -> jax.Array:
         """Apply the operation to an array, or to a list of equally shaped arrays; the key is ignored."""
@@ -77,7 +77,7 @@ class Reduce(_Operation):
     module: eqx.Module | None = None
 
     def __init__(self, /, pattern: str, reduction: Reduction, **sizes: int) -> None:
-        self.spec, self.module = _spec.split_reduction_module(
+        self.spec, self.module = _spec.extract_reduction_module(
             _spec.operation_spec("reduce", pattern, sizes, reduction), eqx.Module
         )
 

@@ -31,20 +31,20 @@ from plait.layers import MixSpec, Parameter, _spec
 class _Block(HybridBlock):
     """A block whose ``repr`` shows the arguments of its constructor."""
 
-    def __init__(self, spec: Any, **names: Any) -> None:
-        super().__init__(**names)
+    def __init__(self, spec: Any, **block_arguments: Any) -> None:
+        super().__init__(**block_arguments)
         self.spec = spec
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.spec.arguments})"
+        return f"{type(self).__name__}({self.arguments_text})"
 
 
 class _Operation(_Block):
     """The base class of the blocks without parameters."""
 
-    def __init__(self, operation: str, pattern: str, sizes: Any, reduction: Any = None, **names: Any) -> None:
-        spec = _spec.operation_spec(operation, pattern, sizes, reduction, **names)
-        super().__init__(_spec.forbid_reduction_module(spec, Block), **names)
+    def __init__(self, operation: str, pattern: str, sizes: Any, reduction: Any = None, **block_arguments: Any) -> None:
+        spec = _spec.operation_spec(operation, pattern, sizes, reduction, **block_arguments)
+        super().__init__(_spec.forbid_reduction_module(spec, Block), **block_arguments)
 
     def hybrid_forward(self, F: Any, tensor: Any) -> Any:  # noqa: N803  # as Gluon calls it
         return self.spec(tensor)
@@ -147,9 +147,9 @@ class EinMix(_Block):
         params: Any = None,
         **sizes: int,
     ) -> None:
-        names = {"prefix": prefix, "params": params}
-        spec = MixSpec.read(pattern, weight_shape, bias_shape, sizes, dtype=dtype, **names)
-        super().__init__(spec, **names)
+        block_arguments = {"prefix": prefix, "params": params}
+        spec = MixSpec.read(pattern, weight_shape, bias_shape, sizes, dtype=dtype, **block_arguments)
+        super().__init__(spec, **block_arguments)
 
         def create_parameter(name: str, parameter: Parameter, initializer: Any) -> Any:
             init = mx.init.Uniform(parameter.bound) if initializer is None else initializer

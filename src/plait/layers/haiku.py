@@ -33,9 +33,9 @@ from plait.layers._jax_parameters import uniform_initializer
 class _Operation(hk.Module):
     """The base class of the modules without parameters."""
 
-    def __init__(self, operation: OperationSpec, name: str | None) -> None:
+    def __init__(self, spec: OperationSpec, name: str | None) -> None:
         super().__init__(name=name)
-        self.spec = operation
+        self.spec = spec
 
     def __call__(self, tensor: Any) -> jax.Array:
         return self.spec(tensor)

@@ -74,7 +74,7 @@ class _Layer(keras.layers.Layer):
         return {**super().get_config(), **self.spec.config}
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.spec.arguments}, name={self.name}, built={self.built}>"
+        return f"<{type(self).__name__} {self.arguments_text}, name={self.name}, built={self.built}>"
 
 
 class _Operation(_Layer):

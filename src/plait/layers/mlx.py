@@ -29,15 +29,15 @@ class _Layer(nn.Module):
     """A module whose ``repr`` shows the arguments of its constructor."""
 
     def _extra_repr(self) -> str:
-        return self.spec.arguments
+        return self.arguments_text
 
 
 class _Operation(_Layer):
     """The base class of the modules without parameters of their own; a reduction that is a module is a child."""
 
-    def __init__(self, operation: OperationSpec) -> None:
+    def __init__(self, spec: OperationSpec) -> None:
         super().__init__()
-        self.spec, self.module = _spec.split_reduction_module(operation, nn.Module)
+        self.spec, self.module = _spec.extract_reduction_module(spec, nn.Module)
 
     def __call__(self, tensor: Any) -> mx.array:
         return self.spec(tensor, self.module)

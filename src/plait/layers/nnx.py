@@ -30,8 +30,8 @@ from plait.layers._jax_parameters import cast_arrays, uniform_initializer
 class _Operation(nnx.Module):
     """The base class of the modules without state of their own; a reduction that is a module is a child."""
 
-    def __init__(self, operation: OperationSpec) -> None:
-        self.spec, self.module = _spec.split_reduction_module(operation, nnx.Module)
+    def __init__(self, spec: OperationSpec) -> None:
+        self.spec, self.module = _spec.extract_reduction_module(spec, nnx.Module)
 
     def __call__(self, tensor: Any) -> jax.Array:
         return self.spec(tensor, self.module)

@@ -32,7 +32,7 @@ class _Layer(nn.Layer):
     spec: OperationSpec | MixSpec
 
     def extra_repr(self) -> str:
-        return self.spec.arguments
+        return self.arguments_text
 
 
 class _Operation(_Layer):
@@ -45,9 +45,9 @@ class _Operation(_Layer):
 
         def __call__(self, tensor: paddle.Tensor | Sequence[paddle.Tensor]) -> paddle.Tensor: ...
 
-    def __init__(self, operation: OperationSpec) -> None:
+    def __init__(self, spec: OperationSpec) -> None:
         super().__init__()
-        self.spec, self.module = _spec.split_reduction_module(operation, nn.Layer)
+        self.spec, self.module = _spec.extract_reduction_module(spec, nn.Layer)
 
     def forward(self, tensor: Any) -> paddle.Tensor:
         return self.spec(tensor, self.module)

@@ -35,7 +35,7 @@ class _Layer(nn.Module):
         script: Any
 
     def extra_repr(self) -> str:
-        return self.spec.arguments
+        return self.arguments_text
 
     def __prepare_scriptable__(self) -> nn.Module:
         self.script = _torch_script.script_layer(self.spec, getattr(self, "module", None))
@@ -51,9 +51,9 @@ class _Operation(_Layer):
 
         def __call__(self, tensor: torch.Tensor | Sequence[torch.Tensor]) -> torch.Tensor: ...
 
-    def __init__(self, operation: OperationSpec) -> None:
+    def __init__(self, spec: OperationSpec) -> None:
         super().__init__()
-        self.spec, self.module = _spec.split_reduction_module(operation, nn.Module)
+        self.spec, self.module = _spec.extract_reduction_module(spec, nn.Module)
 
     def forward(self, tensor: torch.Tensor | list[torch.Tensor]) -> torch.Tensor:
         if is_scripting():
@@ -179,4 +179,4 @@ class EinMix(_Layer):  # its docstring is complete: the documentation is built w
         bias = self.bias
         if bias is not None and bias.dtype is not product.dtype and bias.dtype is self.weight.dtype:  # under autocast
             bias = bias.to(product.dtype)
-        return self.spec.apply_bias(product, bias)
+        return self.spec.add_bias_and_group(product, bias)

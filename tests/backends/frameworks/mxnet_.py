@@ -2,7 +2,7 @@
 
 from plait.testing import Framework
 
-NO_SUCH_TYPE = "MXNet has no such type"
+UNSUPPORTED_DTYPE_REASON = "MXNet has no such type"
 
 
 class MXNet(Framework):
@@ -27,5 +27,9 @@ class MXNet(Framework):
 FRAMEWORK = MXNet(
     "mxnet",
     "mxnet",
-    unsupported_dtypes={"bfloat16": NO_SUCH_TYPE, "complex64": NO_SUCH_TYPE, "complex128": NO_SUCH_TYPE},
+    unsupported_dtypes={
+        "bfloat16": UNSUPPORTED_DTYPE_REASON,
+        "complex64": UNSUPPORTED_DTYPE_REASON,
+        "complex128": UNSUPPORTED_DTYPE_REASON,
+    },
 )

@@ -4,7 +4,7 @@ import tinytensors
 
 from plait.testing import BackendTests, Framework
 
-MISSING = ("bool", "uint8", "int32", "int64", "float16", "bfloat16", "float32", "complex64", "complex128")
+UNSUPPORTED_DTYPES = ("bool", "uint8", "int32", "int64", "float16", "bfloat16", "float32", "complex64", "complex128")
 
 
 class Tiny(Framework):
@@ -18,5 +18,5 @@ class TestTiny(BackendTests):
     framework = Tiny(
         "tinytensors",
         "tinytensors",
-        unsupported_dtypes=dict.fromkeys(MISSING, "all numbers are 64-bit floats"),
+        unsupported_dtypes=dict.fromkeys(UNSUPPORTED_DTYPES, "all numbers are 64-bit floats"),
     )

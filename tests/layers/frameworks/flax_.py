@@ -1,6 +1,6 @@
 """Flax Linen; `build` returns a module with its variables."""
 
-from layers.frameworks.on_jax import JaxFramework
+from layers.frameworks.jax_base import JaxFramework
 
 
 class Flax(JaxFramework):
@@ -8,7 +8,7 @@ class Flax(JaxFramework):
         import jax
 
         module = self.construct(kind, *arguments, **sizes)
-        return module, module.init(jax.random.key(seed), self.convert_example(example))
+        return module, module.init(jax.random.key(seed), self.example_to_jax(example))
 
     def call(self, built, tensor):
         module, variables = built

@@ -1,6 +1,6 @@
 """Haiku; `build` returns a transformed function with its parameters and its description."""
 
-from layers.frameworks.on_jax import JaxFramework
+from layers.frameworks.jax_base import JaxFramework
 
 
 class Haiku(JaxFramework):
@@ -25,7 +25,7 @@ class Haiku(JaxFramework):
         def function(tensor):
             return made(kind, *arguments, **sizes)(tensor)
 
-        parameters = function.init(jax.random.key(seed), self.convert_example(example))
+        parameters = function.init(jax.random.key(seed), self.example_to_jax(example))
         return function, parameters, self.construct(kind, *arguments, **sizes)
 
     def call(self, built, tensor):

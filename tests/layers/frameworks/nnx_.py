@@ -1,6 +1,6 @@
 """Flax NNX."""
 
-from layers.frameworks.on_jax import JaxFramework
+from layers.frameworks.jax_base import JaxFramework
 
 
 class Nnx(JaxFramework):

@@ -22,7 +22,7 @@ TIMED_CALLS_PER_FUNCTION = 3
 """The number of calls by which each of two functions is timed."""
 
 
-class KernelTask(NamedTuple):
+class NodeKernel(NamedTuple):
     """A kernel for one node, and the layouts of its input and of its result."""
 
     filler: Filler
@@ -35,7 +35,7 @@ class KernelTask(NamedTuple):
     @classmethod
     def for_node(
         cls, scheduled: ScheduledStep, large_ops: LargeTensorOps, node_ops: ReductionOps | TwoPassOps | None, dtype: Any
-    ) -> KernelTask | None:
+    ) -> NodeKernel | None:
         """Return the task for a reduction, or for a copy to row-major memory; ``None`` if there is no kernel for it."""
         _, node, shape, strides, *_ = scheduled
         if large_ops.build_kernel is None or large_ops.empty is None or prod(shape) < large_ops.min_kernel_elements:
@@ -63,7 +63,7 @@ class KernelTask(NamedTuple):
 
 
 def describe_kernel_use(
-    task: KernelTask | None, scheduled: ScheduledStep, large_ops: LargeTensorOps, dtype: Any
+    task: NodeKernel | None, scheduled: ScheduledStep, large_ops: LargeTensorOps, dtype: Any
 ) -> str | None:
     """Return what ``explain`` prints about the kernel of a node; ``None`` for nothing."""
     if (
@@ -80,7 +80,7 @@ def describe_kernel_use(
     return None if reason is None else f"without a kernel: {reason}"
 
 
-def kernel_with_fallback(task: KernelTask, backend: Backend, fallback: StepFunction) -> StepFunction:
+def kernel_with_fallback(task: NodeKernel, backend: Backend, fallback: StepFunction) -> StepFunction:
     """Return a function that uses the kernel once it is compiled and if it is faster, and the fallback until then."""
     filler, kernel_order, result_lengths, result_order, allocate, is_copy = task
     permute, reshape = backend.permute, backend.reshape
@@ -90,10 +90,10 @@ def kernel_with_fallback(task: KernelTask, backend: Backend, fallback: StepFunct
         filler(permute(tensor, kernel_order), out)
         return reshape(out, constant) if is_copy else out
 
-    return choose_faster_by_timing(fallback, run_kernel, filler)
+    return build_timed_choice(fallback, run_kernel, filler)
 
 
-def choose_faster_by_timing(fallback: StepFunction, run_kernel: StepFunction, filler: Filler) -> StepFunction:
+def build_timed_choice(fallback: StepFunction, run_kernel: StepFunction, filler: Filler) -> StepFunction:
     """Return a function that times both functions in its first calls, and then calls the faster one alone."""
     best_seconds = [inf, inf]
     calls_left = [TIMED_CALLS_PER_FUNCTION, TIMED_CALLS_PER_FUNCTION]

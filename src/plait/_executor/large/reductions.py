@@ -32,9 +32,9 @@ def build_reduction(
     schedule: ReductionSchedule, shape: Sequence[int], axes: Sequence[int], backend: Backend, ops: ReductionOps
 ) -> StepFunction:
     """Return a function that reduces tensors of this shape along some axes; it ignores its second argument."""
-    functions, kept_loops = _functions_of_calls(schedule, ops)
+    functions, kept_loops = _functions_and_kept_loops(schedule, ops)
     count = prod([shape[axis] for axis in axes])
-    reduce_into = reduce_in_blocks(
+    reduce_into = build_loop_over_blocks(
         build_block_reduction(functions, count, ops, _upcast_function(schedule, ops)), schedule, kept_loops
     )
     result_shape = tuple([schedule.shape[loop] for loop in kept_loops])
@@ -49,22 +49,22 @@ def build_reduction(
 
     if ops.autograd_wrap is None:
         return reduce
-    return ops.autograd_wrap(reduce, describe_reduction_loops(schedule, shape, axes, backend))
+    return ops.autograd_wrap(reduce, build_reduction_loops(schedule, shape, axes, backend))
 
 
-def describe_reduction_loops(
+def build_reduction_loops(
     schedule: ReductionSchedule, shape: Sequence[int], axes: Sequence[int], backend: Backend
 ) -> ReductionLoops:
     """Return a reduction as a loop nest over memory, through which the gradient is computed."""
     order = schedule.nest.order
     _, result_order = result_layout(order, shape, axes)
-    _, kept_loops = _functions_of_calls(schedule, None)
+    _, kept_loops = _functions_and_kept_loops(schedule, None)
     shape_with_units = tuple([size if loop in kept_loops else 1 for loop, size in enumerate(schedule.shape)])
 
     def reduce(tensor: Any, ops: ReductionOps) -> Any:
         upcast = _upcast_function(schedule, ops)
         tensor = tensor if upcast is None else upcast(tensor)
-        for function in _functions_of_calls(schedule, ops)[0]:
+        for function in _functions_and_kept_loops(schedule, ops)[0]:
             tensor = function(tensor, None)
         return tensor
 
@@ -79,12 +79,12 @@ def describe_reduction_loops(
     )
 
 
-def build_to_loop_order(order: tuple[int, ...], shape: tuple[int, ...], backend: Backend) -> UnaryFunction:
+def build_to_loop_order(order: tuple[int, ...], loop_lengths: tuple[int, ...], backend: Backend) -> UnaryFunction:
     """Return a function that permutes the dimensions of a tensor, and then reshapes it."""
     permute, reshape = backend.permute, backend.reshape
     if order == tuple(range(len(order))):
-        return lambda tensor: reshape(tensor, shape)
-    return lambda tensor: reshape(permute(tensor, order), shape)
+        return lambda tensor: reshape(tensor, loop_lengths)
+    return lambda tensor: reshape(permute(tensor, order), loop_lengths)
 
 
 def build_from_loop_order(shape: tuple[int, ...], order: tuple[int, ...], backend: Backend) -> UnaryFunction:
@@ -113,7 +113,9 @@ def _argsort(values: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted(range(len(values)), key=values.__getitem__))
 
 
-def _functions_of_calls(schedule: ReductionSchedule, ops: ReductionOps | None) -> tuple[list[StepFunction], list[int]]:
+def _functions_and_kept_loops(
+    schedule: ReductionSchedule, ops: ReductionOps | None
+) -> tuple[list[StepFunction], list[int]]:
     """Return a function for each call of the schedule (none without ``ops``), and the loops that are not reduced."""
     kept_loops = [*range(len(schedule.shape))]
     functions: list[StepFunction] = []
@@ -206,13 +208,13 @@ def build_block_reduction(
     return reduce_into
 
 
-def reduce_in_blocks(
+def build_loop_over_blocks(
     reduce_into: Callable[[Any, Any], None], schedule: ReductionSchedule, kept_loops: Sequence[int]
 ) -> Callable[[Any, Any], None]:
     """Return a function that reduces a tensor one block after the other."""
     if schedule.block is None:
         return reduce_into
-    blocks = block_indices(schedule.shape, schedule.block, kept_loops)
+    blocks = block_shapes_and_indices(schedule.shape, schedule.block, kept_loops)
 
     def run_blocks(tensor: Any, out: Any) -> None:
         for _, input_index, result_index in blocks:
@@ -221,7 +223,7 @@ def reduce_in_blocks(
     return run_blocks
 
 
-def block_indices(
+def block_shapes_and_indices(
     shape: Lengths, block: BlockedAxis, kept_loops: Sequence[int]
 ) -> list[tuple[Lengths, BlockIndex, BlockIndex]]:
     """Return the shape of each block, its index in the tensor, and its index in the result of the kept loops."""
@@ -245,8 +247,8 @@ def split_into_slices(length: int, slice_length: int) -> list[slice]:
 
 
 def build_copy(
-    schedule: CopySchedule, target: tuple[int, ...], copy: Callable[[Any, tuple[int, ...], list[Any]], Any]
+    schedule: CopySchedule, target: tuple[int, ...], copy_tiles: Callable[[Any, tuple[int, ...], list[Any]], Any]
 ) -> StepFunction:
     """Return a function that copies a tensor tile by tile to new memory of a shape; it ignores its second argument."""
-    tiles = [*product(*map(split_into_slices, schedule.shape, schedule.tiles))]
-    return lambda tensor, _: copy(tensor, schedule.shape, tiles).reshape(target)
+    tiles = [*product(*map(split_into_slices, schedule.shape, schedule.tile_shape))]
+    return lambda tensor, _: copy_tiles(tensor, schedule.shape, tiles).reshape(target)

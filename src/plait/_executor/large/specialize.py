@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from plait._executor.executable import Executable, chain_calls, larger_element_count, min_elements_for_schedule
-from plait._executor.large.kernels import KernelTask, describe_kernel_use, kernel_with_fallback
+from plait._executor.large.kernels import NodeKernel, describe_kernel_use, kernel_with_fallback
 from plait._executor.large.reductions import build_copy, build_reduction
 from plait._plan.graph import Plan
 from plait._plan.nodes import Reduce
@@ -20,7 +20,7 @@ from plait._shapes.sizes import compute_all_slots
 from plait.backends.capabilities import LargeTensorOps, ReductionOps, StepFunction, TwoPassOps, UnaryFunction
 from plait.backends.costs import MemoryCosts
 from plait.backends.interface import Backend
-from plait.backends.reduction_rules import ORDER_SENSITIVE_REDUCTIONS, PIVOT_REDUCTIONS
+from plait.backends.reduction_rules import ORDER_SENSITIVE_REDUCTIONS, PIVOT_BY_REDUCTION
 from plait.backends.registry import common_backend
 
 MIN_ELEMENTS_FOR_SCHEDULE = 2048
@@ -113,7 +113,7 @@ def choose_schedule(
         output_shape = tuple([slots[slot] for slot in dims])
         schedule: Schedule | None = None
         if isinstance(node, Reduce):
-            memory_costs, pivot = costs(node.reduction), PIVOT_REDUCTIONS.get(node.reduction)
+            memory_costs, pivot = costs(node.reduction), PIVOT_BY_REDUCTION.get(node.reduction)
             pivot_costs = costs(pivot) if pivot else None
             loop_nest = build_loop_nest(shape, strides_before, node.axes)
             if memory_costs is not None and not pivot:
@@ -150,7 +150,7 @@ def build_step_function(
             function = build_two_pass(schedule, scheduled.shape, node.axes, backend, reduction_ops)
     elif isinstance(schedule, CopySchedule) and ops.copy is not None:
         function = build_copy(schedule, scheduled.output_shape, ops.copy)
-    task = KernelTask.for_node(scheduled, ops, reduction_ops, dtype)
+    task = NodeKernel.for_node(scheduled, ops, reduction_ops, dtype)
     return function if task is None else kernel_with_fallback(task, backend, function)
 
 
@@ -182,7 +182,7 @@ def explain_large_tensor(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple
     reduction_ops = (
         ops.reduction_ops(scheduled.node.reduction, dtype, False) if isinstance(scheduled.node, Reduce) else None
     )
-    task = KernelTask.for_node(scheduled, ops, reduction_ops, dtype)
+    task = NodeKernel.for_node(scheduled, ops, reduction_ops, dtype)
     line = describe_kernel_use(task, scheduled, ops, dtype)
     lines = [] if line is None else [line]
     if requires_grad and scheduled.schedule is not None:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from plait._executor.large.reductions import (
     BlockIndex,
     Lengths,
-    block_indices,
+    block_shapes_and_indices,
     build_from_loop_order,
     build_reduction,
     build_to_loop_order,
@@ -42,12 +42,12 @@ def build_two_pass(
     loops = schedule.nest.loops
     lengths = tuple([loop.length for loop in loops])
     kept_loops = [index for index, loop in enumerate(loops) if loop.is_kept]
-    blocks = block_indices(lengths, schedule.block, kept_loops)
+    blocks = block_shapes_and_indices(lengths, schedule.block, kept_loops)
     functions = {each: builder.build_block_function(each) for each in {block_shape for block_shape, _, _ in blocks}}
     result_shape = tuple([lengths[index] for index in kept_loops])
     to_loops = build_to_loop_order(schedule.nest.order, lengths, backend)
     from_loops = build_from_loop_order(*result_layout(schedule.nest.order, shape, axes), backend)
-    empty, scratch, scratch_shape, errstate = ops.empty, ops.scratch, (prod(schedule.tiles),), ops.errstate
+    empty, scratch, scratch_shape, errstate = ops.empty, ops.scratch, (prod(schedule.tile_shape),), ops.errstate
 
     def reduce(tensor: Any, _: None) -> Any:
         out, memory = empty(tensor, result_shape), scratch(tensor, scratch_shape)
@@ -72,7 +72,7 @@ class _TwoPassBuilder:
         """Return the function that finds the pivot of a block and then reduces its transformed tiles."""
         ops, count = self.ops, self.count
         pivot_shape = tuple([size if loop.is_kept else 1 for size, loop in zip(shape, self.loops, strict=True)])
-        fits_one_tile = prod(self.schedule.tiles) >= prod(shape)
+        fits_one_tile = prod(self.schedule.tile_shape) >= prod(shape)
         upcast = ops.upcast if fits_one_tile else None  # the whole block stays in the cache
         find_pivot = (
             self.build_pivot_function(shape)
@@ -97,7 +97,7 @@ class _TwoPassBuilder:
     ) -> TotalsFunction:
         """Return the function that combines the results of a block's tiles; ``build_tile`` makes that of a tile."""
         loops = self.loops
-        slices_by_loop = [*map(split_into_slices, shape, self.schedule.tiles)]
+        slices_by_loop = [*map(split_into_slices, shape, self.schedule.tile_shape)]
         functions_by_shape: dict[Lengths, TileFunction] = {}
         parts: list[tuple[BlockIndex, BlockIndex, list[tuple[BlockIndex, TileFunction]]]] = []
         outer = [each if loop.is_kept else [slice(None)] for each, loop in zip(slices_by_loop, loops, strict=True)]
@@ -136,7 +136,7 @@ class _TwoPassBuilder:
         """Return the function that computes the pivot of a block of this shape."""
         ops = self.ops.pivot
         if self.ops.upcast is not None:
-            return self.build_temporary_reduction(shape, ops)
+            return self.build_reduction_of_temporary(shape, ops)
         nest = build_loop_nest(shape, [loop.stride for loop in self.loops], self.reduced_loops)
         return self.build_reduction_of_nest(nest, shape, self.schedule.itemsize, ops)
 
@@ -146,7 +146,7 @@ class _TwoPassBuilder:
         kept_lengths = tuple([size for size, loop in zip(shape, self.loops, strict=True) if loop.is_kept])
 
         def build_tile(lengths: Lengths) -> TileFunction:
-            reduce = self.build_temporary_reduction(lengths, ops._replace(finish=None))
+            reduce = self.build_reduction_of_temporary(lengths, ops._replace(finish=None))
             return lambda tile, _pivot, _memory: reduce(upcast(tile))
 
         totals = self.build_totals_function(shape, build_tile, ops.combine)
@@ -165,10 +165,10 @@ class _TwoPassBuilder:
         *outer, last = shape
         count, last_is_kept = prod(shape), self.loops[-1].is_kept
         if not self.schedule.unroll_last:
-            add = self.build_temporary_reduction(shape, ops)
+            add = self.build_reduction_of_temporary(shape, ops)
             return lambda part, pivot, memory: add(transform(part, pivot, memory[:count].reshape(shape)))
         column_shape = tuple(outer)
-        reduce_column = self.build_temporary_reduction(column_shape, ops)
+        reduce_column = self.build_reduction_of_temporary(column_shape, ops)
         count //= last
 
         def column_totals(part: Any, pivot: Any, memory: Any) -> Iterable[Any]:
@@ -188,7 +188,7 @@ class _TwoPassBuilder:
 
         return reduce_columns if last_is_kept else lambda *given: combine_pairwise(column_totals(*given), ops.combine)
 
-    def build_temporary_reduction(self, shape: Lengths, ops: ReductionOps) -> UnaryFunction:
+    def build_reduction_of_temporary(self, shape: Lengths, ops: ReductionOps) -> UnaryFunction:
         """Return the function that reduces temporary memory of this shape."""
         return self.build_reduction_of_nest(
             temporary_loop_nest(shape, self.reduced_loops, ops.costs), shape, ops.costs.transform_bytes, ops

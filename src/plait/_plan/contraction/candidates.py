@@ -25,7 +25,7 @@ from plait._plan.contraction.layouts import (
     order_dims_in_memory,
 )
 from plait._plan.nodes import Contiguous, Contract, Node, Reshape, Sum
-from plait._shapes.coalesce import coalesce_axes
+from plait._shapes.coalesce import group_adjacent_axes
 from plait._shapes.solver import Axes, Dims
 from plait.backends.costs import ContractionCosts
 
@@ -122,20 +122,20 @@ def _einsum_candidate(operands: Sequence[Operand], spec: ResultSpec, model: Cost
     return PairwiseContraction(cost, tuple(operand_steps), node, epilogue, result)
 
 
-def _einsum_cost(axes: Axes, terms: Sequence[Axes], order: Axes, model: CostModel) -> float:
+def _einsum_cost(axes: Axes, terms: Sequence[Axes], result_axes: Axes, model: CostModel) -> float:
     """Return the cost of an einsum: a loop nest over all axes, with the best axes innermost."""
     sizes, costs = model
-    if len(terms) == 1 and len(axes) == len(order):
+    if len(terms) == 1 and len(axes) == len(result_axes):
         return costs.einsum_view_overhead
     size = sizes.__getitem__
     product_count = prod(map(size, axes))
     innermost_axes, outer_axes = set[int](), set[int]()
-    for term in (*terms, order):
+    for term in (*terms, result_axes):
         innermost_axes.update(term[-1:])
         outer_axes.update(term[:-1])
     sequential_axes = innermost_axes - outer_axes  # each tensor that has such an axis reads it without a stride
     element_cost = costs.einsum_element if sequential_axes else costs.einsum_strided_element
-    row_cost = costs.einsum_row if len(axes) > len(order) else costs.einsum_row / 4
+    row_cost = costs.einsum_row if len(axes) > len(result_axes) else costs.einsum_row / 4
     row_count = product_count // max([1, *map(size, sequential_axes or axes)])
     return costs.einsum_overhead + product_count * element_cost * max(1, len(terms) - 1) + row_count * row_cost
 
@@ -209,7 +209,7 @@ def _list_matmul_axes(first: Operand, second: Operand, spec: ResultSpec, costs: 
 
 def _list_choices_of_axes_to_merge(own: Axes, axes: Axes) -> list[Axes]:
     """Return the choices of an operand's own axes to merge: all, those adjacent in memory, or one."""
-    runs = [run for run in coalesce_axes(((own,), (axes,))) if run[0] in own]
+    runs = [run for run in group_adjacent_axes(((own,), (axes,))) if run[0] in own]
     return list(dict.fromkeys([own, *runs, *[(axis,) for axis in own]]))
 
 
@@ -245,8 +245,8 @@ def _matmul_candidate(
     first_change = change_layout(first, (*first_batch, *row_dims, inner), sizes)
     second_change = change_layout(second, (*second_batch, inner, *column_dims), sizes)
     if (rows or columns) and costs.matmul_broadcasts:  # vectors may have any stride
-        first_change = _copy_strided_matrix(first, first_change, (*rows, *inner), sizes)
-        second_change = _copy_strided_matrix(second, second_change, (*inner, *columns), sizes)
+        first_change = _add_copy_if_strided(first, first_change, (*rows, *inner), sizes)
+        second_change = _add_copy_if_strided(second, second_change, (*inner, *columns), sizes)
     cost += first_change.cost(costs) + second_change.cost(costs)
 
     product_dims = (*batch_dims, *row_dims, *column_dims)
@@ -277,7 +277,7 @@ def _batch_dims(batch_axes: Axes, axes: Axes, costs: ContractionCosts) -> Dims:
     return tuple(dropwhile(not_, [(axis,) if axis in axes else () for axis in batch_axes]))
 
 
-def _copy_strided_matrix(operand: Operand, change: LayoutChange, matrix: Axes, sizes: Sequence[int]) -> LayoutChange:
+def _add_copy_if_strided(operand: Operand, change: LayoutChange, matrix: Axes, sizes: Sequence[int]) -> LayoutChange:
     """Add a copy to the layout change if neither rows nor columns of the matrices are contiguous in memory."""
     axes = operand.axes
     if change.copied_elements or not axes or axes[-1] in matrix:

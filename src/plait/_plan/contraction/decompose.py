@@ -10,7 +10,17 @@ from itertools import accumulate, chain, pairwise
 from typing import TypeAlias
 
 from plait._plan.graph import Plan, Step
-from plait._plan.nodes import Contract, Diagonal, EquationAxis, Node, Permute, Reshape, Shape, Sum, axes_of_term
+from plait._plan.nodes import (
+    Contract,
+    Diagonal,
+    EquationAxis,
+    Node,
+    Permute,
+    Reshape,
+    Shape,
+    Sum,
+    axes_of_equation_term,
+)
 from plait._shapes.solver import BROADCAST, PRODUCT, SIZE_OP_KINDS_WITH_RESULT, SizeOp
 
 LabeledTensor: TypeAlias = "tuple[int, dict[EquationAxis, int]]"
@@ -54,7 +64,7 @@ class _PlanBuilder:
         left, _, right = equation.partition("->")
         tensors = [self._take_diagonals(*pair) for pair in zip(left.split(","), operands, strict=True)]
         dots = min([axis for _, slots in tensors for axis in slots if isinstance(axis, int)], default=0)
-        output = axes_of_term(right, len(right.replace("...", "")) - dots)
+        output = axes_of_equation_term(right, len(right.replace("...", "")) - dots)
         while len(tensors) > 1:
             first, second, *rest = tensors
             tensors = [self._multiply(first, second, {*output}.union(*[slots for _, slots in rest])), *rest]
@@ -70,7 +80,7 @@ class _PlanBuilder:
         )
 
     def _take_diagonals(self, term: str, number: int) -> LabeledTensor:
-        axes = axes_of_term(term, len(self.shapes[number]))
+        axes = axes_of_equation_term(term, len(self.shapes[number]))
         while repeated := [axis for axis in axes if axes.count(axis) > 1]:
             pair = [dim for dim, axis in enumerate(axes) if axis == repeated[0]][:2]
             order = (*[dim for dim in range(len(axes)) if dim not in pair], *pair)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from plait._plan.contraction.network import TensorNetwork
 from plait._plan.nodes import Node, Permute, Reshape
-from plait._shapes.coalesce import coalesce_axes
+from plait._shapes.coalesce import group_adjacent_axes
 from plait._shapes.solver import Axes, Dims
 from plait.backends.costs import ContractionCosts
 
@@ -80,7 +80,7 @@ def change_layout(operand: Operand, dims: Dims, sizes: Sequence[int]) -> LayoutC
         return LayoutChange(
             (*steps, *_reshape_if_needed(operand.shape, tuple(map(shape.__getitem__, memory_order))), Permute(order))
         )
-    groups = coalesce_axes(((new_axes,), (axes,)))
+    groups = group_adjacent_axes(((new_axes,), (axes,)))
     source_groups = sorted(groups, key=lambda dim_axes: axes.index(dim_axes[0]))
     lengths = tuple([prod(map(size, dim_axes)) for dim_axes in source_groups])
     order = tuple(map(source_groups.index, groups))

@@ -11,7 +11,7 @@ from itertools import accumulate, chain
 from math import prod
 from typing import NamedTuple
 
-from plait._shapes.coalesce import coalesce_axes
+from plait._shapes.coalesce import group_adjacent_axes
 from plait._shapes.solver import Axes, Dims, SolvedPattern
 
 _flatten = chain.from_iterable
@@ -46,7 +46,7 @@ def build_network(solved: SolvedPattern, slots: Sequence[int], *, across: bool =
         tensor_dims.append(tuple(long_dims))
     output = tuple([tuple(filter(is_not_unit, axes)) for axes in solved.output])
     is_sum = {*_flatten(_flatten(tensor_dims))} > {*_flatten(output)}
-    groups = coalesce_axes([*tensor_dims, output], across=across and is_sum)
+    groups = group_adjacent_axes([*tensor_dims, output], across=across and is_sum)
     numbers = {group[0]: number for number, group in enumerate(groups)}
     terms = [tuple([numbers[axis] for axis in _flatten(dims) if axis in numbers]) for dims in (*tensor_dims, output)]
     labels = tuple([" ".join([solved.labels[axis] for axis in group]) for group in groups])

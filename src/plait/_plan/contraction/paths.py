@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Path: TypeAlias = tuple[tuple[int, ...], ...]
 
-Optimize: TypeAlias = "str | Path | Callable[..., Any]"
+PathOrAlgorithm: TypeAlias = "str | Path | Callable[..., Any]"
 """``"auto"``, ``"greedy"``, ``"optimal"`` or another algorithm of opt_einsum, a path, or a function that finds one."""
 
 AUTO_MAX_TENSORS_FOR_OPTIMAL = 4
@@ -36,7 +36,7 @@ PATH_ALGORITHMS = (
 )
 
 
-def find_path(network: TensorNetwork, optimize: Optimize, memory_limit: int | None) -> Path:
+def find_path(network: TensorNetwork, optimize: PathOrAlgorithm, memory_limit: int | None) -> Path:
     """Return the path of a contraction.
 
     If no path keeps every intermediate result within ``memory_limit`` elements, the remaining tensors are contracted at
@@ -44,13 +44,13 @@ def find_path(network: TensorNetwork, optimize: Optimize, memory_limit: int | No
     """
     count = len(network.terms)
     if isinstance(optimize, tuple):
-        return check_path(optimize, count)
+        return normalize_path(optimize, count)
     if count <= 2:
         return (tuple(range(count)),)
     if callable(optimize):
         *inputs, output = [{_axis_character(axis) for axis in term} for term in (*network.terms, network.output)]
         sizes = {_axis_character(axis): size for axis, size in enumerate(network.sizes)}
-        return check_path(optimize(inputs, output, sizes, memory_limit), count)
+        return normalize_path(optimize(inputs, output, sizes, memory_limit), count)
     if optimize == "cotengra":
         return _find_with_cotengra(network)
     if optimize == "greedy" or (optimize == "auto" and count > AUTO_MAX_TENSORS_FOR_OPTIMAL and not _has_opt_einsum()):
@@ -62,12 +62,12 @@ def find_path(network: TensorNetwork, optimize: Optimize, memory_limit: int | No
     return _find_with_opt_einsum(network, optimize, memory_limit)
 
 
-def walk_path(path: Path, count: int) -> Iterator[tuple[tuple[int, ...], list[int]]]:
+def operands_and_rest_by_step(path: Path, count: int) -> Iterator[tuple[tuple[int, ...], list[int]]]:
     """Yield for each step of a path the numbers of its operands, and of the other remaining tensors.
 
     The input tensors are numbered first, then the results.
 
-    >>> list(walk_path(((0, 2), (0, 1)), 3))
+    >>> list(operands_and_rest_by_step(((0, 2), (0, 1)), 3))
     [((0, 2), [1]), ((1, 3), [])]
     """
     remaining = list(range(count))
@@ -79,7 +79,7 @@ def walk_path(path: Path, count: int) -> Iterator[tuple[tuple[int, ...], list[in
 
 
 def build_path(steps: Iterable[Iterable[int]], count: int) -> Path:
-    """Return the path of steps given as numbers; the inverse of `walk_path`.
+    """Return the path of steps given as numbers; the inverse of `operands_and_rest_by_step`.
 
     >>> build_path([(0, 2), (1, 3)], 3)
     ((0, 2), (0, 1))
@@ -93,7 +93,7 @@ def build_path(steps: Iterable[Iterable[int]], count: int) -> Path:
     return tuple(path)
 
 
-def check_path(found: Iterable[Iterable[int]], count: int) -> Path:
+def normalize_path(found: Iterable[Iterable[int]], count: int) -> Path:
     """Return a path as tuples, which contracts remaining tensors at the end; raise PLT214 for an invalid position."""
     path = tuple(map(tuple, found))
     for positions in path:
@@ -154,7 +154,7 @@ def _find_with_opt_einsum(network: TensorNetwork, optimize: Any, memory_limit: i
     shapes = [tuple([network.sizes[axis] for axis in term]) for term in network.terms]
     equation = f"{','.join(texts[:-1])}->{texts[-1]}"
     found, _ = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize=optimize, memory_limit=memory_limit)
-    return check_path(found, len(shapes))
+    return normalize_path(found, len(shapes))
 
 
 def _find_with_cotengra(network: TensorNetwork) -> Path:
@@ -164,7 +164,7 @@ def _find_with_cotengra(network: TensorNetwork) -> Path:
         raise make_error("PLT511", "contract='cotengra' needs cotengra: pip install cotengra") from error
     sizes = dict(enumerate(network.sizes))
     found = cotengra.array_contract_path(list(network.terms), network.output, size_dict=sizes, optimize="auto-hq")
-    return check_path(found, len(network.terms))
+    return normalize_path(found, len(network.terms))
 
 
 def find_optimal_path(network: TensorNetwork, memory_limit: int | None) -> Path:

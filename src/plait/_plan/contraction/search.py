@@ -17,7 +17,7 @@ from plait._plan.contraction.candidates import (
 )
 from plait._plan.contraction.layouts import CostModel, Operand, ResultSpec, final_result_spec
 from plait._plan.contraction.network import TensorNetwork
-from plait._plan.contraction.paths import Optimize, Path, find_path, walk_path
+from plait._plan.contraction.paths import Path, PathOrAlgorithm, find_path, operands_and_rest_by_step
 from plait._plan.graph import Plan, Step
 from plait._plan.nodes import Diagonal, Node, Reshape, Sum
 from plait._shapes.solver import Axes, SolvedPattern
@@ -39,8 +39,8 @@ class Contraction(NamedTuple):
     strategies: tuple[Strategy, ...] = ()  # for each step what was chosen
 
 
-def plan_contraction(
-    network: TensorNetwork, costs: ContractionCosts, optimize: Optimize = "auto", memory_limit: int | None = None
+def search_contraction(
+    network: TensorNetwork, costs: ContractionCosts, optimize: PathOrAlgorithm = "auto", memory_limit: int | None = None
 ) -> Contraction | None:
     """Return the cheapest contraction of row-major tensors along the path of `find_path`.
 
@@ -126,7 +126,7 @@ def _search_strategies(
     network, path = start.network, start.path
     model = CostModel(network.sizes, costs)
     states = [start]  # sorted by cost, each with another layout of the last result
-    for step, (numbers, remaining) in enumerate(walk_path(path, len(network.terms))):
+    for step, (numbers, remaining) in enumerate(operands_and_rest_by_step(path, len(network.terms))):
         terms = [operand.axes for operand in states[0].operands]
         needed = {*network.output}.union(*[terms[number] for number in remaining])
         kept = needed.intersection(chain.from_iterable([terms[number] for number in numbers]))
@@ -155,7 +155,7 @@ def build_contraction_plan(solved: SolvedPattern, contraction: Contraction) -> P
     """Return a contraction as a plan whose nodes hold lengths instead of slots."""
     steps: list[Step] = []
     input_count = len(solved.ranks)
-    path = walk_path(contraction.path, input_count)
+    path = operands_and_rest_by_step(contraction.path, input_count)
     plan_numbers = [*range(input_count)]  # for each tensor and result of a step its number in the plan
 
     def add_node(node: Node, *operands: int) -> int:

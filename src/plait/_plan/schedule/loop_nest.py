@@ -69,7 +69,7 @@ def split_loop(loops: Sequence[Loop], position: int, inner_length: int) -> tuple
     return (*loops[:position], *outer_and_inner, *loops[position + 1 :])
 
 
-def remove_loop(loops: Sequence[Loop], position: int, itemsize: int) -> tuple[Loop, ...]:
+def loops_after_reducing(loops: Sequence[Loop], position: int, itemsize: int) -> tuple[Loop, ...]:
     """Return the loops over the result once one loop is reduced: new memory, filled in their order."""
     remaining: list[Loop] = []
     stride = itemsize

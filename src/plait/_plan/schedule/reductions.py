@@ -13,7 +13,7 @@ from operator import add, attrgetter
 from typing import NamedTuple
 
 from plait._plan.schedule import techniques
-from plait._plan.schedule.loop_nest import Loop, LoopNest, remove_loop, split_loop
+from plait._plan.schedule.loop_nest import Loop, LoopNest, loops_after_reducing, split_loop
 from plait._plan.schedule.schedules import (
     BlockedAxis,
     EinsumRows,
@@ -34,7 +34,7 @@ MAX_MATMUL_ROW_LENGTH = 128
 MAX_SLOW_ROW_LENGTH = 64
 """One call is slow for reduced rows up to about this length, and not for much longer ones."""
 
-MAX_FOLDED_ROW_LENGTH = 4096
+MAX_ROW_LENGTH_AFTER_FOLDING = 4096
 """Short rows are folded to rows of up to this many elements."""
 
 
@@ -56,8 +56,8 @@ def schedule_reduction(nest: LoopNest, itemsize: int, costs: MemoryCosts) -> Red
         fixed_cost += size * (costs.memory_byte + costs.page_fault_byte)
     candidates: list[ReductionSchedule] = []
     for split_loops in _list_loop_splits(loops, itemsize, costs):
-        sequence = _cheapest_calls(split_loops, itemsize, costs, {})
-        cost, block = _choose_block(split_loops, sequence, itemsize, costs)
+        sequence = _cheapest_sequence(split_loops, itemsize, costs, {})
+        cost, block = _cost_and_block(split_loops, sequence, itemsize, costs)
         shape = tuple([loop.length for loop in split_loops])
         candidates.append(ReductionSchedule(nest, shape, sequence.calls, block, (), cost + fixed_cost))
     best = min(candidates, key=attrgetter("cost"))
@@ -126,8 +126,8 @@ def _list_loop_splits(loops: tuple[Loop, ...], itemsize: int, costs: MemoryCosts
         length, stride, kept = loops[position]
         if stride != row * itemsize:
             break
-        if not kept and 1 < row < MAX_FOLDED_ROW_LENGTH // 2:
-            for inner_length in range(min(MAX_FOLDED_ROW_LENGTH // row, length // 2), 1, -1):
+        if not kept and 1 < row < MAX_ROW_LENGTH_AFTER_FOLDING // 2:
+            for inner_length in range(min(MAX_ROW_LENGTH_AFTER_FOLDING // row, length // 2), 1, -1):
                 if length % inner_length == 0:
                     yield split_loop(loops, position, inner_length)
                     break
@@ -152,7 +152,7 @@ class _CallSequence(NamedTuple):
     written: float  # the number of elements that they write
 
 
-def _cheapest_calls(
+def _cheapest_sequence(
     loops: tuple[Loop, ...], itemsize: int, costs: MemoryCosts, memo: dict[tuple[Loop, ...], _CallSequence]
 ) -> _CallSequence:
     """Return the cheapest calls that reduce the axes one at a time, from either end; ``memo`` caches results."""
@@ -166,7 +166,7 @@ def _cheapest_calls(
     for position in (first,) if is_single else (first, last):
         sequence = _cheapest_call(loops, position, itemsize, costs)
         if not is_single:
-            rest = _cheapest_calls(remove_loop(loops, position, itemsize), itemsize, costs, memo)
+            rest = _cheapest_sequence(loops_after_reducing(loops, position, itemsize), itemsize, costs, memo)
             sequence = _CallSequence(*map(add, sequence, rest))
         candidates.append(sequence)
     memo[loops] = min(candidates, key=attrgetter("time"))
@@ -224,7 +224,7 @@ def _intermediate_cost(count: float, itemsize: int, costs: MemoryCosts) -> float
     return size * (2 * costs.memory_byte + costs.page_fault_byte) if size > costs.cache_bytes else 0.0
 
 
-def _choose_block(
+def _cost_and_block(
     loops: Sequence[Loop], sequence: _CallSequence, itemsize: int, costs: MemoryCosts
 ) -> tuple[float, BlockedAxis]:
     """Return the cost of the calls, for the whole tensor or in blocks, whichever is cheaper, and the blocks."""

@@ -56,7 +56,7 @@ class TwoPassSchedule(NamedTuple):
     nest: LoopNest
     itemsize: int  # bytes of an element
     block: BlockedAxis  # of the loops; the pivot is computed for each block
-    tiles: tuple[int, ...]  # for each loop the length of a tile, which is transformed and summed at once
+    tile_shape: tuple[int, ...]  # for each loop the length of a tile, which is transformed and summed at once
     unroll_last: bool  # whether each index of the last loop gets its own calls
     techniques: tuple[str, ...]
     cost: float
@@ -66,7 +66,7 @@ class CopySchedule(NamedTuple):
     """A copy by one call for each tile."""
 
     shape: tuple[int, ...]  # of the views of tensor and result that are copied: the lengths of the loops
-    tiles: tuple[int, ...]  # for each dimension the length of a tile
+    tile_shape: tuple[int, ...]  # for each dimension the length of a tile
     techniques: tuple[str, ...]
     cost: float
 

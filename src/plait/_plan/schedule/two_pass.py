@@ -38,10 +38,12 @@ def schedule_two_pass(
     lengths = tuple([loop.length for loop in loops])
     block = _choose_block(loops, nest.element_count, max_elements, costs)
     block_shape = lengths if block is None else (*lengths[: block[0]], block[1], *lengths[block[0] + 1 :])
-    tiles = _choose_tiles(loops, block_shape, max_elements, costs)
-    best = _with_cost(TwoPassSchedule(nest, itemsize, block, tiles, False, (), 0.0), block_shape, pivot_costs, costs)
+    tile_shape = _choose_tile_shape(loops, block_shape, max_elements, costs)
+    best = _with_cost_and_techniques(
+        TwoPassSchedule(nest, itemsize, block, tile_shape, False, (), 0.0), block_shape, pivot_costs, costs
+    )
     if len(loops) > 1 and loops[-1].length <= costs.max_unrolled:
-        unrolled = _with_cost(best._replace(unroll_last=True), block_shape, pivot_costs, costs)
+        unrolled = _with_cost_and_techniques(best._replace(unroll_last=True), block_shape, pivot_costs, costs)
         best = unrolled if unrolled.cost < best.cost else best
     if large or best.cost < costs.max_two_pass_ratio * _one_call_two_pass_cost(nest, itemsize, pivot_costs, costs):
         return best
@@ -60,11 +62,11 @@ def _choose_block(loops: Sequence[Loop], count: int, max_elements: int, costs: M
     return (axis, max(block_length, 1)) if block_length < length else None
 
 
-def _choose_tiles(
+def _choose_tile_shape(
     loops: Sequence[Loop], block_shape: Sequence[int], max_elements: int, costs: MemoryCosts
 ) -> tuple[int, ...]:
     """Return the largest tiles that the cache holds, from the innermost loop outwards; long kept rows are split."""
-    tiles: list[int] = []
+    tile_shape: list[int] = []
     remaining = max_elements
     for axis in range(len(loops) - 1, -1, -1):
         length = block_shape[axis]
@@ -74,23 +76,23 @@ def _choose_tiles(
         tile = max(min(length, remaining), 1)
         if tile < block_shape[axis] and tile > costs.tile_multiple:
             tile -= tile % costs.tile_multiple
-        tiles.append(tile)
+        tile_shape.append(tile)
         remaining //= tile
-    return tuple(reversed(tiles))
+    return tuple(reversed(tile_shape))
 
 
-def _with_cost(
+def _with_cost_and_techniques(
     schedule: TwoPassSchedule, block_shape: Sequence[int], pivot_costs: MemoryCosts, costs: MemoryCosts
 ) -> TwoPassSchedule:
     """Return the schedule with its estimated cost and its techniques."""
     loops, itemsize, count = schedule.nest.loops, schedule.itemsize, schedule.nest.element_count
     axes = [axis for axis, loop in enumerate(loops) if not loop.is_kept]
-    block_count, tile_count = count / prod(block_shape), count / prod(schedule.tiles)
+    block_count, tile_count = count / prod(block_shape), count / prod(schedule.tile_shape)
     block_nest = build_loop_nest(block_shape, [loop.stride for loop in loops], axes)
     pivot_schedule = schedule_reduction(block_nest, itemsize, pivot_costs)
     pivot_cost = one_call_cost(block_nest, itemsize, pivot_costs) if pivot_schedule is None else pivot_schedule.cost
     unrolled = loops[-1].length if schedule.unroll_last else 1
-    tile = schedule.tiles[:-1] if schedule.unroll_last else schedule.tiles
+    tile = schedule.tile_shape[:-1] if schedule.unroll_last else schedule.tile_shape
     tile_nest = temporary_loop_nest(tile, axes, costs)
     sum_schedule = schedule_reduction(tile_nest, costs.transform_bytes, costs)
     sum_cost = one_call_cost(tile_nest, costs.transform_bytes, costs) if sum_schedule is None else sum_schedule.cost

@@ -8,8 +8,8 @@ from typing import Any
 
 from plait.backends.common.contraction import einsum_by_matmul
 from plait.backends.common.equation import einsum_with_dtype
-from plait.backends.common.reductions import Elementwise, ReductionTable, build_logsumexp, build_var
-from plait.backends.interface import Backend, Reduction
+from plait.backends.common.reductions import ElementwiseFunction, ReductionTable, build_logsumexp, build_var
+from plait.backends.interface import Backend, ReductionFunction
 from plait.backends.reduction_rules import INT64_REDUCTIONS, ORDER_SENSITIVE_REDUCTIONS
 
 _TO_NUMPY_METHODS = ("todense", "unwrap_numpy")
@@ -21,12 +21,12 @@ def _namespace(tensor: Any) -> Any:
     return tensor.__array_namespace__()
 
 
-def _reduction_function(name: str, **keywords: Any) -> Reduction:
+def _reduction_function(name: str, **keywords: Any) -> ReductionFunction:
     """A reduction by the function of that name in the namespace of its tensor."""
     return lambda tensor, axes: getattr(_namespace(tensor), name)(tensor, axis=axes, **keywords)
 
 
-def _elementwise_function(name: str) -> Elementwise:
+def _elementwise_function(name: str) -> ElementwiseFunction:
     """The elementwise function of that name in the namespace of its tensor."""
     return lambda tensor: getattr(_namespace(tensor), name)(tensor)
 
@@ -126,4 +126,4 @@ class ArrayAPIBackend(Backend):
         return array
 
 
-BACKEND = ArrayAPIBackend
+BACKEND_FACTORY = ArrayAPIBackend

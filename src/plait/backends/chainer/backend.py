@@ -16,7 +16,7 @@ import numpy as np
 from plait.backends.common.contraction import einsum_by_matmul
 from plait.backends.common.equation import einsum_with_dtype
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
-from plait.backends.interface import Backend, Reduction
+from plait.backends.interface import Backend, ReductionFunction
 from plait.backends.reduction_rules import is_half_precision
 from plait.backends.registry import backend_for_type
 
@@ -47,7 +47,7 @@ def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
 
 
 _logsumexp = build_logsumexp(_finite_max, F.exp, F.sum, F.log, lambda array, axes: array.squeeze(axes))
-_ignore_infinities = np.errstate(divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
+_ignore_infinity_warnings = np.errstate(divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
 
 
 class ChainerBackend(Backend):
@@ -65,7 +65,7 @@ class ChainerBackend(Backend):
         cast=F.cast,
         overrides={
             "var": build_var(partial(F.mean, keepdims=True), lambda tensor: tensor * tensor, F.mean),
-            "logsumexp": _ignore_infinities(_logsumexp),  # Chainer's own gives NaN where the maximum is infinite
+            "logsumexp": _ignore_infinity_warnings(_logsumexp),  # Chainer's own gives NaN where the maximum is infinite
         },
         unsupported_empty=("mean", "var", "std", "logsumexp"),  # Chainer divides by zero, or fails
     )
@@ -81,7 +81,7 @@ class ChainerBackend(Backend):
             return einsum_by_matmul(_ARRAY_API_NAMESPACE, equation, *map(chainer.as_variable, tensors))
         return F.einsum(equation, *tensors)
 
-    def reduction(self, name: str, dtype: Any) -> Reduction:
+    def reduction(self, name: str, dtype: Any) -> ReductionFunction:
         if _is_differentiable(dtype) and name not in ("any", "all"):
             return super().reduction(name, dtype)
         return lambda tensor, axes: chainer.Variable(
@@ -96,4 +96,4 @@ class ChainerBackend(Backend):
         return chainer.backends.cuda.to_cpu(chainer.as_array(tensor))
 
 
-BACKEND = ChainerBackend
+BACKEND_FACTORY = ChainerBackend

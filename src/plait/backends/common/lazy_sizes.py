@@ -97,10 +97,10 @@ class LazySizeBackend(Backend):
     def static_shape(self, tensor: Tensor, rank: int) -> Sequence[int | None]:
         return self.static_sizes(tensor) or (None,) * rank
 
-    def comparable(self, tensors: Sequence[Tensor]) -> bool:
+    def can_compare_sizes(self, tensors: Sequence[Tensor]) -> bool:
         return False
 
-    def is_symbolic(self, size: Any) -> bool:
+    def is_symbolic_size(self, size: Any) -> bool:
         return isinstance(size, LazySize)
 
     def size_from_user(self, size: Any) -> Any:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
-from plait.backends.interface import Reduction
+from plait.backends.interface import ReductionFunction
 from plait.backends.reduction_rules import ORDER_SENSITIVE_REDUCTIONS, REDUCTION_RULES
 
-Elementwise: TypeAlias = Callable[[Any], Any]
+ElementwiseFunction: TypeAlias = Callable[[Any], Any]
 """``f(tensor)`` applies a function to each element."""
 
 
 class ReductionTable(NamedTuple):
     """The functions of one framework for reductions, and where they differ from the rules."""
 
-    function: Callable[[str], Reduction]  # the framework's own reduction by name
+    function: Callable[[str], ReductionFunction]  # the framework's own reduction by name
     cast: Callable[[Any, Any], Any] = lambda tensor, dtype: tensor.astype(dtype)  # dtype: the framework's, or a name
-    overrides: Mapping[str | tuple[str, Any], Reduction] = {}
+    overrides: Mapping[str | tuple[str, Any], ReductionFunction] = {}
     """Replacements of the framework's own reductions: by name, or by name and kind or element type."""
     upcast: Mapping[str, Collection[str]] = {"half": ORDER_SENSITIVE_REDUCTIONS}
     """By kind, the reductions for which the framework's accumulator is too narrow."""
@@ -26,15 +26,15 @@ class ReductionTable(NamedTuple):
     is_half_precision: Callable[[Any], bool] = lambda dtype: "float16" in str(dtype)
     unsupported_empty: Collection[str] = ()  # reductions that fail, warn or are wrong for no elements
     is_empty: Callable[[Any], bool] = lambda tensor: not tensor.size
-    reduce_empty: Callable[[Reduction, Any, tuple[int, ...], float | None], Any] | None = None
+    reduce_empty: Callable[[ReductionFunction, Any, tuple[int, ...], float | None], Any] | None = None
     """``f(reduce, tensor, axes, value)`` returns the result for no elements; ``None``: the sum plus the value."""
 
-    def build(self, name: str, kind: str | None, dtype: Any) -> Reduction:
+    def reduction(self, name: str, kind: str | None, dtype: Any) -> ReductionFunction:
         """Return the reduction of a name for elements of a kind and type; either is ``None`` if unknown."""
         if kind == "bool" and not self.has_bool_extrema:
             name = REDUCTION_RULES[name].bool_equivalent or name
         width = "half" if self.is_half_precision(dtype) else kind or "other"
-        reduce = self._override(name, dtype, width, kind) or self.function(name)
+        reduce = self._find_override(name, dtype, width, kind) or self.function(name)
         if name in self.unsupported_empty:
             reduce = self._with_empty_case(name, reduce)
         accumulator = REDUCTION_RULES[name].accumulators.get(width)
@@ -46,15 +46,15 @@ class ReductionTable(NamedTuple):
             return lambda tensor, axes: cast(reduce(cast(tensor, accumulator), axes), dtype)
         return lambda tensor, axes: reduce(cast(tensor, accumulator), axes)
 
-    def _override(self, name: str, *kinds: Any) -> Reduction | None:
+    def _find_override(self, name: str, *kinds: Any) -> ReductionFunction | None:
         """Return the override of a reduction, if any; where only ``var`` has one, ``std`` is its square root."""
         for kind in kinds:
             if (name, kind) in self.overrides:
                 return self.overrides[name, kind]
-        var = self._override("var", *kinds) if name == "std" and name not in self.overrides else None
+        var = self._find_override("var", *kinds) if name == "std" and name not in self.overrides else None
         return (lambda tensor, axes: var(tensor, axes) ** 0.5) if var else self.overrides.get(name)
 
-    def _with_empty_case(self, name: str, reduce: Reduction) -> Reduction:
+    def _with_empty_case(self, name: str, reduce: ReductionFunction) -> ReductionFunction:
         """Return the reduction with the result that the rule demands for tensors without elements."""
         value, is_empty, total = REDUCTION_RULES[name].empty_value, self.is_empty, self.function("sum")
         reduce_empty = self.reduce_empty or (lambda _, tensor, axes, value: total(tensor, axes) + value)
@@ -64,8 +64,12 @@ class ReductionTable(NamedTuple):
 
 
 def build_logsumexp(
-    pivot: Reduction, exp: Elementwise, total: Reduction, log: Elementwise, squeeze: Reduction
-) -> Reduction:
+    pivot: ReductionFunction,
+    exp: ElementwiseFunction,
+    total: ReductionFunction,
+    log: ElementwiseFunction,
+    squeeze: ReductionFunction,
+) -> ReductionFunction:
     """Return a ``logsumexp`` that does not overflow.
 
     ``pivot`` returns the maximum, or 0 where that is infinite, without a gradient and with all dimensions kept.
@@ -78,6 +82,6 @@ def build_logsumexp(
     return logsumexp
 
 
-def build_var(pivot: Reduction, square: Elementwise, mean: Reduction) -> Reduction:
+def build_var(pivot: ReductionFunction, square: ElementwiseFunction, mean: ReductionFunction) -> ReductionFunction:
     """Return the variance with ``ddof=0``: the mean of ``square(tensor - pivot)``, where ``pivot`` keeps dimensions."""
     return lambda tensor, axes: mean(square(tensor - pivot(tensor, axes)), axes)

@@ -31,11 +31,11 @@ def reshape_groups(
         yield start, stop, new_shape[first:end]
 
 
-def common_factors(one: tuple[int, ...], other: tuple[int, ...]) -> list[int]:
+def common_factors(lengths: tuple[int, ...], other_lengths: tuple[int, ...]) -> list[int]:
     """Return lengths such that each length of both groups is the product of adjacent ones.
 
     >>> common_factors((6, 4), (2, 12))
     [2, 3, 4]
     """
-    cuts = sorted({*accumulate(one, mul), *accumulate(other, mul)} - {1})
+    cuts = sorted({*accumulate(lengths, mul), *accumulate(other_lengths, mul)} - {1})
     return [large // small for small, large in pairwise([1, *cuts])]

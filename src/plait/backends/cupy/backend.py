@@ -47,4 +47,4 @@ class CupyBackend(Backend):
         return tensor.get()
 
 
-BACKEND = CupyBackend
+BACKEND_FACTORY = CupyBackend

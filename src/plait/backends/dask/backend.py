@@ -22,7 +22,7 @@ from plait.backends.dask.shapes import (
     shape_with_unknowns,
     unknown_length_error,
 )
-from plait.backends.interface import Backend, Reduction
+from plait.backends.interface import Backend, ReductionFunction
 from plait.backends.numpy.backend import NumpyBackend
 from plait.backends.reduction_rules import is_half_precision
 from plait.backends.registry import backend_for_type
@@ -48,7 +48,7 @@ def _chunk_logsumexp(chunk: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     return np.expand_dims(result, axis) if keepdims else result
 
 
-def _min_or_max(name: str) -> Reduction:
+def _build_min_or_max(name: str) -> ReductionFunction:
     """The minimum or maximum; where a chunk is empty, the results of Dask's own have a wrong rank."""
     dask_function, numpy_function = getattr(da, name), getattr(np, name)
 
@@ -73,7 +73,7 @@ class DaskBackend(Backend):
     name = "dask"
     reductions = ReductionTable(
         function=partial(getattr, da),
-        overrides={"min": _min_or_max("min"), "max": _min_or_max("max"), "logsumexp": _logsumexp},
+        overrides={"min": _build_min_or_max("min"), "max": _build_min_or_max("max"), "logsumexp": _logsumexp},
         is_half_precision=is_half_precision,
         unsupported_empty=("var", "std"),
         reduce_empty=lambda _, tensor, axes, __: da.mean(tensor.real, axes),  # NaN without the warning of Dask's own
@@ -129,14 +129,14 @@ class DaskBackend(Backend):
         chunk = tensor.compute()
         return backend_for_type(chunk.__class__).to_numpy(chunk)
 
-    def is_symbolic(self, size: Any) -> bool:
+    def is_symbolic_size(self, size: Any) -> bool:
         return isinstance(size, UnknownLength)
 
-    def comparable(self, tensors: Sequence[Any]) -> bool:
+    def can_compare_sizes(self, tensors: Sequence[Any]) -> bool:
         return not any(map(has_unknown_length, tensors))
 
     def static_shape(self, tensor: Any, rank: int) -> Sequence[int | None]:
         return [None if isinstance(size, UnknownLength) else size for size in shape_with_unknowns(tensor)]
 
 
-BACKEND = DaskBackend
+BACKEND_FACTORY = DaskBackend

@@ -94,7 +94,7 @@ def reshape(tensor: Any, shape: Sequence[Any]) -> Any:
         old_chunks, new = (old_chunks, new) if new is not None else reshape_rechunk(old, run, old_chunks)[:2]
         chunks += old_chunks
         grid += new
-    return _change_chunk_grid(tensor.rechunk(tuple(chunks)), grid)
+    return _reshape_each_chunk(tensor.rechunk(tuple(chunks)), grid)
 
 
 def _interval_lengths(shape: tuple[Any, ...], chunks: tuple[Any, ...]) -> list[Any] | None:
@@ -120,7 +120,7 @@ def _chunks_from_intervals(lengths: list[Any], shape: tuple[Any, ...]) -> tuple[
     return None if behind is None else ((1,) * rows, *behind)
 
 
-def _change_chunk_grid(tensor: Any, chunks: list[Any]) -> Any:
+def _reshape_each_chunk(tensor: Any, chunks: list[Any]) -> Any:
     """Reshape each chunk, and keep the order of the chunks in a grid of another rank."""
     name = f"reshape-{tokenize(tensor, chunks)}"
     old = product([tensor.name], *map(range, tensor.numblocks))

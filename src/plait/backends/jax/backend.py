@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export, lax
 
-from plait.backends.interface import Backend, Reduction, TensorCall
-from plait.backends.jax.sharding import einsum, einsum_and_reshape, reshape, slice_dimension, with_sharding_errors
+from plait.backends.interface import Backend, ReductionFunction, TensorFunction
+from plait.backends.jax.sharding import build_einsum_and_reshape, einsum, reshape, slice_dimension, with_sharding_errors
 
 
-def _jit_plan(call: TensorCall) -> TensorCall:
+def _jit_plan(call: TensorFunction) -> TensorFunction:
     """Compile the calls of a plan as one, without an array for each intermediate result."""
 
     def plait(*tensors: Any) -> Any:  # profiles show this name
@@ -50,15 +50,15 @@ class JaxBackend(Backend):
     def for_any_type(self) -> Backend:
         return _TRACER_BACKEND
 
-    def reduction(self, name: str, dtype: Any) -> Reduction:
+    def reduction(self, name: str, dtype: Any) -> ReductionFunction:
         return jax.nn.logsumexp if name == "logsumexp" else getattr(jnp, name)
 
     def einsum_with_backend_kwargs(
         self, equation: str, shape: Sequence[Any] | None, kwargs: dict[str, Any]
-    ) -> TensorCall:
-        return einsum_and_reshape(equation, shape, **kwargs)
+    ) -> TensorFunction:
+        return build_einsum_and_reshape(equation, shape, **kwargs)
 
-    def is_symbolic(self, size: Any) -> bool:
+    def is_symbolic_size(self, size: Any) -> bool:
         return export.is_symbolic_dim(size)
 
     def static_shape(self, tensor: Any, rank: int) -> Sequence[Any]:
@@ -84,7 +84,7 @@ class ShapeBackend(JaxBackend):
     to_numpy = staticmethod(np.ndarray.__array__)  # raises; np.asarray would make an array of an object
 
     @staticmethod
-    def wrap_callable(call: TensorCall) -> TensorCall:
+    def wrap_callable(call: TensorFunction) -> TensorFunction:
         return partial(jax.eval_shape, call)
 
 
@@ -97,5 +97,5 @@ def create_backend(tensor_type: type) -> Backend:
     return JaxBackend(tensor_type)
 
 
-BACKEND = create_backend
+BACKEND_FACTORY = create_backend
 _TRACER_BACKEND = JaxBackend(jax.core.Tracer)

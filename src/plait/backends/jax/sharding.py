@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.sharding import NamedSharding, PartitionSpec
 
-from plait.backends.interface import TensorCall
+from plait.backends.interface import TensorFunction
 from plait.errors import make_error, short_repr
 
 
@@ -35,7 +35,7 @@ def reshape(tensor: Any, shape: Sequence[Any]) -> Any:
     except Exception as error:
         if type(error).__name__ != "ShardingTypeError":
             raise
-        sharding = propagate_sharding(tensor, shape)
+        sharding = sharding_after_reshape(tensor, shape)
         if sharding is None:
             message = (
                 f"{jax.typeof(tensor)} cannot be reshaped to {tuple(shape)} without communication; reshard it first"
@@ -60,7 +60,7 @@ _slice = with_sharding_errors(
 )
 
 
-def propagate_sharding(tensor: Any, shape: Sequence[Any]) -> NamedSharding | None:
+def sharding_after_reshape(tensor: Any, shape: Sequence[Any]) -> NamedSharding | None:
     """Return the sharding after a reshape that moves no element between devices, or ``None`` if there is none."""
     mesh, spec = jax.typeof(tensor).sharding.mesh, jax.typeof(tensor).sharding.spec
     if not all(type(size) is int and size for size in (*tensor.shape, *shape)):
@@ -90,7 +90,7 @@ def propagate_sharding(tensor: Any, shape: Sequence[Any]) -> NamedSharding | Non
 einsum = with_sharding_errors(jnp.einsum, "the result could be sharded in several ways; out_sharding says which")
 
 
-def einsum_and_reshape(equation: str, shape: Sequence[Any] | None, **kwargs: Any) -> TensorCall:
+def build_einsum_and_reshape(equation: str, shape: Sequence[Any] | None, **kwargs: Any) -> TensorFunction:
     """Return an einsum and a reshape to the shape, if any; ``out_sharding`` is the sharding of the final result."""
 
     def einsum_then_reshape(*tensors: Any) -> Any:

@@ -15,11 +15,11 @@ from keras import KerasTensor, ops
 from plait._caches import clearable_lru_cache
 from plait.backends.common.lazy_sizes import LazySize, LazySizeBackend
 from plait.backends.common.reductions import ReductionTable
-from plait.backends.interface import Backend, Reduction
+from plait.backends.interface import Backend, ReductionFunction
 from plait.backends.keras.shapes import apply_with_sizes
 from plait.backends.registry import backend_for_type
 
-_INT64_OVERRIDES: dict[str, Reduction] = {
+_INT64_OVERRIDES: dict[str, ReductionFunction] = {
     "sum": lambda tensor, axes: ops.cast(ops.sum(ops.cast(tensor, "int64"), axes), "int64"),
     "prod": lambda tensor, axes: ops.prod(ops.cast(tensor, "int64"), axes, dtype="int64"),
 }
@@ -80,7 +80,7 @@ def _native_backend() -> Backend:
 
 
 @clearable_lru_cache(maxsize=256)
-def _native_reduction(name: str, dtype: Any) -> Reduction:
+def _native_reduction(name: str, dtype: Any) -> ReductionFunction:
     """The reduction of the native backend."""
     return _native_backend().reduction(name, dtype)
 
@@ -119,7 +119,7 @@ class KerasBackend(Backend):
     )
     slice, concat, stack = _symbolic_or_native("slice"), _symbolic_or_native("concat"), _symbolic_or_native("stack")
     rank, shape, to_numpy = _symbolic_or_native("rank"), _symbolic_or_native("shape"), _symbolic_or_native("to_numpy")
-    comparable = _symbolic_or_native("comparable")
+    can_compare_sizes = _symbolic_or_native("comparable")
 
     def __init__(self, tensor_type: type) -> None:
         if not issubclass(tensor_type, (KerasTensor, keras.Variable)):
@@ -131,7 +131,7 @@ class KerasBackend(Backend):
             return _SYMBOLIC_BACKEND.einsum(equation, *tensors)
         return _native_backend().einsum(equation, *map(_to_native_tensor, tensors))
 
-    def reduction(self, name: str, dtype: Any) -> Reduction:
+    def reduction(self, name: str, dtype: Any) -> ReductionFunction:
         symbolic_reduction: Callable[..., Any] = _SYMBOLIC_BACKEND.reduction(name, dtype)
 
         def reduce(tensor: Any, axes: tuple[int, ...]) -> Any:
@@ -146,18 +146,20 @@ class KerasBackend(Backend):
         shape = self.shape(tensor)
         return [shape[dimension] if type(shape[dimension]) is int else None for dimension in range(rank)]
 
-    def shape_as_tuple(self, shape: Any) -> tuple[int, ...] | None:
-        return _native_backend().shape_as_tuple(shape)
+    def fully_known_shape(self, shape: Any) -> tuple[int, ...] | None:
+        return _native_backend().fully_known_shape(shape)
 
-    def is_symbolic(self, size: Any) -> bool:
-        return _SYMBOLIC_BACKEND.is_symbolic(size) or _native_backend().is_symbolic(size)
+    def is_symbolic_size(self, size: Any) -> bool:
+        return _SYMBOLIC_BACKEND.is_symbolic_size(size) or _native_backend().is_symbolic_size(size)
 
     def size_from_user(self, size: Any) -> Any:
-        return (_SYMBOLIC_BACKEND if _SYMBOLIC_BACKEND.is_symbolic(size) else _native_backend()).size_from_user(size)
+        return (_SYMBOLIC_BACKEND if _SYMBOLIC_BACKEND.is_symbolic_size(size) else _native_backend()).size_from_user(
+            size
+        )
 
     def size_to_user(self, size: Any) -> Any:
         is_of_model = isinstance(size, LazySize) and isinstance(size.source_tensor, KerasTensor)
         return (_SYMBOLIC_BACKEND if is_of_model else _native_backend()).size_to_user(size)
 
 
-BACKEND = KerasBackend
+BACKEND_FACTORY = KerasBackend

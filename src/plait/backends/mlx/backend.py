@@ -12,7 +12,7 @@ import mlx.core as mx
 
 from plait.backends.common.equation import axis_sizes, replace_ellipsis
 from plait.backends.common.reductions import ReductionTable, build_logsumexp
-from plait.backends.interface import Backend, Reduction
+from plait.backends.interface import Backend, ReductionFunction
 from plait.backends.reduction_rules import INT64_REDUCTIONS, REDUCTION_RULES
 
 
@@ -29,7 +29,7 @@ def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
     return mx.stop_gradient(mx.where(mx.isinf(maximum), 0, maximum))
 
 
-def _reduce_empty(reduce: Reduction, tensor: Any, axes: tuple[int, ...], value: float | None) -> Any:
+def _reduce_empty(reduce: ReductionFunction, tensor: Any, axes: tuple[int, ...], value: float | None) -> Any:
     """The result of a reduction of no elements: the value, in the element type of the result."""
     dtype = reduce(mx.zeros((1,) * tensor.ndim, tensor.dtype), axes).dtype  # lazy: nothing is computed
     shape = [size for axis, size in enumerate(tensor.shape) if axis not in axes]
@@ -79,4 +79,4 @@ class MLXBackend(Backend):
         return np.asarray(tensor.astype(mx.float32) if tensor.dtype == mx.bfloat16 else tensor)
 
 
-BACKEND = MLXBackend
+BACKEND_FACTORY = MLXBackend

@@ -10,7 +10,7 @@ import mxnet as mx
 from plait.backends.common.equation import replace_ellipsis_and_squeeze
 from plait.backends.common.lazy_sizes import LazyShape
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
-from plait.backends.interface import Backend, Reduction
+from plait.backends.interface import Backend, ReductionFunction
 from plait.backends.mxnet.shapes import dtype_of, expand, is_symbol, namespace_of, permute, reshape_symbol
 from plait.backends.reduction_rules import INT64_REDUCTIONS, ORDER_SENSITIVE_REDUCTIONS
 
@@ -25,7 +25,7 @@ def _namespace_function(name: str, **keywords: Any) -> Any:
     return call
 
 
-def _classic_reduction(name: str, *, keepdims: bool = False) -> Reduction:
+def _classic_reduction(name: str, *, keepdims: bool = False) -> ReductionFunction:
     """A reduction of ``mx.nd``, because that of ``mx.np`` gives NaN for infinity.
 
     It cannot return rank 0, so dimensions are kept and squeezed.
@@ -46,7 +46,7 @@ def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
     return namespace.nan_to_num(namespace.max(tensor, axis=axes, keepdims=True), posinf=0.0, neginf=0.0)
 
 
-def _reduce_empty(_: Reduction, tensor: Any, axes: tuple[int, ...], value: float | None) -> Any:
+def _reduce_empty(_: ReductionFunction, tensor: Any, axes: tuple[int, ...], value: float | None) -> Any:
     """The result of a reduction of no elements: a sum, which is 0, plus the value."""
     dtype = None if "float" in str(tensor.dtype) else "int64"
     return mx.np.sum(tensor, axis=axes, dtype=dtype) + value
@@ -114,7 +114,7 @@ class MXNetBackend(Backend):
     def dtype(self, tensor: Any) -> Any:
         return dtype_of(tensor)
 
-    def comparable(self, tensors: Sequence[Any]) -> bool:
+    def can_compare_sizes(self, tensors: Sequence[Any]) -> bool:
         return not any(map(is_symbol, tensors))
 
 
@@ -144,7 +144,7 @@ class ClassicBackend(MXNetBackend):
     def traced_reshape(self, tensor: Any, shape: Sequence[Any], sizes: Sequence[Any], axes: Any) -> Any:
         return _for_classic_tensors(super().traced_reshape)(tensor, shape, sizes, axes)
 
-    def reduction(self, name: str, dtype: Any) -> Reduction:
+    def reduction(self, name: str, dtype: Any) -> ReductionFunction:
         return _for_classic_tensors(super().reduction(name, dtype))
 
 
@@ -154,4 +154,4 @@ def create_backend(tensor_type: type) -> Backend:
     return MXNetBackend(tensor_type) if has_numpy_interface else ClassicBackend(tensor_type)
 
 
-BACKEND = create_backend
+BACKEND_FACTORY = create_backend

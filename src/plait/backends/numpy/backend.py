@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from plait._caches import clearable_lru_cache
-from plait.backends.interface import Backend, LargeTensors, Reduction
+from plait.backends.interface import Backend, LargeTensorSettings, ReductionFunction
 from plait.errors import make_error
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def _contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
     return contraction_ops(dtypes)
 
 
-LARGE_TENSORS = LargeTensors(_large_tensor_ops, min_elements=2048)
+LARGE_TENSOR_SETTINGS = LargeTensorSettings(_large_tensor_ops, min_elements=2048)
 
 
 class NumpyBackend(Backend):
@@ -50,34 +50,34 @@ class NumpyBackend(Backend):
         cls: Any = tensor_type
         self.cls = cls
         if tensor_type is np.ndarray:
-            self.contraction_ops, self.large_tensors = _contraction_ops, LARGE_TENSORS
+            self.contraction_ops, self.large_tensors = _contraction_ops, LARGE_TENSOR_SETTINGS
         self.reshape, self.view, self.permute = cls.reshape, cls.reshape, cls.transpose
         if issubclass(tensor_type, np.generic):  # expanding makes an array of a scalar
             self.reshape = self.view = lambda tensor, shape: tensor.reshape(shape)
         if issubclass(tensor_type, np.ndarray) and tensor_type is not np.ndarray:
             self.expand = partial(np.broadcast_to, subok=True)
-        if _is_masked(tensor_type):
+        if _is_masked_array_type(tensor_type):
             self.expand, self.concat, self.stack = _expand_masked, np.ma.concatenate, np.ma.stack
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
         for tensor in tensors:
             if type(tensor) is not np.ndarray:
-                _raise_if_masked(type(tensor), "einsum")
+                _raise_if_masked_array_type(type(tensor), "einsum")
         try:
             return np.einsum(equation, *tensors)
         except TypeError as error:
             raise make_error("PLT503", f"einsum is not defined on {tensors[0].dtype}") from error
 
-    def reduction(self, name: str, dtype: Any) -> Reduction:
+    def reduction(self, name: str, dtype: Any) -> ReductionFunction:
         from plait.backends.numpy.reductions import reductions_of
 
         if name == "logsumexp":
-            _raise_if_masked(self.cls, name)
-        return reductions_of(self.cls).build(name, None if dtype is None else self.kind(dtype), dtype)
+            _raise_if_masked_array_type(self.cls, name)
+        return reductions_of(self.cls).reduction(name, None if dtype is None else self.kind(dtype), dtype)
 
     def for_any_type(self) -> Backend:
-        return _arrays_and_scalars(self.cls)
+        return _array_and_scalar_backend(self.cls)
 
     def kind(self, dtype: Any) -> str:
         return _KIND_BY_CODE.get(dtype.kind) or (
@@ -92,7 +92,7 @@ class NumpyBackend(Backend):
         return tensor if isinstance(tensor, np.ndarray) else np.asarray(tensor)
 
 
-def _is_masked(tensor_type: type) -> bool:
+def _is_masked_array_type(tensor_type: type) -> bool:
     """Whether a type is of masked arrays. `numpy.ma` is slow to import and need not be loaded."""
     masked_array = getattr(sys.modules.get("numpy.ma"), "MaskedArray", None)  # None while another thread imports it
     return masked_array is not None and issubclass(tensor_type, masked_array)
@@ -109,16 +109,16 @@ def _expand_masked(tensor: Any, shape: Sequence[int]) -> Any:
 
 def _concat_with_masks(tensors: Sequence[Any], axis: int) -> Any:
     """Concatenate arrays, by the function of `numpy.ma` if one is masked."""
-    return (np.ma if any(_is_masked(type(tensor)) for tensor in tensors) else np).concatenate(tensors, axis)
+    return (np.ma if any(_is_masked_array_type(type(tensor)) for tensor in tensors) else np).concatenate(tensors, axis)
 
 
-def _raise_if_masked(tensor_type: type, name: str) -> None:
+def _raise_if_masked_array_type(tensor_type: type, name: str) -> None:
     """Raise PLT503 if a type is of masked arrays, for which the named operation is not defined."""
-    if _is_masked(tensor_type):
+    if _is_masked_array_type(tensor_type):
         raise make_error("PLT503", f"{name} is not defined on masked arrays; fill them first, as x.filled(0) does")
 
 
-class _ArraysAndScalars(NumpyBackend):
+class _ArrayAndScalarBackend(NumpyBackend):
     """The backend for arrays of any type, and for the scalars that a reduction of all axes returns."""
 
     def __init__(self, tensor_type: type) -> None:
@@ -128,6 +128,6 @@ class _ArraysAndScalars(NumpyBackend):
         self.concat = _concat_with_masks
 
 
-_arrays_and_scalars = clearable_lru_cache(maxsize=64)(_ArraysAndScalars)
+_array_and_scalar_backend = clearable_lru_cache(maxsize=64)(_ArrayAndScalarBackend)
 
-BACKEND = NumpyBackend
+BACKEND_FACTORY = NumpyBackend

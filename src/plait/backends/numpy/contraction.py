@@ -49,7 +49,7 @@ def contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
         copy=lambda tensor, _: tensor.copy(),
         add=sum_by_blas if dtype.char in REAL_BLAS_DTYPE_CODES else partial(np.add.reduce, dtype=dtype),
         diagonal=_diagonal,
-        matmul_into=partial(_build_matmul_into, dtype),
+        build_matmul_with_output_order=partial(_build_matmul_with_output_order, dtype),
         costs=ContractionCosts(
             flop=_BLAS_FLOP_COSTS.get(dtype.char, inf), multiply_reuses=True, has_vecdot=vecdot is not None
         ),
@@ -74,12 +74,12 @@ def _diagonal(tensor: Any, axes: tuple[int, int]) -> Any:
     return view
 
 
-def _build_matmul_into(dtype: Any, shape: Sequence[int], order: Sequence[int]) -> ProductFunction:
+def _build_matmul_with_output_order(dtype: Any, shape: Sequence[int], order: Sequence[int]) -> ProductFunction:
     """Return a matrix product that writes its result in an order of dimensions into new memory of a shape."""
 
-    def matmul_into(left: Any, right: Any) -> Any:
+    def matmul_with_output_order(left: Any, right: Any) -> Any:
         result = np.empty(shape, dtype)
         np.matmul(left, right, result.transpose(order))
         return result
 
-    return matmul_into
+    return matmul_with_output_order

@@ -12,9 +12,9 @@ from plait._caches import clearable_lru_cache
 from plait.backends.capabilities import LargeTensorOps, ReductionOps, TwoPassOps
 from plait.backends.costs import MemoryCosts
 from plait.backends.numpy.reductions import REAL_BLAS_DTYPE_CODES, UFUNC_BY_REDUCTION, ones
-from plait.backends.reduction_rules import ORDER_SENSITIVE_REDUCTIONS, PIVOT_REDUCTIONS, is_half_precision
+from plait.backends.reduction_rules import ORDER_SENSITIVE_REDUCTIONS, PIVOT_BY_REDUCTION, is_half_precision
 
-_BOOL_UFUNCS: dict[str, Any] = {
+_BOOL_UFUNC_BY_REDUCTION: dict[str, Any] = {
     "any": np.bitwise_or,
     "all": np.bitwise_and,
     "max": np.bitwise_or,
@@ -25,7 +25,7 @@ _BOOL_UFUNCS: dict[str, Any] = {
 
 def _one_pass_ops(name: str, dtype: Any) -> ReductionOps | None:
     """Return the operations of a reduction in one pass, or ``None`` where one call is fastest."""
-    ufunc = _BOOL_UFUNCS.get(name) if dtype.kind == "b" else None
+    ufunc = _BOOL_UFUNC_BY_REDUCTION.get(name) if dtype.kind == "b" else None
     ufunc = ufunc or UFUNC_BY_REDUCTION.get("sum" if name == "mean" else name)
     if ufunc is None or dtype.kind not in "biufc":
         return None
@@ -92,7 +92,7 @@ _FINISH_FUNCTIONS: dict[str, Any] = {
 }
 
 
-_MATMUL_PART_ELEMENTS = 128
+_MAX_MATMUL_PART_LENGTH = 128
 """How many elements one product with ones sums in a two-pass reduction."""
 
 
@@ -104,14 +104,14 @@ def _two_pass_ops(name: str, dtype: Any) -> TwoPassOps | None:
     is_half = is_half_precision(dtype)
     wide = np.dtype(np.float32) if is_half else dtype.newbyteorder("=")
     real = np.empty(0, wide).real.dtype
-    pivot, total = _one_pass_ops(PIVOT_REDUCTIONS[name], wide), _one_pass_ops("sum", real)
+    pivot, total = _one_pass_ops(PIVOT_BY_REDUCTION[name], wide), _one_pass_ops("sum", real)
     if pivot is None or total is None:
         return None
     transform, element = _TRANSFORM_FUNCTIONS_AND_COSTS[is_logsumexp, wide.kind]
     transform_bytes = wide.itemsize if real == wide else wide.itemsize + real.itemsize
     element *= wide.itemsize / 4
     costs = total.costs._replace(
-        max_matmul_part=_MATMUL_PART_ELEMENTS, transform_element=element, transform_bytes=transform_bytes
+        max_matmul_part=_MAX_MATMUL_PART_LENGTH, transform_element=element, transform_bytes=transform_bytes
     )
     return TwoPassOps(
         pivot=pivot,
@@ -121,12 +121,12 @@ def _two_pass_ops(name: str, dtype: Any) -> TwoPassOps | None:
         transform=transform,
         total=total._replace(finish=None, costs=costs),
         empty=lambda _, shape: np.empty(shape, dtype if is_half else real),
-        errstate=_ignore_infinities if is_logsumexp else nullcontext,
+        errstate=_ignore_infinity_warnings if is_logsumexp else nullcontext,
         finish=_TWO_PASS_FINISH_FUNCTIONS[name],
     )
 
 
-_ignore_infinities = partial(np.errstate, divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
+_ignore_infinity_warnings = partial(np.errstate, divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
 
 
 def _subtract_pivot(part: Any, pivot: Any, memory: Any) -> Any:
@@ -142,7 +142,7 @@ def _squared_deviations(part: Any, pivot: Any, memory: Any) -> Any:
     return np.square(_subtract_pivot(part, pivot, memory), memory)
 
 
-def _squared_magnitudes(part: Any, pivot: Any, memory: Any) -> Any:
+def _squared_complex_deviations(part: Any, pivot: Any, memory: Any) -> Any:
     """The squared absolute values of the differences of a complex block and its pivot."""
     memory = _subtract_pivot(part, pivot, memory)
     pairs = memory.reshape(-1).view(memory.real.dtype).reshape(*memory.shape, 2)
@@ -157,7 +157,7 @@ def _exponentials(part: Any, pivot: Any, memory: Any) -> Any:
 
 _TRANSFORM_FUNCTIONS_AND_COSTS: dict[tuple[bool, str], tuple[Any, float]] = {
     (False, "f"): (_squared_deviations, 0.25),
-    (False, "c"): (_squared_magnitudes, 0.4),
+    (False, "c"): (_squared_complex_deviations, 0.4),
     (True, "f"): (_exponentials, 1.2),
 }
 """By whether it is logsumexp and kind: the transform of each element, and its nanoseconds for 32 bits."""
@@ -192,7 +192,7 @@ def _copy_by_blocks(array: Any, shape: tuple[int, ...], blocks: list[Any]) -> An
 @clearable_lru_cache(maxsize=256)
 def _reduction_ops(name: str, dtype: Any, _: bool) -> ReductionOps | TwoPassOps | None:
     """Return the operations of a reduction, or ``None`` where one call is fastest."""
-    return _two_pass_ops(name, dtype) if name in PIVOT_REDUCTIONS else _one_pass_ops(name, dtype)
+    return _two_pass_ops(name, dtype) if name in PIVOT_BY_REDUCTION else _one_pass_ops(name, dtype)
 
 
 def _build_kernel(*task: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from plait._caches import clearable_lru_cache
-from plait.backends.interface import Reduction
+from plait.backends.interface import ReductionFunction
 from plait.backends.reduction_rules import ORDER_SENSITIVE_REDUCTIONS, is_half_precision
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ UFUNC_BY_REDUCTION: dict[str, Any] = {
 }
 """The ufunc of each reduction that has one."""
 
-_UFUNC_REDUCTIONS: dict[str, Reduction] = {
+_UFUNC_REDUCTIONS: dict[str, ReductionFunction] = {
     **{name: ufunc.reduce for name, ufunc in UFUNC_BY_REDUCTION.items()},
     "mean": _mean,
     "var": _var,
@@ -55,7 +55,7 @@ _UFUNC_REDUCTIONS: dict[str, Reduction] = {
 }
 """The reductions without the Python methods of arrays."""
 
-_FLOAT32_REDUCTIONS: dict[str, Reduction] = {
+_FLOAT32_REDUCTIONS: dict[str, ReductionFunction] = {
     "sum": lambda tensor, axes: np.add.reduce(tensor, axes, np.float32).astype(tensor.dtype),
     "prod": lambda tensor, axes: np.multiply.reduce(tensor, axes, np.float32).astype(tensor.dtype),
     "mean": lambda tensor, axes: _mean(tensor, axes, np.float32).astype(tensor.dtype),
@@ -68,9 +68,9 @@ def reductions_of(cls: Any) -> ReductionTable:
     """Return the reductions of a class of arrays: its methods, which a subclass may override."""
     from plait.backends.common.reductions import ReductionTable, build_logsumexp
 
-    ignore_infinities = np.errstate(divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
-    overrides: dict[str | tuple[str, str | None], Reduction] = {
-        "logsumexp": ignore_infinities(build_logsumexp(_finite_max, np.exp, np.add.reduce, np.log, np.squeeze)),
+    ignore_infinity_warnings = np.errstate(divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
+    overrides: dict[str | tuple[str, str | None], ReductionFunction] = {
+        "logsumexp": ignore_infinity_warnings(build_logsumexp(_finite_max, np.exp, np.add.reduce, np.log, np.squeeze)),
         ("std", "other"): lambda tensor, axes: tensor.var(axes) ** 0.5,  # numpy.sqrt does not support objects
     }
     if cls is np.ndarray:

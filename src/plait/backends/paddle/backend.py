@@ -12,7 +12,7 @@ import paddle
 
 from plait.backends.common.lazy_sizes import LazySizeBackend
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
-from plait.backends.interface import Backend, Reduction
+from plait.backends.interface import Backend, ReductionFunction
 from plait.backends.paddle.einsum import einsum
 from plait.backends.reduction_rules import INT64_REDUCTIONS, ORDER_SENSITIVE_REDUCTIONS
 
@@ -26,7 +26,7 @@ _TYPES_WITHOUT_EXTREMA = (paddle.uint8, paddle.int8, paddle.int16)
 """The element types for which Paddle has neither min nor max."""
 
 
-def _min_or_max(reduce: Callable[..., Any], combine: Callable[[Any, Any], Any]) -> Reduction:
+def _build_min_or_max(reduce: Callable[..., Any], combine: Callable[[Any, Any], Any]) -> ReductionFunction:
     """Return a min or max with the right gradient.
 
     Paddle's own gradient along several of five or six dimensions is uninitialized memory; along one it is right. Along
@@ -57,7 +57,7 @@ def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
     return paddle.where(paddle.isfinite(maximum), maximum, zero)
 
 
-def _log_of_exponential_sum(total: Any) -> Any:
+def _log_of_total(total: Any) -> Any:
     """The logarithm of a sum of exponentials, which is 0 or at least 1."""
     return paddle.log(total * paddle.cast(total > 0.5, total.dtype))  # Paddle's exp(-inf) is 2e-308
 
@@ -79,12 +79,12 @@ class PaddleBackend(LazySizeBackend):
         function=partial(getattr, paddle),
         cast=paddle.cast,
         overrides={
-            "min": _min_or_max(paddle.amin, paddle.minimum),
-            "max": _min_or_max(paddle.amax, paddle.maximum),
+            "min": _build_min_or_max(paddle.amin, paddle.minimum),
+            "max": _build_min_or_max(paddle.amax, paddle.maximum),
             # Paddle's own takes fifteen times as long
             "var": build_var(_mean_keepdim, lambda tensor: tensor * tensor, paddle.mean),
             # Paddle's own has a maximal rank of 4, and gives NaN where the maximum is infinite
-            "logsumexp": build_logsumexp(_finite_max, paddle.exp, paddle.sum, _log_of_exponential_sum, paddle.squeeze),
+            "logsumexp": build_logsumexp(_finite_max, paddle.exp, paddle.sum, _log_of_total, paddle.squeeze),
             ("var", "complex"): _complex_var,
         },
         upcast={
@@ -120,10 +120,10 @@ class PaddleBackend(LazySizeBackend):
     def static_sizes(tensor: Any) -> list[int | None]:
         return [None if size == _UNKNOWN_LENGTH else size for size in tensor.shape]
 
-    def is_symbolic(self, size: Any) -> bool:
-        return isinstance(size, paddle.pir.Value) or super().is_symbolic(size)
+    def is_symbolic_size(self, size: Any) -> bool:
+        return isinstance(size, paddle.pir.Value) or super().is_symbolic_size(size)
 
-    def comparable(self, tensors: Sequence[Any]) -> bool:
+    def can_compare_sizes(self, tensors: Sequence[Any]) -> bool:
         return not any(None in self.static_sizes(tensor) for tensor in tensors)
 
 
@@ -157,5 +157,5 @@ def exclude_from_tracing() -> None:
 
 
 exclude_from_tracing()
-BACKEND = create_backend
+BACKEND_FACTORY = create_backend
 _ANY_TYPE_BACKEND = PaddleBackend(object)

@@ -18,8 +18,12 @@ _ARRAY_API_NAMESPACE = SimpleNamespace(
 )
 _einsum_by_matmul = partial(einsum_by_matmul, _ARRAY_API_NAMESPACE)
 
-_INTEGER_TYPES = (paddle.bool, paddle.uint8, paddle.int8, paddle.int16, paddle.int32, paddle.int64)
-_CAST_BEFORE_EINSUM = {paddle.float16: "float32", paddle.bfloat16: "float32", **dict.fromkeys(_INTEGER_TYPES, "int64")}
+_INTEGER_AND_BOOL_TYPES = (paddle.bool, paddle.uint8, paddle.int8, paddle.int16, paddle.int32, paddle.int64)
+_CAST_BEFORE_EINSUM = {
+    paddle.float16: "float32",
+    paddle.bfloat16: "float32",
+    **dict.fromkeys(_INTEGER_AND_BOOL_TYPES, "int64"),
+}
 """By element type, the one to cast to if there is no kernel. Integers have kernels of matrix products only."""
 
 

@@ -14,7 +14,7 @@ from pytensor.graph import Constant
 from plait.backends.common.equation import replace_ellipsis_and_squeeze
 from plait.backends.common.lazy_sizes import LazySizeBackend
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
-from plait.backends.interface import Reduction
+from plait.backends.interface import ReductionFunction
 
 
 def _static_shape(tensor: Any) -> tuple[int | None, ...]:
@@ -22,7 +22,7 @@ def _static_shape(tensor: Any) -> tuple[int | None, ...]:
     return tensor.type.shape if isinstance(tensor, pt.TensorVariable) else tensor.shape
 
 
-def _propagate_nan(reduce: Reduction) -> Reduction:
+def _propagate_nan(reduce: ReductionFunction) -> ReductionFunction:
     """Wrap a min or max so that a NaN element gives NaN, which PyTensor's default mode loses."""
 
     def reduce_with_nan(tensor: Any, axes: tuple[int, ...]) -> Any:
@@ -108,10 +108,10 @@ class PyTensorBackend(LazySizeBackend):
             return tensor.data
         return tensor.get_value() if isinstance(tensor, SharedVariable) else tensor.eval()
 
-    def is_symbolic(self, size: Any) -> bool:
+    def is_symbolic_size(self, size: Any) -> bool:
         if isinstance(size, pt.TensorVariable):
             return not size.ndim and "int" in size.dtype
-        return super().is_symbolic(size)
+        return super().is_symbolic_size(size)
 
 
-BACKEND = PyTensorBackend
+BACKEND_FACTORY = PyTensorBackend

@@ -11,12 +11,12 @@ from plait._caches import clearable_lru_cache
 from plait.backends.common.equation import einsum_with_dtype
 from plait.backends.common.lazy_sizes import LazySizeBackend
 from plait.backends.common.reductions import ReductionTable
-from plait.backends.interface import Reduction
+from plait.backends.interface import ReductionFunction
 from plait.backends.reduction_rules import INT64_REDUCTIONS, ORDER_SENSITIVE_REDUCTIONS
 from plait.errors import make_error
 
 _INT32_LIMIT = 2**31
-_DENSE_CONVERSIONS = {"RaggedTensor": "its to_tensor()", "SparseTensor": "tf.sparse.to_dense"}
+_DENSE_CONVERSION_HINTS = {"RaggedTensor": "its to_tensor()", "SparseTensor": "tf.sparse.to_dense"}
 
 _EINSUM_TYPES = frozenset(
     {tf.float16, tf.bfloat16, tf.float32, tf.float64, tf.int32, tf.int64, tf.complex64, tf.complex128}
@@ -43,7 +43,7 @@ def _axes_argument(ints: tuple[int, ...]) -> Any:
     return _ints_to_tensor(ints) if tf.executing_eagerly() else ints
 
 
-def _reduction_function(name: str) -> Reduction:
+def _reduction_function(name: str) -> ReductionFunction:
     """Return TensorFlow's own reduction of a name."""
     if name in _COMPOSITE_REDUCTIONS:
         return lambda tensor, axes: _COMPOSITE_REDUCTIONS[name](tensor, _axes_argument(axes))
@@ -76,9 +76,8 @@ class TensorflowBackend(LazySizeBackend):
 
     def __init__(self, tensor_type: type) -> None:
         if not issubclass(tensor_type, (tf.Tensor, tf.Variable)):
-            raise TypeError(
-                f"it is not dense; {_DENSE_CONVERSIONS.get(tensor_type.__name__, 'tf.convert_to_tensor')} makes it so"
-            )
+            conversion = _DENSE_CONVERSION_HINTS.get(tensor_type.__name__, "tf.convert_to_tensor")
+            raise TypeError(f"it is not dense; {conversion} makes it so")
 
     def reshape(self, tensor: Any, shape: Any) -> Any:
         eager = tf.executing_eagerly()
@@ -119,18 +118,18 @@ class TensorflowBackend(LazySizeBackend):
             return tuple(tf.shape(tensor).numpy().tolist())
         return super().shape(tensor)
 
-    def shape_as_tuple(self, shape: Any) -> tuple[int, ...] | None:
+    def fully_known_shape(self, shape: Any) -> tuple[int, ...] | None:
         return tuple(shape.as_list()) if shape.is_fully_defined() else None
 
-    def is_symbolic(self, size: Any) -> bool:
+    def is_symbolic_size(self, size: Any) -> bool:
         if isinstance(size, tf.Tensor) and tf.is_symbolic_tensor(size):
             return size.dtype.is_integer and size.shape.rank in (0, None)
-        return super().is_symbolic(size)
+        return super().is_symbolic_size(size)
 
     def size_from_user(self, size: Any) -> Any:
         return super().size_from_user(tf.cast(size, tf.int32))
 
-    def comparable(self, tensors: Sequence[Any]) -> bool:
+    def can_compare_sizes(self, tensors: Sequence[Any]) -> bool:
         return tf.executing_eagerly()
 
     @staticmethod
@@ -140,4 +139,4 @@ class TensorflowBackend(LazySizeBackend):
         return np.asarray(tensor if tensor.shape.rank else tensor.numpy())
 
 
-BACKEND = TensorflowBackend
+BACKEND_FACTORY = TensorflowBackend

@@ -14,7 +14,7 @@ from tinygrad.dtype import least_upper_dtype
 from plait.backends.common.contraction import take_diagonal
 from plait.backends.common.equation import replace_ellipsis_and_squeeze
 from plait.backends.common.reductions import ReductionTable, build_logsumexp
-from plait.backends.interface import Backend, Reduction
+from plait.backends.interface import Backend, ReductionFunction
 from plait.backends.reduction_rules import INT64_REDUCTIONS
 
 _ARRAY_API_NAMESPACE = SimpleNamespace(permute_dims=Tensor.permute, reshape=Tensor.reshape)
@@ -30,7 +30,7 @@ def _squeeze(tensor: Any, axes: tuple[int, ...]) -> Any:
     return tensor.reshape([size for axis, size in enumerate(tensor.shape) if axis not in axes])
 
 
-def _propagate_nan(reduce: Reduction) -> Reduction:
+def _propagate_nan(reduce: ReductionFunction) -> ReductionFunction:
     """Wrap a min or max so that a NaN element gives NaN, which the method loses."""
     return lambda tensor, axes: tensor.isnan().any(axes).where(math.nan, reduce(tensor, axes))
 
@@ -101,11 +101,11 @@ class TinygradBackend(Backend):
     def static_shape(self, tensor: Any, rank: int) -> Sequence[int | None]:
         return [size if type(size) is int else None for size in tensor.shape]
 
-    def is_symbolic(self, size: Any) -> bool:
+    def is_symbolic_size(self, size: Any) -> bool:
         return isinstance(size, UOp)
 
-    def comparable(self, tensors: Sequence[Any]) -> bool:
+    def can_compare_sizes(self, tensors: Sequence[Any]) -> bool:
         return False  # called only if there are variables, which may raise in comparisons
 
 
-BACKEND = TinygradBackend
+BACKEND_FACTORY = TinygradBackend

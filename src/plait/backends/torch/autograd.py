@@ -78,7 +78,7 @@ def _unsqueeze_reduced(result: Any, loops: ReductionLoops) -> Any:
     return result
 
 
-def autograd_wrap(name: str, sum_ops: ReductionOps) -> Callable[[StepFunction, ReductionLoops], StepFunction]:
+def build_autograd_wrapper(name: str, sum_ops: ReductionOps) -> Callable[[StepFunction, ReductionLoops], StepFunction]:
     """Return the function that wraps a reduction so that it is recorded as one node.
 
     For a minimum or maximum, ``sum_ops`` count the elements that share its gradient.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.fx import Proxy
 
-from plait.backends.interface import Backend, LargeTensors, Reduction
+from plait.backends.interface import Backend, LargeTensorSettings, ReductionFunction
 from plait.backends.torch.tracing import exclude_from_dynamo
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def _large_tensor_ops() -> LargeTensorOps:
     return LARGE_TENSOR_OPS
 
 
-LARGE_TENSORS = LargeTensors(_large_tensor_ops, min_elements=4096)
+LARGE_TENSOR_SETTINGS = LargeTensorSettings(_large_tensor_ops, min_elements=4096)
 
 
 class TorchBackend(Backend):
@@ -47,12 +47,12 @@ class TorchBackend(Backend):
 
     def __init__(self, tensor_type: type) -> None:
         if tensor_type in (torch.Tensor, torch.nn.Parameter):
-            self.contraction_ops, self.large_tensors = _contraction_ops, LARGE_TENSORS
+            self.contraction_ops, self.large_tensors = _contraction_ops, LARGE_TENSOR_SETTINGS
 
-    def register_functions(self, functions: Sequence[Any]) -> None:
+    def exclude_functions_from_tracing(self, functions: Sequence[Any]) -> None:
         exclude_from_dynamo(functions)
 
-    def reduction(self, name: str, dtype: Any) -> Reduction:
+    def reduction(self, name: str, dtype: Any) -> ReductionFunction:
         if name in ("any", "all") and dtype is torch.uint8:  # torch would return uint8
             reduce_bools = _REDUCTIONS[name]
             return lambda tensor, axes: reduce_bools(tensor.bool(), axes)
@@ -75,12 +75,12 @@ class TorchBackend(Backend):
     def dtype(self, tensor: Any) -> Any:
         return None if isinstance(tensor, Proxy) else tensor.dtype
 
-    def is_symbolic(self, size: Any) -> bool:
+    def is_symbolic_size(self, size: Any) -> bool:
         if isinstance(size, (torch.SymInt, Proxy)):
             return True
         return isinstance(size, torch.Tensor) and torch.jit.is_tracing()
 
-    def comparable(self, tensors: Sequence[Any]) -> bool:
+    def can_compare_sizes(self, tensors: Sequence[Any]) -> bool:
         return not torch.jit.is_tracing() and not any(isinstance(tensor, Proxy) for tensor in tensors)
 
 
@@ -91,7 +91,7 @@ def _prod(tensor: Any, axes: tuple[int, ...]) -> Any:
     return tensor
 
 
-_REDUCTIONS: dict[str, Reduction] = {
+_REDUCTIONS: dict[str, ReductionFunction] = {
     "min": torch.amin,
     "max": torch.amax,
     "sum": torch.sum,
@@ -105,6 +105,6 @@ _REDUCTIONS: dict[str, Reduction] = {
 }
 
 
-BACKEND = TorchBackend
+BACKEND_FACTORY = TorchBackend
 TORCH_BACKEND = TorchBackend(torch.Tensor)
 """The instance that Dynamo traces, for every type of tensor."""

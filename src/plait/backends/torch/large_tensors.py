@@ -9,7 +9,7 @@ import torch
 from plait._caches import clearable_lru_cache
 from plait.backends.capabilities import LargeTensorOps, ReductionOps
 from plait.backends.costs import MemoryCosts
-from plait.backends.torch.autograd import autograd_wrap
+from plait.backends.torch.autograd import build_autograd_wrapper
 from plait.backends.torch.tracing import why_not_decompose
 
 _HALF_TYPES = (torch.float16, torch.bfloat16)
@@ -63,7 +63,7 @@ def _reduction_ops(name: str, dtype: torch.dtype, requires_grad: bool) -> Reduct
         needs_downcast=is_half,
         itemsize=(dtype if is_half else result).itemsize,
         costs=_reduction_costs(name, dtype, wide, requires_grad),
-        autograd_wrap=autograd_wrap(name, sum_ops) if sum_ops is not None else None,
+        autograd_wrap=build_autograd_wrapper(name, sum_ops) if sum_ops is not None else None,
     )
 
 

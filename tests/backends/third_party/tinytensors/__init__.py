@@ -14,7 +14,7 @@ class Tensor:
 
     @property
     def dtype(self):
-        """Truth values are what `fold` gives of a function that returns them; all other numbers are floats."""
+        """Truth values are what `reduce` gives of a function that returns them; all other numbers are floats."""
         return "bool" if any(isinstance(number, bool) for number in self.numbers) else "float64"
 
     def at(self, index):
@@ -65,7 +65,7 @@ def concat(tensors, dimension):
     return permute(joined, [order.index(number) for number in range(rank)])
 
 
-def fold(function, tensor, dimensions):
+def reduce(function, tensor, dimensions):
     """Call a function of a list with the numbers along some dimensions, for every position in the others."""
     kept = [number for number in range(len(tensor.shape)) if number not in dimensions]
     last = permute(tensor, [*kept, *dimensions])

@@ -61,7 +61,7 @@ class TinyBackend(Backend):
         return tinytensors.einsum(f"{','.join(terms)}->{output}", *tensors)
 
     def reduction(self, name, dtype):
-        return partial(tinytensors.fold, REDUCTIONS[name])
+        return partial(tinytensors.reduce, REDUCTIONS[name])
 
     @staticmethod
     def to_numpy(tensor):

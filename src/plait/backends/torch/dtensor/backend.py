@@ -9,9 +9,9 @@ import torch
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard
 
 from plait.backends.common.equation import axis_sizes, replace_ellipsis
-from plait.backends.interface import Reduction
+from plait.backends.interface import ReductionFunction
 from plait.backends.torch.backend import TorchBackend
-from plait.backends.torch.dtensor.shapes import is_uneven, reshape, reshape_steps
+from plait.backends.torch.dtensor.shapes import is_redistribution_error, reshape, reshape_steps
 from plait.errors import make_error
 
 _MIXED_TENSORS_MESSAGE = "some of these tensors are DTensors, and others are not; distribute those too"
@@ -37,7 +37,7 @@ def _einsum(equation: str, *tensors: Any) -> Any:
         if not any(0 in tensor.shape for tensor in tensors):  # torch's reshape may never return for them
             return torch.einsum(equation, *tensors)
     except RuntimeError as error:  # raised by a reshape inside
-        if not is_uneven(error):
+        if not is_redistribution_error(error):
             raise
     if not all(isinstance(tensor, DTensor) for tensor in tensors):
         raise make_error("PLT504", _MIXED_TENSORS_MESSAGE)
@@ -135,7 +135,7 @@ class DTensorBackend(TorchBackend):
     def split(self, tensor: Any, axis: int, lengths: Sequence[int]) -> Sequence[Any]:
         return torch.split(tensor, lengths, axis)  # one communication for all parts
 
-    def reduction(self, name: str, dtype: Any) -> Reduction:
+    def reduction(self, name: str, dtype: Any) -> ReductionFunction:
         reduce = super().reduction(name, dtype)
         return (lambda tensor, axes: reduce(_without_partial_sums(tensor), axes)) if name == "any" else reduce
 
@@ -144,4 +144,4 @@ class DTensorBackend(TorchBackend):
         return TorchBackend.to_numpy(tensor.detach().full_tensor() if isinstance(tensor, DTensor) else tensor)
 
 
-BACKEND = DTensorBackend
+BACKEND_FACTORY = DTensorBackend

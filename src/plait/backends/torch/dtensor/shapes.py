@@ -18,7 +18,7 @@ Shape = tuple[int, ...]
 """The length of each dimension."""
 
 
-def is_uneven(error: RuntimeError) -> bool:
+def is_redistribution_error(error: RuntimeError) -> bool:
     """Whether an error of torch says that a reshape needs a tensor with another sharding."""
     return "redistribut" in str(error)
 
@@ -46,13 +46,13 @@ def reshape_steps(old_shape: Shape, new_shape: Shape) -> tuple[Shape, ...]:
 def _reshape_step(tensor: Any, shape: Shape, final_shape: Shape, attempt: int = 0) -> Any:
     """Reshape with the current sharding; then without the uneven shards that prevent it; then without any that do."""
     if not attempt and _has_dimension_sharded_twice(tensor):
-        tensor = _redistribute(tensor, _choose_placements(tensor, shape, final_shape, replicate_all=False))
+        tensor = _redistribute(tensor, _choose_placements(tensor, shape, final_shape, move_even_shards=False))
     try:
         return torch.reshape(tensor, shape)
     except RuntimeError as error:
-        if not is_uneven(error) or attempt == 2:
+        if not is_redistribution_error(error) or attempt == 2:
             raise
-    placements = _choose_placements(tensor, shape, final_shape, replicate_all=attempt == 1)
+    placements = _choose_placements(tensor, shape, final_shape, move_even_shards=attempt == 1)
     return _reshape_step(_redistribute(tensor, placements), shape, final_shape, attempt + 1)
 
 
@@ -71,7 +71,7 @@ def _redistribute(tensor: Any, placements: list[Any]) -> Any:
     return DTensor.from_local(local, tensor.device_mesh, placements, run_check=False, shape=tensor.shape, stride=stride)
 
 
-def _choose_placements(tensor: Any, shape: Shape, final_shape: Shape, *, replicate_all: bool) -> list[Any]:
+def _choose_placements(tensor: Any, shape: Shape, final_shape: Shape, *, move_even_shards: bool) -> list[Any]:
     """Move the shards that a reshape would split to a dimension that is kept, if it divides, or else replicate them."""
     rows = {}  # by changed dimension, its number of rows, each of which must stay on one process
     for start, stop, run in reshape_groups(tuple(tensor.shape), shape):
@@ -90,7 +90,7 @@ def _choose_placements(tensor: Any, shape: Shape, final_shape: Shape, *, replica
         dimension, count = getattr(placement, "dim", None), tensor.device_mesh.size(mesh_dimension)
         if dimension not in rows:
             continue
-        if not replicate_all and rows[dimension] % count == 0:
+        if not move_even_shards and rows[dimension] % count == 0:
             rows[dimension] //= count  # the rows for the next dimension of the mesh
             continue
         other = next((other for other, size in free.items() if size % count == 0), -1)

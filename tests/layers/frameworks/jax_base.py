@@ -9,6 +9,6 @@ class JaxFramework(Framework):
 
         return jnp.asarray(array)
 
-    def convert_example(self, example):
+    def example_to_jax(self, example):
         """Convert the example, an array or a list of arrays, to JAX."""
         return [self.to_tensor(x) for x in example] if isinstance(example, list) else self.to_tensor(example)

@@ -9,7 +9,7 @@ from plait._executor.compile import lower_pattern
 from plait._notation.parser import parse
 from plait._notation.tree import Name, Tree, item_leaves
 from plait._operations.reduce import check_reduction_name
-from plait._operations.table import OPERATIONS, infer_operation
+from plait._operations.table import OPERATION_NAMES, infer_operation
 from plait._plan.codegen import generate_function
 from plait._plan.contraction.decompose import decompose_einsum
 from plait._plan.nodes import Contract
@@ -32,8 +32,10 @@ def generate_source(
         raise make_error("PLT501", f"the framework must be a name, not {short_repr(framework)}")
     templates, tree = source_templates_of(_as_exact_str(framework)), parse(_as_exact_str(pattern))
     operation = infer_operation(tree) if operation is None else _as_exact_str(operation)
-    if operation not in OPERATIONS:
-        raise make_error("PLT209", f"unknown operation {operation!r}", pattern, facts={"known": ", ".join(OPERATIONS)})
+    if operation not in OPERATION_NAMES:
+        raise make_error(
+            "PLT209", f"unknown operation {operation!r}", pattern, facts={"known": ", ".join(OPERATION_NAMES)}
+        )
     if operation == "view" and not templates.view:
         raise make_error("PLT507", NO_VIEWS_MESSAGE, pattern)
     if (operation == "reduce") != isinstance(reduction, str) or (operation != "reduce" and reduction is not None):

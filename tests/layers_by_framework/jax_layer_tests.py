@@ -105,24 +105,24 @@ class JaxLayerTests:
     """The default element type of parameters if JAX is set to 64 bits and the input has float32."""
 
     @pytest.fixture(autouse=True)
-    def _enable_x64(self, request):
+    def _set_x64(self, request):
         with jax.enable_x64(getattr(request, "param", False)):
             yield
 
     @staticmethod
-    def make_pure_function(built):
+    def make_functional(built):
         """Return a function of parameters and a tensor, and the parameters, for the result of ``framework.build``."""
         raise NotImplementedError
 
-    def make_functions(self, name, x):
+    def functions_and_params(self, name, x):
         arguments, sizes, written = HANDWRITTEN_CASES[name]
-        function, params = self.make_pure_function(self.framework.build(*arguments, example=np.asarray(x), **sizes))
+        function, params = self.make_functional(self.framework.build(*arguments, example=np.asarray(x), **sizes))
         return function, lambda params, x: written(x, **parameters_by_name(params)), params
 
     @each_handwritten_case
     def test_jaxpr_equals_that_of_handwritten_code(self, name):
         x = jnp.asarray(random_array(SHAPE))
-        ours, theirs, params = self.make_functions(name, x)
+        ours, theirs, params = self.functions_and_params(name, x)
         assert str(jax.make_jaxpr(ours)(params, x)) == str(jax.make_jaxpr(theirs)(params, x))
         loss = lambda function: lambda params, x: (function(params, x) ** 2).sum()
         ours_back, theirs_back = (jax.value_and_grad(loss(function), (0, 1)) for function in (ours, theirs))
@@ -134,7 +134,7 @@ class JaxLayerTests:
     @pytest.mark.parametrize("name", ["pool", "heads"])
     def test_results_under_transformations_equal_handwritten_code(self, name):
         x = jnp.asarray(random_array(SHAPE))
-        ours, theirs, params = self.make_functions(name, x)
+        ours, theirs, params = self.functions_and_params(name, x)
         expected = theirs(params, x)
         assert isinstance(ours(params, x), jax.Array)
         assert_near(ours(params, x), expected)
@@ -151,7 +151,7 @@ class JaxLayerTests:
     @pytest.mark.parametrize("name", ["pool", "repeat", "heads"])
     def test_export_with_a_symbolic_batch(self, name):
         x = random_array(SHAPE)
-        ours, _, params = self.make_functions(name, x)
+        ours, _, params = self.functions_and_params(name, x)
         (batch,) = export.symbolic_shape("batch")
         leaves, tree = jax.tree.flatten(params)  # some frameworks' trees have no serial form
         flat = jax.jit(lambda leaves, x: ours(jax.tree.unflatten(tree, leaves), x))
@@ -163,9 +163,7 @@ class JaxLayerTests:
 
     def test_jit_with_a_list_of_tensors(self):
         several = [random_array((3, 4), seed) for seed in range(2)]
-        function, params = self.make_pure_function(
-            self.framework.build("Rearrange", "k a b -> a (k b)", example=several)
-        )
+        function, params = self.make_functional(self.framework.build("Rearrange", "k a b -> a (k b)", example=several))
         assert_near(jax.jit(function)(params, several), plait.rearrange(np.stack(several), "k a b -> a (k b)"))
 
     @pytest.mark.parametrize(
@@ -184,18 +182,18 @@ class JaxLayerTests:
         good, bad = jnp.ones((2, 6)), jnp.ones((2, 5))
         cases = (("Rearrange", "b (c p) -> b c p", {"p": 3}), ("Repeat", "b (c p) -> b c p r", {"p": 3, "r": 2}))
         for kind, pattern, sizes in cases:
-            function, params = self.make_pure_function(self.framework.build(kind, pattern, example=good, **sizes))
+            function, params = self.make_functional(self.framework.build(kind, pattern, example=good, **sizes))
             with pytest.raises(plait.SizeError, match="PLT302") as expected:
                 FUNCTION_BY_LAYER[kind](bad, pattern, **sizes)
             with pytest.raises(plait.SizeError) as found:
                 transformation[1](function)(params, bad)
             assert str(found.value) == str(expected.value)
-        function, params = self.make_pure_function(
+        function, params = self.make_functional(
             self.framework.build("EinMix", "b c -> b d", "c d", example=good, c=6, d=2)
         )
         with pytest.raises(plait.SizeError, match="PLT305"):
             transformation[1](function)(params, bad)
-        function, params = self.make_pure_function(self.framework.build("Reduce", "b c -> b", "mean", example=good))
+        function, params = self.make_functional(self.framework.build("Reduce", "b c -> b", "mean", example=good))
         with pytest.raises(plait.BackendError, match="PLT503"):
             jax.jit(function)(params, jnp.ones((2, 3), int))
 
@@ -210,7 +208,7 @@ class JaxLayerTests:
             with pytest.raises(plait.PlaitError, match="PLT501"):
                 self.framework.call(built, non_tensor)
 
-    @pytest.mark.parametrize("_enable_x64", [False, True], ids=["32 bits", "64 bits"], indirect=True)
+    @pytest.mark.parametrize("_set_x64", [False, True], ids=["32 bits", "64 bits"], indirect=True)
     def test_parameter_dtype_with_32_and_64_bits(self):
         x = random_array((2, 3))
         built = self.framework.build("EinMix", "b c -> b d", "c d", "d", example=x, c=3, d=4)
