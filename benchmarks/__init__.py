@@ -1,1 +1,1 @@
-"""What plait costs, always as a ratio in one process: see README.md."""
+"""Benchmarks: the time and memory of plait, compared with other libraries and hand-written code; see README.md."""

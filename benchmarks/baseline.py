@@ -52,7 +52,7 @@ class Baseline:
     ratios: dict[str, BaselineRatio]
 
     def find_regressions(self, results: Sequence[MemoryBoundResult]) -> list[MemoryBoundResult]:
-        """Return the results that are regressions; cases without a recorded ratio are none."""
+        """Return the results that are regressions; a case without a recorded ratio is not one."""
         return [
             result
             for result in results
@@ -67,7 +67,8 @@ class Baseline:
 def make_baseline(elements: int, versions: dict[str, str], runs: Sequence[Sequence[MemoryBoundResult]]) -> Baseline:
     """Make a baseline of several runs over the same cases.
 
-    The ratio of a case is the median over the runs; the noise is twice the relative distance of the worst run from it.
+    The ratio of a case is the median over the runs; the noise is twice the relative distance of the worst run from it,
+    but at least `MIN_NOISE` and at most `MAX_NOISE`.
     """
     ratios = {}
     for results in zip(*runs, strict=True):  # the results of one case

@@ -86,13 +86,16 @@ class CallTimer:
     def time_difference_per_unit(
         self, larger_call: Callable[[], Any], smaller_call: Callable[[], Any], unit_count: float
     ) -> float:
-        """Return the nanoseconds per unit, where the first call has this many units more than the second."""
+        """Return the nanoseconds of one unit, of which the first call has ``unit_count`` more than the second."""
         first, second = self.time_fastest_runs(larger_call, smaller_call)
         return (first - second) / unit_count
 
 
 class TimedFunctions(NamedTuple):
-    """The functions of a framework that are timed for the figures of contractions."""
+    """The functions of a framework that are timed for the figures of contractions, and ``random``, which makes arrays.
+
+    ``sum`` takes an array and an axis.
+    """
 
     random: Callable[..., Any]
     dot: Callable[[Any, Any], Any]
@@ -139,7 +142,7 @@ def timed_functions_of(framework: str) -> TimedFunctions:
     )
 
 
-def memory_figures(framework: str, timer: CallTimer) -> Iterator[tuple[str, str, float, MeasureFunction]]:
+def memory_cost_measurements(framework: str, timer: CallTimer) -> Iterator[tuple[str, str, float, MeasureFunction]]:
     """Yield the figures of `MemoryCosts`: the reduction, the name, the value that plait uses, and the measurement."""
     from plait.backends.registry import backend_for_type
 
@@ -149,17 +152,21 @@ def memory_figures(framework: str, timer: CallTimer) -> Iterator[tuple[str, str,
     backend = backend_for_type(cls)
     large = backend.large_tensors.load()
     for name in ("max", "sum"):
-        reduction_ops = large.reduction_ops(name, dtype, False)
-        figures = _reduction_measurements(reduction_ops, rand, timer)
-        if name == "sum" and reduction_ops.matmul_ones is not None and reduction_ops.reduce_rows is not None:
-            figures |= _sum_measurements(reduction_ops, rand, timer)
+        reduction_functions = large.reduction_functions(name, dtype, False)
+        figures = _reduction_measurements(reduction_functions, rand, timer)
+        if (
+            name == "sum"
+            and reduction_functions.matmul_ones is not None
+            and reduction_functions.reduce_rows is not None
+        ):
+            figures |= _sum_measurements(reduction_functions, rand, timer)
         for figure, measure in figures.items():
-            yield name, figure, getattr(reduction_ops.costs, figure), measure
+            yield name, figure, getattr(reduction_functions.costs, figure), measure
         if framework == "torch":
-            differentiable = large.reduction_ops(name, dtype, True)
+            differentiable = large.reduction_functions(name, dtype, True)
             for figure, measure in _gradient_measurements(name, differentiable, backend, rand, timer).items():
                 yield name, figure, getattr(differentiable.costs, figure), measure
-    two_pass = large.reduction_ops("var", dtype, False)
+    two_pass = large.reduction_functions("var", dtype, False)
     if two_pass is not None:
         x, pivot, memory = rand(64, 1024), rand(64, 1), rand(64, 1024)
         used = two_pass.total.costs.transform_element
@@ -174,22 +181,22 @@ def memory_figures(framework: str, timer: CallTimer) -> Iterator[tuple[str, str,
             yield "copy", figure, getattr(large.copy_costs, figure), measure
 
 
-def _reduction_measurements(reduction_ops: Any, rand: Any, timer: CallTimer) -> dict[str, MeasureFunction]:
+def _reduction_measurements(reduction_functions: Any, rand: Any, timer: CallTimer) -> dict[str, MeasureFunction]:
     """Return the measurements of reductions along axes, and of calls that combine two tensors."""
 
     def reduce(shape: Sequence[int], *axes: int) -> Callable[[], Any]:
         x, axis = rand(*shape), axes if len(axes) > 1 else axes[0]
         out = rand(*[size for dim, size in enumerate(shape) if dim not in axes])
-        return lambda: reduction_ops.reduce_axis(x, axis, out)
+        return lambda: reduction_functions.reduce_axis(x, axis, out)
 
     def combine(rows: int, row: int, step: int = 1) -> Callable[[], Any]:
         x, y, out = (rand(rows, 2 * row)[:, : row * step : step] for _ in range(3))
-        return lambda: reduction_ops.combine(x, y, out=out)
+        return lambda: reduction_functions.combine(x, y, out=out)
 
     long, first = reduce((64, 1024), 1), rand(8)
     short, tail, outer = reduce((4096, 16), 1), reduce((1024, 63), 1), reduce((64, 1024), 0)
     return {
-        "call_overhead": lambda: timer(lambda: reduction_ops.combine(first[:1], first[1:2], out=first[2:3])),
+        "call_overhead": lambda: timer(lambda: reduction_functions.combine(first[:1], first[1:2], out=first[2:3])),
         "reduce_element": lambda: timer.time_difference_per_unit(long, reduce((64, 512), 1), CACHED_ELEMENTS / 2),
         "reduce_row_overhead": lambda: timer.time_difference_per_unit(short, long, 4096 - 64),
         "vector_tail_element": lambda: timer.time_difference_per_unit(tail, reduce((1024, 64), 1), 1024 * 31),
@@ -210,16 +217,16 @@ def _reduction_measurements(reduction_ops: Any, rand: Any, timer: CallTimer) -> 
     }
 
 
-def _sum_measurements(reduction_ops: Any, rand: Any, timer: CallTimer) -> dict[str, MeasureFunction]:
+def _sum_measurements(reduction_functions: Any, rand: Any, timer: CallTimer) -> dict[str, MeasureFunction]:
     """Return the measurements of sums that are computed by products with ones and by einsum."""
 
     def sum_by_ones(*shape: int) -> Callable[[], Any]:
         x, out = rand(*shape), rand(shape[0])
-        return lambda: reduction_ops.matmul_ones(x, out)
+        return lambda: reduction_functions.matmul_ones(x, out)
 
     def sum_by_einsum(*shape: int) -> Callable[[], Any]:
         x, out = rand(*shape), rand(shape[0], shape[2])
-        return lambda: reduction_ops.reduce_rows(x, 1, out)
+        return lambda: reduction_functions.reduce_rows(x, 1, out)
 
     return {
         "matmul_row_overhead": lambda: timer.time_difference_per_unit(
@@ -236,7 +243,7 @@ def _sum_measurements(reduction_ops: Any, rand: Any, timer: CallTimer) -> dict[s
 
 
 def _gradient_measurements(
-    name: str, reduction_ops: Any, backend: Any, rand: Any, timer: CallTimer
+    name: str, reduction_functions: Any, backend: Any, rand: Any, timer: CallTimer
 ) -> dict[str, MeasureFunction]:
     """Return the measurements of a reduction with its backward pass, where plait wraps its calls in one autograd node.
 
@@ -258,7 +265,7 @@ def _gradient_measurements(
         x, output_gradient = rand(*shape).requires_grad_(), rand(shape[0])
         nest = build_loop_nest(shape, (4 * shape[1], 4), (1,))
         schedule = ReductionSchedule(nest, shape, (ReduceAxis(1),), None, (), 0.0)
-        reduce = build_reduction(schedule, shape, (1,), backend, reduction_ops)
+        reduce = build_reduction(schedule, shape, (1,), backend, reduction_functions)
         return lambda: torch.autograd.grad(reduce(x, None), x, output_gradient)
 
     def overhead_difference(*shape: int) -> float:
@@ -274,7 +281,7 @@ def _gradient_measurements(
 
 
 def _copy_measurements(copy: Any, rand: Any, timer: CallTimer) -> dict[str, MeasureFunction]:
-    """Return the measurements of copies into allocated memory, and of the memory itself."""
+    """Return the measurements of copies, page faults and cache misses, and the sizes of the caches."""
 
     def fill(out: Any, x: Any) -> Callable[[], Any]:
         def run() -> None:
@@ -319,15 +326,17 @@ def _cache_bytes(name: str) -> float:
     return float(os.sysconf(name)) if name in getattr(os, "sysconf_names", ()) else 0.0
 
 
-def contraction_figures(framework: str, timer: CallTimer) -> Iterator[tuple[str, str, float, MeasureFunction]]:
-    """Yield the figures of `ContractionCosts` in the form of `memory_figures`; the name of the reduction is ``""``."""
+def contraction_cost_measurements(
+    framework: str, timer: CallTimer
+) -> Iterator[tuple[str, str, float, MeasureFunction]]:
+    """Yield the figures of `ContractionCosts` as `memory_cost_measurements` does, with the reduction ``""``."""
     import plait
     from plait.backends.registry import backend_for_type
 
     calls = timed_functions_of(framework)
     rand, dot, matmul, multiply, einsum = calls.random, calls.dot, calls.matmul, calls.multiply, calls.einsum
     backend = backend_for_type(type(rand(1)))
-    costs = backend.contraction_ops((rand(1).dtype,) * 2).costs
+    costs = backend.contraction_functions((rand(1).dtype,) * 2).costs
     a, b, many = rand(2, 2), rand(2, 2), rand(2, 2, 2)
     square = rand(512, 512)
     tile = rand(256, 256)
@@ -408,7 +417,7 @@ def contraction_figures(framework: str, timer: CallTimer) -> Iterator[tuple[str,
 
 def measure_tables(framework: str, timer: CallTimer, part: str) -> Iterator[tuple[str, list[list[str]]]]:
     """Measure the figures of a framework whose names contain ``part``; yield the title and the rows of each table."""
-    for title, figures in (("memory", memory_figures), ("contractions", contraction_figures)):
+    for title, figures in (("memory", memory_cost_measurements), ("contractions", contraction_cost_measurements)):
         selected = [row for row in figures(framework, timer) if part in row[1]]
         rows = []
         for kind, figure, used, measure in with_progress(selected, lambda row: row[1]):

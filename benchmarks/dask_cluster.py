@@ -76,7 +76,7 @@ def make_volumes():
 
 
 def batch_mean_of_patches_plait(x):
-    """Compute the mean over the batch of all 16x16 patches."""
+    """Cut the images into 16x16 patches, and compute the mean of each patch over the batch."""
     return plait.reduce(plait.rearrange(x, "b c (h p) (w q) -> b (h w) (p q c)", p=16, q=16), "b n d -> n d", "mean")
 
 
@@ -88,7 +88,7 @@ def batch_mean_of_patches_dask(x):
 
 
 def std_over_rows_of_column_groups_plait(x):
-    """Compute the standard deviation over the rows of 16 groups of columns."""
+    """Put the columns into 16 groups, and compute the standard deviation of each column over the rows."""
     return plait.reduce(plait.rearrange(x, "n (h d) -> h n d", h=16), "h n d -> h d", "std")
 
 
@@ -118,7 +118,7 @@ def max_across_chunks_dask(x):
 
 
 def max_within_chunks_plait(x):
-    """Merge axes within the borders of chunks, and compute the maximum of each row."""
+    """Merge all axes, and compute the maximum of each row; a row lies within one chunk."""
     return plait.reduce(plait.rearrange(x, "v r c -> (v r c)"), "(n k) -> n", "max", k=10_000)
 
 

@@ -92,7 +92,7 @@ def _format_row(result: EinsumResult, variants: list[str]) -> list[str]:
     best = result.best_handwritten
     handwritten = [] if best is None else [format_duration(result.seconds[best])]
     others = [format_duration(result.seconds[variant]) if variant in result.seconds else "-" for variant in variants]
-    extra = result.extra_memory
+    extra = result.extra_memory_ratio
     memory = [] if extra is None else [f"{extra:+.3g}" if extra else "0"]
     plait, ratio = format_duration(result.seconds["plait"]), f"{result.ratio_to_peer:.2f}"
     return [result.case, plait, *handwritten, *others, result.best_peer, ratio, *memory]
@@ -171,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         framework_results = [result for result in results if result.framework == framework]
         targets = einsum_targets(framework, framework_results)
         print_report(framework, framework_results, targets, console)
-        derived = ("best_peer", "ratio_to_peer", "extra_memory")
+        derived = ("best_peer", "ratio_to_peer", "extra_memory_ratio")
         record["results"] += [
             asdict(result) | {name: getattr(result, name) for name in derived} for result in framework_results
         ]

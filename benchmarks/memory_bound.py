@@ -96,7 +96,7 @@ def measure_size_scaling(cases: Sequence[MemoryBoundCase], sizes: Sequence[int],
 
 
 def measure_kernel_ratios(results: Sequence[MemoryBoundResult], options: argparse.Namespace) -> list[MemoryBoundResult]:
-    """Measure plait with kernels in another process, and return the results with its ratios to ``memcpy``."""
+    """Measure plait with kernels in another process, and return the results with ``kernel_ratio`` set."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "results.json"
         command = [sys.executable, "-m", "benchmarks.memory_bound", "--fast", "on", "--json", str(file)]

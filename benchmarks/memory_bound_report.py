@@ -64,14 +64,14 @@ def _format_row(result: MemoryBoundResult) -> list[str]:
     """Return the cells of a table row."""
     ratios_to_memcpy = [_format_ratio(ratio) for ratio in result.ratios_to_memcpy.values()]
     ratios = [_format_ratio(result.ratio_to_einops), _format_ratio(result.ratio_to(result.best_handwritten))]
-    extra_memory = "" if result.extra_memory is None else f"{result.extra_memory:.2g}"
+    extra_memory_ratio = "" if result.extra_memory_ratio is None else f"{result.extra_memory_ratio:.2g}"
     return [
         result.case,
         format_duration(result.seconds["memcpy"]),
         *ratios_to_memcpy,
         format_duration(result.seconds["plait"]),
         *ratios,
-        extra_memory,
+        extra_memory_ratio,
     ]
 
 

@@ -72,7 +72,7 @@ class OverheadResults:
     """All measurements.
 
     Attributes:
-        calls: calls that were made before.
+        calls: repeated calls, whose pattern and shape are in the cache.
         new_shapes: first calls with a new shape.
         new_patterns: first calls with a new pattern.
         import_ms: the milliseconds of ``import plait``.

@@ -53,6 +53,6 @@ class SizeScaling:
 
 
 def cliff_target(scalings: Sequence[SizeScaling]) -> Target:
-    """Return the target that no case has a step between sizes."""
+    """Return the target that `SizeScaling.cliff` is at most `MAX_CLIFF` in every case."""
     description = "time per element, relative to the next smaller size, divided by memcpy's"
     return worst_case_target(description, scalings, lambda scaling: scaling.cliff, MAX_CLIFF)

@@ -30,10 +30,10 @@ def cost_models(draw):
 
 @contextmanager
 def schedule_all_tensors(costs):
-    """Schedule tensors of any size by these costs, in the whole block."""
+    """In the ``with`` block, plan schedules for tensors of every size, by these costs."""
 
     def changed(backend_costs):
-        # a backend without matrix products with ones keeps long rows whole
+        # a backend that does not split rows for matrix products with ones (0) still does not
         matmul_part = costs.max_matmul_part if backend_costs.max_matmul_part else 0
         kept = {name: getattr(backend_costs, name) for name in ("transform_element", "transform_bytes")}
         return costs._replace(**COSTS_THAT_ALWAYS_SCHEDULE, **kept, max_matmul_part=matmul_part)
@@ -58,12 +58,12 @@ def changed_costs(change_costs, **sizes):
     plait.cache_clear()  # it also forgets the backends, so they are looked up after it
     kept = {backend: backend.large_tensors for backend in _backends_with_schedules()}
     for backend, large_tensors in kept.items():
-        ops = large_tensors.load()
-        ops = ops._replace(
-            reduction_ops=_wrap_reduction_ops(ops.reduction_ops, change_costs),
-            copy_costs=ops.copy_costs and change_costs(ops.copy_costs),
+        functions = large_tensors.load()
+        functions = functions._replace(
+            reduction_functions=_wrap_reduction_functions(functions.reduction_functions, change_costs),
+            copy_costs=functions.copy_costs and change_costs(functions.copy_costs),
         )
-        backend.large_tensors = large_tensors._replace(load=lambda ops=ops: ops, **sizes)
+        backend.large_tensors = large_tensors._replace(load=lambda functions=functions: functions, **sizes)
     try:
         yield
     finally:
@@ -72,13 +72,15 @@ def changed_costs(change_costs, **sizes):
         plait.cache_clear()
 
 
-def _wrap_reduction_ops(reduction_ops, change_costs):
+def _wrap_reduction_functions(reduction_functions, change_costs):
     def found(*arguments):
-        ops = reduction_ops(*arguments)
-        parts = {part: getattr(ops, part) for part in ("pivot", "total") if hasattr(ops, part)}
+        functions = reduction_functions(*arguments)
+        parts = {part: getattr(functions, part) for part in ("pivot", "total") if hasattr(functions, part)}
         if parts:
-            return ops._replace(**{part: own._replace(costs=change_costs(own.costs)) for part, own in parts.items()})
-        return ops and ops._replace(costs=change_costs(ops.costs))
+            return functions._replace(
+                **{part: own._replace(costs=change_costs(own.costs)) for part, own in parts.items()}
+            )
+        return functions and functions._replace(costs=change_costs(functions.costs))
 
     return found
 

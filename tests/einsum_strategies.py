@@ -135,7 +135,7 @@ def broadcast_ellipsis_dimensions(pattern, shapes):
 
 
 def expected_einsum(pattern, arrays, sizes):
-    """Return the result of a pattern, by definition."""
+    """Return the result of ``einsum`` computed by its definition, as float64."""
     full_shapes = broadcast_ellipsis_dimensions(pattern, [array.shape for array in arrays])
     return oracle.einsum(pattern, list(map(np.broadcast_to, arrays, full_shapes)), sizes).astype(float)
 
@@ -152,5 +152,6 @@ def expected_gradients(pattern, arrays, sizes, weights):
                 gradients[number][index] += weights[position] * math.prod(factors[:number] + factors[number + 1 :])
     for number, (array, shape) in enumerate(zip(arrays, full_shapes, strict=True)):
         axes = tuple(axis for axis, size in enumerate(array.shape) if size != shape[axis])
-        gradients[number] = gradients[number].sum(axes, keepdims=True)  # a stretched element counts wherever it stands
+        # the gradient of a broadcast element is the sum over its copies
+        gradients[number] = gradients[number].sum(axes, keepdims=True)
     return gradients

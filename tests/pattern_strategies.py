@@ -91,7 +91,7 @@ NOTATION_CHARACTERS = "ab_cdℎ٣0129 ()[]+*,.->…\t\n·"
 
 
 def malformed_patterns():
-    """Text made of the notation's characters, most of it invalid."""
+    """Texts of words of the notation, of its characters, or of any characters, most of them invalid."""
     left_words = st.sampled_from("a b ( ) -> ... 1 2 () , + * _ [ ] h_ ٣ …".split())
     joined = st.lists(left_words, max_size=14).map(" ".join)
     return st.one_of(joined, st.text(NOTATION_CHARACTERS, max_size=30), st.text(max_size=30))

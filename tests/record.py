@@ -16,7 +16,7 @@ TRACER_TEST_PREFIXES = ("tests/tracers/test_", "tests/distributed/test_")
 
 
 class ConformanceRecorder:
-    """Collects the results of a run of pytest.
+    """A pytest plugin that collects the results of a run, and writes or checks the files of the record.
 
     Attributes:
         mode: ``"write"`` or ``"check"``.

@@ -85,7 +85,7 @@ def test_float32_is_kept(name):
 
 @pytest.mark.parametrize("attention", [torch_rearrange.attention, torch_grouped.attention], ids=lambda f: f.__module__)
 def test_large_scores_do_not_overflow(attention):
-    """The softmax is that of PyTorch, or stable in itself."""
+    """Both implementations use the softmax of PyTorch, which does not overflow."""
     queries, keys, values = random_tensor(1, 4, 6) * 1e3, random_tensor(1, 5, 6) * 1e3, random_tensor(1, 5, 6)
     assert_close(attention(queries, keys, values, 2), plain.attention(queries, keys, values, 2))
 
@@ -93,8 +93,9 @@ def test_large_scores_do_not_overflow(attention):
 @torch.no_grad()
 def test_large_scores_do_not_overflow_in_numpy():
     actual_call, expected_call = IMPLEMENTATIONS["numpy_einsum"](replace(PROBLEMS[0], dtype=torch.float64))
+    # the arrays share memory with the tensors, so the expected call gets the same values
     for sequence in actual_call.args[:2]:
-        np.multiply(sequence, 1e3, out=sequence)  # which is the memory of the tensors
+        np.multiply(sequence, 1e3, out=sequence)
     result = torch.as_tensor(actual_call())
     assert result.isfinite().all()
     torch.testing.assert_close(result, expected_call(), rtol=1e-9, atol=1e-9)

@@ -1,4 +1,4 @@
-"""What the documentation shows is what happens: README, pages and docstrings are executed."""
+"""The examples of README, pages and docstrings run, and give the results that they show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``import plait`` does, each time in an interpreter of its own."""
+"""What ``import plait`` imports and defines, checked in new interpreters."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ PACKAGE_INIT_FILES = sorted(path for path in PACKAGE_FOLDER.rglob("__init__.py")
 
 @pytest.mark.parametrize("path", PACKAGE_INIT_FILES, ids=lambda path: str(path.parent.relative_to(PACKAGE_FOLDER)))
 def test_no_name_of_a_package_hides_a_module(path):
-    """A function of the same name would take the place of the module, for everyone who looks for that."""
+    """A name bound in `__init__.py` would replace the submodule of the same name as attribute of the package."""
     modules = {each.stem for each in path.parent.iterdir() if each.suffix == ".py" or (each / "__init__.py").exists()}
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ImportFrom):

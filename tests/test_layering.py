@@ -1,4 +1,4 @@
-"""Imports run one way through the packages; a test that reads them, wherever in a file they stand."""
+"""Each package imports only packages below it; the tests read every import statement, also those inside functions."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_packages_import_only_lower_packages(path):
 
 
 def runtime_imports(path: Path, modules: set[str]) -> set[str]:
-    """The modules of plait that a file imports, wherever it does; not those for a type checker alone."""
+    """The modules of plait that a file imports at run time, also inside functions; not those under `TYPE_CHECKING`."""
     found: set[str] = set()
 
     def visit(node: ast.AST) -> None:
@@ -112,7 +112,7 @@ def module_name(path: Path) -> str:
 
 
 def test_modules_have_no_circular_imports():
-    """Also inside a package, and wherever in a file the import is."""
+    """Also between modules of one package, and through imports inside functions."""
     paths = {module_name(path): path for path in PACKAGE_FOLDER.rglob("*.py")}
     imported = {name: runtime_imports(path, set(paths)) - {name} for name, path in paths.items()}
     while leaves := [name for name, others in imported.items() if not others & imported.keys()]:
@@ -122,7 +122,7 @@ def test_modules_have_no_circular_imports():
 
 
 def test_layer_files_import_only_layers_errors_and_types():
-    """It imports its framework and what all layers share; no layer is made of another framework's."""
+    """The layers of a framework import only `plait.layers`, `plait.errors` and `plait._types` of plait."""
     for path in (PACKAGE_FOLDER / "layers").glob("*.py"):
         ours = {name for name in imported_modules(path) if name.startswith("plait.")}
         if path.name not in FILES_SHARED_BY_LAYERS:
@@ -130,7 +130,7 @@ def test_layer_files_import_only_layers_errors_and_types():
 
 
 def test_the_conformance_suite_imports_public_names():
-    """An author of a backend can write the same tests."""
+    """The author of a backend outside plait can write tests in the same way."""
     for path in (PACKAGE_FOLDER / "testing").glob("*.py"):
         ours = {name for name in imported_modules(path) if name.partition(".")[0] == "plait"}
         assert {name for name in ours if not name.startswith("plait.testing")} <= {

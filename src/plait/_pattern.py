@@ -286,20 +286,20 @@ class PatternMethods:
         return found
 
     def _call_uncached(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
-        """A call that has not been made, or cannot be kept, by the one pattern; a pipeline overrides it."""
+        """Make a call whose callable is not in the pattern's dictionary; a pipeline overrides this method."""
         return self._call_and_cache(self._stages[0], operation, tensors, reduction, options)
 
     def _call_under_dynamo(
         self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None
     ) -> Any:
-        """A call that Dynamo follows; a pipeline overrides it."""
+        """Make a call while Dynamo traces; a pipeline overrides this method."""
         text, sizes = self._stages[0]
         return call_under_dynamo(operation, tensors, text, dict(sizes), reduction, options, is_method=True)
 
     def _call_and_cache(
         self, stage: PatternStage, operation: str, tensors: tuple[Any, ...], reduction: Any, options: Any
     ) -> Any:
-        """A call by one pattern, which is kept if it can be."""
+        """Make a call by the pattern of one stage, and cache its callable if the arguments can be a key."""
         text, sizes = stage[0], dict(stage[1])
         key = _callable_key(operation, tensors, reduction, options)
         try:
@@ -324,7 +324,7 @@ class PatternMethods:
         return hash(self._equality_key())
 
     def _equality_key(self) -> tuple[Any, ...]:
-        """What makes two equal: the order of sizes does not."""
+        """Return the key by which patterns are compared; it does not depend on the order of the sizes."""
         return type(self), *[(text, frozenset(sizes)) for text, sizes in self._stages]
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -335,7 +335,10 @@ class PatternMethods:
 
 
 def _callable_key(operation: str, tensors: Any, reduction: Any, options: Any) -> tuple[Any, ...] | None:
-    """Under what a method looks its call up; the cache of all calls has the pattern behind the operation."""
+    """Return the key of a call in the dictionary of a pattern, or ``None`` if the call cannot be cached.
+
+    `lookup` takes the same arguments, with the pattern after the operation.
+    """
     if operation == "view":
         return None
     try:
@@ -632,7 +635,7 @@ class PatternPipeline(PatternMethods):
 
         steps = operations_by_stage(operation, tuple([text for text, _ in self._stages]))
         if operation == "view" and isinstance(tensors[0], (list, tuple)):
-            return self.patterns[0].view(*tensors)  # which says that stacking copies
+            return self.patterns[0].view(*tensors)  # raises an error, since stacking copies
         tensors = tuple(stack_lists_of_tensors(tensors))
         found = fuse_stages(operation, self._stages, tensors, reduction)
         fused_stages = () if found is None else found.fused_stages
@@ -640,11 +643,11 @@ class PatternPipeline(PatternMethods):
             try:
                 return self._call_and_cache(fused_stages[0].stage, operation, tensors, reduction, options)
             except PlaitError:
-                if operation == "view":  # of the whole: the patterns need not be views themselves
+                if operation == "view":  # the composed pattern decides, not the single patterns
                     raise
                 fused_stages = ()
         # no fused stages: sizes are unknown, or there is a mistake, which each stage reports in the caller's own words
-        call = chain_stages(fused_stages or list(zip(steps, self._stages, strict=True)), reduction, options)
+        call = build_pipeline_call(fused_stages or list(zip(steps, self._stages, strict=True)), reduction, options)
         result = call(*tensors)
         key = _callable_key(operation, tensors, reduction, options) if fused_stages else None
         if key is not None and not callable(reduction):  # a callable must not be kept with all that it holds
@@ -672,15 +675,15 @@ class PatternPipeline(PatternMethods):
 
 @clearable_lru_cache(maxsize=256)
 def _pattern_of_stage(stage: PatternStage) -> Pattern:
-    """A pattern that is called with others in turn."""
+    """Return the pattern of a stage of a pipeline."""
     text, sizes = stage
     return Pattern(text, dict(sizes))
 
 
-def chain_stages(
+def build_pipeline_call(
     parts: Sequence[tuple[StageOperation, PatternStage]], reduction: Any, options: EinsumOptions | None
 ) -> Callable[..., Any]:
-    """A function that calls one pattern after the other, each on what the one before gave."""
+    """Return a function that calls the patterns in order, each with the result of the previous one as first tensor."""
     kwargs = dict(options.backend_kwargs) if options else {}
     calls = []
     for number, ((operation, count), stage) in enumerate(parts, 1):

@@ -1,8 +1,8 @@
 """The types in the signatures of the public functions; only `typing.get_type_hints` and the layers import them.
 
-A result has the type of the tensor, but must not have its shape: ``np.ndarray[tuple[int, int], ...]`` is a type for a
-tensor of rank 2 alone. What the tensor's own ``reshape`` returns for a shape that is not known is such a type, so the
-overloads read it from there, by a protocol that needs no framework.
+A result has the type of the tensor, but its shape is unknown, and a type may include a shape:
+``np.ndarray[tuple[int, int], ...]`` is for arrays of rank 2 alone. The tensor's own ``reshape`` is declared to return
+the type with an unknown shape, so the overloads take it from there, by a protocol that needs no framework.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import pytest
 
 
 def pytest_collection_modifyitems(config, items):
-    """Deselect the cases that no framework of this run is for, which pytest would otherwise skip."""
+    """Deselect the tests whose list of frameworks is empty in this run; pytest would report each of them as skipped."""
     empty = [item for item in items if "NOTSET" in item.name]
     items[:] = [item for item in items if "NOTSET" not in item.name]
     config.hook.pytest_deselected(items=empty)

@@ -25,7 +25,9 @@ from plait._shapes.solver import solve_pattern
 from plait.backends.registry import backend_for_type
 
 LENGTH_BY_LETTER = dict(zip("abcdef", (2, 3, 4, 5, 6, 7), strict=True))
-FRAMEWORKS_WITH_CONTRACTION_OPS = tuple(framework for framework in FRAMEWORKS if framework.name in ("numpy", "torch"))
+FRAMEWORKS_WITH_CONTRACTION_FUNCTIONS = tuple(
+    framework for framework in FRAMEWORKS if framework.name in ("numpy", "torch")
+)
 
 
 @st.composite
@@ -65,7 +67,7 @@ def check_all_strategies(framework, equation, changes, used_methods):
     ]
     tensors = [framework.make(array) for array in arrays]
     backend = backend_for_type(type(tensors[0]))
-    own = backend.contraction_ops(tuple(tensor.dtype for tensor in tensors))
+    own = backend.contraction_functions(tuple(tensor.dtype for tensor in tensors))
     wanted = np.einsum(equation, *arrays)
     for contraction in contractions_by_each_strategy(build_equation_network(equation), own.costs._replace(**changes)):
         plan = build_contraction_plan(solve_equation(equation), contraction)
@@ -86,7 +88,7 @@ COST_CHANGES = {
 """Changes of costs that make the planner choose each variant of a matrix product."""
 
 
-@each_framework(FRAMEWORKS_WITH_CONTRACTION_OPS)
+@each_framework(FRAMEWORKS_WITH_CONTRACTION_FUNCTIONS)
 @pytest.mark.parametrize("change_name", COST_CHANGES)
 def test_every_strategy_gives_the_result_of_numpy(framework, change_name):
     used_methods = set()

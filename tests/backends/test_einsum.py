@@ -50,7 +50,7 @@ def given_for_framework(framework, *strategies):
     plait.asnumpy(plait.einsum(framework.make(np.ones((2, 2))), "a b -> b"))
 
     phases = [Phase.explicit, Phase.reuse, Phase.generate]
-    if framework.name not in MAX_EXAMPLES_BY_FRAMEWORK:  # elsewhere it would take minutes
+    if framework.name not in MAX_EXAMPLES_BY_FRAMEWORK:  # on the others it would take minutes
         phases.append(Phase.shrink)
 
     def run(check):
@@ -124,7 +124,7 @@ def test_equations_agree_with_the_einsum_of_the_framework(framework):
 
 
 def assert_same_dtype_and_values(result, expected, numpy_result):
-    """Assert that dtype and values are those of the framework's einsum; sums of integers keep their dtype."""
+    """Assert that dtype and values are the framework's or, where PyTorch widens integers to int64, those of NumPy."""
     if str(expected.dtype) == "torch.int64" and numpy_result.dtype != np.int64:  # PyTorch widens sums of integers
         assert str(result.dtype) == f"torch.{numpy_result.dtype}"
         assert_equal(result, numpy_result)
@@ -287,7 +287,8 @@ def test_half_precision_operands_are_accumulated_in_float32(framework, dtype, eq
     tensors = [framework.make(np.ones(shape, kind)) for shape in shapes]
     result = plait.einsum(equation, *tensors)
     assert result.dtype == tensors[0].dtype
-    expected = np.einsum(equation, *map(np.ones, shapes), optimize=True)  # 4096 or 16384, which half types have
+    # 4096 or 16384, which float16 and bfloat16 represent exactly
+    expected = np.einsum(equation, *map(np.ones, shapes), optimize=True)
     assert_equal(plait.asnumpy(result).astype(float), expected)
 
 

@@ -1,4 +1,7 @@
-"""Mutation tests: backends and rules with one deliberate fault each must fail the conformance suite."""
+"""Mutation tests: each deliberate fault in a backend or a reduction rule must be detected.
+
+A test of the conformance suite or a check of this file must fail.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import pytest
 
 import plait
 from plait.backends.numpy.backend import NumpyBackend
-from plait.backends.numpy.contraction import contraction_ops
+from plait.backends.numpy.contraction import contraction_functions
 from plait.backends.reduction_rules import MERGEABLE_REDUCTIONS, REDUCTION_RULES
 from plait.testing import BackendTests
 from plait.testing._cases import EINSUM_CASES, EMPTY_REDUCE_CASES, REARRANGE_CASES, REDUCE_CASES, REPEAT_CASES
@@ -68,8 +71,8 @@ def _backend_with_wrong_operations(*names):
     class Wrong(NumpyBackend):
         def __init__(self, kind):
             super().__init__(kind)
-            self.contraction_ops = lambda dtypes: contraction_ops(dtypes)._replace(
-                **{name: _with_small_error(getattr(contraction_ops(dtypes), name)) for name in names}
+            self.contraction_functions = lambda dtypes: contraction_functions(dtypes)._replace(
+                **{name: _with_small_error(getattr(contraction_functions(dtypes), name)) for name in names}
             )
 
     return Wrong
@@ -80,7 +83,7 @@ def _with_small_error(operation):
 
 
 def _check_large_products():
-    """Run products that are large enough for every strategy to be chosen."""
+    """Compare large einsums, for which the backend uses matmul, vecdot and add, with those of NumPy."""
     rng = np.random.default_rng(0)
     for equation, shapes in (
         ("bij,bjk->bik", [(4, 32, 64), (4, 64, 32)]),

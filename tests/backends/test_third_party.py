@@ -77,7 +77,7 @@ def run_code(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
 
 
 def run_suite(folder: Path, tmp_path: Path, fault: str = "", *options: str) -> subprocess.CompletedProcess[str]:
-    """The conformance suite on the framework, whose backend has a fault first."""
+    """Run the conformance suite on tinytensors; ``fault`` is code that breaks its backend."""
     pytest.importorskip("numpy", reason="numpy is not installed")
     file = tmp_path / "test_tinytensors.py"
     file.write_text(f"{CONFORMANCE_TEST_FILE.read_text(encoding='utf-8')}\n\n{fault}", encoding="utf-8")

@@ -1,6 +1,6 @@
 """Tests of JAX on eight devices, which ``test_jax_sharding.py`` runs in a process that has them.
 
-Every result lies as hand-written code would leave it, with the same communication between devices.
+Every result has the sharding that hand-written code gives it, with the same collectives.
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ def test_explicit_shardings_in_types_follow_the_axes():
 
 
 def elements_by_device(shape, spec, mesh):
-    """By device, the elements that it holds, as indices in row-major order."""
+    """By device, the row-major indices of the elements that it holds, as bytes."""
     places = np.arange(np.prod(shape)).reshape(shape)
     indices = NamedSharding(mesh, spec).devices_indices_map(shape)
     return {device: places[index].tobytes() for device, index in indices.items()}
@@ -269,7 +269,7 @@ def test_ambiguous_explicit_shardings_are_an_error(call, spec):
         for each in (call, jax.jit(call)):
             with pytest.raises(plait.BackendError, match="PLT509"):
                 each(x)
-        call(reshard(x, P(None, None, None)))  # and nothing is left open where nothing is sharded
+        call(reshard(x, P(None, None, None)))  # without a sharded dimension the result is not ambiguous
 
 
 EINSUM_CASES = {

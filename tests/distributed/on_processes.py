@@ -64,7 +64,10 @@ def run_and_count_collectives(call):
 
 
 def run_hand_written(call, *tensors):
-    """Run hand-written code, on replicated tensors if torch refuses their sharding; return the collectives too."""
+    """Run hand-written code; return the result and the number of collectives.
+
+    If torch refuses the sharding of the tensors, the code runs on replicated ones.
+    """
     try:
         return run_and_count_collectives(lambda: call(*tensors))
     except RuntimeError:
@@ -239,7 +242,7 @@ def add_einsum_checks(mesh, partial, prefix, every=1):
 
 
 KEPT_SHARDING_CASES = [
-    # pattern, sizes, and for each dimension that is cut, the dimension of the result that then is
+    # pattern, sizes, and by sharded dimension of the input, the sharded dimension of the result
     ("a b c -> c a b", {}, {0: 1, 1: 2, 2: 0}),
     ("a b c -> (a b) c", {}, {0: 0, 2: 1}),
     ("a b c -> c (a b)", {}, {0: 1, 2: 0}),
@@ -535,7 +538,7 @@ def run_checks(count: int) -> dict[str, str]:
         except Exception:
             outcomes[name] = traceback.format_exc()
             if "gloo" in outcomes[name] or "pair closure" in outcomes[name]:
-                break  # another process has failed, and this one has waited in vain
+                break  # another process has failed, and so has a collective of this one
     return outcomes
 
 

@@ -348,7 +348,7 @@ def test_no_more_tasks_than_by_hand(ours, hand, chunks):
 
 
 def numpy_and_unknown_length_dask_arrays():
-    """An array of unknown length: six of ten rows, selected by a condition."""
+    """Return six of ten rows, selected by a condition, as a NumPy array and as a Dask array of unknown length."""
     array = np.arange(60.0).reshape(10, 6)
     return array[array[:, 0] > 20], (x := da.from_array(array, chunks=(3, 6)))[x[:, 0] > 20]
 

@@ -26,7 +26,7 @@ def run_interpreter(*arguments):
 
 
 def read_passed_outcomes(folder, count):
-    """Return the outcomes of the checks, which must be the same on every process."""
+    """Assert that every process ran the same checks and passed them; return the outcomes of the first."""
     found = [json.loads((folder / f"{rank}.json").read_text()) for rank in range(count)]
     assert all(list(report) == list(found[0]) for report in found)
     failed = {name: text for report in found for name, text in report.items() if text}

@@ -1,4 +1,4 @@
-"""The mistakes that new users make: each message says what is wrong, and names the way out."""
+"""Mistakes of new users: each message says what is wrong and how to correct it."""
 
 from __future__ import annotations
 

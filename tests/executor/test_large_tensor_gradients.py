@@ -1,6 +1,6 @@
-"""Large tensors of PyTorch that need a gradient: reduced in several calls, they have the gradient of one.
+"""Gradients of reductions of large PyTorch tensors, computed in several calls, equal those of one call of PyTorch.
 
-Tensors of any size are taken for large ones, at drawn costs, as in `test_large_tensors`.
+Tensors of any size are treated as large, at random costs, as in `test_large_tensors`.
 """
 
 from __future__ import annotations
@@ -326,9 +326,14 @@ def test_gradients_of_a_large_tensor_equal_torch():
 
 
 MUTATIONS = {
-    "nothing is repeated right": (autograd_module, "_repeat_short_rows", lambda left, loops: left * 2, ("max", "sum")),
+    "short rows are repeated wrongly": (
+        autograd_module,
+        "_repeat_short_rows",
+        lambda left, loops: left * 2,
+        ("max", "sum"),
+    ),
     "ties are counted wrongly": (autograd_module, "_fill_gradient_block", lambda *given: given[3].fill_(1), ("max",)),
-    "a mean divides by something else": (autograd_module, "elements_per_result", lambda loops: 2, ("mean",)),
+    "the mean is divided by a wrong count": (autograd_module, "elements_per_result", lambda loops: 2, ("mean",)),
 }
 
 

@@ -208,7 +208,7 @@ def test_all_copy_schedules_give_the_same_result(case, costs):
 
 
 def test_every_schedule_technique_is_used():
-    """Without this, the tests above might not cover a technique."""
+    """With the default costs, each technique is chosen for at least one of these calls."""
     taken = set()
 
     def keep(found):
@@ -243,8 +243,8 @@ def _reduce_in_reversed_blocks(reduce_into, schedule, kept_loops):
 
 
 MUTATIONS = {
-    "what is left over is lost": ("_tree_levels", lambda *given: [(*row[:3], None) for row in _tree_levels(*given)]),
-    "a part is put elsewhere": ("build_loop_over_blocks", _reduce_in_reversed_blocks),
+    "the leftover is dropped": ("_tree_levels", lambda *given: [(*row[:3], None) for row in _tree_levels(*given)]),
+    "the blocks are written in reverse order": ("build_loop_over_blocks", _reduce_in_reversed_blocks),
     "the mean is not divided": ("prod", lambda _: 1),
 }
 
@@ -319,7 +319,7 @@ def test_explain_prints_why_there_is_one_call():
     assert rewrites_and_last_line(x)[0] == (AXIS_AT_A_TIME, TREE_REDUCTION, BLOCKING)
     assert rewrites_and_last_line(x.to("meta")) == (
         (),
-        "one call of torch for each step: on meta one call takes the whole device",
+        "one call of torch for each step: one call on meta uses the whole device",
     )
     x.requires_grad_()
     assert rewrites_and_last_line(x) == (

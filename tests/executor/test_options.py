@@ -120,7 +120,7 @@ def test_options_object_can_be_entered_repeatedly():
 
 
 def is_einsum_strict():
-    """Whether einsum is strict in the current context."""
+    """Return whether einsum is strict in the current context."""
     try:
         plait.einsum(A, "i j -> i")
     except plait.AxisError:
@@ -265,7 +265,7 @@ def test_explicit_path_with_unknown_shapes():
 
 
 def peak_and_result_bytes(call):
-    """Return the largest number of bytes that a call allocates."""
+    """Return the largest number of bytes allocated during a call, and the bytes of its result."""
     call()
     gc.collect()
     tracemalloc.start()

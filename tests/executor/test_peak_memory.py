@@ -1,4 +1,7 @@
-"""The peak memory of large calls: the result, and at most one intermediate smaller than the input."""
+"""The peak memory of large calls.
+
+A reduction needs at most the memory of its input and two results, a copy only that of its result.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ def _no_kernels(monkeypatch):
 
 
 def result_and_peak_bytes(call):
-    """Return the largest number of bytes that a call allocates."""
+    """Return the result of a call, and the largest number of bytes allocated during it."""
     call()
     tracemalloc.start()
     try:

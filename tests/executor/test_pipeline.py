@@ -377,21 +377,21 @@ MISTAKES = {
     "the rank at least": lambda: to_pattern("a b ... -> b a ...") >> to_pattern("a -> a"),
     "a length": lambda: to_pattern("a (b c) -> a b c", c=2) >> to_pattern("a b 3 -> a b"),
     "a divisor": lambda: to_pattern("(a b) -> (b a 2)", a=2, b=2) >> to_pattern("(a b) -> a b", b=3),
-    "a loss": lambda: (to_pattern("a b c -> c (a b)") >> to_pattern("c n -> n")).rearrange(X),
-    "a gain": lambda: (to_pattern("a b c -> c (a b)") >> to_pattern("c n -> n c r", r=2)).rearrange(X),
-    "a product": lambda: (to_pattern("a b c -> c (a b)") >> to_pattern("c n, n k -> c k")).reduce(X, "sum"),
-    "a gain in a product": lambda: (to_pattern("a b c -> c a b r", r=2) >> to_pattern("c a b r, r k -> a k")).einsum(
+    "rearrange removes an axis": lambda: (to_pattern("a b c -> c (a b)") >> to_pattern("c n -> n")).rearrange(X),
+    "rearrange adds an axis": lambda: (to_pattern("a b c -> c (a b)") >> to_pattern("c n -> n c r", r=2)).rearrange(X),
+    "reduce of two tensors": lambda: (to_pattern("a b c -> c (a b)") >> to_pattern("c n, n k -> c k")).reduce(X, "sum"),
+    "einsum adds an axis": lambda: (to_pattern("a b c -> c a b r", r=2) >> to_pattern("c a b r, r k -> a k")).einsum(
         X, X
     ),
-    "the size at the seam": lambda: (to_pattern("a b c -> c (a b)") >> to_pattern("c (n m) -> n m c", m=7)).rearrange(
-        X
-    ),
-    "the size before the seam": lambda: (
+    "a size of the second stage": lambda: (
+        to_pattern("a b c -> c (a b)") >> to_pattern("c (n m) -> n m c", m=7)
+    ).rearrange(X),
+    "a size of the first stage": lambda: (
         to_pattern("a (b d) c -> c a b d", d=5) >> to_pattern("... -> (...)")
     ).rearrange(X),
     "the reduction": lambda: (to_pattern("a b c -> c (a b)") >> to_pattern("c n -> n")).reduce(X, "maen"),
-    "the elements": lambda: (to_pattern("a b c -> c (a b)") >> to_pattern("c n -> n")).reduce(X, "mean"),
-    "nothing": lambda: (to_pattern("a b c -> c (a b)") >> to_pattern("c n -> c")).reduce(X[:0], "max"),
+    "mean of integers": lambda: (to_pattern("a b c -> c (a b)") >> to_pattern("c n -> n")).reduce(X, "mean"),
+    "maximum of no elements": lambda: (to_pattern("a b c -> c (a b)") >> to_pattern("c n -> c")).reduce(X[:0], "max"),
     "too few": lambda: (to_pattern("a b c -> c (a b)") >> to_pattern("c n, n k -> c k")).einsum(X),
     "too many": lambda: (to_pattern("a b c -> c (a b)") >> to_pattern("c n, n k -> c k")).einsum(X, X, X),
     "no tensor": lambda: (to_pattern("a b -> b a") >> to_pattern("b a -> a b")).rearrange(5),
@@ -418,28 +418,28 @@ EXPECTED_MESSAGES = {
   (a b) -> a b
   ^^^^^
   input: 8   given: b=3   after: (a b) -> (b a 2)""",
-    "a loss": """\
+    "rearrange removes an axis": """\
 [PLT204] axis 'c' does not appear on the right; rearrange cannot remove axes (use reduce)
   c n -> n
   ^""",
-    "a gain": """\
+    "rearrange adds an axis": """\
 [PLT205] axis 'r' does not appear on the left; rearrange cannot add axes (use repeat)
   c n -> n c r
              ^""",
-    "a product": """\
+    "reduce of two tensors": """\
 [PLT202] reduce takes one tensor, but the left side has 2
   c n, n k -> c k
   ^^^  ^^^""",
-    "a gain in a product": """\
+    "einsum adds an axis": """\
 [PLT205] axis 'r' does not appear on the left; einsum cannot add axes (use repeat)
   a b c -> c a b r
                  ^""",
-    "the size at the seam": """\
+    "a size of the second stage": """\
 [PLT302] m=7 does not divide dimension 1 of the input (length 24)
   c (n m) -> n m c
     ^^^^^
   input: 5 24   given: m=7   after: a b c -> c (a b)""",
-    "the size before the seam": """\
+    "a size of the first stage": """\
 [PLT302] d=5 does not divide dimension 1 of the input (length 12)
   a (b d) c -> c a b d
     ^^^^^
@@ -447,11 +447,11 @@ EXPECTED_MESSAGES = {
     "the reduction": """\
 [PLT209] unknown reduction 'maen'; did you mean 'mean'?
   known: min, max, sum, mean, prod, any, all, std, var, logsumexp""",
-    "the elements": """\
+    "mean of integers": """\
 [PLT503] mean is not defined on int64; convert the tensor to floating point first, or pass a function, e.g. np.mean
   a b c -> c (a b)
   input: 2 12 5""",
-    "nothing": """\
+    "maximum of no elements": """\
 [PLT307] the minimum or maximum over no elements is not defined; a reduced axis has length 0
   c n -> c
     ^

@@ -18,7 +18,7 @@ from plait.backends.kernels.reducing import FOLDED, INNER, OUTER, reduce_plan
 
 
 def visited_offsets(loops, offset_count):
-    """Return the memory offset of each iteration."""
+    """Yield the offsets of each iteration, one per column of strides; a loop is its length followed by its strides."""
     for turns in product(*(range(loop[0]) for loop in loops)):
         yield [
             sum(turn * loop[1 + axis] for turn, loop in zip(turns, loops, strict=True)) for axis in range(offset_count)
@@ -58,7 +58,8 @@ def test_copy_loops_visit_every_element_once(layout, order):
 
 
 @given(layout=layouts(5), reduced_ndim=st.integers(1, 6), room=st.sampled_from([2, 7, 64, 2048]))
-@example(layout=([7, 2, 3], [0, 2, 1], [1, 2, 1], [0, 0, 0]), reduced_ndim=1, room=64)  # a stack of what is kept inside
+# in the plan of this example seven rows, each with three lanes of an inner kept axis, are stacked
+@example(layout=([7, 2, 3], [0, 2, 1], [1, 2, 1], [0, 0, 0]), reduced_ndim=1, room=64)
 @settings(max_examples=100)
 def test_reduction_loops_visit_every_element_once(layout, reduced_ndim, room):
     source = array_with_layout(np.arange(4000, dtype="i4"), layout)

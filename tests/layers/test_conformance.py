@@ -127,7 +127,11 @@ def test_einmix_equals_the_reference(framework, case):
 @each_framework()
 @pytest.mark.parametrize("case", EINMIX_CASES, ids=str)
 def test_einmix_gradients_equal_the_reference(framework, case):
-    """The result is linear in each parameter, so that a gradient is the result for a parameter with one 1, else 0."""
+    """Check some elements of each gradient of the sum of the result.
+
+    The result is linear in the parameters, so the gradient with respect to an element is the sum of the result for
+    parameters that are 1 at that element and 0 elsewhere.
+    """
     x = random_array(case.shape)
     built = framework.build("EinMix", *constructor_arguments(case), example=x, **case.sizes)
     found = framework.gradients(built, framework.to_tensor(x))

@@ -44,7 +44,11 @@ def test_einmix_spec_equals_the_reference(case):
 
 @st.composite
 def einmix_cases(draw):
-    """A valid EinMix: axes of the input alone are kept or summed, those of the weight too or not, new ones are made."""
+    """A random valid EinMix.
+
+    Each axis of the input, shared with the weight or not, is kept or summed; axes of the weight alone are added to the
+    result.
+    """
     names = draw(st.permutations("a b c d e f".split()))
     sizes = {name: draw(st.integers(1, 3)) for name in names}
     shared, ours, new = names[: draw(st.integers(0, 2))], names[2 : 2 + draw(st.integers(0, 2))], names[4:]
@@ -66,7 +70,7 @@ def einmix_cases(draw):
 
 
 def group_neighbours(draw, items):
-    """Some neighbours put into a group."""
+    """Return the items with some neighbours, chosen at random, in parentheses."""
     out = []
     items = list(items)
     while items:
@@ -106,8 +110,9 @@ def test_spec_is_immutable_hashable_and_picklable(case):
 def test_repr_and_config_recreate_the_spec(case):
     one = make_spec(case)
     kind = "EinMix" if isinstance(case, EinMixCase) else case.kind
-    if not {"class", "in"} & one.pattern.sizes.keys():  # keywords of Python go through a dict
-        assert eval(f"made({one.arguments})", {"made": SPEC_BUILDERS[kind]}) == one
+    # a Python keyword cannot be a keyword argument in this text
+    if not {"class", "in"} & one.pattern.sizes.keys():
+        assert eval(f"made({one.arguments_text})", {"made": SPEC_BUILDERS[kind]}) == one
     config = dict(one.config)
     assert SPEC_BUILDERS[kind](*[value for key, value in config.items() if key != "sizes"], **config["sizes"]) == one
 
@@ -147,7 +152,8 @@ def test_error_points_into_the_argument(mistake):
         assert error.value.pattern is None
         return
     assert error.value.pattern in arguments
-    assert error.value.code == "PLT203" or error.value.spans  # a size that names no axis stands nowhere
+    # PLT203: the axis of a given size is not in the text, so there is no span
+    assert error.value.code == "PLT203" or error.value.spans
 
 
 @pytest.mark.parametrize(

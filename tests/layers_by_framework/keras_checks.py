@@ -22,7 +22,7 @@ from plait.layers.keras import EinMix, Rearrange, Reduce, Repeat, keras_custom_o
 BACKEND = keras.backend.backend()
 
 pytestmark = [
-    # Of Keras' own: how it makes arrays of its variables, and how those of a file are made tensors of PyTorch.
+    # Keras itself causes these warnings: it converts its variables to arrays, and arrays of a file to PyTorch tensors
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:The given NumPy array is not writable:UserWarning"),
 ]
@@ -432,7 +432,8 @@ def test_symbolic_calls_do_not_change_names_of_other_layers():
     x = keras.Input((6, 4))
     hidden = Rearrange("k b t c -> b t (k c)")([x, keras.Input((6, 4))])
     y = Reduce("b t c -> b c", value_range)(hidden)
-    for tensor in (x, hidden):  # of the model's operations one takes it, and none that Keras was asked about beside it
+    # one operation of the model takes the tensor; symbolic calls for the output shape have added no other
+    for tensor in (x, hidden):
         assert len(tensor._keras_history.operation._outbound_nodes) == 1
     x = keras.Input((6, 4))
     y = Reduce("b t c -> b c", value_range)(Rearrange("k b t c -> b t (k c)")([x, x]))

@@ -350,7 +350,7 @@ def test_link_and_function_hooks():
 
 
 def test_weight_standardization_hook():
-    """A hook of Chainer's that changes a parameter for the time of the call."""
+    """This hook of Chainer replaces a parameter during the call only."""
     link = EinMix("b c -> b d", "c d", c=3, d=4)
     weight = link.weight.array.copy()
     link.add_hook(import_without_warnings("chainer.link_hooks").WeightStandardization(weight_name="weight"))
@@ -406,7 +406,7 @@ def test_rearrange_of_integers():
 
 
 def test_reduction_with_parameters_raises():
-    """A link without children would not find them."""
+    """``Reduce`` is a link without children, so an optimizer would not find the parameters of the reduction."""
     with pytest.raises(plait.AxisError, match="PLT209"):
         FRAMEWORK.import_layers().Reduce("b c -> b", chainer.links.Linear(3))
 

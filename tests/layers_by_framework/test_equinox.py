@@ -27,7 +27,7 @@ KEY = jax.random.key(0)
 
 class TestOnJax(JaxLayerTests):
     framework = FRAMEWORK
-    x64_parameter_dtype = "float64"  # as Equinox's own layers; see test_the_default_dtype_is_that_of_linear
+    x64_parameter_dtype = "float64"  # as Equinox's own layers; see test_default_dtype_equals_that_of_linear
 
     @staticmethod
     def make_functional(built):
@@ -40,7 +40,7 @@ def make_einmix(key=KEY, **options):
 
 
 def native_linear(layer, **options):
-    """Equinox's own layer with the parameters of `make_einmix`."""
+    """Return Equinox's own Linear with the parameters of the given EinMix."""
     linear = eqx.nn.Linear(3, 4, key=KEY, **options)
     return eqx.tree_at(lambda linear: (linear.weight, linear.bias), linear, (layer.weight.T, layer.bias))
 
@@ -115,7 +115,7 @@ OPERATION_LAYERS = [
 
 @pytest.mark.parametrize("module", OPERATION_LAYERS, ids=lambda module: type(module).__name__)
 def test_operation_layers_have_no_leaves(module):
-    """So `jax.jit` takes it as an argument without a filter."""
+    """A layer without leaves can be an argument of `jax.jit`, without a filter."""
     assert jax.tree.leaves(module) == []
     x = jnp.asarray(random_array((2, 6)))
     assert_near(jax.jit(lambda module, x: module(x))(module, x), module(x))
@@ -336,7 +336,7 @@ def test_repr():
 
 
 def test_axes_of_any_name():
-    """Layers without parameters have no arguments but their own: every other axis can have a size by keyword."""
+    """Layers without parameters have no argument ``key``, so an axis of that name can have a size by keyword."""
     x = jnp.ones((2, 6))
     for axis in ("key", "dtype", "name", "spec", "in"):
         assert Rearrange(f"b (c {axis}) -> b c {axis}", **{axis: 3})(x).shape == (2, 2, 3)

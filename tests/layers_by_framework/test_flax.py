@@ -405,7 +405,7 @@ def test_dtype_and_param_dtype_equal_those_of_dense(dtype, param_dtype, given):
 
 
 def test_every_operation_has_the_computation_dtype():
-    """Every operation is; a cast of the result would not do."""
+    """The product and the sum have operands of the computation dtype; a cast of the result would not be enough."""
     x = jnp.asarray(random_array((2, 3)))
     module = make_einmix(dtype=jnp.bfloat16)
     variables = module.init(KEY, x)
@@ -558,7 +558,7 @@ EINOPS_CASES = [
 
 @pytest.mark.parametrize("case", EINOPS_CASES, ids=str)
 def test_einops_parameters_can_be_loaded(case):
-    """Where einops takes a bias before an ellipsis for an error, plait does not."""
+    """einops rejects a bias dimension before an ellipsis, plait accepts it: such cases are not compared."""
     einops = pytest.importorskip("einops")
     from einops.layers import flax as theirs
 

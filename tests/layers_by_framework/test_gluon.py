@@ -365,7 +365,7 @@ def test_deep_copies_are_independent(make_array):
         assert_close(other(make_array(random_array(2, 36))), expected)
 
 
-@pytest.mark.parametrize("link", ["Rearrange", "Reduce", "EinMix"])
+@pytest.mark.parametrize("kind", ["Rearrange", "Reduce", "EinMix"])
 def test_pickle_of_an_uninitialized_block(make_array, kind):
     """As far as Gluon pickles its own: an initialized parameter holds a pointer of C."""
     arguments = {"Rearrange": ["b c -> c b"], "Reduce": ["b c -> b", double_sum], "EinMix": ["b c -> b d", "c d"]}[kind]

@@ -150,7 +150,7 @@ def test_module_called_twice_shares_parameters():
 
 
 def test_constructor_raises_for_invalid_arguments():
-    """Before there is a tensor, and under the name of the pattern."""
+    """The constructor raises the error, before any tensor is given."""
     with pytest.raises(plait.SizeError, match="PLT303"):
         hk.transform(lambda: EinMix("b c -> b d", "c d", c=3)).init(KEY)
     with pytest.raises(plait.AxisError, match="PLT20"):
@@ -165,7 +165,7 @@ def test_initializer_arguments():
 
 @pytest.mark.parametrize("kind", ["float32", "bfloat16", "float16", "complex64"])
 def test_parameters_have_the_dtype_of_the_input(kind):
-    """As those of `hk.Linear`."""
+    """The parameters of `hk.Linear` have it too."""
     x = jnp.asarray(random_array((2, 3)), kind)
     ours, theirs = transformed(lambda x: make_einmix()(x)), transformed(lambda x: hk.Linear(4)(x))
     params = ours.init(KEY, x)
@@ -177,7 +177,7 @@ def test_parameters_have_the_dtype_of_the_input(kind):
 
 @pytest.mark.parametrize("x64_enabled", [False, True])
 def test_64_bit_numpy_input(x64_enabled):
-    """JAX takes it in its own width, and so are the parameters; nothing warns."""
+    """JAX converts the input to float32 unless 64 bits are enabled; the parameters have that dtype; nothing warns."""
     with jax.enable_x64(x64_enabled):
         x = random_array((2, 3)).astype("float64")
         function = transformed(lambda x: make_einmix()(x))

@@ -218,7 +218,7 @@ def test_training_equals_native_modules(optimizer, compiled):
 
 
 def test_compiled_step_is_traced_at_most_twice():
-    """The Python code of a layer runs while MLX traces, and not again."""
+    """The Python code of a layer runs only while MLX traces: in the first step, and when the optimizer has a state."""
     calls = []
 
     class Counted(EinMix):
@@ -518,7 +518,7 @@ def test_vmap_equals_separate_calls():
 
 
 def test_an_ensemble_by_vmap():
-    """Several sets of parameters in one model, as one array each."""
+    """Call one model under ``vmap`` with the stacked parameters of three models."""
     models = [EinMix("b t (h c) -> b t (h d)", "h c d", "h d", h=2, c=3, d=4) for _ in range(3)]
     x = mx.random.normal((2, 5, 6))
     stacked = utils.tree_map(lambda *arrays: mx.stack(arrays), *[model.parameters() for model in models])
@@ -604,7 +604,7 @@ TRANSFORMS = {
 
 @pytest.mark.parametrize("transform", TRANSFORMS)
 def test_errors_are_the_same_under_transformations(transform):
-    """Each transformation lets it through with the text that the call itself gives."""
+    """A transformed layer raises the same error as a direct call."""
     transformed = TRANSFORMS[transform]
     x = mx.zeros((4, 6))
     with pytest.raises(plait.SizeError, match="PLT302") as caught:

@@ -37,7 +37,7 @@ def make_einmix(seed=0, **options):
 
 
 def native_linear(layer, **options):
-    """NNX's own layer with the parameters of `make_einmix`."""
+    """Return NNX's own Linear with the parameters of the given EinMix."""
     found = nnx.Linear(3, 4, rngs=nnx.Rngs(0), **options)
     found.kernel[...], found.bias[...] = layer.weight[...], layer.bias[...][0]
     return found
@@ -363,7 +363,7 @@ def test_orbax_checkpoint(tmp_path):
 
 
 def test_layer_in_a_linen_module():
-    """By the bridge: NNX's modules are used in models of Linen, and EinMix among them."""
+    """``nnx.bridge.to_linen`` makes a Linen module of EinMix."""
     x = jnp.asarray(random_array((2, 3)))
     module = nnx.bridge.to_linen(EinMix, "b c -> b d", "c d", "d", c=3, d=4)
     result, variables = module.init_with_output(jax.random.key(0), x)
@@ -372,7 +372,7 @@ def test_layer_in_a_linen_module():
 
 
 def test_axes_of_any_name():
-    """Layers without parameters have no arguments but their own: every other axis can have a size by keyword."""
+    """Layers without parameters have no argument ``rngs``, so an axis of that name can have a size by keyword."""
     x = jnp.ones((2, 6))
     for axis in ("rngs", "dtype", "name", "key", "in"):
         assert Rearrange(f"b (c {axis}) -> b c {axis}", **{axis: 3})(x).shape == (2, 2, 3)

@@ -174,7 +174,7 @@ def test_bytecode_tracer_makes_one_graph():
 @pytest.mark.parametrize("full_graph", [True, False])
 @pytest.mark.parametrize("case", [*OPERATION_CASES, *EINMIX_CASES], ids=str)
 def test_every_case_by_both_tracers(case, full_graph):
-    """By the tracer of source code with a batch that is not known."""
+    """The tracer of source code (``full_graph=True``) is given an unknown batch size."""
     if case in EINMIX_CASES:
         layer = EinMix(case.pattern, case.weight_shape, case.bias_shape, **case.sizes)
     else:
@@ -202,7 +202,7 @@ def test_saved_program_accepts_other_batch_sizes(tmp_path, shape):
 
 
 def test_saved_program_can_be_trained(tmp_path):
-    """One with an einsum does not: Paddle itself has no gradient for that of a program that was loaded."""
+    """The program has no einsum: Paddle has no gradient for an einsum in a loaded program."""
     model = nn.Sequential(*[make_network()[place] for place in range(4)])
     paddle.jit.save(model, str(tmp_path / "model"), input_spec=[InputSpec([None, 36], "float32")])
     loaded = paddle.jit.load(str(tmp_path / "model"))
@@ -256,7 +256,7 @@ def test_to_another_dtype():
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_einmix_in_half_precision(dtype):
-    """Without a bias: Paddle adds none on a CPU, nor does its own Linear take them there."""
+    """Without a bias: on a CPU, Paddle has no addition in half precision, and its own Linear raises an error."""
     layer = EinMix("b c -> b d", "c d", c=3, d=4)
     layer.to(dtype=dtype)
     assert layer.weight.dtype == getattr(paddle, dtype)
@@ -468,7 +468,7 @@ def test_einops_weights_can_be_loaded(pattern, weight, bias, sizes, shape):
 
 
 def build_network_from(imported):
-    """A network as code for einops has it, with the names of the arguments too."""
+    """Return a network of the layers of einops or plait, with the arguments of einops."""
     return nn.Sequential(
         imported.Rearrange(pattern="b (h w) -> b 1 h w", h=6),
         imported.Reduce("b c (h p) (w q) -> b h w c", reduction="mean", p=2, q=2),
@@ -487,7 +487,7 @@ def test_einops_code_runs_with_the_import_replaced():
 
 
 class ScaledSum(nn.Layer):
-    """A reduction that learns."""
+    """A reduction with a trainable parameter."""
 
     def __init__(self, value):
         super().__init__()

@@ -53,7 +53,7 @@ def build_layer(case, **more):
 
 
 def random_input(case, batch_factor=1):
-    """A tensor for a case, or one with another batch size."""
+    """Return a random input of a case, the first of several dimensions ``batch_factor`` times as long."""
     first, *rest = case.shape
     return torch.randn(first * batch_factor if rest else first, *rest)
 

@@ -135,7 +135,7 @@ def draw_examples(strategy, count):
 
 
 def movement_calls():
-    """Yield calls of all operations but einsum: operation, pattern, arrays, given sizes, and reduction."""
+    """Yield calls of rearrange, repeat and reduce: operation, pattern, arrays, given sizes, and reduction."""
     np = pytest.importorskip("numpy")
     names = itertools.cycle(REDUCTION_RULES)
     for kind, count in (("rearrange", 60), ("repeat", 40), ("reduce", 80)):
@@ -145,7 +145,7 @@ def movement_calls():
 
 
 def einsum_calls():
-    """Yield calls of einsum, in the same form."""
+    """Yield calls of einsum, in the form of `movement_calls`."""
     pytest.importorskip("numpy")
     from einsum_strategies import einsum_patterns, integer_array
 
@@ -156,7 +156,7 @@ def einsum_calls():
 
 @lru_cache(maxsize=2)
 def pair_calls_with_results(calls):
-    """Return the calls with the results of plait."""
+    """Return a pair of call and plait's result for each call that the function ``calls`` yields."""
     found = []
     for operation, pattern, arrays, sizes, reduction in calls():
         more = [] if reduction is None else [reduction]

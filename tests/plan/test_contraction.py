@@ -165,7 +165,7 @@ def count_flops(equation, shapes, path):
 
 
 def all_paths(count):
-    """Yield all contraction paths of so many tensors that contract two at a time."""
+    """Yield every path that contracts ``count`` tensors two at a time."""
     if count == 1:
         yield ()
         return

@@ -219,7 +219,10 @@ EQUIVALENT_METHODS = {"broadcast_to": "expand"}
 
 
 def tensor_calls_and_size_counts(graph):
-    """The calls on tensors in order, and the number of each on sizes; a method and its function count as the same."""
+    """Return the names of the calls on tensors in order, and a count by name of the calls on sizes.
+
+    A method and the function of the same effect have one name.
+    """
     tensors, sizes = [], Counter()
     for node in graph.graph.nodes:
         if node.op not in ("call_function", "call_method"):

@@ -19,7 +19,7 @@ from plait.backends.reduction_rules import REDUCTION_RULES
 
 
 def public_members(public: object) -> list[object]:
-    """A function, or a class with the functions and properties that it defines."""
+    """Return the function, or the class and the methods and property getters that it defines or inherits from plait."""
     if not inspect.isclass(public):
         return [public] if callable(public) else []
     found: list[object] = [public]
@@ -66,7 +66,7 @@ def test_type_hints_of_reduce_and_explain():
 
 
 def test_type_hints_resolve_without_any_framework():
-    """Neither NumPy nor a framework has imported what the annotations name."""
+    """Hints resolve in a process that has imported neither NumPy nor a framework."""
     code = "import plait, typing; print(len(typing.get_type_hints(plait.einsum)))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "6"

@@ -1,4 +1,4 @@
-"""What mypy and pyright infer of plait's public functions, with and without NumPy beside it."""
+"""The types that mypy and pyright infer for calls of plait, with NumPy, PyTorch, JAX or none of them installed."""
 
 from __future__ import annotations
 
@@ -287,7 +287,7 @@ FILE_PARTS_BY_INSTALLED_PACKAGES = {
 
 
 def simplify_type_text(text: str) -> str:
-    """The type that a type checker has written, without modules, and the parts of a union in order."""
+    """Return a printed type without module names, with ``Any`` for ``Unknown`` and the members of a union sorted."""
     text = text.replace("Unknown", "Any").replace("floating[numpy._typing._nbit_base._32Bit]", "float32")
     text = re.sub(r"\b(?:\w+\.)+(?=\w)", "", text).replace("floating[_32Bit]", "float32")
     return " | ".join(sorted(text.split(" | "))) if "[int | None" not in text else text
@@ -295,7 +295,7 @@ def simplify_type_text(text: str) -> str:
 
 @pytest.fixture(scope="module", params=FILE_PARTS_BY_INSTALLED_PACKAGES)
 def project(request, tmp_path_factory) -> tuple[Path, Path, str]:
-    """A folder with a file of each kind, the Python of a new environment, and what is installed in that."""
+    """A folder with `good.py` and `bad.py`, the Python of a new virtual environment, and the names of its packages."""
     installed = request.param
     folder = tmp_path_factory.mktemp("project")
     venv.create(folder / ".venv", symlinks=os.name != "nt", with_pip=False)
@@ -319,7 +319,7 @@ def project(request, tmp_path_factory) -> tuple[Path, Path, str]:
 def assert_types_and_errors(
     project: tuple[Path, Path, str], revealed: dict[int, str], errors: set[tuple[str, int]]
 ) -> None:
-    """Compare what a type checker says of the lines of both files with what it should say."""
+    """Assert that a type checker reveals the expected types in `good.py`, and reports just the calls in `bad.py`."""
     folder, _, installed = project
     _, _, types, mistakes = FILE_PARTS_BY_INSTALLED_PACKAGES[installed]
     first = int((folder / "types.txt").read_text()) + 1
@@ -383,7 +383,7 @@ PRIVATE_MODULE_REGEX = re.compile(
 @pytest.mark.slow
 @pytest.mark.parametrize("project", ["torch"], indirect=True)
 def test_every_public_name_has_a_type(project):
-    """In the sense of ``pyright --verifytypes``, which asks the Python that it finds first."""
+    """Checked by ``pyright --verifytypes``, which looks for plait in the first Python on the ``PATH``."""
     require_pyright()
     folder, python, _ = project
     environment = clean_environment()

@@ -1,4 +1,4 @@
-"""The conformance suite itself: what it skips, what its messages say, and the definition that it compares with."""
+"""The conformance suite itself: what it skips, what its messages say, and the oracle that it compares with."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BACKEND_TESTS = BackendTests()
 
 
 class NumPy(Framework):
-    """NumPy without what a subclass need not define."""
+    """NumPy with only the method that a subclass of `Framework` must define."""
 
     def make(self, array):
         return array
@@ -56,7 +56,7 @@ def test_a_framework_must_be_set():
 def test_a_message_shows_the_call_the_elements_and_the_plan():
     call = Call(PLAIN_NUMPY, "reduce", "a (b c) -> b", [np.ones((2, 6))], {"b": 2}, "max")
     with pytest.raises(AssertionError) as caught:
-        call.check_close(call.run(), np.array([1.0, 2.0]))
+        call.check_result_is_close(call.run(), np.array([1.0, 2.0]))
     lines = str(caught.value).splitlines()
     assert lines[:5] == [
         "plait.reduce(x, 'a (b c) -> b', 'max', b=2) is wrong on plain",

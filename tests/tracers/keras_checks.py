@@ -26,7 +26,7 @@ def random_values(*shape, seed=0):
 
 
 def symbolic_input(shape, unknown_sizes):
-    """An input of a functional model with some unknown lengths: none, the batch, or all."""
+    """Return an input of a functional model; ``unknown_sizes`` is ``"none"``, ``"batch"`` (the first) or ``"all"``."""
     hidden = min({"none": 0, "batch": 1, "all": 9}[unknown_sizes], len(shape))
     return keras.Input(batch_shape=(None,) * hidden + tuple(shape[hidden:]))
 

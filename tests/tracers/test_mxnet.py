@@ -1,4 +1,4 @@
-"""MXNet: classic arrays, NumPy's, and the symbols of both in hybrid blocks; gradients through all of them."""
+"""MXNet: arrays of ``mx.nd`` and ``mx.np``, and the symbols of both in hybrid blocks; gradients through all of them."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_classic_reduce(make_classic_array, case, reduction):
     expected = oracle.reduce(case.pattern, array, reduction, case.sizes)
     skip_shapes_that_mxnet_takes_for_unknown(case.shape, expected.shape)
     if not mx.util.is_np_shape() and case.pattern in ("a -> 1", "a b -> () 1"):
-        with pytest.raises(mx.base.MXNetError, match="inferring shapes failed"):  # rank 0 is on the way
+        with pytest.raises(mx.base.MXNetError, match="inferring shapes failed"):  # an intermediate result has rank 0
             plait.reduce(make_classic_array(array), case.pattern, reduction, **case.sizes)
         return
     result = plait.reduce(make_classic_array(array), case.pattern, reduction, **case.sizes)

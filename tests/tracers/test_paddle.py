@@ -46,19 +46,19 @@ def ellipsis(x):
     return plait.rearrange(x, "b ... w -> w ... b")
 
 
-def maximum(x):
+def reduce_by_maximum(x):
     return plait.reduce(x, "b c (h 2) w -> b c h w", "max")
 
 
-def to_scalar(x):
+def reduce_to_scalar(x):
     return plait.reduce(x, "b c h w ->", "mean")
 
 
-def std(x):
+def reduce_by_std(x):
     return plait.reduce(x, "b c h w -> b", "std")
 
 
-def logsumexp(x):
+def reduce_by_logsumexp(x):
     return plait.reduce(x, "b c h w -> b (c h)", "logsumexp")
 
 
@@ -131,7 +131,19 @@ def reduce_by_lambda(x):
 
 
 CALLS = [
-    *(permute, merge, space_to_depth, new_units, ellipsis, maximum, to_scalar, std, logsumexp, repeat, einsum),
+    *(
+        permute,
+        merge,
+        space_to_depth,
+        new_units,
+        ellipsis,
+        reduce_by_maximum,
+        reduce_to_scalar,
+        reduce_by_std,
+        reduce_by_logsumexp,
+        repeat,
+        einsum,
+    ),
     *(
         grouped_einsum,
         classical_einsum,
@@ -184,7 +196,7 @@ def combined_operations(x):
     packed, shapes = plait.pack([space_to_depth(x), einsum(x)], "b *")
     first, second = plait.unpack(packed, shapes, "b *")
     return (
-        first.sum() * logsumexp(x)
+        first.sum() * reduce_by_logsumexp(x)
         + second.mean()
         + COMPILED_PATTERN.reduce(x, "max").sum() * plait.parse_shape(x, "_ c _ _")["c"]
     )
@@ -206,7 +218,7 @@ ERROR_CASES = {
 
 
 @pytest.mark.parametrize("code", ERROR_CASES)
-@pytest.mark.parametrize("graph", ["source", "bytecode"])
+@pytest.mark.parametrize("tracer", ["source", "bytecode"])
 def test_errors_are_raised_while_a_program_is_built(code, tracer):
     make = ERROR_CASES[code]
 
@@ -233,7 +245,8 @@ def test_view_and_asnumpy_are_errors_in_a_program(code, call):
     static = paddle.jit.to_static(call, input_spec=[InputSpec([None, *SHAPE[1:]], "float32")], full_graph=True)
     with pytest.raises(plait.BackendError, match=code):
         static(random_tensor(SHAPE))
-    by_bytecode = paddle.jit.to_static(call, full_graph=False)  # it leaves to Python what has no place in a program
+    # the bytecode tracer runs in Python what a program cannot contain
+    by_bytecode = paddle.jit.to_static(call, full_graph=False)
     assert_close(by_bytecode(random_tensor(SHAPE)), call(random_tensor(SHAPE)))
 
 
@@ -250,7 +263,7 @@ def test_view_and_asnumpy_are_errors_in_a_program(code, call):
         ((2, 2, 4, 4, 4), "b c (d 2) (h 2) (w 2) -> b c d h w"),
     ],
 )
-@pytest.mark.parametrize("graph", [None, "source", "bytecode"])
+@pytest.mark.parametrize("tracer", [None, "source", "bytecode"])
 def test_gradients_of_min_and_max_along_several_axes(shape, pattern, reduction, tracer):
     """Paddle's own gradients are wrong for tensors of five or six dimensions."""
     array = np.random.default_rng(0).permutation(np.prod(shape)).reshape(shape).astype("float32")
@@ -287,7 +300,7 @@ def new_static_program():
         (permute, ["transpose"]),
         (merge, ["full_int_array", "reshape"]),
         (space_to_depth, ["full_int_array", "reshape", "transpose", "full_int_array", "reshape"]),
-        (maximum, ["full_int_array", "reshape", "amax"]),
+        (reduce_by_maximum, ["full_int_array", "reshape", "amax"]),
         (lambda x: plait.rearrange(x, "... -> ..."), []),
     ],
 )
@@ -309,10 +322,10 @@ def test_a_program_has_the_operations_of_the_hand_written_code(call, expected):
         (new_units, [1, -1, 3, 4, 6, 1]),
         (ellipsis, [6, 3, 4, -1]),
         (repeat, [2, -1, 3, 12, 6, 2]),
-        (logsumexp, [-1, 12]),
+        (reduce_by_logsumexp, [-1, 12]),
         (grouped_einsum, [-1, 2, 12, 4]),
         (concatenate_channels, [-1, 6, 4, 6]),
-        (to_scalar, []),
+        (reduce_to_scalar, []),
     ],
 )
 def test_a_program_keeps_static_dimensions(call, shape):
@@ -324,9 +337,8 @@ def test_a_static_program_runs():
     feeds = [np.random.default_rng(0).normal(size=size).astype("float32") for size in (SHAPE, OTHER_SHAPE)]
     with new_static_program() as program:
         x = paddle.static.data("x", [None, None, 4, 6], "float32")
-        results = [
-            call(x) for call in CALLS if call is not batch_size_from_shape
-        ]  # here the caller has no symbol for a size
+        # in a static program x.shape[0] is -1, which is no size
+        results = [call(x) for call in CALLS if call is not batch_size_from_shape]
         executor = paddle.static.Executor(paddle.CPUPlace())
         found = [executor.run(program, feed={"x": feed}, fetch_list=results) for feed in feeds]
     for feed, values in zip(feeds, found, strict=True):
@@ -347,7 +359,7 @@ class Patches(paddle.nn.Layer):
 
 
 @pytest.mark.filterwarnings("ignore:Tensor do not have 'place'")  # Paddle's own words about its own full_like
-@pytest.mark.parametrize("graph", ["source", "bytecode"])
+@pytest.mark.parametrize("tracer", ["source", "bytecode"])
 def test_gradients_in_a_program_equal_eager_gradients(tracer):
     layer, x = Patches(), random_tensor((4, 3, 4, 6))
 
@@ -417,7 +429,8 @@ def test_logsumexp_where_paddles_own_is_wrong():
     rank5 = np.random.default_rng(0).normal(size=(2, 2, 2, 2, 2))
     found = plait.reduce(paddle.to_tensor(rank5), "a b c d e -> a d", "logsumexp")
     np.testing.assert_allclose(found.numpy(), np.log(np.exp(rank5).sum((1, 2, 4))))
-    for poison in (np.nan, np.inf):  # an empty peak is whatever lies in memory
+    # Paddle's maximum of no elements is uninitialized memory, so wrong values are put there first
+    for poison in (np.nan, np.inf):
         paddle.full([4096], poison)
         assert (plait.reduce(paddle.zeros([64, 0]), "a b -> a", "logsumexp").numpy() == -np.inf).all()
 

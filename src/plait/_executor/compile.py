@@ -212,7 +212,10 @@ def normalize_pattern(text: str, sizes: Mapping[str, Any]) -> tuple[str, dict[st
 
 
 def check_size_names(sizes: Mapping[str, Any], axis_names: Collection[str], text: str) -> None:
-    """Raise `AxisError` if a size names no axis; the values are checked later, because a misspelt name comes first."""
+    """Raise `AxisError` if a size names no axis.
+
+    The values are checked later, so that a misspelt name is reported before an invalid value.
+    """
     for name in normalize_size_names(sizes):
         if name not in axis_names:
             raise unknown_size_name_error(name, axis_names, text)
@@ -234,7 +237,7 @@ def sizes_to_ints(
 
 
 def _locate_size_error(error: PlaitError, pattern: str, name: str) -> PlaitError:
-    """Return the error of a size, pointing at its axis, or PLT203 if the pattern has no such axis."""
+    """Return the error of a size with the span of its axis, or the error PLT203 if the pattern has no such axis."""
     try:
         tree = parse(pattern)
     except PlaitError:  # the syntax error is raised when the pattern is solved

@@ -17,7 +17,7 @@ from plait._plan.contraction.search import Contraction, build_contraction_plan, 
 from plait._plan.graph import Plan
 from plait._plan.nodes import Contiguous, Contract, Diagonal, Sum
 from plait._shapes.solver import SolvedPattern
-from plait.backends.capabilities import ContractionOps
+from plait.backends.capabilities import ContractionFunctions
 from plait.backends.costs import EINSUM_ONLY_COSTS, ContractionCosts
 from plait.backends.interface import Backend
 from plait.backends.registry import backend_for_type, common_backend
@@ -32,25 +32,25 @@ def build_specialized_einsum(
     options: EinsumOptions | None,
 ) -> Callable[..., Any] | None:
     """Return the callable of an einsum for these sizes; ``None`` if one call of the framework's einsum is best."""
-    ops = common_contraction_ops(tensor_types, dtypes)
-    contraction = choose_contraction(solved, slots, ops, backend, options)
+    functions = common_contraction_functions(tensor_types, dtypes)
+    contraction = choose_contraction(solved, slots, functions, backend, options)
     if contraction is None:
         return None
     plan = build_contraction_plan(solved, contraction)
-    function = build_contraction_callable(plan, backend_for_type(tensor_types[0]) if ops else backend, ops)
+    function = build_contraction_callable(plan, backend_for_type(tensor_types[0]) if functions else backend, functions)
     return backend.wrap_callable(function) if plan.steps else function
 
 
 def choose_contraction(
     solved: SolvedPattern,
     slots: Sequence[int],
-    ops: ContractionOps | None,
+    functions: ContractionFunctions | None,
     backend: Backend,
     options: EinsumOptions | None,
 ) -> Contraction | None:
     """Return the contraction to execute; ``None`` if one call of the framework's einsum is best."""
-    if ops is not None:
-        return find_cheapest_contraction(solved, slots, ops.costs, options)
+    if functions is not None:
+        return find_cheapest_contraction(solved, slots, functions.costs, options)
     if (len(solved.ranks) < 3 or backend.einsum_optimizes_path) and not (options and options.requests_path):
         return None
     return find_cheapest_contraction(solved, slots, EINSUM_ONLY_COSTS, options)
@@ -102,16 +102,18 @@ def contraction_for_explain(
     tensor_types = tuple([type(tensor) for tensor in tensors])
     backend = common_backend(tensor_types)
     dtypes = tuple([backend.dtype(tensor) for tensor in tensors])
-    contraction = choose_contraction(solved, slots, common_contraction_ops(tensor_types, dtypes), backend, options)
+    contraction = choose_contraction(
+        solved, slots, common_contraction_functions(tensor_types, dtypes), backend, options
+    )
     order = "which finds the order itself" if backend.einsum_optimizes_path else "which nothing else is better than"
     reason = f"left to the einsum of {backend.name}, called once, {order}"
     itemsize = getattr(dtypes[0], "itemsize", 4)
     return contraction, reason, (itemsize, str(dtypes[0]).removeprefix("torch."))
 
 
-def common_contraction_ops(tensor_types: Sequence[type], dtypes: tuple[Any, ...]) -> ContractionOps | None:
+def common_contraction_functions(tensor_types: Sequence[type], dtypes: tuple[Any, ...]) -> ContractionFunctions | None:
     """Return the backend's operations for contractions; ``None`` if the backends differ or only have an einsum."""
-    factories = {backend_for_type(cls).contraction_ops for cls in tensor_types}
+    factories = {backend_for_type(cls).contraction_functions for cls in tensor_types}
     return None if len(factories) > 1 else factories.pop()(dtypes)
 
 
@@ -122,14 +124,16 @@ def find_requested_path(solved: SolvedPattern, slots: Sequence[int], options: Ei
     return find_path(build_network(solved, slots, across=False), options.contract, options.memory_limit)
 
 
-def build_contraction_callable(plan: Plan, backend: Backend, ops: ContractionOps | None) -> Callable[..., Any]:
-    """Return the callable of a contraction plan for given sizes; without ``ops`` it calls the einsum for each pair."""
+def build_contraction_callable(
+    plan: Plan, backend: Backend, functions: ContractionFunctions | None
+) -> Callable[..., Any]:
+    """Return the callable of a contraction plan for given sizes; or of one einsum for each pair."""
     calls: list[FunctionAndArgument] = []
     maybe_scalar: set[int] = set()  # the numbers of results that may be framework scalars instead of tensors
     operand_count = len(plan.solved.ranks)
     for number, (node, operands) in enumerate(plan.steps, operand_count):
         if isinstance(node, Contract):
-            calls.append((_pairwise_contraction_function(node, backend, ops), None))
+            calls.append((_pairwise_contraction_function(node, backend, functions), None))
             if not node.shape:
                 maybe_scalar.add(number)
             continue
@@ -138,23 +142,25 @@ def build_contraction_callable(plan: Plan, backend: Backend, ops: ContractionOps
         node_backend = backend.for_any_type() if operands[0] in maybe_scalar else backend
         if isinstance(node, (Sum, Diagonal)):
             maybe_scalar.add(number)
-        provider: Any = ops if isinstance(node, (Sum, Diagonal, Contiguous)) else node_backend
+        provider: Any = functions if isinstance(node, (Sum, Diagonal, Contiguous)) else node_backend
         calls.append((getattr(provider, node.method), node[0]))
     function = build_plan_function(plan, calls)
-    return function if ops is None else ops.wrap(function)
+    return function if functions is None else functions.wrap(function)
 
 
-def _pairwise_contraction_function(node: Contract, backend: Backend, ops: ContractionOps | None) -> Callable[..., Any]:
+def _pairwise_contraction_function(
+    node: Contract, backend: Backend, functions: ContractionFunctions | None
+) -> Callable[..., Any]:
     """Return the function of the operands that executes one pairwise contraction."""
-    if node.method == "einsum" or ops is None:
-        return partial(ops.einsum if ops else backend.einsum, node.equation)
-    if node.method == "vecdot" and ops.vecdot is not None:
-        return ops.vecdot
+    if node.method == "einsum" or functions is None:
+        return partial(functions.einsum if functions else backend.einsum, node.equation)
+    if node.method == "vecdot" and functions.vecdot is not None:
+        return functions.vecdot
     if node.method == "multiply":
-        if node.reused_operand is None or ops.multiply_into is None:
-            return ops.multiply
-        multiply_into = ops.multiply_into
+        if node.reused_operand is None or functions.multiply_into is None:
+            return functions.multiply
+        multiply_into = functions.multiply_into
         return multiply_into if node.reused_operand == 0 else lambda one, other: multiply_into(other, one)
-    if node.order is not None and ops.build_matmul_with_output_order is not None:
-        return ops.build_matmul_with_output_order(node.shape, node.order)
-    return ops.dot if node.method == "dot" else ops.matmul
+    if node.order is not None and functions.build_matmul_with_output_order is not None:
+        return functions.build_matmul_with_output_order(node.shape, node.order)
+    return functions.dot if node.method == "dot" else functions.matmul

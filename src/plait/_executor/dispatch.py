@@ -31,7 +31,7 @@ def callable_cell_for_list(
 def call_uncached(
     operation: str, tensors: Any, pattern: Any, sizes: dict[str, Any], reduction: Any = "", options: Any = None
 ) -> Any:
-    """Make a call whose arguments cannot be a cache key; see `plait._executor.slow_path.run_slow_path`."""
+    """Make a call whose arguments cannot be a cache key, by `run_uncacheable_call`."""
     first_type: Any = type(tensors[0]) if tensors else None
     callable_cell: list[Callable[..., Any]] | None = None
     callable_: Any = None
@@ -50,6 +50,6 @@ def call_uncached(
         pass
     if callable_ is not None:
         return callable_(*tensors)
-    from plait._executor.slow_path import run_slow_path
+    from plait._executor.uncacheable_calls import run_uncacheable_call
 
-    return run_slow_path(operation, tensors, pattern, sizes, reduction, options, callable_cell)
+    return run_uncacheable_call(operation, tensors, pattern, sizes, reduction, options, callable_cell)

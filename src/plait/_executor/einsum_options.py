@@ -62,7 +62,7 @@ def _normalize_contract(contract: Any) -> Any:
 
 
 def plan_with_given_path(plan: Plan, options: EinsumOptions | None) -> Plan:
-    """Return the plan of an einsum of unknown sizes, with the path of the options if that is explicit."""
+    """Check the implicit sums of an einsum of unknown sizes; return its plan, with the path if the options give one."""
     check_implicit_sums(plan.solved, options)
     if options is None or not isinstance(options.contract, tuple):
         return plan

@@ -1,4 +1,4 @@
-"""``pack``, ``unpack`` and ``parse_shape`` for tensors of any framework, also under tracers."""
+"""``pack``, ``unpack`` and ``parse_shape`` for tensors of any framework, also under tracers; and ``asnumpy``."""
 
 from __future__ import annotations
 

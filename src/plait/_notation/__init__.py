@@ -1,1 +1,4 @@
-"""The parser: text becomes an immutable syntax tree, and a tree prints as canonical text. Shapes play no part."""
+"""The parser of patterns, and the immutable syntax tree, which prints as canonical text.
+
+Neither depends on the shapes of tensors.
+"""

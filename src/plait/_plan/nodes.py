@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from plait._plan.strides import StridedView, contiguous_strides, dims_by_stride, reshape_strides
 
-TYPE_CHECKING = False  # as `typing` has it
+TYPE_CHECKING = False  # type checkers take a variable of this name for true
 if TYPE_CHECKING:
     from typing import Protocol
 
@@ -72,7 +72,7 @@ class Node:
         return 0
 
     def cost(self, shapes: Sequence[Shape], result: Shape, *, copies: bool) -> Cost:
-        """Return the cost for operands and a result of these shapes; ``copies``: `update_view` found a copy."""
+        """Return the cost for operands and a result of these shapes; ``copies``: whether `update_view` found a copy."""
         return Cost(0, prod(shapes[0]), prod(result)) if copies else Cost()
 
     def source_code(self, templates: SourceTemplates, operands: Sequence[str], sizes: Sequence[str]) -> str:

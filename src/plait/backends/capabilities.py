@@ -1,7 +1,7 @@
 """The operations that a backend can offer beyond `Backend`: for contractions and for large tensors.
 
-A backend returns them from `Backend.contraction_ops` and `LargeTensorSettings.load`. All are optional: without them
-plait calls the framework's einsum, and one function for each reduction and copy.
+A backend returns them from `Backend.contraction_functions` and `LargeTensorSettings.load`. All are optional: without
+them plait calls the framework's einsum, and one function for each reduction and copy.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ StepFunction: TypeAlias = Callable[[Any, Any], Any]
 KernelBuilder: TypeAlias = Callable[
     [str | None, Sequence[int], Sequence[int], int, Sequence[int], Any], "Filler | None"
 ]
-"""``f(name, shape, strides, reduced, out_strides, dtype)``: see `LargeTensorOps.build_kernel`."""
+"""``f(name, shape, strides, reduced, out_strides, dtype)``: see `LargeTensorFunctions.build_kernel`."""
 
 
 class ReductionLoops(NamedTuple):
-    """A reduction of one tensor seen as a loop nest over its memory, which the gradient of the reduction runs through.
+    """A reduction of one tensor as a loop nest over its memory; the gradient of the reduction has the same loops.
 
     Attributes:
         axes: the indices of the dimensions of the tensor that are reduced.
@@ -44,7 +44,7 @@ class ReductionLoops(NamedTuple):
         to_loops: permutes and reshapes a tensor of the tensor's shape, so that its dimensions are the loops.
         result_to_loops: the same for a tensor of the result's shape, with length 1 for each reduced loop.
         from_loops: the inverse of ``to_loops``.
-        reduce: ``f(tensor, ops)`` reduces a tensor whose dimensions are the loops by the operations of another
+        reduce: ``f(tensor, functions)`` reduces a tensor whose dimensions are the loops by the operations of another
             reduction.
     """
 
@@ -54,10 +54,10 @@ class ReductionLoops(NamedTuple):
     to_loops: UnaryFunction
     result_to_loops: UnaryFunction
     from_loops: UnaryFunction
-    reduce: Callable[[Any, ReductionOps], Any]
+    reduce: Callable[[Any, ReductionFunctions], Any]
 
 
-class ReductionOps(NamedTuple):
+class ReductionFunctions(NamedTuple):
     """The operations that one reduction of one element type is made of.
 
     Each operation with an argument ``out`` writes its result there and returns it, or returns new memory if ``out`` is
@@ -94,7 +94,7 @@ class ReductionOps(NamedTuple):
     autograd_wrap: Callable[[StepFunction, ReductionLoops], StepFunction] | None = None
 
 
-class TwoPassOps(NamedTuple):
+class TwoPassFunctions(NamedTuple):
     """The operations of a two-pass reduction: find a pivot, transform each element by it, and sum.
 
     The variance has the mean for its pivot and sums squared deviations; ``logsumexp`` has the maximum, and sums
@@ -112,12 +112,12 @@ class TwoPassOps(NamedTuple):
         finish: ``f(total, pivot, count)`` returns the result, where ``count`` elements were reduced to each.
     """
 
-    pivot: ReductionOps
+    pivot: ReductionFunctions
     fix_pivot: UnaryFunction | None
     upcast: UnaryFunction | None
     scratch: AllocateFunction
     transform: Callable[[Any, Any, Any], Any]
-    total: ReductionOps
+    total: ReductionFunctions
     empty: AllocateFunction
     errstate: Callable[[], AbstractContextManager[Any]]
     finish: Callable[[Any, Any, int], Any]
@@ -128,15 +128,15 @@ class TwoPassOps(NamedTuple):
         return self.total.costs
 
 
-class LargeTensorOps(NamedTuple):
+class LargeTensorFunctions(NamedTuple):
     """The operations that schedules of large tensors are made of on one framework, and their costs.
 
     Attributes:
         layout_key: ``f(tensor)`` returns a hashable value of everything beside the shape that the choice of a schedule
             depends on, such as strides and element type; ``None`` where one call of the framework is fastest.
         strides_and_itemsize: ``f(tensor)`` returns the strides and the size of an element, both in bytes.
-        reduction_ops: ``f(name, dtype, requires_grad)`` returns the operations of a reduction, or ``None`` where one
-            call of the framework is fastest.
+        reduction_functions: ``f(name, dtype, requires_grad)`` returns the functions of a reduction, or ``None``
+            where one call of the framework is fastest.
         why_not_decompose: ``f(tensor)`` returns why one call is fastest for this tensor, or ``None`` if it need not be.
         requires_grad: ``f(tensor)`` returns whether the framework records a gradient of what is done to the tensor.
         empty: allocates memory in the element type of the tensor.
@@ -151,7 +151,7 @@ class LargeTensorOps(NamedTuple):
 
     layout_key: UnaryFunction
     strides_and_itemsize: Callable[[Any], tuple[tuple[int, ...], int]]
-    reduction_ops: Callable[[str, Any, bool], ReductionOps | TwoPassOps | None]
+    reduction_functions: Callable[[str, Any, bool], ReductionFunctions | TwoPassFunctions | None]
     why_not_decompose: Callable[[Any], str | None] = lambda _: None
     requires_grad: Callable[[Any], bool] = lambda _: False
     empty: AllocateFunction | None = None
@@ -162,13 +162,13 @@ class LargeTensorOps(NamedTuple):
     min_kernel_elements: int = 1 << 16
 
 
-class ContractionOps(NamedTuple):
+class ContractionFunctions(NamedTuple):
     """The operations that pairwise contractions of some element types are made of on one framework, and their costs.
 
     Attributes:
         einsum: ``f(equation, *tensors)`` is the framework's einsum, for tensors of these element types alone.
         dot: the product of two tensors of at most two dimensions, as ``numpy.dot``.
-        matmul: the product of the matrices in the last two dimensions, as ``numpy.matmul``, of more dimensions.
+        matmul: the products of the matrices in the last two dimensions, batched over the others, as ``numpy.matmul``.
         multiply: the product of elements, with broadcasting.
         copy: ``f(tensor, None)`` returns the same elements in contiguous memory.
         add: ``f(tensor, axes)`` returns the sum along some dimensions, in the tensor's element type.

@@ -119,7 +119,7 @@ class ContractionCosts(NamedTuple):
         return self.sum_overhead == inf
 
     def copy_work(self, count: int, row: int, stride: int) -> float:
-        """The nanoseconds to copy ``count`` elements, in rows of ``row`` elements that are ``stride`` apart."""
+        """The nanoseconds to copy ``count`` elements, in rows of ``row`` elements, read ``stride`` elements apart."""
         scattered = self.copy_strided_element * min(1, (stride - 1) / CACHE_LINE_BYTES)
         return count * (self.copy_element + self.copy_row / max(row, 1) + scattered)
 

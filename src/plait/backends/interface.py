@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, NamedTuple, TypeAl
 from plait.errors import make_error
 
 if TYPE_CHECKING:
-    from plait.backends.capabilities import ContractionOps, LargeTensorOps
+    from plait.backends.capabilities import ContractionFunctions, LargeTensorFunctions
     from plait.backends.common.reductions import ReductionTable
 
 Tensor: TypeAlias = Any
@@ -31,7 +31,7 @@ REQUIRED_ATTRIBUTES = ("name", "reshape", "permute", "expand", "concat", "stack"
 
 
 def identity(call: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a callable unchanged: the default of `Backend.wrap_callable` and `ContractionOps.wrap`."""
+    """Return a callable unchanged: the default of `Backend.wrap_callable` and `ContractionFunctions.wrap`."""
     return call
 
 
@@ -46,7 +46,7 @@ class LargeTensorSettings(NamedTuple):
             wait for the second call, because choosing takes longer than one call.
     """
 
-    load: Callable[[], LargeTensorOps]
+    load: Callable[[], LargeTensorFunctions]
     min_elements: int
     min_elements_if_rounding: int = 1 << 14
     eager_elements: int = 1 << 17
@@ -157,8 +157,8 @@ class Backend:
     einsum_optimizes_path: ClassVar[bool] = False
     """Whether ``einsum`` of three or more tensors finds a good contraction path itself, so that plait leaves it one."""
 
-    contraction_ops: Callable[[tuple[Any, ...]], ContractionOps | None] = staticmethod(lambda _: None)
-    """``contraction_ops(dtypes)`` returns the operations that pairwise contractions are made of.
+    contraction_functions: Callable[[tuple[Any, ...]], ContractionFunctions | None] = staticmethod(lambda _: None)
+    """``contraction_functions(dtypes)`` returns the operations that pairwise contractions are made of.
 
     * ``dtypes``: the element type of each operand.
 
@@ -288,13 +288,13 @@ class Backend:
     def shape(self, tensor: Tensor) -> Sequence[Size]:
         """Return the shape: a tuple of ints, or, while the framework traces, a sequence that has symbolic sizes.
 
-        plait takes a size out of a sequence that is not a tuple only by its index.
+        If the sequence is neither a tuple nor a list, plait only indexes it, and never iterates over it.
         """
         shape: Sequence[Size] = tensor.shape
         return shape
 
     def fully_known_shape(self, shape: Any) -> tuple[int, ...] | None:
-        """Convert a tensor's attribute ``shape`` that is not a tuple, but has a hash, to a tuple.
+        """Convert a tensor's attribute ``shape`` to a tuple, where it is a hashable object of another type.
 
         Args:
             shape: the attribute.

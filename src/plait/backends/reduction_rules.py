@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 class ReductionRule(NamedTuple):
     """The meaning of one reduction."""
 
-    kinds: frozenset[str]  # the kinds of element types on which it is defined; "other": plait cannot judge, as objects
+    kinds: frozenset[str]
+    """The kinds of element types on which it is defined; ``other`` are types unknown to plait, such as objects."""
     empty_value: float | None  # the result for no elements; None: an error
     accumulators: dict[str, str]
     """By kind, the element type of the accumulator, which is also that of the result.
 
     Under ``half`` are the float types of 16 bits and fewer, whose result is cast back. 64-bit integers keep their type.
+    A kind that is missing here accumulates in its own element type.
     """
     is_order_sensitive: bool = False  # whether rounding makes the last digits depend on the order of the elements
     is_mergeable: bool = True  # whether reducing equal parts and then their results gives the same
@@ -23,27 +25,27 @@ class ReductionRule(NamedTuple):
 
 _ALL_KINDS = frozenset({"bool", "integer", "floating", "complex", "other"})
 _INEXACT_KINDS = frozenset({"floating", "complex", "other"})
-_HALF_ACCUMULATORS = {"half": "float32"}
-_SUM_ACCUMULATORS = {**_HALF_ACCUMULATORS, "bool": "int64", "integer": "int64"}
-_LOGICAL_ACCUMULATORS = dict.fromkeys(("half", "integer", "floating", "complex", "other"), "bool")
+_HALF_ACCUMULATOR_BY_KIND = {"half": "float32"}
+_SUM_ACCUMULATOR_BY_KIND = {**_HALF_ACCUMULATOR_BY_KIND, "bool": "int64", "integer": "int64"}
+_LOGICAL_ACCUMULATOR_BY_KIND = dict.fromkeys(("half", "integer", "floating", "complex", "other"), "bool")
 _NAN = float("nan")
 
 REDUCTION_RULES: dict[str, ReductionRule] = {
-    "min": ReductionRule(_ALL_KINDS - {"complex"}, None, _HALF_ACCUMULATORS, bool_equivalent="all"),
-    "max": ReductionRule(_ALL_KINDS - {"complex"}, None, _HALF_ACCUMULATORS, bool_equivalent="any"),
-    "sum": ReductionRule(_ALL_KINDS, 0, _SUM_ACCUMULATORS, is_order_sensitive=True),
-    "mean": ReductionRule(_INEXACT_KINDS, _NAN, _HALF_ACCUMULATORS, is_order_sensitive=True),
-    "prod": ReductionRule(_ALL_KINDS, 1, _SUM_ACCUMULATORS, is_order_sensitive=True),
-    "any": ReductionRule(_ALL_KINDS, False, _LOGICAL_ACCUMULATORS),
-    "all": ReductionRule(_ALL_KINDS, True, _LOGICAL_ACCUMULATORS),
+    "min": ReductionRule(_ALL_KINDS - {"complex"}, None, _HALF_ACCUMULATOR_BY_KIND, bool_equivalent="all"),
+    "max": ReductionRule(_ALL_KINDS - {"complex"}, None, _HALF_ACCUMULATOR_BY_KIND, bool_equivalent="any"),
+    "sum": ReductionRule(_ALL_KINDS, 0, _SUM_ACCUMULATOR_BY_KIND, is_order_sensitive=True),
+    "mean": ReductionRule(_INEXACT_KINDS, _NAN, _HALF_ACCUMULATOR_BY_KIND, is_order_sensitive=True),
+    "prod": ReductionRule(_ALL_KINDS, 1, _SUM_ACCUMULATOR_BY_KIND, is_order_sensitive=True),
+    "any": ReductionRule(_ALL_KINDS, False, _LOGICAL_ACCUMULATOR_BY_KIND),
+    "all": ReductionRule(_ALL_KINDS, True, _LOGICAL_ACCUMULATOR_BY_KIND),
     "std": ReductionRule(
-        _INEXACT_KINDS, _NAN, _HALF_ACCUMULATORS, is_order_sensitive=True, is_mergeable=False, pivot="mean"
+        _INEXACT_KINDS, _NAN, _HALF_ACCUMULATOR_BY_KIND, is_order_sensitive=True, is_mergeable=False, pivot="mean"
     ),
     "var": ReductionRule(
-        _INEXACT_KINDS, _NAN, _HALF_ACCUMULATORS, is_order_sensitive=True, is_mergeable=False, pivot="mean"
+        _INEXACT_KINDS, _NAN, _HALF_ACCUMULATOR_BY_KIND, is_order_sensitive=True, is_mergeable=False, pivot="mean"
     ),
     "logsumexp": ReductionRule(
-        frozenset({"floating"}), -float("inf"), _HALF_ACCUMULATORS, is_order_sensitive=True, pivot="max"
+        frozenset({"floating"}), -float("inf"), _HALF_ACCUMULATOR_BY_KIND, is_order_sensitive=True, pivot="max"
     ),
 }
 """The rule of each reduction by name. ``var`` and ``std`` divide by the count (``ddof=0``). A NaN element gives NaN."""

@@ -52,7 +52,7 @@ class LayerSpec:
         return ", ".join([*given, *(f"{name}={size}" for name, size in sizes.items())])
 
     def stack_inputs(self, tensors: Any) -> Any:
-        """Stack a list of tensors on a new first axis, as a call does; return a single tensor unchanged.
+        """Stack a list of tensors along a new first axis, as the layer's call does; return a single tensor unchanged.
 
         Keras needs it, since it computes the shape of a result before the call.
         """
@@ -128,7 +128,7 @@ class OperationSpec(LayerSpec):
         return {"pattern": self.pattern.text, **reduction, "sizes": self.pattern.sizes}
 
 
-class RearrangeConstructor:
+class RearrangeInitMixin:
     """A mixin with the constructor of a layer ``Rearrange``; it passes the specification to the next base class."""
 
     def __init__(self, /, pattern: str, **sizes: int) -> None:
@@ -144,7 +144,7 @@ class RearrangeConstructor:
         super().__init__(operation_spec("rearrange", pattern, sizes))  # type: ignore[call-arg]  # of the framework's layer
 
 
-class ReduceConstructor:
+class ReduceInitMixin:
     """A mixin with the constructor of a layer ``Reduce``; it passes the specification to the next base class."""
 
     def __init__(self, /, pattern: str, reduction: Reduction, **sizes: int) -> None:
@@ -161,7 +161,7 @@ class ReduceConstructor:
         super().__init__(operation_spec("reduce", pattern, sizes, reduction))  # type: ignore[call-arg]  # of the framework's layer
 
 
-class RepeatConstructor:
+class RepeatInitMixin:
     """A mixin with the constructor of a layer ``Repeat``; it passes the specification to the next base class."""
 
     def __init__(self, /, pattern: str, **sizes: int) -> None:

@@ -59,7 +59,7 @@ class _Operation(_Link):
         return self.spec(_as_variables(tensor))
 
 
-class Rearrange(_spec.RearrangeConstructor, _Operation):
+class Rearrange(_spec.RearrangeInitMixin, _Operation):
     """A link that computes `plait.rearrange`.
 
     It takes a tensor with the axes on the left of the pattern, or a list of equally shaped tensors, which it stacks on
@@ -73,7 +73,7 @@ class Rearrange(_spec.RearrangeConstructor, _Operation):
     """
 
 
-class Reduce(_spec.ReduceConstructor, _Operation):
+class Reduce(_spec.ReduceInitMixin, _Operation):
     """A link that computes `plait.reduce`.
 
     It takes a tensor with the axes on the left of the pattern, or a list of equally shaped tensors, which it stacks on
@@ -88,7 +88,7 @@ class Reduce(_spec.ReduceConstructor, _Operation):
     """
 
 
-class Repeat(_spec.RepeatConstructor, _Operation):
+class Repeat(_spec.RepeatInitMixin, _Operation):
     """A link that computes `plait.repeat`.
 
     It takes a tensor with the axes on the left of the pattern, or a list of equally shaped tensors, which it stacks on

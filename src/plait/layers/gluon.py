@@ -36,7 +36,7 @@ class _Block(HybridBlock):
         self.spec = spec
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.arguments_text})"
+        return f"{type(self).__name__}({self.spec.arguments_text})"
 
 
 class _Operation(_Block):

@@ -39,7 +39,7 @@ _PARAMETER_OPTIONS = ("initializer", "regularizer", "constraint")
 """The options that ``EinMix`` has for the weight and for the bias, as in ``weight_initializer``."""
 
 
-def _is_size(name: str, value: Any) -> bool:
+def _is_axis_size_keyword(name: str, value: Any) -> bool:
     """Whether a keyword is the size of an axis, and not an argument of `keras.layers.Layer`."""
     return name not in _KERAS_KEYWORDS or (isinstance(value, Integral) and not isinstance(value, bool))
 
@@ -48,7 +48,7 @@ class _Layer(keras.layers.Layer):
     """The base class of the layers: it computes the configuration, and the shape and element type of the result."""
 
     def __init__(self, read_spec: Callable[[dict[str, Any]], Any], sizes: dict[str, Any] | None, keywords: Any) -> None:
-        keyword_sizes = {name: value for name, value in keywords.items() if _is_size(name, value)}
+        keyword_sizes = {name: value for name, value in keywords.items() if _is_axis_size_keyword(name, value)}
         spec = read_spec(_spec.merge_sizes(sizes, keyword_sizes))
         super().__init__(**{name: value for name, value in keywords.items() if name not in keyword_sizes})
         self.spec = spec
@@ -74,7 +74,7 @@ class _Layer(keras.layers.Layer):
         return {**super().get_config(), **self.spec.config}
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.arguments_text}, name={self.name}, built={self.built}>"
+        return f"<{type(self).__name__} {self.spec.arguments_text}, name={self.name}, built={self.built}>"
 
 
 class _Operation(_Layer):
@@ -149,7 +149,10 @@ class Reduce(_Operation):
 
 
 class _TracedReduction(keras.Operation):
-    """A callable reduction as an operation of Keras, which traces it: so it may call the functions of any framework."""
+    """A Keras operation that calls a callable reduction.
+
+    Keras traces it to find the element type of the result, so the callable may use functions of Keras's backend.
+    """
 
     def __init__(self, reduction: Callable[[Any, tuple[int, ...]], Any], axes: tuple[int, ...]) -> None:
         super().__init__()

@@ -29,7 +29,7 @@ class _Layer(nn.Module):
     """A module whose ``repr`` shows the arguments of its constructor."""
 
     def _extra_repr(self) -> str:
-        return self.arguments_text
+        return self.spec.arguments_text
 
 
 class _Operation(_Layer):
@@ -43,7 +43,7 @@ class _Operation(_Layer):
         return self.spec(tensor, self.module)
 
 
-class Rearrange(_spec.RearrangeConstructor, _Operation):
+class Rearrange(_spec.RearrangeInitMixin, _Operation):
     """A module that computes `plait.rearrange`.
 
     It takes a tensor with the axes on the left of the pattern, or a list of equally shaped tensors, which it stacks on
@@ -57,7 +57,7 @@ class Rearrange(_spec.RearrangeConstructor, _Operation):
     """
 
 
-class Reduce(_spec.ReduceConstructor, _Operation):
+class Reduce(_spec.ReduceInitMixin, _Operation):
     """A module that computes `plait.reduce`.
 
     It takes a tensor with the axes on the left of the pattern, or a list of equally shaped tensors, which it stacks on
@@ -72,7 +72,7 @@ class Reduce(_spec.ReduceConstructor, _Operation):
     """
 
 
-class Repeat(_spec.RepeatConstructor, _Operation):
+class Repeat(_spec.RepeatInitMixin, _Operation):
     """A module that computes `plait.repeat`.
 
     It takes a tensor with the axes on the left of the pattern, or a list of equally shaped tensors, which it stacks on

@@ -37,7 +37,7 @@ class _Operation(nnx.Module):
         return self.spec(tensor, self.module)
 
 
-class Rearrange(_spec.RearrangeConstructor, _Operation):
+class Rearrange(_spec.RearrangeInitMixin, _Operation):
     """A module that computes `plait.rearrange`.
 
     It takes a tensor with the axes on the left of the pattern, or a list of equally shaped tensors, which it stacks on
@@ -52,7 +52,7 @@ class Rearrange(_spec.RearrangeConstructor, _Operation):
     """
 
 
-class Reduce(_spec.ReduceConstructor, _Operation):
+class Reduce(_spec.ReduceInitMixin, _Operation):
     """A module that computes `plait.reduce`.
 
     It takes a tensor with the axes on the left of the pattern, or a list of equally shaped tensors, which it stacks on
@@ -68,7 +68,7 @@ class Reduce(_spec.ReduceConstructor, _Operation):
     """
 
 
-class Repeat(_spec.RepeatConstructor, _Operation):
+class Repeat(_spec.RepeatInitMixin, _Operation):
     """A module that computes `plait.repeat`.
 
     It takes a tensor with the axes on the left of the pattern, or a list of equally shaped tensors, which it stacks on

@@ -32,7 +32,7 @@ class _Layer(nn.Layer):
     spec: OperationSpec | MixSpec
 
     def extra_repr(self) -> str:
-        return self.arguments_text
+        return self.spec.arguments_text
 
 
 class _Operation(_Layer):
@@ -53,7 +53,7 @@ class _Operation(_Layer):
         return self.spec(tensor, self.module)
 
 
-class Rearrange(_spec.RearrangeConstructor, _Operation):
+class Rearrange(_spec.RearrangeInitMixin, _Operation):
     """A layer that computes `plait.rearrange`.
 
     It takes a tensor with the axes on the left of the pattern, or a list of equally shaped tensors, which it stacks on
@@ -67,7 +67,7 @@ class Rearrange(_spec.RearrangeConstructor, _Operation):
     """
 
 
-class Reduce(_spec.ReduceConstructor, _Operation):
+class Reduce(_spec.ReduceInitMixin, _Operation):
     """A layer that computes `plait.reduce`.
 
     It takes a tensor with the axes on the left of the pattern, or a list of equally shaped tensors, which it stacks on
@@ -82,7 +82,7 @@ class Reduce(_spec.ReduceConstructor, _Operation):
     """
 
 
-class Repeat(_spec.RepeatConstructor, _Operation):
+class Repeat(_spec.RepeatInitMixin, _Operation):
     """A layer that computes `plait.repeat`.
 
     It takes a tensor with the axes on the left of the pattern, or a list of equally shaped tensors, which it stacks on

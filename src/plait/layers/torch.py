@@ -35,7 +35,7 @@ class _Layer(nn.Module):
         script: Any
 
     def extra_repr(self) -> str:
-        return self.arguments_text
+        return self.spec.arguments_text
 
     def __prepare_scriptable__(self) -> nn.Module:
         self.script = _torch_script.script_layer(self.spec, getattr(self, "module", None))
@@ -62,7 +62,7 @@ class _Operation(_Layer):
         return self.spec(tensor, self.module)
 
 
-class Rearrange(_spec.RearrangeConstructor, _Operation):
+class Rearrange(_spec.RearrangeInitMixin, _Operation):
     """A module that computes `plait.rearrange`.
 
     It takes a tensor with the axes on the left of the pattern, or a list of equally shaped tensors, which it stacks on
@@ -76,7 +76,7 @@ class Rearrange(_spec.RearrangeConstructor, _Operation):
     """
 
 
-class Reduce(_spec.ReduceConstructor, _Operation):
+class Reduce(_spec.ReduceInitMixin, _Operation):
     """A module that computes `plait.reduce`.
 
     It takes a tensor with the axes on the left of the pattern, or a list of equally shaped tensors, which it stacks on
@@ -91,7 +91,7 @@ class Reduce(_spec.ReduceConstructor, _Operation):
     """
 
 
-class Repeat(_spec.RepeatConstructor, _Operation):
+class Repeat(_spec.RepeatInitMixin, _Operation):
     """A module that computes `plait.repeat`.
 
     It takes a tensor with the axes on the left of the pattern, or a list of equally shaped tensors, which it stacks on

@@ -38,7 +38,10 @@ class Call:
         self.tensors = [framework.make(array) for array in arrays]
 
     def run(self, function: Callable[[], Any] | None = None) -> Any:
-        """What the call returns, or another call that this one describes. Plait's errors pass, others fail the test."""
+        """Make the call, or call ``function`` in its place, and return the result.
+
+        A `PlaitError` propagates; any other exception fails the test with `message`.
+        """
         __tracebackhide__ = True
         try:
             return self.run_on_tensors(*self.tensors) if function is None else function()
@@ -48,7 +51,7 @@ class Call:
             raise AssertionError(self.message(f"it raises {type(error).__name__}: {error}")) from error
 
     def run_on_tensors(self, *tensors: Any) -> Any:
-        """What the function returns of other tensors."""
+        """Make the call with other tensors, and return the result."""
         reduction = () if self.reduction is None else (self.reduction,)
         return getattr(plait, self.operation)(*tensors, self.pattern, *reduction, **self.sizes)
 
@@ -68,7 +71,7 @@ class Call:
         if problem := describe_difference(plait.asnumpy(result), expected):
             self.fail(problem)
 
-    def check_close(self, result: Any, expected: NDArray[Any], dtype: str = "float64") -> None:
+    def check_result_is_close(self, result: Any, expected: NDArray[Any], dtype: str = "float64") -> None:
         """Fail unless the result has these elements, but for rounding in a dtype."""
         __tracebackhide__ = True
         if problem := describe_difference(plait.asnumpy(result), expected, dtype):
@@ -111,7 +114,7 @@ class Call:
         return "\n".join(lines)
 
     def _describe_plan(self) -> list[str]:
-        """What the backend is called for, step by step; nothing where that cannot be said."""
+        """The steps that `plait.explain` prints for the call, as lines; an empty list if it raises an error."""
         reduction = {} if self.reduction is None else {"reduction": self.reduction}
         try:
             explained = plait.explain(self.pattern, *self.tensors, **self.sizes, **reduction)

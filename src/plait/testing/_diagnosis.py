@@ -58,7 +58,7 @@ def _reduction_checks(framework: Framework, backend: Backend, name: str) -> Iter
 
 
 def _describe_failure(check: FunctionCheck, backend: Backend) -> str | None:
-    """What is wrong with the result of a function, or the exception that it raises."""
+    """What is wrong with the result of a function, or the exception that it raises; ``None`` if the result is right."""
     try:
         with np.errstate(all="ignore"):
             result = np.asarray(backend.to_numpy(check.function(*check.arguments)))

@@ -117,7 +117,7 @@ class ElementMap:
             self.sources[tensor_index(output, positions, sizes)].append(source)
 
     def compute_elements(self, element: Callable[[list[tuple[Index, ...]]], Any]) -> NDArray[Any]:
-        """An array of objects: each is what a function makes of the sources of one element of the output."""
+        """An array of objects, of the output's shape; each is what ``element`` returns for the sources of its index."""
         result = np.empty(self.shape, dtype=object)
         for index, sources in self.sources.items():
             result[index] = element(sources)

@@ -96,7 +96,7 @@ def _skip_without_gradients(framework: Framework) -> None:
 
 
 def _messages_of_invalid_calls(tensor: Any) -> tuple[str, ...]:
-    """The message of each mistake."""
+    """The message of each call in `INVALID_CALLS`, and that of an einsum with a size mismatch."""
     messages = []
     for operation, pattern, arguments, sizes in INVALID_CALLS:
         with pytest.raises(plait.PlaitError) as caught:
@@ -184,7 +184,7 @@ class BackendTests:
         if case.pattern in PATTERNS_WITHOUT_REDUCED_AXES:
             call.check_equal(result, oracle.rearrange(case.pattern, array, case.sizes))
         else:
-            call.check_close(result, oracle.reduce(case.pattern, array, reduction, case.sizes))
+            call.check_result_is_close(result, oracle.reduce(case.pattern, array, reduction, case.sizes))
 
     @pytest.mark.parametrize("reduction", sorted(oracle.REDUCTIONS))
     @pytest.mark.parametrize("case", EMPTY_REDUCE_CASES, ids=str)
@@ -199,7 +199,7 @@ class BackendTests:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # each framework has its own warning about the mean of no elements
             result = call.run()
-        call.check_close(result, oracle.reduce(case.pattern, array, reduction, case.sizes))
+        call.check_result_is_close(result, oracle.reduce(case.pattern, array, reduction, case.sizes))
 
     @pytest.mark.parametrize("reduction", sorted(oracle.REDUCTIONS))
     def test_reduce_of_nan_and_infinity(self, framework: Framework, reduction: str) -> None:
@@ -212,7 +212,7 @@ class BackendTests:
                 expected = np.array([np.nan, np.inf, -np.inf, 1000 + np.log(2)])
             else:
                 expected = getattr(np, reduction)(ARRAY_WITH_NAN_AND_INFINITY, axis=1)
-            call.check_close(result, expected)
+            call.check_result_is_close(result, expected)
 
     def test_reduce_with_a_callable(self, framework: Framework) -> None:
         """`reduce` with a callable calls it once, with the tensor and the dimensions to reduce."""
@@ -227,21 +227,23 @@ class BackendTests:
         result = call.run(lambda: plait.reduce(call.tensors[0], "a b c -> b", maximum))
         if seen != [(0, 2)]:
             call.fail(f"the callable was called for the dimensions {seen}, and should be once, for (0, 2)")
-        call.check_close(result, oracle.reduce("a b c -> b", array, "max", {}))
+        call.check_result_is_close(result, oracle.reduce("a b c -> b", array, "max", {}))
 
     @pytest.mark.parametrize("case", EINSUM_CASES, ids=str)
     def test_einsum(self, framework: Framework, case: EinsumCase) -> None:
         """`einsum` of a pattern gives the sums of products of the definition."""
         arrays = [random_array(shape, seed=number) for number, shape in enumerate(case.shapes)]
         call = Call(framework, "einsum", case.pattern, arrays, case.sizes)
-        call.check_close(call.run(), oracle.einsum(case.pattern, arrays, case.sizes))
+        call.check_result_is_close(call.run(), oracle.einsum(case.pattern, arrays, case.sizes))
 
     @pytest.mark.parametrize(("equation", "shapes"), CLASSICAL_EINSUM_CASES)
     def test_classical_einsum(self, framework: Framework, equation: str, shapes: list[tuple[int, ...]]) -> None:
         """`einsum` of an equation gives what NumPy's gives."""
         arrays = [random_array(shape, seed=number) for number, shape in enumerate(shapes)]
         call = Call(framework, "einsum", equation, arrays)
-        call.check_close(call.run(lambda: plait.einsum(equation, *call.tensors)), np.einsum(equation, *arrays))
+        call.check_result_is_close(
+            call.run(lambda: plait.einsum(equation, *call.tensors)), np.einsum(equation, *arrays)
+        )
 
     @pytest.mark.parametrize("form", [list, tuple])
     def test_list_of_tensors_is_stacked(self, framework: Framework, form: type) -> None:
@@ -335,7 +337,7 @@ class BackendTests:
                 warnings.filterwarnings("ignore", message)
             result = call.run()
         wide = array.astype(np.float64) if dtype in ("float16", "bfloat16", "float32") else array
-        call.check_close(result, oracle.reduce(pattern, wide, reduction, {"b": 2}), dtype)
+        call.check_result_is_close(result, oracle.reduce(pattern, wide, reduction, {"b": 2}), dtype)
         if reduction in ("any", "all"):
             call.check_dtype(plait.asnumpy(result).dtype, np.dtype(bool))
         elif dtype in _FLOATING_DTYPES or reduction in ("min", "max"):
@@ -360,7 +362,7 @@ class BackendTests:
 
     @pytest.mark.parametrize("case", CASES_WITH_KNOWN_VIEW, ids=str)
     def test_view_or_copy(self, framework: Framework, case: Case) -> None:
-        """`rearrange` and `repeat` of a contiguous tensor give a view wherever one exists."""
+        """`rearrange` and `repeat` of a contiguous tensor give a view where one exists, and a copy elsewhere."""
         _skip_without_views(framework)
         operation = _operation_of_case(case)
         call = Call(framework, operation, case.pattern, [arange_array(case.shape)], case.sizes)
@@ -420,7 +422,7 @@ class BackendTests:
 
     @pytest.mark.parametrize("reduction", ["sum", "mean", "max", "min", "prod", "var", "std", "logsumexp"])
     def test_gradient_of_reduce(self, framework: Framework, reduction: Any) -> None:
-        """The gradient of a reduction is the slope of its definition."""
+        """The gradient of a reduction equals the central difference of its definition, at three elements."""
         _skip_without_gradients(framework)
         pattern = "a (b c) d -> d b"
         array = random_array((2, 6, 3), seed=3)

@@ -1,8 +1,7 @@
-"""The frameworks of the conformance suite, a file each, and the one place that decides which of them a run is for.
+"""The frameworks of the conformance suite, a file each, and the choice of those that a run tests.
 
-``PLAIT_FRAMEWORKS``, a list of names with commas, says which frameworks an environment promises: the suite is run on
-these, and one that is missing is an error. Without it the suite is run on all, and one that is missing is a skip with
-its name.
+``PLAIT_FRAMEWORKS`` is a comma-separated list of the frameworks that must be installed: the suite runs on these only,
+and a missing one is an error. Without it the suite runs on all, and the tests of a missing framework are skipped.
 """
 
 from __future__ import annotations

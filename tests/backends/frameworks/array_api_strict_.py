@@ -1,4 +1,4 @@
-"""The standard's own reference implementation: whatever is beyond the standard, it refuses."""
+"""array-api-strict, an implementation of the array API standard that rejects what is not in the standard."""
 
 from plait.testing import Framework
 

@@ -1,4 +1,4 @@
-"""Chainer, over NumPy's arrays."""
+"""Chainer variables that hold NumPy arrays."""
 
 import numpy as np
 

@@ -1,7 +1,6 @@
-"""CuPy. Without a GPU the suite runs over a stand-in: a module of that name, whose arrays are NumPy's.
+"""CuPy. Without a GPU the suite runs on a stand-in, a module named ``cupy`` whose arrays are NumPy arrays.
 
-That shows the backend's own logic, and not that CuPy does what its manual says; `tests/backends/test_cupy.py` looks in
-CuPy itself for every name that the backend calls.
+This tests the backend, not CuPy; `tests/backends/test_cupy.py` checks that CuPy has every name that the backend uses.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from plait.testing import Framework
 
 
 class ArrayStandIn(np.ndarray):
-    """A NumPy array that says it is CuPy's, and like those never becomes a scalar or, by itself, a NumPy array."""
+    """A stand-in for `cupy.ndarray`: reductions return arrays of rank 0, not scalars; `get` returns a NumPy array."""
 
     def get(self):
         return self.view(np.ndarray)
@@ -26,9 +25,9 @@ class ArrayStandIn(np.ndarray):
     def __array_wrap__(self, array, context=None, return_scalar=False):
         return array.view(ArrayStandIn)
 
-    def _reduction_method(name):  # makes the methods below, and is none
+    def _reduction_method(name):  # a helper that creates the methods below
         def reduce(self, axis=None, keepdims=False):
-            with np.errstate(all="ignore"):  # a GPU divides by zero without a word
+            with np.errstate(all="ignore"):  # a GPU gives no warning of a division by zero
                 return np.asarray(getattr(np.ndarray, name)(self.get(), axis, keepdims=keepdims)).view(ArrayStandIn)
 
         return reduce
@@ -52,7 +51,7 @@ def _wrapped_numpy_function(name):
 
 
 def _to_numpy_arguments(value):
-    """Arguments as NumPy knows them."""
+    """Convert the stand-ins in a value, also in lists and tuples, to NumPy arrays."""
     if isinstance(value, (list, tuple)):
         return type(value)(map(_to_numpy_arguments, value))
     return value.get() if isinstance(value, ArrayStandIn) else value
@@ -68,14 +67,13 @@ def has_device() -> bool:
 
 class CuPy(Framework):
     def installed(self):
-        return True  # the stand-in is
+        return True  # without CuPy or a GPU the stand-in is used
 
     def module(self):
         if has_device():
             return super().module()
-        if (
-            "plait.backends.cupy.backend" not in sys.modules
-        ):  # only for as long as the import takes, lest others meet it
+        if "plait.backends.cupy.backend" not in sys.modules:
+            # the stand-in is in sys.modules only during this import, so that no other code imports it
             with pytest.MonkeyPatch.context() as patch:
                 patch.setitem(sys.modules, "cupy", MODULE_STAND_IN)
                 importlib.import_module("plait.backends.cupy.backend")
@@ -92,7 +90,7 @@ class CuPy(Framework):
 
 
 class ModuleStandIn(types.ModuleType):
-    """NumPy in CuPy's place."""
+    """A stand-in for the module ``cupy``, with functions of NumPy."""
 
     ndarray = ArrayStandIn
     float32 = np.float32

@@ -1,4 +1,4 @@
-"""Dask, each array in chunks that no dimension divides evenly."""
+"""Dask, each array in chunks of at most two elements along each dimension."""
 
 from plait.testing import Framework
 

@@ -1,4 +1,4 @@
-"""JAX, in 64 bits, since the suite counts in float64."""
+"""JAX with 64-bit types enabled, since the suite computes in float64."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from plait.testing import Framework
 class Jax(Framework):
     def module(self):
         jax = super().module()
-        jax.config.update("jax_enable_x64", True)  # JAX's own form
+        jax.config.update("jax_enable_x64", True)  # the documented way to enable 64-bit types
         return jax
 
     def make(self, array):

@@ -1,4 +1,7 @@
-"""Keras: variables, on the TensorFlow that Keras takes by itself; `tests/tracers/keras_checks.py` has its symbols."""
+"""Keras variables on TensorFlow, the default backend of Keras.
+
+Symbolic tensors are tested in `tests/tracers/keras_checks.py`.
+"""
 
 import os
 

@@ -1,4 +1,4 @@
-"""MLX, on the CPU: nowhere else has it float64."""
+"""MLX on the CPU, the only device on which it has float64."""
 
 import importlib
 

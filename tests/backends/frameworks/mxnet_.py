@@ -1,4 +1,7 @@
-"""MXNet's NumPy arrays, on the CPU, with NumPy's shapes in effect; the classic arrays are in tests/tracers."""
+"""MXNet's ``mx.np`` arrays on the CPU, with NumPy's semantics of shapes (``npx.set_np``).
+
+The classic arrays, ``mx.nd``, are tested in `tests/tracers/test_mxnet.py`.
+"""
 
 from plait.testing import Framework
 

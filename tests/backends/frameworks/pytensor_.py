@@ -1,4 +1,7 @@
-"""PyTensor: graphs without inputs and with dimensions that are known; tests/tracers/test_pytensor.py has the others."""
+"""PyTensor: tensors computed from constants, with static shapes.
+
+Symbolic inputs and unknown dimensions are tested in `tests/tracers/test_pytensor.py`.
+"""
 
 import importlib
 import os
@@ -12,7 +15,8 @@ ENVIRONMENT_VARIABLES_AT_IMPORT = {"PYTENSOR_FLAGS": "linker=py,optimizer=fast_c
 
 class PyTensor(Framework):
     def module(self):
-        with mock.patch.dict(os.environ, ENVIRONMENT_VARIABLES_AT_IMPORT):  # read by the import, and kept
+        # PyTensor reads the variable only when it is imported
+        with mock.patch.dict(os.environ, ENVIRONMENT_VARIABLES_AT_IMPORT):
             return importlib.import_module("pytensor")
 
     def make(self, array):

@@ -1,4 +1,7 @@
-"""PyData Sparse, through the generic backend: coordinates and values, no memory to look at."""
+"""PyData Sparse, through the generic backend.
+
+Arrays are stored as coordinates and values, so it is not tested whether two of them share memory.
+"""
 
 from plait.testing import Framework
 

@@ -27,7 +27,8 @@ class Tinygrad(Framework):
         return super().installed() and bool(compiles)
 
     def module(self):
-        with mock.patch.dict(os.environ, ENVIRONMENT_VARIABLES_AT_IMPORT):  # read by the import, and kept
+        # tinygrad reads each variable once, and keeps the value
+        with mock.patch.dict(os.environ, ENVIRONMENT_VARIABLES_AT_IMPORT):
             tinygrad = importlib.import_module("tinygrad")
             importlib.import_module("tinygrad.helpers").getenv("CC", "clang")
         return tinygrad

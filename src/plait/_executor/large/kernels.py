@@ -12,7 +12,13 @@ from plait._executor.large.reductions import result_layout
 from plait._plan.nodes import Reduce
 from plait._plan.schedule.schedules import ScheduledStep
 from plait._plan.strides import contiguous_strides, dims_by_stride
-from plait.backends.capabilities import AllocateFunction, LargeTensorOps, ReductionOps, StepFunction, TwoPassOps
+from plait.backends.capabilities import (
+    AllocateFunction,
+    LargeTensorFunctions,
+    ReductionFunctions,
+    StepFunction,
+    TwoPassFunctions,
+)
 from plait.backends.interface import Backend
 
 if TYPE_CHECKING:
@@ -34,24 +40,32 @@ class NodeKernel(NamedTuple):
 
     @classmethod
     def for_node(
-        cls, scheduled: ScheduledStep, large_ops: LargeTensorOps, node_ops: ReductionOps | TwoPassOps | None, dtype: Any
+        cls,
+        scheduled: ScheduledStep,
+        large_tensor_functions: LargeTensorFunctions,
+        node_ops: ReductionFunctions | TwoPassFunctions | None,
+        dtype: Any,
     ) -> NodeKernel | None:
         """Return the task for a reduction, or for a copy to row-major memory; ``None`` if there is no kernel for it."""
         _, node, shape, strides, *_ = scheduled
-        if large_ops.build_kernel is None or large_ops.empty is None or prod(shape) < large_ops.min_kernel_elements:
+        if (
+            large_tensor_functions.build_kernel is None
+            or large_tensor_functions.empty is None
+            or prod(shape) < large_tensor_functions.min_kernel_elements
+        ):
             return None
         reduction: str | None = None
         axes: tuple[int, ...] = ()
-        result_itemsize, allocate, memory_order = dtype.itemsize, large_ops.empty, tuple(range(len(shape)))
+        result_itemsize, allocate, memory_order = dtype.itemsize, large_tensor_functions.empty, tuple(range(len(shape)))
         if isinstance(node, Reduce):
-            if not isinstance(node_ops, ReductionOps) or len(node.axes) == len(shape):
+            if not isinstance(node_ops, ReductionFunctions) or len(node.axes) == len(shape):
                 return None
             reduction, axes, result_itemsize, allocate = node.reduction, node.axes, node_ops.itemsize, node_ops.empty
             memory_order = dims_by_stride(strides)
         result_lengths, result_order = result_layout(memory_order, shape, axes)
         kernel_order = (*[dim for dim in range(len(shape)) if dim not in axes], *axes)
         result_strides = contiguous_strides(result_lengths, result_itemsize)
-        filler = large_ops.build_kernel(
+        filler = large_tensor_functions.build_kernel(
             reduction,
             tuple(map(shape.__getitem__, kernel_order)),
             tuple(map(strides.__getitem__, kernel_order)),
@@ -63,20 +77,20 @@ class NodeKernel(NamedTuple):
 
 
 def describe_kernel_use(
-    task: NodeKernel | None, scheduled: ScheduledStep, large_ops: LargeTensorOps, dtype: Any
+    task: NodeKernel | None, scheduled: ScheduledStep, large_tensor_functions: LargeTensorFunctions, dtype: Any
 ) -> str | None:
     """Return what ``explain`` prints about the kernel of a node; ``None`` for nothing."""
     if (
-        large_ops.build_kernel is None
-        or large_ops.why_no_kernel is None
-        or prod(scheduled.shape) < large_ops.min_kernel_elements
+        large_tensor_functions.build_kernel is None
+        or large_tensor_functions.why_no_kernel is None
+        or prod(scheduled.shape) < large_tensor_functions.min_kernel_elements
     ):
         return None
     if task is not None and task.filler.ready:
         return "by a compiled kernel, if the first calls show that it is faster"
     node = scheduled.node
     reduction = node.reduction if isinstance(node, Reduce) else None
-    reason = large_ops.why_no_kernel(reduction, dtype) if task is None else task.filler.why
+    reason = large_tensor_functions.why_no_kernel(reduction, dtype) if task is None else task.filler.why
     return None if reason is None else f"without a kernel: {reason}"
 
 

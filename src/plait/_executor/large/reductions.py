@@ -18,7 +18,7 @@ from plait._plan.schedule.schedules import (
     ReductionSchedule,
     TreeReduce,
 )
-from plait.backends.capabilities import ReductionLoops, ReductionOps, StepFunction, UnaryFunction
+from plait.backends.capabilities import ReductionFunctions, ReductionLoops, StepFunction, UnaryFunction
 from plait.backends.interface import Backend
 
 BlockIndex: TypeAlias = "tuple[int | slice | EllipsisType, ...]"
@@ -29,27 +29,33 @@ Lengths: TypeAlias = "tuple[int, ...]"
 
 
 def build_reduction(
-    schedule: ReductionSchedule, shape: Sequence[int], axes: Sequence[int], backend: Backend, ops: ReductionOps
+    schedule: ReductionSchedule,
+    shape: Sequence[int],
+    axes: Sequence[int],
+    backend: Backend,
+    functions: ReductionFunctions,
 ) -> StepFunction:
     """Return a function that reduces tensors of this shape along some axes; it ignores its second argument."""
-    functions, kept_loops = _functions_and_kept_loops(schedule, ops)
+    step_functions, kept_loops = _functions_and_kept_loops(schedule, functions)
     count = prod([shape[axis] for axis in axes])
     reduce_into = build_loop_over_blocks(
-        build_block_reduction(functions, count, ops, _upcast_function(schedule, ops)), schedule, kept_loops
+        build_block_reduction(step_functions, count, functions, _upcast_function(schedule, functions)),
+        schedule,
+        kept_loops,
     )
     result_shape = tuple([schedule.shape[loop] for loop in kept_loops])
     to_loops = build_to_loop_order(schedule.nest.order, schedule.shape, backend)
     from_loops = build_from_loop_order(*result_layout(schedule.nest.order, shape, axes), backend)
-    empty = ops.empty
+    empty = functions.empty
 
     def reduce(tensor: Any, _: None) -> Any:
         out = empty(tensor, result_shape)
         reduce_into(to_loops(tensor), out)
         return from_loops(out)
 
-    if ops.autograd_wrap is None:
+    if functions.autograd_wrap is None:
         return reduce
-    return ops.autograd_wrap(reduce, build_reduction_loops(schedule, shape, axes, backend))
+    return functions.autograd_wrap(reduce, build_reduction_loops(schedule, shape, axes, backend))
 
 
 def build_reduction_loops(
@@ -61,10 +67,10 @@ def build_reduction_loops(
     _, kept_loops = _functions_and_kept_loops(schedule, None)
     shape_with_units = tuple([size if loop in kept_loops else 1 for loop, size in enumerate(schedule.shape)])
 
-    def reduce(tensor: Any, ops: ReductionOps) -> Any:
-        upcast = _upcast_function(schedule, ops)
+    def reduce(tensor: Any, functions: ReductionFunctions) -> Any:
+        upcast = _upcast_function(schedule, functions)
         tensor = tensor if upcast is None else upcast(tensor)
-        for function in _functions_and_kept_loops(schedule, ops)[0]:
+        for function in _functions_and_kept_loops(schedule, functions)[0]:
             tensor = function(tensor, None)
         return tensor
 
@@ -114,39 +120,45 @@ def _argsort(values: Sequence[int]) -> tuple[int, ...]:
 
 
 def _functions_and_kept_loops(
-    schedule: ReductionSchedule, ops: ReductionOps | None
+    schedule: ReductionSchedule, functions: ReductionFunctions | None
 ) -> tuple[list[StepFunction], list[int]]:
-    """Return a function for each call of the schedule (none without ``ops``), and the loops that are not reduced."""
+    """Return the functions of the calls of the schedule, and the loops that are not reduced.
+
+    Without ``functions`` the list is empty.
+    """
     kept_loops = [*range(len(schedule.shape))]
-    functions: list[StepFunction] = []
+    step_functions: list[StepFunction] = []
     for call in schedule.calls:
-        if ops is not None:
-            functions.append(_function_of_call(call, schedule.shape[kept_loops[call.axis]], ops))
+        if functions is not None:
+            step_functions.append(_function_of_call(call, schedule.shape[kept_loops[call.axis]], functions))
         del kept_loops[call.axis]
-    return functions, kept_loops
+    return step_functions, kept_loops
 
 
-def _function_of_call(call: ReductionCall, length: int, ops: ReductionOps) -> StepFunction:
+def _function_of_call(call: ReductionCall, length: int, functions: ReductionFunctions) -> StepFunction:
     """Return the function of a tensor and its output memory that executes one call along an axis."""
     if isinstance(call, TreeReduce):
-        return build_tree_reduce(call, length, ops)
-    if isinstance(call, MatmulOnes) and ops.matmul_ones is not None:
-        return ops.matmul_ones
-    axis, reduce = call.axis, ops.reduce_axis
-    if isinstance(call, EinsumRows) and ops.reduce_rows is not None:
-        reduce = ops.reduce_rows
+        return build_tree_reduce(call, length, functions)
+    if isinstance(call, MatmulOnes) and functions.matmul_ones is not None:
+        return functions.matmul_ones
+    axis, reduce = call.axis, functions.reduce_axis
+    if isinstance(call, EinsumRows) and functions.reduce_rows is not None:
+        reduce = functions.reduce_rows
     return lambda tensor, out: reduce(tensor, axis, out)
 
 
-def _upcast_function(schedule: ReductionSchedule, ops: ReductionOps) -> UnaryFunction | None:
-    """Return the conversion of a block to the accumulator's type; ``None`` if the first call converts what it reads."""
-    return None if isinstance(schedule.calls[0], ReduceAxis) else ops.upcast
+def _upcast_function(schedule: ReductionSchedule, functions: ReductionFunctions) -> UnaryFunction | None:
+    """Return the function that converts a block to the type of the accumulator.
+
+    Return ``None`` if the first call of the schedule converts its input itself, or if the input has that type already.
+    """
+    return None if isinstance(schedule.calls[0], ReduceAxis) else functions.upcast
 
 
-def build_tree_reduce(call: TreeReduce, length: int, ops: ReductionOps) -> StepFunction:
+def build_tree_reduce(call: TreeReduce, length: int, functions: ReductionFunctions) -> StepFunction:
     """Return a function that reduces one axis by combining its even and odd elements until one is left."""
     *levels, (last_even, last_odd, _, last_leftover) = _tree_levels(call.axis, length)
-    combine, scratch = ops.combine, ops.scratch
+    combine, scratch = functions.combine, functions.scratch
 
     def reduce(tensor: Any, out: Any) -> Any:
         for even, odd, first, leftover in levels:
@@ -188,11 +200,14 @@ def _tree_levels(axis: int, length: int) -> list[tuple[BlockIndex, BlockIndex, B
 
 
 def build_block_reduction(
-    functions: Sequence[StepFunction], count: int, ops: ReductionOps, upcast: UnaryFunction | None
+    step_functions: Sequence[StepFunction],
+    count: int,
+    functions: ReductionFunctions,
+    upcast: UnaryFunction | None,
 ) -> Callable[[Any, Any], None]:
     """Return a function that reduces a block in these steps, finishes the result, and writes it in its own type."""
-    *first_functions, last = functions
-    finish, needs_downcast, scratch = ops.finish, ops.needs_downcast, ops.scratch
+    *first_functions, last = step_functions
+    finish, needs_downcast, scratch = functions.finish, functions.needs_downcast, functions.scratch
 
     def reduce_into(tensor: Any, out: Any) -> None:
         if upcast is not None:

@@ -17,7 +17,13 @@ from plait._plan.schedule.schedules import CopySchedule, ReductionSchedule, Sche
 from plait._plan.schedule.two_pass import schedule_two_pass
 from plait._plan.strides import StridedView, contiguous_strides
 from plait._shapes.sizes import compute_all_slots
-from plait.backends.capabilities import LargeTensorOps, ReductionOps, StepFunction, TwoPassOps, UnaryFunction
+from plait.backends.capabilities import (
+    LargeTensorFunctions,
+    ReductionFunctions,
+    StepFunction,
+    TwoPassFunctions,
+    UnaryFunction,
+)
 from plait.backends.costs import MemoryCosts
 from plait.backends.interface import Backend
 from plait.backends.reduction_rules import ORDER_SENSITIVE_REDUCTIONS, PIVOT_BY_REDUCTION
@@ -39,10 +45,10 @@ def build_layout_dispatch(
     large_tensors = executable.backend.large_tensors
     if large_tensors is None:
         return stepwise_call
-    ops = large_tensors.load()
+    functions = large_tensors.load()
     calls_by_layout: dict[Any, UnaryFunction | None] = {}
     """The chosen callable for each layout; ``None`` after its first call, when nothing is chosen yet."""
-    layout_key = ops.layout_key
+    layout_key = functions.layout_key
     choose_at_once = executable.larger_element_count(shape, sizes) >= large_tensors.eager_elements
     choose_at_once |= any(
         isinstance(node, Reduce) and node.reduction in ORDER_SENSITIVE_REDUCTIONS for node, _ in executable.plan.steps
@@ -58,7 +64,7 @@ def build_layout_dispatch(
             if key is None:
                 chosen_call = stepwise_call
             elif choose:
-                chosen_call = build_callable_for_layout(executable, shape, sizes, tensor, ops) or stepwise_call
+                chosen_call = build_callable_for_layout(executable, shape, sizes, tensor, functions) or stepwise_call
             calls_by_layout[key] = chosen_call
         return (chosen_call or stepwise_call)(tensor)
 
@@ -66,33 +72,38 @@ def build_layout_dispatch(
 
 
 def build_callable_for_layout(
-    executable: Executable, shape: Sequence[int], sizes: dict[str, int], tensor: Any, ops: LargeTensorOps
+    executable: Executable, shape: Sequence[int], sizes: dict[str, int], tensor: Any, functions: LargeTensorFunctions
 ) -> UnaryFunction | None:
     """Return the scheduled callable for tensors with this one's layout; ``None`` if one call for each node is best."""
     slots = compute_all_slots(executable.plan.solved, executable.plan.size_ops, shape, sizes)
-    dtype, requires_grad = executable.backend.dtype(tensor), ops.requires_grad(tensor)
+    dtype, requires_grad = executable.backend.dtype(tensor), functions.requires_grad(tensor)
     scheduled = choose_schedule(
-        executable.plan, slots, *ops.strides_and_itemsize(tensor), memory_costs_function(ops, dtype, requires_grad)
+        executable.plan,
+        slots,
+        *functions.strides_and_itemsize(tensor),
+        memory_costs_function(functions, dtype, requires_grad),
     )
     if scheduled is None:
         return None
     calls = executable.bind_arguments(slots)
     function, constant = calls[scheduled.position]
-    scheduled_function = build_step_function(scheduled, function, executable.backend, ops, dtype, requires_grad)
+    scheduled_function = build_step_function(scheduled, function, executable.backend, functions, dtype, requires_grad)
     if scheduled_function is function:
         return None
     calls[scheduled.position] = scheduled_function, constant
     return chain_calls(calls)
 
 
-def memory_costs_function(ops: LargeTensorOps, dtype: Any, requires_grad: bool) -> Callable[[str], MemoryCosts | None]:
+def memory_costs_function(
+    functions: LargeTensorFunctions, dtype: Any, requires_grad: bool
+) -> Callable[[str], MemoryCosts | None]:
     """Return a function that maps a reduction's name, or ``""`` for a copy, to its costs; ``None`` means one call."""
 
     def costs(name: str) -> MemoryCosts | None:
         if not name:
-            return ops.copy_costs
-        reduction_ops = ops.reduction_ops(name, dtype, requires_grad)
-        return None if reduction_ops is None else reduction_ops.costs
+            return functions.copy_costs
+        reduction_functions = functions.reduction_functions(name, dtype, requires_grad)
+        return None if reduction_functions is None else reduction_functions.costs
 
     return costs
 
@@ -133,24 +144,24 @@ def build_step_function(
     scheduled: ScheduledStep,
     single_call: StepFunction,
     backend: Backend,
-    ops: LargeTensorOps,
+    functions: LargeTensorFunctions,
     dtype: Any,
     requires_grad: bool,
 ) -> StepFunction:
     """Return the function of a tensor and a constant that executes a node by its schedule, or by a kernel."""
     node, schedule, function = scheduled.node, scheduled.schedule, single_call
-    reduction_ops = None
+    reduction_functions = None
     if isinstance(node, Reduce):
-        reduction_ops = ops.reduction_ops(node.reduction, dtype, requires_grad)
-        if isinstance(reduction_ops, ReductionOps) and isinstance(schedule, ReductionSchedule):
-            function = build_reduction(schedule, scheduled.shape, node.axes, backend, reduction_ops)
-        elif isinstance(reduction_ops, TwoPassOps) and isinstance(schedule, TwoPassSchedule):
+        reduction_functions = functions.reduction_functions(node.reduction, dtype, requires_grad)
+        if isinstance(reduction_functions, ReductionFunctions) and isinstance(schedule, ReductionSchedule):
+            function = build_reduction(schedule, scheduled.shape, node.axes, backend, reduction_functions)
+        elif isinstance(reduction_functions, TwoPassFunctions) and isinstance(schedule, TwoPassSchedule):
             from plait._executor.large.two_pass import build_two_pass
 
-            function = build_two_pass(schedule, scheduled.shape, node.axes, backend, reduction_ops)
-    elif isinstance(schedule, CopySchedule) and ops.copy is not None:
-        function = build_copy(schedule, scheduled.output_shape, ops.copy)
-    task = NodeKernel.for_node(scheduled, ops, reduction_ops, dtype)
+            function = build_two_pass(schedule, scheduled.shape, node.axes, backend, reduction_functions)
+    elif isinstance(schedule, CopySchedule) and functions.copy is not None:
+        function = build_copy(schedule, scheduled.output_shape, functions.copy)
+    task = NodeKernel.for_node(scheduled, functions, reduction_functions, dtype)
     return function if task is None else kernel_with_fallback(task, backend, function)
 
 
@@ -166,30 +177,34 @@ def explain_large_tensor(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple
         return _technique_names(choose_schedule(plan, slots, strides, 4, lambda _: MemoryCosts())), []
     backend = common_backend((type(tensor),))
     large = backend.large_tensors
-    ops = None if large is None else large.load()
-    reason = None if ops is None else ops.why_not_decompose(tensor)
-    if large is None or ops is None or reason is not None:
+    functions = None if large is None else large.load()
+    reason = None if functions is None else functions.why_not_decompose(tensor)
+    if large is None or functions is None or reason is not None:
         return (), [f"one call of {backend.name} for each step{'' if reason is None else ': ' + reason}"]
     if larger_element_count(plan, slots) < (
         min_elements_for_schedule(plan, large.min_elements, large.min_elements_if_rounding) or 0
     ):
         return (), []
-    dtype, requires_grad = backend.dtype(tensor), ops.requires_grad(tensor)
-    strides_and_itemsize = ops.strides_and_itemsize(tensor)
-    scheduled = choose_schedule(plan, slots, *strides_and_itemsize, memory_costs_function(ops, dtype, requires_grad))
+    dtype, requires_grad = backend.dtype(tensor), functions.requires_grad(tensor)
+    strides_and_itemsize = functions.strides_and_itemsize(tensor)
+    scheduled = choose_schedule(
+        plan, slots, *strides_and_itemsize, memory_costs_function(functions, dtype, requires_grad)
+    )
     if scheduled is None:
         return (), []
-    reduction_ops = (
-        ops.reduction_ops(scheduled.node.reduction, dtype, False) if isinstance(scheduled.node, Reduce) else None
+    reduction_functions = (
+        functions.reduction_functions(scheduled.node.reduction, dtype, False)
+        if isinstance(scheduled.node, Reduce)
+        else None
     )
-    task = NodeKernel.for_node(scheduled, ops, reduction_ops, dtype)
-    line = describe_kernel_use(task, scheduled, ops, dtype)
+    task = NodeKernel.for_node(scheduled, functions, reduction_functions, dtype)
+    line = describe_kernel_use(task, scheduled, functions, dtype)
     lines = [] if line is None else [line]
     if requires_grad and scheduled.schedule is not None:
         lines.append(f"recorded as one call of {backend.name}, with its gradient")
     elif requires_grad:
         scheduled = choose_schedule(
-            plan, slots, *strides_and_itemsize, memory_costs_function(ops, dtype, requires_grad=False)
+            plan, slots, *strides_and_itemsize, memory_costs_function(functions, dtype, requires_grad=False)
         )
         if scheduled is not None and scheduled.schedule is not None:
             lines.append(f"one call of {backend.name} for each step: a gradient is recorded")

@@ -21,7 +21,7 @@ from plait._plan.schedule.loop_nest import LoopNest, build_loop_nest
 from plait._plan.schedule.reductions import schedule_reduction
 from plait._plan.schedule.schedules import TwoPassSchedule
 from plait._plan.schedule.two_pass import temporary_loop_nest
-from plait.backends.capabilities import ReductionOps, StepFunction, TwoPassOps, UnaryFunction
+from plait.backends.capabilities import ReductionFunctions, StepFunction, TwoPassFunctions, UnaryFunction
 from plait.backends.interface import Backend
 
 BlockFunction: TypeAlias = Callable[[Any, Any, Any], None]
@@ -35,26 +35,33 @@ TotalsFunction: TypeAlias = "Callable[[Any, Any, Any], Iterator[tuple[BlockIndex
 
 
 def build_two_pass(
-    schedule: TwoPassSchedule, shape: Sequence[int], axes: Sequence[int], backend: Backend, ops: TwoPassOps
+    schedule: TwoPassSchedule, shape: Sequence[int], axes: Sequence[int], backend: Backend, functions: TwoPassFunctions
 ) -> StepFunction:
     """Return a function that reduces tensors of this shape along some axes; it ignores its second argument."""
-    builder = _TwoPassBuilder(schedule, backend, ops, prod([shape[axis] for axis in axes]))
+    builder = _TwoPassBuilder(schedule, backend, functions, prod([shape[axis] for axis in axes]))
     loops = schedule.nest.loops
     lengths = tuple([loop.length for loop in loops])
     kept_loops = [index for index, loop in enumerate(loops) if loop.is_kept]
     blocks = block_shapes_and_indices(lengths, schedule.block, kept_loops)
-    functions = {each: builder.build_block_function(each) for each in {block_shape for block_shape, _, _ in blocks}}
+    function_by_shape = {
+        each: builder.build_block_function(each) for each in {block_shape for block_shape, _, _ in blocks}
+    }
     result_shape = tuple([lengths[index] for index in kept_loops])
     to_loops = build_to_loop_order(schedule.nest.order, lengths, backend)
     from_loops = build_from_loop_order(*result_layout(schedule.nest.order, shape, axes), backend)
-    empty, scratch, scratch_shape, errstate = ops.empty, ops.scratch, (prod(schedule.tile_shape),), ops.errstate
+    empty, scratch, scratch_shape, errstate = (
+        functions.empty,
+        functions.scratch,
+        (prod(schedule.tile_shape),),
+        functions.errstate,
+    )
 
     def reduce(tensor: Any, _: None) -> Any:
         out, memory = empty(tensor, result_shape), scratch(tensor, scratch_shape)
         view = to_loops(tensor)
         with errstate():
             for block_shape, input_index, result_index in blocks:
-                functions[block_shape](view[input_index], out[result_index], memory)
+                function_by_shape[block_shape](view[input_index], out[result_index], memory)
         return from_loops(out)[()]
 
     return reduce
@@ -63,32 +70,32 @@ def build_two_pass(
 class _TwoPassBuilder:
     """A builder of the functions for blocks and tiles; ``count`` elements are reduced to each element of the result."""
 
-    def __init__(self, schedule: TwoPassSchedule, backend: Backend, ops: TwoPassOps, count: int) -> None:
-        self.schedule, self.backend, self.ops, self.count = schedule, backend, ops, count
+    def __init__(self, schedule: TwoPassSchedule, backend: Backend, functions: TwoPassFunctions, count: int) -> None:
+        self.schedule, self.backend, self.functions, self.count = schedule, backend, functions, count
         self.loops = schedule.nest.loops
         self.reduced_loops = [index for index, loop in enumerate(self.loops) if not loop.is_kept]
 
     def build_block_function(self, shape: Lengths) -> BlockFunction:
         """Return the function that finds the pivot of a block and then reduces its transformed tiles."""
-        ops, count = self.ops, self.count
+        functions, count = self.functions, self.count
         pivot_shape = tuple([size if loop.is_kept else 1 for size, loop in zip(shape, self.loops, strict=True)])
         fits_one_tile = prod(self.schedule.tile_shape) >= prod(shape)
-        upcast = ops.upcast if fits_one_tile else None  # the whole block stays in the cache
+        upcast = functions.upcast if fits_one_tile else None  # the whole block stays in the cache
         find_pivot = (
             self.build_pivot_function(shape)
-            if fits_one_tile or ops.upcast is None
-            else self.build_tiled_pivot_function(shape, ops.upcast)
+            if fits_one_tile or functions.upcast is None
+            else self.build_tiled_pivot_function(shape, functions.upcast)
         )
-        totals = self.build_totals_function(shape, self.build_tile_function, ops.total.combine)
+        totals = self.build_totals_function(shape, self.build_tile_function, functions.total.combine)
 
         def reduce_block(block: Any, out: Any, memory: Any) -> None:
             if upcast is not None:
                 block = upcast(block)
             pivot = find_pivot(block)
-            if ops.fix_pivot is not None:
-                pivot = ops.fix_pivot(pivot)
+            if functions.fix_pivot is not None:
+                pivot = functions.fix_pivot(pivot)
             for result_index, total in totals(block, pivot.reshape(pivot_shape), memory):
-                out[result_index] = ops.finish(total, pivot[result_index], count)
+                out[result_index] = functions.finish(total, pivot[result_index], count)
 
         return reduce_block
 
@@ -134,41 +141,41 @@ class _TwoPassBuilder:
 
     def build_pivot_function(self, shape: Lengths) -> UnaryFunction:
         """Return the function that computes the pivot of a block of this shape."""
-        ops = self.ops.pivot
-        if self.ops.upcast is not None:
-            return self.build_reduction_of_temporary(shape, ops)
+        functions = self.functions.pivot
+        if self.functions.upcast is not None:
+            return self.build_reduction_of_temporary(shape, functions)
         nest = build_loop_nest(shape, [loop.stride for loop in self.loops], self.reduced_loops)
-        return self.build_reduction_of_nest(nest, shape, self.schedule.itemsize, ops)
+        return self.build_reduction_of_nest(nest, shape, self.schedule.itemsize, functions)
 
     def build_tiled_pivot_function(self, shape: Lengths, upcast: UnaryFunction) -> UnaryFunction:
         """Return the function that computes the pivot of a block whose tiles are upcast one at a time."""
-        ops, count = self.ops.pivot, self.count
+        functions, count = self.functions.pivot, self.count
         kept_lengths = tuple([size for size, loop in zip(shape, self.loops, strict=True) if loop.is_kept])
 
         def build_tile(lengths: Lengths) -> TileFunction:
-            reduce = self.build_reduction_of_temporary(lengths, ops._replace(finish=None))
+            reduce = self.build_reduction_of_temporary(lengths, functions._replace(finish=None))
             return lambda tile, _pivot, _memory: reduce(upcast(tile))
 
-        totals = self.build_totals_function(shape, build_tile, ops.combine)
+        totals = self.build_totals_function(shape, build_tile, functions.combine)
 
         def find_pivot(block: Any) -> Any:
-            out = ops.scratch(block, kept_lengths)
+            out = functions.scratch(block, kept_lengths)
             for result_index, total in totals(block, None, None):
                 out[result_index] = total
-            return out if ops.finish is None else ops.finish(out, count)
+            return out if functions.finish is None else functions.finish(out, count)
 
         return find_pivot
 
     def build_tile_function(self, shape: Lengths) -> TileFunction:
         """Return the function that transforms a tile of this shape by the pivot and sums the result."""
-        transform, ops = self.ops.transform, self.ops.total
+        transform, functions = self.functions.transform, self.functions.total
         *outer, last = shape
         count, last_is_kept = prod(shape), self.loops[-1].is_kept
         if not self.schedule.unroll_last:
-            add = self.build_reduction_of_temporary(shape, ops)
+            add = self.build_reduction_of_temporary(shape, functions)
             return lambda part, pivot, memory: add(transform(part, pivot, memory[:count].reshape(shape)))
         column_shape = tuple(outer)
-        reduce_column = self.build_reduction_of_temporary(column_shape, ops)
+        reduce_column = self.build_reduction_of_temporary(column_shape, functions)
         count //= last
 
         def column_totals(part: Any, pivot: Any, memory: Any) -> Iterable[Any]:
@@ -182,28 +189,35 @@ class _TwoPassBuilder:
             result: Any = None
             for index, total in enumerate(column_totals(part, pivot, memory)):
                 if result is None:
-                    result = ops.scratch(total, (*total.shape, last))
+                    result = functions.scratch(total, (*total.shape, last))
                 result[..., index] = total
             return result
 
-        return reduce_columns if last_is_kept else lambda *given: combine_pairwise(column_totals(*given), ops.combine)
+        return (
+            reduce_columns
+            if last_is_kept
+            else lambda *given: combine_pairwise(column_totals(*given), functions.combine)
+        )
 
-    def build_reduction_of_temporary(self, shape: Lengths, ops: ReductionOps) -> UnaryFunction:
+    def build_reduction_of_temporary(self, shape: Lengths, functions: ReductionFunctions) -> UnaryFunction:
         """Return the function that reduces temporary memory of this shape."""
         return self.build_reduction_of_nest(
-            temporary_loop_nest(shape, self.reduced_loops, ops.costs), shape, ops.costs.transform_bytes, ops
+            temporary_loop_nest(shape, self.reduced_loops, functions.costs),
+            shape,
+            functions.costs.transform_bytes,
+            functions,
         )
 
     def build_reduction_of_nest(
-        self, loop_nest: LoopNest, shape: Lengths, itemsize: int, ops: ReductionOps
+        self, loop_nest: LoopNest, shape: Lengths, itemsize: int, functions: ReductionFunctions
     ) -> UnaryFunction:
         """Return the function that reduces tensors of this shape by the best schedule, or in one call."""
         axes = tuple([axis for axis in self.reduced_loops if axis < len(shape)])
-        schedule = schedule_reduction(loop_nest, itemsize, ops.costs)
+        schedule = schedule_reduction(loop_nest, itemsize, functions.costs)
         if schedule is not None:
-            reduce = build_reduction(schedule, shape, axes, self.backend, ops)
+            reduce = build_reduction(schedule, shape, axes, self.backend, functions)
             return lambda tensor: reduce(tensor, None)
-        reduce_axis, scratch, finish = ops.reduce_axis, ops.scratch, ops.finish
+        reduce_axis, scratch, finish = functions.reduce_axis, functions.scratch, functions.finish
         lengths = tuple([size for axis, size in enumerate(shape) if axis not in axes])
         count = prod([shape[axis] for axis in axes])
 

@@ -1,6 +1,7 @@
-"""Decompose an einsum for any sizes into products of two tensors, for frameworks whose own einsum does not serve.
+"""Decompose an einsum for any sizes into products of two tensors.
 
-Tensors are multiplied from left to right. For known sizes `plait._plan.contraction.search` finds better products.
+Generated source code needs this where the framework's einsum does not support the equation. Tensors are multiplied
+from left to right. For known sizes `plait._plan.contraction.search` finds cheaper products.
 """
 
 from __future__ import annotations

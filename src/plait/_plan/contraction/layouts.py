@@ -29,9 +29,10 @@ class Operand(NamedTuple):
 
 
 class ResultSpec(NamedTuple):
-    """What a contraction must return: the axes to keep, and for the last one their order and the result's shape.
+    """What a contraction of some tensors must return: the axes to keep.
 
-    ``merges_axes`` says whether the shape has dimensions of several axes.
+    The last contraction of a path must also return them in this order and shape. ``merges_axes`` says whether the shape
+    has dimensions of several axes.
     """
 
     kept_axes: frozenset[int]

@@ -215,9 +215,9 @@ def _append_steps_of_group(
 
 
 def find_greedy_path(network: TensorNetwork, memory_limit: int | None) -> Path:
-    """Return a path that contracts next the two tensors whose result grows least in size beyond both.
+    """Return a path whose every step contracts the pair with the least size of the result minus the sizes of both.
 
-    Tensors without common axes come last.
+    Pairs without common axes come last.
     """
     count, size = len(network.terms), network.sizes.__getitem__
     terms: dict[int, Collection[int]] = dict(enumerate(network.terms))

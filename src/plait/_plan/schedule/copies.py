@@ -55,7 +55,12 @@ def schedule_copy(
 def _list_tile_shapes(
     loops: Sequence[Loop], lengths: Sequence[int], itemsize: int, costs: MemoryCosts
 ) -> Iterator[tuple[int, ...]]:
-    """Yield tiles that may be faster: long where the tensor is contiguous, and as large as a cache."""
+    """Yield the tile shapes that may be faster than one call.
+
+    Inside the loop of the smallest stride, a limit of cache lines makes a tile short. From that loop outwards a tile is
+    whole if it writes at least a cache line at a time; otherwise it has at most as many elements as a cache. Short rows
+    are also split into single elements.
+    """
     strided_axes = [axis for axis, loop in enumerate(loops) if loop.stride]
     fastest = min(strided_axes, key=lambda axis: abs(loops[axis].stride), default=len(loops) - 1)
     caches = [size // itemsize for size in (costs.cache_bytes, costs.shared_cache_bytes)]
@@ -130,7 +135,7 @@ def _rewrite_ratio(loops: Sequence[Loop], tile_shape: Sequence[int], itemsize: i
 def _refetch_cost(
     loops: Sequence[Loop], tile_shape: Sequence[int], tiled_axes: Sequence[int], costs: MemoryCosts
 ) -> float:
-    """Return the nanoseconds per element to fetch cache lines again that were evicted before all of them was read."""
+    """Return the nanoseconds per element to fetch cache lines again that were evicted before they were fully read."""
     strided_axes = [axis for axis in tiled_axes if loops[axis].stride]
     if not strided_axes or abs(loops[strided_axes[-1]].stride) < CACHE_LINE_BYTES:
         return 0.0  # the innermost loop reads every cache line once

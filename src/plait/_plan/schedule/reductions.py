@@ -227,7 +227,10 @@ def _intermediate_cost(count: float, itemsize: int, costs: MemoryCosts) -> float
 def _cost_and_block(
     loops: Sequence[Loop], sequence: _CallSequence, itemsize: int, costs: MemoryCosts
 ) -> tuple[float, BlockedAxis]:
-    """Return the cost of the calls, for the whole tensor or in blocks, whichever is cheaper, and the blocks."""
+    """Return the cost of the calls, and the blocked axis with the length of a block, or ``None`` for one block.
+
+    Blocks are chosen if they are cheaper, or if the calls convert the tensor to the type of the accumulator.
+    """
     count, result_count, axis = 1, 1, None
     for position, loop in enumerate(loops):
         count *= loop.length

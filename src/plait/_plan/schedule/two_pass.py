@@ -65,7 +65,10 @@ def _choose_block(loops: Sequence[Loop], count: int, max_elements: int, costs: M
 def _choose_tile_shape(
     loops: Sequence[Loop], block_shape: Sequence[int], max_elements: int, costs: MemoryCosts
 ) -> tuple[int, ...]:
-    """Return the largest tiles that the cache holds, from the innermost loop outwards; long kept rows are split."""
+    """Return the shape of the largest tile that the cache holds.
+
+    It is filled from the innermost loop outwards; long kept rows are split.
+    """
     tile_shape: list[int] = []
     remaining = max_elements
     for axis in range(len(loops) - 1, -1, -1):

@@ -1,1 +1,1 @@
-"""The backend of array_api."""
+"""The backend for libraries that follow the array API standard."""

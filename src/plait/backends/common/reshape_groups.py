@@ -32,7 +32,7 @@ def reshape_groups(
 
 
 def common_factors(lengths: tuple[int, ...], other_lengths: tuple[int, ...]) -> list[int]:
-    """Return lengths such that each length of both groups is the product of adjacent ones.
+    """Return factors such that each length of both tuples is the product of some adjacent factors.
 
     >>> common_factors((6, 4), (2, 12))
     [2, 3, 4]

@@ -1,7 +1,8 @@
 """Reshapes of Dask arrays that keep each chunk if it is an interval of the row-major order before and after.
 
-Chunks are intervals if one dimension has any chunks, those before it have chunks of length 1, and those after it have
-one chunk. A length that Dask learns only when it computes, such as that of ``x[x > 0]``, is NaN in a shape.
+Chunks are intervals if at most one dimension is divided freely: those before it have chunks of length 1, and those
+after it have one chunk. A length that Dask learns only when it computes, such as that of ``x[x > 0]``, is NaN in a
+shape.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from plait._caches import clearable_lru_cache
 from plait.backends.common.lazy_sizes import LazySize, LazySizeBackend
 from plait.backends.common.reductions import ReductionTable
 from plait.backends.interface import Backend, ReductionFunction
-from plait.backends.keras.shapes import apply_with_sizes
+from plait.backends.keras.operation_with_sizes import apply_with_sizes
 from plait.backends.registry import backend_for_type
 
 _INT64_OVERRIDES: dict[str, ReductionFunction] = {

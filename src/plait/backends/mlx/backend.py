@@ -33,7 +33,8 @@ def _reduce_empty(reduce: ReductionFunction, tensor: Any, axes: tuple[int, ...],
     """The result of a reduction of no elements: the value, in the element type of the result."""
     dtype = reduce(mx.zeros((1,) * tensor.ndim, tensor.dtype), axes).dtype  # lazy: nothing is computed
     shape = [size for axis, size in enumerate(tensor.shape) if axis not in axes]
-    return mx.full(shape, mx.array(value or 0, dtype))  # min and max have no value, and here no elements
+    # The value is None for min and max, which are called only if the result has no elements either.
+    return mx.full(shape, mx.array(value or 0, dtype))
 
 
 _logsumexp = build_logsumexp(_finite_max, lambda tensor: mx.expm1(tensor) + 1, mx.sum, mx.log, mx.squeeze)
@@ -68,7 +69,7 @@ class MLXBackend(Backend):
         if all(tensor.size for tensor in tensors):
             return mx.einsum(equation, *tensors)
         terms, output = replace_ellipsis(equation, [tensor.ndim for tensor in tensors])
-        sizes = axis_sizes(terms, tensors)  # MLX does not return for no elements, as in reductions
+        sizes = axis_sizes(terms, tensors)  # mx.einsum does not return if a tensor has no elements
         example = mx.einsum(",".join([""] * len(tensors)) + "->", *[mx.zeros((), tensor.dtype) for tensor in tensors])
         return mx.zeros([sizes[name] for name in output], example.dtype)
 

@@ -14,26 +14,26 @@ from plait.backends.interface import Backend, LargeTensorSettings, ReductionFunc
 from plait.errors import make_error
 
 if TYPE_CHECKING:
-    from plait.backends.capabilities import ContractionOps, LargeTensorOps
+    from plait.backends.capabilities import ContractionFunctions, LargeTensorFunctions
 
 _KIND_BY_CODE = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c": "complex"}
 
 
-def _large_tensor_ops() -> LargeTensorOps:
+def _large_tensor_functions() -> LargeTensorFunctions:
     """Import the operations for large tensors, which few programs need."""
-    from plait.backends.numpy.large_tensors import LARGE_TENSOR_OPS
+    from plait.backends.numpy.large_tensors import LARGE_TENSOR_FUNCTIONS
 
-    return LARGE_TENSOR_OPS
+    return LARGE_TENSOR_FUNCTIONS
 
 
-def _contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
+def _contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | None:
     """Import the operations for contractions, and return those for element types."""
-    from plait.backends.numpy.contraction import contraction_ops
+    from plait.backends.numpy.contraction import contraction_functions
 
-    return contraction_ops(dtypes)
+    return contraction_functions(dtypes)
 
 
-LARGE_TENSOR_SETTINGS = LargeTensorSettings(_large_tensor_ops, min_elements=2048)
+LARGE_TENSOR_SETTINGS = LargeTensorSettings(_large_tensor_functions, min_elements=2048)
 
 
 class NumpyBackend(Backend):
@@ -50,7 +50,7 @@ class NumpyBackend(Backend):
         cls: Any = tensor_type
         self.cls = cls
         if tensor_type is np.ndarray:
-            self.contraction_ops, self.large_tensors = _contraction_ops, LARGE_TENSOR_SETTINGS
+            self.contraction_functions, self.large_tensors = _contraction_functions, LARGE_TENSOR_SETTINGS
         self.reshape, self.view, self.permute = cls.reshape, cls.reshape, cls.transpose
         if issubclass(tensor_type, np.generic):  # expanding makes an array of a scalar
             self.reshape = self.view = lambda tensor, shape: tensor.reshape(shape)
@@ -93,7 +93,10 @@ class NumpyBackend(Backend):
 
 
 def _is_masked_array_type(tensor_type: type) -> bool:
-    """Whether a type is of masked arrays. `numpy.ma` is slow to import and need not be loaded."""
+    """Whether a type is ``numpy.ma.MaskedArray`` or a subclass.
+
+    The check does not import ``numpy.ma``, which takes long: while that is not loaded, no array is masked.
+    """
     masked_array = getattr(sys.modules.get("numpy.ma"), "MaskedArray", None)  # None while another thread imports it
     return masked_array is not None and issubclass(tensor_type, masked_array)
 

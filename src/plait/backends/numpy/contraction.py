@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from plait._caches import clearable_lru_cache
-from plait.backends.capabilities import ContractionOps, ProductFunction
+from plait.backends.capabilities import ContractionFunctions, ProductFunction
 from plait.backends.costs import ContractionCosts
 from plait.backends.interface import identity
 from plait.backends.numpy.reductions import REAL_BLAS_DTYPE_CODES, sum_by_blas
@@ -26,7 +26,7 @@ _BLAS_FLOP_COSTS = {"f": 0.012, "d": 0.034, "F": 0.068, "D": 0.136}
 
 
 @clearable_lru_cache(maxsize=256)
-def contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
+def contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | None:
     """Return the operations for arrays of these types; ``None`` for types that only ``numpy.einsum`` supports.
 
     The operands are cast to the type of the accumulator first.
@@ -39,7 +39,7 @@ def contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
     if dtype.kind not in "biufc" or dtype.isbuiltin != 1:
         return None
     vecdot = getattr(np, "vecdot", None) if dtype.kind == "f" else None  # np.vecdot conjugates complex numbers
-    return ContractionOps(
+    return ContractionFunctions(
         einsum=c_einsum,
         dot=np.ndarray.dot,
         matmul=np.matmul,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from plait._caches import clearable_lru_cache
-from plait.backends.capabilities import LargeTensorOps, ReductionOps, TwoPassOps
+from plait.backends.capabilities import LargeTensorFunctions, ReductionFunctions, TwoPassFunctions
 from plait.backends.costs import MemoryCosts
 from plait.backends.numpy.reductions import REAL_BLAS_DTYPE_CODES, UFUNC_BY_REDUCTION, ones
 from plait.backends.reduction_rules import ORDER_SENSITIVE_REDUCTIONS, PIVOT_BY_REDUCTION, is_half_precision
@@ -23,7 +23,7 @@ _BOOL_UFUNC_BY_REDUCTION: dict[str, Any] = {
 """Bitwise ufuncs, which give the same for bools as the logical ones and process many at a time."""
 
 
-def _one_pass_ops(name: str, dtype: Any) -> ReductionOps | None:
+def _one_pass_functions(name: str, dtype: Any) -> ReductionFunctions | None:
     """Return the operations of a reduction in one pass, or ``None`` where one call is fastest."""
     ufunc = _BOOL_UFUNC_BY_REDUCTION.get(name) if dtype.kind == "b" else None
     ufunc = ufunc or UFUNC_BY_REDUCTION.get("sum" if name == "mean" else name)
@@ -34,7 +34,7 @@ def _one_pass_ops(name: str, dtype: Any) -> ReductionOps | None:
     wide = np.dtype(np.float32) if is_half else result
     sums_by_blas = name in ("sum", "mean") and wide.char in REAL_BLAS_DTYPE_CODES
     is_logical = name in ("any", "all")  # its first call casts any type to bool
-    return ReductionOps(
+    return ReductionFunctions(
         empty=lambda _, shape: np.empty(shape, dtype if is_half else result),
         scratch=lambda _, shape: np.empty(shape, wide),
         combine=ufunc,
@@ -45,11 +45,11 @@ def _one_pass_ops(name: str, dtype: Any) -> ReductionOps | None:
         finish=_FINISH_FUNCTIONS.get(name) if wide.kind in "fc" else None,
         needs_downcast=is_half,
         itemsize=(dtype if is_half else result).itemsize,
-        costs=_reduction_costs(name, wide, dtype),
+        costs=_memory_costs(name, wide, dtype),
     )
 
 
-def _reduction_costs(name: str, wide: Any, dtype: Any) -> MemoryCosts:
+def _memory_costs(name: str, wide: Any, dtype: Any) -> MemoryCosts:
     """The costs of a reduction: wider elements take longer, and so do elements that are cast first."""
     scale = max(wide.itemsize / 4, 0.5) * (6 if is_half_precision(dtype) else 1)
     costs = MemoryCosts(
@@ -96,7 +96,7 @@ _MAX_MATMUL_PART_LENGTH = 128
 """How many elements one product with ones sums in a two-pass reduction."""
 
 
-def _two_pass_ops(name: str, dtype: Any) -> TwoPassOps | None:
+def _two_pass_functions(name: str, dtype: Any) -> TwoPassFunctions | None:
     """Return the operations of a two-pass reduction, or ``None`` where one call is fastest."""
     is_logsumexp = name == "logsumexp"
     if dtype.kind not in ("f" if is_logsumexp else "fc"):
@@ -104,7 +104,7 @@ def _two_pass_ops(name: str, dtype: Any) -> TwoPassOps | None:
     is_half = is_half_precision(dtype)
     wide = np.dtype(np.float32) if is_half else dtype.newbyteorder("=")
     real = np.empty(0, wide).real.dtype
-    pivot, total = _one_pass_ops(PIVOT_BY_REDUCTION[name], wide), _one_pass_ops("sum", real)
+    pivot, total = _one_pass_functions(PIVOT_BY_REDUCTION[name], wide), _one_pass_functions("sum", real)
     if pivot is None or total is None:
         return None
     transform, element = _TRANSFORM_FUNCTIONS_AND_COSTS[is_logsumexp, wide.kind]
@@ -113,7 +113,7 @@ def _two_pass_ops(name: str, dtype: Any) -> TwoPassOps | None:
     costs = total.costs._replace(
         max_matmul_part=_MAX_MATMUL_PART_LENGTH, transform_element=element, transform_bytes=transform_bytes
     )
-    return TwoPassOps(
+    return TwoPassFunctions(
         pivot=pivot,
         fix_pivot=(lambda peak: np.where(np.isfinite(peak), peak, wide.type(0))) if is_logsumexp else None,
         upcast=None if wide == dtype else lambda array: array.astype(wide),
@@ -190,13 +190,13 @@ def _copy_by_blocks(array: Any, shape: tuple[int, ...], blocks: list[Any]) -> An
 
 
 @clearable_lru_cache(maxsize=256)
-def _reduction_ops(name: str, dtype: Any, _: bool) -> ReductionOps | TwoPassOps | None:
+def _reduction_functions(name: str, dtype: Any, _: bool) -> ReductionFunctions | TwoPassFunctions | None:
     """Return the operations of a reduction, or ``None`` where one call is fastest."""
-    return _two_pass_ops(name, dtype) if name in PIVOT_BY_REDUCTION else _one_pass_ops(name, dtype)
+    return _two_pass_functions(name, dtype) if name in PIVOT_BY_REDUCTION else _one_pass_functions(name, dtype)
 
 
 def _build_kernel(*task: Any) -> Any:
-    """Import the kernels, and build one: see `LargeTensorOps.build_kernel`."""
+    """Import the kernels, and build one: see `LargeTensorFunctions.build_kernel`."""
     from plait.backends.kernels import filling
 
     return filling(*task)
@@ -209,10 +209,10 @@ def _why_no_kernel(name: str | None, dtype: Any) -> str | None:
     return why_not(name, dtype)
 
 
-LARGE_TENSOR_OPS = LargeTensorOps(
+LARGE_TENSOR_FUNCTIONS = LargeTensorFunctions(
     layout_key=lambda array: (array.strides, array.dtype),
     strides_and_itemsize=lambda array: (array.strides, array.itemsize),
-    reduction_ops=_reduction_ops,
+    reduction_functions=_reduction_functions,
     empty=_allocate,
     copy=_copy_by_blocks,
     copy_costs=MemoryCosts(),

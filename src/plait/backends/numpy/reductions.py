@@ -111,7 +111,11 @@ def sum_by_blas(tensor: Any, axes: tuple[int, ...]) -> Any:
 
 @clearable_lru_cache(maxsize=256)
 def _block_length(size: int) -> int:
-    """The length of the equal blocks, short for accuracy, in which so many elements are summed; 0 if there are none."""
+    """The length of the equal blocks in which ``size`` elements are summed.
+
+    It is the largest divisor of ``size`` up to `_MAX_BLOCK_LENGTH`, since short sums are more accurate, or 0 if that
+    divisor is at most an eighth of the maximum.
+    """
     if size <= _MAX_BLOCK_LENGTH:
         return size
     return next((block for block in range(_MAX_BLOCK_LENGTH, _MAX_BLOCK_LENGTH // 8, -1) if size % block == 0), 0)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.autograd import Function
 
-from plait.backends.capabilities import ReductionLoops, ReductionOps, StepFunction
+from plait.backends.capabilities import ReductionFunctions, ReductionLoops, StepFunction
 from plait.backends.torch.tracing import why_not_decompose
 
 
@@ -44,11 +44,13 @@ class Amax(Function):  # type: ignore[misc]  # as above
     """The node of a minimum or maximum, which PyTorch displays as ``AmaxBackward``."""
 
     @staticmethod
-    def forward(ctx: Any, tensor: Any, reduce: StepFunction, loops: ReductionLoops, sum_ops: ReductionOps) -> Any:
+    def forward(
+        ctx: Any, tensor: Any, reduce: StepFunction, loops: ReductionLoops, sum_functions: ReductionFunctions
+    ) -> Any:
         """Compute the minimum or maximum, and save what the gradient needs."""
         result = reduce(tensor, None).data  # as above
         ctx.save_for_backward(tensor, result)
-        ctx.context = loops, sum_ops
+        ctx.context = loops, sum_functions
         ctx.set_materialize_grads(False)
         return result
 
@@ -57,9 +59,9 @@ class Amax(Function):  # type: ignore[misc]  # as above
         """Compute the gradient that one call of PyTorch would have."""
         if grad is None:
             return None, None, None, None
-        (tensor, result), (loops, sum_ops) = ctx.saved_tensors, ctx.context
+        (tensor, result), (loops, sum_functions) = ctx.saved_tensors, ctx.context
         if not _needs_differentiable_gradient(grad) and elements_per_result(loops) <= MAX_EXACT_COUNT:
-            return gradient_of_extremum(tensor, result, grad, loops, sum_ops), None, None, None
+            return gradient_of_extremum(tensor, result, grad, loops, sum_functions), None, None, None
         equal = _unsqueeze_reduced(result, loops) == tensor
         return _unsqueeze_reduced(grad, loops) * equal / equal.sum(loops.axes, keepdim=True), None, None, None
 
@@ -78,13 +80,15 @@ def _unsqueeze_reduced(result: Any, loops: ReductionLoops) -> Any:
     return result
 
 
-def build_autograd_wrapper(name: str, sum_ops: ReductionOps) -> Callable[[StepFunction, ReductionLoops], StepFunction]:
+def build_autograd_wrapper(
+    name: str, sum_functions: ReductionFunctions
+) -> Callable[[StepFunction, ReductionLoops], StepFunction]:
     """Return the function that wraps a reduction so that it is recorded as one node.
 
-    For a minimum or maximum, ``sum_ops`` count the elements that share its gradient.
+    For a minimum or maximum, ``sum_functions`` count the elements that share its gradient.
     """
     if name in ("min", "max"):
-        return lambda reduce, loops: lambda tensor, _: Amax.apply(tensor, reduce, loops, sum_ops)
+        return lambda reduce, loops: lambda tensor, _: Amax.apply(tensor, reduce, loops, sum_functions)
     divides = name == "mean"
     return lambda reduce, loops: (
         lambda tensor, _: Sum.apply(tensor, reduce, loops, elements_per_result(loops) if divides else None)
@@ -106,8 +110,10 @@ def gradient_of_sum(grad: Any, loops: ReductionLoops) -> Any:
     return loops.from_loops(_repeat_short_rows(loops.result_to_loops(grad), loops).expand(loops.shape))
 
 
-def gradient_of_extremum(tensor: Any, result: Any, grad: Any, loops: ReductionLoops, sum_ops: ReductionOps) -> Any:
-    """The gradient of a minimum or maximum, divided among all elements that equal it; ``sum_ops`` count them."""
+def gradient_of_extremum(
+    tensor: Any, result: Any, grad: Any, loops: ReductionLoops, sum_functions: ReductionFunctions
+) -> Any:
+    """The gradient of a minimum or maximum, divided among all elements that equal it; ``sum_functions`` count them."""
     tensor, result, grad = loops.to_loops(tensor), loops.result_to_loops(result), loops.result_to_loops(grad)
     shares = tensor.new_empty(loops.shape)
     rows, elements = loops.shape[0], shares.numel()
@@ -118,16 +124,16 @@ def gradient_of_extremum(tensor: Any, result: Any, grad: Any, loops: ReductionLo
     )
     for start in range(0, rows, length):
         part = slice(start, start + length)
-        _fill_gradient_block(tensor[part], result[part], grad[part], shares[part], loops, sum_ops)
+        _fill_gradient_block(tensor[part], result[part], grad[part], shares[part], loops, sum_functions)
     return loops.from_loops(shares)
 
 
 def _fill_gradient_block(
-    tensor: Any, result: Any, grad: Any, shares: Any, loops: ReductionLoops, sum_ops: ReductionOps
+    tensor: Any, result: Any, grad: Any, shares: Any, loops: ReductionLoops, sum_functions: ReductionFunctions
 ) -> None:
     """Write the gradient of one block into ``shares``, which first has 1 for equal elements and 0 for others."""
     torch.eq(tensor, _repeat_short_rows(result, loops), out=shares)
-    ties = loops.reduce(shares, sum_ops).to(grad.dtype).view(grad.shape)
+    ties = loops.reduce(shares, sum_functions).to(grad.dtype).view(grad.shape)
     shares.mul_(_repeat_short_rows(grad / ties, loops))
 
 

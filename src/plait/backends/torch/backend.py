@@ -13,24 +13,24 @@ from plait.backends.interface import Backend, LargeTensorSettings, ReductionFunc
 from plait.backends.torch.tracing import exclude_from_dynamo
 
 if TYPE_CHECKING:
-    from plait.backends.capabilities import ContractionOps, LargeTensorOps
+    from plait.backends.capabilities import ContractionFunctions, LargeTensorFunctions
 
 
-def _contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
+def _contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | None:
     """Import the operations for contractions, and return those for element types."""
-    from plait.backends.torch.contraction import contraction_ops
+    from plait.backends.torch.contraction import contraction_functions
 
-    return contraction_ops(dtypes)
+    return contraction_functions(dtypes)
 
 
-def _large_tensor_ops() -> LargeTensorOps:
+def _large_tensor_functions() -> LargeTensorFunctions:
     """Import the operations for large tensors, which few programs need."""
-    from plait.backends.torch.large_tensors import LARGE_TENSOR_OPS
+    from plait.backends.torch.large_tensors import LARGE_TENSOR_FUNCTIONS
 
-    return LARGE_TENSOR_OPS
+    return LARGE_TENSOR_FUNCTIONS
 
 
-LARGE_TENSOR_SETTINGS = LargeTensorSettings(_large_tensor_ops, min_elements=4096)
+LARGE_TENSOR_SETTINGS = LargeTensorSettings(_large_tensor_functions, min_elements=4096)
 
 
 class TorchBackend(Backend):
@@ -47,7 +47,7 @@ class TorchBackend(Backend):
 
     def __init__(self, tensor_type: type) -> None:
         if tensor_type in (torch.Tensor, torch.nn.Parameter):
-            self.contraction_ops, self.large_tensors = _contraction_ops, LARGE_TENSOR_SETTINGS
+            self.contraction_functions, self.large_tensors = _contraction_functions, LARGE_TENSOR_SETTINGS
 
     def exclude_functions_from_tracing(self, functions: Sequence[Any]) -> None:
         exclude_from_dynamo(functions)

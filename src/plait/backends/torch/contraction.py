@@ -1,4 +1,4 @@
-"""The operations of pairwise contractions in PyTorch, which ``torch.einsum`` ends in, without its own planning."""
+"""The operations of pairwise contractions in PyTorch; direct calls save the planning of ``torch.einsum``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from plait.backends.capabilities import ContractionOps
+from plait.backends.capabilities import ContractionFunctions
 from plait.backends.costs import ContractionCosts
 
 _COSTS = ContractionCosts(
@@ -31,12 +31,12 @@ _COSTS = ContractionCosts(
 """The costs of the operations; calls that autograd records take longer than NumPy's."""
 
 
-def contraction_ops(dtypes: tuple[Any, ...]) -> ContractionOps | None:
+def contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | None:
     """Return the operations for tensors of one element type; ``None`` for several, which ``torch.einsum`` refuses."""
     dtype = dtypes[0]
     if any(other is not dtype for other in dtypes):
         return None
-    return ContractionOps(
+    return ContractionFunctions(
         einsum=torch.einsum,
         dot=torch.matmul,  # autocast applies to matmul, and not to torch.dot
         matmul=torch.bmm,

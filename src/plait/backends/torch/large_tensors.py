@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from plait._caches import clearable_lru_cache
-from plait.backends.capabilities import LargeTensorOps, ReductionOps
+from plait.backends.capabilities import LargeTensorFunctions, ReductionFunctions
 from plait.backends.costs import MemoryCosts
 from plait.backends.torch.autograd import build_autograd_wrapper
 from plait.backends.torch.tracing import why_not_decompose
@@ -39,7 +39,7 @@ _SUM_COSTS = _DEFAULT_COSTS._replace(multi_axis_element=1.3, multi_axis_row_over
 
 
 @clearable_lru_cache(maxsize=256)
-def _reduction_ops(name: str, dtype: torch.dtype, requires_grad: bool) -> ReductionOps | None:
+def _reduction_functions(name: str, dtype: torch.dtype, requires_grad: bool) -> ReductionFunctions | None:
     """Return the operations of a reduction, or ``None`` where one call is fastest."""
     is_inexact = dtype.is_floating_point or dtype.is_complex
     selects_element = name in ("min", "max", "any", "all")
@@ -51,9 +51,9 @@ def _reduction_ops(name: str, dtype: torch.dtype, requires_grad: bool) -> Reduct
     result = dtype if selects_element or is_inexact else torch.int64  # sums of narrow integers have 64 bits
     wide = torch.float32 if is_half else result
     combine, reduce_axis = _COMBINE_AND_REDUCE_FUNCTIONS[name]
-    sum_ops = _reduction_ops("sum", dtype, False) if requires_grad else None
+    sum_functions = _reduction_functions("sum", dtype, False) if requires_grad else None
     typed: dict[str, Any] = {} if selects_element else {"dtype": wide}
-    return ReductionOps(
+    return ReductionFunctions(
         empty=lambda tensor, shape: tensor.new_empty(shape, dtype=result),
         scratch=lambda tensor, shape: tensor.new_empty(shape, dtype=wide),
         combine=combine,
@@ -62,12 +62,12 @@ def _reduction_ops(name: str, dtype: torch.dtype, requires_grad: bool) -> Reduct
         finish=_FINISH_FUNCTIONS.get(name) if is_inexact else None,
         needs_downcast=is_half,
         itemsize=(dtype if is_half else result).itemsize,
-        costs=_reduction_costs(name, dtype, wide, requires_grad),
-        autograd_wrap=build_autograd_wrapper(name, sum_ops) if sum_ops is not None else None,
+        costs=_memory_costs(name, dtype, wide, requires_grad),
+        autograd_wrap=build_autograd_wrapper(name, sum_functions) if sum_functions is not None else None,
     )
 
 
-def _reduction_costs(name: str, dtype: torch.dtype, wide: torch.dtype, requires_grad: bool) -> MemoryCosts:
+def _memory_costs(name: str, dtype: torch.dtype, wide: torch.dtype, requires_grad: bool) -> MemoryCosts:
     """The costs of a reduction of an element type with an accumulator of another."""
     upcast = max(wide.itemsize / dtype.itemsize, 1.0)
     if name in ("min", "max", "any", "all"):
@@ -103,10 +103,10 @@ def _strides_and_itemsize(tensor: torch.Tensor) -> tuple[tuple[int, ...], int]:
     return tuple([stride * size for stride in tensor.stride()]), size
 
 
-LARGE_TENSOR_OPS = LargeTensorOps(
+LARGE_TENSOR_FUNCTIONS = LargeTensorFunctions(
     why_not_decompose=why_not_decompose,
     layout_key=_layout_key,
     requires_grad=_requires_grad,
     strides_and_itemsize=_strides_and_itemsize,
-    reduction_ops=_reduction_ops,
+    reduction_functions=_reduction_functions,
 )

@@ -13,7 +13,10 @@ _excluded_function_ids: set[int] = set()
 
 
 def exclude_from_dynamo(functions: Sequence[Callable[..., Any]]) -> None:
-    """Keep Dynamo from compiling plait's frames where it does not inline them, which would hit the recompile limit."""
+    """Keep Dynamo from compiling plait's functions as frames of their own, which would reach its recompile limit.
+
+    It may still inline them into a caller.
+    """
     if len(_excluded_function_ids) == len(functions):
         return
     try:
@@ -52,11 +55,11 @@ _is_autocast_enabled: Any = getattr(torch._C, "_is_any_autocast_enabled", torch.
 def why_not_decompose(tensor: torch.Tensor) -> str | None:
     """Return why one call is fastest for a tensor, or ``None`` if several may be faster."""
     if not tensor.is_cpu:
-        return f"on {tensor.device.type} one call takes the whole device"
+        return f"one call on {tensor.device.type} uses the whole device"
     if tensor.layout is not torch.strided or tensor.is_quantized or _is_autocast_enabled():
-        return "its elements are not combined as they are"
+        return "the tensor is quantized or not strided, or autocast is enabled"
     if torch.jit.is_tracing() or torch._C._len_torch_dispatch_stack():
-        return "a tracer watches, whose compiler fuses it"
+        return "a tracer records the calls, and its compiler can fuse them"
     if torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0:
-        return "it is transformed, which knows what becomes of it"
+        return "a function transform or forward-mode differentiation is active, and needs PyTorch's own call"
     return None

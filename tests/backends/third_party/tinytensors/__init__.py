@@ -14,7 +14,7 @@ class Tensor:
 
     @property
     def dtype(self):
-        """Truth values are what `reduce` gives of a function that returns them; all other numbers are floats."""
+        """``"bool"`` for truth values, which only a `reduce` by ``any`` or ``all`` gives; otherwise ``"float64"``."""
         return "bool" if any(isinstance(number, bool) for number in self.numbers) else "float64"
 
     def at(self, index):
@@ -66,7 +66,7 @@ def concat(tensors, dimension):
 
 
 def reduce(function, tensor, dimensions):
-    """Call a function of a list with the numbers along some dimensions, for every position in the others."""
+    """Call the function with the list of the numbers along the dimensions, for each position in the others."""
     kept = [number for number in range(len(tensor.shape)) if number not in dimensions]
     last = permute(tensor, [*kept, *dimensions])
     count = math.prod(tensor.shape[number] for number in dimensions)

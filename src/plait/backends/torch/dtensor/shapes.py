@@ -1,6 +1,7 @@
 """Reshapes of a DTensor with as little communication as possible.
 
-torch loses the sharding where one reshape merges and splits, and does not split the rows of an uneven shard.
+torch loses the sharding in a reshape that both merges and splits dimensions, and raises an error where a reshape would
+split an uneven shard.
 """
 
 from __future__ import annotations
@@ -44,7 +45,11 @@ def reshape_steps(old_shape: Shape, new_shape: Shape) -> tuple[Shape, ...]:
 
 
 def _reshape_step(tensor: Any, shape: Shape, final_shape: Shape, attempt: int = 0) -> Any:
-    """Reshape with the current sharding; then without the uneven shards that prevent it; then without any that do."""
+    """Reshape to ``shape``, and redistribute the tensor only as far as torch requires it.
+
+    The first attempt keeps the placements, unless a dimension is sharded twice; the second has no uneven shards of
+    changed dimensions; the third has no shards of them.
+    """
     if not attempt and _has_dimension_sharded_twice(tensor):
         tensor = _redistribute(tensor, _choose_placements(tensor, shape, final_shape, move_even_shards=False))
     try:
@@ -57,7 +62,10 @@ def _reshape_step(tensor: Any, shape: Shape, final_shape: Shape, attempt: int = 
 
 
 def _has_dimension_sharded_twice(tensor: Any) -> bool:
-    """Whether two dimensions of the mesh shard one of the tensor, where torch 2.13 does not check evenness."""
+    """Whether a dimension of the tensor is sharded along two dimensions of the mesh.
+
+    torch 2.13 does not check whether such shards are even.
+    """
     sharded = [placement.dim for placement in tensor.placements if hasattr(placement, "dim")]
     return len(set(sharded)) < len(sharded)
 
@@ -72,7 +80,11 @@ def _redistribute(tensor: Any, placements: list[Any]) -> Any:
 
 
 def _choose_placements(tensor: Any, shape: Shape, final_shape: Shape, *, move_even_shards: bool) -> list[Any]:
-    """Move the shards that a reshape would split to a dimension that is kept, if it divides, or else replicate them."""
+    """Return placements without the shards of dimensions that the reshape to ``shape`` changes.
+
+    Each of them moves to an unsharded dimension that the reshape to ``final_shape`` keeps and that can be divided
+    evenly; if there is none, it is replicated. If ``move_even_shards`` is false, shards of equal numbers of rows stay.
+    """
     rows = {}  # by changed dimension, its number of rows, each of which must stay on one process
     for start, stop, run in reshape_groups(tuple(tensor.shape), shape):
         old = tuple(tensor.shape[start:stop])

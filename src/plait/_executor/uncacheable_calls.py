@@ -34,7 +34,7 @@ from plait.backends.registry import backend_for_type, common_backend
 from plait.errors import PlaitError, make_error
 
 
-def run_slow_path(
+def run_uncacheable_call(
     operation: str,
     tensors: Sequence[Any],
     pattern: Any,
