@@ -65,9 +65,9 @@ class CallTimer:
 
     def __call__(self, call: Callable[[], Any]) -> float:
         """Return the nanoseconds of a call in its fastest run."""
-        return self.time_fastest_runs(call)[0]
+        return self.measure_fastest_ns(call)[0]
 
-    def time_fastest_runs(self, *calls: Callable[[], Any]) -> list[float]:
+    def measure_fastest_ns(self, *calls: Callable[[], Any]) -> list[float]:
         """Return the nanoseconds of each call in its fastest run; the calls run in turn."""
         timers, counts = [Timer(call) for call in calls], []
         for timer in timers:
@@ -87,7 +87,7 @@ class CallTimer:
         self, larger_call: Callable[[], Any], smaller_call: Callable[[], Any], unit_count: float
     ) -> float:
         """Return the nanoseconds of one unit, of which the first call has ``unit_count`` more than the second."""
-        first, second = self.time_fastest_runs(larger_call, smaller_call)
+        first, second = self.measure_fastest_ns(larger_call, smaller_call)
         return (first - second) / unit_count
 
 
@@ -415,7 +415,7 @@ def contraction_cost_measurements(
         yield "", figure, getattr(costs, figure), measure
 
 
-def measure_tables(framework: str, timer: CallTimer, part: str) -> Iterator[tuple[str, list[list[str]]]]:
+def measure_and_format_tables(framework: str, timer: CallTimer, part: str) -> Iterator[tuple[str, list[list[str]]]]:
     """Measure the figures of a framework whose names contain ``part``; yield the title and the rows of each table."""
     for title, figures in (("memory", memory_cost_measurements), ("contractions", contraction_cost_measurements)):
         selected = [row for row in figures(framework, timer) if part in row[1]]
@@ -439,7 +439,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     configure_process(threads=1, kernels=False)
     timer, console = CallTimer(QUICK_EFFORT if options.quick else FULL_EFFORT), Console(width=120, highlight=False)
     for framework in options.framework or FRAMEWORKS:
-        for title, rows in measure_tables(framework, timer, options.figure):
+        for title, rows in measure_and_format_tables(framework, timer, options.figure):
             print_table(console, title, COLUMNS, rows)
     return 0
 

@@ -132,7 +132,7 @@ def library_versions(frameworks: Sequence[str]) -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
-def parse_arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[EinsumCase]]:
+def parse_options_and_cases(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[EinsumCase]]:
     """Parse the command line; return the options and the selected cases."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.einsum", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
@@ -156,7 +156,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; with ``--check`` return 1 if a target is broken, else 0."""
-    options, cases = parse_arguments(arguments)
+    options, cases = parse_options_and_cases(arguments)
     effort = QUICK_EFFORT if options.quick else FULL_EFFORT
     effort = replace(effort, rounds=options.rounds or effort.rounds)
     set_jax_threads(options.threads)

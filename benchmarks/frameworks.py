@@ -55,10 +55,10 @@ class Framework:
     has_einops: bool = True
 
 
-SPACE_TO_DEPTH_ARGUMENTS = "(2, 3, 2, 2, 3, 2)", "(0, 1, 3, 5, 2, 4)", "(2, 12, 2, 3)"
+SPACE_TO_DEPTH_SHAPES_AND_AXES = "(2, 3, 2, 2, 3, 2)", "(0, 1, 3, 5, 2, 4)", "(2, 12, 2, 3)"
 """The first shape, the permutation and the second shape of the operation "space to depth"."""
 
-NUMPY_LIKE_SPACE_TO_DEPTH = "m.reshape(m.transpose(m.reshape(x, {}), {}), {})".format(*SPACE_TO_DEPTH_ARGUMENTS)
+NUMPY_LIKE_SPACE_TO_DEPTH = "m.reshape(m.transpose(m.reshape(x, {}), {}), {})".format(*SPACE_TO_DEPTH_SHAPES_AND_AXES)
 """The operation "space to depth" in frameworks with functions like those of NumPy."""
 
 FRAMEWORKS = (
@@ -85,7 +85,7 @@ FRAMEWORKS = (
         "tinygrad",
         "from tinygrad import Tensor; x = Tensor(a)",
         (
-            f"x.reshape({SPACE_TO_DEPTH_ARGUMENTS[0]}).permute({SPACE_TO_DEPTH_ARGUMENTS[1]}).reshape({SPACE_TO_DEPTH_ARGUMENTS[2]})",
+            f"x.reshape({SPACE_TO_DEPTH_SHAPES_AND_AXES[0]}).permute({SPACE_TO_DEPTH_SHAPES_AND_AXES[1]}).reshape({SPACE_TO_DEPTH_SHAPES_AND_AXES[2]})",
             "x.mean((2, 3))",
             "x.unsqueeze(-1).expand((2, 3, 4, 6, 3))",
         ),
@@ -140,7 +140,7 @@ def measure_microseconds(expressions: dict[str, str], namespace: dict[str, objec
     return best
 
 
-def measure_framework(framework: Framework) -> list[str]:
+def measure_table_rows(framework: Framework) -> list[str]:
     """Measure one framework, and return the rows of its table in Markdown."""
     namespace: dict[str, object] = {
         "a": np.random.default_rng(0).random((2, 3, 4, 6), dtype=np.float32),
@@ -185,7 +185,7 @@ def main() -> int:
         if importlib.util.find_spec(framework.package) is None:
             print(f"{framework.name} is not installed", file=sys.stderr)
             continue
-        print("\n".join(measure_framework(framework)), flush=True)
+        print("\n".join(measure_table_rows(framework)), flush=True)
     print(f"\nPython {sys.version.split()[0]}, plait {version('plait')}", file=sys.stderr)
     return 0
 

@@ -70,7 +70,7 @@ def select_cases(text: str, elements: int) -> list[MemoryBoundCase]:
         for operation in differentiable
         if text in f"{operation.group} {operation.name}"
     ]
-    return [case for case in cases if case.is_supported and case.operation.pattern.split("->")[1].strip()]
+    return [case for case in cases if case.is_layout_supported and case.operation.pattern.split("->")[1].strip()]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -16,7 +16,7 @@ BLOCK_ELEMENTS = 65_536
 """The number of elements of a block; the block and its result fit into a second-level cache."""
 
 
-def merge_batch_and_channels(x: Any) -> tuple[Any, int]:
+def images_and_images_per_block(x: Any) -> tuple[Any, int]:
     """Merge the axes ``b c`` of ``b c h w``; return the images, and the number of images in a block."""
     images = x.reshape(-1, *x.shape[2:])
     return images, max(1, BLOCK_ELEMENTS // (x.shape[2] * x.shape[3]))
@@ -30,7 +30,7 @@ def pool_rows_then_columns(x: Any, combine: Any, scale: Any = None) -> Any:
         combine: the ufunc that combines two elements, such as ``np.maximum``.
         scale: a number by which the result is multiplied.
     """
-    images, block_images = merge_batch_and_channels(x)
+    images, block_images = images_and_images_per_block(x)
     height, width = x.shape[2] // 2, x.shape[3] // 2
     out = np.empty((len(images), height, width), x.dtype)
     half_pooled = np.empty((block_images, height, 2 * width), x.dtype)
@@ -46,7 +46,7 @@ def pool_rows_then_columns(x: Any, combine: Any, scale: Any = None) -> Any:
 
 def pool_columns_then_rows(x: Any, combine: Any, scale: Any = None) -> Any:
     """Compute the same as `pool_rows_then_columns` with the columns first, in longer inner loops."""
-    images, block_images = merge_batch_and_channels(x)
+    images, block_images = images_and_images_per_block(x)
     height, width = x.shape[2] // 2, x.shape[3] // 2
     out = np.empty((len(images), height, width), x.dtype)
     half_pooled = np.empty((block_images, 2 * height, width), x.dtype)
@@ -62,7 +62,7 @@ def pool_columns_then_rows(x: Any, combine: Any, scale: Any = None) -> Any:
 
 def pool_rows_then_columns_torch(x: Any, combine: Any, scale: float = 1.0) -> Any:
     """Compute the same as `pool_rows_then_columns` on tensors; the reused block avoids slow allocations of PyTorch."""
-    images, block_images = merge_batch_and_channels(x)
+    images, block_images = images_and_images_per_block(x)
     height, width = x.shape[2] // 2, x.shape[3] // 2
     block_images *= 8  # a call of PyTorch costs more
     out = torch.empty((len(images), height, width), dtype=x.dtype)
@@ -77,7 +77,7 @@ def pool_rows_then_columns_torch(x: Any, combine: Any, scale: float = 1.0) -> An
     return out.reshape(*x.shape[:2], height, width)
 
 
-def reduce_folded_rows(x: Any, reduce: Any, rows: int) -> Any:
+def reduce_merged_rows(x: Any, reduce: Any, rows: int) -> Any:
     """``b n w -> b w``: merge rows into longer ones first, since the inner loop is as long as a row."""
     batch, length, width = x.shape
     rows = gcd(length, rows)

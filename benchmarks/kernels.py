@@ -19,7 +19,7 @@ from plait.backends.kernels import filling, set_threads
 from plait.backends.kernels.compiling import compiled
 
 
-def cases():
+def labelled_kernel_arguments():
     """Yield the cases: a label, the reduction or ``None`` for a copy, the input, and the number of reduced dimensions.
 
     The reduced dimensions are the last ones of the input, which is a view of an array.
@@ -59,7 +59,7 @@ def split_windows_channels_last(images, side):
     return images.reshape(b, h // side, side, w // side, side, c).transpose(0, 1, 3, 5, 2, 4)
 
 
-def time_kernel(read_clock, reduction, input_view, reduced_dims):
+def time_kernel_call(read_clock, reduction, input_view, reduced_dims):
     """Return the time of one call of a kernel, compiled first; the last ``reduced_dims`` dimensions are reduced."""
     out = np.empty(input_view.shape[: input_view.ndim - reduced_dims], input_view.dtype)
     kernel = filling(reduction, input_view.shape, input_view.strides, reduced_dims, out.strides, input_view.dtype)
@@ -74,7 +74,7 @@ def main(threads: int = 1, rounds: int = 5) -> None:
     """Run the command."""
     set_threads(threads)
     read_clock = time.process_time if threads == 1 else time.perf_counter
-    all_cases = list(cases())
+    all_cases = list(labelled_kernel_arguments())
     kernel_seconds: dict[str, float] = {}
     copy_seconds: dict[int, float] = {}
     copy_sources = {size: np.ones(size, np.uint8) for size in {case[2].nbytes for case in all_cases}}
@@ -85,7 +85,7 @@ def main(threads: int = 1, rounds: int = 5) -> None:
             seconds = read_clock() - start
             copy_seconds[input_view.nbytes] = min(copy_seconds.get(input_view.nbytes, seconds), seconds)
             kernel_seconds[label] = min(
-                kernel_seconds.get(label, 9.0), time_kernel(read_clock, reduction, input_view, reduced_dims)
+                kernel_seconds.get(label, 9.0), time_kernel_call(read_clock, reduction, input_view, reduced_dims)
             )
     for label, _, input_view, _ in all_cases:
         ratio = kernel_seconds[label] / copy_seconds[input_view.nbytes]

@@ -95,7 +95,9 @@ def measure_size_scaling(cases: Sequence[MemoryBoundCase], sizes: Sequence[int],
     return scalings
 
 
-def measure_kernel_ratios(results: Sequence[MemoryBoundResult], options: argparse.Namespace) -> list[MemoryBoundResult]:
+def measure_kernel_ratios_to_memcpy(
+    results: Sequence[MemoryBoundResult], options: argparse.Namespace
+) -> list[MemoryBoundResult]:
     """Measure plait with kernels in another process, and return the results with ``kernel_ratio`` set."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "results.json"
@@ -179,7 +181,7 @@ def select_cases(options: argparse.Namespace) -> list[MemoryBoundCase]:
             operation if operation.name in unscaled else operation.with_elements(elements) for operation in operations
         ]
     cases = [MemoryBoundCase(framework, operation) for framework in options.framework for operation in operations]
-    return [case for case in cases if case.is_supported]
+    return [case for case in cases if case.is_layout_supported]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -217,7 +219,7 @@ def _run_table(options: argparse.Namespace, baseline: Baseline | None, uses_kern
     effort, cases = QUICK_EFFORT if options.quick else FULL_EFFORT, select_cases(options)
     results = measure_cases(cases, effort, uses_kernels)
     if options.kernel_mode == "both":
-        results = measure_kernel_ratios(results, options)
+        results = measure_kernel_ratios_to_memcpy(results, options)
     targets = []
     for framework in options.framework:
         framework_results = [result for result in results if result.framework == framework]

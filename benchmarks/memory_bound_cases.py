@@ -117,9 +117,9 @@ TARGET_OPERATIONS = (
          "x.reshape({b}, {c}, {h}, {p}, {w}, {q}).amax(5).amax(3)", "F.max_pool2d(x, {p})")),
         "p", "q", b=16, c=32, h=14, w=14, p=16, q=16),
     case("axes", "max -> b w", "max: b c h w -> b w", handwritten_code(
-        ("x.max((1, 2))", "x.max(2).max(1)", "hand.reduce_folded_rows(x.reshape({b}, -1, {w}), np.maximum.reduce, 16)",
-         "hand.reduce_folded_rows(x.reshape({b}, -1, {w}), np.maximum.reduce, 64)"),
-        ("x.amax((1, 2))", "x.amax(2).amax(1)", "hand.reduce_folded_rows(x.reshape({b}, -1, {w}), torch.amax, 2)")),
+        ("x.max((1, 2))", "x.max(2).max(1)", "hand.reduce_merged_rows(x.reshape({b}, -1, {w}), np.maximum.reduce, 16)",
+         "hand.reduce_merged_rows(x.reshape({b}, -1, {w}), np.maximum.reduce, 64)"),
+        ("x.amax((1, 2))", "x.amax(2).amax(1)", "hand.reduce_merged_rows(x.reshape({b}, -1, {w}), torch.amax, 2)")),
         **IMAGE_SIZES),
     TO_CHANNELS_LAST,
     case("copies", "b c h w -> w h c b", "rearrange: b c h w -> (w h c b)", handwritten_code(

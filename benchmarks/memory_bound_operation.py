@@ -71,7 +71,7 @@ class MemoryBoundOperation:
         return max(1, self.elements // prod(self.output_shape))
 
     @property
-    def memcpy_bytes(self) -> int:
+    def memcpy_source_bytes(self) -> int:
         """The bytes that the ``memcpy`` variant copies: the size of the array, or of the result if that is larger."""
         return max(self.elements, prod(self.output_shape)) * np.dtype(self.dtype).itemsize
 

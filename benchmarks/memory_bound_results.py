@@ -78,7 +78,7 @@ class MemoryBoundResult:
     def ratios_to_memcpy(self) -> dict[str, float]:
         """The times of einops, hand-written code and plait divided by that of ``memcpy``, by label."""
         variants = {"einops": "einops", HANDWRITTEN_PREFIX: self.best_handwritten, "plait": "plait"}
-        ratios = {label: self.ratio_to_memcpy(variant) for label, variant in variants.items()}
+        ratios = {label: self.variant_ratio_to_memcpy(variant) for label, variant in variants.items()}
         return ratios if self.kernel_ratio is None else ratios | {"plait, kernels": self.kernel_ratio}
 
     @property
@@ -97,7 +97,7 @@ class MemoryBoundResult:
         """Return the time of plait divided by that of a variant."""
         return self.seconds["plait"] / self.seconds[variant]
 
-    def ratio_to_memcpy(self, variant: str) -> float:
+    def variant_ratio_to_memcpy(self, variant: str) -> float:
         """Return the time of a variant divided by that of ``memcpy``."""
         return self.seconds[variant] / self.seconds["memcpy"]
 
@@ -126,7 +126,7 @@ def kernel_targets(framework: str, results: Sequence[MemoryBoundResult]) -> list
     """Return the targets for plait with kernels, as far as it was measured."""
 
     def ratio(result: MemoryBoundResult) -> float:
-        return result.ratio_to_memcpy("plait") if result.uses_kernels else result.kernel_ratio or 0
+        return result.variant_ratio_to_memcpy("plait") if result.uses_kernels else result.kernel_ratio or 0
 
     targets = []
     measured = [result for result in results if result.uses_kernels or result.kernel_ratio is not None]

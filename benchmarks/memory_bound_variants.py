@@ -59,7 +59,7 @@ class MemoryBoundCase:
         return f"{self.framework} {self.operation.name}"
 
     @property
-    def is_supported(self) -> bool:
+    def is_layout_supported(self) -> bool:
         """Whether the framework supports the layout: PyTorch has no negative strides."""
         return self.framework == "numpy" or self.operation.layout != "backwards"
 
@@ -94,7 +94,7 @@ class MemoryBoundCase:
         from benchmarks import handwritten
 
         operation = self.operation
-        x, m = operation.make_array(), np.ones(operation.memcpy_bytes, np.uint8)
+        x, m = operation.make_array(), np.ones(operation.memcpy_source_bytes, np.uint8)
         if self.framework == "torch":
             x, m = torch.from_numpy(x), torch.from_numpy(m)
         values: dict[str, Any] = {"plait": plait, "einops": einops, "np": np, "torch": torch, "hand": handwritten}

@@ -38,7 +38,7 @@ VERSIONED_LIBRARIES = ("plait", "numpy", "torch", "einops", "einx")
 
 
 @dataclass(frozen=True)
-class CallOverhead:
+class NativeTimeAndOverheads:
     """The measurements of one case: microseconds of the native call, and what each variant adds to it."""
 
     case: str
@@ -48,7 +48,7 @@ class CallOverhead:
     plait: float
     method: float
 
-    def ratio_to_einops(self, variant: str) -> float:
+    def variant_ratio_to_einops(self, variant: str) -> float:
         """Return the time of a variant's whole call, native work included, divided by that of einops."""
         return (self.native + getattr(self, variant)) / (self.native + self.einops)
 
@@ -79,7 +79,7 @@ class OverheadResults:
         loaded_frameworks: the frameworks that ``import plait`` loads.
     """
 
-    calls: list[CallOverhead]
+    calls: list[NativeTimeAndOverheads]
     new_shapes: list[FirstCall]
     new_patterns: list[FirstCall]
     import_ms: float
@@ -87,13 +87,17 @@ class OverheadResults:
 
     def targets(self) -> list[Target]:
         """Return the performance targets with their measured values."""
-        worst = max(row.ratio_to_einops("plait") for row in self.calls)
+        worst = max(row.variant_ratio_to_einops("plait") for row in self.calls)
         return [
-            Target("a call takes, in calls of einops, in the geometric mean", self.mean_ratio_to_einops("plait"), 0.6),
+            Target(
+                "a call takes, in calls of einops, in the geometric mean",
+                self.mean_variant_ratio_to_einops("plait"),
+                0.6,
+            ),
             Target("a call takes, in calls of einops, in the worst row", worst, 0.9),
             Target(
                 "a compiled pattern's method takes, in calls of einops, in the geometric mean",
-                self.mean_ratio_to_einops("method"),
+                self.mean_variant_ratio_to_einops("method"),
                 0.5,
             ),
             Target(
@@ -110,9 +114,9 @@ class OverheadResults:
             Target("frameworks that import plait loads", len(self.loaded_frameworks), 0),
         ]
 
-    def mean_ratio_to_einops(self, variant: str) -> float:
+    def mean_variant_ratio_to_einops(self, variant: str) -> float:
         """Return the geometric mean of a variant's ratios to einops."""
-        return geometric_mean(row.ratio_to_einops(variant) for row in self.calls)
+        return geometric_mean(row.variant_ratio_to_einops(variant) for row in self.calls)
 
 
 def measure_all(effort: Effort) -> OverheadResults:
@@ -122,7 +126,9 @@ def measure_all(effort: Effort) -> OverheadResults:
     for case in OVERHEAD_CASES:
         times = measure_repeated_call(case, effort)
         native = times.pop("native")
-        calls.append(CallOverhead(case.name, native, **{variant: time - native for variant, time in times.items()}))
+        calls.append(
+            NativeTimeAndOverheads(case.name, native, **{variant: time - native for variant, time in times.items()})
+        )
     return OverheadResults(
         calls,
         [FirstCall(operation.name, **measure_new_shapes(operation, effort)) for operation in OPERATIONS],
@@ -135,7 +141,7 @@ def measure_all(effort: Effort) -> OverheadResults:
 def print_report(results: OverheadResults, console: Console) -> None:
     """Print the measurements as tables."""
     rows = [_format_row(row) for row in results.calls]
-    means = [f"{results.mean_ratio_to_einops(variant):.2f}" for variant in ("plait", "method")]
+    means = [f"{results.mean_variant_ratio_to_einops(variant):.2f}" for variant in ("plait", "method")]
     print_table(
         console,
         "A call that has been made before, in µs: the native call, and what each adds to it",
@@ -169,10 +175,15 @@ def print_report(results: OverheadResults, console: Console) -> None:
     )
 
 
-def _format_row(row: CallOverhead) -> list[str]:
+def _format_row(row: NativeTimeAndOverheads) -> list[str]:
     """Return the cells of a table row."""
     times = [f"{time:.2f}" for time in (row.native, row.einops, row.einx, row.plait, row.method)]
-    return [row.case, *times, f"{row.ratio_to_einops('plait'):.2f}", f"{row.ratio_to_einops('method'):.2f}"]
+    return [
+        row.case,
+        *times,
+        f"{row.variant_ratio_to_einops('plait'):.2f}",
+        f"{row.variant_ratio_to_einops('method'):.2f}",
+    ]
 
 
 def library_versions() -> dict[str, str]:

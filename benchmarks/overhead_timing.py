@@ -28,7 +28,7 @@ from plait._executor.cache import lookup
 NEW_CALLS_PER_ROUND = 400
 """The number of new shapes, or of new patterns, in a round."""
 
-MODULE_BY_LIBRARY = {"einops": einops, "plait": plait}
+IMPORTED_MODULE_BY_LIBRARY = {"einops": einops, "plait": plait}
 """The libraries whose first calls are compared."""
 
 
@@ -73,7 +73,7 @@ def measure_new_shapes(operation: Operation, effort: Effort) -> dict[str, float]
     def clear_shape_caches(library: str) -> None:
         einops_caches._reconstruct_from_shape.cache_clear()
         lookup.cache_clear()
-        operation.call(MODULE_BY_LIBRARY[library], warm_up_array, operation.pattern)
+        operation.call(IMPORTED_MODULE_BY_LIBRARY[library], warm_up_array, operation.pattern)
 
     return _measure_calls(operation, [(array, operation.pattern) for array in arrays], clear_shape_caches, effort)
 
@@ -100,9 +100,9 @@ def _measure_calls(
     ``before_round`` is called with the name of the library before each round. The garbage collector runs, as it does in
     a program.
     """
-    best = dict.fromkeys(MODULE_BY_LIBRARY, float("inf"))
+    best = dict.fromkeys(IMPORTED_MODULE_BY_LIBRARY, float("inf"))
     for _ in range(effort.rounds):
-        for library, module in MODULE_BY_LIBRARY.items():
+        for library, module in IMPORTED_MODULE_BY_LIBRARY.items():
             function = getattr(module, operation.function)
             reduction, sizes = operation.reduction, operation.sizes
             before_round(library)
@@ -117,12 +117,12 @@ def measure_import(effort: Effort) -> float:
     """Return the milliseconds by which ``import plait`` prolongs the run of an interpreter."""
     without_import, with_import = [], []
     for _ in range(effort.rounds):
-        without_import.append(_measure_interpreter("pass"))
-        with_import.append(_measure_interpreter("import plait"))
+        without_import.append(_measure_interpreter_ms("pass"))
+        with_import.append(_measure_interpreter_ms("import plait"))
     return min(with_import) - min(without_import)
 
 
-def _measure_interpreter(code: str) -> float:
+def _measure_interpreter_ms(code: str) -> float:
     """Return the milliseconds of an interpreter process that runs this code, with modules compiled to bytecode."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     start = perf_counter()

@@ -29,6 +29,6 @@ def test_all_variants_agree(case):
 
 @every_case
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_time_of_a_variant(benchmark, case, variant):
+def test_benchmark_of_a_variant(benchmark, case, variant):
     benchmark.group = case.name
     check_result(case, benchmark(case.make_function(variant)))

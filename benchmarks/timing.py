@@ -35,7 +35,7 @@ class Effort:
     turn_seconds: float
 
     @property
-    def max_seconds_per_series(self) -> float:
+    def max_expression_seconds_per_series(self) -> float:
         """The seconds after which an expression has no more turns in a series.
 
         An expression whose call takes longer than a turn is measured less often: it is either far slower than the
@@ -96,7 +96,7 @@ def _run_series(timed: list[TimedExpression], effort: Effort) -> None:
     spent = dict.fromkeys(timed, 0.0)
     for _ in range(effort.rounds):
         for expression in timed:
-            if spent[expression] < effort.max_seconds_per_series:
+            if spent[expression] < effort.max_expression_seconds_per_series:
                 spent[expression] += expression.run_turn()
 
 

@@ -35,7 +35,7 @@ def classical_equations(draw, most=4):
     """Draw equations in the form of NumPy: with repeated letters, summed letters, ``...``, or without an arrow."""
     letters = draw(st.lists(st.sampled_from(LETTERS), min_size=2, max_size=4, unique=True))
     lengths = {letter: draw(AXIS_LENGTHS) for letter in letters}
-    ellipsis_shape = draw(_ellipsis_shapes())
+    ellipsis_shape = draw(_common_ellipsis_shapes())
     terms, shapes = [], []
     for _ in range(draw(st.integers(1, most))):
         term = draw(_tensor_axes(letters))
@@ -62,7 +62,7 @@ def einsum_patterns(draw, most=3):
     """Draw patterns with names: groups on both sides, numbers, unit axes, ``...``, repeated and summed axes."""
     names = draw(st.lists(st.sampled_from(AXIS_NAMES), min_size=1, max_size=3, unique=True))
     lengths = {name: draw(AXIS_LENGTHS) for name in names} | {"1": 1, "2": 2, "3": 3}
-    ellipsis_shape = draw(_ellipsis_shapes())
+    ellipsis_shape = draw(_common_ellipsis_shapes())
     terms, shapes, dims = [], [], []
     for _ in range(draw(st.integers(1, most))):
         axes = draw(_tensor_axes([*names * 4, "2", "1", "3"]))
@@ -78,7 +78,7 @@ def einsum_patterns(draw, most=3):
     if any("..." in term for term in terms):
         kept.insert(draw(st.integers(0, len(kept))), "...")
     output, _ = draw(grouped_axes(kept))
-    sizes = draw(_required_sizes(dims, {name: lengths[name] for name in present}))
+    sizes = draw(_sufficient_sizes(dims, {name: lengths[name] for name in present}))
     return DrawnEinsum(f"{','.join(terms)} -> {output}", tuple(shapes), sizes)
 
 
@@ -88,7 +88,7 @@ def _tensor_axes(draw, axes):
     return draw(st.lists(st.sampled_from(axes), min_size=draw(st.sampled_from([0, 1, 1, 1])), max_size=4))
 
 
-def _ellipsis_shapes():
+def _common_ellipsis_shapes():
     """Draw the dimensions that ``...`` stands for, or ``None`` for no ellipsis in any tensor."""
     return st.sampled_from([None, (), (1,), (2,), (3,), (2, 3), (3, 1), (2, 2)])
 
@@ -105,7 +105,7 @@ def _dim_lengths(dims, lengths):
 
 
 @st.composite
-def _required_sizes(draw, dims, lengths):
+def _sufficient_sizes(draw, dims, lengths):
     """Draw the sizes that a pattern requires, and sometimes others."""
     if 0 in lengths.values():
         return {name: lengths[name] for dim in dims if len(dim) > 1 for name in dim if name in lengths}
@@ -119,7 +119,7 @@ def _required_sizes(draw, dims, lengths):
     return {name: lengths[name] for name in sorted(given)}
 
 
-def broadcast_ellipsis_dimensions(pattern, shapes):
+def broadcast_ellipsis_shapes(pattern, shapes):
     """Return the shapes with the dimensions of ``...`` broadcast to those of the longest tensor."""
     terms = [oracle.parse_dimensions(term, "") for term in pattern.partition("->")[0].split(",")]
     spans = [
@@ -136,13 +136,13 @@ def broadcast_ellipsis_dimensions(pattern, shapes):
 
 def expected_einsum(pattern, arrays, sizes):
     """Return the result of ``einsum`` computed by its definition, as float64."""
-    full_shapes = broadcast_ellipsis_dimensions(pattern, [array.shape for array in arrays])
+    full_shapes = broadcast_ellipsis_shapes(pattern, [array.shape for array in arrays])
     return oracle.einsum(pattern, list(map(np.broadcast_to, arrays, full_shapes)), sizes).astype(float)
 
 
 def expected_gradients(pattern, arrays, sizes, weights):
     """Return the gradient of the weighted sum of the result with respect to each array, by definition."""
-    full_shapes = broadcast_ellipsis_dimensions(pattern, [array.shape for array in arrays])
+    full_shapes = broadcast_ellipsis_shapes(pattern, [array.shape for array in arrays])
     broadcast_arrays = list(map(np.broadcast_to, arrays, full_shapes))
     gradients = list(map(np.zeros, full_shapes))
     for position, sources in oracle.ElementMap(pattern, full_shapes, sizes).sources.items():

@@ -124,7 +124,7 @@ def _run_tour(options: argparse.Namespace) -> int:
 
 def _run_warmup(options: argparse.Namespace) -> int:
     """Run ``plait warmup`` and return the exit code."""
-    from plait._executor.large.kernels import compile_kernels, why_kernels_unavailable
+    from plait._executor.large.kernels import compile_kernels_one_by_one, why_kernels_unavailable
 
     why = why_kernels_unavailable()
     if why:
@@ -132,7 +132,7 @@ def _run_warmup(options: argparse.Namespace) -> int:
         return 1
     try:
         reductions = options.reductions or ["copy", "max", "mean", "min", "sum"]
-        for name in compile_kernels(reductions, options.dtype or ["float32", "uint8"]):
+        for name in compile_kernels_one_by_one(reductions, options.dtype or ["float32", "uint8"]):
             print(name, flush=True)
     except (TypeError, ValueError) as error:
         print(f"plait warmup: {error}", file=sys.stderr)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import overload
 
     from plait._executor.einsum_options import EinsumOptions
-    from plait._executor.pipeline import PatternStage, StageOperation
+    from plait._executor.pipeline import OperationAndOperandCount, PatternStage
     from plait._explain.explanation import Explanation
     from plait._types import JaxArray, OneOrSeveral, OtherResult, Reduction, Reshapable, Result, Tensor
 else:  # as in `plait._api`
@@ -70,7 +70,7 @@ class PatternMethods:
         except (KeyError, TypeError, AttributeError):
             call = None
         try:
-            return self._call_uncached("rearrange", (tensor,)) if call is None else call(tensor)
+            return self._call_on_cache_miss("rearrange", (tensor,)) if call is None else call(tensor)
         except PlaitError as error:
             raise shorten_traceback(error) from error.__cause__
 
@@ -98,7 +98,7 @@ class PatternMethods:
             True
         """
         try:
-            return self._call_uncached("view", (tensor,))
+            return self._call_on_cache_miss("view", (tensor,))
         except PlaitError as error:
             raise shorten_traceback(error) from error.__cause__
 
@@ -132,7 +132,7 @@ class PatternMethods:
         except (KeyError, TypeError, AttributeError):
             call = None
         try:
-            return self._call_uncached("reduce", (tensor,), reduction) if call is None else call(tensor)
+            return self._call_on_cache_miss("reduce", (tensor,), reduction) if call is None else call(tensor)
         except PlaitError as error:
             raise shorten_traceback(error) from error.__cause__
 
@@ -165,7 +165,7 @@ class PatternMethods:
         except (KeyError, TypeError, AttributeError):
             call = None
         try:
-            return self._call_uncached("repeat", (tensor,)) if call is None else call(tensor)
+            return self._call_on_cache_miss("repeat", (tensor,)) if call is None else call(tensor)
         except PlaitError as error:
             raise shorten_traceback(error) from error.__cause__
 
@@ -225,7 +225,7 @@ class PatternMethods:
         except (KeyError, TypeError, AttributeError):
             call = None
         try:
-            return self._call_uncached("einsum", tensors, options=options) if call is None else call(*tensors)
+            return self._call_on_cache_miss("einsum", tensors, options=options) if call is None else call(*tensors)
         except PlaitError as error:
             raise shorten_traceback(error) from error.__cause__
 
@@ -285,7 +285,9 @@ class PatternMethods:
             raise shorten_traceback(error) from error.__cause__
         return found
 
-    def _call_uncached(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
+    def _call_on_cache_miss(
+        self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None
+    ) -> Any:
         """Make a call whose callable is not in the pattern's dictionary; a pipeline overrides this method."""
         return self._call_and_cache(self._stages[0], operation, tensors, reduction, options)
 
@@ -405,9 +407,9 @@ class Pattern(PatternMethods):
     text: str
 
     def __init__(self, pattern: str, sizes: Mapping[str, SupportsIndex]) -> None:
-        from plait._executor.compile import normalize_pattern
+        from plait._executor.compile import normalize_pattern_and_sizes
 
-        text, checked = normalize_pattern(pattern, sizes)
+        text, checked = normalize_pattern_and_sizes(pattern, sizes)
         object.__setattr__(self, "text", text)
         object.__setattr__(self, "_stages", ((text, tuple(checked.items())),))
         object.__setattr__(self, "_callables", {})
@@ -436,10 +438,10 @@ class Pattern(PatternMethods):
             >>> plait.compile("b c h w -> b (h w c)", c=3).inverse(h=4)
             plait.compile('b (h w c) -> b c h w', c=3, h=4)
         """
-        from plait._executor.pipeline import invert_pattern
+        from plait._executor.pipeline import invert_pattern_and_merge_sizes
 
         try:
-            return Pattern(*invert_pattern(self.text, self.sizes, sizes))
+            return Pattern(*invert_pattern_and_merge_sizes(self.text, self.sizes, sizes))
         except PlaitError as error:
             raise shorten_traceback(error) from error.__cause__
 
@@ -629,7 +631,9 @@ class PatternPipeline(PatternMethods):
         except PlaitError as error:
             raise shorten_traceback(error) from error.__cause__
 
-    def _call_uncached(self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None) -> Any:
+    def _call_on_cache_miss(
+        self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None
+    ) -> Any:
         from plait._executor.pipeline import fuse_stages, operations_by_stage
         from plait._executor.tensors import stack_lists_of_tensors
 
@@ -647,7 +651,7 @@ class PatternPipeline(PatternMethods):
                     raise
                 fused_stages = ()
         # no fused stages: sizes are unknown, or there is a mistake, which each stage reports in the caller's own words
-        call = build_pipeline_call(fused_stages or list(zip(steps, self._stages, strict=True)), reduction, options)
+        call = chain_pattern_calls(fused_stages or list(zip(steps, self._stages, strict=True)), reduction, options)
         result = call(*tensors)
         key = _callable_key(operation, tensors, reduction, options) if fused_stages else None
         if key is not None and not callable(reduction):  # a callable must not be kept with all that it holds
@@ -680,8 +684,8 @@ def _pattern_of_stage(stage: PatternStage) -> Pattern:
     return Pattern(text, dict(sizes))
 
 
-def build_pipeline_call(
-    parts: Sequence[tuple[StageOperation, PatternStage]], reduction: Any, options: EinsumOptions | None
+def chain_pattern_calls(
+    parts: Sequence[tuple[OperationAndOperandCount, PatternStage]], reduction: Any, options: EinsumOptions | None
 ) -> Callable[..., Any]:
     """Return a function that calls the patterns in order, each with the result of the previous one as first tensor."""
     kwargs = dict(options.backend_kwargs) if options else {}

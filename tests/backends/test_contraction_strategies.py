@@ -19,7 +19,7 @@ from plait._plan.contraction.candidates import list_strategies
 from plait._plan.contraction.layouts import final_result_spec
 from plait._plan.contraction.network import build_network
 from plait._plan.contraction.search import build_contraction_plan, reuse_strategies, simplified_state
-from plait._plan.nodes import Contiguous
+from plait._plan.nodes import ContiguousCopy
 from plait._plan.printer import list_contraction_lines
 from plait._shapes.solver import solve_pattern
 from plait.backends.registry import backend_for_type
@@ -41,17 +41,17 @@ def unary_and_binary_equations(draw):
     return f"{','.join(terms)}->{output}"
 
 
-def solve_equation(equation):
+def solve_as_pattern(equation):
     terms = equation.split("->")[0].split(",")
     return solve_pattern(parse_equation(equation, len(terms)), tuple(map(len, terms)))
 
 
 def build_equation_network(equation):
     terms = equation.split("->")[0].split(",")
-    return build_network(solve_equation(equation), [LENGTH_BY_LETTER[letter] for term in terms for letter in term])
+    return build_network(solve_as_pattern(equation), [LENGTH_BY_LETTER[letter] for term in terms for letter in term])
 
 
-def contractions_by_each_strategy(network, costs):
+def generate_contractions(network, costs):
     """Yield the contraction by each strategy in turn."""
     path = (tuple(range(len(network.terms))),)
     start = simplified_state(network, path, costs)
@@ -69,8 +69,8 @@ def check_all_strategies(framework, equation, changes, used_methods):
     backend = backend_for_type(type(tensors[0]))
     own = backend.contraction_functions(tuple(tensor.dtype for tensor in tensors))
     wanted = np.einsum(equation, *arrays)
-    for contraction in contractions_by_each_strategy(build_equation_network(equation), own.costs._replace(**changes)):
-        plan = build_contraction_plan(solve_equation(equation), contraction)
+    for contraction in generate_contractions(build_equation_network(equation), own.costs._replace(**changes)):
+        plan = build_contraction_plan(solve_as_pattern(equation), contraction)
         result = np.asarray(build_contraction_callable(plan, backend, own)(*tensors))
         np.testing.assert_array_equal(result, wanted, err_msg=str(contraction.pairs))
         list_contraction_lines(plan, contraction.network, contraction.path)
@@ -102,5 +102,5 @@ def test_every_strategy_gives_the_result_of_numpy(framework, change_name):
     assert used_methods >= {"matmul", "dot", "multiply", "einsum", None}
     if framework.name == "numpy":
         assert ("vecdot" in used_methods) == (change_name != "no products of vectors")
-        assert Contiguous in used_methods
+        assert ContiguousCopy in used_methods
         assert ("buffer" in used_methods) or change_name != "results filled in order"

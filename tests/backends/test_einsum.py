@@ -182,14 +182,14 @@ def broadcast(framework, array):
     return framework.module().broadcast_to(framework.make(array[:1]), array.shape)
 
 
-def reversed_order(framework, array):
+def reversed_view(framework, array):
     if framework.name == "torch":
         pytest.skip("PyTorch has no negative strides")
     return array[::-1, ..., ::-1] if array.ndim > 1 else array[::-1]
 
 
 @each_framework(FRAMEWORKS_WITH_STRIDES)
-@pytest.mark.parametrize("layout", [fortran_order, permuted, with_step, broadcast, reversed_order])
+@pytest.mark.parametrize("layout", [fortran_order, permuted, with_step, broadcast, reversed_view])
 def test_results_do_not_depend_on_strides(framework, layout):
     layout(framework, np.zeros(2))
 

@@ -16,7 +16,7 @@ from plait.backends.registry import ARRAY_API_MODULE, BACKEND_MODULES
 
 BACKENDS_FOLDER = Path(plait.backends.__file__).parent
 
-TENSOR_SOURCE_CODE = {
+TENSOR_SOURCE_CODE_BY_FRAMEWORK = {
     "numpy": "import numpy; x = numpy.zeros((2, 3))",
     "torch": "import torch; x = torch.zeros(2, 3)",
     "jax": "import jax; x = jax.numpy.zeros((2, 3))",
@@ -60,12 +60,12 @@ def test_every_backend_package_is_registered():
     assert {path.parent.name for path in BACKENDS_FOLDER.glob("*/__init__.py")} == rows | SHARED_PACKAGES
 
 
-@pytest.mark.parametrize("framework", TENSOR_SOURCE_CODE)
+@pytest.mark.parametrize("framework", TENSOR_SOURCE_CODE_BY_FRAMEWORK)
 def test_a_tensor_loads_its_own_backend_and_no_other(framework):
     if importlib.util.find_spec(framework) is None:
         pytest.skip(f"{framework} is not installed")
     code = f"""
-{TENSOR_SOURCE_CODE[framework]}
+{TENSOR_SOURCE_CODE_BY_FRAMEWORK[framework]}
 import sys, plait
 assert not any(name.startswith("plait.backends.") for name in sys.modules)
 plait.rearrange(x, "a b -> b a")

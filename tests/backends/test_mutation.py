@@ -65,7 +65,7 @@ class _DoublingExpand(NumpyBackend):
     expand = staticmethod(lambda tensor, shape: np.broadcast_to(tensor, shape) * 2)
 
 
-def _backend_with_wrong_operations(*names):
+def _backend_class_with_wrong_operations(*names):
     """Return a backend class whose named contraction operations give slightly too large results."""
 
     class Wrong(NumpyBackend):
@@ -82,7 +82,7 @@ def _with_small_error(operation):
     return lambda *arguments: operation(*arguments) + 1e-9
 
 
-def _check_large_products():
+def _check_large_einsums():
     """Compare large einsums, for which the backend uses matmul, vecdot and add, with those of NumPy."""
     rng = np.random.default_rng(0)
     for equation, shapes in (
@@ -111,12 +111,12 @@ MUTATIONS = [
     (_DoublingExpand, lambda: [SUITE.test_repeat(NUMPY_FRAMEWORK, case) for case in REPEAT_CASES]),
     *[
         (
-            _backend_with_wrong_operations(name),
+            _backend_class_with_wrong_operations(name),
             lambda: [SUITE.test_einsum(NUMPY_FRAMEWORK, case) for case in EINSUM_CASES],
         )
         for name in ("einsum", "dot", "multiply")
     ],
-    *[(_backend_with_wrong_operations(name), _check_large_products) for name in ("matmul", "vecdot", "add")],
+    *[(_backend_class_with_wrong_operations(name), _check_large_einsums) for name in ("matmul", "vecdot", "add")],
 ]
 
 

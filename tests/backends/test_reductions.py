@@ -11,13 +11,13 @@ from plait.backends.common.reductions import ReductionTable, build_logsumexp, bu
 from plait.backends.reduction_rules import (
     INT64_REDUCTIONS,
     MERGEABLE_REDUCTIONS,
-    ORDER_SENSITIVE_REDUCTIONS,
     PIVOT_BY_REDUCTION,
     REDUCTION_RULES,
+    ROUNDING_SENSITIVE_REDUCTIONS,
 )
 from plait.backends.registry import backend_for_type
 from plait.testing import _oracle as oracle
-from plait.testing._suite import DTYPES_BY_REDUCTION
+from plait.testing._suite import SUPPORTED_DTYPES_BY_REDUCTION
 
 KIND_BY_CODE = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c": "complex"}
 
@@ -25,7 +25,9 @@ KIND_BY_CODE = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c
 @pytest.mark.parametrize("name", sorted(REDUCTION_RULES))
 def test_rules_agree_with_the_oracle(name):
     rule, combine = REDUCTION_RULES[name], oracle.REDUCTIONS[name]
-    defined = {KIND_BY_CODE[np.dtype(dtype).kind] for dtype in DTYPES_BY_REDUCTION[name] if dtype != "bfloat16"}
+    defined = {
+        KIND_BY_CODE[np.dtype(dtype).kind] for dtype in SUPPORTED_DTYPES_BY_REDUCTION[name] if dtype != "bfloat16"
+    }
     assert rule.kinds - {"other"} == defined
     if rule.empty_value is not None:
         np.testing.assert_equal(float(rule.empty_value), float(combine([])))
@@ -39,7 +41,7 @@ def test_rules_agree_with_the_oracle(name):
 
 
 def test_members_of_the_reduction_sets():
-    assert {"sum", "prod", "mean", "var", "std", "logsumexp"} == ORDER_SENSITIVE_REDUCTIONS
+    assert {"sum", "prod", "mean", "var", "std", "logsumexp"} == ROUNDING_SENSITIVE_REDUCTIONS
     assert {"sum", "prod"} == INT64_REDUCTIONS
     assert PIVOT_BY_REDUCTION == {"var": "mean", "std": "mean", "logsumexp": "max"}
 
@@ -52,7 +54,7 @@ class _RecordingFramework:
         self.table = ReductionTable(
             function=self.function,
             cast=self.cast,
-            **{"overrides": {}, "upcast": {"half": ORDER_SENSITIVE_REDUCTIONS}, **flags},
+            **{"overrides": {}, "upcast": {"half": ROUNDING_SENSITIVE_REDUCTIONS}, **flags},
         )
 
     def function(self, name):
@@ -65,14 +67,17 @@ class _RecordingFramework:
     def cast(self, tensor, dtype):
         return tensor.astype(dtype)
 
-    def reduce(self, name, array):
+    def reduce_first_axis(self, name, array):
         self.seen.clear()
         return self.table.reduction(name, KIND_BY_CODE[array.dtype.kind], array.dtype)(array, (0,))
 
 
 def test_correct_functions_are_called_directly():
     table = ReductionTable(
-        function=partial(getattr, np), cast=np.ndarray.astype, overrides={}, upcast={"half": ORDER_SENSITIVE_REDUCTIONS}
+        function=partial(getattr, np),
+        cast=np.ndarray.astype,
+        overrides={},
+        upcast={"half": ROUNDING_SENSITIVE_REDUCTIONS},
     )
     assert table.reduction("sum", "floating", np.dtype("float64")) is np.sum
     assert table.reduction("max", "floating", np.dtype("float16")) is np.max
@@ -84,42 +89,46 @@ def test_correct_functions_are_called_directly():
 @pytest.mark.parametrize("name", ["sum", "mean", "var"])
 def test_half_precision_is_upcast_and_cast_back(name):
     calls = _RecordingFramework()
-    assert calls.reduce(name, np.ones((4, 2), np.float16)).dtype == np.float16
+    assert calls.reduce_first_axis(name, np.ones((4, 2), np.float16)).dtype == np.float16
     assert calls.seen == [f"{name} of float32"]
-    assert calls.reduce(name, np.ones((4, 2), np.float32)).dtype == np.float32
+    assert calls.reduce_first_axis(name, np.ones((4, 2), np.float32)).dtype == np.float32
     assert calls.seen == [f"{name} of float32"]
 
 
 def test_bools_and_integers_are_summed_in_64_bits():
     calls = _RecordingFramework(upcast={"bool": INT64_REDUCTIONS, "integer": INT64_REDUCTIONS})
     for dtype in ("bool", "int8", "uint16"):
-        assert calls.reduce("sum", np.ones((300, 2), dtype)).dtype == np.int64
+        assert calls.reduce_first_axis("sum", np.ones((300, 2), dtype)).dtype == np.int64
         assert calls.seen == ["sum of int64"]
-        calls.reduce("max", np.ones((300, 2), dtype))
+        calls.reduce_first_axis("max", np.ones((300, 2), dtype))
         assert calls.seen == [f"max of {dtype}"]
-    assert calls.reduce("sum", np.ones((3, 2), np.uint64)).dtype == np.uint64  # which int64 does not hold
+    assert calls.reduce_first_axis("sum", np.ones((3, 2), np.uint64)).dtype == np.uint64  # which int64 does not hold
 
 
 def test_unsupported_reductions_of_bools_and_numbers_are_replaced():
     calls = _RecordingFramework(has_bool_extrema=False, has_any_of_numbers=False)
-    assert calls.reduce("min", np.array([[True, False], [True, True]])).tolist() == [True, False]
+    assert calls.reduce_first_axis("min", np.array([[True, False], [True, True]])).tolist() == [True, False]
     assert calls.seen == ["all of bool"]
     for dtype in ("float16", "float64", "int64", "complex64"):
-        assert calls.reduce("any", np.array([[0, 2], [0, 0]], dtype)).tolist() == [False, True]
+        assert calls.reduce_first_axis("any", np.array([[0, 2], [0, 0]], dtype)).tolist() == [False, True]
         assert calls.seen == ["any of bool"]
 
 
 @pytest.mark.parametrize("name", ["sum", "prod", "mean", "logsumexp"])
 def test_empty_tensors_give_the_empty_value_where_the_framework_fails(name):
     calls = _RecordingFramework(unsupported_empty=REDUCTION_RULES)
-    result = calls.reduce(name, np.zeros((0, 2), np.float32))
+    result = calls.reduce_first_axis(name, np.zeros((0, 2), np.float32))
     np.testing.assert_equal(result, np.full(2, REDUCTION_RULES[name].empty_value, np.float32))
     assert calls.seen == ["sum of float32"]
     filled = _RecordingFramework(
         unsupported_empty=REDUCTION_RULES,
         reduce_empty=lambda reduce, tensor, axes, value: (reduce, tensor.shape, axes, value),
     )
-    assert filled.reduce(name, np.zeros((0, 2), np.float32))[1:] == ((0, 2), (0,), REDUCTION_RULES[name].empty_value)
+    assert filled.reduce_first_axis(name, np.zeros((0, 2), np.float32))[1:] == (
+        (0, 2),
+        (0,),
+        REDUCTION_RULES[name].empty_value,
+    )
 
 
 def test_overrides_replace_functions():

@@ -23,7 +23,7 @@ MORE_EINSUM_CASES = [
 ]
 
 
-UNSUPPORTED_CASES = {
+SKIP_REASON_BY_CASE = {
     ("dask", "(a 1 b) c -> a (b 1 c)"): "Dask's reshape moves no elements from one dimension to the next",
     ("dask", "(a b) c -> b (a c)"): "Dask reshapes no array without elements into one of another rank",
     ("mxnet", "a b c d e f g -> g f e d c b a"): "MXNet transposes six dimensions at most",
@@ -56,12 +56,12 @@ def test_source_of_movements_agrees_with_the_oracle(framework, operation):
         and not source_templates_of(TEMPLATE_NAME_BY_FRAMEWORK.get(framework.name, framework.name)).view
     ):
         pytest.skip(f"no plain call of {framework.name} promises a view")
-    if (framework.name, operation) in UNSUPPORTED_CASES:
-        pytest.skip(UNSUPPORTED_CASES[framework.name, operation])
+    if (framework.name, operation) in SKIP_REASON_BY_CASE:
+        pytest.skip(SKIP_REASON_BY_CASE[framework.name, operation])
     if operation == "view" and framework.name == "numpy" and np.lib.NumpyVersion(np.__version__) < "2.1.0":
         pytest.skip("np.reshape takes copy=False from NumPy 2.1 on")
     for case in REPEAT_CASES if operation == "repeat" else REARRANGE_CASES:
-        if (framework.name, case.pattern) in UNSUPPORTED_CASES or (operation == "view" and not case.view):
+        if (framework.name, case.pattern) in SKIP_REASON_BY_CASE or (operation == "view" and not case.view):
             continue
         array = arange_array(case.shape)
         call = generated_function(framework, case.pattern, [array.ndim], case.sizes, operation=operation)
@@ -74,8 +74,8 @@ def test_source_of_movements_agrees_with_the_oracle(framework, operation):
 @each_framework()
 @pytest.mark.parametrize("reduction", sorted(oracle.REDUCTIONS))
 def test_source_of_reductions_agrees_with_the_oracle(framework, reduction):
-    if (framework.name, reduction) in UNSUPPORTED_CASES:
-        pytest.skip(UNSUPPORTED_CASES[framework.name, reduction])
+    if (framework.name, reduction) in SKIP_REASON_BY_CASE:
+        pytest.skip(SKIP_REASON_BY_CASE[framework.name, reduction])
     # MLX computes exp of float64 only in the precision of float32
     digits = "float32" if (framework.name, reduction) == ("mlx", "logsumexp") else "float64"
     for case in REDUCE_CASES:

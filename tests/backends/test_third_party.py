@@ -173,7 +173,7 @@ def test_the_conformance_suite_passes(site_folder, tmp_path):
     assert int(summary.split(" passed")[0]) >= 300, summary
 
 
-FAULT_SOURCE_CODE = {
+FAULT_SOURCE_CODE_BY_FUNCTION = {
     "permute": """
 TinyBackend.permute = staticmethod(lambda tensor, order: tinytensors.permute(tensor, list(order)[::-1]))
 """,
@@ -221,16 +221,18 @@ TinyBackend.stack = staticmethod(lambda tensors: tinytensors.stack(tensors[::-1]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", FAULT_SOURCE_CODE)
+@pytest.mark.parametrize("name", FAULT_SOURCE_CODE_BY_FUNCTION)
 def test_the_conformance_suite_names_a_wrong_function(site_folder, tmp_path, name):
-    fault = f"import math\nfrom tinytensors.for_plait import REDUCTIONS, TinyBackend\n{FAULT_SOURCE_CODE[name]}"
+    fault = (
+        f"import math\nfrom tinytensors.for_plait import REDUCTIONS, TinyBackend\n{FAULT_SOURCE_CODE_BY_FUNCTION[name]}"
+    )
     result = run_suite(site_folder, tmp_path, fault, "--maxfail=1")
     assert result.returncode == 1, result.stdout
     assert f"wrong function of the backend: TinyBackend.{name}" in result.stdout
 
 
 def test_page_quotes_the_output_of_a_failing_conformance_test(site_folder, tmp_path):
-    fault = f"from tinytensors.for_plait import TinyBackend\n{FAULT_SOURCE_CODE['permute']}"
+    fault = f"from tinytensors.for_plait import TinyBackend\n{FAULT_SOURCE_CODE_BY_FUNCTION['permute']}"
     result = run_suite(site_folder, tmp_path, fault, "--maxfail=2")
     page = PAGE.read_text(encoding="utf-8").rpartition("```text\n")[2].partition("```")[0]
     first, *lines = [f"E       {line}" for line in page.splitlines()]

@@ -281,7 +281,7 @@ EINSUM_CASES = {
 }
 
 
-def hand_written_einsum(mesh, equation, spec, shape=None):
+def build_hand_written_einsum(mesh, equation, spec, shape=None):
     """The call of ``jnp.einsum`` that a user would write."""
 
     def call(*tensors):
@@ -298,7 +298,7 @@ def test_einsum_over_a_sharded_axis_has_the_out_sharding(mesh, name):
     pattern, equation, spec = EINSUM_CASES[name]
     one, two = random_array((8, 6)), random_array((6, 8), 1)
     a, b = shard_array(mesh, one, P("x", "y")), shard_array(mesh, two, P("y", None))
-    hand = hand_written_einsum(mesh, equation, spec)
+    hand = build_hand_written_einsum(mesh, equation, spec)
     for call in (
         lambda a, b: plait.einsum(a, b, pattern, out_sharding=spec),
         lambda a, b: plait.einsum(a, b, pattern, out_sharding=NamedSharding(mesh, spec)),
@@ -317,7 +317,7 @@ def test_the_jaxpr_of_einsum_with_out_sharding_is_that_of_hand_written_code(mesh
     pattern, equation, spec = EINSUM_CASES[name]
     a, b = shard_array(mesh, random_array((8, 6)), P("x", "y")), shard_array(mesh, random_array((6, 8)), P("y", None))
     ours = jax.make_jaxpr(lambda a, b: plait.einsum(a, b, pattern, out_sharding=spec))(a, b)
-    assert str(ours) == str(jax.make_jaxpr(hand_written_einsum(mesh, equation, spec))(a, b))
+    assert str(ours) == str(jax.make_jaxpr(build_hand_written_einsum(mesh, equation, spec))(a, b))
 
 
 GROUPED_EINSUM_CASES = {

@@ -96,7 +96,7 @@ def compare_with_hand_written(plait_call, hand_written, tensors, distributed_ten
     return result
 
 
-def all_placements(rank, partial=True):
+def placement_choices(rank, partial=True):
     return [Replicate(), *([Partial()] if partial else []), *map(Shard, range(rank))]
 
 
@@ -222,7 +222,7 @@ HAND_WRITTEN_EINSUMS = {
 
 def add_einsum_checks(mesh, partial, prefix, every=1):
     for pattern, shapes in EINSUM_CASES.items():
-        choices = [itertools.product(all_placements(len(shape), partial), repeat=mesh.ndim) for shape in shapes]
+        choices = [itertools.product(placement_choices(len(shape), partial), repeat=mesh.ndim) for shape in shapes]
         for placements in itertools.islice(itertools.product(*choices), None, None, every):
 
             @register_check(f"einsum, {pattern}: {prefix} {placements}")
@@ -313,7 +313,7 @@ def add_gradient_checks(mesh):
         "contraction": lambda x: plait.einsum(x, x, "a b c, d b c -> a d"),
     }
     for (name, call), shape in itertools.product(calls.items(), [(4, 6, 8), (5, 6, 7)]):
-        for placement in all_placements(3, partial=False):
+        for placement in placement_choices(3, partial=False):
 
             @register_check(f"gradient of {name}: {shape} {placement}")
             def _(call=call, shape=shape, placement=placement):
@@ -339,7 +339,7 @@ def einsum_that_torch_would_group(x, w):
 
 
 def add_two_tensor_gradient_checks(mesh):
-    for one, other in itertools.product(all_placements(3, partial=False), all_placements(2, partial=False)):
+    for one, other in itertools.product(placement_choices(3, partial=False), placement_choices(2, partial=False)):
 
         @register_check(f"gradient of a product of two: {one} {other}")
         def _(one=one, other=other):
@@ -382,7 +382,7 @@ def add_other_checks(mesh):
             return  # one number of processes is as good as another, and the compiler is slow
         made = 0
         for placement, (plait_call, hand_written) in itertools.product(
-            all_placements(3, partial=False), COMPILED_CASES
+            placement_choices(3, partial=False), COMPILED_CASES
         ):
             tensor = distribute(full, mesh, [placement])
             torch._dynamo.reset()
@@ -441,7 +441,7 @@ def add_other_checks(mesh):
             else:
                 raise AssertionError("nothing was raised")
 
-    for placement in all_placements(3):
+    for placement in placement_choices(3):
 
         @register_check(f"a list is stacked: {placement}")
         def _(placement=placement):
@@ -509,7 +509,7 @@ def register_all_checks(count: int) -> None:
     line = init_device_mesh("cpu", (count,))
     add_kept_sharding_checks(line)
     add_other_checks(line)
-    each = [[placement] for placement in all_placements(3)]
+    each = [[placement] for placement in placement_choices(3)]
     add_movement_checks(line, each, "in a line", "uneven")
     if count == 2:
         add_movement_checks(line, each, "in a line", "even")

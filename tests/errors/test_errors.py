@@ -17,7 +17,12 @@ import pytest
 import plait
 from plait.errors import CODES, PlaitError, make_error
 from plait.layers import MixSpec
-from plait.layers._spec import forbid_axes_named_like_arguments, forbid_reduction_module, merge_sizes, operation_spec
+from plait.layers._spec import (
+    forbid_int_arguments_named_like_axes,
+    forbid_reduction_module,
+    merge_sizes,
+    operation_spec,
+)
 
 torch = pytest.importorskip("torch")
 
@@ -126,7 +131,7 @@ FAILING_CALLS = {
     "PLT208 in a mix": lambda: MixSpec.read("b c ... -> b d", "c d", None, {"c": 3, "d": 4}),
     "PLT212 of a weight": lambda: MixSpec.read("batch chan -> batch out", "chans out", None, {"chans": 3, "out": 4}),
     "PLT212 of a bias": lambda: MixSpec.read("b c -> b d", "c d", "c d", {"c": 3, "d": 4}),
-    "PLT213 an argument of a layer": lambda: forbid_axes_named_like_arguments("b dtype -> b c", dtype=2),
+    "PLT213 an argument of a layer": lambda: forbid_int_arguments_named_like_axes("b dtype -> b c", dtype=2),
     "PLT209 a module with parameters": lambda: forbid_reduction_module(
         operation_spec("reduce", "b c -> b", {}, NNModuleStandIn()), NNModuleStandIn
     ),

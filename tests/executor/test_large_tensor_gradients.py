@@ -75,7 +75,7 @@ def autograd_node_names(result):
 
 
 @contextmanager
-def scheduled_pooling(name):
+def scheduled_pool_function(name):
     """Yield a function that pools small tensors by a schedule with several calls."""
     with schedule_all_tensors(COSTS_WITH_CHEAP_CALLS):
         yield lambda x: plait.reduce(x, POOLING_PATTERN, name)
@@ -113,7 +113,7 @@ def test_gradient_equals_that_of_one_torch_call(case, name, costs):
 @pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
 def test_second_order_gradients(name):
     x, ties = torch.randn(2, 3, 4, 6, dtype=torch.float64, requires_grad=True), random_image()
-    with scheduled_pooling(name) as pool:
+    with scheduled_pool_function(name) as pool:
         assert torch.autograd.gradcheck(pool, x)
         assert torch.autograd.gradgradcheck(pool, x)
         for does in (pool, partial(pool_with_torch, name=name)):
@@ -128,7 +128,7 @@ def test_second_order_gradients(name):
 @pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
 def test_retained_graph_accumulates_gradients(name):
     x = random_image()
-    with scheduled_pooling(name) as pool:
+    with scheduled_pool_function(name) as pool:
         result = pool(x)
         for _ in range(2):
             result.sum().backward(retain_graph=True)
@@ -151,7 +151,7 @@ def _change_result_in_place(x, result):
 @pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
 def test_in_place_changes_are_detected_as_by_torch(name, change):
     outcomes = []
-    with scheduled_pooling(name) as pool:
+    with scheduled_pool_function(name) as pool:
         for does in (pool, partial(pool_with_torch, name=name)):
             x = random_image()
             result = does(x)
@@ -169,7 +169,7 @@ def test_in_place_changes_are_detected_as_by_torch(name, change):
 @pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
 def test_hooks_get_the_same_gradients(name):
     seen = []
-    with scheduled_pooling(name) as pool:
+    with scheduled_pool_function(name) as pool:
         for does in (pool, partial(pool_with_torch, name=name)):
             x, saved, passed = random_image(), [], []
             x.register_hook(passed.append)
@@ -187,7 +187,7 @@ def test_hooks_get_the_same_gradients(name):
 @pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
 def test_saved_tensor_hooks_may_change_the_layout(name):
     x = random_image()
-    with scheduled_pooling(name) as pool:
+    with scheduled_pool_function(name) as pool:
         moved = torch.autograd.graph.saved_tensors_hooks(
             lambda tensor: tensor.mT.contiguous() if tensor.dim() > 1 else tensor, lambda kept: kept.mT
         )
@@ -204,7 +204,7 @@ def test_saved_tensor_hooks_may_change_the_layout(name):
 @pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
 def test_activation_checkpointing_gives_the_same_gradient(name, reentrant):
     x = random_image()
-    with scheduled_pooling(name) as pool:
+    with scheduled_pool_function(name) as pool:
         result = torch.utils.checkpoint.checkpoint(lambda x: pool(x * 2) ** 2, x, use_reentrant=reentrant)
         result.sum().backward()
     assert_identical(x.grad, torch.autograd.grad((pool_with_torch(x * 2, name) ** 2).sum(), x)[0])
@@ -232,7 +232,7 @@ def test_missing_gradient_is_none(name):
 @pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
 def test_torch_func_transforms_equal_those_of_one_torch_call(name):
     x, plain = random_image().detach(), partial(pool_with_torch, name=name)
-    with scheduled_pooling(name) as pool:
+    with scheduled_pool_function(name) as pool:
         for does in (pool, plain):
             found = (
                 torch.func.grad(lambda x, does=does: (does(x) ** 2).sum())(x),
@@ -261,7 +261,7 @@ def test_autograd_node_is_used_for_parameters_not_subclasses(name):
         torch.nn.Parameter(random_image().detach()),
         random_image().detach().as_subclass(Sub).requires_grad_(),
     )
-    with scheduled_pooling(name) as pool:
+    with scheduled_pool_function(name) as pool:
         result, other = pool(parameter), pool(mine)
         result.sum().backward()
         other.sum().backward()
@@ -278,7 +278,7 @@ def test_autograd_node_is_used_for_parameters_not_subclasses(name):
 @pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
 def test_no_graph_in_no_grad_and_inference_mode(name):
     x = random_image()
-    with scheduled_pooling(name) as pool:
+    with scheduled_pool_function(name) as pool:
         with torch.no_grad():
             assert pool(x).grad_fn is None
         with torch.inference_mode():
@@ -289,7 +289,7 @@ def test_no_graph_in_no_grad_and_inference_mode(name):
 @pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
 def test_empty_and_expanded_tensors(name):
     empty, one = torch.zeros(0, 3, 4, 6, requires_grad=True), torch.randn(1, 3, 1, 6, requires_grad=True)
-    with scheduled_pooling(name) as pool:
+    with scheduled_pool_function(name) as pool:
         pool(empty).sum().backward()
         assert empty.grad.shape == empty.shape
         found = pool(one.expand(2, 3, 4, 6))
@@ -309,7 +309,7 @@ def test_more_ties_than_half_precision_can_count(dtype):
     assert_identical(torch.autograd.grad(found, x, slope)[0], torch.autograd.grad(x.amax((0, 2)), x, slope)[0])
 
 
-def test_torch_handles_more_ties_than_floats_can_count(monkeypatch):
+def test_ties_beyond_exact_float_counts_use_torch_functions(monkeypatch):
     monkeypatch.setattr(autograd_module, "MAX_EXACT_COUNT", 1)
     monkeypatch.setattr(autograd_module, "gradient_of_extremum", None)
     test_retained_graph_accumulates_gradients("max")

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import plait
-from plait._executor.large.reductions import _tree_levels, build_loop_over_blocks
-from plait._executor.large.two_pass import combine_pairwise
+from plait._executor.large.reductions import _tree_level_indices, build_loop_over_blocks
+from plait._executor.large.two_pass_reductions import combine_pairwise
 from plait._plan.schedule import copies, reductions, two_pass
 from plait._plan.schedule.techniques import AXIS_AT_A_TIME, BLOCKING, REASONS, TREE_REDUCTION, TWO_PASSES
 from plait.backends.reduction_rules import PIVOT_BY_REDUCTION
@@ -236,15 +236,18 @@ def test_every_schedule_technique_is_used():
     assert taken == {*REASONS}
 
 
-def _reduce_in_reversed_blocks(reduce_into, schedule, kept_loops):
+def _build_loop_over_reversed_blocks(reduce_into, schedule, kept_loops):
     """Return a `build_loop_over_blocks` function that writes the blocks in reverse order."""
     run = build_loop_over_blocks(reduce_into, schedule, kept_loops)
     return lambda tensor, out: run(tensor, out[::-1])
 
 
 MUTATIONS = {
-    "the leftover is dropped": ("_tree_levels", lambda *given: [(*row[:3], None) for row in _tree_levels(*given)]),
-    "the blocks are written in reverse order": ("build_loop_over_blocks", _reduce_in_reversed_blocks),
+    "the leftover is dropped": (
+        "_tree_level_indices",
+        lambda *given: [(*row[:3], None) for row in _tree_level_indices(*given)],
+    ),
+    "the blocks are written in reverse order": ("build_loop_over_blocks", _build_loop_over_reversed_blocks),
     "the mean is not divided": ("prod", lambda _: 1),
 }
 

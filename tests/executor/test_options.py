@@ -18,7 +18,7 @@ from plait._executor.options import CURRENT_OPTIONS
 np = pytest.importorskip("numpy")
 
 A, B, C = np.ones((2, 30)), np.ones((30, 4)), np.ones((4, 5))
-CHAIN = "i j, j k, k l -> i l"
+CHAIN_PATTERN = "i j, j k, k l -> i l"
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def recorded_contraction_paths(monkeypatch):
 def test_explicit_path_is_used(recorded_contraction_paths):
     for path in ([(1, 2), (0, 1)], [(0, 1), (0, 1)], ((0, 1, 2),), [(0, 2), (0, 1)]):
         with plait.options(contract=path):
-            np.testing.assert_array_equal(plait.einsum(A, B, C, CHAIN), A @ B @ C)
+            np.testing.assert_array_equal(plait.einsum(A, B, C, CHAIN_PATTERN), A @ B @ C)
     assert recorded_contraction_paths == [((1, 2), (0, 1)), ((0, 1), (0, 1)), ((0, 1, 2),), ((0, 2), (0, 1))]
 
 
@@ -51,7 +51,7 @@ def test_path_of_numpy_einsum_path_is_used(recorded_contraction_paths):
 
 def test_incomplete_path_ends_with_one_contraction(recorded_contraction_paths):
     with plait.options(contract=[(1, 2)]):
-        np.testing.assert_array_equal(plait.einsum(A, B, C, CHAIN), A @ B @ C)
+        np.testing.assert_array_equal(plait.einsum(A, B, C, CHAIN_PATTERN), A @ B @ C)
     assert recorded_contraction_paths == [((1, 2), (0, 1))]
 
 
@@ -63,7 +63,7 @@ def test_path_found_by_a_function(recorded_contraction_paths):
         return [(1, 2), (0, 1)]
 
     with plait.options(contract=last_first, memory_limit=1000):
-        plait.einsum(A, B, C, CHAIN)
+        plait.einsum(A, B, C, CHAIN_PATTERN)
     assert recorded_contraction_paths == [((1, 2), (0, 1))]
     ((inputs, _, sizes, limit), *_) = seen
     assert len(inputs) == 3
@@ -237,7 +237,7 @@ def test_classical_equations_never_warn_of_typos():
 @pytest.mark.parametrize("path", [[(0, 5)], [(0, 0)], [()], [(0, 1), (0, 1), (0, 1)]])
 def test_invalid_path_raises(path):
     with plait.options(contract=path), pytest.raises(plait.AxisError, match="PLT214"):
-        plait.einsum(A, B, C, CHAIN)
+        plait.einsum(A, B, C, CHAIN_PATTERN)
 
 
 def test_jax_arguments_raise_for_other_frameworks():
@@ -254,7 +254,7 @@ def test_explicit_path_with_unknown_shapes():
 
     def call(x, y, z):
         with plait.options(contract=[(1, 2), (0, 1)]):
-            return plait.einsum(x, y, z, CHAIN)
+            return plait.einsum(x, y, z, CHAIN_PATTERN)
 
     traced = torch.fx.symbolic_trace(call)
     assert [node.target for node in traced.graph.nodes if node.op == "call_function"].count(torch.einsum) == 2

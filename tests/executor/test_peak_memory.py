@@ -51,7 +51,7 @@ def _no_kernels(monkeypatch):
     plait.cache_clear()
 
 
-def result_and_peak_bytes(call):
+def run_and_measure_peak_bytes(call):
     """Return the result of a call, and the largest number of bytes allocated during it."""
     call()
     tracemalloc.start()
@@ -68,7 +68,7 @@ def result_and_peak_bytes(call):
 @pytest.mark.parametrize("pattern", SHAPE_BY_REDUCTION_PATTERN)
 def test_reduction_needs_memory_of_its_input_and_two_results(pattern, dtype):
     array = np.ones((8 * SHAPE_BY_REDUCTION_PATTERN[pattern][0], *SHAPE_BY_REDUCTION_PATTERN[pattern][1:]), dtype)
-    result, most = result_and_peak_bytes(lambda: plait.reduce(array, pattern, "sum"))
+    result, most = run_and_measure_peak_bytes(lambda: plait.reduce(array, pattern, "sum"))
     assert most < 2 * result.nbytes + array.nbytes + ALLOWED_OVERHEAD_BYTES
 
 
@@ -76,7 +76,7 @@ def test_reduction_needs_memory_of_its_input_and_two_results(pattern, dtype):
 @pytest.mark.parametrize("name", ["max", "mean"])
 def test_blocked_reduction_needs_half_its_input_and_two_results(pattern, name):
     array = np.ones((8 * SHAPE_BY_REDUCTION_PATTERN[pattern][0], *SHAPE_BY_REDUCTION_PATTERN[pattern][1:]), np.float64)
-    result, most = result_and_peak_bytes(lambda: plait.reduce(array, pattern, name))
+    result, most = run_and_measure_peak_bytes(lambda: plait.reduce(array, pattern, name))
     assert most < 2 * result.nbytes + array.nbytes / 2 + ALLOWED_OVERHEAD_BYTES
 
 
@@ -90,7 +90,7 @@ def test_two_pass_reduction_needs_less_memory_than_a_copy_of_its_input(name, pat
     array = np.ones(
         (shape[0], *shape[1:-1], 16 * shape[-1]) if pattern[0] == "p" else (16 * shape[0], *shape[1:]), dtype
     )
-    result, most = result_and_peak_bytes(lambda: plait.reduce(array, pattern, name))
+    result, most = run_and_measure_peak_bytes(lambda: plait.reduce(array, pattern, name))
     assert most < 2 * result.nbytes + array.nbytes / 2 + 3 * BLOCK_BYTES + ALLOWED_OVERHEAD_BYTES
     assert most < result.nbytes + array.nbytes
 
@@ -99,5 +99,5 @@ def test_two_pass_reduction_needs_less_memory_than_a_copy_of_its_input(name, pat
 def test_copy_needs_memory_of_its_result_only(pattern):
     array = np.ones(SHAPE_BY_COPY_PATTERN[pattern], np.float32)
     sizes = {"h": 8} if "(h c)" in pattern else {}
-    result, most = result_and_peak_bytes(lambda: plait.rearrange(array, pattern, **sizes))
+    result, most = run_and_measure_peak_bytes(lambda: plait.rearrange(array, pattern, **sizes))
     assert most < result.nbytes + ALLOWED_OVERHEAD_BYTES

@@ -314,7 +314,7 @@ def test_second_call_of_a_pipeline_is_one_look_up(monkeypatch):
     ]
     expected = [call() for call in calls]
     plait.cache_clear()
-    monkeypatch.setattr(plait.PatternPipeline, "_call_uncached", None)
+    monkeypatch.setattr(plait.PatternPipeline, "_call_on_cache_miss", None)
     for call, result in zip(calls, expected, strict=True):
         assert_equal_arrays(call(), result)
 
@@ -483,7 +483,7 @@ def test_error_messages_quote_the_stage(name):
     assert str(caught.value) == EXPECTED_MESSAGES[name]
 
 
-def test_reduce_that_fuses_into_a_repeat():
+def test_reduce_of_a_pipeline_that_fuses_into_a_repeat():
     composed = plait.compile("a -> a b", b=2) >> plait.compile("a b -> b a")
     x = np.arange(3.0)
     for _ in range(2):

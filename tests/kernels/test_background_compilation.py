@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("numpy")
 
-CREATE_FILLER = """
+KERNEL_SETUP_CODE = """
 import sys, time
 import numpy as np
 from plait.backends.kernels import filling, why_not
@@ -38,18 +38,18 @@ needs_numba = pytest.mark.skipif(find_spec("numba") is None, reason="needs Numba
 
 @needs_numba
 def test_creating_a_filler_does_not_import_numba(tmp_path):
-    ran = run_in_new_process(CREATE_FILLER + "assert 'numba' not in sys.modules; print(f.why)", tmp_path)
+    ran = run_in_new_process(KERNEL_SETUP_CODE + "assert 'numba' not in sys.modules; print(f.why)", tmp_path)
     assert (ran.stdout, ran.stderr) == ("the kernel is not compiled yet\n", "")
 
 
 def test_kernels_can_be_turned_off(tmp_path):
-    ran = run_in_new_process(CREATE_FILLER + "print(f, why_not('max', x.dtype))", tmp_path, PLAIT_KERNELS="off")
+    ran = run_in_new_process(KERNEL_SETUP_CODE + "print(f, why_not('max', x.dtype))", tmp_path, PLAIT_KERNELS="off")
     assert (ran.stdout, ran.stderr) == ("None PLAIT_KERNELS is off\n", "")
 
 
 def test_why_not_says_that_numba_is_missing(tmp_path):
     ran = run_in_new_process(
-        "import sys; sys.modules['numba'] = None" + CREATE_FILLER + "print(f, why_not('max', x.dtype))", tmp_path
+        "import sys; sys.modules['numba'] = None" + KERNEL_SETUP_CODE + "print(f, why_not('max', x.dtype))", tmp_path
     )
     assert (ran.stdout, ran.stderr) == ("None numba is not installed\n", "")
 
@@ -59,7 +59,7 @@ def test_filler_says_why_numba_does_not_import(tmp_path):
     (tmp_path / "numba.py").write_text("raise OSError('no such library')")
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})"
-        + CREATE_FILLER
+        + KERNEL_SETUP_CODE
         + "f.start()"
         + WAIT_UNTIL_READY
         + "print(f.why, f.ready)"
@@ -72,7 +72,7 @@ def test_filler_says_why_numba_does_not_import(tmp_path):
 @pytest.mark.slow
 def test_kernel_is_compiled_in_another_process(tmp_path):
     code = (
-        CREATE_FILLER
+        KERNEL_SETUP_CODE
         + "f.start(); f.start()"
         + WAIT_UNTIL_READY
         + "out = np.empty((4, 5), x.dtype); f(x, out); print(f.why, out.sum())"
@@ -87,7 +87,7 @@ def test_kernel_is_compiled_in_another_process(tmp_path):
 @pytest.mark.parametrize("delay", [0.0, 0.1, 0.3, 0.6, 1.0, 1.5])
 def test_process_may_exit_during_compilation(delay, tmp_path):
     start = time.monotonic()
-    ran = run_in_new_process(CREATE_FILLER + f"f.start(); time.sleep({delay})", tmp_path)
+    ran = run_in_new_process(KERNEL_SETUP_CODE + f"f.start(); time.sleep({delay})", tmp_path)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
     assert time.monotonic() - start < 60
 
@@ -98,7 +98,7 @@ def test_process_may_exit_during_compilation(delay, tmp_path):
 def test_forked_child_requests_the_kernel_again(tmp_path):
     code = (
         "import os"
-        + CREATE_FILLER
+        + KERNEL_SETUP_CODE
         + "f.start(); time.sleep(0.05)\nif os.fork():\n    sys.exit(os.WEXITSTATUS(os.wait()[1]))\n"
     )
     code = (

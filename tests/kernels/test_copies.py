@@ -60,7 +60,7 @@ def test_copy_of_interleaved_channels_equals_numpy(dtype, parts):
 
 
 @pytest.mark.parametrize("side", [2, 4, 8, 16])
-def test_vector_copies_stay_in_bounds(side):
+def test_vectorized_part_of_a_row_stays_in_bounds(side):
     for parts in range(2, max(PARTS, side - 1) + 1):
         for count in range(100):
             whole = _whole(count, side, parts)

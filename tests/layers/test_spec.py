@@ -16,7 +16,7 @@ from plait.layers import MixSpec
 from plait.layers import _spec as spec
 
 
-def make_spec(case):
+def spec_from_case(case):
     if isinstance(case, EinMixCase):
         return MixSpec.read(case.pattern, case.weight_shape, case.bias_shape, case.sizes)
     return SPEC_BUILDERS[case.kind](*case.arguments, **case.sizes)
@@ -29,7 +29,7 @@ def random_parameters(layer_spec):
 
 @pytest.mark.parametrize("case", EINMIX_CASES, ids=str)
 def test_einmix_spec_equals_the_reference(case):
-    layer_spec = make_spec(case)
+    layer_spec = spec_from_case(case)
     assert layer_spec.weight.shape == case.weight
     assert (layer_spec.bias and layer_spec.bias.shape) == case.bias
     assert layer_spec.weight.bound == pytest.approx((3 / case.fan_in) ** 0.5)
@@ -82,7 +82,7 @@ def group_neighbours(draw, items):
 
 @given(einmix_cases())
 def test_random_einmix_specs_equal_the_reference(case):
-    layer_spec = make_spec(case)
+    layer_spec = spec_from_case(case)
     x = random_array(case.shape)
     weight, bias = random_parameters(layer_spec)
     result = layer_spec(x, weight, bias)
@@ -98,7 +98,7 @@ def test_random_einmix_specs_equal_the_reference(case):
 
 @pytest.mark.parametrize("case", [*OPERATION_CASES, *EINMIX_CASES], ids=str)
 def test_spec_is_immutable_hashable_and_picklable(case):
-    one, two = make_spec(case), make_spec(case)
+    one, two = spec_from_case(case), spec_from_case(case)
     assert one == two
     assert hash(one) == hash(two)
     assert pickle.loads(pickle.dumps(one)) == one
@@ -108,7 +108,7 @@ def test_spec_is_immutable_hashable_and_picklable(case):
 
 @pytest.mark.parametrize("case", [*OPERATION_CASES, *EINMIX_CASES], ids=str)
 def test_repr_and_config_recreate_the_spec(case):
-    one = make_spec(case)
+    one = spec_from_case(case)
     kind = "EinMix" if isinstance(case, EinMixCase) else case.kind
     # a Python keyword cannot be a keyword argument in this text
     if not {"class", "in"} & one.pattern.sizes.keys():
@@ -177,10 +177,10 @@ def test_invalid_arguments_raise(code, make):
 
 
 def test_integer_argument_with_the_name_of_an_axis_raises():
-    spec.forbid_axes_named_like_arguments("b c -> c b", device=0, name="b")
-    spec.forbid_axes_named_like_arguments("b device -> device b", device="cpu", dtype=None)
+    spec.forbid_int_arguments_named_like_axes("b c -> c b", device=0, name="b")
+    spec.forbid_int_arguments_named_like_axes("b device -> device b", device="cpu", dtype=None)
     with pytest.raises(plait.AxisError, match="PLT213") as error:
-        spec.forbid_axes_named_like_arguments("b device -> device b", device=0)
+        spec.forbid_int_arguments_named_like_axes("b device -> device b", device=0)
     assert error.value.spans == ((2, 8),)
 
 

@@ -23,7 +23,7 @@ class UnknownDtypeTensor:
     dtype = "odd.float"
 
 
-def sum_of_squares(tensor, axes):
+def sum_of_squares_reduction(tensor, axes):
     """A callable reduction."""
     return (tensor**2).sum(axes)
 
@@ -42,7 +42,7 @@ HANDWRITTEN_CASES = {
         lambda x: x.reshape(2, 2, 2, 3, 2, 3).max((2, 4)).transpose(0, 3, 1, 2).reshape(2, 18),
     ),
     "logsumexp": (("Reduce", "b h w c -> b c", "logsumexp"), {}, lambda x: jax.nn.logsumexp(x, (1, 2))),
-    "callable": (("Reduce", "b h w c -> b c", sum_of_squares), {}, lambda x: (x**2).sum((1, 2))),
+    "callable": (("Reduce", "b h w c -> b c", sum_of_squares_reduction), {}, lambda x: (x**2).sum((1, 2))),
     "repeat": (
         ("Repeat", "b h w c -> b h r w c"),
         {"r": 5},

@@ -39,7 +39,7 @@ def make_einmix(key=KEY, **options):
     return EinMix("c -> d", "c d", "d", c=3, d=4, key=key, **options)
 
 
-def native_linear(layer, **options):
+def make_native_linear(layer, **options):
     """Return Equinox's own Linear with the parameters of the given EinMix."""
     linear = eqx.nn.Linear(3, 4, key=KEY, **options)
     return eqx.tree_at(lambda linear: (linear.weight, linear.bias), linear, (layer.weight.T, layer.bias))
@@ -170,7 +170,7 @@ def test_filter_grad_equals_native_linear():
     x = jnp.asarray(random_array((2, 3)))
     module = make_einmix()
     loss = eqx.filter_grad(lambda module: (jax.vmap(module)(x) ** 2).sum())
-    found, expected = loss(module), loss(native_linear(module))
+    found, expected = loss(module), loss(make_native_linear(module))
     assert_near(found.weight, expected.weight.T)
     assert_near(found.bias, expected.bias)
     assert found.spec == module.spec
@@ -207,7 +207,7 @@ def test_vmap_equals_a_batch_axis_in_the_pattern():
     assert_near(one.weight, other.weight)
     assert_near(jax.vmap(one)(x), other(x))
     assert_near(eqx.filter_vmap(one)(x), other(x))
-    assert_near(one(x[0]), native_linear(one)(x[0]))
+    assert_near(one(x[0]), make_native_linear(one)(x[0]))
 
 
 def test_tree_at_replaces_parameters():
@@ -265,7 +265,7 @@ def test_default_dtype_equals_that_of_linear(x64_enabled):
             module, linear = make_einmix(**options), eqx.nn.Linear(3, 4, key=KEY, **options)
             assert (module.weight.dtype, module.bias.dtype) == (linear.weight.dtype, linear.bias.dtype)
             x = jnp.asarray(random_array((3,)))
-            assert_near(module(x), native_linear(module)(x), 1e-2)
+            assert_near(module(x), make_native_linear(module)(x), 1e-2)
 
 
 def test_complex_parameters_are_drawn_in_both_parts():
@@ -335,7 +335,7 @@ def test_repr():
         assert part in text
 
 
-def test_axes_of_any_name():
+def test_axis_of_any_name_is_sized_by_keyword():
     """Layers without parameters have no argument ``key``, so an axis of that name can have a size by keyword."""
     x = jnp.ones((2, 6))
     for axis in ("key", "dtype", "name", "spec", "in"):

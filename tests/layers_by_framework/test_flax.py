@@ -22,7 +22,7 @@ from flax.training.train_state import TrainState  # noqa: E402
 
 from layers.cases import EINMIX_CASES  # noqa: E402
 from layers.frameworks.flax_ import FRAMEWORK  # noqa: E402
-from layers.test_conformance import constructor_arguments, random_array  # noqa: E402
+from layers.test_conformance import einmix_arguments, random_array  # noqa: E402
 from layers_by_framework.jax_layer_tests import JaxLayerTests, assert_near, assert_trees_equal  # noqa: E402
 from plait.layers.flax import EinMix, Rearrange, Reduce, Repeat  # noqa: E402
 
@@ -564,13 +564,13 @@ def test_einops_parameters_can_be_loaded(case):
 
     x = jnp.asarray(random_array(case.shape))
     try:
-        other = theirs.EinMix(*constructor_arguments(case), sizes=case.sizes)
+        other = theirs.EinMix(*einmix_arguments(case), sizes=case.sizes)
         jax.eval_shape(other.init, KEY, x)
     except einops.EinopsError as error:
         assert "ellipsis" in str(error)
         assert "..." in case.pattern
         return
-    assert_equal_results_with_equal_parameters(case, x, EinMix(*constructor_arguments(case), sizes=case.sizes), other)
+    assert_equal_results_with_equal_parameters(case, x, EinMix(*einmix_arguments(case), sizes=case.sizes), other)
 
 
 def test_einops_code_runs_with_the_import_replaced():

@@ -36,7 +36,7 @@ def make_einmix(seed=0, **options):
     return EinMix("b c -> b d", "c d", "d", c=3, d=4, rngs=nnx.Rngs(seed), **options)
 
 
-def native_linear(layer, **options):
+def make_native_linear(layer, **options):
     """Return NNX's own Linear with the parameters of the given EinMix."""
     found = nnx.Linear(3, 4, rngs=nnx.Rngs(0), **options)
     found.kernel[...], found.bias[...] = layer.weight[...], layer.bias[...][0]
@@ -155,7 +155,7 @@ def test_nnx_grad_equals_native_linear():
     x = jnp.asarray(random_array((2, 3)))
     module = make_einmix()
     found = nnx.to_pure_dict(nnx.grad(lambda module: (module(x) ** 2).sum())(module))
-    expected = nnx.to_pure_dict(nnx.grad(lambda module: (module(x) ** 2).sum())(native_linear(module)))
+    expected = nnx.to_pure_dict(nnx.grad(lambda module: (module(x) ** 2).sum())(make_native_linear(module)))
     assert_near(found["weight"], expected["kernel"])
     assert_near(found["bias"][0], expected["bias"])
 
@@ -246,7 +246,7 @@ def test_dtype_and_param_dtype_equal_those_of_linear(dtype, param_dtype, given):
     options = {"dtype": dtype, "param_dtype": jnp.dtype(param_dtype)}
     module = make_einmix(**options)
     assert {leaf.dtype.name for leaf in jax.tree.leaves(nnx.state(module))} == {param_dtype}
-    assert_near(module(x), native_linear(module, **options)(x), 1e-2)
+    assert_near(module(x), make_native_linear(module, **options)(x), 1e-2)
     products = jax.make_jaxpr(module)(x).eqns
     added = [equation for equation in products if equation.primitive.name == "add"]
     assert {variable.aval.dtype for variable in added[0].invars} == {module(x).dtype}
@@ -371,7 +371,7 @@ def test_layer_in_a_linen_module():
     assert_near(result, x @ params["weight"] + params["bias"])
 
 
-def test_axes_of_any_name():
+def test_axis_of_any_name_is_sized_by_keyword():
     """Layers without parameters have no argument ``rngs``, so an axis of that name can have a size by keyword."""
     x = jnp.ones((2, 6))
     for axis in ("rngs", "dtype", "name", "key", "in"):

@@ -251,7 +251,7 @@ def test_other_keras_backend_raises(monkeypatch):
         specification.loader.exec_module(importlib.util.module_from_spec(specification))
 
 
-EINOPS_CALLS = [
+EINOPS_CONSTRUCTOR_ARGUMENTS = [
     ("Rearrange", ("b (h p) c -> b h (p c)",), dict(p=2), (5, 6, 4)),
     ("Rearrange", (), dict(pattern="b (h p) c -> b h (p c)", p=2), (5, 6, 4)),
     ("Reduce", ("b (h 2) c -> b h c", "max"), {}, (5, 6, 4)),
@@ -265,7 +265,7 @@ EINOPS_CALLS = [
 """Calls of layer constructors in code that was written for einops."""
 
 
-@pytest.mark.parametrize(("kind", "given", "sizes", "shape"), EINOPS_CALLS)
+@pytest.mark.parametrize(("kind", "given", "sizes", "shape"), EINOPS_CONSTRUCTOR_ARGUMENTS)
 @pytest.mark.parametrize("module", ["tensorflow", "keras"])
 def test_einops_code_runs_with_the_import_replaced(module, kind, given, sizes, shape, tmp_path):
     theirs = getattr(pytest.importorskip(f"einops.layers.{module}"), kind)(*given, **sizes)

@@ -12,9 +12,9 @@ import plait._executor.compile as compile_module
 from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
 from plait._operations.pack import packed_lengths_and_shapes, parse_pack_pattern, split_shape
-from plait._operations.parse_shape import label_dimensions, read_named_lengths
+from plait._operations.parse_shape import find_labeled_dimensions, read_named_lengths
 from plait._operations.reduce import check_dtype_kind, check_reduction_name
-from plait._operations.table import OPERATION_NAMES, find_operation, infer_operation
+from plait._operations.table import OPERATION_NAMES, find_operation_or_einsum, infer_operation
 from plait._shapes.solver import solve_pattern
 from plait.backends.reduction_rules import REDUCTION_RULES
 
@@ -56,7 +56,7 @@ from plait.backends.reduction_rules import REDUCTION_RULES
     ],
 )
 def test_check_accepts_or_rejects_patterns(operation, pattern, code):
-    check = find_operation(operation).check
+    check = find_operation_or_einsum(operation).check
     if code is None:
         check(parse(pattern))
         return
@@ -77,7 +77,7 @@ def test_plain_bijections_pass_every_check(pattern, rank):
     except plait.PlaitError:
         return
     if tree.is_plain and solved.is_bijection:
-        for operation in map(find_operation, OPERATION_NAMES):
+        for operation in map(find_operation_or_einsum, OPERATION_NAMES):
             if operation.allows_bijections:
                 operation.check(tree)
 
@@ -91,7 +91,7 @@ def test_an_axis_twice_on_the_right_is_an_error(operation, pattern):
 
 
 def test_find_operation_returns_every_operation():
-    assert [find_operation(name).name for name in OPERATION_NAMES] == [*OPERATION_NAMES]
+    assert [find_operation_or_einsum(name).name for name in OPERATION_NAMES] == [*OPERATION_NAMES]
     assert {*OPERATION_NAMES} < {*plait.__all__}
 
 
@@ -153,18 +153,20 @@ def test_packed_lengths_and_inferred_sizes():
 
 
 def test_label_dimensions_and_lengths_by_name():
-    assert label_dimensions("a ... 3 _", 5) == ((0, "a"), (3, 3))
-    assert label_dimensions("() ...", 1) == ((0, 1),)
-    assert read_named_lengths(label_dimensions("a _ c", 3), (4, 5, 6), "a _ c") == {"a": 4, "c": 6}
+    assert find_labeled_dimensions("a ... 3 _", 5) == ((0, "a"), (3, 3))
+    assert find_labeled_dimensions("() ...", 1) == ((0, 1),)
+    assert read_named_lengths(find_labeled_dimensions("a _ c", 3), (4, 5, 6), "a _ c") == {"a": 4, "c": 6}
     for pattern, rank in (("a b", 3), ("a b ...", 1), ("a", 0)):
         with pytest.raises(plait.SizeError, match="PLT304"):
-            label_dimensions(pattern, rank)
+            find_labeled_dimensions(pattern, rank)
 
 
 @pytest.mark.parametrize("allows_bijections", [True, False])
 def test_check_of_a_bijection_is_skipped_only_if_bijections_are_allowed(monkeypatch, allows_bijections):
     checked = []
-    operation = find_operation("rearrange")._replace(check=checked.append, allows_bijections=allows_bijections)
-    monkeypatch.setattr(compile_module, "find_operation", lambda _: operation)
+    operation = find_operation_or_einsum("rearrange")._replace(
+        check=checked.append, allows_bijections=allows_bijections
+    )
+    monkeypatch.setattr(compile_module, "find_operation_or_einsum", lambda _: operation)
     compile_module.check_and_solve("rearrange", "a b -> b a", (2,), ())
     assert len(checked) == (0 if allows_bijections else 1)

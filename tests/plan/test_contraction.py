@@ -18,7 +18,7 @@ from plait._plan.contraction.paths import find_path
 from plait._plan.contraction.search import build_contraction_plan, reuse_strategies, search_contraction
 from plait._plan.nodes import Permute, Reshape
 from plait._plan.printer import list_contraction_lines
-from plait._shapes.sizes import evaluate_size_ops, size_op_error
+from plait._shapes.sizes import extend_slots, size_op_error
 from plait._shapes.solver import solve_pattern
 from plait.backends.costs import EINSUM_ONLY_COSTS, ContractionCosts
 
@@ -39,7 +39,7 @@ def make_network(pattern, *shapes, **sizes):
     """Return the tensor network of a pattern for these shapes."""
     solved = solve(pattern, *shapes, **sizes)
     registers = [size for shape in shapes for size in shape] + [*sizes.values(), *solved.constants]
-    evaluate_size_ops(registers, solved.size_ops, partial(size_op_error, solved))
+    extend_slots(registers, solved.size_ops, partial(size_op_error, solved))
     return build_network(solved, registers)
 
 

@@ -7,17 +7,19 @@ from hypothesis import given
 from pattern_strategies import transform_patterns
 
 from plait._notation.parser import parse
-from plait._operations.table import find_operation
+from plait._operations.table import find_operation_or_einsum
 from plait._plan.graph import Plan, group_by_contraction
 from plait._plan.lowering import REDUNDANCY_RULES, lower_movement, remove_redundant_nodes
 from plait._plan.nodes import Contract, Expand, Permute, Reduce, Reshape, View
-from plait._plan.strides import contiguous_strides, reshape_strides
+from plait._plan.strides import contiguous_strides, reshaped_strides_or_copied_dim
 from plait._shapes.solver import solve_pattern
 
 
 def node_names(pattern, rank, *given, reduction="sum", operation=None):
     solved = solve_pattern(parse(pattern), (rank,), given)
-    plan = find_operation(operation).lower(solved, reduction) if operation else lower_movement(solved, reduction)
+    plan = (
+        find_operation_or_einsum(operation).lower(solved, reduction) if operation else lower_movement(solved, reduction)
+    )
     return [type(node).__name__.lower() for node, _ in plan.steps]
 
 
@@ -94,12 +96,12 @@ def test_redundancy_rules_have_examples_that_remove_nodes(kind):
 
 def test_reshape_strides_of_views_and_copies():
     assert contiguous_strides((2, 0, 3)) == (3, 3, 1)
-    assert reshape_strides((4, 6), (6, 1), (24,)) == (1,)
-    assert reshape_strides((4, 6), (1, 4), (24,)) == 0
-    assert reshape_strides((2, 4, 6), (48, 1, 4), (2, 24)) == 1
-    assert reshape_strides((4, 1, 6), (6, 99, 1), (24, 1)) == (1, 1)
-    assert reshape_strides((), (), (1, 1)) == (1, 1)
-    assert reshape_strides((3, 4), (0, 1), (12,)) == 0
+    assert reshaped_strides_or_copied_dim((4, 6), (6, 1), (24,)) == (1,)
+    assert reshaped_strides_or_copied_dim((4, 6), (1, 4), (24,)) == 0
+    assert reshaped_strides_or_copied_dim((2, 4, 6), (48, 1, 4), (2, 24)) == 1
+    assert reshaped_strides_or_copied_dim((4, 1, 6), (6, 99, 1), (24, 1)) == (1, 1)
+    assert reshaped_strides_or_copied_dim((), (), (1, 1)) == (1, 1)
+    assert reshaped_strides_or_copied_dim((3, 4), (0, 1), (12,)) == 0
 
 
 def test_plan_with_a_shared_value_and_several_outputs():

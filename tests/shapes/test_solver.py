@@ -9,8 +9,8 @@ import pytest
 import plait
 from plait._notation.parser import parse
 from plait._shapes.sizes import (
-    evaluate_size_ops,
-    evaluate_symbolic_size_ops,
+    extend_slots,
+    extend_symbolic_slots,
     normalize_size_names,
     size_op_error,
     to_exact_size,
@@ -25,7 +25,7 @@ def solve_text(pattern, *ranks, given=()):
 def axis_sizes(pattern, *shapes, **given):
     solved = solve_text(pattern, *map(len, shapes), given=given)
     slots = [size for shape in shapes for size in shape] + [*given.values(), *solved.constants]
-    evaluate_size_ops(slots, solved.size_ops, lambda slots, *op: AssertionError(op))
+    extend_slots(slots, solved.size_ops, lambda slots, *op: AssertionError(op))
     return {label: slots[slot] for label, slot in zip(solved.labels, solved.slots, strict=True)}
 
 
@@ -111,19 +111,19 @@ class SymbolicSize:
 def test_symbolic_sizes_are_computed_without_being_compared():
     solved = solve_text("(h p) w, w -> h p w", 2, 1, given=["p"])
     slots = [SymbolicSize("n"), SymbolicSize("m"), SymbolicSize("k"), 4]
-    evaluate_symbolic_size_ops(slots, solved.size_ops, partial(size_op_error, solved))
+    extend_symbolic_slots(slots, solved.size_ops, partial(size_op_error, solved))
     assert [getattr(slot, "text", slot) for slot in slots] == ["n", "m", "k", 4, "(n//4)"]
 
 
 def test_concrete_sizes_are_checked_beside_symbolic_sizes():
     solved = solve_text("n (h p), h n -> h p", 2, 2, given=["p"])
     slots = [SymbolicSize("n"), 8, 2, SymbolicSize("m"), 4]
-    evaluate_symbolic_size_ops(slots, solved.size_ops, partial(size_op_error, solved))
+    extend_symbolic_slots(slots, solved.size_ops, partial(size_op_error, solved))
     assert slots[5:] == [2]
     with pytest.raises(plait.SizeError, match="PLT305"):
-        evaluate_symbolic_size_ops([SymbolicSize("n"), 8, 3, None, 4], solved.size_ops, partial(size_op_error, solved))
+        extend_symbolic_slots([SymbolicSize("n"), 8, 3, None, 4], solved.size_ops, partial(size_op_error, solved))
     with pytest.raises(plait.SizeError, match="PLT302"):
-        evaluate_symbolic_size_ops([None, 8, None, None, 3], solved.size_ops, partial(size_op_error, solved))
+        extend_symbolic_slots([None, 8, None, None, 3], solved.size_ops, partial(size_op_error, solved))
 
 
 @pytest.mark.parametrize("value", [2.0, True, "2", None, 2 + 0j, float("nan"), [2], b"2"])
@@ -159,6 +159,6 @@ def test_slot_labels_are_the_text_of_the_pattern(pattern, ranks, given, added, l
 def test_sizes_computed_from_an_unknown_size_are_unknown():
     solved = solve_text("(h p) ..., (w q) ... -> h w ...", 2, 2, given=["p", "q"])
     slots = [None, None, 12, 5, 2, 3]
-    evaluate_symbolic_size_ops(slots, solved.size_ops, partial(size_op_error, solved))
+    extend_symbolic_slots(slots, solved.size_ops, partial(size_op_error, solved))
     sizes = {label: slots[slot] for label, slot in zip(solved.labels, solved.slots, strict=True)}
     assert sizes == {"h": None, "p": 2, "...": 5, "w": 4, "q": 3}

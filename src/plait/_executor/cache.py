@@ -36,7 +36,7 @@ class CachedCall:
     def __init__(
         self, operation: str, pattern: str, tensor_type: Any, shape: Any, /, *extra_key: Any, **sizes: Any
     ) -> None:
-        dimensions = cacheable_shape(operation, tensor_type, shape, extra_key, sizes)
+        dimensions = cacheable_shape_or_error(operation, tensor_type, shape, extra_key, sizes)
         self._build_arguments: Any = operation, pattern, tensor_type, dimensions, extra_key, sizes
         self.call: Callable[..., Any] | None = self._build_and_call
 
@@ -69,7 +69,7 @@ class CachedCall:
         discard(id(self))
 
 
-def cacheable_shape(
+def cacheable_shape_or_error(
     operation: str, tensor_type: Any, shape: Any, extra_key: tuple[Any, ...], sizes: dict[str, Any]
 ) -> Any:
     """Return the shape (for an einsum, the shapes) as tuples of ints; raise `TypeError` for a call not to be cached."""
@@ -123,13 +123,13 @@ lookup_untyped: Any = clearable_lru_cache(maxsize=MAX_CACHED_CALLS)(CachedCall)
 """As `lookup`, for an einsum without sizes: no equal keys differ in their types there, and this look-up is faster."""
 
 
-def _raise_type_error(*_: Any, **__: Any) -> Any:
+def _fail_lookup_under_dynamo(*_: Any, **__: Any) -> Any:
     """Raise `TypeError`: Dynamo traces this in place of a look-up, as in ``torch.compile(plait.rearrange)``."""
     raise TypeError
 
 
-lookup.__wrapped__ = _raise_type_error
-lookup_untyped.__wrapped__ = _raise_type_error
+lookup.__wrapped__ = _fail_lookup_under_dynamo
+lookup_untyped.__wrapped__ = _fail_lookup_under_dynamo
 
 
 TYPES_WITH_LIST_SHAPE: set[type] = set()

@@ -11,9 +11,9 @@ from plait._executor.executable import Executable, with_object_dtype_errors, wit
 from plait._executor.tracer_hooks import FUNCTIONS_WITH_SUBSTITUTE
 from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
-from plait._notation.tree import collect_names, items_by_dimension
+from plait._notation.tree import collect_names, item_of_each_dimension
 from plait._operations.reduce import CUSTOM_REDUCTION, check_dtype_kind, check_reduction_name
-from plait._operations.table import find_operation
+from plait._operations.table import find_operation_or_einsum
 from plait._plan.graph import Plan
 from plait._plan.strides import StridedView
 from plait._shapes.sizes import (
@@ -42,7 +42,7 @@ def check_and_solve(operation: str, pattern: str, ranks: tuple[int, ...], size_n
     """Check a pattern by the rule of its operation, if one is given, and solve it for these ranks."""
     if not operation:
         return solve_pattern(parse(pattern), ranks, size_names)
-    rule = find_operation(operation)
+    rule = find_operation_or_einsum(operation)
     tree = parse_equation(pattern, len(ranks)) if operation == CLASSICAL_EINSUM else parse(pattern)
     if tree.is_plain and len(ranks) == 1:
         try:
@@ -67,7 +67,7 @@ def lower_pattern(
     operation: str, pattern: str, ranks: tuple[int, ...], size_names: tuple[str, ...], reduction: str = ""
 ) -> Plan:
     """Return the plan of a call, which is the same for every framework and shape."""
-    return find_operation(operation).lower(check_and_solve(operation, pattern, ranks, size_names), reduction)
+    return find_operation_or_einsum(operation).lower(check_and_solve(operation, pattern, ranks, size_names), reduction)
 
 
 @clearable_lru_cache(maxsize=1024)
@@ -136,7 +136,7 @@ def build_einsum_callable(
     options: EinsumOptions | None,
 ) -> Callable[..., Any]:
     """Return the callable of an ``einsum`` for operands of these types, shapes and element types."""
-    from plait._executor.contraction import build_specialized_einsum, find_requested_path
+    from plait._executor.contraction import build_decomposed_einsum, find_requested_path
     from plait._executor.einsum_options import check_implicit_sums
     from plait._operations.einsum import lower_einsum
 
@@ -151,7 +151,7 @@ def build_einsum_callable(
         plan = lower_einsum(solved, path=find_requested_path(solved, slots, options) or ())
         slots = compute_all_slots(solved, plan.size_ops, all_lengths, sizes)
         return Executable(plan, backend).bind_einsum_with_backend_kwargs(slots, dict(options.backend_kwargs))
-    call = build_specialized_einsum(solved, slots, tensor_types, dtypes, backend, options)
+    call = build_decomposed_einsum(solved, slots, tensor_types, dtypes, backend, options)
     if call is not None:
         return call
     return build_executable(operation, pattern, tensor_types, ranks, size_names).bind(all_lengths, sizes)
@@ -187,9 +187,9 @@ def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, 
     dims = tuple(range(len(shape)))
     for node, _ in plan.steps:
         dims = node.output_shape(dims)
-        copied_dimension = node.update_view(view, tuple([slots[slot] for slot in dims]))
+        copied_dimension = node.update_view_and_find_copy(view, tuple([slots[slot] for slot in dims]))
         if copied_dimension is not None:
-            item = items_by_dimension((tree.right or ())[0], len(dims))[copied_dimension]
+            item = item_of_each_dimension((tree.right or ())[0], len(dims))[copied_dimension]
             message = f"{item} needs a copy, since its axes are not adjacent in memory"
             facts = {**error_facts_from_slots(plan.solved, slots), "strides": format_shape(strides)}
             raise make_error(
@@ -201,7 +201,7 @@ def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, 
             )
 
 
-def normalize_pattern(text: str, sizes: Mapping[str, Any]) -> tuple[str, dict[str, int]]:
+def normalize_pattern_and_sizes(text: str, sizes: Mapping[str, Any]) -> tuple[str, dict[str, int]]:
     """Return the pattern in canonical form, and its sizes as ints."""
     from plait._operations.rules import require_one_output
 
@@ -232,11 +232,11 @@ def sizes_to_ints(
         try:
             checked[name] = to_exact_size(name, value)
         except PlaitError as error:
-            raise _locate_size_error(error, pattern, name) from None
+            raise _size_error_with_span(error, pattern, name) from None
     return checked
 
 
-def _locate_size_error(error: PlaitError, pattern: str, name: str) -> PlaitError:
+def _size_error_with_span(error: PlaitError, pattern: str, name: str) -> PlaitError:
     """Return the error of a size with the span of its axis, or the error PLT203 if the pattern has no such axis."""
     try:
         tree = parse(pattern)

@@ -15,7 +15,7 @@ from plait._plan.contraction.network import build_network, replace_lengths
 from plait._plan.contraction.paths import Path, find_path
 from plait._plan.contraction.search import Contraction, build_contraction_plan, reuse_strategies, search_contraction
 from plait._plan.graph import Plan
-from plait._plan.nodes import Contiguous, Contract, Diagonal, Sum
+from plait._plan.nodes import ContiguousCopy, Contract, Diagonal, Sum
 from plait._shapes.solver import SolvedPattern
 from plait.backends.capabilities import ContractionFunctions
 from plait.backends.costs import EINSUM_ONLY_COSTS, ContractionCosts
@@ -23,7 +23,7 @@ from plait.backends.interface import Backend
 from plait.backends.registry import backend_for_type, common_backend
 
 
-def build_specialized_einsum(
+def build_decomposed_einsum(
     solved: SolvedPattern,
     slots: Sequence[int],
     tensor_types: Sequence[type],
@@ -142,7 +142,7 @@ def build_contraction_callable(
         node_backend = backend.for_any_type() if operands[0] in maybe_scalar else backend
         if isinstance(node, (Sum, Diagonal)):
             maybe_scalar.add(number)
-        provider: Any = functions if isinstance(node, (Sum, Diagonal, Contiguous)) else node_backend
+        provider: Any = functions if isinstance(node, (Sum, Diagonal, ContiguousCopy)) else node_backend
         calls.append((getattr(provider, node.method), node[0]))
     function = build_plan_function(plan, calls)
     return function if functions is None else functions.wrap(function)

@@ -8,7 +8,7 @@ from typing import Any
 from plait._caches import clearable_lru_cache
 from plait._executor.cache import (
     TYPES_WITH_LIST_SHAPE,
-    cacheable_shape,
+    cacheable_shape_or_error,
     lookup,
     lookup_arguments,
     types_shapes_and_dtypes,
@@ -23,7 +23,7 @@ def callable_cell_for_list(
 ) -> list[Callable[..., Any]]:
     """Return the cached list, empty at first, that holds the callable for a list of tensors with these keys."""
     types, shapes, _ = tensor_keys
-    cacheable_shape(operation, types, shapes, (reduction,), sizes)
+    cacheable_shape_or_error(operation, types, shapes, (reduction,), sizes)
     return []
 
 

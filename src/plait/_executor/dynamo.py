@@ -22,8 +22,8 @@ def call_under_dynamo(
 ) -> Any:
     """Make a call while Dynamo traces; ``is_method`` tells a method of a `Pattern` from a public function."""
     from plait._executor.plan_data import (
-        check_size_for_dynamo,
-        plan_data_for_dynamo,
+        check_exact_size_for_dynamo,
+        plan_data_or_message_for_dynamo,
         run_plan_data,
         size_error_message_for_dynamo,
     )
@@ -38,14 +38,16 @@ def call_under_dynamo(
     for name, value in sizes.items():
         if isinstance(value, (bool, float)) or value < 0:
             break_graph(
-                check_size_for_dynamo(pattern, name, value if isinstance(value, (bool, float)) else index(value))[1]
+                check_exact_size_for_dynamo(pattern, name, value if isinstance(value, (bool, float)) else index(value))[
+                    1
+                ]
             )
     given = tuple(sizes)
     ranks = tuple([len(tensor.shape) for tensor in tensors])
     reduction_name = reduction if isinstance(reduction, str) else "custom"
     dtype = tensors[0].dtype if operation == "reduce" else None
     data = _unwrap_or_break_graph(
-        plan_data_for_dynamo(operation, pattern, ranks, given, reduction_name, dtype), is_method=is_method
+        plan_data_or_message_for_dynamo(operation, pattern, ranks, given, reduction_name, dtype), is_method=is_method
     )
     reduce_function = (
         reduction
@@ -73,43 +75,48 @@ def einsum_under_dynamo(*operands: Any, **sizes: Any) -> Any:
 
 def pack_under_dynamo(tensors: Any, pattern: str) -> Any:
     """Make a call of ``pack`` while Dynamo traces."""
-    from plait._executor.packing import pack_with_backend, parse_pack_pattern_for_dynamo
+    from plait._executor.packing import pack_with_backend, parse_pack_pattern_or_message_for_dynamo
     from plait.backends.torch.backend import TORCH_BACKEND
 
     return pack_with_backend(
-        tensors, pattern, _unwrap_or_break_graph(parse_pack_pattern_for_dynamo(pattern, "pack")), TORCH_BACKEND
+        tensors,
+        pattern,
+        _unwrap_or_break_graph(parse_pack_pattern_or_message_for_dynamo(pattern, "pack")),
+        TORCH_BACKEND,
     )
 
 
 def unpack_under_dynamo(tensor: Any, packed_shapes: Any, pattern: str) -> Any:
     """Make a call of ``unpack`` while Dynamo traces."""
-    from plait._executor.packing import parse_pack_pattern_for_dynamo, unpack_with_backend
+    from plait._executor.packing import parse_pack_pattern_or_message_for_dynamo, unpack_with_backend
     from plait.backends.torch.backend import TORCH_BACKEND
 
     return unpack_with_backend(
         tensor,
         packed_shapes,
         pattern,
-        _unwrap_or_break_graph(parse_pack_pattern_for_dynamo(pattern, "unpack")),
+        _unwrap_or_break_graph(parse_pack_pattern_or_message_for_dynamo(pattern, "unpack")),
         TORCH_BACKEND,
     )
 
 
 def parse_shape_under_dynamo(tensor: Any, pattern: str) -> Any:
     """Make a call of ``parse_shape`` while Dynamo traces."""
-    from plait._executor.packing import label_dimensions_for_dynamo
+    from plait._executor.packing import find_labeled_dimensions_or_message_for_dynamo
     from plait._operations.parse_shape import read_named_lengths
 
     return read_named_lengths(
-        _unwrap_or_break_graph(label_dimensions_for_dynamo(pattern, len(tensor.shape))), tensor.shape, pattern
+        _unwrap_or_break_graph(find_labeled_dimensions_or_message_for_dynamo(pattern, len(tensor.shape))),
+        tensor.shape,
+        pattern,
     )
 
 
 def operations_by_stage_under_dynamo(operation: str, texts: Any) -> Any:
     """Return what `plait._executor.pipeline.operations_by_stage` returns, while Dynamo traces."""
-    from plait._executor.pipeline import operations_by_stage_for_dynamo
+    from plait._executor.pipeline import operations_by_stage_or_message_for_dynamo
 
-    return _unwrap_or_break_graph(operations_by_stage_for_dynamo(operation, texts), is_method=True)
+    return _unwrap_or_break_graph(operations_by_stage_or_message_for_dynamo(operation, texts), is_method=True)
 
 
 def _unwrap_or_break_graph(result: Any, *, is_method: bool = False) -> Any:

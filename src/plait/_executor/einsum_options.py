@@ -35,7 +35,7 @@ class EinsumOptions(NamedTuple):
 DEFAULT_OPTIONS = EinsumOptions()
 
 
-def normalize_options(options: dict[str, Any]) -> dict[str, Any]:
+def normalize_option_values(options: dict[str, Any]) -> dict[str, Any]:
     """Return the given options, each checked and converted to the type of its field in `EinsumOptions`."""
     checks = {"contract": _normalize_contract, "memory_limit": _normalize_memory_limit, "strict": bool}
     return {name: checks[name](value) for name, value in options.items()}

@@ -12,9 +12,9 @@ from plait._executor.options import without_out_sharding
 from plait._operations.reduce import CUSTOM_REDUCTION
 from plait._plan.graph import Plan, group_by_contraction
 from plait._plan.nodes import Contract, Reduce
-from plait._shapes.sizes import compute_all_slots, evaluate_size_ops, format_shape, shapes_may_be_equal, size_op_error
+from plait._shapes.sizes import compute_all_slots, extend_slots, format_shape, shapes_may_be_equal, size_op_error
 from plait.backends.interface import Backend, ReductionFunction, identity
-from plait.backends.reduction_rules import ORDER_SENSITIVE_REDUCTIONS
+from plait.backends.reduction_rules import ROUNDING_SENSITIVE_REDUCTIONS
 from plait.errors import make_error
 
 FunctionAndArgument: TypeAlias = "tuple[Callable[..., Any], Any]"
@@ -66,7 +66,7 @@ class Executable:
             return shape_independent_call
         slots = [*shape, *sizes.values(), *self._constants]
         if self._size_ops:
-            evaluate_size_ops(slots, self._size_ops, self._size_error_factory)
+            extend_slots(slots, self._size_ops, self._size_error_factory)
         return shape_independent_call or self.bind_slots(slots)
 
     def larger_element_count(self, shape: Sequence[int], sizes: dict[str, int]) -> int:
@@ -125,7 +125,7 @@ def min_elements_for_schedule(plan: Plan, min_elements: int, min_elements_if_rou
         if isinstance(node, Contract):
             return None
         if isinstance(node, Reduce):
-            return min_elements_if_rounding if node.reduction in ORDER_SENSITIVE_REDUCTIONS else min_elements
+            return min_elements_if_rounding if node.reduction in ROUNDING_SENSITIVE_REDUCTIONS else min_elements
     return min_elements if max(map(len, plan.solved.output), default=0) > 1 else None
 
 

@@ -69,10 +69,10 @@ class options:  # noqa: N801  # it reads as a function, as in `with plait.option
     def __init__(
         self, *, contract: ContractOption = UNCHANGED, memory_limit: int | None = UNCHANGED, strict: bool = UNCHANGED
     ) -> None:
-        from plait._executor.einsum_options import normalize_options
+        from plait._executor.einsum_options import normalize_option_values
 
         given = {"contract": contract, "memory_limit": memory_limit, "strict": strict}
-        self._given = normalize_options({name: value for name, value in given.items() if value is not UNCHANGED})
+        self._given = normalize_option_values({name: value for name, value in given.items() if value is not UNCHANGED})
         self._tokens: list[Token[EinsumOptions | None]] = []
 
     def __enter__(self) -> options:  # noqa: PYI034  # typing's Self is newer than Python 3.10

@@ -9,21 +9,21 @@ from plait._caches import clearable_lru_cache
 from plait._executor.tensors import backend_for_tensors, check_pattern_is_text
 from plait._executor.tracer_hooks import assume_constant_or_error
 from plait._operations.pack import (
-    PackLayout,
+    DimensionCountsAroundStar,
     check_shared_lengths,
     packed_lengths_and_shapes,
     parse_pack_pattern,
     split_shape,
 )
-from plait._operations.parse_shape import label_dimensions, read_named_lengths
+from plait._operations.parse_shape import find_labeled_dimensions, read_named_lengths
 from plait._shapes.sizes import multiply_sizes
 from plait.backends.interface import Backend
 from plait.errors import PlaitError, make_error
 
 parse_pack_pattern_cached = clearable_lru_cache(maxsize=256)(parse_pack_pattern)
-label_dimensions_cached = clearable_lru_cache(maxsize=256)(label_dimensions)
-parse_pack_pattern_for_dynamo = assume_constant_or_error(parse_pack_pattern)
-label_dimensions_for_dynamo = assume_constant_or_error(label_dimensions)
+find_labeled_dimensions_cached = clearable_lru_cache(maxsize=256)(find_labeled_dimensions)
+parse_pack_pattern_or_message_for_dynamo = assume_constant_or_error(parse_pack_pattern)
+find_labeled_dimensions_or_message_for_dynamo = assume_constant_or_error(find_labeled_dimensions)
 
 
 def pack(tensors: Any, pattern: str) -> tuple[Any, list[tuple[Any, ...]]]:
@@ -41,7 +41,7 @@ def pack(tensors: Any, pattern: str) -> tuple[Any, list[tuple[Any, ...]]]:
 
 
 def pack_with_backend(
-    tensors: Sequence[Any], pattern: str, layout: PackLayout, backend: Backend
+    tensors: Sequence[Any], pattern: str, layout: DimensionCountsAroundStar, backend: Backend
 ) -> tuple[Any, list[tuple[Any, ...]]]:
     """Pack tensors of one framework; Dynamo traces this function."""
     shapes = [shape_or_error(tensor, backend, pattern) for tensor in tensors]
@@ -63,7 +63,7 @@ def unpack(tensor: Any, packed_shapes: Sequence[Any], pattern: str) -> list[Any]
 
 
 def unpack_with_backend(
-    tensor: Any, packed_shapes: Sequence[Any], pattern: str, layout: PackLayout, backend: Backend
+    tensor: Any, packed_shapes: Sequence[Any], pattern: str, layout: DimensionCountsAroundStar, backend: Backend
 ) -> list[Any]:
     """Unpack a tensor of one framework; Dynamo traces this function."""
 
@@ -89,7 +89,7 @@ def unpack_with_backend(
 def parse_shape(tensor: Any, pattern: str) -> dict[str, Any]:
     """See `plait.parse_shape`."""
     backend = backend_for_tensors((tensor,))
-    labels = label_dimensions_cached(check_pattern_is_text(pattern), rank_or_error(tensor, backend, pattern))
+    labels = find_labeled_dimensions_cached(check_pattern_is_text(pattern), rank_or_error(tensor, backend, pattern))
     sizes = read_named_lengths(
         labels, backend.shape(tensor), pattern, can_compare_sizes=backend.can_compare_sizes([tensor])
     )

@@ -19,9 +19,9 @@ from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, TensorExpr, collect_names
 from plait._operations.reduce import CUSTOM_REDUCTION, check_reduction_name
 from plait._operations.rules import collect_axes, require_one_output
-from plait._operations.table import find_operation, infer_operation
-from plait._shapes.composition import ConcretePattern, compose_patterns, to_concrete_pattern, unparse_pattern
-from plait._shapes.sizes import evaluate_symbolic_size_ops, normalize_size_names, size_op_error, to_exact_size
+from plait._operations.table import find_operation_or_einsum, infer_operation
+from plait._shapes.composition import ConcretePattern, composed_pattern_or_reason, to_concrete_pattern, unparse_pattern
+from plait._shapes.sizes import extend_symbolic_slots, normalize_size_names, size_op_error, to_exact_size
 from plait._shapes.solver import SolvedPattern, rank_error
 from plait.backends.reduction_rules import MERGEABLE_REDUCTIONS
 from plait.errors import PlaitError, make_error, short_repr
@@ -33,7 +33,7 @@ PartialShape: TypeAlias = "tuple[int | None, ...]"
 """The shape of a tensor; ``None`` is an unknown length."""
 
 
-class StageOperation(NamedTuple):
+class OperationAndOperandCount(NamedTuple):
     """The operation that a stage of a pipeline performs, and its number of operands."""
 
     operation: str
@@ -43,7 +43,7 @@ class StageOperation(NamedTuple):
 class FusedStage(NamedTuple):
     """One pattern that replaces one or several consecutive stages, and its operation."""
 
-    stage_operation: StageOperation
+    stage_operation: OperationAndOperandCount
     stage: PatternStage
 
 
@@ -91,14 +91,15 @@ def fuse_stages_for_shapes(
             index = max(index - 1, 0)  # the new pattern may compose with the one before it
     reasons = [str(_compose_or_reason(first, second, reduction)) for (first, _), (second, _) in pairwise(parts)]
     fused_stages = [
-        fused_stage or _stage_from_concrete_pattern(composed_pattern, operation)
-        for composed_pattern, fused_stage in parts
+        fused_stage or _to_fused_stage(composed_pattern, operation) for composed_pattern, fused_stage in parts
     ]
     return FusedPipeline(tuple(fused_stages), tuple(reasons))
 
 
 def _concrete_patterns(
-    stages: tuple[PatternStage, ...], operations: tuple[StageOperation, ...], shapes: tuple[tuple[int, ...], ...]
+    stages: tuple[PatternStage, ...],
+    operations: tuple[OperationAndOperandCount, ...],
+    shapes: tuple[tuple[int, ...], ...],
 ) -> list[ConcretePattern]:
     """Solve every stage for the shapes of its operands."""
     patterns: list[ConcretePattern] = []
@@ -121,13 +122,13 @@ def _compose_or_reason(first: ConcretePattern, second: ConcretePattern, reductio
         return "a function is called with the dimensions of its own pattern"
     if reduction not in MERGEABLE_REDUCTIONS and reduction and first.dropped_axes and second.dropped_axes:
         return f"{reduction} of {reduction} is not {reduction} of all"
-    composed = compose_patterns(first, second)
+    composed = composed_pattern_or_reason(first, second)
     if isinstance(composed, ConcretePattern) and composed.dropped_axes and composed.added_axes:
         return "no single operation both removes and adds axes"
     return composed
 
 
-def _stage_from_concrete_pattern(pattern: ConcretePattern, operation: str) -> FusedStage:
+def _to_fused_stage(pattern: ConcretePattern, operation: str) -> FusedStage:
     """Return the stage whose text and sizes are those of a composed pattern."""
     if operation == "einsum":  # similar names from different stages must not cause a warning about a typo
         counts = Counter(chain(*chain(*pattern.inputs)))
@@ -142,24 +143,24 @@ def _stage_from_concrete_pattern(pattern: ConcretePattern, operation: str) -> Fu
         pattern = pattern._replace(labels=tuple(labels))
     text, sizes = unparse_pattern(pattern)
     method = "repeat" if operation == "reduce" and pattern.added_axes else operation
-    return FusedStage(StageOperation(method, len(pattern.inputs)), (text, tuple(sizes.items())))
+    return FusedStage(OperationAndOperandCount(method, len(pattern.inputs)), (text, tuple(sizes.items())))
 
 
 @clearable_lru_cache(maxsize=1024)
-def operations_by_stage(operation: str, texts: tuple[str, ...]) -> tuple[StageOperation, ...]:
+def operations_by_stage(operation: str, texts: tuple[str, ...]) -> tuple[OperationAndOperandCount, ...]:
     """Return the operation of each stage; in a ``reduce``, stages that add axes use ``repeat``."""
     operations = []
     for text in texts:
         tree = parse(text)
-        definition = find_operation(
+        definition = find_operation_or_einsum(
             "repeat" if operation == "reduce" and infer_operation(tree) == "repeat" else operation
         )
         definition.check(tree)
-        operations.append(StageOperation(definition.name, len(tree.left)))
+        operations.append(OperationAndOperandCount(definition.name, len(tree.left)))
     return tuple(operations)
 
 
-operations_by_stage_for_dynamo = assume_constant_or_error(operations_by_stage)
+operations_by_stage_or_message_for_dynamo = assume_constant_or_error(operations_by_stage)
 
 
 def run_stages(
@@ -197,7 +198,7 @@ def solve_for_shapes(
     try:
         solved = check_and_solve("", text, tuple([len(shape) for shape in shapes]), tuple(sizes_by_name))
         slots: list[Any] = [*chain(*shapes), *sizes_by_name.values(), *solved.constants]
-        evaluate_symbolic_size_ops(slots, solved.size_ops, partial(size_op_error, solved))
+        extend_symbolic_slots(slots, solved.size_ops, partial(size_op_error, solved))
     except PlaitError as error:
         add_error_context(error, text, shapes, sizes_by_name)
         raise
@@ -272,7 +273,9 @@ def _add_previous_stage_to_errors(stages: Sequence[PatternStage], number: int) -
         raise
 
 
-def invert_pattern(text: str, sizes: dict[str, int], new_sizes: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def invert_pattern_and_merge_sizes(
+    text: str, sizes: dict[str, int], new_sizes: dict[str, Any]
+) -> tuple[str, dict[str, Any]]:
     """Return the text of the inverse pattern, and the old and new sizes together."""
     tree = parse(text)
     left, right = require_one_output(tree, "inverse")

@@ -12,7 +12,7 @@ from plait._executor.tracer_hooks import FUNCTIONS_WITH_SUBSTITUTE, assume_const
 from plait._operations.reduce import CUSTOM_REDUCTION, check_dtype_kind, check_reduction_name
 from plait._plan.graph import Plan
 from plait._plan.nodes import Contract, Reshape, Shape
-from plait._shapes.sizes import SizeErrorFactory, evaluate_size_ops, evaluate_symbolic_size_ops, size_op_error
+from plait._shapes.sizes import SizeErrorFactory, extend_slots, extend_symbolic_slots, size_op_error
 from plait._shapes.solver import CHECK_EQUAL, CHECK_NONEMPTY, PRODUCT, SIZE_OP_KINDS_WITH_RESULT, SizeOp
 from plait.backends.interface import Backend
 
@@ -117,9 +117,9 @@ def run_plan_data(
     slots += [sizes[name] for name in size_names]
     slots += constants
     if can_compare_sizes:
-        evaluate_size_ops(slots, size_ops, error_factory)
+        extend_slots(slots, size_ops, error_factory)
     else:
-        evaluate_symbolic_size_ops(slots, size_ops, error_factory)
+        extend_symbolic_slots(slots, size_ops, error_factory)
     values = list(tensors)
     for number, (method, operands, shape_slots, constant) in enumerate(steps):
         argument: Any = constant if shape_slots is None else tuple([slots[slot] for slot in shape_slots])
@@ -144,7 +144,7 @@ def run_plan_data(
 
 
 @assume_constant_or_error
-def plan_data_for_dynamo(
+def plan_data_or_message_for_dynamo(
     operation: str, pattern: Any, ranks: Any, size_names: Any, reduction: str, dtype: Any
 ) -> PlanData:
     """Return the plan of a call as plain tuples, for Dynamo."""
@@ -161,7 +161,7 @@ def plan_data_for_dynamo(
 
 
 @assume_constant_or_error
-def check_size_for_dynamo(pattern: str, name: str, value: Any) -> None:
+def check_exact_size_for_dynamo(pattern: str, name: str, value: Any) -> None:
     """Raise `SizeError` if a size is not an exact integer."""
     sizes_to_ints(pattern, {name: value})
 

@@ -46,7 +46,7 @@ def generate_source(
     size_names = (*sizes, *missing_sizes(tree, sizes))
     plan = lower_pattern(operation, _as_exact_str(pattern), int_ranks, size_names, reduction_name)
     equations = [node.equation for node, _ in plan.steps if isinstance(node, Contract)]
-    if not all(map(templates.supports_einsum, equations)):
+    if not all(map(templates.supports_einsum_equation, equations)):
         plan = decompose_einsum(plan)
     return generate_function(operation, plan, templates, sizes)
 

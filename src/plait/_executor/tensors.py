@@ -54,7 +54,7 @@ def stack_tensors(tensors: Sequence[Any]) -> Any:
     if not tensors:
         raise make_error("PLT308", "the list of tensors is empty")
     backend = backend_for_tensors(tensors)
-    shapes = [_known_shape(tensor, backend) for tensor in tensors]
+    shapes = [_partial_shape(tensor, backend) for tensor in tensors]
     for number, shape in enumerate(shapes):
         if (
             shape is not None
@@ -77,7 +77,7 @@ def with_input_stacking(function: Callable[[Any], Any], tensors: Sequence[Any]) 
     return lambda tensors: function(stack(tensors))
 
 
-def _known_shape(tensor: Any, backend: Backend) -> Sequence[int | None] | None:
+def _partial_shape(tensor: Any, backend: Backend) -> Sequence[int | None] | None:
     """Return the shape with ``None`` for lengths that cannot be compared; ``None`` if the rank is unknown."""
     shape, rank = backend.shape(tensor), backend.rank(tensor)
     if is_concrete_shape(shape):

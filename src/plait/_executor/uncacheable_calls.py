@@ -111,7 +111,7 @@ def _callable_for_symbolic_sizes(
         raise make_error("PLT507", NO_VIEWS_MESSAGE, pattern)
     tensor_types = tuple([type(tensor) for tensor in tensors])
     tree = parse_equation(pattern, len(tensors)) if operation == CLASSICAL_EINSUM else parse(pattern)
-    ranks = tuple([_rank_of_operand(tensor, place, tree, backend) for place, tensor in enumerate(tensors)])
+    ranks = tuple([_rank_from_tensor_or_pattern(tensor, place, tree, backend) for place, tensor in enumerate(tensors)])
     size_names = tuple(sizes)
     if operation == "reduce":  # under a tracer the result of a caller's function is not checked
         dtype = backend.dtype(tensors[0])
@@ -129,7 +129,7 @@ def _callable_for_symbolic_sizes(
     return lambda *tensors: run_plan_data(data, tensors, sizes, backend, executable.reduction, error_factory, kwargs)
 
 
-def _rank_of_operand(tensor: Any, number: int, tree: Tree, backend: Backend) -> int:
+def _rank_from_tensor_or_pattern(tensor: Any, number: int, tree: Tree, backend: Backend) -> int:
     """Return the rank of an operand, from the pattern if the framework does not know it."""
     rank = backend.rank(tensor)
     if rank is not None:

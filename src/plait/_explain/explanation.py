@@ -9,7 +9,7 @@ from typing import Any
 from plait._executor.compile import add_error_context, check_and_solve, lower_pattern, sizes_to_ints
 from plait._executor.contraction import contraction_for_explain
 from plait._executor.einsum_options import check_implicit_sums
-from plait._executor.large.specialize import explain_large_tensor
+from plait._executor.large.specialize import techniques_and_lines_for_explain
 from plait._executor.options import CURRENT_OPTIONS
 from plait._executor.pipeline import PatternStage, fuse_stages_for_shapes, output_shape, run_stages
 from plait._notation.parser import parse
@@ -96,7 +96,7 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
     rewrites: tuple[str, ...] = ()
     try:
         if operation == "einsum":
-            plan, lines, costs, notes = _explain_einsum(pattern, exact_shapes, int_sizes, shapes)
+            plan, lines, costs, notes = _einsum_plan_lines_costs_and_notes(pattern, exact_shapes, int_sizes, shapes)
         else:
             reduction_name = check_reduction_name(reduction) if operation == "reduce" else ""
             plan = lower_pattern(
@@ -104,7 +104,7 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
             )
             slots = compute_all_slots(plan.solved, plan.size_ops, exact_shapes[0], int_sizes)
             lines = list_plan_lines(plan, exact_shapes, slots)
-            rewrites, notes = explain_large_tensor(plan, slots, shapes[0])
+            rewrites, notes = techniques_and_lines_for_explain(plan, slots, shapes[0])
     except PlaitError as error:
         add_error_context(error, pattern, exact_shapes, int_sizes)
         raise
@@ -115,7 +115,7 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
     return Explanation(operation, text, lines, costs, rewrites, arguments)
 
 
-def _explain_einsum(
+def _einsum_plan_lines_costs_and_notes(
     pattern: str, shapes: list[tuple[int, ...]], int_sizes: dict[str, int], tensors: Sequence[Any]
 ) -> tuple[Plan, list[PlanLine], Costs | None, list[str]]:
     """Return the plan of an einsum, its lines, its costs, and notes for the printed text.

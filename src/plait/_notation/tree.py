@@ -147,7 +147,7 @@ def collect_names(exprs: Iterable[TensorExpr]) -> dict[str, Name]:
     return nodes
 
 
-def items_by_dimension(expr: TensorExpr, rank: int) -> list[Item]:
+def item_of_each_dimension(expr: TensorExpr, rank: int) -> list[Item]:
     """Return the item of the pattern for each dimension of a tensor of this rank; an ellipsis may appear repeatedly."""
     items: list[Item] = []
     for item in expr.items:

@@ -58,7 +58,7 @@ def lower_einsum(solved: SolvedPattern, _: str = "", path: Path = ()) -> Plan:
             operands[-1] = (count + len(steps) - 1, term)
         first += len(dims)
     output = [start[axis] for axis in chain(*solved.output) if axis in start]
-    for numbers, left in operands_and_rest_by_step(path or _default_path(solved, groups), count):
+    for numbers, left in operands_and_rest_by_step(path or _single_einsum_path_if_possible(solved, groups), count):
         chosen = [operands[number] for number in numbers]
         if left:
             needed = {*output}.union(*[operands[number][1] for number in left])
@@ -74,7 +74,7 @@ def lower_einsum(solved: SolvedPattern, _: str = "", path: Path = ()) -> Plan:
     return Plan(solved, sizes.size_ops, tuple(steps), (count + len(steps) - 1,))
 
 
-def _default_path(solved: SolvedPattern, groups: Sequence[Axes]) -> Path:
+def _single_einsum_path_if_possible(solved: SolvedPattern, groups: Sequence[Axes]) -> Path:
     """Return the path that contracts all tensors at once, or from left to right if there are not enough letters."""
     count = len(solved.inputs)
     named = [group for group in groups if not _is_ellipsis(solved, group)]

@@ -8,18 +8,18 @@ from typing import Any, TypeAlias
 
 from plait._notation.parser import parse
 from plait._notation.tree import Name
-from plait._operations.rules import add_unique_name, require_single_tensor, text_and_spans
+from plait._operations.rules import add_unique_name, require_single_tensor_without_arrow, text_and_spans
 from plait._shapes.sizes import format_shape, multiply_sizes, to_exact_size
 from plait.errors import PlaitError, make_error, short_repr
 
-PackLayout: TypeAlias = "tuple[int, int]"
+DimensionCountsAroundStar: TypeAlias = "tuple[int, int]"
 """The number of dimensions before the ``*`` of a packing pattern, and after it."""
 
 
-def parse_pack_pattern(pattern: str, operation: str) -> PackLayout:
+def parse_pack_pattern(pattern: str, operation: str) -> DimensionCountsAroundStar:
     """Return the layout of a packing pattern: ``(1, 1)`` for ``"b * c"``."""
     tree = parse(pattern)
-    expr = require_single_tensor(tree, operation, "'b * c'")
+    expr = require_single_tensor_without_arrow(tree, operation, "'b * c'")
     stars = [item for item in expr.items if str(item) == "*"]
     if len(stars) != 1:
         message = f"the pattern of {operation} needs exactly one '*', but has {len(stars)}"
@@ -38,7 +38,9 @@ def parse_pack_pattern(pattern: str, operation: str) -> PackLayout:
     return before, len(expr.items) - before - 1
 
 
-def split_shape(shape: Sequence[Any], layout: PackLayout, pattern: str, number: int) -> tuple[Any, Any, Any]:
+def split_shape(
+    shape: Sequence[Any], layout: DimensionCountsAroundStar, pattern: str, number: int
+) -> tuple[Any, Any, Any]:
     """Split the shape of tensor ``number`` into the parts before the ``*``, for the ``*``, and after it."""
     before, after = layout
     if len(shape) < before + after:

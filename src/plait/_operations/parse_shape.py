@@ -7,23 +7,23 @@ from typing import Any
 
 from plait._notation.parser import parse
 from plait._notation.tree import Bracket, Ellipsis, Group, Item, Name, Number, Tree, Wildcard, item_leaves
-from plait._operations.rules import add_unique_name, require_single_tensor, text_and_spans
+from plait._operations.rules import add_unique_name, require_single_tensor_without_arrow, text_and_spans
 from plait._shapes.sizes import format_shape
 from plait._shapes.solver import rank_error
 from plait.errors import make_error
 
-NamesOrLengthsByDimension = tuple[tuple[int, str | int], ...]
+LabeledDimensions = tuple[tuple[int, str | int], ...]
 """Pairs of a dimension and its label: the name of its axis, or the length that it must have."""
 
 
-def label_dimensions(pattern: str, rank: int) -> NamesOrLengthsByDimension:
+def find_labeled_dimensions(pattern: str, rank: int) -> LabeledDimensions:
     """Return the dimensions of a tensor of this rank that the pattern labels, each with its name or number.
 
-    >>> label_dimensions("b _ w 3", 4)
+    >>> find_labeled_dimensions("b _ w 3", 4)
     ((0, 'b'), (2, 'w'), (3, 3))
     """
     tree = parse(pattern)
-    expr = require_single_tensor(tree, "parse_shape", "'b c _ w'")
+    expr = require_single_tensor_without_arrow(tree, "parse_shape", "'b c _ w'")
     missing = rank - len(expr.items)
     if missing < -1 or (missing and Ellipsis not in map(type, expr.items)):
         raise rank_error(tree, 0, rank)
@@ -37,12 +37,12 @@ def label_dimensions(pattern: str, rank: int) -> NamesOrLengthsByDimension:
         elif isinstance(item, Ellipsis) and item.name is None:
             dim += missing
         elif not (isinstance(item, Wildcard) and item.text == "_"):
-            labels.append((dim, _expected_length(item, tree)))
+            labels.append((dim, _expected_length_or_error(item, tree)))
         dim += 1
     return tuple(labels)
 
 
-def _expected_length(item: Item, tree: Tree) -> int:
+def _expected_length_or_error(item: Item, tree: Tree) -> int:
     """Return the length that an item without a name requires: a number, or 1 for an empty group."""
     if isinstance(item, Number):
         return item.value
@@ -53,7 +53,7 @@ def _expected_length(item: Item, tree: Tree) -> int:
 
 
 def read_named_lengths(
-    labels: NamesOrLengthsByDimension, shape: Sequence[Any], pattern: str, *, can_compare_sizes: bool = True
+    labels: LabeledDimensions, shape: Sequence[Any], pattern: str, *, can_compare_sizes: bool = True
 ) -> dict[str, Any]:
     """Return the length of each named dimension; raise if a numbered one has another length.
 

@@ -60,7 +60,7 @@ def collect_axes(expr: TensorExpr, tree: Tree, operation: str, *, repeats: bool 
     return side
 
 
-def require_single_tensor(tree: Tree, operation: str, example: str) -> TensorExpr:
+def require_single_tensor_without_arrow(tree: Tree, operation: str, example: str) -> TensorExpr:
     """Return the one tensor of a pattern without an arrow; raise for an arrow or a comma."""
     if tree.right is not None or len(tree.left) != 1:
         message = f"the pattern of {operation} describes one tensor, as in {example}, without an arrow or a comma"

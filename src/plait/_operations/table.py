@@ -58,7 +58,7 @@ OPERATION_NAMES = (*_UNARY_OPERATIONS, "einsum")
 
 
 @clearable_lru_cache(maxsize=8)
-def find_operation(name: str) -> Operation:
+def find_operation_or_einsum(name: str) -> Operation:
     """Return the operation with this name; any other name is an einsum, such as one in the classical form."""
     if name in _UNARY_OPERATIONS:
         return _UNARY_OPERATIONS[name]

@@ -28,7 +28,7 @@ def generate_function(name: str, plan: Plan, templates: SourceTemplates, default
     ]
     parameters = ", ".join([*writer.tensor_names, *["*"][: len(given)], *given])
     pattern = json.dumps(str(plan.solved.tree), ensure_ascii=False)  # a JSON string is a Python string literal too
-    lines = [f'""{pattern}""', *writer.shape_lines(), *writer.size_lines(), *writer.node_lines()]
+    lines = [f'""{pattern}""', *writer.shape_lines(), *writer.size_lines(), *writer.all_node_lines()]
     imports = f"{templates.imports}\n\n\n" if templates.imports else ""
     return imports + "\n    ".join([f"def {name}({parameters}):", *lines]) + "\n"
 
@@ -83,7 +83,7 @@ class _FunctionWriter:
                 continue
             if op.kind == CHECK_NONEMPTY and _is_positive(self.slot_code[op.source]):
                 continue
-            condition, message, value = self._size_op_code(op, self.slot_code[op.source], product)
+            condition, message, value = self._size_op_failure_and_value(op, self.slot_code[op.source], product)
             lines += _raise_if_lines(condition, message)
             if value:
                 slot = len(self.slot_code)
@@ -91,7 +91,7 @@ class _FunctionWriter:
                 lines += [f"{self.slot_code[slot]} = {value}"] * (slot in read_slots)
         return lines
 
-    def _size_op_code(self, op: SizeOp, length: str, product: str) -> tuple[str, str, str]:
+    def _size_op_failure_and_value(self, op: SizeOp, length: str, product: str) -> tuple[str, str, str]:
         """Return when a size operation fails, with which message, and the value that it computes, if any."""
         actual = f"{length} is {{{length}}}"
         expected = product if product.isdecimal() else f"{product} = {{{product}}}"
@@ -109,7 +109,7 @@ class _FunctionWriter:
         message = f"{expected} does not divide {length} = {{{length}}}"
         return f"{zero_check}{length} % {divisor}", message, f"{length} // {divisor}"
 
-    def node_lines(self) -> list[str]:
+    def all_node_lines(self) -> list[str]:
         """Return the lines of the nodes.
 
         A result takes the name of its first operand, which no other node needs.

@@ -84,17 +84,17 @@ def build_chain_plan(solved: SolvedPattern, size_ops: tuple[SizeOp, ...], nodes:
 class SizeOpBuilder:
     """Finds the slots of the lengths of dimensions, and adds a size operation for each product that has no slot."""
 
-    __slots__ = ("_slot_by_axes", "new_functions", "solved")
+    __slots__ = ("_slot_by_axes", "new_size_ops", "solved")
 
     def __init__(self, solved: SolvedPattern) -> None:
         self.solved = solved
-        self.new_functions: list[SizeOp] = []
+        self.new_size_ops: list[SizeOp] = []
         self._slot_by_axes: dict[tuple[int, ...], int] | None = None
 
     @property
     def size_ops(self) -> tuple[SizeOp, ...]:
         """The size operations of the solved pattern, then the new ones."""
-        return (*self.solved.size_ops, *self.new_functions)
+        return (*self.solved.size_ops, *self.new_size_ops)
 
     def shape_slots(self, dims: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
         """Return the slot of each dimension's length; a dimension is given as its axes."""
@@ -108,6 +108,6 @@ class SizeOpBuilder:
             for slot, dim in enumerate(sum(self.solved.inputs, ())):
                 slot_by_axes.setdefault(dim, slot)
         if axes not in slot_by_axes:
-            self.new_functions.append(SizeOp(PRODUCT, 0, tuple(map(self.solved.slots.__getitem__, axes))))
-            slot_by_axes[axes] = self.solved.slot_count + len(self.new_functions) - 1
+            self.new_size_ops.append(SizeOp(PRODUCT, 0, tuple(map(self.solved.slots.__getitem__, axes))))
+            slot_by_axes[axes] = self.solved.slot_count + len(self.new_size_ops) - 1
         return slot_by_axes[axes]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
-from plait._plan.strides import StridedView, contiguous_strides, dims_by_stride, reshape_strides
+from plait._plan.strides import StridedView, contiguous_strides, dims_by_stride, reshaped_strides_or_copied_dim
 
 TYPE_CHECKING = False  # type checkers take a variable of this name for true
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Node:
         shape: Shape = self[0]
         return shape
 
-    def update_view(self, view: StridedView, lengths: Shape) -> int | None:
+    def update_view_and_find_copy(self, view: StridedView, lengths: Shape) -> int | None:
         """Change the shape and strides of the operand to those of the result, whose shape is ``lengths``.
 
         Return the first dimension that forces a copy, or ``None`` if the result is a view.
@@ -72,7 +72,7 @@ class Node:
         return 0
 
     def cost(self, shapes: Sequence[Shape], result: Shape, *, copies: bool) -> Cost:
-        """Return the cost for operands and a result of these shapes; ``copies``: whether `update_view` found a copy."""
+        """Return the cost for operands and a result of these shapes; ``copies``: whether the node copies."""
         return Cost(0, prod(shapes[0]), prod(result)) if copies else Cost()
 
     def source_code(self, templates: SourceTemplates, operands: Sequence[str], sizes: Sequence[str]) -> str:
@@ -118,9 +118,9 @@ class Reshape(_ShapeField, Node):
     method = "reshape"
     takes_shape = True
 
-    def update_view(self, view: StridedView, lengths: Shape) -> int | None:
+    def update_view_and_find_copy(self, view: StridedView, lengths: Shape) -> int | None:
         """Return ``None`` if each group of merged dimensions is evenly spaced in memory: the result is a view."""
-        strides = reshape_strides(view.shape, view.strides, lengths)
+        strides = reshaped_strides_or_copied_dim(view.shape, view.strides, lengths)
         if isinstance(strides, int):
             view.shape, view.strides = lengths, contiguous_strides(lengths)
             return strides
@@ -146,7 +146,7 @@ class Permute(_OrderField, Node):
         (shape,) = shapes
         return tuple([shape[dim] for dim in self.order])
 
-    def update_view(self, view: StridedView, lengths: Shape) -> int | None:
+    def update_view_and_find_copy(self, view: StridedView, lengths: Shape) -> int | None:
         """Reorder the strides; the result is always a view."""
         strides = view.strides
         view.shape, view.strides = lengths, tuple([strides[dim] for dim in self.order])
@@ -160,7 +160,7 @@ class Expand(_ShapeField, Node):
     method = "expand"
     takes_shape = True
 
-    def update_view(self, view: StridedView, lengths: Shape) -> int | None:
+    def update_view_and_find_copy(self, view: StridedView, lengths: Shape) -> int | None:
         """Set the strides of new and of stretched dimensions to 0."""
         new_count = len(lengths) - len(view.shape)
         kept = [
@@ -181,7 +181,7 @@ class Reduce(_ReduceFields, Node):
         """Return the lengths of the dimensions that are kept."""
         return _drop_dims(shapes[0], self.axes)
 
-    def update_view(self, view: StridedView, lengths: Shape) -> int | None:
+    def update_view_and_find_copy(self, view: StridedView, lengths: Shape) -> int | None:
         """Set the strides of new memory whose dimensions are in the same order as those of the operand."""
         kept = _drop_dims(view.strides, self.axes)
         order = dims_by_stride(kept)
@@ -232,14 +232,14 @@ class Diagonal(_AxesField, Node):
         """Return the lengths of the other dimensions, then that of the diagonal."""
         return (*_drop_dims(shapes[0], self.axes), shapes[0][self.axes[0]])
 
-    def update_view(self, view: StridedView, lengths: Shape) -> int | None:
+    def update_view_and_find_copy(self, view: StridedView, lengths: Shape) -> int | None:
         """Add the strides of both dimensions; the result is always a view."""
         step = sum([view.strides[axis] for axis in self.axes])
         view.shape, view.strides = lengths, (*_drop_dims(view.strides, self.axes), step)
         return None
 
 
-class Contiguous(_ShapeField, Node):
+class ContiguousCopy(_ShapeField, Node):
     """Copy into new row-major memory; ``shape`` is that of the operand."""
 
     __slots__ = ()

@@ -31,12 +31,14 @@ def dims_by_stride(strides: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted(range(len(distances)), key=distances.__getitem__, reverse=True))
 
 
-def reshape_strides(shape: Sequence[int], strides: Sequence[int], new_shape: Sequence[int]) -> tuple[int, ...] | int:
+def reshaped_strides_or_copied_dim(
+    shape: Sequence[int], strides: Sequence[int], new_shape: Sequence[int]
+) -> tuple[int, ...] | int:
     """Return the strides of a reshaped view, or the first dimension of the new shape that forces a copy.
 
-    >>> reshape_strides((4, 6), (6, 1), (2, 2, 6))
+    >>> reshaped_strides_or_copied_dim((4, 6), (6, 1), (2, 2, 6))
     (12, 6, 1)
-    >>> reshape_strides((6, 4), (1, 6), (24,))
+    >>> reshaped_strides_or_copied_dim((6, 4), (1, 6), (24,))
     0
     """
     if 0 in new_shape:
@@ -73,7 +75,7 @@ def reshape_strides(shape: Sequence[int], strides: Sequence[int], new_shape: Seq
 
 
 class StridedView:
-    """The shape and strides of a tensor, which `Node.update_view` changes to those of the node's result."""
+    """The shape and strides of a tensor, which `Node.update_view_and_find_copy` changes to the result's."""
 
     __slots__ = ("shape", "strides")
 

@@ -49,16 +49,16 @@ def to_concrete_pattern(solved: SolvedPattern, slots: Sequence[int]) -> Concrete
     return ConcretePattern(tuple(inputs), solved.output, lengths, solved.labels)
 
 
-def compose_patterns(first: ConcretePattern, second: ConcretePattern) -> ConcretePattern | str:
+def composed_pattern_or_reason(first: ConcretePattern, second: ConcretePattern) -> ConcretePattern | str:
     """Return one pattern for two, where the result of the first is the first input of the second.
 
     If there is none, return the reason as text.
 
     >>> split = ConcretePattern((((0, 1),),), ((0,), (1,)), (2, 6), ("h", "p"))
     >>> merge = ConcretePattern((((0,), (1,)),), ((0, 1),), (2, 6), ("a", "b"))
-    >>> compose_patterns(split, merge)
+    >>> composed_pattern_or_reason(split, merge)
     ConcretePattern(inputs=(((0,),),), output=((0,),), lengths=(12,), labels=('h_p',))
-    >>> compose_patterns(merge, ConcretePattern((((0, 1),),), ((0,), (1,)), (3, 4), ("c", "d")))
+    >>> composed_pattern_or_reason(merge, ConcretePattern((((0, 1),),), ((0,), (1,)), (3, 4), ("c", "d")))
     'dimension 0 between them is a*b = 2*6 and then c*d = 3*4, which are not made of the same parts'
     """
     between = [*chain(*second.inputs[0])]
@@ -222,12 +222,12 @@ def unparse_pattern(pattern: ConcretePattern) -> tuple[str, dict[str, int]]:
     """
     lengths = zip(pattern.labels, pattern.lengths, strict=True)
     needed = tuple([min(length, 1) if label.isidentifier() else length for label, length in lengths])
-    text, sizes = unparse_with_clipped_lengths(pattern._replace(lengths=needed))
+    text, sizes = text_and_axes_needing_sizes(pattern._replace(lengths=needed))
     return text, {name: pattern.lengths[axis] for name, axis in sizes}
 
 
 @clearable_lru_cache(maxsize=1024)
-def unparse_with_clipped_lengths(pattern: ConcretePattern) -> tuple[str, tuple[tuple[str, int], ...]]:
+def text_and_axes_needing_sizes(pattern: ConcretePattern) -> tuple[str, tuple[tuple[str, int], ...]]:
     """Return the text of a pattern, and the name and the number of each axis whose size a caller must give.
 
     The length of each named axis is 0 or 1 here, because it only matters whether it is 0. So patterns that differ in

@@ -29,7 +29,7 @@ SizeErrorFactory: TypeAlias = "Callable[[list[Any], str, int, tuple[int, ...]], 
 """Takes the slots and a size operation that failed (kind, source, factors), and returns the error to raise."""
 
 
-def evaluate_size_ops(slots: list[Any], size_ops: Iterable[SizeOp], error_factory: SizeErrorFactory) -> None:
+def extend_slots(slots: list[Any], size_ops: Iterable[SizeOp], error_factory: SizeErrorFactory) -> None:
     """Run the size operations in order; append each computed size to the slots, and raise if a check fails."""
     for kind, source, factors in size_ops:
         size = 1
@@ -58,17 +58,17 @@ def compute_all_slots(
 ) -> list[int]:
     """Return all slots: the lengths of the dimensions, the given sizes, the constants, and then the computed sizes."""
     slots = [*lengths, *sizes.values(), *solved.constants]
-    evaluate_size_ops(slots, size_ops, partial(size_op_error, solved))
+    extend_slots(slots, size_ops, partial(size_op_error, solved))
     return slots
 
 
-def evaluate_symbolic_size_ops(slots: list[Any], size_ops: Iterable[SizeOp], error_factory: SizeErrorFactory) -> None:
+def extend_symbolic_slots(slots: list[Any], size_ops: Iterable[SizeOp], error_factory: SizeErrorFactory) -> None:
     """Run the size operations on ints, symbolic sizes and ``None`` for an unknown size; only ints are checked."""
     for op in size_ops:
         kind, source, factors = op
         read = factors if kind == PRODUCT else (source, *factors)
         if all(type(slots[slot]) is int for slot in read):
-            evaluate_size_ops(slots, (op,), error_factory)
+            extend_slots(slots, (op,), error_factory)
         elif kind == BROADCAST:
             length, other = slots[source], slots[factors[0]]
             is_result = (type(other) is int and other == 1) or (type(length) is int and length != 1)

@@ -21,7 +21,7 @@ from plait._notation.tree import (
     Tree,
     collect_names,
     item_leaves,
-    items_by_dimension,
+    item_of_each_dimension,
 )
 from plait.errors import PlaitError, Span, did_you_mean, make_error
 
@@ -259,10 +259,10 @@ def unknown_size_name_error(name: str, axis_names: Collection[str], text: str) -
 
 
 def _ambiguous_dimension_error(
-    tree: Tree, ranks: tuple[int, ...], labels: Sequence[str], slots: Sequence[int | None], source: int, axes: Axes
+    tree: Tree, ranks: tuple[int, ...], labels: Sequence[str], slots: Sequence[int | None], source: int, dim_axes: Axes
 ) -> Exception:
     """Return the error for a dimension with several axes whose sizes cannot be inferred."""
-    unknown = [labels[axis] for axis in axes if slots[axis] is None]
+    unknown = [labels[axis] for axis in dim_axes if slots[axis] is None]
     listed = f"{', '.join(unknown[:-1])} and {unknown[-1]}"
     others = "one of them" if len(unknown) == 2 else "all but one"
     where, span = describe_dimension(tree, ranks, source)
@@ -308,6 +308,6 @@ def describe_dimension(tree: Tree, ranks: tuple[int, ...], slot: int) -> tuple[s
     while dim >= ranks[number]:
         dim -= ranks[number]
         number += 1
-    item = items_by_dimension(tree.left[number], ranks[number])[dim]
+    item = item_of_each_dimension(tree.left[number], ranks[number])[dim]
     where = f"dimension {dim} of {describe_tensor(number, len(ranks))}"
     return where, (item.start, item.stop)

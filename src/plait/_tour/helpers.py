@@ -15,7 +15,7 @@ def reverse_rows(image: Array) -> Array:
     return image[::-1]
 
 
-def take_tile(tiles: Array) -> Array:
+def take_second_tile(tiles: Array) -> Array:
     """Return the second tile of the first row."""
     tile: Array = tiles[0, 1]
     return tile
@@ -27,7 +27,7 @@ def negate_every_other(squares: Array) -> None:
     squares[1::2, 1::2] = 1 - squares[1::2, 1::2]
 
 
-def crop_blossom(flower: Array) -> Array:
+def crop_blossom_in_grey(flower: Array) -> Array:
     """Crop the photograph to a square with the blossom, in grey, and brighten it up to 1."""
     height, width = flower.shape[:2]
     top, left, side = round(height * 0.19), round(width * 0.255), round(height * 0.69) // 16 * 16
@@ -46,7 +46,7 @@ def opponent_colour_matrix() -> Array:
     return np.array([[1, 1, 1], [1, -1, 0], [-0.5, -0.5, 1]], np.float32)
 
 
-def normalize_patches(patches: Array) -> Array:
+def attention_keys(patches: Array) -> Array:
     """Return one key vector for each patch and head: its difference from the mean patch, with a fixed length."""
     centred: Array = (patches - patches.mean((0, 1))) / (patches.std((0, 1)) + 1e-6)
     heads = plait.rearrange(centred, "h w (head d) -> h w head d", head=3)
@@ -55,7 +55,7 @@ def normalize_patches(patches: Array) -> Array:
     return keys
 
 
-def softmax(scores: Array, total: Array) -> Array:
+def softmax_from_logsumexp(scores: Array, total: Array) -> Array:
     """Return weights that sum to one; ``total`` is the logarithm of the sum of the exponentials of the scores."""
     weights: Array = np.exp(scores - total)
     return weights

@@ -90,10 +90,10 @@ def draw_heat_map(values: Array) -> Array:
     return to_uint8(np.stack([np.interp(level, positions, channel) for channel in _HEAT_COLOURS.T], axis=-1))
 
 
-def tint_by_attention(photo: Array, maps: Array, head: int) -> Array:
+def tint_by_attention(photo: Array, head_maps: Array, head: int) -> Array:
     """Draw the attention of the query patch over a photograph, from grey (low) to golden (high); frame the patch."""
-    row, column = query_patch_position(*maps.shape[1:])
-    others = maps[head].copy()
+    row, column = query_patch_position(*head_maps.shape[1:])
+    others = head_maps[head].copy()
     others[row, column] = 0  # a patch attends to itself most, which would hide the other values
     level = np.minimum(others / max(float(np.quantile(others, 0.997)), 1e-12), 1)
     glow = plait.repeat(level, "h w -> (h p) (w q) 1", p=PATCH_SIZE, q=PATCH_SIZE)

@@ -147,7 +147,7 @@ def run_steps(steps: Sequence[Step], results: dict[str, Any]) -> Iterator[StepRe
 
 def _run_call(call: Call, names: ChainMap[str, Any]) -> CallResult:
     """Run a line of code, add its results to ``names``, and return the result for the page."""
-    execute = _evaluate_node(_find_call(call.code), names)
+    execute = _evaluate_without_calling(_find_call(call.code), names)
     tensors = [argument for argument in execute.args if not isinstance(argument, str)]
     inputs = ", ".join([text for text in map(_format_value, tensors) if text])
     source = inspect.getsource(HELPER_FUNCTIONS[call.function]) if call.function in HELPER_FUNCTIONS else ""
@@ -180,21 +180,23 @@ def _run_call(call: Call, names: ChainMap[str, Any]) -> CallResult:
     )
 
 
-def _evaluate_node(node: ast.expr, names: Mapping[str, Any]) -> Any:
+def _evaluate_without_calling(node: ast.expr, names: Mapping[str, Any]) -> Any:
     """Return the value of a name, an attribute, a constant or a list; for a call, a function that makes it."""
     match node:
         case ast.Name(name):
             return names[name]
         case ast.Attribute(owner, name):
-            return getattr(_evaluate_node(owner, names), name)
+            return getattr(_evaluate_without_calling(owner, names), name)
         case ast.List(parts):
-            return [_evaluate_node(part, names) for part in parts]
+            return [_evaluate_without_calling(part, names) for part in parts]
         case ast.Constant(value):
             return value
         case ast.Call(function, arguments, sizes):
-            named = {str(size.arg): _evaluate_node(size.value, names) for size in sizes}
+            named = {str(size.arg): _evaluate_without_calling(size.value, names) for size in sizes}
             return partial(
-                _evaluate_node(function, names), *[_evaluate_node(argument, names) for argument in arguments], **named
+                _evaluate_without_calling(function, names),
+                *[_evaluate_without_calling(argument, names) for argument in arguments],
+                **named,
             )
     raise TypeError(ast.dump(node))
 

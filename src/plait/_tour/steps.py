@@ -27,12 +27,10 @@ def _picture(result: str, alt: str, draw: Callable[..., Any] = to_uint8, name: s
     return Picture(name or result.replace("_", "-"), (result,), draw, result, alt)
 
 
-def _attention_picture(head: int, opponent_colours: str, alt: str) -> Picture:
+def _attention_picture(head: int, colour_names: str, alt: str) -> Picture:
     """Return a picture of the attention map of one head over the photograph."""
-    name = f"head-{opponent_colours.replace(', ', '-')}"
-    return Picture(
-        name, ("china", "maps"), partial(tint_by_attention, head=head), f"maps[{head}]: {opponent_colours}", alt
-    )
+    name = f"head-{colour_names.replace(', ', '-')}"
+    return Picture(name, ("china", "maps"), partial(tint_by_attention, head=head), f"maps[{head}]: {colour_names}", alt)
 
 
 STEPS: tuple[Step, ...] = (
@@ -69,7 +67,7 @@ STEPS: tuple[Step, ...] = (
         " with columns.",
         _parse_calls("""
             tiles = plait.rearrange(china, "(row h) (column w) c -> row column h w c", row=4, column=4)
-            roof = take_tile(tiles)
+            roof = take_second_tile(tiles)
             traded = plait.rearrange(china, "(row h) (column w) c -> (column h) (row w) c", row=4, column=4)
         """),
         before=("china",),
@@ -200,7 +198,7 @@ STEPS: tuple[Step, ...] = (
         "A mosaic of dahlias",
         "A product of two tensors, with groups on the right: the mean of each block colours one small flower.",
         _parse_calls("""
-            blossom = crop_blossom(flower)
+            blossom = crop_blossom_in_grey(flower)
             stamp = plait.reduce(blossom, "(p h) (q w) -> p q", "mean", p=16, q=16)
             colours = plait.reduce(china, "(h p) (w q) c -> h w c", "mean", p=8, q=8)
             mosaic = plait.einsum(colours, stamp, "h w c, p q -> (h p) (w q) c")
@@ -220,10 +218,10 @@ STEPS: tuple[Step, ...] = (
             opponent = opponent_colour_matrix()
             signals = plait.einsum(china, opponent, "h w c, k c -> h w k")
             values = plait.rearrange(signals, "(h p) (w q) k -> h w (k p q)", p=16, q=16)
-            keys = normalize_patches(values)
+            keys = attention_keys(values)
             scores = plait.einsum(keys, keys, "i j head d, y x head d -> head i j y x")
             total = plait.reduce(scores, "head i j y x -> head i j 1 1", "logsumexp")
-            weights = softmax(scores, total)
+            weights = softmax_from_logsumexp(scores, total)
             mixed = plait.einsum(weights, values, "head i j y x, y x (head d) -> i j (head d)")
             seen = plait.rearrange(mixed, "h w (k p q) -> (h p) (w q) k", p=16, q=16)
             back = np.linalg.inv(opponent)

@@ -34,7 +34,7 @@ KernelBuilder: TypeAlias = Callable[
 """``f(name, shape, strides, reduced, out_strides, dtype)``: see `LargeTensorFunctions.build_kernel`."""
 
 
-class ReductionLoops(NamedTuple):
+class ReductionLoopNest(NamedTuple):
     """A reduction of one tensor as a loop nest over its memory; the gradient of the reduction has the same loops.
 
     Attributes:
@@ -91,7 +91,7 @@ class ReductionFunctions(NamedTuple):
     costs: MemoryCosts
     matmul_ones: Callable[[Any, Any], Any] | None = None
     reduce_rows: Callable[[Any, int, Any], Any] | None = None
-    autograd_wrap: Callable[[StepFunction, ReductionLoops], StepFunction] | None = None
+    autograd_wrap: Callable[[StepFunction, ReductionLoopNest], StepFunction] | None = None
 
 
 class TwoPassFunctions(NamedTuple):

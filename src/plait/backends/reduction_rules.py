@@ -17,7 +17,7 @@ class ReductionRule(NamedTuple):
     Under ``half`` are the float types of 16 bits and fewer, whose result is cast back. 64-bit integers keep their type.
     A kind that is missing here accumulates in its own element type.
     """
-    is_order_sensitive: bool = False  # whether rounding makes the last digits depend on the order of the elements
+    is_rounding_sensitive: bool = False  # whether rounding makes the last digits depend on the order of the elements
     is_mergeable: bool = True  # whether reducing equal parts and then their results gives the same
     bool_equivalent: str | None = None  # the reduction that gives the same on bools
     pivot: str | None = None  # the reduction whose result is subtracted from the elements in a first pass, if any
@@ -33,24 +33,24 @@ _NAN = float("nan")
 REDUCTION_RULES: dict[str, ReductionRule] = {
     "min": ReductionRule(_ALL_KINDS - {"complex"}, None, _HALF_ACCUMULATOR_BY_KIND, bool_equivalent="all"),
     "max": ReductionRule(_ALL_KINDS - {"complex"}, None, _HALF_ACCUMULATOR_BY_KIND, bool_equivalent="any"),
-    "sum": ReductionRule(_ALL_KINDS, 0, _SUM_ACCUMULATOR_BY_KIND, is_order_sensitive=True),
-    "mean": ReductionRule(_INEXACT_KINDS, _NAN, _HALF_ACCUMULATOR_BY_KIND, is_order_sensitive=True),
-    "prod": ReductionRule(_ALL_KINDS, 1, _SUM_ACCUMULATOR_BY_KIND, is_order_sensitive=True),
+    "sum": ReductionRule(_ALL_KINDS, 0, _SUM_ACCUMULATOR_BY_KIND, is_rounding_sensitive=True),
+    "mean": ReductionRule(_INEXACT_KINDS, _NAN, _HALF_ACCUMULATOR_BY_KIND, is_rounding_sensitive=True),
+    "prod": ReductionRule(_ALL_KINDS, 1, _SUM_ACCUMULATOR_BY_KIND, is_rounding_sensitive=True),
     "any": ReductionRule(_ALL_KINDS, False, _LOGICAL_ACCUMULATOR_BY_KIND),
     "all": ReductionRule(_ALL_KINDS, True, _LOGICAL_ACCUMULATOR_BY_KIND),
     "std": ReductionRule(
-        _INEXACT_KINDS, _NAN, _HALF_ACCUMULATOR_BY_KIND, is_order_sensitive=True, is_mergeable=False, pivot="mean"
+        _INEXACT_KINDS, _NAN, _HALF_ACCUMULATOR_BY_KIND, is_rounding_sensitive=True, is_mergeable=False, pivot="mean"
     ),
     "var": ReductionRule(
-        _INEXACT_KINDS, _NAN, _HALF_ACCUMULATOR_BY_KIND, is_order_sensitive=True, is_mergeable=False, pivot="mean"
+        _INEXACT_KINDS, _NAN, _HALF_ACCUMULATOR_BY_KIND, is_rounding_sensitive=True, is_mergeable=False, pivot="mean"
     ),
     "logsumexp": ReductionRule(
-        frozenset({"floating"}), -float("inf"), _HALF_ACCUMULATOR_BY_KIND, is_order_sensitive=True, pivot="max"
+        frozenset({"floating"}), -float("inf"), _HALF_ACCUMULATOR_BY_KIND, is_rounding_sensitive=True, pivot="max"
     ),
 }
 """The rule of each reduction by name. ``var`` and ``std`` divide by the count (``ddof=0``). A NaN element gives NaN."""
 
-ORDER_SENSITIVE_REDUCTIONS = frozenset(name for name, rule in REDUCTION_RULES.items() if rule.is_order_sensitive)
+ROUNDING_SENSITIVE_REDUCTIONS = frozenset(name for name, rule in REDUCTION_RULES.items() if rule.is_rounding_sensitive)
 """The reductions whose last digits depend on the order of the elements."""
 MERGEABLE_REDUCTIONS = frozenset(name for name, rule in REDUCTION_RULES.items() if rule.is_mergeable)
 """The reductions that two reductions one after the other can replace."""

@@ -46,7 +46,7 @@ class SourceTemplates(NamedTuple):
         """The names that the templates use, which the generated code must not bind to anything else."""
         return frozenset(_IDENTIFIER_REGEX.findall(" ".join([*self[:-2], *self.reductions.values()])))
 
-    def supports_einsum(self, equation: str) -> bool:
+    def supports_einsum_equation(self, equation: str) -> bool:
         """Whether the framework's einsum can execute an equation."""
         return not re.search(self.unsupported_einsum, equation)
 

@@ -25,7 +25,7 @@ from plait._operations.rules import (
 )
 from plait._pattern import Pattern
 from plait.errors import PlaitError, did_you_mean, make_error, short_repr
-from plait.layers._spec import LayerSpec, compile_checked, forbid_axes_named_like_arguments
+from plait.layers._spec import LayerSpec, compile_checked, forbid_int_arguments_named_like_axes
 
 
 class Parameter(NamedTuple):
@@ -139,7 +139,7 @@ class MixSpec(LayerSpec):
             >>> MixSpec.read("b (t p) c -> b t d", "p c d", None, {"p": 4, "c": 3, "d": 8}).weight.shape
             (4, 3, 8)
         """
-        forbid_axes_named_like_arguments(pattern, **layer_arguments)
+        forbid_int_arguments_named_like_axes(pattern, **layer_arguments)
         tree = parse(str(parse(pattern)))
         left, right = require_unary_sides(tree, "EinMix")
         left_axes, right_axes = collect_axes(left, tree, "EinMix"), collect_axes(right, tree, "EinMix")
@@ -156,7 +156,7 @@ class MixSpec(LayerSpec):
         weight_lengths = [int_sizes[item.text] if isinstance(item, Name) else 1 for item in weight.left[0].items]
         bias_axes = collect_names(bias.left) if bias else {}
         bias_lengths = [int_sizes[name] if name in bias_axes else 1 for name in right_axes.names]
-        product, flat_right = _einsum_pattern_and_product_axes(left, right, weight, bias)
+        product, flat_right = _einsum_pattern_and_ungrouped_axes(left, right, weight, bias)
         return cls(
             Pattern(tree.text, int_sizes),
             str(weight.left[0]),
@@ -232,7 +232,7 @@ def _check_parameter_axes(
         raise make_error("PLT303", message, *text_and_spans(parameter, missing), details)
 
 
-def _einsum_pattern_and_product_axes(
+def _einsum_pattern_and_ungrouped_axes(
     left: TensorExpr, right: TensorExpr, weight: Tree, bias: Tree | None
 ) -> tuple[str, str | None]:
     """Return the pattern of the einsum, and the axes of its result if they are not yet the right side.

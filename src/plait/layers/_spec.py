@@ -188,7 +188,7 @@ def operation_spec(
     reduction_name = ""
     if operation == "reduce":
         reduction_name = CUSTOM_REDUCTION if callable(reduction) else check_reduction_name(reduction)
-    forbid_axes_named_like_arguments(pattern, **layer_arguments)
+    forbid_int_arguments_named_like_axes(pattern, **layer_arguments)
     return OperationSpec(operation, compile_checked(operation, pattern, sizes, reduction_name), reduction)
 
 
@@ -202,7 +202,7 @@ def compile_checked(operation: str, text: str, sizes: dict[str, Any], reduction:
     return pattern
 
 
-def forbid_axes_named_like_arguments(text: str, **layer_arguments: Any) -> None:
+def forbid_int_arguments_named_like_axes(text: str, **layer_arguments: Any) -> None:
     """Raise PLT213 if an integer argument of the layer has the name of an axis: it was meant as a size."""
     integers = [
         name for name, value in layer_arguments.items() if isinstance(value, int) and not isinstance(value, bool)

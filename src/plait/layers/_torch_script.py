@@ -106,7 +106,7 @@ def run_pattern(tensors: list[torch.Tensor], script: PatternScript) -> torch.Ten
 
 
 def run_size_op(slots: list[int], kind: str, source: int, factors: list[int]) -> str:
-    """Run one operation as `plait._shapes.sizes.evaluate_size_ops` does; return its error message, or ``""``.
+    """Run one operation as `plait._shapes.sizes.extend_slots` does; return its error message, or ``""``.
 
     The operations that only patterns with several ellipses need are missing.
     """

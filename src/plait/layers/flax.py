@@ -55,7 +55,7 @@ def _set_common_fields(
     layer: _Layer, sizes: Sizes | None, more: Sizes, parent: Any, name: str | None, **dtypes: Any
 ) -> None:
     """Set the fields that all layers have, and end the construction as the constructor of a dataclass does."""
-    _spec.forbid_axes_named_like_arguments(layer.pattern, parent=parent, name=name, **dtypes)
+    _spec.forbid_int_arguments_named_like_axes(layer.pattern, parent=parent, name=name, **dtypes)
     layer.sizes = FrozenDict(_spec.merge_sizes(sizes, more))
     layer.parent = parent
     layer.name = name

@@ -19,8 +19,8 @@ from plait.testing._arrays import arange_array, describe_difference
 from plait.testing._framework import Framework
 
 ARRAY_X = arange_array((2, 3, 4))
-ARRAY_Y = arange_array((4, 2))
-ARRAY_Z = arange_array((3, 1))
+MATRIX_Y = arange_array((4, 2))
+COLUMN_Z = arange_array((3, 1))
 ARRAYS_DESCRIPTION = "x, y and z are 0, 1, 2, ... in the shapes (2, 3, 4), (4, 2) and (3, 1)"
 
 
@@ -34,17 +34,17 @@ class FunctionCheck(NamedTuple):
 
 
 def _function_checks(framework: Framework, backend: Backend) -> Iterator[FunctionCheck]:
-    x, negative, y, z = map(framework.make, (ARRAY_X, -ARRAY_X, ARRAY_Y, ARRAY_Z))
+    x, negative, y, z = map(framework.make, (ARRAY_X, -ARRAY_X, MATRIX_Y, COLUMN_Z))
     yield FunctionCheck("reshape(x, (4, 6))", backend.reshape, (x, (4, 6)), ARRAY_X.reshape(4, 6))
     yield FunctionCheck("permute(x, (2, 0, 1))", backend.permute, (x, (2, 0, 1)), ARRAY_X.transpose(2, 0, 1))
-    yield FunctionCheck("expand(z, (2, 3, 4))", backend.expand, (z, (2, 3, 4)), np.broadcast_to(ARRAY_Z, (2, 3, 4)))
+    yield FunctionCheck("expand(z, (2, 3, 4))", backend.expand, (z, (2, 3, 4)), np.broadcast_to(COLUMN_Z, (2, 3, 4)))
     yield FunctionCheck(
         "concat([x, -x], 1)", backend.concat, ([x, negative], 1), np.concatenate([ARRAY_X, -ARRAY_X], 1)
     )
     yield FunctionCheck("stack([x, -x])", backend.stack, ([x, negative],), np.stack([ARRAY_X, -ARRAY_X]))
     yield FunctionCheck("slice(x, 1, 1, 3)", backend.slice, (x, 1, 1, 3), ARRAY_X[:, 1:3])
     for equation in ("abc,cd->abd", "abc,cd->bd", "...c,cd->...d"):
-        expected = np.einsum(equation, ARRAY_X, ARRAY_Y)
+        expected = np.einsum(equation, ARRAY_X, MATRIX_Y)
         yield FunctionCheck(f'einsum("{equation}", x, y)', backend.einsum, (equation, x, y), expected)
 
 

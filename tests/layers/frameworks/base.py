@@ -71,7 +71,7 @@ class Framework:
         """Return the parameters that the framework's optimizers find, by name: ``weight``, ``bias`` or none."""
         raise NotImplementedError
 
-    def gradients(self, built: Any, tensor: Any) -> dict[str, np.ndarray]:
+    def parameter_gradients(self, built: Any, tensor: Any) -> dict[str, np.ndarray]:
         """Return the gradients of the sum of the result by the names of the parameters."""
         raise NotImplementedError
 

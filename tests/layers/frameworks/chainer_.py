@@ -19,7 +19,7 @@ class Chainer(Framework):
     def parameters(self, built):
         return {parameter.name: parameter.array for parameter in built.params()}
 
-    def gradients(self, built, tensor):
+    def parameter_gradients(self, built, tensor):
         built.cleargrads()
         self.import_framework().functions.sum(built(tensor)).backward()
         return {parameter.name: parameter.grad for parameter in built.params()}

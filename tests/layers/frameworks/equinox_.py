@@ -18,7 +18,7 @@ class Equinox(JaxFramework):
 
         return {path[0].name: self.to_numpy(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(built)}
 
-    def gradients(self, built, tensor):
+    def parameter_gradients(self, built, tensor):
         import equinox as eqx
 
         return self.parameters(eqx.filter_grad(lambda module: module(tensor).sum())(built))

@@ -18,7 +18,7 @@ class Flax(JaxFramework):
         assert built[1].keys() <= {"params"}
         return {name: self.to_numpy(value) for name, value in built[1].get("params", {}).items()}
 
-    def gradients(self, built, tensor):
+    def parameter_gradients(self, built, tensor):
         import jax
 
         module, variables = built

@@ -24,7 +24,7 @@ class Gluon(Framework):
         found = built.collect_params()
         return {name.removeprefix(found.prefix): parameter.data().asnumpy() for name, parameter in found.items()}
 
-    def gradients(self, built, tensor):
+    def parameter_gradients(self, built, tensor):
         mx = self.import_framework()
         with mx.autograd.record():
             total = built(tensor).sum()

@@ -36,7 +36,7 @@ class Haiku(JaxFramework):
         assert built[1].keys() <= {"ein_mix"}
         return {name: self.to_numpy(value) for name, value in built[1].get("ein_mix", {}).items()}
 
-    def gradients(self, built, tensor):
+    def parameter_gradients(self, built, tensor):
         import jax
 
         function, parameters, _ = built

@@ -27,7 +27,7 @@ class Keras(Framework):
     def parameters(self, built):
         return {variable.name: self.to_numpy(variable) for variable in built.trainable_variables}
 
-    def gradients(self, built, tensor):
+    def parameter_gradients(self, built, tensor):
         import keras
 
         found = GRADIENT_FUNCTIONS[keras.backend.backend()](built, tensor, built.trainable_variables)

@@ -20,7 +20,7 @@ class MLX(Framework):
 
         return {name: self.to_numpy(parameter) for name, parameter in tree_flatten(built.trainable_parameters())}
 
-    def gradients(self, built, tensor):
+    def parameter_gradients(self, built, tensor):
         from mlx import nn
         from mlx.utils import tree_flatten
 

@@ -20,7 +20,7 @@ class Nnx(JaxFramework):
 
         return {name: self.to_numpy(value) for name, value in nnx.to_pure_dict(nnx.state(built, nnx.Param)).items()}
 
-    def gradients(self, built, tensor):
+    def parameter_gradients(self, built, tensor):
         from flax import nnx
 
         found = nnx.grad(lambda module: module(tensor).sum())(built)

@@ -14,7 +14,7 @@ class Paddle(Framework):
     def parameters(self, built):
         return {name: self.to_numpy(parameter) for name, parameter in built.named_parameters()}
 
-    def gradients(self, built, tensor):
+    def parameter_gradients(self, built, tensor):
         built.clear_gradients()
         built(tensor).sum().backward()
         return {name: parameter.grad.numpy() for name, parameter in built.named_parameters()}

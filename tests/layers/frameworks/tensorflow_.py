@@ -28,7 +28,7 @@ class TensorFlow(Framework):
     def parameters(self, built):
         return {short_name(variable): self.to_numpy(variable) for variable in built.trainable_variables}
 
-    def gradients(self, built, tensor):
+    def parameter_gradients(self, built, tensor):
         import tensorflow as tf
 
         with tf.GradientTape() as tape:

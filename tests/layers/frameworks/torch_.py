@@ -21,7 +21,7 @@ class Torch(Framework):
     def parameters(self, built):
         return {name: self.to_numpy(parameter) for name, parameter in built.named_parameters()}
 
-    def gradients(self, built, tensor):
+    def parameter_gradients(self, built, tensor):
         built.zero_grad()
         built(tensor).sum().backward()
         return {name: parameter.grad.numpy() for name, parameter in built.named_parameters()}

@@ -8,7 +8,7 @@ from math import inf, prod
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from plait._executor.large.reductions import result_layout
+from plait._executor.large.reductions import result_lengths_and_order
 from plait._plan.nodes import Reduce
 from plait._plan.schedule.schedules import ScheduledStep
 from plait._plan.strides import contiguous_strides, dims_by_stride
@@ -43,7 +43,7 @@ class NodeKernel(NamedTuple):
         cls,
         scheduled: ScheduledStep,
         large_tensor_functions: LargeTensorFunctions,
-        node_ops: ReductionFunctions | TwoPassFunctions | None,
+        reduction_functions: ReductionFunctions | TwoPassFunctions | None,
         dtype: Any,
     ) -> NodeKernel | None:
         """Return the task for a reduction, or for a copy to row-major memory; ``None`` if there is no kernel for it."""
@@ -58,11 +58,16 @@ class NodeKernel(NamedTuple):
         axes: tuple[int, ...] = ()
         result_itemsize, allocate, memory_order = dtype.itemsize, large_tensor_functions.empty, tuple(range(len(shape)))
         if isinstance(node, Reduce):
-            if not isinstance(node_ops, ReductionFunctions) or len(node.axes) == len(shape):
+            if not isinstance(reduction_functions, ReductionFunctions) or len(node.axes) == len(shape):
                 return None
-            reduction, axes, result_itemsize, allocate = node.reduction, node.axes, node_ops.itemsize, node_ops.empty
+            reduction, axes, result_itemsize, allocate = (
+                node.reduction,
+                node.axes,
+                reduction_functions.itemsize,
+                reduction_functions.empty,
+            )
             memory_order = dims_by_stride(strides)
-        result_lengths, result_order = result_layout(memory_order, shape, axes)
+        result_lengths, result_order = result_lengths_and_order(memory_order, shape, axes)
         kernel_order = (*[dim for dim in range(len(shape)) if dim not in axes], *axes)
         result_strides = contiguous_strides(result_lengths, result_itemsize)
         filler = large_tensor_functions.build_kernel(
@@ -140,7 +145,7 @@ def why_kernels_unavailable() -> str | None:
     return absent()
 
 
-def compile_kernels(names: Sequence[str], dtypes: Sequence[str]) -> Iterator[str]:
+def compile_kernels_one_by_one(names: Sequence[str], dtypes: Sequence[str]) -> Iterator[str]:
     """Compile the kernels of these reductions for these dtypes; yield the name of each before it is compiled."""
     from plait.backends.kernels.warming import warm as compile_all
 

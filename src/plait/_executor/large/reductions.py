@@ -18,7 +18,7 @@ from plait._plan.schedule.schedules import (
     ReductionSchedule,
     TreeReduce,
 )
-from plait.backends.capabilities import ReductionFunctions, ReductionLoops, StepFunction, UnaryFunction
+from plait.backends.capabilities import ReductionFunctions, ReductionLoopNest, StepFunction, UnaryFunction
 from plait.backends.interface import Backend
 
 BlockIndex: TypeAlias = "tuple[int | slice | EllipsisType, ...]"
@@ -45,7 +45,7 @@ def build_reduction(
     )
     result_shape = tuple([schedule.shape[loop] for loop in kept_loops])
     to_loops = build_to_loop_order(schedule.nest.order, schedule.shape, backend)
-    from_loops = build_from_loop_order(*result_layout(schedule.nest.order, shape, axes), backend)
+    from_loops = build_from_loop_order(*result_lengths_and_order(schedule.nest.order, shape, axes), backend)
     empty = functions.empty
 
     def reduce(tensor: Any, _: None) -> Any:
@@ -55,15 +55,15 @@ def build_reduction(
 
     if functions.autograd_wrap is None:
         return reduce
-    return functions.autograd_wrap(reduce, build_reduction_loops(schedule, shape, axes, backend))
+    return functions.autograd_wrap(reduce, build_reduction_loops_for_gradient(schedule, shape, axes, backend))
 
 
-def build_reduction_loops(
+def build_reduction_loops_for_gradient(
     schedule: ReductionSchedule, shape: Sequence[int], axes: Sequence[int], backend: Backend
-) -> ReductionLoops:
+) -> ReductionLoopNest:
     """Return a reduction as a loop nest over memory, through which the gradient is computed."""
     order = schedule.nest.order
-    _, result_order = result_layout(order, shape, axes)
+    _, result_order = result_lengths_and_order(order, shape, axes)
     _, kept_loops = _functions_and_kept_loops(schedule, None)
     shape_with_units = tuple([size if loop in kept_loops else 1 for loop, size in enumerate(schedule.shape)])
 
@@ -74,7 +74,7 @@ def build_reduction_loops(
             tensor = function(tensor, None)
         return tensor
 
-    return ReductionLoops(
+    return ReductionLoopNest(
         axes=tuple(axes),
         shape=schedule.shape,
         reduced_loops=tuple([loop for loop in range(len(schedule.shape)) if loop not in kept_loops]),
@@ -101,7 +101,7 @@ def build_from_loop_order(shape: tuple[int, ...], order: tuple[int, ...], backen
     return lambda tensor: permute(reshape(tensor, shape), order)
 
 
-def result_layout(
+def result_lengths_and_order(
     order: Sequence[int], shape: Sequence[int], axes: Sequence[int]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return the lengths of a result in the order of the input's memory, and the permutation to its own order."""
@@ -157,7 +157,7 @@ def _upcast_function(schedule: ReductionSchedule, functions: ReductionFunctions)
 
 def build_tree_reduce(call: TreeReduce, length: int, functions: ReductionFunctions) -> StepFunction:
     """Return a function that reduces one axis by combining its even and odd elements until one is left."""
-    *levels, (last_even, last_odd, _, last_leftover) = _tree_levels(call.axis, length)
+    *levels, (last_even, last_odd, _, last_leftover) = _tree_level_indices(call.axis, length)
     combine, scratch = functions.combine, functions.scratch
 
     def reduce(tensor: Any, out: Any) -> Any:
@@ -181,10 +181,10 @@ def build_tree_reduce(call: TreeReduce, length: int, functions: ReductionFunctio
     return reduce_unrolled if call.unroll_last else reduce
 
 
-def _tree_levels(axis: int, length: int) -> list[tuple[BlockIndex, BlockIndex, BlockIndex, BlockIndex | None]]:
+def _tree_level_indices(axis: int, length: int) -> list[tuple[BlockIndex, BlockIndex, BlockIndex, BlockIndex | None]]:
     """Return the indices, level by level: even and odd elements, the first result, and the leftover of an odd length.
 
-    >>> [(even[-1], odd[-1]) for even, odd, _, _ in _tree_levels(0, 4)]
+    >>> [(even[-1], odd[-1]) for even, odd, _, _ in _tree_level_indices(0, 4)]
     [(slice(0, 4, 2), slice(1, 4, 2)), (0, 1)]
     """
     leading = (slice(None),) * axis

@@ -26,7 +26,7 @@ from plait.backends.capabilities import (
 )
 from plait.backends.costs import MemoryCosts
 from plait.backends.interface import Backend
-from plait.backends.reduction_rules import ORDER_SENSITIVE_REDUCTIONS, PIVOT_BY_REDUCTION
+from plait.backends.reduction_rules import PIVOT_BY_REDUCTION, ROUNDING_SENSITIVE_REDUCTIONS
 from plait.backends.registry import common_backend
 
 MIN_ELEMENTS_FOR_SCHEDULE = 2048
@@ -51,7 +51,8 @@ def build_layout_dispatch(
     layout_key = functions.layout_key
     choose_at_once = executable.larger_element_count(shape, sizes) >= large_tensors.eager_elements
     choose_at_once |= any(
-        isinstance(node, Reduce) and node.reduction in ORDER_SENSITIVE_REDUCTIONS for node, _ in executable.plan.steps
+        isinstance(node, Reduce) and node.reduction in ROUNDING_SENSITIVE_REDUCTIONS
+        for node, _ in executable.plan.steps
     )
 
     def call(tensor: Any) -> Any:
@@ -77,7 +78,7 @@ def build_callable_for_layout(
     """Return the scheduled callable for tensors with this one's layout; ``None`` if one call for each node is best."""
     slots = compute_all_slots(executable.plan.solved, executable.plan.size_ops, shape, sizes)
     dtype, requires_grad = executable.backend.dtype(tensor), functions.requires_grad(tensor)
-    scheduled = choose_schedule(
+    scheduled = choose_scheduled_step(
         executable.plan,
         slots,
         *functions.strides_and_itemsize(tensor),
@@ -108,7 +109,7 @@ def memory_costs_function(
     return costs
 
 
-def choose_schedule(
+def choose_scheduled_step(
     plan: Plan,
     slots: Sequence[int],
     strides: Sequence[int],
@@ -131,7 +132,7 @@ def choose_schedule(
                 schedule = schedule_reduction(loop_nest, itemsize, memory_costs)
             elif memory_costs is not None and pivot_costs is not None:
                 schedule = schedule_two_pass(loop_nest, itemsize, pivot_costs, memory_costs)
-        elif node.update_view(view, output_shape) is None:  # a view
+        elif node.update_view_and_find_copy(view, output_shape) is None:  # a view
             continue
         else:
             memory_costs = costs("")
@@ -156,7 +157,7 @@ def build_step_function(
         if isinstance(reduction_functions, ReductionFunctions) and isinstance(schedule, ReductionSchedule):
             function = build_reduction(schedule, scheduled.shape, node.axes, backend, reduction_functions)
         elif isinstance(reduction_functions, TwoPassFunctions) and isinstance(schedule, TwoPassSchedule):
-            from plait._executor.large.two_pass import build_two_pass
+            from plait._executor.large.two_pass_reductions import build_two_pass
 
             function = build_two_pass(schedule, scheduled.shape, node.axes, backend, reduction_functions)
     elif isinstance(schedule, CopySchedule) and functions.copy is not None:
@@ -165,7 +166,9 @@ def build_step_function(
     return function if task is None else kernel_with_fallback(task, backend, function)
 
 
-def explain_large_tensor(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple[tuple[str, ...], list[str]]:
+def techniques_and_lines_for_explain(
+    plan: Plan, slots: Sequence[int], tensor: Any
+) -> tuple[tuple[str, ...], list[str]]:
     """Return the names of the techniques for a tensor, or for a NumPy array of a shape, and lines of explanation."""
     min_elements = min_elements_for_schedule(plan, MIN_ELEMENTS_FOR_SCHEDULE, MIN_ELEMENTS_FOR_SCHEDULE_IF_ROUNDING)
     if min_elements is None:
@@ -174,7 +177,7 @@ def explain_large_tensor(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple
         if larger_element_count(plan, slots) < min_elements:
             return (), []
         strides = contiguous_strides(slots[: plan.solved.ranks[0]], 4)
-        return _technique_names(choose_schedule(plan, slots, strides, 4, lambda _: MemoryCosts())), []
+        return _technique_names(choose_scheduled_step(plan, slots, strides, 4, lambda _: MemoryCosts())), []
     backend = common_backend((type(tensor),))
     large = backend.large_tensors
     functions = None if large is None else large.load()
@@ -187,7 +190,7 @@ def explain_large_tensor(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple
         return (), []
     dtype, requires_grad = backend.dtype(tensor), functions.requires_grad(tensor)
     strides_and_itemsize = functions.strides_and_itemsize(tensor)
-    scheduled = choose_schedule(
+    scheduled = choose_scheduled_step(
         plan, slots, *strides_and_itemsize, memory_costs_function(functions, dtype, requires_grad)
     )
     if scheduled is None:
@@ -203,7 +206,7 @@ def explain_large_tensor(plan: Plan, slots: Sequence[int], tensor: Any) -> tuple
     if requires_grad and scheduled.schedule is not None:
         lines.append(f"recorded as one call of {backend.name}, with its gradient")
     elif requires_grad:
-        scheduled = choose_schedule(
+        scheduled = choose_scheduled_step(
             plan, slots, *strides_and_itemsize, memory_costs_function(functions, dtype, requires_grad=False)
         )
         if scheduled is not None and scheduled.schedule is not None:

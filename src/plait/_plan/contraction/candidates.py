@@ -16,15 +16,15 @@ from string import ascii_letters
 from typing import NamedTuple
 
 from plait._plan.contraction.layouts import (
-    CostModel,
     LayoutChange,
     Operand,
     ResultSpec,
+    SizesAndCosts,
     change_layout,
     convert_to_result,
-    order_dims_in_memory,
+    memory_order_of_dims,
 )
-from plait._plan.nodes import Contiguous, Contract, Node, Reshape, Sum
+from plait._plan.nodes import ContiguousCopy, Contract, Node, Reshape, Sum
 from plait._shapes.coalesce import group_adjacent_axes
 from plait._shapes.solver import Axes, Dims
 from plait.backends.costs import ContractionCosts
@@ -54,7 +54,7 @@ class Strategy(NamedTuple):
 EINSUM_STRATEGY = Strategy("einsum")
 
 
-class PairwiseContraction(NamedTuple):
+class ContractionCandidate(NamedTuple):
     """The nodes that contract two tensors to one, or change one tensor, or contract several tensors at once."""
 
     cost: float  # nanoseconds, as estimated
@@ -88,56 +88,64 @@ def list_strategies(operands: Sequence[Operand], spec: ResultSpec, costs: Contra
 
 
 def apply_strategy(
-    strategy: Strategy, operands: Sequence[Operand], spec: ResultSpec, model: CostModel
-) -> PairwiseContraction | None:
+    strategy: Strategy, operands: Sequence[Operand], spec: ResultSpec, sizes_and_costs: SizesAndCosts
+) -> ContractionCandidate | None:
     """Return the nodes and the cost of a strategy; ``None`` if an einsum has too few letters for the axes."""
     if strategy.axes is not None:
-        return _matmul_candidate(operands[::-1] if strategy.is_swapped else operands, strategy.axes, spec, model)
+        return _matmul_candidate(
+            operands[::-1] if strategy.is_swapped else operands, strategy.axes, spec, sizes_and_costs
+        )
     if strategy.method == "einsum":
-        return _einsum_candidate(operands, spec, model)
+        return _einsum_candidate(operands, spec, sizes_and_costs)
     if strategy.method == "multiply":
-        return _multiply_candidate(operands, strategy.order, spec, model)
-    cost, steps, result = convert_to_result(operands[0], spec, model)
-    return PairwiseContraction(cost, (steps,), None, (), result)
+        return _multiply_candidate(operands, strategy.order, spec, sizes_and_costs)
+    cost, steps, result = convert_to_result(operands[0], spec, sizes_and_costs)
+    return ContractionCandidate(cost, (steps,), None, (), result)
 
 
-def _einsum_candidate(operands: Sequence[Operand], spec: ResultSpec, model: CostModel) -> PairwiseContraction | None:
+def _einsum_candidate(
+    operands: Sequence[Operand], spec: ResultSpec, sizes_and_costs: SizesAndCosts
+) -> ContractionCandidate | None:
     """Contract by the framework's einsum."""
-    size = model.sizes.__getitem__
-    terms = [operand.axes for operand in operands]
-    axes = tuple(dict.fromkeys(chain.from_iterable(terms)))
+    size = sizes_and_costs.sizes.__getitem__
+    operand_axes = [operand.axes for operand in operands]
+    axes = tuple(dict.fromkeys(chain.from_iterable(operand_axes)))
     if len(axes) > len(ascii_letters):
         return None
     order = tuple(filter(spec.kept_axes.__contains__, axes)) if spec.order is None else spec.order
     letter = dict(zip(axes, ascii_letters, strict=False)).__getitem__
-    equation = ",".join(["".join(map(letter, term)) for term in terms]) + "->" + "".join(map(letter, order))
+    equation = ",".join(["".join(map(letter, term)) for term in operand_axes]) + "->" + "".join(map(letter, order))
     operand_steps: list[tuple[Node, ...]] = []
     for term, given, steps, _ in operands:
         lengths = tuple(map(size, term))
         operand_steps.append(steps if given == lengths else (*steps, Reshape(lengths)))
     shape = tuple(map(size, order))
-    extra, epilogue, result = convert_to_result(Operand(order, shape), spec, model)
-    cost = _einsum_cost(axes, terms, order, model) + extra + sum(map(len, operand_steps)) * model.costs.view_overhead
+    extra, epilogue, result = convert_to_result(Operand(order, shape), spec, sizes_and_costs)
+    cost = (
+        _einsum_cost(axes, operand_axes, order, sizes_and_costs)
+        + extra
+        + sum(map(len, operand_steps)) * sizes_and_costs.costs.view_overhead
+    )
     node = Contract("einsum", shape, equation, axes=order)
-    return PairwiseContraction(cost, tuple(operand_steps), node, epilogue, result)
+    return ContractionCandidate(cost, tuple(operand_steps), node, epilogue, result)
 
 
-def _einsum_cost(axes: Axes, terms: Sequence[Axes], result_axes: Axes, model: CostModel) -> float:
+def _einsum_cost(axes: Axes, operand_axes: Sequence[Axes], result_axes: Axes, sizes_and_costs: SizesAndCosts) -> float:
     """Return the cost of an einsum: a loop nest over all axes, with the best axes innermost."""
-    sizes, costs = model
-    if len(terms) == 1 and len(axes) == len(result_axes):
+    sizes, costs = sizes_and_costs
+    if len(operand_axes) == 1 and len(axes) == len(result_axes):
         return costs.einsum_view_overhead
     size = sizes.__getitem__
     product_count = prod(map(size, axes))
     innermost_axes, outer_axes = set[int](), set[int]()
-    for term in (*terms, result_axes):
+    for term in (*operand_axes, result_axes):
         innermost_axes.update(term[-1:])
         outer_axes.update(term[:-1])
     sequential_axes = innermost_axes - outer_axes  # each tensor that has such an axis reads it without a stride
     element_cost = costs.einsum_element if sequential_axes else costs.einsum_strided_element
     row_cost = costs.einsum_row if len(axes) > len(result_axes) else costs.einsum_row / 4
     row_count = product_count // max([1, *map(size, sequential_axes or axes)])
-    return costs.einsum_overhead + product_count * element_cost * max(1, len(terms) - 1) + row_count * row_cost
+    return costs.einsum_overhead + product_count * element_cost * max(1, len(operand_axes) - 1) + row_count * row_cost
 
 
 def _multiply_orders(first: Operand, second: Operand, spec: ResultSpec) -> list[Axes]:
@@ -151,10 +159,10 @@ def _multiply_orders(first: Operand, second: Operand, spec: ResultSpec) -> list[
 
 
 def _multiply_candidate(
-    operands: Sequence[Operand], order: Axes, spec: ResultSpec, model: CostModel
-) -> PairwiseContraction:
+    operands: Sequence[Operand], order: Axes, spec: ResultSpec, sizes_and_costs: SizesAndCosts
+) -> ContractionCandidate:
     """Multiply elementwise, each operand broadcast along the axes it does not have, and sum after it."""
-    sizes, costs = model
+    sizes, costs = sizes_and_costs
     size = sizes.__getitem__
     cost, operand_steps = costs.multiply_overhead, []
     for operand in operands:
@@ -174,9 +182,9 @@ def _multiply_candidate(
     if len(kept) < len(order):
         steps = (Sum(tuple(range(len(kept), len(order)))),)
         cost += costs.sum_overhead + count * costs.sum_element
-    extra, epilogue, result = convert_to_result(Operand(kept, tuple(map(size, kept)), steps), spec, model)
+    extra, epilogue, result = convert_to_result(Operand(kept, tuple(map(size, kept)), steps), spec, sizes_and_costs)
     node = Contract("multiply", tuple(map(size, order)), reused_operand=reused_operand, axes=order)
-    return PairwiseContraction(cost + extra, tuple(operand_steps), node, epilogue, result)
+    return ContractionCandidate(cost + extra, tuple(operand_steps), node, epilogue, result)
 
 
 def _multiply_element_cost(order: Axes, operands: Sequence[Operand], costs: ContractionCosts) -> float:
@@ -214,12 +222,12 @@ def _list_choices_of_axes_to_merge(own: Axes, axes: Axes) -> list[Axes]:
 
 
 def _matmul_candidate(
-    operands: Sequence[Operand], axes: MatmulAxes, spec: ResultSpec, model: CostModel
-) -> PairwiseContraction:
+    operands: Sequence[Operand], axes: MatmulAxes, spec: ResultSpec, sizes_and_costs: SizesAndCosts
+) -> ContractionCandidate:
     """Return the cheapest matrix product with these axes."""
     first, second = operands
     rows, columns, inner, summed_after = axes
-    sizes, costs = model
+    sizes, costs = sizes_and_costs
     size = sizes.__getitem__
     order = dict.fromkeys((*first.axes, *second.axes)) if spec.order is None else spec.order
     batch_axes = (*summed_after, *filterfalse({*rows, *columns, *inner, *summed_after}.__contains__, order))
@@ -258,15 +266,15 @@ def _matmul_candidate(
         steps = (Sum(tuple(range(len(summed_after)))),)
         product_axes, shape = product_axes[len(summed_after) :], shape[len(summed_after) :]
         cost += costs.sum_overhead + batch_size * costs.sum_element
-    extra, epilogue, result = convert_to_result(Operand(product_axes, shape, steps), spec, model)
-    best = PairwiseContraction(cost + extra, (first_change.steps, second_change.steps), node, epilogue, result)
+    extra, epilogue, result = convert_to_result(Operand(product_axes, shape, steps), spec, sizes_and_costs)
+    best = ContractionCandidate(cost + extra, (first_change.steps, second_change.steps), node, epilogue, result)
     if summed_after or is_vecdot:
         return best
     alternative = None
     if not is_batched and len(first_change.steps) == len(epilogue) == 1:
-        alternative = _matmul_without_reshapes(best, first, columns, spec, model)
+        alternative = _matmul_without_reshapes(best, first, columns, spec, sizes_and_costs)
     elif costs.matmul_fills and spec.order is not None and product_axes != spec.order:
-        alternative = _matmul_into_buffer(best, node, product_dims, cost, spec, model)
+        alternative = _matmul_into_buffer(best, node, product_dims, cost, spec, sizes_and_costs)
     return best if alternative is None or best.cost <= alternative.cost else alternative
 
 
@@ -285,14 +293,14 @@ def _add_copy_if_strided(operand: Operand, change: LayoutChange, matrix: Axes, s
     size = sizes.__getitem__
     stride = prod(map(size, axes[axes.index(matrix[-1]) + 1 :])) if matrix else 1
     row = size(matrix[-1]) if matrix else 1
-    return LayoutChange((*change.steps, Contiguous(operand.shape)), prod(map(size, axes)), row, stride)
+    return LayoutChange((*change.steps, ContiguousCopy(operand.shape)), prod(map(size, axes)), row, stride)
 
 
 def _matmul_without_reshapes(
-    candidate: PairwiseContraction, first: Operand, columns: Axes, spec: ResultSpec, model: CostModel
-) -> PairwiseContraction | None:
+    candidate: ContractionCandidate, first: Operand, columns: Axes, spec: ResultSpec, sizes_and_costs: SizesAndCosts
+) -> ContractionCandidate | None:
     """Return the product without the reshapes that only merge dimensions to rows and split them again, if possible."""
-    sizes, costs = model
+    sizes, costs = sizes_and_costs
     cost, ((merge,), second), _, (split,), result = candidate
     lengths = (prod([sizes[axis] for axis in columns]),) if columns else ()
     if not isinstance(merge, Reshape) or not isinstance(split, Reshape) or merge.shape[-1:] != first.shape[-1:]:
@@ -303,15 +311,20 @@ def _matmul_without_reshapes(
     if not costs.matmul_folds:
         cost += costs.matmul_overhead - costs.dot_overhead + prod(first.shape[:-2]) * costs.matmul_item
     node = Contract("dot" if costs.matmul_folds else "matmul", spec.shape, axes=(*first.axes[:-1], *columns))
-    return PairwiseContraction(cost, ((), second), node, (), result)
+    return ContractionCandidate(cost, ((), second), node, (), result)
 
 
 def _matmul_into_buffer(
-    candidate: PairwiseContraction, node: Contract, product_dims: Dims, cost: float, spec: ResultSpec, model: CostModel
-) -> PairwiseContraction | None:
+    candidate: ContractionCandidate,
+    node: Contract,
+    product_dims: Dims,
+    cost: float,
+    spec: ResultSpec,
+    sizes_and_costs: SizesAndCosts,
+) -> ContractionCandidate | None:
     """Return the product written into memory in the order of the result, if its own order is another."""
-    (sizes, costs), order = model, spec.order or ()
-    memory_order = order_dims_in_memory(product_dims, order)
+    (sizes, costs), order = sizes_and_costs, spec.order or ()
+    memory_order = memory_order_of_dims(product_dims, order)
     if memory_order is None:
         return None
     shape = tuple(map(node.shape.__getitem__, memory_order))
@@ -321,4 +334,4 @@ def _matmul_into_buffer(
     if not any(dim[-1:] == order[-1:] for dim in product_dims[-2:]):
         cost += prod([sizes[axis] for axis in order]) * (costs.copy_element + costs.copy_strided_element)
     node = node._replace(shape=shape, order=order_in_buffer, axes=order)
-    return PairwiseContraction(cost, candidate.operand_steps, node, epilogue, candidate.result)
+    return ContractionCandidate(cost, candidate.operand_steps, node, epilogue, candidate.result)

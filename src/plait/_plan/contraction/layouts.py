@@ -41,7 +41,7 @@ class ResultSpec(NamedTuple):
     merges_axes: bool = False
 
 
-class CostModel(NamedTuple):
+class SizesAndCosts(NamedTuple):
     """The lengths of the axes, and the costs of a framework's calls."""
 
     sizes: tuple[int, ...]
@@ -75,7 +75,7 @@ def change_layout(operand: Operand, dims: Dims, sizes: Sequence[int]) -> LayoutC
     shape = tuple([prod(map(size, dim_axes)) for dim_axes in dims])
     if new_axes == axes:
         return LayoutChange((*steps, Reshape(shape)) if shape != operand.shape else steps)
-    memory_order = order_dims_in_memory(dims, axes)
+    memory_order = memory_order_of_dims(dims, axes)
     if memory_order is not None:  # merging adjacent axes and permuting are both views
         order = tuple(map(memory_order.index, range(len(dims))))
         return LayoutChange(
@@ -90,7 +90,7 @@ def change_layout(operand: Operand, dims: Dims, sizes: Sequence[int]) -> LayoutC
     return LayoutChange(steps, prod(lengths), lengths[order[-1]], stride)
 
 
-def order_dims_in_memory(dims: Dims, axes: Axes) -> list[int] | None:
+def memory_order_of_dims(dims: Dims, axes: Axes) -> list[int] | None:
     """Return the order of the dimensions in memory that has the axes in this order; those without axes come first.
 
     Return ``None`` if the axes of a dimension are not adjacent there.
@@ -115,9 +115,11 @@ def final_result_spec(network: TensorNetwork) -> ResultSpec:
     return ResultSpec(frozenset(order), order, shape, merges_axes=not boundaries <= {*accumulate(shape, mul)})
 
 
-def convert_to_result(product: Operand, spec: ResultSpec, model: CostModel) -> tuple[float, tuple[Node, ...], Operand]:
+def convert_to_result(
+    product: Operand, spec: ResultSpec, sizes_and_costs: SizesAndCosts
+) -> tuple[float, tuple[Node, ...], Operand]:
     """Return the cost and the steps that turn a product into the required result, and that result."""
-    sizes, costs = model
+    sizes, costs = sizes_and_costs
     axes, _, steps, _ = product
     order = spec.order
     if order is None:

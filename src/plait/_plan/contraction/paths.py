@@ -27,7 +27,7 @@ PathOrAlgorithm: TypeAlias = "str | Path | Callable[..., Any]"
 AUTO_MAX_TENSORS_FOR_OPTIMAL = 4
 """Up to this many tensors ``"auto"`` compares all paths, which takes less time than a call of opt_einsum."""
 
-MAX_TENSORS_FOR_OPTIMAL = 10
+MAX_TENSORS_FOR_BUILTIN_OPTIMAL = 10
 """Up to this many tensors ``"optimal"`` compares all paths; for more it needs opt_einsum."""
 
 PATH_ALGORITHMS = (
@@ -55,7 +55,7 @@ def find_path(network: TensorNetwork, optimize: PathOrAlgorithm, memory_limit: i
         return _find_with_cotengra(network)
     if optimize == "greedy" or (optimize == "auto" and count > AUTO_MAX_TENSORS_FOR_OPTIMAL and not _has_opt_einsum()):
         return find_greedy_path(network, memory_limit)
-    if (optimize == "optimal" and count <= MAX_TENSORS_FOR_OPTIMAL) or (
+    if (optimize == "optimal" and count <= MAX_TENSORS_FOR_BUILTIN_OPTIMAL) or (
         optimize == "auto" and count <= AUTO_MAX_TENSORS_FOR_OPTIMAL
     ):
         return find_optimal_path(network, memory_limit)

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from plait._plan.contraction.candidates import (
     EINSUM_STRATEGY,
-    PairwiseContraction,
+    ContractionCandidate,
     Strategy,
     apply_strategy,
     list_strategies,
 )
-from plait._plan.contraction.layouts import CostModel, Operand, ResultSpec, final_result_spec
+from plait._plan.contraction.layouts import Operand, ResultSpec, SizesAndCosts, final_result_spec
 from plait._plan.contraction.network import TensorNetwork
 from plait._plan.contraction.paths import Path, PathOrAlgorithm, find_path, operands_and_rest_by_step
 from plait._plan.graph import Plan, Step
@@ -35,7 +35,7 @@ class Contraction(NamedTuple):
     operands: tuple[Operand, ...]  # the input tensors, then the result of each step
     is_simplified: bool  # whether repeated axes, and axes of one tensor alone, were removed first
     cost: float = 0.0  # nanoseconds, as estimated
-    pairs: tuple[PairwiseContraction, ...] = ()  # for each step of the path
+    pairs: tuple[ContractionCandidate, ...] = ()  # for each step of the path
     strategies: tuple[Strategy, ...] = ()  # for each step what was chosen
 
 
@@ -124,7 +124,7 @@ def _search_strategies(
 ) -> Contraction | None:
     """Return the cheapest contraction along a path, by the chosen strategies or by any; ``None`` if there is none."""
     network, path = start.network, start.path
-    model = CostModel(network.sizes, costs)
+    sizes_and_costs = SizesAndCosts(network.sizes, costs)
     states = [start]  # sorted by cost, each with another layout of the last result
     for step, (numbers, remaining) in enumerate(operands_and_rest_by_step(path, len(network.terms))):
         terms = [operand.axes for operand in states[0].operands]
@@ -136,7 +136,7 @@ def _search_strategies(
         for _, _, tensors_so_far, is_simplified, cost_so_far, pairs, strategies_so_far in states:
             operands = [tensors_so_far[number] for number in numbers]
             for strategy in (chosen_strategies[step],) if chosen_strategies else list_strategies(operands, spec, costs):
-                pair = apply_strategy(strategy, operands, spec, model)
+                pair = apply_strategy(strategy, operands, spec, sizes_and_costs)
                 if pair is None:
                     continue
                 cost = cost_so_far + overhead + pair.cost

@@ -69,7 +69,7 @@ def _list_tile_shapes(
         for axis in range(len(loops) - 1, fastest, -1):
             tile_shape[axis] = min(lengths[axis], max(remaining, 1))
             remaining //= tile_shape[axis]
-        if _contiguous_length(lengths, tile_shape) * itemsize >= CACHE_LINE_BYTES:
+        if _contiguous_result_length(lengths, tile_shape) * itemsize >= CACHE_LINE_BYTES:
             yield tuple(tile_shape)
         else:
             for max_elements in caches:
@@ -79,7 +79,7 @@ def _list_tile_shapes(
             yield _grow_tile(lengths, [*lengths[:-1], 1], len(loops) - 2, max_elements)
 
 
-def _contiguous_length(lengths: Sequence[int], tile_shape: Sequence[int]) -> int:
+def _contiguous_result_length(lengths: Sequence[int], tile_shape: Sequence[int]) -> int:
     """Return how many adjacent elements of the result a tile has."""
     length = 1
     for loop_length, tile in zip(reversed(lengths), reversed(tile_shape), strict=True):
@@ -122,7 +122,7 @@ def _estimate_cost(loops: Sequence[Loop], tile_shape: Sequence[int], itemsize: i
 def _rewrite_ratio(loops: Sequence[Loop], tile_shape: Sequence[int], itemsize: int, costs: MemoryCosts) -> float:
     """Return how many extra times a cache line of the result is written, because each call fills only a part of it."""
     lengths = [loop.length for loop in loops]
-    run_bytes = _contiguous_length(lengths, tile_shape) * itemsize
+    run_bytes = _contiguous_result_length(lengths, tile_shape) * itemsize
     last_partial = max([axis for axis, tile in enumerate(tile_shape) if tile < lengths[axis]], default=None)
     if run_bytes >= CACHE_LINE_BYTES or last_partial is None:
         return 0.0

@@ -91,24 +91,30 @@ def one_call_cost(nest: LoopNest, itemsize: int, costs: MemoryCosts) -> float:
     if not loops:
         return costs.call_overhead
     inner = loops[-1]
-    row = nest.innermost_length if costs.units_stop_coalescing and nest.reduces_unit_dims else inner.length
-    time = count / row * _row_overhead(row, itemsize, costs) + count * costs.reduce_element
+    row_length = nest.innermost_length if costs.units_stop_coalescing and nest.reduces_unit_dims else inner.length
+    time = count / row_length * _row_overhead(row_length, itemsize, costs) + count * costs.reduce_element
     lengths = [loop.length for loop in loops if not loop.is_kept]
     if len(lengths) > 1:
         long = costs.vector_bytes / itemsize
-        short = 1.0 if inner.is_kept else float(row < long) if long else min((MAX_SLOW_ROW_LENGTH / row) ** 2, 1.0)
+        short = (
+            1.0
+            if inner.is_kept
+            else float(row_length < long)
+            if long
+            else min((MAX_SLOW_ROW_LENGTH / row_length) ** 2, 1.0)
+        )
         rows = count / lengths[-1] * costs.multi_axis_row_overhead * inner.is_kept
         time = max(time, count * costs.multi_axis_element * short, rows)
     elif inner.is_kept:
         time = max(time, count * costs.single_outer_axis_element)
-    backward = count / row * costs.backward_row_overhead + count * costs.backward_element
+    backward = count / row_length * costs.backward_row_overhead + count * costs.backward_element
     return costs.call_overhead + time + backward + _read_cost(nest, itemsize, costs)
 
 
-def _row_overhead(row: int, itemsize: int, costs: MemoryCosts) -> float:
+def _row_overhead(row_length: int, itemsize: int, costs: MemoryCosts) -> float:
     """Return the cost of a reduced row beside its elements: its start, and an incomplete vector at its end."""
     vector = costs.vector_bytes // itemsize
-    return costs.reduce_row_overhead + (row % vector * costs.vector_tail_element if vector else 0.0)
+    return costs.reduce_row_overhead + (row_length % vector * costs.vector_tail_element if vector else 0.0)
 
 
 def _read_cost(nest: LoopNest, itemsize: int, costs: MemoryCosts) -> float:
@@ -121,17 +127,17 @@ def _read_cost(nest: LoopNest, itemsize: int, costs: MemoryCosts) -> float:
 def _list_loop_splits(loops: tuple[Loop, ...], itemsize: int, costs: MemoryCosts) -> Iterator[tuple[Loop, ...]]:
     """Yield the loops unchanged, and with a reduced loop split in two: to fold short rows, or to shorten long ones."""
     yield loops
-    row = 1
+    row_length = 1
     for position in range(len(loops) - 1, -1, -1):
         length, stride, kept = loops[position]
-        if stride != row * itemsize:
+        if stride != row_length * itemsize:
             break
-        if not kept and 1 < row < MAX_ROW_LENGTH_AFTER_FOLDING // 2:
-            for inner_length in range(min(MAX_ROW_LENGTH_AFTER_FOLDING // row, length // 2), 1, -1):
+        if not kept and 1 < row_length < MAX_ROW_LENGTH_AFTER_FOLDING // 2:
+            for inner_length in range(min(MAX_ROW_LENGTH_AFTER_FOLDING // row_length, length // 2), 1, -1):
                 if length % inner_length == 0:
                     yield split_loop(loops, position, inner_length)
                     break
-        row *= length
+        row_length *= length
     length, stride, kept = loops[-1]
     if kept or stride != itemsize:
         return
@@ -176,11 +182,11 @@ def _cheapest_sequence(
 def _cheapest_call(loops: Sequence[Loop], axis: int, itemsize: int, costs: MemoryCosts) -> _CallSequence:
     """Return the cheapest call that reduces one axis."""
     length, last = loops[axis].length, len(loops) - 1
-    count = contiguous_run = row = 1  # contiguous_run: of the loops from here inwards
+    count = contiguous_run = row_length = 1  # contiguous_run: of the loops from here inwards
     is_dense, may_block = True, False
     for position in range(last, -1, -1):
         if position == axis:
-            row = contiguous_run
+            row_length = contiguous_run
         may_block = may_block or loops[position].is_kept
         is_dense = is_dense and loops[position].stride == contiguous_run * itemsize
         count *= loops[position].length
@@ -188,26 +194,28 @@ def _cheapest_call(loops: Sequence[Loop], axis: int, itemsize: int, costs: Memor
     is_inner = axis == last
     is_contiguous = loops[last].stride == itemsize
     results = count / length
-    loop_length = length if is_inner else row
+    loop_length = length if is_inner else row_length
     strided = max(costs.combine_strided_element - costs.combine_element, 0.0) * (abs(loops[last].stride) != itemsize)
     element = costs.reduce_element + strided + costs.outer_axis_element * (not is_inner)
     work = count / loop_length * _row_overhead(loop_length, itemsize, costs) + count * element
     calls: list[tuple[ReductionCall, float, int, float]] = [(ReduceAxis(axis), work, 1, results)]
     if not is_inner and is_contiguous:
-        work = count / row * costs.einsum_row_overhead + count * costs.einsum_element
+        work = count / row_length * costs.einsum_row_overhead + count * costs.einsum_element
         calls.append((EinsumRows(axis), work, 1, results))
     if is_inner and is_dense and length <= MAX_MATMUL_ROW_LENGTH:
         work = results * costs.matmul_row_overhead + count * costs.matmul_element
         calls.append((MatmulOnes(axis), work, 1, results))
     if length <= MAX_TREE_AXIS_LENGTH:
         writes, levels = count - count // length, length.bit_length() + length.bit_count() - 2
-        row, element = (writes, costs.combine_strided_element) if is_inner else (row, costs.combine_element)
-        work = writes * element + writes / max(row, 1) * costs.combine_row_overhead
+        row_length, element = (
+            (writes, costs.combine_strided_element) if is_inner else (row_length, costs.combine_element)
+        )
+        work = writes * element + writes / max(row_length, 1) * costs.combine_row_overhead
         calls.append((TreeReduce(axis), work, levels, writes))
         unrolled = loops[last].length
         if not is_inner and unrolled <= costs.max_unrolled:
-            row = loops[last - 1].length if axis < last - 1 else writes // unrolled
-            work = writes * costs.combine_strided_element + writes / max(row, 1) * costs.combine_row_overhead
+            row_length = loops[last - 1].length if axis < last - 1 else writes // unrolled
+            work = writes * costs.combine_strided_element + writes / max(row_length, 1) * costs.combine_row_overhead
             calls.append((TreeReduce(axis, unroll_last=True), work, levels * unrolled, writes))
     candidates: list[_CallSequence] = []
     for call, work, call_count, written in calls:

@@ -10,7 +10,7 @@ from plait.backends.common.contraction import einsum_by_matmul
 from plait.backends.common.equation import einsum_with_dtype
 from plait.backends.common.reductions import ElementwiseFunction, ReductionTable, build_logsumexp, build_var
 from plait.backends.interface import Backend, ReductionFunction
-from plait.backends.reduction_rules import INT64_REDUCTIONS, ORDER_SENSITIVE_REDUCTIONS
+from plait.backends.reduction_rules import INT64_REDUCTIONS, ROUNDING_SENSITIVE_REDUCTIONS
 
 _TO_NUMPY_METHODS = ("todense", "unwrap_numpy")
 """Methods that return a NumPy array, of libraries without another conversion: PyData Sparse and ndonnx."""
@@ -68,7 +68,7 @@ class ArrayAPIBackend(Backend):
                 _reduction_function("mean", keepdims=True), _squared_magnitude, _reduction_function("mean")
             ),
         },
-        upcast={"bool": INT64_REDUCTIONS, "half": ORDER_SENSITIVE_REDUCTIONS},
+        upcast={"bool": INT64_REDUCTIONS, "half": ROUNDING_SENSITIVE_REDUCTIONS},
         has_bool_extrema=False,
         unsupported_empty=("logsumexp",),
         is_empty=lambda tensor: 0 in tensor.shape,

@@ -73,9 +73,9 @@ def _sum_unneeded_axes(namespace: Any, pair: tuple[str, Any], needed: set[str]) 
     return "".join(name for name in term if name in needed), namespace.sum(tensor, axis=dimensions, dtype=tensor.dtype)
 
 
-def _to_dimensions(namespace: Any, tensor: Any, term: str, dims: Sequence[Sequence[str]]) -> Any:
+def _to_dimensions(namespace: Any, tensor: Any, term: str, axis_groups: Sequence[Sequence[str]]) -> Any:
     """Permute and reshape a tensor so that each dimension has the given axes; an axis that it lacks has length 1."""
     sizes = dict(zip(term, tensor.shape, strict=True))
-    order = tuple(term.index(name) for dim in dims for name in dim if name in term)
-    shape = tuple(prod(sizes.get(name, 1) for name in dim) for dim in dims)
+    order = tuple(term.index(name) for dim in axis_groups for name in dim if name in term)
+    shape = tuple(prod(sizes.get(name, 1) for name in dim) for dim in axis_groups)
     return namespace.reshape(namespace.permute_dims(tensor, order) if order else tensor, shape)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from plait.backends.interface import ReductionFunction
-from plait.backends.reduction_rules import ORDER_SENSITIVE_REDUCTIONS, REDUCTION_RULES
+from plait.backends.reduction_rules import REDUCTION_RULES, ROUNDING_SENSITIVE_REDUCTIONS
 
 ElementwiseFunction: TypeAlias = Callable[[Any], Any]
 """``f(tensor)`` applies a function to each element."""
@@ -19,7 +19,7 @@ class ReductionTable(NamedTuple):
     cast: Callable[[Any, Any], Any] = lambda tensor, dtype: tensor.astype(dtype)  # dtype: the framework's, or a name
     overrides: Mapping[str | tuple[str, Any], ReductionFunction] = {}
     """Replacements of the framework's own reductions: by name, or by name and kind or element type."""
-    upcast: Mapping[str, Collection[str]] = {"half": ORDER_SENSITIVE_REDUCTIONS}
+    upcast: Mapping[str, Collection[str]] = {"half": ROUNDING_SENSITIVE_REDUCTIONS}
     """By kind, the reductions for which the framework's accumulator is too narrow."""
     has_bool_extrema: bool = True  # whether the framework has min and max of bools
     has_any_of_numbers: bool = True  # whether the framework has any and all of numbers

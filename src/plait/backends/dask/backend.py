@@ -15,7 +15,7 @@ import numpy as np
 from plait.backends.common.reductions import ReductionTable
 from plait.backends.dask.einsum import einsum_by_pairs
 from plait.backends.dask.shapes import (
-    UnknownLength,
+    UnknownLengthMultiple,
     has_unknown_length,
     non_int_types,
     reshape,
@@ -130,13 +130,13 @@ class DaskBackend(Backend):
         return backend_for_type(chunk.__class__).to_numpy(chunk)
 
     def is_symbolic_size(self, size: Any) -> bool:
-        return isinstance(size, UnknownLength)
+        return isinstance(size, UnknownLengthMultiple)
 
     def can_compare_sizes(self, tensors: Sequence[Any]) -> bool:
         return not any(map(has_unknown_length, tensors))
 
     def static_shape(self, tensor: Any, rank: int) -> Sequence[int | None]:
-        return [None if isinstance(size, UnknownLength) else size for size in shape_with_unknowns(tensor)]
+        return [None if isinstance(size, UnknownLengthMultiple) else size for size in shape_with_unknowns(tensor)]
 
 
 BACKEND_FACTORY = DaskBackend

@@ -19,40 +19,40 @@ from dask.array.reshape import reshape_rechunk
 from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
-from plait.backends.common.reshape_groups import common_factors, reshape_groups
+from plait.backends.common.split_reshape import common_factors, split_reshape
 from plait.errors import PlaitError, make_error, short_repr
 
 
-class UnknownLength(float):
+class UnknownLengthMultiple(float):
     """A NaN that represents a multiple of the length of the one unknown dimension; ``factor`` is the multiple."""
 
     factor: Fraction
 
-    def __new__(cls, factor: Any = 1) -> UnknownLength:  # noqa: PYI034  # Self came with Python 3.11
+    def __new__(cls, factor: Any = 1) -> UnknownLengthMultiple:  # noqa: PYI034  # Self came with Python 3.11
         self = super().__new__(cls, "nan")
         self.factor = Fraction(factor)
         return self
 
     def __mul__(self, other: Any) -> Any:
-        return UnknownLength(self.factor * other) if type(other) is int else super().__mul__(other)
+        return UnknownLengthMultiple(self.factor * other) if type(other) is int else super().__mul__(other)
 
     __rmul__ = __mul__
 
     def __floordiv__(self, other: Any) -> Any:
-        return UnknownLength(self.factor / other) if type(other) is int and other else super().__mul__(other)
+        return UnknownLengthMultiple(self.factor / other) if type(other) is int and other else super().__mul__(other)
 
     def __mod__(self, other: Any) -> Any:
         return 0 if type(other) is int and self.factor % other == 0 else super().__mul__(other)
 
 
 def shape_with_unknowns(tensor: Any) -> tuple[Any, ...]:
-    """The shape: an int for each length, and `UnknownLength` where Dask does not know it."""
-    return tuple([int(size) if size == size else UnknownLength() for size in tensor.shape])  # noqa: PLR0124  # NaN differs
+    """The shape: an int for each length, and `UnknownLengthMultiple` where Dask does not know it."""
+    return tuple([int(size) if size == size else UnknownLengthMultiple() for size in tensor.shape])  # noqa: PLR0124  # NaN differs
 
 
 def has_unknown_length(tensor: Any) -> bool:
     """Whether the length of a dimension is unknown."""
-    return any(type(size) is UnknownLength for size in shape_with_unknowns(tensor))
+    return any(type(size) is UnknownLengthMultiple for size in shape_with_unknowns(tensor))
 
 
 def non_int_types(shape: Sequence[Any]) -> list[type]:
@@ -62,7 +62,7 @@ def non_int_types(shape: Sequence[Any]) -> list[type]:
 
 def comparison_key(size: Any) -> tuple[bool, Any]:
     """The key by which sizes are compared: a multiple of the unknown length differs from every int."""
-    return (True, size.factor) if type(size) is UnknownLength else (False, size)
+    return (True, size.factor) if type(size) is UnknownLengthMultiple else (False, size)
 
 
 def unknown_length_error(tensor: Any) -> PlaitError:
@@ -82,7 +82,7 @@ def reshape(tensor: Any, shape: Sequence[Any]) -> Any:
     if 0 in old_shape:
         return da.empty_like(tensor, shape=new_shape, chunks=new_shape)
     chunks, grid = list[Any](), list[Any]()
-    for start, stop, run in reshape_groups(old_shape, new_shape, comparison_key):
+    for start, stop, run in split_reshape(old_shape, new_shape, comparison_key):
         old, old_chunks = old_shape[start:stop], tensor.chunks[start:stop]
         lengths = _interval_lengths(old, old_chunks)
         new = None if lengths is None else _chunks_from_intervals(lengths, run)
@@ -104,7 +104,7 @@ def _interval_lengths(shape: tuple[Any, ...], chunks: tuple[Any, ...]) -> list[A
     if any(len(lengths) > 1 for lengths in chunks[split + 1 :]):
         return None
     inside = prod(shape[split + 1 :])
-    tile = [(UnknownLength() if size != size else size) * inside for size in (*chunks, (1,))[split]]  # noqa: PLR0124  # NaN
+    tile = [(UnknownLengthMultiple() if size != size else size) * inside for size in (*chunks, (1,))[split]]  # noqa: PLR0124  # NaN
     return tile * prod(shape[:split])
 
 
@@ -126,8 +126,10 @@ def _reshape_each_chunk(tensor: Any, chunks: list[Any]) -> Any:
     name = f"reshape-{tokenize(tensor, chunks)}"
     old = product([tensor.name], *map(range, tensor.numblocks))
     new = product([name], *[range(len(sizes)) for sizes in chunks])
-    shapes = product(*[[-1 if type(size) is UnknownLength else size for size in sizes] for sizes in chunks])
+    shapes = product(*[[-1 if type(size) is UnknownLengthMultiple else size for size in sizes] for sizes in chunks])
     tasks = {key: (np.reshape, source, shape) for key, source, shape in zip(new, old, shapes, strict=True)}
     graph = HighLevelGraph.from_collections(name, tasks, dependencies=[tensor])
-    known = tuple([tuple([np.nan if type(size) is UnknownLength else size for size in sizes]) for sizes in chunks])
+    known = tuple(
+        [tuple([np.nan if type(size) is UnknownLengthMultiple else size for size in sizes]) for sizes in chunks]
+    )
     return da.Array(graph, name, known, meta=da.utils.meta_from_array(tensor, len(chunks)))

@@ -48,7 +48,7 @@ class JaxBackend(Backend):
             self.wrap_callable = _jit_plan
 
     def for_any_type(self) -> Backend:
-        return _TRACER_BACKEND
+        return _ANY_TYPE_BACKEND
 
     def reduction(self, name: str, dtype: Any) -> ReductionFunction:
         return jax.nn.logsumexp if name == "logsumexp" else getattr(jnp, name)
@@ -65,7 +65,7 @@ class JaxBackend(Backend):
         return tensor.shape  # symbols are equal where JAX can prove it
 
 
-def _eval_shape_unless_traced(function: Callable[..., Any]) -> Any:
+def _with_eval_shape_unless_traced(function: Callable[..., Any]) -> Any:
     """Wrap a function of a tensor or a list of tensors: it computes only shapes, unless they are tracers."""
 
     def call(tensors: Any, *constants: Any) -> Any:
@@ -79,8 +79,11 @@ def _eval_shape_unless_traced(function: Callable[..., Any]) -> Any:
 class ShapeBackend(JaxBackend):
     """The backend of ``jax.ShapeDtypeStruct``, which evaluates plans, and the functions outside of plans, on shapes."""
 
-    reshape, slice = _eval_shape_unless_traced(JaxBackend.reshape), _eval_shape_unless_traced(JaxBackend.slice)
-    concat, stack = _eval_shape_unless_traced(JaxBackend.concat), _eval_shape_unless_traced(JaxBackend.stack)
+    reshape, slice = (
+        _with_eval_shape_unless_traced(JaxBackend.reshape),
+        _with_eval_shape_unless_traced(JaxBackend.slice),
+    )
+    concat, stack = _with_eval_shape_unless_traced(JaxBackend.concat), _with_eval_shape_unless_traced(JaxBackend.stack)
     to_numpy = staticmethod(np.ndarray.__array__)  # raises; np.asarray would make an array of an object
 
     @staticmethod
@@ -98,4 +101,4 @@ def create_backend(tensor_type: type) -> Backend:
 
 
 BACKEND_FACTORY = create_backend
-_TRACER_BACKEND = JaxBackend(jax.core.Tracer)
+_ANY_TYPE_BACKEND = JaxBackend(jax.core.Tracer)

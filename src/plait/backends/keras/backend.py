@@ -19,7 +19,7 @@ from plait.backends.interface import Backend, ReductionFunction
 from plait.backends.keras.operation_with_sizes import apply_with_sizes
 from plait.backends.registry import backend_for_type
 
-_INT64_OVERRIDES: dict[str, ReductionFunction] = {
+_INT64_ACCUMULATOR_OVERRIDES: dict[str, ReductionFunction] = {
     "sum": lambda tensor, axes: ops.cast(ops.sum(ops.cast(tensor, "int64"), axes), "int64"),
     "prod": lambda tensor, axes: ops.prod(ops.cast(tensor, "int64"), axes, dtype="int64"),
 }
@@ -44,7 +44,11 @@ class SymbolicBackend(LazySizeBackend):
         overrides={
             ("std", "complex"): ops.std,
             ("var", "complex"): lambda tensor, axes: ops.square(ops.std(tensor, axes)),  # ops.var drops imaginary parts
-            **{(name, kind): count for name, count in _INT64_OVERRIDES.items() for kind in _INT64_OVERRIDE_KINDS},
+            **{
+                (name, kind): count
+                for name, count in _INT64_ACCUMULATOR_OVERRIDES.items()
+                for kind in _INT64_OVERRIDE_KINDS
+            },
         },
         has_bool_extrema=False,
     )
@@ -119,7 +123,7 @@ class KerasBackend(Backend):
     )
     slice, concat, stack = _symbolic_or_native("slice"), _symbolic_or_native("concat"), _symbolic_or_native("stack")
     rank, shape, to_numpy = _symbolic_or_native("rank"), _symbolic_or_native("shape"), _symbolic_or_native("to_numpy")
-    can_compare_sizes = _symbolic_or_native("comparable")
+    can_compare_sizes = _symbolic_or_native("can_compare_sizes")
 
     def __init__(self, tensor_type: type) -> None:
         if not issubclass(tensor_type, (KerasTensor, keras.Variable)):

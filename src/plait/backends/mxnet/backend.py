@@ -12,7 +12,7 @@ from plait.backends.common.lazy_sizes import LazyShape
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
 from plait.backends.interface import Backend, ReductionFunction
 from plait.backends.mxnet.shapes import dtype_of, expand, is_symbol, namespace_of, permute, reshape_symbol
-from plait.backends.reduction_rules import INT64_REDUCTIONS, ORDER_SENSITIVE_REDUCTIONS
+from plait.backends.reduction_rules import INT64_REDUCTIONS, ROUNDING_SENSITIVE_REDUCTIONS
 
 
 def _namespace_function(name: str, **keywords: Any) -> Any:
@@ -84,7 +84,7 @@ class MXNetBackend(Backend):
                 for kind in ("bool", "integer")
             },
         },
-        unsupported_empty=ORDER_SENSITIVE_REDUCTIONS,
+        unsupported_empty=ROUNDING_SENSITIVE_REDUCTIONS,
         is_empty=lambda tensor: not is_symbol(tensor) and not tensor.size,
         reduce_empty=_reduce_empty,
     )

@@ -20,7 +20,7 @@ More than two need several reshapes, which do not copy in a graph.
 _MAX_TRANSPOSE_RANK = 6
 """The largest rank that MXNet transposes."""
 
-Axes = tuple[int, ...]
+AxisIndices = tuple[int, ...]
 """The numbers of the axes in one dimension."""
 
 
@@ -64,7 +64,9 @@ def expand(tensor: Any, shape: Sequence[Any]) -> Any:
     return nonempty[tuple([slice(None if size == KEEP else size) for size in kept])]
 
 
-def reshape_symbol(tensor: Any, sizes: Sequence[Any], before: Sequence[Axes], after: Sequence[Axes]) -> Any:
+def reshape_symbol(
+    tensor: Any, sizes: Sequence[Any], before: Sequence[AxisIndices], after: Sequence[AxisIndices]
+) -> Any:
     """Split and merge the dimensions of a symbol, which are given before and after by the numbers of their axes.
 
     A dimension of length 1 has no axes.
@@ -87,7 +89,7 @@ def reshape_symbol(tensor: Any, sizes: Sequence[Any], before: Sequence[Axes], af
     return tensor
 
 
-def _split_at_boundaries(dims: Sequence[Axes], boundaries: set[int]) -> Iterator[list[Axes]]:
+def _split_at_boundaries(dims: Sequence[AxisIndices], boundaries: set[int]) -> Iterator[list[AxisIndices]]:
     """Yield the axes of each dimension, split where the dimensions before or after begin."""
     end = 0
     for axes in dims:
@@ -96,7 +98,7 @@ def _split_at_boundaries(dims: Sequence[Axes], boundaries: set[int]) -> Iterator
         yield [axes[one - start : other - start] for one, other in pairwise(inside)]
 
 
-def _part_length(sizes: Sequence[Any], axes: Axes) -> int:
+def _part_length(sizes: Sequence[Any], axes: AxisIndices) -> int:
     """The length of a part of a dimension, or ``INFER`` if it is not an int."""
     lengths = [sizes[axis] for axis in axes]
     return prod(lengths) if all(type(length) is int for length in lengths) else INFER

@@ -70,14 +70,14 @@ class NumpyBackend(Backend):
             raise make_error("PLT503", f"einsum is not defined on {tensors[0].dtype}") from error
 
     def reduction(self, name: str, dtype: Any) -> ReductionFunction:
-        from plait.backends.numpy.reductions import reductions_of
+        from plait.backends.numpy.reductions import reductions_for_array_type
 
         if name == "logsumexp":
             _raise_if_masked_array_type(self.cls, name)
-        return reductions_of(self.cls).reduction(name, None if dtype is None else self.kind(dtype), dtype)
+        return reductions_for_array_type(self.cls).reduction(name, None if dtype is None else self.kind(dtype), dtype)
 
     def for_any_type(self) -> Backend:
-        return _array_and_scalar_backend(self.cls)
+        return _array_and_scalar_backend_for_type(self.cls)
 
     def kind(self, dtype: Any) -> str:
         return _KIND_BY_CODE.get(dtype.kind) or (
@@ -131,6 +131,6 @@ class _ArrayAndScalarBackend(NumpyBackend):
         self.concat = _concat_with_masks
 
 
-_array_and_scalar_backend = clearable_lru_cache(maxsize=64)(_ArrayAndScalarBackend)
+_array_and_scalar_backend_for_type = clearable_lru_cache(maxsize=64)(_ArrayAndScalarBackend)
 
 BACKEND_FACTORY = NumpyBackend

@@ -12,7 +12,7 @@ from plait._caches import clearable_lru_cache
 from plait.backends.capabilities import LargeTensorFunctions, ReductionFunctions, TwoPassFunctions
 from plait.backends.costs import MemoryCosts
 from plait.backends.numpy.reductions import REAL_BLAS_DTYPE_CODES, UFUNC_BY_REDUCTION, ones
-from plait.backends.reduction_rules import ORDER_SENSITIVE_REDUCTIONS, PIVOT_BY_REDUCTION, is_half_precision
+from plait.backends.reduction_rules import PIVOT_BY_REDUCTION, ROUNDING_SENSITIVE_REDUCTIONS, is_half_precision
 
 _BOOL_UFUNC_BY_REDUCTION: dict[str, Any] = {
     "any": np.bitwise_or,
@@ -30,7 +30,7 @@ def _one_pass_functions(name: str, dtype: Any) -> ReductionFunctions | None:
     if ufunc is None or dtype.kind not in "biufc":
         return None
     result = ufunc.reduce(np.ones(1, dtype)).dtype  # sums of narrow integers have 64 bits
-    is_half = name in ORDER_SENSITIVE_REDUCTIONS and is_half_precision(dtype)
+    is_half = name in ROUNDING_SENSITIVE_REDUCTIONS and is_half_precision(dtype)
     wide = np.dtype(np.float32) if is_half else result
     sums_by_blas = name in ("sum", "mean") and wide.char in REAL_BLAS_DTYPE_CODES
     is_logical = name in ("any", "all")  # its first call casts any type to bool
@@ -121,12 +121,12 @@ def _two_pass_functions(name: str, dtype: Any) -> TwoPassFunctions | None:
         transform=transform,
         total=total._replace(finish=None, costs=costs),
         empty=lambda _, shape: np.empty(shape, dtype if is_half else real),
-        errstate=_ignore_infinity_warnings if is_logsumexp else nullcontext,
+        errstate=_infinity_errstate if is_logsumexp else nullcontext,
         finish=_TWO_PASS_FINISH_FUNCTIONS[name],
     )
 
 
-_ignore_infinity_warnings = partial(np.errstate, divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
+_infinity_errstate = partial(np.errstate, divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
 
 
 def _subtract_pivot(part: Any, pivot: Any, memory: Any) -> Any:

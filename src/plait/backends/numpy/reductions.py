@@ -10,7 +10,7 @@ import numpy as np
 
 from plait._caches import clearable_lru_cache
 from plait.backends.interface import ReductionFunction
-from plait.backends.reduction_rules import ORDER_SENSITIVE_REDUCTIONS, is_half_precision
+from plait.backends.reduction_rules import ROUNDING_SENSITIVE_REDUCTIONS, is_half_precision
 
 if TYPE_CHECKING:
     from plait.backends.common.reductions import ReductionTable
@@ -55,7 +55,7 @@ _UFUNC_REDUCTIONS: dict[str, ReductionFunction] = {
 }
 """The reductions without the Python methods of arrays."""
 
-_FLOAT32_REDUCTIONS: dict[str, ReductionFunction] = {
+_HALF_PRECISION_REDUCTIONS: dict[str, ReductionFunction] = {
     "sum": lambda tensor, axes: np.add.reduce(tensor, axes, np.float32).astype(tensor.dtype),
     "prod": lambda tensor, axes: np.multiply.reduce(tensor, axes, np.float32).astype(tensor.dtype),
     "mean": lambda tensor, axes: _mean(tensor, axes, np.float32).astype(tensor.dtype),
@@ -64,7 +64,7 @@ _FLOAT32_REDUCTIONS: dict[str, ReductionFunction] = {
 
 
 @clearable_lru_cache(maxsize=64)
-def reductions_of(cls: Any) -> ReductionTable:
+def reductions_for_array_type(cls: Any) -> ReductionTable:
     """Return the reductions of a class of arrays: its methods, which a subclass may override."""
     from plait.backends.common.reductions import ReductionTable, build_logsumexp
 
@@ -75,8 +75,8 @@ def reductions_of(cls: Any) -> ReductionTable:
     }
     if cls is np.ndarray:
         overrides |= {(name, kind): reduce for name, reduce in _UFUNC_REDUCTIONS.items() for kind in _UFUNC_KINDS}
-        overrides |= {(name, "half"): reduce for name, reduce in _FLOAT32_REDUCTIONS.items()}
-    upcast = [name for name in ORDER_SENSITIVE_REDUCTIONS if (name, "half") not in overrides]
+        overrides |= {(name, "half"): reduce for name, reduce in _HALF_PRECISION_REDUCTIONS.items()}
+    upcast = [name for name in ROUNDING_SENSITIVE_REDUCTIONS if (name, "half") not in overrides]
     return ReductionTable(
         partial(getattr, cls), overrides=overrides, upcast={"half": upcast}, is_half_precision=is_half_precision
     )

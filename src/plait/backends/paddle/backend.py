@@ -14,7 +14,7 @@ from plait.backends.common.lazy_sizes import LazySizeBackend
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
 from plait.backends.interface import Backend, ReductionFunction
 from plait.backends.paddle.einsum import einsum
-from plait.backends.reduction_rules import INT64_REDUCTIONS, ORDER_SENSITIVE_REDUCTIONS
+from plait.backends.reduction_rules import INT64_REDUCTIONS, ROUNDING_SENSITIVE_REDUCTIONS
 
 _UNKNOWN_LENGTH = -1
 """The length in a shape of a static program that is known only when it runs."""
@@ -90,7 +90,7 @@ class PaddleBackend(LazySizeBackend):
         upcast={
             "bool": INT64_REDUCTIONS,
             "integer": INT64_REDUCTIONS,
-            "half": {*ORDER_SENSITIVE_REDUCTIONS, "min", "max"},
+            "half": {*ROUNDING_SENSITIVE_REDUCTIONS, "min", "max"},
         },
         has_bool_extrema=False,
         has_any_of_numbers=False,

@@ -22,7 +22,7 @@ def _static_shape(tensor: Any) -> tuple[int | None, ...]:
     return tensor.type.shape if isinstance(tensor, pt.TensorVariable) else tensor.shape
 
 
-def _propagate_nan(reduce: ReductionFunction) -> ReductionFunction:
+def _with_nan_propagation(reduce: ReductionFunction) -> ReductionFunction:
     """Wrap a min or max so that a NaN element gives NaN, which PyTensor's default mode loses."""
 
     def reduce_with_nan(tensor: Any, axes: tuple[int, ...]) -> Any:
@@ -62,8 +62,8 @@ class PyTensorBackend(LazySizeBackend):
         function=partial(getattr, pt),
         cast=pt.cast,
         overrides={
-            ("min", "floating"): _propagate_nan(pt.min),
-            ("max", "floating"): _propagate_nan(pt.max),
+            ("min", "floating"): _with_nan_propagation(pt.min),
+            ("max", "floating"): _with_nan_propagation(pt.max),
             "logsumexp": _logsumexp,
             ("var", "complex"): _complex_var,
         },

@@ -12,7 +12,7 @@ from plait.backends.common.equation import einsum_with_dtype
 from plait.backends.common.lazy_sizes import LazySizeBackend
 from plait.backends.common.reductions import ReductionTable
 from plait.backends.interface import ReductionFunction
-from plait.backends.reduction_rules import INT64_REDUCTIONS, ORDER_SENSITIVE_REDUCTIONS
+from plait.backends.reduction_rules import INT64_REDUCTIONS, ROUNDING_SENSITIVE_REDUCTIONS
 from plait.errors import make_error
 
 _INT32_LIMIT = 2**31
@@ -69,7 +69,7 @@ class TensorflowBackend(LazySizeBackend):
     reductions = ReductionTable(
         function=_reduction_function,
         cast=tf.cast,
-        upcast={"bool": INT64_REDUCTIONS, "integer": INT64_REDUCTIONS, "half": ORDER_SENSITIVE_REDUCTIONS},
+        upcast={"bool": INT64_REDUCTIONS, "integer": INT64_REDUCTIONS, "half": ROUNDING_SENSITIVE_REDUCTIONS},
         has_bool_extrema=False,
         has_any_of_numbers=False,
     )

@@ -20,7 +20,7 @@ from plait.backends.reduction_rules import INT64_REDUCTIONS
 _ARRAY_API_NAMESPACE = SimpleNamespace(permute_dims=Tensor.permute, reshape=Tensor.reshape)
 
 
-def _cast(tensor: Any, dtype: Any) -> Any:
+def _cast_keeping_unsigned(tensor: Any, dtype: Any) -> Any:
     """Cast a tensor to an element type; a cast of unsigned integers to ``int64`` gives ``uint64``."""
     return tensor.cast("uint64" if dtype == "int64" and dtypes.is_unsigned(tensor.dtype) else dtype)
 
@@ -30,7 +30,7 @@ def _squeeze(tensor: Any, axes: tuple[int, ...]) -> Any:
     return tensor.reshape([size for axis, size in enumerate(tensor.shape) if axis not in axes])
 
 
-def _propagate_nan(reduce: ReductionFunction) -> ReductionFunction:
+def _with_nan_propagation(reduce: ReductionFunction) -> ReductionFunction:
     """Wrap a min or max so that a NaN element gives NaN, which the method loses."""
     return lambda tensor, axes: tensor.isnan().any(axes).where(math.nan, reduce(tensor, axes))
 
@@ -51,10 +51,10 @@ class TinygradBackend(Backend):
     to_numpy = staticmethod(Tensor.numpy)
     reductions = ReductionTable(
         function=partial(getattr, Tensor),
-        cast=_cast,
+        cast=_cast_keeping_unsigned,
         overrides={
-            ("min", "floating"): _propagate_nan(Tensor.min),
-            ("max", "floating"): _propagate_nan(Tensor.max),
+            ("min", "floating"): _with_nan_propagation(Tensor.min),
+            ("max", "floating"): _with_nan_propagation(Tensor.max),
             "var": lambda tensor, axes: tensor.var(axes, correction=0),
             # the method reduces one axis, and gives NaN for infinities
             "logsumexp": build_logsumexp(_finite_max, Tensor.exp, Tensor.sum, Tensor.log, _squeeze),

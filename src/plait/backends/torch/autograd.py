@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.autograd import Function
 
-from plait.backends.capabilities import ReductionFunctions, ReductionLoops, StepFunction
+from plait.backends.capabilities import ReductionFunctions, ReductionLoopNest, StepFunction
 from plait.backends.torch.tracing import why_not_decompose
 
 
@@ -21,7 +21,7 @@ class Sum(Function):  # type: ignore[misc]  # PyTorch is Any to the checker
     """The node of a sum or a mean, which PyTorch displays as ``SumBackward``."""
 
     @staticmethod
-    def forward(ctx: Any, tensor: Any, reduce: StepFunction, loops: ReductionLoops, divide: int | None) -> Any:
+    def forward(ctx: Any, tensor: Any, reduce: StepFunction, loops: ReductionLoopNest, divide: int | None) -> Any:
         """Compute the sum, or the mean if ``divide`` is the number of elements, and save what the gradient needs."""
         ctx.context = tensor.shape, loops, divide
         ctx.set_materialize_grads(False)
@@ -45,7 +45,7 @@ class Amax(Function):  # type: ignore[misc]  # as above
 
     @staticmethod
     def forward(
-        ctx: Any, tensor: Any, reduce: StepFunction, loops: ReductionLoops, sum_functions: ReductionFunctions
+        ctx: Any, tensor: Any, reduce: StepFunction, loops: ReductionLoopNest, sum_functions: ReductionFunctions
     ) -> Any:
         """Compute the minimum or maximum, and save what the gradient needs."""
         result = reduce(tensor, None).data  # as above
@@ -73,16 +73,16 @@ def _needs_differentiable_gradient(grad: Any) -> bool:
     return not torch._C._has_storage(grad)  # a batch of gradients, by `is_grads_batched`
 
 
-def _unsqueeze_reduced(result: Any, loops: ReductionLoops) -> Any:
+def _unsqueeze_reduced(result: Any, loops: ReductionLoopNest) -> Any:
     """Insert the reduced dimensions, with length 1, into a result or its gradient."""
     for axis in sorted(loops.axes):
         result = result.unsqueeze(axis)
     return result
 
 
-def build_autograd_wrapper(
+def build_autograd_decorator(
     name: str, sum_functions: ReductionFunctions
-) -> Callable[[StepFunction, ReductionLoops], StepFunction]:
+) -> Callable[[StepFunction, ReductionLoopNest], StepFunction]:
     """Return the function that wraps a reduction so that it is recorded as one node.
 
     For a minimum or maximum, ``sum_functions`` count the elements that share its gradient.
@@ -105,13 +105,13 @@ GRADIENT_BLOCK_ELEMENTS = 1 << 18
 """The number of elements of a block that goes through all calls of the gradient."""
 
 
-def gradient_of_sum(grad: Any, loops: ReductionLoops) -> Any:
+def gradient_of_sum(grad: Any, loops: ReductionLoopNest) -> Any:
     """The gradient of a sum: the gradient of each element of the result, broadcast to the elements it sums."""
     return loops.from_loops(_repeat_short_rows(loops.result_to_loops(grad), loops).expand(loops.shape))
 
 
 def gradient_of_extremum(
-    tensor: Any, result: Any, grad: Any, loops: ReductionLoops, sum_functions: ReductionFunctions
+    tensor: Any, result: Any, grad: Any, loops: ReductionLoopNest, sum_functions: ReductionFunctions
 ) -> Any:
     """The gradient of a minimum or maximum, divided among all elements that equal it; ``sum_functions`` count them."""
     tensor, result, grad = loops.to_loops(tensor), loops.result_to_loops(result), loops.result_to_loops(grad)
@@ -129,7 +129,7 @@ def gradient_of_extremum(
 
 
 def _fill_gradient_block(
-    tensor: Any, result: Any, grad: Any, shares: Any, loops: ReductionLoops, sum_functions: ReductionFunctions
+    tensor: Any, result: Any, grad: Any, shares: Any, loops: ReductionLoopNest, sum_functions: ReductionFunctions
 ) -> None:
     """Write the gradient of one block into ``shares``, which first has 1 for equal elements and 0 for others."""
     torch.eq(tensor, _repeat_short_rows(result, loops), out=shares)
@@ -137,12 +137,12 @@ def _fill_gradient_block(
     shares.mul_(_repeat_short_rows(grad / ties, loops))
 
 
-def elements_per_result(loops: ReductionLoops) -> int:
+def elements_per_result(loops: ReductionLoopNest) -> int:
     """The number of elements that are reduced to one element of the result."""
     return prod([loops.shape[axis] for axis in loops.reduced_loops])
 
 
-def _repeat_short_rows(result: Any, loops: ReductionLoops) -> Any:
+def _repeat_short_rows(result: Any, loops: ReductionLoopNest) -> Any:
     """Repeat a result along the reduced loops whose rows are short."""
     for axis in reversed(loops.reduced_loops):
         length, rest = loops.shape[axis], loops.shape[axis + 1 :]

@@ -10,7 +10,7 @@ import torch
 from torch.fx import Proxy
 
 from plait.backends.interface import Backend, LargeTensorSettings, ReductionFunction
-from plait.backends.torch.tracing import exclude_from_dynamo
+from plait.backends.torch.tracing import exclude_frames_from_dynamo
 
 if TYPE_CHECKING:
     from plait.backends.capabilities import ContractionFunctions, LargeTensorFunctions
@@ -50,7 +50,7 @@ class TorchBackend(Backend):
             self.contraction_functions, self.large_tensors = _contraction_functions, LARGE_TENSOR_SETTINGS
 
     def exclude_functions_from_tracing(self, functions: Sequence[Any]) -> None:
-        exclude_from_dynamo(functions)
+        exclude_frames_from_dynamo(functions)
 
     def reduction(self, name: str, dtype: Any) -> ReductionFunction:
         if name in ("any", "all") and dtype is torch.uint8:  # torch would return uint8

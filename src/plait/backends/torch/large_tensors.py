@@ -9,7 +9,7 @@ import torch
 from plait._caches import clearable_lru_cache
 from plait.backends.capabilities import LargeTensorFunctions, ReductionFunctions
 from plait.backends.costs import MemoryCosts
-from plait.backends.torch.autograd import build_autograd_wrapper
+from plait.backends.torch.autograd import build_autograd_decorator
 from plait.backends.torch.tracing import why_not_decompose
 
 _HALF_TYPES = (torch.float16, torch.bfloat16)
@@ -24,7 +24,7 @@ _COMBINE_AND_REDUCE_FUNCTIONS: dict[str, tuple[Any, Any]] = {
 }
 """By reduction, the function that combines two tensors, and the one that reduces along a dimension."""
 
-_DEFAULT_COSTS = MemoryCosts(
+_COMMON_COSTS = MemoryCosts(
     call_overhead=5000.0,
     units_stop_coalescing=False,
     combine_row_overhead=3.0,
@@ -34,8 +34,8 @@ _DEFAULT_COSTS = MemoryCosts(
     reduce_row_overhead=5.0,
     combine_element=0.5,
 )
-_EXTREMA_COSTS = _DEFAULT_COSTS._replace(vector_tail_element=1.2, multi_axis_element=4.0, combine_strided_element=1.9)
-_SUM_COSTS = _DEFAULT_COSTS._replace(multi_axis_element=1.3, multi_axis_row_overhead=16.0, combine_strided_element=0.6)
+_EXTREMA_COSTS = _COMMON_COSTS._replace(vector_tail_element=1.2, multi_axis_element=4.0, combine_strided_element=1.9)
+_SUM_COSTS = _COMMON_COSTS._replace(multi_axis_element=1.3, multi_axis_row_overhead=16.0, combine_strided_element=0.6)
 
 
 @clearable_lru_cache(maxsize=256)
@@ -63,7 +63,7 @@ def _reduction_functions(name: str, dtype: torch.dtype, requires_grad: bool) -> 
         needs_downcast=is_half,
         itemsize=(dtype if is_half else result).itemsize,
         costs=_memory_costs(name, dtype, wide, requires_grad),
-        autograd_wrap=build_autograd_wrapper(name, sum_functions) if sum_functions is not None else None,
+        autograd_wrap=build_autograd_decorator(name, sum_functions) if sum_functions is not None else None,
     )
 
 

@@ -12,7 +12,7 @@ _excluded_function_ids: set[int] = set()
 """The identities of the functions that Dynamo does not compile."""
 
 
-def exclude_from_dynamo(functions: Sequence[Callable[..., Any]]) -> None:
+def exclude_frames_from_dynamo(functions: Sequence[Callable[..., Any]]) -> None:
     """Keep Dynamo from compiling plait's functions as frames of their own, which would reach its recompile limit.
 
     It may still inline them into a caller.

@@ -11,7 +11,7 @@ from torch.distributed.tensor import DTensor, Partial, Replicate, Shard
 from plait.backends.common.equation import axis_sizes, replace_ellipsis
 from plait.backends.interface import ReductionFunction
 from plait.backends.torch.backend import TorchBackend
-from plait.backends.torch.dtensor.shapes import is_redistribution_error, reshape, reshape_steps
+from plait.backends.torch.dtensor.shapes import is_redistribution_error, reshape, split_and_merge_shapes
 from plait.errors import make_error
 
 _MIXED_TENSORS_MESSAGE = "some of these tensors are DTensors, and others are not; distribute those too"
@@ -123,7 +123,7 @@ class DTensorBackend(TorchBackend):
         if 0 in tensor.shape:
             return reshape(tensor, shape)
         try:
-            for step in reshape_steps(tuple(tensor.shape), tuple(shape)):
+            for step in split_and_merge_shapes(tuple(tensor.shape), tuple(shape)):
                 tensor = tensor.view(step)
         except RuntimeError as error:
             message = (

@@ -13,7 +13,7 @@ import torch
 from torch.distributed.tensor import DTensor, Replicate, Shard
 
 from plait._caches import clearable_lru_cache
-from plait.backends.common.reshape_groups import common_factors, reshape_groups
+from plait.backends.common.split_reshape import common_factors, split_reshape
 
 Shape = tuple[int, ...]
 """The length of each dimension."""
@@ -30,16 +30,16 @@ def reshape(tensor: Any, shape: Sequence[int]) -> Any:
         replicated = [Replicate()] * tensor.device_mesh.ndim
         return DTensor.from_local(tensor.to_local().reshape(shape), tensor.device_mesh, replicated, run_check=False)
     final_shape = tuple(shape)
-    for step in reshape_steps(tuple(tensor.shape), final_shape):
+    for step in split_and_merge_shapes(tuple(tensor.shape), final_shape):
         tensor = _reshape_step(tensor, step, final_shape)
     return tensor
 
 
 @clearable_lru_cache(maxsize=1024)
-def reshape_steps(old_shape: Shape, new_shape: Shape) -> tuple[Shape, ...]:
+def split_and_merge_shapes(old_shape: Shape, new_shape: Shape) -> tuple[Shape, ...]:
     """The shapes of a reshape in two steps, a split and then a merge, since either alone keeps a sharding."""
     split_shape: list[int] = []
-    for start, stop, run in reshape_groups(old_shape, new_shape):
+    for start, stop, run in split_reshape(old_shape, new_shape):
         split_shape += common_factors(old_shape[start:stop], run) if min(stop - start, len(run)) > 1 else run
     return (new_shape,) if tuple(split_shape) == new_shape else (tuple(split_shape), new_shape)
 
@@ -86,7 +86,7 @@ def _choose_placements(tensor: Any, shape: Shape, final_shape: Shape, *, move_ev
     evenly; if there is none, it is replicated. If ``move_even_shards`` is false, shards of equal numbers of rows stay.
     """
     rows = {}  # by changed dimension, its number of rows, each of which must stay on one process
-    for start, stop, run in reshape_groups(tuple(tensor.shape), shape):
+    for start, stop, run in split_reshape(tuple(tensor.shape), shape):
         old = tuple(tensor.shape[start:stop])
         counts = (run[0],) if len(run) > 1 else (*old[:-1], 0)  # the last merged dimension may have any sharding
         rows.update({start + dimension: count for dimension, count in enumerate(counts) if old != run})
@@ -94,7 +94,7 @@ def _choose_placements(tensor: Any, shape: Shape, final_shape: Shape, *, move_ev
     sharded = {getattr(placement, "dim", None) for placement in placements}
     kept = [
         (start, run)
-        for start, stop, run in reshape_groups(tuple(tensor.shape), final_shape)
+        for start, stop, run in split_reshape(tuple(tensor.shape), final_shape)
         if stop - start == len(run) == 1
     ]
     free = {start: run[0] for start, run in kept if start not in sharded}

@@ -14,7 +14,7 @@ from plait._executor.large.reductions import (
     build_from_loop_order,
     build_reduction,
     build_to_loop_order,
-    result_layout,
+    result_lengths_and_order,
     split_into_slices,
 )
 from plait._plan.schedule.loop_nest import LoopNest, build_loop_nest
@@ -30,7 +30,7 @@ BlockFunction: TypeAlias = Callable[[Any, Any, Any], None]
 TileFunction: TypeAlias = Callable[[Any, Any, Any], Any]
 """A function of a tile, its pivot, and scratch memory that returns the sum of the transformed tile."""
 
-TotalsFunction: TypeAlias = "Callable[[Any, Any, Any], Iterator[tuple[BlockIndex, Any]]]"
+TileTotalsFunction: TypeAlias = "Callable[[Any, Any, Any], Iterator[tuple[BlockIndex, Any]]]"
 """A function of a block, its pivot, and scratch memory that yields index and value of each part of the result."""
 
 
@@ -44,11 +44,11 @@ def build_two_pass(
     kept_loops = [index for index, loop in enumerate(loops) if loop.is_kept]
     blocks = block_shapes_and_indices(lengths, schedule.block, kept_loops)
     function_by_shape = {
-        each: builder.build_block_function(each) for each in {block_shape for block_shape, _, _ in blocks}
+        each: builder.build_two_pass_block_function(each) for each in {block_shape for block_shape, _, _ in blocks}
     }
     result_shape = tuple([lengths[index] for index in kept_loops])
     to_loops = build_to_loop_order(schedule.nest.order, lengths, backend)
-    from_loops = build_from_loop_order(*result_layout(schedule.nest.order, shape, axes), backend)
+    from_loops = build_from_loop_order(*result_lengths_and_order(schedule.nest.order, shape, axes), backend)
     empty, scratch, scratch_shape, errstate = (
         functions.empty,
         functions.scratch,
@@ -75,18 +75,18 @@ class _TwoPassBuilder:
         self.loops = schedule.nest.loops
         self.reduced_loops = [index for index, loop in enumerate(self.loops) if not loop.is_kept]
 
-    def build_block_function(self, shape: Lengths) -> BlockFunction:
+    def build_two_pass_block_function(self, shape: Lengths) -> BlockFunction:
         """Return the function that finds the pivot of a block and then reduces its transformed tiles."""
         functions, count = self.functions, self.count
         pivot_shape = tuple([size if loop.is_kept else 1 for size, loop in zip(shape, self.loops, strict=True)])
         fits_one_tile = prod(self.schedule.tile_shape) >= prod(shape)
         upcast = functions.upcast if fits_one_tile else None  # the whole block stays in the cache
         find_pivot = (
-            self.build_pivot_function(shape)
+            self.build_mean_or_max_function(shape)
             if fits_one_tile or functions.upcast is None
-            else self.build_tiled_pivot_function(shape, functions.upcast)
+            else self.build_tiled_mean_or_max_function(shape, functions.upcast)
         )
-        totals = self.build_totals_function(shape, self.build_tile_function, functions.total.combine)
+        totals = self.build_tile_totals_function(shape, self.build_tile_function, functions.total.combine)
 
         def reduce_block(block: Any, out: Any, memory: Any) -> None:
             if upcast is not None:
@@ -99,9 +99,9 @@ class _TwoPassBuilder:
 
         return reduce_block
 
-    def build_totals_function(
+    def build_tile_totals_function(
         self, shape: Lengths, build_tile: Callable[[Lengths], TileFunction], combine: Callable[..., Any]
-    ) -> TotalsFunction:
+    ) -> TileTotalsFunction:
         """Return the function that combines the results of a block's tiles; ``build_tile`` makes that of a tile."""
         loops = self.loops
         slices_by_loop = [*map(split_into_slices, shape, self.schedule.tile_shape)]
@@ -139,7 +139,7 @@ class _TwoPassBuilder:
 
         return totals
 
-    def build_pivot_function(self, shape: Lengths) -> UnaryFunction:
+    def build_mean_or_max_function(self, shape: Lengths) -> UnaryFunction:
         """Return the function that computes the pivot of a block of this shape."""
         functions = self.functions.pivot
         if self.functions.upcast is not None:
@@ -147,7 +147,7 @@ class _TwoPassBuilder:
         nest = build_loop_nest(shape, [loop.stride for loop in self.loops], self.reduced_loops)
         return self.build_reduction_of_nest(nest, shape, self.schedule.itemsize, functions)
 
-    def build_tiled_pivot_function(self, shape: Lengths, upcast: UnaryFunction) -> UnaryFunction:
+    def build_tiled_mean_or_max_function(self, shape: Lengths, upcast: UnaryFunction) -> UnaryFunction:
         """Return the function that computes the pivot of a block whose tiles are upcast one at a time."""
         functions, count = self.functions.pivot, self.count
         kept_lengths = tuple([size for size, loop in zip(shape, self.loops, strict=True) if loop.is_kept])
@@ -156,7 +156,7 @@ class _TwoPassBuilder:
             reduce = self.build_reduction_of_temporary(lengths, functions._replace(finish=None))
             return lambda tile, _pivot, _memory: reduce(upcast(tile))
 
-        totals = self.build_totals_function(shape, build_tile, functions.combine)
+        totals = self.build_tile_totals_function(shape, build_tile, functions.combine)
 
         def find_pivot(block: Any) -> Any:
             out = functions.scratch(block, kept_lengths)
