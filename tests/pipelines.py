@@ -38,7 +38,7 @@ def patterns_for_shape(draw, shape, kind):
             left.append("...")
             axes.append("...")
             continue
-        parts = draw(st.sampled_from([parts for parts in factorizations(length) if len(parts) <= 3]))
+        parts = draw(st.sampled_from([parts for parts in list_factorizations(length) if len(parts) <= 3]))
         words = []
         for part in parts:
             word = str(part) if kind == "reduce" and part > 1 and draw(st.integers(0, 4)) == 0 else next(names)
@@ -58,7 +58,7 @@ def patterns_for_shape(draw, shape, kind):
     return to_pattern(f"{' '.join(left)} -> {right}", **sizes)
 
 
-def factorizations(length):
+def list_factorizations(length):
     """Return the ways to write a length as a product of at most three factors, which may be 1."""
     if length == 0:
         return [(0,), (0, 2), (1, 0), (2, 0)]

@@ -86,7 +86,7 @@ def test_packages_import_only_lower_packages(path):
             assert PACKAGES_BOTTOM_UP.index(there) <= PACKAGES_BOTTOM_UP.index(here), f"{path} imports {name}"
 
 
-def runtime_imports(path: Path, modules: set[str]) -> set[str]:
+def imports_outside_type_checking(path: Path, modules: set[str]) -> set[str]:
     """The modules of plait that a file imports at run time, also inside functions; not those under `TYPE_CHECKING`."""
     found: set[str] = set()
 
@@ -114,7 +114,7 @@ def module_name(path: Path) -> str:
 def test_modules_have_no_circular_imports():
     """Also between modules of one package, and through imports inside functions."""
     paths = {module_name(path): path for path in PACKAGE_FOLDER.rglob("*.py")}
-    imported = {name: runtime_imports(path, set(paths)) - {name} for name, path in paths.items()}
+    imported = {name: imports_outside_type_checking(path, set(paths)) - {name} for name, path in paths.items()}
     while leaves := [name for name, others in imported.items() if not others & imported.keys()]:
         for name in leaves:
             del imported[name]

@@ -152,7 +152,7 @@ def test_packed_lengths_and_inferred_sizes():
             packed_lengths_and_shapes(shapes, total, "*")
 
 
-def test_label_dimensions_and_lengths_by_name():
+def test_label_dimensions_and_read_named_lengths():
     assert find_labeled_dimensions("a ... 3 _", 5) == ((0, "a"), (3, 3))
     assert find_labeled_dimensions("() ...", 1) == ((0, 1),)
     assert read_named_lengths(find_labeled_dimensions("a _ c", 3), (4, 5, 6), "a _ c") == {"a": 4, "c": 6}

@@ -48,7 +48,7 @@ def plan_pairs(pattern, *shapes, costs=None, **sizes):
     return search_contraction(make_network(pattern, *shapes, **sizes), costs or ContractionCosts()).pairs
 
 
-ATTENTION_SCORES = ("b i (h d), b j (h d) -> b h i j", (8, 1024, 512), (8, 1024, 512))
+ATTENTION_SCORES_ARGUMENTS = ("b i (h d), b j (h d) -> b h i j", (8, 1024, 512), (8, 1024, 512))
 
 
 def test_adjacent_axes_are_coalesced():
@@ -70,7 +70,7 @@ def test_axes_of_an_elementwise_product_are_not_coalesced():
 
 
 def test_attention_scores_are_one_matmul_of_views():
-    (pair,) = plan_pairs(*ATTENTION_SCORES, h=8)
+    (pair,) = plan_pairs(*ATTENTION_SCORES_ARGUMENTS, h=8)
     assert pair.node.method == "matmul"
     assert pair.operand_steps == (
         (Reshape((8, 1024, 8, 64)), Permute((0, 2, 1, 3))),
@@ -247,7 +247,7 @@ def test_flops_of_random_networks_are_at_most_those_of_opt_einsum(drawn):
 
 
 def test_explain_prints_path_and_costs():
-    shown = plait.explain(*ATTENTION_SCORES, h=8)
+    shown = plait.explain(*ATTENTION_SCORES_ARGUMENTS, h=8)
     assert str(shown).splitlines() == [
         "einsum  b i (h d), b j (h d) -> b h i j   h=8",
         "  tensor 0   8 1024 512      b i (h d)",

@@ -17,7 +17,7 @@ from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
 SHAPE = (2, 3, 4, 6)
 OTHER_SHAPE = (5, 3, 8, 6)
 
-CALLS = {
+CALL_BY_NAME = {
     "permute": lambda x: plait.rearrange(x, "b c h w -> b h w c"),
     "merge": lambda x: plait.rearrange(x, "b c h w -> b (c h w)"),
     "space to depth": lambda x: plait.rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=2, q=2),
@@ -33,7 +33,7 @@ CALLS = {
     "size": lambda x: plait.rearrange(x, "b c (h p) w -> b c h p w", p=x.shape[2] // 2),
 }
 
-each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+each_call = pytest.mark.parametrize("call", CALL_BY_NAME.values(), ids=CALL_BY_NAME.keys())
 
 
 class Module(torch.nn.Module):
@@ -57,7 +57,7 @@ def test_export_with_a_dynamic_dimension(call, strict):
 def test_export_adds_no_call_of_its_own():
     batch = torch.export.Dim("batch", min=1, max=64)
     exported = torch.export.export(
-        Module(CALLS["space to depth"]), (torch.randn(SHAPE),), dynamic_shapes=({0: batch},), strict=False
+        Module(CALL_BY_NAME["space to depth"]), (torch.randn(SHAPE),), dynamic_shapes=({0: batch},), strict=False
     )
     names = [str(node.target) for node in exported.graph.nodes if node.op == "call_function"]
     calls = [name for name in names if "sym_size" not in name]
@@ -76,7 +76,7 @@ def test_jit_trace_accepts_other_shapes(call):
 
 @each_call
 def test_symbolic_trace_accepts_other_shapes(call):
-    if call is CALLS["pack"]:
+    if call is CALL_BY_NAME["pack"]:
         with pytest.raises(plait.BackendError, match="PLT505"):
             fx.symbolic_trace(call)  # a rank is needed to know what the star stands for
         return
@@ -95,7 +95,7 @@ def test_symbolic_trace_accepts_other_shapes(call):
     ],
 )
 def test_symbolic_trace_has_the_calls_of_the_hand_written_code(name, expected):
-    graph = fx.symbolic_trace(CALLS[name]).graph
+    graph = fx.symbolic_trace(CALL_BY_NAME[name]).graph
     assert [node.target.__name__ for node in graph.nodes if node.op == "call_function"] == expected
 
 
@@ -150,7 +150,7 @@ def test_vmap_and_grad_of_max_pooling():
 def test_vmap_over_repeat_einsum_and_rearrange():
     x = torch.randn(SHAPE)
     for name in ("permute", "merge", "space to depth", "repeat", "einsum", "logsumexp"):
-        call = CALLS[name]
+        call = CALL_BY_NAME[name]
         nested = torch.func.vmap(lambda each, call=call: call(each[None])[0])(x)
         torch.testing.assert_close(nested, call(x))
 

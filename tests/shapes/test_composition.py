@@ -13,7 +13,7 @@ from plait._shapes.composition import indexed_common_factors
 LENGTHS = st.lists(st.integers(1, 12), max_size=5)
 
 
-def draw_factors(draw, total):
+def draw_factorization(draw, total):
     """Lengths whose product is the total, drawn at random."""
     factors = []
     while total > 1:
@@ -24,7 +24,7 @@ def draw_factors(draw, total):
 
 @given(LENGTHS, st.data())
 def test_products_of_common_factors_are_both_products(one, data):
-    other = draw_factors(data.draw, prod(one))
+    other = draw_factorization(data.draw, prod(one))
     factors = indexed_common_factors(one, other)
     if factors is None:
         partial_products = sorted({prod(side[:stop]) for side in (one, other) for stop in range(len(side) + 1)})

@@ -18,7 +18,7 @@ from plait._types import ReductionName
 from plait.backends.reduction_rules import REDUCTION_RULES
 
 
-def public_members(public: object) -> list[object]:
+def list_object_and_methods(public: object) -> list[object]:
     """Return the function, or the class and the methods and property getters that it defines or inherits from plait."""
     if not inspect.isclass(public):
         return [public] if callable(public) else []
@@ -40,7 +40,7 @@ PUBLIC_OBJECT_BY_NAME = {
 
 @pytest.mark.parametrize("name", PUBLIC_OBJECT_BY_NAME)
 def test_type_hints_of_public_names_resolve(name):
-    for member in public_members(PUBLIC_OBJECT_BY_NAME[name]):
+    for member in list_object_and_methods(PUBLIC_OBJECT_BY_NAME[name]):
         typing.get_type_hints(member)
 
 
@@ -52,7 +52,7 @@ def test_type_hints_of_layers_resolve(framework, name):
         module = importlib.import_module(f"plait.layers.{framework}")
     except ModuleNotFoundError as error:
         pytest.skip(f"{error.name} is not installed")
-    for member in public_members(getattr(module, name)):
+    for member in list_object_and_methods(getattr(module, name)):
         typing.get_type_hints(member)
 
 

@@ -14,7 +14,7 @@ from plait.testing._arrays import describe_difference  # noqa: E402
 from plait.testing._calls import Call  # noqa: E402
 from plait.testing._cases import REARRANGE_CASES  # noqa: E402
 
-BACKEND_TESTS = BackendTests()
+BACKEND_TESTS_INSTANCE = BackendTests()
 
 
 class NumPy(Framework):
@@ -30,27 +30,27 @@ PLAIN_NUMPY = NumPy("plain", "numpy", unsupported_dtypes={"int32": "an example"}
 def test_what_a_framework_does_not_have_is_skipped():
     assert (PLAIN_NUMPY.has_views, PLAIN_NUMPY.has_gradients) == (False, False)
     with pytest.raises(pytest.skip.Exception, match="plain has no int32: an example"):
-        BACKEND_TESTS.test_reduce_of_every_dtype(PLAIN_NUMPY, "int32", "sum")
+        BACKEND_TESTS_INSTANCE.test_reduce_of_every_dtype(PLAIN_NUMPY, "int32", "sum")
     with pytest.raises(pytest.skip.Exception, match="plain has no views: NumPy does not define shares_memory"):
-        BACKEND_TESTS.test_view_or_copy(PLAIN_NUMPY, REARRANGE_CASES[0])
+        BACKEND_TESTS_INSTANCE.test_view_or_copy(PLAIN_NUMPY, REARRANGE_CASES[0])
     with pytest.raises(pytest.skip.Exception, match="plain has no gradients: NumPy does not define gradient"):
-        BACKEND_TESTS.test_gradient_of_reduce(PLAIN_NUMPY, "sum")
+        BACKEND_TESTS_INSTANCE.test_gradient_of_reduce(PLAIN_NUMPY, "sum")
 
 
 def test_bfloat16_is_skipped_without_ml_dtypes(monkeypatch):
     monkeypatch.setattr(suite, "HAS_BFLOAT16", False)
     with pytest.raises(pytest.skip.Exception, match="bfloat16 needs ml_dtypes, which is not installed"):
-        BACKEND_TESTS.test_reduce_of_every_dtype(PLAIN_NUMPY, "bfloat16", "sum")
+        BACKEND_TESTS_INSTANCE.test_reduce_of_every_dtype(PLAIN_NUMPY, "bfloat16", "sum")
 
 
 def test_views_that_the_framework_does_not_declare_fail():
     with pytest.raises(AssertionError, match=r"it gives a view: define Framework\.shares_memory"):
-        BACKEND_TESTS.test_view_is_an_error_without_views(PLAIN_NUMPY)
+        BACKEND_TESTS_INSTANCE.test_view_is_an_error_without_views(PLAIN_NUMPY)
 
 
 def test_a_framework_must_be_set():
     with pytest.raises(TypeError, match=r"BackendTests must set the class attribute framework"):
-        BACKEND_TESTS.framework_under_test.__wrapped__(BACKEND_TESTS)
+        BACKEND_TESTS_INSTANCE.framework_under_test.__wrapped__(BACKEND_TESTS_INSTANCE)
 
 
 def test_a_message_shows_the_call_the_elements_and_the_plan():

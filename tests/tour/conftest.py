@@ -11,19 +11,19 @@ if missing_packages():  # skip these tests without the optional packages
 
 
 @pytest.fixture(scope="session")
-def small_photographs():
+def cropped_photographs():
     from plait._tour.pictures import load_photographs
 
     return {name: image[96:192, 96:224].copy() for name, image in load_photographs().items()}
 
 
 @pytest.fixture(scope="session")
-def tour_run(small_photographs):
+def tour_run(cropped_photographs):
     """The result of each step; and by name, the photographs and the results of all steps."""
     from plait._tour.runner import run_steps
     from plait._tour.steps import STEPS
 
-    value_by_name = dict(small_photographs)
+    value_by_name = dict(cropped_photographs)
     return list(run_steps(STEPS, value_by_name)), value_by_name
 
 

@@ -13,8 +13,8 @@ from plait._tour.steps import STEPS
 
 
 @pytest.fixture
-def use_small_photographs(monkeypatch, small_photographs):
-    monkeypatch.setattr(command, "load_photographs", lambda: small_photographs)
+def use_cropped_photographs(monkeypatch, cropped_photographs):
+    monkeypatch.setattr(command, "load_photographs", lambda: cropped_photographs)
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def forbid_running(monkeypatch):
     monkeypatch.setattr(command, "load_photographs", fail)
 
 
-def test_tour_prints_steps_and_writes_the_page(use_small_photographs, tmp_path, capsys):
+def test_tour_prints_steps_and_writes_the_page(use_cropped_photographs, tmp_path, capsys):
     folder = tmp_path / "deep" / "tour"
     assert main(["tour", "--output", str(folder)]) == 0
     out, err = capsys.readouterr()
@@ -51,7 +51,7 @@ def test_tour_prints_steps_and_writes_the_page(use_small_photographs, tmp_path, 
     assert main(["tour", "--output", str(folder)]) == 0, "it overwrites its own files"
 
 
-def test_default_output_folder_is_plait_tour(use_small_photographs, tmp_path, monkeypatch):
+def test_default_output_folder_is_plait_tour(use_cropped_photographs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["tour"]) == 0
     assert (tmp_path / "plait-tour" / "index.html").is_file()
@@ -80,7 +80,7 @@ def test_output_folder_without_write_permission(forbid_running, tmp_path, monkey
     assert capsys.readouterr().err == f"plait tour: cannot write to {tmp_path}: Permission denied\n"
 
 
-def test_full_disk_is_reported_in_one_line(use_small_photographs, tmp_path, monkeypatch, capsys):
+def test_full_disk_is_reported_in_one_line(use_cropped_photographs, tmp_path, monkeypatch, capsys):
     def full(path, content):
         raise OSError(28, "No space left on device")
 
@@ -89,7 +89,7 @@ def test_full_disk_is_reported_in_one_line(use_small_photographs, tmp_path, monk
     assert capsys.readouterr().err == f"plait tour: cannot write to {tmp_path}: No space left on device\n"
 
 
-def test_force_color_and_no_color_are_respected(use_small_photographs, tmp_path, monkeypatch, capsys):
+def test_force_color_and_no_color_are_respected(use_cropped_photographs, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("CI", "1")

@@ -140,9 +140,9 @@ def test_heat_map_of_a_constant_is_defined():
     assert (pictures.draw_heat_map(np.ones((2, 2))) == (13, 11, 38)).all()
 
 
-def test_tint_by_attention_leaves_the_query_patch_unchanged(value_by_name, small_photographs):
-    shown = pictures.tint_by_attention(small_photographs["china"], value_by_name["maps"], 0)
+def test_tint_by_attention_leaves_the_query_patch_unchanged(value_by_name, cropped_photographs):
+    shown = pictures.tint_by_attention(cropped_photographs["china"], value_by_name["maps"], 0)
     row, column = 96 // 16 // 4 * 16, 128 // 16 // 3 * 16
     patch = slice(row, row + 16), slice(column, column + 16)
-    np.testing.assert_array_equal(shown[patch], pictures.to_uint8(small_photographs["china"])[patch])
+    np.testing.assert_array_equal(shown[patch], pictures.to_uint8(cropped_photographs["china"])[patch])
     assert (shown[row - 1, column : column + 16] == 255).all()

@@ -41,11 +41,11 @@ def test_an_axis_has_the_same_kind_everywhere_in_a_line():
     assert [part.text for part in parts if part.kind == "function"] == ["plait.rearrange"]
 
 
-def test_executing_the_shown_code_gives_the_same_results(step_results, value_by_name, small_photographs):
+def test_executing_the_shown_code_gives_the_same_results(step_results, value_by_name, cropped_photographs):
     """Execute every line of code of the tour once more, as a reader of the page would."""
     from plait._tour.helpers import HELPER_FUNCTIONS
 
-    names = {"plait": plait, "np": np, **HELPER_FUNCTIONS, **small_photographs}
+    names = {"plait": plait, "np": np, **HELPER_FUNCTIONS, **cropped_photographs}
     for each in step_results:
         for call_result in each.call_results:
             if call_result.call.is_refused:

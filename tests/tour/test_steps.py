@@ -78,15 +78,15 @@ REFERENCE_FUNCTION_BY_RESULT_NAME = {
 
 
 @pytest.mark.parametrize("name", REFERENCE_FUNCTION_BY_RESULT_NAME)
-def test_results_equal_plain_numpy(name, value_by_name, small_photographs):
-    expected = REFERENCE_FUNCTION_BY_RESULT_NAME[name](small_photographs["china"], small_photographs["flower"])
+def test_results_equal_plain_numpy(name, value_by_name, cropped_photographs):
+    expected = REFERENCE_FUNCTION_BY_RESULT_NAME[name](cropped_photographs["china"], cropped_photographs["flower"])
     assert value_by_name[name].shape == expected.shape
     np.testing.assert_allclose(value_by_name[name], expected, atol=1e-5)
 
 
-def test_patches_and_back_is_exact(value_by_name, small_photographs):
+def test_patches_and_back_is_exact(value_by_name, cropped_photographs):
     assert value_by_name["exact"] is True
-    assert value_by_name["joined"].tobytes() == small_photographs["china"].tobytes()
+    assert value_by_name["joined"].tobytes() == cropped_photographs["china"].tobytes()
 
 
 def test_view_shares_memory_with_its_input(value_by_name):
@@ -98,10 +98,10 @@ def test_parse_shape_result_is_the_photograph_size(value_by_name):
     assert value_by_name["size"] == {"height": HEIGHT, "width": WIDTH, "channel": 3}
 
 
-def test_sepia_applies_to_every_packed_tensor(value_by_name, small_photographs):
+def test_sepia_applies_to_every_packed_tensor(value_by_name, cropped_photographs):
     for old, new in (
-        ("china", small_photographs["china"]),
-        ("flower", small_photographs["flower"]),
+        ("china", cropped_photographs["china"]),
+        ("flower", cropped_photographs["flower"]),
         ("colour", value_by_name["mean_colour"]),
     ):
         np.testing.assert_allclose(value_by_name[f"old_{old}"], new @ value_by_name["sepia"].T, atol=1e-5)
@@ -120,8 +120,8 @@ def test_every_mosaic_cell_is_the_stamp_times_one_colour(value_by_name):
             np.testing.assert_allclose(cell, stamp[..., None] * colours[i, j], atol=1e-6)
 
 
-def test_attention_equals_loops_over_heads_and_patches(value_by_name, small_photographs):
-    signals = small_photographs["china"].astype(float) @ value_by_name["opponent"].T
+def test_attention_equals_loops_over_heads_and_patches(value_by_name, cropped_photographs):
+    signals = cropped_photographs["china"].astype(float) @ value_by_name["opponent"].T
     patches = blocks_by_loops(signals, 16).reshape(-1, 256, 3)  # patch, pixel, head
     centred = (patches - patches.mean(0)) / patches.std(0)
     mixed = np.empty_like(patches)
@@ -149,7 +149,7 @@ def test_every_step_has_pictures_and_complete_sentences():
         assert all(picture.alt.endswith(".") for picture in step.after)
 
 
-def test_picture_names_are_unique_and_defined_before_use():
+def test_pictures_have_unique_names_and_are_drawn_before_reuse():
     seen = []
     for step in STEPS:
         assert set(step.before) <= set(seen)

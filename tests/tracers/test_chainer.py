@@ -20,7 +20,7 @@ F, L = chainer.functions, chainer.links
 
 SHAPE = (2, 3, 4, 6)
 
-CALLS = {
+CALL_BY_NAME = {
     "permute": lambda x: plait.rearrange(x, "b c h w -> b h w c"),
     "merge": lambda x: plait.rearrange(x, "b c h w -> b (c h w)"),
     "space to depth": lambda x: plait.rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=2, q=2),
@@ -47,7 +47,7 @@ CALLS = {
     "compiled": lambda x: plait.compile("b c h w -> b (h w) c").rearrange(x),
 }
 
-each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+each_call = pytest.mark.parametrize("call", CALL_BY_NAME.values(), ids=CALL_BY_NAME.keys())
 
 
 def random_variable(shape=SHAPE, dtype="float64", seed=0):
@@ -73,14 +73,14 @@ def test_gradients_agree_with_finite_differences(call):
 @pytest.mark.parametrize("name", ["permute", "mean", "prod", "var", "logsumexp", "repeat", "einsum", "ellipsis"])
 def test_second_derivatives_agree_with_finite_differences(name):
     x = random_variable()
-    (first,) = chainer.grad([F.sum(CALLS[name](x) ** 2)], [x], enable_double_backprop=True)
+    (first,) = chainer.grad([F.sum(CALL_BY_NAME[name](x) ** 2)], [x], enable_double_backprop=True)
     (second,) = chainer.grad([F.sum(first * first)], [x])
     step = np.zeros(SHAPE)
     step[1, 1, 3, 5] = 1e-5
 
     def slope_squared(array):
         moved = chainer.Variable(array)
-        (gradient,) = chainer.grad([F.sum(CALLS[name](moved) ** 2)], [moved])
+        (gradient,) = chainer.grad([F.sum(CALL_BY_NAME[name](moved) ** 2)], [moved])
         return float((gradient.array**2).sum())
 
     expected = (slope_squared(x.array + step) - slope_squared(x.array - step)) / 2e-5

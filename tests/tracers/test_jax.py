@@ -47,7 +47,7 @@ def sum_axes(tensor, axes):
     return tensor.sum(axes)
 
 
-CALLS = {
+CALL_BY_NAME = {
     "permute": lambda x: plait.rearrange(x, "b c h w -> b h w c"),
     "merge": lambda x: plait.rearrange(x, "b c h w -> b (c h w)"),
     "space to depth": lambda x: plait.rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=2, q=2),
@@ -67,12 +67,12 @@ CALLS = {
     "parse_shape": lambda x: x * plait.parse_shape(x, "b _ h w")["h"],
     "compiled": plait.compile("b c (h p) w -> w (b p) c h", p=2).rearrange,
 }
-each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+each_call = pytest.mark.parametrize("call", CALL_BY_NAME.values(), ids=CALL_BY_NAME.keys())
 
 
 def result_of_numpy(name, x):
     """The result of the same call by the NumPy backend, which is tested against the oracle."""
-    return CALLS[name](x)
+    return CALL_BY_NAME[name](x)
 
 
 def assert_close(actual, expected, tolerance=2e-5):
@@ -81,14 +81,14 @@ def assert_close(actual, expected, tolerance=2e-5):
 
 
 @with_and_without_x64
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name", CALL_BY_NAME)
 def test_jit_vmap_and_the_eager_call_agree_with_numpy(name, x64_enabled):
     array = random_numpy_array(SHAPE)
     expected = result_of_numpy(name, array)
-    assert_close(CALLS[name](jnp.asarray(array)), expected)
-    assert_close(jax.jit(CALLS[name])(array), expected)
+    assert_close(CALL_BY_NAME[name](jnp.asarray(array)), expected)
+    assert_close(jax.jit(CALL_BY_NAME[name])(array), expected)
     many = np.stack([array, array + 1])
-    assert_close(jax.vmap(CALLS[name])(many), np.stack([expected, result_of_numpy(name, array + 1)]), 1e-4)
+    assert_close(jax.vmap(CALL_BY_NAME[name])(many), np.stack([expected, result_of_numpy(name, array + 1)]), 1e-4)
 
 
 @each_call
@@ -111,7 +111,7 @@ def test_forward_and_reverse_derivatives_agree(call):
 @pytest.mark.parametrize("name", ["space to depth", "logsumexp", "repeat"])
 def test_gradients_of_eager_calls(name):
     x = random_numpy_array((2, 3, 2, 2))
-    loss = lambda x: (CALLS[name](x) ** 2).sum()
+    loss = lambda x: (CALL_BY_NAME[name](x) ** 2).sum()
     eager = jax.grad(loss)(jnp.asarray(x))
     assert_close(eager, jax.jit(jax.grad(loss))(x))
     step = np.zeros_like(x)
@@ -144,18 +144,18 @@ def test_operations_on_shape_dtype_structs():
 
 
 PLAIT_AND_NATIVE_CALLS = {
-    "permute": (CALLS["permute"], lambda x: jnp.transpose(x, (0, 2, 3, 1))),
-    "merge": (CALLS["merge"], lambda x: jnp.reshape(x, (2, 72))),
+    "permute": (CALL_BY_NAME["permute"], lambda x: jnp.transpose(x, (0, 2, 3, 1))),
+    "merge": (CALL_BY_NAME["merge"], lambda x: jnp.reshape(x, (2, 72))),
     "space to depth": (
-        CALLS["space to depth"],
+        CALL_BY_NAME["space to depth"],
         lambda x: x.reshape(2, 3, 2, 2, 3, 2).transpose(0, 1, 3, 5, 2, 4).reshape(2, 12, 2, 3),
     ),
-    "unit": (CALLS["unit"], lambda x: x.reshape(2, 1, 3, 4, 6)),
+    "unit": (CALL_BY_NAME["unit"], lambda x: x.reshape(2, 1, 3, 4, 6)),
     "flatten and permute": (
         lambda x: plait.rearrange(x, "b c h w -> (h w) (b c)"),
         lambda x: x.transpose(2, 3, 0, 1).reshape(24, 6),
     ),
-    "max": (CALLS["max"], lambda x: x.reshape(2, 3, 2, 2, 6).max(3)),
+    "max": (CALL_BY_NAME["max"], lambda x: x.reshape(2, 3, 2, 2, 6).max(3)),
     "pool": (
         lambda x: plait.reduce(x, "b c (h 2) (w 2) -> b h w c", "mean"),
         lambda x: x.reshape(2, 3, 2, 2, 3, 2).mean((3, 5)).transpose(0, 2, 3, 1),
@@ -167,8 +167,8 @@ PLAIT_AND_NATIVE_CALLS = {
         )
         for name in ("min", "sum", "mean", "prod", "any", "all", "std", "var")
     },
-    "logsumexp": (CALLS["logsumexp"], lambda x: jax.nn.logsumexp(x, 3).reshape(2, 12)),
-    "callable": (CALLS["callable"], lambda x: x.sum(3).reshape(2, 12)),
+    "logsumexp": (CALL_BY_NAME["logsumexp"], lambda x: jax.nn.logsumexp(x, 3).reshape(2, 12)),
+    "callable": (CALL_BY_NAME["callable"], lambda x: x.sum(3).reshape(2, 12)),
     "repeat": (
         lambda x: plait.repeat(x, "b c h w -> b c r h w", r=5),
         lambda x: jnp.broadcast_to(x.reshape(2, 3, 1, 4, 6), (2, 3, 5, 4, 6)),
@@ -177,7 +177,7 @@ PLAIT_AND_NATIVE_CALLS = {
         lambda x: plait.repeat(x, "... -> r ...", r=5),
         lambda x: jnp.broadcast_to(x, (5, 2, 3, 4, 6)),
     ),
-    "einsum": (CALLS["einsum"], lambda x: jnp.einsum("bchw,bdhw->bcd", x, x)),
+    "einsum": (CALL_BY_NAME["einsum"], lambda x: jnp.einsum("bchw,bdhw->bcd", x, x)),
     "heads": (
         lambda x: plait.einsum(x, x, "b c h (k d), b c j (k d) -> b c k h j", k=2),
         lambda x: jnp.einsum("bchkd,bcjkd->bckhj", x.reshape(2, 3, 4, 2, 3), x.reshape(2, 3, 4, 2, 3)),
@@ -238,7 +238,7 @@ def test_identity_patterns_add_no_equations(pattern):
 def test_constant_arrays_in_a_trace_add_no_nested_call():
     """Eager calls are one compiled function, but calls on a constant of a trace are inlined as equations."""
     constant = ones(*SHAPE)
-    traced = jax.make_jaxpr(lambda y: CALLS["space to depth"](constant) * y)(1.0)
+    traced = jax.make_jaxpr(lambda y: CALL_BY_NAME["space to depth"](constant) * y)(1.0)
     names = [equation.primitive.name for equation in traced.eqns]
     assert names[:3] == ["reshape", "transpose", "reshape"]
     assert len(names) <= 5  # the product
@@ -248,8 +248,8 @@ def test_an_eager_call_is_one_compiled_function(caplog):
     x = ones(*SHAPE)
     with jax.log_compiles(True):
         for _ in range(2):
-            CALLS["space to depth"](x)
-            CALLS["grouped einsum"](x)
+            CALL_BY_NAME["space to depth"](x)
+            CALL_BY_NAME["grouped einsum"](x)
     compiled = [record.getMessage() for record in caplog.records if "Finished XLA compilation" in record.getMessage()]
     assert len(compiled) == 2
     assert all("jit(plait)" in message for message in compiled)
@@ -302,10 +302,10 @@ EXPORT_CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name", CALL_BY_NAME)
 def test_export_with_symbolic_dimensions(name):
     shape, constraints = EXPORT_CASES[name]
-    exported = export.export(jax.jit(CALLS[name]))(*symbolic_specs(shape, constraints=constraints))
+    exported = export.export(jax.jit(CALL_BY_NAME[name]))(*symbolic_specs(shape, constraints=constraints))
     for sizes in (SHAPE, OTHER_SHAPE):
         array = random_numpy_array(sizes)
         assert_close(exported.call(array), result_of_numpy(name, array))
@@ -360,7 +360,7 @@ def test_errors_with_symbolic_dimensions(code, call, shapes):
         export_call(call, *shapes)
 
 
-ERROR_CASES = {
+INVALID_CALL_BY_NAME = {
     "divide": lambda x: plait.rearrange(x, "b c (h p) w -> b c h w p", p=3),
     "rank": lambda x: plait.rearrange(x, "b c h -> b c h"),
     "dropped": lambda x: plait.rearrange(x, "b c h w -> b c h"),
@@ -374,19 +374,19 @@ ERROR_CASES = {
 }
 
 
-@pytest.mark.parametrize("name", ERROR_CASES)
+@pytest.mark.parametrize("name", INVALID_CALL_BY_NAME)
 def test_errors_are_the_same_in_every_transformation(name):
     texts = set()
     if name != "view":
         with pytest.raises(plait.PlaitError) as caught:
-            ERROR_CASES[name](np.ones(SHAPE, np.float32))
+            INVALID_CALL_BY_NAME[name](np.ones(SHAPE, np.float32))
         texts.add(str(caught.value))
     for transform in (lambda call: call, jax.jit, jax.grad):
         with pytest.raises(plait.PlaitError) as caught:
-            transform(ERROR_CASES[name])(ones(*SHAPE))
+            transform(INVALID_CALL_BY_NAME[name])(ones(*SHAPE))
         texts.add(str(caught.value))
     with pytest.raises(plait.PlaitError) as caught:
-        jax.vmap(ERROR_CASES[name])(ones(5, *SHAPE))
+        jax.vmap(INVALID_CALL_BY_NAME[name])(ones(5, *SHAPE))
     assert texts == {str(caught.value)}
 
 
@@ -543,9 +543,9 @@ def test_asnumpy_of_tracers_is_an_error():
 
 def test_the_cache_keeps_no_tracers():
     with jax.checking_leaks():
-        jax.make_jaxpr(lambda x: CALLS["grouped einsum"](CALLS["space to depth"](x)))(ones(2, 3, 4, 8))
-        jax.make_jaxpr(jax.vmap(jax.grad(lambda x: CALLS["logsumexp"](x[None]).sum())))(ones(*SHAPE))
-        export_call(CALLS["pack"], "b, c, h, w")
+        jax.make_jaxpr(lambda x: CALL_BY_NAME["grouped einsum"](CALL_BY_NAME["space to depth"](x)))(ones(2, 3, 4, 8))
+        jax.make_jaxpr(jax.vmap(jax.grad(lambda x: CALL_BY_NAME["logsumexp"](x[None]).sum())))(ones(*SHAPE))
+        export_call(CALL_BY_NAME["pack"], "b, c, h, w")
 
 
 @pytest.mark.parametrize("path", [None, [(1, 2), (0, 1)]])

@@ -17,13 +17,13 @@ SHAPE = (2, 3, 4, 6)
 OTHER_SHAPE = (5, 3, 8, 6)
 
 
-def space_to_depth(x):
+def native_space_to_depth(x):
     b, c, h, w = x.shape
     x = mx.reshape(x, (b, c, h // 2, 2, w // 2, 2))
     return mx.reshape(mx.transpose(x, (0, 1, 3, 5, 2, 4)), (b, c * 4, h // 2, w // 2))
 
 
-def repeated(x):
+def native_repeat(x):
     b, c, h, w = x.shape
     return mx.reshape(mx.broadcast_to(mx.reshape(x, (b, c, h, 1, w)), (b, c, h, 2, w)), (b, c, h * 2, w))
 
@@ -34,7 +34,7 @@ PLAIT_AND_NATIVE_CALLS = {
     "merge": (lambda x: plait.rearrange(x, "b c h w -> b (c h w)"), lambda x: mx.reshape(x, (x.shape[0], -1))),
     "space to depth": (
         lambda x: plait.rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=2, q=2),
-        space_to_depth,
+        native_space_to_depth,
     ),
     "max": (
         lambda x: plait.reduce(x, "b c (h 2) w -> b c h w", "max"),
@@ -46,7 +46,7 @@ PLAIT_AND_NATIVE_CALLS = {
         lambda x: mx.reshape(mx.logsumexp(x, (3,)), (x.shape[0], -1)),
     ),
     "callable": (lambda x: plait.reduce(x, "b c h w -> h w", mx.min), lambda x: mx.min(x, (0, 1))),
-    "repeat": (lambda x: plait.repeat(x, "b c h w -> b c (h r) w", r=2), repeated),
+    "repeat": (lambda x: plait.repeat(x, "b c h w -> b c (h r) w", r=2), native_repeat),
     "einsum": (
         lambda x: plait.einsum(x, x, "b c h w, b d h w -> b c d"),
         lambda x: mx.einsum("bchw,bdhw->bcd", x, x),

@@ -28,7 +28,7 @@ def _reset_numpy_interface():
 
 
 @pytest.fixture(params=["classic", "numpy"])
-def make_array(request):
+def make_classic_or_numpy_array(request):
     """A function that creates classic arrays, or arrays of ``mx.np`` with NumPy's semantics switched on."""
     if request.param == "classic":
         mx.npx.reset_np()
@@ -96,7 +96,7 @@ def test_classic_einsum(make_classic_array, case):
 
 SHAPE = (2, 3, 4, 6)
 OTHER_SHAPE = (4, 6, 8, 12)
-CALLS = {
+CALL_BY_NAME = {
     "permute": lambda x: plait.rearrange(x, "b c h w -> b h w c"),
     "merge": lambda x: plait.rearrange(x, "b c h w -> b (c h w)"),
     "space to depth": lambda x: plait.rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=2, q=3),
@@ -123,7 +123,7 @@ CALLS = {
         name: lambda x, name=name: plait.reduce(x, "b c (h 2) w -> w (b h)", name) for name in sorted(oracle.REDUCTIONS)
     },
 }
-each_call = pytest.mark.parametrize("name", CALLS)
+each_call = pytest.mark.parametrize("name", CALL_BY_NAME)
 
 
 class CallBlock(mx.gluon.HybridBlock):
@@ -141,36 +141,36 @@ class CallBlock(mx.gluon.HybridBlock):
 def result_of_numpy(name, array):
     if name == "callable":
         return array.max((2, 3))
-    return np.asarray(CALLS[name](array))
+    return np.asarray(CALL_BY_NAME[name](array))
 
 
 @each_call
-def test_a_hybrid_block_gives_what_numpy_gives(make_array, name):
-    block = CallBlock(CALLS[name])
+def test_a_hybrid_block_gives_what_numpy_gives(make_classic_or_numpy_array, name):
+    block = CallBlock(CALL_BY_NAME[name])
     block.hybridize()
     for shape in (SHAPE, OTHER_SHAPE, SHAPE):
         array = np.random.default_rng(0).normal(size=shape).astype("float32")
         expected = result_of_numpy(name, array)
-        for run in (CALLS[name], block):
-            result = run(make_array(array))
-            assert type(result) is type(make_array(array))
+        for run in (CALL_BY_NAME[name], block):
+            result = run(make_classic_or_numpy_array(array))
+            assert type(result) is type(make_classic_or_numpy_array(array))
             assert result.shape == expected.shape
             np.testing.assert_allclose(plait.asnumpy(result), expected, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name in CALLS if name not in ("any", "all")])
+@pytest.mark.parametrize("name", [name for name in CALL_BY_NAME if name not in ("any", "all")])
 @pytest.mark.parametrize("hybrid", [False, True])
-def test_gradients(make_array, name, hybrid):
-    block = CallBlock(CALLS[name])
+def test_gradients(make_classic_or_numpy_array, name, hybrid):
+    block = CallBlock(CALL_BY_NAME[name])
     if hybrid:
         block.hybridize()
     array = np.random.default_rng(1).normal(size=SHAPE)
-    x = make_array(array)
+    x = make_classic_or_numpy_array(array)
     x.attach_grad()
     with mx.autograd.record():
         result = block(x)
     weights = np.random.default_rng(2).normal(size=result.shape)
-    result.backward(make_array(weights) if result.shape else None)
+    result.backward(make_classic_or_numpy_array(weights) if result.shape else None)
     gradient = x.grad.asnumpy()
     for place in [(0, 0, 0, 0), (1, 2, 3, 5), (0, 1, 2, 1)]:
         step = np.zeros(SHAPE)
@@ -205,18 +205,20 @@ def operations(call):
 )
 def test_a_graph_has_the_operations_of_the_hand_written_code(name, expected):
     mx.npx.set_np()
-    assert operations(CALLS[name]) == expected
+    assert operations(CALL_BY_NAME[name]) == expected
     assert operations(lambda x: plait.rearrange(x, "a b -> a b")) == []
 
 
-def test_an_exported_block_takes_other_shapes(make_array, tmp_path):
-    block = CallBlock(CALLS["space to depth"])
+def test_an_exported_block_takes_other_shapes(make_classic_or_numpy_array, tmp_path):
+    block = CallBlock(CALL_BY_NAME["space to depth"])
     block.hybridize()
-    block(make_array(np.ones(SHAPE, "float32")))
+    block(make_classic_or_numpy_array(np.ones(SHAPE, "float32")))
     block.export(str(tmp_path / "block"))
     loaded = mx.gluon.SymbolBlock.imports(str(tmp_path / "block-symbol.json"), ["data"])
     array = np.random.default_rng(0).normal(size=OTHER_SHAPE).astype("float32")
-    np.testing.assert_array_equal(plait.asnumpy(loaded(make_array(array))), result_of_numpy("space to depth", array))
+    np.testing.assert_array_equal(
+        plait.asnumpy(loaded(make_classic_or_numpy_array(array))), result_of_numpy("space to depth", array)
+    )
 
 
 ERROR_CASES = {
@@ -233,11 +235,11 @@ ERROR_CASES = {
 
 
 @pytest.mark.parametrize("code", ERROR_CASES)
-def test_errors_are_raised_while_a_block_is_traced(make_array, code):
+def test_errors_are_raised_while_a_block_is_traced(make_classic_or_numpy_array, code):
     block = CallBlock(ERROR_CASES[code])
     block.hybridize()
     with pytest.raises(plait.PlaitError, match=code):
-        block(make_array(np.ones(SHAPE, "float32")))
+        block(make_classic_or_numpy_array(np.ones(SHAPE, "float32")))
 
 
 @pytest.mark.parametrize(
@@ -249,11 +251,11 @@ def test_errors_are_raised_while_a_block_is_traced(make_array, code):
         ("b c h -> b (c h)", {}, "Cannot reshape"),
     ],
 )
-def test_a_hybridized_block_refuses_shapes_that_do_not_fit(make_array, pattern, sizes, words):
+def test_a_hybridized_block_refuses_shapes_that_do_not_fit(make_classic_or_numpy_array, pattern, sizes, words):
     block = CallBlock(lambda x: plait.rearrange(x, pattern, **sizes))
     block.hybridize()
     with pytest.raises(mx.base.MXNetError, match=words):
-        block(make_array(np.ones(SHAPE, "float32"))).asnumpy()
+        block(make_classic_or_numpy_array(np.ones(SHAPE, "float32"))).asnumpy()
 
 
 def test_classic_and_numpy_arrays_cannot_be_mixed():
@@ -264,40 +266,43 @@ def test_classic_and_numpy_arrays_cannot_be_mixed():
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int32", "int64", "float16", "float32", "float64"])
-def test_more_dimensions_than_mxnet_transposes(make_array, dtype):
+def test_more_dimensions_than_mxnet_transposes(make_classic_or_numpy_array, dtype):
     array = random_array((2, 1, 3, 2, 2, 1, 2, 2), dtype)
-    result = plait.rearrange(make_array(array), "a b c d e f g h -> c a h b g d f e")
+    result = plait.rearrange(make_classic_or_numpy_array(array), "a b c d e f g h -> c a h b g d f e")
     assert (plait.asnumpy(result) == array.transpose(2, 0, 7, 1, 6, 3, 5, 4)).all()
 
 
-def test_bools_and_small_integers(make_array):
+def test_bools_and_small_integers(make_classic_or_numpy_array):
     array = np.full((100, 2), 100, "uint8")
-    assert plait.asnumpy(plait.reduce(make_array(array), "n c -> c", "sum")).tolist() == [10000, 10000]
+    assert plait.asnumpy(plait.reduce(make_classic_or_numpy_array(array), "n c -> c", "sum")).tolist() == [10000, 10000]
     truth = np.array([[True, False, True]])
-    assert (plait.asnumpy(plait.rearrange(make_array(truth), "a b -> b a")) == truth.T).all()
-    assert plait.asnumpy(plait.reduce(make_array(truth), "a b -> a", "sum")).tolist() == [2]
+    assert (plait.asnumpy(plait.rearrange(make_classic_or_numpy_array(truth), "a b -> b a")) == truth.T).all()
+    assert plait.asnumpy(plait.reduce(make_classic_or_numpy_array(truth), "a b -> a", "sum")).tolist() == [2]
 
 
-def test_sums_of_infinities(make_array):
+def test_sums_of_infinities(make_classic_or_numpy_array):
     array = np.array([[np.inf, 1.0, 2.0], [1.0, -np.inf, 2.0]])
     for name in ("sum", "mean"):
-        assert plait.asnumpy(plait.reduce(make_array(array), "a b -> a", name)).tolist() == [np.inf, -np.inf]
+        assert plait.asnumpy(plait.reduce(make_classic_or_numpy_array(array), "a b -> a", name)).tolist() == [
+            np.inf,
+            -np.inf,
+        ]
 
 
-def test_pack_and_unpack_and_parse_shape(make_array):
+def test_pack_and_unpack_and_parse_shape(make_classic_or_numpy_array):
     arrays = [random_array((2, 3, 5)), random_array((2, 5), seed=1)]
-    packed, shapes = plait.pack([make_array(array) for array in arrays], "b * c")
+    packed, shapes = plait.pack([make_classic_or_numpy_array(array) for array in arrays], "b * c")
     assert shapes == [(3,), ()]
     for part, array in zip(plait.unpack(packed, shapes, "b * c"), arrays, strict=True):
         assert (plait.asnumpy(part) == array).all()
     assert plait.parse_shape(packed, "b n _") == {"b": 2, "n": 4}
 
 
-def test_the_second_call_uses_the_cache(make_array):
-    x = make_array(random_array(SHAPE, "float32"))
+def test_the_second_call_uses_the_cache(make_classic_or_numpy_array):
+    x = make_classic_or_numpy_array(random_array(SHAPE, "float32"))
     before = plait.cache_info()
     for _ in range(3):
         for name in ("permute", "max", "einsum", "classical"):
-            CALLS[name](x)
+            CALL_BY_NAME[name](x)
     after = plait.cache_info()
     assert (after.misses - before.misses, after.hits - before.hits) == (4, 8)

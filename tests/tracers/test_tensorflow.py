@@ -14,7 +14,7 @@ tf = pytest.importorskip("tensorflow")
 
 X = np.random.default_rng(0).normal(size=(2, 6, 4, 8)).astype(np.float32)
 
-CALLS = {
+CALL_BY_NAME = {
     "permute": lambda x: plait.rearrange(x, "b c h w -> b h w c"),
     "merge": lambda x: plait.rearrange(x, "b c h w -> b (c h) w"),
     "merge with a permutation": lambda x: plait.rearrange(x, "b c h w -> b (h w c)"),
@@ -47,7 +47,7 @@ CALLS = {
 }
 """Each gives the same on an array, on an eager tensor, and in a graph."""
 
-each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+each_call = pytest.mark.parametrize("call", CALL_BY_NAME.values(), ids=CALL_BY_NAME.keys())
 
 SPEC_SHAPE_BY_UNKNOWN_SIZES = {
     "known": [2, 6, 4, 8],
@@ -350,7 +350,13 @@ def test_sizes_from_the_user_are_never_inferred():
 
 
 def test_an_empty_batch_of_unknown_size():
-    for call in (CALLS["space to depth"], CALLS["merge"], CALLS["repeat"], CALLS["einsum"], CALLS["pack"]):
+    for call in (
+        CALL_BY_NAME["space to depth"],
+        CALL_BY_NAME["merge"],
+        CALL_BY_NAME["repeat"],
+        CALL_BY_NAME["einsum"],
+        CALL_BY_NAME["pack"],
+    ):
         array = X[:0]
         assert (
             trace_concrete_function(call, tensor_spec(*SPEC_SHAPE_BY_UNKNOWN_SIZES["batch"]))(tf.constant(array)).shape
@@ -462,7 +468,7 @@ def test_control_flow_and_inner_graphs():
 
 
 def test_vectorized_map_and_jacobians():
-    call = CALLS["max"]
+    call = CALL_BY_NAME["max"]
     x = tf.constant(X)
     assert_close(tf.vectorized_map(lambda each: call(each[None])[0], x), call(X))
     with tf.GradientTape() as tape:
