@@ -346,7 +346,9 @@ def test_reduction_that_is_a_module():
     function = transformed(lambda x: Reduce("b t c -> b c", WeightedSum())(x))
     params = function.init(KEY, x)
     assert_near(function.apply(params, x), jnp.einsum("btc,t->bc", x, params["weighted_sum"]["scores"]))
-    assert_near(jax.grad(lambda params: function.apply(params, x).sum())(params)["weighted_sum"]["scores"], x.sum((0, 2)))
+    assert_near(
+        jax.grad(lambda params: function.apply(params, x).sum())(params)["weighted_sum"]["scores"], x.sum((0, 2))
+    )
 
 
 def test_repr():

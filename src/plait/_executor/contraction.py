@@ -13,7 +13,12 @@ from plait._executor.einsum_options import EinsumOptions
 from plait._executor.executable import FunctionAndArgument, build_plan_function
 from plait._plan.contraction.network import build_network, replace_lengths
 from plait._plan.contraction.paths import Path, find_path
-from plait._plan.contraction.search import Contraction, build_contraction_plan, reuse_strategies, search_contraction
+from plait._plan.contraction.search import (
+    NetworkContraction,
+    build_contraction_plan,
+    reuse_strategies,
+    search_contraction,
+)
 from plait._plan.graph import Plan
 from plait._plan.nodes import ContiguousCopy, Contract, Diagonal, Sum
 from plait._shapes.solver import SolvedPattern
@@ -47,7 +52,7 @@ def choose_contraction(
     functions: ContractionFunctions | None,
     backend: Backend,
     options: EinsumOptions | None,
-) -> Contraction | None:
+) -> NetworkContraction | None:
     """Return the contraction to execute; ``None`` if one call of the framework's einsum is best."""
     if functions is not None:
         return find_cheapest_contraction(solved, slots, functions.costs, options)
@@ -58,7 +63,7 @@ def choose_contraction(
 
 def find_cheapest_contraction(
     solved: SolvedPattern, slots: Sequence[int], costs: ContractionCosts, options: EinsumOptions | None
-) -> Contraction | None:
+) -> NetworkContraction | None:
     """Return the contraction with the lowest estimated cost that the options allow."""
     if options is not None:
         network = build_network(solved, slots, across=not costs.has_only_einsum)
@@ -84,14 +89,14 @@ def _round_lengths_up(solved: SolvedPattern, slots: Sequence[int]) -> tuple[int,
 @clearable_lru_cache(maxsize=1024)
 def _contraction_for_rounded_lengths(
     solved: SolvedPattern, slots: tuple[int, ...], costs: ContractionCosts
-) -> Contraction | None:
+) -> NetworkContraction | None:
     """Search for the contraction for rounded lengths; the cache shares it among similar shapes."""
     return search_contraction(build_network(solved, slots, across=not costs.has_only_einsum), costs)
 
 
 def contraction_for_explain(
     solved: SolvedPattern, slots: Sequence[int], tensors: Sequence[Any], options: EinsumOptions | None
-) -> tuple[Contraction | None, str, tuple[int, str]]:
+) -> tuple[NetworkContraction | None, str, tuple[int, str]]:
     """Return what `plait.explain` shows of an einsum.
 
     Returns:

@@ -83,24 +83,26 @@ def check_implicit_sums(solved: SolvedPattern, options: EinsumOptions | None) ->
         raise make_error("PLT204", message, solved.tree.text, spans)
     if not solved.is_classical:
         for label in labels:
-            similar = next((other for other in dict.fromkeys(solved.labels) if looks_like_typo(label, other)), None)
+            similar = next(
+                (other for other in dict.fromkeys(solved.labels) if axis_names_look_alike(label, other)), None
+            )
             if similar is not None:
                 _warn_about_typo(solved.text, label, similar)
                 return
 
 
-def looks_like_typo(label: str, candidate: str) -> bool:
+def axis_names_look_alike(name: str, other: str) -> bool:
     """Whether one name may be a misspelling of the other, such as ``d`` and ``dd``, or ``chanel`` and ``channel``.
 
     Names with digits and pairs of different single letters are taken as intended.
 
-    >>> [looks_like_typo(*pair) for pair in (("head", "heads"), ("d", "dd"), ("i", "j"), ("h1", "h2"))]
+    >>> [axis_names_look_alike(*pair) for pair in (("head", "heads"), ("d", "dd"), ("i", "j"), ("h1", "h2"))]
     [True, True, False, False]
     """
-    if label == candidate or not (label.isidentifier() and candidate.isidentifier()):
+    if name == other or not (name.isidentifier() and other.isidentifier()):
         return False
-    shorter, longer = sorted((label, candidate), key=len)
-    if any(char.isdigit() for char in label + candidate):
+    shorter, longer = sorted((name, other), key=len)
+    if any(char.isdigit() for char in name + other):
         return False
     if longer.startswith(shorter):
         return longer[len(shorter) :] in ("s", "es", shorter[-1])
@@ -108,15 +110,15 @@ def looks_like_typo(label: str, candidate: str) -> bool:
         return False
     from difflib import SequenceMatcher
 
-    if label.casefold() == candidate.casefold():
+    if name.casefold() == other.casefold():
         return True
-    return len(longer) - len(shorter) <= 1 and SequenceMatcher(None, label, candidate).ratio() >= 0.8
+    return len(longer) - len(shorter) <= 1 and SequenceMatcher(None, name, other).ratio() >= 0.8
 
 
 @clearable_lru_cache(maxsize=1024)
-def _warn_about_typo(text: str, label: str, similar: str) -> None:
+def _warn_about_typo(text: str, name: str, similar: str) -> None:
     """Issue an `AxisWarning` at the line of the caller's code, once for each pattern."""
-    message = f"axis '{label}' appears only once in '{text}', so it is summed; did you mean '{similar}'?"
+    message = f"axis '{name}' appears only once in '{text}', so it is summed; did you mean '{similar}'?"
     level, frame = 1, sys._getframe()
     while str(frame.f_globals.get("__name__", "")).partition(".")[0] == "plait" and frame.f_back:
         level, frame = level + 1, frame.f_back

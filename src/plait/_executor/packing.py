@@ -21,7 +21,7 @@ from plait.backends.interface import Backend
 from plait.errors import PlaitError, make_error
 
 parse_pack_pattern_cached = clearable_lru_cache(maxsize=256)(parse_pack_pattern)
-find_labeled_dimensions_cached = clearable_lru_cache(maxsize=256)(find_labeled_dimensions)
+parse_shape_labels_cached = clearable_lru_cache(maxsize=256)(find_labeled_dimensions)
 parse_pack_pattern_or_message_for_dynamo = assume_constant_or_error(parse_pack_pattern)
 find_labeled_dimensions_or_message_for_dynamo = assume_constant_or_error(find_labeled_dimensions)
 
@@ -89,7 +89,7 @@ def unpack_with_backend(
 def parse_shape(tensor: Any, pattern: str) -> dict[str, Any]:
     """See `plait.parse_shape`."""
     backend = backend_for_tensors((tensor,))
-    labels = find_labeled_dimensions_cached(check_pattern_is_text(pattern), rank_or_error(tensor, backend, pattern))
+    labels = parse_shape_labels_cached(check_pattern_is_text(pattern), rank_or_error(tensor, backend, pattern))
     sizes = read_named_lengths(
         labels, backend.shape(tensor), pattern, can_compare_sizes=backend.can_compare_sizes([tensor])
     )

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from plait._caches import clearable_lru_cache
 from plait._executor.compile import add_error_context, check_and_solve, check_size_names
-from plait._executor.einsum_options import check_implicit_sums, looks_like_typo
+from plait._executor.einsum_options import axis_names_look_alike, check_implicit_sums
 from plait._executor.tensors import backend_for_tensors, is_concrete_shape
 from plait._executor.tracer_hooks import assume_constant_or_error
 from plait._notation.parser import parse
@@ -136,7 +136,7 @@ def _to_fused_stage(pattern: ConcretePattern, operation: str) -> FusedStage:
             f"{label}1"
             if axis in pattern.dropped_axes
             and counts[axis] == 1
-            and any(looks_like_typo(label, other) for other in pattern.labels)
+            and any(axis_names_look_alike(label, other) for other in pattern.labels)
             else label
             for axis, label in enumerate(pattern.labels)
         ]

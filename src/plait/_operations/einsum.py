@@ -12,7 +12,7 @@ from plait._caches import clearable_lru_cache
 from plait._notation.tree import Tree, collect_names
 from plait._operations import rules
 from plait._plan.contraction.paths import Path, operands_and_rest_by_step
-from plait._plan.graph import Plan, SizeOpBuilder, Step
+from plait._plan.graph import NodeWithOperands, Plan, SizeOpBuilder
 from plait._plan.nodes import Contract, Reshape
 from plait._shapes.coalesce import group_adjacent_axes
 from plait._shapes.solver import Axes, SolvedPattern
@@ -43,7 +43,7 @@ def lower_einsum(solved: SolvedPattern, _: str = "", path: Path = ()) -> Plan:
     sizes = SizeOpBuilder(solved)
     groups = group_adjacent_axes((*solved.inputs, solved.output))
     start = {group[0]: group for group in groups}
-    steps: list[Step] = []
+    steps: list[NodeWithOperands] = []
     operands: list[tuple[int, list[Axes]]] = []
     count = len(solved.inputs)
     first = 0  # the slot of the first dimension of the tensor

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 from plait._plan.nodes import Contract, Node, Sum
 from plait._shapes.solver import PRODUCT, SizeOp, SolvedPattern
 
-Step: TypeAlias = "tuple[Node, tuple[int, ...]]"
+NodeWithOperands: TypeAlias = "tuple[Node, tuple[int, ...]]"
 """A node and its operands, as numbers: those of the input tensors come first, then one for each step's result."""
 
 
@@ -18,7 +18,7 @@ class Plan(NamedTuple):
 
     solved: SolvedPattern
     size_ops: tuple[SizeOp, ...]  # of the solved pattern, then those that only the nodes need
-    steps: tuple[Step, ...]  # in an order in which each node comes after those that it takes
+    steps: tuple[NodeWithOperands, ...]  # in an order in which each node comes after those that it takes
     outputs: tuple[int, ...]  # the numbers of the plan's results
 
 

@@ -39,7 +39,7 @@ def build_reduction(
     step_functions, kept_loops = _functions_and_kept_loops(schedule, functions)
     count = prod([shape[axis] for axis in axes])
     reduce_into = build_loop_over_blocks(
-        build_block_reduction(step_functions, count, functions, _upcast_function(schedule, functions)),
+        build_reduction_of_block(step_functions, count, functions, _upcast_function(schedule, functions)),
         schedule,
         kept_loops,
     )
@@ -199,7 +199,7 @@ def _tree_level_indices(axis: int, length: int) -> list[tuple[BlockIndex, BlockI
     return levels
 
 
-def build_block_reduction(
+def build_reduction_of_block(
     step_functions: Sequence[StepFunction],
     count: int,
     functions: ReductionFunctions,

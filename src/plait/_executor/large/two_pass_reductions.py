@@ -139,24 +139,24 @@ class _TwoPassBuilder:
 
         return totals
 
-    def build_mean_or_max_function(self, shape: Lengths) -> UnaryFunction:
+    def build_mean_or_max_function(self, block_shape: Lengths) -> UnaryFunction:
         """Return the function that computes the pivot of a block of this shape."""
         functions = self.functions.pivot
         if self.functions.upcast is not None:
-            return self.build_reduction_of_temporary(shape, functions)
-        nest = build_loop_nest(shape, [loop.stride for loop in self.loops], self.reduced_loops)
-        return self.build_reduction_of_nest(nest, shape, self.schedule.itemsize, functions)
+            return self.build_reduction_of_temporary(block_shape, functions)
+        nest = build_loop_nest(block_shape, [loop.stride for loop in self.loops], self.reduced_loops)
+        return self.build_reduction_of_nest(nest, block_shape, self.schedule.itemsize, functions)
 
-    def build_tiled_mean_or_max_function(self, shape: Lengths, upcast: UnaryFunction) -> UnaryFunction:
+    def build_tiled_mean_or_max_function(self, block_shape: Lengths, upcast: UnaryFunction) -> UnaryFunction:
         """Return the function that computes the pivot of a block whose tiles are upcast one at a time."""
         functions, count = self.functions.pivot, self.count
-        kept_lengths = tuple([size for size, loop in zip(shape, self.loops, strict=True) if loop.is_kept])
+        kept_lengths = tuple([size for size, loop in zip(block_shape, self.loops, strict=True) if loop.is_kept])
 
         def build_tile(lengths: Lengths) -> TileFunction:
             reduce = self.build_reduction_of_temporary(lengths, functions._replace(finish=None))
             return lambda tile, _pivot, _memory: reduce(upcast(tile))
 
-        totals = self.build_tile_totals_function(shape, build_tile, functions.combine)
+        totals = self.build_tile_totals_function(block_shape, build_tile, functions.combine)
 
         def find_pivot(block: Any) -> Any:
             out = functions.scratch(block, kept_lengths)

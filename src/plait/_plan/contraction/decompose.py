@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import accumulate, chain, pairwise
 from typing import TypeAlias
 
-from plait._plan.graph import Plan, Step
+from plait._plan.graph import NodeWithOperands, Plan
 from plait._plan.nodes import (
     Contract,
     Diagonal,
@@ -50,7 +50,7 @@ class _PlanBuilder:
 
     def __init__(self, plan: Plan) -> None:
         self.shapes: list[Shape] = [tuple(range(*pair)) for pair in pairwise(accumulate(plan.solved.ranks, initial=0))]
-        self.steps: list[Step] = []
+        self.steps: list[NodeWithOperands] = []
         self.size_ops = list(plan.size_ops)
         self.initial_slot_count = plan.solved.initial_slot_count
 

@@ -18,7 +18,7 @@ from plait._plan.contraction.candidates import (
 from plait._plan.contraction.layouts import Operand, ResultSpec, SizesAndCosts, final_result_spec
 from plait._plan.contraction.network import TensorNetwork
 from plait._plan.contraction.paths import Path, PathOrAlgorithm, find_path, operands_and_rest_by_step
-from plait._plan.graph import Plan, Step
+from plait._plan.graph import NodeWithOperands, Plan
 from plait._plan.nodes import Diagonal, Node, Reshape, Sum
 from plait._shapes.solver import Axes, SolvedPattern
 from plait.backends.costs import ContractionCosts
@@ -27,7 +27,7 @@ MAX_LAYOUTS_PER_STEP = 3
 """How many layouts of an intermediate result are kept: the cheapest one may make the next step expensive."""
 
 
-class Contraction(NamedTuple):
+class NetworkContraction(NamedTuple):
     """A contraction for given shapes, complete or up to some step of its path."""
 
     network: TensorNetwork
@@ -41,7 +41,7 @@ class Contraction(NamedTuple):
 
 def search_contraction(
     network: TensorNetwork, costs: ContractionCosts, optimize: PathOrAlgorithm = "auto", memory_limit: int | None = None
-) -> Contraction | None:
+) -> NetworkContraction | None:
     """Return the cheapest contraction of row-major tensors along the path of `find_path`.
 
     Return ``None`` if the einsum has too many letters and no other strategy applies: the framework's einsum is called.
@@ -65,19 +65,21 @@ def search_contraction(
     return cheapest
 
 
-def reuse_strategies(contraction: Contraction, network: TensorNetwork, costs: ContractionCosts) -> Contraction | None:
+def reuse_strategies(
+    contraction: NetworkContraction, network: TensorNetwork, costs: ContractionCosts
+) -> NetworkContraction | None:
     """Return the contraction for other lengths by the same strategies; the same axes must have length 0 or 1."""
     path = contraction.path
     start = simplified_state(network, path, costs) if contraction.is_simplified else initial_state(network, path)
     return _search_strategies(start, costs, contraction.strategies)
 
 
-def initial_state(network: TensorNetwork, path: Path) -> Contraction:
+def initial_state(network: TensorNetwork, path: Path) -> NetworkContraction:
     """Return the start of a search with the operands as they are given."""
-    return Contraction(network, path, tuple(map(Operand, network.terms, network.shapes)), is_simplified=False)
+    return NetworkContraction(network, path, tuple(map(Operand, network.terms, network.shapes)), is_simplified=False)
 
 
-def simplified_state(network: TensorNetwork, path: Path, costs: ContractionCosts) -> Contraction:
+def simplified_state(network: TensorNetwork, path: Path, costs: ContractionCosts) -> NetworkContraction:
     """Return the start of a search with simplified operands: by diagonals, and by sums.
 
     No operand then has a repeated axis, or an axis that neither another operand nor the result has.
@@ -92,7 +94,7 @@ def simplified_state(network: TensorNetwork, path: Path, costs: ContractionCosts
         more, operand = _simplify_operand(Operand(term, shape), seen_axes - needed_axes, network.sizes, costs)
         cost += more
         operands.append(operand)
-    return Contraction(network, path, tuple(operands), is_simplified=True, cost=cost)
+    return NetworkContraction(network, path, tuple(operands), is_simplified=True, cost=cost)
 
 
 def _simplify_operand(
@@ -120,8 +122,8 @@ def _simplify_operand(
 
 
 def _search_strategies(
-    start: Contraction, costs: ContractionCosts, chosen_strategies: Sequence[Strategy] | None = None
-) -> Contraction | None:
+    start: NetworkContraction, costs: ContractionCosts, chosen_strategies: Sequence[Strategy] | None = None
+) -> NetworkContraction | None:
     """Return the cheapest contraction along a path, by the chosen strategies or by any; ``None`` if there is none."""
     network, path = start.network, start.path
     sizes_and_costs = SizesAndCosts(network.sizes, costs)
@@ -132,7 +134,7 @@ def _search_strategies(
         kept = needed.intersection(chain.from_iterable([terms[number] for number in numbers]))
         spec = final_result_spec(network) if step == len(path) - 1 else ResultSpec(frozenset(kept))
         overhead = costs.pairwise_overhead if remaining or step else 0
-        best: dict[Axes, Contraction] = {}
+        best: dict[Axes, NetworkContraction] = {}
         for _, _, tensors_so_far, is_simplified, cost_so_far, pairs, strategies_so_far in states:
             operands = [tensors_so_far[number] for number in numbers]
             for strategy in (chosen_strategies[step],) if chosen_strategies else list_strategies(operands, spec, costs):
@@ -144,16 +146,16 @@ def _search_strategies(
                 if cost < (best[axes].cost if axes in best else inf):
                     tensors = (*tensors_so_far, Operand(axes, shape, is_temporary=len(operands) > 1))
                     found = (*pairs, pair), (*strategies_so_far, strategy)
-                    best[axes] = Contraction(network, path, tensors, is_simplified, cost, *found)
+                    best[axes] = NetworkContraction(network, path, tensors, is_simplified, cost, *found)
         if not best:
             return None
         states = sorted(best.values(), key=attrgetter("cost"))[:MAX_LAYOUTS_PER_STEP]
     return states[0]
 
 
-def build_contraction_plan(solved: SolvedPattern, contraction: Contraction) -> Plan:
+def build_contraction_plan(solved: SolvedPattern, contraction: NetworkContraction) -> Plan:
     """Return a contraction as a plan whose nodes hold lengths instead of slots."""
-    steps: list[Step] = []
+    steps: list[NodeWithOperands] = []
     input_count = len(solved.ranks)
     path = operands_and_rest_by_step(contraction.path, input_count)
     plan_numbers = [*range(input_count)]  # for each tensor and result of a step its number in the plan

@@ -54,11 +54,11 @@ def _contract_pair(
     sizes = axis_sizes((left, right), (a, b))
     names = (*batch, *rows, *columns)
     if inner:
-        a = _to_dimensions(namespace, a, left, (*batch, rows, inner))
-        b = _to_dimensions(namespace, b, right, (*batch, inner, columns))
+        a = _permute_and_merge_axes(namespace, a, left, (*batch, rows, inner))
+        b = _permute_and_merge_axes(namespace, b, right, (*batch, inner, columns))
         result = namespace.matmul(a, b)
     else:  # no axis is summed; PyData Sparse does not multiply tensors of rank 0
-        result = _to_dimensions(namespace, a, left, names or ("",)) * _to_dimensions(
+        result = _permute_and_merge_axes(namespace, a, left, names or ("",)) * _permute_and_merge_axes(
             namespace, b, right, names or ("",)
         )
     return "".join(names), namespace.reshape(result, tuple(sizes[name] for name in names))
@@ -73,7 +73,7 @@ def _sum_unneeded_axes(namespace: Any, pair: tuple[str, Any], needed: set[str]) 
     return "".join(name for name in term if name in needed), namespace.sum(tensor, axis=dimensions, dtype=tensor.dtype)
 
 
-def _to_dimensions(namespace: Any, tensor: Any, term: str, axis_groups: Sequence[Sequence[str]]) -> Any:
+def _permute_and_merge_axes(namespace: Any, tensor: Any, term: str, axis_groups: Sequence[Sequence[str]]) -> Any:
     """Permute and reshape a tensor so that each dimension has the given axes; an axis that it lacks has length 1."""
     sizes = dict(zip(term, tensor.shape, strict=True))
     order = tuple(term.index(name) for dim in axis_groups for name in dim if name in term)
