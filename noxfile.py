@@ -14,7 +14,7 @@ import nox
 
 nox.needs_version = ">=2025.2.9"  # the first version that reads dependency groups
 nox.options.default_venv_backend = "virtualenv"
-nox.options.sessions = ["tests", "ratios", "frameworks", "paddle", "legacy", "machines"]  # core-* are added below
+nox.options.sessions = ["tests", "ratios", "frameworks", "paddle", "legacy", "machines"]  # core-* and science are below
 nox.options.error_on_missing_interpreters = False
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
@@ -34,6 +34,8 @@ JOINT_FRAMEWORKS = ("jax", "tensorflow", "keras", "mlx", "tinygrad", "pytensor",
 """The frameworks of the session `frameworks`, which can be imported together."""
 LAYER_FRAMEWORKS = ("flax", "nnx", "equinox", "haiku", "keras", "tensorflow", "mlx")
 """The frameworks of the session `frameworks` that have layers."""
+SCIENCE_PACKAGES = ("pint", "astropy", "unyt", "quantities", "uncertainties", "galois", "numpy_quaddtype", "dask")
+"""The packages that the session `science` must not lack, by the names that are imported."""
 LEGACY_REQUIREMENTS = ("numpy==1.23.5", "setuptools<60", "wheel")
 """The packages that must be installed before Chainer 7.8.1 and MXNet 1.9.1."""
 
@@ -146,6 +148,12 @@ def machines(session: nox.Session) -> None:
     run_pytest(session, ("dask",), *CONFORMANCE_TESTS, LOADING_TEST, "tests/distributed", required=required)
 
 
+def science(session: nox.Session) -> None:
+    """Run the tests of arrays with units, masks, labels and other meanings of their own, each with the real package."""
+    install(session, "science")
+    run_pytest(session, ("numpy",), "tests/science", required=SCIENCE_PACKAGES, record=False)
+
+
 def tracer_tests(*names: str) -> list[str]:
     """Return the files with tests of the tracers and compilers of these frameworks."""
     return [path for name in names if Path(path := f"tests/tracers/test_{name}.py").exists()]
@@ -187,6 +195,8 @@ def core(session: nox.Session) -> None:
 
 interpreters = find_interpreters()
 nox.session(python=interpreters.get("3.11", "3.11"), name="legacy")(legacy)
+nox.session(python=interpreters.get("3.12", "3.12"), name="science")(science)  # which NumPy 2.5 needs at least
+nox.options.sessions.append("science")
 for version, interpreter in interpreters.items():
     nox.session(python=interpreter, name=f"core-{version}")(core)
     nox.options.sessions.append(f"core-{version}")
