@@ -46,7 +46,7 @@ __all__ = [
 __version__ = "0.2.0"
 
 for _name in __all__:
-    if _name != "errors":  # tracebacks and pickles then say plait.SizeError, and no private path
+    if _name != "errors":  # so that tracebacks and pickles refer to plait.SizeError, not to a private module
         globals()[_name].__module__ = "plait"
 
 

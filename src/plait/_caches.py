@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     Result = TypeVar("Result")
 
 _CLEAR_FUNCTIONS: list[Callable[[], None]] = []
-"""The functions that empty one cache each."""
+"""Functions without arguments, each of which empties one cache."""
 
 
 def register_clear_function(clear_function: Callable[[], None]) -> None:
@@ -24,7 +24,7 @@ def register_clear_function(clear_function: Callable[[], None]) -> None:
 def clearable_lru_cache(
     maxsize: int, *, typed: bool = False
 ) -> Callable[[Callable[..., Result]], _lru_cache_wrapper[Result]]:
-    """Decorate a function with a ``functools.lru_cache`` that `cache_clear` empties."""
+    """Return a decorator like ``functools.lru_cache`` whose caches are emptied by `cache_clear`."""
 
     def decorate(function: Callable[..., Result]) -> _lru_cache_wrapper[Result]:
         cache = lru_cache(maxsize, typed)(function)

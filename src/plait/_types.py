@@ -1,8 +1,9 @@
 """The types in the signatures of the public functions; only `typing.get_type_hints` and the layers import them.
 
 A result has the type of the tensor, but its shape is unknown, and a type may include a shape:
-``np.ndarray[tuple[int, int], ...]`` is for arrays of rank 2 alone. The tensor's own ``reshape`` is declared to return
-the type with an unknown shape, so the overloads take it from there, by a protocol that needs no framework.
+``np.ndarray[tuple[int, int], ...]`` is for arrays of rank 2 alone. A tensor's own ``reshape`` is declared to return the
+type with an unknown shape, so the overloads return what ``reshape`` returns: `Reshapable`, a protocol, describes such
+tensors without an import of their framework.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class HasShape(Protocol):
 
 
 Tensor = TypeVar("Tensor")
-"""A tensor without a method ``reshape``, as TensorFlow's; its result has the same type."""
+"""The type of a tensor without a method ``reshape``, such as TensorFlow's; the result has the same type."""
 
 Result = TypeVar("Result", bound=HasShape)
 """The type of a result, which may have any shape."""
@@ -73,7 +74,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> type[Explanation]:
-    """Import the class of what `plait.explain` returns, which the layers do not need."""
+    """Return the class `Explanation`, which is imported only if it is asked for, because the layers do not need it."""
     if name == "Explanation":
         from plait._explain.explanation import Explanation
 

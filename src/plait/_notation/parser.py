@@ -18,7 +18,8 @@ _MAX_NUMBER_DIGITS = 18
 """The most digits of a number: a longer one does not fit the 64-bit sizes of any framework."""
 
 _OpenGroup: TypeAlias = "tuple[str, int, list[Item], list[tuple[Item, ...]]]"
-"""A group that is not closed yet: its bracket, the index of it, the items before it, and the parts before a ``+``."""
+"""A group not closed yet: its opening bracket, the index of that in the text, the items before the group, and its parts
+that a ``+`` has ended."""
 
 _new_node = tuple.__new__
 """Constructs a node faster than its class does, since it skips the Python-level ``__new__``."""
@@ -138,7 +139,7 @@ def _parse_word(text: str, word: str, start: int, stop: int) -> Name | Number:
 
 
 _MISTYPED_ARROW_CHARACTERS = "→⟶➔➜➝⇒⟹−–—"
-"""Characters that are often typed for an arrow or its parts."""
+"""Characters that are often typed instead of the arrow ``->`` or a part of it."""
 
 
 def _invalid_word_error(text: str, word: str, start: int) -> Exception:

@@ -1,4 +1,5 @@
-"""The syntax tree of a pattern: immutable nodes that know their range in the text and print it in canonical form.
+"""The syntax tree of a pattern: immutable nodes, each with its range of characters in the text; ``str`` of a node is
+its canonical text.
 
 The nodes are named tuples and not dataclasses, because importing `dataclasses` takes longer than importing plait.
 """
@@ -23,7 +24,7 @@ class Name(NamedTuple):
 
 
 class Number(NamedTuple):
-    """An axis without a name, written as its length, such as ``2``; ``1`` is a unit axis."""
+    """An axis without a name, written as its length, such as ``2``; ``1`` is called a unit axis."""
 
     value: int
     start: int
@@ -120,7 +121,7 @@ def _join_items(items: tuple[Item, ...]) -> str:
 
 
 def item_leaves(item: Item) -> tuple[Leaf, ...]:
-    """Return the axes of one item from left to right, with nested groups flattened."""
+    """Return the leaves (names, numbers, ellipses, wildcards) of one item from left to right, out of all its groups."""
     if type(item) is Group:
         inside = item.parts[0] if len(item.parts) == 1 else tuple([inner for part in item.parts for inner in part])
     elif type(item) is Bracket:
@@ -134,7 +135,7 @@ def item_leaves(item: Item) -> tuple[Leaf, ...]:
 
 
 def collect_leaves(exprs: Iterable[TensorExpr]) -> list[Leaf]:
-    """Return the axes of several tensors, in the order of the text."""
+    """Return the leaves (names, numbers, ellipses, wildcards) of several tensors, in the order of the text."""
     return [leaf for expr in exprs for item in expr.items for leaf in item_leaves(item)]
 
 
@@ -148,7 +149,7 @@ def collect_names(exprs: Iterable[TensorExpr]) -> dict[str, Name]:
 
 
 def item_of_each_dimension(expr: TensorExpr, rank: int) -> list[Item]:
-    """Return the item of the pattern for each dimension of a tensor of this rank; an ellipsis may appear repeatedly."""
+    """Return the item of each dimension of a tensor of this rank; an ellipsis may be the item of several dimensions."""
     items: list[Item] = []
     for item in expr.items:
         items += [item] * (rank - len(expr.items) + 1 if type(item) is Ellipsis else 1)

@@ -1,4 +1,7 @@
-"""The operation ``einsum``, in both forms: multiply tensors, and sum over the axes that are not on the right."""
+"""The operation ``einsum``: it multiplies tensors, and sums over the axes that are not on the right.
+
+Both forms of the pattern, with named axes and the classical one of single letters, are checked and lowered here.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +66,8 @@ def lower_einsum(solved: SolvedPattern, _: str = "", path: Path = ()) -> Plan:
         if left:
             needed = {*output}.union(*[operands[number][1] for number in left])
             kept = [group for group in dict.fromkeys(chain(*[term for _, term in chosen])) if group in needed]
-            kept.sort(key=lambda group: not _is_ellipsis(solved, group))  # a term may contain "..." once
+            # the axes of the ellipsis come first, side by side: a term of an equation may contain "..." only once
+            kept.sort(key=lambda group: not _is_ellipsis(solved, group))
         else:
             kept = output
         equation = _build_equation(solved, [*[term for _, term in chosen], kept])
@@ -84,7 +88,7 @@ def _single_einsum_path_if_possible(solved: SolvedPattern, groups: Sequence[Axes
 
 
 def _is_ellipsis(solved: SolvedPattern, group: Axes) -> bool:
-    """Whether coalesced axes belong to an ellipsis."""
+    """Whether a group of coalesced axes belongs to an ellipsis."""
     return solved.labels[group[0]] == "..."
 
 

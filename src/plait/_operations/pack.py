@@ -17,7 +17,7 @@ DimensionCountsAroundStar: TypeAlias = "tuple[int, int]"
 
 
 def parse_pack_pattern(pattern: str, operation: str) -> DimensionCountsAroundStar:
-    """Return the layout of a packing pattern: ``(1, 1)`` for ``"b * c"``."""
+    """Return how many dimensions a packing pattern has before and after its ``*``: ``(1, 1)`` for ``"b * c"``."""
     tree = parse(pattern)
     expr = require_single_tensor_without_arrow(tree, operation, "'b * c'")
     stars = [item for item in expr.items if str(item) == "*"]
@@ -41,7 +41,7 @@ def parse_pack_pattern(pattern: str, operation: str) -> DimensionCountsAroundSta
 def split_shape(
     shape: Sequence[Any], layout: DimensionCountsAroundStar, pattern: str, number: int
 ) -> tuple[Any, Any, Any]:
-    """Split the shape of tensor ``number`` into the parts before the ``*``, for the ``*``, and after it."""
+    """Return the shape of tensor ``number`` in three parts: before the ``*``, for the ``*``, and after it."""
     before, after = layout
     if len(shape) < before + after:
         message = f"tensor {number} has rank {len(shape)}, but the pattern needs rank {before + after} or more"
@@ -103,7 +103,7 @@ def packed_lengths_and_shapes(
 
 
 def _to_list(values: Any, message: str, pattern: str) -> list[Any]:
-    """Return the values as a list; raise PLT309 with this message if they are not iterable."""
+    """Return the values as a list; raise PLT309 if they are not iterable, with their repr for ``{}`` in the message."""
     try:
         return list(values)
     except TypeError:

@@ -1,4 +1,7 @@
-"""The operation ``reduce``: the axes that are not on the right are reduced, by `plait.backends.reduction_rules`."""
+"""The operation ``reduce``, which reduces the axes that are not on the right.
+
+`plait.backends.reduction_rules` defines the named reductions.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,9 @@ CUSTOM_REDUCTION = "custom"
 
 
 def lower_reduce(solved: SolvedPattern, reduction: str) -> Plan:
-    """Return the plan: split, reduce, permute, merge; and check that no axis is empty if the reduction needs that."""
+    """Return the plan: split, reduce, permute, merge; if the reduction of no elements is not defined, its size
+    operations also check that no reduced axis has length 0.
+    """
     plan = lower_movement(solved, reduction)
     if reduction in REDUCTION_RULES and REDUCTION_RULES[reduction].empty_value is None:
         kept = {*chain(*solved.output)}
@@ -39,7 +44,7 @@ _NUMPY_FUNCTIONS_USABLE_AS_REDUCTION = (
 
 
 def check_reduction_name(name: object) -> str:
-    """Return the name if it is that of a reduction; raise PLT209 for any other object."""
+    """Return the argument if it is the name of a reduction; raise PLT209 for any other object."""
     if isinstance(name, str):
         if name in REDUCTION_RULES:
             return name

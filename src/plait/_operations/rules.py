@@ -128,7 +128,7 @@ def forbid_new_ellipsis(left_axes: TensorAxes, right_axes: TensorAxes, tree: Tre
 
 
 def _missing_blanks_hint(tree: Tree) -> str:
-    """Return the end of a message if each tensor of the pattern is one word, as in ``bchw -> bhwc``."""
+    """Return the advice to write blanks between axes if each tensor is a word, as in ``bchw -> bhwc``, or ``""``."""
     words = [str(expr) for expr in (*tree.left, *(tree.right or ()))]
     if all(word.isalpha() and len(word) > 1 for word in words):
         return f"; write blanks between axes: '{' '.join(words[0])}'"

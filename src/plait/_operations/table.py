@@ -59,7 +59,7 @@ OPERATION_NAMES = (*_UNARY_OPERATIONS, "einsum")
 
 @clearable_lru_cache(maxsize=8)
 def find_operation_or_einsum(name: str) -> Operation:
-    """Return the operation with this name; any other name is an einsum, such as one in the classical form."""
+    """Return the operation with this name; for ``"einsum"`` and ``"classical"``, its classical form, return einsum."""
     if name in _UNARY_OPERATIONS:
         return _UNARY_OPERATIONS[name]
     from plait._operations import einsum  # imported here because no other operation needs it
@@ -74,7 +74,7 @@ def infer_operation(tree: Tree) -> str:
     right = tree.right or ()
     left_names, right_names = collect_names(tree.left), collect_names(right)
     if sum(isinstance(leaf, Name) for leaf in collect_leaves(tree.left)) > len(left_names):
-        return "einsum"  # a diagonal
+        return "einsum"  # a repeated name takes a diagonal, which only einsum does
     if left_names.keys() - right_names.keys() or _has_numeric_axes(tree.left):
         return "reduce"
     return "repeat" if right_names.keys() - left_names.keys() or _has_numeric_axes(right) else "rearrange"

@@ -1,1 +1,3 @@
-"""Plans: a solved pattern as a graph of nodes, and the schedules of large tensors."""
+"""Plans: solved patterns as graphs of nodes, plans of contractions for given sizes, the printed text and source code of
+a plan, and the schedules of large tensors.
+"""

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 def generate_function(name: str, plan: Plan, templates: SourceTemplates, defaults: Mapping[str, int]) -> str:
     """Return a framework's import lines and a function that does what a plan for any sizes does.
 
-    The function takes the given sizes by the names of their axes, some with defaults. Of the caller's text it contains
-    the pattern alone, as its docstring.
+    The function takes the given sizes by the names of their axes, some with defaults. Its docstring is the pattern.
     """
     writer = _FunctionWriter(plan, templates)
     given = [
@@ -34,7 +33,10 @@ def generate_function(name: str, plan: Plan, templates: SourceTemplates, default
 
 
 class _FunctionWriter:
-    """Writes the lines of the function, in order."""
+    """Generates the lines of the function of one plan.
+
+    `size_lines` must be called before `all_node_lines`, which uses the code of sizes that it appends to ``slot_code``.
+    """
 
     def __init__(self, plan: Plan, templates: SourceTemplates) -> None:
         self.plan, self.templates = plan, templates
@@ -60,7 +62,7 @@ class _FunctionWriter:
         return self.size_names.get(self.label_by_slot.get(slot, "")) or self._reserve_name(f"d{slot}")
 
     def shape_lines(self) -> list[str]:
-        """Return the lines that unpack the shapes; each raises an error if the rank is another."""
+        """Return the lines that unpack the shapes; they raise an error if a tensor has another rank."""
         lines = self.templates.format_call("setup", self.tensor_names).splitlines()
         ends = accumulate(self.plan.solved.ranks, initial=0)
         for tensor, slots in zip(self.tensor_names, pairwise(ends), strict=True):
@@ -92,7 +94,10 @@ class _FunctionWriter:
         return lines
 
     def _size_op_failure_and_value(self, op: SizeOp, length: str, product: str) -> tuple[str, str, str]:
-        """Return when a size operation fails, with which message, and the value that it computes, if any."""
+        """Return code for a size operation: when it fails, the message of the error, and the value, or ``""``.
+
+        ``length`` is the code of its source, ``product`` that of the product of its factors.
+        """
         actual = f"{length} is {{{length}}}"
         expected = product if product.isdecimal() else f"{product} = {{{product}}}"
         if op.kind == CHECK_NONEMPTY:
@@ -110,9 +115,9 @@ class _FunctionWriter:
         return f"{zero_check}{length} % {divisor}", message, f"{length} // {divisor}"
 
     def all_node_lines(self) -> list[str]:
-        """Return the lines of the nodes.
+        """Return the lines that execute the nodes, and return the result.
 
-        A result takes the name of its first operand, which no other node needs.
+        The result of a node is assigned to the variable of its first operand, whose old value no other node needs.
         """
         value_names, lines = list(self.tensor_names), []
         for node, operands in self.plan.steps:

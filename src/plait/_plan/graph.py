@@ -10,7 +10,7 @@ from plait._plan.nodes import Contract, Node, Sum
 from plait._shapes.solver import PRODUCT, SizeOp, SolvedPattern
 
 NodeWithOperands: TypeAlias = "tuple[Node, tuple[int, ...]]"
-"""A node and its operands, as numbers: those of the input tensors come first, then one for each step's result."""
+"""A node and the numbers of its operands: the input tensors are numbered first, then the result of each step."""
 
 
 class Plan(NamedTuple):
@@ -18,12 +18,12 @@ class Plan(NamedTuple):
 
     solved: SolvedPattern
     size_ops: tuple[SizeOp, ...]  # of the solved pattern, then those that only the nodes need
-    steps: tuple[NodeWithOperands, ...]  # in an order in which each node comes after those that it takes
+    steps: tuple[NodeWithOperands, ...]  # in an order in which each node comes after the nodes whose results it takes
     outputs: tuple[int, ...]  # the numbers of the plan's results
 
 
 Chain: TypeAlias = "tuple[int, tuple[int, ...]]"
-"""The number of a tensor or of a group's result, and the nodes that are applied to it, by their step numbers."""
+"""The number of an input tensor or of a group's result, and the step numbers of the nodes that are applied to it."""
 
 
 class ContractionGroup(NamedTuple):
@@ -37,8 +37,8 @@ class ContractionGroup(NamedTuple):
 def group_by_contraction(plan: Plan) -> tuple[list[ContractionGroup], tuple[int, ...]]:
     """Group the nodes of a plan around its contractions, and return the groups and the numbers of the plan's outputs.
 
-    Numbers count the input tensors, then the results of the groups. A node between two contractions belongs to the
-    second.
+    The input tensors are numbered first, then the results of the groups. A node between two contractions belongs to the
+    second, except a `Sum` of the first one's result, which is an epilogue of the first.
     """
     input_count = len(plan.solved.ranks)
     contractions = [step for step, (node, _) in enumerate(plan.steps) if isinstance(node, Contract)]
@@ -103,7 +103,7 @@ class SizeOpBuilder:
 
     def _product_slot(self, axes: tuple[int, ...]) -> int:
         slot_by_axes = self._slot_by_axes
-        if slot_by_axes is None:  # the length of an input's dimension is already a product of its axes
+        if slot_by_axes is None:  # a dimension of an input already holds the product of its axes, in its own slot
             slot_by_axes = self._slot_by_axes = {}
             for slot, dim in enumerate(sum(self.solved.inputs, ())):
                 slot_by_axes.setdefault(dim, slot)

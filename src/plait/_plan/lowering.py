@@ -1,7 +1,7 @@
 """Lower a solved pattern of one tensor to nodes: split, reduce, permute, expand and merge dimensions.
 
 Axes that are adjacent in both the input and the output are treated as one. Axes of different dimensions of the input
-are merged only after the permutation: before it, the merge would copy a strided tensor.
+are merged only after the permutation, since a merge before it would have to copy some strided tensors.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def lower_movement(solved: SolvedPattern, reduction: str = "") -> Plan:
         nodes.append(Permute(tuple([groups.index(group) for group in target if group in groups])))
     if len(groups) < len(target):
         new_count = len(target) - len(groups)
-        if any(group in groups for group in target[:new_count]):  # new dimensions that lead need no unit dimensions
+        if any(group in groups for group in target[:new_count]):  # `Expand` itself adds new dimensions at the front
             nodes.append(Reshape(sizes.shape_slots([group if group in groups else () for group in target])))
         nodes.append(Expand(sizes.shape_slots(target)))
     if list(solved.output) != target:
@@ -56,11 +56,11 @@ REDUNDANCY_RULES: dict[type, Callable[[Node, Node | None], bool]] = {
     Permute: _is_identity_permute,
     Reshape: _is_reshape_before_reshape,
 }
-"""For a type of node the function that says whether it changes nothing, given the node and the next one, if any."""
+"""For a type of node the function that says whether such a node can be left out, given it and the next node, if any."""
 
 
 def remove_redundant_nodes(nodes: list[Node]) -> list[Node]:
-    """Remove from a list of nodes those that change nothing, and return the list.
+    """Remove from a list of nodes those that can be left out by `REDUNDANCY_RULES`, and return the list.
 
     >>> remove_redundant_nodes([Reshape((0, 1)), Permute((0, 1)), Reshape((2,))])
     [Reshape(shape=(2,))]

@@ -34,7 +34,7 @@ EquationAxis: TypeAlias = "str | int"
 
 
 class Cost(NamedTuple):
-    """How many multiplications and additions a node makes, and how many elements it reads and writes; 0 for a view."""
+    """The number of multiplications and additions of a node, and of elements read and written; all 0 for a view."""
 
     flops: int = 0
     read: int = 0
@@ -44,14 +44,14 @@ class Cost(NamedTuple):
 class Node:
     """The base class of nodes: one operation on one or several tensors.
 
-    ``method`` is the name of the backend's function that executes the node. For one operand that is called as
-    ``f(tensor, argument)``, where the argument is the node's first field, with slots of a shape replaced by lengths.
-    For several operands see `Contract`.
+    ``method`` is the name of the backend's function that executes the node. A node with one operand is executed by
+    ``f(tensor, argument)``, where the argument is the node's first field; if that is a shape, its slots are replaced by
+    lengths. `Contract` is the node with several operands.
     """
 
     __slots__ = ()
     method: str
-    takes_shape: ClassVar[bool] = False
+    takes_shape: ClassVar[bool] = False  # whether the first field is a shape
     has_flops: ClassVar[bool] = False  # whether its cost is printed as FLOPs, not as elements copied
 
     if TYPE_CHECKING:
@@ -76,7 +76,10 @@ class Node:
         return Cost(0, prod(shapes[0]), prod(result)) if copies else Cost()
 
     def source_code(self, templates: SourceTemplates, operands: Sequence[str], sizes: Sequence[str]) -> str:
-        """Return Python statements and a final expression that do the same; ``sizes`` has the code of each slot."""
+        """Return lines of Python code that do what the node does, of which the last is the expression of the result.
+
+        ``operands`` has the code of each operand, ``sizes`` that of the size in each slot.
+        """
         if self.takes_shape:
             return templates.format_call(
                 self.method, operands, shape=tuple_source_code([sizes[slot] for slot in self[0]])
@@ -119,7 +122,7 @@ class Reshape(_ShapeField, Node):
     takes_shape = True
 
     def update_view_and_find_copy(self, view: StridedView, lengths: Shape) -> int | None:
-        """Return ``None`` if each group of merged dimensions is evenly spaced in memory: the result is a view."""
+        """Change the shape and strides as in `Node`; the result is a view if all merged dimensions are adjacent."""
         strides = reshaped_strides_or_copied_dim(view.shape, view.strides, lengths)
         if isinstance(strides, int):
             view.shape, view.strides = lengths, contiguous_strides(lengths)
@@ -194,11 +197,11 @@ class Reduce(_ReduceFields, Node):
         return templates.format_reduction(self.reduction, operands[0], self.axes)
 
     def describe(self, axes: Sequence[str]) -> str:
-        """Name the axes that are reduced."""
+        """Return the text with the axes that are reduced."""
         return f"reduce over {' '.join([axes[axis] for axis in self.axes])}"
 
     def describe_cost(self, cost: Cost) -> str:
-        """Count the elements read: the result is small."""
+        """Return the number of elements read, since the elements written are few."""
         return f"reads {cost.read:,} elements"
 
 
@@ -214,7 +217,7 @@ class Sum(_AxesField, Node):
         return _drop_dims(shapes[0], self.axes)
 
     def cost(self, shapes: Sequence[Shape], result: Shape, *, copies: bool) -> Cost:
-        """Count one addition for each element."""
+        """Return the cost of one addition for each element."""
         return Cost(prod(shapes[0]), prod(shapes[0]), prod(result))
 
     def source_code(self, templates: SourceTemplates, operands: Sequence[str], sizes: Sequence[str]) -> str:
@@ -255,8 +258,8 @@ class _ContractFields(NamedTuple):
     shape: Shape
     equation: str = ""  # of an einsum, as NumPy writes it, with an arrow
     order: tuple[int, ...] | None = None  # dimension ``i`` of a matmul fills dimension ``order[i]`` of ``shape``
-    reused_operand: int | None = None  # the temporary operand that a ``multiply`` may overwrite with its result
-    axes: tuple[int, ...] = ()  # of the result, in order, as numbers of the network
+    reused_operand: int | None = None  # which operand, an intermediate result, a ``multiply`` may overwrite
+    axes: tuple[int, ...] = ()  # the axes of the result in order, by their numbers in the `TensorNetwork`
 
 
 class Contract(_ContractFields, Node):
@@ -274,7 +277,7 @@ class Contract(_ContractFields, Node):
         return self.shape
 
     def cost(self, shapes: Sequence[Shape], result: Shape, *, copies: bool = True) -> Cost:
-        """Count as opt_einsum does: one operation for each product, and one more where products are summed."""
+        """Return the cost, counted as opt_einsum does: one operation for each product, and one more if it is summed."""
         if self.method == "einsum":
             lengths = _axis_lengths(self.equation, shapes, result)
             flops = prod(lengths.values()) * (max(1, len(shapes) - 1) + (prod(lengths.values()) > prod(result)))

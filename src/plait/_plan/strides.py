@@ -49,7 +49,7 @@ def reshaped_strides_or_copied_dim(
     while old_start < len(old_dims) or new_start < len(new_shape):
         old_stop, new_stop = old_start, new_start
         old_count = new_count = 1
-        while True:  # the smallest groups of old and new dimensions with the same number of elements
+        while True:  # find the smallest groups of old and of new dimensions with the same number of elements
             if new_count < old_count or (
                 new_count == old_count
                 and old_stop == old_start
@@ -75,7 +75,7 @@ def reshaped_strides_or_copied_dim(
 
 
 class StridedView:
-    """The shape and strides of a tensor, which `Node.update_view_and_find_copy` changes to the result's."""
+    """The shape and strides of a tensor, which `Node.update_view_and_find_copy` changes to those of its result."""
 
     __slots__ = ("shape", "strides")
 

@@ -1,1 +1,1 @@
-"""The solver: which size follows from which dimension, the evaluation of sizes, and the composition of patterns."""
+"""Sizes and axes: the solver, which finds how each size is computed; the computation; coalescing; composed patterns."""

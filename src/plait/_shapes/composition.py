@@ -65,7 +65,7 @@ def composed_pattern_or_reason(first: ConcretePattern, second: ConcretePattern) 
     if len({*between}) < len(between):
         return "an axis appears twice in the tensor between them"
     kept = {*chain(*second.output), *chain(*chain(*second.inputs[1:]))}
-    lengths: list[int] = []  # of the factors
+    lengths: list[int] = []  # the length of each factor
     first_factors: list[Axes] = [()] * len(first.lengths)  # the factors of each axis of the first pattern
     second_factors: list[Axes] = [()] * len(second.lengths)  # the factors of each axis of the second pattern
     reduced_unit_factors: Axes = ()
@@ -149,8 +149,8 @@ def compose_factored_patterns(
 
     It does not depend on lengths, and so is cached for all shapes. ``first_factors`` and ``second_factors`` are the
     factors of each axis of the two patterns. ``unit_factors`` are the factors of length 1. ``reduced_unit_factors`` are
-    those of them that only the second pattern has and reduces; they are kept, since a reduction may change even a
-    single element.
+    those of them that only the second pattern has, which reduces them; they are not left out, since a reduction along a
+    dimension of length 1 may change the elements too.
     """
     tensors = [_replace_axes(dims, first_factors) for dims in first.inputs] + [
         _replace_axes(dims, second_factors) for dims in second.inputs[1:]

@@ -82,7 +82,7 @@ def extend_symbolic_slots(slots: list[Any], size_ops: Iterable[SizeOp], error_fa
 
 
 def multiply_sizes(sizes: Sequence[Any]) -> Any:
-    """Return the product of sizes; in each multiplication the next size is the left operand, as symbolic sizes need."""
+    """Return the product of sizes; the next size is the left operand, so that its own ``*`` is called."""
     return reduce(lambda total, size: size * total, sizes) if sizes else 1
 
 

@@ -69,11 +69,11 @@ class SolvedPattern(NamedTuple):
     labels: tuple[str, ...]  # the text of each axis in the pattern
     slots: tuple[int, ...]  # the slot that holds the size of each axis
     size_ops: tuple[SizeOp, ...]
-    slot_count: int  # after the last size operation
+    slot_count: int  # the number of slots after the last size operation
 
     @property
     def tree(self) -> Tree:
-        """The syntax tree, parsed anew, since only errors and explanations need it."""
+        """The syntax tree; it is not stored but parsed again, since only errors and explanations need it."""
         if self.is_classical:
             from plait._notation.equation import parse_equation
 
@@ -249,7 +249,7 @@ _HINTS_BY_ARGUMENT_NAME = {
     "keepdims": " or an argument; write 1 on the right for each dimension to keep",
     "keepdim": " or an argument; write 1 on the right for each dimension to keep",
 }
-"""For arguments of other libraries the end of the message that a size of this name gets."""
+"""Ends of the error message for an unknown size, by its name, which other libraries have as an argument."""
 
 
 def unknown_size_name_error(name: str, axis_names: Collection[str], text: str) -> PlaitError:
@@ -303,7 +303,7 @@ def tensor_label(number: int, count: int) -> str:
 
 
 def describe_dimension(tree: Tree, ranks: tuple[int, ...], slot: int) -> tuple[str, Span]:
-    """Return how a message refers to the dimension of a slot, and the range of its text in the pattern."""
+    """Return how a message refers to the dimension whose length is in a slot, and the range of its text."""
     number, dim = 0, slot
     while dim >= ranks[number]:
         dim -= ranks[number]

@@ -58,10 +58,10 @@ class ContractionCandidate(NamedTuple):
     """The nodes that contract two tensors to one, or change one tensor, or contract several tensors at once."""
 
     cost: float  # nanoseconds, as estimated
-    operand_steps: tuple[tuple[Node, ...], ...]  # nodes of each operand; if ``is_swapped``, the second comes first
+    operand_steps: tuple[tuple[Node, ...], ...]  # applied first, in the order of the operands of ``node``
     node: Contract | None  # ``None`` if one operand only changes its layout
-    epilogue: tuple[Node, ...]  # the nodes after, of the result
-    result: Operand  # the result, after the epilogue
+    epilogue: tuple[Node, ...]  # applied to the result of ``node``
+    result: Operand  # the result after the epilogue
 
 
 def list_strategies(operands: Sequence[Operand], spec: ResultSpec, costs: ContractionCosts) -> list[Strategy]:
@@ -106,7 +106,7 @@ def apply_strategy(
 def _einsum_candidate(
     operands: Sequence[Operand], spec: ResultSpec, sizes_and_costs: SizesAndCosts
 ) -> ContractionCandidate | None:
-    """Contract by the framework's einsum."""
+    """Return the candidate that calls the framework's einsum; ``None`` if there are more axes than letters."""
     size = sizes_and_costs.sizes.__getitem__
     operand_axes = [operand.axes for operand in operands]
     axes = tuple(dict.fromkeys(chain.from_iterable(operand_axes)))
@@ -131,7 +131,7 @@ def _einsum_candidate(
 
 
 def _einsum_cost(axes: Axes, operand_axes: Sequence[Axes], result_axes: Axes, sizes_and_costs: SizesAndCosts) -> float:
-    """Return the cost of an einsum: a loop nest over all axes, with the best axes innermost."""
+    """Return the cost of an einsum: a loop nest over all axes, whose innermost loops have no stride if possible."""
     sizes, costs = sizes_and_costs
     if len(operand_axes) == 1 and len(axes) == len(result_axes):
         return costs.einsum_view_overhead
@@ -161,7 +161,10 @@ def _multiply_orders(first: Operand, second: Operand, spec: ResultSpec) -> list[
 def _multiply_candidate(
     operands: Sequence[Operand], order: Axes, spec: ResultSpec, sizes_and_costs: SizesAndCosts
 ) -> ContractionCandidate:
-    """Multiply elementwise, each operand broadcast along the axes it does not have, and sum after it."""
+    """Return the candidate that multiplies elementwise, with axes in this order, and then sums the axes not kept.
+
+    Each operand is broadcast along the axes that it does not have.
+    """
     sizes, costs = sizes_and_costs
     size = sizes.__getitem__
     cost, operand_steps = costs.multiply_overhead, []
@@ -252,7 +255,8 @@ def _matmul_candidate(
     cost += costs.matmul_overhead if is_batched else costs.dot_overhead
     first_change = change_layout(first, (*first_batch, *row_dims, inner), sizes)
     second_change = change_layout(second, (*second_batch, inner, *column_dims), sizes)
-    if (rows or columns) and costs.matmul_broadcasts:  # vectors may have any stride
+    # a matrix that is contiguous along neither dimension is copied; vectors may have any stride
+    if (rows or columns) and costs.matmul_broadcasts:
         first_change = _add_copy_if_strided(first, first_change, (*rows, *inner), sizes)
         second_change = _add_copy_if_strided(second, second_change, (*inner, *columns), sizes)
     cost += first_change.cost(costs) + second_change.cost(costs)
@@ -279,7 +283,7 @@ def _matmul_candidate(
 
 
 def _batch_dims(batch_axes: Axes, axes: Axes, costs: ContractionCosts) -> Dims:
-    """Return the dimensions before the last two, for an operand with these axes."""
+    """Return the batch dimensions of an operand with these axes; one dimension of all if matmul does not broadcast."""
     if not costs.matmul_broadcasts:
         return (batch_axes,)
     return tuple(dropwhile(not_, [(axis,) if axis in axes else () for axis in batch_axes]))
@@ -299,7 +303,10 @@ def _add_copy_if_strided(operand: Operand, change: LayoutChange, matrix: Axes, s
 def _matmul_without_reshapes(
     candidate: ContractionCandidate, first: Operand, columns: Axes, spec: ResultSpec, sizes_and_costs: SizesAndCosts
 ) -> ContractionCandidate | None:
-    """Return the product without the reshapes that only merge dimensions to rows and split them again, if possible."""
+    """Return the product without the reshapes that only merge dimensions to rows and split them again.
+
+    Return ``None`` if the reshapes of the candidate do something else.
+    """
     sizes, costs = sizes_and_costs
     cost, ((merge,), second), _, (split,), result = candidate
     lengths = (prod([sizes[axis] for axis in columns]),) if columns else ()
@@ -322,7 +329,10 @@ def _matmul_into_buffer(
     spec: ResultSpec,
     sizes_and_costs: SizesAndCosts,
 ) -> ContractionCandidate | None:
-    """Return the product written into memory in the order of the result, if its own order is another."""
+    """Return the product that writes its elements in the order that the result must have, which is not its own.
+
+    Return ``None`` if the axes of a dimension of the product are not adjacent in that order.
+    """
     (sizes, costs), order = sizes_and_costs, spec.order or ()
     memory_order = memory_order_of_dims(product_dims, order)
     if memory_order is None:

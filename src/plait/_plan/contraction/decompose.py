@@ -31,7 +31,7 @@ LabeledTensor: TypeAlias = "tuple[int, dict[EquationAxis, int]]"
 def decompose_einsum(plan: Plan) -> Plan:
     """Return the plan with matrix products or elementwise products instead of each einsum.
 
-    Diagonals are taken of the last two dimensions.
+    Two dimensions with the same axis are first made the last two, and then their diagonal is taken.
     """
     builder = _PlanBuilder(plan)
     numbers = list(range(len(plan.solved.ranks)))
@@ -46,7 +46,7 @@ def decompose_einsum(plan: Plan) -> Plan:
 
 
 class _PlanBuilder:
-    """Collects the steps, the slots of all shapes, and the size operations of the decomposed plan."""
+    """Collects the steps of the decomposed plan, the shape (in slots) of each tensor, and the size operations."""
 
     def __init__(self, plan: Plan) -> None:
         self.shapes: list[Shape] = [tuple(range(*pair)) for pair in pairwise(accumulate(plan.solved.ranks, initial=0))]
@@ -118,7 +118,7 @@ class _PlanBuilder:
         ellipsis = sorted([axis for axis in slots if isinstance(axis, int)])
         shared = [axis for axis in first[1] if axis in second[1]]
         for axis in shared:
-            if axis in ellipsis:  # axes with a letter have the same length in both
+            if axis in ellipsis:  # only these may broadcast; axes with a letter have the same length in both
                 slots[axis] = self._size_slot(BROADCAST, second[1][axis], [first[1][axis]])
         batch = [*ellipsis, *[axis for axis in shared if axis in needed and axis not in ellipsis]]
         inner = [axis for axis in shared if axis not in needed]

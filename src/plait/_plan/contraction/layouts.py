@@ -18,8 +18,8 @@ from plait.backends.costs import ContractionCosts
 class Operand(NamedTuple):
     """A row-major tensor: its axes in memory order, its shape, and the steps that have yet to be applied to it.
 
-    The steps give ``shape``, whose dimensions hold the axes in order. A temporary is an intermediate result whose
-    memory may be overwritten.
+    ``shape`` is the shape after these steps; each of its dimensions has one or several of the axes, in order. A
+    temporary is an intermediate result whose memory may be overwritten.
     """
 
     axes: Axes
@@ -49,7 +49,10 @@ class SizesAndCosts(NamedTuple):
 
 
 class LayoutChange(NamedTuple):
-    """Steps that change a layout, and the number of elements they copy: in rows, read with a stride."""
+    """Steps that change a layout, and the number of elements that they copy, if any.
+
+    They write rows of ``row_length`` elements, which are ``source_stride`` elements apart where they are read.
+    """
 
     steps: tuple[Node, ...]
     copied_elements: int = 0
@@ -57,7 +60,7 @@ class LayoutChange(NamedTuple):
     source_stride: int = 1
 
     def cost(self, costs: ContractionCosts) -> float:
-        """Return the cost in nanoseconds."""
+        """Return the estimated time in nanoseconds."""
         overhead = len(self.steps) * costs.view_overhead
         if not self.copied_elements:
             return overhead
@@ -91,9 +94,9 @@ def change_layout(operand: Operand, dims: Dims, sizes: Sequence[int]) -> LayoutC
 
 
 def memory_order_of_dims(dims: Dims, axes: Axes) -> list[int] | None:
-    """Return the order of the dimensions in memory that has the axes in this order; those without axes come first.
+    """Return the dimensions' numbers in the order of memory, whose axes are in the order ``axes``.
 
-    Return ``None`` if the axes of a dimension are not adjacent there.
+    Dimensions without axes come first. Return ``None`` if the axes of a dimension are not adjacent in memory.
     """
     first_positions = []
     for dim_axes in dims:

@@ -40,7 +40,7 @@ def build_network(solved: SolvedPattern, slots: Sequence[int], *, across: bool =
     position = 0
     for dims in solved.inputs:
         long_dims: list[Axes] = []
-        for axes in dims:  # this tensor may be broadcast along an axis of an ellipsis
+        for axes in dims:  # a dimension of length 1 gets no axis, even if its axis is longer in a broadcast
             long_dims.append(() if slots[position] == 1 else tuple(filter(is_not_unit, axes)))
             position += 1
         tensor_dims.append(tuple(long_dims))

@@ -1,9 +1,9 @@
 """Contraction paths: in which order the tensors of an einsum are contracted, in the form of NumPy and opt_einsum.
 
-Each entry of a path names positions among the remaining tensors; those tensors are contracted and removed, and the
-result is appended. For up to four tensors all paths are compared here. For more, opt_einsum is used where it is
-installed, because it finds better paths; without it a greedy search finds one. Source: D. G. A. Smith and J. Gray,
-opt_einsum, Journal of Open Source Software 3(26), 753 (2018).
+Each entry of a path, one step, has the positions of tensors in the list of remaining tensors; these are contracted and
+removed from the list, and the result is appended to it. For up to four tensors all paths are compared here. For more,
+opt_einsum is used where it is installed, because it finds better paths; without it a greedy search finds one. Source:
+D. G. A. Smith and J. Gray, opt_einsum, Journal of Open Source Software 3(26), 753 (2018).
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def build_path(steps: Iterable[Iterable[int]], count: int) -> Path:
 
 
 def normalize_path(found: Iterable[Iterable[int]], count: int) -> Path:
-    """Return a path as tuples, which contracts remaining tensors at the end; raise PLT214 for an invalid position."""
+    """Return a path as tuples, with a last step for tensors that it leaves; raise PLT214 for an invalid position."""
     path = tuple(map(tuple, found))
     for positions in path:
         exist = all(0 <= position < count for position in positions)
@@ -138,7 +138,7 @@ def _registered_algorithms() -> Iterable[str]:
 
 
 def _axis_character(axis: int) -> str:
-    """Return a character for an axis of any number."""
+    """Return the character that represents an axis for opt_einsum; there may be more axes than letters."""
     return chr(ord("a") + axis) if axis < 26 else chr(0x100 + axis)
 
 
@@ -171,14 +171,15 @@ def find_optimal_path(network: TensorNetwork, memory_limit: int | None) -> Path:
     """Return the path with the fewest operations, and among those with the smallest intermediate results."""
     count, size = len(network.terms), network.sizes.__getitem__
     all_tensors = (1 << count) - 1
-    users_of = [0] * len(network.sizes)  # for each axis the tensors that have it, as bits; the output is one more
+    users_of = [0] * len(network.sizes)  # for each axis the tensors that have it, as bits; the output is the last bit
     for number, term in enumerate((*network.terms, network.output)):
         for axis in term:
             users_of[axis] |= 1 << number
-    axes_of = {}  # for each group of tensors the axes of their product
+    axes_of = {}  # for each group of tensors, as bits, the axes of their product
     for group in range(1, all_tensors + 1):
         is_one = not group & (group - 1)
         axes_of[group] = {axis for axis, users in enumerate(users_of) if users & group and (is_one or users & ~group)}
+    # for each group its operations, the size of its largest result, and the part that is contracted with the rest of it
     best: dict[int, tuple[float, float, int]] = {1 << number: (0, 0, 0) for number in range(count)}
     for group in sorted(axes_of, key=int.bit_count):
         result_size = prod(map(size, axes_of[group]))

@@ -35,8 +35,8 @@ class NetworkContraction(NamedTuple):
     operands: tuple[Operand, ...]  # the input tensors, then the result of each step
     is_simplified: bool  # whether repeated axes, and axes of one tensor alone, were removed first
     cost: float = 0.0  # nanoseconds, as estimated
-    pairs: tuple[ContractionCandidate, ...] = ()  # for each step of the path
-    strategies: tuple[Strategy, ...] = ()  # for each step what was chosen
+    pairs: tuple[ContractionCandidate, ...] = ()  # the nodes of each step of the path
+    strategies: tuple[Strategy, ...] = ()  # the strategy chosen for each step
 
 
 def search_contraction(
@@ -44,7 +44,7 @@ def search_contraction(
 ) -> NetworkContraction | None:
     """Return the cheapest contraction of row-major tensors along the path of `find_path`.
 
-    Return ``None`` if the einsum has too many letters and no other strategy applies: the framework's einsum is called.
+    Return ``None`` if a step has more axes than an einsum has letters, and no other strategy applies to it.
     """
     path = find_path(network, optimize, memory_limit)
     single_step: Path = (tuple(range(len(network.terms))),)
@@ -80,7 +80,7 @@ def initial_state(network: TensorNetwork, path: Path) -> NetworkContraction:
 
 
 def simplified_state(network: TensorNetwork, path: Path, costs: ContractionCosts) -> NetworkContraction:
-    """Return the start of a search with simplified operands: by diagonals, and by sums.
+    """Return the start of a search in which diagonals and sums of single operands are already taken.
 
     No operand then has a repeated axis, or an axis that neither another operand nor the result has.
     """
@@ -124,7 +124,10 @@ def _simplify_operand(
 def _search_strategies(
     start: NetworkContraction, costs: ContractionCosts, chosen_strategies: Sequence[Strategy] | None = None
 ) -> NetworkContraction | None:
-    """Return the cheapest contraction along a path, by the chosen strategies or by any; ``None`` if there is none."""
+    """Return the cheapest contraction along a path, or ``None`` if no strategy applies to a step.
+
+    ``chosen_strategies`` has the strategy of each step; without it, all strategies are compared.
+    """
     network, path = start.network, start.path
     sizes_and_costs = SizesAndCosts(network.sizes, costs)
     states = [start]  # sorted by cost, each with another layout of the last result

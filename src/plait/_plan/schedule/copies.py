@@ -16,13 +16,13 @@ from plait._plan.schedule.techniques import BLOCKING, UNROLLED_SHORT_AXIS
 from plait.backends.costs import CACHE_LINE_BYTES, MemoryCosts
 
 CACHE_ASSOCIATIVITY, PAGE_BYTES = 8, 4096
-"""The nearest cache keeps 8 of the lines whose addresses differ by a multiple of 4096: they are in the same set."""
+"""The nearest cache holds at most 8 lines whose addresses differ by a multiple of 4096, since these share one set."""
 
 TLB_PAGES = 1024
 """How many pages the processor's translation lookaside buffer (TLB) holds."""
 
 MAX_CACHE_LINES_PER_TILE_CHOICES = (CACHE_ASSOCIATIVITY, 64, 512, 4096)
-"""How many cache lines a tile may touch before it reads the first of them again."""
+"""The limits that are tried for the number of cache lines that a tile touches before it reads the first one again."""
 
 MAX_UNROLLED_ROW_LENGTH = 8
 """Rows of up to this many elements may get a call for each element."""
@@ -57,9 +57,9 @@ def _list_tile_shapes(
 ) -> Iterator[tuple[int, ...]]:
     """Yield the tile shapes that may be faster than one call.
 
-    Inside the loop of the smallest stride, a limit of cache lines makes a tile short. From that loop outwards a tile is
-    whole if it writes at least a cache line at a time; otherwise it has at most as many elements as a cache. Short rows
-    are also split into single elements.
+    The loops inside the one with the smallest stride are cut, so that a tile touches a limited number of cache lines.
+    The other loops are not cut if a tile then writes whole cache lines; otherwise they are cut so that a tile has at
+    most as many elements as a cache holds. For short rows, tiles of one element of each row are yielded too.
     """
     strided_axes = [axis for axis, loop in enumerate(loops) if loop.stride]
     fastest = min(strided_axes, key=lambda axis: abs(loops[axis].stride), default=len(loops) - 1)
@@ -80,7 +80,7 @@ def _list_tile_shapes(
 
 
 def _contiguous_result_length(lengths: Sequence[int], tile_shape: Sequence[int]) -> int:
-    """Return how many adjacent elements of the result a tile has."""
+    """Return the number of elements that a tile writes one after the other without a gap."""
     length = 1
     for loop_length, tile in zip(reversed(lengths), reversed(tile_shape), strict=True):
         length *= tile
@@ -100,7 +100,7 @@ def _grow_tile(lengths: Sequence[int], tile_shape: Sequence[int], last_loop: int
 
 
 def _estimate_cost(loops: Sequence[Loop], tile_shape: Sequence[int], itemsize: int, costs: MemoryCosts) -> float:
-    """Return the nanoseconds of a copy in such tiles."""
+    """Return the estimated nanoseconds of a copy by one call for each tile."""
     tiled_axes = [axis for axis, tile in enumerate(tile_shape) if tile > 1]
     if not tiled_axes:
         return inf

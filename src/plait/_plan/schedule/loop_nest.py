@@ -70,7 +70,7 @@ def split_loop(loops: Sequence[Loop], position: int, inner_length: int) -> tuple
 
 
 def loops_after_reducing(loops: Sequence[Loop], position: int, itemsize: int) -> tuple[Loop, ...]:
-    """Return the loops over the result once one loop is reduced: new memory, filled in their order."""
+    """Return the loops over the result of reducing one loop: new contiguous memory, with the other loops in order."""
     remaining: list[Loop] = []
     stride = itemsize
     for number in range(len(loops) - 1, -1, -1):

@@ -1,8 +1,11 @@
 """Schedule a reduction: in which order the axes are reduced, by which calls, and in which blocks.
 
 Several axes may be reduced one at a time in any order, since minimum, maximum, sum, product, any and all are
-associative. Sums stay as accurate as in one call: each term goes through at most as many additions, in a tree reduction
-through the logarithm of that number; and the rows that a matrix product sums are short.
+associative. Sums stay as accurate as in one call: no element goes through more additions than there, in a tree
+reduction only through the logarithm of that number; and a matrix product sums only short rows.
+
+A *row* is the range of elements over which one innermost loop of the framework runs. To *fold* rows is to treat several
+adjacent ones as a single longer row, which is possible along an axis that is reduced.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ MAX_MATMUL_ROW_LENGTH = 128
 """Longer rows are not summed by a matrix product, which may add one element at a time and lose digits."""
 
 MAX_SLOW_ROW_LENGTH = 64
-"""One call is slow for reduced rows up to about this length, and not for much longer ones."""
+"""One call along several axes is slow if its rows are up to about this long, and not if they are much longer."""
 
 MAX_ROW_LENGTH_AFTER_FOLDING = 4096
 """Short rows are folded to rows of up to this many elements."""
@@ -112,7 +115,7 @@ def one_call_cost(nest: LoopNest, itemsize: int, costs: MemoryCosts) -> float:
 
 
 def _row_overhead(row_length: int, itemsize: int, costs: MemoryCosts) -> float:
-    """Return the cost of a reduced row beside its elements: its start, and an incomplete vector at its end."""
+    """Return the cost of a reduced row beside its elements: its start, and an incomplete SIMD vector at its end."""
     vector = costs.vector_bytes // itemsize
     return costs.reduce_row_overhead + (row_length % vector * costs.vector_tail_element if vector else 0.0)
 
@@ -161,7 +164,10 @@ class _CallSequence(NamedTuple):
 def _cheapest_sequence(
     loops: tuple[Loop, ...], itemsize: int, costs: MemoryCosts, memo: dict[tuple[Loop, ...], _CallSequence]
 ) -> _CallSequence:
-    """Return the cheapest calls that reduce the axes one at a time, from either end; ``memo`` caches results."""
+    """Return the cheapest calls that reduce the axes one at a time, each the outermost or innermost of those left.
+
+    ``memo`` caches the results.
+    """
     if loops in memo:
         return memo[loops]
     first, last, is_single = -1, -1, True
@@ -182,7 +188,7 @@ def _cheapest_sequence(
 def _cheapest_call(loops: Sequence[Loop], axis: int, itemsize: int, costs: MemoryCosts) -> _CallSequence:
     """Return the cheapest call that reduces one axis."""
     length, last = loops[axis].length, len(loops) - 1
-    count = contiguous_run = row_length = 1  # contiguous_run: of the loops from here inwards
+    count = contiguous_run = row_length = 1  # contiguous_run: adjacent elements in the loops from here inwards
     is_dense, may_block = True, False
     for position in range(last, -1, -1):
         if position == axis:
@@ -227,7 +233,7 @@ def _cheapest_call(loops: Sequence[Loop], axis: int, itemsize: int, costs: Memor
 
 
 def _intermediate_cost(count: float, itemsize: int, costs: MemoryCosts) -> float:
-    """Return the cost of writing and reading again so many elements, if they do not fit into the cache."""
+    """Return the cost to write and read an intermediate result of this many elements, or 0 if it fits the cache."""
     size = count * itemsize * costs.upcast_ratio
     return size * (2 * costs.memory_byte + costs.page_fault_byte) if size > costs.cache_bytes else 0.0
 

@@ -1,9 +1,9 @@
 """Schedule a reduction in two passes: a variance, which sums squares of differences from the mean, or a logsumexp.
 
-One call of a framework makes temporary tensors as large as the input: the elements with the pivot (mean or maximum)
-removed, and what they are transformed to. Here that is done block by block in the cache. A block has all elements of
-its part of the result if possible, so that the pivot is computed while the block is in the cache; a larger block is
-processed in tiles. The sums of tiles are added in pairs, so that many of them lose no digits.
+One call of a framework makes temporary tensors as large as the input: the elements minus the pivot (mean or maximum),
+and the squares or exponentials of these differences, which are then summed. Here that is done block by block in the
+cache. A block has all elements of its part of the result, so that its pivot is complete; a block that is larger than
+the cache is transformed and summed in tiles. The sums of tiles are added in pairs, so that rounding errors stay small.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ EXTRA_CALLS_PER_TILE_OR_BLOCK = 4
 def schedule_two_pass(
     nest: LoopNest, itemsize: int, pivot_costs: MemoryCosts, costs: MemoryCosts
 ) -> TwoPassSchedule | None:
-    """Return the cheapest schedule, from the costs of the pivot's reduction and of the rest; ``None`` if one call is
-    best.
+    """Return the cheapest schedule, or ``None`` if one call of the framework is cheapest.
+
+    ``pivot_costs`` are the costs of the reduction to the pivot, ``costs`` those of all else.
     """
     loops, size = nest.loops, nest.element_count * itemsize
     if not loops or not size:
@@ -113,7 +114,7 @@ def _with_cost_and_techniques(
 
 
 def _one_call_two_pass_cost(nest: LoopNest, itemsize: int, pivot_costs: MemoryCosts, costs: MemoryCosts) -> float:
-    """Return the nanoseconds of one call, with temporary tensors as large as the input, in the cache."""
+    """Return the estimated nanoseconds of one call, for a tensor whose temporary tensors fit into the cache."""
     lengths, strides, kept_flags = zip(*nest.loops, strict=True)
     axes = [axis for axis, is_kept in enumerate(kept_flags) if not is_kept]
     pivot_cost = one_call_cost(build_loop_nest(lengths, strides, axes), itemsize, pivot_costs)
