@@ -1,6 +1,7 @@
-"""Compiled kernels for NumPy's arrays: copies and reductions in one pass over memory, on all of the machine's cores.
+"""Compiled kernels for NumPy's arrays: copies and reductions in one pass over memory, on several threads.
 
-They need Numba, and are never waited for: a `Filler` says when its kernel is ready, and NumPy does the work until then.
+They need Numba, which compiles them in the background. `filling` returns a `Filler` for one copy or reduction; the
+caller uses NumPy's functions until the kernel of the `Filler` is ready.
 """
 
 from plait.backends.kernels.background import wait

@@ -1,4 +1,7 @@
-"""Arithmetic that kernels need and Numba has not, or has in a form that is no vector instruction."""
+"""Arithmetic for kernels that Numba does not have, or does not compile to vector instructions.
+
+Half-precision numbers are given as their 16 bits. The *rank* of one is an integer, and ranks have the numbers' order.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,14 @@ _SHORT, _INT, _LONG = ir.IntType(16), ir.IntType(32), ir.IntType(64)
 
 
 def _choice(sign: str) -> Any:
+    """Return the function that gives the larger (``">"``) or the smaller (``"<"``) of two numbers."""
+
     @intrinsic
     def choose(_context: Any, held: Any, value: Any, zero: Any) -> Any:
-        """The value where it beats the held one, or is NaN; ``zero`` is 0, which the compiler does not know.
+        """Return ``value`` if it is larger (or smaller) than ``held``, or NaN; otherwise ``held``.
 
-        Without it the compiler sees that a slot of memory keeps its value, and writes with a mask, ten times slower.
+        ``zero`` is always 0, but the compiler does not know this. Without it the compiler sees that some lanes keep
+        their value, and uses masked stores, which are ten times slower.
         """
 
         def build(_: Any, builder: Any, __: Any, args: Any) -> Any:
@@ -41,9 +47,11 @@ smaller = _choice("<")
 
 
 def _rank(nan: int) -> Any:
+    """Return the function that gives the rank of a half-precision number; the rank of NaN is ``nan``."""
+
     @intrinsic
     def rank(_context: Any, half: Any) -> Any:
-        """An integer for 16 bits of half precision, larger where the number is, and beyond all others for NaN."""
+        """Return the rank of a half-precision number; that of NaN is beyond all others."""
 
         def build(_: Any, builder: Any, __: Any, args: Any) -> Any:
             size = builder.and_(args[0], _SHORT(0x7FFF))
@@ -61,7 +69,7 @@ ranked_low = _rank(nan=0x8000)
 
 @intrinsic
 def unranked(_context: Any, rank: Any) -> Any:
-    """The 16 bits of half precision that have this rank."""
+    """Return the half-precision number that has this rank."""
 
     def build(_: Any, builder: Any, __: Any, args: Any) -> Any:
         found = builder.xor(args[0], builder.and_(builder.ashr(args[0], _SHORT(15)), _SHORT(0x7FFF)))
@@ -73,14 +81,14 @@ def unranked(_context: Any, rank: Any) -> Any:
 
 @intrinsic
 def widened(_context: Any, half: Any) -> Any:
-    """The number whose 16 bits of half precision are given."""
+    """Convert a half-precision number to float32."""
 
     def build(context: Any, builder: Any, __: Any, args: Any) -> Any:
         if "+f16c" in context.codegen().magic_tuple()[2]:  # the processor has an instruction for it
             return builder.fpext(builder.bitcast(args[0], ir.HalfType()), _FLOAT)
         bits = builder.zext(args[0], _INT)
         rest = builder.shl(builder.and_(bits, _INT(0x7FFF)), _INT(13))
-        scaled = builder.fmul(builder.bitcast(rest, _FLOAT), _FLOAT(2.0**112))  # the exponents count from elsewhere
+        scaled = builder.fmul(builder.bitcast(rest, _FLOAT), _FLOAT(2.0**112))  # the exponents' biases differ by 112
         endless = builder.icmp_unsigned(">=", rest, _INT(0x0F800000))  # infinities and NaN
         rest = builder.or_(builder.bitcast(scaled, _INT), builder.select(endless, _INT(0x7F800000), _INT(0)))
         sign = builder.shl(builder.and_(bits, _INT(0x8000)), _INT(16))
@@ -91,7 +99,7 @@ def widened(_context: Any, half: Any) -> Any:
 
 @intrinsic
 def halved(_context: Any, number: Any) -> Any:
-    """The 16 bits of the nearest number of half precision, of two the even one."""
+    """Convert a float64 number to the nearest half-precision number, ties to even."""
 
     def build(_: Any, builder: Any, __: Any, args: Any) -> Any:
         bits = builder.bitcast(args[0], _LONG)
@@ -100,7 +108,7 @@ def halved(_context: Any, number: Any) -> Any:
         odd = builder.and_(builder.lshr(rest, _LONG(42)), _LONG(1))
         nearest = builder.lshr(builder.add(rest, builder.add(odd, _LONG((1 << 41) - 1))), _LONG(42))
         normal = builder.sub(nearest, _LONG((1023 - 15) << 10))
-        # adding 2**28 leaves the last digit where half precision's smallest numbers have theirs
+        # after adding 2**28 the last bit stands for 2**-24, as it does in half precision's subnormal numbers
         small = builder.and_(builder.bitcast(builder.fadd(size, _DOUBLE(2.0**28)), _LONG), _LONG(0x7FF))
         result = builder.select(builder.fcmp_ordered("<", size, _DOUBLE(2.0**-14)), small, normal)
         result = builder.select(builder.fcmp_ordered(">=", size, _DOUBLE(65520.0)), _LONG(0x7C00), result)

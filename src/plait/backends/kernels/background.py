@@ -1,15 +1,15 @@
-"""Kernels become ready aside: no call waits for a compiler.
+"""Makes kernels ready in the background, so that no call waits for a compiler.
 
-Numba compiles for seconds, and a process that ends while a compiler runs in one of its threads may crash. So another
-process compiles, and leaves the kernel on the disk; a thread of this one only imports Numba and loads it. The end of
-the process does not wait for the import, which is Python's and may stop anywhere, but for a load that has begun, a
-matter of milliseconds. A fork waits for both, since the child would find modules that nobody goes on importing.
+Numba compiles for seconds, and a process that ends while one of its threads compiles may crash. So another process
+compiles the kernels and stores them on the disk, and a thread of this process only imports Numba and loads them. At its
+end the process does not wait for the import, which is Python code and may stop anywhere, but waits for a kernel that is
+being loaded, which takes milliseconds. A fork waits for both, or the child would have modules imported in part.
 """
 
 from __future__ import annotations
 
 import atexit
-import logging  # noqa: F401  # before the forks are guarded
+import logging  # noqa: F401  # registers its handler for forks before `_guard_forks` does
 import os
 import subprocess
 import sys
@@ -22,8 +22,8 @@ from typing import Any
 from plait.backends.kernels.state import COMPILING, Kernel
 
 
-class _Desk:
-    """The kernels that were asked for, and the thread that sees to them."""
+class _Requests:
+    """The kernels that were requested, and the state of the thread that makes them ready."""
 
     def __init__(self) -> None:
         self.queue: list[Kernel] = []
@@ -32,13 +32,14 @@ class _Desk:
         self.forget()
 
     def forget(self) -> None:
-        """After a fork the child has no thread: what was under way has to be asked for again."""
+        """Reset everything in a forked child: it has no thread, and its kernels must be requested again."""
         for kernel in self.queue + self.doing:
             kernel.asked = False
         self.lock, self.importing, self.loading = Lock(), Lock(), Lock()
         self.queue, self.doing, self.working = [], [], False
 
     def pause(self) -> None:
+        """Wait until the thread neither imports nor loads, at most ten seconds, and stop it from doing so."""
         self.paused = self.importing.acquire(timeout=10)
 
     def resume(self) -> None:
@@ -46,58 +47,66 @@ class _Desk:
             self.importing.release()
 
     def close(self) -> None:
-        """The process ends: nothing is begun any more."""
+        """Let nothing begin any more, since the process ends, and wait for a kernel that is being loaded."""
         self.closed = True
         self.loading.acquire(timeout=10)
 
 
-_DESK = _Desk()
-atexit.register(_DESK.close)
+_REQUESTS = _Requests()
+atexit.register(_REQUESTS.close)
 
 
 @lru_cache(maxsize=1)
 def _guard_forks() -> None:
-    """A fork takes the locks of whoever registered last first; `logging` has one that the import needs."""
+    """Make every fork wait for the thread.
+
+    The handlers before a fork run in reverse order of registration. `logging`, imported above, has registered earlier,
+    so that its lock, which the import of Numba needs, is taken only after the import was waited for.
+    """
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=_DESK.pause, after_in_parent=_DESK.resume, after_in_child=_DESK.forget)
+        os.register_at_fork(before=_REQUESTS.pause, after_in_parent=_REQUESTS.resume, after_in_child=_REQUESTS.forget)
 
 
 def ask(kernel: Kernel) -> None:
-    """Have a kernel made ready; returns at once."""
+    """Request a kernel from the background thread, which is started if it does not run; return at once."""
     _guard_forks()
-    with _DESK.lock:
-        if kernel.asked or _DESK.closed:
+    with _REQUESTS.lock:
+        if kernel.asked or _REQUESTS.closed:
             return
         kernel.asked, kernel.why = True, COMPILING
-        _DESK.queue.append(kernel)
-        if _DESK.working:
+        _REQUESTS.queue.append(kernel)
+        if _REQUESTS.working:
             return
-        _DESK.working = True
+        _REQUESTS.working = True
     try:
         Thread(target=_work, name="plait-kernels", daemon=True).start()
     except RuntimeError as error:  # the interpreter is shutting down, or the machine has too many threads
-        _DESK.working = False
+        _REQUESTS.working = False
         kernel.failed(f"no thread to load the kernel: {error}")
 
 
 def wait(seconds: float) -> bool:
-    """Wait until nothing is on its way any more, for so long at most: for benchmarks and tests. Whether it is so."""
+    """Wait until all requested kernels are ready or have failed, for benchmarks and tests.
+
+    Return ``False`` if this takes longer than ``seconds``.
+    """
     last = monotonic() + seconds
-    while _DESK.working and monotonic() < last:
+    while _REQUESTS.working and monotonic() < last:
         sleep(0.05)
-    return not _DESK.working
+    return not _REQUESTS.working
 
 
 def _work() -> None:
+    """Make the requested kernels ready until there are no more requests; the function of the thread."""
     while True:
-        with _DESK.lock:
-            kernels, _DESK.queue = _DESK.queue, []
-            _DESK.doing = kernels
-            _DESK.working = bool(kernels)
+        with _REQUESTS.lock:
+            kernels, _REQUESTS.queue = _REQUESTS.queue, []
+            _REQUESTS.doing = kernels
+            _REQUESTS.working = bool(kernels)
         if not kernels:
             return
         missing = [kernel for kernel in kernels if not _load(kernel)]
-        if missing and not _DESK.closed and _compile_aside([kernel.key for kernel in missing]):
+        if missing and not _REQUESTS.closed and _compile_aside([kernel.key for kernel in missing]):
             missing = [kernel for kernel in missing if not _load(kernel)]
         for kernel in missing:
             if kernel.why == COMPILING:
@@ -105,17 +114,17 @@ def _work() -> None:
 
 
 def _load(kernel: Kernel) -> bool:
-    """Take a kernel from the disk; whether there is nothing more to do."""
-    with _DESK.importing:
+    """Load a kernel from the disk; return ``False`` if it must be compiled first, ``True`` also after a failure."""
+    with _REQUESTS.importing:
         try:
             from plait.backends.kernels.compiling import found, prepared
 
             made = prepared(kernel.key)
-            with _DESK.loading:
-                if _DESK.closed:
+            with _REQUESTS.loading:
+                if _REQUESTS.closed:
                     return True
                 function = found(*made)
-        except Exception as error:  # a stranger's package may be broken in any way
+        except Exception as error:  # a broken Numba may raise anything
             kernel.failed(f"numba failed: {type(error).__name__}: {error}".splitlines()[0][:200])
             return True
         if function is not None:
@@ -124,9 +133,9 @@ def _load(kernel: Kernel) -> bool:
 
 
 def _compile_aside(keys: list[str]) -> bool:
-    """Whether another process compiled the kernels."""
+    """Compile kernels in another process, and return whether it succeeded."""
     if getattr(sys, "frozen", False) or not Path(sys.executable or "").stem.lower().startswith(("python", "pypy")):
-        return False  # the interpreter is part of a program, which must not be started twice
+        return False  # the executable is an application with Python in it, which would be started a second time
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, filter(None, sys.path)))}
     detached: dict[str, Any] = (
         {"creationflags": 0x4200}  # a process group of its own, of low priority

@@ -1,4 +1,7 @@
-"""Kernels made by Numba, or found where Numba keeps those that it made before. Only this file imports it."""
+"""Compiles kernels with Numba, or loads those that it compiled before from its cache on the disk.
+
+Numba, and the modules of this package that need it, are imported only by `prepared`.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,10 @@ from plait.backends.kernels.kinds import recipe_of
 
 
 def compiled(key: str) -> Any:
-    """The kernel of that key, from the disk if it is there, and compiled and left there if not.
+    """Return the kernel of that key, loaded from the disk, or compiled and stored there.
 
     Raises:
-        Exception: whatever Numba raises, such as where no folder can be written.
+        Exception: whatever Numba raises, for example if it cannot write into a folder.
     """
     dispatcher, signature = prepared(key)
     dispatcher.compile(signature)
@@ -21,15 +24,18 @@ def compiled(key: str) -> Any:
 
 
 def found(dispatcher: Any, signature: Any) -> Any:
-    """The kernel that was prepared, if an earlier process left it on the disk, or ``None``."""
+    """Load a kernel that `prepared` returned, if a process has stored it on the disk; otherwise return ``None``."""
     if dispatcher._cache.load_overload(signature, dispatcher.targetctx) is None:
         return None
-    dispatcher.compile(signature)  # which loads it
+    dispatcher.compile(signature)  # finds it in the cache on the disk
     return dispatcher
 
 
 def prepared(key: str) -> tuple[Any, Any]:
-    """What will be the kernel of that key, and its signature. Takes a while, and nothing of it is the compiler's."""
+    """Return the kernel of that key as Numba's function that is not compiled yet, and its signature.
+
+    Importing Numba takes a while; nothing is compiled.
+    """
     from numba import njit
 
     name, word = key.split()
@@ -52,6 +58,9 @@ def prepared(key: str) -> tuple[Any, Any]:
 
 
 def _stamp() -> str:
-    """Numba looks at the file that a function stands in, and not at those that it calls."""
+    """Return a hash of the source of all kernels, for their names.
+
+    Numba's cache notices only changes of the file of a function, not of the files of functions that it calls.
+    """
     texts = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
     return hashlib.sha256(b"".join(texts)).hexdigest()[:12]

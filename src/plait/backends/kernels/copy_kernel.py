@@ -1,4 +1,4 @@
-"""The copy that `copying` plans, for words of one size."""
+"""The kernel that copies an array as planned by `copying`, for words of one size."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ SIGNATURE = types.void(types.int64, types.int64, types.int64[::1], _TABLE, _TABL
 
 
 def copy_kernel(word: int) -> Any:
-    """The function, to be compiled."""
+    """Return the kernel for words of ``word`` bytes as a Python function, which Numba compiles."""
 
     def copy(source: Any, out: Any, head: Any, axes: Any, loops: Any, start: Any, stop: Any) -> None:
         row, how = head[0], head[1]
         from_a, to_a, many_a = axes[0, 1], axes[0, 2], axes[0, 3]
         from_b, to_b, many_b = axes[1, 1], axes[1, 2], axes[1, 3]
-        pitch = many_a * axes[2, 3] * word + 64  # or rows of some lengths would share one set of the cache
+        pitch = many_a * axes[2, 3] * word + 64  # rows a power of two apart would share a set of the cache
         buffer = np.empty(pitch * many_b * axes[3, 3] if how == BLOCKS else 1, np.uint8)
         tile = pointer(buffer.ctypes.data)
         turns, place = np.zeros(loops.shape[0], np.int64), np.zeros(6, np.int64)
@@ -53,6 +53,6 @@ def copy_kernel(word: int) -> Any:
             else:
                 elements(there, (to_a, to_b), here, (from_a, from_b), (a, b), word)
             advance(loops, turns, place)
-        buffer[0] = 0  # a use of the array, which Numba would free after the last one: the tile is only its address
+        buffer[0] = 0  # keeps the array alive: Numba frees it after its last use, and `tile` is only its address
 
     return copy

@@ -1,7 +1,8 @@
-"""How an array is copied into another order: in which tiles, and in which order the tiles.
+"""Plans how an array is copied into another memory order: the tiles, how each is copied, and in which order.
 
 Two axes matter: ``b``, along which the result is contiguous, and ``a``, along which the source is. A tile spans both,
-so that every cache line is read once and written once, whole.
+so that every cache line is read once and written once. A *word* is what one instruction moves, an element or a part of
+one. A *row* is the words that are contiguous in the source and in the result.
 """
 
 from __future__ import annotations
@@ -13,42 +14,45 @@ from math import isqrt, prod
 from plait.backends.kernels.dims import Dim, layout
 
 ROWS, BLOCKS, DEAL, WEAVE, ALONG_A, ALONG_B = range(6)
-"""How a tile is copied: in rows that both sides have, by turning blocks in registers, by parting what is side by side,
-such as the colours of a picture, or putting it side by side, or one element at a time."""
+"""How a tile is copied. ``ROWS``: row by row; ``BLOCKS``: transposed in blocks that fit into registers; ``DEAL``:
+deinterleaved, such as the colours of an image into planes; ``WEAVE``: interleaved; ``ALONG_A`` and ``ALONG_B``: word by
+word, with the inner loop along this axis."""
 
 PARTS = 4
-"""The most words that are dealt or woven as they are; more fill a part of a block that is turned."""
+"""The most parts that one instruction deinterleaves or interleaves; more are transposed as a part of a block."""
 
 WORDS = (16, 8, 4, 2, 1)
-"""The bytes that one instruction moves."""
+"""The possible sizes of a word in bytes."""
 
 _LINE = 256
-"""Bytes of the result that a tile writes at once: some cache lines, which processors fetch in pairs."""
+"""The bytes of the result that a tile writes along ``b``: several cache lines, since processors fetch them in pairs."""
 
 _RUN = 1024
-"""Bytes of the source that a tile reads at once, enough for the processor to foresee them."""
+"""The bytes of the source that a tile reads along ``a``: enough for the processor to prefetch them."""
 
 _GATHERED = 64
-"""How many bytes apart words may be in the source that are gathered, before they are turned."""
+"""The largest distance in bytes between words along ``a`` for which they are collected, then transposed in blocks."""
 
 _TILE = 4096
-"""Elements of a tile that needs no other measure."""
+"""The number of words in a tile whose size nothing else limits."""
 
 _NONE = Dim(1, 0, 0)
 
 
 @dataclass(frozen=True)
 class Copy:
-    """What the kernel is told.
+    """The plan of a copy, which the kernel executes.
 
     Attributes:
-        source, out: where the first element is, in bytes from the first element of the tensors.
-        head: the row, and how a tile is copied.
-        axes: those of a tile: a and b, what goes on in the source where a ends, and in the result where b ends; of each
-            the size, the steps in bytes, and the size of a tile.
-        loops: the tiles; of each loop the count, the steps in bytes, and those along the four axes in elements.
-        tasks: how many tiles there are.
-        size: bytes that are written.
+        source, out: the offset of the element that is visited first, in bytes from the first element of the tensor.
+        head: the number of words in a row, and how a tile is copied, such as ``BLOCKS``.
+        axes: the four axes of a tile: ``a``, ``b``, the axis that continues ``a`` in the source, and the axis that
+            continues ``b`` in the result; for each the size, the strides in bytes in the source and in the result, and
+            the length that a tile has along it.
+        loops: the loops over the tiles; for each the number of iterations, the steps in bytes in the source and in the
+            result, and the steps along the four axes.
+        tasks: the number of tiles.
+        size: the number of bytes that are written.
     """
 
     source: int
@@ -61,7 +65,7 @@ class Copy:
 
 
 def word_of(itemsize: int) -> int:
-    """The largest word that elements consist of, in bytes.
+    """Return the bytes of the largest word whose size divides ``itemsize``.
 
     >>> [word_of(size) for size in (1, 3, 8, 12, 16, 32)]
     [1, 1, 8, 4, 16, 16]
@@ -70,7 +74,7 @@ def word_of(itemsize: int) -> int:
 
 
 def copy_plan(shape: Sequence[int], strides: Sequence[int], out_strides: Sequence[int], itemsize: int) -> Copy:
-    """The plan for a copy of elements of so many bytes.
+    """Plan the copy of an array with elements of ``itemsize`` bytes.
 
     >>> copy_plan((64, 32), (4, 256), (128, 4), 4).axes[:2]  # a transpose
     ((64, 4, 128, 64), (32, 256, 4, 32))
@@ -97,7 +101,7 @@ def copy_plan(shape: Sequence[int], strides: Sequence[int], out_strides: Sequenc
     for number, (size, source, out, tile) in enumerate(axes):
         loops.append((-(-size // tile), tile * source, tile * out, *(tile * (number == axis) for axis in range(4))))
     loops.sort(key=lambda loop: loop[2], reverse=True)
-    if a.size * word < _RUN and more_b == _NONE:  # too short to be foreseen: what goes on where it ends comes next
+    if a.size * word < _RUN and more_b == _NONE:  # too short for prefetching: the loop that continues it is innermost
         loops.sort(key=lambda loop: loop[1] == a.size * a.source)
     loops = [loop for loop in loops if loop[0] > 1]
     tasks = prod([loop[0] for loop in loops])
@@ -105,7 +109,7 @@ def copy_plan(shape: Sequence[int], strides: Sequence[int], out_strides: Sequenc
 
 
 def _taken(dims: list[Dim], wanted: Callable[[Dim], bool]) -> Dim:
-    """The dimension that is wanted, taken from the list, or one of size 1."""
+    """Remove the first dimension for which ``wanted`` is true from the list, and return it; else one of size 1."""
     found = next(filter(wanted, dims), _NONE)
     if found in dims:
         dims.remove(found)
@@ -113,7 +117,7 @@ def _taken(dims: list[Dim], wanted: Callable[[Dim], bool]) -> Dim:
 
 
 def _tile(row: int, a: Dim, b: Dim, word: int) -> tuple[int, int, int]:
-    """How a tile is copied, and how many elements it has along a and b."""
+    """Return how a tile is copied, such as ``BLOCKS``, and its lengths along ``a`` and ``b``."""
     side = 16 // word
     pair = side > 1 and (a.source, b.out) == (word, word)
     few = max(PARTS, side - 1)

@@ -1,4 +1,4 @@
-"""The dimensions of a task, in the order and the number in which memory has them, whatever the tensor calls them."""
+"""Sorts the dimensions of a copy or a reduction by their strides, and merges those that are adjacent in memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Dim(NamedTuple):
-    """So many steps, each of so many bytes in the source and in the result; ``None`` where the result has no such."""
+    """A dimension: its size, and its strides in bytes in the source and in the result; no ``out`` if it is reduced."""
 
     size: int
     source: int
@@ -15,7 +15,10 @@ class Dim(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Dimensions from the outermost to the innermost, and where the first element is, in bytes from the given one."""
+    """Dimensions from the outermost to the innermost, and the offsets of the element that is visited first.
+
+    The offsets are in bytes from the first elements of the source and of the result.
+    """
 
     dims: tuple[Dim, ...]
     source: int
@@ -23,9 +26,9 @@ class Layout(NamedTuple):
 
 
 def layout(shape: Sequence[int], strides: Sequence[int], out_strides: Sequence[int]) -> Layout:
-    """The fewest dimensions that visit the same elements; those without an out stride are reduced.
+    """Return the fewest dimensions that visit the same elements; those without an out stride are reduced.
 
-    A copy is in the order of its result, a reduction in that of its source: each writes or reads memory as it lies.
+    A copy visits the result in the order of its memory, and a reduction the source, both with positive strides.
 
     >>> layout((2, 3, 4), (48, 16, 4), (48, 16, 4)).dims
     (Dim(size=24, source=4, out=4),)
@@ -38,7 +41,7 @@ def layout(shape: Sequence[int], strides: Sequence[int], out_strides: Sequence[i
     for dim in map(Dim, shape, strides, outs):
         if dim.size == 1:
             continue
-        if (dim.source if reducing else dim.out or 0) < 0:  # walk it backwards
+        if (dim.source if reducing else dim.out or 0) < 0:  # visit it from its end, so that the stride is positive
             source += dim.source * (dim.size - 1)
             out += (dim.out or 0) * (dim.size - 1)
             dims.append(Dim(dim.size, -dim.source, None if dim.out is None else -dim.out))
@@ -49,11 +52,12 @@ def layout(shape: Sequence[int], strides: Sequence[int], out_strides: Sequence[i
 
 
 def _step(stride: int) -> float:
-    """What repeats the same memory belongs outside: it would part neighbours."""
+    """Return the key to sort by: a dimension with stride 0 is outermost, or it would separate adjacent dimensions."""
     return stride or float("inf")
 
 
 def _merged(dims: Sequence[Dim]) -> list[Dim]:
+    """Return the dimensions, with adjacent ones merged where their strides allow it."""
     result: list[Dim] = []
     for dim in dims:
         if result and _continues(result[-1], dim):
@@ -64,7 +68,7 @@ def _merged(dims: Sequence[Dim]) -> list[Dim]:
 
 
 def _continues(outer: Dim, inner: Dim) -> bool:
-    """Whether the outer dimension goes on where the inner one ends, on both sides."""
+    """Return whether one step of the outer dimension is as long as the inner one, in the source and in the result."""
     if outer.source != inner.size * inner.source or (outer.out is None) != (inner.out is None):
         return False
     return outer.out is None or inner.out is None or outer.out == inner.size * inner.out

@@ -1,4 +1,4 @@
-"""What a caller holds: a task whose kernel is ready, or on its way."""
+"""The interface of the kernels: `filling` makes a `Filler`, which computes one copy or reduction with its kernel."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from plait.backends.kernels.threads import shared
 class Filler:
     """Fills an array with the copy or the reduction of another.
 
-    It knows the shapes and the strides: both arrays must have those that it was made for. Their addresses may differ.
+    Both arrays must have the shapes and strides for which it was made; their addresses may differ.
     """
 
     __slots__ = ("_kernel", "_plan", "_tables")
@@ -28,12 +28,12 @@ class Filler:
 
     @property
     def ready(self) -> Any:
-        """The compiled function, or ``None`` yet."""
+        """The compiled function; ``None`` until the kernel is ready."""
         return self._kernel.function
 
     @property
     def why(self) -> str:
-        """What ``explain`` says of it."""
+        """The state of the kernel as text, which ``explain`` prints."""
         return self._kernel.why
 
     @property
@@ -42,12 +42,12 @@ class Filler:
         return self._kernel.key
 
     def start(self) -> None:
-        """See that the kernel becomes ready, in its own time; as often as you like."""
+        """Request the kernel from the background thread; later calls do nothing."""
         if not self._kernel.asked:
             ask(self._kernel)
 
     def __call__(self, source: Any, out: Any) -> None:
-        """Fill ``out``; only when ready."""
+        """Fill ``out``; may be called only if `ready` is not ``None``."""
         plan = self._plan
         first = source.__array_interface__["data"][0] + plan.source
         to = out.__array_interface__["data"][0] + plan.out
@@ -57,15 +57,17 @@ class Filler:
 def filling(
     name: str | None, shape: Sequence[int], strides: Sequence[int], reduced: int, out_strides: Sequence[int], dtype: Any
 ) -> Filler | None:
-    """The way to fill an array with a copy or a reduction of another, or ``None``: see `why_not`.
+    """Return what fills an array with a copy or a reduction of another.
+
+    It is ``None`` if there is no kernel (see `why_not`), if the source is empty, or if elements of the result overlap.
 
     Args:
         name: the reduction, or ``None`` for a copy.
         shape: the shape of the source, of which the last dimensions are reduced.
-        strides: its strides, in bytes, of any sign; 0 repeats.
+        strides: the strides of the source in bytes, which may be negative or 0.
         reduced: how many dimensions are reduced; 0 for a copy.
-        out_strides: the strides of the result, in bytes, whose dimensions are those that are left.
-        dtype: the type of the source.
+        out_strides: the strides of the result in bytes, for the dimensions of the source that are not reduced.
+        dtype: the element type of the source.
     """
     kept = shape[: len(shape) - reduced]
     overlapping = any(size > 1 and not stride for size, stride in zip(kept, out_strides, strict=True))
@@ -81,7 +83,7 @@ def filling(
     recipe: Any = recipe_of(key_of(name, dtype) or "")
     if recipe.parts == 2:
         half = dtype.itemsize // 2
-        if name in ("sum", "mean"):  # the parts are kept, each by itself
+        if name in ("sum", "mean"):  # the real and imaginary parts are separate results
             shape, strides = (2, *shape), (half, *strides)
             out_strides = (half, *out_strides)
         else:
@@ -92,7 +94,7 @@ def filling(
 
 
 def why_not(name: str | None, dtype: Any) -> str | None:
-    """Why there is no kernel for a reduction of that type, or for a copy; ``None`` where there is one."""
+    """Return why there is no kernel for a reduction of this type, or for a copy; ``None`` if there is one."""
     absent = unavailable()
     if absent:
         return absent

@@ -1,4 +1,7 @@
-"""The end of a reduction: lanes that belong together become one, and what they hold is written."""
+"""The end of a reduction: `fold` combines the lanes of each result into one, and `finish` writes the results.
+
+`reducing` explains lanes. Numba compiles both functions for each ``key``, the literal name of a kernel.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,10 @@ from plait.backends.kernels.neighbours import joining_neighbours
 from plait.backends.kernels.own import own
 
 _LONG = 16
-"""From so many lanes on a loop of vectors pays."""
+"""The number of adjacent lanes from which a vectorized loop over them is faster."""
 
 _FEW = 8
-"""Up to so many lanes are joined at every place, where only some are wanted."""
+"""The largest number of lanes to fold for which all lanes are combined, although only some results are used."""
 
 _WRITE: dict[int, Any] = {
     HALF: lambda total: halved(float(total)),
@@ -28,10 +31,10 @@ _WRITE: dict[int, Any] = {
 
 
 def fold(key: Any, lanes: Any, rest: Any, spares: Any, sizes: Any, zero: Any) -> Any:
-    """Join the lanes along the second of three axes.
+    """Combine the lanes along the second of their three axes, whose lengths are ``sizes``.
 
-    Gives the lanes, what they lost, and how far the results are apart along the first axis; along the third they are
-    side by side. ``spares`` are as large as both.
+    Return the array with the results, their rounding errors, and the distance between results along the first axis,
+    in elements; along the third axis they are adjacent. ``spares`` is memory of the size of ``lanes`` and ``rest``.
     """
 
 
@@ -54,7 +57,7 @@ def _fold(key: Any, lanes: Any, rest: Any, spares: Any, sizes: Any, zero: Any) -
             if folded == 1:
                 return spare, spare_rest, 1
         span = folded * inner
-        if folded // 2 * inner >= _LONG:  # in halves
+        if folded // 2 * inner >= _LONG:  # combine the second half with the first, repeatedly
             for a in range(outer):
                 left = folded
                 while left > 1:
@@ -63,7 +66,7 @@ def _fold(key: Any, lanes: Any, rest: Any, spares: Any, sizes: Any, zero: Any) -
                     for lane in range(half * inner):
                         pair(lanes, rest, np.uint64(near + lane), np.uint64(far + lane), zero)
                     left -= half
-        elif not exact and 1 < folded <= _FEW:  # most of this is thrown away, but it is done by vectors
+        elif not exact and 1 < folded <= _FEW:  # combines more lanes than needed, since contiguous loops are vectorized
             many = outer * span - span + inner
             for lane in range(many):
                 spare[lane] = join(lanes[lane], lanes[np.uint64(lane + inner)], zero)
@@ -82,9 +85,10 @@ def _fold(key: Any, lanes: Any, rest: Any, spares: Any, sizes: Any, zero: Any) -
 
 
 def finish(key: Any, lanes: Any, rest: Any, sizes: Any, out: Any, steps: Any, count: Any) -> None:
-    """Write the results, whose places are two steps apart, in bytes; sums are divided by the count.
+    """Write the results to ``out``, where they are ``steps`` bytes apart along two axes; divide sums by ``count``.
 
-    ``sizes`` are how many there are along the first axis, how far apart they are there, and how many along the other.
+    ``sizes`` are the number of results along the first axis, their distance in ``lanes``, in elements, and the number
+    of results along the second axis.
     """
 
 
@@ -100,7 +104,7 @@ def _finish(key: Any, lanes: Any, rest: Any, sizes: Any, out: Any, steps: Any, c
         value = lanes[lane]
         if exact:
             small = rest[lane]
-            if small == small and small != 0:  # noqa: PLR0124  # not so after an infinity
+            if small == small and small != 0:  # noqa: PLR0124  # it is NaN after an infinity
                 value += small
         if rounding:
             value = value * part if part else value / count
@@ -108,7 +112,7 @@ def _finish(key: Any, lanes: Any, rest: Any, sizes: Any, out: Any, steps: Any, c
 
     def run(key: Any, lanes: Any, rest: Any, sizes: Any, out: Any, steps: Any, count: Any) -> None:
         outer, span, inner = sizes
-        part = 1.0 / count if count & (count - 1) == 0 else 0.0  # a power of 2, by which a product is as exact
+        part = 1.0 / count if count & (count - 1) == 0 else 0.0  # 1/count is exact for a power of 2
         if span == 1 and steps[0] == size:
             for a in range(outer):
                 put(lanes, rest, np.uint64(a), out, a * size, count, part)

@@ -1,4 +1,7 @@
-"""What is done with lanes. The operation, the types and how values are read are known when they are compiled."""
+"""`begin` fills the lanes (see `reducing`) with the first row of the source, and `more` adds each further row.
+
+Numba compiles both for each ``key``, a literal string whose recipe has the operation, the types and the conversion.
+"""
 
 from __future__ import annotations
 
@@ -39,27 +42,30 @@ _READ: dict[int, Any] = {
     HALF: lambda raw: widened(raw),
     TRUTH: lambda raw: raw != 0,
     TRUTH_OF_HALF: lambda raw: (raw & 0x7FFF) != 0,
-    LATEST: lambda raw: raw - 1,  # NaT, the least integer, becomes the greatest
+    LATEST: lambda raw: raw - 1,  # wraps around: NaT, the least integer, becomes the greatest
 }
 
 _RANK: dict[int, Any] = {MAX: lambda raw: ranked_high(raw), MIN: lambda raw: ranked_low(raw)}
 
 
 def joining(recipe: Recipe) -> Any:
-    """The function that makes one value of two."""
+    """Return the function that combines two values into one by the recipe's operation, such as their sum."""
     return own(recipe.key)(_JOIN[recipe.op])
 
 
 @register_jitable
 def lost(first: Any, second: Any) -> Any:
-    """What rounding takes from the sum of two numbers, exactly (Knuth's two-sum)."""
+    """Return the exact rounding error of the sum of two numbers (Knuth's two-sum)."""
     total = first + second
     part = total - first
     return (first - (total - part)) + (second - part)
 
 
 def begin(key: Any, lanes: Any, rest: Any, base: Any, count: Any, step: Any) -> None:
-    """Fill lanes with the first row, whose elements are ``step`` bytes apart."""
+    """Set each of ``count`` lanes to an element of the first row, and its rounding error in ``rest`` to 0.
+
+    The row starts at ``base``, and its elements are ``step`` bytes apart.
+    """
 
 
 @overload(begin, prefer_literal=True)
@@ -71,7 +77,7 @@ def _begin(key: Any, lanes: Any, rest: Any, base: Any, count: Any, step: Any) ->
         if exact:
             for lane in range(count):
                 rest[lane] = 0
-        if step == size:  # a constant, and so a loop of vectors
+        if step == size:  # `size` is a constant, with which the compiler vectorizes the loop
             for lane in range(count):
                 lanes[lane] = total(read(peek(base, lane * size, unit)))
         else:
@@ -82,7 +88,10 @@ def _begin(key: Any, lanes: Any, rest: Any, base: Any, count: Any, step: Any) ->
 
 
 def more(key: Any, lanes: Any, rest: Any, base: Any, count: Any, step: Any, zero: Any) -> None:
-    """Join the next row to the lanes."""
+    """Combine each of ``count`` lanes with an element of the next row; add the rounding error to ``rest``.
+
+    The arguments are those of `begin`; ``zero`` is explained in `arithmetic`.
+    """
 
 
 @overload(more, prefer_literal=True)
@@ -108,6 +117,7 @@ def _more(key: Any, lanes: Any, rest: Any, base: Any, count: Any, step: Any, zer
 
 
 def _known(key: Any) -> tuple[Recipe, Any, Any, Any, int]:
+    """Return the recipe, the function that converts elements, the types of source and lanes, and an element's bytes."""
     recipe: Any = recipe_of(key.literal_value)
     read = _RANK[recipe.op] if recipe.how == RANK else _READ[recipe.how]
     unit = np.dtype(recipe.unit)

@@ -1,4 +1,8 @@
-"""Memory at an address, for kernels: Numba's arrays would carry a rank, an alignment and a check of every index."""
+"""Functions for kernels that read, write and shuffle memory at an address, made of LLVM instructions.
+
+They are used instead of Numba's arrays, which are compiled for each rank and alignment, and check whether an index is
+negative. A *word* is what one instruction moves, of 1 to 16 bytes; a *row* is 16 bytes, the length of a vector.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from numba.extending import intrinsic
 
 @intrinsic
 def pointer(_context: Any, address: Any) -> Any:
-    """An address, an integer, as a pointer."""
+    """Convert an address, an integer, to a pointer."""
 
     def build(_: Any, builder: Any, __: Any, args: Any) -> Any:
         return builder.inttoptr(args[0], cgutils.voidptr_t)
@@ -23,7 +27,7 @@ def pointer(_context: Any, address: Any) -> Any:
 
 @intrinsic
 def after(_context: Any, base: Any, offset: Any) -> Any:
-    """The pointer so many bytes further."""
+    """Return the pointer that is ``offset`` bytes after ``base``."""
 
     def build(_: Any, builder: Any, __: Any, args: Any) -> Any:
         return builder.gep(args[0], [args[1]])
@@ -33,7 +37,7 @@ def after(_context: Any, base: Any, offset: Any) -> Any:
 
 @intrinsic
 def peek(_context: Any, base: Any, offset: Any, unit: Any) -> Any:
-    """The value of that type, so many bytes after the pointer, aligned or not."""
+    """Read a value of type ``unit`` at ``offset`` bytes after ``base``, where it need not be aligned."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         kind = context.get_data_type(sig.return_type).as_pointer()
@@ -44,7 +48,7 @@ def peek(_context: Any, base: Any, offset: Any, unit: Any) -> Any:
 
 @intrinsic
 def poke(_context: Any, base: Any, offset: Any, value: Any) -> Any:
-    """Writes the value so many bytes after the pointer."""
+    """Write the value at ``offset`` bytes after ``base``, where it need not be aligned."""
 
     def build(context: Any, builder: Any, _: Any, args: Any) -> Any:
         builder.store(args[2], _at(builder, args[0], args[1], args[2].type), align=1)
@@ -55,7 +59,7 @@ def poke(_context: Any, base: Any, offset: Any, value: Any) -> Any:
 
 @intrinsic(prefer_literal=True)
 def move(_context: Any, out: Any, to: Any, source: Any, at: Any, word: Any) -> Any:
-    """Copies a word, of so many bytes, from one place to another."""
+    """Copy a word of ``word`` bytes from ``at`` bytes after ``source`` to ``to`` bytes after ``out``."""
     kind = ir.IntType(8 * word.literal_value)
 
     def build(context: Any, builder: Any, _: Any, args: Any) -> Any:
@@ -67,13 +71,15 @@ def move(_context: Any, out: Any, to: Any, source: Any, at: Any, word: Any) -> A
 
 
 def _turning(*, given: bool, wanted: bool) -> Any:
+    """Return the function that transposes a square; only ``many`` of its rows are given, or wanted, if this is set."""
+
     @intrinsic(prefer_literal=True)
     def turn(_context: Any, out: Any, pitch: Any, source: Any, step: Any, many: Any, word: Any) -> Any:
-        """Transposes a square of words, whose rows have 16 bytes, within registers.
+        """Transpose a square of words in registers; rows are ``step`` bytes apart in the source, ``pitch`` in ``out``.
 
-        Row ``i`` and the row half the square below are shuffled like two halves of a deck of cards. As many such
-        shuffles as the side has doublings, and rows are columns. Only so many rows may be given, or wanted: then the
-        last of them stands for the others, which are read in vain, or written before it.
+        Each round interleaves every row of the upper half with the row half the square below it; after log2(side)
+        rounds the rows are the columns. If only ``many`` rows are given or wanted, the last of them is read again for
+        each further row, or each further row is written to its place before it.
         """
         side = 16 // word.literal_value
         row = ir.VectorType(ir.IntType(8 * word.literal_value), side)
@@ -111,7 +117,7 @@ turn_wanted = _turning(given=False, wanted=True)
 
 @intrinsic(prefer_literal=True)
 def deal(_context: Any, out: Any, pitch: Any, source: Any, parts: Any, word: Any) -> Any:
-    """Deals words in turn to so many rows of 16 bytes."""
+    """Deinterleave: write consecutive words in turn to ``parts`` rows, which are ``pitch`` bytes apart."""
     many, side = parts.literal_value, 16 // word.literal_value
     word_type = ir.IntType(8 * word.literal_value)
     masks = [_places(part + many * place for place in range(side)) for part in range(many)]
@@ -131,7 +137,7 @@ def deal(_context: Any, out: Any, pitch: Any, source: Any, parts: Any, word: Any
 
 @intrinsic(prefer_literal=True)
 def weave(_context: Any, out: Any, source: Any, pitch: Any, parts: Any, word: Any) -> Any:
-    """Takes words in turn from so many rows of 16 bytes."""
+    """Interleave: write consecutive words, taken in turn from ``parts`` rows, which are ``pitch`` bytes apart."""
     many, side = parts.literal_value, 16 // word.literal_value
     word_type = ir.IntType(8 * word.literal_value)
     both = _places(range(2 * side))
@@ -152,15 +158,16 @@ def weave(_context: Any, out: Any, source: Any, pitch: Any, parts: Any, word: An
 
 
 def _mask(side: int, first: int) -> Any:
-    """Which elements of two rows follow each other: one of the first, one of the second, from the given one on."""
+    """Return the shuffle that takes words of two rows in turn, from the word with index ``first`` of each on."""
     return _places(first + place // 2 + (side if place % 2 else 0) for place in range(side))
 
 
 def _places(numbers: Iterable[int]) -> Any:
-    """The places of words, as a shuffle takes them."""
+    """Return indices of words as an LLVM vector of constants, which a shuffle takes."""
     chosen = list(numbers)
     return ir.VectorType(ir.IntType(32), len(chosen))(chosen)
 
 
 def _at(builder: Any, base: Any, offset: Any, kind: Any) -> Any:
+    """Return the pointer to a value of type ``kind`` that is ``offset`` bytes after ``base``."""
     return builder.bitcast(builder.gep(base, [offset]), kind.as_pointer())

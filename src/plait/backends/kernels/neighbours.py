@@ -1,4 +1,7 @@
-"""Lanes side by side that belong together, joined by loops of vectors: their steps are constants."""
+"""Combines lanes of the same result that are adjacent, two or three at a time.
+
+The distances between the lanes are constants then, with which the compiler vectorizes the loops.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,11 @@ from plait.backends.kernels.own import own
 
 
 def joining_neighbours(recipe: Recipe) -> Any:
-    """The function that joins lanes by twos and threes, as long as it can, and says how many are left to be joined.
+    """Return the function that combines lanes by twos and threes, and returns how many are left of each group.
 
-    It takes the lanes and what they lost, as much memory again, how many groups of lanes there are, and how many are
-    in each. Where one is left of each, they are in the spare memory, and else where they were.
+    It takes the lanes and their rounding errors, spare memory of the same sizes, the number of groups, and the number
+    of lanes in each, which it divides by 2 and 3 as often as possible. If one lane is left of each group, the results
+    are in the spare memory, otherwise in ``lanes`` and ``rest``.
     """
     join, exact = joining(recipe), recipe.op == EXACT
 

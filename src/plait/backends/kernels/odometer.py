@@ -1,4 +1,8 @@
-"""Nested loops whose number is known only when they run."""
+"""Counts through nested loops whose number is known only when a kernel runs, like the digits of an odometer.
+
+A row of ``loops`` is one loop, from the outermost to the innermost: its length, then its step along each of the counted
+quantities, such as bytes in the source. ``turns`` holds the index of each loop, and ``place`` the sums of the steps.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,7 @@ from numba.extending import register_jitable
 
 @register_jitable
 def locate(loops: Any, number: Any, turns: Any, place: Any) -> None:
-    """Where the loops stand at the iteration of that number: the turn of each, and the place that the steps add up to.
-
-    A row of ``loops`` holds the count and the steps.
-    """
+    """Set ``turns`` and ``place`` to the iteration of that number."""
     place[:] = 0
     for loop in range(loops.shape[0] - 1, -1, -1):
         turns[loop] = number % loops[loop, 0]
@@ -23,7 +24,7 @@ def locate(loops: Any, number: Any, turns: Any, place: Any) -> None:
 
 @register_jitable
 def advance(loops: Any, turns: Any, place: Any) -> None:
-    """The next iteration; after the last comes the first."""
+    """Set ``turns`` and ``place`` to the next iteration; after the last one comes the first."""
     loop = loops.shape[0] - 1
     while loop >= 0:
         turns[loop] += 1

@@ -1,4 +1,4 @@
-"""Functions that are part of one kernel alone."""
+"""Gives the functions that a kernel calls a name that no function of another kernel has."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from numba.extending import register_jitable
 
 
 def own(key: str) -> Callable[[Any], Any]:
-    """What makes of a function another that is part of the kernel of that key, and of no other.
+    """Return a decorator that makes a function callable from the kernel of that key; the function's name gets the key.
 
-    Kernels are compiled one by one, and loaded together, perhaps from what several processes left on the disk. Then
-    functions of one name and signature are taken for one function, so that the name has to say whose it is.
+    Kernels are compiled one by one and loaded together, perhaps from the files of several processes. Numba then takes
+    functions of the same name and signature for the same function, so the names must differ between kernels.
     """
 
     def named(function: Any) -> Any:

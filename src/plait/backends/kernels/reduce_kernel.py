@@ -1,4 +1,4 @@
-"""The reduction that `reducing` plans, for one recipe."""
+"""The kernel that reduces an array as planned by `reducing`, for one recipe."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIGNATURE = types.void(
 
 
 def reduce_kernel(recipe: Recipe) -> Any:
-    """The function, to be compiled."""
+    """Return the kernel of this recipe as a Python function, which Numba compiles."""
     key, total = recipe.key, np.dtype(recipe.total).type
     exact, room = recipe.op == EXACT, recipe.lanes
 

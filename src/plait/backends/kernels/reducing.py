@@ -1,9 +1,10 @@
-"""How an array is reduced in one pass over its memory.
+"""Plans how an array is reduced in one pass over its memory.
 
-The innermost elements are *lanes*: as many accumulators side by side, to which the next row of lanes is joined, and the
-next, so that the processor's vectors work whichever axes are reduced. At the end the lanes that belong together are
-folded into one. Lanes are three axes, of which each may be 1: kept, folded, kept. Where they are few, those of several
-results stand in a *stack*, one after the other, and are folded together.
+The innermost elements of the source, which are evenly spaced, form a *row*, and each of them has an accumulator, its
+*lane*. The elements of each further row are combined with the lanes one by one, a loop that the compiler vectorizes
+whichever axes are reduced. At the end the lanes of the same result are *folded*, combined into one. The lanes form
+three axes, of which each may have length 1: kept, folded, kept. If the lanes are few, those of several rows are stored
+one after the other, as a *stack*, and are folded together.
 """
 
 from __future__ import annotations
@@ -15,28 +16,30 @@ from math import prod
 from plait.backends.kernels.dims import Dim, layout
 
 LANES = 8192
-"""The bytes of the accumulators, at most: with their row of the source they fit a first cache."""
+"""The largest size of all lanes in bytes: together with a row of the source they fit into the first-level cache."""
 
 OUTER, FOLDED, INNER = range(3)
-"""The places of the axes among the lanes."""
+"""The three axes of the lanes: kept, folded, kept."""
 
 
 @dataclass(frozen=True)
 class Reduction:
-    """What the kernel is told.
+    """The plan of a reduction, which the kernel executes.
 
     Attributes:
-        source, out: where the first element is, in bytes from the first element of the tensors.
-        head: the sizes of the three axes, the step from lane to lane and those of the result along the kept axes, in
-            bytes; then of the outermost axis of the lanes, which comes in blocks: its whole size, a block's, how many
-            lanes each of its elements has, and its place; then of the stack: its whole size, how many are in it at a
-            time, and the step from one to the next, in bytes; last a zero.
-        outer: the loops over what is kept; of each the count, the steps in bytes, and those along the blocks and along
-            the stack.
-        inner: the loops over what is reduced; of each the count, the step in bytes, and that along the blocks.
-        count: how many elements become one.
-        tasks: how often the lanes are filled.
-        size: bytes that are read.
+        source, out: the offset of the element that is visited first, in bytes from the first element of the tensor.
+        head: fourteen numbers. The lengths of the three axes of the lanes; the bytes in the source from lane to lane;
+            the strides of the result in bytes along the two kept axes. Of the dimension that was added to the lanes
+            last, which is computed in blocks: its length, the length of a block, the number of lanes of each of its
+            elements, and its axis, such as ``FOLDED``. Of the dimension that is stacked: its length, how many of its
+            elements a stack has, and its stride in bytes in the source. A zero, which `arithmetic` explains.
+        outer: the loops over the kept dimensions; for each the number of iterations, the steps in bytes in the source
+            and in the result, and the steps along the dimension in blocks and along the stacked dimension.
+        inner: the loops over the reduced dimensions; for each the number of iterations, the step in bytes in the
+            source, and the step along the dimension in blocks.
+        count: how many elements are reduced to one.
+        tasks: the number of iterations of the outer loops.
+        size: the number of bytes that are read.
     """
 
     source: int
@@ -51,7 +54,7 @@ class Reduction:
 
 @dataclass
 class _Lanes:
-    """The lanes while they are being gathered, from the innermost dimension outwards."""
+    """The lanes, to which dimensions are added from the innermost outwards; the fields are explained at `Reduction`."""
 
     room: int
     step: int
@@ -63,7 +66,7 @@ class _Lanes:
     place: int = INNER
 
     def take(self, dim: Dim) -> bool:
-        """Whether the dimension goes on where the lanes end, and has a place among them."""
+        """Add a dimension to the lanes if it continues them in memory and has room; return whether it was added."""
         have, place = prod(self.sizes), self._place(dim)
         room = self.room // have
         if dim.source != self.step * have or place is None or room < 2 or self.block < self.whole:
@@ -74,12 +77,13 @@ class _Lanes:
         return True
 
     def stack(self, dim: Dim) -> int:
-        """How many elements of a dimension have lanes one after the other, if its results go on, too."""
+        """Return how many elements of a dimension a stack of lanes has; 1 if its results cannot be written together."""
         here = dim.out == self.sizes[OUTER] * self.outs[OUTER] or self.sizes[OUTER] == 1
         whole = self.block == self.whole or self.place != OUTER
         return min(dim.size, self.room // prod(self.sizes)) if dim.out is not None and here and whole else 1
 
     def _place(self, dim: Dim) -> int | None:
+        """Return the axis of the lanes to which a dimension can be added, such as ``INNER``, or ``None``."""
         outer, folded, inner = (size > 1 for size in self.sizes)
         if dim.out is None:
             return None if outer or folded else FOLDED
@@ -91,7 +95,7 @@ class _Lanes:
 def reduce_plan(
     shape: Sequence[int], strides: Sequence[int], out_strides: Sequence[int], itemsize: int, room: int
 ) -> Reduction:
-    """The plan for a reduction of the dimensions that have no out stride, with room for so many lanes.
+    """Plan the reduction of the last dimensions, which have no out stride, with at most ``room`` lanes.
 
     >>> reduce_plan((3, 4, 2, 2), (64, 8, 32, 4), (16, 4), 4, 2048).head[:3]  # windows of 2 by 2
     (4, 2, 1)

@@ -1,4 +1,4 @@
-"""What is known of each kernel in this process."""
+"""The state of each kernel in this process, and the reason if there are no kernels at all."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ READY, COMPILING = "kernel", "the kernel is being compiled"
 
 
 class Kernel:
-    """A kernel, or the way to one.
+    """A kernel and its state: not compiled yet, being compiled, ready, or failed.
 
     Attributes:
-        key: reduction, or ``copy``, and type.
-        function: what was compiled, or ``None``.
-        why: what there is to say of it, for ``explain``.
-        asked: whether somebody waits for it.
+        key: the reduction and its element type, as in ``"max float32"``, or ``copy`` and the bytes of a word.
+        function: the compiled function; ``None`` until it is ready.
+        why: the state as text, which ``explain`` prints.
+        asked: whether the kernel was requested from the background thread.
     """
 
     __slots__ = ("asked", "function", "key", "why")
@@ -37,12 +37,12 @@ class Kernel:
 
 @lru_cache(maxsize=512)
 def kernel(key: str) -> Kernel:
-    """The one kernel of that key."""
+    """Return the kernel of that key; every call returns the same object."""
     return Kernel(key)
 
 
 def unavailable() -> str | None:
-    """Why there are no kernels at all, or ``None`` where there are."""
+    """Return the reason why there are no kernels in this process; ``None`` if there are."""
     if os.environ.get("PLAIT_KERNELS", "").lower() in {"off", "0", "no"}:
         return "PLAIT_KERNELS is off"
     return None if _installed() else "numba is not installed"
@@ -52,5 +52,8 @@ def unavailable() -> str | None:
 def _installed() -> bool:
     try:
         return find_spec("numba") is not None
-    except (ImportError, ValueError):  # somebody put a stranger in its place
+    except (
+        ImportError,
+        ValueError,
+    ):  # sys.modules has an object of this name without a spec, or an import hook failed
         return False

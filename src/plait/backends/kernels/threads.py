@@ -1,4 +1,7 @@
-"""Large tasks are shared out among threads, which run kernels without the interpreter's lock."""
+"""Divides the tasks of a kernel among threads; kernels run without holding the GIL.
+
+A task is one tile of a copy, or one iteration of the outer loops of a reduction.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,11 @@ from threading import Lock
 from typing import Any
 
 _SHARE = 1 << 20
-"""Bytes: less is not worth waking a thread for."""
+"""The bytes that each thread gets at least: for fewer, waking a thread takes longer than it saves."""
 
 
 class _Pool:
-    """The threads beside the calling one. A forked process begins without them."""
+    """The threads besides the calling one; a forked process starts without them."""
 
     def __init__(self) -> None:
         self.count: int | None = None
@@ -36,7 +39,10 @@ if hasattr(os, "register_at_fork"):
 
 
 def threads() -> int:
-    """How many threads a task may use: ``PLAIT_THREADS``, ``OMP_NUM_THREADS``, or the CPUs of this process."""
+    """Return how many threads a kernel may use, the calling one included.
+
+    It is ``PLAIT_THREADS``, or ``OMP_NUM_THREADS``, or the number of CPUs that this process may use.
+    """
     if _POOL.count is None:
         asked = [os.environ.get(name, "").split(",")[0].strip() for name in ("PLAIT_THREADS", "OMP_NUM_THREADS")]
         numbers = [int(text) for text in asked if text.isdecimal() and int(text)]
@@ -45,7 +51,7 @@ def threads() -> int:
 
 
 def set_threads(count: int | None) -> None:
-    """Use so many threads from now on; ``None`` asks the environment again."""
+    """Set the number of threads of the kernels; ``None`` restores the default, from the environment or the CPUs."""
     with _POOL.lock:
         if _POOL.workers:
             _POOL.workers.shutdown(wait=False)
@@ -57,9 +63,9 @@ def _cpus() -> int:
 
 
 def shared(kernel: Callable[..., Any], arguments: tuple[Any, ...], tasks: int, size: int) -> None:
-    """Call a kernel for all tasks, in as many ranges as the bytes they move are worth.
+    """Call a kernel for all tasks, on as many threads as are worth it for ``size`` bytes.
 
-    Each task is computed the same whoever computes it, so the result does not depend on the number of threads.
+    No task is divided, so the result does not depend on the number of threads.
     """
     parts = min(threads(), tasks, size // _SHARE)
     if parts < 2:
@@ -77,6 +83,6 @@ def shared(kernel: Callable[..., Any], arguments: tuple[Any, ...], tasks: int, s
             kernel(*arguments, bounds[begun], tasks)
         kernel(*arguments, 0, bounds[1])
     finally:
-        wait(waiting)  # whatever happens here, such as an interrupt: they write to memory that is let go of after this
+        wait(waiting)  # also after an exception, such as an interrupt: threads write to arrays that the caller may free
     for future in waiting:
         future.result()

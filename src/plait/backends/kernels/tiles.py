@@ -1,4 +1,8 @@
-"""The ways in which a tile is copied. Their ``word`` is known when they are compiled."""
+"""Functions for kernels that copy one tile (see `copying`), one for each way to do it.
+
+``here`` is the address of the tile in the source, and ``there`` in the result. Numba compiles each function for each
+``word``, the bytes of a word, which is a literal.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,16 @@ from plait.backends.kernels.memory import after, deal, move, turn, turn_given, t
 
 
 def rows(there: Any, to: Any, here: Any, source: Any, counts: Any, row: Any, word: Any) -> None:
-    """Rows of words that both sides have; ``to`` and ``source`` are the steps from row to row along two axes."""
+    """Copy rows of ``row`` words, which are contiguous in the source and in the result.
+
+    ``counts`` are the numbers of rows along two axes, ``source`` and ``to`` the bytes from row to row along them.
+    """
 
 
 @overload(rows, prefer_literal=True)
 def _rows(there: Any, to: Any, here: Any, source: Any, counts: Any, row: Any, word: Any) -> Any:
     def copy(there: Any, to: Any, here: Any, source: Any, counts: Any, row: Any, word: Any) -> None:
-        if row < 8:  # too short to be a loop within a loop
+        if row < 8:  # for a short row an inner loop over its words would be slow
             for place in range(row):
                 first, last = after(here, place * word), after(there, place * word)
                 elements(last, to, first, source, counts, word)
@@ -32,7 +39,7 @@ def _rows(there: Any, to: Any, here: Any, source: Any, counts: Any, row: Any, wo
 
 
 def elements(there: Any, to: Any, here: Any, source: Any, counts: Any, word: Any) -> None:
-    """Single words; the second of the two axes is the inner loop."""
+    """Copy single words along two axes, of which the second is the inner loop; the arguments are those of `rows`."""
 
 
 @overload(elements, prefer_literal=True)
@@ -47,7 +54,7 @@ def _elements(there: Any, to: Any, here: Any, source: Any, counts: Any, word: An
 
 
 def turned(there: Any, to: Any, here: Any, source: Any, a: Any, b: Any, word: Any) -> None:
-    """A transpose: the words of a row of the source become a column, whose places are ``to`` bytes apart."""
+    """Transpose ``b`` rows of ``a`` words, ``source`` bytes apart, to ``a`` rows of ``b`` words, ``to`` bytes apart."""
 
 
 @overload(turned, prefer_literal=True)
@@ -70,17 +77,17 @@ def _turned(there: Any, to: Any, here: Any, source: Any, a: Any, b: Any, word: A
 
 @register_jitable
 def _whole(count: Any, side: Any, parts: Any) -> Any:
-    """How many of the words in a row are dealt or woven in vectors.
+    """Return how many of ``count`` groups of ``parts`` words are copied by vector instructions; the rest word by word.
 
-    A vector that is not full, in which more than four parts stand, reaches beyond its words; the last of them have to
-    be moved one by one.
+    For more than `PARTS` parts every group is read or written as a whole vector of ``side`` words, which the last
+    groups do not have.
     """
     after_last = (side - 1) // parts if parts > PARTS else 0
     return max(0, (count - after_last) // side * side)
 
 
 def dealt(there: Any, to: Any, here: Any, parts: Any, count: Any, word: Any) -> None:
-    """Words side by side, again and again, become as many rows, ``to`` bytes apart."""
+    """Deinterleave: each of ``count`` groups of ``parts`` words becomes a column of rows that are ``to`` bytes apart."""
 
 
 @overload(dealt, prefer_literal=True)
@@ -106,7 +113,7 @@ def _dealt(there: Any, to: Any, here: Any, parts: Any, count: Any, word: Any) ->
 
 
 def woven(there: Any, here: Any, source: Any, count: Any, parts: Any, word: Any) -> None:
-    """Rows, ``source`` bytes apart, become words side by side."""
+    """Interleave: words of ``parts`` rows, ``source`` bytes apart, become ``count`` groups of ``parts`` words."""
 
 
 @overload(woven, prefer_literal=True)

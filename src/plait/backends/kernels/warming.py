@@ -1,4 +1,4 @@
-"""Kernels compiled ahead of time: by ``plait warmup``, and by the process that `background` starts."""
+"""Compiles kernels ahead of time, for ``plait warmup`` and in the process that `background` starts."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ NAMES = ("copy", "min", "max", "sum", "mean", "prod", "any", "all")
 
 
 def keys(names: Iterable[str], dtypes: Iterable[str]) -> list[str]:
-    """The kernels for those reductions, or ``copy``, of those types; of types without one there is none.
+    """Return the keys of the kernels for these reductions, or ``copy``, of these element types.
+
+    A reduction of a type that has no kernel is left out.
 
     Raises:
-        ValueError: a name is neither.
+        ValueError: a name is neither ``copy`` nor a reduction that has kernels.
 
     >>> keys(["max", "mean"], ["float32", "int8"])
     ['max float32', 'sum float32', 'max int8']
@@ -42,14 +44,14 @@ def keys(names: Iterable[str], dtypes: Iterable[str]) -> list[str]:
 
 
 def warm(names: Iterable[str], dtypes: Iterable[str]) -> Iterator[str]:
-    """Compile here and now, or load what is compiled; yields what is about to be, and leaves it ready."""
+    """Compile kernels in this process, or load those that are compiled; yield the key of each before it."""
     for key in keys(names, dtypes):
         yield key
         kernel(key).arrived(compiled(key))
 
 
 def main(wanted: list[str]) -> None:
-    """Compile those kernels, and leave the machine to others meanwhile."""
+    """Compile the kernels of these keys, with low priority."""
     if hasattr(os, "nice"):
         os.nice(10)
     for key in wanted:
