@@ -87,7 +87,7 @@ def _whole(count: Any, side: Any, parts: Any) -> Any:
 
 
 def dealt(there: Any, to: Any, here: Any, parts: Any, count: Any, word: Any) -> None:
-    """Deinterleave: each of ``count`` groups of ``parts`` words becomes a column of rows that are ``to`` bytes apart."""
+    """Deinterleave: each of ``count`` groups of ``parts`` words becomes a column; rows are ``to`` bytes apart."""
 
 
 @overload(dealt, prefer_literal=True)
