@@ -40,12 +40,14 @@ class ReductionLoopNest(NamedTuple):
     Attributes:
         axes: the indices of the dimensions of the tensor that are reduced.
         shape: the length of each loop, the outermost first.
-        reduced_loops: the indices of the loops that are reduced.
-        to_loops: permutes and reshapes a tensor of the tensor's shape, so that its dimensions are the loops.
-        result_to_loops: the same for a tensor of the result's shape, with length 1 for each reduced loop.
+        reduced_loops: the indices of the loops over reduced dimensions.
+        to_loops: ``f(tensor)`` permutes and reshapes a tensor of the shape of the reduced tensor, so that it has one
+            dimension for each loop.
+        result_to_loops: ``f(tensor)`` does the same with a tensor of the result's shape, which gets length 1 for each
+            reduced loop.
         from_loops: the inverse of ``to_loops``.
-        reduce: ``f(tensor, functions)`` reduces a tensor whose dimensions are the loops by the operations of another
-            reduction.
+        reduce: ``f(tensor, functions)`` reduces a tensor that has one dimension for each loop, with the functions of
+            any reduction.
     """
 
     axes: tuple[int, ...]
@@ -77,7 +79,7 @@ class ReductionFunctions(NamedTuple):
         matmul_ones: ``f(tensor, out)`` sums the last dimension by a matrix product with a vector of ones, if that is
             faster for some tensors.
         reduce_rows: ``f(tensor, axis, out)`` sums another dimension by einsum, if that is faster for some tensors.
-        autograd_wrap: ``f(reduce, loops)`` makes of the function of the whole reduction one that records a gradient.
+        autograd_wrap: ``f(reduce, loops)`` wraps the function of the whole reduction, so that its gradient is recorded.
     """
 
     empty: AllocateFunction
@@ -105,7 +107,8 @@ class TwoPassFunctions(NamedTuple):
         fix_pivot: replaces pivots that cannot be subtracted, such as infinity; ``None`` if there are none.
         upcast: casts a tensor to the type of the accumulator; ``None`` if that is its own type.
         scratch: allocates memory for the transformed elements.
-        transform: ``f(block, pivot, memory)`` returns the transformed elements of a block, in that memory or in other.
+        transform: ``f(block, pivot, memory)`` returns the transformed elements of a block; it may write them to
+            ``memory``.
         total: the sum of the transformed elements.
         empty: allocates memory for the result, in its element type.
         errstate: a context manager that is entered for both passes, to silence warnings of intended infinities.
@@ -132,8 +135,8 @@ class LargeTensorFunctions(NamedTuple):
     """The operations that schedules of large tensors are made of on one framework, and their costs.
 
     Attributes:
-        layout_key: ``f(tensor)`` returns a hashable value of everything beside the shape that the choice of a schedule
-            depends on, such as strides and element type; ``None`` where one call of the framework is fastest.
+        layout_key: ``f(tensor)`` returns a hashable value of everything besides the shape that the choice of a
+            schedule depends on, such as strides and element type; ``None`` where one call of the framework is fastest.
         strides_and_itemsize: ``f(tensor)`` returns the strides and the size of an element, both in bytes.
         reduction_functions: ``f(name, dtype, requires_grad)`` returns the functions of a reduction, or ``None``
             where one call of the framework is fastest.
@@ -166,7 +169,7 @@ class ContractionFunctions(NamedTuple):
     """The operations that pairwise contractions of some element types are made of on one framework, and their costs.
 
     Attributes:
-        einsum: ``f(equation, *tensors)`` is the framework's einsum, for tensors of these element types alone.
+        einsum: ``f(equation, *tensors)`` is the framework's einsum, which need only support these element types.
         dot: the product of two tensors of at most two dimensions, as ``numpy.dot``.
         matmul: the products of the matrices in the last two dimensions, batched over the others, as ``numpy.matmul``.
         multiply: the product of elements, with broadcasting.
@@ -175,9 +178,9 @@ class ContractionFunctions(NamedTuple):
         diagonal: ``f(tensor, axes)`` returns the diagonal of a pair of dimensions as a new last dimension.
         costs: what the operations cost, in nanoseconds.
         vecdot: the products of the vectors in the last dimension, if the framework has them.
-        multiply_into: the product of elements, written into the memory of the first tensor, if that is possible.
-        build_matmul_with_output_order: ``f(shape, order)`` returns `matmul` into new memory of that shape, if that is
-            possible; dimension ``i`` of the product is dimension ``order[i]`` of the memory.
+        multiply_into: the product of elements, written into the memory of the first tensor, if the framework can.
+        build_matmul_with_output_order: ``f(shape, order)`` returns a `matmul` that writes into new memory of that
+            shape, if the framework can; dimension ``i`` of the product is dimension ``order[i]`` of the memory.
         wrap: wraps the function of a whole contraction, for example to cast its operands and its result.
     """
 

@@ -15,26 +15,26 @@ CACHE_LINE_BYTES = 64
 class MemoryCosts(NamedTuple):
     """The costs of reductions and copies of large tensors on one framework, in nanoseconds.
 
-    An *overhead* is paid once for each call or row that it names; an *element* is the work for each element.
+    A field named *overhead* is the cost of each call, or of each row, beyond that of its elements; one named *element*
+    is the cost of each element. A *row* is the elements along the innermost loop of a loop nest.
     """
 
     call_overhead: float = 2500.0  # a call, with the views of its operands
     reduce_row_overhead: float = 25.0  # a row in a reduction along an axis
     reduce_element: float = 0.2  # an element of such a row
-    vector_bytes: int = 0  # how many bytes of a row are reduced at once; 0 if that makes no difference
-    vector_tail_element: float = 0.0  # extra for each element behind the last full vector of a row
-    multi_axis_element: float = 0.0  # the least for an element in one call along several axes, unless rows are long
-    multi_axis_row_overhead: float = 0.0  # a row along the last of these axes, where the innermost axis is kept
-    single_outer_axis_element: float = (
-        0.0  # the least for an element in one call along one axis that is not the innermost
-    )
-    outer_axis_element: float = 0.0  # extra for each element along an axis that is not the innermost
-    combine_row_overhead: float = 12.0  # a row in a call that combines two tensors
-    combine_element: float = 0.3  # a pair of elements of such rows
+    vector_bytes: int = 0  # how many bytes of a row SIMD instructions reduce at once; 0 if that makes no difference
+    vector_tail_element: float = 0.0  # extra for each element behind the last full SIMD vector of a row
+    # one call along several axes takes at least as long as either of the next two fields gives
+    multi_axis_element: float = 0.0  # an element; counts only if rows are short, or if the innermost axis is kept
+    multi_axis_row_overhead: float = 0.0  # a row along the last reduced axis; counts if the innermost axis is kept
+    single_outer_axis_element: float = 0.0  # the same for an element in one call along one axis, if not the innermost
+    outer_axis_element: float = 0.0  # extra for each element that is reduced along an axis that is not the innermost
+    combine_row_overhead: float = 12.0  # a row in a call that combines two tensors elementwise
+    combine_element: float = 0.3  # a pair of elements in such a call
     combine_strided_element: float = 0.8  # the same where the elements of a row are not adjacent in memory
-    matmul_row_overhead: float = inf  # a row in a matrix product with ones
-    matmul_element: float = 0.1  # an element that is summed there
-    einsum_row_overhead: float = inf  # a row that an einsum adds to others
+    matmul_row_overhead: float = inf  # a row that is summed by a matrix product with a vector of ones
+    matmul_element: float = 0.1  # an element of such a row
+    einsum_row_overhead: float = inf  # a row that an einsum adds to other rows, elementwise
     einsum_element: float = 0.27  # an element of such a row
     copy_row_overhead: float = 9.0  # a row in a copy
     copy_element: float = 0.2  # an element that is copied
@@ -44,74 +44,77 @@ class MemoryCosts(NamedTuple):
     shared_cache_line: float = 2.2  # a cache line fetched again from a farther cache
     memory_line: float = 3.0  # the same from main memory
     tlb_miss_line: float = 7.0  # the same with a miss in the translation lookaside buffer
-    transform_element: float = 0.4  # in two passes: to subtract the pivot from an element and transform it
-    autograd_overhead: float = 0.0  # extra, forward and backward, to record several calls as one node
-    backward_row_overhead: float = 0.0  # extra for a row in the gradient of one call, beyond that of several
-    backward_element: float = 0.0  # an element of such a row, in the same way
+    transform_element: float = 0.4  # in a two-pass reduction, to subtract the pivot from an element and transform it
+    autograd_overhead: float = 0.0  # extra, forward and backward, to record several calls as one node of the graph
+    # by how much the gradient of one call takes longer than the gradient that plait computes for several calls
+    backward_row_overhead: float = 0.0  # for each row
+    backward_element: float = 0.0  # for each element
 
     # properties of the framework and of the machine
     cache_bytes: int = 1 << 18  # the size of the nearest large cache
     shared_cache_bytes: int = 1 << 23  # the size of the last cache, which other processes share
     units_stop_coalescing: bool = True  # whether a reduced axis of length 1 prevents coalescing
     upcast_ratio: float = 1.0  # the size of an accumulator relative to that of an element
-    transform_bytes: int = 4  # the size of a transformed element in two passes
+    transform_bytes: int = 4  # the size of the memory for each element that a two-pass reduction transforms
 
     # limits that are set, not measured
-    max_reduction_ratio: float = 0.9  # several calls are chosen below this part of the time of one
+    max_reduction_ratio: float = 0.9  # several calls are chosen if they take less than this part of the time of one
     max_copy_ratio: float = 0.75  # the same for a copy
-    max_two_pass_ratio: float = 0.8  # the same for a two-pass reduction where memory does not matter
-    block_bytes: int = 1 << 20  # the size of the block of a tensor that goes through all calls at a time
-    max_unrolled: int = 8  # the most elements that are unrolled into separate calls
-    min_matmul_part: int = 48  # the least length of the parts of a row that are summed by products
-    max_matmul_part: int = 0  # the largest length of these parts; 0: the row is one part
-    two_pass_bytes: int = 1 << 22  # from this size on always two passes: no temporary fits the cache
-    two_pass_max_row: int = 2048  # with longer rows one call of a smaller tensor is fast
-    min_row: int = 2048  # the least number of adjacent elements of a block in two passes
-    max_whole_rows: int = 16  # kept rows of at most this part of a tile are not split
-    tile_multiple: int = 128  # longer tiles are a multiple of this number of elements
+    max_two_pass_ratio: float = 0.8  # the same for a two-pass reduction of at most `two_pass_bytes`
+    block_bytes: int = 1 << 20  # a tensor is computed in blocks of this size, all calls for one block after the other
+    max_unrolled: int = 8  # the greatest length of an axis of which each element is computed by separate calls
+    min_matmul_part: int = 48  # the smallest length of the parts of a row that are summed by matrix products
+    max_matmul_part: int = 0  # the greatest length of these parts; 0: the row is one part
+    two_pass_bytes: int = 1 << 22  # larger tensors are always computed in blocks, as temporaries do not fit the cache
+    two_pass_max_row: int = 2048  # smaller tensors with longer rows are never computed in blocks: one call is fast
+    min_row: int = 2048  # the smallest number of adjacent elements in a block of a two-pass reduction
+    max_whole_rows: int = 16  # a kept row is not split if a tile has room for at least this many of its length
+    tile_multiple: int = 128  # the length of a longer tile is a multiple of this number of elements
 
 
 class ContractionCosts(NamedTuple):
     """The costs of contractions on one framework for one element type, in nanoseconds.
 
-    An *overhead* is a call without its work; a *row* or an *item* is one of many within a call, without its elements.
+    A field named *overhead* is the cost of a call with almost no elements. One named *row* or *item* is the cost of
+    each row of elements, or of each of several products, beyond that of the elements. One named *element* is the cost
+    of each element.
     """
 
     view_overhead: float = 250.0  # a call that returns a view
     diagonal_overhead: float = 1000.0  # a call that returns a diagonal
-    pairwise_overhead: float = 800.0  # extra for each pair of more than two tensors
+    pairwise_overhead: float = 800.0  # extra for each pairwise contraction if there are more than two tensors
     dot_overhead: float = 600.0  # a product of two matrices or vectors
     matmul_overhead: float = 1600.0  # products of several matrices
     multiply_overhead: float = 1100.0  # a product of elements
     sum_overhead: float = 2200.0  # a sum along dimensions
     einsum_overhead: float = 1300.0  # the framework's own einsum
     einsum_view_overhead: float = 700.0  # the same where it returns a view
-    output_buffer_overhead: float = 1000.0  # to allocate the result first and write it in another order of dimensions
-    matmul_item: float = 200.0  # one of many products of matrices
-    vecdot_item: float = 12.0  # one of many products of vectors
+    output_buffer_overhead: float = 1000.0  # extra to write a product into memory with another order of dimensions
+    matmul_item: float = 200.0  # one of the products of matrices in a call
+    vecdot_item: float = 12.0  # one of the products of vectors in a call
     flop: float = 0.012  # a multiplication or an addition in a product of matrices
-    matmul_element: float = 0.35  # an element read or written there
-    matvec_element: float = 0.09  # an element of a matrix that is multiplied by a vector, or of a vector
-    batched_matvec_element: float = 0.09  # the same where there are many such products
+    matmul_element: float = 0.35  # an element that such a product reads or writes
+    matvec_element: float = 0.09  # an element of a matrix that is multiplied by a vector, or of a vector by a vector
+    batched_matvec_element: float = 0.09  # the same where a call computes several such products
     strided_vector_element: float = 1.1  # an element of a vector that is not contiguous
-    einsum_element: float = 0.24  # a multiplication and an addition in einsum, where memory is read in order
-    einsum_strided_element: float = 1.4  # the same where it is not
-    einsum_row: float = 35.0  # extra in einsum for each row along the innermost axis
+    einsum_element: float = 0.24  # a multiplication and an addition in einsum, if its innermost loop has no strides
+    einsum_strided_element: float = 1.4  # the same if it has
+    einsum_row: float = 35.0  # each run of einsum's innermost loop
     copy_element: float = 0.4  # an element that is copied
-    copy_row: float = 5.0  # a row of elements that become adjacent
-    copy_strided_element: float = 0.9  # extra for an element where these were far apart
-    multiply_element: float = 0.22  # an element of a product of elements
-    multiply_into_element: float = 0.12  # the same written into existing memory
+    copy_row: float = 5.0  # a row that is copied: elements that are adjacent in the copy, and evenly spaced before
+    copy_strided_element: float = 0.9  # extra for an element of such a row, at most; less if they are close together
+    multiply_element: float = 0.22  # an element of an elementwise product
+    multiply_into_element: float = 0.12  # the same, written into the memory of an operand
     multiply_broadcast_element: float = 0.45  # the same where one tensor broadcasts along the row
     sum_element: float = 0.1  # an element of a sum along dimensions
 
     # properties of the framework
-    matmul_broadcasts: bool = True  # matmul broadcasts over any leading dimensions; else over one
-    has_vecdot: bool = True  # it has a product of vectors along the last dimension
+    matmul_broadcasts: bool = True  # matmul takes any number of batch dimensions and broadcasts them; else exactly one
+    has_vecdot: bool = True  # there is a product of vectors along the last dimension
     matmul_fills: bool = True  # matmul can write its result in another order of dimensions
-    einsum_fuses: bool = True  # einsum of several tensors is one loop nest
-    multiply_reuses: bool = False  # multiply can reuse the memory of an intermediate result
-    matmul_folds: bool = False  # matmul itself merges several dimensions of rows
+    einsum_fuses: bool = True  # einsum of several tensors is one loop nest over all their axes
+    multiply_reuses: bool = False  # multiply can write into the memory of an intermediate result
+    matmul_folds: bool = False  # the product of two matrices takes a first operand with several dimensions of rows
 
     @property
     def has_only_einsum(self) -> bool:
@@ -119,12 +122,12 @@ class ContractionCosts(NamedTuple):
         return self.sum_overhead == inf
 
     def copy_work(self, count: int, row: int, stride: int) -> float:
-        """The nanoseconds to copy ``count`` elements, in rows of ``row`` elements, read ``stride`` elements apart."""
+        """Return the nanoseconds to copy ``count`` elements in rows of ``row``, read ``stride`` elements apart."""
         scattered = self.copy_strided_element * min(1, (stride - 1) / CACHE_LINE_BYTES)
         return count * (self.copy_element + self.copy_row / max(row, 1) + scattered)
 
     def matmul_work(self, count: int, rows: int, columns: int, inner: int) -> float:
-        """The nanoseconds of ``count`` products of a ``rows`` × ``inner`` and an ``inner`` × ``columns`` matrix."""
+        """Return the nanoseconds of ``count`` products of ``rows`` × ``inner`` and ``inner`` × ``columns`` matrices."""
         if self.flop == inf:
             return inf
         read = self.matvec_element if count == 1 else self.batched_matvec_element

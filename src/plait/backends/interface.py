@@ -27,7 +27,7 @@ NO_VIEWS_MESSAGE = "this framework does not say whether a result is a view; use 
 _KIND_BY_WORD_IN_NAME = (("bool", "bool"), ("complex", "complex"), ("float", "floating"), ("int", "integer"))
 
 REQUIRED_ATTRIBUTES = ("name", "reshape", "permute", "expand", "concat", "stack", "einsum", "to_numpy")
-"""What every backend must define, beside its reductions; everything else has a default."""
+"""The attributes that every backend must define, besides its reductions; all others have a default."""
 
 
 def identity(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,14 +36,15 @@ def identity(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class LargeTensorSettings(NamedTuple):
-    """From which size on a backend schedules reductions and copies, and the function that loads the operations.
+    """The sizes from which reductions and copies are scheduled, and the function that loads the operations for it.
 
     Attributes:
         load: returns the operations; called when the first large tensor arrives, so that they are imported only then.
         min_elements: the number of elements from which a schedule may be faster than one call of the framework.
-        min_elements_if_rounding: the same for reductions that round. All calls with one shape must give equal bits.
-        eager_elements: the number of elements from which the schedule is chosen at the first call. Smaller tensors
-            wait for the second call, because choosing takes longer than one call.
+        min_elements_if_rounding: the same for reductions that round. Their schedule is chosen at the first call for
+            every size, since another schedule may give other last digits; the choice must be worth it for one call.
+        eager_elements: the number of elements from which the schedule of every operation is chosen at the first call.
+            For smaller tensors it is chosen at the second call, because choosing takes longer than one call.
     """
 
     load: Callable[[], LargeTensorFunctions]
@@ -152,10 +153,10 @@ class Backend:
     """
 
     accepts: ClassVar[frozenset[str]] = frozenset()
-    """Names of other backends whose tensors the functions accept beside their own, as JAX accepts NumPy's arrays."""
+    """The names of other backends whose tensors the functions also accept, as JAX's accept NumPy's arrays."""
 
     einsum_optimizes_path: ClassVar[bool] = False
-    """Whether ``einsum`` of three or more tensors finds a good contraction path itself, so that plait leaves it one."""
+    """Whether ``einsum`` finds a good contraction path itself; plait then gives it all tensors in one call."""
 
     contraction_functions: Callable[[tuple[Any, ...]], ContractionFunctions | None] = staticmethod(lambda _: None)
     """``contraction_functions(dtypes)`` returns the operations that pairwise contractions are made of.
@@ -207,10 +208,13 @@ class Backend:
         """
 
     def for_any_type(self) -> Backend:
-        """Return this backend for tensors of any type of the framework, such as a reduction or an einsum returns.
+        """Return a backend whose functions accept tensors of every type of the framework.
+
+        It is used after a reduction or an einsum, whose result may be of another type than its operands, and for
+        tensors of several types.
 
         Returns:
-            A backend whose functions do not depend on the type that it was made for; the default is this one.
+            The backend; the default is this one.
         """
         return self
 

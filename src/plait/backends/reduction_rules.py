@@ -18,9 +18,9 @@ class ReductionRule(NamedTuple):
     A kind that is missing here accumulates in its own element type.
     """
     is_rounding_sensitive: bool = False  # whether rounding makes the last digits depend on the order of the elements
-    is_mergeable: bool = True  # whether reducing equal parts and then their results gives the same
+    is_mergeable: bool = True  # whether reducing parts of equal size, and then their results, gives the same
     bool_equivalent: str | None = None  # the reduction that gives the same on bools
-    pivot: str | None = None  # the reduction whose result is subtracted from the elements in a first pass, if any
+    pivot: str | None = None  # the reduction that is computed first; its result is subtracted from the elements
 
 
 _ALL_KINDS = frozenset({"bool", "integer", "floating", "complex", "other"})
@@ -53,7 +53,7 @@ REDUCTION_RULES: dict[str, ReductionRule] = {
 ROUNDING_SENSITIVE_REDUCTIONS = frozenset(name for name, rule in REDUCTION_RULES.items() if rule.is_rounding_sensitive)
 """The reductions whose last digits depend on the order of the elements."""
 MERGEABLE_REDUCTIONS = frozenset(name for name, rule in REDUCTION_RULES.items() if rule.is_mergeable)
-"""The reductions that two reductions one after the other can replace."""
+"""The reductions that may be computed along some axes first, and then along the others."""
 INT64_REDUCTIONS = frozenset(name for name, rule in REDUCTION_RULES.items() if "bool" in rule.accumulators)
 """The reductions that give 64-bit integers for bools and narrower integers."""
 PIVOT_BY_REDUCTION = {name: rule.pivot for name, rule in REDUCTION_RULES.items() if rule.pivot is not None}
@@ -61,5 +61,5 @@ PIVOT_BY_REDUCTION = {name: rule.pivot for name, rule in REDUCTION_RULES.items()
 
 
 def is_half_precision(dtype: Any) -> bool:
-    """Whether a NumPy dtype is a float of 16 bits or fewer, ``ml_dtypes`` included: sums in it lose their digits."""
+    """Return whether a NumPy dtype, or one of ``ml_dtypes``, is a float of at most 16 bits, too narrow for sums."""
     return dtype is not None and dtype.itemsize <= 2 and (dtype.kind == "f" or "float" in dtype.name)

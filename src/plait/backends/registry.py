@@ -51,7 +51,7 @@ def backend_for_type(cls: type) -> Backend:
         entry = _third_party_entry_points().get(root)
         if entry is not None:
             return _load_backend(*entry, root, cls)
-        if "__array_namespace__" in vars(base):  # before the base classes, which may be mixins of another framework
+        if "__array_namespace__" in vars(base):  # its base classes may be mixins of another framework
             return _load_backend(ARRAY_API_MODULE, "BACKEND_FACTORY", root, cls)
     raise make_error(
         "PLT501", f"{cls.__module__}.{cls.__qualname__} is not a tensor of a framework that plait supports"
@@ -79,7 +79,7 @@ def common_backend(classes: tuple[type, ...]) -> Backend:
 
 @clearable_lru_cache(maxsize=1)
 def _third_party_entry_points() -> dict[str, tuple[str, str]]:
-    """The module and the attribute of each third-party backend, by root package."""
+    """Return the module and the attribute of each third-party backend, by root package."""
     from importlib.metadata import entry_points  # slow to import, and needed only for an unknown type
 
     return {entry.name: (entry.module, entry.attr) for entry in entry_points(group=ENTRY_POINT_GROUP)}

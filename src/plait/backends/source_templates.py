@@ -47,16 +47,16 @@ class SourceTemplates(NamedTuple):
         return frozenset(_IDENTIFIER_REGEX.findall(" ".join([*self[:-2], *self.reductions.values()])))
 
     def supports_einsum_equation(self, equation: str) -> bool:
-        """Whether the framework's einsum can execute an equation."""
+        """Return whether the framework's einsum can execute an equation."""
         return not re.search(self.unsupported_einsum, equation)
 
     def format_call(self, method: str, operands: Sequence[str], **parts: object) -> str:
-        """The source code of one operation: the template in the field ``method``, filled in with the operands."""
+        """Return the source code of one operation: the template in the field ``method``, filled in with operands."""
         names = {"tensor": operands[0], "other": operands[-1], "tensors": ", ".join(operands), "module": self.module}
         return str(getattr(self, method)).format(**names, **parts)
 
     def format_reduction(self, name: str, tensor: str, axes: tuple[int, ...]) -> str:
-        """The source code of a reduction by name."""
+        """Return the source code of a reduction by name."""
         template = self.reductions.get(name, self.reduction)
         axis = axes[0] if len(axes) == 1 else axes
         return template.format(name=name, tensor=tensor, axes=axes, axis=axis, module=self.module)
@@ -139,7 +139,7 @@ SOURCE_TEMPLATES = {
         expand="{tensor}.expand({shape})",
         diagonal="{tensor}.reshape((*{tensor}.shape[:-2], {tensor}.shape[-1] ** 2))[..., ::{tensor}.shape[-1] + 1]",
         matmul="{tensor}.matmul({other})",
-        unsupported_einsum="",  # it does not broadcast ``...``, and confuses the axes of a diagonal
+        unsupported_einsum="",  # every equation: its einsum does not broadcast ``...``, and confuses a diagonal's axes
         reduction="{tensor}.{name}({axis})",
         reductions={
             "std": "{tensor}.std({axis}, correction=0)",
@@ -166,12 +166,12 @@ SOURCE_TEMPLATES = {
         imports="import pytensor.tensor as pt",
         module="pt",
         shape="{tensor}.type.shape",
-        unsupported_einsum=r"\.\.\.",  # it does not support an ellipsis
+        unsupported_einsum=r"\.\.\.",  # PyTensor's einsum does not support an ellipsis
     ),
     "chainer": SourceTemplates(
         imports="import chainer\nimport chainer.functions as F",
         module="F",
-        unsupported_einsum=r"\.\.\..*,|,.*\.\.\.",  # it does not broadcast
+        unsupported_einsum=r"\.\.\..*,|,.*\.\.\.",  # ``...`` and several tensors: Chainer does not broadcast them
         reductions={
             "any": "chainer.Variable({tensor}.xp.asarray({tensor}.array.any(axis={axis})))",
             "all": "chainer.Variable({tensor}.xp.asarray({tensor}.array.all(axis={axis})))",

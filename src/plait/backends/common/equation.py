@@ -54,7 +54,7 @@ def replace_ellipsis_and_squeeze(
 
 
 def _is_one(size: Any) -> bool:
-    """Whether a size is the int 1, and not symbolic."""
+    """Return whether a size is the int 1, and not symbolic."""
     return type(size) is int and size == 1
 
 

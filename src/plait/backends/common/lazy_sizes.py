@@ -38,9 +38,10 @@ def _operator_methods(name: str) -> Any:
 
 
 class LazySize:
-    """An unknown length of a tensor, or arithmetic on such.
+    """An unknown length of a tensor, or the result of arithmetic with unknown lengths.
 
-    A size that is ``from_user`` is checked when the graph runs, and never inferred.
+    A size that is ``from_user``, that is computed from one that the caller gave, is compared with the tensor when the
+    graph runs; a reshape must not replace it by -1, for which the framework would accept any length.
     """
 
     def __init__(self, name: str, first: Any, second: Any, *, from_user: bool = False) -> None:
