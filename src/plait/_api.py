@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         Tensor,
         TensorsAndPattern,
     )
-else:  # text, which `typing.get_type_hints` evaluates, so that `import plait` does not make these types
+else:  # strings, which only `typing.get_type_hints` evaluates, so that `import plait` does not make these types
     Explanation = "import_type('Explanation')"
     NumpyArray = "import_type('NumpyArray')"
     Reduction = "import_type('Reduction')"
@@ -50,7 +50,7 @@ else:  # text, which `typing.get_type_hints` evaluates, so that `import plait` d
 
 
 def import_type(name: str) -> Any:
-    """Return a type that annotations of the public functions name, and import its module."""
+    """Return a type of `plait._types` by name; the annotations of the public functions call it when evaluated."""
     import plait._types
 
     return getattr(plait._types, name)
@@ -92,7 +92,7 @@ def rearrange(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     """
     try:
         call = lookup("rearrange", pattern, type(tensor), tensor.shape, **sizes).call
-    except (TypeError, AttributeError):  # the arguments make no key
+    except (TypeError, AttributeError):  # the arguments cannot be a key of the cache
         call = None
     try:
         return call_uncached("rearrange", (tensor,), pattern, sizes) if call is None else call(tensor)
@@ -117,8 +117,8 @@ def view(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
         A tensor with a dimension for each item on the right side; writing to it changes the input.
 
     Raises:
-        CopyRequiredError: If the result has no strides over the tensor's memory; the carets show which group
-            would have to be copied.
+        CopyRequiredError: If no view of the tensor's memory has the elements of the result in order; the carets show
+            which group would have to be copied.
         PlaitError: As `rearrange` does.
 
     Examples:
@@ -130,7 +130,7 @@ def view(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     try:
         strides = tensor.strides if hasattr(tensor, "strides") else tensor.stride()
         call = lookup("view", pattern, type(tensor), tensor.shape, strides, **sizes).call
-    except (TypeError, AttributeError):  # the arguments make no key
+    except (TypeError, AttributeError):  # the arguments cannot be a key of the cache
         call = None
     try:
         return call_uncached("view", (tensor,), pattern, sizes) if call is None else call(tensor)
@@ -180,7 +180,7 @@ def reduce(tensor: Any, pattern: str, reduction: Reduction, **sizes: SupportsInd
     """
     try:
         call = lookup("reduce", pattern, type(tensor), tensor.shape, reduction, tensor.dtype, **sizes).call
-    except (TypeError, AttributeError):  # the arguments make no key
+    except (TypeError, AttributeError):  # the arguments cannot be a key of the cache
         call = None
     try:
         return call_uncached("reduce", (tensor,), pattern, sizes, reduction) if call is None else call(tensor)
@@ -223,7 +223,7 @@ def repeat(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     """
     try:
         call = lookup("repeat", pattern, type(tensor), tensor.shape, **sizes).call
-    except (TypeError, AttributeError):  # the arguments make no key
+    except (TypeError, AttributeError):  # the arguments cannot be a key of the cache
         call = None
     try:
         return call_uncached("repeat", (tensor,), pattern, sizes) if call is None else call(tensor)
@@ -329,7 +329,7 @@ def einsum(
             operation, pattern, tensors = "classical", operands[0], operands[1:]
         else:
             operation, pattern, tensors = "einsum", operands[-1], operands[:-1]
-        if len(tensors) == 2:  # written out: a call of `types_shapes_and_dtypes` is a tenth of all that is added
+        if len(tensors) == 2:  # written out, since calling `types_shapes_and_dtypes` adds a tenth to plait's own time
             a, b = tensors
             classes, shapes, dtypes = (type(a), type(b)), (a.shape, b.shape), (a.dtype, b.dtype)
         else:
@@ -338,7 +338,7 @@ def einsum(
             call = lookup(operation, pattern, classes, shapes, dtypes, options, **sizes).call
         else:
             call = lookup_untyped(operation, pattern, classes, shapes, dtypes, options).call
-    except (TypeError, AttributeError, IndexError):  # the arguments make no key
+    except (TypeError, AttributeError, IndexError):  # the arguments cannot be a key of the cache
         call = None
     if call is None:
         operation, pattern, tensors = split_einsum_arguments(operands)

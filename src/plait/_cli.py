@@ -66,7 +66,7 @@ def _build_parser() -> argparse.ArgumentParser:
     tour_parser = commands.add_parser(
         "tour",
         help="run every operation on two photographs, and write a page that shows it",
-        description="Runs plait's operations on two photographs, prints what each took and gave, and writes a page.",
+        description="Runs plait's operations on two photographs, prints the shapes of all tensors, and writes a page.",
     )
     tour_parser.add_argument(
         "-o", "--output", default="plait-tour", metavar="DIR", help="the folder to write (default: plait-tour)"
@@ -92,7 +92,7 @@ def _build_parser() -> argparse.ArgumentParser:
     warmup_parser = commands.add_parser(
         "warmup",
         help="compile the kernels for NumPy's arrays ahead of time",
-        description="Compiles now, and for good, what plait would compile aside when it is first wanted.",
+        description="Compiles kernels, and keeps them on disk. Otherwise plait compiles each when it is first used.",
     )
     warmup_parser.add_argument(
         "--dtype", action="append", metavar="TYPE", help="a type of elements, again for more (default: float32, uint8)"

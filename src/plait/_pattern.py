@@ -30,7 +30,7 @@ else:  # as in `plait._api`
     PatternStage = tuple
 
 MAX_CALLABLES_PER_PATTERN = 256
-"""How many callables one pattern keeps: operations, each with a shape and a type."""
+"""The largest number of callables that one pattern keeps, each for an operation, shapes and types of tensors."""
 
 
 class PatternMethods:
@@ -306,7 +306,7 @@ class PatternMethods:
         key = _callable_key(operation, tensors, reduction, options)
         try:
             entry = None if key is None else lookup(operation, text, *key[1:], **sizes)
-        except TypeError:  # the arguments make no key
+        except TypeError:  # the arguments cannot be a key of the cache
             entry = None
         if entry is None:
             return call_uncached(operation, tensors, text, sizes, reduction, options)
@@ -647,14 +647,14 @@ class PatternPipeline(PatternMethods):
             try:
                 return self._call_and_cache(fused_stages[0].stage, operation, tensors, reduction, options)
             except PlaitError:
-                if operation == "view":  # the composed pattern decides, not the single patterns
+                if operation == "view":  # only the composed pattern tells whether a view is possible
                     raise
                 fused_stages = ()
-        # no fused stages: sizes are unknown, or there is a mistake, which each stage reports in the caller's own words
+        # if sizes are unknown or there is a mistake, no stages are fused, and an error shows the caller's own pattern
         call = chain_pattern_calls(fused_stages or list(zip(steps, self._stages, strict=True)), reduction, options)
         result = call(*tensors)
         key = _callable_key(operation, tensors, reduction, options) if fused_stages else None
-        if key is not None and not callable(reduction):  # a callable must not be kept with all that it holds
+        if key is not None and not callable(reduction):  # caching a function keeps alive all objects it refers to
             self._cache_callable(key, call)
         return result
 

@@ -1,4 +1,4 @@
-"""The exceptions that plait raises, the stable code of each mistake, and the one function that draws carets.
+"""The exceptions that plait raises, the stable code of each mistake, and the functions that make their messages.
 
     PlaitError (ValueError, RuntimeError)
     ├── PatternSyntaxError   PLT1xx   the text of a pattern

@@ -1,1 +1,1 @@
-"""The executor: the cache of calls, and what plans, binds and runs a call that is not in the cache."""
+"""The executor: the cache of calls, and the modules that build and run the callable of a call that is not in it."""

@@ -120,7 +120,8 @@ lookup: Any = clearable_lru_cache(maxsize=MAX_CACHED_CALLS, typed=True)(CachedCa
 """Return the `CachedCall` of a call; raise `TypeError` if an argument has no hash or the call must not be cached."""
 
 lookup_untyped: Any = clearable_lru_cache(maxsize=MAX_CACHED_CALLS)(CachedCall)
-"""As `lookup`, for an einsum without sizes: no equal keys differ in their types there, and this look-up is faster."""
+"""As `lookup`, for an einsum without sizes: equal values in its keys have equal types, so that a faster cache that does
+not distinguish types gives the same entries."""
 
 
 def _fail_lookup_under_dynamo(*_: Any, **__: Any) -> Any:
@@ -194,4 +195,5 @@ def cache_info() -> _CacheInfo:
     """
     typed, untyped = lookup.cache_info(), lookup_untyped.cache_info()
     total = type(typed)(*[one + other for one, other in zip(typed, untyped, strict=True)])
-    return total._replace(currsize=max(0, total.currsize - len(FAILED_ENTRY_IDS)))  # calls that failed are not cached
+    # an entry whose callable could not be built does not count
+    return total._replace(currsize=max(0, total.currsize - len(FAILED_ENTRY_IDS)))

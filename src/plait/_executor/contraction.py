@@ -90,7 +90,7 @@ def _round_lengths_up(solved: SolvedPattern, slots: Sequence[int]) -> tuple[int,
 def _contraction_for_rounded_lengths(
     solved: SolvedPattern, slots: tuple[int, ...], costs: ContractionCosts
 ) -> NetworkContraction | None:
-    """Search for the contraction for rounded lengths; the cache shares it among similar shapes."""
+    """Return the contraction found for rounded lengths; the cache shares it among similar shapes."""
     return search_contraction(build_network(solved, slots, across=not costs.has_only_einsum), costs)
 
 
@@ -117,7 +117,10 @@ def contraction_for_explain(
 
 
 def common_contraction_functions(tensor_types: Sequence[type], dtypes: tuple[Any, ...]) -> ContractionFunctions | None:
-    """Return the backend's operations for contractions; ``None`` if the backends differ or only have an einsum."""
+    """Return the operations for pairwise contractions of these tensors; ``None`` if there are none beside einsum.
+
+    That is so if the tensors' backends differ, or if they have no others for these element types.
+    """
     factories = {backend_for_type(cls).contraction_functions for cls in tensor_types}
     return None if len(factories) > 1 else factories.pop()(dtypes)
 
@@ -132,7 +135,7 @@ def find_requested_path(solved: SolvedPattern, slots: Sequence[int], options: Ei
 def build_contraction_callable(
     plan: Plan, backend: Backend, functions: ContractionFunctions | None
 ) -> Callable[..., Any]:
-    """Return the callable of a contraction plan for given sizes; or of one einsum for each pair."""
+    """Return the callable of a contraction plan for given sizes; without ``functions`` each pair calls einsum."""
     calls: list[FunctionAndArgument] = []
     maybe_scalar: set[int] = set()  # the numbers of results that may be framework scalars instead of tensors
     operand_count = len(plan.solved.ranks)

@@ -1,4 +1,7 @@
-"""The dispatch of calls whose arguments cannot be a cache key; the first such call imports what it needs."""
+"""The dispatch of calls that the public functions cannot look up, because their arguments cannot be a cache key.
+
+The modules that such a call needs are imported by the first one.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ from plait._executor.tracer_hooks import dynamo_substitute
 def callable_cell_for_list(
     operation: str, _: str, tensor_keys: Any, reduction: Any, /, **sizes: Any
 ) -> list[Callable[..., Any]]:
-    """Return the cached list, empty at first, that holds the callable for a list of tensors with these keys."""
+    """Return the cached list that holds the callable for a list of tensors with these types, shapes and dtypes.
+
+    It is empty at first; `run_uncacheable_call` appends the callable. Raise `TypeError` if it must not be cached.
+    """
     types, shapes, _ = tensor_keys
     cacheable_shape_or_error(operation, types, shapes, (reduction,), sizes)
     return []
@@ -31,7 +37,10 @@ def callable_cell_for_list(
 def call_uncached(
     operation: str, tensors: Any, pattern: Any, sizes: dict[str, Any], reduction: Any = "", options: Any = None
 ) -> Any:
-    """Make a call whose arguments cannot be a cache key, by `run_uncacheable_call`."""
+    """Make a call whose arguments cannot be a cache key.
+
+    A list of tensors, and tensors whose shape is a list, get another key; all else is left to `run_uncacheable_call`.
+    """
     first_type: Any = type(tensors[0]) if tensors else None
     callable_cell: list[Callable[..., Any]] | None = None
     callable_: Any = None
@@ -41,7 +50,7 @@ def call_uncached(
             keys = tuple(zip(*[(type(tensor), tensor.shape, tensor.dtype) for tensor in tensor_list], strict=True))
             callable_cell = callable_cell_for_list(operation, pattern, keys, reduction, **sizes)
             callable_ = callable_cell[0] if callable_cell else None
-        elif first_type in TYPES_WITH_LIST_SHAPE and operation != "view":  # its key needs the strides
+        elif first_type in TYPES_WITH_LIST_SHAPE and operation != "view":  # a key of ``view`` needs the strides too
             types, shapes, dtypes = types_shapes_and_dtypes(tensors)
             if TYPES_WITH_LIST_SHAPE.issuperset(types):
                 key = lookup_arguments(operation, types, tuple(map(tuple, shapes)), dtypes, reduction, options)

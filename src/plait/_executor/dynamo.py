@@ -1,4 +1,7 @@
-"""The functions that TorchDynamo traces instead of the public ones, because it would guard on every cache entry."""
+"""The functions that TorchDynamo traces instead of the public ones.
+
+If it traced the look-ups of the public functions, it would add a guard for every entry of the cache.
+"""
 
 from __future__ import annotations
 

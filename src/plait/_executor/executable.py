@@ -1,4 +1,4 @@
-"""A plan with the functions of a backend; it depends on ranks alone and makes a callable for each shape."""
+"""A plan with the functions of a backend, which is the same for all shapes and makes a callable for each of them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ class Executable:
         self.backend = node_backend = backend
         self.reduction = reduction
         self.node_functions: list[tuple[Any, Callable[..., Any] | None, Any]] = []
-        """For each node its function, and either a function that picks its shape out of the slots or an argument."""
+        """For each node its function, a function that picks its shape out of the slots (or ``None``), and its argument
+        if it takes no shape."""
         wrap_callable = backend.wrap_callable
         self.wrap_call = wrap_callable if plan.steps and wrap_callable is not identity else None
         self.has_new_axes = self.has_contractions = False
@@ -86,7 +87,10 @@ class Executable:
         return call if self.wrap_call is None else self.wrap_call(call)
 
     def bind_einsum_with_backend_kwargs(self, slots: Sequence[int], kwargs: dict[str, Any]) -> Callable[..., Any]:
-        """Return the callable of an einsum for these slots, with arguments for the backend's own einsum."""
+        """Return the callable of an einsum for these slots, with arguments for the backend's own einsum.
+
+        The backend's function of the last einsum also makes the reshape after it.
+        """
         plan = self.plan
         calls = self.bind_arguments(slots)
         last = max([step for step, (node, _) in enumerate(plan.steps) if isinstance(node, Contract)])
@@ -152,7 +156,10 @@ def build_plan_function(plan: Plan, calls: Sequence[FunctionAndArgument]) -> Cal
 
 
 def chain_calls(calls: Sequence[FunctionAndArgument]) -> Callable[[Any], Any]:
-    """Return one function of a tensor that makes the calls in order; up to four calls need a single frame."""
+    """Return one function of a tensor that makes the calls in order, each on the result of the one before.
+
+    Up to four calls are written out in one lambda, since each more frame of Python costs time.
+    """
     count = len(calls)
     if count == 1:
         ((f, a),) = calls
@@ -197,7 +204,10 @@ def _compose_functions(first: Callable[..., Any], second: Callable[[Any], Any]) 
 def build_path_function(
     path: Sequence[tuple[tuple[int, ...], Callable[..., Any]]], tensor_count: int, outputs: tuple[int, ...]
 ) -> Callable[..., Any]:
-    """Return a function of ``tensor_count`` tensors that makes each call on the values with these numbers."""
+    """Return a function of ``tensor_count`` tensors that makes the calls of a path in order.
+
+    Each call has the numbers of its operands; the tensors are numbered first, then the results of the calls.
+    """
     ((operands, call), *rest) = path
     if not rest and operands == tuple(range(tensor_count)):
         return call

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from plait._executor.einsum_options import EinsumOptions
 
 ContractOption: TypeAlias = "str | Sequence[Sequence[int]] | Callable[..., Any]"
-"""A name, a contraction path, or a function that finds one; text, since making the type slows down `import plait`."""
+"""A name, a contraction path, or a function that finds one; a string, since making the type slows `import plait`."""
 
 CURRENT_OPTIONS: ContextVar[EinsumOptions | None] = ContextVar("plait.options", default=None)
 """The options of the current context; ``None`` outside any ``with`` block."""
@@ -28,7 +28,7 @@ UNCHANGED: Any = _Unchanged()
 """The default of an option that the caller does not give."""
 
 
-class options:  # noqa: N801  # it reads as a function, as in `with plait.options(strict=True)`
+class options:  # noqa: N801  # in lower case, because it is used like a function: `with plait.options(strict=True)`
     """Set options for every `einsum` inside a ``with`` block; an option that is not given keeps its outer value.
 
     The options apply to the thread or asynchronous task that enters the block, and to tasks that start with a copy of

@@ -43,7 +43,7 @@ def pack(tensors: Any, pattern: str) -> tuple[Any, list[tuple[Any, ...]]]:
 def pack_with_backend(
     tensors: Sequence[Any], pattern: str, layout: DimensionCountsAroundStar, backend: Backend
 ) -> tuple[Any, list[tuple[Any, ...]]]:
-    """Pack tensors of one framework; Dynamo traces this function."""
+    """Return what `plait.pack` returns, for tensors of one framework; Dynamo traces this function."""
     shapes = [shape_or_error(tensor, backend, pattern) for tensor in tensors]
     parts = [split_shape(shape, layout, pattern, place) for place, shape in enumerate(shapes)]
     check_shared_lengths(parts, pattern, can_compare_sizes=backend.can_compare_sizes(tensors))
@@ -65,7 +65,7 @@ def unpack(tensor: Any, packed_shapes: Sequence[Any], pattern: str) -> list[Any]
 def unpack_with_backend(
     tensor: Any, packed_shapes: Sequence[Any], pattern: str, layout: DimensionCountsAroundStar, backend: Backend
 ) -> list[Any]:
-    """Unpack a tensor of one framework; Dynamo traces this function."""
+    """Return what `plait.unpack` returns, for a tensor of one framework; Dynamo traces this function."""
 
     def to_symbolic_size(size: Any) -> Any:
         return backend.size_from_user(size) if backend.is_symbolic_size(size) else None

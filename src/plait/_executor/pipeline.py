@@ -101,7 +101,7 @@ def _concrete_patterns(
     operations: tuple[OperationAndOperandCount, ...],
     shapes: tuple[tuple[int, ...], ...],
 ) -> list[ConcretePattern]:
-    """Solve every stage for the shapes of its operands."""
+    """Return every stage as a concrete pattern, solved for the shapes of its operands."""
     patterns: list[ConcretePattern] = []
 
     def solve_stage(number: int, shapes: tuple[PartialShape, ...]) -> PartialShape:
@@ -178,7 +178,7 @@ def run_stages(
 
 
 def distribute_sizes_to_stages(stages: tuple[PatternStage, ...], sizes: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return for each stage the sizes of axes that it has and whose sizes it lacks."""
+    """Return for each stage those of the sizes whose axes it has, without those that its pattern is given already."""
     new_sizes = normalize_size_names(sizes)
     names_by_stage = [collect_names((*tree.left, *(tree.right or ()))) for tree in [parse(text) for text, _ in stages]]
     check_size_names(
@@ -229,7 +229,7 @@ def check_stages(stages: tuple[PatternStage, ...]) -> None:
 
 
 def _unknown_shape(expr: TensorExpr) -> PartialShape | None:
-    """Return a shape of unknown sizes; ``None`` if an ellipsis leaves the rank open too."""
+    """Return a shape with an unknown length for each dimension; ``None`` if an ellipsis makes the rank unknown too."""
     return None if Ellipsis in map(type, expr.items) else (None,) * len(expr.items)
 
 

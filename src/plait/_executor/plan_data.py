@@ -20,7 +20,7 @@ AxisSlotsByDimension: TypeAlias = "tuple[tuple[int, ...], ...]"
 """The slots of the axes of each dimension."""
 
 StepArgument: TypeAlias = "tuple[int, ...] | tuple[AxisSlotsByDimension, AxisSlotsByDimension] | str | None"
-"""The constant argument of a step; for a reshape, the axes of both shapes."""
+"""The constant argument of a step; for a reshape, the slots of the axes of each dimension before and after it."""
 
 StepData: TypeAlias = "tuple[str, tuple[int, ...], Shape | None, StepArgument]"
 """A backend method, its operands, the slots of its shape, and its argument."""
@@ -29,8 +29,8 @@ StepData: TypeAlias = "tuple[str, tuple[int, ...], Shape | None, StepArgument]"
 class PlanData(NamedTuple):
     """A plan without its pattern, as tuples of ints and strings.
 
-    ``slots_to_read`` are the slots that a node or a size operation reads; ``slots_to_read_unchecked`` are those without
-    the checks of sizes, which tracers that cannot compare sizes leave out.
+    ``slots_to_read`` are the slots that a node or a size operation reads; ``slots_to_read_unchecked`` are fewer: those
+    that are read if no sizes are checked, as under a tracer that cannot compare them.
     """
 
     ranks: tuple[int, ...]
@@ -75,7 +75,7 @@ def plan_to_tuples(plan: Plan) -> PlanData:
 
 
 def _axis_slots_by_product_slot(plan: Plan) -> dict[int, tuple[int, ...]]:
-    """Return for each slot that holds a product of axes, or of none, the slots of these axes."""
+    """Return a map from the slot of each dimension with several axes, or with none (length 1), to the axes' slots."""
     solved = plan.solved
     dims = enumerate(sum(solved.inputs, ()))
     axes = {place: tuple([solved.slots[axis] for axis in dim]) for place, dim in dims if len(dim) != 1}
@@ -103,7 +103,10 @@ def run_plan_data(
     error_factory: SizeErrorFactory,
     kwargs: dict[str, Any] | None = None,
 ) -> Any:
-    """Run a plan once, and read only the lengths that it needs; ``kwargs`` go to the backend's own einsum."""
+    """Run a plan on these tensors, and return its result, or a tuple of several.
+
+    Only the lengths that the plan needs are read. ``kwargs`` are passed to the backend's own einsum.
+    """
     ranks, size_names, constants, size_ops, slots_to_read, slots_to_read_unchecked, steps, outputs = data
     can_compare_sizes = backend.can_compare_sizes(tensors)
     if not can_compare_sizes:
@@ -147,7 +150,7 @@ def run_plan_data(
 def plan_data_or_message_for_dynamo(
     operation: str, pattern: Any, ranks: Any, size_names: Any, reduction: str, dtype: Any
 ) -> PlanData:
-    """Return the plan of a call as plain tuples, for Dynamo."""
+    """Return the plan of a call as plain tuples; the decorator adds the message of an error, for Dynamo."""
     from plait._executor.einsum_options import plan_with_given_path
     from plait.backends.torch.backend import TORCH_BACKEND
 
@@ -162,7 +165,7 @@ def plan_data_or_message_for_dynamo(
 
 @assume_constant_or_error
 def check_exact_size_for_dynamo(pattern: str, name: str, value: Any) -> None:
-    """Raise `SizeError` if a size is not an exact integer."""
+    """Check that a size is an exact integer; the decorator returns the message of the error, for Dynamo."""
     sizes_to_ints(pattern, {name: value})
 
 

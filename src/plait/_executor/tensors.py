@@ -12,7 +12,7 @@ from plait.errors import PlaitError, make_error, short_repr
 
 
 def check_pattern_is_text(pattern: Any, operation: str = "", tensors: Sequence[Any] = ()) -> str:
-    """Return the pattern; raise `PatternSyntaxError` if it is not a string, with the order of swapped arguments."""
+    """Return the pattern; raise `PatternSyntaxError` if it is not a string, with a hint if arguments are swapped."""
     if isinstance(pattern, str):
         return pattern
     message = f"the pattern must be a string, not {type(pattern).__name__}: {short_repr(pattern)}"
@@ -50,7 +50,7 @@ def is_concrete_shape(shape: Any) -> bool:
 
 
 def stack_tensors(tensors: Sequence[Any]) -> Any:
-    """Stack a list of tensors along a new first dimension."""
+    """Return the tensors stacked along a new first dimension; raise `SizeError` if there are none or shapes differ."""
     if not tensors:
         raise make_error("PLT308", "the list of tensors is empty")
     backend = backend_for_tensors(tensors)
@@ -72,7 +72,7 @@ def stack_lists_of_tensors(tensors: Sequence[Any]) -> Sequence[Any]:
 
 
 def with_input_stacking(function: Callable[[Any], Any], tensors: Sequence[Any]) -> Callable[[Sequence[Any]], Any]:
-    """Return a function of a list of tensors like these that stacks them and calls the given function."""
+    """Return a function that stacks a list of tensors of these types, and calls the given function with the result."""
     stack = backend_for_tensors(tensors).stack
     return lambda tensors: function(stack(tensors))
 

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     DecoratedFunction = TypeVar("DecoratedFunction", bound=Callable[..., Any])
 
 DYNAMO_INLINE_ATTRIBUTE = "_torchdynamo_inline"
-"""The attribute that holds the function that Dynamo traces in place of its owner."""
+"""The attribute of a function that holds another function, which Dynamo traces in its place."""
 DYNAMO_CONSTANT_ATTRIBUTE = "_dynamo_marked_constant"
-"""The attribute of functions that Dynamo runs while it traces, and whose results are constants."""
+"""The attribute of functions that Dynamo runs instead of tracing them, and whose results it takes as constants."""
 AUTOGRAPH_ATTRIBUTE = "autograph_info__"
 """The attribute of functions that TensorFlow's AutoGraph does not rewrite."""
 PADDLE_OPTIONS_ATTRIBUTE = "___jit_transform_options___"
@@ -42,13 +42,13 @@ class _PaddleDoNotConvertOptions:
 
 
 class _PaddleGraphBreakInfo:
-    """The mark by which Paddle leaves a call that raises an error to Python."""
+    """The value of an error's attribute that makes Paddle leave the call that raised it to Python."""
 
     need_breakgraph = True
 
 
 def dynamo_substitute(substitute: Callable[..., Any]) -> Callable[[DecoratedFunction], DecoratedFunction]:
-    """Decorate a function with another one that Dynamo traces in its place."""
+    """Return a decorator that makes Dynamo trace ``substitute`` in place of the decorated function."""
 
     def decorate(function: DecoratedFunction) -> DecoratedFunction:
         setattr(function, DYNAMO_INLINE_ATTRIBUTE, substitute)
@@ -66,7 +66,7 @@ def do_not_convert(function: DecoratedFunction) -> DecoratedFunction:
 
 
 def assume_constant(function: DecoratedFunction) -> DecoratedFunction:
-    """Decorate a function that Dynamo runs while it traces; its result is a constant of the trace."""
+    """Decorate a function so that Dynamo does not trace but runs it, and takes its result as a constant."""
     setattr(function, DYNAMO_CONSTANT_ATTRIBUTE, True)
     return function
 

@@ -1,4 +1,4 @@
-"""The path of calls whose arguments cannot be a cache key: lists of tensors, symbolic sizes, closures, and mistakes."""
+"""Calls whose arguments cannot be a cache key: lists of tensors, symbolic sizes, closures, and invalid arguments."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ def run_uncacheable_call(
     options: Any,
     callable_cell: list[Callable[..., Any]] | None = None,
 ) -> Any:
-    """Make a call; lists of tensors are stacked first, and their callable is appended to ``callable_cell``."""
+    """Make a call; lists of tensors are stacked first.
+
+    If ``callable_cell`` is a list, a function of the unstacked list of tensors is appended to it, for later calls.
+    """
     check_pattern_is_text(pattern, operation, tensors)
     if not tensors:
         raise TypeError(f"{operation}() needs at least one tensor")

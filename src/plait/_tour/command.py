@@ -43,7 +43,7 @@ class OutputError(Exception):
 def run_tour(output: str) -> None:
     """Run the tour: print its lines, and write a page and pictures to the folder ``output``, which is created.
 
-    Raise `OutputError` if the folder cannot be used; this is checked before anything runs.
+    Raise `OutputError` if the folder cannot be used; before anything runs, its files and permissions are checked.
     """
     folder = Path(output)
     index = folder / "index.html"

@@ -46,7 +46,7 @@ class NodeKernel(NamedTuple):
         reduction_functions: ReductionFunctions | TwoPassFunctions | None,
         dtype: Any,
     ) -> NodeKernel | None:
-        """Return the task for a reduction, or for a copy to row-major memory; ``None`` if there is no kernel for it."""
+        """Return the kernel of a reduction, or of a copy to row-major memory; ``None`` if there is no kernel for it."""
         _, node, shape, strides, *_ = scheduled
         if (
             large_tensor_functions.build_kernel is None
@@ -113,7 +113,10 @@ def kernel_with_fallback(task: NodeKernel, backend: Backend, fallback: StepFunct
 
 
 def build_timed_choice(fallback: StepFunction, run_kernel: StepFunction, filler: Filler) -> StepFunction:
-    """Return a function that times both functions in its first calls, and then calls the faster one alone."""
+    """Return a function that times both functions in its first calls, and from then on calls the faster one.
+
+    The second call starts to compile the kernel; ``fallback`` is called until it is ready.
+    """
     best_seconds = [inf, inf]
     calls_left = [TIMED_CALLS_PER_FUNCTION, TIMED_CALLS_PER_FUNCTION]
     chosen: StepFunction | None = None

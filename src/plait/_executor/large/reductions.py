@@ -1,4 +1,4 @@
-"""The functions that execute the schedules of reductions and copies of large tensors."""
+"""Builders of the functions that execute the schedules of reductions and copies of large tensors."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def build_reduction_loops_for_gradient(
 
 
 def build_to_loop_order(order: tuple[int, ...], loop_lengths: tuple[int, ...], backend: Backend) -> UnaryFunction:
-    """Return a function that permutes the dimensions of a tensor, and then reshapes it."""
+    """Return a function that permutes the dimensions of a tensor, and then reshapes it to the loops of a loop nest."""
     permute, reshape = backend.permute, backend.reshape
     if order == tuple(range(len(order))):
         return lambda tensor: reshape(tensor, loop_lengths)
@@ -94,7 +94,7 @@ def build_to_loop_order(order: tuple[int, ...], loop_lengths: tuple[int, ...], b
 
 
 def build_from_loop_order(shape: tuple[int, ...], order: tuple[int, ...], backend: Backend) -> UnaryFunction:
-    """Return a function that reshapes a tensor, and then permutes its dimensions."""
+    """Return a function that reshapes a tensor, whose dimensions are loops, and then permutes its dimensions."""
     permute, reshape = backend.permute, backend.reshape
     if order == tuple(range(len(order))):
         return lambda tensor: reshape(tensor, shape)
@@ -182,7 +182,9 @@ def build_tree_reduce(call: TreeReduce, length: int, functions: ReductionFunctio
 
 
 def _tree_level_indices(axis: int, length: int) -> list[tuple[BlockIndex, BlockIndex, BlockIndex, BlockIndex | None]]:
-    """Return the indices, level by level: even and odd elements, the first result, and the leftover of an odd length.
+    """Return the indices for each halving of an axis: even elements, odd elements, first result, leftover element.
+
+    If the length is odd, the leftover element is combined with the first result.
 
     >>> [(even[-1], odd[-1]) for even, odd, _, _ in _tree_level_indices(0, 4)]
     [(slice(0, 4, 2), slice(1, 4, 2)), (0, 1)]
@@ -205,7 +207,10 @@ def build_reduction_of_block(
     functions: ReductionFunctions,
     upcast: UnaryFunction | None,
 ) -> Callable[[Any, Any], None]:
-    """Return a function that reduces a block in these steps, finishes the result, and writes it in its own type."""
+    """Return a function that reduces a block in these steps, finishes the result, and writes it to ``out``.
+
+    If ``needs_downcast``, the result is cast from the type of the accumulator to that of ``out``.
+    """
     *first_functions, last = step_functions
     finish, needs_downcast, scratch = functions.finish, functions.needs_downcast, functions.scratch
 

@@ -30,12 +30,12 @@ from plait.backends.reduction_rules import PIVOT_BY_REDUCTION, ROUNDING_SENSITIV
 from plait.backends.registry import common_backend
 
 MIN_ELEMENTS_FOR_SCHEDULE = 2048
-"""The smallest number of elements for which ``explain`` shows a schedule if only a shape is given: NumPy's."""
+"""The number of elements from which ``explain`` shows a schedule if only a shape is given; the same as for NumPy."""
 MIN_ELEMENTS_FOR_SCHEDULE_IF_ROUNDING = 1 << 14
 """As `MIN_ELEMENTS_FOR_SCHEDULE`, for reductions that round."""
 
 MAX_LAYOUTS_PER_CALLABLE = 32
-"""The number of memory layouts for which one callable keeps its choice."""
+"""The largest number of memory layouts for which one callable remembers its choice."""
 
 
 def build_layout_dispatch(
@@ -47,7 +47,7 @@ def build_layout_dispatch(
         return stepwise_call
     functions = large_tensors.load()
     calls_by_layout: dict[Any, UnaryFunction | None] = {}
-    """The chosen callable for each layout; ``None`` after its first call, when nothing is chosen yet."""
+    """The chosen callable for each layout; ``None`` after one call, since the choice is made at the second."""
     layout_key = functions.layout_key
     choose_at_once = executable.larger_element_count(shape, sizes) >= large_tensors.eager_elements
     choose_at_once |= any(
@@ -116,7 +116,10 @@ def choose_scheduled_step(
     itemsize: int,
     costs: Callable[[str], MemoryCosts | None],
 ) -> ScheduledStep | None:
-    """Return the node of a plan that writes new memory, with its best schedule for strides and itemsize in bytes."""
+    """Return the first node of a plan that writes new memory, with its cheapest schedule; ``None`` if all are views.
+
+    ``strides`` and ``itemsize`` of the tensor are in bytes; ``costs`` is as `memory_costs_function` returns it.
+    """
     dims = tuple(range(plan.solved.ranks[0]))
     view = StridedView([slots[slot] for slot in dims], strides)
     for number, (node, _) in enumerate(plan.steps):
@@ -169,7 +172,7 @@ def build_step_function(
 def techniques_and_lines_for_explain(
     plan: Plan, slots: Sequence[int], tensor: Any
 ) -> tuple[tuple[str, ...], list[str]]:
-    """Return the names of the techniques for a tensor, or for a NumPy array of a shape, and lines of explanation."""
+    """Return the names of the techniques for a tensor, or for a NumPy array if it is a shape, and lines to print."""
     min_elements = min_elements_for_schedule(plan, MIN_ELEMENTS_FOR_SCHEDULE, MIN_ELEMENTS_FOR_SCHEDULE_IF_ROUNDING)
     if min_elements is None:
         return (), []

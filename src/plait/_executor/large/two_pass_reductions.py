@@ -1,4 +1,7 @@
-"""The functions that execute two-pass reductions, block by block, and tile by tile within a block."""
+"""Builders of the functions that execute two-pass reductions, block by block, and tile by tile within a block.
+
+The first pass computes the pivot, the mean or the maximum; the second transforms each element by it, and sums.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +83,7 @@ class _TwoPassBuilder:
         functions, count = self.functions, self.count
         pivot_shape = tuple([size if loop.is_kept else 1 for size, loop in zip(shape, self.loops, strict=True)])
         fits_one_tile = prod(self.schedule.tile_shape) >= prod(shape)
-        upcast = functions.upcast if fits_one_tile else None  # the whole block stays in the cache
+        upcast = functions.upcast if fits_one_tile else None  # the block fits into the cache, and is upcast as a whole
         find_pivot = (
             self.build_mean_or_max_function(shape)
             if fits_one_tile or functions.upcast is None
@@ -102,7 +105,10 @@ class _TwoPassBuilder:
     def build_tile_totals_function(
         self, shape: Lengths, build_tile: Callable[[Lengths], TileFunction], combine: Callable[..., Any]
     ) -> TileTotalsFunction:
-        """Return the function that combines the results of a block's tiles; ``build_tile`` makes that of a tile."""
+        """Return the function that reduces the tiles of a block, and combines the results of tiles by ``combine``.
+
+        ``build_tile`` returns the function that reduces a tile of given lengths.
+        """
         loops = self.loops
         slices_by_loop = [*map(split_into_slices, shape, self.schedule.tile_shape)]
         functions_by_shape: dict[Lengths, TileFunction] = {}
