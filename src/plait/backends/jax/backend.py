@@ -16,7 +16,7 @@ from plait.backends.jax.sharding import build_einsum_and_reshape, einsum, reshap
 
 
 def _jit_plan(call: TensorFunction) -> TensorFunction:
-    """Compile the calls of a plan as one, without an array for each intermediate result."""
+    """Compile the calls of a plan as one function, so that intermediate results need not be arrays in memory."""
 
     def plait(*tensors: Any) -> Any:  # profiles show this name
         return call(*tensors)
@@ -62,11 +62,11 @@ class JaxBackend(Backend):
         return export.is_symbolic_dim(size)
 
     def static_shape(self, tensor: Any, rank: int) -> Sequence[Any]:
-        return tensor.shape  # symbols are equal where JAX can prove it
+        return tensor.shape  # symbolic sizes too: comparing them returns False where JAX cannot prove equality
 
 
 def _with_eval_shape_unless_traced(function: Callable[..., Any]) -> Any:
-    """Wrap a function of a tensor or a list of tensors: it computes only shapes, unless they are tracers."""
+    """Wrap a function of one or several tensors so that it only computes the shape of its result, unless JAX traces."""
 
     def call(tensors: Any, *constants: Any) -> Any:
         if isinstance(jax.tree.leaves(tensors)[0], jax.core.Tracer):
@@ -77,7 +77,7 @@ def _with_eval_shape_unless_traced(function: Callable[..., Any]) -> Any:
 
 
 class ShapeBackend(JaxBackend):
-    """The backend of ``jax.ShapeDtypeStruct``, which evaluates plans, and the functions outside of plans, on shapes."""
+    """The backend of ``jax.ShapeDtypeStruct``: it computes the shape and the dtype of each result, and no elements."""
 
     reshape, slice = (
         _with_eval_shape_unless_traced(JaxBackend.reshape),

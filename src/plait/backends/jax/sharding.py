@@ -1,4 +1,8 @@
-"""Operations on JAX arrays whose sharding along ``Explicit`` axes of a mesh JAX does not infer."""
+"""Operations on JAX arrays that are sharded along ``Explicit`` axes of a mesh.
+
+JAX raises an error if it cannot infer the sharding of a result. Here a reshape gets the sharding with which no element
+moves, if there is one, and all other such errors become PLT509, which says what to do.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,11 @@ def with_sharding_errors(function: Callable[..., Any], advice: str) -> Callable[
 
 
 def reshape(tensor: Any, shape: Sequence[Any]) -> Any:
-    """Reshape an array, also where JAX fails although every element can stay on its device."""
+    """Reshape an array; where JAX cannot infer the sharding, choose one with which every element stays on its device.
+
+    Raises:
+        BackendError: PLT509, there is no such sharding.
+    """
     try:
         return lax.reshape(tensor, shape)
     except Exception as error:
@@ -128,5 +136,5 @@ def build_einsum_and_reshape(equation: str, shape: Sequence[Any] | None, **kwarg
 
 
 def _first_line(error: Exception) -> str:
-    """The first line of an error, without explanations."""
+    """Return the first line of an error's text; the explanations of JAX follow in further lines."""
     return str(error).strip().partition("\n")[0]

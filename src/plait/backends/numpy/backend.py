@@ -20,14 +20,14 @@ _KIND_BY_CODE = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "
 
 
 def _large_tensor_functions() -> LargeTensorFunctions:
-    """Import the operations for large tensors, which few programs need."""
+    """Import and return the operations for large tensors, which few programs need."""
     from plait.backends.numpy.large_tensors import LARGE_TENSOR_FUNCTIONS
 
     return LARGE_TENSOR_FUNCTIONS
 
 
 def _contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | None:
-    """Import the operations for contractions, and return those for element types."""
+    """Import the operations for contractions, and return those for these element types."""
     from plait.backends.numpy.contraction import contraction_functions
 
     return contraction_functions(dtypes)
@@ -52,7 +52,7 @@ class NumpyBackend(Backend):
         if tensor_type is np.ndarray:
             self.contraction_functions, self.large_tensors = _contraction_functions, LARGE_TENSOR_SETTINGS
         self.reshape, self.view, self.permute = cls.reshape, cls.reshape, cls.transpose
-        if issubclass(tensor_type, np.generic):  # expanding makes an array of a scalar
+        if issubclass(tensor_type, np.generic):  # a scalar becomes an array when it is expanded
             self.reshape = self.view = lambda tensor, shape: tensor.reshape(shape)
         if issubclass(tensor_type, np.ndarray) and tensor_type is not np.ndarray:
             self.expand = partial(np.broadcast_to, subok=True)
@@ -93,7 +93,7 @@ class NumpyBackend(Backend):
 
 
 def _is_masked_array_type(tensor_type: type) -> bool:
-    """Whether a type is ``numpy.ma.MaskedArray`` or a subclass.
+    """Return whether a type is ``numpy.ma.MaskedArray`` or a subclass.
 
     The check does not import ``numpy.ma``, which takes long: while that is not loaded, no array is masked.
     """
@@ -102,7 +102,7 @@ def _is_masked_array_type(tensor_type: type) -> bool:
 
 
 def _expand_masked(tensor: Any, shape: Sequence[int]) -> Any:
-    """Broadcast a masked array and its mask, by copies."""
+    """Broadcast a masked array together with its mask; the result is a copy."""
     tensor = tensor.reshape((1,) * (len(shape) - tensor.ndim) + tensor.shape)
     for axis, size in enumerate(shape):
         if tensor.shape[axis] != size:

@@ -1,4 +1,7 @@
-"""The operations of pairwise contractions in NumPy: BLAS, and einsum's loop in C; half precision is cast to float32."""
+"""The operations of pairwise contractions in NumPy: BLAS, ufuncs, and the C function of einsum.
+
+Half-precision arrays are cast to float32 first.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +70,7 @@ def _wrap_with_dtypes(call: Callable[..., Any], accumulator: Any, result: Any) -
 
 
 def _diagonal(tensor: Any, axes: tuple[int, int]) -> Any:
-    """The diagonal of two dimensions as a view, writeable if the array is."""
+    """Return the diagonal of two dimensions as a view, which is writeable if the array is."""
     view = tensor.diagonal(0, *axes)
     if tensor.flags.writeable:  # as the diagonal of numpy.einsum is
         view.flags.writeable = True
@@ -75,7 +78,7 @@ def _diagonal(tensor: Any, axes: tuple[int, int]) -> Any:
 
 
 def _build_matmul_with_output_order(dtype: Any, shape: Sequence[int], order: Sequence[int]) -> ProductFunction:
-    """Return a matrix product that writes its result in an order of dimensions into new memory of a shape."""
+    """Return a matrix product that writes into new memory of ``shape``; ``order`` permutes that to the product's."""
 
     def matmul_with_output_order(left: Any, right: Any) -> Any:
         result = np.empty(shape, dtype)

@@ -20,7 +20,7 @@ _BOOL_UFUNC_BY_REDUCTION: dict[str, Any] = {
     "max": np.bitwise_or,
     "min": np.bitwise_and,
 }
-"""Bitwise ufuncs, which give the same for bools as the logical ones and process many at a time."""
+"""Bitwise ufuncs, which give the same for bools as the logical ones, and use SIMD instructions."""
 
 
 def _one_pass_functions(name: str, dtype: Any) -> ReductionFunctions | None:
@@ -33,7 +33,7 @@ def _one_pass_functions(name: str, dtype: Any) -> ReductionFunctions | None:
     is_half = name in ROUNDING_SENSITIVE_REDUCTIONS and is_half_precision(dtype)
     wide = np.dtype(np.float32) if is_half else result
     sums_by_blas = name in ("sum", "mean") and wide.char in REAL_BLAS_DTYPE_CODES
-    is_logical = name in ("any", "all")  # its first call casts any type to bool
+    is_logical = name in ("any", "all")  # their first call gives bools, so that no cast is needed
     return ReductionFunctions(
         empty=lambda _, shape: np.empty(shape, dtype if is_half else result),
         scratch=lambda _, shape: np.empty(shape, wide),
@@ -50,7 +50,7 @@ def _one_pass_functions(name: str, dtype: Any) -> ReductionFunctions | None:
 
 
 def _memory_costs(name: str, wide: Any, dtype: Any) -> MemoryCosts:
-    """The costs of a reduction: wider elements take longer, and so do elements that are cast first."""
+    """Return the costs of a reduction; wider elements take longer, and so do elements that are cast first."""
     scale = max(wide.itemsize / 4, 0.5) * (6 if is_half_precision(dtype) else 1)
     costs = MemoryCosts(
         reduce_element=0.2 * scale,
@@ -93,7 +93,7 @@ _FINISH_FUNCTIONS: dict[str, Any] = {
 
 
 _MAX_MATMUL_PART_LENGTH = 128
-"""How many elements one product with ones sums in a two-pass reduction."""
+"""The greatest length of a vector of ones in a two-pass reduction: short sums are more accurate."""
 
 
 def _two_pass_functions(name: str, dtype: Any) -> TwoPassFunctions | None:
@@ -126,11 +126,12 @@ def _two_pass_functions(name: str, dtype: Any) -> TwoPassFunctions | None:
     )
 
 
-_infinity_errstate = partial(np.errstate, divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
+_infinity_errstate = partial(np.errstate, divide="ignore", over="ignore")
+"""Silences warnings: log(0) is -inf, and exp of a large element, or its difference from the pivot, may overflow."""
 
 
 def _subtract_pivot(part: Any, pivot: Any, memory: Any) -> Any:
-    """Write the differences of a block and its pivot into memory."""
+    """Write the difference between each element of a block and its pivot into memory."""
     if part.dtype != memory.dtype:  # one cast is faster than casts in the buffers of the ufunc
         np.copyto(memory, part)
         part = memory
@@ -138,12 +139,12 @@ def _subtract_pivot(part: Any, pivot: Any, memory: Any) -> Any:
 
 
 def _squared_deviations(part: Any, pivot: Any, memory: Any) -> Any:
-    """The squares of the differences of a block and its pivot."""
+    """Return the squares of the differences between the elements of a block and their pivots."""
     return np.square(_subtract_pivot(part, pivot, memory), memory)
 
 
 def _squared_complex_deviations(part: Any, pivot: Any, memory: Any) -> Any:
-    """The squared absolute values of the differences of a complex block and its pivot."""
+    """Return the squared absolute values of the differences between complex elements of a block and their pivots."""
     memory = _subtract_pivot(part, pivot, memory)
     pairs = memory.reshape(-1).view(memory.real.dtype).reshape(*memory.shape, 2)
     np.square(pairs, pairs)
@@ -151,7 +152,7 @@ def _squared_complex_deviations(part: Any, pivot: Any, memory: Any) -> Any:
 
 
 def _exponentials(part: Any, pivot: Any, memory: Any) -> Any:
-    """The exponentials of the differences of a block and its pivot."""
+    """Return the exponentials of the differences between the elements of a block and their pivots."""
     return np.exp(_subtract_pivot(part, pivot, memory), memory)
 
 
@@ -160,11 +161,14 @@ _TRANSFORM_FUNCTIONS_AND_COSTS: dict[tuple[bool, str], tuple[Any, float]] = {
     (False, "c"): (_squared_complex_deviations, 0.4),
     (True, "f"): (_exponentials, 1.2),
 }
-"""By whether it is logsumexp and kind: the transform of each element, and its nanoseconds for 32 bits."""
+"""The function that transforms elements, and its nanoseconds for an element of 32 bits.
+
+The keys are whether the reduction is ``logsumexp``, and the kind of the element type.
+"""
 
 
 def _finish_var(total: Any, _: Any, count: int) -> Any:
-    """The variance, from the sum of the squared deviations."""
+    """Return the variance, computed from the sum of the squared deviations."""
     return np.true_divide(total, count, dtype=total.dtype)
 
 
@@ -196,7 +200,7 @@ def _reduction_functions(name: str, dtype: Any, _: bool) -> ReductionFunctions |
 
 
 def _build_kernel(*task: Any) -> Any:
-    """Import the kernels, and build one: see `LargeTensorFunctions.build_kernel`."""
+    """Import the kernels, and return one; the arguments are those of `LargeTensorFunctions.build_kernel`."""
     from plait.backends.kernels import filling
 
     return filling(*task)

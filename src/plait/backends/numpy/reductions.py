@@ -1,4 +1,4 @@
-"""The reductions of NumPy arrays by ufuncs, and sums by BLAS as products with a vector of ones."""
+"""The reductions of NumPy arrays by ufuncs, and their sums by BLAS: matrix products with a vector of ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _UFUNC_KINDS = ("bool", "integer", "floating", "complex")
 
 
 def _mean(tensor: Any, axes: tuple[int, ...], dtype: Any = None) -> Any:
-    """The mean, without the Python of ``ndarray.mean``, and NaN without a warning for no elements."""
+    """Return the mean, faster than ``ndarray.mean`` does; for no elements it is NaN, without NumPy's warning."""
     total = np.add.reduce(tensor, axes, dtype)
     if not tensor.size:
         return np.full_like(total, np.nan)[()]
@@ -27,7 +27,7 @@ def _mean(tensor: Any, axes: tuple[int, ...], dtype: Any = None) -> Any:
 
 
 def _var(tensor: Any, axes: tuple[int, ...]) -> Any:
-    """The variance, and NaN without a warning for no elements."""
+    """Return the variance; NaN for no elements, without NumPy's warning."""
     return tensor.var(axes) if tensor.size else _mean(tensor.real, axes)
 
 
@@ -53,7 +53,7 @@ _UFUNC_REDUCTIONS: dict[str, ReductionFunction] = {
     "var": _var,
     "std": lambda tensor, axes: np.sqrt(_var(tensor, axes)),
 }
-"""The reductions without the Python methods of arrays."""
+"""The reductions of plain arrays by ufuncs, faster than the methods of arrays, some of which are written in Python."""
 
 _HALF_PRECISION_REDUCTIONS: dict[str, ReductionFunction] = {
     "sum": lambda tensor, axes: np.add.reduce(tensor, axes, np.float32).astype(tensor.dtype),
@@ -68,7 +68,8 @@ def reductions_for_array_type(cls: Any) -> ReductionTable:
     """Return the reductions of a class of arrays: its methods, which a subclass may override."""
     from plait.backends.common.reductions import ReductionTable, build_logsumexp
 
-    ignore_infinity_warnings = np.errstate(divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
+    # log(0) is -inf, and a difference between large numbers may overflow
+    ignore_infinity_warnings = np.errstate(divide="ignore", over="ignore")
     overrides: dict[str | tuple[str, str | None], ReductionFunction] = {
         "logsumexp": ignore_infinity_warnings(build_logsumexp(_finite_max, np.exp, np.add.reduce, np.log, np.squeeze)),
         ("std", "other"): lambda tensor, axes: tensor.var(axes) ** 0.5,  # numpy.sqrt does not support objects
@@ -83,17 +84,17 @@ def reductions_for_array_type(cls: Any) -> ReductionTable:
 
 
 REAL_BLAS_DTYPE_CODES = "fd"
-"""The codes of the real element types of BLAS. A complex infinity times one has a part that is NaN."""
+"""The type codes of BLAS's real element types. Sums of complex ones would be wrong: infinity times 1 has a NaN part."""
 
 _MAX_BLOCK_LENGTH = 2048
-"""The most elements that one product with ones sums."""
+"""The greatest length of a vector of ones with which elements are multiplied to sum them."""
 
 _MIN_BLAS_ELEMENTS = 1024
-"""Below this number of elements NumPy's own sum is as fast."""
+"""The number of elements from which a sum by BLAS is faster than NumPy's own."""
 
 
 def sum_by_blas(tensor: Any, axes: tuple[int, ...]) -> Any:
-    """Sum along some dimensions by BLAS where that is faster; for its real element types."""
+    """Sum along some dimensions, by BLAS if that is faster; the element type must be one of `REAL_BLAS_DTYPE_CODES`."""
     shape, count = tensor.shape, tensor.ndim - len(axes)
     size = prod([shape[axis] for axis in axes])
     block = _block_length(size)
@@ -111,7 +112,7 @@ def sum_by_blas(tensor: Any, axes: tuple[int, ...]) -> Any:
 
 @clearable_lru_cache(maxsize=256)
 def _block_length(size: int) -> int:
-    """The length of the equal blocks in which ``size`` elements are summed.
+    """Return the length of the equal blocks in which ``size`` elements are summed.
 
     It is the largest divisor of ``size`` up to `_MAX_BLOCK_LENGTH`, since short sums are more accurate, or 0 if that
     divisor is at most an eighth of the maximum.
@@ -123,5 +124,5 @@ def _block_length(size: int) -> int:
 
 @clearable_lru_cache(maxsize=64)
 def ones(count: int, dtype: Any) -> Any:
-    """A vector of ones, cached."""
+    """Return a vector of ones, which is cached."""
     return np.ones(count, dtype)

@@ -1,7 +1,7 @@
 """Record a reduction in several calls as one node of PyTorch's autograd graph.
 
-Gradients are those of PyTorch's own reductions, to the last bit. Where a gradient itself needs a gradient, or is
-traced, PyTorch's formulas compute it.
+The gradients equal those of PyTorch's own reductions to the last bit. They are computed block by block by functions
+that write into memory, or by PyTorch's differentiable functions if a gradient itself needs a gradient or is traced.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Amax(Function):  # type: ignore[misc]  # as above
         ctx: Any, tensor: Any, reduce: StepFunction, loops: ReductionLoopNest, sum_functions: ReductionFunctions
     ) -> Any:
         """Compute the minimum or maximum, and save what the gradient needs."""
-        result = reduce(tensor, None).data  # as above
+        result = reduce(tensor, None).data  # detached, as in `Sum.forward`
         ctx.save_for_backward(tensor, result)
         ctx.context = loops, sum_functions
         ctx.set_materialize_grads(False)
@@ -67,7 +67,7 @@ class Amax(Function):  # type: ignore[misc]  # as above
 
 
 def _needs_differentiable_gradient(grad: Any) -> bool:
-    """Whether a gradient must be computed by functions that autograd and tracers can follow."""
+    """Return whether a gradient must be computed by functions that autograd and tracers can record."""
     if torch.is_grad_enabled() or type(grad) is not torch.Tensor or why_not_decompose(grad) is not None:
         return True
     return not torch._C._has_storage(grad)  # a batch of gradients, by `is_grads_batched`
@@ -96,24 +96,27 @@ def build_autograd_decorator(
 
 
 MIN_BROADCAST_ROW = 32
-"""The length of rows below which PyTorch broadcasts slowly, so that rows are repeated in memory instead."""
+"""The row length from which PyTorch broadcasts fast; shorter rows are repeated in memory instead."""
 
 MAX_EXACT_COUNT = 1 << 24
 """The largest number of ones that float32 sums exactly."""
 
 GRADIENT_BLOCK_ELEMENTS = 1 << 18
-"""The number of elements of a block that goes through all calls of the gradient."""
+"""The number of elements in a block; all calls of a gradient are made for one block after the other."""
 
 
 def gradient_of_sum(grad: Any, loops: ReductionLoopNest) -> Any:
-    """The gradient of a sum: the gradient of each element of the result, broadcast to the elements it sums."""
+    """Return the gradient of a sum: that of each element of the result, broadcast to the elements that were summed."""
     return loops.from_loops(_repeat_short_rows(loops.result_to_loops(grad), loops).expand(loops.shape))
 
 
 def gradient_of_extremum(
     tensor: Any, result: Any, grad: Any, loops: ReductionLoopNest, sum_functions: ReductionFunctions
 ) -> Any:
-    """The gradient of a minimum or maximum, divided among all elements that equal it; ``sum_functions`` count them."""
+    """Return the gradient of a minimum or maximum, divided equally among the elements that are equal to it.
+
+    ``sum_functions`` are the operations of the sum that counts these elements.
+    """
     tensor, result, grad = loops.to_loops(tensor), loops.result_to_loops(result), loops.result_to_loops(grad)
     shares = tensor.new_empty(loops.shape)
     rows, elements = loops.shape[0], shares.numel()
@@ -138,7 +141,7 @@ def _fill_gradient_block(
 
 
 def elements_per_result(loops: ReductionLoopNest) -> int:
-    """The number of elements that are reduced to one element of the result."""
+    """Return the number of elements that are reduced to one element of the result."""
     return prod([loops.shape[axis] for axis in loops.reduced_loops])
 
 
@@ -151,7 +154,7 @@ def _repeat_short_rows(result: Any, loops: ReductionLoopNest) -> Any:
         repeated = result.new_empty((*result.shape[:axis], length, *result.shape[axis + 1 :]))
         if length > 2:
             repeated.copy_(result.expand_as(repeated))
-        else:  # two calls for all elements instead of a loop for each pair
+        else:  # at most two calls, which copy many elements each; one call would loop over pairs of elements
             for each in repeated.unbind(axis):
                 each.copy_(result.select(axis, 0))
         result = repeated

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def _contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | None:
-    """Import the operations for contractions, and return those for element types."""
+    """Import the operations for contractions, and return those for these element types."""
     from plait.backends.torch.contraction import contraction_functions
 
     return contraction_functions(dtypes)
 
 
 def _large_tensor_functions() -> LargeTensorFunctions:
-    """Import the operations for large tensors, which few programs need."""
+    """Import and return the operations for large tensors, which few programs need."""
     from plait.backends.torch.large_tensors import LARGE_TENSOR_FUNCTIONS
 
     return LARGE_TENSOR_FUNCTIONS
@@ -85,7 +85,7 @@ class TorchBackend(Backend):
 
 
 def _prod(tensor: Any, axes: tuple[int, ...]) -> Any:
-    """The product along several dimensions; ``torch.prod`` reduces one."""
+    """Return the product along several dimensions; ``torch.prod`` reduces only one."""
     for axis in sorted(axes, reverse=True):
         tensor = torch.prod(tensor, axis)
     return tensor

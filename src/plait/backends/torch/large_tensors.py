@@ -68,7 +68,7 @@ def _reduction_functions(name: str, dtype: torch.dtype, requires_grad: bool) -> 
 
 
 def _memory_costs(name: str, dtype: torch.dtype, wide: torch.dtype, requires_grad: bool) -> MemoryCosts:
-    """The costs of a reduction of an element type with an accumulator of another."""
+    """Return the costs of a reduction of elements of a type, whose accumulator has the type ``wide``."""
     upcast = max(wide.itemsize / dtype.itemsize, 1.0)
     if name in ("min", "max", "any", "all"):
         costs = _EXTREMA_COSTS._replace(upcast_ratio=upcast)
@@ -88,17 +88,17 @@ _FINISH_FUNCTIONS: dict[str, Any] = {"mean": lambda out, count: out.div_(count),
 
 
 def _layout_key(tensor: torch.Tensor) -> Any:
-    """Strides, element type and whether a gradient is recorded; ``None`` where one call is fastest."""
+    """Return the strides, the element type and whether a gradient is recorded; ``None`` where one call is fastest."""
     return None if why_not_decompose(tensor) else (tensor.stride(), tensor.dtype, _requires_grad(tensor))
 
 
 def _requires_grad(tensor: torch.Tensor) -> bool:
-    """Whether autograd records what is done to a tensor."""
+    """Return whether autograd records the operations on a tensor."""
     return tensor.requires_grad and torch.is_grad_enabled()
 
 
 def _strides_and_itemsize(tensor: torch.Tensor) -> tuple[tuple[int, ...], int]:
-    """The strides and the size of an element, in bytes."""
+    """Return the strides and the size of an element, both in bytes."""
     size = tensor.element_size()
     return tuple([stride * size for stride in tensor.stride()]), size
 

@@ -45,7 +45,10 @@ class FrameLeftToPython(BaseException):
 
 
 def leave_frame_to_python(text: str) -> None:
-    """Leave the caller's frame to Python; after a graph break in a method, Dynamo would call it without ``self``."""
+    """Make Dynamo give up the frame that it traces, so that Python executes it.
+
+    A method uses this instead of `break_graph`, after which Dynamo would call the method without ``self``.
+    """
     raise FrameLeftToPython(text)
 
 

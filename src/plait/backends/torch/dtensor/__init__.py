@@ -1,1 +1,1 @@
-"""PyTorch DTensor."""
+"""The backend of PyTorch's DTensor."""

@@ -32,7 +32,7 @@ def _with_mixed_tensors_error(function: Callable[..., Any]) -> Callable[..., Any
 
 
 def _einsum(equation: str, *tensors: Any) -> Any:
-    """``torch.einsum``, or one einsum on each process where it fails."""
+    """Call ``torch.einsum``; where it fails, redistribute the tensors and call it with the shards of each process."""
     try:
         if not any(0 in tensor.shape for tensor in tensors):  # torch's reshape may never return for them
             return torch.einsum(equation, *tensors)
@@ -69,7 +69,10 @@ def _einsum_by_shards(equation: str, tensors: Sequence[Any]) -> Any:
 
 
 def _choose_sharded_axis(terms: list[str], output: str, tensors: Sequence[Any], mesh_dimension: int) -> str | None:
-    """Return the axis to shard along a dimension of the mesh so that the fewest elements move, or ``None``."""
+    """Return the axis to shard along a dimension of the mesh so that the fewest elements move.
+
+    ``None`` means that all tensors are replicated along it.
+    """
     candidates = {
         term[placement.dim]: None
         for term, tensor in zip(terms, tensors, strict=True)
@@ -90,25 +93,25 @@ def _choose_sharded_axis(terms: list[str], output: str, tensors: Sequence[Any], 
 
 
 def _wanted_placement(axis: str | None, term: str, tensor: Any) -> Any:
-    """The placement of a tensor along a dimension of the mesh where an axis is sharded."""
+    """Return the placement of a tensor along a dimension of the mesh along which this axis is sharded, if any."""
     if axis is None or axis not in term or tensor.shape[term.index(axis)] == 1:
         return Replicate()
     return Shard(term.index(axis))
 
 
 def _gradient_placement(axis: str | None, placement: Any) -> Any:
-    """The placement of a gradient: partial sums where the tensor is replicated and an axis is sharded."""
+    """Return the placement of a gradient: partial sums if the tensor is replicated while an axis is sharded."""
     return Partial() if axis is not None and placement.is_replicate() else placement
 
 
 def _without_partial_sums(tensor: Any) -> Any:
-    """Redistribute a tensor without partial sums, for which torch's ``any`` gives wrong results."""
+    """Replicate a tensor where it consists of partial sums, for which torch's ``any`` gives wrong results."""
     placements = [Replicate() if placement.is_partial() else placement for placement in tensor.placements]
     return tensor if list(tensor.placements) == placements else tensor.redistribute(placements=placements)
 
 
 class DTensorBackend(TorchBackend):
-    """Calls the functions of torch, or replacements where they fail or lose a sharding."""
+    """Calls the functions of torch; where they fail or lose a sharding, replacements from this package."""
 
     name = "DTensor"
     einsum_optimizes_path = True

@@ -20,12 +20,12 @@ Shape = tuple[int, ...]
 
 
 def is_redistribution_error(error: RuntimeError) -> bool:
-    """Whether an error of torch says that a reshape needs a tensor with another sharding."""
+    """Return whether an error of torch says that a reshape needs a tensor with another sharding."""
     return "redistribut" in str(error)
 
 
 def reshape(tensor: Any, shape: Sequence[int]) -> Any:
-    """Reshape a DTensor in row-major order."""
+    """Reshape a DTensor in row-major order, and redistribute it only as far as torch requires."""
     if 0 in tensor.shape:  # torch 2.13 would not return
         replicated = [Replicate()] * tensor.device_mesh.ndim
         return DTensor.from_local(tensor.to_local().reshape(shape), tensor.device_mesh, replicated, run_check=False)
@@ -37,7 +37,10 @@ def reshape(tensor: Any, shape: Sequence[int]) -> Any:
 
 @clearable_lru_cache(maxsize=1024)
 def split_and_merge_shapes(old_shape: Shape, new_shape: Shape) -> tuple[Shape, ...]:
-    """The shapes of a reshape in two steps, a split and then a merge, since either alone keeps a sharding."""
+    """Return the shapes of a reshape in two steps, which first splits dimensions and then merges them.
+
+    torch keeps the sharding in each of these steps, but not in one that does both.
+    """
     split_shape: list[int] = []
     for start, stop, run in split_reshape(old_shape, new_shape):
         split_shape += common_factors(old_shape[start:stop], run) if min(stop - start, len(run)) > 1 else run
@@ -62,30 +65,35 @@ def _reshape_step(tensor: Any, shape: Shape, final_shape: Shape, attempt: int = 
 
 
 def _has_dimension_sharded_twice(tensor: Any) -> bool:
-    """Whether a dimension of the tensor is sharded along two dimensions of the mesh.
+    """Return whether a dimension of the tensor is sharded along two dimensions of the mesh.
 
-    torch 2.13 does not check whether such shards are even.
+    torch 2.13 does not check whether such shards have the same length.
     """
     sharded = [placement.dim for placement in tensor.placements if hasattr(placement, "dim")]
     return len(set(sharded)) < len(sharded)
 
 
 def _redistribute(tensor: Any, placements: list[Any]) -> Any:
-    """Redistribute a tensor, and make it contiguous on every process, since torch views by the global strides."""
+    """Redistribute a tensor, and make the shard on every process contiguous.
+
+    A shard may be a slice of the data that a process received, but torch decides from the strides of the whole tensor
+    whether a view of each shard is possible.
+    """
     if list(tensor.placements) == placements:
         return tensor
     stride = torch.empty(tensor.shape, device="meta").stride()
-    local = tensor.redistribute(placements=placements).to_local().contiguous()  # it may be a slice of what was received
+    local = tensor.redistribute(placements=placements).to_local().contiguous()
     return DTensor.from_local(local, tensor.device_mesh, placements, run_check=False, shape=tensor.shape, stride=stride)
 
 
 def _choose_placements(tensor: Any, shape: Shape, final_shape: Shape, *, move_even_shards: bool) -> list[Any]:
     """Return placements without the shards of dimensions that the reshape to ``shape`` changes.
 
-    Each of them moves to an unsharded dimension that the reshape to ``final_shape`` keeps and that can be divided
-    evenly; if there is none, it is replicated. If ``move_even_shards`` is false, shards of equal numbers of rows stay.
+    Each of them is moved to an unsharded dimension that the reshape to ``final_shape`` keeps and that can be divided
+    evenly; if there is none, it is replicated. A *row* is a part of a changed dimension that must stay on one process.
+    If ``move_even_shards`` is false, a dimension whose shards have equal numbers of rows keeps them.
     """
-    rows = {}  # by changed dimension, its number of rows, each of which must stay on one process
+    rows = {}  # by changed dimension, its number of rows
     for start, stop, run in split_reshape(tuple(tensor.shape), shape):
         old = tuple(tensor.shape[start:stop])
         counts = (run[0],) if len(run) > 1 else (*old[:-1], 0)  # the last merged dimension may have any sharding
