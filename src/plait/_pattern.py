@@ -315,6 +315,7 @@ class PatternMethods:
         return call(*tensors)
 
     def _cache_callable(self, key: Any, call: Callable[..., Any]) -> None:
+        """Add a callable to the dictionary of the pattern, which is emptied first if it is full."""
         if len(self._callables) >= MAX_CALLABLES_PER_PATTERN:
             self._callables.clear()
         self._callables[key] = call
@@ -634,6 +635,7 @@ class PatternPipeline(PatternMethods):
     def _call_on_cache_miss(
         self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None
     ) -> Any:
+        """Make a call by the fused stages, and cache its callable; if a size is unknown, run each stage in turn."""
         from plait._executor.pipeline import fuse_stages, operations_by_stage
         from plait._executor.tensors import stack_lists_of_tensors
 
@@ -661,6 +663,7 @@ class PatternPipeline(PatternMethods):
     def _call_under_dynamo(
         self, operation: str, tensors: tuple[Any, ...], reduction: Any = "", options: Any = None
     ) -> Any:
+        """Make a call while Dynamo traces, one pattern after the other."""
         from plait._executor.pipeline import run_stages
 
         steps = operations_by_stage_under_dynamo(operation, tuple([pattern.text for pattern in self.patterns]))

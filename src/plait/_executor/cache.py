@@ -41,6 +41,7 @@ class CachedCall:
         self.call: Callable[..., Any] | None = self._build_and_call
 
     def _build_and_call(self, *tensors: Any) -> Any:
+        """Build the callable, and make the call with it."""
         return self.build()(*tensors)
 
     def build(self) -> Any:

@@ -23,7 +23,7 @@ def call_under_dynamo(
     *,
     is_method: bool = False,
 ) -> Any:
-    """Make a call while Dynamo traces; ``is_method`` tells a method of a `Pattern` from a public function."""
+    """Make a call while Dynamo traces; ``is_method`` is true for a method of a `Pattern`, false for a function."""
     from plait._executor.plan_data import (
         check_exact_size_for_dynamo,
         plan_data_or_message_for_dynamo,
@@ -123,7 +123,10 @@ def operations_by_stage_under_dynamo(operation: str, texts: Any) -> Any:
 
 
 def _unwrap_or_break_graph(result: Any, *, is_method: bool = False) -> Any:
-    """Return the value of a pair of value and error message; if there is an error, let Python make the call instead."""
+    """Return the first of a pair of value and error message; if it is ``None``, break the graph with the message.
+
+    Python then makes the call, and raises the error.
+    """
     from plait.backends.torch.tracing import break_graph, leave_frame_to_python
 
     value, message = result

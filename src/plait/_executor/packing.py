@@ -27,7 +27,7 @@ find_labeled_dimensions_or_message_for_dynamo = assume_constant_or_error(find_la
 
 
 def pack(tensors: Any, pattern: str) -> tuple[Any, list[tuple[Any, ...]]]:
-    """See `plait.pack`."""
+    """Implement `plait.pack`."""
     if hasattr(tensors, "shape") or not isinstance(tensors, Sequence):
         raise make_error("PLT501", f"pack needs a list of tensors, not {type(tensors).__name__}")
     if not tensors:
@@ -57,7 +57,7 @@ def pack_with_backend(
 
 
 def unpack(tensor: Any, packed_shapes: Sequence[Any], pattern: str) -> list[Any]:
-    """See `plait.unpack`."""
+    """Implement `plait.unpack`."""
     layout = parse_pack_pattern_cached(check_pattern_is_text(pattern), "unpack")
     return unpack_with_backend(tensor, packed_shapes, pattern, layout, backend_for_tensors((tensor,)))
 
@@ -87,7 +87,7 @@ def unpack_with_backend(
 
 
 def parse_shape(tensor: Any, pattern: str) -> dict[str, Any]:
-    """See `plait.parse_shape`."""
+    """Implement `plait.parse_shape`."""
     backend = backend_for_tensors((tensor,))
     labels = parse_shape_labels_cached(check_pattern_is_text(pattern), rank_or_error(tensor, backend, pattern))
     sizes = read_named_lengths(
@@ -97,7 +97,7 @@ def parse_shape(tensor: Any, pattern: str) -> dict[str, Any]:
 
 
 def asnumpy(tensor: Any) -> Any:
-    """See `plait.asnumpy`."""
+    """Implement `plait.asnumpy`."""
     backend = backend_for_tensors((tensor,))
     try:
         return backend.to_numpy(tensor)

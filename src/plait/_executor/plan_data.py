@@ -23,7 +23,7 @@ StepArgument: TypeAlias = "tuple[int, ...] | tuple[AxisSlotsByDimension, AxisSlo
 """The constant argument of a step; for a reshape, the slots of the axes of each dimension before and after it."""
 
 StepData: TypeAlias = "tuple[str, tuple[int, ...], Shape | None, StepArgument]"
-"""A backend method, its operands, the slots of its shape, and its argument."""
+"""The name of a backend method, the numbers of its operands, the slots of the shape it takes, and its argument."""
 
 
 class PlanData(NamedTuple):

@@ -27,7 +27,7 @@ def generate_source(
     operation: str | None = None,
     reduction: object = None,
 ) -> str:
-    """See `plait.Pattern.source`."""
+    """Implement `plait.Pattern.source`."""
     if not isinstance(framework, str):
         raise make_error("PLT501", f"the framework must be a name, not {short_repr(framework)}")
     templates, tree = source_templates_of(_as_exact_str(framework)), parse(_as_exact_str(pattern))

@@ -77,8 +77,8 @@ def packed_lengths_and_shapes(
 ) -> list[tuple[Any, Any]]:
     """Return for each packed shape its length along the packed dimension, and the shape with its ``-1`` inferred.
 
-    ``total`` is the length of the packed dimension. ``to_symbolic_size`` returns a symbolic size in the form with which
-    its framework computes, and ``None`` for any other object.
+    ``total`` is the length of the packed dimension. ``to_symbolic_size`` converts a symbolic size to the form in which
+    its framework does arithmetic with it, and returns ``None`` for any other object.
     """
     listed = _to_list(packed_shapes, "packed shapes are a list of shapes, and this is {}", pattern)
     shapes = [_parse_packed_shape(shape, number, pattern, to_symbolic_size) for number, shape in enumerate(listed)]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def generate_function(name: str, plan: Plan, templates: SourceTemplates, defaults: Mapping[str, int]) -> str:
-    """Return a framework's import lines and a function that does what a plan for any sizes does.
+    """Return the source code of a framework's imports, and of a function that executes a plan for any sizes.
 
     The function takes the given sizes by the names of their axes, some with defaults. Its docstring is the pattern.
     """
@@ -52,6 +52,7 @@ class _FunctionWriter:
         """For each slot the source code of its size."""
 
     def _reserve_name(self, name: str) -> str:
+        """Return the name, with underscores added if it is used or a keyword, and count it as used."""
         while name in self.used_names or iskeyword(name):
             name += "_"
         self.used_names.add(name)
@@ -130,6 +131,7 @@ class _FunctionWriter:
 
 
 def _raise_if_lines(condition: str, message: str) -> list[str]:
+    """Return the lines that raise an error if a condition is true; a message with braces becomes an f-string."""
     prefix = "f" if "{" in message else ""
     return [f"if {condition}:", f'    raise ValueError({prefix}"{message}")']
 

@@ -48,7 +48,7 @@ def group_by_contraction(plan: Plan) -> tuple[list[ContractionGroup], tuple[int,
         use_counts.update(operands)
     groups: list[ContractionGroup] = []
     chains: dict[int, Chain] = {number: (number, ()) for number in range(input_count)}
-    """For each number of the plan the number among tensors and groups, and the nodes still to be applied to it."""
+    """For each tensor and result of a step: the tensor or group's result it is computed from, and the nodes between."""
 
     def add_group(operands: tuple[Chain, ...], contraction: int | None) -> Chain:
         groups.append(ContractionGroup(operands, contraction))
@@ -102,6 +102,7 @@ class SizeOpBuilder:
         return tuple([slots[axes[0]] if len(axes) == 1 else product_slot(axes) for axes in dims])
 
     def _product_slot(self, axes: tuple[int, ...]) -> int:
+        """Return the slot of the product of some axes, and add the size operation that computes it, if needed."""
         slot_by_axes = self._slot_by_axes
         if slot_by_axes is None:  # a dimension of an input already holds the product of its axes, in its own slot
             slot_by_axes = self._slot_by_axes = {}

@@ -305,6 +305,7 @@ def tuple_source_code(sizes: Sequence[str]) -> str:
 
 
 def _drop_dims(values: Sequence[Any], axes: Sequence[int]) -> tuple[Any, ...]:
+    """Return the values of all dimensions except ``axes``."""
     return tuple([value for dim, value in enumerate(values) if dim not in axes])
 
 
@@ -319,6 +320,7 @@ def axes_of_equation_term(term: str, rank: int) -> list[EquationAxis]:
 
 
 def _axis_lengths(equation: str, shapes: Sequence[Shape], result: Shape) -> dict[EquationAxis, int]:
+    """Return the length of each axis of an equation, from the shapes of the operands and of the result."""
     lengths: dict[EquationAxis, int] = {}
     left, _, right = equation.partition("->")
     for term, shape in zip([*left.split(","), right], [*shapes, result], strict=True):

@@ -144,6 +144,7 @@ class _PlanPrinter:
         self.lines.append(PlanLine("output", values[output].view.shape, str(expr), ""))
 
     def _add_node(self, node: Node, operands: Sequence[_TensorInPlan]) -> _TensorInPlan:
+        """Add the line and the cost of a node, and return its result."""
         shapes = [value.view.shape for value in operands]
         dims, lengths = self.labeler.result_slots_or_axes_and_shape(node, [value.dims for value in operands], shapes)
         view = StridedView(shapes[0], operands[0].view.strides)

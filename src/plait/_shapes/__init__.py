@@ -1,1 +1,3 @@
-"""Sizes and axes: the solver, which finds how each size is computed; the computation; coalescing; composed patterns."""
+"""Axes and sizes: the solver, which finds how each size is computed; the evaluation of sizes; groups of adjacent axes;
+and the composition of two patterns into one.
+"""

@@ -249,7 +249,7 @@ _HINTS_BY_ARGUMENT_NAME = {
     "keepdims": " or an argument; write 1 on the right for each dimension to keep",
     "keepdim": " or an argument; write 1 on the right for each dimension to keep",
 }
-"""Ends of the error message for an unknown size, by its name, which other libraries have as an argument."""
+"""Hints in the error for an unknown size, for names that are arguments of other libraries' functions."""
 
 
 def unknown_size_name_error(name: str, axis_names: Collection[str], text: str) -> PlaitError:

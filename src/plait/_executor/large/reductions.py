@@ -156,7 +156,7 @@ def _upcast_function(schedule: ReductionSchedule, functions: ReductionFunctions)
 
 
 def build_tree_reduce(call: TreeReduce, length: int, functions: ReductionFunctions) -> StepFunction:
-    """Return a function that reduces one axis by combining its even and odd elements until one is left."""
+    """Return a function that reduces one axis by repeatedly combining elements at even and odd positions."""
     *levels, (last_even, last_odd, _, last_leftover) = _tree_level_indices(call.axis, length)
     combine, scratch = functions.combine, functions.scratch
 
@@ -262,7 +262,7 @@ def block_shapes_and_indices(
 
 
 def split_into_slices(length: int, slice_length: int) -> list[slice]:
-    """Return the slices of an axis; the last one may be shorter."""
+    """Return slices of ``slice_length`` that together cover an axis; the last one may be shorter."""
     return [slice(start, min(start + slice_length, length)) for start in range(0, length, slice_length)]
 
 

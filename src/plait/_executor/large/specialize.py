@@ -98,7 +98,10 @@ def build_callable_for_layout(
 def memory_costs_function(
     functions: LargeTensorFunctions, dtype: Any, requires_grad: bool
 ) -> Callable[[str], MemoryCosts | None]:
-    """Return a function that maps a reduction's name, or ``""`` for a copy, to its costs; ``None`` means one call."""
+    """Return a function that maps the name of a reduction, or ``""`` for a copy, to its costs.
+
+    They are ``None`` where one call of the framework is always cheapest.
+    """
 
     def costs(name: str) -> MemoryCosts | None:
         if not name:

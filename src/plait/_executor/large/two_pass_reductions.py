@@ -206,7 +206,7 @@ class _TwoPassBuilder:
         )
 
     def build_reduction_of_temporary(self, shape: Lengths, functions: ReductionFunctions) -> UnaryFunction:
-        """Return the function that reduces temporary memory of this shape."""
+        """Return the function that reduces a contiguous temporary tensor of this shape."""
         return self.build_reduction_of_nest(
             temporary_loop_nest(shape, self.reduced_loops, functions.costs),
             shape,

@@ -131,7 +131,7 @@ def _einsum_candidate(
 
 
 def _einsum_cost(axes: Axes, operand_axes: Sequence[Axes], result_axes: Axes, sizes_and_costs: SizesAndCosts) -> float:
-    """Return the cost of an einsum: a loop nest over all axes, whose innermost loops have no stride if possible."""
+    """Return the cost of an einsum, as a loop nest over all axes that reads in memory order as far as possible."""
     sizes, costs = sizes_and_costs
     if len(operand_axes) == 1 and len(axes) == len(result_axes):
         return costs.einsum_view_overhead
@@ -290,7 +290,7 @@ def _batch_dims(batch_axes: Axes, axes: Axes, costs: ContractionCosts) -> Dims:
 
 
 def _add_copy_if_strided(operand: Operand, change: LayoutChange, matrix: Axes, sizes: Sequence[int]) -> LayoutChange:
-    """Add a copy to the layout change if neither rows nor columns of the matrices are contiguous in memory."""
+    """Return the layout change, with a copy if neither rows nor columns of the matrices are contiguous in memory."""
     axes = operand.axes
     if change.copied_elements or not axes or axes[-1] in matrix:
         return change

@@ -81,6 +81,7 @@ class _PlanBuilder:
         )
 
     def _take_diagonals(self, term: str, number: int) -> LabeledTensor:
+        """Append the diagonals of the repeated axes of a tensor, and return the result with its axes."""
         axes = axes_of_equation_term(term, len(self.shapes[number]))
         while repeated := [axis for axis in axes if axes.count(axis) > 1]:
             pair = [dim for dim, axis in enumerate(axes) if axis == repeated[0]][:2]
@@ -90,14 +91,14 @@ class _PlanBuilder:
         return number, dict(zip(axes, self.shapes[number], strict=True))
 
     def _sum_unneeded(self, tensor: LabeledTensor, needed: Collection[EquationAxis]) -> LabeledTensor:
-        """Sum over the axes that are not needed."""
+        """Append the sum over the axes that are not needed, if there are any, and return the result with its axes."""
         number, slots = tensor
         summed = tuple([dim for dim, axis in enumerate(slots) if axis not in needed])
         kept = {axis: slot for axis, slot in slots.items() if axis in needed}
         return (self.add_node(Sum(summed), number), kept) if summed else tensor
 
     def _arrange_dims(self, tensor: LabeledTensor, dims: Sequence[Sequence[EquationAxis]]) -> int:
-        """Permute and reshape a tensor to dimensions of these axes, and return the number of the result."""
+        """Append the nodes that give a tensor dimensions of these axes, and return the number of the result."""
         number, slots = tensor
         order = tuple([[*slots].index(axis) for axis in chain(*dims)])
         if order != tuple(sorted(order)):
@@ -107,11 +108,15 @@ class _PlanBuilder:
         return number
 
     def _shape_slots(self, slots: dict[EquationAxis, int], dims: Sequence[Sequence[EquationAxis]]) -> Shape:
+        """Return the slot of the length of each dimension, given its axes and the slots of their lengths."""
         sizes = [[slots[axis] for axis in dim] for dim in dims]
         return tuple([size[0] if len(size) == 1 else self._size_slot(PRODUCT, 0, size) for size in sizes])
 
     def _multiply(self, first: LabeledTensor, second: LabeledTensor, needed: Collection[EquationAxis]) -> LabeledTensor:
-        """Multiply two tensors: by a matrix product if an axis is summed, otherwise elementwise."""
+        """Append the product of two tensors, and return it with its axes.
+
+        It is a matrix product if an axis of both is summed, otherwise elementwise.
+        """
         first = self._sum_unneeded(first, {*second[1], *needed})
         second = self._sum_unneeded(second, {*first[1], *needed})
         slots = {**second[1], **first[1]}

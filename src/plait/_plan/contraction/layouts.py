@@ -51,7 +51,7 @@ class SizesAndCosts(NamedTuple):
 class LayoutChange(NamedTuple):
     """Steps that change a layout, and the number of elements that they copy, if any.
 
-    They write rows of ``row_length`` elements, which are ``source_stride`` elements apart where they are read.
+    The copy writes rows of ``row_length`` elements; in the source, the elements of a row are ``source_stride`` apart.
     """
 
     steps: tuple[Node, ...]
@@ -94,7 +94,7 @@ def change_layout(operand: Operand, dims: Dims, sizes: Sequence[int]) -> LayoutC
 
 
 def memory_order_of_dims(dims: Dims, axes: Axes) -> list[int] | None:
-    """Return the dimensions' numbers in the order of memory, whose axes are in the order ``axes``.
+    """Return the indices of the dimensions in the order in which they lie in memory; ``axes`` is that of the axes.
 
     Dimensions without axes come first. Return ``None`` if the axes of a dimension are not adjacent in memory.
     """
@@ -108,6 +108,7 @@ def memory_order_of_dims(dims: Dims, axes: Axes) -> list[int] | None:
 
 
 def _reshape_if_needed(shape: tuple[int, ...], new_shape: tuple[int, ...]) -> tuple[Node, ...]:
+    """Return the reshape to the new shape, or no node if the shapes are the same."""
     return () if shape == new_shape else (Reshape(new_shape),)
 
 

@@ -32,8 +32,8 @@ class TensorNetwork(NamedTuple):
 def build_network(solved: SolvedPattern, slots: Sequence[int], *, across: bool = True) -> TensorNetwork:
     """Return the network of a solved einsum; ``slots`` are all its sizes, evaluated.
 
-    If ``across``, axes of different dimensions may be coalesced, which takes a reshape. That is not done where nothing
-    is summed: the multiplication is elementwise, and takes the tensors as they are.
+    If ``across``, axes of different dimensions may be coalesced, which requires a reshape. If nothing is summed, they
+    are not, since an elementwise product needs no reshape.
     """
     is_not_unit = {axis for axis, slot in enumerate(solved.slots) if slots[slot] != 1}.__contains__
     tensor_dims: list[Dims] = []

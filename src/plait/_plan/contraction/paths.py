@@ -124,6 +124,7 @@ def check_algorithm_name(name: str) -> None:
 
 
 def _has_opt_einsum() -> bool:
+    """Whether opt_einsum is installed."""
     try:
         import opt_einsum  # noqa: F401  # whether there is one
     except ImportError:
@@ -132,6 +133,7 @@ def _has_opt_einsum() -> bool:
 
 
 def _registered_algorithms() -> Iterable[str]:
+    """Return the names of the algorithms of opt_einsum, those that the user has registered included."""
     from opt_einsum import paths
 
     return getattr(paths, "_PATH_OPTIONS", ())
@@ -143,6 +145,7 @@ def _axis_character(axis: int) -> str:
 
 
 def _find_with_opt_einsum(network: TensorNetwork, optimize: Any, memory_limit: int | None) -> Path:
+    """Return the path that opt_einsum finds; raise PLT511 if it is not installed."""
     try:
         import opt_einsum
     except ImportError as error:
@@ -158,6 +161,7 @@ def _find_with_opt_einsum(network: TensorNetwork, optimize: Any, memory_limit: i
 
 
 def _find_with_cotengra(network: TensorNetwork) -> Path:
+    """Return the path that cotengra finds; raise PLT511 if it is not installed."""
     try:
         import cotengra
     except ImportError as error:

@@ -89,7 +89,7 @@ def _technique_names(schedule: ReductionSchedule) -> tuple[str, ...]:
 
 
 def one_call_cost(nest: LoopNest, itemsize: int, costs: MemoryCosts) -> float:
-    """Return the nanoseconds of one call, which may be slow for several axes, or if the innermost is kept."""
+    """Return the estimated nanoseconds of one call; several axes, or outer axes alone, may make it slow."""
     loops, count = nest.loops, nest.element_count
     if not loops:
         return costs.call_overhead

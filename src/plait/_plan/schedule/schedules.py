@@ -15,7 +15,7 @@ class ReduceAxis(NamedTuple):
 
 
 class TreeReduce(NamedTuple):
-    """The reduction of one axis by combining its even elements with its odd ones until one is left."""
+    """The reduction of one axis by combining elements at even positions with those at odd ones, until one is left."""
 
     axis: int
     unroll_last: bool = False  # whether each index of the last axis gets its own calls

@@ -66,9 +66,9 @@ def _choose_block(loops: Sequence[Loop], count: int, max_elements: int, costs: M
 def _choose_tile_shape(
     loops: Sequence[Loop], block_shape: Sequence[int], max_elements: int, costs: MemoryCosts
 ) -> tuple[int, ...]:
-    """Return the shape of the largest tile that the cache holds.
+    """Return the shape of the largest tile of at most ``max_elements``.
 
-    It is filled from the innermost loop outwards; long kept rows are split.
+    The innermost loops come first, so that they are whole; but long rows that are kept are split.
     """
     tile_shape: list[int] = []
     remaining = max_elements
