@@ -17,17 +17,17 @@ _TO_NUMPY_METHODS = ("todense", "unwrap_numpy")
 
 
 def _namespace(tensor: Any) -> Any:
-    """The array API namespace of a tensor."""
+    """Return the array API namespace of a tensor, a module with its library's functions."""
     return tensor.__array_namespace__()
 
 
 def _reduction_function(name: str, **keywords: Any) -> ReductionFunction:
-    """A reduction by the function of that name in the namespace of its tensor."""
+    """Return a reduction that calls the function of that name in the namespace of its tensor."""
     return lambda tensor, axes: getattr(_namespace(tensor), name)(tensor, axis=axes, **keywords)
 
 
 def _elementwise_function(name: str) -> ElementwiseFunction:
-    """The elementwise function of that name in the namespace of its tensor."""
+    """Return a function that calls the elementwise one of that name in the namespace of its tensor."""
     return lambda tensor: getattr(_namespace(tensor), name)(tensor)
 
 
@@ -45,7 +45,7 @@ def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
 
 
 def _squared_magnitude(tensor: Any) -> Any:
-    """The squares of the absolute values of complex elements."""
+    """Return the squares of the absolute values of complex elements."""
     namespace = _namespace(tensor)
     return namespace.real(tensor) ** 2 + namespace.imag(tensor) ** 2
 
@@ -121,7 +121,7 @@ class ArrayAPIBackend(Backend):
             return np.from_dlpack(tensor)
         except Exception:  # a library may have no DLPack, or a device that NumPy cannot read
             array = np.asarray(tensor)
-        if array.dtype == object:  # NumPy takes the tensor itself for the only element
+        if array.dtype == object:  # NumPy made an array whose only element is the tensor
             raise TypeError("NumPy cannot read its elements")
         return array
 

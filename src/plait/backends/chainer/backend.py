@@ -1,6 +1,6 @@
 """The backend of Chainer, whose variables hold arrays of NumPy or CuPy.
 
-Only floats have gradients. Everything else is computed by the backend of the arrays.
+`chainer.functions` accept floats only; variables of other element types are computed by the backend of their arrays.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _ARRAY_API_NAMESPACE = SimpleNamespace(  # the functions that `einsum_by_matmul`
 
 
 def _is_differentiable(dtype: Any) -> bool:
-    """Whether `chainer.functions` accepts an element type."""
+    """Return whether `chainer.functions` accepts an element type."""
     return dtype.kind == "f"
 
 
 def _cast(tensor: Any, dtype: Any) -> Any:
-    """Cast a variable to an element type; gradients pass between the float types of Chainer."""
+    """Cast a variable to an element type; only a cast between floats has a gradient."""
     if all(_is_differentiable(np.dtype(kind)) for kind in (tensor.dtype, dtype)):
         return F.cast(tensor, dtype)
     return chainer.Variable(chainer.as_array(tensor).astype(dtype))
@@ -47,7 +47,8 @@ def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
 
 
 _logsumexp = build_logsumexp(_finite_max, F.exp, F.sum, F.log, lambda array, axes: array.squeeze(axes))
-_ignore_infinity_warnings = np.errstate(divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
+_ignore_infinity_warnings = np.errstate(divide="ignore", over="ignore")
+"""Silences warnings: log(0) is -inf, and a difference between large numbers may overflow."""
 
 
 class ChainerBackend(Backend):

@@ -29,13 +29,13 @@ from plait.backends.registry import backend_for_type
 
 
 def _tree_reduce(tensor: Any, axes: tuple[int, ...], chunk: Any, aggregate: Any) -> Any:
-    """Reduce each chunk, and then the results of chunks in a tree of tasks."""
+    """Reduce each chunk by ``chunk``, groups of the results by ``chunk`` again, and the last group by ``aggregate``."""
     meta = da.utils.meta_from_array(tensor, tensor.ndim - len(axes))
     return da.reduction(tensor, chunk, aggregate, axes, combine=chunk, dtype=tensor.dtype, meta=meta)
 
 
 def _logsumexp(tensor: Any, axes: tuple[int, ...]) -> Any:
-    """``logsumexp`` in one pass: the results of the chunks are combined by the same function."""
+    """Compute ``logsumexp`` of each chunk, and ``logsumexp`` of the results, which gives that of all elements."""
     backend_for_type(tensor._meta.__class__).reduction(
         "logsumexp", tensor.dtype
     )  # raises PLT503 for masks before anything is computed
@@ -43,13 +43,13 @@ def _logsumexp(tensor: Any, axes: tuple[int, ...]) -> Any:
 
 
 def _chunk_logsumexp(chunk: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
-    """``logsumexp`` of one chunk by the backend of its array."""
+    """Compute ``logsumexp`` of one chunk by the backend of its array."""
     result = backend_for_type(chunk.__class__).reduction("logsumexp", chunk.dtype)(chunk, axis)
     return np.expand_dims(result, axis) if keepdims else result
 
 
 def _build_min_or_max(name: str) -> ReductionFunction:
-    """The minimum or maximum; where a chunk is empty, the results of Dask's own have a wrong rank."""
+    """Return a min or max that also accepts empty chunks, for which the result of Dask's own has a wrong rank."""
     dask_function, numpy_function = getattr(da, name), getattr(np, name)
 
     def reduce(tensor: Any, axes: tuple[int, ...]) -> Any:
@@ -61,7 +61,7 @@ def _build_min_or_max(name: str) -> ReductionFunction:
 
 
 def _chunk_min_or_max(reduce: Any, chunk: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
-    """The minimum or maximum of one chunk, or no elements if the chunk is empty."""
+    """Return the minimum or maximum of one chunk; an array without elements if the chunk has none."""
     if 0 in [chunk.shape[dimension] for dimension in axis]:
         return chunk[tuple([slice(0) if dimension in axis else slice(None) for dimension in range(chunk.ndim)])]
     return reduce(chunk, axis=axis, keepdims=keepdims)

@@ -1,4 +1,4 @@
-"""Einsum of Dask arrays, two at a time, so that no task needs a chunk of every array."""
+"""Einsum of Dask arrays, which contracts two arrays at a time, so that no task needs a chunk of every array."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def _contract_terms(parts: list[tuple[str, Any]], output: str) -> Any:
 
 
 def _align_diagonal_chunks(term: str, array: Any) -> Any:
-    """Give the dimensions of a repeated axis the same chunks, so that chunks on the diagonal are squares."""
+    """Give the dimensions of an axis that a term repeats the same chunks, so that those on the diagonal are squares."""
     chunks = {dimension: array.chunks[term.index(name)] for dimension, name in enumerate(term)}
     return array if tuple(chunks.values()) == array.chunks else array.rechunk(chunks)
 
 
 def _contraction_path(terms: list[str], output: str, arrays: list[Any]) -> list[tuple[int, ...]]:
-    """The numbers of the arrays of each contraction, until one array is left."""
+    """Return the contraction path: the indices of the arrays of each step, whose result is appended to the list."""
     count = len(arrays)
     if count > 2 and not any(map(has_unknown_length, arrays)):
         shapes = [np.broadcast_to(np.float32(0), array.shape) for array in arrays]  # without memory for the elements

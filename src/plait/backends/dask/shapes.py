@@ -1,8 +1,8 @@
-"""Reshapes of Dask arrays that keep each chunk if it is an interval of the row-major order before and after.
+"""Reshapes of Dask arrays that keep each chunk if its elements are consecutive before and after the reshape.
 
-Chunks are intervals if at most one dimension is divided freely: those before it have chunks of length 1, and those
-after it have one chunk. A length that Dask learns only when it computes, such as that of ``x[x > 0]``, is NaN in a
-shape.
+Such a chunk is called an *interval*. All chunks are intervals if the dimensions before some dimension have chunks of
+length 1, and those after it have one chunk. A length that Dask learns only when it computes, such as that of
+``x[x > 0]``, is NaN in a shape.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from plait.errors import PlaitError, make_error, short_repr
 
 
 class UnknownLengthMultiple(float):
-    """A NaN that represents a multiple of the length of the one unknown dimension; ``factor`` is the multiple."""
+    """A NaN that stands for an unknown length multiplied by ``factor``; a shape may have one unknown length."""
 
     factor: Fraction
 
@@ -46,27 +46,27 @@ class UnknownLengthMultiple(float):
 
 
 def shape_with_unknowns(tensor: Any) -> tuple[Any, ...]:
-    """The shape: an int for each length, and `UnknownLengthMultiple` where Dask does not know it."""
+    """Return the shape: an int for each length, or `UnknownLengthMultiple` if Dask does not know it."""
     return tuple([int(size) if size == size else UnknownLengthMultiple() for size in tensor.shape])  # noqa: PLR0124  # NaN differs
 
 
 def has_unknown_length(tensor: Any) -> bool:
-    """Whether the length of a dimension is unknown."""
+    """Return whether the length of a dimension is unknown."""
     return any(type(size) is UnknownLengthMultiple for size in shape_with_unknowns(tensor))
 
 
 def non_int_types(shape: Sequence[Any]) -> list[type]:
-    """The types of the sizes in a shape that are not ints."""
+    """Return the types of the sizes in a shape that are not ints."""
     return [type(size) for size in shape if type(size) is not int]
 
 
 def comparison_key(size: Any) -> tuple[bool, Any]:
-    """The key by which sizes are compared: a multiple of the unknown length differs from every int."""
+    """Return the key by which sizes are compared; that of a multiple of the unknown length differs from every int's."""
     return (True, size.factor) if type(size) is UnknownLengthMultiple else (False, size)
 
 
 def unknown_length_error(tensor: Any) -> PlaitError:
-    """The error for an operation that needs a length which Dask does not know."""
+    """Return the error for an operation that needs a length which Dask does not know."""
     message = "this needs a length that Dask does not know yet; call array.compute_chunk_sizes() first"
     return make_error("PLT303", message, facts={"input": short_repr(tensor.shape)})
 
@@ -99,7 +99,7 @@ def reshape(tensor: Any, shape: Sequence[Any]) -> Any:
 
 
 def _interval_lengths(shape: tuple[Any, ...], chunks: tuple[Any, ...]) -> list[Any] | None:
-    """The numbers of elements of the chunks of adjacent dimensions, or ``None`` unless all are intervals."""
+    """Return the number of elements of each chunk of adjacent dimensions; ``None`` unless all chunks are intervals."""
     split = next((dimension for dimension, lengths in enumerate(chunks) if set(lengths) != {1}), len(shape))
     if any(len(lengths) > 1 for lengths in chunks[split + 1 :]):
         return None
@@ -109,7 +109,10 @@ def _interval_lengths(shape: tuple[Any, ...], chunks: tuple[Any, ...]) -> list[A
 
 
 def _chunks_from_intervals(lengths: list[Any], shape: tuple[Any, ...]) -> tuple[Any, ...] | None:
-    """The chunks of adjacent dimensions that are intervals of these numbers of elements, or ``None``."""
+    """Return chunks of adjacent dimensions that are intervals of these numbers of elements; ``None`` if there are none.
+
+    The result has the lengths of the chunks for each dimension.
+    """
     if not shape:
         return ()
     inside = prod(shape[1:])
@@ -122,7 +125,7 @@ def _chunks_from_intervals(lengths: list[Any], shape: tuple[Any, ...]) -> tuple[
 
 
 def _reshape_each_chunk(tensor: Any, chunks: list[Any]) -> Any:
-    """Reshape each chunk, and keep the order of the chunks in a grid of another rank."""
+    """Reshape each chunk; ``chunks`` are the new lengths of chunks for each dimension. The order of chunks is kept."""
     name = f"reshape-{tokenize(tensor, chunks)}"
     old = product([tensor.name], *map(range, tensor.numblocks))
     new = product([name], *[range(len(sizes)) for sizes in chunks])

@@ -1,6 +1,7 @@
 """The backend of Keras 3.
 
-It serves symbolic tensors by ``keras.ops``, and variables by the backend of the native tensors that they hold.
+Symbolic tensors are computed by ``keras.ops``. Variables are computed by the backend of their *native* tensors, which
+are those of the framework on which Keras runs.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _INT64_ACCUMULATOR_OVERRIDES: dict[str, ReductionFunction] = {
 """Sums and products in ``int64``; the final cast corrects the type that Keras reports on PyTorch."""
 
 _INT64_OVERRIDE_KINDS = () if keras.backend.backend() == "jax" else ("bool", "integer")
-"""The kinds that need them: JAX counts so itself if it has 64 bits."""
+"""The kinds of elements that need these overrides; on JAX ``keras.ops`` uses ``int64`` itself if that is enabled."""
 
 
 class SymbolicBackend(LazySizeBackend):
@@ -79,18 +80,18 @@ _SYMBOLIC_BACKEND = SymbolicBackend(KerasTensor)
 
 @clearable_lru_cache(maxsize=1)
 def _native_backend() -> Backend:
-    """The backend of the tensors that Keras computes with, which belong to one framework in a process."""
+    """Return the backend of native tensors, which are the same in all calls of a process."""
     return backend_for_type(ops.convert_to_tensor(0.0).__class__).for_any_type()
 
 
 @clearable_lru_cache(maxsize=256)
 def _native_reduction(name: str, dtype: Any) -> ReductionFunction:
-    """The reduction of the native backend."""
+    """Return a reduction of the native backend."""
     return _native_backend().reduction(name, dtype)
 
 
 def _has_symbolic_tensor(tensors: Any) -> bool:
-    """Whether one of these tensors is symbolic: it belongs to a functional model and has no elements yet."""
+    """Return whether one of these tensors is symbolic: it belongs to a functional model and has no elements yet."""
     return any(isinstance(tensor, KerasTensor) for tensor in keras.tree.flatten(tensors))
 
 
@@ -100,7 +101,10 @@ def _to_native_tensor(tensor: Any) -> Any:
 
 
 def _symbolic_or_native(name: str) -> Any:
-    """The method of that name, of the symbolic backend if one of the tensors is symbolic, or else of the native one."""
+    """Return a function that calls the method of that name.
+
+    It is the method of the symbolic backend if one of the tensors is symbolic, otherwise of the native backend.
+    """
 
     def call(tensors: Any, *constants: Any) -> Any:
         if _has_symbolic_tensor(tensors):

@@ -1,4 +1,7 @@
-"""A Keras operation with any number of unknown sizes, which can be saved; ``keras.ops.reshape`` takes one, as -1."""
+"""A Keras operation with any number of unknown sizes, which can be saved with its model.
+
+``keras.ops.reshape`` takes only one unknown size, as -1.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from plait.backends.common.lazy_sizes import SIZE_OPERATORS, LazyShape, LazySize
 
 
 def _slice(tensor: Any, sizes: Sequence[Any]) -> Any:
-    """An interval of one dimension; the sizes are the dimension, the start and the stop."""
+    """Return an interval of one dimension of a tensor; the sizes are the dimension, the start and the stop."""
     axis, start, stop = sizes
     part = (*((slice(None),) * axis), slice(start, stop))
     return tensor[part]
@@ -27,9 +30,10 @@ _OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
 
 @keras.saving.register_keras_serializable(package="plait")
 class OperationWithSizes(keras.Operation):  # type: ignore[misc]  # Keras has no types
-    """An operation on a tensor whose sizes may be known only when it is called.
+    """An operation on a tensor, such as a reshape, with sizes that may be known only when it is called.
 
-    Each size is an int, or a list of an operator and two operands: ``["[]", 0, 2]`` is dimension 2 of tensor 0.
+    Each size is an int, or a list of an operator and two operands: ``["[]", 0, 2]`` is the length of dimension 2 of
+    tensor 0.
     """
 
     def __init__(self, operation: str, sizes: Sequence[Any], name: str | None = None) -> None:

@@ -1,6 +1,6 @@
-"""The backend of MLX, whose arrays are lazy.
+"""The backend of MLX, whose arrays are computed only when their elements are needed.
 
-Sizes are ints even under ``mx.compile(..., shapeless=True)``: those of the first call.
+Sizes are always ints; under ``mx.compile(..., shapeless=True)`` they are those of the first call.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
 
 
 def _reduce_empty(reduce: ReductionFunction, tensor: Any, axes: tuple[int, ...], value: float | None) -> Any:
-    """The result of a reduction of no elements: the value, in the element type of the result."""
+    """Return the result of a reduction of no elements: the value, in the element type of the result."""
     dtype = reduce(mx.zeros((1,) * tensor.ndim, tensor.dtype), axes).dtype  # lazy: nothing is computed
     shape = [size for axis, size in enumerate(tensor.shape) if axis not in axes]
     # The value is None for min and max, which are called only if the result has no elements either.
@@ -60,7 +60,7 @@ class MLXBackend(Backend):
             "integer": INT64_REDUCTIONS,
             "half": ("mean", "var", "std"),  # their sums overflow before they are divided
         },
-        unsupported_empty=REDUCTION_RULES,  # MLX fails on some, and runs for hours on arrays of NumPy
+        unsupported_empty=REDUCTION_RULES,  # MLX fails on some, and does not return for others
         reduce_empty=_reduce_empty,
     )
 

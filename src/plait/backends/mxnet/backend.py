@@ -1,4 +1,7 @@
-"""The backends of MXNet: arrays and symbols with NumPy's interface, and classic ones, which are views of them."""
+"""The backends of MXNet: one for arrays and symbols of ``mx.np``, and one for the *classic* ones of ``mx.nd``.
+
+Both kinds can be converted to each other without a copy. A symbol is a tensor of a graph, and its shape is unknown.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from plait.backends.reduction_rules import INT64_REDUCTIONS, ROUNDING_SENSITIVE_
 
 
 def _namespace_function(name: str, **keywords: Any) -> Any:
-    """The function of that name in the namespace of its tensor, or of the first tensor of a list."""
+    """Return a function that calls that of this name in the namespace of its tensor, or of the first of a list."""
 
     def call(tensor: Any, *arguments: Any) -> Any:
         namespace = namespace_of(tensor[0] if isinstance(tensor, (list, tuple)) else tensor)
@@ -26,9 +29,9 @@ def _namespace_function(name: str, **keywords: Any) -> Any:
 
 
 def _classic_reduction(name: str, *, keepdims: bool = False) -> ReductionFunction:
-    """A reduction of ``mx.nd``, because that of ``mx.np`` gives NaN for infinity.
+    """Return a reduction of ``mx.nd``; that of ``mx.np`` gives NaN for infinity.
 
-    It cannot return rank 0, so dimensions are kept and squeezed.
+    The result of ``mx.nd`` cannot have rank 0; so its dimensions are kept and then squeezed by ``mx.np``.
     """
 
     def reduce(tensor: Any, axes: tuple[int, ...]) -> Any:
@@ -47,7 +50,7 @@ def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
 
 
 def _reduce_empty(_: ReductionFunction, tensor: Any, axes: tuple[int, ...], value: float | None) -> Any:
-    """The result of a reduction of no elements: a sum, which is 0, plus the value."""
+    """Return the result of a reduction of no elements: a sum, which is 0, plus the value."""
     dtype = None if "float" in str(tensor.dtype) else "int64"
     return mx.np.sum(tensor, axis=axes, dtype=dtype) + value
 
@@ -69,7 +72,7 @@ class MXNetBackend(Backend):
         overrides={
             "sum": _sum,
             "mean": _mean,
-            # MXNet's own reads out of bounds if a tensor has more than 6 dimensions
+            # mx.np.var reads out of bounds if a tensor has more than 6 dimensions
             "var": build_var(_classic_reduction("mean", keepdims=True), lambda tensor: tensor * tensor, _mean),
             "logsumexp": build_logsumexp(
                 _finite_max,

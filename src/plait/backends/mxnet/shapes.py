@@ -1,4 +1,4 @@
-"""Permutations and broadcasts that MXNet lacks, and reshapes of symbols, whose shapes are unknown."""
+"""Permutations and broadcasts that MXNet does not support, and reshapes of symbols, whose shapes are unknown."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from plait.errors import make_error
 INFER, KEEP, SKIP, MERGE, SPLIT = -1, -2, -3, -5, -6
 """The codes of ``npx.reshape``: infer a length, keep a dimension, remove one of length 1, merge two, split in two.
 
-More than two need several reshapes, which do not copy in a graph.
+A merge of more dimensions, or a split into more, takes several reshapes, which do not copy in a graph.
 """
 
 _MAX_TRANSPOSE_RANK = 6
 """The largest rank that MXNet transposes."""
 
 AxisIndices = tuple[int, ...]
-"""The numbers of the axes in one dimension."""
+"""The indices of the axes in one dimension."""
 
 
 def is_symbol(tensor: Any) -> bool:
-    """Whether a tensor is a symbol of a graph, which has no shape."""
+    """Return whether a tensor is a symbol of a graph, whose shape is unknown."""
     return isinstance(tensor, mx.sym.Symbol)
 
 
 def namespace_of(tensor: Any) -> Any:
-    """The namespace of functions for a tensor, as Gluon's ``F``."""
+    """Return the module with the functions for a tensor, as Gluon's ``F``."""
     return mx.sym.np if is_symbol(tensor) else mx.np
 
 
 def dtype_of(tensor: Any) -> Any:
-    """The element type, or ``None`` for a symbol whose graph does not determine it."""
+    """Return the element type; ``None`` for a symbol whose graph does not determine it."""
     return tensor.infer_type_partial()[1][0] if is_symbol(tensor) else tensor.dtype
 
 
@@ -67,9 +67,9 @@ def expand(tensor: Any, shape: Sequence[Any]) -> Any:
 def reshape_symbol(
     tensor: Any, sizes: Sequence[Any], before: Sequence[AxisIndices], after: Sequence[AxisIndices]
 ) -> Any:
-    """Split and merge the dimensions of a symbol, which are given before and after by the numbers of their axes.
+    """Reshape a symbol by splitting and merging its dimensions.
 
-    A dimension of length 1 has no axes.
+    ``before`` and ``after`` have for each dimension the indices of its axes in ``sizes``; none for one of length 1.
     """
     if () in before:
         tensor = mx.sym.npx.reshape(tensor, [KEEP if axes else SKIP for axes in before])
@@ -90,7 +90,7 @@ def reshape_symbol(
 
 
 def _split_at_boundaries(dims: Sequence[AxisIndices], boundaries: set[int]) -> Iterator[list[AxisIndices]]:
-    """Yield the axes of each dimension, split where the dimensions before or after begin."""
+    """Yield the axes of each dimension, split at the boundaries of dimensions, both before and after the reshape."""
     end = 0
     for axes in dims:
         start, end = end, end + len(axes)
@@ -99,7 +99,7 @@ def _split_at_boundaries(dims: Sequence[AxisIndices], boundaries: set[int]) -> I
 
 
 def _part_length(sizes: Sequence[Any], axes: AxisIndices) -> int:
-    """The length of a part of a dimension, or ``INFER`` if it is not an int."""
+    """Return the length of a part of a dimension; ``INFER`` if it is not an int."""
     lengths = [sizes[axis] for axis in axes]
     return prod(lengths) if all(type(length) is int for length in lengths) else INFER
 

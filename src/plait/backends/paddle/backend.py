@@ -20,7 +20,7 @@ _UNKNOWN_LENGTH = -1
 """The length in a shape of a static program that is known only when it runs."""
 
 _MAX_UNROLLED_LENGTH = 4
-"""The largest length of a dimension that is reduced by pairwise minima or maxima."""
+"""The greatest length of a dimension that is reduced by elementwise minima or maxima of its parts."""
 
 _TYPES_WITHOUT_EXTREMA = (paddle.uint8, paddle.int8, paddle.int16)
 """The element types for which Paddle has neither min nor max."""
@@ -29,8 +29,9 @@ _TYPES_WITHOUT_EXTREMA = (paddle.uint8, paddle.int8, paddle.int16)
 def _build_min_or_max(reduce: Callable[..., Any], combine: Callable[[Any, Any], Any]) -> ReductionFunction:
     """Return a min or max with the right gradient.
 
-    Paddle's own gradient along several of five or six dimensions is uninitialized memory; along one it is right. Along
-    a short dimension, as of a pooling, the gradient of pairwise minima or maxima is twenty times as fast.
+    Paddle's own gradient is uninitialized memory if several of five or six dimensions are reduced; so dimensions are
+    reduced one by one. Along a short one, such as that of a pooling, the gradient of elementwise minima or maxima of
+    two tensors is twenty times as fast.
     """
 
     def min_or_max(tensor: Any, axes: tuple[int, ...]) -> Any:
@@ -52,14 +53,17 @@ def _build_min_or_max(reduce: Callable[..., Any], combine: Callable[[Any, Any], 
 
 def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
     """Return the maximum with dimensions kept, or 0 where it is infinite, so that it can be subtracted."""
-    maximum = paddle.amax(tensor, axes, True).detach()  # for no elements any value will do, since log 0 is added
+    maximum = paddle.amax(tensor, axes, True).detach()  # of no elements it may be any value: log(0) is added to it
     zero = paddle.cast(maximum < maximum, maximum.dtype)  # noqa: PLR0124  # zeros_like warns in a static program
     return paddle.where(paddle.isfinite(maximum), maximum, zero)
 
 
 def _log_of_total(total: Any) -> Any:
-    """The logarithm of a sum of exponentials, which is 0 or at least 1."""
-    return paddle.log(total * paddle.cast(total > 0.5, total.dtype))  # Paddle's exp(-inf) is 2e-308
+    """Return the logarithm of a sum of exponentials; a sum below 1 can only be 0 with a rounding error.
+
+    One of the exponentials is 1 unless all elements are -inf, and Paddle's ``exp(-inf)`` is 2e-308.
+    """
+    return paddle.log(total * paddle.cast(total > 0.5, total.dtype))
 
 
 _mean_keepdim = partial(paddle.mean, keepdim=True)
@@ -81,9 +85,9 @@ class PaddleBackend(LazySizeBackend):
         overrides={
             "min": _build_min_or_max(paddle.amin, paddle.minimum),
             "max": _build_min_or_max(paddle.amax, paddle.maximum),
-            # Paddle's own takes fifteen times as long
+            # paddle.var takes fifteen times as long
             "var": build_var(_mean_keepdim, lambda tensor: tensor * tensor, paddle.mean),
-            # Paddle's own has a maximal rank of 4, and gives NaN where the maximum is infinite
+            # paddle.logsumexp supports ranks up to 4, and gives NaN where the maximum is infinite
             "logsumexp": build_logsumexp(_finite_max, paddle.exp, paddle.sum, _log_of_total, paddle.squeeze),
             ("var", "complex"): _complex_var,
         },
@@ -147,7 +151,7 @@ def create_backend(tensor_type: type) -> Backend:
 
 
 def exclude_from_tracing() -> None:
-    """Exclude plait's frames from Paddle's bytecode tracer, as Paddle's own are."""
+    """Keep Paddle's bytecode tracer from compiling plait's functions, as it treats Paddle's own functions."""
     try:
         from paddle.framework import core
 

@@ -24,11 +24,11 @@ _CAST_BEFORE_EINSUM = {
     paddle.bfloat16: "float32",
     **dict.fromkeys(_INTEGER_AND_BOOL_TYPES, "int64"),
 }
-"""By element type, the one to cast to if there is no kernel. Integers have kernels of matrix products only."""
+"""By element type, the one to cast to if Paddle has no kernel; for integers it has only those of matrix products."""
 
 
 def einsum(equation: str, *tensors: Any) -> Any:
-    """``paddle.einsum``, or a replacement where it fails or is wrong."""
+    """Call ``paddle.einsum``, or a replacement where it fails or is wrong."""
     if any(tensor.dtype != tensors[0].dtype for tensor in tensors):  # Paddle would read the bytes of all as one type
         kinds = " and ".join(dict.fromkeys([str(tensor.dtype).removeprefix("paddle.") for tensor in tensors]))
         raise make_error("PLT503", f"einsum is not defined on a mixture of {kinds}; convert one of them")
@@ -36,7 +36,7 @@ def einsum(equation: str, *tensors: Any) -> Any:
         return _einsum_by_matmul(equation, *tensors)
     try:
         return paddle.einsum(equation, *tensors)
-    except (RuntimeError, TypeError):  # no kernel: eager tensors and programs raise different errors
+    except (RuntimeError, TypeError):  # without a kernel eager tensors and programs raise different errors
         dtype = _CAST_BEFORE_EINSUM.get(tensors[0].dtype)
         if dtype is None or (dtype == "int64" and _has_unknown_sizes(tensors)):
             raise
@@ -46,12 +46,12 @@ def einsum(equation: str, *tensors: Any) -> Any:
 
 
 def _has_unknown_sizes(tensors: tuple[Any, ...]) -> bool:
-    """Whether a length is known only when the program runs, so that `einsum_by_matmul` cannot use it."""
+    """Return whether a length is known only when the program runs, so that `einsum_by_matmul` cannot use it."""
     return any(-1 in tensor.shape for tensor in tensors)
 
 
 @clearable_lru_cache(maxsize=256)
 def _has_diagonal(equation: str) -> bool:
-    """Whether a term has an axis twice; Paddle 3.3 fails on that with another tensor or a sum."""
+    """Return whether a term has an axis twice; Paddle 3.3 fails on such a term if there are more tensors or a sum."""
     terms = equation.partition("->")[0].replace("...", "").split(",")
     return any(len(set(term)) < len(term) for term in terms)

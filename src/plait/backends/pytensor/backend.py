@@ -18,12 +18,12 @@ from plait.backends.interface import ReductionFunction
 
 
 def _static_shape(tensor: Any) -> tuple[int | None, ...]:
-    """The shape of a variable or an array, with ``None`` for lengths that are unknown before the graph runs."""
+    """Return the shape of a variable or an array, with ``None`` for lengths that are unknown before the graph runs."""
     return tensor.type.shape if isinstance(tensor, pt.TensorVariable) else tensor.shape
 
 
 def _with_nan_propagation(reduce: ReductionFunction) -> ReductionFunction:
-    """Wrap a min or max so that a NaN element gives NaN, which PyTensor's default mode loses."""
+    """Wrap a min or max so that a NaN element gives NaN; in PyTensor's default mode it may not."""
 
     def reduce_with_nan(tensor: Any, axes: tuple[int, ...]) -> Any:
         has_nan = pt.any(pt.isnan(tensor), axes)
@@ -39,7 +39,10 @@ def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
 
 
 _logsumexp = build_logsumexp(_finite_max, pt.exp, pt.sum, lambda total: pt.log1p(total - 1), pt.squeeze)
-"""PyTensor's own is stable in some modes only; it would rewrite ``log`` of a sum, but not ``log1p``."""
+"""A ``logsumexp`` that does not overflow; PyTensor's own may in some modes.
+
+It has ``log1p`` because PyTensor would replace a ``log`` of a sum by its own form.
+"""
 
 _complex_var = build_var(
     partial(pt.mean, keepdims=True),
@@ -96,8 +99,8 @@ class PyTensorBackend(LazySizeBackend):
             if size is not None
         }
         shape = tuple([lengths.get(letter) for letter in output])
-        if 0 in lengths.values() and None not in shape:  # PyTensor does not vectorize it
-            zeros = [pt.sum(operand.flatten()[:0]) for operand in operands]  # so that gradients reach the operands
+        if 0 in lengths.values() and None not in shape:  # PyTensor may raise NotImplementedError when it runs
+            zeros = [pt.sum(operand.flatten()[:0]) for operand in operands]  # connects gradients with the operands
             return pt.zeros(shape, dtype=result.dtype) + sum(zeros).astype(result.dtype)
         # PyTensor's einsum loses some static sizes
         return result if shape == _static_shape(result) else pt.specify_shape(result, shape)

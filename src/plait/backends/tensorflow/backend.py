@@ -28,12 +28,12 @@ _COMPOSITE_REDUCTIONS: dict[str, Any] = {
     "var": tf.math.reduce_variance,
     "logsumexp": tf.math.reduce_logsumexp,
 }
-"""The reductions that are several operations."""
+"""The reductions that TensorFlow computes by several operations, so that they are not in ``tf.raw_ops``."""
 
 
 @clearable_lru_cache(maxsize=4096)
 def _ints_to_tensor(ints: tuple[int, ...]) -> Any:
-    """Convert ints to a tensor in host memory. It is cached, since the conversion takes longer than the operation."""
+    """Convert ints to a tensor in host memory; it is cached, since a conversion takes longer than an operation."""
     with tf.device("CPU"):
         return tf.constant(ints, tf.int32 if all(size < _INT32_LIMIT for size in ints) else tf.int64)
 
@@ -53,7 +53,7 @@ def _reduction_function(name: str) -> ReductionFunction:
 
 @clearable_lru_cache(maxsize=1)
 def _has_only_cpu() -> bool:
-    """Whether the CPU is the only device; its half-precision sums lose most of their digits."""
+    """Return whether the CPU is the only device; half-precision sums on it lose most of their digits."""
     return {device.device_type for device in tf.config.list_logical_devices()} == {"CPU"}
 
 

@@ -1,4 +1,4 @@
-"""The backend of tinygrad: lazy tensors, whose sizes may be variables. Kernels are compiled when values are read."""
+"""The backend of tinygrad, whose tensors are computed only when values are read, and may have variables as sizes."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def _cast_keeping_unsigned(tensor: Any, dtype: Any) -> Any:
 
 
 def _squeeze(tensor: Any, axes: tuple[int, ...]) -> Any:
-    """Remove several dimensions of length 1; the method removes one at a time."""
+    """Remove several dimensions of length 1; ``Tensor.squeeze`` removes one."""
     return tensor.reshape([size for axis, size in enumerate(tensor.shape) if axis not in axes])
 
 
 def _with_nan_propagation(reduce: ReductionFunction) -> ReductionFunction:
-    """Wrap a min or max so that a NaN element gives NaN, which the method loses."""
+    """Wrap a min or max so that a NaN element gives NaN; tinygrad's own methods may ignore it."""
     return lambda tensor, axes: tensor.isnan().any(axes).where(math.nan, reduce(tensor, axes))
 
 
@@ -56,7 +56,7 @@ class TinygradBackend(Backend):
             ("min", "floating"): _with_nan_propagation(Tensor.min),
             ("max", "floating"): _with_nan_propagation(Tensor.max),
             "var": lambda tensor, axes: tensor.var(axes, correction=0),
-            # the method reduces one axis, and gives NaN for infinities
+            # ``Tensor.logsumexp`` reduces one axis, and gives NaN if the maximum is infinite
             "logsumexp": build_logsumexp(_finite_max, Tensor.exp, Tensor.sum, Tensor.log, _squeeze),
         },
         upcast={
@@ -82,7 +82,7 @@ class TinygradBackend(Backend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        """Einsum with ``...`` and diagonals replaced, which ``Tensor.einsum`` (0.14) computes wrongly."""
+        """Call ``Tensor.einsum`` without ``...`` and diagonals, which it computes wrongly (in 0.14)."""
         dtype = least_upper_dtype(*[tensor.dtype for tensor in tensors])
         tensors = tuple([tensor.cast(dtype) for tensor in tensors])  # Tensor.einsum does not promote bools
         terms, output, operands = replace_ellipsis_and_squeeze(
@@ -105,7 +105,7 @@ class TinygradBackend(Backend):
         return isinstance(size, UOp)
 
     def can_compare_sizes(self, tensors: Sequence[Any]) -> bool:
-        return False  # called only if there are variables, which may raise in comparisons
+        return False  # called only if some sizes are variables, whose comparison may raise an error
 
 
 BACKEND_FACTORY = TinygradBackend
