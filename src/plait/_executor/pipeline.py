@@ -27,7 +27,7 @@ from plait.backends.reduction_rules import MERGEABLE_REDUCTIONS
 from plait.errors import PlaitError, make_error, short_repr
 
 PatternStage: TypeAlias = "tuple[str, tuple[tuple[str, int], ...]]"
-"""The text of a pattern, and its sizes as pairs of name and size."""
+"""A stage of a pipeline: the text of a pattern, and its sizes as pairs of name and size."""
 
 PartialShape: TypeAlias = "tuple[int | None, ...]"
 """The shape of a tensor; ``None`` is an unknown length."""

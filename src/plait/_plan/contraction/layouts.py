@@ -1,4 +1,7 @@
-"""The layout of operands and results: the fewest steps that change it, and how many elements they copy."""
+"""The layout of operands and results: the fewest steps that change it, and how many elements they copy.
+
+A layout is the order of the axes in memory, and how they are divided among the dimensions.
+"""
 
 from __future__ import annotations
 
