@@ -2,7 +2,7 @@
 
 A layer with the pattern ``b t (h c) -> b t (h d)``, the weight shape ``h c d`` and the bias shape ``h d`` computes one
 einsum of the input and the weight. The bias is added while each axis of the result is a dimension of its own; the axes
-are merged into the groups of the right side afterwards. The layer is that of the same name in einops.
+are merged into the groups of the right side afterwards. The layer is made after that of the same name in einops.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ def _check_parameter_axes(
 def _einsum_pattern_and_ungrouped_axes(
     left: TensorExpr, right: TensorExpr, weight: Tree, bias: Tree | None
 ) -> tuple[str, str | None]:
-    """Return the pattern of the einsum, and the axes of its result if they are not yet the right side.
+    """Return the pattern of the einsum, and the axes of its result; ``None`` for these if they are the right side.
 
     For a layer with a bias, each axis of the result is a dimension of its own. If the bias has an axis before the
     ellipsis, the ellipsis is moved to the front, so that the bias broadcasts along it.
@@ -252,7 +252,7 @@ def _einsum_pattern_and_ungrouped_axes(
 
 
 def _compile_einsum(product: str, sizes: dict[str, int], left: TensorExpr, tree: Tree) -> Pattern:
-    """Compile the pattern of the einsum; an error in the axes of the input shows the caller's pattern instead."""
+    """Compile the pattern of the einsum; if the axes of the input are wrong, the error shows the layer's pattern."""
     flat_left = " ".join([str(leaf) for item in left.items for leaf in item_leaves(item)])
     given = {name: sizes[name] for name in collect_names((left,)) if name in sizes}
     try:

@@ -1,4 +1,8 @@
-"""Specifications of layers without any framework: constructor arguments, what a call computes, shared docstrings."""
+"""The specifications of layers, which need no framework, and what all layers share.
+
+A specification checks the arguments of a layer's constructor, and its call computes the result. The layers share mixins
+with constructors, and `complete_docstring`, which describes their arguments.
+"""
 
 from __future__ import annotations
 
@@ -337,5 +341,5 @@ def lower_each_rank(operation: str, pattern: Pattern, reduction: str = "", *othe
 
 
 def _minimum_rank(items: Sequence[Any]) -> int:
-    """Count the dimensions of a tensor for which an ellipsis stands for none."""
+    """Return the smallest rank of a tensor that fits these items: an ellipsis may stand for no dimension."""
     return sum(not isinstance(item, Ellipsis) for item in items)

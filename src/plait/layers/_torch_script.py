@@ -1,7 +1,8 @@
 """An interpreter of a layer's plans for TorchScript, which cannot compile plait's own executor.
 
 A plan is the same for every shape of one rank, so that it is stored as data. TorchScript compiles `run_layer` and the
-functions that it calls: they put the lengths of the dimensions into slots, compute sizes, and call torch's functions.
+functions that it calls: they make a list of the lengths of the dimensions, append the sizes that they compute, and call
+torch's functions. A slot is an index of this list.
 """
 
 from __future__ import annotations
@@ -106,9 +107,9 @@ def run_pattern(tensors: list[torch.Tensor], script: PatternScript) -> torch.Ten
 
 
 def run_size_op(slots: list[int], kind: str, source: int, factors: list[int]) -> str:
-    """Run one operation as `plait._shapes.sizes.extend_slots` does; return its error message, or ``""``.
+    """Run one size operation as `plait._shapes.sizes.extend_slots` does; return an error message, or ``""``.
 
-    The operations that only patterns with several ellipses need are missing.
+    Operations that only patterns with several ellipses need are not supported.
     """
     size = 1
     for factor in factors:

@@ -29,7 +29,7 @@ from plait.layers._jax_parameters import uniform_initializer
 
 
 class _Operation(eqx.Module):
-    """The base class of the modules without leaves: they have no parameters."""
+    """The base class of the modules without parameters; ``spec`` is static, and so not a leaf of the module's tree."""
 
     spec: OperationSpec = eqx.field(static=True)
 
@@ -54,7 +54,7 @@ class Rearrange(_spec.RearrangeInitMixin, _Operation):
         (2, 60)
     """
 
-    if TYPE_CHECKING:  # otherwise type checkers make one of the fields, as for a dataclass
+    if TYPE_CHECKING:  # otherwise type checkers derive a constructor from the fields, as for a dataclass
 
         def __init__(self, /, pattern: str, **sizes: int) -> None: ...
 
@@ -98,7 +98,7 @@ class Repeat(_spec.RepeatInitMixin, _Operation):
         (2, 5, 3)
     """
 
-    if TYPE_CHECKING:  # otherwise type checkers make one of the fields, as for a dataclass
+    if TYPE_CHECKING:  # otherwise type checkers derive a constructor from the fields, as for a dataclass
 
         def __init__(self, /, pattern: str, **sizes: int) -> None: ...
 

@@ -103,7 +103,7 @@ class Rearrange(_Operation):
         (2, 60)
     """
 
-    if TYPE_CHECKING:  # otherwise type checkers make one of the fields, as for a dataclass
+    if TYPE_CHECKING:  # else type checkers derive a constructor from the fields, which takes sizes as a dict only
 
         def __init__(
             self,
@@ -176,7 +176,7 @@ class Repeat(_Operation):
         (2, 5, 3)
     """
 
-    if TYPE_CHECKING:  # otherwise type checkers make one of the fields, as for a dataclass
+    if TYPE_CHECKING:  # else type checkers derive a constructor from the fields, which takes sizes as a dict only
 
         def __init__(
             self,

@@ -40,7 +40,7 @@ _PARAMETER_OPTIONS = ("initializer", "regularizer", "constraint")
 
 
 def _is_axis_size_keyword(name: str, value: Any) -> bool:
-    """Whether a keyword is the size of an axis, and not an argument of `keras.layers.Layer`."""
+    """Return whether a keyword is the size of an axis, and not an argument of `keras.layers.Layer`."""
     return name not in _KERAS_KEYWORDS or (isinstance(value, Integral) and not isinstance(value, bool))
 
 

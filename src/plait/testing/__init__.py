@@ -12,4 +12,4 @@ from plait.testing._suite import BackendTests  # noqa: E402  # it needs NumPy an
 __all__ = ["BackendTests", "Framework"]
 
 for _public in (BackendTests, Framework):
-    _public.__module__ = "plait.testing"  # what messages show, and no private path
+    _public.__module__ = "plait.testing"  # messages show this instead of a private module

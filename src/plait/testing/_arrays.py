@@ -1,4 +1,4 @@
-"""The NumPy arrays that tensors are made of, and how they are compared."""
+"""Makes the NumPy arrays from which tests make tensors, and compares arrays."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 DTYPES = ("bool", "uint8", "int32", "int64", "float16", "bfloat16", "float32", "float64", "complex64", "complex128")
 HAS_BFLOAT16 = find_spec("ml_dtypes") is not None
-"""NumPy has no ``bfloat16`` itself."""
+"""Whether there is a NumPy dtype ``bfloat16``: only the package ``ml_dtypes`` has it."""
 
 RELATIVE_SPACING_BY_DTYPE = {
     "float16": 1e-3,
@@ -22,23 +22,23 @@ RELATIVE_SPACING_BY_DTYPE = {
     "float64": 1e-14,
     "complex128": 1e-14,
 }
-"""The relative spacing of the numbers of each floating dtype; results may differ by a few of these."""
+"""By floating dtype, the relative distance between neighbouring numbers; results may differ by a few of these."""
 
 
 def dtype_from_name(name: str) -> np.dtype[Any]:
-    """The dtype of a name, ``bfloat16`` among them."""
+    """Return the NumPy dtype of this name, which may be ``bfloat16``."""
     if name == "bfloat16":
         return np.dtype(import_module("ml_dtypes").bfloat16)
     return np.dtype(name)
 
 
 def arange_array(shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """0, 1, 2, ... in a shape: no two elements are equal, so that one is never mistaken for another."""
+    """Return the numbers 0, 1, 2, ... in a shape: all elements differ, so that a wrong order is noticed."""
     return np.arange(math.prod(shape), dtype=np.float64).reshape(shape)
 
 
 def random_array(shape: tuple[int, ...], dtype: str = "float64", seed: int = 0) -> NDArray[Any]:
-    """Small random numbers of any dtype, always the same for a seed."""
+    """Return small random numbers of any dtype; those of one seed are always the same."""
     rng = np.random.default_rng(seed)
     if dtype == "bool":
         return rng.random(shape) < 0.6
@@ -51,10 +51,10 @@ def random_array(shape: tuple[int, ...], dtype: str = "float64", seed: int = 0) 
 
 
 def describe_difference(actual: NDArray[Any], expected: NDArray[Any], dtype: str | None = None) -> str | None:
-    """How an array differs from the expected one, in words; ``None`` where it does not.
+    """Describe in words how an array differs from the expected one; return ``None`` if it does not.
 
-    With a dtype, numbers are equal if they differ by a few of its spacings, and NaN is equal to NaN; without one they
-    are equal only exactly.
+    With a dtype, numbers count as equal if they differ by a few rounding errors of that dtype, and NaN equals NaN.
+    Without one all numbers must be exactly equal.
     """
     if actual.shape != expected.shape:
         return f"the shape is {actual.shape}, and should be {expected.shape}"
@@ -84,7 +84,7 @@ def assert_equal(actual: NDArray[Any], expected: NDArray[Any]) -> None:
 
 
 def assert_close(actual: NDArray[Any], expected: NDArray[Any], dtype: str = "float64") -> None:
-    """Fail unless two arrays have the same shape, and elements that are equal but for rounding in a dtype."""
+    """Fail unless two arrays have the same shape, and their elements are equal up to rounding in a dtype."""
     __tracebackhide__ = True
     if problem := describe_difference(actual, expected, dtype):
         raise AssertionError(problem)

@@ -1,4 +1,4 @@
-"""Calls of plait under test, and the messages about those that give a wrong result."""
+"""`Call`: a call of plait on tensors of the framework under test, with checks of its result and their messages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Call:
     """A call of one of plait's functions on tensors of a framework.
 
     Attributes:
-        tensors: what the function is called with.
+        tensors: the tensors that the function is called with.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Call:
         self.tensors = [framework.make(array) for array in arrays]
 
     def run(self, function: Callable[[], Any] | None = None) -> Any:
-        """Make the call, or call ``function`` in its place, and return the result.
+        """Make the call, or call ``function`` instead of it, and return the result.
 
         A `PlaitError` propagates; any other exception fails the test with `message`.
         """
@@ -72,13 +72,13 @@ class Call:
             self.fail(problem)
 
     def check_result_is_close(self, result: Any, expected: NDArray[Any], dtype: str = "float64") -> None:
-        """Fail unless the result has these elements, but for rounding in a dtype."""
+        """Fail unless the result has these elements, up to rounding in a dtype."""
         __tracebackhide__ = True
         if problem := describe_difference(plait.asnumpy(result), expected, dtype):
             self.fail(problem)
 
     def check_gradient(self, gradient: NDArray[Any], expected: NDArray[Any]) -> None:
-        """Fail unless the gradient with respect to the tensor is this one, but for rounding."""
+        """Fail unless the gradient with respect to the tensor is this one, up to rounding."""
         __tracebackhide__ = True
         if problem := describe_difference(gradient, expected, "float64"):
             self.fail(f"the gradient is wrong: {problem}")
@@ -93,7 +93,7 @@ class Call:
             self.fail(f"the result is of type {cls.__module__}.{cls.__qualname__}, and should be of {expected}")
 
     def check_dtype(self, actual: Any, expected: Any) -> None:
-        """Fail unless a dtype of the result is this one."""
+        """Fail unless the dtype of the result is the expected one."""
         __tracebackhide__ = True
         if actual != expected:
             self.fail(f"the dtype of the result is {actual}, and should be {expected}")
@@ -104,7 +104,7 @@ class Call:
         raise AssertionError(self.message(problem))
 
     def message(self, problem: str) -> str:
-        """What was called, what is wrong, the plan, and which functions of the backend are wrong."""
+        """Return the message of a failure: the call, the problem, the plan, and the wrong functions of the backend."""
         lines = [f"{self} is wrong on {self.framework}"]
         lines += [
             f"  {name}: shape {array.shape}, {array.dtype}"
@@ -114,10 +114,10 @@ class Call:
         return "\n".join(lines)
 
     def _describe_plan(self) -> list[str]:
-        """The steps that `plait.explain` prints for the call, as lines; an empty list if it raises an error."""
+        """Return the steps that `plait.explain` prints for the call, as lines; an empty list if it raises an error."""
         reduction = {} if self.reduction is None else {"reduction": self.reduction}
         try:
             explained = plait.explain(self.pattern, *self.tensors, **self.sizes, **reduction)
-        except Exception:  # it is only a part of a message about another mistake
+        except Exception:  # the plan is only an addition to a message about another mistake
             return []
         return ["  the plan:", *[f"  {line}" for line in str(explained).splitlines()[1:]]]

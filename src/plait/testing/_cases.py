@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Case:
-    """One pattern of one tensor.
+    """A pattern of one tensor, with the tensor's shape.
 
     Attributes:
         pattern: the pattern.
         shape: the shape of the tensor.
-        sizes: the sizes of axes that are given.
-        view: whether the result is a view of a contiguous tensor, where the framework has views; ``None``: either.
+        sizes: the sizes of axes that the call gives.
+        view: whether the result for a contiguous tensor is a view, if the framework has views; ``None``: not checked.
     """
 
     pattern: str
@@ -109,12 +109,12 @@ REPEAT_CASES = [
 
 @dataclass(frozen=True)
 class EinsumCase:
-    """One pattern of one or several tensors.
+    """A pattern of an einsum, with the shapes of its tensors.
 
     Attributes:
         pattern: the pattern.
         shapes: the shape of each tensor.
-        sizes: the sizes of axes that are given.
+        sizes: the sizes of axes that the call gives.
     """
 
     pattern: str

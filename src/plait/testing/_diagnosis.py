@@ -1,7 +1,7 @@
-"""Which functions of a backend are wrong: each is called by itself, on a small tensor, beside NumPy's.
+"""Finds the functions of a backend that are wrong: calls each alone on a small tensor, and compares it with NumPy's.
 
-A test of the suite calls several functions of the backend, in the order of a plan. When one fails, this says which of
-them does not do what `plait.backends.interface.Backend` says.
+A test of the suite calls several functions of the backend, in the order of a plan. When a test fails, its message names
+the functions that do not do what `plait.backends.interface.Backend` says.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ARRAYS_DESCRIPTION = "x, y and z are 0, 1, 2, ... in the shapes (2, 3, 4), (4, 2
 
 
 class FunctionCheck(NamedTuple):
-    """A function of a backend, what it is called with, and what it should return."""
+    """A function of a backend, its arguments, and the result that it should return, as a NumPy array."""
 
     text: str
     function: Callable[..., Any]
@@ -58,12 +58,12 @@ def _reduction_checks(framework: Framework, backend: Backend, name: str) -> Iter
 
 
 def _describe_failure(check: FunctionCheck, backend: Backend) -> str | None:
-    """What is wrong with the result of a function, or the exception that it raises; ``None`` if the result is right."""
+    """Describe the wrong result of a function, or its exception; return ``None`` if the result is right."""
     try:
         with np.errstate(all="ignore"):
             result = np.asarray(backend.to_numpy(check.function(*check.arguments)))
         return describe_difference(result, check.expected, "float64")
-    except Exception as error:  # whatever it raises is the answer
+    except Exception as error:  # any exception is described in the result
         return f"it raises {type(error).__name__}: {error}"
 
 
@@ -71,7 +71,7 @@ def _describe_failures(framework: Framework, backend: Backend, reduction: str | 
     name = type(backend).__name__
     x = framework.make(ARRAY_X)
     conversion = FunctionCheck("", lambda tensor: tensor, (x,), ARRAY_X)
-    if problem := _describe_failure(conversion, backend):  # then nothing else can be judged
+    if problem := _describe_failure(conversion, backend):  # all other checks need the conversion
         return [f"  wrong function of the backend: {name}.to_numpy(x)", f"    {problem}"]
     checks = [*_function_checks(framework, backend)]
     if reduction is not None:
@@ -84,20 +84,20 @@ def _describe_failures(framework: Framework, backend: Backend, reduction: str | 
 
 
 def describe_wrong_functions(framework: Framework, reduction: str | None) -> list[str]:
-    """Lines of text that name the functions of the backend that are wrong, or that say that none is.
+    """Return lines of text that name the functions of the backend that are wrong, or say that none is.
 
     Args:
-        framework: what makes the tensors.
-        reduction: the reduction to be checked beside the other functions.
+        framework: the framework that makes the tensors.
+        reduction: the reduction to be checked besides the other functions.
 
     Returns:
-        The lines; none where the functions could not be called.
+        The lines; an empty list if no tensor can be made, or if it has no backend.
     """
     try:
         cls: Any = type(framework.make(ARRAY_X))
         backend: Backend = backend_for_type(cls)
         lines = _describe_failures(framework, backend, reduction)
-    except Exception:  # this is only a part of the message about another mistake
+    except Exception:  # the lines are only an addition to a message about another mistake
         return []
     if lines:
         return [*lines, f"  ({ARRAYS_DESCRIPTION})"]

@@ -1,4 +1,4 @@
-"""What the conformance suite asks of a framework under test."""
+"""`Framework`, which tells the conformance suite how to make the tensors of a framework, and what it does not have."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ class Framework:
         return self.name
 
     def make(self, array: NDArray[Any]) -> Any:
-        """A tensor of the framework with the elements, the shape and the dtype of a NumPy array.
+        """Make a tensor of the framework with the elements, the shape and the dtype of a NumPy array.
 
         Args:
-            array: the array, which the tensor may share memory with.
+            array: the array; the tensor may share memory with it.
 
         Returns:
             The tensor.
@@ -67,7 +67,7 @@ class Framework:
         raise NotImplementedError(f"{type(self).__name__} must define make(array), which returns a tensor")
 
     def shape(self, tensor: Any) -> tuple[int, ...]:
-        """The shape of a tensor; to be redefined where ``tensor.shape`` is something else.
+        """Return the shape of a tensor. A subclass overrides this if ``tensor.shape`` is something else.
 
         Args:
             tensor: a tensor of the framework.
@@ -78,7 +78,7 @@ class Framework:
         return tuple(tensor.shape)
 
     def dtype(self, tensor: Any) -> Any:
-        """The dtype of a tensor; to be redefined where ``tensor.dtype`` is something else.
+        """Return the dtype of a tensor. A subclass overrides this if ``tensor.dtype`` is something else.
 
         Args:
             tensor: a tensor of the framework.
@@ -89,18 +89,18 @@ class Framework:
         return tensor.dtype
 
     def result_types(self, tensor: Any) -> tuple[type, ...]:
-        """The types that results of a tensor may have; to be redefined where the type can change.
+        """Return the types that results of calls with a tensor may have. A subclass overrides this if there are more.
 
         Args:
             tensor: a tensor of the framework, as `make` returns it.
 
         Returns:
-            The types; the type of the tensor itself, where a subclass does not say more.
+            The types; by default only the type of the tensor.
         """
         return (type(tensor),)
 
     def shares_memory(self, first: Any, second: Any) -> bool:
-        """Whether two tensors have memory in common. A subclass defines this if the framework has views.
+        """Return whether two tensors have memory in common. A subclass overrides this if the framework has views.
 
         Args:
             first: a tensor of the framework.
@@ -115,11 +115,11 @@ class Framework:
         raise NotImplementedError(f"{type(self).__name__} does not define shares_memory")
 
     def gradient(self, function: Callable[[Any], Any], array: NDArray[Any]) -> NDArray[Any]:
-        """The gradient of ``function(make(array)).sum()``. A subclass defines this if the framework has gradients.
+        """Compute the gradient of ``function(make(array)).sum()``. A subclass overrides this if there are gradients.
 
         Args:
             function: a function of a tensor, which returns a tensor of any shape; it may multiply tensors by ``*``.
-            array: where the gradient is computed.
+            array: the elements of the tensor for which the gradient is computed.
 
         Returns:
             The gradient as a NumPy array, of the shape of ``array``.
@@ -140,7 +140,7 @@ class Framework:
         return type(self).gradient is not Framework.gradient
 
     def installed(self) -> bool:
-        """Whether the package is installed.
+        """Return whether the package is installed.
 
         Returns:
             Whether it can be found; it is not imported.
@@ -148,7 +148,7 @@ class Framework:
         return importlib.util.find_spec(self.package.partition(".")[0]) is not None
 
     def module(self) -> ModuleType:
-        """The imported package, without the warnings that it gives while it is imported.
+        """Import the package without showing the warnings that it gives while it is imported.
 
         Returns:
             The module.
@@ -161,9 +161,9 @@ class Framework:
             return importlib.import_module(self.package)
 
     def version(self) -> str:
-        """The version of the package.
+        """Return the version of the package.
 
         Returns:
-            The version that the metadata of the installed package says.
+            The version in the metadata of the installed package.
         """
         return importlib.metadata.version(self.package.partition(".")[0])

@@ -1,6 +1,6 @@
-"""What a pattern means, from the definition and with Python loops: the results that backends are compared with.
+"""Computes the results that backends must give, from the definition of a pattern, with loops in Python.
 
-It shares nothing with the rest of plait: it reads patterns itself, knows no plan, and takes elements one by one.
+It shares no code with the rest of plait: it parses patterns itself, makes no plan, and takes elements one by one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ Sizes: TypeAlias = Mapping[str, int]
 
 
 def parse_dimensions(text: str, prefix: str) -> Dimensions:
-    """The dimensions of one tensor of a pattern. The axis of a number gets a name: prefix, position, ``:``, length."""
+    """Return the dimensions of one tensor of a pattern.
+
+    An axis that is written as a number gets a name: the prefix, its position, ``:``, and the number.
+    """
     dimensions: Dimensions = []
     depth = 0
     for position, word in enumerate(text.replace("(", " ( ").replace(")", " ) ").split()):
@@ -41,7 +44,7 @@ def parse_dimensions(text: str, prefix: str) -> Dimensions:
 
 
 def expand_ellipsis(dimensions: Dimensions, count: int) -> Dimensions:
-    """Replace ``...`` by as many axes, with names that are counted from the right."""
+    """Replace ``...`` by ``count`` axes, whose names are numbered from the right, as dimensions broadcast."""
     names = [f"...{number}" for number in reversed(range(count))]
     result: Dimensions = []
     for dimension in dimensions:
@@ -53,12 +56,12 @@ def expand_ellipsis(dimensions: Dimensions, count: int) -> Dimensions:
 
 
 def _sizes_of_numeric_axes(dimensions: Dimensions) -> dict[str, int]:
-    """The sizes of the axes that are written as numbers."""
+    """Return the sizes of the axes that are written as numbers."""
     return {axis: int(axis.partition(":")[2]) for dimension in dimensions for axis in dimension if ":" in axis}
 
 
 def parse_input_dimensions(pattern: str, shapes: Sequence[Shape]) -> list[Dimensions]:
-    """The dimensions of each tensor on the left side, with ``...`` replaced by axes."""
+    """Return the dimensions of each tensor on the left side, with ``...`` replaced by axes."""
     result = []
     for number, (text, shape) in enumerate(zip(pattern.partition("->")[0].split(","), shapes, strict=True)):
         dimensions = parse_dimensions(text, f"<{number}.")
@@ -67,7 +70,7 @@ def parse_input_dimensions(pattern: str, shapes: Sequence[Shape]) -> list[Dimens
 
 
 def axis_sizes(pattern: str, shapes: Sequence[Shape], given: Sizes) -> dict[str, int]:
-    """The size of every axis of the left side."""
+    """Return the size of every axis of the left side, and the given sizes."""
     inputs = parse_input_dimensions(pattern, shapes)
     sizes = dict(given)
     for dimensions in inputs:
@@ -82,7 +85,7 @@ def axis_sizes(pattern: str, shapes: Sequence[Shape], given: Sizes) -> dict[str,
 
 
 def tensor_index(dimensions: Dimensions, positions: Sizes, sizes: Sizes) -> Index:
-    """The index of the element at a position of each axis: row-major within each dimension."""
+    """Return the index of the element at a position along each axis; dimensions merge axes in row-major order."""
     index = []
     for dimension in dimensions:
         offset = 0
@@ -93,7 +96,7 @@ def tensor_index(dimensions: Dimensions, positions: Sizes, sizes: Sizes) -> Inde
 
 
 class ElementMap:
-    """From which elements of the inputs a pattern computes each element of the output.
+    """A map from each element of the output to the elements of the inputs from which a pattern computes it.
 
     Attributes:
         shape: the shape of the output.
@@ -117,7 +120,7 @@ class ElementMap:
             self.sources[tensor_index(output, positions, sizes)].append(source)
 
     def compute_elements(self, element: Callable[[list[tuple[Index, ...]]], Any]) -> NDArray[Any]:
-        """An array of objects, of the output's shape; each is what ``element`` returns for the sources of its index."""
+        """Return an array of objects in the output's shape: for each index what ``element`` returns for its sources."""
         result = np.empty(self.shape, dtype=object)
         for index, sources in self.sources.items():
             result[index] = element(sources)
@@ -125,7 +128,7 @@ class ElementMap:
 
 
 def rearrange(pattern: str, array: NDArray[Any], sizes: Sizes) -> NDArray[Any]:
-    """``rearrange`` and ``repeat``: every element of the output is one element of the input."""
+    """Compute ``rearrange`` or ``repeat``: every element of the output is one element of the input."""
 
     def element(sources: list[tuple[Index, ...]]) -> Any:
         ((index,),) = sources
@@ -135,7 +138,7 @@ def rearrange(pattern: str, array: NDArray[Any], sizes: Sizes) -> NDArray[Any]:
 
 
 def reduce(pattern: str, array: NDArray[Any], reduction: str, sizes: Sizes) -> NDArray[Any]:
-    """``reduce``: every element of the output is a reduction of some elements of the input."""
+    """Compute ``reduce``: every element of the output is a reduction of some elements of the input."""
     combine = REDUCTIONS[reduction]
     return ElementMap(pattern, [array.shape], sizes).compute_elements(
         lambda sources: combine([array[index].item() for (index,) in sources])
@@ -143,7 +146,7 @@ def reduce(pattern: str, array: NDArray[Any], reduction: str, sizes: Sizes) -> N
 
 
 def einsum(pattern: str, arrays: Sequence[NDArray[Any]], sizes: Sizes) -> NDArray[Any]:
-    """``einsum``: every element of the output is a sum of products."""
+    """Compute ``einsum``: every element of the output is a sum of products."""
 
     def product(indices: tuple[Index, ...]) -> Any:
         return math.prod(array[index].item() for array, index in zip(arrays, indices, strict=True))
@@ -205,4 +208,4 @@ REDUCTIONS: dict[str, Callable[[Sequence[Any]], Any]] = {
     "std": _std,
     "logsumexp": _logsumexp,
 }
-"""The reductions by name, each of a list of elements."""
+"""By name of a reduction, the function that reduces a list of elements."""

@@ -1,4 +1,4 @@
-"""The conformance suite: the same calls on every framework, compared with the definition of the operations."""
+"""The conformance suite: makes the same calls on every framework, and compares them with the operations' definition."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SUPPORTED_DTYPES_BY_REDUCTION: dict[str, tuple[str, ...]] = {
 """The dtypes on which each reduction is defined; on others it is an error, PLT503."""
 
 PATTERNS_WITHOUT_REDUCED_AXES = ("->", "a b -> a b")
-"""The patterns of `REDUCE_CASES` that reduce no axis: the tensor is returned as it is."""
+"""The patterns of `REDUCE_CASES` that reduce no axis: `reduce` returns the tensor unchanged."""
 
 ARRAY_WITH_NAN_AND_INFINITY = np.array(
     [[1.0, np.nan, 2.0], [np.inf, 1.0, -np.inf], [-np.inf, -np.inf, -np.inf], [1000.0, 1000.0, -1000.0]]
@@ -67,7 +67,7 @@ def _operation_of_case(case: Case) -> str:
 
 
 def _array_to_reduce(shape: tuple[int, ...], reduction: str) -> NDArray[Any]:
-    """Random numbers; for ``any`` most are 0, and for ``all`` few are, so that both results appear."""
+    """Return random numbers; for ``any`` most are 0, and for ``all`` few are, so that both results appear."""
     array = random_array(shape)
     chosen = np.random.default_rng(1).random(shape)
     if reduction == "any":
@@ -96,7 +96,7 @@ def _skip_without_gradients(framework: Framework) -> None:
 
 
 def _messages_of_invalid_calls(tensor: Any) -> tuple[str, ...]:
-    """The message of each call in `INVALID_CALLS`, and that of an einsum with a size mismatch."""
+    """Return the error message of each call in `INVALID_CALLS`, and that of an einsum whose sizes do not match."""
     messages = []
     for operation, pattern, arguments, sizes in INVALID_CALLS:
         with pytest.raises(plait.PlaitError) as caught:
@@ -115,10 +115,10 @@ def _messages_of_invalid_calls_on_numpy() -> tuple[str, ...]:
 class BackendTests:
     """The tests that every backend passes. Subclass it in a test file, and run that with pytest.
 
-    Every test compares a call of plait with the definition of the operation, computed in plain Python. The tests of
-    what the framework does not have are skipped: its `Framework.unsupported_dtypes`, views where it does not
-    define `Framework.shares_memory`, gradients where it does not define `Framework.gradient`. A test that fails
-    shows the call, the actual and the expected values, the plan, and the functions of the backend that are wrong.
+    Every test compares a call of plait with the definition of the operation, computed in plain Python. Tests of what
+    the framework does not have are skipped: its `Framework.unsupported_dtypes`, views if it does not define
+    `Framework.shares_memory`, gradients if it does not define `Framework.gradient`. A test that fails shows the call,
+    the actual and the expected values, the plan, and the functions of the backend that are wrong.
 
     Attributes:
         framework: the framework under test; every subclass sets it, or overrides the fixture `framework_under_test`,
@@ -140,7 +140,7 @@ class BackendTests:
 
     @pytest.fixture(name="framework")
     def framework_under_test(self) -> Framework:
-        """The fixture ``framework``, which every test takes.
+        """Return the framework under test: the fixture ``framework``, which every test takes.
 
         Returns:
             The class attribute ``framework``.
@@ -203,7 +203,7 @@ class BackendTests:
 
     @pytest.mark.parametrize("reduction", sorted(oracle.REDUCTIONS))
     def test_reduce_of_nan_and_infinity(self, framework: Framework, reduction: str) -> None:
-        """A NaN makes the result NaN, and infinities are added as IEEE 754 says; `logsumexp` does not overflow."""
+        """A NaN makes the result NaN, infinities are added as in IEEE 754, and `logsumexp` does not overflow."""
         call = Call(framework, "reduce", "a b -> a", [ARRAY_WITH_NAN_AND_INFINITY], reduction=reduction)
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -247,7 +247,7 @@ class BackendTests:
 
     @pytest.mark.parametrize("form", [list, tuple])
     def test_list_of_tensors_is_stacked(self, framework: Framework, form: type) -> None:
-        """A list or a tuple of tensors is one tensor with a new first dimension."""
+        """A list or a tuple of tensors is stacked to one tensor with a new first dimension."""
         arrays = [arange_array((2, 3)) + 10 * number for number in range(4)]
         stacked = np.stack(arrays)
         for operation, pattern, reduction, expected in (
@@ -299,7 +299,7 @@ class BackendTests:
         call.check_equal(result, call.arrays[0])
 
     def test_errors_are_those_of_numpy(self, framework: Framework) -> None:
-        """A mistake is the same error, with the same message, as on NumPy's arrays."""
+        """A wrong call raises the same error, with the same message, as on NumPy's arrays."""
         messages = _messages_of_invalid_calls(framework.make(arange_array((2, 3, 4, 6))))
         for actual, expected in zip(messages, _messages_of_invalid_calls_on_numpy(), strict=True):
             if actual != expected:
@@ -350,7 +350,7 @@ class BackendTests:
     def test_half_precision_is_accumulated_wider(
         self, framework: Framework, dtype: str, reduction: str, expected: float
     ) -> None:
-        """Sums of 16-bit floating numbers have an accumulator of 32 bits: 4096 ones are 4096."""
+        """Sums of 16-bit floats have an accumulator of at least 32 bits: the sum of 4096 ones is 4096."""
         _skip_without_dtype(framework, dtype)
         array = np.ones((4096, 2), dtype_from_name(dtype))
         call = Call(framework, "reduce", "n c -> c", [array], reduction=reduction)
@@ -362,7 +362,7 @@ class BackendTests:
 
     @pytest.mark.parametrize("case", CASES_WITH_KNOWN_VIEW, ids=str)
     def test_view_or_copy(self, framework: Framework, case: Case) -> None:
-        """`rearrange` and `repeat` of a contiguous tensor give a view where one exists, and a copy elsewhere."""
+        """`rearrange` and `repeat` of a contiguous tensor give a view if one is possible, and otherwise a copy."""
         _skip_without_views(framework)
         operation = _operation_of_case(case)
         call = Call(framework, operation, case.pattern, [arange_array(case.shape)], case.sizes)
@@ -375,7 +375,7 @@ class BackendTests:
 
     @pytest.mark.parametrize("case", [case for case in REARRANGE_CASES if case.view is not None], ids=str)
     def test_view_is_a_view_or_an_error(self, framework: Framework, case: Case) -> None:
-        """`view` gives a view, or the error PLT401 where the elements would have to be copied."""
+        """`view` gives a view, or raises PLT401 if the elements would have to be copied."""
         _skip_without_views(framework)
         call = Call(framework, "view", case.pattern, [arange_array(case.shape)], case.sizes)
         if not case.view:
@@ -388,7 +388,7 @@ class BackendTests:
         call.check_equal(result, oracle.rearrange(case.pattern, call.arrays[0], case.sizes))
 
     def test_view_is_an_error_without_views(self, framework: Framework) -> None:
-        """`view` is the error PLT507 on a framework without views."""
+        """`view` raises PLT507 on a framework without views."""
         if framework.has_views:
             pytest.skip(f"{framework} has views")
         call = Call(framework, "view", "a b -> b a", [arange_array((2, 3))])
@@ -404,7 +404,7 @@ class BackendTests:
 
     @pytest.mark.parametrize("case", [*REARRANGE_CASES, *REPEAT_CASES], ids=str)
     def test_gradient_of_rearrange_and_repeat(self, framework: Framework, case: Case) -> None:
-        """The gradient of each element is the sum of the gradients of the elements that it becomes."""
+        """The gradient of each element is the sum of the gradients of its copies in the result."""
         _skip_without_gradients(framework)
         array = arange_array(case.shape)
         call = Call(framework, _operation_of_case(case), case.pattern, [array], case.sizes)
