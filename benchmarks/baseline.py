@@ -13,15 +13,16 @@ BASELINE_FILE = Path(__file__).with_name("memory_bound.json")
 """The recorded ratios that belong to the current code."""
 
 MIN_NOISE = 0.6
-"""The minimal noise of a ratio, relative to it: two machines differ by more than two runs on one machine."""
+"""The smallest noise that is recorded for a ratio, relative to it: machines differ more than runs on one machine."""
 
 MAX_NOISE = 1.0
-"""The maximal noise of a ratio, relative to it: one disturbed run must not hide every regression."""
+"""The greatest noise that is recorded for a ratio, relative to it: a disturbed run must not hide every regression."""
 
 SIMILAR_RATIO, REGRESSION_RATIO = 0.7, 2.5
 """For cases whose recorded ratio exceeds the first, only a ratio above the second is a regression.
 
-There plait and einops make about the same calls; for small arrays the allocated memory makes either twice as fast."""
+In such cases plait and einops make about the same calls, and for small arrays either of them may be twice as fast by
+chance, depending on the memory that is allocated."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class BaselineRatio:
     noise: float
 
     def allows(self, ratio: float) -> bool:
-        """Whether a new ratio is not a regression."""
+        """Return whether a new ratio is not a regression."""
         limit = self.ratio * (1 + self.noise)
         return ratio <= (limit if self.ratio <= SIMILAR_RATIO else max(limit, REGRESSION_RATIO))
 

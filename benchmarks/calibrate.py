@@ -1,4 +1,4 @@
-"""Measure the figures of the cost model on this machine, and compare them with those that plait uses.
+"""Measure the figures of the cost model, such as the cost of a call, and compare them with those that plait uses.
 
 From the root of the repository::
 
@@ -218,7 +218,7 @@ def _reduction_measurements(reduction_functions: Any, rand: Any, timer: CallTime
 
 
 def _sum_measurements(reduction_functions: Any, rand: Any, timer: CallTimer) -> dict[str, MeasureFunction]:
-    """Return the measurements of sums that are computed by products with ones and by einsum."""
+    """Return the measurements of sums that are computed by matrix products with ones, and by einsum."""
 
     def sum_by_ones(*shape: int) -> Callable[[], Any]:
         x, out = rand(*shape), rand(shape[0])

@@ -82,7 +82,7 @@ class Contraction:
         return [random(shape).astype(self.dtype) for shape in shapes]
 
     def with_small_sizes(self) -> Contraction:
-        """Return the contraction with axes of the lengths 2, 3 and 4 in turn; swapping neighbours changes a shape."""
+        """Return the contraction with axes of the lengths 2, 3 and 4 in turn, so that swapped axes change a shape."""
         return replace(self, sizes={axis: 2 + index % 3 for index, axis in enumerate(self.sizes)})
 
     def make_tiny(self, name: str, **sizes: int) -> Contraction:

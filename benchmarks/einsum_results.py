@@ -12,7 +12,7 @@ from benchmarks.targets import Target, worst_case_target
 from benchmarks.timing import IGNORED_BYTES
 
 UNRANKED_VARIANT = "torch"
-"""The variant of the NumPy cases that is shown but not compared with: PyTorch's einsum."""
+"""The variant of the NumPy cases that is shown, but that plait is not compared with: PyTorch's einsum."""
 
 PLAIN_VARIANT = "plain"
 """The variant ``np.einsum`` without ``optimize``: one loop over all axes."""
@@ -67,7 +67,7 @@ class EinsumResult:
 
     @property
     def ratio_to_peer_or_plain(self) -> float:
-        """The time of plait divided by that of the best peer, where plain ``np.einsum`` is a peer in every group."""
+        """The time of plait divided by that of the best peer or of plain ``np.einsum``, whichever is faster."""
         if PLAIN_VARIANT not in self.seconds:
             return self.ratio_to_peer
         return max(self.ratio_to_peer, self.ratio_to(PLAIN_VARIANT))

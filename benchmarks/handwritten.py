@@ -23,7 +23,7 @@ def images_and_images_per_block(x: Any) -> tuple[Any, int]:
 
 
 def pool_rows_then_columns(x: Any, combine: Any, scale: Any = None) -> Any:
-    """``b c (h 2) (w 2) -> b c h w``: combine pairs of rows, then pairs of columns, a block of images at a time.
+    """Reduce ``b c (h 2) (w 2) -> b c h w``: combine pairs of rows, then pairs of columns, by blocks of images.
 
     Args:
         x: an array of the shape ``b c (h 2) (w 2)``.
@@ -64,7 +64,7 @@ def pool_rows_then_columns_torch(x: Any, combine: Any, scale: float = 1.0) -> An
     """Compute the same as `pool_rows_then_columns` on tensors; the reused block avoids slow allocations of PyTorch."""
     images, block_images = images_and_images_per_block(x)
     height, width = x.shape[2] // 2, x.shape[3] // 2
-    block_images *= 8  # a call of PyTorch costs more
+    block_images *= 8  # a call of PyTorch has more overhead than one of NumPy
     out = torch.empty((len(images), height, width), dtype=x.dtype)
     half_pooled = torch.empty((min(block_images, len(images)), height, 2 * width), dtype=x.dtype)
     for start in range(0, len(images), block_images):
@@ -78,21 +78,21 @@ def pool_rows_then_columns_torch(x: Any, combine: Any, scale: float = 1.0) -> An
 
 
 def reduce_merged_rows(x: Any, reduce: Any, rows: int) -> Any:
-    """``b n w -> b w``: merge rows into longer ones first, since the inner loop is as long as a row."""
+    """Reduce ``b n w -> b w``; rows are merged into longer ones first, since the inner loop is as long as a row."""
     batch, length, width = x.shape
     rows = gcd(length, rows)
     return reduce(reduce(x.reshape(batch, length // rows, rows * width), 1).reshape(batch, rows, width), 1)
 
 
 def max_of_short_groups(x: Any, length: int) -> Any:
-    """``(n length) -> n``, the maximum of short groups, by a transposed copy: the inner loop then has length ``n``."""
+    """Reduce ``(n length) -> n`` by the maximum of a transposed copy, along which the inner loop has length ``n``."""
     return np.maximum.reduce(x.reshape(-1, length).T.copy(), 0)
 
 
 def to_channels_last_blocked(x: Any, block_channels: int, block_rows: int) -> Any:
-    """``b c h w -> b h w c``, a few channels and rows at a time.
+    """Copy ``b c h w -> b h w c``, a few channels and rows at a time.
 
-    The same column of many channels is mapped to the same cache set, in which only a few lines fit.
+    The same pixel of many channels would be in the same set of the cache, which has room for a few lines only.
     """
     batch, channel_count, height, width = x.shape
     out = np.empty((batch, height, width, channel_count), x.dtype)
@@ -106,7 +106,7 @@ def to_channels_last_blocked(x: Any, block_channels: int, block_rows: int) -> An
 
 
 def reverse_axes_blocked(x: Any, block_rows: int) -> Any:
-    """``b c h w -> w h c b``, a few rows of one channel of all images at a time."""
+    """Copy ``b c h w -> w h c b``, a few rows of one channel of all images at a time."""
     out = np.empty(x.shape[::-1], x.dtype)
     transposed = x.transpose(3, 2, 1, 0)
     for row in range(0, x.shape[2], block_rows):
@@ -117,7 +117,7 @@ def reverse_axes_blocked(x: Any, block_rows: int) -> Any:
 
 
 def to_patches_blocked(x: Any, size: int, block_channels: int) -> Any:
-    """``b c (h p) (w q) -> b (h w) (p q c)``, a few channels of a row of patches at a time."""
+    """Copy ``b c (h p) (w q) -> b (h w) (p q c)``, a few channels of a row of patches at a time."""
     batch, channel_count, height, width = x.shape
     patch_rows, patch_columns = height // size, width // size
     out = np.empty((batch, patch_rows, patch_columns, size, size, channel_count), x.dtype)
@@ -131,14 +131,14 @@ def to_patches_blocked(x: Any, size: int, block_channels: int) -> Any:
 
 
 def reverse_axes_in_two_copies(x: Any) -> Any:
-    """``b c h w -> w h c b`` of a tensor by two copies: one transposes a matrix, the other keeps the last axis."""
+    """Copy a tensor ``b c h w -> w h c b`` in two steps: one transposes a matrix, the other keeps the last axis."""
     batch, channel_count, height, width = x.shape
     pixels = x.reshape(batch * channel_count, height * width).t().contiguous()
     return pixels.view(height, width, batch, channel_count).permute(1, 0, 3, 2).contiguous()
 
 
 def upsample_2x2(x: Any) -> Any:
-    """``b c h w -> b c (h 2) (w 2)``: write each pixel four times into the memory of the result."""
+    """Copy ``b c h w -> b c (h 2) (w 2)``: write each pixel four times into the memory of the result."""
     out = np.empty((*x.shape[:2], 2 * x.shape[2], 2 * x.shape[3]), x.dtype)
     out[:, :, 0::2, 0::2] = x
     out[:, :, 0::2, 1::2] = x

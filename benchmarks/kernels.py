@@ -1,4 +1,4 @@
-"""Time the compiled kernels, and divide by the time of a copy of their input.
+"""Measure the compiled kernels: the time of a call, divided by the time of a copy of its input.
 
 From the root of the repository::
 
@@ -48,13 +48,13 @@ def labelled_kernel_arguments():
 
 
 def split_windows(images, side):
-    """``b c (h side) (w side) -> b c h w side side``."""
+    """Return a view of images with two dimensions for each window: ``b c (h side) (w side) -> b c h w side side``."""
     b, c, h, w = images.shape
     return images.reshape(b, c, h // side, side, w // side, side).transpose(0, 1, 2, 4, 3, 5)
 
 
 def split_windows_channels_last(images, side):
-    """``b (h side) (w side) c -> b h w c side side``."""
+    """Return a view of images with two dimensions for each window: ``b (h side) (w side) c -> b h w c side side``."""
     b, h, w, c = images.shape
     return images.reshape(b, h // side, side, w // side, side, c).transpose(0, 1, 3, 5, 2, 4)
 

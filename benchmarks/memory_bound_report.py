@@ -24,7 +24,11 @@ COLUMNS = [
     "plait / by hand",
     "extra memory",
 ]
-"""The titles of the columns: times of ``memcpy`` and plait, times of the three divided by ``memcpy``'s, and ratios."""
+"""The titles of the columns.
+
+Under ``memcpy`` and ``plait takes`` are times; under ``einops``, ``by hand`` and ``plait`` are times divided by that of
+``memcpy``; all others are ratios.
+"""
 
 
 def print_results(framework: str, results: Sequence[MemoryBoundResult], console: Console) -> None:

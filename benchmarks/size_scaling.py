@@ -1,4 +1,7 @@
-"""How the time of a case scales with the size of its array: nanoseconds per element, and steps between sizes."""
+"""How the time of a case scales with the size of its array.
+
+`SizeScaling` has the nanoseconds per element for several sizes, and the greatest step between two of them, the *cliff*.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ QUICK_SIZES = SIZES[:5]
 """The numbers of elements with ``--quick``."""
 
 MIN_RATIO_TO_SHORTEST_CALL = 4.0
-"""A size is considered if it takes this many times the time of the fastest size: the call overhead is then small."""
+"""The cliff is computed from sizes whose call takes longer than this many of the shortest calls.
+
+The overhead of a call is a small part of their time.
+"""
 
 MAX_CLIFF = 2.0
 """The limit of `SizeScaling.cliff`."""

@@ -25,7 +25,7 @@ class Effort:
     """How long to measure.
 
     Attributes:
-        max_series: the maximal number of series; the first one that makes no expression faster is the last.
+        max_series: the greatest number of series; measuring ends earlier, after a series in which no time got shorter.
         rounds: the number of rounds in a series; every expression has one turn in a round.
         turn_seconds: the length of a turn, in seconds.
     """
