@@ -91,6 +91,40 @@ def test_cache_info_does_not_count_evicted_errors():
     assert plait.cache_info().currsize == 1
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, number: plait.rearrange(x, f"a{number} b -> b a{number}"),
+        lambda x, number: plait.einsum(x, f"a{number} b -> b"),
+    ],
+    ids=["rearrange", "einsum without sizes"],
+)
+def test_currsize_reaches_maxsize_and_stays_there(call):
+    x = np.zeros((2, 3))
+    plait.cache_clear()
+    maxsize = plait.cache_info().maxsize
+    for number in range(maxsize - 1):
+        call(x, number)
+    assert plait.cache_info().currsize == maxsize - 1
+    for number in range(maxsize, maxsize + 3):
+        call(x, number)
+    assert plait.cache_info()[2:] == (maxsize, maxsize)
+    plait.cache_clear()
+
+
+def test_cache_info_does_not_count_failed_einsums():
+    x = np.zeros((2, 3))
+    plait.cache_clear()
+    plait.rearrange(x, "a b -> b a")
+    for number in range(3):
+        with pytest.raises(plait.PlaitError):
+            plait.einsum(x, f"a{number} b c -> b")
+    assert plait.cache_info().currsize == 1
+    plait.einsum(x, "a b -> b")
+    plait.einsum(x, "a b -> a")
+    assert plait.cache_info().currsize == 2
+
+
 def test_call_is_cached_when_it_succeeds_after_a_failure(monkeypatch):
     x = np.zeros((2, 3))
     plait.rearrange(x, "a b -> b a")

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import plait
+from plait._executor.compile import build_executable
 from plait._executor.large.reductions import _tree_level_indices, build_loop_over_blocks
 from plait._executor.large.two_pass_reductions import combine_pairwise
 from plait._plan.schedule import copies, reductions, two_pass
@@ -67,6 +68,13 @@ def reduce_cases(draw, dtypes=DTYPES):
     return array, f"{' '.join(names)} -> {' '.join(right)}", kept
 
 
+def plain_strides(array, pattern, name):
+    """The strides of the result of one call for each step, which a large tensor must have too."""
+    bound = build_executable("reduce", pattern, (np.ndarray,), (array.ndim,), (), name, array.dtype)
+    with np.errstate(all="ignore"):
+        return bound.bind(array.shape, {})(array).strides
+
+
 def reduce_with_numpy(array, kept, name):
     """Return NumPy's own reduction of the array as a contiguous one."""
     reduced_axes = tuple([place for place in range(array.ndim) if place not in kept])
@@ -86,6 +94,7 @@ def test_all_reduction_schedules_give_the_same_result(case, name, costs):
     with schedule_all_tensors(costs), np.errstate(all="ignore"):
         found = plait.reduce(array, pattern, name)
     assert found.dtype == expected.dtype
+    assert found.strides == plain_strides(array, pattern, name)
     rounded = 2e-7 if (name, array.dtype.kind) == ("mean", "c") else 0  # NumPy divides a scalar in another way
     np.testing.assert_allclose(found.ravel(), expected.ravel(), rtol=rounded)
     if name in ("sum", "mean") and array.dtype.kind == "f":
@@ -121,6 +130,7 @@ def test_all_two_pass_schedules_give_the_same_result(case, name, costs):
         plain = backend_for_type(np.ndarray).reduction(name, array.dtype)(array, tuple({*range(array.ndim)} - {*kept}))
     expected = reduce_in_longdouble(array, kept, name)
     np.testing.assert_array_equal(found, again)
+    assert found.strides == again.strides == plain_strides(array, pattern, name)
     assert (type(found), found.dtype) == (type(plain), plain.dtype)
     most = 32 * float(np.finfo(expected.dtype).eps)
     np.testing.assert_allclose(found.ravel(), expected.ravel(), rtol=most, atol=most)

@@ -9,9 +9,11 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import plait
-from kernels.array_layouts import compile_kernel
+from kernels.array_layouts import array_with_layout, compile_kernel, layouts
 from plait._executor.large.kernels import build_timed_choice
 from plait.backends.registry import backend_for_type
 
@@ -65,7 +67,21 @@ def test_call_with_a_kernel_equals_numpy(pattern, layout):
     ):  # the kernel from the first call
         found = call_plait(array, pattern)
     np.testing.assert_array_equal(found, expected)
-    assert found.dtype == expected.dtype
+    assert (found.dtype, found.strides) == (expected.dtype, expected.strides)
+
+
+@settings(max_examples=40, deadline=None)
+@given(layouts(4), st.data())
+def test_result_of_a_kernel_has_the_strides_of_the_plain_call(layout, data):
+    array = array_with_layout(np.arange(4000, dtype=np.float32), layout)
+    names = [f"a{axis}" for axis in range(array.ndim)]
+    kept = data.draw(st.permutations(names))[: data.draw(st.integers(0, array.ndim))]
+    pattern = f"{' '.join(names)} -> {' '.join(kept)}"
+    expected = plait.reduce(array, pattern, "max")
+    with kernels_for_all_arrays(), mock.patch("plait._executor.large.kernels.TIMED_CALLS_PER_FUNCTION", 0):
+        found = plait.reduce(array, pattern, "max")
+    np.testing.assert_array_equal(found, expected)
+    assert found.strides == expected.strides
 
 
 @pytest.mark.parametrize("pattern", REDUCTION_AND_SIZES_BY_PATTERN)

@@ -9,17 +9,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import _CacheInfo
-from typing import Any
+from typing import Any, ClassVar
 
 from plait._caches import clearable_lru_cache, register_clear_function
 
 MAX_CACHED_CALLS = 4096
 """The largest number of calls, each a pattern with shape, type and sizes, that each of the two caches keeps."""
-
-FAILED_ENTRY_IDS: set[int] = set()
-"""The ``id`` of each cache entry whose callable could not be built; an ``id`` does not keep the entry alive."""
-
-register_clear_function(FAILED_ENTRY_IDS.clear)
 
 
 class CachedCall:
@@ -29,6 +24,9 @@ class CachedCall:
     """
 
     __slots__ = ("_build_arguments", "call")
+
+    failed_ids: ClassVar[set[int]] = set()
+    """The ``id`` of each entry whose callable could not be built; an ``id`` does not keep the entry alive."""
 
     build_callable: Any = None
     """The function `plait._executor.compile.build_callable`, which the first call imports."""
@@ -57,17 +55,28 @@ class CachedCall:
         try:
             self.call = call = build_callable(*arguments)
         except BaseException:
-            FAILED_ENTRY_IDS.add(id(self))
+            self.failed_ids.add(id(self))
             self.call = None  # a bound method would keep the entry alive after the cache drops it
             raise
         self._build_arguments = None
-        if FAILED_ENTRY_IDS:
-            FAILED_ENTRY_IDS.discard(id(self))
+        if self.failed_ids:
+            self.failed_ids.discard(id(self))
         return call
 
-    # A default argument, because global names may be gone when Python exits.
-    def __del__(self, discard: Callable[[int], None] = FAILED_ENTRY_IDS.discard) -> None:
-        discard(id(self))
+    def __del__(self) -> None:
+        self.failed_ids.discard(id(self))
+
+
+class CachedEinsum(CachedCall):
+    """An entry of the cache of einsums without sizes."""
+
+    __slots__ = ()
+
+    failed_ids: ClassVar[set[int]] = set()
+
+
+register_clear_function(CachedCall.failed_ids.clear)
+register_clear_function(CachedEinsum.failed_ids.clear)
 
 
 def cacheable_shape_or_error(
@@ -120,7 +129,7 @@ def _is_module_attribute(function: Callable[..., Any]) -> bool:
 lookup: Any = clearable_lru_cache(maxsize=MAX_CACHED_CALLS, typed=True)(CachedCall)
 """Return the `CachedCall` of a call; raise `TypeError` if an argument has no hash or the call must not be cached."""
 
-lookup_untyped: Any = clearable_lru_cache(maxsize=MAX_CACHED_CALLS)(CachedCall)
+lookup_untyped: Any = clearable_lru_cache(maxsize=MAX_CACHED_CALLS)(CachedEinsum)
 """As `lookup`, for an einsum without sizes: equal values in its keys have equal types, so that a faster cache that does
 not distinguish types gives the same entries."""
 
@@ -185,16 +194,20 @@ def cache_info() -> _CacheInfo:
     """Return the statistics of the cache of calls.
 
     Returns:
-        A named tuple ``(hits, misses, maxsize, currsize)``, counted in calls since the last `cache_clear`.
+        A named tuple ``(hits, misses, maxsize, currsize)``, counted in calls since the last `cache_clear`. Calls of
+        `einsum` without sizes have a cache of their own, and all other calls have another one, each of ``maxsize``
+        calls. ``hits`` and ``misses`` add up both; ``currsize`` is the number of calls in the fuller one.
 
     Examples:
         >>> import numpy as np, plait
         >>> plait.cache_clear()
         >>> _ = plait.rearrange(np.zeros((2, 3)), "a b -> b a")
         >>> plait.cache_info()
-        CacheInfo(hits=0, misses=1, maxsize=8192, currsize=1)
+        CacheInfo(hits=0, misses=1, maxsize=4096, currsize=1)
     """
     typed, untyped = lookup.cache_info(), lookup_untyped.cache_info()
-    total = type(typed)(*[one + other for one, other in zip(typed, untyped, strict=True)])
-    # an entry whose callable could not be built does not count
-    return total._replace(currsize=max(0, total.currsize - len(FAILED_ENTRY_IDS)))
+    sizes = (  # an entry whose callable could not be built does not count
+        typed.currsize - len(CachedCall.failed_ids),
+        untyped.currsize - len(CachedEinsum.failed_ids),
+    )
+    return typed._replace(hits=typed.hits + untyped.hits, misses=typed.misses + untyped.misses, currsize=max(0, *sizes))

@@ -54,6 +54,7 @@ class MemoryCosts(NamedTuple):
     cache_bytes: int = 1 << 18  # the size of the nearest large cache
     shared_cache_bytes: int = 1 << 23  # the size of the last cache, which other processes share
     units_stop_coalescing: bool = True  # whether a reduced axis of length 1 prevents coalescing
+    has_row_major_results: bool = False  # whether one call gives a row-major result for any strides of its input
     upcast_ratio: float = 1.0  # the size of an accumulator relative to that of an element
     transform_bytes: int = 4  # the size of the memory for each element that a two-pass reduction transforms
 

@@ -45,8 +45,12 @@ class NodeKernel(NamedTuple):
         large_tensor_functions: LargeTensorFunctions,
         reduction_functions: ReductionFunctions | TwoPassFunctions | None,
         dtype: Any,
+        kept_order: Sequence[int] | None = None,
     ) -> NodeKernel | None:
-        """Return the kernel of a reduction, or of a copy to row-major memory; ``None`` if there is no kernel for it."""
+        """Return the kernel of a reduction, or of a copy to row-major memory; ``None`` if there is no kernel for it.
+
+        ``kept_order`` is that of `plait._executor.large.reductions.build_reduction`.
+        """
         _, node, shape, strides, *_ = scheduled
         if (
             large_tensor_functions.build_kernel is None
@@ -66,7 +70,7 @@ class NodeKernel(NamedTuple):
                 reduction_functions.itemsize,
                 reduction_functions.empty,
             )
-            memory_order = dims_by_stride(strides)
+            memory_order = dims_by_stride(strides) if kept_order is None else tuple(kept_order)
         result_lengths, result_order = result_lengths_and_order(memory_order, shape, axes)
         kernel_order = (*[dim for dim in range(len(shape)) if dim not in axes], *axes)
         result_strides = contiguous_strides(result_lengths, result_itemsize)

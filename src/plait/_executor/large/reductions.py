@@ -18,7 +18,13 @@ from plait._plan.schedule.schedules import (
     ReductionSchedule,
     TreeReduce,
 )
-from plait.backends.capabilities import ReductionFunctions, ReductionLoopNest, StepFunction, UnaryFunction
+from plait.backends.capabilities import (
+    AllocateFunction,
+    ReductionFunctions,
+    ReductionLoopNest,
+    StepFunction,
+    UnaryFunction,
+)
 from plait.backends.interface import Backend
 
 BlockIndex: TypeAlias = "tuple[int | slice | EllipsisType, ...]"
@@ -34,8 +40,13 @@ def build_reduction(
     axes: Sequence[int],
     backend: Backend,
     functions: ReductionFunctions,
+    kept_order: Sequence[int] | None = None,
 ) -> StepFunction:
-    """Return a function that reduces tensors of this shape along some axes; it ignores its second argument."""
+    """Return a function that reduces tensors of this shape along some axes; it ignores its second argument.
+
+    ``kept_order`` are the dimensions that the result keeps, in the order in which they lie in its memory, the outermost
+    first; by default in the order in which they lie in the tensor's memory.
+    """
     step_functions, kept_loops = _functions_and_kept_loops(schedule, functions)
     count = prod([shape[axis] for axis in axes])
     reduce_into = build_loop_over_blocks(
@@ -45,8 +56,8 @@ def build_reduction(
     )
     result_shape = tuple([schedule.shape[loop] for loop in kept_loops])
     to_loops = build_to_loop_order(schedule.nest.order, schedule.shape, backend)
-    from_loops = build_from_loop_order(*result_lengths_and_order(schedule.nest.order, shape, axes), backend)
     empty = functions.empty
+    from_loops = build_result_from_loops(schedule.nest.order, shape, axes, kept_order, backend, empty)
 
     def reduce(tensor: Any, _: None) -> Any:
         out = empty(tensor, result_shape)
@@ -99,6 +110,34 @@ def build_from_loop_order(shape: tuple[int, ...], order: tuple[int, ...], backen
     if order == tuple(range(len(order))):
         return lambda tensor: reshape(tensor, shape)
     return lambda tensor: permute(reshape(tensor, shape), order)
+
+
+def build_result_from_loops(
+    order: Sequence[int],
+    shape: Sequence[int],
+    axes: Sequence[int],
+    kept_order: Sequence[int] | None,
+    backend: Backend,
+    empty: AllocateFunction,
+) -> UnaryFunction:
+    """Return a function of the kept loops that returns the result, whose memory has the ``kept_order``.
+
+    It is a copy where that is not the order of the loops; the place of dimensions of length 1 makes no difference.
+    """
+    from_loops = build_from_loop_order(*result_lengths_and_order(order, shape, axes), backend)
+    if kept_order is None:
+        return from_loops
+    lengths, result_order = result_lengths_and_order(kept_order, shape, axes)
+    if [dim for dim in kept_order if shape[dim] != 1] == [dim for dim in order if shape[dim] != 1 and dim not in axes]:
+        return build_from_loop_order(lengths, result_order, backend)
+    permute = backend.permute
+
+    def copy_from_loops(out: Any) -> Any:
+        result = permute(empty(out, lengths), result_order)
+        result[...] = from_loops(out)
+        return result
+
+    return copy_from_loops
 
 
 def result_lengths_and_order(

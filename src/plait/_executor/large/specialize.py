@@ -88,11 +88,31 @@ def build_callable_for_layout(
         return None
     calls = executable.bind_arguments(slots)
     function, constant = calls[scheduled.position]
-    scheduled_function = build_step_function(scheduled, function, executable.backend, functions, dtype, requires_grad)
+    kept_order = None
+    if isinstance(scheduled.node, Reduce) and (scheduled.schedule is not None or functions.build_kernel is not None):
+        viewed = chain_calls(calls[: scheduled.position])(tensor)
+        strides = functions.strides_of_result(lambda corner: function(corner, constant), viewed)
+        kept_order = order_of_kept_dims(strides, scheduled.shape, scheduled.node.axes)
+    scheduled_function = build_step_function(
+        scheduled, function, executable.backend, functions, dtype, requires_grad, kept_order
+    )
     if scheduled_function is function:
         return None
     calls[scheduled.position] = scheduled_function, constant
     return chain_calls(calls)
+
+
+def order_of_kept_dims(strides: Sequence[int], shape: Sequence[int], axes: Sequence[int]) -> tuple[int, ...]:
+    """Return the dimensions of a tensor that a result with these strides keeps, the outermost in memory first.
+
+    >>> order_of_kept_dims((1, 8), (4, 2, 8), (1,))
+    (2, 0)
+    """
+    kept_dims = [dim for dim in range(len(shape)) if dim not in axes]
+    places = sorted(
+        range(len(kept_dims)), key=lambda place: (-abs(strides[place]), shape[kept_dims[place]] == 1)
+    )  # a dimension of length 1 has the stride of the dimension that is outside of it
+    return tuple([kept_dims[place] for place in places])
 
 
 def memory_costs_function(
@@ -154,21 +174,25 @@ def build_step_function(
     functions: LargeTensorFunctions,
     dtype: Any,
     requires_grad: bool,
+    kept_order: Sequence[int] | None = None,
 ) -> StepFunction:
-    """Return the function of a tensor and a constant that executes a node by its schedule, or by a kernel."""
+    """Return the function of a tensor and a constant that executes a node by its schedule, or by a kernel.
+
+    ``kept_order`` is that of `plait._executor.large.reductions.build_reduction`.
+    """
     node, schedule, function = scheduled.node, scheduled.schedule, single_call
     reduction_functions = None
     if isinstance(node, Reduce):
         reduction_functions = functions.reduction_functions(node.reduction, dtype, requires_grad)
         if isinstance(reduction_functions, ReductionFunctions) and isinstance(schedule, ReductionSchedule):
-            function = build_reduction(schedule, scheduled.shape, node.axes, backend, reduction_functions)
+            function = build_reduction(schedule, scheduled.shape, node.axes, backend, reduction_functions, kept_order)
         elif isinstance(reduction_functions, TwoPassFunctions) and isinstance(schedule, TwoPassSchedule):
             from plait._executor.large.two_pass_reductions import build_two_pass
 
-            function = build_two_pass(schedule, scheduled.shape, node.axes, backend, reduction_functions)
+            function = build_two_pass(schedule, scheduled.shape, node.axes, backend, reduction_functions, kept_order)
     elif isinstance(schedule, CopySchedule) and functions.copy is not None:
         function = build_copy(schedule, scheduled.output_shape, functions.copy)
-    task = NodeKernel.for_node(scheduled, functions, reduction_functions, dtype)
+    task = NodeKernel.for_node(scheduled, functions, reduction_functions, dtype, kept_order)
     return function if task is None else kernel_with_fallback(task, backend, function)
 
 

@@ -14,10 +14,9 @@ from plait._executor.large.reductions import (
     BlockIndex,
     Lengths,
     block_shapes_and_indices,
-    build_from_loop_order,
     build_reduction,
+    build_result_from_loops,
     build_to_loop_order,
-    result_lengths_and_order,
     split_into_slices,
 )
 from plait._plan.schedule.loop_nest import LoopNest, build_loop_nest
@@ -38,9 +37,17 @@ TileTotalsFunction: TypeAlias = "Callable[[Any, Any, Any], Iterator[tuple[BlockI
 
 
 def build_two_pass(
-    schedule: TwoPassSchedule, shape: Sequence[int], axes: Sequence[int], backend: Backend, functions: TwoPassFunctions
+    schedule: TwoPassSchedule,
+    shape: Sequence[int],
+    axes: Sequence[int],
+    backend: Backend,
+    functions: TwoPassFunctions,
+    kept_order: Sequence[int] | None = None,
 ) -> StepFunction:
-    """Return a function that reduces tensors of this shape along some axes; it ignores its second argument."""
+    """Return a function that reduces tensors of this shape along some axes; it ignores its second argument.
+
+    ``kept_order`` is that of `plait._executor.large.reductions.build_reduction`.
+    """
     builder = _TwoPassBuilder(schedule, backend, functions, prod([shape[axis] for axis in axes]))
     loops = schedule.nest.loops
     lengths = tuple([loop.length for loop in loops])
@@ -51,7 +58,7 @@ def build_two_pass(
     }
     result_shape = tuple([lengths[index] for index in kept_loops])
     to_loops = build_to_loop_order(schedule.nest.order, lengths, backend)
-    from_loops = build_from_loop_order(*result_lengths_and_order(schedule.nest.order, shape, axes), backend)
+    from_loops = build_result_from_loops(schedule.nest.order, shape, axes, kept_order, backend, functions.empty)
     empty, scratch, scratch_shape, errstate = (
         functions.empty,
         functions.scratch,

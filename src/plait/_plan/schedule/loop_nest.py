@@ -26,6 +26,7 @@ class LoopNest(NamedTuple):
     innermost_length: int  # of the innermost dimension longer than 1, before coalescing
     reduces_unit_dims: bool  # whether a dimension of length 1 is reduced
     is_coalesced: bool  # whether a loop covers several dimensions
+    keeps_row_major_order: bool  # whether the kept dimensions are in memory in their own order
 
 
 def build_loop_nest(shape: Sequence[int], strides: Sequence[int], reduced: Sequence[int] = ()) -> LoopNest:
@@ -44,7 +45,16 @@ def build_loop_nest(shape: Sequence[int], strides: Sequence[int], reduced: Seque
             reduces_unit_dims = True
     loops = coalesce_loops(dims)
     innermost_length = dims[-1].length if dims else 1
-    return LoopNest(loops, order, prod(shape), innermost_length, reduces_unit_dims, len(loops) < len(dims))
+    kept_dims = [dim for dim in order if shape[dim] != 1 and dim not in reduced]
+    return LoopNest(
+        loops,
+        order,
+        prod(shape),
+        innermost_length,
+        reduces_unit_dims,
+        is_coalesced=len(loops) < len(dims),
+        keeps_row_major_order=kept_dims == sorted(kept_dims),
+    )
 
 
 def coalesce_loops(loops: Iterable[Loop]) -> tuple[Loop, ...]:

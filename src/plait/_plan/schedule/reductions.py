@@ -57,6 +57,9 @@ def schedule_reduction(nest: LoopNest, itemsize: int, costs: MemoryCosts) -> Red
     fixed_cost = _read_cost(nest, itemsize, costs)  # every schedule reads the tensor and writes the result
     if size > costs.cache_bytes:
         fixed_cost += size * (costs.memory_byte + costs.page_fault_byte)
+    if costs.has_row_major_results and not nest.keeps_row_major_order:  # the result is copied to another order
+        fixed_cost += costs.call_overhead + prod(kept_lengths) * costs.copy_strided_element
+        fixed_cost += size * (costs.memory_byte + costs.page_fault_byte) if size > costs.cache_bytes else 0.0
     candidates: list[ReductionSchedule] = []
     for split_loops in _list_loop_splits(loops, itemsize, costs):
         sequence = _cheapest_sequence(split_loops, itemsize, costs, {})

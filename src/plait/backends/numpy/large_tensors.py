@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from plait._caches import clearable_lru_cache
-from plait.backends.capabilities import LargeTensorFunctions, ReductionFunctions, TwoPassFunctions
+from plait.backends.capabilities import LargeTensorFunctions, ReductionFunctions, TwoPassFunctions, UnaryFunction
 from plait.backends.costs import MemoryCosts
 from plait.backends.numpy.reductions import REAL_BLAS_DTYPE_CODES, UFUNC_BY_REDUCTION, ones
 from plait.backends.reduction_rules import PIVOT_BY_REDUCTION, ROUNDING_SENSITIVE_REDUCTIONS, is_half_precision
@@ -213,9 +213,16 @@ def _why_no_kernel(name: str | None, dtype: Any) -> str | None:
     return why_not(name, dtype)
 
 
+def _strides_of_result(call: UnaryFunction, array: Any) -> tuple[int, ...]:
+    """The strides of the result of a call, found on a corner of the array."""
+    with np.errstate(all="ignore"):
+        return tuple(call(array[(slice(2),) * array.ndim]).strides)
+
+
 LARGE_TENSOR_FUNCTIONS = LargeTensorFunctions(
     layout_key=lambda array: (array.strides, array.dtype),
     strides_and_itemsize=lambda array: (array.strides, array.itemsize),
+    strides_of_result=_strides_of_result,
     reduction_functions=_reduction_functions,
     empty=_allocate,
     copy=_copy_by_blocks,

@@ -6,42 +6,53 @@ that write into memory, or by PyTorch's differentiable functions if a gradient i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
 import torch
 from torch.autograd import Function
 
+from plait._caches import clearable_lru_cache
 from plait.backends.capabilities import ReductionFunctions, ReductionLoopNest, StepFunction
 from plait.backends.torch.tracing import why_not_decompose
 
 
-class Sum(Function):  # type: ignore[misc]  # PyTorch is Any to the checker
-    """The node of a sum or a mean, which PyTorch displays as ``SumBackward``."""
+class PlaitSum(Function):  # type: ignore[misc]  # PyTorch is Any to the checker
+    """The node of a sum, which PyTorch and its profiler display as ``PlaitSumBackward``."""
 
     @staticmethod
-    def forward(ctx: Any, tensor: Any, reduce: StepFunction, loops: ReductionLoopNest, divide: int | None) -> Any:
-        """Compute the sum, or the mean if ``divide`` is the number of elements, and save what the gradient needs."""
-        ctx.context = tensor.shape, loops, divide
+    def forward(ctx: Any, tensor: Any, reduce: StepFunction, loops: ReductionLoopNest) -> Any:
+        """Compute the sum, and save what the gradient needs."""
+        ctx.context = tensor.shape, loops
         ctx.set_materialize_grads(False)
         return reduce(tensor, None).data  # detached from its base, so that it can be changed in place
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> tuple[Any, ...]:
         """Compute the gradient that one call of PyTorch would have."""
-        shape, loops, divide = ctx.context
+        shape, loops = ctx.context
+        return (None if grad is None else _unsqueeze_reduced(grad, loops).expand(shape)), None, None
+
+
+class PlaitMean(PlaitSum):
+    """The node of a mean, which PyTorch and its profiler display as ``PlaitMeanBackward``."""
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> tuple[Any, ...]:
+        """Compute the gradient that one call of PyTorch would have."""
+        shape, loops = ctx.context
         if grad is None:
-            return None, None, None, None
-        if divide is not None:
-            grad = grad / divide
+            return None, None, None
+        expanded = _unsqueeze_reduced(grad, loops).expand(shape)
         if _needs_differentiable_gradient(grad):
-            return _unsqueeze_reduced(grad, loops).expand(shape), None, None, None
-        return gradient_of_sum(grad, loops), None, None, None
+            return expanded / elements_per_result(loops), None, None
+        strides = strides_of_mean_gradient(tuple(shape), expanded.stride())
+        return _with_strides(gradient_of_mean(grad, loops), strides), None, None
 
 
-class Amax(Function):  # type: ignore[misc]  # as above
-    """The node of a minimum or maximum, which PyTorch displays as ``AmaxBackward``."""
+class PlaitMax(Function):  # type: ignore[misc]  # as above
+    """The node of a maximum, which PyTorch and its profiler display as ``PlaitMaxBackward``."""
 
     @staticmethod
     def forward(
@@ -60,10 +71,53 @@ class Amax(Function):  # type: ignore[misc]  # as above
         if grad is None:
             return None, None, None, None
         (tensor, result), (loops, sum_functions) = ctx.saved_tensors, ctx.context
-        if not _needs_differentiable_gradient(grad) and elements_per_result(loops) <= MAX_EXACT_COUNT:
-            return gradient_of_extremum(tensor, result, grad, loops, sum_functions), None, None, None
-        equal = _unsqueeze_reduced(result, loops) == tensor
-        return _unsqueeze_reduced(grad, loops) * equal / equal.sum(loops.axes, keepdim=True), None, None, None
+        wide_result, wide_grad = _unsqueeze_reduced(result, loops), _unsqueeze_reduced(grad, loops)
+        if _needs_differentiable_gradient(grad) or elements_per_result(loops) > MAX_EXACT_COUNT:
+            return _formula_of_extremum_gradient(tensor, wide_result, wide_grad, loops.axes), None, None, None
+        strides = strides_of_extremum_gradient(
+            tuple(tensor.shape), tensor.stride(), wide_result.stride(), wide_grad.stride(), loops.axes
+        )
+        shares = gradient_of_extremum(tensor, result, grad, loops, sum_functions)
+        return _with_strides(shares, strides), None, None, None
+
+
+class PlaitMin(PlaitMax):
+    """The node of a minimum, which PyTorch and its profiler display as ``PlaitMinBackward``."""
+
+
+def _formula_of_extremum_gradient(tensor: Any, wide_result: Any, wide_grad: Any, axes: Sequence[int]) -> Any:
+    """PyTorch's formula of the gradient of a minimum or maximum, whose reduced dimensions have length 1."""
+    equal = wide_result == tensor
+    return wide_grad * equal / equal.sum(axes, keepdim=True)
+
+
+@clearable_lru_cache(maxsize=256)
+def strides_of_extremum_gradient(
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    result_strides: tuple[int, ...],
+    grad_strides: tuple[int, ...],
+    axes: tuple[int, ...],
+) -> tuple[int, ...]:
+    """The strides of the gradient of one call, for a result and its gradient with length 1 in reduced dimensions."""
+    result_shape = tuple([1 if dim in axes else size for dim, size in enumerate(shape)])
+    tensor = torch.empty_strided(shape, strides, device="meta")
+    result = torch.empty_strided(result_shape, result_strides, device="meta")
+    grad = torch.empty_strided(result_shape, grad_strides, device="meta")
+    return tuple(_formula_of_extremum_gradient(tensor, result, grad, axes).stride())
+
+
+@clearable_lru_cache(maxsize=256)
+def strides_of_mean_gradient(shape: tuple[int, ...], expanded_strides: tuple[int, ...]) -> tuple[int, ...]:
+    """The strides of the gradient of one call, for the gradient of its result, expanded to the shape of the tensor."""
+    return tuple((torch.empty_strided(shape, expanded_strides, device="meta") / 1).stride())
+
+
+def _with_strides(gradient: Any, strides: tuple[int, ...]) -> Any:
+    """Return the gradient if it has these strides, or a copy that has them."""
+    if gradient.stride() == strides:
+        return gradient
+    return torch.empty_strided(gradient.shape, strides, dtype=gradient.dtype).copy_(gradient)
 
 
 def _needs_differentiable_gradient(grad: Any) -> bool:
@@ -88,11 +142,10 @@ def build_autograd_decorator(
     For a minimum or maximum, ``sum_functions`` count the elements that share its gradient.
     """
     if name in ("min", "max"):
-        return lambda reduce, loops: lambda tensor, _: Amax.apply(tensor, reduce, loops, sum_functions)
-    divides = name == "mean"
-    return lambda reduce, loops: (
-        lambda tensor, _: Sum.apply(tensor, reduce, loops, elements_per_result(loops) if divides else None)
-    )
+        extremum = PlaitMin if name == "min" else PlaitMax
+        return lambda reduce, loops: lambda tensor, _: extremum.apply(tensor, reduce, loops, sum_functions)
+    total = PlaitMean if name == "mean" else PlaitSum
+    return lambda reduce, loops: lambda tensor, _: total.apply(tensor, reduce, loops)
 
 
 MIN_BROADCAST_ROW = 32
@@ -105,8 +158,9 @@ GRADIENT_BLOCK_ELEMENTS = 1 << 18
 """The number of elements in a block; all calls of a gradient are made for one block after the other."""
 
 
-def gradient_of_sum(grad: Any, loops: ReductionLoopNest) -> Any:
-    """Return the gradient of a sum: that of each element of the result, broadcast to the elements that were summed."""
+def gradient_of_mean(grad: Any, loops: ReductionLoopNest) -> Any:
+    """Return the gradient of a mean: the share of each element, in new memory with the loops of the tensor."""
+    grad = grad / elements_per_result(loops)
     return loops.from_loops(_repeat_short_rows(loops.result_to_loops(grad), loops).expand(loops.shape))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from plait._caches import clearable_lru_cache
-from plait.backends.capabilities import LargeTensorFunctions, ReductionFunctions
+from plait.backends.capabilities import LargeTensorFunctions, ReductionFunctions, UnaryFunction
 from plait.backends.costs import MemoryCosts
 from plait.backends.torch.autograd import build_autograd_decorator
 from plait.backends.torch.tracing import why_not_decompose
@@ -27,6 +27,7 @@ _COMBINE_AND_REDUCE_FUNCTIONS: dict[str, tuple[Any, Any]] = {
 _COMMON_COSTS = MemoryCosts(
     call_overhead=5000.0,
     units_stop_coalescing=False,
+    has_row_major_results=True,
     combine_row_overhead=3.0,
     max_unrolled=4,
     page_fault_byte=0.6,
@@ -103,10 +104,18 @@ def _strides_and_itemsize(tensor: torch.Tensor) -> tuple[tuple[int, ...], int]:
     return tuple([stride * size for stride in tensor.stride()]), size
 
 
+def _strides_of_result(call: UnaryFunction, tensor: torch.Tensor) -> tuple[int, ...]:
+    """The strides of the result of a call, found on a corner of the tensor."""
+    with torch.no_grad():
+        strides: tuple[int, ...] = call(tensor[(slice(2),) * tensor.dim()]).stride()
+    return strides
+
+
 LARGE_TENSOR_FUNCTIONS = LargeTensorFunctions(
     why_not_decompose=why_not_decompose,
     layout_key=_layout_key,
     requires_grad=_requires_grad,
     strides_and_itemsize=_strides_and_itemsize,
+    strides_of_result=_strides_of_result,
     reduction_functions=_reduction_functions,
 )
