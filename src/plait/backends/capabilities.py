@@ -138,8 +138,8 @@ class LargeTensorFunctions(NamedTuple):
         layout_key: ``f(tensor)`` returns a hashable value of everything besides the shape that the choice of a
             schedule depends on, such as strides and element type; ``None`` where one call of the framework is fastest.
         strides_and_itemsize: ``f(tensor)`` returns the strides and the size of an element, both in bytes.
-        strides_of_result: ``f(call, tensor)`` returns strides that sort the dimensions of ``call(tensor)`` as its own
-            do. They are found on a corner of the tensor, of at most two elements along each dimension.
+        strides_of_result: ``f(call, tensor)`` returns strides of the same order as those of ``call(tensor)``. For this
+            it calls ``call`` with the first two elements along each dimension of the tensor.
         reduction_functions: ``f(name, dtype, requires_grad)`` returns the functions of a reduction, or ``None``
             where one call of the framework is fastest.
         why_not_decompose: ``f(tensor)`` returns why one call is fastest for this tensor, or ``None`` if it need not be.

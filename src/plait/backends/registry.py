@@ -25,10 +25,10 @@ BACKEND_MODULES = {
     "cupy": "plait.backends.cupy.backend",
     "dask": "plait.backends.dask.backend",
 }
-"""By package of a tensor's type, the module of its backend, whose ``BACKEND_FACTORY`` is called with the type."""
+"""By package of a tensor's type, the module of its backend; its ``BACKEND_FACTORY`` makes the backend for the type."""
 
 ARRAY_API_MODULE = "plait.backends.array_api.backend"
-"""The module of the backend for libraries that follow the Python array API standard and have no row above."""
+"""The module of the backend for libraries that follow the array API standard and are not in `BACKEND_MODULES`."""
 
 ENTRY_POINT_GROUP = "plait.backends"
 """The entry-point group of third-party backends: the name is a root package, the value a subclass of `Backend`."""
@@ -51,7 +51,7 @@ def backend_for_type(cls: type) -> Backend:
         entry = _third_party_entry_points().get(root)
         if entry is not None:
             return _load_backend(*entry, root, cls)
-        if "__array_namespace__" in vars(base):  # its base classes may be mixins of another framework
+        if "__array_namespace__" in vars(base):  # checked before its bases, which may be of another framework
             return _load_backend(ARRAY_API_MODULE, "BACKEND_FACTORY", root, cls)
     raise make_error(
         "PLT501", f"{cls.__module__}.{cls.__qualname__} is not a tensor of a framework that plait supports"

@@ -27,7 +27,7 @@ def _reduction_function(name: str, **keywords: Any) -> ReductionFunction:
 
 
 def _elementwise_function(name: str) -> ElementwiseFunction:
-    """Return a function that calls the elementwise one of that name in the namespace of its tensor."""
+    """Return a function that calls the elementwise function of that name in the namespace of its tensor."""
     return lambda tensor: getattr(_namespace(tensor), name)(tensor)
 
 
@@ -51,7 +51,7 @@ def _squared_magnitude(tensor: Any) -> Any:
 
 
 class ArrayAPIBackend(Backend):
-    """Calls the functions of the array's own namespace."""
+    """The backend of one library; it calls the functions of the array's own namespace."""
 
     reductions = ReductionTable(
         function=_reduction_function,
@@ -75,7 +75,7 @@ class ArrayAPIBackend(Backend):
     )
 
     def __init__(self, tensor_type: type) -> None:
-        self.name = tensor_type.__module__.partition(".")[0]  # type: ignore[misc]  # each library counts as a framework
+        self.name = tensor_type.__module__.partition(".")[0]  # type: ignore[misc]  # each library is a framework of its own in messages
 
     @staticmethod
     def reshape(tensor: Any, shape: Sequence[int]) -> Any:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import chainer
-import chainer.functions as F  # noqa: N812  # its users know it by this name
+import chainer.functions as F  # noqa: N812  # as users of Chainer import it
 import numpy as np
 
 from plait.backends.common.contraction import einsum_by_matmul
@@ -23,7 +23,7 @@ from plait.backends.registry import backend_for_type
 _ARRAY_API_NAMESPACE = SimpleNamespace(  # the functions that `einsum_by_matmul` needs
     reshape=F.reshape,
     permute_dims=F.transpose,
-    sum=lambda tensor, axis, dtype: F.sum(tensor, axis),  # noqa: ARG005  # Chainer keeps the type
+    sum=lambda tensor, axis, dtype: F.sum(tensor, axis),  # noqa: ARG005  # F.sum keeps the element type
     matmul=F.matmul,
 )
 
@@ -52,7 +52,7 @@ _ignore_infinity_warnings = np.errstate(divide="ignore", over="ignore")
 
 
 class ChainerBackend(Backend):
-    """Calls `chainer.functions`, which record the graph for gradients."""
+    """The backend of variables; it calls `chainer.functions`, which record the graph for gradients."""
 
     name = "chainer"
     accepts: ClassVar[frozenset[str]] = frozenset({"numpy", "cupy"})
@@ -66,9 +66,9 @@ class ChainerBackend(Backend):
         cast=F.cast,
         overrides={
             "var": build_var(partial(F.mean, keepdims=True), lambda tensor: tensor * tensor, F.mean),
-            "logsumexp": _ignore_infinity_warnings(_logsumexp),  # Chainer's own gives NaN where the maximum is infinite
+            "logsumexp": _ignore_infinity_warnings(_logsumexp),  # F.logsumexp gives NaN where the maximum is infinite
         },
-        unsupported_empty=("mean", "var", "std", "logsumexp"),  # Chainer divides by zero, or fails
+        unsupported_empty=("mean", "var", "std", "logsumexp"),  # Chainer divides by 0, or raises an error
     )
 
     @staticmethod

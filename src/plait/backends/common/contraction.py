@@ -12,7 +12,8 @@ from plait.backends.common.equation import axis_sizes, replace_ellipsis
 def einsum_by_matmul(namespace: Any, equation: str, *tensors: Any) -> Any:
     """Contract tensors by the functions of an array API namespace, two at a time, from left to right."""
     terms, output = replace_ellipsis(equation, [tensor.ndim for tensor in tensors])
-    if any(0 in tensor.shape for tensor in tensors) and hasattr(namespace, "zeros"):  # PyData Sparse fails on them
+    # PyData Sparse fails for tensors without elements
+    if any(0 in tensor.shape for tensor in tensors) and hasattr(namespace, "zeros"):
         sizes = axis_sizes(terms, tensors)
         return namespace.zeros(tuple(sizes[name] for name in output), dtype=namespace.result_type(*tensors))
     term, result = take_diagonal(namespace, terms[0], tensors[0])

@@ -16,7 +16,7 @@ SIZE_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {"[]": getitem, "*": mul,
 """The operators of a `LazySize`: a dimension of a `LazyShape`, and arithmetic."""
 
 _NEUTRAL_OPERANDS = (("*", 1), ("//", 1), ("+", 0), ("-", 0))
-"""Operators with right operands that change nothing; for ``*`` and ``+`` left operands too."""
+"""Operators, each with the right operand that changes nothing; for ``*`` and ``+`` it may also be the left operand."""
 
 
 class LazyShape:
@@ -126,13 +126,13 @@ class LazySizeBackend(Backend):
         return size.materialized
 
     def materialize_all(self, sizes: Iterable[Any]) -> list[Any]:
-        """Return all sizes materialized, as a shape to broadcast to needs them."""
+        """Return the sizes of a shape with each lazy size as a tensor, for functions that infer no size."""
         return [self.materialize(size) for size in sizes]
 
     def infer_one_size(self, tensor: Tensor, shape: Sequence[Size]) -> Sequence[Size]:
         """Return the shape with -1 for its only unknown size, if the tensor has only one unknown length too.
 
-        The framework infers that size; the others have been compared already.
+        The framework infers that size from the number of elements; plait has compared the other sizes already.
         """
         ints = [size for size in shape if type(size) is int]
         unknown = [size for size in shape if isinstance(size, LazySize) and not size.from_user]

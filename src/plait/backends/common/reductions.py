@@ -16,7 +16,7 @@ class ReductionTable(NamedTuple):
     """The functions of one framework for reductions, and where they differ from the rules."""
 
     function: Callable[[str], ReductionFunction]  # the framework's own reduction by name
-    cast: Callable[[Any, Any], Any] = lambda tensor, dtype: tensor.astype(dtype)  # dtype: the framework's, or a name
+    cast: Callable[[Any, Any], Any] = lambda tensor, dtype: tensor.astype(dtype)  # dtype is the framework's, or a name
     overrides: Mapping[str | tuple[str, Any], ReductionFunction] = {}
     """Replacements of the framework's own reductions: by name, or by name and kind or element type."""
     upcast: Mapping[str, Collection[str]] = {"half": ROUNDING_SENSITIVE_REDUCTIONS}

@@ -19,7 +19,7 @@ def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
 
 
 class CupyBackend(Backend):
-    """Calls the methods of the tensor's own class, as NumPy's backend does."""
+    """The backend of one array type; it calls that type's own methods, as NumPy's backend does."""
 
     name = "cupy"
     concat: Callable[[Sequence[Any], int], Any] = staticmethod(cupy.concatenate)
@@ -31,7 +31,7 @@ class CupyBackend(Backend):
         self.reductions = ReductionTable(
             function=partial(getattr, cls),
             overrides={"logsumexp": build_logsumexp(_finite_max, cupy.exp, cls.sum, cupy.log, cupy.squeeze)},
-            unsupported_empty=("mean", "var", "std", "logsumexp"),  # CuPy warns, or fails
+            unsupported_empty=("mean", "var", "std", "logsumexp"),  # CuPy gives a warning or an error
         )
         self.reshape, self.view, self.permute = cls.reshape, cls.reshape, cls.transpose
 

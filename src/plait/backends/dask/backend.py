@@ -38,7 +38,7 @@ def _logsumexp(tensor: Any, axes: tuple[int, ...]) -> Any:
     """Compute ``logsumexp`` of each chunk, and ``logsumexp`` of the results, which gives that of all elements."""
     backend_for_type(tensor._meta.__class__).reduction(
         "logsumexp", tensor.dtype
-    )  # raises PLT503 for masks before anything is computed
+    )  # raises PLT503 for masked arrays now, and not in a worker
     return _tree_reduce(tensor, axes, _chunk_logsumexp, _chunk_logsumexp)
 
 
@@ -68,7 +68,7 @@ def _chunk_min_or_max(reduce: Any, chunk: Any, axis: tuple[int, ...], keepdims: 
 
 
 class DaskBackend(Backend):
-    """Calls the functions of ``dask.array``, and keeps the chunks unchanged where possible."""
+    """The backend of Dask's arrays; it calls functions of ``dask.array``, and keeps the chunks where possible."""
 
     name = "dask"
     reductions = ReductionTable(
@@ -76,7 +76,7 @@ class DaskBackend(Backend):
         overrides={"min": _build_min_or_max("min"), "max": _build_min_or_max("max"), "logsumexp": _logsumexp},
         is_half_precision=is_half_precision,
         unsupported_empty=("var", "std"),
-        reduce_empty=lambda _, tensor, axes, __: da.mean(tensor.real, axes),  # NaN without the warning of Dask's own
+        reduce_empty=lambda _, tensor, axes, __: da.mean(tensor.real, axes),  # NaN, without the warning of da.var
     )
     einsum_optimizes_path = True
     accepts = frozenset({"numpy"})
@@ -100,12 +100,12 @@ class DaskBackend(Backend):
         if non_int_types(old_shape) != non_int_types(shape):
             raise unknown_length_error(tensor)
         repeated = [dimension for dimension, size in enumerate(shape) if old_shape[dimension] == 1 and size != 1]
-        if non_int_types(old_shape):  # broadcast_to would compare them
+        if non_int_types(old_shape):  # da.broadcast_to would compare NaN with a size
             tensor = reshape(tensor, old_shape)
             for dimension in repeated:
                 tensor = da.repeat(tensor, shape[dimension], dimension)
             return tensor
-        if 0 in shape or tensor.dtype.hasobject:  # Dask cannot compute the size of their chunks
+        if 0 in shape or tensor.dtype.hasobject:  # Dask cannot choose chunks by their bytes
             return da.broadcast_to(tensor, shape)
         old_chunks = (*((1,) * (len(shape) - tensor.ndim)), *tensor.chunks)
         chunks = tuple(["auto" if dimension in repeated else lengths for dimension, lengths in enumerate(old_chunks)])

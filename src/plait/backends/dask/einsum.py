@@ -62,7 +62,7 @@ def _contraction_path(terms: list[str], output: str, arrays: list[Any]) -> list[
     """Return the contraction path: the indices of the arrays of each step, whose result is appended to the list."""
     count = len(arrays)
     if count > 2 and not any(map(has_unknown_length, arrays)):
-        shapes = [np.broadcast_to(np.float32(0), array.shape) for array in arrays]  # without memory for the elements
+        shapes = [np.broadcast_to(np.float32(0), array.shape) for array in arrays]  # they need no memory for elements
         _, *path = np.einsum_path(f"{','.join(terms)}->{output}", *shapes, optimize="greedy")[0]
         if all(len(numbers) == 2 for numbers in path):
             return path

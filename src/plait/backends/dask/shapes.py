@@ -47,7 +47,7 @@ class UnknownLengthMultiple(float):
 
 def shape_with_unknowns(tensor: Any) -> tuple[Any, ...]:
     """Return the shape: an int for each length, or `UnknownLengthMultiple` if Dask does not know it."""
-    return tuple([int(size) if size == size else UnknownLengthMultiple() for size in tensor.shape])  # noqa: PLR0124  # NaN differs
+    return tuple([int(size) if size == size else UnknownLengthMultiple() for size in tensor.shape])  # noqa: PLR0124  # NaN differs from itself
 
 
 def has_unknown_length(tensor: Any) -> bool:
@@ -104,7 +104,7 @@ def _interval_lengths(shape: tuple[Any, ...], chunks: tuple[Any, ...]) -> list[A
     if any(len(lengths) > 1 for lengths in chunks[split + 1 :]):
         return None
     inside = prod(shape[split + 1 :])
-    tile = [(UnknownLengthMultiple() if size != size else size) * inside for size in (*chunks, (1,))[split]]  # noqa: PLR0124  # NaN
+    tile = [(UnknownLengthMultiple() if size != size else size) * inside for size in (*chunks, (1,))[split]]  # noqa: PLR0124  # NaN differs from itself
     return tile * prod(shape[:split])
 
 

@@ -25,7 +25,7 @@ def _jit_plan(call: TensorFunction) -> TensorFunction:
 
 
 class JaxBackend(Backend):
-    """Calls functions that add one equation each, so that a jaxpr is that of hand-written code."""
+    """The backend of arrays and tracers; it calls functions that add one equation each to a jaxpr."""
 
     name = "jax"
     einsum_optimizes_path = True
@@ -84,7 +84,7 @@ class ShapeBackend(JaxBackend):
         _with_eval_shape_unless_traced(JaxBackend.slice),
     )
     concat, stack = _with_eval_shape_unless_traced(JaxBackend.concat), _with_eval_shape_unless_traced(JaxBackend.stack)
-    to_numpy = staticmethod(np.ndarray.__array__)  # raises; np.asarray would make an array of an object
+    to_numpy = staticmethod(np.ndarray.__array__)  # raises an error, which np.asarray would not
 
     @staticmethod
     def wrap_callable(call: TensorFunction) -> TensorFunction:

@@ -73,7 +73,8 @@ def sharding_after_reshape(tensor: Any, shape: Sequence[Any]) -> NamedSharding |
     mesh, spec = jax.typeof(tensor).sharding.mesh, jax.typeof(tensor).sharding.spec
     if not all(type(size) is int and size for size in (*tensor.shape, *shape)):
         return None
-    splits: list[tuple[int, str]] = []  # the number of parts before each mesh axis splits them, and its name
+    # for each mesh axis: the number of equal parts of the row-major order that it divides further, and its name
+    splits: list[tuple[int, str]] = []
     parts = 1
     for size, axes in zip(tensor.shape, spec, strict=True):
         inner = parts
@@ -123,7 +124,8 @@ def build_einsum_and_reshape(equation: str, shape: Sequence[Any] | None, **kwarg
         try:
             if AxisType.Explicit not in mesh.axis_types:
                 result = einsum_then_reshape(*tensors)
-                NamedSharding(mesh, getattr(sharding, "spec", sharding)).shard_shape(result.shape)  # or an error
+                # raises an error if the shape cannot be sharded like this
+                NamedSharding(mesh, getattr(sharding, "spec", sharding)).shard_shape(result.shape)
                 return lax.with_sharding_constraint(result, sharding)
             if is_direct:  # otherwise JAX's einsum applies the sharding to an intermediate result
                 return jnp.einsum(equation, *tensors, out_sharding=sharding, **kwargs)

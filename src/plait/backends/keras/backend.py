@@ -55,7 +55,7 @@ class SymbolicBackend(LazySizeBackend):
     )
 
     def reshape(self, tensor: Any, shape: Sequence[Any]) -> Any:
-        # Keras' own reshape accepts one -1, which is mostly the batch
+        # keras.ops.reshape accepts one -1, and most shapes have only one unknown size, that of the batch
         return apply_with_sizes("reshape", tensor, self.infer_one_size(tensor, shape))
 
     def expand(self, tensor: Any, shape: Sequence[Any]) -> Any:
@@ -115,7 +115,9 @@ def _symbolic_or_native(name: str) -> Any:
 
 
 class KerasBackend(Backend):
-    """Calls the symbolic backend if one of the tensors is symbolic, or else the native one."""
+    """The backend of symbolic tensors and variables; it calls the symbolic backend if a tensor is symbolic, or else the
+    native one.
+    """
 
     name = "keras"
     einsum_optimizes_path = True

@@ -42,7 +42,7 @@ _logsumexp = build_logsumexp(_finite_max, lambda tensor: mx.expm1(tensor) + 1, m
 
 
 class MLXBackend(Backend):
-    """Calls the functions of ``mlx.core``, which use the default device and stream."""
+    """The backend of MLX's arrays; it calls functions of ``mlx.core``, which use the default device and stream."""
 
     name = "mlx"
     einsum_optimizes_path = True

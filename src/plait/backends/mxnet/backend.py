@@ -19,7 +19,7 @@ from plait.backends.reduction_rules import INT64_REDUCTIONS, ROUNDING_SENSITIVE_
 
 
 def _namespace_function(name: str, **keywords: Any) -> Any:
-    """Return a function that calls that of this name in the namespace of its tensor, or of the first of a list."""
+    """Return a function that calls the one of this name in the namespace of its tensor, or of the first in a list."""
 
     def call(tensor: Any, *arguments: Any) -> Any:
         namespace = namespace_of(tensor[0] if isinstance(tensor, (list, tuple)) else tensor)
@@ -94,7 +94,7 @@ class MXNetBackend(Backend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        if not any(map(is_symbol, tensors)) and "..." in equation:  # MXNet's gradient does not support it
+        if not any(map(is_symbol, tensors)) and "..." in equation:  # the gradient of MXNet's einsum fails for ``...``
             terms, output, operands = replace_ellipsis_and_squeeze(
                 equation, tensors, [tensor.shape for tensor in tensors], mx.np.squeeze
             )

@@ -123,7 +123,7 @@ def _split_codes(parts: list[list[int]]) -> Iterator[list[int]]:
 
 
 def _merge_codes(counts: list[int]) -> Iterator[list[int]]:
-    """Yield the codes of each reshape that merges adjacent dimensions, as many as each count says."""
+    """Yield the codes of each reshape that merges adjacent dimensions; each count says how many become one."""
     while any(count > 1 for count in counts):
         yield [code for count in counts for code in [MERGE] * (count // 2) + [KEEP] * (count % 2)]
         counts = [(count + 1) // 2 for count in counts]

@@ -37,7 +37,7 @@ LARGE_TENSOR_SETTINGS = LargeTensorSettings(_large_tensor_functions, min_element
 
 
 class NumpyBackend(Backend):
-    """Calls the methods of the tensor's own class, so that the overrides of a subclass take effect."""
+    """The backend of one array type; it calls that type's own methods, which a subclass may override."""
 
     name = "numpy"
     concat: Callable[[Sequence[Any], int], Any] = staticmethod(np.concatenate)

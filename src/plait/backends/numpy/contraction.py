@@ -61,7 +61,7 @@ def contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | Non
 
 
 def _wrap_with_dtypes(call: Callable[..., Any], accumulator: Any, result: Any) -> Callable[..., Any]:
-    """Wrap a function so that it casts its arrays to the accumulator's type, and its result to another."""
+    """Wrap a function so that it casts its arrays to the type ``accumulator``, and its result to ``result``."""
 
     def call_with_dtypes(*tensors: Any) -> Any:
         return call(*[tensor.astype(accumulator, copy=False) for tensor in tensors]).astype(result, copy=False)

@@ -214,7 +214,7 @@ def _why_no_kernel(name: str | None, dtype: Any) -> str | None:
 
 
 def _strides_of_result(call: UnaryFunction, array: Any) -> tuple[int, ...]:
-    """The strides of the result of a call, found on a corner of the array."""
+    """Return the strides that the call gives for the first two elements along each dimension of the array."""
     with np.errstate(all="ignore"):
         return tuple(call(array[(slice(2),) * array.ndim]).strides)
 

@@ -71,7 +71,7 @@ _complex_var = build_var(_mean_keepdim, lambda tensor: paddle.real(tensor) ** 2 
 
 
 class PaddleBackend(LazySizeBackend):
-    """The backend of values of static programs, and of tensors of any type: the functions accept both."""
+    """The backend of values of static programs, whose functions also accept eager tensors."""
 
     name = "paddle"
     permute = staticmethod(paddle.transpose)
@@ -107,7 +107,7 @@ class PaddleBackend(LazySizeBackend):
         old_shape = [*[1] * (len(shape) - len(tensor.shape)), *self.static_sizes(tensor)]
         sizes = [
             _UNKNOWN_LENGTH if old is None else size for old, size in zip(old_shape, shape, strict=True)
-        ]  # it is kept
+        ]  # -1 keeps a length
         return paddle.expand(tensor, self.materialize_all(sizes))
 
     def for_any_type(self) -> Backend:
@@ -156,7 +156,7 @@ def exclude_from_tracing() -> None:
         from paddle.framework import core
 
         core.eval_frame_skip_file_prefix((f"{Path(__file__).parents[2]}{sep}",))
-    except (ImportError, AttributeError):  # other versions may lack the list, and are only slower
+    except (ImportError, AttributeError):  # other versions have no such function; then only tracing is slower
         pass
 
 

@@ -52,7 +52,7 @@ _complex_var = build_var(
 
 
 class PyTensorBackend(LazySizeBackend):
-    """Calls the functions of ``pytensor.tensor``, which convert arrays of NumPy to constants."""
+    """The backend of variables; it calls functions of ``pytensor.tensor``, which convert NumPy arrays to constants."""
 
     name = "pytensor"
     accepts = frozenset({"numpy"})
@@ -70,7 +70,7 @@ class PyTensorBackend(LazySizeBackend):
             "logsumexp": _logsumexp,
             ("var", "complex"): _complex_var,
         },
-        upcast={"half": ("prod", "var", "std", "logsumexp")},  # it accumulates sums and means in float32 by itself
+        upcast={"half": ("prod", "var", "std", "logsumexp")},  # PyTensor accumulates sums and means in float32
         unsupported_empty=("logsumexp",),
         is_empty=lambda tensor: 0 in tensor.type.shape,
     )

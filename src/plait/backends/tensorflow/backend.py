@@ -58,7 +58,7 @@ def _has_only_cpu() -> bool:
 
 
 class TensorflowBackend(LazySizeBackend):
-    """Calls ``tf.raw_ops``, which skip the Python code of the public functions."""
+    """The backend of tensors and variables; it calls ``tf.raw_ops``, which skip the Python code of public functions."""
 
     name = "tensorflow"
     einsum_optimizes_path = True
@@ -94,7 +94,7 @@ class TensorflowBackend(LazySizeBackend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        """One operation for one or two tensors; for more, ``tf.einsum`` finds a contraction path."""
+        """Call one operation for one or two tensors; for more, ``tf.einsum``, which finds a contraction path."""
         dtype = tf.as_dtype(tensors[0].dtype)
         if any(tf.as_dtype(tensor.dtype) != dtype for tensor in tensors):
             kinds = " and ".join(dict.fromkeys([tf.as_dtype(tensor.dtype).name for tensor in tensors]))

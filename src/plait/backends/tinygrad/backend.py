@@ -42,7 +42,7 @@ def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
 
 
 class TinygradBackend(Backend):
-    """Calls the methods of ``Tensor``."""
+    """The backend of tinygrad's tensors; it calls the methods of ``Tensor``."""
 
     name = "tinygrad"
     reshape = staticmethod(Tensor.reshape)
@@ -62,7 +62,7 @@ class TinygradBackend(Backend):
         upcast={
             "bool": INT64_REDUCTIONS,
             "integer": INT64_REDUCTIONS,
-            # tinygrad rounds these early, or does not compile them
+            # tinygrad rounds intermediate results of these, or cannot compile them in half precision
             "half": ("min", "max", "prod", "var", "std", "logsumexp"),
         },
         is_half_precision=lambda dtype: dtypes.is_float(dtype) and dtype.itemsize < 4,

@@ -59,7 +59,7 @@ class PlaitMax(Function):  # type: ignore[misc]  # as above
         ctx: Any, tensor: Any, reduce: StepFunction, loops: ReductionLoopNest, sum_functions: ReductionFunctions
     ) -> Any:
         """Compute the minimum or maximum, and save what the gradient needs."""
-        result = reduce(tensor, None).data  # detached, as in `Sum.forward`
+        result = reduce(tensor, None).data  # detached, as in `PlaitSum.forward`
         ctx.save_for_backward(tensor, result)
         ctx.context = loops, sum_functions
         ctx.set_materialize_grads(False)
@@ -86,7 +86,10 @@ class PlaitMin(PlaitMax):
 
 
 def _formula_of_extremum_gradient(tensor: Any, wide_result: Any, wide_grad: Any, axes: Sequence[int]) -> Any:
-    """PyTorch's formula of the gradient of a minimum or maximum, whose reduced dimensions have length 1."""
+    """Compute the gradient of a minimum or maximum by PyTorch's formula.
+
+    ``wide_result`` and ``wide_grad`` are the result and its gradient, with length 1 in the reduced dimensions.
+    """
     equal = wide_result == tensor
     return wide_grad * equal / equal.sum(axes, keepdim=True)
 
@@ -99,7 +102,11 @@ def strides_of_extremum_gradient(
     grad_strides: tuple[int, ...],
     axes: tuple[int, ...],
 ) -> tuple[int, ...]:
-    """The strides of the gradient of one call, for a result and its gradient with length 1 in reduced dimensions."""
+    """Return the strides that PyTorch's own gradient of a minimum or maximum has.
+
+    ``result_strides`` and ``grad_strides`` are those of the result and its gradient, with length 1 in the reduced
+    dimensions.
+    """
     result_shape = tuple([1 if dim in axes else size for dim, size in enumerate(shape)])
     tensor = torch.empty_strided(shape, strides, device="meta")
     result = torch.empty_strided(result_shape, result_strides, device="meta")
@@ -109,7 +116,10 @@ def strides_of_extremum_gradient(
 
 @clearable_lru_cache(maxsize=256)
 def strides_of_mean_gradient(shape: tuple[int, ...], expanded_strides: tuple[int, ...]) -> tuple[int, ...]:
-    """The strides of the gradient of one call, for the gradient of its result, expanded to the shape of the tensor."""
+    """Return the strides that PyTorch's own gradient of a mean has.
+
+    ``expanded_strides`` are those of the gradient of the result, expanded to the shape of the tensor.
+    """
     return tuple((torch.empty_strided(shape, expanded_strides, device="meta") / 1).stride())
 
 
@@ -159,7 +169,7 @@ GRADIENT_BLOCK_ELEMENTS = 1 << 18
 
 
 def gradient_of_mean(grad: Any, loops: ReductionLoopNest) -> Any:
-    """Return the gradient of a mean: the share of each element, in new memory with the loops of the tensor."""
+    """Return the gradient of a mean: that of each element of the result, divided equally among its elements."""
     grad = grad / elements_per_result(loops)
     return loops.from_loops(_repeat_short_rows(loops.result_to_loops(grad), loops).expand(loops.shape))
 

@@ -34,7 +34,7 @@ LARGE_TENSOR_SETTINGS = LargeTensorSettings(_large_tensor_functions, min_element
 
 
 class TorchBackend(Backend):
-    """Calls the functions of the torch namespace, which parse their arguments faster than the methods do."""
+    """The backend of PyTorch's tensors; it calls functions of ``torch``, which parse arguments faster than methods."""
 
     name = "torch"
     reshape = staticmethod(torch.reshape)

@@ -105,7 +105,7 @@ def _strides_and_itemsize(tensor: torch.Tensor) -> tuple[tuple[int, ...], int]:
 
 
 def _strides_of_result(call: UnaryFunction, tensor: torch.Tensor) -> tuple[int, ...]:
-    """The strides of the result of a call, found on a corner of the tensor."""
+    """Return the strides that the call gives for the first two elements along each dimension of the tensor."""
     with torch.no_grad():
         strides: tuple[int, ...] = call(tensor[(slice(2),) * tensor.dim()]).stride()
     return strides

@@ -111,7 +111,7 @@ def _without_partial_sums(tensor: Any) -> Any:
 
 
 class DTensorBackend(TorchBackend):
-    """Calls the functions of torch; where they fail or lose a sharding, replacements from this package."""
+    """The backend of DTensor; it calls functions of ``torch``, or replacements where these fail or lose a sharding."""
 
     name = "DTensor"
     einsum_optimizes_path = True

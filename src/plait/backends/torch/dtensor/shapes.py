@@ -50,8 +50,8 @@ def split_and_merge_shapes(old_shape: Shape, new_shape: Shape) -> tuple[Shape, .
 def _reshape_step(tensor: Any, shape: Shape, final_shape: Shape, attempt: int = 0) -> Any:
     """Reshape to ``shape``, and redistribute the tensor only as far as torch requires it.
 
-    The first attempt keeps the placements, unless a dimension is sharded twice; the second has no uneven shards of
-    changed dimensions; the third has no shards of them.
+    The first attempt keeps the placements, unless a dimension is sharded twice. The second moves uneven shards of
+    changed dimensions to other dimensions, or replicates them; the third does so with all shards of these dimensions.
     """
     if not attempt and _has_dimension_sharded_twice(tensor):
         tensor = _redistribute(tensor, _choose_placements(tensor, shape, final_shape, move_even_shards=False))
@@ -111,7 +111,7 @@ def _choose_placements(tensor: Any, shape: Shape, final_shape: Shape, *, move_ev
         if dimension not in rows:
             continue
         if not move_even_shards and rows[dimension] % count == 0:
-            rows[dimension] //= count  # the rows for the next dimension of the mesh
+            rows[dimension] //= count  # the rows of a shard, for the next dimension of the mesh
             continue
         other = next((other for other, size in free.items() if size % count == 0), -1)
         placements[mesh_dimension] = Replicate() if other < 0 else Shard(other)
