@@ -1,1 +1,1 @@
-"""The backend of chainer."""
+"""The backend of Chainer."""

@@ -1,1 +1,1 @@
-"""The backend of cupy."""
+"""The backend of CuPy."""

@@ -1,1 +1,1 @@
-"""The backend of dask."""
+"""The backend of Dask: `backend` has its class, `shapes` reshapes of chunked arrays, and `einsum` contractions."""

@@ -1,1 +1,1 @@
-"""The backend of jax."""
+"""The backends of JAX: `backend` has their classes, and `sharding` the operations on explicitly sharded arrays."""

@@ -1,1 +1,1 @@
-"""The backend of mlx."""
+"""The backend of MLX."""

@@ -1,1 +1,1 @@
-"""The backend of mxnet."""
+"""The backends of MXNet: `backend` has their classes, and `shapes` their permutations, broadcasts and reshapes."""

@@ -1,1 +1,1 @@
-"""The backend of paddle."""
+"""The backends of PaddlePaddle: `backend` has their classes, and `einsum` an einsum for all element types."""

@@ -1,1 +1,1 @@
-"""The backend of pytensor."""
+"""The backend of PyTensor."""

@@ -1,1 +1,1 @@
-"""The backend of tensorflow."""
+"""The backend of TensorFlow 2."""
