@@ -24,31 +24,32 @@ class MemoryCosts(NamedTuple):
     reduce_element: float = 0.2  # an element of such a row
     vector_bytes: int = 0  # how many bytes of a row SIMD instructions reduce at once; 0 if that makes no difference
     vector_tail_element: float = 0.0  # extra for each element behind the last full SIMD vector of a row
-    # one call along several axes takes at least as long as either of the next two fields gives
-    multi_axis_element: float = 0.0  # an element; counts only if rows are short, or if the innermost axis is kept
-    multi_axis_row_overhead: float = 0.0  # a row along the last reduced axis; counts if the innermost axis is kept
-    single_outer_axis_element: float = 0.0  # the same for an element in one call along one axis, if not the innermost
+    multi_axis_element: float = 0.0  # the least cost of an element in one call along several axes, unless rows are long
+    # the least cost of a row along the last reduced axis in one call along several axes, if the innermost axis is kept
+    multi_axis_row_overhead: float = 0.0
+    # the least cost of an element in one call along a single axis that is not the innermost
+    single_outer_axis_element: float = 0.0
     outer_axis_element: float = 0.0  # extra for each element that is reduced along an axis that is not the innermost
     combine_row_overhead: float = 12.0  # a row in a call that combines two tensors elementwise
-    combine_element: float = 0.3  # a pair of elements in such a call
-    combine_strided_element: float = 0.8  # the same where the elements of a row are not adjacent in memory
+    combine_element: float = 0.3  # a pair of elements that a call combines
+    combine_strided_element: float = 0.8  # a pair of combined elements in rows whose elements are not adjacent
     matmul_row_overhead: float = inf  # a row that is summed by a matrix product with a vector of ones
-    matmul_element: float = 0.1  # an element of such a row
+    matmul_element: float = 0.1  # an element that is summed by a matrix product with a vector of ones
     einsum_row_overhead: float = inf  # a row that an einsum adds to other rows, elementwise
-    einsum_element: float = 0.27  # an element of such a row
+    einsum_element: float = 0.27  # an element that an einsum adds to an element of another row
     copy_row_overhead: float = 9.0  # a row in a copy
     copy_element: float = 0.2  # an element that is copied
-    copy_strided_element: float = 0.45  # the same where the elements of a row are not adjacent on one side
+    copy_strided_element: float = 0.45  # a copied element of a row that is not contiguous before or after the copy
     memory_byte: float = 0.06  # a byte read from main memory, or written to it
     page_fault_byte: float = 0.05  # a byte of newly allocated memory, which causes page faults
     shared_cache_line: float = 2.2  # a cache line fetched again from a farther cache
-    memory_line: float = 3.0  # the same from main memory
-    tlb_miss_line: float = 7.0  # the same with a miss in the translation lookaside buffer
+    memory_line: float = 3.0  # a cache line fetched again from main memory
+    tlb_miss_line: float = 7.0  # a cache line fetched again that also misses the translation lookaside buffer
     transform_element: float = 0.4  # in a two-pass reduction, to subtract the pivot from an element and transform it
     autograd_overhead: float = 0.0  # extra, forward and backward, to record several calls as one node of the graph
-    # by how much the gradient of one call takes longer than the gradient that plait computes for several calls
-    backward_row_overhead: float = 0.0  # for each row
-    backward_element: float = 0.0  # for each element
+    # by how much a row in the gradient of one call costs more than a row in the gradient that plait computes itself
+    backward_row_overhead: float = 0.0
+    backward_element: float = 0.0  # by how much an element in the gradient of one call costs more, in the same way
 
     # properties of the framework and of the machine
     cache_bytes: int = 1 << 18  # the size of the nearest large cache
@@ -60,12 +61,13 @@ class MemoryCosts(NamedTuple):
 
     # limits that are set, not measured
     max_reduction_ratio: float = 0.9  # several calls are chosen if they take less than this part of the time of one
-    max_copy_ratio: float = 0.75  # the same for a copy
-    max_two_pass_ratio: float = 0.8  # the same for a two-pass reduction of at most `two_pass_bytes`
+    max_copy_ratio: float = 0.75  # a copy is made in tiles if that takes less than this part of the time of one call
+    # a two-pass reduction of at most `two_pass_bytes` is made in blocks if that takes less than this part of one call
+    max_two_pass_ratio: float = 0.8
     block_bytes: int = 1 << 20  # a tensor is computed in blocks of this size, all calls for one block after the other
     max_unrolled: int = 8  # the greatest length of an axis of which each element is computed by separate calls
     min_matmul_part: int = 48  # the smallest length of the parts of a row that are summed by matrix products
-    max_matmul_part: int = 0  # the greatest length of these parts; 0: the row is one part
+    max_matmul_part: int = 0  # the greatest length of parts that are summed by matrix products; 0: a row is one part
     two_pass_bytes: int = 1 << 22  # larger tensors are always computed in blocks, as temporaries do not fit the cache
     two_pass_max_row: int = 2048  # smaller tensors with longer rows are never computed in blocks: one call is fast
     min_row: int = 2048  # the smallest number of adjacent elements in a block of a two-pass reduction
@@ -89,24 +91,24 @@ class ContractionCosts(NamedTuple):
     multiply_overhead: float = 1100.0  # a product of elements
     sum_overhead: float = 2200.0  # a sum along dimensions
     einsum_overhead: float = 1300.0  # the framework's own einsum
-    einsum_view_overhead: float = 700.0  # the same where it returns a view
+    einsum_view_overhead: float = 700.0  # the framework's own einsum, if it returns a view
     output_buffer_overhead: float = 1000.0  # extra to write a product into memory with another order of dimensions
     matmul_item: float = 200.0  # one of the products of matrices in a call
     vecdot_item: float = 12.0  # one of the products of vectors in a call
     flop: float = 0.012  # a multiplication or an addition in a product of matrices
-    matmul_element: float = 0.35  # an element that such a product reads or writes
+    matmul_element: float = 0.35  # an element that a product of matrices reads or writes
     matvec_element: float = 0.09  # an element of a matrix that is multiplied by a vector, or of a vector by a vector
-    batched_matvec_element: float = 0.09  # the same where a call computes several such products
+    batched_matvec_element: float = 0.09  # an element of one of several matrices that a call multiplies by vectors
     strided_vector_element: float = 1.1  # an element of a vector that is not contiguous
     einsum_element: float = 0.24  # a multiplication and an addition in einsum, if its innermost loop has no strides
-    einsum_strided_element: float = 1.4  # the same if it has
+    einsum_strided_element: float = 1.4  # a multiplication and an addition in einsum, if its innermost loop has strides
     einsum_row: float = 35.0  # each run of einsum's innermost loop
     copy_element: float = 0.4  # an element that is copied
     copy_row: float = 5.0  # a row that is copied: elements that are adjacent in the copy, and evenly spaced before
-    copy_strided_element: float = 0.9  # extra for an element of such a row, at most; less if they are close together
+    copy_strided_element: float = 0.9  # the most extra for a copied element that is far from the one before it
     multiply_element: float = 0.22  # an element of an elementwise product
-    multiply_into_element: float = 0.12  # the same, written into the memory of an operand
-    multiply_broadcast_element: float = 0.45  # the same where one tensor broadcasts along the row
+    multiply_into_element: float = 0.12  # an element of an elementwise product, written into the memory of an operand
+    multiply_broadcast_element: float = 0.45  # an element of an elementwise product in which a tensor broadcasts
     sum_element: float = 0.1  # an element of a sum along dimensions
 
     # properties of the framework

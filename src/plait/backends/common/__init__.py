@@ -1,1 +1,1 @@
-"""Code that several backends share."""
+"""Code that several backends share: reductions, equations and contractions, symbolic sizes, and reshapes in parts."""
