@@ -19,9 +19,9 @@ class MemoryCosts(NamedTuple):
     is the cost of each element. A *row* is the elements along the innermost loop of a loop nest.
     """
 
-    call_overhead: float = 2500.0  # a call, with the views of its operands
+    call_overhead: float = 2500.0  # a call, including the views that are made of its operands
     reduce_row_overhead: float = 25.0  # a row in a reduction along an axis
-    reduce_element: float = 0.2  # an element of such a row
+    reduce_element: float = 0.2  # an element that is reduced along an axis
     vector_bytes: int = 0  # how many bytes of a row SIMD instructions reduce at once; 0 if that makes no difference
     vector_tail_element: float = 0.0  # extra for each element behind the last full SIMD vector of a row
     multi_axis_element: float = 0.0  # the least cost of an element in one call along several axes, unless rows are long
@@ -64,7 +64,7 @@ class MemoryCosts(NamedTuple):
     max_copy_ratio: float = 0.75  # a copy is made in tiles if that takes less than this part of the time of one call
     # a two-pass reduction of at most `two_pass_bytes` is made in blocks if that takes less than this part of one call
     max_two_pass_ratio: float = 0.8
-    block_bytes: int = 1 << 20  # a tensor is computed in blocks of this size, all calls for one block after the other
+    block_bytes: int = 1 << 20  # a tensor is computed in blocks of this size: all calls for one, then for the next
     max_unrolled: int = 8  # the greatest length of an axis of which each element is computed by separate calls
     min_matmul_part: int = 48  # the smallest length of the parts of a row that are summed by matrix products
     max_matmul_part: int = 0  # the greatest length of parts that are summed by matrix products; 0: a row is one part
@@ -87,11 +87,11 @@ class ContractionCosts(NamedTuple):
     diagonal_overhead: float = 1000.0  # a call that returns a diagonal
     pairwise_overhead: float = 800.0  # extra for each pairwise contraction if there are more than two tensors
     dot_overhead: float = 600.0  # a product of two matrices or vectors
-    matmul_overhead: float = 1600.0  # products of several matrices
+    matmul_overhead: float = 1600.0  # a call that multiplies several pairs of matrices
     multiply_overhead: float = 1100.0  # a product of elements
     sum_overhead: float = 2200.0  # a sum along dimensions
-    einsum_overhead: float = 1300.0  # the framework's own einsum
-    einsum_view_overhead: float = 700.0  # the framework's own einsum, if it returns a view
+    einsum_overhead: float = 1300.0  # a call of the framework's own einsum
+    einsum_view_overhead: float = 700.0  # a call of the framework's own einsum, if it returns a view
     output_buffer_overhead: float = 1000.0  # extra to write a product into memory with another order of dimensions
     matmul_item: float = 200.0  # one of the products of matrices in a call
     vecdot_item: float = 12.0  # one of the products of vectors in a call

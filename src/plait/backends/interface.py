@@ -181,7 +181,7 @@ class Backend:
     """Whether the attribute ``shape`` of the tensors is a list of ints, which cannot be a key of a cache."""
 
     def __init__(self, kind: type) -> None:
-        """Serve tensors of this type."""
+        """Create the backend for tensors of this type."""
 
     def missing(self) -> list[str]:
         """Return the names of the required attributes that this backend lacks."""

@@ -13,7 +13,7 @@ Examples:
       (1): Reduce(pattern='b c (h 2) (w 2) -> b (c h w)', reduction='max'),
       (2): EinMix(pattern='b f -> b k', weight_shape='f k', bias_shape='k', f=256, k=10),
     )
-"""  # noqa: E501  # Chainer writes long lines
+"""  # noqa: E501  # the long line is printed by Chainer
 
 from __future__ import annotations
 

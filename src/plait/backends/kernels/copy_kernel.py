@@ -23,7 +23,7 @@ def copy_kernel(word: int) -> Any:
         row, how = head[0], head[1]
         from_a, to_a, many_a = axes[0, 1], axes[0, 2], axes[0, 3]
         from_b, to_b, many_b = axes[1, 1], axes[1, 2], axes[1, 3]
-        pitch = many_a * axes[2, 3] * word + 64  # rows a power of two apart would share a set of the cache
+        pitch = many_a * axes[2, 3] * word + 64  # not a power of two, or rows would share a set of the cache
         buffer = np.empty(pitch * many_b * axes[3, 3] if how == BLOCKS else 1, np.uint8)
         tile = pointer(buffer.ctypes.data)
         turns, place = np.zeros(loops.shape[0], np.int64), np.zeros(6, np.int64)

@@ -59,9 +59,9 @@ def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
 
 
 def _log_of_total(total: Any) -> Any:
-    """Return the logarithm of a sum of exponentials; a sum below 1 can only be 0 with a rounding error.
+    """Return the logarithm of a sum of exponentials of which the greatest is 1, or of a sum that should be 0.
 
-    One of the exponentials is 1 unless all elements are -inf, and Paddle's ``exp(-inf)`` is 2e-308.
+    The sum of exponentials of -inf is not 0, since Paddle's ``exp(-inf)`` is 2e-308.
     """
     return paddle.log(total * paddle.cast(total > 0.5, total.dtype))
 

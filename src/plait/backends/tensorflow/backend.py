@@ -21,7 +21,7 @@ _DENSE_CONVERSION_HINTS = {"RaggedTensor": "its to_tensor()", "SparseTensor": "t
 _EINSUM_TYPES = frozenset(
     {tf.float16, tf.bfloat16, tf.float32, tf.float64, tf.int32, tf.int64, tf.complex64, tf.complex128}
 )
-"""The element types for which einsum has kernels."""
+"""The element types for which TensorFlow's einsum has kernels."""
 
 _COMPOSITE_REDUCTIONS: dict[str, Any] = {
     "std": tf.math.reduce_std,

@@ -30,7 +30,7 @@ class PlaitSum(Function):  # type: ignore[misc]  # PyTorch is Any to the checker
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> tuple[Any, ...]:
-        """Compute the gradient that one call of PyTorch would have."""
+        """Return the gradient that PyTorch's own reduction would return, and ``None`` for the other arguments."""
         shape, loops = ctx.context
         return (None if grad is None else _unsqueeze_reduced(grad, loops).expand(shape)), None, None
 
@@ -40,7 +40,7 @@ class PlaitMean(PlaitSum):
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> tuple[Any, ...]:
-        """Compute the gradient that one call of PyTorch would have."""
+        """Return the gradient that PyTorch's own reduction would return, and ``None`` for the other arguments."""
         shape, loops = ctx.context
         if grad is None:
             return None, None, None
@@ -67,7 +67,7 @@ class PlaitMax(Function):  # type: ignore[misc]  # as above
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> tuple[Any, ...]:
-        """Compute the gradient that one call of PyTorch would have."""
+        """Return the gradient that PyTorch's own reduction would return, and ``None`` for the other arguments."""
         if grad is None:
             return None, None, None, None
         (tensor, result), (loops, sum_functions) = ctx.saved_tensors, ctx.context
@@ -169,7 +169,7 @@ GRADIENT_BLOCK_ELEMENTS = 1 << 18
 
 
 def gradient_of_mean(grad: Any, loops: ReductionLoopNest) -> Any:
-    """Return the gradient of a mean: that of each element of the result, divided equally among its elements."""
+    """Return the gradient of a mean: that of each element of the result, divided equally among its terms."""
     grad = grad / elements_per_result(loops)
     return loops.from_loops(_repeat_short_rows(loops.result_to_loops(grad), loops).expand(loops.shape))
 
