@@ -177,6 +177,6 @@ class EinMix(_Layer):  # its docstring is complete: the documentation is built w
             return _torch_script.run_layer([tensor, self.weight], self.script, self.bias)
         product = self.spec.product.einsum(tensor, self.weight)
         bias = self.bias
-        if bias is not None and bias.dtype is not product.dtype and bias.dtype is self.weight.dtype:  # autocast cast it
+        if bias is not None and bias.dtype is not product.dtype and bias.dtype is self.weight.dtype:  # autocast is on
             bias = bias.to(product.dtype)
         return self.spec.add_bias_and_group(product, bias)

@@ -78,7 +78,7 @@ def _diagonal(tensor: Any, axes: tuple[int, int]) -> Any:
 
 
 def _build_matmul_with_output_order(dtype: Any, shape: Sequence[int], order: Sequence[int]) -> ProductFunction:
-    """Return a matrix product that writes into new memory of ``shape``; ``order`` permutes that to the product's."""
+    """Return a matrix product that writes into new memory, whose ``shape`` permuted by ``order`` is the product's."""
 
     def matmul_with_output_order(left: Any, right: Any) -> Any:
         result = np.empty(shape, dtype)
