@@ -8,12 +8,15 @@ from __future__ import annotations
 import doctest
 import itertools
 import re
+from math import prod
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from jax import lax
 from jax.sharding import AxisType, NamedSharding, reshard
 from jax.sharding import PartitionSpec as P
@@ -251,6 +254,107 @@ def test_a_mesh_axis_of_one_device_stays_in_the_type():
         assert_sharding(plait.rearrange(x, "(a p) (b q) c -> a b p q c", p=1, q=3), P("x", "y", None, None, None))
 
 
+UNIT_MESH_CALLS = {
+    "insert a unit axis": (lambda x: plait.rearrange(x, "b d -> b 1 d"), "float32[1@data,1,2]"),
+    "insert unit axes around": (lambda x: plait.rearrange(x, "b d -> 1 b 1 1 d 1"), "float32[1,1@data,1,1,2,1]"),
+    "drop a unit axis": (
+        lambda x: plait.rearrange(plait.rearrange(x, "b d -> 1 b 1 d"), "1 b 1 d -> b d"),
+        "float32[1@data,2]",
+    ),
+    "drop the sharded unit axis": (lambda x: plait.rearrange(x, "1 d -> d"), "float32[2]"),
+    "merge": (lambda x: plait.rearrange(x, "b d -> (b d)"), "float32[2@data]"),
+    "split": (lambda x: plait.rearrange(x, "b (d e) -> b d e", e=2), "float32[1@data,1,2]"),
+    "permute": (lambda x: plait.rearrange(x, "b d -> d 1 b"), "float32[2,1,1@data]"),
+    "repeat": (lambda x: plait.repeat(x, "b d -> b r d 1", r=3), "float32[1@data,3,2,1]"),
+    "repeat within the axis": (lambda x: plait.repeat(x, "b d -> (b r) d", r=3), "float32[3@data,2]"),
+    "reduce": (lambda x: plait.reduce(x, "b d -> b 1", "sum"), "float32[1@data,1]"),
+    "pool": (lambda x: plait.reduce(x, "b (d 2) -> b d", "max"), "float32[1@data,1]"),
+    "einsum": (lambda x: plait.einsum(x, x[0], "b d, d -> b 1"), "float32[1@data,1]"),
+    "einsum of groups": (lambda x: plait.einsum(x, x[0], "b (d e), (d e) -> b 1 d", e=1), "float32[1@data,1,2]"),
+    "einsum with precision": (
+        lambda x: plait.einsum(x, x[0], "b d, d -> b 1", precision="highest"),
+        "float32[1@data,1]",
+    ),
+    "list": (lambda x: plait.rearrange([x, x], "n b d -> b (n d)"), "float32[1@data,4]"),
+    "pack": (lambda x: plait.pack([x, x[:, :, None]], "b *")[0], "float32[1@data,4]"),
+    "pattern": (lambda x: plait.compile("b d -> b 1 d").rearrange(x), "float32[1@data,1,2]"),
+    "sequence": (
+        (plait.compile("b d -> b 1 d") >> plait.compile("b c d -> b c d 1")).rearrange,
+        "float32[1@data,1,2,1]",
+    ),
+}
+"""Calls for an array ``float32[1@data,2]``, and the type of the result."""
+
+
+@pytest.mark.parametrize("name", UNIT_MESH_CALLS)
+def test_a_mesh_of_one_device_follows_its_axis(name):
+    call, expected = UNIT_MESH_CALLS[name]
+    mesh = jax.make_mesh((1,), ("data",), axis_types=(AxisType.Explicit,), devices=jax.devices()[:1])
+    with jax.set_mesh(mesh):
+        x = shard_array(mesh, random_array((1, 2)), P("data"))
+        for each in (call, jax.jit(call)):
+            assert str(jax.typeof(each(x))).removeprefix("ShapedArray(").removesuffix(")") == expected
+        if name == "insert a unit axis":
+            assert_sharding(jnp.concatenate([call(x), x[:, None, :]], 1), P("data", None, None))
+
+
+@st.composite
+def patterns_with_shardings(draw):
+    """A pattern of ``rearrange`` with unit axes anywhere, sizes for its axes, and a sharding of its tensor."""
+    names = [f"a{number}" for number in range(draw(st.integers(1, 4)))]
+
+    def drawn_side(order):
+        dims, group = [], []
+        for name in order:
+            group.append(name)
+            if draw(st.integers(0, 2)):
+                dims.append(group)
+                group = []
+        dims += [group] if group else []
+        for _ in range(draw(st.integers(0, 2))):
+            dims.insert(draw(st.integers(0, len(dims))), [])
+        return dims
+
+    left = drawn_side(names)
+    right = drawn_side(draw(st.permutations(names)) if draw(st.booleans()) else names)
+    sharded = draw(st.permutations([dim for dim in left if dim]))[: draw(st.integers(1, 2))]
+    spec = [("xy"[sharded.index(dim)] if dim in sharded else None) for dim in left]
+    text = " -> ".join(
+        " ".join(f"({' '.join(dim)})" if len(dim) > 1 else dim[0] if dim else "1" for dim in side)
+        for side in (left, right)
+    )
+    return text, left, names, spec
+
+
+@settings(max_examples=200, deadline=None)
+@given(patterns_with_shardings(), st.data())
+def test_meshes_of_one_device_give_the_types_of_larger_meshes(case, data):
+    """Where a mesh of two by two devices has one sharding, a mesh with axes of one device has the same."""
+    text, left, names, spec = case
+    found = []
+    lengths = {name: data.draw(st.sampled_from((1, 2, 3))) for name in names}
+    for counts in ((2, 2), (1, 1), (2, 1), (1, 2)):
+        mesh = jax.make_mesh(
+            counts, ("x", "y"), axis_types=(AxisType.Explicit,) * 2, devices=jax.devices()[: prod(counts)]
+        )
+        by_entry = dict(zip("xy", counts, strict=True))
+        sizes = dict(lengths)
+        for dim, entry in zip(left, spec, strict=True):
+            if entry:
+                sizes[dim[0]] = by_entry[entry]
+        shape = tuple(prod([sizes[name] for name in dim]) for dim in left)
+        with jax.set_mesh(mesh):
+            tensor = jax.ShapeDtypeStruct(shape, jnp.float32, sharding=NamedSharding(mesh, P(*spec)))
+            try:
+                result = jax.eval_shape(lambda x, sizes=sizes: plait.rearrange(x, text, **sizes), tensor)
+            except plait.BackendError:
+                if counts == (2, 2):
+                    return
+                raise
+        found.append(normalize_spec(result.sharding.spec, len(result.shape)))
+    assert found == found[:1] * 4
+
+
 @pytest.mark.parametrize(
     ("call", "spec"),
     [
@@ -270,6 +374,26 @@ def test_ambiguous_explicit_shardings_are_an_error(call, spec):
             with pytest.raises(plait.BackendError, match="PLT509"):
                 each(x)
         call(reshard(x, P(None, None, None)))  # without a sharded dimension the result is not ambiguous
+
+
+def test_calls_are_made_one_by_one_where_the_compiler_cannot_partition_them_as_one(monkeypatch):
+    def einsum_of_arrays_only(equation, *tensors):
+        if any(isinstance(tensor, jax.core.Tracer) for tensor in tensors):
+            raise jax.errors.JaxRuntimeError("INTERNAL: cannot be partitioned")
+        return jnp.einsum(equation, *tensors)
+
+    mesh = jax.make_mesh((4, 2), ("x", "y"), axis_types=(AxisType.Auto,) * 2)
+    x = shard_array(mesh, random_array((8, 6)), P("x", "y"))
+    y = shard_array(mesh, random_array((8, 4)), P("x"))
+    pattern = "a (b c), a d -> d b c a"
+    monkeypatch.setattr("plait.backends.jax.backend.JaxBackend.einsum", staticmethod(einsum_of_arrays_only))
+    plait.cache_clear()
+    expected = jnp.einsum("abc,ad->dbca", x.reshape(8, 2, 3), y)
+    np.testing.assert_allclose(plait.einsum(x, y, pattern, c=3), expected, rtol=1e-6)
+    np.testing.assert_allclose(plait.compile(pattern, c=3).einsum(x, y), expected, rtol=1e-6)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="cannot be partitioned"):
+        jax.jit(lambda x, y: plait.einsum(x, y, pattern, c=3))(x, y)
+    plait.cache_clear()
 
 
 EINSUM_CASES = {

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from plait._executor.options import without_out_sharding
 from plait._operations.reduce import CUSTOM_REDUCTION
-from plait._plan.graph import Plan, group_by_contraction
+from plait._plan.graph import Plan, axes_before_and_after_reshapes, group_by_contraction
 from plait._plan.nodes import Contract, Reduce
 from plait._shapes.sizes import compute_all_slots, extend_slots, format_shape, shapes_may_be_equal, size_op_error
 from plait.backends.interface import Backend, ReductionFunction, identity
@@ -35,11 +35,15 @@ class Executable:
         self.wrap_call = wrap_callable if plan.steps and wrap_callable is not identity else None
         self.has_new_axes = self.has_contractions = False
         is_shape_independent = True
-        for node, _ in plan.steps:
+        axes = {} if backend.build_reshape_of_axes is None else axes_before_and_after_reshapes(plan)
+        for step, (node, _) in enumerate(plan.steps):
             method = node.method
             if node.takes_shape:
                 is_shape_independent = False
-                self.node_functions.append((getattr(node_backend, method), _shape_selector(node[0]), None))
+                function = getattr(node_backend, method)
+                if step in axes and node_backend.build_reshape_of_axes is not None:
+                    function = node_backend.build_reshape_of_axes(*axes[step])
+                self.node_functions.append((function, _shape_selector(node[0]), None))
                 self.has_new_axes |= method == "expand"
             elif isinstance(node, Contract):
                 self.has_contractions = True

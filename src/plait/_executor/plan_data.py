@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import accumulate, pairwise
 from typing import Any, NamedTuple, TypeAlias
 
 from plait._executor.compile import CLASSICAL_EINSUM, check_and_solve, lower_pattern, sizes_to_ints
 from plait._executor.options import CURRENT_OPTIONS, without_out_sharding
 from plait._executor.tracer_hooks import FUNCTIONS_WITH_SUBSTITUTE, assume_constant, assume_constant_or_error
 from plait._operations.reduce import CUSTOM_REDUCTION, check_dtype_kind, check_reduction_name
-from plait._plan.graph import Plan
+from plait._plan.graph import Plan, input_and_output_shapes
 from plait._plan.nodes import Contract, Reshape, Shape
 from plait._shapes.sizes import SizeErrorFactory, extend_slots, extend_symbolic_slots, size_op_error
 from plait._shapes.solver import CHECK_EQUAL, CHECK_NONEMPTY, PRODUCT, SIZE_OP_KINDS_WITH_RESULT, SizeOp
@@ -46,18 +45,15 @@ class PlanData(NamedTuple):
 def plan_to_tuples(plan: Plan) -> PlanData:
     """Return a plan as plain tuples."""
     solved = plan.solved
-    shapes: list[Shape] = [tuple(range(*pair)) for pair in pairwise(accumulate(solved.ranks, initial=0))]
     axes = _axis_slots_by_product_slot(plan)
     steps: list[StepData] = []
-    for node, operands in plan.steps:
-        input_shapes = [shapes[number] for number in operands]
-        shapes.append(node.output_shape(*input_shapes))
+    for (node, operands), (input_shapes, output_shape) in zip(plan.steps, input_and_output_shapes(plan), strict=True):
         if isinstance(node, Contract):
             steps.append((node.method, operands, None, node.equation))
         elif not node.takes_shape:
             steps.append((node.method, operands, None, node[0]))
         elif type(node) is Reshape:
-            groups = [tuple([axes.get(slot, (slot,)) for slot in shape]) for shape in (input_shapes[0], shapes[-1])]
+            groups = [tuple([axes.get(slot, (slot,)) for slot in shape]) for shape in (input_shapes[0], output_shape)]
             steps.append((node.method, operands, node.shape, (groups[0], groups[1])))
         else:
             steps.append((node.method, operands, node[0], None))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import accumulate, pairwise
 from typing import NamedTuple, TypeAlias
 
-from plait._plan.nodes import Contract, Node, Sum
+from plait._plan.nodes import Contract, Node, Reshape, Shape, Sum
 from plait._shapes.solver import PRODUCT, SizeOp, SolvedPattern
 
 NodeWithOperands: TypeAlias = "tuple[Node, tuple[int, ...]]"
@@ -79,6 +80,32 @@ def build_chain_plan(solved: SolvedPattern, size_ops: tuple[SizeOp, ...], nodes:
     """Return the plan of one tensor in which each node takes the result of the node before it."""
     steps = tuple(zip(nodes, zip(range(len(nodes))), strict=True))
     return Plan(solved, size_ops, steps, (len(steps),))
+
+
+def input_and_output_shapes(plan: Plan) -> list[tuple[list[Shape], Shape]]:
+    """Return for each step the shapes of its operands and of its result, as slots."""
+    ranks = accumulate(plan.solved.ranks, initial=0)
+    shapes: list[Shape] = [tuple(range(start, stop)) for start, stop in pairwise(ranks)]
+    found: list[tuple[list[Shape], Shape]] = []
+    for node, operands in plan.steps:
+        operand_shapes = [shapes[number] for number in operands]
+        shapes.append(node.output_shape(*operand_shapes))
+        found.append((operand_shapes, shapes[-1]))
+    return found
+
+
+def axes_before_and_after_reshapes(plan: Plan) -> dict[int, tuple[tuple[Shape, ...], tuple[Shape, ...]]]:
+    """Return by step number of each reshape, for each dimension before it and after it, the slots of its axes."""
+    solved = plan.solved
+    axes = {place: tuple([solved.slots[axis] for axis in dim]) for place, dim in enumerate(sum(solved.inputs, ()))}
+    products = [op for op in plan.size_ops[len(solved.size_ops) :] if op.kind == PRODUCT]
+    axes |= {solved.slot_count + number: op.factors for number, op in enumerate(products)}
+    found: dict[int, tuple[tuple[Shape, ...], tuple[Shape, ...]]] = {}
+    for step, (operand_shapes, shape) in enumerate(input_and_output_shapes(plan)):
+        if type(plan.steps[step][0]) is Reshape:
+            before, after = [tuple([axes.get(slot, (slot,)) for slot in dims]) for dims in (operand_shapes[0], shape)]
+            found[step] = before, after
+    return found
 
 
 class SizeOpBuilder:

@@ -20,6 +20,8 @@ Size: TypeAlias = Any
 """The length of a dimension or of an axis: an int, or a symbolic size of the framework."""
 ReductionFunction: TypeAlias = Callable[[Tensor, tuple[int, ...]], Tensor]
 """``f(tensor, axes)`` returns the tensor without these dimensions, which are indices that are not negative."""
+AxesOfDimensions: TypeAlias = "tuple[tuple[int, ...], ...]"
+"""For each dimension of a tensor, the numbers of its axes, in order."""
 TensorFunction: TypeAlias = Callable[..., Tensor]
 """A function of the tensors of one call, in which every other argument is fixed."""
 
@@ -150,6 +152,15 @@ class Backend:
     """``view(tensor, shape)`` is `reshape` that never copies; ``None`` if the framework hides its memory.
 
     Raises any error of the framework's, if the shape needs a copy.
+    """
+
+    build_reshape_of_axes: Callable[[AxesOfDimensions, AxesOfDimensions], TensorFunction] | None = None
+    """``build_reshape_of_axes(before, after)`` returns `reshape` for a step of a plan, if lengths do not say enough.
+
+    * ``before``: for each dimension of the tensor, the numbers of its axes; a dimension of length 1 may have none.
+    * ``after``: the same for each dimension of the result. An axis has the same number in both.
+
+    Returns a function with the arguments of `reshape`.
     """
 
     accepts: ClassVar[frozenset[str]] = frozenset()

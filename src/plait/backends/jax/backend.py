@@ -12,7 +12,15 @@ import numpy as np
 from jax import export, lax
 
 from plait.backends.interface import Backend, ReductionFunction, TensorFunction
-from plait.backends.jax.sharding import build_einsum_and_reshape, einsum, reshape, slice_dimension, with_sharding_errors
+from plait.backends.jax.sharding import (
+    build_einsum_and_reshape,
+    build_reshape_of_axes,
+    einsum,
+    reshape,
+    slice_dimension,
+    with_sharding_errors,
+)
+from plait.errors import PlaitError
 
 
 def _jit_plan(call: TensorFunction) -> TensorFunction:
@@ -21,7 +29,19 @@ def _jit_plan(call: TensorFunction) -> TensorFunction:
     def plait(*tensors: Any) -> Any:  # profiles show this name
         return call(*tensors)
 
-    return jax.jit(plait, inline=True)  # inlined, so that a jaxpr shows the equations
+    compiled = jax.jit(plait, inline=True)  # inlined, so that a jaxpr shows the equations
+
+    def call_compiled(*tensors: Any) -> Any:
+        try:
+            return compiled(*tensors)
+        except PlaitError:
+            raise
+        except Exception:  # the compiler may be unable to partition all calls as one, and able to partition each
+            if any(isinstance(tensor, jax.core.Tracer) for tensor in tensors):
+                raise
+        return call(*tensors)
+
+    return call_compiled
 
 
 class JaxBackend(Backend):
@@ -32,6 +52,7 @@ class JaxBackend(Backend):
     accepts: ClassVar[frozenset[str]] = frozenset({"numpy"})
     reshape = staticmethod(reshape)
     permute = staticmethod(lax.transpose)
+    build_reshape_of_axes = staticmethod(build_reshape_of_axes)
     expand = staticmethod(jnp.broadcast_to)
     concat = staticmethod(
         with_sharding_errors(jnp.concatenate, "the sharding differs from one tensor to another; reshard them")

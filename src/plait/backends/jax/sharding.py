@@ -7,15 +7,20 @@ moves, if there is one, and all other such errors become PLT509, which says what
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from itertools import accumulate, groupby
+from operator import itemgetter, mul
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.sharding import NamedSharding, PartitionSpec
 
-from plait.backends.interface import TensorFunction
+from plait.backends.interface import AxesOfDimensions, TensorFunction
 from plait.errors import make_error, short_repr
+
+AxesBeforeAndAfter: TypeAlias = "tuple[AxesOfDimensions, AxesOfDimensions]"
+"""The numbers of the axes of each dimension before a reshape, and after it."""
 
 
 def with_sharding_errors(function: Callable[..., Any], advice: str) -> Callable[..., Any]:
@@ -32,24 +37,29 @@ def with_sharding_errors(function: Callable[..., Any], advice: str) -> Callable[
     return call
 
 
-def reshape(tensor: Any, shape: Sequence[Any]) -> Any:
-    """Reshape an array; where JAX cannot infer the sharding, choose one with which every element stays on its device.
+def build_reshape_of_axes(before: AxesOfDimensions, after: AxesOfDimensions) -> TensorFunction:
+    """Return `reshape` for dimensions with these axes."""
+    return lambda tensor, shape: reshape(tensor, shape, (before, after))
+
+
+def reshape(tensor: Any, shape: Sequence[Any], axes: AxesBeforeAndAfter | None = None) -> Any:
+    """Reshape an array, with a sharding that leaves every element on its device.
+
+    JAX finds it for few reshapes, and drops a mesh axis of one device.
 
     Raises:
         BackendError: PLT509, there is no such sharding.
     """
-    try:
+    if not _is_sharded_explicitly(tensor):
         return lax.reshape(tensor, shape)
+    sharding = sharding_after_reshape(tensor, shape, axes)
+    try:
+        return lax.reshape(tensor, shape, out_sharding=sharding)
     except Exception as error:
-        if type(error).__name__ != "ShardingTypeError":
+        if sharding is not None or type(error).__name__ not in ("ShardingTypeError", "AssertionError"):
             raise
-        sharding = sharding_after_reshape(tensor, shape)
-        if sharding is None:
-            message = (
-                f"{jax.typeof(tensor)} cannot be reshaped to {tuple(shape)} without communication; reshard it first"
-            )
-            raise make_error("PLT509", message) from error
-    return lax.reshape(tensor, shape, out_sharding=sharding)
+        message = f"{jax.typeof(tensor)} cannot be reshaped to {tuple(shape)} without communication; reshard it first"
+        raise make_error("PLT509", message) from error
 
 
 def slice_dimension(tensor: Any, axis: int, start: Any, stop: Any) -> Any:
@@ -68,32 +78,78 @@ _slice = with_sharding_errors(
 )
 
 
-def sharding_after_reshape(tensor: Any, shape: Sequence[Any]) -> NamedSharding | None:
-    """Return the sharding after a reshape that moves no element between devices, or ``None`` if there is none."""
-    mesh, spec = jax.typeof(tensor).sharding.mesh, jax.typeof(tensor).sharding.spec
+def _is_sharded_explicitly(tensor: Any) -> bool:
+    """Return whether the type of an array says that a dimension is sharded."""
+    sharding = getattr(getattr(jax, "typeof", lambda _: None)(tensor), "sharding", None)
+    return sharding is not None and any(sharding.spec)
+
+
+def _sharded_dimensions(sharding: Any) -> list[tuple[int, str]]:
+    """Return each dimension that is sharded, with the name of the mesh axis, in order."""
+    entries = enumerate(sharding.spec)
+    return [(dim, name) for dim, names in entries for name in ((names,) if isinstance(names, str) else names or ())]
+
+
+def sharding_after_reshape(
+    tensor: Any, shape: Sequence[Any], axes: AxesBeforeAndAfter | None = None
+) -> NamedSharding | None:
+    """Return the sharding after a reshape that moves no element between devices, or ``None`` if there is none.
+
+    A mesh axis of one device follows its axis, if ``axes`` says where that is; otherwise the row-major order.
+    """
+    sharding = jax.typeof(tensor).sharding
+    mesh, spec = sharding.mesh, sharding.spec
     if not all(type(size) is int and size for size in (*tensor.shape, *shape)):
         return None
+    sharded = _sharded_dimensions(sharding)
+    parts_before = [*accumulate(tensor.shape, mul, initial=1)]
     # for each mesh axis: the number of equal parts of the row-major order that it divides further, and its name
     splits: list[tuple[int, str]] = []
-    parts = 1
-    for size, axes in zip(tensor.shape, spec, strict=True):
-        inner = parts
-        for name in (axes,) if isinstance(axes, str) else axes or ():
+    for dim, group in groupby([pair for pair in sharded if mesh.shape[pair[1]] > 1], itemgetter(0)):
+        inner = parts_before[dim]
+        for _, name in group:
             splits.append((inner, name))
             inner *= mesh.shape[name]
-        parts *= size
-    partitions: list[tuple[str, ...]] = []
+    dim_by_name: dict[str, int | None] = {}
     parts = 1
-    for size in shape:
-        names: list[str] = []
+    for dim, size in enumerate(shape):
         inner, parts = parts, parts * size
         while size > 1 and splits and splits[0][0] == inner and parts % (inner * mesh.shape[splits[0][1]]) == 0:
-            names.append(splits.pop(0)[1])
-            inner *= mesh.shape[names[-1]]
-        partitions.append(tuple(names))
-    if any(mesh.shape[name] > 1 for _, name in splits):
+            _, name = splits.pop(0)
+            dim_by_name[name] = dim
+            inner *= mesh.shape[name]
+    if splits:
         return None
+    for dim, name in sharded:
+        if name not in dim_by_name:
+            dim_by_name[name] = (
+                _dimension_at(parts_before[dim], shape) if axes is None else _dimension_after(dim, *axes)
+            )
+    partitions = [tuple([name for _, name in sharded if dim_by_name[name] == dim]) for dim in range(len(shape))]
     return NamedSharding(mesh, PartitionSpec(*partitions, unreduced=spec.unreduced, reduced=spec.reduced))
+
+
+def _dimension_at(part: int, shape: Sequence[int]) -> int | None:
+    """Return the first dimension that begins at this number of parts or divides them; ``None`` if none does."""
+    ends = zip(shape, accumulate(shape, mul), strict=True)
+    return next((dim for dim, (size, end) in enumerate(ends) if end > part or (size == 1 and end == part)), None)
+
+
+def _dimension_after(dim: int, before: AxesOfDimensions, after: AxesOfDimensions) -> int | None:
+    """Return the dimension of the result that has the first axis of a dimension; ``None`` if there is none.
+
+    A dimension without axes, which has length 1, keeps its place among those between the same two axes.
+    """
+    if before[dim]:
+        return next((place for place, axes in enumerate(after) if before[dim][0] in axes), None)
+    start = next((place for place in range(dim, 0, -1) if before[place - 1]), 0)
+    first = (
+        0
+        if start == 0
+        else next((place + 1 for place, axes in enumerate(after) if before[start - 1][-1] in axes), len(after))
+    )
+    place = first + dim - start
+    return place if place < len(after) and not any(after[first : place + 1]) else None
 
 
 einsum = with_sharding_errors(jnp.einsum, "the result could be sharded in several ways; out_sharding says which")
