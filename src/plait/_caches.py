@@ -1,4 +1,9 @@
-"""The registry of all caches: each is bounded and thread-safe, and `plait.cache_clear` empties them all."""
+"""The registry of all caches: each is bounded and thread-safe, and `plait.cache_clear` empties them all.
+
+``functools.lru_cache`` locks itself, also on a free-threaded build of Python. It does not make other threads wait for a
+result: two threads that miss the same key at once both compute it, and one of the results is not kept. So a cached
+function must return equal results for equal arguments, and nobody may rely on getting the same object twice.
+"""
 
 from __future__ import annotations
 

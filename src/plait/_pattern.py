@@ -315,7 +315,11 @@ class PatternMethods:
         return call(*tensors)
 
     def _cache_callable(self, key: Any, call: Callable[..., Any]) -> None:
-        """Add a callable to the dictionary of the pattern, which is emptied first if it is full."""
+        """Add a callable to the dictionary of the pattern, which is emptied first if it is full.
+
+        No lock is needed: each operation on a dictionary is atomic, and several threads exceed the limit by a few at
+        most.
+        """
         if len(self._callables) >= MAX_CALLABLES_PER_PATTERN:
             self._callables.clear()
         self._callables[key] = call

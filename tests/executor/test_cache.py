@@ -1,11 +1,9 @@
-"""The cache of calls: hits, its bounds, threads, and what the cached callables hold."""
+"""The cache of calls: hits, its bounds, and what the cached callables hold."""
 
 from __future__ import annotations
 
 import ast
 import gc
-import threading
-import time
 import tracemalloc
 from pathlib import Path
 
@@ -221,45 +219,6 @@ def test_memory_is_bounded_over_many_patterns():
     late, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert late - early < 300_000
-
-
-@pytest.mark.slow
-def test_eight_threads_call_concurrently():
-    x = np.arange(2 * 3 * 4 * 6.0).reshape(2, 3, 4, 6)
-    shared = plait.compile("b c (h p) w -> b h (p c w)", p=2)
-    work = [
-        (lambda: plait.rearrange(x, "b c h w -> w h c b"), x.transpose(3, 2, 1, 0)),
-        (lambda: plait.reduce(x, "b c h w -> c", "sum"), x.sum((0, 2, 3))),
-        (lambda: plait.repeat(x, "b c h w -> b c h w 2"), np.stack([x, x], -1)),
-        (lambda: plait.einsum(x, x, "b c h w, b c v w -> h v"), np.einsum("bchw,bcvw->hv", x, x)),
-        (lambda: shared.rearrange(x), x.reshape(2, 3, 2, 2, 6).transpose(0, 2, 3, 1, 4).reshape(2, 2, 36)),
-        (lambda: plait.pack([x, x[:, :, 0]], "b c * w")[0], np.concatenate([x, x[:, :, :1]], 2)),
-    ]
-    wrong: list[object] = []
-    start = threading.Barrier(8)
-    deadline = time.monotonic() + 4
-
-    def run(seed):
-        start.wait()
-        number = seed
-        while time.monotonic() < deadline:
-            call, expected = work[number % len(work)]
-            try:
-                np.testing.assert_allclose(call(), expected)
-                plait.rearrange(x, f"b c{number} h w -> b (c{number} h w)")  # a new pattern each time
-                if number % 97 == 0:
-                    plait.cache_clear()
-            except BaseException as error:  # errors of a thread are collected and checked at the end
-                wrong.append(error)
-                return
-            number += 1
-
-    threads = [threading.Thread(target=run, args=(seed,)) for seed in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
 
 
 def test_cached_callable_holds_no_text_of_the_pattern():

@@ -7,6 +7,7 @@ one.
 from __future__ import annotations
 
 import sys
+from _thread import allocate_lock  # `threading` would make `import plait` slower
 from collections.abc import Callable
 from functools import _CacheInfo
 from typing import Any, ClassVar
@@ -16,11 +17,15 @@ from plait._caches import clearable_lru_cache, register_clear_function
 MAX_CACHED_CALLS = 4096
 """The largest number of calls, each a pattern with shape, type and sizes, that each of the two caches keeps."""
 
+_BUILD_STATE_LOCK = allocate_lock()
+"""Held while an entry changes to built or failed, not while it is built: two threads may build it, with one result."""
+
 
 class CachedCall:
     """An entry of the cache: ``call`` makes the call.
 
-    The first use of ``call`` builds the callable and replaces ``call`` with it, or with ``None`` if that fails.
+    The first use of ``call`` builds the callable and replaces ``call`` with it, or with ``None`` if that fails. Once
+    built, an entry stays built, even if another thread that builds it too fails later, as by an interrupt.
     """
 
     __slots__ = ("_build_arguments", "call")
@@ -53,17 +58,20 @@ class CachedCall:
 
             CachedCall.build_callable = build_callable
         try:
-            self.call = call = build_callable(*arguments)
+            call = build_callable(*arguments)
         except BaseException:
-            self.failed_ids.add(id(self))
-            self.call = None  # a bound method would keep the entry alive after the cache drops it
+            with _BUILD_STATE_LOCK:
+                if self._build_arguments is not None:
+                    self.failed_ids.add(id(self))
+                    self.call = None  # a bound method would keep the entry alive after the cache drops it
             raise
-        self._build_arguments = None
-        if self.failed_ids:
+        with _BUILD_STATE_LOCK:
+            self.call = call
+            self._build_arguments = None  # after ``call``, which other threads read without the lock
             self.failed_ids.discard(id(self))
         return call
 
-    def __del__(self) -> None:
+    def __del__(self) -> None:  # takes no lock, since the garbage collector may call it while this thread holds it
         self.failed_ids.discard(id(self))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,6 +15,12 @@ ContractOption: TypeAlias = "str | Sequence[Sequence[int]] | Callable[..., Any]"
 
 CURRENT_OPTIONS: ContextVar[EinsumOptions | None] = ContextVar("plait.options", default=None)
 """The options of the current context; ``None`` outside any ``with`` block."""
+
+_OUTER_OPTIONS: ContextVar[tuple[EinsumOptions | None, ...]] = ContextVar("plait.outer_options", default=())
+"""The options outside of each ``with`` block that the current context is in, the outermost first.
+
+They are not kept in the `options` object, since several threads or tasks may be in blocks of the same object.
+"""
 
 
 class _Unchanged:
@@ -64,7 +70,7 @@ class options:  # noqa: N801  # in lower case, because it is used like a functio
           input: 2 30
     """
 
-    __slots__ = ("_given", "_tokens")
+    __slots__ = ("_given",)
 
     def __init__(
         self, *, contract: ContractOption = UNCHANGED, memory_limit: int | None = UNCHANGED, strict: bool = UNCHANGED
@@ -73,19 +79,22 @@ class options:  # noqa: N801  # in lower case, because it is used like a functio
 
         given = {"contract": contract, "memory_limit": memory_limit, "strict": strict}
         self._given = normalize_option_values({name: value for name, value in given.items() if value is not UNCHANGED})
-        self._tokens: list[Token[EinsumOptions | None]] = []
 
     def __enter__(self) -> options:  # noqa: PYI034  # typing's Self is newer than Python 3.10
         from plait._executor.einsum_options import DEFAULT_OPTIONS
 
-        chosen = (CURRENT_OPTIONS.get() or DEFAULT_OPTIONS)._replace(**self._given)
-        self._tokens.append(CURRENT_OPTIONS.set(None if chosen == DEFAULT_OPTIONS else chosen))
+        before = CURRENT_OPTIONS.get()
+        chosen = (before or DEFAULT_OPTIONS)._replace(**self._given)
+        _OUTER_OPTIONS.set((*_OUTER_OPTIONS.get(), before))
+        CURRENT_OPTIONS.set(None if chosen == DEFAULT_OPTIONS else chosen)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        CURRENT_OPTIONS.reset(self._tokens.pop())
+        *outer, before = _OUTER_OPTIONS.get()
+        _OUTER_OPTIONS.set(tuple(outer))
+        CURRENT_OPTIONS.set(before)
 
     def __repr__(self) -> str:
         return f"plait.options({', '.join(f'{name}={value!r}' for name, value in self._given.items())})"

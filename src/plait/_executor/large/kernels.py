@@ -119,7 +119,8 @@ def kernel_with_fallback(task: NodeKernel, backend: Backend, fallback: StepFunct
 def build_timed_choice(fallback: StepFunction, run_kernel: StepFunction, filler: Filler) -> StepFunction:
     """Return a function that times both functions in its first calls, and from then on calls the faster one.
 
-    The second call starts to compile the kernel; ``fallback`` is called until it is ready.
+    The second call starts to compile the kernel; ``fallback`` is called until it is ready. Threads count their calls
+    together, without a lock: if a count is lost, one more call is timed.
     """
     best_seconds = [inf, inf]
     calls_left = [TIMED_CALLS_PER_FUNCTION, TIMED_CALLS_PER_FUNCTION]

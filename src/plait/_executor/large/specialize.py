@@ -47,7 +47,10 @@ def build_layout_dispatch(
         return stepwise_call
     functions = large_tensors.load()
     calls_by_layout: dict[Any, UnaryFunction | None] = {}
-    """The chosen callable for each layout; ``None`` after one call, since the choice is made at the second."""
+    """The chosen callable for each layout; ``None`` after one call, since the choice is made at the second.
+
+    Threads share it without a lock: at worst two of them make the same choice.
+    """
     layout_key = functions.layout_key
     choose_at_once = executable.larger_element_count(shape, sizes) >= large_tensors.eager_elements
     choose_at_once |= any(

@@ -35,10 +35,14 @@ class Kernel:
         self.why = why
 
 
-@lru_cache(maxsize=512)
+_KERNEL_BY_KEY: dict[str, Kernel] = {}
+"""The kernels that were asked for: one for each reduction and element type at most."""
+
+
 def kernel(key: str) -> Kernel:
-    """Return the kernel of that key; every call returns the same object."""
-    return Kernel(key)
+    """Return the kernel of that key; every call returns the same object, in every thread."""
+    found = _KERNEL_BY_KEY.get(key)
+    return _KERNEL_BY_KEY.setdefault(key, Kernel(key)) if found is None else found
 
 
 def unavailable() -> str | None:

@@ -29,7 +29,7 @@ class _Pool:
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         with self.lock:
             if self.workers is None:
-                self.workers = ThreadPoolExecutor(threads() - 1, "plait")
+                self.workers = ThreadPoolExecutor(max(threads() - 1, 1), "plait")  # another thread may have set 1
             return self.workers.submit(function, *arguments)
 
 
