@@ -22,6 +22,12 @@ from plait.backends.jax.sharding import (
 )
 from plait.errors import PlaitError
 
+_INLINE_IN_JAXPR: Any = jax.Inline.JAX_EARLY if hasattr(jax, "Inline") else True
+"""The ``inline`` argument of `jax.jit` that shows the equations of a call in a jaxpr.
+
+Since JAX 0.12 ``True`` means `jax.Inline.JAX_LATE`, which leaves a nested call in the jaxpr.
+"""
+
 
 def _jit_plan(call: TensorFunction) -> TensorFunction:
     """Compile the calls of a plan as one function, so that intermediate results need not be arrays in memory."""
@@ -29,7 +35,7 @@ def _jit_plan(call: TensorFunction) -> TensorFunction:
     def plait(*tensors: Any) -> Any:  # profiles show this name
         return call(*tensors)
 
-    compiled = jax.jit(plait, inline=True)  # inlined, so that a jaxpr shows the equations
+    compiled = jax.jit(plait, inline=_INLINE_IN_JAXPR)
 
     def call_compiled(*tensors: Any) -> Any:
         try:
