@@ -230,7 +230,7 @@ def test_missing_gradient_is_none(name):
     assert x.grad is None
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # in torch's own import
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # in torch's own import
 @pytest.mark.parametrize("name", TORCH_FUNCTION_BY_REDUCTION)
 def test_torch_func_transforms_equal_those_of_one_torch_call(name):
     x, plain = random_image().detach(), partial(pool_with_torch, name=name)

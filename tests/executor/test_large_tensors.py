@@ -345,7 +345,7 @@ def test_explain_prints_why_there_is_one_call():
         assert rewrites_and_last_line(x)[0] == (AXIS_AT_A_TIME, TREE_REDUCTION, BLOCKING)
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # in torch's own import
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # in torch's own import
 @pytest.mark.parametrize("name", ["max", "sum", "mean"])
 def test_torch_func_transforms_use_one_call(name):
     """Forward-mode gradients, ``vmap`` and tracers do not support writes into new memory."""

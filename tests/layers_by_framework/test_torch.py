@@ -21,9 +21,8 @@ from torch.nn.utils import parametrizations, parametrize, prune  # noqa: E402
 
 from plait.layers.torch import EinMix, Rearrange, Reduce, Repeat  # noqa: E402
 
-IGNORE_TORCH_SCRIPT_DEPRECATION = pytest.mark.filterwarnings(
-    "ignore:`torch.jit.* is deprecated:DeprecationWarning"
-)  # all of it is
+IGNORE_TORCH_SCRIPT_DEPRECATION = pytest.mark.filterwarnings("ignore:`torch.jit.* is deprecated")
+"""All of it is deprecated: until PyTorch 2.13 by a `DeprecationWarning`, since 2.14 by a `FutureWarning`."""
 CASES = [*OPERATION_CASES, *EINMIX_CASES]
 CASE_PER_NODE_KIND = [
     *OPERATION_CASES[1:3],
@@ -871,7 +870,7 @@ def test_dynamic_shapes_are_compiled_once():
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inductor's own
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # inductor's own
 def test_inductor_compiles_layers():
     torch._dynamo.reset()
     layers = nn.Sequential(Reduce("b (t 2) c -> b t c", "max"), EinMix("b t c -> b (t d)", "c d", "d", c=4, d=3))
@@ -969,7 +968,7 @@ class NetworkOfGroupsAndReductions(nn.Module):
 
 
 @pytest.mark.parametrize("network", [Network, NetworkOfGroupsAndReductions])
-@pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.` is deprecated:FutureWarning")  # torch's own
+@pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.` is deprecated")  # torch's own
 def test_exported_onnx_model_gives_the_same_result(network, tmp_path):
     pytest.importorskip("onnxscript")
     network = network().eval()
@@ -983,8 +982,8 @@ def test_exported_onnx_model_gives_the_same_result(network, tmp_path):
 @pytest.mark.parametrize("network", [Network, NetworkOfGroupsAndReductions])
 @pytest.mark.parametrize("traced", [False, True], ids=["module", "traced"])
 @pytest.mark.filterwarnings("ignore:no signature found for <torch.ScriptMethod:UserWarning")  # of what was traced
-@pytest.mark.filterwarnings("ignore:You are using the legacy TorchScript-based ONNX export:DeprecationWarning")
-@pytest.mark.filterwarnings("ignore:The feature will be removed:DeprecationWarning")  # inside of that exporter
+@pytest.mark.filterwarnings("ignore:You are using the legacy TorchScript-based ONNX export")
+@pytest.mark.filterwarnings("ignore:The feature will be removed")  # inside of that exporter
 @IGNORE_TORCH_SCRIPT_DEPRECATION
 def test_onnx_export_by_torch_script(network, traced, tmp_path):
     pytest.importorskip("onnx")

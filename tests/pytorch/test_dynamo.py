@@ -282,7 +282,7 @@ def test_gradients_flow_through_the_compiled_function():
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inductor's own
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # inductor's own
 def test_space_to_depth_compiles_with_the_default_backend():
     torch._dynamo.reset()
     x = torch.randn(SHAPES[0])
