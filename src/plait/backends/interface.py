@@ -37,6 +37,12 @@ def identity(call: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def kind_by_name(dtype: Any) -> str:
+    """Return the kind of an element type as its name says it; see `Backend.kind`."""
+    name = str(dtype)
+    return next((kind for word, kind in _KIND_BY_WORD_IN_NAME if word in name), "other")
+
+
 class LargeTensorSettings(NamedTuple):
     """The sizes from which reductions and copies are scheduled, and the function that loads the operations for it.
 
@@ -297,8 +303,7 @@ class Backend:
         Args:
             dtype: an element type as `dtype` returns it. ``other`` means that plait cannot judge it, as of objects.
         """
-        name = str(dtype)
-        return next((kind for word, kind in _KIND_BY_WORD_IN_NAME if word in name), "other")
+        return kind_by_name(dtype)
 
     def shape(self, tensor: Tensor) -> Sequence[Size]:
         """Return the shape: a tuple of ints, or, while the framework traces, a sequence that has symbolic sizes.

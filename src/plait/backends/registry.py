@@ -53,6 +53,8 @@ def backend_for_type(cls: type) -> Backend:
             return _load_backend(*entry, root, cls)
         if "__array_namespace__" in vars(base):  # checked before its bases, which may be of another framework
             return _load_backend(ARRAY_API_MODULE, "BACKEND_FACTORY", root, cls)
+        if "__array_function__" in vars(base):
+            return _load_backend(BACKEND_MODULES["numpy"], "BACKEND_FACTORY", root, cls)
     raise make_error(
         "PLT501", f"{cls.__module__}.{cls.__qualname__} is not a tensor of a framework that plait supports"
     )

@@ -1,4 +1,7 @@
-"""The backend of NumPy: arrays, their subclasses, masked arrays, and scalars, which are tensors of rank 0."""
+"""The backend of NumPy: arrays, their subclasses, masked arrays, and scalars, which are tensors of rank 0.
+
+Other classes whose arrays NumPy's public functions accept, such as pint's, have `array_function` for their backend.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from plait._caches import clearable_lru_cache
-from plait.backends.interface import Backend, LargeTensorSettings, ReductionFunction
+from plait.backends.interface import Backend, LargeTensorSettings, ReductionFunction, kind_by_name
 from plait.errors import make_error
 
 if TYPE_CHECKING:
     from plait.backends.capabilities import ContractionFunctions, LargeTensorFunctions
+
+NUMPY_TYPE_COUNT = 24
+"""The element types that NumPy itself defines have the numbers below; those of other packages have others."""
 
 _KIND_BY_CODE = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c": "complex"}
 
@@ -33,15 +39,40 @@ def _contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | No
     return contraction_functions(dtypes)
 
 
+def is_builtin_dtype(dtype: Any) -> bool:
+    """Whether NumPy itself defines an element type; ``dtype.isbuiltin`` denies it of one that comes from a pickle."""
+    return 0 <= dtype.num < NUMPY_TYPE_COUNT
+
+
 LARGE_TENSOR_SETTINGS = LargeTensorSettings(_large_tensor_functions, min_elements=2048)
+
+
+def _concat_plain(tensors: Sequence[Any], axis: int) -> Any:
+    """Concatenate plain arrays."""
+    try:
+        return np.concatenate(tensors, axis)
+    except TypeError as error:  # their element types have no common one
+        from plait.backends.numpy.own_arithmetic import joining_error
+
+        raise joining_error(tensors, error) from error
+
+
+def _stack_plain(tensors: Sequence[Any]) -> Any:
+    """Stack plain arrays."""
+    try:
+        return np.stack(tensors)
+    except TypeError as error:  # their element types have no common one
+        from plait.backends.numpy.own_arithmetic import joining_error
+
+        raise joining_error(tensors, error) from error
 
 
 class NumpyBackend(Backend):
     """The backend of one array type; it calls that type's own methods, which a subclass may override."""
 
     name = "numpy"
-    concat: Callable[[Sequence[Any], int], Any] = staticmethod(np.concatenate)
-    stack: Callable[[Sequence[Any]], Any] = staticmethod(np.stack)
+    concat: Callable[[Sequence[Any], int], Any] = staticmethod(_concat_plain)
+    stack: Callable[[Sequence[Any]], Any] = staticmethod(_stack_plain)
     expand: Callable[[Any, Sequence[int]], Any] = staticmethod(np.broadcast_to)
 
     def __init__(self, tensor_type: type) -> None:
@@ -49,40 +80,49 @@ class NumpyBackend(Backend):
             raise TypeError(f"{tensor_type.__qualname__} is not an array")
         cls: Any = tensor_type
         self.cls = cls
-        if tensor_type is np.ndarray:
+        if tensor_type in (np.ndarray, np.memmap):
             self.contraction_functions, self.large_tensors = _contraction_functions, LARGE_TENSOR_SETTINGS
         self.reshape, self.view, self.permute = cls.reshape, cls.reshape, cls.transpose
         if issubclass(tensor_type, np.generic):  # a scalar becomes an array when it is expanded
             self.reshape = self.view = lambda tensor, shape: tensor.reshape(shape)
         if issubclass(tensor_type, np.ndarray) and tensor_type is not np.ndarray:
-            self.expand = partial(np.broadcast_to, subok=True)
+            self.expand, self.concat, self.stack = partial(np.broadcast_to, subok=True), _concat, _stack
         if _is_masked_array_type(tensor_type):
-            self.expand, self.concat, self.stack = _expand_masked, np.ma.concatenate, np.ma.stack
+            self.expand = _expand_masked
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
         for tensor in tensors:
-            if type(tensor) is not np.ndarray:
-                _raise_if_masked_array_type(type(tensor), "einsum")
+            if type(tensor) is not np.ndarray or not is_builtin_dtype(tensor.dtype):
+                from plait.backends.numpy.own_arithmetic import einsum_by_operators, has_plain_arithmetic
+
+                if not has_plain_arithmetic(type(tensor)) or not is_builtin_dtype(tensor.dtype):
+                    return einsum_by_operators(equation, *tensors)
         try:
             return np.einsum(equation, *tensors)
         except TypeError as error:
-            raise make_error("PLT503", f"einsum is not defined on {tensors[0].dtype}") from error
+            names = " and ".join(dict.fromkeys([str(tensor.dtype) for tensor in tensors]))
+            raise make_error("PLT503", f"einsum is not defined on {names}") from error
 
     def reduction(self, name: str, dtype: Any) -> ReductionFunction:
         from plait.backends.numpy.reductions import reductions_for_array_type
 
-        if name == "logsumexp":
-            _raise_if_masked_array_type(self.cls, name)
-        return reductions_for_array_type(self.cls).reduction(name, None if dtype is None else self.kind(dtype), dtype)
+        if name == "logsumexp" and _is_masked_array_type(self.cls):
+            message = "logsumexp is not defined on masked arrays; fill them first, as x.filled(-numpy.inf) does"
+            raise make_error("PLT503", message)
+        kind = None if dtype is None else self.kind(dtype)
+        reduce = reductions_for_array_type(self.cls).reduction(name, kind, dtype)
+        if self.cls is np.ndarray and kind != "other":
+            return reduce
+        from plait.backends.numpy.own_arithmetic import with_own_errors
+
+        return with_own_errors(name, reduce)
 
     def for_any_type(self) -> Backend:
         return _array_and_scalar_backend_for_type(self.cls)
 
     def kind(self, dtype: Any) -> str:
-        return _KIND_BY_CODE.get(dtype.kind) or (
-            super().kind(dtype) if dtype.kind == "V" and not dtype.names else "other"
-        )
+        return kind_of_dtype(dtype)
 
     def strides(self, tensor: Any) -> tuple[int, ...] | None:
         return tensor.strides
@@ -90,6 +130,11 @@ class NumpyBackend(Backend):
     @staticmethod
     def to_numpy(tensor: Any) -> Any:
         return tensor if isinstance(tensor, np.ndarray) else np.asarray(tensor)
+
+
+def kind_of_dtype(dtype: Any) -> str:
+    """Return the kind of an element type, as `Backend.kind` defines it."""
+    return _KIND_BY_CODE.get(dtype.kind) or (kind_by_name(dtype) if dtype.kind == "V" and not dtype.names else "other")
 
 
 def _is_masked_array_type(tensor_type: type) -> bool:
@@ -102,23 +147,25 @@ def _is_masked_array_type(tensor_type: type) -> bool:
 
 
 def _expand_masked(tensor: Any, shape: Sequence[int]) -> Any:
-    """Broadcast a masked array together with its mask; the result is a copy."""
-    tensor = tensor.reshape((1,) * (len(shape) - tensor.ndim) + tensor.shape)
-    for axis, size in enumerate(shape):
-        if tensor.shape[axis] != size:
-            tensor = tensor.repeat(size, axis)
-    return tensor
+    """Broadcast a masked array and its mask, both without a copy."""
+    result: Any = np.broadcast_to(tensor, shape, subok=True)
+    if tensor.mask is not np.ma.nomask:
+        result._mask = np.broadcast_to(tensor.mask, shape)
+    return result
 
 
-def _concat_with_masks(tensors: Sequence[Any], axis: int) -> Any:
-    """Concatenate arrays, by the function of `numpy.ma` if one is masked."""
-    return (np.ma if any(_is_masked_array_type(type(tensor)) for tensor in tensors) else np).concatenate(tensors, axis)
+def _concat(tensors: Sequence[Any], axis: int) -> Any:
+    """Concatenate arrays of any classes; those that know more than numbers keep it."""
+    from plait.backends.numpy.own_arithmetic import concat_of_classes
+
+    return concat_of_classes(tensors, axis)
 
 
-def _raise_if_masked_array_type(tensor_type: type, name: str) -> None:
-    """Raise PLT503 if a type is of masked arrays, for which the named operation is not defined."""
-    if _is_masked_array_type(tensor_type):
-        raise make_error("PLT503", f"{name} is not defined on masked arrays; fill them first, as x.filled(0) does")
+def _stack(tensors: Sequence[Any]) -> Any:
+    """Stack arrays of any classes; those that know more than numbers keep it."""
+    from plait.backends.numpy.own_arithmetic import stack_of_classes
+
+    return stack_of_classes(tensors)
 
 
 class _ArrayAndScalarBackend(NumpyBackend):
@@ -128,9 +175,19 @@ class _ArrayAndScalarBackend(NumpyBackend):
         super().__init__(tensor_type)
         self.reshape = self.view = lambda tensor, shape: tensor.reshape(shape)
         self.permute = lambda tensor, order: tensor.transpose(order)
-        self.concat = _concat_with_masks
+        self.concat, self.stack = _concat, _stack
 
 
 _array_and_scalar_backend_for_type = clearable_lru_cache(maxsize=64)(_ArrayAndScalarBackend)
 
-BACKEND_FACTORY = NumpyBackend
+
+def backend_for_array_type(tensor_type: type) -> Backend:
+    """Return the backend for NumPy's arrays, or for other arrays that NumPy's public functions accept."""
+    if issubclass(tensor_type, (np.ndarray, np.generic)):
+        return NumpyBackend(tensor_type)
+    from plait.backends.numpy.array_function import ArrayFunctionBackend
+
+    return ArrayFunctionBackend(tensor_type)
+
+
+BACKEND_FACTORY = backend_for_array_type

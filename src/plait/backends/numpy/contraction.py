@@ -16,6 +16,7 @@ from plait._caches import clearable_lru_cache
 from plait.backends.capabilities import ContractionFunctions, ProductFunction
 from plait.backends.costs import ContractionCosts
 from plait.backends.interface import identity
+from plait.backends.numpy.backend import is_builtin_dtype
 from plait.backends.numpy.reductions import REAL_BLAS_DTYPE_CODES, sum_by_blas
 from plait.backends.reduction_rules import is_half_precision
 
@@ -39,7 +40,7 @@ def contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | Non
         dtype = np.result_type(*[np.float32 if is_half_precision(each) else each for each in dtypes])
     except TypeError:
         return None
-    if dtype.kind not in "biufc" or dtype.isbuiltin != 1:
+    if dtype.kind not in "biufc" or not is_builtin_dtype(dtype) or not dtype.isnative:
         return None
     vecdot = getattr(np, "vecdot", None) if dtype.kind == "f" else None  # np.vecdot conjugates complex numbers
     return ContractionFunctions(

@@ -67,19 +67,31 @@ _HALF_PRECISION_REDUCTIONS: dict[str, ReductionFunction] = {
 def reductions_for_array_type(cls: Any) -> ReductionTable:
     """Return the reductions of a class of arrays: its methods, which a subclass may override."""
     from plait.backends.common.reductions import ReductionTable, build_logsumexp
+    from plait.backends.numpy.own_arithmetic import (
+        has_plain_arithmetic,
+        logsumexp_by_arithmetic,
+        reduce_axis_by_axis,
+        var_by_arithmetic,
+    )
 
-    # log(0) is -inf, and a difference between large numbers may overflow
-    ignore_infinity_warnings = np.errstate(divide="ignore", over="ignore")
-    overrides: dict[str | tuple[str, str | None], ReductionFunction] = {
-        "logsumexp": ignore_infinity_warnings(build_logsumexp(_finite_max, np.exp, np.add.reduce, np.log, np.squeeze)),
-        ("std", "other"): lambda tensor, axes: tensor.var(axes) ** 0.5,  # numpy.sqrt does not support objects
-    }
-    if cls is np.ndarray:
+    ignore_infinity_warnings = np.errstate(divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
+    overrides: dict[str | tuple[str, str | None], ReductionFunction] = {("var", "other"): var_by_arithmetic}
+    if has_plain_arithmetic(cls):
+        overrides["logsumexp"] = ignore_infinity_warnings(
+            build_logsumexp(_finite_max, np.exp, np.add.reduce, np.log, np.squeeze)
+        )
+    else:
+        overrides["logsumexp"] = logsumexp_by_arithmetic
+    overrides["std", "other"] = lambda tensor, axes: var_by_arithmetic(tensor, axes) ** 0.5  # no numpy.sqrt of objects
+    if cls in (np.ndarray, np.memmap):
         overrides |= {(name, kind): reduce for name, reduce in _UFUNC_REDUCTIONS.items() for kind in _UFUNC_KINDS}
         overrides |= {(name, "half"): reduce for name, reduce in _HALF_PRECISION_REDUCTIONS.items()}
     upcast = [name for name in ROUNDING_SENSITIVE_REDUCTIONS if (name, "half") not in overrides]
     return ReductionTable(
-        partial(getattr, cls), overrides=overrides, upcast={"half": upcast}, is_half_precision=is_half_precision
+        lambda name: partial(reduce_axis_by_axis, name, getattr(cls, name)),
+        overrides=overrides,
+        upcast={"half": upcast},
+        is_half_precision=is_half_precision,
     )
 
 

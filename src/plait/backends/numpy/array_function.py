@@ -1,0 +1,66 @@
+"""The backend for arrays of other classes that define ``__array_function__``, so that NumPy's functions accept them.
+
+Such a class, for example pint's ``Quantity``, holds an array and what it means. NumPy's public functions call methods
+of the class, which keep the meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from plait.backends.common.reductions import ReductionTable
+from plait.backends.interface import Backend, ReductionFunction
+from plait.backends.numpy.backend import kind_of_dtype
+from plait.backends.numpy.own_arithmetic import (
+    concat_of_classes,
+    einsum_by_operators,
+    logsumexp_by_arithmetic,
+    reduce_axis_by_axis,
+    stack_of_classes,
+    with_own_errors,
+)
+from plait.backends.reduction_rules import is_half_precision
+
+_numpy: Any = np  # whose types promise an ndarray, while the class decides
+
+
+class ArrayFunctionBackend(Backend):
+    """Calls NumPy's public functions alone, each of which calls the class of the tensor."""
+
+    reductions = ReductionTable(
+        function=lambda name: partial(reduce_axis_by_axis, name, getattr(np, name)),
+        overrides={"logsumexp": logsumexp_by_arithmetic},
+        is_half_precision=is_half_precision,
+    )
+    accepts = frozenset({"numpy"})
+    reshape: Callable[[Any, Sequence[Any]], Any] = staticmethod(_numpy.reshape)
+    view = staticmethod(_numpy.reshape)
+    permute: Callable[[Any, Sequence[int]], Any] = staticmethod(_numpy.transpose)
+    expand: Callable[[Any, Sequence[Any]], Any] = staticmethod(_numpy.broadcast_to)
+    concat = staticmethod(concat_of_classes)
+    stack = staticmethod(stack_of_classes)
+    einsum = staticmethod(einsum_by_operators)
+    kind = staticmethod(kind_of_dtype)
+    to_numpy = staticmethod(np.asarray)
+
+    def __init__(self, tensor_type: type) -> None:
+        if not hasattr(tensor_type, "__array_function__"):
+            raise TypeError(
+                f"{tensor_type.__qualname__} is no subclass of numpy.ndarray and has no method __array_function__, "
+                "so NumPy's functions do not accept it; convert it with numpy.asarray, or write a backend for it"
+            )
+        self.name = tensor_type.__module__.partition(".")[0]  # type: ignore[misc]  # each library counts as a framework
+
+    def reduction(self, name: str, dtype: Any) -> ReductionFunction:
+        return with_own_errors(name, super().reduction(name, dtype))
+
+    def strides(self, tensor: Any) -> tuple[int, ...] | None:
+        strides: tuple[int, ...] | None = getattr(tensor, "strides", None)
+        return strides
+
+
+BACKEND_FACTORY = ArrayFunctionBackend
