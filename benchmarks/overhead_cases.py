@@ -88,7 +88,10 @@ OPERATIONS = (
         "repeat",
         "repeat",
         "b c h w -> b c h w r",
-        {"numpy": "np.broadcast_to(x[..., None], (2, 3, 4, 6, 3))", "torch": "x.unsqueeze(-1).expand(2, 3, 4, 6, 3)"},
+        {
+            "numpy": "np.broadcast_to(x[..., None], (2, 3, 4, 6, 3)).copy()",
+            "torch": "x.unsqueeze(-1).expand(2, 3, 4, 6, 3)",
+        },
         ("id", "b c h w -> b c h w r"),
         sizes={"r": 3},
     ),

@@ -117,7 +117,10 @@ REMEDIES = {
         "Pass all sizes of a group that has length 0.",
     ),
     "PLT307": ("A minimum or maximum over no elements does not exist.", "Handle empty tensors before the call."),
-    "PLT308": ("The tensors of a list differ in shape, or the list is empty.", "Pad them to one shape, or use `pack`."),
+    "PLT308": (
+        "The tensors of a list differ in shape, or cannot be joined, as metres and bare numbers; or the list is empty.",
+        "Pad them to one shape, or use `pack`; convert them to one element type and unit.",
+    ),
     "PLT309": ("The packed shapes do not add up to the packed dimension.", "Pass the shapes that `pack` returned."),
     "PLT310": (
         "A function given as the reduction returned the wrong shape.",
@@ -133,14 +136,17 @@ REMEDIES = {
         "The backend of the framework could not be loaded.",
         "Update the framework; the reason is in the message.",
     ),
-    "PLT503": ("The operation is not defined for this element type.", "Convert the tensor first, as the message says."),
+    "PLT503": (
+        "The operation is not defined for this element type, or for this class of arrays, as a sum of logarithms.",
+        "Convert the tensor first, as the message says.",
+    ),
     "PLT504": ("The tensors of one call belong to different frameworks.", "Convert them to one framework."),
     "PLT505": ("While tracing, the framework does not know the rank.", "Name all axes instead of writing `...`."),
     "PLT506": (
         "The framework's einsum supports a limited number of axes.",
         "Merge axes, or contract fewer tensors at once.",
     ),
-    "PLT507": ("The framework does not say whether a result is a view.", "Use `rearrange`."),
+    "PLT507": ("The framework does not say whether a result is a view.", "Use `rearrange` or `repeat`."),
     "PLT508": (
         "NumPy cannot read the elements, as of a tensor without data.",
         "Materialise the tensor on a CPU first.",

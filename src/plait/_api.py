@@ -106,7 +106,7 @@ def view(tensor: Reshapable[Result], pattern: str, **sizes: SupportsIndex) -> Re
 def view(tensor: Tensor, pattern: str, **sizes: SupportsIndex) -> Tensor: ...
 @dynamo_substitute(lambda tensor, pattern, **sizes: call_under_dynamo("view", (tensor,), pattern, sizes))
 def view(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
-    """Do what `rearrange` does, but only if the result shares the memory of the tensor.
+    """Do what `rearrange` or `repeat` does, but only if the result shares the memory of the tensor.
 
     Args:
         tensor: A tensor of a framework that has views, such as NumPy or PyTorch.
@@ -114,12 +114,13 @@ def view(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
         sizes: The lengths of axes, in elements. Only those are needed that the shape does not determine.
 
     Returns:
-        A tensor with a dimension for each item on the right side; writing to it changes the input.
+        A tensor with a dimension for each item on the right side; writing to it changes the input. With an axis that
+        appears on the right side only, several elements are one element in memory, and NumPy's result is read-only.
 
     Raises:
         CopyRequiredError: If no view of the tensor's memory has the elements of the result in order; the carets show
             which group would have to be copied.
-        PlaitError: As `rearrange` does.
+        PlaitError: As `rearrange` and `repeat` do.
 
     Examples:
         >>> import numpy as np, plait
@@ -205,9 +206,10 @@ def repeat(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
         sizes: The lengths of axes, in elements. Each axis that appears on the right side only needs one.
 
     Returns:
-        A tensor of the same framework and element type, with a dimension for each item on the right side. It is a
-        view of the input's memory if the framework can give one. A view in NumPy is read-only, because several of its
-        elements are one element in memory; ``.copy()`` makes an array that can be written to.
+        A tensor of the same framework and element type, with a dimension for each item on the right side. If an axis
+        is added, the result on NumPy and CuPy is a new array that can be written to, as in einops. Elsewhere it is a
+        view if the framework can give one, such as PyTorch's expanded tensors. `view` gives the view on NumPy too,
+        which is read-only, because several of its elements are one element in memory.
 
     Raises:
         PatternSyntaxError: If the pattern cannot be parsed.

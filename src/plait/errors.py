@@ -208,7 +208,7 @@ CODES: dict[str, tuple[type[PlaitError], str]] = {
     "PLT401": (CopyRequiredError, "a group that cannot be formed without a copy"),
     "PLT501": (BackendError, "a tensor or a framework that plait does not know"),
     "PLT502": (BackendError, "a backend that does not load"),
-    "PLT503": (BackendError, "an element type on which the reduction is not defined"),
+    "PLT503": (BackendError, "an element type or a class of arrays on which the operation is not defined"),
     "PLT504": (BackendError, "tensors of different frameworks in one call"),
     "PLT505": (BackendError, "a rank that the framework does not know"),
     "PLT506": (BackendError, "more axes than the framework's einsum can name"),

@@ -137,4 +137,4 @@ def test_views_of_a_memory_mapped_file_read_nothing(tmp_path):
     assert np.shares_memory(view[0, 0], tensor[0])
     assert view[5, 7, 3, 0, 0] == 9
     assert plait.rearrange(tensor, "a b c -> (a b) c").shape == (1 << 24, 1 << 14)
-    assert plait.repeat(tensor, "a b c -> r a b c", r=2).shape == (2, *shape)
+    assert plait.view(tensor, "a b c -> r a b c", r=2).shape == (2, *shape)

@@ -55,13 +55,10 @@ def test_masked_arrays_keep_masks_or_raise():
     for other in (MASKED, X * 0):
         assert plait.pack([MASKED, other], "* b")[0].sum() == (12 if other is MASKED else 6)
         assert plait.pack([other, MASKED], "* b")[0].sum() == (12 if other is MASKED else 6)
-    for call in (
-        lambda: plait.einsum(MASKED, "a b ->"),
-        lambda: plait.einsum(X, MASKED, "a b, a b ->"),
-        lambda: plait.reduce(MASKED, "a b -> a", "logsumexp"),
-    ):
-        with pytest.raises(plait.BackendError, match="PLT503"):
-            call()
+    assert plait.einsum(MASKED, "a b ->") == 6
+    assert plait.einsum(X, MASKED, "a b, a b ->") == (X * MASKED).sum()
+    with pytest.raises(plait.BackendError, match="PLT503"):
+        plait.reduce(MASKED, "a b -> a", "logsumexp")
 
 
 INVALID_PACKED_SHAPES = [

@@ -85,7 +85,7 @@ def build_executable(
     backend.exclude_functions_from_tracing(FUNCTIONS_WITH_SUBSTITUTE)
     plan = lower_pattern(operation, pattern, ranks, size_names, reduction)
     if not reduction or reduction == CUSTOM_REDUCTION:  # the caller's function is added by `build_reduce_executable`
-        return Executable(plan, backend)
+        return Executable(plan, backend, copies_broadcast=operation == "repeat")
     return Executable(plan, backend, _find_backend_reduction(backend, reduction, dtype))
 
 
@@ -110,7 +110,7 @@ def build_callable(
         else:
             executable = build_executable(operation, pattern, (tensor_type,), (len(shape),), tuple(sizes))
         if operation == "view":
-            check_view(executable.plan, shape, extra_key[0], sizes)
+            check_view(executable, shape, extra_key[0], sizes)
             return executable.bind(shape, sizes)
         stepwise_call = executable.bind(shape, sizes)
         if executable.min_elements is None:
@@ -177,9 +177,14 @@ def build_reduce_executable(
     )
 
 
-def check_view(plan: Plan, shape: Sequence[int], strides: Sequence[int] | None, sizes: dict[str, int]) -> None:
+def check_view(
+    executable: Executable, shape: Sequence[int], strides: Sequence[int] | None, sizes: dict[str, int]
+) -> None:
     """Raise `CopyRequiredError` if the strides do not allow the view; ``None`` means the framework has no views."""
+    plan = executable.plan
     tree = plan.solved.tree
+    if executable.has_new_axes and not executable.backend.expand_is_view:
+        raise make_error("PLT507", f"{executable.backend.name} copies where an axis is added; use repeat", tree.text)
     if strides is None:
         raise make_error("PLT507", NO_VIEWS_MESSAGE, tree.text)
     slots = compute_all_slots(plan.solved, plan.size_ops, shape, sizes)

@@ -24,7 +24,14 @@ FunctionAndArgument: TypeAlias = "tuple[Callable[..., Any], Any]"
 class Executable:
     """A plan, with the function of the backend for each of its nodes."""
 
-    def __init__(self, plan: Plan, backend: Backend, reduction: ReductionFunction | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        backend: Backend,
+        reduction: ReductionFunction | None = None,
+        *,
+        copies_broadcast: bool = False,
+    ) -> None:
         self.plan = plan
         self.backend = node_backend = backend
         self.reduction = reduction
@@ -56,6 +63,7 @@ class Executable:
                 node_backend = backend.for_any_type()
             else:
                 self.node_functions.append((getattr(node_backend, method), None, node[0]))
+        self._copy_if_broadcast = backend.copy_if_broadcast if copies_broadcast and self.has_new_axes else None
         self._size_ops, self._constants = plan.size_ops, plan.solved.constants
         self._size_error_factory = partial(size_op_error, plan.solved)
         large = backend.large_tensors
@@ -81,8 +89,11 @@ class Executable:
         return larger_element_count(self.plan, compute_all_slots(self.plan.solved, self._size_ops, shape, sizes))
 
     def bind_arguments(self, slots: Sequence[int]) -> list[FunctionAndArgument]:
-        """Return the function of each node with its argument for these slots."""
-        return [(function, select(slots) if select else argument) for function, select, argument in self.node_functions]
+        """Return the function of each node with its argument for these slots, and one that copies a broadcast."""
+        calls = [
+            (function, select(slots) if select else argument) for function, select, argument in self.node_functions
+        ]
+        return calls if self._copy_if_broadcast is None else [*calls, (self._copy_if_broadcast, None)]
 
     def bind_slots(self, slots: Sequence[int]) -> Callable[..., Any]:
         """Return the callable for these slots."""

@@ -9,7 +9,7 @@ from typing import Any
 from plait._executor.compile import add_error_context, check_and_solve, lower_pattern, sizes_to_ints
 from plait._executor.contraction import contraction_for_explain
 from plait._executor.einsum_options import check_implicit_sums
-from plait._executor.large.specialize import techniques_and_lines_for_explain
+from plait._executor.large.specialize import broadcast_lines_for_explain, techniques_and_lines_for_explain
 from plait._executor.options import CURRENT_OPTIONS
 from plait._executor.pipeline import PatternStage, fuse_stages_for_shapes, output_shape, run_stages
 from plait._notation.parser import parse
@@ -105,6 +105,8 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
             slots = compute_all_slots(plan.solved, plan.size_ops, exact_shapes[0], int_sizes)
             lines = list_plan_lines(plan, exact_shapes, slots)
             rewrites, notes = techniques_and_lines_for_explain(plan, slots, shapes[0])
+            if operation == "repeat" and "copies" not in lines[-2].cost:
+                notes += broadcast_lines_for_explain(plan, shapes[0])
     except PlaitError as error:
         add_error_context(error, pattern, exact_shapes, int_sizes)
         raise

@@ -39,7 +39,7 @@ def _check_unary_pattern(operation: str, tree: Tree, *, may_drop: bool = False, 
 
 
 def _lower_view(solved: SolvedPattern, _: str = "") -> Plan:
-    """Return the plan of ``rearrange`` with each reshape replaced by one that must not copy."""
+    """Return the plan of ``repeat`` with each reshape replaced by one that must not copy."""
     plan = lower_movement(solved)
     steps = [(View(node.shape) if isinstance(node, Reshape) else node, operands) for node, operands in plan.steps]
     return plan._replace(steps=tuple(steps))
@@ -47,7 +47,7 @@ def _lower_view(solved: SolvedPattern, _: str = "") -> Plan:
 
 _UNARY_OPERATIONS = {
     "rearrange": Operation("rearrange", partial(_check_unary_pattern, "rearrange"), lower_movement),
-    "view": Operation("view", partial(_check_unary_pattern, "view"), _lower_view),
+    "view": Operation("view", partial(_check_unary_pattern, "view", may_add=True), _lower_view),
     "reduce": Operation("reduce", partial(_check_unary_pattern, "reduce", may_drop=True), reduce.lower_reduce),
     "repeat": Operation("repeat", partial(_check_unary_pattern, "repeat", may_add=True), lower_movement),
 }

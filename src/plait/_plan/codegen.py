@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 from keyword import iskeyword
 
 from plait._plan.graph import Plan
-from plait._plan.nodes import tuple_source_code
+from plait._plan.nodes import Expand, tuple_source_code
 from plait._shapes.solver import BROADCAST, CHECK_EQUAL, CHECK_NONEMPTY, PRODUCT, SizeOp
 
 TYPE_CHECKING = False
@@ -27,7 +27,8 @@ def generate_function(name: str, plan: Plan, templates: SourceTemplates, default
     ]
     parameters = ", ".join([*writer.tensor_names, *["*"][: len(given)], *given])
     pattern = json.dumps(str(plan.solved.tree), ensure_ascii=False)  # a JSON string is a Python string literal too
-    lines = [f'""{pattern}""', *writer.shape_lines(), *writer.size_lines(), *writer.all_node_lines()]
+    template = templates.writable if name == "repeat" else "{tensor}"
+    lines = [f'""{pattern}""', *writer.shape_lines(), *writer.size_lines(), *writer.all_node_lines(template)]
     imports = f"{templates.imports}\n\n\n" if templates.imports else ""
     return imports + "\n    ".join([f"def {name}({parameters}):", *lines]) + "\n"
 
@@ -115,8 +116,8 @@ class _FunctionWriter:
         message = f"{expected} does not divide {length} = {{{length}}}"
         return f"{zero_check}{length} % {divisor}", message, f"{length} // {divisor}"
 
-    def all_node_lines(self) -> list[str]:
-        """Return the lines that execute the nodes, and return the result.
+    def all_node_lines(self, broadcast_template: str) -> list[str]:
+        """Return the lines that execute the nodes, and return the result, by the template if the plan broadcasts.
 
         The result of a node is assigned to the variable of its first operand, whose old value no other node needs.
         """
@@ -127,6 +128,8 @@ class _FunctionWriter:
             lines += [*before, f"{operand_names[0]} = {result}"]
             value_names.append(operand_names[0])
         (output,) = self.plan.outputs
+        if any(isinstance(node, Expand) for node, _ in self.plan.steps):
+            result = broadcast_template.format(tensor=result, module=self.templates.module)
         return [*lines[:-1], f"return {result}"] if lines else [f"return {value_names[output]}"]
 
 

@@ -169,6 +169,18 @@ class Backend:
     Returns a function with the arguments of `reshape`.
     """
 
+    expand_is_view: ClassVar[bool] = True
+    """Whether `expand` gives a view, so that ``plait.view`` may add axes; asked only where `view` is defined."""
+
+    copy_if_broadcast: Callable[[Tensor, None], Tensor] | None = None
+    """``copy_if_broadcast(tensor, None)`` gives each element memory of its own, for ``plait.repeat``.
+
+    * ``tensor``: a result of `expand`, or of a reshape or a permutation of it, which may be a copy already.
+
+    Returns the tensor or a copy. ``None`` where the users of a framework expect a view, as in PyTorch, or cannot write
+    into tensors at all.
+    """
+
     accepts: ClassVar[frozenset[str]] = frozenset()
     """The names of other backends whose tensors the functions also accept, as JAX's accept NumPy's arrays."""
 

@@ -31,6 +31,7 @@ class SourceTemplates(NamedTuple):
     view: str = ""  # a reshape that never copies; empty if the framework has none
     permute: str = "{module}.transpose({tensor}, {axes})"
     expand: str = "{module}.broadcast_to({tensor}, {shape})"
+    writable: str = "{tensor}"  # the result of ``repeat``, which may be a broadcast that a caller must not write into
     diagonal: str = (
         "{module}.diagonal({tensor}, axis1={axes[0]}, axis2={axes[1]})"  # of the last two dimensions, as a new last one
     )
@@ -93,6 +94,7 @@ SOURCE_TEMPLATES = {
         imports="import numpy as np",
         module="np",
         view="np.reshape({tensor}, {shape}, copy=False)",  # NumPy 2.1 and later
+        writable='np.require({tensor}, requirements=["WRITEABLE"])',
         reductions={"logsumexp": _LOGSUMEXP_TEMPLATE.replace("keepdims=True", "keepdims=True, initial=-np.inf")},
     ),
     "torch": SourceTemplates(
@@ -182,7 +184,7 @@ SOURCE_TEMPLATES = {
     "mxnet": SourceTemplates(
         imports="from mxnet import np", module="np", reductions={"logsumexp": _MXNET_LOGSUMEXP_TEMPLATE}
     ),
-    "cupy": SourceTemplates(imports="import cupy as cp", module="cp"),
+    "cupy": SourceTemplates(imports="import cupy as cp", module="cp", writable="cp.array({tensor})"),
     "dask": SourceTemplates(imports="import dask.array as da", module="da"),
 }
 """The templates by framework; to generate source code, the framework need not be installed."""

@@ -109,4 +109,4 @@ for name in WRAPPED_FUNCTIONS:
     setattr(ModuleStandIn, name, staticmethod(_wrapped_numpy_function(name)))
 
 MODULE_STAND_IN = ModuleStandIn("cupy")
-FRAMEWORK = CuPy("cupy", "cupy")
+FRAMEWORK = CuPy("cupy", "cupy", copying_operations={"repeat": "as einops; view gives the broadcast"})

@@ -13,4 +13,6 @@ class NumPy(Framework):
         return np.shares_memory(first, second)
 
 
-FRAMEWORK = NumPy("numpy", "numpy")
+FRAMEWORK = NumPy(
+    "numpy", "numpy", copying_operations={"repeat": "as einops: NumPy's broadcast is read-only; view gives it"}
+)

@@ -9,7 +9,7 @@ from plait._executor.executable import Executable, chain_calls, larger_element_c
 from plait._executor.large.kernels import NodeKernel, describe_kernel_use, kernel_with_fallback
 from plait._executor.large.reductions import build_copy, build_reduction
 from plait._plan.graph import Plan
-from plait._plan.nodes import Reduce
+from plait._plan.nodes import Expand, Reduce
 from plait._plan.schedule.copies import schedule_copy
 from plait._plan.schedule.loop_nest import build_loop_nest
 from plait._plan.schedule.reductions import schedule_reduction
@@ -246,6 +246,16 @@ def techniques_and_lines_for_explain(
             lines.append(f"one call of {backend.name} for each step: a gradient is recorded")
             scheduled = None
     return _technique_names(scheduled), lines
+
+
+def broadcast_lines_for_explain(plan: Plan, tensor: Any) -> list[str]:
+    """Return what ``explain`` prints about a broadcast that ``repeat`` copies, as it does on NumPy."""
+    if not hasattr(tensor, "dtype") or not any(isinstance(node, Expand) for node, _ in plan.steps):
+        return []
+    backend = common_backend((type(tensor),))
+    if backend.copy_if_broadcast is None:
+        return []
+    return [f"then copied to new memory, as every result of repeat on {backend.name}; view gives the broadcast"]
 
 
 def _technique_names(scheduled: ScheduledStep | None) -> tuple[str, ...]:

@@ -36,6 +36,10 @@ class CupyBackend(Backend):
         self.reshape, self.view, self.permute = cls.reshape, cls.reshape, cls.transpose
 
     @staticmethod
+    def copy_if_broadcast(tensor: Any, _: None) -> Any:
+        return tensor if tensor.base is None else tensor.copy()
+
+    @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
         return cupy.einsum(equation, *tensors, optimize=len(tensors) > 2)
 

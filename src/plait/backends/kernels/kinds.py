@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from plait.backends.kernels.reducing import LANES
+from plait.backends.numpy.dtypes import is_builtin_dtype
 
 SUM, EXACT, PROD, MAX, MIN = range(5)
 """The operations. ``EXACT`` is a sum of float64 that also adds up the rounding errors, since no type is wider."""
@@ -68,7 +69,7 @@ def key_of(name: str, dtype: Any) -> str | None:
     The key is ``None`` if the reduction has no kernel, for types that are not built into NumPy, and for those in the
     byte order of another machine.
     """
-    known = dtype.isbuiltin == 1 and dtype.isnative and dtype.kind in "biufcmM" and dtype.char not in "gG"
+    known = is_builtin_dtype(dtype) and dtype.isnative and dtype.kind in "biufcmM" and dtype.char not in "gG"
     known = known or (dtype.kind in "mM" and dtype.isnative)  # NumPy does not call these built in
     return f"{name} {'datetime64' if dtype.kind in 'mM' else dtype.name}" if known and name in _OPS else None
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from plait.backends.common.reductions import ReductionTable
 from plait.backends.interface import Backend, ReductionFunction
-from plait.backends.numpy.backend import kind_of_dtype
+from plait.backends.numpy.dtypes import kind_of_dtype
 from plait.backends.numpy.own_arithmetic import (
     concat_of_classes,
     einsum_by_operators,
@@ -41,6 +41,7 @@ class ArrayFunctionBackend(Backend):
     view = staticmethod(_numpy.reshape)
     permute: Callable[[Any, Sequence[int]], Any] = staticmethod(_numpy.transpose)
     expand: Callable[[Any, Sequence[Any]], Any] = staticmethod(_numpy.broadcast_to)
+    copy_if_broadcast: Callable[[Any, None], Any] = staticmethod(lambda tensor, _: np.copy(tensor))
     concat = staticmethod(concat_of_classes)
     stack = staticmethod(stack_of_classes)
     einsum = staticmethod(einsum_by_operators)

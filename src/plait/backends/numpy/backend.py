@@ -13,16 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from plait._caches import clearable_lru_cache
-from plait.backends.interface import Backend, LargeTensorSettings, ReductionFunction, kind_by_name
+from plait.backends.interface import Backend, LargeTensorSettings, ReductionFunction
+from plait.backends.numpy.dtypes import is_builtin_dtype, kind_of_dtype
 from plait.errors import make_error
 
 if TYPE_CHECKING:
     from plait.backends.capabilities import ContractionFunctions, LargeTensorFunctions
-
-NUMPY_TYPE_COUNT = 24
-"""The element types that NumPy itself defines have the numbers below; those of other packages have others."""
-
-_KIND_BY_CODE = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c": "complex"}
 
 
 def _large_tensor_functions() -> LargeTensorFunctions:
@@ -37,11 +33,6 @@ def _contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | No
     from plait.backends.numpy.contraction import contraction_functions
 
     return contraction_functions(dtypes)
-
-
-def is_builtin_dtype(dtype: Any) -> bool:
-    """Whether NumPy itself defines an element type; ``dtype.isbuiltin`` denies it of one that comes from a pickle."""
-    return 0 <= dtype.num < NUMPY_TYPE_COUNT
 
 
 LARGE_TENSOR_SETTINGS = LargeTensorSettings(_large_tensor_functions, min_elements=2048)
@@ -91,6 +82,10 @@ class NumpyBackend(Backend):
             self.expand = _expand_masked
 
     @staticmethod
+    def copy_if_broadcast(tensor: Any, _: None) -> Any:
+        return tensor if tensor.flags.writeable else tensor.copy()  # NumPy's broadcast is read-only
+
+    @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
         for tensor in tensors:
             if type(tensor) is not np.ndarray or not is_builtin_dtype(tensor.dtype):
@@ -130,11 +125,6 @@ class NumpyBackend(Backend):
     @staticmethod
     def to_numpy(tensor: Any) -> Any:
         return tensor if isinstance(tensor, np.ndarray) else np.asarray(tensor)
-
-
-def kind_of_dtype(dtype: Any) -> str:
-    """Return the kind of an element type, as `Backend.kind` defines it."""
-    return _KIND_BY_CODE.get(dtype.kind) or (kind_by_name(dtype) if dtype.kind == "V" and not dtype.names else "other")
 
 
 def _is_masked_array_type(tensor_type: type) -> bool:

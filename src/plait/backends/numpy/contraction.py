@@ -16,7 +16,7 @@ from plait._caches import clearable_lru_cache
 from plait.backends.capabilities import ContractionFunctions, ProductFunction
 from plait.backends.costs import ContractionCosts
 from plait.backends.interface import identity
-from plait.backends.numpy.backend import is_builtin_dtype
+from plait.backends.numpy.dtypes import is_builtin_dtype
 from plait.backends.numpy.reductions import REAL_BLAS_DTYPE_CODES, sum_by_blas
 from plait.backends.reduction_rules import is_half_precision
 

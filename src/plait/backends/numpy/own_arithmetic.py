@@ -14,7 +14,7 @@ import numpy as np
 
 from plait.backends.common.contraction import einsum_by_matmul
 from plait.backends.interface import ReductionFunction
-from plait.backends.numpy.backend import is_builtin_dtype
+from plait.backends.numpy.dtypes import is_builtin_dtype
 from plait.backends.reduction_rules import is_half_precision
 from plait.errors import PlaitError, make_error
 
@@ -61,7 +61,7 @@ def einsum_by_operators(equation: str, *tensors: Any) -> Any:
         if len(half_types) == len(tensors):
             return result.astype(np.result_type(*half_types))
         return _to_promoted_integers(result, tensors)
-    except (PlaitError, MemoryError):
+    except (PlaitError, MemoryError, Warning):
         raise
     except Exception as error:  # each class has errors of its own, such as those of units
         raise undefined_error("einsum", tensors, error) from error
@@ -147,7 +147,7 @@ def with_own_errors(name: str, reduce: ReductionFunction) -> ReductionFunction:
     def reduce_or_raise(tensor: Any, axes: tuple[int, ...]) -> Any:
         try:
             return reduce(tensor, axes)
-        except (PlaitError, MemoryError):
+        except (PlaitError, MemoryError, Warning):
             raise
         except Exception as error:  # each class has errors of its own, such as those of units
             raise undefined_error(name, [tensor], error) from error
@@ -196,7 +196,7 @@ def _join(tensors: Sequence[Any], join: Callable[[Any], Any], axis: int | None) 
         if any(cls.__array_function__ is not np.ndarray.__array_function__ for cls in special):
             return join(np)
         return _join_by_assignment(tensors, axis)
-    except (PlaitError, MemoryError):
+    except (PlaitError, MemoryError, Warning):
         raise
     except Exception as error:  # each class has errors of its own, such as those of units
         raise joining_error(tensors, error) from error
@@ -233,9 +233,10 @@ def _join_by_assignment(tensors: Sequence[Any], axis: int | None) -> Any:
         return result
     shape[axis] = sum([tensor.shape[axis] for tensor in tensors])
     result = np.empty_like(model, dtype, shape=tuple(shape), order="C")
-    leading, start = (slice(None),) * axis, 0
+    start = 0
     for tensor in tensors:
         stop = start + tensor.shape[axis]
-        result[(*leading, slice(start, stop))] = tensor
+        part: Any = (*((slice(None),) * axis), slice(start, stop))
+        result[part] = tensor
         start = stop
     return result

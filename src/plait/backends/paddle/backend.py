@@ -74,6 +74,7 @@ class PaddleBackend(LazySizeBackend):
     """The backend of values of static programs, whose functions also accept eager tensors."""
 
     name = "paddle"
+    expand_is_view = False  # its broadcast_to copies
     permute = staticmethod(paddle.transpose)
     concat = staticmethod(paddle.concat)
     stack = staticmethod(paddle.stack)
