@@ -74,7 +74,8 @@ def reductions_for_array_type(cls: Any) -> ReductionTable:
         var_by_arithmetic,
     )
 
-    ignore_infinity_warnings = np.errstate(divide="ignore", over="ignore")  # log 0 is -inf, and exp(inf) is inf
+    # log(0) is -inf, and a difference between large numbers may overflow
+    ignore_infinity_warnings = np.errstate(divide="ignore", over="ignore")
     overrides: dict[str | tuple[str, str | None], ReductionFunction] = {("var", "other"): var_by_arithmetic}
     if has_plain_arithmetic(cls):
         overrides["logsumexp"] = ignore_infinity_warnings(
