@@ -420,8 +420,20 @@ def test_masks_are_kept():
     assert type(plait.asnumpy(x)) is np.ma.MaskedArray
     with pytest.raises(plait.BackendError, match="PLT503"):
         plait.reduce(x, "a b -> b", "logsumexp")
-    with pytest.raises(plait.BackendError, match="PLT503"):
-        plait.einsum(x, x, "a b, c b -> a c")
+    for pattern in ("a b, c b -> a c", "a b, a b ->", "a b, a b -> b"):
+        expected = plait.einsum(array, array, pattern)
+        result = plait.einsum(x, x, pattern).compute()
+        np.testing.assert_allclose(result, expected)
+        assert np.array_equal(np.ma.getmaskarray(result), np.ma.getmaskarray(expected))
+
+
+def test_masks_are_repeated_and_known_after_a_reduction():
+    x = da.from_array(np.ma.masked_array([1.0, 2.0, 100.0], [0, 0, 1]), chunks=3)
+    assert plait.repeat(x, "a -> a r", r=2).sum().compute() == 6
+    hidden = np.ma.masked_array(np.ones((2, 3)), [[0, 1, 0]] * 2)
+    largest = plait.reduce(da.from_array(hidden, chunks=1), "a b -> b", "max")
+    assert type(largest._meta) is np.ma.MaskedArray
+    assert plait.einsum(largest, np.ones(3), "b, b ->").compute() == 2  # and not 1e20, the hidden number
 
 
 def test_sparse_chunks_stay_sparse():

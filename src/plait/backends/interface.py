@@ -198,6 +198,9 @@ class Backend:
     large_tensors: LargeTensorSettings | None = None
     """How large tensors are reduced and copied; ``None`` if one call is fastest, or if the framework hides memory."""
 
+    why_single_calls: str | None = None
+    """What ``explain`` says about why a large tensor is one call for each step, if ``large_tensors`` is ``None``."""
+
     wrap_callable: Callable[[TensorFunction], TensorFunction] = staticmethod(identity)
     """``wrap_callable(call)`` wraps all calls of a plan before they are cached; a framework can compile them here.
 

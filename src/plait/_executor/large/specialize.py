@@ -214,7 +214,7 @@ def techniques_and_lines_for_explain(
     backend = common_backend((type(tensor),))
     large = backend.large_tensors
     functions = None if large is None else large.load()
-    reason = None if functions is None else functions.why_not_decompose(tensor)
+    reason = backend.why_single_calls if functions is None else functions.why_not_decompose(tensor)
     if large is None or functions is None or reason is not None:
         return (), [f"one call of {backend.name} for each step{'' if reason is None else ': ' + reason}"]
     if larger_element_count(plan, slots) < (

@@ -14,6 +14,12 @@ import numpy as np
 
 from plait.backends.common.reductions import ReductionTable
 from plait.backends.dask.einsum import einsum_by_pairs
+from plait.backends.dask.own_arithmetic import (
+    check_arrays_can_be_joined,
+    expand_chunks,
+    has_own_arithmetic,
+    with_class_of_chunks,
+)
 from plait.backends.dask.shapes import (
     UnknownLengthMultiple,
     has_unknown_length,
@@ -67,6 +73,16 @@ def _chunk_min_or_max(reduce: Any, chunk: Any, axis: tuple[int, ...], keepdims: 
     return reduce(chunk, axis=axis, keepdims=keepdims)
 
 
+def _chunks_of_broadcast(tensor: Any, shape: Sequence[int], repeated: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """Return the chunks of a broadcast array; along repeated dimensions Dask chooses them by their bytes."""
+    old_chunks = (*(((1,),) * (len(shape) - tensor.ndim)), *tensor.chunks)
+    if 0 in shape or tensor.dtype.hasobject:  # their chunks have no number of bytes
+        return tuple([(shape[place],) if place in repeated else lengths for place, lengths in enumerate(old_chunks)])
+    chunks = tuple(["auto" if place in repeated else lengths for place, lengths in enumerate(old_chunks)])
+    result: tuple[tuple[int, ...], ...] = da.core.normalize_chunks(chunks, shape, dtype=tensor.dtype)
+    return result
+
+
 class DaskBackend(Backend):
     """The backend of Dask's arrays; it calls functions of ``dask.array``, and keeps the chunks where possible."""
 
@@ -105,18 +121,23 @@ class DaskBackend(Backend):
             for dimension in repeated:
                 tensor = da.repeat(tensor, shape[dimension], dimension)
             return tensor
+        if has_own_arithmetic(tensor):
+            return expand_chunks(tensor, _chunks_of_broadcast(tensor, shape, repeated))
         if 0 in shape or tensor.dtype.hasobject:  # Dask cannot choose chunks by their bytes
             return da.broadcast_to(tensor, shape)
-        old_chunks = (*((1,) * (len(shape) - tensor.ndim)), *tensor.chunks)
-        chunks = tuple(["auto" if dimension in repeated else lengths for dimension, lengths in enumerate(old_chunks)])
-        return da.broadcast_to(tensor, shape, da.core.normalize_chunks(chunks, shape, dtype=tensor.dtype))
+        return da.broadcast_to(tensor, shape, _chunks_of_broadcast(tensor, shape, repeated))
+
+    def reduction(self, name: str, dtype: Any) -> ReductionFunction:
+        return with_class_of_chunks(name, super().reduction(name, dtype))
 
     @staticmethod
     def concat(tensors: Sequence[Any], axis: int) -> Any:
+        check_arrays_can_be_joined(tensors)
         return da.concatenate(tensors, axis, allow_unknown_chunksizes=any(map(has_unknown_length, tensors)))
 
     @staticmethod
     def stack(tensors: Sequence[Any]) -> Any:
+        check_arrays_can_be_joined(tensors)
         return da.stack(tensors, allow_unknown_chunksizes=any(map(has_unknown_length, tensors)))
 
     def slice(self, tensor: Any, axis: int, start: Any, stop: Any) -> Any:

@@ -10,18 +10,14 @@ import dask.array as da
 import numpy as np
 
 from plait.backends.common.equation import replace_ellipsis
+from plait.backends.dask.own_arithmetic import contract_chunks, has_own_arithmetic
 from plait.backends.dask.shapes import has_unknown_length
 from plait.backends.reduction_rules import is_half_precision
-from plait.errors import make_error
 
 
 def einsum_by_pairs(equation: str, *tensors: Any) -> Any:
     """Contract arrays pairwise; the equation is in the classical form with an arrow."""
     arrays = [da.asanyarray(tensor) for tensor in tensors]
-    if any(isinstance(array._meta, np.ma.MaskedArray) for array in arrays):
-        raise make_error(
-            "PLT503", "einsum is not defined on masked arrays; fill them first, as da.ma.filled(x, 0) does"
-        )
     result = np.result_type(*[array.dtype for array in arrays])  # Dask's sums over chunks would widen integers
     dtype = np.dtype(np.float32) if is_half_precision(result) else result
     arrays = [array.astype(dtype) if is_half_precision(array.dtype) else array for array in arrays]
@@ -46,6 +42,8 @@ def _contract_terms(parts: list[tuple[str, Any]], output: str) -> Any:
     """Contract arrays, each with its term, by one einsum of Dask."""
     equation = f"{','.join(term for term, _ in parts)}->{output}"
     arrays = [array for _, array in parts]
+    if any(map(has_own_arithmetic, arrays)):
+        return contract_chunks([term for term, _ in parts], output, arrays)
     if not any(map(has_unknown_length, arrays)):
         return da.einsum(equation, *arrays, optimize=len(arrays) > 1)
     with dask.config.set({"array.chunk-size-tolerance": inf}):  # otherwise Dask would divide by an unknown length
@@ -73,4 +71,4 @@ def _sum_unneeded_axes(pair: tuple[str, Any], needed: set[str]) -> tuple[str, An
     """Sum an array over the axes that are not needed, before its chunks are multiplied; return the new term too."""
     term, array = pair
     kept = "".join(dict.fromkeys(name for name in term if name in needed))
-    return pair if set(kept) == set(term) else (kept, da.einsum(f"{term}->{kept}", array).astype(array.dtype))
+    return pair if set(kept) == set(term) else (kept, _contract_terms([pair], kept).astype(array.dtype))

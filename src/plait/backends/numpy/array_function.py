@@ -41,7 +41,6 @@ class ArrayFunctionBackend(Backend):
     view = staticmethod(_numpy.reshape)
     permute: Callable[[Any, Sequence[int]], Any] = staticmethod(_numpy.transpose)
     expand: Callable[[Any, Sequence[Any]], Any] = staticmethod(_numpy.broadcast_to)
-    copy_if_broadcast: Callable[[Any, None], Any] = staticmethod(lambda tensor, _: np.copy(tensor))
     concat = staticmethod(concat_of_classes)
     stack = staticmethod(stack_of_classes)
     einsum = staticmethod(einsum_by_operators)
@@ -55,6 +54,11 @@ class ArrayFunctionBackend(Backend):
                 "so NumPy's functions do not accept it; convert it with numpy.asarray, or write a backend for it"
             )
         self.name = tensor_type.__module__.partition(".")[0]  # type: ignore[misc]  # each library counts as a framework
+
+    @staticmethod
+    def copy_if_broadcast(tensor: Any, _: None) -> Any:
+        flags = getattr(tensor, "flags", None)  # an array of another library inside, such as Dask's, has none
+        return tensor if flags is None or flags.writeable else np.copy(tensor)
 
     def reduction(self, name: str, dtype: Any) -> ReductionFunction:
         return with_own_errors(name, super().reduction(name, dtype))

@@ -78,6 +78,8 @@ class NumpyBackend(Backend):
             self.reshape = self.view = lambda tensor, shape: tensor.reshape(shape)
         if issubclass(tensor_type, np.ndarray) and tensor_type is not np.ndarray:
             self.expand, self.concat, self.stack = partial(np.broadcast_to, subok=True), _concat, _stack
+            if tensor_type is not np.memmap:
+                self.why_single_calls = f"arrays of {tensor_type.__name__} have functions of their own"
         if _is_masked_array_type(tensor_type):
             self.expand = _expand_masked
 
