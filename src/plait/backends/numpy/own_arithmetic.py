@@ -57,6 +57,7 @@ def einsum_by_operators(equation: str, *tensors: Any) -> Any:
     try:
         if half_types:
             tensors = tuple([t.astype(np.float32) if is_half_precision(t.dtype) else t for t in tensors])
+        _has_masked_array([type(tensor) for tensor in tensors])
         result = einsum_by_matmul(_OPERATORS, equation, *tensors)
         if len(half_types) == len(tensors):
             return result.astype(np.result_type(*half_types))
@@ -174,27 +175,27 @@ def logsumexp_by_arithmetic(tensor: Any, axes: tuple[int, ...]) -> Any:
 
 def concat_of_classes(tensors: Sequence[Any], axis: int) -> Any:
     """Concatenate arrays of any classes, so that masks, units and attributes are kept wherever they are in the list."""
-    return _join(tensors, lambda module: module.concatenate(tensors, axis), axis)
+    return _join(tensors, lambda module, tensors: module.concatenate(tensors, axis), axis)
 
 
 def stack_of_classes(tensors: Sequence[Any]) -> Any:
     """Stack arrays of any classes along a new first dimension, as `concat_of_classes` concatenates them."""
-    return _join(tensors, lambda module: module.stack(tensors), None)
+    return _join(tensors, lambda module, tensors: module.stack(tensors), None)
 
 
-def _join(tensors: Sequence[Any], join: Callable[[Any], Any], axis: int | None) -> Any:
-    """Join arrays by the function ``join(module)``, or by assignment if their class has none; ``None``: a new axis."""
+def _join(tensors: Sequence[Any], join: Callable[[Any, Sequence[Any]], Any], axis: int | None) -> Any:
+    """Join arrays by ``join(module, tensors)``, or by assignment to a new array if NumPy's functions ignore the class."""
     classes = dict.fromkeys([type(tensor) for tensor in tensors])
     special = [cls for cls in classes if not has_plain_arithmetic(cls)]
     if not special:
-        return join(np)
+        return join(np, tensors)
     try:
         if len(classes) > 1:
             _check_elements_can_be_added(tensors)
-        if any(issubclass(cls, np.ma.MaskedArray) for cls in special):
-            return join(np.ma)
+        if _has_masked_array(special):
+            return join(np.ma, tensors)
         if any(cls.__array_function__ is not np.ndarray.__array_function__ for cls in special):
-            return join(np)
+            return join(np, [_as_plain_if_only_named(tensor) for tensor in tensors])
         return _join_by_assignment(tensors, axis)
     except (PlaitError, MemoryError, Warning):
         raise
@@ -210,6 +211,31 @@ def joining_error(tensors: Sequence[Any], error: Exception) -> PlaitError:
     )
 
 
+def _as_plain_if_only_named(tensor: Any) -> Any:
+    """Return an array as a plain one if its subclass has no function of its own.
+
+    NumPy asks the first subclass of a list, and such a one joins all as plain arrays.
+    """
+    cls: Any = type(tensor)
+    is_only_named = isinstance(tensor, np.ndarray) and not _changes_assignment(cls)
+    if is_only_named and cls.__array_function__ is np.ndarray.__array_function__:
+        return tensor.view(np.ndarray)
+    return tensor
+
+
+def _has_masked_array(classes: Sequence[Any]) -> bool:
+    """Return whether masked arrays of `numpy.ma` are among these classes; raise if they are beside units."""
+    masked = [cls for cls in classes if issubclass(cls, np.ma.MaskedArray)]
+    if masked and any(cls not in masked and _changes_assignment(cls) for cls in classes):
+        raise TypeError("the masked arrays of numpy.ma know no units, fields or other masks")
+    return bool(masked)
+
+
+def _changes_assignment(cls: Any) -> bool:
+    """Return whether an element of a class is more than a number, so that the class converts what is assigned."""
+    return not issubclass(cls, np.ndarray) or cls.__setitem__ is not np.ndarray.__setitem__
+
+
 def _check_elements_can_be_added(tensors: Sequence[Any]) -> None:
     """Raise the error of the class if elements of different classes cannot be added, such as metres and bare numbers.
 
@@ -219,6 +245,7 @@ def _check_elements_can_be_added(tensors: Sequence[Any]) -> None:
     elements: list[Any] = [np.reshape(tensor, (-1,))[:1] for tensor in first_by_class.values()]
     for element in elements[1:]:
         elements[0] + element
+        element + elements[0]
 
 
 def _join_by_assignment(tensors: Sequence[Any], axis: int | None) -> Any:
