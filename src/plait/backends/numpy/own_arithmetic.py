@@ -184,7 +184,7 @@ def stack_of_classes(tensors: Sequence[Any]) -> Any:
 
 
 def _join(tensors: Sequence[Any], join: Callable[[Any, Sequence[Any]], Any], axis: int | None) -> Any:
-    """Join arrays by ``join(module, tensors)``, or by assignment to a new array if NumPy's functions ignore the class."""
+    """Join arrays by ``join(module, tensors)``, or by assignment to a new array if NumPy ignores the class."""
     classes = dict.fromkeys([type(tensor) for tensor in tensors])
     special = [cls for cls in classes if not has_plain_arithmetic(cls)]
     if not special:
