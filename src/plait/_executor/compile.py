@@ -112,18 +112,28 @@ def build_callable(
         if operation == "view":
             check_view(executable, shape, extra_key[0], sizes)
             return executable.bind(shape, sizes)
-        stepwise_call = executable.bind(shape, sizes)
-        if executable.min_elements is None:
-            return stepwise_call
-        elements = executable.larger_element_count(shape, sizes) if executable.has_new_axes else prod(shape)
-        if elements < executable.min_elements:
-            return stepwise_call
-        from plait._executor.large.specialize import build_layout_dispatch
-
-        return build_layout_dispatch(executable, shape, sizes, stepwise_call)
+        return bind_or_schedule(executable, shape, sizes)
     except PlaitError as error:
         add_error_context(error, pattern, shape if type(tensor_type) is tuple else (shape,), sizes)
         raise
+
+
+def bind_or_schedule(executable: Executable, shape: Sequence[int], sizes: dict[str, int]) -> Callable[..., Any]:
+    """Return the callable for tensors of this shape; for large tensors it chooses a schedule by their layout."""
+    stepwise_call = executable.bind(shape, sizes)
+    if executable.min_elements is None:
+        return stepwise_call
+    elements = executable.larger_element_count(shape, sizes) if executable.has_new_axes else prod(shape)
+    if elements < executable.min_elements:
+        return stepwise_call
+    from plait._executor.large.specialize import build_layout_dispatch
+
+    return build_layout_dispatch(executable, shape, sizes, stepwise_call)
+
+
+def reduction_of_unary_einsum(backend: Backend, dtype: Any) -> str:
+    """Return the reduction that an einsum of one tensor computes: the sum, or of booleans whether any is true."""
+    return "any" if dtype is not None and backend.kind(dtype) == "bool" else "sum"
 
 
 def build_einsum_callable(
@@ -138,7 +148,7 @@ def build_einsum_callable(
     """Return the callable of an ``einsum`` for operands of these types, shapes and element types."""
     from plait._executor.contraction import build_decomposed_einsum, find_requested_path
     from plait._executor.einsum_options import check_implicit_sums
-    from plait._operations.einsum import lower_einsum
+    from plait._operations.einsum import lower_to_framework_einsum
 
     backend = common_backend(tensor_types)
     backend.exclude_functions_from_tracing(FUNCTIONS_WITH_SUBSTITUTE)
@@ -148,9 +158,13 @@ def build_einsum_callable(
     all_lengths = [size for shape in shapes for size in shape]
     slots = compute_all_slots(solved, solved.size_ops, all_lengths, sizes)
     if options is not None and options.backend_kwargs:
-        plan = lower_einsum(solved, path=find_requested_path(solved, slots, options) or ())
+        plan = lower_to_framework_einsum(solved, find_requested_path(solved, slots, options) or ())
         slots = compute_all_slots(solved, plan.size_ops, all_lengths, sizes)
         return Executable(plan, backend).bind_einsum_with_backend_kwargs(slots, dict(options.backend_kwargs))
+    if len(ranks) == 1:
+        reduction = reduction_of_unary_einsum(backend, dtypes[0])
+        executable = build_executable(operation, pattern, tensor_types, ranks, size_names, reduction, dtypes[0])
+        return bind_or_schedule(executable, shapes[0], sizes)
     call = build_decomposed_einsum(solved, slots, tensor_types, dtypes, backend, options)
     if call is not None:
         return call

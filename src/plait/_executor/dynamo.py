@@ -49,6 +49,9 @@ def call_under_dynamo(
     ranks = tuple([len(tensor.shape) for tensor in tensors])
     reduction_name = reduction if isinstance(reduction, str) else "custom"
     dtype = tensors[0].dtype if operation == "reduce" else None
+    if operation in ("einsum", "classical") and len(tensors) == 1:
+        dtype = tensors[0].dtype
+        reduction_name = "any" if str(dtype) == "torch.bool" else "sum"
     data = _unwrap_or_break_graph(
         plan_data_or_message_for_dynamo(operation, pattern, ranks, given, reduction_name, dtype), is_method=is_method
     )

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from plait._caches import clearable_lru_cache
 from plait._notation.tree import collect_leaves
-from plait._operations.einsum import implicitly_summed_axes, lower_einsum
+from plait._operations.einsum import implicitly_summed_axes, lower_to_framework_einsum
 from plait._operations.rules import format_axis_names
 from plait._plan.contraction.paths import PathOrAlgorithm, check_algorithm_name, normalize_path
 from plait._plan.graph import Plan
@@ -64,9 +64,11 @@ def _normalize_contract(contract: Any) -> Any:
 def plan_with_given_path(plan: Plan, options: EinsumOptions | None) -> Plan:
     """Check the implicit sums of an einsum of unknown sizes; return its plan, with the path if the options give one."""
     check_implicit_sums(plan.solved, options)
-    if options is None or not isinstance(options.contract, tuple):
+    if options is None:
         return plan
-    return lower_einsum(plan.solved, path=normalize_path(options.contract, len(plan.solved.ranks)))
+    if isinstance(options.contract, tuple):
+        return lower_to_framework_einsum(plan.solved, normalize_path(options.contract, len(plan.solved.ranks)))
+    return lower_to_framework_einsum(plan.solved) if options.backend_kwargs else plan
 
 
 def check_implicit_sums(solved: SolvedPattern, options: EinsumOptions | None) -> None:

@@ -13,6 +13,7 @@ from plait._executor.compile import (
     build_callable,
     build_executable,
     build_reduce_executable,
+    reduction_of_unary_einsum,
     sizes_to_ints,
 )
 from plait._executor.plan_data import plan_to_tuples, run_plan_data
@@ -121,6 +122,10 @@ def _callable_for_symbolic_sizes(
         executable = build_reduce_executable(
             pattern, tensor_types[0], ranks[0], size_names, reduction, dtype, check_result=False
         )
+    elif operation in ("einsum", CLASSICAL_EINSUM) and len(tensors) == 1:
+        dtype = backend.dtype(tensors[0])
+        reduction_name = reduction_of_unary_einsum(backend, dtype)
+        executable = build_executable(operation, pattern, tensor_types, ranks, size_names, reduction_name, dtype)
     else:
         executable = build_executable(operation, pattern, tensor_types, ranks, size_names)
     plan, kwargs = executable.plan, None

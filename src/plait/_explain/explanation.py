@@ -95,7 +95,7 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
     costs: Costs | None = None
     rewrites: tuple[str, ...] = ()
     try:
-        if operation == "einsum":
+        if operation == "einsum" and len(shapes) > 1:
             plan, lines, costs, notes = _einsum_plan_lines_costs_and_notes(pattern, exact_shapes, int_sizes, shapes)
         else:
             reduction_name = check_reduction_name(reduction) if operation == "reduce" else ""

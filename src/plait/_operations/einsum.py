@@ -16,6 +16,7 @@ from plait._notation.tree import Tree, collect_names
 from plait._operations import rules
 from plait._plan.contraction.paths import Path, operands_and_rest_by_step
 from plait._plan.graph import NodeWithOperands, Plan, SizeOpBuilder
+from plait._plan.lowering import lower_movement
 from plait._plan.nodes import Contract, Reshape
 from plait._shapes.coalesce import group_adjacent_axes
 from plait._shapes.solver import Axes, SolvedPattern
@@ -37,7 +38,14 @@ def check_pattern(tree: Tree) -> None:
         raise make_error("PLT208", message, *rules.text_and_spans(tree, left_axes.ellipses))
 
 
-def lower_einsum(solved: SolvedPattern, _: str = "", path: Path = ()) -> Plan:
+def lower_einsum(solved: SolvedPattern, reduction: str = "") -> Plan:
+    """Return the plan of an einsum; that of one tensor is a sum as `reduce` computes it, or another reduction."""
+    if len(solved.inputs) == 1:
+        return lower_movement(solved, reduction or "sum")
+    return lower_to_framework_einsum(solved)
+
+
+def lower_to_framework_einsum(solved: SolvedPattern, path: Path = ()) -> Plan:
     """Return the plan that splits the groups of each tensor, calls the framework's einsum, and merges groups again.
 
     It is used if sizes are unknown, and for frameworks whose own einsum is fastest. Without a path, one einsum takes

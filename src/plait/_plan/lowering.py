@@ -7,25 +7,36 @@ are merged only after the permutation, since a merge before it would have to cop
 from __future__ import annotations
 
 from collections.abc import Callable
+from string import ascii_letters
 
 from plait._plan.graph import Plan, SizeOpBuilder, build_chain_plan
-from plait._plan.nodes import Expand, Node, Permute, Reduce, Reshape
+from plait._plan.nodes import Contract, Expand, Node, Permute, Reduce, Reshape
 from plait._shapes.coalesce import group_adjacent_axes
 from plait._shapes.solver import SolvedPattern
+from plait.errors import make_error
 
 
 def lower_movement(solved: SolvedPattern, reduction: str = "") -> Plan:
-    """Return the plan from the input to the output; ``reduction`` reduces the axes that only the input has."""
+    """Return the plan from the input to the output; ``reduction`` reduces the axes that only the input has.
+
+    If an axis appears in two dimensions of the input, their diagonal is taken first, as an einsum does.
+    """
     sizes = SizeOpBuilder(solved)
     (dims,) = solved.inputs
     group_by_first_axis: dict[int, tuple[int, ...]] = {}
     for group in group_adjacent_axes((dims, solved.output)):
         group_by_first_axis[group[0]] = group
     groups = [group_by_first_axis[axis] for axis in sum(dims, ()) if axis in group_by_first_axis]
+    has_diagonal = len({*groups}) < len(groups)
     target = [group_by_first_axis[axis] for axis in sum(solved.output, ()) if axis in group_by_first_axis]
     nodes: list[Node] = []
     if list(dims) != groups:
         nodes.append(Reshape(sizes.shape_slots(groups)))
+    if has_diagonal:
+        diagonal_groups = [*dict.fromkeys(groups)]
+        equation = _diagonal_equation([diagonal_groups.index(group) for group in groups])
+        nodes.append(Contract("einsum", sizes.shape_slots(diagonal_groups), equation))
+        groups = diagonal_groups
     if not set(target).issuperset(groups):
         nodes.append(Reduce(tuple([dim for dim, group in enumerate(groups) if group not in target]), reduction))
         groups = [group for group in groups if group in target]
@@ -39,6 +50,19 @@ def lower_movement(solved: SolvedPattern, reduction: str = "") -> Plan:
     if list(solved.output) != target:
         nodes.append(Reshape(sizes.shape_slots(solved.output)))
     return build_chain_plan(solved, sizes.size_ops, remove_redundant_nodes(nodes))
+
+
+def _diagonal_equation(labels: list[int]) -> str:
+    """Return the equation of an einsum that takes the diagonal of the dimensions with equal labels.
+
+    >>> _diagonal_equation([0, 1, 0])
+    'aba->ab'
+    """
+    if max(labels) >= len(ascii_letters):
+        message = f"einsum supports {len(ascii_letters)} different axes, but this tensor has more"
+        raise make_error("PLT506", message)
+    term = "".join([ascii_letters[label] for label in labels])
+    return f"{term}->{''.join(dict.fromkeys(term))}"
 
 
 def _is_identity_permute(node: Node, _: Node | None) -> bool:

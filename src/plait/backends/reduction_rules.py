@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 
@@ -14,8 +15,9 @@ class ReductionRule(NamedTuple):
     accumulators: dict[str, str]
     """By kind, the element type of the accumulator, which is also that of the result.
 
-    Under ``half`` are the float types of 16 bits and fewer, whose result is cast back. 64-bit integers keep their type.
-    A kind that is missing here accumulates in its own element type.
+    Under ``half`` are the float types of 16 bits and fewer, and under ``half_complex`` the complex numbers of such
+    parts; their results are cast back. 64-bit integers keep their type. A kind that is missing here accumulates in its
+    own element type. Integers of fewer than 8 bits are those of 8 bits first, see `byte_integer_name`.
     """
     is_rounding_sensitive: bool = False  # whether rounding makes the last digits depend on the order of the elements
     is_mergeable: bool = True  # whether reducing parts of equal size, and then their results, gives the same
@@ -25,7 +27,7 @@ class ReductionRule(NamedTuple):
 
 _ALL_KINDS = frozenset({"bool", "integer", "floating", "complex", "other"})
 _INEXACT_KINDS = frozenset({"floating", "complex", "other"})
-_HALF_ACCUMULATOR_BY_KIND = {"half": "float32"}
+_HALF_ACCUMULATOR_BY_KIND = {"half": "float32", "half_complex": "complex64"}
 _SUM_ACCUMULATOR_BY_KIND = {**_HALF_ACCUMULATOR_BY_KIND, "bool": "int64", "integer": "int64"}
 _LOGICAL_ACCUMULATOR_BY_KIND = dict.fromkeys(("half", "integer", "floating", "complex", "other"), "bool")
 _NAN = float("nan")
@@ -60,6 +62,34 @@ PIVOT_BY_REDUCTION = {name: rule.pivot for name, rule in REDUCTION_RULES.items()
 """By name of a two-pass reduction, the reduction that computes its pivot."""
 
 
+_HALF_PRECISION_REGEX = re.compile(r"float(16|[468]_)|[<>]f2$")
+_FLOAT8_REGEX = re.compile(r"(?<!b)float[468]_")
+_SUB_BYTE_INTEGER_REGEX = re.compile(r"\bu?int[124]\b")
+
+
 def is_half_precision(dtype: Any) -> bool:
-    """Return whether a NumPy dtype, or one of ``ml_dtypes``, is a float of at most 16 bits, too narrow for sums."""
-    return dtype is not None and dtype.itemsize <= 2 and (dtype.kind == "f" or "float" in dtype.name)
+    """Whether an element type, or its name, is a float of 16 bits or fewer: sums in it lose their digits.
+
+    >>> [is_half_precision(name) for name in ("float16", "torch.bfloat16", "float8_e5m2", "float32")]
+    [True, True, True, False]
+    """
+    return _HALF_PRECISION_REGEX.search(str(dtype)) is not None
+
+
+def byte_integer_name(dtype: Any) -> str | None:
+    """Return the name of the 8-bit type for an integer type of fewer bits; ``None`` for every other element type.
+
+    >>> [byte_integer_name(name) for name in ("int4", "uint2", "int8")]
+    ['int8', 'uint8', None]
+    """
+    match = _SUB_BYTE_INTEGER_REGEX.search(str(dtype))
+    return None if match is None else match.group().rstrip("124") + "8"
+
+
+def widened_dtype_name(dtype: Any) -> str | None:
+    """Return the name of the type in which elements of fewer than 16 bits are reduced; ``None`` for wider types.
+
+    >>> [widened_dtype_name(name) for name in ("float8_e4m3fn", "uint4", "float16", "int8")]
+    ['float32', 'uint8', None, None]
+    """
+    return "float32" if _FLOAT8_REGEX.search(str(dtype)) else byte_integer_name(dtype)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from plait.backends.common.contraction import einsum_by_matmul
-from plait.backends.common.equation import einsum_with_dtype
+from plait.backends.common.einsum_dtypes import EinsumDtypes, compute_names
 from plait.backends.common.reductions import ElementwiseFunction, ReductionTable, build_logsumexp, build_var
 from plait.backends.interface import Backend, ReductionFunction
 from plait.backends.reduction_rules import INT64_REDUCTIONS, ROUNDING_SENSITIVE_REDUCTIONS
@@ -42,6 +41,15 @@ def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
     namespace = _namespace(tensor)
     maximum = namespace.max(tensor, axis=axes, keepdims=True)
     return namespace.where(namespace.isfinite(maximum), maximum, namespace.zeros_like(maximum))
+
+
+_EINSUM = EinsumDtypes(
+    einsum=lambda equation, *tensors: einsum_by_matmul(_namespace(tensors[0]), equation, *tensors),
+    cast=_cast,
+    name=lambda tensor: str(tensor.dtype).rpartition(".")[2].lower().strip("<>' "),
+    compute_names=compute_names(half="float32", bools="float32"),
+)
+"""The einsum by products of matrices, for all element types: the standard promotes none of different kinds."""
 
 
 def _squared_magnitude(tensor: Any) -> Any:
@@ -103,12 +111,7 @@ class ArrayAPIBackend(Backend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        namespace = _namespace(tensors[0])
-        if str(tensors[0].dtype).endswith("float16"):
-            return einsum_with_dtype(
-                namespace.float32, partial(einsum_by_matmul, namespace), namespace.astype, equation, tensors
-            )
-        return einsum_by_matmul(namespace, equation, *tensors)
+        return _EINSUM(equation, *tensors)
 
     @staticmethod
     def to_numpy(tensor: Any) -> Any:

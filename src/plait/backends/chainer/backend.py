@@ -14,10 +14,9 @@ import chainer.functions as F  # noqa: N812  # as users of Chainer import it
 import numpy as np
 
 from plait.backends.common.contraction import einsum_by_matmul
-from plait.backends.common.equation import einsum_with_dtype
+from plait.backends.common.einsum_dtypes import EinsumDtypes, compute_names
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
 from plait.backends.interface import Backend, ReductionFunction
-from plait.backends.reduction_rules import is_half_precision
 from plait.backends.registry import backend_for_type
 
 _ARRAY_API_NAMESPACE = SimpleNamespace(  # the functions that `einsum_by_matmul` needs
@@ -73,8 +72,11 @@ class ChainerBackend(Backend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        if any(is_half_precision(tensor.dtype) for tensor in tensors):  # sums in 16 bits would lose digits
-            return einsum_with_dtype(np.float32, ChainerBackend.einsum, _cast, equation, tensors)
+        return _EINSUM(equation, *tensors)
+
+    @staticmethod
+    def _einsum_of_one_type(equation: str, *tensors: Any) -> Any:
+        """The einsum of operands of one element type."""
         if not all(_is_differentiable(tensor.dtype) for tensor in tensors):
             arrays = [chainer.as_array(tensor) for tensor in tensors]
             return chainer.Variable(backend_for_type(arrays[0].__class__).einsum(equation, *arrays))
@@ -96,5 +98,14 @@ class ChainerBackend(Backend):
     def to_numpy(tensor: Any) -> Any:
         return chainer.backends.cuda.to_cpu(chainer.as_array(tensor))
 
+
+_EINSUM = EinsumDtypes(
+    einsum=ChainerBackend._einsum_of_one_type,
+    cast=_cast,
+    name=lambda tensor: tensor.dtype.name,
+    compute_names=compute_names(half="float32"),
+    promote=lambda names: np.result_type(*names).name,
+)
+"""The einsum of operands of all element types: sums in 16 bits would lose digits."""
 
 BACKEND_FACTORY = ChainerBackend

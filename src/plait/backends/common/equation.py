@@ -64,10 +64,3 @@ def axis_sizes(terms: Sequence[str], tensors: Sequence[Any]) -> dict[str, int]:
     for term, tensor in zip(terms, tensors, strict=True):
         sizes |= {name: size for name, size in zip(term, tensor.shape, strict=True) if sizes.get(name, 1) == 1}
     return sizes
-
-
-def einsum_with_dtype(
-    dtype: Any, einsum: Callable[..., Any], cast: Callable[[Any, Any], Any], equation: str, tensors: Sequence[Any]
-) -> Any:
-    """Cast the tensors to an element type, apply einsum, and cast the result back to the type of the first tensor."""
-    return cast(einsum(equation, *[cast(tensor, dtype) for tensor in tensors]), tensors[0].dtype)

@@ -6,7 +6,12 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from plait.backends.interface import ReductionFunction
-from plait.backends.reduction_rules import REDUCTION_RULES, ROUNDING_SENSITIVE_REDUCTIONS
+from plait.backends.reduction_rules import (
+    REDUCTION_RULES,
+    ROUNDING_SENSITIVE_REDUCTIONS,
+    is_half_precision,
+    widened_dtype_name,
+)
 
 ElementwiseFunction: TypeAlias = Callable[[Any], Any]
 """``f(tensor)`` applies a function to each element."""
@@ -23,7 +28,10 @@ class ReductionTable(NamedTuple):
     """By kind, the reductions for which the framework's accumulator is too narrow."""
     has_bool_extrema: bool = True  # whether the framework has min and max of bools
     has_any_of_numbers: bool = True  # whether the framework has any and all of numbers
-    is_half_precision: Callable[[Any], bool] = lambda dtype: "float16" in str(dtype)
+    is_half_precision: Callable[[Any], bool] = is_half_precision
+    """Whether `upcast` under ``half`` applies to an element type; the framework may accumulate some types well."""
+    widened_dtype_name: Callable[[Any], str | None] = widened_dtype_name
+    """The name of the type in which elements of a narrower one are reduced, for which there are no reductions."""
     unsupported_empty: Collection[str] = ()  # reductions that fail, warn or are wrong for no elements
     is_empty: Callable[[Any], bool] = lambda tensor: not tensor.size
     reduce_empty: Callable[[ReductionFunction, Any, tuple[int, ...], float | None], Any] | None = None
@@ -33,7 +41,12 @@ class ReductionTable(NamedTuple):
         """Return the reduction of a name for elements of a kind and type; either is ``None`` if unknown."""
         if kind == "bool" and not self.has_bool_extrema:
             name = REDUCTION_RULES[name].bool_equivalent or name
+        wide_name = self.widened_dtype_name(dtype)
+        if wide_name is not None:
+            return self._reduction_in_wider_type(name, wide_name, dtype)
         width = "half" if self.is_half_precision(dtype) else kind or "other"
+        if "complex32" in str(dtype):
+            width = "half_complex"
         reduce = self._find_override(name, dtype, width, kind) or self.function(name)
         if name in self.unsupported_empty:
             reduce = self._with_empty_case(name, reduce)
@@ -42,9 +55,18 @@ class ReductionTable(NamedTuple):
         if accumulator is None or not needs_cast or ("int64" in str(dtype) and accumulator == "int64"):
             return reduce
         cast = self.cast
-        if accumulator == "float32":
-            return lambda tensor, axes: cast(reduce(cast(tensor, accumulator), axes), dtype)
+        if width in ("half", "half_complex"):
+            result = "float16" if width == "half_complex" and name in ("var", "std") else dtype
+            return lambda tensor, axes: cast(reduce(cast(tensor, accumulator), axes), result)
         return lambda tensor, axes: reduce(cast(tensor, accumulator), axes)
+
+    def _reduction_in_wider_type(self, name: str, wide_name: str, dtype: Any) -> ReductionFunction:
+        """Return the reduction of elements that are cast to a wider type first, and the result back if it keeps it."""
+        kind = "floating" if wide_name == "float32" else "integer"
+        reduce, cast = self.reduction(name, kind, wide_name), self.cast
+        if name in ("any", "all") or (kind == "integer" and name not in ("min", "max")):
+            return lambda tensor, axes: reduce(cast(tensor, wide_name), axes)
+        return lambda tensor, axes: cast(reduce(cast(tensor, wide_name), axes), dtype)
 
     def _find_override(self, name: str, *kinds: Any) -> ReductionFunction | None:
         """Return the override of a reduction, if any; where only ``var`` has one, ``std`` is its square root."""

@@ -30,7 +30,7 @@ from plait.backends.dask.shapes import (
 )
 from plait.backends.interface import Backend, ReductionFunction
 from plait.backends.numpy.backend import NumpyBackend
-from plait.backends.reduction_rules import is_half_precision
+from plait.backends.reduction_rules import byte_integer_name, is_half_precision
 from plait.backends.registry import backend_for_type
 
 
@@ -91,6 +91,7 @@ class DaskBackend(Backend):
         function=partial(getattr, da),
         overrides={"min": _build_min_or_max("min"), "max": _build_min_or_max("max"), "logsumexp": _logsumexp},
         is_half_precision=is_half_precision,
+        widened_dtype_name=byte_integer_name,
         unsupported_empty=("var", "std"),
         reduce_empty=lambda _, tensor, axes, __: da.mean(tensor.real, axes),  # NaN, without the warning of da.var
     )

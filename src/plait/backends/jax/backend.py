@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export, lax
 
+from plait.backends.common.reductions import ReductionTable
 from plait.backends.interface import Backend, ReductionFunction, TensorFunction
 from plait.backends.jax.sharding import (
     build_einsum_and_reshape,
@@ -67,6 +68,10 @@ class JaxBackend(Backend):
         with_sharding_errors(jnp.stack, "the sharding differs from one tensor to another; reshard them")
     )
     einsum = staticmethod(einsum)
+    reductions = ReductionTable(
+        function=lambda name: jax.nn.logsumexp if name == "logsumexp" else getattr(jnp, name),
+        upcast={},  # JAX itself accumulates in 32 bits, but for types of 8 bits
+    )
     slice = staticmethod(slice_dimension)
     to_numpy: Callable[[Any], Any] = staticmethod(np.asarray)
 
@@ -78,7 +83,7 @@ class JaxBackend(Backend):
         return _ANY_TYPE_BACKEND
 
     def reduction(self, name: str, dtype: Any) -> ReductionFunction:
-        return jax.nn.logsumexp if name == "logsumexp" else getattr(jnp, name)
+        return self.reductions.reduction(name, None if dtype is None else self.kind(dtype), dtype)
 
     def einsum_with_backend_kwargs(
         self, equation: str, shape: Sequence[Any] | None, kwargs: dict[str, Any]

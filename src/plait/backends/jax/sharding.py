@@ -6,6 +6,7 @@ moves, if there is one, and all other such errors become PLT509, which says what
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from itertools import accumulate, groupby
 from operator import itemgetter, mul
@@ -16,11 +17,15 @@ import jax.numpy as jnp
 from jax import lax
 from jax.sharding import NamedSharding, PartitionSpec
 
+from plait.backends.common.einsum_dtypes import HALF_PRECISION_NAMES, EinsumDtypes, compute_names
 from plait.backends.interface import AxesOfDimensions, TensorFunction
 from plait.errors import make_error, short_repr
 
 AxesBeforeAndAfter: TypeAlias = "tuple[AxesOfDimensions, AxesOfDimensions]"
 """The numbers of the axes of each dimension before a reshape, and after it."""
+
+_NARROW_TYPE_REGEX = re.compile(r"^float[468]_|int[124]$")
+"""Matches the names of element types of fewer than 16 bits, except 8-bit integers."""
 
 
 def with_sharding_errors(function: Callable[..., Any], advice: str) -> Callable[..., Any]:
@@ -152,7 +157,25 @@ def _dimension_after(dim: int, before: AxesOfDimensions, after: AxesOfDimensions
     return place if place < len(after) and not any(after[first : place + 1]) else None
 
 
-einsum = with_sharding_errors(jnp.einsum, "the result could be sharded in several ways; out_sharding says which")
+_einsum_of_wide_types = with_sharding_errors(
+    jnp.einsum, "the result could be sharded in several ways; out_sharding says which"
+)
+_einsum_of_narrow_types = EinsumDtypes(
+    einsum=_einsum_of_wide_types,
+    cast=lambda tensor, dtype: tensor.astype(dtype),
+    name=lambda tensor: str(tensor.dtype),
+    compute_names=compute_names(
+        sub_byte="int32", extra=[(name, "float32") for name in HALF_PRECISION_NAMES if not name.endswith("float16")]
+    ),
+)
+"""The einsum for element types of fewer than 16 bits that JAX sums in their own type, or cannot promote."""
+
+
+def einsum(equation: str, *tensors: Any) -> Any:
+    """``jnp.einsum``, with sums of narrow element types in wider ones."""
+    if any(_NARROW_TYPE_REGEX.search(str(tensor.dtype)) for tensor in tensors):
+        return _einsum_of_narrow_types(equation, *tensors)
+    return _einsum_of_wide_types(equation, *tensors)
 
 
 def build_einsum_and_reshape(equation: str, shape: Sequence[Any] | None, **kwargs: Any) -> TensorFunction:

@@ -14,6 +14,7 @@ import keras
 from keras import KerasTensor, ops
 
 from plait._caches import clearable_lru_cache
+from plait.backends.common.einsum_dtypes import EinsumDtypes, compute_names
 from plait.backends.common.lazy_sizes import LazySize, LazySizeBackend
 from plait.backends.common.reductions import ReductionTable
 from plait.backends.interface import Backend, ReductionFunction
@@ -30,6 +31,15 @@ _INT64_OVERRIDE_KINDS = () if keras.backend.backend() == "jax" else ("bool", "in
 """The kinds of elements that need these overrides; on JAX ``keras.ops`` uses ``int64`` itself if that is enabled."""
 
 
+_EINSUM = EinsumDtypes(
+    einsum=ops.einsum,
+    cast=ops.cast,
+    name=lambda tensor: keras.backend.standardize_dtype(tensor.dtype),
+    compute_names=compute_names(bools="int32", extra=[("int8", "int32")]),  # Keras sums int8 in int32
+)
+"""The einsum of symbolic tensors of all element types."""
+
+
 class SymbolicBackend(LazySizeBackend):
     """The backend of symbolic tensors; unknown sizes are `LazySize`, read from the inputs when a model is called."""
 
@@ -37,7 +47,6 @@ class SymbolicBackend(LazySizeBackend):
     permute = staticmethod(ops.transpose)
     concat = staticmethod(ops.concatenate)
     stack = staticmethod(ops.stack)
-    einsum = staticmethod(ops.einsum)
     to_numpy = staticmethod(KerasTensor.__array__)
     reductions = ReductionTable(
         function=partial(getattr, ops),
@@ -53,6 +62,10 @@ class SymbolicBackend(LazySizeBackend):
         },
         has_bool_extrema=False,
     )
+
+    @staticmethod
+    def einsum(equation: str, *tensors: Any) -> Any:
+        return _EINSUM(equation, *tensors)
 
     def reshape(self, tensor: Any, shape: Sequence[Any]) -> Any:
         # keras.ops.reshape accepts one -1, and most shapes have only one unknown size, that of the batch

@@ -6,10 +6,13 @@ Sizes are always ints; under ``mx.compile(..., shapeless=True)`` they are those 
 from __future__ import annotations
 
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import mlx.core as mx
 
+from plait.backends.common.contraction import einsum_by_matmul
+from plait.backends.common.einsum_dtypes import EinsumDtypes, compute_names, promote_dtype_names
 from plait.backends.common.equation import axis_sizes, replace_ellipsis
 from plait.backends.common.reductions import ReductionTable, build_logsumexp
 from plait.backends.interface import Backend, ReductionFunction
@@ -21,6 +24,11 @@ def _cast(tensor: Any, dtype: Any) -> Any:
     if dtype == "int64" and "uint" in str(tensor.dtype):
         dtype = "uint64"
     return tensor.astype(getattr(mx, dtype) if isinstance(dtype, str) else dtype)
+
+
+def _cast_exactly(tensor: Any, dtype: str) -> Any:
+    """Cast a tensor to the element type of this name."""
+    return tensor.astype(mx.bool_ if dtype == "bool" else getattr(mx, dtype))
 
 
 def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
@@ -66,6 +74,13 @@ class MLXBackend(Backend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
+        return _EINSUM(equation, *tensors)
+
+    @staticmethod
+    def _einsum_of_one_type(equation: str, *tensors: Any) -> Any:
+        """The einsum of operands of one element type; that of integers is made of products and sums."""
+        if not mx.issubdtype(tensors[0].dtype, mx.inexact):
+            return einsum_by_matmul(_INTEGER_NAMESPACE, equation, *tensors)
         if all(tensor.size for tensor in tensors):
             return mx.einsum(equation, *tensors)
         terms, output = replace_ellipsis(equation, [tensor.ndim for tensor in tensors])
@@ -79,5 +94,39 @@ class MLXBackend(Backend):
 
         return np.asarray(tensor.astype(mx.float32) if tensor.dtype == mx.bfloat16 else tensor)
 
+
+def _matmul_of_integers(left: Any, right: Any) -> Any:
+    """The products of the matrices in the last two dimensions, which MLX has for floating and complex numbers only.
+
+    The terms of so many columns are in memory at once that they have at most `_MAX_TERMS` elements.
+    """
+    inner = left.shape[-1]
+    terms_of_column = left.size // max(inner, 1) * right.shape[-1]
+    step = max(1, _MAX_TERMS // max(terms_of_column, 1))
+    total = mx.zeros((*left.shape[:-1], right.shape[-1]), left.dtype)
+    for start in range(0, inner, step):
+        terms = left[..., start : start + step, None] * right[..., None, start : start + step, :]
+        total = total + mx.sum(terms, -2).astype(left.dtype)
+    return total
+
+
+_MAX_TERMS = 1 << 24
+"""The largest number of products of integers in memory at once."""
+
+_INTEGER_NAMESPACE = SimpleNamespace(  # the functions that `einsum_by_matmul` needs
+    reshape=mx.reshape,
+    permute_dims=mx.transpose,
+    sum=lambda tensor, axis, dtype: mx.sum(tensor, axis).astype(dtype),
+    matmul=_matmul_of_integers,
+)
+
+_EINSUM = EinsumDtypes(
+    einsum=MLXBackend._einsum_of_one_type,
+    cast=_cast_exactly,
+    name=lambda tensor: str(tensor.dtype).rpartition(".")[2].rstrip("_"),
+    compute_names=compute_names(bools="int32"),
+    promote=lambda names: promote_dtype_names(names).replace("complex128", "complex64"),  # MLX has only that
+)
+"""The einsum of arrays of all element types."""
 
 BACKEND_FACTORY = MLXBackend

@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import mxnet as mx
+import numpy as np
 
+from plait.backends.common.einsum_dtypes import EinsumDtypes
 from plait.backends.common.equation import replace_ellipsis_and_squeeze
 from plait.backends.common.lazy_sizes import LazyShape
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
@@ -94,7 +96,14 @@ class MXNetBackend(Backend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        if not any(map(is_symbol, tensors)) and "..." in equation:  # the gradient of MXNet's einsum fails for ``...``
+        if any(map(is_symbol, tensors)):  # the type of a symbol may be unknown
+            return MXNetBackend._einsum_of_one_type(equation, *tensors)
+        return _EINSUM(equation, *tensors)
+
+    @staticmethod
+    def _einsum_of_one_type(equation: str, *tensors: Any) -> Any:
+        """The einsum of operands of one element type."""
+        if not any(map(is_symbol, tensors)) and "..." in equation:  # MXNet's gradient does not support it
             terms, output, operands = replace_ellipsis_and_squeeze(
                 equation, tensors, [tensor.shape for tensor in tensors], mx.np.squeeze
             )
@@ -119,6 +128,15 @@ class MXNetBackend(Backend):
 
     def can_compare_sizes(self, tensors: Sequence[Any]) -> bool:
         return not any(map(is_symbol, tensors))
+
+
+_EINSUM = EinsumDtypes(
+    einsum=MXNetBackend._einsum_of_one_type,
+    cast=lambda tensor, dtype: tensor.astype(dtype),
+    name=lambda tensor: np.dtype(tensor.dtype).name,
+    compute_names={},
+)
+"""The einsum of arrays of all element types; MXNet promotes none."""
 
 
 def _to_numpy_interface(value: Any) -> Any:

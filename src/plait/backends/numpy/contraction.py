@@ -14,11 +14,12 @@ import numpy as np
 
 from plait._caches import clearable_lru_cache
 from plait.backends.capabilities import ContractionFunctions, ProductFunction
+from plait.backends.common.einsum_dtypes import promote_dtype_names
 from plait.backends.costs import ContractionCosts
 from plait.backends.interface import identity
 from plait.backends.numpy.dtypes import is_builtin_dtype
 from plait.backends.numpy.reductions import REAL_BLAS_DTYPE_CODES, sum_by_blas
-from plait.backends.reduction_rules import is_half_precision
+from plait.backends.reduction_rules import byte_integer_name, is_half_precision
 
 try:  # numpy.einsum without its Python wrapper
     from numpy._core.multiarray import c_einsum
@@ -36,8 +37,8 @@ def contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | Non
     The operands are cast to the type of the accumulator first.
     """
     try:
-        result = np.result_type(*dtypes)
-        dtype = np.result_type(*[np.float32 if is_half_precision(each) else each for each in dtypes])
+        result = _promote(dtypes)
+        dtype = _promote(tuple(map(_accumulator_dtype, dtypes)))
     except TypeError:
         return None
     if dtype.kind not in "biufc" or not is_builtin_dtype(dtype) or not dtype.isnative:
@@ -59,6 +60,20 @@ def contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | Non
         ),
         wrap=identity if all(each == dtype for each in dtypes) else lambda call: _wrap_with_dtypes(call, dtype, result),
     )
+
+
+def _promote(dtypes: tuple[Any, ...]) -> Any:
+    """Return the type to which types are promoted, also where NumPy promotes none, as for float16 and bfloat16."""
+    try:
+        return np.result_type(*dtypes)
+    except TypeError:
+        return np.dtype(promote_dtype_names(tuple([dtype.name for dtype in dtypes])))
+
+
+def _accumulator_dtype(dtype: Any) -> Any:
+    """Return the type in which products of elements of a type are computed and summed."""
+    byte_name = byte_integer_name(dtype)
+    return np.dtype(byte_name) if byte_name else np.dtype(np.float32) if is_half_precision(dtype) else dtype
 
 
 def _wrap_with_dtypes(call: Callable[..., Any], accumulator: Any, result: Any) -> Callable[..., Any]:

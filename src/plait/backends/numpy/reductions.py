@@ -10,7 +10,7 @@ import numpy as np
 
 from plait._caches import clearable_lru_cache
 from plait.backends.interface import ReductionFunction
-from plait.backends.reduction_rules import ROUNDING_SENSITIVE_REDUCTIONS, is_half_precision
+from plait.backends.reduction_rules import ROUNDING_SENSITIVE_REDUCTIONS, byte_integer_name, is_half_precision
 
 if TYPE_CHECKING:
     from plait.backends.common.reductions import ReductionTable
@@ -93,6 +93,7 @@ def reductions_for_array_type(cls: Any) -> ReductionTable:
         overrides=overrides,
         upcast={"half": upcast},
         is_half_precision=is_half_precision,
+        widened_dtype_name=byte_integer_name,
     )
 
 

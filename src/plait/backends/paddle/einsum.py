@@ -10,8 +10,7 @@ import paddle
 
 from plait._caches import clearable_lru_cache
 from plait.backends.common.contraction import einsum_by_matmul
-from plait.backends.common.equation import einsum_with_dtype
-from plait.errors import make_error
+from plait.backends.common.einsum_dtypes import EinsumDtypes
 
 _ARRAY_API_NAMESPACE = SimpleNamespace(
     reshape=paddle.reshape, permute_dims=paddle.transpose, sum=paddle.sum, matmul=paddle.matmul
@@ -27,11 +26,8 @@ _CAST_BEFORE_EINSUM = {
 """By element type, the one to cast to if Paddle has no kernel; for integers it has only those of matrix products."""
 
 
-def einsum(equation: str, *tensors: Any) -> Any:
-    """Call ``paddle.einsum``, or a replacement where it fails or is wrong."""
-    if any(tensor.dtype != tensors[0].dtype for tensor in tensors):  # Paddle would read the bytes of all as one type
-        kinds = " and ".join(dict.fromkeys([str(tensor.dtype).removeprefix("paddle.") for tensor in tensors]))
-        raise make_error("PLT503", f"einsum is not defined on a mixture of {kinds}; convert one of them")
+def _einsum_of_one_type(equation: str, *tensors: Any) -> Any:
+    """``paddle.einsum``, or a replacement where it fails or is wrong."""
     if _has_diagonal(equation) and not _has_unknown_sizes(tensors):
         return _einsum_by_matmul(equation, *tensors)
     try:
@@ -40,9 +36,21 @@ def einsum(equation: str, *tensors: Any) -> Any:
         dtype = _CAST_BEFORE_EINSUM.get(tensors[0].dtype)
         if dtype is None or (dtype == "int64" and _has_unknown_sizes(tensors)):
             raise
-        return einsum_with_dtype(
-            dtype, _einsum_by_matmul if dtype == "int64" else paddle.einsum, paddle.cast, equation, tensors
-        )
+        function = _einsum_by_matmul if dtype == "int64" else paddle.einsum
+        return paddle.cast(function(equation, *[paddle.cast(tensor, dtype) for tensor in tensors]), tensors[0].dtype)
+
+
+_EINSUM = EinsumDtypes(  # of a mixture Paddle would read the bytes of all tensors as one type
+    einsum=_einsum_of_one_type,
+    cast=paddle.cast,
+    name=lambda tensor: str(tensor.dtype).rpartition(".")[2].lower(),
+    compute_names={"float8_e4m3fn": "float32", "float8_e5m2": "float32"},
+)
+
+
+def einsum(equation: str, *tensors: Any) -> Any:
+    """``paddle.einsum`` of operands of all element types."""
+    return _EINSUM(equation, *tensors)
 
 
 def _has_unknown_sizes(tensors: tuple[Any, ...]) -> bool:

@@ -8,20 +8,14 @@ from typing import Any, ClassVar
 import tensorflow as tf
 
 from plait._caches import clearable_lru_cache
-from plait.backends.common.equation import einsum_with_dtype
+from plait.backends.common.einsum_dtypes import HALF_PRECISION_NAMES, EinsumDtypes, compute_names
 from plait.backends.common.lazy_sizes import LazySizeBackend
 from plait.backends.common.reductions import ReductionTable
 from plait.backends.interface import ReductionFunction
 from plait.backends.reduction_rules import INT64_REDUCTIONS, ROUNDING_SENSITIVE_REDUCTIONS
-from plait.errors import make_error
 
 _INT32_LIMIT = 2**31
 _DENSE_CONVERSION_HINTS = {"RaggedTensor": "its to_tensor()", "SparseTensor": "tf.sparse.to_dense"}
-
-_EINSUM_TYPES = frozenset(
-    {tf.float16, tf.bfloat16, tf.float32, tf.float64, tf.int32, tf.int64, tf.complex64, tf.complex128}
-)
-"""The element types for which TensorFlow's einsum has kernels."""
 
 _COMPOSITE_REDUCTIONS: dict[str, Any] = {
     "std": tf.math.reduce_std,
@@ -55,6 +49,31 @@ def _reduction_function(name: str) -> ReductionFunction:
 def _has_only_cpu() -> bool:
     """Return whether the CPU is the only device; half-precision sums on it lose most of their digits."""
     return {device.device_type for device in tf.config.list_logical_devices()} == {"CPU"}
+
+
+def _einsum_of_one_type(equation: str, *tensors: Any) -> Any:
+    """One operation for one or two tensors; for more, ``tf.einsum`` finds a contraction path."""
+    if len(tensors) > 2:
+        return tf.einsum(equation, *tensors)
+    return tf.raw_ops.Einsum(inputs=tensors, equation=equation)
+
+
+@clearable_lru_cache(maxsize=1)
+def _einsum_dtypes() -> EinsumDtypes:
+    """Return the einsum of all element types; those that are cast have no kernel, or one that loses digits."""
+    float8_names = [name for name in HALF_PRECISION_NAMES if not name.endswith("float16")]
+    return EinsumDtypes(
+        einsum=_einsum_of_one_type,
+        cast=tf.cast,
+        name=lambda tensor: tf.as_dtype(tensor.dtype).name,
+        compute_names=compute_names(
+            half="float32" if _has_only_cpu() else "",
+            bools="int64",
+            integers="int64",
+            sub_byte="int64",
+            extra=[("int32", "int32"), *[(name, "float32") for name in float8_names]],
+        ),
+    )
 
 
 class TensorflowBackend(LazySizeBackend):
@@ -94,18 +113,7 @@ class TensorflowBackend(LazySizeBackend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        """Call one operation for one or two tensors; for more, ``tf.einsum``, which finds a contraction path."""
-        dtype = tf.as_dtype(tensors[0].dtype)
-        if any(tf.as_dtype(tensor.dtype) != dtype for tensor in tensors):
-            kinds = " and ".join(dict.fromkeys([tf.as_dtype(tensor.dtype).name for tensor in tensors]))
-            raise make_error("PLT503", f"einsum is not defined on a mixture of {kinds}; cast one of them")
-        if dtype in (tf.float16, tf.bfloat16) and _has_only_cpu():
-            return einsum_with_dtype(tf.float32, TensorflowBackend.einsum, tf.cast, equation, tensors)
-        if dtype not in _EINSUM_TYPES:
-            return einsum_with_dtype(tf.int64, TensorflowBackend.einsum, tf.cast, equation, tensors)
-        if len(tensors) > 2:
-            return tf.einsum(equation, *tensors)
-        return tf.raw_ops.Einsum(inputs=tensors, equation=equation)
+        return _einsum_dtypes()(equation, *tensors)
 
     @staticmethod
     def static_sizes(tensor: Any) -> Sequence[int | None] | None:

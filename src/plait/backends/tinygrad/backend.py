@@ -84,14 +84,15 @@ class TinygradBackend(Backend):
     def einsum(equation: str, *tensors: Any) -> Any:
         """Call ``Tensor.einsum`` without ``...`` and diagonals, which it computes wrongly (in 0.14)."""
         dtype = least_upper_dtype(*[tensor.dtype for tensor in tensors])
-        tensors = tuple([tensor.cast(dtype) for tensor in tensors])  # Tensor.einsum does not promote bools
+        compute = dtypes.int32 if dtype == dtypes.bool else dtype
+        tensors = tuple([tensor.cast(compute) for tensor in tensors])  # Tensor.einsum does not promote bools
         terms, output, operands = replace_ellipsis_and_squeeze(
             equation, tensors, [tensor.shape for tensor in tensors], _squeeze
         )
         for number, term in enumerate(terms):
             if len(set(term)) < len(term):
                 terms[number], operands[number] = take_diagonal(_ARRAY_API_NAMESPACE, term, operands[number])
-        return Tensor.einsum(",".join(terms) + "->" + output, *operands)
+        return Tensor.einsum(",".join(terms) + "->" + output, *operands).cast(dtype)  # it widens narrow integers
 
     def kind(self, dtype: Any) -> str:
         if dtype == dtypes.bool:

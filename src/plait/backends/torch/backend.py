@@ -10,6 +10,7 @@ import torch
 from torch.fx import Proxy
 
 from plait.backends.interface import Backend, LargeTensorSettings, ReductionFunction
+from plait.backends.torch.element_types import NARROW_DTYPES, einsum, narrow_reduction
 from plait.backends.torch.tracing import exclude_frames_from_dynamo
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class TorchBackend(Backend):
     expand = staticmethod(torch.broadcast_to)
     concat = staticmethod(torch.cat)
     stack = staticmethod(torch.stack)
-    einsum = staticmethod(torch.einsum)
+    einsum = staticmethod(einsum)
     view = staticmethod(lambda tensor, shape: tensor.view(shape))
 
     def __init__(self, tensor_type: type) -> None:
@@ -53,10 +54,7 @@ class TorchBackend(Backend):
         exclude_frames_from_dynamo(functions)
 
     def reduction(self, name: str, dtype: Any) -> ReductionFunction:
-        if name in ("any", "all") and dtype is torch.uint8:  # torch would return uint8
-            reduce_bools = _REDUCTIONS[name]
-            return lambda tensor, axes: reduce_bools(tensor.bool(), axes)
-        return _REDUCTIONS[name]
+        return narrow_reduction(_REDUCTIONS, name, dtype) if dtype in NARROW_DTYPES else _REDUCTIONS[name]
 
     def strides(self, tensor: Any) -> tuple[int, ...] | None:
         return tensor.stride()

@@ -8,6 +8,8 @@ import torch
 
 from plait.backends.capabilities import ContractionFunctions
 from plait.backends.costs import ContractionCosts
+from plait.backends.interface import identity
+from plait.backends.torch.element_types import accumulator_dtype, wrap_with_casts
 
 _COSTS = ContractionCosts(
     view_overhead=2000.0,
@@ -32,10 +34,8 @@ _COSTS = ContractionCosts(
 
 
 def contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | None:
-    """Return the operations for tensors of one element type; ``None`` for several, which ``torch.einsum`` refuses."""
-    dtype = dtypes[0]
-    if any(other is not dtype for other in dtypes):
-        return None
+    """Return the operations for tensors of these element types, which are cast to that of the computation first."""
+    dtype, result = accumulator_dtype(dtypes)
     return ContractionFunctions(
         einsum=torch.einsum,
         dot=torch.matmul,  # autocast applies to matmul, and not to torch.dot
@@ -45,4 +45,9 @@ def contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | Non
         add=lambda tensor, axes: torch.sum(tensor, axes, dtype=dtype),
         diagonal=lambda tensor, axes: torch.diagonal(tensor, 0, *axes),
         costs=_COSTS,
+        wrap=(
+            identity
+            if dtype is result and all(each is dtype for each in dtypes)
+            else lambda call: wrap_with_casts(call, dtype, result)
+        ),
     )
