@@ -52,6 +52,7 @@ def test_masked_arrays_keep_masks_or_raise():
     assert plait.repeat(MASKED, "a b -> a b r", r=2).sum() == 12
     assert plait.repeat(MASKED, "a b -> (r a) b", r=2).sum() == 12
     assert plait.rearrange([MASKED, MASKED], "n a b -> (n a b)").sum() == 12
+    assert plait.einsum(MASKED, "a b ->") == 6
     for other in (MASKED, X * 0):
         assert plait.pack([MASKED, other], "* b")[0].sum() == (12 if other is MASKED else 6)
         assert plait.pack([other, MASKED], "* b")[0].sum() == (12 if other is MASKED else 6)

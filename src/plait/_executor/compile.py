@@ -146,8 +146,13 @@ def build_einsum_callable(
     options: EinsumOptions | None,
 ) -> Callable[..., Any]:
     """Return the callable of an ``einsum`` for operands of these types, shapes and element types."""
-    from plait._executor.contraction import build_decomposed_einsum, find_requested_path
+    from plait._executor.contraction import (
+        build_decomposed_einsum,
+        common_contraction_functions,
+        find_requested_path,
+    )
     from plait._executor.einsum_options import check_implicit_sums
+    from plait._executor.long_sums import find_long_summed_axis, sum_in_blocks
     from plait._operations.einsum import lower_to_framework_einsum
 
     backend = common_backend(tensor_types)
@@ -166,9 +171,20 @@ def build_einsum_callable(
         executable = build_executable(operation, pattern, tensor_types, ranks, size_names, reduction, dtypes[0])
         return bind_or_schedule(executable, shapes[0], sizes)
     call = build_decomposed_einsum(solved, slots, tensor_types, dtypes, backend, options)
-    if call is not None:
+    if call is None:
+        return build_executable(operation, pattern, tensor_types, ranks, size_names).bind(all_lengths, sizes)
+    functions = common_contraction_functions(tensor_types, dtypes)
+    double = None if functions is None else functions.double
+    axis = None if double is None else find_long_summed_axis(solved, slots)
+    if double is None or axis is None:
         return call
-    return build_executable(operation, pattern, tensor_types, ranks, size_names).bind(all_lengths, sizes)
+
+    def build_block_call(block_shapes: Sequence[Sequence[int]]) -> Callable[..., Any]:
+        block_sizes = {name: size for name, size in sizes.items() if name != solved.labels[axis]}
+        wide_dtypes = (double.dtype,) * len(dtypes)
+        return build_einsum_callable(operation, pattern, tensor_types, block_shapes, block_sizes, wide_dtypes, options)
+
+    return sum_in_blocks(solved, axis, shapes, backend, double, build_block_call, call)
 
 
 def build_reduce_executable(

@@ -7,7 +7,7 @@ from typing import Any
 
 from plait.backends.common.contraction import einsum_by_matmul
 from plait.backends.common.einsum_dtypes import EinsumDtypes, compute_names
-from plait.backends.common.reductions import ElementwiseFunction, ReductionTable, build_logsumexp, build_var
+from plait.backends.common.reductions import ElementwiseFunction, ReductionTable, build_accurate_logsumexp, build_var
 from plait.backends.interface import Backend, ReductionFunction
 from plait.backends.reduction_rules import INT64_REDUCTIONS, ROUNDING_SENSITIVE_REDUCTIONS
 
@@ -65,11 +65,13 @@ class ArrayAPIBackend(Backend):
         function=_reduction_function,
         cast=_cast,
         overrides={
-            "logsumexp": build_logsumexp(
+            "logsumexp": build_accurate_logsumexp(
                 _finite_max,
                 _elementwise_function("exp"),
                 _reduction_function("sum"),
                 _elementwise_function("log"),
+                _elementwise_function("log1p"),
+                lambda tensor: _namespace(tensor).astype(tensor == 0, tensor.dtype),
                 _reduction_function("squeeze"),
             ),
             ("var", "complex"): build_var(

@@ -104,6 +104,35 @@ def build_logsumexp(
     return logsumexp
 
 
+def build_accurate_logsumexp(
+    pivot: ReductionFunction,
+    exp: ElementwiseFunction,
+    total: ReductionFunction,
+    log: ElementwiseFunction,
+    log1p: ElementwiseFunction,
+    is_zero: ElementwiseFunction,
+    squeeze: ReductionFunction,
+) -> ReductionFunction:
+    """Return a ``logsumexp`` that counts the largest elements and sums only the others.
+
+    With ``m`` the maximum, ``n`` the number of elements that are equal to it, and ``r`` the sum of ``exp(x - m)`` of
+    the others, the result is ``m + log(n) + log1p(r / n)``. In the sum ``n + r`` of `build_logsumexp`, an ``r`` below
+    the rounding error of ``n`` is lost. ``is_zero`` returns 1 where an element is 0, or else 0, in its element type.
+    ``pivot`` is that of `build_logsumexp`; where it is not the maximum, ``n`` may be 0.
+    """
+
+    def logsumexp(tensor: Any, axes: tuple[int, ...]) -> Any:
+        maximum = pivot(tensor, axes)
+        difference = tensor - maximum
+        is_largest = is_zero(difference)
+        count, rest = total(is_largest, axes), total(exp(difference) - is_largest, axes)
+        missing = is_zero(count)  # then log(r) is log1p(r - 1)
+        count = count + missing
+        return log(count) + log1p((rest - missing) / count) + squeeze(maximum, axes)
+
+    return logsumexp
+
+
 def build_var(pivot: ReductionFunction, square: ElementwiseFunction, mean: ReductionFunction) -> ReductionFunction:
     """Return the variance with ``ddof=0``: the mean of ``square(tensor - pivot)``, where ``pivot`` keeps dimensions."""
     return lambda tensor, axes: mean(square(tensor - pivot(tensor, axes)), axes)

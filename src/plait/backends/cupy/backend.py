@@ -8,7 +8,7 @@ from typing import Any
 
 import cupy
 
-from plait.backends.common.reductions import ReductionTable, build_logsumexp
+from plait.backends.common.reductions import ReductionTable, build_accurate_logsumexp
 from plait.backends.interface import Backend
 
 
@@ -16,6 +16,11 @@ def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
     """Return the maximum with dimensions kept, or 0 where it is infinite, so that it can be subtracted."""
     maximum = tensor.max(axes, keepdims=True)
     return cupy.where(cupy.isfinite(maximum), maximum, cupy.zeros_like(maximum))
+
+
+def _is_zero(tensor: Any) -> Any:
+    """Return 1 where an element is 0, or else 0, in the same element type."""
+    return (tensor == 0).astype(tensor.dtype)
 
 
 class CupyBackend(Backend):
@@ -30,7 +35,11 @@ class CupyBackend(Backend):
         cls: Any = tensor_type
         self.reductions = ReductionTable(
             function=partial(getattr, cls),
-            overrides={"logsumexp": build_logsumexp(_finite_max, cupy.exp, cls.sum, cupy.log, cupy.squeeze)},
+            overrides={
+                "logsumexp": build_accurate_logsumexp(
+                    _finite_max, cupy.exp, cls.sum, cupy.log, cupy.log1p, _is_zero, cupy.squeeze
+                )
+            },
             unsupported_empty=("mean", "var", "std", "logsumexp"),  # CuPy gives a warning or an error
         )
         self.reshape, self.view, self.permute = cls.reshape, cls.reshape, cls.transpose

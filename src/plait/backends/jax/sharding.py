@@ -182,7 +182,7 @@ def build_einsum_and_reshape(equation: str, shape: Sequence[Any] | None, **kwarg
     """Return an einsum and a reshape to the shape, if any; ``out_sharding`` is the sharding of the final result."""
 
     def einsum_then_reshape(*tensors: Any) -> Any:
-        result = einsum(equation, *tensors, **kwargs)
+        result = _einsum_of_wide_types(equation, *tensors, **kwargs)
         return result if shape is None else reshape(result, shape)
 
     if "out_sharding" not in kwargs:

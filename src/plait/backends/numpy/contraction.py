@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from plait._caches import clearable_lru_cache
-from plait.backends.capabilities import ContractionFunctions, ProductFunction
+from plait.backends.capabilities import ContractionFunctions, DoublePrecision, ProductFunction
 from plait.backends.common.einsum_dtypes import promote_dtype_names
 from plait.backends.costs import ContractionCosts
 from plait.backends.interface import identity
@@ -58,8 +58,15 @@ def contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | Non
         costs=ContractionCosts(
             flop=_BLAS_FLOP_COSTS.get(dtype.char, inf), multiply_reuses=True, has_vecdot=vecdot is not None
         ),
+        double=_double_precision(dtype, result) if dtype.char in "fF" else None,
         wrap=identity if all(each == dtype for each in dtypes) else lambda call: _wrap_with_dtypes(call, dtype, result),
     )
+
+
+def _double_precision(compute: Any, result: Any) -> DoublePrecision:
+    """Return the conversions from single precision to double precision, and to the type of the result."""
+    wide = np.dtype(np.float64 if compute.kind == "f" else np.complex128)
+    return DoublePrecision(wide, lambda tensor: tensor.astype(wide), lambda total: np.asarray(total).astype(result)[()])
 
 
 def _promote(dtypes: tuple[Any, ...]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -38,7 +39,7 @@ def _one_pass_functions(name: str, dtype: Any) -> ReductionFunctions | None:
         empty=lambda _, shape: np.empty(shape, dtype if is_half else result),
         scratch=lambda _, shape: np.empty(shape, wide),
         combine=ufunc,
-        reduce_axis=lambda array, axis, out: ufunc.reduce(array, axis, wide, out),
+        reduce_axis=_build_reduce_axis(ufunc, wide, sums_by_blas),
         matmul_ones=_matmul_ones if sums_by_blas else None,
         reduce_rows=_sum_by_einsum if sums_by_blas else None,
         upcast=None if is_logical or wide == dtype else lambda array: array.astype(wide),
@@ -47,6 +48,34 @@ def _one_pass_functions(name: str, dtype: Any) -> ReductionFunctions | None:
         itemsize=(dtype if is_half else result).itemsize,
         costs=_memory_costs(name, wide, dtype),
     )
+
+
+def _build_reduce_axis(ufunc: Any, wide: Any, is_sum: bool) -> Callable[[Any, Any, Any], Any]:
+    """Return the function that reduces along dimensions in a type; few numbers are summed in double precision.
+
+    They are mostly the sums of long parts, whose sum would lose digits in single precision.
+    """
+    if not is_sum or wide.itemsize == _DOUBLE.itemsize:
+        return lambda array, axis, out: ufunc.reduce(array, axis, wide, out)
+
+    def reduce_axis(array: Any, axis: Any, out: Any) -> Any:
+        if array.size > _MAX_ELEMENTS_SUMMED_IN_DOUBLE:
+            return ufunc.reduce(array, axis, wide, out)
+        return _sum_in_double(array, axis, wide, out)
+
+    return reduce_axis
+
+
+def _sum_in_double(array: Any, axis: Any, dtype: Any, out: Any) -> Any:
+    """Sum along dimensions in double precision; new memory for the result has the given element type."""
+    if out is None:
+        return np.add.reduce(array, axis, _DOUBLE).astype(dtype)
+    return np.add.reduce(array, axis, _DOUBLE, out)
+
+
+_DOUBLE = np.dtype(np.float64)
+_MAX_ELEMENTS_SUMMED_IN_DOUBLE = 1 << 13
+"""The number of elements up to which a sum in double precision takes hardly longer."""
 
 
 def _memory_costs(name: str, wide: Any, dtype: Any) -> MemoryCosts:
@@ -82,6 +111,8 @@ def _matmul_ones(array: Any, out: Any) -> Any:
 
 def _sum_by_einsum(array: Any, axis: int, out: Any) -> Any:
     """Sum one dimension by einsum."""
+    if array.size <= _MAX_ELEMENTS_SUMMED_IN_DOUBLE:
+        return _sum_in_double(array, axis, array.dtype, out)
     axes = [*range(array.ndim)]
     return np.einsum(array, axes, axes[:axis] + axes[axis + 1 :], out=out)
 

@@ -37,6 +37,11 @@ def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
     return np.where(np.isfinite(maximum), maximum, 0).astype(tensor.dtype)
 
 
+def _is_zero(tensor: Any) -> Any:
+    """Return 1 where an element is 0, or else 0, in the same element type."""
+    return (tensor == 0).astype(tensor.dtype)
+
+
 UFUNC_BY_REDUCTION: dict[str, Any] = {
     "min": np.minimum,
     "max": np.maximum,
@@ -66,7 +71,7 @@ _HALF_PRECISION_REDUCTIONS: dict[str, ReductionFunction] = {
 @clearable_lru_cache(maxsize=64)
 def reductions_for_array_type(cls: Any) -> ReductionTable:
     """Return the reductions of a class of arrays: its methods, which a subclass may override."""
-    from plait.backends.common.reductions import ReductionTable, build_logsumexp
+    from plait.backends.common.reductions import ReductionTable, build_accurate_logsumexp
     from plait.backends.numpy.own_arithmetic import (
         has_plain_arithmetic,
         logsumexp_by_arithmetic,
@@ -79,7 +84,7 @@ def reductions_for_array_type(cls: Any) -> ReductionTable:
     overrides: dict[str | tuple[str, str | None], ReductionFunction] = {("var", "other"): var_by_arithmetic}
     if has_plain_arithmetic(cls):
         overrides["logsumexp"] = ignore_infinity_warnings(
-            build_logsumexp(_finite_max, np.exp, np.add.reduce, np.log, np.squeeze)
+            build_accurate_logsumexp(_finite_max, np.exp, np.add.reduce, np.log, np.log1p, _is_zero, np.squeeze)
         )
     else:
         overrides["logsumexp"] = logsumexp_by_arithmetic

@@ -6,10 +6,11 @@ from typing import Any
 
 import torch
 
-from plait.backends.capabilities import ContractionFunctions
+from plait.backends.capabilities import ContractionFunctions, DoublePrecision
 from plait.backends.costs import ContractionCosts
 from plait.backends.interface import identity
 from plait.backends.torch.element_types import accumulator_dtype, wrap_with_casts
+from plait.backends.torch.tracing import why_not_decompose
 
 _COSTS = ContractionCosts(
     view_overhead=2000.0,
@@ -33,6 +34,17 @@ _COSTS = ContractionCosts(
 """The costs of the operations; calls that autograd records take longer than NumPy's."""
 
 
+def _double_precision(compute: torch.dtype, result: torch.dtype) -> DoublePrecision:
+    """Return the conversions from single precision to double precision, and to the type of the result."""
+    wide = torch.float64 if compute is torch.float32 else torch.complex128
+    return DoublePrecision(wide, lambda tensor: tensor.to(wide), lambda total: total.to(result), _can_divide)
+
+
+def _can_divide(tensor: torch.Tensor) -> bool:
+    """Return whether a tensor may be processed in blocks: on the CPU, without a gradient or a tracer."""
+    return why_not_decompose(tensor) is None and not (tensor.requires_grad and torch.is_grad_enabled())
+
+
 def contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | None:
     """Return the operations for tensors of these element types, which are cast to that of the computation first."""
     dtype, result = accumulator_dtype(dtypes)
@@ -45,6 +57,7 @@ def contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | Non
         add=lambda tensor, axes: torch.sum(tensor, axes, dtype=dtype),
         diagonal=lambda tensor, axes: torch.diagonal(tensor, 0, *axes),
         costs=_COSTS,
+        double=_double_precision(dtype, result) if dtype in (torch.float32, torch.complex64) else None,
         wrap=(
             identity
             if dtype is result and all(each is dtype for each in dtypes)

@@ -1,0 +1,109 @@
+"""Einsums that sum so many products in single precision that digits would be lost.
+
+They are computed block by block: each block of the longest summed axis is cast to double precision, contracted, and
+added. A block fits into the cache, so this takes hardly longer than one contraction of the whole tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import chain
+from math import prod
+from typing import Any
+
+from plait._shapes.solver import SolvedPattern
+from plait.backends.capabilities import DoublePrecision
+from plait.backends.interface import Backend
+
+MIN_SUMMED_PRODUCTS = 1 << 17
+"""The number of products in one sum from which single precision loses too many digits."""
+
+MAX_RESULT_FRACTION = 1 / 16
+"""Larger results, in elements per summed product, come from products of matrices, which sum in short blocks."""
+
+BLOCK_ELEMENTS = 1 << 14
+"""The number of elements of all operands in one block: few enough that BLAS starts no threads."""
+
+
+def find_long_summed_axis(solved: SolvedPattern, slots: Sequence[int]) -> int | None:
+    """Return the longest of the axes of a long sum; ``None`` if all sums are short, or none of their axes is divisible.
+
+    Axes that the same tensors have are summed together. An axis is divisible if it is a dimension of its own in each of
+    these tensors.
+    """
+    kept = {*chain(*solved.output)}
+    lengths = {axis: slots[solved.slots[axis]] for axis in {*chain(*chain(*solved.inputs))}}
+    result_size = prod([lengths.get(axis, 1) for axis in kept])
+    summed_together: dict[tuple[bool, ...], list[int]] = {}
+    for axis in lengths.keys() - kept:
+        summed_together.setdefault(tuple([axis in chain(*dims) for dims in solved.inputs]), []).append(axis)
+    for axes in summed_together.values():
+        products = prod([lengths[axis] for axis in axes])
+        if products >= MIN_SUMMED_PRODUCTS and result_size <= products * MAX_RESULT_FRACTION:
+            divisible = [axis for axis in axes if _is_divisible(solved, axis)]
+            return max(divisible, key=lengths.__getitem__, default=None)
+    return None
+
+
+def _is_divisible(solved: SolvedPattern, axis: int) -> bool:
+    """Return whether an axis is one dimension of its own in each tensor that has it."""
+    return all(dims.count((axis,)) == [*chain(*dims)].count(axis) <= 1 for dims in solved.inputs)
+
+
+def sum_in_blocks(
+    solved: SolvedPattern,
+    axis: int,
+    shapes: Sequence[Sequence[int]],
+    backend: Backend,
+    double: DoublePrecision,
+    build_block_call: Callable[[list[tuple[int, ...]]], Callable[..., Any]],
+    whole_call: Callable[..., Any],
+) -> Callable[..., Any]:
+    """Return the function of the tensors that sums an axis block by block.
+
+    Args:
+        solved: the solved pattern of the einsum.
+        axis: the axis, as `find_long_summed_axis` returns it.
+        shapes: the shapes of the tensors.
+        backend: the backend of the tensors.
+        double: the conversions to double precision and back.
+        build_block_call: returns the contraction of blocks of these shapes, in double precision.
+        whole_call: the contraction of the whole tensors, for tensors that cannot be divided.
+    """
+    dimensions = [dims.index((axis,)) if (axis,) in dims else None for dims in solved.inputs]
+    length = next(
+        shape[dimension] for shape, dimension in zip(shapes, dimensions, strict=True) if dimension is not None
+    )
+    elements = sum([prod(shape) for shape, dim in zip(shapes, dimensions, strict=True) if dim is not None])
+    step = max(1, BLOCK_ELEMENTS * length // elements)
+    calls = {size: build_block_call(_block_shapes(shapes, dimensions, size)) for size in {step, length % step} - {0}}
+
+    def call(*tensors: Any) -> Any:
+        if not all(map(double.can_divide, tensors)):
+            return whole_call(*tensors)
+        operands = [
+            double.widen(tensor) if dimension is None else tensor
+            for tensor, dimension in zip(tensors, dimensions, strict=True)
+        ]
+        total: Any = None
+        for start in range(0, length, step):
+            stop = min(start + step, length)
+            blocks = [
+                operand if dimension is None else double.widen(backend.slice(operand, dimension, start, stop))
+                for operand, dimension in zip(operands, dimensions, strict=True)
+            ]
+            part = calls[stop - start](*blocks)
+            total = part if total is None else total + part
+        return double.narrow(total)
+
+    return call
+
+
+def _block_shapes(
+    shapes: Sequence[Sequence[int]], dimensions: Sequence[int | None], size: int
+) -> list[tuple[int, ...]]:
+    """Return the shapes of the tensors with another length of one dimension each; ``None``: the whole tensor."""
+    return [
+        tuple([size if place == dimension else length for place, length in enumerate(shape)])
+        for shape, dimension in zip(shapes, dimensions, strict=True)
+    ]
