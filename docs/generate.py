@@ -12,12 +12,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+from plait.backends.reduction_rules import REDUCTION_RULES
 from plait.errors import CODES
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "errors.md"
 SNAPSHOT = ROOT / "tests" / "errors" / "snapshot.txt"
 FRAMEWORKS = ROOT / "docs" / "frameworks.md"
+ELEMENT_TYPES = ROOT / "docs" / "element-types.md"
 CONFORMANCE = ROOT / "docs" / "conformance"
 
 HEAD = """# Error codes
@@ -198,6 +200,52 @@ def section(code: str, meaning: str, example: str) -> str:
     return f"\n## {code}: {meaning}\n\n**Cause.** {cause}\n\n**What to do.** {remedy}\n\n```text\n{example}\n```\n"
 
 
+KINDS = {
+    "bool": "bool",
+    "integer": "integers of 4 to 64 bits",
+    "half": "floats of 4 to 16 bits",
+    "floating": "`float32`, `float64`",
+    "half_complex": "`complex32`",
+    "complex": "`complex64`, `complex128`",
+}
+"""The columns of the table of reductions: a key of `ReductionRule.accumulators`, and what it stands for."""
+
+
+def reductions() -> str:
+    """The table of reductions: for each kind of element type what comes back, from the table that backends read."""
+    lines = [f"| reduction | {' | '.join(KINDS.values())} | no elements |", "|---" * (len(KINDS) + 2) + "|"]
+    for name, rule in REDUCTION_RULES.items():
+        cells = [_reduction_cell(name, kind) for kind in KINDS]
+        empty = "PLT307" if rule.empty_value is None else str(rule.empty_value).replace("nan", "NaN")
+        lines.append(f"| `{name}` | {' | '.join(cells)} | {empty} |")
+    return "\n".join(lines)
+
+
+def _reduction_cell(name: str, kind: str) -> str:
+    """What a reduction gives for one kind of element types."""
+    rule = REDUCTION_RULES[name]
+    if {"half": "floating", "half_complex": "complex"}.get(kind, kind) not in rule.kinds:
+        return "PLT503"
+    accumulator = rule.accumulators.get(kind)
+    if name in ("any", "all"):
+        return "bool"
+    if accumulator == "int64":
+        return "64-bit integer"
+    result = "real part type" if "complex" in kind and name in ("var", "std") else "the same"
+    return result if accumulator is None or name in ("min", "max") else f"{result}, in `{accumulator}`"
+
+
+def element_types() -> str:
+    """The text of the page of element types, with the table made anew."""
+    text = ELEMENT_TYPES.read_text(encoding="utf-8")
+    return re.sub(
+        r"<!-- reductions -->\n.*?<!-- end -->",
+        lambda _: f"<!-- reductions -->\n{reductions()}\n<!-- end -->",
+        text,
+        flags=re.DOTALL,
+    )
+
+
 def records() -> dict[str, dict[str, Any]]:
     """What the conformance suite found, by framework."""
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(CONFORMANCE.glob("*.json"))}
@@ -266,3 +314,4 @@ def frameworks() -> str:
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
     FRAMEWORKS.write_text(frameworks(), encoding="utf-8")
+    ELEMENT_TYPES.write_text(element_types(), encoding="utf-8")

@@ -417,3 +417,29 @@ def test_only_intermediate_results_are_overwritten():
     with plait.options(contract=[(0, 1), (0, 1)]):
         np.testing.assert_array_equal(plait.einsum("ij,ij,ij->ij", *arrays), np.full((300, 300), 30.0))
     assert [array[0, 0] for array in arrays] == [2, 3, 5]
+
+
+LONG_SUM_CASES = {
+    "n c -> c": 1,
+    "n c, n c -> c": 2,
+    "n c, n c ->": 2,
+    "n c, n d -> c d": 2,
+    "n c, n c, n c -> c": 3,
+}
+"""Patterns that sum a long axis, with the number of tensors."""
+
+
+@each_framework(FRAMEWORKS_WITH_STRIDES)
+@pytest.mark.parametrize("pattern", LONG_SUM_CASES)
+def test_long_sums_in_single_precision_keep_their_digits(framework, pattern):
+    arrays = [np.random.default_rng(seed).random((400_003, 2), np.float32) for seed in range(LONG_SUM_CASES[pattern])]
+    result = plait.einsum(*map(framework.make, arrays), pattern)
+    expected = plait.einsum(*[array.astype(np.float64) for array in arrays], pattern)
+    np.testing.assert_allclose(plait.asnumpy(result), expected, rtol=1e-6)
+    assert plait.asnumpy(result).dtype == np.float32
+
+
+def test_small_terms_of_logsumexp_are_not_lost():
+    assert plait.reduce(np.array([0.0, -40.0]), "a ->", "logsumexp") == pytest.approx(np.exp(-40.0), rel=1e-12)
+    ties = plait.reduce(np.array([3.0, 3.0, -50.0]), "a ->", "logsumexp")
+    assert ties == 3 + np.log(2)

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 DTYPES = ("bool", "uint8", "int32", "int64", "float16", "bfloat16", "float32", "float64", "complex64", "complex128")
+NARROW_DTYPES = ("int8", "int16", "uint16", "uint32", "uint64", "int4", "uint4", "float8_e4m3fn", "float8_e5m2")
+"""Dtypes that some frameworks lack, or have without most functions; their tests use small integers."""
 HAS_BFLOAT16 = find_spec("ml_dtypes") is not None
 """Whether there is a NumPy dtype ``bfloat16``: only the package ``ml_dtypes`` has it."""
 
@@ -26,9 +28,9 @@ RELATIVE_SPACING_BY_DTYPE = {
 
 
 def dtype_from_name(name: str) -> np.dtype[Any]:
-    """Return the NumPy dtype of this name, which may be ``bfloat16``."""
-    if name == "bfloat16":
-        return np.dtype(import_module("ml_dtypes").bfloat16)
+    """Return the NumPy dtype of this name, which may be one of ``ml_dtypes``."""
+    if name in ("bfloat16", "int4", "uint4") or name.startswith("float8"):
+        return np.dtype(getattr(import_module("ml_dtypes"), name))
     return np.dtype(name)
 
 
@@ -48,6 +50,11 @@ def random_array(shape: tuple[int, ...], dtype: str = "float64", seed: int = 0) 
     if dtype.startswith("complex"):
         return (values + 1j * rng.normal(size=shape)).astype(dtype)
     return values.astype(dtype_from_name(dtype))
+
+
+def small_integers(shape: tuple[int, ...], dtype: str, seed: int = 0) -> NDArray[Any]:
+    """Return integers from 0 to 2, whose sums and products of a few every dtype holds; booleans for ``bool``."""
+    return np.random.default_rng(seed).integers(0, 3, shape).astype(dtype_from_name(dtype))
 
 
 def describe_difference(actual: NDArray[Any], expected: NDArray[Any], dtype: str | None = None) -> str | None:

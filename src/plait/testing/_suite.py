@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 import plait
 from plait.backends.registry import common_backend
 from plait.testing import _oracle as oracle
-from plait.testing._arrays import DTYPES, HAS_BFLOAT16, arange_array, dtype_from_name, random_array
+from plait.testing._arrays import (
+    DTYPES,
+    HAS_BFLOAT16,
+    NARROW_DTYPES,
+    arange_array,
+    dtype_from_name,
+    random_array,
+    small_integers,
+)
 from plait.testing._calls import Call
 from plait.testing._cases import (
     CLASSICAL_EINSUM_CASES,
@@ -82,8 +90,13 @@ def _skip_without_dtype(framework: Framework, dtype: str) -> None:
     """Skip the test of a dtype that the framework does not have."""
     if dtype in framework.unsupported_dtypes:
         pytest.skip(f"{framework} has no {dtype}: {framework.unsupported_dtypes[dtype]}")
-    if dtype == "bfloat16" and not HAS_BFLOAT16:
-        pytest.skip("bfloat16 needs ml_dtypes, which is not installed")
+    if dtype in (*NARROW_DTYPES[5:], "bfloat16") and not HAS_BFLOAT16:
+        pytest.skip(f"{dtype} needs ml_dtypes, which is not installed")
+    if dtype in NARROW_DTYPES:
+        try:
+            framework.make(small_integers((2,), dtype))
+        except Exception as error:  # each framework has its own error for a dtype that it lacks
+            pytest.skip(f"{framework} has no {dtype}: {type(error).__name__}")
 
 
 def _skip_without_views(framework: Framework) -> None:
@@ -358,6 +371,74 @@ class BackendTests:
         result = plait.asnumpy(call.run()).astype(float)
         if not (result == expected).all():
             call.fail(f"the result is {result}, and should be {expected}: the accumulator must be float32 or wider")
+
+    @pytest.mark.parametrize("dtype", NARROW_DTYPES)
+    @pytest.mark.parametrize("reduction", ["min", "max", "sum", "prod", "mean", "any"])
+    def test_reduce_of_narrow_dtypes(self, framework: Framework, dtype: str, reduction: str) -> None:
+        """`reduce` of narrow and unsigned numbers gives the values and the dtype of the definition, or PLT503."""
+        _skip_without_dtype(framework, dtype)
+        array = small_integers((3, 4), dtype)
+        call = Call(framework, "reduce", "a b -> a", [array], reduction=reduction)
+        is_floating = dtype.startswith("float")
+        if reduction == "mean" and not is_floating:
+            with pytest.raises(plait.BackendError, match="PLT503"):
+                call.run()
+            return
+        result = call.run()
+        expected = oracle.reduce("a b -> a", array.astype(np.float64), reduction, {})
+        call.check_equal(result, expected.astype(array.dtype) if is_floating and reduction != "any" else expected)
+        if reduction == "any":
+            call.check_dtype(plait.asnumpy(result).dtype, np.dtype(bool))
+        elif is_floating or reduction in ("min", "max"):
+            call.check_dtype(framework.dtype(result), framework.dtype(call.tensors[0]))
+        else:
+            call.check_dtype(plait.asnumpy(result).dtype.itemsize, 8)
+
+    @pytest.mark.parametrize("dtype", [*DTYPES, *NARROW_DTYPES])
+    def test_einsum_keeps_the_dtype(self, framework: Framework, dtype: str) -> None:
+        """`einsum` of two tensors of one dtype gives that dtype; of booleans it is the disjunction of conjunctions."""
+        _skip_without_dtype(framework, dtype)
+        arrays = [small_integers((3, 2), dtype, 1), small_integers((2, 4), dtype, 2)]
+        call = Call(framework, "einsum", "a b, b c -> a c", arrays)
+        result = call.run()
+        wide = np.complex128 if dtype.startswith("complex") else np.int64
+        expected: NDArray[Any] = np.asarray(arrays[0].astype(wide) @ arrays[1].astype(wide))
+        call.check_equal(result, expected != 0 if dtype == "bool" else expected)
+        call.check_dtype(framework.dtype(result), framework.dtype(call.tensors[0]))
+
+    @pytest.mark.parametrize(
+        ("dtypes", "expected_dtype"),
+        [
+            (("float32", "float64"), "float64"),
+            (("float16", "float32"), "float32"),
+            (("bool", "int32"), "int32"),
+            (("int64", "int32"), "int64"),
+            (("bool", "float32"), "float32"),
+            (("int32", "float64"), "float64"),
+            (("complex64", "float32"), "complex64"),
+        ],
+    )
+    def test_einsum_promotes(self, framework: Framework, dtypes: tuple[str, str], expected_dtype: str) -> None:
+        """`einsum` of tensors of several dtypes gives the dtype to which they are promoted."""
+        for dtype in dtypes:
+            _skip_without_dtype(framework, dtype)
+        arrays = [small_integers((3, 2), dtypes[0], 1), small_integers((2, 4), dtypes[1], 2)]
+        call = Call(framework, "einsum", "a b, b c -> a c", arrays)
+        result = call.run()
+        wide = np.complex128 if expected_dtype.startswith("complex") else np.float64
+        expected = np.asarray(arrays[0].astype(wide) @ arrays[1].astype(wide))
+        call.check_result_is_close(result, expected, expected_dtype)
+        call.check_dtype(framework.dtype(result), framework.dtype(framework.make(np.zeros(1, expected_dtype))))
+
+    @pytest.mark.parametrize("dtype", [*DTYPES, *NARROW_DTYPES])
+    def test_einsum_of_one_tensor_is_a_sum(self, framework: Framework, dtype: str) -> None:
+        """`einsum` of one tensor gives what `reduce` gives: the sum, or of booleans whether any is true."""
+        _skip_without_dtype(framework, dtype)
+        call = Call(framework, "einsum", "a b -> b", [small_integers((3, 4), dtype)])
+        result = call.run()
+        expected = plait.reduce(call.tensors[0], "a b -> b", "any" if dtype == "bool" else "sum")
+        call.check_equal(result, plait.asnumpy(expected))
+        call.check_dtype(framework.dtype(result), framework.dtype(expected))
 
     # Views.
 

@@ -28,6 +28,7 @@ class Paddle(Framework):
 FRAMEWORK = Paddle(
     "paddle",
     "paddle",
+    unsupported_dtypes={"uint16": "Paddle takes an array of uint16 for one of bfloat16"},
     copying_operations={
         "repeat": "Paddle's broadcast_to copies; its as_strided would not, but has another gradient",
         "-> 1": "Paddle's reshape copies the one element of a tensor of rank 0",

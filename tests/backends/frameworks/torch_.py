@@ -8,8 +8,8 @@ from plait.testing import Framework
 class Torch(Framework):
     def make(self, array):
         torch = self.module()
-        if array.dtype.name == "bfloat16":
-            return torch.tensor(array.astype(np.float32)).to(torch.bfloat16)
+        if array.dtype.name == "bfloat16" or array.dtype.name.startswith("float8"):
+            return torch.tensor(array.astype(np.float32)).to(getattr(torch, array.dtype.name))
         return torch.tensor(array)
 
     def shares_memory(self, first, second):

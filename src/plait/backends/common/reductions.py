@@ -55,7 +55,7 @@ class ReductionTable(NamedTuple):
         if accumulator is None or not needs_cast or ("int64" in str(dtype) and accumulator == "int64"):
             return reduce
         cast = self.cast
-        if width in ("half", "half_complex"):
+        if accumulator in ("float32", "complex64"):
             result = "float16" if width == "half_complex" and name in ("var", "std") else dtype
             return lambda tensor, axes: cast(reduce(cast(tensor, accumulator), axes), result)
         return lambda tensor, axes: reduce(cast(tensor, accumulator), axes)

@@ -10,7 +10,7 @@ import torch
 from torch.fx import Proxy
 
 from plait.backends.interface import Backend, LargeTensorSettings, ReductionFunction
-from plait.backends.torch.element_types import NARROW_DTYPES, einsum, narrow_reduction
+from plait.backends.torch.element_types import FLOAT8_DTYPES, NARROW_DTYPES, einsum, narrow_reduction
 from plait.backends.torch.tracing import exclude_frames_from_dynamo
 
 if TYPE_CHECKING:
@@ -32,6 +32,14 @@ def _large_tensor_functions() -> LargeTensorFunctions:
 
 
 LARGE_TENSOR_SETTINGS = LargeTensorSettings(_large_tensor_functions, min_elements=4096)
+
+
+_NUMPY_DTYPE_BY_NARROW_DTYPE = {
+    torch.bfloat16: torch.float32,
+    torch.complex32: torch.complex64,
+    **dict.fromkeys(FLOAT8_DTYPES, torch.float32),
+}
+"""By element type that NumPy lacks, the one to which tensors are widened for it."""
 
 
 class TorchBackend(Backend):
@@ -65,7 +73,8 @@ class TorchBackend(Backend):
     @staticmethod
     def to_numpy(tensor: Any) -> Any:
         tensor = tensor.detach().cpu().resolve_conj().resolve_neg()
-        return (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()
+        wide = _NUMPY_DTYPE_BY_NARROW_DTYPE.get(tensor.dtype)
+        return (tensor if wide is None else tensor.to(wide)).numpy()
 
     def rank(self, tensor: Any) -> int | None:
         return None if isinstance(tensor, Proxy) else tensor.dim()

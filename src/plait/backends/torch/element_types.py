@@ -17,11 +17,11 @@ from plait.backends.common.reductions import ReductionTable
 from plait.backends.interface import ReductionFunction
 from plait.backends.reduction_rules import ROUNDING_SENSITIVE_REDUCTIONS
 
-_FLOAT8_DTYPES = tuple([dtype for name in dir(torch) if name.startswith("float8_") and (dtype := getattr(torch, name))])
+FLOAT8_DTYPES = tuple([dtype for name in dir(torch) if name.startswith("float8_") and (dtype := getattr(torch, name))])
 _UNSIGNED_DTYPES = tuple([getattr(torch, name) for name in ("uint16", "uint32", "uint64") if hasattr(torch, name)])
 _SIGNED_NAME_BY_UNSIGNED = {"uint16": "int32", "uint32": "int64"}
 
-NARROW_DTYPES = frozenset({torch.uint8, torch.complex32, *_FLOAT8_DTYPES, *_UNSIGNED_DTYPES})
+NARROW_DTYPES = frozenset({torch.uint8, torch.complex32, *FLOAT8_DTYPES, *_UNSIGNED_DTYPES})
 """The element types whose reductions `narrow_reduction` builds."""
 
 
@@ -47,7 +47,7 @@ def narrow_reduction(reductions: Mapping[str, ReductionFunction], name: str, dty
     """Return a reduction of one of `NARROW_DTYPES`, made of torch's functions for other element types."""
     reduce = reductions[name]
     if name in ("any", "all"):  # torch would return uint8 for uint8
-        return lambda tensor, axes: reduce(tensor != 0 if dtype in _FLOAT8_DTYPES else tensor.bool(), axes)
+        return lambda tensor, axes: reduce(tensor != 0 if dtype in FLOAT8_DTYPES else tensor.bool(), axes)
     if dtype in _UNSIGNED_DTYPES and name in ("min", "max"):
         return _extremum_of_unsigned(reduce, dtype)
     if str(dtype) == "torch.uint64" and name in ("sum", "prod"):
@@ -73,12 +73,12 @@ _EINSUM_OF_NARROW_DTYPES = EinsumDtypes(
     compute_names=compute_names(
         bools="float32",
         extra=[
-            *[(str(dtype).removeprefix("torch."), "float32") for dtype in _FLOAT8_DTYPES],
+            *[(str(dtype).removeprefix("torch."), "float32") for dtype in FLOAT8_DTYPES],
             *[("complex32", "complex64"), ("uint16", "int32"), ("uint32", "int64"), ("uint64", "int64")],
         ],
     ),
 )
-_NEEDS_CAST = frozenset({torch.bool, torch.complex32, *_FLOAT8_DTYPES, *_UNSIGNED_DTYPES})
+_NEEDS_CAST = frozenset({torch.bool, torch.complex32, *FLOAT8_DTYPES, *_UNSIGNED_DTYPES})
 """The element types for which ``torch.einsum`` has no kernel."""
 
 
