@@ -38,7 +38,7 @@ class ArrayStandIn(np.ndarray):
 
 
 ArrayStandIn.__module__ = "cupy"
-WRAPPED_FUNCTIONS = "concatenate stack broadcast_to einsum where isfinite zeros_like log exp squeeze".split()
+WRAPPED_FUNCTIONS = "concatenate stack broadcast_to einsum where isfinite zeros_like log log1p exp squeeze".split()
 """The functions that the backend calls."""
 
 

@@ -33,7 +33,7 @@ def _elementwise_function(name: str) -> ElementwiseFunction:
 def _cast(tensor: Any, dtype: Any) -> Any:
     """Cast a tensor to an element type, given as an object or by name."""
     namespace = _namespace(tensor)
-    return namespace.astype(tensor, getattr(namespace, dtype) if isinstance(dtype, str) else dtype)
+    return namespace.astype(tensor, getattr(namespace, dtype, dtype) if isinstance(dtype, str) else dtype)
 
 
 def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:

@@ -14,7 +14,7 @@ import chainer.functions as F  # noqa: N812  # as users of Chainer import it
 import numpy as np
 
 from plait.backends.common.contraction import einsum_by_matmul
-from plait.backends.common.einsum_dtypes import EinsumDtypes, compute_names
+from plait.backends.common.einsum_dtypes import EinsumDtypes, compute_names, promote_numpy_dtypes
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
 from plait.backends.interface import Backend, ReductionFunction
 from plait.backends.registry import backend_for_type
@@ -104,7 +104,7 @@ _EINSUM = EinsumDtypes(
     cast=_cast,
     name=lambda tensor: tensor.dtype.name,
     compute_names=compute_names(half="float32"),
-    promote=lambda names: np.result_type(*names).name,
+    promote=promote_numpy_dtypes,
 )
 """The einsum of operands of all element types: sums in 16 bits would lose digits."""
 

@@ -41,6 +41,16 @@ def promote_dtype_names(names: tuple[str, ...]) -> str:
     return reduce(_promote_two, names)
 
 
+def promote_numpy_dtypes(names: tuple[str, ...]) -> str:
+    """Return the name of the element type to which NumPy promotes these, or that of `promote_dtype_names`."""
+    import numpy as np
+
+    try:
+        return str(np.result_type(*names).name)
+    except TypeError:
+        return promote_dtype_names(names)
+
+
 def _promote_two(one: str, other: str) -> str:
     """Return the name of the element type to which two are promoted."""
     if one == other:

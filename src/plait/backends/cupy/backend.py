@@ -8,6 +8,12 @@ from typing import Any
 
 import cupy
 
+from plait.backends.common.einsum_dtypes import (
+    HALF_PRECISION_NAMES,
+    EinsumDtypes,
+    compute_names,
+    promote_numpy_dtypes,
+)
 from plait.backends.common.reductions import ReductionTable, build_accurate_logsumexp
 from plait.backends.interface import Backend
 
@@ -50,7 +56,7 @@ class CupyBackend(Backend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        return cupy.einsum(equation, *tensors, optimize=len(tensors) > 2)
+        return _EINSUM(equation, *tensors)
 
     def strides(self, tensor: Any) -> tuple[int, ...] | None:
         return tensor.strides
@@ -59,5 +65,14 @@ class CupyBackend(Backend):
     def to_numpy(tensor: Any) -> Any:
         return tensor.get()
 
+
+_EINSUM = EinsumDtypes(
+    einsum=lambda equation, *tensors: cupy.einsum(equation, *tensors, optimize=len(tensors) > 2),
+    cast=lambda tensor, dtype: tensor.astype(dtype),
+    name=lambda tensor: tensor.dtype.name,
+    compute_names=compute_names(extra=[(name, "float32") for name in HALF_PRECISION_NAMES if name != "float16"]),
+    promote=promote_numpy_dtypes,
+)
+"""The einsum for all element types; CuPy sums float16 in float32 itself, and has no einsum for those of ml_dtypes."""
 
 BACKEND_FACTORY = CupyBackend
