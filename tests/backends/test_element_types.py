@@ -1,0 +1,142 @@
+"""Drawn element types, reductions and einsums on every framework, compared with double precision.
+
+Run for an hour on NumPy and PyTorch with ``PLAIT_ELEMENT_TYPE_EXAMPLES``; see `FOUND` for what it has found.
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+import plait
+from backends.frameworks import each_framework
+from plait.testing._arrays import DTYPES, NARROW_DTYPES, dtype_from_name
+from plait.testing._suite import SUPPORTED_DTYPES_BY_REDUCTION
+
+pytest.importorskip("ml_dtypes")
+
+EXAMPLES = int(os.environ.get("PLAIT_ELEMENT_TYPE_EXAMPLES", "60"))
+PHASES = [Phase.explicit, Phase.reuse, Phase.generate]
+REDUCTIONS = ("min", "max", "sum", "prod", "mean", "var", "std", "any", "all", "logsumexp")
+INTEGER_DTYPES = {name for name in (*DTYPES, *NARROW_DTYPES) if "int" in name}
+
+
+def drawn_array(dtype, shape, seed):
+    """Return integers of both signs where the element type has them, small enough for all sums and products."""
+    low = 0 if dtype == "bool" or dtype.startswith("uint") else -2
+    values = np.random.default_rng(seed).integers(low, 2 if dtype == "bool" else 3, shape)
+    return values.astype(dtype_from_name(dtype))
+
+
+def make_or_skip(framework, array):
+    """Return a tensor of the framework; ``None`` if the framework does not have the element type."""
+    if array.dtype.name in framework.unsupported_dtypes:
+        return None
+    try:
+        return framework.make(array)
+    except Exception:  # each framework has its own error for an element type that it lacks
+        return None
+
+
+def widened(array):
+    """Return an array in double precision, with exactly the same elements."""
+    return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
+
+
+def is_refused(reduction, dtype):
+    """Return whether a reduction is the error PLT503 for an element type."""
+    if dtype in DTYPES:
+        return dtype not in SUPPORTED_DTYPES_BY_REDUCTION[reduction]
+    return dtype in INTEGER_DTYPES and reduction in ("mean", "var", "std", "logsumexp")
+
+
+def reduce_wide(reduction, wide):
+    """Reduce the last dimension in double precision."""
+    if reduction == "logsumexp":
+        return np.log(np.exp(wide).sum(-1))
+    return getattr(np, reduction)(wide, axis=-1)
+
+
+def assert_equal_after_rounding(actual, expected, dtype):
+    """Assert that a result is the expected one, rounded to an element type."""
+    spacing = {"float8_e4m3fn": 0.13, "float8_e5m2": 0.26, "bfloat16": 8e-3, "float16": 1e-3}.get(dtype, 1e-6)
+    actual = np.asarray(actual).astype(np.asarray(expected).dtype if np.iscomplexobj(expected) else np.float64)
+    np.testing.assert_allclose(actual, expected, rtol=spacing, atol=spacing)
+
+
+@each_framework()
+def test_reductions_equal_those_in_double_precision(framework):
+    plait.asnumpy(plait.reduce(framework.make(np.ones((2, 2))), "a b -> a", "sum"))  # some change the recursion limit
+
+    @settings(max_examples=EXAMPLES, phases=PHASES)
+    @given(
+        st.sampled_from([*DTYPES, *NARROW_DTYPES]),
+        st.sampled_from(REDUCTIONS),
+        st.tuples(st.integers(1, 4), st.integers(1, 6)),
+        st.integers(0, 1000),
+    )
+    def check(dtype, reduction, shape, seed):
+        array = drawn_array(dtype, shape, seed)
+        tensor = make_or_skip(framework, array)
+        if tensor is None:
+            return
+        if is_refused(reduction, dtype):
+            with pytest.raises(plait.BackendError, match="PLT503"):
+                plait.reduce(tensor, "a b -> a", reduction)
+            return
+        with np.errstate(all="ignore"), _ignored(framework):
+            result = plait.asnumpy(plait.reduce(tensor, "a b -> a", reduction))
+        expected = reduce_wide(reduction, widened(array))
+        assert_equal_after_rounding(result, expected, dtype)
+
+    check()
+
+
+@each_framework()
+def test_einsums_equal_those_in_double_precision(framework):
+    plait.asnumpy(plait.einsum(framework.make(np.ones((2, 2))), "a b -> b"))
+
+    @settings(max_examples=EXAMPLES, phases=PHASES)
+    @given(
+        st.sampled_from([name for name in (*DTYPES, *NARROW_DTYPES) if name != "uint64"]),
+        st.sampled_from([name for name in (*DTYPES, *NARROW_DTYPES) if name != "uint64"]),
+        st.sampled_from(["a b, b c -> a c", "a b, a b -> b", "a b, b a -> a b", "a b, c b -> c"]),
+        st.integers(0, 1000),
+    )
+    def check(first, second, pattern, seed):
+        shapes = {"a": 3, "b": 3, "c": 3}
+        arrays = [
+            drawn_array(dtype, tuple([shapes[name] for name in term.split()]), seed + number) % 2
+            if dtype in INTEGER_DTYPES
+            else drawn_array(dtype, tuple([shapes[name] for name in term.split()]), seed + number)
+            for number, (dtype, term) in enumerate(
+                zip((first, second), pattern.partition(" ->")[0].split(", "), strict=True)
+            )
+        ]
+        tensors = [make_or_skip(framework, array.astype(array.dtype)) for array in arrays]
+        if any(tensor is None for tensor in tensors):
+            return
+        with _ignored(framework):
+            result = plait.asnumpy(plait.einsum(*tensors, pattern))
+        expected = plait.einsum(*map(widened, arrays), pattern)
+        if first == second == "bool":
+            expected = expected != 0
+        assert_equal_after_rounding(result, expected, min(first, second, key=_precision))
+
+    check()
+
+
+def _precision(dtype):
+    """Return a number that grows with the precision of an element type."""
+    return {"float8_e5m2": 0, "float8_e4m3fn": 1, "bfloat16": 2, "float16": 3}.get(dtype, 4)
+
+
+def _ignored(framework):
+    """Return a context in which the known warnings of a framework are ignored."""
+    from plait.testing._suite import _ignored_warnings
+
+    return _ignored_warnings(framework)
