@@ -190,7 +190,7 @@ def _join(tensors: Sequence[Any], join: Callable[[Any, Sequence[Any]], Any], axi
     if not special:
         return join(np, tensors)
     try:
-        if len(classes) > 1:
+        if any(map(_has_own_elements, special)):
             _check_elements_can_be_added(tensors)
         if _has_masked_array(special):
             return join(np.ma, tensors)
@@ -216,33 +216,37 @@ def _as_plain_if_only_named(tensor: Any) -> Any:
 
     NumPy asks the first subclass of a list, and such a one joins all as plain arrays.
     """
-    cls: Any = type(tensor)
-    is_only_named = isinstance(tensor, np.ndarray) and not _changes_assignment(cls)
-    if is_only_named and cls.__array_function__ is np.ndarray.__array_function__:
-        return tensor.view(np.ndarray)
-    return tensor
+    is_masked = isinstance(tensor, np.ma.MaskedArray)
+    return tensor if is_masked or _has_own_elements(type(tensor)) else tensor.view(np.ndarray)
 
 
 def _has_masked_array(classes: Sequence[Any]) -> bool:
     """Return whether masked arrays of `numpy.ma` are among these classes; raise if they are beside units."""
     masked = [cls for cls in classes if issubclass(cls, np.ma.MaskedArray)]
-    if masked and any(cls not in masked and _changes_assignment(cls) for cls in classes):
+    if masked and any(map(_has_own_elements, classes)):
         raise TypeError("the masked arrays of numpy.ma know no units, fields or other masks")
     return bool(masked)
 
 
-def _changes_assignment(cls: Any) -> bool:
-    """Return whether an element of a class is more than a number, so that the class converts what is assigned."""
-    return not issubclass(cls, np.ndarray) or cls.__setitem__ is not np.ndarray.__setitem__
+_METHODS_OF_ELEMENTS = ("__array_ufunc__", "__array_function__", "__setitem__")
+"""A class whose elements are more than numbers defines one of these."""
+
+
+def _has_own_elements(cls: Any) -> bool:
+    """Return whether the elements of a class are more than numbers, such as those with units; masks do not count."""
+    if issubclass(cls, np.ma.MaskedArray) or has_plain_arithmetic(cls):
+        return False
+    return not issubclass(cls, np.ndarray) or any(
+        getattr(cls, name) is not getattr(np.ndarray, name) for name in _METHODS_OF_ELEMENTS
+    )
 
 
 def _check_elements_can_be_added(tensors: Sequence[Any]) -> None:
-    """Raise the error of the class if elements of different classes cannot be added, such as metres and bare numbers.
+    """Raise the error of the class if elements of the arrays cannot be added, such as metres and bare numbers.
 
     NumPy would take the bare numbers for elements of the class.
     """
-    first_by_class = {type(tensor): tensor for tensor in reversed(tensors) if tensor.dtype.kind in "biufc"}
-    elements: list[Any] = [np.reshape(tensor, (-1,))[:1] for tensor in first_by_class.values()]
+    elements: list[Any] = [np.reshape(tensor, (-1,))[:1] for tensor in tensors]
     for element in elements[1:]:
         elements[0] + element
         element + elements[0]
