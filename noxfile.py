@@ -25,7 +25,9 @@ CORE_TESTS = (
 )
 """The tests of the core; those of them that need a framework are skipped."""
 
-CONFORMANCE_TESTS = tuple(f"tests/backends/test_{name}.py" for name in ("conformance", "einsum", "source"))
+CONFORMANCE_TESTS = tuple(
+    f"tests/backends/test_{name}.py" for name in ("conformance", "einsum", "framework_errors", "source")
+)
 """The tests that every framework has to pass."""
 LOADING_TEST = "tests/backends/test_loading.py::test_a_tensor_loads_its_own_backend_and_no_other"
 BASE_FRAMEWORKS = ("numpy", "torch", "array_api_strict")

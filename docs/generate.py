@@ -27,8 +27,8 @@ HEAD = """# Error codes
 Every mistake that plait finds is a `plait.PlaitError`, which is a `ValueError` and a `RuntimeError`. Each error has
 a stable code, which you can search for on this page and which decides its class. `error.code`, `error.message`,
 `error.pattern`, `error.spans` and `error.facts` are the parts of its text. [The classes](api/errors.md) are in
-`plait` and in `plait.errors`, whose `CODES` maps each code to its class and its meaning. An axis of `einsum` that
-looks misspelt is a warning, `plait.AxisWarning`.
+`plait` and in `plait.errors`, whose `CODES` maps each code to its class and its meaning. An einsum that may not compute
+what is meant gets a warning, `plait.AxisWarning`, once for each pattern.
 
 | class | codes | about |
 |---|---|---|
@@ -37,6 +37,7 @@ looks misspelt is a warning, `plait.AxisWarning`.
 | `SizeError` | PLT3xx | ranks and sizes |
 | `CopyRequiredError` | PLT4xx | a view was asked for, and none exists |
 | `BackendError` | PLT5xx | the framework behind the tensor |
+| `AxisWarning` | PLT6xx | an einsum that may not compute what is meant |
 
 (This page is made by `python docs/generate.py` from the table of codes and the snapshot of the tests.)
 """
@@ -163,6 +164,18 @@ REMEDIES = {
     ),
     "PLT511": ("The option needs a package that is not installed.", "Install it with the command in the message."),
     "PLT512": ("The framework's einsum does not have this argument.", "Remove it; it exists for JAX only."),
+    "PLT513": (
+        "The framework refuses the tensors: their element type, their devices, their number of axes, or a length.",
+        "Do what `reason` asks for, the framework's own message. `error.__cause__` is the framework's own error.",
+    ),
+    "PLT601": (
+        "Only one tensor has this axis, so that it is summed, and its name is almost that of another axis.",
+        "Correct the name, or choose names that differ more. With `plait.options(strict=True)` it is an error.",
+    ),
+    "PLT602": (
+        "An equation comes first, and has a word beside `...` in several terms, as if it were the name of one axis.",
+        "For axes with names, put the pattern last. If letters are meant, choose others, or ignore it.",
+    ),
 }
 """For each code what causes the error, and what to do."""
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from plait._executor.cache import lookup, lookup_untyped, split_einsum_arguments, types_shapes_and_dtypes
-from plait._executor.dispatch import call_uncached
+from plait._executor.dispatch import call_uncached, error_for_caller
 from plait._executor.dynamo import (
     call_under_dynamo,
     einsum_under_dynamo,
@@ -92,12 +92,15 @@ def rearrange(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     """
     try:
         call = lookup("rearrange", pattern, type(tensor), tensor.shape, **sizes).call
-    except (TypeError, AttributeError):  # the arguments cannot be a key of the cache
+    except Exception:  # the arguments cannot be a key of the cache
         call = None
     try:
         return call_uncached("rearrange", (tensor,), pattern, sizes) if call is None else call(tensor)
-    except PlaitError as error:
-        raise shorten_traceback(error) from error.__cause__
+    except Exception as error:
+        failure = error_for_caller(error, "rearrange", (tensor,), pattern, sizes)
+        if failure is None:
+            raise
+        raise failure from failure.__cause__
 
 
 @overload
@@ -131,12 +134,15 @@ def view(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     try:
         strides = tensor.strides if hasattr(tensor, "strides") else tensor.stride()
         call = lookup("view", pattern, type(tensor), tensor.shape, strides, **sizes).call
-    except (TypeError, AttributeError):  # the arguments cannot be a key of the cache
+    except Exception:  # the arguments cannot be a key of the cache
         call = None
     try:
         return call_uncached("view", (tensor,), pattern, sizes) if call is None else call(tensor)
-    except PlaitError as error:
-        raise shorten_traceback(error) from error.__cause__
+    except Exception as error:
+        failure = error_for_caller(error, "view", (tensor,), pattern, sizes)
+        if failure is None:
+            raise
+        raise failure from failure.__cause__
 
 
 @overload
@@ -170,7 +176,8 @@ def reduce(tensor: Any, pattern: str, reduction: Reduction, **sizes: SupportsInd
         SizeError: If the rank or a length of the tensor does not match the pattern, or if ``"min"`` or ``"max"``
             would have no elements to choose from.
         BackendError: If the reduction is not defined for the element type, such as ``"mean"`` for integers, or
-            plait does not know the framework of the tensor.
+            plait does not know the framework of the tensor. An error of a function that is passed as the reduction
+            leaves plait unchanged.
 
     Examples:
         >>> import numpy as np, plait
@@ -181,12 +188,15 @@ def reduce(tensor: Any, pattern: str, reduction: Reduction, **sizes: SupportsInd
     """
     try:
         call = lookup("reduce", pattern, type(tensor), tensor.shape, reduction, tensor.dtype, **sizes).call
-    except (TypeError, AttributeError):  # the arguments cannot be a key of the cache
+    except Exception:  # the arguments cannot be a key of the cache
         call = None
     try:
         return call_uncached("reduce", (tensor,), pattern, sizes, reduction) if call is None else call(tensor)
-    except PlaitError as error:
-        raise shorten_traceback(error) from error.__cause__
+    except Exception as error:
+        failure = error_for_caller(error, "reduce", (tensor,), pattern, sizes)
+        if failure is None:
+            raise
+        raise failure from failure.__cause__
 
 
 @overload
@@ -225,12 +235,15 @@ def repeat(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     """
     try:
         call = lookup("repeat", pattern, type(tensor), tensor.shape, **sizes).call
-    except (TypeError, AttributeError):  # the arguments cannot be a key of the cache
+    except Exception:  # the arguments cannot be a key of the cache
         call = None
     try:
         return call_uncached("repeat", (tensor,), pattern, sizes) if call is None else call(tensor)
-    except PlaitError as error:
-        raise shorten_traceback(error) from error.__cause__
+    except Exception as error:
+        failure = error_for_caller(error, "repeat", (tensor,), pattern, sizes)
+        if failure is None:
+            raise
+        raise failure from failure.__cause__
 
 
 @overload
@@ -311,7 +324,8 @@ def einsum(
             ``precision`` or ``preferred_element_type``.
 
     Warns:
-        AxisWarning: If an axis appears only once and so is summed, and its name is almost that of another axis.
+        AxisWarning: If an axis appears only once and so is summed, and its name is almost that of another axis; or if
+            several terms of an equation have a word beside an ellipsis that looks like the name of one axis.
 
     Examples:
         >>> import numpy as np, plait
@@ -340,14 +354,17 @@ def einsum(
             call = lookup(operation, pattern, classes, shapes, dtypes, options, **sizes).call
         else:
             call = lookup_untyped(operation, pattern, classes, shapes, dtypes, options).call
-    except (TypeError, AttributeError, IndexError):  # the arguments cannot be a key of the cache
+    except Exception:  # the arguments cannot be a key of the cache
         call = None
     if call is None:
         operation, pattern, tensors = split_einsum_arguments(operands)
     try:
         return call_uncached(operation, tensors, pattern, sizes, "", options) if call is None else call(*tensors)
-    except PlaitError as error:
-        raise shorten_traceback(error) from error.__cause__
+    except Exception as error:
+        failure = error_for_caller(error, "einsum", tensors, pattern, sizes)
+        if failure is None:
+            raise
+        raise failure from failure.__cause__
 
 
 @overload
@@ -382,8 +399,11 @@ def pack(tensors: Sequence[Any], pattern: str) -> tuple[Any, list[tuple[int, ...
 
     try:
         return run(tensors, pattern)
-    except PlaitError as error:
-        raise shorten_traceback(error) from error.__cause__
+    except Exception as error:
+        failure = error_for_caller(error, "pack", tensors, pattern, {})
+        if failure is None:
+            raise
+        raise failure from failure.__cause__
 
 
 @overload
@@ -419,8 +439,11 @@ def unpack(tensor: Any, packed_shapes: Sequence[Sequence[int]], pattern: str) ->
 
     try:
         return run(tensor, packed_shapes, pattern)
-    except PlaitError as error:
-        raise shorten_traceback(error) from error.__cause__
+    except Exception as error:
+        failure = error_for_caller(error, "unpack", (tensor,), pattern, {})
+        if failure is None:
+            raise
+        raise failure from failure.__cause__
 
 
 @dynamo_substitute(parse_shape_under_dynamo)
@@ -450,8 +473,11 @@ def parse_shape(tensor: Any, pattern: str) -> dict[str, int]:
 
     try:
         return run(tensor, pattern)
-    except PlaitError as error:
-        raise shorten_traceback(error) from error.__cause__
+    except Exception as error:
+        failure = error_for_caller(error, "parse_shape", (tensor,), pattern, {})
+        if failure is None:
+            raise
+        raise failure from failure.__cause__
 
 
 @do_not_convert
@@ -490,7 +516,7 @@ def explain(pattern: str, /, *shapes: Any, **sizes: SupportsIndex | str) -> Expl
     `reduce`, one on the right side only a `repeat`, and all other patterns are a `rearrange`.
 
     Args:
-        pattern: A pattern with an arrow.
+        pattern: A pattern with an arrow, or a classical equation such as ``"ij,jk->ik"``.
         shapes: For each tensor its shape, in elements, which is taken as that of a contiguous NumPy array; or the
             tensor itself.
         sizes: The lengths of axes, in elements, that the shapes do not determine; and ``reduction``, the name of the

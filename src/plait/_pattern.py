@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 from plait._api import import_type
 from plait._caches import clearable_lru_cache
 from plait._executor.cache import lookup, lookup_arguments, types_shapes_and_dtypes
-from plait._executor.dispatch import call_uncached
+from plait._executor.dispatch import call_uncached, error_for_caller
 from plait._executor.dynamo import call_under_dynamo, operations_by_stage_under_dynamo
 from plait._executor.options import CURRENT_OPTIONS, options_with_backend_kwargs, without_out_sharding
 from plait._executor.tracer_hooks import do_not_convert, dynamo_substitute
@@ -67,12 +67,15 @@ class PatternMethods:
         """
         try:
             call = self._callables["rearrange", tensor.__class__, tensor.shape]
-        except (KeyError, TypeError, AttributeError):
+        except Exception:  # not called with these yet, or they make no key
             call = None
         try:
             return self._call_on_cache_miss("rearrange", (tensor,)) if call is None else call(tensor)
-        except PlaitError as error:
-            raise shorten_traceback(error) from error.__cause__
+        except Exception as error:
+            failure = error_for_caller(error, "rearrange", (tensor,), *self._text_and_sizes())
+            if failure is None:
+                raise
+            raise failure from failure.__cause__
 
     @overload
     def view(self, tensor: Reshapable[Result]) -> Result: ...
@@ -99,8 +102,11 @@ class PatternMethods:
         """
         try:
             return self._call_on_cache_miss("view", (tensor,))
-        except PlaitError as error:
-            raise shorten_traceback(error) from error.__cause__
+        except Exception as error:
+            failure = error_for_caller(error, "view", (tensor,), *self._text_and_sizes())
+            if failure is None:
+                raise
+            raise failure from failure.__cause__
 
     @overload
     def reduce(self, tensor: OneOrSeveral[Result], reduction: Reduction) -> Result: ...
@@ -129,12 +135,15 @@ class PatternMethods:
         """
         try:
             call = self._callables["reduce", tensor.__class__, tensor.shape, reduction, tensor.dtype]
-        except (KeyError, TypeError, AttributeError):
+        except Exception:  # not called with these yet, or they make no key
             call = None
         try:
             return self._call_on_cache_miss("reduce", (tensor,), reduction) if call is None else call(tensor)
-        except PlaitError as error:
-            raise shorten_traceback(error) from error.__cause__
+        except Exception as error:
+            failure = error_for_caller(error, "reduce", (tensor,), *self._text_and_sizes())
+            if failure is None:
+                raise
+            raise failure from failure.__cause__
 
     @overload
     def repeat(self, tensor: OneOrSeveral[Result]) -> Result: ...
@@ -162,12 +171,15 @@ class PatternMethods:
         """
         try:
             call = self._callables["repeat", tensor.__class__, tensor.shape]
-        except (KeyError, TypeError, AttributeError):
+        except Exception:  # not called with these yet, or they make no key
             call = None
         try:
             return self._call_on_cache_miss("repeat", (tensor,)) if call is None else call(tensor)
-        except PlaitError as error:
-            raise shorten_traceback(error) from error.__cause__
+        except Exception as error:
+            failure = error_for_caller(error, "repeat", (tensor,), *self._text_and_sizes())
+            if failure is None:
+                raise
+            raise failure from failure.__cause__
 
     @overload
     def einsum(self, first: Reshapable[Result], second: Reshapable[OtherResult], /) -> Result | OtherResult: ...
@@ -222,12 +234,15 @@ class PatternMethods:
         try:
             classes, shapes, dtypes = types_shapes_and_dtypes(tensors)
             call = self._callables["einsum", classes, shapes, dtypes, options]
-        except (KeyError, TypeError, AttributeError):
+        except Exception:  # not called with these yet, or they make no key
             call = None
         try:
             return self._call_on_cache_miss("einsum", tensors, options=options) if call is None else call(*tensors)
-        except PlaitError as error:
-            raise shorten_traceback(error) from error.__cause__
+        except Exception as error:
+            failure = error_for_caller(error, "einsum", tensors, *self._text_and_sizes())
+            if failure is None:
+                raise
+            raise failure from failure.__cause__
 
     def __rshift__(self, other: PatternMethods) -> PatternPipeline:
         """Return a pipeline that applies this pattern first, and then the other.
@@ -314,6 +329,11 @@ class PatternMethods:
         self._cache_callable(key, call)
         return call(*tensors)
 
+    def _text_and_sizes(self) -> tuple[str, dict[str, int]]:
+        """Return the text and the sizes, of all stages, for an error."""
+        texts, sizes = zip(*self._stages, strict=True)
+        return " >> ".join(texts), {name: size for stage_sizes in sizes for name, size in stage_sizes}
+
     def _cache_callable(self, key: Any, call: Callable[..., Any]) -> None:
         """Add a callable to the dictionary of the pattern, which is emptied first if it is full.
 
@@ -361,7 +381,8 @@ def compile(pattern: str, /, **sizes: SupportsIndex) -> Pattern:
     """Parse a pattern once, for many calls.
 
     Args:
-        pattern: A pattern with an arrow, of any operation.
+        pattern: A pattern with an arrow, of any operation; or a classical equation of several tensors, such as
+            ``"ij,jk->ik"``, which is kept as the pattern that says the same.
         sizes: The lengths of some of its axes, in elements.
 
     Returns:
@@ -391,7 +412,8 @@ class Pattern(PatternMethods):
     the other functions.
 
     Args:
-        pattern: A pattern with an arrow, of any operation.
+        pattern: A pattern with an arrow, of any operation; or a classical equation of several tensors, such as
+            ``"ij,jk->ik"``, which is kept as the pattern that says the same.
         sizes: The lengths of some of its axes, in elements, by name.
 
     Attributes:
@@ -641,8 +663,9 @@ class PatternPipeline(PatternMethods):
     ) -> Any:
         """Make a call by the fused stages, and cache its callable; if a size is unknown, run each stage in turn."""
         from plait._executor.pipeline import fuse_stages, operations_by_stage
-        from plait._executor.tensors import stack_lists_of_tensors
+        from plait._executor.tensors import check_there_are_tensors, stack_lists_of_tensors
 
+        check_there_are_tensors(tensors, operation)
         steps = operations_by_stage(operation, tuple([text for text, _ in self._stages]))
         if operation == "view" and isinstance(tensors[0], (list, tuple)):
             return self.patterns[0].view(*tensors)  # raises an error, since stacking copies

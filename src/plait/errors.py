@@ -7,7 +7,7 @@
     ├── CopyRequiredError    PLT4xx   a view was requested, and only a copy can have that shape
     └── BackendError         PLT5xx   the framework of the tensor
 
-    AxisWarning (UserWarning)       an axis whose name looks misspelt
+    AxisWarning (UserWarning)   PLT6xx   an einsum that may not compute what is meant
 
 Every error has a stable code and a message, and, if the mistake is in a pattern, the ranges of characters to underline.
 plait raises one with ``raise make_error("PLT302", "...", text, spans, facts)``, where the code determines the class.
@@ -16,6 +16,13 @@ plait raises one with ``raise make_error("PLT302", "...", text, spans, facts)``,
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    AnyError = TypeVar("AnyError", bound=Exception)
 
 __all__ = [
     "CODES",
@@ -154,7 +161,13 @@ class BackendError(PlaitError):
 
 
 class AxisWarning(UserWarning):
-    """Warns that einsum sums over an axis whose name is nearly that of another axis, and so may be misspelt.
+    """Warns of an einsum that may not compute what is meant (PLT6xx).
+
+    It sums over an axis whose name is nearly that of another axis, and so may be misspelt; or its equation has a word
+    that looks like the name of one axis, although each letter is an axis.
+
+    Attributes:
+        code: The stable code, such as ``"PLT601"``.
 
     Examples:
         >>> import warnings
@@ -163,12 +176,16 @@ class AxisWarning(UserWarning):
         >>> with warnings.catch_warnings(record=True) as caught:
         ...     warnings.simplefilter("always")
         ...     result = plait.einsum(np.zeros((2, 3)), np.zeros((4, 3)), "h channel, w chanel -> h w")
-        >>> caught[0].category.__name__
-        'AxisWarning'
+        >>> caught[0].category.__name__, caught[0].message.code
+        ('AxisWarning', 'PLT601')
     """
 
+    def __init__(self, message: str = "", *, code: str = "") -> None:
+        super().__init__(f"[{code}] {message}" if code else message)
+        self.code = code
 
-CODES: dict[str, tuple[type[PlaitError], str]] = {
+
+_ERROR_CODES: dict[str, tuple[type[PlaitError], str]] = {
     "PLT101": (PatternSyntaxError, "the pattern is not text"),
     "PLT102": (PatternSyntaxError, "a character that is not part of the notation"),
     "PLT103": (PatternSyntaxError, "a word that is not an axis name"),
@@ -218,8 +235,15 @@ CODES: dict[str, tuple[type[PlaitError], str]] = {
     "PLT510": (BackendError, "a function that the framework cannot compile"),
     "PLT511": (BackendError, "a package for contraction paths that is not installed"),
     "PLT512": (BackendError, "an argument of einsum that the framework does not have"),
+    "PLT513": (BackendError, "a call that the framework itself refuses"),
 }
-"""The exception class and a short description of each code."""
+
+CODES: dict[str, tuple[type[PlaitError | AxisWarning], str]] = {
+    **_ERROR_CODES,
+    "PLT601": (AxisWarning, "an axis that einsum sums, and whose name looks misspelt"),
+    "PLT602": (AxisWarning, "a word in a classical equation that looks like the name of one axis"),
+}
+"""The class and a short description of each code."""
 
 
 def make_error(
@@ -234,10 +258,21 @@ def make_error(
     >>> str(make_error("PLT303", "h and p cannot both be inferred", "b (h p) -> b h p", [(2, 7)]))
     '[PLT303] h and p cannot both be inferred\n  b (h p) -> b h p\n    ^^^^^'
     """
-    return CODES[code][0](message, code=code, pattern=pattern, spans=spans, facts=facts)
+    return _ERROR_CODES[code][0](message, code=code, pattern=pattern, spans=spans, facts=facts)
 
 
-def shorten_traceback(error: PlaitError) -> PlaitError:
+def mark_as_unchanged(error: Exception) -> None:
+    """Mark an error that leaves plait as it is, because no framework raised it: the caller's own function, or plait."""
+    with suppress(AttributeError):  # a class with slots, which no framework raises
+        error._plait_leaves_unchanged = True  # type: ignore[attr-defined]
+
+
+def leaves_unchanged(error: Exception) -> bool:
+    """Whether `mark_as_unchanged` marked this error."""
+    return getattr(error, "_plait_leaves_unchanged", False)
+
+
+def shorten_traceback(error: AnyError) -> AnyError:
     """Return the error without the frames inside plait, so that a traceback shows the public function alone.
 
     With ``PLAIT_FULL_TRACEBACK=1`` in the environment the error keeps them.

@@ -155,6 +155,7 @@ def test_options_apply_to_each_call_with_a_list_of_tensors():
         lambda: plait.einsum("ij->ji"),
         lambda: plait.einsum(np.zeros((2, 3))),
         lambda: plait.compile("i j -> j i").einsum(),
+        (plait.compile("i j -> j i") >> plait.compile("i j, j k -> i k")).einsum,
     ],
 )
 def test_einsum_without_tensors_raises_type_error(call):

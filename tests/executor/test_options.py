@@ -49,10 +49,42 @@ def test_path_of_numpy_einsum_path_is_used(recorded_contraction_paths):
     assert recorded_contraction_paths == [tuple(found[1:])]
 
 
-def test_incomplete_path_ends_with_one_contraction(recorded_contraction_paths):
-    with plait.options(contract=[(1, 2)]):
-        np.testing.assert_array_equal(plait.einsum(A, B, C, CHAIN_PATTERN), A @ B @ C)
-    assert recorded_contraction_paths == [((1, 2), (0, 1))]
+@pytest.mark.parametrize(
+    ("contract", "left"),
+    [([(1, 2)], 2), ([], 3), (["einsum_path", (0, 1)], 2), (lambda *_: [(0, 1)], 2), ([(0,), (0, 1)], 2)],
+)
+def test_path_that_leaves_tensors_over_is_an_error(contract, left):
+    with (
+        plait.options(contract=contract),
+        pytest.raises(plait.AxisError, match=f"leaves {left} tensors over"),
+    ):
+        plait.einsum(A, B, C, CHAIN_PATTERN)
+
+
+@pytest.mark.parametrize("found", [None, 3, "abc", [(0.5, 1)], [0, 1], [("0", "1")]])
+def test_function_that_returns_no_path_is_an_error(found):
+    with plait.options(contract=lambda *_: found), pytest.raises(plait.AxisError, match=r"PLT214.*a list of tuples"):
+        plait.einsum(A, B, C, CHAIN_PATTERN)
+
+
+def test_error_of_a_function_that_finds_paths_leaves_plait_unchanged():
+    def fail(*_):
+        raise LookupError("no idea")
+
+    with plait.options(contract=fail), pytest.raises(LookupError, match="no idea"):
+        plait.einsum(A, B, C, CHAIN_PATTERN)
+
+
+def test_one_tensor_needs_no_path():
+    for path in ([], [(0,)], ["einsum_path", (0,)]):
+        with plait.options(contract=path):
+            np.testing.assert_array_equal(plait.einsum(A, "i j -> i"), A.sum(1))
+
+
+def test_limit_of_no_elements_contracts_at_once():
+    for contract in ("auto", "optimal", "dp"):
+        with plait.options(memory_limit=0, contract=contract):
+            np.testing.assert_allclose(plait.einsum(A, B, C, CHAIN_PATTERN), A @ B @ C)
 
 
 def test_path_found_by_a_function(recorded_contraction_paths):

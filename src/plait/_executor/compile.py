@@ -7,9 +7,14 @@ from math import prod
 from typing import Any
 
 from plait._caches import clearable_lru_cache
-from plait._executor.executable import Executable, with_object_dtype_errors, with_result_shape_check
+from plait._executor.executable import (
+    Executable,
+    with_object_dtype_errors,
+    with_result_shape_check,
+    with_unchanged_errors,
+)
 from plait._executor.tracer_hooks import FUNCTIONS_WITH_SUBSTITUTE
-from plait._notation.equation import parse_equation
+from plait._notation.equation import equation_as_pattern, parse_equation
 from plait._notation.parser import parse
 from plait._notation.tree import collect_names, item_of_each_dimension
 from plait._operations.reduce import CUSTOM_REDUCTION, check_dtype_kind, check_reduction_name
@@ -27,7 +32,7 @@ from plait._shapes.sizes import (
 from plait._shapes.solver import SolvedPattern, solve_pattern, unknown_size_name_error
 from plait.backends.interface import NO_VIEWS_MESSAGE, Backend
 from plait.backends.registry import common_backend
-from plait.errors import PlaitError, make_error
+from plait.errors import PlaitError, make_error, mark_as_unchanged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,6 +121,9 @@ def build_callable(
     except PlaitError as error:
         add_error_context(error, pattern, shape if type(tensor_type) is tuple else (shape,), sizes)
         raise
+    except Exception as error:
+        mark_as_unchanged(error)  # planning calls no function of a framework
+        raise
 
 
 def bind_or_schedule(executable: Executable, shape: Sequence[int], sizes: dict[str, int]) -> Callable[..., Any]:
@@ -200,7 +208,9 @@ def build_reduce_executable(
     """Return the executable of a ``reduce``; ``check_result`` makes it check the shape that a callable returns."""
     if callable(reduction):
         executable = build_executable("reduce", pattern, (tensor_type,), (rank,), size_names, CUSTOM_REDUCTION)
-        function = with_result_shape_check(reduction, executable.backend) if check_result else reduction
+        function = (
+            with_result_shape_check(reduction, executable.backend) if check_result else with_unchanged_errors(reduction)
+        )
         return Executable(executable.plan, executable.backend, function)
     return build_executable(
         "reduce", pattern, (tensor_type,), (rank,), size_names, check_reduction_name(reduction), dtype
@@ -237,9 +247,11 @@ def check_view(
 
 
 def normalize_pattern_and_sizes(text: str, sizes: Mapping[str, Any]) -> tuple[str, dict[str, int]]:
-    """Return the pattern in canonical form, and its sizes as ints."""
+    """Return the pattern in canonical form, also of a classical equation, and its sizes as ints."""
     from plait._operations.rules import require_one_output
 
+    if not sizes:
+        text = equation_as_pattern(text) or text
     tree = parse(text)
     require_one_output(tree, "compile")
     check_size_names(sizes, collect_names(tree.left + (tree.right or ())), text)

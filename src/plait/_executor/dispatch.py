@@ -5,7 +5,7 @@ The modules that such a call needs are imported by the first one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from plait._caches import clearable_lru_cache
@@ -18,6 +18,7 @@ from plait._executor.cache import (
 )
 from plait._executor.dynamo import call_under_dynamo
 from plait._executor.tracer_hooks import dynamo_substitute
+from plait.errors import PlaitError, shorten_traceback
 
 
 @clearable_lru_cache(maxsize=512, typed=True)
@@ -55,10 +56,21 @@ def call_uncached(
             if TYPES_WITH_LIST_SHAPE.issuperset(types):
                 key = lookup_arguments(operation, types, tuple(map(tuple, shapes)), dtypes, reduction, options)
                 callable_ = lookup(operation, pattern, *key, **sizes).call
-    except (TypeError, ValueError, AttributeError):  # these cannot be a key either
-        pass
+    except Exception:  # these cannot be a key either
+        callable_ = None
     if callable_ is not None:
         return callable_(*tensors)
     from plait._executor.uncacheable_calls import run_uncacheable_call
 
     return run_uncacheable_call(operation, tensors, pattern, sizes, reduction, options, callable_cell)
+
+
+def error_for_caller(
+    error: Exception, operation: str, tensors: Sequence[Any], pattern: Any, sizes: dict[str, Any]
+) -> PlaitError | None:
+    """Return the error that a public function raises for one from inside it; ``None`` to raise that one unchanged."""
+    if isinstance(error, PlaitError):
+        return shorten_traceback(error)
+    from plait._executor.framework_errors import convert_framework_error  # imported here because only errors need it
+
+    return convert_framework_error(error, operation, tensors, pattern, sizes)

@@ -8,6 +8,7 @@ from operator import index
 from typing import Any, NamedTuple
 
 from plait._caches import clearable_lru_cache
+from plait._notation.equation import PATTERN_LAST_HINT, find_word_like_name
 from plait._notation.tree import collect_leaves
 from plait._operations.einsum import implicitly_summed_axes, lower_to_framework_einsum
 from plait._operations.rules import format_axis_names
@@ -72,7 +73,14 @@ def plan_with_given_path(plan: Plan, options: EinsumOptions | None) -> Plan:
 
 
 def check_implicit_sums(solved: SolvedPattern, options: EinsumOptions | None) -> None:
-    """Raise if the options are strict and a label of one operand only is summed; else warn if it looks misspelt."""
+    """Raise if the options are strict and a label of one operand only is summed; else warn if it looks misspelt.
+
+    Warn also if an equation has a word that looks like the name of one axis.
+    """
+    if solved.is_classical and "..." in solved.text:
+        word = find_word_like_name(solved.tree)
+        if word is not None:
+            _warn_about_word(solved.text, word)
     summed_axes = implicitly_summed_axes(solved)
     if not summed_axes:
         return
@@ -121,7 +129,19 @@ def axis_names_look_alike(name: str, other: str) -> bool:
 def _warn_about_typo(text: str, name: str, similar: str) -> None:
     """Issue an `AxisWarning` at the line of the caller's code, once for each pattern."""
     message = f"axis '{name}' appears only once in '{text}', so it is summed; did you mean '{similar}'?"
+    _warn_at_callers_line(AxisWarning(message, code="PLT601"))
+
+
+@clearable_lru_cache(maxsize=1024)
+def _warn_about_word(text: str, word: str) -> None:
+    """Issue an `AxisWarning` at the line of the caller's code, once for each equation."""
+    message = f"'{word}' in '{text}' is {len(word)} axes, {', '.join(word)}; {PATTERN_LAST_HINT}"
+    _warn_at_callers_line(AxisWarning(message, code="PLT602"))
+
+
+def _warn_at_callers_line(warning: AxisWarning) -> None:
+    """Issue a warning at the line of the code that called plait."""
     level, frame = 1, sys._getframe()
     while str(frame.f_globals.get("__name__", "")).partition(".")[0] == "plait" and frame.f_back:
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, AxisWarning, stacklevel=level)
+    warnings.warn(warning, stacklevel=level)

@@ -15,7 +15,7 @@ from plait._plan.nodes import Contract, Reduce
 from plait._shapes.sizes import compute_all_slots, extend_slots, format_shape, shapes_may_be_equal, size_op_error
 from plait.backends.interface import Backend, ReductionFunction, identity
 from plait.backends.reduction_rules import ROUNDING_SENSITIVE_REDUCTIONS
-from plait.errors import make_error
+from plait.errors import make_error, mark_as_unchanged
 
 FunctionAndArgument: TypeAlias = "tuple[Callable[..., Any], Any]"
 """A function of a tensor and an argument, with the argument; or a function of several tensors, with ``None``."""
@@ -256,10 +256,11 @@ def build_path_function(
 
 
 def with_result_shape_check(reduction: ReductionFunction, backend: Backend) -> ReductionFunction:
-    """Return a caller's reduction with a check of the shape that it returns."""
+    """Return a caller's reduction with a check of the shape that it returns; its errors leave plait unchanged."""
+    reduction_with_own_errors = with_unchanged_errors(reduction)
 
     def reduce(tensor: Any, axes: tuple[int, ...]) -> Any:
-        result = reduction(tensor, axes)
+        result = reduction_with_own_errors(tensor, axes)
         expected = tuple(size for place, size in enumerate(backend.shape(tensor)) if place not in axes)
         shape = tuple(backend.shape(result)) if hasattr(result, "shape") else None
         if shape is None or not shapes_may_be_equal(shape, expected):
@@ -270,6 +271,19 @@ def with_result_shape_check(reduction: ReductionFunction, backend: Backend) -> R
         return result
 
     return reduce
+
+
+def with_unchanged_errors(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function, of the caller or of plait, whose errors are marked, so that they leave plait unchanged."""
+
+    def call(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except Exception as error:
+            mark_as_unchanged(error)
+            raise
+
+    return call
 
 
 def with_object_dtype_errors(reduction: ReductionFunction, name: str, dtype: Any) -> ReductionFunction:

@@ -8,7 +8,7 @@ from typing import Any
 from plait._shapes.sizes import format_shape, shapes_may_be_equal
 from plait.backends.interface import Backend
 from plait.backends.registry import backend_for_type, common_backend
-from plait.errors import PlaitError, make_error, short_repr
+from plait.errors import PlaitError, make_error, mark_as_unchanged, short_repr
 
 
 def check_pattern_is_text(pattern: Any, operation: str = "", tensors: Sequence[Any] = ()) -> str:
@@ -22,6 +22,14 @@ def check_pattern_is_text(pattern: Any, operation: str = "", tensors: Sequence[A
     elif operation == "einsum" and isinstance(pattern, (list, tuple)):
         message += "; einsum does not support lists of axes, write an equation"
     raise make_error("PLT101", message)
+
+
+def check_there_are_tensors(tensors: Sequence[Any], operation: str) -> None:
+    """Raise the `TypeError` of a Python call that lacks an argument if there are no tensors."""
+    if not tensors:
+        error = TypeError(f"{operation}() needs at least one tensor")
+        mark_as_unchanged(error)
+        raise error
 
 
 def shape_of_tensor(tensor: Any) -> Any:

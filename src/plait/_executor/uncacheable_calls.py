@@ -16,9 +16,11 @@ from plait._executor.compile import (
     reduction_of_unary_einsum,
     sizes_to_ints,
 )
+from plait._executor.executable import with_unchanged_errors
 from plait._executor.plan_data import plan_to_tuples, run_plan_data
 from plait._executor.tensors import (
     check_pattern_is_text,
+    check_there_are_tensors,
     is_concrete_shape,
     shape_of_tensor,
     stack_lists_of_tensors,
@@ -49,8 +51,7 @@ def run_uncacheable_call(
     If ``callable_cell`` is a list, a function of the unstacked list of tensors is appended to it, for later calls.
     """
     check_pattern_is_text(pattern, operation, tensors)
-    if not tensors:
-        raise TypeError(f"{operation}() needs at least one tensor")
+    check_there_are_tensors(tensors, operation)
     shapes: list[Any] = []
     try:
         if operation == "view" and any(isinstance(tensor, (list, tuple)) for tensor in tensors):
@@ -101,6 +102,7 @@ def _callable_for_known_sizes(
     return function
 
 
+@with_unchanged_errors
 def _callable_for_symbolic_sizes(
     operation: str,
     tensors: Sequence[Any],

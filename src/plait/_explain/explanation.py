@@ -12,6 +12,7 @@ from plait._executor.einsum_options import check_implicit_sums
 from plait._executor.large.specialize import broadcast_lines_for_explain, techniques_and_lines_for_explain
 from plait._executor.options import CURRENT_OPTIONS
 from plait._executor.pipeline import PatternStage, fuse_stages_for_shapes, output_shape, run_stages
+from plait._notation.equation import equation_as_pattern
 from plait._notation.parser import parse
 from plait._operations.einsum import lower_einsum
 from plait._operations.reduce import check_reduction_name
@@ -87,10 +88,11 @@ class Explanation:
 def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
     """Implement `plait.explain`."""
     reduction = sizes.pop("reduction") if isinstance(sizes.get("reduction"), str) else "sum"
-    tree = parse(pattern)
-    operation = infer_operation(tree)
-    int_sizes = sizes_to_ints(pattern, sizes)
     exact_shapes = [exact_shape(shape, number) for number, shape in enumerate(shapes)]
+    if not sizes:
+        pattern = equation_as_pattern(pattern, [len(shape) for shape in exact_shapes]) or pattern
+    operation = infer_operation(parse(pattern))
+    int_sizes = sizes_to_ints(pattern, sizes)
     reduction_name = ""
     costs: Costs | None = None
     rewrites: tuple[str, ...] = ()

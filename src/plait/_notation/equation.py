@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
-from plait._notation.tree import Ellipsis, Name, TensorExpr, Tree
-from plait.errors import make_error
+from plait._notation.parser import parse
+from plait._notation.tree import Ellipsis, Name, TensorExpr, Tree, collect_leaves, collect_names
+from plait.errors import PlaitError, make_error
+
+PATTERN_LAST_HINT = "with the equation first each letter is an axis; for axes with names, put the pattern last"
+"""The end of a message about an equation that looks like a pattern of names."""
+
+_WORD_REGEX = re.compile(r"[A-Za-z]+")
+"""With ``finditer``: matches each word of an equation."""
+
+_MIN_NAME_LENGTH = 3
+"""From this many letters on, a word that several terms have looks like the name of one axis."""
 
 _TOKEN_REGEX = re.compile(r"->|\.\.\.|\S|\Z")
 """With ``finditer``: matches each token of an equation, and at the end the empty string."""
@@ -43,6 +55,7 @@ def parse_equation(equation: str, tensor_count: int) -> Tree:
         else:
             message = f"unexpected {symbol!r} in an equation; its axes are the letters a to z and A to Z"
             raise make_error("PLT110", message, equation, [(start, stop)])
+    _forbid_words_beside_words(equation, [expr for side in sides for expr in side])
     left = sides[0]
     if len(left) != tensor_count:
         message = f"the equation has {len(left)} tensor{'s' * (len(left) != 1)}, but einsum was given {tensor_count}"
@@ -53,6 +66,69 @@ def parse_equation(equation: str, tensor_count: int) -> Tree:
             "PLT110", "einsum has exactly one output", equation, [(expr.start, expr.stop) for expr in right]
         )
     return Tree(equation, left, right, is_classical=True)
+
+
+def _forbid_words_beside_words(equation: str, exprs: list[TensorExpr]) -> None:
+    """Raise PLT110 if a term has several words, and one of them has several letters, as in ``batch i``."""
+    for expr in exprs:
+        words = [match.span() for match in _WORD_REGEX.finditer(equation, expr.start, expr.stop)]
+        if len(words) > 1 and any(stop - start > 1 for start, stop in words):
+            message = f"'{equation[expr.start : expr.stop].strip()}' has words; {PATTERN_LAST_HINT}"
+            raise make_error("PLT110", message, equation, words)
+
+
+def find_word_like_name(tree: Tree) -> str | None:
+    """Return a word beside an ellipsis that looks like the name of one axis: several terms of the equation have it.
+
+    Without an ellipsis the rank of the tensor says whether a word is one axis or several.
+
+    >>> find_word_like_name(parse_equation("...vec, ...vec -> ...", 2))
+    'vec'
+    """
+    terms = [tree.text[expr.start : expr.stop] for expr in (*tree.left, *(tree.right or ()))]
+    counts = Counter(word for term in terms if "..." in term for word in {*_WORD_REGEX.findall(term)})
+    return next((word for word, count in counts.items() if count > 1 and len(word) >= _MIN_NAME_LENGTH), None)
+
+
+def equation_as_pattern(text: Any, ranks: Sequence[int] | None = None) -> str | None:
+    """Return the pattern that says the same as a classical equation; ``None`` for a text that is a pattern itself.
+
+    A text of one term, as ``bchw->bhwc``, may also be a pattern without its blanks: it needs the ranks of the tensors.
+
+    >>> [equation_as_pattern(text) for text in ("ij,jk->ik", "ij,jk", "i j, j k -> i k", "bchw->bhwc")]
+    ['i j, j k -> i k', 'i j, j k -> i k', None, None]
+    >>> equation_as_pattern("bchw->bhwc", [4])
+    'b c h w -> b h w c'
+    """
+    if not isinstance(text, str):
+        return None
+    try:
+        equation = parse_equation(text, text.partition("->")[0].count(",") + 1)
+        pattern = parse(text)
+    except PlaitError:
+        return None
+    letters, names = [
+        [{*collect_names(side or ())} for side in (tree.left, tree.right)] for tree in (equation, pattern)
+    ]
+    if not letters[1] <= letters[0] or any(len(collect_names((expr,))) > 1 for expr in pattern.left):
+        return None  # several words are axes with names, as in "h w", which lacks its arrow
+    fits_equation = ranks is not None and _fits_ranks(equation, ranks)
+    is_pattern = pattern.right is not None and (
+        names[1] <= names[0] or (len(pattern.left) == 1 and names[0] <= names[1])
+    )
+    if any(isinstance(leaf, Ellipsis) and leaf.name for leaf in collect_leaves(pattern.left)):  # as in "ij...->ji..."
+        is_pattern = False
+    if is_pattern:
+        return str(equation) if ranks is not None and fits_equation and not _fits_ranks(pattern, ranks) else None
+    return str(equation) if fits_equation or len(equation.left) > 1 else None
+
+
+def _fits_ranks(tree: Tree, ranks: Sequence[int]) -> bool:
+    """Whether the terms of a tree have as many axes as the tensors of these ranks."""
+    return len(ranks) == len(tree.left) and all(
+        rank >= len(expr.items) - 1 if Ellipsis in map(type, expr.items) else rank == len(expr.items)
+        for expr, rank in zip(tree.left, ranks, strict=True)
+    )
 
 
 def _implicit_output(left: tuple[TensorExpr, ...], end: int) -> TensorExpr:

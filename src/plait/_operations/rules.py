@@ -98,7 +98,7 @@ def forbid_dropped_axes(left_axes: TensorAxes, right_axes: TensorAxes, tree: Tre
     if not left_axes.names.keys() <= right_axes.names.keys():
         lost = [name for text, name in left_axes.names.items() if text not in right_axes.names]
         message = f"{format_missing_axes(lost)} on the right; {operation} cannot remove axes (use reduce)"
-        message += _missing_blanks_hint(tree)
+        message += _missing_blanks_hint(tree, operation)
         raise make_error("PLT204", message, *text_and_spans(tree, lost))
     if lengths := left_axes.numbers:
         values = " and ".join(str(number.value) for number in lengths)
@@ -114,7 +114,7 @@ def forbid_new_axes(left_axes: TensorAxes, right_axes: TensorAxes, tree: Tree, o
     if not right_axes.names.keys() <= left_axes.names.keys():
         new = [name for text, name in right_axes.names.items() if text not in left_axes.names]
         message = f"{format_missing_axes(new)} on the left; {operation} cannot add axes (use repeat)"
-        message += _missing_blanks_hint(tree)
+        message += _missing_blanks_hint(tree, operation)
         raise make_error("PLT205", message, *text_and_spans(tree, new))
     if lengths := right_axes.numbers:
         message = f"{operation} cannot add an axis of length {lengths[0].value} (use repeat)"
@@ -127,11 +127,12 @@ def forbid_new_ellipsis(left_axes: TensorAxes, right_axes: TensorAxes, tree: Tre
         raise make_error("PLT208", "'...' does not appear on the left", *text_and_spans(tree, right_axes.ellipses))
 
 
-def _missing_blanks_hint(tree: Tree) -> str:
+def _missing_blanks_hint(tree: Tree, operation: str) -> str:
     """Return the advice to write blanks between axes if each tensor is a word, as in ``bchw -> bhwc``, or ``""``."""
     words = [str(expr) for expr in (*tree.left, *(tree.right or ()))]
     if all(word.isalpha() and len(word) > 1 for word in words):
-        return f"; write blanks between axes: '{' '.join(words[0])}'"
+        equation_hint = ", or put the equation first" if operation == "einsum" else ""
+        return f"; write blanks between axes: '{' '.join(words[0])}'{equation_hint}"
     return ""
 
 

@@ -125,8 +125,14 @@ def error_facts(shapes: Sequence[Sequence[Any]], sizes: dict[str, Any]) -> dict[
     """Return what an error prints below the pattern: the shape of each tensor, and the given sizes, by label."""
     facts = {tensor_label(number, len(shapes)): format_shape(shape) for number, shape in enumerate(shapes)}
     if sizes:
-        facts["given"] = ", ".join([f"{name}={value}" for name, value in sizes.items()])
+        facts["given"] = ", ".join([f"{name}={_format_size(value)}" for name, value in sizes.items()])
     return facts
+
+
+def _format_size(size: Any) -> str:
+    """Return a given size as text; it may be any object, as the array of ``out=``, and a symbol keeps its own text."""
+    text = str(size)
+    return text if "\n" not in text and len(text) <= 60 else short_repr(size)
 
 
 def format_shape(shape: Sequence[Any]) -> str:

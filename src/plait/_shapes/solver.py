@@ -240,22 +240,44 @@ def format_dimension(axes: Sequence[str]) -> str:
     return f"({' '.join(axes)})" if axes else "1"
 
 
+_NO_TUNING_HINT = "plait chooses how to compute it"
+_CONVERT_HINT = "convert the tensor before or after the call"
+_KEEP_HINT = "write 1 on the right for each dimension to keep"
+_AXIS_HINT = "leave the axis out on the right of the pattern"
+_PATH_HINT = "plait.options(contract=...) chooses the contraction path"
+_LIMIT_HINT = "plait.options(memory_limit=...) limits intermediate results"
+_BACKEND_HINT = "the framework of the tensors computes the result"
+
 _HINTS_BY_ARGUMENT_NAME = {
-    "optimize": " or an argument; plait.options(contract=...) chooses the contraction path",
-    "out": " or an argument; plait always returns a new result",
-    "dtype": " or an argument; convert the tensor before or after the call",
-    "axis": " or an argument; leave the axis out on the right of the pattern",
-    "dim": " or an argument; leave the axis out on the right of the pattern",
-    "keepdims": " or an argument; write 1 on the right for each dimension to keep",
-    "keepdim": " or an argument; write 1 on the right for each dimension to keep",
+    **dict.fromkeys(("optimize", "optimizer", "path", "slicing_opts"), _PATH_HINT),
+    "memory_limit": _LIMIT_HINT,
+    "out": "plait always returns a new result",
+    **dict.fromkeys(("dtype", "acc_dtype", "casting"), _CONVERT_HINT),
+    "order": "plait does not promise a memory order; copy the result in the order that you need",
+    **dict.fromkeys(("backend", "device", "stream"), _BACKEND_HINT),
+    **dict.fromkeys(("use_blas", "split_every", "implementation", "_dot_general", "autojit"), _NO_TUNING_HINT),
+    "requires_grad": "the result has a gradient if a tensor has one",
+    "name": "plait gives no names to operations",
+    **dict.fromkeys(("constants", "shapes"), "plait.compile(pattern) makes an object for many calls"),
+    "subscripts": "pass the pattern without a keyword",
+    "equation": "pass the pattern without a keyword",
+    **dict.fromkeys(("operands", "tensors"), "pass the tensors without a keyword"),
+    **dict.fromkeys(("axis", "axes", "dim", "dims"), _AXIS_HINT),
+    **dict.fromkeys(("keepdims", "keepdim", "keep_dims"), _KEEP_HINT),
+    **dict.fromkeys(("where", "initial", "ddof", "correction"), "pass a function f(tensor, axes) as the reduction"),
+    **dict.fromkeys(("out_sharding", "precision", "preferred_element_type"), "it is an argument of einsum"),
 }
 """Hints in the error for an unknown size, for names that are arguments of other libraries' functions."""
+
+PARAMETER_NAMES = ("tensor", "pattern", "reduction")
+"""The names that Python takes for arguments of the public functions, so that no size can be given with such a name."""
 
 
 def unknown_size_name_error(name: str, axis_names: Collection[str], text: str) -> PlaitError:
     """Return the error for a given size whose name is not an axis of the pattern."""
-    hint = _HINTS_BY_ARGUMENT_NAME.get(name) or did_you_mean(name, axis_names)
-    return make_error("PLT203", f"'{name}' is not an axis of the pattern{hint}", text)
+    hint = _HINTS_BY_ARGUMENT_NAME.get(name)
+    end = f" or an argument of plait; {hint}" if hint else did_you_mean(name, axis_names)
+    return make_error("PLT203", f"'{name}' is not an axis of the pattern{end}", text)
 
 
 def _ambiguous_dimension_error(
@@ -266,15 +288,23 @@ def _ambiguous_dimension_error(
     listed = f"{', '.join(unknown[:-1])} and {unknown[-1]}"
     others = "one of them" if len(unknown) == 2 else "all but one"
     where, span = describe_dimension(tree, ranks, source)
-    message = f"cannot infer {listed} from {where}; pass {others}, e.g. {unknown[-1]}=2"
+    possible = [name for name in unknown if name not in PARAMETER_NAMES] or unknown
+    message = f"cannot infer {listed} from {where}; pass {others}, {_example_of_size(possible[-1])}"
     return make_error("PLT303", message, tree.text, [span])
 
 
 def _missing_size_error(tree: Tree, label: str) -> Exception:
     """Return the error for a new axis on the right whose size is not given."""
     node = collect_names(tree.right or ())[label]
-    message = f"cannot infer the length of new axis '{label}'; pass it, e.g. {label}=2"
+    message = f"cannot infer the length of new axis '{label}'; pass it, {_example_of_size(label)}"
     return make_error("PLT303", message, tree.text, [(node.start, node.stop)])
+
+
+def _example_of_size(name: str) -> str:
+    """Return the end of a message that shows how a size is given."""
+    if name in PARAMETER_NAMES:
+        return f"but rename it first, since '{name}' is an argument, or use plait.compile(pattern, {name}=2)"
+    return f"e.g. {name}=2"
 
 
 def rank_error(tree: Tree, number: int, rank: object, tensors: int = 1) -> PlaitError:
@@ -287,7 +317,11 @@ def rank_error(tree: Tree, number: int, rank: object, tensors: int = 1) -> Plait
         f"'{expr}' has {'at least ' if dots else ''}{count} dimension{'s' if count != 1 else ''}"
     )
     letters = str(expr)
-    if count == 1 and letters.isalpha() and len(letters) == rank:
+    if tree.is_classical and any(len(word) > 1 for word in tree.text[expr.start : expr.stop].split()):
+        from plait._notation.equation import PATTERN_LAST_HINT
+
+        message += f"; {PATTERN_LAST_HINT}"
+    elif count == 1 and letters.isalpha() and len(letters) == rank:
         message += f"; write blanks between axes: '{' '.join(letters)}'"
     return make_error("PLT304", message, tree.text, [expr.span])
 

@@ -303,6 +303,14 @@ class Backend:
             start = start + length
         return parts
 
+    def is_signal(self, error: Exception) -> bool:
+        """Return whether an error must leave plait unchanged, because the framework's own tracers or callers catch it.
+
+        Args:
+            error: an error that a function of the framework raised. Other errors become PLT513, with their message.
+        """
+        return False
+
     # What a framework reveals about a tensor.
     def rank(self, tensor: Tensor) -> int | None:
         """Return the number of dimensions, or ``None`` if the framework does not reveal it."""

@@ -13,6 +13,7 @@ from math import prod, sqrt
 from typing import Any, NamedTuple
 
 from plait._executor.compile import check_size_names, sizes_to_ints
+from plait._executor.dispatch import error_for_caller
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Name, Number, TensorExpr, Tree, collect_names, item_leaves
 from plait._operations.rules import (
@@ -96,7 +97,13 @@ class MixSpec(LayerSpec):
         """Add the bias to the product of the input and the weight, and merge its axes into groups."""
         has_bias = bias is not None  # Paddle's bytecode tracer fails on a branch whose condition contains a tensor
         if has_bias:
-            product = product + bias
+            try:
+                product = product + bias
+            except Exception as error:
+                failure = error_for_caller(error, "EinMix", (product, bias), self.pattern.text, self.pattern.sizes)
+                if failure is None:
+                    raise
+                raise failure from failure.__cause__
         return product if self.grouping is None else self.grouping.rearrange(product)
 
     def output_shape(self, shape: Sequence[int | None]) -> tuple[int | None, ...]:

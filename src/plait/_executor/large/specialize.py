@@ -148,6 +148,8 @@ def choose_scheduled_step(
     """
     dims = tuple(range(plan.solved.ranks[0]))
     view = StridedView([slots[slot] for slot in dims], strides)
+    if 0 in view.shape:  # there is nothing to schedule
+        return None
     for number, (node, _) in enumerate(plan.steps):
         shape, strides_before = view.shape, view.strides
         dims = node.output_shape(dims)

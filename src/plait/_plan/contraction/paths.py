@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import combinations
 from math import inf, prod
+from operator import index
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from plait.errors import did_you_mean, make_error
+from plait.errors import did_you_mean, make_error, short_repr
 
 if TYPE_CHECKING:
     from plait._plan.contraction.network import TensorNetwork
@@ -94,8 +95,14 @@ def build_path(steps: Iterable[Iterable[int]], count: int) -> Path:
 
 
 def normalize_path(found: Iterable[Iterable[int]], count: int) -> Path:
-    """Return a path as tuples, with a last step for tensors that it leaves; raise PLT214 for an invalid position."""
-    path = tuple(map(tuple, found))
+    """Return a path as tuples of ints; raise PLT214 if an entry does not fit, or if it leaves several tensors."""
+    try:
+        path = tuple([tuple([index(position) for position in positions]) for positions in found])
+    except TypeError:
+        message = (
+            f"a contraction path is a list of tuples of integers, such as [(0, 1), (0, 1)], not {short_repr(found)}"
+        )
+        raise make_error("PLT214", message) from None
     for positions in path:
         exist = all(0 <= position < count for position in positions)
         if not positions or len(set(positions)) < len(positions) or not exist:
@@ -103,7 +110,10 @@ def normalize_path(found: Iterable[Iterable[int]], count: int) -> Path:
             message = f"the path has {entry}, but only operands 0 to {count - 1} are left"
             raise make_error("PLT214", message, facts={"path": format_path(path)})
         count -= len(positions) - 1
-    return path if count == 1 and path else (*path, tuple(range(count)))
+    if count > 1:
+        message = f"the path leaves {count} tensors over; its last entry must contract all that are left"
+        raise make_error("PLT214", message, facts={"path": format_path(path)})
+    return path or ((0,),)
 
 
 def format_path(path: Path) -> str:
@@ -156,7 +166,15 @@ def _find_with_opt_einsum(network: TensorNetwork, optimize: Any, memory_limit: i
     texts = ["".join(map(_axis_character, term)) for term in (*network.terms, network.output)]
     shapes = [tuple([network.sizes[axis] for axis in term]) for term in network.terms]
     equation = f"{','.join(texts[:-1])}->{texts[-1]}"
-    found, _ = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize=optimize, memory_limit=memory_limit)
+    if memory_limit == 0:  # no intermediate result is allowed, and opt_einsum refuses the number
+        return (tuple(range(len(shapes))),)
+    try:
+        found, _ = opt_einsum.contract_path(
+            equation, *shapes, shapes=True, optimize=optimize, memory_limit=memory_limit
+        )
+    except Exception as error:
+        message = f"opt_einsum finds no path with contract={optimize!r}: {type(error).__name__}: {error}"
+        raise make_error("PLT214", message) from error
     return normalize_path(found, len(shapes))
 
 

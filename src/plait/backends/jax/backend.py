@@ -90,6 +90,10 @@ class JaxBackend(Backend):
     ) -> TensorFunction:
         return build_einsum_and_reshape(equation, shape, **kwargs)
 
+    def is_signal(self, error: Exception) -> bool:
+        is_undecidable = type(error).__name__ == "InconclusiveDimensionOperation"  # each version has it elsewhere
+        return is_undecidable or isinstance(error, (jax.errors.JAXTypeError, jax.errors.JAXIndexError))
+
     def is_symbolic_size(self, size: Any) -> bool:
         return export.is_symbolic_dim(size)
 

@@ -76,6 +76,10 @@ class TorchBackend(Backend):
         wide = _NUMPY_DTYPE_BY_NARROW_DTYPE.get(tensor.dtype)
         return (tensor if wide is None else tensor.to(wide)).numpy()
 
+    def is_signal(self, error: Exception) -> bool:
+        # such as a data-dependent guard of torch.export, or torch.OutOfMemoryError; mistakes raise Python's classes
+        return type(error).__module__.partition(".")[0] == "torch"
+
     def rank(self, tensor: Any) -> int | None:
         return None if isinstance(tensor, Proxy) else tensor.dim()
 
