@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import plait
-from backends.frameworks import each_framework
+from backends.frameworks import FRAMEWORKS, each_framework
 from plait.backends.registry import backend_for_type
 
 
@@ -127,4 +127,29 @@ def test_error_of_the_callers_reduction_leaves_plait_unchanged(framework, tensor
     ):
         with pytest.raises(TypeError) as caught:
             call()
+        assert caught.value is planted
+
+
+def signals_of_tracers(framework):
+    """Errors by which the framework's tracers and allocators speak to those that called them."""
+    if framework.name == "torch":
+        import torch
+        from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
+        from torch.fx.proxy import TraceError
+
+        return GuardOnDataDependentSymNode(None, "u0"), TraceError("a proxy"), torch.OutOfMemoryError("of memory")
+    import jax
+
+    tracers = []
+    jax.jit(lambda x: tracers.append(x) or x)(1.0)
+    kinds = (jax.errors.TracerBoolConversionError, jax.errors.ConcretizationTypeError)
+    return [kind(tracers[0]) for kind in kinds]
+
+
+@each_framework(tuple(framework for framework in FRAMEWORKS if framework.name in ("torch", "jax")))
+def test_signals_of_tracers_leave_plait_unchanged(framework, tensor):
+    for planted in signals_of_tracers(framework):
+        replace_by_failing(tensor, "permute", planted)
+        with pytest.raises(type(planted)) as caught:
+            plait.rearrange(tensor, "a b -> b a")
         assert caught.value is planted
