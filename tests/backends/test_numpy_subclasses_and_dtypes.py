@@ -44,6 +44,26 @@ def test_var_and_std_of_objects():
     assert plait.reduce(numbers, "a b -> a", "std")[0] == pytest.approx((14 / 3) ** 0.5)
 
 
+@pytest.mark.parametrize(
+    ("other", "name"),
+    [
+        (np.array(["a", None], object), "object"),
+        (np.array(["2026-01-01"] * 2, "M8[D]"), r"datetime64\[D\]"),
+        (np.array(["a", "b"]), "<U1"),
+    ],
+)
+def test_einsum_names_the_element_type_that_it_refuses(other, name):
+    ints = np.arange(2)
+    for call in (
+        lambda: plait.einsum("i,j", ints, other),
+        lambda: plait.einsum(other, ints, "i, j -> i j"),
+        lambda: plait.einsum(other, ints, ints, "i, i, i -> i"),
+    ):
+        for _ in range(2):
+            with pytest.raises(plait.BackendError, match=f"PLT503.*einsum is not defined on {name}: "):
+                call()
+
+
 def test_objects_are_contracted():
     exact = np.array([[10**20, 1], [1, 1]], dtype=object)
     assert plait.einsum(exact, exact, "a b, b c -> a c").tolist() == [[10**40 + 1, 10**20 + 1], [10**20 + 1, 2]]

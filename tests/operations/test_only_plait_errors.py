@@ -39,7 +39,7 @@ REDUCTIONS = (
     *("min", "max", "sum", "mean", "prod", "any", "all", "std", "var", "logsumexp", "maen", "", "median", "sum", "max"),
     *(None, 3, np.sum, np.max, ["sum"]),
 )
-SIZES = (0, 1, 2, 2, 3, 3, 4, 6, -1, 2.0, True, "2", None, 2**31, 2**40, 2**62, 2**70, np.int64(2), np.zeros(2), [2])
+SIZES = (0, 1, 2, 2, 3, 3, 4, 6, -1, 2.0, True, "2", None, 2**50, 2**62, 2**70, np.int64(2), np.zeros(2), [2])
 OPERATIONS = (
     *("rearrange", "view", "reduce", "reduce", "repeat", "einsum", "einsum", "einsum", "classical", "pack", "unpack"),
     *("parse_shape", "explain", "compile", "pipeline", "source", "layer", "list", "output_shape", "asnumpy", "inverse"),

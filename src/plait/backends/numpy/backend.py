@@ -98,8 +98,10 @@ class NumpyBackend(Backend):
         try:
             return np.einsum(equation, *tensors)
         except TypeError as error:
-            names = " and ".join(dict.fromkeys([str(tensor.dtype) for tensor in tensors]))
-            raise make_error("PLT503", f"einsum is not defined on {names}") from error
+            dtypes = [tensor.dtype for tensor in tensors]
+            refused = [dtype for dtype in dtypes if kind_of_dtype(dtype) == "other"] or dtypes
+            names = " and ".join(dict.fromkeys(map(str, refused)))
+            raise make_error("PLT503", f"einsum is not defined on {names}: {error}") from error
 
     def reduction(self, name: str, dtype: Any) -> ReductionFunction:
         from plait.backends.numpy.reductions import reductions_for_array_type
