@@ -60,6 +60,13 @@ def test_letters_with_white_space_are_letters(equation):
     np.testing.assert_array_equal(plait.einsum(equation, *tensors), np.einsum(equation, *tensors))
 
 
+@pytest.mark.parametrize("equation", ["i...jk,...kj->...i", "i...jk, ...kj -> ...i", "ij... -> ...ji"])
+def test_letters_around_an_ellipsis_are_one_word(equation):
+    tensors = [np.arange(24.0).reshape(2, 3, 4), np.arange(12.0).reshape(4, 3)]
+    tensors = tensors[: equation.partition("->")[0].count(",") + 1]
+    np.testing.assert_array_equal(plait.einsum(equation, *tensors), np.einsum(equation, *tensors))
+
+
 @pytest.mark.parametrize(
     ("equation", "word"),
     [

@@ -15,7 +15,10 @@ PATTERN_LAST_HINT = "with the equation first each letter is an axis; for axes wi
 """The end of a message about an equation that looks like a pattern of names."""
 
 _WORD_REGEX = re.compile(r"[A-Za-z]+")
-"""With ``finditer``: matches each word of an equation."""
+"""Matches each run of letters in an equation."""
+
+_WORD_WITH_ELLIPSIS_REGEX = re.compile(r"\.*[A-Za-z][A-Za-z.]*")
+"""Matches each word of an equation, with an ellipsis before, inside or after it."""
 
 _MIN_NAME_LENGTH = 3
 """From this many letters on, a word that several terms have looks like the name of one axis."""
@@ -69,10 +72,14 @@ def parse_equation(equation: str, tensor_count: int) -> Tree:
 
 
 def _forbid_words_beside_words(equation: str, exprs: list[TensorExpr]) -> None:
-    """Raise PLT110 if a term has several words, and one of them has several letters, as in ``batch i``."""
+    """Raise PLT110 if a term has several words, and one of them has several letters, as in ``batch i``.
+
+    White space separates words; the letters of ``i...jk`` are one.
+    """
     for expr in exprs:
-        words = [match.span() for match in _WORD_REGEX.finditer(equation, expr.start, expr.stop)]
-        if len(words) > 1 and any(stop - start > 1 for start, stop in words):
+        matches = [*_WORD_WITH_ELLIPSIS_REGEX.finditer(equation, expr.start, expr.stop)]
+        words = [match.span() for match in matches]
+        if len(words) > 1 and any(len(match[0].replace(".", "")) > 1 for match in matches):
             message = f"'{equation[expr.start : expr.stop].strip()}' has words; {PATTERN_LAST_HINT}"
             raise make_error("PLT110", message, equation, words)
 
