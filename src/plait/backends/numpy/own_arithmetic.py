@@ -100,7 +100,8 @@ class _OPERATORS:
                     type(error) not in (TypeError, ValueError)
                 ):
                     raise
-        return _multiply_and_sum(left, right)
+        product = _multiply_filled(left, right) if np.ma.MaskedArray in classes else None
+        return _multiply_and_sum(left, right) if product is None else product
 
 
 def _defines_matmul(cls: Any) -> bool:
@@ -111,6 +112,21 @@ def _defines_matmul(cls: Any) -> bool:
     if getattr(cls, "__array_ufunc__", None) is not np.ndarray.__array_ufunc__:
         return hasattr(cls, "__matmul__")
     return cls.__matmul__ is not np.ndarray.__matmul__ or cls.__mul__ is np.ndarray.__mul__
+
+
+def _multiply_filled(left: Any, right: Any) -> Any:
+    """Multiply masked matrices by two plain products: of the elements, with 0 where masked, and of the masks.
+
+    Return ``None`` where that is not the product: a masked 0 times infinity is NaN.
+    """
+    if not all(type(each) in (np.ma.MaskedArray, np.ndarray) and each.dtype.kind in "biufc" for each in (left, right)):
+        return None
+    with np.errstate(all="ignore"):
+        product = np.ma.filled(left, 0) @ np.ma.filled(right, 0)
+    if not np.isfinite(product).all():
+        return None
+    counts = [np.logical_not(np.ma.getmaskarray(each)).astype(np.float32) for each in (left, right)]
+    return np.ma.masked_array(product, counts[0] @ counts[1] == 0)
 
 
 def _multiply_and_sum(left: Any, right: Any) -> Any:
