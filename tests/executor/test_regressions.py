@@ -62,6 +62,17 @@ def test_masked_arrays_keep_masks_or_raise():
         plait.reduce(MASKED, "a b -> a", "logsumexp")
 
 
+def test_repeat_and_view_of_torch_are_expanded_views():
+    torch = pytest.importorskip("torch")
+    tensor = torch.arange(6.0).reshape(2, 3)
+    for call in (plait.repeat, plait.view):
+        result = call(tensor, "a b -> a b r", r=3)
+        assert result.stride() == (3, 1, 0)
+        assert result.data_ptr() == tensor.data_ptr()
+    with pytest.raises(plait.CopyRequiredError, match="PLT401"):
+        plait.view(tensor, "a b -> a (b r)", r=3)
+
+
 INVALID_PACKED_SHAPES = [
     [(np.int64(-5),), (8,)],
     [(np.float32(1),), (2,)],

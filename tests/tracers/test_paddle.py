@@ -449,6 +449,8 @@ def test_views_of_strided_tensors():
     with pytest.raises(plait.CopyRequiredError):
         plait.view(turned, "b h w c -> b h (w c)")
     assert_close(plait.rearrange(turned, "b h w c -> b h (w c)"), paddle.reshape(turned, [2, 4, 18]))
+    with pytest.raises(plait.BackendError, match=r"PLT507.*paddle copies where an axis is added; use repeat"):
+        plait.view(x, "b c h w -> b c h w r", r=2)
     scalar = paddle.to_tensor(3.0)
     assert plait.view(scalar, "-> 1 1").data_ptr() == scalar.data_ptr()
 
