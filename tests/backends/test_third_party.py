@@ -149,6 +149,26 @@ else:
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.parametrize("error", ["KeyError(name)", "NotImplementedError", "AttributeError(name)"])
+def test_a_reduction_that_a_backend_lacks_is_an_error_of_plait(site_folder, error):
+    code = f"""
+import tinytensors, plait
+from tinytensors.for_plait import TinyBackend
+def reduction(self, name, dtype):
+    raise {error}
+TinyBackend.reduction = reduction
+try:
+    plait.reduce(tinytensors.Tensor([1.0], (1,)), "a ->", "max")
+except plait.BackendError as error:
+    assert error.code == "PLT503", error
+    assert "has no reduction 'max'" in error.message, error
+else:
+    raise AssertionError
+"""
+    result = run_code(site_folder, code)
+    assert result.returncode == 0, result.stderr
+
+
 def test_a_backend_that_is_no_backend_is_refused_when_it_is_loaded(site_folder):
     code = """
 import tinytensors, plait

@@ -10,13 +10,16 @@ collectives that it takes are counted beside those of the calls that one would w
 from __future__ import annotations
 
 import doctest
+import functools
 import io
 import itertools
 import json
+import random
 import re
 import sys
 import traceback
 from datetime import timedelta
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -301,6 +304,98 @@ def add_kept_sharding_checks(mesh):
         assert count == 1
 
 
+REGROUPING_CASES = [
+    ((2, 8, 6), [Shard(0), Shard(1)], "b n d -> (b n) d", "(b n) d -> b n d", {"b": 2}, [Shard(0), Shard(1)], 0),
+    ((2, 8, 6), [Shard(1), Shard(0)], "b n d -> (b n) d", "(b n) d -> b n d", {"b": 2}, [Shard(1), Shard(0)], 0),
+    ((2, 8, 6), [Shard(1), Shard(1)], "b n d -> (b n) d", "(b n) d -> b n d", {"b": 2}, [Shard(1), Shard(1)], 0),
+    ((4, 4, 4), [Shard(1), Shard(2)], "a b c -> (a b c)", "(a b) -> a b", {"a": 8}, [Shard(0), Shard(0)], 2),
+    ((4, 4, 4), [Shard(1), Shard(1)], "a b c -> (a b c)", "(a b) -> a b", {"a": 2}, [Shard(0), Shard(0)], 2),
+]
+"""A shape, placements, two patterns of ``rearrange``, the sizes of the second, and the placements and collectives."""
+
+
+def add_regrouping_checks(line, square):
+    """Dimensions that are merged and then split, with one or two of them sharded along each dimension of the mesh."""
+    for shape, placements, merge, split, sizes, expected, collectives in REGROUPING_CASES:
+
+        @register_check(f"merged and split: {shape} {placements} {split} {sizes}")
+        def _(
+            shape=shape,
+            placements=placements,
+            merge=merge,
+            split=split,
+            sizes=sizes,
+            expected=expected,
+            collectives=collectives,
+        ):
+            full = random_tensor(shape)
+            tensor = distribute(full, square, placements)
+            call = lambda x: plait.rearrange(plait.rearrange(x, merge), split, **sizes)
+            result, count = run_and_count_collectives(lambda: call(tensor))
+            assert_equals_dense(result, call(full))
+            if sizes != {"a": 2}:
+                assert (list(result.placements), count) == (expected, collectives)
+
+    @register_check("a dimension that is sharded in a group and cut by a split is redistributed")
+    def _():
+        full = random_tensor((4, 4, 4))
+        merged = plait.rearrange(distribute(full, line, [Shard(1)]), "a b c -> (a b c)")
+        result, count = run_and_count_collectives(lambda: plait.rearrange(merged, "(a b) -> a b", a=8))
+        assert_equals_dense(result, full.reshape(8, 8))
+        assert (list(result.placements), count) == ([Shard(0)], 1)
+        try:
+            plait.view(merged, "(a b) -> a b", a=8)
+        except plait.BackendError as error:
+            assert error.code == "PLT509"
+        else:
+            raise AssertionError("nothing was raised")
+
+    for seed in range(60):
+
+        @register_check(f"drawn shapes, placements and groups: {seed}")
+        def _(seed=seed):
+            draw = random.Random(seed)
+            mesh = draw.choice((line, square, square))
+            shape = tuple(draw.choice((1, 2, 3, 4, 6, 8)) for _ in range(draw.randint(1, 3)))
+            placements = [draw.choice([Replicate(), *map(Shard, range(len(shape)))]) for _ in range(mesh.ndim)]
+            full = random_tensor(shape).requires_grad_()
+            tensor = distribute(full.detach(), mesh, placements).requires_grad_()
+            steps = []
+            for _ in range(draw.randint(1, 3)):
+                shape = drawn_shape(draw, prod(shape))
+                steps.append(shape)
+            call = lambda x: functools.reduce(reshape_by_plait, steps, x)
+            weights = random_tensor(shape, 1)
+            result, expected = call(tensor), call(full)
+            assert_equals_dense(result.detach(), expected.detach())
+            names = " ".join([f"a{number}" for number in range(1, result.dim())])
+            for other in (
+                lambda x: plait.reduce(x, "a ... -> ...", "sum"),
+                lambda x: plait.einsum(x, x, f"a {names}, b {names} -> a b"),
+            ):
+                assert_equals_dense(other(result.detach()), other(expected.detach()))
+            (expected * weights).sum().backward()
+            (result * distribute_tensor(weights, mesh, [Replicate()] * mesh.ndim)).sum().backward()
+            assert_equals_dense(tensor.grad, full.grad)
+
+
+def drawn_shape(draw, count):
+    """Return a random shape with this number of elements."""
+    shape = []
+    while count > 1:
+        size = draw.choice([size for size in range(2, count + 1) if count % size == 0])
+        shape.append(size)
+        count //= size
+    return tuple(shape) or (1,)
+
+
+def reshape_by_plait(x, shape):
+    """Reshape a tensor by two calls of plait, which merge all its dimensions and split them again, or by one call."""
+    flat = plait.rearrange(x, "... -> (...)")
+    names = [f"a{number}" for number in range(len(shape))]
+    return plait.rearrange(flat, f"({' '.join(names)}) -> {' '.join(names)}", **dict(zip(names, shape, strict=True)))
+
+
 def add_gradient_checks(mesh):
     calls = {
         "merge": lambda x: plait.rearrange(x, "a b c -> (a b) c"),
@@ -525,6 +620,7 @@ def register_all_checks(count: int) -> None:
         add_movement_checks(square, [[Replicate(), Shard(1)], [Shard(1), Shard(1)]], "in a square", "even")
         add_reduction_checks(square, [[Shard(0), Shard(1)], [Partial(), Shard(2)]], "in a square", "uneven")
         add_einsum_checks(square, partial=False, prefix="in a square", every=61)
+        add_regrouping_checks(line, square)
 
 
 def run_checks(count: int) -> dict[str, str]:

@@ -99,7 +99,10 @@ def _find_backend_reduction(backend: Backend, name: str, dtype: Any) -> Callable
     """Return the backend's reduction for an element type; raise `BackendError` if it is not defined there."""
     kind = None if dtype is None else backend.kind(dtype)
     check_dtype_kind(name, kind, dtype)
-    function = backend.reduction(name, dtype)
+    try:
+        function = backend.reduction(name, dtype)
+    except (LookupError, AttributeError, NotImplementedError) as error:  # a backend of a third party may lack one
+        raise make_error("PLT503", f"the backend for {backend.name} has no reduction {name!r} of {dtype}") from error
     return with_object_dtype_errors(function, name, dtype) if kind == "other" else function
 
 

@@ -29,8 +29,17 @@ SizeErrorFactory: TypeAlias = "Callable[[list[Any], str, int, tuple[int, ...]], 
 """Takes the slots and a size operation that failed (kind, source, factors), and returns the error to raise."""
 
 
-def extend_slots(slots: list[Any], size_ops: Iterable[SizeOp], error_factory: SizeErrorFactory) -> None:
-    """Run the size operations in order; append each computed size to the slots, and raise if a check fails."""
+def extend_slots(
+    slots: list[Any],
+    size_ops: Iterable[SizeOp],
+    error_factory: SizeErrorFactory,
+    is_zero: Callable[[Any], bool | None] | None = None,
+) -> None:
+    """Run the size operations in order; append each computed size to the slots, and raise if a check fails.
+
+    ``is_zero`` compares a symbolic size with 0, or returns ``None`` if only a run of the graph can tell; it is not
+    needed for ints.
+    """
     for kind, source, factors in size_ops:
         size = 1
         if factors:
@@ -41,7 +50,7 @@ def extend_slots(slots: list[Any], size_ops: Iterable[SizeOp], error_factory: Si
             slots.append(size)
         elif kind == QUOTIENT:
             total = slots[source]
-            if size == 0 or total % size != 0:
+            if size == 0 or total % size != 0 if is_zero is None else is_zero(size) or is_zero(total % size) is False:
                 raise error_factory(slots, kind, source, factors)
             slots.append(total // size)
         elif kind == BROADCAST:
@@ -49,7 +58,10 @@ def extend_slots(slots: list[Any], size_ops: Iterable[SizeOp], error_factory: Si
             if length != size and 1 not in (length, size):
                 raise error_factory(slots, kind, source, factors)
             slots.append(size if length == 1 else length)
-        elif slots[source] == 0 if kind == CHECK_NONEMPTY else slots[source] != size:
+        elif kind == CHECK_NONEMPTY:
+            if slots[source] == 0 if is_zero is None else is_zero(slots[source]):
+                raise error_factory(slots, kind, source, factors)
+        elif slots[source] != size:
             raise error_factory(slots, kind, source, factors)
 
 

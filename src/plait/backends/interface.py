@@ -372,6 +372,14 @@ class Backend:
         """Return whether a value is a symbolic size of this framework, which plait may compute with but not read."""
         return False
 
+    def is_zero(self, size: Size) -> bool | None:
+        """Return whether a size is 0; ``None`` if only a run of the graph can tell, which must then check it itself.
+
+        Args:
+            size: an int, or a symbolic size that is not negative.
+        """
+        return bool(size == 0)
+
     def size_from_user(self, size: Any) -> Size:
         """Convert a symbolic size that the caller passed to the form in which this backend computes with sizes."""
         return size

@@ -97,6 +97,12 @@ class JaxBackend(Backend):
     def is_symbolic_size(self, size: Any) -> bool:
         return export.is_symbolic_dim(size)
 
+    def is_zero(self, size: Any) -> bool | None:
+        try:
+            return not size >= 1  # for symbols ``==`` is false if JAX cannot tell, and this comparison raises
+        except jax.errors.InconclusiveDimensionOperation:
+            return None
+
     def static_shape(self, tensor: Any, rank: int) -> Sequence[Any]:
         return tensor.shape  # symbolic sizes too: comparing them returns False where JAX cannot prove equality
 

@@ -42,6 +42,15 @@ _NUMPY_DTYPE_BY_NARROW_DTYPE = {
 """By element type that NumPy lacks, the one to which tensors are widened for it."""
 
 
+def _guard_or_false(condition: Any) -> bool:
+    """Return whether a condition on symbolic sizes is true, false if it depends on data."""
+    try:
+        from torch.fx.experimental.symbolic_shapes import guard_or_false
+    except ImportError:  # before torch 2.8
+        return bool(condition)
+    return bool(guard_or_false(condition))
+
+
 class TorchBackend(Backend):
     """The backend of PyTorch's tensors; it calls functions of ``torch``, which parse arguments faster than methods."""
 
@@ -90,6 +99,11 @@ class TorchBackend(Backend):
         if isinstance(size, (torch.SymInt, Proxy)):
             return True
         return isinstance(size, torch.Tensor) and torch.jit.is_tracing()
+
+    def is_zero(self, size: Any) -> bool | None:
+        if _guard_or_false(size == 0):
+            return True
+        return False if _guard_or_false(size != 0) else None
 
     def can_compare_sizes(self, tensors: Sequence[Any]) -> bool:
         return not torch.jit.is_tracing() and not any(isinstance(tensor, Proxy) for tensor in tensors)

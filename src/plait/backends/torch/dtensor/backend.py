@@ -11,7 +11,12 @@ from torch.distributed.tensor import DTensor, Partial, Replicate, Shard
 from plait.backends.common.equation import axis_sizes, replace_ellipsis
 from plait.backends.interface import ReductionFunction
 from plait.backends.torch.backend import TorchBackend
-from plait.backends.torch.dtensor.shapes import is_redistribution_error, reshape, split_and_merge_shapes
+from plait.backends.torch.dtensor.shapes import (
+    is_redistribution_error,
+    reshape,
+    reshape_without_communication,
+    split_and_merge_shapes,
+)
 from plait.errors import make_error
 
 _MIXED_TENSORS_MESSAGE = "some of these tensors are DTensors, and others are not; distribute those too"
@@ -104,6 +109,11 @@ def _gradient_placement(axis: str | None, placement: Any) -> Any:
     return Partial() if axis is not None and placement.is_replicate() else placement
 
 
+def _view(tensor: Any, shape: Sequence[int]) -> Any:
+    """View a tensor in another shape, without a copy."""
+    return tensor.view(shape)
+
+
 def _without_partial_sums(tensor: Any) -> Any:
     """Replicate a tensor where it consists of partial sums, for which torch's ``any`` gives wrong results."""
     placements = [Replicate() if placement.is_partial() else placement for placement in tensor.placements]
@@ -125,15 +135,15 @@ class DTensorBackend(TorchBackend):
     def view(tensor: Any, shape: Sequence[Any]) -> Any:
         if 0 in tensor.shape:
             return reshape(tensor, shape)
-        try:
-            for step in split_and_merge_shapes(tuple(tensor.shape), tuple(shape)):
-                tensor = tensor.view(step)
-        except RuntimeError as error:
-            message = (
-                f"placements {tuple(tensor.placements)} do not allow this view; use rearrange, which redistributes"
-            )
-            raise make_error("PLT509", message) from error
-        return tensor
+        viewed = tensor
+        for step in split_and_merge_shapes(tuple(tensor.shape), tuple(shape)):
+            viewed = reshape_without_communication(viewed, step, _view)
+            if viewed is None:
+                message = (
+                    f"placements {tuple(tensor.placements)} do not allow this view; use rearrange, which redistributes"
+                )
+                raise make_error("PLT509", message)
+        return viewed
 
     def split(self, tensor: Any, axis: int, lengths: Sequence[int]) -> Sequence[Any]:
         return torch.split(tensor, lengths, axis)  # one communication for all parts

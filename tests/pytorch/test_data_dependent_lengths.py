@@ -1,0 +1,99 @@
+"""Tensors with lengths that depend on data, as of ``x[mask]``, under ``torch.export`` and ``torch.compile``."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import plait
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("torch.fx.experimental.symbolic_shapes").__dict__.get("guard_or_false") or pytest.skip(
+    "torch has guard_or_false from 2.8 on", allow_module_level=True
+)
+
+PATTERN = plait.compile("(a c) b -> a (c b)", c=2)
+
+CALLS = {
+    "merge": lambda x: plait.rearrange(x, "a b -> (a b)"),
+    "turn": lambda x: plait.rearrange(x, "a b -> b 1 a"),
+    "split": lambda x: plait.rearrange(x, "(a c) b -> a c b", c=2),
+    "split, by the outer length": lambda x: plait.rearrange(x, "(a c) b -> a c b", a=2),
+    "split and merge": lambda x: plait.rearrange(x, "(a c) b -> a (c b)", c=2),
+    "split, permute and merge": lambda x: plait.rearrange(x, "(a c) b -> c (a b)", c=2),
+    "minimum": lambda x: plait.reduce(x, "a b -> b", "min"),
+    "maximum": lambda x: plait.reduce(x, "a b ->", "max"),
+    "maximum of a kept length": lambda x: plait.reduce(x, "a b -> a", "max"),
+    "pooled maximum": lambda x: plait.reduce(x, "(a 2) b -> a b", "max"),
+    "pooled sum": lambda x: plait.reduce(x, "(a 2) b -> b a", "sum"),
+    "mean": lambda x: plait.reduce(x, "a b -> b", "mean"),
+    "std": lambda x: plait.reduce(x, "a b -> b", "std"),
+    "product": lambda x: plait.reduce(x, "a b -> b", "prod"),
+    "any": lambda x: plait.reduce(x > 3, "a b -> b", "any"),
+    "repeat": lambda x: plait.repeat(x, "a b -> (a r) b", r=2),
+    "einsum": lambda x: plait.einsum(x, x, "a b, a c -> b c"),
+    "einsum of groups": lambda x: plait.einsum(x, torch.ones(2, 3), "(a d) b, d b -> a d"),
+    "pack": lambda x: plait.pack([x, x[:, 0]], "a *")[0],
+    "list": lambda x: plait.rearrange([x, x], "n a b -> a (n b)"),
+    "pattern": PATTERN.rearrange,
+}
+
+
+class Masked(torch.nn.Module):
+    """A call for the rows of a tensor that a mask selects."""
+
+    def __init__(self, call):
+        super().__init__()
+        self.call = call
+
+    def forward(self, x, mask):
+        return self.call(x[mask])
+
+
+def mask_of(count, length=8):
+    return torch.arange(length) < count
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("name", CALLS)
+def test_export_of_a_data_dependent_length(name, strict):
+    x = torch.arange(24.0).reshape(8, 3)
+    exported = torch.export.export(Masked(CALLS[name]), (x, mask_of(4)), strict=strict).module()
+    for count in (2, 6, 8):
+        torch.testing.assert_close(exported(x, mask_of(count)), CALLS[name](x[mask_of(count)]))
+
+
+@pytest.mark.parametrize("name", ["split", "pooled maximum"])
+def test_length_that_cannot_be_split_fails_when_the_graph_runs(name):
+    x = torch.arange(24.0).reshape(8, 3)
+    exported = torch.export.export(Masked(CALLS[name]), (x, mask_of(4)), strict=False).module()
+    with pytest.raises(RuntimeError):
+        exported(x, mask_of(5))
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.data())
+def test_drawn_patterns_of_a_data_dependent_length(data):
+    names = [f"a{number}" for number in range(data.draw(st.integers(1, 3)))]
+    outer = data.draw(st.sampled_from(["n", "(n p)", "(p n)"]))
+    sizes = {} if outer == "n" else {"p": 2}
+    kept = data.draw(st.permutations([*(["n", "p"] if sizes else ["n"]), *names]))
+    reduction = data.draw(st.sampled_from([None, "max", "min", "sum", "mean"]))
+    if reduction is not None:
+        kept = kept[: data.draw(st.integers(0, len(kept)))]
+    right = list(kept)
+    if len(right) > 1 and data.draw(st.booleans()):
+        place = data.draw(st.integers(0, len(right) - 2))
+        right[place : place + 2] = [f"({right[place]} {right[place + 1]})"]
+    pattern = f"{outer} {' '.join(names)} -> {' '.join(right)}"
+
+    def call(x):
+        if reduction is None:
+            return plait.rearrange(x, pattern, **sizes)
+        return plait.reduce(x, pattern, reduction, **sizes)
+
+    x = torch.rand(8, *[data.draw(st.sampled_from((1, 2, 3))) for _ in names])
+    exported = torch.export.export(Masked(call), (x, mask_of(4)), strict=data.draw(st.booleans())).module()
+    for count in (2, 6):
+        torch.testing.assert_close(exported(x, mask_of(count)), call(x[mask_of(count)]))
