@@ -23,8 +23,7 @@ EXAMPLES = 3000
 """How many calls of each framework are drawn where no time is given.
 
 Half an hour with PLAIT_DRAWN_MINUTES and the seeds 7, 8 and 9, some 690,000 calls, found three other errors: that of
-opt_einsum for
-a memory limit of 0 (tests/executor/test_options.py), and those of the last two tests below.
+opt_einsum for a memory limit of 0 (tests/executor/test_options.py), and those of the last two tests below.
 """
 
 NAMES = ("a", "b", "c", "d", "h", "w", "i", "j", "head", "heads", "batch", "vec", "x1", "ß", "in", "tensor", "pattern")
