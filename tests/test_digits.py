@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from layers.frameworks import FRAMEWORKS, each_framework
+from layers.frameworks import FRAMEWORKS, parametrize_by_framework
 
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT))
@@ -25,7 +25,7 @@ MIN_ACCURACY = 0.95
 
 
 @pytest.mark.slow
-@each_framework()
+@parametrize_by_framework()
 def test_model_learns_to_read_digits(framework):
     specification = Specification()
     framework.import_framework()  # import it before the test turns its warnings into errors

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backends.frameworks import FRAMEWORKS, each_framework
+from backends.frameworks import FRAMEWORKS, parametrize_by_framework
 from plait._executor.contraction import build_contraction_callable
 from plait._notation.equation import parse_equation
 from plait._plan.contraction.candidates import list_strategies
@@ -88,7 +88,7 @@ COST_CHANGES = {
 """Changes of costs that make the planner choose each variant of a matrix product."""
 
 
-@each_framework(FRAMEWORKS_WITH_CONTRACTION_FUNCTIONS)
+@parametrize_by_framework(FRAMEWORKS_WITH_CONTRACTION_FUNCTIONS)
 @pytest.mark.parametrize("change_name", COST_CHANGES)
 def test_every_strategy_gives_the_result_of_numpy(framework, change_name):
     used_methods = set()

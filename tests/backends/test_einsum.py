@@ -16,7 +16,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import plait
-from backends.frameworks import FRAMEWORKS, FRAMEWORKS_WITH_GRADIENTS, each_framework
+from backends.frameworks import FRAMEWORKS, FRAMEWORKS_WITH_GRADIENTS, parametrize_by_framework
 from plait.testing._cases import EINSUM_CASES, EinsumCase
 
 MAX_EXAMPLES_BY_FRAMEWORK = {"ndonnx": 10, "pytensor": 4, "jax": 20, "tinygrad": 40, "keras": 50, "sparse": 50}
@@ -71,7 +71,7 @@ def assert_equal(result, expected):
     np.testing.assert_array_equal(actual, expected)
 
 
-@each_framework()
+@parametrize_by_framework()
 def test_equations_agree_with_numpy(framework):
     @given_for_framework(framework, classical_equations())
     def _(case):
@@ -81,7 +81,7 @@ def test_equations_agree_with_numpy(framework):
         assert_equal(result, np.einsum(case.text, *arrays))
 
 
-@each_framework()
+@parametrize_by_framework()
 @pytest.mark.parametrize(
     ("equation", "shapes"),
     [
@@ -103,7 +103,7 @@ def test_equations_that_some_framework_computes_wrongly(framework, equation, sha
     assert_equal(plait.einsum(equation, *map(framework.make, arrays)), np.einsum(equation, *arrays))
 
 
-@each_framework(FRAMEWORKS_WITH_EINSUM)
+@parametrize_by_framework(FRAMEWORKS_WITH_EINSUM)
 def test_equations_agree_with_the_einsum_of_the_framework(framework):
     own, refusal = framework_einsum_and_errors(framework)
 
@@ -158,7 +158,7 @@ KNOWN_DIFFERENCES = {"torch": is_widened_by_torch, "tensorflow": has_ellipsis_wi
 """The equations that a framework's own einsum refuses, and plait does not."""
 
 
-@each_framework()
+@parametrize_by_framework()
 def test_named_patterns_agree_with_the_definition_of_einsum(framework):
     @given_for_framework(framework, einsum_patterns())
     def _(case):
@@ -193,7 +193,7 @@ def reversed_view(framework, array):
     return array[::-1, ..., ::-1] if array.ndim > 1 else array[::-1]
 
 
-@each_framework(FRAMEWORKS_WITH_STRIDES)
+@parametrize_by_framework(FRAMEWORKS_WITH_STRIDES)
 @pytest.mark.parametrize("layout", [fortran_order, permuted, with_step, broadcast, reversed_view])
 def test_results_do_not_depend_on_strides(framework, layout):
     layout(framework, np.zeros(2))
@@ -209,7 +209,7 @@ def test_results_do_not_depend_on_strides(framework, layout):
         assert_equal(plait.einsum(case.text, *tensors), np.einsum(case.text, *arrays))
 
 
-@each_framework(
+@parametrize_by_framework(
     frameworks_without("ndonnx")
 )  # a product of matrices takes it a third of a second; its backend is that of array_api_strict
 def test_chain_of_sixty_matrices_equals_numpy(framework):
@@ -220,14 +220,14 @@ def test_chain_of_sixty_matrices_equals_numpy(framework):
     assert_equal(plait.einsum(*map(framework.make, arrays), pattern), functools.reduce(np.matmul, arrays))
 
 
-@each_framework(frameworks_without("ndonnx"))  # as above
+@parametrize_by_framework(frameworks_without("ndonnx"))  # as above
 def test_thirty_vectors_are_summed_before_they_are_multiplied(framework):
     vectors = [np.array([number, 1.0 - number - 2 * (number % 2)]) for number in range(30)]  # each sums to 1 or -1
     pattern = ", ".join(f"a{number}" for number in range(30)) + " ->"
     assert_equal(plait.einsum(*map(framework.make, vectors), pattern), -1.0)  # the product of all is 8 gigabytes
 
 
-@each_framework()
+@parametrize_by_framework()
 def test_more_axis_names_than_letters(framework):
     own = [" ".join(f"own{number}{letter}" for letter in "ab") for number in range(18)]
     terms = [f"link{number} {names} ... link{number + 1}" for number, names in enumerate(own)]
@@ -253,7 +253,7 @@ GRADIENT_CASES = [
 ]
 
 
-@each_framework(FRAMEWORKS_WITH_GRADIENTS)
+@parametrize_by_framework(FRAMEWORKS_WITH_GRADIENTS)
 @pytest.mark.parametrize("case", GRADIENT_CASES, ids=str)
 def test_gradient_with_respect_to_each_tensor(framework, case):
     arrays = integer_arrays(case.shapes)
@@ -270,7 +270,7 @@ def test_gradient_with_respect_to_each_tensor(framework, case):
         np.testing.assert_array_equal(gradient, expected[number])
 
 
-@each_framework()
+@parametrize_by_framework()
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @pytest.mark.parametrize(
     ("equation", "shapes"),
@@ -297,7 +297,7 @@ def test_half_precision_operands_are_accumulated_in_float32(framework, dtype, eq
     assert_equal(plait.asnumpy(result).astype(float), expected)
 
 
-@each_framework(FRAMEWORKS_WITH_EINSUM)
+@parametrize_by_framework(FRAMEWORKS_WITH_EINSUM)
 @pytest.mark.parametrize("equation", ["ij->i", "ij,ij->ji", "ij,jk->ik", "ij,jk->i", "ij,jk,kl->li"])
 @pytest.mark.parametrize(
     "dtypes",
@@ -319,7 +319,7 @@ def test_result_dtype_agrees_with_the_einsum_of_the_framework(framework, equatio
     assert_same_dtype_and_values(plait.einsum(equation, *tensors), expected, np.einsum(equation, *arrays), tensors)
 
 
-@each_framework(FRAMEWORKS_WITH_EINSUM)
+@parametrize_by_framework(FRAMEWORKS_WITH_EINSUM)
 @pytest.mark.parametrize(
     ("equation", "shapes"),
     [("aa,aajj", [(2, 2), (2, 2, 3, 3)]), ("a,aa,aiij,j", [(1,), (1, 1), (1, 2, 2, 2), (2,)])],
@@ -342,7 +342,7 @@ VALUE_BY_DTYPE = {"bool": 1, "uint8": 7, "int32": 300, "int64": 2**31, "float32"
 
 
 # Sparse compiles for seconds for each pair; its backend is that of array_api_strict.
-@each_framework(frameworks_without("sparse"))
+@parametrize_by_framework(frameworks_without("sparse"))
 @pytest.mark.parametrize(("one", "other"), list(product(VALUE_BY_DTYPE, VALUE_BY_DTYPE)))
 def test_mixed_dtypes_are_promoted_or_refused(framework, one, other):
     arrays = [np.full((2, 1), VALUE_BY_DTYPE[one], one), np.full((1, 2), VALUE_BY_DTYPE[other], other)]
@@ -367,7 +367,7 @@ UNEQUAL_LENGTH_CASES = [
 ]
 
 
-@each_framework()
+@parametrize_by_framework()
 @pytest.mark.parametrize(("text", "shapes", "where", "beside"), UNEQUAL_LENGTH_CASES)
 def test_different_lengths_of_one_axis_are_an_error(framework, text, shapes, where, beside):
     found = []
@@ -429,7 +429,7 @@ LONG_SUM_CASES = {
 """Patterns that sum a long axis, with the number of tensors."""
 
 
-@each_framework(FRAMEWORKS_WITH_STRIDES)
+@parametrize_by_framework(FRAMEWORKS_WITH_STRIDES)
 @pytest.mark.parametrize("pattern", LONG_SUM_CASES)
 def test_long_sums_in_single_precision_keep_their_digits(framework, pattern):
     arrays = [np.random.default_rng(seed).random((400_003, 2), np.float32) for seed in range(LONG_SUM_CASES[pattern])]

@@ -1,6 +1,7 @@
 """Drawn element types, reductions and einsums on every framework, compared with double precision.
 
-Run for an hour on NumPy and PyTorch with ``PLAIT_ELEMENT_TYPE_EXAMPLES``; see `FOUND` for what it has found.
+``PLAIT_ELEMENT_TYPE_EXAMPLES`` is the number of examples of each test, 60 by default. A run with 6,000 of each on NumPy,
+PyTorch and array_api_strict (36,000 calls, random seeds) found nothing that the tests of the suite had not found.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import plait
-from backends.frameworks import each_framework
+from backends.frameworks import parametrize_by_framework
 from plait.testing._arrays import DTYPES, NARROW_DTYPES, dtype_from_name
 from plait.testing._suite import SUPPORTED_DTYPES_BY_REDUCTION
 
@@ -68,7 +69,7 @@ def assert_equal_after_rounding(actual, expected, dtype):
     np.testing.assert_allclose(actual, expected, rtol=spacing, atol=spacing)
 
 
-@each_framework()
+@parametrize_by_framework()
 def test_reductions_equal_those_in_double_precision(framework):
     plait.asnumpy(plait.reduce(framework.make(np.ones((2, 2))), "a b -> a", "sum"))  # some change the recursion limit
 
@@ -96,7 +97,7 @@ def test_reductions_equal_those_in_double_precision(framework):
     check()
 
 
-@each_framework()
+@parametrize_by_framework()
 def test_einsums_equal_those_in_double_precision(framework):
     plait.asnumpy(plait.einsum(framework.make(np.ones((2, 2))), "a b -> b"))
 

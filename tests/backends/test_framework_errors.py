@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import plait
-from backends.frameworks import FRAMEWORKS, each_framework
+from backends.frameworks import FRAMEWORKS, parametrize_by_framework
 from plait.backends.registry import backend_for_type
 
 
@@ -76,7 +76,7 @@ def tensor(framework):
     return tensor
 
 
-@each_framework()
+@parametrize_by_framework()
 @pytest.mark.parametrize("function", CALLS)
 def test_error_of_a_framework_becomes_plt513(framework, tensor, function):
     for kind in KINDS:
@@ -97,7 +97,7 @@ def test_error_of_a_framework_becomes_plt513(framework, tensor, function):
                 assert error.__suppress_context__
 
 
-@each_framework()
+@parametrize_by_framework()
 def test_other_errors_leave_plait_unchanged(framework, tensor):
     planted = [kind("planted") for kind in UNCHANGED_KINDS]
     planted += [RuntimeError("can't allocate memory: you tried"), RuntimeError("RESOURCE_EXHAUSTED: 8 bytes")]
@@ -112,7 +112,7 @@ def test_other_errors_leave_plait_unchanged(framework, tensor):
             assert caught.value is error
 
 
-@each_framework()
+@parametrize_by_framework()
 def test_error_of_the_callers_reduction_leaves_plait_unchanged(framework, tensor):
     planted = TypeError("the caller's own")
 
@@ -146,7 +146,7 @@ def signals_of_tracers(framework):
     return [kind(tracers[0]) for kind in kinds]
 
 
-@each_framework(tuple(framework for framework in FRAMEWORKS if framework.name in ("torch", "jax")))
+@parametrize_by_framework(tuple(framework for framework in FRAMEWORKS if framework.name in ("torch", "jax")))
 def test_signals_of_tracers_leave_plait_unchanged(framework, tensor):
     for planted in signals_of_tracers(framework):
         replace_by_failing(tensor, "permute", planted)

@@ -7,7 +7,7 @@ import pytest
 from einsum_strategies import expected_einsum
 
 import plait
-from backends.frameworks import each_framework
+from backends.frameworks import parametrize_by_framework
 from backends.frameworks.cupy_ import has_device
 from plait.backends.source_templates import source_templates_of
 from plait.testing import _oracle as oracle
@@ -48,7 +48,7 @@ def generated_function(framework, pattern, ranks, sizes, **options):
     return namespace[text.partition("def ")[2].partition("(")[0]]
 
 
-@each_framework()
+@parametrize_by_framework()
 @pytest.mark.parametrize("operation", ["rearrange", "repeat", "view"])
 def test_source_of_movements_agrees_with_the_oracle(framework, operation):
     if (
@@ -71,7 +71,7 @@ def test_source_of_movements_agrees_with_the_oracle(framework, operation):
         assert_equal(plait.asnumpy(result), oracle.rearrange(case.pattern, array, case.sizes))
 
 
-@each_framework()
+@parametrize_by_framework()
 @pytest.mark.parametrize("reduction", sorted(oracle.REDUCTIONS))
 def test_source_of_reductions_agrees_with_the_oracle(framework, reduction):
     if (framework.name, reduction) in SKIP_REASON_BY_CASE:
@@ -90,7 +90,7 @@ def test_source_of_reductions_agrees_with_the_oracle(framework, reduction):
             assert_close(plait.asnumpy(result), oracle.reduce(case.pattern, array, reduction, case.sizes), digits)
 
 
-@each_framework()
+@parametrize_by_framework()
 @pytest.mark.parametrize("case", [*EINSUM_CASES, *MORE_EINSUM_CASES], ids=str)
 def test_source_of_einsum(framework, case):
     arrays = [random_array(shape, seed=number) for number, shape in enumerate(case.shapes)]
@@ -99,7 +99,7 @@ def test_source_of_einsum(framework, case):
     np.testing.assert_allclose(result, expected_einsum(case.pattern, arrays, case.sizes), rtol=1e-12, atol=1e-12)
 
 
-@each_framework()
+@parametrize_by_framework()
 def test_generated_functions_check_sizes(framework):
     call = generated_function(framework, "b (h p) -> b h p", [2], {"p": 2})
     with pytest.raises(ValueError, match="p = 2 does not divide"):

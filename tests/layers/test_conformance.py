@@ -13,7 +13,7 @@ import pytest
 
 import plait
 from layers.cases import EINMIX_CASES, INVALID_ARGUMENTS, OPERATION_CASES
-from layers.frameworks import each_framework
+from layers.frameworks import parametrize_by_framework
 from plait.layers import MixSpec
 from plait.layers import _spec as spec
 from plait.testing import _oracle as oracle
@@ -64,7 +64,7 @@ def compute_einmix_reference(case, x, weight, bias):
     return oracle.rearrange(f"{flat} -> {right}", result, sizes).astype(float)
 
 
-@each_framework()
+@parametrize_by_framework()
 @pytest.mark.parametrize("case", OPERATION_CASES, ids=str)
 def test_operation_layer_equals_the_function(framework, case):
     x = random_array(case.shape)
@@ -74,7 +74,7 @@ def test_operation_layer_equals_the_function(framework, case):
     assert framework.parameters(built) == {}
 
 
-@each_framework()
+@parametrize_by_framework()
 @pytest.mark.parametrize("reduction", ["any", "all"])
 def test_reduce_of_booleans_equals_the_function(framework, reduction):
     x = random_array((2, 3, 4)) > 0
@@ -90,7 +90,7 @@ def max_reduction(tensor, axes):
     return plait.reduce(tensor, "a b c -> b", "max")
 
 
-@each_framework()
+@parametrize_by_framework()
 def test_reduce_with_a_callable(framework):
     x = random_array((2, 3, 4))
     built = framework.build("Reduce", "a b c -> b", max_reduction, example=x)
@@ -98,7 +98,7 @@ def test_reduce_with_a_callable(framework):
     assert "max_reduction" in framework.describe(built)
 
 
-@each_framework()
+@parametrize_by_framework()
 @pytest.mark.parametrize(
     "case",
     [("Rearrange", ("b h w -> h (b w)",)), ("Reduce", ("b h w -> h w", "max")), ("Repeat", ("b h w -> b h w 2",))],
@@ -112,7 +112,7 @@ def test_list_of_tensors_is_stacked(framework, case):
     assert_near(result, FUNCTION_BY_LAYER[kind](np.stack(several), *given))
 
 
-@each_framework()
+@parametrize_by_framework()
 @pytest.mark.parametrize("case", EINMIX_CASES, ids=str)
 def test_einmix_equals_the_reference(framework, case):
     x = random_array(case.shape)
@@ -124,7 +124,7 @@ def test_einmix_equals_the_reference(framework, case):
     assert_near(result, compute_einmix_reference(case, x, parameters["weight"], parameters.get("bias")))
 
 
-@each_framework()
+@parametrize_by_framework()
 @pytest.mark.parametrize("case", EINMIX_CASES, ids=str)
 def test_einmix_parameter_gradients_equal_the_reference(framework, case):
     """Check some elements of each gradient of the sum of the result.
@@ -146,7 +146,7 @@ def test_einmix_parameter_gradients_equal_the_reference(framework, case):
             np.testing.assert_allclose(found[name][place], expected, rtol=1e-5, atol=1e-5)
 
 
-@each_framework()
+@parametrize_by_framework()
 def test_parameters_are_drawn_uniformly_within_bounds(framework):
     """4,096 draws fill the interval: the probability that the outer 1 % remain empty is e⁻²⁰ on each side."""
     case = ("b (h c) -> b (h d)", "h c d", "h d")
@@ -165,7 +165,7 @@ def test_parameters_are_drawn_uniformly_within_bounds(framework):
     assert -bound * (1 + 1e-6) <= bias.min() < -bound * 0.8
 
 
-@each_framework()
+@parametrize_by_framework()
 def test_seed_determines_the_parameters(framework):
     def drawn(seed):
         built = framework.build("EinMix", "b c -> b d", "c d", "d", example=random_array((2, 3)), c=3, d=4, seed=seed)
@@ -177,7 +177,7 @@ def test_seed_determines_the_parameters(framework):
         assert (one[name] != other[name]).any()
 
 
-@each_framework()
+@parametrize_by_framework()
 @pytest.mark.parametrize("mistake", INVALID_ARGUMENTS, ids=str)
 def test_constructor_raises_for_invalid_arguments(framework, mistake):
     kind, given, sizes = mistake
@@ -189,7 +189,7 @@ def test_constructor_raises_for_invalid_arguments(framework, mistake):
     assert found.value.code == expected.value.code
 
 
-@each_framework()
+@parametrize_by_framework()
 def test_axis_named_self_is_accepted_or_raises_type_error(framework):
     x = random_array((6, 2))
     if not framework.allows_axis_self:
@@ -200,7 +200,7 @@ def test_axis_named_self_is_accepted_or_raises_type_error(framework):
     assert framework.to_numpy(framework.call(built, framework.to_tensor(x))).shape == (2, 3, 2)
 
 
-@each_framework()
+@parametrize_by_framework()
 def test_call_raises_for_a_tensor_of_the_wrong_shape(framework):
     good, bad = random_array((2, 3)), random_array((2, 4))
     mixing = framework.build("EinMix", "b c -> b d", "c d", "d", example=good, c=3, d=4)
@@ -211,7 +211,7 @@ def test_call_raises_for_a_tensor_of_the_wrong_shape(framework):
         framework.call(halves, framework.to_tensor(good))
 
 
-@each_framework()
+@parametrize_by_framework()
 def test_repr_shows_the_arguments(framework):
     x = random_array((2, 6))
     text = framework.describe(framework.build("Rearrange", "b (c p) -> b c p", example=x, p=2))
@@ -230,7 +230,7 @@ def test_repr_shows_the_arguments(framework):
     assert "4" in text.partition("b d")[2]
 
 
-@each_framework()
+@parametrize_by_framework()
 @pytest.mark.parametrize("kind", ["Rearrange", "Reduce", "Repeat", "EinMix"])
 def test_pickle_refers_to_public_modules_only(framework, kind):
     case = next(case for case in [*OPERATION_CASES, *EINMIX_CASES] if getattr(case, "kind", "EinMix") == kind)
@@ -247,7 +247,7 @@ def test_pickle_refers_to_public_modules_only(framework, kind):
     assert found <= {"plait", "plait.layers", "plait.layers.keras", f"plait.layers.{framework.name}"}
 
 
-@each_framework()
+@parametrize_by_framework()
 @pytest.mark.parametrize("kind", ["Rearrange", "Reduce", "Repeat", "EinMix"])
 def test_layer_is_public_and_documents_its_arguments(framework, kind):
     layer = getattr(framework.import_layers(), kind)
@@ -260,7 +260,7 @@ def test_layer_is_public_and_documents_its_arguments(framework, kind):
     assert "    PlaitError: " in text
 
 
-@each_framework()
+@parametrize_by_framework()
 def test_docstring_examples_run(framework):
     found = doctest.testmod(framework.import_layers(), optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
     assert found.failed == 0

@@ -467,7 +467,7 @@ def test_einops_weights_can_be_loaded(pattern, weight, bias, sizes, shape):
     assert missing == unexpected == []
 
 
-def build_network_from(imported):
+def build_network_with_layers_of(imported):
     """Return a network of the layers of einops or plait, with the arguments of einops."""
     return nn.Sequential(
         imported.Rearrange(pattern="b (h w) -> b 1 h w", h=6),
@@ -479,7 +479,10 @@ def build_network_from(imported):
 
 
 def test_einops_code_runs_with_the_import_replaced():
-    theirs, ours = build_network_from(pytest.importorskip("einops.layers.paddle")), build_network_from(layers)
+    theirs, ours = (
+        build_network_with_layers_of(pytest.importorskip("einops.layers.paddle")),
+        build_network_with_layers_of(layers),
+    )
     missing, unexpected = ours.set_state_dict(theirs.state_dict())
     assert missing == unexpected == []
     assert_close(ours(random_tensor(3, 36)), theirs(random_tensor(3, 36)))

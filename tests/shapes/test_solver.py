@@ -82,7 +82,7 @@ def test_unsolvable_patterns_raise(pattern, ranks, given, code):
         solve_text(pattern, *ranks, given=given)
 
 
-class SymbolicSize:
+class IncomparableSize:
     """A symbolic size that supports arithmetic, and raises if it is compared, hashed or converted."""
 
     __hash__ = None
@@ -91,12 +91,12 @@ class SymbolicSize:
         self.text = text
 
     def __mul__(self, other):
-        return SymbolicSize(f"({self.text}*{getattr(other, 'text', other)})")
+        return IncomparableSize(f"({self.text}*{getattr(other, 'text', other)})")
 
     __rmul__ = __mul__
 
     def __floordiv__(self, other):
-        return SymbolicSize(f"({self.text}//{getattr(other, 'text', other)})")
+        return IncomparableSize(f"({self.text}//{getattr(other, 'text', other)})")
 
     def __eq__(self, other):
         raise AssertionError("a symbolic size was compared")
@@ -110,18 +110,18 @@ class SymbolicSize:
 
 def test_symbolic_sizes_are_computed_without_being_compared():
     solved = solve_text("(h p) w, w -> h p w", 2, 1, given=["p"])
-    slots = [SymbolicSize("n"), SymbolicSize("m"), SymbolicSize("k"), 4]
+    slots = [IncomparableSize("n"), IncomparableSize("m"), IncomparableSize("k"), 4]
     extend_symbolic_slots(slots, solved.size_ops, partial(size_op_error, solved))
     assert [getattr(slot, "text", slot) for slot in slots] == ["n", "m", "k", 4, "(n//4)"]
 
 
 def test_concrete_sizes_are_checked_beside_symbolic_sizes():
     solved = solve_text("n (h p), h n -> h p", 2, 2, given=["p"])
-    slots = [SymbolicSize("n"), 8, 2, SymbolicSize("m"), 4]
+    slots = [IncomparableSize("n"), 8, 2, IncomparableSize("m"), 4]
     extend_symbolic_slots(slots, solved.size_ops, partial(size_op_error, solved))
     assert slots[5:] == [2]
     with pytest.raises(plait.SizeError, match="PLT305"):
-        extend_symbolic_slots([SymbolicSize("n"), 8, 3, None, 4], solved.size_ops, partial(size_op_error, solved))
+        extend_symbolic_slots([IncomparableSize("n"), 8, 3, None, 4], solved.size_ops, partial(size_op_error, solved))
     with pytest.raises(plait.SizeError, match="PLT302"):
         extend_symbolic_slots([None, 8, None, None, 3], solved.size_ops, partial(size_op_error, solved))
 

@@ -93,7 +93,7 @@ def test_float32_results_stay_float32(call):
 
 
 def test_a_trained_chain_equals_the_hand_written_one():
-    class Patches(chainer.Chain):
+    class PatchModel(chainer.Chain):
         def __init__(self, by_hand):
             super().__init__()
             self.by_hand = by_hand
@@ -112,7 +112,7 @@ def test_a_trained_chain_equals_the_hand_written_one():
 
     learned = []
     for by_hand in (True, False):
-        model = Patches(by_hand)
+        model = PatchModel(by_hand)
         optimizer = chainer.optimizers.SGD(lr=0.1).setup(model)
         for step in range(3):
             model.cleargrads()

@@ -346,7 +346,7 @@ def test_a_static_program_runs():
             assert_close(value, call(paddle.to_tensor(feed)))
 
 
-class Patches(paddle.nn.Layer):
+class PatchModel(paddle.nn.Layer):
     def __init__(self):
         super().__init__()
         self.linear = paddle.nn.Linear(12, 5)
@@ -361,7 +361,7 @@ class Patches(paddle.nn.Layer):
 @pytest.mark.filterwarnings("ignore:Tensor do not have 'place'")  # Paddle's own words about its own full_like
 @pytest.mark.parametrize("tracer", ["source", "bytecode"])
 def test_gradients_in_a_program_equal_eager_gradients(tracer):
-    layer, x = Patches(), random_tensor((4, 3, 4, 6))
+    layer, x = PatchModel(), random_tensor((4, 3, 4, 6))
 
     def parameter_gradients(forward):
         layer.clear_gradients()
@@ -377,7 +377,7 @@ def test_gradients_in_a_program_equal_eager_gradients(tracer):
 
 
 def test_a_saved_program_takes_other_batches(tmp_path):
-    layer = Patches()
+    layer = PatchModel()
     layer.eval()
     paddle.jit.save(layer, str(tmp_path / "patches"), input_spec=[InputSpec([None, 3, 4, 6], "float32")])
     loaded = paddle.jit.load(str(tmp_path / "patches"))

@@ -17,7 +17,7 @@ from plait._executor.tracer_hooks import FUNCTIONS_WITH_SUBSTITUTE
 from plait._notation.equation import equation_as_pattern, parse_equation
 from plait._notation.parser import parse
 from plait._notation.tree import collect_names, item_of_each_dimension
-from plait._operations.reduce import CUSTOM_REDUCTION, check_dtype_kind, check_reduction_name
+from plait._operations.reduce import CUSTOM_REDUCTION, check_dtype_kind, known_reduction_name
 from plait._operations.table import find_operation_or_einsum
 from plait._plan.graph import Plan
 from plait._plan.strides import StridedView
@@ -216,7 +216,7 @@ def build_reduce_executable(
         )
         return Executable(executable.plan, executable.backend, function)
     return build_executable(
-        "reduce", pattern, (tensor_type,), (rank,), size_names, check_reduction_name(reduction), dtype
+        "reduce", pattern, (tensor_type,), (rank,), size_names, known_reduction_name(reduction), dtype
     )
 
 

@@ -81,27 +81,27 @@ def einsum_under_dynamo(*operands: Any, **sizes: Any) -> Any:
 
 def pack_under_dynamo(tensors: Any, pattern: str) -> Any:
     """Make a call of ``pack`` while Dynamo traces."""
-    from plait._executor.packing import pack_with_backend, parse_pack_pattern_or_message_for_dynamo
+    from plait._executor.packing import dimension_counts_or_message_for_dynamo, pack_with_backend
     from plait.backends.torch.backend import TORCH_BACKEND
 
     return pack_with_backend(
         tensors,
         pattern,
-        _unwrap_or_break_graph(parse_pack_pattern_or_message_for_dynamo(pattern, "pack")),
+        _unwrap_or_break_graph(dimension_counts_or_message_for_dynamo(pattern, "pack")),
         TORCH_BACKEND,
     )
 
 
 def unpack_under_dynamo(tensor: Any, packed_shapes: Any, pattern: str) -> Any:
     """Make a call of ``unpack`` while Dynamo traces."""
-    from plait._executor.packing import parse_pack_pattern_or_message_for_dynamo, unpack_with_backend
+    from plait._executor.packing import dimension_counts_or_message_for_dynamo, unpack_with_backend
     from plait.backends.torch.backend import TORCH_BACKEND
 
     return unpack_with_backend(
         tensor,
         packed_shapes,
         pattern,
-        _unwrap_or_break_graph(parse_pack_pattern_or_message_for_dynamo(pattern, "unpack")),
+        _unwrap_or_break_graph(dimension_counts_or_message_for_dynamo(pattern, "unpack")),
         TORCH_BACKEND,
     )
 

@@ -11,8 +11,8 @@ from plait._executor.tracer_hooks import assume_constant_or_error
 from plait._operations.pack import (
     DimensionCountsAroundStar,
     check_shared_lengths,
+    dimension_counts_around_star,
     packed_lengths_and_shapes,
-    parse_pack_pattern,
     split_shape,
 )
 from plait._operations.parse_shape import find_labeled_dimensions, read_named_lengths
@@ -20,9 +20,9 @@ from plait._shapes.sizes import multiply_sizes
 from plait.backends.interface import Backend
 from plait.errors import PlaitError, make_error
 
-parse_pack_pattern_cached = clearable_lru_cache(maxsize=256)(parse_pack_pattern)
+parse_pack_pattern_cached = clearable_lru_cache(maxsize=256)(dimension_counts_around_star)
 parse_shape_labels_cached = clearable_lru_cache(maxsize=256)(find_labeled_dimensions)
-parse_pack_pattern_or_message_for_dynamo = assume_constant_or_error(parse_pack_pattern)
+dimension_counts_or_message_for_dynamo = assume_constant_or_error(dimension_counts_around_star)
 find_labeled_dimensions_or_message_for_dynamo = assume_constant_or_error(find_labeled_dimensions)
 
 

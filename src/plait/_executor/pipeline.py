@@ -17,7 +17,7 @@ from plait._executor.tensors import backend_for_tensors, is_concrete_shape
 from plait._executor.tracer_hooks import assume_constant_or_error
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, TensorExpr, collect_names
-from plait._operations.reduce import CUSTOM_REDUCTION, check_reduction_name
+from plait._operations.reduce import CUSTOM_REDUCTION, known_reduction_name
 from plait._operations.rules import collect_axes, require_one_output
 from plait._operations.table import find_operation_or_einsum, infer_operation
 from plait._shapes.composition import ConcretePattern, composed_pattern_or_reason, to_concrete_pattern, unparse_pattern
@@ -60,7 +60,7 @@ def fuse_stages(
     """Return the fused stages for these tensors; ``None`` if a size is unknown or the number of tensors is wrong."""
     backend = backend_for_tensors(tensors)
     if operation == "reduce" and not callable(reduction):
-        check_reduction_name(reduction)
+        known_reduction_name(reduction)
     shapes = [backend.shape(tensor) for tensor in tensors]
     if not all(is_concrete_shape(shape) for shape in shapes):
         return None

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 from plait._executor.compile import CLASSICAL_EINSUM, check_and_solve, lower_pattern, sizes_to_ints
 from plait._executor.options import CURRENT_OPTIONS, without_out_sharding
 from plait._executor.tracer_hooks import FUNCTIONS_WITH_SUBSTITUTE, assume_constant, assume_constant_or_error
-from plait._operations.reduce import CUSTOM_REDUCTION, check_dtype_kind, check_reduction_name
+from plait._operations.reduce import CUSTOM_REDUCTION, check_dtype_kind, known_reduction_name
 from plait._plan.graph import Plan, input_and_output_shapes
 from plait._plan.nodes import Contract, Reshape, Shape
 from plait._shapes.sizes import SizeErrorFactory, extend_slots, extend_symbolic_slots, size_op_error
@@ -152,7 +152,7 @@ def plan_data_or_message_for_dynamo(
 
     TORCH_BACKEND.exclude_functions_from_tracing(FUNCTIONS_WITH_SUBSTITUTE)
     if reduction and reduction != CUSTOM_REDUCTION:
-        check_dtype_kind(check_reduction_name(reduction), None if dtype is None else TORCH_BACKEND.kind(dtype), dtype)
+        check_dtype_kind(known_reduction_name(reduction), None if dtype is None else TORCH_BACKEND.kind(dtype), dtype)
     plan = lower_pattern(operation, pattern, ranks, size_names, reduction)
     return plan_to_tuples(
         plan_with_given_path(plan, CURRENT_OPTIONS.get()) if operation in ("einsum", CLASSICAL_EINSUM) else plan

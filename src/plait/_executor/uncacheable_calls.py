@@ -30,7 +30,7 @@ from plait._executor.tracer_hooks import mark_exception_as_graph_break
 from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Tree
-from plait._operations.reduce import check_reduction_name
+from plait._operations.reduce import known_reduction_name
 from plait._shapes.sizes import size_op_error
 from plait.backends.interface import NO_VIEWS_MESSAGE, Backend
 from plait.backends.registry import backend_for_type, common_backend
@@ -63,7 +63,7 @@ def run_uncacheable_call(
         backend = common_backend(tuple([type(tensor) for tensor in stacked]))
         shapes[:] = [backend.shape(tensor) for tensor in stacked]
         if operation == "reduce" and not callable(reduction):
-            check_reduction_name(reduction)
+            known_reduction_name(reduction)
         checked = sizes_to_ints(pattern, sizes, backend.is_symbolic_size)
         checked = {name: size if type(size) is int else backend.size_from_user(size) for name, size in checked.items()}
         if all(is_concrete_shape(shape) for shape in shapes) and all(type(size) is int for size in checked.values()):

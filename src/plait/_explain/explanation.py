@@ -15,7 +15,7 @@ from plait._executor.pipeline import PatternStage, fuse_stages_for_shapes, outpu
 from plait._notation.equation import equation_as_pattern
 from plait._notation.parser import parse
 from plait._operations.einsum import lower_einsum
-from plait._operations.reduce import check_reduction_name
+from plait._operations.reduce import known_reduction_name
 from plait._operations.table import infer_operation
 from plait._plan.contraction.search import build_contraction_plan
 from plait._plan.graph import Plan
@@ -100,7 +100,7 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
         if operation == "einsum" and len(shapes) > 1:
             plan, lines, costs, notes = _einsum_plan_lines_costs_and_notes(pattern, exact_shapes, int_sizes, shapes)
         else:
-            reduction_name = check_reduction_name(reduction) if operation == "reduce" else ""
+            reduction_name = known_reduction_name(reduction) if operation == "reduce" else ""
             plan = lower_pattern(
                 operation, pattern, tuple([len(shape) for shape in exact_shapes]), tuple(int_sizes), reduction_name
             )

@@ -16,7 +16,7 @@ DimensionCountsAroundStar: TypeAlias = "tuple[int, int]"
 """The number of dimensions before the ``*`` of a packing pattern, and after it."""
 
 
-def parse_pack_pattern(pattern: str, operation: str) -> DimensionCountsAroundStar:
+def dimension_counts_around_star(pattern: str, operation: str) -> DimensionCountsAroundStar:
     """Return how many dimensions a packing pattern has before and after its ``*``: ``(1, 1)`` for ``"b * c"``."""
     tree = parse(pattern)
     expr = require_single_tensor_without_arrow(tree, operation, "'b * c'")

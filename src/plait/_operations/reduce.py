@@ -43,7 +43,7 @@ _NUMPY_FUNCTIONS_USABLE_AS_REDUCTION = (
 """Functions of NumPy that can be passed as a reduction, and whose names are often tried."""
 
 
-def check_reduction_name(name: object) -> str:
+def known_reduction_name(name: object) -> str:
     """Return the argument if it is the name of a reduction; raise PLT209 for any other object."""
     if isinstance(name, str):
         if name in REDUCTION_RULES:

@@ -77,7 +77,7 @@ def join_patches_with_gaps(patches: Array) -> Array:
     return join_tiles_with_gaps(plait.rearrange(patches, "h w (p q c) -> h w p q c", p=PATCH_SIZE, q=PATCH_SIZE), gap=3)
 
 
-def draw_swatch(colour: Array) -> Array:
+def image_of_one_colour(colour: Array) -> Array:
     """Draw a rectangle of one colour."""
     return to_uint8(plait.repeat(colour, "c -> h w c", h=208, w=320))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from plait._tour.pictures import (
     draw_heat_map,
-    draw_swatch,
+    image_of_one_colour,
     join_patches_with_gaps,
     join_tiles_with_gaps,
     tint_by_attention,
@@ -190,7 +190,7 @@ STEPS: tuple[Step, ...] = (
         after=(
             _picture("old_china", "The pavilion, as an old brown print."),
             _picture("old_flower", "The dahlia, as an old brown print."),
-            _picture("old_colour", "A rectangle of one brown: the mean colour.", draw_swatch),
+            _picture("old_colour", "A rectangle of one brown: the mean colour.", image_of_one_colour),
         ),
     ),
     Step(

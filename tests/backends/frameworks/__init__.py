@@ -52,6 +52,6 @@ def framework_parameters(frameworks=FRAMEWORKS):
     ]
 
 
-def each_framework(frameworks=FRAMEWORKS):
+def parametrize_by_framework(frameworks=FRAMEWORKS):
     """Parametrize a test by the frameworks."""
     return pytest.mark.parametrize("framework", framework_parameters(frameworks))

@@ -30,7 +30,7 @@ FRAMEWORKS = tuple(
 )
 
 
-def each_framework():
+def parametrize_by_framework():
     """Return a decorator that runs a test with each framework."""
     return pytest.mark.parametrize(
         "framework",
