@@ -151,7 +151,9 @@ def test_einsum(data):
         assert expected is None or any(is_field) or len({type(tensor) for tensor in tensors} - {np.ndarray}) > 1
         return
     assert meaning(first) == meaning(second)
-    if expected is not None:
+    if expected is not None and len({type(tensor) for tensor in tensors} - {np.ndarray}) > 1:
+        assert meaning(first)[1:3] == meaning(expected)[1:3]  # of two libraries, ``@`` and ``*`` may differ in the mask
+    elif expected is not None:
         same(first, expected)
 
 
@@ -184,3 +186,11 @@ def test_a_unit_class_that_knows_few_ufuncs():
     result = plait.einsum(length, length, "a b, c b -> a c")
     assert (type(result), result.power) == (Metres, 2)
     assert result.tolist() == [[5, 14], [14, 50]]
+
+
+# What runs of 2,500 and 3,000 examples for each test found, with the seeds 1 and 7 (November 2026):
+# - numpy.stack of a masked array of numpy.ma beside a Quantity of pint or astropy drops the unit: PLT308 now;
+# - numpy.stack of [NamedArray, Masked] drops the mask, since NumPy asks the first subclass of the list alone;
+# - numpy.stack of integers, objects or another field beside a finite field takes them for its elements: PLT308 now;
+# - `@` of numpy-quaddtype is wrong for a transposed array, and `@` of numpy.ma adds masked numbers: see findings/;
+# - astropy's Masked around unyt: its `@` masks a sum that its own sum does not mask; plait gives what `@` gives.
