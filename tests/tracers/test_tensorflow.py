@@ -645,7 +645,7 @@ def test_eager_calls_are_cached_by_shape():
     trace_concrete_function(
         lambda x: plait.rearrange(x, "b c h w -> b (c h w)"), tensor_spec(*SPEC_SHAPE_BY_UNKNOWN_SIZES["image"])
     )
-    assert plait.cache_info().currsize == 3
+    assert plait.cache_info().currsize == info.currsize == 2  # the einsum is in a cache of its own
 
 
 def test_the_cache_keeps_no_graph_tensors():
