@@ -258,3 +258,47 @@ def test_classes_that_numpy_does_not_accept_are_named():
 
     with pytest.raises(plait.BackendError, match=r"PLT502.*Duck.*__array_function__.*numpy.asarray"):
         plait.rearrange(Duck(), "a b -> b a")
+
+
+def test_logsumexp_of_numbers_without_a_unit():
+    expected = np.logaddexp.reduce(NUMBERS, axis=1)
+    makers = {
+        "astropy.units": lambda module: NUMBERS * module.one,
+        "unyt": lambda module: module.unyt_array(NUMBERS * 1.0, "dimensionless"),
+        "quantities": lambda module: NUMBERS * 1.0 * module.dimensionless,
+        "pint": lambda _: pint_registry().Quantity(NUMBERS * 1.0, ""),
+    }
+    for name, maker in makers.items():
+        result = plait.reduce(maker(pytest.importorskip(name)), "a b -> a", "logsumexp")
+        np.testing.assert_allclose(np.asarray(getattr(result, "magnitude", result)), expected)
+
+
+def test_a_class_with_array_function_alone():
+    """It needs no other method for movements, reductions and lists; what it lacks is named."""
+
+    class Boxed:
+        shape, dtype = property(lambda self: self.array.shape), property(lambda self: self.array.dtype)
+
+        def __init__(self, array):
+            self.array = array
+
+        def __array_function__(self, function, types, arguments, keywords):
+            def unboxed(value):
+                if isinstance(value, (list, tuple)) and any(isinstance(each, Boxed) for each in value):
+                    return [unboxed(each) for each in value]
+                return value.array if isinstance(value, Boxed) else value
+
+            return Boxed(function(*map(unboxed, arguments), **keywords))
+
+    boxed = Boxed(NUMBERS)
+    assert plait.rearrange(boxed, "a b -> (b a)").array.tolist() == [1, 4, 2, 5, 3, 6]
+    assert plait.reduce(boxed, "a b -> a", "sum").array.tolist() == [6, 15]
+    assert plait.repeat(boxed, "a b -> a b r", r=2).array[1, 2].tolist() == [6, 6]
+    assert plait.rearrange([boxed, boxed], "n a b -> a n b").array.shape == (2, 2, 3)
+    for call, code in (
+        (lambda: plait.view(boxed, "a b -> b a"), "PLT507"),
+        (lambda: plait.einsum(boxed, boxed, "a b, c b -> a c"), "PLT503"),
+        (lambda: plait.asnumpy(boxed), "PLT508"),
+    ):
+        with pytest.raises(plait.BackendError, match=code):
+            call()

@@ -45,7 +45,6 @@ class ArrayFunctionBackend(Backend):
     stack = staticmethod(stack_of_classes)
     einsum = staticmethod(einsum_by_operators)
     kind = staticmethod(kind_of_dtype)
-    to_numpy = staticmethod(np.asarray)
 
     def __init__(self, tensor_type: type) -> None:
         if not hasattr(tensor_type, "__array_function__"):
@@ -59,6 +58,13 @@ class ArrayFunctionBackend(Backend):
     def copy_if_broadcast(tensor: Any, _: None) -> Any:
         flags = getattr(tensor, "flags", None)  # an array of another library inside, such as Dask's, has none
         return tensor if flags is None or flags.writeable else np.copy(tensor)
+
+    @staticmethod
+    def to_numpy(tensor: Any) -> Any:
+        array = np.asarray(tensor)
+        if array.shape != tuple(tensor.shape):  # NumPy takes the tensor itself for the only element
+            raise TypeError(f"{type(tensor).__name__} has no method __array__")
+        return array
 
     def reduction(self, name: str, dtype: Any) -> ReductionFunction:
         return with_own_errors(name, super().reduction(name, dtype))

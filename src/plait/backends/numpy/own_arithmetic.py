@@ -184,9 +184,11 @@ def var_by_arithmetic(tensor: Any, axes: tuple[int, ...]) -> Any:
 def logsumexp_by_arithmetic(tensor: Any, axes: tuple[int, ...]) -> Any:
     """Return the logarithm of the sum of exponentials by the functions of the array's class."""
     with np.errstate(divide="ignore", over="ignore"):  # log 0 is -inf, and exp(inf) is inf
-        peak = np.max(tensor, axis=axes, keepdims=True)
+        peak = reduce_axis_by_axis("max", np.max, tensor, axes)
         peak = np.where(np.isfinite(peak), peak, np.zeros_like(peak))
-        return np.log(np.sum(np.exp(tensor - peak), axis=axes)) + np.squeeze(peak, axis=axes)
+        shape = tuple([1 if axis in axes else size for axis, size in enumerate(tensor.shape)])
+        total = reduce_axis_by_axis("sum", np.sum, np.exp(tensor - np.reshape(peak, shape)), axes)
+        return np.log(total) + peak
 
 
 def concat_of_classes(tensors: Sequence[Any], axis: int) -> Any:
@@ -206,11 +208,12 @@ def _join(tensors: Sequence[Any], join: Callable[[Any, Sequence[Any]], Any], axi
     if not special:
         return join(np, tensors)
     try:
-        if any(map(_has_own_elements, special)):
+        has_own_function = any(cls.__array_function__ is not np.ndarray.__array_function__ for cls in special)
+        if any(map(_has_own_elements, special)) and (len(classes) > 1 or not has_own_function):
             _check_elements_can_be_added(tensors)
         if _has_masked_array(special):
             return join(np.ma, tensors)
-        if any(cls.__array_function__ is not np.ndarray.__array_function__ for cls in special):
+        if has_own_function:
             return join(np, [_as_plain_if_only_named(tensor) for tensor in tensors])
         return _join_by_assignment(tensors, axis)
     except (PlaitError, MemoryError, Warning):
