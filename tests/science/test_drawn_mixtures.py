@@ -194,3 +194,4 @@ def test_a_unit_class_that_knows_few_ufuncs():
 # - numpy.stack of integers, objects or another field beside a finite field takes them for its elements: PLT308 now;
 # - `@` of numpy-quaddtype is wrong for a transposed array, and `@` of numpy.ma adds masked numbers: see findings/;
 # - astropy's Masked around unyt: its `@` masks a sum that its own sum does not mask; plait gives what `@` gives.
+# A later run of 4,000 examples for each test with the seed 11 took four minutes and found nothing more.
