@@ -5,20 +5,21 @@ Arguments after ``--`` are passed to pytest: ``nox -R -s tests -- -m "not slow"`
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import nox
 
 nox.needs_version = ">=2025.2.9"  # the first version that reads dependency groups
 nox.options.default_venv_backend = "virtualenv"
-nox.options.sessions = ["tests", "ratios", "frameworks", "paddle", "legacy", "machines"]  # core-* and science are below
-nox.options.error_on_missing_interpreters = False
+nox.options.error_on_missing_interpreters = "CI" in os.environ  # elsewhere nox names the sessions that it skips
 
-PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
-"""The supported versions of Python."""
+PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14", "3.14t")
+"""The supported versions of Python; ``t`` is a free-threaded build, which has no global interpreter lock."""
 CORE_TESTS = (
     *("tests/notation", "tests/shapes", "tests/plan", "tests/operations", "tests/executor", "tests/test_layering.py"),
     *("tests/test_imports.py", "tests/test_cli.py"),
@@ -40,6 +41,14 @@ SCIENCE_PACKAGES = ("pint", "astropy", "unyt", "quantities", "uncertainties", "g
 """The packages that the session `science` must not lack, by the names that are imported."""
 LEGACY_REQUIREMENTS = ("numpy==1.23.5", "setuptools<60", "wheel")
 """The packages that must be installed before Chainer 7.8.1 and MXNet 1.9.1."""
+NEWEST_FRAMEWORKS = ("numpy", "array_api_strict", "jax", "pytensor", "sparse", "dask")
+"""The frameworks of the session `newest`."""
+NEWEST_LAYER_FRAMEWORKS = ("flax", "nnx", "equinox", "haiku")
+"""The frameworks of the session `newest` that have layers."""
+OLDEST_FRAMEWORKS = ("numpy", "torch", "array_api_strict", "jax", "dask")
+"""The frameworks of the session `oldest`."""
+EXTRA_PACKAGES = ("numba", "opt_einsum", "sklearn", "PIL", "rich", "jinja2")
+"""The packages of the extras, by the names that are imported."""
 
 
 def find_interpreters() -> dict[str, str]:
@@ -51,12 +60,17 @@ def find_interpreters() -> dict[str, str]:
             latest = _command_output("pyenv", "latest", version)
             prefix = _command_output("pyenv", "prefix", latest) if latest else ""
             candidates += [f"{prefix}/bin/python"] if prefix else []
-        if sys.version_info[:2] == tuple(map(int, version.split("."))):
-            candidates.insert(0, sys.executable)
-        working_paths = [path for path in candidates if _command_output(path, "-c", "print(1)") == "1"]
+        candidates.insert(0, sys.executable)
+        working_paths = [path for path in candidates if _python_version(path) == version]
         if working_paths:
             interpreters[version] = working_paths[0]
     return interpreters
+
+
+def _python_version(path: str) -> str:
+    """Return the version of a Python, such as ``"3.14t"``, or ``""`` if there is none at this path."""
+    code = "import sys, sysconfig; v = sys.version_info; t = sysconfig.get_config_var('Py_GIL_DISABLED')"
+    return _command_output(path, "-c", code + "; print(f'{v[0]}.{v[1]}' + 't' * bool(t))")
 
 
 def _command_output(*command: str) -> str:
@@ -104,7 +118,8 @@ def tests(session: nox.Session) -> None:
 def frameworks(session: nox.Session) -> None:
     """Run the conformance suite, the tracer tests and the layer tests with `JOINT_FRAMEWORKS`."""
     install(session, "frameworks")
-    framework_tests = ("tests/backends/test_cupy.py", *tracer_tests(*JOINT_FRAMEWORKS), *layer_tests(*LAYER_FRAMEWORKS))
+    backend_tests = ("tests/backends/test_cupy.py", "tests/backends/test_reductions.py")
+    framework_tests = (*backend_tests, *tracer_tests(*JOINT_FRAMEWORKS), *layer_tests(*LAYER_FRAMEWORKS))
     run_pytest(session, JOINT_FRAMEWORKS, *CONFORMANCE_TESTS, LOADING_TEST, *framework_tests, layers=LAYER_FRAMEWORKS)
 
 
@@ -148,6 +163,49 @@ def machines(session: nox.Session) -> None:
     install(session, "machines")
     required = ("torch", "jax", "distributed")
     run_pytest(session, ("dask",), *CONFORMANCE_TESTS, LOADING_TEST, "tests/distributed", required=required)
+
+
+def newest(session: nox.Session) -> None:
+    """Run the fast tests with the newest releases, on a newer Python than that of the other sessions."""
+    install(session, "newest")
+    run_pytest(
+        session,
+        NEWEST_FRAMEWORKS,
+        *CONFORMANCE_TESTS,
+        *tracer_tests("jax", "pytensor"),
+        "tests/executor/test_threads.py",
+        "tests/layers",
+        *[f"tests/layers_by_framework/test_{name}.py" for name in NEWEST_LAYER_FRAMEWORKS],
+        "-m",
+        "not slow",
+        layers=NEWEST_LAYER_FRAMEWORKS,
+        record=False,
+    )
+
+
+def newest_torch(session: nox.Session) -> None:
+    """Run the fast tests of PyTorch with its newest release; it takes 6 GB, so that `nox` alone does not run it."""
+    install(session, "newest-torch")
+    torch_tests = ("tests/pytorch", "tests/layers", "tests/layers_by_framework/test_torch.py")
+    run_pytest(session, ("torch",), *CONFORMANCE_TESTS, *torch_tests, "-m", "not slow", layers=("torch",), record=False)
+
+
+def oldest(session: nox.Session) -> None:
+    """Run the conformance suite, and the tests of what the extras add, with the oldest supported releases."""
+    install(session, "oldest")
+    tests_of_extras = ("tests/executor/test_options.py", "tests/kernels/test_copies.py", "tests/tour")
+    run_pytest(
+        session,
+        OLDEST_FRAMEWORKS,
+        *CONFORMANCE_TESTS,
+        "tests/backends/test_reductions.py",
+        *tests_of_extras,
+        "--deselect=tests/executor/test_options.py::test_einsum_needs_memory_of_its_result_only",  # as NumPy 2 measures
+        "-m",
+        "not slow",
+        required=EXTRA_PACKAGES,
+        record=False,
+    )
 
 
 def science(session: nox.Session) -> None:
@@ -195,13 +253,41 @@ def core(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "-q", *CORE_TESTS, *session.posargs)
 
 
+def core_free_threaded(session: nox.Session) -> None:
+    """Run the tests of the core, and those of threads with NumPy, without the global interpreter lock."""
+    install(session, "core", "numpy")
+    tests = [*CORE_TESTS, *session.posargs]
+    session.run("python", "-m", "pytest", "-q", *tests, env={"PLAIT_FRAMEWORKS": "numpy", "PYTHON_GIL": "0"})
+
+
+def skip_missing(session: nox.Session) -> None:
+    """Skip the tests of the core on a version of Python that this machine lacks."""
+    session.skip(f"this machine has no Python {session.name.removeprefix('core-')}")
+
+
+def register_default_session(function: Callable[[nox.Session], None], name: str, *versions: str) -> None:
+    """Add a session to those that ``nox`` runs, on the first of these versions of Python that is on this machine.
+
+    If there is none, nox says so; in CI that is an error.
+    """
+    nox.session(python=next(filter(None, map(interpreters.get, versions)), versions[0]), name=name)(function)
+    default_sessions.append(name)
+
+
 interpreters = find_interpreters()
-nox.session(python=interpreters.get("3.11", "3.11"), name="legacy")(legacy)
-nox.session(python=interpreters.get("3.12", "3.12"), name="science")(science)  # which NumPy 2.5 needs at least
-nox.options.sessions.append("science")
-for version, interpreter in interpreters.items():
-    nox.session(python=interpreter, name=f"core-{version}")(core)
-    nox.options.sessions.append(f"core-{version}")
+default_sessions = ["tests", "ratios", "frameworks", "paddle", "machines"]
+register_default_session(legacy, "legacy", "3.11")
+register_default_session(science, "science", "3.12")  # which NumPy 2.5 needs at least
+register_default_session(newest, "newest", "3.13", "3.14")
+register_default_session(oldest, "oldest", "3.10")
+nox.session(python=interpreters.get("3.11", "3.11"), name="newest-torch")(newest_torch)
+for version in PYTHONS:
+    if version in interpreters:
+        register_default_session(core_free_threaded if version.endswith("t") else core, f"core-{version}", version)
+    else:
+        nox.session(venv_backend="none", name=f"core-{version}")(skip_missing)
+        default_sessions.append(f"core-{version}")
+nox.options.sessions = default_sessions
 
 
 @nox.session

@@ -153,3 +153,32 @@ def test_relative_links_have_targets():
         for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text(encoding="utf-8")):
             if "://" not in target:
                 assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_versions_page_lists_the_releases_that_are_tested():
+    groups, _ = read_requirements()
+    text = (ROOT / "docs" / "versions.md").read_text(encoding="utf-8")
+    for group in ("newest", "newest-torch", "oldest"):
+        for requirement in groups[group]:
+            name, _, version = requirement.partition("==")
+            if version and name not in ("einops", "jaxlib", "ml-dtypes"):
+                assert f"{name.partition('[')[0]} {version}" in text, requirement
+
+
+def test_the_lower_bounds_of_the_extras_are_tested():
+    groups, extras = read_requirements()
+    tested = dict(requirement.split("==") for requirement in groups["oldest"] if "==" in requirement)
+    for requirement in extras:
+        name, bound = requirement.split(">=")
+        assert tested[name] == bound or tested[name].startswith(f"{bound}."), requirement
+
+
+def read_requirements():
+    """Return the requirements of each dependency group, and those of all extras together."""
+    tomllib = pytest.importorskip("tomllib", reason="tomllib is not in Python 3.10")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    groups = {
+        name: [each for each in requirements if isinstance(each, str)]
+        for name, requirements in project["dependency-groups"].items()
+    }
+    return groups, [each for extra in project["project"]["optional-dependencies"].values() for each in extra]

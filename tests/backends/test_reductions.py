@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from functools import partial
 
 import numpy as np
 import pytest
 
+import plait
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
 from plait.backends.reduction_rules import (
     INT64_REDUCTIONS,
@@ -147,3 +149,14 @@ def test_logsumexp_and_var_built_from_functions():
     np.testing.assert_allclose(logsumexp(array, (0,)), [1e4 + np.log1p(np.e), -1e4 + np.log1p(np.exp(-1))])
     var = build_var(partial(np.mean, keepdims=True), lambda tensor: np.abs(tensor) ** 2, np.mean)
     np.testing.assert_allclose(var(array + 1j, (0,)), array.var(0))
+
+
+@pytest.mark.parametrize(
+    "name", ["numpy", "torch", "array_api_strict", "jax", "tensorflow", "keras", "mlx", "pytensor", "sparse"]
+)
+def test_any_and_all_look_at_both_parts_of_a_complex_number(name):
+    pytest.importorskip(name)
+    framework = importlib.import_module(f"backends.frameworks.{name}_").FRAMEWORK
+    tensor = framework.make(np.array([[1j, 2j], [0, 1j], [0, 0]], np.complex64))
+    assert np.asarray(plait.asnumpy(plait.reduce(tensor, "a b -> a", "any"))).tolist() == [True, True, False]
+    assert np.asarray(plait.asnumpy(plait.reduce(tensor, "a b -> a", "all"))).tolist() == [True, False, False]

@@ -29,7 +29,7 @@ def test_tour_prints_steps_and_writes_the_page(use_cropped_photographs, tmp_path
     folder = tmp_path / "deep" / "tour"
     assert main(["tour", "--output", str(folder)]) == 0
     out, err = capsys.readouterr()
-    assert err == ""  # no progress where there is no terminal
+    assert not err.strip()  # no progress where there is no terminal; old versions of Rich write a newline
     assert "\x1b" not in out
     for step in STEPS:
         assert step.title in out
@@ -86,7 +86,8 @@ def test_full_disk_is_reported_in_one_line(use_cropped_photographs, tmp_path, mo
 
     monkeypatch.setattr(command.Path, "write_bytes", full)
     assert main(["tour", "-o", str(tmp_path)]) == 1
-    assert capsys.readouterr().err == f"plait tour: cannot write to {tmp_path}: No space left on device\n"
+    expected = f"plait tour: cannot write to {tmp_path}: No space left on device\n"
+    assert capsys.readouterr().err.lstrip("\n") == expected  # old versions of Rich write a newline first
 
 
 def test_force_color_and_no_color_are_respected(use_cropped_photographs, tmp_path, monkeypatch, capsys):

@@ -70,6 +70,10 @@ class JaxBackend(Backend):
     einsum = staticmethod(einsum)
     reductions = ReductionTable(
         function=lambda name: jax.nn.logsumexp if name == "logsumexp" else getattr(jnp, name),
+        overrides={  # `jnp.any` and `jnp.all` look at the real part alone
+            ("any", "complex"): lambda tensor, axes: jnp.any(tensor != 0, axes),
+            ("all", "complex"): lambda tensor, axes: jnp.all(tensor != 0, axes),
+        },
         upcast={},  # JAX itself accumulates in 32 bits, but for types of 8 bits
     )
     slice = staticmethod(slice_dimension)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import accumulate, groupby
 from operator import itemgetter, mul
 from typing import Any, TypeAlias
@@ -158,7 +159,8 @@ def _dimension_after(dim: int, before: AxesOfDimensions, after: AxesOfDimensions
 
 
 _einsum_of_wide_types = with_sharding_errors(
-    jnp.einsum, "the result could be sharded in several ways; out_sharding says which"
+    partial(jnp.einsum, optimize="auto"),  # the default of old versions takes hours for a dozen tensors
+    "the result could be sharded in several ways; out_sharding says which",
 )
 _einsum_of_narrow_types = EinsumDtypes(
     einsum=_einsum_of_wide_types,

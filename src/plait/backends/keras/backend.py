@@ -52,6 +52,8 @@ class SymbolicBackend(LazySizeBackend):
         function=partial(getattr, ops),
         cast=ops.cast,
         overrides={
+            ("any", "complex"): lambda tensor, axes: ops.any(ops.not_equal(tensor, 0), axes),  # not the real part alone
+            ("all", "complex"): lambda tensor, axes: ops.all(ops.not_equal(tensor, 0), axes),
             ("std", "complex"): ops.std,
             ("var", "complex"): lambda tensor, axes: ops.square(ops.std(tensor, axes)),  # ops.var drops imaginary parts
             **{

@@ -45,6 +45,11 @@ def _reduction_function(name: str) -> ReductionFunction:
     return lambda tensor, axes: operation(input=tensor, axis=_axes_argument(axes))
 
 
+def _cast(tensor: Any, dtype: Any) -> Any:
+    """Cast a tensor; a complex number is true if one of its parts is not 0, while `tf.cast` looks at the real part."""
+    return tf.not_equal(tensor, 0) if dtype == "bool" and tensor.dtype.is_complex else tf.cast(tensor, dtype)
+
+
 @clearable_lru_cache(maxsize=1)
 def _has_only_cpu() -> bool:
     """Return whether the CPU is the only device; half-precision sums on it lose most of their digits."""
@@ -64,7 +69,7 @@ def _einsum_dtypes() -> EinsumDtypes:
     float8_names = [name for name in HALF_PRECISION_NAMES if not name.endswith("float16")]
     return EinsumDtypes(
         einsum=_einsum_of_one_type,
-        cast=tf.cast,
+        cast=_cast,
         name=lambda tensor: tf.as_dtype(tensor.dtype).name,
         compute_names=compute_names(
             half="float32" if _has_only_cpu() else "",
@@ -87,7 +92,7 @@ class TensorflowBackend(LazySizeBackend):
     shape_tensor = staticmethod(tf.shape)
     reductions = ReductionTable(
         function=_reduction_function,
-        cast=tf.cast,
+        cast=_cast,
         upcast={"bool": INT64_REDUCTIONS, "integer": INT64_REDUCTIONS, "half": ROUNDING_SENSITIVE_REDUCTIONS},
         has_bool_extrema=False,
         has_any_of_numbers=False,

@@ -10,7 +10,7 @@ import torch
 from torch.fx import Proxy
 
 from plait.backends.interface import Backend, LargeTensorSettings, ReductionFunction
-from plait.backends.torch.element_types import FLOAT8_DTYPES, NARROW_DTYPES, einsum, narrow_reduction
+from plait.backends.torch.element_types import COMPLEX_DTYPES, FLOAT8_DTYPES, NARROW_DTYPES, einsum, narrow_reduction
 from plait.backends.torch.tracing import exclude_frames_from_dynamo
 
 if TYPE_CHECKING:
@@ -71,7 +71,9 @@ class TorchBackend(Backend):
         exclude_frames_from_dynamo(functions)
 
     def reduction(self, name: str, dtype: Any) -> ReductionFunction:
-        return narrow_reduction(_REDUCTIONS, name, dtype) if dtype in NARROW_DTYPES else _REDUCTIONS[name]
+        if dtype in NARROW_DTYPES or (dtype in COMPLEX_DTYPES and name in ("any", "all")):
+            return narrow_reduction(_REDUCTIONS, name, dtype)
+        return _REDUCTIONS[name]
 
     def strides(self, tensor: Any) -> tuple[int, ...] | None:
         return tensor.stride()

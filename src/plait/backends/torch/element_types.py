@@ -19,6 +19,7 @@ from plait.backends.reduction_rules import ROUNDING_SENSITIVE_REDUCTIONS
 
 FLOAT8_DTYPES = tuple([dtype for name in dir(torch) if name.startswith("float8_") and (dtype := getattr(torch, name))])
 _UNSIGNED_DTYPES = tuple([getattr(torch, name) for name in ("uint16", "uint32", "uint64") if hasattr(torch, name)])
+COMPLEX_DTYPES = (torch.complex32, torch.complex64, torch.complex128)
 _SIGNED_NAME_BY_UNSIGNED = {"uint16": "int32", "uint32": "int64"}
 
 NARROW_DTYPES = frozenset({torch.uint8, torch.complex32, *FLOAT8_DTYPES, *_UNSIGNED_DTYPES})
@@ -44,10 +45,14 @@ def _extremum_of_unsigned(reduce: ReductionFunction, dtype: torch.dtype) -> Redu
 
 
 def narrow_reduction(reductions: Mapping[str, ReductionFunction], name: str, dtype: torch.dtype) -> ReductionFunction:
-    """Return a reduction of one of `NARROW_DTYPES`, made of torch's functions for other element types."""
+    """Return a reduction of one of `NARROW_DTYPES`, made of torch's functions for other element types.
+
+    For ``"any"`` and ``"all"`` it may be one of `COMPLEX_DTYPES`, of which PyTorch 2.2 looks at the real part alone.
+    """
     reduce = reductions[name]
     if name in ("any", "all"):  # torch would return uint8 for uint8
-        return lambda tensor, axes: reduce(tensor != 0 if dtype in FLOAT8_DTYPES else tensor.bool(), axes)
+        is_integer = not (dtype.is_floating_point or dtype.is_complex)
+        return lambda tensor, axes: reduce(tensor.bool() if is_integer else tensor != 0, axes)
     if dtype in _UNSIGNED_DTYPES and name in ("min", "max"):
         return _extremum_of_unsigned(reduce, dtype)
     if str(dtype) == "torch.uint64" and name in ("sum", "prod"):
