@@ -37,7 +37,11 @@ JOINT_FRAMEWORKS = ("jax", "tensorflow", "keras", "mlx", "tinygrad", "pytensor",
 """The frameworks of the session `frameworks`, which can be imported together."""
 LAYER_FRAMEWORKS = ("flax", "nnx", "equinox", "haiku", "keras", "tensorflow", "mlx")
 """The frameworks of the session `frameworks` that have layers."""
-SCIENCE_PACKAGES = ("pint", "astropy", "unyt", "quantities", "uncertainties", "galois", "numpy_quaddtype", "dask")
+SCIENCE_PACKAGES = (
+    *("pint", "astropy", "unyt", "quantities", "uncertainties", "galois", "numpy_quaddtype", "dask"),
+    *("awkward", "blosc2", "cubed", "h5py", "pandas", "polars", "pyarrow", "scipy", "sparse", "tensorstore"),
+    *("xarray", "zarr"),
+)
 """The packages that the session `science` must not lack, by the names that are imported."""
 LEGACY_REQUIREMENTS = ("numpy==1.23.5", "setuptools<60", "wheel")
 """The packages that must be installed before Chainer 7.8.1 and MXNet 1.9.1."""
@@ -212,6 +216,7 @@ def science(session: nox.Session) -> None:
     """Run the tests of arrays with units, masks, labels and other meanings of their own, each with the real package."""
     install(session, "science")
     run_pytest(session, ("numpy",), "tests/science", required=SCIENCE_PACKAGES, record=False)
+    run_pytest(session, ("scipy", "blosc2", "cubed", "xarray"), *CONFORMANCE_TESTS, LOADING_TEST)
 
 
 def tracer_tests(*names: str) -> list[str]:

@@ -176,6 +176,14 @@ REMEDIES = {
         "An equation comes first, and has a word beside `...` in several terms, as if it were the name of one axis.",
         "For axes with names, put the pattern last. If letters are meant, choose others, or ignore it.",
     ),
+    "PLT514": (
+        "The framework cannot do this with a tensor of this kind, such as a nested or a sparse one.",
+        "Do what the message says, or convert the tensor to a dense one.",
+    ),
+    "PLT515": (
+        "An axis has different coordinates in two labelled arrays.",
+        "Align them first, as by `xarray.align`, or drop the coordinates.",
+    ),
 }
 """For each code what causes the error, and what to do."""
 

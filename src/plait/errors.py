@@ -236,6 +236,8 @@ _ERROR_CODES: dict[str, tuple[type[PlaitError], str]] = {
     "PLT511": (BackendError, "a package for contraction paths that is not installed"),
     "PLT512": (BackendError, "an argument of einsum that the framework does not have"),
     "PLT513": (BackendError, "a call that the framework itself refuses"),
+    "PLT514": (BackendError, "an operation that a framework does not have for this kind of tensor"),
+    "PLT515": (BackendError, "coordinates of one axis that differ from tensor to tensor"),
 }
 
 CODES: dict[str, tuple[type[PlaitError | AxisWarning], str]] = {

@@ -233,10 +233,21 @@ FAILING_CALLS = {
     "PLT512 a wish": lambda: plait.einsum(ARRAY, ARRAY, "a b c d, a b c e -> d e", precision="highest"),
     "PLT513 too many axes": lambda: plait.repeat(ARRAY, f"b c h w -> b c h w {' '.join(['1'] * 61)}"),
     "PLT513 several devices": lambda: plait.einsum(torch.zeros(2), torch.zeros(2, device="meta"), "i, i ->"),
+    "PLT514 nested": lambda: plait.rearrange(jagged_tensor(), "b (t p) d -> b t p d", p=2),
+    "PLT515 coordinates": lambda: plait.einsum(labelled_array(0), labelled_array(1), "a b, a b -> a"),
     # PLT6: warnings
     "PLT601 a misspelt axis": lambda: plait.einsum(np.zeros((2, 3)), np.zeros((4, 3)), "h channel, w chanel -> h w"),
     "PLT602 a word": lambda: plait.einsum("...vec, ...vec -> ...", ARRAY, ARRAY),
 }
+
+
+def jagged_tensor():
+    return torch.nested.nested_tensor([torch.zeros(3, 2), torch.zeros(5, 2)], layout=torch.jagged)
+
+
+def labelled_array(start):
+    xarray = pytest.importorskip("xarray")
+    return xarray.DataArray(np.zeros((2, 3)), dims=("time", "lon"), coords={"time": [start, start + 1]})
 
 
 def numbered_axes(letter, count):

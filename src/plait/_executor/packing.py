@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from plait._caches import clearable_lru_cache
@@ -32,12 +32,13 @@ def pack(tensors: Any, pattern: str) -> tuple[Any, list[tuple[Any, ...]]]:
         raise make_error("PLT501", f"pack needs a list of tensors, not {type(tensors).__name__}")
     if not tensors:
         raise make_error("PLT308", "the list of tensors is empty")
-    return pack_with_backend(
-        tensors,
-        pattern,
-        parse_pack_pattern_cached(check_pattern_is_text(pattern), "pack"),
-        backend_for_tensors(tensors),
-    )
+    layout = parse_pack_pattern_cached(check_pattern_is_text(pattern), "pack")
+    backend = backend_for_tensors(tensors)
+    if not backend.is_wrapper:
+        return pack_with_backend(tensors, pattern, layout, backend)
+    from plait._executor.wrapped_tensors import pack_wrapped_tensors
+
+    return pack_wrapped_tensors(tensors, pattern, layout, backend)
 
 
 def pack_with_backend(
@@ -59,7 +60,12 @@ def pack_with_backend(
 def unpack(tensor: Any, packed_shapes: Sequence[Any], pattern: str) -> list[Any]:
     """Implement `plait.unpack`."""
     layout = parse_pack_pattern_cached(check_pattern_is_text(pattern), "unpack")
-    return unpack_with_backend(tensor, packed_shapes, pattern, layout, backend_for_tensors((tensor,)))
+    backend = backend_for_tensors((tensor,))
+    if not backend.is_wrapper:
+        return unpack_with_backend(tensor, packed_shapes, pattern, layout, backend)
+    from plait._executor.wrapped_tensors import unpack_wrapped_tensor
+
+    return unpack_wrapped_tensor(tensor, packed_shapes, pattern, layout, backend)
 
 
 def unpack_with_backend(
@@ -88,7 +94,7 @@ def unpack_with_backend(
 
 def parse_shape(tensor: Any, pattern: str) -> dict[str, Any]:
     """Implement `plait.parse_shape`."""
-    backend = backend_for_tensors((tensor,))
+    tensor, backend = _unwrap(tensor)
     labels = parse_shape_labels_cached(check_pattern_is_text(pattern), rank_or_error(tensor, backend, pattern))
     sizes = read_named_lengths(
         labels, backend.shape(tensor), pattern, can_compare_sizes=backend.can_compare_sizes([tensor])
@@ -98,15 +104,36 @@ def parse_shape(tensor: Any, pattern: str) -> dict[str, Any]:
 
 def asnumpy(tensor: Any) -> Any:
     """Implement `plait.asnumpy`."""
-    backend = backend_for_tensors((tensor,))
+    to_numpy: Callable[[Any], Any]
     try:
-        return backend.to_numpy(tensor)
+        tensor, backend = _unwrap(tensor)
+    except PlaitError:
+        if not hasattr(type(tensor), "__array__"):
+            raise
+        from plait.backends.numpy.array_protocol import array_by_protocol
+
+        to_numpy, framework = array_by_protocol, ""
+    else:
+        to_numpy, framework = backend.to_numpy, f" of {backend.name}"
+    try:
+        return to_numpy(tensor)
     except PlaitError:
         raise
     except Exception as error:  # frameworks raise different errors for a tensor that has no values yet
         reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-        message = f"NumPy cannot read the elements of this {type(tensor).__name__} of {backend.name}"
+        message = f"NumPy cannot read the elements of this {type(tensor).__name__}{framework}"
         raise make_error("PLT508", message, facts={"reason": reason}) from error
+
+
+def _unwrap(tensor: Any) -> tuple[Any, Backend]:
+    """Return a tensor without what wraps it, and its backend."""
+    backend = backend_for_tensors((tensor,))
+    if not backend.is_wrapper:
+        return tensor, backend
+    from plait.backends.wrapper import unwrap_tensor
+
+    tensor = unwrap_tensor(tensor)
+    return tensor, backend_for_tensors((tensor,))
 
 
 def shape_or_error(tensor: Any, backend: Backend, pattern: str) -> tuple[Any, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from plait._shapes.sizes import format_shape, shapes_may_be_equal
+from plait.backends.conversions import conversion_hint
 from plait.backends.interface import Backend
 from plait.backends.registry import backend_for_type, common_backend
 from plait.errors import PlaitError, make_error, mark_as_unchanged, short_repr
@@ -36,13 +37,21 @@ def shape_of_tensor(tensor: Any) -> Any:
     """Return the shape of an argument; raise `BackendError` if it is not a tensor."""
     try:
         return tensor.shape
+    except RuntimeError as error:  # a nested tensor of PyTorch with the layout torch.strided has none
+        reason = str(error).partition(chr(10))[0]
+        message = f"this {type(tensor).__name__} has no shape; nested tensors need layout=torch.jagged"
+        raise make_error("PLT514", message, facts={"reason": reason}) from error
     except AttributeError:
         message = f"expected a tensor, not {type(tensor).__name__}: {short_repr(tensor)}"
     kind: Any = type(tensor)
     try:
         return backend_for_type(kind).shape(tensor)  # a framework may use another attribute
-    except (PlaitError, AttributeError):
-        raise make_error("PLT501", message) from None
+    except PlaitError as error:
+        if error.code != "PLT501":  # the backend of the type says what to do
+            raise
+    except (AttributeError, RuntimeError):
+        pass
+    raise make_error("PLT501", message + conversion_hint(kind))
 
 
 def backend_for_tensors(tensors: Sequence[Any]) -> Backend:

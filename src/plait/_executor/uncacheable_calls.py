@@ -113,12 +113,16 @@ def _callable_for_symbolic_sizes(
     options: Any,
 ) -> Callable[..., Any]:
     """Return the callable if some sizes are unknown; it runs the plan on symbolic sizes."""
-    if operation == "view" and backend.view is None:
+    if operation == "view" and backend.view is None and not backend.is_wrapper:
         raise make_error("PLT507", NO_VIEWS_MESSAGE, pattern)
     tensor_types = tuple([type(tensor) for tensor in tensors])
     tree = parse_equation(pattern, len(tensors)) if operation == CLASSICAL_EINSUM else parse(pattern)
     ranks = tuple([_rank_from_tensor_or_pattern(tensor, place, tree, backend) for place, tensor in enumerate(tensors)])
     size_names = tuple(sizes)
+    if backend.is_wrapper:
+        from plait._executor.wrapped_tensors import build_callable_for_wrappers
+
+        return build_callable_for_wrappers(operation, pattern, ranks, backend, sizes, reduction, options)
     if operation == "reduce":  # under a tracer the result of a caller's function is not checked
         dtype = backend.dtype(tensors[0])
         executable = build_reduce_executable(

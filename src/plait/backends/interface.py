@@ -209,6 +209,9 @@ class Backend:
     Returns a function of the same operands that returns the same.
     """
 
+    is_wrapper: ClassVar[bool] = False
+    """Whether its objects wrap a tensor, on which plait makes the call: a subclass of ``WrapperBackend``."""
+
     shape_is_list: bool = False
     """Whether the attribute ``shape`` of the tensors is a list of ints, which cannot be a key of a cache."""
 

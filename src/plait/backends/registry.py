@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from plait._caches import clearable_lru_cache
+from plait.backends.conversions import conversion_hint
 from plait.backends.interface import Backend
 from plait.errors import make_error
 
@@ -12,7 +13,9 @@ BACKEND_MODULES = {
     "numpy": "plait.backends.numpy.backend",
     "torch": "plait.backends.torch.backend",
     "torch.distributed.tensor": "plait.backends.torch.dtensor.backend",
+    "torch.nested": "plait.backends.torch.nested.backend",
     "jax": "plait.backends.jax.backend",
+    "jax.experimental.sparse": "plait.backends.jax.sparse.backend",
     "jaxlib": "plait.backends.jax.backend",
     "tensorflow": "plait.backends.tensorflow.backend",
     "keras": "plait.backends.keras.backend",
@@ -24,11 +27,20 @@ BACKEND_MODULES = {
     "mxnet": "plait.backends.mxnet.backend",
     "cupy": "plait.backends.cupy.backend",
     "dask": "plait.backends.dask.backend",
+    "blosc2": "plait.backends.blosc2.backend",
+    "cubed": "plait.backends.cubed.backend",
+    "ndonnx": "plait.backends.ndonnx.backend",
+    "scipy.sparse": "plait.backends.scipy.backend",
+    "sparse": "plait.backends.sparse.backend",
+    "xarray": "plait.backends.xarray.backend",
 }
 """By package of a tensor's type, the module of its backend; its ``BACKEND_FACTORY`` makes the backend for the type."""
 
 ARRAY_API_MODULE = "plait.backends.array_api.backend"
 """The module of the backend for libraries that follow the array API standard and are not in `BACKEND_MODULES`."""
+
+JAX_ARRAY_MODULE = "plait.backends.jax.jax_array_protocol"
+"""The module of the backend for objects that stand for a JAX array, which have the method ``__jax_array__``."""
 
 ENTRY_POINT_GROUP = "plait.backends"
 """The entry-point group of third-party backends: the name is a root package, the value a subclass of `Backend`."""
@@ -55,9 +67,10 @@ def backend_for_type(cls: type) -> Backend:
             return _load_backend(ARRAY_API_MODULE, "BACKEND_FACTORY", root, cls)
         if "__array_function__" in vars(base):
             return _load_backend(BACKEND_MODULES["numpy"], "BACKEND_FACTORY", root, cls)
-    raise make_error(
-        "PLT501", f"{cls.__module__}.{cls.__qualname__} is not a tensor of a framework that plait supports"
-    )
+        if "__jax_array__" in vars(base):
+            return _load_backend(JAX_ARRAY_MODULE, "BACKEND_FACTORY", root, cls)
+    name = f"{cls.__module__}.{cls.__qualname__}"
+    raise make_error("PLT501", f"{name} is not a tensor of a framework that plait supports{conversion_hint(cls)}")
 
 
 def common_backend(classes: tuple[type, ...]) -> Backend:
@@ -67,6 +80,14 @@ def common_backend(classes: tuple[type, ...]) -> Backend:
         BackendError: PLT504, they belong to several backends, and none of those accepts the tensors of the others.
     """
     backend = backend_for_type(classes[0])
+    wrappers = [each for each in map(backend_for_type, classes) if each.is_wrapper]
+    if wrappers:  # the tensors inside are compared when the call is made on them
+        others = [each.name for each in wrappers if each.name != wrappers[0].name]
+        if others:
+            raise make_error(
+                "PLT504", f"one tensor is of {wrappers[0].name}, another of {others[0]}; convert one of them"
+            )
+        return wrappers[0]
     for number, cls in enumerate(classes[1:], 1):
         other = backend_for_type(cls)
         if backend.name in other.accepts:

@@ -43,7 +43,7 @@ def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
     return namespace.where(namespace.isfinite(maximum), maximum, namespace.zeros_like(maximum))
 
 
-_EINSUM = EinsumDtypes(
+EINSUM = EinsumDtypes(
     einsum=lambda equation, *tensors: einsum_by_matmul(_namespace(tensors[0]), equation, *tensors),
     cast=_cast,
     name=lambda tensor: str(tensor.dtype).rpartition(".")[2].lower().strip("<>' "),
@@ -113,7 +113,7 @@ class ArrayAPIBackend(Backend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        return _EINSUM(equation, *tensors)
+        return EINSUM(equation, *tensors)
 
     @staticmethod
     def to_numpy(tensor: Any) -> Any:

@@ -142,7 +142,8 @@ def create_backend(tensor_type: type) -> Backend:
     if issubclass(tensor_type, jax.ShapeDtypeStruct):
         return ShapeBackend(tensor_type)
     if not hasattr(tensor_type, "__array__"):
-        raise TypeError("it is not an array; read a Ref with ref[...]")
+        is_ref = "Ref" in tensor_type.__name__
+        raise TypeError("it is not an array; read a Ref with ref[...]" if is_ref else "it is not an array")
     return JaxBackend(tensor_type)
 
 

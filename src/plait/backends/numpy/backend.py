@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from plait._caches import clearable_lru_cache
+from plait.backends.conversions import conversion_hint
 from plait.backends.interface import Backend, LargeTensorSettings, ReductionFunction
 from plait.backends.numpy.dtypes import is_builtin_dtype, kind_of_dtype
 from plait.errors import make_error
@@ -68,7 +69,7 @@ class NumpyBackend(Backend):
 
     def __init__(self, tensor_type: type) -> None:
         if not issubclass(tensor_type, (np.ndarray, np.generic)) or issubclass(tensor_type, np.matrix):
-            raise TypeError(f"{tensor_type.__qualname__} is not an array")
+            raise TypeError(f"{tensor_type.__qualname__} is not an array{conversion_hint(tensor_type)}")
         cls: Any = tensor_type
         self.cls = cls
         if tensor_type in (np.ndarray, np.memmap):

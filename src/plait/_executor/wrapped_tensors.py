@@ -1,0 +1,123 @@
+"""Calls on objects that wrap tensors, such as ``xarray.DataArray``: the call is made on the tensors inside."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from plait._executor.cache import lookup, lookup_arguments, types_shapes_and_dtypes
+from plait._executor.compile import check_and_solve
+from plait._executor.dispatch import call_uncached
+from plait._executor.packing import pack, rank_or_error, unpack
+from plait._executor.tensors import backend_for_tensors
+from plait._operations.pack import DimensionCountsAroundStar
+from plait._shapes.solver import SolvedPattern
+from plait.backends.wrapper import CallDimensions, OperandDimension, ResultDimension, unwrap_all, unwrap_tensor
+
+
+def build_callable_for_wrappers(
+    operation: str,
+    pattern: str,
+    ranks: tuple[int, ...],
+    backend: Any,
+    sizes: dict[str, Any],
+    reduction: Any = "",
+    options: Any = None,
+) -> Callable[..., Any]:
+    """Return a function of the operands, some of which are wrapped, that makes the call on the tensors inside."""
+    dimensions = find_call_dimensions(check_and_solve(operation, pattern, ranks, tuple(sizes)))
+
+    def call(*operands: Any) -> Any:
+        result = _call_on_tensors(operation, unwrap_all(operands), pattern, sizes, reduction, options)
+        return backend.wrap(result, operands, dimensions)
+
+    return call
+
+
+def _call_on_tensors(
+    operation: str, tensors: Sequence[Any], pattern: str, sizes: dict[str, Any], reduction: Any, options: Any
+) -> Any:
+    """Make a call by its entry of the cache, or without one if its arguments cannot be a key."""
+    call = None
+    if operation != "view":
+        try:
+            key = lookup_arguments(operation, *types_shapes_and_dtypes(tensors), reduction, options)
+            call = lookup(operation, pattern, *key, **sizes).call
+        except (TypeError, AttributeError):
+            call = None
+    return call_uncached(operation, tensors, pattern, sizes, reduction, options) if call is None else call(*tensors)
+
+
+def find_call_dimensions(solved: SolvedPattern) -> CallDimensions:
+    """Return which dimensions of the operands, and of the result, a pattern says to be equal.
+
+    A dimension of the result equals those of operands that have the same axes in the same order. An operand that has
+    these axes twice, of which einsum takes the diagonal, does not count.
+    """
+    by_axes: dict[tuple[int, ...], list[OperandDimension]] = {}
+    for number, dims in enumerate(solved.inputs):
+        counts = Counter(dims)
+        for dimension, axes in enumerate(dims):
+            if axes and counts[axes] == 1:
+                by_axes.setdefault(axes, []).append((number, dimension))
+    return CallDimensions(
+        tuple(
+            [
+                ResultDimension(_name_of_axes(axes, solved.labels), tuple(by_axes.get(axes, ())))
+                for axes in solved.output
+            ]
+        ),
+        tuple([tuple(dimensions) for dimensions in by_axes.values() if len(dimensions) > 1]),
+    )
+
+
+def _name_of_axes(axes: tuple[int, ...], labels: Sequence[str]) -> str | None:
+    """Return the name of a dimension with these axes: their names joined, or ``None`` if one of them has no name."""
+    names = [labels[axis] for axis in axes]
+    return "_".join(names) if names and all(name.isidentifier() for name in names) else None
+
+
+def find_dimensions_of_pack(layout: DimensionCountsAroundStar, ranks: Sequence[int]) -> CallDimensions:
+    """Return which dimensions of the packed result, and of tensors of these ranks, are equal."""
+    before, after = layout
+    kept = [
+        *[[(number, dimension) for number in range(len(ranks))] for dimension in range(before)],
+        *[[(number, rank - after + place) for number, rank in enumerate(ranks)] for place in range(after)],
+    ]
+    result = [ResultDimension(None, tuple(dimensions)) for dimensions in kept]
+    result.insert(before, ResultDimension(None, ()))
+    return CallDimensions(tuple(result), tuple(map(tuple, kept)))
+
+
+def find_dimensions_of_unpack(layout: DimensionCountsAroundStar, part_rank: int) -> CallDimensions:
+    """Return which dimensions of an unpacked part of this rank, and of the packed tensor, are equal."""
+    before, after = layout
+    kept = {
+        **{place: place for place in range(before)},
+        **{part_rank - after + place: before + 1 + place for place in range(after)},
+    }
+    return CallDimensions(
+        tuple([ResultDimension(None, ((0, kept[place]),) if place in kept else ()) for place in range(part_rank)]), ()
+    )
+
+
+def pack_wrapped_tensors(
+    tensors: Sequence[Any], pattern: str, layout: DimensionCountsAroundStar, backend: Any
+) -> tuple[Any, list[tuple[Any, ...]]]:
+    """Pack the tensors inside."""
+    data = unwrap_all(tensors)
+    packed, shapes = pack(data, pattern)
+    ranks = [rank_or_error(tensor, backend_for_tensors((tensor,)), pattern) for tensor in data]
+    return backend.wrap(packed, tensors, find_dimensions_of_pack(layout, ranks)), shapes
+
+
+def unpack_wrapped_tensor(
+    tensor: Any, packed_shapes: Sequence[Any], pattern: str, layout: DimensionCountsAroundStar, backend: Any
+) -> list[Any]:
+    """Unpack the tensor inside."""
+    parts = unpack(unwrap_tensor(tensor), packed_shapes, pattern)
+    return [
+        backend.wrap(part, (tensor,), find_dimensions_of_unpack(layout, sum(layout) + len(middle)))
+        for part, middle in zip(parts, packed_shapes, strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""The backend of the sparse arrays of `jax.experimental.sparse`."""

@@ -1,0 +1,1 @@
+"""The backend of nested tensors of PyTorch, whose sequences differ in length."""
