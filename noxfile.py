@@ -216,7 +216,7 @@ def science(session: nox.Session) -> None:
     """Run the tests of arrays with units, masks, labels and other meanings of their own, each with the real package."""
     install(session, "science")
     run_pytest(session, ("numpy",), "tests/science", required=SCIENCE_PACKAGES, record=False)
-    run_pytest(session, ("scipy", "blosc2", "cubed", "xarray"), *CONFORMANCE_TESTS, LOADING_TEST)
+    run_pytest(session, ("scipy", "blosc2", "cubed", "xarray"), *CONFORMANCE_TESTS, LOADING_TEST, record=False)
 
 
 def tracer_tests(*names: str) -> list[str]:

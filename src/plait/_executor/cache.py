@@ -91,7 +91,11 @@ def cacheable_shape_or_error(
     operation: str, tensor_type: Any, shape: Any, extra_key: tuple[Any, ...], sizes: dict[str, Any]
 ) -> Any:
     """Return the shape (for an einsum, the shapes) as tuples of ints; raise `TypeError` for a call not to be cached."""
+    from plait.backends.registry import backend_for_type
+
     has_several_operands = type(tensor_type) is tuple
+    if any(backend_for_type(each).is_wrapper for each in (tensor_type if has_several_operands else (tensor_type,))):
+        raise TypeError  # the tensors inside are the key of a call of their own
     if has_several_operands:
         pairs = zip(shape, tensor_type, strict=True)
         shape = tuple(

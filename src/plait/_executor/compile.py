@@ -111,16 +111,7 @@ def build_callable(
 ) -> Callable[..., Any]:
     """Return the callable of a call whose sizes are all ints; the arguments after the pattern are those of `lookup`."""
     try:
-        is_einsum = type(tensor_type) is tuple
-        backend = common_backend(tensor_type if is_einsum else (tensor_type,))
-        if backend.is_wrapper:
-            from plait._executor.wrapped_tensors import build_callable_for_wrappers
-
-            ranks = tuple([len(each) for each in (shape if is_einsum else (shape,))])
-            reduction = extra_key[0] if operation == "reduce" else ""
-            options = extra_key[1] if is_einsum else None
-            return build_callable_for_wrappers(operation, pattern, ranks, backend, sizes, reduction, options)
-        if is_einsum:
+        if type(tensor_type) is tuple:
             return build_einsum_callable(operation, pattern, tensor_type, shape, sizes, *extra_key)
         if operation == "reduce":
             executable = build_reduce_executable(pattern, tensor_type, len(shape), tuple(sizes), *extra_key)

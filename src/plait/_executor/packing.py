@@ -36,9 +36,7 @@ def pack(tensors: Any, pattern: str) -> tuple[Any, list[tuple[Any, ...]]]:
     backend = backend_for_tensors(tensors)
     if not backend.is_wrapper:
         return pack_with_backend(tensors, pattern, layout, backend)
-    from plait._executor.wrapped_tensors import pack_wrapped_tensors
-
-    return pack_wrapped_tensors(tensors, pattern, layout, backend)
+    return _pack_wrapped_tensors(tensors, pattern, layout, backend)
 
 
 def pack_with_backend(
@@ -63,9 +61,7 @@ def unpack(tensor: Any, packed_shapes: Sequence[Any], pattern: str) -> list[Any]
     backend = backend_for_tensors((tensor,))
     if not backend.is_wrapper:
         return unpack_with_backend(tensor, packed_shapes, pattern, layout, backend)
-    from plait._executor.wrapped_tensors import unpack_wrapped_tensor
-
-    return unpack_wrapped_tensor(tensor, packed_shapes, pattern, layout, backend)
+    return _unpack_wrapped_tensor(tensor, packed_shapes, pattern, layout, backend)
 
 
 def unpack_with_backend(
@@ -149,3 +145,30 @@ def rank_or_error(tensor: Any, backend: Backend, pattern: str) -> int:
         message = f"{backend.name} does not know the rank of this {type(tensor).__name__}"
         raise make_error("PLT505", message, check_pattern_is_text(pattern))
     return rank
+
+
+def _pack_wrapped_tensors(
+    tensors: Sequence[Any], pattern: str, layout: DimensionCountsAroundStar, backend: Any
+) -> tuple[Any, list[tuple[Any, ...]]]:
+    """Pack the tensors inside."""
+    from plait._executor.wrapped_tensors import find_dimensions_of_pack
+    from plait.backends.wrapper import unwrap_all
+
+    data = unwrap_all(tensors)
+    packed, shapes = pack(data, pattern)
+    ranks = [rank_or_error(tensor, backend_for_tensors((tensor,)), pattern) for tensor in data]
+    return backend.wrap(packed, tensors, find_dimensions_of_pack(layout, ranks)), shapes
+
+
+def _unpack_wrapped_tensor(
+    tensor: Any, packed_shapes: Sequence[Any], pattern: str, layout: DimensionCountsAroundStar, backend: Any
+) -> list[Any]:
+    """Unpack the tensor inside."""
+    from plait._executor.wrapped_tensors import find_dimensions_of_unpack
+    from plait.backends.wrapper import unwrap_tensor
+
+    parts = unpack(unwrap_tensor(tensor), packed_shapes, pattern)
+    return [
+        backend.wrap(part, (tensor,), find_dimensions_of_unpack(layout, sum(layout) + len(middle)))
+        for part, middle in zip(parts, packed_shapes, strict=True)
+    ]

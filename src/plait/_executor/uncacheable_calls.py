@@ -13,6 +13,7 @@ from plait._executor.compile import (
     build_callable,
     build_executable,
     build_reduce_executable,
+    check_and_solve,
     reduction_of_unary_einsum,
     sizes_to_ints,
 )
@@ -66,7 +67,11 @@ def run_uncacheable_call(
             known_reduction_name(reduction)
         checked = sizes_to_ints(pattern, sizes, backend.is_symbolic_size)
         checked = {name: size if type(size) is int else backend.size_from_user(size) for name, size in checked.items()}
-        if all(is_concrete_shape(shape) for shape in shapes) and all(type(size) is int for size in checked.values()):
+        if (
+            not backend.is_wrapper
+            and all(is_concrete_shape(shape) for shape in shapes)
+            and all(type(size) is int for size in checked.values())
+        ):
             tensor_types: Any = tuple([type(tensor) for tensor in stacked])
             TYPES_WITH_LIST_SHAPE.update([cls for cls in tensor_types if backend_for_type(cls).shape_is_list])
             dtypes = tuple([backend.dtype(tensor) for tensor in stacked])
@@ -122,7 +127,10 @@ def _callable_for_symbolic_sizes(
     if backend.is_wrapper:
         from plait._executor.wrapped_tensors import build_callable_for_wrappers
 
-        return build_callable_for_wrappers(operation, pattern, ranks, backend, sizes, reduction, options)
+        solved = check_and_solve(operation, pattern, ranks, size_names)
+        return build_callable_for_wrappers(
+            operation, pattern, solved, backend, run_uncacheable_call, sizes, reduction, options
+        )
     if operation == "reduce":  # under a tracer the result of a caller's function is not checked
         dtype = backend.dtype(tensors[0])
         executable = build_reduce_executable(

@@ -7,46 +7,45 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from plait._executor.cache import lookup, lookup_arguments, types_shapes_and_dtypes
-from plait._executor.compile import check_and_solve
-from plait._executor.dispatch import call_uncached
-from plait._executor.packing import pack, rank_or_error, unpack
-from plait._executor.tensors import backend_for_tensors
 from plait._operations.pack import DimensionCountsAroundStar
 from plait._shapes.solver import SolvedPattern
-from plait.backends.wrapper import CallDimensions, OperandDimension, ResultDimension, unwrap_all, unwrap_tensor
+from plait.backends.wrapper import CallDimensions, OperandDimension, ResultDimension, unwrap_all
 
 
 def build_callable_for_wrappers(
     operation: str,
     pattern: str,
-    ranks: tuple[int, ...],
+    solved: SolvedPattern,
     backend: Any,
+    call_uncached: Callable[..., Any],
     sizes: dict[str, Any],
     reduction: Any = "",
     options: Any = None,
 ) -> Callable[..., Any]:
     """Return a function of the operands, some of which are wrapped, that makes the call on the tensors inside."""
-    dimensions = find_call_dimensions(check_and_solve(operation, pattern, ranks, tuple(sizes)))
+    dimensions = find_call_dimensions(solved)
 
-    def call(*operands: Any) -> Any:
-        result = _call_on_tensors(operation, unwrap_all(operands), pattern, sizes, reduction, options)
+    def call_on_tensors(*operands: Any) -> Any:
+        arguments = operation, unwrap_all(operands), pattern, sizes, reduction, options
+        call = _cached_call(*arguments)
+        result = call_uncached(*arguments) if call is None else call(*arguments[1])
         return backend.wrap(result, operands, dimensions)
 
-    return call
+    return call_on_tensors
 
 
-def _call_on_tensors(
+def _cached_call(
     operation: str, tensors: Sequence[Any], pattern: str, sizes: dict[str, Any], reduction: Any, options: Any
-) -> Any:
-    """Make a call by its entry of the cache, or without one if its arguments cannot be a key."""
-    call = None
-    if operation != "view":
-        try:
-            key = lookup_arguments(operation, *types_shapes_and_dtypes(tensors), reduction, options)
-            call = lookup(operation, pattern, *key, **sizes).call
-        except (TypeError, AttributeError):
-            call = None
-    return call_uncached(operation, tensors, pattern, sizes, reduction, options) if call is None else call(*tensors)
+) -> Callable[..., Any] | None:
+    """Return the callable of a call from the cache; ``None`` if its arguments cannot be a key."""
+    if operation == "view":
+        return None
+    try:
+        key = lookup_arguments(operation, *types_shapes_and_dtypes(tensors), reduction, options)
+        call: Callable[..., Any] | None = lookup(operation, pattern, *key, **sizes).call
+    except Exception:  # the call itself reports what is wrong
+        return None
+    return call
 
 
 def find_call_dimensions(solved: SolvedPattern) -> CallDimensions:
@@ -100,24 +99,3 @@ def find_dimensions_of_unpack(layout: DimensionCountsAroundStar, part_rank: int)
     return CallDimensions(
         tuple([ResultDimension(None, ((0, kept[place]),) if place in kept else ()) for place in range(part_rank)]), ()
     )
-
-
-def pack_wrapped_tensors(
-    tensors: Sequence[Any], pattern: str, layout: DimensionCountsAroundStar, backend: Any
-) -> tuple[Any, list[tuple[Any, ...]]]:
-    """Pack the tensors inside."""
-    data = unwrap_all(tensors)
-    packed, shapes = pack(data, pattern)
-    ranks = [rank_or_error(tensor, backend_for_tensors((tensor,)), pattern) for tensor in data]
-    return backend.wrap(packed, tensors, find_dimensions_of_pack(layout, ranks)), shapes
-
-
-def unpack_wrapped_tensor(
-    tensor: Any, packed_shapes: Sequence[Any], pattern: str, layout: DimensionCountsAroundStar, backend: Any
-) -> list[Any]:
-    """Unpack the tensor inside."""
-    parts = unpack(unwrap_tensor(tensor), packed_shapes, pattern)
-    return [
-        backend.wrap(part, (tensor,), find_dimensions_of_unpack(layout, sum(layout) + len(middle)))
-        for part, middle in zip(parts, packed_shapes, strict=True)
-    ]

@@ -50,7 +50,7 @@ def _shape_between(old: tuple[int, ...], new: tuple[int, ...]) -> Sequence[int]:
     return factors if tuple(factors) != old else [length for length in new if length != 1]
 
 
-def _reduce_empty(_: ReductionFunction, tensor: Any, axes: tuple[int, ...], value: float | None) -> Any:
+def _reduce_empty(_: ReductionFunction, tensor: Any, axes: tuple[int, ...], value: Any) -> Any:
     """Return the result of a reduction of no elements."""
     shape = tuple([length for dimension, length in enumerate(tensor.shape) if dimension not in axes])
     sample = xp.real(tensor) if xp.isdtype(tensor.dtype, "complex floating") else tensor
