@@ -123,7 +123,13 @@ def frameworks(session: nox.Session) -> None:
     """Run the conformance suite, the tracer tests and the layer tests with `JOINT_FRAMEWORKS`."""
     install(session, "frameworks")
     backend_tests = ("tests/backends/test_cupy.py", "tests/backends/test_reductions.py")
-    framework_tests = (*backend_tests, *tracer_tests(*JOINT_FRAMEWORKS), *layer_tests(*LAYER_FRAMEWORKS))
+    protocol_tests = ("tests/tracers/test_jax_protocols.py",)
+    framework_tests = (
+        *backend_tests,
+        *protocol_tests,
+        *tracer_tests(*JOINT_FRAMEWORKS),
+        *layer_tests(*LAYER_FRAMEWORKS),
+    )
     run_pytest(session, JOINT_FRAMEWORKS, *CONFORMANCE_TESTS, LOADING_TEST, *framework_tests, layers=LAYER_FRAMEWORKS)
 
 
