@@ -46,15 +46,22 @@ def classical_equations(draw, most=4):
             shape[position:position] = draw(_broadcastable_shape(ellipsis_shape))
         terms.append(term)
         shapes.append(tuple(shape))
-    words = [word for term in terms for word in (",", *term)][1:]
+    text = ",".join([draw(_spaced_term(term)) for term in terms])
     if draw(st.booleans()):
-        present = sorted({*words} - {",", "..."})
+        words = {word for term in terms for word in term}
+        present = sorted(words - {"..."})
         output = draw(st.lists(st.sampled_from(present), unique=True)) if present else []
         if "..." in words:
             output.insert(draw(st.integers(0, len(output))), "...")
-        words += ["->", *output]
-    spaces = draw(st.lists(st.sampled_from(["", "", "", " ", "  "]), min_size=len(words), max_size=len(words)))
-    return DrawnEinsum("".join(space + word for space, word in zip(spaces, words, strict=True)), tuple(shapes))
+        text += f"->{draw(_spaced_term(output))}"
+    return DrawnEinsum(text, tuple(shapes))
+
+
+@st.composite
+def _spaced_term(draw, words):
+    """Draw the text of a term, with blanks between all of its letters or between none, and perhaps around it."""
+    blanks = st.sampled_from(["", "", "", " ", "  "])
+    return f"{draw(blanks)}{draw(blanks).join(words)}{draw(blanks)}"
 
 
 @st.composite

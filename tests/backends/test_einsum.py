@@ -19,6 +19,8 @@ import plait
 from backends.frameworks import FRAMEWORKS, FRAMEWORKS_WITH_GRADIENTS, parametrize_by_framework
 from plait.testing._cases import EINSUM_CASES, EinsumCase
 
+pytestmark = pytest.mark.filterwarnings(r"ignore:\[PLT602\]:plait.AxisWarning")  # equations such as "a...bbb,...bbb"
+
 MAX_EXAMPLES_BY_FRAMEWORK = {"ndonnx": 10, "pytensor": 4, "jax": 20, "tinygrad": 40, "keras": 50, "sparse": 50}
 """By framework that is slow, the number of drawn examples; elsewhere 100."""
 
