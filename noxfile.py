@@ -224,7 +224,7 @@ def science(session: nox.Session) -> None:
     run_pytest(session, ("numpy",), "tests/science", required=SCIENCE_PACKAGES, record=False)
     suite = [path for path in CONFORMANCE_TESTS if "test_source" not in path]  # these have no generated source
     run_pytest(session, ("scipy", "blosc2", "cubed"), *suite, LOADING_TEST, record=False)
-    suite = [path for path in suite if "test_framework_errors" not in path]  # xarray calls the backend of what is inside
+    suite = [path for path in suite if "test_framework_errors" not in path]  # it calls the backend of what is inside
     run_pytest(session, ("xarray",), *suite, LOADING_TEST, record=False)
 
 
