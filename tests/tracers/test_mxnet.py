@@ -76,7 +76,7 @@ def test_classic_reduce(make_classic_array, case, reduction):
     expected = oracle.reduce(case.pattern, array, reduction, case.sizes)
     skip_shapes_that_mxnet_takes_for_unknown(case.shape, expected.shape)
     if not mx.util.is_np_shape() and case.pattern in ("a -> 1", "a b -> () 1"):
-        with pytest.raises(mx.base.MXNetError, match="inferring shapes failed"):  # an intermediate result has rank 0
+        with pytest.raises(plait.BackendError, match="PLT513"):  # an intermediate result has rank 0
             plait.reduce(make_classic_array(array), case.pattern, reduction, **case.sizes)
         return
     result = plait.reduce(make_classic_array(array), case.pattern, reduction, **case.sizes)
