@@ -195,7 +195,8 @@ COLUMNS = {
     "pack, lists, parse_shape, asnumpy": ("pack_and_unpack", "parse_shape", "list_of_tensors_is_stacked", "asnumpy"),
     "dtypes": (
         *("rearrange_and_repeat_keep_the_dtype", "reduce_of_every_dtype"),
-        "half_precision_is_accumulated_wider",
+        *("half_precision_is_accumulated_wider", "reduce_of_narrow_dtypes"),
+        *("einsum_keeps_the_dtype", "einsum_promotes", "einsum_of_one_tensor_is_a_sum"),
     ),
     "empty, NaN": ("reduce_of_no_elements", "reduce_of_nan_and_infinity"),
     "view or copy": ("view_or_copy", "view_is_a_view_or_an_error"),
