@@ -121,6 +121,9 @@ def test_equations_agree_with_the_einsum_of_the_framework(framework):
         except refusal:
             assert KNOWN_DIFFERENCES[framework.name](case, dtype)
             return
+        except ArithmeticError:  # opt_einsum 3.3, by which torch finds a path, divides by the length 0
+            assert any(0 in shape for shape in case.shapes)
+            return
         assert result.shape == expected.shape
         numpy_result = np.einsum(case.text, *integer_arrays(case.shapes, dtype))
         assert_same_dtype_and_values(result, expected, numpy_result, tensors)

@@ -138,7 +138,7 @@ def signals_of_tracers(framework):
         from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
         from torch.fx.proxy import TraceError
 
-        return GuardOnDataDependentSymNode(None, "u0"), TraceError("a proxy"), torch.OutOfMemoryError("of memory")
+        return GuardOnDataDependentSymNode(None, "u0"), TraceError("a proxy"), torch.cuda.OutOfMemoryError("of memory")
     import jax
 
     tracers = []
