@@ -11,11 +11,12 @@ import random
 import time
 import warnings
 
-import numpy as np
 import pytest
 
 import plait
 from plait.errors import leaves_unchanged
+
+np = pytest.importorskip("numpy")
 
 MINUTES = float(os.environ.get("PLAIT_DRAWN_MINUTES", "0"))
 SEED = int(os.environ.get("PLAIT_DRAWN_SEED", "7"))

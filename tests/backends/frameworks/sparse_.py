@@ -11,4 +11,8 @@ class Sparse(Framework):
         return self.module().COO.from_numpy(array, fill_value=array.dtype.type(0))
 
 
-FRAMEWORK = Sparse("sparse", "sparse")
+FRAMEWORK = Sparse(
+    "sparse",
+    "sparse",
+    unsupported_dtypes=dict.fromkeys(("int4", "uint4"), "Numba, which compiles its functions, has no such type"),
+)
