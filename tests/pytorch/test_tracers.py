@@ -209,3 +209,10 @@ def test_any_and_all_of_uint8_are_bool():
     x = torch.tensor([[0, 2], [0, 0]], dtype=torch.uint8)
     assert plait.reduce(x, "a b -> a", "any").tolist() == [True, False]
     assert plait.reduce(x, "a b -> a", "all").dtype is torch.bool
+
+
+def test_uint64_beyond_int64_is_reduced_exactly():
+    x = torch.tensor([0, 2**63 + 5, 7], dtype=torch.uint64)
+    assert plait.reduce(x, "a ->", "max").item() == 2**63 + 5
+    assert plait.reduce(x, "a ->", "min").item() == 0
+    assert plait.reduce(x, "a ->", "sum").item() == 2**63 + 12
