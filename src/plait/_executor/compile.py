@@ -185,17 +185,17 @@ def build_einsum_callable(
     if call is None:
         return build_executable(operation, pattern, tensor_types, ranks, size_names).bind(all_lengths, sizes)
     functions = common_contraction_functions(tensor_types, dtypes)
-    double = None if functions is None else functions.double
-    axis = None if double is None else find_long_summed_axis(solved, slots)
-    if double is None or axis is None:
+    casts = None if functions is None else functions.long_sum_casts
+    axis = None if casts is None else find_long_summed_axis(solved, slots)
+    if casts is None or axis is None:
         return call
 
     def build_block_call(block_shapes: Sequence[Sequence[int]]) -> Callable[..., Any]:
         block_sizes = {name: size for name, size in sizes.items() if name != solved.labels[axis]}
-        wide_dtypes = (double.dtype,) * len(dtypes)
-        return build_einsum_callable(operation, pattern, tensor_types, block_shapes, block_sizes, wide_dtypes, options)
+        block_dtypes = (casts.block_dtype,) * len(dtypes)
+        return build_einsum_callable(operation, pattern, tensor_types, block_shapes, block_sizes, block_dtypes, options)
 
-    return sum_in_blocks(solved, axis, shapes, backend, double, build_block_call, call)
+    return sum_in_blocks(solved, axis, shapes, backend, casts, build_block_call, call)
 
 
 def build_reduce_executable(

@@ -1,7 +1,8 @@
 """Einsums that sum so many products in single precision that digits would be lost.
 
-They are computed block by block: each block of the longest summed axis is cast to double precision, contracted, and
-added. A block fits into the cache, so this takes hardly longer than one contraction of the whole tensors.
+They are computed block by block: each block of the longest summed axis is contracted in single precision, and the
+results are added in double precision. A sum within a block is short enough to keep its digits, and only the small
+results are cast, so this takes hardly longer than one contraction of the whole tensors.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from math import prod
 from typing import Any
 
 from plait._shapes.solver import SolvedPattern
-from plait.backends.capabilities import DoublePrecision
+from plait.backends.capabilities import LongSumCasts
 from plait.backends.interface import Backend
 
 MIN_SUMMED_PRODUCTS = 1 << 17
@@ -21,8 +22,11 @@ MIN_SUMMED_PRODUCTS = 1 << 17
 MAX_RESULT_FRACTION = 1 / 16
 """Larger results, in elements per summed product, come from products of matrices, which sum in short blocks."""
 
-BLOCK_ELEMENTS = 1 << 14
-"""The number of elements of all operands in one block: few enough that BLAS starts no threads."""
+MAX_BLOCK_LENGTH = 1 << 13
+"""The most elements of the divided axis in one block: a product of matrices adds that many without losing digits."""
+
+MAX_BLOCK_ELEMENTS = 1 << 17
+"""The most elements of all operands in one block: the caches hold them."""
 
 
 def find_long_summed_axis(solved: SolvedPattern, slots: Sequence[int]) -> int | None:
@@ -55,7 +59,7 @@ def sum_in_blocks(
     axis: int,
     shapes: Sequence[Sequence[int]],
     backend: Backend,
-    double: DoublePrecision,
+    casts: LongSumCasts,
     build_block_call: Callable[[list[tuple[int, ...]]], Callable[..., Any]],
     whole_call: Callable[..., Any],
 ) -> Callable[..., Any]:
@@ -66,8 +70,8 @@ def sum_in_blocks(
         axis: the axis, as `find_long_summed_axis` returns it.
         shapes: the shapes of the tensors.
         backend: the backend of the tensors.
-        double: the conversions to double precision and back.
-        build_block_call: returns the contraction of blocks of these shapes, in double precision.
+        casts: the conversions between single and double precision.
+        build_block_call: returns the contraction of blocks of these shapes, in single precision.
         whole_call: the contraction of the whole tensors, for tensors that cannot be divided.
     """
     dimensions = [dims.index((axis,)) if (axis,) in dims else None for dims in solved.inputs]
@@ -75,26 +79,26 @@ def sum_in_blocks(
         shape[dimension] for shape, dimension in zip(shapes, dimensions, strict=True) if dimension is not None
     )
     elements = sum([prod(shape) for shape, dim in zip(shapes, dimensions, strict=True) if dim is not None])
-    step = max(1, BLOCK_ELEMENTS * length // elements)
+    step = max(1, min(MAX_BLOCK_ELEMENTS * length // elements, MAX_BLOCK_LENGTH))
     calls = {size: build_block_call(_block_shapes(shapes, dimensions, size)) for size in {step, length % step} - {0}}
 
     def call(*tensors: Any) -> Any:
-        if not all(map(double.can_divide, tensors)):
+        if not all(map(casts.can_divide, tensors)):
             return whole_call(*tensors)
         operands = [
-            double.widen(tensor) if dimension is None else tensor
+            casts.to_block_dtype(tensor) if dimension is None else tensor
             for tensor, dimension in zip(tensors, dimensions, strict=True)
         ]
         total: Any = None
         for start in range(0, length, step):
             stop = min(start + step, length)
             blocks = [
-                operand if dimension is None else double.widen(backend.slice(operand, dimension, start, stop))
+                operand if dimension is None else casts.to_block_dtype(backend.slice(operand, dimension, start, stop))
                 for operand, dimension in zip(operands, dimensions, strict=True)
             ]
-            part = calls[stop - start](*blocks)
+            part = casts.widen(calls[stop - start](*blocks))
             total = part if total is None else total + part
-        return double.narrow(total)
+        return casts.narrow(total)
 
     return call
 

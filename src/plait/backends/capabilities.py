@@ -168,18 +168,20 @@ class LargeTensorFunctions(NamedTuple):
     min_kernel_elements: int = 1 << 16
 
 
-class DoublePrecision(NamedTuple):
-    """The conversions with which long sums of products are computed in double precision.
+class LongSumCasts(NamedTuple):
+    """The conversions with which long sums of products are computed: blocks in single precision, added in double.
 
     Attributes:
-        dtype: the element type of double precision, as the framework's own object.
-        widen: casts a tensor to that type.
+        block_dtype: the element type in which the blocks are computed, as the framework's own object.
+        to_block_dtype: casts a tensor to that type.
+        widen: casts the sum of a block to double precision.
         narrow: casts the result to the element type that an einsum of the tensors has.
         can_divide: ``f(tensor)`` returns whether a tensor may be processed in blocks: not while a gradient or a graph
             is recorded.
     """
 
-    dtype: Any
+    block_dtype: Any
+    to_block_dtype: UnaryFunction
     widen: UnaryFunction
     narrow: UnaryFunction
     can_divide: Callable[[Any], bool] = lambda _: True
@@ -202,7 +204,7 @@ class ContractionFunctions(NamedTuple):
         build_matmul_with_output_order: ``f(shape, order)`` returns a `matmul` that writes into new memory of that
             shape, if the framework can; dimension ``i`` of the product is dimension ``order[i]`` of the memory.
         wrap: wraps the function of a whole contraction, for example to cast its operands and its result.
-        double: the conversions for long sums in single precision; ``None`` if sums need no wider type.
+        long_sum_casts: the conversions for long sums in single precision; ``None`` if sums need no wider type.
     """
 
     einsum: Callable[..., Any]
@@ -217,4 +219,4 @@ class ContractionFunctions(NamedTuple):
     multiply_into: ProductFunction | None = None
     build_matmul_with_output_order: Callable[[Sequence[int], Sequence[int]], ProductFunction] | None = None
     wrap: Callable[[Callable[..., Any]], Callable[..., Any]] = identity
-    double: DoublePrecision | None = None
+    long_sum_casts: LongSumCasts | None = None

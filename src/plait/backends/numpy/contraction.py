@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from plait._caches import clearable_lru_cache
-from plait.backends.capabilities import ContractionFunctions, DoublePrecision, ProductFunction
+from plait.backends.capabilities import ContractionFunctions, LongSumCasts, ProductFunction
 from plait.backends.common.einsum_dtypes import promote_dtype_names
 from plait.backends.costs import ContractionCosts
 from plait.backends.interface import identity
@@ -58,15 +58,20 @@ def contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | Non
         costs=ContractionCosts(
             flop=_BLAS_FLOP_COSTS.get(dtype.char, inf), multiply_reuses=True, has_vecdot=vecdot is not None
         ),
-        double=_double_precision(dtype, result) if dtype.char in "fF" else None,
+        long_sum_casts=_long_sum_casts(dtype, result) if dtype.char in "fF" else None,
         wrap=identity if all(each == dtype for each in dtypes) else lambda call: _wrap_with_dtypes(call, dtype, result),
     )
 
 
-def _double_precision(compute: Any, result: Any) -> DoublePrecision:
-    """Return the conversions from single precision to double precision, and to the type of the result."""
-    wide = np.dtype(np.float64 if compute.kind == "f" else np.complex128)
-    return DoublePrecision(wide, lambda tensor: tensor.astype(wide), lambda total: np.asarray(total).astype(result)[()])
+def _long_sum_casts(compute: Any, result: Any) -> LongSumCasts:
+    """Return the conversions between single and double precision, and to the type of the result."""
+    double = np.dtype(np.float64 if compute.kind == "f" else np.complex128)
+    return LongSumCasts(
+        block_dtype=compute,
+        to_block_dtype=lambda tensor: tensor.astype(compute, copy=False),
+        widen=lambda part: np.asarray(part).astype(double),
+        narrow=lambda total: total.astype(result)[()],
+    )
 
 
 def _promote(dtypes: tuple[Any, ...]) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from plait.backends.capabilities import ContractionFunctions, DoublePrecision
+from plait.backends.capabilities import ContractionFunctions, LongSumCasts
 from plait.backends.costs import ContractionCosts
 from plait.backends.interface import identity
 from plait.backends.torch.element_types import accumulator_dtype, wrap_with_casts
@@ -34,10 +34,16 @@ _COSTS = ContractionCosts(
 """The costs of the operations; calls that autograd records take longer than NumPy's."""
 
 
-def _double_precision(compute: torch.dtype, result: torch.dtype) -> DoublePrecision:
-    """Return the conversions from single precision to double precision, and to the type of the result."""
-    wide = torch.float64 if compute is torch.float32 else torch.complex128
-    return DoublePrecision(wide, lambda tensor: tensor.to(wide), lambda total: total.to(result), _can_divide)
+def _long_sum_casts(compute: torch.dtype, result: torch.dtype) -> LongSumCasts:
+    """Return the conversions between single and double precision, and to the type of the result."""
+    double = torch.float64 if compute is torch.float32 else torch.complex128
+    return LongSumCasts(
+        block_dtype=compute,
+        to_block_dtype=lambda tensor: tensor.to(compute),
+        widen=lambda part: part.to(double),
+        narrow=lambda total: total.to(result),
+        can_divide=_can_divide,
+    )
 
 
 def _can_divide(tensor: torch.Tensor) -> bool:
@@ -57,7 +63,7 @@ def contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | Non
         add=lambda tensor, axes: torch.sum(tensor, axes, dtype=dtype),
         diagonal=lambda tensor, axes: torch.diagonal(tensor, 0, *axes),
         costs=_COSTS,
-        double=_double_precision(dtype, result) if dtype in (torch.float32, torch.complex64) else None,
+        long_sum_casts=_long_sum_casts(dtype, result) if dtype in (torch.float32, torch.complex64) else None,
         wrap=(
             identity
             if dtype is result and all(each is dtype for each in dtypes)
