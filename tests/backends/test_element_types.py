@@ -1,15 +1,14 @@
 """Drawn element types, reductions and einsums on every framework, compared with double precision.
 
-``PLAIT_ELEMENT_TYPE_EXAMPLES`` is the number of examples of each test, 60 by default. A run with 6,000 of each on
+``PLAIT_EXAMPLES`` is the number of examples of each test, 60 by default. A run with 6,000 of each on
 NumPy, PyTorch and array_api_strict (36,000 calls, random seeds) found nothing that the suite had not found.
 """
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
+from drawn_examples import example_count
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +19,7 @@ from plait.testing._suite import SUPPORTED_DTYPES_BY_REDUCTION
 
 pytest.importorskip("ml_dtypes")
 
-EXAMPLES = int(os.environ.get("PLAIT_ELEMENT_TYPE_EXAMPLES", "60"))
+EXAMPLES = example_count(60)
 PHASES = [Phase.explicit, Phase.reuse, Phase.generate]
 REDUCTIONS = ("min", "max", "sum", "prod", "mean", "var", "std", "any", "all", "logsumexp")
 INTEGER_DTYPES = {name for name in (*DTYPES, *NARROW_DTYPES) if "int" in name}

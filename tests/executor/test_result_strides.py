@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 
 import pytest
+from drawn_examples import example_count
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -80,7 +81,7 @@ def arrays(draw):
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("name", CALLS)
 def test_strides_are_those_of_the_plain_call(name, library):
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=example_count(20), deadline=None)
     @given(arrays(), st.booleans())
     def check(array, requires_grad):
         tensor = array.astype(bool, order="K") if name == "any" else array
@@ -115,7 +116,7 @@ def test_pooling_of_channels_last_is_row_major_at_every_call():
 def test_strides_of_gradients_are_those_of_the_plain_call(name):
     torch = pytest.importorskip("torch")
 
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=example_count(15), deadline=None)
     @given(arrays(), st.permutations(range(4)))
     def check(array, order):
         x = torch.from_numpy(array.copy(order="K")).requires_grad_()

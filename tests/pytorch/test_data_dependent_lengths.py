@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from drawn_examples import example_count
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -72,7 +73,7 @@ def test_length_that_cannot_be_split_fails_when_the_graph_runs(name):
         exported(x, mask_of(5))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=example_count(12), deadline=None)
 @given(st.data())
 def test_drawn_patterns_of_a_data_dependent_length(data):
     names = [f"a{number}" for number in range(data.draw(st.integers(1, 3)))]

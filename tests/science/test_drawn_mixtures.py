@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
+from drawn_examples import example_count
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from science.arrays_with_meaning import ARRAY_CLASSES, Metres, meaning, metres
 
 import plait
 
-EXAMPLES = settings(max_examples=int(os.environ.get("PLAIT_EXAMPLES", "100")))
+EXAMPLES = settings(max_examples=example_count(100))
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries, such as those of a mean of masked rows alone
 
