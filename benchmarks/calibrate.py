@@ -38,7 +38,7 @@ CACHED_ELEMENTS, UNCACHED_ELEMENTS = 1 << 16, 1 << 24
 MAX_TIMING_SECONDS = 1.0
 """The seconds after which slow calls are not run again."""
 
-MeasureFunction: TypeAlias = Callable[[], float]
+CostThunk: TypeAlias = Callable[[], float]
 """A function that measures a figure, in nanoseconds or bytes."""
 
 
@@ -65,9 +65,9 @@ class CallTimer:
 
     def __call__(self, call: Callable[[], Any]) -> float:
         """Return the nanoseconds of a call in its fastest run."""
-        return self.measure_fastest_ns(call)[0]
+        return self.measure_fastest_ns_of_each(call)[0]
 
-    def measure_fastest_ns(self, *calls: Callable[[], Any]) -> list[float]:
+    def measure_fastest_ns_of_each(self, *calls: Callable[[], Any]) -> list[float]:
         """Return the nanoseconds of each call in its fastest run; the calls run in turn."""
         timers, counts = [Timer(call) for call in calls], []
         for timer in timers:
@@ -87,7 +87,7 @@ class CallTimer:
         self, larger_call: Callable[[], Any], smaller_call: Callable[[], Any], unit_count: float
     ) -> float:
         """Return the nanoseconds of one unit, of which the first call has ``unit_count`` more than the second."""
-        first, second = self.measure_fastest_ns(larger_call, smaller_call)
+        first, second = self.measure_fastest_ns_of_each(larger_call, smaller_call)
         return (first - second) / unit_count
 
 
@@ -142,7 +142,7 @@ def timed_functions_of(framework: str) -> TimedFunctions:
     )
 
 
-def memory_cost_measurements(framework: str, timer: CallTimer) -> Iterator[tuple[str, str, float, MeasureFunction]]:
+def memory_cost_thunks(framework: str, timer: CallTimer) -> Iterator[tuple[str, str, float, CostThunk]]:
     """Yield the figures of `MemoryCosts`: the reduction, the name, the value that plait uses, and the measurement."""
     from plait.backends.registry import backend_for_type
 
@@ -152,19 +152,19 @@ def memory_cost_measurements(framework: str, timer: CallTimer) -> Iterator[tuple
     backend = backend_for_type(cls)
     large = backend.large_tensors.load()
     for name in ("max", "sum"):
-        reduction_functions = large.reduction_functions(name, dtype, False)
-        figures = _reduction_measurements(reduction_functions, rand, timer)
+        functions_of_reduction = large.reduction_functions(name, dtype, False)
+        figures = _reduction_cost_thunks(functions_of_reduction, rand, timer)
         if (
             name == "sum"
-            and reduction_functions.matmul_ones is not None
-            and reduction_functions.reduce_rows is not None
+            and functions_of_reduction.matmul_ones is not None
+            and functions_of_reduction.reduce_rows is not None
         ):
-            figures |= _sum_measurements(reduction_functions, rand, timer)
+            figures |= _sum_cost_thunks(functions_of_reduction, rand, timer)
         for figure, measure in figures.items():
-            yield name, figure, getattr(reduction_functions.costs, figure), measure
+            yield name, figure, getattr(functions_of_reduction.costs, figure), measure
         if framework == "torch":
             differentiable = large.reduction_functions(name, dtype, True)
-            for figure, measure in _gradient_measurements(name, differentiable, backend, rand, timer).items():
+            for figure, measure in _gradient_cost_thunks(name, differentiable, backend, rand, timer).items():
                 yield name, figure, getattr(differentiable.costs, figure), measure
     two_pass = large.reduction_functions("var", dtype, False)
     if two_pass is not None:
@@ -177,26 +177,26 @@ def memory_cost_measurements(framework: str, timer: CallTimer) -> Iterator[tuple
             lambda: timer(lambda: two_pass.transform(x, pivot, memory)) / CACHED_ELEMENTS,
         )
     if large.copy_costs is not None:
-        for figure, measure in _copy_measurements(large.copy, rand, timer).items():
+        for figure, measure in _copy_cost_thunks(large.copy, rand, timer).items():
             yield "copy", figure, getattr(large.copy_costs, figure), measure
 
 
-def _reduction_measurements(reduction_functions: Any, rand: Any, timer: CallTimer) -> dict[str, MeasureFunction]:
+def _reduction_cost_thunks(functions_of_reduction: Any, rand: Any, timer: CallTimer) -> dict[str, CostThunk]:
     """Return the measurements of reductions along axes, and of calls that combine two tensors."""
 
     def reduce(shape: Sequence[int], *axes: int) -> Callable[[], Any]:
         x, axis = rand(*shape), axes if len(axes) > 1 else axes[0]
         out = rand(*[size for dim, size in enumerate(shape) if dim not in axes])
-        return lambda: reduction_functions.reduce_axis(x, axis, out)
+        return lambda: functions_of_reduction.reduce_axis(x, axis, out)
 
     def combine(rows: int, row: int, step: int = 1) -> Callable[[], Any]:
         x, y, out = (rand(rows, 2 * row)[:, : row * step : step] for _ in range(3))
-        return lambda: reduction_functions.combine(x, y, out=out)
+        return lambda: functions_of_reduction.combine(x, y, out=out)
 
     long, first = reduce((64, 1024), 1), rand(8)
     short, tail, outer = reduce((4096, 16), 1), reduce((1024, 63), 1), reduce((64, 1024), 0)
     return {
-        "call_overhead": lambda: timer(lambda: reduction_functions.combine(first[:1], first[1:2], out=first[2:3])),
+        "call_overhead": lambda: timer(lambda: functions_of_reduction.combine(first[:1], first[1:2], out=first[2:3])),
         "reduce_element": lambda: timer.time_difference_per_unit(long, reduce((64, 512), 1), CACHED_ELEMENTS / 2),
         "reduce_row_overhead": lambda: timer.time_difference_per_unit(short, long, 4096 - 64),
         "vector_tail_element": lambda: timer.time_difference_per_unit(tail, reduce((1024, 64), 1), 1024 * 31),
@@ -217,16 +217,16 @@ def _reduction_measurements(reduction_functions: Any, rand: Any, timer: CallTime
     }
 
 
-def _sum_measurements(reduction_functions: Any, rand: Any, timer: CallTimer) -> dict[str, MeasureFunction]:
+def _sum_cost_thunks(functions_of_reduction: Any, rand: Any, timer: CallTimer) -> dict[str, CostThunk]:
     """Return the measurements of sums that are computed by matrix products with ones, and by einsum."""
 
     def sum_by_ones(*shape: int) -> Callable[[], Any]:
         x, out = rand(*shape), rand(shape[0])
-        return lambda: reduction_functions.matmul_ones(x, out)
+        return lambda: functions_of_reduction.matmul_ones(x, out)
 
     def sum_by_einsum(*shape: int) -> Callable[[], Any]:
         x, out = rand(*shape), rand(shape[0], shape[2])
-        return lambda: reduction_functions.reduce_rows(x, 1, out)
+        return lambda: functions_of_reduction.reduce_rows(x, 1, out)
 
     return {
         "matmul_row_overhead": lambda: timer.time_difference_per_unit(
@@ -242,9 +242,9 @@ def _sum_measurements(reduction_functions: Any, rand: Any, timer: CallTimer) -> 
     }
 
 
-def _gradient_measurements(
-    name: str, reduction_functions: Any, backend: Any, rand: Any, timer: CallTimer
-) -> dict[str, MeasureFunction]:
+def _gradient_cost_thunks(
+    name: str, functions_of_reduction: Any, backend: Any, rand: Any, timer: CallTimer
+) -> dict[str, CostThunk]:
     """Return the measurements of a reduction with its backward pass, where plait wraps its calls in one autograd node.
 
     The figures are differences to PyTorch's own reduction with its backward pass.
@@ -265,7 +265,7 @@ def _gradient_measurements(
         x, output_gradient = rand(*shape).requires_grad_(), rand(shape[0])
         nest = build_loop_nest(shape, (4 * shape[1], 4), (1,))
         schedule = ReductionSchedule(nest, shape, (ReduceAxis(1),), None, (), 0.0)
-        reduce = build_reduction(schedule, shape, (1,), backend, reduction_functions)
+        reduce = build_reduction(schedule, shape, (1,), backend, functions_of_reduction)
         return lambda: torch.autograd.grad(reduce(x, None), x, output_gradient)
 
     def overhead_difference(*shape: int) -> float:
@@ -280,7 +280,7 @@ def _gradient_measurements(
     }
 
 
-def _copy_measurements(copy: Any, rand: Any, timer: CallTimer) -> dict[str, MeasureFunction]:
+def _copy_cost_thunks(copy: Any, rand: Any, timer: CallTimer) -> dict[str, CostThunk]:
     """Return the measurements of copies, page faults and cache misses, and the sizes of the caches."""
 
     def fill(out: Any, x: Any) -> Callable[[], Any]:
@@ -316,20 +316,18 @@ def _copy_measurements(copy: Any, rand: Any, timer: CallTimer) -> dict[str, Meas
         "tlb_miss_line": lambda: (
             timer(copy_columns(1 << 12, 1 << 10, gap=16)) / (1 << 22) - timer(lines) / CACHED_ELEMENTS
         ),
-        "cache_bytes": lambda: _cache_bytes("SC_LEVEL2_CACHE_SIZE"),
-        "shared_cache_bytes": lambda: _cache_bytes("SC_LEVEL3_CACHE_SIZE"),
+        "cache_bytes": lambda: _sysconf_cache_bytes("SC_LEVEL2_CACHE_SIZE"),
+        "shared_cache_bytes": lambda: _sysconf_cache_bytes("SC_LEVEL3_CACHE_SIZE"),
     }
 
 
-def _cache_bytes(name: str) -> float:
+def _sysconf_cache_bytes(name: str) -> float:
     """Return the size of a cache that the system reports, in bytes, or 0 if it reports none."""
     return float(os.sysconf(name)) if name in getattr(os, "sysconf_names", ()) else 0.0
 
 
-def contraction_cost_measurements(
-    framework: str, timer: CallTimer
-) -> Iterator[tuple[str, str, float, MeasureFunction]]:
-    """Yield the figures of `ContractionCosts` as `memory_cost_measurements` does, with the reduction ``""``."""
+def contraction_cost_thunks(framework: str, timer: CallTimer) -> Iterator[tuple[str, str, float, CostThunk]]:
+    """Yield the figures of `ContractionCosts` as `memory_cost_thunks` does, with the reduction ``""``."""
     import plait
     from plait.backends.registry import backend_for_type
 
@@ -356,7 +354,7 @@ def contraction_cost_measurements(
     def copy_tensor(x: Any) -> Callable[[], Any]:
         return lambda: calls.copy(x)
 
-    figures: dict[str, MeasureFunction] = {
+    figures: dict[str, CostThunk] = {
         "view_overhead": lambda: timer(lambda: backend.reshape(a, (4,))),
         "diagonal_overhead": lambda: timer(lambda: calls.diagonal(a)),
         "pairwise_overhead": lambda: (
@@ -417,7 +415,7 @@ def contraction_cost_measurements(
 
 def measure_and_format_tables(framework: str, timer: CallTimer, part: str) -> Iterator[tuple[str, list[list[str]]]]:
     """Measure the figures of a framework whose names contain ``part``; yield the title and the rows of each table."""
-    for title, figures in (("memory", memory_cost_measurements), ("contractions", contraction_cost_measurements)):
+    for title, figures in (("memory", memory_cost_thunks), ("contractions", contraction_cost_thunks)):
         selected = [row for row in figures(framework, timer) if part in row[1]]
         rows = []
         for kind, figure, used, measure in with_progress(selected, lambda row: row[1]):

@@ -27,11 +27,17 @@ from rich.text import Text
 from threadpoolctl import threadpool_limits
 
 from benchmarks.einsum_cases import CONTRACTIONS
-from benchmarks.einsum_results import PLAIN_VARIANT, UNRANKED_VARIANT, EinsumResult, einsum_targets, ratio_to_peer_limit
-from benchmarks.einsum_variants import CALL_TEMPLATES, EinsumCase, set_jax_threads
+from benchmarks.einsum_results import (
+    PLAIN_VARIANT,
+    UNRANKED_VARIANT,
+    EinsumResult,
+    einsum_targets,
+    framework_ratio_to_peer_limit,
+)
+from benchmarks.einsum_variants import CALL_TEMPLATES_BY_FRAMEWORK, EinsumCase, set_jax_threads
 from benchmarks.tables import format_duration, print_table, with_progress
 from benchmarks.targets import Target
-from benchmarks.timing import FULL_EFFORT, QUICK_EFFORT, Effort, measure_peak_bytes, measure_seconds
+from benchmarks.timing import FULL_EFFORT, QUICK_EFFORT, Effort, measure_peak_bytes_by_variant, measure_seconds
 
 VERSIONED_LIBRARIES = ("plait", "numpy", "opt_einsum", "torch")
 
@@ -50,7 +56,7 @@ def measure_case(case: EinsumCase, effort: Effort) -> EinsumResult:
     seconds = measure_seconds(expressions, namespace, effort)
     is_numpy = case.framework == "numpy"
     numpy_expressions = {name: text for name, text in expressions.items() if is_numpy and name != UNRANKED_VARIANT}
-    peak_memory = measure_peak_bytes(numpy_expressions, namespace)
+    peak_memory = measure_peak_bytes_by_variant(numpy_expressions, namespace)
     identity = (case.framework, contraction.group, contraction.name, contraction.equation)
     return EinsumResult(*identity, expressions, seconds, peak_memory, contraction.output_bytes)
 
@@ -63,7 +69,7 @@ def measure_cases(cases: Sequence[EinsumCase], effort: Effort) -> list[EinsumRes
 
 def print_report(framework: str, results: list[EinsumResult], targets: list[Target], console: Console) -> None:
     """Print the table, the bar chart and the targets of a framework."""
-    variants = [variant for variant in CALL_TEMPLATES[framework] if variant != "plait"]
+    variants = [variant for variant in CALL_TEMPLATES_BY_FRAMEWORK[framework] if variant != "plait"]
     handwritten_column = ["by hand"] if any(result.best_handwritten for result in results) else []
     memory_column = ["extra memory"] if any(result.peak_bytes for result in results) else []
     columns = ["", "plait", *handwritten_column, *variants, "best peer", "plait / best peer", *memory_column]
@@ -92,7 +98,7 @@ def _format_row(result: EinsumResult, variants: list[str]) -> list[str]:
     best = result.best_handwritten
     handwritten = [] if best is None else [format_duration(result.seconds[best])]
     others = [format_duration(result.seconds[variant]) if variant in result.seconds else "-" for variant in variants]
-    extra = result.extra_memory_ratio
+    extra = result.extra_memory_over_peer_ratio
     memory = [] if extra is None else [f"{extra:+.3g}" if extra else "0"]
     plait, ratio = format_duration(result.seconds["plait"]), f"{result.ratio_to_peer:.2f}"
     return [result.case, plait, *handwritten, *others, result.best_peer, ratio, *memory]
@@ -120,7 +126,9 @@ def format_bar_chart(results: list[EinsumResult], width: int) -> list[Text]:
     for result, log_ratio in zip(results, log_ratios, strict=True):
         faster, slower = ("█" * round(max(sign * log_ratio, 0) * unit) for sign in (-1, 1))
         ratio = result.ratio_to_peer
-        colour = "green" if ratio <= 1 else "yellow" if ratio <= ratio_to_peer_limit(result.framework) else "red"
+        colour = (
+            "green" if ratio <= 1 else "yellow" if ratio <= framework_ratio_to_peer_limit(result.framework) else "red"
+        )
         line = Text(f"{result.case:<{margin}}").append(f"{faster:>{-lowest * unit}}", colour)
         lines.append(line.append("│").append(f"{slower:<{highest * unit}}", colour).append(f" {ratio:.2f}"))
     return lines
@@ -137,7 +145,7 @@ def parse_options_and_cases(arguments: Sequence[str] | None) -> tuple[argparse.N
     parser = argparse.ArgumentParser(prog="python -m benchmarks.einsum", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     parser.add_argument(
-        "--framework", choices=[*CALL_TEMPLATES], action="append", help="numpy by default; may be repeated"
+        "--framework", choices=[*CALL_TEMPLATES_BY_FRAMEWORK], action="append", help="numpy by default; may be repeated"
     )
     parser.add_argument("--case", default="", metavar="SUBSTRING", help="only cases with this in their group and name")
     parser.add_argument("--rounds", type=int, metavar="N", help="how many turns each variant has in a series")
@@ -171,7 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         framework_results = [result for result in results if result.framework == framework]
         targets = einsum_targets(framework, framework_results)
         print_report(framework, framework_results, targets, console)
-        derived = ("best_peer", "ratio_to_peer", "extra_memory_ratio")
+        derived = ("best_peer", "ratio_to_peer", "extra_memory_over_peer_ratio")
         record["results"] += [
             asdict(result) | {name: getattr(result, name) for name in derived} for result in framework_results
         ]

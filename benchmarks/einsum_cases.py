@@ -69,11 +69,11 @@ class Contraction:
         """The size of the result, in bytes."""
         return prod(self.sizes[axis] for axis in self.output_axes) * np.dtype(self.dtype).itemsize
 
-    def handwritten_expressions(self) -> list[str]:
+    def format_handwritten_templates(self) -> list[str]:
         """Return the hand-written expressions with the lengths of the axes inserted."""
         return [text.format(**self.sizes) for text in self.handwritten]
 
-    def make_arrays(self) -> list[np.ndarray]:
+    def make_numpy_arrays(self) -> list[np.ndarray]:
         """Create arrays of random numbers between 0 and 1 (real and imaginary parts), so that sums do not cancel."""
         random = np.random.default_rng(0).random
         shapes = [tuple(self.sizes[axis] for axis in term) for term in self.operand_axes]

@@ -73,7 +73,7 @@ class EinsumResult:
         return max(self.ratio_to_peer, self.ratio_to(PLAIN_VARIANT))
 
     @property
-    def extra_memory_ratio(self) -> float | None:
+    def extra_memory_over_peer_ratio(self) -> float | None:
         """The peak memory of plait minus that of the best peer, divided by the size of the result.
 
         `IGNORED_BYTES` of the difference do not count.
@@ -92,14 +92,14 @@ class EinsumResult:
         return min(variants, key=self.seconds.__getitem__, default=None)
 
 
-def ratio_to_peer_limit(framework: str) -> float:
+def framework_ratio_to_peer_limit(framework: str) -> float:
     """Return the limit of the ratio to the best peer."""
     return 1.15 if framework == "numpy" else 1.05
 
 
 def einsum_targets(framework: str, results: list[EinsumResult]) -> list[Target]:
     """Return the performance targets of a framework with their measured values."""
-    description, limit = "a case, in times of the best peer, at worst", ratio_to_peer_limit(framework)
+    description, limit = "a case, in times of the best peer, at worst", framework_ratio_to_peer_limit(framework)
     targets = [worst_case_target(description, results, lambda result: result.ratio_to_peer, limit)]
     if framework != "numpy":
         return targets
@@ -110,4 +110,7 @@ def einsum_targets(framework: str, results: list[EinsumResult]) -> list[Target]:
         description = "a tiny case or a view, in times of plain np.einsum, at worst"
         targets.append(worst_case_target(description, call_bound, lambda result: result.ratio_to(PLAIN_VARIANT), 1.0))
     description = "memory at its peak beyond the best peer's, in results, at worst"
-    return [*targets, worst_case_target(description, results, lambda result: result.extra_memory_ratio or 0.0, 1.0)]
+    return [
+        *targets,
+        worst_case_target(description, results, lambda result: result.extra_memory_over_peer_ratio or 0.0, 1.0),
+    ]

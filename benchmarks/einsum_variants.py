@@ -13,7 +13,7 @@ import torch
 import plait
 from benchmarks.einsum_cases import Contraction
 
-CALL_TEMPLATES = {
+CALL_TEMPLATES_BY_FRAMEWORK = {
     "numpy": {
         "plait": "plait.einsum({equation!r}, {names})",
         "optimize=True": "np.einsum({equation!r}, {names}, optimize=True)",
@@ -44,7 +44,7 @@ class EinsumCase:
     """A contraction on one framework.
 
     Attributes:
-        framework: a key of `CALL_TEMPLATES`.
+        framework: a key of `CALL_TEMPLATES_BY_FRAMEWORK`.
         contraction: the contraction.
     """
 
@@ -60,20 +60,20 @@ class EinsumCase:
         names, tensors = ", ".join(contraction.array_names), ", ".join(contraction.array_names.upper())
         calls = {
             variant: text.format(equation=contraction.equation, names=names, tensors=tensors)
-            for variant, text in CALL_TEMPLATES[self.framework].items()
+            for variant, text in CALL_TEMPLATES_BY_FRAMEWORK[self.framework].items()
         }
         if contraction.product_count > MAX_PLAIN_PRODUCTS:
             calls.pop("plain", None)
         if self.framework == "numpy":
             calls |= {
                 f"{HANDWRITTEN_PREFIX} {number}": text
-                for number, text in enumerate(contraction.handwritten_expressions(), 1)
+                for number, text in enumerate(contraction.format_handwritten_templates(), 1)
             }
         return calls
 
     def namespace(self) -> dict[str, Any]:
         """Return the values of the names in the expressions, with new arrays."""
-        arrays = dict(zip(self.contraction.array_names, self.contraction.make_arrays(), strict=True))
+        arrays = dict(zip(self.contraction.array_names, self.contraction.make_numpy_arrays(), strict=True))
         values: dict[str, Any] = {"plait": plait, "np": np, "torch": torch, "opt_einsum": opt_einsum}
         if self.framework == "torch":
             return values | {name: torch.from_numpy(array) for name, array in arrays.items()}
@@ -90,7 +90,7 @@ class EinsumCase:
         four times that is allowed.
         """
         contraction = self.contraction
-        wide_arrays = [array.astype(np.result_type(array, np.float64)) for array in contraction.make_arrays()]
+        wide_arrays = [array.astype(np.result_type(array, np.float64)) for array in contraction.make_numpy_arrays()]
         expected = np.asarray(np.einsum(contraction.equation, *wide_arrays, optimize=True)).astype(contraction.dtype)
         tolerance = (
             4 * float(np.finfo(contraction.dtype).eps) * (contraction.products_per_output * len(wide_arrays)) ** 0.5

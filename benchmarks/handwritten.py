@@ -77,7 +77,7 @@ def pool_rows_then_columns_torch(x: Any, combine: Any, scale: float = 1.0) -> An
     return out.reshape(*x.shape[:2], height, width)
 
 
-def reduce_merged_rows(x: Any, reduce: Any, rows: int) -> Any:
+def reduce_in_two_steps(x: Any, reduce: Any, rows: int) -> Any:
     """Reduce ``b n w -> b w``; rows are merged into longer ones first, since the inner loop is as long as a row."""
     batch, length, width = x.shape
     rows = gcd(length, rows)

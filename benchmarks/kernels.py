@@ -59,7 +59,7 @@ def split_windows_channels_last(images, side):
     return images.reshape(b, h // side, side, w // side, side, c).transpose(0, 1, 3, 5, 2, 4)
 
 
-def time_kernel_call(read_clock, reduction, input_view, reduced_dims):
+def time_one_kernel_call(read_clock, reduction, input_view, reduced_dims):
     """Return the time of one call of a kernel, compiled first; the last ``reduced_dims`` dimensions are reduced."""
     out = np.empty(input_view.shape[: input_view.ndim - reduced_dims], input_view.dtype)
     kernel = filling(reduction, input_view.shape, input_view.strides, reduced_dims, out.strides, input_view.dtype)
@@ -85,7 +85,7 @@ def main(threads: int = 1, rounds: int = 5) -> None:
             seconds = read_clock() - start
             copy_seconds[input_view.nbytes] = min(copy_seconds.get(input_view.nbytes, seconds), seconds)
             kernel_seconds[label] = min(
-                kernel_seconds.get(label, 9.0), time_kernel_call(read_clock, reduction, input_view, reduced_dims)
+                kernel_seconds.get(label, 9.0), time_one_kernel_call(read_clock, reduction, input_view, reduced_dims)
             )
     for label, _, input_view, _ in all_cases:
         ratio = kernel_seconds[label] / copy_seconds[input_view.nbytes]

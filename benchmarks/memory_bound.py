@@ -34,7 +34,7 @@ from benchmarks.memory_bound_variants import MemoryBoundCase, compile_kernels, c
 from benchmarks.size_scaling import QUICK_SIZES, SIZES, SizeScaling, cliff_target
 from benchmarks.tables import with_progress
 from benchmarks.targets import Target
-from benchmarks.timing import FULL_EFFORT, QUICK_EFFORT, Effort, measure_peak_bytes, measure_seconds
+from benchmarks.timing import FULL_EFFORT, QUICK_EFFORT, Effort, measure_peak_bytes_by_variant, measure_seconds
 
 VERSIONED_LIBRARIES = ("plait", "numpy", "einops", "torch")
 FRAMEWORKS = ("numpy", "torch")
@@ -51,7 +51,7 @@ BASELINE_RUNS = 3
 REGRESSION_ATTEMPTS = 3
 """How often a case is measured before it counts as a regression."""
 
-MAX_EXTRA_MEASUREMENTS = 4
+MAX_REPEATS_OF_SLOW_CASE = 4
 """How often plait and einops are measured again if plait seems too slow; the fastest time of each counts, so that
 disturbances by other programs disappear."""
 
@@ -64,12 +64,12 @@ def measure_case(case: MemoryBoundCase, effort: Effort, uses_kernels: bool) -> M
     if uses_kernels:
         compile_kernels(expressions["plait"], namespace)
     seconds = measure_seconds(expressions, namespace, effort)
-    for _ in range(MAX_EXTRA_MEASUREMENTS):
+    for _ in range(MAX_REPEATS_OF_SLOW_CASE):
         if seconds["plait"] <= MAX_RATIO_TO_EINOPS * seconds["einops"]:
             break
         repeated = measure_seconds({name: expressions[name] for name in ("plait", "einops")}, namespace, effort)
         seconds |= {name: min(seconds[name], again) for name, again in repeated.items()}
-    peak_bytes = measure_peak_bytes(expressions, namespace) if case.framework == "numpy" else {}
+    peak_bytes = measure_peak_bytes_by_variant(expressions, namespace) if case.framework == "numpy" else {}
     input_bytes, output_bytes = namespace["x"].nbytes, evaluate(expressions["plait"], namespace).nbytes
     described = (operation.group, operation.name, operation.pattern, operation.reduction, operation.dtype)
     identity = (case.framework, *described, operation.elements)
@@ -95,7 +95,7 @@ def measure_size_scaling(cases: Sequence[MemoryBoundCase], sizes: Sequence[int],
     return scalings
 
 
-def measure_kernel_ratios_to_memcpy(
+def with_measured_kernel_ratios(
     results: Sequence[MemoryBoundResult], options: argparse.Namespace
 ) -> list[MemoryBoundResult]:
     """Measure plait with kernels in another process, and return the results with ``kernel_ratio`` set."""
@@ -199,11 +199,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         torch.set_num_threads(options.threads)
         uses_kernels = options.kernel_mode == "on"
         if options.sizes:
-            return _run_size_scaling(options, console)
+            return _measure_and_print_size_scaling(options, console)
         return _run_table(options, baseline, uses_kernels, console)
 
 
-def _run_size_scaling(options: argparse.Namespace, console: Console) -> int:
+def _measure_and_print_size_scaling(options: argparse.Namespace, console: Console) -> int:
     """Measure and print how the times scale with the sizes of the arrays; return the exit status."""
     effort = QUICK_EFFORT if options.quick else FULL_EFFORT
     scalings = measure_size_scaling(select_cases(options), QUICK_SIZES if options.quick else SIZES, effort)
@@ -219,7 +219,7 @@ def _run_table(options: argparse.Namespace, baseline: Baseline | None, uses_kern
     effort, cases = QUICK_EFFORT if options.quick else FULL_EFFORT, select_cases(options)
     results = measure_cases(cases, effort, uses_kernels)
     if options.kernel_mode == "both":
-        results = measure_kernel_ratios_to_memcpy(results, options)
+        results = with_measured_kernel_ratios(results, options)
     targets = []
     for framework in options.framework:
         framework_results = [result for result in results if result.framework == framework]

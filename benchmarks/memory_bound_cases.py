@@ -63,7 +63,7 @@ def pool_code(combine: str, torch: tuple[str, ...], scale: str = "") -> Handwrit
 
 # fmt: off
 IMAGE_SIZES: dict[str, Any] = dict(b=16, c=32, h=224, w=224)
-HALF_IMAGE_SIZES: dict[str, Any] = dict(b=16, c=32, h=112, w=112)
+HALF_RESOLUTION_SIZES: dict[str, Any] = dict(b=16, c=32, h=112, w=112)
 POOL_PATTERN = "b c (h 2) (w 2) -> b c h w"
 TORCH_POOL_TEMPLATES = (
     "(lambda t: torch.{0}(t[..., 0::2], t[..., 1::2]){1})(torch.{0}(x[:, :, 0::2], x[:, :, 1::2]))",
@@ -88,8 +88,8 @@ CHANNELS_LAST_CODE = handwritten_code(("x.transpose(0, 2, 3, 1).reshape({b}, -1)
              "x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).reshape({b}, -1)",
              "x.reshape({b}, {c}, -1).transpose(1, 2).reshape({b}, -1)",
              "torch.stack([image.reshape({c}, -1).t().contiguous() for image in x]).view({b}, -1)"))
-MAX_POOL_2X2 = case("pooling", "max-pool 2x2", f"max: {POOL_PATTERN}", MAX_POOL_FLOAT_CODE, **HALF_IMAGE_SIZES)
-MEAN_POOL_2X2 = case("pooling", "mean-pool 2x2", f"mean: {POOL_PATTERN}", MEAN_POOL_CODE, **HALF_IMAGE_SIZES)
+MAX_POOL_2X2 = case("pooling", "max-pool 2x2", f"max: {POOL_PATTERN}", MAX_POOL_FLOAT_CODE, **HALF_RESOLUTION_SIZES)
+MEAN_POOL_2X2 = case("pooling", "mean-pool 2x2", f"mean: {POOL_PATTERN}", MEAN_POOL_CODE, **HALF_RESOLUTION_SIZES)
 TO_CHANNELS_LAST = case("copies", "b c h w -> b h w c", "rearrange: b c h w -> b (h w c)", CHANNELS_LAST_CODE,
                         **IMAGE_SIZES)
 TRANSPOSE = case("copies", "h w -> w h", "rearrange: b c h w -> b c (w h)", handwritten_code(
@@ -117,9 +117,9 @@ TARGET_OPERATIONS = (
          "x.reshape({b}, {c}, {h}, {p}, {w}, {q}).amax(5).amax(3)", "F.max_pool2d(x, {p})")),
         "p", "q", b=16, c=32, h=14, w=14, p=16, q=16),
     case("axes", "max -> b w", "max: b c h w -> b w", handwritten_code(
-        ("x.max((1, 2))", "x.max(2).max(1)", "hand.reduce_merged_rows(x.reshape({b}, -1, {w}), np.maximum.reduce, 16)",
-         "hand.reduce_merged_rows(x.reshape({b}, -1, {w}), np.maximum.reduce, 64)"),
-        ("x.amax((1, 2))", "x.amax(2).amax(1)", "hand.reduce_merged_rows(x.reshape({b}, -1, {w}), torch.amax, 2)")),
+        ("x.max((1, 2))", "x.max(2).max(1)", "hand.reduce_in_two_steps(x.reshape({b}, -1, {w}), np.maximum.reduce, 16)",
+         "hand.reduce_in_two_steps(x.reshape({b}, -1, {w}), np.maximum.reduce, 64)"),
+        ("x.amax((1, 2))", "x.amax(2).amax(1)", "hand.reduce_in_two_steps(x.reshape({b}, -1, {w}), torch.amax, 2)")),
         **IMAGE_SIZES),
     TO_CHANNELS_LAST,
     case("copies", "b c h w -> w h c b", "rearrange: b c h w -> (w h c b)", handwritten_code(
@@ -168,7 +168,7 @@ MEMORY_BOUND_OPERATIONS = (
 
     *TARGET_OPERATIONS[2:4],
     case("blocks", "prod 2x2", f"prod: {POOL_PATTERN}", pool_code("multiply", tuple(
-        text.format("mul", "") for text in TORCH_POOL_TEMPLATES)), **HALF_IMAGE_SIZES),
+        text.format("mul", "") for text in TORCH_POOL_TEMPLATES)), **HALF_RESOLUTION_SIZES),
 
     TARGET_OPERATIONS[4],
     case("axes", "mean -> b c", "mean: b c h w -> b c", handwritten_code(
@@ -214,12 +214,12 @@ MEMORY_BOUND_OPERATIONS = (
          "np.stack([x[:, :, i::{p}, j::{q}] for i in range({p}) for j in range({q})], 2).reshape({b}, -1, {h}, {w})"),
         ("F.pixel_unshuffle(x, {p})",
          "x.view({b}, {c}, {h}, {p}, {w}, {q}).permute(0, 1, 3, 5, 2, 4).reshape({b}, -1, {h}, {w})")),
-        "p", "q", p=2, q=2, **HALF_IMAGE_SIZES),
+        "p", "q", p=2, q=2, **HALF_RESOLUTION_SIZES),
     case("copies", "depth to space", "rearrange: b (c p q) h w -> b c (h p) (w q)", handwritten_code(
         ("x.reshape({b}, {c}, {p}, {q}, {h}, {w}).transpose(0, 1, 4, 2, 5, 3).reshape({b}, {c}, {h} * {p}, -1)",),
         ("F.pixel_shuffle(x, {p})",
          "x.view({b}, {c}, {p}, {q}, {h}, {w}).permute(0, 1, 4, 2, 5, 3).reshape({b}, {c}, {h} * {p}, {w} * {q})")),
-        "p", "q", p=2, q=2, **HALF_IMAGE_SIZES),
+        "p", "q", p=2, q=2, **HALF_RESOLUTION_SIZES),
     case("copies", "heads", "rearrange: b t (h d) -> b (h t) d", handwritten_code(
         ("x.reshape({b}, {t}, {h}, {d}).transpose(0, 2, 1, 3).reshape({b}, {h} * {t}, {d})",),
         ("x.view({b}, {t}, {h}, {d}).transpose(1, 2).reshape({b}, {h} * {t}, {d})",)),
@@ -236,10 +236,10 @@ MEMORY_BOUND_OPERATIONS = (
          "x.repeat({q}, 3).repeat({p}, 2)", "hand.upsample_2x2(x)"),
         ("x[:, :, :, None, :, None].expand({b}, {c}, {h}, {p}, {w}, {q}).reshape({b}, {c}, {h} * {p}, -1)",
          "x.repeat_interleave({q}, 3).repeat_interleave({p}, 2)", "F.interpolate(x, scale_factor=2)")),
-        "p", "q", p=2, q=2, **HALF_IMAGE_SIZES),
+        "p", "q", p=2, q=2, **HALF_RESOLUTION_SIZES),
     case("repeats", "tile 2x2", "repeat: b c h w -> b c (p h) (q w)", handwritten_code(
         ("np.tile(x, ({p}, {q}))", "(lambda t: np.concatenate((t, t), 2))(np.concatenate((x, x), 3))"),
-        ("x.repeat(1, 1, {p}, {q})", "x.tile({p}, {q})")), "p", "q", p=2, q=2, **HALF_IMAGE_SIZES),
+        ("x.repeat(1, 1, {p}, {q})", "x.tile({p}, {q})")), "p", "q", p=2, q=2, **HALF_RESOLUTION_SIZES),
 
     replace(MAX_POOL_2X2, group="types", name="max-pool 2x2, float64", dtype="float64", handwritten=MAX_POOL_CODE),
     replace(MEAN_POOL_2X2, group="types", name="mean-pool 2x2, float16", dtype="float16"),

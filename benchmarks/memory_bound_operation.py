@@ -75,11 +75,11 @@ class MemoryBoundOperation:
         """The bytes that the ``memcpy`` variant copies: the size of the array, or of the result if that is larger."""
         return max(self.elements, prod(self.output_shape)) * np.dtype(self.dtype).itemsize
 
-    def handwritten_expressions(self, framework: str) -> list[str]:
+    def format_handwritten_templates(self, framework: str) -> list[str]:
         """Return the hand-written expressions of a framework with the lengths of the axes inserted."""
         return [text.format(**self.sizes) for text in self.handwritten.get(framework, ())]
 
-    def make_array(self) -> np.ndarray:
+    def make_numpy_array(self) -> np.ndarray:
         """Create an array of random numbers whose sums do not cancel and whose products do not overflow."""
         random = np.random.default_rng(0)
         kind = np.dtype(self.dtype).kind

@@ -68,14 +68,16 @@ def _format_row(result: MemoryBoundResult) -> list[str]:
     """Return the cells of a table row."""
     ratios_to_memcpy = [_format_ratio(ratio) for ratio in result.ratios_to_memcpy.values()]
     ratios = [_format_ratio(result.ratio_to_einops), _format_ratio(result.ratio_to(result.best_handwritten))]
-    extra_memory_ratio = "" if result.extra_memory_ratio is None else f"{result.extra_memory_ratio:.2g}"
+    extra_memory_to_input_ratio = (
+        "" if result.extra_memory_to_input_ratio is None else f"{result.extra_memory_to_input_ratio:.2g}"
+    )
     return [
         result.case,
         format_duration(result.seconds["memcpy"]),
         *ratios_to_memcpy,
         format_duration(result.seconds["plait"]),
         *ratios,
-        extra_memory_ratio,
+        extra_memory_to_input_ratio,
     ]
 
 
@@ -100,7 +102,7 @@ def print_size_scaling(scalings: Sequence[SizeScaling], console: Console) -> Non
         [
             f"{scaling.framework} {scaling.case}",
             f"{elements:,}",
-            *(f"{scaling.ns_per_element(elements, variant):.3f}" for variant in columns[2:5]),
+            *(f"{scaling.ns_per_element_at(elements, variant):.3f}" for variant in columns[2:5]),
             format_duration(seconds["plait"]),
         ]
         for scaling in scalings

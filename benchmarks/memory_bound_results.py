@@ -87,7 +87,7 @@ class MemoryBoundResult:
         return self.ratio_to("einops")
 
     @property
-    def extra_memory_ratio(self) -> float | None:
+    def extra_memory_to_input_ratio(self) -> float | None:
         """The peak memory of plait without the result, divided by the size of the input; small objects are ignored."""
         if not self.peak_bytes:
             return None
@@ -141,11 +141,15 @@ def kernel_targets(framework: str, results: Sequence[MemoryBoundResult]) -> list
 def memory_targets(results: Sequence[MemoryBoundResult]) -> list[Target]:
     """Return the targets for extra memory, as far as it was measured."""
     targets = []
-    measured = [result for result in results if result.extra_memory_ratio is not None]
+    measured = [result for result in results if result.extra_memory_to_input_ratio is not None]
     if copies := [result for result in measured if not result.reduction]:
         description = "memory of a copy beyond its result, in inputs"
-        targets.append(worst_case_target(description, copies, lambda result: result.extra_memory_ratio or 0, 0.0))
+        targets.append(
+            worst_case_target(description, copies, lambda result: result.extra_memory_to_input_ratio or 0, 0.0)
+        )
     if reductions := [result for result in measured if result.reduction]:
         description = "memory of a reduction beyond its result, in inputs"
-        targets.append(worst_case_target(description, reductions, lambda result: result.extra_memory_ratio or 0, 1.0))
+        targets.append(
+            worst_case_target(description, reductions, lambda result: result.extra_memory_to_input_ratio or 0, 1.0)
+        )
     return targets

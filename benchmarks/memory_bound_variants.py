@@ -82,7 +82,7 @@ class MemoryBoundCase:
             )
         return calls | {
             f"{HANDWRITTEN_PREFIX} {n}": text
-            for n, text in enumerate(operation.handwritten_expressions(self.framework), 1)
+            for n, text in enumerate(operation.format_handwritten_templates(self.framework), 1)
         }
 
     def namespace(self) -> dict[str, Any]:
@@ -94,7 +94,7 @@ class MemoryBoundCase:
         from benchmarks import handwritten
 
         operation = self.operation
-        x, m = operation.make_array(), np.ones(operation.memcpy_source_bytes, np.uint8)
+        x, m = operation.make_numpy_array(), np.ones(operation.memcpy_source_bytes, np.uint8)
         if self.framework == "torch":
             x, m = torch.from_numpy(x), torch.from_numpy(m)
         values: dict[str, Any] = {"plait": plait, "einops": einops, "np": np, "torch": torch, "hand": handwritten}

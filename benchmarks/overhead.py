@@ -25,9 +25,9 @@ from benchmarks.overhead_timing import (
     QUICK_EFFORT,
     Effort,
     find_modules_loaded_by_plait,
-    measure_import,
     measure_new_patterns,
     measure_new_shapes,
+    measure_plait_import_ms,
     measure_repeated_call,
 )
 from benchmarks.tables import print_table
@@ -48,7 +48,7 @@ class NativeTimeAndOverheads:
     plait: float
     method: float
 
-    def variant_ratio_to_einops(self, variant: str) -> float:
+    def call_time_ratio_to_einops(self, variant: str) -> float:
         """Return the time of a variant's whole call, native work included, divided by that of einops."""
         return (self.native + getattr(self, variant)) / (self.native + self.einops)
 
@@ -87,17 +87,17 @@ class OverheadResults:
 
     def targets(self) -> list[Target]:
         """Return the performance targets with their measured values."""
-        worst = max(row.variant_ratio_to_einops("plait") for row in self.calls)
+        worst = max(row.call_time_ratio_to_einops("plait") for row in self.calls)
         return [
             Target(
                 "a call takes, in calls of einops, in the geometric mean",
-                self.mean_variant_ratio_to_einops("plait"),
+                self.mean_call_time_ratio_to_einops("plait"),
                 0.6,
             ),
             Target("a call takes, in calls of einops, in the worst row", worst, 0.9),
             Target(
                 "a compiled pattern's method takes, in calls of einops, in the geometric mean",
-                self.mean_variant_ratio_to_einops("method"),
+                self.mean_call_time_ratio_to_einops("method"),
                 0.5,
             ),
             Target(
@@ -114,9 +114,9 @@ class OverheadResults:
             Target("frameworks that import plait loads", len(self.loaded_frameworks), 0),
         ]
 
-    def mean_variant_ratio_to_einops(self, variant: str) -> float:
+    def mean_call_time_ratio_to_einops(self, variant: str) -> float:
         """Return the geometric mean of a variant's ratios to einops."""
-        return geometric_mean(row.variant_ratio_to_einops(variant) for row in self.calls)
+        return geometric_mean(row.call_time_ratio_to_einops(variant) for row in self.calls)
 
 
 def measure_all(effort: Effort) -> OverheadResults:
@@ -133,7 +133,7 @@ def measure_all(effort: Effort) -> OverheadResults:
         calls,
         [FirstCall(operation.name, **measure_new_shapes(operation, effort)) for operation in OPERATIONS],
         [FirstCall(operation.name, **measure_new_patterns(operation, effort)) for operation in OPERATIONS],
-        measure_import(effort),
+        measure_plait_import_ms(effort),
         find_modules_loaded_by_plait(FRAMEWORKS),
     )
 
@@ -141,7 +141,7 @@ def measure_all(effort: Effort) -> OverheadResults:
 def print_report(results: OverheadResults, console: Console) -> None:
     """Print the measurements as tables."""
     rows = [_format_row(row) for row in results.calls]
-    means = [f"{results.mean_variant_ratio_to_einops(variant):.2f}" for variant in ("plait", "method")]
+    means = [f"{results.mean_call_time_ratio_to_einops(variant):.2f}" for variant in ("plait", "method")]
     print_table(
         console,
         "A call that has been made before, in µs: the native call, and what each adds to it",
@@ -181,8 +181,8 @@ def _format_row(row: NativeTimeAndOverheads) -> list[str]:
     return [
         row.case,
         *times,
-        f"{row.variant_ratio_to_einops('plait'):.2f}",
-        f"{row.variant_ratio_to_einops('method'):.2f}",
+        f"{row.call_time_ratio_to_einops('plait'):.2f}",
+        f"{row.call_time_ratio_to_einops('method'):.2f}",
     ]
 
 

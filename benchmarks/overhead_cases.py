@@ -45,7 +45,7 @@ class Operation:
     reduction: tuple[str, ...] = ()
     sizes: dict[str, int] = field(default_factory=dict)
 
-    def call(self, library: Any, tensor: Any, pattern: str) -> Any:
+    def call_library(self, library: Any, tensor: Any, pattern: str) -> Any:
         """Call the operation of a library, einops or plait, with a tensor and a pattern."""
         return getattr(library, self.function)(tensor, pattern, *self.reduction, **self.sizes)
 
@@ -115,7 +115,7 @@ class OverheadCase:
         """The name of the case in tables and test ids, such as ``"numpy permute"``."""
         return f"{self.framework} {self.operation.name}"
 
-    def expression(self, variant: str) -> str:
+    def variant_expression(self, variant: str) -> str:
         """Return the call of a variant as a Python expression, whose names `namespace` defines."""
         operation = self.operation
         sizes = "".join(f", {name}={size}" for name, size in operation.sizes.items())
@@ -138,7 +138,7 @@ class OverheadCase:
 
     def make_function(self, variant: str) -> Callable[[], Any]:
         """Return the call of a variant as a function without arguments."""
-        return eval(f"lambda: {self.expression(variant)}", self.namespace())  # the text comes from this file
+        return eval(f"lambda: {self.variant_expression(variant)}", self.namespace())  # the text comes from this file
 
 
 OVERHEAD_CASES = tuple(

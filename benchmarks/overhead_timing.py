@@ -28,7 +28,7 @@ from plait._executor.cache import lookup
 NEW_CALLS_PER_ROUND = 400
 """The number of new shapes, or of new patterns, in a round."""
 
-IMPORTED_MODULE_BY_LIBRARY = {"einops": einops, "plait": plait}
+MODULE_BY_LIBRARY = {"einops": einops, "plait": plait}
 """The libraries whose first calls are compared."""
 
 
@@ -52,7 +52,7 @@ QUICK_EFFORT = Effort(rounds=5, turn_seconds=0.005)
 def measure_repeated_call(case: OverheadCase, effort: Effort) -> dict[str, float]:
     """Measure a call that was made before; return microseconds by variant."""
     namespace = case.namespace()
-    timers = {variant: Timer(case.expression(variant), globals=namespace) for variant in VARIANTS}
+    timers = {variant: Timer(case.variant_expression(variant), globals=namespace) for variant in VARIANTS}
     counts = {}
     for variant, timer in timers.items():
         timer.timeit(100)  # warm up: fill caches, and let the interpreter specialize the code
@@ -73,7 +73,7 @@ def measure_new_shapes(operation: Operation, effort: Effort) -> dict[str, float]
     def clear_shape_caches(library: str) -> None:
         einops_caches._reconstruct_from_shape.cache_clear()
         lookup.cache_clear()
-        operation.call(IMPORTED_MODULE_BY_LIBRARY[library], warm_up_array, operation.pattern)
+        operation.call_library(MODULE_BY_LIBRARY[library], warm_up_array, operation.pattern)
 
     return _measure_calls(operation, [(array, operation.pattern) for array in arrays], clear_shape_caches, effort)
 
@@ -100,9 +100,9 @@ def _measure_calls(
     ``before_round`` is called with the name of the library before each round. The garbage collector runs, as it does in
     a program.
     """
-    best = dict.fromkeys(IMPORTED_MODULE_BY_LIBRARY, float("inf"))
+    best = dict.fromkeys(MODULE_BY_LIBRARY, float("inf"))
     for _ in range(effort.rounds):
-        for library, module in IMPORTED_MODULE_BY_LIBRARY.items():
+        for library, module in MODULE_BY_LIBRARY.items():
             function = getattr(module, operation.function)
             reduction, sizes = operation.reduction, operation.sizes
             before_round(library)
@@ -113,7 +113,7 @@ def _measure_calls(
     return best
 
 
-def measure_import(effort: Effort) -> float:
+def measure_plait_import_ms(effort: Effort) -> float:
     """Return the milliseconds by which ``import plait`` prolongs the run of an interpreter."""
     without_import, with_import = [], []
     for _ in range(effort.rounds):

@@ -35,7 +35,7 @@ class SizeScaling:
     case: str
     seconds: dict[int, dict[str, float]]
 
-    def ns_per_element(self, elements: int, variant: str) -> float:
+    def ns_per_element_at(self, elements: int, variant: str) -> float:
         """Return the nanoseconds per element of a variant."""
         return self.seconds[elements][variant] / elements * 1e9
 
@@ -55,7 +55,7 @@ class SizeScaling:
 
     def _growth_factor(self, small: int, large: int, variant: str) -> float:
         """Return the factor by which the time per element of a variant grows between two sizes."""
-        return self.ns_per_element(large, variant) / self.ns_per_element(small, variant)
+        return self.ns_per_element_at(large, variant) / self.ns_per_element_at(small, variant)
 
 
 def cliff_target(scalings: Sequence[SizeScaling]) -> Target:

@@ -25,7 +25,7 @@ from benchmarks.targets import Target
 STAGES = ("import", "first rearrange", "first einsum")
 """The measured stages of a process."""
 
-STARTUP_CODE = """
+STARTUP_CODE_TEMPLATE = """
 from time import process_time as clock
 import numpy as np
 x, y = np.zeros((2, 3, 4)), np.zeros((4, 5))
@@ -40,14 +40,14 @@ print(imported - start, moved - imported, clock() - moved)
 """The code of a process; it prints the seconds of each stage."""
 
 
-def measure_process_ms(library: str, env: dict[str, str]) -> list[float]:
+def measure_stage_ms(library: str, env: dict[str, str]) -> list[float]:
     """Return the milliseconds of each stage in one new process."""
-    command = [sys.executable, "-c", STARTUP_CODE.format(library=library)]
+    command = [sys.executable, "-c", STARTUP_CODE_TEMPLATE.format(library=library)]
     result = subprocess.run(command, check=True, capture_output=True, text=True, env=env)
     return [float(seconds) * 1e3 for seconds in result.stdout.split()]
 
 
-def measure_fastest_ms(rounds: int) -> dict[str, list[float]]:
+def measure_fastest_stage_ms(rounds: int) -> dict[str, list[float]]:
     """Return the milliseconds of each stage in its fastest round, by library; the first round is ignored."""
     best = {library: [inf] * len(STAGES) for library in ("plait", "einops")}
     with TemporaryDirectory() as bytecode:
@@ -55,13 +55,13 @@ def measure_fastest_ms(rounds: int) -> dict[str, list[float]]:
         env["PYTHONPYCACHEPREFIX"] = bytecode
         for number in range(rounds + 1):
             for library, times in best.items():
-                stages = measure_process_ms(library, env)
+                stages = measure_stage_ms(library, env)
                 if number:
                     best[library] = [min(pair) for pair in zip(times, stages, strict=True)]
     return best
 
 
-def plait_startup_targets(best: dict[str, list[float]]) -> list[Target]:
+def plait_startup_ms_targets(best: dict[str, list[float]]) -> list[Target]:
     """Return the performance targets of a new process with their measured values."""
     import_ms, rearrange_ms, einsum_ms = best["plait"]
     return [
@@ -76,11 +76,11 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=15, help="the number of new processes for each library")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a target is broken")
     options = parser.parse_args()
-    best = measure_fastest_ms(options.rounds)
+    best = measure_fastest_stage_ms(options.rounds)
     console = Console()
     rows = [[library, *[f"{time:.1f}" for time in times], f"{sum(times):.1f}"] for library, times in best.items()]
     print_table(console, "A fresh process with NumPy, in ms of CPU time", ["", *STAGES, "together"], rows)
-    targets = plait_startup_targets(best)
+    targets = plait_startup_ms_targets(best)
     target_rows = [
         [target.description, f"{target.value:.1f}", f"{target.limit:.0f}", target.verdict] for target in targets
     ]

@@ -20,8 +20,8 @@ def quick_timer(monkeypatch):
 
 @pytest.mark.parametrize("framework", calibrate.FRAMEWORKS)
 def test_every_cost_is_measured(framework, quick_timer):
-    memory = {figure for _, figure, _, _ in calibrate.memory_cost_measurements(framework, quick_timer)}
-    contractions = {figure for _, figure, _, _ in calibrate.contraction_cost_measurements(framework, quick_timer)}
+    memory = {figure for _, figure, _, _ in calibrate.memory_cost_thunks(framework, quick_timer)}
+    contractions = {figure for _, figure, _, _ in calibrate.contraction_cost_thunks(framework, quick_timer)}
     cost_fields = {name for name in ContractionCosts._fields if type(getattr(ContractionCosts(), name)) is float}
     if framework == "numpy":
         gradient_costs = {"autograd_overhead", "backward_row_overhead", "backward_element"}

@@ -67,14 +67,14 @@ def test_with_elements_scales_to_the_requested_number(operation):
         assert small.elements <= max(elements, 8 * given_length)  # numbers in a pattern multiply to 8 at most
         assert elements < 10**6 or small.elements > elements / 4
     small = operation.with_elements(64)
-    assert small.make_array().shape == small.shape
+    assert small.make_numpy_array().shape == small.shape
 
 
 def test_other_layouts_are_not_contiguous():
     for layout in ARRAY_FUNCTION_BY_LAYOUT.keys() - {"contiguous"}:
         operation = replace(MEMORY_BOUND_OPERATIONS[0], layout=layout).with_elements(5000)
-        assert operation.make_array().shape == operation.shape
-        assert not operation.make_array().flags.c_contiguous, layout
+        assert operation.make_numpy_array().shape == operation.shape
+        assert not operation.make_numpy_array().flags.c_contiguous, layout
 
 
 def test_case_names_are_unique_and_cases_are_ordered_by_group():
@@ -95,9 +95,9 @@ def test_ratios_of_a_result():
 
 
 def test_extra_memory_does_not_count_the_result():
-    assert make_result().extra_memory_ratio is None
-    assert make_result(peak=MIB + 1000).extra_memory_ratio == 0
-    assert make_result(peak=3 * MIB).extra_memory_ratio == pytest.approx(2, abs=0.1)
+    assert make_result().extra_memory_to_input_ratio is None
+    assert make_result(peak=MIB + 1000).extra_memory_to_input_ratio == 0
+    assert make_result(peak=3 * MIB).extra_memory_to_input_ratio == pytest.approx(2, abs=0.1)
     copy = make_result(peak=3 * MIB, case="copy", reduction="")
     verdicts = {
         target.description: target.verdict for target in memory_bound_targets("numpy", [make_result(peak=MIB), copy])
@@ -139,7 +139,7 @@ def test_noise_is_not_a_regression():
     assert not baseline.find_regressions([make_result(9.0, case="new")])
 
 
-def test_allowed_ratio_depends_on_the_recorded_ratio():
+def test_ratio_near_einops_may_grow_beyond_noise():
     assert BaselineRatio(1.0, 0.6).allows(2.4)
     assert not BaselineRatio(1.0, 0.6).allows(2.6)
     assert not BaselineRatio(0.1, 0.6).allows(0.17)

@@ -100,7 +100,7 @@ def _run_series(timed: list[TimedExpression], effort: Effort) -> None:
                 spent[expression] += expression.run_turn()
 
 
-def measure_peak_bytes(expressions: dict[str, str], namespace: dict[str, Any]) -> dict[str, int]:
+def measure_peak_bytes_by_variant(expressions: dict[str, str], namespace: dict[str, Any]) -> dict[str, int]:
     """Measure the peak memory of one call of each expression, its result included, in bytes, by variant.
 
     ``tracemalloc`` counts Python objects and NumPy arrays, and not the buffers of a BLAS library. Each expression

@@ -60,7 +60,7 @@ def changed_costs(change_costs, **sizes):
     for backend, large_tensors in kept.items():
         functions = large_tensors.load()
         functions = functions._replace(
-            reduction_functions=_wrap_with_changed_costs(functions.reduction_functions, change_costs),
+            reduction_functions=_reduction_functions_with_changed_costs(functions.reduction_functions, change_costs),
             copy_costs=functions.copy_costs and change_costs(functions.copy_costs),
         )
         backend.large_tensors = large_tensors._replace(load=lambda functions=functions: functions, **sizes)
@@ -72,7 +72,7 @@ def changed_costs(change_costs, **sizes):
         plait.cache_clear()
 
 
-def _wrap_with_changed_costs(reduction_functions, change_costs):
+def _reduction_functions_with_changed_costs(reduction_functions, change_costs):
     def found(*arguments):
         functions = reduction_functions(*arguments)
         parts = {part: getattr(functions, part) for part in ("pivot", "total") if hasattr(functions, part)}

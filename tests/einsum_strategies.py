@@ -25,7 +25,7 @@ class DrawnEinsum:
     sizes: dict[str, int] = field(default_factory=dict)
 
 
-def integer_array(shape, seed=0, dtype="float64"):
+def random_integer_array(shape, seed=0, dtype="float64"):
     """Return an array of integers so small that sums of their products are exact in 24 bits."""
     return np.random.default_rng(seed).integers(0 if dtype == "uint8" else -8, 9, shape).astype(dtype)
 
@@ -35,7 +35,7 @@ def classical_equations(draw, most=4):
     """Draw equations in the form of NumPy: with repeated letters, summed letters, ``...``, or without an arrow."""
     letters = draw(st.lists(st.sampled_from(LETTERS), min_size=2, max_size=4, unique=True))
     lengths = {letter: draw(AXIS_LENGTHS) for letter in letters}
-    ellipsis_shape = draw(_common_ellipsis_shapes())
+    ellipsis_shape = draw(_full_ellipsis_shapes())
     terms, shapes = [], []
     for _ in range(draw(st.integers(1, most))):
         term = draw(_tensor_axes(letters))
@@ -46,19 +46,19 @@ def classical_equations(draw, most=4):
             shape[position:position] = draw(_broadcastable_shape(ellipsis_shape))
         terms.append(term)
         shapes.append(tuple(shape))
-    text = ",".join([draw(_spaced_term(term)) for term in terms])
+    text = ",".join([draw(_randomly_spaced_term(term)) for term in terms])
     if draw(st.booleans()):
         words = {word for term in terms for word in term}
         present = sorted(words - {"..."})
         output = draw(st.lists(st.sampled_from(present), unique=True)) if present else []
         if "..." in words:
             output.insert(draw(st.integers(0, len(output))), "...")
-        text += f"->{draw(_spaced_term(output))}"
+        text += f"->{draw(_randomly_spaced_term(output))}"
     return DrawnEinsum(text, tuple(shapes))
 
 
 @st.composite
-def _spaced_term(draw, words):
+def _randomly_spaced_term(draw, words):
     """Draw the text of a term, with blanks between all of its letters or between none, and perhaps around it."""
     blanks = st.sampled_from(["", "", "", " ", "  "])
     return f"{draw(blanks)}{draw(blanks).join(words)}{draw(blanks)}"
@@ -69,7 +69,7 @@ def einsum_patterns(draw, most=3):
     """Draw patterns with names: groups on both sides, numbers, unit axes, ``...``, repeated and summed axes."""
     names = draw(st.lists(st.sampled_from(AXIS_NAMES), min_size=1, max_size=3, unique=True))
     lengths = {name: draw(AXIS_LENGTHS) for name in names} | {"1": 1, "2": 2, "3": 3}
-    ellipsis_shape = draw(_common_ellipsis_shapes())
+    ellipsis_shape = draw(_full_ellipsis_shapes())
     terms, shapes, dims = [], [], []
     for _ in range(draw(st.integers(1, most))):
         axes = draw(_tensor_axes([*names * 4, "2", "1", "3"]))
@@ -95,7 +95,7 @@ def _tensor_axes(draw, axes):
     return draw(st.lists(st.sampled_from(axes), min_size=draw(st.sampled_from([0, 1, 1, 1])), max_size=4))
 
 
-def _common_ellipsis_shapes():
+def _full_ellipsis_shapes():
     """Draw the dimensions that ``...`` stands for, or ``None`` for no ellipsis in any tensor."""
     return st.sampled_from([None, (), (1,), (2,), (3,), (2, 3), (3, 1), (2, 2)])
 
@@ -126,7 +126,7 @@ def _sufficient_sizes(draw, dims, lengths):
     return {name: lengths[name] for name in sorted(given)}
 
 
-def broadcast_ellipsis_shapes(pattern, shapes):
+def shapes_with_broadcast_ellipsis(pattern, shapes):
     """Return the shapes with the dimensions of ``...`` broadcast to those of the longest tensor."""
     terms = [oracle.parse_dimensions(term, "") for term in pattern.partition("->")[0].split(",")]
     spans = [
@@ -143,13 +143,13 @@ def broadcast_ellipsis_shapes(pattern, shapes):
 
 def expected_einsum(pattern, arrays, sizes):
     """Return the result of ``einsum`` computed by its definition, as float64."""
-    full_shapes = broadcast_ellipsis_shapes(pattern, [array.shape for array in arrays])
+    full_shapes = shapes_with_broadcast_ellipsis(pattern, [array.shape for array in arrays])
     return oracle.einsum(pattern, list(map(np.broadcast_to, arrays, full_shapes)), sizes).astype(float)
 
 
 def expected_gradients(pattern, arrays, sizes, weights):
     """Return the gradient of the weighted sum of the result with respect to each array, by definition."""
-    full_shapes = broadcast_ellipsis_shapes(pattern, [array.shape for array in arrays])
+    full_shapes = shapes_with_broadcast_ellipsis(pattern, [array.shape for array in arrays])
     broadcast_arrays = list(map(np.broadcast_to, arrays, full_shapes))
     gradients = list(map(np.zeros, full_shapes))
     for position, sources in oracle.ElementMap(pattern, full_shapes, sizes).sources.items():

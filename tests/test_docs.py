@@ -156,7 +156,7 @@ def test_relative_links_have_targets():
 
 
 def test_versions_page_lists_the_releases_that_are_tested():
-    groups, _ = read_requirements()
+    groups, _ = read_dependency_groups_and_extras()
     text = (ROOT / "docs" / "versions.md").read_text(encoding="utf-8")
     for group in ("newest", "newest-torch", "oldest"):
         for requirement in groups[group]:
@@ -166,14 +166,14 @@ def test_versions_page_lists_the_releases_that_are_tested():
 
 
 def test_the_lower_bounds_of_the_extras_are_tested():
-    groups, extras = read_requirements()
+    groups, extras = read_dependency_groups_and_extras()
     tested = dict(requirement.split("==") for requirement in groups["oldest"] if "==" in requirement)
     for requirement in extras:
         name, bound = requirement.split(">=")
         assert tested[name] == bound or tested[name].startswith(f"{bound}."), requirement
 
 
-def read_requirements():
+def read_dependency_groups_and_extras():
     """Return the requirements of each dependency group, and those of all extras together."""
     tomllib = pytest.importorskip("tomllib", reason="tomllib is not in Python 3.10")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

@@ -30,7 +30,7 @@ BACKEND_MODULES_OF_DATA = {"plait.backends.reduction_rules"}
 FILES_SHARED_BY_LAYERS = {"__init__.py", "_spec.py", "_einmix.py"}
 """What the layers of all frameworks share imports none of them."""
 
-TYPE_CHECKING_DEPENDENCIES_BY_PACKAGE = {"_types": {"numpy"}}
+OPTIONAL_TYPE_DEPENDENCIES_BY_PACKAGE = {"_types": {"numpy"}}
 """What a module imports under ``TYPE_CHECKING`` alone."""
 
 OPTIONAL_DEPENDENCIES = {"numpy", "torch", "jax", "tensorflow", "array_api_strict", "sklearn", "PIL", "rich", "jinja2"}
@@ -66,7 +66,7 @@ def test_packages_import_only_lower_packages(path):
         parts = name.split(".")
         if parts[0] != "plait":
             if here in PACKAGES_BOTTOM_UP[: PACKAGES_BOTTOM_UP.index("layers")] or path.name in FILES_SHARED_BY_LAYERS:
-                assert parts[0] not in OPTIONAL_DEPENDENCIES - TYPE_CHECKING_DEPENDENCIES_BY_PACKAGE.get(here, set()), (
+                assert parts[0] not in OPTIONAL_DEPENDENCIES - OPTIONAL_TYPE_DEPENDENCIES_BY_PACKAGE.get(here, set()), (
                     f"{path} imports {name}"
                 )
             continue

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from plait._executor.cache import lookup, lookup_untyped, split_einsum_arguments, types_shapes_and_dtypes
-from plait._executor.dispatch import call_uncached, error_for_caller
+from plait._executor.cache import lookup, lookup_einsum_without_sizes, split_einsum_arguments, types_shapes_and_dtypes
+from plait._executor.dispatch import call_uncached, convert_error_for_caller
 from plait._executor.dynamo import (
     call_under_dynamo,
     einsum_under_dynamo,
@@ -97,7 +97,7 @@ def rearrange(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     try:
         return call_uncached("rearrange", (tensor,), pattern, sizes) if call is None else call(tensor)
     except Exception as error:
-        failure = error_for_caller(error, "rearrange", (tensor,), pattern, sizes)
+        failure = convert_error_for_caller(error, "rearrange", (tensor,), pattern, sizes)
         if failure is None:
             raise
         raise failure from failure.__cause__
@@ -139,7 +139,7 @@ def view(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     try:
         return call_uncached("view", (tensor,), pattern, sizes) if call is None else call(tensor)
     except Exception as error:
-        failure = error_for_caller(error, "view", (tensor,), pattern, sizes)
+        failure = convert_error_for_caller(error, "view", (tensor,), pattern, sizes)
         if failure is None:
             raise
         raise failure from failure.__cause__
@@ -193,7 +193,7 @@ def reduce(tensor: Any, pattern: str, reduction: Reduction, **sizes: SupportsInd
     try:
         return call_uncached("reduce", (tensor,), pattern, sizes, reduction) if call is None else call(tensor)
     except Exception as error:
-        failure = error_for_caller(error, "reduce", (tensor,), pattern, sizes)
+        failure = convert_error_for_caller(error, "reduce", (tensor,), pattern, sizes)
         if failure is None:
             raise
         raise failure from failure.__cause__
@@ -240,7 +240,7 @@ def repeat(tensor: Any, pattern: str, **sizes: SupportsIndex) -> Any:
     try:
         return call_uncached("repeat", (tensor,), pattern, sizes) if call is None else call(tensor)
     except Exception as error:
-        failure = error_for_caller(error, "repeat", (tensor,), pattern, sizes)
+        failure = convert_error_for_caller(error, "repeat", (tensor,), pattern, sizes)
         if failure is None:
             raise
         raise failure from failure.__cause__
@@ -353,7 +353,7 @@ def einsum(
         if sizes:
             call = lookup(operation, pattern, classes, shapes, dtypes, options, **sizes).call
         else:
-            call = lookup_untyped(operation, pattern, classes, shapes, dtypes, options).call
+            call = lookup_einsum_without_sizes(operation, pattern, classes, shapes, dtypes, options).call
     except Exception:  # the arguments cannot be a key of the cache
         call = None
     if call is None:
@@ -361,7 +361,7 @@ def einsum(
     try:
         return call_uncached(operation, tensors, pattern, sizes, "", options) if call is None else call(*tensors)
     except Exception as error:
-        failure = error_for_caller(error, "einsum", tensors, pattern, sizes)
+        failure = convert_error_for_caller(error, "einsum", tensors, pattern, sizes)
         if failure is None:
             raise
         raise failure from failure.__cause__
@@ -400,7 +400,7 @@ def pack(tensors: Sequence[Any], pattern: str) -> tuple[Any, list[tuple[int, ...
     try:
         return run(tensors, pattern)
     except Exception as error:
-        failure = error_for_caller(error, "pack", tensors, pattern, {})
+        failure = convert_error_for_caller(error, "pack", tensors, pattern, {})
         if failure is None:
             raise
         raise failure from failure.__cause__
@@ -440,7 +440,7 @@ def unpack(tensor: Any, packed_shapes: Sequence[Sequence[int]], pattern: str) ->
     try:
         return run(tensor, packed_shapes, pattern)
     except Exception as error:
-        failure = error_for_caller(error, "unpack", (tensor,), pattern, {})
+        failure = convert_error_for_caller(error, "unpack", (tensor,), pattern, {})
         if failure is None:
             raise
         raise failure from failure.__cause__
@@ -474,7 +474,7 @@ def parse_shape(tensor: Any, pattern: str) -> dict[str, int]:
     try:
         return run(tensor, pattern)
     except Exception as error:
-        failure = error_for_caller(error, "parse_shape", (tensor,), pattern, {})
+        failure = convert_error_for_caller(error, "parse_shape", (tensor,), pattern, {})
         if failure is None:
             raise
         raise failure from failure.__cause__

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 from plait._api import import_type
 from plait._caches import clearable_lru_cache
 from plait._executor.cache import lookup, lookup_arguments, types_shapes_and_dtypes
-from plait._executor.dispatch import call_uncached, error_for_caller
+from plait._executor.dispatch import call_uncached, convert_error_for_caller
 from plait._executor.dynamo import call_under_dynamo, operations_by_stage_under_dynamo
-from plait._executor.options import CURRENT_OPTIONS, options_with_backend_kwargs, without_out_sharding
+from plait._executor.options import CURRENT_OPTIONS, kwargs_without_out_sharding, options_with_backend_kwargs
 from plait._executor.tracer_hooks import do_not_convert, dynamo_substitute
 from plait.errors import PlaitError, shorten_traceback
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import overload
 
     from plait._executor.einsum_options import EinsumOptions
-    from plait._executor.pipeline import OperationAndOperandCount, PatternStage
+    from plait._executor.pipeline import OperationAndOperandCount, PatternAndSizes
     from plait._explain.explanation import Explanation
     from plait._types import JaxArray, OneOrSeveral, OtherResult, Reduction, Reshapable, Result, Tensor
 else:  # as in `plait._api`
@@ -27,7 +27,7 @@ else:  # as in `plait._api`
 
     Explanation = f"{import_type.__name__}('Explanation')"
     Reduction = f"{import_type.__name__}('Reduction')"
-    PatternStage = tuple
+    PatternAndSizes = tuple
 
 MAX_CALLABLES_PER_PATTERN = 256
 """The largest number of callables that one pattern keeps, each for an operation, shapes and types of tensors."""
@@ -39,7 +39,7 @@ class PatternMethods:
     __slots__ = ("__weakref__", "_callables", "_stages")
 
     _callables: dict[Any, Callable[..., Any]]
-    _stages: tuple[PatternStage, ...]
+    _stages: tuple[PatternAndSizes, ...]
 
     @overload
     def rearrange(self, tensor: OneOrSeveral[Result]) -> Result: ...
@@ -72,7 +72,7 @@ class PatternMethods:
         try:
             return self._call_on_cache_miss("rearrange", (tensor,)) if call is None else call(tensor)
         except Exception as error:
-            failure = error_for_caller(error, "rearrange", (tensor,), *self._text_and_sizes())
+            failure = convert_error_for_caller(error, "rearrange", (tensor,), *self._text_and_sizes())
             if failure is None:
                 raise
             raise failure from failure.__cause__
@@ -103,7 +103,7 @@ class PatternMethods:
         try:
             return self._call_on_cache_miss("view", (tensor,))
         except Exception as error:
-            failure = error_for_caller(error, "view", (tensor,), *self._text_and_sizes())
+            failure = convert_error_for_caller(error, "view", (tensor,), *self._text_and_sizes())
             if failure is None:
                 raise
             raise failure from failure.__cause__
@@ -140,7 +140,7 @@ class PatternMethods:
         try:
             return self._call_on_cache_miss("reduce", (tensor,), reduction) if call is None else call(tensor)
         except Exception as error:
-            failure = error_for_caller(error, "reduce", (tensor,), *self._text_and_sizes())
+            failure = convert_error_for_caller(error, "reduce", (tensor,), *self._text_and_sizes())
             if failure is None:
                 raise
             raise failure from failure.__cause__
@@ -176,7 +176,7 @@ class PatternMethods:
         try:
             return self._call_on_cache_miss("repeat", (tensor,)) if call is None else call(tensor)
         except Exception as error:
-            failure = error_for_caller(error, "repeat", (tensor,), *self._text_and_sizes())
+            failure = convert_error_for_caller(error, "repeat", (tensor,), *self._text_and_sizes())
             if failure is None:
                 raise
             raise failure from failure.__cause__
@@ -239,7 +239,7 @@ class PatternMethods:
         try:
             return self._call_on_cache_miss("einsum", tensors, options=options) if call is None else call(*tensors)
         except Exception as error:
-            failure = error_for_caller(error, "einsum", tensors, *self._text_and_sizes())
+            failure = convert_error_for_caller(error, "einsum", tensors, *self._text_and_sizes())
             if failure is None:
                 raise
             raise failure from failure.__cause__
@@ -314,7 +314,7 @@ class PatternMethods:
         return call_under_dynamo(operation, tensors, text, dict(sizes), reduction, options, is_method=True)
 
     def _call_and_cache(
-        self, stage: PatternStage, operation: str, tensors: tuple[Any, ...], reduction: Any, options: Any
+        self, stage: PatternAndSizes, operation: str, tensors: tuple[Any, ...], reduction: Any, options: Any
     ) -> Any:
         """Make a call by the pattern of one stage, and cache its callable if the arguments can be a key."""
         text, sizes = stage[0], dict(stage[1])
@@ -708,14 +708,14 @@ class PatternPipeline(PatternMethods):
 
 
 @clearable_lru_cache(maxsize=256)
-def _pattern_of_stage(stage: PatternStage) -> Pattern:
+def _pattern_of_stage(stage: PatternAndSizes) -> Pattern:
     """Return the pattern of a stage of a pipeline."""
     text, sizes = stage
     return Pattern(text, dict(sizes))
 
 
 def chain_pattern_calls(
-    parts: Sequence[tuple[OperationAndOperandCount, PatternStage]], reduction: Any, options: EinsumOptions | None
+    parts: Sequence[tuple[OperationAndOperandCount, PatternAndSizes]], reduction: Any, options: EinsumOptions | None
 ) -> Callable[..., Any]:
     """Return a function that calls the patterns in order, each with the result of the previous one as first tensor."""
     kwargs = dict(options.backend_kwargs) if options else {}
@@ -725,7 +725,7 @@ def chain_pattern_calls(
         if operation == "reduce":
             method = partial(method, reduction=reduction)
         elif kwargs:
-            method = partial(method, **(kwargs if number == len(parts) else without_out_sharding(kwargs)))
+            method = partial(method, **(kwargs if number == len(parts) else kwargs_without_out_sharding(kwargs)))
         calls.append((method, count))
     *before, (last, _) = calls
 

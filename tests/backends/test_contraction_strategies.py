@@ -20,7 +20,7 @@ from plait._plan.contraction.layouts import final_result_spec
 from plait._plan.contraction.network import build_network
 from plait._plan.contraction.search import build_contraction_plan, reuse_strategies, simplified_state
 from plait._plan.nodes import ContiguousCopy
-from plait._plan.printer import list_contraction_lines
+from plait._plan.printer import contraction_lines_and_costs
 from plait._shapes.solver import solve_pattern
 from plait.backends.registry import backend_for_type
 
@@ -41,14 +41,16 @@ def unary_and_binary_equations(draw):
     return f"{','.join(terms)}->{output}"
 
 
-def solve_as_pattern(equation):
+def solve_pattern_of_equation(equation):
     terms = equation.split("->")[0].split(",")
     return solve_pattern(parse_equation(equation, len(terms)), tuple(map(len, terms)))
 
 
 def build_equation_network(equation):
     terms = equation.split("->")[0].split(",")
-    return build_network(solve_as_pattern(equation), [LENGTH_BY_LETTER[letter] for term in terms for letter in term])
+    return build_network(
+        solve_pattern_of_equation(equation), [LENGTH_BY_LETTER[letter] for term in terms for letter in term]
+    )
 
 
 def generate_contractions(network, costs):
@@ -70,10 +72,10 @@ def check_all_strategies(framework, equation, changes, used_methods):
     own = backend.contraction_functions(tuple(tensor.dtype for tensor in tensors))
     wanted = np.einsum(equation, *arrays)
     for contraction in generate_contractions(build_equation_network(equation), own.costs._replace(**changes)):
-        plan = build_contraction_plan(solve_as_pattern(equation), contraction)
+        plan = build_contraction_plan(solve_pattern_of_equation(equation), contraction)
         result = np.asarray(build_contraction_callable(plan, backend, own)(*tensors))
         np.testing.assert_array_equal(result, wanted, err_msg=str(contraction.pairs))
-        list_contraction_lines(plan, contraction.network, contraction.path)
+        contraction_lines_and_costs(plan, contraction.network, contraction.path)
         (pair,) = contraction.pairs
         used_methods |= {pair.node and pair.node.method, *(["buffer"] if pair.node and pair.node.order else [])}
         used_methods |= {type(node) for nodes in (*pair.operand_steps, pair.epilogue) for node in nodes}

@@ -11,7 +11,13 @@ from itertools import pairwise, product
 import ml_dtypes
 import numpy as np
 import pytest
-from einsum_strategies import classical_equations, einsum_patterns, expected_einsum, expected_gradients, integer_array
+from einsum_strategies import (
+    classical_equations,
+    einsum_patterns,
+    expected_einsum,
+    expected_gradients,
+    random_integer_array,
+)
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -64,7 +70,7 @@ def given_for_framework(framework, *strategies):
 
 
 def integer_arrays(shapes, dtype="float64"):
-    return [integer_array(shape, seed, dtype) for seed, shape in enumerate(shapes)]
+    return [random_integer_array(shape, seed, dtype) for seed, shape in enumerate(shapes)]
 
 
 def assert_equal(result, expected):
@@ -126,7 +132,7 @@ def test_equations_agree_with_the_einsum_of_the_framework(framework):
             return
         assert result.shape == expected.shape
         numpy_result = np.einsum(case.text, *integer_arrays(case.shapes, dtype))
-        assert_same_dtype_and_values(result, expected, numpy_result, tensors, case.text)
+        assert_expected_dtype_and_values(result, expected, numpy_result, tensors, case.text)
 
 
 def sums_an_axis(equation):
@@ -136,7 +142,7 @@ def sums_an_axis(equation):
     return bool({*left} - {*kept, "."})
 
 
-def assert_same_dtype_and_values(result, expected, numpy_result, tensors, equation):
+def assert_expected_dtype_and_values(result, expected, numpy_result, tensors, equation):
     """Assert that dtype and values are the framework's, or for integers those that plait's rules say."""
     if len(tensors) == 1 and sums_an_axis(equation) and numpy_result.dtype.kind in "iu":
         pattern = " ".join("abcdefgh"[: len(tensors[0].shape)])
@@ -159,14 +165,14 @@ def is_widened_by_torch(case, dtype):
     return dtype == "int32" and len(terms) > 1 and alone
 
 
-def has_ellipsis_without_arrow(case, dtype):
+def has_ellipses_without_arrow(case, dtype):
     """Whether several operands have ``...`` and the output is implicit, where TensorFlow omits ``...`` and fails."""
     terms = case.text.replace(" ", "").split(",")
     dotted = [(term, shape) for term, shape in zip(terms, case.shapes, strict=True) if "..." in term]
     return "->" not in case.text and len(dotted) > 1 and any(len(shape) > len(term) - 3 for term, shape in dotted)
 
 
-KNOWN_DIFFERENCES = {"torch": is_widened_by_torch, "tensorflow": has_ellipsis_without_arrow}
+KNOWN_DIFFERENCES = {"torch": is_widened_by_torch, "tensorflow": has_ellipses_without_arrow}
 """The equations that a framework's own einsum refuses, and plait does not."""
 
 
@@ -243,7 +249,7 @@ def test_thirty_vectors_are_summed_before_they_are_multiplied(framework):
 def test_more_axis_names_than_letters(framework):
     own = [" ".join(f"own{number}{letter}" for letter in "ab") for number in range(18)]
     terms = [f"link{number} {names} ... link{number + 1}" for number, names in enumerate(own)]
-    arrays = [integer_array((2, 2, 2, 1 + number % 2, 2), number) % 3 - 1 for number in range(18)]
+    arrays = [random_integer_array((2, 2, 2, 1 + number % 2, 2), number) % 3 - 1 for number in range(18)]
     result = plait.einsum(*map(framework.make, arrays), f"{','.join(terms)} -> ... link18 link0")
     chain = functools.reduce(np.matmul, [np.moveaxis(array.sum((1, 2)), 1, 0) for array in arrays])
     assert_equal(result, np.swapaxes(chain, 1, 2))
@@ -269,7 +275,7 @@ GRADIENT_CASES = [
 @pytest.mark.parametrize("case", GRADIENT_CASES, ids=str)
 def test_gradient_with_respect_to_each_tensor(framework, case):
     arrays = integer_arrays(case.shapes)
-    weights = integer_array(expected_einsum(case.pattern, arrays, case.sizes).shape, 9)
+    weights = random_integer_array(expected_einsum(case.pattern, arrays, case.sizes).shape, 9)
     expected = expected_gradients(case.pattern, arrays, case.sizes, weights)
     for number, array in enumerate(arrays):
 
@@ -320,15 +326,17 @@ def test_half_precision_operands_are_accumulated_in_float32(framework, dtype, eq
 )
 def test_result_dtype_agrees_with_the_einsum_of_the_framework(framework, equation, dtypes):
     terms = equation.partition("->")[0].split(",")
-    arrays = [integer_array((2, 2), seed, dtypes.split()[seed % len(dtypes.split())]) for seed, _ in enumerate(terms)]
+    arrays = [
+        random_integer_array((2, 2), seed, dtypes.split()[seed % len(dtypes.split())]) for seed, _ in enumerate(terms)
+    ]
     tensors = list(map(framework.make, arrays))
     own, refusal = framework_einsum_and_errors(framework)
     try:
         expected = own(equation, *tensors)
     except refusal:
-        assert_correct_or_error(equation, tensors, arrays)
+        assert_correct_or_any_error(equation, tensors, arrays)
         return
-    assert_same_dtype_and_values(
+    assert_expected_dtype_and_values(
         plait.einsum(equation, *tensors), expected, np.einsum(equation, *arrays), tensors, equation
     )
 
@@ -343,7 +351,7 @@ def test_int32_with_one_operand_summed_first_equals_numpy(framework, equation, s
     assert_equal(plait.einsum(equation, *map(framework.make, arrays)), np.einsum(equation, *arrays))
 
 
-def assert_correct_or_error(equation, tensors, arrays):
+def assert_correct_or_any_error(equation, tensors, arrays):
     try:
         result = plait.asnumpy(plait.einsum(equation, *tensors))
     except Exception:  # any error is accepted
@@ -360,7 +368,7 @@ VALUE_BY_DTYPE = {"bool": 1, "uint8": 7, "int32": 300, "int64": 2**31, "float32"
 @pytest.mark.parametrize(("one", "other"), list(product(VALUE_BY_DTYPE, VALUE_BY_DTYPE)))
 def test_mixed_dtypes_are_promoted_or_refused(framework, one, other):
     arrays = [np.full((2, 1), VALUE_BY_DTYPE[one], one), np.full((1, 2), VALUE_BY_DTYPE[other], other)]
-    assert_correct_or_error("ij,jk->ik", list(map(framework.make, arrays)), arrays)
+    assert_correct_or_any_error("ij,jk->ik", list(map(framework.make, arrays)), arrays)
 
 
 UNEQUAL_LENGTH_CASES = [

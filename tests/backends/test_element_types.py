@@ -14,25 +14,25 @@ from hypothesis import strategies as st
 
 import plait
 from backends.frameworks import parametrize_by_framework
-from plait.testing._arrays import DTYPES, NARROW_DTYPES, dtype_from_name
+from plait.testing._arrays import DTYPES, PARTLY_SUPPORTED_DTYPES, dtype_from_name
 from plait.testing._suite import SUPPORTED_DTYPES_BY_REDUCTION
 
 pytest.importorskip("ml_dtypes")
 
-EXAMPLES = example_count(60)
+MAX_EXAMPLES = example_count(60)
 PHASES = [Phase.explicit, Phase.reuse, Phase.generate]
 REDUCTIONS = ("min", "max", "sum", "prod", "mean", "var", "std", "any", "all", "logsumexp")
-INTEGER_DTYPES = {name for name in (*DTYPES, *NARROW_DTYPES) if "int" in name}
+INTEGER_DTYPES = {name for name in (*DTYPES, *PARTLY_SUPPORTED_DTYPES) if "int" in name}
 
 
-def drawn_array(dtype, shape, seed):
+def small_integer_array(dtype, shape, seed):
     """Return integers of both signs where the element type has them, small enough for all sums and products."""
     low = 0 if dtype == "bool" or dtype.startswith("uint") else -2
     values = np.random.default_rng(seed).integers(low, 2 if dtype == "bool" else 3, shape)
     return values.astype(dtype_from_name(dtype))
 
 
-def make_or_skip(framework, array):
+def make_or_none(framework, array):
     """Return a tensor of the framework; ``None`` if the framework does not have the element type."""
     if array.dtype.name in framework.unsupported_dtypes:
         return None
@@ -42,7 +42,7 @@ def make_or_skip(framework, array):
         return None
 
 
-def widened(array):
+def in_double_precision(array):
     """Return an array in double precision, with exactly the same elements."""
     return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
 
@@ -72,16 +72,16 @@ def assert_equal_after_rounding(actual, expected, dtype):
 def test_reductions_equal_those_in_double_precision(framework):
     plait.asnumpy(plait.reduce(framework.make(np.ones((2, 2))), "a b -> a", "sum"))  # some change the recursion limit
 
-    @settings(max_examples=EXAMPLES, phases=PHASES)
+    @settings(max_examples=MAX_EXAMPLES, phases=PHASES)
     @given(
-        st.sampled_from([*DTYPES, *NARROW_DTYPES]),
+        st.sampled_from([*DTYPES, *PARTLY_SUPPORTED_DTYPES]),
         st.sampled_from(REDUCTIONS),
         st.tuples(st.integers(1, 4), st.integers(1, 6)),
         st.integers(0, 1000),
     )
     def check(dtype, reduction, shape, seed):
-        array = drawn_array(dtype, shape, seed)
-        tensor = make_or_skip(framework, array)
+        array = small_integer_array(dtype, shape, seed)
+        tensor = make_or_none(framework, array)
         if tensor is None:
             return
         if is_refused(reduction, dtype):
@@ -90,7 +90,7 @@ def test_reductions_equal_those_in_double_precision(framework):
             return
         with np.errstate(all="ignore"), _ignored(framework):
             result = plait.asnumpy(plait.reduce(tensor, "a b -> a", reduction))
-        expected = reduce_wide(reduction, widened(array))
+        expected = reduce_wide(reduction, in_double_precision(array))
         assert_equal_after_rounding(result, expected, dtype)
 
     check()
@@ -100,37 +100,37 @@ def test_reductions_equal_those_in_double_precision(framework):
 def test_einsums_equal_those_in_double_precision(framework):
     plait.asnumpy(plait.einsum(framework.make(np.ones((2, 2))), "a b -> b"))
 
-    @settings(max_examples=EXAMPLES, phases=PHASES)
+    @settings(max_examples=MAX_EXAMPLES, phases=PHASES)
     @given(
-        st.sampled_from([name for name in (*DTYPES, *NARROW_DTYPES) if name != "uint64"]),
-        st.sampled_from([name for name in (*DTYPES, *NARROW_DTYPES) if name != "uint64"]),
+        st.sampled_from([name for name in (*DTYPES, *PARTLY_SUPPORTED_DTYPES) if name != "uint64"]),
+        st.sampled_from([name for name in (*DTYPES, *PARTLY_SUPPORTED_DTYPES) if name != "uint64"]),
         st.sampled_from(["a b, b c -> a c", "a b, a b -> b", "a b, b a -> a b", "a b, c b -> c"]),
         st.integers(0, 1000),
     )
     def check(first, second, pattern, seed):
         shapes = {"a": 3, "b": 3, "c": 3}
         arrays = [
-            drawn_array(dtype, tuple([shapes[name] for name in term.split()]), seed + number) % 2
+            small_integer_array(dtype, tuple([shapes[name] for name in term.split()]), seed + number) % 2
             if dtype in INTEGER_DTYPES
-            else drawn_array(dtype, tuple([shapes[name] for name in term.split()]), seed + number)
+            else small_integer_array(dtype, tuple([shapes[name] for name in term.split()]), seed + number)
             for number, (dtype, term) in enumerate(
                 zip((first, second), pattern.partition(" ->")[0].split(", "), strict=True)
             )
         ]
-        tensors = [make_or_skip(framework, array.astype(array.dtype)) for array in arrays]
+        tensors = [make_or_none(framework, array.astype(array.dtype)) for array in arrays]
         if any(tensor is None for tensor in tensors):
             return
         with _ignored(framework):
             result = plait.asnumpy(plait.einsum(*tensors, pattern))
-        expected = plait.einsum(*map(widened, arrays), pattern)
+        expected = plait.einsum(*map(in_double_precision, arrays), pattern)
         if first == second == "bool":
             expected = expected != 0
-        assert_equal_after_rounding(result, expected, min(first, second, key=_precision))
+        assert_equal_after_rounding(result, expected, min(first, second, key=_precision_rank))
 
     check()
 
 
-def _precision(dtype):
+def _precision_rank(dtype):
     """Return a number that grows with the precision of an element type."""
     return {"float8_e5m2": 0, "float8_e4m3fn": 1, "bfloat16": 2, "float16": 3}.get(dtype, 4)
 

@@ -17,7 +17,7 @@ def compile_pipeline(first, second):
     return plait.compile(first) >> plait.compile(second)
 
 
-CALLS = {
+CALLS_BY_BACKEND_FUNCTION = {
     "permute": [
         ("rearrange", lambda x: plait.rearrange(x, "a b -> b a")),
         ("rearrange", lambda x: plait.compile("a b -> b a").rearrange(x)),
@@ -78,12 +78,12 @@ def tensor(framework):
 
 
 @parametrize_by_framework()
-@pytest.mark.parametrize("function", CALLS)
+@pytest.mark.parametrize("function", CALLS_BY_BACKEND_FUNCTION)
 def test_error_of_a_framework_becomes_plt513(framework, tensor, function):
     for kind in KINDS:
         planted = kind("the tensor is too blue\nand more")
         backend = replace_by_failing(tensor, function, planted)
-        for operation, call in CALLS[function]:
+        for operation, call in CALLS_BY_BACKEND_FUNCTION[function]:
             for _ in range(2):  # the second time from the cache
                 with pytest.raises(plait.BackendError) as caught:
                     call(tensor)

@@ -179,7 +179,7 @@ def test_reshapes_across_chunk_boundaries_keep_chunks_small(pattern, sizes, shap
     assert (result.compute() == plait.rearrange(array, pattern, **sizes)).all()
 
 
-def test_groups_without_moves_keep_their_chunks():
+def test_groups_along_chunk_boundaries_keep_their_chunks():
     array, x = numpy_and_dask_arrays((6, 3, 8, 8), ((4, 2), (3,), (4, 4), (4, 4)))
     result = plait.rearrange(x, "a b h w -> (a b) (h w)")
     assert result.chunks[0] == (12, 6)

@@ -25,7 +25,7 @@ def run_interpreter(*arguments):
     return ran.stdout
 
 
-def read_passed_outcomes(folder, count):
+def read_outcomes_and_assert_passed(folder, count):
     """Assert that every process ran the same checks and passed them; return the outcomes of the first."""
     found = [json.loads((folder / f"{rank}.json").read_text()) for rank in range(count)]
     assert all(list(report) == list(found[0]) for report in found)
@@ -37,12 +37,12 @@ def read_passed_outcomes(folder, count):
 @pytest.mark.parametrize(("count", "checks"), [(2, 550), (4, 300)])
 def test_checks_pass_on_several_processes(count, checks, tmp_path):
     run_interpreter(HERE / "on_processes.py", count, tmp_path)
-    assert len(read_passed_outcomes(tmp_path, count)) > checks
+    assert len(read_outcomes_and_assert_passed(tmp_path, count)) > checks
 
 
 def test_examples_of_the_documentation(tmp_path):
     run_interpreter(HERE / "on_processes.py", 2, tmp_path, PAGE)
-    assert list(read_passed_outcomes(tmp_path, 2)) == ["dtensor.md"]
+    assert list(read_outcomes_and_assert_passed(tmp_path, 2)) == ["dtensor.md"]
 
 
 def test_plain_tensors_do_not_load_the_dtensor_backend():

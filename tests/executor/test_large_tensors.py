@@ -68,7 +68,7 @@ def reduce_cases(draw, dtypes=DTYPES):
     return array, f"{' '.join(names)} -> {' '.join(right)}", kept
 
 
-def plain_strides(array, pattern, name):
+def strides_of_plain_result(array, pattern, name):
     """The strides of the result of one call for each step, which a large tensor must have too."""
     bound = build_executable("reduce", pattern, (np.ndarray,), (array.ndim,), (), name, array.dtype)
     with np.errstate(all="ignore"):
@@ -94,7 +94,7 @@ def test_all_reduction_schedules_give_the_same_result(case, name, costs):
     with schedule_all_tensors(costs), np.errstate(all="ignore"):
         found = plait.reduce(array, pattern, name)
     assert found.dtype == expected.dtype
-    assert found.strides == plain_strides(array, pattern, name)
+    assert found.strides == strides_of_plain_result(array, pattern, name)
     rounded = 2e-7 if (name, array.dtype.kind) == ("mean", "c") else 0  # NumPy divides a scalar in another way
     np.testing.assert_allclose(found.ravel(), expected.ravel(), rtol=rounded)
     if name in ("sum", "mean") and array.dtype.kind == "f":
@@ -130,7 +130,7 @@ def test_all_two_pass_schedules_give_the_same_result(case, name, costs):
         plain = backend_for_type(np.ndarray).reduction(name, array.dtype)(array, tuple({*range(array.ndim)} - {*kept}))
     expected = reduce_in_longdouble(array, kept, name)
     np.testing.assert_array_equal(found, again)
-    assert found.strides == again.strides == plain_strides(array, pattern, name)
+    assert found.strides == again.strides == strides_of_plain_result(array, pattern, name)
     assert (type(found), found.dtype) == (type(plain), plain.dtype)
     most = 32 * float(np.finfo(expected.dtype).eps)
     np.testing.assert_allclose(found.ravel(), expected.ravel(), rtol=most, atol=most)
@@ -217,7 +217,7 @@ def test_all_copy_schedules_give_the_same_result(case, costs):
     np.testing.assert_array_equal(found.ravel(), expected.ravel())
 
 
-def test_every_schedule_technique_is_used():
+def test_every_schedule_technique_is_used_at_default_costs():
     """With the default costs, each technique is chosen for at least one of these calls."""
     taken = set()
 

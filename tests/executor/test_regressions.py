@@ -133,7 +133,7 @@ def test_tensors_are_not_kept_alive():
     assert reference() is None
 
 
-def test_invalid_shapes_raise():
+def test_malformed_shape_arguments_raise():
     for call in (
         lambda: plait.compile("a -> a").output_shape(5),
         lambda: plait.explain("a -> a", 5),

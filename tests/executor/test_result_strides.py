@@ -21,7 +21,7 @@ LIBRARIES = [
     ),
 ]
 
-CALLS = {
+OPERATION_AND_PATTERN_BY_CALL = {
     "max": ("reduce", "b c (h 2) (w 2) -> b c h w"),
     "sum": ("reduce", "b c (h 2) (w 2) -> b c h w"),
     "mean": ("reduce", "b c (h 2) (w 2) -> h c (b w)"),
@@ -38,20 +38,20 @@ CALLS = {
 """By reduction or name of a copy, the operation and the pattern."""
 SIZES_BY_CALL = {"patches": {"p": 2, "q": 2}, "repeat": {"p": 2, "q": 3}}
 
-LENGTHS = ((8, 16, 16, 16), (2, 3, 64, 64), (1, 8, 32, 32), (64, 64, 8, 8), (16, 1, 34, 20), (40, 3, 6, 2))
+SHAPES = ((8, 16, 16, 16), (2, 3, 64, 64), (1, 8, 32, 32), (64, 64, 8, 8), (16, 1, 34, 20), (40, 3, 6, 2))
 """Shapes on both sides of the sizes from which on a schedule is chosen, at the first or at the second call."""
 
 
 def call_plait(name, tensor):
     """Make the call of this name."""
-    operation, pattern = CALLS[name]
+    operation, pattern = OPERATION_AND_PATTERN_BY_CALL[name]
     arguments = (name,) if operation == "reduce" else ()
     return getattr(plait, operation)(tensor, pattern, *arguments, **SIZES_BY_CALL.get(name, {}))
 
 
-def call_framework(name, tensor):
+def call_step_by_step(name, tensor):
     """Make the plain calls: one function of the framework for each step of the plan."""
-    operation, pattern = CALLS[name]
+    operation, pattern = OPERATION_AND_PATTERN_BY_CALL[name]
     sizes = SIZES_BY_CALL.get(name, {})
     reduction = (name, tensor.dtype) if operation == "reduce" else ()
     executable = build_executable(operation, pattern, (type(tensor),), (tensor.ndim,), tuple(sizes), *reduction)
@@ -66,7 +66,7 @@ def strides_of(tensor):
 @st.composite
 def arrays(draw):
     """Arrays of four axes in any order of memory, with gaps, and with a repeated axis."""
-    shape = draw(st.sampled_from(LENGTHS))
+    shape = draw(st.sampled_from(SHAPES))
     order = draw(st.permutations(range(4)))
     steps = [draw(st.sampled_from((1, 1, 1, 2))) for _ in shape]
     memory = np.random.default_rng(0).random([shape[axis] * steps[axis] for axis in order], np.float32)
@@ -79,7 +79,7 @@ def arrays(draw):
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name", OPERATION_AND_PATTERN_BY_CALL)
 def test_strides_are_those_of_the_plain_call(name, library):
     @settings(max_examples=example_count(20), deadline=None)
     @given(arrays(), st.booleans())
@@ -90,7 +90,7 @@ def test_strides_are_those_of_the_plain_call(name, library):
 
             tensor = torch.from_numpy(tensor)
             tensor.requires_grad_(requires_grad and name != "any")
-        expected = call_framework(name, tensor)
+        expected = call_step_by_step(name, tensor)
         plait.cache_clear()
         for _ in range(3):
             found = call_plait(name, tensor)
@@ -120,7 +120,7 @@ def test_strides_of_gradients_are_those_of_the_plain_call(name):
     @given(arrays(), st.permutations(range(4)))
     def check(array, order):
         x = torch.from_numpy(array.copy(order="K")).requires_grad_()
-        expected = call_framework(name, x)
+        expected = call_step_by_step(name, x)
         grad = torch.rand(expected.shape)
         if grad.dim() == 4:
             grad = grad.permute(order).contiguous().permute(*np.argsort(order))

@@ -57,7 +57,7 @@ def random_values(dtype, seed, count=4000):
     return raw.view("i8").view(dtype) if dtype.kind in "mM" else raw
 
 
-def compile_kernel(filler):
+def filler_with_compiled_kernel(filler):
     """Compile the kernel of a filler in this process, and return the filler."""
     if filler.ready is None:
         from plait.backends.kernels.compiling import (
@@ -75,7 +75,7 @@ def run_kernel(name, source, reduced_ndim=0, out=None):
         out = np.zeros(kept, result_dtype(name, source.dtype))
     filler = filling(name, source.shape, source.strides, reduced_ndim, out.strides, source.dtype)
     assert filler is not None
-    compile_kernel(filler)(source, out)
+    filler_with_compiled_kernel(filler)(source, out)
     return out
 
 

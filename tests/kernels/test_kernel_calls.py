@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import plait
-from kernels.array_layouts import array_with_layout, compile_kernel, layouts
+from kernels.array_layouts import array_with_layout, filler_with_compiled_kernel, layouts
 from plait._executor.large.kernels import build_timed_choice
 from plait.backends.registry import backend_for_type
 
-REDUCTION_AND_SIZES_BY_PATTERN = {
+OPERATION_AND_SIZES_BY_PATTERN = {
     "b c (h 2) (w 2) -> b c h w": ("max", {}),
     "b c (h 4) (w 2) -> w (b h) c": ("sum", {}),
     "b c h w -> (w b)": ("mean", {}),
@@ -30,13 +30,15 @@ REDUCTION_AND_SIZES_BY_PATTERN = {
 
 
 @contextmanager
-def kernels_for_all_arrays():
+def use_kernels_for_all_arrays():
     """Use kernels for arrays of any size, compiled at once."""
     plait.cache_clear()  # it also clears the cached backends
     backend = backend_for_type(np.ndarray)
     kept = backend.large_tensors
     ops = kept.load()
-    by_kernels = ops._replace(min_kernel_elements=1, build_kernel=lambda *task: compile_kernel(ops.build_kernel(*task)))
+    by_kernels = ops._replace(
+        min_kernel_elements=1, build_kernel=lambda *task: filler_with_compiled_kernel(ops.build_kernel(*task))
+    )
     backend.large_tensors = kept._replace(
         load=lambda: by_kernels, min_elements=1, min_elements_if_rounding=1, eager_elements=1
     )
@@ -49,20 +51,20 @@ def kernels_for_all_arrays():
 
 def call_plait(array, pattern):
     """Call the operation of this pattern."""
-    name, sizes = REDUCTION_AND_SIZES_BY_PATTERN[pattern]
+    name, sizes = OPERATION_AND_SIZES_BY_PATTERN[pattern]
     if name == "repeat":
         return plait.repeat(array, pattern, **sizes)
     return plait.rearrange(array, pattern, **sizes) if name is None else plait.reduce(array, pattern, name, **sizes)
 
 
-@pytest.mark.parametrize("pattern", REDUCTION_AND_SIZES_BY_PATTERN)
+@pytest.mark.parametrize("pattern", OPERATION_AND_SIZES_BY_PATTERN)
 @pytest.mark.parametrize("layout", [(0, 1, 2, 3), (0, 2, 3, 1), (3, 2, 1, 0)])
 def test_call_with_a_kernel_equals_numpy(pattern, layout):
     array = np.random.default_rng(3).integers(-9, 9, (3, 4, 8, 6)).astype(np.float32)
     array = np.ascontiguousarray(array.transpose(layout)).transpose(np.argsort(layout))[::-1]
     expected = call_plait(array, pattern)
     with (
-        kernels_for_all_arrays(),
+        use_kernels_for_all_arrays(),
         mock.patch("plait._executor.large.kernels.TIMED_CALLS_PER_FUNCTION", 0),
     ):  # the kernel from the first call
         found = call_plait(array, pattern)
@@ -78,19 +80,19 @@ def test_result_of_a_kernel_has_the_strides_of_the_plain_call(layout, data):
     kept = data.draw(st.permutations(names))[: data.draw(st.integers(0, array.ndim))]
     pattern = f"{' '.join(names)} -> {' '.join(kept)}"
     expected = plait.reduce(array, pattern, "max")
-    with kernels_for_all_arrays(), mock.patch("plait._executor.large.kernels.TIMED_CALLS_PER_FUNCTION", 0):
+    with use_kernels_for_all_arrays(), mock.patch("plait._executor.large.kernels.TIMED_CALLS_PER_FUNCTION", 0):
         found = plait.reduce(array, pattern, "max")
     np.testing.assert_array_equal(found, expected)
     assert found.strides == expected.strides
 
 
-@pytest.mark.parametrize("pattern", REDUCTION_AND_SIZES_BY_PATTERN)
+@pytest.mark.parametrize("pattern", OPERATION_AND_SIZES_BY_PATTERN)
 def test_kernel_is_used_for_its_own_layout_only(pattern):
     """The cache of calls knows shapes only, but a kernel is compiled for strides."""
     array = np.random.default_rng(3).integers(-9, 9, (4, 4, 8, 8)).astype(np.float32)
     turned = np.ascontiguousarray(array.transpose(3, 2, 1, 0)).transpose(3, 2, 1, 0)
     expected = call_plait(array, pattern)
-    with kernels_for_all_arrays(), mock.patch("plait._executor.large.kernels.TIMED_CALLS_PER_FUNCTION", 0):
+    with use_kernels_for_all_arrays(), mock.patch("plait._executor.large.kernels.TIMED_CALLS_PER_FUNCTION", 0):
         for each in (array, turned, array[::-1][::-1], turned, array):
             np.testing.assert_array_equal(call_plait(each, pattern), expected)
 

@@ -12,7 +12,7 @@ pytest.importorskip("numba")
 
 COMPILE_SCRIPT = "import sys; from plait.backends.kernels.compiling import compiled; compiled(sys.argv[1])"
 
-USE_SCRIPT = """
+RUN_KERNELS_SCRIPT = """
     import numpy as np
     from plait.backends.kernels.background import wait
     from plait.backends.kernels.filler import filling
@@ -59,5 +59,7 @@ def test_cached_kernels_are_not_confused(tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     for name in ("max", "min", "prod"):
         subprocess.run([sys.executable, "-c", COMPILE_SCRIPT, f"{name} float32"], check=True)
-    used = subprocess.run([sys.executable, "-c", dedent(USE_SCRIPT)], check=True, capture_output=True, text=True)
+    used = subprocess.run(
+        [sys.executable, "-c", dedent(RUN_KERNELS_SCRIPT)], check=True, capture_output=True, text=True
+    )
     assert used.stdout.split("\n")[:3] == ["max 4.0 7.0", "min 2.0 1.0", "prod 24.0 35.0"]

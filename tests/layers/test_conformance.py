@@ -38,7 +38,7 @@ def assert_near(actual, expected):
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=2e-6)
 
 
-def einmix_arguments(case):
+def einmix_positional_arguments(case):
     return [case.pattern, case.weight_shape, *([] if case.bias_shape is None else [case.bias_shape])]
 
 
@@ -116,7 +116,7 @@ def test_list_of_tensors_is_stacked(framework, case):
 @pytest.mark.parametrize("case", EINMIX_CASES, ids=str)
 def test_einmix_equals_the_reference(framework, case):
     x = random_array(case.shape)
-    built = framework.build("EinMix", *einmix_arguments(case), example=x, **case.sizes)
+    built = framework.build("EinMix", *einmix_positional_arguments(case), example=x, **case.sizes)
     parameters = framework.parameters(built)
     shapes = {"weight": case.weight} if case.bias is None else {"weight": case.weight, "bias": case.bias}
     assert {name: array.shape for name, array in parameters.items()} == shapes
@@ -133,7 +133,7 @@ def test_einmix_parameter_gradients_equal_the_reference(framework, case):
     parameters that are 1 at that element and 0 elsewhere.
     """
     x = random_array(case.shape)
-    built = framework.build("EinMix", *einmix_arguments(case), example=x, **case.sizes)
+    built = framework.build("EinMix", *einmix_positional_arguments(case), example=x, **case.sizes)
     found = framework.parameter_gradients(built, framework.to_tensor(x))
     parameters = {name: np.zeros(array.shape) for name, array in framework.parameters(built).items()}
     assert found.keys() == parameters.keys()
@@ -234,7 +234,7 @@ def test_repr_shows_the_arguments(framework):
 @pytest.mark.parametrize("kind", ["Rearrange", "Reduce", "Repeat", "EinMix"])
 def test_pickle_refers_to_public_modules_only(framework, kind):
     case = next(case for case in [*OPERATION_CASES, *EINMIX_CASES] if getattr(case, "kind", "EinMix") == kind)
-    given = einmix_arguments(case) if kind == "EinMix" else case.arguments
+    given = einmix_positional_arguments(case) if kind == "EinMix" else case.arguments
     built = framework.build(kind, *given, example=random_array(case.shape), **case.sizes)
     layer = built[0] if isinstance(built, tuple) else built
     if framework.name == "haiku":

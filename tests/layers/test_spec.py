@@ -43,7 +43,7 @@ def test_einmix_spec_equals_the_reference(case):
 
 
 @st.composite
-def random_einmix(draw):
+def random_einmix_cases(draw):
     """A random valid EinMix.
 
     Each axis of the input, shared with the weight or not, is kept or summed; axes of the weight alone are added to the
@@ -80,7 +80,7 @@ def group_neighbours(draw, items):
     return out
 
 
-@given(random_einmix())
+@given(random_einmix_cases())
 def test_random_einmix_specs_equal_the_reference(case):
     layer_spec = spec_from_case(case)
     x = random_array(case.shape)

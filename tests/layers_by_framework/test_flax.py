@@ -22,7 +22,7 @@ from flax.training.train_state import TrainState  # noqa: E402
 
 from layers.cases import EINMIX_CASES  # noqa: E402
 from layers.frameworks.flax_ import FRAMEWORK  # noqa: E402
-from layers.test_conformance import einmix_arguments, random_array  # noqa: E402
+from layers.test_conformance import einmix_positional_arguments, random_array  # noqa: E402
 from layers_by_framework.jax_layer_tests import JaxLayerTests, assert_near, assert_trees_equal  # noqa: E402
 from plait.layers.flax import EinMix, Rearrange, Reduce, Repeat  # noqa: E402
 
@@ -83,16 +83,16 @@ def make_sequential_network():
     )
 
 
-NETWORK_STYLES = {
+NETWORK_AND_MODULE_NAMES_BY_STYLE = {
     "sequential": (make_sequential_network, "layers_1", "layers_4"),
     "compact": (CompactNetwork, "Conv_0", "EinMix_0"),
     "setup": (SetupNetwork, "conv", "head"),
 }
 
 
-@pytest.mark.parametrize("style", NETWORK_STYLES)
+@pytest.mark.parametrize("style", NETWORK_AND_MODULE_NAMES_BY_STYLE)
 def test_network_trains_like_native_linen(style):
-    make, conv, head = NETWORK_STYLES[style]
+    make, conv, head = NETWORK_AND_MODULE_NAMES_BY_STYLE[style]
     x, y = random_array((8, 36)), np.arange(8) % 5
     ours, theirs = make(), NativeNetwork()
     params = ours.init(KEY, x)["params"]
@@ -564,13 +564,15 @@ def test_einops_parameters_can_be_loaded(case):
 
     x = jnp.asarray(random_array(case.shape))
     try:
-        other = theirs.EinMix(*einmix_arguments(case), sizes=case.sizes)
+        other = theirs.EinMix(*einmix_positional_arguments(case), sizes=case.sizes)
         jax.eval_shape(other.init, KEY, x)
     except einops.EinopsError as error:
         assert "ellipsis" in str(error)
         assert "..." in case.pattern
         return
-    assert_equal_results_with_equal_parameters(case, x, EinMix(*einmix_arguments(case), sizes=case.sizes), other)
+    assert_equal_results_with_equal_parameters(
+        case, x, EinMix(*einmix_positional_arguments(case), sizes=case.sizes), other
+    )
 
 
 def test_einops_code_runs_with_the_import_replaced():

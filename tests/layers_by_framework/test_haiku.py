@@ -47,7 +47,7 @@ def tree_shapes(tree):
 
 
 @transformed
-def network(x):
+def transformed_network(x):
     return hk.Sequential(
         [
             Rearrange("b (h w) -> b h w 1", h=6),
@@ -60,14 +60,14 @@ def network(x):
 
 
 @transformed
-def native_network(x):
-    """The same as `network`, written without plait."""
+def transformed_native_network(x):
+    """The same as `transformed_network`, written without plait."""
     x = hk.max_pool(jax.nn.relu(hk.Conv2D(4, 3)(x.reshape(-1, 6, 6, 1))), (2, 2, 1), (2, 2, 1), "SAME")
     return hk.Linear(5)(x.transpose(0, 3, 1, 2).reshape(len(x), -1))
 
 
 def as_native_parameters(params):
-    """Rename the parameters of `network` to those of `native_network`."""
+    """Rename the parameters of `transformed_network` to those of `transformed_native_network`."""
     head = params["ein_mix"]
     return {"conv2_d": params["conv2_d"], "linear": {"w": head["weight"], "b": head["bias"][0]}}
 
@@ -75,10 +75,10 @@ def as_native_parameters(params):
 def test_network_trains_like_native_haiku():
     x, y = random_array((8, 36)), np.arange(8) % 5
     optimizer = optax.adam(1e-2)
-    params = network.init(KEY, x)
+    params = transformed_network.init(KEY, x)
     assert params.keys() == {"conv2_d", "ein_mix"}  # layers without parameters add nothing
     runs = []
-    for function, found in ((network, params), (native_network, as_native_parameters(params))):
+    for function, found in ((transformed_network, params), (transformed_native_network, as_native_parameters(params))):
         run = found, optimizer.init(found)
 
         @jax.jit
@@ -290,7 +290,7 @@ def test_second_call_is_not_traced():
 
 
 def test_parameters_are_pickled_and_counted():
-    params = network.init(KEY, random_array((2, 36)))
+    params = transformed_network.init(KEY, random_array((2, 36)))
     assert_trees_equal(pickle.loads(pickle.dumps(params)), params)
     assert hk.data_structures.tree_size(params) == 4 * 10 + 5 * 37
     head, rest = hk.data_structures.partition(lambda module, name, value: module == "ein_mix", params)
@@ -299,7 +299,7 @@ def test_parameters_are_pickled_and_counted():
 
 def test_tabulate_and_interceptors():
     x = jnp.ones((2, 36))
-    table = hk.experimental.tabulate(network)(x)
+    table = hk.experimental.tabulate(transformed_network)(x)
     for text in ("Rearrange", "Reduce", "EinMix", "ein_mix", "weight: f32[36,5]", "bias: f32[1,5]"):
         assert text in table
     seen = []
@@ -309,7 +309,7 @@ def test_tabulate_and_interceptors():
         return function(*args, **kwargs)
 
     with hk.intercept_methods(watch):
-        network.init(KEY, x)
+        transformed_network.init(KEY, x)
     assert {("Rearrange", "__call__"), ("Reduce", "__call__"), ("EinMix", "__call__")} <= {*seen}
 
 

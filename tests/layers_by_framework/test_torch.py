@@ -23,7 +23,7 @@ from plait.layers.torch import EinMix, Rearrange, Reduce, Repeat  # noqa: E402
 
 IGNORE_TORCH_SCRIPT_DEPRECATION = pytest.mark.filterwarnings("ignore:`torch.jit.* is deprecated")
 """All of it is deprecated: until PyTorch 2.13 by a `DeprecationWarning`, since 2.14 by a `FutureWarning`."""
-CASES = [*OPERATION_CASES, *EINMIX_CASES]
+OPERATION_AND_EINMIX_CASES = [*OPERATION_CASES, *EINMIX_CASES]
 CASE_PER_NODE_KIND = [
     *OPERATION_CASES[1:3],
     OPERATION_CASES[5],
@@ -36,7 +36,7 @@ CASE_PER_NODE_KIND = [
 ]
 """A selection of cases for slow tracers; each case has another kind of plan node."""
 
-each_case = pytest.mark.parametrize("case", CASES, ids=str)
+each_case = pytest.mark.parametrize("case", OPERATION_AND_EINMIX_CASES, ids=str)
 each_node_kind = pytest.mark.parametrize("case", CASE_PER_NODE_KIND, ids=str)
 
 
@@ -300,7 +300,7 @@ def test_copies_and_pickles(way):
         other.features[3].weight.zero_()
     assert (network.classify.bias != 0).all()
     assert (network.features[3].weight != 0).all()
-    for case in CASES:
+    for case in OPERATION_AND_EINMIX_CASES:
         layer, tensor = build_layer(case), random_input(case)
         assert_equal(way(layer)(tensor), layer(tensor))
 
@@ -1029,7 +1029,7 @@ def test_fx_trace_of_an_ellipsis_raises():
 # Code written for einops
 
 
-def einops_and_plait_classes(name):
+def einops_and_plait_class(name):
     einops = pytest.importorskip("einops.layers.torch")
     return getattr(einops, name), globals()[name]
 
@@ -1052,7 +1052,7 @@ def einops_and_plait_classes(name):
     ids=str,
 )
 def test_einops_code_runs_with_the_import_replaced(name, given, sizes, shape):
-    theirs, ours = einops_and_plait_classes(name)
+    theirs, ours = einops_and_plait_class(name)
     one, other = theirs(*given, **sizes), ours(*given, **sizes)
     states = one.state_dict(), other.state_dict()
     assert [(key, value.shape) for key, value in states[0].items()] == [(k, v.shape) for k, v in states[1].items()]
@@ -1071,7 +1071,7 @@ def test_einops_keywords():
         ("Reduce", {"pattern": "a b -> a", "reduction": "sum"}),
         ("EinMix", {"pattern": "a b -> a c", "weight_shape": "b c", "bias_shape": "c", "b": 6, "c": 2}),
     ):
-        theirs, ours = einops_and_plait_classes(name)
+        theirs, ours = einops_and_plait_class(name)
         one, other = theirs(**keywords), ours(**keywords)
         other.load_state_dict(one.state_dict())
         x = torch.randn(3, 6)

@@ -15,7 +15,7 @@ from plait._notation.equation import PATTERN_LAST_HINT, equation_as_pattern
 np = pytest.importorskip("numpy")
 
 X = np.arange(12.0).reshape(2, 6)
-WORDS = st.sampled_from(["batch", "vec", "head", "dim", "ab", "time"])
+WORD_STRATEGY = st.sampled_from(["batch", "vec", "head", "dim", "ab", "time"])
 
 
 def caught_warnings(call):
@@ -45,7 +45,7 @@ def test_words_side_by_side_in_a_term_are_an_error(equation):
     assert len(caught.value.spans) > 1
 
 
-@given(st.lists(WORDS, min_size=1, max_size=3), WORDS, WORDS)
+@given(st.lists(WORD_STRATEGY, min_size=1, max_size=3), WORD_STRATEGY, WORD_STRATEGY)
 def test_a_term_of_drawn_words_is_an_error(others, word, last):
     for term in (f"{word} {last}", f"{word} i", f"... {word} {last}", f"i {word}"):
         equation = ", ".join([*others, term]) + " -> "
@@ -61,7 +61,7 @@ def test_letters_with_white_space_are_letters(equation):
 
 
 @pytest.mark.parametrize("equation", ["i...jk,...kj->...i", "i...jk, ...kj -> ...i", "ij... -> ...ji"])
-def test_letters_around_an_ellipsis_are_one_word(equation):
+def test_letters_around_an_ellipsis_are_separate_axes(equation):
     tensors = [np.arange(24.0).reshape(2, 3, 4), np.arange(12.0).reshape(4, 3)]
     tensors = tensors[: equation.partition("->")[0].count(",") + 1]
     np.testing.assert_array_equal(plait.einsum(equation, *tensors), np.einsum(equation, *tensors))

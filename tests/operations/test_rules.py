@@ -13,7 +13,7 @@ from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
 from plait._operations.pack import dimension_counts_around_star, packed_lengths_and_shapes, split_shape
 from plait._operations.parse_shape import find_labeled_dimensions, read_named_lengths
-from plait._operations.reduce import check_dtype_kind, known_reduction_name
+from plait._operations.reduce import check_dtype_kind, check_reduction_name
 from plait._operations.table import OPERATION_NAMES, find_operation_or_einsum, infer_operation
 from plait._shapes.solver import solve_pattern
 from plait.backends.reduction_rules import REDUCTION_RULES
@@ -129,11 +129,11 @@ def test_parse_equation(equation, count, meaning):
 
 def test_check_reduction_name_and_dtype_kind():
     for name in REDUCTION_RULES:
-        assert known_reduction_name(name) == name
+        assert check_reduction_name(name) == name
         check_dtype_kind(name, None, None)
         check_dtype_kind(name, "floating", "float32")
     with pytest.raises(plait.AxisError, match="PLT209"):
-        known_reduction_name("average")
+        check_reduction_name("average")
 
 
 def test_parse_pack_pattern_and_split_shape():

@@ -147,15 +147,15 @@ def movement_calls():
 def einsum_calls():
     """Yield calls of einsum, in the form of `movement_calls`."""
     pytest.importorskip("numpy")
-    from einsum_strategies import einsum_patterns, integer_array
+    from einsum_strategies import einsum_patterns, random_integer_array
 
     for drawn in draw_examples(einsum_patterns(), 100):
-        arrays = [integer_array(shape, number) for number, shape in enumerate(drawn.shapes)]
+        arrays = [random_integer_array(shape, number) for number, shape in enumerate(drawn.shapes)]
         yield "einsum", drawn.text, arrays, drawn.sizes, None
 
 
 @lru_cache(maxsize=2)
-def pair_calls_with_results(calls):
+def pair_calls_with_plait_results(calls):
     """Return a pair of call and plait's result for each call that the function ``calls`` yields."""
     found = []
     for operation, pattern, arrays, sizes, reduction in calls():
@@ -172,7 +172,7 @@ def pair_calls_with_results(calls):
 def assert_same_results(cases, results, calls):
     import numpy as np
 
-    for (_, wanted), (text, *_), found in zip(pair_calls_with_results(calls), cases, results, strict=True):
+    for (_, wanted), (text, *_), found in zip(pair_calls_with_plait_results(calls), cases, results, strict=True):
         assert not isinstance(found, str), text
         assert found.shape == wanted.shape, text
         np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12, err_msg=text)
@@ -182,7 +182,7 @@ def assert_same_results(cases, results, calls):
 @pytest.mark.parametrize("framework", ["numpy", "torch"])
 def test_generated_source_runs_without_plait(framework, calls, tmp_path):
     pytest.importorskip(framework)
-    calls_and_results = pair_calls_with_results(calls)
+    calls_and_results = pair_calls_with_plait_results(calls)
     from plait.testing import _oracle as oracle  # it needs NumPy
 
     cases = []
@@ -197,7 +197,7 @@ def test_generated_source_runs_without_plait(framework, calls, tmp_path):
 
 def test_decomposed_einsum_gives_the_same_result(tmp_path):
     cases = []
-    for (_, pattern, arrays, sizes, _), _ in pair_calls_with_results(einsum_calls):
+    for (_, pattern, arrays, sizes, _), _ in pair_calls_with_plait_results(einsum_calls):
         plan = lower_pattern("einsum", pattern, tuple([array.ndim for array in arrays]), tuple(sizes))
         cases.append(
             (generate_function("einsum", decompose_einsum(plan), source_templates_of("numpy"), sizes), arrays, {})

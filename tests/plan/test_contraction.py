@@ -17,13 +17,13 @@ from plait._plan.contraction.network import build_network
 from plait._plan.contraction.paths import find_path
 from plait._plan.contraction.search import build_contraction_plan, reuse_strategies, search_contraction
 from plait._plan.nodes import Permute, Reshape
-from plait._plan.printer import list_contraction_lines
+from plait._plan.printer import contraction_lines_and_costs
 from plait._shapes.sizes import extend_slots, size_op_error
 from plait._shapes.solver import solve_pattern
 from plait.backends.costs import EINSUM_ONLY_COSTS, ContractionCosts
 
 
-def solve(pattern, *shapes, **sizes):
+def parse_and_solve(pattern, *shapes, **sizes):
     """Return the solved pattern; a pattern without blanks is an equation in the form of NumPy."""
     tree = parse(pattern) if " " in pattern else parse_equation(pattern, len(shapes))
     return solve_pattern(tree, tuple(map(len, shapes)), tuple(sizes))
@@ -31,13 +31,13 @@ def solve(pattern, *shapes, **sizes):
 
 def explained_costs(contraction, equation, *shapes):
     """Return the total cost that `explain` prints for a contraction."""
-    plan = build_contraction_plan(solve(equation, *shapes), contraction)
-    return list_contraction_lines(plan, contraction.network, contraction.path)[1]
+    plan = build_contraction_plan(parse_and_solve(equation, *shapes), contraction)
+    return contraction_lines_and_costs(plan, contraction.network, contraction.path)[1]
 
 
 def make_network(pattern, *shapes, **sizes):
     """Return the tensor network of a pattern for these shapes."""
-    solved = solve(pattern, *shapes, **sizes)
+    solved = parse_and_solve(pattern, *shapes, **sizes)
     registers = [size for shape in shapes for size in shape] + [*sizes.values(), *solved.constants]
     extend_slots(registers, solved.size_ops, partial(size_op_error, solved))
     return build_network(solved, registers)
@@ -233,7 +233,7 @@ def test_flops_equal_those_of_opt_einsum():
 
 @given(equations_with_shapes(4))
 @settings(max_examples=60)
-def test_flops_of_random_networks_are_at_most_those_of_opt_einsum(drawn):
+def test_flops_of_a_path_are_at_most_those_counted_by_opt_einsum(drawn):
     """They are fewer where an axis is summed before the product, or a diagonal is taken."""
     opt_einsum = pytest.importorskip("opt_einsum")
     equation, shapes = drawn

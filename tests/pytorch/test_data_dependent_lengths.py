@@ -14,7 +14,7 @@ pytest.importorskip("torch.fx.experimental.symbolic_shapes").__dict__.get("guard
     "torch has guard_or_false from 2.8 on", allow_module_level=True
 )
 
-PATTERN = plait.compile("(a c) b -> a (c b)", c=2)
+COMPILED_PATTERN = plait.compile("(a c) b -> a (c b)", c=2)
 
 CALLS = {
     "merge": lambda x: plait.rearrange(x, "a b -> (a b)"),
@@ -37,7 +37,7 @@ CALLS = {
     "einsum of groups": lambda x: plait.einsum(x, torch.ones(2, 3), "(a d) b, d b -> a d"),
     "pack": lambda x: plait.pack([x, x[:, 0]], "a *")[0],
     "list": lambda x: plait.rearrange([x, x], "n a b -> a (n b)"),
-    "pattern": PATTERN.rearrange,
+    "pattern": COMPILED_PATTERN.rearrange,
 }
 
 

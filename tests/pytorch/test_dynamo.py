@@ -235,7 +235,7 @@ def tensor_calls_and_size_counts(graph):
     return tensors, sizes
 
 
-def compile_and_record(function, dynamic):
+def compiled_function_and_graphs(function, dynamic):
     torch._dynamo.reset()
     graphs = []
 
@@ -249,11 +249,11 @@ def compile_and_record(function, dynamic):
 @pytest.mark.parametrize("dynamic", [False, True, None], ids=["static", "dynamic", "automatic"])
 @pytest.mark.parametrize(("function", "by_hand"), FUNCTIONS_AND_HAND_WRITTEN, ids=lambda function: function.__name__)
 def test_the_graph_is_that_of_the_hand_written_code(function, by_hand, dynamic):
-    ours, our_graphs = compile_and_record(function, dynamic)
+    ours, our_graphs = compiled_function_and_graphs(function, dynamic)
     for shape in SHAPES:
         x = torch.randn(shape)
         torch.testing.assert_close(ours(x), by_hand(x), rtol=0, atol=0)
-    theirs, their_graphs = compile_and_record(by_hand, dynamic)
+    theirs, their_graphs = compiled_function_and_graphs(by_hand, dynamic)
     for shape in SHAPES:
         theirs(torch.randn(shape))
     assert len(our_graphs) <= len(their_graphs)
@@ -264,7 +264,7 @@ def test_the_graph_is_that_of_the_hand_written_code(function, by_hand, dynamic):
 
 
 def test_a_second_call_with_the_same_shape_does_not_recompile():
-    function, graphs = compile_and_record(space_to_depth, False)
+    function, graphs = compiled_function_and_graphs(space_to_depth, False)
     plait.rearrange(torch.zeros(1, 1, 2, 2), "b c h w -> b c (h w)")  # fills plait's cache between the calls
     function(torch.zeros(SHAPES[0]))
     plait.rearrange(torch.zeros(3, 1, 2, 2), "b c h w -> b c (h w)")
@@ -275,7 +275,7 @@ def test_a_second_call_with_the_same_shape_does_not_recompile():
 
 def test_gradients_flow_through_the_compiled_function():
     x = torch.randn(SHAPES[0], requires_grad=True)
-    function, _ = compile_and_record(max_pool, None)
+    function, _ = compiled_function_and_graphs(max_pool, None)
     function(x).sum().backward()
     (expected,) = torch.autograd.grad(max_pool_by_hand(x).sum(), x)
     torch.testing.assert_close(x.grad, expected)
@@ -299,7 +299,7 @@ def test_a_module_with_parameters_is_compiled():
             return plait.einsum(x, plait.rearrange(self.weight, "i o -> o i"), "b i, o i -> b o")
 
     model = Heads()
-    function, graphs = compile_and_record(model, None)
+    function, graphs = compiled_function_and_graphs(model, None)
     x = torch.randn(3, 4)
     torch.testing.assert_close(function(x), x @ model.weight)
     assert len(graphs) == 1
@@ -393,7 +393,7 @@ def test_compiled_functions_raise_the_errors_of_eager_calls(call, code):
         (lambda x: REDUCE_PATTERN.reduce(x, "maen"), "PLT209"),
     ],
 )
-def test_errors_of_symbolic_sizes_and_of_methods(call, code, dynamic):
+def test_errors_of_symbolic_sizes_and_pattern_methods(call, code, dynamic):
     x = torch.zeros(SHAPES[0])
     with pytest.raises(plait.PlaitError, match=code) as eager:
         call(x)

@@ -23,8 +23,8 @@ def nested(parts):
 
 
 MATRIX = torch.linspace(-1, 1, 32, dtype=torch.float64).reshape(8, 4)
-ROWS = torch.linspace(-2, 1, 16, dtype=torch.float64).reshape(2, 8)
-HEADS = torch.linspace(-2, 1, 24, dtype=torch.float64).reshape(2, 4, 3)
+DENSE_ROWS = torch.linspace(-2, 1, 16, dtype=torch.float64).reshape(2, 8)
+HEAD_WEIGHTS = torch.linspace(-2, 1, 24, dtype=torch.float64).reshape(2, 4, 3)
 
 CALLS = {
     "identity": (lambda x: plait.rearrange(x, "b t d -> b t d"), lambda x: x),
@@ -49,8 +49,8 @@ CALLS = {
     "matmul": (lambda x: plait.einsum(x, MATRIX, "b t d, d e -> b t e"), lambda x: x @ MATRIX),
     "matmul of a transpose": (lambda x: plait.einsum(MATRIX, x, "d e, b t d -> b e t"), lambda x: (x @ MATRIX).T),
     "a weight for each head": (
-        lambda x: plait.einsum(x, HEADS, "b t (h d), h d e -> b h t e"),
-        lambda x: torch.einsum("thd,hde->hte", x.unflatten(-1, (2, 4)), HEADS),
+        lambda x: plait.einsum(x, HEAD_WEIGHTS, "b t (h d), h d e -> b h t e"),
+        lambda x: torch.einsum("thd,hde->hte", x.unflatten(-1, (2, 4)), HEAD_WEIGHTS),
     ),
     "three operands": (
         lambda x: plait.einsum(x, MATRIX, MATRIX.T, "b t d, d e, e f -> b t f"),
@@ -71,7 +71,7 @@ CALLS = {
 }
 """By name: a call on a nested tensor, and what it gives for each tensor of the batch."""
 
-REDUCTIONS = {
+TORCH_REDUCTION_BY_NAME = {
     "sum": torch.sum,
     "mean": torch.mean,
     "max": torch.amax,
@@ -92,9 +92,9 @@ def test_each_tensor_of_the_batch(nested, parts, name):
             torch.testing.assert_close(got, expected(part))
 
 
-@pytest.mark.parametrize("name", REDUCTIONS)
+@pytest.mark.parametrize("name", TORCH_REDUCTION_BY_NAME)
 def test_reductions_over_the_ragged_dimension(nested, parts, name):
-    reduce = REDUCTIONS[name]
+    reduce = TORCH_REDUCTION_BY_NAME[name]
     for _ in range(2):
         for_each = plait.reduce(nested, "b t d -> d b", name)
         torch.testing.assert_close(for_each, torch.stack([reduce(part, (0,)) for part in parts], 1))
@@ -109,8 +109,8 @@ def test_results_without_a_ragged_dimension(nested, parts):
     torch.testing.assert_close(plait.rearrange(nested, "b t d -> (b t d)"), torch.cat(parts).reshape(-1))
     gram = plait.einsum(nested, nested, "b t d, b t e -> b d e")
     torch.testing.assert_close(gram, torch.stack([part.T @ part for part in parts]))
-    for_each = plait.einsum(nested, ROWS, "b t d, b d -> b t")
-    for got, part, row in zip(for_each.unbind(), parts, ROWS, strict=True):
+    for_each = plait.einsum(nested, DENSE_ROWS, "b t d, b d -> b t")
+    for got, part, row in zip(for_each.unbind(), parts, DENSE_ROWS, strict=True):
         torch.testing.assert_close(got, part @ row)
     torch.testing.assert_close(plait.einsum(nested, "b t d ->"), torch.cat(parts).sum())
     assert plait.parse_shape(nested, "b t d") == {"b": 2, "t": nested.shape[1], "d": 8}
@@ -164,7 +164,7 @@ def test_what_a_nested_tensor_cannot_do(nested, name):
             FAILING_CALLS[name](nested)
 
 
-def test_lengths_that_differ_are_errors(nested, parts):
+def test_lengths_that_do_not_fit_are_errors(nested, parts):
     with pytest.raises(plait.SizeError, match="PLT302"):
         plait.rearrange(nested, "b t (h d) -> b h t d", h=3)
     with pytest.raises(plait.SizeError, match="PLT305"):

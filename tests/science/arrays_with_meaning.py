@@ -124,7 +124,7 @@ def named(array):
     return result
 
 
-class Metres(np.ndarray):
+class MetresArray(np.ndarray):
     """A subclass that counts the power of its unit in ``__array_ufunc__``, for few ufuncs alone."""
 
     power = 1
@@ -139,13 +139,13 @@ class Metres(np.ndarray):
             ufunc is np.add and len({*powers}) > 1
         ):
             return NotImplemented
-        result = np.asarray(getattr(ufunc, method)(*arrays, **keywords)).view(Metres)
+        result = np.asarray(getattr(ufunc, method)(*arrays, **keywords)).view(MetresArray)
         result.power = sum(powers) if ufunc is np.multiply else powers[0]
         return result
 
 
 def metres(array):
-    result = array.astype(float).view(Metres)
+    result = array.astype(float).view(MetresArray)
     result.power = 1
     return result
 
@@ -167,7 +167,7 @@ ARRAY_CLASSES = (
 )
 
 
-def class_parameters(classes=ARRAY_CLASSES):
+def parametrize_classes(classes=ARRAY_CLASSES):
     """The classes as parameters of a test; one whose package is missing is skipped."""
     return pytest.mark.parametrize("cls", classes, ids=str)
 

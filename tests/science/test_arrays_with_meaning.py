@@ -7,7 +7,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from science.arrays_with_meaning import ARRAY_CLASSES, class_parameters, make, meaning, pint_registry
+from science.arrays_with_meaning import ARRAY_CLASSES, make, meaning, parametrize_classes, pint_registry
 
 import plait
 
@@ -16,31 +16,33 @@ pytestmark = pytest.mark.filterwarnings("ignore:AffineScalarFunc:FutureWarning")
 NUMBERS = np.array([[1, 2, 3], [4, 5, 6]])
 
 
-def twice(call):
+def call_twice_and_compare(call):
     """The result of a call, which the second call, out of the cache, must give too."""
     first = call()
     assert meaning(call()) == meaning(first)
     return first
 
 
-@class_parameters()
+@parametrize_classes()
 def test_movements(cls):
     array = make(cls, NUMBERS)
     expected = np.reshape(np.transpose(array, (1, 0)), (6,))
-    assert meaning(twice(lambda: plait.rearrange(array, "a b -> (b a)"))) == meaning(expected)
-    assert meaning(twice(lambda: plait.compile("a b -> (b a)").rearrange(array))) == meaning(expected)
-    assert meaning(twice(lambda: plait.view(array, "a b -> b a"))) == meaning(np.transpose(array, (1, 0)))
+    assert meaning(call_twice_and_compare(lambda: plait.rearrange(array, "a b -> (b a)"))) == meaning(expected)
+    assert meaning(call_twice_and_compare(lambda: plait.compile("a b -> (b a)").rearrange(array))) == meaning(expected)
+    assert meaning(call_twice_and_compare(lambda: plait.view(array, "a b -> b a"))) == meaning(
+        np.transpose(array, (1, 0))
+    )
     first, last = plait.unpack(array, [(1,), ()], "* b")
     assert meaning(first) == meaning(array[:1])
     assert meaning(last) == meaning(array[1])
 
 
-@class_parameters()
+@parametrize_classes()
 def test_repeat_gives_new_writable_memory(cls):
     array = make(cls, NUMBERS)
     expected = [np.reshape(array[row, column], ()) for row in (0, 1) for column in (0, 1, 2) for _ in (0, 1)]
     for pattern in ("a b -> a b r", "a b -> a (b r)", "a b -> (a b r)"):
-        result = twice(lambda pattern=pattern: plait.repeat(array, pattern, r=2))
+        result = call_twice_and_compare(lambda pattern=pattern: plait.repeat(array, pattern, r=2))
         assert type(result) is type(array)
         flat = np.reshape(result, (12,))
         assert [meaning(np.reshape(flat[place], ()))[1:] for place in range(12)] == [
@@ -54,7 +56,7 @@ def test_repeat_gives_new_writable_memory(cls):
 REDUCTIONS = ("sum", "prod", "min", "max", "any", "all", "mean", "std", "var", "logsumexp")
 
 
-@class_parameters()
+@parametrize_classes()
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 def test_reductions(cls, reduction):
     array = make(cls, NUMBERS)
@@ -64,7 +66,7 @@ def test_reductions(cls, reduction):
                 plait.reduce(array, pattern, reduction)
             assert "\n" not in caught.value.message
         return
-    one, both = (twice(lambda p=p: plait.reduce(array, p, reduction)) for p in ("a b -> b", "a b ->"))
+    one, both = (call_twice_and_compare(lambda p=p: plait.reduce(array, p, reduction)) for p in ("a b -> b", "a b ->"))
     as_list = plait.reduce([array, array], "n a b -> n b", reduction)
     if reduction == "logsumexp":
         expected = np.log(np.sum(np.exp(array), axis=0)), np.log(np.sum(np.exp(array)))
@@ -82,7 +84,7 @@ def test_reductions(cls, reduction):
         assert meaning(both)[1:] == meaning(expected[1])[1:]
 
 
-EQUATIONS = (
+EINSUM_PATTERNS_AND_SHAPES = (
     ("a b, b c -> a c", ((2, 3), (3, 2))),
     ("a b, c b -> a c", ((2, 3), (2, 3))),
     ("a b, a b -> a b", ((2, 3), (2, 3))),
@@ -124,8 +126,10 @@ def einsum_by_definition(pattern, arrays):
     return product
 
 
-@class_parameters()
-@pytest.mark.parametrize(("pattern", "shapes"), EQUATIONS, ids=[pattern for pattern, _ in EQUATIONS])
+@parametrize_classes()
+@pytest.mark.parametrize(
+    ("pattern", "shapes"), EINSUM_PATTERNS_AND_SHAPES, ids=[pattern for pattern, _ in EINSUM_PATTERNS_AND_SHAPES]
+)
 def test_einsum(cls, pattern, shapes):
     arrays = [make(cls, np.arange(np.prod(shape)).reshape(shape) % 6 + 1) for shape in shapes]
     sizes = {"h": 2} if "h" in pattern else {}
@@ -138,13 +142,13 @@ def test_einsum(cls, pattern, shapes):
         with pytest.raises(plait.BackendError, match=r"PLT503.*einsum is not defined on Magnitude"):
             plait.einsum(*arrays, pattern, **sizes)
         return
-    result = twice(lambda: plait.einsum(*arrays, pattern, **sizes))
+    result = call_twice_and_compare(lambda: plait.einsum(*arrays, pattern, **sizes))
     assert meaning(plait.compile(pattern, **sizes).einsum(*arrays)) == meaning(result)
     assert meaning(result)[1:] == meaning(einsum_by_definition(pattern, arrays))[1:]
     assert isinstance(result, type(arrays[0])) or np.shape(result) == () or cls.name == "astropy.Magnitude"
 
 
-@class_parameters([cls for cls in ARRAY_CLASSES if cls.name not in ("galois", "astropy.Magnitude")])
+@parametrize_classes([cls for cls in ARRAY_CLASSES if cls.name not in ("galois", "astropy.Magnitude")])
 @pytest.mark.parametrize("pattern", ["a b, a b -> a b", "a b, c b -> a c", "a b, a b ->"])
 def test_einsum_with_plain_arrays(cls, pattern):
     array, plain = make(cls, NUMBERS), NUMBERS + 1.0
@@ -152,7 +156,10 @@ def test_einsum_with_plain_arrays(cls, pattern):
         plain = NUMBERS + 1
     for arrays in ([array, plain], [plain, array]):
         expected = einsum_by_definition(pattern, arrays)
-        assert meaning(twice(lambda arrays=arrays: plait.einsum(*arrays, pattern)))[1:] == meaning(expected)[1:]
+        assert (
+            meaning(call_twice_and_compare(lambda arrays=arrays: plait.einsum(*arrays, pattern)))[1:]
+            == meaning(expected)[1:]
+        )
 
 
 def test_finite_fields_are_not_contracted_with_plain_arrays():
@@ -163,10 +170,10 @@ def test_finite_fields_are_not_contracted_with_plain_arrays():
         plait.einsum(make(cls, NUMBERS), NUMBERS, "a b, c b -> a c")
 
 
-@class_parameters()
+@parametrize_classes()
 def test_lists_and_packs_of_one_class(cls):
     array, other = make(cls, NUMBERS), make(cls, NUMBERS[::-1])
-    stacked = twice(lambda: plait.rearrange([array, other], "n a b -> a n b"))
+    stacked = call_twice_and_compare(lambda: plait.rearrange([array, other], "n a b -> a n b"))
     assert type(stacked) is type(array)
     assert meaning(stacked[:, 0]) == meaning(array)
     assert meaning(stacked[:, 1]) == meaning(other)
@@ -178,7 +185,7 @@ def test_lists_and_packs_of_one_class(cls):
 KEPT_BESIDE_PLAIN = ("numpy.ma", "object", "named", "astropy.Masked", "uncertainties", "quaddtype")
 
 
-@class_parameters()
+@parametrize_classes()
 @pytest.mark.parametrize("order", [*permutations((0, 1, 2))])
 def test_lists_with_plain_arrays(cls, order):
     """A mask is kept wherever in the list it is; metres beside bare numbers are an error."""
@@ -194,7 +201,7 @@ def test_lists_with_plain_arrays(cls, order):
             with pytest.raises(plait.SizeError, match=r"PLT308.*cannot be joined"):
                 call()
         return
-    stacked = twice(lambda: plait.rearrange(tensors, "n a b -> n a b"))
+    stacked = call_twice_and_compare(lambda: plait.rearrange(tensors, "n a b -> n a b"))
     assert meaning(stacked[where])[1:] == meaning(array)[1:]
     assert meaning(plait.repeat(tensors, "n a b -> n a b r", r=2)[where, ..., 1])[1:] == meaning(array)[1:]
     assert meaning(plait.compile("n a b -> n a b").rearrange(tensors)[where])[1:] == meaning(array)[1:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from science.arrays_with_meaning import ARRAY_CLASSES, class_parameters, make, meaning
+from science.arrays_with_meaning import ARRAY_CLASSES, make, meaning, parametrize_classes
 
 import plait
 
@@ -27,7 +27,7 @@ def check(result, expected):
         assert type(computed) is type(result._meta)
 
 
-@class_parameters(IN_CHUNKS)
+@parametrize_classes(IN_CHUNKS)
 def test_movements_and_repeat(cls):
     array = make(cls, NUMBERS)
     chunked = in_chunks(array)
@@ -38,7 +38,7 @@ def test_movements_and_repeat(cls):
     check(plait.reduce(plait.repeat(chunked, "a b -> a b r", r=2), "a b r ->", "sum"), 2 * array.sum())
 
 
-@class_parameters(IN_CHUNKS)
+@parametrize_classes(IN_CHUNKS)
 @pytest.mark.parametrize("reduction", ["sum", "prod", "min", "max", "any", "all", "mean", "std", "var", "logsumexp"])
 def test_reductions(cls, reduction):
     array = make(cls, NUMBERS)
@@ -51,7 +51,7 @@ def test_reductions(cls, reduction):
         check(plait.reduce(in_chunks(array), pattern, reduction), plait.reduce(array, pattern, reduction))
 
 
-@class_parameters(IN_CHUNKS)
+@parametrize_classes(IN_CHUNKS)
 def test_einsum(cls):
     array = make(cls, NUMBERS)
     chunked, plain = in_chunks(array), NUMBERS + 1.0
@@ -75,7 +75,7 @@ def test_hidden_numbers_of_a_fully_masked_column_are_not_read():
     assert plait.einsum(largest, np.ones(3), "b, b ->").compute() == array.max(axis=0).sum() == 11
 
 
-@class_parameters(IN_CHUNKS)
+@parametrize_classes(IN_CHUNKS)
 def test_lists(cls):
     array = make(cls, NUMBERS)
     plain = NUMBERS + 1.0

@@ -10,17 +10,25 @@ import pytest
 from drawn_examples import example_count
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from science.arrays_with_meaning import ARRAY_CLASSES, Metres, meaning, metres
+from science.arrays_with_meaning import ARRAY_CLASSES, MetresArray, meaning, metres
 
 import plait
 
-EXAMPLES = settings(max_examples=example_count(100))
+EXAMPLE_SETTINGS = settings(max_examples=example_count(100))
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries, such as those of a mean of masked rows alone
 
-NAMES = ("numpy.ma", "named", "astropy.Quantity", "astropy.Masked", "astropy.Masked(Quantity)", "unyt", "quantities")
-NAMES += ("pint", "galois", "quaddtype", "object", "uncertainties")
-CLASSES = {cls.name: cls for cls in ARRAY_CLASSES if cls.name in NAMES}
+CLASS_NAMES = (
+    "numpy.ma",
+    "named",
+    "astropy.Quantity",
+    "astropy.Masked",
+    "astropy.Masked(Quantity)",
+    "unyt",
+    "quantities",
+)
+CLASS_NAMES += ("pint", "galois", "quaddtype", "object", "uncertainties")
+CLASSES = {cls.name: cls for cls in ARRAY_CLASSES if cls.name in CLASS_NAMES}
 MAKERS = {
     "plain": lambda array: array.astype(float),
     "metres": metres,
@@ -37,13 +45,13 @@ def installed(name):
     return True
 
 
-INSTALLED = [name for name in MAKERS if installed(name)]
+INSTALLED_CLASS_NAMES = [name for name in MAKERS if installed(name)]
 
 
 @st.composite
 def arrays(draw, shape):
     """An array of a drawn class, of numbers from 1 to 6, with a drawn mask and layout."""
-    name = draw(st.sampled_from(INSTALLED))
+    name = draw(st.sampled_from(INSTALLED_CLASS_NAMES))
     size = int(np.prod(shape))
     numbers = np.array(draw(st.lists(st.integers(1, 6), min_size=size, max_size=size))).reshape(shape)
     layout = draw(st.sampled_from(("plain", "transposed", "steps")))
@@ -59,7 +67,7 @@ def arrays(draw, shape):
     return array
 
 
-def same(result, expected):
+def assert_same_meaning(result, expected):
     """Whether two results mean the same; the scalar of a class may have a type of its own."""
     assert meaning(result)[1:] == meaning(expected)[1:]
 
@@ -72,7 +80,7 @@ def own_or_none(call):
         return None
 
 
-@EXAMPLES
+@EXAMPLE_SETTINGS
 @given(st.data())
 def test_lists(data):
     """Each place of a stack is the array of that place; arrays that cannot be added cannot be stacked."""
@@ -89,22 +97,25 @@ def test_lists(data):
             result = call()
         except plait.SizeError as error:
             assert error.code == "PLT308"
-            assert any(own_or_none(lambda one=one: tensors[0] + one) is None or mixed(tensors) for one in tensors)
+            assert any(
+                own_or_none(lambda one=one: tensors[0] + one) is None or are_of_several_classes(tensors)
+                for one in tensors
+            )
             continue
         for place, tensor in enumerate(tensors):
             if name == "pack":
                 start = place * shape[0]
-                same_up_to_class(result[start : start + shape[0]], tensor)
+                assert_same_up_to_class(result[start : start + shape[0]], tensor)
             else:
-                same_up_to_class(np.reshape(result[place], shape), tensor)
+                assert_same_up_to_class(np.reshape(result[place], shape), tensor)
 
 
-def mixed(tensors):
+def are_of_several_classes(tensors):
     """Whether the arrays are of several classes."""
     return len({type(tensor) for tensor in tensors}) > 1
 
 
-def same_up_to_class(part, tensor):
+def assert_same_up_to_class(part, tensor):
     """A plain array beside others is of their class, without a mask or with the unit that it has."""
     _, unit, shape, values = meaning(part)
     _, own_unit, own_shape, own_values = meaning(tensor)
@@ -118,7 +129,7 @@ def same_up_to_class(part, tensor):
             assert value == own or (isinstance(value, tuple) and value[0] == own)
 
 
-@EXAMPLES
+@EXAMPLE_SETTINGS
 @given(st.data())
 def test_einsum(data):
     """The sum of products, in any order of dimensions, by the classes' own ``*`` and sum."""
@@ -155,10 +166,10 @@ def test_einsum(data):
         assert shape == own_shape  # of two libraries, ``@`` and ``*`` may differ in the mask
         assert unit == own_unit or {unit, own_unit} == {"", "heat"}  # a name beside a mask
     elif expected is not None:
-        same(first, expected)
+        assert_same_meaning(first, expected)
 
 
-@EXAMPLES
+@EXAMPLE_SETTINGS
 @given(st.data())
 def test_reductions_and_repeat(data):
     """Reductions of drawn axes are those of the class, axis by axis, and repeat is `reduce`'s inverse for a maximum."""
@@ -173,9 +184,9 @@ def test_reductions_and_repeat(data):
         with pytest.raises(plait.BackendError, match="PLT503"):
             plait.reduce(tensor, pattern, reduction)
     else:
-        same(plait.reduce(tensor, pattern, reduction), expected)
+        assert_same_meaning(plait.reduce(tensor, pattern, reduction), expected)
     repeated = plait.repeat(tensor, "a b c -> (a r) b (c s)", r=2, s=2)
-    same(plait.rearrange(repeated, "(a r) b (c s) -> r s a b c", r=2, s=2)[1, 0], tensor)
+    assert_same_meaning(plait.rearrange(repeated, "(a r) b (c s) -> r s a b c", r=2, s=2)[1, 0], tensor)
     if isinstance(tensor, np.ndarray):
         assert repeated.flags.writeable
         assert not np.shares_memory(np.asarray(repeated), np.asarray(tensor))
@@ -185,7 +196,7 @@ def test_a_unit_class_that_knows_few_ufuncs():
     """The classical subclass with ``__array_ufunc__`` that refuses all but some ufuncs, ``matmul`` among them."""
     length = metres(np.arange(6).reshape(2, 3))
     result = plait.einsum(length, length, "a b, c b -> a c")
-    assert (type(result), result.power) == (Metres, 2)
+    assert (type(result), result.power) == (MetresArray, 2)
     assert result.tolist() == [[5, 14], [14, 50]]
 
 

@@ -59,7 +59,7 @@ def cubed_array(array):
     return cubed.array_api.asarray(array, chunks=2)
 
 
-def attributes(*paths):
+def make_type_importer(*paths):
     """Return a function that imports types by their paths."""
 
     def types():
@@ -70,37 +70,40 @@ def attributes(*paths):
     return types
 
 
-SCIPY_TYPES = attributes("scipy.sparse.sparray", "numpy.generic")
+import_scipy_types = make_type_importer("scipy.sparse.sparray", "numpy.generic")
 LIBRARIES = [
     *[
-        Library(f"scipy {name}", ("scipy",), lambda array, name=name: scipy_sparse(array, name), SCIPY_TYPES)
+        Library(f"scipy {name}", ("scipy",), lambda array, name=name: scipy_sparse(array, name), import_scipy_types)
         for name in ("coo_array", "csr_array", "csc_array", "dok_array", "lil_array", "dia_array", "bsr_array")
     ],
-    Library("COO", ("sparse",), pydata, attributes("sparse.COO")),
-    Library("GCXS", ("sparse",), lambda array: pydata(array, "GCXS"), attributes("sparse.GCXS", "sparse.COO")),
-    Library("DOK", ("sparse",), lambda array: pydata(array, "DOK"), attributes("sparse.COO", "sparse.DOK")),
+    Library("COO", ("sparse",), pydata, make_type_importer("sparse.COO")),
+    Library("GCXS", ("sparse",), lambda array: pydata(array, "GCXS"), make_type_importer("sparse.GCXS", "sparse.COO")),
+    Library("DOK", ("sparse",), lambda array: pydata(array, "DOK"), make_type_importer("sparse.COO", "sparse.DOK")),
     Library(
         "blosc2",
         ("blosc2",),
         lambda array: importlib.import_module("blosc2").asarray(array),
-        attributes("blosc2.NDArray"),
+        make_type_importer("blosc2.NDArray"),
     ),
     Library(
         "blosc2 expression",
         ("blosc2",),
         lambda array: importlib.import_module("blosc2").asarray(array) + 0,
-        attributes("blosc2.NDArray", "blosc2.LazyArray"),
+        make_type_importer("blosc2.NDArray", "blosc2.LazyArray"),
     ),
-    Library("cubed", ("cubed",), cubed_array, attributes("cubed.Array")),
-    Library("xarray", ("xarray",), data_array, attributes("xarray.DataArray")),
+    Library("cubed", ("cubed",), cubed_array, make_type_importer("cubed.Array")),
+    Library("xarray", ("xarray",), data_array, make_type_importer("xarray.DataArray")),
     Library(
         "xarray of dask",
         ("xarray", "dask"),
         lambda array: data_array(array, dask_array),
-        attributes("xarray.DataArray"),
+        make_type_importer("xarray.DataArray"),
     ),
     Library(
-        "xarray of COO", ("xarray", "sparse"), lambda array: data_array(array, pydata), attributes("xarray.DataArray")
+        "xarray of COO",
+        ("xarray", "sparse"),
+        lambda array: data_array(array, pydata),
+        make_type_importer("xarray.DataArray"),
     ),
 ]
 

@@ -27,7 +27,7 @@ def field():
     )
 
 
-LABELS = {
+CALL_DIMS_AND_COORDS_BY_NAME = {
     "a permutation keeps all": (
         lambda x: plait.rearrange(x, "t y x -> y x t"),
         ("lat", "lon", "time"),
@@ -137,10 +137,10 @@ LABELS = {
 }
 
 
-@pytest.mark.parametrize("name", LABELS)
+@pytest.mark.parametrize("name", CALL_DIMS_AND_COORDS_BY_NAME)
 @pytest.mark.parametrize("lazy", [False, True], ids=["numpy", "dask"])
 def test_names_and_coordinates(field, name, lazy):
-    call, dims, coords = LABELS[name]
+    call, dims, coords = CALL_DIMS_AND_COORDS_BY_NAME[name]
     if lazy:
         pytest.importorskip("dask")
         if name == "view":

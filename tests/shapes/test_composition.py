@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from plait._shapes.composition import indexed_common_factors
 
-LENGTHS = st.lists(st.integers(1, 12), max_size=5)
+LENGTHS_STRATEGY = st.lists(st.integers(1, 12), max_size=5)
 
 
 def draw_factorization(draw, total):
@@ -22,7 +22,7 @@ def draw_factorization(draw, total):
     return factors
 
 
-@given(LENGTHS, st.data())
+@given(LENGTHS_STRATEGY, st.data())
 def test_products_of_common_factors_are_both_products(one, data):
     other = draw_factorization(data.draw, prod(one))
     factors = indexed_common_factors(one, other)

@@ -11,8 +11,8 @@ from plait._notation.parser import parse
 from plait._shapes.sizes import (
     extend_slots,
     extend_symbolic_slots,
-    normalize_size_names,
     size_op_error,
+    sizes_by_normalized_name,
     to_exact_size,
 )
 from plait._shapes.solver import PRODUCT, SizeOp, slot_labels, solve_pattern
@@ -133,9 +133,9 @@ def test_to_exact_size_rejects_values_that_are_not_exact_integers(value):
 
 
 def test_normalize_size_names_rejects_equal_names():
-    assert normalize_size_names({"ℎ": 2, "w": 3}) == {"h": 2, "w": 3}
+    assert sizes_by_normalized_name({"ℎ": 2, "w": 3}) == {"h": 2, "w": 3}
     with pytest.raises(plait.SizeError, match="PLT311"):
-        normalize_size_names({"ℎ": 2, "h": 2})
+        sizes_by_normalized_name({"ℎ": 2, "h": 2})
 
 
 @pytest.mark.parametrize(

@@ -294,7 +294,7 @@ def simplify_type_text(text: str) -> str:
 
 
 @pytest.fixture(scope="module", params=FILE_PARTS_BY_INSTALLED_PACKAGES)
-def project(request, tmp_path_factory) -> tuple[Path, Path, str]:
+def folder_python_and_packages(request, tmp_path_factory) -> tuple[Path, Path, str]:
     """A folder with `good.py` and `bad.py`, the Python of a new virtual environment, and the names of its packages."""
     installed = request.param
     folder = tmp_path_factory.mktemp("project")
@@ -317,10 +317,10 @@ def project(request, tmp_path_factory) -> tuple[Path, Path, str]:
 
 
 def assert_types_and_errors(
-    project: tuple[Path, Path, str], revealed: dict[int, str], errors: set[tuple[str, int]]
+    folder_python_and_packages: tuple[Path, Path, str], revealed: dict[int, str], errors: set[tuple[str, int]]
 ) -> None:
     """Assert that a type checker reveals the expected types in `good.py`, and reports just the calls in `bad.py`."""
-    folder, _, installed = project
+    folder, _, installed = folder_python_and_packages
     _, _, types, mistakes = FILE_PARTS_BY_INSTALLED_PACKAGES[installed]
     first = int((folder / "types.txt").read_text()) + 1
     found = {line: simplify_type_text(revealed.get(first + number, "nothing")) for number, line in enumerate(types)}
@@ -330,9 +330,9 @@ def assert_types_and_errors(
 
 
 @pytest.mark.slow
-def test_mypy_reveals_types_and_reports_mistakes(project):
+def test_mypy_reveals_types_and_reports_mistakes(folder_python_and_packages):
     pytest.importorskip("mypy")
-    folder, python, _ = project
+    folder, python, _ = folder_python_and_packages
     command = [sys.executable, "-m", "mypy", "--strict", "--python-executable", str(python), "good.py", "bad.py"]
     run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=clean_environment())
     assert not run.stderr, run.stderr
@@ -343,13 +343,13 @@ def test_mypy_reveals_types_and_reports_mistakes(project):
             revealed[int(match[1])] = match[2]
         elif match := re.match(r"([^:]+):(\d+): error:", line):
             errors.add((match[1], int(match[2])))
-    assert_types_and_errors(project, revealed, errors)
+    assert_types_and_errors(folder_python_and_packages, revealed, errors)
 
 
 @pytest.mark.slow
-def test_pyright_reveals_types_and_reports_mistakes(project):
+def test_pyright_reveals_types_and_reports_mistakes(folder_python_and_packages):
     require_pyright()
-    folder, python, _ = project
+    folder, python, _ = folder_python_and_packages
     command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", str(python), "good.py", "bad.py"]
     run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=clean_environment())
     revealed: dict[int, str] = {}
@@ -360,7 +360,7 @@ def test_pyright_reveals_types_and_reports_mistakes(project):
             revealed[line] = match[1]
         elif entry["severity"] == "error":
             errors.add((Path(entry["file"]).name, line))
-    assert_types_and_errors(project, revealed, errors)
+    assert_types_and_errors(folder_python_and_packages, revealed, errors)
 
 
 def require_pyright() -> None:
@@ -381,11 +381,11 @@ PRIVATE_MODULE_REGEX = re.compile(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("project", ["torch"], indirect=True)
-def test_every_public_name_has_a_type(project):
+@pytest.mark.parametrize("folder_python_and_packages", ["torch"], indirect=True)
+def test_every_public_name_has_a_type(folder_python_and_packages):
     """Checked by ``pyright --verifytypes``, which looks for plait in the first Python on the ``PATH``."""
     require_pyright()
-    folder, python, _ = project
+    folder, python, _ = folder_python_and_packages
     environment = clean_environment()
     environment["PATH"] = os.pathsep.join([str(python.parent), environment["PATH"]])
     command = [sys.executable, "-m", "pyright", "--verifytypes", "plait", "--ignoreexternal", "--outputjson"]

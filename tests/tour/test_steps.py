@@ -149,7 +149,7 @@ def test_every_step_has_pictures_and_complete_sentences():
         assert all(picture.alt.endswith(".") for picture in step.after)
 
 
-def test_pictures_have_unique_names_and_are_drawn_before_reuse():
+def test_picture_names_are_unique_and_shown_again_only_in_later_steps():
     seen = []
     for step in STEPS:
         assert set(step.before) <= set(seen)

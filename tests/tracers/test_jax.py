@@ -283,7 +283,7 @@ def symbolic_specs(*shapes, constraints=()):
     return export.symbolic_args_specs(likes, list(shapes), constraints=constraints)
 
 
-EXPORT_CASES = {
+SYMBOLIC_SHAPE_AND_CONSTRAINTS_BY_NAME = {
     "permute": ("b, 3, h, w", ()),
     "merge": ("b, c, h, w", ()),
     "space to depth": ("b, c, 2*h, 2*w", ()),
@@ -307,7 +307,7 @@ EXPORT_CASES = {
 
 @pytest.mark.parametrize("name", CALL_BY_NAME)
 def test_export_with_symbolic_dimensions(name):
-    shape, constraints = EXPORT_CASES[name]
+    shape, constraints = SYMBOLIC_SHAPE_AND_CONSTRAINTS_BY_NAME[name]
     exported = export.export(jax.jit(CALL_BY_NAME[name]))(*symbolic_specs(shape, constraints=constraints))
     for sizes in (SHAPE, OTHER_SHAPE):
         array = random_numpy_array(sizes)
@@ -318,7 +318,7 @@ def export_call(call, *shapes, constraints=()):
     return export.export(jax.jit(call))(*symbolic_specs(*shapes, constraints=constraints))
 
 
-def sum_over_rows_and_parts(x):
+def gram_matrix_of_parts(x):
     parts = x.reshape(len(x), -1, 4)
     return np.einsum("bhp,bip->hi", parts, parts)
 
@@ -347,7 +347,7 @@ def test_export_with_symbolic_sizes_of_axes():
         (lambda x: plait.rearrange(x, "b (h p) -> p (b h)", h=4), lambda x: x.reshape(len(x) * 4, -1).T),
         (lambda x: plait.reduce(x, "b (h 4) -> h b", "max"), lambda x: x.reshape(len(x), -1, 4).max(2).T),
         (lambda x: plait.repeat(x, "b (h p) -> b h r p", p=4, r=2), lambda x: x.reshape(len(x), -1, 1, 4).repeat(2, 2)),
-        (lambda x: plait.einsum(x, x, "b (h p), b (i p) -> h i", p=4), sum_over_rows_and_parts),
+        (lambda x: plait.einsum(x, x, "b (h p), b (i p) -> h i", p=4), gram_matrix_of_parts),
         (lambda x: plait.compile("b (h p) -> b h p", p=4).rearrange(x), lambda x: x.reshape(len(x), -1, 4)),
     ):
         exported = export_call(call, "b, h")  # nothing says that 4 divides h

@@ -285,7 +285,7 @@ def test_gradients_of_min_and_max_along_several_axes(shape, pattern, reduction, 
 
 
 @contextmanager
-def new_static_program():
+def new_static_program_guard():
     paddle.enable_static()
     try:
         with paddle.static.program_guard(paddle.static.Program()):
@@ -305,7 +305,7 @@ def new_static_program():
     ],
 )
 def test_a_program_has_the_operations_of_the_hand_written_code(call, expected):
-    with new_static_program() as program:
+    with new_static_program_guard() as program:
         x = paddle.static.data("x", [None, *SHAPE[1:]], "float32")
         result = call(x)
         names = [op.name() for op in program.global_block().ops]
@@ -329,13 +329,13 @@ def test_a_program_has_the_operations_of_the_hand_written_code(call, expected):
     ],
 )
 def test_a_program_keeps_static_dimensions(call, shape):
-    with new_static_program():
+    with new_static_program_guard():
         assert list(call(paddle.static.data("x", [None, *SHAPE[1:]], "float32")).shape) == shape
 
 
 def test_a_static_program_runs():
     feeds = [np.random.default_rng(0).normal(size=size).astype("float32") for size in (SHAPE, OTHER_SHAPE)]
-    with new_static_program() as program:
+    with new_static_program_guard() as program:
         x = paddle.static.data("x", [None, None, 4, 6], "float32")
         # in a static program x.shape[0] is -1, which is no size
         results = [call(x) for call in CALLS if call is not batch_size_from_shape]
@@ -399,7 +399,7 @@ def test_gradients_in_double_precision(call):
         np.testing.assert_allclose(float(x.grad[place]), float(slope), rtol=1e-5, atol=1e-6)
 
 
-def transposed_matrix_product(x, y):
+def transpose_of_matrix_product(x, y):
     return plait.einsum(x, y, "i j, j k -> k i")
 
 
@@ -409,7 +409,7 @@ def test_einsum_of_integers_and_diagonals_that_paddle_does_not_support():
         a, b = rng.integers(0, 2, (2, 3)).astype(dtype), rng.integers(0, 2, (3, 4)).astype(dtype)
         x, y = paddle.to_tensor(a), paddle.to_tensor(b)
         result = plait.einsum(x, y, "i j, j k -> k i")
-        assert (paddle.jit.to_static(transposed_matrix_product, full_graph=True)(x, y).numpy() == (a @ b).T).all()
+        assert (paddle.jit.to_static(transpose_of_matrix_product, full_graph=True)(x, y).numpy() == (a @ b).T).all()
         assert (result.numpy() == (a @ b).T).all()
         assert str(result.dtype) == f"paddle.{dtype}"
     a, b = rng.normal(size=(2, 2, 3)), rng.normal(size=3)
@@ -488,9 +488,9 @@ def test_the_second_call_uses_the_cache():
 def test_the_bytecode_tracer_excludes_all_of_plait(monkeypatch):
     from paddle.framework import core
 
-    from plait.backends.paddle.backend import exclude_from_tracing
+    from plait.backends.paddle.backend import exclude_plait_from_tracing
 
     left = []
     monkeypatch.setattr(core, "eval_frame_skip_file_prefix", left.extend)
-    exclude_from_tracing()
+    exclude_plait_from_tracing()
     assert left == [f"{Path(plait.__file__).parent}{os.sep}"]

@@ -23,7 +23,7 @@ from pytensor.graph.traversal import ancestors  # noqa: E402
 SHAPE = (2, 3, 4, 6)
 
 
-def symbolic_variable(shape, dtype="float64"):
+def variable_of_unknown_sizes(shape, dtype="float64"):
     return pt.tensor(shape=(None,) * len(shape), dtype=dtype)
 
 
@@ -42,14 +42,14 @@ def operations(variable):
 @pytest.mark.parametrize("case", [*REARRANGE_CASES, *REPEAT_CASES], ids=str)
 def test_movement_of_unknown_dimensions(case):
     operation = plait.repeat if case in REPEAT_CASES else plait.rearrange
-    array, x = random_array(case.shape), symbolic_variable(case.shape)
+    array, x = random_array(case.shape), variable_of_unknown_sizes(case.shape)
     result = operation(x, case.pattern, **case.sizes).eval({x: array})
     assert_equal(result, oracle.rearrange(case.pattern, array, case.sizes))
 
 
 @pytest.mark.parametrize("case", REDUCE_CASES, ids=str)
 def test_reductions_of_unknown_dimensions(case):
-    array, x = random_array(case.shape), symbolic_variable(case.shape)
+    array, x = random_array(case.shape), variable_of_unknown_sizes(case.shape)
     for reduction in ("mean", "max", "logsumexp") if case.pattern not in ("->", "a b -> a b") else ():
         result = plait.reduce(x, case.pattern, reduction, **case.sizes).eval({x: array})
         assert_close(result, oracle.reduce(case.pattern, array, reduction, case.sizes))
@@ -58,7 +58,7 @@ def test_reductions_of_unknown_dimensions(case):
 @pytest.mark.parametrize("case", EINSUM_CASES, ids=str)
 def test_einsum_of_unknown_dimensions(case):
     arrays = [random_array(shape, seed) for seed, shape in enumerate(case.shapes)]
-    inputs = [symbolic_variable(shape) for shape in case.shapes]
+    inputs = [variable_of_unknown_sizes(shape) for shape in case.shapes]
     result = plait.einsum(*inputs, case.pattern, **case.sizes).eval(dict(zip(inputs, arrays, strict=True)))
     assert_close(result, oracle.einsum(case.pattern, arrays, case.sizes))
 
@@ -135,7 +135,7 @@ def test_repeat_keeps_static_sizes():
 
 
 def test_gradients():
-    array, x = random_array(SHAPE), symbolic_variable(SHAPE)
+    array, x = random_array(SHAPE), variable_of_unknown_sizes(SHAPE)
     for call, native in (
         (
             lambda x: plait.rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=2, q=3),
@@ -161,7 +161,7 @@ def test_gradients():
 
 
 def test_sizes_that_are_variables():
-    x, array = symbolic_variable((4, 6)), random_array((4, 6))
+    x, array = variable_of_unknown_sizes((4, 6)), random_array((4, 6))
     for size in (pt.iscalar("p"), pt.lscalar("p"), pt.tensor("p", shape=(), dtype="uint8")):
         found = plait.rearrange(x, "a (b p) -> p a b", p=size)
         for value in (2, 3):
@@ -214,7 +214,7 @@ def test_static_sizes_are_checked_when_the_graph_is_built():
 
 
 def test_unknown_sizes_are_checked_when_the_graph_runs():
-    x = symbolic_variable((4, 6))
+    x = variable_of_unknown_sizes((4, 6))
     with pytest.raises(ValueError, match="reshape"):
         plait.rearrange(x, "a (b p) -> p a b", p=4).eval({x: random_array((4, 6))})
     with pytest.raises(ValueError, match="reshape"):
@@ -222,7 +222,7 @@ def test_unknown_sizes_are_checked_when_the_graph_runs():
 
 
 def test_pack_unpack_and_parse_shape():
-    x, array = symbolic_variable((2, 3, 4)), random_array((2, 3, 4))
+    x, array = variable_of_unknown_sizes((2, 3, 4)), random_array((2, 3, 4))
     packed, shapes = plait.pack([x, x[:, 0]], "n * b")
     np.testing.assert_array_equal(packed.eval({x: array}), np.concatenate([array, array[:, :1]], 1))
     whole, first = plait.unpack(packed, shapes, "n * b")
@@ -235,14 +235,14 @@ def test_pack_unpack_and_parse_shape():
 
 def test_compiled_patterns_work_on_variables_and_constants():
     split = plait.compile("b (h d) -> b h d", h=2)
-    x, array = symbolic_variable((3, 8)), random_array((3, 8))
+    x, array = variable_of_unknown_sizes((3, 8)), random_array((3, 8))
     np.testing.assert_array_equal(split.rearrange(x).eval({x: array}), array.reshape(3, 2, 4))
     np.testing.assert_array_equal(plait.asnumpy(split.rearrange(pt.constant(array))), array.reshape(3, 2, 4))
 
 
 def test_views_are_not_promised():
     with pytest.raises(plait.BackendError, match="PLT507"):
-        plait.view(symbolic_variable((2, 3)), "a b -> b a")
+        plait.view(variable_of_unknown_sizes((2, 3)), "a b -> b a")
 
 
 @pytest.mark.parametrize(
@@ -259,11 +259,11 @@ def test_asnumpy_of_every_element_type(dtype):
 
 def test_asnumpy_of_unevaluated_variables():
     with pytest.raises(plait.BackendError, match="PLT508"):
-        plait.asnumpy(symbolic_variable((2, 3)) * 2)
+        plait.asnumpy(variable_of_unknown_sizes((2, 3)) * 2)
 
 
 def test_arrays_of_numpy_are_constants():
-    x, array, weight = symbolic_variable((2, 3)), random_array((2, 3)), random_array((3, 4), seed=1)
+    x, array, weight = variable_of_unknown_sizes((2, 3)), random_array((2, 3)), random_array((3, 4), seed=1)
     for product in (plait.einsum(x, weight, "a b, b c -> a c"), plait.einsum("ab,bc", x, weight)):
         np.testing.assert_allclose(product.eval({x: array}), array @ weight)
     np.testing.assert_allclose(plait.einsum(weight.T, x, "c b, a b -> a c").eval({x: array}), array @ weight)
@@ -298,7 +298,7 @@ def test_xtensor_variables_are_refused():
 def test_reductions_of_nan_and_infinity_in_numba_mode():
     pytest.importorskip("numba")
     rows = [[1, np.nan, 2], [np.inf, 1, -np.inf], [-np.inf] * 3, [1000, 1000, -1000], [np.nan, np.inf, 0]]
-    x = symbolic_variable((5, 3))
+    x = variable_of_unknown_sizes((5, 3))
     names = ("max", "min", "logsumexp")
     found = pytensor.function([x], [plait.reduce(x, "a b -> a", name) for name in names], mode="NUMBA")(np.array(rows))
     for name, values in zip(names, found, strict=True):

@@ -189,21 +189,21 @@ def test_static_sizes_are_kept_by_the_other_operations():
         assert trace_concrete_function(call, x).structured_outputs.shape.as_list() == expected
 
 
-def _split(x):
+def _native_split(x):
     shape = tf.shape(x)
     return tf.reshape(x, [shape[0], shape[1], shape[2] // 2, 2])
 
 
-def _merge(x):
+def _native_merge(x):
     shape = tf.shape(x)
     return tf.reshape(x, [shape[0], shape[1] * shape[2], 3])
 
 
-def _repeat(x):
+def _native_repeat(x):
     return tf.broadcast_to(tf.reshape(x, [-1, 4, 1]), [tf.shape(x)[0], 4, 3])
 
 
-def _split_by_tensor_size(x):
+def _native_split_by_tensor_size(x):
     p = tf.shape(x)[1] // 2
     return tf.reshape(x, [3, 8 // p, p])
 
@@ -243,20 +243,20 @@ NATIVE_CASES = [
     (
         "a split beside unknown sizes",
         lambda x: plait.rearrange(x, "b h (w p) -> b h w p", p=2),
-        _split,
+        _native_split,
         [None, None, None],
     ),
     (
         "a merge beside unknown sizes",
         lambda x: plait.rearrange(x, "b h w c -> b (h w) c"),
-        _merge,
+        _native_merge,
         [None, None, None, 3],
     ),
-    ("a repetition", lambda x: plait.repeat(x, "b c -> b c r", r=3), _repeat, [None, 4]),
+    ("a repetition", lambda x: plait.repeat(x, "b c -> b c r", r=3), _native_repeat, [None, 4]),
     (
         "a size that is a tensor",
         lambda x: plait.rearrange(x, "b (h p) -> b h p", p=tf.shape(x)[1] // 2),
-        _split_by_tensor_size,
+        _native_split_by_tensor_size,
         [3, 8],
     ),
 ]

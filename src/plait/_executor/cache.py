@@ -39,7 +39,7 @@ class CachedCall:
     def __init__(
         self, operation: str, pattern: str, tensor_type: Any, shape: Any, /, *extra_key: Any, **sizes: Any
     ) -> None:
-        dimensions = cacheable_shape_or_error(operation, tensor_type, shape, extra_key, sizes)
+        dimensions = shape_for_cache_key_or_error(operation, tensor_type, shape, extra_key, sizes)
         self._build_arguments: Any = operation, pattern, tensor_type, dimensions, extra_key, sizes
         self.call: Callable[..., Any] | None = self._build_and_call
 
@@ -87,7 +87,7 @@ register_clear_function(CachedCall.failed_ids.clear)
 register_clear_function(CachedEinsum.failed_ids.clear)
 
 
-def cacheable_shape_or_error(
+def shape_for_cache_key_or_error(
     operation: str, tensor_type: Any, shape: Any, extra_key: tuple[Any, ...], sizes: dict[str, Any]
 ) -> Any:
     """Return the shape (for an einsum, the shapes) as tuples of ints; raise `TypeError` for a call not to be cached."""
@@ -141,7 +141,7 @@ def _is_module_attribute(function: Callable[..., Any]) -> bool:
 lookup: Any = clearable_lru_cache(maxsize=MAX_CACHED_CALLS, typed=True)(CachedCall)
 """Return the `CachedCall` of a call; raise `TypeError` if an argument has no hash or the call must not be cached."""
 
-lookup_untyped: Any = clearable_lru_cache(maxsize=MAX_CACHED_CALLS)(CachedEinsum)
+lookup_einsum_without_sizes: Any = clearable_lru_cache(maxsize=MAX_CACHED_CALLS)(CachedEinsum)
 """As `lookup`, for an einsum without sizes: equal values in its keys have equal types, so that a faster cache that does
 not distinguish types gives the same entries."""
 
@@ -152,7 +152,7 @@ def _fail_lookup_under_dynamo(*_: Any, **__: Any) -> Any:
 
 
 lookup.__wrapped__ = _fail_lookup_under_dynamo
-lookup_untyped.__wrapped__ = _fail_lookup_under_dynamo
+lookup_einsum_without_sizes.__wrapped__ = _fail_lookup_under_dynamo
 
 
 TYPES_WITH_LIST_SHAPE: set[type] = set()
@@ -217,7 +217,7 @@ def cache_info() -> _CacheInfo:
         >>> plait.cache_info()
         CacheInfo(hits=0, misses=1, maxsize=4096, currsize=1)
     """
-    typed, untyped = lookup.cache_info(), lookup_untyped.cache_info()
+    typed, untyped = lookup.cache_info(), lookup_einsum_without_sizes.cache_info()
     sizes = (  # an entry whose callable could not be built does not count
         typed.currsize - len(CachedCall.failed_ids),
         untyped.currsize - len(CachedEinsum.failed_ids),

@@ -17,7 +17,7 @@ from plait._executor.tracer_hooks import FUNCTIONS_WITH_SUBSTITUTE
 from plait._notation.equation import equation_as_pattern, parse_equation
 from plait._notation.parser import parse
 from plait._notation.tree import collect_names, item_of_each_dimension
-from plait._operations.reduce import CUSTOM_REDUCTION, check_dtype_kind, known_reduction_name
+from plait._operations.reduce import CUSTOM_REDUCTION, check_dtype_kind, check_reduction_name
 from plait._operations.table import find_operation_or_einsum
 from plait._plan.graph import Plan
 from plait._plan.strides import StridedView
@@ -26,7 +26,7 @@ from plait._shapes.sizes import (
     error_facts,
     error_facts_from_slots,
     format_shape,
-    normalize_size_names,
+    sizes_by_normalized_name,
     to_exact_size,
 )
 from plait._shapes.solver import SolvedPattern, solve_pattern, unknown_size_name_error
@@ -163,7 +163,7 @@ def build_einsum_callable(
         find_requested_path,
     )
     from plait._executor.einsum_options import check_implicit_sums
-    from plait._executor.long_sums import find_long_summed_axis, sum_in_blocks
+    from plait._executor.long_sums import build_blockwise_sum, find_long_summed_axis
     from plait._operations.einsum import lower_to_framework_einsum
 
     backend = common_backend(tensor_types)
@@ -195,7 +195,7 @@ def build_einsum_callable(
         block_dtypes = (casts.block_dtype,) * len(dtypes)
         return build_einsum_callable(operation, pattern, tensor_types, block_shapes, block_sizes, block_dtypes, options)
 
-    return sum_in_blocks(solved, axis, shapes, backend, casts, build_block_call, call)
+    return build_blockwise_sum(solved, axis, shapes, backend, casts, build_block_call, call)
 
 
 def build_reduce_executable(
@@ -216,7 +216,7 @@ def build_reduce_executable(
         )
         return Executable(executable.plan, executable.backend, function)
     return build_executable(
-        "reduce", pattern, (tensor_type,), (rank,), size_names, known_reduction_name(reduction), dtype
+        "reduce", pattern, (tensor_type,), (rank,), size_names, check_reduction_name(reduction), dtype
     )
 
 
@@ -266,7 +266,7 @@ def check_size_names(sizes: Mapping[str, Any], axis_names: Collection[str], text
 
     The values are checked later, so that a misspelt name is reported before an invalid value.
     """
-    for name in normalize_size_names(sizes):
+    for name in sizes_by_normalized_name(sizes):
         if name not in axis_names:
             raise unknown_size_name_error(name, axis_names, text)
 
@@ -275,7 +275,7 @@ def sizes_to_ints(
     pattern: str, sizes: Mapping[str, Any], is_symbolic_size: Callable[[Any], bool] | None = None
 ) -> dict[str, Any]:
     """Return the sizes as ints, under normalized names; sizes that ``is_symbolic_size`` accepts stay as they are."""
-    checked = normalize_size_names(sizes)
+    checked = sizes_by_normalized_name(sizes)
     for name, value in checked.items():
         if (type(value) is int and value >= 0) or (is_symbolic_size is not None and is_symbolic_size(value)):
             continue

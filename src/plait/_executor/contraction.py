@@ -94,7 +94,7 @@ def _contraction_for_rounded_lengths(
     return search_contraction(build_network(solved, slots, across=not costs.has_only_einsum), costs)
 
 
-def contraction_for_explain(
+def contraction_reason_and_dtype_for_explain(
     solved: SolvedPattern, slots: Sequence[int], tensors: Sequence[Any], options: EinsumOptions | None
 ) -> tuple[NetworkContraction | None, str, tuple[int, str]]:
     """Return what `plait.explain` shows of an einsum.

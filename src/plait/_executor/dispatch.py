@@ -11,9 +11,9 @@ from typing import Any
 from plait._caches import clearable_lru_cache
 from plait._executor.cache import (
     TYPES_WITH_LIST_SHAPE,
-    cacheable_shape_or_error,
     lookup,
     lookup_arguments,
+    shape_for_cache_key_or_error,
     types_shapes_and_dtypes,
 )
 from plait._executor.dynamo import call_under_dynamo
@@ -30,7 +30,7 @@ def callable_cell_for_list(
     It is empty at first; `run_uncacheable_call` appends the callable. Raise `TypeError` if it must not be cached.
     """
     types, shapes, _ = tensor_keys
-    cacheable_shape_or_error(operation, types, shapes, (reduction,), sizes)
+    shape_for_cache_key_or_error(operation, types, shapes, (reduction,), sizes)
     return []
 
 
@@ -65,7 +65,7 @@ def call_uncached(
     return run_uncacheable_call(operation, tensors, pattern, sizes, reduction, options, callable_cell)
 
 
-def error_for_caller(
+def convert_error_for_caller(
     error: Exception, operation: str, tensors: Sequence[Any], pattern: Any, sizes: dict[str, Any]
 ) -> PlaitError | None:
     """Return the error that a public function raises for one from inside it; ``None`` to raise that one unchanged."""

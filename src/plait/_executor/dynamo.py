@@ -25,7 +25,7 @@ def call_under_dynamo(
 ) -> Any:
     """Make a call while Dynamo traces; ``is_method`` is true for a method of a `Pattern`, false for a function."""
     from plait._executor.plan_data import (
-        check_exact_size_for_dynamo,
+        check_size_is_valid_for_dynamo,
         plan_data_or_message_for_dynamo,
         run_plan_data,
         size_error_message_for_dynamo,
@@ -41,9 +41,9 @@ def call_under_dynamo(
     for name, value in sizes.items():
         if isinstance(value, (bool, float)) or value < 0:
             break_graph(
-                check_exact_size_for_dynamo(pattern, name, value if isinstance(value, (bool, float)) else index(value))[
-                    1
-                ]
+                check_size_is_valid_for_dynamo(
+                    pattern, name, value if isinstance(value, (bool, float)) else index(value)
+                )[1]
             )
     given = tuple(sizes)
     ranks = tuple([len(tensor.shape) for tensor in tensors])

@@ -36,7 +36,7 @@ class EinsumOptions(NamedTuple):
 DEFAULT_OPTIONS = EinsumOptions()
 
 
-def normalize_option_values(options: dict[str, Any]) -> dict[str, Any]:
+def normalize_options_by_name(options: dict[str, Any]) -> dict[str, Any]:
     """Return the given options, each checked and converted to the type of its field in `EinsumOptions`."""
     checks = {"contract": _normalize_contract, "memory_limit": _normalize_memory_limit, "strict": bool}
     return {name: checks[name](value) for name, value in options.items()}
@@ -62,7 +62,7 @@ def _normalize_contract(contract: Any) -> Any:
         raise make_error("PLT214", message) from None
 
 
-def plan_with_given_path(plan: Plan, options: EinsumOptions | None) -> Plan:
+def apply_einsum_options(plan: Plan, options: EinsumOptions | None) -> Plan:
     """Check the implicit sums of an einsum of unknown sizes; return its plan, with the path if the options give one."""
     check_implicit_sums(plan.solved, options)
     if options is None:

@@ -8,7 +8,7 @@ from math import prod
 from operator import itemgetter
 from typing import Any, TypeAlias
 
-from plait._executor.options import without_out_sharding
+from plait._executor.options import kwargs_without_out_sharding
 from plait._operations.reduce import CUSTOM_REDUCTION
 from plait._plan.graph import Plan, axes_before_and_after_reshapes, group_by_contraction
 from plait._plan.nodes import Contract, Reduce
@@ -111,7 +111,7 @@ class Executable:
         last = max([step for step, (node, _) in enumerate(plan.steps) if isinstance(node, Contract)])
         shape = calls[-1][1] if last < len(calls) - 1 else None  # the shape that the reshape after it gives
         for step, (node, _) in enumerate(plan.steps):
-            node_kwargs = kwargs if step == last else without_out_sharding(kwargs)
+            node_kwargs = kwargs if step == last else kwargs_without_out_sharding(kwargs)
             if isinstance(node, Contract) and node_kwargs:
                 call = self.backend.einsum_with_backend_kwargs(
                     node.equation, shape if step == last else None, node_kwargs

@@ -33,7 +33,7 @@ def convert_framework_error(
     is_out_of_memory = isinstance(error, MemoryError) or _OUT_OF_MEMORY_REGEX.search(str(error))
     if leaves_unchanged(error) or is_arithmetic or is_out_of_memory or isinstance(error, Warning):
         return None
-    name, backend = _framework_of(tensors)
+    name, backend = _framework_name_and_backend(tensors)
     if backend is not None and backend.is_signal(error):
         return None
     reason = f"{type(error).__name__}: {' '.join(str(error).strip().partition(chr(10))[0].split())}"
@@ -53,7 +53,7 @@ def _flatten(tensors: Sequence[Any]) -> list[Any]:
     ]
 
 
-def _framework_of(tensors: Sequence[Any]) -> tuple[str, Backend | None]:
+def _framework_name_and_backend(tensors: Sequence[Any]) -> tuple[str, Backend | None]:
     """Return the name of the framework of the tensors, and its backend if they have one in common."""
     types = tuple([type(tensor) for tensor in _flatten(tensors)])
     try:

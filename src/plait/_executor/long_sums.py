@@ -19,7 +19,7 @@ from plait.backends.interface import Backend
 MIN_SUMMED_PRODUCTS = 1 << 17
 """The number of products in one sum from which single precision loses too many digits."""
 
-MAX_RESULT_FRACTION = 1 / 16
+MAX_RESULT_ELEMENTS_PER_SUMMED_PRODUCT = 1 / 16
 """Larger results, in elements per summed product, come from products of matrices, which sum in short blocks."""
 
 MAX_BLOCK_LENGTH = 1 << 13
@@ -43,18 +43,18 @@ def find_long_summed_axis(solved: SolvedPattern, slots: Sequence[int]) -> int | 
         summed_together.setdefault(tuple([axis in chain(*dims) for dims in solved.inputs]), []).append(axis)
     for axes in summed_together.values():
         products = prod([lengths[axis] for axis in axes])
-        if products >= MIN_SUMMED_PRODUCTS and result_size <= products * MAX_RESULT_FRACTION:
-            divisible = [axis for axis in axes if _is_divisible(solved, axis)]
+        if products >= MIN_SUMMED_PRODUCTS and result_size <= products * MAX_RESULT_ELEMENTS_PER_SUMMED_PRODUCT:
+            divisible = [axis for axis in axes if _is_dimension_of_its_own(solved, axis)]
             return max(divisible, key=lengths.__getitem__, default=None)
     return None
 
 
-def _is_divisible(solved: SolvedPattern, axis: int) -> bool:
+def _is_dimension_of_its_own(solved: SolvedPattern, axis: int) -> bool:
     """Return whether an axis is one dimension of its own in each tensor that has it."""
     return all(dims.count((axis,)) == [*chain(*dims)].count(axis) <= 1 for dims in solved.inputs)
 
 
-def sum_in_blocks(
+def build_blockwise_sum(
     solved: SolvedPattern,
     axis: int,
     shapes: Sequence[Sequence[int]],

@@ -75,10 +75,12 @@ class options:  # noqa: N801  # in lower case, because it is used like a functio
     def __init__(
         self, *, contract: ContractOption = UNCHANGED, memory_limit: int | None = UNCHANGED, strict: bool = UNCHANGED
     ) -> None:
-        from plait._executor.einsum_options import normalize_option_values
+        from plait._executor.einsum_options import normalize_options_by_name
 
         given = {"contract": contract, "memory_limit": memory_limit, "strict": strict}
-        self._given = normalize_option_values({name: value for name, value in given.items() if value is not UNCHANGED})
+        self._given = normalize_options_by_name(
+            {name: value for name, value in given.items() if value is not UNCHANGED}
+        )
 
     def __enter__(self) -> options:  # noqa: PYI034  # typing's Self is newer than Python 3.10
         from plait._executor.einsum_options import DEFAULT_OPTIONS
@@ -110,6 +112,6 @@ def options_with_backend_kwargs(options: EinsumOptions | None, **kwargs: Any) ->
     return (options or DEFAULT_OPTIONS)._replace(backend_kwargs=given)
 
 
-def without_out_sharding(kwargs: dict[str, Any]) -> dict[str, Any]:
+def kwargs_without_out_sharding(kwargs: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments without ``out_sharding``, which only the last pairwise contraction gets."""
     return {name: value for name, value in kwargs.items() if name != "out_sharding"}

@@ -43,7 +43,7 @@ def pack_with_backend(
     tensors: Sequence[Any], pattern: str, layout: DimensionCountsAroundStar, backend: Backend
 ) -> tuple[Any, list[tuple[Any, ...]]]:
     """Return what `plait.pack` returns, for tensors of one framework; Dynamo traces this function."""
-    shapes = [shape_or_error(tensor, backend, pattern) for tensor in tensors]
+    shapes = [shape_or_unknown_rank_error(tensor, backend, pattern) for tensor in tensors]
     parts = [split_shape(shape, layout, pattern, place) for place, shape in enumerate(shapes)]
     check_shared_lengths(parts, pattern, can_compare_sizes=backend.can_compare_sizes(tensors))
     flat = [
@@ -73,7 +73,7 @@ def unpack_with_backend(
         return backend.size_from_user(size) if backend.is_symbolic_size(size) else None
 
     before, after = layout
-    shape = shape_or_error(tensor, backend, pattern)
+    shape = shape_or_unknown_rank_error(tensor, backend, pattern)
     if len(shape) != before + 1 + after:
         message = f"the tensor has rank {len(shape)}, but the pattern '{pattern}' has {before + 1 + after} dimensions"
         raise make_error("PLT304", message, pattern)
@@ -132,7 +132,7 @@ def _unwrap(tensor: Any) -> tuple[Any, Backend]:
     return tensor, backend_for_tensors((tensor,))
 
 
-def shape_or_error(tensor: Any, backend: Backend, pattern: str) -> tuple[Any, ...]:
+def shape_or_unknown_rank_error(tensor: Any, backend: Backend, pattern: str) -> tuple[Any, ...]:
     """Return the shape of a tensor as a tuple of ints and symbolic sizes."""
     rank, shape = rank_or_error(tensor, backend, pattern), backend.shape(tensor)
     return tuple([shape[place] for place in range(rank)])
@@ -151,24 +151,24 @@ def _pack_wrapped_tensors(
     tensors: Sequence[Any], pattern: str, layout: DimensionCountsAroundStar, backend: Any
 ) -> tuple[Any, list[tuple[Any, ...]]]:
     """Pack the tensors inside."""
-    from plait._executor.wrapped_tensors import find_dimensions_of_pack
-    from plait.backends.wrapper import unwrap_all
+    from plait._executor.wrapped_tensors import find_equal_dimensions_of_pack
+    from plait.backends.wrapper import unwrap_tensors
 
-    data = unwrap_all(tensors)
+    data = unwrap_tensors(tensors)
     packed, shapes = pack(data, pattern)
     ranks = [rank_or_error(tensor, backend_for_tensors((tensor,)), pattern) for tensor in data]
-    return backend.wrap(packed, tensors, find_dimensions_of_pack(layout, ranks)), shapes
+    return backend.wrap(packed, tensors, find_equal_dimensions_of_pack(layout, ranks)), shapes
 
 
 def _unpack_wrapped_tensor(
     tensor: Any, packed_shapes: Sequence[Any], pattern: str, layout: DimensionCountsAroundStar, backend: Any
 ) -> list[Any]:
     """Unpack the tensor inside."""
-    from plait._executor.wrapped_tensors import find_dimensions_of_unpack
+    from plait._executor.wrapped_tensors import find_equal_dimensions_of_unpack
     from plait.backends.wrapper import unwrap_tensor
 
     parts = unpack(unwrap_tensor(tensor), packed_shapes, pattern)
     return [
-        backend.wrap(part, (tensor,), find_dimensions_of_unpack(layout, sum(layout) + len(middle)))
+        backend.wrap(part, (tensor,), find_equal_dimensions_of_unpack(layout, sum(layout) + len(middle)))
         for part, middle in zip(parts, packed_shapes, strict=True)
     ]

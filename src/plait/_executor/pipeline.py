@@ -17,16 +17,16 @@ from plait._executor.tensors import backend_for_tensors, is_concrete_shape
 from plait._executor.tracer_hooks import assume_constant_or_error
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, TensorExpr, collect_names
-from plait._operations.reduce import CUSTOM_REDUCTION, known_reduction_name
+from plait._operations.reduce import CUSTOM_REDUCTION, check_reduction_name
 from plait._operations.rules import collect_axes, require_one_output
 from plait._operations.table import find_operation_or_einsum, infer_operation
 from plait._shapes.composition import ConcretePattern, composed_pattern_or_reason, to_concrete_pattern, unparse_pattern
-from plait._shapes.sizes import extend_symbolic_slots, normalize_size_names, size_op_error, to_exact_size
+from plait._shapes.sizes import extend_symbolic_slots, size_op_error, sizes_by_normalized_name, to_exact_size
 from plait._shapes.solver import SolvedPattern, rank_error
 from plait.backends.reduction_rules import MERGEABLE_REDUCTIONS
 from plait.errors import PlaitError, make_error, short_repr
 
-PatternStage: TypeAlias = "tuple[str, tuple[tuple[str, int], ...]]"
+PatternAndSizes: TypeAlias = "tuple[str, tuple[tuple[str, int], ...]]"
 """A stage of a pipeline: the text of a pattern, and its sizes as pairs of name and size."""
 
 PartialShape: TypeAlias = "tuple[int | None, ...]"
@@ -44,7 +44,7 @@ class FusedStage(NamedTuple):
     """One pattern that replaces one or several consecutive stages, and its operation."""
 
     stage_operation: OperationAndOperandCount
-    stage: PatternStage
+    stage: PatternAndSizes
 
 
 class FusedPipeline(NamedTuple):
@@ -55,12 +55,12 @@ class FusedPipeline(NamedTuple):
 
 
 def fuse_stages(
-    operation: str, stages: tuple[PatternStage, ...], tensors: Sequence[Any], reduction: Any
+    operation: str, stages: tuple[PatternAndSizes, ...], tensors: Sequence[Any], reduction: Any
 ) -> FusedPipeline | None:
     """Return the fused stages for these tensors; ``None`` if a size is unknown or the number of tensors is wrong."""
     backend = backend_for_tensors(tensors)
     if operation == "reduce" and not callable(reduction):
-        known_reduction_name(reduction)
+        check_reduction_name(reduction)
     shapes = [backend.shape(tensor) for tensor in tensors]
     if not all(is_concrete_shape(shape) for shape in shapes):
         return None
@@ -71,7 +71,7 @@ def fuse_stages(
 
 @clearable_lru_cache(maxsize=1024)
 def fuse_stages_for_shapes(
-    operation: str, stages: tuple[PatternStage, ...], shapes: tuple[tuple[int, ...], ...], reduction: str = ""
+    operation: str, stages: tuple[PatternAndSizes, ...], shapes: tuple[tuple[int, ...], ...], reduction: str = ""
 ) -> FusedPipeline | None:
     """Return the fused stages for tensors of these shapes; ``None`` if the number of tensors is wrong."""
     operations = operations_by_stage(operation, tuple([text for text, _ in stages]))
@@ -97,7 +97,7 @@ def fuse_stages_for_shapes(
 
 
 def _concrete_patterns(
-    stages: tuple[PatternStage, ...],
+    stages: tuple[PatternAndSizes, ...],
     operations: tuple[OperationAndOperandCount, ...],
     shapes: tuple[tuple[int, ...], ...],
 ) -> list[ConcretePattern]:
@@ -177,9 +177,9 @@ def run_stages(
     return run(len(operand_counts) - 1, remaining)  # the last stage raises an error if too many operands remain
 
 
-def distribute_sizes_to_stages(stages: tuple[PatternStage, ...], sizes: dict[str, Any]) -> list[dict[str, Any]]:
+def distribute_sizes_to_stages(stages: tuple[PatternAndSizes, ...], sizes: dict[str, Any]) -> list[dict[str, Any]]:
     """Return for each stage those of the sizes whose axes it has, without those that its pattern is given already."""
-    new_sizes = normalize_size_names(sizes)
+    new_sizes = sizes_by_normalized_name(sizes)
     names_by_stage = [collect_names((*tree.left, *(tree.right or ()))) for tree in [parse(text) for text, _ in stages]]
     check_size_names(
         new_sizes, {name for names in names_by_stage for name in names}, " >> ".join([text for text, _ in stages])
@@ -211,7 +211,7 @@ def output_shape_from_slots(solved: SolvedPattern, slots: Sequence[int | None]) 
     return tuple([None if None in factors else prod(factors) for factors in sizes])
 
 
-def check_stages(stages: tuple[PatternStage, ...]) -> None:
+def check_stages(stages: tuple[PatternAndSizes, ...]) -> None:
     """Raise the errors that do not depend on tensors, such as stages whose ranks do not match."""
     previous_shape: PartialShape | None = None
     min_rank = 0
@@ -233,14 +233,14 @@ def _unknown_shape(expr: TensorExpr) -> PartialShape | None:
     return None if Ellipsis in map(type, expr.items) else (None,) * len(expr.items)
 
 
-def output_shape(stages: tuple[PatternStage, ...], shapes: tuple[Any, ...]) -> PartialShape:
+def output_shape(stages: tuple[PatternAndSizes, ...], shapes: tuple[Any, ...]) -> PartialShape:
     """Return the shape of the result for tensors of these shapes."""
     operand_counts = [len(parse(text).left) for text, _ in stages]
     shape: PartialShape = run_stages(operand_counts, shapes, partial(_stage_output_shape, stages))
     return shape
 
 
-def _stage_output_shape(stages: tuple[PatternStage, ...], number: int, shapes: tuple[Any, ...]) -> PartialShape:
+def _stage_output_shape(stages: tuple[PatternAndSizes, ...], number: int, shapes: tuple[Any, ...]) -> PartialShape:
     """Return the shape of the result of one stage; ``None`` is an unknown size."""
     text, sizes = stages[number]
     with _add_previous_stage_to_errors(stages, number):
@@ -263,7 +263,7 @@ def _stage_output_shape(stages: tuple[PatternStage, ...], number: int, shapes: t
 
 
 @contextmanager
-def _add_previous_stage_to_errors(stages: Sequence[PatternStage], number: int) -> Iterator[None]:
+def _add_previous_stage_to_errors(stages: Sequence[PatternAndSizes], number: int) -> Iterator[None]:
     """Add the pattern of the previous stage to an error, because it made the operand that does not fit."""
     try:
         yield

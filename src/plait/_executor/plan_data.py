@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from plait._executor.compile import CLASSICAL_EINSUM, check_and_solve, lower_pattern, sizes_to_ints
-from plait._executor.options import CURRENT_OPTIONS, without_out_sharding
+from plait._executor.options import CURRENT_OPTIONS, kwargs_without_out_sharding
 from plait._executor.tracer_hooks import FUNCTIONS_WITH_SUBSTITUTE, assume_constant, assume_constant_or_error
-from plait._operations.reduce import CUSTOM_REDUCTION, check_dtype_kind, known_reduction_name
+from plait._operations.reduce import CUSTOM_REDUCTION, check_dtype_kind, check_reduction_name
 from plait._plan.graph import Plan, input_and_output_shapes
 from plait._plan.nodes import Contract, Reshape, Shape
 from plait._shapes.sizes import SizeErrorFactory, extend_slots, extend_symbolic_slots, size_op_error
@@ -129,7 +129,7 @@ def run_plan_data(
             if kwargs and all(step[0] != "einsum" for step in later_steps):
                 target = tuple([slots[slot] for slot in later_steps[-1][2] or ()]) if later_steps else None
                 return backend.einsum_with_backend_kwargs(argument, target, kwargs)(*chosen)
-            inner_kwargs = without_out_sharding(kwargs) if kwargs else None
+            inner_kwargs = kwargs_without_out_sharding(kwargs) if kwargs else None
             call = backend.einsum_with_backend_kwargs(argument, None, inner_kwargs) if inner_kwargs else None
             values.append(call(*chosen) if call else backend.einsum(argument, *chosen))
         elif method == "reshape":
@@ -147,20 +147,20 @@ def plan_data_or_message_for_dynamo(
     operation: str, pattern: Any, ranks: Any, size_names: Any, reduction: str, dtype: Any
 ) -> PlanData:
     """Return the plan of a call as plain tuples; the decorator adds the message of an error, for Dynamo."""
-    from plait._executor.einsum_options import plan_with_given_path
+    from plait._executor.einsum_options import apply_einsum_options
     from plait.backends.torch.backend import TORCH_BACKEND
 
     TORCH_BACKEND.exclude_functions_from_tracing(FUNCTIONS_WITH_SUBSTITUTE)
     if reduction and reduction != CUSTOM_REDUCTION:
-        check_dtype_kind(known_reduction_name(reduction), None if dtype is None else TORCH_BACKEND.kind(dtype), dtype)
+        check_dtype_kind(check_reduction_name(reduction), None if dtype is None else TORCH_BACKEND.kind(dtype), dtype)
     plan = lower_pattern(operation, pattern, ranks, size_names, reduction)
     return plan_to_tuples(
-        plan_with_given_path(plan, CURRENT_OPTIONS.get()) if operation in ("einsum", CLASSICAL_EINSUM) else plan
+        apply_einsum_options(plan, CURRENT_OPTIONS.get()) if operation in ("einsum", CLASSICAL_EINSUM) else plan
     )
 
 
 @assume_constant_or_error
-def check_exact_size_for_dynamo(pattern: str, name: str, value: Any) -> None:
+def check_size_is_valid_for_dynamo(pattern: str, name: str, value: Any) -> None:
     """Check that a size is an exact integer; the decorator returns the message of the error, for Dynamo."""
     sizes_to_ints(pattern, {name: value})
 

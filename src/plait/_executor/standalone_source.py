@@ -8,7 +8,7 @@ from typing import Any
 from plait._executor.compile import lower_pattern
 from plait._notation.parser import parse
 from plait._notation.tree import Name, Tree, item_leaves
-from plait._operations.reduce import known_reduction_name
+from plait._operations.reduce import check_reduction_name
 from plait._operations.table import OPERATION_NAMES, infer_operation
 from plait._plan.codegen import generate_function
 from plait._plan.contraction.decompose import decompose_einsum
@@ -41,7 +41,7 @@ def generate_source(
     if (operation == "reduce") != isinstance(reduction, str) or (operation != "reduce" and reduction is not None):
         needs = "needs the name of a reduction, not" if operation == "reduce" else "has no reduction, but was given"
         raise make_error("PLT209", f"the source of {operation} {needs} {short_repr(reduction)}", pattern)
-    reduction_name = known_reduction_name(_as_exact_str(reduction)) if operation == "reduce" else ""
+    reduction_name = check_reduction_name(_as_exact_str(reduction)) if operation == "reduce" else ""
     int_ranks = tuple([to_exact_size(f"ranks[{place}]", rank) for place, rank in enumerate(ranks)])
     size_names = (*sizes, *missing_sizes(tree, sizes))
     plan = lower_pattern(operation, _as_exact_str(pattern), int_ranks, size_names, reduction_name)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from plait._shapes.sizes import format_shape, shapes_may_be_equal
-from plait.backends.conversions import conversion_hint
+from plait.backends.array_conversion_hints import conversion_hint
 from plait.backends.interface import Backend
 from plait.backends.registry import backend_for_type, common_backend
 from plait.errors import PlaitError, make_error, mark_as_unchanged, short_repr

@@ -31,7 +31,7 @@ from plait._executor.tracer_hooks import mark_exception_as_graph_break
 from plait._notation.equation import parse_equation
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Tree
-from plait._operations.reduce import known_reduction_name
+from plait._operations.reduce import check_reduction_name
 from plait._shapes.sizes import size_op_error
 from plait.backends.interface import NO_VIEWS_MESSAGE, Backend
 from plait.backends.registry import backend_for_type, common_backend
@@ -64,7 +64,7 @@ def run_uncacheable_call(
         backend = common_backend(tuple([type(tensor) for tensor in stacked]))
         shapes[:] = [backend.shape(tensor) for tensor in stacked]
         if operation == "reduce" and not callable(reduction):
-            known_reduction_name(reduction)
+            check_reduction_name(reduction)
         checked = sizes_to_ints(pattern, sizes, backend.is_symbolic_size)
         checked = {name: size if type(size) is int else backend.size_from_user(size) for name, size in checked.items()}
         if (
@@ -144,9 +144,9 @@ def _callable_for_symbolic_sizes(
         executable = build_executable(operation, pattern, tensor_types, ranks, size_names)
     plan, kwargs = executable.plan, None
     if operation in ("einsum", CLASSICAL_EINSUM):
-        from plait._executor.einsum_options import plan_with_given_path
+        from plait._executor.einsum_options import apply_einsum_options
 
-        plan, kwargs = plan_with_given_path(plan, options), dict(options.backend_kwargs) if options else None
+        plan, kwargs = apply_einsum_options(plan, options), dict(options.backend_kwargs) if options else None
     data, error_factory = plan_to_tuples(plan), partial(size_op_error, plan.solved)
     return lambda *tensors: run_plan_data(data, tensors, sizes, backend, executable.reduction, error_factory, kwargs)
 

@@ -9,7 +9,7 @@ from typing import Any
 from plait._executor.cache import lookup, lookup_arguments, types_shapes_and_dtypes
 from plait._operations.pack import DimensionCountsAroundStar
 from plait._shapes.solver import SolvedPattern
-from plait.backends.wrapper import CallDimensions, OperandDimension, ResultDimension, unwrap_all
+from plait.backends.wrapper import CallDimensions, OperandDimension, ResultDimension, unwrap_tensors
 
 
 def build_callable_for_wrappers(
@@ -23,10 +23,10 @@ def build_callable_for_wrappers(
     options: Any = None,
 ) -> Callable[..., Any]:
     """Return a function of the operands, some of which are wrapped, that makes the call on the tensors inside."""
-    dimensions = find_call_dimensions(solved)
+    dimensions = find_equal_dimensions(solved)
 
     def call_on_tensors(*operands: Any) -> Any:
-        arguments = operation, unwrap_all(operands), pattern, sizes, reduction, options
+        arguments = operation, unwrap_tensors(operands), pattern, sizes, reduction, options
         call = _cached_call(*arguments)
         result = call_uncached(*arguments) if call is None else call(*arguments[1])
         return backend.wrap(result, operands, dimensions)
@@ -48,7 +48,7 @@ def _cached_call(
     return call
 
 
-def find_call_dimensions(solved: SolvedPattern) -> CallDimensions:
+def find_equal_dimensions(solved: SolvedPattern) -> CallDimensions:
     """Return which dimensions of the operands, and of the result, a pattern says to be equal.
 
     A dimension of the result equals those of operands that have the same axes in the same order. An operand that has
@@ -77,7 +77,7 @@ def _name_of_axes(axes: tuple[int, ...], labels: Sequence[str]) -> str | None:
     return "_".join(names) if names and all(name.isidentifier() for name in names) else None
 
 
-def find_dimensions_of_pack(layout: DimensionCountsAroundStar, ranks: Sequence[int]) -> CallDimensions:
+def find_equal_dimensions_of_pack(layout: DimensionCountsAroundStar, ranks: Sequence[int]) -> CallDimensions:
     """Return which dimensions of the packed result, and of tensors of these ranks, are equal."""
     before, after = layout
     kept = [
@@ -89,13 +89,14 @@ def find_dimensions_of_pack(layout: DimensionCountsAroundStar, ranks: Sequence[i
     return CallDimensions(tuple(result), tuple(map(tuple, kept)))
 
 
-def find_dimensions_of_unpack(layout: DimensionCountsAroundStar, part_rank: int) -> CallDimensions:
+def find_equal_dimensions_of_unpack(layout: DimensionCountsAroundStar, unpacked_rank: int) -> CallDimensions:
     """Return which dimensions of an unpacked part of this rank, and of the packed tensor, are equal."""
     before, after = layout
     kept = {
         **{place: place for place in range(before)},
-        **{part_rank - after + place: before + 1 + place for place in range(after)},
+        **{unpacked_rank - after + place: before + 1 + place for place in range(after)},
     }
     return CallDimensions(
-        tuple([ResultDimension(None, ((0, kept[place]),) if place in kept else ()) for place in range(part_rank)]), ()
+        tuple([ResultDimension(None, ((0, kept[place]),) if place in kept else ()) for place in range(unpacked_rank)]),
+        (),
     )

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from plait._executor.compile import add_error_context, check_and_solve, lower_pattern, sizes_to_ints
-from plait._executor.contraction import contraction_for_explain
+from plait._executor.contraction import contraction_reason_and_dtype_for_explain
 from plait._executor.einsum_options import check_implicit_sums
-from plait._executor.large.specialize import broadcast_lines_for_explain, techniques_and_lines_for_explain
+from plait._executor.large.specialize import repeat_copy_note_for_explain, techniques_and_lines_for_explain
 from plait._executor.options import CURRENT_OPTIONS
-from plait._executor.pipeline import PatternStage, fuse_stages_for_shapes, output_shape, run_stages
+from plait._executor.pipeline import PatternAndSizes, fuse_stages_for_shapes, output_shape, run_stages
 from plait._notation.equation import equation_as_pattern
 from plait._notation.parser import parse
 from plait._operations.einsum import lower_einsum
-from plait._operations.reduce import known_reduction_name
+from plait._operations.reduce import check_reduction_name
 from plait._operations.table import infer_operation
 from plait._plan.contraction.search import build_contraction_plan
 from plait._plan.graph import Plan
-from plait._plan.printer import Costs, PlanLine, format_costs, format_plan, list_contraction_lines, list_plan_lines
+from plait._plan.printer import Costs, PlanLine, contraction_lines_and_costs, format_costs, format_plan, list_plan_lines
 from plait._shapes.sizes import compute_all_slots, to_exact_size
 from plait.errors import PlaitError, make_error, short_repr
 
@@ -100,7 +100,7 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
         if operation == "einsum" and len(shapes) > 1:
             plan, lines, costs, notes = _einsum_plan_lines_costs_and_notes(pattern, exact_shapes, int_sizes, shapes)
         else:
-            reduction_name = known_reduction_name(reduction) if operation == "reduce" else ""
+            reduction_name = check_reduction_name(reduction) if operation == "reduce" else ""
             plan = lower_pattern(
                 operation, pattern, tuple([len(shape) for shape in exact_shapes]), tuple(int_sizes), reduction_name
             )
@@ -108,7 +108,7 @@ def explain(pattern: str, /, *shapes: Any, **sizes: Any) -> Explanation:
             lines = list_plan_lines(plan, exact_shapes, slots)
             rewrites, notes = techniques_and_lines_for_explain(plan, slots, shapes[0])
             if operation == "repeat" and "copies" not in lines[-2].cost:
-                notes += broadcast_lines_for_explain(plan, shapes[0])
+                notes += repeat_copy_note_for_explain(plan, shapes[0])
     except PlaitError as error:
         add_error_context(error, pattern, exact_shapes, int_sizes)
         raise
@@ -131,7 +131,7 @@ def _einsum_plan_lines_costs_and_notes(
     check_implicit_sums(solved, options)
     flat = [size for shape in shapes for size in shape]
     slots = compute_all_slots(solved, solved.size_ops, flat, int_sizes)
-    contraction, reason, element = contraction_for_explain(solved, slots, tensors, options)
+    contraction, reason, element = contraction_reason_and_dtype_for_explain(solved, slots, tensors, options)
     if contraction is None:
         plan = lower_einsum(solved)
         return (
@@ -141,11 +141,11 @@ def _einsum_plan_lines_costs_and_notes(
             [reason],
         )
     plan = build_contraction_plan(solved, contraction)
-    lines, costs = list_contraction_lines(plan, contraction.network, contraction.path)
+    lines, costs = contraction_lines_and_costs(plan, contraction.network, contraction.path)
     return plan, lines, costs, [format_costs(costs, *element)]
 
 
-def explain_pipeline(title: str, stages: tuple[PatternStage, ...], shapes: Sequence[Any]) -> Explanation:
+def explain_pipeline(title: str, stages: tuple[PatternAndSizes, ...], shapes: Sequence[Any]) -> Explanation:
     """Implement `plait.PatternPipeline.explain`."""
     kinds = [infer_operation(parse(text)) for text, _ in stages]
     operation = next((kind for kind in ("einsum", "reduce", "repeat") if kind in kinds), "rearrange")

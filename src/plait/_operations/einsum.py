@@ -69,13 +69,13 @@ def lower_to_framework_einsum(solved: SolvedPattern, path: Path = ()) -> Plan:
             operands[-1] = (count + len(steps) - 1, term)
         first += len(dims)
     output = [start[axis] for axis in chain(*solved.output) if axis in start]
-    for numbers, left in operands_and_rest_by_step(path or _single_einsum_path_if_possible(solved, groups), count):
+    for numbers, left in operands_and_rest_by_step(path or _single_step_or_left_to_right_path(solved, groups), count):
         chosen = [operands[number] for number in numbers]
         if left:
             needed = {*output}.union(*[operands[number][1] for number in left])
             kept = [group for group in dict.fromkeys(chain(*[term for _, term in chosen])) if group in needed]
             # the axes of the ellipsis come first, side by side: a term of an equation may contain "..." only once
-            kept.sort(key=lambda group: not _is_ellipsis(solved, group))
+            kept.sort(key=lambda group: not _is_from_ellipsis(solved, group))
         else:
             kept = output
         equation = _build_equation(solved, [*[term for _, term in chosen], kept])
@@ -86,23 +86,23 @@ def lower_to_framework_einsum(solved: SolvedPattern, path: Path = ()) -> Plan:
     return Plan(solved, sizes.size_ops, tuple(steps), (count + len(steps) - 1,))
 
 
-def _single_einsum_path_if_possible(solved: SolvedPattern, groups: Sequence[Axes]) -> Path:
+def _single_step_or_left_to_right_path(solved: SolvedPattern, groups: Sequence[Axes]) -> Path:
     """Return the path that contracts all tensors at once, or from left to right if there are not enough letters."""
     count = len(solved.inputs)
-    named = [group for group in groups if not _is_ellipsis(solved, group)]
+    named = [group for group in groups if not _is_from_ellipsis(solved, group)]
     if len(named) <= len(ascii_letters) or count < 3:
         return (tuple(range(count)),)
     return ((0, 1), *[(0, count - 2 - done) for done in range(count - 2)])
 
 
-def _is_ellipsis(solved: SolvedPattern, group: Axes) -> bool:
+def _is_from_ellipsis(solved: SolvedPattern, group: Axes) -> bool:
     """Whether a group of coalesced axes belongs to an ellipsis."""
     return solved.labels[group[0]] == "..."
 
 
 def _build_equation(solved: SolvedPattern, terms: list[list[Axes]]) -> str:
     """Return a classical equation: one letter for each group of axes, and ``...`` for those of an ellipsis."""
-    groups = dict.fromkeys([group for term in terms for group in term if not _is_ellipsis(solved, group)])
+    groups = dict.fromkeys([group for term in terms for group in term if not _is_from_ellipsis(solved, group)])
     if len(groups) > len(ascii_letters):
         message = f"einsum supports {len(ascii_letters)} different axes, but these tensors have more"
         raise make_error("PLT506", message, solved.text)

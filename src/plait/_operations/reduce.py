@@ -30,7 +30,7 @@ def lower_reduce(solved: SolvedPattern, reduction: str) -> Plan:
     return plan
 
 
-_NUMPY_FUNCTIONS_USABLE_AS_REDUCTION = (
+_UNSUPPORTED_NAMES_OF_NUMPY_REDUCTIONS = (
     "average",
     "count_nonzero",
     "median",
@@ -43,14 +43,14 @@ _NUMPY_FUNCTIONS_USABLE_AS_REDUCTION = (
 """Functions of NumPy that can be passed as a reduction, and whose names are often tried."""
 
 
-def known_reduction_name(name: object) -> str:
+def check_reduction_name(name: object) -> str:
     """Return the argument if it is the name of a reduction; raise PLT209 for any other object."""
     if isinstance(name, str):
         if name in REDUCTION_RULES:
             return name
         if "->" in name:
             hint = "; the pattern comes before the reduction: reduce(tensor, pattern, reduction)"
-        elif name in _NUMPY_FUNCTIONS_USABLE_AS_REDUCTION:
+        elif name in _UNSUPPORTED_NAMES_OF_NUMPY_REDUCTIONS:
             hint = f"; pass a function f(tensor, axes), e.g. np.{name}"
         else:
             hint = did_you_mean(name, REDUCTION_RULES) or "; pass a function f(tensor, axes), e.g. np.median"

@@ -45,11 +45,11 @@ class SlotLabeler:
         self.labels = slot_labels(plan.solved, plan.size_ops)
         self.first_slots = [sum(plan.solved.ranks[:number]) for number in range(len(plan.solved.ranks) + 1)]
 
-    def input_slots_or_axes(self, number: int) -> Shape:
+    def input_dims(self, number: int) -> Shape:
         """Return the slots of an input tensor's dimensions."""
         return tuple(range(self.first_slots[number], self.first_slots[number + 1]))
 
-    def result_slots_or_axes_and_shape(self, node: Node, dims: Sequence[Any], _: Sequence[Shape]) -> tuple[Any, Shape]:
+    def result_dims_and_shape(self, node: Node, dims: Sequence[Any], _: Sequence[Shape]) -> tuple[Any, Shape]:
         """Return the slots of a result's dimensions, and its shape."""
         result_slots = node.output_shape(*dims)
         return result_slots, tuple([self.slots[slot] for slot in result_slots])
@@ -65,13 +65,11 @@ class AxisLabeler:
     def __init__(self, network: TensorNetwork) -> None:
         self.network = network
 
-    def input_slots_or_axes(self, number: int) -> tuple[Axes, ...]:
+    def input_dims(self, number: int) -> tuple[Axes, ...]:
         """Return the groups of axes of an input tensor's dimensions."""
         return self._split_into_dims(self.network.terms[number], self.network.shapes[number])
 
-    def result_slots_or_axes_and_shape(
-        self, node: Node, dims: Sequence[Any], shapes: Sequence[Shape]
-    ) -> tuple[Any, Shape]:
+    def result_dims_and_shape(self, node: Node, dims: Sequence[Any], shapes: Sequence[Shape]) -> tuple[Any, Shape]:
         """Return the groups of axes of a result's dimensions, and its shape."""
         shape = node.output_shape(*shapes)
         if isinstance(node, Contract):
@@ -119,7 +117,7 @@ class _PlanPrinter:
         self.largest_intermediate = 0
         values: list[_TensorInPlan] = []
         for number, shape in enumerate(shapes):
-            dims = labeler.input_slots_or_axes(number)
+            dims = labeler.input_dims(number)
             text = texts[number] if texts else " ".join(labeler.dim_texts(dims))
             values.append(_TensorInPlan(tensor_label(number, len(shapes)), dims, text, StridedView(shape)))
         (groups, (output,)), nodes = group_by_contraction(plan), [node for node, _ in plan.steps]
@@ -146,7 +144,7 @@ class _PlanPrinter:
     def _add_node(self, node: Node, operands: Sequence[_TensorInPlan]) -> _TensorInPlan:
         """Add the line and the cost of a node, and return its result."""
         shapes = [value.view.shape for value in operands]
-        dims, lengths = self.labeler.result_slots_or_axes_and_shape(node, [value.dims for value in operands], shapes)
+        dims, lengths = self.labeler.result_dims_and_shape(node, [value.dims for value in operands], shapes)
         view = StridedView(shapes[0], operands[0].view.strides)
         copies = node.update_view_and_find_copy(view, lengths) is not None
         cost = node.cost(shapes, lengths, copies=copies)
@@ -172,7 +170,7 @@ def list_plan_lines(plan: Plan, shapes: Sequence[Sequence[int]], slots: Sequence
     return _PlanPrinter(plan, [tuple(shape) for shape in shapes], SlotLabeler(plan, slots), ()).lines
 
 
-def list_contraction_lines(plan: Plan, network: TensorNetwork, path: Path) -> tuple[list[PlanLine], Costs]:
+def contraction_lines_and_costs(plan: Plan, network: TensorNetwork, path: Path) -> tuple[list[PlanLine], Costs]:
     """Return the lines of a contraction for given sizes, and its total cost."""
     tree = plan.solved.tree
     printer = _PlanPrinter(plan, network.shapes, AxisLabeler(network), [*map(str, tree.left)])

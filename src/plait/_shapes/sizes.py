@@ -20,7 +20,7 @@ from plait._shapes.solver import (
     SIZE_OP_KINDS_WITH_RESULT,
     SizeOp,
     SolvedPattern,
-    describe_dimension,
+    dimension_phrase_and_span,
     tensor_label,
 )
 from plait.errors import make_error, short_repr
@@ -115,7 +115,7 @@ def to_exact_size(name: str, value: Any) -> int:
     return size
 
 
-def normalize_size_names(sizes: Mapping[str, Any]) -> dict[str, Any]:
+def sizes_by_normalized_name(sizes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the given sizes by their names in NFKC; raise if two names become equal, such as ``ℎ`` and ``h``."""
     normal: dict[str, Any] = {}
     for name, value in sizes.items():
@@ -177,7 +177,7 @@ def size_op_error(
         message = "the minimum or maximum over no elements is not defined; a reduced axis has length 0"
         shown_slots = [source] if source < dims else []
     else:
-        where, _ = describe_dimension(tree, ranks, source)
+        where, _ = dimension_phrase_and_span(tree, ranks, source)
         product = _format_product(solved, slots, factors)
         if not factors:
             message = f"{where} must have length 1, but has length {length}"
@@ -191,10 +191,10 @@ def size_op_error(
             message = f"{where} must have length {product}, but has length {length}"
         else:
             if len(factors) == 1 and factors[0] < dims:
-                product = f"{product} in {describe_dimension(tree, ranks, factors[0])[0]}"
+                product = f"{product} in {dimension_phrase_and_span(tree, ranks, factors[0])[0]}"
                 shown_slots = sorted({factors[0], source})
             message = f"{where} has length {length}, but {product}"
-    spans = [describe_dimension(tree, ranks, slot)[1] for slot in shown_slots]
+    spans = [dimension_phrase_and_span(tree, ranks, slot)[1] for slot in shown_slots]
     return make_error(code, message, tree.text, spans, error_facts_from_slots(solved, slots))
 
 

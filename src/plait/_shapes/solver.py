@@ -287,7 +287,7 @@ def _ambiguous_dimension_error(
     unknown = [labels[axis] for axis in dim_axes if slots[axis] is None]
     listed = f"{', '.join(unknown[:-1])} and {unknown[-1]}"
     others = "one of them" if len(unknown) == 2 else "all but one"
-    where, span = describe_dimension(tree, ranks, source)
+    where, span = dimension_phrase_and_span(tree, ranks, source)
     possible = [name for name in unknown if name not in PARAMETER_NAMES] or unknown
     message = f"cannot infer {listed} from {where}; pass {others}, {_example_of_size(possible[-1])}"
     return make_error("PLT303", message, tree.text, [span])
@@ -313,7 +313,7 @@ def rank_error(tree: Tree, number: int, rank: object, tensors: int = 1) -> Plait
     dots = any(type(item) is Ellipsis for item in expr.items)
     count = len(expr.items) - dots
     message = (
-        f"{describe_tensor(number, tensors)} has rank {rank}, but the pattern "
+        f"{tensor_phrase(number, tensors)} has rank {rank}, but the pattern "
         f"'{expr}' has {'at least ' if dots else ''}{count} dimension{'s' if count != 1 else ''}"
     )
     letters = str(expr)
@@ -326,7 +326,7 @@ def rank_error(tree: Tree, number: int, rank: object, tensors: int = 1) -> Plait
     return make_error("PLT304", message, tree.text, [expr.span])
 
 
-def describe_tensor(number: int, count: int) -> str:
+def tensor_phrase(number: int, count: int) -> str:
     """Return how the sentence of a message refers to a tensor: ``the input``, or ``tensor 1`` of several."""
     return "the input" if count == 1 else tensor_label(number, count)
 
@@ -336,12 +336,12 @@ def tensor_label(number: int, count: int) -> str:
     return "input" if count == 1 else f"tensor {number}"
 
 
-def describe_dimension(tree: Tree, ranks: tuple[int, ...], slot: int) -> tuple[str, Span]:
+def dimension_phrase_and_span(tree: Tree, ranks: tuple[int, ...], slot: int) -> tuple[str, Span]:
     """Return how a message refers to the dimension whose length is in a slot, and the range of its text."""
     number, dim = 0, slot
     while dim >= ranks[number]:
         dim -= ranks[number]
         number += 1
     item = item_of_each_dimension(tree.left[number], ranks[number])[dim]
-    where = f"dimension {dim} of {describe_tensor(number, len(ranks))}"
+    where = f"dimension {dim} of {tensor_phrase(number, len(ranks))}"
     return where, (item.start, item.stop)

@@ -27,7 +27,7 @@ def _picture(result: str, alt: str, draw: Callable[..., Any] = to_uint8, name: s
     return Picture(name or result.replace("_", "-"), (result,), draw, result, alt)
 
 
-def _describe_attention_picture(head: int, colour_names: str, alt: str) -> Picture:
+def _attention_picture(head: int, colour_names: str, alt: str) -> Picture:
     """Return a picture of the attention map of one head over the photograph."""
     name = f"head-{colour_names.replace(', ', '-')}"
     return Picture(name, ("china", "maps"), partial(tint_by_attention, head=head), f"maps[{head}]: {colour_names}", alt)
@@ -230,15 +230,13 @@ STEPS: tuple[Step, ...] = (
         """),
         before=("china",),
         after=(
-            _describe_attention_picture(
+            _attention_picture(
                 0, "light", "The patch of roof, framed, looks at all of the pavilion and at the trees: at what is dark."
             ),
-            _describe_attention_picture(
+            _attention_picture(
                 1, "red, green", "The patch of roof looks at the other orange and red parts of the pavilion."
             ),
-            _describe_attention_picture(
-                2, "blue, yellow", "The patch of roof looks at orange tiles and at leaves in the sun."
-            ),
+            _attention_picture(2, "blue, yellow", "The patch of roof looks at orange tiles and at leaves in the sun."),
             _picture("attended", "The pavilion, as if painted: textures are mixed."),
         ),
     ),

@@ -137,7 +137,7 @@ class LargeTensorFunctions(NamedTuple):
     Attributes:
         layout_key: ``f(tensor)`` returns a hashable value of everything besides the shape that the choice of a
             schedule depends on, such as strides and element type; ``None`` where one call of the framework is fastest.
-        strides_and_itemsize: ``f(tensor)`` returns the strides and the size of an element, both in bytes.
+        byte_strides_and_itemsize: ``f(tensor)`` returns the strides and the size of an element, both in bytes.
         strides_of_result: ``f(call, tensor)`` returns strides of the same order as those of ``call(tensor)``. For this
             it calls ``call`` with the first two elements along each dimension of the tensor.
         reduction_functions: ``f(name, dtype, requires_grad)`` returns the functions of a reduction, or ``None``
@@ -155,7 +155,7 @@ class LargeTensorFunctions(NamedTuple):
     """
 
     layout_key: UnaryFunction
-    strides_and_itemsize: Callable[[Any], tuple[tuple[int, ...], int]]
+    byte_strides_and_itemsize: Callable[[Any], tuple[tuple[int, ...], int]]
     strides_of_result: Callable[[UnaryFunction, Any], tuple[int, ...]]
     reduction_functions: Callable[[str, Any, bool], ReductionFunctions | TwoPassFunctions | None]
     why_not_decompose: Callable[[Any], str | None] = lambda _: None

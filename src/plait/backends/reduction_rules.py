@@ -62,18 +62,18 @@ PIVOT_BY_REDUCTION = {name: rule.pivot for name, rule in REDUCTION_RULES.items()
 """By name of a two-pass reduction, the reduction that computes its pivot."""
 
 
-_HALF_PRECISION_REGEX = re.compile(r"float(16|[468]_)|[<>]f2$")
-_FLOAT8_REGEX = re.compile(r"(?<!b)float[468]_")
+_LOW_PRECISION_REGEX = re.compile(r"float(16|[468]_)|[<>]f2$")
+_FLOAT8_OR_NARROWER_REGEX = re.compile(r"(?<!b)float[468]_")
 _SUB_BYTE_INTEGER_REGEX = re.compile(r"\bu?int[124]\b")
 
 
-def is_half_precision(dtype: Any) -> bool:
+def is_low_precision(dtype: Any) -> bool:
     """Whether an element type, or its name, is a float of 16 bits or fewer: sums in it lose their digits.
 
-    >>> [is_half_precision(name) for name in ("float16", "torch.bfloat16", "float8_e5m2", "float32")]
+    >>> [is_low_precision(name) for name in ("float16", "torch.bfloat16", "float8_e5m2", "float32")]
     [True, True, True, False]
     """
-    return _HALF_PRECISION_REGEX.search(str(dtype)) is not None
+    return _LOW_PRECISION_REGEX.search(str(dtype)) is not None
 
 
 def byte_integer_name(dtype: Any) -> str | None:
@@ -92,4 +92,4 @@ def widened_dtype_name(dtype: Any) -> str | None:
     >>> [widened_dtype_name(name) for name in ("float8_e4m3fn", "uint4", "float16", "int8")]
     ['float32', 'uint8', None, None]
     """
-    return "float32" if _FLOAT8_REGEX.search(str(dtype)) else byte_integer_name(dtype)
+    return "float32" if _FLOAT8_OR_NARROWER_REGEX.search(str(dtype)) else byte_integer_name(dtype)

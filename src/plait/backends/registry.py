@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from plait._caches import clearable_lru_cache
-from plait.backends.conversions import conversion_hint
+from plait.backends.array_conversion_hints import conversion_hint
 from plait.backends.interface import Backend
 from plait.errors import make_error
 

@@ -74,7 +74,7 @@ peak = peak.isinf().where(0, peak)
 total = ({tensor} - peak).exp().sum({axis}).log()
 total + peak.reshape(total.shape)"""
 
-_CHAINER_DEVIATION_TEMPLATE = "deviation = {tensor} - F.mean({tensor}, axis={axis}, keepdims=True)\n"
+_CHAINER_CENTERING_STATEMENT = "deviation = {tensor} - F.mean({tensor}, axis={axis}, keepdims=True)\n"
 
 _MXNET_LOGSUMEXP_TEMPLATE = """\
 peak = np.nan_to_num(np.max({tensor}, axis={axis}, keepdims=True), posinf=0.0, neginf=0.0)
@@ -177,8 +177,8 @@ SOURCE_TEMPLATES = {
         reductions={
             "any": "chainer.Variable({tensor}.xp.asarray({tensor}.array.any(axis={axis})))",
             "all": "chainer.Variable({tensor}.xp.asarray({tensor}.array.all(axis={axis})))",
-            "var": _CHAINER_DEVIATION_TEMPLATE + "F.mean(deviation * deviation, axis={axis})",
-            "std": _CHAINER_DEVIATION_TEMPLATE + "F.sqrt(F.mean(deviation * deviation, axis={axis}))",
+            "var": _CHAINER_CENTERING_STATEMENT + "F.mean(deviation * deviation, axis={axis})",
+            "std": _CHAINER_CENTERING_STATEMENT + "F.sqrt(F.mean(deviation * deviation, axis={axis}))",
         },
     ),
     "mxnet": SourceTemplates(

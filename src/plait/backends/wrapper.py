@@ -57,7 +57,7 @@ class WrapperBackend(Backend):
         return []
 
     def stack(self, tensors: Sequence[Any]) -> Any:
-        data = unwrap_all(tensors)
+        data = unwrap_tensors(tensors)
         return self.wrap_stacked(common_backend(tuple(map(type, data))).stack(data), tensors)
 
     def rank(self, tensor: Any) -> int | None:
@@ -95,6 +95,6 @@ def unwrap_tensor(tensor: Any) -> Any:
     return unwrap_tensor(backend.unwrap(tensor)) if isinstance(backend, WrapperBackend) else tensor
 
 
-def unwrap_all(tensors: Sequence[Any]) -> list[Any]:
+def unwrap_tensors(tensors: Sequence[Any]) -> list[Any]:
     """Return the tensors, each without what wraps it."""
     return [unwrap_tensor(tensor) for tensor in tensors]

@@ -13,7 +13,7 @@ from math import prod, sqrt
 from typing import Any, NamedTuple
 
 from plait._executor.compile import check_size_names, sizes_to_ints
-from plait._executor.dispatch import error_for_caller
+from plait._executor.dispatch import convert_error_for_caller
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, Name, Number, TensorExpr, Tree, collect_names, item_leaves
 from plait._operations.rules import (
@@ -100,7 +100,9 @@ class MixSpec(LayerSpec):
             try:
                 product = product + bias
             except Exception as error:
-                failure = error_for_caller(error, "EinMix", (product, bias), self.pattern.text, self.pattern.sizes)
+                failure = convert_error_for_caller(
+                    error, "EinMix", (product, bias), self.pattern.text, self.pattern.sizes
+                )
                 if failure is None:
                     raise
                 raise failure from failure.__cause__

@@ -17,7 +17,7 @@ from plait._executor.compile import lower_pattern
 from plait._executor.tensors import stack_tensors
 from plait._notation.parser import parse
 from plait._notation.tree import Ellipsis, collect_names
-from plait._operations.reduce import CUSTOM_REDUCTION, known_reduction_name
+from plait._operations.reduce import CUSTOM_REDUCTION, check_reduction_name
 from plait._operations.rules import require_one_output
 from plait._pattern import Pattern
 from plait._plan.graph import Plan
@@ -191,7 +191,7 @@ def operation_spec(
     """
     reduction_name = ""
     if operation == "reduce":
-        reduction_name = CUSTOM_REDUCTION if callable(reduction) else known_reduction_name(reduction)
+        reduction_name = CUSTOM_REDUCTION if callable(reduction) else check_reduction_name(reduction)
     forbid_int_arguments_named_like_axes(pattern, **layer_arguments)
     return OperationSpec(operation, compile_checked(operation, pattern, sizes, reduction_name), reduction)
 

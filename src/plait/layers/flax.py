@@ -62,7 +62,7 @@ def _set_common_fields(
     layer.__post_init__()
 
 
-class _Operation(_Layer):
+class _OperationWithoutReduction(_Layer):
     """The base class of `Rearrange` and `Repeat`, which differ only in their operation."""
 
     pattern: str
@@ -90,7 +90,7 @@ class _Operation(_Layer):
 
 
 @_spec.complete_docstring()
-class Rearrange(_Operation):
+class Rearrange(_OperationWithoutReduction):
     """A module that computes `plait.rearrange`.
 
     It takes a tensor with the axes on the left of the pattern, or a list of equally shaped tensors, which it stacks on
@@ -163,7 +163,7 @@ class Reduce(_Layer):
 
 
 @_spec.complete_docstring()
-class Repeat(_Operation):
+class Repeat(_OperationWithoutReduction):
     """A module that computes `plait.repeat`.
 
     It takes a tensor with the axes on the left of the pattern, or a list of equally shaped tensors, which it stacks on

@@ -2,9 +2,11 @@
 
 from importlib.util import find_spec as _find_spec
 
-_missing = [name for name in ("numpy", "pytest") if _find_spec(name) is None]
-if _missing:
-    raise ImportError(f"plait.testing needs {' and '.join(_missing)}: pip install {' '.join(_missing)}")
+_missing_packages = [name for name in ("numpy", "pytest") if _find_spec(name) is None]
+if _missing_packages:
+    raise ImportError(
+        f"plait.testing needs {' and '.join(_missing_packages)}: pip install {' '.join(_missing_packages)}"
+    )
 
 from plait.testing._framework import Framework  # noqa: E402  # it needs NumPy
 from plait.testing._suite import BackendTests  # noqa: E402  # it needs NumPy and pytest

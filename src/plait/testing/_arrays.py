@@ -11,7 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 DTYPES = ("bool", "uint8", "int32", "int64", "float16", "bfloat16", "float32", "float64", "complex64", "complex128")
-NARROW_DTYPES = ("int8", "int16", "uint16", "uint32", "uint64", "int4", "uint4", "float8_e4m3fn", "float8_e5m2")
+PARTLY_SUPPORTED_DTYPES = (
+    "int8",
+    "int16",
+    "uint16",
+    "uint32",
+    "uint64",
+    "int4",
+    "uint4",
+    "float8_e4m3fn",
+    "float8_e5m2",
+)
 """Dtypes that some frameworks lack, or have without most functions; their tests use small integers."""
 HAS_BFLOAT16 = find_spec("ml_dtypes") is not None
 """Whether there is a NumPy dtype ``bfloat16``: only the package ``ml_dtypes`` has it."""

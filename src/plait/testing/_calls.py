@@ -68,7 +68,7 @@ class Call:
     def _tensor_names(self) -> list[str]:
         return ["x"] if len(self.arrays) == 1 else [f"x{number}" for number in range(len(self.arrays))]
 
-    def check_equal(self, result: Any, expected: NDArray[Any]) -> None:
+    def check_result(self, result: Any, expected: NDArray[Any]) -> None:
         """Fail unless the result has exactly these elements."""
         __tracebackhide__ = True
         if problem := describe_difference(plait.asnumpy(result), expected):

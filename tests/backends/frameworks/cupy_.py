@@ -1,6 +1,7 @@
 """CuPy. Without a GPU the suite runs on a stand-in, a module named ``cupy`` whose arrays are NumPy arrays.
 
-This tests the backend, not CuPy; `tests/backends/test_cupy.py` checks that CuPy has every name that the backend uses.
+This tests the backend, not CuPy; `tests/backends/test_cupy_functions_exist.py` checks that CuPy has every name that it
+uses.
 """
 
 from __future__ import annotations

@@ -7,6 +7,9 @@ class Haiku(JaxFramework):
     allows_axis_self = False
 
     def construct(self, /, kind, *arguments, **sizes):
+        self.construct_and_describe(kind, *arguments, **sizes)
+
+    def construct_and_describe(self, /, kind, *arguments, **sizes):
         """Return the repr of a module, which Haiku can create inside of a transformed function only."""
         import haiku as hk
         import jax
@@ -26,7 +29,7 @@ class Haiku(JaxFramework):
             return made(kind, *arguments, **sizes)(tensor)
 
         parameters = function.init(jax.random.key(seed), self.example_to_jax(example))
-        return function, parameters, self.construct(kind, *arguments, **sizes)
+        return function, parameters, self.construct_and_describe(kind, *arguments, **sizes)
 
     def call(self, built, tensor):
         function, parameters, _ = built

@@ -153,8 +153,8 @@ def why_kernels_unavailable() -> str | None:
     return absent()
 
 
-def compile_kernels_one_by_one(names: Sequence[str], dtypes: Sequence[str]) -> Iterator[str]:
+def compile_kernels_one_by_one(reductions: Sequence[str], dtypes: Sequence[str]) -> Iterator[str]:
     """Compile the kernels of these reductions for these dtypes; yield the name of each before it is compiled."""
     from plait.backends.kernels.warming import warm as compile_all
 
-    return compile_all(names, dtypes)
+    return compile_all(reductions, dtypes)

@@ -9,9 +9,9 @@ from types import EllipsisType
 from typing import Any, TypeAlias
 
 from plait._plan.schedule.schedules import (
+    AddRowsByEinsum,
     BlockedAxis,
     CopySchedule,
-    EinsumRows,
     MatmulOnes,
     ReduceAxis,
     ReductionCall,
@@ -114,7 +114,7 @@ def build_from_loop_order(shape: tuple[int, ...], order: tuple[int, ...], backen
 
 def build_result_from_loops(
     order: Sequence[int],
-    shape: Sequence[int],
+    input_shape: Sequence[int],
     axes: Sequence[int],
     kept_order: Sequence[int] | None,
     backend: Backend,
@@ -124,11 +124,13 @@ def build_result_from_loops(
 
     It is a copy where that is not the order of the loops; the place of dimensions of length 1 makes no difference.
     """
-    from_loops = build_from_loop_order(*result_lengths_and_order(order, shape, axes), backend)
+    from_loops = build_from_loop_order(*result_lengths_and_order(order, input_shape, axes), backend)
     if kept_order is None:
         return from_loops
-    lengths, result_order = result_lengths_and_order(kept_order, shape, axes)
-    if [dim for dim in kept_order if shape[dim] != 1] == [dim for dim in order if shape[dim] != 1 and dim not in axes]:
+    lengths, result_order = result_lengths_and_order(kept_order, input_shape, axes)
+    if [dim for dim in kept_order if input_shape[dim] != 1] == [
+        dim for dim in order if input_shape[dim] != 1 and dim not in axes
+    ]:
         return build_from_loop_order(lengths, result_order, backend)
     permute = backend.permute
 
@@ -181,7 +183,7 @@ def _function_of_call(call: ReductionCall, length: int, functions: ReductionFunc
     if isinstance(call, MatmulOnes) and functions.matmul_ones is not None:
         return functions.matmul_ones
     axis, reduce = call.axis, functions.reduce_axis
-    if isinstance(call, EinsumRows) and functions.reduce_rows is not None:
+    if isinstance(call, AddRowsByEinsum) and functions.reduce_rows is not None:
         reduce = functions.reduce_rows
     return lambda tensor, out: reduce(tensor, axis, out)
 

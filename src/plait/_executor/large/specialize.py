@@ -84,8 +84,8 @@ def build_callable_for_layout(
     scheduled = choose_scheduled_step(
         executable.plan,
         slots,
-        *functions.strides_and_itemsize(tensor),
-        memory_costs_function(functions, dtype, requires_grad),
+        *functions.byte_strides_and_itemsize(tensor),
+        build_memory_costs_by_reduction(functions, dtype, requires_grad),
     )
     if scheduled is None:
         return None
@@ -105,7 +105,7 @@ def build_callable_for_layout(
     return chain_calls(calls)
 
 
-def order_of_kept_dims(strides: Sequence[int], shape: Sequence[int], axes: Sequence[int]) -> tuple[int, ...]:
+def order_of_kept_dims(result_strides: Sequence[int], shape: Sequence[int], axes: Sequence[int]) -> tuple[int, ...]:
     """Return the dimensions of a tensor that a result with these strides keeps, the outermost in memory first.
 
     >>> order_of_kept_dims((1, 8), (4, 2, 8), (1,))
@@ -113,12 +113,12 @@ def order_of_kept_dims(strides: Sequence[int], shape: Sequence[int], axes: Seque
     """
     kept_dims = [dim for dim in range(len(shape)) if dim not in axes]
     places = sorted(
-        range(len(kept_dims)), key=lambda place: (-abs(strides[place]), shape[kept_dims[place]] == 1)
+        range(len(kept_dims)), key=lambda place: (-abs(result_strides[place]), shape[kept_dims[place]] == 1)
     )  # a dimension of length 1 has the stride of the dimension that is outside of it
     return tuple([kept_dims[place] for place in places])
 
 
-def memory_costs_function(
+def build_memory_costs_by_reduction(
     functions: LargeTensorFunctions, dtype: Any, requires_grad: bool
 ) -> Callable[[str], MemoryCosts | None]:
     """Return a function that maps the name of a reduction, or ``""`` for a copy, to its costs.
@@ -144,7 +144,7 @@ def choose_scheduled_step(
 ) -> ScheduledStep | None:
     """Return the first node of a plan that writes new memory, with its cheapest schedule; ``None`` if all are views.
 
-    ``strides`` and ``itemsize`` of the tensor are in bytes; ``costs`` is as `memory_costs_function` returns it.
+    ``strides`` and ``itemsize`` of the tensor are in bytes; ``costs`` is that of `build_memory_costs_by_reduction`.
     """
     dims = tuple(range(plan.solved.ranks[0]))
     view = StridedView([slots[slot] for slot in dims], strides)
@@ -224,9 +224,9 @@ def techniques_and_lines_for_explain(
     ):
         return (), []
     dtype, requires_grad = backend.dtype(tensor), functions.requires_grad(tensor)
-    strides_and_itemsize = functions.strides_and_itemsize(tensor)
+    byte_strides_and_itemsize = functions.byte_strides_and_itemsize(tensor)
     scheduled = choose_scheduled_step(
-        plan, slots, *strides_and_itemsize, memory_costs_function(functions, dtype, requires_grad)
+        plan, slots, *byte_strides_and_itemsize, build_memory_costs_by_reduction(functions, dtype, requires_grad)
     )
     if scheduled is None:
         return (), []
@@ -242,7 +242,10 @@ def techniques_and_lines_for_explain(
         lines.append(f"recorded as one call of {backend.name}, with its gradient")
     elif requires_grad:
         scheduled = choose_scheduled_step(
-            plan, slots, *strides_and_itemsize, memory_costs_function(functions, dtype, requires_grad=False)
+            plan,
+            slots,
+            *byte_strides_and_itemsize,
+            build_memory_costs_by_reduction(functions, dtype, requires_grad=False),
         )
         if scheduled is not None and scheduled.schedule is not None:
             lines.append(f"one call of {backend.name} for each step: a gradient is recorded")
@@ -250,7 +253,7 @@ def techniques_and_lines_for_explain(
     return _technique_names(scheduled), lines
 
 
-def broadcast_lines_for_explain(plan: Plan, tensor: Any) -> list[str]:
+def repeat_copy_note_for_explain(plan: Plan, tensor: Any) -> list[str]:
     """Return what ``explain`` prints about a broadcast that ``repeat`` copies, as it does on NumPy."""
     if not hasattr(tensor, "dtype") or not any(isinstance(node, Expand) for node, _ in plan.steps):
         return []

@@ -29,10 +29,10 @@ from plait.backends.interface import Backend
 BlockFunction: TypeAlias = Callable[[Any, Any, Any], None]
 """A function of a block, the memory for its result, and scratch memory for a transformed tile."""
 
-TileFunction: TypeAlias = Callable[[Any, Any, Any], Any]
+ReduceTileFunction: TypeAlias = Callable[[Any, Any, Any], Any]
 """A function of a tile, its pivot, and scratch memory that returns the sum of the transformed tile."""
 
-TileTotalsFunction: TypeAlias = "Callable[[Any, Any, Any], Iterator[tuple[BlockIndex, Any]]]"
+BlockTotalsFunction: TypeAlias = "Callable[[Any, Any, Any], Iterator[tuple[BlockIndex, Any]]]"
 """A function of a block, its pivot, and scratch memory that yields index and value of each part of the result."""
 
 
@@ -96,7 +96,7 @@ class _TwoPassBuilder:
             if fits_one_tile or functions.upcast is None
             else self.build_tiled_mean_or_max_function(shape, functions.upcast)
         )
-        totals = self.build_tile_totals_function(shape, self.build_tile_function, functions.total.combine)
+        totals = self.build_block_totals_function(shape, self.build_transformed_tile_sum, functions.total.combine)
 
         def reduce_block(block: Any, out: Any, memory: Any) -> None:
             if upcast is not None:
@@ -109,20 +109,20 @@ class _TwoPassBuilder:
 
         return reduce_block
 
-    def build_tile_totals_function(
-        self, shape: Lengths, build_tile: Callable[[Lengths], TileFunction], combine: Callable[..., Any]
-    ) -> TileTotalsFunction:
+    def build_block_totals_function(
+        self, shape: Lengths, build_tile: Callable[[Lengths], ReduceTileFunction], combine: Callable[..., Any]
+    ) -> BlockTotalsFunction:
         """Return the function that reduces the tiles of a block, and combines the results of tiles by ``combine``.
 
         ``build_tile`` returns the function that reduces a tile of given lengths.
         """
         loops = self.loops
         slices_by_loop = [*map(split_into_slices, shape, self.schedule.tile_shape)]
-        functions_by_shape: dict[Lengths, TileFunction] = {}
-        parts: list[tuple[BlockIndex, BlockIndex, list[tuple[BlockIndex, TileFunction]]]] = []
+        functions_by_shape: dict[Lengths, ReduceTileFunction] = {}
+        parts: list[tuple[BlockIndex, BlockIndex, list[tuple[BlockIndex, ReduceTileFunction]]]] = []
         outer = [each if loop.is_kept else [slice(None)] for each, loop in zip(slices_by_loop, loops, strict=True)]
         for outer_index in product(*outer):
-            tiles: list[tuple[BlockIndex, TileFunction]] = []
+            tiles: list[tuple[BlockIndex, ReduceTileFunction]] = []
             tile_slices = [
                 [outer_slice] if loop.is_kept else slices
                 for outer_slice, slices, loop in zip(outer_index, slices_by_loop, loops, strict=True)
@@ -165,11 +165,11 @@ class _TwoPassBuilder:
         functions, count = self.functions.pivot, self.count
         kept_lengths = tuple([size for size, loop in zip(block_shape, self.loops, strict=True) if loop.is_kept])
 
-        def build_tile(lengths: Lengths) -> TileFunction:
+        def build_tile(lengths: Lengths) -> ReduceTileFunction:
             reduce = self.build_reduction_of_temporary(lengths, functions._replace(finish=None))
             return lambda tile, _pivot, _memory: reduce(upcast(tile))
 
-        totals = self.build_tile_totals_function(block_shape, build_tile, functions.combine)
+        totals = self.build_block_totals_function(block_shape, build_tile, functions.combine)
 
         def find_pivot(block: Any) -> Any:
             out = functions.scratch(block, kept_lengths)
@@ -179,7 +179,7 @@ class _TwoPassBuilder:
 
         return find_pivot
 
-    def build_tile_function(self, shape: Lengths) -> TileFunction:
+    def build_transformed_tile_sum(self, shape: Lengths) -> ReduceTileFunction:
         """Return the function that transforms a tile of this shape by the pivot and sums the result."""
         transform, functions = self.functions.transform, self.functions.total
         *outer, last = shape

@@ -21,7 +21,7 @@ from plait._plan.contraction.layouts import (
     ResultSpec,
     SizesAndCosts,
     change_layout,
-    convert_to_result,
+    cost_and_steps_to_result,
     memory_order_of_dims,
 )
 from plait._plan.nodes import ContiguousCopy, Contract, Node, Reshape, Sum
@@ -99,7 +99,7 @@ def apply_strategy(
         return _einsum_candidate(operands, spec, sizes_and_costs)
     if strategy.method == "multiply":
         return _multiply_candidate(operands, strategy.order, spec, sizes_and_costs)
-    cost, steps, result = convert_to_result(operands[0], spec, sizes_and_costs)
+    cost, steps, result = cost_and_steps_to_result(operands[0], spec, sizes_and_costs)
     return ContractionCandidate(cost, (steps,), None, (), result)
 
 
@@ -120,7 +120,7 @@ def _einsum_candidate(
         lengths = tuple(map(size, term))
         operand_steps.append(steps if given == lengths else (*steps, Reshape(lengths)))
     shape = tuple(map(size, order))
-    extra, epilogue, result = convert_to_result(Operand(order, shape), spec, sizes_and_costs)
+    extra, epilogue, result = cost_and_steps_to_result(Operand(order, shape), spec, sizes_and_costs)
     cost = (
         _einsum_cost(axes, operand_axes, order, sizes_and_costs)
         + extra
@@ -185,7 +185,9 @@ def _multiply_candidate(
     if len(kept) < len(order):
         steps = (Sum(tuple(range(len(kept), len(order)))),)
         cost += costs.sum_overhead + count * costs.sum_element
-    extra, epilogue, result = convert_to_result(Operand(kept, tuple(map(size, kept)), steps), spec, sizes_and_costs)
+    extra, epilogue, result = cost_and_steps_to_result(
+        Operand(kept, tuple(map(size, kept)), steps), spec, sizes_and_costs
+    )
     node = Contract("multiply", tuple(map(size, order)), reused_operand=reused_operand, axes=order)
     return ContractionCandidate(cost + extra, tuple(operand_steps), node, epilogue, result)
 
@@ -270,7 +272,7 @@ def _matmul_candidate(
         steps = (Sum(tuple(range(len(summed_after)))),)
         product_axes, shape = product_axes[len(summed_after) :], shape[len(summed_after) :]
         cost += costs.sum_overhead + batch_size * costs.sum_element
-    extra, epilogue, result = convert_to_result(Operand(product_axes, shape, steps), spec, sizes_and_costs)
+    extra, epilogue, result = cost_and_steps_to_result(Operand(product_axes, shape, steps), spec, sizes_and_costs)
     best = ContractionCandidate(cost + extra, (first_change.steps, second_change.steps), node, epilogue, result)
     if summed_after or is_vecdot:
         return best

@@ -122,7 +122,7 @@ def final_result_spec(network: TensorNetwork) -> ResultSpec:
     return ResultSpec(frozenset(order), order, shape, merges_axes=not boundaries <= {*accumulate(shape, mul)})
 
 
-def convert_to_result(
+def cost_and_steps_to_result(
     product: Operand, spec: ResultSpec, sizes_and_costs: SizesAndCosts
 ) -> tuple[float, tuple[Node, ...], Operand]:
     """Return the cost and the steps that turn a product into the required result, and that result."""

@@ -91,13 +91,15 @@ def simplified_state(network: TensorNetwork, path: Path, costs: ContractionCosts
         seen_axes.update(term)
     cost, operands = 0.0, []
     for term, shape in zip(network.terms, network.shapes, strict=True):
-        more, operand = _simplify_operand(Operand(term, shape), seen_axes - needed_axes, network.sizes, costs)
+        more, operand = _cost_and_simplified_operand(
+            Operand(term, shape), seen_axes - needed_axes, network.sizes, costs
+        )
         cost += more
         operands.append(operand)
     return NetworkContraction(network, path, tuple(operands), is_simplified=True, cost=cost)
 
 
-def _simplify_operand(
+def _cost_and_simplified_operand(
     operand: Operand, unneeded_axes: set[int], sizes: Sequence[int], costs: ContractionCosts
 ) -> tuple[float, Operand]:
     """Return the cost and the operand with diagonals of repeated axes taken, and summed over unneeded axes."""

@@ -21,7 +21,7 @@ CACHE_ASSOCIATIVITY, PAGE_BYTES = 8, 4096
 TLB_PAGES = 1024
 """How many pages the processor's translation lookaside buffer (TLB) holds."""
 
-MAX_CACHE_LINES_PER_TILE_CHOICES = (CACHE_ASSOCIATIVITY, 64, 512, 4096)
+TILE_CACHE_LINE_LIMITS = (CACHE_ASSOCIATIVITY, 64, 512, 4096)
 """The limits that are tried for the number of cache lines that a tile touches before it reads the first one again."""
 
 MAX_UNROLLED_ROW_LENGTH = 8
@@ -64,7 +64,7 @@ def _list_tile_shapes(
     strided_axes = [axis for axis, loop in enumerate(loops) if loop.stride]
     fastest = min(strided_axes, key=lambda axis: abs(loops[axis].stride), default=len(loops) - 1)
     caches = [size // itemsize for size in (costs.cache_bytes, costs.shared_cache_bytes)]
-    for line_count in MAX_CACHE_LINES_PER_TILE_CHOICES:
+    for line_count in TILE_CACHE_LINE_LIMITS:
         tile_shape, remaining = list(lengths), line_count
         for axis in range(len(loops) - 1, fastest, -1):
             tile_shape[axis] = min(lengths[axis], max(remaining, 1))
@@ -115,11 +115,13 @@ def _estimate_cost(loops: Sequence[Loop], tile_shape: Sequence[int], itemsize: i
     if count * itemsize > costs.cache_bytes:
         read_stride = read_stride if read_stride < CACHE_LINE_BYTES else itemsize
         time += count * (read_stride * costs.memory_byte + itemsize * (costs.memory_byte + costs.page_fault_byte))
-        time += count * itemsize * costs.memory_byte * 2 * _rewrite_ratio(loops, tile_shape, itemsize, costs)
-    return time + count * _refetch_cost(loops, tile_shape, tiled_axes, costs)
+        time += count * itemsize * costs.memory_byte * 2 * _extra_writes_per_line(loops, tile_shape, itemsize, costs)
+    return time + count * _refetch_cost_per_element(loops, tile_shape, tiled_axes, costs)
 
 
-def _rewrite_ratio(loops: Sequence[Loop], tile_shape: Sequence[int], itemsize: int, costs: MemoryCosts) -> float:
+def _extra_writes_per_line(
+    loops: Sequence[Loop], tile_shape: Sequence[int], itemsize: int, costs: MemoryCosts
+) -> float:
     """Return how many extra times a cache line of the result is written, because each call fills only a part of it."""
     lengths = [loop.length for loop in loops]
     run_bytes = _contiguous_result_length(lengths, tile_shape) * itemsize
@@ -132,7 +134,7 @@ def _rewrite_ratio(loops: Sequence[Loop], tile_shape: Sequence[int], itemsize: i
     )
 
 
-def _refetch_cost(
+def _refetch_cost_per_element(
     loops: Sequence[Loop], tile_shape: Sequence[int], tiled_axes: Sequence[int], costs: MemoryCosts
 ) -> float:
     """Return the nanoseconds per element to fetch cache lines again that were evicted before they were fully read."""

@@ -18,8 +18,8 @@ from typing import NamedTuple
 from plait._plan.schedule import techniques
 from plait._plan.schedule.loop_nest import Loop, LoopNest, loops_after_reducing, split_loop
 from plait._plan.schedule.schedules import (
+    AddRowsByEinsum,
     BlockedAxis,
-    EinsumRows,
     MatmulOnes,
     ReduceAxis,
     ReductionCall,
@@ -83,7 +83,7 @@ def _technique_names(schedule: ReductionSchedule) -> tuple[str, ...]:
         techniques.AXIS_AT_A_TIME: len(calls) > 1,
         techniques.TREE_REDUCTION: TreeReduce in kinds,
         techniques.MATMUL_WITH_ONES: MatmulOnes in kinds,
-        techniques.EINSUM_OVER_ROWS: EinsumRows in kinds,
+        techniques.EINSUM_OVER_ROWS: AddRowsByEinsum in kinds,
         techniques.UNROLLED_SHORT_AXIS: any(isinstance(call, TreeReduce) and call.unroll_last for call in calls),
         techniques.FOLDED_ROWS: len(schedule.shape) > len(nest.loops),
         techniques.BLOCKING: schedule.block is not None,
@@ -210,7 +210,7 @@ def _cheapest_call(loops: Sequence[Loop], axis: int, itemsize: int, costs: Memor
     calls: list[tuple[ReductionCall, float, int, float]] = [(ReduceAxis(axis), work, 1, results)]
     if not is_inner and is_contiguous:
         work = count / row_length * costs.einsum_row_overhead + count * costs.einsum_element
-        calls.append((EinsumRows(axis), work, 1, results))
+        calls.append((AddRowsByEinsum(axis), work, 1, results))
     if is_inner and is_dense and length <= MAX_MATMUL_ROW_LENGTH:
         work = results * costs.matmul_row_overhead + count * costs.matmul_element
         calls.append((MatmulOnes(axis), work, 1, results))

@@ -27,13 +27,13 @@ class MatmulOnes(NamedTuple):
     axis: int
 
 
-class EinsumRows(NamedTuple):
+class AddRowsByEinsum(NamedTuple):
     """The sum along an axis other than the last as an einsum of one tensor, which adds row to row."""
 
     axis: int
 
 
-ReductionCall: TypeAlias = "ReduceAxis | TreeReduce | MatmulOnes | EinsumRows"
+ReductionCall: TypeAlias = "ReduceAxis | TreeReduce | MatmulOnes | AddRowsByEinsum"
 
 BlockedAxis: TypeAlias = "tuple[int, int] | None"
 """The axis that is split into blocks, and the length of a block; ``None`` if there is one block."""

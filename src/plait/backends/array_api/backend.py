@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from plait.backends.common.contraction import einsum_by_matmul
-from plait.backends.common.einsum_dtypes import EinsumDtypes, compute_names
+from plait.backends.common.einsum_dtypes import EinsumWithCasts, compute_names
 from plait.backends.common.reductions import ElementwiseFunction, ReductionTable, build_accurate_logsumexp, build_var
 from plait.backends.interface import Backend, ReductionFunction
 from plait.backends.reduction_rules import INT64_REDUCTIONS, ROUNDING_SENSITIVE_REDUCTIONS
@@ -36,14 +36,14 @@ def _cast(tensor: Any, dtype: Any) -> Any:
     return namespace.astype(tensor, getattr(namespace, dtype, dtype) if isinstance(dtype, str) else dtype)
 
 
-def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
+def _max_or_zero_if_infinite(tensor: Any, axes: tuple[int, ...]) -> Any:
     """Return the maximum with dimensions kept, or 0 where it is infinite, so that it can be subtracted."""
     namespace = _namespace(tensor)
     maximum = namespace.max(tensor, axis=axes, keepdims=True)
     return namespace.where(namespace.isfinite(maximum), maximum, namespace.zeros_like(maximum))
 
 
-EINSUM = EinsumDtypes(
+EINSUM = EinsumWithCasts(
     einsum=lambda equation, *tensors: einsum_by_matmul(_namespace(tensors[0]), equation, *tensors),
     cast=_cast,
     name=lambda tensor: str(tensor.dtype).rpartition(".")[2].lower().strip("<>' "),
@@ -66,7 +66,7 @@ class ArrayAPIBackend(Backend):
         cast=_cast,
         overrides={
             "logsumexp": build_accurate_logsumexp(
-                _finite_max,
+                _max_or_zero_if_infinite,
                 _elementwise_function("exp"),
                 _reduction_function("sum"),
                 _elementwise_function("log"),

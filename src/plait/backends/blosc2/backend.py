@@ -13,7 +13,7 @@ from plait.backends.common.contraction import einsum_by_matmul
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
 from plait.backends.interface import Backend, ReductionFunction
 from plait.backends.numpy.backend import NumpyBackend
-from plait.backends.reduction_rules import INT64_REDUCTIONS, ROUNDING_SENSITIVE_REDUCTIONS, is_half_precision
+from plait.backends.reduction_rules import INT64_REDUCTIONS, ROUNDING_SENSITIVE_REDUCTIONS, is_low_precision
 from plait.backends.wrapper import WrapperBackend
 
 MAX_PART_ELEMENTS = 1 << 20
@@ -105,7 +105,7 @@ def _one_axis_at_a_time(reduction: ReductionFunction) -> ReductionFunction:
     return reduce
 
 
-def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
+def _max_or_zero_if_infinite(tensor: Any, axes: tuple[int, ...]) -> Any:
     """Return the maximum with dimensions kept, or 0 where it is infinite, so that it can be subtracted."""
     maximum = np.asarray(blosc2.max(tensor, axis=axes, keepdims=True))
     return np.where(np.isfinite(maximum), maximum, np.zeros_like(maximum))
@@ -128,7 +128,11 @@ def _squared_magnitude(tensor: Any) -> Any:
 
 
 _logsumexp = build_logsumexp(
-    _finite_max, blosc2.exp, lambda tensor, axes: np.asarray(blosc2.sum(tensor, axis=axes)), np.log, _squeeze
+    _max_or_zero_if_infinite,
+    blosc2.exp,
+    lambda tensor, axes: np.asarray(blosc2.sum(tensor, axis=axes)),
+    np.log,
+    _squeeze,
 )
 """A ``logsumexp`` whose result is a NumPy array."""
 
@@ -167,7 +171,7 @@ class Blosc2Backend(Backend):
         },
         upcast={"bool": INT64_REDUCTIONS, "half": ROUNDING_SENSITIVE_REDUCTIONS},
         has_bool_extrema=False,
-        is_half_precision=is_half_precision,
+        is_low_precision=is_low_precision,
         unsupported_empty=("logsumexp", "mean", "var", "std"),
         reduce_empty=_reduce_empty,
         is_empty=lambda tensor: not tensor.size,
@@ -189,7 +193,7 @@ class Blosc2Backend(Backend):
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
         dtype = np.result_type(*[tensor.dtype for tensor in tensors])
-        if is_half_precision(dtype):
+        if is_low_precision(dtype):
             return _cast(Blosc2Backend.einsum(equation, *[_cast(tensor, np.float32) for tensor in tensors]), dtype)
         return _to_array(einsum_by_matmul(_ArrayFunctions, equation, *[_cast(tensor, dtype) for tensor in tensors]))
 

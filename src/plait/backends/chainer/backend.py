@@ -14,7 +14,7 @@ import chainer.functions as F  # noqa: N812  # as users of Chainer import it
 import numpy as np
 
 from plait.backends.common.contraction import einsum_by_matmul
-from plait.backends.common.einsum_dtypes import EinsumDtypes, compute_names, promote_numpy_dtypes
+from plait.backends.common.einsum_dtypes import EinsumWithCasts, compute_names, promote_numpy_dtypes
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
 from plait.backends.interface import Backend, ReductionFunction
 from plait.backends.registry import backend_for_type
@@ -39,13 +39,13 @@ def _cast(tensor: Any, dtype: Any) -> Any:
     return chainer.Variable(chainer.as_array(tensor).astype(dtype))
 
 
-def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
+def _max_or_zero_if_infinite(tensor: Any, axes: tuple[int, ...]) -> Any:
     """Return the maximum with dimensions kept, or 0 where it is infinite, so that it can be subtracted."""
     maximum = tensor.array.max(axes, keepdims=True)
     return tensor.xp.where(tensor.xp.isfinite(maximum), maximum, maximum.dtype.type(0))
 
 
-_logsumexp = build_logsumexp(_finite_max, F.exp, F.sum, F.log, lambda array, axes: array.squeeze(axes))
+_logsumexp = build_logsumexp(_max_or_zero_if_infinite, F.exp, F.sum, F.log, lambda array, axes: array.squeeze(axes))
 _ignore_infinity_warnings = np.errstate(divide="ignore", over="ignore")
 """Silences warnings: log(0) is -inf, and a difference between large numbers may overflow."""
 
@@ -72,7 +72,7 @@ class ChainerBackend(Backend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        return _EINSUM(equation, *tensors)
+        return _EINSUM_WITH_CASTS(equation, *tensors)
 
     @staticmethod
     def _einsum_of_one_type(equation: str, *tensors: Any) -> Any:
@@ -99,7 +99,7 @@ class ChainerBackend(Backend):
         return chainer.backends.cuda.to_cpu(chainer.as_array(tensor))
 
 
-_EINSUM = EinsumDtypes(
+_EINSUM_WITH_CASTS = EinsumWithCasts(
     einsum=ChainerBackend._einsum_of_one_type,
     cast=_cast,
     name=lambda tensor: tensor.dtype.name,

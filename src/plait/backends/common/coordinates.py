@@ -37,7 +37,7 @@ def einsum_of_coordinates(
     sizes: dict[str, int] = {}
     for term, tensor in zip(terms, tensors, strict=True):
         sizes |= {name: size for name, size in zip(term, tensor.shape, strict=True) if sizes.get(name, 1) == 1}
-    operands = [_to_axes(term, tensor, sizes) for term, tensor in zip(terms, tensors, strict=True)]
+    operands = [_to_named_coordinates(term, tensor, sizes) for term, tensor in zip(terms, tensors, strict=True)]
     result = operands[0]
     for number, operand in enumerate(operands[1:], 1):
         needed = set(output).union(*[set(later.indices) for later in operands[number + 1 :]])
@@ -54,7 +54,7 @@ class _NamedCoordinates(NamedTuple):
     values: Any
 
 
-def _to_axes(term: str, tensor: Coordinates, sizes: dict[str, int]) -> _NamedCoordinates:
+def _to_named_coordinates(term: str, tensor: Coordinates, sizes: dict[str, int]) -> _NamedCoordinates:
     """Return the coordinates by axis: on diagonals of repeated axes, and without those that broadcast."""
     indices: dict[str, Any] = {}
     is_kept = np.ones(len(tensor.values), bool)
@@ -77,10 +77,10 @@ def _contract_pair(
     batch = [name for name in shared if name in needed]
     rows = [*batch, *[name for name in one.indices if name in needed and name not in shared]]
     columns = [name for name in other.indices if name in needed and name not in shared]
-    row, row_indices = _number_coordinates(one, rows)
-    column, column_indices = _number_coordinates(other, columns)
+    row, row_indices = _number_distinct_coordinates(one, rows)
+    column, column_indices = _number_distinct_coordinates(other, columns)
     both = [np.concatenate([one.indices[name], other.indices[name]]) for name in shared]
-    inner, _ = _unique_numbers(both, len(one.values) + len(other.values))
+    inner, _ = _number_distinct_tuples(both, len(one.values) + len(other.values))
     inner_count = int(inner.max(initial=-1)) + 1
     split = len(one.values)
     product = multiply_matrices(
@@ -93,14 +93,14 @@ def _contract_pair(
     return _NamedCoordinates(indices, product.values)
 
 
-def _number_coordinates(tensor: _NamedCoordinates, names: Sequence[str]) -> tuple[Any, list[Any]]:
+def _number_distinct_coordinates(tensor: _NamedCoordinates, names: Sequence[str]) -> tuple[Any, list[Any]]:
     """Number the different coordinates of some axes; return the number for each element, and the coordinates."""
     indices = [tensor.indices[name] for name in names]
-    numbers, first = _unique_numbers(indices, len(tensor.values))
+    numbers, first = _number_distinct_tuples(indices, len(tensor.values))
     return numbers, [index[first] for index in indices]
 
 
-def _unique_numbers(indices: Sequence[Any], count: int) -> tuple[Any, Any]:
+def _number_distinct_tuples(indices: Sequence[Any], count: int) -> tuple[Any, Any]:
     """Number the different tuples of indices; return the number of each tuple, and where each number occurs first."""
     keys = np.zeros(count, np.int64)
     for index in indices:
@@ -117,7 +117,7 @@ def reduce_coordinates(name: str, tensor: Coordinates, axes: tuple[int, ...], re
     kept = [dimension for dimension in range(len(tensor.shape)) if dimension not in axes]
     shape = tuple([tensor.shape[dimension] for dimension in kept])
     size = prod([tensor.shape[axis] for axis in axes])
-    numbers, first = _unique_numbers([tensor.indices[dimension] for dimension in kept], len(tensor.values))
+    numbers, first = _number_distinct_tuples([tensor.indices[dimension] for dimension in kept], len(tensor.values))
     order = np.argsort(numbers, kind="stable")
     stored = np.bincount(numbers, minlength=len(first))
     kind = tensor.values.dtype.kind

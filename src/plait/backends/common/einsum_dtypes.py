@@ -17,7 +17,7 @@ _DTYPE_NAME_REGEX = re.compile(r"(bool|uint|int|bfloat|float|complex)(\d*)")
 _CATEGORIES = ("bool", "uint", "int", "float", "complex")
 """The categories of element types, from low to high."""
 
-HALF_PRECISION_NAMES = (
+LOW_PRECISION_NAMES = (
     *("float16", "bfloat16", "float8_e3m4", "float8_e4m3", "float8_e4m3b11fnuz", "float8_e4m3fn", "float8_e4m3fnuz"),
     *("float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu", "float6_e2m3fn", "float6_e3m2fn", "float4_e2m1fn"),
 )
@@ -78,7 +78,7 @@ def _category_and_bits(name: str) -> tuple[int, int]:
     return _CATEGORIES.index("float" if category == "bfloat" else category), int(bits or 1)
 
 
-class EinsumDtypes(NamedTuple):
+class EinsumWithCasts(NamedTuple):
     """The element types of the einsum of one framework."""
 
     einsum: Callable[..., Any]  # the framework's own, for operands of one element type
@@ -124,7 +124,7 @@ def compute_names(
     """
     table: dict[str, str] = {}
     names_by_type: Sequence[tuple[str, Sequence[str]]] = (
-        (half, HALF_PRECISION_NAMES),
+        (half, LOW_PRECISION_NAMES),
         (bools, ("bool",)),
         (integers, ("int8", "int16", "int32", "uint8", "uint16", "uint32", "uint64")),
         (sub_byte, SUB_BYTE_INTEGER_NAMES),

@@ -9,7 +9,7 @@ from plait.backends.interface import ReductionFunction
 from plait.backends.reduction_rules import (
     REDUCTION_RULES,
     ROUNDING_SENSITIVE_REDUCTIONS,
-    is_half_precision,
+    is_low_precision,
     widened_dtype_name,
 )
 
@@ -28,7 +28,7 @@ class ReductionTable(NamedTuple):
     """By kind, the reductions for which the framework's accumulator is too narrow."""
     has_bool_extrema: bool = True  # whether the framework has min and max of bools
     has_any_of_numbers: bool = True  # whether the framework has any and all of numbers
-    is_half_precision: Callable[[Any], bool] = is_half_precision
+    is_low_precision: Callable[[Any], bool] = is_low_precision
     """Whether `upcast` under ``half`` applies to an element type; the framework may accumulate some types well."""
     widened_dtype_name: Callable[[Any], str | None] = widened_dtype_name
     """The name of the type in which elements of a narrower one are reduced, for which there are no reductions."""
@@ -44,7 +44,7 @@ class ReductionTable(NamedTuple):
         wide_name = self.widened_dtype_name(dtype)
         if wide_name is not None:
             return self._reduction_in_wider_type(name, wide_name, dtype)
-        width = "half" if self.is_half_precision(dtype) else kind or "other"
+        width = "half" if self.is_low_precision(dtype) else kind or "other"
         if "complex32" in str(dtype):
             width = "half_complex"
         reduce = self._find_override(name, dtype, width, kind) or self.function(name)

@@ -11,7 +11,7 @@ import cubed.array_api as xp
 
 from plait.backends.array_api.backend import EINSUM, ArrayAPIBackend
 from plait.backends.common.contraction import einsum_by_matmul
-from plait.backends.common.split_reshape import common_factors, split_reshape
+from plait.backends.common.independent_reshapes import common_factors, independent_reshapes
 from plait.backends.interface import ReductionFunction
 
 
@@ -22,7 +22,7 @@ def _reshape(tensor: Any, shape: Sequence[int]) -> Any:
         return tensor
     if 0 in shape:
         return xp.zeros(shape, dtype=tensor.dtype, spec=tensor.spec)
-    groups = list(split_reshape(tensor.shape, shape))
+    groups = list(independent_reshapes(tensor.shape, shape))
     mixed = [stop - start > 1 and len(new) > 1 for start, stop, new in groups]
     if any(mixed):
         between = [

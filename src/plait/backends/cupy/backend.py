@@ -9,8 +9,8 @@ from typing import Any
 import cupy
 
 from plait.backends.common.einsum_dtypes import (
-    HALF_PRECISION_NAMES,
-    EinsumDtypes,
+    LOW_PRECISION_NAMES,
+    EinsumWithCasts,
     compute_names,
     promote_numpy_dtypes,
 )
@@ -18,13 +18,13 @@ from plait.backends.common.reductions import ReductionTable, build_accurate_logs
 from plait.backends.interface import Backend
 
 
-def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
+def _max_or_zero_if_infinite(tensor: Any, axes: tuple[int, ...]) -> Any:
     """Return the maximum with dimensions kept, or 0 where it is infinite, so that it can be subtracted."""
     maximum = tensor.max(axes, keepdims=True)
     return cupy.where(cupy.isfinite(maximum), maximum, cupy.zeros_like(maximum))
 
 
-def _is_zero(tensor: Any) -> Any:
+def _zero_indicator(tensor: Any) -> Any:
     """Return 1 where an element is 0, or else 0, in the same element type."""
     return (tensor == 0).astype(tensor.dtype)
 
@@ -43,7 +43,7 @@ class CupyBackend(Backend):
             function=partial(getattr, cls),
             overrides={
                 "logsumexp": build_accurate_logsumexp(
-                    _finite_max, cupy.exp, cls.sum, cupy.log, cupy.log1p, _is_zero, cupy.squeeze
+                    _max_or_zero_if_infinite, cupy.exp, cls.sum, cupy.log, cupy.log1p, _zero_indicator, cupy.squeeze
                 )
             },
             unsupported_empty=("mean", "var", "std", "logsumexp"),  # CuPy gives a warning or an error
@@ -56,7 +56,7 @@ class CupyBackend(Backend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        return _EINSUM(equation, *tensors)
+        return _EINSUM_WITH_CASTS(equation, *tensors)
 
     def strides(self, tensor: Any) -> tuple[int, ...] | None:
         return tensor.strides
@@ -66,11 +66,11 @@ class CupyBackend(Backend):
         return tensor.get()
 
 
-_EINSUM = EinsumDtypes(
+_EINSUM_WITH_CASTS = EinsumWithCasts(
     einsum=lambda equation, *tensors: cupy.einsum(equation, *tensors, optimize=len(tensors) > 2),
     cast=lambda tensor, dtype: tensor.astype(dtype),
     name=lambda tensor: tensor.dtype.name,
-    compute_names=compute_names(extra=[(name, "float32") for name in HALF_PRECISION_NAMES if name != "float16"]),
+    compute_names=compute_names(extra=[(name, "float32") for name in LOW_PRECISION_NAMES if name != "float16"]),
     promote=promote_numpy_dtypes,
 )
 """The einsum for all element types; CuPy sums float16 in float32 itself, and has no einsum for those of ml_dtypes."""

@@ -18,7 +18,7 @@ from plait.backends.dask.own_arithmetic import (
     check_arrays_can_be_joined,
     expand_chunks,
     has_own_arithmetic,
-    with_class_of_chunks,
+    reduction_keeping_chunk_class,
 )
 from plait.backends.dask.shapes import (
     UnknownLengthMultiple,
@@ -30,7 +30,7 @@ from plait.backends.dask.shapes import (
 )
 from plait.backends.interface import Backend, ReductionFunction
 from plait.backends.numpy.backend import NumpyBackend
-from plait.backends.reduction_rules import byte_integer_name, is_half_precision
+from plait.backends.reduction_rules import byte_integer_name, is_low_precision
 from plait.backends.registry import backend_for_type
 
 
@@ -90,7 +90,7 @@ class DaskBackend(Backend):
     reductions = ReductionTable(
         function=partial(getattr, da),
         overrides={"min": _build_min_or_max("min"), "max": _build_min_or_max("max"), "logsumexp": _logsumexp},
-        is_half_precision=is_half_precision,
+        is_low_precision=is_low_precision,
         widened_dtype_name=byte_integer_name,
         unsupported_empty=("var", "std"),
         reduce_empty=lambda _, tensor, axes, __: da.mean(tensor.real, axes),  # NaN, without the warning of da.var
@@ -129,7 +129,7 @@ class DaskBackend(Backend):
         return da.broadcast_to(tensor, shape, _chunks_of_broadcast(tensor, shape, repeated))
 
     def reduction(self, name: str, dtype: Any) -> ReductionFunction:
-        return with_class_of_chunks(name, super().reduction(name, dtype))
+        return reduction_keeping_chunk_class(name, super().reduction(name, dtype))
 
     @staticmethod
     def concat(tensors: Sequence[Any], axis: int) -> Any:

@@ -12,16 +12,16 @@ import numpy as np
 from plait.backends.common.equation import replace_ellipsis
 from plait.backends.dask.own_arithmetic import contract_chunks, has_own_arithmetic
 from plait.backends.dask.shapes import has_unknown_length
-from plait.backends.reduction_rules import byte_integer_name, is_half_precision
+from plait.backends.reduction_rules import byte_integer_name, is_low_precision
 
 
 def einsum_by_pairs(equation: str, *tensors: Any) -> Any:
     """Contract arrays pairwise; the equation is in the classical form with an arrow."""
     arrays = [da.asanyarray(tensor) for tensor in tensors]
     result = np.result_type(*[array.dtype for array in arrays])  # Dask's sums over chunks would widen integers
-    dtype = np.dtype(np.float32) if is_half_precision(result) else np.dtype(byte_integer_name(result) or result)
-    is_narrow = is_half_precision(result) or dtype != result
-    arrays = [array.astype(dtype) if is_narrow or is_half_precision(array.dtype) else array for array in arrays]
+    dtype = np.dtype(np.float32) if is_low_precision(result) else np.dtype(byte_integer_name(result) or result)
+    is_narrow = is_low_precision(result) or dtype != result
+    arrays = [array.astype(dtype) if is_narrow or is_low_precision(array.dtype) else array for array in arrays]
     terms, output = replace_ellipsis(equation, [array.ndim for array in arrays])
     arrays = [_align_diagonal_chunks(term, array) for term, array in zip(terms, arrays, strict=True)]
     for numbers in _contraction_path(terms, output, arrays):

@@ -33,7 +33,7 @@ def _one_element(tensor: Any) -> Any:
     return np.ones_like(getattr(tensor, "_meta", tensor), shape=(1,) * tensor.ndim)
 
 
-def with_class_of_chunks(name: str, reduce: ReductionFunction) -> ReductionFunction:
+def reduction_keeping_chunk_class(name: str, reduce: ReductionFunction) -> ReductionFunction:
     """Return a reduction whose result knows the class of its chunks, so that the next operation can ask for it."""
 
     def reduce_chunks(tensor: Any, axes: tuple[int, ...]) -> Any:

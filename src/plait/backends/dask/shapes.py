@@ -19,7 +19,7 @@ from dask.array.reshape import reshape_rechunk
 from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
-from plait.backends.common.split_reshape import common_factors, split_reshape
+from plait.backends.common.independent_reshapes import common_factors, independent_reshapes
 from plait.errors import PlaitError, make_error, short_repr
 
 
@@ -82,9 +82,9 @@ def reshape(tensor: Any, shape: Sequence[Any]) -> Any:
     if 0 in old_shape:
         return da.empty_like(tensor, shape=new_shape, chunks=new_shape)
     chunks, grid = list[Any](), list[Any]()
-    for start, stop, run in split_reshape(old_shape, new_shape, comparison_key):
+    for start, stop, run in independent_reshapes(old_shape, new_shape, comparison_key):
         old, old_chunks = old_shape[start:stop], tensor.chunks[start:stop]
-        lengths = _interval_lengths(old, old_chunks)
+        lengths = _elements_per_chunk(old, old_chunks)
         new = None if lengths is None else _chunks_from_intervals(lengths, run)
         if new is None and non_int_types(old):
             raise unknown_length_error(tensor)
@@ -98,7 +98,7 @@ def reshape(tensor: Any, shape: Sequence[Any]) -> Any:
     return _reshape_each_chunk(tensor.rechunk(tuple(chunks)), grid)
 
 
-def _interval_lengths(shape: tuple[Any, ...], chunks: tuple[Any, ...]) -> list[Any] | None:
+def _elements_per_chunk(shape: tuple[Any, ...], chunks: tuple[Any, ...]) -> list[Any] | None:
     """Return the number of elements of each chunk of adjacent dimensions; ``None`` unless all chunks are intervals."""
     split = next((dimension for dimension, lengths in enumerate(chunks) if set(lengths) != {1}), len(shape))
     if any(len(lengths) > 1 for lengths in chunks[split + 1 :]):

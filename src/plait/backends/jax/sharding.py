@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.sharding import NamedSharding, PartitionSpec
 
-from plait.backends.common.einsum_dtypes import HALF_PRECISION_NAMES, EinsumDtypes, compute_names
+from plait.backends.common.einsum_dtypes import LOW_PRECISION_NAMES, EinsumWithCasts, compute_names
 from plait.backends.interface import AxesOfDimensions, TensorFunction
 from plait.errors import make_error, short_repr
 
@@ -129,13 +129,13 @@ def sharding_after_reshape(
     for dim, name in sharded:
         if name not in dim_by_name:
             dim_by_name[name] = (
-                _dimension_at(parts_before[dim], shape) if axes is None else _dimension_after(dim, *axes)
+                _dimension_by_part_count(parts_before[dim], shape) if axes is None else _dimension_after(dim, *axes)
             )
     partitions = [tuple([name for _, name in sharded if dim_by_name[name] == dim]) for dim in range(len(shape))]
     return NamedSharding(mesh, PartitionSpec(*partitions, unreduced=spec.unreduced, reduced=spec.reduced))
 
 
-def _dimension_at(part: int, shape: Sequence[int]) -> int | None:
+def _dimension_by_part_count(part: int, shape: Sequence[int]) -> int | None:
     """Return the first dimension that begins at this number of parts or divides them; ``None`` if none does."""
     ends = zip(shape, accumulate(shape, mul), strict=True)
     return next((dim for dim, (size, end) in enumerate(ends) if end > part or (size == 1 and end == part)), None)
@@ -162,12 +162,12 @@ _einsum_of_wide_types = with_sharding_errors(
     partial(jnp.einsum, optimize="auto"),  # the default of old versions takes hours for a dozen tensors
     "the result could be sharded in several ways; out_sharding says which",
 )
-_einsum_of_narrow_types = EinsumDtypes(
+_einsum_of_narrow_types = EinsumWithCasts(
     einsum=_einsum_of_wide_types,
     cast=lambda tensor, dtype: tensor.astype(dtype),
     name=lambda tensor: str(tensor.dtype),
     compute_names=compute_names(
-        sub_byte="int32", extra=[(name, "float32") for name in HALF_PRECISION_NAMES if not name.endswith("float16")]
+        sub_byte="int32", extra=[(name, "float32") for name in LOW_PRECISION_NAMES if not name.endswith("float16")]
     ),
 )
 """The einsum for element types of fewer than 16 bits that JAX sums in their own type, or cannot promote."""

@@ -14,7 +14,7 @@ import keras
 from keras import KerasTensor, ops
 
 from plait._caches import clearable_lru_cache
-from plait.backends.common.einsum_dtypes import EinsumDtypes, compute_names
+from plait.backends.common.einsum_dtypes import EinsumWithCasts, compute_names
 from plait.backends.common.lazy_sizes import LazySize, LazySizeBackend
 from plait.backends.common.reductions import ReductionTable
 from plait.backends.interface import Backend, ReductionFunction
@@ -31,7 +31,7 @@ _INT64_OVERRIDE_KINDS = () if keras.backend.backend() == "jax" else ("bool", "in
 """The kinds of elements that need these overrides; on JAX ``keras.ops`` uses ``int64`` itself if that is enabled."""
 
 
-_EINSUM = EinsumDtypes(
+_EINSUM_WITH_CASTS = EinsumWithCasts(
     einsum=ops.einsum,
     cast=ops.cast,
     name=lambda tensor: keras.backend.standardize_dtype(tensor.dtype),
@@ -67,7 +67,7 @@ class SymbolicBackend(LazySizeBackend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        return _EINSUM(equation, *tensors)
+        return _EINSUM_WITH_CASTS(equation, *tensors)
 
     def reshape(self, tensor: Any, shape: Sequence[Any]) -> Any:
         # keras.ops.reshape accepts one -1, and most shapes have only one unknown size, that of the batch

@@ -12,26 +12,26 @@ from typing import Any
 import mlx.core as mx
 
 from plait.backends.common.contraction import einsum_by_matmul
-from plait.backends.common.einsum_dtypes import EinsumDtypes, compute_names, promote_dtype_names
+from plait.backends.common.einsum_dtypes import EinsumWithCasts, compute_names, promote_dtype_names
 from plait.backends.common.equation import axis_sizes, replace_ellipsis
 from plait.backends.common.reductions import ReductionTable, build_logsumexp
 from plait.backends.interface import Backend, ReductionFunction
 from plait.backends.reduction_rules import INT64_REDUCTIONS, REDUCTION_RULES
 
 
-def _cast(tensor: Any, dtype: Any) -> Any:
+def _cast_keeping_unsigned(tensor: Any, dtype: Any) -> Any:
     """Cast a tensor to an element type; a cast of unsigned integers to ``int64`` gives ``uint64``."""
     if dtype == "int64" and "uint" in str(tensor.dtype):
         dtype = "uint64"
     return tensor.astype(getattr(mx, dtype) if isinstance(dtype, str) else dtype)
 
 
-def _cast_exactly(tensor: Any, dtype: str) -> Any:
+def _cast_by_name(tensor: Any, dtype: str) -> Any:
     """Cast a tensor to the element type of this name."""
     return tensor.astype(mx.bool_ if dtype == "bool" else getattr(mx, dtype))
 
 
-def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
+def _max_or_zero_if_infinite(tensor: Any, axes: tuple[int, ...]) -> Any:
     """Return the maximum with dimensions kept, or 0 where it is infinite, so that it can be subtracted."""
     maximum = mx.max(tensor, axes, keepdims=True)
     return mx.stop_gradient(mx.where(mx.isinf(maximum), 0, maximum))
@@ -45,7 +45,7 @@ def _reduce_empty(reduce: ReductionFunction, tensor: Any, axes: tuple[int, ...],
     return mx.full(shape, mx.array(value or 0, dtype))
 
 
-_logsumexp = build_logsumexp(_finite_max, lambda tensor: mx.expm1(tensor) + 1, mx.sum, mx.log, mx.squeeze)
+_logsumexp = build_logsumexp(_max_or_zero_if_infinite, lambda tensor: mx.expm1(tensor) + 1, mx.sum, mx.log, mx.squeeze)
 """``logsumexp`` in double precision, by ``expm1``, since MLX computes ``exp`` in single precision."""
 
 
@@ -61,7 +61,7 @@ class MLXBackend(Backend):
     stack = staticmethod(mx.stack)
     reductions = ReductionTable(
         function=partial(getattr, mx),
-        cast=_cast,
+        cast=_cast_keeping_unsigned,
         overrides={("logsumexp", mx.float64): _logsumexp},
         upcast={
             "bool": INT64_REDUCTIONS,
@@ -74,7 +74,7 @@ class MLXBackend(Backend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        return _EINSUM(equation, *tensors)
+        return _EINSUM_WITH_CASTS(equation, *tensors)
 
     @staticmethod
     def _einsum_of_one_type(equation: str, *tensors: Any) -> Any:
@@ -98,11 +98,11 @@ class MLXBackend(Backend):
 def _matmul_of_integers(left: Any, right: Any) -> Any:
     """The products of the matrices in the last two dimensions, which MLX has for floating and complex numbers only.
 
-    The terms of so many columns are in memory at once that they have at most `_MAX_TERMS` elements.
+    The terms of so many columns are in memory at once that they have at most `_MAX_TERMS_IN_MEMORY` elements.
     """
     inner = left.shape[-1]
     terms_of_column = left.size // max(inner, 1) * right.shape[-1]
-    step = max(1, _MAX_TERMS // max(terms_of_column, 1))
+    step = max(1, _MAX_TERMS_IN_MEMORY // max(terms_of_column, 1))
     total = mx.zeros((*left.shape[:-1], right.shape[-1]), left.dtype)
     for start in range(0, inner, step):
         terms = left[..., start : start + step, None] * right[..., None, start : start + step, :]
@@ -110,7 +110,7 @@ def _matmul_of_integers(left: Any, right: Any) -> Any:
     return total
 
 
-_MAX_TERMS = 1 << 24
+_MAX_TERMS_IN_MEMORY = 1 << 24
 """The largest number of products of integers in memory at once."""
 
 _INTEGER_NAMESPACE = SimpleNamespace(  # the functions that `einsum_by_matmul` needs
@@ -120,9 +120,9 @@ _INTEGER_NAMESPACE = SimpleNamespace(  # the functions that `einsum_by_matmul` n
     matmul=_matmul_of_integers,
 )
 
-_EINSUM = EinsumDtypes(
+_EINSUM_WITH_CASTS = EinsumWithCasts(
     einsum=MLXBackend._einsum_of_one_type,
-    cast=_cast_exactly,
+    cast=_cast_by_name,
     name=lambda tensor: str(tensor.dtype).rpartition(".")[2].rstrip("_"),
     compute_names=compute_names(bools="int32"),
     promote=lambda names: promote_dtype_names(names).replace("complex128", "complex64"),  # MLX has only that

@@ -11,7 +11,7 @@ from typing import Any
 import mxnet as mx
 import numpy as np
 
-from plait.backends.common.einsum_dtypes import EinsumDtypes
+from plait.backends.common.einsum_dtypes import EinsumWithCasts
 from plait.backends.common.equation import replace_ellipsis_and_squeeze
 from plait.backends.common.lazy_sizes import LazyShape
 from plait.backends.common.reductions import ReductionTable, build_logsumexp, build_var
@@ -30,7 +30,7 @@ def _namespace_function(name: str, **keywords: Any) -> Any:
     return call
 
 
-def _classic_reduction(name: str, *, keepdims: bool = False) -> ReductionFunction:
+def _reduction_by_classic_function(name: str, *, keepdims: bool = False) -> ReductionFunction:
     """Return a reduction of ``mx.nd``; that of ``mx.np`` gives NaN for infinity.
 
     The result of ``mx.nd`` cannot have rank 0; so its dimensions are kept and then squeezed by ``mx.np``.
@@ -45,7 +45,7 @@ def _classic_reduction(name: str, *, keepdims: bool = False) -> ReductionFunctio
     return reduce
 
 
-def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
+def _max_or_zero_if_infinite(tensor: Any, axes: tuple[int, ...]) -> Any:
     """Return the maximum with dimensions kept, or 0 where it is infinite, so that it can be subtracted."""
     namespace = namespace_of(tensor)
     return namespace.nan_to_num(namespace.max(tensor, axis=axes, keepdims=True), posinf=0.0, neginf=0.0)
@@ -57,7 +57,7 @@ def _reduce_empty(_: ReductionFunction, tensor: Any, axes: tuple[int, ...], valu
     return mx.np.sum(tensor, axis=axes, dtype=dtype) + value
 
 
-_sum, _mean = _classic_reduction("sum"), _classic_reduction("mean")
+_sum, _mean = _reduction_by_classic_function("sum"), _reduction_by_classic_function("mean")
 
 
 class MXNetBackend(Backend):
@@ -75,9 +75,11 @@ class MXNetBackend(Backend):
             "sum": _sum,
             "mean": _mean,
             # mx.np.var reads out of bounds if a tensor has more than 6 dimensions
-            "var": build_var(_classic_reduction("mean", keepdims=True), lambda tensor: tensor * tensor, _mean),
+            "var": build_var(
+                _reduction_by_classic_function("mean", keepdims=True), lambda tensor: tensor * tensor, _mean
+            ),
             "logsumexp": build_logsumexp(
-                _finite_max,
+                _max_or_zero_if_infinite,
                 _namespace_function("exp"),
                 _sum,
                 _namespace_function("log"),
@@ -98,7 +100,7 @@ class MXNetBackend(Backend):
     def einsum(equation: str, *tensors: Any) -> Any:
         if any(map(is_symbol, tensors)):  # the type of a symbol may be unknown
             return MXNetBackend._einsum_of_one_type(equation, *tensors)
-        return _EINSUM(equation, *tensors)
+        return _EINSUM_WITH_CASTS(equation, *tensors)
 
     @staticmethod
     def _einsum_of_one_type(equation: str, *tensors: Any) -> Any:
@@ -130,7 +132,7 @@ class MXNetBackend(Backend):
         return not any(map(is_symbol, tensors))
 
 
-_EINSUM = EinsumDtypes(
+_EINSUM_WITH_CASTS = EinsumWithCasts(
     einsum=MXNetBackend._einsum_of_one_type,
     cast=lambda tensor, dtype: tensor.astype(dtype),
     name=lambda tensor: np.dtype(tensor.dtype).name,

@@ -23,7 +23,7 @@ from plait.backends.numpy.own_arithmetic import (
     stack_of_classes,
     with_own_errors,
 )
-from plait.backends.reduction_rules import is_half_precision
+from plait.backends.reduction_rules import is_low_precision
 
 _numpy: Any = np  # whose types promise an ndarray, while the class decides
 
@@ -34,7 +34,7 @@ class ArrayFunctionBackend(Backend):
     reductions = ReductionTable(
         function=lambda name: partial(reduce_axis_by_axis, name, getattr(np, name)),
         overrides={"logsumexp": logsumexp_by_arithmetic},
-        is_half_precision=is_half_precision,
+        is_low_precision=is_low_precision,
     )
     accepts = frozenset({"numpy"})
     reshape: Callable[[Any, Sequence[Any]], Any] = staticmethod(_numpy.reshape)

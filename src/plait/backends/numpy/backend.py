@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from plait._caches import clearable_lru_cache
-from plait.backends.conversions import conversion_hint
+from plait.backends.array_conversion_hints import conversion_hint
 from plait.backends.interface import Backend, LargeTensorSettings, ReductionFunction
 from plait.backends.numpy.dtypes import is_builtin_dtype, kind_of_dtype
 from plait.errors import make_error
@@ -78,7 +78,11 @@ class NumpyBackend(Backend):
         if issubclass(tensor_type, np.generic):  # a scalar becomes an array when it is expanded
             self.reshape = self.view = lambda tensor, shape: tensor.reshape(shape)
         if issubclass(tensor_type, np.ndarray) and tensor_type is not np.ndarray:
-            self.expand, self.concat, self.stack = partial(np.broadcast_to, subok=True), _concat, _stack
+            self.expand, self.concat, self.stack = (
+                partial(np.broadcast_to, subok=True),
+                _concat_any_classes,
+                _stack_any_classes,
+            )
             if tensor_type is not np.memmap:
                 self.why_single_calls = f"arrays of {tensor_type.__name__} have functions of their own"
         if _is_masked_array_type(tensor_type):
@@ -149,14 +153,14 @@ def _expand_masked(tensor: Any, shape: Sequence[int]) -> Any:
     return result
 
 
-def _concat(tensors: Sequence[Any], axis: int) -> Any:
+def _concat_any_classes(tensors: Sequence[Any], axis: int) -> Any:
     """Concatenate arrays of any classes; those that know more than numbers keep it."""
     from plait.backends.numpy.own_arithmetic import concat_of_classes
 
     return concat_of_classes(tensors, axis)
 
 
-def _stack(tensors: Sequence[Any]) -> Any:
+def _stack_any_classes(tensors: Sequence[Any]) -> Any:
     """Stack arrays of any classes; those that know more than numbers keep it."""
     from plait.backends.numpy.own_arithmetic import stack_of_classes
 
@@ -170,7 +174,7 @@ class _ArrayAndScalarBackend(NumpyBackend):
         super().__init__(tensor_type)
         self.reshape = self.view = lambda tensor, shape: tensor.reshape(shape)
         self.permute = lambda tensor, order: tensor.transpose(order)
-        self.concat, self.stack = _concat, _stack
+        self.concat, self.stack = _concat_any_classes, _stack_any_classes
 
 
 _array_and_scalar_backend_for_type = clearable_lru_cache(maxsize=64)(_ArrayAndScalarBackend)

@@ -19,7 +19,7 @@ from plait.backends.costs import ContractionCosts
 from plait.backends.interface import identity
 from plait.backends.numpy.dtypes import is_builtin_dtype
 from plait.backends.numpy.reductions import REAL_BLAS_DTYPE_CODES, sum_by_blas
-from plait.backends.reduction_rules import byte_integer_name, is_half_precision
+from plait.backends.reduction_rules import byte_integer_name, is_low_precision
 
 try:  # numpy.einsum without its Python wrapper
     from numpy._core.multiarray import c_einsum
@@ -37,8 +37,8 @@ def contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | Non
     The operands are cast to the type of the accumulator first.
     """
     try:
-        result = _promote(dtypes)
-        dtype = _promote(tuple(map(_accumulator_dtype, dtypes)))
+        result = _promoted_dtype(dtypes)
+        dtype = _promoted_dtype(tuple(map(_accumulator_dtype, dtypes)))
     except TypeError:
         return None
     if dtype.kind not in "biufc" or not is_builtin_dtype(dtype) or not dtype.isnative:
@@ -63,18 +63,18 @@ def contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | Non
     )
 
 
-def _long_sum_casts(compute: Any, result: Any) -> LongSumCasts:
+def _long_sum_casts(compute_dtype: Any, result: Any) -> LongSumCasts:
     """Return the conversions between single and double precision, and to the type of the result."""
-    double = np.dtype(np.float64 if compute.kind == "f" else np.complex128)
+    double = np.dtype(np.float64 if compute_dtype.kind == "f" else np.complex128)
     return LongSumCasts(
-        block_dtype=compute,
-        to_block_dtype=lambda tensor: tensor.astype(compute, copy=False),
+        block_dtype=compute_dtype,
+        to_block_dtype=lambda tensor: tensor.astype(compute_dtype, copy=False),
         widen=lambda part: np.asarray(part).astype(double),
         narrow=lambda total: total.astype(result)[()],
     )
 
 
-def _promote(dtypes: tuple[Any, ...]) -> Any:
+def _promoted_dtype(dtypes: tuple[Any, ...]) -> Any:
     """Return the type to which types are promoted, also where NumPy promotes none, as for float16 and bfloat16."""
     try:
         return np.result_type(*dtypes)
@@ -85,7 +85,7 @@ def _promote(dtypes: tuple[Any, ...]) -> Any:
 def _accumulator_dtype(dtype: Any) -> Any:
     """Return the type in which products of elements of a type are computed and summed."""
     byte_name = byte_integer_name(dtype)
-    return np.dtype(byte_name) if byte_name else np.dtype(np.float32) if is_half_precision(dtype) else dtype
+    return np.dtype(byte_name) if byte_name else np.dtype(np.float32) if is_low_precision(dtype) else dtype
 
 
 def _wrap_with_dtypes(call: Callable[..., Any], accumulator: Any, result: Any) -> Callable[..., Any]:

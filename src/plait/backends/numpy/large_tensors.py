@@ -13,7 +13,7 @@ from plait._caches import clearable_lru_cache
 from plait.backends.capabilities import LargeTensorFunctions, ReductionFunctions, TwoPassFunctions, UnaryFunction
 from plait.backends.costs import MemoryCosts
 from plait.backends.numpy.reductions import REAL_BLAS_DTYPE_CODES, UFUNC_BY_REDUCTION, ones
-from plait.backends.reduction_rules import PIVOT_BY_REDUCTION, ROUNDING_SENSITIVE_REDUCTIONS, is_half_precision
+from plait.backends.reduction_rules import PIVOT_BY_REDUCTION, ROUNDING_SENSITIVE_REDUCTIONS, is_low_precision
 
 _BOOL_UFUNC_BY_REDUCTION: dict[str, Any] = {
     "any": np.bitwise_or,
@@ -31,7 +31,7 @@ def _one_pass_functions(name: str, dtype: Any) -> ReductionFunctions | None:
     if ufunc is None or dtype.kind not in "biufc":
         return None
     result = ufunc.reduce(np.ones(1, dtype)).dtype  # sums of narrow integers have 64 bits
-    is_half = name in ROUNDING_SENSITIVE_REDUCTIONS and is_half_precision(dtype)
+    is_half = name in ROUNDING_SENSITIVE_REDUCTIONS and is_low_precision(dtype)
     wide = np.dtype(np.float32) if is_half else result
     sums_by_blas = name in ("sum", "mean") and wide.char in REAL_BLAS_DTYPE_CODES
     is_logical = name in ("any", "all")  # their first call gives bools, so that no cast is needed
@@ -46,7 +46,7 @@ def _one_pass_functions(name: str, dtype: Any) -> ReductionFunctions | None:
         finish=_FINISH_FUNCTIONS.get(name) if wide.kind in "fc" else None,
         needs_downcast=is_half,
         itemsize=(dtype if is_half else result).itemsize,
-        costs=_memory_costs(name, wide, dtype),
+        costs=_reduction_costs(name, wide, dtype),
     )
 
 
@@ -78,9 +78,9 @@ _MAX_ELEMENTS_SUMMED_IN_DOUBLE = 1 << 13
 """The number of elements up to which a sum in double precision takes hardly longer."""
 
 
-def _memory_costs(name: str, wide: Any, dtype: Any) -> MemoryCosts:
+def _reduction_costs(name: str, wide: Any, dtype: Any) -> MemoryCosts:
     """Return the costs of a reduction; wider elements take longer, and so do elements that are cast first."""
-    scale = max(wide.itemsize / 4, 0.5) * (6 if is_half_precision(dtype) else 1)
+    scale = max(wide.itemsize / 4, 0.5) * (6 if is_low_precision(dtype) else 1)
     costs = MemoryCosts(
         reduce_element=0.2 * scale,
         combine_element=0.4 * scale,
@@ -132,7 +132,7 @@ def _two_pass_functions(name: str, dtype: Any) -> TwoPassFunctions | None:
     is_logsumexp = name == "logsumexp"
     if dtype.kind not in ("f" if is_logsumexp else "fc"):
         return None
-    is_half = is_half_precision(dtype)
+    is_half = is_low_precision(dtype)
     wide = np.dtype(np.float32) if is_half else dtype.newbyteorder("=")
     real = np.empty(0, wide).real.dtype
     pivot, total = _one_pass_functions(PIVOT_BY_REDUCTION[name], wide), _one_pass_functions("sum", real)
@@ -252,7 +252,7 @@ def _strides_of_result(call: UnaryFunction, array: Any) -> tuple[int, ...]:
 
 LARGE_TENSOR_FUNCTIONS = LargeTensorFunctions(
     layout_key=lambda array: (array.strides, array.dtype),
-    strides_and_itemsize=lambda array: (array.strides, array.itemsize),
+    byte_strides_and_itemsize=lambda array: (array.strides, array.itemsize),
     strides_of_result=_strides_of_result,
     reduction_functions=_reduction_functions,
     empty=_allocate,

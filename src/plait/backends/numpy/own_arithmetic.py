@@ -15,7 +15,7 @@ import numpy as np
 from plait.backends.common.contraction import einsum_by_matmul
 from plait.backends.interface import ReductionFunction
 from plait.backends.numpy.dtypes import is_builtin_dtype
-from plait.backends.reduction_rules import is_half_precision
+from plait.backends.reduction_rules import is_low_precision
 from plait.errors import PlaitError, make_error
 
 AXIS_BY_AXIS_REDUCTIONS = frozenset({"sum", "prod", "min", "max", "any", "all"})
@@ -53,22 +53,22 @@ def _names_of_classes_or_dtypes(tensors: Sequence[Any]) -> list[str]:
 
 def einsum_by_operators(equation: str, *tensors: Any) -> Any:
     """Contract arrays two at a time by their own products and sums; the equation has an arrow."""
-    half_types = [tensor.dtype for tensor in tensors if is_half_precision(tensor.dtype)]
+    half_types = [tensor.dtype for tensor in tensors if is_low_precision(tensor.dtype)]
     try:
         if half_types:
-            tensors = tuple([t.astype(np.float32) if is_half_precision(t.dtype) else t for t in tensors])
-        _has_masked_array([type(tensor) for tensor in tensors])
-        result = einsum_by_matmul(_OPERATORS, equation, *tensors)
+            tensors = tuple([t.astype(np.float32) if is_low_precision(t.dtype) else t for t in tensors])
+        _has_masked_array_or_raise([type(tensor) for tensor in tensors])
+        result = einsum_by_matmul(_FunctionsForEinsumByMatmul, equation, *tensors)
         if len(half_types) == len(tensors):
             return result.astype(np.result_type(*half_types))
-        return _to_promoted_integers(result, tensors)
+        return _undo_integer_widening(result, tensors)
     except (PlaitError, MemoryError, Warning):
         raise
     except Exception as error:  # each class has errors of its own, such as those of units
         raise undefined_error("einsum", tensors, error) from error
 
 
-def _to_promoted_integers(result: Any, tensors: Sequence[Any]) -> Any:
+def _undo_integer_widening(result: Any, tensors: Sequence[Any]) -> Any:
     """Cast a sum of integers, which NumPy widens, back to the promoted type of the operands."""
     if not isinstance(result, (np.ndarray, np.generic)) or result.dtype.kind not in "iu":
         return result
@@ -76,7 +76,7 @@ def _to_promoted_integers(result: Any, tensors: Sequence[Any]) -> Any:
     return result if dtype == result.dtype or dtype.kind not in "iu" else result.astype(dtype)
 
 
-class _OPERATORS:
+class _FunctionsForEinsumByMatmul:
     """The functions by which `einsum_by_matmul` contracts arrays."""
 
     reshape = staticmethod(np.reshape)
@@ -135,7 +135,7 @@ def _multiply_and_sum(left: Any, right: Any) -> Any:
     rows, columns, inner = left.shape[-2], right.shape[-2], left.shape[-1]
     step = max(1, _MAX_PRODUCTS // max(1, prod(left.shape[:-2]) * columns * inner))
     parts = [
-        _OPERATORS.sum(left[..., start : start + step, None, :] * right[..., None, :, :], (left.ndim,))
+        _FunctionsForEinsumByMatmul.sum(left[..., start : start + step, None, :] * right[..., None, :, :], (left.ndim,))
         for start in range(0, max(rows, 1), step)
     ]
     return parts[0] if len(parts) == 1 else concat_of_classes(parts, left.ndim - 2)
@@ -209,9 +209,9 @@ def _join(tensors: Sequence[Any], join: Callable[[Any, Sequence[Any]], Any], axi
         return join(np, tensors)
     try:
         has_own_function = any(cls.__array_function__ is not np.ndarray.__array_function__ for cls in special)
-        if any(map(_has_own_elements, special)) and (len(classes) > 1 or not has_own_function):
+        if any(map(_elements_are_more_than_numbers, special)) and (len(classes) > 1 or not has_own_function):
             _check_elements_can_be_added(tensors)
-        if _has_masked_array(special):
+        if _has_masked_array_or_raise(special):
             return join(np.ma, tensors)
         if has_own_function:
             return join(np, [_as_plain_if_only_named(tensor) for tensor in tensors])
@@ -236,27 +236,27 @@ def _as_plain_if_only_named(tensor: Any) -> Any:
     NumPy asks the first subclass of a list, and such a one joins all as plain arrays.
     """
     is_masked = isinstance(tensor, np.ma.MaskedArray)
-    return tensor if is_masked or _has_own_elements(type(tensor)) else tensor.view(np.ndarray)
+    return tensor if is_masked or _elements_are_more_than_numbers(type(tensor)) else tensor.view(np.ndarray)
 
 
-def _has_masked_array(classes: Sequence[Any]) -> bool:
+def _has_masked_array_or_raise(classes: Sequence[Any]) -> bool:
     """Return whether masked arrays of `numpy.ma` are among these classes; raise if they are beside units."""
     masked = [cls for cls in classes if issubclass(cls, np.ma.MaskedArray)]
-    if masked and any(map(_has_own_elements, classes)):
+    if masked and any(map(_elements_are_more_than_numbers, classes)):
         raise TypeError("the masked arrays of numpy.ma know no units, fields or other masks")
     return bool(masked)
 
 
-_METHODS_OF_ELEMENTS = ("__array_ufunc__", "__array_function__", "__setitem__")
+_METHODS_DEFINING_ELEMENTS = ("__array_ufunc__", "__array_function__", "__setitem__")
 """A class whose elements are more than numbers defines one of these."""
 
 
-def _has_own_elements(cls: Any) -> bool:
+def _elements_are_more_than_numbers(cls: Any) -> bool:
     """Return whether the elements of a class are more than numbers, such as those with units; masks do not count."""
     if issubclass(cls, np.ma.MaskedArray) or has_plain_arithmetic(cls):
         return False
     return not issubclass(cls, np.ndarray) or any(
-        getattr(cls, name) is not getattr(np.ndarray, name) for name in _METHODS_OF_ELEMENTS
+        getattr(cls, name) is not getattr(np.ndarray, name) for name in _METHODS_DEFINING_ELEMENTS
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from plait._caches import clearable_lru_cache
 from plait.backends.interface import ReductionFunction
-from plait.backends.reduction_rules import ROUNDING_SENSITIVE_REDUCTIONS, byte_integer_name, is_half_precision
+from plait.backends.reduction_rules import ROUNDING_SENSITIVE_REDUCTIONS, byte_integer_name, is_low_precision
 
 if TYPE_CHECKING:
     from plait.backends.common.reductions import ReductionTable
@@ -31,13 +31,13 @@ def _var(tensor: Any, axes: tuple[int, ...]) -> Any:
     return tensor.var(axes) if tensor.size else _mean(tensor.real, axes)
 
 
-def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
+def _max_or_zero_if_infinite(tensor: Any, axes: tuple[int, ...]) -> Any:
     """Return the maximum with dimensions kept, or 0 where it is infinite, so that it can be subtracted."""
     maximum = np.maximum.reduce(tensor, axes, keepdims=True, initial=-np.inf)
     return np.where(np.isfinite(maximum), maximum, 0).astype(tensor.dtype)
 
 
-def _is_zero(tensor: Any) -> Any:
+def _zero_indicator(tensor: Any) -> Any:
     """Return 1 where an element is 0, or else 0, in the same element type."""
     return (tensor == 0).astype(tensor.dtype)
 
@@ -84,7 +84,9 @@ def reductions_for_array_type(cls: Any) -> ReductionTable:
     overrides: dict[str | tuple[str, str | None], ReductionFunction] = {("var", "other"): var_by_arithmetic}
     if has_plain_arithmetic(cls):
         overrides["logsumexp"] = ignore_infinity_warnings(
-            build_accurate_logsumexp(_finite_max, np.exp, np.add.reduce, np.log, np.log1p, _is_zero, np.squeeze)
+            build_accurate_logsumexp(
+                _max_or_zero_if_infinite, np.exp, np.add.reduce, np.log, np.log1p, _zero_indicator, np.squeeze
+            )
         )
     else:
         overrides["logsumexp"] = logsumexp_by_arithmetic
@@ -97,7 +99,7 @@ def reductions_for_array_type(cls: Any) -> ReductionTable:
         lambda name: partial(reduce_axis_by_axis, name, getattr(cls, name)),
         overrides=overrides,
         upcast={"half": upcast},
-        is_half_precision=is_half_precision,
+        is_low_precision=is_low_precision,
         widened_dtype_name=byte_integer_name,
     )
 

@@ -26,7 +26,9 @@ _TYPES_WITHOUT_EXTREMA = (paddle.uint8, paddle.int8, paddle.int16)
 """The element types for which Paddle has neither min nor max."""
 
 
-def _build_min_or_max(reduce: Callable[..., Any], combine: Callable[[Any, Any], Any]) -> ReductionFunction:
+def _build_min_or_max_with_gradient(
+    reduce: Callable[..., Any], combine: Callable[[Any, Any], Any]
+) -> ReductionFunction:
     """Return a min or max with the right gradient.
 
     Paddle's own gradient is uninitialized memory if several of five or six dimensions are reduced; so dimensions are
@@ -51,14 +53,14 @@ def _build_min_or_max(reduce: Callable[..., Any], combine: Callable[[Any, Any], 
     return min_or_max
 
 
-def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
+def _max_or_zero_if_infinite(tensor: Any, axes: tuple[int, ...]) -> Any:
     """Return the maximum with dimensions kept, or 0 where it is infinite, so that it can be subtracted."""
     maximum = paddle.amax(tensor, axes, True).detach()  # of no elements it may be any value: log(0) is added to it
     zero = paddle.cast(maximum < maximum, maximum.dtype)  # noqa: PLR0124  # zeros_like warns in a static program
     return paddle.where(paddle.isfinite(maximum), maximum, zero)
 
 
-def _log_of_total(total: Any) -> Any:
+def _log_zeroing_small_totals(total: Any) -> Any:
     """Return the logarithm of a sum of exponentials of which the greatest is 1, or of a sum that should be 0.
 
     The sum of exponentials of -inf is not 0, since Paddle's ``exp(-inf)`` is 2e-308.
@@ -84,12 +86,14 @@ class PaddleBackend(LazySizeBackend):
         function=partial(getattr, paddle),
         cast=paddle.cast,
         overrides={
-            "min": _build_min_or_max(paddle.amin, paddle.minimum),
-            "max": _build_min_or_max(paddle.amax, paddle.maximum),
+            "min": _build_min_or_max_with_gradient(paddle.amin, paddle.minimum),
+            "max": _build_min_or_max_with_gradient(paddle.amax, paddle.maximum),
             # paddle.var takes fifteen times as long
             "var": build_var(_mean_keepdim, lambda tensor: tensor * tensor, paddle.mean),
             # paddle.logsumexp supports ranks up to 4, and gives NaN where the maximum is infinite
-            "logsumexp": build_logsumexp(_finite_max, paddle.exp, paddle.sum, _log_of_total, paddle.squeeze),
+            "logsumexp": build_logsumexp(
+                _max_or_zero_if_infinite, paddle.exp, paddle.sum, _log_zeroing_small_totals, paddle.squeeze
+            ),
             ("var", "complex"): _complex_var,
         },
         upcast={
@@ -151,7 +155,7 @@ def create_backend(tensor_type: type) -> Backend:
     return EagerBackend(tensor_type) if issubclass(tensor_type, paddle.Tensor) else PaddleBackend(tensor_type)
 
 
-def exclude_from_tracing() -> None:
+def exclude_plait_from_tracing() -> None:
     """Keep Paddle's bytecode tracer from compiling plait's functions, as it treats Paddle's own functions."""
     try:
         from paddle.framework import core
@@ -161,6 +165,6 @@ def exclude_from_tracing() -> None:
         pass
 
 
-exclude_from_tracing()
+exclude_plait_from_tracing()
 BACKEND_FACTORY = create_backend
 _ANY_TYPE_BACKEND = PaddleBackend(object)

@@ -10,7 +10,7 @@ import paddle
 
 from plait._caches import clearable_lru_cache
 from plait.backends.common.contraction import einsum_by_matmul
-from plait.backends.common.einsum_dtypes import EinsumDtypes
+from plait.backends.common.einsum_dtypes import EinsumWithCasts
 
 _ARRAY_API_NAMESPACE = SimpleNamespace(
     reshape=paddle.reshape, permute_dims=paddle.transpose, sum=paddle.sum, matmul=paddle.matmul
@@ -40,7 +40,7 @@ def _einsum_of_one_type(equation: str, *tensors: Any) -> Any:
         return paddle.cast(function(equation, *[paddle.cast(tensor, dtype) for tensor in tensors]), tensors[0].dtype)
 
 
-_EINSUM = EinsumDtypes(  # of a mixture Paddle would read the bytes of all tensors as one type
+_EINSUM_WITH_CASTS = EinsumWithCasts(  # of a mixture Paddle would read the bytes of all tensors as one type
     einsum=_einsum_of_one_type,
     cast=paddle.cast,
     name=lambda tensor: str(tensor.dtype).rpartition(".")[2].lower(),
@@ -50,7 +50,7 @@ _EINSUM = EinsumDtypes(  # of a mixture Paddle would read the bytes of all tenso
 
 def einsum(equation: str, *tensors: Any) -> Any:
     """``paddle.einsum`` of operands of all element types."""
-    return _EINSUM(equation, *tensors)
+    return _EINSUM_WITH_CASTS(equation, *tensors)
 
 
 def _has_unknown_sizes(tensors: tuple[Any, ...]) -> bool:

@@ -32,13 +32,13 @@ def _with_nan_propagation(reduce: ReductionFunction) -> ReductionFunction:
     return reduce_with_nan
 
 
-def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
+def _max_or_zero_if_infinite(tensor: Any, axes: tuple[int, ...]) -> Any:
     """Return the maximum with dimensions kept, or 0 where it is infinite, so that it can be subtracted."""
     maximum = pt.max(tensor, axes, keepdims=True)
     return disconnected_grad(pt.switch(pt.isinf(maximum), 0, maximum))
 
 
-_logsumexp = build_logsumexp(_finite_max, pt.exp, pt.sum, lambda total: pt.log1p(total - 1), pt.squeeze)
+_logsumexp = build_logsumexp(_max_or_zero_if_infinite, pt.exp, pt.sum, lambda total: pt.log1p(total - 1), pt.squeeze)
 """A ``logsumexp`` that does not overflow; PyTensor's own may in some modes.
 
 It has ``log1p`` because PyTensor would replace a ``log`` of a sum by its own form.

@@ -11,7 +11,7 @@ import sparse
 from plait.backends.array_api.backend import ArrayAPIBackend
 from plait.backends.common.coordinates import Coordinates, einsum_of_coordinates
 from plait.backends.interface import Backend
-from plait.backends.reduction_rules import is_half_precision
+from plait.backends.reduction_rules import is_low_precision
 from plait.backends.wrapper import CallDimensions, WrapperBackend
 from plait.errors import make_error
 
@@ -48,7 +48,7 @@ class SparseBackend(ArrayAPIBackend):
                 )
                 raise make_error("PLT514", f"{message}; subtract it first, or call x.todense()")
         result = np.result_type(*[tensor.dtype for tensor in tensors])
-        accumulator = np.dtype(np.float32) if is_half_precision(result) else result
+        accumulator = np.dtype(np.float32) if is_low_precision(result) else result
         operands = [_to_coordinates(tensor, accumulator) for tensor in tensors]
         return _to_coo(einsum_of_coordinates(equation, operands, _multiply_matrices)).astype(result)
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import tensorflow as tf
 
 from plait._caches import clearable_lru_cache
-from plait.backends.common.einsum_dtypes import HALF_PRECISION_NAMES, EinsumDtypes, compute_names
+from plait.backends.common.einsum_dtypes import LOW_PRECISION_NAMES, EinsumWithCasts, compute_names
 from plait.backends.common.lazy_sizes import LazySizeBackend
 from plait.backends.common.reductions import ReductionTable
 from plait.backends.interface import ReductionFunction
@@ -64,10 +64,10 @@ def _einsum_of_one_type(equation: str, *tensors: Any) -> Any:
 
 
 @clearable_lru_cache(maxsize=1)
-def _einsum_dtypes() -> EinsumDtypes:
+def _einsum_with_casts() -> EinsumWithCasts:
     """Return the einsum of all element types; those that are cast have no kernel, or one that loses digits."""
-    float8_names = [name for name in HALF_PRECISION_NAMES if not name.endswith("float16")]
-    return EinsumDtypes(
+    float8_names = [name for name in LOW_PRECISION_NAMES if not name.endswith("float16")]
+    return EinsumWithCasts(
         einsum=_einsum_of_one_type,
         cast=_cast,
         name=lambda tensor: tf.as_dtype(tensor.dtype).name,
@@ -118,7 +118,7 @@ class TensorflowBackend(LazySizeBackend):
 
     @staticmethod
     def einsum(equation: str, *tensors: Any) -> Any:
-        return _einsum_dtypes()(equation, *tensors)
+        return _einsum_with_casts()(equation, *tensors)
 
     @staticmethod
     def static_sizes(tensor: Any) -> Sequence[int | None] | None:

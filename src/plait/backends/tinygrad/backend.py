@@ -35,7 +35,7 @@ def _with_nan_propagation(reduce: ReductionFunction) -> ReductionFunction:
     return lambda tensor, axes: tensor.isnan().any(axes).where(math.nan, reduce(tensor, axes))
 
 
-def _finite_max(tensor: Any, axes: tuple[int, ...]) -> Any:
+def _max_or_zero_if_infinite(tensor: Any, axes: tuple[int, ...]) -> Any:
     """Return the maximum with dimensions kept, or 0 where it is infinite, so that it can be subtracted."""
     maximum = tensor.max(axes, keepdim=True).detach()
     return maximum.isinf().where(0, maximum)
@@ -57,7 +57,7 @@ class TinygradBackend(Backend):
             ("max", "floating"): _with_nan_propagation(Tensor.max),
             "var": lambda tensor, axes: tensor.var(axes, correction=0),
             # ``Tensor.logsumexp`` reduces one axis, and gives NaN if the maximum is infinite
-            "logsumexp": build_logsumexp(_finite_max, Tensor.exp, Tensor.sum, Tensor.log, _squeeze),
+            "logsumexp": build_logsumexp(_max_or_zero_if_infinite, Tensor.exp, Tensor.sum, Tensor.log, _squeeze),
         },
         upcast={
             "bool": INT64_REDUCTIONS,
@@ -65,7 +65,7 @@ class TinygradBackend(Backend):
             # tinygrad rounds intermediate results of these, or cannot compile them in half precision
             "half": ("min", "max", "prod", "var", "std", "logsumexp"),
         },
-        is_half_precision=lambda dtype: dtypes.is_float(dtype) and dtype.itemsize < 4,
+        is_low_precision=lambda dtype: dtypes.is_float(dtype) and dtype.itemsize < 4,
     )
 
     def __init__(self, tensor_type: type) -> None:

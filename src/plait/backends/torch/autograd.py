@@ -73,7 +73,7 @@ class PlaitMax(Function):  # type: ignore[misc]  # as above
         (tensor, result), (loops, sum_functions) = ctx.saved_tensors, ctx.context
         wide_result, wide_grad = _unsqueeze_reduced(result, loops), _unsqueeze_reduced(grad, loops)
         if _needs_differentiable_gradient(grad) or elements_per_result(loops) > MAX_EXACT_COUNT:
-            return _formula_of_extremum_gradient(tensor, wide_result, wide_grad, loops.axes), None, None, None
+            return _extremum_gradient_by_formula(tensor, wide_result, wide_grad, loops.axes), None, None, None
         strides = strides_of_extremum_gradient(
             tuple(tensor.shape), tensor.stride(), wide_result.stride(), wide_grad.stride(), loops.axes
         )
@@ -85,7 +85,7 @@ class PlaitMin(PlaitMax):
     """The node of a minimum, which PyTorch and its profiler display as ``PlaitMinBackward``."""
 
 
-def _formula_of_extremum_gradient(tensor: Any, wide_result: Any, wide_grad: Any, axes: Sequence[int]) -> Any:
+def _extremum_gradient_by_formula(tensor: Any, wide_result: Any, wide_grad: Any, axes: Sequence[int]) -> Any:
     """Compute the gradient of a minimum or maximum by PyTorch's formula.
 
     ``wide_result`` and ``wide_grad`` are the result and its gradient, with length 1 in the reduced dimensions.
@@ -111,7 +111,7 @@ def strides_of_extremum_gradient(
     tensor = torch.empty_strided(shape, strides, device="meta")
     result = torch.empty_strided(result_shape, result_strides, device="meta")
     grad = torch.empty_strided(result_shape, grad_strides, device="meta")
-    return tuple(_formula_of_extremum_gradient(tensor, result, grad, axes).stride())
+    return tuple(_extremum_gradient_by_formula(tensor, result, grad, axes).stride())
 
 
 @clearable_lru_cache(maxsize=256)

@@ -10,7 +10,13 @@ import torch
 from torch.fx import Proxy
 
 from plait.backends.interface import Backend, LargeTensorSettings, ReductionFunction
-from plait.backends.torch.element_types import COMPLEX_DTYPES, FLOAT8_DTYPES, NARROW_DTYPES, einsum, narrow_reduction
+from plait.backends.torch.element_types import (
+    COMPLEX_DTYPES,
+    DTYPES_WITH_EMULATED_REDUCTIONS,
+    FLOAT8_DTYPES,
+    build_emulated_reduction,
+    einsum,
+)
 from plait.backends.torch.tracing import exclude_frames_from_dynamo
 
 if TYPE_CHECKING:
@@ -34,7 +40,7 @@ def _large_tensor_functions() -> LargeTensorFunctions:
 LARGE_TENSOR_SETTINGS = LargeTensorSettings(_large_tensor_functions, min_elements=4096)
 
 
-_NUMPY_DTYPE_BY_NARROW_DTYPE = {
+_WIDE_DTYPE_FOR_NUMPY = {
     torch.bfloat16: torch.float32,
     torch.complex32: torch.complex64,
     **dict.fromkeys(FLOAT8_DTYPES, torch.float32),
@@ -71,8 +77,8 @@ class TorchBackend(Backend):
         exclude_frames_from_dynamo(functions)
 
     def reduction(self, name: str, dtype: Any) -> ReductionFunction:
-        if dtype in NARROW_DTYPES or (dtype in COMPLEX_DTYPES and name in ("any", "all")):
-            return narrow_reduction(_REDUCTIONS, name, dtype)
+        if dtype in DTYPES_WITH_EMULATED_REDUCTIONS or (dtype in COMPLEX_DTYPES and name in ("any", "all")):
+            return build_emulated_reduction(_REDUCTIONS, name, dtype)
         return _REDUCTIONS[name]
 
     def strides(self, tensor: Any) -> tuple[int, ...] | None:
@@ -84,7 +90,7 @@ class TorchBackend(Backend):
     @staticmethod
     def to_numpy(tensor: Any) -> Any:
         tensor = tensor.detach().cpu().resolve_conj().resolve_neg()
-        wide = _NUMPY_DTYPE_BY_NARROW_DTYPE.get(tensor.dtype)
+        wide = _WIDE_DTYPE_FOR_NUMPY.get(tensor.dtype)
         return (tensor if wide is None else tensor.to(wide)).numpy()
 
     def is_signal(self, error: Exception) -> bool:

@@ -9,7 +9,7 @@ import torch
 from plait.backends.capabilities import ContractionFunctions, LongSumCasts
 from plait.backends.costs import ContractionCosts
 from plait.backends.interface import identity
-from plait.backends.torch.element_types import accumulator_dtype, wrap_with_casts
+from plait.backends.torch.element_types import compute_and_result_dtypes, wrap_with_casts
 from plait.backends.torch.tracing import why_not_decompose
 
 _COSTS = ContractionCosts(
@@ -34,14 +34,14 @@ _COSTS = ContractionCosts(
 """The costs of the operations; calls that autograd records take longer than NumPy's."""
 
 
-def _long_sum_casts(compute: torch.dtype, result: torch.dtype) -> LongSumCasts:
+def _long_sum_casts(compute_dtype: torch.dtype, result_dtype: torch.dtype) -> LongSumCasts:
     """Return the conversions between single and double precision, and to the type of the result."""
-    double = torch.float64 if compute is torch.float32 else torch.complex128
+    double = torch.float64 if compute_dtype is torch.float32 else torch.complex128
     return LongSumCasts(
-        block_dtype=compute,
-        to_block_dtype=lambda tensor: tensor.to(compute),
+        block_dtype=compute_dtype,
+        to_block_dtype=lambda tensor: tensor.to(compute_dtype),
         widen=lambda part: part.to(double),
-        narrow=lambda total: total.to(result),
+        narrow=lambda total: total.to(result_dtype),
         can_divide=_can_divide,
     )
 
@@ -53,7 +53,7 @@ def _can_divide(tensor: torch.Tensor) -> bool:
 
 def contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | None:
     """Return the operations for tensors of these element types, which are cast to that of the computation first."""
-    dtype, result = accumulator_dtype(dtypes)
+    dtype, result_dtype = compute_and_result_dtypes(dtypes)
     return ContractionFunctions(
         einsum=torch.einsum,
         dot=torch.matmul,  # autocast applies to matmul, and not to torch.dot
@@ -63,10 +63,10 @@ def contraction_functions(dtypes: tuple[Any, ...]) -> ContractionFunctions | Non
         add=lambda tensor, axes: torch.sum(tensor, axes, dtype=dtype),
         diagonal=lambda tensor, axes: torch.diagonal(tensor, 0, *axes),
         costs=_COSTS,
-        long_sum_casts=_long_sum_casts(dtype, result) if dtype in (torch.float32, torch.complex64) else None,
+        long_sum_casts=_long_sum_casts(dtype, result_dtype) if dtype in (torch.float32, torch.complex64) else None,
         wrap=(
             identity
-            if dtype is result and all(each is dtype for each in dtypes)
-            else lambda call: wrap_with_casts(call, dtype, result)
+            if dtype is result_dtype and all(each is dtype for each in dtypes)
+            else lambda call: wrap_with_casts(call, dtype, result_dtype)
         ),
     )

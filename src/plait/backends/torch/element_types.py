@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.fx import Proxy
 
-from plait.backends.common.einsum_dtypes import EinsumDtypes, compute_names
+from plait.backends.common.einsum_dtypes import EinsumWithCasts, compute_names
 from plait.backends.common.reductions import ReductionTable
 from plait.backends.interface import ReductionFunction
 from plait.backends.reduction_rules import ROUNDING_SENSITIVE_REDUCTIONS
@@ -20,10 +20,10 @@ from plait.backends.reduction_rules import ROUNDING_SENSITIVE_REDUCTIONS
 FLOAT8_DTYPES = tuple([dtype for name in dir(torch) if name.startswith("float8_") and (dtype := getattr(torch, name))])
 _UNSIGNED_DTYPES = tuple([getattr(torch, name) for name in ("uint16", "uint32", "uint64") if hasattr(torch, name)])
 COMPLEX_DTYPES = (torch.complex32, torch.complex64, torch.complex128)
-_SIGNED_NAME_BY_UNSIGNED = {"uint16": "int32", "uint32": "int64"}
+_WIDER_SIGNED_NAME_BY_UNSIGNED = {"uint16": "int32", "uint32": "int64"}
 
-NARROW_DTYPES = frozenset({torch.uint8, torch.complex32, *FLOAT8_DTYPES, *_UNSIGNED_DTYPES})
-"""The element types whose reductions `narrow_reduction` builds."""
+DTYPES_WITH_EMULATED_REDUCTIONS = frozenset({torch.uint8, torch.complex32, *FLOAT8_DTYPES, *_UNSIGNED_DTYPES})
+"""The element types whose reductions `build_emulated_reduction` builds."""
 
 
 def _cast(tensor: Any, dtype: Any) -> Any:
@@ -34,18 +34,20 @@ def _cast(tensor: Any, dtype: Any) -> Any:
     return tensor.to(dtype)
 
 
-def _extremum_of_unsigned(reduce: ReductionFunction, dtype: torch.dtype) -> ReductionFunction:
+def _build_unsigned_extremum(reduce: ReductionFunction, dtype: torch.dtype) -> ReductionFunction:
     """Return a min or max of unsigned integers, by signed ones in the same order."""
     name = str(dtype).removeprefix("torch.")
     if name != "uint64":
-        signed = getattr(torch, _SIGNED_NAME_BY_UNSIGNED[name])
+        signed = getattr(torch, _WIDER_SIGNED_NAME_BY_UNSIGNED[name])
         return lambda tensor, axes: reduce(tensor.to(signed), axes).to(dtype)
     sign_bit = torch.iinfo(torch.int64).min
     return lambda tensor, axes: (reduce(tensor.view(torch.int64) ^ sign_bit, axes) ^ sign_bit).view(dtype)
 
 
-def narrow_reduction(reductions: Mapping[str, ReductionFunction], name: str, dtype: torch.dtype) -> ReductionFunction:
-    """Return a reduction of one of `NARROW_DTYPES`, made of torch's functions for other element types.
+def build_emulated_reduction(
+    reductions: Mapping[str, ReductionFunction], name: str, dtype: torch.dtype
+) -> ReductionFunction:
+    """Return a reduction of one of `DTYPES_WITH_EMULATED_REDUCTIONS`, made of torch's functions for other types.
 
     For ``"any"`` and ``"all"`` it may be one of `COMPLEX_DTYPES`, of which PyTorch 2.2 looks at the real part alone.
     """
@@ -54,7 +56,7 @@ def narrow_reduction(reductions: Mapping[str, ReductionFunction], name: str, dty
         is_integer = not (dtype.is_floating_point or dtype.is_complex)
         return lambda tensor, axes: reduce(tensor.bool() if is_integer else tensor != 0, axes)
     if dtype in _UNSIGNED_DTYPES and name in ("min", "max"):
-        return _extremum_of_unsigned(reduce, dtype)
+        return _build_unsigned_extremum(reduce, dtype)
     if str(dtype) == "torch.uint64" and name in ("sum", "prod"):
         return lambda tensor, axes: reduce(tensor.view(torch.int64), axes).view(dtype)
     table = ReductionTable(
@@ -71,7 +73,7 @@ def _dtype_name(tensor: Any) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
 
-_EINSUM_OF_NARROW_DTYPES = EinsumDtypes(
+_EINSUM_WITH_CASTS = EinsumWithCasts(
     einsum=torch.einsum,
     cast=_cast,
     name=_dtype_name,
@@ -94,7 +96,7 @@ def einsum(equation: str, *tensors: Any) -> Any:
     dtype = tensors[0].dtype
     is_mixed = any(tensor.dtype != dtype for tensor in tensors)
     if dtype in _NEEDS_CAST or (is_mixed and not _is_cast_by_autocast(tensors)):
-        return _EINSUM_OF_NARROW_DTYPES(equation, *tensors)
+        return _EINSUM_WITH_CASTS(equation, *tensors)
     return torch.einsum(equation, *tensors)
 
 
@@ -113,10 +115,10 @@ def _autocast_is_enabled(device_type: str) -> bool:
         return torch.is_autocast_cpu_enabled() if device_type == "cpu" else torch.is_autocast_enabled()
 
 
-def accumulator_dtype(dtypes: tuple[torch.dtype, ...]) -> tuple[torch.dtype, torch.dtype]:
+def compute_and_result_dtypes(dtypes: tuple[torch.dtype, ...]) -> tuple[torch.dtype, torch.dtype]:
     """Return the element types in which an einsum of operands of these types is computed, and of its result."""
     names = tuple([str(dtype).removeprefix("torch.") for dtype in dtypes])
-    compute, result = _EINSUM_OF_NARROW_DTYPES.compute_and_result(names)
+    compute, result = _EINSUM_WITH_CASTS.compute_and_result(names)
     return getattr(torch, compute), getattr(torch, result)
 
 

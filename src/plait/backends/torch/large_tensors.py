@@ -63,12 +63,12 @@ def _reduction_functions(name: str, dtype: torch.dtype, requires_grad: bool) -> 
         finish=_FINISH_FUNCTIONS.get(name) if is_inexact else None,
         needs_downcast=is_half,
         itemsize=(dtype if is_half else result).itemsize,
-        costs=_memory_costs(name, dtype, wide, requires_grad),
+        costs=_reduction_costs(name, dtype, wide, requires_grad),
         autograd_wrap=build_autograd_decorator(name, sum_functions) if sum_functions is not None else None,
     )
 
 
-def _memory_costs(name: str, dtype: torch.dtype, wide: torch.dtype, requires_grad: bool) -> MemoryCosts:
+def _reduction_costs(name: str, dtype: torch.dtype, wide: torch.dtype, requires_grad: bool) -> MemoryCosts:
     """Return the costs of a reduction of elements of a type, whose accumulator has the type ``wide``."""
     upcast = max(wide.itemsize / dtype.itemsize, 1.0)
     if name in ("min", "max", "any", "all"):
@@ -98,16 +98,16 @@ def _requires_grad(tensor: torch.Tensor) -> bool:
     return tensor.requires_grad and torch.is_grad_enabled()
 
 
-def _strides_and_itemsize(tensor: torch.Tensor) -> tuple[tuple[int, ...], int]:
+def _byte_strides_and_itemsize(tensor: torch.Tensor) -> tuple[tuple[int, ...], int]:
     """Return the strides and the size of an element, both in bytes."""
     size = tensor.element_size()
     return tuple([stride * size for stride in tensor.stride()]), size
 
 
-def _strides_of_result(call: UnaryFunction, tensor: torch.Tensor) -> tuple[int, ...]:
+def _strides_of_result(function: UnaryFunction, tensor: torch.Tensor) -> tuple[int, ...]:
     """Return the strides that the call gives for the first two elements along each dimension of the tensor."""
     with torch.no_grad():
-        strides: tuple[int, ...] = call(tensor[(slice(2),) * tensor.dim()]).stride()
+        strides: tuple[int, ...] = function(tensor[(slice(2),) * tensor.dim()]).stride()
     return strides
 
 
@@ -115,7 +115,7 @@ LARGE_TENSOR_FUNCTIONS = LargeTensorFunctions(
     why_not_decompose=why_not_decompose,
     layout_key=_layout_key,
     requires_grad=_requires_grad,
-    strides_and_itemsize=_strides_and_itemsize,
+    byte_strides_and_itemsize=_byte_strides_and_itemsize,
     strides_of_result=_strides_of_result,
     reduction_functions=_reduction_functions,
 )

@@ -52,7 +52,7 @@ class XarrayBackend(WrapperBackend):
         )
 
 
-def _named_dimensions(
+def _iter_named_operand_dimensions(
     arrays: dict[int, Any], dimensions: Sequence[OperandDimension]
 ) -> Iterator[tuple[OperandDimension, Hashable, int]]:
     """Yield each of the dimensions that belongs to a DataArray and has a name, with its name and its length."""
@@ -64,7 +64,7 @@ def _named_dimensions(
 def _check_coordinates(arrays: dict[int, Any], dimensions: Sequence[OperandDimension]) -> None:
     """Raise PLT515 if dimensions of the same name, which a pattern says to be equal, have different coordinates."""
     first_by_name: dict[Hashable, int] = {}
-    for (number, _), name, length in _named_dimensions(arrays, dimensions):
+    for (number, _), name, length in _iter_named_operand_dimensions(arrays, dimensions):
         index = arrays[number].indexes.get(name)
         if index is None or length == 1:
             continue
@@ -80,7 +80,7 @@ def _with_labels(result: Any, arrays: dict[int, Any], dimensions: Sequence[Resul
     kept: list[set[OperandDimension]] = []
     renamed: dict[Hashable, Any] = {}
     known_names = [
-        _names_of_equal_dimensions(arrays, it, size) for it, size in zip(dimensions, result.shape, strict=True)
+        _names_of_equal_operand_dimensions(arrays, it, size) for it, size in zip(dimensions, result.shape, strict=True)
     ]
     for position, (candidates, dimension) in enumerate(zip(known_names, dimensions, strict=True)):
         later = [each[0][0] for each in known_names[position + 1 :] if each]
@@ -104,13 +104,13 @@ def _with_labels(result: Any, arrays: dict[int, Any], dimensions: Sequence[Resul
     )
 
 
-def _names_of_equal_dimensions(
+def _names_of_equal_operand_dimensions(
     arrays: dict[int, Any], dimension: ResultDimension, size: int
 ) -> list[tuple[Hashable, OperandDimension]]:
     """Return the names of the dimensions of operands that a dimension of the result equals, each with its place."""
     return [
         (name, place)
-        for place, name, length in _named_dimensions(arrays, dimension.operand_dimensions)
+        for place, name, length in _iter_named_operand_dimensions(arrays, dimension.operand_dimensions)
         if length == size
     ]
 

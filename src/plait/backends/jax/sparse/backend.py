@@ -14,7 +14,7 @@ from plait.backends.wrapper import WrapperBackend
 from plait.errors import make_error
 
 
-def _sparsified(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+def _with_sparse_errors(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function of sparse arrays from one of ``jax.numpy``; PLT514 if JAX has no sparse rule for a step."""
 
     @wraps(function)
@@ -29,7 +29,7 @@ def _sparsified(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _without_batch(tensor: Any) -> Any:
+def _to_fully_sparse(tensor: Any) -> Any:
     """Return a BCOO array all of whose dimensions are sparse, so that they can be reordered and merged."""
     if isinstance(tensor, sparse.BCOO) and (tensor.n_batch or tensor.n_dense):
         return sparse.bcoo_update_layout(tensor, n_batch=0, n_dense=0)
@@ -38,7 +38,7 @@ def _without_batch(tensor: Any) -> Any:
 
 def _without_dense(tensor: Any) -> Any:
     """Return a BCOO array without dense dimensions; batch dimensions stay, since JAX multiplies along them."""
-    return _without_batch(tensor) if isinstance(tensor, sparse.BCOO) and tensor.n_dense else tensor
+    return _to_fully_sparse(tensor) if isinstance(tensor, sparse.BCOO) and tensor.n_dense else tensor
 
 
 def _reshape(tensor: Any, shape: Sequence[int]) -> Any:
@@ -48,12 +48,12 @@ def _reshape(tensor: Any, shape: Sequence[int]) -> Any:
         return tensor
     if not isinstance(tensor, sparse.BCOO):
         return jnp.reshape(tensor, shape)
-    return sparse.bcoo_reshape(_without_batch(tensor), new_sizes=shape)
+    return sparse.bcoo_reshape(_to_fully_sparse(tensor), new_sizes=shape)
 
 
 def _permute(tensor: Any, order: Sequence[int]) -> Any:
     """Reorder the dimensions."""
-    result: Any = sparse.sparsify(lambda array: jnp.transpose(array, tuple(order)))(_without_batch(tensor))
+    result: Any = sparse.sparsify(lambda array: jnp.transpose(array, tuple(order)))(_to_fully_sparse(tensor))
     return result
 
 
@@ -63,14 +63,14 @@ def _expand(tensor: Any, shape: Sequence[int]) -> Any:
     result: Any = _reshape(tensor, (*[1] * (len(shape) - tensor.ndim), *tensor.shape))
     for dimension, (old, new) in enumerate(zip(result.shape, shape, strict=True)):
         if old != new:
-            result = _concat([result] * new, dimension) if new else result[_interval(dimension, 0, 0)]
+            result = _concat([result] * new, dimension) if new else result[_interval_key(dimension, 0, 0)]
     return result
 
 
 def _concat(tensors: Sequence[Any], axis: int) -> Any:
     """Concatenate arrays."""
     result: Any = sparse.sparsify(lambda *arrays: jnp.concatenate(arrays, axis))(
-        *[_without_batch(tensor) for tensor in tensors]
+        *[_to_fully_sparse(tensor) for tensor in tensors]
     )
     return result
 
@@ -88,7 +88,7 @@ def _einsum(equation: str, *tensors: Any) -> Any:
     return result
 
 
-def _interval(axis: int, start: int, stop: int) -> tuple[Any, ...]:
+def _interval_key(axis: int, start: int, stop: int) -> tuple[Any, ...]:
     """Return the key of an interval of one dimension."""
     return (*[slice(None)] * axis, slice(start, stop))
 
@@ -98,12 +98,12 @@ class SparseBackend(Backend):
 
     name = "jax.experimental.sparse"
     accepts: ClassVar[frozenset[str]] = frozenset({"jax", "numpy"})
-    reshape = staticmethod(_sparsified("reshape", _reshape))
-    permute = staticmethod(_sparsified("transpose", _permute))
-    expand = staticmethod(_sparsified("broadcast", _expand))
-    concat = staticmethod(_sparsified("concatenation", _concat))
-    stack = staticmethod(_sparsified("stack", _stack))
-    einsum = staticmethod(_sparsified("einsum", _einsum))
+    reshape = staticmethod(_with_sparse_errors("reshape", _reshape))
+    permute = staticmethod(_with_sparse_errors("transpose", _permute))
+    expand = staticmethod(_with_sparse_errors("broadcast", _expand))
+    concat = staticmethod(_with_sparse_errors("concatenation", _concat))
+    stack = staticmethod(_with_sparse_errors("stack", _stack))
+    einsum = staticmethod(_with_sparse_errors("einsum", _einsum))
 
     def __init__(self, tensor_type: type) -> None:
         """Serve arrays of any type by the same functions."""
@@ -116,10 +116,10 @@ class SparseBackend(Backend):
         if name not in ("sum", "mean"):
             message = f"{name} is not defined on sparse arrays of JAX; x.todense() makes a dense array of one"
             raise make_error("PLT514", message)
-        return _sparsified(name, reduce)
+        return _with_sparse_errors(name, reduce)
 
     def slice(self, tensor: Any, axis: int, start: int, stop: int) -> Any:
-        return _sparsified("slice", lambda array: array[_interval(axis, start, stop)])(tensor)
+        return _with_sparse_errors("slice", lambda array: array[_interval_key(axis, start, stop)])(tensor)
 
     @staticmethod
     def to_numpy(tensor: Any) -> Any:

@@ -14,8 +14,8 @@ from plait.backends.torch.backend import TorchBackend
 from plait.backends.torch.dtensor.shapes import (
     is_redistribution_error,
     reshape,
-    reshape_without_communication,
     split_and_merge_shapes,
+    try_reshape_without_communication,
 )
 from plait.errors import make_error
 
@@ -137,7 +137,7 @@ class DTensorBackend(TorchBackend):
             return reshape(tensor, shape)
         viewed = tensor
         for step in split_and_merge_shapes(tuple(tensor.shape), tuple(shape)):
-            viewed = reshape_without_communication(viewed, step, _view)
+            viewed = try_reshape_without_communication(viewed, step, _view)
             if viewed is None:
                 message = (
                     f"placements {tuple(tensor.placements)} do not allow this view; use rearrange, which redistributes"

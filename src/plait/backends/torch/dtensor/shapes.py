@@ -15,15 +15,15 @@ import torch
 from torch.distributed.tensor import DTensor, Replicate, Shard
 
 from plait._caches import clearable_lru_cache
-from plait.backends.common.split_reshape import common_factors, split_reshape
+from plait.backends.common.independent_reshapes import common_factors, independent_reshapes
 
 Shape = tuple[int, ...]
 """The length of each dimension."""
-ShardedDimension: TypeAlias = "tuple[int, int]"
+DimensionAndSplitFactor: TypeAlias = "tuple[int, int]"
 """A dimension that is sharded, and the split factor: the number of parts that are divided among all processes."""
-ShardedDimensions: TypeAlias = "tuple[ShardedDimension | None, ...]"
+ShardingByMeshDimension: TypeAlias = "tuple[DimensionAndSplitFactor | None, ...]"
 """For each dimension of the mesh the dimension of the tensor that is sharded along it, or ``None``."""
-Factor: TypeAlias = "tuple[int, int | None]"
+FactorAndMeshDimension: TypeAlias = "tuple[int, int | None]"
 """A factor of a dimension's length, and the dimension of the mesh along which it is divided, or ``None``."""
 
 
@@ -50,7 +50,7 @@ def split_and_merge_shapes(old_shape: Shape, new_shape: Shape) -> tuple[Shape, .
     torch keeps the sharding in each of these steps, but not in one that does both.
     """
     split_shape: list[int] = []
-    for start, stop, run in split_reshape(old_shape, new_shape):
+    for start, stop, run in independent_reshapes(old_shape, new_shape):
         split_shape += common_factors(old_shape[start:stop], run) if min(stop - start, len(run)) > 1 else run
     return (new_shape,) if tuple(split_shape) == new_shape else (tuple(split_shape), new_shape)
 
@@ -61,19 +61,19 @@ def _reshape_step(tensor: Any, shape: Shape, final_shape: Shape) -> Any:
     The first attempt keeps the placements; the second has no uneven shards of changed dimensions; the third has no
     shards of them.
     """
-    reshaped = reshape_without_communication(tensor, shape)
+    reshaped = try_reshape_without_communication(tensor, shape)
     for move_even_shards in (False, True):
         if reshaped is not None:
             return reshaped
         placements = _choose_placements(tensor, shape, final_shape, move_even_shards=move_even_shards)
         tensor = _redistribute(tensor, placements)
-        reshaped = reshape_without_communication(tensor, shape)
+        reshaped = try_reshape_without_communication(tensor, shape)
         if reshaped is None:  # shards of the last one of the merged dimensions may differ
             reshaped = _reshape_by_torch(tensor, shape, torch.reshape)
     return torch.reshape(tensor, shape) if reshaped is None else reshaped
 
 
-def reshape_without_communication(
+def try_reshape_without_communication(
     tensor: Any, shape: Shape, function: Callable[[Any, Sequence[int]], Any] = torch.reshape
 ) -> Any:
     """Reshape a tensor by a function of torch, or each shard of it; ``None`` if it needs another sharding."""
@@ -104,7 +104,7 @@ def _has_dimension_sharded_twice(tensor: Any) -> bool:
 def _reshape_shards_if_possible(tensor: Any, shape: Shape, function: Callable[[Any, Sequence[int]], Any]) -> Any:
     """Reshape the shard on each process; return ``None`` if the result would have no placements."""
     counts = tuple(tensor.device_mesh.shape)
-    found = shards_after_reshape(tuple(tensor.shape), _sharded_dimensions(tensor.placements), counts, shape)
+    found = shards_after_reshape(tuple(tensor.shape), _sharding_by_mesh_dimension(tensor.placements), counts, shape)
     if found is None:
         return None
     if all(place is None or place[1] == 1 for place in found):
@@ -114,10 +114,10 @@ def _reshape_shards_if_possible(tensor: Any, shape: Shape, function: Callable[[A
         ]
         return _Reshape.apply(tensor, lambda each: _reshape_shards(each, shape, placements, function))
     reshaped = _reshape_by_torch(tensor, shape, function)  # only torch's own functions can make these strided shards
-    return reshaped if reshaped is not None and _sharded_dimensions(reshaped.placements) == found else None
+    return reshaped if reshaped is not None and _sharding_by_mesh_dimension(reshaped.placements) == found else None
 
 
-def _sharded_dimensions(placements: Sequence[Any]) -> ShardedDimensions:
+def _sharding_by_mesh_dimension(placements: Sequence[Any]) -> ShardingByMeshDimension:
     """Return for each placement the dimension of the tensor that it shards, with its split factor."""
     return tuple(
         [
@@ -148,7 +148,7 @@ def _reshape_shards(
     """Reshape the shard on each process by a function of torch, after which the tensor has these placements."""
     local, mesh = tensor.to_local(), tensor.device_mesh
     local_shape: list[int] = []
-    for start, stop, run in split_reshape(tuple(tensor.shape), shape):
+    for start, stop, run in independent_reshapes(tuple(tensor.shape), shape):
         if stop - start == len(run) == 1:
             local_shape.append(local.shape[start])
             continue
@@ -162,8 +162,8 @@ def _reshape_shards(
 
 @clearable_lru_cache(maxsize=1024)
 def shards_after_reshape(
-    old_shape: Shape, sharded: ShardedDimensions, counts: Shape, new_shape: Shape
-) -> ShardedDimensions | None:
+    old_shape: Shape, sharded: ShardingByMeshDimension, counts: Shape, new_shape: Shape
+) -> ShardingByMeshDimension | None:
     """Return what is sharded along each dimension of the mesh after each process has reshaped its shard.
 
     The mesh divides a dimension along one of the mesh's own dimensions after the other; ``counts`` are their numbers
@@ -176,10 +176,10 @@ def shards_after_reshape(
     >>> shards_after_reshape((64,), ((0, 4),), (4,), (8, 8)) is None
     True
     """
-    found: list[ShardedDimension | None] = [None] * len(counts)
+    found: list[DimensionAndSplitFactor | None] = [None] * len(counts)
     new_start = 0
-    for start, stop, run in split_reshape(old_shape, new_shape):
-        factors: list[Factor] = []
+    for start, stop, run in independent_reshapes(old_shape, new_shape):
+        factors: list[FactorAndMeshDimension] = []
         for dimension in range(start, stop):
             divisions = [
                 (owner, place[1], count)
@@ -190,7 +190,7 @@ def shards_after_reshape(
                 for mesh_dimension, split_factor, _ in divisions:
                     found[mesh_dimension] = new_start, split_factor
                 continue
-            divided = _divide_among_processes(old_shape[dimension], divisions)
+            divided = _factor_sharded_dimension(old_shape[dimension], divisions)
             if divided is None:
                 return None
             factors += divided
@@ -206,14 +206,16 @@ def shards_after_reshape(
     return tuple(found)
 
 
-def _divide_among_processes(length: int, divisions: Sequence[tuple[int, int, int]]) -> list[Factor] | None:
+def _factor_sharded_dimension(
+    length: int, divisions: Sequence[tuple[int, int, int]]
+) -> list[FactorAndMeshDimension] | None:
     """Return a dimension as a product of factors, each of which is divided along the mesh or is on every process.
 
     Each division is a dimension of the mesh, a split factor and a number of processes: what a process has of the
     dimension is split into so many parts, and each part is divided among the processes. Return ``None`` if a factor
     cannot be divided evenly.
     """
-    factors: list[Factor] = [(length, None)]
+    factors: list[FactorAndMeshDimension] = [(length, None)]
     for owner, split_factor, count in divisions:
         place, parts = 0, split_factor
         while place < len(factors) and (parts > 1 or factors[place][1] is not None):
@@ -233,9 +235,9 @@ def _divide_among_processes(length: int, divisions: Sequence[tuple[int, int, int
     return factors
 
 
-def _take_factors(factors: list[Factor], size: int) -> list[Factor] | None:
+def _take_factors(factors: list[FactorAndMeshDimension], size: int) -> list[FactorAndMeshDimension] | None:
     """Remove the first factors, whose product is a size, and return them; ``None`` if their product cannot be it."""
-    taken: list[Factor] = []
+    taken: list[FactorAndMeshDimension] = []
     while factors and (size > 1 or factors[0][0] == 1):
         length, owner = factors.pop(0)
         common = gcd(length, size)
@@ -254,7 +256,7 @@ def _redistribute(tensor: Any, placements: list[Any]) -> Any:
     A shard may be a slice of the data that a process received, but torch decides from the strides of the whole tensor
     whether a view of each shard is possible.
     """
-    if _sharded_dimensions(tensor.placements) == _sharded_dimensions(placements):
+    if _sharding_by_mesh_dimension(tensor.placements) == _sharding_by_mesh_dimension(placements):
         return tensor
     stride = torch.empty(tensor.shape, device="meta").stride()
     if _has_dimension_sharded_twice(tensor):  # torch 2.13 gives wrong shards if it does not gather these first
@@ -272,7 +274,7 @@ def _choose_placements(tensor: Any, shape: Shape, final_shape: Shape, *, move_ev
     If ``move_even_shards`` is false, a dimension whose shards have equal numbers of rows keeps them.
     """
     rows = {}  # by changed dimension, its number of rows
-    for start, stop, run in split_reshape(tuple(tensor.shape), shape):
+    for start, stop, run in independent_reshapes(tuple(tensor.shape), shape):
         old = tuple(tensor.shape[start:stop])
         counts = (run[0],) if len(run) > 1 else (*old[:-1], 0)  # the last merged dimension may have any sharding
         rows.update({start + dimension: count for dimension, count in enumerate(counts) if old != run})
@@ -280,7 +282,7 @@ def _choose_placements(tensor: Any, shape: Shape, final_shape: Shape, *, move_ev
     sharded = {getattr(placement, "dim", None) for placement in placements}
     kept = [
         (start, run)
-        for start, stop, run in split_reshape(tuple(tensor.shape), final_shape)
+        for start, stop, run in independent_reshapes(tuple(tensor.shape), final_shape)
         if stop - start == len(run) == 1
     ]
     free = {start: run[0] for start, run in kept if start not in sharded}

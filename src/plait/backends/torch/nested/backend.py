@@ -86,7 +86,7 @@ def _ragged_dimension(tensor: Any) -> int:
     return next(dimension for dimension, size in enumerate(tensor.shape) if type(size) is not int)
 
 
-def _packed(tensor: Any) -> Any:
+def _without_gaps(tensor: Any) -> Any:
     """Return a nested tensor whose values have no gaps between the tensors of the batch."""
     return tensor if tensor.lengths() is None else tensor.contiguous()
 
@@ -96,7 +96,7 @@ def _with_values(tensor: Any, values: Any, ragged_dimension: int) -> Any:
     return torch.nested.nested_tensor_from_jagged(values, tensor.offsets(), jagged_dim=ragged_dimension)
 
 
-def _values_shape(tensor: Any, shape: Sequence[Any], reason: str) -> tuple[list[Any], int]:
+def _values_shape_and_ragged_dimension(tensor: Any, shape: Sequence[Any], reason: str) -> tuple[list[Any], int]:
     """Return the shape of the values for a shape of the nested tensor, and the index of its ragged dimension."""
     ragged = [dimension for dimension, size in enumerate(shape) if isinstance(size, RaggedLength)]
     if len(ragged) != 1 or not ragged[0] or shape[BATCH] != tensor.shape[BATCH]:
@@ -108,7 +108,7 @@ def _reshape(tensor: Any, shape: Sequence[Any], reshape: Callable[[Any, Any], An
     """Reshape a tensor; of a nested one the batch and the ragged dimension stay, or are merged."""
     if not _is_nested(tensor):
         return reshape(tensor, tuple(shape))
-    tensor = _packed(tensor)
+    tensor = _without_gaps(tensor)
     values, reason = (
         tensor.values(),
         "its batch stays in front, or is merged with a ragged one next to it",
@@ -117,7 +117,7 @@ def _reshape(tensor: Any, shape: Sequence[Any], reshape: Callable[[Any, Any], An
         if _ragged_dimension(tensor) != 1 or prod(shape) != values.numel():
             raise _error(reason)
         return reshape(values, tuple(shape))
-    new_shape, ragged = _values_shape(tensor, shape, reason)
+    new_shape, ragged = _values_shape_and_ragged_dimension(tensor, shape, reason)
     before = prod(values.shape[: _ragged_dimension(tensor) - 1])
     if before != prod(new_shape[: ragged - 1]):
         raise _error("no dimensions can be merged or split across its ragged dimension")
@@ -130,7 +130,7 @@ def _permute(tensor: Any, order: Sequence[int]) -> Any:
         return torch.permute(tensor, tuple(order))
     if order[BATCH] != BATCH:
         raise _error("its batch dimension stays in front")
-    tensor = _packed(tensor)
+    tensor = _without_gaps(tensor)
     values = torch.permute(tensor.values(), [dimension - 1 for dimension in order[1:]])
     return _with_values(tensor, values, list(order).index(_ragged_dimension(tensor)))
 
@@ -142,14 +142,14 @@ def _expand(tensor: Any, shape: Sequence[Any]) -> Any:
     reason = "its batch dimension stays in front"
     if len(shape) > tensor.dim():
         raise _error(reason)
-    tensor = _packed(tensor)
-    new_shape, ragged = _values_shape(tensor, shape, reason)
+    tensor = _without_gaps(tensor)
+    new_shape, ragged = _values_shape_and_ragged_dimension(tensor, shape, reason)
     return _with_values(tensor, torch.broadcast_to(tensor.values(), new_shape), ragged)
 
 
 def _concat(tensors: Sequence[Any], axis: int) -> Any:
     """Concatenate tensors of one ragged structure, along a dimension that is neither the batch nor ragged."""
-    nested = [_packed(tensor) for tensor in tensors if _is_nested(tensor)]
+    nested = [_without_gaps(tensor) for tensor in tensors if _is_nested(tensor)]
     if not nested:
         return torch.cat(list(tensors), axis)
     if len(nested) < len(tensors) or axis in (BATCH, _ragged_dimension(nested[0])):
@@ -158,7 +158,7 @@ def _concat(tensors: Sequence[Any], axis: int) -> Any:
     return _with_values(nested[0], values, _ragged_dimension(nested[0]))
 
 
-def _stack(tensors: Sequence[Any]) -> Any:
+def _stack_dense_tensors(tensors: Sequence[Any]) -> Any:
     """Stack tensors, of which none may be nested."""
     if any(map(_is_nested, tensors)):
         raise _error("it cannot be stacked, since its batch dimension stays in front")
@@ -171,7 +171,7 @@ def _build_reduction(reduction: ReductionFunction) -> ReductionFunction:
     def reduce(tensor: Any, axes: tuple[int, ...]) -> Any:
         if not _is_nested(tensor):
             return reduction(tensor, axes)
-        tensor = _packed(tensor)
+        tensor = _without_gaps(tensor)
         ragged = _ragged_dimension(tensor)
         value_axes = tuple([axis - 1 for axis in axes if axis != BATCH])
         if (BATCH in axes) != (ragged in axes):
@@ -190,7 +190,7 @@ def _einsum(equation: str, *tensors: Any) -> Any:
     """Contract tensors, of which the nested ones have one ragged structure."""
     if not any(map(_is_nested, tensors)):
         return TORCH_BACKEND.einsum(equation, *tensors)
-    tensors = tuple([_packed(tensor) if _is_nested(tensor) else tensor for tensor in tensors])
+    tensors = tuple([_without_gaps(tensor) if _is_nested(tensor) else tensor for tensor in tensors])
     terms, output = replace_ellipsis(equation, [tensor.dim() for tensor in tensors])
     nested = [(term, tensor) for term, tensor in zip(terms, tensors, strict=True) if _is_nested(tensor)]
     first = nested[0][1]
@@ -251,7 +251,7 @@ class NestedBackend(Backend):
     name = "torch.nested"
     accepts: ClassVar[frozenset[str]] = frozenset({"torch"})
     reshape, permute, expand = staticmethod(_reshape), staticmethod(_permute), staticmethod(_expand)
-    concat, stack, einsum = staticmethod(_concat), staticmethod(_stack), staticmethod(_einsum)
+    concat, stack, einsum = staticmethod(_concat), staticmethod(_stack_dense_tensors), staticmethod(_einsum)
 
     def reduction(self, name: str, dtype: Any) -> ReductionFunction:
         return _build_reduction(TORCH_BACKEND.reduction(name, dtype))
@@ -261,7 +261,7 @@ class NestedBackend(Backend):
             return TORCH_BACKEND.shape(tensor)
         shape = list(tensor.shape)
         ragged = _ragged_dimension(tensor)
-        shape[ragged] = RaggedLength(shape[ragged], _packed(tensor).values().shape[ragged - 1])
+        shape[ragged] = RaggedLength(shape[ragged], _without_gaps(tensor).values().shape[ragged - 1])
         shape[BATCH] = BatchLength(shape[BATCH])
         return shape
 
@@ -274,7 +274,7 @@ class NestedBackend(Backend):
     def slice(self, tensor: Any, axis: int, start: Any, stop: Any) -> Any:
         if not _is_nested(tensor):
             return TORCH_BACKEND.slice(tensor, axis, start, stop)
-        tensor = _packed(tensor)
+        tensor = _without_gaps(tensor)
         ragged = _ragged_dimension(tensor)
         if axis in (BATCH, ragged):
             raise _error("its batch and its ragged dimension cannot be unpacked")

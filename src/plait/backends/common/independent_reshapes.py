@@ -8,14 +8,14 @@ from operator import mul
 from typing import Any
 
 
-def split_reshape(
+def independent_reshapes(
     old_shape: tuple[Any, ...], new_shape: tuple[Any, ...], measure: Callable[[Any], Any] = lambda size: size
 ) -> Iterator[tuple[int, int, tuple[Any, ...]]]:
     """Yield the smallest groups of adjacent dimensions that are reshaped together: start, stop, and new lengths.
 
     Neither shape may have a dimension of length 0. ``measure`` maps sizes to values that can be compared.
 
-    >>> list(split_reshape((6, 5, 2, 2), (2, 3, 5, 4)))
+    >>> list(independent_reshapes((6, 5, 2, 2), (2, 3, 5, 4)))
     [(0, 1, (2, 3)), (1, 2, (5,)), (2, 4, (4,))]
     """
     stop = end = 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-BACKEND_FOLDER = Path(__file__).parent.parent.parent / "src" / "plait" / "backends" / "cupy"
+CUPY_BACKEND_FOLDER = Path(__file__).parent.parent.parent / "src" / "plait" / "backends" / "cupy"
 
 CUPY_API_CHECK_SCRIPT = """
 import inspect, sys
@@ -30,7 +30,7 @@ assert backend_for_type(cupy.ndarray).name == "cupy"
 
 def attributes_used_of(base: str) -> set[str]:
     """The attributes of a name that the source code of the backend uses."""
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in BACKEND_FOLDER.glob("*.py")]
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in CUPY_BACKEND_FOLDER.glob("*.py")]
     return {
         node.attr
         for tree in trees

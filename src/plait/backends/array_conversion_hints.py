@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-CONVERSION_BY_PACKAGE = {
+CONVERSION_TO_ARRAY_BY_PACKAGE = {
     "awkward": "awkward.to_numpy(x)",
     "h5py": "x[...]",
     "netCDF4": "x[...]",
@@ -18,7 +18,7 @@ def conversion_hint(cls: type) -> str:
     """Return the clause that says how objects of a type are converted to an array, or ``""`` if nothing is known."""
     package = cls.__module__.partition(".")[0]
     if hasattr(cls, "__array__"):
-        expression = CONVERSION_BY_PACKAGE.get(package, "numpy.asarray(x)")
+        expression = CONVERSION_TO_ARRAY_BY_PACKAGE.get(package, "numpy.asarray(x)")
     elif hasattr(cls, "__dlpack__"):
         expression = "numpy.from_dlpack(x)"
     elif cls is memoryview or package == "array":
