@@ -65,7 +65,7 @@ def measure_repeated_call(case: OverheadCase, effort: Effort) -> dict[str, float
 
 
 def measure_new_shapes(operation: Operation, effort: Effort) -> dict[str, float]:
-    """Measure a call with a known pattern and a new shape, with its computation; return microseconds by library."""
+    """Measure whole calls with a known pattern and a new shape; return microseconds by library."""
     sizes = product(range(2, 18, 2), range(1, 9), range(2, 18, 2), range(2, 18, 2))
     arrays = [np.zeros(shape, np.float32) for shape, _ in zip(sizes, range(NEW_CALLS_PER_ROUND), strict=False)]
     warm_up_array = np.zeros((20, 1, 2, 2), np.float32)

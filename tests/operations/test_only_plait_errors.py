@@ -280,7 +280,7 @@ def draw_call(draw: random.Random, maker):
 
 
 def call_layer(draw, maker, pattern, sizes, reduction, tensors):
-    """Make a layer and call it: PyTorch's, or the specification without a framework."""
+    """Draw a layer and call it: one of PyTorch if ``maker`` makes its tensors, else plait's description of a layer."""
     from plait.layers import MixSpec
     from plait.layers._spec import operation_spec
 

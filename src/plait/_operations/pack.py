@@ -55,8 +55,8 @@ def check_shared_lengths(
 ) -> None:
     """Raise PLT305 if the tensors differ in the length of a dimension that is not packed.
 
-    ``parts`` has for each tensor what `split_shape` returns. If ``can_compare_sizes`` is false, lengths that are not
-    ints are not checked.
+    ``parts`` has, for each tensor, its lengths before the packed dimensions, of them, and after them. If
+    ``can_compare_sizes`` is false, lengths that are not ints are not checked.
     """
     shared = [(*before, *after) for before, _, after in parts]
     for number, sizes in enumerate(shared):

@@ -75,7 +75,7 @@ def reuse_strategies(
 
 
 def initial_state(network: TensorNetwork, path: Path) -> NetworkContraction:
-    """Return the start of a search with the operands as they are given."""
+    """Return the state from which a search follows the path: no pair is contracted, and each operand is as given."""
     return NetworkContraction(network, path, tuple(map(Operand, network.terms, network.shapes)), is_simplified=False)
 
 
