@@ -68,7 +68,7 @@ def test_one_pattern_with_several_operations():
     assert pattern.einsum(x).tolist() == [3, 12]
 
 
-def test_compile_checks_the_sizes():
+def test_compile_rejects_invalid_given_sizes():
     for sizes, code in (({"q": 2}, "PLT203"), ({"p": 2.0}, "PLT301"), ({"p": -2}, "PLT306")):
         with pytest.raises(plait.PlaitError, match=code):
             plait.compile("b (h p) -> b h p", **sizes)

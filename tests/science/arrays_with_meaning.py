@@ -73,7 +73,7 @@ def quantities(array):
     return array.astype(float) * quantities.m
 
 
-def pint(array):
+def pint_quantity(array):
     return pint_registry().Quantity(array.astype(float), "m")
 
 
@@ -160,7 +160,7 @@ ARRAY_CLASSES = (
     ArrayClass("astropy.Magnitude", ("astropy",), astropy_magnitude, ("prod", "any", "all", "logsumexp")),
     ArrayClass("unyt", ("unyt",), unyt, ("logsumexp",)),
     ArrayClass("quantities", ("quantities",), quantities, ("logsumexp",)),
-    ArrayClass("pint", ("pint",), pint, ("logsumexp",)),
+    ArrayClass("pint", ("pint",), pint_quantity, ("logsumexp",)),
     ArrayClass("uncertainties", ("uncertainties",), uncertain, ("logsumexp",)),
     ArrayClass("galois", ("galois",), galois, ("mean", "std", "var", "logsumexp")),
     ArrayClass("quaddtype", ("numpy_quaddtype",), quad, ("logsumexp",)),

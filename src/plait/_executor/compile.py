@@ -159,7 +159,7 @@ def build_einsum_callable(
     """Return the callable of an ``einsum`` for operands of these types, shapes and element types."""
     from plait._executor.contraction import (
         build_decomposed_einsum,
-        common_contraction_functions,
+        contraction_functions_for_tensors,
         find_requested_path,
     )
     from plait._executor.einsum_options import check_implicit_sums
@@ -184,7 +184,7 @@ def build_einsum_callable(
     call = build_decomposed_einsum(solved, slots, tensor_types, dtypes, backend, options)
     if call is None:
         return build_executable(operation, pattern, tensor_types, ranks, size_names).bind(all_lengths, sizes)
-    functions = common_contraction_functions(tensor_types, dtypes)
+    functions = contraction_functions_for_tensors(tensor_types, dtypes)
     casts = None if functions is None else functions.long_sum_casts
     axis = None if casts is None else find_long_summed_axis(solved, slots)
     if casts is None or axis is None:

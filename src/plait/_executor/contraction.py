@@ -37,7 +37,7 @@ def build_decomposed_einsum(
     options: EinsumOptions | None,
 ) -> Callable[..., Any] | None:
     """Return the callable of an einsum for these sizes; ``None`` if one call of the framework's einsum is best."""
-    functions = common_contraction_functions(tensor_types, dtypes)
+    functions = contraction_functions_for_tensors(tensor_types, dtypes)
     contraction = choose_contraction(solved, slots, functions, backend, options)
     if contraction is None:
         return None
@@ -108,7 +108,7 @@ def contraction_reason_and_dtype_for_explain(
     backend = common_backend(tensor_types)
     dtypes = tuple([backend.dtype(tensor) for tensor in tensors])
     contraction = choose_contraction(
-        solved, slots, common_contraction_functions(tensor_types, dtypes), backend, options
+        solved, slots, contraction_functions_for_tensors(tensor_types, dtypes), backend, options
     )
     order = "which finds the order itself" if backend.einsum_optimizes_path else "which nothing else is better than"
     reason = f"left to the einsum of {backend.name}, called once, {order}"
@@ -116,7 +116,9 @@ def contraction_reason_and_dtype_for_explain(
     return contraction, reason, (itemsize, str(dtypes[0]).removeprefix("torch."))
 
 
-def common_contraction_functions(tensor_types: Sequence[type], dtypes: tuple[Any, ...]) -> ContractionFunctions | None:
+def contraction_functions_for_tensors(
+    tensor_types: Sequence[type], dtypes: tuple[Any, ...]
+) -> ContractionFunctions | None:
     """Return the operations for pairwise contractions of these tensors; ``None`` if there are none beside einsum.
 
     That is so if the tensors' backends differ, or if they have no others for these element types.

@@ -45,7 +45,7 @@ class SlotLabeler:
         self.labels = slot_labels(plan.solved, plan.size_ops)
         self.first_slots = [sum(plan.solved.ranks[:number]) for number in range(len(plan.solved.ranks) + 1)]
 
-    def input_dims(self, number: int) -> Shape:
+    def input_dims_as_axes(self, number: int) -> Shape:
         """Return the slots of an input tensor's dimensions."""
         return tuple(range(self.first_slots[number], self.first_slots[number + 1]))
 
@@ -65,7 +65,7 @@ class AxisLabeler:
     def __init__(self, network: TensorNetwork) -> None:
         self.network = network
 
-    def input_dims(self, number: int) -> tuple[Axes, ...]:
+    def input_dims_as_axes(self, number: int) -> tuple[Axes, ...]:
         """Return the groups of axes of an input tensor's dimensions."""
         return self._split_into_dims(self.network.terms[number], self.network.shapes[number])
 
@@ -117,7 +117,7 @@ class _PlanPrinter:
         self.largest_intermediate = 0
         values: list[_TensorInPlan] = []
         for number, shape in enumerate(shapes):
-            dims = labeler.input_dims(number)
+            dims = labeler.input_dims_as_axes(number)
             text = texts[number] if texts else " ".join(labeler.dim_texts(dims))
             values.append(_TensorInPlan(tensor_label(number, len(shapes)), dims, text, StridedView(shape)))
         (groups, (output,)), nodes = group_by_contraction(plan), [node for node, _ in plan.steps]

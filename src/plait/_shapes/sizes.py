@@ -33,11 +33,11 @@ def extend_slots(
     slots: list[Any],
     size_ops: Iterable[SizeOp],
     error_factory: SizeErrorFactory,
-    is_zero: Callable[[Any], bool | None] | None = None,
+    is_zero_size: Callable[[Any], bool | None] | None = None,
 ) -> None:
     """Run the size operations in order; append each computed size to the slots, and raise if a check fails.
 
-    ``is_zero`` compares a symbolic size with 0, or returns ``None`` if only a run of the graph can tell; it is not
+    ``is_zero_size`` compares a symbolic size with 0, or returns ``None`` if only a run of the graph can tell; it is not
     needed for ints.
     """
     for kind, source, factors in size_ops:
@@ -50,7 +50,11 @@ def extend_slots(
             slots.append(size)
         elif kind == QUOTIENT:
             total = slots[source]
-            if size == 0 or total % size != 0 if is_zero is None else is_zero(size) or is_zero(total % size) is False:
+            if (
+                size == 0 or total % size != 0
+                if is_zero_size is None
+                else is_zero_size(size) or is_zero_size(total % size) is False
+            ):
                 raise error_factory(slots, kind, source, factors)
             slots.append(total // size)
         elif kind == BROADCAST:
@@ -59,7 +63,7 @@ def extend_slots(
                 raise error_factory(slots, kind, source, factors)
             slots.append(size if length == 1 else length)
         elif kind == CHECK_NONEMPTY:
-            if slots[source] == 0 if is_zero is None else is_zero(slots[source]):
+            if slots[source] == 0 if is_zero_size is None else is_zero_size(slots[source]):
                 raise error_factory(slots, kind, source, factors)
         elif slots[source] != size:
             raise error_factory(slots, kind, source, factors)

@@ -375,7 +375,7 @@ class Backend:
         """Return whether a value is a symbolic size of this framework, which plait may compute with but not read."""
         return False
 
-    def is_zero(self, size: Size) -> bool | None:
+    def is_zero_size(self, size: Size) -> bool | None:
         """Return whether a size is 0; ``None`` if only a run of the graph can tell, which must then check it itself.
 
         Args:

@@ -110,23 +110,23 @@ def build_accurate_logsumexp(
     total: ReductionFunction,
     log: ElementwiseFunction,
     log1p: ElementwiseFunction,
-    is_zero: ElementwiseFunction,
+    zero_indicator: ElementwiseFunction,
     squeeze: ReductionFunction,
 ) -> ReductionFunction:
     """Return a ``logsumexp`` that counts the largest elements and sums only the others.
 
     With ``m`` the maximum, ``n`` the number of elements that are equal to it, and ``r`` the sum of ``exp(x - m)`` of
     the others, the result is ``m + log(n) + log1p(r / n)``. In the sum ``n + r`` of `build_logsumexp`, an ``r`` below
-    the rounding error of ``n`` is lost. ``is_zero`` returns 1 where an element is 0, or else 0, in its element type.
+    the rounding error of ``n`` is lost. ``zero_indicator`` gives 1 where an element is 0, and else 0, in its type.
     ``pivot`` is that of `build_logsumexp`; where it is not the maximum, ``n`` may be 0.
     """
 
     def logsumexp(tensor: Any, axes: tuple[int, ...]) -> Any:
         maximum = pivot(tensor, axes)
         difference = tensor - maximum
-        is_largest = is_zero(difference)
+        is_largest = zero_indicator(difference)
         count, rest = total(is_largest, axes), total(exp(difference) - is_largest, axes)
-        missing = is_zero(count)  # then log(r) is log1p(r - 1)
+        missing = zero_indicator(count)  # then log(r) is log1p(r - 1)
         count = count + missing
         return log(count) + log1p((rest - missing) / count) + squeeze(maximum, axes)
 

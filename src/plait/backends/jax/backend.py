@@ -101,7 +101,7 @@ class JaxBackend(Backend):
     def is_symbolic_size(self, size: Any) -> bool:
         return export.is_symbolic_dim(size)
 
-    def is_zero(self, size: Any) -> bool | None:
+    def is_zero_size(self, size: Any) -> bool | None:
         try:
             return not size >= 1  # for symbols ``==`` is false if JAX cannot tell, and this comparison raises
         except jax.errors.InconclusiveDimensionOperation:

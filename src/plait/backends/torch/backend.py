@@ -108,7 +108,7 @@ class TorchBackend(Backend):
             return True
         return isinstance(size, torch.Tensor) and torch.jit.is_tracing()
 
-    def is_zero(self, size: Any) -> bool | None:
+    def is_zero_size(self, size: Any) -> bool | None:
         if _guard_or_false(size == 0):
             return True
         return False if _guard_or_false(size != 0) else None
