@@ -24,7 +24,7 @@ The overhead of a call is a small part of their time.
 """
 
 MAX_CLIFF = 2.0
-"""The limit of `SizeScaling.cliff`."""
+"""The limit of `SizeScaling.max_growth_relative_to_memcpy`."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class SizeScaling:
         return self.seconds[elements][variant] / elements * 1e9
 
     @property
-    def cliff(self) -> float:
+    def max_growth_relative_to_memcpy(self) -> float:
         """The greatest factor by which plait's time per element grows from one size to the next, divided by memcpy's.
 
         The division removes the steps at which an array no longer fits into a cache, which no library can avoid.
@@ -59,6 +59,6 @@ class SizeScaling:
 
 
 def cliff_target(scalings: Sequence[SizeScaling]) -> Target:
-    """Return the target that `SizeScaling.cliff` is at most `MAX_CLIFF` in every case."""
+    """Return the target that `SizeScaling.max_growth_relative_to_memcpy` is at most `MAX_CLIFF` in every case."""
     description = "time per element, relative to the next smaller size, divided by memcpy's"
-    return worst_case_target(description, scalings, lambda scaling: scaling.cliff, MAX_CLIFF)
+    return worst_case_target(description, scalings, lambda scaling: scaling.max_growth_relative_to_memcpy, MAX_CLIFF)

@@ -127,9 +127,9 @@ def test_cliff_is_relative_to_memcpy():
     steady = {64: {"plait": 1.0, "memcpy": 1.0}, 1000: {"plait": 10.0, "memcpy": 10.0}}
     cliff = SizeScaling("numpy", "case", steady | {2000: {"plait": 60.0, "memcpy": 20.0}})
     memory = SizeScaling("numpy", "case", steady | {2000: {"plait": 60.0, "memcpy": 60.0}})
-    assert cliff.cliff == pytest.approx(3)
-    assert memory.cliff == pytest.approx(1)
-    assert SizeScaling("numpy", "case", {64: {"plait": 1.0, "memcpy": 1.0}}).cliff == 0
+    assert cliff.max_growth_relative_to_memcpy == pytest.approx(3)
+    assert memory.max_growth_relative_to_memcpy == pytest.approx(1)
+    assert SizeScaling("numpy", "case", {64: {"plait": 1.0, "memcpy": 1.0}}).max_growth_relative_to_memcpy == 0
 
 
 def test_noise_is_not_a_regression():

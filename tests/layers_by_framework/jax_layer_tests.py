@@ -81,7 +81,7 @@ def parameters_by_name(params):
     return found
 
 
-def assert_trees_equal(one, other):
+def assert_trees_equal_exactly(one, other):
     assert jax.tree.structure(one) == jax.tree.structure(other)
     for ours, theirs in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
         assert ours.dtype == theirs.dtype

@@ -19,7 +19,7 @@ import jax.numpy as jnp  # noqa: E402
 
 from layers.frameworks.equinox_ import FRAMEWORK  # noqa: E402
 from layers.test_conformance import random_array  # noqa: E402
-from layers_by_framework.jax_layer_tests import JaxLayerTests, assert_near, assert_trees_equal  # noqa: E402
+from layers_by_framework.jax_layer_tests import JaxLayerTests, assert_near, assert_trees_equal_exactly  # noqa: E402
 from plait.layers.equinox import EinMix, Rearrange, Reduce, Repeat  # noqa: E402
 
 KEY = jax.random.key(0)
@@ -124,7 +124,7 @@ def test_operation_layers_have_no_leaves(module):
 
 def test_einmix_leaves_are_its_parameters():
     module = make_einmix()
-    assert_trees_equal(jax.tree.leaves(module), [module.weight, module.bias])
+    assert_trees_equal_exactly(jax.tree.leaves(module), [module.weight, module.bias])
     assert EinMix("c -> d", "c d", c=3, d=4, key=KEY).bias is None
     assert len(jax.tree.leaves(EinMix("c -> d", "c d", c=3, d=4, key=KEY))) == 1
     params, static = eqx.partition(make_network(), eqx.is_array)
@@ -299,7 +299,7 @@ class WeightedSum(eqx.Module):
 def test_reduction_that_is_a_module():
     x = jnp.asarray(random_array((2, 5, 3)))
     module = Reduce("b t c -> b c", WeightedSum(jnp.asarray(random_array((5,)))))
-    assert_trees_equal(jax.tree.leaves(module), [module.module.scores])
+    assert_trees_equal_exactly(jax.tree.leaves(module), [module.module.scores])
     expected = jnp.einsum("btc,t->bc", x, module.module.scores)
     assert_near(module(x), expected)
     assert_near(eqx.filter_jit(module)(x), expected)

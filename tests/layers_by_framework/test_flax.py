@@ -23,7 +23,7 @@ from flax.training.train_state import TrainState  # noqa: E402
 from layers.cases import EINMIX_CASES  # noqa: E402
 from layers.frameworks.flax_ import FRAMEWORK  # noqa: E402
 from layers.test_conformance import einmix_positional_arguments, random_array  # noqa: E402
-from layers_by_framework.jax_layer_tests import JaxLayerTests, assert_near, assert_trees_equal  # noqa: E402
+from layers_by_framework.jax_layer_tests import JaxLayerTests, assert_near, assert_trees_equal_exactly  # noqa: E402
 from plait.layers.flax import EinMix, Rearrange, Reduce, Repeat  # noqa: E402
 
 KEY = jax.random.key(0)
@@ -203,7 +203,7 @@ def test_clones_copies_and_pickles(module):
         assert type(other) is type(module)
         assert other == module
         assert repr(other) == repr(module)
-        assert_trees_equal(other.init_with_output(KEY, x), expected)
+        assert_trees_equal_exactly(other.init_with_output(KEY, x), expected)
 
 
 def test_copy_with_another_argument():
@@ -287,11 +287,11 @@ def test_bound_module_has_its_parameters():
     x = jnp.asarray(random_array((2, 3)))
     variables = make_einmix().init(KEY, x)
     bound = make_einmix().bind(variables)
-    assert_trees_equal({"weight": bound.weight, "bias": bound.bias}, variables["params"])
+    assert_trees_equal_exactly({"weight": bound.weight, "bias": bound.bias}, variables["params"])
     assert_near(bound(x), x @ bound.weight + bound.bias)
     module, found = bound.unbind()
     assert module == make_einmix()
-    assert_trees_equal(found, variables)
+    assert_trees_equal_exactly(found, variables)
     assert EinMix("b c -> b d", "c d", c=3, d=4).bind({"params": {"weight": jnp.ones((3, 4))}}).bias is None
 
 
@@ -354,7 +354,7 @@ def test_remat_gradients_are_equal():
         )
         for module in (EinMix, nn.remat(EinMix))
     )
-    assert_trees_equal(one, other)
+    assert_trees_equal_exactly(one, other)
 
 
 def test_equal_modules_share_a_jit_trace():
@@ -438,7 +438,7 @@ def test_initializer_arguments():
     module = make_einmix(weight_init=nn.initializers.ones, bias_init=nn.initializers.constant(2.0))
     x = jnp.asarray(random_array((2, 3)))
     result, variables = module.init_with_output(KEY, x)
-    assert_trees_equal(variables, {"params": {"weight": jnp.ones((3, 4)), "bias": jnp.full((1, 4), 2.0)}})
+    assert_trees_equal_exactly(variables, {"params": {"weight": jnp.ones((3, 4)), "bias": jnp.full((1, 4), 2.0)}})
     assert_near(result, x.sum(1, keepdims=True) + jnp.full((2, 4), 2.0))
 
 
@@ -463,10 +463,10 @@ def test_serialized_parameters_are_restored():
     x = random_array((2, 36))
     variables = module.init(KEY, x)
     blank = jax.tree.map(jnp.zeros_like, variables)
-    assert_trees_equal(serialization.from_bytes(blank, serialization.to_bytes(variables)), variables)
+    assert_trees_equal_exactly(serialization.from_bytes(blank, serialization.to_bytes(variables)), variables)
     state = serialization.to_state_dict(variables)
     assert state["params"]["layers_4"].keys() == {"weight", "bias"}
-    assert_trees_equal(serialization.from_state_dict(blank, state), variables)
+    assert_trees_equal_exactly(serialization.from_state_dict(blank, state), variables)
 
 
 def test_orbax_checkpoint(tmp_path):
@@ -476,7 +476,7 @@ def test_orbax_checkpoint(tmp_path):
         checkpointer.save(tmp_path / "network", variables)
         checkpointer.wait_until_finished()
         found = checkpointer.restore(tmp_path / "network", jax.tree.map(jnp.zeros_like, variables))
-    assert_trees_equal(found, variables)
+    assert_trees_equal_exactly(found, variables)
 
 
 def test_tabulate_lists_the_layers_and_parameters():
@@ -510,8 +510,10 @@ def test_init_under_eval_shape_lazy_init_and_jit():
     x = jax.ShapeDtypeStruct((2, 3), jnp.float32)
     shapes = jax.eval_shape(make_einmix().init, KEY, x)
     assert shapes["params"]["weight"].shape == (3, 4)
-    assert_trees_equal(make_einmix().lazy_init(KEY, x), make_einmix().init(KEY, jnp.ones((2, 3))))
-    assert_trees_equal(jax.jit(make_einmix().init)(KEY, jnp.ones((2, 3))), make_einmix().init(KEY, jnp.ones((2, 3))))
+    assert_trees_equal_exactly(make_einmix().lazy_init(KEY, x), make_einmix().init(KEY, jnp.ones((2, 3))))
+    assert_trees_equal_exactly(
+        jax.jit(make_einmix().init)(KEY, jnp.ones((2, 3))), make_einmix().init(KEY, jnp.ones((2, 3)))
+    )
 
 
 class WeightedSum(nn.Module):

@@ -19,7 +19,7 @@ import jax.numpy as jnp  # noqa: E402
 
 from layers.frameworks.haiku_ import FRAMEWORK  # noqa: E402
 from layers.test_conformance import random_array  # noqa: E402
-from layers_by_framework.jax_layer_tests import JaxLayerTests, assert_near, assert_trees_equal  # noqa: E402
+from layers_by_framework.jax_layer_tests import JaxLayerTests, assert_near, assert_trees_equal_exactly  # noqa: E402
 from plait.layers.haiku import EinMix, Rearrange, Reduce, Repeat  # noqa: E402
 
 KEY = jax.random.key(0)
@@ -160,7 +160,7 @@ def test_constructor_raises_for_invalid_arguments():
 def test_initializer_arguments():
     function = transformed(lambda x: make_einmix(w_init=jnp.ones, b_init=hk.initializers.Constant(2.0))(x))
     params = function.init(KEY, jnp.ones((2, 3)))
-    assert_trees_equal(params, {"ein_mix": {"weight": jnp.ones((3, 4)), "bias": jnp.full((1, 4), 2.0)}})
+    assert_trees_equal_exactly(params, {"ein_mix": {"weight": jnp.ones((3, 4)), "bias": jnp.full((1, 4), 2.0)}})
 
 
 @pytest.mark.parametrize("kind", ["float32", "bfloat16", "float16", "complex64"])
@@ -269,7 +269,7 @@ def test_einmix_under_haiku_transformations():
     assert transformed(lambda x: hk.eval_shape(make_einmix(), x)).apply(params, x).shape == (2, 4)
     with_state = hk.without_apply_rng(hk.transform_with_state(lambda x: make_einmix()(x)))
     found, state = with_state.init(KEY, x)
-    assert_trees_equal(found, params)
+    assert_trees_equal_exactly(found, params)
     assert state == {}
 
 
@@ -291,7 +291,7 @@ def test_second_call_is_not_traced():
 
 def test_parameters_are_pickled_and_counted():
     params = transformed_network.init(KEY, random_array((2, 36)))
-    assert_trees_equal(pickle.loads(pickle.dumps(params)), params)
+    assert_trees_equal_exactly(pickle.loads(pickle.dumps(params)), params)
     assert hk.data_structures.tree_size(params) == 4 * 10 + 5 * 37
     head, rest = hk.data_structures.partition(lambda module, name, value: module == "ein_mix", params)
     assert (head.keys(), rest.keys()) == ({"ein_mix"}, {"conv2_d"})

@@ -19,7 +19,7 @@ from flax import nnx  # noqa: E402
 
 from layers.frameworks.nnx_ import FRAMEWORK  # noqa: E402
 from layers.test_conformance import random_array  # noqa: E402
-from layers_by_framework.jax_layer_tests import JaxLayerTests, assert_near, assert_trees_equal  # noqa: E402
+from layers_by_framework.jax_layer_tests import JaxLayerTests, assert_near, assert_trees_equal_exactly  # noqa: E402
 from plait.layers.nnx import EinMix, Rearrange, Reduce, Repeat  # noqa: E402
 
 
@@ -197,7 +197,7 @@ def test_remat_and_cached_partial():
     module = make_einmix()
     loss = lambda module: (module(x) ** 2).sum()
     again = lambda module: (nnx.remat(lambda module, x: module(x))(module, x) ** 2).sum()
-    assert_trees_equal(nnx.grad(again)(module), nnx.grad(loss)(module))
+    assert_trees_equal_exactly(nnx.grad(again)(module), nnx.grad(loss)(module))
     assert_near(nnx.cached_partial(nnx.jit(lambda module, x: module(x)), module)(x), module(x))
 
 
@@ -218,7 +218,7 @@ def test_copies_and_pickles(module):
         assert type(other) is type(module)
         assert other is not module
         assert nnx.graphdef(other) == nnx.graphdef(module)
-        assert_trees_equal(nnx.state(other), nnx.state(module))
+        assert_trees_equal_exactly(nnx.state(other), nnx.state(module))
         assert_near(other(x), module(x))
 
 
@@ -259,7 +259,7 @@ def test_initializers_and_metadata():
     assert_near(module.bias[...], jnp.full((1, 4), 2.0))
     module = make_einmix(weight_metadata={"note": "w"}, bias_metadata={"note": "b"})
     assert (module.weight.get_metadata("note"), module.bias.get_metadata("note")) == ("w", "b")
-    assert_trees_equal(jax.tree.leaves(nnx.state(module)), jax.tree.leaves(nnx.state(make_einmix())))
+    assert_trees_equal_exactly(jax.tree.leaves(nnx.state(module)), jax.tree.leaves(nnx.state(make_einmix())))
 
 
 def test_sharding_metadata():
@@ -290,7 +290,7 @@ def test_rngs_determine_the_parameters():
     assert (one.weight[...] != other.weight[...]).all()
     assert (one.weight[...] / 3**0.5 != one.bias[...]).all()
     only = EinMix("b c -> c", "c", "c", c=5, rngs=nnx.Rngs(params=0))
-    assert_trees_equal(
+    assert_trees_equal_exactly(
         nnx.state(only), nnx.state(EinMix("b c -> c", "c", "c", c=5, rngs=nnx.Rngs(params=0, dropout=1)))
     )
     rngs = nnx.Rngs(params=0)
@@ -359,7 +359,7 @@ def test_orbax_checkpoint(tmp_path):
     loaded = nnx.state(other)
     nnx.replace_by_pure_dict(loaded, found)
     nnx.update(other, loaded)
-    assert_trees_equal(nnx.state(other), nnx.state(make_network()))
+    assert_trees_equal_exactly(nnx.state(other), nnx.state(make_network()))
 
 
 def test_layer_in_a_linen_module():

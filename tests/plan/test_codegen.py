@@ -37,7 +37,9 @@ SOURCE_ARGUMENTS = [
 
 @pytest.mark.parametrize("framework", SOURCE_TEMPLATES)
 @pytest.mark.parametrize(("operation", "pattern", "ranks", "reduction"), SOURCE_ARGUMENTS)
-def test_source_of_every_operation_for_every_framework(framework, operation, pattern, ranks, reduction):
+def test_source_of_every_operation_compiles_without_plait_for_every_framework(
+    framework, operation, pattern, ranks, reduction
+):
     def write():
         return to_pattern(pattern).source(framework, *ranks, operation=operation, reduction=reduction)
 

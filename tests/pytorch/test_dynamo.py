@@ -140,15 +140,15 @@ def size_from_shape_by_hand(x):
     return x.reshape(b, c, h // p, p, w).permute(0, 1, 3, 2, 4)
 
 
-PATCH_PATTERN = plait.compile("b c (h p) w -> b h (p c w)", p=2)
-SPLIT_PATTERN = plait.compile("b c (h p) w -> b c h w p", p=5)
-REPEAT_PATTERN = plait.compile("b c (h p) w -> b c h p w r", p=5, r=2)
-REDUCE_PATTERN = plait.compile("b c h w -> b c")
-EINSUM_PATTERN = plait.compile("b c h w, w k -> b c h k")
+COMPILED_PATCH_PATTERN = plait.compile("b c (h p) w -> b h (p c w)", p=2)
+COMPILED_SPLIT_PATTERN = plait.compile("b c (h p) w -> b c h w p", p=5)
+COMPILED_REPEAT_PATTERN = plait.compile("b c (h p) w -> b c h p w r", p=5, r=2)
+COMPILED_REDUCE_PATTERN = plait.compile("b c h w -> b c")
+COMPILED_EINSUM_PATTERN = plait.compile("b c h w, w k -> b c h k")
 
 
 def compiled_rearrange(x):
-    return PATCH_PATTERN.rearrange(x)
+    return COMPILED_PATCH_PATTERN.rearrange(x)
 
 
 def compiled_rearrange_by_hand(x):
@@ -309,7 +309,7 @@ def in_a_loop(x, count):
     for number in range(count):
         torch._dynamo.graph_break()  # in a loop: Dynamo leaves the whole frame to Python
         x = plait.rearrange(x, "b c h w -> b c w h")
-        PATCH_PATTERN.rearrange(x)
+        COMPILED_PATCH_PATTERN.rearrange(x)
         plait.rearrange(x, f"b c{number} h w -> b c{number} (w h)")
         plait.reduce(x, "b c h w -> b", "mean")
         plait.pack([x, x], "b c h *")
@@ -384,13 +384,13 @@ def test_compiled_functions_raise_the_errors_of_eager_calls(call, code):
         (lambda x: plait.rearrange(x, "b c (h p) w -> b c h w p", p=5), "PLT302"),
         (lambda x: plait.rearrange(x, "b c (h p) w -> b c h w p", p=x.shape[2] - 1), "PLT302"),
         (lambda x: plait.repeat(x, "b c h w -> b c h w r", r=x.shape[2] - 9), "PLT306"),
-        (lambda x: SPLIT_PATTERN.rearrange(x + 1), "PLT302"),
-        (lambda x: SPLIT_PATTERN.view(x + 1), "PLT302"),
-        (lambda x: SPLIT_PATTERN.reduce(x, "max"), "PLT302"),
-        (lambda x: REPEAT_PATTERN.repeat(x + 1), "PLT302"),
-        (lambda x: EINSUM_PATTERN.einsum(x, x[0, 0]), "PLT305"),
-        (lambda x: EINSUM_PATTERN.einsum(x + 1), "PLT202"),
-        (lambda x: REDUCE_PATTERN.reduce(x, "maen"), "PLT209"),
+        (lambda x: COMPILED_SPLIT_PATTERN.rearrange(x + 1), "PLT302"),
+        (lambda x: COMPILED_SPLIT_PATTERN.view(x + 1), "PLT302"),
+        (lambda x: COMPILED_SPLIT_PATTERN.reduce(x, "max"), "PLT302"),
+        (lambda x: COMPILED_REPEAT_PATTERN.repeat(x + 1), "PLT302"),
+        (lambda x: COMPILED_EINSUM_PATTERN.einsum(x, x[0, 0]), "PLT305"),
+        (lambda x: COMPILED_EINSUM_PATTERN.einsum(x + 1), "PLT202"),
+        (lambda x: COMPILED_REDUCE_PATTERN.reduce(x, "maen"), "PLT209"),
     ],
 )
 def test_errors_of_symbolic_sizes_and_pattern_methods(call, code, dynamic):
@@ -409,7 +409,7 @@ def test_errors_of_symbolic_sizes_and_pattern_methods(call, code, dynamic):
 def test_execution_continues_after_a_caught_error_of_a_method():
     def function(x):
         try:
-            return SPLIT_PATTERN.rearrange(x + 1)
+            return COMPILED_SPLIT_PATTERN.rearrange(x + 1)
         except plait.SizeError as error:
             return error.code
 

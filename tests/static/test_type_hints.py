@@ -56,7 +56,7 @@ def test_type_hints_of_layers_resolve(framework, name):
         typing.get_type_hints(member)
 
 
-def test_type_hints_of_reduce_and_explain():
+def test_get_type_hints_of_reduce_and_explain():
     hints = typing.get_type_hints(plait.reduce)
     names, function = typing.get_args(hints["reduction"])
     assert typing.get_args(names) == tuple(REDUCTION_RULES) == typing.get_args(ReductionName)

@@ -63,7 +63,7 @@ def find_equal_dimensions(solved: SolvedPattern) -> CallDimensions:
     return CallDimensions(
         tuple(
             [
-                ResultDimension(_name_of_axes(axes, solved.labels), tuple(by_axes.get(axes, ())))
+                ResultDimension(_dimension_name_from_axes(axes, solved.labels), tuple(by_axes.get(axes, ())))
                 for axes in solved.output
             ]
         ),
@@ -71,7 +71,7 @@ def find_equal_dimensions(solved: SolvedPattern) -> CallDimensions:
     )
 
 
-def _name_of_axes(axes: tuple[int, ...], labels: Sequence[str]) -> str | None:
+def _dimension_name_from_axes(axes: tuple[int, ...], labels: Sequence[str]) -> str | None:
     """Return the name of a dimension with these axes: their names joined, or ``None`` if one of them has no name."""
     names = [labels[axis] for axis in axes]
     return "_".join(names) if names and all(name.isidentifier() for name in names) else None

@@ -42,14 +42,14 @@ def find_labeled_dimensions(pattern: str, rank: int) -> LabeledDimensions:
     return tuple(labels)
 
 
-def _expected_length_or_error(item: Item, tree: Tree) -> int:
+def _expected_length_or_error(item: Item, pattern_tree: Tree) -> int:
     """Return the length that an item without a name requires: a number, or 1 for an empty group."""
     if isinstance(item, Number):
         return item.value
     if isinstance(item, (Group, Bracket)) and not item_leaves(item):
         return 1
     message = "the pattern of parse_shape can contain names, numbers, '_' and '...', but no groups"
-    raise make_error("PLT201", message, *text_and_spans(tree, [item]))
+    raise make_error("PLT201", message, *text_and_spans(pattern_tree, [item]))
 
 
 def read_named_lengths(

@@ -28,7 +28,7 @@ ProductFunction: TypeAlias = Callable[[Any, Any], Any]
 StepFunction: TypeAlias = Callable[[Any, Any], Any]
 """``f(tensor, argument)`` executes a step of a plan; the argument is a constant, memory for the result, or ``None``."""
 
-KernelBuilder: TypeAlias = Callable[
+BuildKernelFunction: TypeAlias = Callable[
     [str | None, Sequence[int], Sequence[int], int, Sequence[int], Any], "Filler | None"
 ]
 """``f(name, shape, strides, reduced, out_strides, dtype)``: see `LargeTensorFunctions.build_kernel`."""
@@ -163,7 +163,7 @@ class LargeTensorFunctions(NamedTuple):
     empty: AllocateFunction | None = None
     copy: Callable[[Any, tuple[int, ...], list[Any]], Any] | None = None
     copy_costs: MemoryCosts | None = None
-    build_kernel: KernelBuilder | None = None
+    build_kernel: BuildKernelFunction | None = None
     why_no_kernel: Callable[[str | None, Any], str | None] | None = None
     min_kernel_elements: int = 1 << 16
 

@@ -51,10 +51,10 @@ class SourceTemplates(NamedTuple):
         """Return whether the framework's einsum can execute an equation."""
         return not re.search(self.unsupported_einsum, equation)
 
-    def format_call(self, method: str, operands: Sequence[str], **parts: object) -> str:
-        """Return the source code of one operation: the template in the field ``method``, filled in with operands."""
+    def format_call(self, template_name: str, operands: Sequence[str], **parts: object) -> str:
+        """Return the source code of one operation: the template in that field, filled in with operands."""
         names = {"tensor": operands[0], "other": operands[-1], "tensors": ", ".join(operands), "module": self.module}
-        return str(getattr(self, method)).format(**names, **parts)
+        return str(getattr(self, template_name)).format(**names, **parts)
 
     def format_reduction(self, name: str, tensor: str, axes: tuple[int, ...]) -> str:
         """Return the source code of a reduction by name."""

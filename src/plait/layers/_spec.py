@@ -290,7 +290,7 @@ _ARGUMENT_DOCS_BY_LAYER = {
 }
 """The descriptions that differ from `_ARGUMENT_DOCS`, by the name of the layer."""
 
-PARAMETER_DOCS = MappingProxyType(
+WEIGHT_AND_BIAS_DOCS = MappingProxyType(
     {
         "weight": "a tensor of the shape ``weight_shape``, drawn uniformly from ±√3 / √fan_in, where fan_in is the"
         " number of weight elements in each sum.",

@@ -103,7 +103,7 @@ class Repeat(_spec.RepeatInitMixin, _Operation):
 
 
 @_spec.complete_docstring(
-    _spec.PARAMETER_DOCS,
+    _spec.WEIGHT_AND_BIAS_DOCS,
     initialW="an initializer of the weight, an array or a number. The element type is that of the initializer, or else"
     " ``chainer.config.dtype``.",
 )

@@ -104,7 +104,7 @@ class Repeat(_spec.RepeatInitMixin, _Operation):
 
 
 @_spec.complete_docstring(
-    _spec.PARAMETER_DOCS,
+    _spec.WEIGHT_AND_BIAS_DOCS,
     key="the random key from which the parameters are drawn.",
     dtype="the element type of the parameters; ``None`` is float32, or float64 if JAX is set to 64 bits.",
 )

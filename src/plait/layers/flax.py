@@ -193,7 +193,7 @@ class Repeat(_OperationWithoutReduction):
 
 
 @_spec.complete_docstring(
-    _spec.PARAMETER_DOCS,
+    _spec.WEIGHT_AND_BIAS_DOCS,
     dtype="the element type of the computation; ``None`` for the common type of the input and the parameters.",
     weight_init="the initializer of the weight, such as one of `flax.linen.initializers`; uniform by default.",
 )

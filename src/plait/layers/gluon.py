@@ -108,7 +108,7 @@ class Repeat(_Operation):
 
 
 @_spec.complete_docstring(
-    _spec.PARAMETER_DOCS,
+    _spec.WEIGHT_AND_BIAS_DOCS,
     dtype="the element type of the parameters.",
     weight_initializer="an initializer of the weight, or its name.",
     prefix="the prefix of the names of the block and its parameters, as in every block.",

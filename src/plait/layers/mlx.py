@@ -88,8 +88,8 @@ class Repeat(_spec.RepeatInitMixin, _Operation):
 
 @_spec.complete_docstring(
     {
-        **_spec.PARAMETER_DOCS,
-        "bias": f"{_spec.PARAMETER_DOCS['bias'][:-1]}; without a bias the module does not have this key.",
+        **_spec.WEIGHT_AND_BIAS_DOCS,
+        "bias": f"{_spec.WEIGHT_AND_BIAS_DOCS['bias'][:-1]}; without a bias the module does not have this key.",
     }
 )
 class EinMix(_Layer):

@@ -84,7 +84,7 @@ class Repeat(_spec.RepeatInitMixin, _Operation):
 
 
 @_spec.complete_docstring(
-    _spec.PARAMETER_DOCS,
+    _spec.WEIGHT_AND_BIAS_DOCS,
     dtype="the element type of the computation; ``None`` for the common type of the input and the parameters.",
     weight_init="the initializer of the weight, such as one of `flax.nnx.initializers`; uniform by default.",
     weight_metadata="metadata for the variable of the weight, such as a sharding.",

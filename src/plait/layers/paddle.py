@@ -97,7 +97,7 @@ class Repeat(_spec.RepeatInitMixin, _Operation):
 
 
 @_spec.complete_docstring(
-    _spec.PARAMETER_DOCS,
+    _spec.WEIGHT_AND_BIAS_DOCS,
     weight_attr="the ``paddle.ParamAttr`` of the weight; an initializer or a name is accepted too.",
     bias_attr="the same for the bias; ``False`` for no bias.",
 )

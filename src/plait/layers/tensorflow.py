@@ -32,7 +32,7 @@ import tensorflow as tf
 
 from plait.errors import make_error
 from plait.layers import keras as layers
-from plait.layers._spec import PARAMETER_DOCS, complete_docstring
+from plait.layers._spec import WEIGHT_AND_BIAS_DOCS, complete_docstring
 from plait.layers.keras import Rearrange, Reduce, Repeat
 
 __all__ = ["EinMix", "Rearrange", "Reduce", "Repeat"]
@@ -48,7 +48,7 @@ if keras.backend.backend() != "tensorflow":
         "weight": "a variable of the shape ``weight_shape``, created by the constructor; drawn uniformly from"
         " ±√3 / √fan_in, where fan_in is the number of weight elements in each sum. A ``tf.Module`` counts it as"
         " trainable even if the layer's ``trainable`` is false.",
-        "bias": PARAMETER_DOCS["bias"],
+        "bias": WEIGHT_AND_BIAS_DOCS["bias"],
     },
     keywords="the sizes, in elements, of all axes of the weight and the bias, and the other keywords of"
     " `plait.layers.keras.EinMix`.",

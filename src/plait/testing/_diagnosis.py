@@ -20,7 +20,7 @@ from plait.testing._framework import Framework
 
 ARRAY_X = arange_array((2, 3, 4))
 MATRIX_Y = arange_array((4, 2))
-COLUMN_Z = arange_array((3, 1))
+TEST_ARRAY_Z = arange_array((3, 1))
 ARRAYS_DESCRIPTION = "x, y and z are 0, 1, 2, ... in the shapes (2, 3, 4), (4, 2) and (3, 1)"
 
 
@@ -34,10 +34,12 @@ class FunctionCheck(NamedTuple):
 
 
 def _function_checks(framework: Framework, backend: Backend) -> Iterator[FunctionCheck]:
-    x, negative, y, z = map(framework.make, (ARRAY_X, -ARRAY_X, MATRIX_Y, COLUMN_Z))
+    x, negative, y, z = map(framework.make, (ARRAY_X, -ARRAY_X, MATRIX_Y, TEST_ARRAY_Z))
     yield FunctionCheck("reshape(x, (4, 6))", backend.reshape, (x, (4, 6)), ARRAY_X.reshape(4, 6))
     yield FunctionCheck("permute(x, (2, 0, 1))", backend.permute, (x, (2, 0, 1)), ARRAY_X.transpose(2, 0, 1))
-    yield FunctionCheck("expand(z, (2, 3, 4))", backend.expand, (z, (2, 3, 4)), np.broadcast_to(COLUMN_Z, (2, 3, 4)))
+    yield FunctionCheck(
+        "expand(z, (2, 3, 4))", backend.expand, (z, (2, 3, 4)), np.broadcast_to(TEST_ARRAY_Z, (2, 3, 4))
+    )
     yield FunctionCheck(
         "concat([x, -x], 1)", backend.concat, ([x, negative], 1), np.concatenate([ARRAY_X, -ARRAY_X], 1)
     )

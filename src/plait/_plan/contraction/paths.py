@@ -79,10 +79,10 @@ def operands_and_rest_by_step(path: Path, count: int) -> Iterator[tuple[tuple[in
         remaining = [*remaining, result]
 
 
-def build_path(steps: Iterable[Iterable[int]], count: int) -> Path:
+def path_from_numbered_steps(steps: Iterable[Iterable[int]], count: int) -> Path:
     """Return the path of steps given as numbers; the inverse of `operands_and_rest_by_step`.
 
-    >>> build_path([(0, 2), (1, 3)], 3)
+    >>> path_from_numbered_steps([(0, 2), (1, 3)], 3)
     ((0, 2), (0, 1))
     """
     path = []
@@ -221,7 +221,7 @@ def find_optimal_path(network: TensorNetwork, memory_limit: int | None) -> Path:
         return find_greedy_path(network, memory_limit)
     steps: list[tuple[int, int]] = []
     _append_steps_of_group(all_tensors, best, steps, count)
-    return build_path(steps, count)
+    return path_from_numbered_steps(steps, count)
 
 
 def _append_steps_of_group(
@@ -272,4 +272,4 @@ def find_greedy_path(network: TensorNetwork, memory_limit: int | None) -> Path:
         others = list(terms)
         terms[result] = axes
         pairs += [score_pair(number, result) for number in others]
-    return build_path(steps, count)
+    return path_from_numbered_steps(steps, count)

@@ -22,7 +22,7 @@ def _to_coordinates(tensor: Any, dtype: Any) -> Coordinates:
     return Coordinates(tuple(tensor.coords), values.astype(dtype), tensor.shape)
 
 
-def _to_coo(tensor: Coordinates) -> Any:
+def _coordinates_to_coo(tensor: Coordinates) -> Any:
     """Return the COO array with these coordinates and values; parts of one element are added."""
     indices = np.array(tensor.indices, np.int64).reshape(len(tensor.shape), len(tensor.values))
     return sparse.COO(indices, tensor.values, shape=tensor.shape, fill_value=tensor.values.dtype.type(0))
@@ -32,7 +32,7 @@ def _multiply_matrices(left: Coordinates, right: Coordinates) -> Coordinates:
     """Multiply two matrices by the function of the library."""
     if not (len(left.values) and len(right.values)):
         return Coordinates((np.zeros(0, np.int64),) * 2, left.values[:0], (left.shape[0], right.shape[1]))
-    product = sparse.matmul(_to_coo(left), _to_coo(right))
+    product = sparse.matmul(_coordinates_to_coo(left), _coordinates_to_coo(right))
     return Coordinates(tuple(product.coords), product.data, product.shape)
 
 
@@ -50,7 +50,7 @@ class SparseBackend(ArrayAPIBackend):
         result = np.result_type(*[tensor.dtype for tensor in tensors])
         accumulator = np.dtype(np.float32) if is_low_precision(result) else result
         operands = [_to_coordinates(tensor, accumulator) for tensor in tensors]
-        return _to_coo(einsum_of_coordinates(equation, operands, _multiply_matrices)).astype(result)
+        return _coordinates_to_coo(einsum_of_coordinates(equation, operands, _multiply_matrices)).astype(result)
 
 
 class OtherFormatBackend(WrapperBackend):
