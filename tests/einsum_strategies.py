@@ -32,7 +32,10 @@ def random_integer_array(shape, seed=0, dtype="float64"):
 
 @st.composite
 def classical_equations(draw, most=4):
-    """Draw equations in the form of NumPy: with repeated letters, summed letters, ``...``, or without an arrow."""
+    """Draw equations of one to ``most`` tensors in the form of NumPy.
+
+    They have repeated letters, summed letters, ``...``, or no arrow.
+    """
     letters = draw(st.lists(st.sampled_from(LETTERS), min_size=2, max_size=4, unique=True))
     lengths = {letter: draw(AXIS_LENGTHS) for letter in letters}
     ellipsis_shape = draw(_full_ellipsis_shapes())
@@ -59,14 +62,17 @@ def classical_equations(draw, most=4):
 
 @st.composite
 def _randomly_spaced_term(draw, words):
-    """Draw the text of a term, with blanks between all of its letters or between none, and perhaps around it."""
+    """Draw the text of a term of these letters, with blanks between all of them or between none, and perhaps around."""
     blanks = st.sampled_from(["", "", "", " ", "  "])
     return f"{draw(blanks)}{draw(blanks).join(words)}{draw(blanks)}"
 
 
 @st.composite
 def einsum_patterns(draw, most=3):
-    """Draw patterns with names: groups on both sides, numbers, unit axes, ``...``, repeated and summed axes."""
+    """Draw patterns of one to ``most`` tensors with named axes.
+
+    They have groups on both sides, numbers, unit axes, ``...``, repeated and summed axes.
+    """
     names = draw(st.lists(st.sampled_from(AXIS_NAMES), min_size=1, max_size=3, unique=True))
     lengths = {name: draw(AXIS_LENGTHS) for name in names} | {"1": 1, "2": 2, "3": 3}
     ellipsis_shape = draw(_full_ellipsis_shapes())
@@ -91,7 +97,7 @@ def einsum_patterns(draw, most=3):
 
 @st.composite
 def _tensor_axes(draw, axes):
-    """Draw the axes of one tensor, some of them repeated; rarely none."""
+    """Draw at most four axes of one tensor from ``axes``, some of them repeated; rarely none."""
     return draw(st.lists(st.sampled_from(axes), min_size=draw(st.sampled_from([0, 1, 1, 1])), max_size=4))
 
 
@@ -102,7 +108,7 @@ def _full_ellipsis_shapes():
 
 @st.composite
 def _broadcastable_shape(draw, ellipsis_shape):
-    """Draw the dimensions that ``...`` stands for in one tensor: the last of the longest, some with length 1."""
+    """Draw the dimensions that ``...`` stands for in one tensor: the last of ``ellipsis_shape``, some with length 1."""
     rank = len(ellipsis_shape) - draw(st.sampled_from([0, 0, *range(len(ellipsis_shape) + 1)]))
     return [draw(st.sampled_from([length, 1])) for length in ellipsis_shape[len(ellipsis_shape) - rank :]]
 
@@ -113,7 +119,10 @@ def _dim_lengths(dims, lengths):
 
 @st.composite
 def _sufficient_sizes(draw, dims, lengths):
-    """Draw the sizes that a pattern requires, and sometimes others."""
+    """Draw the sizes that a pattern requires, and sometimes others.
+
+    ``dims`` are the dimensions of all tensors, each as its axes; ``lengths`` has the length of each named axis.
+    """
     if 0 in lengths.values():
         return {name: lengths[name] for dim in dims if len(dim) > 1 for name in dim if name in lengths}
     ungrouped = {dim[0] for dim in dims if len(dim) == 1}

@@ -20,7 +20,16 @@ class DrawnPattern:
 
 @st.composite
 def grouped_axes(draw, axes, *, units=True, nest=True):
-    """Draw the text of one tensor with these axes in this order, in random groups, and return it with the groups."""
+    """Draw the text of one tensor with these axes in this order, in random groups.
+
+    Args:
+        axes: The axes, as text.
+        units: Whether to insert dimensions of length 1.
+        nest: Whether to nest groups.
+
+    Returns:
+        The text, and for each dimension the list of its axes.
+    """
     texts: list[str] = []
     dims: list[list[str]] = []
     position = 0
@@ -50,7 +59,7 @@ def _dim_length(dim, lengths):
 
 @st.composite
 def transform_patterns(draw, kind="rearrange"):
-    """Draw a pattern of ``rearrange``, ``reduce`` or ``repeat``, also with axes of length 0 and 1."""
+    """Draw a pattern of the operation ``kind``, and a shape that fits; lengths may be 1, or 0 except for ``reduce``."""
     count = draw(st.integers(0, 5))
     axes = draw(st.permutations(AXIS_NAMES))[:count]
     lengths = {axis: draw(st.sampled_from([1, 2, 2, 3, 0] if kind != "reduce" else [1, 2, 3])) for axis in axes}
@@ -91,7 +100,7 @@ NOTATION_CHARACTERS = "ab_cdℎ٣0129 ()[]+*,.->…\t\n·"
 
 
 def malformed_patterns():
-    """Texts of words of the notation, of its characters, or of any characters, most of them invalid."""
+    """Draw a text of words of the notation, of its characters, or of any characters; most are invalid patterns."""
     left_words = st.sampled_from("a b ( ) -> ... 1 2 () , + * _ [ ] h_ ٣ …".split())
     joined = st.lists(left_words, max_size=14).map(" ".join)
     return st.one_of(joined, st.text(NOTATION_CHARACTERS, max_size=30), st.text(max_size=30))

@@ -48,7 +48,7 @@ def in_double_precision(array):
 
 
 def is_refused(reduction, dtype):
-    """Return whether a reduction is the error PLT503 for an element type."""
+    """Return whether a reduction raises the error PLT503 for an element type."""
     if dtype in DTYPES:
         return dtype not in SUPPORTED_DTYPES_BY_REDUCTION[reduction]
     return dtype in INTEGER_DTYPES and reduction in ("mean", "var", "std", "logsumexp")

@@ -23,7 +23,10 @@ def call_under_dynamo(
     *,
     is_method: bool = False,
 ) -> Any:
-    """Make a call while Dynamo traces; ``is_method`` is true for a method of a `Pattern`, false for a function."""
+    """Return the result of an operation, while Dynamo traces; break the graph if the call has a mistake.
+
+    ``is_method`` is true for a method of a `Pattern`, false for a function.
+    """
     from plait._executor.plan_data import (
         check_size_is_valid_for_dynamo,
         plan_data_or_message_for_dynamo,
@@ -73,14 +76,14 @@ def call_under_dynamo(
 
 
 def einsum_under_dynamo(*operands: Any, **sizes: Any) -> Any:
-    """Make a call of ``einsum`` while Dynamo traces."""
+    """Return what ``plait.einsum`` returns, while Dynamo traces; break the graph if the call has a mistake."""
     operation, pattern, tensors = split_einsum_arguments(operands)
     kwargs = {name: sizes.pop(name, None) for name in ("out_sharding", "precision", "preferred_element_type")}
     return call_under_dynamo(operation, tensors, pattern, sizes, "", options_with_backend_kwargs(None, **kwargs))
 
 
 def pack_under_dynamo(tensors: Any, pattern: str) -> Any:
-    """Make a call of ``pack`` while Dynamo traces."""
+    """Return what ``plait.pack`` returns, while Dynamo traces; break the graph if the pattern is invalid."""
     from plait._executor.packing import dimension_counts_or_message_for_dynamo, pack_with_backend
     from plait.backends.torch.backend import TORCH_BACKEND
 
@@ -93,7 +96,7 @@ def pack_under_dynamo(tensors: Any, pattern: str) -> Any:
 
 
 def unpack_under_dynamo(tensor: Any, packed_shapes: Any, pattern: str) -> Any:
-    """Make a call of ``unpack`` while Dynamo traces."""
+    """Return what ``plait.unpack`` returns, while Dynamo traces; break the graph if the pattern is invalid."""
     from plait._executor.packing import dimension_counts_or_message_for_dynamo, unpack_with_backend
     from plait.backends.torch.backend import TORCH_BACKEND
 
@@ -107,7 +110,7 @@ def unpack_under_dynamo(tensor: Any, packed_shapes: Any, pattern: str) -> Any:
 
 
 def parse_shape_under_dynamo(tensor: Any, pattern: str) -> Any:
-    """Make a call of ``parse_shape`` while Dynamo traces."""
+    """Return what ``plait.parse_shape`` returns, while Dynamo traces; break the graph if the pattern is invalid."""
     from plait._executor.packing import find_labeled_dimensions_or_message_for_dynamo
     from plait._operations.parse_shape import read_named_lengths
 

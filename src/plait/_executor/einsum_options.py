@@ -73,9 +73,11 @@ def apply_einsum_options(plan: Plan, options: EinsumOptions | None) -> Plan:
 
 
 def check_implicit_sums(solved: SolvedPattern, options: EinsumOptions | None) -> None:
-    """Raise if the options are strict and a label of one operand only is summed; else warn if it looks misspelt.
+    """Check the labels over which an einsum sums because they appear only once.
 
-    Warn also if an equation has a word that looks like the name of one axis.
+    Raise PLT204 for such a label if the options are strict. If they are not, warn about the first label of a pattern
+    that looks like a misspelling of another. Warn also if an equation of single letters has ``...`` and a run of
+    letters, such as ``vec``, that looks like the name of one axis.
     """
     if solved.is_classical and "..." in solved.text:
         word = find_word_like_name(solved.tree)

@@ -26,7 +26,7 @@ def check_pattern_is_text(pattern: Any, operation: str = "", tensors: Sequence[A
 
 
 def check_there_are_tensors(tensors: Sequence[Any], operation: str) -> None:
-    """Raise the `TypeError` of a Python call that lacks an argument if there are no tensors."""
+    """Raise `TypeError` if there are no tensors, as Python does for a call that lacks an argument."""
     if not tensors:
         error = TypeError(f"{operation}() needs at least one tensor")
         mark_as_unchanged(error)

@@ -28,16 +28,16 @@ FUNCTIONS_WITH_SUBSTITUTE: list[Callable[..., Any]] = []
 
 
 class _PaddleDoNotConvertOptions:
-    """The options by which Paddle leaves a function unconverted."""
+    """The options of a function that Paddle must not rewrite; Paddle calls these methods to find out."""
 
     @staticmethod
     def need_transform(_: object) -> bool:
-        """Whether Paddle rewrites the function."""
+        """Return ``False``: Paddle asks whether it may rewrite the function in this mode of conversion."""
         return False
 
     @staticmethod
     def need_capture_control_flow() -> bool:
-        """Whether Paddle turns the function's branches and loops into graph operations."""
+        """Return ``False``: Paddle asks whether it may turn the function's branches and loops into operations."""
         return False
 
 
@@ -66,7 +66,7 @@ def do_not_convert(function: DecoratedFunction) -> DecoratedFunction:
 
 
 def assume_constant(function: DecoratedFunction) -> DecoratedFunction:
-    """Decorate a function so that Dynamo does not trace but runs it, and takes its result as a constant."""
+    """Decorate a function so that Dynamo runs it instead of tracing it, and takes its result as a constant."""
     setattr(function, DYNAMO_CONSTANT_ATTRIBUTE, True)
     return function
 

@@ -95,7 +95,10 @@ def run_uncacheable_call(
 def _callable_for_known_sizes(
     operation: str, pattern: str, arguments: tuple[Any, ...], sizes: dict[str, int]
 ) -> Callable[..., Any]:
-    """Return the callable if all sizes are ints after all, as for a list of arrays, or for NumPy integers."""
+    """Return a function of the tensors of a call whose sizes are all ints, as after a list of arrays is stacked.
+
+    ``arguments`` are those of `lookup` after the pattern.
+    """
     try:
         entry = lookup(operation, pattern, *arguments, **sizes)
     except TypeError:  # not cacheable, such as a closure
@@ -117,7 +120,23 @@ def _callable_for_symbolic_sizes(
     backend: Backend,
     options: Any,
 ) -> Callable[..., Any]:
-    """Return the callable if some sizes are unknown; it runs the plan on symbolic sizes."""
+    """Return a function of the tensors of a call that has unknown sizes, or a backend of wrappers.
+
+    Args:
+        operation: The name of the operation.
+        tensors: The tensors, whose lengths may be unknown or symbols.
+        pattern: The pattern.
+        sizes: The given sizes, which may be symbols.
+        reduction: The name or the function of a reduction.
+        backend: The backend of the tensors.
+        options: The options of an einsum, or ``None``.
+
+    Returns:
+        A function that executes the plan, and computes the sizes that it needs from the lengths of its tensors.
+
+    Raises:
+        PlaitError: The pattern does not fit the tensors, or the framework has no views.
+    """
     if operation == "view" and backend.view is None and not backend.is_wrapper:
         raise make_error("PLT507", NO_VIEWS_MESSAGE, pattern)
     tensor_types = tuple([type(tensor) for tensor in tensors])
@@ -152,7 +171,10 @@ def _callable_for_symbolic_sizes(
 
 
 def _rank_from_tensor_or_pattern(tensor: Any, number: int, tree: Tree, backend: Backend) -> int:
-    """Return the rank of an operand, from the pattern if the framework does not know it."""
+    """Return the rank of an operand; if the framework does not know it, that of tensor ``number`` of the pattern.
+
+    Raise PLT505 if the pattern does not say it either, because of an ellipsis.
+    """
     rank = backend.rank(tensor)
     if rank is not None:
         return rank

@@ -10,9 +10,9 @@ from plait.errors import Span, make_error
 
 
 class TensorAxes(NamedTuple):
-    """The axes of one tensor of a pattern."""
+    """The nodes of the axes of one tensor of a pattern, by kind; for an einsum also those of all operands together."""
 
-    names: dict[str, Name]
+    names: dict[str, Name]  # for each name the first node that has it
     numbers: list[Number]  # without unit axes
     ellipses: list[Ellipsis]
 

@@ -95,7 +95,10 @@ def input_and_output_shapes(plan: Plan) -> list[tuple[list[Shape], Shape]]:
 
 
 def axes_before_and_after_reshapes(plan: Plan) -> dict[int, tuple[tuple[Shape, ...], tuple[Shape, ...]]]:
-    """Return by step number of each reshape, for each dimension before it and after it, the slots of its axes."""
+    """Return for each reshape, by its step number, the axes of each dimension before it and after it.
+
+    An axis is given as the slot of its size.
+    """
     solved = plan.solved
     axes = {place: tuple([solved.slots[axis] for axis in dim]) for place, dim in enumerate(sum(solved.inputs, ()))}
     products = [op for op in plan.size_ops[len(solved.size_ops) :] if op.kind == PRODUCT]

@@ -32,7 +32,7 @@ class Costs(NamedTuple):
 
     path: Path
     flops: int  # multiplications and additions, counted as in opt_einsum
-    largest: int  # the number of elements of the largest intermediate result, or 0
+    largest: int  # the number of elements of the largest intermediate result; 0 if there is none
     read: int  # the number of elements that products, sums and copies read
     written: int  # the number of elements that they write
 
@@ -46,11 +46,14 @@ class SlotLabeler:
         self.first_slots = [sum(plan.solved.ranks[:number]) for number in range(len(plan.solved.ranks) + 1)]
 
     def input_dims_as_axes(self, number: int) -> Shape:
-        """Return the slots of an input tensor's dimensions."""
+        """Return the dimensions of the input tensor with this number, each as a slot."""
         return tuple(range(self.first_slots[number], self.first_slots[number + 1]))
 
     def result_dims_and_shape(self, node: Node, dims: Sequence[Any], _: Sequence[Shape]) -> tuple[Any, Shape]:
-        """Return the slots of a result's dimensions, and its shape."""
+        """Return the dimensions of the result of a node, each as a slot, and its shape, which has lengths.
+
+        ``dims`` has the dimensions of each operand as slots.
+        """
         result_slots = node.output_shape(*dims)
         return result_slots, tuple([self.slots[slot] for slot in result_slots])
 
@@ -66,11 +69,14 @@ class AxisLabeler:
         self.network = network
 
     def input_dims_as_axes(self, number: int) -> tuple[Axes, ...]:
-        """Return the groups of axes of an input tensor's dimensions."""
+        """Return the dimensions of the input tensor with this number, each as a group of axes of the network."""
         return self._split_into_dims(self.network.terms[number], self.network.shapes[number])
 
     def result_dims_and_shape(self, node: Node, dims: Sequence[Any], shapes: Sequence[Shape]) -> tuple[Any, Shape]:
-        """Return the groups of axes of a result's dimensions, and its shape."""
+        """Return the dimensions of the result of a node, each as a group of axes of the network, and its shape.
+
+        ``dims`` and ``shapes`` have the same for each operand.
+        """
         shape = node.output_shape(*shapes)
         if isinstance(node, Contract):
             return self._split_into_dims(node.axes, shape), shape
@@ -106,7 +112,10 @@ class _TensorInPlan(NamedTuple):
 
 
 class _PlanPrinter:
-    """Walks a plan for row-major tensors, and collects the lines and the total cost."""
+    """Walks a plan for row-major tensors of some shapes, and collects the lines and the total cost.
+
+    ``texts`` are the axes of each input tensor as the table shows them; if it is empty, the labeler makes them.
+    """
 
     def __init__(
         self, plan: Plan, shapes: Sequence[Shape], labeler: SlotLabeler | AxisLabeler, texts: Sequence[str]
@@ -179,7 +188,14 @@ def contraction_lines_and_costs(plan: Plan, network: TensorNetwork, path: Path) 
 
 
 def format_plan(title: str, plan: Plan, lines: Sequence[PlanLine], sizes: Sequence[int]) -> str:
-    """Return the whole table as text, below a line with the operation, the pattern and the given sizes."""
+    """Return the table of a plan as text.
+
+    Args:
+        title: The name of the operation. The first line has it, then the pattern and the given sizes.
+        plan: The plan.
+        lines: The other lines, one for each node and tensor.
+        sizes: The sizes that the caller gave, in the order of their names in the solved pattern.
+    """
     given = ", ".join(f"{name}={size}" for name, size in zip(plan.solved.size_names, sizes, strict=True))
     rows = [(line.step, format_shape(line.shape), line.axes, line.cost) for line in lines]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
@@ -191,7 +207,10 @@ def format_plan(title: str, plan: Plan, lines: Sequence[PlanLine], sizes: Sequen
 
 
 def format_costs(costs: Costs, itemsize: int, dtype: str) -> str:
-    """Return the line below the table: path, FLOPs, largest intermediate result, bytes read and written."""
+    """Return the line below the table: path, FLOPs, largest intermediate result, bytes read and written.
+
+    ``itemsize`` is the number of bytes of an element of the type ``dtype``.
+    """
     parts = [f"path {format_path(costs.path)}", f"{costs.flops:,} FLOPs"]
     if costs.largest:
         parts.append(f"largest intermediate {costs.largest:,} elements")

@@ -26,15 +26,15 @@ from plait._notation.tree import (
 from plait.errors import PlaitError, Span, did_you_mean, make_error
 
 PRODUCT = "product"
-"""A kind of `SizeOp`: append the product of the factors to the slots."""
+"""A kind of `SizeOp`: append the product of its ``factors`` to the slots."""
 QUOTIENT = "quotient"
-"""A kind of `SizeOp`: append the source divided by the product of the factors; raise if it does not divide evenly."""
+"""A kind of `SizeOp`: append ``source`` divided by the product of ``factors`` to the slots; raise for a remainder."""
 CHECK_EQUAL = "check"
-"""A kind of `SizeOp`: raise if the source is not the product of the factors."""
+"""A kind of `SizeOp`: raise if ``source`` is not the product of ``factors``."""
 BROADCAST = "broadcast"
-"""A kind of `SizeOp`: append the length to which the source and the only factor broadcast."""
+"""A kind of `SizeOp`: append to the slots the length to which ``source`` and the one item of ``factors`` broadcast."""
 CHECK_NONEMPTY = "nonempty"
-"""A kind of `SizeOp`: raise if the source is 0."""
+"""A kind of `SizeOp`: raise if ``source`` is 0."""
 SIZE_OP_KINDS_WITH_RESULT = (PRODUCT, QUOTIENT, BROADCAST)
 """The kinds of `SizeOp` that append a slot; the other kinds only check."""
 
@@ -49,11 +49,11 @@ Dims: TypeAlias = "tuple[Axes, ...]"
 
 
 class SizeOp(NamedTuple):
-    """One operation on slots, which computes a size or checks one."""
+    """One operation on the list of slots: it reads sizes there, and appends a new one or checks them."""
 
-    kind: str
-    source: int  # a slot
-    factors: tuple[int, ...]  # slots
+    kind: str  # `PRODUCT` or another of the constants above
+    source: int  # the slot of a size
+    factors: tuple[int, ...]  # the slots of sizes
 
 
 class SolvedPattern(NamedTuple):

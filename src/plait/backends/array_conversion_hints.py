@@ -1,4 +1,4 @@
-"""The conversions that errors name for objects that hold numbers and are no tensors, such as tables and files."""
+"""The conversions that error messages suggest for objects with numbers that are no tensors, such as tables."""
 
 from __future__ import annotations
 

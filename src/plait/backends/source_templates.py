@@ -57,7 +57,7 @@ class SourceTemplates(NamedTuple):
         return str(getattr(self, template_name)).format(**names, **parts)
 
     def format_reduction(self, name: str, tensor: str, axes: tuple[int, ...]) -> str:
-        """Return the source code of a reduction by name."""
+        """Return the source code of the reduction ``name`` of a tensor, given by its code, along ``axes``."""
         template = self.reductions.get(name, self.reduction)
         axis = axes[0] if len(axes) == 1 else axes
         return template.format(name=name, tensor=tensor, axes=axes, axis=axis, module=self.module)

@@ -221,7 +221,10 @@ def _list_matmul_axes(first: Operand, second: Operand, spec: ResultSpec, costs: 
 
 
 def _list_choices_of_axes_to_merge(own: Axes, axes: Axes) -> list[Axes]:
-    """Return the choices of an operand's own axes to merge: all, those adjacent in memory, or one."""
+    """Return the choices of the axes to merge: all of ``own``, those of them that are adjacent in memory, or one.
+
+    ``own`` are the axes that only this operand has, ``axes`` all its axes in memory order.
+    """
     runs = [run for run in group_adjacent_axes(((own,), (axes,))) if run[0] in own]
     return list(dict.fromkeys([own, *runs, *[(axis,) for axis in own]]))
 
@@ -292,7 +295,10 @@ def _batch_dims(batch_axes: Axes, axes: Axes, costs: ContractionCosts) -> Dims:
 
 
 def _add_copy_if_strided(operand: Operand, change: LayoutChange, matrix: Axes, sizes: Sequence[int]) -> LayoutChange:
-    """Return the layout change, with a copy if neither rows nor columns of the matrices are contiguous in memory."""
+    """Return the layout change, with a copy if neither rows nor columns of the matrices are contiguous in memory.
+
+    ``matrix`` are the axes of the rows, then those of the columns of each matrix.
+    """
     axes = operand.axes
     if change.copied_elements or not axes or axes[-1] in matrix:
         return change
@@ -307,7 +313,8 @@ def _matmul_without_reshapes(
 ) -> ContractionCandidate | None:
     """Return the product without the reshapes that only merge dimensions to rows and split them again.
 
-    Return ``None`` if the reshapes of the candidate do something else.
+    ``columns`` are the axes of the columns of the second operand. Return ``None`` if the reshapes of the
+    candidate do something else.
     """
     sizes, costs = sizes_and_costs
     cost, ((merge,), second), _, (split,), result = candidate
@@ -333,7 +340,9 @@ def _matmul_into_buffer(
 ) -> ContractionCandidate | None:
     """Return the product that writes its elements in the order that the result must have, which is not its own.
 
-    Return ``None`` if the axes of a dimension of the product are not adjacent in that order.
+    ``candidate`` is the product in its own order, and ``node`` its node, whose dimensions have the axes
+    ``product_dims``; ``cost`` is its cost without the steps after the node. Return ``None`` if the axes of a
+    dimension of the product are not adjacent in that order.
     """
     (sizes, costs), order = sizes_and_costs, spec.order or ()
     memory_order = memory_order_of_dims(product_dims, order)

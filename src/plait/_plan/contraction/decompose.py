@@ -113,7 +113,7 @@ class _PlanBuilder:
         return tuple([size[0] if len(size) == 1 else self._size_slot(PRODUCT, 0, size) for size in sizes])
 
     def _multiply(self, first: LabeledTensor, second: LabeledTensor, needed: Collection[EquationAxis]) -> LabeledTensor:
-        """Append the product of two tensors, and return it with its axes.
+        """Append the product of two tensors, summed over the axes that are not needed, and return it with its axes.
 
         It is a matrix product if an axis of both is summed, otherwise elementwise.
         """

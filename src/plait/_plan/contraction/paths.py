@@ -38,7 +38,7 @@ PATH_ALGORITHMS = (
 
 
 def find_path(network: TensorNetwork, optimize: PathOrAlgorithm, memory_limit: int | None) -> Path:
-    """Return the path of a contraction.
+    """Return the path of a contraction: ``optimize`` is that path, or the function or algorithm that finds one.
 
     If no path keeps every intermediate result within ``memory_limit`` elements, the remaining tensors are contracted at
     once. Raise PLT214 for a path that does not fit, and PLT511 if a package is missing.
@@ -66,7 +66,7 @@ def find_path(network: TensorNetwork, optimize: PathOrAlgorithm, memory_limit: i
 def operands_and_rest_by_step(path: Path, count: int) -> Iterator[tuple[tuple[int, ...], list[int]]]:
     """Yield for each step of a path the numbers of its operands, and of the other remaining tensors.
 
-    The input tensors are numbered first, then the results.
+    The input tensors, of which there are ``count``, are numbered first, then the results.
 
     >>> list(operands_and_rest_by_step(((0, 2), (0, 1)), 3))
     [((0, 2), [1]), ((1, 3), [])]
@@ -80,7 +80,9 @@ def operands_and_rest_by_step(path: Path, count: int) -> Iterator[tuple[tuple[in
 
 
 def path_from_numbered_steps(steps: Iterable[Iterable[int]], count: int) -> Path:
-    """Return the path of steps given as numbers; the inverse of `operands_and_rest_by_step`.
+    """Return the path whose steps have operands with these numbers; the inverse of `operands_and_rest_by_step`.
+
+    There are ``count`` input tensors.
 
     >>> path_from_numbered_steps([(0, 2), (1, 3)], 3)
     ((0, 2), (0, 1))
@@ -95,7 +97,10 @@ def path_from_numbered_steps(steps: Iterable[Iterable[int]], count: int) -> Path
 
 
 def normalize_path(found: Iterable[Iterable[int]], count: int) -> Path:
-    """Return a path as tuples of ints; raise PLT214 if an entry does not fit, or if it leaves several tensors."""
+    """Return a path for ``count`` tensors as tuples of ints.
+
+    Raise PLT214 if an entry has a tensor that is not left, or if the path leaves several tensors.
+    """
     try:
         path = tuple([tuple([index(position) for position in positions]) for positions in found])
     except TypeError:
@@ -227,7 +232,11 @@ def find_optimal_path(network: TensorNetwork, memory_limit: int | None) -> Path:
 def _append_steps_of_group(
     group: int, best: dict[int, tuple[float, float, int]], steps: list[tuple[int, int]], count: int
 ) -> int:
-    """Append the steps that contract a group of tensors, and return the number of the result."""
+    """Append the steps that contract a group of tensors, and return the number of the result.
+
+    Groups are bits, and ``best`` has for each its costs and a part of it, as in `find_optimal_path`. There are
+    ``count`` input tensors.
+    """
     subset = best[group][2]
     if not subset:
         return group.bit_length() - 1

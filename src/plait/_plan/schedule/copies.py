@@ -90,7 +90,10 @@ def _contiguous_result_length(lengths: Sequence[int], tile_shape: Sequence[int])
 
 
 def _grow_tile(lengths: Sequence[int], tile_shape: Sequence[int], last_loop: int, max_elements: int) -> tuple[int, ...]:
-    """Return the tile with its loops from ``last_loop`` outwards as long as ``max_elements`` of the result allow."""
+    """Return the tile shape with the loops from ``last_loop`` outwards made as long as possible.
+
+    The tile then spans at most ``max_elements`` of the result. The loops inside ``last_loop`` keep their tile lengths.
+    """
     grown = list(tile_shape)
     remaining = max_elements // prod(lengths[last_loop + 1 :])
     for axis in range(last_loop, -1, -1):

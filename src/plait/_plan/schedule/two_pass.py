@@ -27,7 +27,8 @@ def schedule_two_pass(
 ) -> TwoPassSchedule | None:
     """Return the cheapest schedule, or ``None`` if one call of the framework is cheapest.
 
-    ``pivot_costs`` are the costs of the reduction to the pivot, ``costs`` those of all else.
+    ``itemsize`` is the number of bytes of an element. ``pivot_costs`` are the costs of the reduction to the pivot,
+    ``costs`` those of all else.
     """
     loops, size = nest.loops, nest.element_count * itemsize
     if not loops or not size:
@@ -52,7 +53,10 @@ def schedule_two_pass(
 
 
 def _choose_block(loops: Sequence[Loop], count: int, max_elements: int, costs: MemoryCosts) -> BlockedAxis:
-    """Return the outermost kept axis and the length of its blocks; ``None`` for one block."""
+    """Return the outermost kept axis and the length of its blocks; ``None`` for one block.
+
+    A block has about ``max_elements`` of the tensor's ``count`` elements.
+    """
     axis = next((position for position, loop in enumerate(loops) if loop.is_kept), None)
     if axis is None:
         return None
@@ -130,6 +134,9 @@ def _one_call_two_pass_cost(nest: LoopNest, itemsize: int, pivot_costs: MemoryCo
 
 
 def temporary_loop_nest(shape: Sequence[int], axes: Sequence[int], costs: MemoryCosts) -> LoopNest:
-    """Return the loop nest of the temporary tensor that a tile is transformed to."""
+    """Return the loop nest of the temporary tensor that a tile is transformed to.
+
+    ``shape`` is that of the tile, ``axes`` are reduced.
+    """
     strides = contiguous_strides(shape, costs.transform_bytes)
     return build_loop_nest(shape, strides, [axis for axis in axes if axis < len(shape)])

@@ -49,7 +49,11 @@ EINSUM = EinsumWithCasts(
     name=lambda tensor: str(tensor.dtype).rpartition(".")[2].lower().strip("<>' "),
     compute_names=compute_names(half="float32", bools="float32"),
 )
-"""The einsum by products of matrices, for all element types: the standard promotes none of different kinds."""
+"""An einsum of arrays of any element types, also mixed, made of products of matrices.
+
+The arrays are cast to the promoted type, since the standard does not promote types of different kinds, but booleans and
+floats of 16 bits to ``float32``.
+"""
 
 
 def _squared_magnitude(tensor: Any) -> Any:

@@ -106,6 +106,9 @@ _EINSUM_WITH_CASTS = EinsumWithCasts(
     compute_names=compute_names(half="float32"),
     promote=promote_numpy_dtypes,
 )
-"""The einsum of operands of all element types: sums in 16 bits would lose digits."""
+"""An einsum of operands of any element types, also mixed.
+
+They are cast to the type to which NumPy promotes them, but floats of 16 bits to ``float32``: sums would lose digits.
+"""
 
 BACKEND_FACTORY = ChainerBackend

@@ -79,7 +79,10 @@ def _category_and_bits(name: str) -> tuple[int, int]:
 
 
 class EinsumWithCasts(NamedTuple):
-    """The element types of the einsum of one framework."""
+    """An einsum of operands of any element types, also mixed, made of an einsum of operands of one type.
+
+    It casts the operands to the type of the computation, and the result to the promoted type.
+    """
 
     einsum: Callable[..., Any]  # the framework's own, for operands of one element type
     cast: Callable[[Any, str], Any]  # of a tensor to an element type, given by name; to ``bool``: whether it is not 0
@@ -89,7 +92,7 @@ class EinsumWithCasts(NamedTuple):
     promote: Callable[[tuple[str, ...]], str] = promote_dtype_names
 
     def __call__(self, equation: str, *tensors: Any) -> Any:
-        """Compute an einsum in the classical form with an arrow, of operands of any element types."""
+        """Return the einsum of tensors of any element types; the equation has the classical form, with an arrow."""
         names = tuple([self.name(tensor) for tensor in tensors])
         compute, result = self.compute_and_result(names)
         if result == compute and names.count(compute) == len(names):

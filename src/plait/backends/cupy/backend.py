@@ -73,6 +73,10 @@ _EINSUM_WITH_CASTS = EinsumWithCasts(
     compute_names=compute_names(extra=[(name, "float32") for name in LOW_PRECISION_NAMES if name != "float16"]),
     promote=promote_numpy_dtypes,
 )
-"""The einsum for all element types; CuPy sums float16 in float32 itself, and has no einsum for those of ml_dtypes."""
+"""An einsum of operands of any element types, also mixed.
+
+They are cast to the type to which NumPy promotes them, but floats of ``ml_dtypes``, for which CuPy has no einsum, to
+``float32``. CuPy itself sums ``float16`` in ``float32``.
+"""
 
 BACKEND_FACTORY = CupyBackend

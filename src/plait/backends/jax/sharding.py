@@ -23,7 +23,7 @@ from plait.backends.interface import AxesOfDimensions, TensorFunction
 from plait.errors import make_error, short_repr
 
 AxesBeforeAndAfter: TypeAlias = "tuple[AxesOfDimensions, AxesOfDimensions]"
-"""The numbers of the axes of each dimension before a reshape, and after it."""
+"""The axes of each dimension before a reshape, and of each dimension after it, as numbers."""
 
 _NARROW_TYPE_REGEX = re.compile(r"^float[468]_|int[124]$")
 """Matches the names of element types of fewer than 16 bits, except 8-bit integers."""
@@ -44,14 +44,21 @@ def with_sharding_errors(function: Callable[..., Any], advice: str) -> Callable[
 
 
 def build_reshape_of_axes(before: AxesOfDimensions, after: AxesOfDimensions) -> TensorFunction:
-    """Return `reshape` for dimensions with these axes."""
+    """Return ``f(tensor, shape)``, which calls `reshape` with the axes of each dimension before and after it."""
     return lambda tensor, shape: reshape(tensor, shape, (before, after))
 
 
 def reshape(tensor: Any, shape: Sequence[Any], axes: AxesBeforeAndAfter | None = None) -> Any:
-    """Reshape an array, with a sharding that leaves every element on its device.
+    """Reshape an array, and give the result the sharding with which every element stays on its device.
 
-    JAX finds it for few reshapes, and drops a mesh axis of one device.
+    `sharding_after_reshape` finds this sharding. JAX itself finds it for few reshapes only, and then does not keep the
+    mesh axes of size 1.
+
+    Args:
+        tensor: The array.
+        shape: The shape of the result.
+        axes: The axes of each dimension of the array and of the result, which tell to which dimension a mesh axis of
+            size 1 belongs; ``None`` if they are unknown.
 
     Raises:
         BackendError: PLT509, there is no such sharding.
@@ -69,7 +76,11 @@ def reshape(tensor: Any, shape: Sequence[Any], axes: AxesBeforeAndAfter | None =
 
 
 def slice_dimension(tensor: Any, axis: int, start: Any, stop: Any) -> Any:
-    """Take the interval from ``start`` to ``stop`` of one dimension."""
+    """Return the interval from ``start`` to ``stop`` of one dimension.
+
+    Raise PLT509 if the interval would be on some devices only, and PLT309 if JAX cannot tell whether symbolic bounds
+    lie within the dimension.
+    """
     try:
         return _slice(tensor, start, stop, 1, axis)
     except jax.errors.InconclusiveDimensionOperation as error:
@@ -91,7 +102,7 @@ def _is_sharded_explicitly(tensor: Any) -> bool:
 
 
 def _sharded_dimensions(sharding: Any) -> list[tuple[int, str]]:
-    """Return each dimension that is sharded, with the name of the mesh axis, in order."""
+    """Return for each mesh axis of a sharding the dimension that it divides, and its name, by increasing dimension."""
     entries = enumerate(sharding.spec)
     return [(dim, name) for dim, names in entries for name in ((names,) if isinstance(names, str) else names or ())]
 
@@ -101,7 +112,8 @@ def sharding_after_reshape(
 ) -> NamedSharding | None:
     """Return the sharding after a reshape that moves no element between devices, or ``None`` if there is none.
 
-    A mesh axis of one device follows its axis, if ``axes`` says where that is; otherwise the row-major order.
+    A mesh axis of size 1 divides nothing. If ``axes`` is given, it goes to the dimension that has the axis along which
+    it was, and otherwise to the dimension at the same place in row-major order.
     """
     sharding = jax.typeof(tensor).sharding
     mesh, spec = sharding.mesh, sharding.spec
@@ -136,15 +148,20 @@ def sharding_after_reshape(
 
 
 def _dimension_by_part_count(part: int, shape: Sequence[int]) -> int | None:
-    """Return the first dimension that begins at this number of parts or divides them; ``None`` if none does."""
+    """Return the dimension of ``shape`` at a place in row-major order; ``None`` if there is none.
+
+    The dimensions before the place divide the array into ``part`` parts. The dimension at the place is the first that
+    makes more parts than that, or has length 1 and leaves exactly that number.
+    """
     ends = zip(shape, accumulate(shape, mul), strict=True)
     return next((dim for dim, (size, end) in enumerate(ends) if end > part or (size == 1 and end == part)), None)
 
 
 def _dimension_after(dim: int, before: AxesOfDimensions, after: AxesOfDimensions) -> int | None:
-    """Return the dimension of the result that has the first axis of a dimension; ``None`` if there is none.
+    """Return the dimension after a reshape that has the first axis of dimension ``dim`` before it, or ``None``.
 
-    A dimension without axes, which has length 1, keeps its place among those between the same two axes.
+    ``before`` and ``after`` are the axes of each dimension before the reshape and after it. A dimension without axes,
+    which has length 1, keeps its place among those between the same two axes.
     """
     if before[dim]:
         return next((place for place, axes in enumerate(after) if before[dim][0] in axes), None)
@@ -170,18 +187,26 @@ _einsum_of_narrow_types = EinsumWithCasts(
         sub_byte="int32", extra=[(name, "float32") for name in LOW_PRECISION_NAMES if not name.endswith("float16")]
     ),
 )
-"""The einsum for element types of fewer than 16 bits that JAX sums in their own type, or cannot promote."""
+"""An einsum of operands of which some have a type that `_NARROW_TYPE_REGEX` matches.
+
+They are cast to the promoted type, or to 32 bits if that matches too: JAX would sum in the type itself, or
+cannot promote.
+"""
 
 
 def einsum(equation: str, *tensors: Any) -> Any:
-    """``jnp.einsum``, with sums of narrow element types in wider ones."""
+    """``jnp.einsum``, except that it sums types that `_NARROW_TYPE_REGEX` matches in 32 bits."""
     if any(_NARROW_TYPE_REGEX.search(str(tensor.dtype)) for tensor in tensors):
         return _einsum_of_narrow_types(equation, *tensors)
     return _einsum_of_wide_types(equation, *tensors)
 
 
 def build_einsum_and_reshape(equation: str, shape: Sequence[Any] | None, **kwargs: Any) -> TensorFunction:
-    """Return an einsum and a reshape to the shape, if any; ``out_sharding`` is the sharding of the final result."""
+    """Return a function of tensors that computes an einsum, and reshapes its result unless ``shape`` is ``None``.
+
+    ``kwargs`` are passed to ``jnp.einsum``, except ``out_sharding``, the sharding of the final result. PLT509 is raised
+    here if that is not a sharding, and by the function if the result cannot have it.
+    """
 
     def einsum_then_reshape(*tensors: Any) -> Any:
         result = _einsum_of_wide_types(equation, *tensors, **kwargs)

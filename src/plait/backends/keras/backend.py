@@ -37,7 +37,10 @@ _EINSUM_WITH_CASTS = EinsumWithCasts(
     name=lambda tensor: keras.backend.standardize_dtype(tensor.dtype),
     compute_names=compute_names(bools="int32", extra=[("int8", "int32")]),  # Keras sums int8 in int32
 )
-"""The einsum of symbolic tensors of all element types."""
+"""An einsum of symbolic tensors of any element types, also mixed.
+
+They are cast to the promoted type, but booleans and ``int8`` to ``int32``.
+"""
 
 
 class SymbolicBackend(LazySizeBackend):
@@ -130,8 +133,9 @@ def _symbolic_or_native(name: str) -> Any:
 
 
 class KerasBackend(Backend):
-    """The backend of symbolic tensors and variables; it calls the symbolic backend if a tensor is symbolic, or else the
-    native one.
+    """The backend of symbolic tensors and of variables.
+
+    If one of the tensors of a call is symbolic, it calls `SymbolicBackend`, otherwise the backend of native tensors.
     """
 
     name = "keras"

@@ -127,6 +127,9 @@ _EINSUM_WITH_CASTS = EinsumWithCasts(
     compute_names=compute_names(bools="int32"),
     promote=lambda names: promote_dtype_names(names).replace("complex128", "complex64"),  # MLX has only that
 )
-"""The einsum of arrays of all element types."""
+"""An einsum of operands of any element types, also mixed.
+
+They are cast to the promoted type, but booleans to ``int32``.
+"""
 
 BACKEND_FACTORY = MLXBackend

@@ -138,7 +138,10 @@ _EINSUM_WITH_CASTS = EinsumWithCasts(
     name=lambda tensor: np.dtype(tensor.dtype).name,
     compute_names={},
 )
-"""The einsum of arrays of all element types; MXNet promotes none."""
+"""An einsum of operands of any element types, also mixed.
+
+They are cast to the promoted type, since MXNet promotes none.
+"""
 
 
 def _to_numpy_interface(value: Any) -> Any:

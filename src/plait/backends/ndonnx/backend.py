@@ -14,7 +14,7 @@ from plait.backends.common.lazy_sizes import LazySizeBackend
 
 
 def _to_shape(sizes: Sequence[Any]) -> Any:
-    """Return a shape of ints, or an array of the graph if a size is one."""
+    """Return the sizes as a tuple if all are ints, and otherwise as one array of the graph."""
     if all(isinstance(size, int) for size in sizes):
         return tuple(sizes)
     parts = [_to_vector(size) for size in sizes]

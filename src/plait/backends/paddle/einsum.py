@@ -46,10 +46,14 @@ _EINSUM_WITH_CASTS = EinsumWithCasts(  # of a mixture Paddle would read the byte
     name=lambda tensor: str(tensor.dtype).rpartition(".")[2].lower(),
     compute_names={"float8_e4m3fn": "float32", "float8_e5m2": "float32"},
 )
+"""An einsum of operands of any element types, also mixed.
+
+They are cast to the promoted type, but floats of 8 bits to ``float32``.
+"""
 
 
 def einsum(equation: str, *tensors: Any) -> Any:
-    """``paddle.einsum`` of operands of all element types."""
+    """``paddle.einsum`` of operands of any element types, also mixed."""
     return _EINSUM_WITH_CASTS(equation, *tensors)
 
 

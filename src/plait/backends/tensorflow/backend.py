@@ -65,7 +65,10 @@ def _einsum_of_one_type(equation: str, *tensors: Any) -> Any:
 
 @clearable_lru_cache(maxsize=1)
 def _einsum_with_casts() -> EinsumWithCasts:
-    """Return the einsum of all element types; those that are cast have no kernel, or one that loses digits."""
+    """Return an einsum of operands of any element types, also mixed.
+
+    Types for which TensorFlow has no kernel, or one that loses digits, are computed in a wider type.
+    """
     float8_names = [name for name in LOW_PRECISION_NAMES if not name.endswith("float16")]
     return EinsumWithCasts(
         einsum=_einsum_of_one_type,

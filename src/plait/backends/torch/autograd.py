@@ -23,7 +23,7 @@ class PlaitSum(Function):  # type: ignore[misc]  # PyTorch is Any to the checker
 
     @staticmethod
     def forward(ctx: Any, tensor: Any, reduce: StepFunction, loops: ReductionLoopNest) -> Any:
-        """Compute the sum, and save what the gradient needs."""
+        """Return the sum computed by ``reduce``, and save the shape and the loop nest for the gradient."""
         ctx.context = tensor.shape, loops
         ctx.set_materialize_grads(False)
         return reduce(tensor, None).data  # detached from its base, so that it can be changed in place
@@ -51,14 +51,14 @@ class PlaitMean(PlaitSum):
         return _with_strides(gradient_of_mean(grad, loops), strides), None, None
 
 
-class PlaitMax(Function):  # type: ignore[misc]  # as above
+class PlaitMax(Function):  # type: ignore[misc]  # PyTorch is Any to the checker
     """The node of a maximum, which PyTorch and its profiler display as ``PlaitMaxBackward``."""
 
     @staticmethod
     def forward(
         ctx: Any, tensor: Any, reduce: StepFunction, loops: ReductionLoopNest, sum_functions: ReductionFunctions
     ) -> Any:
-        """Compute the minimum or maximum, and save what the gradient needs."""
+        """Return the minimum or maximum computed by ``reduce``, and save what the gradient is computed from."""
         result = reduce(tensor, None).data  # detached, as in `PlaitSum.forward`
         ctx.save_for_backward(tensor, result)
         ctx.context = loops, sum_functions
@@ -131,7 +131,11 @@ def _with_strides(gradient: Any, strides: tuple[int, ...]) -> Any:
 
 
 def _needs_differentiable_gradient(grad: Any) -> bool:
-    """Return whether a gradient must be computed by functions that autograd and tracers can record."""
+    """Return whether a backward pass must use functions that autograd and tracers can record.
+
+    ``grad`` is the gradient of the result. Such functions are needed if autograd records the backward pass, if
+    `why_not_decompose` gives a reason, such as a tracer, and if ``grad`` is a batch of gradients.
+    """
     if torch.is_grad_enabled() or type(grad) is not torch.Tensor or why_not_decompose(grad) is not None:
         return True
     return not torch._C._has_storage(grad)  # a batch of gradients, by `is_grads_batched`
@@ -147,9 +151,12 @@ def _unsqueeze_reduced(result: Any, loops: ReductionLoopNest) -> Any:
 def build_autograd_decorator(
     name: str, sum_functions: ReductionFunctions
 ) -> Callable[[StepFunction, ReductionLoopNest], StepFunction]:
-    """Return the function that wraps a reduction so that it is recorded as one node.
+    """Return ``f(reduce, loops)``, which wraps the function of a reduction so that it is recorded as one node.
 
-    For a minimum or maximum, ``sum_functions`` count the elements that share its gradient.
+    Args:
+        name: ``"sum"``, ``"mean"``, ``"min"`` or ``"max"``.
+        sum_functions: for a minimum or maximum, the operations of the sum that counts the elements that share its
+            gradient.
     """
     if name in ("min", "max"):
         extremum = PlaitMin if name == "min" else PlaitMax
@@ -169,7 +176,7 @@ GRADIENT_BLOCK_ELEMENTS = 1 << 18
 
 
 def gradient_of_mean(grad: Any, loops: ReductionLoopNest) -> Any:
-    """Return the gradient of a mean: that of each element of the result, divided equally among its terms."""
+    """Return the gradient of the tensor of a mean: ``grad``, that of the result, divided equally among the terms."""
     grad = grad / elements_per_result(loops)
     return loops.from_loops(_repeat_short_rows(loops.result_to_loops(grad), loops).expand(loops.shape))
 
@@ -177,8 +184,9 @@ def gradient_of_mean(grad: Any, loops: ReductionLoopNest) -> Any:
 def gradient_of_extremum(
     tensor: Any, result: Any, grad: Any, loops: ReductionLoopNest, sum_functions: ReductionFunctions
 ) -> Any:
-    """Return the gradient of a minimum or maximum, divided equally among the elements that are equal to it.
+    """Return the gradient of the tensor of a minimum or maximum.
 
+    ``grad``, the gradient of the result, is divided equally among the elements that are equal to the result;
     ``sum_functions`` are the operations of the sum that counts these elements.
     """
     tensor, result, grad = loops.to_loops(tensor), loops.result_to_loops(result), loops.result_to_loops(grad)
@@ -210,7 +218,10 @@ def elements_per_result(loops: ReductionLoopNest) -> int:
 
 
 def _repeat_short_rows(result: Any, loops: ReductionLoopNest) -> Any:
-    """Repeat a result along the reduced loops whose rows are short."""
+    """Return a result, which has length 1 in the reduced loops, repeated along those whose rows are short.
+
+    PyTorch broadcasts it along the others.
+    """
     for axis in reversed(loops.reduced_loops):
         length, rest = loops.shape[axis], loops.shape[axis + 1 :]
         if (prod(rest) if rest else length) >= MIN_BROADCAST_ROW:

@@ -45,7 +45,7 @@ _WIDE_DTYPE_FOR_NUMPY = {
     torch.complex32: torch.complex64,
     **dict.fromkeys(FLOAT8_DTYPES, torch.float32),
 }
-"""By element type that NumPy lacks, the one to which tensors are widened for it."""
+"""For each element type that NumPy lacks, the wider one to which tensors are cast before they become NumPy arrays."""
 
 
 def _guard_or_false(condition: Any) -> bool:

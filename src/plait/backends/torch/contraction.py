@@ -35,7 +35,11 @@ _COSTS = ContractionCosts(
 
 
 def _long_sum_casts(compute_dtype: torch.dtype, result_dtype: torch.dtype) -> LongSumCasts:
-    """Return the conversions between single and double precision, and to the type of the result."""
+    """Return the casts of a long sum, which is computed in blocks.
+
+    Blocks have the type ``compute_dtype``, real or complex single precision; the sums of blocks are added in double
+    precision; and the total is cast to ``result_dtype``.
+    """
     double = torch.float64 if compute_dtype is torch.float32 else torch.complex128
     return LongSumCasts(
         block_dtype=compute_dtype,

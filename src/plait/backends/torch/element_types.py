@@ -35,7 +35,10 @@ def _cast(tensor: Any, dtype: Any) -> Any:
 
 
 def _build_unsigned_extremum(reduce: ReductionFunction, dtype: torch.dtype) -> ReductionFunction:
-    """Return a min or max of unsigned integers, by signed ones in the same order."""
+    """Return the min or max of an unsigned element type.
+
+    It applies ``reduce``, the min or max of signed integers, to signed integers that are in the same order.
+    """
     name = str(dtype).removeprefix("torch.")
     if name != "uint64":
         signed = getattr(torch, _WIDER_SIGNED_NAME_BY_UNSIGNED[name])
@@ -85,12 +88,17 @@ _EINSUM_WITH_CASTS = EinsumWithCasts(
         ],
     ),
 )
+"""An einsum of operands of any element types, also mixed.
+
+They are cast to the promoted type, or to another one if torch has no kernel for it.
+"""
+
 _NEEDS_CAST = frozenset({torch.bool, torch.complex32, *FLOAT8_DTYPES, *_UNSIGNED_DTYPES})
 """The element types for which ``torch.einsum`` has no kernel."""
 
 
 def einsum(equation: str, *tensors: Any) -> Any:
-    """``torch.einsum``, of operands of all element types and of mixtures, which are promoted."""
+    """``torch.einsum`` of operands of any element types, also mixed."""
     if any(isinstance(tensor, Proxy) for tensor in tensors):  # its element type is unknown
         return torch.einsum(equation, *tensors)
     dtype = tensors[0].dtype
@@ -123,7 +131,10 @@ def compute_and_result_dtypes(dtypes: tuple[torch.dtype, ...]) -> tuple[torch.dt
 
 
 def wrap_with_casts(call: Callable[..., Any], compute: torch.dtype, result: torch.dtype) -> Callable[..., Any]:
-    """Wrap a function of tensors so that they are cast to one element type, and its result to another."""
+    """Wrap a function of tensors so that they are cast to the type ``compute``, and its result to the type ``result``.
+
+    Tensors to which ``torch.autocast`` gives one type are not cast.
+    """
     to_compute = partial(_cast, dtype=compute)
 
     def call_with_casts(*tensors: Any) -> Any:

@@ -41,7 +41,10 @@ _SUM_COSTS = _COMMON_COSTS._replace(multi_axis_element=1.3, multi_axis_row_overh
 
 @clearable_lru_cache(maxsize=256)
 def _reduction_functions(name: str, dtype: torch.dtype, requires_grad: bool) -> ReductionFunctions | None:
-    """Return the operations of a reduction, or ``None`` where one call is fastest."""
+    """Return the operations of the reduction ``name`` of elements of a type; ``None`` where one call is fastest.
+
+    ``requires_grad`` says whether autograd records the reduction.
+    """
     is_inexact = dtype.is_floating_point or dtype.is_complex
     selects_element = name in ("min", "max", "any", "all")
     is_half = dtype in _HALF_TYPES and not selects_element
@@ -105,7 +108,7 @@ def _byte_strides_and_itemsize(tensor: torch.Tensor) -> tuple[tuple[int, ...], i
 
 
 def _strides_of_result(function: UnaryFunction, tensor: torch.Tensor) -> tuple[int, ...]:
-    """Return the strides that the call gives for the first two elements along each dimension of the tensor."""
+    """Return the strides of the result of ``function`` for the first two elements along each dimension of a tensor."""
     with torch.no_grad():
         strides: tuple[int, ...] = function(tensor[(slice(2),) * tensor.dim()]).stride()
     return strides

@@ -15,7 +15,7 @@ _excluded_function_ids: set[int] = set()
 def exclude_frames_from_dynamo(functions: Sequence[Callable[..., Any]]) -> None:
     """Keep Dynamo from compiling plait's functions as frames of their own, which would reach its recompile limit.
 
-    It may still inline them into a caller.
+    Dynamo may still inline them into a caller.
     """
     if len(_excluded_function_ids) == len(functions):
         return
@@ -56,7 +56,7 @@ _is_autocast_enabled: Any = getattr(torch._C, "_is_any_autocast_enabled", torch.
 
 
 def why_not_decompose(tensor: torch.Tensor) -> str | None:
-    """Return why one call is fastest for a tensor, or ``None`` if several may be faster."""
+    """Return why an operation on a tensor is best made by one call of PyTorch; ``None`` if several may be faster."""
     if not tensor.is_cpu:
         return f"one call on {tensor.device.type} uses the whole device"
     if tensor.layout is not torch.strided or tensor.is_quantized or _is_autocast_enabled():

@@ -1,4 +1,8 @@
-"""The backend of ``jax.experimental.sparse``: BCOO by ``sparsify``, where JAX has sparse rules; BCSR by BCOO."""
+"""The backend of ``jax.experimental.sparse``.
+
+For BCOO arrays it calls ``jax.numpy`` through ``sparsify``, as far as JAX has sparse rules. BCSR arrays are converted
+to BCOO.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,10 @@ from plait.errors import make_error
 
 
 def _with_sparse_errors(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function of sparse arrays from one of ``jax.numpy``; PLT514 if JAX has no sparse rule for a step."""
+    """Wrap a function of sparse arrays so that it raises PLT514 if JAX has no sparse rule for a step.
+
+    ``name`` is the operation as the message calls it.
+    """
 
     @wraps(function)
     def call(*arguments: Any) -> Any:
@@ -58,7 +65,7 @@ def _permute(tensor: Any, order: Sequence[int]) -> Any:
 
 
 def _expand(tensor: Any, shape: Sequence[int]) -> Any:
-    """Broadcast an array by copies of its elements, since BCOO stores each."""
+    """Broadcast an array by copies of its elements, since BCOO stores every element of the result."""
     shape = tuple(shape)
     result: Any = _reshape(tensor, (*[1] * (len(shape) - tensor.ndim), *tensor.shape))
     for dimension, (old, new) in enumerate(zip(result.shape, shape, strict=True)):

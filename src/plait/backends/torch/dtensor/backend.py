@@ -98,7 +98,10 @@ def _choose_sharded_axis(terms: list[str], output: str, tensors: Sequence[Any], 
 
 
 def _wanted_placement(axis: str | None, term: str, tensor: Any) -> Any:
-    """Return the placement of a tensor along a dimension of the mesh along which this axis is sharded, if any."""
+    """Return the placement of a tensor along a dimension of the mesh along which ``axis`` is sharded, if any.
+
+    It is a shard of this axis, or a replica if ``term``, the axes of the tensor, does not have it.
+    """
     if axis is None or axis not in term or tensor.shape[term.index(axis)] == 1:
         return Replicate()
     return Shard(term.index(axis))

@@ -56,7 +56,7 @@ def split_and_merge_shapes(old_shape: Shape, new_shape: Shape) -> tuple[Shape, .
 
 
 def _reshape_step(tensor: Any, shape: Shape, final_shape: Shape) -> Any:
-    """Reshape to ``shape``, and redistribute the tensor only as far as it must be.
+    """Reshape a tensor to ``shape``, a step to ``final_shape``, and redistribute it only as far as it must be.
 
     The first attempt keeps the placements; the second has no uneven shards of changed dimensions; the third has no
     shards of them.
@@ -102,7 +102,7 @@ def _has_dimension_sharded_twice(tensor: Any) -> bool:
 
 
 def _reshape_shards_if_possible(tensor: Any, shape: Shape, function: Callable[[Any, Sequence[int]], Any]) -> Any:
-    """Reshape the shard on each process; return ``None`` if the result would have no placements."""
+    """Reshape the shard on each process by a function of torch; ``None`` if no placements describe the result."""
     counts = tuple(tensor.device_mesh.shape)
     found = shards_after_reshape(tuple(tensor.shape), _sharding_by_mesh_dimension(tensor.placements), counts, shape)
     if found is None:
@@ -132,20 +132,20 @@ class _Reshape(torch.autograd.Function):  # type: ignore[misc]  # PyTorch is Any
 
     @staticmethod
     def forward(ctx: Any, tensor: Any, call: Callable[[Any], Any]) -> Any:
-        """Reshape the tensor by a call."""
+        """Return the tensor reshaped by ``call``, and save its shape for the gradient."""
         ctx.shape = tuple(tensor.shape)
         return call(tensor)
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> tuple[Any, None]:
-        """Reshape the gradient to the shape of the tensor."""
+        """Return the gradient with the shape of the tensor, and ``None`` for the other argument."""
         return (None if grad is None else reshape(grad, ctx.shape)), None
 
 
 def _reshape_shards(
     tensor: Any, shape: Shape, placements: Sequence[Any], function: Callable[[Any, Sequence[int]], Any]
 ) -> Any:
-    """Reshape the shard on each process by a function of torch, after which the tensor has these placements."""
+    """Return the tensor whose shards a function of torch has reshaped; it has this shape and these placements."""
     local, mesh = tensor.to_local(), tensor.device_mesh
     local_shape: list[int] = []
     for start, stop, run in independent_reshapes(tuple(tensor.shape), shape):
@@ -236,7 +236,10 @@ def _factor_sharded_dimension(
 
 
 def _take_factors(factors: list[FactorAndMeshDimension], size: int) -> list[FactorAndMeshDimension] | None:
-    """Remove the first factors, whose product is a size, and return them; ``None`` if their product cannot be it."""
+    """Remove the first factors with the product ``size``, and return them; ``None`` if there are none.
+
+    The last of them is split if it is too large and is not divided along the mesh.
+    """
     taken: list[FactorAndMeshDimension] = []
     while factors and (size > 1 or factors[0][0] == 1):
         length, owner = factors.pop(0)

@@ -92,12 +92,15 @@ def _without_gaps(tensor: Any) -> Any:
 
 
 def _with_values(tensor: Any, values: Any, ragged_dimension: int) -> Any:
-    """Return a nested tensor with the ragged structure of another one."""
+    """Return a nested tensor of these values with this ragged dimension, whose lengths are those of another one."""
     return torch.nested.nested_tensor_from_jagged(values, tensor.offsets(), jagged_dim=ragged_dimension)
 
 
 def _values_shape_and_ragged_dimension(tensor: Any, shape: Sequence[Any], reason: str) -> tuple[list[Any], int]:
-    """Return the shape of the values for a shape of the nested tensor, and the index of its ragged dimension."""
+    """Return the shape of the values for a new shape of a nested tensor, and the index of its ragged dimension.
+
+    Raise PLT514 with this reason unless the new shape has the same batch in front, and one ragged dimension after it.
+    """
     ragged = [dimension for dimension, size in enumerate(shape) if isinstance(size, RaggedLength)]
     if len(ragged) != 1 or not ragged[0] or shape[BATCH] != tensor.shape[BATCH]:
         raise _error(reason)
@@ -187,7 +190,7 @@ def _build_reduction(reduction: ReductionFunction) -> ReductionFunction:
 
 
 def _einsum(equation: str, *tensors: Any) -> Any:
-    """Contract tensors, of which the nested ones have one ragged structure."""
+    """Contract tensors; raise PLT514 unless the nested ones have the same lengths, and the result can be nested too."""
     if not any(map(_is_nested, tensors)):
         return TORCH_BACKEND.einsum(equation, *tensors)
     tensors = tuple([_without_gaps(tensor) if _is_nested(tensor) else tensor for tensor in tensors])
@@ -223,14 +226,21 @@ def _ragged_size(tensor: Any) -> Any:
 
 
 def _repeat_for_values(tensor: Any, term: str, batch: str, nested: Any) -> Any:
-    """Repeat what a tensor has for each element of the batch, so that the values have one of their own."""
+    """Return a tensor that is not nested, with its batch axis repeated to fit the values of a nested tensor.
+
+    Its part for an element of the batch is repeated once for each value of that element. It stays unchanged if
+    ``term``, its axes, does not have the axis ``batch``.
+    """
     if batch not in term:
         return tensor
     return torch.repeat_interleave(tensor, nested.offsets().diff(), term.index(batch))
 
 
 def _einsum_of_each(terms: Sequence[str], output: str, batch: str, tensors: Sequence[Any]) -> Any:
-    """Contract the tensors of the batch one by one, and stack the results."""
+    """Contract the tensors of the batch one by one, and stack the results.
+
+    ``terms`` and ``output`` are the axes of the operands and of the result; ``batch`` is the axis of the batch.
+    """
     parts = [
         tensor.unbind(term.index(batch)) if batch in term else [tensor] * _batch_size(tensors)
         for term, tensor in zip(terms, tensors, strict=True)
